@@ -1,0 +1,390 @@
+//! Stage 1: read and write bencode, the notation everything else is written in.
+//!
+//! Torrent files, tracker answers and half of the peer messages are bencoded.
+//! There are four types and no way to write one value in two ways, which is
+//! why a hash over the encoded bytes can serve as a name (stage 2).
+//!
+//! * **Run it:** `piecemeal decode d3:cow3:moo4:spami7ee`
+//! * **Spec:** BEP 3, "bencoding"; **chapter:** `docs/01-bencode.md`
+//! * **Builds on:** nothing
+//!
+//! # On the wire
+//! ```text
+//! integer     i <decimal> e              i-7e
+//! bytes       <length> : <bytes>         4:spam
+//! list        l <values> e               l4:spami7ee
+//! dictionary  d <key value pairs> e      d3:cow3:mooe     keys are byte strings, sorted
+//! ```
+//! # Decisions
+//! * **Bytes, not text.** A bencoded string is any bytes at all: a hash, an IP
+//!   address. Whoever knows that a field is text says so ([`Value::text`]).
+//! * **Nothing is copied.** A [`Value`] borrows from the input and remembers
+//!   the very bytes it was read from ([`Value::raw`]), so that stage 2 can hash
+//!   them as they stood. Encoding a value again could change them.
+//! * **Strict where two spellings would mean the same** (`i01e`, `i-0e`, a key
+//!   twice), lenient where the world is: unsorted keys are read, never written.
+//! * **The input cannot pick our memory or our stack.** [`MAX_DEPTH`] bounds the
+//!   recursion of reading, printing and dropping; [`MAX_ITEMS`] the size of the
+//!   tree; and no string is believed before its bytes are there.
+//! * **Left out:** integers beyond 64 bits. The spec allows them, no field needs
+//!   them.
+
+pub mod encode;
+
+use std::fmt;
+
+use thiserror::Error;
+
+/// How deep lists and dictionaries may nest. Real torrents need 4.
+pub const MAX_DEPTH: usize = 64;
+
+/// How many values one input may hold. A torrent of a million files has three
+/// times as many.
+pub const MAX_ITEMS: usize = 3_000_000;
+
+/// A decoded value, borrowed from the input it was read from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Value<'a> {
+    /// The bytes this value was decoded from, `d` to `e` for a dictionary.
+    pub raw: &'a [u8],
+    /// What they say.
+    pub kind: Kind<'a>,
+}
+
+/// The four types of bencode.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Kind<'a> {
+    /// `i-7e`
+    Integer(i64),
+    /// `4:spam`
+    Bytes(&'a [u8]),
+    /// `l4:spame`
+    List(Vec<Value<'a>>),
+    /// `d3:cow3:mooe`, in the order of the input.
+    Dictionary(Vec<(&'a [u8], Value<'a>)>),
+}
+
+impl<'a> Value<'a> {
+    /// The integer, if this is one.
+    pub fn integer(&self) -> Option<i64> {
+        match self.kind {
+            Kind::Integer(number) => Some(number),
+            _ => None,
+        }
+    }
+
+    /// The integer, if this is one and not negative: a length, a count, a port.
+    pub fn unsigned(&self) -> Option<u64> {
+        self.integer().and_then(|number| u64::try_from(number).ok())
+    }
+
+    /// The bytes, if this is a byte string.
+    pub fn bytes(&self) -> Option<&'a [u8]> {
+        match self.kind {
+            Kind::Bytes(bytes) => Some(bytes),
+            _ => None,
+        }
+    }
+
+    /// The bytes as text, if this is a byte string and UTF-8.
+    pub fn text(&self) -> Option<&'a str> {
+        self.bytes().and_then(|bytes| std::str::from_utf8(bytes).ok())
+    }
+
+    /// The items, if this is a list.
+    pub fn list(&self) -> Option<&[Value<'a>]> {
+        match &self.kind {
+            Kind::List(items) => Some(items),
+            _ => None,
+        }
+    }
+
+    /// The pairs, if this is a dictionary.
+    pub fn dictionary(&self) -> Option<&[(&'a [u8], Value<'a>)]> {
+        match &self.kind {
+            Kind::Dictionary(pairs) => Some(pairs),
+            _ => None,
+        }
+    }
+
+    /// The value of `key`, if this is a dictionary that has it.
+    pub fn get(&self, key: &str) -> Option<&Value<'a>> {
+        let pairs = self.dictionary()?;
+        let (_, value) = pairs.iter().find(|(name, _)| *name == key.as_bytes())?;
+        Some(value)
+    }
+
+    /// What this is, for error messages: "an integer", "a list".
+    pub fn type_name(&self) -> &'static str {
+        match self.kind {
+            Kind::Integer(_) => "an integer",
+            Kind::Bytes(_) => "a byte string",
+            Kind::List(_) => "a list",
+            Kind::Dictionary(_) => "a dictionary",
+        }
+    }
+}
+
+/// Decodes an input that is one value and nothing else.
+///
+/// # Errors
+/// If the value is broken, or anything follows it.
+pub fn decode(input: &[u8]) -> Result<Value<'_>, BencodeError> {
+    let value = decode_prefix(input)?;
+    let end = value.raw.len();
+    match input.len() - end {
+        0 => Ok(value),
+        left => Err(BencodeError { at: end, path: String::new(), rule: Rule::Trailing { left } }),
+    }
+}
+
+/// Decodes the value at the start of `input` and ignores what follows it.
+///
+/// `value.raw.len()` tells where it ended: stage 8's messages are a dictionary
+/// with plain bytes behind it.
+///
+/// # Errors
+/// If the value is broken.
+pub fn decode_prefix(input: &[u8]) -> Result<Value<'_>, BencodeError> {
+    let mut decoder = Decoder { input, at: 0, items: 0, path: Vec::new() };
+    decoder.value().map_err(|(at, rule)| BencodeError { at, path: path_text(&decoder.path), rule })
+}
+
+/// A broken rule and the offset where it was broken; the path is added once,
+/// at the top.
+type Broken = (usize, Rule);
+
+/// One step on the way from the top of the input to the value being read.
+enum Step<'a> {
+    Key(&'a [u8]),
+    Item(usize),
+}
+
+struct Decoder<'a> {
+    input: &'a [u8],
+    at: usize,
+    items: usize,
+    /// Where we are. After an error it still says where that was.
+    path: Vec<Step<'a>>,
+}
+
+impl<'a> Decoder<'a> {
+    /// The first byte of a value tells its type.
+    fn value(&mut self) -> Result<Value<'a>, Broken> {
+        let start = self.at;
+        self.items += 1;
+        if self.items > MAX_ITEMS {
+            return Err((start, Rule::TooManyItems));
+        }
+        let kind = match self.peek()? {
+            // Each container puts one step on the path, so the path is the depth.
+            b'l' | b'd' if self.path.len() >= MAX_DEPTH => return Err((start, Rule::TooDeep)),
+            b'i' => Kind::Integer(self.integer()?),
+            b'l' => Kind::List(self.list()?),
+            b'd' => Kind::Dictionary(self.dictionary()?),
+            b'0'..=b'9' => Kind::Bytes(self.bytes()?),
+            found => return Err((start, Rule::NotAValue { found })),
+        };
+        Ok(Value { raw: self.slice(start, self.at)?, kind })
+    }
+
+    /// `i-7e`
+    fn integer(&mut self) -> Result<i64, Broken> {
+        let start = self.at;
+        self.at += 1; // the `i`
+        let digits = self.until(b'e', Rule::UnendedInteger)?;
+        let text = std::str::from_utf8(digits).unwrap_or_default();
+        let unsigned = text.strip_prefix('-').unwrap_or(text);
+        // Rust's own parser would take "+1" and "007", so the form is checked
+        // here: BEP 3 forbids leading zeros and a negative zero.
+        let all_digits = !unsigned.is_empty() && unsigned.bytes().all(|byte| byte.is_ascii_digit());
+        if !all_digits || text == "-0" || (unsigned.len() > 1 && unsigned.starts_with('0')) {
+            return Err((start, Rule::BadInteger { found: excerpt(digits) }));
+        }
+        text.parse().map_err(|_| (start, Rule::IntegerTooLarge))
+    }
+
+    /// `4:spam`
+    fn bytes(&mut self) -> Result<&'a [u8], Broken> {
+        let start = self.at;
+        let digits = self.until(b':', Rule::UnendedLength)?;
+        let text = std::str::from_utf8(digits).unwrap_or_default();
+        if !text.bytes().all(|byte| byte.is_ascii_digit()) || (text.len() > 1 && text.starts_with('0')) {
+            return Err((start, Rule::BadLength { found: excerpt(digits) }));
+        }
+        let left = self.input.len() - self.at;
+        // A length of more digits than a u64 has is certainly more than is left.
+        let length = text.parse::<u64>().unwrap_or(u64::MAX);
+        match usize::try_from(length) {
+            Ok(length) if length <= left => {
+                self.at += length;
+                self.slice(self.at - length, self.at)
+            }
+            _ => Err((start, Rule::CutShort { length, left })),
+        }
+    }
+
+    /// `l4:spame`
+    fn list(&mut self) -> Result<Vec<Value<'a>>, Broken> {
+        self.at += 1; // the `l`
+        let mut items = Vec::new();
+        while self.peek()? != b'e' {
+            self.path.push(Step::Item(items.len()));
+            items.push(self.value()?);
+            self.path.pop();
+        }
+        self.at += 1; // the `e`
+        Ok(items)
+    }
+
+    /// `d3:cow3:mooe`
+    fn dictionary(&mut self) -> Result<Vec<(&'a [u8], Value<'a>)>, Broken> {
+        let start = self.at;
+        self.at += 1; // the `d`
+        let mut pairs: Vec<(&[u8], Value)> = Vec::new();
+        let mut sorted = true;
+        loop {
+            let key = match self.peek()? {
+                b'e' => break,
+                b'0'..=b'9' => self.bytes()?,
+                found => return Err((self.at, Rule::KeyNotBytes { found })),
+            };
+            sorted &= pairs.last().is_none_or(|(last, _)| *last < key);
+            self.path.push(Step::Key(key));
+            pairs.push((key, self.value()?));
+            self.path.pop();
+        }
+        self.at += 1; // the `e`
+        // Keys in rising order cannot repeat. Only when they are not in order
+        // is a sorted copy needed to find out.
+        if !sorted {
+            let mut keys: Vec<&[u8]> = pairs.iter().map(|(key, _)| *key).collect();
+            keys.sort_unstable();
+            if let Some(twice) = keys.windows(2).find(|two| two.first() == two.last()) {
+                let key = excerpt(twice.first().copied().unwrap_or_default());
+                return Err((start, Rule::DuplicateKey { key }));
+            }
+        }
+        Ok(pairs)
+    }
+
+    fn peek(&self) -> Result<u8, Broken> {
+        self.input.get(self.at).copied().ok_or((self.at, Rule::Ended))
+    }
+
+    /// The bytes up to `end`, which is passed over.
+    ///
+    /// No number is longer than 20 digits, so neither is the search: a long
+    /// input without an `e` costs nothing.
+    fn until(&mut self, end: u8, missing: Rule) -> Result<&'a [u8], Broken> {
+        let start = self.at;
+        let rest = self.input.get(start..).unwrap_or_default();
+        let length = rest.iter().take(32).position(|byte| *byte == end);
+        let length = length.ok_or((start, missing))?;
+        self.at = start + length + 1;
+        self.slice(start, start + length)
+    }
+
+    fn slice(&self, start: usize, end: usize) -> Result<&'a [u8], Broken> {
+        self.input.get(start..end).ok_or((start, Rule::Ended))
+    }
+}
+
+/// `info.files[3].length`
+fn path_text(path: &[Step]) -> String {
+    let mut text = String::new();
+    for step in path {
+        match step {
+            Step::Key(key) if text.is_empty() => text = excerpt(key),
+            Step::Key(key) => text = format!("{text}.{}", excerpt(key)),
+            Step::Item(index) => text = format!("{text}[{index}]"),
+        }
+    }
+    text
+}
+
+/// The start of some bytes from outside, safe to print: control characters are
+/// escaped, since a terminal would obey them.
+pub fn excerpt(bytes: &[u8]) -> String {
+    let short = bytes.get(..40).unwrap_or(bytes);
+    let mut text = printable(&String::from_utf8_lossy(short));
+    if short.len() < bytes.len() {
+        text.push('…');
+    }
+    text
+}
+
+/// Text from outside, safe to print: control characters, and those that turn
+/// the direction of writing, are escaped.
+pub fn printable(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => safe.extend(letter.escape_unicode()),
+            _ if letter.is_control() => safe.extend(letter.escape_default()),
+            _ => safe.push(letter),
+        }
+    }
+    safe
+}
+
+/// Where bencode is broken, and which rule it breaks.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub struct BencodeError {
+    /// Offset in the input, in bytes.
+    pub at: usize,
+    /// Keys and list positions that lead there: `info.files[3].length`. Empty
+    /// at the top.
+    pub path: String,
+    /// What was expected there, and what was found.
+    pub rule: Rule,
+}
+
+impl fmt::Display for BencodeError {
+    fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
+        write!(out, "byte {}: ", self.at)?;
+        if !self.path.is_empty() {
+            write!(out, "at {}: ", self.path)?;
+        }
+        write!(out, "{}", self.rule)
+    }
+}
+
+/// The rules of bencode, each with what was found instead.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[allow(missing_docs)] // the messages say it
+pub enum Rule {
+    #[error("a value was expected (i, l, d or a digit), but found {}", byte_text(*found))]
+    NotAValue { found: u8 },
+    #[error("a value or its end was expected, but the input ends")]
+    Ended,
+    #[error("an integer was expected, but there is no `e` behind the `i`")]
+    UnendedInteger,
+    #[error("an integer is digits without leading zeros, but found {found:?}")]
+    BadInteger { found: String },
+    #[error("the integer does not fit in 64 bits")]
+    IntegerTooLarge,
+    #[error("a string was expected, but there is no `:` behind its length")]
+    UnendedLength,
+    #[error("a string's length is digits without leading zeros, but found {found:?}")]
+    BadLength { found: String },
+    #[error("the string says {length} bytes, only {left} are left")]
+    CutShort { length: u64, left: usize },
+    #[error("a key must be a string, but found {}", byte_text(*found))]
+    KeyNotBytes { found: u8 },
+    #[error("the key {key:?} stands twice in one dictionary")]
+    DuplicateKey { key: String },
+    #[error("lists and dictionaries nest deeper than {MAX_DEPTH}")]
+    TooDeep,
+    #[error("there are more than {MAX_ITEMS} values")]
+    TooManyItems,
+    #[error("the value ends here, but {left} more bytes follow")]
+    Trailing { left: usize },
+}
+
+fn byte_text(byte: u8) -> String {
+    match byte {
+        b' '..=b'~' => format!("{:?}", char::from(byte)),
+        _ => format!("byte 0x{byte:02x}"),
+    }
+}

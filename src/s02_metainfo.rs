@@ -1,0 +1,337 @@
+//! Stage 2: read a .torrent file, and find the 20 bytes that name a torrent.
+//!
+//! A .torrent file says two things: whom to ask for peers (`announce`), and
+//! what the content is (`info`): its files, and a SHA-1 for every piece of
+//! them. The SHA-1 of `info` itself is the *info hash*, the torrent's name in
+//! every later conversation.
+//!
+//! * **Run it:** `piecemeal info sample.torrent`
+//! * **Spec:** BEP 3, "metainfo files"; BEP 12, 27, 47; **chapter:** `docs/02-metainfo.md`
+//! * **Builds on:** [`Value`] from stage 1
+//!
+//! # In the file
+//! ```text
+//! d
+//!   8:announce       whom to ask
+//!   13:announce-list tiers of such URLs (BEP 12), takes the place of announce
+//!   4:info           d                                <- the info hash is over
+//!                      4:name         a file, or a folder      these bytes,
+//!                      12:piece length bytes in a piece        d to e, as they
+//!                      6:pieces       20 bytes for each piece  stand in the file
+//!                      6:length       one file: its size
+//!                      5:files        or a list of  d 6:length .. 4:path l .. e e
+//!                      7:private      1: peers from the tracker only
+//!                    e
+//! e
+//! ```
+//! # Decisions
+//! * **Hash the bytes, not the meaning.** Keys we do not know are part of the
+//!   name too. A client that decodes into a struct and encodes it again gets a
+//!   wrong info hash from the first torrent with a key it does not know.
+//! * **[`PieceIndex`] is made only here,** so holding one proves that the piece
+//!   exists.
+//! * **Names are untrusted.** See [`paths`]: what comes out of here is safe to
+//!   join to an output folder.
+//! * **Left out:** version 2 torrents (BEP 52). A hybrid one is read as version 1.
+
+pub mod paths;
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use sha1::{Digest, Sha1};
+use thiserror::Error;
+
+use crate::s01_bencode::{BencodeError, Value, decode, printable};
+
+/// The largest .torrent file that is read, in bytes.
+pub const MAX_TORRENT_FILE: u64 = 64 << 20;
+/// The most pieces a torrent may have.
+pub const MAX_PIECES: u64 = 1 << 21;
+/// The longest a piece may be, in bytes.
+pub const MAX_PIECE_LENGTH: u64 = 512 << 20;
+
+/// The SHA-1 of the raw info dictionary: the torrent's name (BEP 3).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct InfoHash(pub [u8; 20]);
+
+impl InfoHash {
+    /// Hashes the bytes of an info dictionary, `d` to `e`.
+    pub fn of(raw_info: &[u8]) -> InfoHash {
+        InfoHash(Sha1::digest(raw_info).into())
+    }
+}
+
+impl fmt::Display for InfoHash {
+    fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
+        out.write_str(&hex::encode(self.0))
+    }
+}
+
+impl fmt::Debug for InfoHash {
+    fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
+        write!(out, "InfoHash({self})")
+    }
+}
+
+/// The number of a piece that exists, counted from 0. Only [`Info`] makes them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PieceIndex(u32);
+
+impl PieceIndex {
+    /// The number, as it goes over the wire.
+    pub fn get(self) -> u32 {
+        self.0
+    }
+
+    /// The number, to index with.
+    pub fn position(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl fmt::Display for PieceIndex {
+    fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
+        self.0.fmt(out)
+    }
+}
+
+/// A whole .torrent file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Metainfo {
+    /// Tracker URLs in tiers: the ones of a tier are alternatives. From
+    /// `announce-list` where there is one, else the one from `announce`.
+    pub tiers: Vec<Vec<String>>,
+    /// What the content is.
+    pub info: Info,
+    /// `comment`, whatever the maker wanted to say.
+    pub comment: Option<String>,
+    /// `created by`, the program.
+    pub created_by: Option<String>,
+    /// `creation date`, in seconds since 1970.
+    pub creation_date: Option<u64>,
+}
+
+impl Metainfo {
+    /// Reads a .torrent file of at most [`MAX_TORRENT_FILE`] bytes.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or is not a torrent.
+    pub fn read(path: &Path) -> Result<Metainfo, MetainfoError> {
+        let mut bytes = Vec::new();
+        File::open(path)?.take(MAX_TORRENT_FILE + 1).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > MAX_TORRENT_FILE {
+            return Err(MetainfoError::TooLarge);
+        }
+        Metainfo::from_bytes(&bytes)
+    }
+
+    /// Reads the bytes of a .torrent file. White space may follow them: an
+    /// editor's newline is no reason to refuse a torrent.
+    ///
+    /// # Errors
+    /// If they are not bencode, or not a torrent.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Metainfo, MetainfoError> {
+        let top = decode(bytes.trim_ascii_end())?;
+        let info = need(&top, "", "info", "a dictionary", |value| value.dictionary().map(|_| value))?;
+        Ok(Metainfo {
+            tiers: tiers(&top),
+            info: Info::from_value(info)?,
+            comment: top.get("comment").and_then(Value::text).map(String::from),
+            created_by: top.get("created by").and_then(Value::text).map(String::from),
+            creation_date: top.get("creation date").and_then(Value::unsigned),
+        })
+    }
+
+    /// Every tracker URL, first tier first.
+    pub fn trackers(&self) -> impl Iterator<Item = &str> {
+        self.tiers.iter().flatten().map(String::as_str)
+    }
+}
+
+/// The tracker URLs (BEP 12: `announce-list`, where present, takes the place of
+/// `announce`). An entry that is not text is passed over, since the others may
+/// still work.
+fn tiers(top: &Value) -> Vec<Vec<String>> {
+    let url = |value: &Value| value.text().map(|url| url.trim().to_owned()).filter(|url| !url.is_empty());
+    let lists = top.get("announce-list").and_then(Value::list).unwrap_or_default();
+    let tiers: Vec<Vec<String>> = lists
+        .iter()
+        .map(|tier| tier.list().unwrap_or_default().iter().filter_map(url).collect())
+        .filter(|tier: &Vec<String>| !tier.is_empty())
+        .collect();
+    if tiers.is_empty() { top.get("announce").and_then(url).map(|url| vec![vec![url]]).unwrap_or_default() } else { tiers }
+}
+
+/// What the content is: the info dictionary.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Info {
+    /// The torrent's name in every conversation.
+    pub info_hash: InfoHash,
+    /// The dictionary's bytes, `d` to `e`, over which the info hash is.
+    pub raw: Vec<u8>,
+    /// The suggested name of the file or folder: one safe path component.
+    pub name: String,
+    /// The bytes in every piece but the last.
+    pub piece_length: u32,
+    /// The bytes in all files together, padding included.
+    pub length: u64,
+    /// The files in order, one after the other without gaps. A piece may cover
+    /// the end of one and the start of the next.
+    pub files: Vec<FileEntry>,
+    /// Whether there is a `files` list: then `name` is a folder, even around a
+    /// single file.
+    pub multi_file: bool,
+    /// `private`: peers may come from the torrent's trackers only (BEP 27).
+    pub private: bool,
+    hashes: Vec<u8>,
+}
+
+/// One file of a torrent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileEntry {
+    /// Where it goes, below the output folder (or, without `files`, the name of
+    /// the one file). Safe to join. Empty for padding.
+    pub path: PathBuf,
+    /// Where it starts in the whole content, in bytes.
+    pub offset: u64,
+    /// Its size in bytes.
+    pub length: u64,
+    /// Padding (BEP 47) makes the next file start at a piece. It counts as
+    /// zeros and is never written.
+    pub padding: bool,
+}
+
+impl Info {
+    /// Reads the bytes of an info dictionary, as stage 8 fetches them from a peer.
+    ///
+    /// # Errors
+    /// If they are not bencode, or not an info dictionary.
+    pub fn from_bytes(raw: &[u8]) -> Result<Info, MetainfoError> {
+        Info::from_value(&decode(raw)?)
+    }
+
+    fn from_value(info: &Value) -> Result<Info, MetainfoError> {
+        if info.get("pieces").is_none() && info.get("meta version").and_then(Value::unsigned) == Some(2) {
+            return Err(MetainfoError::VersionTwo);
+        }
+        let name = need(info, "info", "name", "a byte string", Value::bytes)?;
+        let piece_length = need(info, "info", "piece length", "a positive integer", Value::unsigned)?;
+        if !(1..=MAX_PIECE_LENGTH).contains(&piece_length) {
+            return Err(broken("info.piece length", format!("1 to {MAX_PIECE_LENGTH}"), piece_length));
+        }
+        let hashes = need(info, "info", "pieces", "a byte string", Value::bytes)?;
+
+        let multi_file = info.get("files").is_some();
+        let (name, files) = if multi_file { paths::many(info, name)? } else { paths::one(info, name)? };
+        let length = files.last().map_or(0, |last| last.offset + last.length);
+
+        // BEP 3: `pieces` holds 20 bytes for each piece. Its length is what
+        // everything later is sized by, so it must agree with the files.
+        let count = length.div_ceil(piece_length);
+        if count > MAX_PIECES {
+            return Err(broken("info.pieces", format!("at most {MAX_PIECES} pieces"), count));
+        }
+        if hashes.len() as u64 != count * 20 {
+            return Err(broken(
+                "info.pieces",
+                format!("{} bytes for {count} pieces", count * 20),
+                format!("{} bytes", hashes.len()),
+            ));
+        }
+        Ok(Info {
+            info_hash: InfoHash::of(info.raw),
+            raw: info.raw.to_vec(),
+            name,
+            piece_length: u32::try_from(piece_length).expect("at most 512 MiB was checked above"),
+            length,
+            files,
+            multi_file,
+            private: info.get("private").and_then(Value::integer) == Some(1),
+            hashes: hashes.to_vec(),
+        })
+    }
+
+    /// How many pieces there are.
+    pub fn piece_count(&self) -> u32 {
+        u32::try_from(self.hashes.len() / 20).expect("at most 2^21 pieces was checked when reading")
+    }
+
+    /// The piece with this number, if there is one.
+    pub fn piece(&self, index: u32) -> Option<PieceIndex> {
+        (index < self.piece_count()).then_some(PieceIndex(index))
+    }
+
+    /// All pieces in order.
+    pub fn pieces(&self) -> impl Iterator<Item = PieceIndex> + use<> {
+        (0..self.piece_count()).map(PieceIndex)
+    }
+
+    /// The SHA-1 that the piece's content must have.
+    pub fn piece_hash(&self, piece: PieceIndex) -> [u8; 20] {
+        let start = piece.position() * 20;
+        self.hashes[start..start + 20].try_into().expect("the range is 20 long")
+    }
+
+    /// Where the piece starts in the whole content, in bytes.
+    pub fn piece_offset(&self, piece: PieceIndex) -> u64 {
+        u64::from(piece.get()) * u64::from(self.piece_length)
+    }
+
+    /// The bytes in this piece: the last one may be shorter.
+    pub fn piece_size(&self, piece: PieceIndex) -> u32 {
+        let left = self.length - self.piece_offset(piece);
+        u32::try_from(left).map_or(self.piece_length, |left| left.min(self.piece_length))
+    }
+}
+
+/// The value of `key` in the dictionary `at`, as the type that `read` makes of it.
+fn need<'v, 'a, T>(
+    dictionary: &'v Value<'a>,
+    at: &str,
+    key: &str,
+    expected: &'static str,
+    read: impl Fn(&'v Value<'a>) -> Option<T>,
+) -> Result<T, MetainfoError> {
+    let path = if at.is_empty() { key.to_owned() } else { format!("{at}.{key}") };
+    let Some(value) = dictionary.get(key) else { return Err(MetainfoError::Missing { path, expected }) };
+    read(value).ok_or_else(|| MetainfoError::Broken { path, expected: expected.to_owned(), found: found(value) })
+}
+
+/// What a value is, for an error message.
+fn found(value: &Value) -> String {
+    value.integer().map_or_else(|| value.type_name().to_owned(), |number| number.to_string())
+}
+
+fn broken(path: &str, expected: String, found: impl fmt::Display) -> MetainfoError {
+    MetainfoError::Broken { path: path.to_owned(), expected, found: found.to_string() }
+}
+
+/// Why some bytes are not a torrent we can use.
+#[derive(Debug, Error)]
+#[allow(missing_docs)] // of the fields: the messages say what they are
+pub enum MetainfoError {
+    /// The file could not be read.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// The file is over [`MAX_TORRENT_FILE`].
+    #[error("the file is over {MAX_TORRENT_FILE} bytes, which no torrent is")]
+    TooLarge,
+    /// It is not bencode (stage 1).
+    #[error(transparent)]
+    Bencode(#[from] BencodeError),
+    /// A key that every torrent has is not there.
+    #[error("the key {path} is missing; it must be {expected}")]
+    Missing { path: String, expected: &'static str },
+    /// A key's value breaks a rule.
+    #[error("{} must be {expected}, but is {}", printable(path), printable(found))]
+    Broken { path: String, expected: String, found: String },
+    /// A name that must not become a path.
+    #[error("{path}: {why}: {}", printable(name))]
+    UnsafePath { path: String, why: &'static str, name: String },
+    /// Version 2 only (BEP 52).
+    #[error("this is a version 2 torrent (BEP 52) without a version 1 part, which cannot be downloaded yet")]
+    VersionTwo,
+}

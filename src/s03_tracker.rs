@@ -1,0 +1,366 @@
+//! Stage 3: ask a tracker who else has the torrent.
+//!
+//! A tracker is a phone book: each client tells it "I am here, I want this
+//! torrent", and is told the addresses of some others. Over HTTP this is one
+//! GET request, the *announce*, and a bencoded answer.
+//!
+//! * **Run it:** `piecemeal peers sample.torrent`
+//! * **Spec:** BEP 3, "trackers"; BEP 7, 12, 23, 31; **chapter:** `docs/03-tracker.md`
+//! * **Builds on:** bencode from stage 1, [`InfoHash`] from stage 2
+//!
+//! # On the wire
+//! ```text
+//! GET /announce?info_hash=%d6%9f..&peer_id=-PM0001-..&port=6881&uploaded=0&downloaded=0&left=92063&compact=1
+//!
+//! d 8:interval i1800e 5:peers 12:<7f 00 00 02 1a e1> <7f 00 00 03 1a e2> e
+//!                                 127.0.0.2   6881    127.0.0.3   6882
+//! ```
+//! # Decisions
+//! * **The query is built by hand.** `info_hash` is 20 raw bytes, percent-encoded
+//!   one by one. A URL library would take them for text and spoil them.
+//! * **The answer is decoded as a prefix.** Trackers append newlines and worse.
+//! * **[`Tracker`] is a seam.** A tier ([`Tier`]) works over any list of them, so
+//!   that another kind of URL needs no change here.
+//! * **Left out:** peers named by host name in a dictionary answer; when to
+//!   announce again, which is the announcer's business (stage 11).
+
+pub mod http;
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use rand::seq::SliceRandom;
+use thiserror::Error;
+
+use crate::s01_bencode::{BencodeError, Value, decode_prefix, printable};
+use crate::s02_metainfo::InfoHash;
+
+/// The 20 bytes by which a client calls itself, new for each run.
+///
+/// By a convention that BEP 20 wrote down, the first eight name the program:
+/// `-PM0001-` is piecemeal 0.0.0.1. The rest is random.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PeerId(pub [u8; 20]);
+
+impl PeerId {
+    /// A new one.
+    pub fn random() -> PeerId {
+        let mut id = *b"-PM0001-............";
+        for byte in &mut id[8..] {
+            *byte = rand::random();
+        }
+        PeerId(id)
+    }
+}
+
+impl fmt::Display for PeerId {
+    fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
+        out.write_str(&hex::encode(self.0))
+    }
+}
+
+impl fmt::Debug for PeerId {
+    fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
+        write!(out, "PeerId({self})")
+    }
+}
+
+/// What a client tells a tracker.
+#[derive(Debug, Clone)]
+pub struct Announce {
+    /// The torrent.
+    pub info_hash: InfoHash,
+    /// Ourselves.
+    pub peer_id: PeerId,
+    /// Where we listen.
+    pub port: u16,
+    /// Bytes given to others in this session.
+    pub uploaded: u64,
+    /// Bytes of blocks received in this session.
+    pub downloaded: u64,
+    /// Bytes still missing; 0 says that we are a seed. Who has only a magnet
+    /// link does not know, and says 1.
+    pub left: u64,
+    /// Something that has just happened, if anything.
+    pub event: Option<Event>,
+    /// How many peers we would like. The tracker's own choice if `None`.
+    pub numwant: Option<u32>,
+    /// A secret that proves, after our address has changed, that we are still us.
+    pub key: Option<u32>,
+    /// What the tracker gave us to say again ([`Announced::tracker_id`]).
+    pub tracker_id: Option<Vec<u8>>,
+}
+
+impl Announce {
+    /// A first announce without an event: nothing moved yet.
+    pub fn new(info_hash: InfoHash, peer_id: PeerId, left: u64) -> Announce {
+        let (port, event, numwant, key, tracker_id) = (DEFAULT_PORT, None, None, None, None);
+        Announce { info_hash, peer_id, port, uploaded: 0, downloaded: 0, left, event, numwant, key, tracker_id }
+    }
+
+    /// The query string, without the `?`.
+    pub fn query(&self) -> String {
+        let mut query = format!(
+            "info_hash={}&peer_id={}&port={}&uploaded={}&downloaded={}&left={}&compact=1",
+            urlencoding::encode_binary(&self.info_hash.0),
+            urlencoding::encode_binary(&self.peer_id.0),
+            self.port,
+            self.uploaded,
+            self.downloaded,
+            self.left,
+        );
+        if let Some(event) = self.event {
+            query += &format!("&event={event}");
+        }
+        if let Some(numwant) = self.numwant {
+            query += &format!("&numwant={numwant}");
+        }
+        if let Some(key) = self.key {
+            query += &format!("&key={key:08x}");
+        }
+        if let Some(id) = &self.tracker_id {
+            query += &format!("&trackerid={}", urlencoding::encode_binary(id));
+        }
+        query
+    }
+}
+
+/// The port that BEP 3 suggests to listen on.
+pub const DEFAULT_PORT: u16 = 6881;
+
+/// What has just happened (BEP 3). A regular announce has none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// The first announce of a session.
+    Started,
+    /// The last piece has arrived; never sent for what was complete at the start.
+    Completed,
+    /// We are leaving.
+    Stopped,
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
+        out.write_str(match self {
+            Event::Started => "started",
+            Event::Completed => "completed",
+            Event::Stopped => "stopped",
+        })
+    }
+}
+
+/// What a tracker answers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Announced {
+    /// Addresses of others, IPv4 first. Port 0 has been left out.
+    pub peers: Vec<SocketAddr>,
+    /// When to announce again.
+    pub interval: Option<Duration>,
+    /// When to announce again at the earliest.
+    pub min_interval: Option<Duration>,
+    /// To be sent back with each later announce (`tracker id`).
+    pub tracker_id: Option<Vec<u8>>,
+    /// Something the tracker wants people to read; the announce worked.
+    pub warning: Option<String>,
+    /// How many have everything (`complete`).
+    pub complete: Option<u64>,
+    /// How many are still downloading (`incomplete`).
+    pub incomplete: Option<u64>,
+}
+
+impl Announced {
+    /// Decodes a tracker's answer. What follows the dictionary is ignored, and
+    /// so is a key of the wrong type, except `peers`.
+    ///
+    /// # Errors
+    /// If it is not a dictionary, if it holds a `failure reason`, or if `peers`
+    /// is neither compact nor a list.
+    pub fn decode(answer: &[u8]) -> Result<Announced, TrackerError> {
+        let top = decode_prefix(answer)?;
+        if top.dictionary().is_none() {
+            return Err(TrackerError::Answer { key: "the answer", expected: "a dictionary", found: top.type_name().to_owned() });
+        }
+        if let Some(reason) = top.get("failure reason") {
+            let reason = printable(&String::from_utf8_lossy(reason.bytes().unwrap_or(b"(it gives no reason)")));
+            return Err(TrackerError::Failure { reason, retry: Retry::decode(top.get("retry in")) });
+        }
+        let seconds = |key| top.get(key).and_then(Value::unsigned).map(Duration::from_secs);
+        let mut peers = Vec::new();
+        if let Some(value) = top.get("peers") {
+            peers.extend(four_or_list(value)?);
+        }
+        if let Some(value) = top.get("peers6") {
+            peers.extend(compact(value.bytes().unwrap_or_default(), "peers6", address_v6)?);
+        }
+        peers.retain(|peer| peer.port() != 0);
+        Ok(Announced {
+            peers,
+            interval: seconds("interval"),
+            min_interval: seconds("min interval"),
+            tracker_id: top.get("tracker id").and_then(Value::bytes).map(<[u8]>::to_vec),
+            warning: top.get("warning message").and_then(Value::bytes).map(|text| printable(&String::from_utf8_lossy(text))),
+            complete: top.get("complete").and_then(Value::unsigned),
+            incomplete: top.get("incomplete").and_then(Value::unsigned),
+        })
+    }
+}
+
+/// `peers` in either of its two forms: a string of six bytes a peer (BEP 23),
+/// or a list of dictionaries (BEP 3).
+fn four_or_list(peers: &Value) -> Result<Vec<SocketAddr>, TrackerError> {
+    if let Some(bytes) = peers.bytes() {
+        return compact(bytes, "peers", address_v4);
+    }
+    let expected = "a byte string or a list";
+    let list = peers.list().ok_or(TrackerError::Answer { key: "peers", expected, found: peers.type_name().to_owned() })?;
+    let entry = |peer: &Value| {
+        let ip: IpAddr = peer.get("ip")?.text()?.parse().ok()?;
+        let port = u16::try_from(peer.get("port")?.unsigned()?).ok()?;
+        Some(SocketAddr::new(ip, port))
+    };
+    Ok(list.iter().filter_map(entry).collect())
+}
+
+/// Cuts compact peers into chunks of `N` bytes.
+fn compact<const N: usize>(
+    bytes: &[u8],
+    key: &'static str,
+    read: fn(&[u8; N]) -> SocketAddr,
+) -> Result<Vec<SocketAddr>, TrackerError> {
+    let (chunks, rest) = bytes.as_chunks::<N>();
+    if !rest.is_empty() {
+        let expected = if N == 6 { "a multiple of 6 bytes" } else { "a multiple of 18 bytes" };
+        return Err(TrackerError::Answer { key, expected, found: format!("{} bytes", bytes.len()) });
+    }
+    Ok(chunks.iter().map(read).collect())
+}
+
+/// 4 bytes of address and 2 of port, both in network byte order (BEP 23).
+fn address_v4(&[a, b, c, d, high, low]: &[u8; 6]) -> SocketAddr {
+    SocketAddr::new(Ipv4Addr::new(a, b, c, d).into(), u16::from_be_bytes([high, low]))
+}
+
+/// 16 bytes of address and 2 of port (BEP 7).
+fn address_v6(bytes: &[u8; 18]) -> SocketAddr {
+    let [ip @ .., high, low] = *bytes;
+    SocketAddr::new(Ipv6Addr::from(ip).into(), u16::from_be_bytes([high, low]))
+}
+
+/// A way to announce: HTTP here, UDP in a later stage.
+pub trait Tracker: Send + Sync {
+    /// The URL schemes it speaks: `["http", "https"]`.
+    fn schemes(&self) -> &[&str];
+
+    /// Announces once. It returns by `until`, whatever the other side does.
+    ///
+    /// # Errors
+    /// If there is no good answer by then.
+    fn announce(&self, url: &str, ask: &Announce, until: Instant) -> Result<Announced, TrackerError>;
+}
+
+/// Some tracker URLs that are alternatives to each other (BEP 12).
+#[derive(Debug, Clone)]
+pub struct Tier {
+    urls: Vec<String>,
+}
+
+impl Tier {
+    /// A tier, shuffled: so the load spreads over its trackers.
+    pub fn new(mut urls: Vec<String>) -> Tier {
+        urls.shuffle(&mut rand::rng());
+        Tier { urls }
+    }
+
+    /// Announces to the first tracker that answers, which moves to the front
+    /// for the next time. No tracker gets more than its share of the time left,
+    /// so that a silent one does not use it all up.
+    ///
+    /// # Errors
+    /// If none of them answers well by `until`: each URL with its reason.
+    pub fn announce(
+        &mut self,
+        trackers: &[Box<dyn Tracker>],
+        ask: &Announce,
+        until: Instant,
+    ) -> Result<(String, Announced), Vec<(String, TrackerError)>> {
+        let mut failures = Vec::new();
+        for number in 0..self.urls.len() {
+            let url = self.urls[number].clone();
+            let now = Instant::now();
+            let share = until.saturating_duration_since(now) / (self.urls.len() - number) as u32;
+            match announce(trackers, &url, ask, now + share) {
+                Ok(announced) => {
+                    self.urls[..=number].rotate_right(1);
+                    return Ok((url, announced));
+                }
+                Err(error) => failures.push((url, error)),
+            }
+        }
+        Err(failures)
+    }
+}
+
+/// Announces to one URL, with whichever tracker speaks its scheme.
+///
+/// # Errors
+/// As [`Tracker::announce`], or if no tracker speaks it.
+pub fn announce(trackers: &[Box<dyn Tracker>], url: &str, ask: &Announce, until: Instant) -> Result<Announced, TrackerError> {
+    let scheme = url.split_once("://").map_or("", |(scheme, _)| scheme).to_ascii_lowercase();
+    match trackers.iter().find(|tracker| tracker.schemes().contains(&scheme.as_str())) {
+        Some(tracker) => tracker.announce(url, ask, until),
+        None => Err(TrackerError::Scheme(printable(&scheme))),
+    }
+}
+
+/// When a tracker that failed wants to be asked again (BEP 31).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retry {
+    /// It does not say.
+    Unsaid,
+    /// After this time.
+    After(Duration),
+    /// Not in this session.
+    Never,
+}
+
+impl Retry {
+    /// `retry in`: minutes, or the word `never`.
+    fn decode(value: Option<&Value>) -> Retry {
+        match value {
+            Some(value) if value.text() == Some("never") => Retry::Never,
+            Some(value) => value
+                .unsigned()
+                .or_else(|| value.text()?.parse().ok())
+                .map_or(Retry::Unsaid, |minutes| Retry::After(Duration::from_secs(minutes.saturating_mul(60)))),
+            None => Retry::Unsaid,
+        }
+    }
+}
+
+/// Why an announce came to nothing.
+#[derive(Debug, Error)]
+#[allow(missing_docs)] // of the fields: the messages say what they are
+pub enum TrackerError {
+    /// The tracker said no, in its own words.
+    #[error("the tracker refused: {reason}")]
+    Failure { reason: String, retry: Retry },
+    /// The answer is not bencode.
+    #[error("the tracker's answer is not bencode: {0}")]
+    Bencode(#[from] BencodeError),
+    /// The answer is bencode, but not an answer.
+    #[error("{key} must be {expected}, but is {found}")]
+    Answer { key: &'static str, expected: &'static str, found: String },
+    /// An HTTP status that is not 200, and no failure reason with it.
+    #[error("the tracker answered with HTTP status {0}")]
+    Status(u16),
+    /// The answer is over the limit, in bytes.
+    #[error("the tracker's answer is over {0} bytes")]
+    TooLong(usize),
+    /// No tracker of ours speaks the URL's scheme.
+    #[error("no tracker of the kind {0:?} can be asked yet (http and https can)")]
+    Scheme(String),
+    /// The request itself failed. It carries what a later stage's tracker says, too.
+    #[error("{0}")]
+    Transport(Box<dyn std::error::Error + Send + Sync>),
+}

@@ -1,0 +1,122 @@
+//! Announcing over HTTP and HTTPS: one GET request.
+//!
+//! A tracker's URL comes from a torrent that anybody may have written, and the
+//! answer from whoever runs the tracker. So everything has a limit: the time,
+//! the size of the answer, the number of redirects and where they may lead. A
+//! tracker on the open internet must not send us on to a router's or a
+//! neighbour's web page; one on our own network may.
+
+use std::io::{self, Read};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ureq::config::Config;
+use ureq::http::Uri;
+use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
+
+use super::{Announce, Announced, Tracker, TrackerError};
+
+/// The largest answer that is read, decompressed, in bytes.
+const LONGEST_ANSWER: usize = 2 << 20;
+/// How many redirects are followed.
+const MOST_REDIRECTS: u32 = 5;
+
+/// Announces to `http://` and `https://` trackers.
+pub struct HttpTracker;
+
+impl Tracker for HttpTracker {
+    fn schemes(&self) -> &[&str] {
+        &["http", "https"]
+    }
+
+    fn announce(&self, url: &str, ask: &Announce, until: Instant) -> Result<Announced, TrackerError> {
+        let (status, body) = match get(&announce_url(url, ask), until) {
+            // A tracker that is just being started refuses connections.
+            Err(ureq::Error::Io(error)) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                thread::sleep(Duration::from_millis(150));
+                get(&announce_url(url, ask), until)
+            }
+            other => other,
+        }
+        .map_err(|error| TrackerError::Transport(error.into()))?;
+        if body.len() > LONGEST_ANSWER {
+            return Err(TrackerError::TooLong(LONGEST_ANSWER));
+        }
+        match Announced::decode(&body) {
+            // The reason in the body says more than the status.
+            Err(failure @ TrackerError::Failure { .. }) => Err(failure),
+            _ if status != 200 => Err(TrackerError::Status(status)),
+            answer => answer,
+        }
+    }
+}
+
+/// The tracker's URL with our query behind its own: a private tracker knows its
+/// users by a `?passkey=`.
+fn announce_url(url: &str, ask: &Announce) -> String {
+    let url = url.split('#').next().unwrap_or_default();
+    let joint = if url.contains('?') { '&' } else { '?' };
+    format!("{url}{joint}{}", ask.query())
+}
+
+/// Status and body, of which one byte more than allowed is read at most.
+fn get(url: &str, until: Instant) -> Result<(u16, Vec<u8>), ureq::Error> {
+    let config = Config::builder()
+        .timeout_global(Some(until.saturating_duration_since(Instant::now()).max(Duration::from_millis(1))))
+        .http_status_as_error(false) // a 4xx may hold a failure reason
+        .proxy(None) // HTTP_PROXY would take even a tracker on loopback away
+        .max_redirects(MOST_REDIRECTS)
+        .user_agent(concat!("piecemeal/", env!("CARGO_PKG_VERSION")))
+        .build();
+    let agent = ureq::Agent::with_parts(config, DefaultConnector::default(), InwardBlocked::default());
+    let mut response = agent.get(url).call()?;
+    let mut body = Vec::new();
+    response.body_mut().as_reader().take(LONGEST_ANSWER as u64 + 1).read_to_end(&mut body).map_err(timeout_as_such)?;
+    Ok((response.status().as_u16(), body))
+}
+
+/// ureq wraps its own errors when it acts as a reader; take them out again.
+fn timeout_as_such(error: io::Error) -> ureq::Error {
+    match error.downcast::<ureq::Error>() {
+        Ok(inner) => inner,
+        Err(error) => ureq::Error::Io(error),
+    }
+}
+
+/// Looks up names, and once one has led to a public address, refuses private
+/// ones: the way of a redirect to where it has no business.
+#[derive(Debug, Default)]
+struct InwardBlocked {
+    names: DefaultResolver,
+    outside: Arc<AtomicBool>,
+}
+
+impl Resolver for InwardBlocked {
+    fn resolve(&self, uri: &Uri, config: &Config, timeout: NextTimeout) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        let found = self.names.resolve(uri, config, timeout)?;
+        let inward = found.iter().any(|address| is_private(address.ip()));
+        if inward && self.outside.load(Ordering::Relaxed) {
+            let why = "a public tracker redirects to a private address, which is not followed";
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, why).into());
+        }
+        if !inward {
+            self.outside.store(true, Ordering::Relaxed);
+        }
+        Ok(found)
+    }
+}
+
+/// Whether an address belongs to this machine or its own network.
+fn is_private(ip: IpAddr) -> bool {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => {
+            let shared = matches!(ip.octets(), [100, 64..=127, ..]); // RFC 6598
+            ip.is_loopback() || ip.is_private() || ip.is_link_local() || ip.is_unspecified() || ip.is_broadcast() || shared
+        }
+        IpAddr::V6(ip) => ip.is_loopback() || ip.is_unspecified() || ip.is_unique_local() || ip.is_unicast_link_local(),
+    }
+}

@@ -1,0 +1,147 @@
+//! Stage 4: agree on the torrent with a 68-byte handshake.
+//!
+//! The first thing each side says. It names the torrent and the speaker. If
+//! the torrents differ there is nothing to talk about: the connection ends.
+//!
+//! * **Run it:** `piecemeal handshake sample.torrent 127.0.0.2:6881`
+//! * **Spec:** BEP 3, "peer protocol"; **chapter:** `docs/04-handshake.md`
+//! * **Builds on:** [`InfoHash`] from stage 2, [`PeerId`] from stage 3
+//!
+//! # On the wire
+//! ```text
+//! 0    1                       20         28          48        68
+//! | 19 | "BitTorrent protocol" | reserved | info hash | peer id |
+//! ```
+//! # Decisions
+//! * **Read in two steps, by a known size.** The first 20 bytes tell whether
+//!   this is BitTorrent at all, so a web server is recognised at once instead
+//!   of being waited for. After that, exactly 48 more: no parser state.
+//! * **Reserved bytes stay raw.** Each later stage knows its own bit and asks
+//!   for it with [`Handshake::has_bit`].
+//! * **Deadlines, not timeouts.** A peer that sends a byte a second keeps every
+//!   read alive for ever; [`transport`] counts to a point in time instead.
+//! * **Left out:** answering. A client that seeds reads before it writes.
+
+pub mod race;
+pub mod transport;
+
+use std::io::{self, Read, Write};
+
+use thiserror::Error;
+
+use crate::s01_bencode::excerpt;
+use crate::s02_metainfo::InfoHash;
+use crate::s03_tracker::PeerId;
+
+/// What every handshake starts with: a length byte and the protocol's name.
+pub const PROTOCOL: &[u8; 20] = b"\x13BitTorrent protocol";
+
+/// The size of a handshake in bytes.
+pub const HANDSHAKE_LENGTH: usize = 68;
+
+/// What one side says of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Handshake {
+    /// Eight bytes, all zero in BEP 3, in which extensions took a bit each.
+    pub reserved: [u8; 8],
+    /// The torrent this connection is about.
+    pub info_hash: InfoHash,
+    /// Who is speaking.
+    pub peer_id: PeerId,
+}
+
+impl Handshake {
+    /// A handshake without any extension.
+    pub fn new(info_hash: InfoHash, peer_id: PeerId) -> Handshake {
+        Handshake { reserved: [0; 8], info_hash, peer_id }
+    }
+
+    /// The same handshake with one reserved bit set, counted from the right, as
+    /// the specifications do: bit 0 is the last bit of the last byte.
+    pub fn with_bit(mut self, bit: usize) -> Handshake {
+        self.reserved[7 - bit / 8] |= 1 << (bit % 8);
+        self
+    }
+
+    /// Whether the reserved bit is set, counted from the right.
+    pub fn has_bit(&self, bit: usize) -> bool {
+        self.reserved[7 - bit / 8] & 1 << (bit % 8) != 0
+    }
+
+    /// The 68 bytes.
+    pub fn encode(&self) -> [u8; HANDSHAKE_LENGTH] {
+        let mut bytes = [0; HANDSHAKE_LENGTH];
+        bytes[..20].copy_from_slice(PROTOCOL);
+        bytes[20..28].copy_from_slice(&self.reserved);
+        bytes[28..48].copy_from_slice(&self.info_hash.0);
+        bytes[48..].copy_from_slice(&self.peer_id.0);
+        bytes
+    }
+
+    /// Reads one handshake.
+    ///
+    /// # Errors
+    /// If the stream ends or fails first, or the other side speaks another protocol.
+    pub fn read_from(stream: &mut impl Read) -> Result<Handshake, HandshakeError> {
+        let mut name = [0; 20];
+        stream.read_exact(&mut name).map_err(HandshakeError::ended)?;
+        if name != *PROTOCOL {
+            return Err(HandshakeError::OtherProtocol { found: excerpt(&name) });
+        }
+        let (mut reserved, mut info_hash, mut peer_id) = ([0; 8], [0; 20], [0; 20]);
+        for part in [&mut reserved[..], &mut info_hash, &mut peer_id] {
+            stream.read_exact(part).map_err(HandshakeError::ended)?;
+        }
+        Ok(Handshake { reserved, info_hash: InfoHash(info_hash), peer_id: PeerId(peer_id) })
+    }
+}
+
+/// Sends our handshake, then waits for the peer's.
+///
+/// We write before we read. A peer that offers several torrents cannot answer
+/// until it knows which one we mean, so two sides that both listened first
+/// would wait for each other for ever.
+///
+/// # Errors
+/// If the peer hangs up, speaks another protocol, or serves another torrent.
+pub fn exchange<S: Read + Write>(stream: &mut S, ours: &Handshake) -> Result<Handshake, HandshakeError> {
+    stream.write_all(&ours.encode())?;
+    let theirs = Handshake::read_from(stream)?;
+    if theirs.info_hash != ours.info_hash {
+        return Err(HandshakeError::OtherTorrent { expected: ours.info_hash, found: theirs.info_hash });
+    }
+    if theirs.peer_id == ours.peer_id {
+        return Err(HandshakeError::Ourselves);
+    }
+    Ok(theirs)
+}
+
+/// Why a handshake failed.
+#[derive(Debug, Error)]
+#[allow(missing_docs)] // of the fields: the messages say what they are
+pub enum HandshakeError {
+    /// The connection could not be made, or broke, or was too slow.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    /// The peer closed the connection: most often it does not have the torrent.
+    #[error("the peer hung up before its handshake was complete")]
+    HungUp,
+    /// Something else than a BitTorrent peer answers there.
+    #[error("a BitTorrent handshake was expected, but found {found:?}")]
+    OtherProtocol { found: String },
+    /// The peer answered for a torrent that we did not ask for.
+    #[error("the peer serves another torrent: expected info hash {expected}, found {found}")]
+    OtherTorrent { expected: InfoHash, found: InfoHash },
+    /// Our own peer id came back: a tracker gave us our own address.
+    #[error("the peer is ourselves")]
+    Ourselves,
+}
+
+impl HandshakeError {
+    fn ended(error: io::Error) -> HandshakeError {
+        match error.kind() {
+            io::ErrorKind::UnexpectedEof => HandshakeError::HungUp,
+            _ => HandshakeError::Io(error),
+        }
+    }
+}

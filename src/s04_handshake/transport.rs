@@ -1,0 +1,289 @@
+//! A connection whose every wait ends: two halves with absolute deadlines.
+//!
+//! A [`Transport`] is what a peer is talked to over, and a seam: TCP here,
+//! pipes in memory for tests, anything that can be wrapped around either. Its
+//! halves can be given to two threads, and [`Transport::hang_up`] wakes both
+//! from a third.
+//!
+//! std has timeouts for a *single* read. A peer that sends one byte each time
+//! before it runs out would keep us for ever. So a half is told a point in time,
+//! and a read after it fails, however much is still coming.
+
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// The half we read from.
+pub trait ReadHalf: Read + Send {
+    /// From `until` on, reads fail with [`ErrorKind::TimedOut`].
+    fn set_deadline(&mut self, until: Instant);
+}
+
+/// The half we write to.
+pub trait WriteHalf: Write + Send {
+    /// From `until` on, writes fail with [`ErrorKind::TimedOut`].
+    fn set_deadline(&mut self, until: Instant);
+}
+
+/// Ends a connection from any thread: a read or write that waits comes back.
+pub type Hangup = Arc<dyn Fn() + Send + Sync>;
+
+/// A connection to a peer.
+pub struct Transport {
+    /// The other side's address.
+    pub peer: SocketAddr,
+    /// What they send.
+    pub reader: Box<dyn ReadHalf>,
+    /// What we send.
+    pub writer: Box<dyn WriteHalf>,
+    /// Ends the connection.
+    pub hang_up: Hangup,
+}
+
+impl Transport {
+    /// One deadline for both directions.
+    pub fn set_deadline(&mut self, until: Instant) {
+        self.reader.set_deadline(until);
+        self.writer.set_deadline(until);
+    }
+}
+
+impl Read for Transport {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.reader.read(buffer)
+    }
+}
+
+impl Write for Transport {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.writer.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.writer.flush()
+    }
+}
+
+/// Makes connections.
+pub trait Dial: Send + Sync {
+    /// Connects to `peer` by `until`.
+    ///
+    /// # Errors
+    /// If nobody listens there, or nobody answers in time.
+    fn dial(&self, peer: SocketAddr, until: Instant) -> io::Result<Transport>;
+}
+
+/// The longest a connection may take to be made.
+pub const CONNECT_TIME: Duration = Duration::from_secs(5);
+
+/// Dials over TCP.
+pub struct Tcp;
+
+impl Dial for Tcp {
+    fn dial(&self, peer: SocketAddr, until: Instant) -> io::Result<Transport> {
+        let connect = || {
+            let left = until.saturating_duration_since(Instant::now()).min(CONNECT_TIME);
+            TcpStream::connect_timeout(&peer, left.max(Duration::from_millis(1)))
+        };
+        let stream = match connect() {
+            // A peer that is just being started refuses: ask once more.
+            Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
+                thread::sleep(Duration::from_millis(150));
+                connect()?
+            }
+            other => other?,
+        };
+        over_tcp(stream, until)
+    }
+}
+
+/// Makes a transport of a connected TCP stream, with `until` as its first deadline.
+///
+/// # Errors
+/// If the stream is not connected any more.
+pub fn over_tcp(stream: TcpStream, until: Instant) -> io::Result<Transport> {
+    // Small messages leave at once instead of waiting for company.
+    stream.set_nodelay(true)?;
+    let peer = stream.peer_addr()?;
+    let stream = Arc::new(stream);
+    let half = || TcpHalf { stream: Arc::clone(&stream), until, in_force: Duration::MAX };
+    let (reader, writer) = (Box::new(half()), Box::new(half()));
+    let hang_up = Arc::new(move || {
+        // An error means that the connection has ended already.
+        let _ = stream.shutdown(Shutdown::Both);
+    });
+    Ok(Transport { peer, reader, writer, hang_up })
+}
+
+/// Both halves share one socket: reading and writing work on `&TcpStream`.
+struct TcpHalf {
+    stream: Arc<TcpStream>,
+    until: Instant,
+    /// The socket's timeout in this direction, as we last set it.
+    in_force: Duration,
+}
+
+impl TcpHalf {
+    /// Runs one read or write that gives up at the deadline.
+    ///
+    /// Setting the socket's timeout is a system call. It is made again only when
+    /// the one in force would be more than a quarter too long; one that is too
+    /// short just goes round the loop.
+    fn by_deadline(
+        &mut self,
+        set: fn(&TcpStream, Option<Duration>) -> io::Result<()>,
+        mut act: impl FnMut(&TcpStream) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        loop {
+            let left = self.until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(ErrorKind::TimedOut.into());
+            }
+            if self.in_force > left + left / 4 {
+                self.in_force = left.max(Duration::from_millis(1));
+                set(&self.stream, Some(self.in_force))?;
+            }
+            match act(&self.stream) {
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                    self.in_force = Duration::MAX; // too short, or over: look again
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                done => return done,
+            }
+        }
+    }
+}
+
+impl Read for TcpHalf {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.by_deadline(TcpStream::set_read_timeout, |mut stream| stream.read(buffer))
+    }
+}
+
+impl Write for TcpHalf {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.by_deadline(TcpStream::set_write_timeout, |mut stream| stream.write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl ReadHalf for TcpHalf {
+    fn set_deadline(&mut self, until: Instant) {
+        self.until = until;
+    }
+}
+
+impl WriteHalf for TcpHalf {
+    fn set_deadline(&mut self, until: Instant) {
+        self.until = until;
+    }
+}
+
+/// Two transports that are each other's other side, in memory. Each direction
+/// holds `room` bytes: a writer of more waits, as on a socket whose buffers are
+/// full.
+pub fn pair(room: usize, a: SocketAddr, b: SocketAddr) -> (Transport, Transport) {
+    let (there, back) = (Arc::new(Pipe::new(room)), Arc::new(Pipe::new(room)));
+    let end = |peer, input: &Arc<Pipe>, output: &Arc<Pipe>| {
+        let half = |pipe: &Arc<Pipe>| Box::new(PipeHalf { pipe: Arc::clone(pipe), until: Instant::now() + CONNECT_TIME });
+        let pipes = [Arc::clone(input), Arc::clone(output)];
+        let hang_up = Arc::new(move || pipes.iter().for_each(|pipe| pipe.close()));
+        Transport { peer, reader: half(input), writer: half(output), hang_up }
+    };
+    (end(b, &back, &there), end(a, &there, &back))
+}
+
+struct Pipe {
+    room: usize,
+    /// What is on its way, and whether more may come.
+    state: Mutex<(VecDeque<u8>, bool)>,
+    changed: Condvar,
+}
+
+impl Pipe {
+    fn new(room: usize) -> Pipe {
+        Pipe { room, state: Mutex::new((VecDeque::new(), true)), changed: Condvar::new() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, (VecDeque<u8>, bool)> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn close(&self) {
+        self.lock().1 = false;
+        self.changed.notify_all();
+    }
+
+    /// Waits until `ready`, or fails at the deadline.
+    fn wait(
+        &self,
+        until: Instant,
+        ready: impl Fn(&VecDeque<u8>, bool) -> bool,
+    ) -> io::Result<MutexGuard<'_, (VecDeque<u8>, bool)>> {
+        let mut state = self.lock();
+        while !ready(&state.0, state.1) {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(ErrorKind::TimedOut.into());
+            }
+            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        Ok(state)
+    }
+}
+
+struct PipeHalf {
+    pipe: Arc<Pipe>,
+    until: Instant,
+}
+
+impl Drop for PipeHalf {
+    fn drop(&mut self) {
+        self.pipe.close();
+    }
+}
+
+impl Read for PipeHalf {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut state = self.pipe.wait(self.until, |bytes, open| !bytes.is_empty() || !open)?;
+        let length = state.0.read(buffer)?;
+        self.pipe.changed.notify_all();
+        Ok(length)
+    }
+}
+
+impl Write for PipeHalf {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let room = self.pipe.room;
+        let mut state = self.pipe.wait(self.until, |waiting, open| waiting.len() < room || !open)?;
+        if !state.1 {
+            return Err(ErrorKind::BrokenPipe.into());
+        }
+        let length = bytes.len().min(room - state.0.len());
+        state.0.extend(&bytes[..length]);
+        self.pipe.changed.notify_all();
+        Ok(length)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl ReadHalf for PipeHalf {
+    fn set_deadline(&mut self, until: Instant) {
+        self.until = until;
+    }
+}
+
+impl WriteHalf for PipeHalf {
+    fn set_deadline(&mut self, until: Instant) {
+        self.until = until;
+    }
+}

@@ -1,0 +1,28 @@
+//! What the black-box tests talk to, and how they start the program.
+//!
+//! Nothing in here uses the crate under test. An error that our encoder and our
+//! decoder share would cancel out, and only a real client would notice it. So
+//! the few lines of bencode and of wire format that the fakes need are written
+//! a second time.
+//!
+//! Every wait in here has a deadline, and every thread ends when the value that
+//! started it is dropped.
+
+// Each test file compiles its own copy of this module and uses a part of it.
+#![allow(dead_code, unused_imports)]
+
+pub mod bencode;
+pub mod mount;
+pub mod peer;
+mod peer_plan;
+mod peer_talk;
+pub mod run;
+pub mod torrent;
+pub mod tracker;
+pub mod wire;
+
+pub use peer::{FakePeer, Gate, Talk};
+pub use peer_plan::{After, Blocks, Greeting, Metadata, Order, Plan, Unchoke};
+pub use run::{Outcome, Run, Running};
+pub use torrent::{Recipe, Torrent, content};
+pub use tracker::{FakeTracker, Reply};

@@ -1,0 +1,278 @@
+//! How a fake peer is to behave.
+
+use super::peer::{FakePeer, Gate};
+use super::torrent::Torrent;
+use super::wire;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The first thing that happens on a connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Greeting {
+    /// Reads the client's handshake, then answers with its own.
+    Proper,
+    /// Sends its handshake without waiting for the client's.
+    Eager,
+    /// Reads the client's handshake, answers with another torrent's.
+    WrongInfoHash,
+    /// Accepts, and says nothing.
+    Silent,
+    /// Its handshake, one byte a second.
+    Drip,
+    /// These bytes instead of a handshake, and then nothing.
+    Says(Vec<u8>),
+    /// Accepts and closes.
+    Close,
+    /// Half a handshake, then closes.
+    Half,
+    /// The client's own handshake, returned: the same peer id.
+    Echo,
+}
+
+/// What follows the handshakes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum After {
+    /// The conversation.
+    Talk,
+    /// The end of the connection.
+    Close,
+    /// Nothing, for ever.
+    Hold,
+    /// These bytes, and then nothing.
+    Say(Vec<u8>),
+    /// These bytes, one a second.
+    Drip(Vec<u8>),
+}
+
+/// Which comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    BitfieldFirst,
+    ExtensionFirst,
+    NoBitfield,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unchoke {
+    /// When the client is interested.
+    OnInterest,
+    /// Right after the opening messages, asked or not.
+    Early,
+    Never,
+}
+
+/// How requests for blocks are answered. The numbers count blocks served well.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Blocks {
+    Good,
+    /// Of the right length, with wrong bytes.
+    Corrupt,
+    /// One byte more than asked for.
+    TooLong,
+    /// One byte less than asked for.
+    TooShort,
+    /// A block that nobody asked for, of a piece that exists, before each.
+    Unasked,
+    /// A block of a piece that does not exist, before each.
+    OutOfRange,
+    /// Each block twice.
+    Twice,
+    /// Whatever was asked for within a moment, last request first.
+    Backwards,
+    /// Chokes with requests outstanding; unchokes after a moment, or never.
+    ChokeAfter(usize, bool),
+    /// The process dies, and the connection is reset.
+    ResetAfter(usize),
+    /// The process dies, and the connection is closed.
+    CloseAfter(usize),
+    /// Says nothing more.
+    SilentAfter(usize),
+    /// Says these bytes, and nothing more.
+    SayAfter(usize, Vec<u8>),
+    /// With the fast extension: rejects everything.
+    Reject,
+}
+
+/// How requests for metadata are answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Metadata {
+    Good,
+    /// Does not offer ut_metadata.
+    None,
+    /// Says this size, and serves zeros where it has nothing.
+    Size(i64),
+    /// Of the right size, with wrong bytes.
+    Corrupt,
+    Reject,
+    Silent,
+    /// A data message whose dictionary is not one.
+    Garbage,
+    /// A data message with one byte too many.
+    TooLong,
+    /// A data message for a metadata piece that does not exist.
+    OutOfRange,
+}
+
+/// All of a fake peer's behaviour. The default is a good seeder.
+#[derive(Clone)]
+pub struct Plan {
+    pub torrent: Arc<Torrent>,
+    pub address: IpAddr,
+    pub peer_id: [u8; 20],
+    pub greeting: Greeting,
+    pub after: After,
+    pub order: Order,
+    pub extension: bool,
+    pub fast: bool,
+    pub have: Vec<bool>,
+    /// `have` messages instead of a bitfield.
+    pub by_haves: bool,
+    /// Raw bytes in place of the bitfield message.
+    pub opening: Option<Vec<u8>>,
+    /// The extension handshake's payload, when it is not the usual one.
+    pub greets: Option<Vec<u8>>,
+    /// The id it wants ut_metadata messages under.
+    pub metadata_id: u8,
+    pub metadata: Metadata,
+    pub unchoke: Unchoke,
+    pub blocks: Blocks,
+    /// Keep-alives and unknown messages, between everything else.
+    pub noise: bool,
+    /// A rest before each block.
+    pub pace: Duration,
+    /// Answers nothing after the opening messages until this opens.
+    pub gate: Option<Gate>,
+}
+
+impl Plan {
+    pub fn new(torrent: &Torrent) -> Plan {
+        Plan {
+            torrent: Arc::new(torrent.clone()),
+            address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            peer_id: *b"-FP0001-0123456789ab",
+            greeting: Greeting::Proper,
+            after: After::Talk,
+            order: Order::BitfieldFirst,
+            extension: true,
+            fast: false,
+            have: vec![true; torrent.pieces()],
+            by_haves: false,
+            opening: None,
+            greets: None,
+            metadata_id: 3,
+            metadata: Metadata::Good,
+            unchoke: Unchoke::OnInterest,
+            blocks: Blocks::Good,
+            noise: false,
+            pace: Duration::ZERO,
+            gate: None,
+        }
+    }
+
+    /// Listens on 127.0.0.`last`: clients that keep one connection per address
+    /// still meet every peer of a test.
+    pub fn host(mut self, last: u8) -> Plan {
+        self.address = IpAddr::V4(Ipv4Addr::new(127, 0, 0, last));
+        self.peer_id[19] = last;
+        self
+    }
+
+    pub fn greeting(mut self, greeting: Greeting) -> Plan {
+        self.greeting = greeting;
+        self
+    }
+
+    pub fn after(mut self, after: After) -> Plan {
+        self.after = after;
+        self
+    }
+
+    pub fn order(mut self, order: Order) -> Plan {
+        self.order = order;
+        self
+    }
+
+    pub fn blocks(mut self, blocks: Blocks) -> Plan {
+        self.blocks = blocks;
+        self
+    }
+
+    pub fn metadata(mut self, metadata: Metadata) -> Plan {
+        self.metadata = metadata;
+        self
+    }
+
+    pub fn unchoke(mut self, unchoke: Unchoke) -> Plan {
+        self.unchoke = unchoke;
+        self
+    }
+
+    /// Neither the extension bit nor extension messages.
+    pub fn plain(mut self) -> Plan {
+        self.extension = false;
+        self
+    }
+
+    /// The fast extension's bit, and `have all` when it has all.
+    pub fn fast(mut self) -> Plan {
+        self.fast = true;
+        self
+    }
+
+    /// Only these pieces.
+    pub fn only(mut self, pieces: impl IntoIterator<Item = usize>) -> Plan {
+        self.have = vec![false; self.torrent.pieces()];
+        for piece in pieces {
+            self.have[piece] = true;
+        }
+        self
+    }
+
+    pub fn by_haves(mut self) -> Plan {
+        self.by_haves = true;
+        self
+    }
+
+    pub fn opening(mut self, bytes: Vec<u8>) -> Plan {
+        self.opening = Some(bytes);
+        self
+    }
+
+    pub fn greets(mut self, payload: impl Into<Vec<u8>>) -> Plan {
+        self.greets = Some(payload.into());
+        self
+    }
+
+    pub fn noise(mut self) -> Plan {
+        self.noise = true;
+        self
+    }
+
+    pub fn pace(mut self, milliseconds: u64) -> Plan {
+        self.pace = Duration::from_millis(milliseconds);
+        self
+    }
+
+    /// Serves only once the other peer has done its worst, so that a test does
+    /// not pass because the good peer was quicker.
+    pub fn once(mut self, gate: Gate) -> Plan {
+        self.gate = Some(gate);
+        self
+    }
+
+    pub fn start(self) -> FakePeer {
+        FakePeer::start(self)
+    }
+
+    pub fn reserved(&self) -> [u8; 8] {
+        let mut bits = [0; 8];
+        if self.extension {
+            bits[5] |= wire::EXTENSION_BIT;
+        }
+        if self.fast {
+            bits[7] |= wire::FAST_BIT;
+        }
+        bits
+    }
+}

@@ -1,0 +1,239 @@
+//! Runs the program, with a deadline that kills it.
+
+use std::ffi::{OsStr, OsString};
+use std::io::Read;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// A run of `piecemeal` that is being prepared.
+pub struct Run {
+    command: Command,
+    shown: Vec<OsString>,
+    limit: Duration,
+}
+
+/// A run that has been started. Dropping it kills it.
+pub struct Running {
+    child: Child,
+    stdout: Option<JoinHandle<Vec<u8>>>,
+    stderr: Option<JoinHandle<Vec<u8>>>,
+    begun: Instant,
+    limit: Duration,
+    shown: Vec<OsString>,
+}
+
+/// What a run left behind.
+#[derive(Debug)]
+pub struct Outcome {
+    pub stdout: Vec<u8>,
+    pub stderr: Vec<u8>,
+    /// `None` when a signal ended it.
+    pub code: Option<i32>,
+    pub elapsed: Duration,
+    shown: Vec<OsString>,
+}
+
+/// How long a run may take unless the test says otherwise. It is far more than
+/// any of them needs, and guards against hangs only.
+const LIMIT: Duration = Duration::from_secs(40);
+
+impl Run {
+    pub fn new<I, S>(arguments: I) -> Run
+    where
+        I: IntoIterator<Item = S>,
+        S: AsRef<OsStr>,
+    {
+        let shown: Vec<OsString> = arguments.into_iter().map(|a| a.as_ref().to_owned()).collect();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_piecemeal"));
+        command.args(&shown).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Run { command, shown, limit: LIMIT }
+    }
+
+    /// One more argument.
+    pub fn arg(mut self, argument: impl AsRef<OsStr>) -> Run {
+        self.command.arg(argument.as_ref());
+        self.shown.push(argument.as_ref().to_owned());
+        self
+    }
+
+    /// `--peer ADDR`.
+    pub fn peer(self, address: impl ToString) -> Run {
+        self.arg("--peer").arg(address.to_string())
+    }
+
+    /// The folder to run in.
+    pub fn dir(mut self, folder: &Path) -> Run {
+        self.command.current_dir(folder);
+        self
+    }
+
+    pub fn env(mut self, name: &str, value: &str) -> Run {
+        self.command.env(name, value);
+        self
+    }
+
+    /// Where stdout goes, when the test does not want to read it.
+    pub fn stdout(mut self, to: impl Into<Stdio>) -> Run {
+        self.command.stdout(to);
+        self
+    }
+
+    pub fn stderr(mut self, to: impl Into<Stdio>) -> Run {
+        self.command.stderr(to);
+        self
+    }
+
+    /// Another deadline: some tests ask for more time than they may take.
+    pub fn within(mut self, seconds: u64) -> Run {
+        self.limit = Duration::from_secs(seconds);
+        self
+    }
+
+    pub fn start(mut self) -> Running {
+        let mut child = self.command.spawn().expect("the program starts");
+        let stdout = child.stdout.take().map(drain);
+        let stderr = child.stderr.take().map(drain);
+        Running { child, stdout, stderr, begun: Instant::now(), limit: self.limit, shown: self.shown }
+    }
+
+    pub fn run(self) -> Outcome {
+        self.start().finish()
+    }
+}
+
+/// Reads a pipe on a thread, so that a full one does not stop the program.
+fn drain(mut pipe: impl Read + Send + 'static) -> JoinHandle<Vec<u8>> {
+    std::thread::spawn(move || {
+        let mut all = Vec::new();
+        let _ = pipe.read_to_end(&mut all);
+        all
+    })
+}
+
+impl Running {
+    /// Waits for the end. A run that takes too long is killed and fails the
+    /// test, with all it had said so far.
+    pub fn finish(mut self) -> Outcome {
+        let status = loop {
+            if let Some(status) = self.child.try_wait().expect("the program can be waited for") {
+                break status;
+            }
+            if self.begun.elapsed() > self.limit {
+                let _ = self.child.kill();
+                let _ = self.child.wait();
+                let (stdout, stderr) = self.output();
+                panic!(
+                    "killed after {:?}: piecemeal {:?}\nstdout: {}\nstderr: {}",
+                    self.limit,
+                    self.shown,
+                    String::from_utf8_lossy(&stdout),
+                    String::from_utf8_lossy(&stderr)
+                );
+            }
+            std::thread::sleep(Duration::from_millis(3));
+        };
+        let elapsed = self.begun.elapsed();
+        let (stdout, stderr) = self.output();
+        Outcome { stdout, stderr, code: status.code(), elapsed, shown: std::mem::take(&mut self.shown) }
+    }
+
+    /// SIGKILL: no destructor, no last word.
+    pub fn kill(mut self) {
+        self.child.kill().expect("the program is still running");
+        self.child.wait().expect("the program can be waited for");
+    }
+
+    pub fn is_over(&mut self) -> bool {
+        self.child.try_wait().expect("the program can be waited for").is_some()
+    }
+
+    fn output(&mut self) -> (Vec<u8>, Vec<u8>) {
+        let take = |pipe: Option<JoinHandle<Vec<u8>>>| pipe.and_then(|p| p.join().ok()).unwrap_or_default();
+        (take(self.stdout.take()), take(self.stderr.take()))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Outcome {
+    pub fn out(&self) -> String {
+        String::from_utf8_lossy(&self.stdout).into_owned()
+    }
+
+    pub fn err(&self) -> String {
+        String::from_utf8_lossy(&self.stderr).into_owned()
+    }
+
+    /// Exit 0 with exactly this on stdout.
+    #[track_caller]
+    pub fn prints(&self, expected: &str) -> &Outcome {
+        assert!(self.code == Some(0) && self.out() == expected, "expected {expected:?}, got {self:#}");
+        self
+    }
+
+    #[track_caller]
+    pub fn succeeds(&self) -> &Outcome {
+        assert!(self.code == Some(0), "expected success, got {self:#}");
+        self
+    }
+
+    /// One of these exit codes, nothing on stdout, and an error in the three
+    /// lines of the contract: what, what to do, where to read on.
+    #[track_caller]
+    pub fn fails(&self, codes: &[i32]) -> &Outcome {
+        assert!(
+            self.code.is_some_and(|code| codes.contains(&code)),
+            "expected exit code {codes:?}, got {self:#}"
+        );
+        assert!(self.stdout.is_empty(), "an error leaves stdout empty: {self:#}");
+        self.explains_itself();
+        self
+    }
+
+    /// stderr ends with `error: `, `help: `, `see: docs/NN-...md`.
+    #[track_caller]
+    pub fn explains_itself(&self) -> &Outcome {
+        let err = self.err();
+        assert!(!err.contains("panicked"), "a panic: {self:#}");
+        let lines: Vec<&str> = err.lines().collect();
+        let error = lines.iter().position(|l| l.starts_with("error: ") && l.len() > "error: ".len());
+        let error = error.unwrap_or_else(|| panic!("no `error: ` line: {self:#}"));
+        let rest = &lines[error + 1..];
+        let help = rest.iter().position(|l| l.starts_with("help: ") && l.len() > "help: ".len());
+        let help = help.unwrap_or_else(|| panic!("no `help: ` line after the error: {self:#}"));
+        let see = rest[help + 1..].first().copied().unwrap_or_default();
+        let chapter = see.strip_prefix("see: docs/").unwrap_or_default().as_bytes();
+        assert!(
+            chapter.len() > 6
+                && chapter[..2].iter().all(u8::is_ascii_digit)
+                && chapter[2] == b'-'
+                && chapter.ends_with(b".md"),
+            "no `see: docs/NN-...md` line after the help: {self:#}"
+        );
+        self
+    }
+
+    /// The error's text names this.
+    #[track_caller]
+    pub fn mentions(&self, words: &str) -> &Outcome {
+        assert!(self.err().to_lowercase().contains(&words.to_lowercase()), "no word of {words:?}: {self:#}");
+        self
+    }
+}
+
+impl std::fmt::Display for Outcome {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let words: Vec<_> = self.shown.iter().map(|a| a.to_string_lossy()).collect();
+        writeln!(f, "piecemeal {}", words.join(" "))?;
+        writeln!(f, "exit code {:?} after {:?}", self.code, self.elapsed)?;
+        writeln!(f, "stdout: {}", self.out())?;
+        write!(f, "stderr: {}", self.err())
+    }
+}

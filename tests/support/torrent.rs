@@ -1,0 +1,158 @@
+//! Torrents to test with: an info dictionary, the bytes it describes, and the
+//! file or the magnet link that leads there.
+
+use super::bencode::{bytes, dict, int, list};
+use sha1::{Digest, Sha1};
+use std::path::{Path, PathBuf};
+
+/// Bytes that look random and are the same every time.
+pub fn content(length: usize, seed: u32) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(2_654_435_761).wrapping_add(12_345);
+    (0..length)
+        .map(|_| {
+            state = state.wrapping_mul(1_103_515_245).wrapping_add(12_345);
+            (state >> 16) as u8
+        })
+        .collect()
+}
+
+/// A torrent and all of its content.
+#[derive(Debug, Clone)]
+pub struct Torrent {
+    /// The info dictionary, as its hash is taken.
+    pub info: Vec<u8>,
+    pub info_hash: [u8; 20],
+    /// All files, one after the other, padding included.
+    pub content: Vec<u8>,
+    pub piece_length: usize,
+}
+
+/// How to make a torrent.
+#[derive(Debug, Clone)]
+pub struct Recipe {
+    name: Vec<u8>,
+    piece_length: usize,
+    content: Vec<u8>,
+    /// Path components, length, attributes.
+    files: Option<Vec<(Vec<Vec<u8>>, usize, &'static str)>>,
+    /// Further keys of the info dictionary, put where sorting wants them.
+    extra: Vec<(&'static str, Vec<u8>)>,
+}
+
+impl Recipe {
+    pub fn single(name: impl AsRef<[u8]>, piece_length: usize, content: Vec<u8>) -> Recipe {
+        Recipe { name: name.as_ref().to_vec(), piece_length, content, files: None, extra: Vec::new() }
+    }
+
+    /// Several files: each a path with `/` between the components.
+    pub fn files(name: impl AsRef<[u8]>, piece_length: usize, files: &[(&str, Vec<u8>)]) -> Recipe {
+        let mut recipe = Recipe::single(name, piece_length, Vec::new());
+        recipe.files = Some(Vec::new());
+        for (path, data) in files {
+            let path: Vec<&[u8]> = path.split('/').map(str::as_bytes).collect();
+            recipe = recipe.file(&path, data.clone(), "");
+        }
+        recipe
+    }
+
+    /// One more file, its components as raw as they come, with `attr` (BEP 47).
+    pub fn file(mut self, path: &[&[u8]], data: Vec<u8>, attr: &'static str) -> Recipe {
+        let path = path.iter().map(|c| c.to_vec()).collect();
+        self.files.get_or_insert_default().push((path, data.len(), attr));
+        self.content.extend(data);
+        self
+    }
+
+    pub fn extra(mut self, key: &'static str, value: Vec<u8>) -> Recipe {
+        self.extra.push((key, value));
+        self
+    }
+
+    pub fn build(self) -> Torrent {
+        let hashes: Vec<u8> = self.content.chunks(self.piece_length).flat_map(sha1).collect();
+        let mut pairs = vec![
+            ("name", bytes(&self.name)),
+            ("piece length", int(self.piece_length as i64)),
+            ("pieces", bytes(hashes)),
+        ];
+        match &self.files {
+            None => pairs.push(("length", int(self.content.len() as i64))),
+            Some(files) => {
+                let files: Vec<Vec<u8>> = files
+                    .iter()
+                    .map(|(path, length, attr)| {
+                        let path: Vec<Vec<u8>> = path.iter().map(bytes).collect();
+                        let mut file = vec![("length", int(*length as i64)), ("path", list(&path))];
+                        if !attr.is_empty() {
+                            file.insert(0, ("attr", bytes(attr)));
+                        }
+                        dict(&file)
+                    })
+                    .collect();
+                pairs.push(("files", list(&files)));
+            }
+        }
+        pairs.extend(self.extra);
+        pairs.sort_by_key(|(key, _)| *key);
+        Torrent::of_info(dict(&pairs), self.content, self.piece_length)
+    }
+}
+
+impl Torrent {
+    /// A torrent of this info dictionary, which need not be a good one.
+    pub fn of_info(info: Vec<u8>, content: Vec<u8>, piece_length: usize) -> Torrent {
+        Torrent { info_hash: sha1(&info), info, content, piece_length }
+    }
+
+    /// One file `sample.bin` of five pieces, two blocks each, the last one short.
+    pub fn sample() -> Torrent {
+        Recipe::single("sample.bin", 32_768, content(4 * 32_768 + 20_000, 1)).build()
+    }
+
+    /// As many pieces of two blocks as asked for; `seed` tells torrents apart.
+    pub fn of_pieces(pieces: usize, seed: u32) -> Torrent {
+        Recipe::single("many.bin", 32_768, content(pieces * 32_768, seed)).build()
+    }
+
+    pub fn pieces(&self) -> usize {
+        self.content.len().div_ceil(self.piece_length)
+    }
+
+    pub fn piece(&self, index: usize) -> &[u8] {
+        let end = self.content.len().min((index + 1) * self.piece_length);
+        &self.content[index * self.piece_length..end]
+    }
+
+    pub fn hex(&self) -> String {
+        hex::encode(self.info_hash)
+    }
+
+    /// The bytes of a .torrent file with this tracker, or with none.
+    pub fn file(&self, announce: Option<&str>) -> Vec<u8> {
+        match announce {
+            Some(url) => dict(&[("announce", bytes(url)), ("info", self.info.clone())]),
+            None => dict(&[("info", self.info.clone())]),
+        }
+    }
+
+    /// Writes the .torrent file into a folder.
+    pub fn write(&self, folder: &Path, announce: Option<&str>) -> PathBuf {
+        let path = folder.join("test.torrent");
+        std::fs::write(&path, self.file(announce)).expect("the test's folder takes a file");
+        path
+    }
+
+    /// A magnet link with these trackers.
+    pub fn magnet(&self, trackers: &[&str]) -> String {
+        let mut link = format!("magnet:?xt=urn:btih:{}", self.hex());
+        for url in trackers {
+            link += "&tr=";
+            link += &urlencoding::encode(url);
+        }
+        link
+    }
+}
+
+pub fn sha1(data: &[u8]) -> [u8; 20] {
+    Sha1::digest(data).into()
+}
