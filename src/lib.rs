@@ -2,3 +2,8 @@ pub mod s01_bencode;
 pub mod s02_metainfo;
 pub mod s03_tracker;
 pub mod s04_handshake;
+pub mod s05_messages;
+pub mod s06_magnet;
+pub mod s07_extension;
+pub mod s08_metadata;
+pub mod s09_pieces;

@@ -2,7 +2,7 @@
 
     make    reads a JSON list of wishes on stdin, writes the .torrent files,
             prints a JSON list of the info hashes that a tracker must serve
-    seed    serves torrents; answers every line on stdin with one line of JSON;
+    seed    serves torrents; answers each line on stdin with a line of JSON, and
             ends when stdin ends, so that it cannot outlive the test
 """
 
@@ -15,57 +15,55 @@ import libtorrent as lt
 
 
 def bencode(value):
-    """For the one torrent that libtorrent will not make."""
+    """For the torrent that libtorrent will not make."""
     if isinstance(value, int):
         return b"i%de" % value
     if isinstance(value, str):
         value = value.encode()
     if isinstance(value, bytes):
         return b"%d:%b" % (len(value), value)
-    if isinstance(value, list):
-        return b"l" + b"".join(map(bencode, value)) + b"e"
     pairs = sorted((key.encode(), item) for key, item in value.items())
     return b"d" + b"".join(bencode(key) + bencode(item) for key, item in pairs) + b"e"
 
 
-def torrent_by_hand(content, piece_length):
+def info_by_hand(content, piece_length):
     with open(content, "rb") as file:
         data = file.read()
-    pieces = b"".join(
-        hashlib.sha1(data[begin : begin + piece_length]).digest()
-        for begin in range(0, len(data), piece_length)
-    )
-    return {
+    pieces = [data[begin : begin + piece_length] for begin in range(0, len(data), piece_length)]
+    return bencode({
         "name": os.path.basename(content),
         "length": len(data),
         "piece length": piece_length,
-        "pieces": pieces,
-    }
+        "pieces": b"".join(hashlib.sha1(piece).digest() for piece in pieces),
+    })
 
 
-def torrent_by_libtorrent(content, piece_length, flags):
+def by_libtorrent(content, piece_length, flags):
     torrent = lt.create_torrent(lt.list_files(content), piece_length, flags)
     lt.set_piece_hashes(torrent, os.path.dirname(content))
-    return torrent.generate()
+    torrent = torrent.generate()
+    # A hybrid's hash tree lies beside the info dictionary.
+    layers = {b"piece layers": torrent[b"piece layers"]} if b"piece layers" in torrent else {}
+    return lt.bencode(torrent[b"info"]), layers
 
 
 def make(wish):
-    content, piece_length = wish["content"], wish["piece_length"]
+    content, piece_length, layers = wish["content"], wish["piece_length"], {}
     if wish["kind"] == "by_hand":
-        info = bencode(torrent_by_hand(content, piece_length))
+        info = info_by_hand(content, piece_length)
     elif wish["kind"] == "v1":
-        info = lt.bencode(torrent_by_libtorrent(content, piece_length, lt.create_torrent.v1_only))
-    elif wish["kind"] == "hybrid":
-        # Canonical files: padded and sorted, as BEP 52 asks of a hybrid.
-        info = lt.bencode(torrent_by_libtorrent(content, piece_length, lt.create_torrent.canonical_files))
+        info, _ = by_libtorrent(content, piece_length, lt.create_torrent.v1_only)
     else:
-        raise ValueError(wish["kind"])
-    announce = wish["announce"].encode()
-    with open(wish["torrent"], "wb") as file:
-        file.write(b"d8:announce%d:%b4:info%be" % (len(announce), announce, info))
+        # Canonical: sorted and padded, as BEP 52 asks of a hybrid.
+        info, layers = by_libtorrent(content, piece_length, lt.create_torrent.canonical_files)
+    announce = {b"announce": wish["announce"].encode()}
+    for path, first, last in [(wish["announced"], announce, layers), (wish["trackerless"], {}, layers)]:
+        # The info dictionary goes in as it was hashed, its neighbours around it.
+        with open(path, "wb") as file:
+            file.write(lt.bencode(first)[:-1] + b"4:info" + info + lt.bencode(last)[1:])
     hashes = [hashlib.sha1(info).hexdigest()]
     if wish["kind"] == "hybrid":
-        # A client that knows v2 also announces the hybrid under this name.
+        # A client that knows v2 also announces under this name.
         hashes.append(hashlib.sha256(info).hexdigest()[:40])
     return hashes
 
@@ -74,42 +72,44 @@ def seed(address, options):
     session = lt.session({
         "listen_interfaces": address,
         "outgoing_interfaces": address.rpartition(":")[0],
+        "listen_system_port_fallback": False,
         "enable_dht": False,
         "enable_lsd": False,
         "enable_upnp": False,
         "enable_natpmp": False,
         "enable_outgoing_utp": False,
         "enable_incoming_utp": False,
-        "listen_system_port_fallback": False,
-        "announce_to_all_trackers": True,
-        "alert_mask": lt.alert.category_t.error_notification | lt.alert.category_t.status_notification,
+        "upload_rate_limit": options["upload_limit"],
+        "alert_mask": lt.alert.category_t.error_notification,
     })
-    session.apply_settings({"upload_rate_limit": options.get("upload_limit", 0)})
-    # Peers on the own machine or network are not limited unless they are told so.
+    # Without a filter, peers on the local network escape the limit.
     session.set_peer_class_filter(lt.ip_filter())
     handles = []
     for torrent in options["torrents"]:
         parameters = lt.load_torrent_file(torrent)
         parameters.save_path = options["folder"]
-        if options.get("unverified"):
-            parameters.flags |= lt.torrent_flags.seed_mode
         handles.append(session.add_torrent(parameters))
     for _ in sys.stdin:
-        errors = [alert.message() for alert in session.pop_alerts() if alert.category() & lt.alert.category_t.error_notification]
-        states = [handle.status() for handle in handles]
-        print(json.dumps({
-            "have": [[bool(bit) for bit in state.pieces] if not state.is_seeding else None for state in states],
-            "checking": any(state.state in (state.checking_files, state.checking_resume_data) for state in states),
-            "uploaded": sum(state.total_payload_upload for state in states),
-            "errors": errors,
-        }), flush=True)
-    session.pause()
+        for alert in session.pop_alerts():
+            print(alert.message(), file=sys.stderr, flush=True)
+        print(json.dumps([status(handle.status()) for handle in handles]), flush=True)
+
+
+def status(state):
+    unready = (state.checking_files, state.checking_resume_data)
+    return {
+        "info_hash": str(state.info_hashes.v1),
+        "checking": state.state in unready,
+        "have": state.total_done,
+        "complete": state.is_seeding,
+        "uploaded": state.total_payload_upload,
+    }
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "make":
+    if sys.argv[1:] == ["make"]:
         print(json.dumps([make(wish) for wish in json.load(sys.stdin)]))
-    elif sys.argv[1] == "seed":
+    elif sys.argv[1:2] == ["seed"]:
         seed(sys.argv[2], json.loads(sys.argv[3]))
     else:
         sys.exit(__doc__)

@@ -26,3 +26,14 @@ pub use peer_plan::{After, Blocks, Greeting, Metadata, Order, Plan, Unchoke};
 pub use run::{Outcome, Run, Running};
 pub use torrent::{Recipe, Torrent, content};
 pub use tracker::{FakeTracker, Reply};
+
+/// A folder that vanishes with the test.
+pub fn folder() -> tempfile::TempDir {
+    tempfile::tempdir().expect("the system has room for a temporary folder")
+}
+
+/// A port on loopback where nobody listens.
+pub fn dead_address() -> std::net::SocketAddr {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
+    listener.local_addr().expect("a bound listener has an address")
+}

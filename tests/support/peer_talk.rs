@@ -254,8 +254,8 @@ impl<'a> Talker<'a> {
     /// until then.
     fn hear(&mut self) -> io::Result<bool> {
         let came = self.take()?;
-        loop {
-            let Some(length) = self.inbox.first_chunk::<4>().map(|b| u32::from_be_bytes(*b) as usize) else { break };
+        while let Some(prefix) = self.inbox.first_chunk::<4>() {
+            let length = u32::from_be_bytes(*prefix) as usize;
             if self.inbox.len() < 4 + length {
                 break;
             }

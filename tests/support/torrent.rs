@@ -33,10 +33,17 @@ pub struct Recipe {
     name: Vec<u8>,
     piece_length: usize,
     content: Vec<u8>,
-    /// Path components, length, attributes.
-    files: Option<Vec<(Vec<Vec<u8>>, usize, &'static str)>>,
+    /// `None` makes a torrent of the single-file kind.
+    files: Option<Vec<File>>,
     /// Further keys of the info dictionary, put where sorting wants them.
     extra: Vec<(&'static str, Vec<u8>)>,
+}
+
+#[derive(Debug, Clone)]
+struct File {
+    path: Vec<Vec<u8>>,
+    length: usize,
+    attr: &'static str,
 }
 
 impl Recipe {
@@ -58,7 +65,7 @@ impl Recipe {
     /// One more file, its components as raw as they come, with `attr` (BEP 47).
     pub fn file(mut self, path: &[&[u8]], data: Vec<u8>, attr: &'static str) -> Recipe {
         let path = path.iter().map(|c| c.to_vec()).collect();
-        self.files.get_or_insert_default().push((path, data.len(), attr));
+        self.files.get_or_insert_default().push(File { path, length: data.len(), attr });
         self.content.extend(data);
         self
     }
@@ -80,13 +87,13 @@ impl Recipe {
             Some(files) => {
                 let files: Vec<Vec<u8>> = files
                     .iter()
-                    .map(|(path, length, attr)| {
-                        let path: Vec<Vec<u8>> = path.iter().map(bytes).collect();
-                        let mut file = vec![("length", int(*length as i64)), ("path", list(&path))];
-                        if !attr.is_empty() {
-                            file.insert(0, ("attr", bytes(attr)));
+                    .map(|file| {
+                        let path: Vec<Vec<u8>> = file.path.iter().map(bytes).collect();
+                        let mut pairs = vec![("length", int(file.length as i64)), ("path", list(&path))];
+                        if !file.attr.is_empty() {
+                            pairs.insert(0, ("attr", bytes(file.attr)));
                         }
-                        dict(&file)
+                        dict(&pairs)
                     })
                     .collect();
                 pairs.push(("files", list(&files)));

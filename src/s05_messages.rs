@@ -1,0 +1,338 @@
+//! Stage 5: length-prefixed messages, which are all that follows a handshake.
+//!
+//! A connection carries two independent conversations, one in each direction.
+//! In each, one side tells what it has (`bitfield`, `have`), whether it wants
+//! something (`interested`), whether it gives something (`choke`, `unchoke`),
+//! and asks for blocks (`request`) or sends them (`piece`).
+//!
+//! * **Run it:** `piecemeal download_piece -o piece-0 sample.torrent 0` (stage 9 speaks all of these)
+//! * **Spec:** BEP 3, "peer messages"; BEP 6; **chapter:** `docs/05-messages.md`
+//! * **Builds on:** the transport of stage 4
+//!
+//! # On the wire
+//! ```text
+//! 0          4    5
+//! | length   | id | payload, length - 1 bytes |     length 0: keep-alive, no id
+//!
+//!  0 choke            5 bitfield   a bit a piece     13 suggest piece   index     BEP 6,
+//!  1 unchoke          6 request    index begin length 14 have all                 if both
+//!  2 interested       7 piece      index begin block  15 have none                handshakes
+//!  3 not interested   8 cancel     index begin length 16 reject request i. b. l.  have bit 2
+//!  4 have  index      9 port       of the DHT         17 allowed fast    index
+//! ```
+//! All integers are four bytes, big-endian; `port` is two.
+//!
+//! # Decisions
+//! * **Framing happens here and nowhere else**, in [`Messages`].
+//! * **A message borrows from the buffer it was read into.** A block goes from
+//!   the socket to the disk without being copied in between.
+//! * **The buffer grows with what has come,** never with what a length prefix says
+//!   will come.
+//! * **Unknown ids are carried, not fatal** ([`Message::Unknown`]): extensions
+//!   add messages, and the extension protocol (stage 7) is itself one of them.
+//! * **Left out:** what the messages do; that begins in stage 9.
+
+pub mod bitfield;
+pub mod connection;
+
+use std::io::{self, ErrorKind, Read, Write};
+
+use thiserror::Error;
+
+/// A block: the part of a piece that one `request` asks for, in bytes. Everybody
+/// uses 16 KiB, and many hang up on whoever asks for more.
+pub const BLOCK_LENGTH: u32 = 16 * 1024;
+
+/// The longest message that is read, in bytes, unless a torrent's bitfield is
+/// longer (see [`Messages::set_limit`]).
+pub const LONGEST_MESSAGE: usize = 1 << 20;
+
+/// The reserved bit that offers the fast extension (BEP 6).
+pub const FAST_BIT: usize = 2;
+
+/// A part of a piece, as `request`, `cancel` and `reject` name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Request {
+    /// The piece. From the wire: not checked yet.
+    pub index: u32,
+    /// Where the block starts in the piece, in bytes.
+    pub begin: u32,
+    /// How long it is, in bytes.
+    pub length: u32,
+}
+
+/// A message, in either direction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs)] // of the fields, which are those of the table above
+pub enum Message<'a> {
+    /// Nothing: the connection is still wanted.
+    KeepAlive,
+    /// "I will not answer your requests for now."
+    Choke,
+    /// "I will answer your requests." A connection starts choked.
+    Unchoke,
+    /// "You have pieces that I lack."
+    Interested,
+    /// "You have nothing that I lack." A connection starts not interested.
+    NotInterested,
+    /// "I have this piece now."
+    Have { index: u32 },
+    /// "I have these pieces." At most once, right after the handshake.
+    Bitfield { bits: &'a [u8] },
+    /// "Send me this block."
+    Request(Request),
+    /// "Here is a block." It is called piece; it is a block.
+    Piece { index: u32, begin: u32, block: &'a [u8] },
+    /// "I do not need this block any more."
+    Cancel(Request),
+    /// "My DHT node listens there" (BEP 5).
+    Port { port: u16 },
+    /// "This piece is cheap for me to send" (BEP 6).
+    Suggest { index: u32 },
+    /// A bitfield of all ones (BEP 6).
+    HaveAll,
+    /// A bitfield of all zeros (BEP 6).
+    HaveNone,
+    /// "I will not answer this request" (BEP 6).
+    Reject(Request),
+    /// "You may ask for this piece while choked" (BEP 6).
+    AllowedFast { index: u32 },
+    /// A message of a kind that is not known here.
+    Unknown { id: u8, payload: &'a [u8] },
+}
+
+impl<'a> Message<'a> {
+    /// Decodes a message without its length prefix.
+    ///
+    /// # Errors
+    /// If the payload's size is not right for the id.
+    pub fn decode(frame: &'a [u8]) -> Result<Message<'a>, MessageError> {
+        let Some((&id, payload)) = frame.split_first() else { return Ok(Message::KeepAlive) };
+        let request = || {
+            let [index, begin, length] = [0, 4, 8].map(|at| word(id, payload, at, 12));
+            Ok::<_, MessageError>(Request { index: index?, begin: begin?, length: length? })
+        };
+        let index = || word(id, payload, 0, 4);
+        Ok(match id {
+            0..=3 | 14 | 15 if !payload.is_empty() => return Err(MessageError::Size { id, expected: 0, found: payload.len() }),
+            0 => Message::Choke,
+            1 => Message::Unchoke,
+            2 => Message::Interested,
+            3 => Message::NotInterested,
+            4 => Message::Have { index: index()? },
+            5 => Message::Bitfield { bits: payload },
+            6 => Message::Request(request()?),
+            7 => {
+                let (head, block) =
+                    payload.split_at_checked(8).ok_or(MessageError::Size { id, expected: 8, found: payload.len() })?;
+                Message::Piece { index: word(id, head, 0, 8)?, begin: word(id, head, 4, 8)?, block }
+            }
+            8 => Message::Cancel(request()?),
+            9 => match *payload {
+                [high, low] => Message::Port { port: u16::from_be_bytes([high, low]) },
+                _ => return Err(MessageError::Size { id, expected: 2, found: payload.len() }),
+            },
+            13 => Message::Suggest { index: index()? },
+            14 => Message::HaveAll,
+            15 => Message::HaveNone,
+            16 => Message::Reject(request()?),
+            17 => Message::AllowedFast { index: index()? },
+            _ => Message::Unknown { id, payload },
+        })
+    }
+
+    /// Appends the message to `out`, length prefix first. Several messages in one
+    /// buffer leave in one write.
+    pub fn encode_to(&self, out: &mut Vec<u8>) {
+        let mut put = |id: u8, numbers: &[u32], tail: &[u8]| {
+            let length = 1 + 4 * numbers.len() + tail.len();
+            out.extend_from_slice(&u32::try_from(length).expect("a message is far below 4 GiB").to_be_bytes());
+            out.push(id);
+            numbers.iter().for_each(|number| out.extend_from_slice(&number.to_be_bytes()));
+            out.extend_from_slice(tail);
+        };
+        match *self {
+            Message::KeepAlive => out.extend_from_slice(&[0; 4]),
+            Message::Choke => put(0, &[], &[]),
+            Message::Unchoke => put(1, &[], &[]),
+            Message::Interested => put(2, &[], &[]),
+            Message::NotInterested => put(3, &[], &[]),
+            Message::Have { index } => put(4, &[index], &[]),
+            Message::Bitfield { bits } => put(5, &[], bits),
+            Message::Request(Request { index, begin, length }) => put(6, &[index, begin, length], &[]),
+            Message::Piece { index, begin, block } => put(7, &[index, begin], block),
+            Message::Cancel(Request { index, begin, length }) => put(8, &[index, begin, length], &[]),
+            Message::Port { port } => put(9, &[], &port.to_be_bytes()),
+            Message::Suggest { index } => put(13, &[index], &[]),
+            Message::HaveAll => put(14, &[], &[]),
+            Message::HaveNone => put(15, &[], &[]),
+            Message::Reject(Request { index, begin, length }) => put(16, &[index, begin, length], &[]),
+            Message::AllowedFast { index } => put(17, &[index], &[]),
+            Message::Unknown { id, payload } => put(id, &[], payload),
+        }
+    }
+
+    /// Sends this one message.
+    ///
+    /// # Errors
+    /// If the stream fails.
+    pub fn write_to(&self, stream: &mut impl Write) -> io::Result<()> {
+        let mut bytes = Vec::new();
+        self.encode_to(&mut bytes);
+        stream.write_all(&bytes)
+    }
+}
+
+/// The big-endian integer at `at` in a payload that must be `size` long.
+fn word(id: u8, payload: &[u8], at: usize, size: usize) -> Result<u32, MessageError> {
+    match payload.get(at..).and_then(|rest| rest.first_chunk()) {
+        Some(bytes) if payload.len() == size => Ok(u32::from_be_bytes(*bytes)),
+        _ => Err(MessageError::Size { id, expected: size, found: payload.len() }),
+    }
+}
+
+/// Reads messages from a stream.
+pub struct Messages<R> {
+    stream: R,
+    buffer: Vec<u8>,
+    /// The message returned last, and what has come behind it. The former is
+    /// passed over at the next read.
+    start: usize,
+    next: usize,
+    end: usize,
+    limit: usize,
+    /// Messages put aside, to be read again later.
+    aside: Vec<u8>,
+}
+
+/// A buffer starts small, since most peers are idle most of the time...
+const FIRST_BUFFER: usize = 1 << 10;
+/// ...and under load grows to four blocks, read with one system call.
+const BUSY_BUFFER: usize = 1 << 16;
+
+impl<R: Read> Messages<R> {
+    /// Reads messages from here on.
+    pub fn new(stream: R) -> Messages<R> {
+        Messages { stream, buffer: vec![0; FIRST_BUFFER], start: 0, next: 0, end: 0, limit: LONGEST_MESSAGE, aside: Vec::new() }
+    }
+
+    /// The stream below, to set a deadline.
+    pub fn get_mut(&mut self) -> &mut R {
+        &mut self.stream
+    }
+
+    /// Allows for the bitfield of a torrent with so many pieces.
+    pub fn set_limit(&mut self, pieces: u32) {
+        self.limit = LONGEST_MESSAGE.max(pieces.div_ceil(8) as usize + 1);
+    }
+
+    /// Whether a message has begun to arrive and is not complete.
+    pub fn begun(&self) -> bool {
+        self.end > self.next
+    }
+
+    /// The next message. After [`ErrorKind::TimedOut`], what had come is kept and
+    /// reading goes on where it stopped.
+    ///
+    /// # Errors
+    /// If the stream ends or fails, or a message breaks a rule.
+    pub fn read(&mut self) -> Result<Message<'_>, MessageError> {
+        self.start = self.next;
+        let length = loop {
+            match self.frame()? {
+                Some(length) => break length,
+                None => self.fill()?,
+            }
+        };
+        self.next = self.start + 4 + length;
+        Message::decode(self.buffer.get(self.start + 4..self.next).unwrap_or_default())
+    }
+
+    /// The next message's length, once all of it is in the buffer.
+    fn frame(&self) -> Result<Option<usize>, MessageError> {
+        let come = self.buffer.get(self.start..self.end).unwrap_or_default();
+        let Some((prefix, rest)) = come.split_first_chunk() else { return Ok(None) };
+        let length = u32::from_be_bytes(*prefix) as usize;
+        // Known from the first bytes, so that nobody waits for the rest.
+        let limit = if rest.first() == Some(&7) { BLOCK_LENGTH as usize + 9 } else { self.limit };
+        if length > limit {
+            return Err(MessageError::TooLong { length, limit });
+        }
+        Ok((rest.len() >= length).then_some(length))
+    }
+
+    /// Reads more from the stream, once.
+    fn fill(&mut self) -> Result<(), MessageError> {
+        if self.start > 0 && (self.start == self.end || self.end == self.buffer.len()) {
+            self.buffer.copy_within(self.start..self.end, 0);
+            self.end -= self.start;
+            (self.start, self.next) = (0, 0);
+        }
+        // Full, with a message that is not complete: twice as much room.
+        if self.end == self.buffer.len() {
+            self.buffer.resize(self.buffer.len() * 2, 0);
+        }
+        let room = self.buffer.get_mut(self.end..).unwrap_or_default();
+        let (length, wanted) = match self.stream.read(room) {
+            Ok(0) => return Err(MessageError::HungUp { inside: self.begun() }),
+            Ok(length) => (length, room.len()),
+            Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        self.end += length;
+        // A read that fills the buffer says that there is more: a busy peer.
+        if length == wanted && self.buffer.len() < BUSY_BUFFER {
+            self.buffer.resize(BUSY_BUFFER.min(self.buffer.len() * 4), 0);
+        }
+        Ok(())
+    }
+
+    /// Puts the message that was just read aside, for [`Messages::replay`].
+    ///
+    /// # Errors
+    /// If the messages put aside come to more than one message may be long.
+    pub fn put_aside(&mut self) -> Result<(), MessageError> {
+        let message = self.buffer.get(self.start..self.next).unwrap_or_default();
+        let length = self.aside.len() + message.len();
+        if length > self.limit {
+            return Err(MessageError::TooLong { length, limit: self.limit });
+        }
+        self.aside.extend_from_slice(message);
+        Ok(())
+    }
+
+    /// From now on the messages put aside are read again, before anything new.
+    pub fn replay(&mut self) {
+        let new = self.buffer.get(self.next..self.end).unwrap_or_default();
+        let mut buffer = std::mem::take(&mut self.aside);
+        buffer.extend_from_slice(new);
+        (self.start, self.next, self.end) = (0, 0, buffer.len());
+        buffer.resize(buffer.len().max(FIRST_BUFFER), 0);
+        self.buffer = buffer;
+    }
+}
+
+/// Why no further message can be read.
+#[derive(Debug, Error)]
+#[allow(missing_docs)] // of the fields: the messages say what they are
+pub enum MessageError {
+    /// The connection broke, or (kind [`ErrorKind::TimedOut`]) its deadline came.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    /// The peer closed the connection.
+    #[error("the peer hung up{}", if *inside { " in the middle of a message" } else { "" })]
+    HungUp { inside: bool },
+    /// A length prefix, or messages to be kept, over the limit.
+    #[error("a message of {length} bytes is announced, at most {limit} are allowed")]
+    TooLong { length: usize, limit: usize },
+    /// The payload's size does not fit the message.
+    #[error("message {id} must have {expected} bytes of payload, but has {found}")]
+    Size { id: u8, expected: usize, found: usize },
+}
+
+impl MessageError {
+    /// Whether this is only the deadline: the message may still come.
+    pub fn is_timeout(&self) -> bool {
+        matches!(self, MessageError::Io(error) if error.kind() == ErrorKind::TimedOut)
+    }
+}

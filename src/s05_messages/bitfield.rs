@@ -1,0 +1,117 @@
+//! Which pieces somebody has: one bit each, the first piece in the highest bit.
+
+use thiserror::Error;
+
+/// A set of pieces of one torrent.
+///
+/// It is kept in words of 64, in which the first piece is the highest bit, as it
+/// is in the bytes on the wire. So two sets can be compared 64 pieces at a time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bitfield {
+    words: Vec<u64>,
+    pieces: u32,
+}
+
+impl Bitfield {
+    /// The empty set of a torrent with so many pieces.
+    pub fn new(pieces: u32) -> Bitfield {
+        Bitfield { words: vec![0; pieces.div_ceil(64) as usize], pieces }
+    }
+
+    /// The set of all pieces.
+    pub fn full(pieces: u32) -> Bitfield {
+        let mut full = Bitfield { words: vec![u64::MAX; pieces.div_ceil(64) as usize], pieces };
+        if let Some(last) = full.words.last_mut()
+            && pieces % 64 != 0
+        {
+            *last <<= 64 - pieces % 64;
+        }
+        full
+    }
+
+    /// Decodes the payload of a `bitfield` message.
+    ///
+    /// # Errors
+    /// If it is too short or too long for so many pieces, or a spare bit at its
+    /// end is set (BEP 3: they are zero).
+    pub fn decode(bytes: &[u8], pieces: u32) -> Result<Bitfield, BitfieldError> {
+        let expected = pieces.div_ceil(8) as usize;
+        if bytes.len() != expected {
+            return Err(BitfieldError::Length { expected, pieces, found: bytes.len() });
+        }
+        let word = |chunk: &[u8]| {
+            let mut whole = [0; 8];
+            whole.iter_mut().zip(chunk).for_each(|(to, from)| *to = *from);
+            u64::from_be_bytes(whole)
+        };
+        let bitfield = Bitfield { words: bytes.chunks(8).map(word).collect(), pieces };
+        let spare = match (bitfield.words.last(), pieces % 64) {
+            (Some(last), used @ 1..) => last << used,
+            _ => 0,
+        };
+        if spare != 0 {
+            return Err(BitfieldError::SpareBits { pieces });
+        }
+        Ok(bitfield)
+    }
+
+    /// The payload of a `bitfield` message.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut bytes: Vec<u8> = self.words.iter().flat_map(|word| word.to_be_bytes()).collect();
+        bytes.truncate(self.pieces.div_ceil(8) as usize);
+        bytes
+    }
+
+    /// Whether the piece is in the set.
+    pub fn has(&self, index: u32) -> bool {
+        self.words.get(index as usize / 64).is_some_and(|word| word & mask(index) != 0)
+    }
+
+    /// Adds or takes out a piece; tells whether that changed anything. A piece
+    /// that does not exist never does.
+    pub fn set(&mut self, index: u32, has: bool) -> bool {
+        if index >= self.pieces || self.has(index) == has {
+            return false;
+        }
+        if let Some(word) = self.words.get_mut(index as usize / 64) {
+            *word ^= mask(index);
+        }
+        true
+    }
+
+    /// How many pieces are in the set.
+    pub fn count(&self) -> u32 {
+        self.words.iter().map(|word| word.count_ones()).sum()
+    }
+
+    /// Whether all pieces are.
+    pub fn is_full(&self) -> bool {
+        self.count() == self.pieces
+    }
+
+    /// The pieces in the set, in rising order.
+    pub fn iter(&self) -> impl Iterator<Item = u32> + '_ {
+        (0..self.pieces).filter(|index| self.has(*index))
+    }
+
+    /// The words, first piece in the highest bit of the first.
+    pub fn words(&self) -> &[u64] {
+        &self.words
+    }
+}
+
+fn mask(index: u32) -> u64 {
+    1 << (63 - index % 64)
+}
+
+/// Why a bitfield is refused.
+#[derive(Debug, PartialEq, Eq, Error)]
+#[allow(missing_docs)] // of the fields: the messages say what they are
+pub enum BitfieldError {
+    /// It is not one bit a piece.
+    #[error("a bitfield for {pieces} pieces must be {expected} bytes, but is {found}")]
+    Length { expected: usize, pieces: u32, found: usize },
+    /// A bit is set for a piece that does not exist.
+    #[error("the bitfield has bits set beyond the last of {pieces} pieces")]
+    SpareBits { pieces: u32 },
+}

@@ -1,0 +1,300 @@
+//! Stage 7: the extension handshake, by which peers agree on new messages.
+//!
+//! BEP 3 has a byte for the message id, and nobody to hand the ids out. The
+//! extension protocol needs no such office: all extensions share message 20, and
+//! each side says by *name* which it speaks and which number it wants to see.
+//!
+//! * **Run it:** `piecemeal magnet_handshake '<MAGNET>'`
+//! * **Spec:** BEP 10, 54; **chapter:** `docs/07-extension.md`
+//! * **Builds on:** bencode from stage 1, [`Message::Unknown`] from stage 5
+//!
+//! # On the wire
+//! ```text
+//! 0        4    5              6
+//! | length | 20 | extension id | payload |
+//!
+//! extension id 0: the extension handshake, a bencoded dictionary
+//!   d 1:m d 11:ut_metadata i3e e  1:p i6881e  1:v 9:piecemeal  4:reqq i250e .. e
+//!         "to reach my ut_metadata, send me message 20 with extension id 3"
+//! any other: the extension to which the *receiver* gave this number
+//! ```
+//! # Decisions
+//! * **Ids belong to the receiver.** Ours are constants of ours; theirs are kept
+//!   per peer, in [`PeerExtensions`].
+//! * **A later handshake adds to the earlier one;** 0 turns an extension off. It is
+//!   never a reason to hang up.
+//! * **[`Extension`] is a seam.** What an extension does with its messages is
+//!   plugged in, so that this stage does not change when one is added.
+//! * **Left out:** a key we do not know is skipped, as BEP 10 asks.
+
+pub mod dont_have;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::IpAddr;
+
+use thiserror::Error;
+
+use crate::s01_bencode::{BencodeError, Value, decode_prefix, encode, printable};
+use crate::s05_messages::connection::Connection;
+use crate::s05_messages::{Message, MessageError};
+
+/// The reserved bit in the handshake: "I speak the extension protocol". It gives
+/// the bytes `00 00 00 00 00 10 00 00`.
+pub const EXTENSION_BIT: usize = 20;
+
+/// The message id that all extensions share.
+pub const EXTENDED: u8 = 20;
+
+/// How many requests libtorrent queues for a peer, and what `reqq` is taken to
+/// be where it is not sent.
+pub const DEFAULT_REQQ: u32 = 250;
+
+/// The dictionary of an extension handshake. Every key may be absent.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ExtensionHandshake {
+    /// `m`: extension names, and the id each is to be reached by. 0 turns it off.
+    pub m: BTreeMap<String, u8>,
+    /// `p`: where the sender listens, if it has dialled and so cannot be known by
+    /// its address.
+    pub p: Option<u16>,
+    /// `v`: the client's name and version.
+    pub v: Option<String>,
+    /// `yourip`: the receiver's address as the sender sees it.
+    pub yourip: Option<IpAddr>,
+    /// `ipv4`: the sender's other address.
+    pub ipv4: Option<IpAddr>,
+    /// `ipv6`: the sender's other address.
+    pub ipv6: Option<IpAddr>,
+    /// `reqq`: how many requests the sender queues before it drops any.
+    pub reqq: Option<u32>,
+    /// `metadata_size`: bytes in the info dictionary, if the sender has it (BEP 9).
+    pub metadata_size: Option<u64>,
+}
+
+impl ExtensionHandshake {
+    /// The bencoded dictionary.
+    pub fn encode(&self) -> Vec<u8> {
+        let ids = self.m.iter().map(|(name, id)| (name.as_str(), encode::integer(*id)));
+        let ip = |ip: IpAddr| match ip {
+            IpAddr::V4(ip) => encode::bytes(ip.octets()),
+            IpAddr::V6(ip) => encode::bytes(ip.octets()),
+        };
+        let keys = [
+            ("m", Some(encode::dictionary(ids))),
+            ("p", self.p.map(encode::integer)),
+            ("v", self.v.as_ref().map(encode::bytes)),
+            ("yourip", self.yourip.map(ip)),
+            ("ipv4", self.ipv4.map(ip)),
+            ("ipv6", self.ipv6.map(ip)),
+            ("reqq", self.reqq.map(encode::integer)),
+            ("metadata_size", self.metadata_size.map(encode::integer)),
+        ];
+        encode::dictionary(keys.into_iter().filter_map(|(key, value)| Some((key, value?))))
+    }
+
+    /// Decodes the dictionary. What follows it is ignored, and so is a key of the
+    /// wrong type: all of them are optional.
+    ///
+    /// # Errors
+    /// If it is not a bencoded dictionary.
+    pub fn decode(payload: &[u8]) -> Result<ExtensionHandshake, ExtensionError> {
+        let top = decode_prefix(payload)?;
+        if top.dictionary().is_none() {
+            return Err(ExtensionError::NotDictionary { found: top.type_name() });
+        }
+        let pairs = top.get("m").and_then(Value::dictionary).unwrap_or_default();
+        let id = |(name, id): &(&[u8], Value)| Some((String::from_utf8(name.to_vec()).ok()?, u8::try_from(id.unsigned()?).ok()?));
+        let ip = |key: &str| {
+            let bytes = top.get(key)?.bytes()?;
+            let v4 = <[u8; 4]>::try_from(bytes).map(IpAddr::from);
+            v4.or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from)).ok()
+        };
+        let number = |key| top.get(key).and_then(Value::unsigned);
+        Ok(ExtensionHandshake {
+            m: pairs.iter().filter_map(id).collect(),
+            p: number("p").and_then(|port| u16::try_from(port).ok()),
+            v: top.get("v").and_then(Value::bytes).map(|text| printable(&String::from_utf8_lossy(text))),
+            yourip: ip("yourip"),
+            ipv4: ip("ipv4"),
+            ipv6: ip("ipv6"),
+            reqq: number("reqq").map(|count| u32::try_from(count).unwrap_or(u32::MAX)),
+            metadata_size: number("metadata_size"),
+        })
+    }
+}
+
+/// What a peer has said of its extensions so far.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PeerExtensions {
+    /// All its extension handshakes, laid over each other.
+    pub said: ExtensionHandshake,
+}
+
+impl PeerExtensions {
+    /// Takes in a first or a later extension handshake: what it does not mention
+    /// stays as it was.
+    pub fn update(&mut self, later: ExtensionHandshake) {
+        let said = &mut self.said;
+        said.m.extend(later.m);
+        said.p = later.p.or(said.p);
+        said.v = later.v.or(said.v.take());
+        said.yourip = later.yourip.or(said.yourip);
+        said.ipv4 = later.ipv4.or(said.ipv4);
+        said.ipv6 = later.ipv6.or(said.ipv6);
+        said.reqq = later.reqq.or(said.reqq);
+        said.metadata_size = later.metadata_size.or(said.metadata_size);
+    }
+
+    /// The id by which this peer wants to be sent messages of an extension. `None`
+    /// if it does not speak it, or has turned it off.
+    pub fn id(&self, name: &str) -> Option<u8> {
+        self.said.m.get(name).copied().filter(|id| *id != 0)
+    }
+}
+
+/// What went wrong inside an extension, in its own words.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// An extension: one value for each peer.
+pub trait Extension: Send {
+    /// Its name in `m`.
+    fn name(&self) -> &'static str;
+
+    /// Adds keys of its own to our handshake, such as `metadata_size`.
+    fn offer(&self, _ours: &mut ExtensionHandshake) {}
+
+    /// Takes in a message that the peer sent to it, without any of the ids.
+    ///
+    /// # Errors
+    /// If the message breaks the extension's rules: the connection ends.
+    fn message(&mut self, payload: &[u8], reply: &mut Reply) -> Result<(), BoxError>;
+}
+
+/// What an extension wants done.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Reply {
+    /// Payloads to send to the same extension on the other side.
+    pub send: Vec<Vec<u8>>,
+    /// Pieces that the peer no longer has. Numbers from the wire, not checked.
+    pub lost: Vec<u32>,
+}
+
+/// The extensions of one connection, ours and theirs.
+#[derive(Default)]
+pub struct Extensions {
+    ours: Vec<Box<dyn Extension>>,
+    /// What the peer has said.
+    pub theirs: PeerExtensions,
+}
+
+impl Extensions {
+    /// Our extensions. The first gets id 1, and so on.
+    pub fn new(ours: Vec<Box<dyn Extension>>) -> Extensions {
+        Extensions { ours, theirs: PeerExtensions::default() }
+    }
+
+    /// The id that the peer must use to reach this extension of ours.
+    pub fn our_id(&self, name: &str) -> Option<u8> {
+        let position = self.ours.iter().position(|extension| extension.name() == name)?;
+        u8::try_from(position + 1).ok()
+    }
+
+    /// Our extension handshake, to the peer at this address.
+    pub fn greeting(&self, peer: IpAddr) -> ExtensionHandshake {
+        let v = Some(concat!("piecemeal ", env!("CARGO_PKG_VERSION")).to_owned());
+        let mut ours =
+            ExtensionHandshake { v, yourip: Some(peer.to_canonical()), reqq: Some(DEFAULT_REQQ), ..Default::default() };
+        for (extension, id) in self.ours.iter().zip(1..) {
+            ours.m.insert(extension.name().to_owned(), id);
+            extension.offer(&mut ours);
+        }
+        ours
+    }
+
+    /// Takes in the payload of a message 20. Encoded answers are appended to `out`;
+    /// pieces that the peer has lost are returned.
+    ///
+    /// # Errors
+    /// If the handshake is not bencode, or an extension's rules are broken.
+    pub fn hear(&mut self, payload: &[u8], out: &mut Vec<u8>) -> Result<Vec<u32>, ExtensionError> {
+        let (&id, payload) = payload.split_first().ok_or(ExtensionError::NoId)?;
+        if id == 0 {
+            self.theirs.update(ExtensionHandshake::decode(payload)?);
+            return Ok(Vec::new());
+        }
+        // An id that we never gave out is for nobody.
+        let Some(extension) = self.ours.get_mut(usize::from(id) - 1) else { return Ok(Vec::new()) };
+        let mut reply = Reply::default();
+        extension.message(payload, &mut reply).map_err(|error| ExtensionError::Extension { name: extension.name(), error })?;
+        if let Some(id) = self.theirs.id(extension.name()) {
+            reply.send.iter().for_each(|payload| encode_extended(id, payload, out));
+        }
+        Ok(reply.lost)
+    }
+}
+
+/// Appends a message 20 to `out`.
+pub fn encode_extended(id: u8, payload: &[u8], out: &mut Vec<u8>) {
+    let payload = [&[id], payload].concat();
+    Message::Unknown { id: EXTENDED, payload: &payload }.encode_to(out);
+}
+
+/// Sends our extension handshake and waits for the peer's.
+///
+/// A peer may send its bitfield first, or afterwards, or never: whatever else
+/// comes meanwhile is put aside for [`Messages::replay`]. The connection's
+/// deadline is in force.
+///
+/// # Errors
+/// If the peer does not speak the extension protocol, or hangs up, or is silent.
+///
+/// [`Messages::replay`]: crate::s05_messages::Messages::replay
+pub fn exchange_extensions(connection: &mut Connection, extensions: &mut Extensions) -> Result<(), ExtensionError> {
+    if !connection.theirs.has_bit(EXTENSION_BIT) {
+        return Err(ExtensionError::NotSpoken);
+    }
+    let mut bytes = Vec::new();
+    encode_extended(0, &extensions.greeting(connection.peer.ip()).encode(), &mut bytes);
+    connection.send_bytes(&bytes)?;
+    loop {
+        match connection.read()? {
+            Message::Unknown { id: EXTENDED, payload: [0, payload @ ..] } => {
+                extensions.theirs.update(ExtensionHandshake::decode(payload)?);
+                return Ok(());
+            }
+            Message::KeepAlive | Message::Unknown { .. } => {}
+            _ => connection.input.put_aside()?,
+        }
+    }
+}
+
+/// Why the extension protocol failed with a peer.
+#[derive(Debug, Error)]
+#[allow(missing_docs)] // of the fields: the messages say what they are
+pub enum ExtensionError {
+    /// The connection failed (stage 5).
+    #[error(transparent)]
+    Message(#[from] MessageError),
+    /// The peer's handshake does not have the bit.
+    #[error("the peer does not speak the extension protocol (BEP 10)")]
+    NotSpoken,
+    /// A message 20 without an extension id.
+    #[error("an extended message must start with an extension id, but is empty")]
+    NoId,
+    /// The extension handshake is not bencode.
+    #[error("the extension handshake is not bencode: {0}")]
+    Bencode(#[from] BencodeError),
+    /// The extension handshake is bencode, but not a dictionary.
+    #[error("the extension handshake must be a dictionary, but is {found}")]
+    NotDictionary { found: &'static str },
+    /// An extension refused a message.
+    #[error("{name}: {error}")]
+    Extension { name: &'static str, error: BoxError },
+}
+
+impl From<io::Error> for ExtensionError {
+    fn from(error: io::Error) -> ExtensionError {
+        MessageError::from(error).into()
+    }
+}

@@ -1,0 +1,245 @@
+//! Stage 8: fetch the info dictionary from a peer, knowing only its hash.
+//!
+//! A magnet link has no piece hashes and no file names. Peers have them: the raw
+//! bytes of the info dictionary, here called the *metadata*. They come in pieces
+//! of 16 KiB, and since their SHA-1 must be the info hash, no peer is trusted.
+//!
+//! * **Run it:** `piecemeal magnet_info '<MAGNET>'`
+//! * **Spec:** BEP 9; **chapter:** `docs/08-metadata.md`
+//! * **Builds on:** [`Extensions`] from stage 7, [`Info`] from stage 2
+//!
+//! # On the wire
+//! ```text
+//! | length | 20 | id | d 8:msg_type i0e 5:piece i0e e                                   request
+//! | length | 20 | id | d 8:msg_type i1e 5:piece i0e 10:total_size i31235e e | bytes ..  data
+//! | length | 20 | id | d 8:msg_type i2e 5:piece i0e e                                   reject
+//! ```
+//! # Decisions
+//! * **The bytes start where the dictionary ends,** by the decoder's own count. To
+//!   encode the dictionary again and take its length fails as soon as a peer
+//!   sends a key that we do not know.
+//! * **Memory grows with what has come,** never with the size a peer claims.
+//! * **Any message in any order.** A bitfield may come in between; it is put aside
+//!   and read again when the download begins.
+//! * **A metadata piece is not a piece.** [`MetadataPieceIndex`] keeps them apart: the
+//!   classic mistake is to ask for metadata piece 7 when piece 7 is wanted.
+//! * **Left out:** `LT_metadata`, libtorrent's first design, except for its codec in
+//!   [`lt_metadata`], which says why it lost.
+
+pub mod lt_metadata;
+pub mod message;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use thiserror::Error;
+
+use self::message::MetadataMessage;
+use crate::s02_metainfo::{Info, InfoHash, MetainfoError};
+use crate::s05_messages::connection::Connection;
+use crate::s05_messages::{Message, MessageError};
+use crate::s07_extension::{
+    BoxError, EXTENDED, Extension, ExtensionError, ExtensionHandshake, Extensions, Reply, encode_extended,
+};
+
+/// The extension's name in `m`.
+pub const NAME: &str = "ut_metadata";
+/// The bytes in every metadata piece but the last.
+pub const METADATA_PIECE_LENGTH: usize = 16 * 1024;
+/// The largest info dictionary that is fetched, in bytes. Real ones reach 14 MB.
+pub const MAX_METADATA: u64 = 48 << 20;
+/// How long a peer may take for each metadata piece.
+pub const METADATA_PIECE_TIME: Duration = Duration::from_secs(10);
+/// How many metadata pieces are asked for ahead.
+const AHEAD: u32 = 5;
+/// How often a waiting fetch looks whether it is still wanted.
+const TICK: Duration = Duration::from_millis(250);
+
+/// The number of a 16 KiB part of the info dictionary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct MetadataPieceIndex(pub u32);
+
+/// Offers the metadata to a peer: answers each request with data if we have it,
+/// with a reject if not.
+pub struct UtMetadata {
+    metadata: Option<Arc<[u8]>>,
+}
+
+impl UtMetadata {
+    /// With the raw info dictionary, or without.
+    pub fn new(metadata: Option<Arc<[u8]>>) -> UtMetadata {
+        UtMetadata { metadata }
+    }
+}
+
+impl Extension for UtMetadata {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn offer(&self, ours: &mut ExtensionHandshake) {
+        ours.metadata_size = self.metadata.as_ref().map(|metadata| metadata.len() as u64);
+    }
+
+    fn message(&mut self, payload: &[u8], reply: &mut Reply) -> Result<(), BoxError> {
+        if let MetadataMessage::Request { piece } = MetadataMessage::decode(payload)? {
+            let metadata = self.metadata.as_deref().unwrap_or_default();
+            let answer = match metadata.chunks(METADATA_PIECE_LENGTH).nth(piece.0 as usize) {
+                Some(data) => MetadataMessage::Data { piece, total_size: Some(metadata.len() as u64), data },
+                None => MetadataMessage::Reject { piece },
+            };
+            reply.send.push(answer.encode());
+        }
+        Ok(())
+    }
+}
+
+/// Fetches the info dictionary from one peer and checks it against the info hash.
+///
+/// The extension handshakes have been exchanged. `over` is asked a few times a
+/// second; if it says yes, somebody else was faster and `None` is returned, with
+/// the connection still good. No time but the peer's own is lost on a liar: it
+/// has [`METADATA_PIECE_TIME`] for each metadata piece, and `until` for all.
+///
+/// # Errors
+/// If the peer does not have it, refuses, lies, or is too slow.
+pub fn fetch_metadata(
+    connection: &mut Connection,
+    extensions: &mut Extensions,
+    info_hash: InfoHash,
+    until: Instant,
+    over: &dyn Fn() -> bool,
+) -> Result<Option<Info>, MetadataError> {
+    let size = offered_size(extensions)?;
+    let id = extensions.theirs.id(NAME).ok_or(MetadataError::NotOffered)?;
+    let count = u32::try_from(size.div_ceil(METADATA_PIECE_LENGTH)).expect("48 MiB was checked");
+    let mut pieces: BTreeMap<u32, Vec<u8>> = BTreeMap::new();
+    let mut asked = 0;
+    while pieces.len() < count as usize {
+        let mut requests = Vec::new();
+        while asked < count && asked < pieces.len() as u32 + AHEAD {
+            let request = MetadataMessage::Request { piece: MetadataPieceIndex(asked) };
+            encode_extended(id, &request.encode(), &mut requests);
+            asked += 1;
+        }
+        let deadline = until.min(Instant::now() + METADATA_PIECE_TIME);
+        connection.set_deadline(deadline);
+        connection.send_bytes(&requests)?;
+        let Some((piece, data)) = next_data(connection, extensions, size, deadline, over)? else { return Ok(None) };
+        // A piece that comes twice, or that was not asked for, changes nothing.
+        if piece.0 < asked {
+            pieces.entry(piece.0).or_insert(data);
+        }
+    }
+    let metadata: Vec<u8> = pieces.into_values().flatten().collect();
+    let found = InfoHash::of(&metadata);
+    if found != info_hash {
+        return Err(MetadataError::WrongHash { expected: info_hash, found });
+    }
+    Ok(Some(Info::from_bytes(&metadata)?))
+}
+
+/// The size of the metadata that the peer offers, in bytes, if it makes sense.
+fn offered_size(extensions: &Extensions) -> Result<usize, MetadataError> {
+    let size = extensions.theirs.said.metadata_size.ok_or(MetadataError::NotOffered)?;
+    if size == 0 || size > MAX_METADATA {
+        return Err(MetadataError::Size { found: size });
+    }
+    Ok(usize::try_from(size).expect("48 MiB fit in memory"))
+}
+
+/// Waits for the next data message of the right size. Requests to us are answered,
+/// everything else is put aside.
+fn next_data(
+    connection: &mut Connection,
+    extensions: &mut Extensions,
+    size: usize,
+    deadline: Instant,
+    over: &dyn Fn() -> bool,
+) -> Result<Option<(MetadataPieceIndex, Vec<u8>)>, MetadataError> {
+    let mut answers = Vec::new();
+    loop {
+        connection.input.get_mut().set_deadline(deadline.min(Instant::now() + TICK));
+        match connection.input.read() {
+            Ok(Message::Unknown { id: EXTENDED, payload }) => {
+                if let Some(data) = data_of(payload, extensions, size)? {
+                    return Ok(Some(data));
+                }
+                extensions.hear(payload, &mut answers)?;
+                connection.output.set_deadline(deadline);
+                connection.send_bytes(&std::mem::take(&mut answers))?;
+            }
+            Ok(Message::KeepAlive | Message::Unknown { .. }) => {}
+            Ok(_) => connection.input.put_aside()?,
+            Err(error) if error.is_timeout() && Instant::now() < deadline => {
+                if over() {
+                    return Ok(None);
+                }
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// The content of a message 20 that brings metadata; `None` if it does something else.
+fn data_of(payload: &[u8], extensions: &Extensions, size: usize) -> Result<Option<(MetadataPieceIndex, Vec<u8>)>, MetadataError> {
+    let Some((&id, payload)) = payload.split_first() else { return Ok(None) };
+    if extensions.our_id(NAME) != Some(id) {
+        return Ok(None);
+    }
+    match MetadataMessage::decode(payload)? {
+        MetadataMessage::Data { piece, total_size, data } => {
+            let start = (piece.0 as usize).saturating_mul(METADATA_PIECE_LENGTH);
+            let expected = size.saturating_sub(start).min(METADATA_PIECE_LENGTH);
+            if data.len() != expected || total_size.is_some_and(|total| total != size as u64) {
+                return Err(MetadataError::Data { piece: piece.0, expected, found: data.len() });
+            }
+            Ok(Some((piece, data.to_vec())))
+        }
+        MetadataMessage::Reject { piece } => Err(MetadataError::Rejected { piece: piece.0 }),
+        MetadataMessage::Request { .. } | MetadataMessage::Unknown { .. } => Ok(None),
+    }
+}
+
+/// Why a peer did not give us the info dictionary.
+#[derive(Debug, Error)]
+#[allow(missing_docs)] // of the fields: the messages say what they are
+pub enum MetadataError {
+    /// The extension protocol failed (stage 7), or the connection below it.
+    #[error(transparent)]
+    Extension(#[from] ExtensionError),
+    /// A metadata message is broken.
+    #[error(transparent)]
+    Codec(#[from] message::MetadataMessageError),
+    /// The peer does not speak `ut_metadata`, or has no metadata itself.
+    #[error("the peer does not offer the info dictionary")]
+    NotOffered,
+    /// `metadata_size` is zero, or more than any real torrent's.
+    #[error("metadata_size must be 1 to {MAX_METADATA} bytes, but is {found}")]
+    Size { found: u64 },
+    /// The peer refused to send a metadata piece.
+    #[error("the peer rejected the request for metadata piece {piece}")]
+    Rejected { piece: u32 },
+    /// A metadata piece is not as long as `metadata_size` makes it.
+    #[error("metadata piece {piece} must be {expected} bytes, but is {found}")]
+    Data { piece: u32, expected: usize, found: usize },
+    /// The peer sent something else than what the link names.
+    #[error("the info dictionary has the wrong hash: expected {expected}, found {found}")]
+    WrongHash { expected: InfoHash, found: InfoHash },
+    /// It is what the link names, but not a torrent we can use (stage 2).
+    #[error("the info dictionary is right, but cannot be used: {0}")]
+    Metainfo(#[from] MetainfoError),
+}
+
+impl From<MessageError> for MetadataError {
+    fn from(error: MessageError) -> MetadataError {
+        ExtensionError::from(error).into()
+    }
+}
+
+impl From<std::io::Error> for MetadataError {
+    fn from(error: std::io::Error) -> MetadataError {
+        ExtensionError::from(error).into()
+    }
+}

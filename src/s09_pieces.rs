@@ -1,0 +1,177 @@
+//! Stage 9: fetch one piece from one peer, block by block, and verify it.
+//!
+//! A piece is asked for in blocks of 16 KiB. Asking for the next block only when
+//! the last has come would leave the line idle for a whole round trip each time;
+//! so several requests are on their way at once. When all blocks are there, the
+//! SHA-1 of the piece must be the one in the torrent.
+//!
+//! * **Run it:** `piecemeal download_piece -o piece-0 sample.torrent 0`
+//! * **Spec:** BEP 3, "peer messages"; **chapter:** `docs/09-pieces.md`
+//! * **Builds on:** messages from stage 5, [`Info`] from stage 2
+//!
+//! # The conversation
+//! ```text
+//! we                      peer
+//!                     <-- bitfield           which pieces it has (may be absent)
+//! interested          -->
+//!                     <-- unchoke
+//! request 0 .. 15     -->                    16 on their way
+//!                     <-- piece (block 0)
+//! request 16          -->                    for each that comes, one more goes
+//!                     <-- piece (block 1) ..
+//! ```
+//! # Decisions
+//! * **[`OnePeer`] outlives the piece,** since choke and interest belong to the
+//!   connection. A new connection for every piece is a classic mistake.
+//! * **What is missing is a set, not a count.** A block that comes twice is then
+//!   counted once, and one that was never asked for not at all.
+//! * **After a choke everything is asked again:** without the fast extension, a
+//!   choke throws our requests away.
+//! * **Left out:** several peers, files, and pieces larger than memory. Stages 10
+//!   and 11 hash and write each block as it comes.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::time::Instant;
+
+use sha1::{Digest, Sha1};
+use thiserror::Error;
+
+use crate::s02_metainfo::{Info, PieceIndex};
+use crate::s05_messages::bitfield::{Bitfield, BitfieldError};
+use crate::s05_messages::connection::Connection;
+use crate::s05_messages::{BLOCK_LENGTH, Message, MessageError, Request};
+
+/// How many requests are on their way at once. Stage 11 finds the right number;
+/// this one is plenty on a local network, and no peer minds it.
+pub const PIPELINE: usize = 16;
+
+/// The blocks of a piece of `size` bytes, in order: where each begins, and its
+/// length. Only the last may be shorter than [`BLOCK_LENGTH`].
+pub fn blocks(size: u32) -> impl Iterator<Item = (u32, u32)> {
+    (0..size.div_ceil(BLOCK_LENGTH)).map(move |block| {
+        let begin = block * BLOCK_LENGTH;
+        (begin, BLOCK_LENGTH.min(size - begin))
+    })
+}
+
+/// A peer from which pieces are fetched, one after the other.
+pub struct OnePeer<'c> {
+    connection: &'c mut Connection,
+    /// What it says it has, once it has said so.
+    has: Option<Bitfield>,
+    /// Whether it will answer requests. A connection starts choked.
+    choked: bool,
+    interested: bool,
+}
+
+impl<'c> OnePeer<'c> {
+    /// Nothing is sent yet.
+    pub fn new(connection: &'c mut Connection) -> OnePeer<'c> {
+        OnePeer { connection, has: None, choked: true, interested: false }
+    }
+
+    /// Fetches a piece by `until` and returns its verified bytes.
+    ///
+    /// # Errors
+    /// If the peer does not have it, or does not give it in time, or gives
+    /// something else.
+    pub fn fetch_piece(&mut self, info: &Info, piece: PieceIndex, until: Instant) -> Result<Vec<u8>, PieceError> {
+        self.connection.set_deadline(until);
+        self.connection.input.set_limit(info.piece_count());
+        if !self.interested {
+            self.connection.send(&Message::Interested)?;
+            self.interested = true;
+        }
+        let mut missing: BTreeSet<(u32, u32)> = blocks(info.piece_size(piece)).collect();
+        let mut asked = BTreeSet::new();
+        let mut data = Vec::new();
+        while !missing.is_empty() {
+            if !self.choked {
+                self.ask_ahead(piece, &missing, &mut asked)?;
+            }
+            match self.connection.read()? {
+                Message::Choke => {
+                    self.choked = true;
+                    asked.clear();
+                }
+                Message::Unchoke => self.choked = false,
+                Message::Bitfield { bits } => self.has = Some(Bitfield::decode(bits, info.piece_count())?),
+                Message::Have { index } => {
+                    if let Some(has) = &mut self.has {
+                        has.set(index, true);
+                    }
+                }
+                Message::Piece { index, begin, block } if index == piece.get() => {
+                    let part = (begin, block.len() as u32);
+                    asked.remove(&part);
+                    if missing.remove(&part) {
+                        put(&mut data, begin as usize, block);
+                    }
+                }
+                _ => {}
+            }
+            if self.has.as_ref().is_some_and(|has| !has.has(piece.get())) {
+                return Err(PieceError::NotThere { piece });
+            }
+        }
+        let (expected, found) = (info.piece_hash(piece), <[u8; 20]>::from(Sha1::digest(&data)));
+        if found != expected {
+            return Err(PieceError::WrongHash { piece, expected: hex::encode(expected), found: hex::encode(found) });
+        }
+        Ok(data)
+    }
+
+    /// Keeps [`PIPELINE`] requests on their way.
+    fn ask_ahead(
+        &mut self,
+        piece: PieceIndex,
+        missing: &BTreeSet<(u32, u32)>,
+        asked: &mut BTreeSet<(u32, u32)>,
+    ) -> io::Result<()> {
+        let mut requests = Vec::new();
+        for &(begin, length) in missing {
+            if asked.len() == PIPELINE {
+                break;
+            }
+            if asked.insert((begin, length)) {
+                Message::Request(Request { index: piece.get(), begin, length }).encode_to(&mut requests);
+            }
+        }
+        self.connection.send_bytes(&requests)
+    }
+}
+
+/// Copies a block to its place. The buffer grows as blocks come, which is why a
+/// torrent cannot make us allocate 512 MiB by claiming such a piece.
+fn put(data: &mut Vec<u8>, begin: usize, block: &[u8]) {
+    let end = begin + block.len();
+    if data.len() < end {
+        data.resize(end, 0);
+    }
+    data[begin..end].copy_from_slice(block);
+}
+
+/// Why a peer did not give us a piece.
+#[derive(Debug, Error)]
+#[allow(missing_docs)] // of the fields: the messages say what they are
+pub enum PieceError {
+    /// The connection failed (stage 5).
+    #[error(transparent)]
+    Message(#[from] MessageError),
+    /// The peer's bitfield does not fit the torrent.
+    #[error(transparent)]
+    Bitfield(#[from] BitfieldError),
+    /// The peer has other pieces, but not this one.
+    #[error("the peer does not have piece {piece}")]
+    NotThere { piece: PieceIndex },
+    /// All blocks came, and together they are not the piece.
+    #[error("piece {piece} has the wrong hash: expected {expected}, found {found}")]
+    WrongHash { piece: PieceIndex, expected: String, found: String },
+}
+
+impl From<io::Error> for PieceError {
+    fn from(error: io::Error) -> PieceError {
+        MessageError::from(error).into()
+    }
+}

@@ -1,0 +1,92 @@
+//! Which of the real programs this machine has, and how loudly to skip the
+//! ones that it lacks.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::{Mutex, OnceLock};
+
+/// A program that the tests need and the repository does not contain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Program {
+    /// Makes the torrents as well as seeding them.
+    Libtorrent,
+    Opentracker,
+    Transmission,
+    Aria2,
+    Rqbit,
+}
+
+impl Program {
+    pub fn name(self) -> &'static str {
+        match self {
+            Program::Libtorrent => "libtorrent",
+            Program::Opentracker => "opentracker",
+            Program::Transmission => "transmission-daemon",
+            Program::Aria2 => "aria2c",
+            Program::Rqbit => "rqbit",
+        }
+    }
+
+    /// Where the program is, or `None` after saying aloud that it is skipped.
+    /// libtorrent is a Python module: its place is the interpreter that has it.
+    ///
+    /// # Panics
+    /// In CI, which installs every program, unless `PIECEMEAL_INTEROP_SKIP`
+    /// names this one: there, a test that skips itself would prove nothing.
+    pub fn find(self) -> Option<PathBuf> {
+        let skipped = env::var("PIECEMEAL_INTEROP_SKIP").unwrap_or_default();
+        if skipped.split(',').any(|name| name.trim() == self.name()) {
+            self.say_once("PIECEMEAL_INTEROP_SKIP asks for it");
+            return None;
+        }
+        let found = match self {
+            Program::Libtorrent => candidates("python3").find(|python| imports_libtorrent(python)),
+            _ => candidates(self.name()).next(),
+        };
+        if found.is_none() {
+            let in_ci = env::var("CI").is_ok_and(|ci| ci == "true");
+            assert!(!in_ci, "{} is not installed, but CI must have it (tests/interop/install.sh)", self.name());
+            self.say_once("is not installed (see tests/interop/install.sh)");
+        }
+        found
+    }
+
+    fn say_once(self, why: &str) {
+        static SAID: Mutex<Vec<Program>> = Mutex::new(Vec::new());
+        let mut said = SAID.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if !said.contains(&self) {
+            said.push(self);
+            println!("SKIPPED: {} {why}", self.name());
+        }
+    }
+}
+
+/// The programs of this name: first what install.sh built, then what is on the
+/// search path, then where Debian keeps its daemons.
+fn candidates(name: &str) -> impl Iterator<Item = PathBuf> {
+    let prefix = env::var_os("PIECEMEAL_INTEROP_PREFIX")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target/interop"), PathBuf::from);
+    let path = env::var_os("PATH").unwrap_or_default();
+    let mut folders = vec![prefix.join("bin"), prefix.join("venv/bin")];
+    folders.extend(env::split_paths(&path));
+    folders.extend(["/usr/bin".into(), "/usr/sbin".into()]);
+    let name = name.to_owned();
+    folders.into_iter().map(move |folder| folder.join(&name)).filter(|program| program.is_file())
+}
+
+fn imports_libtorrent(python: &Path) -> bool {
+    static ANSWERS: OnceLock<Mutex<Vec<(PathBuf, bool)>>> = OnceLock::new();
+    let mut answers = ANSWERS.get_or_init(Mutex::default).lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    if let Some((_, answer)) = answers.iter().find(|(asked, _)| asked == python) {
+        return *answer;
+    }
+    let answer = Command::new(python)
+        .args(["-c", "import libtorrent"])
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success());
+    answers.push((python.to_owned(), answer));
+    answer
+}
