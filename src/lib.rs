@@ -1,3 +1,21 @@
+//! BitTorrent, piece by piece.
+//!
+//! Each step of the protocol is a numbered module, in the order in which a
+//! download needs them. Read them from the first to the last: a stage uses only
+//! earlier ones, and each opens with what goes over the wire.
+//!
+//! | stage | what it does | commands |
+//! |---|---|---|
+//! | [`s01_bencode`] | values and bytes | `decode` |
+//! | [`s02_metainfo`] | the .torrent file, the info hash, safe paths | `info` |
+//! | [`s03_tracker`] | ask an HTTP tracker for peers | `peers` |
+//! | [`s04_handshake`] | the 68-byte hello | `handshake` |
+//! | [`s05_messages`] | length-prefixed messages, the bitfield | |
+//! | [`s06_magnet`] | magnet links | `magnet_parse` |
+//! | [`s07_extension`] | the extension handshake | `magnet_handshake` |
+//! | [`s08_metadata`] | the info dictionary from a peer | `magnet_info` |
+//! | [`s09_pieces`] | blocks, pipelining, one verified piece | `download_piece`, `magnet_download_piece` |
+
 pub mod s01_bencode;
 pub mod s02_metainfo;
 pub mod s03_tracker;

@@ -4,53 +4,70 @@
 //! behind a router, or full. Trying them one by one would be waiting for the
 //! slowest. So eight are asked at a time, a thread each, until one answers.
 
+use std::collections::{HashSet, VecDeque};
 use std::net::SocketAddr;
-use std::sync::mpsc;
+use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::Instant;
 
 /// How many peers are asked at the same time.
 pub const AT_ONCE: usize = 8;
 
-/// Runs `ask` for each peer, [`AT_ONCE`] of them at a time, and returns the first
-/// success. Threads that are still busy then are left to their own deadlines,
-/// so `ask` must have one.
+/// What the race waits for.
+enum Note<T, E> {
+    Found(Vec<SocketAddr>),
+    NoMore,
+    Asked(SocketAddr, Result<T, E>),
+}
+
+/// Runs `ask` for each peer as it is found, [`AT_ONCE`] of them at a time, and
+/// returns the first success. Threads that are still busy then are left to their
+/// own deadlines, so `ask` must have one.
 ///
 /// # Errors
-/// If all fail, or `until` comes: the peers that failed, each with its reason.
-pub fn first_answer<T, E, F>(peers: &[SocketAddr], until: Instant, ask: F) -> Result<T, Vec<(SocketAddr, E)>>
+/// If all fail and no more can be found, or `until` comes: the peers that failed,
+/// each with its reason.
+pub fn first_answer<T, E, F>(peers: Receiver<Vec<SocketAddr>>, until: Instant, ask: F) -> Result<T, Vec<(SocketAddr, E)>>
 where
     T: Send + 'static,
     E: Send + 'static,
     F: Fn(SocketAddr) -> Result<T, E> + Clone + Send + 'static,
 {
-    let (answers, answered) = mpsc::channel();
-    let mut waiting = peers.iter().copied();
+    let (notes, noted) = mpsc::channel();
+    let finder = notes.clone();
+    // Nobody listens to a note any more once the race is over.
+    let forward = move || {
+        peers.into_iter().for_each(|found| drop(finder.send(Note::Found(found))));
+        let _ = finder.send(Note::NoMore);
+    };
+    let mut finding = thread::Builder::new().name("find peers".to_owned()).spawn(forward).is_ok();
+    let (mut seen, mut waiting) = (HashSet::new(), VecDeque::new());
     let mut running = 0;
     let mut failures = Vec::new();
     loop {
         while running < AT_ONCE
-            && let Some(peer) = waiting.next()
+            && let Some(peer) = waiting.pop_front()
         {
-            let (answers, ask) = (answers.clone(), ask.clone());
-            let work = move || {
-                // Nobody listens any more once the race is over.
-                let _ = answers.send((peer, ask(peer)));
-            };
+            let (notes, ask) = (notes.clone(), ask.clone());
+            let work = move || drop(notes.send(Note::Asked(peer, ask(peer))));
             // Where the system refuses a thread, those that run go on alone.
             if thread::Builder::new().name(format!("ask {peer}")).spawn(work).is_err() {
                 break;
             }
             running += 1;
         }
-        if running == 0 {
+        if running == 0 && !finding {
             return Err(failures);
         }
-        match answered.recv_timeout(until.saturating_duration_since(Instant::now())) {
-            Ok((_, Ok(answer))) => return Ok(answer),
-            Ok((peer, Err(error))) => failures.push((peer, error)),
+        match noted.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            Ok(Note::Found(found)) => waiting.extend(found.into_iter().filter(|peer| seen.insert(*peer))),
+            Ok(Note::NoMore) => finding = false,
+            Ok(Note::Asked(_, Ok(answer))) => return Ok(answer),
+            Ok(Note::Asked(peer, Err(error))) => {
+                failures.push((peer, error));
+                running -= 1;
+            }
             Err(_) => return Err(failures),
         }
-        running -= 1;
     }
 }

@@ -36,9 +36,10 @@ fn bencoded_values_print_as_one_line_of_compact_json() {
         ("lli4eei5ee", "[[4],5]"),
         ("de", "{}"),
         ("d3:foo3:bar5:helloi52ee", r#"{"foo":"bar","hello":52}"#),
-        ("d10:inner_dictd4:key16:value14:key2i42e8:list_keyl5:item15:item2i3eeee", concat!(
-            r#"{"inner_dict":{"key1":"value1","key2":42,"list_key":["item1","item2",3]}}"#
-        )),
+        (
+            "d10:inner_dictd4:key16:value14:key2i42e8:list_keyl5:item15:item2i3eeee",
+            concat!(r#"{"inner_dict":{"key1":"value1","key2":42,"list_key":["item1","item2",3]}}"#),
+        ),
         ("6:\u{e9}\u{20ac}x", "\"\u{e9}\u{20ac}x\""),
         ("2:\"\\", r#""\"\\""#),
     ] {
@@ -142,11 +143,8 @@ fn white_space_after_a_torrent_is_let_pass_and_anything_else_is_not() {
 #[test]
 fn control_characters_of_a_torrent_do_not_reach_the_terminal() {
     let folder = folder();
-    let torrent = [
-        &b"d8:announce13:http://a/\x1b[31m\n"[..],
-        &SAMPLE[b"d8:announce32:http://tracker.example/announce?k".len()..],
-    ]
-    .concat();
+    let torrent =
+        [&b"d8:announce13:http://a/\x1b[31m\n"[..], &SAMPLE[b"d8:announce32:http://tracker.example/announce?k".len()..]].concat();
     std::fs::write(folder.path().join("t.torrent"), torrent).expect("a temporary folder takes a file");
     let outcome = Run::new(["info", "t.torrent"]).dir(folder.path()).run();
     assert!(!outcome.out().contains('\x1b') && !outcome.err().contains('\x1b'), "{outcome}");

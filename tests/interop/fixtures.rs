@@ -38,13 +38,7 @@ pub struct Fixture {
 /// One of everything that a client may trip over.
 pub fn every_fixture() -> Vec<Fixture> {
     vec![
-        Fixture {
-            label: "single file",
-            name: "single.bin",
-            kind: Kind::V1,
-            piece_length: 65_536,
-            files: vec![("", 5_255_225)],
-        },
+        Fixture { label: "single file", name: "single.bin", kind: Kind::V1, piece_length: 65_536, files: vec![("", 5_255_225)] },
         Fixture {
             label: "many files",
             name: "many",

@@ -16,8 +16,7 @@ pub struct Running {
 }
 
 impl Running {
-    /// Starts it. Standard input and output stay as `command` has them, where
-    /// it says; all else goes to `log`.
+    /// Starts it, with no input.
     pub fn start(command: &mut Command, log: &Path) -> io::Result<Self> {
         let file = File::create(log)?;
         let child = command.stdout(file.try_clone()?).stderr(file).stdin(Stdio::null()).spawn()?;
@@ -47,7 +46,10 @@ impl Running {
 
     /// The end of its output, for the message of a failed test.
     pub fn last_words(&self) -> String {
-        last_lines(&fs::read(&self.log).unwrap_or_default(), 15)
+        let log = fs::read(&self.log).unwrap_or_default();
+        let text = String::from_utf8_lossy(&log);
+        let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+        lines[lines.len().saturating_sub(15)..].join("\n")
     }
 }
 
@@ -55,13 +57,6 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.kill();
     }
-}
-
-/// The last lines of a log, without the colours that some programs put there.
-pub fn last_lines(log: &[u8], count: usize) -> String {
-    let text = String::from_utf8_lossy(log).replace('\u{1b}', "");
-    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
-    lines[lines.len().saturating_sub(count)..].join("\n")
 }
 
 /// A port that nobody listens on at this address. Somebody else may take it

@@ -157,10 +157,8 @@ struct Http {
 
 impl Http {
     fn new(url: String) -> Self {
-        let config = ureq::Agent::config_builder()
-            .proxy(None)
-            .http_status_as_error(false)
-            .timeout_global(Some(Duration::from_secs(10)));
+        let config =
+            ureq::Agent::config_builder().proxy(None).http_status_as_error(false).timeout_global(Some(Duration::from_secs(10)));
         Self { agent: config.build().into(), url }
     }
 

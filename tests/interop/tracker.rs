@@ -43,10 +43,9 @@ impl Tracker {
     /// How many peers have announced the torrent, finished or not. A scrape,
     /// since an announce of ours would add us to the list.
     pub fn announced_by(&self, info_hash: &str) -> Result<u64, String> {
-        let escaped: String =
-            info_hash.as_bytes().chunks(2).map(|pair| format!("%{}", String::from_utf8_lossy(pair))).collect();
-        let mut stream = TcpStream::connect_timeout(&self.address.into(), Duration::from_secs(2))
-            .map_err(|error| error.to_string())?;
+        let escaped: String = info_hash.as_bytes().chunks(2).map(|pair| format!("%{}", String::from_utf8_lossy(pair))).collect();
+        let mut stream =
+            TcpStream::connect_timeout(&self.address.into(), Duration::from_secs(2)).map_err(|error| error.to_string())?;
         stream.set_read_timeout(Some(Duration::from_secs(2))).map_err(|error| error.to_string())?;
         let request = format!("GET /scrape?info_hash={escaped} HTTP/1.0\r\n\r\n");
         stream.write_all(request.as_bytes()).map_err(|error| error.to_string())?;

@@ -188,10 +188,7 @@ impl Outcome {
     /// lines of the contract: what, what to do, where to read on.
     #[track_caller]
     pub fn fails(&self, codes: &[i32]) -> &Outcome {
-        assert!(
-            self.code.is_some_and(|code| codes.contains(&code)),
-            "expected exit code {codes:?}, got {self:#}"
-        );
+        assert!(self.code.is_some_and(|code| codes.contains(&code)), "expected exit code {codes:?}, got {self:#}");
         assert!(self.stdout.is_empty(), "an error leaves stdout empty: {self:#}");
         self.explains_itself();
         self
@@ -211,10 +208,7 @@ impl Outcome {
         let see = rest[help + 1..].first().copied().unwrap_or_default();
         let chapter = see.strip_prefix("see: docs/").unwrap_or_default().as_bytes();
         assert!(
-            chapter.len() > 6
-                && chapter[..2].iter().all(u8::is_ascii_digit)
-                && chapter[2] == b'-'
-                && chapter.ends_with(b".md"),
+            chapter.len() > 6 && chapter[..2].iter().all(u8::is_ascii_digit) && chapter[2] == b'-' && chapter.ends_with(b".md"),
             "no `see: docs/NN-...md` line after the help: {self:#}"
         );
         self

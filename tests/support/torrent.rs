@@ -77,11 +77,8 @@ impl Recipe {
 
     pub fn build(self) -> Torrent {
         let hashes: Vec<u8> = self.content.chunks(self.piece_length).flat_map(sha1).collect();
-        let mut pairs = vec![
-            ("name", bytes(&self.name)),
-            ("piece length", int(self.piece_length as i64)),
-            ("pieces", bytes(hashes)),
-        ];
+        let mut pairs =
+            vec![("name", bytes(&self.name)), ("piece length", int(self.piece_length as i64)), ("pieces", bytes(hashes))];
         match &self.files {
             None => pairs.push(("length", int(self.content.len() as i64))),
             Some(files) => {

@@ -92,9 +92,11 @@ impl FakeTracker {
     /// So many redirects, each to the next, and then these peers.
     pub fn redirecting(times: usize, peers: &[SocketAddr]) -> FakeTracker {
         let last = Reply::peers(peers);
-        FakeTracker::start(move |_, number| {
-            if number < times { Reply::Redirect(format!("/hop{number}?x=1")) } else { last.clone() }
-        })
+        FakeTracker::start(
+            move |_, number| {
+                if number < times { Reply::Redirect(format!("/hop{number}?x=1")) } else { last.clone() }
+            },
+        )
     }
 
     /// `answer` sees the request's target, and how many came before it.
@@ -240,8 +242,7 @@ fn over(stream: &mut TcpStream, stop: &AtomicBool) -> bool {
 
 fn respond(stream: &mut TcpStream, status: &str, body: &[u8]) -> std::io::Result<()> {
     let length = body.len();
-    let head =
-        format!("HTTP/1.1 {status}\r\nContent-Type: text/plain\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
+    let head = format!("HTTP/1.1 {status}\r\nContent-Type: text/plain\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
     stream.write_all(head.as_bytes())?;
     stream.write_all(body)
 }

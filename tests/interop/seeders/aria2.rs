@@ -50,18 +50,21 @@ impl Seeder for Aria2 {
         let question = json!({ "jsonrpc": "2.0", "id": 1, "method": "aria2.tellActive", "params": [keys] });
         let (_, answer) = self.http.post("", ("Accept", "application/json"), question.to_string().as_bytes())?;
         let torrents = answer["result"].as_array().ok_or("aria2's RPC gave no list")?;
-        Ok(torrents.iter().map(|torrent| {
-            // It writes its numbers as strings.
-            let number = |key: &str| torrent[key].as_str().and_then(|digits| digits.parse().ok()).unwrap_or_default();
-            let checks = ["verifyIntegrityPending", "verifiedLength"];
-            Status {
-                info_hash: torrent["infoHash"].as_str().unwrap_or_default().to_owned(),
-                checking: checks.iter().any(|key| !torrent[key].is_null()),
-                have: number("completedLength"),
-                complete: torrent["seeder"] == "true",
-                uploaded: number("uploadLength"),
-            }
-        }).collect())
+        Ok(torrents
+            .iter()
+            .map(|torrent| {
+                // It writes its numbers as strings.
+                let number = |key: &str| torrent[key].as_str().and_then(|digits| digits.parse().ok()).unwrap_or_default();
+                let checks = ["verifyIntegrityPending", "verifiedLength"];
+                Status {
+                    info_hash: torrent["infoHash"].as_str().unwrap_or_default().to_owned(),
+                    checking: checks.iter().any(|key| !torrent[key].is_null()),
+                    have: number("completedLength"),
+                    complete: torrent["seeder"] == "true",
+                    uploaded: number("uploadLength"),
+                }
+            })
+            .collect())
     }
 
     fn last_words(&self) -> String {

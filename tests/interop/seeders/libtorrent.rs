@@ -53,13 +53,18 @@ impl Seeder for Libtorrent {
         let asked = self.questions.write_all(b"\n").and_then(|()| self.answers.read_line(&mut line));
         asked.map_err(|error| format!("{error}: {}", self.last_words()))?;
         let torrents: Value = serde_json::from_str(&line).map_err(|_| self.last_words())?;
-        Ok(torrents.as_array().into_iter().flatten().map(|torrent| Status {
-            info_hash: torrent["info_hash"].as_str().unwrap_or_default().to_owned(),
-            checking: torrent["checking"] != false,
-            have: torrent["have"].as_u64().unwrap_or_default(),
-            complete: torrent["complete"] == true,
-            uploaded: torrent["uploaded"].as_u64().unwrap_or_default(),
-        }).collect())
+        Ok(torrents
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|torrent| Status {
+                info_hash: torrent["info_hash"].as_str().unwrap_or_default().to_owned(),
+                checking: torrent["checking"] != false,
+                have: torrent["have"].as_u64().unwrap_or_default(),
+                complete: torrent["complete"] == true,
+                uploaded: torrent["uploaded"].as_u64().unwrap_or_default(),
+            })
+            .collect())
     }
 
     fn last_words(&self) -> String {

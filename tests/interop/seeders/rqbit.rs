@@ -51,16 +51,18 @@ impl Seeder for Rqbit {
     fn torrents(&mut self) -> Result<Vec<Status>, String> {
         let list = self.http.get("/torrents")?;
         let torrents = list["torrents"].as_array().into_iter().flatten();
-        torrents.map(|torrent| {
-            let stats = self.http.get(&format!("/torrents/{}/stats/v1", torrent["id"]))?;
-            Ok(Status {
-                info_hash: torrent["info_hash"].as_str().unwrap_or_default().to_owned(),
-                checking: stats["state"] == "initializing",
-                have: stats["progress_bytes"].as_u64().unwrap_or_default(),
-                complete: stats["finished"] == true,
-                uploaded: stats["uploaded_bytes"].as_u64().unwrap_or_default(),
+        torrents
+            .map(|torrent| {
+                let stats = self.http.get(&format!("/torrents/{}/stats/v1", torrent["id"]))?;
+                Ok(Status {
+                    info_hash: torrent["info_hash"].as_str().unwrap_or_default().to_owned(),
+                    checking: stats["state"] == "initializing",
+                    have: stats["progress_bytes"].as_u64().unwrap_or_default(),
+                    complete: stats["finished"] == true,
+                    uploaded: stats["uploaded_bytes"].as_u64().unwrap_or_default(),
+                })
             })
-        }).collect()
+            .collect()
     }
 
     fn last_words(&self) -> String {

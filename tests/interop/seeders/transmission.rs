@@ -91,17 +91,22 @@ impl Seeder for Transmission {
     fn torrents(&mut self) -> Result<Vec<Status>, String> {
         let fields = ["hashString", "status", "haveValid", "leftUntilDone", "uploadedEver", "error", "errorString"];
         let answer = self.ask("torrent-get", json!({ "fields": fields }))?;
-        Ok(answer["torrents"].as_array().into_iter().flatten().map(|torrent| {
-            let number = |key: &str| torrent[key].as_u64().unwrap_or_default();
-            Status {
-                info_hash: torrent["hashString"].as_str().unwrap_or_default().to_owned(),
-                // 0 stopped, 1 and 2 to be checked and checking, 4 and 6 leeching and seeding.
-                checking: number("status") < 3,
-                have: number("haveValid"),
-                complete: number("leftUntilDone") == 0,
-                uploaded: number("uploadedEver"),
-            }
-        }).collect())
+        Ok(answer["torrents"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|torrent| {
+                let number = |key: &str| torrent[key].as_u64().unwrap_or_default();
+                Status {
+                    info_hash: torrent["hashString"].as_str().unwrap_or_default().to_owned(),
+                    // 0 stopped, 1 and 2 to be checked and checking, 4 and 6 leeching and seeding.
+                    checking: number("status") < 3,
+                    have: number("haveValid"),
+                    complete: number("leftUntilDone") == 0,
+                    uploaded: number("uploadedEver"),
+                }
+            })
+            .collect())
     }
 
     fn last_words(&self) -> String {

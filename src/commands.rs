@@ -1,0 +1,109 @@
+//! The commands, one file and one line each.
+
+pub mod failure;
+mod find_peers;
+
+use std::time::Duration;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use failure::Failure;
+
+/// Makes a module and a subcommand of each name. A module has `Args`, whose
+/// documentation is the help text, with `run(self, &Options)`.
+macro_rules! commands {
+    ($($name:ident,)*) => {
+        $(mod $name;)*
+
+        #[derive(Subcommand)]
+        #[command(rename_all = "snake_case")]
+        #[allow(non_camel_case_types)] // a variant is called like its module
+        pub enum Command { $($name($name::Args),)* }
+
+        impl Command {
+            /// Runs the command.
+            pub fn run(self, options: &Options) -> Result<Answer, Failure> {
+                match self { $(Command::$name(args) => args.run(options),)* }
+            }
+        }
+    };
+}
+
+commands! {
+    decode,
+    info,
+    peers,
+    handshake,
+    download_piece,
+    magnet_parse,
+    magnet_handshake,
+    magnet_info,
+    magnet_download_piece,
+}
+
+/// What a command found out.
+pub struct Answer {
+    /// For people, and for course material: without the last newline.
+    pub text: String,
+    /// For programs: one object.
+    pub json: serde_json::Value,
+}
+
+/// Options that every command takes.
+#[derive(Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Options {
+    /// Print the answer as one JSON object
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// No progress and no notes, only the answer
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// More notes on what happens
+    #[arg(short, long, global = true, conflicts_with = "quiet")]
+    pub verbose: bool,
+    /// Colour on stderr
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", hide_possible_values = true)]
+    pub color: Color,
+    /// A peer to ask, instead of the tracker's or beside them [repeatable]
+    #[arg(long = "peer", global = true, value_name = "HOST:PORT")]
+    pub peers: Vec<String>,
+    /// Give up after so long: in all (4 s), or without any live peer (downloads, 60 s)
+    #[arg(long, global = true, value_name = "SECONDS", value_parser = seconds)]
+    pub timeout: Option<Duration>,
+}
+
+impl Options {
+    /// How long a command of one stage may take in all.
+    pub fn stage_time(&self) -> Duration {
+        self.timeout.unwrap_or(Duration::from_secs(4))
+    }
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "a number of seconds was expected".to_owned())?;
+    let range = "0.001 to 86400 seconds were expected".to_owned();
+    if (0.001..=86400.0).contains(&seconds) { Duration::try_from_secs_f64(seconds).map_err(|_| range) } else { Err(range) }
+}
+
+/// `--color`
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless `NO_COLOR` is set.
+    Auto,
+    /// Even into a file.
+    Always,
+    /// Not at all.
+    Never,
+}
+
+impl Color {
+    /// Whether to use colour on a stream that is, or is not, a terminal.
+    pub fn wanted(self, terminal: bool) -> bool {
+        match self {
+            Color::Auto => terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+            Color::Always => true,
+            Color::Never => false,
+        }
+    }
+}

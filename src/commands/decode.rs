@@ -1,0 +1,68 @@
+//! `piecemeal decode`: a bencoded value as JSON. (stage 1)
+
+use std::ffi::OsString;
+
+use piecemeal::s01_bencode::{BencodeError, Kind, Rule, Value, decode};
+use serde::{Serialize, Serializer};
+use serde_json::json;
+
+use super::failure::{BAD_INPUT, Failure};
+use super::{Answer, Options};
+
+/// Decode a bencoded value and print it as JSON (stage 1)
+#[derive(clap::Args)]
+#[command(after_help = "Example:\n  piecemeal decode d3:cow3:moo4:spami7ee")]
+pub struct Args {
+    /// The value, such as 5:hello, i52e, l5:helloi52ee or d3:foo3:bare
+    #[arg(value_name = "BENCODE", allow_hyphen_values = true)]
+    value: OsString,
+}
+
+impl Args {
+    pub fn run(self, _: &Options) -> Result<Answer, Failure> {
+        let bytes = self.value.into_encoded_bytes();
+        let value = decode(&bytes).map_err(|error| Failure::from(error).about("the value"))?;
+        let text = serde_json::to_string(&Json(&value)).map_err(|error| Failure::new(BAD_INPUT, error))?;
+        Ok(Answer { text: visible(&text), json: json!({ "value": Json(&value) }) })
+    }
+}
+
+/// A bencoded value on its way to JSON, in the order of the input.
+struct Json<'v>(&'v Value<'v>);
+
+impl Serialize for Json<'_> {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        match &self.0.kind {
+            Kind::Integer(number) => out.serialize_i64(*number),
+            Kind::List(items) => out.collect_seq(items.iter().map(Json)),
+            Kind::Dictionary(pairs) => out.collect_map(pairs.iter().map(|(key, value)| (key_text(key), Json(value)))),
+            Kind::Bytes(bytes) => match std::str::from_utf8(bytes) {
+                Ok(text) => out.serialize_str(text),
+                Err(_) => out.collect_map([("$hex", hex::encode(bytes))]),
+            },
+        }
+    }
+}
+
+fn key_text(key: &[u8]) -> String {
+    std::str::from_utf8(key).map_or_else(|_| format!("$hex:{}", hex::encode(key)), str::to_owned)
+}
+
+/// JSON escapes the control characters of ASCII, but a terminal obeys others too.
+fn visible(json: &str) -> String {
+    let escape = |letter: char| if letter.is_control() { format!("\\u{:04x}", u32::from(letter)) } else { letter.to_string() };
+    json.chars().map(escape).collect()
+}
+
+impl From<BencodeError> for Failure {
+    fn from(error: BencodeError) -> Failure {
+        let help = match error.rule {
+            Rule::CutShort { .. } | Rule::Ended | Rule::UnendedInteger | Rule::UnendedLength => {
+                "it is cut short, or a length in it is wrong"
+            }
+            Rule::Trailing { .. } => "one value is expected; wrap several in l...e",
+            _ => "compare it with the four forms: i52e, 5:hello, l...e, d...e",
+        };
+        Failure::new(BAD_INPUT, error).help(help).see("01-bencode")
+    }
+}

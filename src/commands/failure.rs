@@ -1,0 +1,75 @@
+//! How a command fails: what happened, what to do, where to read on. (every stage)
+//!
+//! Each stage's error becomes a [`Failure`] in the file of the first command that
+//! meets it, so that this file knows none of them.
+
+use std::fmt;
+
+/// Exit code: none of the others.
+pub const OTHER: u8 = 1;
+/// Exit code: the arguments are wrong.
+pub const USAGE: u8 = 2;
+/// Exit code: a torrent, link or value is broken.
+pub const BAD_INPUT: u8 = 3;
+/// Exit code: no tracker gave a good answer.
+pub const TRACKER: u8 = 4;
+/// Exit code: no peer could be used.
+pub const NO_PEER: u8 = 5;
+/// Exit code: content has the wrong hash.
+pub const WRONG_HASH: u8 = 6;
+/// Exit code: a file could not be read or written.
+pub const LOCAL: u8 = 7;
+
+/// Why a command failed, in three lines at most.
+#[derive(Debug)]
+pub struct Failure {
+    /// The exit code.
+    pub code: u8,
+    what: String,
+    help: Option<String>,
+    see: Option<&'static str>,
+}
+
+impl Failure {
+    /// What happened: object, place, expected and found.
+    pub fn new(code: u8, what: impl fmt::Display) -> Failure {
+        Failure { code, what: what.to_string(), help: None, see: None }
+    }
+
+    /// What to do next.
+    pub fn help(mut self, help: impl Into<String>) -> Failure {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// The chapter that explains it: `01-bencode`.
+    pub fn see(mut self, chapter: &'static str) -> Failure {
+        self.see = Some(chapter);
+        self
+    }
+
+    /// Names the object that it is about: a file, an address.
+    pub fn about(mut self, object: impl fmt::Display) -> Failure {
+        self.what = format!("{object}: {}", self.what);
+        self
+    }
+
+    /// The same for programs.
+    pub fn json(&self) -> serde_json::Value {
+        let see = self.see.map(|chapter| format!("docs/{chapter}.md"));
+        serde_json::json!({ "error": self.what, "help": self.help, "see": see, "exit_code": self.code })
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
+        write!(out, "{}", self.what)?;
+        if let Some(help) = &self.help {
+            write!(out, "\nhelp: {help}")?;
+        }
+        if let Some(chapter) = self.see {
+            write!(out, "\nsee: docs/{chapter}.md")?;
+        }
+        Ok(())
+    }
+}

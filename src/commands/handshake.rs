@@ -1,0 +1,54 @@
+//! `piecemeal handshake`: shake hands with one peer. (stage 4)
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use piecemeal::s03_tracker::{Announce, PeerId};
+use piecemeal::s04_handshake::transport::{Dial, Tcp};
+use piecemeal::s04_handshake::{Handshake, HandshakeError, exchange};
+use serde_json::json;
+
+use super::failure::{Failure, NO_PEER};
+use super::find_peers::search;
+use super::info::open;
+use super::{Answer, Options};
+
+/// Shake hands with a peer and print its peer id (stage 4)
+#[derive(clap::Args)]
+#[command(after_help = "Example:\n  piecemeal handshake sample.torrent 127.0.0.2:6881")]
+pub struct Args {
+    /// The .torrent file
+    torrent: PathBuf,
+    /// The peer
+    #[arg(value_name = "HOST:PORT")]
+    peer: String,
+}
+
+impl Args {
+    pub fn run(self, options: &Options) -> Result<Answer, Failure> {
+        let until = Instant::now() + options.stage_time();
+        let info = open(&self.torrent)?.info;
+        let ours = Handshake::new(info.info_hash, PeerId::random());
+        let ask = Announce::new(ours.info_hash, ours.peer_id, 1); // for a search without trackers
+        let theirs = search(Vec::new(), vec![self.peer], &ask, until).ask(until, move |peer| {
+            let mut transport = Tcp.dial(peer, until).map_err(HandshakeError::from)?;
+            Ok(exchange(&mut transport, &ours)?)
+        })?;
+        let reserved = hex::encode(theirs.reserved);
+        Ok(Answer {
+            text: format!("Peer ID: {}", theirs.peer_id),
+            json: json!({ "peer_id": theirs.peer_id.to_string(), "reserved": reserved }),
+        })
+    }
+}
+
+impl From<HandshakeError> for Failure {
+    fn from(error: HandshakeError) -> Failure {
+        let help = match error {
+            HandshakeError::OtherProtocol { .. } => "this is not a BitTorrent peer; check the address and the port",
+            HandshakeError::OtherTorrent { .. } | HandshakeError::HungUp => "the peer may not have this torrent; try another",
+            _ => "the peer is not there, or does not answer; try another",
+        };
+        Failure::new(NO_PEER, error).help(help).see("04-handshake")
+    }
+}

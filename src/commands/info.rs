@@ -1,0 +1,64 @@
+//! `piecemeal info`: what a .torrent file says. (stage 2)
+
+use std::path::PathBuf;
+
+use piecemeal::s01_bencode::printable;
+use piecemeal::s02_metainfo::{Info, Metainfo, MetainfoError};
+use serde_json::json;
+
+use super::failure::{BAD_INPUT, Failure, LOCAL};
+use super::{Answer, Options};
+
+/// Show a .torrent file: tracker, length, info hash, pieces (stage 2)
+#[derive(clap::Args)]
+#[command(after_help = "Example:\n  piecemeal info sample.torrent")]
+pub struct Args {
+    /// The .torrent file
+    torrent: PathBuf,
+}
+
+impl Args {
+    pub fn run(self, _: &Options) -> Result<Answer, Failure> {
+        let metainfo = open(&self.torrent)?;
+        Ok(describe(&metainfo.info, metainfo.trackers()))
+    }
+}
+
+/// Reads a .torrent file, for every command that takes one.
+pub fn open(torrent: &PathBuf) -> Result<Metainfo, Failure> {
+    Metainfo::read(torrent).map_err(|error| Failure::from(error).about(printable(&torrent.to_string_lossy())))
+}
+
+/// The torrent as `info` and `magnet_info` show it.
+pub fn describe<'t>(info: &Info, trackers: impl Iterator<Item = &'t str>) -> Answer {
+    let trackers: Vec<&str> = trackers.collect();
+    let hashes: Vec<String> = info.pieces().map(|piece| hex::encode(info.piece_hash(piece))).collect();
+    let mut lines: Vec<String> = trackers.iter().map(|url| format!("Tracker URL: {}", printable(url))).collect();
+    lines.push(format!("Length: {}", info.length));
+    lines.push(format!("Info Hash: {}", info.info_hash));
+    lines.push(format!("Piece Length: {}", info.piece_length));
+    lines.push("Piece Hashes:".to_owned());
+    lines.extend(hashes.iter().cloned());
+    let files = info.files.iter().filter(|file| !file.padding);
+    let files: Vec<_> = files.map(|file| json!({ "path": file.path.to_string_lossy(), "length": file.length })).collect();
+    let json = json!({
+        "trackers": trackers, "name": info.name, "length": info.length, "info_hash": info.info_hash.to_string(),
+        "piece_length": info.piece_length, "piece_hashes": hashes, "private": info.private, "files": files,
+    });
+    Answer { text: lines.join("\n"), json }
+}
+
+impl From<MetainfoError> for Failure {
+    fn from(error: MetainfoError) -> Failure {
+        let help = match &error {
+            MetainfoError::Bencode(error) => {
+                return Failure::from(error.clone()).help("it is damaged, or no torrent; download it again");
+            }
+            MetainfoError::Io(error) => return Failure::new(LOCAL, error).help("check the path").see("02-metainfo"),
+            MetainfoError::UnsafePath { .. } => "this torrent may be meant to harm; get it from somewhere else",
+            MetainfoError::VersionTwo => "look for a version 1 or hybrid torrent of the same content",
+            _ => "it is damaged, or no torrent; download it again",
+        };
+        Failure::new(BAD_INPUT, error).help(help).see("02-metainfo")
+    }
+}

@@ -1,0 +1,49 @@
+//! `piecemeal magnet_download_piece`: a piece, starting from a magnet link. (stage 9)
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use piecemeal::s04_handshake::transport::Tcp;
+use piecemeal::s05_messages::connection::Connection;
+use piecemeal::s06_magnet::Magnet;
+use piecemeal::s09_pieces::OnePeer;
+
+use super::download_piece::{piece_of, save};
+use super::failure::Failure;
+use super::magnet_handshake::start;
+use super::magnet_info::info_from;
+use super::{Answer, Options};
+
+/// Download one piece of a magnet link and verify it (stage 9)
+#[derive(clap::Args)]
+#[command(
+    after_help = "Example:\n  piecemeal magnet_download_piece -o piece-0 'magnet:?xt=urn:btih:<INFO HASH>&x.pe=127.0.0.2:6881' 0"
+)]
+pub struct Args {
+    /// The file to write the piece to
+    #[arg(short, long, value_name = "OUT")]
+    output: PathBuf,
+    /// Overwrite the output, whatever it holds
+    #[arg(long)]
+    force: bool,
+    /// The magnet link, in quotes
+    magnet: String,
+    /// The piece, counted from 0
+    index: u32,
+}
+
+impl Args {
+    pub fn run(self, options: &Options) -> Result<Answer, Failure> {
+        let until = Instant::now() + options.stage_time();
+        let magnet = Magnet::parse(&self.magnet)?;
+        let (ours, search) = start(&magnet, options, until)?;
+        let (piece, data) = search.ask(until, move |peer| {
+            let mut connection = Connection::open(&Tcp, peer, &ours, until)?;
+            let info = info_from(&mut connection, ours.info_hash, until)?;
+            // The same connection goes on: what the peer said meanwhile is read now.
+            let piece = piece_of(&info, self.index)?;
+            Ok((piece, OnePeer::new(&mut connection).fetch_piece(&info, piece, until)?))
+        })?;
+        save(&self.output, &data, piece, self.force)
+    }
+}

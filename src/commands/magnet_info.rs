@@ -1,0 +1,56 @@
+//! `piecemeal magnet_info`: the info dictionary of a magnet link, from a peer. (stage 8)
+
+use std::time::Instant;
+
+use piecemeal::s02_metainfo::{Info, InfoHash};
+use piecemeal::s04_handshake::transport::Tcp;
+use piecemeal::s05_messages::connection::Connection;
+use piecemeal::s06_magnet::Magnet;
+use piecemeal::s07_extension::{Extensions, exchange_extensions};
+use piecemeal::s08_metadata::{MetadataError, UtMetadata, fetch_metadata};
+
+use super::failure::{BAD_INPUT, Failure, NO_PEER, WRONG_HASH};
+use super::info::describe;
+use super::magnet_handshake::start;
+use super::{Answer, Options};
+
+/// Fetch a magnet link's info dictionary from a peer and show it (stage 8)
+#[derive(clap::Args)]
+#[command(after_help = "Example:\n  piecemeal magnet_info 'magnet:?xt=urn:btih:<INFO HASH>&x.pe=127.0.0.2:6881'")]
+pub struct Args {
+    /// The magnet link, in quotes
+    magnet: String,
+}
+
+impl Args {
+    pub fn run(self, options: &Options) -> Result<Answer, Failure> {
+        let until = Instant::now() + options.stage_time();
+        let magnet = Magnet::parse(&self.magnet)?;
+        let (ours, search) = start(&magnet, options, until)?;
+        let info = search.ask(until, move |peer| {
+            let mut connection = Connection::open(&Tcp, peer, &ours, until)?;
+            info_from(&mut connection, ours.info_hash, until)
+        })?;
+        Ok(describe(&info, magnet.trackers.iter().map(String::as_str)))
+    }
+}
+
+/// Greets a peer and fetches the info dictionary; the connection can then go on.
+pub fn info_from(connection: &mut Connection, info_hash: InfoHash, until: Instant) -> Result<Info, Failure> {
+    let mut extensions = Extensions::new(vec![Box::new(UtMetadata::new(None))]);
+    exchange_extensions(connection, &mut extensions)?;
+    let info = fetch_metadata(connection, &mut extensions, info_hash, until, &|| false)?;
+    connection.input.replay();
+    Ok(info.expect("only a fetch that is over before its end has nothing"))
+}
+
+impl From<MetadataError> for Failure {
+    fn from(error: MetadataError) -> Failure {
+        let code = match error {
+            MetadataError::WrongHash { .. } => WRONG_HASH,
+            MetadataError::Metainfo(_) => BAD_INPUT,
+            _ => NO_PEER,
+        };
+        Failure::new(code, error).help("try another peer: the hash tells a right answer from a wrong one").see("08-metadata")
+    }
+}

@@ -1,0 +1,53 @@
+//! `piecemeal magnet_parse`: what a magnet link says. (stage 6)
+
+use piecemeal::s01_bencode::printable;
+use piecemeal::s06_magnet::{Magnet, MagnetError};
+use serde_json::json;
+
+use super::failure::{BAD_INPUT, Failure};
+use super::{Answer, Options};
+
+/// Show a magnet link: trackers, info hash (stage 6)
+#[derive(clap::Args)]
+#[command(after_help = "Example:\n  piecemeal magnet_parse 'magnet:?xt=urn:btih:d69f91e6b2ae4c542468d1073a71d4ea13879a7f'")]
+pub struct Args {
+    /// The magnet link, in quotes
+    magnet: String,
+}
+
+impl Args {
+    pub fn run(self, _: &Options) -> Result<Answer, Failure> {
+        let magnet = Magnet::parse(&self.magnet)?;
+        let v1 = magnet.info_hash.map(|hash| hash.to_string());
+        let v2 = magnet.info_hash_v2.map(hex::encode);
+        let peers: Vec<String> = magnet.peers.iter().map(ToString::to_string).collect();
+        let ranges = magnet
+            .select_only
+            .iter()
+            .map(|(first, last)| if first == last { first.to_string() } else { format!("{first}-{last}") });
+        let files: Vec<String> = ranges.collect();
+        let mut lines: Vec<String> = magnet.trackers.iter().map(|url| format!("Tracker URL: {}", printable(url))).collect();
+        lines.extend(v1.iter().map(|hash| format!("Info Hash: {hash}")));
+        lines.extend(v2.iter().map(|hash| format!("Info Hash v2: {hash}")));
+        lines.extend(peers.iter().map(|peer| format!("Peer: {}", printable(peer))));
+        lines.extend(
+            Some(files.join(",")).filter(|files| !files.is_empty()).map(|files| format!("Select Only: {files} (not obeyed yet)")),
+        );
+        lines.extend(magnet.web_seeds.iter().map(|url| format!("Web Seed: {} (not used yet)", printable(url))));
+        let json = json!({
+            "trackers": magnet.trackers, "info_hash": v1, "info_hash_v2": v2, "name": magnet.name, "length": magnet.length,
+            "peers": peers, "select_only": files, "web_seeds": magnet.web_seeds,
+        });
+        Ok(Answer { text: lines.join("\n"), json })
+    }
+}
+
+impl From<MagnetError> for Failure {
+    fn from(error: MagnetError) -> Failure {
+        let help = match error {
+            MagnetError::VersionTwo => "look for a link that also has xt=urn:btih:",
+            _ => "copy the whole link, and put it in quotes: the shell would cut it at &",
+        };
+        Failure::new(BAD_INPUT, error).help(help).about("the magnet link").see("06-magnet")
+    }
+}

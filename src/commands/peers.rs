@@ -1,0 +1,31 @@
+//! `piecemeal peers`: ask the trackers who has the torrent. (stage 3)
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use piecemeal::s03_tracker::{Announce, PeerId};
+use serde_json::json;
+
+use super::failure::Failure;
+use super::find_peers::search;
+use super::info::open;
+use super::{Answer, Options};
+
+/// Ask the torrent's trackers for peers (stage 3)
+#[derive(clap::Args)]
+#[command(after_help = "Example:\n  piecemeal peers sample.torrent")]
+pub struct Args {
+    /// The .torrent file
+    torrent: PathBuf,
+}
+
+impl Args {
+    pub fn run(self, options: &Options) -> Result<Answer, Failure> {
+        let until = Instant::now() + options.stage_time();
+        let metainfo = open(&self.torrent)?;
+        let ask = Announce::new(metainfo.info.info_hash, PeerId::random(), metainfo.info.length.max(1));
+        let peers = search(metainfo.tiers, options.peers.clone(), &ask, until).first(until)?;
+        let lines: Vec<String> = peers.iter().map(ToString::to_string).collect();
+        Ok(Answer { text: lines.join("\n"), json: json!({ "peers": lines }) })
+    }
+}

@@ -1,0 +1,108 @@
+//! What every test needs around it: a folder, torrents, and their tracker.
+
+use std::fs;
+use std::net::SocketAddrV4;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::client::{Download, Finished, How};
+use crate::fixtures::{self, Fixture, Torrent};
+use crate::process::{free_port, retry, wait_for};
+use crate::programs::Program;
+use crate::seeders::{self, Order, Seeder};
+use crate::tracker::{self, Tracker};
+
+/// Everything but the seeders. Its tracker ends and its folder goes with it.
+pub struct World {
+    pub tracker: Tracker,
+    pub torrents: Vec<Torrent>,
+    folder: TempDir,
+    homes: AtomicU32,
+}
+
+impl World {
+    /// `None`, after a loud line, if the machine lacks what every test needs.
+    pub fn new(fixtures: &[Fixture]) -> Option<Self> {
+        let (python, opentracker) = (Program::Libtorrent.find(), Program::Opentracker.find());
+        let (python, opentracker) = (python?, opentracker?);
+        let folder = TempDir::with_prefix("piecemeal-interop-").expect("a temporary folder");
+        let made = retry(|| {
+            let address = free_port(tracker::ADDRESS).map_err(|error| error.to_string())?;
+            let torrents = fixtures::make(&python, fixtures, folder.path(), address)?;
+            let tracker = Tracker::start(&opentracker, address, &torrents, folder.path())?;
+            Ok((torrents, tracker))
+        });
+        let (torrents, tracker) = made.expect("torrents and their tracker");
+        Some(Self { tracker, torrents, folder, homes: AtomicU32::new(0) })
+    }
+
+    /// A new folder, since no two seeders may share one.
+    fn home(&self, program: Program) -> PathBuf {
+        let number = self.homes.fetch_add(1, Ordering::Relaxed);
+        let home = self.folder.path().join(format!("{}-{number}", program.name()));
+        fs::create_dir_all(&home).expect("a folder for the seeder");
+        home
+    }
+
+    /// Where the content of the torrents lies, whole.
+    pub fn content(&self) -> PathBuf {
+        self.folder.path().join("content")
+    }
+
+    /// Downloads a torrent and compares what arrived with what was seeded.
+    pub fn download(&self, torrent: &Torrent, how: How, peers: &[SocketAddrV4], name: &str) -> Result<Finished, String> {
+        let out = self.out(name);
+        let finished = Download::start(torrent, how, peers, &out)?.finish(Duration::from_secs(60))?;
+        torrent.fixture.compare(&out)?;
+        Ok(finished)
+    }
+
+    /// A place for a download.
+    pub fn out(&self, name: &str) -> PathBuf {
+        let downloads = self.folder.path().join("downloads");
+        fs::create_dir_all(&downloads).expect("a folder for the downloads");
+        downloads.join(name)
+    }
+
+    /// Starts a client that seeds what `content` holds.
+    pub fn seed(&self, program: Program, path: &Path, terms: &Terms) -> Result<Box<dyn Seeder>, String> {
+        let home = self.home(program);
+        let content = terms.content.clone().unwrap_or_else(|| {
+            // A copy: a client that thinks little of a torrent's data may
+            // write to it.
+            let copy = home.join("content");
+            self.torrents.iter().for_each(|torrent| torrent.fixture.write(&copy, &(0..u64::MAX)));
+            copy
+        });
+        let order = Order {
+            content: &content,
+            torrents: &self.torrents,
+            announced: terms.announced,
+            upload_limit: terms.upload_limit,
+            home: &home,
+        };
+        seeders::start(program, path, &order)
+    }
+
+    /// Waits until the tracker knows a torrent from so many peers.
+    pub fn await_announces(&self, torrent: &Torrent, count: u64) -> Result<(), String> {
+        wait_for(Duration::from_secs(20), "the seeders to announce themselves", || {
+            match self.tracker.announced_by(&torrent.info_hash)? {
+                enough if enough >= count => Ok(()),
+                few => Err(format!("{few} of {count} did")),
+            }
+        })
+    }
+}
+
+/// What a seeder holds, and on which terms.
+#[derive(Clone, Default)]
+pub struct Terms {
+    /// Instead of a whole copy of its own.
+    pub content: Option<PathBuf>,
+    pub announced: bool,
+    pub upload_limit: Option<u64>,
+}
