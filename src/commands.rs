@@ -39,6 +39,7 @@ commands! {
     magnet_handshake,
     magnet_info,
     magnet_download_piece,
+    verify,
 }
 
 /// What a command found out.

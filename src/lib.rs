@@ -15,6 +15,7 @@
 //! | [`s07_extension`] | the extension handshake | `magnet_handshake` |
 //! | [`s08_metadata`] | the info dictionary from a peer | `magnet_info` |
 //! | [`s09_pieces`] | blocks, pipelining, one verified piece | `download_piece`, `magnet_download_piece` |
+//! | [`s10_storage`] | pieces and files; verify, resume | `verify` |
 
 pub mod s01_bencode;
 pub mod s02_metainfo;
@@ -25,3 +26,4 @@ pub mod s06_magnet;
 pub mod s07_extension;
 pub mod s08_metadata;
 pub mod s09_pieces;
+pub mod s10_storage;

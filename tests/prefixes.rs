@@ -1,1 +1,195 @@
+//! The prefix property: for every N, stages 1 to N and their commands compile
+//! and pass their tests with all later stages deleted.
+//!
+//! Each prefix is made by deleting: files, and whole lines in `src/lib.rs` and
+//! `src/commands.rs`. Nothing is rewritten. So a reader who stops at chapter N
+//! has a program that works, and starters and checkpoints are cut the same way.
+//!
+//! `make prefixes` runs it; it builds the crate once for each stage.
 
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// `s04_handshake` is stage 4.
+fn stage_number(module: &str) -> Option<usize> {
+    let (number, subject) = module.strip_prefix('s')?.split_once('_')?;
+    (number.len() == 2 && !subject.is_empty()).then(|| number.parse().ok())?
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    let mut names: Vec<String> =
+        entries.map(|e| e.expect("the folder can be read").file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
+}
+
+fn stem(name: &str) -> &str {
+    name.strip_suffix(".rs").unwrap_or(name)
+}
+
+/// Copies a file or a folder with all that is in it.
+fn copy(from: &Path, to: &Path) {
+    if from.is_dir() {
+        fs::create_dir_all(to).expect("the target folder takes a folder");
+        for name in names(from) {
+            copy(&from.join(&name), &to.join(&name));
+        }
+    } else if from.is_file() {
+        fs::copy(from, to).unwrap_or_else(|e| panic!("{}: {e}", from.display()));
+    }
+}
+
+fn remove(path: &Path) {
+    let done = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+    done.unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+}
+
+/// Deletes the lines of a file for which `cut` holds.
+fn delete_lines(path: &Path, cut: impl Fn(&str) -> bool) {
+    let text = fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let kept: Vec<&str> = text.lines().filter(|line| !cut(line)).collect();
+    fs::write(path, kept.join("\n") + "\n").expect("the copy can be written");
+}
+
+fn has_word(text: &str, word: &str) -> bool {
+    let is_part = |c: char| c.is_alphanumeric() || c == '_';
+    text.match_indices(word).any(|(at, _)| {
+        !text[..at].chars().next_back().is_some_and(is_part) && !text[at + word.len()..].chars().next().is_some_and(is_part)
+    })
+}
+
+/// The stage of a command file, from its first line. `None` is the lab.
+fn command_stage(path: &Path) -> Option<usize> {
+    let text = fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let first = text.lines().next().unwrap_or_default();
+    let place = first.rsplit_once('(').and_then(|(_, place)| place.split_once(')')).map(|(place, _)| place);
+    match place {
+        Some("lab") => None,
+        Some("every stage") => Some(0),
+        Some(place) if place.starts_with("stage ") => {
+            Some(place["stage ".len()..].parse().unwrap_or_else(|_| panic!("{}: {first}", path.display())))
+        }
+        _ => panic!("{}: the first line is to name a stage: {first}", path.display()),
+    }
+}
+
+/// The manifest without the test and bench targets whose files are gone, and as
+/// a workspace of its own: it lies inside this crate's target folder.
+fn cut_manifest(manifest: &str, folder: &Path) -> String {
+    let mut sections: Vec<String> = vec![String::new()];
+    for line in manifest.lines() {
+        if line.starts_with('[') {
+            sections.push(String::new());
+        }
+        let last = sections.last_mut().expect("there is always a section");
+        *last += line;
+        *last += "\n";
+    }
+    let keep = |section: &&String| {
+        let value = |key: &str| {
+            let line = section.lines().find(|l| l.starts_with(key) && l[key.len()..].trim_start().starts_with('='))?;
+            line.split('"').nth(1).map(str::to_owned)
+        };
+        if section.starts_with("[[bench]]") || section.starts_with("[workspace]") {
+            return false;
+        }
+        if section.starts_with("[[test]]") {
+            let path = value("path").or_else(|| Some(format!("tests/{}.rs", value("name")?)));
+            return path.is_some_and(|path| folder.join(path).is_file());
+        }
+        true
+    };
+    let kept: String = sections.iter().filter(keep).cloned().collect();
+    kept + "\n[workspace]\n"
+}
+
+/// Makes the prefix of stages 1 to `last` in a folder.
+fn make_prefix(last: usize, folder: &Path) {
+    if folder.exists() {
+        remove(folder);
+    }
+    fs::create_dir_all(folder.join("tests")).expect("the target folder takes a folder");
+    for name in ["Cargo.lock", "README.md", "rustfmt.toml", "clippy.toml", ".cargo", "docs", "src", "tests/support"] {
+        copy(&root().join(name), &folder.join(name));
+    }
+    let mut gone = Vec::new();
+    for name in names(&folder.join("src")) {
+        let module = stem(&name);
+        let stays = match stage_number(module) {
+            Some(number) => number <= last,
+            None => ["lib", "main", "commands", "progress"].contains(&module),
+        };
+        if !stays {
+            remove(&folder.join("src").join(&name));
+            gone.push(module.to_owned());
+        }
+    }
+    delete_lines(&folder.join("src/lib.rs"), |line| gone.iter().any(|module| has_word(line, module)));
+    for name in names(&folder.join("src/commands")) {
+        let path = folder.join("src/commands").join(&name);
+        if path.is_dir() || command_stage(&path).is_some_and(|stage| stage <= last) {
+            continue;
+        }
+        remove(&path);
+        let module = stem(&name);
+        delete_lines(&folder.join("src/commands.rs"), |line| {
+            let line = line.trim().trim_start_matches("pub ").trim_start_matches("mod ");
+            line.strip_suffix([',', ';']) == Some(module)
+        });
+    }
+    for name in names(&root().join("tests")) {
+        if stage_number(stem(&name)).is_some_and(|number| number <= last) {
+            copy(&root().join("tests").join(&name), &folder.join("tests").join(&name));
+        }
+    }
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).expect("this crate has a manifest");
+    fs::write(folder.join("Cargo.toml"), cut_manifest(&manifest, folder)).expect("the copy can be written");
+}
+
+/// Cargo in the prefix. All prefixes share a target folder of their own, so that
+/// dependencies build once, and so that it never waits for the lock of the cargo
+/// that runs this test.
+fn cargo(folder: &Path, target: &Path, arguments: &[&str]) -> Result<(), String> {
+    let output = Command::new(env!("CARGO"))
+        .args(arguments)
+        .arg("--offline")
+        .current_dir(folder)
+        .env("CARGO_TARGET_DIR", target)
+        .output()
+        .map_err(|e| e.to_string())?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    // Code that only a later stage uses is unused here, and that is fine.
+    let errors: Vec<&str> = stderr.split("\n\n").filter(|part| !part.trim_start().starts_with("warning")).collect();
+    Err(format!("cargo {} failed\n{stdout}\n{}", arguments.join(" "), errors.join("\n\n")))
+}
+
+#[test]
+fn every_prefix_of_the_stages_compiles_and_passes_its_tests() {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("the target folder has a parent").join("prefixes");
+    let folder: PathBuf = target.join("crate");
+    let most = names(&root().join("src")).iter().filter_map(|n| stage_number(stem(n))).max().unwrap_or(0);
+    assert!(most > 0, "there are stages");
+    let mut broken = Vec::new();
+    for last in 1..=most {
+        make_prefix(last, &folder);
+        let done = cargo(&folder, &target, &["check", "--quiet", "--all-targets"])
+            .and_then(|()| cargo(&folder, &target, &["test", "--quiet", "--lib", "--bins", "--tests"]));
+        match done {
+            Ok(()) => println!("stages 1 to {last}: good"),
+            Err(why) => {
+                println!("stages 1 to {last}: BROKEN");
+                broken.push(format!("stages 1 to {last}: {why}"));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "{}", broken.join("\n\n"));
+}

@@ -3,7 +3,7 @@
 use crate::support::{Run, folder};
 
 /// `pieces` holds 10 11 .. 23, then 80 81 .. 93, then twenty times ff.
-const SAMPLE: &[u8] = b"d8:announce32:http://tracker.example/announce?k4:infod6:lengthi40000e4:name10:sample.txt\
+const SAMPLE: &[u8] = b"d8:announce33:http://tracker.example/announce?k4:infod6:lengthi40000e4:name10:sample.txt\
 12:piece lengthi16384e6:pieces60:\
 \x10\x11\x12\x13\x14\x15\x16\x17\x18\x19\x1a\x1b\x1c\x1d\x1e\x1f\x20\x21\x22\x23\
 \x80\x81\x82\x83\x84\x85\x86\x87\x88\x89\x8a\x8b\x8c\x8d\x8e\x8f\x90\x91\x92\x93\
@@ -38,7 +38,7 @@ fn bencoded_values_print_as_one_line_of_compact_json() {
         ("d3:foo3:bar5:helloi52ee", r#"{"foo":"bar","hello":52}"#),
         (
             "d10:inner_dictd4:key16:value14:key2i42e8:list_keyl5:item15:item2i3eeee",
-            concat!(r#"{"inner_dict":{"key1":"value1","key2":42,"list_key":["item1","item2",3]}}"#),
+            r#"{"inner_dict":{"key1":"value1","key2":42,"list_key":["item1","item2",3]}}"#,
         ),
         ("6:\u{e9}\u{20ac}x", "\"\u{e9}\u{20ac}x\""),
         ("2:\"\\", r#""\"\\""#),
@@ -117,7 +117,7 @@ fn info_prints_a_line_for_each_tracker() {
     let folder = folder();
     let torrent = [
         &b"d8:announce10:http://a/x13:announce-listll10:http://a/x10:http://b/yel10:http://c/zee"[..],
-        &SAMPLE[b"d8:announce32:http://tracker.example/announce?k".len()..],
+        &SAMPLE[b"d8:announce33:http://tracker.example/announce?k".len()..],
     ]
     .concat();
     std::fs::write(folder.path().join("t.torrent"), torrent).expect("a temporary folder takes a file");
@@ -144,7 +144,7 @@ fn white_space_after_a_torrent_is_let_pass_and_anything_else_is_not() {
 fn control_characters_of_a_torrent_do_not_reach_the_terminal() {
     let folder = folder();
     let torrent =
-        [&b"d8:announce13:http://a/\x1b[31m\n"[..], &SAMPLE[b"d8:announce32:http://tracker.example/announce?k".len()..]].concat();
+        [&b"d8:announce13:http://a/\x1b[31m\n"[..], &SAMPLE[b"d8:announce33:http://tracker.example/announce?k".len()..]].concat();
     std::fs::write(folder.path().join("t.torrent"), torrent).expect("a temporary folder takes a file");
     let outcome = Run::new(["info", "t.torrent"]).dir(folder.path()).run();
     assert!(!outcome.out().contains('\x1b') && !outcome.err().contains('\x1b'), "{outcome}");

@@ -172,7 +172,7 @@ fn no_tracker_and_no_peer_is_an_error_at_once() {
     let folder = folder();
     let torrent = Torrent::sample();
     let file = torrent.write(folder.path(), None);
-    Run::new(["peers"]).arg(&file).run().fails(&[3, 4]);
+    Run::new(["peers"]).arg(&file).run().fails(&[4, 5]);
     let piece = Run::new(["download_piece", "-o"]).arg(folder.path().join("p")).arg(&file).arg("0").run();
     piece.fails(&[4, 5]);
     Run::new(["magnet_info", &torrent.magnet(&[])]).run().fails(&[4, 5]);

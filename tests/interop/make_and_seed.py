@@ -106,7 +106,6 @@ def status(state):
         "info_hash": str(state.info_hashes.v1),
         "checking": state.state in unready,
         "have": state.total_done,
-        "complete": state.is_seeding,
         "uploaded": state.total_payload_upload,
     }
 

@@ -42,7 +42,6 @@ pub struct Status {
     pub checking: bool,
     /// Verified bytes, padding perhaps included.
     pub have: u64,
-    pub complete: bool,
     /// Payload sent since the start.
     pub uploaded: u64,
 }
@@ -134,7 +133,7 @@ fn shake_hands(peer: SocketAddrV4, info_hash: &str) -> Result<(), String> {
     }
     let wanted = hello[28..48].to_vec();
     hello.extend(b"-IT0000-is it ready?");
-    let mut talk = || -> std::io::Result<Vec<u8>> {
+    let talk = || -> std::io::Result<Vec<u8>> {
         let mut stream = TcpStream::connect_timeout(&peer.into(), Duration::from_secs(1))?;
         stream.set_read_timeout(Some(Duration::from_secs(2)))?;
         stream.write_all(&hello)?;

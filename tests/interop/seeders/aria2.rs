@@ -46,7 +46,7 @@ impl Seeder for Aria2 {
     }
 
     fn torrents(&mut self) -> Result<Vec<Status>, String> {
-        let keys = ["infoHash", "seeder", "uploadLength", "completedLength", "verifyIntegrityPending", "verifiedLength"];
+        let keys = ["infoHash", "uploadLength", "completedLength", "verifyIntegrityPending", "verifiedLength"];
         let question = json!({ "jsonrpc": "2.0", "id": 1, "method": "aria2.tellActive", "params": [keys] });
         let (_, answer) = self.http.post("", ("Accept", "application/json"), question.to_string().as_bytes())?;
         let torrents = answer["result"].as_array().ok_or("aria2's RPC gave no list")?;
@@ -60,7 +60,6 @@ impl Seeder for Aria2 {
                     info_hash: torrent["infoHash"].as_str().unwrap_or_default().to_owned(),
                     checking: checks.iter().any(|key| !torrent[key].is_null()),
                     have: number("completedLength"),
-                    complete: torrent["seeder"] == "true",
                     uploaded: number("uploadLength"),
                 }
             })

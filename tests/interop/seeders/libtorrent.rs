@@ -61,7 +61,6 @@ impl Seeder for Libtorrent {
                 info_hash: torrent["info_hash"].as_str().unwrap_or_default().to_owned(),
                 checking: torrent["checking"] != false,
                 have: torrent["have"].as_u64().unwrap_or_default(),
-                complete: torrent["complete"] == true,
                 uploaded: torrent["uploaded"].as_u64().unwrap_or_default(),
             })
             .collect())

@@ -58,7 +58,6 @@ impl Seeder for Rqbit {
                     info_hash: torrent["info_hash"].as_str().unwrap_or_default().to_owned(),
                     checking: stats["state"] == "initializing",
                     have: stats["progress_bytes"].as_u64().unwrap_or_default(),
-                    complete: stats["finished"] == true,
                     uploaded: stats["uploaded_bytes"].as_u64().unwrap_or_default(),
                 })
             })

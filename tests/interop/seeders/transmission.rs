@@ -89,7 +89,7 @@ impl Seeder for Transmission {
     }
 
     fn torrents(&mut self) -> Result<Vec<Status>, String> {
-        let fields = ["hashString", "status", "haveValid", "leftUntilDone", "uploadedEver", "error", "errorString"];
+        let fields = ["hashString", "status", "haveValid", "uploadedEver"];
         let answer = self.ask("torrent-get", json!({ "fields": fields }))?;
         Ok(answer["torrents"]
             .as_array()
@@ -102,7 +102,6 @@ impl Seeder for Transmission {
                     // 0 stopped, 1 and 2 to be checked and checking, 4 and 6 leeching and seeding.
                     checking: number("status") < 3,
                     have: number("haveValid"),
-                    complete: number("leftUntilDone") == 0,
                     uploaded: number("uploadedEver"),
                 }
             })

@@ -1,0 +1,326 @@
+//! Stage 10: where the bytes go: pieces on one side, files on the other.
+//!
+//! To the protocol a torrent is one long row of bytes, cut into pieces. On disk it
+//! is files of any length. A piece may end one file, hold three whole ones and
+//! begin a fifth; [`Storage`] finds, for any range of bytes, the files it lies in.
+//!
+//! * **Run it:** `piecemeal verify sample.torrent sample.txt`
+//! * **Spec:** BEP 3, "info dictionary"; BEP 47; **chapter:** `docs/10-storage.md`
+//! * **Builds on:** [`Info`] from stage 2, [`Bitfield`] from stage 5
+//!
+//! # On disk
+//! ```text
+//! bytes    0                                                    length
+//! pieces   |    0    |    1    |    2    |    3    |    4    |  5 |
+//! files    | a.txt |        b.bin           |c|padding|   d.iso   |
+//!
+//! OUT            the file; or, with several, the folder that holds them
+//! OUT.piecemeal  while the download is not complete: its info hash
+//! ```
+//! # Decisions
+//! * **Positioned reads and writes.** No seek, no shared position: any number of
+//!   threads use one open file at once.
+//! * **Only hashes are believed.** What is on disk counts after its pieces have been
+//!   hashed ([`verify`]), never because a note says so.
+//! * **Foreign content is never touched.** The marker tells a partial download of
+//!   this torrent from a file that happens to have its name ([`Output`]).
+//! * **No symbolic link is followed** below the output: one that leads out of it
+//!   would let a torrent write anywhere.
+//! * **Left out:** reserving disk space ahead. Files grow as pieces come.
+
+pub mod output;
+mod positioned;
+
+use std::collections::{HashMap, VecDeque};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind};
+use std::num::NonZero;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use sha1::{Digest, Sha1};
+use thiserror::Error;
+
+use crate::s01_bencode::printable;
+use crate::s02_metainfo::{FileEntry, Info, PieceIndex};
+use crate::s05_messages::bitfield::Bitfield;
+
+/// How many files are kept open. The system allows for 1,024 in all, by default,
+/// and sockets need theirs.
+const OPEN_FILES: usize = 64;
+
+/// How much is read at once when hashing, in bytes: small enough for a cache.
+const READ_LENGTH: usize = 256 * 1024;
+
+/// Something that holds a torrent's content, addressed as one row of bytes.
+pub trait Store: Send + Sync {
+    /// Writes `data` at `offset`.
+    ///
+    /// # Errors
+    /// If it cannot be stored.
+    fn write(&self, offset: u64, data: &[u8]) -> Result<(), StorageError>;
+
+    /// Fills `buffer` from `offset` on.
+    ///
+    /// # Errors
+    /// If not all of it is there.
+    fn read(&self, offset: u64, buffer: &mut [u8]) -> Result<(), StorageError>;
+}
+
+/// The files of a torrent.
+pub struct Storage {
+    root: PathBuf,
+    files: Vec<FileEntry>,
+    writable: bool,
+    /// A leaf lock: held to look a file up, not to read or write it.
+    open: Mutex<OpenFiles>,
+}
+
+#[derive(Default)]
+struct OpenFiles {
+    by_number: HashMap<usize, Arc<File>>,
+    oldest_first: VecDeque<usize>,
+}
+
+impl Storage {
+    /// The content of a torrent at `root`: the one file, or the folder of several.
+    /// Nothing is touched yet.
+    pub fn new(info: &Info, root: &Path, writable: bool) -> Storage {
+        let mut files = info.files.clone();
+        if !info.multi_file {
+            // The output takes the place of the name.
+            files.iter_mut().for_each(|file| file.path = PathBuf::new());
+        }
+        Storage { root: root.to_owned(), files, writable, open: Mutex::default() }
+    }
+
+    /// Calls `act` for each file that holds a part of the range, with where in the
+    /// file, and which part of the range.
+    fn each_file(
+        &self,
+        offset: u64,
+        length: usize,
+        mut act: impl FnMut(usize, u64, std::ops::Range<usize>) -> Result<(), StorageError>,
+    ) -> Result<(), StorageError> {
+        let end = offset + length as u64;
+        let first = self.files.partition_point(|file| file.offset + file.length <= offset);
+        for (number, file) in self.files.iter().enumerate().skip(first) {
+            if file.offset >= end {
+                break;
+            }
+            let from = offset.max(file.offset);
+            let to = end.min(file.offset + file.length);
+            // Both lie in the range, whose length is a usize.
+            let part = (from - offset) as usize..(to - offset) as usize;
+            if !part.is_empty() {
+                act(number, from - file.offset, part)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The open file with this number.
+    fn file(&self, number: usize) -> Result<Arc<File>, StorageError> {
+        if let Some(file) = self.lock().by_number.get(&number) {
+            return Ok(Arc::clone(file));
+        }
+        // Two threads may get here for one file at the same time. Then it is
+        // opened twice, which does no harm.
+        let path = self.path(number);
+        self.refuse_links(number)?;
+        let file = if self.writable { open_for_writing(&path) } else { File::open(&path) };
+        let file = Arc::new(file.map_err(|error| StorageError::io(&path, error))?);
+        let mut open = self.lock();
+        if open.by_number.insert(number, Arc::clone(&file)).is_none() {
+            open.oldest_first.push_back(number);
+        }
+        if open.oldest_first.len() > OPEN_FILES
+            && let Some(oldest) = open.oldest_first.pop_front()
+        {
+            open.by_number.remove(&oldest);
+        }
+        Ok(file)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, OpenFiles> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn path(&self, number: usize) -> PathBuf {
+        let below = &self.files[number].path;
+        if below.as_os_str().is_empty() { self.root.clone() } else { self.root.join(below) }
+    }
+
+    /// Makes sure that nothing on the way from the output folder to the file is a
+    /// symbolic link, and that the file is a file: a pipe would block.
+    fn refuse_links(&self, number: usize) -> Result<(), StorageError> {
+        let mut path = self.root.clone();
+        for component in self.files[number].path.components() {
+            path.push(component);
+            if fs::symlink_metadata(&path).is_ok_and(|there| there.is_symlink()) {
+                return Err(StorageError::Link { path: shown(&path) });
+            }
+        }
+        match fs::metadata(&path) {
+            Ok(there) if !there.is_file() => Err(StorageError::NotAFile { path: shown(&path) }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Brings the files to their exact lengths once all pieces are there: makes
+    /// empty ones, which no piece covers, and cuts what an older content left over.
+    ///
+    /// # Errors
+    /// If a file cannot be made or cut.
+    pub fn finish(&self) -> Result<(), StorageError> {
+        for (number, entry) in self.files.iter().enumerate().filter(|(_, entry)| !entry.padding) {
+            let path = self.path(number);
+            self.refuse_links(number)?;
+            if fs::metadata(&path).is_ok_and(|there| there.len() == entry.length) {
+                continue;
+            }
+            open_for_writing(&path)
+                .and_then(|file| file.set_len(entry.length))
+                .map_err(|error| StorageError::io(&path, error))?;
+        }
+        Ok(())
+    }
+
+    /// Whether every file is there with its exact length: worth hashing.
+    pub fn has_right_sizes(&self) -> bool {
+        self.files.iter().enumerate().filter(|(_, entry)| !entry.padding).all(|(number, entry)| {
+            fs::metadata(self.path(number)).is_ok_and(|there| there.is_file() && there.len() == entry.length)
+        })
+    }
+}
+
+impl Store for Storage {
+    fn write(&self, offset: u64, data: &[u8]) -> Result<(), StorageError> {
+        self.each_file(offset, data.len(), |number, at, part| {
+            if self.files[number].padding {
+                return Ok(()); // BEP 47: never written
+            }
+            positioned::write_all(&*self.file(number)?, &data[part], at)
+                .map_err(|error| StorageError::io(&self.path(number), error))
+        })
+    }
+
+    fn read(&self, offset: u64, buffer: &mut [u8]) -> Result<(), StorageError> {
+        self.each_file(offset, buffer.len(), |number, at, part| {
+            if self.files[number].padding {
+                buffer[part].fill(0);
+                return Ok(());
+            }
+            positioned::read_exact(&*self.file(number)?, &mut buffer[part], at)
+                .map_err(|error| StorageError::io(&self.path(number), error))
+        })
+    }
+}
+
+/// Opens or makes a file, and the folders it is in.
+fn open_for_writing(path: &Path) -> io::Result<File> {
+    let open = || OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
+    match (open(), path.parent()) {
+        (Err(error), Some(folder)) if error.kind() == ErrorKind::NotFound => {
+            fs::create_dir_all(folder)?;
+            open()
+        }
+        (done, _) => done,
+    }
+}
+
+/// Hashes all pieces, on all cores, and tells which are right. `checked` is called
+/// with the number of bytes that are done so far; it may be asked to `stop`.
+///
+/// # Errors
+/// If a file is there but cannot be read. A missing or short one only makes its
+/// pieces wrong.
+pub fn verify(
+    info: &Info,
+    store: &dyn Store,
+    stop: &AtomicBool,
+    checked: &(dyn Fn(u64) + Sync),
+) -> Result<Bitfield, StorageError> {
+    let cores = thread::available_parallelism().map_or(1, NonZero::get).min(info.piece_count().max(1) as usize);
+    let next = AtomicU32::new(0);
+    let done = AtomicU64::new(0);
+    let right = Mutex::new(Ok(Bitfield::new(info.piece_count())));
+    let work = || {
+        let mut buffer = vec![0; READ_LENGTH.min(info.piece_length as usize)];
+        // Whoever is free takes the next piece, so that neighbours on disk are
+        // read at about the same time.
+        while let Some(piece) = info.piece(next.fetch_add(1, Ordering::Relaxed)).filter(|_| !stop.load(Ordering::Relaxed)) {
+            let verdict = is_right(info, piece, store, &mut buffer);
+            let mut right = right.lock().unwrap_or_else(PoisonError::into_inner);
+            match (verdict, right.as_mut()) {
+                (Ok(verdict), Ok(pieces)) => drop(pieces.set(piece.get(), verdict)),
+                (Err(error), Ok(_)) => *right = Err(error),
+                (_, Err(_)) => return,
+            }
+            drop(right);
+            let size = u64::from(info.piece_size(piece));
+            checked(done.fetch_add(size, Ordering::Relaxed) + size);
+        }
+    };
+    thread::scope(|scope| {
+        for number in 1..cores {
+            // Where the system refuses a thread, the others do its part.
+            let _ = thread::Builder::new().name(format!("verify {number}")).spawn_scoped(scope, work);
+        }
+        work();
+    });
+    right.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether a piece is there and has its hash.
+fn is_right(info: &Info, piece: PieceIndex, store: &dyn Store, buffer: &mut [u8]) -> Result<bool, StorageError> {
+    let mut hash = Sha1::new();
+    let mut offset = info.piece_offset(piece);
+    let end = offset + u64::from(info.piece_size(piece));
+    while offset < end {
+        let length = usize::try_from(end - offset).map_or(buffer.len(), |left| left.min(buffer.len()));
+        let part = &mut buffer[..length];
+        match store.read(offset, part) {
+            Ok(()) => hash.update(&*part),
+            Err(error) if error.is_missing() => return Ok(false),
+            Err(error) => return Err(error),
+        }
+        offset += length as u64;
+    }
+    Ok(<[u8; 20]>::from(hash.finalize()) == info.piece_hash(piece))
+}
+
+/// Why content could not be read or written.
+#[derive(Debug, Error)]
+#[allow(missing_docs)] // of the fields: the messages say what they are
+pub enum StorageError {
+    /// The system says no.
+    #[error("{path}: {error}")]
+    Io { path: String, error: io::Error },
+    /// A symbolic link below the output.
+    #[error("{path}: is a symbolic link, which is not followed")]
+    Link { path: String },
+    /// A folder, pipe or device stands where a file goes.
+    #[error("{path}: a file was expected, but something else is there")]
+    NotAFile { path: String },
+    /// The output holds something that is not this torrent.
+    #[error("{path}: exists, and is not {what}")]
+    Exists { path: String, what: &'static str },
+}
+
+impl StorageError {
+    fn io(path: &Path, error: io::Error) -> StorageError {
+        StorageError::Io { path: shown(path), error }
+    }
+
+    /// Whether it only says that something is not there, or not all of it.
+    fn is_missing(&self) -> bool {
+        matches!(self, StorageError::Io { error, .. } if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::UnexpectedEof | ErrorKind::NotADirectory))
+    }
+}
+
+fn shown(path: &Path) -> String {
+    printable(&path.to_string_lossy())
+}

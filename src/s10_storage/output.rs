@@ -1,0 +1,118 @@
+//! What stands at the output before a download: nothing, a part of this very
+//! torrent, all of it, or something that is none of our business.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+
+use super::{Storage, StorageError, shown, verify};
+use crate::s02_metainfo::Info;
+use crate::s05_messages::bitfield::Bitfield;
+
+/// An output that is ready to be downloaded to.
+pub struct Output {
+    /// Its files.
+    pub storage: Storage,
+    /// The pieces that are there already, each with the right hash.
+    pub have: Bitfield,
+    marker: PathBuf,
+}
+
+impl Output {
+    /// Looks at what is there, and hashes it if it may be of this torrent. `checked`
+    /// is told how many bytes have been hashed; `stop` ends that early.
+    ///
+    /// Without `force`, content that is neither complete nor marked as a partial
+    /// download of this torrent is left alone. With it, pieces that happen to be
+    /// right are kept and the rest is overwritten.
+    ///
+    /// # Errors
+    /// If there is foreign content, or the place cannot be read or written.
+    pub fn open(
+        info: &Info,
+        path: &Path,
+        force: bool,
+        stop: &AtomicBool,
+        checked: &(dyn Fn(u64) + Sync),
+    ) -> Result<Output, StorageError> {
+        let path = named(path)?;
+        let marker = marker_of(&path);
+        let storage = Storage::new(info, &path, true);
+        let marked = match fs::read(&marker) {
+            Ok(text) if text.trim_ascii() == info.info_hash.to_string().as_bytes() => true,
+            Ok(_) if force => false,
+            Ok(_) => return Err(StorageError::Exists { path: shown(&marker), what: "of this torrent" }),
+            Err(error) if error.kind() == ErrorKind::NotFound => false,
+            Err(error) => return Err(StorageError::io(&marker, error)),
+        };
+        let foreign = holds_something(&path) && !marked;
+        let hashable = marked || force || storage.has_right_sizes();
+        let have = if hashable && holds_something(&path) {
+            // Read-only, so that hashing makes no file that was not there.
+            verify(info, &Storage::new(info, &path, false), stop, checked)?
+        } else {
+            Bitfield::new(info.piece_count())
+        };
+        if foreign && !force && !(hashable && have.is_full()) {
+            return Err(StorageError::Exists { path: shown(&path), what: "a download of this torrent" });
+        }
+        let output = Output { storage, have, marker };
+        if !output.have.is_full() {
+            output.mark(info)?;
+        }
+        Ok(output)
+    }
+
+    /// Leaves the note by which a later run knows this partial download.
+    fn mark(&self, info: &Info) -> Result<(), StorageError> {
+        if let Some(folder) = self.marker.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            fs::create_dir_all(folder).map_err(|error| StorageError::io(folder, error))?;
+        }
+        fs::write(&self.marker, format!("{}\n", info.info_hash)).map_err(|error| StorageError::io(&self.marker, error))
+    }
+
+    /// All pieces are there: brings the files to their lengths and takes the marker
+    /// away.
+    ///
+    /// # Errors
+    /// If a file cannot be made or cut, or the marker not removed.
+    pub fn complete(&self) -> Result<(), StorageError> {
+        self.storage.finish()?;
+        match fs::remove_file(&self.marker) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(StorageError::io(&self.marker, error)),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The path with a last component, behind which the marker's name can go.
+fn named(path: &Path) -> Result<PathBuf, StorageError> {
+    let path: PathBuf = path.components().collect();
+    if path.file_name().is_some() {
+        return Ok(path);
+    }
+    let real = path.canonicalize().map_err(|error| StorageError::io(&path, error))?;
+    if real.file_name().is_none() {
+        return Err(StorageError::Exists { path: shown(&real), what: "a place for a download" });
+    }
+    Ok(real)
+}
+
+/// `OUT.piecemeal`
+fn marker_of(path: &Path) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(".piecemeal");
+    name.into()
+}
+
+/// Whether there is a file with something in it, or a folder with something in
+/// it. What is empty can be used: nothing is lost.
+fn holds_something(path: &Path) -> bool {
+    match fs::metadata(path) {
+        Ok(there) if there.is_dir() => fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_some()),
+        Ok(there) => there.len() > 0 || !there.is_file(),
+        Err(_) => false,
+    }
+}

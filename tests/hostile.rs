@@ -1,0 +1,31 @@
+//! Bad input: peers, trackers, disks and torrents that are broken or mean harm.
+//!
+//! Each kind of trouble is met twice where it makes sense: beside a good peer,
+//! where the command must still finish, and alone, where it must end with a
+//! clear error and the right exit code. The good peer waits until the bad one
+//! has done its worst, so that no test passes because the good one was quicker.
+
+mod support;
+
+mod hostile {
+    mod beside;
+    mod disk;
+    mod metadata;
+    mod names;
+    mod output;
+    mod resume;
+    mod stage_commands;
+    mod swarm;
+    mod trackers;
+}
+
+/// Runs every case on a thread of its own. Most of them only wait, and their
+/// waits can pass at the same time.
+fn all_at_once<T: Send>(cases: Vec<T>, check: impl Fn(T) + Sync) {
+    let check = &check;
+    std::thread::scope(|scope| {
+        let running: Vec<_> = cases.into_iter().map(|case| scope.spawn(move || check(case))).collect();
+        let failed = running.into_iter().filter_map(|thread| thread.join().err()).count();
+        assert_eq!(failed, 0, "cases that failed; their own messages stand above");
+    });
+}

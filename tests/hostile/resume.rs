@@ -1,0 +1,106 @@
+//! SIGKILL in the middle, and what the next run makes of what is there.
+
+use crate::support::{FakePeer, Recipe, Run, Torrent, content, folder};
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// Starts a download and kills it once the peer has served so many blocks.
+fn killed_after(blocks: usize, torrent: &Torrent, folder: &Path) {
+    let peer = FakePeer::of(torrent).pace(4).start();
+    let run = Run::new(["download", "-o", "out", "test.torrent"]).dir(folder).peer(peer.address()).start();
+    let begun = Instant::now();
+    while peer.served() < blocks {
+        assert!(begun.elapsed() < Duration::from_secs(20), "{blocks} blocks are served");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    run.kill();
+}
+
+/// Finishes the download; the pieces that were fetched for it.
+fn resumed(torrent: &Torrent, folder: &Path) -> BTreeSet<u32> {
+    let peer = FakePeer::of(torrent).start();
+    Run::new(["download", "-o", "out", "test.torrent"])
+        .dir(folder)
+        .peer(peer.address())
+        .run()
+        .prints("Downloaded test.torrent to out.\n");
+    peer.finished().iter().flat_map(|talk| talk.requests()).map(|(piece, _, _)| piece).collect()
+}
+
+#[test]
+fn a_killed_download_goes_on_where_it_was() {
+    let folder = folder();
+    let torrent = Torrent::of_pieces(40, 70);
+    torrent.write(folder.path(), None);
+    killed_after(40, &torrent, folder.path());
+    let marker = std::fs::read_to_string(folder.path().join("out.piecemeal")).expect("a partial download is marked");
+    assert_eq!(marker.trim_end(), torrent.hex());
+    let fetched = resumed(&torrent, folder.path());
+    // 40 blocks are 20 pieces; a few were on their way, or only begun.
+    assert!(fetched.len() <= 28, "fetched again: {fetched:?}");
+    assert!(std::fs::read(folder.path().join("out")).expect("the download is there") == torrent.content);
+    assert!(!folder.path().join("out.piecemeal").exists(), "a whole download is not marked");
+}
+
+#[test]
+fn a_resumed_download_believes_nothing_but_hashes() {
+    let folder = folder();
+    let torrent = Torrent::of_pieces(20, 71);
+    torrent.write(folder.path(), None);
+    let out = folder.path().join("out");
+    let hex = torrent.hex();
+    let mark = || std::fs::write(folder.path().join("out.piecemeal"), &hex).expect("a temporary folder takes a file");
+
+    // All there, but for one spoiled byte in piece 3.
+    let mut spoiled = torrent.content.clone();
+    spoiled[3 * 32_768 + 7] ^= 1;
+    std::fs::write(&out, &spoiled).expect("a temporary folder takes a file");
+    mark();
+    assert_eq!(resumed(&torrent, folder.path()), BTreeSet::from([3]));
+    assert!(std::fs::read(&out).expect("the download is there") == torrent.content);
+
+    // Too short, and too long.
+    std::fs::write(&out, &torrent.content[..10 * 32_768 + 5]).expect("a temporary folder takes a file");
+    mark();
+    assert_eq!(resumed(&torrent, folder.path()), (10..20).collect());
+    assert!(std::fs::read(&out).expect("the download is there") == torrent.content);
+    std::fs::write(&out, [&torrent.content[..], b"and more"].concat()).expect("a temporary folder takes a file");
+    mark();
+    assert_eq!(resumed(&torrent, folder.path()), BTreeSet::new());
+    assert!(std::fs::read(&out).expect("the download is there") == torrent.content);
+
+    // Nothing there but the mark.
+    std::fs::remove_file(&out).expect("the download is ours");
+    mark();
+    assert_eq!(resumed(&torrent, folder.path()).len(), 20);
+    assert!(std::fs::read(&out).expect("the download is there") == torrent.content);
+}
+
+#[test]
+fn a_killed_download_of_several_files_goes_on() {
+    let folder = folder();
+    let files = [("a/one.bin", content(300_000, 1)), ("empty", Vec::new()), ("b/two.bin", content(400_000, 2))];
+    let torrent = Recipe::files("album", 32_768, &files).build();
+    torrent.write(folder.path(), None);
+    killed_after(15, &torrent, folder.path());
+    let fetched = resumed(&torrent, folder.path());
+    assert!(fetched.len() < torrent.pieces(), "fetched again: {fetched:?}");
+    for (path, data) in &files {
+        assert!(&std::fs::read(folder.path().join("out").join(path)).expect("the file is there") == data, "{path}");
+    }
+}
+
+#[test]
+fn a_magnet_download_goes_on_from_a_torrents_partial_one() {
+    let folder = folder();
+    let torrent = Torrent::of_pieces(20, 72);
+    torrent.write(folder.path(), None);
+    killed_after(10, &torrent, folder.path());
+    let peer = FakePeer::of(&torrent).start();
+    let run = Run::new(["magnet_download", "-o", "out", &torrent.magnet(&[])]).dir(folder.path());
+    run.peer(peer.address()).run().succeeds();
+    assert!(std::fs::read(folder.path().join("out")).expect("the download is there") == torrent.content);
+    let fetched: BTreeSet<u32> = peer.finished().iter().flat_map(|t| t.requests()).map(|(piece, _, _)| piece).collect();
+    assert!(fetched.len() < 20, "{fetched:?}");
+}

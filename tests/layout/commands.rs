@@ -1,0 +1,98 @@
+//! The commands: a file each, short enough to read as a conversation.
+
+use super::tree::{assert_none, code, has_word, names, read, root, stages};
+
+/// Where a command stops to be a conversation. The design asks for 15 to 40
+/// lines of code; this is where the test gives up on it.
+const MOST: usize = 60;
+
+fn files() -> Vec<String> {
+    names("src/commands").into_iter().filter(|name| name.ends_with(".rs")).collect()
+}
+
+/// `(stage 4)`, `(lab)` or `(every stage)` at the end of the first line.
+fn place(first: &str) -> Option<&str> {
+    let (_, last) = first.rsplit_once('(')?;
+    let (place, rest) = last.split_once(')')?;
+    rest.trim_matches('.').is_empty().then_some(place)
+}
+
+#[test]
+fn a_command_file_says_in_its_first_line_which_stage_it_shows() {
+    let most = stages().len();
+    let mut wrong = Vec::new();
+    for name in files() {
+        let text = read(&root().join("src/commands").join(&name));
+        let first = text.lines().next().unwrap_or_default();
+        let good = match place(first) {
+            Some("lab" | "every stage") => true,
+            Some(place) => place.strip_prefix("stage ").and_then(|n| n.parse().ok()).is_some_and(|n: usize| (1..=most).contains(&n)),
+            None => false,
+        };
+        if !first.starts_with("//! ") || !good {
+            wrong.push(format!("src/commands/{name}: {first}"));
+        }
+    }
+    assert_none("`//! ... (stage N)`, with a stage that is there, or `(lab)`", &wrong);
+}
+
+#[test]
+fn a_command_reads_like_the_conversation() {
+    let mut long = Vec::new();
+    for name in files() {
+        let text = read(&root().join("src/commands").join(&name));
+        let tests = text.split("#[cfg(test)]").next().unwrap_or_default();
+        let lines = code(tests).iter().filter(|(_, line)| !line.trim().is_empty()).count();
+        let is_command = tests.contains("struct Args");
+        if is_command && !(15..=40).contains(&lines) {
+            println!("hint: src/commands/{name}: {lines} lines of code (15 to 40 are meant)");
+        }
+        if is_command && lines > MOST {
+            long.push(format!("src/commands/{name}: {lines} lines of code"));
+        }
+    }
+    assert_none(&format!("commands of more than {MOST} lines of code"), &long);
+}
+
+#[test]
+fn a_command_uses_no_stage_later_than_its_own() {
+    let mut wrong = Vec::new();
+    for name in files() {
+        let text = read(&root().join("src/commands").join(&name));
+        let place = place(text.lines().next().unwrap_or_default()).unwrap_or_default();
+        let own = match place {
+            "lab" => continue,
+            "every stage" => 0,
+            place => place.strip_prefix("stage ").and_then(|n| n.parse().ok()).unwrap_or(0),
+        };
+        for stage in stages().iter().filter(|stage| stage.number > own) {
+            for (number, line) in code(&text) {
+                if has_word(&line, &stage.name) {
+                    wrong.push(format!("src/commands/{name}:{number} (stage {own}): {}", line.trim()));
+                }
+            }
+        }
+    }
+    assert_none("a prefix of the stages would not compile with these", &wrong);
+}
+
+#[test]
+fn every_command_file_has_its_line() {
+    let commands = read(&root().join("src/commands.rs"));
+    let mut wrong = Vec::new();
+    for name in files() {
+        let module = name.trim_end_matches(".rs");
+        let lines = commands
+            .lines()
+            .map(str::trim)
+            .filter(|line| {
+                let line = line.trim_start_matches("pub ").trim_start_matches("mod ");
+                line.trim_end_matches([',', ';']) == module
+            })
+            .count();
+        if lines != 1 {
+            wrong.push(format!("src/commands/{name}: {lines} lines"));
+        }
+    }
+    assert_none("one line a command in src/commands.rs, so that cutting is deleting lines", &wrong);
+}

@@ -1,0 +1,181 @@
+//! The stages: numbers, direction, headers, length.
+
+use super::tree::{Stage, assert_none, code, has_word, names, read, root, stage_number, stages};
+
+const LONGEST: usize = 400;
+
+#[test]
+fn stages_are_numbered_from_one_without_a_gap() {
+    let numbers: Vec<usize> = stages().iter().map(|s| s.number).collect();
+    assert!(!numbers.is_empty());
+    assert_eq!(numbers, (1..=numbers.len()).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_folder_of_child_modules_belongs_to_a_file_of_the_same_name() {
+    let mut orphans = Vec::new();
+    for folder in ["src", "src/commands"] {
+        for name in names(folder) {
+            if root().join(folder).join(&name).is_dir() && !root().join(folder).join(format!("{name}.rs")).is_file() {
+                orphans.push(format!("{folder}/{name}/ without {folder}/{name}.rs"));
+            }
+        }
+    }
+    assert_none("child modules without their parent", &orphans);
+}
+
+/// The modules that code refers to by `crate::` or `piecemeal::`.
+fn referred(line: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for root in ["crate::", "piecemeal::"] {
+        for (at, _) in line.match_indices(root) {
+            let rest = &line[at + root.len()..];
+            let names = match rest.strip_prefix('{') {
+                Some(group) => group.split('}').next().unwrap_or_default().split(',').collect(),
+                None => vec![rest],
+            };
+            for name in names {
+                let name: String = name.trim().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+                found.push(name);
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn a_stage_uses_only_earlier_stages() {
+    let mut wrong = Vec::new();
+    for stage in stages() {
+        for file in &stage.files {
+            for (number, line) in code(&read(&root().join(file))) {
+                for module in referred(&line) {
+                    let allowed = match stage_number(&module) {
+                        Some(other) => other < stage.number || module == stage.name,
+                        None => false,
+                    };
+                    if !allowed {
+                        wrong.push(format!("{}:{number}: {}", file.display(), line.trim()));
+                    }
+                }
+            }
+        }
+    }
+    assert_none("a stage may use crate::sMM only where MM is smaller, and none of lab, trace, progress, commands", &wrong);
+}
+
+#[test]
+fn a_path_by_super_does_not_leave_its_stage() {
+    // `super::` in a child module is its stage; `super::super::` there, or
+    // `super::` in a stage's own file, is the crate and hides the direction.
+    let mut wrong = Vec::new();
+    for stage in stages() {
+        for file in &stage.files {
+            let own = file == stage.main();
+            let mut in_tests = false;
+            for (number, line) in code(&read(&root().join(file))) {
+                in_tests |= line.contains("mod tests");
+                let deep = line.contains("super::super::") && !in_tests;
+                let leaves = own && !in_tests && line.contains("super::") && !line.contains("pub(super)");
+                if deep || leaves {
+                    wrong.push(format!("{}:{number}: {}", file.display(), line.trim()));
+                }
+            }
+        }
+    }
+    assert_none("paths that leave the stage", &wrong);
+}
+
+fn header(text: &str) -> Vec<&str> {
+    text.lines().take_while(|line| line.starts_with("//!")).collect()
+}
+
+fn header_faults(stage: &Stage) -> Vec<String> {
+    let text = read(&root().join(stage.main()));
+    let header = header(&text);
+    let mut faults = Vec::new();
+    let mut fault = |what: &str| faults.push(format!("{}: {what}", stage.main().display()));
+    let first = header.first().copied().unwrap_or_default();
+    let begins = format!("//! Stage {}: ", stage.number);
+    if !first.starts_with(&begins) || !first.ends_with('.') {
+        fault(&format!("the first line is to read `{begins}what it does.`, and reads `{first}`"));
+    }
+    if header.get(1) != Some(&"//!") {
+        fault("the first line is to stand alone, a blank `//!` after it");
+    }
+    let whole = header.join("\n");
+    for part in ["**Run it:**", "**Spec:**"] {
+        if !whole.contains(part) {
+            fault(&format!("the header has no {part}"));
+        }
+    }
+    let chapter = format!("docs/{:02}-", stage.number);
+    let link = whole.split('`').find(|part| part.starts_with(&chapter) && part.ends_with(".md"));
+    match link {
+        None => fault(&format!("the header does not name its chapter, `{chapter}...md`")),
+        Some(link) if !root().join(link).is_file() => fault(&format!("{link} does not exist")),
+        Some(_) => {}
+    }
+    faults
+}
+
+#[test]
+fn a_stage_opens_with_its_card() {
+    let faults: Vec<String> = stages().iter().flat_map(header_faults).collect();
+    assert_none("headers", &faults);
+}
+
+#[test]
+fn a_child_module_says_what_it_is_for() {
+    let mut bare = Vec::new();
+    for stage in stages() {
+        for file in &stage.files[1..] {
+            let text = read(&root().join(file));
+            let header = header(&text);
+            let alone = header.len() == 1 || header.get(1) == Some(&"//!");
+            if header.is_empty() || !alone {
+                bare.push(file.display().to_string());
+            }
+        }
+    }
+    assert_none("child modules whose first line is no header of its own", &bare);
+}
+
+#[test]
+fn a_stage_file_is_read_in_one_sitting() {
+    let mut long = Vec::new();
+    for stage in stages() {
+        for file in &stage.files {
+            let text = read(&root().join(file));
+            let lines = text.lines().count();
+            if lines > LONGEST {
+                long.push(format!("{}: {lines} lines", file.display()));
+            }
+            // Only a hint: the right share is the one that teaches.
+            let before_tests = text.split("#[cfg(test)]").next().unwrap_or_default();
+            let comments = before_tests.lines().filter(|l| l.trim_start().starts_with("//")).count();
+            let share = 100 * comments / before_tests.lines().count().max(1);
+            if file == stage.main() && !(35..=45).contains(&share) {
+                println!("hint: {}: {share}% comments (35 to 45 are meant)", file.display());
+            }
+        }
+    }
+    assert_none(&format!("files of more than {LONGEST} lines"), &long);
+}
+
+#[test]
+fn a_stage_does_not_mention_unnumbered_modules_in_its_code() {
+    let mut wrong = Vec::new();
+    for stage in stages() {
+        for file in &stage.files {
+            for (number, line) in code(&read(&root().join(file))) {
+                let line = line.trim();
+                let import = line.starts_with("use ") || line.starts_with("pub use ");
+                if import && ["lab", "trace", "progress", "commands"].iter().any(|module| has_word(line, module)) {
+                    wrong.push(format!("{}:{number}: {line}", file.display()));
+                }
+            }
+        }
+    }
+    assert_none("no stage imports lab, trace, progress or commands", &wrong);
+}
