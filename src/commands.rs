@@ -1,8 +1,10 @@
 //! The commands, one file and one line each.
 
 pub mod failure;
+mod fetching;
 mod find_peers;
 
+use std::io::{self, Write};
 use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -40,6 +42,8 @@ commands! {
     magnet_info,
     magnet_download_piece,
     verify,
+    download,
+    magnet_download,
 }
 
 /// What a command found out.
@@ -48,6 +52,12 @@ pub struct Answer {
     pub text: String,
     /// For programs: one object.
     pub json: serde_json::Value,
+}
+
+/// Prints a line to stdout while a command still runs. A closed stdout must not end
+/// it.
+pub fn print_line(line: &str) {
+    let _ = writeln!(io::stdout().lock(), "{line}");
 }
 
 /// Options that every command takes.

@@ -16,6 +16,7 @@
 //! | [`s08_metadata`] | the info dictionary from a peer | `magnet_info` |
 //! | [`s09_pieces`] | blocks, pipelining, one verified piece | `download_piece`, `magnet_download_piece` |
 //! | [`s10_storage`] | pieces and files; verify, resume | `verify` |
+//! | [`s11_swarm`] | many peers at once | `download`, `magnet_download` |
 
 pub mod s01_bencode;
 pub mod s02_metainfo;
@@ -27,3 +28,4 @@ pub mod s07_extension;
 pub mod s08_metadata;
 pub mod s09_pieces;
 pub mod s10_storage;
+pub mod s11_swarm;

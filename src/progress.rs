@@ -41,9 +41,13 @@ impl Progress {
         }
     }
 
-    /// The size has become known, or this much of it was there from the start.
-    pub fn resize(&self, total: u64, there: u64) {
+    /// The size has become known.
+    pub fn resize(&self, total: u64) {
         self.bar.set_length(total);
+    }
+
+    /// This much was there from the start, and tells nothing of the speed.
+    pub fn start_at(&self, there: u64) {
         self.bar.set_position(there);
         self.bar.reset_eta();
     }

@@ -16,4 +16,5 @@ mod commands {
     mod magnet_manners;
     mod options;
     mod session;
+    mod verify;
 }

@@ -166,24 +166,24 @@ fn cargo(folder: &Path, target: &Path, arguments: &[&str]) -> Result<(), String>
     if output.status.success() {
         return Ok(());
     }
-    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     // Code that only a later stage uses is unused here, and that is fine.
-    let errors: Vec<&str> = stderr.split("\n\n").filter(|part| !part.trim_start().starts_with("warning")).collect();
-    Err(format!("cargo {} failed\n{stdout}\n{}", arguments.join(" "), errors.join("\n\n")))
+    let told: Vec<&str> = said.split("\n\n").filter(|part| !part.trim_start().starts_with("warning")).collect();
+    let told = told.join("\n\n");
+    let last: Vec<&str> = told.lines().rev().take(80).collect();
+    Err(format!("cargo {} failed\n{}", arguments.join(" "), last.into_iter().rev().collect::<Vec<_>>().join("\n")))
 }
 
 #[test]
 fn every_prefix_of_the_stages_compiles_and_passes_its_tests() {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("the target folder has a parent").join("prefixes");
     let folder: PathBuf = target.join("crate");
-    let most = names(&root().join("src")).iter().filter_map(|n| stage_number(stem(n))).max().unwrap_or(0);
+    let most = names(&root().join("src")).iter().filter_map(|n| stage_number(n.strip_suffix(".rs")?)).max().unwrap_or(0);
     assert!(most > 0, "there are stages");
     let mut broken = Vec::new();
     for last in 1..=most {
         make_prefix(last, &folder);
-        let done = cargo(&folder, &target, &["check", "--quiet", "--all-targets"])
-            .and_then(|()| cargo(&folder, &target, &["test", "--quiet", "--lib", "--bins", "--tests"]));
-        match done {
+        match cargo(&folder, &target, &["test", "--quiet", "--lib", "--bins", "--tests"]) {
             Ok(()) => println!("stages 1 to {last}: good"),
             Err(why) => {
                 println!("stages 1 to {last}: BROKEN");

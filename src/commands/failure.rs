@@ -20,6 +20,9 @@ pub const WRONG_HASH: u8 = 6;
 /// Exit code: a file could not be read or written.
 pub const LOCAL: u8 = 7;
 
+/// Exit code: Ctrl-C.
+pub const INTERRUPTED: u8 = 130;
+
 /// Why a command failed, in three lines at most.
 #[derive(Debug)]
 pub struct Failure {

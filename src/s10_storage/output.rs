@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use super::{Storage, StorageError, shown, verify};
@@ -14,7 +15,7 @@ use crate::s05_messages::bitfield::Bitfield;
 /// An output that is ready to be downloaded to.
 pub struct Output {
     /// Its files.
-    pub storage: Storage,
+    pub storage: Arc<Storage>,
     /// The pieces that are there already, each with the right hash.
     pub have: Bitfield,
     marker: PathBuf,
@@ -39,7 +40,7 @@ impl Output {
     ) -> Result<Output, StorageError> {
         let path = named(path)?;
         let marker = marker_of(&path);
-        let storage = Storage::new(info, &path, true);
+        let storage = Arc::new(Storage::new(info, &path, true));
         let marked = match fs::read(&marker) {
             Ok(text) if text.trim_ascii() == info.info_hash.to_string().as_bytes() => true,
             Ok(_) if force => false,

@@ -182,8 +182,7 @@ fn a_peer_that_holds_one_piece_only_is_no_hindrance() {
 fn thirty_silent_peers_do_not_fill_every_place() {
     let folder = folder();
     let torrent = sample();
-    let silent: Vec<FakePeer> =
-        (10..40).map(|n| FakePeer::of(&torrent).greeting(Greeting::Silent).host(n).start()).collect();
+    let silent: Vec<FakePeer> = (10..40).map(|n| FakePeer::of(&torrent).greeting(Greeting::Silent).host(n).start()).collect();
     let good = FakePeer::of(&torrent).host(3).start();
     let file = torrent.write(folder.path(), None);
     let out = folder.path().join("out");

@@ -13,7 +13,8 @@ fn a_full_disk_ends_the_download_with_a_local_error() {
     let out = disk.path().join("out");
     let outcome = Run::new(["download", "-o"]).arg(&out).arg(&file).peer(peer.address()).run();
     outcome.fails(&[7]).mentions("space");
-    let outcome = Run::new(["magnet_download", "-o"]).arg(disk.path().join("o2")).arg(torrent.magnet(&[])).peer(peer.address()).run();
+    let outcome =
+        Run::new(["magnet_download", "-o"]).arg(disk.path().join("o2")).arg(torrent.magnet(&[])).peer(peer.address()).run();
     outcome.fails(&[7]);
 }
 

@@ -57,10 +57,8 @@ fn magnet_info_gets_the_metadata_from_the_honest_peer() {
     all_at_once(lies(&torrent), |(what, plan)| {
         let bad = plan.host(2).start();
         let good = FakePeer::of(&torrent).host(3).start();
-        let outcome = Run::new(["magnet_info", "--timeout", "20", &torrent.magnet(&[])])
-            .peer(bad.address())
-            .peer(good.address())
-            .run();
+        let outcome =
+            Run::new(["magnet_info", "--timeout", "20", &torrent.magnet(&[])]).peer(bad.address()).peer(good.address()).run();
         outcome.succeeds();
         assert!(outcome.out().contains(&format!("Info Hash: {}\n", torrent.hex())), "{what}: {outcome}");
     });

@@ -3,7 +3,7 @@
 
 use crate::all_at_once;
 use crate::support::{
-    After, Blocks, FakePeer, Gate, Greeting, Metadata, Order, Plan, Run, Torrent, Unchoke, dead_address, folder, wire,
+    After, Blocks, FakePeer, FakeTracker, Gate, Greeting, Metadata, Plan, Run, Torrent, Unchoke, dead_address, folder, wire,
 };
 
 /// Every way to be of no use, with the exit code that it is worth.
@@ -23,7 +23,6 @@ fn useless(torrent: &Torrent) -> Vec<(&'static str, Plan, &'static [i32])> {
         ("never unchokes", peer().unchoke(Unchoke::Never), &[5]),
         ("has nothing", peer().only([]), &[5]),
         ("has other pieces", peer().only([0, 1]), &[5]),
-        ("says nothing of pieces", peer().order(Order::NoBitfield), &[5]),
         ("wrong bitfield", peer().opening(wire::message(wire::BITFIELD, &[0xFF; 9])), &[5]),
         ("silent after one block", peer().blocks(Blocks::SilentAfter(1)), &[5]),
         ("chokes after one block", peer().blocks(Blocks::ChokeAfter(1, false)), &[5]),
@@ -58,7 +57,9 @@ fn download_piece_finds_the_good_peer_behind_a_useless_one() {
         let folder = folder();
         let bad = plan.host(2).start();
         // The good one waits for mischief where there is any to wait for.
-        let gate = if ["has nothing", "has other pieces", "says nothing of pieces", "closes", "chokes after one block"].contains(&what) {
+        let gate = if ["has nothing", "has other pieces", "closes", "chokes after one block"]
+            .contains(&what)
+        {
             let open = Gate::default();
             open.open();
             open
@@ -111,6 +112,23 @@ fn odd_but_honest_peers_are_good_enough_for_a_piece() {
             assert!(std::fs::read(&out).expect("the piece is there") == torrent.piece(3));
         }
     });
+}
+
+#[test]
+fn seven_silent_peers_do_not_hide_the_eighth() {
+    let folder = folder();
+    let torrent = Torrent::sample();
+    let silent: Vec<FakePeer> = (10..17).map(|n| FakePeer::of(&torrent).greeting(Greeting::Silent).host(n).start()).collect();
+    let good = FakePeer::of(&torrent).host(3).start();
+    let mut all: Vec<_> = silent.iter().map(FakePeer::address).collect();
+    all.push(good.address());
+    let tracker = FakeTracker::knowing(&all);
+    let file = torrent.write(folder.path(), Some(&tracker.url()));
+    let out = folder.path().join("piece");
+    // Sixty seconds: one silent peer after the other would be killed before.
+    Run::new(["download_piece", "--timeout", "60", "-o"]).arg(&out).arg(file).arg("1").run().succeeds();
+    assert!(std::fs::read(&out).expect("the piece is there") == torrent.piece(1));
+    Run::new(["magnet_info", "--timeout", "60", &torrent.magnet(&[&tracker.url()])]).run().succeeds();
 }
 
 #[test]

@@ -88,10 +88,8 @@ fn missing(stage: &Stage, chapter: &str, text: &str) -> Vec<String> {
             if !root().join(quoted).is_file() && !root().join("src").join(quoted).is_file() {
                 missing.push(format!("docs/{chapter}: {quoted} is no file"));
             }
-        } else if let Some(parts) = segments(quoted) {
-            if !parts.iter().all(|part| has_word(&source, part)) {
-                missing.push(format!("docs/{chapter}: `{quoted}` is not in {}", stage.main().display()));
-            }
+        } else if segments(quoted).is_some_and(|parts| !parts.iter().all(|part| has_word(&source, part))) {
+            missing.push(format!("docs/{chapter}: `{quoted}` is not in {}", stage.main().display()));
         }
     }
     missing
@@ -111,16 +109,8 @@ fn every_name_in_read_along_exists_in_the_stage() {
 
 #[test]
 fn every_chapter_follows_the_template() {
-    let parts = [
-        "You will be able to",
-        "Where we are",
-        "Predict",
-        "Read along",
-        "Run it",
-        "When it goes wrong",
-        "Exercises",
-        "Left out",
-    ];
+    let parts =
+        ["You will be able to", "Where we are", "Predict", "Read along", "Run it", "When it goes wrong", "Exercises", "Left out"];
     let mut wrong = Vec::new();
     for (_, chapter) in chapters() {
         let text = read(&root().join("docs").join(&chapter));

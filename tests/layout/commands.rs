@@ -26,7 +26,9 @@ fn a_command_file_says_in_its_first_line_which_stage_it_shows() {
         let first = text.lines().next().unwrap_or_default();
         let good = match place(first) {
             Some("lab" | "every stage") => true,
-            Some(place) => place.strip_prefix("stage ").and_then(|n| n.parse().ok()).is_some_and(|n: usize| (1..=most).contains(&n)),
+            Some(place) => {
+                place.strip_prefix("stage ").and_then(|n| n.parse().ok()).is_some_and(|n: usize| (1..=most).contains(&n))
+            }
             None => false,
         };
         if !first.starts_with("//! ") || !good {

@@ -19,7 +19,8 @@ fn lines(files: &[PathBuf], wrong: impl Fn(&Path, &str) -> bool) -> Vec<String> 
 /// The library: stages and the unnumbered modules above them.
 fn library() -> Vec<PathBuf> {
     let binary = |path: &PathBuf| {
-        path.starts_with("src/commands") || ["src/main.rs", "src/commands.rs", "src/progress.rs"].iter().any(|p| path == Path::new(p))
+        path.starts_with("src/commands")
+            || ["src/main.rs", "src/commands.rs", "src/progress.rs"].iter().any(|p| path == Path::new(p))
     };
     sources("src").into_iter().filter(|path| !binary(path)).collect()
 }
@@ -28,7 +29,8 @@ fn library() -> Vec<PathBuf> {
 fn nothing_is_imported_by_a_glob() {
     let globs = lines(&sources("src"), |_, line| {
         let import = line.starts_with("use ") || line.starts_with("pub use ") || line.starts_with("pub(");
-        import && (line.ends_with("::*;") || line.contains("::{*") || line.contains("::*,") || line.contains("::*}"))
+        import
+            && (line.ends_with("::*;") || line.contains("::{*") || line.contains("::*,") || line.contains("::*}"))
             && line != "use super::*;"
     });
     assert_none("a glob hides where a name comes from (`use super::*` in a test module is fine)", &globs);
@@ -73,7 +75,9 @@ fn modules_lie_where_their_name_says_and_are_safe() {
 #[test]
 fn the_library_prints_nothing() {
     let wrong = lines(&library(), |_, line| {
-        ["print!", "println!", "eprint!", "eprintln!", "dbg!"].iter().any(|m| has_word(line, &m[..m.len() - 1]) && line.contains(m))
+        ["print!", "println!", "eprint!", "eprintln!", "dbg!"]
+            .iter()
+            .any(|m| has_word(line, &m[..m.len() - 1]) && line.contains(m))
     });
     assert_none("the library has no terminal", &wrong);
 }

@@ -39,8 +39,6 @@ pub struct Stage {
     pub number: usize,
     /// `s04_handshake`
     pub name: String,
-    /// `handshake`
-    pub subject: String,
     /// The stage's own file, and then its child modules.
     pub files: Vec<PathBuf>,
 }
@@ -71,8 +69,7 @@ pub fn stages() -> Vec<Stage> {
         let Some(number) = stage_number(name) else { continue };
         let mut files = vec![PathBuf::from(format!("src/{file}"))];
         files.extend(sources(&format!("src/{name}")));
-        let subject = name.split_once('_').map(|(_, s)| s.to_owned()).unwrap_or_default();
-        stages.push(Stage { number, name: name.to_owned(), subject, files });
+        stages.push(Stage { number, name: name.to_owned(), files });
     }
     stages
 }

@@ -20,7 +20,9 @@ pub fn start(program: &Path, address: Ipv4Addr, order: &Order) -> Result<Box<dyn
     let rpc = free_port(address).map_err(|error| error.to_string())?;
     let mut command = Command::new(program);
     command.args(["-v", "info", "--disable-dht", "--disable-lsd", "--disable-upnp-port-forward", "--ipv4-only"]);
-    command.arg("--listen-ip").arg(address.to_string()).arg("--listen-port").arg(peer.port().to_string());
+    // Unless told otherwise it listens here and announces its default port.
+    let port = peer.port().to_string();
+    command.arg("--listen-ip").arg(address.to_string()).args(["--listen-port", &port, "--announce-port", &port]);
     command.arg("--http-api-listen-addr").arg(rpc.to_string());
     if let Some(limit) = order.upload_limit {
         command.arg("--ratelimit-upload").arg(limit.to_string());

@@ -1,0 +1,61 @@
+//! `piecemeal download`: all of a torrent, from many peers at once. (stage 11)
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use piecemeal::s02_metainfo::Metainfo;
+use piecemeal::s03_tracker::PeerId;
+use piecemeal::s03_tracker::http::HttpTracker;
+use piecemeal::s11_swarm::Plan;
+use piecemeal::s11_swarm::announcer::Announcer;
+use piecemeal::s11_swarm::source::Given;
+
+use super::failure::Failure;
+use super::fetching::fetch;
+use super::info::open;
+use super::{Answer, Options};
+
+/// Download all of a torrent (stage 11)
+#[derive(clap::Args)]
+#[command(after_help = "Example:\n  piecemeal download -o sample.txt sample.torrent")]
+pub struct Args {
+    #[command(flatten)]
+    pub place: Place,
+    /// The .torrent file
+    torrent: PathBuf,
+}
+
+/// Where a download goes, and how many may bring it.
+#[derive(clap::Args)]
+pub struct Place {
+    /// The file or, for several files, the folder to download to
+    #[arg(short, long, value_name = "OUT")]
+    pub output: PathBuf,
+    /// Overwrite the output, whatever it holds
+    #[arg(long)]
+    pub force: bool,
+    /// How many peers may be connected
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..))]
+    pub max_peers: u16,
+}
+
+impl Args {
+    pub fn run(self, options: &Options) -> Result<Answer, Failure> {
+        let Metainfo { info, tiers, .. } = open(&self.torrent)?;
+        let mut plan = Plan::new(info.info_hash, Some(info), PeerId::random());
+        let given: Vec<String> = options.peers.clone();
+        add_sources(&mut plan, tiers, given, options);
+        fetch(plan, &self.place, &self.torrent.to_string_lossy(), options)
+    }
+}
+
+/// A source for each tier of trackers and each given address, and the patience.
+pub fn add_sources(plan: &mut Plan, tiers: Vec<Vec<String>>, given: Vec<String>, options: &Options) {
+    plan.patience = options.timeout.unwrap_or(plan.patience);
+    let trackers = Arc::new(vec![Box::new(HttpTracker) as _]);
+    for urls in tiers {
+        let announcer = Announcer::new(urls, Arc::clone(&trackers), plan.info_hash, plan.peer_id, plan.retry());
+        plan.sources.push(Box::new(announcer));
+    }
+    plan.sources.extend(given.into_iter().map(|address| Box::new(Given(address)) as _));
+}

@@ -1,0 +1,33 @@
+//! `piecemeal magnet_download`: all of a torrent, starting from a magnet link. (stage 11)
+
+use piecemeal::s03_tracker::PeerId;
+use piecemeal::s06_magnet::Magnet;
+use piecemeal::s11_swarm::Plan;
+
+use super::download::{Place, add_sources};
+use super::failure::Failure;
+use super::fetching::fetch;
+use super::{Answer, Options};
+
+/// Download all of a magnet link's torrent (stage 11)
+#[derive(clap::Args)]
+#[command(
+    after_help = "Example:\n  piecemeal magnet_download -o sample.txt 'magnet:?xt=urn:btih:<INFO HASH>&x.pe=127.0.0.2:6881'"
+)]
+pub struct Args {
+    #[command(flatten)]
+    pub place: Place,
+    /// The magnet link, in quotes
+    magnet: String,
+}
+
+impl Args {
+    pub fn run(self, options: &Options) -> Result<Answer, Failure> {
+        let magnet = Magnet::parse(&self.magnet)?;
+        let mut plan = Plan::new(magnet.need_info_hash()?, None, PeerId::random());
+        let tiers = magnet.trackers.iter().map(|url| vec![url.clone()]).collect();
+        let given = options.peers.iter().cloned().chain(magnet.peers.iter().map(ToString::to_string)).collect();
+        add_sources(&mut plan, tiers, given, options);
+        fetch(plan, &self.place, &self.magnet, options)
+    }
+}

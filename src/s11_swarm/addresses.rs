@@ -1,0 +1,137 @@
+//! The addresses we know, and what came of each: whom to dial next.
+
+use std::collections::{HashMap, HashSet};
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+/// How many addresses are remembered.
+pub const REMEMBERED: usize = 2000;
+/// How often an address is dialled again after a failure.
+const MOST_RETRIES: u32 = 5;
+/// How many banned addresses of one IP ban all of it.
+const BANS_PER_IP: u32 = 3;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// To be dialled from this time on.
+    Due(Instant),
+    /// Being dialled, or connected.
+    Busy,
+    /// Not to be dialled any more.
+    Over,
+}
+
+struct Known {
+    state: State,
+    /// How often it has been dialled since it last was of use.
+    dialled: u32,
+}
+
+/// The address book.
+pub struct Addresses {
+    known: HashMap<SocketAddr, Known>,
+    banned: HashSet<SocketAddr>,
+    bans: HashMap<IpAddr, u32>,
+    retry: Duration,
+}
+
+impl Addresses {
+    /// An empty one; a failed address is dialled again after `retry`, then twice
+    /// that, and so on.
+    pub fn new(retry: Duration) -> Addresses {
+        Addresses { known: HashMap::new(), banned: HashSet::new(), bans: HashMap::new(), retry }
+    }
+
+    /// Remembers an address, if it is new and not banned. When there are too many,
+    /// one that is no longer dialled makes room.
+    pub fn found(&mut self, address: SocketAddr) {
+        if address.port() == 0 || self.is_banned(address) || self.known.contains_key(&address) {
+            return;
+        }
+        if self.known.len() >= REMEMBERED {
+            let over = self.known.iter().find(|(_, known)| known.state == State::Over).map(|(address, _)| *address);
+            match over {
+                Some(over) => drop(self.known.remove(&over)),
+                None => return,
+            }
+        }
+        self.known.insert(address, Known { state: State::Due(Instant::now()), dialled: 0 });
+    }
+
+    /// An address to dial now: the one that has waited longest. It is busy then.
+    pub fn next(&mut self, now: Instant) -> Option<SocketAddr> {
+        let due = self.known.iter().filter_map(|(address, known)| match known.state {
+            State::Due(time) if time <= now => Some((time, *address)),
+            _ => None,
+        });
+        let (_, address) = due.min()?;
+        if let Some(known) = self.known.get_mut(&address) {
+            known.state = State::Busy;
+            known.dialled += 1;
+        }
+        Some(address)
+    }
+
+    /// It could not even be tried; it is due at once.
+    pub fn put_back(&mut self, address: SocketAddr) {
+        if let Some(known) = self.known.get_mut(&address) {
+            known.state = State::Due(Instant::now());
+            known.dialled = known.dialled.saturating_sub(1);
+        }
+    }
+
+    /// The connection is over. One that was of use is dialled again as if it were
+    /// new; one that was not, later and later, and at last no more.
+    pub fn ended(&mut self, address: SocketAddr, was_useful: bool) {
+        let retry = self.retry;
+        if let Some(known) = self.known.get_mut(&address).filter(|known| known.state == State::Busy) {
+            if was_useful {
+                known.dialled = 1;
+            }
+            let again = known.dialled <= MOST_RETRIES;
+            let pause = retry * 2u32.pow(known.dialled.saturating_sub(1).min(MOST_RETRIES));
+            known.state = if again { State::Due(Instant::now() + pause) } else { State::Over };
+        }
+    }
+
+    /// Nothing will ever come of it: it is ourselves, or a peer we have already.
+    pub fn forget(&mut self, address: SocketAddr) {
+        if let Some(known) = self.known.get_mut(&address) {
+            known.state = State::Over;
+        }
+    }
+
+    /// It has sent bad data.
+    pub fn ban(&mut self, address: SocketAddr) {
+        if self.banned.insert(address) {
+            *self.bans.entry(address.ip()).or_default() += 1;
+        }
+        self.forget(address);
+    }
+
+    /// Whether it, or its whole IP, is banned.
+    pub fn is_banned(&self, address: SocketAddr) -> bool {
+        self.banned.contains(&address) || self.bans.get(&address.ip()).is_some_and(|bans| *bans >= BANS_PER_IP)
+    }
+
+    /// Whether every address has been dialled twice, or is not dialled any more.
+    pub fn all_tried_twice(&self) -> bool {
+        self.known.values().all(|known| known.state == State::Over || known.dialled >= 2)
+    }
+
+    /// Whether no address can be dialled, now or later, and none is busy.
+    pub fn is_hopeless(&self) -> bool {
+        self.known.values().all(|known| known.state == State::Over)
+    }
+
+    /// When the next address is due.
+    pub fn next_due(&self) -> Option<Instant> {
+        let due = |known: &Known| if let State::Due(time) = known.state { Some(time) } else { None };
+        self.known.values().filter_map(due).min()
+    }
+
+    /// Whether none is known at all.
+    pub fn is_empty(&self) -> bool {
+        self.known.is_empty()
+    }
+}

@@ -1,0 +1,133 @@
+//! Announcing, again and again: the part of a tracker's work that needs a clock.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::source::{Candidate, Finder, PeerSource, Wake};
+use crate::s02_metainfo::InfoHash;
+use crate::s03_tracker::{Announce, Announced, Event, PeerId, Retry, Tier, Tracker, TrackerError};
+use crate::s07_extension::BoxError;
+
+/// How long an announce may take.
+const ANNOUNCE_TIME: Duration = Duration::from_secs(15);
+/// How long we wait to say goodbye.
+const STOPPED_TIME: Duration = Duration::from_secs(2);
+/// The interval where a tracker gives none, and the bounds for what it gives.
+const INTERVAL: Duration = Duration::from_secs(30 * 60);
+const SHORTEST: Duration = Duration::from_secs(30);
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Announces to one tier of trackers. Tiers run side by side, each with its own.
+pub struct Announcer {
+    urls: Vec<String>,
+    trackers: Arc<Vec<Box<dyn Tracker>>>,
+    ask: Announce,
+    retry: Duration,
+}
+
+impl Announcer {
+    /// For the trackers of one tier; after a failure the first retry comes after `retry`.
+    pub fn new(
+        urls: Vec<String>,
+        trackers: Arc<Vec<Box<dyn Tracker>>>,
+        info_hash: InfoHash,
+        peer_id: PeerId,
+        retry: Duration,
+    ) -> Announcer {
+        let ask = Announce { key: Some(rand::random()), ..Announce::new(info_hash, peer_id, 1) };
+        Announcer { urls, trackers, ask, retry }
+    }
+}
+
+impl PeerSource for Announcer {
+    fn name(&self) -> String {
+        self.urls.first().cloned().unwrap_or_default()
+    }
+
+    fn run(self: Box<Self>, mut finder: Finder) -> Result<(), BoxError> {
+        let Announcer { urls, trackers, mut ask, retry } = *self;
+        let mut tier = Tier::new(urls);
+        let mut failures = 0;
+        // `started` is said until a tracker has taken it, and nothing before it.
+        let mut started = false;
+        let mut completed = false;
+        loop {
+            ask.event = match (started, completed) {
+                (false, _) => Some(Event::Started),
+                (true, true) => Some(Event::Completed),
+                (true, false) => None,
+            };
+            (ask.uploaded, ask.downloaded, ask.left) = finder.counters();
+            let asked = Instant::now();
+            let pause = match tier.announce(&trackers, &ask, asked + ANNOUNCE_TIME) {
+                Ok((url, answer)) => {
+                    started = true;
+                    completed &= ask.event == Some(Event::Started);
+                    failures = 0;
+                    finder.say(format!("{url} names {} peers{}", answer.peers.len(), warning(&answer)));
+                    // If `started` was late, `completed` follows it at once.
+                    let pause = if completed { Duration::ZERO } else { interval(&answer) };
+                    ask.tracker_id = answer.tracker_id.or(ask.tracker_id);
+                    if !finder.found(answer.peers.into_iter().map(Candidate::Dial).collect()) {
+                        return Ok(());
+                    }
+                    pause
+                }
+                Err(tried) => {
+                    let never = tried.iter().all(|(_, error)| matches!(error, TrackerError::Failure { retry: Retry::Never, .. }));
+                    let later = later(&tried);
+                    for (url, error) in tried {
+                        finder.failed(format!("{url}: {error}"));
+                    }
+                    if never {
+                        return Ok(());
+                    }
+                    failures += 1;
+                    later.unwrap_or(retry * 2u32.pow((failures - 1).min(7))).min(INTERVAL)
+                }
+            };
+            match pause_until(&mut finder, asked, pause) {
+                Wake::Stop => break,
+                Wake::Completed => completed = true,
+                Wake::Due | Wake::Hungry => {}
+            }
+        }
+        if started {
+            (ask.uploaded, ask.downloaded, ask.left) = finder.counters();
+            (ask.event, ask.numwant) = (Some(Event::Stopped), Some(0));
+            // Goodbye is a courtesy: nobody waits for an answer to it.
+            let _ = tier.announce(&trackers, &ask, Instant::now() + STOPPED_TIME);
+        }
+        Ok(())
+    }
+}
+
+/// Waits for the next announce. Hunger brings it nearer, but not below [`SHORTEST`].
+fn pause_until(finder: &mut Finder, asked: Instant, pause: Duration) -> Wake {
+    let mut due = asked + pause;
+    loop {
+        match finder.wait(due.saturating_duration_since(Instant::now())) {
+            Wake::Hungry => due = due.min(asked + SHORTEST),
+            other => return other,
+        }
+    }
+}
+
+/// The larger of `interval` and `min interval`, within bounds.
+fn interval(answer: &Announced) -> Duration {
+    let asked = answer.interval.max(answer.min_interval).unwrap_or(INTERVAL);
+    asked.clamp(SHORTEST, LONGEST)
+}
+
+/// The longest time that a tracker of the tier asks us to stay away.
+fn later(tried: &[(String, TrackerError)]) -> Option<Duration> {
+    let after = |error: &TrackerError| match error {
+        TrackerError::Failure { retry: Retry::After(time), .. } => Some((*time).clamp(SHORTEST, LONGEST)),
+        _ => None,
+    };
+    tried.iter().filter_map(|(_, error)| after(error)).max()
+}
+
+fn warning(answer: &Announced) -> String {
+    answer.warning.as_ref().map(|text| format!(", and warns: {text}")).unwrap_or_default()
+}

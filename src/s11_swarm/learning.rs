@@ -1,0 +1,105 @@
+//! Before there are pieces: a magnet link's peers, until one has brought the info
+//! dictionary.
+//!
+//! Up to four peers are asked at a time; the others keep their connections and
+//! wait. When it is there, all of them go on as peers of the download, and read what
+//! their peers have said meanwhile: bitfields, haves, an unchoke.
+
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::{Ended, Note, Swarm, Torrent};
+use crate::s05_messages::Message;
+use crate::s05_messages::connection::{Connection, HANDSHAKE_TIME};
+use crate::s07_extension::{EXTENDED, EXTENSION_BIT, Extensions, exchange_extensions};
+use crate::s08_metadata::{MetadataError, NAME, fetch_metadata};
+
+/// How many peers are asked for the info dictionary at the same time.
+const FETCHES: usize = 4;
+/// How often a waiting thread looks whether the info dictionary is there.
+const TICK: Duration = Duration::from_millis(100);
+/// How long a peer may say nothing while it waits.
+const IDLE_TIME: Duration = Duration::from_secs(180);
+/// How long one peer may take for all of the info dictionary.
+const FETCH_TIME: Duration = Duration::from_secs(600);
+
+/// Returns when the torrent is known, from this peer or another; `None` if the
+/// swarm is over.
+pub(super) fn learn(
+    swarm: &Swarm,
+    connection: &mut Connection,
+    extensions: &mut Extensions,
+) -> Result<Option<Arc<Torrent>>, Ended> {
+    connection.set_deadline(Instant::now() + HANDSHAKE_TIME);
+    if connection.theirs.has_bit(EXTENSION_BIT) {
+        exchange_extensions(connection, extensions)?;
+    }
+    let over = || swarm.is_stopping() || swarm.torrent.get().is_some();
+    let mut asked = false;
+    let mut heard = Instant::now();
+    loop {
+        if swarm.is_stopping() {
+            return Ok(None);
+        }
+        if let Some(torrent) = swarm.torrent.get() {
+            connection.input.replay();
+            return Ok(Some(Arc::clone(torrent)));
+        }
+        let offers = extensions.theirs.id(NAME).is_some() && extensions.theirs.said.metadata_size.is_some();
+        if !asked
+            && offers
+            && let Some(_place) = Place::take(swarm)
+        {
+            asked = true;
+            match fetch_metadata(connection, extensions, swarm.info_hash, Instant::now() + FETCH_TIME, &over) {
+                Ok(Some(info)) => swarm.note(Note::Metadata(Box::new(info))),
+                Ok(None) => {}
+                // It may still have pieces for us later.
+                Err(MetadataError::Rejected { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+            heard = Instant::now();
+        }
+        if heard.elapsed() > IDLE_TIME {
+            return Err(Ended::Slow("it said nothing for 180 s"));
+        }
+        if wait(connection, extensions)? {
+            heard = Instant::now();
+        }
+    }
+}
+
+/// Takes in one message, or a moment of nothing (`false`).
+fn wait(connection: &mut Connection, extensions: &mut Extensions) -> Result<bool, Ended> {
+    connection.set_deadline(Instant::now() + TICK);
+    let mut answers = Vec::new();
+    match connection.input.read() {
+        Ok(Message::Unknown { id: EXTENDED, payload }) => drop(extensions.hear(payload, &mut answers)?),
+        Ok(Message::KeepAlive | Message::Unknown { .. }) => {}
+        Ok(_) => connection.input.put_aside()?,
+        Err(error) if error.is_timeout() => return Ok(false),
+        Err(error) => return Err(error.into()),
+    }
+    connection.set_deadline(Instant::now() + HANDSHAKE_TIME);
+    connection.send_bytes(&answers)?;
+    Ok(true)
+}
+
+/// One of the [`FETCHES`] places, given back when dropped.
+struct Place<'s>(&'s Swarm);
+
+impl Place<'_> {
+    fn take(swarm: &Swarm) -> Option<Place<'_>> {
+        let mut taken = swarm.fetching.lock().unwrap_or_else(PoisonError::into_inner);
+        (*taken < FETCHES).then(|| {
+            *taken += 1;
+            Place(swarm)
+        })
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        *self.0.fetching.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+    }
+}

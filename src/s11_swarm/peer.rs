@@ -1,0 +1,173 @@
+//! Starting a peer's thread, and making sure that the swarm hears of its end.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread;
+use std::time::Instant;
+
+use thiserror::Error;
+
+use super::learning::learn;
+use super::source::{Candidate, Finder, PeerSource};
+use super::work_queue::PeerNumber;
+use super::{Live, Note, Stats, Swarm, session};
+use crate::s02_metainfo::{MetainfoError, PieceIndex};
+use crate::s04_handshake::{Handshake, HandshakeError};
+use crate::s05_messages::bitfield::BitfieldError;
+use crate::s05_messages::connection::{Connection, HANDSHAKE_TIME};
+use crate::s05_messages::{FAST_BIT, MessageError};
+use crate::s07_extension::dont_have::DontHave;
+use crate::s07_extension::{EXTENSION_BIT, ExtensionError, Extensions};
+use crate::s08_metadata::{MetadataError, UtMetadata};
+use crate::s10_storage::StorageError;
+
+/// A peer's thread needs little; the default of 2 MiB would be 100 MiB for 50 peers
+/// where the system reserves what it is asked for.
+const STACK: usize = 512 * 1024;
+
+/// Starts the thread of one peer. `false` if the system refuses.
+pub(super) fn start_thread(swarm: &Arc<Swarm>, number: PeerNumber, candidate: Candidate, peer: SocketAddr) -> bool {
+    let shared = Arc::clone(swarm);
+    let work = move || {
+        // Declared first, so that it is dropped last: when the swarm hears of the
+        // end, also of one by panic, all leases are back.
+        let mut farewell = Farewell { swarm: &shared, number, peer, why: Some(Ended::Panic) };
+        farewell.why = talk(&shared, number, candidate).err().or(Some(Ended::Done));
+    };
+    thread::Builder::new().name(format!("peer {peer}")).stack_size(STACK).spawn(work).is_ok()
+}
+
+/// Starts the thread of one source.
+pub(super) fn start_source(source: Box<dyn PeerSource>, finder: Finder) {
+    let work = move || {
+        let failed = finder.reporter();
+        if let Err(error) = source.run(finder) {
+            failed(error.to_string());
+        }
+    };
+    // Where the system refuses a thread, the finder is dropped and counts as gone.
+    let _ = thread::Builder::new().name("source".to_owned()).stack_size(STACK).spawn(work);
+}
+
+struct Farewell<'s> {
+    swarm: &'s Swarm,
+    number: PeerNumber,
+    peer: SocketAddr,
+    why: Option<Ended>,
+}
+
+impl Drop for Farewell<'_> {
+    fn drop(&mut self) {
+        let why = self.why.take().unwrap_or(Ended::Panic);
+        self.swarm.note(Note::Ended(self.number, self.peer, why));
+    }
+}
+
+/// The whole life of a connection.
+fn talk(swarm: &Swarm, number: PeerNumber, candidate: Candidate) -> Result<(), Ended> {
+    let torrent = swarm.torrent.get().cloned();
+    let from_magnet = torrent.is_none();
+    let mut ours = Handshake::new(swarm.info_hash, swarm.peer_id).with_bit(EXTENSION_BIT);
+    if !from_magnet {
+        // Who offers it must say what it has right away. Without the info
+        // dictionary we do not know how many pieces there are.
+        ours = ours.with_bit(FAST_BIT);
+    }
+    let mut connection = match candidate {
+        Candidate::Dial(peer) => Connection::open(&*swarm.dial, peer, &ours, Instant::now() + HANDSHAKE_TIME)?,
+        Candidate::Met(connection) => *connection,
+    };
+    let stats = register(swarm, number, &connection)?;
+    let metadata = torrent.as_ref().map(|torrent| Arc::clone(&torrent.metadata));
+    let mut extensions = Extensions::new(vec![Box::new(UtMetadata::new(metadata)), Box::new(DontHave)]);
+    let torrent = match torrent {
+        Some(torrent) => torrent,
+        None => match learn(swarm, &mut connection, &mut extensions)? {
+            Some(torrent) => torrent,
+            None => return Ok(()),
+        },
+    };
+    session::run(swarm, &torrent, (number, &stats), &mut connection, extensions, from_magnet)
+}
+
+/// Enters the connection in the list of live ones. First that, then the look
+/// whether the swarm is over: the other way round, it could miss the hang-up.
+fn register(swarm: &Swarm, number: PeerNumber, connection: &Connection) -> Result<Arc<Stats>, Ended> {
+    let stats = Arc::new(Stats::new());
+    let peer_id = connection.theirs.peer_id;
+    let hang_up = Arc::clone(&connection.hang_up);
+    let live = Live { address: connection.peer, peer_id, hang_up, stats: Arc::clone(&stats) };
+    let mut all = swarm.live();
+    if all.values().any(|other| other.peer_id == peer_id && other.address != connection.peer) {
+        return Err(Ended::Twice);
+    }
+    all.insert(number, live);
+    drop(all);
+    swarm.note(Note::Joined(connection.peer));
+    if swarm.is_stopping() { Err(Ended::Done) } else { Ok(stats) }
+}
+
+/// Why a connection ended.
+#[derive(Debug, Error)]
+#[allow(missing_docs)] // the messages say it
+pub enum Ended {
+    #[error("{0}")]
+    Handshake(HandshakeError),
+    #[error(transparent)]
+    Message(#[from] MessageError),
+    #[error(transparent)]
+    Bitfield(#[from] BitfieldError),
+    #[error(transparent)]
+    Extension(#[from] ExtensionError),
+    #[error(transparent)]
+    Metadata(MetadataError),
+    #[error("{0}")]
+    WrongMetadata(MetadataError),
+    #[error("{0}")]
+    Slow(&'static str),
+    #[error("{0}")]
+    Rule(&'static str),
+    #[error("piece {0} came from it alone and has the wrong hash")]
+    Corrupt(PieceIndex),
+    #[error("it is ourselves")]
+    Ourselves,
+    #[error("it is connected already, from another address")]
+    Twice,
+    #[error("nothing more to do")]
+    Done,
+    /// A bug of ours. The other peers go on.
+    #[error("its thread panicked, which is a bug in piecemeal")]
+    Panic,
+    /// Not the peer's fault: the download ends.
+    #[error("{0}")]
+    Local(StorageError),
+    /// The magnet link's torrent itself is not usable: the download ends.
+    #[error("{0}")]
+    Unusable(MetainfoError),
+}
+
+impl From<HandshakeError> for Ended {
+    fn from(error: HandshakeError) -> Ended {
+        match error {
+            HandshakeError::Ourselves => Ended::Ourselves,
+            error => Ended::Handshake(error),
+        }
+    }
+}
+
+impl From<MetadataError> for Ended {
+    fn from(error: MetadataError) -> Ended {
+        match error {
+            MetadataError::Metainfo(error) => Ended::Unusable(error),
+            error @ MetadataError::WrongHash { .. } => Ended::WrongMetadata(error),
+            error => Ended::Metadata(error),
+        }
+    }
+}
+
+impl From<io::Error> for Ended {
+    fn from(error: io::Error) -> Ended {
+        MessageError::from(error).into()
+    }
+}

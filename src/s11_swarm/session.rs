@@ -1,0 +1,403 @@
+//! One peer's thread, from the first message after the handshakes to the last.
+//!
+//! ```text
+//!   hear of finished pieces -> keep requests ahead -> send -> look at the clock
+//!        ^                                                        |
+//!        +------- take in one message, or 250 ms of nothing <-----+
+//! ```
+//! The thread that reads a block also hashes and writes it. So there is no queue
+//! of blocks anywhere, and the work spreads over the cores by itself.
+
+use std::time::{Duration, Instant};
+
+use super::lease::{Lease, Written};
+use super::rarest::Have;
+use super::work_queue::{Claim, PeerNumber, Share};
+use super::{Ended, Stats, Swarm, Torrent};
+use crate::s04_handshake::transport::WriteHalf;
+use crate::s05_messages::bitfield::Bitfield;
+use crate::s05_messages::connection::Connection;
+use crate::s05_messages::{BLOCK_LENGTH, FAST_BIT, Message, Request};
+use crate::s07_extension::{DEFAULT_REQQ, EXTENDED, Extensions};
+
+/// How long to sleep in a read while we want a piece and there is none to claim.
+const TICK: Duration = Duration::from_millis(250);
+/// And how long while we do not: finished pieces are then told with this delay.
+const IDLE_TICK: Duration = Duration::from_secs(2);
+/// The longest that one message may take, once begun, and that a write may.
+const MESSAGE_TIME: Duration = Duration::from_secs(20);
+/// The longest between blocks, while we are owed any.
+const BLOCK_TIME: Duration = Duration::from_secs(20);
+/// The longest for a piece: this, or what its length takes at [`SLOWEST`].
+const PIECE_TIME: Duration = Duration::from_secs(60);
+/// In bytes a second.
+const SLOWEST: u32 = 4 * 1024;
+/// The longest without any message at all.
+const IDLE_TIME: Duration = Duration::from_secs(180);
+/// How long we are silent before we send a keep-alive. Others hang up after 120 s.
+const KEEP_ALIVE: Duration = Duration::from_secs(100);
+
+/// Requests on their way to a peer whose speed is not known yet.
+const FIRST_DEPTH: usize = 16;
+/// The fewest, so that a slow peer, too, has something to do.
+const LEAST_DEPTH: usize = 4;
+/// The most requests on their way, whatever the peer says it can queue: 8 MiB.
+const MOST_DEPTH: usize = 8 * 1024 * 1024 / BLOCK_LENGTH as usize;
+/// How often the depth is fitted to the speed.
+const WINDOW: Duration = Duration::from_secs(1);
+/// How many blocks that were not asked for are forgiven.
+const FORGIVEN: usize = 64;
+
+/// A piece we are fetching, and since when the peer owes us just this one.
+struct Held {
+    lease: Lease,
+    since: Instant,
+}
+
+/// The state of one connection.
+pub(super) struct Session<'s> {
+    swarm: &'s Swarm,
+    torrent: &'s Torrent,
+    stats: &'s Stats,
+    extensions: Extensions,
+    share: Share,
+    /// Whether both sides speak the fast extension.
+    fast: bool,
+    choked: bool,
+    interested: bool,
+    /// The pieces we are fetching, the oldest first.
+    held: Vec<Held>,
+    /// What we have asked for, the oldest first.
+    asked: Vec<Request>,
+    /// How many requests to have on their way.
+    depth: usize,
+    /// The blocks that came since the last fitting, and when that was.
+    window: (usize, Instant),
+    fitted: bool,
+    /// Blocks that may still come although they are no longer wanted.
+    forgiven: usize,
+    /// Messages to be sent, and whether they can wait for company.
+    out: Vec<u8>,
+    urgent: bool,
+    heard: Instant,
+    sent: Instant,
+    block: Instant,
+    message_begun: Option<Instant>,
+}
+
+/// Downloads from a peer until one side has had enough.
+pub(super) fn run(
+    swarm: &Swarm,
+    torrent: &Torrent,
+    peer: (PeerNumber, &Stats),
+    connection: &mut Connection,
+    extensions: Extensions,
+    from_magnet: bool,
+) -> Result<(), Ended> {
+    let mut session = Session::new(swarm, torrent, peer, connection, extensions, from_magnet);
+    let Connection { input, output, .. } = connection;
+    input.set_limit(torrent.queue.info().piece_count());
+    loop {
+        session.take_news();
+        session.ask();
+        session.send(&mut **output)?;
+        let now = Instant::now();
+        session.check_deadlines(now, input.begun())?;
+        input.get_mut().set_deadline(now + session.tick());
+        match input.read() {
+            Ok(message) => session.hear(message)?,
+            Err(error) if error.is_timeout() && swarm.is_stopping() => return Ok(()),
+            Err(error) if error.is_timeout() => session.urgent = true,
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+impl<'s> Session<'s> {
+    /// The first messages are made here. A connection that began with a magnet
+    /// link has greeted already, without a bitfield: `have`s make up for it.
+    fn new(
+        swarm: &'s Swarm,
+        torrent: &'s Torrent,
+        (number, stats): (PeerNumber, &'s Stats),
+        connection: &Connection,
+        extensions: Extensions,
+        from_magnet: bool,
+    ) -> Session<'s> {
+        let now = Instant::now();
+        let fast = connection.theirs.has_bit(FAST_BIT) && !from_magnet;
+        let mut out = Vec::new();
+        if !from_magnet {
+            let done = torrent.queue.done_pieces();
+            match done.count() {
+                // BEP 6: exactly one of the three. BEP 3: an empty bitfield is left out.
+                0 if fast => Message::HaveNone.encode_to(&mut out),
+                0 => {}
+                _ => Message::Bitfield { bits: &done.encode() }.encode_to(&mut out),
+            }
+            swarm.greet(connection, &extensions, &mut out);
+        }
+        Session {
+            swarm,
+            torrent,
+            stats,
+            extensions,
+            share: Share::join(&torrent.queue, number, from_magnet),
+            fast,
+            choked: true,
+            interested: false,
+            held: Vec::new(),
+            asked: Vec::new(),
+            depth: FIRST_DEPTH,
+            window: (0, now),
+            fitted: false,
+            forgiven: FORGIVEN,
+            urgent: !out.is_empty(),
+            out,
+            heard: now,
+            sent: now,
+            block: now,
+            message_begun: None,
+        }
+    }
+
+    /// Tells the peer of pieces that are finished. Those that it was helping with are
+    /// no longer wanted from it.
+    fn take_news(&mut self) {
+        for piece in self.share.news() {
+            Message::Have { index: piece.get() }.encode_to(&mut self.out);
+            if let Some(position) = self.held.iter().position(|held| held.lease.piece() == piece) {
+                self.let_go(position);
+            }
+        }
+    }
+
+    /// Gives a piece back, and cancels what was asked for of it.
+    fn let_go(&mut self, position: usize) {
+        let index = self.remove(position).piece().get();
+        let (gone, asked) = std::mem::take(&mut self.asked).into_iter().partition(|request| request.index == index);
+        self.asked = asked;
+        for request in gone {
+            self.forgiven += 1; // it may be on its way already
+            Message::Cancel(request).encode_to(&mut self.out);
+            self.urgent = true;
+        }
+    }
+
+    fn remove(&mut self, position: usize) -> Lease {
+        let held = self.held.remove(position);
+        if let (0, Some(next)) = (position, self.held.first_mut()) {
+            next.since = Instant::now(); // only now is it this one's turn
+        }
+        held.lease
+    }
+
+    /// Keeps our interest true, and requests on their way. They are sent in batches,
+    /// when half of them are answered, across the borders of pieces.
+    fn ask(&mut self) {
+        let wanted = self.share.is_interesting();
+        if wanted != self.interested {
+            self.interested = wanted;
+            let message = if wanted { Message::Interested } else { Message::NotInterested };
+            message.encode_to(&mut self.out);
+            self.urgent = true;
+        }
+        if self.choked || self.asked.len() > self.depth / 2 {
+            return;
+        }
+        let now = Instant::now();
+        if self.asked.is_empty() {
+            self.block = now; // from now on it owes us one
+        }
+        while self.asked.len() < self.depth {
+            let request = self.held.last_mut().and_then(|held| held.lease.next_request());
+            if let Some(request) = request {
+                Message::Request(request).encode_to(&mut self.out);
+                self.asked.push(request);
+                self.urgent = true;
+                continue;
+            }
+            match self.share.claim() {
+                Claim::Lease(lease) => self.held.push(Held { lease, since: now }),
+                Claim::Later | Claim::Over => break,
+            }
+        }
+        self.drop_idle();
+    }
+
+    /// Gives back the pieces that have nothing on its way and nothing to ask for:
+    /// others hold what they lack.
+    fn drop_idle(&mut self) {
+        let idle =
+            |held: &Held| held.lease.is_asked() && !self.asked.iter().any(|request| request.index == held.lease.piece().get());
+        if self.asked.len() < self.depth
+            && let Some(position) = self.held.iter().position(idle)
+        {
+            self.remove(position);
+        }
+    }
+
+    /// Sends what has gathered, if any of it is urgent.
+    fn send(&mut self, output: &mut dyn WriteHalf) -> Result<(), Ended> {
+        if self.out.is_empty() || !self.urgent {
+            return Ok(());
+        }
+        let now = Instant::now();
+        output.set_deadline(now + MESSAGE_TIME);
+        output.write_all(&self.out)?;
+        self.out.clear();
+        self.urgent = false;
+        self.sent = now;
+        Ok(())
+    }
+
+    /// How long the next read may sleep.
+    fn tick(&self) -> Duration {
+        let wants = self.interested && !self.choked && self.asked.len() < self.depth;
+        if wants || self.asked.is_empty() && self.swarm.is_stopping() { TICK } else { IDLE_TICK }
+    }
+
+    fn check_deadlines(&mut self, now: Instant, begun: bool) -> Result<(), Ended> {
+        // The clock of a message starts when we first see it incomplete.
+        let since = if begun { *self.message_begun.get_or_insert(now) } else { now };
+        if now.duration_since(since) > MESSAGE_TIME {
+            return Err(Ended::Slow("a message took over 20 s"));
+        }
+        if now.duration_since(self.heard) > IDLE_TIME {
+            return Err(Ended::Slow("it said nothing for 180 s"));
+        }
+        if now.duration_since(self.sent) > KEEP_ALIVE {
+            Message::KeepAlive.encode_to(&mut self.out);
+            self.urgent = true;
+        }
+        if self.choked || self.asked.is_empty() {
+            return Ok(());
+        }
+        if now.duration_since(self.block) > BLOCK_TIME {
+            return Err(Ended::Slow("no block came for 20 s"));
+        }
+        if let Some(first) = self.held.first() {
+            let size = self.torrent.queue.info().piece_size(first.lease.piece());
+            let allowed = PIECE_TIME.max(Duration::from_secs(u64::from(size / SLOWEST)));
+            if now.duration_since(first.since) > allowed {
+                return Err(Ended::Slow("a piece took too long"));
+            }
+        }
+        Ok(())
+    }
+
+    fn hear(&mut self, message: Message) -> Result<(), Ended> {
+        self.heard = Instant::now();
+        self.message_begun = None;
+        match message {
+            Message::Choke => self.choke(),
+            Message::Unchoke => self.choked = false,
+            Message::Have { index } => self.share.have(index),
+            Message::Bitfield { bits } => {
+                let bits = Bitfield::decode(bits, self.torrent.queue.info().piece_count())?;
+                self.share.set_have(Have::Some(bits));
+            }
+            Message::HaveAll => self.share.set_have(Have::All),
+            Message::HaveNone => self.share.set_have(Have::Some(Bitfield::new(self.torrent.queue.info().piece_count()))),
+            Message::Piece { index, begin, block } => return self.block(index, begin, block),
+            Message::Reject(request) => self.rejected(request),
+            // We give nothing, and with the fast extension we say so.
+            Message::Request(request) if self.fast => {
+                Message::Reject(request).encode_to(&mut self.out);
+                self.urgent = true;
+            }
+            Message::Unknown { id: EXTENDED, payload } => {
+                let before = self.out.len();
+                for piece in self.extensions.hear(payload, &mut self.out)? {
+                    self.share.lost(piece);
+                }
+                self.urgent |= self.out.len() > before;
+            }
+            Message::KeepAlive
+            | Message::Interested
+            | Message::NotInterested
+            | Message::Request(_)
+            | Message::Cancel(_)
+            | Message::Port { .. }
+            | Message::Suggest { .. }
+            | Message::AllowedFast { .. }
+            | Message::Unknown { .. } => {}
+        }
+        Ok(())
+    }
+
+    /// BEP 3: a choke throws our requests away. BEP 6: it does not, each is still
+    /// answered, with the block or a reject.
+    fn choke(&mut self) {
+        self.choked = true;
+        if !self.fast {
+            self.forgiven += self.asked.len();
+            self.asked.clear();
+            self.held.clear();
+        }
+    }
+
+    /// A request is refused. If the peer gives other blocks, it will not give this
+    /// piece: to us it does not have it.
+    fn rejected(&mut self, request: Request) {
+        let Some(position) = self.asked.iter().position(|asked| *asked == request) else { return };
+        self.asked.remove(position);
+        if !self.choked {
+            self.share.lost(request.index);
+        }
+        let last = !self.asked.iter().any(|asked| asked.index == request.index);
+        if last && let Some(position) = self.held.iter().position(|held| held.lease.piece().get() == request.index) {
+            self.remove(position);
+        }
+    }
+
+    fn block(&mut self, index: u32, begin: u32, block: &[u8]) -> Result<(), Ended> {
+        let request = Request { index, begin, length: block.len() as u32 };
+        let Some(position) = self.asked.iter().position(|asked| *asked == request) else {
+            // After a choke, a cancel or a give-back this is normal. It is not for ever.
+            self.forgiven = self.forgiven.checked_sub(1).ok_or(Ended::Rule("it sends blocks that nobody asked for"))?;
+            return Ok(());
+        };
+        self.asked.remove(position);
+        self.block = self.heard;
+        self.fit_depth();
+        self.swarm.count_block(self.stats, block.len(), self.heard);
+        let Some(position) = self.held.iter().position(|held| held.lease.piece().get() == index) else { return Ok(()) };
+        let written = self.held[position].lease.write(begin, block, &*self.torrent.store).map_err(Ended::Local)?;
+        match written {
+            Written::More | Written::Stale => {}
+            Written::Verified => {
+                self.remove(position);
+                self.swarm.piece_done(self.torrent);
+            }
+            Written::Corrupt(by) => {
+                let piece = self.remove(position).piece();
+                let alone = by.len() == 1;
+                self.swarm.piece_corrupt(piece, by);
+                if alone {
+                    return Err(Ended::Corrupt(piece));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A second's worth of blocks is kept on its way: more than any round trip, and
+    /// little enough to be called back. Until the first second is over, every block
+    /// that comes makes room for one more.
+    fn fit_depth(&mut self) {
+        let (blocks, since) = &mut self.window;
+        *blocks += 1;
+        let time = self.heard.duration_since(*since);
+        let most = self.extensions.theirs.said.reqq.unwrap_or(DEFAULT_REQQ).max(1) as usize;
+        if time >= WINDOW {
+            let rate = *blocks as f64 / time.as_secs_f64();
+            self.depth = (rate as usize).max(LEAST_DEPTH);
+            self.window = (0, self.heard);
+            self.fitted = true;
+        } else if !self.fitted {
+            self.depth += 1;
+        }
+        self.depth = self.depth.min(most).min(MOST_DEPTH);
+    }
+}

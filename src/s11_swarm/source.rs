@@ -1,0 +1,173 @@
+//! Where peers come from: a seam, and the simplest source, a given address.
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::Note;
+use crate::s05_messages::connection::Connection;
+use crate::s07_extension::BoxError;
+
+/// A peer that somebody has found.
+pub enum Candidate {
+    /// An address to dial.
+    Dial(SocketAddr),
+    /// A connection whose handshakes are done.
+    Met(Box<Connection>),
+}
+
+/// Finds peers, on a thread of its own. It looks up names itself, since that may
+/// take as long as the system likes.
+pub trait PeerSource: Send {
+    /// What to call it in messages.
+    fn name(&self) -> String;
+
+    /// Finds peers until there are no more to be found, or the swarm is over.
+    ///
+    /// # Errors
+    /// If it can never find any; the swarm goes on with its other sources.
+    fn run(self: Box<Self>, finder: Finder) -> Result<(), BoxError>;
+}
+
+/// Why a source's waiting has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wake {
+    /// The time is over.
+    Due,
+    /// The swarm has no peers. Said once each time that this happens.
+    Hungry,
+    /// The last piece has come. Said once.
+    Completed,
+    /// The swarm is over.
+    Stop,
+}
+
+/// What the swarm tells all its sources.
+#[derive(Default)]
+pub(super) struct Signals {
+    phase: Mutex<Phase>,
+    changed: Condvar,
+    /// Bytes of blocks received and given, for whoever has to report them.
+    pub downloaded: AtomicU64,
+    pub uploaded: AtomicU64,
+    pub left: AtomicU64,
+}
+
+#[derive(Default, Clone, Copy)]
+struct Phase {
+    /// Goes up each time that the last peer has left.
+    hunger: u32,
+    completed: bool,
+    stop: bool,
+}
+
+impl Signals {
+    fn lock(&self) -> MutexGuard<'_, Phase> {
+        self.phase.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn hungry(&self) {
+        self.lock().hunger += 1;
+        self.changed.notify_all();
+    }
+
+    pub(super) fn completed(&self) {
+        self.lock().completed = true;
+        self.changed.notify_all();
+    }
+
+    pub(super) fn stop(&self) {
+        self.lock().stop = true;
+        self.changed.notify_all();
+    }
+}
+
+/// A source's line to the swarm. Dropping it says that the source is gone.
+pub struct Finder {
+    name: String,
+    signals: Arc<Signals>,
+    notes: Sender<Note>,
+    told_hunger: u32,
+    told_completed: bool,
+}
+
+impl Finder {
+    pub(super) fn new(name: String, signals: Arc<Signals>, notes: Sender<Note>) -> Finder {
+        Finder { name, signals, notes, told_hunger: 0, told_completed: false }
+    }
+
+    /// Hands peers to the swarm. `false` says that it is over.
+    pub fn found(&self, candidates: Vec<Candidate>) -> bool {
+        self.notes.send(Note::Found(candidates)).is_ok()
+    }
+
+    /// Tells the user something.
+    pub fn say(&self, what: String) {
+        let _ = self.notes.send(Note::Said { source: self.name.clone(), what, failed: false });
+    }
+
+    /// Tells the user that something failed, for now.
+    pub fn failed(&self, why: String) {
+        self.reporter()(why);
+    }
+
+    /// Does the same after the source is gone.
+    pub(super) fn reporter(&self) -> impl Fn(String) + use<> {
+        let (notes, source) = (self.notes.clone(), self.name.clone());
+        move |what| drop(notes.send(Note::Said { source: source.clone(), what, failed: true }))
+    }
+
+    /// Bytes uploaded, downloaded and left. While the length is unknown, 1 is left.
+    pub fn counters(&self) -> (u64, u64, u64) {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        (read(&self.signals.uploaded), read(&self.signals.downloaded), read(&self.signals.left))
+    }
+
+    /// Waits so long, or until the swarm has something to say.
+    pub fn wait(&mut self, time: Duration) -> Wake {
+        let until = Instant::now() + time;
+        let mut phase = self.signals.lock();
+        loop {
+            // What happened first is said first: `completed` is not lost to `stop`.
+            if phase.completed && !self.told_completed {
+                self.told_completed = true;
+                return Wake::Completed;
+            }
+            if phase.stop {
+                return Wake::Stop;
+            }
+            if phase.hunger > self.told_hunger {
+                self.told_hunger = phase.hunger;
+                return Wake::Hungry;
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Wake::Due;
+            }
+            phase = self.signals.changed.wait_timeout(phase, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+impl Drop for Finder {
+    fn drop(&mut self) {
+        let _ = self.notes.send(Note::SourceGone);
+    }
+}
+
+/// An address that somebody gave us: `--peer`, or `x.pe` in a magnet link.
+pub struct Given(pub String);
+
+impl PeerSource for Given {
+    fn name(&self) -> String {
+        self.0.clone()
+    }
+
+    fn run(self: Box<Self>, finder: Finder) -> Result<(), BoxError> {
+        let found = self.0.to_socket_addrs()?;
+        finder.found(found.map(Candidate::Dial).collect());
+        Ok(())
+    }
+}
