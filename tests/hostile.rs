@@ -13,6 +13,7 @@ mod hostile {
     mod metadata;
     mod names;
     mod output;
+    mod patience;
     mod resume;
     mod stage_commands;
     mod swarm;

@@ -39,7 +39,8 @@ pub fn fetch(plan: Plan, place: &Place, source: &str, options: &Options) -> Resu
     };
     let outcome = download(plan, prepare, &mut |event| tell(&event, &progress, options));
     progress.clear();
-    let outcome = outcome?;
+    // Whatever a Ctrl-C interrupted, that is the reason.
+    let outcome = outcome.map_err(|error| if stop.load(Ordering::SeqCst) { SwarmError::Stopped } else { error })?;
     if let Some(output) = output {
         output.complete()?;
     }

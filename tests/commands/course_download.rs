@@ -189,3 +189,32 @@ fn three_peers_at_one_address_are_three_peers() {
     Run::new(["download", "-o"]).arg(&out).arg(file).run().succeeds();
     assert!(read(&out) == torrent.content);
 }
+
+#[test]
+fn a_hybrid_torrent_downloads_by_its_version_1_half() {
+    let folder = folder();
+    let tree = b"d3:oned0:d6:lengthi20000eee3:twod0:d6:lengthi5000eeee".to_vec();
+    let torrent = Recipe::single("hybrid", 32_768, Vec::new())
+        .file(&[b"one"], content(20_000, 1), "")
+        .file(&[b".pad", b"12768"], vec![0; 12_768], "p")
+        .file(&[b"two"], content(5_000, 2), "")
+        .extra("file tree", tree)
+        .extra("meta version", b"i2e".to_vec())
+        .build();
+    let peer = FakePeer::of(&torrent).start();
+    torrent.write(folder.path(), None);
+    Run::new(["download", "-o", "out", "test.torrent"]).dir(folder.path()).peer(peer.address()).run().succeeds();
+    assert!(read(&folder.path().join("out/one")) == content(20_000, 1));
+    assert!(read(&folder.path().join("out/two")) == content(5_000, 2));
+    assert!(!folder.path().join("out/.pad").exists());
+}
+
+#[test]
+fn a_torrent_of_nothing_is_complete_at_once() {
+    let folder = folder();
+    let torrent = Recipe::single("nothing", 32_768, Vec::new()).build();
+    let file = torrent.write(folder.path(), None);
+    let out = folder.path().join("out");
+    Run::new(["download", "--timeout", "2", "-o"]).arg(&out).arg(file).run().succeeds();
+    assert_eq!(read(&out), b"");
+}

@@ -1,6 +1,6 @@
 //! The magnet commands' answers.
 
-use crate::support::{After, FakePeer, FakeTracker, Metadata, Order, Recipe, Run, Torrent, content, folder};
+use crate::support::{After, FakePeer, FakeTracker, Metadata, Order, Recipe, Run, Torrent, Unchoke, content, folder};
 
 const PEER_ID: &str = "Peer ID: 2d4650303030312d303132333435363738396162\n";
 
@@ -84,7 +84,7 @@ fn magnet_info_prints_what_info_prints() {
 fn magnet_info_needs_no_unchoke_no_bitfield_and_no_end_of_stream() {
     let torrent = Torrent::sample();
     for order in [Order::BitfieldFirst, Order::ExtensionFirst, Order::NoBitfield] {
-        let plan = FakePeer::of(&torrent).order(order).unchoke(crate::support::Unchoke::Never).noise();
+        let plan = FakePeer::of(&torrent).order(order).unchoke(Unchoke::Never).noise();
         let peer = plan.start();
         Run::new(["magnet_info", "--timeout", "60", &torrent.magnet(&[])]).peer(peer.address()).run().succeeds();
     }
@@ -159,5 +159,36 @@ fn a_version_2_link_says_that_it_is_not_there_yet() {
     let folder = folder();
     let out = folder.path().join("out");
     let outcome = Run::new(["magnet_download", "--timeout", "2", "-o"]).arg(out).arg(link).run();
-    outcome.fails(&[1, 2, 3]).mentions("v2");
+    outcome.fails(&[1, 2, 3]).mentions("version 2");
+}
+
+#[test]
+fn metadata_from_one_peer_and_data_from_another() {
+    let folder = folder();
+    let torrent = Torrent::of_pieces(4, 13);
+    let knows = FakePeer::of(&torrent).only([]).host(2).start();
+    let has = FakePeer::of(&torrent).plain().host(3).start();
+    let out = folder.path().join("out");
+    let run = Run::new(["magnet_download", "-o"]).arg(&out).arg(torrent.magnet(&[]));
+    run.peer(knows.address()).peer(has.address()).run().succeeds();
+    assert!(std::fs::read(&out).expect("the download is there") == torrent.content);
+}
+
+#[test]
+fn what_a_peer_said_before_the_metadata_came_is_kept() {
+    let folder = folder();
+    let torrent = Torrent::of_pieces(9, 14);
+    for plan in [
+        FakePeer::of(&torrent).unchoke(Unchoke::Early),
+        FakePeer::of(&torrent).by_haves().unchoke(Unchoke::Early),
+        FakePeer::of(&torrent).by_haves().order(Order::ExtensionFirst),
+        FakePeer::of(&torrent).noise(),
+    ] {
+        let peer = plan.start();
+        let out = folder.path().join("out");
+        let run = Run::new(["magnet_download", "--force", "-o"]).arg(&out).arg(torrent.magnet(&[]));
+        run.peer(peer.address()).run().succeeds();
+        assert!(std::fs::read(&out).expect("the download is there") == torrent.content);
+        std::fs::remove_file(&out).expect("the download is ours");
+    }
 }

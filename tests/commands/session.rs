@@ -95,3 +95,15 @@ fn a_dead_first_tier_does_not_stop_the_second() {
     Run::new(["peers"]).arg(&path).run().prints(&format!("{}\n", peer.address()));
     Run::new(["download", "-o"]).arg(folder.path().join("out")).arg(&path).run().succeeds();
 }
+
+#[test]
+fn an_address_named_twice_is_one_peer() {
+    let folder = folder();
+    let torrent = Torrent::of_pieces(6, 12);
+    let peer = FakePeer::of(&torrent).pace(10).start();
+    let tracker = FakeTracker::knowing(&[peer.address(), peer.address()]);
+    let file = torrent.write(folder.path(), Some(&tracker.url()));
+    let run = Run::new(["download", "-o"]).arg(folder.path().join("out")).arg(file);
+    run.peer(peer.address()).peer(peer.address()).run().succeeds();
+    peer.only_talk();
+}

@@ -1,7 +1,7 @@
 //! Peers that lie about the metadata, or hold it back.
 
 use crate::all_at_once;
-use crate::support::{FakePeer, Metadata, Plan, Recipe, Run, Torrent, content, folder};
+use crate::support::{FakePeer, Metadata, Plan, Recipe, Run, Torrent, content, folder, wire};
 
 /// An info dictionary of two metadata pieces.
 fn torrent() -> Torrent {
@@ -109,4 +109,24 @@ fn metadata_whose_hash_is_right_and_whose_content_is_no_torrent_is_an_error() {
             .fails(&[3, 5]);
         assert!(!out.exists());
     }
+}
+
+#[test]
+fn a_bitfield_that_proves_wrong_once_the_metadata_is_there_costs_only_its_sender() {
+    let torrent = torrent();
+    let raw = [
+        wire::message(wire::BITFIELD, &[0xFF; 3]),
+        wire::message(wire::BITFIELD, &[0xFF; 125_000]),
+        wire::have(u32::MAX),
+        wire::have(1_000),
+    ];
+    all_at_once(raw.to_vec(), |raw| {
+        let folder = folder();
+        let bad = FakePeer::of(&torrent).opening(raw).host(2).start();
+        let good = FakePeer::of(&torrent).host(3).once(bad.mischief()).start();
+        let out = folder.path().join("out");
+        let run = Run::new(["magnet_download", "-o"]).arg(&out).arg(torrent.magnet(&[]));
+        run.peer(bad.address()).peer(good.address()).run().succeeds();
+        assert!(std::fs::read(&out).expect("the download is there") == torrent.content);
+    });
 }

@@ -1,6 +1,6 @@
 //! SIGKILL in the middle, and what the next run makes of what is there.
 
-use crate::support::{FakePeer, Recipe, Run, Torrent, content, folder};
+use crate::support::{Blocks, FakePeer, FakeTracker, Recipe, Run, Torrent, content, folder};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -103,4 +103,25 @@ fn a_magnet_download_goes_on_from_a_torrents_partial_one() {
     assert!(std::fs::read(folder.path().join("out")).expect("the download is there") == torrent.content);
     let fetched: BTreeSet<u32> = peer.finished().iter().flat_map(|t| t.requests()).map(|(piece, _, _)| piece).collect();
     assert!(fetched.len() < 20, "{fetched:?}");
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_ends_a_download_that_can_go_on() {
+    let folder = folder();
+    let torrent = Torrent::of_pieces(20, 73);
+    let peer = FakePeer::of(&torrent).blocks(Blocks::SilentAfter(10)).start();
+    let tracker = FakeTracker::knowing(&[peer.address()]);
+    torrent.write(folder.path(), Some(&tracker.url()));
+    let run = Run::new(["download", "-o", "out", "test.torrent"]).dir(folder.path()).start();
+    peer.mischief().wait();
+    run.interrupt();
+    let outcome = run.finish();
+    assert_eq!(outcome.code, Some(130), "{outcome}");
+    assert!(outcome.stdout.is_empty(), "{outcome}");
+    let asked = tracker.asked();
+    assert!(asked.last().is_some_and(|last| last.contains("event=stopped")), "one that leaves says so: {asked:#?}");
+    assert!(folder.path().join("out.piecemeal").exists(), "what is there stays marked as partial");
+    assert!(resumed(&torrent, folder.path()).len() < 20);
+    assert!(std::fs::read(folder.path().join("out")).expect("the download is there") == torrent.content);
 }

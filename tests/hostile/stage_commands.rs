@@ -57,9 +57,7 @@ fn download_piece_finds_the_good_peer_behind_a_useless_one() {
         let folder = folder();
         let bad = plan.host(2).start();
         // The good one waits for mischief where there is any to wait for.
-        let gate = if ["has nothing", "has other pieces", "closes", "chokes after one block"]
-            .contains(&what)
-        {
+        let gate = if ["has nothing", "has other pieces", "closes", "chokes after one block"].contains(&what) {
             let open = Gate::default();
             open.open();
             open

@@ -32,8 +32,9 @@ pub fn folder() -> tempfile::TempDir {
     tempfile::tempdir().expect("the system has room for a temporary folder")
 }
 
-/// A port on loopback where nobody listens.
+/// A port on loopback where nobody listens. No fake uses this address, so the
+/// port cannot become another test's a moment later.
 pub fn dead_address() -> std::net::SocketAddr {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
+    let listener = std::net::TcpListener::bind("127.0.0.99:0").expect("loopback has a free port");
     listener.local_addr().expect("a bound listener has an address")
 }

@@ -145,6 +145,21 @@ impl Running {
         self.child.wait().expect("the program can be waited for");
     }
 
+    /// SIGINT, as Ctrl-C sends it.
+    pub fn interrupt(&self) {
+        let sent = Command::new("kill").arg("-INT").arg(self.child.id().to_string()).status();
+        assert!(sent.is_ok_and(|status| status.success()), "the program is still running");
+    }
+
+    /// Hundredths of a second that all its threads have computed so far. `None`
+    /// where the system does not tell.
+    pub fn computed(&self) -> Option<u64> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).ok()?;
+        // The name in parentheses may hold anything; fields are counted after it.
+        let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+        Some(fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?)
+    }
+
     pub fn is_over(&mut self) -> bool {
         self.child.try_wait().expect("the program can be waited for").is_some()
     }

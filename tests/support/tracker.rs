@@ -92,11 +92,11 @@ impl FakeTracker {
     /// So many redirects, each to the next, and then these peers.
     pub fn redirecting(times: usize, peers: &[SocketAddr]) -> FakeTracker {
         let last = Reply::peers(peers);
-        FakeTracker::start(
-            move |_, number| {
-                if number < times { Reply::Redirect(format!("/hop{number}?x=1")) } else { last.clone() }
-            },
-        )
+        FakeTracker::start(move |target, _| {
+            let digits: String = target.strip_prefix("/hop").unwrap_or("0").chars().take_while(char::is_ascii_digit).collect();
+            let hop: usize = digits.parse().expect("hops are numbered");
+            if hop < times { Reply::Redirect(format!("/hop{}?x=1", hop + 1)) } else { last.clone() }
+        })
     }
 
     /// `answer` sees the request's target, and how many came before it.

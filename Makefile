@@ -1,0 +1,29 @@
+# A thin front for cargo: each target is one or two commands you can also type.
+
+.PHONY: help demo test check prefixes interop
+
+help:
+	@echo "make demo      download from a swarm inside this process; no network needed"
+	@echo "make test      all tests that need no other program (under 3 minutes)"
+	@echo "make check     formatting, clippy, documentation"
+	@echo "make prefixes  stages 1..N compile and pass their tests alone, for every N"
+	@echo "make interop   against real clients and trackers (tests/interop/install.sh)"
+
+demo:
+	cargo run --release --locked -- demo
+
+test:
+	cargo test --locked
+
+# rustfmt does not look into the macro that declares the command modules.
+check:
+	cargo fmt --check
+	rustfmt --check --edition 2024 src/commands/*.rs
+	cargo clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --lib
+
+prefixes:
+	cargo test --locked --test prefixes -- --nocapture
+
+interop:
+	cargo test --locked --release --test interop -- --nocapture --test-threads=1

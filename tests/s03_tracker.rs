@@ -1,0 +1,435 @@
+//! Stage 3 from outside: announces and answers byte by byte, tiers, and an HTTP server that misbehaves.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use piecemeal::s02_metainfo::InfoHash;
+use piecemeal::s03_tracker::http::HttpTracker;
+use piecemeal::s03_tracker::{Announce, Announced, Event, PeerId, Retry, Tier, Tracker, TrackerError, announce};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
+fn ask() -> Announce {
+    let hash = *b"\xd6\x9f\x91\xe6\xb2\xae\x4c\x54\x24\x68\xd1\x07\x3a\x71\xd4\xea\x13\x87\x9a\x7f";
+    Announce::new(InfoHash(hash), PeerId(*b"-PM0001-abcdefghijkl"), 92063)
+}
+
+fn peers(answer: &[u8]) -> Vec<String> {
+    Announced::decode(answer).expect("it is an answer").peers.iter().map(SocketAddr::to_string).collect()
+}
+
+fn soon() -> Instant {
+    Instant::now() + Duration::from_secs(10)
+}
+
+#[test]
+fn the_query_is_written_byte_by_byte() {
+    let plain = "info_hash=%D6%9F%91%E6%B2%AELT%24h%D1%07%3Aq%D4%EA%13%87%9A%7F&peer_id=-PM0001-abcdefghijkl\
+                 &port=6881&uploaded=0&downloaded=0&left=92063&compact=1";
+    assert_eq!(ask().query(), plain);
+    let mut all = ask();
+    all.peer_id = PeerId(*b"\x00\n&=%+ ~._-/?#\xff\x7fZz09");
+    (all.port, all.uploaded, all.downloaded, all.left) = (65535, u64::MAX, 1, 0);
+    (all.event, all.numwant, all.key) = (Some(Event::Started), Some(0), Some(0xab));
+    all.tracker_id = Some(b"a b&\xff".to_vec());
+    let expected = "info_hash=%D6%9F%91%E6%B2%AELT%24h%D1%07%3Aq%D4%EA%13%87%9A%7F\
+                    &peer_id=%00%0A%26%3D%25%2B%20~._-%2F%3F%23%FF%7FZz09&port=65535&uploaded=18446744073709551615\
+                    &downloaded=1&left=0&compact=1&event=started&numwant=0&key=000000ab&trackerid=a%20b%26%FF";
+    assert_eq!(all.query(), expected);
+    assert_eq!([Event::Completed, Event::Stopped].map(|event| event.to_string()), ["completed", "stopped"]);
+}
+
+#[test]
+fn a_peer_id_names_the_program_and_is_new_each_time() {
+    let (one, two) = (PeerId::random(), PeerId::random());
+    assert_eq!((&one.0[..8], &two.0[..8]), (&b"-PM0001-"[..], &b"-PM0001-"[..]));
+    assert_ne!(one, two);
+    assert_eq!(PeerId(*b"-PM0001-abcdefghijk\xff").to_string(), "2d504d303030312d6162636465666768696a6bff");
+}
+
+#[test]
+fn compact_peers_are_six_bytes_each() {
+    assert_eq!(
+        peers(b"d8:intervali60e5:peers12:\x7f\x00\x00\x02\x1a\xe1\xc0\x00\x02\xff\xff\xffe"),
+        ["127.0.0.2:6881", "192.0.2.255:65535"]
+    );
+    assert!(peers(b"d5:peers0:e").is_empty());
+}
+
+#[test]
+fn a_peer_whose_bytes_hold_a_newline_is_not_lost() {
+    assert_eq!(peers(b"d5:peers12:\n\n\n\n\n\n\x0a\x00\x00\x0a\x0d\x0ae"), ["10.10.10.10:2570", "10.0.0.10:3338"]);
+}
+
+#[test]
+fn peers_may_be_a_list_of_dictionaries() {
+    let entry = "d2:ip9:192.0.2.17:peer id20:aaaaaaaaaaaaaaaaaaaa4:porti6881ee";
+    let six = "d2:ip11:2001:db8::14:porti1ee";
+    // No port, a port too large or negative or no number, a host name, no dictionary: passed over.
+    let bad = "d2:ip9:192.0.2.2ed2:ip9:192.0.2.24:porti65536eed2:ip9:192.0.2.24:porti-1eed2:ip9:192.0.2.24:port1:1e\
+               d2:ip7:example4:porti1eed2:ipi1e4:porti1eei1ed2:ip9:192.0.2.34:porti0ee";
+    let answer = format!("d8:intervali60e5:peersl{entry}{bad}{six}ee");
+    assert_eq!(peers(answer.as_bytes()), ["192.0.2.1:6881", "[2001:db8::1]:1"]);
+    assert!(peers(b"d5:peerslee").is_empty());
+}
+
+#[test]
+fn peers6_are_eighteen_bytes_each_and_come_last() {
+    let answer = b"d6:peers636:\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01\x1a\xe1\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x02\0\0\
+                   5:peers6:\x7f\0\0\x02\x1a\xe1e";
+    assert_eq!(peers(answer), ["127.0.0.2:6881", "[2001:db8::1]:6881"]);
+}
+
+#[test]
+fn port_0_is_nobody() {
+    assert_eq!(peers(b"d5:peers12:\x7f\x00\x00\x02\x00\x00\x7f\x00\x00\x03\x00\x01e"), ["127.0.0.3:1"]);
+}
+
+#[test]
+fn absent_peers_are_no_peers_and_what_follows_the_answer_is_ignored() {
+    assert_eq!(Announced::decode(b"de").expect("a tracker may know nobody"), Announced::default());
+    assert_eq!(Announced::decode(b"d8:intervali60ee\r\n<!-- x -->").expect("a prefix").interval, Some(Duration::from_secs(60)));
+}
+
+#[test]
+fn everything_else_in_an_answer_is_read_and_none_of_it_is_needed() {
+    let answer = Announced::decode(
+        b"d8:completei5e10:incompletei7e8:intervali1800e12:min intervali60e5:peers0:10:tracker id3:a\xff 15:warning message5:slow\x1be",
+    )
+    .expect("it is right");
+    assert_eq!((answer.interval, answer.min_interval), (Some(Duration::from_secs(1800)), Some(Duration::from_secs(60))));
+    assert_eq!((answer.complete, answer.incomplete), (Some(5), Some(7)));
+    assert_eq!(answer.tracker_id.as_deref(), Some(&b"a\xff "[..]));
+    assert_eq!(answer.warning.as_deref(), Some("slow\\u{1b}"));
+    let wrong = b"d8:complete1:x10:incompletei-1e8:intervali-1e12:min intervalle6:peers6i1e10:tracker idi1e15:warning messagelee";
+    assert_eq!(Announced::decode(wrong).expect("a wrong type is no reason to do without peers"), Announced::default());
+    let longest = Announced::decode(b"d8:intervali9223372036854775807ee").expect("it fits");
+    assert_eq!(longest.interval, Some(Duration::from_secs(i64::MAX as u64)));
+}
+
+#[test]
+fn a_failure_carries_its_reason_and_when_to_come_back() {
+    let minutes = |minutes: u64| Retry::After(Duration::from_secs(minutes * 60));
+    let table: [(&[u8], Retry); 8] = [
+        (b"", Retry::Unsaid),
+        (b"8:retry ini5e", minutes(5)),
+        (b"8:retry in1:5", minutes(5)),
+        (b"8:retry in5:never", Retry::Never),
+        (b"8:retry in4:soon", Retry::Unsaid),
+        (b"8:retry ini-5e", Retry::Unsaid),
+        (b"8:retry inle", Retry::Unsaid),
+        (b"8:retry ini9223372036854775807e", Retry::After(Duration::from_secs(u64::MAX))),
+    ];
+    for (keys, expected) in table {
+        let answer = [b"d14:failure reason7:go\x07away5:peers6:\x7f\0\0\x01\0\x01", keys, b"e"].concat();
+        match Announced::decode(&answer) {
+            Err(TrackerError::Failure { reason, retry }) => assert_eq!((reason.as_str(), retry), ("go\\u{7}away", expected)),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(matches!(Announced::decode(b"d14:failure reasoni1ee"), Err(TrackerError::Failure { .. })));
+}
+
+#[test]
+fn a_malformed_answer_is_refused() {
+    let table: [(&[u8], &str); 10] = [
+        (b"", "the tracker's answer is not bencode: byte 0: a value or its end was expected, but the input ends"),
+        (b"<html>", "the tracker's answer is not bencode: byte 0: a value was expected (i, l, d or a digit), but found '<'"),
+        (b"d5:peers99:abc", "the tracker's answer is not bencode: byte 8: at peers: the string says 99 bytes, only 3 are left"),
+        (b"le", "the answer must be a dictionary, but is a list"),
+        (b"i1e", "the answer must be a dictionary, but is an integer"),
+        (b"2:ok", "the answer must be a dictionary, but is a byte string"),
+        (b"d5:peersi1ee", "peers must be a byte string or a list, but is an integer"),
+        (b"d5:peersdee", "peers must be a byte string or a list, but is a dictionary"),
+        (b"d5:peers7:1234567e", "peers must be a multiple of 6 bytes, but is 7 bytes"),
+        (b"d6:peers617:12345678901234567e", "peers6 must be a multiple of 18 bytes, but is 17 bytes"),
+    ];
+    for (answer, expected) in table {
+        assert_eq!(Announced::decode(answer).expect_err("it is no answer").to_string(), expected);
+    }
+    let whole = b"d8:intervali60e5:peers6:\x7f\0\0\x02\x1a\xe1e";
+    (0..whole.len()).for_each(|length| drop(Announced::decode(&whole[..length]).expect_err("a part is not the whole")));
+}
+
+#[test]
+fn mutilated_answers_are_refused_or_read_but_never_panic() {
+    let seeds: [&[u8]; 3] = [
+        b"d8:intervali60e12:min intervali6e5:peers12:\x7f\0\0\x02\x1a\xe1\x7f\0\0\x03\x1a\xe16:peers618:aaaaaaaaaaaaaaaaaae",
+        b"d5:peersld2:ip9:192.0.2.14:porti6881eed2:ip3:::14:porti1eeee",
+        b"d14:failure reason4:away8:retry in5:nevere",
+    ];
+    let mut random = StdRng::seed_from_u64(4);
+    for round in 0..20_000 {
+        let mut answer = seeds[round % 3].to_vec();
+        for _ in 0..random.random_range(1..4) {
+            let at = random.random_range(0..answer.len());
+            answer[at] = if random.random() { random.random() } else { b"ilde0123456789:-"[random.random_range(0..16)] };
+        }
+        let _ = Announced::decode(&answer);
+    }
+}
+
+/// A tracker of the URL scheme `test`, which does what a function says and notes who was asked.
+struct Fake<F>(F, Sender<String>);
+
+impl<F: Fn(&str, Instant) -> Result<Announced, TrackerError> + Send + Sync> Tracker for Fake<F> {
+    fn schemes(&self) -> &[&str] {
+        &["test"]
+    }
+
+    fn announce(&self, url: &str, _: &Announce, until: Instant) -> Result<Announced, TrackerError> {
+        self.1.send(url.to_owned()).expect("the test listens");
+        (self.0)(url, until)
+    }
+}
+
+type Trackers = Vec<Box<dyn Tracker>>;
+
+fn fake(
+    answer: impl Fn(&str, Instant) -> Result<Announced, TrackerError> + Send + Sync + 'static,
+) -> (Trackers, Receiver<String>) {
+    let (asked, who) = mpsc::channel();
+    (vec![Box::new(Fake(answer, asked))], who)
+}
+
+fn urls(names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+#[test]
+fn the_tracker_that_answers_moves_to_the_front_of_its_tier() {
+    let (trackers, who) =
+        fake(|url, _| if url == "test://c" { Ok(Announced::default()) } else { Err(TrackerError::Status(503)) });
+    let mut tier = Tier::new(urls(&["test://a", "test://b", "test://c", "test://d"]));
+    for round in 0..3 {
+        let (url, _) = tier.announce(&trackers, &ask(), soon()).expect("one of them answers");
+        assert_eq!(url, "test://c");
+        let asked: Vec<String> = who.try_iter().collect();
+        assert_eq!(asked.last(), Some(&url));
+        assert!(round == 0 || asked.len() == 1, "{asked:?}");
+    }
+}
+
+#[test]
+fn a_tier_of_which_nobody_answers_tells_why_for_each() {
+    let (trackers, _who) = fake(|_, _| Err(TrackerError::Status(503)));
+    let mut failures =
+        Tier::new(urls(&["test://a", "udp://b", "nonsense"])).announce(&trackers, &ask(), soon()).expect_err("nobody");
+    failures.sort_by(|one, two| one.0.cmp(&two.0));
+    assert!(matches!(&failures[0], (url, TrackerError::Scheme(none)) if url == "nonsense" && none.is_empty()));
+    assert!(matches!(&failures[1], (url, TrackerError::Status(503)) if url == "test://a"));
+    assert!(matches!(&failures[2], (url, TrackerError::Scheme(udp)) if url == "udp://b" && udp == "udp"));
+    assert!(Tier::new(Vec::new()).announce(&trackers, &ask(), soon()).expect_err("nobody is there").is_empty());
+}
+
+#[test]
+fn a_silent_tracker_leaves_time_for_the_others_of_its_tier() {
+    let count = Mutex::new(0);
+    let (trackers, who) = fake(move |_, until| {
+        let mut count = count.lock().expect("one announce at a time");
+        *count += 1;
+        if *count == 3 {
+            return Ok(Announced::default());
+        }
+        thread::sleep(until.saturating_duration_since(Instant::now()));
+        Err(TrackerError::Status(504))
+    });
+    let until = Instant::now() + Duration::from_millis(600);
+    Tier::new(urls(&["test://a", "test://b", "test://c"])).announce(&trackers, &ask(), until).expect("the third answers");
+    assert_eq!(who.try_iter().count(), 3);
+}
+
+#[test]
+fn the_load_spreads_over_a_tier() {
+    let (trackers, who) = fake(|_, _| Ok(Announced::default()));
+    for _ in 0..200 {
+        Tier::new(urls(&["test://a", "test://b"])).announce(&trackers, &ask(), soon()).expect("it answers");
+    }
+    let first: Vec<String> = who.try_iter().collect();
+    assert!(first.iter().any(|url| url == "test://a") && first.iter().any(|url| url == "test://b"));
+}
+
+#[test]
+fn the_scheme_chooses_the_tracker_in_any_case() {
+    let (trackers, _who) = fake(|_, _| Ok(Announced::default()));
+    announce(&trackers, "TEST://x", &ask(), soon()).expect("schemes have no case");
+    let error = announce(&trackers, "wss://x", &ask(), soon()).expect_err("nobody speaks it");
+    assert!(matches!(error, TrackerError::Scheme(scheme) if scheme == "wss"));
+}
+
+/// A web server that gives each connection the next answer, and tells of each request its first line.
+fn server(answers: Vec<Vec<u8>>) -> (String, Receiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
+    let url = format!("http://{}", listener.local_addr().expect("it is bound"));
+    let (lines, requests) = mpsc::channel();
+    thread::spawn(move || {
+        for answer in answers {
+            let (stream, _) = listener.accept().expect("it listens");
+            let _ = lines.send(request_line(&stream));
+            let _ = (&stream).write_all(&answer);
+            // What a client that has had enough still sends must not reset the connection.
+            let _ = stream.shutdown(std::net::Shutdown::Write);
+            let _ = (&stream).read(&mut [0; 16]);
+        }
+    });
+    (url, requests)
+}
+
+fn request_line(stream: &TcpStream) -> String {
+    stream.set_read_timeout(Some(Duration::from_secs(5))).expect("it is connected");
+    let mut lines = BufReader::new(stream).lines().map_while(Result::ok).take_while(|line| !line.is_empty());
+    let first = lines.next().unwrap_or_default();
+    lines.for_each(drop);
+    first
+}
+
+fn http(status: &str, body: &[u8]) -> Vec<u8> {
+    [format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len()).as_bytes(), body].concat()
+}
+
+fn redirect(to: &str) -> Vec<u8> {
+    format!("HTTP/1.1 302 Found\r\nLocation: {to}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").into_bytes()
+}
+
+const ANSWER: &[u8] = b"d8:intervali60e5:peers6:\x7f\x00\x00\x02\xff\xfee";
+
+#[test]
+fn one_get_request_brings_peers() {
+    let (url, requests) = server(vec![http("200 OK", ANSWER)]);
+    let announced = HttpTracker.announce(&format!("{url}/announce"), &ask(), soon()).expect("it answers");
+    assert_eq!(announced.peers, ["127.0.0.2:65534".parse().expect("an address")]);
+    let line = "GET /announce?info_hash=%D6%9F%91%E6%B2%AELT%24h%D1%07%3Aq%D4%EA%13%87%9A%7F&peer_id=-PM0001-abcdefghijkl\
+                &port=6881&uploaded=0&downloaded=0&left=92063&compact=1 HTTP/1.1";
+    assert_eq!(requests.recv_timeout(Duration::from_secs(5)).as_deref(), Ok(line));
+}
+
+#[test]
+fn a_passkey_in_the_url_stays_and_a_fragment_goes() {
+    for (path, expected) in [
+        ("/a?passkey=x%26y", "GET /a?passkey=x%26y&info_hash=%D6"),
+        ("/a#top", "GET /a?info_hash=%D6"),
+        ("/x/y.php?k=1&l=2#z", "GET /x/y.php?k=1&l=2&info_hash=%D6"),
+    ] {
+        let (url, requests) = server(vec![http("200 OK", ANSWER)]);
+        HttpTracker.announce(&format!("{url}{path}"), &ask(), soon()).expect("it answers");
+        let line = requests.recv_timeout(Duration::from_secs(5)).expect("it was asked");
+        assert!(line.starts_with(expected), "{line}");
+    }
+}
+
+fn failing(answer: Vec<u8>) -> TrackerError {
+    let (url, _requests) = server(vec![answer]);
+    HttpTracker.announce(&url, &ask(), soon()).expect_err("it cannot be used")
+}
+
+#[test]
+fn a_bad_status_is_told_and_a_failure_reason_behind_it_is_told_rather() {
+    let denied = failing(http("403 Forbidden", b"d14:failure reason6:denied8:retry in5:nevere"));
+    assert!(matches!(denied, TrackerError::Failure { reason, retry: Retry::Never } if reason == "denied"));
+    assert!(matches!(failing(http("404 Not Found", b"<html>not here</html>")), TrackerError::Status(404)));
+    assert!(matches!(failing(http("503 Busy", b"")), TrackerError::Status(503)));
+    assert!(matches!(failing(http("500 Oops", ANSWER)), TrackerError::Status(500)));
+    assert!(matches!(failing(http("200 OK", b"d14:failure reason3:noee")), TrackerError::Failure { .. }));
+}
+
+#[test]
+fn html_in_place_of_an_answer_is_refused() {
+    assert!(matches!(failing(http("200 OK", b"<!DOCTYPE html><html></html>")), TrackerError::Bencode(_)));
+    assert!(matches!(failing(http("200 OK", b"")), TrackerError::Bencode(_)));
+}
+
+#[test]
+fn an_answer_that_is_no_http_or_is_cut_short_is_an_error() {
+    for answer in [&b"SSH-2.0-OpenSSH_9.9\r\n"[..], b"", b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nd8:interval"] {
+        assert!(matches!(failing(answer.to_vec()), TrackerError::Transport(_)), "{:?}", String::from_utf8_lossy(answer));
+    }
+}
+
+#[test]
+fn an_answer_over_two_mebibytes_is_refused() {
+    let most = [&b"d5:peers0:e"[..], &vec![b' '; (2 << 20) - 11]].concat();
+    let (url, _requests) = server(vec![http("200 OK", &most)]);
+    HttpTracker.announce(&url, &ask(), soon()).expect("the limit itself is allowed");
+    assert!(matches!(failing(http("200 OK", &[&most[..], b" "].concat())), TrackerError::TooLong(_)));
+}
+
+/// A gzip stream of so many times 258 `a`s, in RFC 1951's fixed code: the letter once, then "258 more
+/// of what was 1 ago" in 13 bits each.
+fn gzip_bomb(times: usize) -> Vec<u8> {
+    let mut bits: Vec<u8> = vec![1, 1, 0]; // the last block, of type 1
+    let mut code = |value: u32, length: u32| bits.extend((0..length).rev().map(|bit| (value >> bit & 1) as u8));
+    code(0x30 + u32::from(b'a'), 8);
+    (0..times).for_each(|_| code(0b1100_0101 << 5, 13)); // length 258, distance 1
+    code(0, 7); // the end
+    let packed = bits.chunks(8).map(|eight| eight.iter().enumerate().fold(0, |byte, (at, bit)| byte | bit << at));
+    [&[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3][..], &packed.collect::<Vec<u8>>(), &[0; 8]].concat()
+}
+
+#[test]
+fn the_limit_counts_what_a_compressed_answer_unpacks_to() {
+    let body = gzip_bomb(10_000);
+    assert!(body.len() < 20_000);
+    let head =
+        format!("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+    assert!(matches!(failing([head.as_bytes(), &body].concat()), TrackerError::TooLong(_)));
+}
+
+#[test]
+fn five_redirects_are_followed_and_a_sixth_is_not() {
+    let hops = |count: usize| (1..=count).map(|n| redirect(&format!("/hop{n}"))).chain([http("200 OK", ANSWER)]).collect();
+    let (url, requests) = server(hops(5));
+    HttpTracker.announce(&url, &ask(), soon()).expect("five are allowed");
+    assert_eq!(requests.iter().take(6).last().as_deref(), Some("GET /hop5 HTTP/1.1"));
+    let (url, _requests) = server(hops(6));
+    assert!(matches!(HttpTracker.announce(&url, &ask(), soon()), Err(TrackerError::Transport(_))));
+}
+
+#[test]
+fn a_redirect_to_another_protocol_is_not_followed() {
+    for to in ["ftp://127.0.0.1/x", "file:///etc/passwd", "gopher://127.0.0.1:70/", "udp://127.0.0.1:1"] {
+        assert!(matches!(failing(redirect(to)), TrackerError::Transport(_)), "{to}");
+    }
+}
+
+#[test]
+fn nobody_there_is_an_error_that_says_so() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
+    let url = format!("http://{}/announce", listener.local_addr().expect("it is bound"));
+    drop(listener);
+    let error = HttpTracker.announce(&url, &ask(), soon()).expect_err("nobody listens").to_string();
+    assert!(error.contains("refused"), "{error}");
+    for url in ["http://", "http:///x", "http://[::1", "http://a b/", "http://x:99999/", "http://\0/"] {
+        assert!(matches!(HttpTracker.announce(url, &ask(), soon()), Err(TrackerError::Transport(_))), "{url:?}");
+    }
+}
+
+#[test]
+fn a_tracker_that_is_silent_or_drips_is_given_up_at_the_deadline() {
+    for head in ["", "HTTP/1.1 200 OK\r\nX-Slow: ", "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"] {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
+        let url = format!("http://{}", listener.local_addr().expect("it is bound"));
+        let over = Arc::new(Mutex::new(()));
+        let running = Arc::clone(&over);
+        let held = over.lock().expect("nobody else has it");
+        thread::spawn(move || {
+            let (mut stream, _) = listener.accept().expect("it listens");
+            let _ = stream.write_all(head.as_bytes());
+            // As long as the test runs: each byte comes well before a read would time out.
+            while running.try_lock().is_err() {
+                thread::sleep(Duration::from_millis(20));
+                if !head.is_empty() && stream.write_all(b"1").is_err() {
+                    break;
+                }
+            }
+        });
+        let (done, result) = mpsc::channel();
+        thread::spawn(move || done.send(HttpTracker.announce(&url, &ask(), Instant::now() + Duration::from_millis(250))));
+        let answer = result.recv_timeout(Duration::from_secs(8)).expect("it ends at its deadline");
+        assert!(matches!(answer, Err(TrackerError::Transport(_))), "{answer:?}");
+        drop(held);
+    }
+}

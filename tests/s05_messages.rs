@@ -1,0 +1,395 @@
+//! Stage 5 from outside: each message byte by byte, framing under bad conditions, bitfields.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::SocketAddr;
+use std::sync::{Mutex, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use piecemeal::s02_metainfo::InfoHash;
+use piecemeal::s03_tracker::PeerId;
+use piecemeal::s04_handshake::transport::{Dial, Transport, pair};
+use piecemeal::s04_handshake::{Handshake, HandshakeError};
+use piecemeal::s05_messages::bitfield::{Bitfield, BitfieldError};
+use piecemeal::s05_messages::connection::Connection;
+use piecemeal::s05_messages::{LONGEST_MESSAGE, Message, MessageError, Messages, Request};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
+const BLOCK: Request = Request { index: 1, begin: 0x4000, length: 0x0102_0304 };
+
+/// Every message and the bytes that the specifications (BEP 3, 5, 6) give it.
+const GOLDEN: [(Message, &[u8]); 18] = [
+    (Message::KeepAlive, b"\0\0\0\0"),
+    (Message::Choke, b"\0\0\0\x01\x00"),
+    (Message::Unchoke, b"\0\0\0\x01\x01"),
+    (Message::Interested, b"\0\0\0\x01\x02"),
+    (Message::NotInterested, b"\0\0\0\x01\x03"),
+    (Message::Have { index: 0x0a0b_0c0d }, b"\0\0\0\x05\x04\x0a\x0b\x0c\x0d"),
+    (Message::Bitfield { bits: b"\xff\x80" }, b"\0\0\0\x03\x05\xff\x80"),
+    (Message::Request(BLOCK), b"\0\0\0\x0d\x06\0\0\0\x01\0\0\x40\0\x01\x02\x03\x04"),
+    (Message::Piece { index: 1, begin: 0x4000, block: b"spam" }, b"\0\0\0\x0d\x07\0\0\0\x01\0\0\x40\0spam"),
+    (Message::Piece { index: 1, begin: 0, block: b"" }, b"\0\0\0\x09\x07\0\0\0\x01\0\0\0\0"),
+    (Message::Cancel(BLOCK), b"\0\0\0\x0d\x08\0\0\0\x01\0\0\x40\0\x01\x02\x03\x04"),
+    (Message::Port { port: 0x1ae1 }, b"\0\0\0\x03\x09\x1a\xe1"),
+    (Message::Suggest { index: 7 }, b"\0\0\0\x05\x0d\0\0\0\x07"),
+    (Message::HaveAll, b"\0\0\0\x01\x0e"),
+    (Message::HaveNone, b"\0\0\0\x01\x0f"),
+    (Message::Reject(BLOCK), b"\0\0\0\x0d\x10\0\0\0\x01\0\0\x40\0\x01\x02\x03\x04"),
+    (Message::AllowedFast { index: 7 }, b"\0\0\0\x05\x11\0\0\0\x07"),
+    (Message::Unknown { id: 20, payload: b"\0de" }, b"\0\0\0\x04\x14\0de"),
+];
+
+/// What a read finds.
+enum Comes {
+    Bytes(Vec<u8>),
+    Fails(ErrorKind),
+}
+
+/// A stream by a script; at its end it panics, or says that there is no more.
+struct Script {
+    comes: VecDeque<Comes>,
+    ends: bool,
+    largest: usize,
+}
+
+impl Script {
+    /// The bytes in chunks of a size, a failure of this kind before each, and the end.
+    fn chunks(bytes: &[u8], size: usize, before: Option<ErrorKind>) -> Script {
+        let chunks = bytes.chunks(size).map(|chunk| Comes::Bytes(chunk.to_vec()));
+        let comes = chunks.flat_map(|chunk| before.map(Comes::Fails).into_iter().chain([chunk])).collect();
+        Script { comes, ends: true, largest: 0 }
+    }
+
+    /// The bytes, behind which nobody may read.
+    fn only(bytes: &[u8]) -> Script {
+        Script { ends: false, ..Script::chunks(bytes, bytes.len(), None) }
+    }
+}
+
+impl Read for Script {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.largest = self.largest.max(buffer.len());
+        match self.comes.pop_front() {
+            Some(Comes::Bytes(mut bytes)) => {
+                let rest = bytes.split_off(bytes.len().min(buffer.len()));
+                buffer[..bytes.len()].copy_from_slice(&bytes);
+                if !rest.is_empty() {
+                    self.comes.push_front(Comes::Bytes(rest));
+                }
+                Ok(bytes.len())
+            }
+            Some(Comes::Fails(kind)) => Err(kind.into()),
+            None if self.ends => Ok(0),
+            None => panic!("more was read than is needed to know"),
+        }
+    }
+}
+
+fn all() -> Vec<u8> {
+    GOLDEN.iter().flat_map(|(_, bytes)| bytes.to_vec()).collect()
+}
+
+#[test]
+fn each_message_is_written_as_the_specifications_say() {
+    for (message, bytes) in GOLDEN {
+        let mut written = Vec::new();
+        message.write_to(&mut written).expect("memory takes it");
+        assert_eq!(written, bytes, "{message:?}");
+    }
+}
+
+#[test]
+fn each_message_is_read_as_the_specifications_say() {
+    for (message, bytes) in GOLDEN {
+        assert_eq!(Message::decode(&bytes[4..]).expect("it is right"), message);
+    }
+}
+
+#[test]
+fn unknown_ids_are_carried_with_their_payload() {
+    for id in [10, 11, 12, 18, 19, 20, 21, 99, 255] {
+        let frame = [id, 1, 2, 3];
+        assert_eq!(Message::decode(&frame).expect("no id is an error"), Message::Unknown { id, payload: &[1, 2, 3] });
+        assert_eq!(Message::decode(&frame[..1]).expect("no id is an error"), Message::Unknown { id, payload: b"" });
+    }
+}
+
+#[test]
+fn a_payload_of_the_wrong_size_is_refused() {
+    for (id, size) in
+        [(0, 0), (1, 0), (2, 0), (3, 0), (4, 4), (6, 12), (8, 12), (9, 2), (13, 4), (14, 0), (15, 0), (16, 12), (17, 4)]
+    {
+        for length in (0..20).filter(|length| *length != size) {
+            let frame = [&[id], &vec![0; length][..]].concat();
+            match Message::decode(&frame) {
+                Err(MessageError::Size { id: found_id, expected, found }) => {
+                    assert_eq!((found_id, expected, found), (id, size, length));
+                }
+                other => panic!("id {id}, {length} bytes: {other:?}"),
+            }
+        }
+    }
+    for length in 0..8 {
+        assert!(matches!(Message::decode(&[7; 9][..=length]), Err(MessageError::Size { id: 7, .. })));
+    }
+}
+
+#[test]
+fn messages_are_length_prefixed_not_of_a_fixed_length() {
+    for size in [1, 2, 3, 4, 5, 7, 64, 5000] {
+        let mut messages = Messages::new(Script::chunks(&all(), size, None));
+        for (message, _) in GOLDEN {
+            assert_eq!(messages.read().expect("it is right"), message, "in chunks of {size}");
+        }
+        assert!(matches!(messages.read(), Err(MessageError::HungUp { inside: false })));
+    }
+}
+
+#[test]
+fn after_a_timeout_reading_goes_on_where_it_stopped() {
+    for (kind, size) in [(ErrorKind::TimedOut, 1), (ErrorKind::TimedOut, 6), (ErrorKind::Interrupted, 1)] {
+        let mut messages = Messages::new(Script::chunks(&all(), size, Some(kind)));
+        for (message, _) in GOLDEN {
+            loop {
+                match messages.read() {
+                    Ok(found) => break assert_eq!(found, message),
+                    Err(error) => assert!(error.is_timeout() && kind == ErrorKind::TimedOut, "{error}"),
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_message_that_has_begun_is_told_from_silence() {
+    let mut messages = Messages::new(Script::chunks(b"\0\0\0\x01\x01", 2, Some(ErrorKind::TimedOut)));
+    for begun in [false, true, true] {
+        assert_eq!(messages.read().expect_err("it is not complete").is_timeout(), true);
+        assert_eq!(messages.begun(), begun);
+    }
+    assert_eq!(messages.read().expect("it is complete"), Message::Unchoke);
+    assert!(!messages.begun());
+}
+
+#[test]
+fn a_stream_that_ends_inside_a_message_says_so() {
+    let stream = b"\0\0\0\x05\x04\0\0\0\x07";
+    for length in 0..stream.len() {
+        match Messages::new(Script::chunks(&stream[..length], 100, None)).read() {
+            Err(MessageError::HungUp { inside }) => assert_eq!(inside, length > 0),
+            other => panic!("{length}: {other:?}"),
+        }
+    }
+    let mut broken = Messages::new(Script::chunks(stream, 100, Some(ErrorKind::ConnectionReset)));
+    assert!(matches!(broken.read(), Err(MessageError::Io(error)) if error.kind() == ErrorKind::ConnectionReset));
+}
+
+#[test]
+fn a_block_over_16_kib_is_refused_from_its_first_five_bytes() {
+    let mut longest = [&[0, 0, 0x40, 9, 7][..], &[0; 8], &[b'x'; 16384]].concat();
+    match Messages::new(Script::only(&longest)).read() {
+        Ok(Message::Piece { block, .. }) => assert_eq!(block, [b'x'; 16384]),
+        other => panic!("{other:?}"),
+    }
+    longest[3] += 1;
+    let mut messages = Messages::new(Script::only(&longest[..5]));
+    messages.set_limit(u32::MAX); // a bitfield may be longer, a block never
+    assert!(matches!(messages.read(), Err(MessageError::TooLong { length: 16394, limit: 16393 })));
+}
+
+#[test]
+fn a_message_over_the_limit_is_refused_from_its_length() {
+    for prefix in [[0, 0x10, 0, 1], [0x7f, 0xff, 0xff, 0xff], [0xff; 4], *b"GET "] {
+        let result = Messages::new(Script::only(&prefix)).read().map(|_| ());
+        assert!(matches!(result, Err(MessageError::TooLong { limit: LONGEST_MESSAGE, .. })), "{prefix:?}");
+    }
+    let longest = [&[0, 0x10, 0, 0, 5][..], &vec![0xff; (1 << 20) - 1]].concat();
+    match Messages::new(Script::only(&longest)).read() {
+        Ok(Message::Bitfield { bits }) => assert_eq!(bits.len(), (1 << 20) - 1),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_limit_grows_with_the_bitfield_of_the_torrent_and_never_shrinks() {
+    let bits = vec![0xff; 2 << 20];
+    let stream = [&[0, 0x20, 0, 1, 5][..], &bits].concat();
+    let mut messages = Messages::new(Script::only(&stream));
+    messages.set_limit(16 << 20);
+    assert_eq!(messages.read().expect("it has one bit a piece"), Message::Bitfield { bits: &bits });
+    let mut messages = Messages::new(Script::only(&stream[..4]));
+    messages.set_limit((16 << 20) - 8);
+    assert!(matches!(messages.read(), Err(MessageError::TooLong { .. })));
+    let mut messages = Messages::new(Script::only(b"\0\0\0\x03\x14\0\0"));
+    messages.set_limit(1);
+    messages.read().expect("a small torrent has large extended messages, too");
+}
+
+#[test]
+fn a_length_prefix_alone_allocates_nothing() {
+    // 1 MiB is announced, and a little comes: what is offered to the stream grows with what has come.
+    for come in [0, 1, 100, 5000, 100_000] {
+        let stream = [&[0, 0x10, 0, 0, 20][..], &vec![0; come]].concat();
+        let mut messages = Messages::new(Script::chunks(&stream, 1000, None));
+        assert!(matches!(messages.read(), Err(MessageError::HungUp { inside: true })));
+        let largest = messages.get_mut().largest;
+        assert!(largest <= (2 * stream.len()).max(1024), "{largest} bytes for {come}");
+    }
+}
+
+#[test]
+fn messages_put_aside_are_read_again_in_order_and_before_anything_new() {
+    for size in [1, 5, 11, 5000] {
+        let stream = [&b"\0\0\0\x03\x05\xff\x80\0\0\0\x01\x0e\0\0\0\x01\x01\0\0\0\0\0\0\0\x05\x04\0\0\0\x07"[..]].concat();
+        let mut messages = Messages::new(Script::chunks(&stream, size, None));
+        for kept in [true, false, true] {
+            messages.read().expect("it is right");
+            if kept {
+                messages.put_aside().expect("it is short");
+            }
+        }
+        messages.replay();
+        let bits = Message::Bitfield { bits: b"\xff\x80" };
+        for expected in [bits, Message::Unchoke, Message::KeepAlive, Message::Have { index: 7 }] {
+            assert_eq!(messages.read().expect("it is right"), expected, "in chunks of {size}");
+        }
+        assert!(matches!(messages.read(), Err(MessageError::HungUp { inside: false })));
+    }
+}
+
+#[test]
+fn replay_without_anything_put_aside_changes_nothing() {
+    let mut messages = Messages::new(Script::chunks(&all(), 7, None));
+    for (message, _) in GOLDEN {
+        messages.replay();
+        assert_eq!(messages.read().expect("it is right"), message);
+    }
+}
+
+#[test]
+fn no_more_is_put_aside_than_one_message_may_be_long() {
+    let have = b"\0\0\0\x05\x04\0\0\0\x07";
+    let count = LONGEST_MESSAGE / have.len();
+    let mut messages = Messages::new(Script::chunks(&have.repeat(count + 1), 4096, None));
+    for _ in 0..count {
+        messages.read().expect("it is right");
+        messages.put_aside().expect("there is room");
+    }
+    messages.read().expect("it is right");
+    assert!(matches!(messages.put_aside(), Err(MessageError::TooLong { .. })));
+}
+
+#[test]
+fn mutilated_messages_are_refused_or_read_but_never_panic() {
+    let mut random = StdRng::seed_from_u64(5);
+    for round in 0..20_000 {
+        let mut stream = all();
+        for _ in 0..random.random_range(1..4) {
+            let at = random.random_range(0..stream.len());
+            stream[at] = random.random();
+        }
+        let mut messages = Messages::new(Script::chunks(&stream, 1 + round % 40, None));
+        let mut written = Vec::new();
+        while let Ok(message) = messages.read() {
+            message.encode_to(&mut written);
+            if round % 7 == 0 {
+                let _ = messages.put_aside();
+            }
+        }
+        // What is read is what stands there: written again, it is the same.
+        assert_eq!(written, stream[..written.len()]);
+    }
+}
+
+#[test]
+fn the_first_piece_is_the_highest_bit() {
+    let bits = Bitfield::decode(&[0b1000_0001, 0b0100_0000], 10).expect("it is right");
+    assert_eq!(bits.iter().collect::<Vec<_>>(), [0, 7, 9]);
+    assert_eq!((bits.count(), bits.is_full(), bits.encode()), (3, false, vec![0b1000_0001, 0b0100_0000]));
+    assert!(bits.has(7) && !bits.has(8) && !bits.has(10) && !bits.has(u32::MAX));
+    assert_eq!(bits.words(), [0x8140_0000_0000_0000]);
+}
+
+#[test]
+fn a_bitfield_of_the_wrong_length_or_with_spare_bits_is_refused() {
+    for (pieces, bytes) in [(0, 0), (1, 1), (8, 1), (9, 2), (64, 8), (65, 9), (1000, 125)] {
+        assert_eq!(Bitfield::decode(&vec![0; bytes], pieces), Ok(Bitfield::new(pieces)));
+        for found in (0..bytes + 9).filter(|found| *found != bytes) {
+            let length = BitfieldError::Length { expected: bytes, pieces, found };
+            assert_eq!(Bitfield::decode(&vec![0; found], pieces), Err(length));
+        }
+        let full = Bitfield::full(pieces).encode();
+        assert_eq!(Bitfield::decode(&full, pieces).map(|bits| bits.count()), Ok(pieces));
+        if pieces % 8 != 0 {
+            let mut spare = full;
+            spare[bytes - 1] |= 1 << (7 - pieces % 8);
+            assert_eq!(Bitfield::decode(&spare, pieces), Err(BitfieldError::SpareBits { pieces }));
+        }
+    }
+    assert_eq!(Bitfield::full(10).encode(), [0xff, 0xc0]);
+}
+
+#[test]
+fn a_bitfield_is_a_set_of_pieces() {
+    let mut random = StdRng::seed_from_u64(6);
+    for pieces in [1, 7, 8, 63, 64, 65, 128, 200] {
+        let (mut bits, mut model) = (Bitfield::new(pieces), BTreeSet::new());
+        for _ in 0..500 {
+            let (index, has) = (random.random_range(0..pieces + 70), random.random());
+            let changed = index < pieces && if has { model.insert(index) } else { model.remove(&index) };
+            assert_eq!(bits.set(index, has), changed);
+            assert_eq!(bits.has(index), model.contains(&index));
+        }
+        assert_eq!(bits.iter().collect::<Vec<_>>(), model.iter().copied().collect::<Vec<_>>());
+        assert_eq!((bits.count() as usize, bits.is_full()), (model.len(), model.len() == pieces as usize));
+        assert_eq!(Bitfield::decode(&bits.encode(), pieces), Ok(bits));
+        (0..pieces).for_each(|index| drop(model.insert(index)));
+        assert!(Bitfield::full(pieces).is_full() && !Bitfield::new(pieces).is_full());
+    }
+}
+
+/// Hands out one end of a pipe.
+struct Pipe(Mutex<Option<Transport>>);
+
+impl Dial for Pipe {
+    fn dial(&self, _: SocketAddr, _: Instant) -> io::Result<Transport> {
+        self.0.lock().expect("nobody panics").take().ok_or_else(|| ErrorKind::ConnectionRefused.into())
+    }
+}
+
+fn open(answer: &[u8]) -> (Result<Connection, HandshakeError>, Transport) {
+    let address = |last| SocketAddr::from(([192, 0, 2, last], 6881));
+    let (near, mut far) = pair(4096, address(1), address(2));
+    far.set_deadline(Instant::now() + Duration::from_secs(5));
+    far.write_all(answer).expect("there is room");
+    let ours = Handshake::new(InfoHash([b'a'; 20]), PeerId([b'b'; 20]));
+    let (done, opened) = mpsc::channel();
+    let until = Instant::now() + Duration::from_millis(500);
+    thread::spawn(move || done.send(Connection::open(&Pipe(Mutex::new(Some(near))), address(2), &ours, until)));
+    (opened.recv_timeout(Duration::from_secs(8)).expect("it ends in time"), far)
+}
+
+#[test]
+fn a_connection_shakes_hands_then_speaks_in_messages_and_hangs_up_when_dropped() {
+    let hello = b"\x13BitTorrent protocol\0\0\0\0\0\0\0\0aaaaaaaaaaaaaaaaaaaacccccccccccccccccccc";
+    let (connection, mut far) = open(&[&hello[..], b"\0\0\0\x01\x01"].concat());
+    let mut connection = connection.expect("it is the same torrent");
+    assert_eq!((connection.theirs.peer_id.0, connection.peer.port()), ([b'c'; 20], 6881));
+    assert_eq!(connection.read().expect("it has come"), Message::Unchoke);
+    connection.send(&Message::Interested).expect("there is room");
+    drop(connection);
+    let mut all = Vec::new();
+    far.read_to_end(&mut all).expect("it ends");
+    assert_eq!(all[68..], *b"\0\0\0\x01\x02");
+    assert!(far.write_all(b"x").is_err());
+}
+
+#[test]
+fn a_peer_that_stays_silent_is_given_up_at_the_deadline() {
+    for answer in [&b""[..], b"\x13", b"\x13BitTorrent protocol\0\0"] {
+        let (result, _far) = open(answer);
+        assert!(matches!(result.map(|_| ()), Err(HandshakeError::Io(error)) if error.kind() == ErrorKind::TimedOut));
+    }
+}
