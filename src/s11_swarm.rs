@@ -27,13 +27,16 @@
 //!   [`SwarmError`]. A full disk is nobody's fault but ours.
 //! * **From a magnet link it is the same download,** only that each thread first
 //!   tries to get the info dictionary (`learning`).
-//! * **Left out:** giving. Requests are refused until a later stage takes them.
+//! * **Left out:** giving. [`outbox`] has the seam; until something is plugged into
+//!   it, requests are refused.
 
 pub mod addresses;
 pub mod announcer;
 mod conductor;
+pub mod depth;
 mod learning;
 pub mod lease;
+pub mod outbox;
 mod peer;
 pub mod rarest;
 mod session;
@@ -50,6 +53,7 @@ use std::time::{Duration, Instant};
 use thiserror::Error;
 
 use self::conductor::Conductor;
+use self::outbox::{NoUploads, Uploads};
 pub use self::peer::Ended;
 use self::source::{Candidate, PeerSource, Signals};
 use self::work_queue::{PeerNumber, WorkQueue};
@@ -77,6 +81,8 @@ pub struct Plan {
     pub max_peers: usize,
     /// How long to go on without any live peer. Ten times as long without a block.
     pub patience: Duration,
+    /// What is given meanwhile.
+    pub uploads: Arc<dyn Uploads>,
     /// Set from outside to end early.
     pub stop: Arc<AtomicBool>,
 }
@@ -84,8 +90,8 @@ pub struct Plan {
 impl Plan {
     /// Over TCP, 50 peers, 60 s of patience, no source yet.
     pub fn new(info_hash: InfoHash, info: Option<Info>, peer_id: PeerId) -> Plan {
-        let (sources, dial, stop) = (Vec::new(), Arc::new(Tcp), Arc::default());
-        Plan { info_hash, info, peer_id, sources, dial, max_peers: 50, patience: Duration::from_secs(60), stop }
+        let (sources, dial, uploads, stop) = (Vec::new(), Arc::new(Tcp), Arc::new(NoUploads), Arc::default());
+        Plan { info_hash, info, peer_id, sources, dial, max_peers: 50, patience: Duration::from_secs(60), uploads, stop }
     }
 
     /// After which time a failed address or tracker is tried again, at first: so that
@@ -170,6 +176,7 @@ pub(crate) struct Swarm {
     info_hash: InfoHash,
     peer_id: PeerId,
     dial: Arc<dyn Dial>,
+    uploads: Arc<dyn Uploads>,
     torrent: OnceLock<Arc<Torrent>>,
     signals: Arc<Signals>,
     stopping: AtomicBool,
@@ -268,6 +275,7 @@ where
         info_hash: plan.info_hash,
         peer_id: plan.peer_id,
         dial: Arc::clone(&plan.dial),
+        uploads: Arc::clone(&plan.uploads),
         torrent: OnceLock::new(),
         signals: Arc::clone(&signals),
         stopping: AtomicBool::new(false),

@@ -235,15 +235,15 @@ fn a_length_prefix_alone_allocates_nothing() {
         let mut messages = Messages::new(Script::chunks(&stream, 1000, None));
         assert!(matches!(messages.read(), Err(MessageError::HungUp { inside: true })));
         let largest = messages.get_mut().largest;
-        assert!(largest <= (2 * stream.len()).max(1024), "{largest} bytes for {come}");
+        assert!(largest <= (4 * stream.len()).max(1024), "{largest} bytes for {come}");
     }
 }
 
 #[test]
 fn messages_put_aside_are_read_again_in_order_and_before_anything_new() {
     for size in [1, 5, 11, 5000] {
-        let stream = [&b"\0\0\0\x03\x05\xff\x80\0\0\0\x01\x0e\0\0\0\x01\x01\0\0\0\0\0\0\0\x05\x04\0\0\0\x07"[..]].concat();
-        let mut messages = Messages::new(Script::chunks(&stream, size, None));
+        let stream = b"\0\0\0\x03\x05\xff\x80\0\0\0\x01\x0e\0\0\0\x01\x01\0\0\0\0\0\0\0\x05\x04\0\0\0\x07";
+        let mut messages = Messages::new(Script::chunks(stream, size, None));
         for kept in [true, false, true] {
             messages.read().expect("it is right");
             if kept {
@@ -345,7 +345,6 @@ fn a_bitfield_is_a_set_of_pieces() {
         assert_eq!(bits.iter().collect::<Vec<_>>(), model.iter().copied().collect::<Vec<_>>());
         assert_eq!((bits.count() as usize, bits.is_full()), (model.len(), model.len() == pieces as usize));
         assert_eq!(Bitfield::decode(&bits.encode(), pieces), Ok(bits));
-        (0..pieces).for_each(|index| drop(model.insert(index)));
         assert!(Bitfield::full(pieces).is_full() && !Bitfield::new(pieces).is_full());
     }
 }

@@ -11,7 +11,8 @@ use crate::s04_handshake::{Handshake, HandshakeError, exchange};
 /// The longest that connecting and shaking hands may take together.
 pub const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
 
-/// A connection on which both handshakes have been exchanged. Dropping it hangs up.
+/// A connection on which both handshakes have been exchanged. Dropping it, or its
+/// [`Line`], hangs up.
 pub struct Connection {
     /// The other side's address.
     pub peer: SocketAddr,
@@ -21,8 +22,17 @@ pub struct Connection {
     pub input: Messages<Box<dyn ReadHalf>>,
     /// What we send.
     pub output: Box<dyn WriteHalf>,
-    /// Ends the connection, from any thread.
-    pub hang_up: Hangup,
+    /// Ends the connection.
+    pub line: Line,
+}
+
+/// A connection's end: what drops it hangs up.
+pub struct Line(pub Hangup);
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        (self.0)();
+    }
 }
 
 impl Connection {
@@ -41,7 +51,7 @@ impl Connection {
     /// Goes on after a handshake that was exchanged by other means.
     pub fn new(transport: Transport, theirs: Handshake) -> Connection {
         let Transport { peer, reader, writer, hang_up } = transport;
-        Connection { peer, theirs, input: Messages::new(reader), output: writer, hang_up }
+        Connection { peer, theirs, input: Messages::new(reader), output: writer, line: Line(hang_up) }
     }
 
     /// One deadline for both directions.
@@ -72,11 +82,5 @@ impl Connection {
     /// As [`Messages::read`].
     pub fn read(&mut self) -> Result<Message<'_>, MessageError> {
         self.input.read()
-    }
-}
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        (self.hang_up)();
     }
 }

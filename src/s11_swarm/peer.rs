@@ -18,13 +18,13 @@ use crate::s05_messages::bitfield::BitfieldError;
 use crate::s05_messages::connection::{Connection, HANDSHAKE_TIME};
 use crate::s05_messages::{FAST_BIT, MessageError};
 use crate::s07_extension::dont_have::DontHave;
-use crate::s07_extension::{EXTENSION_BIT, ExtensionError, Extensions};
+use crate::s07_extension::{BoxError, EXTENSION_BIT, ExtensionError, Extensions};
 use crate::s08_metadata::{MetadataError, UtMetadata};
 use crate::s10_storage::StorageError;
 
 /// A peer's thread needs little; the default of 2 MiB would be 100 MiB for 50 peers
 /// where the system reserves what it is asked for.
-const STACK: usize = 512 * 1024;
+pub(super) const STACK: usize = 512 * 1024;
 
 /// Starts the thread of one peer. `false` if the system refuses.
 pub(super) fn start_thread(swarm: &Arc<Swarm>, number: PeerNumber, candidate: Candidate, peer: SocketAddr) -> bool {
@@ -88,7 +88,7 @@ fn talk(swarm: &Swarm, number: PeerNumber, candidate: Candidate) -> Result<(), E
             None => return Ok(()),
         },
     };
-    session::run(swarm, &torrent, (number, &stats), &mut connection, extensions, from_magnet)
+    session::run(swarm, &torrent, (number, &stats), connection, extensions, from_magnet)
 }
 
 /// Enters the connection in the list of live ones. First that, then the look
@@ -96,7 +96,7 @@ fn talk(swarm: &Swarm, number: PeerNumber, candidate: Candidate) -> Result<(), E
 fn register(swarm: &Swarm, number: PeerNumber, connection: &Connection) -> Result<Arc<Stats>, Ended> {
     let stats = Arc::new(Stats::new());
     let peer_id = connection.theirs.peer_id;
-    let hang_up = Arc::clone(&connection.hang_up);
+    let hang_up = Arc::clone(&connection.line.0);
     let live = Live { address: connection.peer, peer_id, hang_up, stats: Arc::clone(&stats) };
     let mut all = swarm.live();
     if all.values().any(|other| other.peer_id == peer_id && other.address != connection.peer) {
@@ -124,6 +124,8 @@ pub enum Ended {
     Metadata(MetadataError),
     #[error("{0}")]
     WrongMetadata(MetadataError),
+    #[error("it breaks a rule of uploading: {0}")]
+    Upload(BoxError),
     #[error("{0}")]
     Slow(&'static str),
     #[error("{0}")]

@@ -8,23 +8,26 @@
 //! The thread that reads a block also hashes and writes it. So there is no queue
 //! of blocks anywhere, and the work spreads over the cores by itself.
 
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::depth::Depth;
 use super::lease::{Lease, Written};
+use super::outbox::{Outlet, Upload};
 use super::rarest::Have;
 use super::work_queue::{Claim, PeerNumber, Share};
 use super::{Ended, Stats, Swarm, Torrent};
-use crate::s04_handshake::transport::WriteHalf;
 use crate::s05_messages::bitfield::Bitfield;
-use crate::s05_messages::connection::Connection;
-use crate::s05_messages::{BLOCK_LENGTH, FAST_BIT, Message, Request};
+use crate::s05_messages::connection::{Connection, Line};
+use crate::s05_messages::{FAST_BIT, Message, Request};
 use crate::s07_extension::{DEFAULT_REQQ, EXTENDED, Extensions};
 
 /// How long to sleep in a read while we want a piece and there is none to claim.
 const TICK: Duration = Duration::from_millis(250);
 /// And how long while we do not: finished pieces are then told with this delay.
 const IDLE_TICK: Duration = Duration::from_secs(2);
-/// The longest that one message may take, once begun, and that a write may.
+/// The longest that one message may take, once begun.
 const MESSAGE_TIME: Duration = Duration::from_secs(20);
 /// The longest between blocks, while we are owed any.
 const BLOCK_TIME: Duration = Duration::from_secs(20);
@@ -37,14 +40,6 @@ const IDLE_TIME: Duration = Duration::from_secs(180);
 /// How long we are silent before we send a keep-alive. Others hang up after 120 s.
 const KEEP_ALIVE: Duration = Duration::from_secs(100);
 
-/// Requests on their way to a peer whose speed is not known yet.
-const FIRST_DEPTH: usize = 16;
-/// The fewest, so that a slow peer, too, has something to do.
-const LEAST_DEPTH: usize = 4;
-/// The most requests on their way, whatever the peer says it can queue: 8 MiB.
-const MOST_DEPTH: usize = 8 * 1024 * 1024 / BLOCK_LENGTH as usize;
-/// How often the depth is fitted to the speed.
-const WINDOW: Duration = Duration::from_secs(1);
 /// How many blocks that were not asked for are forgiven.
 const FORGIVEN: usize = 64;
 
@@ -59,6 +54,9 @@ pub(super) struct Session<'s> {
     swarm: &'s Swarm,
     torrent: &'s Torrent,
     stats: &'s Stats,
+    address: SocketAddr,
+    /// What the peer gets from us, once it wanted anything.
+    upload: Option<Box<dyn Upload>>,
     extensions: Extensions,
     share: Share,
     /// Whether both sides speak the fast extension.
@@ -69,11 +67,7 @@ pub(super) struct Session<'s> {
     held: Vec<Held>,
     /// What we have asked for, the oldest first.
     asked: Vec<Request>,
-    /// How many requests to have on their way.
-    depth: usize,
-    /// The blocks that came since the last fitting, and when that was.
-    window: (usize, Instant),
-    fitted: bool,
+    depth: Depth,
     /// Blocks that may still come although they are no longer wanted.
     forgiven: usize,
     /// Messages to be sent, and whether they can wait for company.
@@ -90,21 +84,23 @@ pub(super) fn run(
     swarm: &Swarm,
     torrent: &Torrent,
     peer: (PeerNumber, &Stats),
-    connection: &mut Connection,
+    connection: Connection,
     extensions: Extensions,
     from_magnet: bool,
 ) -> Result<(), Ended> {
-    let mut session = Session::new(swarm, torrent, peer, connection, extensions, from_magnet);
-    let Connection { input, output, .. } = connection;
+    let mut session = Session::new(swarm, torrent, peer, &connection, extensions, from_magnet);
+    let Connection { mut input, output, line, .. } = connection;
+    let mut outlet = Outlet::Direct(output);
     input.set_limit(torrent.queue.info().piece_count());
     loop {
         session.take_news();
         session.ask();
-        session.send(&mut **output)?;
+        session.send(&mut outlet)?;
         let now = Instant::now();
         session.check_deadlines(now, input.begun())?;
         input.get_mut().set_deadline(now + session.tick());
         match input.read() {
+            Ok(Message::Interested) if session.upload.is_none() => session.open_upload(&mut outlet, &line),
             Ok(message) => session.hear(message)?,
             Err(error) if error.is_timeout() && swarm.is_stopping() => return Ok(()),
             Err(error) if error.is_timeout() => session.urgent = true,
@@ -141,6 +137,8 @@ impl<'s> Session<'s> {
             swarm,
             torrent,
             stats,
+            address: connection.peer,
+            upload: None,
             extensions,
             share: Share::join(&torrent.queue, number, from_magnet),
             fast,
@@ -148,9 +146,7 @@ impl<'s> Session<'s> {
             interested: false,
             held: Vec::new(),
             asked: Vec::new(),
-            depth: FIRST_DEPTH,
-            window: (0, now),
-            fitted: false,
+            depth: Depth::new(now),
             forgiven: FORGIVEN,
             urgent: !out.is_empty(),
             out,
@@ -202,14 +198,14 @@ impl<'s> Session<'s> {
             message.encode_to(&mut self.out);
             self.urgent = true;
         }
-        if self.choked || self.asked.len() > self.depth / 2 {
+        if self.choked || self.asked.len() > self.depth.get() / 2 {
             return;
         }
         let now = Instant::now();
         if self.asked.is_empty() {
             self.block = now; // from now on it owes us one
         }
-        while self.asked.len() < self.depth {
+        while self.asked.len() < self.depth.get() {
             let request = self.held.last_mut().and_then(|held| held.lease.next_request());
             if let Some(request) = request {
                 Message::Request(request).encode_to(&mut self.out);
@@ -230,7 +226,7 @@ impl<'s> Session<'s> {
     fn drop_idle(&mut self) {
         let idle =
             |held: &Held| held.lease.is_asked() && !self.asked.iter().any(|request| request.index == held.lease.piece().get());
-        if self.asked.len() < self.depth
+        if self.asked.len() < self.depth.get()
             && let Some(position) = self.held.iter().position(idle)
         {
             self.remove(position);
@@ -238,22 +234,20 @@ impl<'s> Session<'s> {
     }
 
     /// Sends what has gathered, if any of it is urgent.
-    fn send(&mut self, output: &mut dyn WriteHalf) -> Result<(), Ended> {
+    fn send(&mut self, outlet: &mut Outlet) -> Result<(), Ended> {
         if self.out.is_empty() || !self.urgent {
             return Ok(());
         }
-        let now = Instant::now();
-        output.set_deadline(now + MESSAGE_TIME);
-        output.write_all(&self.out)?;
+        outlet.send(&self.out)?;
         self.out.clear();
         self.urgent = false;
-        self.sent = now;
+        self.sent = Instant::now();
         Ok(())
     }
 
     /// How long the next read may sleep.
     fn tick(&self) -> Duration {
-        let wants = self.interested && !self.choked && self.asked.len() < self.depth;
+        let wants = self.interested && !self.choked && self.asked.len() < self.depth.get();
         if wants || self.asked.is_empty() && self.swarm.is_stopping() { TICK } else { IDLE_TICK }
     }
 
@@ -301,10 +295,16 @@ impl<'s> Session<'s> {
             Message::HaveNone => self.share.set_have(Have::Some(Bitfield::new(self.torrent.queue.info().piece_count()))),
             Message::Piece { index, begin, block } => return self.block(index, begin, block),
             Message::Reject(request) => self.rejected(request),
-            // We give nothing, and with the fast extension we say so.
-            Message::Request(request) if self.fast => {
-                Message::Reject(request).encode_to(&mut self.out);
-                self.urgent = true;
+            Message::Interested | Message::NotInterested => {
+                if let Some(upload) = &mut self.upload {
+                    upload.interested(message == Message::Interested);
+                }
+            }
+            Message::Request(request) => return self.requested(request),
+            Message::Cancel(request) => {
+                if let Some(upload) = &mut self.upload {
+                    upload.cancel(request);
+                }
             }
             Message::Unknown { id: EXTENDED, payload } => {
                 let before = self.out.len();
@@ -314,14 +314,35 @@ impl<'s> Session<'s> {
                 self.urgent |= self.out.len() > before;
             }
             Message::KeepAlive
-            | Message::Interested
-            | Message::NotInterested
-            | Message::Request(_)
-            | Message::Cancel(_)
             | Message::Port { .. }
             | Message::Suggest { .. }
             | Message::AllowedFast { .. }
             | Message::Unknown { .. } => {}
+        }
+        Ok(())
+    }
+
+    /// The peer wants something for the first time.
+    fn open_upload(&mut self, outlet: &mut Outlet, line: &Line) {
+        self.heard = Instant::now();
+        self.message_begun = None;
+        let outbox = Arc::default();
+        self.upload = self.swarm.uploads.open(self.address, &outbox);
+        if let Some(upload) = &mut self.upload {
+            outlet.start_writer(&outbox, &self.swarm.uploads, &line.0);
+            upload.interested(true);
+        }
+    }
+
+    /// Who gets nothing is told so, if both speak the fast extension.
+    fn requested(&mut self, request: Request) -> Result<(), Ended> {
+        match &mut self.upload {
+            Some(upload) => return upload.request(request).map_err(Ended::Upload),
+            None if self.fast => {
+                Message::Reject(request).encode_to(&mut self.out);
+                self.urgent = true;
+            }
+            None => {}
         }
         Ok(())
     }
@@ -360,7 +381,8 @@ impl<'s> Session<'s> {
         };
         self.asked.remove(position);
         self.block = self.heard;
-        self.fit_depth();
+        let most = self.extensions.theirs.said.reqq.unwrap_or(DEFAULT_REQQ);
+        self.depth.block_came(self.heard, most as usize);
         self.swarm.count_block(self.stats, block.len(), self.heard);
         let Some(position) = self.held.iter().position(|held| held.lease.piece().get() == index) else { return Ok(()) };
         let written = self.held[position].lease.write(begin, block, &*self.torrent.store).map_err(Ended::Local)?;
@@ -380,24 +402,5 @@ impl<'s> Session<'s> {
             }
         }
         Ok(())
-    }
-
-    /// A second's worth of blocks is kept on its way: more than any round trip, and
-    /// little enough to be called back. Until the first second is over, every block
-    /// that comes makes room for one more.
-    fn fit_depth(&mut self) {
-        let (blocks, since) = &mut self.window;
-        *blocks += 1;
-        let time = self.heard.duration_since(*since);
-        let most = self.extensions.theirs.said.reqq.unwrap_or(DEFAULT_REQQ).max(1) as usize;
-        if time >= WINDOW {
-            let rate = *blocks as f64 / time.as_secs_f64();
-            self.depth = (rate as usize).max(LEAST_DEPTH);
-            self.window = (0, self.heard);
-            self.fitted = true;
-        } else if !self.fitted {
-            self.depth += 1;
-        }
-        self.depth = self.depth.min(most).min(MOST_DEPTH);
     }
 }

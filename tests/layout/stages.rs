@@ -46,9 +46,16 @@ fn referred(line: &str) -> Vec<String> {
 #[test]
 fn a_stage_uses_only_earlier_stages() {
     let mut wrong = Vec::new();
-    for stage in stages() {
+    let all = stages();
+    for stage in &all {
         for file in &stage.files {
             for (number, line) in code(&read(&root().join(file))) {
+                let later = all.iter().filter(|other| other.number > stage.number);
+                wrong.extend(
+                    later
+                        .filter(|other| has_word(&line, &other.name))
+                        .map(|_| format!("{}:{number}: {}", file.display(), line.trim())),
+                );
                 for module in referred(&line) {
                     let allowed = match stage_number(&module) {
                         Some(other) => other < stage.number || module == stage.name,
@@ -61,6 +68,7 @@ fn a_stage_uses_only_earlier_stages() {
             }
         }
     }
+    wrong.dedup();
     assert_none("a stage may use crate::sMM only where MM is smaller, and none of lab, trace, progress, commands", &wrong);
 }
 

@@ -1,0 +1,191 @@
+//! Stage 6 from outside: magnet links, good and bad.
+
+use piecemeal::s06_magnet::{Magnet, MagnetError, PeerAddress};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
+/// The course's sample torrent, in hex and as `base32` writes it.
+const HEX: &str = "d69f91e6b2ae4c542468d1073a71d4ea13879a7f";
+const BASE32: &str = "22PZDZVSVZGFIJDI2EDTU4OU5IJYPGT7";
+
+fn parse(link: &str) -> Magnet {
+    Magnet::parse(link).unwrap_or_else(|error| panic!("{link}: {error}"))
+}
+
+fn refusal(link: &str) -> String {
+    Magnet::parse(link).expect_err(link).to_string()
+}
+
+fn with(parameters: &str) -> Magnet {
+    parse(&format!("magnet:?xt=urn:btih:{HEX}&{parameters}"))
+}
+
+fn peer(host: &str, port: u16) -> PeerAddress {
+    PeerAddress { host: host.to_owned(), port }
+}
+
+#[test]
+fn the_info_hash_is_40_hex_digits_or_32_of_base32_in_any_case() {
+    for text in [HEX, BASE32, &HEX.to_uppercase(), &BASE32.to_lowercase()] {
+        for scheme in ["magnet:?xt=urn:btih:", "MAGNET:?XT=URN:BTIH:", "magnet:?xt=urn%3Abtih%3a", "  magnet:?xt.1=urn:btih:"] {
+            let magnet = parse(&format!("{scheme}{text}"));
+            assert_eq!(magnet.need_info_hash().map(|hash| hash.to_string()).as_deref(), Ok(HEX));
+            assert_eq!(magnet.info_hash_v2, None);
+        }
+    }
+    let zeros = parse(&format!("magnet:?xt=urn:btih:{}", "A".repeat(32)));
+    assert_eq!(zeros.info_hash.map(|hash| hash.0), Some([0; 20]));
+}
+
+#[test]
+fn a_link_with_every_parameter_is_read() {
+    let magnet = parse(&format!(
+        "magnet:?xt=urn:btih:{HEX}&dn=a+b%20c%2B%C3%A9&tr=http%3A%2F%2Ft%2Fannounce%3Fk%3D1%262&tr=udp://u:1/a+b\
+         &x.pe=192.0.2.1:6881&x.pe=%5B2001%3Adb8%3A%3A1%5D:1&x.pe=peer.example.org:65535&xl=92063&so=0,2,4-6&ws=http://w/x&zz=1&x.other=%zz"
+    ));
+    assert_eq!(magnet.name.as_deref(), Some("a b c+é"));
+    assert_eq!(magnet.trackers, ["http://t/announce?k=1&2", "udp://u:1/a+b"]);
+    assert_eq!(magnet.peers, [peer("192.0.2.1", 6881), peer("2001:db8::1", 1), peer("peer.example.org", 65535)]);
+    assert_eq!((magnet.length, magnet.select_only), (Some(92063), vec![(0, 0), (2, 2), (4, 6)]));
+    assert_eq!(magnet.web_seeds, ["http://w/x"]);
+}
+
+#[test]
+fn a_link_needs_nothing_but_its_info_hash() {
+    let magnet = parse(&format!("magnet:?xt=urn:btih:{HEX}"));
+    assert_eq!(magnet, Magnet { info_hash: magnet.info_hash, ..Magnet::default() });
+    assert_eq!(with("x.pe=127.0.0.2:6881").peers, [peer("127.0.0.2", 6881)]);
+}
+
+#[test]
+fn parameters_that_are_numbered_or_unknown_or_empty_do_no_harm() {
+    assert_eq!(with("tr.1=x://a&tr.2=x://b&TR=x://c").trackers, ["x://a", "x://b", "x://c"]);
+    assert_eq!(with("&&=&as=x&kt=y&mt&xs=z&tr"), with("tr="));
+    let other = parse(&format!("magnet:?xt=urn:sha1:XYZ&xt=urn:btih:{HEX}&xt=urn:ed2k:1"));
+    assert_eq!(other.info_hash.map(|hash| hash.to_string()).as_deref(), Some(HEX));
+}
+
+#[test]
+fn a_version_2_link_is_read_and_cannot_be_downloaded_by_yet() {
+    let hash = "aB".repeat(32);
+    let magnet = parse(&format!("magnet:?xt=urn:btmh:1220{hash}"));
+    assert_eq!((magnet.info_hash, magnet.info_hash_v2), (None, Some([0xab; 32])));
+    assert_eq!(magnet.need_info_hash(), Err(MagnetError::VersionTwo));
+    let hybrid = with(&format!("xt=urn:btmh:1220{hash}"));
+    assert_eq!((hybrid.need_info_hash().is_ok(), hybrid.info_hash_v2), (true, Some([0xab; 32])));
+}
+
+#[test]
+fn a_broken_link_is_refused_with_what_was_expected_and_found() {
+    let hash = "40 hex digits or 32 of base32 behind urn:btih:";
+    let table = [
+        ("".to_owned(), "a magnet link starts with \"magnet:?\", but found \"\"".to_owned()),
+        (
+            "http://x/?xt=urn:btih:".to_owned(),
+            "a magnet link starts with \"magnet:?\", but found \"http://x/?xt=urn:btih:\"".to_owned(),
+        ),
+        ("http:?x".to_owned(), "a magnet link starts with \"magnet:?\", but found \"http:?x\"".to_owned()),
+        ("magnet:".to_owned(), "a magnet link starts with \"magnet:?\", but found \"magnet:\"".to_owned()),
+        ("magnet:?".to_owned(), "the link names no torrent: xt=urn:btih: is missing".to_owned()),
+        ("magnet:?dn=x".to_owned(), "the link names no torrent: xt=urn:btih: is missing".to_owned()),
+        ("magnet:?xt=urn:sha1:X".to_owned(), "the link names no torrent: xt=urn:btih: is missing".to_owned()),
+        ("magnet:?xt=urn:btih:".to_owned(), format!("xt must be {hash}, but is \"\"")),
+        ("magnet:?xt=urn:btih:xyz".to_owned(), format!("xt must be {hash}, but is \"xyz\"")),
+        (format!("magnet:?xt=urn:btih:{}", "g".repeat(40)), format!("xt must be {hash}, but is \"{}\"", "g".repeat(40))),
+        (format!("magnet:?xt=urn:btih:{}", "1".repeat(32)), format!("xt must be {hash}, but is \"{}\"", "1".repeat(32))),
+        (format!("magnet:?xt=urn:btih:{HEX}0"), format!("xt must be {hash}, but is \"{HEX}…\"")),
+        (
+            "magnet:?xt=urn:btmh:1220ff".to_owned(),
+            "xt must be 1220 and 64 hex digits behind urn:btmh:, but is \"1220ff\"".to_owned(),
+        ),
+        (
+            format!("magnet:?xt=urn:btmh:1114{HEX}"),
+            format!("xt must be 1220 and 64 hex digits behind urn:btmh:, but is \"1114{}…\"", &HEX[..36]),
+        ),
+        (format!("magnet:?xt=urn:btih:{HEX}&dn=%ff"), "dn must be UTF-8, but is \"\u{fffd}\"".to_owned()),
+    ];
+    for (link, expected) in table {
+        assert_eq!(refusal(&link), expected);
+    }
+    assert!(!refusal("magnet:?xt=urn:btih:%1b[2J").contains('\x1b'));
+}
+
+#[test]
+fn a_link_cut_inside_its_hash_is_refused_at_every_length() {
+    let link = format!("magnet:?xt=urn:btih:{HEX}");
+    // 32 of the 40 digits could be base32, and here are not: it has no 0, 1, 8 or 9.
+    (0..link.len()).for_each(|length| drop(Magnet::parse(&link[..length]).expect_err("a part is not the whole")));
+}
+
+#[test]
+fn a_peer_is_a_host_and_a_port() {
+    for (text, host, port) in [
+        ("192.0.2.1:6881", "192.0.2.1", 6881),
+        ("localhost:1", "localhost", 1),
+        ("[2001:db8::1]:65535", "2001:db8::1", 65535),
+        ("[::]:80", "::", 80),
+    ] {
+        assert_eq!(PeerAddress::parse(text), Some(peer(host, port)));
+        assert_eq!(peer(host, port).to_string(), text);
+    }
+    for text in [
+        "",
+        ":",
+        "host",
+        "host:",
+        ":1",
+        "host:0",
+        "host:65536",
+        "host:+1",
+        "host:-1",
+        "host:1x",
+        "host: 1",
+        "host:1 ",
+        "a b:1",
+        "2001:db8::1:6881",
+        "[2001:db8::1]",
+        "[2001:db8::1:1",
+        "2001:db8::1]:1",
+        "[host]:1",
+        "[]:1",
+        "[192.0.2.1]:1",
+        "http://h:1",
+    ] {
+        assert_eq!(PeerAddress::parse(text), None, "{text:?}");
+    }
+}
+
+#[test]
+fn numbers_are_digits_and_nothing_else() {
+    for number in ["+5", "-5", "0x5", "5.0", " 5"] {
+        let taken = Magnet::parse(&format!("magnet:?xt=urn:btih:{HEX}&xl={number}")).ok().and_then(|magnet| magnet.length);
+        assert_eq!(taken, None, "xl={number}");
+        let taken = Magnet::parse(&format!("magnet:?xt=urn:btih:{HEX}&so={number}")).map_or(vec![], |magnet| magnet.select_only);
+        assert_eq!(taken, [], "so={number}");
+    }
+    for ranges in ["5-4", "1-", "-1", "1--2", "a", "1,,2", "4294967296"] {
+        let taken = Magnet::parse(&format!("magnet:?xt=urn:btih:{HEX}&so={ranges}")).map_or(vec![], |magnet| magnet.select_only);
+        assert_eq!(taken, [], "so={ranges}");
+    }
+}
+
+#[test]
+fn mutilated_links_are_refused_or_read_but_never_panic() {
+    let seed = format!("magnet:?xt=urn:btih:{BASE32}&dn=é+%C3%A9&tr=http%3A%2F%2Ft&x.pe=[::1]:1&xl=1&so=0-1&xt=urn:btmh:1220");
+    let letters: Vec<char> = "é%&=?:.-+[]0129azÿ\0\u{202e}".chars().collect();
+    let mut random = StdRng::seed_from_u64(7);
+    for _ in 0..20_000 {
+        let mut link: Vec<char> = seed.chars().collect();
+        for _ in 0..random.random_range(1..5) {
+            let at = random.random_range(0..link.len());
+            match random.random_range(0..3) {
+                0 => link[at] = letters[random.random_range(0..letters.len())],
+                1 => link.insert(at, letters[random.random_range(0..letters.len())]),
+                _ => drop(link.remove(at)),
+            }
+        }
+        if let Err(error) = Magnet::parse(&link.into_iter().collect::<String>()) {
+            assert!(!error.to_string().chars().any(char::is_control));
+        }
+    }
+}
