@@ -1,11 +1,13 @@
 //! The commands, one file and one line each.
 
+mod asking;
 pub mod failure;
 mod fetching;
 mod find_peers;
+mod piece_file;
 
 use std::io::{self, Write};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::{Args, Subcommand, ValueEnum};
 
@@ -44,6 +46,7 @@ commands! {
     verify,
     download,
     magnet_download,
+    lab,
 }
 
 /// What a command found out.
@@ -77,7 +80,7 @@ pub struct Options {
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto", hide_possible_values = true)]
     pub color: Color,
     /// A peer to ask, instead of the tracker's or beside them [repeatable]
-    #[arg(long = "peer", global = true, value_name = "HOST:PORT")]
+    #[arg(long = "peer", global = true, value_name = "HOST:PORT", value_parser = address)]
     pub peers: Vec<String>,
     /// Give up after so long: in all (4 s), or without any live peer (downloads, 60 s)
     #[arg(long, global = true, value_name = "SECONDS", value_parser = seconds)]
@@ -85,9 +88,11 @@ pub struct Options {
 }
 
 impl Options {
-    /// How long a command of one stage may take in all.
-    pub fn stage_time(&self) -> Duration {
-        self.timeout.unwrap_or(Duration::from_secs(4))
+    /// When a command of one stage must have its answer: a little before its time is
+    /// over, so that there is time to say why it has none.
+    pub fn deadline(&self) -> Instant {
+        let time = self.timeout.unwrap_or(Duration::from_secs(4));
+        Instant::now() + time.saturating_sub(Duration::from_millis(400)).max(time / 2)
     }
 }
 
@@ -95,6 +100,18 @@ fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text.parse().map_err(|_| "a number of seconds was expected".to_owned())?;
     let range = "0.001 to 86400 seconds were expected".to_owned();
     if (0.001..=86400.0).contains(&seconds) { Duration::try_from_secs_f64(seconds).map_err(|_| range) } else { Err(range) }
+}
+
+/// `HOST:PORT`, with an IPv6 address in brackets. The name is looked up later.
+pub fn address(text: &str) -> Result<String, String> {
+    let (host, port) = text.rsplit_once(':').unwrap_or((text, ""));
+    let named = !host.is_empty() && !host.contains([':', '[', ']', '/', ' ']) && port.parse::<u16>().is_ok();
+    let known = named || text.parse::<std::net::SocketAddr>().is_ok();
+    if known && port != "0" {
+        Ok(text.to_owned())
+    } else {
+        Err("HOST:PORT was expected, such as 127.0.0.2:6881 or [::1]:6881".to_owned())
+    }
 }
 
 /// `--color`

@@ -69,7 +69,7 @@ fn print_answer(answer: &Answer, json: bool) -> io::Result<()> {
     let mut out = io::stdout().lock();
     if json {
         writeln!(out, "{}", answer.json)?;
-    } else {
+    } else if !answer.text.is_empty() {
         writeln!(out, "{}", answer.text)?;
     }
     out.flush()

@@ -299,7 +299,7 @@ pub enum SwarmError {
     Unusable(crate::s02_metainfo::MetainfoError),
     /// Nobody can, or wants to, give us what is missing.
     #[error("{what}{}", reasons_text(reasons))]
-    NoHope { what: String, no_peers: bool, reasons: Vec<(String, String)> },
+    NoHope { what: String, no_tracker: bool, reasons: Vec<(String, String)> },
     /// It was told to stop.
     #[error("stopped; what is verified is kept")]
     Stopped,

@@ -107,9 +107,7 @@ impl From<SwarmError> for Failure {
             SwarmError::Storage(error) => return error.into(),
             SwarmError::Unusable(error) => return error.into(),
             SwarmError::Stopped => (INTERRUPTED, "the same command goes on where it stopped"),
-            SwarmError::NoHope { no_peers: true, .. } => {
-                (TRACKER, "no tracker named a peer; give one with --peer HOST:PORT, or try again later")
-            }
+            SwarmError::NoHope { no_tracker: true, .. } => (TRACKER, "give a peer with --peer HOST:PORT, or try again later"),
             SwarmError::NoHope { .. } => {
                 (NO_PEER, "what is verified is kept: the same command goes on; --peer HOST:PORT adds a peer")
             }

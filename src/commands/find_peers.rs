@@ -4,19 +4,21 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use piecemeal::s03_tracker::http::HttpTracker;
 use piecemeal::s03_tracker::{Announce, Tier, Tracker, TrackerError};
-use piecemeal::s04_handshake::race::first_answer;
 
 use super::failure::{Failure, NO_PEER, TRACKER};
+
+/// How much longer than its deadline we wait for a thread to say that it was missed.
+pub const GRACE: Duration = Duration::from_millis(350);
 
 /// Peers as they are found, and who could not name any.
 pub struct Search {
     /// Some peers from each that answers.
     pub peers: Receiver<Vec<SocketAddr>>,
-    failures: Arc<Mutex<Vec<Failure>>>,
+    pub failures: Arc<Mutex<Vec<Failure>>>,
 }
 
 /// Asks all tiers of trackers and looks up all `HOST:PORT`s, side by side.
@@ -37,7 +39,9 @@ pub fn search(tiers: Vec<Vec<String>>, addresses: Vec<String>, ask: &Announce, u
     for address in addresses {
         let lookup = move || match address.to_socket_addrs() {
             Ok(found) => Ok(found.collect()),
-            Err(error) => Err(vec![Failure::new(NO_PEER, format!("{address}: {error}"))]),
+            Err(error) => {
+                Err(vec![Failure::new(NO_PEER, format!("{address}: {error}")).help("check the name").see("03-tracker")])
+            }
         };
         spawn("look up".to_owned(), Box::new(lookup));
     }
@@ -53,7 +57,7 @@ pub fn search(tiers: Vec<Vec<String>>, addresses: Vec<String>, ask: &Announce, u
 }
 
 /// When nobody was found: whose fault it was.
-fn nobody(failures: &Mutex<Vec<Failure>>) -> Failure {
+pub fn nobody(failures: &Mutex<Vec<Failure>>) -> Failure {
     let mut failures = failures.lock().unwrap_or_else(PoisonError::into_inner);
     failures.pop().unwrap_or_else(|| {
         let help = "give one with --peer HOST:PORT, or try again later";
@@ -67,7 +71,7 @@ impl Search {
         let mut all = Vec::new();
         let mut answered = false;
         while all.is_empty() {
-            match self.peers.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            match self.peers.recv_timeout((until + GRACE).saturating_duration_since(Instant::now())) {
                 Ok(peers) => all = peers,
                 Err(_) if answered => return Ok(all),
                 Err(_) => return Err(nobody(&self.failures)),
@@ -75,29 +79,6 @@ impl Search {
             answered = true;
         }
         Ok(all)
-    }
-
-    /// Asks the peers, several at once, until one answers.
-    pub fn ask<T, F>(self, until: Instant, ask: F) -> Result<T, Failure>
-    where
-        T: Send + 'static,
-        F: Fn(SocketAddr) -> Result<T, Failure> + Clone + Send + 'static,
-    {
-        let Search { peers, failures } = self;
-        first_answer(peers, until, move |peer| ask(peer).map_err(|failure| failure.about(peer))).map_err(|tried| {
-            let count = tried.len();
-            let mut reasons: Vec<Failure> = tried.into_iter().map(|(_, failure)| failure).collect();
-            // Wrong content says more than a closed port does.
-            reasons.sort_by_key(|failure| failure.code);
-            match reasons.pop() {
-                Some(failure) if count > 1 => failure.about(format!("{count} peers were tried in vain; for one")),
-                Some(failure) => failure,
-                None if Instant::now() >= until => Failure::new(NO_PEER, "no peer answered in time")
-                    .help("allow for more time with --timeout SECONDS")
-                    .see("03-tracker"),
-                None => nobody(&failures),
-            }
-        })
     }
 }
 

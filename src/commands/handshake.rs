@@ -1,7 +1,6 @@
 //! `piecemeal handshake`: shake hands with one peer. (stage 4)
 
 use std::path::PathBuf;
-use std::time::Instant;
 
 use piecemeal::s03_tracker::{Announce, PeerId};
 use piecemeal::s04_handshake::transport::{Dial, Tcp};
@@ -20,13 +19,13 @@ pub struct Args {
     /// The .torrent file
     torrent: PathBuf,
     /// The peer
-    #[arg(value_name = "HOST:PORT")]
+    #[arg(value_name = "HOST:PORT", value_parser = super::address)]
     peer: String,
 }
 
 impl Args {
     pub fn run(self, options: &Options) -> Result<Answer, Failure> {
-        let until = Instant::now() + options.stage_time();
+        let until = options.deadline();
         let info = open(&self.torrent)?.info;
         let ours = Handshake::new(info.info_hash, PeerId::random());
         let ask = Announce::new(ours.info_hash, ours.peer_id, 1); // for a search without trackers

@@ -1,17 +1,16 @@
 //! `piecemeal magnet_download_piece`: a piece, starting from a magnet link. (stage 9)
 
 use std::path::PathBuf;
-use std::time::Instant;
 
 use piecemeal::s04_handshake::transport::Tcp;
 use piecemeal::s05_messages::connection::Connection;
 use piecemeal::s06_magnet::Magnet;
 use piecemeal::s09_pieces::OnePeer;
 
-use super::download_piece::{piece_of, save};
 use super::failure::Failure;
 use super::magnet_handshake::start;
 use super::magnet_info::info_from;
+use super::piece_file::{piece_of, save};
 use super::{Answer, Options};
 
 /// Download one piece of a magnet link and verify it (stage 9)
@@ -34,7 +33,7 @@ pub struct Args {
 
 impl Args {
     pub fn run(self, options: &Options) -> Result<Answer, Failure> {
-        let until = Instant::now() + options.stage_time();
+        let until = options.deadline();
         let magnet = Magnet::parse(&self.magnet)?;
         let (ours, search) = start(&magnet, options, until)?;
         let (piece, data) = search.ask(until, move |peer| {

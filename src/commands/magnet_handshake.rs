@@ -24,7 +24,7 @@ pub struct Args {
 
 impl Args {
     pub fn run(self, options: &Options) -> Result<Answer, Failure> {
-        let until = Instant::now() + options.stage_time();
+        let until = options.deadline();
         let magnet = Magnet::parse(&self.magnet)?;
         let (ours, search) = start(&magnet, options, until)?;
         let (peer_id, id) = search.ask(until, move |peer| {

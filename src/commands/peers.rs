@@ -1,7 +1,6 @@
 //! `piecemeal peers`: ask the trackers who has the torrent. (stage 3)
 
 use std::path::PathBuf;
-use std::time::Instant;
 
 use piecemeal::s03_tracker::{Announce, PeerId};
 use serde_json::json;
@@ -21,7 +20,7 @@ pub struct Args {
 
 impl Args {
     pub fn run(self, options: &Options) -> Result<Answer, Failure> {
-        let until = Instant::now() + options.stage_time();
+        let until = options.deadline();
         let metainfo = open(&self.torrent)?;
         let ask = Announce::new(metainfo.info.info_hash, PeerId::random(), metainfo.info.length.max(1));
         let peers = search(metainfo.tiers, options.peers.clone(), &ask, until).first(until)?;

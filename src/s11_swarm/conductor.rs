@@ -53,6 +53,8 @@ pub(super) struct Conductor<'e, P> {
     downloaded: u64,
     told: Instant,
     finished: bool,
+    /// Whether any source had something good to say.
+    answered: bool,
     /// Why peers and sources failed, the latest of each.
     reasons: Vec<(String, String)>,
 }
@@ -87,6 +89,7 @@ where
             downloaded: 0,
             told: now,
             finished: false,
+            answered: false,
             reasons: Vec::new(),
         }
     }
@@ -224,7 +227,10 @@ where
     }
 
     fn no_hope(&self, what: String) -> SwarmError {
-        SwarmError::NoHope { what, no_peers: self.addresses.is_empty(), reasons: self.reasons.clone() }
+        // A source that is called by a URL is a tracker.
+        let failed = self.reasons.iter().any(|(who, _)| who.contains("://"));
+        let no_tracker = self.addresses.is_empty() && failed && !self.answered;
+        SwarmError::NoHope { what, no_tracker, reasons: self.reasons.clone() }
     }
 
     fn tell(&mut self, now: Instant) {
@@ -251,6 +257,7 @@ where
                 }
             }
             Note::Said { source, what, failed } => {
+                self.answered |= !failed;
                 if failed {
                     self.because(source.clone(), what.clone());
                 }
@@ -285,7 +292,7 @@ where
             Ended::Local(error) => return Err(error.into()),
             Ended::Unusable(error) => return Err(SwarmError::Unusable(error)),
             Ended::Corrupt(_) | Ended::WrongMetadata(_) => self.ban(address),
-            Ended::Ourselves | Ended::Twice => self.addresses.forget(address),
+            Ended::Ourselves => self.addresses.forget(address),
             _ => self.addresses.ended(address, brought > 0),
         }
         self.because(address.to_string(), why.to_string());

@@ -33,12 +33,10 @@ const MESSAGE_TIME: Duration = Duration::from_secs(20);
 const BLOCK_TIME: Duration = Duration::from_secs(20);
 /// The longest for a piece: this, or what its length takes at [`SLOWEST`].
 const PIECE_TIME: Duration = Duration::from_secs(60);
-/// In bytes a second.
-const SLOWEST: u32 = 4 * 1024;
+const SLOWEST: u32 = 4 * 1024; // bytes a second
 /// The longest without any message at all.
 const IDLE_TIME: Duration = Duration::from_secs(180);
-/// How long we are silent before we send a keep-alive. Others hang up after 120 s.
-const KEEP_ALIVE: Duration = Duration::from_secs(100);
+const KEEP_ALIVE: Duration = Duration::from_secs(100); // others hang up after 120 s
 
 /// How many blocks that were not asked for are forgiven.
 const FORGIVEN: usize = 64;
@@ -100,8 +98,12 @@ pub(super) fn run(
         session.check_deadlines(now, input.begun())?;
         input.get_mut().set_deadline(now + session.tick());
         match input.read() {
-            Ok(Message::Interested) if session.upload.is_none() => session.open_upload(&mut outlet, &line),
-            Ok(message) => session.hear(message)?,
+            Ok(message) => {
+                if message == Message::Interested && session.upload.is_none() {
+                    session.open_upload(&mut outlet, &line);
+                }
+                session.hear(message)?;
+            }
             Err(error) if error.is_timeout() && swarm.is_stopping() => return Ok(()),
             Err(error) if error.is_timeout() => session.urgent = true,
             Err(error) => return Err(error.into()),
@@ -313,36 +315,28 @@ impl<'s> Session<'s> {
                 }
                 self.urgent |= self.out.len() > before;
             }
-            Message::KeepAlive
-            | Message::Port { .. }
-            | Message::Suggest { .. }
-            | Message::AllowedFast { .. }
-            | Message::Unknown { .. } => {}
+            _ => {} // advice we do not need, and messages we do not know
         }
         Ok(())
     }
 
     /// The peer wants something for the first time.
     fn open_upload(&mut self, outlet: &mut Outlet, line: &Line) {
-        self.heard = Instant::now();
-        self.message_begun = None;
         let outbox = Arc::default();
         self.upload = self.swarm.uploads.open(self.address, &outbox);
-        if let Some(upload) = &mut self.upload {
+        if self.upload.is_some() {
             outlet.start_writer(&outbox, &self.swarm.uploads, &line.0);
-            upload.interested(true);
         }
     }
 
     /// Who gets nothing is told so, if both speak the fast extension.
     fn requested(&mut self, request: Request) -> Result<(), Ended> {
-        match &mut self.upload {
-            Some(upload) => return upload.request(request).map_err(Ended::Upload),
-            None if self.fast => {
-                Message::Reject(request).encode_to(&mut self.out);
-                self.urgent = true;
-            }
-            None => {}
+        if let Some(upload) = &mut self.upload {
+            return upload.request(request).map_err(Ended::Upload);
+        }
+        if self.fast {
+            Message::Reject(request).encode_to(&mut self.out);
+            self.urgent = true;
         }
         Ok(())
     }

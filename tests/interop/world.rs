@@ -1,5 +1,6 @@
 //! What every test needs around it: a folder, torrents, and their tracker.
 
+use std::env;
 use std::fs;
 use std::net::SocketAddrV4;
 use std::path::{Path, PathBuf};
@@ -28,7 +29,11 @@ impl World {
     pub fn new(fixtures: &[Fixture]) -> Option<Self> {
         let (python, opentracker) = (Program::Libtorrent.find(), Program::Opentracker.find());
         let (python, opentracker) = (python?, opentracker?);
-        let folder = TempDir::with_prefix("piecemeal-interop-").expect("a temporary folder");
+        let mut folder = TempDir::with_prefix("piecemeal-interop-").expect("a temporary folder");
+        if env::var_os("PIECEMEAL_INTEROP_KEEP").is_some() {
+            folder.disable_cleanup(true);
+            println!("the files and logs stay in {}", folder.path().display());
+        }
         let made = retry(|| {
             let address = free_port(tracker::ADDRESS).map_err(|error| error.to_string())?;
             let torrents = fixtures::make(&python, fixtures, folder.path(), address)?;

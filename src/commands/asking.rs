@@ -1,0 +1,34 @@
+//! Asking peers as they are found, several at once, until one answers. (stage 4)
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use piecemeal::s04_handshake::race::first_answer;
+
+use super::failure::{Failure, NO_PEER};
+use super::find_peers::{GRACE, Search, nobody};
+
+impl Search {
+    /// Asks the peers, several at once, until one answers.
+    pub fn ask<T, F>(self, until: Instant, ask: F) -> Result<T, Failure>
+    where
+        T: Send + 'static,
+        F: Fn(SocketAddr) -> Result<T, Failure> + Clone + Send + 'static,
+    {
+        let Search { peers, failures } = self;
+        first_answer(peers, until + GRACE, move |peer| ask(peer).map_err(|failure| failure.about(peer))).map_err(|tried| {
+            let count = tried.len();
+            let mut reasons: Vec<Failure> = tried.into_iter().map(|(_, failure)| failure).collect();
+            // Wrong content says more than a closed port does.
+            reasons.sort_by_key(|failure| failure.code);
+            match reasons.pop() {
+                Some(failure) if count > 1 => failure.about(format!("{count} peers were tried in vain; for one")),
+                Some(failure) => failure,
+                None if Instant::now() >= until => Failure::new(NO_PEER, "no peer answered in time")
+                    .help("allow for more time with --timeout SECONDS")
+                    .see("03-tracker"),
+                None => nobody(&failures),
+            }
+        })
+    }
+}

@@ -1,0 +1,147 @@
+//! The lab: a whole swarm inside the process, on loopback, for learning and for tests.
+//!
+//! A tracker, some seeders and content that is the same on every machine. All the
+//! chapters' commands can be tried against it without a network, and so can a client
+//! that is still being written: the lab says what was wrong with what it was sent.
+//!
+//! * **Run it:** `piecemeal lab`
+//! * **Builds on:** the stages' own encoders and decoders, from the other side
+//!
+//! # Who is there
+//! ```text
+//! 127.0.0.1:6969  tracker    knows the seeders from the start
+//! 127.0.0.2:6881  seeder 1   -LB0001-seeder001   each on an address of its own,
+//! 127.0.0.3:6881  seeder 2   ..                  where the system has more than one
+//! ```
+//! # Decisions
+//! * **Every wait has a deadline, and dropping ends everything,** so that a test that
+//!   fails leaves nothing behind.
+//! * **Faults are made on purpose** ([`seeder::Fault`]), since a swarm in which all
+//!   goes well shows little of what a client must be able to do.
+//! * **Left out:** leeching, choking by merit, the fast extension: the seeders of a
+//!   lab only give. Peers that break the protocol are the tests' business.
+
+pub mod announce;
+pub mod content;
+pub mod notes;
+mod pace;
+pub mod phone_book;
+pub mod seeder;
+mod service;
+mod session;
+pub mod tour;
+pub mod tracker;
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use self::content::Content;
+use self::notes::Notes;
+use self::seeder::{Plan, Seeder};
+use self::tracker::LabTracker;
+use crate::s02_metainfo::MetainfoError;
+
+/// The tracker's port in the chapters, if it is free.
+pub const TRACKER_PORT: u16 = 6969;
+
+/// A tracker and seeders. Dropping it ends them all.
+pub struct Lab {
+    /// The tracker, which knows all the seeders.
+    pub tracker: LabTracker,
+    /// The seeders, each of which serves all the content.
+    pub seeders: Vec<Seeder>,
+    /// What there is to download.
+    pub contents: Vec<Content>,
+    /// What the tracker and the seeders see.
+    pub notes: Notes,
+}
+
+impl Lab {
+    /// Starts a seeder for each plan, and a tracker at this port of 127.0.0.1, or where
+    /// the system likes if it is taken or 0.
+    ///
+    /// # Errors
+    /// If there are no addresses or threads to be had, or more plans than addresses.
+    pub fn start(contents: Vec<Content>, plans: &[Plan], tracker_port: u16) -> io::Result<Lab> {
+        if plans.len() > MAX_SEEDERS {
+            return Err(io::Error::other(format!("a lab has at most {MAX_SEEDERS} seeders")));
+        }
+        let notes = Notes::default();
+        let at = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let tracker = LabTracker::start(at(tracker_port), notes.clone()).or_else(|_| LabTracker::start(at(0), notes.clone()))?;
+        let mut seeders = Vec::new();
+        for (number, plan) in (1..).zip(plans) {
+            let seeder = Seeder::start(number, &contents, plan, notes.clone())?;
+            for content in &contents {
+                tracker.add_peer(content.info_hash(), seeder.peer_id(), seeder.address());
+            }
+            seeders.push(seeder);
+        }
+        Ok(Lab { tracker, seeders, contents, notes })
+    }
+
+    /// Where the seeders listen, in their order.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.seeders.iter().map(Seeder::address).collect()
+    }
+
+    /// A magnet link that names the tracker.
+    pub fn magnet(&self, content: &Content) -> String {
+        content.magnet(&[self.tracker.url()], &[])
+    }
+
+    /// A magnet link that names the seeders, and no tracker.
+    pub fn magnet_with_peers(&self, content: &Content) -> String {
+        content.magnet(&[], &self.addresses())
+    }
+
+    /// Writes a .torrent file for each content into a folder.
+    ///
+    /// # Errors
+    /// As [`Content::write_torrent`].
+    pub fn write_torrents(&self, folder: &Path) -> io::Result<Vec<PathBuf>> {
+        self.contents.iter().map(|content| content.write_torrent(folder, &[self.tracker.url()])).collect()
+    }
+
+    /// Writes each content itself into a folder, to compare downloads with.
+    ///
+    /// # Errors
+    /// As [`Content::write_original`].
+    pub fn write_originals(&self, folder: &Path) -> io::Result<Vec<PathBuf>> {
+        self.contents.iter().map(|content| content.write_original(folder)).collect()
+    }
+
+    /// Blocks that all seeders together have given, and the bytes in them.
+    pub fn given(&self) -> (u64, u64) {
+        let sum = |of: fn(&Seeder) -> u64| self.seeders.iter().map(of).sum();
+        (sum(Seeder::blocks), sum(Seeder::bytes))
+    }
+}
+
+/// The most seeders of a lab: each has an address 127.0.0.N of its own.
+pub const MAX_SEEDERS: usize = 200;
+
+/// The chapters' single file: three pieces, the last one shorter.
+///
+/// # Errors
+/// None: it is a torrent like any other.
+pub fn sample() -> Result<Content, MetainfoError> {
+    Content::single("sample.txt", 92_063, 32 << 10, 1)
+}
+
+/// The chapters' folder: a file in a folder, an empty one, a name that is not ASCII,
+/// and pieces that span files. About 1 MiB.
+///
+/// # Errors
+/// None: it is a torrent like any other.
+pub fn album() -> Result<Content, MetainfoError> {
+    let files = [
+        ("01 first light.txt", 350_000),
+        ("02 low tide.txt", 262_144),
+        ("03 夜の海.txt", 300_001),
+        ("notes/empty.txt", 0),
+        ("notes/thanks.txt", 137_000),
+    ];
+    Content::folder("album", &files, 32 << 10, 2)
+}

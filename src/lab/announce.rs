@@ -1,0 +1,179 @@
+//! An announce as a tracker reads it, and what is wrong with a wrong one.
+//!
+//! Stage 3 writes these queries. Here they are read by hand: `info_hash` and
+//! `peer_id` are raw bytes, which a URL library would take for text.
+
+use thiserror::Error;
+
+use crate::s01_bencode::excerpt;
+use crate::s02_metainfo::InfoHash;
+use crate::s03_tracker::{Announce, Event, PeerId};
+
+/// A good announce.
+#[derive(Debug, Clone)]
+pub struct Heard {
+    /// What the client says.
+    pub announce: Announce,
+    /// Whether it takes the compact form (BEP 23). Who does not say, does.
+    pub compact: bool,
+}
+
+impl Heard {
+    /// Reads the part of the URL behind the `?`.
+    ///
+    /// # Errors
+    /// If something that must be there is not, or is wrong: with a hint for whoever
+    /// is writing a client.
+    pub fn decode(query: &str) -> Result<Heard, AnnounceError> {
+        let query = Query::decode(query)?;
+        let info_hash = InfoHash(query.twenty_bytes("info_hash")?);
+        let peer_id = PeerId(query.twenty_bytes("peer_id")?);
+        let port = query.number("port", "1 to 65535", |port: u16| port != 0)?;
+        let bytes = |key| query.number(key, "a number of bytes", |_: u64| true);
+        let mut announce = Announce::new(info_hash, peer_id, bytes("left")?);
+        announce.port = port;
+        announce.uploaded = bytes("uploaded")?;
+        announce.downloaded = bytes("downloaded")?;
+        announce.event = query.event()?;
+        announce.numwant = match query.get("numwant") {
+            // Some clients write -1 for "as you like".
+            None | Some(b"-1") => None,
+            Some(_) => Some(query.number("numwant", "a number of peers", |_: u32| true)?),
+        };
+        announce.key = query.get("key").and_then(|key| u32::from_str_radix(std::str::from_utf8(key).ok()?, 16).ok());
+        let compact = match query.get("compact") {
+            None => true,
+            Some(_) => query.number("compact", "0 or 1", |compact: u8| compact <= 1)? == 1,
+        };
+        Ok(Heard { announce, compact })
+    }
+}
+
+/// The pairs of a query string.
+struct Query<'q> {
+    pairs: Vec<Pair<'q>>,
+}
+
+struct Pair<'q> {
+    key: &'q str,
+    raw: &'q str,
+    value: Vec<u8>,
+}
+
+impl<'q> Query<'q> {
+    fn decode(query: &'q str) -> Result<Query<'q>, AnnounceError> {
+        let mut pairs = Vec::new();
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            let (key, raw) = pair.split_once('=').unwrap_or((pair, ""));
+            let value = percent_decode(raw).ok_or_else(|| AnnounceError::Escape { key: excerpt(key.as_bytes()) })?;
+            pairs.push(Pair { key, raw, value });
+        }
+        Ok(Query { pairs })
+    }
+
+    fn get(&self, key: &str) -> Option<&[u8]> {
+        self.pairs.iter().find(|pair| pair.key == key).map(|pair| pair.value.as_slice())
+    }
+
+    fn need(&self, key: &'static str) -> Result<&Pair<'q>, AnnounceError> {
+        let mut found = self.pairs.iter().filter(|pair| pair.key == key);
+        let first = found.next().ok_or(AnnounceError::Missing { key })?;
+        if found.next().is_some() {
+            return Err(AnnounceError::Twice { key });
+        }
+        Ok(first)
+    }
+
+    fn twenty_bytes(&self, key: &'static str) -> Result<[u8; 20], AnnounceError> {
+        let pair = self.need(key)?;
+        if pair.raw.contains('+') {
+            return Err(AnnounceError::Plus { key });
+        }
+        let wrong = |_| AnnounceError::Length { key, found: pair.value.len(), hint: hint(&pair.value) };
+        pair.value.as_slice().try_into().map_err(wrong)
+    }
+
+    /// Digits and nothing else: Rust's own parser would also take `+7`.
+    fn number<T: std::str::FromStr + Copy>(
+        &self,
+        key: &'static str,
+        expected: &'static str,
+        allowed: impl Fn(T) -> bool,
+    ) -> Result<T, AnnounceError> {
+        let value = &self.need(key)?.value;
+        let text = std::str::from_utf8(value).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+        let number = text.and_then(|text| text.parse().ok()).filter(|number| allowed(*number));
+        number.ok_or_else(|| AnnounceError::Value { key, expected, found: excerpt(value) })
+    }
+
+    fn event(&self) -> Result<Option<Event>, AnnounceError> {
+        match self.get("event").unwrap_or_default() {
+            // `paused` (BEP 21) is not an event that changes anything here.
+            b"" | b"empty" | b"paused" => Ok(None),
+            b"started" => Ok(Some(Event::Started)),
+            b"completed" => Ok(Some(Event::Completed)),
+            b"stopped" => Ok(Some(Event::Stopped)),
+            other => {
+                let expected = "started, completed or stopped, or not be there";
+                Err(AnnounceError::Value { key: "event", expected, found: excerpt(other) })
+            }
+        }
+    }
+}
+
+/// Takes percent-encoding off; `None` where a `%` is not followed by two hex digits.
+fn percent_decode(text: &str) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, behind)) = rest.split_first() {
+        rest = behind;
+        bytes.push(match first {
+            b'%' => {
+                let (digits, behind) = rest.split_first_chunk::<2>()?;
+                rest = behind;
+                let [byte] = <[u8; 1]>::try_from(hex::decode(digits).ok()?).ok()?;
+                byte
+            }
+            plain => *plain,
+        });
+    }
+    Some(bytes)
+}
+
+/// What somebody who sent these, in place of 20 bytes, has most likely done.
+fn hint(value: &[u8]) -> &'static str {
+    let text = std::str::from_utf8(value);
+    if value.len() == 40 && value.iter().all(u8::is_ascii_hexdigit) {
+        "send the 20 raw bytes, percent-encoded, not hex"
+    } else if value.contains(&b'%') {
+        "they were percent-encoded twice"
+    } else if text.is_ok_and(|text| !text.is_ascii() && (text.chars().count() == 20 || text.contains('\u{fffd}'))) {
+        "they were taken for text, which spoils them; percent-encode the bytes one by one"
+    } else {
+        "it must be exactly 20, percent-encoded"
+    }
+}
+
+/// What is wrong with an announce.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[allow(missing_docs)] // of the fields: the messages say what they are
+pub enum AnnounceError {
+    /// A `%` that is not followed by two hex digits.
+    #[error("{key} has a % that is not followed by two hex digits")]
+    Escape { key: String },
+    /// Something that every announce must have is not there.
+    #[error("{key} is missing")]
+    Missing { key: &'static str },
+    /// Something is there twice.
+    #[error("{key} is there twice")]
+    Twice { key: &'static str },
+    /// Not 20 bytes.
+    #[error("{key} is {found} bytes: {hint}")]
+    Length { key: &'static str, found: usize, hint: &'static str },
+    /// Programs do not agree on what a plus means.
+    #[error("{key} has a +, which some read as a plus and some as a space: send %2B or %20")]
+    Plus { key: &'static str },
+    /// A value that makes no sense.
+    #[error("{key} must be {expected}, but is \"{found}\"")]
+    Value { key: &'static str, expected: &'static str, found: String },
+}

@@ -1,0 +1,192 @@
+//! Content made from a seed: the same bytes, and so the same info hash, everywhere.
+//!
+//! It is text in lines of 64 bytes, and each line begins with its own offset in the
+//! file. Whoever looks at a piece, or at a file that was put together wrongly, sees
+//! at once which bytes stand there.
+//!
+//! ```text
+//! 0000000000 amber frost birch gravel otter meadow ................
+//! 0000000064 heron dusk ...
+//! ```
+
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use sha1::{Digest, Sha1};
+
+use crate::s01_bencode::encode;
+use crate::s02_metainfo::{Info, InfoHash, Metainfo, MetainfoError};
+
+/// The bytes in a line of content.
+const LINE: usize = 64;
+
+/// One for each number of five bits.
+const WORDS: [&str; 32] = [
+    "amber", "birch", "cedar", "clover", "copper", "coral", "dusk", "ember", "fern", "flint", "frost", "gravel", "harbor",
+    "hazel", "heron", "indigo", "ivy", "juniper", "lantern", "maple", "marble", "meadow", "mist", "moss", "otter", "pebble",
+    "quartz", "raven", "reed", "sparrow", "thistle", "willow",
+];
+
+/// A torrent's content, held in memory. Copies share it.
+#[derive(Debug, Clone)]
+pub struct Content {
+    /// What the content is, as stage 2 reads it.
+    pub info: Arc<Info>,
+    /// All files, one after the other.
+    pub data: Arc<[u8]>,
+    /// The raw info dictionary, as peers ask for it (BEP 9).
+    pub metadata: Arc<[u8]>,
+}
+
+impl Content {
+    /// One file of `size` bytes.
+    ///
+    /// # Errors
+    /// If no torrent may be like that: a piece length of 0, an unsafe name.
+    pub fn single(name: &str, size: usize, piece_length: u32, seed: u64) -> Result<Content, MetainfoError> {
+        Content::new(name, text(size, seed), vec![("length", encode::integer(size as u64))], piece_length)
+    }
+
+    /// A folder of files, each a path with `/` between its parts and a size in bytes.
+    ///
+    /// # Errors
+    /// As [`Content::single`], or if two files would be in each other's way.
+    pub fn folder(name: &str, files: &[(&str, usize)], piece_length: u32, seed: u64) -> Result<Content, MetainfoError> {
+        let entry = |(path, size): &(&str, usize)| {
+            let parts = encode::list(path.split('/').map(encode::bytes));
+            encode::dictionary([("length", encode::integer(*size as u64)), ("path", parts)])
+        };
+        let list = encode::list(files.iter().map(entry));
+        // Each file has a seed of its own, or their beginnings would be alike.
+        let data = files.iter().zip(seed..).flat_map(|((_, size), seed)| text(*size, seed)).collect();
+        Content::new(name, data, vec![("files", list)], piece_length)
+    }
+
+    fn new(name: &str, data: Vec<u8>, files: Vec<(&str, Vec<u8>)>, piece_length: u32) -> Result<Content, MetainfoError> {
+        // Stage 2 refuses a piece length of 0; cutting by it would panic before.
+        let hashes: Vec<u8> = data.chunks((piece_length as usize).max(1)).flat_map(Sha1::digest).collect();
+        let keys =
+            [("name", encode::bytes(name)), ("piece length", encode::integer(piece_length)), ("pieces", encode::bytes(hashes))];
+        let raw = encode::dictionary(keys.into_iter().chain(files));
+        let info = Info::from_bytes(&raw)?;
+        Ok(Content { info: Arc::new(info), data: data.into(), metadata: raw.into() })
+    }
+
+    /// The torrent's name in every conversation.
+    pub fn info_hash(&self) -> InfoHash {
+        self.info.info_hash
+    }
+
+    /// The bytes of a .torrent file. Each tracker is a tier of its own, since they
+    /// are not alternatives to each other.
+    pub fn torrent(&self, trackers: &[String]) -> Vec<u8> {
+        let mut keys = vec![("created by", encode::bytes("piecemeal lab")), ("info", self.metadata.to_vec())];
+        keys.extend(trackers.first().map(|url| ("announce", encode::bytes(url))));
+        if trackers.len() > 1 {
+            let tiers = trackers.iter().map(|url| encode::list([encode::bytes(url)]));
+            keys.push(("announce-list", encode::list(tiers)));
+        }
+        encode::dictionary(keys)
+    }
+
+    /// A magnet link, with trackers and peers or without.
+    pub fn magnet(&self, trackers: &[String], peers: &[SocketAddr]) -> String {
+        let mut link = format!("magnet:?xt=urn:btih:{}&dn={}", self.info_hash(), urlencoding::encode(&self.info.name));
+        trackers.iter().for_each(|url| link += &format!("&tr={}", urlencoding::encode(url)));
+        peers.iter().for_each(|peer| link += &format!("&x.pe={peer}"));
+        link
+    }
+
+    /// Writes the .torrent file into a folder, named after the content. One of the
+    /// same content is replaced, since its tracker may be another one today.
+    ///
+    /// # Errors
+    /// If it cannot be written, or another file is there.
+    pub fn write_torrent(&self, folder: &Path, trackers: &[String]) -> io::Result<PathBuf> {
+        fs::create_dir_all(folder)?;
+        let path = folder.join(Path::new(&self.info.name).with_extension("torrent"));
+        let same = || Metainfo::read(&path).is_ok_and(|there| there.info.info_hash == self.info_hash());
+        if path.exists() && !same() {
+            return Err(other_content(&path));
+        }
+        fs::write(&path, self.torrent(trackers)).map_err(|error| about(&path, error))?;
+        Ok(path)
+    }
+
+    /// Writes the content itself into a folder, to compare a download with, and
+    /// returns where it is.
+    ///
+    /// # Errors
+    /// If it cannot be written, or a file with other content is there.
+    pub fn write_original(&self, folder: &Path) -> io::Result<PathBuf> {
+        let top = folder.join(&self.info.name);
+        for file in &self.info.files {
+            let path = if self.info.multi_file { top.join(&file.path) } else { top.clone() };
+            if let Some(parent) = path.parent() {
+                fs::create_dir_all(parent).map_err(|error| about(parent, error))?;
+            }
+            let data = usize::try_from(file.offset).ok().and_then(|offset| self.data.get(offset..)?.get(..file.length as usize));
+            let data = data.unwrap_or_default();
+            match fs::read(&path) {
+                Ok(there) if there == data => {}
+                Ok(_) => return Err(other_content(&path)),
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    fs::write(&path, data).map_err(|error| about(&path, error))?;
+                }
+                Err(error) => return Err(about(&path, error)),
+            }
+        }
+        Ok(top)
+    }
+}
+
+/// `size` bytes of lines.
+fn text(size: usize, seed: u64) -> Vec<u8> {
+    let mut random = SplitMix64(seed.wrapping_mul(0x2545_f491_4f6c_dd1d));
+    let mut text = String::with_capacity(size + LINE);
+    while text.len() < size {
+        let end = text.len() + LINE - 1;
+        text += &format!("{:010} ", text.len());
+        // Twelve words of five bits are more than a line has room for.
+        let mut bits = random.next();
+        loop {
+            let word = WORDS.get(bits as usize % WORDS.len()).copied().unwrap_or_default();
+            if text.len() + word.len() >= end {
+                break;
+            }
+            text += word;
+            text.push(' ');
+            bits >>= 5;
+        }
+        text.extend(std::iter::repeat_n('.', end - text.len()));
+        text.push('\n');
+    }
+    text.truncate(size);
+    text.into_bytes()
+}
+
+/// Steele, Lea and Flood's generator. The crate `rand` promises no fixed sequence
+/// from one version to the next, but chapters and tests print these info hashes.
+struct SplitMix64(u64);
+
+impl SplitMix64 {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ mixed >> 31
+    }
+}
+
+fn other_content(path: &Path) -> io::Error {
+    about(path, io::Error::new(ErrorKind::AlreadyExists, "exists, with other content"))
+}
+
+/// Says which file it was.
+fn about(path: &Path, error: io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+}

@@ -1,0 +1,351 @@
+//! One peer's connection to a seeder: from its handshake to its last block.
+//!
+//! One thread reads and writes in turn. It reads what has come, and while there is
+//! something to give it looks only into the buffer, never at the socket; so it can
+//! wait for the peer, or for its own rate, but not for both at once.
+
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind, Read};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use thiserror::Error;
+
+use super::content::Content;
+use super::seeder::{Fault, Shared};
+use super::service::After;
+use crate::s02_metainfo::InfoHash;
+use crate::s04_handshake::transport::Transport;
+use crate::s04_handshake::{Handshake, HandshakeError};
+use crate::s05_messages::bitfield::Bitfield;
+use crate::s05_messages::connection::Connection;
+use crate::s05_messages::{BLOCK_LENGTH, LONGEST_MESSAGE, Message, MessageError, Request};
+use crate::s07_extension::{DEFAULT_REQQ, EXTENDED, EXTENSION_BIT, ExtensionError, Extensions, encode_extended};
+use crate::s08_metadata::UtMetadata;
+
+/// How long a peer may take for its handshake.
+const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
+/// How long a peer may say nothing, and how long we may.
+const IDLE_TIME: Duration = Duration::from_secs(180);
+const KEEP_ALIVE: Duration = Duration::from_secs(100);
+/// How long a peer may leave what we send unread.
+const WRITE_TIME: Duration = Duration::from_secs(20);
+/// How long [`Fault::Chokes`] leaves a peer choked.
+const CHOKE_TIME: Duration = Duration::from_millis(300);
+/// How many blocks leave in one write.
+const BATCH: usize = 4;
+/// How many requests may wait: twice what we tell the peer.
+const MAX_QUEUE: usize = 2 * DEFAULT_REQQ as usize;
+
+/// Serves one connection, and notes how it went.
+pub(super) fn serve(seeder: &Arc<Shared>, transport: Transport) -> After {
+    let (us, peer) = (seeder.address, transport.peer);
+    let mut given = Given::default();
+    let over = match seeder.fault {
+        Fault::Silent => say_nothing(transport),
+        _ => talk(seeder, transport, &mut given),
+    };
+    let Given { blocks, bytes } = given;
+    let after = if matches!(over, Over::Died) { After::Stop } else { After::GoOn };
+    seeder.notes.add(format!("{us}: {peer} got {blocks} blocks, {bytes} bytes; {over}"));
+    after
+}
+
+#[derive(Default)]
+struct Given {
+    blocks: u64,
+    bytes: u64,
+}
+
+/// [`Fault::Silent`]: reads, so that it notices the end.
+fn say_nothing(mut transport: Transport) -> Over {
+    transport.set_deadline(Instant::now() + IDLE_TIME);
+    match io::copy(&mut Read::by_ref(&mut transport.reader).take(1 << 20), &mut io::sink()) {
+        Ok(_) => MessageError::HungUp { inside: false }.into(),
+        Err(error) => MessageError::Io(error).into(),
+    }
+}
+
+fn talk(seeder: &Shared, mut transport: Transport, given: &mut Given) -> Over {
+    transport.set_deadline(Instant::now() + HANDSHAKE_TIME);
+    let theirs = match Handshake::read_from(&mut transport) {
+        Ok(theirs) => theirs,
+        Err(error) => return error.into(),
+    };
+    let Some((content, has)) = seeder.torrents.iter().find(|(content, _)| content.info_hash() == theirs.info_hash) else {
+        return Over::OtherTorrent(theirs.info_hash);
+    };
+    let mut connection = Connection::new(transport, theirs);
+    let mut session = Session::new(seeder, content, has, given);
+    match session.run(&mut connection) {
+        Ok(never) => match never {},
+        Err(over) => over,
+    }
+}
+
+/// Our side of a connection. It writes into buffers only; [`Session::run`] sends them.
+struct Session<'s> {
+    seeder: &'s Shared,
+    content: &'s Content,
+    has: &'s Bitfield,
+    given: &'s mut Given,
+    extensions: Extensions,
+    choking: bool,
+    /// When [`Fault::Chokes`] unchokes again.
+    unchoke_at: Option<Instant>,
+    /// Blocks since the last unchoke.
+    since_unchoke: u64,
+    queue: VecDeque<Request>,
+    /// Messages, which go before blocks, but not into the middle of one.
+    messages: Vec<u8>,
+    /// Whole blocks on their way: how many, their messages, and how much has gone.
+    batch: Given,
+    blocks: Vec<u8>,
+    gone: usize,
+    last_heard: Instant,
+    last_said: Instant,
+}
+
+enum Never {}
+
+impl<'s> Session<'s> {
+    fn new(seeder: &'s Shared, content: &'s Content, has: &'s Bitfield, given: &'s mut Given) -> Session<'s> {
+        let now = Instant::now();
+        let metadata = UtMetadata::new(Some(Arc::clone(&content.metadata)));
+        Session {
+            seeder,
+            content,
+            has,
+            given,
+            extensions: Extensions::new(vec![Box::new(metadata)]),
+            choking: true,
+            unchoke_at: None,
+            since_unchoke: 0,
+            queue: VecDeque::new(),
+            messages: Vec::new(),
+            batch: Given::default(),
+            blocks: Vec::new(),
+            gone: 0,
+            last_heard: now,
+            last_said: now,
+        }
+    }
+
+    /// Serves until something ends it.
+    fn run(&mut self, connection: &mut Connection) -> Result<Never, Over> {
+        let mut ours = Handshake::new(self.content.info_hash(), self.seeder.peer_id);
+        let speaks = connection.theirs.has_bit(EXTENSION_BIT);
+        if speaks {
+            ours = ours.with_bit(EXTENSION_BIT);
+        }
+        connection.send_bytes(&ours.encode())?;
+        // Clients of the tutorials insist on the bitfield first.
+        Message::Bitfield { bits: &self.has.encode() }.encode_to(&mut self.messages);
+        if speaks {
+            encode_extended(0, &self.extensions.greeting(connection.peer.ip()).encode(), &mut self.messages);
+        }
+        connection.input.set_limit(self.content.info.piece_count());
+        loop {
+            let now = Instant::now();
+            self.tick(now)?;
+            let next = self.send(connection, now)?;
+            connection.input.get_mut().set_deadline(next);
+            match connection.input.read() {
+                Ok(message) => {
+                    self.last_heard = Instant::now();
+                    self.hear(message)?;
+                }
+                Err(error) if error.is_timeout() => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// What is due at some time.
+    fn tick(&mut self, now: Instant) -> Result<(), Over> {
+        if now >= self.last_heard + IDLE_TIME {
+            return Err(Over::Idle);
+        }
+        if self.unchoke_at.is_some_and(|at| now >= at) {
+            self.unchoke();
+        }
+        if now >= self.last_said + KEEP_ALIVE {
+            Message::KeepAlive.encode_to(&mut self.messages);
+        }
+        Ok(())
+    }
+
+    /// Sends what may go now, and says until when there is time to listen.
+    fn send(&mut self, connection: &mut Connection, now: Instant) -> Result<Instant, Over> {
+        connection.output.set_deadline(now + WRITE_TIME);
+        if self.blocks.is_empty() && !self.messages.is_empty() {
+            connection.send_bytes(&self.messages)?;
+            self.messages.clear();
+            self.last_said = now;
+        }
+        if self.blocks.is_empty() && !self.choking {
+            self.fill()?;
+        }
+        let left = self.blocks.get(self.gone..).unwrap_or_default();
+        if !left.is_empty() {
+            match self.seeder.pace.take(left.len(), now) {
+                Err(later) => return Ok(later.min(self.next_tick())),
+                Ok(count) => {
+                    connection.send_bytes(left.get(..count).unwrap_or(left))?;
+                    self.gone += count;
+                    self.last_said = now;
+                }
+            }
+            if self.gone >= self.blocks.len() {
+                self.count()?;
+            }
+            return Ok(now); // there may be more to send: only look into the buffer
+        }
+        Ok(self.next_tick())
+    }
+
+    fn next_tick(&self) -> Instant {
+        let next = (self.last_heard + IDLE_TIME).min(self.last_said + KEEP_ALIVE);
+        self.unchoke_at.map_or(next, |at| at.min(next))
+    }
+
+    /// Puts the next blocks together: one when there is a rate to keep, since nothing
+    /// else can go before it is out.
+    fn fill(&mut self) -> Result<(), Over> {
+        let batch = if self.seeder.pace.is_limited() { 1 } else { BATCH };
+        while self.batch.blocks < batch as u64
+            && let Some(request) = self.queue.pop_front()
+        {
+            let number = self.seeder.begun.fetch_add(1, Ordering::Relaxed);
+            if matches!(self.seeder.fault, Fault::Dies { after_blocks } if number >= after_blocks) {
+                // The others' last block may still be on its way, ours is not.
+                if self.batch.blocks == 0 {
+                    return Err(Over::Died);
+                }
+                break;
+            }
+            let offset = u64::from(request.index) * u64::from(self.content.info.piece_length) + u64::from(request.begin);
+            let start = usize::try_from(offset).unwrap_or(usize::MAX);
+            let block = self.content.data.get(start..start.saturating_add(request.length as usize)).unwrap_or_default();
+            Message::Piece { index: request.index, begin: request.begin, block }.encode_to(&mut self.blocks);
+            if matches!(self.seeder.fault, Fault::Corrupt { every } if number.is_multiple_of(every.max(1)))
+                && let Some(last) = self.blocks.last_mut()
+            {
+                *last ^= 0x55;
+            }
+            self.batch.blocks += 1;
+            self.batch.bytes += u64::from(request.length);
+            self.since_unchoke += 1;
+            if matches!(self.seeder.fault, Fault::Chokes { every } if self.since_unchoke >= every) {
+                Message::Choke.encode_to(&mut self.messages);
+                // Without the fast extension, a choke throws all requests away.
+                self.queue.clear();
+                self.choking = true;
+                self.unchoke_at = Some(Instant::now() + CHOKE_TIME);
+            }
+        }
+        Ok(())
+    }
+
+    /// A batch has gone out whole.
+    fn count(&mut self) -> Result<(), Over> {
+        let Given { blocks, bytes } = std::mem::take(&mut self.batch);
+        self.blocks.clear();
+        self.gone = 0;
+        self.given.blocks += blocks;
+        self.given.bytes += bytes;
+        self.seeder.bytes.fetch_add(bytes, Ordering::Relaxed);
+        let all = self.seeder.blocks.fetch_add(blocks, Ordering::Relaxed) + blocks;
+        match self.seeder.fault {
+            Fault::Dies { after_blocks } if all >= after_blocks => Err(Over::Died),
+            _ => Ok(()),
+        }
+    }
+
+    fn unchoke(&mut self) {
+        Message::Unchoke.encode_to(&mut self.messages);
+        self.choking = false;
+        self.unchoke_at = None;
+        self.since_unchoke = 0;
+    }
+
+    fn hear(&mut self, message: Message) -> Result<(), Over> {
+        match message {
+            Message::Interested if self.choking && self.unchoke_at.is_none() => self.unchoke(),
+            // A request that comes while we choke was sent before the peer knew.
+            Message::Request(request) if !self.choking => {
+                self.check(request)?;
+                if self.queue.len() == MAX_QUEUE {
+                    return Err(Over::TooMany);
+                }
+                self.queue.push_back(request);
+            }
+            Message::Cancel(request) => self.queue.retain(|other| *other != request),
+            Message::Unknown { id: EXTENDED, payload } => {
+                self.extensions.hear(payload, &mut self.messages)?;
+                if self.messages.len() > LONGEST_MESSAGE {
+                    return Err(Over::TooMany);
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn check(&self, request: Request) -> Result<(), Over> {
+        let Request { index, begin, length } = request;
+        let rule = |rule: String| Over::Request { request, rule };
+        let info = &self.content.info;
+        let piece = info.piece(index).ok_or_else(|| rule(format!("there are {} pieces", info.piece_count())))?;
+        if !self.has.has(index) {
+            return Err(rule("this seeder does not have that piece".to_owned()));
+        }
+        if !(1..=BLOCK_LENGTH).contains(&length) {
+            return Err(rule(format!("a block is 1 to {BLOCK_LENGTH} bytes long")));
+        }
+        let size = info.piece_size(piece);
+        if u64::from(begin) + u64::from(length) > u64::from(size) {
+            return Err(rule(format!("that piece is {size} bytes long")));
+        }
+        Ok(())
+    }
+}
+
+/// Why a connection is over, as a note tells it.
+#[derive(Debug, Error)]
+enum Over {
+    #[error("this seeder dies")]
+    Died,
+    #[error("{}", broken(.0))]
+    Message(#[from] MessageError),
+    #[error("{0}")]
+    Handshake(#[from] HandshakeError),
+    #[error("it asked for {0}, which is not here")]
+    OtherTorrent(InfoHash),
+    #[error("{0}")]
+    Extension(#[from] ExtensionError),
+    #[error("its request for piece {}, begin {}, length {} is wrong: {rule}", request.index, request.begin, request.length)]
+    Request { request: Request, rule: String },
+    #[error("more of its requests are waiting than this seeder keeps ({MAX_QUEUE})")]
+    TooMany,
+    #[error("it said nothing for {} s", IDLE_TIME.as_secs())]
+    Idle,
+}
+
+impl From<io::Error> for Over {
+    fn from(error: io::Error) -> Over {
+        MessageError::Io(error).into()
+    }
+}
+
+/// To hang up is how every client ends, and on some systems looks like an error.
+fn broken(error: &MessageError) -> String {
+    match error {
+        MessageError::HungUp { inside: false } => "it hung up".to_owned(),
+        MessageError::Io(error) if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => {
+            "it hung up".to_owned()
+        }
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,340 @@
+//! Stage 7 from outside: extension handshakes byte by byte, whose id is whose, and peers with manners of their own.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use piecemeal::s02_metainfo::InfoHash;
+use piecemeal::s03_tracker::PeerId;
+use piecemeal::s04_handshake::Handshake;
+use piecemeal::s04_handshake::transport::{Transport, pair};
+use piecemeal::s05_messages::connection::Connection;
+use piecemeal::s05_messages::{Message, MessageError};
+use piecemeal::s07_extension::dont_have::{self, DontHave, DontHaveError};
+use piecemeal::s07_extension::{
+    BoxError, Extension, ExtensionError, ExtensionHandshake, Extensions, PeerExtensions, Reply, encode_extended,
+    exchange_extensions,
+};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
+/// The example of libtorrent's extension protocol document.
+const LIBTORRENT: &[u8] = b"d1:md11:LT_metadatai1e6:ut_pexi2ee1:pi6881e1:v12:uTorrent 1.2e";
+
+fn decode(payload: &[u8]) -> ExtensionHandshake {
+    ExtensionHandshake::decode(payload).unwrap_or_else(|error| panic!("{:?}: {error}", String::from_utf8_lossy(payload)))
+}
+
+/// Names and ids, as `m` has them.
+fn m(handshake: &ExtensionHandshake) -> Vec<(&str, u8)> {
+    handshake.m.iter().map(|(name, id)| (name.as_str(), *id)).collect()
+}
+
+fn ip(text: &str) -> IpAddr {
+    text.parse().expect("it is an address")
+}
+
+#[test]
+fn the_example_of_libtorrents_document_is_read_and_written() {
+    let handshake = decode(LIBTORRENT);
+    assert_eq!(m(&handshake), [("LT_metadata", 1), ("ut_pex", 2)]);
+    assert_eq!((handshake.p, handshake.v.as_deref(), handshake.metadata_size), (Some(6881), Some("uTorrent 1.2"), None));
+    assert_eq!(handshake.encode(), LIBTORRENT);
+}
+
+#[test]
+fn m_is_a_dictionary_of_names_and_ids_with_metadata_size_beside_it() {
+    let with = b"d1:md11:ut_metadatai3ee13:metadata_sizei31235ee";
+    let mut handshake = decode(with);
+    assert_eq!((m(&handshake), handshake.metadata_size), (vec![("ut_metadata", 3)], Some(31235)));
+    assert_eq!(handshake.encode(), with);
+    // Who has no metadata leaves its size away.
+    handshake.metadata_size = None;
+    assert_eq!(handshake.encode(), b"d1:md11:ut_metadatai3eee");
+    // What the sources print, without the colon, is a set, and no id can be read from it.
+    assert!(decode(b"d1:ml11:ut_metadatai3eee").m.is_empty());
+}
+
+#[test]
+fn every_key_is_read_and_written_with_the_keys_sorted() {
+    let bytes = b"d4:ipv44:\xc0\x00\x02\x014:ipv616:\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x011:md6:ut_pexi1ee\
+                  13:metadata_sizei7e1:pi65535e4:reqqi250e1:v3:\xc3\xa9!6:yourip4:\x7f\0\0\x01e";
+    let handshake = decode(bytes);
+    assert_eq!((handshake.ipv4, handshake.ipv6), (Some(ip("192.0.2.1")), Some(ip("2001:db8::1"))));
+    assert_eq!((handshake.yourip, handshake.reqq, handshake.p), (Some(ip("127.0.0.1")), Some(250), Some(65535)));
+    assert_eq!(handshake.v.as_deref(), Some("é!"));
+    assert_eq!(handshake.encode(), bytes);
+    let six = decode(b"d6:yourip16:\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01e");
+    assert_eq!(six.yourip, Some(ip("::1")));
+}
+
+#[test]
+fn the_micro_sign_of_bep_10s_example_is_two_bytes() {
+    let right = "d1:md11:LT_metadatai1e7:µT_PEXi2ee1:pi6881e1:v13:µTorrent 1.2e";
+    assert_eq!(m(&decode(right.as_bytes())), [("LT_metadata", 1), ("µT_PEX", 2)]);
+    let printed = "d1:md11:LT_metadatai1e6:µT_PEXi2ee1:pi6881e1:v13:µTorrent 1.2e";
+    assert!(matches!(ExtensionHandshake::decode(printed.as_bytes()), Err(ExtensionError::Bencode(_))));
+}
+
+#[test]
+fn keys_that_are_unknown_or_of_another_type_are_skipped() {
+    let wrong = b"d4:ipv41:x4:ipv6i1e1:mle13:metadata_sizei-1e1:pi65536e4:reqq3:2506:unknowndi1e0:e1:vi1e6:yourip5:12345e";
+    assert!(ExtensionHandshake::decode(wrong).is_err(), "a key must be a string, even in a key nobody knows");
+    let wrong = b"d4:ipv41:x4:ipv6i1e1:mle13:metadata_sizei-1e1:pi65536e4:reqq3:2507:unknownd0:i1ee1:vi1e6:yourip5:12345e";
+    assert_eq!(decode(wrong), ExtensionHandshake::default());
+    let ids = b"d1:md1:ai-1e1:bi256e1:c1:11:di255e1:\xffi1e1:zi0eee";
+    assert_eq!(m(&decode(ids)), [("d", 255), ("z", 0)]);
+    assert_eq!(decode(b"d4:reqqi9223372036854775807ee").reqq, Some(u32::MAX));
+    assert_eq!(decode(b"de\xff\xff trailing bytes"), ExtensionHandshake::default());
+    assert_eq!(decode(b"d1:v5:a\x1b[2Je").v.as_deref(), Some("a\\u{1b}[2J"));
+}
+
+#[test]
+fn a_handshake_that_is_no_dictionary_or_is_cut_short_is_refused() {
+    for payload in [&b"le"[..], b"i1e", b"1:x"] {
+        assert!(matches!(ExtensionHandshake::decode(payload), Err(ExtensionError::NotDictionary { .. })));
+    }
+    for payload in [&b""[..], b"x", b"d1:m99:x", b"d1:m99999999999999999999:x"] {
+        assert!(matches!(ExtensionHandshake::decode(payload), Err(ExtensionError::Bencode(_))));
+    }
+    (0..LIBTORRENT.len()).for_each(|length| drop(ExtensionHandshake::decode(&LIBTORRENT[..length]).expect_err("a part")));
+}
+
+#[test]
+fn a_later_handshake_adds_to_the_earlier_one_and_0_turns_off() {
+    let mut peer = PeerExtensions::default();
+    assert_eq!(peer.id("ut_pex"), None);
+    peer.update(decode(LIBTORRENT));
+    peer.update(decode(b"d1:md6:ut_pexi7e5:ut_hpi9eee"));
+    assert_eq!(["LT_metadata", "ut_pex", "ut_hp"].map(|name| peer.id(name)), [Some(1), Some(7), Some(9)]);
+    assert_eq!((peer.said.p, peer.said.v.as_deref()), (Some(6881), Some("uTorrent 1.2")));
+    peer.update(decode(b"d1:md6:ut_pexi0ee13:metadata_sizei5ee"));
+    assert_eq!(["LT_metadata", "ut_pex"].map(|name| peer.id(name)), [Some(1), None]);
+    assert_eq!(peer.said.metadata_size, Some(5));
+    peer.update(decode(b"d1:md6:ut_pexi4eee"));
+    assert_eq!(peer.id("ut_pex"), Some(4));
+}
+
+#[test]
+fn turning_an_extension_off_needs_the_m_around_it() {
+    let mut peer = PeerExtensions::default();
+    peer.update(decode(LIBTORRENT));
+    peer.update(decode(b"d11:LT_metadatai0ee")); // as libtorrent's document prints it
+    assert_eq!(peer.id("LT_metadata"), Some(1));
+    peer.update(decode(b"d1:md11:LT_metadatai0eee"));
+    assert_eq!((peer.id("LT_metadata"), peer.id("ut_pex")), (None, Some(2)));
+}
+
+/// Answers each message with the same twice, or refuses it.
+struct Echo(&'static str);
+
+impl Extension for Echo {
+    fn name(&self) -> &'static str {
+        self.0
+    }
+
+    fn offer(&self, ours: &mut ExtensionHandshake) {
+        ours.metadata_size = Some(5);
+    }
+
+    fn message(&mut self, payload: &[u8], reply: &mut Reply) -> Result<(), BoxError> {
+        if payload == b"bad" {
+            return Err("it is bad".into());
+        }
+        reply.send.extend([payload.to_vec(), payload.to_vec()]);
+        Ok(())
+    }
+}
+
+fn echoes() -> Extensions {
+    Extensions::new(vec![Box::new(Echo("one")), Box::new(Echo("two"))])
+}
+
+#[test]
+fn the_value_in_m_is_the_id_by_which_that_peer_wants_to_be_sent_messages() {
+    let (mut first, mut second) = (echoes(), echoes());
+    assert_eq!((first.our_id("one"), first.our_id("two"), first.our_id("three")), (Some(1), Some(2), None));
+    let mut out = Vec::new();
+    first.hear(b"\0d1:md3:twoi3eee", &mut out).expect("a handshake");
+    second.hear(b"\0d1:md3:twoi200eee", &mut out).expect("a handshake");
+    assert!(out.is_empty());
+    // They reach us by our id, and are answered by theirs, each by its own.
+    first.hear(b"\x02hi", &mut out).expect("a message");
+    assert_eq!(out, b"\0\0\0\x04\x14\x03hi\0\0\0\x04\x14\x03hi");
+    out.clear();
+    second.hear(b"\x02hi", &mut out).expect("a message");
+    assert_eq!(out, b"\0\0\0\x04\x14\xc8hi\0\0\0\x04\x14\xc8hi");
+    // One that has turned it off again is not answered.
+    out.clear();
+    second.hear(b"\0d1:md3:twoi0eee", &mut out).expect("a handshake");
+    second.hear(b"\x02hi", &mut out).expect("a message");
+    assert!(out.is_empty());
+}
+
+#[test]
+fn extended_messages_for_nobody_are_skipped_and_broken_ones_end_the_connection() {
+    let (mut extensions, mut out) = (echoes(), Vec::new());
+    for id in [3, 4, 20, 255] {
+        assert_eq!(extensions.hear(&[id, b'x'], &mut out).expect("it is for nobody"), []);
+    }
+    assert!(matches!(extensions.hear(b"", &mut out), Err(ExtensionError::NoId)));
+    assert!(matches!(extensions.hear(b"\0", &mut out), Err(ExtensionError::Bencode(_))));
+    assert!(matches!(extensions.hear(b"\0le", &mut out), Err(ExtensionError::NotDictionary { .. })));
+    let error = extensions.hear(b"\x01bad", &mut out).expect_err("the extension refuses it");
+    assert_eq!(error.to_string(), "one: it is bad");
+    assert!(out.is_empty());
+}
+
+/// Our extension handshake to a peer at 192.0.2.2, as a whole message.
+fn greeting() -> Vec<u8> {
+    let v = concat!("piecemeal ", env!("CARGO_PKG_VERSION"));
+    let head = format!("d1:md3:onei1e3:twoi2ee13:metadata_sizei5e4:reqqi250e1:v{}:{v}6:yourip4:", v.len());
+    let payload = [b"\x14\0", head.as_bytes(), b"\xc0\x00\x02\x02e"].concat();
+    [&u32::try_from(payload.len()).expect("it is short").to_be_bytes()[..], &payload].concat()
+}
+
+#[test]
+fn our_greeting_names_our_extensions_and_their_address() {
+    let mut out = Vec::new();
+    encode_extended(0, &echoes().greeting(ip("192.0.2.2")).encode(), &mut out);
+    assert_eq!(out, greeting());
+    assert_eq!(echoes().greeting(ip("::ffff:192.0.2.2")).yourip, Some(ip("192.0.2.2")));
+    assert_eq!(echoes().greeting(ip("2001:db8::1")).yourip, Some(ip("2001:db8::1")));
+}
+
+#[test]
+fn lt_donthave_is_the_index_of_a_piece_that_is_lost() {
+    assert_eq!(dont_have::NAME, "lt_donthave");
+    assert_eq!(dont_have::encode(0x0102_0304), [1, 2, 3, 4]);
+    let (mut extensions, mut out) = (Extensions::new(vec![Box::new(DontHave)]), Vec::new());
+    assert_eq!(extensions.hear(b"\x01\x00\x00\x00\x07", &mut out).expect("it is right"), [7]);
+    encode_extended(9, &dont_have::encode(7), &mut out);
+    assert_eq!(out, b"\0\0\0\x06\x14\x09\0\0\0\x07");
+    for length in (0..9).filter(|length| *length != 4) {
+        assert_eq!(dont_have::decode(&[0; 8][..length]), Err(DontHaveError { found: length }));
+    }
+    assert!(matches!(extensions.hear(b"\x01\x00", &mut out), Err(ExtensionError::Extension { name: "lt_donthave", .. })));
+}
+
+#[test]
+fn what_is_kept_of_a_peers_extensions_does_not_grow_for_ever() {
+    // An id is one byte, so no more than 255 can be on. A peer that goes on inventing names is not believed.
+    let (mut extensions, mut out) = (echoes(), Vec::new());
+    extensions.hear(b"\0d1:md3:onei3eee", &mut out).expect("a handshake");
+    for round in 0..1000 {
+        let names: String = (0..10).map(|n| format!("8:{:04}{n:04}i1e", round)).collect();
+        extensions.hear(format!("\0d1:md{names}ee").as_bytes(), &mut out).expect("never a reason to hang up");
+    }
+    assert!(extensions.theirs.said.m.len() <= 256, "{} names are kept", extensions.theirs.said.m.len());
+    assert_eq!(extensions.theirs.id("one"), Some(3));
+}
+
+#[test]
+fn mutilated_extended_messages_are_refused_or_read_but_never_panic() {
+    let mut random = StdRng::seed_from_u64(8);
+    let mut extensions = Extensions::new(vec![Box::new(Echo("one")), Box::new(DontHave)]);
+    for round in 0..20_000 {
+        let mut payload = [b"\0", LIBTORRENT].concat();
+        if round % 4 == 0 {
+            payload = vec![2, 0, 0, 0, 7];
+        }
+        for _ in 0..random.random_range(1..4) {
+            let at = random.random_range(0..payload.len());
+            payload[at] = if random.random() { random.random() } else { b"ilde0123456789:-"[random.random_range(0..16)] };
+        }
+        let _ = extensions.hear(&payload, &mut Vec::new());
+    }
+}
+
+/// A connection to a peer whose handshake had these reserved bytes, and that peer's end.
+fn connected(reserved: [u8; 8]) -> (Connection, Transport) {
+    let address = |last| SocketAddr::from(([192, 0, 2, last], 6881));
+    let (near, mut far) = pair(1 << 16, address(1), address(2));
+    let theirs = Handshake { reserved, info_hash: InfoHash([b'a'; 20]), peer_id: PeerId([b'b'; 20]) };
+    let mut connection = Connection::new(near, theirs);
+    connection.set_deadline(Instant::now() + Duration::from_secs(5));
+    far.set_deadline(Instant::now() + Duration::from_secs(5));
+    (connection, far)
+}
+
+const BIT_20: [u8; 8] = [0, 0, 0, 0, 0, 0x10, 0, 0];
+
+/// Exchanges extension handshakes with a peer that says this and no more.
+fn exchange(says: &[u8]) -> (Connection, Extensions, Result<(), ExtensionError>) {
+    let (mut connection, mut far) = connected(BIT_20);
+    far.write_all(says).expect("there is room");
+    let Transport { reader: _still_reads, writer, .. } = far;
+    drop(writer);
+    let mut extensions = echoes();
+    let result = exchange_extensions(&mut connection, &mut extensions);
+    (connection, extensions, result)
+}
+
+#[test]
+fn our_extension_handshake_waits_for_nothing_and_nothing_goes_before_it() {
+    let (mut connection, mut far) = connected(BIT_20);
+    let (heard, hears) = mpsc::channel();
+    thread::spawn(move || {
+        // This peer says nothing until it has heard us: no bitfield, nothing.
+        let mut first = vec![0; greeting().len()];
+        far.read_exact(&mut first).expect("our handshake comes");
+        far.write_all(b"\0\0\0\x11\x14\0d1:md3:onei3eee").expect("we listen");
+        let _ = heard.send(first);
+        let mut more = Vec::new();
+        far.read_to_end(&mut more).expect("it ends");
+        let _ = heard.send(more);
+    });
+    exchange_extensions(&mut connection, &mut echoes()).expect("both sides speak it");
+    drop(connection);
+    assert_eq!(hears.recv_timeout(Duration::from_secs(8)).as_deref(), Ok(&greeting()[..]));
+    assert_eq!(hears.recv_timeout(Duration::from_secs(8)).as_deref(), Ok(&b""[..]));
+}
+
+#[test]
+fn a_bitfield_may_come_before_the_extension_handshake_or_after_it() {
+    let (hello, bits) = (&b"\0\0\0\x11\x14\0d1:md3:onei3eee"[..], &b"\0\0\0\x02\x05\xe0\0\0\0\x01\x01"[..]);
+    for says in [[hello, bits].concat(), [bits, hello].concat(), [&bits[..6], hello, &bits[6..]].concat()] {
+        let (mut connection, extensions, result) = exchange(&says);
+        result.expect("any order is right");
+        assert_eq!(extensions.theirs.id("one"), Some(3));
+        connection.input.replay();
+        assert_eq!(connection.read().expect("it was kept"), Message::Bitfield { bits: &[0xe0] });
+        assert_eq!(connection.read().expect("it was kept"), Message::Unchoke);
+    }
+}
+
+#[test]
+fn keep_alives_and_unknown_messages_in_between_are_skipped() {
+    let says = b"\0\0\0\0\0\0\0\x02\x63x\0\0\0\x01\x14\0\0\0\x03\x14\x07x\0\0\0\x04\x14\0de\0\0\0\0";
+    let (_, extensions, result) = exchange(says);
+    result.expect("none of them is a reason to hang up");
+    assert_eq!(extensions.theirs.said, ExtensionHandshake::default());
+}
+
+#[test]
+fn a_peer_without_the_bit_is_told_nothing() {
+    for reserved in [[0; 8], [0xff, 0xff, 0xff, 0xff, 0xff, 0xef, 0xff, 0xff]] {
+        let (mut connection, mut far) = connected(reserved);
+        let result = exchange_extensions(&mut connection, &mut echoes());
+        assert!(matches!(result, Err(ExtensionError::NotSpoken)));
+        drop(connection);
+        assert_eq!(far.read(&mut [0; 1]).expect("it has ended"), 0);
+    }
+}
+
+#[test]
+fn a_peer_that_is_silent_or_broken_or_gone_is_an_error() {
+    assert!(matches!(exchange(b"\0\0\0\x04\x14\0le").2, Err(ExtensionError::NotDictionary { .. })));
+    assert!(matches!(exchange(b"\0\0\0\x04\x14\0d1").2, Err(ExtensionError::Bencode(_))));
+    assert!(matches!(exchange(b"\x7f\0\0\0\x14").2, Err(ExtensionError::Message(MessageError::TooLong { .. }))));
+    let hung_up = exchange(b"\0\0\0\x11\x14\0d1:m").2;
+    assert!(matches!(hung_up, Err(ExtensionError::Message(MessageError::HungUp { inside: true }))), "{hung_up:?}");
+    let (mut connection, _far) = connected(BIT_20);
+    connection.set_deadline(Instant::now() + Duration::from_millis(50));
+    match exchange_extensions(&mut connection, &mut echoes()) {
+        Err(ExtensionError::Message(MessageError::Io(error))) => assert_eq!(error.kind(), ErrorKind::TimedOut),
+        other => panic!("{other:?}"),
+    }
+}

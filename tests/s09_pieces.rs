@@ -1,0 +1,403 @@
+//! Stage 9 from outside: one peer, scripted byte by byte, and what is asked of it.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::SocketAddr;
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use piecemeal::s02_metainfo::{Info, InfoHash};
+use piecemeal::s03_tracker::PeerId;
+use piecemeal::s04_handshake::Handshake;
+use piecemeal::s04_handshake::transport::{Transport, pair};
+use piecemeal::s05_messages::MessageError;
+use piecemeal::s05_messages::connection::Connection;
+use piecemeal::s09_pieces::{OnePeer, PIPELINE, PieceError, blocks};
+use sha1::{Digest, Sha1};
+
+const BLOCK: usize = 16384;
+
+/// A torrent of so many bytes, and the bytes.
+fn torrent(length: usize, piece_length: usize) -> (Info, Vec<u8>) {
+    let content: Vec<u8> = (0..length).map(|n| (n % 251 + n / 16384) as u8).collect();
+    let hashes: Vec<u8> = content.chunks(piece_length).flat_map(|piece| <[u8; 20]>::from(Sha1::digest(piece))).collect();
+    let head = format!("d6:lengthi{length}e4:name1:a12:piece lengthi{piece_length}e6:pieces{}:", hashes.len());
+    (Info::from_bytes(&[head.as_bytes(), &hashes, b"e"].concat()).expect("it is right"), content)
+}
+
+/// The other end of a connection, which speaks in bytes.
+struct Peer(Transport);
+
+impl Peer {
+    /// The next message without its length, or `None` at the end or the deadline.
+    fn hear(&mut self) -> Option<Vec<u8>> {
+        let mut prefix = [0; 4];
+        self.0.read_exact(&mut prefix).ok()?;
+        let mut frame = vec![0; u32::from_be_bytes(prefix) as usize];
+        self.0.read_exact(&mut frame).ok()?;
+        Some(frame)
+    }
+
+    /// Nothing comes. It cannot be waited for, so this waits for a while.
+    fn hears_nothing(&mut self) {
+        self.0.set_deadline(Instant::now() + Duration::from_millis(60));
+        assert_eq!(self.hear(), None);
+        self.0.set_deadline(Instant::now() + Duration::from_secs(8));
+    }
+
+    /// The next message, which must be a request: index, begin, length.
+    fn asked(&mut self) -> Option<[u32; 3]> {
+        let frame = self.hear()?;
+        assert_eq!((frame[0], frame.len()), (6, 13), "{frame:?} is no request");
+        Some([1, 5, 9].map(|at| u32::from_be_bytes([frame[at], frame[at + 1], frame[at + 2], frame[at + 3]])))
+    }
+
+    fn say(&mut self, id: u8, payload: &[u8]) {
+        let length = u32::try_from(payload.len() + 1).expect("it is short").to_be_bytes();
+        // They may have hung up meanwhile.
+        let _ = self.0.write_all(&[&length, &[id][..], payload].concat());
+    }
+
+    fn block(&mut self, index: u32, begin: u32, data: &[u8]) {
+        self.say(7, &[&index.to_be_bytes()[..], &begin.to_be_bytes(), data].concat());
+    }
+
+    /// Hears that they are interested, and unchokes them.
+    fn begin(&mut self) {
+        assert_eq!(self.hear().as_deref(), Some(&[2][..]), "interested comes first");
+        self.say(1, b"");
+    }
+
+    /// The block they asked for, out of the whole content.
+    fn give(&mut self, [index, begin, length]: [u32; 3], content: &[u8], piece_length: usize) {
+        let start = index as usize * piece_length + begin as usize;
+        self.block(index, begin, &content[start..start + length as usize]);
+    }
+
+    fn serve(&mut self, content: &[u8], piece_length: usize) {
+        while let Some(request) = self.asked() {
+            self.give(request, content, piece_length);
+        }
+    }
+}
+
+/// A connection to a peer that does this, on a thread of its own. The receiver tells when it is done.
+fn connect(peer: impl FnOnce(Peer) + Send + 'static) -> (Connection, Receiver<()>) {
+    let address = |last| SocketAddr::from(([192, 0, 2, last], 6881));
+    let (near, mut far) = pair(1 << 17, address(1), address(2));
+    far.set_deadline(Instant::now() + Duration::from_secs(8));
+    let theirs = Handshake { reserved: [0; 8], info_hash: InfoHash([b'a'; 20]), peer_id: PeerId([b'b'; 20]) };
+    let (done, ended) = mpsc::channel();
+    thread::spawn(move || {
+        peer(Peer(far));
+        let _ = done.send(());
+    });
+    (Connection::new(near, theirs), ended)
+}
+
+fn soon() -> Instant {
+    Instant::now() + Duration::from_secs(8)
+}
+
+/// Fetches one piece from a peer that does this. A peer that found something amiss has panicked, and fails the test.
+fn fetch(info: &Info, index: u32, until: Instant, peer: impl FnOnce(Peer) + Send + 'static) -> Result<Vec<u8>, PieceError> {
+    let (mut connection, ended) = connect(peer);
+    let piece = info.piece(index).expect("there is such a piece");
+    let fetched = OnePeer::new(&mut connection).fetch_piece(info, piece, until);
+    drop(connection);
+    ended.recv_timeout(Duration::from_secs(10)).expect("the peer has nothing to complain of");
+    fetched
+}
+
+#[test]
+fn a_piece_is_cut_into_blocks_of_16_kib_of_which_the_last_is_the_rest() {
+    let all = |size| blocks(size).collect::<Vec<_>>();
+    assert_eq!(all(0), []);
+    assert_eq!(all(1), [(0, 1)]);
+    assert_eq!(all(16383), [(0, 16383)]);
+    assert_eq!(all(16384), [(0, 16384)]);
+    assert_eq!(all(16385), [(0, 16384), (16384, 1)]);
+    assert_eq!(all(32768), [(0, 16384), (16384, 16384)]);
+    assert_eq!(blocks(512 << 20).last(), Some(((512 << 20) - 16384, 16384)));
+}
+
+#[test]
+fn one_request_asks_for_a_block_and_not_for_a_byte() {
+    let (info, content) = torrent(90_000, 40_000);
+    let whole = content.clone();
+    let fetched = fetch(&info, 1, soon(), move |mut peer| {
+        peer.begin();
+        // BEP 3: index, begin, length.
+        assert_eq!(peer.hear().as_deref(), Some(&b"\x06\0\0\0\x01\0\0\0\0\0\0\x40\0"[..]));
+        assert_eq!(peer.hear().as_deref(), Some(&b"\x06\0\0\0\x01\0\0\x40\0\0\0\x40\0"[..]));
+        assert_eq!(peer.hear().as_deref(), Some(&b"\x06\0\0\0\x01\0\0\x80\0\0\0\x1c\x40"[..]));
+        [[1, 0, 16384], [1, 16384, 16384], [1, 32768, 7232]].into_iter().for_each(|asked| peer.give(asked, &whole, 40_000));
+        assert_eq!(peer.hear(), None);
+    });
+    assert_eq!(fetched.expect("it is all there"), content[40_000..80_000]);
+}
+
+#[test]
+fn sixteen_requests_are_on_their_way_and_never_more() {
+    assert_eq!(PIPELINE, 16);
+    let (info, content) = torrent(40 * BLOCK, 40 * BLOCK);
+    let whole = content.clone();
+    let fetched = fetch(&info, 0, soon(), move |mut peer| {
+        peer.begin();
+        let mut waiting: Vec<[u32; 3]> = (0..16).map(|_| peer.asked().expect("sixteen at once")).collect();
+        peer.hears_nothing();
+        for block in 16..40 {
+            // Whichever is answered, one more is asked for.
+            peer.give(waiting.remove(block % 16), &whole, 40 * BLOCK);
+            assert_eq!(peer.asked(), Some([0, (block * BLOCK) as u32, 16384]));
+            waiting.push([0, (block * BLOCK) as u32, 16384]);
+        }
+        peer.hears_nothing();
+        waiting.into_iter().rev().for_each(|asked| peer.give(asked, &whole, 40 * BLOCK));
+        assert_eq!(peer.hear(), None);
+    });
+    assert_eq!(fetched.expect("it is all there"), content);
+}
+
+#[test]
+fn after_a_choke_in_the_middle_everything_that_is_missing_is_asked_again() {
+    let (info, content) = torrent(20 * BLOCK, 20 * BLOCK);
+    let whole = content.clone();
+    let fetched = fetch(&info, 0, soon(), move |mut peer| {
+        peer.begin();
+        let first: Vec<[u32; 3]> = (0..16).map(|_| peer.asked().expect("sixteen at once")).collect();
+        peer.give(first[0], &whole, 20 * BLOCK);
+        peer.give(first[1], &whole, 20 * BLOCK);
+        peer.say(0, b"");
+        peer.give(first[2], &whole, 20 * BLOCK); // it was on its way: no offence
+        assert_eq!(peer.asked(), Some([0, 16 * 16384, 16384]));
+        assert_eq!(peer.asked(), Some([0, 17 * 16384, 16384]));
+        peer.hears_nothing();
+        peer.say(1, b"");
+        let again: Vec<[u32; 3]> = (0..16).map(|_| peer.asked().expect("all of them")).collect();
+        assert_eq!(again, (3..19).map(|block| [0, block * 16384, 16384]).collect::<Vec<_>>());
+        again.into_iter().for_each(|asked| peer.give(asked, &whole, 20 * BLOCK));
+        peer.serve(&whole, 20 * BLOCK);
+    });
+    assert_eq!(fetched.expect("it is all there"), content);
+}
+
+#[test]
+fn a_block_that_comes_twice_counts_once() {
+    let (info, content) = torrent(3 * BLOCK, 3 * BLOCK);
+    let whole = content.clone();
+    let fetched = fetch(&info, 0, soon(), move |mut peer| {
+        peer.begin();
+        let asked: Vec<[u32; 3]> = (0..3).map(|_| peer.asked().expect("three blocks")).collect();
+        for block in [2, 2, 2, 0, 2, 0, 1] {
+            peer.give(asked[block], &whole, 3 * BLOCK);
+        }
+        assert_eq!(peer.hear(), None);
+    });
+    assert_eq!(fetched.expect("it is all there"), content);
+}
+
+#[test]
+fn blocks_that_were_never_asked_for_change_nothing() {
+    let (info, content) = torrent(5 * BLOCK, 2 * BLOCK);
+    let whole = content.clone();
+    let fetched = fetch(&info, 1, soon(), move |mut peer| {
+        let junk = [b'x'; BLOCK];
+        let all = |peer: &mut Peer| {
+            for (index, begin, length) in [
+                (0, 0, BLOCK),               // another piece
+                (9, 0, BLOCK),               // no piece
+                (u32::MAX, u32::MAX, BLOCK), // as far away as can be
+                (1, 2 * 16384, BLOCK),       // behind the end
+                (1, u32::MAX, 1),
+                (1, 8192, BLOCK), // across two blocks
+                (1, 0, BLOCK - 1),
+                (1, 0, 0),
+            ] {
+                peer.block(index, begin, &junk[..length]);
+            }
+        };
+        all(&mut peer);
+        peer.begin();
+        while let Some(request) = peer.asked() {
+            all(&mut peer);
+            peer.give(request, &whole, 2 * BLOCK);
+        }
+    });
+    assert_eq!(fetched.expect("it is all there"), content[2 * BLOCK..4 * BLOCK]);
+}
+
+#[test]
+fn all_pieces_come_over_one_connection_whatever_the_last_ones_size() {
+    // A whole number of pieces; a last piece of one byte; one piece less than a block; something in between.
+    for (length, piece_length) in [(4 * BLOCK, 2 * BLOCK), (2 * BLOCK + 1, BLOCK), (5, BLOCK), (100_000, 30_001), (7, 1)] {
+        let (info, content) = torrent(length, piece_length);
+        let whole = content.clone();
+        let (mut connection, ended) = connect(move |mut peer| {
+            peer.begin(); // and no second time
+            let pieces = whole.chunks(piece_length).count();
+            let mut last = [0; 3];
+            while let Some(request) = peer.asked() {
+                assert!(request[0] < pieces as u32);
+                peer.give(request, &whole, piece_length);
+                last = request;
+            }
+            assert_eq!((last[0] as usize * piece_length) + last[1] as usize + last[2] as usize, length);
+        });
+        let mut peer = OnePeer::new(&mut connection);
+        let all: Vec<u8> = info.pieces().flat_map(|piece| peer.fetch_piece(&info, piece, soon()).expect("it is there")).collect();
+        assert_eq!(all, content);
+        drop(connection);
+        ended.recv_timeout(Duration::from_secs(10)).expect("the peer has nothing to complain of");
+    }
+}
+
+#[test]
+fn a_bitfield_is_optional_and_other_messages_do_no_harm() {
+    let (info, content) = torrent(BLOCK, BLOCK);
+    for says in [
+        &b""[..],
+        b"\0\0\0\x02\x05\x80",
+        b"\0\0\0\0\0\0\0\x05\x04\0\0\0\0\0\0\0\x05\x04\xff\xff\xff\xff",
+        b"\0\0\0\x0d\x06\0\0\0\0\0\0\0\0\0\0\x40\0\0\0\0\x01\x02\0\0\0\x03\x09\x1a\xe1\0\0\0\x02\x63x\0\0\0\x01\x00",
+        b"\0\0\0\x04\x14\0de\0\0\0\x01\x0e",
+    ] {
+        let whole = content.clone();
+        let fetched = fetch(&info, 0, soon(), move |mut peer| {
+            peer.0.write_all(says).expect("there is room");
+            peer.begin();
+            peer.serve(&whole, BLOCK);
+        });
+        assert_eq!(fetched.expect("it is all there"), content, "{says:?}");
+    }
+}
+
+#[test]
+fn the_choking_side_sends_unchoke_and_until_then_nothing_is_asked() {
+    let (info, content) = torrent(BLOCK, BLOCK);
+    let whole = content.clone();
+    let fetched = fetch(&info, 0, soon(), move |mut peer| {
+        assert_eq!(peer.hear().as_deref(), Some(&[2][..]));
+        peer.hears_nothing(); // no request, and no unchoke from the side that is choked
+        peer.say(1, b"");
+        assert_eq!(peer.asked(), Some([0, 0, 16384]));
+        peer.block(0, 0, &whole);
+        assert_eq!(peer.hear(), None);
+    });
+    assert_eq!(fetched.expect("it is all there"), content);
+}
+
+#[test]
+fn a_piece_with_the_wrong_hash_is_refused_wherever_it_differs() {
+    let (info, content) = torrent(2 * BLOCK + 9, 2 * BLOCK);
+    for (index, at) in [(0, 0), (0, 2 * BLOCK - 1), (1, 2 * BLOCK + 8)] {
+        let mut corrupt = content.clone();
+        corrupt[at] ^= 1;
+        let fetched = fetch(&info, index, soon(), move |mut peer| {
+            peer.begin();
+            peer.serve(&corrupt, 2 * BLOCK);
+        });
+        assert!(matches!(fetched, Err(PieceError::WrongHash { .. })), "{fetched:?}");
+    }
+}
+
+#[test]
+fn a_peer_that_lacks_the_piece_is_left_at_once() {
+    let (info, _) = torrent(3 * BLOCK, BLOCK);
+    let fetched = fetch(&info, 1, soon(), |mut peer| {
+        peer.say(5, &[0b1010_0000]);
+        assert_eq!(peer.hear().as_deref(), Some(&[2][..]));
+        assert_eq!(peer.hear(), None);
+    });
+    assert!(matches!(fetched, Err(PieceError::NotThere { piece }) if piece.get() == 1), "{fetched:?}");
+}
+
+#[test]
+fn a_peer_known_to_lack_the_next_piece_is_not_asked_for_it() {
+    let (info, content) = torrent(3 * BLOCK, BLOCK);
+    let (mut connection, ended) = connect(move |mut peer| {
+        peer.say(5, &[0b1000_0000]);
+        peer.begin();
+        let request = peer.asked().expect("it has the first piece");
+        peer.give(request, &content, BLOCK);
+        assert_eq!(peer.hear(), None, "and only the first");
+    });
+    let mut peer = OnePeer::new(&mut connection);
+    let mut fetch =
+        |index| peer.fetch_piece(&info, info.piece(index).expect("there is"), Instant::now() + Duration::from_secs(1));
+    fetch(0).expect("it is there");
+    let second = fetch(1);
+    assert!(matches!(second, Err(PieceError::NotThere { .. })), "{second:?}");
+    drop(connection);
+    ended.recv_timeout(Duration::from_secs(10)).expect("the peer has nothing to complain of");
+}
+
+#[test]
+fn a_bitfield_that_does_not_fit_the_torrent_is_refused() {
+    let (info, _) = torrent(3 * BLOCK, BLOCK);
+    for bits in [&[][..], &[0xe0, 0], &[0xf0]] {
+        let fetched = fetch(&info, 0, soon(), |mut peer| peer.say(5, bits));
+        assert!(matches!(fetched, Err(PieceError::Bitfield(_))), "{fetched:?}");
+    }
+}
+
+#[test]
+fn a_peer_that_breaks_the_rules_or_hangs_up_in_the_middle_is_an_error() {
+    let (info, content) = torrent(2 * BLOCK, 2 * BLOCK);
+    let fetched = fetch(&info, 0, soon(), move |mut peer| {
+        peer.begin();
+        let request = peer.asked().expect("they want it");
+        peer.give(request, &content, 2 * BLOCK);
+        let Peer(Transport { reader: _still_reads, mut writer, .. }) = peer;
+        writer.write_all(b"\0\0\x40\x09\x07\0\0").expect("they listen");
+    });
+    assert!(matches!(fetched, Err(PieceError::Message(MessageError::HungUp { inside: true }))), "{fetched:?}");
+    let fetched = fetch(&info, 0, soon(), |mut peer| {
+        peer.begin();
+        peer.block(0, 0, &[0; BLOCK + 1]);
+        while peer.hear().is_some() {}
+    });
+    assert!(matches!(fetched, Err(PieceError::Message(MessageError::TooLong { .. }))), "{fetched:?}");
+}
+
+#[test]
+fn a_peer_that_never_unchokes_or_only_keeps_alive_is_left_at_the_deadline() {
+    let (info, _) = torrent(BLOCK, BLOCK);
+    for unchokes in [false, true] {
+        let fetched = fetch(&info, 0, Instant::now() + Duration::from_millis(200), move |mut peer| {
+            if unchokes {
+                peer.begin();
+            }
+            while peer.0.write_all(b"\0\0\0\0").is_ok() {
+                thread::sleep(Duration::from_millis(5));
+            }
+        });
+        match fetched {
+            Err(PieceError::Message(MessageError::Io(error))) => assert_eq!(error.kind(), ErrorKind::TimedOut),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// The most memory this process has ever had, in MiB.
+#[cfg(target_os = "linux")]
+fn peak() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").expect("Linux has it");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("it is there");
+    line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") / 1024
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn one_block_cannot_make_us_allocate_a_piece_of_512_mib() {
+    let raw = b"d6:lengthi536870912e4:name1:a12:piece lengthi536870912e6:pieces20:aaaaaaaaaaaaaaaaaaaae";
+    let info = Info::from_bytes(raw).expect("it is within the limits");
+    let before = peak();
+    let fetched = fetch(&info, 0, soon(), |mut peer| {
+        peer.begin();
+        peer.asked().expect("they want it");
+        peer.block(0, (512 << 20) - 16384, &[0; BLOCK]); // the last block, when the first sixteen are wanted
+    });
+    assert!(fetched.is_err());
+    assert!(peak() - before < 100, "{} MiB for one block of 16 KiB", peak() - before);
+}
