@@ -336,7 +336,10 @@ fn a_peer_known_to_lack_the_next_piece_is_not_asked_for_it() {
 fn a_bitfield_that_does_not_fit_the_torrent_is_refused() {
     let (info, _) = torrent(3 * BLOCK, BLOCK);
     for bits in [&[][..], &[0xe0, 0], &[0xf0]] {
-        let fetched = fetch(&info, 0, soon(), |mut peer| peer.say(5, bits));
+        let fetched = fetch(&info, 0, soon(), |mut peer| {
+            peer.say(5, bits);
+            while peer.hear().is_some() {}
+        });
         assert!(matches!(fetched, Err(PieceError::Bitfield(_))), "{fetched:?}");
     }
 }
