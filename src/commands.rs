@@ -47,6 +47,7 @@ commands! {
     download,
     magnet_download,
     lab,
+    demo,
 }
 
 /// What a command found out.

@@ -360,19 +360,19 @@ pub enum Rule {
     Ended,
     #[error("an integer was expected, but there is no `e` behind the `i`")]
     UnendedInteger,
-    #[error("an integer is digits without leading zeros, but found {found:?}")]
+    #[error("an integer is digits without leading zeros, but found \"{found}\"")]
     BadInteger { found: String },
     #[error("the integer does not fit in 64 bits")]
     IntegerTooLarge,
     #[error("a string was expected, but there is no `:` behind its length")]
     UnendedLength,
-    #[error("a string's length is digits without leading zeros, but found {found:?}")]
+    #[error("a string's length is digits without leading zeros, but found \"{found}\"")]
     BadLength { found: String },
     #[error("the string says {length} bytes, only {left} are left")]
     CutShort { length: u64, left: usize },
     #[error("a key must be a string, but found {}", byte_text(*found))]
     KeyNotBytes { found: u8 },
-    #[error("the key {key:?} stands twice in one dictionary")]
+    #[error("the key \"{key}\" stands twice in one dictionary")]
     DuplicateKey { key: String },
     #[error("lists and dictionaries nest deeper than {MAX_DEPTH}")]
     TooDeep,

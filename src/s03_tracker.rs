@@ -358,7 +358,7 @@ pub enum TrackerError {
     #[error("the tracker's answer is over {0} bytes")]
     TooLong(usize),
     /// No tracker of ours speaks the URL's scheme.
-    #[error("no tracker of the kind {0:?} can be asked yet (http and https can)")]
+    #[error("no tracker of the kind \"{0}\" can be asked yet (http and https can)")]
     Scheme(String),
     /// The request itself failed. It carries what a later stage's tracker says, too.
     #[error("{0}")]

@@ -127,7 +127,7 @@ pub enum HandshakeError {
     #[error("the peer hung up before its handshake was complete")]
     HungUp,
     /// Something else than a BitTorrent peer answers there.
-    #[error("a BitTorrent handshake was expected, but found {found:?}")]
+    #[error("a BitTorrent handshake was expected, but found \"{found}\"")]
     OtherProtocol { found: String },
     /// The peer answered for a torrent that we did not ask for.
     #[error("the peer serves another torrent: expected info hash {expected}, found {found}")]

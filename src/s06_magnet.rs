@@ -205,13 +205,13 @@ fn value_error(key: &str, expected: &'static str, found: &str) -> MagnetError {
 #[allow(missing_docs)] // of the fields: the messages say what they are
 pub enum MagnetError {
     /// It does not start with `magnet:?`.
-    #[error("a magnet link starts with \"magnet:?\", but found {0:?}")]
+    #[error("a magnet link starts with \"magnet:?\", but found \"{0}\"")]
     NotMagnet(String),
     /// There is no `xt` of BitTorrent's.
     #[error("the link names no torrent: xt=urn:btih: is missing")]
     NoTopic,
     /// A parameter that we use is broken.
-    #[error("{key} must be {expected}, but is {found:?}")]
+    #[error("{key} must be {expected}, but is \"{found}\"")]
     Value { key: String, expected: &'static str, found: String },
     /// Only `btmh`: BEP 52.
     #[error("the link has only a version 2 info hash (btmh), by which nothing can be downloaded yet")]

@@ -23,7 +23,7 @@
 //! * **Only hashes are believed.** What is on disk counts after its pieces have been
 //!   hashed ([`verify`]), never because a note says so.
 //! * **Foreign content is never touched.** The marker tells a partial download of
-//!   this torrent from a file that happens to have its name ([`Output`]).
+//!   this torrent from a file that happens to have its name ([`output::Output`]).
 //! * **No symbolic link is followed** below the output: one that leads out of it
 //!   would let a torrent write anywhere.
 //! * **Left out:** reserving disk space ahead. Files grow as pieces come.

@@ -32,6 +32,7 @@
 
 pub mod addresses;
 pub mod announcer;
+mod clock;
 mod conductor;
 pub mod depth;
 mod learning;

@@ -192,7 +192,10 @@ fn a_key_that_stands_twice_is_refused_wherever_it_stands() {
 fn an_error_names_the_byte_the_keys_and_what_was_found() {
     let table: &[(&[u8], &str)] = &[
         (b"d4:infod4:name40:abcee", "byte 14: at info.name: the string says 40 bytes, only 5 are left"),
-        (b"d5:filesld6:lengthi1eed6:lengthi01eeee", "byte 31: at files[1].length: an integer is digits without leading zeros, but found \"01\""),
+        (
+            b"d5:filesld6:lengthi1eed6:lengthi01eeee",
+            "byte 31: at files[1].length: an integer is digits without leading zeros, but found \"01\"",
+        ),
         (b"l4:spami1ex", "byte 10: at [2]: a value was expected (i, l, d or a digit), but found 'x'"),
         (b"lli1e\x07", "byte 5: at [0][1]: a value was expected (i, l, d or a digit), but found byte 0x07"),
         (b"i1e:", "byte 3: the value ends here, but 1 more bytes follow"),

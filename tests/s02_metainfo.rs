@@ -307,7 +307,8 @@ fn an_error_about_a_name_does_not_obey_its_escape_sequences() {
 fn names_that_collide_after_mending_are_numbered() {
     let long = |tail: &str| "a".repeat(255) + tail;
     let (one, two) = (long("1"), long("2"));
-    let table: &[(&[&[&[u8]]], &[&str])] = &[
+    type Case<'a> = (&'a [&'a [&'a [u8]]], &'a [&'a str]);
+    let table: &[Case] = &[
         (&[&[b"a/b"], &[b"a_b"], &[b"a\\b"]], &["a_b", "a_b.1", "a_b.2"]),
         (&[&[b"a_b.1"], &[b"a/b"], &[b"a_b"]], &["a_b.1", "a_b", "a_b.2"]),
         (&[&[b"a/b"], &[b"a_b"], &[b"a_b.1"]], &["a_b", "a_b.1", "a_b.1.1"]),

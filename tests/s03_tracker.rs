@@ -427,7 +427,10 @@ fn a_tracker_that_is_silent_or_drips_is_given_up_at_the_deadline() {
             }
         });
         let (done, result) = mpsc::channel();
-        thread::spawn(move || done.send(HttpTracker.announce(&url, &ask(), Instant::now() + Duration::from_millis(250))));
+        thread::spawn(move || {
+            let until = Instant::now() + Duration::from_millis(250);
+            drop(done.send(HttpTracker.announce(&url, &ask(), until)));
+        });
         let answer = result.recv_timeout(Duration::from_secs(8)).expect("it ends at its deadline");
         assert!(matches!(answer, Err(TrackerError::Transport(_))), "{answer:?}");
         drop(held);

@@ -173,8 +173,11 @@ fn tcp() -> (Transport, TcpStream) {
     (transport, listener.accept().expect("somebody dialled").0)
 }
 
-/// A transport over each kind of connection, and a writer and a reader on its other side.
-fn all_kinds() -> Vec<(Transport, Box<dyn Write + Send>, Box<dyn Read + Send>)> {
+/// A transport, and a writer and a reader on its other side.
+type Connected = (Transport, Box<dyn Write + Send>, Box<dyn Read + Send>);
+
+/// One over each kind of connection.
+fn all_kinds() -> Vec<Connected> {
     let (transport, stream) = tcp();
     let again = stream.try_clone().expect("it is open");
     let (near, mut far) = pair(64, address(1), address(2));

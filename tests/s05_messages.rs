@@ -166,7 +166,7 @@ fn after_a_timeout_reading_goes_on_where_it_stopped() {
 fn a_message_that_has_begun_is_told_from_silence() {
     let mut messages = Messages::new(Script::chunks(b"\0\0\0\x01\x01", 2, Some(ErrorKind::TimedOut)));
     for begun in [false, true, true] {
-        assert_eq!(messages.read().expect_err("it is not complete").is_timeout(), true);
+        assert!(messages.read().expect_err("it is not complete").is_timeout());
         assert_eq!(messages.begun(), begun);
     }
     assert_eq!(messages.read().expect("it is complete"), Message::Unchoke);
@@ -366,7 +366,7 @@ fn open(answer: &[u8]) -> (Result<Connection, HandshakeError>, Transport) {
     let ours = Handshake::new(InfoHash([b'a'; 20]), PeerId([b'b'; 20]));
     let (done, opened) = mpsc::channel();
     let until = Instant::now() + Duration::from_millis(500);
-    thread::spawn(move || done.send(Connection::open(&Pipe(Mutex::new(Some(near))), address(2), &ours, until)));
+    thread::spawn(move || drop(done.send(Connection::open(&Pipe(Mutex::new(Some(near))), address(2), &ours, until))));
     (opened.recv_timeout(Duration::from_secs(8)).expect("it ends in time"), far)
 }
 

@@ -161,11 +161,11 @@ fn numbers_are_digits_and_nothing_else() {
         let taken = Magnet::parse(&format!("magnet:?xt=urn:btih:{HEX}&xl={number}")).ok().and_then(|magnet| magnet.length);
         assert_eq!(taken, None, "xl={number}");
         let taken = Magnet::parse(&format!("magnet:?xt=urn:btih:{HEX}&so={number}")).map_or(vec![], |magnet| magnet.select_only);
-        assert_eq!(taken, [], "so={number}");
+        assert!(taken.is_empty(), "so={number}");
     }
     for ranges in ["5-4", "1-", "-1", "1--2", "a", "1,,2", "4294967296"] {
         let taken = Magnet::parse(&format!("magnet:?xt=urn:btih:{HEX}&so={ranges}")).map_or(vec![], |magnet| magnet.select_only);
-        assert_eq!(taken, [], "so={ranges}");
+        assert!(taken.is_empty(), "so={ranges}");
     }
 }
 

@@ -1,7 +1,7 @@
 //! What both whole downloads share: the output, Ctrl-C, and telling how it goes. (stage 11)
 
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use piecemeal::s01_bencode::printable;
 use piecemeal::s02_metainfo::Info;
@@ -11,22 +11,15 @@ use piecemeal::s11_swarm::{Event, Plan, SwarmError, download};
 use serde_json::{Value, json};
 
 use super::download::Place;
-use super::failure::{Failure, INTERRUPTED, NO_PEER, TRACKER};
+use super::failure::{Failure, INTERRUPTED, NO_PEER, OTHER, TRACKER};
 use super::{Answer, Options, print_line};
 use crate::progress::Progress;
 
 /// Downloads to its place; `source` is the argument as it was typed.
 pub fn fetch(plan: Plan, place: &Place, source: &str, options: &Options) -> Result<Answer, Failure> {
     let plan = Plan { max_peers: usize::from(place.max_peers), ..plan };
-    let stop = Arc::clone(&plan.stop);
-    let pressed = Arc::clone(&stop);
-    // The first Ctrl-C ends the download politely, the second at once.
-    let handler = ctrlc::set_handler(move || {
-        if pressed.swap(true, Ordering::SeqCst) {
-            std::process::exit(i32::from(INTERRUPTED));
-        }
-    });
-    handler.map_err(|error| Failure::new(super::failure::OTHER, format!("Ctrl-C cannot be handled: {error}")))?;
+    let stop = interrupt()?;
+    let plan = Plan { stop: Arc::clone(&stop), ..plan };
     let progress = Progress::new(options, "downloading", 0);
     let mut output = None;
     let prepare = |info: &Info| -> Result<(Arc<dyn Store>, _), StorageError> {
@@ -51,6 +44,22 @@ pub fn fetch(plan: Plan, place: &Place, source: &str, options: &Options) -> Resu
         text: format!("Downloaded {} to {}.", shown.0, shown.1),
         json: json!({ "event": "done", "output": shown.1, "downloaded": outcome.downloaded, "from": from, "banned": banned }),
     })
+}
+
+/// A flag that Ctrl-C sets. The first one ends a download politely, the second at once.
+fn interrupt() -> Result<Arc<AtomicBool>, Failure> {
+    static PRESSED: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+    if let Some(pressed) = PRESSED.get() {
+        return Ok(Arc::clone(pressed));
+    }
+    let pressed = PRESSED.get_or_init(Arc::default);
+    let handler = ctrlc::set_handler(|| {
+        if pressed.swap(true, Ordering::SeqCst) {
+            std::process::exit(i32::from(INTERRUPTED));
+        }
+    });
+    handler.map_err(|error| Failure::new(OTHER, format!("Ctrl-C cannot be handled: {error}")))?;
+    Ok(Arc::clone(pressed))
 }
 
 /// An event, as a line of JSON or on the terminal.

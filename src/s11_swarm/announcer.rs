@@ -64,7 +64,7 @@ impl PeerSource for Announcer {
                     started = true;
                     completed &= ask.event == Some(Event::Started);
                     failures = 0;
-                    finder.say(format!("{url} names {} peers{}", answer.peers.len(), warning(&answer)));
+                    finder.say(format!("{url}: peers named: {}{}", answer.peers.len(), warning(&answer)));
                     // If `started` was late, `completed` follows it at once.
                     let pause = if completed { Duration::ZERO } else { interval(&answer) };
                     ask.tracker_id = answer.tracker_id.or(ask.tracker_id);

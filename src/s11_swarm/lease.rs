@@ -104,6 +104,11 @@ impl Lease {
         Some(Request { index: self.piece.get(), begin, length })
     }
 
+    /// Whether others are busy with the piece, too.
+    pub fn is_shared(&self) -> bool {
+        self.shared
+    }
+
     /// Whether [`Lease::next_request`] has nothing more to say.
     pub fn is_asked(&self) -> bool {
         self.to_ask.is_empty()

@@ -12,6 +12,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::clock::Clock;
 use super::depth::Depth;
 use super::lease::{Lease, Written};
 use super::outbox::{Outlet, Upload};
@@ -27,17 +28,8 @@ use crate::s07_extension::{DEFAULT_REQQ, EXTENDED, Extensions};
 const TICK: Duration = Duration::from_millis(250);
 /// And how long while we do not: finished pieces are then told with this delay.
 const IDLE_TICK: Duration = Duration::from_secs(2);
-/// The longest that one message may take, once begun.
-const MESSAGE_TIME: Duration = Duration::from_secs(20);
-/// The longest between blocks, while we are owed any.
-const BLOCK_TIME: Duration = Duration::from_secs(20);
-/// The longest for a piece: this, or what its length takes at [`SLOWEST`].
-const PIECE_TIME: Duration = Duration::from_secs(60);
-const SLOWEST: u32 = 4 * 1024; // bytes a second
-/// The longest without any message at all.
-const IDLE_TIME: Duration = Duration::from_secs(180);
-const KEEP_ALIVE: Duration = Duration::from_secs(100); // others hang up after 120 s
-
+/// The most requests on their way for pieces that other peers are fetching, too.
+const SHARED_DEPTH: usize = 8;
 /// How many blocks that were not asked for are forgiven.
 const FORGIVEN: usize = 64;
 
@@ -71,10 +63,7 @@ pub(super) struct Session<'s> {
     /// Messages to be sent, and whether they can wait for company.
     out: Vec<u8>,
     urgent: bool,
-    heard: Instant,
-    sent: Instant,
-    block: Instant,
-    message_begun: Option<Instant>,
+    clock: Clock,
 }
 
 /// Downloads from a peer until one side has had enough.
@@ -94,9 +83,9 @@ pub(super) fn run(
         session.take_news();
         session.ask();
         session.send(&mut outlet)?;
-        let now = Instant::now();
-        session.check_deadlines(now, input.begun())?;
-        input.get_mut().set_deadline(now + session.tick());
+        session.clock.now = Instant::now();
+        session.check_clock(input.begun())?;
+        input.get_mut().set_deadline(session.clock.now + session.tick());
         match input.read() {
             Ok(message) => {
                 if message == Message::Interested && session.upload.is_none() {
@@ -152,10 +141,7 @@ impl<'s> Session<'s> {
             forgiven: FORGIVEN,
             urgent: !out.is_empty(),
             out,
-            heard: now,
-            sent: now,
-            block: now,
-            message_begun: None,
+            clock: Clock::new(now),
         }
     }
 
@@ -185,7 +171,7 @@ impl<'s> Session<'s> {
     fn remove(&mut self, position: usize) -> Lease {
         let held = self.held.remove(position);
         if let (0, Some(next)) = (position, self.held.first_mut()) {
-            next.since = Instant::now(); // only now is it this one's turn
+            next.since = self.clock.now; // only now is it this one's turn
         }
         held.lease
     }
@@ -200,14 +186,13 @@ impl<'s> Session<'s> {
             message.encode_to(&mut self.out);
             self.urgent = true;
         }
-        if self.choked || self.asked.len() > self.depth.get() / 2 {
+        if self.choked || self.asked.len() > self.room() / 2 {
             return;
         }
-        let now = Instant::now();
         if self.asked.is_empty() {
-            self.block = now; // from now on it owes us one
+            self.clock.block = self.clock.now; // from now on it owes us one
         }
-        while self.asked.len() < self.depth.get() {
+        while self.asked.len() < self.room() {
             let request = self.held.last_mut().and_then(|held| held.lease.next_request());
             if let Some(request) = request {
                 Message::Request(request).encode_to(&mut self.out);
@@ -215,12 +200,19 @@ impl<'s> Session<'s> {
                 self.urgent = true;
                 continue;
             }
-            match self.share.claim() {
-                Claim::Lease(lease) => self.held.push(Held { lease, since: now }),
+            match self.share.claim(self.asked.len() < SHARED_DEPTH / 2) {
+                Claim::Lease(lease) => self.held.push(Held { lease, since: self.clock.now }),
                 Claim::Later | Claim::Over => break,
             }
         }
         self.drop_idle();
+    }
+
+    /// How many requests may be on their way. In the end game each may be one too many,
+    /// as another peer was asked for the same block.
+    fn room(&self) -> usize {
+        let shared = self.held.last().is_some_and(|held| held.lease.is_shared());
+        if shared { self.depth.get().min(SHARED_DEPTH) } else { self.depth.get() }
     }
 
     /// Gives back the pieces that have nothing on its way and nothing to ask for:
@@ -243,7 +235,7 @@ impl<'s> Session<'s> {
         outlet.send(&self.out)?;
         self.out.clear();
         self.urgent = false;
-        self.sent = Instant::now();
+        self.clock.sent();
         Ok(())
     }
 
@@ -253,38 +245,21 @@ impl<'s> Session<'s> {
         if wants || self.asked.is_empty() && self.swarm.is_stopping() { TICK } else { IDLE_TICK }
     }
 
-    fn check_deadlines(&mut self, now: Instant, begun: bool) -> Result<(), Ended> {
-        // The clock of a message starts when we first see it incomplete.
-        let since = if begun { *self.message_begun.get_or_insert(now) } else { now };
-        if now.duration_since(since) > MESSAGE_TIME {
-            return Err(Ended::Slow("a message took over 20 s"));
-        }
-        if now.duration_since(self.heard) > IDLE_TIME {
-            return Err(Ended::Slow("it said nothing for 180 s"));
-        }
-        if now.duration_since(self.sent) > KEEP_ALIVE {
+    /// Ends the session of a peer that takes too long, and keeps ours alive.
+    fn check_clock(&mut self, begun: bool) -> Result<(), Ended> {
+        let owing = !self.choked && !self.asked.is_empty();
+        let first = self.held.first().filter(|_| owing);
+        let piece = first.map(|held| (held.since, self.torrent.queue.info().piece_size(held.lease.piece())));
+        self.clock.check(begun, owing, piece)?;
+        if self.clock.must_speak() {
             Message::KeepAlive.encode_to(&mut self.out);
             self.urgent = true;
-        }
-        if self.choked || self.asked.is_empty() {
-            return Ok(());
-        }
-        if now.duration_since(self.block) > BLOCK_TIME {
-            return Err(Ended::Slow("no block came for 20 s"));
-        }
-        if let Some(first) = self.held.first() {
-            let size = self.torrent.queue.info().piece_size(first.lease.piece());
-            let allowed = PIECE_TIME.max(Duration::from_secs(u64::from(size / SLOWEST)));
-            if now.duration_since(first.since) > allowed {
-                return Err(Ended::Slow("a piece took too long"));
-            }
         }
         Ok(())
     }
 
     fn hear(&mut self, message: Message) -> Result<(), Ended> {
-        self.heard = Instant::now();
-        self.message_begun = None;
+        self.clock.heard();
         match message {
             Message::Choke => self.choke(),
             Message::Unchoke => self.choked = false,
@@ -374,10 +349,10 @@ impl<'s> Session<'s> {
             return Ok(());
         };
         self.asked.remove(position);
-        self.block = self.heard;
+        self.clock.block = self.clock.now;
         let most = self.extensions.theirs.said.reqq.unwrap_or(DEFAULT_REQQ);
-        self.depth.block_came(self.heard, most as usize);
-        self.swarm.count_block(self.stats, block.len(), self.heard);
+        self.depth.block_came(self.clock.now, most as usize);
+        self.swarm.count_block(self.stats, block.len(), self.clock.now);
         let Some(position) = self.held.iter().position(|held| held.lease.piece().get() == index) else { return Ok(()) };
         let written = self.held[position].lease.write(begin, block, &*self.torrent.store).map_err(Ended::Local)?;
         match written {

@@ -295,8 +295,8 @@ impl Share {
     }
 
     /// Claims a piece that the peer has: one that was begun, else the rarest; at the
-    /// end, one that others are busy with.
-    pub fn claim(&mut self) -> Claim {
+    /// end, if the peer is `idle`, one that others are busy with.
+    pub fn claim(&mut self, idle: bool) -> Claim {
         let mut word = 0;
         loop {
             let mut state = self.queue.lock();
@@ -307,7 +307,7 @@ impl Share {
                 return Claim::Later;
             }
             if state.waiting.is_empty() {
-                return self.join_a_loan(&mut state);
+                return if idle { self.join_a_loan(&mut state) } else { Claim::Later };
             }
             if self.found_nothing == Some(state.generation) {
                 return Claim::Later;

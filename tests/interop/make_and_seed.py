@@ -82,8 +82,10 @@ def seed(address, options):
         "upload_rate_limit": options["upload_limit"],
         "alert_mask": lt.alert.category_t.error_notification,
     })
-    # Without a filter, peers on the local network escape the limit.
-    session.set_peer_class_filter(lt.ip_filter())
+    # As it comes, it exempts peers on the local network from the limit.
+    everybody = lt.ip_filter()
+    everybody.add_rule("0.0.0.0", "255.255.255.255", 1 << lt.session.global_peer_class_id)
+    session.set_peer_class_filter(everybody)
     handles = []
     for torrent in options["torrents"]:
         try:
