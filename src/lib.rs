@@ -19,6 +19,8 @@
 //! | [`s11_swarm`] | many peers at once | `download`, `magnet_download` |
 //! | [`lab`] | no stage: a swarm on this machine to try them against | `lab` |
 
+#![warn(clippy::print_stdout, clippy::print_stderr, clippy::dbg_macro)]
+
 pub mod s01_bencode;
 pub mod s02_metainfo;
 pub mod s03_tracker;

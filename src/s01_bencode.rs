@@ -29,6 +29,8 @@
 //! * **Left out:** integers beyond 64 bits. The spec allows them, no field needs
 //!   them.
 
+#![warn(clippy::indexing_slicing)] // decodes what strangers send
+
 pub mod encode;
 
 use std::fmt;

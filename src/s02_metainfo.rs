@@ -34,6 +34,8 @@
 //!   join to an output folder.
 //! * **Left out:** version 2 torrents (BEP 52). A hybrid one is read as version 1.
 
+#![warn(clippy::indexing_slicing)] // decodes what strangers send
+
 pub mod paths;
 
 use std::fmt;
@@ -186,7 +188,7 @@ pub struct Info {
     pub multi_file: bool,
     /// `private`: peers may come from the torrent's trackers only (BEP 27).
     pub private: bool,
-    hashes: Vec<u8>,
+    hashes: Vec<[u8; 20]>,
 }
 
 /// One file of a torrent.
@@ -250,13 +252,13 @@ impl Info {
             files,
             multi_file,
             private: info.get("private").and_then(Value::integer) == Some(1),
-            hashes: hashes.to_vec(),
+            hashes: hashes.as_chunks().0.to_vec(),
         })
     }
 
     /// How many pieces there are.
     pub fn piece_count(&self) -> u32 {
-        u32::try_from(self.hashes.len() / 20).expect("at most 2^21 pieces was checked when reading")
+        u32::try_from(self.hashes.len()).expect("at most 2^21 pieces was checked when reading")
     }
 
     /// The piece with this number, if there is one.
@@ -271,8 +273,7 @@ impl Info {
 
     /// The SHA-1 that the piece's content must have.
     pub fn piece_hash(&self, piece: PieceIndex) -> [u8; 20] {
-        let start = piece.position() * 20;
-        self.hashes[start..start + 20].try_into().expect("the range is 20 long")
+        *self.hashes.get(piece.position()).expect("a PieceIndex is made by its own Info, for a piece that exists")
     }
 
     /// Where the piece starts in the whole content, in bytes.

@@ -24,6 +24,8 @@
 //! * **Left out:** peers named by host name in a dictionary answer; when to
 //!   announce again, which is the announcer's business (stage 11).
 
+#![warn(clippy::indexing_slicing)] // decodes what strangers send
+
 pub mod http;
 
 use std::fmt;
@@ -285,13 +287,13 @@ impl Tier {
         until: Instant,
     ) -> Result<(String, Announced), Vec<(String, TrackerError)>> {
         let mut failures = Vec::new();
-        for number in 0..self.urls.len() {
-            let url = self.urls[number].clone();
+        for (number, url) in self.urls.clone().into_iter().enumerate() {
             let now = Instant::now();
             let share = until.saturating_duration_since(now) / (self.urls.len() - number) as u32;
             match announce(trackers, &url, ask, now + share) {
                 Ok(announced) => {
-                    self.urls[..=number].rotate_right(1);
+                    self.urls.remove(number);
+                    self.urls.insert(0, url.clone());
                     return Ok((url, announced));
                 }
                 Err(error) => failures.push((url, error)),

@@ -32,6 +32,8 @@
 //!   add messages, and the extension protocol (stage 7) is itself one of them.
 //! * **Left out:** what the messages do; that begins in stage 9.
 
+#![warn(clippy::indexing_slicing)] // decodes what strangers send
+
 pub mod bitfield;
 pub mod connection;
 

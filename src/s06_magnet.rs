@@ -24,6 +24,8 @@
 //! * **Left out:** obeying `so` and `ws`, which are read and shown; downloading by
 //!   `btmh` alone.
 
+#![warn(clippy::indexing_slicing)] // decodes what strangers send
+
 use std::borrow::Cow;
 use std::fmt;
 

@@ -27,6 +27,8 @@
 //!   plugged in, so that this stage does not change when one is added.
 //! * **Left out:** a key we do not know is skipped, as BEP 10 asks.
 
+#![warn(clippy::indexing_slicing)] // decodes what strangers send
+
 pub mod dont_have;
 
 use std::collections::BTreeMap;

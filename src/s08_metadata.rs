@@ -26,6 +26,8 @@
 //! * **Left out:** `LT_metadata`, libtorrent's first design, except for its codec in
 //!   [`lt_metadata`], which says why it lost.
 
+#![warn(clippy::indexing_slicing)] // decodes what strangers send
+
 pub mod lt_metadata;
 pub mod message;
 

@@ -1,6 +1,6 @@
 //! `piecemeal info`: what a .torrent file says. (stage 2)
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use piecemeal::s01_bencode::printable;
 use piecemeal::s02_metainfo::{Info, Metainfo, MetainfoError};
@@ -25,7 +25,7 @@ impl Args {
 }
 
 /// Reads a .torrent file, for every command that takes one.
-pub fn open(torrent: &PathBuf) -> Result<Metainfo, Failure> {
+pub fn open(torrent: &Path) -> Result<Metainfo, Failure> {
     Metainfo::read(torrent).map_err(|error| Failure::from(error).about(printable(&torrent.to_string_lossy())))
 }
 

@@ -22,7 +22,7 @@ impl Bitfield {
     pub fn full(pieces: u32) -> Bitfield {
         let mut full = Bitfield { words: vec![u64::MAX; pieces.div_ceil(64) as usize], pieces };
         if let Some(last) = full.words.last_mut()
-            && pieces % 64 != 0
+            && !pieces.is_multiple_of(64)
         {
             *last <<= 64 - pieces % 64;
         }
