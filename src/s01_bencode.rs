@@ -194,7 +194,7 @@ impl<'a> Decoder<'a> {
     fn integer(&mut self) -> Result<i64, Broken> {
         let start = self.at;
         self.at += 1; // the `i`
-        let digits = self.until(b'e', Rule::UnendedInteger)?;
+        let digits = self.until(b'e', Rule::UnendedInteger).map_err(|(_, rule)| (start, rule))?;
         let text = std::str::from_utf8(digits).unwrap_or_default();
         let unsigned = text.strip_prefix('-').unwrap_or(text);
         // Rust's own parser would take "+1" and "007", so the form is checked
@@ -211,7 +211,7 @@ impl<'a> Decoder<'a> {
         let start = self.at;
         let digits = self.until(b':', Rule::UnendedLength)?;
         let text = std::str::from_utf8(digits).unwrap_or_default();
-        if !text.bytes().all(|byte| byte.is_ascii_digit()) || (text.len() > 1 && text.starts_with('0')) {
+        if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) || (text.len() > 1 && text.starts_with('0')) {
             return Err((start, Rule::BadLength { found: excerpt(digits) }));
         }
         let left = self.input.len() - self.at;
@@ -308,12 +308,11 @@ fn path_text(path: &[Step]) -> String {
 /// The start of some bytes from outside, safe to print: control characters are
 /// escaped, since a terminal would obey them.
 pub fn excerpt(bytes: &[u8]) -> String {
-    let short = bytes.get(..40).unwrap_or(bytes);
-    let mut text = printable(&String::from_utf8_lossy(short));
-    if short.len() < bytes.len() {
-        text.push('…');
-    }
-    text
+    // A few bytes more than are shown, so that no character is cut in half.
+    let start = String::from_utf8_lossy(bytes.get(..44).unwrap_or(bytes));
+    let short = &start[..start.floor_char_boundary(40)];
+    let dots = if short.len() < start.len() || bytes.len() > 44 { "…" } else { "" };
+    printable(short) + dots
 }
 
 /// Text from outside, safe to print: control characters, and those that turn
@@ -322,7 +321,9 @@ pub fn printable(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for letter in text.chars() {
         match letter {
-            '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => safe.extend(letter.escape_unicode()),
+            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
+                safe.extend(letter.escape_unicode())
+            }
             _ if letter.is_control() => safe.extend(letter.escape_default()),
             _ => safe.push(letter),
         }

@@ -14,15 +14,15 @@
 //! d
 //!   8:announce       whom to ask
 //!   13:announce-list tiers of such URLs (BEP 12), takes the place of announce
-//!   4:info           d                                <- the info hash is over
-//!                      4:name         a file, or a folder      these bytes,
-//!                      12:piece length bytes in a piece        d to e, as they
-//!                      6:pieces       20 bytes for each piece  stand in the file
+//!   4:info           d                                   <- from this d ..
+//!                      4:name         a file, or a folder
+//!                      12:piece length bytes in a piece
+//!                      6:pieces       20 bytes for each piece
 //!                      6:length       one file: its size
 //!                      5:files        or a list of  d 6:length .. 4:path l .. e e
 //!                      7:private      1: peers from the tracker only
-//!                    e
-//! e
+//!                    e                                   <- .. to this e, as they
+//! e                                                            stand, goes the info hash
 //! ```
 //! # Decisions
 //! * **Hash the bytes, not the meaning.** Keys we do not know are part of the

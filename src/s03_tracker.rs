@@ -184,7 +184,7 @@ impl Announced {
             return Err(TrackerError::Answer { key: "the answer", expected: "a dictionary", found: top.type_name().to_owned() });
         }
         if let Some(reason) = top.get("failure reason") {
-            let reason = printable(&String::from_utf8_lossy(reason.bytes().unwrap_or(b"(it gives no reason)")));
+            let reason = words(reason.bytes().unwrap_or(b"(it gives no reason)"));
             return Err(TrackerError::Failure { reason, retry: Retry::decode(top.get("retry in")) });
         }
         let seconds = |key| top.get(key).and_then(Value::unsigned).map(Duration::from_secs);
@@ -193,7 +193,8 @@ impl Announced {
             peers.extend(four_or_list(value)?);
         }
         if let Some(value) = top.get("peers6") {
-            peers.extend(compact(value.bytes().unwrap_or_default(), "peers6", address_v6)?);
+            // Broken, it costs no more than itself: the others may be good.
+            peers.extend(compact(value.bytes().unwrap_or_default(), "peers6", address_v6).unwrap_or_default());
         }
         peers.retain(|peer| peer.port() != 0);
         Ok(Announced {
@@ -201,11 +202,16 @@ impl Announced {
             interval: seconds("interval"),
             min_interval: seconds("min interval"),
             tracker_id: top.get("tracker id").and_then(Value::bytes).map(<[u8]>::to_vec),
-            warning: top.get("warning message").and_then(Value::bytes).map(|text| printable(&String::from_utf8_lossy(text))),
+            warning: top.get("warning message").and_then(Value::bytes).map(words),
             complete: top.get("complete").and_then(Value::unsigned),
             incomplete: top.get("incomplete").and_then(Value::unsigned),
         })
     }
+}
+
+/// What a tracker says to people: a sentence or two of it, safe to print.
+fn words(text: &[u8]) -> String {
+    printable(&String::from_utf8_lossy(text.get(..500).unwrap_or(text)))
 }
 
 /// `peers` in either of its two forms: a string of six bytes a peer (BEP 23),
@@ -359,6 +365,9 @@ pub enum TrackerError {
     /// The answer is over the limit, in bytes.
     #[error("the tracker's answer is over {0} bytes")]
     TooLong(usize),
+    /// There was no whole answer by the deadline.
+    #[error("the tracker gave no whole answer in time")]
+    TimedOut,
     /// No tracker of ours speaks the URL's scheme.
     #[error("no tracker of the kind \"{0}\" can be asked yet (http and https can)")]
     Scheme(String),

@@ -13,9 +13,9 @@
 //! | 19 | "BitTorrent protocol" | reserved | info hash | peer id |
 //! ```
 //! # Decisions
-//! * **Read in two steps, by a known size.** The first 20 bytes tell whether
-//!   this is BitTorrent at all, so a web server is recognised at once instead
-//!   of being waited for. After that, exactly 48 more: no parser state.
+//! * **The first byte decides.** If it is not 19, this is not BitTorrent, and a web
+//!   server is recognised at once instead of being waited for. After that it is
+//!   exactly 67 bytes more: no parser state.
 //! * **Reserved bytes stay raw.** Each later stage knows its own bit and asks
 //!   for it with [`Handshake::has_bit`].
 //! * **Deadlines, not timeouts.** A peer that sends a byte a second keeps every
@@ -56,14 +56,14 @@ impl Handshake {
         Handshake { reserved: [0; 8], info_hash, peer_id }
     }
 
-    /// The same handshake with one reserved bit set, counted from the right, as
-    /// the specifications do: bit 0 is the last bit of the last byte.
+    /// The same handshake with one reserved bit (0 to 63) set, counted from the right,
+    /// as the specifications do: bit 0 is the last bit of the last byte.
     pub fn with_bit(mut self, bit: usize) -> Handshake {
         self.reserved[7 - bit / 8] |= 1 << (bit % 8);
         self
     }
 
-    /// Whether the reserved bit is set, counted from the right.
+    /// Whether the reserved bit (0 to 63) is set, counted from the right.
     pub fn has_bit(&self, bit: usize) -> bool {
         self.reserved[7 - bit / 8] & 1 << (bit % 8) != 0
     }
@@ -84,9 +84,18 @@ impl Handshake {
     /// If the stream ends or fails first, or the other side speaks another protocol.
     pub fn read_from(stream: &mut impl Read) -> Result<Handshake, HandshakeError> {
         let mut name = [0; 20];
-        stream.read_exact(&mut name).map_err(HandshakeError::ended)?;
-        if name != *PROTOCOL {
-            return Err(HandshakeError::OtherProtocol { found: excerpt(&name) });
+        let come = stream.read(&mut name).map_err(HandshakeError::ended)?;
+        // Who speaks another protocol may say little and then wait for us. The
+        // first byte tells.
+        if come > 0 && name[0] == PROTOCOL[0] {
+            stream.read_exact(&mut name[come..]).map_err(HandshakeError::ended)?;
+        }
+        match come {
+            0 => return Err(HandshakeError::HungUp),
+            _ if name != *PROTOCOL => {
+                return Err(HandshakeError::OtherProtocol { found: excerpt(name.get(..come).unwrap_or(&name)) });
+            }
+            _ => {}
         }
         let (mut reserved, mut info_hash, mut peer_id) = ([0; 8], [0; 20], [0; 20]);
         for part in [&mut reserved[..], &mut info_hash, &mut peer_id] {
@@ -105,7 +114,7 @@ impl Handshake {
 /// # Errors
 /// If the peer hangs up, speaks another protocol, or serves another torrent.
 pub fn exchange<S: Read + Write>(stream: &mut S, ours: &Handshake) -> Result<Handshake, HandshakeError> {
-    stream.write_all(&ours.encode())?;
+    stream.write_all(&ours.encode()).map_err(HandshakeError::ended)?;
     let theirs = Handshake::read_from(stream)?;
     if theirs.info_hash != ours.info_hash {
         return Err(HandshakeError::OtherTorrent { expected: ours.info_hash, found: theirs.info_hash });
@@ -140,7 +149,7 @@ pub enum HandshakeError {
 impl HandshakeError {
     fn ended(error: io::Error) -> HandshakeError {
         match error.kind() {
-            io::ErrorKind::UnexpectedEof => HandshakeError::HungUp,
+            io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => HandshakeError::HungUp,
             _ => HandshakeError::Io(error),
         }
     }

@@ -14,11 +14,12 @@
 //! 0          4    5
 //! | length   | id | payload, length - 1 bytes |     length 0: keep-alive, no id
 //!
-//!  0 choke            5 bitfield   a bit a piece     13 suggest piece   index     BEP 6,
-//!  1 unchoke          6 request    index begin length 14 have all                 if both
-//!  2 interested       7 piece      index begin block  15 have none                handshakes
-//!  3 not interested   8 cancel     index begin length 16 reject request i. b. l.  have bit 2
-//!  4 have  index      9 port       of the DHT         17 allowed fast    index
+//!  0 choke            5 bitfield  a bit a piece       if both handshakes have bit 2 (BEP 6):
+//!  1 unchoke          6 request   index begin length  13 suggest piece   index
+//!  2 interested       7 piece     index begin block   14 have all
+//!  3 not interested   8 cancel    index begin length  15 have none
+//!  4 have  index      9 port      of the DHT          16 reject request  index begin length
+//!                                                     17 allowed fast    index
 //! ```
 //! All integers are four bytes, big-endian; `port` is two.
 //!
@@ -228,7 +229,8 @@ impl<R: Read> Messages<R> {
         self.limit = LONGEST_MESSAGE.max(pieces.div_ceil(8) as usize + 1);
     }
 
-    /// Whether a message has begun to arrive and is not complete.
+    /// Whether something has come behind the message read last: a part of the next one,
+    /// or more.
     pub fn begun(&self) -> bool {
         self.end > self.next
     }
@@ -328,7 +330,7 @@ pub enum MessageError {
     #[error("a message of {length} bytes is announced, at most {limit} are allowed")]
     TooLong { length: usize, limit: usize },
     /// The payload's size does not fit the message.
-    #[error("message {id} must have {expected} bytes of payload, but has {found}")]
+    #[error("message {id} must have {}{expected} bytes of payload, but has {found}", if *id == 7 { "at least " } else { "" })]
     Size { id: u8, expected: usize, found: usize },
 }
 

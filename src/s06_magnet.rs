@@ -28,6 +28,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::str::FromStr;
 
 use thiserror::Error;
 
@@ -71,7 +72,11 @@ impl PeerAddress {
         let port = port.parse().ok().filter(|_| port.bytes().all(|byte| byte.is_ascii_digit()))?;
         let host = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
             Some(v6) => v6.parse::<std::net::Ipv6Addr>().ok().map(|_| v6)?,
-            None if host.is_empty() || host.contains([':', '[', ']', '/', ' ']) => return None,
+            None if host.is_empty()
+                || host.contains(|letter: char| ":[]/".contains(letter) || letter <= ' ' || letter.is_control()) =>
+            {
+                return None;
+            }
             None => host,
         };
         (port != 0).then(|| PeerAddress { host: host.to_owned(), port })
@@ -115,7 +120,7 @@ impl Magnet {
                 }
                 "xl" => {
                     let text = text()?;
-                    magnet.length = Some(text.parse().map_err(|_| value_error(key, "a number of bytes", &text))?);
+                    magnet.length = Some(digits(&text).ok_or_else(|| value_error(key, "a number of bytes", &text))?);
                 }
                 "so" => {
                     magnet.select_only = select_only(&text()?).ok_or_else(|| value_error(key, "indices like 0,2,4-6", raw))?
@@ -188,11 +193,16 @@ fn base32(text: &str) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
+/// A number of digits alone: `parse` by itself would take "+5".
+fn digits<N: FromStr>(text: &str) -> Option<N> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
+}
+
 /// `0,2,4-6` (BEP 53)
 fn select_only(text: &str) -> Option<Vec<(u32, u32)>> {
     let range = |part: &str| {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
-        let (first, last) = (first.parse().ok()?, last.parse().ok()?);
+        let (first, last) = (digits(first)?, digits(last)?);
         (first <= last).then_some((first, last))
     };
     text.split(',').map(range).collect()

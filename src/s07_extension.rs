@@ -25,7 +25,9 @@
 //!   never a reason to hang up.
 //! * **[`Extension`] is a seam.** What an extension does with its messages is
 //!   plugged in, so that this stage does not change when one is added.
-//! * **Left out:** a key we do not know is skipped, as BEP 10 asks.
+//! * **Unknown keys and names are skipped,** as BEP 10 asks.
+//! * **Left out:** what `p`, `ipv4` and `ipv6` are good for: dialling somebody back is
+//!   for who listens.
 
 #![warn(clippy::indexing_slicing)] // decodes what strangers send
 
@@ -51,6 +53,9 @@ pub const EXTENDED: u8 = 20;
 /// How many requests libtorrent queues for a peer, and what `reqq` is taken to
 /// be where it is not sent.
 pub const DEFAULT_REQQ: u32 = 250;
+
+/// How many extension names are kept of one peer.
+const MOST_NAMES: usize = 255;
 
 /// The dictionary of an extension handshake. Every key may be absent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -118,8 +123,8 @@ impl ExtensionHandshake {
             p: number("p").and_then(|port| u16::try_from(port).ok()),
             v: top.get("v").and_then(Value::bytes).map(|text| printable(&String::from_utf8_lossy(text))),
             yourip: ip("yourip"),
-            ipv4: ip("ipv4"),
-            ipv6: ip("ipv6"),
+            ipv4: ip("ipv4").filter(IpAddr::is_ipv4),
+            ipv6: ip("ipv6").filter(IpAddr::is_ipv6),
             reqq: number("reqq").map(|count| u32::try_from(count).unwrap_or(u32::MAX)),
             metadata_size: number("metadata_size"),
         })
@@ -138,7 +143,13 @@ impl PeerExtensions {
     /// stays as it was.
     pub fn update(&mut self, later: ExtensionHandshake) {
         let said = &mut self.said;
-        said.m.extend(later.m);
+        for (name, id) in later.m {
+            // Ids are one byte, so nobody has more than this; who goes on inventing
+            // names would fill our memory.
+            if said.m.len() < MOST_NAMES || said.m.contains_key(&name) {
+                said.m.insert(name, id);
+            }
+        }
         said.p = later.p.or(said.p);
         said.v = later.v.or(said.v.take());
         said.yourip = later.yourip.or(said.yourip);

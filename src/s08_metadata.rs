@@ -114,11 +114,13 @@ pub fn fetch_metadata(
     over: &dyn Fn() -> bool,
 ) -> Result<Option<Info>, MetadataError> {
     let size = offered_size(extensions)?;
-    let id = extensions.theirs.id(NAME).ok_or(MetadataError::NotOffered)?;
+    extensions.theirs.id(NAME).ok_or(MetadataError::NotOffered)?;
     let count = u32::try_from(size.div_ceil(METADATA_PIECE_LENGTH)).expect("48 MiB was checked");
     let mut pieces: BTreeMap<u32, Vec<u8>> = BTreeMap::new();
     let mut asked = 0;
     while pieces.len() < count as usize {
+        // Looked up each time: a later handshake may change it.
+        let id = extensions.theirs.id(NAME).ok_or(MetadataError::NotOffered)?;
         let mut requests = Vec::new();
         while asked < count && asked < pieces.len() as u32 + AHEAD {
             let request = MetadataMessage::Request { piece: MetadataPieceIndex(asked) };
@@ -134,7 +136,7 @@ pub fn fetch_metadata(
             pieces.entry(piece.0).or_insert(data);
         }
     }
-    let metadata: Vec<u8> = pieces.into_values().flatten().collect();
+    let metadata = pieces.into_values().collect::<Vec<_>>().concat();
     let found = InfoHash::of(&metadata);
     if found != info_hash {
         return Err(MetadataError::WrongHash { expected: info_hash, found });
@@ -161,7 +163,7 @@ fn next_data(
     over: &dyn Fn() -> bool,
 ) -> Result<Option<(MetadataPieceIndex, Vec<u8>)>, MetadataError> {
     let mut answers = Vec::new();
-    loop {
+    while !over() {
         connection.input.get_mut().set_deadline(deadline.min(Instant::now() + TICK));
         match connection.input.read() {
             Ok(Message::Unknown { id: EXTENDED, payload }) => {
@@ -174,14 +176,11 @@ fn next_data(
             }
             Ok(Message::KeepAlive | Message::Unknown { .. }) => {}
             Ok(_) => connection.input.put_aside()?,
-            Err(error) if error.is_timeout() && Instant::now() < deadline => {
-                if over() {
-                    return Ok(None);
-                }
-            }
+            Err(error) if error.is_timeout() && Instant::now() < deadline => {}
             Err(error) => return Err(error.into()),
         }
     }
+    Ok(None)
 }
 
 /// The content of a message 20 that brings metadata; `None` if it does something else.
@@ -194,7 +193,10 @@ fn data_of(payload: &[u8], extensions: &Extensions, size: usize) -> Result<Optio
         MetadataMessage::Data { piece, total_size, data } => {
             let start = (piece.0 as usize).saturating_mul(METADATA_PIECE_LENGTH);
             let expected = size.saturating_sub(start).min(METADATA_PIECE_LENGTH);
-            if data.len() != expected || total_size.is_some_and(|total| total != size as u64) {
+            if let Some(total) = total_size.filter(|total| *total != size as u64) {
+                return Err(MetadataError::TotalSize { expected: size, found: total });
+            }
+            if data.len() != expected {
                 return Err(MetadataError::Data { piece: piece.0, expected, found: data.len() });
             }
             Ok(Some((piece, data.to_vec())))
@@ -226,6 +228,9 @@ pub enum MetadataError {
     /// A metadata piece is not as long as `metadata_size` makes it.
     #[error("metadata piece {piece} must be {expected} bytes, but is {found}")]
     Data { piece: u32, expected: usize, found: usize },
+    /// A data message disagrees with the peer's own extension handshake.
+    #[error("total_size must be {expected} bytes as metadata_size said, but is {found}")]
+    TotalSize { expected: usize, found: u64 },
     /// The peer sent something else than what the link names.
     #[error("the info dictionary has the wrong hash: expected {expected}, found {found}")]
     WrongHash { expected: InfoHash, found: InfoHash },

@@ -24,7 +24,7 @@
 //! * **[`OnePeer`] outlives the piece,** since choke and interest belong to the
 //!   connection. A new connection for every piece is a classic mistake.
 //! * **What is missing is a set, not a count.** A block that comes twice is then
-//!   counted once, and one that was never asked for not at all.
+//!   counted once, and one that is no block of this piece not at all.
 //! * **After a choke everything is asked again:** without the fast extension, a
 //!   choke throws our requests away.
 //! * **Left out:** several peers, files, and pieces larger than memory. Stages 10
@@ -87,6 +87,9 @@ impl<'c> OnePeer<'c> {
         let mut asked = BTreeSet::new();
         let mut data = Vec::new();
         while !missing.is_empty() {
+            if self.has.as_ref().is_some_and(|has| !has.has(piece.get())) {
+                return Err(PieceError::NotThere { piece });
+            }
             if !self.choked {
                 self.ask_ahead(piece, &missing, &mut asked)?;
             }
@@ -105,14 +108,13 @@ impl<'c> OnePeer<'c> {
                 Message::Piece { index, begin, block } if index == piece.get() => {
                     let part = (begin, block.len() as u32);
                     asked.remove(&part);
-                    if missing.remove(&part) {
+                    // Not further ahead than we ask: `data` must not grow by more than comes.
+                    let near = begin as usize <= data.len() + PIPELINE * BLOCK_LENGTH as usize;
+                    if near && missing.remove(&part) {
                         put(&mut data, begin as usize, block);
                     }
                 }
                 _ => {}
-            }
-            if self.has.as_ref().is_some_and(|has| !has.has(piece.get())) {
-                return Err(PieceError::NotThere { piece });
             }
         }
         let (expected, found) = (info.piece_hash(piece), <[u8; 20]>::from(Sha1::digest(&data)));

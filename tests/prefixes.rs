@@ -161,6 +161,8 @@ fn cargo(folder: &Path, target: &Path, arguments: &[&str]) -> Result<(), String>
         .arg("--offline")
         .current_dir(folder)
         .env("CARGO_TARGET_DIR", target)
+        // Nobody debugs these builds, and without symbols they link faster.
+        .env("CARGO_PROFILE_DEV_DEBUG", "0")
         .output()
         .map_err(|e| e.to_string())?;
     if output.status.success() {
@@ -185,9 +187,11 @@ fn every_prefix_of_the_stages_compiles_and_passes_its_tests() {
         make_prefix(last, &folder);
         // All tests of the prefix are built; those of its last stage run. The
         // earlier ones ran in the prefixes before, over the same files.
-        let test = names(&folder.join("tests")).into_iter().find(|name| stage_number(stem(name)) == Some(last));
-        let test = test.unwrap_or_else(|| panic!("stage {last} has no tests/s{last:02}_*.rs"));
-        let run = ["test", "--quiet", "--no-fail-fast", "--lib", "--bins", "--test", stem(&test)];
+        let mut run = vec!["test", "--quiet", "--no-fail-fast", "--lib", "--bins"];
+        let tests = names(&folder.join("tests"));
+        if let Some(test) = tests.iter().find(|name| stage_number(stem(name)) == Some(last)) {
+            run.extend(["--test", stem(test)]);
+        }
         let done = cargo(&folder, &target, &["test", "--quiet", "--no-run", "--lib", "--bins", "--tests"])
             .and_then(|()| cargo(&folder, &target, &run));
         match done {

@@ -77,7 +77,7 @@ fn malformed_input_is_refused_at_the_byte_that_breaks_the_rule() {
         (b"1 :a", 0, long("1 ")),
         (b"1x:a", 0, long("1x")),
         (b"4", 0, Rule::UnendedLength),
-        (b"li1ei2", 5, Rule::UnendedInteger), // behind the `i`
+        (b"li1ei2", 4, Rule::UnendedInteger),
         (b"5:spam", 0, Rule::CutShort { length: 5, left: 4 }),
         (b"l1:a9:x", 4, Rule::CutShort { length: 9, left: 1 }),
         (b"di1e1:ae", 1, Rule::KeyNotBytes { found: b'i' }),

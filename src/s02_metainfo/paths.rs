@@ -14,7 +14,7 @@
 //! | names that differ, but no longer after that | `.1`, `.2`, ... at the end |
 //! | padding (BEP 47) | needs no path and gets none |
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Component, PathBuf};
 
 use super::{FileEntry, MetainfoError, Value, broken, need};
@@ -22,6 +22,8 @@ use crate::s01_bencode::excerpt;
 
 /// What file systems allow for one name, in bytes.
 const LONGEST: usize = 255;
+/// What is left of a name that gets a suffix: the longest is `.4294967295`.
+const LONGEST_STEM: usize = LONGEST - 11;
 
 /// The name and the one entry of a torrent without `files`.
 pub(super) fn one(info: &Value, name: &[u8]) -> Result<(String, Vec<FileEntry>), MetainfoError> {
@@ -64,8 +66,11 @@ pub(super) fn many(info: &Value, name: &[u8]) -> Result<(String, Vec<FileEntry>)
 struct Tree<'a> {
     /// What each raw name in each folder is. The output folder is number 0.
     places: HashMap<(usize, &'a [u8]), Place>,
-    /// Every safe name in each folder, with the last suffix it was given.
-    taken: HashMap<(usize, String), u32>,
+    /// Every safe name in each folder.
+    taken: HashSet<(usize, String)>,
+    /// The last suffix of each stem. A stem is cut to the same length whatever its
+    /// suffix, so that no number is tried twice for one.
+    suffixes: HashMap<(usize, String), u32>,
     folders: usize,
 }
 
@@ -106,15 +111,16 @@ impl<'a> Tree<'a> {
 
     /// The name, or `name.1` and so on if it is taken in this folder.
     fn free(&mut self, folder: usize, name: String) -> String {
-        let mut number = self.taken.get(&(folder, name.clone())).copied().unwrap_or(0);
-        let mut free = name.clone();
-        while self.taken.contains_key(&(folder, free.clone())) {
-            number += 1;
-            let suffix = format!(".{number}");
-            free = format!("{}{suffix}", cut(&name, LONGEST - suffix.len()));
+        let mut free = name;
+        if self.taken.contains(&(folder, free.clone())) {
+            let stem = cut(&free, LONGEST_STEM).to_owned();
+            let number = self.suffixes.entry((folder, stem.clone())).or_insert(0);
+            while self.taken.contains(&(folder, free.clone())) {
+                *number += 1;
+                free = format!("{stem}.{number}");
+            }
         }
-        self.taken.insert((folder, name), number);
-        self.taken.entry((folder, free.clone())).or_insert(0);
+        self.taken.insert((folder, free.clone()));
         free
     }
 }
@@ -148,10 +154,12 @@ fn checked(path: PathBuf, at: &str) -> Result<PathBuf, MetainfoError> {
     Err(MetainfoError::UnsafePath {
         path: at.to_owned(),
         why: "the path leaves the output folder",
-        name: path.display().to_string(),
+        name: excerpt(path.as_os_str().as_encoded_bytes()),
     })
 }
 
+/// The start of a path, for an error message.
 fn shown(raw: &[&[u8]]) -> String {
-    raw.iter().map(|part| excerpt(part)).collect::<Vec<_>>().join("/")
+    let start: Vec<String> = raw.iter().take(10).map(|part| excerpt(part)).collect();
+    start.join("/")
 }

@@ -42,7 +42,10 @@ impl Tracker for HttpTracker {
             }
             other => other,
         }
-        .map_err(|error| TrackerError::Transport(error.into()))?;
+        .map_err(|error| match error {
+            ureq::Error::Timeout(_) => TrackerError::TimedOut,
+            error => TrackerError::Transport(error.into()),
+        })?;
         if body.len() > LONGEST_ANSWER {
             return Err(TrackerError::TooLong(LONGEST_ANSWER));
         }

@@ -6,18 +6,32 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::net::SocketAddr;
-use std::sync::mpsc::{self, Receiver};
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// How many peers are asked at the same time.
 pub const AT_ONCE: usize = 8;
+
+/// A thread that asks needs little.
+const STACK: usize = 512 * 1024;
 
 /// What the race waits for.
 enum Note<T, E> {
     Found(Vec<SocketAddr>),
     NoMore,
     Asked(SocketAddr, Result<T, E>),
+    /// A thread has ended, with an answer or in a panic.
+    Ended,
+}
+
+/// Tells that a thread has ended, however it does.
+struct Ends<T, E>(Sender<Note<T, E>>);
+
+impl<T, E> Drop for Ends<T, E> {
+    fn drop(&mut self) {
+        let _ = self.0.send(Note::Ended);
+    }
 }
 
 /// Runs `ask` for each peer as it is found, [`AT_ONCE`] of them at a time, and
@@ -48,13 +62,16 @@ where
         while running < AT_ONCE
             && let Some(peer) = waiting.pop_front()
         {
-            let (notes, ask) = (notes.clone(), ask.clone());
-            let work = move || drop(notes.send(Note::Asked(peer, ask(peer))));
-            // Where the system refuses a thread, those that run go on alone.
-            if thread::Builder::new().name(format!("ask {peer}")).spawn(work).is_err() {
+            let (ends, ask) = (Ends(notes.clone()), ask.clone());
+            let work = move || drop(ends.0.send(Note::Asked(peer, ask(peer))));
+            running += 1;
+            // Where the system refuses a thread, those that run go on alone for
+            // now. The work that is dropped here says `Ended`, too.
+            if thread::Builder::new().name(format!("ask {peer}")).stack_size(STACK).spawn(work).is_err() {
+                waiting.push_back(peer);
+                thread::sleep(Duration::from_millis(50));
                 break;
             }
-            running += 1;
         }
         if running == 0 && !finding {
             return Err(failures);
@@ -63,10 +80,8 @@ where
             Ok(Note::Found(found)) => waiting.extend(found.into_iter().filter(|peer| seen.insert(*peer))),
             Ok(Note::NoMore) => finding = false,
             Ok(Note::Asked(_, Ok(answer))) => return Ok(answer),
-            Ok(Note::Asked(peer, Err(error))) => {
-                failures.push((peer, error));
-                running -= 1;
-            }
+            Ok(Note::Asked(peer, Err(error))) => failures.push((peer, error)),
+            Ok(Note::Ended) => running -= 1,
             Err(_) => return Err(failures),
         }
     }

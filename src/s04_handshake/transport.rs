@@ -18,13 +18,14 @@ use std::time::{Duration, Instant};
 
 /// The half we read from.
 pub trait ReadHalf: Read + Send {
-    /// From `until` on, reads fail with [`ErrorKind::TimedOut`].
+    /// From `until` on, reads fail with [`ErrorKind::TimedOut`]. One that waits already
+    /// may be late by a quarter of what was left.
     fn set_deadline(&mut self, until: Instant);
 }
 
 /// The half we write to.
 pub trait WriteHalf: Write + Send {
-    /// From `until` on, writes fail with [`ErrorKind::TimedOut`].
+    /// From `until` on, writes fail with [`ErrorKind::TimedOut`], as reads do.
     fn set_deadline(&mut self, until: Instant);
 }
 
@@ -227,14 +228,16 @@ impl Pipe {
         ready: impl Fn(&VecDeque<u8>, bool) -> bool,
     ) -> io::Result<MutexGuard<'_, (VecDeque<u8>, bool)>> {
         let mut state = self.lock();
-        while !ready(&state.0, state.1) {
+        loop {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Err(ErrorKind::TimedOut.into());
             }
+            if ready(&state.0, state.1) {
+                return Ok(state);
+            }
             state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
-        Ok(state)
     }
 }
 

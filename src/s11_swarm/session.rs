@@ -242,7 +242,7 @@ impl<'s> Session<'s> {
     /// How long the next read may sleep.
     fn tick(&self) -> Duration {
         let wants = self.interested && !self.choked && self.asked.len() < self.depth.get();
-        if wants || self.asked.is_empty() && self.swarm.is_stopping() { TICK } else { IDLE_TICK }
+        if wants { TICK } else { IDLE_TICK }
     }
 
     /// Ends the session of a peer that takes too long, and keeps ours alive.

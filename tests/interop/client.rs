@@ -86,6 +86,11 @@ impl Download {
         self.process.exited().map(|status| status.code().unwrap_or(-1))
     }
 
+    /// The end of what it said on stderr.
+    pub fn last_words(&self) -> String {
+        self.process.last_words()
+    }
+
     /// Ends it with SIGKILL, in the middle of whatever it does.
     pub fn kill(mut self) -> Finished {
         self.process.kill();
@@ -101,13 +106,13 @@ impl Download {
             }
             if self.start.elapsed() > limit {
                 self.process.kill();
-                return Err(format!("not done after {} s: {}", limit.as_secs(), self.process.last_words()));
+                return Err(format!("not done after {} s: {}", limit.as_secs(), self.last_words()));
             }
             thread::sleep(Duration::from_millis(10));
         };
         let elapsed = self.start.elapsed();
         if code != 0 {
-            return Err(format!("exit code {code}: {}", self.process.last_words()));
+            return Err(format!("exit code {code}: {}", self.last_words()));
         }
         let printed = fs::read_to_string(&self.stdout).unwrap_or_default();
         if printed != self.promise {

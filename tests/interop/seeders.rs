@@ -8,6 +8,7 @@ mod transmission;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::Duration;
 
 use crate::fixtures::{Kind, Torrent};
@@ -35,29 +36,29 @@ impl Order<'_> {
 }
 
 /// One torrent, as the seeder sees it.
-#[derive(Clone, Debug)]
-pub struct Status {
-    pub info_hash: String,
+struct Status {
+    info_hash: String,
     /// Still reading the files, or about to.
-    pub checking: bool,
+    checking: bool,
     /// Verified bytes, padding perhaps included.
-    pub have: u64,
+    have: u64,
     /// Payload sent since the start.
-    pub uploaded: u64,
+    uploaded: u64,
 }
 
-/// A running client; it ends with the value.
-pub trait Seeder: Send {
-    /// Where it listens for peers.
+/// What sets the clients apart; each ends with its value.
+trait Seeder {
     fn peer(&self) -> SocketAddrV4;
     /// Every torrent that it accepted.
     fn torrents(&mut self) -> Result<Vec<Status>, String>;
-    /// The end of its log.
     fn last_words(&self) -> String;
 }
 
 /// The four clients, in the order of the table.
 pub const EVERY_SEEDER: [Program; 4] = [Program::Transmission, Program::Aria2, Program::Libtorrent, Program::Rqbit];
+
+/// How long a client may take to be ready; for a GiB that is mostly hashing.
+const PATIENCE: Duration = Duration::from_secs(45);
 
 /// Each client has an address of its own: most of them keep one connection per
 /// address. rqbit cannot choose what address its announces come from, so it
@@ -71,41 +72,75 @@ fn address(program: Program) -> Ipv4Addr {
     }
 }
 
-/// Starts a client and has it add every torrent of the order.
-pub fn start(program: Program, path: &Path, order: &Order) -> Result<Box<dyn Seeder>, String> {
-    let address = address(program);
-    retry(|| match program {
-        Program::Transmission => transmission::start(path, address, order),
-        Program::Aria2 => aria2::start(path, address, order),
-        Program::Libtorrent => libtorrent::start(path, address, order),
-        Program::Rqbit => rqbit::start(path, address, order),
-        Program::Opentracker => Err("a tracker does not seed".into()),
-    })
+/// A client that seeds.
+pub struct Seeding {
+    pub program: Program,
+    client: Box<dyn Seeder>,
 }
 
-/// Waits until the seeder has checked its files and answers on the wire for
-/// every torrent that it accepted. The others are returned: it refused them.
-pub fn settle<'t>(seeder: &mut dyn Seeder, torrents: &'t [Torrent]) -> Result<Vec<&'t Torrent>, String> {
-    let limit = Duration::from_secs(30);
-    let accepted = wait_for(limit, "the seeder to check its files", || {
-        let seen = seeder.torrents()?;
-        match seen.iter().find(|status| status.checking) {
-            Some(status) => Err(format!("{} is being checked", status.info_hash)),
-            None if seen.is_empty() => Err("it has no torrents".into()),
-            None => Ok(seen),
-        }
-    })?;
-    let is_accepted = |torrent: &Torrent| accepted.iter().any(|status| status.info_hash == torrent.info_hash);
-    for torrent in torrents.iter().filter(|torrent| is_accepted(torrent)) {
-        let peer = seeder.peer();
-        wait_for(limit, "the seeder to answer a handshake", || shake_hands(peer, &torrent.info_hash))?;
+impl Seeding {
+    /// Starts a client and has it add every torrent of the order.
+    pub fn start(program: Program, path: &Path, order: &Order) -> Result<Self, String> {
+        let address = address(program);
+        let client = retry(|| match program {
+            Program::Transmission => transmission::start(path, address, order),
+            Program::Aria2 => aria2::start(path, address, order),
+            Program::Libtorrent => libtorrent::start(path, address, order),
+            Program::Rqbit => rqbit::start(path, address, order),
+            Program::Opentracker => Err("a tracker does not seed".into()),
+        });
+        Ok(Self { program, client: client? })
     }
-    Ok(torrents.iter().filter(|torrent| !is_accepted(torrent)).collect())
-}
 
-/// Bytes sent so far, over all torrents.
-pub fn uploaded(seeder: &mut dyn Seeder) -> Result<u64, String> {
-    Ok(seeder.torrents()?.iter().map(|status| status.uploaded).sum())
+    /// Where it listens for peers.
+    pub fn peer(&self) -> SocketAddrV4 {
+        self.client.peer()
+    }
+
+    /// Waits until the client has checked its files and answers on the wire for
+    /// every torrent that it accepted. The others are returned: it refused them.
+    pub fn settle<'t>(&mut self, torrents: &'t [Torrent]) -> Result<Vec<&'t Torrent>, String> {
+        let settled = self.await_readiness(torrents);
+        settled.map_err(|error| format!("{}: {error}\n{}", self.program.name(), self.client.last_words()))
+    }
+
+    fn await_readiness<'t>(&mut self, torrents: &'t [Torrent]) -> Result<Vec<&'t Torrent>, String> {
+        let accepted = wait_for(PATIENCE, "it to check its files", || {
+            let seen = self.client.torrents()?;
+            match seen.iter().find(|status| status.checking) {
+                Some(status) => Err(format!("{} is being checked", status.info_hash)),
+                None if seen.is_empty() => Err("it has no torrents".into()),
+                None => Ok(seen),
+            }
+        })?;
+        let is_accepted = |torrent: &&Torrent| accepted.iter().any(|status| status.info_hash == torrent.info_hash);
+        let (served, refused): (Vec<_>, Vec<_>) = torrents.iter().partition(is_accepted);
+        for torrent in served {
+            wait_for(PATIENCE, "its handshake", || shake_hands(self.peer(), &torrent.info_hash))?;
+            thread::sleep(self.between_dials());
+        }
+        Ok(refused)
+    }
+
+    /// How long to leave the client alone before the next connection to it.
+    ///
+    /// Transmission takes up to half a second to answer a handshake, and in that
+    /// time hangs up on every other connection from the same address. A client
+    /// must live with that, but by trying again later, which takes longer.
+    pub fn between_dials(&self) -> Duration {
+        Duration::from_millis(if self.program == Program::Transmission { 1200 } else { 100 })
+    }
+
+    /// Bytes verified, and bytes of payload sent, over all its torrents.
+    pub fn totals(&mut self) -> Result<(u64, u64), String> {
+        let torrents = self.client.torrents()?;
+        Ok(torrents.iter().fold((0, 0), |(have, sent), status| (have + status.have, sent + status.uploaded)))
+    }
+
+    /// The end of its log, for the message of a failed test.
+    pub fn last_words(&self) -> String {
+        self.client.last_words()
+    }
 }
 
 /// The refusals that are known, with their reason. Whatever else a client

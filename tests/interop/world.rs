@@ -13,7 +13,7 @@ use crate::client::{Download, Finished, How};
 use crate::fixtures::{self, Fixture, Torrent};
 use crate::process::{free_port, retry, wait_for};
 use crate::programs::Program;
-use crate::seeders::{self, Order, Seeder};
+use crate::seeders::{Order, Seeding};
 use crate::tracker::{self, Tracker};
 
 /// Everything but the seeders. Its tracker ends and its folder goes with it.
@@ -21,7 +21,7 @@ pub struct World {
     pub tracker: Tracker,
     pub torrents: Vec<Torrent>,
     folder: TempDir,
-    homes: AtomicU32,
+    folders: AtomicU32,
 }
 
 impl World {
@@ -41,15 +41,15 @@ impl World {
             Ok((torrents, tracker))
         });
         let (torrents, tracker) = made.expect("torrents and their tracker");
-        Some(Self { tracker, torrents, folder, homes: AtomicU32::new(0) })
+        Some(Self { tracker, torrents, folder, folders: AtomicU32::new(0) })
     }
 
-    /// A new folder, since no two seeders may share one.
-    fn home(&self, program: Program) -> PathBuf {
-        let number = self.homes.fetch_add(1, Ordering::Relaxed);
-        let home = self.folder.path().join(format!("{}-{number}", program.name()));
-        fs::create_dir_all(&home).expect("a folder for the seeder");
-        home
+    /// A folder that nobody else has.
+    pub fn new_folder(&self, name: &str) -> PathBuf {
+        let number = self.folders.fetch_add(1, Ordering::Relaxed);
+        let folder = self.folder.path().join(format!("{name}-{number}"));
+        fs::create_dir_all(&folder).expect("a folder below the temporary one");
+        folder
     }
 
     /// Where the content of the torrents lies, whole.
@@ -57,24 +57,22 @@ impl World {
         self.folder.path().join("content")
     }
 
+    /// A place for a download, where nothing is yet.
+    pub fn out(&self, torrent: &Torrent, how: How) -> PathBuf {
+        self.new_folder(how.label().trim_start_matches('.')).join(torrent.fixture.label)
+    }
+
     /// Downloads a torrent and compares what arrived with what was seeded.
-    pub fn download(&self, torrent: &Torrent, how: How, peers: &[SocketAddrV4], name: &str) -> Result<Finished, String> {
-        let out = self.out(name);
+    pub fn download(&self, torrent: &Torrent, how: How, peers: &[SocketAddrV4]) -> Result<Finished, String> {
+        let out = self.out(torrent, how);
         let finished = Download::start(torrent, how, peers, &out)?.finish(Duration::from_secs(60))?;
         torrent.fixture.compare(&out)?;
         Ok(finished)
     }
 
-    /// A place for a download.
-    pub fn out(&self, name: &str) -> PathBuf {
-        let downloads = self.folder.path().join("downloads");
-        fs::create_dir_all(&downloads).expect("a folder for the downloads");
-        downloads.join(name)
-    }
-
     /// Starts a client that seeds what `content` holds.
-    pub fn seed(&self, program: Program, path: &Path, terms: &Terms) -> Result<Box<dyn Seeder>, String> {
-        let home = self.home(program);
+    pub fn seed(&self, program: Program, path: &Path, terms: &Terms) -> Result<Seeding, String> {
+        let home = self.new_folder(program.name());
         let content = terms.content.clone().unwrap_or_else(|| {
             // A copy: a client that thinks little of a torrent's data may
             // write to it.
@@ -89,7 +87,7 @@ impl World {
             upload_limit: terms.upload_limit,
             home: &home,
         };
-        seeders::start(program, path, &order)
+        Seeding::start(program, path, &order)
     }
 
     /// Waits until the tracker knows a torrent from so many peers.

@@ -16,7 +16,7 @@ struct Aria2 {
     http: Http,
 }
 
-pub fn start(program: &Path, address: Ipv4Addr, order: &Order) -> Result<Box<dyn Seeder>, String> {
+pub(super) fn start(program: &Path, address: Ipv4Addr, order: &Order) -> Result<Box<dyn Seeder>, String> {
     let peer = free_port(address).map_err(|error| error.to_string())?;
     // Its RPC only ever listens on 127.0.0.1 (or everywhere).
     let rpc = free_port(Ipv4Addr::LOCALHOST).map_err(|error| error.to_string())?;

@@ -20,7 +20,7 @@ struct Libtorrent {
     peer: SocketAddrV4,
 }
 
-pub fn start(python: &Path, address: Ipv4Addr, order: &Order) -> Result<Box<dyn Seeder>, String> {
+pub(super) fn start(python: &Path, address: Ipv4Addr, order: &Order) -> Result<Box<dyn Seeder>, String> {
     let peer = free_port(address).map_err(|error| error.to_string())?;
     let options = json!({
         "folder": order.content,

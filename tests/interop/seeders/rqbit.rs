@@ -15,7 +15,7 @@ struct Rqbit {
     http: Http,
 }
 
-pub fn start(program: &Path, address: Ipv4Addr, order: &Order) -> Result<Box<dyn Seeder>, String> {
+pub(super) fn start(program: &Path, address: Ipv4Addr, order: &Order) -> Result<Box<dyn Seeder>, String> {
     let peer = free_port(address).map_err(|error| error.to_string())?;
     let rpc = free_port(address).map_err(|error| error.to_string())?;
     let mut command = Command::new(program);

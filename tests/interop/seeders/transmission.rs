@@ -20,7 +20,7 @@ struct Transmission {
     token: RefCell<String>,
 }
 
-pub fn start(program: &Path, address: Ipv4Addr, order: &Order) -> Result<Box<dyn Seeder>, String> {
+pub(super) fn start(program: &Path, address: Ipv4Addr, order: &Order) -> Result<Box<dyn Seeder>, String> {
     let peer = free_port(address).map_err(|error| error.to_string())?;
     let rpc = free_port(address).map_err(|error| error.to_string())?;
     let settings = json!({

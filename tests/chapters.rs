@@ -1,0 +1,12 @@
+//! The documents do what they say: their transcripts are run, their links lead
+//! somewhere, the tests they name exist.
+//!
+//! (`tests/layout.rs` checks the chapters' template and the names in "Read along";
+//! their Rust is compiled by `cargo test --doc`.)
+
+mod chapters {
+    mod links;
+    mod markdown;
+    #[cfg(unix)]
+    mod transcripts;
+}

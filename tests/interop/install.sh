@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# Installs the real clients and the tracker that `make interop` talks to: three
+# from Debian or Ubuntu, libtorrent from PyPI, rqbit from the crate registry.
+#
+#   PIECEMEAL_INTEROP_PREFIX  where the last two go (default: target/interop)
+#   PIECEMEAL_INTEROP_SKIP    programs to leave out, with commas; the tests obey it too
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+prefix=${PIECEMEAL_INTEROP_PREFIX:-target/interop}
+mkdir -p "$prefix/bin"
+
+wanted() {
+    case ",${PIECEMEAL_INTEROP_SKIP:-}," in
+        *",$1,"*) echo "SKIPPED: $1 (PIECEMEAL_INTEROP_SKIP)"; return 1 ;;
+    esac
+}
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+# Debian would start the daemons it installs, open to the whole network.
+without_services() {
+    local policy=/usr/sbin/policy-rc.d
+    if [ -e "$policy" ]; then
+        as_root "$@"
+        return
+    fi
+    printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+    as_root chmod 755 "$policy"
+    local outcome=0
+    as_root "$@" || outcome=$?
+    as_root rm -f "$policy"
+    return "$outcome"
+}
+
+packages=()
+wanted transmission-daemon && { command -v transmission-daemon >/dev/null || packages+=(transmission-daemon); }
+wanted aria2c && { command -v aria2c >/dev/null || packages+=(aria2); }
+wanted opentracker && { command -v opentracker >/dev/null || packages+=(opentracker); }
+if [ "${#packages[@]}" -gt 0 ]; then
+    as_root apt-get update
+    without_services env DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends "${packages[@]}"
+fi
+
+has_libtorrent() {
+    [ -x "$1" ] && "$1" -c 'import libtorrent' 2>/dev/null
+}
+if wanted libtorrent && ! has_libtorrent "$prefix/venv/bin/python3" && ! has_libtorrent "$(command -v python3)"; then
+    # Some systems leave venv or pip out of their python3.
+    if python3 -m venv "$prefix/venv"; then
+        "$prefix/venv/bin/python3" -m pip install --quiet libtorrent==2.1.1
+    else
+        rm -rf "$prefix/venv"
+        python3 -m pip install --quiet --break-system-packages libtorrent==2.1.1
+    fi
+fi
+
+if wanted rqbit && ! "$prefix/bin/rqbit" --version 2>/dev/null | grep -q ' 9\.1\.0$'; then
+    # It need not be fast, but it must be built: unoptimized it takes three
+    # minutes on two cores, optimized six.
+    start=$SECONDS
+    CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_DEBUG=0 \
+        CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=256 \
+        CARGO_TARGET_DIR="$prefix/rqbit-target" \
+        cargo install --quiet --locked --version 9.1.0 --no-default-features --features rust-tls \
+        --root "$prefix" rqbit
+    rm -rf "$prefix/rqbit-target"
+    echo "rqbit was built in $((SECONDS - start)) s"
+fi
