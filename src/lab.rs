@@ -29,6 +29,7 @@ pub mod phone_book;
 pub mod seeder;
 mod service;
 mod session;
+pub mod show;
 pub mod tour;
 pub mod tracker;
 

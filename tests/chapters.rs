@@ -7,6 +7,7 @@
 mod chapters {
     mod links;
     mod markdown;
+    mod readme;
     #[cfg(unix)]
     mod transcripts;
 }

@@ -5,9 +5,8 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use piecemeal::lab::Lab;
 use piecemeal::lab::content::Content;
-use piecemeal::lab::seeder::{Fault, Plan as Behaviour};
+use piecemeal::lab::show::{album, describe, film, start};
 use piecemeal::s02_metainfo::Metainfo;
 use piecemeal::s03_tracker::PeerId;
 use piecemeal::s10_storage::{Storage, verify};
@@ -25,50 +24,27 @@ use super::{Answer, Options, print_line};
 #[command(after_help = "Example:\n  piecemeal demo\n\nIt needs no network, and leaves nothing behind.")]
 pub struct Args;
 
-/// Bytes a second that each seeder gives, so that there is something to see.
-const RATE: u64 = 2 << 20;
-
 impl Args {
     pub fn run(self, options: &Options) -> Result<Answer, Failure> {
         let folder = tempfile::tempdir().map_err(local)?;
-        let album =
-            [("README", 2_000), ("music/one.wav", 3 << 20), ("music/two.wav", 2 << 20), ("ünïcode.txt", 70_001), ("empty", 0)];
-        let first = Content::folder("album", &album, 64 << 10, 11)?;
-        let second = Content::single("film.bin", 5_000_001, 64 << 10, 12)?;
-
+        let (first, second) = (album()?, film()?);
         say(options, "1. A folder of five files, from its .torrent.");
-        let lab = start(&first, options)?;
+        let lab = start(&first).map_err(local)?;
+        say(options, &describe(&lab));
         let torrent = first.write_torrent(folder.path(), &[lab.tracker.url()]).map_err(local)?;
         let Metainfo { info, tiers, .. } = open(&torrent)?;
         let plan = Plan::new(info.info_hash, Some(info), PeerId::random());
         let one = show(plan, tiers, &first, &folder.path().join("album"), options)?;
 
         say(options, "\n2. One file, from a magnet link: its info dictionary comes from a peer, too.");
-        let lab = start(&second, options)?;
-        say(options, &format!("   {}", lab.magnet(&second)));
+        let lab = start(&second).map_err(local)?;
+        say(options, &format!("{}\n   {}", describe(&lab), lab.magnet(&second)));
         let plan = Plan::new(second.info_hash(), None, PeerId::random());
         let two = show(plan, vec![vec![lab.tracker.url()]], &second, &folder.path().join("film.bin"), options)?;
 
         let text = "\nBoth are complete, and every piece has the hash that its torrent says.".to_owned();
         Ok(Answer { text, json: json!({ "event": "demo", "downloads": [one, two] }) })
     }
-}
-
-/// A tracker and four seeders, of which one lies and one does not live to the end.
-fn start(content: &Content, options: &Options) -> Result<Lab, Failure> {
-    let faults = [
-        (Fault::None, "gives what it has"),
-        (Fault::Corrupt { every: 8 }, "spoils every eighth block"),
-        (Fault::Dies { after_blocks: 60 }, "dies after 60 blocks"),
-        (Fault::None, "gives what it has"),
-    ];
-    let plans: Vec<Behaviour> = faults.iter().map(|(fault, _)| Behaviour::with_fault(*fault).at_rate(RATE)).collect();
-    let lab = Lab::start(vec![content.clone()], &plans, 0).map_err(local)?;
-    say(options, &format!("   tracker {}", lab.tracker.url()));
-    for (address, (_, what)) in lab.addresses().iter().zip(faults) {
-        say(options, &format!("   seeder  {address} {what}"));
-    }
-    Ok(lab)
 }
 
 /// Downloads, hashes what is on disk once more, and tells who brought what.

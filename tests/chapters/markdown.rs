@@ -72,3 +72,15 @@ fn every_block_says_what_it_is() {
         }
     }
 }
+
+#[test]
+fn every_chapter_has_a_transcript_and_something_to_look_at_in_rust() {
+    for document in documents() {
+        let name = document.path.file_name().expect("a document has a name").to_string_lossy().into_owned();
+        if name.starts_with(|letter: char| letter.is_ascii_digit()) {
+            for language in ["console", "rust"] {
+                assert!(document.blocks.iter().any(|block| block.language() == language), "{name} has no ```{language} block");
+            }
+        }
+    }
+}

@@ -17,6 +17,7 @@
 //! | ```` ```console any-order ```` | lines whose order depends on who answers first are compared sorted |
 
 use std::fs::{self, File};
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
@@ -25,7 +26,7 @@ use std::time::{Duration, Instant};
 use super::markdown::{Block, Document, documents};
 use piecemeal::lab::seeder::Plan;
 use piecemeal::lab::tour::Tour;
-use piecemeal::lab::{Lab, album, sample};
+use piecemeal::lab::{Lab, TRACKER_PORT, album, sample};
 
 /// How long one command may take.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -154,10 +155,17 @@ fn check(document: &Document, lab: &Lab) -> Vec<String> {
     wrong
 }
 
+/// A free port of four digits, as 6969 has them: a .torrent file with a longer URL in
+/// it would be longer, and errors in it would be at other bytes.
+fn tracker_port() -> u16 {
+    let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    (TRACKER_PORT..9999).find(free).expect("one of three thousand ports is free")
+}
+
 #[test]
 fn every_transcript_prints_what_the_document_shows() {
     let contents = vec![sample().expect("it is a torrent"), album().expect("it is a torrent")];
-    let lab = Lab::start(contents, &vec![Plan::default(); 3], 0).expect("there is a loopback interface");
+    let lab = Lab::start(contents, &vec![Plan::default(); 3], tracker_port()).expect("there is a loopback interface");
     let documents = documents();
     // One thread a document: most of the time is spent in waiting for programs.
     let wrong: Vec<String> = thread::scope(|scope| {

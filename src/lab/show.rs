@@ -1,0 +1,54 @@
+//! The demo's swarm: four seeders, of which one lies and one does not live to the end.
+
+use std::io;
+
+use super::Lab;
+use super::content::Content;
+use super::seeder::{Fault, Plan};
+use crate::s02_metainfo::MetainfoError;
+
+/// Bytes a second that each seeder gives, so that there is something to see.
+const RATE: u64 = 2 << 20;
+
+/// What each seeder does, and what to say of it.
+const SEEDERS: [(Fault, &str); 4] = [
+    (Fault::None, "gives what it has"),
+    (Fault::Corrupt { every: 8 }, "spoils every eighth block"),
+    (Fault::Dies { after_blocks: 60 }, "dies after 60 blocks"),
+    (Fault::None, "gives what it has"),
+];
+
+/// A folder of five files: long, short, empty, and with a name that is not ASCII.
+///
+/// # Errors
+/// None: it is a torrent like any other.
+pub fn album() -> Result<Content, MetainfoError> {
+    let files =
+        [("README", 2_000), ("music/one.wav", 3 << 20), ("music/two.wav", 2 << 20), ("ünïcode.txt", 70_001), ("empty", 0)];
+    Content::folder("album", &files, 64 << 10, 11)
+}
+
+/// A single file, whose last piece is shorter.
+///
+/// # Errors
+/// None: it is a torrent like any other.
+pub fn film() -> Result<Content, MetainfoError> {
+    Content::single("film.bin", 5_000_001, 64 << 10, 12)
+}
+
+/// Starts a tracker and the four seeders.
+///
+/// # Errors
+/// As [`Lab::start`].
+pub fn start(content: &Content) -> io::Result<Lab> {
+    let plans = SEEDERS.map(|(fault, _)| Plan::with_fault(fault).at_rate(RATE));
+    Lab::start(vec![content.clone()], &plans, 0)
+}
+
+/// Who is there, a line each.
+pub fn describe(lab: &Lab) -> String {
+    let mut lines = vec![format!("   tracker {}", lab.tracker.url())];
+    let seeders = lab.addresses().into_iter().zip(SEEDERS);
+    lines.extend(seeders.map(|(address, (_, what))| format!("   seeder  {address} {what}")));
+    lines.join("\n")
+}
