@@ -22,7 +22,7 @@ pub struct Args {
     #[command(flatten)]
     pub place: Place,
     /// The .torrent file
-    torrent: PathBuf,
+    pub torrent: PathBuf,
 }
 
 /// Where a download goes, and how many may bring it.

@@ -18,7 +18,7 @@ pub struct Args {
     #[command(flatten)]
     pub place: Place,
     /// The magnet link, in quotes
-    magnet: String,
+    pub magnet: String,
 }
 
 impl Args {

@@ -17,9 +17,9 @@ use crate::progress::Progress;
 #[command(after_help = "Example:\n  piecemeal verify sample.torrent sample.txt")]
 pub struct Args {
     /// The .torrent file
-    torrent: PathBuf,
+    pub torrent: PathBuf,
     /// The file, or for several files the folder, to check
-    path: PathBuf,
+    pub path: PathBuf,
 }
 
 impl Args {
