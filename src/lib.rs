@@ -17,7 +17,7 @@
 //! | [`s09_pieces`] | blocks, pipelining, one verified piece | `download_piece`, `magnet_download_piece` |
 //! | [`s10_storage`] | pieces and files; verify, resume | `verify` |
 //! | [`s11_swarm`] | many peers at once | `download`, `magnet_download` |
-//! | [`lab`] | no stage: a swarm on this machine to try them against | `lab` |
+//! | [`lab`] | no stage: a swarm on this machine to try them against | `lab`, `demo` |
 
 #![warn(clippy::print_stdout, clippy::print_stderr, clippy::dbg_macro)]
 
@@ -34,3 +34,47 @@ pub mod s10_storage;
 pub mod s11_swarm;
 
 pub mod lab;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/01-bencode.md")]
+struct Chapter01;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/02-metainfo.md")]
+struct Chapter02;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/03-tracker.md")]
+struct Chapter03;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/04-handshake.md")]
+struct Chapter04;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/05-messages.md")]
+struct Chapter05;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/06-magnet.md")]
+struct Chapter06;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/07-extension.md")]
+struct Chapter07;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/08-metadata.md")]
+struct Chapter08;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/09-pieces.md")]
+struct Chapter09;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/10-storage.md")]
+struct Chapter10;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/11-swarm.md")]
+struct Chapter11;

@@ -4,7 +4,7 @@
 //! line now and then elsewhere, or nothing.
 
 use std::io::{self, IsTerminal, Write};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -19,7 +19,7 @@ pub struct Progress {
     quiet: bool,
     label: &'static str,
     /// The tenth that was printed last.
-    tenth: AtomicU64,
+    tenth: Mutex<u64>,
 }
 
 impl Progress {
@@ -37,7 +37,7 @@ impl Progress {
             verbose: options.verbose,
             quiet: options.quiet,
             label,
-            tenth: AtomicU64::new(0),
+            tenth: Mutex::new(0),
         }
     }
 
@@ -56,8 +56,13 @@ impl Progress {
     pub fn set(&self, done: u64) {
         self.bar.set_position(done);
         let tenth = done * 10 / self.bar.length().unwrap_or(1).max(1);
-        if self.plain && tenth > self.tenth.fetch_max(tenth, Ordering::Relaxed) {
-            self.line(&format!("{}: {}%", self.label, tenth * 10));
+        if self.plain {
+            // Held while printing, so that the lines of several threads rise.
+            let mut printed = self.tenth.lock().unwrap_or_else(PoisonError::into_inner);
+            if tenth > *printed {
+                *printed = tenth;
+                self.line(&format!("{}: {}%", self.label, tenth * 10));
+            }
         }
     }
 

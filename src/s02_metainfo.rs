@@ -5,7 +5,7 @@
 //! them. The SHA-1 of `info` itself is the *info hash*, the torrent's name in
 //! every later conversation.
 //!
-//! * **Run it:** `piecemeal info sample.torrent`
+//! * **Run it:** `piecemeal info lab/sample.torrent`
 //! * **Spec:** BEP 3, "metainfo files"; BEP 12, 27, 47; **chapter:** `docs/02-metainfo.md`
 //! * **Builds on:** [`Value`] from stage 1
 //!

@@ -4,7 +4,7 @@
 //! torrent", and is told the addresses of some others. Over HTTP this is one
 //! GET request, the *announce*, and a bencoded answer.
 //!
-//! * **Run it:** `piecemeal peers sample.torrent`
+//! * **Run it:** `piecemeal peers lab/sample.torrent`
 //! * **Spec:** BEP 3, "trackers"; BEP 7, 12, 23, 31; **chapter:** `docs/03-tracker.md`
 //! * **Builds on:** bencode from stage 1, [`InfoHash`] from stage 2
 //!

@@ -3,7 +3,7 @@
 //! The first thing each side says. It names the torrent and the speaker. If
 //! the torrents differ there is nothing to talk about: the connection ends.
 //!
-//! * **Run it:** `piecemeal handshake sample.torrent 127.0.0.2:6881`
+//! * **Run it:** `piecemeal handshake lab/sample.torrent 127.0.0.2:6881`
 //! * **Spec:** BEP 3, "peer protocol"; **chapter:** `docs/04-handshake.md`
 //! * **Builds on:** [`InfoHash`] from stage 2, [`PeerId`] from stage 3
 //!

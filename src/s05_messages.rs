@@ -5,7 +5,7 @@
 //! something (`interested`), whether it gives something (`choke`, `unchoke`),
 //! and asks for blocks (`request`) or sends them (`piece`).
 //!
-//! * **Run it:** `piecemeal download_piece -o piece-0 sample.torrent 0` (stage 9 speaks all of these)
+//! * **Run it:** `piecemeal download_piece -o piece-0 lab/sample.torrent 0` (stage 9 speaks all of these)
 //! * **Spec:** BEP 3, "peer messages"; BEP 6; **chapter:** `docs/05-messages.md`
 //! * **Builds on:** the transport of stage 4
 //!
@@ -198,8 +198,8 @@ fn word(id: u8, payload: &[u8], at: usize, size: usize) -> Result<u32, MessageEr
 pub struct Messages<R> {
     stream: R,
     buffer: Vec<u8>,
-    /// The message returned last, and what has come behind it. The former is
-    /// passed over at the next read.
+    /// `start..next` is the message returned last, passed over by the next read;
+    /// `next..end` is what has come behind it.
     start: usize,
     next: usize,
     end: usize,
@@ -257,7 +257,8 @@ impl<R: Read> Messages<R> {
         let come = self.buffer.get(self.start..self.end).unwrap_or_default();
         let Some((prefix, rest)) = come.split_first_chunk() else { return Ok(None) };
         let length = u32::from_be_bytes(*prefix) as usize;
-        // Known from the first bytes, so that nobody waits for the rest.
+        // Known from the first bytes, so that nobody waits for the rest. A block has 9
+        // bytes before it: id, index and begin.
         let limit = if rest.first() == Some(&7) { BLOCK_LENGTH as usize + 9 } else { self.limit };
         if length > limit {
             return Err(MessageError::TooLong { length, limit });
@@ -267,6 +268,7 @@ impl<R: Read> Messages<R> {
 
     /// Reads more from the stream, once.
     fn fill(&mut self) -> Result<(), MessageError> {
+        // At the end of the buffer: what is unread moves to the front.
         if self.start > 0 && (self.start == self.end || self.end == self.buffer.len()) {
             self.buffer.copy_within(self.start..self.end, 0);
             self.end -= self.start;
@@ -291,7 +293,8 @@ impl<R: Read> Messages<R> {
         Ok(())
     }
 
-    /// Puts the message that was just read aside, for [`Messages::replay`].
+    /// Puts the message that was just read aside, for [`Messages::replay`]: some
+    /// stages wait for one message while others come.
     ///
     /// # Errors
     /// If the messages put aside come to more than one message may be long.

@@ -4,7 +4,7 @@
 //! is enough: the peers have the info dictionary (stage 8), and its SHA-1 must be
 //! the info hash, so it does not matter who they are.
 //!
-//! * **Run it:** `piecemeal magnet_parse 'magnet:?xt=urn:btih:d69f91e6b2ae4c542468d1073a71d4ea13879a7f&dn=sample'`
+//! * **Run it:** `piecemeal magnet_parse 'magnet:?xt=urn:btih:cda492889448d540ee036365137eedd24308d22c&dn=sample'`
 //! * **Spec:** BEP 9, "magnet URI format"; BEP 53; **chapter:** `docs/06-magnet.md`
 //! * **Builds on:** [`InfoHash`] from stage 2
 //!

@@ -4,7 +4,7 @@
 //! extension protocol needs no such office: all extensions share message 20, and
 //! each side says by *name* which it speaks and which number it wants to see.
 //!
-//! * **Run it:** `piecemeal magnet_handshake '<MAGNET>'`
+//! * **Run it:** `piecemeal magnet_handshake 'magnet:?xt=urn:btih:cda492889448d540ee036365137eedd24308d22c&x.pe=127.0.0.2:6881'`
 //! * **Spec:** BEP 10, 54; **chapter:** `docs/07-extension.md`
 //! * **Builds on:** bencode from stage 1, [`Message::Unknown`] from stage 5
 //!
@@ -14,7 +14,7 @@
 //! | length | 20 | extension id | payload |
 //!
 //! extension id 0: the extension handshake, a bencoded dictionary
-//!   d 1:m d 11:ut_metadata i3e e  1:p i6881e  1:v 9:piecemeal  4:reqq i250e .. e
+//!   d 1:m d 11:ut_metadata i3e e  1:p i6881e  4:reqq i250e  1:v 15:piecemeal 0.1.0 e
 //!         "to reach my ut_metadata, send me message 20 with extension id 3"
 //! any other: the extension to which the *receiver* gave this number
 //! ```
@@ -240,6 +240,7 @@ impl Extensions {
         let Some(extension) = self.ours.get_mut(usize::from(id) - 1) else { return Ok(Vec::new()) };
         let mut reply = Reply::default();
         extension.message(payload, &mut reply).map_err(|error| ExtensionError::Extension { name: extension.name(), error })?;
+        // Who gave the extension no id, or took it away, cannot be answered.
         if let Some(id) = self.theirs.id(extension.name()) {
             reply.send.iter().for_each(|payload| encode_extended(id, payload, out));
         }

@@ -4,7 +4,7 @@
 //! bytes of the info dictionary, here called the *metadata*. They come in pieces
 //! of 16 KiB, and since their SHA-1 must be the info hash, no peer is trusted.
 //!
-//! * **Run it:** `piecemeal magnet_info '<MAGNET>'`
+//! * **Run it:** `piecemeal magnet_info 'magnet:?xt=urn:btih:cda492889448d540ee036365137eedd24308d22c&x.pe=127.0.0.2:6881'`
 //! * **Spec:** BEP 9; **chapter:** `docs/08-metadata.md`
 //! * **Builds on:** [`Extensions`] from stage 7, [`Info`] from stage 2
 //!

@@ -5,7 +5,7 @@
 //! so several requests are on their way at once. When all blocks are there, the
 //! SHA-1 of the piece must be the one in the torrent.
 //!
-//! * **Run it:** `piecemeal download_piece -o piece-0 sample.torrent 0`
+//! * **Run it:** `piecemeal download_piece -o piece-0 lab/sample.torrent 0`
 //! * **Spec:** BEP 3, "peer messages"; **chapter:** `docs/09-pieces.md`
 //! * **Builds on:** messages from stage 5, [`Info`] from stage 2
 //!
@@ -58,7 +58,7 @@ pub fn blocks(size: u32) -> impl Iterator<Item = (u32, u32)> {
 /// A peer from which pieces are fetched, one after the other.
 pub struct OnePeer<'c> {
     connection: &'c mut Connection,
-    /// What it says it has, once it has said so.
+    /// What it says it has. `None`: it has not said, so we ask, and see.
     has: Option<Bitfield>,
     /// Whether it will answer requests. A connection starts choked.
     choked: bool,

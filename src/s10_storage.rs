@@ -4,7 +4,7 @@
 //! is files of any length. A piece may end one file, hold three whole ones and
 //! begin a fifth; [`Storage`] finds, for any range of bytes, the files it lies in.
 //!
-//! * **Run it:** `piecemeal verify sample.torrent sample.txt`
+//! * **Run it:** `piecemeal verify lab/sample.torrent sample.txt`
 //! * **Spec:** BEP 3, "info dictionary"; BEP 47; **chapter:** `docs/10-storage.md`
 //! * **Builds on:** [`Info`] from stage 2, [`Bitfield`] from stage 5
 //!
@@ -255,7 +255,9 @@ pub fn verify(
             let verdict = is_right(info, piece, store, &mut buffer);
             let mut right = right.lock().unwrap_or_else(PoisonError::into_inner);
             match (verdict, right.as_mut()) {
-                (Ok(verdict), Ok(pieces)) => drop(pieces.set(piece.get(), verdict)),
+                (Ok(verdict), Ok(pieces)) => {
+                    pieces.set(piece.get(), verdict);
+                }
                 (Err(error), Ok(_)) => *right = Err(error),
                 (_, Err(_)) => return,
             }

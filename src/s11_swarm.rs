@@ -4,7 +4,7 @@
 //! not bring, another will. This stage finds peers, gives each a thread, and ends
 //! when the last piece is verified, or when there is no hope.
 //!
-//! * **Run it:** `piecemeal download -o sample.txt sample.torrent`
+//! * **Run it:** `piecemeal download -o sample.txt lab/sample.torrent`
 //! * **Spec:** BEP 3, 6, 12; **chapter:** `docs/11-swarm.md`
 //! * **Builds on:** everything before; it adds no message of its own
 //!
@@ -63,7 +63,7 @@ use crate::s03_tracker::PeerId;
 use crate::s04_handshake::transport::{Dial, Hangup, Tcp};
 use crate::s05_messages::bitfield::Bitfield;
 use crate::s05_messages::connection::Connection;
-use crate::s07_extension::{Extensions, encode_extended};
+use crate::s07_extension::{EXTENSION_BIT, Extensions, encode_extended};
 use crate::s10_storage::{StorageError, Store};
 
 /// What to download, and how.
@@ -234,7 +234,7 @@ impl Swarm {
 
     /// Appends our extension handshake, if the peer understands it.
     fn greet(&self, connection: &Connection, extensions: &Extensions, out: &mut Vec<u8>) {
-        if connection.theirs.has_bit(crate::s07_extension::EXTENSION_BIT) {
+        if connection.theirs.has_bit(EXTENSION_BIT) {
             encode_extended(0, &extensions.greeting(connection.peer.ip()).encode(), out);
         }
     }
@@ -308,7 +308,9 @@ pub enum SwarmError {
 
 /// The latest few reasons, one behind the other.
 fn reasons_text(reasons: &[(String, String)]) -> String {
-    let last = reasons.iter().rev().take(5).map(|(who, why)| format!("{who}: {why}"));
+    // A tracker's own words name its URL already.
+    let named = |who: &str, why: &str| if why.starts_with(who) { why.to_owned() } else { format!("{who}: {why}") };
+    let last = reasons.iter().rev().take(5).map(|(who, why)| named(who, why));
     let text = last.collect::<Vec<_>>().join("; ");
     if text.is_empty() { text } else { format!(" ({text})") }
 }

@@ -17,7 +17,7 @@ use super::{Answer, Options};
 
 /// Download all of a torrent (stage 11)
 #[derive(clap::Args)]
-#[command(after_help = "Example:\n  piecemeal download -o sample.txt sample.torrent")]
+#[command(after_help = "Example:\n  piecemeal download -o sample.txt lab/sample.torrent")]
 pub struct Args {
     #[command(flatten)]
     pub place: Place,

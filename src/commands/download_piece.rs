@@ -16,7 +16,7 @@ use super::{Answer, Options};
 
 /// Download one piece and verify it (stage 9)
 #[derive(clap::Args)]
-#[command(after_help = "Example:\n  piecemeal download_piece -o piece-0 sample.torrent 0")]
+#[command(after_help = "Example:\n  piecemeal download_piece -o piece-0 lab/sample.torrent 0")]
 pub struct Args {
     /// The file to write the piece to
     #[arg(short, long, value_name = "OUT")]

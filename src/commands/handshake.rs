@@ -14,7 +14,7 @@ use super::{Answer, Options};
 
 /// Shake hands with a peer and print its peer id (stage 4)
 #[derive(clap::Args)]
-#[command(after_help = "Example:\n  piecemeal handshake sample.torrent 127.0.0.2:6881")]
+#[command(after_help = "Example:\n  piecemeal handshake lab/sample.torrent 127.0.0.2:6881")]
 pub struct Args {
     /// The .torrent file
     torrent: PathBuf,

@@ -11,7 +11,7 @@ use super::{Answer, Options};
 
 /// Show a .torrent file: tracker, length, info hash, pieces (stage 2)
 #[derive(clap::Args)]
-#[command(after_help = "Example:\n  piecemeal info sample.torrent")]
+#[command(after_help = "Example:\n  piecemeal info lab/sample.torrent")]
 pub struct Args {
     /// The .torrent file
     torrent: PathBuf,

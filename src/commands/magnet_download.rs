@@ -12,7 +12,7 @@ use super::{Answer, Options};
 /// Download all of a magnet link's torrent (stage 11)
 #[derive(clap::Args)]
 #[command(
-    after_help = "Example:\n  piecemeal magnet_download -o sample.txt 'magnet:?xt=urn:btih:<INFO HASH>&x.pe=127.0.0.2:6881'"
+    after_help = "Example:\n  piecemeal magnet_download -o sample.txt 'magnet:?xt=urn:btih:cda492889448d540ee036365137eedd24308d22c&x.pe=127.0.0.2:6881'"
 )]
 pub struct Args {
     #[command(flatten)]

@@ -16,7 +16,7 @@ use super::{Answer, Options};
 /// Download one piece of a magnet link and verify it (stage 9)
 #[derive(clap::Args)]
 #[command(
-    after_help = "Example:\n  piecemeal magnet_download_piece -o piece-0 'magnet:?xt=urn:btih:<INFO HASH>&x.pe=127.0.0.2:6881' 0"
+    after_help = "Example:\n  piecemeal magnet_download_piece -o piece-0 'magnet:?xt=urn:btih:cda492889448d540ee036365137eedd24308d22c&x.pe=127.0.0.2:6881' 0"
 )]
 pub struct Args {
     /// The file to write the piece to

@@ -7,7 +7,7 @@ use piecemeal::s04_handshake::Handshake;
 use piecemeal::s04_handshake::transport::Tcp;
 use piecemeal::s05_messages::connection::Connection;
 use piecemeal::s06_magnet::Magnet;
-use piecemeal::s07_extension::{EXTENSION_BIT, Extension, ExtensionError, Extensions, exchange_extensions};
+use piecemeal::s07_extension::{BoxError, EXTENSION_BIT, Extension, ExtensionError, Extensions, Reply, exchange_extensions};
 use serde_json::json;
 
 use super::failure::{Failure, NO_PEER};
@@ -16,7 +16,9 @@ use super::{Answer, Options};
 
 /// Exchange both handshakes with a peer (stage 7)
 #[derive(clap::Args)]
-#[command(after_help = "Example:\n  piecemeal magnet_handshake 'magnet:?xt=urn:btih:<INFO HASH>&x.pe=127.0.0.2:6881'")]
+#[command(
+    after_help = "Example:\n  piecemeal magnet_handshake 'magnet:?xt=urn:btih:cda492889448d540ee036365137eedd24308d22c&x.pe=127.0.0.2:6881'"
+)]
 pub struct Args {
     /// The magnet link, in quotes
     magnet: String,
@@ -44,6 +46,10 @@ impl Args {
 /// The search for peers of a magnet link, and the handshake for them.
 pub fn start(magnet: &Magnet, options: &Options, until: Instant) -> Result<(Handshake, Search), Failure> {
     let ours = Handshake::new(magnet.need_info_hash()?, PeerId::random()).with_bit(EXTENSION_BIT);
+    if magnet.trackers.is_empty() && magnet.peers.is_empty() && options.peers.is_empty() {
+        let failure = Failure::new(NO_PEER, "the magnet link names no tracker and no peer");
+        return Err(failure.help("give a peer with --peer HOST:PORT").see("06-magnet"));
+    }
     // Nobody knows the length yet, so 1 byte is missing: enough to be no seed.
     let ask = Announce::new(ours.info_hash, ours.peer_id, 1);
     let tiers = magnet.trackers.iter().map(|url| vec![url.clone()]).collect();
@@ -59,7 +65,7 @@ impl Extension for NamesOnly {
         "ut_metadata"
     }
 
-    fn message(&mut self, _: &[u8], _: &mut piecemeal::s07_extension::Reply) -> Result<(), piecemeal::s07_extension::BoxError> {
+    fn message(&mut self, _: &[u8], _: &mut Reply) -> Result<(), BoxError> {
         Ok(())
     }
 }

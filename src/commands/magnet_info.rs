@@ -16,7 +16,9 @@ use super::{Answer, Options};
 
 /// Fetch a magnet link's info dictionary from a peer and show it (stage 8)
 #[derive(clap::Args)]
-#[command(after_help = "Example:\n  piecemeal magnet_info 'magnet:?xt=urn:btih:<INFO HASH>&x.pe=127.0.0.2:6881'")]
+#[command(
+    after_help = "Example:\n  piecemeal magnet_info 'magnet:?xt=urn:btih:cda492889448d540ee036365137eedd24308d22c&x.pe=127.0.0.2:6881'"
+)]
 pub struct Args {
     /// The magnet link, in quotes
     magnet: String,

@@ -9,7 +9,7 @@ use super::{Answer, Options};
 
 /// Show a magnet link: trackers, info hash (stage 6)
 #[derive(clap::Args)]
-#[command(after_help = "Example:\n  piecemeal magnet_parse 'magnet:?xt=urn:btih:d69f91e6b2ae4c542468d1073a71d4ea13879a7f'")]
+#[command(after_help = "Example:\n  piecemeal magnet_parse 'magnet:?xt=urn:btih:cda492889448d540ee036365137eedd24308d22c'")]
 pub struct Args {
     /// The magnet link, in quotes
     magnet: String,

@@ -12,7 +12,7 @@ use super::{Answer, Options};
 
 /// Ask the torrent's trackers for peers (stage 3)
 #[derive(clap::Args)]
-#[command(after_help = "Example:\n  piecemeal peers sample.torrent")]
+#[command(after_help = "Example:\n  piecemeal peers lab/sample.torrent")]
 pub struct Args {
     /// The .torrent file
     torrent: PathBuf,

@@ -26,7 +26,9 @@ pub fn save(output: &Path, data: &[u8], piece: PieceIndex, force: bool) -> Resul
         let failure = Failure::new(LOCAL, format!("{shown}: exists, with other content"));
         return Err(failure.help("choose another -o, or overwrite it with --force").see("09-pieces"));
     }
-    fs::write(output, data).map_err(|error| {
+    let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let written = folder.map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::write(output, data));
+    written.map_err(|error| {
         Failure::new(LOCAL, format!("{shown}: {error}")).help("check the folder and its free space").see("09-pieces")
     })?;
     let text = format!("Piece {piece} downloaded to {shown}.");

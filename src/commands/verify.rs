@@ -14,7 +14,7 @@ use crate::progress::Progress;
 
 /// Check files against a torrent (stage 10)
 #[derive(clap::Args)]
-#[command(after_help = "Example:\n  piecemeal verify sample.torrent sample.txt")]
+#[command(after_help = "Example:\n  piecemeal verify lab/sample.torrent sample.txt")]
 pub struct Args {
     /// The .torrent file
     pub torrent: PathBuf,

@@ -44,6 +44,7 @@ impl Tracker for HttpTracker {
         }
         .map_err(|error| match error {
             ureq::Error::Timeout(_) => TrackerError::TimedOut,
+            ureq::Error::Io(error) => TrackerError::Transport(error.into()),
             error => TrackerError::Transport(error.into()),
         })?;
         if body.len() > LONGEST_ANSWER {

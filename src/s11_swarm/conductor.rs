@@ -242,7 +242,8 @@ where
         let length = self.swarm.torrent.get().map(|torrent| torrent.queue.info().length);
         let verified = length.map_or(0, |length| length - left);
         let downloaded = self.swarm.signals.downloaded.load(Ordering::Relaxed);
-        (self.event)(Event::Progress { verified, downloaded, peers: self.swarm.live().len() });
+        let peers = self.swarm.live().len();
+        (self.event)(Event::Progress { verified, downloaded, peers });
     }
 
     fn take(&mut self, note: Note) -> Result<(), SwarmError> {

@@ -12,6 +12,9 @@
 //!           <------------         (hash right)
 //!      given back, or hash wrong
 //! ```
+//! A peer's thread takes part by its [`Share`]. It asks for work; the answer is a
+//! [`Claim`], at best with a [`Lease`] on a piece, which gives itself back when dropped.
+//!
 //! The lock covers bookkeeping only. Nobody holds it while reading a socket, hashing
 //! or writing a file, so that a claim costs the same with 200 peers as with one.
 
@@ -59,9 +62,11 @@ struct State {
     generation: u64,
 }
 
+/// A piece on loan.
 struct Loan {
     progress: Arc<Mutex<Progress>>,
     holders: Vec<PeerNumber>,
+    /// Nobody may join: the verdict must have one name on it.
     alone: bool,
 }
 
@@ -312,11 +317,9 @@ impl Share {
             if self.found_nothing == Some(state.generation) {
                 return Claim::Later;
             }
-            let found = match &self.have {
-                have if word == 0 => state.waiting.find(have),
-                _ => None,
-            };
-            let found = found.or_else(|| match &self.have {
+            // The first turn looks by rarity, and what that overlooks is found by words.
+            let rare = if word == 0 { state.waiting.find(&self.have) } else { None };
+            let found = rare.or_else(|| match &self.have {
                 Have::Some(bits) => state.waiting.find_from(bits, word),
                 Have::All => None,
             });

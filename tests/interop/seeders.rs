@@ -72,6 +72,9 @@ fn address(program: Program) -> Ipv4Addr {
     }
 }
 
+/// The torrents that a client serves, and the others.
+type Sorted<'t> = (Vec<&'t Torrent>, Vec<&'t Torrent>);
+
 /// A client that seeds.
 pub struct Seeding {
     pub program: Program,
@@ -97,14 +100,14 @@ impl Seeding {
         self.client.peer()
     }
 
-    /// Waits until the client has checked its files and answers on the wire for
-    /// every torrent that it accepted. The others are returned: it refused them.
-    pub fn settle<'t>(&mut self, torrents: &'t [Torrent]) -> Result<Vec<&'t Torrent>, String> {
+    /// Waits until the client has checked its files, and answers on the wire for
+    /// every torrent that it accepted; returns those, and those that it refused.
+    pub fn settle<'t>(&mut self, torrents: &'t [Torrent]) -> Result<Sorted<'t>, String> {
         let settled = self.await_readiness(torrents);
         settled.map_err(|error| format!("{}: {error}\n{}", self.program.name(), self.client.last_words()))
     }
 
-    fn await_readiness<'t>(&mut self, torrents: &'t [Torrent]) -> Result<Vec<&'t Torrent>, String> {
+    fn await_readiness<'t>(&mut self, torrents: &'t [Torrent]) -> Result<Sorted<'t>, String> {
         let accepted = wait_for(PATIENCE, "it to check its files", || {
             let seen = self.client.torrents()?;
             match seen.iter().find(|status| status.checking) {
@@ -114,12 +117,12 @@ impl Seeding {
             }
         })?;
         let is_accepted = |torrent: &&Torrent| accepted.iter().any(|status| status.info_hash == torrent.info_hash);
-        let (served, refused): (Vec<_>, Vec<_>) = torrents.iter().partition(is_accepted);
-        for torrent in served {
+        let (served, refused): Sorted<'t> = torrents.iter().partition(is_accepted);
+        for torrent in &served {
             wait_for(PATIENCE, "its handshake", || shake_hands(self.peer(), &torrent.info_hash))?;
             thread::sleep(self.between_dials());
         }
-        Ok(refused)
+        Ok((served, refused))
     }
 
     /// How long to leave the client alone before the next connection to it.
