@@ -4,6 +4,7 @@ mod asking;
 pub mod failure;
 mod fetching;
 mod find_peers;
+mod magnet_peers;
 mod piece_file;
 
 use std::io::{self, Write};

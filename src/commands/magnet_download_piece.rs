@@ -8,8 +8,8 @@ use piecemeal::s06_magnet::Magnet;
 use piecemeal::s09_pieces::OnePeer;
 
 use super::failure::Failure;
-use super::magnet_handshake::start;
 use super::magnet_info::info_from;
+use super::magnet_peers::start;
 use super::piece_file::{piece_of, save};
 use super::{Answer, Options};
 

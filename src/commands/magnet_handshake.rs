@@ -1,9 +1,5 @@
 //! `piecemeal magnet_handshake`: both handshakes with a peer of a magnet link. (stage 7)
 
-use std::time::Instant;
-
-use piecemeal::s03_tracker::{Announce, PeerId};
-use piecemeal::s04_handshake::Handshake;
 use piecemeal::s04_handshake::transport::Tcp;
 use piecemeal::s05_messages::connection::Connection;
 use piecemeal::s06_magnet::Magnet;
@@ -11,7 +7,7 @@ use piecemeal::s07_extension::{BoxError, EXTENSION_BIT, Extension, ExtensionErro
 use serde_json::json;
 
 use super::failure::{Failure, NO_PEER};
-use super::find_peers::{Search, search};
+use super::magnet_peers::start;
 use super::{Answer, Options};
 
 /// Exchange both handshakes with a peer (stage 7)
@@ -41,20 +37,6 @@ impl Args {
         text.extend(id.map(|id| format!("\nPeer Metadata Extension ID: {id}")));
         Ok(Answer { text, json: json!({ "peer_id": peer_id.to_string(), "ut_metadata": id }) })
     }
-}
-
-/// The search for peers of a magnet link, and the handshake for them.
-pub fn start(magnet: &Magnet, options: &Options, until: Instant) -> Result<(Handshake, Search), Failure> {
-    let ours = Handshake::new(magnet.need_info_hash()?, PeerId::random()).with_bit(EXTENSION_BIT);
-    if magnet.trackers.is_empty() && magnet.peers.is_empty() && options.peers.is_empty() {
-        let failure = Failure::new(NO_PEER, "the magnet link names no tracker and no peer");
-        return Err(failure.help("give a peer with --peer HOST:PORT").see("06-magnet"));
-    }
-    // Nobody knows the length yet, so 1 byte is missing: enough to be no seed.
-    let ask = Announce::new(ours.info_hash, ours.peer_id, 1);
-    let tiers = magnet.trackers.iter().map(|url| vec![url.clone()]).collect();
-    let addresses = options.peers.iter().cloned().chain(magnet.peers.iter().map(ToString::to_string)).collect();
-    Ok((ours, search(tiers, addresses, &ask, until)))
 }
 
 /// Says that we speak `ut_metadata`, whose messages are stage 8's subject.

@@ -11,7 +11,7 @@ use piecemeal::s08_metadata::{MetadataError, UtMetadata, fetch_metadata};
 
 use super::failure::{BAD_INPUT, Failure, NO_PEER, WRONG_HASH};
 use super::info::describe;
-use super::magnet_handshake::start;
+use super::magnet_peers::start;
 use super::{Answer, Options};
 
 /// Fetch a magnet link's info dictionary from a peer and show it (stage 8)

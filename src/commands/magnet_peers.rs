@@ -1,0 +1,26 @@
+//! From a magnet link to peers, and to the handshake for them. (stage 7)
+
+use std::time::Instant;
+
+use piecemeal::s03_tracker::{Announce, PeerId};
+use piecemeal::s04_handshake::Handshake;
+use piecemeal::s06_magnet::Magnet;
+use piecemeal::s07_extension::EXTENSION_BIT;
+
+use super::Options;
+use super::failure::{Failure, NO_PEER};
+use super::find_peers::{Search, search};
+
+/// The search for peers of a magnet link, and the handshake for them.
+pub fn start(magnet: &Magnet, options: &Options, until: Instant) -> Result<(Handshake, Search), Failure> {
+    let ours = Handshake::new(magnet.need_info_hash()?, PeerId::random()).with_bit(EXTENSION_BIT);
+    if magnet.trackers.is_empty() && magnet.peers.is_empty() && options.peers.is_empty() {
+        let failure = Failure::new(NO_PEER, "the magnet link names no tracker and no peer");
+        return Err(failure.help("give a peer with --peer HOST:PORT").see("06-magnet"));
+    }
+    // Nobody knows the length yet, so 1 byte is missing: enough to be no seed.
+    let ask = Announce::new(ours.info_hash, ours.peer_id, 1);
+    let tiers = magnet.trackers.iter().map(|url| vec![url.clone()]).collect();
+    let addresses = options.peers.iter().cloned().chain(magnet.peers.iter().map(ToString::to_string)).collect();
+    Ok((ours, search(tiers, addresses, &ask, until)))
+}
