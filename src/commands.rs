@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use clap::{Args, Subcommand, ValueEnum};
 
 use failure::Failure;
+use serde::Serialize;
 
 /// Makes a module and a subcommand of each name. A module has `Args`, whose
 /// documentation is the help text, with `run(self, &Options)`.
@@ -57,6 +58,13 @@ pub struct Answer {
     pub text: String,
     /// For programs: one object.
     pub json: serde_json::Value,
+}
+
+/// JSON on one line. It escapes the control characters of ASCII by itself, but a
+/// terminal obeys others, too.
+pub fn json_line(json: &impl Serialize) -> String {
+    let escape = |letter: char| if letter.is_control() { format!("\\u{:04x}", u32::from(letter)) } else { letter.to_string() };
+    serde_json::to_string(json).unwrap_or_default().chars().map(escape).collect()
 }
 
 /// Prints a line to stdout while a command still runs. A closed stdout must not end

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, FromArgMatches, Parser};
 
 use commands::failure::Failure;
-use commands::{Answer, Command, Options};
+use commands::{Answer, Command, Options, json_line};
 
 /// BitTorrent, piece by piece: each step of the protocol as a command of its own.
 #[derive(Parser)]
@@ -68,7 +68,7 @@ fn parse() -> Result<Cli, clap::Error> {
 fn print_answer(answer: &Answer, json: bool) -> io::Result<()> {
     let mut out = io::stdout().lock();
     if json {
-        writeln!(out, "{}", answer.json)?;
+        writeln!(out, "{}", json_line(&answer.json))?;
     } else if !answer.text.is_empty() {
         writeln!(out, "{}", answer.text)?;
     }
@@ -81,7 +81,7 @@ fn print_failure(failure: &Failure, options: &Options) -> io::Result<()> {
     // A closed stderr must not turn one error into another.
     let _ = writeln!(err, "{red}error:{plain} {failure}");
     if options.json {
-        writeln!(io::stdout(), "{}", failure.json())?;
+        writeln!(io::stdout(), "{}", json_line(&failure.json()))?;
     }
     Ok(())
 }

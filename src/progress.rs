@@ -7,6 +7,7 @@ use std::io::{self, IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use piecemeal::s01_bencode::printable;
 
 use crate::commands::Options;
 
@@ -87,7 +88,7 @@ impl Progress {
 
     fn line(&self, text: &str) {
         // A closed stderr is no reason to stop.
-        self.bar.suspend(|| drop(writeln!(io::stderr(), "{text}")));
+        self.bar.suspend(|| drop(writeln!(io::stderr(), "{}", printable(text))));
     }
 
     /// The work is over, the bar goes away.

@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 use serde_json::json;
 
 use super::failure::{BAD_INPUT, Failure};
-use super::{Answer, Options};
+use super::{Answer, Options, json_line};
 
 /// Decode a bencoded value and print it as JSON (stage 1)
 #[derive(clap::Args)]
@@ -22,8 +22,7 @@ impl Args {
     pub fn run(self, _: &Options) -> Result<Answer, Failure> {
         let bytes = self.value.into_encoded_bytes();
         let value = decode(&bytes).map_err(|error| Failure::from(error).about("the value"))?;
-        let text = serde_json::to_string(&Json(&value)).map_err(|error| Failure::new(BAD_INPUT, error))?;
-        Ok(Answer { text: visible(&text), json: json!({ "value": Json(&value) }) })
+        Ok(Answer { text: json_line(&Json(&value)), json: json!({ "value": Json(&value) }) })
     }
 }
 
@@ -46,12 +45,6 @@ impl Serialize for Json<'_> {
 
 fn key_text(key: &[u8]) -> String {
     std::str::from_utf8(key).map_or_else(|_| format!("$hex:{}", hex::encode(key)), str::to_owned)
-}
-
-/// JSON escapes the control characters of ASCII, but a terminal obeys others too.
-fn visible(json: &str) -> String {
-    let escape = |letter: char| if letter.is_control() { format!("\\u{:04x}", u32::from(letter)) } else { letter.to_string() };
-    json.chars().map(escape).collect()
 }
 
 impl From<BencodeError> for Failure {

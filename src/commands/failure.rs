@@ -1,9 +1,11 @@
-//! How a command fails: what happened, what to do, where to read on. (every stage)
+//! How a command fails: what happened, what to do, where to read on. (stage 1)
 //!
 //! Each stage's error becomes a [`Failure`] in the file of the first command that
-//! meets it, so that this file knows none of them.
+//! meets it, so that this file knows none of the later ones.
 
 use std::fmt;
+
+use piecemeal::s01_bencode::printable;
 
 /// Exit code: none of the others.
 pub const OTHER: u8 = 1;
@@ -34,9 +36,10 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// What happened: object, place, expected and found.
+    /// What happened: object, place, expected and found. Whatever came from outside in
+    /// it is made safe to print here.
     pub fn new(code: u8, what: impl fmt::Display) -> Failure {
-        Failure { code, what: what.to_string(), help: None, see: None }
+        Failure { code, what: printable(&what.to_string()), help: None, see: None }
     }
 
     /// What to do next.
@@ -53,7 +56,7 @@ impl Failure {
 
     /// Names the object that it is about: a file, an address.
     pub fn about(mut self, object: impl fmt::Display) -> Failure {
-        self.what = format!("{object}: {}", self.what);
+        self.what = format!("{}: {}", printable(&object.to_string()), self.what);
         self
     }
 

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::download::Place;
 use super::failure::{Failure, INTERRUPTED, NO_PEER, OTHER, TRACKER};
-use super::{Answer, Options, print_line};
+use super::{Answer, Options, json_line, print_line};
 use crate::progress::Progress;
 
 /// Downloads to its place; `source` is the argument as it was typed.
@@ -106,7 +106,7 @@ fn tell(event: &Event, progress: &Progress, options: &Options) {
         }
     };
     if options.json {
-        print_line(&line.to_string());
+        print_line(&json_line(&line));
     }
 }
 

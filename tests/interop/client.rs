@@ -77,7 +77,8 @@ impl Download {
         Ok(Self { process, promise, out: out.to_owned(), stdout, start: Instant::now(), peak: 0 })
     }
 
-    /// The exit code, once it has ended; -1 if a signal ended it.
+    /// The exit code, once it has ended; -1 if a signal ended it. Also looks how
+    /// much memory it has used, so it must be asked often.
     pub fn exit_code(&mut self) -> Option<i32> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap_or_default();
         let high = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
@@ -93,6 +94,7 @@ impl Download {
 
     /// Ends it with SIGKILL, in the middle of whatever it does.
     pub fn kill(mut self) -> Finished {
+        self.exit_code();
         self.process.kill();
         Finished { elapsed: self.start.elapsed(), peak: self.peak }
     }

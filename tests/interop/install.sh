@@ -36,25 +36,31 @@ without_services() {
 }
 
 packages=()
-wanted transmission-daemon && { command -v transmission-daemon >/dev/null || packages+=(transmission-daemon); }
-wanted aria2c && { command -v aria2c >/dev/null || packages+=(aria2); }
-wanted opentracker && { command -v opentracker >/dev/null || packages+=(opentracker); }
+missing() {
+    wanted "$1" && ! command -v "$1" >/dev/null
+}
+if missing transmission-daemon; then packages+=(transmission-daemon); fi
+if missing aria2c; then packages+=(aria2); fi
+if missing opentracker; then packages+=(opentracker); fi
+
+has_libtorrent() {
+    "$1" -c 'import libtorrent' 2>/dev/null
+}
+make_venv=false
+if wanted libtorrent && ! has_libtorrent "$prefix/venv/bin/python3" && ! has_libtorrent python3; then
+    make_venv=true
+    # Debian leaves venv out of its python3.
+    if ! python3 -c 'import ensurepip' 2>/dev/null; then packages+=(python3-venv); fi
+fi
+
 if [ "${#packages[@]}" -gt 0 ]; then
     as_root apt-get update
     without_services env DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends "${packages[@]}"
 fi
 
-has_libtorrent() {
-    [ -x "$1" ] && "$1" -c 'import libtorrent' 2>/dev/null
-}
-if wanted libtorrent && ! has_libtorrent "$prefix/venv/bin/python3" && ! has_libtorrent "$(command -v python3)"; then
-    # Some systems leave venv or pip out of their python3.
-    if python3 -m venv "$prefix/venv"; then
-        "$prefix/venv/bin/python3" -m pip install --quiet libtorrent==2.1.1
-    else
-        rm -rf "$prefix/venv"
-        python3 -m pip install --quiet --break-system-packages libtorrent==2.1.1
-    fi
+if "$make_venv"; then
+    python3 -m venv "$prefix/venv"
+    "$prefix/venv/bin/python3" -m pip install --quiet libtorrent==2.1.1
 fi
 
 if wanted rqbit && ! "$prefix/bin/rqbit" --version 2>/dev/null | grep -q ' 9\.1\.0$'; then

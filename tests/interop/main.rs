@@ -69,6 +69,9 @@ fn seeds_every_fixture(program: Program, title: &'static str) {
             };
             report.add(program.name(), torrent.fixture.label, how.label(), 0, outcome);
         }
+        for torrent in served.iter().filter(|_| announced) {
+            world.await_announces(torrent, 1).expect("the seeder announces what it serves");
+        }
         let peers = [seeder.peer()];
         // Side by side: Transmission unchokes nobody before its next look
         // round, which comes every ten seconds.
@@ -76,8 +79,7 @@ fn seeds_every_fixture(program: Program, title: &'static str) {
             for torrent in served {
                 let (world, report) = (&world, &report);
                 scope.spawn(move || {
-                    let known = if announced { world.await_announces(torrent, 1) } else { Ok(()) };
-                    let outcome = known.and_then(|()| world.download(torrent, how, &peers));
+                    let outcome = world.download(torrent, how, &peers);
                     let outcome = outcome.map(|finished| (finished.elapsed, "the same bytes".into()));
                     report.add(program.name(), torrent.fixture.label, how.label(), torrent.fixture.length(), outcome);
                 });

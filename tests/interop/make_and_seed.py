@@ -9,6 +9,7 @@
 import hashlib
 import json
 import os
+import signal
 import sys
 
 import libtorrent as lt
@@ -95,6 +96,8 @@ def seed(address, options):
             print(torrent, error, file=sys.stderr, flush=True)
             continue
         parameters.save_path = options["folder"]
+        # Managed torrents are checked one by one, with a pause between them.
+        parameters.flags &= ~(lt.torrent_flags.auto_managed | lt.torrent_flags.paused)
         handles.append(session.add_torrent(parameters))
     for _ in sys.stdin:
         for alert in session.pop_alerts():
@@ -113,6 +116,8 @@ def status(state):
 
 
 if __name__ == "__main__":
+    # No test takes this long: an answer that never comes ends the wait for it.
+    signal.alarm(300)
     if sys.argv[1:] == ["make"]:
         print(json.dumps([make(wish) for wish in json.load(sys.stdin)]))
     elif sys.argv[1:2] == ["seed"]:

@@ -9,6 +9,16 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+/// A program to run, without the proxies that this machine may be told to use:
+/// whatever is started here talks to loopback.
+pub fn command(program: &Path) -> Command {
+    let mut command = Command::new(program);
+    for name in ["http_proxy", "https_proxy", "ftp_proxy", "all_proxy"] {
+        command.env_remove(name).env_remove(name.to_uppercase());
+    }
+    command
+}
+
 /// A program that runs beside the test, with its output in a file.
 pub struct Running {
     child: Child,
@@ -66,8 +76,8 @@ pub fn free_port(address: Ipv4Addr) -> io::Result<SocketAddrV4> {
     Ok(SocketAddrV4::new(address, listener.local_addr()?.port()))
 }
 
-/// Asks again and again until the answer is `Some`, or an error once `limit`
-/// has passed. `last` says what was seen instead.
+/// Asks again and again until the answer is good, or until `limit` has passed;
+/// then the last answer is part of the error.
 pub fn wait_for<T>(limit: Duration, what: &str, mut ask: impl FnMut() -> Result<T, String>) -> Result<T, String> {
     let start = Instant::now();
     loop {

@@ -4,7 +4,6 @@
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::{Mutex, OnceLock};
 
 /// A program that the tests need and the repository does not contain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +36,7 @@ impl Program {
     pub fn find(self) -> Option<PathBuf> {
         let skipped = env::var("PIECEMEAL_INTEROP_SKIP").unwrap_or_default();
         if skipped.split(',').any(|name| name.trim() == self.name()) {
-            self.say_once("PIECEMEAL_INTEROP_SKIP asks for it");
+            println!("\nSKIPPED: {} is named in PIECEMEAL_INTEROP_SKIP", self.name());
             return None;
         }
         let found = match self {
@@ -47,18 +46,9 @@ impl Program {
         if found.is_none() {
             let in_ci = env::var("CI").is_ok_and(|ci| ci == "true");
             assert!(!in_ci, "{} is not installed, but CI must have it (tests/interop/install.sh)", self.name());
-            self.say_once("is not installed (see tests/interop/install.sh)");
+            println!("\nSKIPPED: {} is not installed (see tests/interop/install.sh)", self.name());
         }
         found
-    }
-
-    fn say_once(self, why: &str) {
-        static SAID: Mutex<Vec<Program>> = Mutex::new(Vec::new());
-        let mut said = SAID.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        if !said.contains(&self) {
-            said.push(self);
-            println!("SKIPPED: {} {why}", self.name());
-        }
     }
 }
 
@@ -76,17 +66,7 @@ fn candidates(name: &str) -> impl Iterator<Item = PathBuf> {
 }
 
 fn imports_libtorrent(python: &Path) -> bool {
-    static ANSWERS: OnceLock<Mutex<Vec<(PathBuf, bool)>>> = OnceLock::new();
-    let mut answers = ANSWERS.get_or_init(Mutex::default).lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-    if let Some((_, answer)) = answers.iter().find(|(asked, _)| asked == python) {
-        return *answer;
-    }
-    let answer = Command::new(python)
-        .args(["-c", "import libtorrent"])
-        .stdin(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success());
-    answers.push((python.to_owned(), answer));
-    answer
+    let mut command = Command::new(python);
+    command.args(["-c", "import libtorrent"]).stdin(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
 }

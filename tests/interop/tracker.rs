@@ -4,11 +4,10 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use crate::fixtures::Torrent;
-use crate::process::{Running, wait_for};
+use crate::process::{Running, command, wait_for};
 
 /// A tracker on loopback; it ends with the value.
 pub struct Tracker {
@@ -27,7 +26,7 @@ impl Tracker {
         fs::create_dir_all(&root).map_err(|error| error.to_string())?;
         fs::write(root.join("served"), list).map_err(|error| error.to_string())?;
         let port = address.port().to_string();
-        let mut command = Command::new(program);
+        let mut command = command(program);
         command.args(["-i", "127.0.0.1", "-p", &port, "-P", &port, "-w", "served", "-d"]).arg(&root);
         let process = Running::start(&mut command, &folder.join("tracker.log")).map_err(|error| error.to_string())?;
         let mut tracker = Self { address, process };

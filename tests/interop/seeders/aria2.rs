@@ -2,13 +2,13 @@
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::Path;
-use std::process::{self, Command};
+use std::process;
 use std::time::Duration;
 
 use serde_json::json;
 
 use super::{Http, Order, Seeder, Status, log};
-use crate::process::{Running, free_port, wait_for};
+use crate::process::{Running, command, free_port, wait_for};
 
 struct Aria2 {
     process: Running,
@@ -20,7 +20,7 @@ pub(super) fn start(program: &Path, address: Ipv4Addr, order: &Order) -> Result<
     let peer = free_port(address).map_err(|error| error.to_string())?;
     // Its RPC only ever listens on 127.0.0.1 (or everywhere).
     let rpc = free_port(Ipv4Addr::LOCALHOST).map_err(|error| error.to_string())?;
-    let mut command = Command::new(program);
+    let mut command = command(program);
     command.args(["--no-conf=true", "--console-log-level=notice", "--summary-interval=0", "--disable-ipv6=true"]);
     command.args(["--enable-dht=false", "--enable-dht6=false", "--bt-enable-lpd=false", "--enable-peer-exchange=false"]);
     command.args(["--check-integrity=true", "--allow-overwrite=true", "--seed-ratio=0", "--max-concurrent-downloads=20"]);

@@ -4,13 +4,13 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::Path;
-use std::process::{ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{ChildStdin, ChildStdout, Stdio};
 
 use serde_json::{Value, json};
 
 use super::{Order, Seeder, Status, log};
 use crate::fixtures::python_file;
-use crate::process::{Running, free_port};
+use crate::process::{Running, command, free_port};
 
 struct Libtorrent {
     /// Closed first, which alone makes the Python file end.
@@ -28,7 +28,7 @@ pub(super) fn start(python: &Path, address: Ipv4Addr, order: &Order) -> Result<B
         "upload_limit": order.upload_limit.unwrap_or_default(),
     });
     let log = log(order);
-    let mut child = Command::new(python)
+    let mut child = command(python)
         .arg(python_file())
         .args(["seed", &peer.to_string(), &options.to_string()])
         .stdin(Stdio::piped())

@@ -3,11 +3,10 @@
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use super::{Http, Order, Seeder, Status, log};
-use crate::process::{Running, free_port, wait_for};
+use crate::process::{Running, command, free_port, wait_for};
 
 struct Rqbit {
     process: Running,
@@ -18,7 +17,7 @@ struct Rqbit {
 pub(super) fn start(program: &Path, address: Ipv4Addr, order: &Order) -> Result<Box<dyn Seeder>, String> {
     let peer = free_port(address).map_err(|error| error.to_string())?;
     let rpc = free_port(address).map_err(|error| error.to_string())?;
-    let mut command = Command::new(program);
+    let mut command = command(program);
     command.args(["-v", "info", "--disable-dht", "--disable-lsd", "--disable-upnp-port-forward", "--ipv4-only"]);
     // Unless told otherwise it listens here and announces its default port.
     let port = peer.port().to_string();

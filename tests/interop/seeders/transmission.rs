@@ -4,13 +4,12 @@ use std::cell::RefCell;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::{Http, Order, Seeder, Status, log};
-use crate::process::{Running, free_port, wait_for};
+use crate::process::{Running, command, free_port, wait_for};
 
 struct Transmission {
     process: Running,
@@ -50,7 +49,7 @@ pub(super) fn start(program: &Path, address: Ipv4Addr, order: &Order) -> Result<
     let config = order.home.join("config");
     fs::create_dir_all(&config).map_err(|error| error.to_string())?;
     fs::write(config.join("settings.json"), settings.to_string()).map_err(|error| error.to_string())?;
-    let mut command = Command::new(program);
+    let mut command = command(program);
     command.args(["--foreground", "--log-info", "--config-dir"]).arg(&config);
     let process = Running::start(&mut command, &log(order)).map_err(|error| error.to_string())?;
     let http = Http::new(format!("http://{rpc}/transmission/rpc"));
