@@ -307,6 +307,9 @@ pub enum StorageError {
     /// A folder, pipe or device stands where a file goes.
     #[error("{path}: a file was expected, but something else is there")]
     NotAFile { path: String },
+    /// It was told to stop.
+    #[error("stopped")]
+    Stopped,
     /// The output holds something that is not this torrent.
     #[error("{path}: exists, and is not {what}")]
     Exists { path: String, what: &'static str },

@@ -6,7 +6,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{Storage, StorageError, shown, verify};
 use crate::s02_metainfo::Info;
@@ -56,6 +56,9 @@ impl Output {
         } else {
             Bitfield::new(info.piece_count())
         };
+        if stop.load(Ordering::Relaxed) {
+            return Err(StorageError::Stopped);
+        }
         if foreign && !force && !(hashable && have.is_full()) {
             return Err(StorageError::Exists { path: shown(&path), what: "a download of this torrent" });
         }

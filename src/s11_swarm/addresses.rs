@@ -106,7 +106,9 @@ impl Addresses {
         if self.banned.insert(address) {
             *self.bans.entry(address.ip()).or_default() += 1;
         }
-        self.forget(address);
+        // With the last one, all others of the IP are over, too.
+        let over: Vec<SocketAddr> = self.known.keys().copied().filter(|known| self.is_banned(*known)).collect();
+        over.into_iter().for_each(|address| self.forget(address));
     }
 
     /// Whether it, or its whole IP, is banned.

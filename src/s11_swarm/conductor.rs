@@ -152,7 +152,7 @@ where
         (self.event)(Event::Resumed(length - left));
         self.swarm.signals.left.store(left, Ordering::Relaxed);
         self.finished = left == 0;
-        self.last_progress = Instant::now();
+        (self.last_progress, self.last_live) = (Instant::now(), Instant::now());
         let _ = self.swarm.torrent.set(Arc::new(Torrent { queue, store, metadata }));
         Ok(())
     }
@@ -255,6 +255,9 @@ where
                         Candidate::Met(connection) if self.addresses.is_banned(connection.peer) => {}
                         Candidate::Met(connection) => self.met.push(*connection),
                     }
+                }
+                if self.threads.is_empty() && self.met.is_empty() && self.addresses.next_due().is_none() {
+                    self.swarm.signals.hungry();
                 }
             }
             Note::Said { source, what, failed } => {

@@ -8,6 +8,7 @@
 //! The thread that reads a block also hashes and writes it. So there is no queue
 //! of blocks anywhere, and the work spreads over the cores by itself.
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -30,6 +31,8 @@ const TICK: Duration = Duration::from_millis(250);
 const IDLE_TICK: Duration = Duration::from_secs(2);
 /// The most requests on their way for pieces that other peers are fetching, too.
 const SHARED_DEPTH: usize = 8;
+/// How many requests a peer may refuse.
+const MOST_REFUSED: usize = 10_000;
 /// How many blocks that were not asked for are forgiven.
 const FORGIVEN: usize = 64;
 
@@ -57,6 +60,8 @@ pub(super) struct Session<'s> {
     held: Vec<Held>,
     /// What we have asked for, the oldest first.
     asked: Vec<Request>,
+    /// What was refused once. A second time, and the piece is not to be had here.
+    refused: HashSet<Request>,
     depth: Depth,
     /// Blocks that may still come although they are no longer wanted.
     forgiven: usize,
@@ -137,6 +142,7 @@ impl<'s> Session<'s> {
             interested: false,
             held: Vec::new(),
             asked: Vec::new(),
+            refused: HashSet::new(),
             depth: Depth::new(now),
             forgiven: FORGIVEN,
             urgent: !out.is_empty(),
@@ -212,14 +218,15 @@ impl<'s> Session<'s> {
     /// as another peer was asked for the same block.
     fn room(&self) -> usize {
         let shared = self.held.last().is_some_and(|held| held.lease.is_shared());
-        if shared { self.depth.get().min(SHARED_DEPTH) } else { self.depth.get() }
+        let most = self.extensions.theirs.said.reqq.unwrap_or(DEFAULT_REQQ).max(1) as usize;
+        let depth = self.depth.get().min(most);
+        if shared { depth.min(SHARED_DEPTH) } else { depth }
     }
 
     /// Gives back the pieces that have nothing on its way and nothing to ask for:
     /// others hold what they lack.
     fn drop_idle(&mut self) {
-        let idle =
-            |held: &Held| held.lease.is_asked() && !self.asked.iter().any(|request| request.index == held.lease.piece().get());
+        let idle = |held: &Held| held.lease.is_asked() && !self.asked.iter().any(|asked| asked.index == held.lease.piece().get());
         if self.asked.len() < self.depth.get()
             && let Some(position) = self.held.iter().position(idle)
         {
@@ -247,7 +254,7 @@ impl<'s> Session<'s> {
 
     /// Ends the session of a peer that takes too long, and keeps ours alive.
     fn check_clock(&mut self, begun: bool) -> Result<(), Ended> {
-        let owing = !self.choked && !self.asked.is_empty();
+        let owing = !self.asked.is_empty();
         let first = self.held.first().filter(|_| owing);
         let piece = first.map(|held| (held.since, self.torrent.queue.info().piece_size(held.lease.piece())));
         self.clock.check(begun, owing, piece)?;
@@ -271,7 +278,7 @@ impl<'s> Session<'s> {
             Message::HaveAll => self.share.set_have(Have::All),
             Message::HaveNone => self.share.set_have(Have::Some(Bitfield::new(self.torrent.queue.info().piece_count()))),
             Message::Piece { index, begin, block } => return self.block(index, begin, block),
-            Message::Reject(request) => self.rejected(request),
+            Message::Reject(request) => return self.rejected(request),
             Message::Interested | Message::NotInterested => {
                 if let Some(upload) = &mut self.upload {
                     upload.interested(message == Message::Interested);
@@ -316,44 +323,54 @@ impl<'s> Session<'s> {
         Ok(())
     }
 
-    /// BEP 3: a choke throws our requests away. BEP 6: it does not, each is still
-    /// answered, with the block or a reject.
+    /// BEP 3: a choke throws our requests away. BEP 6: it does not, each still gets its
+    /// answer; but mostly that is a reject, and some peers owe it for ever. So the
+    /// pieces go back at once, and a late answer of either kind does no harm.
     fn choke(&mut self) {
         self.choked = true;
-        if !self.fast {
-            self.forgiven += self.asked.len();
-            self.asked.clear();
-            self.held.clear();
-        }
+        self.forgiven += self.asked.len();
+        self.asked.clear();
+        self.held.clear();
     }
 
-    /// A request is refused. If the peer gives other blocks, it will not give this
-    /// piece: to us it does not have it.
-    fn rejected(&mut self, request: Request) {
-        let Some(position) = self.asked.iter().position(|asked| *asked == request) else { return };
-        self.asked.remove(position);
-        if !self.choked {
+    /// A request is refused. The first time it may be the late answer to one from
+    /// before a choke, and is asked again. The second time, the peer does not have the
+    /// piece, whatever it says.
+    fn rejected(&mut self, request: Request) -> Result<(), Ended> {
+        if !self.answered(request) {
+            return Ok(());
+        }
+        if !self.refused.insert(request) {
             self.share.lost(request.index);
         }
+        if self.refused.len() > MOST_REFUSED {
+            return Err(Ended::Rule("it refuses to give what it says it has"));
+        }
         let last = !self.asked.iter().any(|asked| asked.index == request.index);
-        if last && let Some(position) = self.held.iter().position(|held| held.lease.piece().get() == request.index) {
+        if last && let Some(position) = self.held.iter().rposition(|held| held.lease.piece().get() == request.index) {
             self.remove(position);
         }
+        Ok(())
+    }
+
+    /// Takes a request off the list, if it is on it.
+    fn answered(&mut self, request: Request) -> bool {
+        let position = self.asked.iter().position(|asked| *asked == request);
+        position.map(|position| self.asked.remove(position)).is_some()
     }
 
     fn block(&mut self, index: u32, begin: u32, block: &[u8]) -> Result<(), Ended> {
         let request = Request { index, begin, length: block.len() as u32 };
-        let Some(position) = self.asked.iter().position(|asked| *asked == request) else {
+        if !self.answered(request) {
             // After a choke, a cancel or a give-back this is normal. It is not for ever.
             self.forgiven = self.forgiven.checked_sub(1).ok_or(Ended::Rule("it sends blocks that nobody asked for"))?;
             return Ok(());
-        };
-        self.asked.remove(position);
+        }
         self.clock.block = self.clock.now;
         let most = self.extensions.theirs.said.reqq.unwrap_or(DEFAULT_REQQ);
         self.depth.block_came(self.clock.now, most as usize);
         self.swarm.count_block(self.stats, block.len(), self.clock.now);
-        let Some(position) = self.held.iter().position(|held| held.lease.piece().get() == index) else { return Ok(()) };
+        let Some(position) = self.held.iter().rposition(|held| held.lease.piece().get() == index) else { return Ok(()) };
         let written = self.held[position].lease.write(begin, block, &*self.torrent.store).map_err(Ended::Local)?;
         match written {
             Written::More | Written::Stale => {}

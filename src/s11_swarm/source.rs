@@ -84,7 +84,7 @@ impl Signals {
     }
 }
 
-/// A source's line to the swarm. Dropping it says that the source is gone.
+/// A source's line to the swarm.
 pub struct Finder {
     name: String,
     signals: Arc<Signals>,
@@ -111,6 +111,11 @@ impl Finder {
     /// Tells the user that something failed, for now.
     pub fn failed(&self, why: String) {
         self.reporter()(why);
+    }
+
+    /// What says that the source is gone, to be held as long as it runs.
+    pub(super) fn gone(&self) -> Gone {
+        Gone(self.notes.clone())
     }
 
     /// Does the same after the source is gone.
@@ -151,9 +156,12 @@ impl Finder {
     }
 }
 
-impl Drop for Finder {
+/// Says when dropped that a source is gone.
+pub(super) struct Gone(Sender<Note>);
+
+impl Drop for Gone {
     fn drop(&mut self) {
-        let _ = self.notes.send(Note::SourceGone);
+        let _ = self.0.send(Note::SourceGone);
     }
 }
 

@@ -49,8 +49,9 @@ struct State {
     /// The finished pieces in the order of their finishing.
     log: Vec<PieceIndex>,
     bytes_left: u64,
-    /// The progress of pieces that wait again.
-    begun: HashMap<PieceIndex, Arc<Mutex<Progress>>>,
+    /// The progress of pieces that wait again, and whose it is if it was made alone:
+    /// then nobody else goes on with it.
+    begun: HashMap<PieceIndex, (Arc<Mutex<Progress>>, Option<PeerNumber>)>,
     /// Pieces whose hash was wrong. The next peer gets such a piece alone and from
     /// the start, so that it is clear who is to blame.
     spoilt: HashSet<PieceIndex>,
@@ -166,12 +167,12 @@ impl WorkQueue {
         let Some(loan) = state.on_loan.get_mut(&piece).filter(|loan| Arc::ptr_eq(&loan.progress, progress)) else { return };
         loan.holders.retain(|holder| *holder != peer);
         if loan.holders.is_empty() {
-            let keep = begun && !loan.alone;
+            let alone = loan.alone;
             state.on_loan.remove(&piece);
-            if keep {
-                state.begun.insert(piece, Arc::clone(progress));
+            if begun {
+                state.begun.insert(piece, (Arc::clone(progress), alone.then_some(peer)));
             }
-            state.waiting.insert(piece.get(), keep);
+            state.waiting.insert(piece.get(), begun && !alone);
             state.generation += 1;
         }
     }
@@ -302,9 +303,10 @@ impl Share {
     /// Claims a piece that the peer has: one that was begun, else the rarest; at the
     /// end, if the peer is `idle`, one that others are busy with.
     pub fn claim(&mut self, idle: bool) -> Claim {
-        let mut word = 0;
+        let (mut word, mut first) = (0, None);
         loop {
             let mut state = self.queue.lock();
+            let generation = *first.get_or_insert(state.generation);
             if state.bytes_left == 0 {
                 return Claim::Over;
             }
@@ -328,7 +330,7 @@ impl Share {
             }
             word += WORDS_A_TURN;
             if word * 64 >= self.queue.info.piece_count() as usize {
-                self.found_nothing = Some(state.generation);
+                self.found_nothing = Some(generation);
                 return Claim::Later;
             }
             // Others get a turn at the lock before the next words.
@@ -339,7 +341,8 @@ impl Share {
     fn borrow(&self, state: &mut State, piece: PieceIndex) -> Claim {
         state.waiting.remove(piece.get());
         let alone = state.spoilt.contains(&piece) || state.suspects.contains(&self.peer);
-        let progress = state.begun.remove(&piece).filter(|_| !alone);
+        let mine = |owner: Option<PeerNumber>| owner == alone.then_some(self.peer);
+        let progress = state.begun.remove(&piece).filter(|(_, owner)| mine(*owner)).map(|(progress, _)| progress);
         let progress = progress.unwrap_or_else(|| Arc::new(Mutex::new(Progress::new(self.queue.blocks(piece)))));
         state.on_loan.insert(piece, Loan { progress: Arc::clone(&progress), holders: vec![self.peer], alone });
         Claim::Lease(Lease::new(&self.queue, piece, self.peer, progress, false))

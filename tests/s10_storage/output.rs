@@ -1,0 +1,253 @@
+//! What stands at the output before a download, and what becomes of it.
+
+use super::super::support::{Recipe, Torrent, content, folder};
+use super::super::{files_in, fill, info, snapshot};
+use piecemeal::s10_storage::output::Output;
+use piecemeal::s10_storage::{StorageError, Store};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+fn single() -> Torrent {
+    Recipe::single("t", 8, content(30, 1)).build()
+}
+
+fn several() -> Torrent {
+    Recipe::files("t", 8, &[("a", content(13, 2)), ("empty", vec![]), ("sub/b", content(11, 3))]).build()
+}
+
+fn open(torrent: &Torrent, path: &Path, force: bool) -> Result<Output, StorageError> {
+    Output::open(&info(torrent), path, force, &AtomicBool::new(false), &|_| {})
+}
+
+fn has(output: &Output) -> Vec<u32> {
+    output.have.iter().collect()
+}
+
+/// `out` becomes `out.piecemeal`.
+fn marker(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".piecemeal");
+    name.into()
+}
+
+#[track_caller]
+fn is_marked(torrent: &Torrent, path: &Path) {
+    let text = fs::read_to_string(marker(path)).expect("a partial download has a marker");
+    assert_eq!(text.trim_end(), torrent.hex());
+}
+
+/// It is refused, by naming `named`, and everything stays as it was.
+#[track_caller]
+fn is_refused(torrent: &Torrent, folder: &Path, path: &Path, named: &str) {
+    let before = snapshot(folder);
+    let error = open(torrent, path, false).map(drop).expect_err("it holds something else");
+    assert!(matches!(&error, StorageError::Exists { path, .. } if path.ends_with(named)), "{error}");
+    assert_eq!(snapshot(folder), before);
+}
+
+#[test]
+fn nothing_there_becomes_a_marked_download() {
+    for torrent in [single(), several()] {
+        let folder = folder();
+        let path = folder.path().join("new/folders/out");
+        let output = open(&torrent, &path, false).expect("the place is free");
+        assert_eq!(has(&output), [0; 0]);
+        is_marked(&torrent, &path);
+        assert_eq!(files_in(folder.path()), ["new/folders/out.piecemeal"]);
+    }
+}
+
+#[test]
+fn an_empty_file_or_an_empty_folder_can_be_used() {
+    let folder = folder();
+    let path = folder.path().join("file");
+    fs::write(&path, b"").expect("the folder takes a file");
+    assert_eq!(has(&open(&single(), &path, false).expect("nothing is lost")), [0; 0]);
+    is_marked(&single(), &path);
+    let path = folder.path().join("folder");
+    fs::create_dir(&path).expect("the folder takes a folder");
+    assert_eq!(has(&open(&several(), &path, false).expect("nothing is lost")), [0; 0]);
+    is_marked(&several(), &path);
+}
+
+#[test]
+fn a_marked_partial_goes_on_with_the_pieces_that_are_right() {
+    for torrent in [single(), several()] {
+        let folder = folder();
+        let path = folder.path().join("out");
+        let output = open(&torrent, &path, false).expect("the place is free");
+        output.storage.write(8, &torrent.content[8..24]).expect("the folder takes files");
+        // The marker of a run that was killed, without its newline, will do too.
+        fs::write(marker(&path), torrent.hex()).expect("the folder takes files");
+        let checked = AtomicU64::new(0);
+        let again = Output::open(&info(&torrent), &path, false, &AtomicBool::new(false), &|bytes| {
+            checked.fetch_max(bytes, Ordering::SeqCst);
+        });
+        assert_eq!(has(&again.expect("it is the same torrent's")), [1, 2]);
+        assert_eq!(checked.into_inner(), torrent.content.len() as u64);
+        is_marked(&torrent, &path);
+    }
+}
+
+#[test]
+fn a_marker_is_believed_as_far_as_the_hashes_go() {
+    let (torrent, folder) = (single(), folder());
+    let path = folder.path().join("out");
+    let mut spoilt = torrent.content.clone();
+    (spoilt[0], spoilt[29]) = (!spoilt[0], !spoilt[29]);
+    fs::write(&path, &spoilt).expect("the folder takes files");
+    fs::write(marker(&path), torrent.hex()).expect("the folder takes files");
+    assert_eq!(has(&open(&torrent, &path, false).expect("it is marked")), [1, 2]);
+    // Marked, and nothing is there any more.
+    fs::remove_file(&path).expect("it is there");
+    assert_eq!(has(&open(&torrent, &path, false).expect("it is marked")), [0; 0]);
+}
+
+#[test]
+fn the_marker_of_another_torrent_is_left_alone() {
+    let (torrent, other, folder) = (single(), several(), folder());
+    let path = folder.path().join("out");
+    for text in [other.hex(), String::new(), torrent.hex() + "0", format!("x{}", torrent.hex())] {
+        fs::write(marker(&path), text).expect("the folder takes files");
+        // With the other download's content, with none, and with the right one.
+        is_refused(&torrent, folder.path(), &path, "out.piecemeal");
+        for content in [&b"the other's"[..], &torrent.content] {
+            fs::write(&path, content).expect("the folder takes files");
+            is_refused(&torrent, folder.path(), &path, "out.piecemeal");
+        }
+        fs::remove_file(&path).expect("it is there");
+    }
+}
+
+#[test]
+fn foreign_content_is_left_alone_byte_for_byte() {
+    let (torrent, folder) = (single(), folder());
+    let path = folder.path().join("out");
+    let almost = {
+        let mut content = torrent.content.clone();
+        content[17] ^= 1;
+        content
+    };
+    let longer = [&torrent.content[..], b"!"].concat();
+    for foreign in [&b"x"[..], &[b'x'; 30], &[b'x'; 31], &almost, &longer, &torrent.content[..29]] {
+        fs::write(&path, foreign).expect("the folder takes files");
+        is_refused(&torrent, folder.path(), &path, "/out");
+    }
+}
+
+#[test]
+fn a_folder_with_foreign_content_is_left_alone() {
+    let (torrent, folder) = (several(), folder());
+    let path = folder.path().join("out");
+    fs::create_dir(&path).expect("the folder takes a folder");
+    fs::write(path.join("my diary"), b"").expect("the folder takes files");
+    is_refused(&torrent, folder.path(), &path, "/out");
+    // The right names and sizes do not make it ours either.
+    fill(&torrent, &path);
+    fs::write(path.join("sub/b"), [b'x'; 11]).expect("the folder takes files");
+    is_refused(&torrent, folder.path(), &path, "/out");
+    // Nor does a folder for a single file, or a file for a folder.
+    is_refused(&single(), folder.path(), &path, "/out");
+    is_refused(&torrent, folder.path(), &path.join("sub/b"), "/b");
+}
+
+#[test]
+fn complete_content_needs_no_marker_and_gets_none() {
+    for torrent in [single(), several()] {
+        let folder = folder();
+        let path = folder.path().join("out");
+        fill(&torrent, &path);
+        if torrent.pieces() == 3 {
+            fs::write(path.join("my diary"), b"beside it").expect("the folder takes files");
+        }
+        let before = snapshot(folder.path());
+        let output = open(&torrent, &path, false).expect("it is complete");
+        assert!(output.have.is_full());
+        output.complete().expect("there is nothing to do");
+        assert_eq!(snapshot(folder.path()), before);
+    }
+}
+
+#[test]
+fn force_keeps_what_is_right_and_overwrites_the_rest() {
+    let (torrent, folder) = (single(), folder());
+    let path = folder.path().join("out");
+    let mut content = torrent.content.clone();
+    content[3] ^= 1;
+    content.extend(b"and more");
+    fs::write(&path, &content).expect("the folder takes files");
+    fs::write(marker(&path), several().hex()).expect("the folder takes files");
+    let output = open(&torrent, &path, true).expect("it was forced");
+    assert_eq!(has(&output), [1, 2, 3]);
+    assert_eq!(fs::read(&path).expect("it is there"), content, "nothing has come yet");
+    is_marked(&torrent, &path);
+    output.storage.write(0, &torrent.content[..8]).expect("it can be written");
+    output.complete().expect("it can be cut");
+    assert_eq!(fs::read(&path).expect("it is there"), torrent.content);
+    assert_eq!(files_in(folder.path()), ["out"]);
+}
+
+#[test]
+fn completing_makes_empty_files_cuts_longer_ones_and_removes_the_marker() {
+    let (torrent, folder) = (several(), folder());
+    let path = folder.path().join("out");
+    let output = open(&torrent, &path, false).expect("the place is free");
+    output.storage.write(0, &torrent.content).expect("the folder takes files");
+    fs::write(path.join("sub/b"), [&torrent.content[13..], b"longer"].concat()).expect("the folder takes files");
+    output.complete().expect("the folder takes files");
+    assert_eq!(files_in(folder.path()), ["out/a", "out/empty", "out/sub/b"]);
+    assert_eq!(fs::read(path.join("empty")).expect("it is there"), b"");
+    assert_eq!(fs::read(path.join("sub/b")).expect("it is there"), torrent.content[13..]);
+    output.complete().expect("twice is once");
+}
+
+#[test]
+fn a_torrent_without_a_byte_is_complete_at_once() {
+    let folder = folder();
+    let torrent = Recipe::files("t", 8, &[("a", vec![]), ("sub/b", vec![])]).build();
+    let output = open(&torrent, &folder.path().join("out"), false).expect("the place is free");
+    assert!(output.have.is_full());
+    output.complete().expect("the folder takes files");
+    assert_eq!(files_in(folder.path()), ["out/a", "out/sub/b"]);
+    let foreign = folder.path().join("foreign");
+    fs::write(&foreign, b"x").expect("the folder takes a file");
+    is_refused(&Recipe::single("t", 8, vec![]).build(), folder.path(), &foreign, "/foreign");
+}
+
+#[test]
+fn a_slash_at_the_end_does_not_hide_the_marker_in_the_folder() {
+    let (torrent, folder) = (several(), folder());
+    for spelling in ["one/", "two//", "three/."] {
+        let spelled = folder.path().join(spelling);
+        let output = open(&torrent, &spelled, false).expect("the place is free");
+        output.storage.write(0, &torrent.content[..8]).expect("the folder takes files");
+        assert_eq!(has(&open(&torrent, &spelled, false).expect("it is marked")), [0]);
+    }
+    let markers = ["one.piecemeal", "three.piecemeal", "two.piecemeal"];
+    let found: Vec<String> = files_in(folder.path()).into_iter().filter(|name| name.contains("piecemeal")).collect();
+    assert_eq!(found, markers);
+}
+
+#[test]
+fn a_name_that_is_not_utf8_gets_its_marker_too() {
+    use std::os::unix::ffi::OsStrExt;
+    let (torrent, folder) = (single(), folder());
+    let path = folder.path().join(std::ffi::OsStr::from_bytes(b"\xFFout"));
+    open(&torrent, &path, false).expect("the place is free");
+    is_marked(&torrent, &path);
+}
+
+#[test]
+fn a_download_stopped_while_it_was_checked_is_not_called_foreign() {
+    let (torrent, folder) = (Recipe::single("t", 8, content(8 * 5000, 7)).build(), folder());
+    let path = folder.path().join("out");
+    fill(&torrent, &path);
+    let before = snapshot(folder.path());
+    let stop = AtomicBool::new(true);
+    let opened = Output::open(&info(&torrent), &path, false, &stop, &|_| {});
+    let foreign = opened.is_err_and(|error| matches!(error, StorageError::Exists { .. }));
+    assert!(!foreign, "nobody has hashed it, so nobody can say that it is not this torrent's");
+    // And nobody can say that it is, so it gets no marker.
+    assert_eq!(snapshot(folder.path()), before);
+}

@@ -1,0 +1,23 @@
+//! Stage 11: many peers at once.
+//!
+//! First the work queue alone, without sockets and files; then whole downloads
+//! from scripted peers. Their side of the protocol is written out in `net`, a
+//! second time, so that no error of the crate's own codec cancels out.
+
+mod support;
+
+mod s11_swarm {
+    mod announcing;
+    mod book;
+    mod ends;
+    mod giving;
+    mod leases;
+    mod magnet;
+    mod memory;
+    mod net;
+    mod order;
+    mod peers;
+    mod shares;
+    mod stress;
+    mod trouble;
+}

@@ -1,0 +1,149 @@
+//! Whom to dial next, and how many requests to have on their way.
+
+use piecemeal::s11_swarm::addresses::{Addresses, REMEMBERED};
+use piecemeal::s11_swarm::depth::Depth;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+const RETRY: Duration = Duration::from_secs(15);
+
+fn at(host: u8, port: u16) -> SocketAddr {
+    SocketAddr::from(([192, 0, 2, host], port))
+}
+
+/// The seconds from now after which it is dialled again; it is busy then.
+fn next_in(book: &mut Addresses) -> Option<u64> {
+    let due = book.next_due()?;
+    let left = due.saturating_duration_since(Instant::now());
+    book.next(due).expect("it is due");
+    Some((left + Duration::from_millis(500)).as_secs())
+}
+
+#[test]
+fn a_failed_address_is_dialled_again_later_and_later_and_then_no_more() {
+    let mut book = Addresses::new(RETRY);
+    assert!(book.is_empty() && book.is_hopeless() && book.all_tried_twice() && book.next(Instant::now()).is_none());
+    book.found(at(1, 1));
+    assert!(!book.is_empty() && !book.is_hopeless() && !book.all_tried_twice());
+    let mut pauses = Vec::new();
+    while let Some(pause) = next_in(&mut book) {
+        assert!(book.next(Instant::now() + Duration::from_secs(10_000)).is_none(), "it is busy");
+        assert!(!book.is_hopeless(), "something may come of it");
+        pauses.push(pause);
+        book.ended(at(1, 1), false);
+    }
+    assert_eq!(pauses, [0, 15, 30, 60, 120, 240]);
+    assert!(book.is_hopeless() && book.all_tried_twice() && book.next_due().is_none());
+}
+
+#[test]
+fn an_address_that_was_of_use_is_as_good_as_new() {
+    let mut book = Addresses::new(RETRY);
+    book.found(at(1, 1));
+    for _ in 0..20 {
+        assert!(next_in(&mut book).is_some());
+        book.ended(at(1, 1), true);
+    }
+    let pauses: Vec<u64> = std::iter::from_fn(|| {
+        let pause = next_in(&mut book)?;
+        book.ended(at(1, 1), false);
+        Some(pause)
+    })
+    .collect();
+    assert_eq!(pauses, [15, 30, 60, 120, 240]);
+}
+
+#[test]
+fn the_one_that_has_waited_longest_goes_first_and_none_goes_twice() {
+    let mut book = Addresses::new(RETRY);
+    for host in [3, 1, 2] {
+        book.found(at(host, 1));
+        book.found(at(host, 1));
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let order: Vec<SocketAddr> = std::iter::from_fn(|| book.next(Instant::now())).collect();
+    assert_eq!(order, [at(3, 1), at(1, 1), at(2, 1)]);
+}
+
+#[test]
+fn what_could_not_be_tried_was_not_tried() {
+    let mut book = Addresses::new(RETRY);
+    book.found(at(1, 1));
+    for _ in 0..50 {
+        assert_eq!(book.next(Instant::now()), Some(at(1, 1)));
+        book.put_back(at(1, 1));
+    }
+    assert!(!book.all_tried_twice());
+}
+
+#[test]
+fn port_zero_is_no_address() {
+    let mut book = Addresses::new(RETRY);
+    book.found(at(1, 0));
+    assert!(book.is_empty());
+}
+
+#[test]
+fn who_is_forgotten_is_not_dialled_when_it_is_named_again() {
+    let mut book = Addresses::new(RETRY);
+    book.found(at(1, 1));
+    book.next(Instant::now());
+    book.forget(at(1, 1));
+    book.ended(at(1, 1), true);
+    book.found(at(1, 1));
+    assert!(book.is_hopeless() && book.next(Instant::now() + RETRY * 1000).is_none());
+}
+
+#[test]
+fn three_bans_of_one_ip_ban_all_of_it() {
+    let mut book = Addresses::new(RETRY);
+    // Known before the bans.
+    (1..=5).for_each(|port| book.found(at(1, port)));
+    book.found(at(2, 1));
+    for port in 1..=2 {
+        book.ban(at(1, port));
+        book.ban(at(1, port));
+        assert!(book.is_banned(at(1, port)) && !book.is_banned(at(1, 5)));
+    }
+    book.ban(at(1, 3));
+    assert!(book.is_banned(at(1, 4)) && book.is_banned(at(1, 999)) && !book.is_banned(at(2, 1)));
+    book.found(at(1, 999));
+    let rest: Vec<SocketAddr> = std::iter::from_fn(|| book.next(Instant::now())).collect();
+    assert_eq!(rest, [at(2, 1)], "nobody at a banned IP is dialled, whenever it was named");
+}
+
+#[test]
+fn only_so_many_are_remembered_and_the_useless_make_room() {
+    let mut book = Addresses::new(RETRY);
+    let address = |number: usize| at((number / 60_000) as u8, (number % 60_000) as u16 + 1);
+    (0..REMEMBERED + 500).for_each(|number| book.found(address(number)));
+    let known = std::iter::from_fn(|| book.next(Instant::now())).count();
+    assert_eq!(known, REMEMBERED);
+    book.found(at(9, 9));
+    assert_eq!(book.next(Instant::now()), None, "all are busy");
+    book.forget(address(7));
+    book.found(at(9, 9));
+    assert_eq!(book.next(Instant::now()), Some(at(9, 9)));
+}
+
+#[test]
+fn the_depth_follows_the_rate_within_what_the_peer_queues() {
+    let start = Instant::now();
+    let mut depth = Depth::new(start);
+    assert!((1..=250).contains(&depth.get()));
+    // A thousand blocks a second, for five seconds.
+    for block in 1..=5000 {
+        depth.block_came(start + Duration::from_millis(block), 100_000);
+    }
+    assert!((500..=1100).contains(&depth.get()), "{}", depth.get());
+    // The same from a peer that queues seven, and from one that says it queues none.
+    for (most, expected) in [(7, 7), (0, 1)] {
+        depth.block_came(start + Duration::from_millis(5001), most);
+        assert_eq!(depth.get(), expected);
+    }
+    // A block every ten seconds.
+    for block in 1..=5 {
+        depth.block_came(start + Duration::from_secs(5 + 10 * block), 250);
+    }
+    assert!((1..=16).contains(&depth.get()), "{}", depth.get());
+}

@@ -1,0 +1,389 @@
+//! Peers that lie, vanish, stall or confuse, most of them beside a good one.
+
+use super::super::support::{Gate, Recipe, Torrent, content, wire};
+use super::net::{FAST, Net, PLAIN, Talk, US, plan, run};
+use piecemeal::s11_swarm::{Ended, Event};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+fn torrent() -> Torrent {
+    Torrent::sample()
+}
+
+/// A good peer that gives nothing before the gate opens, so that no test passes
+/// because the good one was quicker.
+fn good_after(net: &Net, host: u8, torrent: &Torrent, gate: &Gate) -> SocketAddr {
+    let (torrent, gate) = (torrent.clone(), gate.clone());
+    net.peer(host, move |talk| {
+        talk.hello(PLAIN, &torrent)?;
+        gate.wait();
+        talk.has(&torrent, &(0..torrent.pieces()).collect::<Vec<_>>())?;
+        talk.give(&torrent)
+    })
+}
+
+/// The download is complete although a bad peer did its worst before the good one
+/// gave anything.
+#[track_caller]
+fn completes_beside(reserved: [u8; 8], bad: impl Fn(&mut Talk, &Torrent, &Gate) -> io::Result<()> + Send + Sync + 'static) {
+    let (net, torrent, worst) = (Net::new(), torrent(), Gate::default());
+    let (content, gate) = (torrent.clone(), worst.clone());
+    let bad = net.peer(1, move |talk| {
+        talk.hello(reserved, &content)?;
+        bad(talk, &content, &gate)
+    });
+    let good = good_after(&net, 2, &torrent, &worst);
+    run(&net, plan(&net, &torrent, &[bad, good]), &torrent).is_complete(&torrent);
+}
+
+fn corrupt(net: &Net, host: u8, torrent: &Torrent) -> SocketAddr {
+    let torrent = torrent.clone();
+    net.peer(host, move |talk| {
+        talk.hello(PLAIN, &torrent)?;
+        talk.has(&torrent, &(0..torrent.pieces()).collect::<Vec<_>>())?;
+        loop {
+            let asked = talk.asked()?;
+            talk.wrong_block(&torrent, asked)?;
+        }
+    })
+}
+
+#[test]
+fn a_corrupt_peer_alone_is_banned_and_the_end() {
+    let (net, torrent) = (Net::new(), torrent());
+    let peer = corrupt(&net, 1, &torrent);
+    let ran = run(&net, plan(&net, &torrent, &[peer]), &torrent);
+    ran.is_hopeless("wrong hash");
+    assert_eq!(net.dials(peer), 1, "whoever is banned is not dialled again");
+    assert!(matches!(ran.left(peer)[..], [Ended::Corrupt(_)]), "{:?}", ran.left(peer));
+    let told = ran.events.iter().any(|event| matches!(event, Event::Corrupt(_, by) if *by == [peer]));
+    assert!(told, "{:?}", ran.told());
+}
+
+#[test]
+fn a_corrupt_peer_is_banned_and_a_good_one_finishes() {
+    let (net, torrent) = (Net::new(), torrent());
+    let banned = Gate::default();
+    let (liar, content, opened) = (corrupt(&net, 1, &torrent), torrent.clone(), banned.clone());
+    // A second connection of the liar's would find the first one's ban.
+    let good = net.peer(2, move |talk| {
+        talk.hello(PLAIN, &content)?;
+        opened.wait();
+        talk.has(&content, &[0, 1, 2, 3, 4])?;
+        talk.give(&content)
+    });
+    let mut plan = plan(&net, &torrent, &[liar, good]);
+    let gone = banned.clone();
+    plan.sources.push(Box::new(Waits(gone, liar)));
+    let ran = run(&net, plan, &torrent);
+    assert_eq!(ran.is_complete(&torrent).banned, [liar]);
+    assert_eq!(net.dials(liar), 1);
+}
+
+/// Opens the gate a moment after the start, and names the liar again.
+struct Waits(Gate, SocketAddr);
+
+impl piecemeal::s11_swarm::source::PeerSource for Waits {
+    fn name(&self) -> String {
+        "late".to_owned()
+    }
+
+    fn run(self: Box<Self>, finder: piecemeal::s11_swarm::source::Finder) -> Result<(), piecemeal::s07_extension::BoxError> {
+        std::thread::sleep(std::time::Duration::from_millis(200));
+        finder.found(vec![piecemeal::s11_swarm::source::Candidate::Dial(self.1)]);
+        self.0.open();
+        Ok(())
+    }
+}
+
+#[test]
+fn who_shared_a_corrupt_piece_with_a_liar_is_not_banned() {
+    let (net, torrent) = (Net::new(), Recipe::single("t", 65_536, content(65_536, 4)).build());
+    let (half, spoilt) = (Gate::default(), Gate::default());
+    let (content, given, wait) = (torrent.clone(), half.clone(), spoilt.clone());
+    let honest = net.peer(1, move |talk| {
+        talk.hello(PLAIN, &content)?;
+        talk.has(&content, &[0])?;
+        let first = talk.all_asked(2)?;
+        first.into_iter().try_for_each(|asked| talk.block(&content, asked))?;
+        talk.choke()?;
+        given.open();
+        wait.wait();
+        talk.unchoke()?;
+        talk.give(&content)
+    });
+    let content = torrent.clone();
+    let liar = net.peer(2, move |talk| {
+        talk.hello(PLAIN, &content)?;
+        half.wait();
+        talk.has(&content, &[0])?;
+        for asked in talk.all_asked(2)? {
+            talk.wrong_block(&content, asked)?;
+        }
+        // Asked for the start again, it knows that it was found out. It gives up.
+        while talk.asked()?.1 != 0 {}
+        talk.choke()?;
+        spoilt.open();
+        talk.hold()
+    });
+    let ran = run(&net, plan(&net, &torrent, &[honest, liar]), &torrent);
+    assert_eq!(ran.is_complete(&torrent).banned, []);
+    let by = ran.events.iter().find_map(|event| if let Event::Corrupt(_, by) = event { Some(by.clone()) } else { None });
+    let mut by = by.expect("a piece was corrupt");
+    by.sort_unstable();
+    assert_eq!(by, [honest, liar], "both had a part in it");
+}
+
+/// An honest peer shares a piece that a liar spoils. What it was asked for before, and
+/// the piece once more from the start: no more than that is asked of it.
+#[test]
+fn a_piece_that_another_spoilt_is_fetched_once_more_and_not_twice() {
+    let (net, torrent) = (Net::new(), Torrent::of_pieces(1, 8));
+    let (taken, shared, spoilt) = (Gate::default(), Gate::default(), Gate::default());
+    let (content, asked, wait, gone) = (torrent.clone(), taken.clone(), shared.clone(), spoilt.clone());
+    let liar = net.peer(1, move |talk| {
+        talk.hello(PLAIN, &content)?;
+        talk.has(&content, &[0])?;
+        let all = talk.all_asked(2)?;
+        asked.open();
+        wait.wait();
+        all.into_iter().try_for_each(|asked| talk.wrong_block(&content, asked))?;
+        let ended = talk.hold();
+        gone.open();
+        ended
+    });
+    let content = torrent.clone();
+    let honest = net.peer(2, move |talk| {
+        talk.hello(PLAIN, &content)?;
+        taken.wait();
+        talk.has(&content, &[0])?;
+        let all = talk.all_asked(2)?;
+        shared.open();
+        spoilt.wait();
+        all.into_iter().try_for_each(|asked| talk.block(&content, asked))?;
+        talk.give(&content)
+    });
+    let ran = run(&net, plan(&net, &torrent, &[liar, honest]), &torrent);
+    let outcome = ran.is_complete(&torrent);
+    assert_eq!(outcome.banned, [liar]);
+    let brought = outcome.from.iter().find(|(peer, _)| *peer == honest).map_or(0, |(_, bytes)| *bytes);
+    assert!(brought <= 2 * 32_768, "it brought {brought} bytes for a piece of 32,768");
+}
+
+#[test]
+fn three_liars_among_three_good_peers_are_found_out() {
+    let (net, torrent) = (Net::new(), Torrent::of_pieces(30, 9));
+    let mut peers: Vec<SocketAddr> = (1..=3).map(|host| corrupt(&net, host, &torrent)).collect();
+    peers.extend((4..=6).map(|host| net.seed(host, &torrent, 0..30)));
+    let ran = run(&net, plan(&net, &torrent, &peers), &torrent);
+    let banned = &ran.is_complete(&torrent).banned;
+    assert!(banned.iter().all(|peer| peers[..3].contains(peer)), "{banned:?}");
+}
+
+#[test]
+fn blocks_that_nobody_asked_for_are_not_written() {
+    completes_beside(PLAIN, |talk, torrent, worst| {
+        talk.has(torrent, &[0, 1, 2, 3, 4])?;
+        let asked = talk.asked()?;
+        // Inside a piece, beyond it, beyond all pieces, too short, too long, empty.
+        for (piece, begin, length) in
+            [(0, 1, 100), (0, 32_768, 16_384), (5, 0, 16_384), (u32::MAX, u32::MAX, 16_384), (asked.0, asked.1, 5), (0, 0, 0)]
+        {
+            talk.send(&wire::block(piece, begin, &vec![0xEE; length]))?;
+        }
+        worst.open();
+        talk.block(torrent, asked)?;
+        talk.give(torrent)
+    });
+}
+
+#[test]
+fn a_peer_that_sends_nothing_but_blocks_nobody_asked_for_is_left() {
+    let (net, torrent, worst) = (Net::new(), torrent(), Gate::default());
+    let (content, gate) = (torrent.clone(), worst.clone());
+    let flooder = net.peer(1, move |talk| {
+        talk.hello(PLAIN, &content)?;
+        for _ in 0..65 {
+            talk.send(&wire::block(0, 0, &[0xEE; 16_384]))?;
+        }
+        let ended = talk.hold();
+        gate.open();
+        ended
+    });
+    let good = good_after(&net, 2, &torrent, &worst);
+    let ran = run(&net, plan(&net, &torrent, &[flooder, good]), &torrent);
+    ran.is_complete(&torrent);
+    assert!(matches!(ran.left(flooder)[..], [Ended::Rule(_), ..]), "{:?}", ran.left(flooder));
+}
+
+#[test]
+fn a_peer_that_dies_half_way_gives_its_work_to_another() {
+    completes_beside(PLAIN, |talk, torrent, worst| {
+        talk.has(torrent, &[0, 1, 2, 3, 4])?;
+        let asked = talk.all_asked(3)?;
+        talk.block(torrent, asked[1])?;
+        talk.block(torrent, asked[0])?;
+        worst.open();
+        // In the middle of a block.
+        let block = wire::block(asked[2].0, asked[2].1, &[0; 1000]);
+        talk.send(&block[..500])
+    });
+}
+
+#[test]
+fn a_peer_that_dies_and_returns_is_found_again() {
+    let (net, torrent) = (Net::new(), torrent());
+    let content = torrent.clone();
+    let peer = net.peer(1, move |talk| {
+        let (reserved, times) = (PLAIN, talk.dialled);
+        talk.hello(reserved, &content)?;
+        talk.has(&content, &[0, 1, 2, 3, 4])?;
+        for _ in 0..3 {
+            let asked = talk.asked()?;
+            talk.block(&content, asked)?;
+        }
+        if times < 3 { Ok(()) } else { talk.give(&content) }
+    });
+    let ran = run(&net, plan(&net, &torrent, &[peer]), &torrent);
+    assert_eq!(ran.is_complete(&torrent).downloaded, 151_072, "nothing was fetched twice");
+    assert_eq!(net.dials(peer), 3);
+}
+
+#[test]
+fn silence_and_rejects_and_chokes_hold_nobody_up() {
+    completes_beside(PLAIN, |talk, _, worst| {
+        worst.open();
+        talk.hold()
+    });
+    // It has all of it and never unchokes.
+    completes_beside(PLAIN, |talk, torrent, worst| {
+        talk.has(torrent, &[0, 1, 2, 3, 4])?;
+        talk.until(wire::INTERESTED)?;
+        worst.open();
+        talk.hold()
+    });
+    // It takes all the requests and gives nothing.
+    completes_beside(PLAIN, |talk, torrent, worst| {
+        talk.has(torrent, &[0, 1, 2, 3, 4])?;
+        talk.all_asked(10)?;
+        worst.open();
+        talk.hold()
+    });
+    completes_beside(PLAIN, |talk, torrent, worst| {
+        talk.has(torrent, &[0, 1, 2, 3, 4])?;
+        talk.all_asked(10)?;
+        talk.choke()?;
+        worst.open();
+        talk.hold()
+    });
+    completes_beside(FAST, |talk, torrent, worst| {
+        talk.send(&wire::message(wire::HAVE_ALL, &[]))?;
+        for asked in talk.all_asked(10)? {
+            talk.reject(asked)?;
+        }
+        worst.open();
+        loop {
+            let asked = talk.asked()?;
+            assert!(asked.0 < torrent.pieces() as u32);
+            talk.reject(asked)?;
+        }
+    });
+}
+
+/// BEP 6: a choke voids nothing, each request ends in a block or a reject. Whoever
+/// chokes and does neither must not keep its pieces from all others, not even when
+/// there are as many of them as may share a piece.
+#[test]
+fn fast_peers_that_choke_and_never_reject_do_not_keep_their_pieces() {
+    let (net, torrent, worst) = (Net::new(), Torrent::of_pieces(1, 7), Gate::default());
+    let choking = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let mut peers = Vec::new();
+    for host in 1..=3 {
+        let (content, gate, choking) = (torrent.clone(), worst.clone(), Arc::clone(&choking));
+        peers.push(net.peer(host, move |talk| {
+            talk.hello(FAST, &content)?;
+            talk.send(&wire::message(wire::HAVE_ALL, &[]))?;
+            talk.asked()?;
+            while talk.asked_soon()?.is_some() {}
+            talk.choke()?;
+            if choking.fetch_add(1, std::sync::atomic::Ordering::SeqCst) == 2 {
+                gate.open();
+            }
+            talk.hold()
+        }));
+    }
+    peers.push(good_after(&net, 4, &torrent, &worst));
+    run(&net, plan(&net, &torrent, &peers), &torrent).is_complete(&torrent);
+}
+
+#[test]
+fn broken_messages_cost_only_their_sender() {
+    let broken: [(&str, &[u8]); 8] = [
+        ("a length of 4 GiB", b"\xFF\xFF\xFF\xFF\x07"),
+        ("a block that is too long", b"\0\0\x40\x0A\x07"),
+        ("a bitfield that is too short", b"\0\0\0\x01\x05"),
+        ("a bitfield that is too long", b"\0\0\0\x03\x05\xF8\0"),
+        ("a bitfield with spare bits", b"\0\0\0\x02\x05\xFF"),
+        ("a have without a piece", b"\0\0\0\x01\x04"),
+        ("a choke with a payload", b"\0\0\0\x02\0\0"),
+        ("a request of eleven bytes", b"\0\0\0\x0c\x06\0\0\0\0\0\0\0\0\0\0\0"),
+    ];
+    for (what, bytes) in broken {
+        let (net, torrent, worst) = (Net::new(), torrent(), Gate::default());
+        let (content, gate) = (torrent.clone(), worst.clone());
+        let bad = net.peer(1, move |talk| {
+            talk.hello(PLAIN, &content)?;
+            talk.send(bytes)?;
+            let ended = talk.hold();
+            gate.open();
+            ended
+        });
+        let good = good_after(&net, 2, &torrent, &worst);
+        let ran = run(&net, plan(&net, &torrent, &[bad, good]), &torrent);
+        assert!(ran.result.is_ok(), "{what}: {:?}", ran.result);
+        ran.is_complete(&torrent);
+        assert!(matches!(ran.left(bad)[..], [Ended::Message(_) | Ended::Bitfield(_), ..]), "{what}: {:?}", ran.left(bad));
+    }
+}
+
+#[test]
+fn our_own_address_is_left_alone_once_it_is_known() {
+    let (net, torrent) = (Net::new(), torrent());
+    let content = torrent.clone();
+    let ourselves = net.peer(1, move |talk| {
+        talk.hello_as(PLAIN, &content, US)?;
+        talk.hold()
+    });
+    let alone = run(&net, plan(&net, &torrent, &[ourselves]), &torrent);
+    alone.is_hopeless("ourselves");
+    assert_eq!(net.dials(ourselves), 1);
+    assert!(matches!(alone.left(ourselves)[..], [Ended::Ourselves]));
+    let good = net.seed(2, &torrent, 0..5);
+    run(&net, plan(&net, &torrent, &[ourselves, good]), &torrent).is_complete(&torrent);
+}
+
+#[test]
+fn a_peer_at_two_addresses_is_talked_to_at_one_of_them() {
+    let (net, torrent, second) = (Net::new(), torrent(), Gate::default());
+    let mut peers = Vec::new();
+    for host in 1..=2 {
+        let (content, second) = (torrent.clone(), second.clone());
+        peers.push(net.peer(host, move |talk| {
+            if host == 2 {
+                std::thread::sleep(std::time::Duration::from_millis(100));
+            }
+            talk.hello_as(PLAIN, &content, *b"-SC0001-the same one")?;
+            if host == 1 {
+                second.wait();
+            } else {
+                second.open();
+            }
+            talk.has(&content, &[0, 1, 2, 3, 4])?;
+            talk.give(&content)
+        }));
+    }
+    let ran = run(&net, plan(&net, &torrent, &peers), &torrent);
+    assert_eq!(ran.is_complete(&torrent).from, [(peers[0], 151_072)]);
+    assert!(matches!(ran.left(peers[1])[..], [] | [Ended::Twice, ..]), "{:?}", ran.left(peers[1]));
+}
