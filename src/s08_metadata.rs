@@ -118,6 +118,7 @@ pub fn fetch_metadata(
     let count = u32::try_from(size.div_ceil(METADATA_PIECE_LENGTH)).expect("48 MiB was checked");
     let mut pieces: BTreeMap<u32, Vec<u8>> = BTreeMap::new();
     let mut asked = 0;
+    let mut deadline = until.min(Instant::now() + METADATA_PIECE_TIME);
     while pieces.len() < count as usize {
         // Looked up each time: a later handshake may change it.
         let id = extensions.theirs.id(NAME).ok_or(MetadataError::NotOffered)?;
@@ -127,13 +128,13 @@ pub fn fetch_metadata(
             encode_extended(id, &request.encode(), &mut requests);
             asked += 1;
         }
-        let deadline = until.min(Instant::now() + METADATA_PIECE_TIME);
         connection.set_deadline(deadline);
         connection.send_bytes(&requests)?;
         let Some((piece, data)) = next_data(connection, extensions, size, deadline, over)? else { return Ok(None) };
-        // A piece that comes twice, or that was not asked for, changes nothing.
-        if piece.0 < asked {
-            pieces.entry(piece.0).or_insert(data);
+        // A piece that comes twice, or that was not asked for, changes nothing; nor does
+        // it give the peer more time.
+        if piece.0 < asked && pieces.insert(piece.0, data).is_none() {
+            deadline = until.min(Instant::now() + METADATA_PIECE_TIME);
         }
     }
     let metadata = pieces.into_values().collect::<Vec<_>>().concat();

@@ -173,13 +173,17 @@ impl Storage {
     /// empty ones, which no piece covers, and cuts what an older content left over.
     ///
     /// # Errors
-    /// If a file cannot be made or cut.
+    /// If a file cannot be made or cut, or is shorter than what was written to it.
     pub fn finish(&self) -> Result<(), StorageError> {
         for (number, entry) in self.files.iter().enumerate().filter(|(_, entry)| !entry.padding) {
             let path = self.path(number);
             self.refuse_links(number)?;
-            if fs::metadata(&path).is_ok_and(|there| there.len() == entry.length) {
-                continue;
+            match fs::metadata(&path).map(|there| there.len()) {
+                Ok(length) if length == entry.length => continue,
+                Ok(length) if length > entry.length => {}
+                _ if entry.length == 0 => {}
+                // All of it was written: somebody has cut it, or taken it away.
+                _ => return Err(StorageError::Gone { path: shown(&path) }),
             }
             open_for_writing(&path)
                 .and_then(|file| file.set_len(entry.length))
@@ -307,6 +311,9 @@ pub enum StorageError {
     /// A folder, pipe or device stands where a file goes.
     #[error("{path}: a file was expected, but something else is there")]
     NotAFile { path: String },
+    /// Content that was written is not there any more.
+    #[error("{path}: was cut or removed by somebody else while it was downloaded")]
+    Gone { path: String },
     /// It was told to stop.
     #[error("stopped")]
     Stopped,

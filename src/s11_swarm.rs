@@ -35,6 +35,7 @@ pub mod announcer;
 mod clock;
 mod conductor;
 pub mod depth;
+mod held;
 mod learning;
 pub mod lease;
 pub mod outbox;
@@ -246,8 +247,9 @@ impl Swarm {
     }
 
     fn piece_done(&self, torrent: &Torrent) {
+        // Two threads may get here at once, and the later of them with the older number.
         let left = torrent.queue.bytes_left();
-        self.signals.left.store(left, Ordering::Relaxed);
+        self.signals.left.fetch_min(left, Ordering::Relaxed);
         if left == 0 {
             self.note(Note::Finished);
         }
@@ -294,7 +296,7 @@ where
 pub enum SwarmError {
     /// The content could not be stored (stage 10).
     #[error(transparent)]
-    Storage(#[from] StorageError),
+    Storage(StorageError),
     /// The magnet link leads to an info dictionary that is no torrent we can use.
     #[error(transparent)]
     Unusable(crate::s02_metainfo::MetainfoError),
@@ -304,6 +306,15 @@ pub enum SwarmError {
     /// It was told to stop.
     #[error("stopped; what is verified is kept")]
     Stopped,
+}
+
+impl From<StorageError> for SwarmError {
+    fn from(error: StorageError) -> SwarmError {
+        match error {
+            StorageError::Stopped => SwarmError::Stopped,
+            error => SwarmError::Storage(error),
+        }
+    }
 }
 
 /// The latest few reasons, one behind the other.

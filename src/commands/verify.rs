@@ -53,6 +53,7 @@ impl From<StorageError> for Failure {
             StorageError::Exists { .. } => "choose another -o, or overwrite it with --force",
             StorageError::Link { .. } => "remove the link, or choose another -o",
             StorageError::NotAFile { .. } => "choose another place",
+            StorageError::Gone { .. } => "download again to the same place",
             StorageError::Stopped => "the same command goes on",
             StorageError::Io { .. } => "check the path, its permissions and the free space",
         };

@@ -41,6 +41,9 @@ impl Output {
         let path = named(path)?;
         let marker = marker_of(&path);
         let storage = Arc::new(Storage::new(info, &path, true));
+        if fs::metadata(&marker).is_ok_and(|there| !there.is_file()) {
+            return Err(StorageError::NotAFile { path: shown(&marker) });
+        }
         let marked = match fs::read(&marker) {
             Ok(text) if text.trim_ascii() == info.info_hash.to_string().as_bytes() => true,
             Ok(_) if force => false,
@@ -115,7 +118,7 @@ fn marker_of(path: &Path) -> PathBuf {
 /// it. What is empty can be used: nothing is lost.
 fn holds_something(path: &Path) -> bool {
     match fs::metadata(path) {
-        Ok(there) if there.is_dir() => fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_some()),
+        Ok(there) if there.is_dir() => fs::read_dir(path).map_or(true, |mut entries| entries.next().is_some()),
         Ok(there) => there.len() > 0 || !there.is_file(),
         Err(_) => false,
     }

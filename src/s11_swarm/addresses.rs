@@ -43,19 +43,25 @@ impl Addresses {
     }
 
     /// Remembers an address, if it is new and not banned. When there are too many,
-    /// one that is no longer dialled makes room.
+    /// those that are no longer dialled make room.
     pub fn found(&mut self, address: SocketAddr) {
         if address.port() == 0 || self.is_banned(address) || self.known.contains_key(&address) {
             return;
         }
-        if self.known.len() >= REMEMBERED {
-            let over = self.known.iter().find(|(_, known)| known.state == State::Over).map(|(address, _)| *address);
-            match over {
-                Some(over) => drop(self.known.remove(&over)),
-                None => return,
-            }
+        if self.is_full() {
+            return;
         }
         self.known.insert(address, Known { state: State::Due(Instant::now()), dialled: 0 });
+    }
+
+    /// Whether there is no room, and none to be made.
+    pub fn is_full(&mut self) -> bool {
+        if self.known.len() < REMEMBERED {
+            return false;
+        }
+        let before = self.known.len();
+        self.known.retain(|_, known| known.state != State::Over);
+        self.known.len() == before
     }
 
     /// An address to dial now: the one that has waited longest. It is busy then.

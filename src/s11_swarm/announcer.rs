@@ -59,7 +59,7 @@ impl PeerSource for Announcer {
             };
             (ask.uploaded, ask.downloaded, ask.left) = finder.counters();
             let asked = Instant::now();
-            let pause = match tier.announce(&trackers, &ask, asked + ANNOUNCE_TIME) {
+            let (pause, earliest) = match tier.announce(&trackers, &ask, asked + ANNOUNCE_TIME) {
                 Ok((url, answer)) => {
                     started = true;
                     completed &= ask.event == Some(Event::Started);
@@ -67,11 +67,12 @@ impl PeerSource for Announcer {
                     finder.say(format!("{url}: peers named: {}{}", answer.peers.len(), warning(&answer)));
                     // If `started` was late, `completed` follows it at once.
                     let pause = if completed { Duration::ZERO } else { interval(&answer) };
+                    let earliest = answer.min_interval.unwrap_or(SHORTEST).clamp(SHORTEST, LONGEST);
                     ask.tracker_id = answer.tracker_id.or(ask.tracker_id);
                     if !finder.found(answer.peers.into_iter().map(Candidate::Dial).collect()) {
                         return Ok(());
                     }
-                    pause
+                    (pause, earliest)
                 }
                 Err(tried) => {
                     let never = tried.iter().all(|(_, error)| matches!(error, TrackerError::Failure { retry: Retry::Never, .. }));
@@ -83,10 +84,11 @@ impl PeerSource for Announcer {
                         return Ok(());
                     }
                     failures += 1;
-                    later.unwrap_or(retry * 2u32.pow((failures - 1).min(7))).min(INTERVAL)
+                    let pause = later.unwrap_or((retry * 2u32.pow((failures - 1).min(7))).min(INTERVAL));
+                    (pause, pause)
                 }
             };
-            match pause_until(&mut finder, asked, pause) {
+            match pause_until(&mut finder, asked + pause, asked + earliest) {
                 Wake::Stop => break,
                 Wake::Completed => completed = true,
                 Wake::Due | Wake::Hungry => {}
@@ -102,12 +104,12 @@ impl PeerSource for Announcer {
     }
 }
 
-/// Waits for the next announce. Hunger brings it nearer, but not below [`SHORTEST`].
-fn pause_until(finder: &mut Finder, asked: Instant, pause: Duration) -> Wake {
-    let mut due = asked + pause;
+/// Waits for the next announce. Hunger brings it nearer, but never before `earliest`:
+/// a tracker that fails, or asks for time, is not to be pressed.
+fn pause_until(finder: &mut Finder, mut due: Instant, earliest: Instant) -> Wake {
     loop {
         match finder.wait(due.saturating_duration_since(Instant::now())) {
-            Wake::Hungry => due = due.min(asked + SHORTEST),
+            Wake::Hungry => due = due.min(earliest),
             other => return other,
         }
     }

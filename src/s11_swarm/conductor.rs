@@ -1,7 +1,7 @@
 //! The thread that holds a download together: it starts the others, hears what became
 //! of them, and decides when it is over, for better or worse.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -41,8 +41,10 @@ pub(super) struct Conductor<'e, P> {
     outcome: Outcome,
     /// Connections that were made elsewhere and wait for a place.
     met: Vec<Connection>,
-    /// The peers' threads, and the address each was started for.
-    threads: HashMap<PeerNumber, SocketAddr>,
+    /// The peers' threads that run.
+    threads: HashSet<PeerNumber>,
+    /// The address of each there has been: who spoilt a piece may have gone since.
+    known: HashMap<PeerNumber, SocketAddr>,
     next_number: PeerNumber,
     /// How many sources are still looking.
     sources: usize,
@@ -81,7 +83,8 @@ where
             notes,
             outcome: Outcome::default(),
             met: Vec::new(),
-            threads: HashMap::new(),
+            threads: HashSet::new(),
+            known: HashMap::new(),
             next_number: 0,
             sources: 0,
             last_live: now,
@@ -174,7 +177,7 @@ where
                 return;
             }
         }
-        if self.addresses.next_due().is_some_and(|due| due <= now) {
+        if self.threads.len() >= self.max_peers && self.addresses.next_due().is_some_and(|due| due <= now) {
             self.make_room(now);
         }
     }
@@ -184,7 +187,8 @@ where
         self.next_number += 1;
         let started = start_thread(&self.swarm, number, candidate, peer);
         if started {
-            self.threads.insert(number, peer);
+            self.threads.insert(number);
+            self.known.insert(number, peer);
         }
         started
     }
@@ -251,6 +255,8 @@ where
             Note::Found(candidates) => {
                 for candidate in candidates {
                     match candidate {
+                        // An answer may hold more than will ever be dialled.
+                        Candidate::Dial(_) if self.addresses.is_full() => {}
                         Candidate::Dial(address) => self.addresses.found(address),
                         Candidate::Met(connection) if self.addresses.is_banned(connection.peer) => {}
                         Candidate::Met(connection) => self.met.push(*connection),
@@ -272,7 +278,7 @@ where
             Note::Ended(number, address, why) => return self.ended(number, address, why),
             Note::Metadata(info) => self.learn(*info)?,
             Note::Corrupt(piece, by) => {
-                let who: Vec<SocketAddr> = by.iter().filter_map(|number| self.threads.get(number).copied()).collect();
+                let who: Vec<SocketAddr> = by.iter().filter_map(|number| self.known.get(number).copied()).collect();
                 if let ([_], [address]) = (by.as_slice(), who.as_slice()) {
                     self.ban(*address);
                 }

@@ -38,6 +38,11 @@ impl Depth {
         self.depth
     }
 
+    /// Nothing was on its way: the time before now says nothing of the speed.
+    pub fn resume(&mut self, now: Instant) {
+        (self.blocks, self.since) = (0, now);
+    }
+
     /// A block has come, from a peer that queues `most` requests.
     pub fn block_came(&mut self, now: Instant, most: usize) {
         self.blocks += 1;

@@ -22,6 +22,8 @@ use crate::s07_extension::BoxError;
 
 /// How long one write may take: a peer that does not read is let go.
 pub(super) const WRITE_TIME: Duration = Duration::from_secs(20);
+/// How many bytes of messages may wait to be written.
+const WAITING_MESSAGES: usize = 1 << 20;
 /// How many blocks leave in one write.
 const BLOCKS_A_WRITE: usize = 4;
 
@@ -88,9 +90,15 @@ impl Outbox {
         self.changed.notify_one();
     }
 
-    fn bytes(&self, messages: &[u8]) {
-        self.lock().messages.extend_from_slice(messages);
-        self.changed.notify_one();
+    /// Sends messages that are encoded already; `false` if too many wait.
+    fn bytes(&self, messages: &[u8]) -> bool {
+        let mut state = self.lock();
+        let room = state.messages.len() + messages.len() <= WAITING_MESSAGES;
+        if room {
+            state.messages.extend_from_slice(messages);
+            self.changed.notify_one();
+        }
+        room
     }
 
     /// Sends a block in its turn, unless `limit` of them wait already.
@@ -153,8 +161,8 @@ impl Outlet {
                 output.write_all(bytes)
             }
             Outlet::Thread(end) => {
-                end.0.bytes(bytes);
-                Ok(())
+                // A peer that asks and never reads must not choose our memory.
+                if end.0.bytes(bytes) { Ok(()) } else { Err(io::ErrorKind::StorageFull.into()) }
             }
             Outlet::Lost => Err(io::ErrorKind::OutOfMemory.into()),
         }

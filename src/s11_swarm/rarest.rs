@@ -157,7 +157,16 @@ impl Waiting {
 
     /// A piece that the peer has, from the lowest class where a short look finds one.
     pub fn find(&self, have: &Have) -> Option<u32> {
-        self.starts.windows(2).find_map(|borders| {
+        self.find_above(BEGUN, have)
+    }
+
+    /// The same, but for pieces that have been begun.
+    pub fn find_unbegun(&self, have: &Have) -> Option<u32> {
+        self.find_above(BEGUN + 1, have)
+    }
+
+    fn find_above(&self, class: usize, have: &Have) -> Option<u32> {
+        self.starts.windows(2).skip(class).find_map(|borders| {
             let class = &self.order[borders[0]..borders[1]];
             if class.is_empty() {
                 return None;

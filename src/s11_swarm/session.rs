@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use super::clock::Clock;
 use super::depth::Depth;
+use super::held::Held;
 use super::lease::{Lease, Written};
 use super::outbox::{Outlet, Upload};
 use super::rarest::Have;
@@ -36,12 +37,6 @@ const MOST_REFUSED: usize = 10_000;
 /// How many blocks that were not asked for are forgiven.
 const FORGIVEN: usize = 64;
 
-/// A piece we are fetching, and since when the peer owes us just this one.
-struct Held {
-    lease: Lease,
-    since: Instant,
-}
-
 /// The state of one connection.
 pub(super) struct Session<'s> {
     swarm: &'s Swarm,
@@ -52,12 +47,14 @@ pub(super) struct Session<'s> {
     upload: Option<Box<dyn Upload>>,
     extensions: Extensions,
     share: Share,
+    /// Whether it has said what it has, all at once.
+    said_have: bool,
     /// Whether both sides speak the fast extension.
     fast: bool,
     choked: bool,
     interested: bool,
     /// The pieces we are fetching, the oldest first.
-    held: Vec<Held>,
+    held: Held,
     /// What we have asked for, the oldest first.
     asked: Vec<Request>,
     /// What was refused once. A second time, and the piece is not to be had here.
@@ -118,6 +115,8 @@ impl<'s> Session<'s> {
     ) -> Session<'s> {
         let now = Instant::now();
         let fast = connection.theirs.has_bit(FAST_BIT) && !from_magnet;
+        // Joined first: a piece that is finished in between is told twice, not never.
+        let share = Share::join(&torrent.queue, number, from_magnet);
         let mut out = Vec::new();
         if !from_magnet {
             let done = torrent.queue.done_pieces();
@@ -136,11 +135,12 @@ impl<'s> Session<'s> {
             address: connection.peer,
             upload: None,
             extensions,
-            share: Share::join(&torrent.queue, number, from_magnet),
+            share,
+            said_have: false,
             fast,
             choked: true,
             interested: false,
-            held: Vec::new(),
+            held: Held::new(now),
             asked: Vec::new(),
             refused: HashSet::new(),
             depth: Depth::new(now),
@@ -156,15 +156,15 @@ impl<'s> Session<'s> {
     fn take_news(&mut self) {
         for piece in self.share.news() {
             Message::Have { index: piece.get() }.encode_to(&mut self.out);
-            if let Some(position) = self.held.iter().position(|held| held.lease.piece() == piece) {
-                self.let_go(position);
-            }
+            self.let_go(piece.get());
         }
     }
 
-    /// Gives a piece back, and cancels what was asked for of it.
-    fn let_go(&mut self, position: usize) {
-        let index = self.remove(position).piece().get();
+    /// Gives a piece back, if we hold it, and cancels what was asked for of it.
+    fn let_go(&mut self, index: u32) {
+        if !self.held.retain(|lease| lease.piece().get() != index, self.clock.now) {
+            return;
+        }
         let (gone, asked) = std::mem::take(&mut self.asked).into_iter().partition(|request| request.index == index);
         self.asked = asked;
         for request in gone {
@@ -172,14 +172,6 @@ impl<'s> Session<'s> {
             Message::Cancel(request).encode_to(&mut self.out);
             self.urgent = true;
         }
-    }
-
-    fn remove(&mut self, position: usize) -> Lease {
-        let held = self.held.remove(position);
-        if let (0, Some(next)) = (position, self.held.first_mut()) {
-            next.since = self.clock.now; // only now is it this one's turn
-        }
-        held.lease
     }
 
     /// Keeps our interest true, and requests on their way. They are sent in batches,
@@ -197,9 +189,10 @@ impl<'s> Session<'s> {
         }
         if self.asked.is_empty() {
             self.clock.block = self.clock.now; // from now on it owes us one
+            self.depth.resume(self.clock.now);
         }
         while self.asked.len() < self.room() {
-            let request = self.held.last_mut().and_then(|held| held.lease.next_request());
+            let request = self.held.last_mut().and_then(Lease::next_request);
             if let Some(request) = request {
                 Message::Request(request).encode_to(&mut self.out);
                 self.asked.push(request);
@@ -207,7 +200,7 @@ impl<'s> Session<'s> {
                 continue;
             }
             match self.share.claim(self.asked.len() < SHARED_DEPTH / 2) {
-                Claim::Lease(lease) => self.held.push(Held { lease, since: self.clock.now }),
+                Claim::Lease(lease) => self.held.push(lease, self.clock.now),
                 Claim::Later | Claim::Over => break,
             }
         }
@@ -217,7 +210,7 @@ impl<'s> Session<'s> {
     /// How many requests may be on their way. In the end game each may be one too many,
     /// as another peer was asked for the same block.
     fn room(&self) -> usize {
-        let shared = self.held.last().is_some_and(|held| held.lease.is_shared());
+        let shared = self.held.last().is_some_and(Lease::is_shared);
         let most = self.extensions.theirs.said.reqq.unwrap_or(DEFAULT_REQQ).max(1) as usize;
         let depth = self.depth.get().min(most);
         if shared { depth.min(SHARED_DEPTH) } else { depth }
@@ -226,12 +219,8 @@ impl<'s> Session<'s> {
     /// Gives back the pieces that have nothing on its way and nothing to ask for:
     /// others hold what they lack.
     fn drop_idle(&mut self) {
-        let idle = |held: &Held| held.lease.is_asked() && !self.asked.iter().any(|asked| asked.index == held.lease.piece().get());
-        if self.asked.len() < self.depth.get()
-            && let Some(position) = self.held.iter().position(idle)
-        {
-            self.remove(position);
-        }
+        let asked = |lease: &Lease| self.asked.iter().any(|request| request.index == lease.piece().get());
+        self.held.retain(|lease| !lease.is_asked() || asked(lease), self.clock.now);
     }
 
     /// Sends what has gathered, if any of it is urgent.
@@ -255,8 +244,8 @@ impl<'s> Session<'s> {
     /// Ends the session of a peer that takes too long, and keeps ours alive.
     fn check_clock(&mut self, begun: bool) -> Result<(), Ended> {
         let owing = !self.asked.is_empty();
-        let first = self.held.first().filter(|_| owing);
-        let piece = first.map(|held| (held.since, self.torrent.queue.info().piece_size(held.lease.piece())));
+        let size = |lease: &Lease| self.torrent.queue.info().piece_size(lease.piece());
+        let piece = self.held.first().filter(|_| owing).map(|(lease, since)| (since, size(lease)));
         self.clock.check(begun, owing, piece)?;
         if self.clock.must_speak() {
             Message::KeepAlive.encode_to(&mut self.out);
@@ -271,12 +260,9 @@ impl<'s> Session<'s> {
             Message::Choke => self.choke(),
             Message::Unchoke => self.choked = false,
             Message::Have { index } => self.share.have(index),
-            Message::Bitfield { bits } => {
-                let bits = Bitfield::decode(bits, self.torrent.queue.info().piece_count())?;
-                self.share.set_have(Have::Some(bits));
-            }
-            Message::HaveAll => self.share.set_have(Have::All),
-            Message::HaveNone => self.share.set_have(Have::Some(Bitfield::new(self.torrent.queue.info().piece_count()))),
+            Message::Bitfield { bits } => self.said(Have::Some(Bitfield::decode(bits, self.pieces())?)),
+            Message::HaveAll => self.said(Have::All),
+            Message::HaveNone => self.said(Have::Some(Bitfield::new(self.pieces()))),
             Message::Piece { index, begin, block } => return self.block(index, begin, block),
             Message::Reject(request) => return self.rejected(request),
             Message::Interested | Message::NotInterested => {
@@ -300,6 +286,18 @@ impl<'s> Session<'s> {
             _ => {} // advice we do not need, and messages we do not know
         }
         Ok(())
+    }
+
+    /// What the peer has, all at once: said at the start. Each time costs a look at all
+    /// pieces, so a second one is not taken in.
+    fn said(&mut self, have: Have) {
+        if !std::mem::replace(&mut self.said_have, true) {
+            self.share.set_have(have);
+        }
+    }
+
+    fn pieces(&self) -> u32 {
+        self.torrent.queue.info().piece_count()
     }
 
     /// The peer wants something for the first time.
@@ -347,8 +345,8 @@ impl<'s> Session<'s> {
             return Err(Ended::Rule("it refuses to give what it says it has"));
         }
         let last = !self.asked.iter().any(|asked| asked.index == request.index);
-        if last && let Some(position) = self.held.iter().rposition(|held| held.lease.piece().get() == request.index) {
-            self.remove(position);
+        if last {
+            self.let_go(request.index);
         }
         Ok(())
     }
@@ -370,16 +368,16 @@ impl<'s> Session<'s> {
         let most = self.extensions.theirs.said.reqq.unwrap_or(DEFAULT_REQQ);
         self.depth.block_came(self.clock.now, most as usize);
         self.swarm.count_block(self.stats, block.len(), self.clock.now);
-        let Some(position) = self.held.iter().rposition(|held| held.lease.piece().get() == index) else { return Ok(()) };
-        let written = self.held[position].lease.write(begin, block, &*self.torrent.store).map_err(Ended::Local)?;
-        match written {
+        let Some(lease) = self.held.get_mut(index) else { return Ok(()) };
+        let piece = lease.piece();
+        match lease.write(begin, block, &*self.torrent.store).map_err(Ended::Local)? {
             Written::More | Written::Stale => {}
             Written::Verified => {
-                self.remove(position);
+                self.let_go(index);
                 self.swarm.piece_done(self.torrent);
             }
             Written::Corrupt(by) => {
-                let piece = self.remove(position).piece();
+                self.let_go(index);
                 let alone = by.len() == 1;
                 self.swarm.piece_corrupt(piece, by);
                 if alone {

@@ -31,6 +31,8 @@ use crate::s05_messages::bitfield::Bitfield;
 /// A peer, for as long as it is connected. Never used twice.
 pub type PeerNumber = u32;
 
+/// How many finished pieces a peer is told of in one turn.
+const NEWS_AT_ONCE: usize = 1000;
 /// How many peers may be asked for the same piece at the end.
 const MOST_HOLDERS: usize = 3;
 
@@ -234,11 +236,6 @@ impl Share {
         if !bits.set(index, true) {
             return;
         }
-        if bits.is_full() {
-            // Counted so far piece by piece, but for this one.
-            bits.set(index, false);
-            return self.set_have(Have::All);
-        }
         let mut state = self.queue.lock();
         state.waiting.count_up(index);
         self.wanted += u32::from(self.is_wanted(&state, index));
@@ -287,13 +284,14 @@ impl Share {
         self.found_nothing = None;
     }
 
-    /// The pieces that have been finished since the last time. Costs one atomic
-    /// read if there are none.
+    /// The pieces that have been finished since the last time, a thousand at the most.
+    /// Costs one atomic read if there are none.
     pub fn news(&mut self) -> Vec<PieceIndex> {
         if self.queue.finished.load(Ordering::Acquire) == self.seen {
             return Vec::new();
         }
-        let news = self.queue.lock().log.get(self.seen..).unwrap_or_default().to_vec();
+        let log = &self.queue.lock().log;
+        let news = log.get(self.seen..log.len().min(self.seen + NEWS_AT_ONCE)).unwrap_or_default().to_vec();
         self.seen += news.len();
         let useless = news.iter().filter(|piece| self.have.has(piece.get())).count();
         self.wanted -= useless as u32;
@@ -320,9 +318,15 @@ impl Share {
                 return Claim::Later;
             }
             // The first turn looks by rarity, and what that overlooks is found by words.
-            let rare = if word == 0 { state.waiting.find(&self.have) } else { None };
+            let rare = match word {
+                // Alone, it would have to begin again what others have begun.
+                0 if state.suspects.contains(&self.peer) => state.waiting.find_unbegun(&self.have),
+                0 => state.waiting.find(&self.have),
+                _ => None,
+            };
             let found = rare.or_else(|| match &self.have {
                 Have::Some(bits) => state.waiting.find_from(bits, word),
+                Have::All if word == 0 => state.waiting.find(&self.have),
                 Have::All => None,
             });
             if let Some(index) = found {

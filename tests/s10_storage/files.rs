@@ -188,6 +188,25 @@ fn finishing_makes_empty_files_and_cuts_longer_ones() {
     assert!(Storage::new(&info(&torrent), folder.path(), false).has_right_sizes());
 }
 
+/// Somebody deletes or cuts a file during the download. What is open is still written
+/// to, and every piece was verified; but the content is not there.
+#[test]
+fn finishing_does_not_make_up_zeros_for_content_that_is_gone() {
+    let harms: [fn(&Path); 2] =
+        [|file| fs::remove_file(file).expect("it is there"), |file| fs::write(file, b"short").expect("it can be written")];
+    for harm in harms {
+        let folder = folder();
+        let torrent = several();
+        let storage = Storage::new(&info(&torrent), folder.path(), true);
+        storage.write(0, &torrent.content).expect("the folder takes files");
+        let file = folder.path().join("folder/b.bin");
+        harm(&file);
+        let error = storage.finish().expect_err("nine bytes of b.bin are not there");
+        assert!(error.to_string().contains("b.bin"), "{error}");
+        assert_ne!(fs::read(&file).unwrap_or_default(), [0; 9]);
+    }
+}
+
 #[test]
 fn right_sizes_are_those_of_every_file_but_padding() {
     let folder = folder();

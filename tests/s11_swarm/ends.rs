@@ -1,11 +1,12 @@
 //! How a download ends, and that it does.
 
-use super::super::support::{Gate, Torrent, wire};
+use super::super::support::{Gate, Torrent, folder, wire};
 use super::memory::{Failing, Memory, bits, in_time};
 use super::net::{Names, Net, PLAIN, Talk, plan, run, run_into, run_with};
 use piecemeal::s04_handshake::transport::{Dial, Transport};
 use piecemeal::s05_messages::bitfield::Bitfield;
 use piecemeal::s07_extension::BoxError;
+use piecemeal::s10_storage::output::Output;
 use piecemeal::s10_storage::{StorageError, Store};
 use piecemeal::s11_swarm::source::{Candidate, Finder, Given, PeerSource, Wake};
 use piecemeal::s11_swarm::{Ended, Event, SwarmError};
@@ -163,6 +164,22 @@ fn a_long_look_at_what_is_there_uses_up_no_patience() {
     });
     ran.store = store;
     ran.is_complete(&torrent);
+}
+
+/// Ctrl-C while a large file is hashed is a stop, and no trouble with the disk.
+#[test]
+fn a_stop_while_it_looks_at_what_is_there_is_a_stop() {
+    let (net, torrent, folder) = (Net::new(), torrent(), folder());
+    let path = folder.path().join("out");
+    std::fs::write(&path, &torrent.content).expect("the folder takes a file");
+    let plan = plan(&net, &torrent, &[]);
+    let stop = Arc::clone(&plan.stop);
+    let ran = run_with(&net, plan, move |info| {
+        stop.store(true, Ordering::SeqCst);
+        let output = Output::open(info, &path, false, &stop, &|_| {})?;
+        Ok((output.storage as Arc<dyn Store>, output.have))
+    });
+    assert!(matches!(ran.result, Err(SwarmError::Stopped)), "{:?}", ran.result);
 }
 
 #[test]

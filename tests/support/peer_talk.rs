@@ -137,8 +137,10 @@ impl<'a> Talker<'a> {
             }
             Greeting::Drip => self.drip(&ours),
             Greeting::Says(raw) => {
-                self.stream.write_all(raw)?;
+                // The client may hang up before it has taken all of it.
+                let written = self.stream.write_all(raw);
                 self.mischief();
+                written?;
                 self.hold()
             }
             Greeting::Close => {
