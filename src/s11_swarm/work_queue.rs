@@ -214,7 +214,10 @@ impl Share {
 
     /// Whether it has everything.
     pub fn is_seed(&self) -> bool {
-        self.have == Have::All
+        match &self.have {
+            Have::All => true,
+            Have::Some(bits) => bits.is_full(),
+        }
     }
 
     /// The peer says what it has, all at once.
