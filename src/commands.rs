@@ -89,7 +89,7 @@ pub struct Options {
     /// Colour on stderr
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto", hide_possible_values = true)]
     pub color: Color,
-    /// A peer to ask, instead of the tracker's or beside them [repeatable]
+    /// A peer to ask, beside those that trackers name [repeatable]
     #[arg(long = "peer", global = true, value_name = "HOST:PORT", value_parser = address)]
     pub peers: Vec<String>,
     /// Give up after so long: in all (4 s), or without any live peer (downloads, 60 s)

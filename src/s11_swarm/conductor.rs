@@ -253,11 +253,17 @@ where
     fn take(&mut self, note: Note) -> Result<(), SwarmError> {
         match note {
             Note::Found(candidates) => {
+                let mut full = false;
                 for candidate in candidates {
                     match candidate {
-                        // An answer may hold more than will ever be dialled.
-                        Candidate::Dial(_) if self.addresses.is_full() => {}
-                        Candidate::Dial(address) => self.addresses.found(address),
+                        // An answer may hold more than will ever be dialled, and to find that
+                        // out is not free: once is enough.
+                        Candidate::Dial(address) => {
+                            full = full || self.addresses.is_full();
+                            if !full {
+                                self.addresses.found(address);
+                            }
+                        }
                         Candidate::Met(connection) if self.addresses.is_banned(connection.peer) => {}
                         Candidate::Met(connection) => self.met.push(*connection),
                     }
