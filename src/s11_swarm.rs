@@ -185,8 +185,10 @@ pub(crate) struct Swarm {
     notes: Mutex<Sender<Note>>,
     /// The connected peers: a leaf lock.
     live: Mutex<HashMap<PeerNumber, Live>>,
-    /// How many are fetching the info dictionary.
-    fetching: Mutex<usize>,
+    /// Who is fetching the info dictionary: a leaf lock.
+    fetching: Mutex<learning::Fetching>,
+    /// How long one may keep a place that others wait for.
+    place_time: Duration,
 }
 
 struct Live {
@@ -285,6 +287,7 @@ where
         notes: Mutex::new(notes.clone()),
         live: Mutex::default(),
         fetching: Mutex::default(),
+        place_time: plan.retry(),
     });
     let conductor = Conductor::new(swarm, &plan, prepare, event, (notes, noted));
     conductor.run(plan.info, plan.sources, &plan.stop)

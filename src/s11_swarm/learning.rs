@@ -5,7 +5,7 @@
 //! wait. When it is there, all of them go on as peers of the download, and read what
 //! their peers have said meanwhile: bitfields, haves, an unchoke.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::{Ended, Note, Swarm, Torrent};
@@ -35,7 +35,7 @@ pub(super) fn learn(
         exchange_extensions(connection, extensions)?;
     }
     let over = || swarm.is_stopping() || swarm.torrent.get().is_some();
-    let mut asked = false;
+    let (mut tries, mut refused, mut waiting) = (0, false, None);
     let mut heard = Instant::now();
     loop {
         if swarm.is_stopping() {
@@ -46,19 +46,22 @@ pub(super) fn learn(
             return Ok(Some(Arc::clone(torrent)));
         }
         let offers = extensions.theirs.id(NAME).is_some() && extensions.theirs.said.metadata_size.is_some();
-        if !asked
-            && offers
-            && let Some(_place) = Place::take(swarm)
-        {
-            asked = true;
-            match fetch_metadata(connection, extensions, swarm.info_hash, Instant::now() + FETCH_TIME, &over) {
-                Ok(Some(info)) => swarm.note(Note::Metadata(Box::new(info))),
-                Ok(None) => {}
-                // It may still have pieces for us later.
-                Err(MetadataError::Rejected { .. }) => {}
-                Err(error) => return Err(error.into()),
+        if offers && !refused {
+            if let Some(place) = Place::take(swarm, tries == 0) {
+                waiting = None;
+                tries += 1;
+                let gives_way = || over() || place.is_wanted();
+                match fetch_metadata(connection, extensions, swarm.info_hash, Instant::now() + FETCH_TIME, &gives_way) {
+                    Ok(Some(info)) => swarm.note(Note::Metadata(Box::new(info))),
+                    Ok(None) => {}
+                    // It may still have pieces for us later.
+                    Err(MetadataError::Rejected { .. }) => refused = true,
+                    Err(error) => return Err(error.into()),
+                }
+                heard = Instant::now();
+            } else if tries == 0 && waiting.is_none() {
+                waiting = Some(Waiting::new(swarm));
             }
-            heard = Instant::now();
         }
         if heard.elapsed() > IDLE_TIME {
             return Err(Ended::Slow("it said nothing for 180 s"));
@@ -85,21 +88,59 @@ fn wait(connection: &mut Connection, extensions: &mut Extensions) -> Result<bool
     Ok(true)
 }
 
-/// One of the [`FETCHES`] places, given back when dropped.
-struct Place<'s>(&'s Swarm);
+/// Who fetches, and how many that have not had a try wait for it.
+#[derive(Default)]
+pub(super) struct Fetching {
+    running: usize,
+    waiting: usize,
+}
+
+fn lock(swarm: &Swarm) -> MutexGuard<'_, Fetching> {
+    swarm.fetching.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// One of the [`FETCHES`] places, given back when dropped. A peer that drips, or has
+/// offered far more than there is, must not keep it from those who could be done soon:
+/// who has had a try comes behind those who have not.
+struct Place<'s> {
+    swarm: &'s Swarm,
+    since: Instant,
+}
 
 impl Place<'_> {
-    fn take(swarm: &Swarm) -> Option<Place<'_>> {
-        let mut taken = swarm.fetching.lock().unwrap_or_else(PoisonError::into_inner);
-        (*taken < FETCHES).then(|| {
-            *taken += 1;
-            Place(swarm)
+    fn take(swarm: &Swarm, first_try: bool) -> Option<Place<'_>> {
+        let mut fetching = lock(swarm);
+        let free = fetching.running < FETCHES && (first_try || fetching.waiting == 0);
+        free.then(|| {
+            fetching.running += 1;
+            Place { swarm, since: Instant::now() }
         })
+    }
+
+    /// Whether it has been held long enough, and others wait.
+    fn is_wanted(&self) -> bool {
+        self.since.elapsed() > self.swarm.place_time && lock(self.swarm).waiting > 0
     }
 }
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        *self.0.fetching.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        lock(self.swarm).running -= 1;
+    }
+}
+
+/// A first try that waits for a place.
+struct Waiting<'s>(&'s Swarm);
+
+impl Waiting<'_> {
+    fn new(swarm: &Swarm) -> Waiting<'_> {
+        lock(swarm).waiting += 1;
+        Waiting(swarm)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        lock(self.0).waiting -= 1;
     }
 }

@@ -342,3 +342,34 @@ fn metadata_that_is_right_and_useless_ends_it_with_the_reason() {
     let ran = run(&net, plan, &torrent);
     assert!(matches!(ran.result, Err(SwarmError::Unusable(_))), "{:?}", ran.result);
 }
+
+/// Four peers that offer the most that is believed, and bring it piece by piece, take
+/// all the places there are. Whoever waits for one gets it all the same.
+#[test]
+fn peers_that_bring_metadata_for_ever_do_not_keep_others_from_bringing_it() {
+    let (net, torrent) = (Net::new(), torrent());
+    let busy = Gate::default();
+    let begun = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let mut peers: Vec<SocketAddr> = (1..5)
+        .map(|host| {
+            let (content, busy, begun) = (torrent.clone(), busy.clone(), std::sync::Arc::clone(&begun));
+            net.peer(host, move |talk| {
+                talk.hello(EXTENDED, &content)?;
+                let nothing = vec![0; 48 << 20];
+                greet(talk, nothing.len() as i64)?;
+                let ours = greeted(talk)?;
+                loop {
+                    let piece = asked(talk)?;
+                    if begun.fetch_add(1, std::sync::atomic::Ordering::SeqCst) >= 20 {
+                        busy.open();
+                    }
+                    std::thread::sleep(std::time::Duration::from_millis(30));
+                    answer(talk, ours, piece, &nothing)?;
+                }
+            })
+        })
+        .collect();
+    peers.push(good(&net, 5, &torrent, Some(&busy)));
+    let ran = run(&net, magnet(&net, &torrent, &peers), &torrent);
+    ran.is_complete(&torrent);
+}
