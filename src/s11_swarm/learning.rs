@@ -35,7 +35,7 @@ pub(super) fn learn(
         exchange_extensions(connection, extensions)?;
     }
     let over = || swarm.is_stopping() || swarm.torrent.get().is_some();
-    let (mut tries, mut refused, mut waiting) = (0, false, None);
+    let (mut tries, mut done, mut waiting) = (0, false, None);
     let mut heard = Instant::now();
     loop {
         if swarm.is_stopping() {
@@ -46,16 +46,19 @@ pub(super) fn learn(
             return Ok(Some(Arc::clone(torrent)));
         }
         let offers = extensions.theirs.id(NAME).is_some() && extensions.theirs.said.metadata_size.is_some();
-        if offers && !refused {
+        if offers && !done {
             if let Some(place) = Place::take(swarm, tries == 0) {
                 waiting = None;
                 tries += 1;
                 let gives_way = || over() || place.is_wanted();
                 match fetch_metadata(connection, extensions, swarm.info_hash, Instant::now() + FETCH_TIME, &gives_way) {
-                    Ok(Some(info)) => swarm.note(Note::Metadata(Box::new(info))),
+                    Ok(Some(info)) => {
+                        done = true;
+                        swarm.note(Note::Metadata(Box::new(info)));
+                    }
                     Ok(None) => {}
                     // It may still have pieces for us later.
-                    Err(MetadataError::Rejected { .. }) => refused = true,
+                    Err(MetadataError::Rejected { .. }) => done = true,
                     Err(error) => return Err(error.into()),
                 }
                 heard = Instant::now();
