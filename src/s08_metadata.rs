@@ -99,10 +99,11 @@ impl Extension for UtMetadata {
 
 /// Fetches the info dictionary from one peer and checks it against the info hash.
 ///
-/// The extension handshakes have been exchanged. `over` is asked a few times a
-/// second; if it says yes, somebody else was faster and `None` is returned, with
-/// the connection still good. No time but the peer's own is lost on a liar: it
-/// has [`METADATA_PIECE_TIME`] for each metadata piece, and `until` for all.
+/// The extension handshakes have been exchanged. `over` is asked after each message,
+/// and a few times a second; if it says yes, the caller has no more use for this
+/// fetch, and `None` is returned with the connection still good. No time but the
+/// peer's own is lost on a liar: it has [`METADATA_PIECE_TIME`] for each metadata
+/// piece that is new, and `until` for all.
 ///
 /// # Errors
 /// If the peer does not have it, refuses, lies, or is too slow.

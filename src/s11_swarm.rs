@@ -21,8 +21,8 @@
 //! * **One subject a file:** [`work_queue`] has the invariant, [`rarest`] the order,
 //!   [`lease`] a block's way to the disk, `session` the loop of one peer, [`addresses`]
 //!   whom to dial, [`announcer`] when to ask the tracker, `conductor` the swarm's end.
-//! * **A thread ends its peer, a note ends the thread.** Whatever happens in it, also
-//!   a panic, its leases go back and the swarm hears of it.
+//! * **No end goes unheard.** However a peer's thread ends, also by a panic, its leases
+//!   go back first and then the swarm gets its last note.
 //! * **What ends one peer and what ends the download are two types,** [`Ended`] and
 //!   [`SwarmError`]. A full disk is nobody's fault but ours.
 //! * **From a magnet link it is the same download,** only that each thread first

@@ -3,7 +3,7 @@
 //! ```text
 //!   hear of finished pieces -> keep requests ahead -> send -> look at the clock
 //!        ^                                                        |
-//!        +------- take in one message, or 250 ms of nothing <-----+
+//!        +------- take in one message, or a moment of nothing <---+
 //! ```
 //! The thread that reads a block also hashes and writes it. So there is no queue
 //! of blocks anywhere, and the work spreads over the cores by itself.
