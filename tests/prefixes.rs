@@ -2,7 +2,8 @@
 //! and pass their tests with all later stages deleted.
 //!
 //! Each prefix is made by deleting: files, and whole lines in `src/lib.rs` and
-//! `src/commands.rs`. Nothing is rewritten. So a reader who stops at chapter N
+//! `src/commands.rs`, and in commands those that end with `// plugged in` and name
+//! something that is gone. Nothing is rewritten. So a reader who stops at chapter N
 //! has a program that works, and starters and checkpoints are cut the same way.
 //!
 //! `make prefixes` runs it; it builds the crate once for each stage.
@@ -142,6 +143,11 @@ fn make_prefix(last: usize, folder: &Path) {
             let line = line.trim().trim_start_matches("pub ").trim_start_matches("mod ");
             line.strip_suffix([',', ';']) == Some(module)
         });
+        gone.push(module.to_owned());
+    }
+    for name in names(&folder.join("src/commands")) {
+        let path = folder.join("src/commands").join(&name);
+        delete_lines(&path, |line| line.ends_with("// plugged in") && gone.iter().any(|module| has_word(line, module)));
     }
     for name in names(&root().join("tests")) {
         if stage_number(stem(&name)).is_some_and(|number| number <= last) {

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use piecemeal::s02_metainfo::Metainfo;
 use piecemeal::s03_tracker::PeerId;
-use piecemeal::s03_tracker::http::HttpTracker;
 use piecemeal::s11_swarm::Plan;
 use piecemeal::s11_swarm::announcer::Announcer;
 use piecemeal::s11_swarm::source::Given;
 
 use super::failure::Failure;
 use super::fetching::fetch;
+use super::find_peers::trackers;
 use super::info::open;
 use super::{Answer, Options};
 
@@ -52,7 +52,7 @@ impl Args {
 /// A source for each tier of trackers and each given address, and the patience.
 pub fn add_sources(plan: &mut Plan, tiers: Vec<Vec<String>>, given: Vec<String>, options: &Options) {
     plan.patience = options.timeout.unwrap_or(plan.patience);
-    let trackers = Arc::new(vec![Box::new(HttpTracker) as _]);
+    let trackers = trackers();
     for urls in tiers {
         let announcer = Announcer::new(urls, Arc::clone(&trackers), plan.info_hash, plan.peer_id, plan.retry());
         plan.sources.push(Box::new(announcer));

@@ -14,6 +14,14 @@ use super::failure::{Failure, NO_PEER, TRACKER};
 /// How much longer than its deadline we wait for a thread to say that it was missed.
 pub const GRACE: Duration = Duration::from_millis(350);
 
+/// Who is asked, by the scheme of a tracker's URL.
+pub fn trackers() -> Arc<Vec<Box<dyn Tracker>>> {
+    Arc::new(vec![
+        Box::new(HttpTracker),
+        // A later kind of tracker takes a line of its own here.
+    ])
+}
+
 /// Peers as they are found, and who could not name any.
 pub struct Search {
     /// Some peers from each that answers.
@@ -25,7 +33,7 @@ pub struct Search {
 pub fn search(tiers: Vec<Vec<String>>, addresses: Vec<String>, ask: &Announce, until: Instant) -> Search {
     let (found, peers) = mpsc::channel();
     let failures = Arc::new(Mutex::new(Vec::new()));
-    let trackers: Arc<Vec<Box<dyn Tracker>>> = Arc::new(vec![Box::new(HttpTracker)]);
+    let trackers = trackers();
     let spawn = |name: String, work: Box<dyn FnOnce() -> Result<Vec<SocketAddr>, Vec<Failure>> + Send>| {
         let (found, failures) = (found.clone(), Arc::clone(&failures));
         let work = move || match work() {

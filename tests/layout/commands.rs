@@ -68,8 +68,11 @@ fn a_command_uses_no_stage_later_than_its_own() {
             place => place.strip_prefix("stage ").and_then(|n| n.parse().ok()).unwrap_or(0),
         };
         for stage in stages().iter().filter(|stage| stage.number > own) {
+            let raw: Vec<&str> = text.lines().collect();
             for (number, line) in code(&text) {
-                if has_word(&line, &stage.name) {
+                // `make prefixes` deletes these, and what is left must still compile.
+                let plugged = raw.get(number - 1).is_some_and(|line| line.ends_with("// plugged in"));
+                if has_word(&line, &stage.name) && !plugged {
                     wrong.push(format!("src/commands/{name}:{number} (stage {own}): {}", line.trim()));
                 }
             }
