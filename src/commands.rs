@@ -4,6 +4,7 @@ mod asking;
 pub mod failure;
 mod fetching;
 mod find_peers;
+mod giving;
 mod magnet_peers;
 mod piece_file;
 
@@ -48,6 +49,7 @@ commands! {
     verify,
     download,
     magnet_download,
+    seed,
     lab,
     demo,
 }

@@ -17,6 +17,7 @@
 //! | [`s09_pieces`] | blocks, pipelining, one verified piece | `download_piece`, `magnet_download_piece` |
 //! | [`s10_storage`] | pieces and files; verify, resume | `verify` |
 //! | [`s11_swarm`] | many peers at once | `download`, `magnet_download` |
+//! | [`s12_seeding`] | listen, give, choke | `seed` |
 //! | [`lab`] | no stage: a swarm on this machine to try them against | `lab`, `demo` |
 
 #![warn(clippy::print_stdout, clippy::print_stderr, clippy::dbg_macro)]
@@ -32,6 +33,7 @@ pub mod s08_metadata;
 pub mod s09_pieces;
 pub mod s10_storage;
 pub mod s11_swarm;
+pub mod s12_seeding;
 
 pub mod lab;
 

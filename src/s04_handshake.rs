@@ -83,6 +83,16 @@ impl Handshake {
     /// # Errors
     /// If the stream ends or fails first, or the other side speaks another protocol.
     pub fn read_from(stream: &mut impl Read) -> Result<Handshake, HandshakeError> {
+        let (reserved, info_hash) = Handshake::read_opening(stream)?;
+        Ok(Handshake { reserved, info_hash, peer_id: Handshake::read_peer_id(stream)? })
+    }
+
+    /// Reads the first 48 bytes: the reserved ones and which torrent it is about. Who
+    /// answers may do so as soon as it knows this much.
+    ///
+    /// # Errors
+    /// As [`Handshake::read_from`].
+    pub fn read_opening(stream: &mut impl Read) -> Result<([u8; 8], InfoHash), HandshakeError> {
         let mut name = [0; 20];
         let come = stream.read(&mut name).map_err(HandshakeError::ended)?;
         // Who speaks another protocol may say little and then wait for us. The
@@ -97,11 +107,20 @@ impl Handshake {
             }
             _ => {}
         }
-        let (mut reserved, mut info_hash, mut peer_id) = ([0; 8], [0; 20], [0; 20]);
-        for part in [&mut reserved[..], &mut info_hash, &mut peer_id] {
-            stream.read_exact(part).map_err(HandshakeError::ended)?;
-        }
-        Ok(Handshake { reserved, info_hash: InfoHash(info_hash), peer_id: PeerId(peer_id) })
+        let (mut reserved, mut info_hash) = ([0; 8], [0; 20]);
+        stream.read_exact(&mut reserved).map_err(HandshakeError::ended)?;
+        stream.read_exact(&mut info_hash).map_err(HandshakeError::ended)?;
+        Ok((reserved, InfoHash(info_hash)))
+    }
+
+    /// Reads the last 20 bytes: who is speaking.
+    ///
+    /// # Errors
+    /// If the stream ends or fails first.
+    pub fn read_peer_id(stream: &mut impl Read) -> Result<PeerId, HandshakeError> {
+        let mut peer_id = [0; 20];
+        stream.read_exact(&mut peer_id).map_err(HandshakeError::ended)?;
+        Ok(PeerId(peer_id))
     }
 }
 

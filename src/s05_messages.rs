@@ -175,6 +175,15 @@ impl<'a> Message<'a> {
         }
     }
 
+    /// Appends what stands before a block in a `piece` message: the block itself, of so
+    /// many bytes, is to follow.
+    pub fn piece_head(index: u32, begin: u32, length: u32, out: &mut Vec<u8>) {
+        out.extend_from_slice(&(9 + length).to_be_bytes());
+        out.push(7);
+        out.extend_from_slice(&index.to_be_bytes());
+        out.extend_from_slice(&begin.to_be_bytes());
+    }
+
     /// Sends this one message.
     ///
     /// # Errors

@@ -14,7 +14,7 @@
 //! | length | 20 | extension id | payload |
 //!
 //! extension id 0: the extension handshake, a bencoded dictionary
-//!   d 1:m d 11:ut_metadata i3e e  1:p i6881e  4:reqq i250e  1:v 15:piecemeal 0.1.0 e
+//!   d 1:m d 11:ut_metadata i3e e  1:p i6881e  4:reqq i500e  1:v 15:piecemeal 0.1.0 e
 //!         "to reach my ut_metadata, send me message 20 with extension id 3"
 //! any other: the extension to which the *receiver* gave this number
 //! ```
@@ -50,9 +50,11 @@ pub const EXTENSION_BIT: usize = 20;
 /// The message id that all extensions share.
 pub const EXTENDED: u8 = 20;
 
-/// How many requests libtorrent queues for a peer, and what `reqq` is taken to
-/// be where it is not sent.
+/// What `reqq` is taken to be where it is not sent, as libtorrent does.
 pub const DEFAULT_REQQ: u32 = 250;
+
+/// How many requests we queue for a peer before we drop any: our own `reqq`.
+pub const OUR_REQQ: u32 = 500;
 
 /// How many extension names are kept of one peer.
 const MOST_NAMES: usize = 255;
@@ -77,6 +79,9 @@ pub struct ExtensionHandshake {
     pub reqq: Option<u32>,
     /// `metadata_size`: bytes in the info dictionary, if the sender has it (BEP 9).
     pub metadata_size: Option<u64>,
+    /// `upload_only`: the sender does not want any more pieces, whether it has all of
+    /// them or not (BEP 21).
+    pub upload_only: Option<bool>,
 }
 
 impl ExtensionHandshake {
@@ -96,6 +101,7 @@ impl ExtensionHandshake {
             ("ipv6", self.ipv6.map(ip)),
             ("reqq", self.reqq.map(encode::integer)),
             ("metadata_size", self.metadata_size.map(encode::integer)),
+            ("upload_only", self.upload_only.map(|yes| encode::integer(u64::from(yes)))),
         ];
         encode::dictionary(keys.into_iter().filter_map(|(key, value)| Some((key, value?))))
     }
@@ -127,6 +133,7 @@ impl ExtensionHandshake {
             ipv6: ip("ipv6").filter(IpAddr::is_ipv6),
             reqq: number("reqq").map(|count| u32::try_from(count).unwrap_or(u32::MAX)),
             metadata_size: number("metadata_size"),
+            upload_only: number("upload_only").map(|yes| yes != 0),
         })
     }
 }
@@ -157,6 +164,7 @@ impl PeerExtensions {
         said.ipv6 = later.ipv6.or(said.ipv6);
         said.reqq = later.reqq.or(said.reqq);
         said.metadata_size = later.metadata_size.or(said.metadata_size);
+        said.upload_only = later.upload_only.or(said.upload_only);
     }
 
     /// The id by which this peer wants to be sent messages of an extension. `None`
@@ -197,6 +205,10 @@ pub struct Reply {
 #[derive(Default)]
 pub struct Extensions {
     ours: Vec<Box<dyn Extension>>,
+    /// Where we listen, if we do.
+    pub port: Option<u16>,
+    /// Whether we want no more pieces.
+    pub upload_only: bool,
     /// What the peer has said.
     pub theirs: PeerExtensions,
 }
@@ -204,7 +216,7 @@ pub struct Extensions {
 impl Extensions {
     /// Our extensions. The first gets id 1, and so on.
     pub fn new(ours: Vec<Box<dyn Extension>>) -> Extensions {
-        Extensions { ours, theirs: PeerExtensions::default() }
+        Extensions { ours, ..Extensions::default() }
     }
 
     /// The id that the peer must use to reach this extension of ours.
@@ -213,11 +225,14 @@ impl Extensions {
         u8::try_from(position + 1).ok()
     }
 
-    /// Our extension handshake, to the peer at this address.
+    /// Our extension handshake, to the peer at this address. When something in it has
+    /// changed it is sent again, all of it: some forget what is not repeated.
     pub fn greeting(&self, peer: IpAddr) -> ExtensionHandshake {
         let v = Some(concat!("piecemeal ", env!("CARGO_PKG_VERSION")).to_owned());
-        let mut ours =
-            ExtensionHandshake { v, yourip: Some(peer.to_canonical()), reqq: Some(DEFAULT_REQQ), ..Default::default() };
+        let (yourip, reqq) = (Some(peer.to_canonical()), Some(OUR_REQQ));
+        // Nobody is to be told that it is 0: that is what everybody starts with.
+        let upload_only = self.upload_only.then_some(true);
+        let mut ours = ExtensionHandshake { p: self.port, v, yourip, reqq, upload_only, ..Default::default() };
         for (extension, id) in self.ours.iter().zip(1..) {
             ours.m.insert(extension.name().to_owned(), id);
             extension.offer(&mut ours);

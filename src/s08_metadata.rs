@@ -32,7 +32,7 @@ pub mod lt_metadata;
 pub mod message;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use thiserror::Error;
@@ -62,16 +62,24 @@ const TICK: Duration = Duration::from_millis(250);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct MetadataPieceIndex(pub u32);
 
+/// The raw info dictionary, once it is known.
+pub type Metadata = Arc<OnceLock<Arc<[u8]>>>;
+
 /// Offers the metadata to a peer: answers each request with data if we have it,
 /// with a reject if not.
 pub struct UtMetadata {
-    metadata: Option<Arc<[u8]>>,
+    metadata: Metadata,
 }
 
 impl UtMetadata {
     /// With the raw info dictionary, or without.
     pub fn new(metadata: Option<Arc<[u8]>>) -> UtMetadata {
-        UtMetadata { metadata }
+        UtMetadata { metadata: Arc::new(metadata.map_or_else(OnceLock::new, OnceLock::from)) }
+    }
+
+    /// With one that others may still fetch.
+    pub fn shared(metadata: &Metadata) -> UtMetadata {
+        UtMetadata { metadata: Arc::clone(metadata) }
     }
 }
 
@@ -81,12 +89,12 @@ impl Extension for UtMetadata {
     }
 
     fn offer(&self, ours: &mut ExtensionHandshake) {
-        ours.metadata_size = self.metadata.as_ref().map(|metadata| metadata.len() as u64);
+        ours.metadata_size = self.metadata.get().map(|metadata| metadata.len() as u64);
     }
 
     fn message(&mut self, payload: &[u8], reply: &mut Reply) -> Result<(), BoxError> {
         if let MetadataMessage::Request { piece } = MetadataMessage::decode(payload)? {
-            let metadata = self.metadata.as_deref().unwrap_or_default();
+            let metadata = self.metadata.get().map(|metadata| &**metadata).unwrap_or_default();
             let answer = match metadata.chunks(METADATA_PIECE_LENGTH).nth(piece.0 as usize) {
                 Some(data) => MetadataMessage::Data { piece, total_size: Some(metadata.len() as u64), data },
                 None => MetadataMessage::Reject { piece },

@@ -30,6 +30,7 @@
 
 pub mod output;
 mod positioned;
+mod seal;
 
 use std::collections::{HashMap, VecDeque};
 use std::fs::{self, File, OpenOptions};
@@ -43,6 +44,7 @@ use std::thread;
 use sha1::{Digest, Sha1};
 use thiserror::Error;
 
+use self::seal::Seal;
 use crate::s01_bencode::printable;
 use crate::s02_metainfo::{FileEntry, Info, PieceIndex};
 use crate::s05_messages::bitfield::Bitfield;
@@ -67,6 +69,14 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// If not all of it is there.
     fn read(&self, offset: u64, buffer: &mut [u8]) -> Result<(), StorageError>;
+
+    /// How often others have been seen to change these bytes since they were verified.
+    ///
+    /// # Errors
+    /// If they cannot be looked at.
+    fn changes(&self, _offset: u64, _length: usize) -> Result<u32, StorageError> {
+        Ok(0)
+    }
 }
 
 /// The files of a torrent.
@@ -74,6 +84,7 @@ pub struct Storage {
     root: PathBuf,
     files: Vec<FileEntry>,
     writable: bool,
+    seals: Mutex<Vec<Seal>>,
     /// A leaf lock: held to look a file up, not to read or write it.
     open: Mutex<OpenFiles>,
 }
@@ -93,7 +104,14 @@ impl Storage {
             // The output takes the place of the name.
             files.iter_mut().for_each(|file| file.path = PathBuf::new());
         }
-        Storage { root: root.to_owned(), files, writable, open: Mutex::default() }
+        Storage { root: root.to_owned(), files, writable, seals: Mutex::default(), open: Mutex::default() }
+    }
+
+    /// From now on nobody is expected to change the files, and whoever does is noticed
+    /// ([`Store::changes`]). Call it before verifying: what is changed in between counts.
+    pub fn seal(&self) {
+        let seals = (0..self.files.len()).map(|number| Seal::of(fs::metadata(self.path(number)).ok())).collect();
+        *self.seals.lock().unwrap_or_else(PoisonError::into_inner) = seals;
     }
 
     /// Calls `act` for each file that holds a part of the range, with where in the
@@ -221,6 +239,23 @@ impl Store for Storage {
                 .map_err(|error| StorageError::io(&self.path(number), error))
         })
     }
+
+    fn changes(&self, offset: u64, length: usize) -> Result<u32, StorageError> {
+        let mut most = 0;
+        self.each_file(offset, length, |number, _, _| {
+            if self.files[number].padding {
+                return Ok(());
+            }
+            // The file that is open, which is the one that is read.
+            let now = self.file(number)?.metadata().ok();
+            let mut seals = self.seals.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(seal) = seals.get_mut(number) {
+                most = seal.changes(now).max(most);
+            }
+            Ok(())
+        })?;
+        Ok(most)
+    }
 }
 
 /// Opens or makes a file, and the folders it is in.
@@ -280,8 +315,11 @@ pub fn verify(
     right.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Whether a piece is there and has its hash.
-fn is_right(info: &Info, piece: PieceIndex, store: &dyn Store, buffer: &mut [u8]) -> Result<bool, StorageError> {
+/// Whether a piece is there and has its hash; `buffer` is for reading.
+///
+/// # Errors
+/// As [`verify`].
+pub fn is_right(info: &Info, piece: PieceIndex, store: &dyn Store, buffer: &mut [u8]) -> Result<bool, StorageError> {
     let mut hash = Sha1::new();
     let mut offset = info.piece_offset(piece);
     let end = offset + u64::from(info.piece_size(piece));

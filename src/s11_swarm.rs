@@ -27,8 +27,8 @@
 //!   [`SwarmError`]. A full disk is nobody's fault but ours.
 //! * **From a magnet link it is the same download,** only that each thread first
 //!   tries to get the info dictionary (`learning`).
-//! * **Left out:** giving. [`outbox`] has the seam; until something is plugged into
-//!   it, requests are refused.
+//! * **Left out:** whom to give to, and how much. [`uploads`] is the seam; until something
+//!   is plugged into it, requests are refused.
 
 pub mod addresses;
 pub mod announcer;
@@ -41,30 +41,37 @@ pub mod lease;
 pub mod outbox;
 mod peer;
 pub mod rarest;
+pub mod rate;
 mod session;
 pub mod source;
+pub mod traffic;
+pub mod uploads;
 pub mod work_queue;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
-use self::conductor::Conductor;
-use self::outbox::{NoUploads, Uploads};
+use self::conductor::{Conductor, Limits};
 pub use self::peer::Ended;
+use self::rate::Rate;
 use self::source::{Candidate, PeerSource, Signals};
+use self::traffic::Traffic;
+use self::uploads::{NoUploads, Uploads};
 use self::work_queue::{PeerNumber, WorkQueue};
 use crate::s02_metainfo::{Info, InfoHash, PieceIndex};
 use crate::s03_tracker::PeerId;
+use crate::s04_handshake::Handshake;
 use crate::s04_handshake::transport::{Dial, Hangup, Tcp};
+use crate::s05_messages::FAST_BIT;
 use crate::s05_messages::bitfield::Bitfield;
-use crate::s05_messages::connection::Connection;
-use crate::s07_extension::{EXTENSION_BIT, Extensions, encode_extended};
+use crate::s07_extension::EXTENSION_BIT;
+use crate::s08_metadata::Metadata;
 use crate::s10_storage::{StorageError, Store};
 
 /// What to download, and how.
@@ -85,6 +92,14 @@ pub struct Plan {
     pub patience: Duration,
     /// What is given meanwhile.
     pub uploads: Arc<dyn Uploads>,
+    /// Whether to take nothing, even if pieces are missing.
+    pub upload_only: bool,
+    /// Where we listen; 0 if we do not.
+    pub port: u16,
+    /// Limits on the bytes in blocks that come and go, in bytes a second.
+    pub download_rate: Rate,
+    /// As above.
+    pub upload_rate: Rate,
     /// Set from outside to end early.
     pub stop: Arc<AtomicBool>,
 }
@@ -92,8 +107,21 @@ pub struct Plan {
 impl Plan {
     /// Over TCP, 50 peers, 60 s of patience, no source yet.
     pub fn new(info_hash: InfoHash, info: Option<Info>, peer_id: PeerId) -> Plan {
-        let (sources, dial, uploads, stop) = (Vec::new(), Arc::new(Tcp), Arc::new(NoUploads), Arc::default());
-        Plan { info_hash, info, peer_id, sources, dial, max_peers: 50, patience: Duration::from_secs(60), uploads, stop }
+        Plan {
+            info_hash,
+            info,
+            peer_id,
+            sources: Vec::new(),
+            dial: Arc::new(Tcp),
+            max_peers: 50,
+            patience: Duration::from_secs(60),
+            uploads: Arc::new(NoUploads),
+            upload_only: false,
+            port: 0,
+            download_rate: Rate::default(),
+            upload_rate: Rate::default(),
+            stop: Arc::default(),
+        }
     }
 
     /// After which time a failed address or tracker is tried again, at first: so that
@@ -121,9 +149,13 @@ pub enum Event {
         verified: u64,
         /// Bytes in blocks that came in this session.
         downloaded: u64,
+        /// Bytes in blocks that went.
+        uploaded: u64,
         /// Peers whose handshake is done.
         peers: usize,
     },
+    /// All pieces are there and verified, which they were not at the start.
+    Completed,
     /// A peer's handshake is done.
     Joined(SocketAddr),
     /// A peer is gone.
@@ -146,10 +178,23 @@ pub enum Event {
 pub struct Outcome {
     /// Bytes of blocks that came in this session.
     pub downloaded: u64,
-    /// Bytes by peer, for those that brought any.
-    pub from: Vec<(SocketAddr, u64)>,
+    /// Bytes of blocks that went.
+    pub uploaded: u64,
+    /// Who brought, and who got, how many bytes.
+    pub traded: Vec<Traded>,
     /// Peers that were banned.
     pub banned: Vec<SocketAddr>,
+}
+
+/// What one peer has given us, and we have given it, over all its connections.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Traded {
+    /// The peer, as others could reach it, if we know that.
+    pub peer: SocketAddr,
+    /// Bytes of blocks from it to us.
+    pub taken: u64,
+    /// Bytes of blocks from us to it.
+    pub given: u64,
 }
 
 /// What a thread tells the swarm. The channel is not bounded, since a thread that
@@ -157,7 +202,7 @@ pub struct Outcome {
 enum Note {
     Found(Vec<Candidate>),
     Said { source: String, what: String, failed: bool },
-    SourceGone,
+    SourceGone { passive: bool },
     Joined(SocketAddr),
     Ended(PeerNumber, SocketAddr, Ended),
     Metadata(Box<Info>),
@@ -165,12 +210,21 @@ enum Note {
     Finished,
 }
 
-/// A torrent that can be downloaded: its info dictionary is known, and its place
-/// on disk.
-pub(crate) struct Torrent {
-    queue: Arc<WorkQueue>,
-    store: Arc<dyn Store>,
-    metadata: Arc<[u8]>,
+/// A torrent that can be shared: its info dictionary is known, and its place on disk.
+pub struct Torrent {
+    /// Its pieces, and where each of them is.
+    pub queue: Arc<WorkQueue>,
+    /// Its bytes.
+    pub store: Arc<dyn Store>,
+    /// Whether nothing is to be taken, even if pieces are missing.
+    pub upload_only: bool,
+}
+
+impl Torrent {
+    /// Whether we want no more pieces. Takes no lock.
+    pub fn is_upload_only(&self) -> bool {
+        self.upload_only || self.queue.is_complete()
+    }
 }
 
 /// What all threads of a download share.
@@ -179,7 +233,12 @@ pub(crate) struct Swarm {
     peer_id: PeerId,
     dial: Arc<dyn Dial>,
     uploads: Arc<dyn Uploads>,
+    upload_only: bool,
+    port: u16,
+    download_rate: Rate,
+    upload_rate: Rate,
     torrent: OnceLock<Arc<Torrent>>,
+    metadata: Metadata,
     signals: Arc<Signals>,
     stopping: AtomicBool,
     notes: Mutex<Sender<Note>>,
@@ -192,33 +251,11 @@ pub(crate) struct Swarm {
 }
 
 struct Live {
-    address: SocketAddr,
     peer_id: PeerId,
+    /// Whether the connection was made by us.
+    dialled: bool,
     hang_up: Hangup,
-    stats: Arc<Stats>,
-}
-
-/// What a peer has brought. Its thread writes, everybody else reads.
-struct Stats {
-    start: Instant,
-    downloaded: AtomicU64,
-    /// When it last brought something, in milliseconds from its start.
-    last_block: AtomicU64,
-}
-
-impl Stats {
-    fn new() -> Stats {
-        Stats { start: Instant::now(), downloaded: AtomicU64::new(0), last_block: AtomicU64::new(0) }
-    }
-
-    fn downloaded(&self) -> u64 {
-        self.downloaded.load(Ordering::Relaxed)
-    }
-
-    /// When it last was of use; at the latest, when it came.
-    fn last_useful(&self) -> Instant {
-        self.start + Duration::from_millis(self.last_block.load(Ordering::Relaxed))
-    }
+    traffic: Arc<Traffic>,
 }
 
 impl Swarm {
@@ -235,17 +272,21 @@ impl Swarm {
         self.stopping.load(Ordering::SeqCst)
     }
 
-    /// Appends our extension handshake, if the peer understands it.
-    fn greet(&self, connection: &Connection, extensions: &Extensions, out: &mut Vec<u8>) {
-        if connection.theirs.has_bit(EXTENSION_BIT) {
-            encode_extended(0, &extensions.greeting(connection.peer.ip()).encode(), out);
-        }
+    /// What we say of ourselves. Who offers the fast extension must say what it has right
+    /// away; without the info dictionary we do not know how many pieces there are.
+    fn handshake(&self) -> Handshake {
+        let ours = Handshake::new(self.info_hash, self.peer_id).with_bit(EXTENSION_BIT);
+        if self.torrent.get().is_some() { ours.with_bit(FAST_BIT) } else { ours }
     }
 
-    fn count_block(&self, stats: &Stats, length: usize, now: Instant) {
+    fn count_block(&self, traffic: &Traffic, length: usize, now: Instant) {
         self.signals.downloaded.fetch_add(length as u64, Ordering::Relaxed);
-        stats.downloaded.fetch_add(length as u64, Ordering::Relaxed);
-        stats.last_block.store(now.duration_since(stats.start).as_millis() as u64, Ordering::Relaxed);
+        traffic.count_came(length, now);
+    }
+
+    fn count_given(&self, traffic: &Traffic, length: usize) {
+        self.signals.uploaded.fetch_add(length as u64, Ordering::Relaxed);
+        traffic.count_went(length, Instant::now());
     }
 
     fn piece_done(&self, torrent: &Torrent) {
@@ -262,7 +303,8 @@ impl Swarm {
     }
 }
 
-/// Downloads a torrent and returns when all of it is verified and stored.
+/// Downloads a torrent and returns when all of it is verified and stored, or later if
+/// [`Uploads::stays`] for others. What is complete at the start is only given.
 ///
 /// `prepare` is called once the info dictionary is known; it returns where to store
 /// the content, and which pieces are there already. `event` is called on this thread.
@@ -275,21 +317,28 @@ where
 {
     let (notes, noted) = mpsc::channel();
     let signals = Arc::new(Signals::default());
+    let retry = plan.retry();
     signals.left.store(1, Ordering::Relaxed);
     let swarm = Arc::new(Swarm {
         info_hash: plan.info_hash,
         peer_id: plan.peer_id,
         dial: Arc::clone(&plan.dial),
         uploads: Arc::clone(&plan.uploads),
+        upload_only: plan.upload_only,
+        port: plan.port,
+        download_rate: plan.download_rate,
+        upload_rate: plan.upload_rate,
         torrent: OnceLock::new(),
+        metadata: Metadata::default(),
         signals: Arc::clone(&signals),
         stopping: AtomicBool::new(false),
         notes: Mutex::new(notes.clone()),
         live: Mutex::default(),
         fetching: Mutex::default(),
-        place_time: plan.retry(),
+        place_time: retry,
     });
-    let conductor = Conductor::new(swarm, &plan, prepare, event, (notes, noted));
+    let limits = Limits { max_peers: plan.max_peers, patience: plan.patience, retry };
+    let conductor = Conductor::new(swarm, limits, Box::new(prepare), event, (notes, noted));
     conductor.run(plan.info, plan.sources, &plan.stop)
 }
 

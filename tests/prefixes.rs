@@ -2,7 +2,7 @@
 //! and pass their tests with all later stages deleted.
 //!
 //! Each prefix is made by deleting: files, and whole lines in `src/lib.rs` and
-//! `src/commands.rs`, and in commands those that end with `// plugged in` and name
+//! `src/commands.rs`, and in commands those that end with `plugged in` and name
 //! something that is gone. Nothing is rewritten. So a reader who stops at chapter N
 //! has a program that works, and starters and checkpoints are cut the same way.
 //!
@@ -147,7 +147,7 @@ fn make_prefix(last: usize, folder: &Path) {
     }
     for name in names(&folder.join("src/commands")) {
         let path = folder.join("src/commands").join(&name);
-        delete_lines(&path, |line| line.ends_with("// plugged in") && gone.iter().any(|module| has_word(line, module)));
+        delete_lines(&path, |line| line.ends_with("plugged in") && gone.iter().any(|module| has_word(line, module)));
     }
     for name in names(&root().join("tests")) {
         if stage_number(stem(&name)).is_some_and(|number| number <= last) {

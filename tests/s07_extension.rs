@@ -253,7 +253,7 @@ fn connected(reserved: [u8; 8]) -> (Connection, Transport) {
     let address = |last| SocketAddr::from(([192, 0, 2, last], 6881));
     let (near, mut far) = pair(1 << 16, address(1), address(2));
     let theirs = Handshake { reserved, info_hash: InfoHash([b'a'; 20]), peer_id: PeerId([b'b'; 20]) };
-    let mut connection = Connection::new(near, theirs);
+    let mut connection = Connection::new(near, theirs, theirs);
     connection.set_deadline(Instant::now() + Duration::from_secs(5));
     far.set_deadline(Instant::now() + Duration::from_secs(5));
     (connection, far)

@@ -202,7 +202,7 @@ fn fetch_by(
     let (near, mut far) = pair(1 << 16, address(1), address(2));
     far.set_deadline(Instant::now() + Duration::from_secs(8));
     let theirs = Handshake { reserved: [0, 0, 0, 0, 0, 16, 0, 0], info_hash: InfoHash(hash), peer_id: PeerId([b'b'; 20]) };
-    let mut connection = Connection::new(near, theirs);
+    let mut connection = Connection::new(near, theirs, theirs);
     let mut extensions = Extensions::new(vec![Box::new(UtMetadata::new(None))]);
     extensions.hear(format!("\0d{greeting}e").as_bytes(), &mut Vec::new()).expect("a greeting");
     thread::spawn(move || peer(Peer(far)));

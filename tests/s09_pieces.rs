@@ -92,7 +92,7 @@ fn connect(peer: impl FnOnce(Peer) + Send + 'static) -> (Connection, Receiver<()
         peer(Peer(far));
         let _ = done.send(());
     });
-    (Connection::new(near, theirs), ended)
+    (Connection::new(near, theirs, theirs), ended)
 }
 
 fn soon() -> Instant {

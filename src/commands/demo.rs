@@ -1,6 +1,7 @@
 //! `piecemeal demo`: two downloads from a swarm inside this process. (lab)
 
 use std::io;
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -9,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::download::Place;
 use super::failure::{Failure, LOCAL};
+use super::giving::{Afterwards, Giving};
 use super::{Answer, Options, download, magnet_download, print_line, verify};
 
 /// Watch two downloads from a swarm inside this process (lab)
@@ -19,13 +21,13 @@ pub struct Args;
 impl Args {
     pub fn run(self, options: &Options) -> Result<Answer, Failure> {
         let folder = tempfile::tempdir().map_err(local)?;
-        let place = |name| Place { output: folder.path().join(name), force: false, max_peers: 50 };
+        let place = |name| Place { output: folder.path().join(name), force: false, max_peers: 50, max_download: None };
 
         let lab = start(&album()?).map_err(local)?;
         let torrent = lab.write_torrents(folder.path()).map_err(local)?.remove(0);
         say(options, &format!("1. A folder of five files, from its .torrent.\n{}", describe(&lab)));
         let begun = Instant::now();
-        let done = download::Args { place: place("album"), torrent: torrent.clone() }.run(options)?;
+        let done = download::Args { place: place("album"), torrent: torrent.clone(), giving: at_home() }.run(options)?;
         let one = tell(done.json, begun, verify::Args { torrent, path: place("album").output }, options)?;
 
         let lab = start(&film()?).map_err(local)?;
@@ -33,7 +35,7 @@ impl Args {
         let magnet = lab.magnet(&film()?);
         say(options, &format!("\n2. One file, from a magnet link alone.\n{}\n   {magnet}", describe(&lab)));
         let begun = Instant::now();
-        let done = magnet_download::Args { place: place("film.bin"), magnet }.run(options)?;
+        let done = magnet_download::Args { place: place("film.bin"), magnet, giving: at_home() }.run(options)?;
         let two = tell(done.json, begun, verify::Args { torrent, path: place("film.bin").output }, options)?;
 
         let text = "\nBoth are complete, and every piece has the hash that its torrent says.".to_owned();
@@ -52,6 +54,11 @@ fn tell(done: Value, begun: Instant, check: verify::Args, options: &Options) -> 
     }
     say(options, &format!("   It took {time:.1} s. On disk, {}", verdict.text));
     Ok(done)
+}
+
+/// The downloads give, too, but to nobody outside this machine.
+fn at_home() -> Afterwards {
+    Afterwards { giving: Giving { bind: Some(Ipv4Addr::LOCALHOST.into()), ..Giving::default() }, keep_seeding: false }
 }
 
 fn say(options: &Options, line: &str) {

@@ -10,7 +10,7 @@ use piecemeal::s11_swarm::announcer::Announcer;
 use piecemeal::s11_swarm::source::Given;
 
 use super::failure::Failure;
-use super::fetching::fetch;
+use super::fetching::{fetch, rate};
 use super::find_peers::trackers;
 use super::info::open;
 use super::{Answer, Options};
@@ -21,6 +21,8 @@ use super::{Answer, Options};
 pub struct Args {
     #[command(flatten)]
     pub place: Place,
+    #[command(flatten)] // giving is plugged in
+    pub giving: super::giving::Afterwards, // plugged in
     /// The .torrent file
     pub torrent: PathBuf,
 }
@@ -37,12 +39,16 @@ pub struct Place {
     /// How many peers may be connected
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..))]
     pub max_peers: u16,
+    /// Take at most so many bytes a second: 500KiB, 2MiB
+    #[arg(long, value_name = "RATE", value_parser = rate)]
+    pub max_download: Option<u64>,
 }
 
 impl Args {
     pub fn run(self, options: &Options) -> Result<Answer, Failure> {
         let Metainfo { info, tiers, .. } = open(&self.torrent)?;
         let mut plan = Plan::new(info.info_hash, Some(info), PeerId::random());
+        self.giving.plug(&mut plan, options)?; // giving is plugged in
         let given: Vec<String> = options.peers.clone();
         add_sources(&mut plan, tiers, given, options);
         fetch(plan, &self.place, &self.torrent.to_string_lossy(), options)
@@ -55,6 +61,7 @@ pub fn add_sources(plan: &mut Plan, tiers: Vec<Vec<String>>, given: Vec<String>,
     let trackers = trackers();
     for urls in tiers {
         let announcer = Announcer::new(urls, Arc::clone(&trackers), plan.info_hash, plan.peer_id, plan.retry());
+        let announcer = announcer.at_port(plan.port);
         plan.sources.push(Box::new(announcer));
     }
     plan.sources.extend(given.into_iter().map(|address| Box::new(Given(address)) as _));

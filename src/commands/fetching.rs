@@ -1,13 +1,17 @@
 //! What both whole downloads share: the output, Ctrl-C, and telling how it goes. (stage 11)
 
+use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use indicatif::HumanBytes;
 use piecemeal::s01_bencode::printable;
 use piecemeal::s02_metainfo::Info;
+use piecemeal::s05_messages::bitfield::Bitfield;
 use piecemeal::s10_storage::output::Output;
 use piecemeal::s10_storage::{StorageError, Store};
-use piecemeal::s11_swarm::{Event, Plan, SwarmError, download};
+use piecemeal::s11_swarm::rate::Rate;
+use piecemeal::s11_swarm::{Event, Outcome, Plan, SwarmError, Traded, download};
 use serde_json::{Value, json};
 
 use super::download::Place;
@@ -16,38 +20,109 @@ use super::{Answer, Options, json_line, print_line};
 use crate::progress::Progress;
 
 /// Downloads to its place; `source` is the argument as it was typed.
-pub fn fetch(plan: Plan, place: &Place, source: &str, options: &Options) -> Result<Answer, Failure> {
-    let plan = Plan { max_peers: usize::from(place.max_peers), ..plan };
-    let stop = interrupt()?;
-    let plan = Plan { stop: Arc::clone(&stop), ..plan };
-    let progress = Progress::new(options, "downloading", 0);
-    let mut output = None;
+pub fn fetch(mut plan: Plan, place: &Place, source: &str, options: &Options) -> Result<Answer, Failure> {
+    plan.max_peers = place.max_peers.into();
+    plan.download_rate = Rate::new(place.max_download);
+    plan.stop = interrupt()?;
+    let stop = Arc::clone(&plan.stop);
+    let stays = plan.uploads.stays(0, 1);
+    let output = RefCell::new(None);
     let prepare = |info: &Info| -> Result<(Arc<dyn Store>, _), StorageError> {
         let checking = Progress::new(options, "checking", info.length);
         let opened = Output::open(info, &place.output, place.force, &stop, &|bytes| checking.set(bytes))?;
         checking.clear();
-        let have = opened.have.clone();
-        let opened = output.insert(opened);
-        Ok((Arc::clone(&opened.storage) as Arc<dyn Store>, have))
+        let (storage, have) = (Arc::clone(&opened.storage), opened.have.clone());
+        if have.is_full() {
+            opened.complete()?;
+        }
+        output.replace(Some(opened));
+        Ok((storage as Arc<dyn Store>, have))
     };
-    let outcome = download(plan, prepare, &mut |event| tell(&event, &progress, options));
-    progress.clear();
-    // Whatever a Ctrl-C interrupted, that is the reason.
-    let outcome = outcome.map_err(|error| if stop.load(Ordering::SeqCst) { SwarmError::Stopped } else { error })?;
-    if let Some(output) = output {
-        output.complete()?;
-    }
     let shown = (printable(source), printable(&place.output.to_string_lossy()));
-    let from: Vec<Value> = outcome.from.iter().map(|(peer, bytes)| json!({ "peer": peer.to_string(), "bytes": bytes })).collect();
-    let banned: Vec<String> = outcome.banned.iter().map(ToString::to_string).collect();
-    Ok(Answer {
-        text: format!("Downloaded {} to {}.", shown.0, shown.1),
-        json: json!({ "event": "done", "output": shown.1, "downloaded": outcome.downloaded, "from": from, "banned": banned }),
-    })
+    let text = format!("Downloaded {} to {}.", shown.0, shown.1);
+    let mut completed = || -> Result<(), StorageError> {
+        if let Some(output) = output.borrow().as_ref() {
+            output.complete()?;
+        }
+        if stays && !options.json {
+            print_line(&text);
+        }
+        Ok(())
+    };
+    let outcome = take_part(plan, prepare, &mut completed, options)?;
+    let Answer { text: table, mut json } = traded(&outcome);
+    json["output"] = shown.1.into();
+    Ok(Answer { text: if stays { table } else { text }, json })
+}
+
+/// Runs a plan, and tells how it goes. `completed` is called when all pieces are there.
+pub fn take_part<P>(
+    plan: Plan,
+    prepare: P,
+    completed: &mut dyn FnMut() -> Result<(), StorageError>,
+    options: &Options,
+) -> Result<Outcome, Failure>
+where
+    P: FnOnce(&Info) -> Result<(Arc<dyn Store>, Bitfield), StorageError>,
+{
+    let stop = Arc::clone(&plan.stop);
+    let label = if plan.upload_only { "seeding" } else { "downloading" };
+    let progress = Progress::new(options, label, 0);
+    let mut finished = Ok(());
+    let outcome = download(plan, prepare, &mut |event| {
+        if matches!(event, Event::Completed) {
+            finished = completed();
+            if finished.is_err() {
+                stop.store(true, Ordering::SeqCst);
+            }
+        }
+        tell(&event, &progress, options);
+    });
+    progress.clear();
+    finished?;
+    // Whatever a Ctrl-C interrupted, that is the reason.
+    Ok(outcome.map_err(|error| if stop.load(Ordering::SeqCst) { SwarmError::Stopped } else { error })?)
+}
+
+/// Who gave what to whom.
+pub fn traded(outcome: &Outcome) -> Answer {
+    let Outcome { downloaded, uploaded, traded, banned } = outcome;
+    let mut text = format!("Gave {uploaded} bytes, took {downloaded} bytes.");
+    if !traded.is_empty() {
+        text += &format!("\n{:<24} {:>14} {:>14}", "peer", "given", "taken");
+    }
+    for Traded { peer, taken, given } in traded {
+        text += &format!("\n{:<24} {given:>14} {taken:>14}", peer.to_string());
+    }
+    let to_json = |bytes: fn(&Traded) -> u64| -> Value {
+        let moved = traded.iter().filter(|traded| bytes(traded) > 0);
+        moved.map(|traded| json!({ "peer": traded.peer.to_string(), "bytes": bytes(traded) })).collect()
+    };
+    let banned: Vec<String> = banned.iter().map(ToString::to_string).collect();
+    let json = json!({
+        "event": "done", "output": null, "downloaded": downloaded, "uploaded": uploaded,
+        "from": to_json(|traded| traded.taken), "to": to_json(|traded| traded.given), "banned": banned,
+    });
+    Answer { text, json }
+}
+
+/// A rate, or a size: digits, and perhaps a unit of 1024.
+pub fn rate(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
+    let unit: u64 = match text[digits.len()..].to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "k" | "kib" | "kb" => 1 << 10,
+        "m" | "mib" | "mb" => 1 << 20,
+        "g" | "gib" | "gb" => 1 << 30,
+        _ => return Err("a unit of KiB, MiB or GiB was expected".to_owned()),
+    };
+    let number: Option<f64> = digits.parse().ok().filter(|number: &f64| number.is_finite() && *number >= 0.0);
+    let bytes = number.map(|number| (number * unit as f64) as u64).filter(|bytes| *bytes > 0);
+    bytes.ok_or_else(|| "a number of bytes above 0 was expected, such as 500KiB".to_owned())
 }
 
 /// A flag that Ctrl-C sets. The first one ends a download politely, the second at once.
-fn interrupt() -> Result<Arc<AtomicBool>, Failure> {
+pub fn interrupt() -> Result<Arc<AtomicBool>, Failure> {
     static PRESSED: OnceLock<Arc<AtomicBool>> = OnceLock::new();
     if let Some(pressed) = PRESSED.get() {
         return Ok(Arc::clone(pressed));
@@ -77,10 +152,14 @@ fn tell(event: &Event, progress: &Progress, options: &Options) {
             }
             json!({ "event": "resumed", "bytes": there })
         }
-        Event::Progress { verified, downloaded, peers } => {
+        Event::Progress { verified, downloaded, uploaded, peers } => {
             progress.set(*verified);
-            progress.message(format!("{peers} peers"));
-            json!({ "event": "progress", "verified": verified, "downloaded": downloaded, "peers": peers })
+            progress.message(format!("{peers} peers, {} given", HumanBytes(*uploaded)));
+            json!({ "event": "progress", "verified": verified, "downloaded": downloaded, "uploaded": uploaded, "peers": peers })
+        }
+        Event::Completed => {
+            progress.detail("all pieces are there");
+            json!({ "event": "completed" })
         }
         Event::Joined(peer) => {
             progress.detail(&format!("{peer}: connected"));

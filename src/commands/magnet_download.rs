@@ -17,6 +17,8 @@ use super::{Answer, Options};
 pub struct Args {
     #[command(flatten)]
     pub place: Place,
+    #[command(flatten)] // giving is plugged in
+    pub giving: super::giving::Afterwards, // plugged in
     /// The magnet link, in quotes
     pub magnet: String,
 }
@@ -25,6 +27,7 @@ impl Args {
     pub fn run(self, options: &Options) -> Result<Answer, Failure> {
         let magnet = Magnet::parse(&self.magnet)?;
         let mut plan = Plan::new(magnet.need_info_hash()?, None, PeerId::random());
+        self.giving.plug(&mut plan, options)?; // giving is plugged in
         let tiers = magnet.trackers.iter().map(|url| vec![url.clone()]).collect();
         let given = options.peers.iter().cloned().chain(magnet.peers.iter().map(ToString::to_string)).collect();
         add_sources(&mut plan, tiers, given, options);

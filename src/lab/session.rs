@@ -21,7 +21,7 @@ use crate::s04_handshake::{Handshake, HandshakeError};
 use crate::s05_messages::bitfield::Bitfield;
 use crate::s05_messages::connection::Connection;
 use crate::s05_messages::{BLOCK_LENGTH, LONGEST_MESSAGE, Message, MessageError, Request};
-use crate::s07_extension::{DEFAULT_REQQ, EXTENDED, EXTENSION_BIT, ExtensionError, Extensions, encode_extended};
+use crate::s07_extension::{EXTENDED, EXTENSION_BIT, ExtensionError, Extensions, OUR_REQQ, encode_extended};
 use crate::s08_metadata::UtMetadata;
 
 /// How long a peer may take for its handshake.
@@ -36,7 +36,7 @@ const CHOKE_TIME: Duration = Duration::from_millis(300);
 /// How many blocks leave in one write.
 const BATCH: usize = 4;
 /// How many requests may wait: twice what we tell the peer.
-const MAX_QUEUE: usize = 2 * DEFAULT_REQQ as usize;
+const MAX_QUEUE: usize = 2 * OUR_REQQ as usize;
 
 /// Serves one connection, and notes how it went.
 pub(super) fn serve(seeder: &Arc<Shared>, transport: Transport) -> After {
@@ -76,7 +76,11 @@ fn talk(seeder: &Shared, mut transport: Transport, given: &mut Given) -> Over {
     let Some((content, has)) = seeder.torrents.iter().find(|(content, _)| content.info_hash() == theirs.info_hash) else {
         return Over::OtherTorrent(theirs.info_hash);
     };
-    let mut connection = Connection::new(transport, theirs);
+    let mut ours = Handshake::new(content.info_hash(), seeder.peer_id);
+    if theirs.has_bit(EXTENSION_BIT) {
+        ours = ours.with_bit(EXTENSION_BIT);
+    }
+    let mut connection = Connection::new(transport, ours, theirs);
     let mut session = Session::new(seeder, content, has, given);
     match session.run(&mut connection) {
         Ok(never) => match never {},
@@ -134,15 +138,10 @@ impl<'s> Session<'s> {
 
     /// Serves until something ends it.
     fn run(&mut self, connection: &mut Connection) -> Result<Never, Over> {
-        let mut ours = Handshake::new(self.content.info_hash(), self.seeder.peer_id);
-        let speaks = connection.theirs.has_bit(EXTENSION_BIT);
-        if speaks {
-            ours = ours.with_bit(EXTENSION_BIT);
-        }
-        connection.send_bytes(&ours.encode())?;
+        connection.send_bytes(&connection.ours.encode())?;
         // Clients of the tutorials insist on the bitfield first.
         Message::Bitfield { bits: &self.has.encode() }.encode_to(&mut self.messages);
-        if speaks {
+        if connection.has_bit(EXTENSION_BIT) {
             encode_extended(0, &self.extensions.greeting(connection.peer.ip()).encode(), &mut self.messages);
         }
         connection.input.set_limit(self.content.info.piece_count());

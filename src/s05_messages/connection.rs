@@ -16,7 +16,9 @@ pub const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
 pub struct Connection {
     /// The other side's address.
     pub peer: SocketAddr,
-    /// What they said in their handshake.
+    /// What we said in our handshake.
+    pub ours: Handshake,
+    /// What they said in theirs.
     pub theirs: Handshake,
     /// What they send.
     pub input: Messages<Box<dyn ReadHalf>>,
@@ -45,13 +47,18 @@ impl Connection {
         let mut transport = dial.dial(peer, until)?;
         transport.set_deadline(until);
         let theirs = exchange(&mut transport, ours)?;
-        Ok(Connection::new(transport, theirs))
+        Ok(Connection::new(transport, *ours, theirs))
     }
 
     /// Goes on after a handshake that was exchanged by other means.
-    pub fn new(transport: Transport, theirs: Handshake) -> Connection {
+    pub fn new(transport: Transport, ours: Handshake, theirs: Handshake) -> Connection {
         let Transport { peer, reader, writer, hang_up } = transport;
-        Connection { peer, theirs, input: Messages::new(reader), output: writer, line: Line(hang_up) }
+        Connection { peer, ours, theirs, input: Messages::new(reader), output: writer, line: Line(hang_up) }
+    }
+
+    /// Whether both sides have set a reserved bit: what it stands for is agreed on.
+    pub fn has_bit(&self, bit: usize) -> bool {
+        self.ours.has_bit(bit) && self.theirs.has_bit(bit)
     }
 
     /// One deadline for both directions.

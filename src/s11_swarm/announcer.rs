@@ -37,6 +37,14 @@ impl Announcer {
         let ask = Announce { key: Some(rand::random()), ..Announce::new(info_hash, peer_id, 1) };
         Announcer { urls, trackers, ask, retry }
     }
+
+    /// Says that we listen at this port; 0 says nothing.
+    pub fn at_port(mut self, port: u16) -> Announcer {
+        if port != 0 {
+            self.ask.port = port;
+        }
+        self
+    }
 }
 
 impl PeerSource for Announcer {

@@ -1,6 +1,8 @@
 //! The thread that holds a download together: it starts the others, hears what became
 //! of them, and decides when it is over, for better or worse.
 
+mod ending;
+
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,10 +13,10 @@ use std::time::{Duration, Instant};
 use super::addresses::Addresses;
 use super::peer::{Ended, start_source, start_thread};
 use super::source::{Candidate, Finder, PeerSource};
+use super::traffic::Traffic;
 use super::work_queue::{PeerNumber, WorkQueue};
-use super::{Event, Note, Outcome, Plan, Swarm, SwarmError, Torrent};
+use super::{Event, Note, Outcome, Swarm, SwarmError, Torrent, Traded};
 use crate::s02_metainfo::Info;
-use crate::s04_handshake::transport::Hangup;
 use crate::s05_messages::bitfield::Bitfield;
 use crate::s05_messages::connection::Connection;
 use crate::s10_storage::{StorageError, Store};
@@ -23,18 +25,28 @@ use crate::s10_storage::{StorageError, Store};
 const DIALLING: usize = 30;
 /// How often the user hears of progress.
 const EVENT_TIME: Duration = Duration::from_millis(100);
-/// How long a place that is needed is left to a peer that gives nothing.
+/// How long a place that is needed is left to a peer to and from which nothing goes.
 const USELESS_TIME: Duration = Duration::from_secs(180);
-/// How long the peers' threads and the sources may take to end.
-const END_TIME: Duration = Duration::from_secs(1);
+/// And how long to one that has not been of any use yet.
+const NEWCOMER_TIME: Duration = Duration::from_secs(30);
+/// How many connections that others have made may wait for a place.
+const MOST_MET: usize = 30;
+/// The limits of a [`Plan`](super::Plan).
+pub(super) struct Limits {
+    pub max_peers: usize,
+    pub patience: Duration,
+    pub retry: Duration,
+}
+
+/// Says where the content goes and what is there of it, once the torrent is known.
+pub(super) type Prepare<'e> = Box<dyn FnOnce(&Info) -> Result<(Arc<dyn Store>, Bitfield), StorageError> + 'e>;
 
 /// What this thread knows; no other sees it.
-pub(super) struct Conductor<'e, P> {
+pub(super) struct Conductor<'e> {
     swarm: Arc<Swarm>,
     addresses: Addresses,
-    max_peers: usize,
-    patience: Duration,
-    prepare: Option<P>,
+    limits: Limits,
+    prepare: Option<Prepare<'e>>,
     event: &'e mut dyn FnMut(Event),
     /// Both ends of the channel: with one sender kept here, it never closes.
     notes: (Sender<Note>, Receiver<Note>),
@@ -46,8 +58,9 @@ pub(super) struct Conductor<'e, P> {
     /// The address of each there has been: who spoilt a piece may have gone since.
     known: HashMap<PeerNumber, SocketAddr>,
     next_number: PeerNumber,
-    /// How many sources are still looking.
+    /// How many sources are still looking, and how many only wait.
     sources: usize,
+    passive: usize,
     /// When there last was a live peer, and a block.
     last_live: Instant,
     last_progress: Instant,
@@ -61,23 +74,19 @@ pub(super) struct Conductor<'e, P> {
     reasons: Vec<(String, String)>,
 }
 
-impl<'e, P> Conductor<'e, P>
-where
-    P: FnOnce(&Info) -> Result<(Arc<dyn Store>, Bitfield), StorageError>,
-{
+impl<'e> Conductor<'e> {
     pub(super) fn new(
         swarm: Arc<Swarm>,
-        plan: &Plan,
-        prepare: P,
+        limits: Limits,
+        prepare: Prepare<'e>,
         event: &'e mut dyn FnMut(Event),
         notes: (Sender<Note>, Receiver<Note>),
-    ) -> Conductor<'e, P> {
+    ) -> Conductor<'e> {
         let now = Instant::now();
         Conductor {
-            addresses: Addresses::new(plan.retry()),
+            addresses: Addresses::new(limits.retry),
             swarm,
-            max_peers: plan.max_peers,
-            patience: plan.patience,
+            limits,
             prepare: Some(prepare),
             event,
             notes,
@@ -87,6 +96,7 @@ where
             known: HashMap::new(),
             next_number: 0,
             sources: 0,
+            passive: 0,
             last_live: now,
             last_progress: now,
             downloaded: 0,
@@ -105,7 +115,7 @@ where
         stop: &AtomicBool,
     ) -> Result<Outcome, SwarmError> {
         let result = self.until_finished(info, sources, stop);
-        self.end(result.is_ok());
+        self.end();
         result.map(|()| self.outcome)
     }
 
@@ -118,19 +128,16 @@ where
         if let Some(info) = info {
             self.learn(info)?;
         }
-        if !self.finished {
-            for source in sources {
-                let finder = Finder::new(source.name(), Arc::clone(&self.swarm.signals), self.notes.0.clone());
-                self.sources += 1;
-                start_source(source, finder);
-            }
+        if !self.is_over() {
+            sources.into_iter().for_each(|source| self.start_source(source));
         }
-        while !self.finished {
+        while !self.is_over() {
             self.dial();
             let now = Instant::now();
             self.check_hope(now)?;
             if stop.load(Ordering::SeqCst) {
-                return Err(SwarmError::Stopped);
+                // Who only gives has nothing left to do that could be cut short.
+                return if self.gives_only() { Ok(()) } else { Err(SwarmError::Stopped) };
             }
             self.tell(now);
             match self.notes.1.recv_timeout(EVENT_TIME) {
@@ -139,8 +146,22 @@ where
                 Err(RecvTimeoutError::Disconnected) => unreachable!("we hold a sender ourselves"),
             }
         }
+        self.linger(stop);
         self.tell(Instant::now() + EVENT_TIME);
         Ok(())
+    }
+
+    fn start_source(&mut self, source: Box<dyn PeerSource>) {
+        let swarm = Arc::clone(&self.swarm);
+        let handshake = Arc::new(move || swarm.handshake());
+        let signals = Arc::clone(&self.swarm.signals);
+        let finder = Finder::new(source.name(), signals, self.notes.0.clone(), handshake);
+        if source.is_passive() {
+            self.passive += 1;
+        } else {
+            self.sources += 1;
+        }
+        start_source(source, finder);
     }
 
     /// The info dictionary is known: everything is made ready for pieces.
@@ -148,7 +169,7 @@ where
         let Some(prepare) = self.prepare.take() else { return Ok(()) };
         (self.event)(Event::Metadata { name: info.name.clone(), length: info.length });
         let (store, have) = prepare(&info)?;
-        let metadata = info.raw.clone().into();
+        let _ = self.swarm.metadata.set(info.raw.clone().into());
         let length = info.length;
         let queue = WorkQueue::new(Arc::new(info), &have);
         let left = queue.bytes_left();
@@ -156,7 +177,7 @@ where
         self.swarm.signals.left.store(left, Ordering::Relaxed);
         self.finished = left == 0;
         (self.last_progress, self.last_live) = (Instant::now(), Instant::now());
-        let _ = self.swarm.torrent.set(Arc::new(Torrent { queue, store, metadata }));
+        let _ = self.swarm.torrent.set(Arc::new(Torrent { queue, store, upload_only: self.swarm.upload_only }));
         Ok(())
     }
 
@@ -164,20 +185,21 @@ where
     fn dial(&mut self) {
         let now = Instant::now();
         let live = self.swarm.live().len();
-        while self.threads.len() < self.max_peers
+        while self.threads.len() < self.limits.max_peers
             && let Some(connection) = self.met.pop()
         {
             let peer = connection.peer;
             self.start(Candidate::Met(Box::new(connection)), peer);
         }
-        while self.threads.len() < self.max_peers && self.threads.len() < live + DIALLING {
+        while self.threads.len() < self.limits.max_peers && self.threads.len() < live + DIALLING {
             let Some(peer) = self.addresses.next(now) else { return };
             if !self.start(Candidate::Dial(peer), peer) {
                 self.addresses.put_back(peer);
                 return;
             }
         }
-        if self.threads.len() >= self.max_peers && self.addresses.next_due().is_some_and(|due| due <= now) {
+        let others_wait = !self.met.is_empty() || self.addresses.next_due().is_some_and(|due| due <= now);
+        if self.threads.len() >= self.limits.max_peers && others_wait {
             self.make_room(now);
         }
     }
@@ -196,45 +218,18 @@ where
     /// All places are taken and others wait: the peer that has been useless longest,
     /// and for too long, goes.
     fn make_room(&self, now: Instant) {
+        // How much longer than it may, each has been useless.
+        let over = |traffic: &Traffic| match traffic.last_useful() {
+            Some(useful) => now.duration_since(useful).checked_sub(USELESS_TIME),
+            None => now.duration_since(traffic.start()).checked_sub(NEWCOMER_TIME),
+        };
         let live = self.swarm.live();
-        let longest = live.values().min_by_key(|live| live.stats.last_useful());
-        let useless = longest.filter(|live| now.duration_since(live.stats.last_useful()) > USELESS_TIME);
-        let hang_up = useless.map(|live| Arc::clone(&live.hang_up));
+        let useless = live.values().filter_map(|live| Some((over(&live.traffic)?, live))).max_by_key(|(over, _)| *over);
+        let hang_up = useless.map(|(_, live)| Arc::clone(&live.hang_up));
         drop(live);
         if let Some(hang_up) = hang_up {
             hang_up();
         }
-    }
-
-    /// It never waits for ever.
-    fn check_hope(&mut self, now: Instant) -> Result<(), SwarmError> {
-        let downloaded = self.swarm.signals.downloaded.load(Ordering::Relaxed);
-        if downloaded > self.downloaded {
-            (self.downloaded, self.last_progress) = (downloaded, now);
-        }
-        if !self.swarm.live().is_empty() {
-            self.last_live = now;
-        }
-        let silent = now.duration_since(self.last_progress);
-        if silent > self.patience * 10 {
-            return Err(self.no_hope(format!("no block came for {} s", silent.as_secs())));
-        }
-        let nobody = self.threads.is_empty() && self.met.is_empty();
-        if nobody && self.sources == 0 && self.addresses.is_hopeless() {
-            return Err(self.no_hope("no peer is left, and nobody who could name another".to_owned()));
-        }
-        let alone = now.duration_since(self.last_live);
-        if alone > self.patience && self.addresses.all_tried_twice() {
-            return Err(self.no_hope(format!("no peer could be used for {} s", alone.as_secs())));
-        }
-        Ok(())
-    }
-
-    fn no_hope(&self, what: String) -> SwarmError {
-        // A source that is called by a URL is a tracker.
-        let failed = self.reasons.iter().any(|(who, _)| who.contains("://"));
-        let no_tracker = self.addresses.is_empty() && failed && !self.answered;
-        SwarmError::NoHope { what, no_tracker, reasons: self.reasons.clone() }
     }
 
     fn tell(&mut self, now: Instant) {
@@ -246,8 +241,9 @@ where
         let length = self.swarm.torrent.get().map(|torrent| torrent.queue.info().length);
         let verified = length.map_or(0, |length| length - left);
         let downloaded = self.swarm.signals.downloaded.load(Ordering::Relaxed);
+        let uploaded = self.swarm.signals.uploaded.load(Ordering::Relaxed);
         let peers = self.swarm.live().len();
-        (self.event)(Event::Progress { verified, downloaded, peers });
+        (self.event)(Event::Progress { verified, downloaded, uploaded, peers });
     }
 
     fn take(&mut self, note: Note) -> Result<(), SwarmError> {
@@ -265,6 +261,8 @@ where
                             }
                         }
                         Candidate::Met(connection) if self.addresses.is_banned(connection.peer) => {}
+                        // Dropped, and so hung up on, if too many wait already.
+                        Candidate::Met(connection) if self.met.len() >= MOST_MET => drop(connection),
                         Candidate::Met(connection) => self.met.push(*connection),
                     }
                 }
@@ -279,7 +277,7 @@ where
                 }
                 (self.event)(Event::Source { name: source, what, failed });
             }
-            Note::SourceGone => self.sources -= 1,
+            Note::SourceGone { passive } => self.source_gone(passive),
             Note::Joined(address) => (self.event)(Event::Joined(address)),
             Note::Ended(number, address, why) => return self.ended(number, address, why),
             Note::Metadata(info) => self.learn(*info)?,
@@ -290,17 +288,35 @@ where
                 }
                 (self.event)(Event::Corrupt(piece, who));
             }
-            Note::Finished => self.finished = true,
+            Note::Finished => self.finished(),
         }
         Ok(())
+    }
+
+    fn source_gone(&mut self, passive: bool) {
+        if passive {
+            self.passive -= 1;
+        } else {
+            self.sources -= 1;
+        }
+    }
+
+    /// The last piece is verified.
+    fn finished(&mut self) {
+        if !std::mem::replace(&mut self.finished, true) {
+            (self.event)(Event::Completed);
+            self.swarm.signals.completed();
+        }
     }
 
     /// A peer's thread is over.
     fn ended(&mut self, number: PeerNumber, address: SocketAddr, why: Ended) -> Result<(), SwarmError> {
         self.threads.remove(&number);
         let live = self.swarm.live().remove(&number);
-        let brought = live.map_or(0, |live| live.stats.downloaded());
-        self.add(address, brought);
+        let brought = live.as_ref().map_or(0, |live| live.traffic.downloaded());
+        if let Some(live) = live {
+            self.add(&live.traffic);
+        }
         if self.swarm.live().is_empty() {
             self.swarm.signals.hungry();
         }
@@ -308,7 +324,7 @@ where
             Ended::Local(error) => return Err(error.into()),
             Ended::Unusable(error) => return Err(SwarmError::Unusable(error)),
             Ended::Corrupt(_) | Ended::WrongMetadata(_) => self.ban(address),
-            Ended::Ourselves => self.addresses.forget(address),
+            Ended::Ourselves | Ended::BothComplete => self.addresses.forget(address),
             _ => self.addresses.ended(address, brought > 0),
         }
         self.because(address.to_string(), why.to_string());
@@ -316,11 +332,13 @@ where
         Ok(())
     }
 
-    fn add(&mut self, address: SocketAddr, bytes: u64) {
-        self.outcome.downloaded += bytes;
-        match self.outcome.from.iter_mut().find(|(known, _)| *known == address) {
-            Some((_, sum)) => *sum += bytes,
-            None if bytes > 0 => self.outcome.from.push((address, bytes)),
+    fn add(&mut self, traffic: &Traffic) {
+        let (peer, taken, given) = (traffic.address(), traffic.downloaded(), traffic.uploaded());
+        self.outcome.downloaded += taken;
+        self.outcome.uploaded += given;
+        match self.outcome.traded.iter_mut().find(|traded| traded.peer == peer) {
+            Some(traded) => (traded.taken, traded.given) = (traded.taken + taken, traded.given + given),
+            None if taken + given > 0 => self.outcome.traded.push(Traded { peer, taken, given }),
             None => {}
         }
     }
@@ -338,32 +356,6 @@ where
         self.reasons.push((who, why));
         if self.reasons.len() > 20 {
             self.reasons.remove(0);
-        }
-    }
-
-    /// Hangs up, says goodbye, and waits a little for both.
-    fn end(&mut self, complete: bool) {
-        let signals = Arc::clone(&self.swarm.signals);
-        if complete && signals.downloaded.load(Ordering::Relaxed) > 0 {
-            signals.completed();
-        }
-        signals.stop();
-        self.swarm.stopping.store(true, Ordering::SeqCst);
-        let hang_ups: Vec<Hangup> = self.swarm.live().values().map(|live| Arc::clone(&live.hang_up)).collect();
-        hang_ups.iter().for_each(|hang_up| hang_up());
-        let until = Instant::now() + END_TIME;
-        // Threads that still dial end with the process; the others have a moment.
-        while !self.swarm.live().is_empty() || self.sources > 0 {
-            match self.notes.1.recv_timeout(until.saturating_duration_since(Instant::now())) {
-                Ok(Note::Ended(number, address, _)) => {
-                    self.threads.remove(&number);
-                    let live = self.swarm.live().remove(&number);
-                    self.add(address, live.map_or(0, |live| live.stats.downloaded()));
-                }
-                Ok(Note::SourceGone) => self.sources -= 1,
-                Ok(_) => {}
-                Err(_) => break,
-            }
         }
     }
 }

@@ -4,21 +4,22 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
 use super::learning::learn;
 use super::source::{Candidate, Finder, PeerSource};
+use super::traffic::Traffic;
 use super::work_queue::PeerNumber;
-use super::{Live, Note, Stats, Swarm, session};
+use super::{Live, Note, Swarm, session};
 use crate::s02_metainfo::{MetainfoError, PieceIndex};
-use crate::s04_handshake::{Handshake, HandshakeError};
+use crate::s04_handshake::HandshakeError;
 use crate::s05_messages::bitfield::BitfieldError;
 use crate::s05_messages::connection::{Connection, HANDSHAKE_TIME};
 use crate::s05_messages::{FAST_BIT, MessageError};
 use crate::s07_extension::dont_have::DontHave;
-use crate::s07_extension::{BoxError, EXTENSION_BIT, ExtensionError, Extensions};
+use crate::s07_extension::{BoxError, ExtensionError, Extensions};
 use crate::s08_metadata::{MetadataError, UtMetadata};
 use crate::s10_storage::StorageError;
 
@@ -40,7 +41,7 @@ pub(super) fn start_thread(swarm: &Arc<Swarm>, number: PeerNumber, candidate: Ca
 
 /// Starts the thread of one source.
 pub(super) fn start_source(source: Box<dyn PeerSource>, finder: Finder) {
-    let gone = finder.gone();
+    let gone = finder.gone(source.is_passive());
     let work = move || {
         let _gone = gone;
         let failed = finder.reporter();
@@ -67,47 +68,57 @@ impl Drop for Farewell<'_> {
 }
 
 /// The whole life of a connection.
-fn talk(swarm: &Swarm, number: PeerNumber, candidate: Candidate) -> Result<(), Ended> {
-    let torrent = swarm.torrent.get().cloned();
-    let from_magnet = torrent.is_none();
-    let mut ours = Handshake::new(swarm.info_hash, swarm.peer_id).with_bit(EXTENSION_BIT);
-    if !from_magnet {
-        // Who offers it must say what it has right away. Without the info
-        // dictionary we do not know how many pieces there are.
-        ours = ours.with_bit(FAST_BIT);
-    }
+fn talk(swarm: &Arc<Swarm>, number: PeerNumber, candidate: Candidate) -> Result<(), Ended> {
+    let dialled = matches!(candidate, Candidate::Dial(_));
     let mut connection = match candidate {
-        Candidate::Dial(peer) => Connection::open(&*swarm.dial, peer, &ours, Instant::now() + HANDSHAKE_TIME)?,
+        Candidate::Dial(peer) => Connection::open(&*swarm.dial, peer, &swarm.handshake(), Instant::now() + HANDSHAKE_TIME)?,
         Candidate::Met(connection) => *connection,
     };
-    let stats = register(swarm, number, &connection)?;
-    let metadata = torrent.as_ref().map(|torrent| Arc::clone(&torrent.metadata));
-    let mut extensions = Extensions::new(vec![Box::new(UtMetadata::new(metadata)), Box::new(DontHave)]);
-    let torrent = match torrent {
-        Some(torrent) => torrent,
-        None => match learn(swarm, &mut connection, &mut extensions)? {
+    let traffic = register(swarm, number, &connection, dialled)?;
+    let mut extensions = Extensions::new(vec![Box::new(UtMetadata::shared(&swarm.metadata)), Box::new(DontHave)]);
+    extensions.port = Some(swarm.port).filter(|port| *port != 0);
+    // Our handshake has the bit if we knew at that time what the pieces are.
+    let from_magnet = !connection.ours.has_bit(FAST_BIT);
+    let torrent = match swarm.torrent.get() {
+        Some(torrent) if !from_magnet => Arc::clone(torrent),
+        _ => match learn(swarm, &mut connection, &mut extensions)? {
             Some(torrent) => torrent,
             None => return Ok(()),
         },
     };
-    session::run(swarm, &torrent, (number, &stats), connection, extensions, from_magnet)
+    session::run(swarm, &torrent, (number, &traffic), connection, extensions, from_magnet)
 }
+
+/// How long two connections to one peer count as having crossed each other. An older
+/// one stays: nobody can talk us out of a good connection by using its peer's name.
+const CROSSING: Duration = Duration::from_secs(10);
 
 /// Enters the connection in the list of live ones. First that, then the look
 /// whether the swarm is over: the other way round, it could miss the hang-up.
-fn register(swarm: &Swarm, number: PeerNumber, connection: &Connection) -> Result<Arc<Stats>, Ended> {
-    let stats = Arc::new(Stats::new());
+///
+/// When two peers dial each other at the same time, both ends must keep the same one of
+/// the two connections: the one that the smaller peer id has made.
+fn register(swarm: &Swarm, number: PeerNumber, connection: &Connection, dialled: bool) -> Result<Arc<Traffic>, Ended> {
+    let traffic = Arc::new(Traffic::new(connection.peer));
     let peer_id = connection.theirs.peer_id;
     let hang_up = Arc::clone(&connection.line.0);
-    let live = Live { address: connection.peer, peer_id, hang_up, stats: Arc::clone(&stats) };
+    let live = Live { peer_id, dialled, hang_up, traffic: Arc::clone(&traffic) };
     let mut all = swarm.live();
-    if all.values().any(|other| other.peer_id == peer_id && other.address != connection.peer) {
-        return Err(Ended::Twice);
+    let mut crossed = None;
+    if let Some(other) = all.values().find(|other| other.peer_id == peer_id) {
+        let stays = dialled == (swarm.peer_id < peer_id);
+        if !stays || other.dialled == dialled || other.traffic.start().elapsed() > CROSSING {
+            return Err(Ended::Twice);
+        }
+        crossed = Some(Arc::clone(&other.hang_up));
     }
     all.insert(number, live);
     drop(all);
+    if let Some(hang_up) = crossed {
+        hang_up();
+    }
     swarm.note(Note::Joined(connection.peer));
-    if swarm.is_stopping() { Err(Ended::Done) } else { Ok(stats) }
+    if swarm.is_stopping() { Err(Ended::Done) } else { Ok(traffic) }
 }
 
 /// Why a connection ended.
@@ -136,10 +147,12 @@ pub enum Ended {
     Corrupt(PieceIndex),
     #[error("it is ourselves")]
     Ourselves,
-    #[error("it is connected already, from another address")]
+    #[error("it is connected already")]
     Twice,
     #[error("nothing more to do")]
     Done,
+    #[error("it has everything, and so have we")]
+    BothComplete,
     /// A bug of ours. The other peers go on.
     #[error("its thread panicked, which is a bug in piecemeal")]
     Panic,

@@ -87,6 +87,11 @@ impl Waiting {
         self.order.len()
     }
 
+    /// Whether this piece waits.
+    pub fn has(&self, piece: u32) -> bool {
+        self.set.has(piece)
+    }
+
     /// A piece that was on loan waits again.
     pub fn insert(&mut self, piece: u32, begun: bool) {
         self.begun.set(piece, begun);

@@ -7,6 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::Note;
+use crate::s04_handshake::Handshake;
 use crate::s05_messages::connection::Connection;
 use crate::s07_extension::BoxError;
 
@@ -29,6 +30,12 @@ pub trait PeerSource: Send {
     /// # Errors
     /// If it can never find any; the swarm goes on with its other sources.
     fn run(self: Box<Self>, finder: Finder) -> Result<(), BoxError>;
+
+    /// Whether it only waits for others to come: nobody's hope while there is no one
+    /// else.
+    fn is_passive(&self) -> bool {
+        false
+    }
 }
 
 /// Why a source's waiting has ended.
@@ -38,7 +45,7 @@ pub enum Wake {
     Due,
     /// The swarm has no peers. Said once each time that this happens.
     Hungry,
-    /// The last piece has come. Said once.
+    /// The last piece has come. Said once, and not if it was there from the start.
     Completed,
     /// The swarm is over.
     Stop,
@@ -89,13 +96,24 @@ pub struct Finder {
     name: String,
     signals: Arc<Signals>,
     notes: Sender<Note>,
+    handshake: Arc<dyn Fn() -> Handshake + Send + Sync>,
     told_hunger: u32,
     told_completed: bool,
 }
 
 impl Finder {
-    pub(super) fn new(name: String, signals: Arc<Signals>, notes: Sender<Note>) -> Finder {
-        Finder { name, signals, notes, told_hunger: 0, told_completed: false }
+    pub(super) fn new(
+        name: String,
+        signals: Arc<Signals>,
+        notes: Sender<Note>,
+        handshake: Arc<dyn Fn() -> Handshake + Send + Sync>,
+    ) -> Finder {
+        Finder { name, signals, notes, handshake, told_hunger: 0, told_completed: false }
+    }
+
+    /// What introduces to the swarm a peer that has come by itself.
+    pub fn introducer(&self) -> Introducer {
+        Introducer { notes: self.notes.clone(), handshake: Arc::clone(&self.handshake) }
     }
 
     /// Hands peers to the swarm. `false` says that it is over.
@@ -114,8 +132,8 @@ impl Finder {
     }
 
     /// What says that the source is gone, to be held as long as it runs.
-    pub(super) fn gone(&self) -> Gone {
-        Gone(self.notes.clone())
+    pub(super) fn gone(&self, passive: bool) -> Gone {
+        Gone { notes: self.notes.clone(), passive }
     }
 
     /// Does the same after the source is gone.
@@ -156,12 +174,35 @@ impl Finder {
     }
 }
 
+/// Brings connections to the swarm, from any thread.
+#[derive(Clone)]
+pub struct Introducer {
+    notes: Sender<Note>,
+    handshake: Arc<dyn Fn() -> Handshake + Send + Sync>,
+}
+
+impl Introducer {
+    /// What we say of ourselves at this moment.
+    pub fn handshake(&self) -> Handshake {
+        (self.handshake)()
+    }
+
+    /// Hands over a connection whose handshakes are done. `false` says that the swarm
+    /// is over.
+    pub fn met(&self, connection: Connection) -> bool {
+        self.notes.send(Note::Found(vec![Candidate::Met(Box::new(connection))])).is_ok()
+    }
+}
+
 /// Says when dropped that a source is gone.
-pub(super) struct Gone(Sender<Note>);
+pub(super) struct Gone {
+    notes: Sender<Note>,
+    passive: bool,
+}
 
 impl Drop for Gone {
     fn drop(&mut self) {
-        let _ = self.0.send(Note::SourceGone);
+        let _ = self.notes.send(Note::SourceGone { passive: self.passive });
     }
 }
 

@@ -6,7 +6,8 @@ use piecemeal::s05_messages::Request;
 use piecemeal::s10_storage::{StorageError, Store};
 use piecemeal::s11_swarm::lease::{Lease, Written};
 use piecemeal::s11_swarm::rarest::Have;
-use piecemeal::s11_swarm::work_queue::{Claim, Share, WorkQueue};
+use piecemeal::s11_swarm::work_queue::WorkQueue;
+use piecemeal::s11_swarm::work_queue::share::{Claim, Share};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 

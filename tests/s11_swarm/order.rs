@@ -3,7 +3,8 @@
 use super::memory::{Dice, bits, in_time, of_bytes};
 use piecemeal::s05_messages::bitfield::Bitfield;
 use piecemeal::s11_swarm::rarest::{Have, WORDS_A_TURN, Waiting};
-use piecemeal::s11_swarm::work_queue::{Claim, Share, WorkQueue};
+use piecemeal::s11_swarm::work_queue::WorkQueue;
+use piecemeal::s11_swarm::work_queue::share::{Claim, Share};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};

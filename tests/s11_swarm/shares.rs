@@ -6,7 +6,8 @@ use piecemeal::s02_metainfo::PieceIndex;
 use piecemeal::s05_messages::bitfield::Bitfield;
 use piecemeal::s11_swarm::lease::{Lease, Written};
 use piecemeal::s11_swarm::rarest::Have;
-use piecemeal::s11_swarm::work_queue::{Claim, Share, WorkQueue};
+use piecemeal::s11_swarm::work_queue::WorkQueue;
+use piecemeal::s11_swarm::work_queue::share::{Claim, Share};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -185,7 +186,7 @@ fn nothing_is_claimed_from_who_has_nothing_or_when_all_is_done() {
     }
     assert!(matches!(one.claim(true), Claim::Over) && matches!(nobody.claim(true), Claim::Over));
     assert_eq!((queue.census(), queue.bytes_left()), ((0, 0, 2), 0));
-    assert!(queue.done_pieces().is_full());
+    assert!(queue.given_pieces().is_full());
     assert_eq!(store.content(), torrent.content);
 }
 
@@ -212,7 +213,7 @@ fn what_is_there_already_is_done_from_the_start() {
     let torrent = Recipe::single("t", 16, content(100, 1)).build();
     let queue = WorkQueue::new(Arc::new(info(&torrent)), &bits(7, [0, 6]));
     assert_eq!((queue.census(), queue.bytes_left()), ((5, 0, 2), 80));
-    assert_eq!(queue.done_pieces().encode(), [0b1000_0010]);
+    assert_eq!(queue.given_pieces().encode(), [0b1000_0010]);
     let mut share = Share::join(&queue, 1, true);
     assert_eq!(numbers(share.news()), [0, 6]);
     share.set_have(Have::Some(bits(7, [0, 6])));

@@ -1,0 +1,94 @@
+//! What every command that gives has in common: the listener, the slots, the limits. (stage 12)
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use piecemeal::s11_swarm::Plan;
+use piecemeal::s11_swarm::rate::Rate;
+use piecemeal::s12_seeding::listener::Listener;
+use piecemeal::s12_seeding::{Rules, Uploader};
+use serde_json::json;
+
+use super::failure::{Failure, LOCAL};
+use super::fetching::rate;
+use super::{Options, json_line, print_line};
+
+/// How others find us, and what they get.
+#[derive(clap::Args)]
+pub struct Giving {
+    /// Listen at this port; 0: any [default: the first free one of 6881 to 6889]
+    #[arg(long, value_name = "N")]
+    pub port: Option<u16>,
+    /// Listen at this address of ours only
+    #[arg(long, value_name = "IP")]
+    pub bind: Option<IpAddr>,
+    /// How many peers get something at the same time; 0: give nothing
+    #[arg(long, value_name = "N", default_value_t = Giving::default().slots)]
+    pub slots: u16,
+    /// Give at most so many bytes a second: 500KiB, 2MiB
+    #[arg(long, value_name = "RATE", value_parser = rate)]
+    pub max_upload: Option<u64>,
+    /// Stay until so many times the torrent's length has been given
+    #[arg(long, value_name = "R", value_parser = ratio)]
+    pub ratio: Option<f64>,
+}
+
+impl Default for Giving {
+    fn default() -> Giving {
+        let (port, bind, max_upload, ratio) = Default::default();
+        Giving { port, bind, slots: Rules::default().slots as u16, max_upload, ratio }
+    }
+}
+
+/// How to go on after a download.
+#[derive(clap::Args)]
+pub struct Afterwards {
+    #[command(flatten)]
+    pub giving: Giving,
+    /// Go on giving when the download is complete, until Ctrl-C
+    #[arg(long)]
+    pub keep_seeding: bool,
+}
+
+impl Afterwards {
+    /// Makes a download give, too.
+    pub fn plug(self, plan: &mut Plan, options: &Options) -> Result<(), Failure> {
+        let stay = self.keep_seeding || self.giving.ratio.is_some();
+        self.giving.plug(plan, stay, options)
+    }
+}
+
+impl Giving {
+    /// Listens, and gives by these rules.
+    pub fn plug(self, plan: &mut Plan, stay: bool, options: &Options) -> Result<(), Failure> {
+        let wanted = self.port.is_some() || self.bind.is_some();
+        match Listener::bind(self.bind, self.port) {
+            Ok(listener) => {
+                plan.port = listener.port();
+                let addresses: Vec<String> = listener.addresses().iter().map(ToString::to_string).collect();
+                if options.json {
+                    print_line(&json_line(&json!({ "event": "listening", "addresses": addresses })));
+                } else if options.verbose || (stay && !options.quiet) {
+                    eprintln!("listening at {}", addresses.join(" and "));
+                }
+                plan.sources.push(Box::new(listener));
+            }
+            // Nobody finds us then, but we find others.
+            Err(_) if !wanted && !stay => {}
+            Err(error) => {
+                let place = self.bind.map(|ip| format!("{ip}, ")).unwrap_or_default();
+                let port = self.port.map_or("any port".to_owned(), |port| format!("port {port}"));
+                let help = "choose another --port; 0 takes any that is free";
+                return Err(Failure::new(LOCAL, format!("{place}{port}: {error}")).help(help).see("12-seeding"));
+            }
+        }
+        plan.upload_rate = Rate::new(self.max_upload);
+        plan.uploads = Arc::new(Uploader::new(Rules { slots: self.slots.into(), stay, ratio: self.ratio }));
+        Ok(())
+    }
+}
+
+fn ratio(text: &str) -> Result<f64, String> {
+    let good = |ratio: &f64| ratio.is_finite() && *ratio > 0.0;
+    text.parse().ok().filter(good).ok_or_else(|| "a number above 0 was expected, such as 1.5".to_owned())
+}

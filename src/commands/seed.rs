@@ -1,0 +1,60 @@
+//! `piecemeal seed`: give what is there to whoever wants it. (stage 12)
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use piecemeal::s01_bencode::printable;
+use piecemeal::s02_metainfo::Metainfo;
+use piecemeal::s03_tracker::PeerId;
+use piecemeal::s10_storage::{Storage, Store, verify};
+use piecemeal::s11_swarm::Plan;
+
+use super::download::add_sources;
+use super::failure::{Failure, WRONG_HASH};
+use super::fetching::{interrupt, take_part, traded};
+use super::giving::Giving;
+use super::info::open;
+use super::{Answer, Options};
+use crate::progress::Progress;
+
+/// Give a torrent's content to whoever wants it, until Ctrl-C (stage 12)
+#[derive(clap::Args)]
+#[command(after_help = "Example:\n  piecemeal seed lab/sample.torrent lab/original/sample.txt")]
+pub struct Args {
+    #[command(flatten)]
+    giving: Giving,
+    /// How many peers may be connected
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..))]
+    max_peers: u16,
+    /// The .torrent file
+    torrent: PathBuf,
+    /// The file, or for several files the folder, to give
+    path: PathBuf,
+}
+
+impl Args {
+    pub fn run(self, options: &Options) -> Result<Answer, Failure> {
+        let Metainfo { info, tiers, .. } = open(&self.torrent)?;
+        let path = printable(&self.path.to_string_lossy());
+        let storage = Storage::new(&info, &self.path, false);
+        storage.seal();
+        let stop = interrupt()?;
+        let checking = Progress::new(options, "verifying", info.length);
+        let have = verify(&info, &storage, &stop, &|bytes| checking.set(bytes))?;
+        checking.clear();
+        let (good, all) = (have.count(), info.piece_count());
+        if good == 0 && all > 0 {
+            let help = "give the path of the file itself, or of the folder that holds the torrent's files";
+            return Err(Failure::new(WRONG_HASH, format!("{path}: none of its {all} pieces is there"))
+                .help(help)
+                .see("12-seeding"));
+        }
+        checking.note(&format!("{path}: {good} of {all} pieces are right"));
+        let mut plan = Plan::new(info.info_hash, Some(info), PeerId::random());
+        (plan.upload_only, plan.max_peers, plan.stop) = (true, self.max_peers.into(), stop);
+        self.giving.plug(&mut plan, true, options)?;
+        add_sources(&mut plan, tiers, options.peers.clone(), options);
+        let outcome = take_part(plan, |_| Ok((Arc::new(storage) as Arc<dyn Store>, have)), &mut || Ok(()), options)?;
+        Ok(traded(&outcome))
+    }
+}

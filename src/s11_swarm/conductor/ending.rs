@@ -1,0 +1,102 @@
+//! When a download is over, for better or worse, and how it parts from its peers.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::Conductor;
+use crate::s04_handshake::transport::Hangup;
+use crate::s11_swarm::traffic::Traffic;
+use crate::s11_swarm::{Note, SwarmError};
+
+/// How long those who take from us when we have finished may go on.
+const LINGER: Duration = Duration::from_secs(2);
+/// Who has not got a block for so long does not take.
+const TAKING: Duration = Duration::from_millis(300);
+/// How long the peers' threads and the sources may take to end.
+const END_TIME: Duration = Duration::from_secs(1);
+
+impl Conductor<'_> {
+    /// Whether nothing more is to be taken.
+    pub(super) fn gives_only(&self) -> bool {
+        self.finished || self.swarm.upload_only
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        let uploaded = self.swarm.signals.uploaded.load(Ordering::Relaxed);
+        let length = self.swarm.torrent.get().map_or(0, |torrent| torrent.queue.info().length);
+        self.gives_only() && !self.swarm.uploads.stays(uploaded, length)
+    }
+
+    /// Who is in the middle of taking something from us is not left at once.
+    pub(super) fn linger(&self, stop: &AtomicBool) {
+        let now = Instant::now;
+        let until = now() + LINGER;
+        let taking = |traffic: &Traffic| traffic.last_went().is_some_and(|went| went.elapsed() < TAKING);
+        while now() < until && !stop.load(Ordering::SeqCst) {
+            if !self.swarm.live().values().any(|live| taking(&live.traffic)) {
+                return;
+            }
+            thread::sleep(TAKING / 10);
+        }
+    }
+
+    /// It never waits for ever.
+    pub(super) fn check_hope(&mut self, now: Instant) -> Result<(), SwarmError> {
+        if self.gives_only() {
+            return Ok(());
+        }
+        let downloaded = self.swarm.signals.downloaded.load(Ordering::Relaxed);
+        if downloaded > self.downloaded {
+            (self.downloaded, self.last_progress) = (downloaded, now);
+        }
+        if !self.swarm.live().is_empty() {
+            self.last_live = now;
+        }
+        let silent = now.duration_since(self.last_progress);
+        if silent > self.limits.patience * 10 {
+            return Err(self.no_hope(format!("no block came for {} s", silent.as_secs())));
+        }
+        let nobody = self.threads.is_empty() && self.met.is_empty();
+        if nobody && self.sources == 0 && self.addresses.is_hopeless() {
+            return Err(self.no_hope("no peer is left, and nobody who could name another".to_owned()));
+        }
+        let alone = now.duration_since(self.last_live);
+        if alone > self.limits.patience && self.addresses.all_tried_twice() {
+            return Err(self.no_hope(format!("no peer could be used for {} s", alone.as_secs())));
+        }
+        Ok(())
+    }
+
+    fn no_hope(&self, what: String) -> SwarmError {
+        // A source that is called by a URL is a tracker.
+        let failed = self.reasons.iter().any(|(who, _)| who.contains("://"));
+        let no_tracker = self.addresses.is_empty() && failed && !self.answered;
+        SwarmError::NoHope { what, no_tracker, reasons: self.reasons.clone() }
+    }
+
+    /// Hangs up, says goodbye, and waits a little for both.
+    pub(super) fn end(&mut self) {
+        self.swarm.signals.stop();
+        self.swarm.stopping.store(true, Ordering::SeqCst);
+        let hang_ups: Vec<Hangup> = self.swarm.live().values().map(|live| Arc::clone(&live.hang_up)).collect();
+        hang_ups.iter().for_each(|hang_up| hang_up());
+        let until = Instant::now() + END_TIME;
+        // Threads that still dial end with the process; the others have a moment.
+        while !self.swarm.live().is_empty() || self.sources + self.passive > 0 {
+            match self.notes.1.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                Ok(Note::Ended(number, ..)) => {
+                    self.threads.remove(&number);
+                    let live = self.swarm.live().remove(&number);
+                    if let Some(live) = live {
+                        self.add(&live.traffic);
+                    }
+                }
+                Ok(Note::SourceGone { passive }) => self.source_gone(passive),
+                Ok(_) => {}
+                Err(_) => break,
+            }
+        }
+    }
+}

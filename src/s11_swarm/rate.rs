@@ -1,0 +1,54 @@
+//! A limit on bytes a second, which many threads share.
+//!
+//! ```text
+//!   paid for until     now
+//! -------|--------------|-----> time      nothing is owed: the next bytes may go
+//! ----------------------|--|--> time      they may not before then
+//!                      now paid for until
+//! ```
+//! It is a token bucket, seen from the other side: instead of tokens that drop in,
+//! it keeps the time until which all that has gone is paid for.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How much unused time may be made up for later: a limit is on the average.
+const BURST: Duration = Duration::from_millis(250);
+
+/// A limit, or none. Its lock is a leaf.
+#[derive(Debug, Default)]
+pub struct Rate {
+    /// Bytes a second.
+    limit: Option<u64>,
+    paid_until: Mutex<Option<Instant>>,
+}
+
+impl Rate {
+    /// So many bytes a second; as many as go, if `None`.
+    pub fn new(limit: Option<u64>) -> Rate {
+        Rate { limit: limit.map(|limit| limit.max(1)), paid_until: Mutex::default() }
+    }
+
+    /// Whether there is a limit at all.
+    pub fn is_limited(&self) -> bool {
+        self.limit.is_some()
+    }
+
+    /// Whether the next bytes must wait, and until when. Several threads may be told
+    /// at the same time that they need not; then all that they send is paid for by
+    /// a longer wait afterwards.
+    pub fn wait_until(&self, now: Instant) -> Option<Instant> {
+        self.limit?;
+        let paid_until = *self.paid_until.lock().unwrap_or_else(PoisonError::into_inner);
+        paid_until.filter(|paid_until| *paid_until > now)
+    }
+
+    /// So many bytes have gone, or are about to.
+    pub fn spend(&self, bytes: usize, now: Instant) {
+        let Some(limit) = self.limit else { return };
+        let mut paid_until = self.paid_until.lock().unwrap_or_else(PoisonError::into_inner);
+        let from = now.checked_sub(BURST).unwrap_or(now);
+        let from = paid_until.map_or(from, |paid_until| paid_until.max(from));
+        *paid_until = Some(from + Duration::from_secs_f64(bytes as f64 / limit as f64));
+    }
+}

@@ -1,0 +1,254 @@
+//! One peer's part in the work queue: what it has, and what its thread may claim.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
+
+use super::{Loan, PeerNumber, State, WorkQueue};
+use crate::s02_metainfo::PieceIndex;
+use crate::s05_messages::bitfield::Bitfield;
+use crate::s11_swarm::lease::{Lease, Progress};
+use crate::s11_swarm::rarest::{Have, WORDS_A_TURN, Waiting};
+
+/// How many finished pieces a peer is told of in one turn.
+const NEWS_AT_ONCE: usize = 1000;
+/// How many peers may be asked for the same piece at the end.
+const MOST_HOLDERS: usize = 3;
+
+/// What a peer's thread gets when it wants work.
+pub enum Claim {
+    /// A piece that the peer has.
+    Lease(Lease),
+    /// Nothing for this peer now; that may change.
+    Later,
+    /// All pieces are done.
+    Over,
+}
+
+/// One peer's part in the queue: what it has, and what it has been told. Dropping
+/// it takes the peer out of the counts.
+pub struct Share {
+    queue: Arc<WorkQueue>,
+    peer: PeerNumber,
+    have: Have,
+    /// How many that is, if it is not all.
+    has: u32,
+    /// How many pieces it has that we lack.
+    wanted: u32,
+    /// How much of the log of finished pieces it has seen, and of the withdrawn ones.
+    seen: usize,
+    seen_withdrawn: usize,
+    /// The generation at which it found nothing.
+    found_nothing: Option<u64>,
+}
+
+impl Share {
+    /// A peer that has nothing, as far as we know. It is told of pieces that are
+    /// finished from now on, or (`from_start`) of all.
+    pub fn join(queue: &Arc<WorkQueue>, peer: PeerNumber, from_start: bool) -> Share {
+        let have = Have::Some(Bitfield::new(queue.info.piece_count()));
+        let seen = if from_start { 0 } else { queue.finished.load(Ordering::Acquire) };
+        let seen_withdrawn = if from_start { 0 } else { queue.withdrawn.load(Ordering::Acquire) };
+        Share { queue: Arc::clone(queue), peer, have, has: 0, wanted: 0, seen, seen_withdrawn, found_nothing: None }
+    }
+
+    /// Whether the peer has a piece that we lack.
+    pub fn is_interesting(&self) -> bool {
+        self.wanted > 0
+    }
+
+    /// Whether it has everything.
+    pub fn is_seed(&self) -> bool {
+        match &self.have {
+            Have::All => true,
+            Have::Some(_) => self.has == self.queue.info.piece_count(),
+        }
+    }
+
+    /// The peer says what it has, all at once.
+    pub fn set_have(&mut self, have: Have) {
+        let queue = Arc::clone(&self.queue);
+        let mut state = queue.lock();
+        self.count(&mut state, Waiting::count_down);
+        self.have = match have {
+            Have::Some(bits) if bits.is_full() => Have::All,
+            have => have,
+        };
+        self.has = if let Have::Some(bits) = &self.have { bits.count() } else { 0 };
+        self.count(&mut state, Waiting::count_up);
+        self.count_wanted(&state);
+    }
+
+    /// The peer has one piece more. A number that is no piece changes nothing.
+    pub fn have(&mut self, index: u32) {
+        let Have::Some(bits) = &mut self.have else { return };
+        if !bits.set(index, true) {
+            return;
+        }
+        self.has += 1;
+        let mut state = self.queue.lock();
+        state.waiting.count_up(index);
+        self.wanted += u32::from(self.is_wanted(&state, index));
+        self.found_nothing = None;
+    }
+
+    /// The peer has one piece less.
+    pub fn lost(&mut self, index: u32) {
+        if self.queue.info.piece(index).is_none() || !self.have.has(index) {
+            return;
+        }
+        if let Have::Some(bits) = &mut self.have {
+            bits.set(index, false);
+            self.has -= 1;
+            let mut state = self.queue.lock();
+            state.waiting.count_down(index);
+            self.wanted -= u32::from(self.is_wanted(&state, index));
+        } else {
+            let mut bits = Bitfield::full(self.queue.info.piece_count());
+            bits.set(index, false);
+            self.set_have(Have::Some(bits));
+        }
+    }
+
+    fn count(&self, state: &mut State, change: fn(&mut Waiting, u32)) {
+        if let Have::Some(bits) = &self.have {
+            bits.iter().for_each(|piece| change(&mut state.waiting, piece));
+        }
+    }
+
+    /// Whether a piece counts as wanted: missing, or finished so lately that
+    /// [`Share::news`] will count it out.
+    fn is_wanted(&self, state: &State, index: u32) -> bool {
+        let unseen = state.log.get(self.seen..).unwrap_or_default();
+        !state.done.has(index) || unseen.iter().any(|piece| piece.get() == index)
+    }
+
+    fn count_wanted(&mut self, state: &State) {
+        let all = self.queue.info.piece_count();
+        self.wanted = match &self.have {
+            Have::All => all - state.done.count(),
+            Have::Some(bits) => bits.words().iter().zip(state.done.words()).map(|(have, done)| (have & !done).count_ones()).sum(),
+        };
+        // Finished, but not counted out before the next look at the news.
+        let unseen = state.log.get(self.seen..).unwrap_or_default();
+        self.wanted += unseen.iter().filter(|piece| self.have.has(piece.get())).count() as u32;
+        self.found_nothing = None;
+    }
+
+    /// The pieces that have been finished since the last time, a thousand at the most.
+    /// Costs one atomic read if there are none.
+    pub fn news(&mut self) -> Vec<PieceIndex> {
+        if self.queue.finished.load(Ordering::Acquire) == self.seen {
+            return Vec::new();
+        }
+        let log = &self.queue.lock().log;
+        let news = log.get(self.seen..log.len().min(self.seen + NEWS_AT_ONCE)).unwrap_or_default().to_vec();
+        self.seen += news.len();
+        let useless = news.iter().filter(|piece| self.have.has(piece.get())).count();
+        self.wanted -= useless as u32;
+        news
+    }
+
+    /// The pieces that have been withdrawn since the last time.
+    pub fn withdrawn(&mut self) -> Vec<PieceIndex> {
+        if self.queue.withdrawn.load(Ordering::Acquire) == self.seen_withdrawn {
+            return Vec::new();
+        }
+        let gone = self.queue.lock().withdrawn.get(self.seen_withdrawn..).unwrap_or_default().to_vec();
+        self.seen_withdrawn += gone.len();
+        gone
+    }
+
+    /// How many pieces the peer has.
+    pub fn count_have(&self) -> u32 {
+        match &self.have {
+            Have::All => self.queue.info.piece_count(),
+            Have::Some(_) => self.has,
+        }
+    }
+
+    /// Claims this very piece, if it waits and the peer has it.
+    pub fn claim_piece(&self, index: u32) -> Option<Lease> {
+        let piece = self.queue.info.piece(index).filter(|_| self.have.has(index))?;
+        let mut state = self.queue.lock();
+        let free = state.waiting.has(index) && !state.suspects.contains(&self.peer);
+        free.then(|| self.borrow(&mut state, piece))
+    }
+
+    /// Claims a piece that the peer has: one that was begun, else the rarest; at the
+    /// end, if the peer is `idle`, one that others are busy with.
+    pub fn claim(&mut self, idle: bool) -> Claim {
+        let (mut word, mut first) = (0, None);
+        loop {
+            let mut state = self.queue.lock();
+            let generation = *first.get_or_insert(state.generation);
+            if state.bytes_left == 0 {
+                return Claim::Over;
+            }
+            if self.wanted == 0 {
+                return Claim::Later;
+            }
+            if state.waiting.is_empty() {
+                return if idle { self.join_a_loan(&mut state) } else { Claim::Later };
+            }
+            if self.found_nothing == Some(state.generation) {
+                return Claim::Later;
+            }
+            // The first turn looks by rarity, and what that overlooks is found by words.
+            let rare = match word {
+                // Alone, it would have to begin again what others have begun.
+                0 if state.suspects.contains(&self.peer) => state.waiting.find_unbegun(&self.have),
+                0 => state.waiting.find(&self.have),
+                _ => None,
+            };
+            let found = rare.or_else(|| match &self.have {
+                Have::Some(bits) => state.waiting.find_from(bits, word),
+                Have::All if word == 0 => state.waiting.find(&self.have),
+                Have::All => None,
+            });
+            if let Some(index) = found {
+                return Claim::Lease(self.borrow(&mut state, self.queue.piece(index)));
+            }
+            word += WORDS_A_TURN;
+            if word * 64 >= self.queue.info.piece_count() as usize {
+                self.found_nothing = Some(generation);
+                return Claim::Later;
+            }
+            // Others get a turn at the lock before the next words.
+        }
+    }
+
+    /// A waiting piece goes on loan.
+    fn borrow(&self, state: &mut State, piece: PieceIndex) -> Lease {
+        state.waiting.remove(piece.get());
+        let alone = state.spoilt.contains(&piece) || state.suspects.contains(&self.peer);
+        let mine = |owner: Option<PeerNumber>| owner == alone.then_some(self.peer);
+        let progress = state.begun.remove(&piece).filter(|(_, owner)| mine(*owner)).map(|(progress, _)| progress);
+        let progress = progress.unwrap_or_else(|| Arc::new(Mutex::new(Progress::new(self.queue.blocks(piece)))));
+        state.on_loan.insert(piece, Loan { progress: Arc::clone(&progress), holders: vec![self.peer], alone });
+        Lease::new(&self.queue, piece, self.peer, progress, false)
+    }
+
+    /// End game: nothing waits, so a piece that others are busy with is shared. The
+    /// slowest peer of all would otherwise decide when the download ends.
+    fn join_a_loan(&self, state: &mut State) -> Claim {
+        if state.suspects.contains(&self.peer) {
+            return Claim::Later;
+        }
+        let may_join = |piece: &PieceIndex, loan: &Loan| {
+            !loan.alone && loan.holders.len() < MOST_HOLDERS && !loan.holders.contains(&self.peer) && self.have.has(piece.get())
+        };
+        let loans = state.on_loan.iter_mut().filter(|(piece, loan)| may_join(piece, loan));
+        let Some((piece, loan)) = loans.min_by_key(|(_, loan)| loan.holders.len()) else { return Claim::Later };
+        loan.holders.push(self.peer);
+        Claim::Lease(Lease::new(&self.queue, *piece, self.peer, Arc::clone(&loan.progress), true))
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        let queue = Arc::clone(&self.queue);
+        let mut state = queue.lock();
+        self.count(&mut state, Waiting::count_down);
+        state.suspects.remove(&self.peer);
+    }
+}

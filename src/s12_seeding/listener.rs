@@ -1,0 +1,193 @@
+//! Listening: peers that come by themselves.
+//!
+//! Whoever connects has not said anything yet. So nothing of ours is taken up before the
+//! handshake is done, but a thread with a deadline; there is a limit to how many of
+//! these there are, and when it is reached, the oldest goes.
+
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::s03_tracker::DEFAULT_PORT;
+use crate::s04_handshake::transport::{Hangup, over_tcp};
+use crate::s04_handshake::{Handshake, HandshakeError};
+use crate::s05_messages::connection::{Connection, HANDSHAKE_TIME};
+use crate::s07_extension::BoxError;
+use crate::s11_swarm::source::{Finder, Introducer, PeerSource, Wake};
+
+/// How many handshakes may go on at the same time.
+const MOST_HANDSHAKES: usize = 64;
+/// How long to wait when the system has no room for another connection.
+const NO_ROOM: Duration = Duration::from_millis(100);
+/// BEP 3: "if it is taken, try 6882, then 6883, and give up after 6889".
+const LAST_PORT: u16 = 6889;
+/// What a thread gets of the address space.
+const STACK: usize = 256 << 10;
+
+/// Sockets that listen, of both families if the system has them.
+pub struct Listener {
+    sockets: Vec<TcpListener>,
+    port: u16,
+}
+
+impl Listener {
+    /// Listens at an address of ours, or at all of them; at this port (0: any), or at
+    /// the first of BEP 3's that is free, or else at any.
+    ///
+    /// # Errors
+    /// If there is no such address, or the port is taken.
+    pub fn bind(ip: Option<IpAddr>, port: Option<u16>) -> io::Result<Listener> {
+        match port {
+            Some(port) => Listener::at(ip, port),
+            None => {
+                (DEFAULT_PORT..=LAST_PORT).find_map(|port| Listener::at(ip, port).ok()).map_or_else(|| Listener::at(ip, 0), Ok)
+            }
+        }
+    }
+
+    fn at(ip: Option<IpAddr>, port: u16) -> io::Result<Listener> {
+        if let Some(ip) = ip {
+            let socket = TcpListener::bind((ip, port))?;
+            return Ok(Listener { port: socket.local_addr()?.port(), sockets: vec![socket] });
+        }
+        // On most systems a socket for IPv6 takes IPv4, too, and then there is no room
+        // for a second one. On others, and without IPv6, it is needed.
+        let six = TcpListener::bind((Ipv6Addr::UNSPECIFIED, port)).ok();
+        let port = six.as_ref().map_or(Ok(port), |six| six.local_addr().map(|address| address.port()))?;
+        let four = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port));
+        match (six, four) {
+            (None, four) => {
+                let four = four?;
+                Ok(Listener { port: four.local_addr()?.port(), sockets: vec![four] })
+            }
+            (Some(six), four) => Ok(Listener { port, sockets: [six].into_iter().chain(four.ok()).collect() }),
+        }
+    }
+
+    /// The port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// All addresses it listens at.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.sockets.iter().filter_map(|socket| socket.local_addr().ok()).collect()
+    }
+}
+
+impl PeerSource for Listener {
+    fn name(&self) -> String {
+        format!("port {}", self.port)
+    }
+
+    fn is_passive(&self) -> bool {
+        true
+    }
+
+    fn run(self: Box<Self>, mut finder: Finder) -> Result<(), BoxError> {
+        let addresses = self.addresses();
+        let (introducer, (closed, next_number, guests)) = (finder.introducer(), Default::default());
+        let door = Arc::new(Door { introducer, closed, next_number, guests });
+        for socket in self.sockets {
+            let door = Arc::clone(&door);
+            thread::Builder::new().name("listener".to_owned()).stack_size(STACK).spawn(move || door.keep(&socket))?;
+        }
+        while finder.wait(Duration::from_secs(3600)) != Wake::Stop {}
+        door.closed.store(true, Ordering::SeqCst);
+        door.guests().iter().for_each(|(_, hang_up)| hang_up());
+        // `accept` cannot be interrupted in std; a connection of our own ends it.
+        for address in addresses {
+            let ip = match address.ip() {
+                IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+                IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+                ip => ip,
+            };
+            let _ = TcpStream::connect_timeout(&SocketAddr::new(ip, address.port()), Duration::from_millis(300));
+        }
+        Ok(())
+    }
+}
+
+/// Where peers come in.
+struct Door {
+    introducer: Introducer,
+    closed: AtomicBool,
+    next_number: AtomicU64,
+    /// Those that are shaking hands, the oldest first. A leaf lock.
+    guests: Mutex<VecDeque<(u64, Hangup)>>,
+}
+
+impl Door {
+    fn guests(&self) -> MutexGuard<'_, VecDeque<(u64, Hangup)>> {
+        self.guests.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes in connections until the door is closed.
+    fn keep(self: &Arc<Door>, socket: &TcpListener) {
+        loop {
+            let accepted = socket.accept();
+            if self.closed.load(Ordering::SeqCst) {
+                return;
+            }
+            match accepted {
+                Ok((stream, _)) => self.receive(stream),
+                Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
+                // No descriptor is free, most likely. It will be one day.
+                Err(_) => thread::sleep(NO_ROOM),
+            }
+        }
+    }
+
+    /// Shakes hands on a thread of its own.
+    fn receive(self: &Arc<Door>, stream: TcpStream) {
+        let number = self.next_number.fetch_add(1, Ordering::Relaxed);
+        let Ok(transport) = over_tcp(stream, Instant::now() + HANDSHAKE_TIME) else { return };
+        let oldest = {
+            let mut guests = self.guests();
+            guests.push_back((number, Arc::clone(&transport.hang_up)));
+            if guests.len() > MOST_HANDSHAKES { guests.pop_front() } else { None }
+        };
+        if let Some((_, hang_up)) = oldest {
+            hang_up();
+        }
+        let door = Arc::clone(self);
+        let work = move || {
+            let mut transport = transport;
+            let ours = door.introducer.handshake();
+            // Whoever fails is not worth a word: it is hung up on when it is dropped.
+            if let Ok(theirs) = answer(&mut transport, &ours) {
+                door.introducer.met(Connection::new(transport, ours, theirs));
+            }
+            door.guests().retain(|(guest, _)| *guest != number);
+        };
+        // Without a thread, the connection is dropped.
+        if thread::Builder::new().name("guest".to_owned()).stack_size(STACK).spawn(work).is_err() {
+            self.guests().retain(|(guest, _)| *guest != number);
+        }
+    }
+}
+
+/// Waits for a handshake and answers it, if it is about our torrent.
+///
+/// We read before we write: the other side has dialled and says first what it wants. It
+/// is answered as soon as that is known, with its peer id still on the way, since some
+/// only look whether we are there.
+///
+/// # Errors
+/// If it hangs up, speaks another protocol, wants another torrent, or is ourselves.
+pub fn answer<S: Read + Write>(stream: &mut S, ours: &Handshake) -> Result<Handshake, HandshakeError> {
+    let (reserved, info_hash) = Handshake::read_opening(stream)?;
+    if info_hash != ours.info_hash {
+        return Err(HandshakeError::OtherTorrent { expected: ours.info_hash, found: info_hash });
+    }
+    stream.write_all(&ours.encode())?;
+    let peer_id = Handshake::read_peer_id(stream)?;
+    if peer_id == ours.peer_id {
+        return Err(HandshakeError::Ourselves);
+    }
+    Ok(Handshake { reserved, info_hash, peer_id })
+}
