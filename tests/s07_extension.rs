@@ -190,7 +190,7 @@ fn extended_messages_for_nobody_are_skipped_and_broken_ones_end_the_connection()
 /// Our extension handshake to a peer at 192.0.2.2, as a whole message.
 fn greeting() -> Vec<u8> {
     let v = concat!("piecemeal ", env!("CARGO_PKG_VERSION"));
-    let head = format!("d1:md3:onei1e3:twoi2ee13:metadata_sizei5e4:reqqi250e1:v{}:{v}6:yourip4:", v.len());
+    let head = format!("d1:md3:onei1e3:twoi2ee13:metadata_sizei5e4:reqqi500e1:v{}:{v}6:yourip4:", v.len());
     let payload = [b"\x14\0", head.as_bytes(), b"\xc0\x00\x02\x02e"].concat();
     [&u32::try_from(payload.len()).expect("it is short").to_be_bytes()[..], &payload].concat()
 }

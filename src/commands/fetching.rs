@@ -157,10 +157,7 @@ fn tell(event: &Event, progress: &Progress, options: &Options) {
             progress.message(format!("{peers} peers, {} given", HumanBytes(*uploaded)));
             json!({ "event": "progress", "verified": verified, "downloaded": downloaded, "uploaded": uploaded, "peers": peers })
         }
-        Event::Completed => {
-            progress.detail("all pieces are there");
-            json!({ "event": "completed" })
-        }
+        Event::Completed => json!({ "event": "completed" }),
         Event::Joined(peer) => {
             progress.detail(&format!("{peer}: connected"));
             json!({ "event": "joined", "peer": peer.to_string() })

@@ -1,5 +1,6 @@
 //! What every command that gives has in common: the listener, the slots, the limits. (stage 12)
 
+use std::io::{self, Write};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -68,8 +69,8 @@ impl Giving {
                 let addresses: Vec<String> = listener.addresses().iter().map(ToString::to_string).collect();
                 if options.json {
                     print_line(&json_line(&json!({ "event": "listening", "addresses": addresses })));
-                } else if options.verbose || (stay && !options.quiet) {
-                    eprintln!("listening at {}", addresses.join(" and "));
+                } else if (stay || wanted) && !options.quiet {
+                    let _ = writeln!(io::stderr(), "listening at {}", addresses.join(" and "));
                 }
                 plan.sources.push(Box::new(listener));
             }

@@ -6,8 +6,9 @@ use super::net::{FAST, Net, PLAIN, Talk, plan, right, run, run_into};
 use piecemeal::s05_messages::{Message, Request};
 use piecemeal::s07_extension::BoxError;
 use piecemeal::s10_storage::Store;
-use piecemeal::s11_swarm::outbox::{Outbox, Upload, Uploads};
-use piecemeal::s11_swarm::{Ended, Plan};
+use piecemeal::s11_swarm::outbox::Outbox;
+use piecemeal::s11_swarm::uploads::{Taker, Upload, Uploads};
+use piecemeal::s11_swarm::{self, Ended, Plan};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -28,33 +29,40 @@ fn tell(told: &Mutex<Vec<String>>, what: String) {
 }
 
 impl Uploads for Generous {
-    fn open(&self, peer: SocketAddr, outbox: &Arc<Outbox>) -> Option<Box<dyn Upload>> {
-        tell(&self.told, format!("open {}", peer.port()));
-        Some(Box::new(One { outbox: Arc::clone(outbox), told: Arc::clone(&self.told) }))
+    fn open(&self, taker: Taker) -> Option<Box<dyn Upload>> {
+        tell(&self.told, format!("open {}", taker.traffic.address().port()));
+        Some(Box::new(One { outbox: Arc::clone(&taker.outbox), told: Arc::clone(&self.told) }))
     }
 
-    fn block(&self, request: Request) -> Option<Vec<u8>> {
-        Some(right(&self.torrent, (request.index, request.begin, request.length)))
+    fn block(&self, _: &s11_swarm::Torrent, request: Request, out: &mut Vec<u8>) -> bool {
+        let block = right(&self.torrent, (request.index, request.begin, request.length));
+        out.extend(wire::block(request.index, request.begin, &block));
+        true
+    }
+
+    fn stays(&self, _: u64, _: u64) -> bool {
+        false
     }
 }
 
 impl Upload for One {
     fn interested(&mut self, yes: bool) {
         tell(&self.told, format!("interested {yes}"));
-        self.outbox.message(if yes { &Message::Unchoke } else { &Message::Choke });
+        let message = if yes { Message::Unchoke } else { Message::Choke };
+        self.outbox.edit(|waiting| message.encode_to(&mut waiting.messages));
     }
 
     fn request(&mut self, request: Request) -> Result<(), BoxError> {
         if request.length > 16_384 {
             return Err("it is too much".into());
         }
-        assert!(self.outbox.block(request, 100), "there is room");
+        self.outbox.edit(|waiting| waiting.blocks.push_back(request));
         Ok(())
     }
 
     fn cancel(&mut self, request: Request) {
         tell(&self.told, format!("cancel {}", request.begin));
-        self.outbox.forget(|other| *other == request);
+        self.outbox.edit(|waiting| waiting.blocks.retain(|other| *other != request));
     }
 }
 

@@ -2,7 +2,7 @@
 //! same connections.
 
 use super::super::support::{Gate, Recipe, Torrent, bencode, content, wire};
-use super::net::{EXTENDED, Net, PLAIN, Talk, magnet, run};
+use super::net::{EXTENDED, Net, PLAIN, Talk, brought, magnet, run};
 use piecemeal::s11_swarm::{Ended, Event, SwarmError};
 use std::io;
 use std::net::SocketAddr;
@@ -31,6 +31,10 @@ fn greet(talk: &mut Talk, metadata_size: i64) -> io::Result<()> {
 /// The metadata piece we ask for. Until we have it all we say nothing else.
 fn asked(talk: &mut Talk) -> io::Result<i64> {
     let (id, payload) = talk.next()?;
+    if (id, payload[0]) == (20, 0) && String::from_utf8_lossy(&payload).contains("13:metadata_size") {
+        // Somebody else has brought it, and we say so: nothing more will be asked.
+        return Err(io::Error::other("it is no longer wanted"));
+    }
     assert_eq!((id, payload[0]), (20, 3), "only metadata requests go to the peer, not {payload:?}");
     let (request, _) = bencode::decode(&payload[1..]).expect("it is bencode");
     assert_eq!(request.get("msg_type").and_then(bencode::Value::int), Some(0));
@@ -104,6 +108,9 @@ fn the_handshake_offers_extensions_and_nothing_else() {
             answer(talk, ours, piece, &content.info)?;
         }
         talk.has(&content, &all(&content))?;
+        let (id, greeting) = talk.next()?;
+        let size = format!("13:metadata_sizei{}e", content.info.len());
+        assert!(id == 20 && String::from_utf8_lossy(&greeting).contains(&size), "then we say that we have it, too");
         let (id, _) = talk.next()?;
         assert_eq!(id, wire::INTERESTED, "and then we are interested");
         talk.unchoke()?;
@@ -175,7 +182,7 @@ fn peers_without_metadata_wait_and_then_give_pieces() {
     });
     let peers = [plain, unknowing, rejecting, knowing];
     let ran = run(&net, magnet(&net, &torrent, &peers), &torrent);
-    let mut from = ran.is_complete(&torrent).from.clone();
+    let mut from = brought(ran.is_complete(&torrent));
     from.sort_unstable();
     assert_eq!(from, [(plain, 16_000), (unknowing, 16_000), (rejecting, 16_000), (knowing, 15_993)]);
     assert!(peers.iter().all(|peer| net.dials(*peer) == 1), "every connection was kept");

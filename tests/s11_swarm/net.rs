@@ -363,3 +363,8 @@ impl Ran {
         self.events.iter().filter_map(of_peer).collect()
     }
 }
+
+/// Who brought how many bytes.
+pub fn brought(outcome: &Outcome) -> Vec<(SocketAddr, u64)> {
+    outcome.traded.iter().map(|traded| (traded.peer, traded.taken)).collect()
+}

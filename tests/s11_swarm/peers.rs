@@ -2,7 +2,7 @@
 
 use super::super::support::{Gate, Torrent, wire};
 use super::memory::{Memory, bits};
-use super::net::{EXTENDED, FAST, Net, PLAIN, US, plan, run, run_into};
+use super::net::{EXTENDED, FAST, Net, PLAIN, US, brought, plan, run, run_into};
 use piecemeal::s10_storage::Store;
 use piecemeal::s11_swarm::Event;
 use std::io;
@@ -20,7 +20,7 @@ fn one_peer_brings_it_all() {
     let peer = net.seed(1, &torrent, 0..5);
     let ran = run(&net, plan(&net, &torrent, &[peer]), &torrent);
     let outcome = ran.is_complete(&torrent);
-    assert_eq!((outcome.downloaded, &outcome.from[..]), (151_072, &[(peer, 151_072)][..]));
+    assert_eq!((outcome.downloaded, &brought(outcome)[..]), (151_072, &[(peer, 151_072)][..]));
     assert_eq!(outcome.banned, []);
     assert_eq!(net.dials(peer), 1);
     assert_eq!(ran.store.writes().len(), 10, "each block once");
@@ -57,7 +57,7 @@ fn the_first_bytes_are_those_of_the_specifications() {
     assert_eq!(said[0], hello);
     assert_eq!(said[1], b"\0\0\0\x01\x0f", "have none");
     let greeting = String::from_utf8_lossy(&said[2]);
-    assert!(greeting.contains("11:ut_metadatai") && greeting.contains("4:reqqi250e"), "{greeting}");
+    assert!(greeting.contains("11:ut_metadatai") && greeting.contains("4:reqqi500e"), "{greeting}");
     assert_eq!(said[3], b"\0\0\0\x01\x02", "interested");
     assert_eq!(said[4][..5], *b"\0\0\0\x0d\x06", "a request");
     assert_eq!(said[4][13..], 16_384u32.to_be_bytes());
@@ -99,7 +99,7 @@ fn two_peers_with_half_each_make_a_whole() {
     let (net, torrent) = (Net::new(), torrent());
     let peers = [net.seed(1, &torrent, [0, 2, 4]), net.seed(2, &torrent, [1, 3])];
     let ran = run(&net, plan(&net, &torrent, &peers), &torrent);
-    let mut from = ran.is_complete(&torrent).from.clone();
+    let mut from = brought(ran.is_complete(&torrent));
     from.sort_unstable();
     assert_eq!(from, [(peers[0], 85_536), (peers[1], 65_536)]);
 }
@@ -312,5 +312,5 @@ fn in_the_end_game_a_fast_peer_takes_over_from_a_slow_one_which_is_told_to_stop(
         talk.give(&content)
     });
     let ran = run(&net, plan(&net, &torrent, &[slow, fast]), &torrent);
-    assert_eq!(ran.is_complete(&torrent).from, [(fast, 32_768)]);
+    assert_eq!(brought(ran.is_complete(&torrent)), [(fast, 32_768)]);
 }

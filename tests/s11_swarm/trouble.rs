@@ -1,7 +1,7 @@
 //! Peers that lie, vanish, stall or confuse, most of them beside a good one.
 
 use super::super::support::{Gate, Recipe, Torrent, content, wire};
-use super::net::{FAST, Net, PLAIN, Talk, US, plan, run};
+use super::net::{FAST, Net, PLAIN, Talk, US, brought, plan, run};
 use piecemeal::s11_swarm::{Ended, Event};
 use std::io;
 use std::net::SocketAddr;
@@ -167,7 +167,7 @@ fn a_piece_that_another_spoilt_is_fetched_once_more_and_not_twice() {
     let ran = run(&net, plan(&net, &torrent, &[liar, honest]), &torrent);
     let outcome = ran.is_complete(&torrent);
     assert_eq!(outcome.banned, [liar]);
-    let brought = outcome.from.iter().find(|(peer, _)| *peer == honest).map_or(0, |(_, bytes)| *bytes);
+    let brought = brought(outcome).iter().find(|(peer, _)| *peer == honest).map_or(0, |(_, bytes)| *bytes);
     assert!(brought <= 2 * 32_768, "it brought {brought} bytes for a piece of 32,768");
 }
 
@@ -384,6 +384,6 @@ fn a_peer_at_two_addresses_is_talked_to_at_one_of_them() {
         }));
     }
     let ran = run(&net, plan(&net, &torrent, &peers), &torrent);
-    assert_eq!(ran.is_complete(&torrent).from, [(peers[0], 151_072)]);
+    assert_eq!(brought(ran.is_complete(&torrent)), [(peers[0], 151_072)]);
     assert!(matches!(ran.left(peers[1])[..], [] | [Ended::Twice, ..]), "{:?}", ran.left(peers[1]));
 }
