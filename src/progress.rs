@@ -23,13 +23,24 @@ pub struct Progress {
     tenth: Mutex<u64>,
 }
 
+const BAR: &str = "{prefix} {bar:30} {percent:>3}%  {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left  {msg}";
+const ENDLESS: &str = "{prefix} for {elapsed}  {msg}";
+
 impl Progress {
     /// Shows nothing until the first [`Progress::set`].
     pub fn new(options: &Options, label: &'static str, total: u64) -> Progress {
+        Progress::with_template(options, label, total, BAR)
+    }
+
+    /// Work that has no end of its own.
+    pub fn endless(options: &Options, label: &'static str) -> Progress {
+        Progress::with_template(options, label, 0, ENDLESS)
+    }
+
+    fn with_template(options: &Options, label: &'static str, total: u64, template: &str) -> Progress {
         let terminal = io::stderr().is_terminal();
         let target =
             if terminal && !options.quiet { ProgressDrawTarget::stderr_with_hz(10) } else { ProgressDrawTarget::hidden() };
-        let template = "{prefix} {bar:30} {percent:>3}%  {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left  {msg}";
         let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
         let bar = ProgressBar::with_draw_target(Some(total), target).with_style(style).with_prefix(label);
         Progress {

@@ -143,7 +143,7 @@ pub enum Event {
     },
     /// So many bytes were there before the download began.
     Resumed(u64),
-    /// A few times a second.
+    /// A few times a second, while anything changes.
     Progress {
         /// Bytes in verified pieces.
         verified: u64,

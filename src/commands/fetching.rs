@@ -66,8 +66,8 @@ where
     P: FnOnce(&Info) -> Result<(Arc<dyn Store>, Bitfield), StorageError>,
 {
     let stop = Arc::clone(&plan.stop);
-    let label = if plan.upload_only { "seeding" } else { "downloading" };
-    let progress = Progress::new(options, label, 0);
+    let seeding = plan.upload_only;
+    let progress = if seeding { Progress::endless(options, "seeding") } else { Progress::new(options, "downloading", 0) };
     let mut finished = Ok(());
     let outcome = download(plan, prepare, &mut |event| {
         if matches!(event, Event::Completed) {
@@ -76,7 +76,7 @@ where
                 stop.store(true, Ordering::SeqCst);
             }
         }
-        tell(&event, &progress, options);
+        tell(&event, &progress, seeding, options);
     });
     progress.clear();
     finished?;
@@ -138,7 +138,7 @@ pub fn interrupt() -> Result<Arc<AtomicBool>, Failure> {
 }
 
 /// An event, as a line of JSON or on the terminal.
-fn tell(event: &Event, progress: &Progress, options: &Options) {
+fn tell(event: &Event, progress: &Progress, seeding: bool, options: &Options) {
     let line = match event {
         Event::Metadata { name, length } => {
             progress.resize(*length);
@@ -147,13 +147,15 @@ fn tell(event: &Event, progress: &Progress, options: &Options) {
         }
         Event::Resumed(there) => {
             progress.start_at(*there);
-            if *there > 0 {
+            if *there > 0 && !seeding {
                 progress.note(&format!("{there} bytes are there already"));
             }
             json!({ "event": "resumed", "bytes": there })
         }
         Event::Progress { verified, downloaded, uploaded, peers } => {
-            progress.set(*verified);
+            if !seeding {
+                progress.set(*verified);
+            }
             progress.message(format!("{peers} peers, {} given", HumanBytes(*uploaded)));
             json!({ "event": "progress", "verified": verified, "downloaded": downloaded, "uploaded": uploaded, "peers": peers })
         }

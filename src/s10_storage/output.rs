@@ -81,12 +81,13 @@ impl Output {
     }
 
     /// All pieces are there: brings the files to their lengths and takes the marker
-    /// away.
+    /// away. From here on we do not write any more.
     ///
     /// # Errors
     /// If a file cannot be made or cut, or the marker not removed.
     pub fn complete(&self) -> Result<(), StorageError> {
         self.storage.finish()?;
+        self.storage.seal();
         match fs::remove_file(&self.marker) {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(StorageError::io(&self.marker, error)),
             _ => Ok(()),

@@ -67,6 +67,8 @@ pub(super) struct Conductor<'e> {
     /// How much had come then.
     downloaded: u64,
     told: Instant,
+    /// What was said then.
+    last_told: [u64; 4],
     finished: bool,
     /// Whether any source had something good to say.
     answered: bool,
@@ -101,6 +103,7 @@ impl<'e> Conductor<'e> {
             last_progress: now,
             downloaded: 0,
             told: now,
+            last_told: [u64::MAX; 4],
             finished: false,
             answered: false,
             reasons: Vec::new(),
@@ -243,7 +246,10 @@ impl<'e> Conductor<'e> {
         let downloaded = self.swarm.signals.downloaded.load(Ordering::Relaxed);
         let uploaded = self.swarm.signals.uploaded.load(Ordering::Relaxed);
         let peers = self.swarm.live().len();
-        (self.event)(Event::Progress { verified, downloaded, uploaded, peers });
+        let progress = [verified, downloaded, uploaded, peers as u64];
+        if std::mem::replace(&mut self.last_told, progress) != progress {
+            (self.event)(Event::Progress { verified, downloaded, uploaded, peers });
+        }
     }
 
     fn take(&mut self, note: Note) -> Result<(), SwarmError> {
@@ -317,7 +323,7 @@ impl<'e> Conductor<'e> {
         if let Some(live) = live {
             self.add(&live.traffic);
         }
-        if self.swarm.live().is_empty() {
+        if self.swarm.live().is_empty() && !self.gives_only() {
             self.swarm.signals.hungry();
         }
         match why {
