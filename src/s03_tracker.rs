@@ -183,9 +183,8 @@ impl Announced {
         if top.dictionary().is_none() {
             return Err(TrackerError::Answer { key: "the answer", expected: "a dictionary", found: top.type_name().to_owned() });
         }
-        if let Some(reason) = top.get("failure reason") {
-            let reason = words(reason.bytes().unwrap_or(b"(it gives no reason)"));
-            return Err(TrackerError::Failure { reason, retry: Retry::decode(top.get("retry in")) });
+        if let Some(failure) = failure(&top) {
+            return Err(failure);
         }
         let seconds = |key| top.get(key).and_then(Value::unsigned).map(Duration::from_secs);
         let mut peers = Vec::new();
@@ -209,8 +208,14 @@ impl Announced {
     }
 }
 
+/// The refusal that an answer holds, if it does.
+pub(crate) fn failure(answer: &Value) -> Option<TrackerError> {
+    let reason = words(answer.get("failure reason")?.bytes().unwrap_or(b"(it gives no reason)"));
+    Some(TrackerError::Failure { reason, retry: Retry::decode(answer.get("retry in")) })
+}
+
 /// What a tracker says to people: a sentence or two of it, safe to print.
-fn words(text: &[u8]) -> String {
+pub(crate) fn words(text: &[u8]) -> String {
     printable(&String::from_utf8_lossy(text.get(..500).unwrap_or(text)))
 }
 
@@ -245,12 +250,12 @@ fn compact<const N: usize>(
 }
 
 /// 4 bytes of address and 2 of port, both in network byte order (BEP 23).
-fn address_v4(&[a, b, c, d, high, low]: &[u8; 6]) -> SocketAddr {
+pub(crate) fn address_v4(&[a, b, c, d, high, low]: &[u8; 6]) -> SocketAddr {
     SocketAddr::new(Ipv4Addr::new(a, b, c, d).into(), u16::from_be_bytes([high, low]))
 }
 
 /// 16 bytes of address and 2 of port (BEP 7).
-fn address_v6(bytes: &[u8; 18]) -> SocketAddr {
+pub(crate) fn address_v6(bytes: &[u8; 18]) -> SocketAddr {
     let [ip @ .., high, low] = *bytes;
     SocketAddr::new(Ipv6Addr::from(ip).into(), u16::from_be_bytes([high, low]))
 }
@@ -314,10 +319,24 @@ impl Tier {
 /// # Errors
 /// As [`Tracker::announce`], or if no tracker speaks it.
 pub fn announce(trackers: &[Box<dyn Tracker>], url: &str, ask: &Announce, until: Instant) -> Result<Announced, TrackerError> {
-    let scheme = url.split_once("://").map_or("", |(scheme, _)| scheme).to_ascii_lowercase();
+    let scheme = scheme(url);
     match trackers.iter().find(|tracker| tracker.schemes().contains(&scheme.as_str())) {
         Some(tracker) => tracker.announce(url, ask, until),
-        None => Err(TrackerError::Scheme(printable(&scheme))),
+        None => Err(TrackerError::Scheme { scheme, spoken: spoken(trackers.iter().map(AsRef::as_ref)) }),
+    }
+}
+
+/// The part of a URL before `://`, in lower case and safe to print. It may be empty.
+pub(crate) fn scheme(url: &str) -> String {
+    printable(&url.split_once("://").map_or("", |(scheme, _)| scheme).to_ascii_lowercase())
+}
+
+/// What these trackers speak: `http, https and udp`.
+pub(crate) fn spoken<'t>(trackers: impl Iterator<Item = &'t dyn Tracker>) -> String {
+    let schemes: Vec<&str> = trackers.flat_map(Tracker::schemes).copied().collect();
+    match schemes.split_last() {
+        Some((last, others)) if !others.is_empty() => format!("{} and {last}", others.join(", ")),
+        _ => schemes.concat(),
     }
 }
 
@@ -369,8 +388,8 @@ pub enum TrackerError {
     #[error("the tracker gave no whole answer in time")]
     TimedOut,
     /// No tracker of ours speaks the URL's scheme.
-    #[error("no tracker of the kind \"{0}\" can be asked yet (http and https can)")]
-    Scheme(String),
+    #[error("no tracker of the kind \"{scheme}\" can be asked (only {spoken})")]
+    Scheme { scheme: String, spoken: String },
     /// The request itself failed. It carries what a later stage's tracker says, too.
     #[error("{0}")]
     Transport(Box<dyn std::error::Error + Send + Sync>),

@@ -223,9 +223,11 @@ fn a_tier_of_which_nobody_answers_tells_why_for_each() {
     let mut failures =
         Tier::new(urls(&["test://a", "udp://b", "nonsense"])).announce(&trackers, &ask(), soon()).expect_err("nobody");
     failures.sort_by(|one, two| one.0.cmp(&two.0));
-    assert!(matches!(&failures[0], (url, TrackerError::Scheme(none)) if url == "nonsense" && none.is_empty()));
+    assert!(
+        matches!(&failures[0], (url, TrackerError::Scheme { scheme, spoken }) if url == "nonsense" && scheme.is_empty() && spoken == "test")
+    );
     assert!(matches!(&failures[1], (url, TrackerError::Status(503)) if url == "test://a"));
-    assert!(matches!(&failures[2], (url, TrackerError::Scheme(udp)) if url == "udp://b" && udp == "udp"));
+    assert!(matches!(&failures[2], (url, TrackerError::Scheme { scheme, .. }) if url == "udp://b" && scheme == "udp"));
     assert!(Tier::new(Vec::new()).announce(&trackers, &ask(), soon()).expect_err("nobody is there").is_empty());
 }
 
@@ -261,7 +263,10 @@ fn the_scheme_chooses_the_tracker_in_any_case() {
     let (trackers, _who) = fake(|_, _| Ok(Announced::default()));
     announce(&trackers, "TEST://x", &ask(), soon()).expect("schemes have no case");
     let error = announce(&trackers, "wss://x", &ask(), soon()).expect_err("nobody speaks it");
-    assert!(matches!(error, TrackerError::Scheme(scheme) if scheme == "wss"));
+    assert_eq!(error.to_string(), "no tracker of the kind \"wss\" can be asked (only test)");
+    let http: Trackers = vec![Box::new(HttpTracker)];
+    let error = announce(&http, "wss://x", &ask(), soon()).expect_err("nobody speaks it");
+    assert_eq!(error.to_string(), "no tracker of the kind \"wss\" can be asked (only http and https)");
 }
 
 /// A web server that gives each connection the next answer, and tells of each request its first line.

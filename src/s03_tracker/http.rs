@@ -34,22 +34,7 @@ impl Tracker for HttpTracker {
     }
 
     fn announce(&self, url: &str, ask: &Announce, until: Instant) -> Result<Announced, TrackerError> {
-        let (status, body) = match get(&announce_url(url, ask), until) {
-            // A tracker that is just being started refuses connections.
-            Err(ureq::Error::Io(error)) if error.kind() == io::ErrorKind::ConnectionRefused => {
-                thread::sleep(Duration::from_millis(150));
-                get(&announce_url(url, ask), until)
-            }
-            other => other,
-        }
-        .map_err(|error| match error {
-            ureq::Error::Timeout(_) => TrackerError::TimedOut,
-            ureq::Error::Io(error) => TrackerError::Transport(error.into()),
-            error => TrackerError::Transport(error.into()),
-        })?;
-        if body.len() > LONGEST_ANSWER {
-            return Err(TrackerError::TooLong(LONGEST_ANSWER));
-        }
+        let (status, body) = fetch(&announce_url(url, ask), until)?;
         match Announced::decode(&body) {
             // The reason in the body says more than the status.
             Err(failure @ TrackerError::Failure { .. }) => Err(failure),
@@ -65,6 +50,30 @@ fn announce_url(url: &str, ask: &Announce) -> String {
     let url = url.split('#').next().unwrap_or_default();
     let joint = if url.contains('?') { '&' } else { '?' };
     format!("{url}{joint}{}", ask.query())
+}
+
+/// The status and the body that a tracker answers to one GET request.
+///
+/// # Errors
+/// If there is no whole answer by `until`, or if it is too long.
+pub(crate) fn fetch(url: &str, until: Instant) -> Result<(u16, Vec<u8>), TrackerError> {
+    let (status, body) = match get(url, until) {
+        // A tracker that is just being started refuses connections.
+        Err(ureq::Error::Io(error)) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            thread::sleep(Duration::from_millis(150));
+            get(url, until)
+        }
+        other => other,
+    }
+    .map_err(|error| match error {
+        ureq::Error::Timeout(_) => TrackerError::TimedOut,
+        ureq::Error::Io(error) => TrackerError::Transport(error.into()),
+        error => TrackerError::Transport(error.into()),
+    })?;
+    if body.len() > LONGEST_ANSWER {
+        return Err(TrackerError::TooLong(LONGEST_ANSWER));
+    }
+    Ok((status, body))
 }
 
 /// Status and body, of which one byte more than allowed is read at most.
