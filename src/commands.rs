@@ -50,6 +50,7 @@ commands! {
     download,
     magnet_download,
     seed,
+    scrape,
     lab,
     demo,
 }

@@ -9,7 +9,7 @@
 //!
 //! # Who is there
 //! ```text
-//! 127.0.0.1:6969  tracker    knows the seeders from the start
+//! 127.0.0.1:6969  tracker    knows the seeders from the start; over HTTP and over UDP
 //! 127.0.0.2:6881  seeder 1   -LB0001-seeder001   each on an address of its own,
 //! 127.0.0.3:6881  seeder 2   ..                  where the system has more than one
 //! ```
@@ -32,6 +32,7 @@ mod session;
 pub mod show;
 pub mod tour;
 pub mod tracker;
+mod udp;
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};

@@ -18,6 +18,7 @@
 //! | [`s10_storage`] | pieces and files; verify, resume | `verify` |
 //! | [`s11_swarm`] | many peers at once | `download`, `magnet_download` |
 //! | [`s12_seeding`] | listen, give, choke | `seed` |
+//! | [`s13_udp_tracker`] | the same phone book over UDP; scrape | `scrape` |
 //! | [`lab`] | no stage: a swarm on this machine to try them against | `lab`, `demo` |
 
 #![warn(clippy::print_stdout, clippy::print_stderr, clippy::dbg_macro)]
@@ -34,6 +35,7 @@ pub mod s09_pieces;
 pub mod s10_storage;
 pub mod s11_swarm;
 pub mod s12_seeding;
+pub mod s13_udp_tracker;
 
 pub mod lab;
 
@@ -80,3 +82,7 @@ struct Chapter10;
 #[cfg(doctest)]
 #[doc = include_str!("../docs/11-swarm.md")]
 struct Chapter11;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/13-udp-tracker.md")]
+struct Chapter13;

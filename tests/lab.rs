@@ -13,4 +13,5 @@ mod lab {
     mod seeder_faults;
     mod tracker;
     mod tracker_words;
+    mod udp_tracker;
 }

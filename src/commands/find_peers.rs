@@ -18,7 +18,7 @@ pub const GRACE: Duration = Duration::from_millis(350);
 pub fn trackers() -> Arc<Vec<Box<dyn Tracker>>> {
     Arc::new(vec![
         Box::new(HttpTracker),
-        // A later kind of tracker takes a line of its own here.
+        Box::new(piecemeal::s13_udp_tracker::UdpTracker::default()), // plugged in
     ])
 }
 
@@ -94,7 +94,7 @@ impl From<TrackerError> for Failure {
     fn from(error: TrackerError) -> Failure {
         let help = match error {
             TrackerError::Failure { .. } => "the tracker may not know this torrent; --peer HOST:PORT does without it",
-            TrackerError::Scheme(_) => "use a torrent with an http tracker, or give a peer with --peer HOST:PORT",
+            TrackerError::Scheme { .. } => "use a torrent with an http tracker, or give a peer with --peer HOST:PORT",
             _ => "check that the tracker is up, or give a peer with --peer HOST:PORT",
         };
         Failure::new(TRACKER, error).help(help).see("03-tracker")

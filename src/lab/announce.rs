@@ -49,6 +49,17 @@ impl Heard {
     }
 }
 
+/// Reads the query of a scrape (BEP 48): the torrents that it asks for.
+///
+/// # Errors
+/// If there is none, or one is wrong.
+pub fn scraped(query: &str) -> Result<Vec<InfoHash>, AnnounceError> {
+    let query = Query::decode(query)?;
+    let torrents = query.pairs.iter().filter(|pair| pair.key == "info_hash");
+    let torrents: Vec<InfoHash> = torrents.map(|pair| pair.twenty_bytes("info_hash").map(InfoHash)).collect::<Result<_, _>>()?;
+    if torrents.is_empty() { Err(AnnounceError::Missing { key: "info_hash" }) } else { Ok(torrents) }
+}
+
 /// The pairs of a query string.
 struct Query<'q> {
     pairs: Vec<Pair<'q>>,
@@ -58,6 +69,16 @@ struct Pair<'q> {
     key: &'q str,
     raw: &'q str,
     value: Vec<u8>,
+}
+
+impl Pair<'_> {
+    fn twenty_bytes(&self, key: &'static str) -> Result<[u8; 20], AnnounceError> {
+        if self.raw.contains('+') {
+            return Err(AnnounceError::Plus { key });
+        }
+        let wrong = |_| AnnounceError::Length { key, found: self.value.len(), hint: hint(&self.value) };
+        self.value.as_slice().try_into().map_err(wrong)
+    }
 }
 
 impl<'q> Query<'q> {
@@ -85,12 +106,7 @@ impl<'q> Query<'q> {
     }
 
     fn twenty_bytes(&self, key: &'static str) -> Result<[u8; 20], AnnounceError> {
-        let pair = self.need(key)?;
-        if pair.raw.contains('+') {
-            return Err(AnnounceError::Plus { key });
-        }
-        let wrong = |_| AnnounceError::Length { key, found: pair.value.len(), hint: hint(&pair.value) };
-        pair.value.as_slice().try_into().map_err(wrong)
+        self.need(key)?.twenty_bytes(key)
     }
 
     /// Digits and nothing else: Rust's own parser would also take `+7`.

@@ -10,6 +10,7 @@ use super::announce::Heard;
 use crate::s01_bencode::encode;
 use crate::s02_metainfo::InfoHash;
 use crate::s03_tracker::{Event, PeerId};
+use crate::s13_udp_tracker::packet::Counts;
 
 /// How often clients are asked to announce.
 pub const INTERVAL: Duration = Duration::from_secs(60);
@@ -29,6 +30,8 @@ const MAX_NUMWANT: usize = 200;
 pub struct PhoneBook {
     /// By address and in its order, so that a small swarm's answer is always the same.
     torrents: HashMap<InfoHash, BTreeMap<SocketAddr, Entry>>,
+    /// How often each was reported to be completed; none that is not in `torrents`.
+    downloads: HashMap<InfoHash, u64>,
 }
 
 struct Entry {
@@ -42,8 +45,10 @@ struct Entry {
 pub struct Page {
     /// Others that have the torrent, or want it.
     pub peers: Vec<(SocketAddr, PeerId)>,
-    complete: usize,
-    incomplete: usize,
+    /// How many of the torrent's peers are complete.
+    pub complete: usize,
+    /// And how many are not.
+    pub incomplete: usize,
     compact: bool,
 }
 
@@ -62,6 +67,7 @@ impl PhoneBook {
         if self.torrents.len() >= MAX_TORRENTS && !self.torrents.contains_key(&ask.info_hash) {
             self.torrents.values_mut().for_each(|peers| expire(peers, now));
             self.torrents.retain(|_, peers| !peers.is_empty());
+            self.downloads.retain(|torrent, _| self.torrents.contains_key(torrent));
             if self.torrents.len() >= MAX_TORRENTS {
                 return Err("this tracker has no room for one more torrent");
             }
@@ -78,6 +84,9 @@ impl PhoneBook {
         } else {
             peers.insert(address, Entry { peer_id: ask.peer_id, complete: ask.left == 0, seen: Some(now) });
         }
+        if ask.event == Some(Event::Completed) {
+            *self.downloads.entry(ask.info_hash).or_default() += 1;
+        }
         let complete = peers.values().filter(|entry| entry.complete).count();
         // Nobody is told of itself. Complete peers are told of each other, useless as that
         // is: aria2 says `left=0` also while it has only a magnet link.
@@ -89,6 +98,15 @@ impl PhoneBook {
             page = page.into_iter().sample(&mut rand::rng(), wanted);
         }
         Ok(Page { peers: page, complete, incomplete: peers.len() - complete, compact: heard.compact })
+    }
+
+    /// What a scrape is answered with. Nobody has a torrent that is not known.
+    pub fn counts(&mut self, info_hash: InfoHash, now: Instant) -> Counts {
+        let Some(peers) = self.torrents.get_mut(&info_hash) else { return Counts::default() };
+        expire(peers, now);
+        let seeders = peers.values().filter(|entry| entry.complete).count() as u64;
+        let downloads = self.downloads.get(&info_hash).copied().unwrap_or_default();
+        Counts { seeders, downloads, leechers: peers.len() as u64 - seeders }
     }
 }
 

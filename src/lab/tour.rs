@@ -34,13 +34,19 @@ impl Tour<'_> {
         let magnets: Vec<String> = self.lab.contents.iter().map(|content| self.lab.magnet(content)).collect();
         let peers: Vec<String> = self.lab.addresses().iter().map(ToString::to_string).collect();
         json!({
-            "event": "started", "tracker": self.lab.tracker.url(), "peers": peers,
+            "event": "started", "tracker": self.lab.tracker.url(), "udp_tracker": self.lab.tracker.udp_url(), "peers": peers,
             "torrents": self.torrents, "magnets": magnets, "originals": self.originals,
         })
     }
 
+    /// A magnet link that names the tracker twice, as it is asked over HTTP and over UDP.
+    fn udp_link(&self) -> String {
+        let trackers = [self.lab.tracker.url(), self.lab.tracker.udp_url()];
+        self.lab.contents.first().map(|content| content.magnet(&trackers, &[])).unwrap_or_default()
+    }
+
     /// A command for each chapter that has one, and the chapter's number.
-    fn commands(&self) -> [(u8, String); 12] {
+    fn commands(&self) -> [(u8, String); 13] {
         let path = |paths: &[String], index: usize| paths.get(index).map(|path| quoted(path)).unwrap_or_default();
         let (sample, album) = (path(&self.torrents, 0), path(&self.torrents, 1));
         let original = path(&self.originals, 0);
@@ -64,6 +70,7 @@ impl Tour<'_> {
             (10, format!("verify {sample} {original}")),
             (11, format!("download -o album {album}")),
             (11, format!("magnet_download -o album-again {album_link}")),
+            (13, format!("scrape {}", quoted(&self.udp_link()))),
         ]
     }
 }
@@ -71,6 +78,7 @@ impl Tour<'_> {
 impl fmt::Display for Tour<'_> {
     fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
         writeln!(out, "A swarm of your own:\n\n  tracker   {}", self.lab.tracker.url())?;
+        writeln!(out, "  and       {}", self.lab.tracker.udp_url())?;
         for seeder in &self.lab.seeders {
             writeln!(out, "  seeder    {}   {}", seeder.address(), String::from_utf8_lossy(&seeder.peer_id().0))?;
         }

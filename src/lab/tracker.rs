@@ -1,22 +1,24 @@
-//! A small HTTP tracker inside the process, which says what is wrong with an announce.
+//! A small tracker inside the process, which says what is wrong with an announce.
 //!
-//! It takes any torrent, keeps everything in memory, and answers a wrong announce
+//! It is asked over HTTP here, and over UDP at the same port in [`super::udp`]. It takes any torrent, keeps everything in memory, and answers a wrong announce
 //! with a `failure reason` that helps whoever is writing a client.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::announce::Heard;
+use super::announce::{Heard, scraped};
 use super::notes::Notes;
-use super::phone_book::PhoneBook;
+use super::phone_book::{Page, PhoneBook};
 use super::service::{After, Service};
+use super::udp::{UdpDesk, bind_both};
 use crate::s01_bencode::{encode, excerpt};
 use crate::s02_metainfo::InfoHash;
 use crate::s03_tracker::{Announce, PeerId};
 use crate::s04_handshake::transport::Transport;
+use crate::s13_udp_tracker::packet::Counts;
 
 /// How many clients are served at a time.
 const MAX_CONNECTIONS: usize = 64;
@@ -32,7 +34,7 @@ const LONGEST_LOG: usize = 1_000;
 pub struct Logged {
     /// Who made it: not where it listens.
     pub from: SocketAddr,
-    /// The path and query as they came.
+    /// The path and query as they came; over UDP, what the URL data option holds.
     pub target: String,
     /// What it said, or what was wrong with it.
     pub outcome: Result<Announce, String>,
@@ -42,18 +44,19 @@ pub struct Logged {
 pub struct LabTracker {
     service: Service,
     desk: Arc<Desk>,
+    _udp: UdpDesk,
 }
 
 /// What the tracker's threads share.
 #[derive(Default)]
-struct Desk {
+pub(super) struct Desk {
     book: Mutex<PhoneBook>,
     log: Mutex<VecDeque<Logged>>,
     notes: Notes,
 }
 
 impl LabTracker {
-    /// Listens at `address`; port 0 lets the system choose one.
+    /// Listens at `address`, over TCP and UDP; port 0 lets the system choose one.
     ///
     /// # Errors
     /// If the address is taken, or there is no thread to be had.
@@ -64,8 +67,10 @@ impl LabTracker {
             for_threads.serve(transport);
             After::GoOn
         };
-        let service = Service::start(TcpListener::bind(address)?, "tracker", MAX_CONNECTIONS, Arc::new(serve))?;
-        Ok(LabTracker { service, desk })
+        let (listener, socket) = bind_both(address)?;
+        let service = Service::start(listener, "tracker", MAX_CONNECTIONS, Arc::new(serve))?;
+        let _udp = UdpDesk::start(socket, Arc::clone(&desk))?;
+        Ok(LabTracker { service, desk, _udp })
     }
 
     /// Where it listens.
@@ -76,6 +81,11 @@ impl LabTracker {
     /// The announce URL.
     pub fn url(&self) -> String {
         format!("http://{}/announce", self.address())
+    }
+
+    /// The same over UDP.
+    pub fn udp_url(&self) -> String {
+        format!("udp://{}/announce", self.address())
     }
 
     /// Enters a complete peer that need not announce itself.
@@ -111,55 +121,82 @@ impl Desk {
     fn answer(&self, from: SocketAddr, request: &Request) -> (u16, Vec<u8>) {
         let (path, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
         // A private tracker puts a key of the user's before the last part.
-        if path.rsplit('/').next() != Some("announce") {
+        let last = path.rsplit('/').next();
+        if last != Some("announce") && last != Some("scrape") {
             let reason = format!("this tracker answers at /announce, not at {}", excerpt(path.as_bytes()));
-            return self.refuse(404, from, request, reason);
+            return (404, failure(&self.refuse(from, &request.target, reason)));
         }
         if request.method != "GET" {
             let reason = format!("an announce is a GET request, not {}", excerpt(request.method.as_bytes()));
-            return self.refuse(405, from, request, reason);
+            return (405, failure(&self.refuse(from, &request.target, reason)));
         }
-        let heard = match Heard::decode(query) {
-            Ok(heard) => heard,
-            Err(error) => return self.refuse(200, from, request, error.to_string()),
+        if last == Some("scrape") {
+            return match scraped(query) {
+                Err(error) => (200, failure(&self.refuse(from, &request.target, error.to_string()))),
+                Ok(torrents) => (200, encode_counts(self.scrape(from, torrents))),
+            };
+        }
+        let page = match Heard::decode(query) {
+            Err(error) => Err(self.refuse(from, &request.target, error.to_string())),
+            Ok(heard) => self.announce(from, heard, &request.target),
         };
+        (200, page.map_or_else(|reason| failure(&reason), |page| page.encode()))
+    }
+
+    /// Looks an announce up, and notes it; over whatever it came.
+    pub(super) fn announce(&self, from: SocketAddr, heard: Heard, target: &str) -> Result<Page, String> {
         let ask = &heard.announce;
         let listens = SocketAddr::new(from.ip().to_canonical(), ask.port);
         let page = lock(&self.book).announce(listens, &heard, Instant::now());
-        match page {
-            Err(reason) => self.refuse(200, from, request, reason.to_owned()),
-            Ok(page) => {
-                let event = ask.event.map(|event| format!(" {event},")).unwrap_or_default();
-                let count = page.peers.len();
-                self.notes.add(format!(
-                    "tracker: {listens}:{event} {} bytes left of {}; told of {count} peers",
-                    ask.left, ask.info_hash
-                ));
-                self.log(from, request, Ok(heard.announce));
-                (200, page.encode())
-            }
-        }
+        let page = page.map_err(|reason| self.refuse(from, target, reason.to_owned()))?;
+        let event = ask.event.map(|event| format!(" {event},")).unwrap_or_default();
+        let count = page.peers.len();
+        self.notes.add(format!("tracker: {listens}:{event} {} bytes left of {}; told of {count} peers", ask.left, ask.info_hash));
+        self.log(from, target, Ok(heard.announce));
+        Ok(page)
     }
 
-    /// Trackers say no with status 200. Where HTTP has a status for it, that is sent too.
-    fn refuse(&self, status: u16, from: SocketAddr, request: &Request, reason: String) -> (u16, Vec<u8>) {
+    /// The counts of some torrents, in their order.
+    pub(super) fn scrape(&self, from: SocketAddr, torrents: Vec<InfoHash>) -> Vec<(InfoHash, Counts)> {
+        self.notes.add(format!("tracker: {from} asks for the counts of {} torrents", torrents.len()));
+        let (mut book, now) = (lock(&self.book), Instant::now());
+        torrents.into_iter().map(|info_hash| (info_hash, book.counts(info_hash, now))).collect()
+    }
+
+    /// Notes a request that is wrong, and hands back what to answer. Trackers say no
+    /// with HTTP status 200; where HTTP has a status for it, that is sent too.
+    pub(super) fn refuse(&self, from: SocketAddr, target: &str, reason: String) -> String {
         self.notes.add(format!("tracker: refused {from}: {reason}"));
-        let body = failure(&reason);
-        self.log(from, request, Err(reason));
-        (status, body)
+        self.log(from, target, Err(reason.clone()));
+        reason
     }
 
-    fn log(&self, from: SocketAddr, request: &Request, outcome: Result<Announce, String>) {
+    fn log(&self, from: SocketAddr, target: &str, outcome: Result<Announce, String>) {
         let mut log = lock(&self.log);
         if log.len() == LONGEST_LOG {
             log.pop_front();
         }
-        log.push_back(Logged { from, target: request.target.clone(), outcome });
+        log.push_back(Logged { from, target: target.to_owned(), outcome });
     }
 }
 
 fn failure(reason: &str) -> Vec<u8> {
     encode::dictionary([("failure reason", encode::bytes(reason))])
+}
+
+/// Keys are raw bytes here, each once, in their order.
+fn encode_counts(counts: Vec<(InfoHash, Counts)>) -> Vec<u8> {
+    let mut files = b"d".to_vec();
+    for (info_hash, counts) in counts.into_iter().collect::<BTreeMap<_, _>>() {
+        files.extend(encode::bytes(info_hash.0));
+        files.extend(encode::dictionary([
+            ("complete", encode::integer(counts.seeders)),
+            ("downloaded", encode::integer(counts.downloads)),
+            ("incomplete", encode::integer(counts.leechers)),
+        ]));
+    }
+    files.push(b'e');
+    encode::dictionary([("files", files)])
 }
 
 struct Request {

@@ -17,7 +17,7 @@
 //! | ```` ```console any-order ```` | lines whose order depends on who answers first are compared sorted |
 
 use std::fs::{self, File};
-use std::net::TcpListener;
+use std::net::{TcpListener, UdpSocket};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
@@ -158,7 +158,7 @@ fn check(document: &Document, lab: &Lab) -> Vec<String> {
 /// A free port of four digits, as 6969 has them: a .torrent file with a longer URL in
 /// it would be longer, and errors in it would be at other bytes.
 fn tracker_port() -> u16 {
-    let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok() && UdpSocket::bind(("127.0.0.1", *port)).is_ok();
     (TRACKER_PORT..9999).find(free).expect("one of three thousand ports is free")
 }
 

@@ -114,7 +114,7 @@ fn the_command_prints_what_to_paste_and_ends_with_ctrl_c() {
     let program = Path::new(env!("CARGO_BIN_EXE_piecemeal")).parent().expect("it is in a folder");
     let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap_or_default());
     let commands: Vec<&str> = lines.iter().filter_map(|line| Some(line.trim_start().split_once("  piecemeal ")?.1)).collect();
-    assert_eq!(commands.len(), 12, "{lines:#?}");
+    assert_eq!(commands.len(), 13, "{lines:#?}");
     for command in commands {
         let mut shell = Command::new("sh");
         shell.arg("-c").arg(format!("piecemeal {command}")).env("PATH", &path).current_dir(folder.path());

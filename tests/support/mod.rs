@@ -19,6 +19,7 @@ mod peer_talk;
 pub mod run;
 pub mod torrent;
 pub mod tracker;
+pub mod udp_tracker;
 pub mod wire;
 
 pub use peer::{FakePeer, Gate, Talk};
@@ -26,6 +27,7 @@ pub use peer_plan::{After, Blocks, Greeting, Metadata, Order, Plan, Unchoke};
 pub use run::{Outcome, Run, Running};
 pub use torrent::{Recipe, Torrent, content};
 pub use tracker::{FakeTracker, Reply};
+pub use udp_tracker::{Deed, FakeUdpTracker};
 
 /// A folder that vanishes with the test.
 pub fn folder() -> tempfile::TempDir {

@@ -1,0 +1,132 @@
+//! A socket to one tracker, and a request that is sent again until it is answered.
+
+use std::io::{self, ErrorKind};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::UdpError;
+use super::packet::{Answer, Ask, Family, PROTOCOL_ID, Request, Said};
+use crate::s03_tracker::words;
+
+/// After this time a request is sent for the second time; the pause doubles each time.
+/// BEP 15 has 15 s here, which is longer than anybody looks at a terminal.
+const FIRST_PAUSE: Duration = Duration::from_secs(2);
+/// A request that is not answered by then will not be: its fourth copy is 16 s old.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// A tracker that is just being started has no socket yet; we ask again after this.
+const QUICK_RETRY: Duration = Duration::from_millis(150);
+/// A connection id may be used for so long after it came (BEP 15).
+const ID_TIME: Duration = Duration::from_secs(60);
+/// No packet is larger.
+const LARGEST_PACKET: usize = 65_536;
+
+/// A connected socket, and what the tracker there answered to our connect.
+pub(super) struct Line {
+    socket: UdpSocket,
+    pub address: SocketAddr,
+    connection_id: u64,
+    since: Instant,
+}
+
+impl Line {
+    /// Opens a socket and asks for a connection id.
+    ///
+    /// The socket is connected: the system then hands us packets from this address
+    /// only, and tells us when nobody is there.
+    pub fn open(address: SocketAddr, until: Instant) -> Result<Line, UdpError> {
+        let any = match Family::of(address) {
+            Family::V4 => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
+            Family::V6 => SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
+        };
+        let failed = |error| UdpError::Socket { address, error };
+        let socket = UdpSocket::bind(any).map_err(failed)?;
+        socket.connect(address).map_err(failed)?;
+        let mut line = Line { socket, address, connection_id: PROTOCOL_ID, since: Instant::now() };
+        let connected = |said| if let Said::Connected { connection_id } = said { Some(connection_id) } else { None };
+        line.connection_id = line.ask(&Ask::Connect, connected, until)?;
+        line.since = Instant::now();
+        Ok(line)
+    }
+
+    /// Whether the connection id may still be used.
+    pub fn is_fresh(&self) -> bool {
+        self.since.elapsed() < ID_TIME
+    }
+
+    /// Sends a request, again and again, until an answer comes that `pick` takes.
+    ///
+    /// Whatever does not fit is ignored and we wait on, for the time that was left
+    /// before it came: an answer to an earlier request, or the work of somebody who
+    /// guesses. Only the transaction id tells a true answer from those.
+    pub fn ask<T>(&self, ask: &Ask, pick: impl Fn(Said) -> Option<T>, until: Instant) -> Result<T, UdpError> {
+        let failed = |error| UdpError::Socket { address: self.address, error };
+        let transaction_id = rand::random();
+        let request = Request { connection_id: self.connection_id, transaction_id, ask: ask.clone() }.encode();
+        let until = until.min(Instant::now() + PATIENCE);
+        let mut buffer = vec![0; LARGEST_PACKET];
+        let (mut due, mut pause) = (Instant::now(), FIRST_PAUSE);
+        let (mut sent, mut refused, mut misfit) = (0, false, None);
+        loop {
+            let now = Instant::now();
+            if now >= until {
+                return Err(UdpError::Silent { address: self.address, sent, misfit });
+            }
+            let outcome = if now >= due {
+                due = now + pause;
+                pause *= 2;
+                sent += 1;
+                self.socket.send(&request).map(|_| None)
+            } else {
+                self.receive(due.min(until) - now, &mut buffer)
+            };
+            match outcome {
+                Ok(None) => {}
+                Ok(Some(packet)) => match Answer::decode(packet, Family::of(self.address)) {
+                    Err(error) => misfit = Some(error.to_string()),
+                    Ok(answer) if answer.transaction_id != transaction_id => {
+                        misfit = Some("it has another transaction id".to_owned());
+                    }
+                    Ok(Answer { said: Said::Failed(text), .. }) => return Err(UdpError::Refused(said(&text))),
+                    Ok(answer) => match pick(answer.said) {
+                        Some(picked) => return Ok(picked),
+                        None => misfit = Some("it answers another kind of request".to_owned()),
+                    },
+                },
+                // Over loopback, and sometimes from afar, we hear that the port is closed.
+                Err(error) if is_refusal(&error) && !refused => {
+                    refused = true;
+                    thread::sleep(QUICK_RETRY.min(until.saturating_duration_since(now)));
+                    due = Instant::now();
+                }
+                Err(error) => return Err(failed(error)),
+            }
+        }
+    }
+
+    /// The next packet, if one comes within this time.
+    fn receive<'b>(&self, time: Duration, buffer: &'b mut [u8]) -> io::Result<Option<&'b [u8]>> {
+        // A timeout of zero would be none at all.
+        self.socket.set_read_timeout(Some(time.max(Duration::from_millis(1))))?;
+        match self.socket.recv(buffer) {
+            Ok(length) => Ok(buffer.get(..length)),
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted) => {
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn is_refusal(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset)
+}
+
+/// A tracker's words. Some end them as C does.
+fn said(text: &[u8]) -> String {
+    let end = text.iter().position(|byte| *byte == 0).unwrap_or(text.len());
+    match text.get(..end).unwrap_or_default() {
+        b"" => "(it gives no reason)".to_owned(),
+        text => words(text),
+    }
+}

@@ -1,0 +1,70 @@
+//! Scraping: how many have a torrent, without joining them (BEP 48 and BEP 15).
+//!
+//! An announce changes what the tracker knows; a scrape only looks. Over HTTP it has a
+//! URL of its own, which is made from the announce URL by a rule. Over UDP it is
+//! action 2 at the same address.
+
+#![warn(clippy::indexing_slicing)] // decodes what strangers send
+
+use std::time::Instant;
+
+use super::packet::{Ask, Counts, Said};
+use super::{UdpError, UdpTracker};
+use crate::s01_bencode::{Value, decode_prefix};
+use crate::s02_metainfo::InfoHash;
+use crate::s03_tracker::http::{HttpTracker, fetch};
+use crate::s03_tracker::{Tracker, TrackerError, failure, scheme, spoken};
+
+/// Asks the tracker with this announce URL for the counts of a torrent. One that does
+/// not know the torrent counts nobody.
+///
+/// # Errors
+/// If it has no good answer by `until`, or cannot be scraped.
+pub fn scrape(udp: &UdpTracker, url: &str, info_hash: InfoHash, until: Instant) -> Result<Counts, TrackerError> {
+    let scheme = scheme(url);
+    if udp.schemes().contains(&scheme.as_str()) {
+        let one = |said| if let Said::Scraped(counts) = said { <[Counts; 1]>::try_from(counts).ok() } else { None };
+        return udp.ask(url, |_| Ask::Scrape(vec![info_hash]), one, until).map(|[counts]| counts);
+    }
+    if !HttpTracker.schemes().contains(&scheme.as_str()) {
+        return Err(TrackerError::Scheme { spoken: spoken([&HttpTracker as &dyn Tracker, udp].into_iter()), scheme });
+    }
+    let url = scrape_url(url, info_hash).ok_or(UdpError::NoScrape)?;
+    let (status, body) = fetch(&url, until)?;
+    match decode(&body, info_hash) {
+        // The reason in the body says more than the status.
+        Err(failure @ TrackerError::Failure { .. }) => Err(failure),
+        _ if status != 200 => Err(TrackerError::Status(status)),
+        counts => counts,
+    }
+}
+
+/// What stands behind the last slash, wherever that is, must begin with `announce`;
+/// this word becomes `scrape`. `None` if it does not: such a tracker cannot be scraped.
+fn scrape_url(url: &str, info_hash: InfoHash) -> Option<String> {
+    let url = url.split('#').next().unwrap_or_default();
+    let (before, last) = url.rsplit_once('/')?;
+    let behind = last.strip_prefix("announce")?;
+    let joint = if behind.contains('?') { '&' } else { '?' };
+    Some(format!("{before}/scrape{behind}{joint}info_hash={}", urlencoding::encode_binary(&info_hash.0)))
+}
+
+/// `files` is a dictionary by info hash, of 20 raw bytes; in it, a dictionary of three
+/// counts for each torrent. A count that is not there is 0.
+fn decode(answer: &[u8], info_hash: InfoHash) -> Result<Counts, TrackerError> {
+    let top = decode_prefix(answer)?;
+    if let Some(failure) = failure(&top) {
+        return Err(failure);
+    }
+    let found = |value: Option<&Value>| value.map_or("missing", Value::type_name).to_owned();
+    let expected = "a dictionary";
+    let files = top.get("files");
+    let torrents = files.and_then(Value::dictionary);
+    let torrents = torrents.ok_or_else(|| TrackerError::Answer { key: "files", expected, found: found(files) })?;
+    let Some((_, counts)) = torrents.iter().find(|(key, _)| *key == info_hash.0) else { return Ok(Counts::default()) };
+    if counts.dictionary().is_none() {
+        return Err(TrackerError::Answer { key: "files.(info hash)", expected, found: found(Some(counts)) });
+    }
+    let count = |key| counts.get(key).and_then(Value::unsigned).unwrap_or(0);
+    Ok(Counts { seeders: count("complete"), downloads: count("downloaded"), leechers: count("incomplete") })
+}

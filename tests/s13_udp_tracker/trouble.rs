@@ -1,0 +1,137 @@
+//! Trackers that are silent, late, dead or impostors.
+
+use std::time::{Duration, Instant};
+
+use piecemeal::s03_tracker::TrackerError;
+
+use super::announcing::{PLENTY, announce, peers};
+use crate::support::udp_tracker::{ID, action, announced, answer, good};
+use crate::support::{Deed, FakeUdpTracker, dead_address};
+
+/// What may come in place of the right answer, and must be passed over.
+fn wrong(packet: &[u8]) -> Vec<Vec<u8>> {
+    let mut right = good(packet, &peers());
+    let mut all: Vec<Vec<u8>> = match action(packet) {
+        // Any length but the whole; the peers may end after each.
+        1 => (0..right.len())
+            .filter(|length| *length < 20 || (length - 20) % 6 != 0)
+            .map(|length| right[..length].to_vec())
+            .collect(),
+        _ => (0..right.len()).map(|length| right[..length].to_vec()).collect(),
+    };
+    // Another kind of answer; an action that there is not.
+    let kind = 1 - action(packet);
+    all.push(answer(packet, kind, &if kind == 0 { ID.to_vec() } else { announced(&peers()) }));
+    all.push(answer(packet, 2, &[0; 12]));
+    all.push(answer(packet, 4, &[0; 12]));
+    all.push(answer(packet, 0x80, &[0; 12]));
+    // Another transaction, even for an error.
+    right[7] ^= 1;
+    all.push(right);
+    let mut error = answer(packet, 3, b"I am not the tracker");
+    error[4] ^= 0x80;
+    all.push(error);
+    all
+}
+
+#[test]
+fn what_does_not_fit_is_passed_over_until_the_right_answer_comes() {
+    let tracker =
+        FakeUdpTracker::start(|packet, _| wrong(packet).into_iter().chain([good(packet, &peers())]).map(Deed::Send).collect());
+    assert_eq!(announce(&tracker.url(), PLENTY).expect("the last is right").peers, peers());
+    assert_eq!(tracker.actions(), [0, 1]);
+}
+
+#[test]
+fn an_answer_from_elsewhere_is_not_heard() {
+    let forged = |packet: &[u8]| match action(packet) {
+        0 => answer(packet, 0, &[9; 8]),
+        _ => answer(packet, 1, &announced(&["192.0.2.66:666".parse().expect("an address")])),
+    };
+    let tracker = FakeUdpTracker::start(move |packet, _| {
+        let pause = Deed::Wait(Duration::from_millis(30));
+        vec![Deed::Forge(forged(packet)), pause, Deed::Send(good(packet, &peers()))]
+    });
+    assert_eq!(announce(&tracker.url(), PLENTY).expect("the true one comes").peers, peers());
+    // And alone it is no better than silence.
+    let tracker = FakeUdpTracker::start(move |packet, _| vec![Deed::Forge(forged(packet))]);
+    announce(&tracker.url(), Duration::from_millis(300)).expect_err("nobody has answered");
+    assert_eq!(tracker.actions(), [0]);
+}
+
+#[test]
+fn nothing_but_wrong_answers_is_an_error_that_says_what_was_wrong() {
+    let table: [(fn(&[u8]) -> Vec<u8>, &str); 4] = [
+        (|packet| answer(packet, 0, &[1; 7]), "the answer to a connect has at least 16 bytes, but this one has 15"),
+        (|packet| answer(packet, 1, &announced(&[])), "it answers another kind of request"),
+        (|packet| [&answer(packet, 0, &ID)[..4], &[0; 12]].concat(), "it has another transaction id"),
+        (|packet| answer(packet, 7, &ID), "the action must be"),
+    ];
+    for (say, expected) in table {
+        let tracker = FakeUdpTracker::start(move |packet, _| vec![Deed::Send(say(packet))]);
+        let error = announce(&tracker.url(), Duration::from_millis(300)).expect_err("it never fits").to_string();
+        assert!(error.contains(expected) && error.contains(&tracker.address().to_string()), "{error}");
+    }
+}
+
+#[test]
+fn a_flood_of_wrong_answers_does_not_move_the_deadline() {
+    for flood in [vec![0; 16], Vec::new(), vec![0xff; 60_000]] {
+        let shown = flood.len();
+        let tracker = FakeUdpTracker::start(move |_, _| vec![Deed::Flood(flood.clone())]);
+        // `announce` fails the test when it is not over some seconds after this.
+        let error = announce(&tracker.url(), Duration::from_millis(400)).expect_err("nothing of it fits");
+        assert!(matches!(error, TrackerError::Transport(_)), "{shown} bytes: {error}");
+    }
+}
+
+#[test]
+fn a_silent_tracker_is_given_up_at_the_deadline_and_not_before() {
+    let tracker = FakeUdpTracker::silent();
+    let begun = Instant::now();
+    let error = announce(&tracker.url(), Duration::from_millis(400)).expect_err("it is silent").to_string();
+    assert!(begun.elapsed() >= Duration::from_millis(400));
+    assert!(error.contains("gave no answer to 1 packets"), "{error}");
+    assert_eq!(tracker.actions(), [0]);
+}
+
+#[test]
+fn a_tracker_that_falls_silent_after_the_connect_is_given_up_too() {
+    let tracker = FakeUdpTracker::start(|packet, _| match action(packet) {
+        0 => vec![Deed::Send(answer(packet, 0, &ID))],
+        _ => Vec::new(),
+    });
+    announce(&tracker.url(), Duration::from_millis(400)).expect_err("the announce gets no answer");
+    assert_eq!(tracker.actions(), [0, 1]);
+}
+
+#[test]
+fn an_answer_that_comes_too_late_is_no_answer_and_harms_no_later_announce() {
+    let tracker = FakeUdpTracker::start(|packet, number| {
+        let pause = if number == 0 { 600 } else { 0 };
+        vec![Deed::Wait(Duration::from_millis(pause)), Deed::Send(good(packet, &peers()))]
+    });
+    let udp = std::sync::Arc::default();
+    let ask = super::announcing::ask();
+    super::announcing::announce_with(&udp, &tracker.url(), ask.clone(), Duration::from_millis(200)).expect_err("too late");
+    let found = super::announcing::announce_with(&udp, &tracker.url(), ask, PLENTY).expect("the second is in time");
+    assert_eq!(found.peers, peers());
+}
+
+#[test]
+fn no_time_at_all_is_an_error_at_once() {
+    let tracker = FakeUdpTracker::knowing(&peers());
+    announce(&tracker.url(), Duration::ZERO).expect_err("there is no time");
+}
+
+/// Where a system tells that a port is closed, and does not just swallow the packet.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_dead_port_is_told_at_once() {
+    let dead = dead_address();
+    // A minute is far longer than the test would wait.
+    let begun = Instant::now();
+    let error = announce(&format!("udp://{dead}/announce"), Duration::from_secs(60)).expect_err("nobody is there").to_string();
+    assert!(error.contains("refused") && error.contains(&dead.to_string()), "{error}");
+    assert!(begun.elapsed() < Duration::from_secs(30));
+}
