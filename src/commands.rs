@@ -7,6 +7,7 @@ mod find_peers;
 mod giving;
 mod magnet_peers;
 mod piece_file;
+mod scraping;
 
 use std::io::{self, Write};
 use std::time::{Duration, Instant};

@@ -39,12 +39,6 @@ impl Tour<'_> {
         })
     }
 
-    /// A magnet link that names the tracker twice, as it is asked over HTTP and over UDP.
-    fn udp_link(&self) -> String {
-        let trackers = [self.lab.tracker.url(), self.lab.tracker.udp_url()];
-        self.lab.contents.first().map(|content| content.magnet(&trackers, &[])).unwrap_or_default()
-    }
-
     /// A command for each chapter that has one, and the chapter's number.
     fn commands(&self) -> [(u8, String); 13] {
         let path = |paths: &[String], index: usize| paths.get(index).map(|path| quoted(path)).unwrap_or_default();
@@ -70,7 +64,7 @@ impl Tour<'_> {
             (10, format!("verify {sample} {original}")),
             (11, format!("download -o album {album}")),
             (11, format!("magnet_download -o album-again {album_link}")),
-            (13, format!("scrape {}", quoted(&self.udp_link()))),
+            (13, format!("scrape {sample}")),
         ]
     }
 }

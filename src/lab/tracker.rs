@@ -1,7 +1,8 @@
 //! A small tracker inside the process, which says what is wrong with an announce.
 //!
-//! It is asked over HTTP here, and over UDP at the same port in [`super::udp`]. It takes any torrent, keeps everything in memory, and answers a wrong announce
-//! with a `failure reason` that helps whoever is writing a client.
+//! It takes any torrent, keeps everything in memory, and answers a wrong announce
+//! with a `failure reason` that helps whoever is writing a client. Here it is asked over
+//! HTTP; at the same port number over UDP, by the thread in `udp.rs`.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, ErrorKind, Read, Write};

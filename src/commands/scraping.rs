@@ -1,0 +1,49 @@
+//! Asking many trackers for counts, side by side. (stage 13)
+
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+use std::time::Instant;
+
+use piecemeal::s02_metainfo::InfoHash;
+use piecemeal::s03_tracker::TrackerError;
+use piecemeal::s13_udp_tracker::UdpTracker;
+use piecemeal::s13_udp_tracker::packet::Counts;
+use piecemeal::s13_udp_tracker::scrape::scrape;
+
+use super::failure::{Failure, TRACKER};
+use super::find_peers::GRACE;
+
+/// How many trackers are asked, a thread each. A torrent may name any number.
+const MOST: usize = 100;
+
+/// Asks all trackers; their answers come in the order of the URLs.
+pub fn ask_all(urls: Vec<String>, info_hash: InfoHash, until: Instant) -> Vec<(String, Result<Counts, Failure>)> {
+    let udp = Arc::new(UdpTracker::default());
+    let ask = |url: String| {
+        let (send, answer) = mpsc::channel();
+        let (udp, asked) = (Arc::clone(&udp), url.clone());
+        // Nobody listens any more to who comes too late.
+        let work = move || drop(send.send(scrape(&udp, &asked, info_hash, until)));
+        // Without a thread, the sender is dropped, and there is no answer.
+        let _ = thread::Builder::new().name("scrape".to_owned()).spawn(work);
+        (url, answer)
+    };
+    let asked: Vec<_> = urls.into_iter().take(MOST).map(ask).collect();
+    let answer = |(url, answer): (String, Receiver<_>)| {
+        let left = (until + GRACE).saturating_duration_since(Instant::now());
+        let answer = answer.recv_timeout(left).unwrap_or(Err(TrackerError::TimedOut));
+        (url, answer.map_err(failed))
+    };
+    asked.into_iter().map(answer).collect()
+}
+
+fn failed(error: TrackerError) -> Failure {
+    let help = "check that the tracker is up; not every tracker can be scraped";
+    Failure::new(TRACKER, error).help(help).see("13-udp-tracker")
+}
+
+/// When there is nobody to ask.
+pub fn no_tracker() -> Failure {
+    Failure::new(TRACKER, "there is no tracker in it to ask").help("try another torrent or link").see("13-udp-tracker")
+}
