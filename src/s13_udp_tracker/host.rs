@@ -115,3 +115,21 @@ fn spread(found: Vec<SocketAddr>) -> Vec<SocketAddr> {
     order.truncate(MOST_ADDRESSES);
     order
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_of_each_family_comes_first() {
+        let order = |found: &[&str]| -> Vec<String> {
+            let found = found.iter().map(|ip| SocketAddr::new(ip.parse().expect("an address"), 1));
+            spread(found.collect()).iter().map(|address| address.ip().to_string()).collect()
+        };
+        assert_eq!(order(&["::1", "::2", "::3", "::4", "::5", "192.0.2.1"]), ["::1", "192.0.2.1", "::2", "::3"]);
+        assert_eq!(order(&["192.0.2.1", "192.0.2.2", "192.0.2.1", "::1"]), ["192.0.2.1", "::1", "192.0.2.2"]);
+        assert_eq!(order(&["192.0.2.1", "::1"]), ["192.0.2.1", "::1"]);
+        assert_eq!(order(&["::ffff:192.0.2.1", "192.0.2.1"]), ["192.0.2.1"]);
+        assert!(order(&[]).is_empty());
+    }
+}

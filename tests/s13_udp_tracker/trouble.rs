@@ -61,7 +61,8 @@ fn an_answer_from_elsewhere_is_not_heard() {
 
 #[test]
 fn nothing_but_wrong_answers_is_an_error_that_says_what_was_wrong() {
-    let table: [(fn(&[u8]) -> Vec<u8>, &str); 4] = [
+    type Say = fn(&[u8]) -> Vec<u8>;
+    let table: [(Say, &str); 4] = [
         (|packet| answer(packet, 0, &[1; 7]), "the answer to a connect has at least 16 bytes, but this one has 15"),
         (|packet| answer(packet, 1, &announced(&[])), "it answers another kind of request"),
         (|packet| [&answer(packet, 0, &ID)[..4], &[0; 12]].concat(), "it has another transaction id"),

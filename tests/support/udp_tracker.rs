@@ -89,9 +89,10 @@ impl FakeUdpTracker {
         FakeUdpTracker::start_at("[::1]:0", deeds)
     }
 
-    fn start_at(place: &str, deeds: impl Fn(&[u8], usize) -> Vec<Deed> + Send + 'static) -> Option<FakeUdpTracker> {
+    /// The same at this address; nothing if it is not to be had.
+    pub fn start_at(place: &str, deeds: impl Fn(&[u8], usize) -> Vec<Deed> + Send + 'static) -> Option<FakeUdpTracker> {
         let socket = UdpSocket::bind(place).ok()?;
-        let other = UdpSocket::bind(place).ok()?;
+        let other = UdpSocket::bind((socket.local_addr().ok()?.ip(), 0)).ok()?;
         socket.set_read_timeout(Some(Duration::from_millis(5))).expect("a socket takes a timeout");
         let address = socket.local_addr().expect("a bound socket has an address");
         let heard = Arc::new(Mutex::new(Vec::new()));
