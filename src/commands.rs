@@ -5,9 +5,11 @@ pub mod failure;
 mod fetching;
 mod find_peers;
 mod giving;
+mod lab_options;
 mod magnet_peers;
 mod piece_file;
 mod scraping;
+mod until_ctrl_c;
 
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
@@ -53,6 +55,7 @@ commands! {
     seed,
     scrape,
     lab,
+    tracker,
     demo,
 }
 

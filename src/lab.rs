@@ -4,7 +4,7 @@
 //! chapters' commands can be tried against it without a network, and so can a client
 //! that is still being written: the lab says what was wrong with what it was sent.
 //!
-//! * **Run it:** `piecemeal lab`
+//! * **Run it:** `piecemeal lab`, and for a class `piecemeal tracker`
 //! * **Builds on:** the stages' own encoders and decoders, from the other side
 //!
 //! # Who is there
@@ -18,15 +18,19 @@
 //!   fails leaves nothing behind.
 //! * **Faults are made on purpose** ([`seeder::Fault`]), since a swarm in which all
 //!   goes well shows little of what a client must be able to do.
+//! * **Content is held in memory,** which bounds its size. Real seeders have files, and
+//!   can share the tracker.
 //! * **Left out:** leeching, choking by merit, the fast extension: the seeders of a
 //!   lab only give. Peers that break the protocol are the tests' business.
 
 pub mod announce;
+pub mod client_name;
 pub mod content;
 pub mod notes;
 mod pace;
 pub mod phone_book;
 pub mod seeder;
+mod seen;
 mod service;
 mod session;
 pub mod show;
@@ -112,6 +116,16 @@ impl Lab {
     /// As [`Content::write_original`].
     pub fn write_originals(&self, folder: &Path) -> io::Result<Vec<PathBuf>> {
         self.contents.iter().map(|content| content.write_original(folder)).collect()
+    }
+
+    /// What each seeder has given, a line each.
+    pub fn table(&self) -> String {
+        let line = |seeder: &Seeder| {
+            let (blocks, bytes, served) = (seeder.blocks(), seeder.bytes(), seeder.served());
+            let end = if seeder.is_alive() { "" } else { ", and died" };
+            format!("\n  {:<17} gave {blocks:>6} blocks, {bytes:>10} bytes, to {served} peers{end}", seeder.address())
+        };
+        self.seeders.iter().map(line).collect()
     }
 
     /// Blocks that all seeders together have given, and the bytes in them.

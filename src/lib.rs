@@ -19,7 +19,7 @@
 //! | [`s11_swarm`] | many peers at once | `download`, `magnet_download` |
 //! | [`s12_seeding`] | listen, give, choke | `seed` |
 //! | [`s13_udp_tracker`] | the same phone book over UDP; scrape | `scrape` |
-//! | [`lab`] | no stage: a swarm on this machine to try them against | `lab`, `demo` |
+//! | [`lab`] | no stage: a swarm on this machine to try them against, and a tracker for a class | `lab`, `tracker`, `demo` |
 
 #![warn(clippy::print_stdout, clippy::print_stderr, clippy::dbg_macro)]
 

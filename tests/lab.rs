@@ -6,12 +6,19 @@
 mod support;
 
 mod lab {
+    mod class;
     mod client;
+    mod client_name;
     mod command;
     mod content;
+    mod options;
+    #[cfg(unix)]
+    mod running;
     mod seeder;
     mod seeder_faults;
     mod tracker;
+    #[cfg(unix)]
+    mod tracker_command;
     mod tracker_words;
     mod udp_tracker;
 }

@@ -59,7 +59,8 @@ impl Args {
 pub fn add_sources(plan: &mut Plan, tiers: Vec<Vec<String>>, given: Vec<String>, options: &Options) {
     plan.patience = options.timeout.unwrap_or(plan.patience);
     let trackers = trackers();
-    for urls in tiers {
+    // Each has a thread, and a torrent may name a million.
+    for urls in tiers.into_iter().take(100) {
         let announcer = Announcer::new(urls, Arc::clone(&trackers), plan.info_hash, plan.peer_id, plan.retry());
         let announcer = announcer.at_port(plan.port);
         plan.sources.push(Box::new(announcer));

@@ -14,6 +14,10 @@ use super::failure::{Failure, NO_PEER, TRACKER};
 /// How much longer than its deadline we wait for a thread to say that it was missed.
 pub const GRACE: Duration = Duration::from_millis(350);
 
+/// How many trackers and names are asked side by side, each on a thread: a torrent may name
+/// a million.
+const MOST: usize = 100;
+
 /// Who is asked, by the scheme of a tracker's URL.
 pub fn trackers() -> Arc<Vec<Box<dyn Tracker>>> {
     Arc::new(vec![
@@ -44,7 +48,7 @@ pub fn search(tiers: Vec<Vec<String>>, addresses: Vec<String>, ask: &Announce, u
         // Without a thread, this source stays silent; the others go on.
         let _ = thread::Builder::new().name(name).spawn(work);
     };
-    for address in addresses {
+    for address in addresses.into_iter().take(MOST) {
         let lookup = move || match address.to_socket_addrs() {
             Ok(found) => Ok(found.collect()),
             Err(error) => {
@@ -53,7 +57,7 @@ pub fn search(tiers: Vec<Vec<String>>, addresses: Vec<String>, ask: &Announce, u
         };
         spawn("look up".to_owned(), Box::new(lookup));
     }
-    for urls in tiers {
+    for urls in tiers.into_iter().take(MOST) {
         let (trackers, ask) = (Arc::clone(&trackers), ask.clone());
         let announce = move || match Tier::new(urls).announce(&trackers, &ask, until) {
             Ok((_, announced)) => Ok(announced.peers),

@@ -16,6 +16,8 @@ pub struct Heard {
     pub announce: Announce,
     /// Whether it takes the compact form (BEP 23). Who does not say, does.
     pub compact: bool,
+    /// The address at which it says it is (`ip`).
+    pub ip: Option<String>,
 }
 
 impl Heard {
@@ -45,7 +47,18 @@ impl Heard {
             None => true,
             Some(_) => query.number("compact", "0 or 1", |compact: u8| compact <= 1)? == 1,
         };
-        Ok(Heard { announce, compact })
+        let ip = query.get("ip").filter(|ip| !ip.is_empty()).map(excerpt);
+        Ok(Heard { announce, compact, ip })
+    }
+
+    /// What is odd in an announce that is good.
+    pub fn oddities(&self) -> Vec<String> {
+        let ask = &self.announce;
+        // Believed, it would let anybody send a whole swarm to a third party.
+        let ip = self.ip.as_ref().map(|ip| format!("its ip={ip} is ignored: where it calls from counts"));
+        let early = (ask.event == Some(Event::Completed) && ask.left > 0)
+            .then(|| "it says completed, and that bytes are left".to_owned());
+        ip.into_iter().chain(early).collect()
     }
 }
 
@@ -165,6 +178,10 @@ fn hint(value: &[u8]) -> &'static str {
         "they were percent-encoded twice"
     } else if text.is_ok_and(|text| !text.is_ascii() && (text.chars().count() == 20 || text.contains('\u{fffd}'))) {
         "they were taken for text, which spoils them; percent-encode the bytes one by one"
+    } else if matches!(value.len(), 27 | 28) && value.iter().all(|byte| byte.is_ascii_alphanumeric() || b"+/-_=".contains(byte)) {
+        "send the 20 raw bytes, percent-encoded, not base64"
+    } else if value.len() < 20 {
+        "it must be exactly 20, percent-encoded; a bare & or # would cut it short"
     } else {
         "it must be exactly 20, percent-encoded"
     }

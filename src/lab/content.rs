@@ -20,6 +20,9 @@ use sha1::{Digest, Sha1};
 use crate::s01_bencode::encode;
 use crate::s02_metainfo::{Info, InfoHash, Metainfo, MetainfoError};
 
+/// The most that [`Content::made`] is meant for: it is all held in memory.
+pub const MOST_MADE: usize = 256 << 20;
+
 /// The bytes in a line of content.
 const LINE: usize = 64;
 
@@ -36,7 +39,7 @@ pub struct Content {
     /// What the content is, as stage 2 reads it.
     pub info: Arc<Info>,
     /// All files, one after the other.
-    pub data: Arc<[u8]>,
+    pub data: Arc<Vec<u8>>,
     /// The raw info dictionary, as peers ask for it (BEP 9).
     pub metadata: Arc<[u8]>,
 }
@@ -61,8 +64,37 @@ impl Content {
         };
         let list = encode::list(files.iter().map(entry));
         // Each file has a seed of its own, or their beginnings would be alike.
-        let data = files.iter().zip(seed..).flat_map(|((_, size), seed)| text(*size, seed)).collect();
+        let mut data = Vec::with_capacity(files.iter().map(|(_, size)| size).sum());
+        let seeds = (0..).map(|number| seed.wrapping_add(number));
+        files.iter().zip(seeds).for_each(|((_, size), seed)| data.append(&mut text(*size, seed)));
         Content::new(name, data, vec![("files", list)], piece_length)
+    }
+
+    /// Content made to order: so many bytes in one file, or in a folder of so many files.
+    /// Its name says all three numbers, so several can lie side by side.
+    ///
+    /// # Errors
+    /// As [`Content::single`].
+    pub fn made(size: usize, files: Option<usize>, seed: u64) -> Result<Content, MetainfoError> {
+        let name = format!("made-{seed}-{}", short_size(size));
+        // A thousand pieces at the most, as long as they stay below a megabyte.
+        let piece_length = (size as u64 / 1_000).next_power_of_two().clamp(32 << 10, 1 << 20) as u32;
+        // Neighbouring seeds must not share files, though files count their seeds upwards.
+        let seed = SplitMix64(seed).next();
+        let Some(count) = files else { return Content::single(&format!("{name}.txt"), size, piece_length, seed) };
+        // Of every eight files one is short and one is long, and most pieces span two.
+        let parts: Vec<usize> = [3, 1, 4, 1, 5, 9, 2, 6].into_iter().cycle().take(count).collect();
+        let all: usize = parts.iter().sum();
+        let ends = parts.iter().scan(0, |before, part| {
+            *before += part;
+            Some(*before)
+        });
+        let ends: Vec<usize> = ends.map(|end| (size as u128 * end as u128 / all as u128) as usize).collect();
+        let paths: Vec<String> = (1..=count).map(|number| format!("{number:04}.txt")).collect();
+        let starts = std::iter::once(0).chain(ends.iter().copied());
+        let sizes = starts.zip(&ends).map(|(start, end)| end - start);
+        let list: Vec<(&str, usize)> = paths.iter().map(String::as_str).zip(sizes).collect();
+        Content::folder(&format!("{name}-{count}"), &list, piece_length, seed)
     }
 
     fn new(name: &str, data: Vec<u8>, files: Vec<(&str, Vec<u8>)>, piece_length: u32) -> Result<Content, MetainfoError> {
@@ -72,7 +104,7 @@ impl Content {
             [("name", encode::bytes(name)), ("piece length", encode::integer(piece_length)), ("pieces", encode::bytes(hashes))];
         let raw = encode::dictionary(keys.into_iter().chain(files));
         let info = Info::from_bytes(&raw)?;
-        Ok(Content { info: Arc::new(info), data: data.into(), metadata: raw.into() })
+        Ok(Content { info: Arc::new(info), data: Arc::new(data), metadata: raw.into() })
     }
 
     /// The torrent's name in every conversation.
@@ -141,6 +173,13 @@ impl Content {
         }
         Ok(top)
     }
+}
+
+/// `1MiB`, or the bytes if it is nothing even.
+fn short_size(size: usize) -> String {
+    let units = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+    let even = units.into_iter().find(|(unit, _)| size >= *unit && size.is_multiple_of(*unit));
+    even.map_or_else(|| size.to_string(), |(unit, name)| format!("{}{name}", size / unit))
 }
 
 /// `size` bytes of lines.

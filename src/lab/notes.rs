@@ -1,27 +1,85 @@
 //! What the tracker and the seeders see, a line each, for whoever wants to look.
 
 use std::collections::VecDeque;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// How many lines wait to be read. The oldest make room.
+use serde_json::{Value, json};
+
+use crate::s01_bencode::printable;
+
+/// How many notes wait to be read. The oldest make room.
 const MOST: usize = 1_000;
 
-/// Lines of text. Copies share them.
+/// Something that was seen.
+#[derive(Debug, Clone)]
+pub struct Note {
+    /// Who saw it: the tracker, or a seeder by its address.
+    pub who: String,
+    /// What, on one line that is safe to print.
+    pub text: String,
+    /// The same for programs: an object with `event` and `who`.
+    pub json: Value,
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
+        write!(out, "{}: {}", self.who, self.text)
+    }
+}
+
+/// Notes that wait to be read. Copies share them.
 #[derive(Debug, Clone, Default)]
-pub struct Notes(Arc<Mutex<VecDeque<String>>>);
+pub struct Notes(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    waiting: Mutex<Waiting>,
+    closely: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    notes: VecDeque<Note>,
+    lost: u64,
+}
 
 impl Notes {
-    /// Adds a line.
-    pub fn add(&self, line: String) {
-        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if lines.len() == MOST {
-            lines.pop_front();
+    /// Adds a note. `more` is an object with what programs want to know.
+    pub fn add(&self, who: impl fmt::Display, event: &str, text: String, more: Value) {
+        let who = who.to_string();
+        let mut json = json!({ "event": event, "who": who });
+        if let (Some(all), Value::Object(more)) = (json.as_object_mut(), more) {
+            all.extend(more);
         }
-        lines.push_back(line);
+        let mut waiting = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.notes.len() == MOST {
+            waiting.notes.pop_front();
+            waiting.lost += 1;
+        }
+        waiting.notes.push_back(Note { who, text: printable(&text), json });
     }
 
-    /// Takes the lines that have come since the last time, oldest first.
-    pub fn take(&self) -> Vec<String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).drain(..).collect()
+    /// From now on, each single message is of interest.
+    pub fn watch_closely(&self) {
+        self.0.closely.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it is.
+    pub fn closely(&self) -> bool {
+        self.0.closely.load(Ordering::Relaxed)
+    }
+
+    /// Takes the notes that have come since the last time, oldest first. Where some had
+    /// to make room, the first one says how many.
+    pub fn take(&self) -> Vec<Note> {
+        let Waiting { notes, lost } = std::mem::take(&mut *self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+        let gap = (lost > 0).then(|| Note {
+            who: "notes".to_owned(),
+            text: format!("{lost} came too fast to be shown"),
+            json: json!({ "event": "lost", "who": "notes", "count": lost }),
+        });
+        gap.into_iter().chain(notes).collect()
     }
 }

@@ -4,10 +4,12 @@
 //! so that the seeders of a lab look like machines. What can go wrong with a peer, a
 //! [`Fault`] makes go wrong on purpose.
 
+use std::collections::HashSet;
+use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::content::Content;
 use super::notes::Notes;
@@ -19,6 +21,8 @@ use crate::s05_messages::bitfield::Bitfield;
 
 /// How many peers a seeder serves at a time.
 const MAX_CONNECTIONS: usize = 100;
+/// How many peers it can tell apart.
+const MOST_SERVED: usize = 10_000;
 
 /// What a seeder does wrong.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -50,6 +54,19 @@ pub enum Fault {
     },
     /// Takes connections and says nothing, not even a handshake.
     Silent,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Fault::None => write!(out, "gives what it has"),
+            Fault::Corrupt { every } => write!(out, "spoils one block of {every}"),
+            Fault::Dies { after_blocks } => write!(out, "dies after {after_blocks} blocks"),
+            Fault::Slow { per_second } => write!(out, "gives {per_second} bytes a second"),
+            Fault::Chokes { every } => write!(out, "chokes after every {every} blocks, and forgets what it was asked"),
+            Fault::Silent => write!(out, "takes connections and says nothing"),
+        }
+    }
 }
 
 /// Which pieces a seeder has.
@@ -136,6 +153,18 @@ pub(super) struct Shared {
     /// Blocks that have gone out whole, and the bytes in them.
     pub(super) blocks: AtomicU64,
     pub(super) bytes: AtomicU64,
+    /// Whom they went to.
+    served: Mutex<HashSet<PeerId>>,
+}
+
+impl Shared {
+    /// This peer has got a block.
+    pub(super) fn remember(&self, peer_id: PeerId) {
+        let mut served = self.served.lock().unwrap_or_else(PoisonError::into_inner);
+        if served.len() < MOST_SERVED {
+            served.insert(peer_id);
+        }
+    }
 }
 
 impl Seeder {
@@ -157,9 +186,10 @@ impl Seeder {
             begun: AtomicU64::new(0),
             blocks: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
+            served: Mutex::default(),
         });
         let for_threads = Arc::clone(&shared);
-        let serve = Arc::new(move |transport| session::serve(&for_threads, transport));
+        let serve = Arc::new(move |transport, _| session::serve(&for_threads, transport));
         let service = Service::start(listener, &format!("seeder {number}"), MAX_CONNECTIONS, serve)?;
         Ok(Seeder { service, shared })
     }
@@ -192,6 +222,11 @@ impl Seeder {
     /// The bytes in them.
     pub fn bytes(&self) -> u64 {
         self.shared.bytes.load(Ordering::Relaxed)
+    }
+
+    /// How many peers they went to, by their peer ids.
+    pub fn served(&self) -> usize {
+        self.shared.served.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 }
 

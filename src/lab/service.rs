@@ -29,9 +29,10 @@ pub enum After {
     Stop,
 }
 
-/// What is done with a connection, on a thread of its own. It must come back soon
-/// after the connection was hung up.
-pub type Serve = Arc<dyn Fn(Transport) -> After + Send + Sync>;
+/// What is done with a connection, on a thread of its own; with it goes the address by
+/// which the other side reached us. It must come back soon after the connection was
+/// hung up.
+pub type Serve = Arc<dyn Fn(Transport, SocketAddr) -> After + Send + Sync>;
 
 /// A listener and its connections. Dropping it ends them.
 pub struct Service {
@@ -118,12 +119,13 @@ impl Shared {
 
     fn spawn(self: &Arc<Shared>, stream: TcpStream, limit: usize, name: &str, serve: &Serve) {
         // A stream that has ended already, or one too many, is just dropped.
+        let Ok(reached) = stream.local_addr() else { return };
         let Ok(transport) = over_tcp(stream, Instant::now() + FIRST_DEADLINE) else { return };
         let Some(open) = Open::new(self, &transport.hang_up, limit) else { return };
         let serve = Arc::clone(serve);
         let work = move || {
             let open = open; // as above
-            if serve(transport) == After::Stop {
+            if serve(transport, reached) == After::Stop {
                 open.shared.stop();
             }
         };

@@ -14,6 +14,7 @@ use thiserror::Error;
 
 use super::content::Content;
 use super::seeder::{Fault, Shared};
+use super::seen::Seen;
 use super::service::After;
 use crate::s02_metainfo::InfoHash;
 use crate::s04_handshake::transport::Transport;
@@ -21,7 +22,7 @@ use crate::s04_handshake::{Handshake, HandshakeError};
 use crate::s05_messages::bitfield::Bitfield;
 use crate::s05_messages::connection::Connection;
 use crate::s05_messages::{BLOCK_LENGTH, LONGEST_MESSAGE, Message, MessageError, Request};
-use crate::s07_extension::{EXTENDED, EXTENSION_BIT, ExtensionError, Extensions, OUR_REQQ, encode_extended};
+use crate::s07_extension::{EXTENDED, EXTENSION_BIT, ExtensionError, Extensions, OUR_REQQ};
 use crate::s08_metadata::UtMetadata;
 
 /// How long a peer may take for its handshake.
@@ -40,22 +41,13 @@ const MAX_QUEUE: usize = 2 * OUR_REQQ as usize;
 
 /// Serves one connection, and notes how it went.
 pub(super) fn serve(seeder: &Arc<Shared>, transport: Transport) -> After {
-    let (us, peer) = (seeder.address, transport.peer);
-    let mut given = Given::default();
+    let mut seen = Seen::new(&seeder.notes, seeder.address, transport.peer);
     let over = match seeder.fault {
         Fault::Silent => say_nothing(transport),
-        _ => talk(seeder, transport, &mut given),
+        _ => talk(seeder, transport, &mut seen),
     };
-    let Given { blocks, bytes } = given;
-    let after = if matches!(over, Over::Died) { After::Stop } else { After::GoOn };
-    seeder.notes.add(format!("{us}: {peer} got {blocks} blocks, {bytes} bytes; {over}"));
-    after
-}
-
-#[derive(Default)]
-struct Given {
-    blocks: u64,
-    bytes: u64,
+    seen.over(&over.to_string());
+    if matches!(over, Over::Died) { After::Stop } else { After::GoOn }
 }
 
 /// [`Fault::Silent`]: reads, so that it notices the end.
@@ -67,7 +59,7 @@ fn say_nothing(mut transport: Transport) -> Over {
     }
 }
 
-fn talk(seeder: &Shared, mut transport: Transport, given: &mut Given) -> Over {
+fn talk(seeder: &Shared, mut transport: Transport, seen: &mut Seen) -> Over {
     transport.set_deadline(Instant::now() + HANDSHAKE_TIME);
     let theirs = match Handshake::read_from(&mut transport) {
         Ok(theirs) => theirs,
@@ -76,12 +68,13 @@ fn talk(seeder: &Shared, mut transport: Transport, given: &mut Given) -> Over {
     let Some((content, has)) = seeder.torrents.iter().find(|(content, _)| content.info_hash() == theirs.info_hash) else {
         return Over::OtherTorrent(theirs.info_hash);
     };
+    seen.greeting(theirs.peer_id, &content.info);
     let mut ours = Handshake::new(content.info_hash(), seeder.peer_id);
     if theirs.has_bit(EXTENSION_BIT) {
         ours = ours.with_bit(EXTENSION_BIT);
     }
     let mut connection = Connection::new(transport, ours, theirs);
-    let mut session = Session::new(seeder, content, has, given);
+    let mut session = Session::new(seeder, content, has, seen);
     match session.run(&mut connection) {
         Ok(never) => match never {},
         Err(over) => over,
@@ -93,7 +86,7 @@ struct Session<'s> {
     seeder: &'s Shared,
     content: &'s Content,
     has: &'s Bitfield,
-    given: &'s mut Given,
+    seen: &'s mut Seen,
     extensions: Extensions,
     choking: bool,
     /// When [`Fault::Chokes`] unchokes again.
@@ -104,31 +97,37 @@ struct Session<'s> {
     /// Messages, which go before blocks, but not into the middle of one.
     messages: Vec<u8>,
     /// Whole blocks on their way: how many, their messages, and how much has gone.
-    batch: Given,
+    batch: Batch,
     blocks: Vec<u8>,
     gone: usize,
     last_heard: Instant,
     last_said: Instant,
 }
 
+#[derive(Default)]
+struct Batch {
+    blocks: u64,
+    bytes: u64,
+}
+
 enum Never {}
 
 impl<'s> Session<'s> {
-    fn new(seeder: &'s Shared, content: &'s Content, has: &'s Bitfield, given: &'s mut Given) -> Session<'s> {
+    fn new(seeder: &'s Shared, content: &'s Content, has: &'s Bitfield, seen: &'s mut Seen) -> Session<'s> {
         let now = Instant::now();
         let metadata = UtMetadata::new(Some(Arc::clone(&content.metadata)));
         Session {
             seeder,
             content,
             has,
-            given,
+            seen,
             extensions: Extensions::new(vec![Box::new(metadata)]),
             choking: true,
             unchoke_at: None,
             since_unchoke: 0,
             queue: VecDeque::new(),
             messages: Vec::new(),
-            batch: Given::default(),
+            batch: Batch::default(),
             blocks: Vec::new(),
             gone: 0,
             last_heard: now,
@@ -140,9 +139,10 @@ impl<'s> Session<'s> {
     fn run(&mut self, connection: &mut Connection) -> Result<Never, Over> {
         connection.send_bytes(&connection.ours.encode())?;
         // Clients of the tutorials insist on the bitfield first.
-        Message::Bitfield { bits: &self.has.encode() }.encode_to(&mut self.messages);
+        self.say(&Message::Bitfield { bits: &self.has.encode() });
         if connection.has_bit(EXTENSION_BIT) {
-            encode_extended(0, &self.extensions.greeting(connection.peer.ip()).encode(), &mut self.messages);
+            let greeting = self.extensions.greeting(connection.peer.ip()).encode();
+            self.say(&Message::Unknown { id: EXTENDED, payload: &[&[0], greeting.as_slice()].concat() });
         }
         connection.input.set_limit(self.content.info.piece_count());
         loop {
@@ -170,7 +170,7 @@ impl<'s> Session<'s> {
             self.unchoke();
         }
         if now >= self.last_said + KEEP_ALIVE {
-            Message::KeepAlive.encode_to(&mut self.messages);
+            self.say(&Message::KeepAlive);
         }
         Ok(())
     }
@@ -227,17 +227,23 @@ impl<'s> Session<'s> {
             let offset = u64::from(request.index) * u64::from(self.content.info.piece_length) + u64::from(request.begin);
             let start = usize::try_from(offset).unwrap_or(usize::MAX);
             let block = self.content.data.get(start..start.saturating_add(request.length as usize)).unwrap_or_default();
-            Message::Piece { index: request.index, begin: request.begin, block }.encode_to(&mut self.blocks);
+            let Request { index, begin, .. } = request;
+            let message = Message::Piece { index, begin, block };
+            message.encode_to(&mut self.blocks);
+            self.seen.said(&message);
+            self.seen.gives(index);
             if matches!(self.seeder.fault, Fault::Corrupt { every } if number.is_multiple_of(every.max(1)))
                 && let Some(last) = self.blocks.last_mut()
             {
                 *last ^= 0x55;
+                self.seen.spoiled(index, begin);
             }
             self.batch.blocks += 1;
             self.batch.bytes += u64::from(request.length);
             self.since_unchoke += 1;
             if matches!(self.seeder.fault, Fault::Chokes { every } if self.since_unchoke >= every) {
-                Message::Choke.encode_to(&mut self.messages);
+                self.say(&Message::Choke);
+                self.seen.choked(self.queue.len());
                 // Without the fast extension, a choke throws all requests away.
                 self.queue.clear();
                 self.choking = true;
@@ -249,11 +255,12 @@ impl<'s> Session<'s> {
 
     /// A batch has gone out whole.
     fn count(&mut self) -> Result<(), Over> {
-        let Given { blocks, bytes } = std::mem::take(&mut self.batch);
+        let Batch { blocks, bytes } = std::mem::take(&mut self.batch);
         self.blocks.clear();
         self.gone = 0;
-        self.given.blocks += blocks;
-        self.given.bytes += bytes;
+        if let Some(peer_id) = self.seen.gave(blocks, bytes) {
+            self.seeder.remember(peer_id);
+        }
         self.seeder.bytes.fetch_add(bytes, Ordering::Relaxed);
         let all = self.seeder.blocks.fetch_add(blocks, Ordering::Relaxed) + blocks;
         match self.seeder.fault {
@@ -262,14 +269,20 @@ impl<'s> Session<'s> {
         }
     }
 
+    fn say(&mut self, message: &Message) {
+        message.encode_to(&mut self.messages);
+        self.seen.said(message);
+    }
+
     fn unchoke(&mut self) {
-        Message::Unchoke.encode_to(&mut self.messages);
+        self.say(&Message::Unchoke);
         self.choking = false;
         self.unchoke_at = None;
         self.since_unchoke = 0;
     }
 
     fn hear(&mut self, message: Message) -> Result<(), Over> {
+        self.seen.heard(&message);
         match message {
             Message::Interested if self.choking && self.unchoke_at.is_none() => self.unchoke(),
             // A request that comes while we choke was sent before the peer knew.
@@ -282,7 +295,12 @@ impl<'s> Session<'s> {
             }
             Message::Cancel(request) => self.queue.retain(|other| *other != request),
             Message::Unknown { id: EXTENDED, payload } => {
-                self.extensions.hear(payload, &mut self.messages)?;
+                let mut answer = Vec::new();
+                self.extensions.hear(payload, &mut answer)?;
+                if let Some(payload) = answer.get(5..) {
+                    self.seen.said(&Message::Unknown { id: EXTENDED, payload });
+                }
+                self.messages.append(&mut answer);
                 if self.messages.len() > LONGEST_MESSAGE {
                     return Err(Over::TooMany);
                 }

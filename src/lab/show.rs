@@ -10,13 +10,8 @@ use crate::s02_metainfo::MetainfoError;
 /// Bytes a second that each seeder gives, so that there is something to see.
 const RATE: u64 = 2 << 20;
 
-/// What each seeder does, and what to say of it.
-const SEEDERS: [(Fault, &str); 4] = [
-    (Fault::None, "gives what it has"),
-    (Fault::Corrupt { every: 8 }, "spoils every eighth block"),
-    (Fault::Dies { after_blocks: 60 }, "dies after 60 blocks"),
-    (Fault::None, "gives what it has"),
-];
+/// What each seeder does wrong.
+const FAULTS: [Fault; 4] = [Fault::None, Fault::Corrupt { every: 8 }, Fault::Dies { after_blocks: 60 }, Fault::None];
 
 /// A folder of five files: long, short, empty, and with a name that is not ASCII.
 ///
@@ -41,14 +36,13 @@ pub fn film() -> Result<Content, MetainfoError> {
 /// # Errors
 /// As [`Lab::start`].
 pub fn start(content: &Content) -> io::Result<Lab> {
-    let plans = SEEDERS.map(|(fault, _)| Plan::with_fault(fault).at_rate(RATE));
+    let plans = FAULTS.map(|fault| Plan::with_fault(fault).at_rate(RATE));
     Lab::start(vec![content.clone()], &plans, 0)
 }
 
 /// Who is there, a line each.
 pub fn describe(lab: &Lab) -> String {
     let mut lines = vec![format!("   tracker {}", lab.tracker.url())];
-    let seeders = lab.addresses().into_iter().zip(SEEDERS);
-    lines.extend(seeders.map(|(address, (_, what))| format!("   seeder  {address} {what}")));
+    lines.extend(lab.seeders.iter().map(|seeder| format!("   seeder  {} {}", seeder.address(), seeder.fault())));
     lines.join("\n")
 }

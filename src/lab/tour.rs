@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::Lab;
+use super::seeder::Fault;
 
-/// A lab's files in a folder, and how to use them. A lab of two torrents, the first a
-/// single file, is expected.
+/// A lab's files in a folder, and how to use them. The chapters' lab has two torrents,
+/// the first a single file; where there is only one, it takes both their places.
 pub struct Tour<'l> {
     lab: &'l Lab,
     /// The .torrent files, and the contents themselves, in the order of the contents.
@@ -29,29 +30,37 @@ impl Tour<'_> {
         Ok(Tour { lab, torrents, originals })
     }
 
-    /// The same for programs, without the commands.
+    /// The same for programs.
     pub fn json(&self) -> Value {
         let magnets: Vec<String> = self.lab.contents.iter().map(|content| self.lab.magnet(content)).collect();
         let peers: Vec<String> = self.lab.addresses().iter().map(ToString::to_string).collect();
+        let faults: Vec<String> = self.lab.seeders.iter().map(|seeder| seeder.fault().to_string()).collect();
+        let command = |(chapter, command): &(u8, String)| json!({ "chapter": chapter, "command": command });
+        let commands: Vec<Value> = self.commands().iter().map(command).collect();
         json!({
-            "event": "started", "tracker": self.lab.tracker.url(), "udp_tracker": self.lab.tracker.udp_url(), "peers": peers,
+            "event": "started", "tracker": self.lab.tracker.url(), "udp_tracker": self.lab.tracker.udp_url(),
+            "peers": peers, "faults": faults,
             "torrents": self.torrents, "magnets": magnets, "originals": self.originals,
+            "commands": commands,
         })
     }
 
     /// A command for each chapter that has one, and the chapter's number.
-    fn commands(&self) -> [(u8, String); 13] {
-        let path = |paths: &[String], index: usize| paths.get(index).map(|path| quoted(path)).unwrap_or_default();
-        let (sample, album) = (path(&self.torrents, 0), path(&self.torrents, 1));
-        let original = path(&self.originals, 0);
-        let content = |index: usize| self.lab.contents.get(index);
+    fn commands(&self) -> Vec<(u8, String)> {
+        let path = |paths: &[String], index: usize| paths.get(index).or(paths.last()).map(|path| quoted(path));
+        let [sample, album] = [0, 1].map(|index| path(&self.torrents, index).unwrap_or_default());
+        let [original, folder] = [0, 1].map(|index| path(&self.originals, index).unwrap_or_default());
+        let content = |index: usize| self.lab.contents.get(index).or(self.lab.contents.last());
         let link = |index: usize| content(index).map(|content| quoted(&self.lab.magnet(content))).unwrap_or_default();
         let (sample_link, album_link) = (link(0), link(1));
         // With one peer and no tracker it is always the same peer that answers.
         let first: Vec<_> = self.lab.addresses().into_iter().take(1).collect();
         let one_peer = content(0).map(|content| quoted(&content.magnet(&[], &first))).unwrap_or_default();
         let peer = first.first().map(ToString::to_string).unwrap_or_default();
-        [
+        let last = content(0).map_or(0, |content| content.info.piece_count().saturating_sub(1)).min(2);
+        let name = content(1).map(|content| content.info.name.clone()).unwrap_or_default();
+        let [out, again] = [quoted(&name), quoted(&format!("{name}-again"))];
+        vec![
             (1, "decode d3:cow3:moo4:spami7ee".to_owned()),
             (2, format!("info {sample}")),
             (3, format!("peers {sample}")),
@@ -60,10 +69,12 @@ impl Tour<'_> {
             (7, format!("magnet_handshake {one_peer}")),
             (8, format!("magnet_info {sample_link}")),
             (9, format!("download_piece -o piece-0 {sample} 0")),
-            (9, format!("magnet_download_piece -o piece-2 {sample_link} 2")),
+            (9, format!("magnet_download_piece -o piece-{last} {sample_link} {last}")),
             (10, format!("verify {sample} {original}")),
-            (11, format!("download -o album {album}")),
-            (11, format!("magnet_download -o album-again {album_link}")),
+            (10, format!("create -o again.torrent {folder}")),
+            (11, format!("download -o {out} {album}")),
+            (11, format!("magnet_download -o {again} {album_link}")),
+            (12, format!("seed {sample} {original}")),
             (13, format!("scrape {sample}")),
         ]
     }
@@ -74,7 +85,8 @@ impl fmt::Display for Tour<'_> {
         writeln!(out, "A swarm of your own:\n\n  tracker   {}", self.lab.tracker.url())?;
         writeln!(out, "  and       {}", self.lab.tracker.udp_url())?;
         for seeder in &self.lab.seeders {
-            writeln!(out, "  seeder    {}   {}", seeder.address(), String::from_utf8_lossy(&seeder.peer_id().0))?;
+            write!(out, "  seeder    {}   {}", seeder.address(), String::from_utf8_lossy(&seeder.peer_id().0))?;
+            writeln!(out, "{}", if seeder.fault() == Fault::None { String::new() } else { format!("   {}", seeder.fault()) })?;
         }
         for (content, torrent) in self.lab.contents.iter().zip(&self.torrents) {
             writeln!(out, "  torrent   {}", quoted(torrent))?;

@@ -1,18 +1,23 @@
-//! A small tracker inside the process, which says what is wrong with an announce.
+//! A small tracker, which says what is wrong with an announce.
 //!
 //! It takes any torrent, keeps everything in memory, and answers a wrong announce
 //! with a `failure reason` that helps whoever is writing a client. Here it is asked over
-//! HTTP; at the same port number over UDP, by the thread in `udp.rs`.
+//! HTTP; at the same port number over UDP, by the thread in `udp.rs`. A lab has one on
+//! loopback; `piecemeal tracker` is one for a class.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use serde_json::{Value, json};
+
 use super::announce::{Heard, scraped};
+use super::client_name::client_name;
 use super::notes::Notes;
-use super::phone_book::{Page, PhoneBook};
+use super::phone_book::{Asker, INTERVAL, Page, PhoneBook, Tally};
 use super::service::{After, Service};
 use super::udp::{UdpDesk, bind_both};
 use crate::s01_bencode::{encode, excerpt};
@@ -43,9 +48,10 @@ pub struct Logged {
 
 /// The tracker. Dropping it ends it.
 pub struct LabTracker {
-    service: Service,
+    /// At least one.
+    services: Vec<Service>,
     desk: Arc<Desk>,
-    _udp: UdpDesk,
+    _udp: Vec<UdpDesk>,
 }
 
 /// What the tracker's threads share.
@@ -53,7 +59,35 @@ pub struct LabTracker {
 pub(super) struct Desk {
     book: Mutex<PhoneBook>,
     log: Mutex<VecDeque<Logged>>,
+    refused: AtomicU64,
     notes: Notes,
+}
+
+/// What a tracker listens with: two sockets at one port number.
+pub type Ears = (TcpListener, UdpSocket);
+
+/// Listens at an address; port 0 lets the system choose one.
+///
+/// # Errors
+/// If it is taken, or not ours.
+pub fn at(address: SocketAddr) -> io::Result<Vec<Ears>> {
+    Ok(vec![bind_both(address)?])
+}
+
+/// Listens on all of the machine's addresses. Where one socket does not take both
+/// kinds of them, there are two.
+///
+/// # Errors
+/// If the port is taken.
+pub fn everywhere(port: u16) -> io::Result<Vec<Ears>> {
+    let six = bind_both((Ipv6Addr::UNSPECIFIED, port).into());
+    // On the same port, should the system have chosen it.
+    let port = six.as_ref().ok().and_then(|(six, _)| six.local_addr().ok()).map_or(port, |address| address.port());
+    match (six, bind_both((Ipv4Addr::UNSPECIFIED, port).into())) {
+        (Ok(six), Ok(four)) => Ok(vec![six, four]),
+        (Ok(both), Err(_)) => Ok(vec![both]),
+        (Err(_), four) => Ok(vec![four?]),
+    }
 }
 
 impl LabTracker {
@@ -62,31 +96,65 @@ impl LabTracker {
     /// # Errors
     /// If the address is taken, or there is no thread to be had.
     pub fn start(address: SocketAddr, notes: Notes) -> io::Result<LabTracker> {
-        let desk = Arc::new(Desk { notes, ..Desk::default() });
-        let for_threads = Arc::clone(&desk);
-        let serve = move |transport| {
-            for_threads.serve(transport);
-            After::GoOn
-        };
-        let (listener, socket) = bind_both(address)?;
-        let service = Service::start(listener, "tracker", MAX_CONNECTIONS, Arc::new(serve))?;
-        let _udp = UdpDesk::start(socket, Arc::clone(&desk))?;
-        Ok(LabTracker { service, desk, _udp })
+        LabTracker::on(at(address)?, INTERVAL, notes)
     }
 
-    /// Where it listens.
+    /// Answers at these, and asks clients to announce so often.
+    ///
+    /// # Errors
+    /// If there is no listener, or no thread to be had.
+    pub fn on(ears: Vec<Ears>, interval: Duration, notes: Notes) -> io::Result<LabTracker> {
+        if ears.is_empty() {
+            return Err(io::Error::other("a tracker needs an address to listen at"));
+        }
+        let book = Mutex::new(PhoneBook::new(interval));
+        let desk = Arc::new(Desk { book, notes, ..Desk::default() });
+        let serve = |(listener, socket)| {
+            let udp = UdpDesk::start(socket, Arc::clone(&desk))?;
+            let desk = Arc::clone(&desk);
+            let serve = move |transport, reached: SocketAddr| {
+                desk.serve(transport, reached.ip());
+                After::GoOn
+            };
+            Ok((Service::start(listener, "tracker", MAX_CONNECTIONS, Arc::new(serve))?, udp))
+        };
+        let (services, _udp) = ears.into_iter().map(serve).collect::<io::Result<_>>()?;
+        Ok(LabTracker { services, desk, _udp })
+    }
+
+    /// Where it listens, or the first of such places.
     pub fn address(&self) -> SocketAddr {
-        self.service.address()
+        self.services.first().map_or(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)), Service::address)
     }
 
     /// The announce URL.
     pub fn url(&self) -> String {
-        format!("http://{}/announce", self.address())
+        url(self.address())
+    }
+
+    /// Announce URLs for others: of a tracker on all interfaces, those with the machine's
+    /// own addresses, as far as it has any beside loopback.
+    pub fn urls(&self) -> Vec<String> {
+        let addresses = self.services.iter().flat_map(|service| {
+            let at = service.address();
+            let own = || own_addresses(at.is_ipv6()).into_iter().map(|ip| SocketAddr::new(ip, at.port())).collect();
+            if at.ip().is_unspecified() { own() } else { vec![at] }
+        });
+        let mut urls: Vec<String> = addresses.flat_map(|at| [url(at), udp_url(at)]).collect();
+        urls.sort(); // two sockets may share an address
+        urls.dedup();
+        urls
+    }
+
+    /// The announce URL for programs on the same machine.
+    pub fn local_url(&self) -> String {
+        let at = self.address();
+        if at.ip().is_unspecified() { url((Ipv4Addr::LOCALHOST, at.port()).into()) } else { url(at) }
     }
 
     /// The same over UDP.
     pub fn udp_url(&self) -> String {
-        format!("udp://{}/announce", self.address())
+        udp_url(self.address())
     }
 
     /// Enters a complete peer that need not announce itself.
@@ -98,6 +166,71 @@ impl LabTracker {
     pub fn announces(&self) -> Vec<Logged> {
         lock(&self.desk.log).iter().cloned().collect()
     }
+
+    /// What is known of each torrent.
+    pub fn tallies(&self) -> Vec<Tally> {
+        lock(&self.desk.book).tallies(Instant::now())
+    }
+
+    /// How many requests were wrong.
+    pub fn refused(&self) -> u64 {
+        self.desk.refused.load(Ordering::Relaxed)
+    }
+
+    /// The torrents and who is there, a line each, below the sum.
+    pub fn table(&self) -> String {
+        let tallies = self.tallies();
+        let (torrents, refused) = (tallies.len(), self.refused());
+        let peers: usize = tallies.iter().map(|tally| tally.complete + tally.incomplete).sum();
+        let announces: u64 = tallies.iter().map(|tally| tally.announces).sum();
+        let line = |tally: &Tally| {
+            let Tally { info_hash, complete, incomplete, announces, completed } = tally;
+            format!("\n{info_hash}  {complete:>5}  {incomplete:>6}  {announces:>9}  {completed:>9}")
+        };
+        let head =
+            if torrents > 0 { format!("\n\n{:<40}  seeds  others  announces  completed", "torrent") } else { String::new() };
+        let lines: String = tallies.iter().map(line).collect();
+        format!(
+            "The tracker is over: {torrents} torrents, {peers} peers there, {announces} announces, {refused} refused.{head}{lines}"
+        )
+    }
+
+    /// The same for programs.
+    pub fn tallies_json(&self) -> Vec<Value> {
+        let object = |tally: &Tally| {
+            json!({
+                "info_hash": tally.info_hash.to_string(), "complete": tally.complete, "incomplete": tally.incomplete,
+                "announces": tally.announces, "completed": tally.completed,
+            })
+        };
+        self.tallies().iter().map(object).collect()
+    }
+}
+
+fn url(address: SocketAddr) -> String {
+    format!("http://{address}/announce")
+}
+
+fn udp_url(address: SocketAddr) -> String {
+    format!("udp://{address}/announce")
+}
+
+/// The addresses by which this machine would call others, over IPv4 and perhaps over
+/// IPv6. The others are from the ranges for documentation.
+fn own_addresses(also_six: bool) -> Vec<IpAddr> {
+    let four = Some(Ipv4Addr::new(192, 0, 2, 1).into());
+    let six = also_six.then_some(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into());
+    let own = [four, six].into_iter().flatten().filter_map(own_address);
+    own.filter(|ip| !ip.is_loopback()).collect()
+}
+
+/// The address by which this machine would call another. To connect a UDP socket sends
+/// nothing: it only makes the system choose a way.
+pub(super) fn own_address(peer: IpAddr) -> Option<IpAddr> {
+    let from: IpAddr = if peer.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let socket = UdpSocket::bind((from, 0)).ok()?;
+    socket.connect((peer, 9)).ok()?;
+    Some(socket.local_addr().ok()?.ip()).filter(|ip| !ip.is_unspecified())
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -106,68 +239,91 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Desk {
     /// One request, one answer.
-    fn serve(&self, mut transport: Transport) {
+    fn serve(&self, mut transport: Transport, reached: IpAddr) {
         transport.set_deadline(Instant::now() + REQUEST_TIME);
-        let answered = match read_request(&mut transport) {
-            Ok(Some(request)) => self.answer(transport.peer, &request),
-            Ok(None) => (400, failure("this is not an HTTP request that a tracker understands")),
+        let (status, body) = match read_request(&mut transport) {
+            Ok(Some(request)) => self.answer(transport.peer, reached, &request),
+            Ok(None) => {
+                let reason = "this is not an HTTP request that a tracker understands".to_owned();
+                (400, failure(&self.refuse(transport.peer, "", reason)))
+            }
             Err(_) => return, // gone, or too slow
         };
         // Whoever has hung up meanwhile does not want the answer.
-        let _ = respond(&mut transport, answered.0, &answered.1);
+        let _ = respond(&mut transport, status, &body);
         (transport.hang_up)();
     }
 
-    /// The status and the body for a request.
-    fn answer(&self, from: SocketAddr, request: &Request) -> (u16, Vec<u8>) {
-        let (path, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
+    /// The status and the body for a request. Trackers say no with status 200; where
+    /// HTTP has a status for it, that is sent.
+    fn answer(&self, from: SocketAddr, reached: IpAddr, request: &Request) -> (u16, Vec<u8>) {
+        let target = request.target.as_str();
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
         // A private tracker puts a key of the user's before the last part.
         let last = path.rsplit('/').next();
         if last != Some("announce") && last != Some("scrape") {
             let reason = format!("this tracker answers at /announce, not at {}", excerpt(path.as_bytes()));
-            return (404, failure(&self.refuse(from, &request.target, reason)));
+            return (404, failure(&self.refuse(from, target, reason)));
         }
         if request.method != "GET" {
             let reason = format!("an announce is a GET request, not {}", excerpt(request.method.as_bytes()));
-            return (405, failure(&self.refuse(from, &request.target, reason)));
+            return (405, failure(&self.refuse(from, target, reason)));
         }
         if last == Some("scrape") {
             return match scraped(query) {
-                Err(error) => (200, failure(&self.refuse(from, &request.target, error.to_string()))),
+                Err(error) => (200, failure(&self.refuse(from, target, error.to_string()))),
                 Ok(torrents) => (200, encode_counts(self.scrape(from, torrents))),
             };
         }
         let page = match Heard::decode(query) {
-            Err(error) => Err(self.refuse(from, &request.target, error.to_string())),
-            Ok(heard) => self.announce(from, heard, &request.target),
+            Err(error) => Err(self.refuse(from, target, error.to_string())),
+            Ok(heard) => self.announce(from, reached, heard, target),
         };
         (200, page.map_or_else(|reason| failure(&reason), |page| page.encode()))
     }
 
-    /// Looks an announce up, and notes it; over whatever it came.
-    pub(super) fn announce(&self, from: SocketAddr, heard: Heard, target: &str) -> Result<Page, String> {
+    /// Enters an announce, over whatever it came, and notes it. `reached` is our address
+    /// as the asker called it, or unspecified.
+    pub(super) fn announce(&self, from: SocketAddr, reached: IpAddr, heard: Heard, target: &str) -> Result<Page, String> {
         let ask = &heard.announce;
-        let listens = SocketAddr::new(from.ip().to_canonical(), ask.port);
-        let page = lock(&self.book).announce(listens, &heard, Instant::now());
+        let asker = Asker::new(from.ip(), ask.port, reached);
+        let page = lock(&self.book).announce(&asker, &heard, Instant::now());
         let page = page.map_err(|reason| self.refuse(from, target, reason.to_owned()))?;
-        let event = ask.event.map(|event| format!(" {event},")).unwrap_or_default();
-        let count = page.peers.len();
-        self.notes.add(format!("tracker: {listens}:{event} {} bytes left of {}; told of {count} peers", ask.left, ask.info_hash));
+        let (listens, client, told, odd) = (asker.listens, client_name(&ask.peer_id), page.peers.len(), heard.oddities());
+        let event = ask.event.map_or("announces".to_owned(), |event| event.to_string());
+        let text = format!(
+            "{listens} ({client}) {event}: uploaded {}, downloaded {}, {} bytes left of {}; told of {told} peers{}",
+            ask.uploaded,
+            ask.downloaded,
+            ask.left,
+            ask.info_hash,
+            odd.iter().map(|what| format!("; {what}")).collect::<String>()
+        );
+        let more = json!({
+            "peer": listens.to_string(), "client": client, "peer_id": ask.peer_id.to_string(),
+            "info_hash": ask.info_hash.to_string(), "said": ask.event.map(|event| event.to_string()),
+            "uploaded": ask.uploaded, "downloaded": ask.downloaded, "left": ask.left, "told": told, "odd": odd,
+        });
+        self.notes.add("tracker", "announce", text, more);
         self.log(from, target, Ok(heard.announce));
         Ok(page)
     }
 
     /// The counts of some torrents, in their order.
     pub(super) fn scrape(&self, from: SocketAddr, torrents: Vec<InfoHash>) -> Vec<(InfoHash, Counts)> {
-        self.notes.add(format!("tracker: {from} asks for the counts of {} torrents", torrents.len()));
+        let (shown, count) = (SocketAddr::new(from.ip().to_canonical(), from.port()), torrents.len());
+        let more = json!({ "from": shown.to_string(), "torrents": count });
+        self.notes.add("tracker", "scrape", format!("{shown} asks for the counts of {count} torrents"), more);
         let (mut book, now) = (lock(&self.book), Instant::now());
         torrents.into_iter().map(|info_hash| (info_hash, book.counts(info_hash, now))).collect()
     }
 
-    /// Notes a request that is wrong, and hands back what to answer. Trackers say no
-    /// with HTTP status 200; where HTTP has a status for it, that is sent too.
+    /// Notes a request that is wrong, and hands back what to answer.
     pub(super) fn refuse(&self, from: SocketAddr, target: &str, reason: String) -> String {
-        self.notes.add(format!("tracker: refused {from}: {reason}"));
+        self.refused.fetch_add(1, Ordering::Relaxed);
+        let shown = SocketAddr::new(from.ip().to_canonical(), from.port());
+        let more = json!({ "from": shown.to_string(), "why": reason });
+        self.notes.add("tracker", "refused", format!("refused {shown}: {reason}"), more);
         self.log(from, target, Err(reason.clone()));
         reason
     }

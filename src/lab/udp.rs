@@ -15,8 +15,7 @@ use std::time::{Duration, Instant};
 use sha1::{Digest, Sha1};
 
 use super::announce::Heard;
-use super::phone_book::INTERVAL;
-use super::tracker::Desk;
+use super::tracker::{Desk, own_address};
 use crate::s13_udp_tracker::packet::{Answer, Ask, Family, PROTOCOL_ID, Request, Said};
 
 /// What the thread gets of the address space.
@@ -96,9 +95,11 @@ impl Clerk {
             match socket.recv_from(&mut buffer) {
                 Ok((0, _)) => {}
                 Ok((length, from)) => {
-                    if let Some(answer) = self.answer(buffer.get(..length).unwrap_or_default(), from) {
+                    // A socket for both families sees IPv4 as a part of IPv6.
+                    let asker = SocketAddr::new(from.ip().to_canonical(), from.port());
+                    if let Some(answer) = self.answer(buffer.get(..length).unwrap_or_default(), asker) {
                         // Who has closed the socket meanwhile does not want it.
-                        let _ = socket.send_to(&answer.encode(Family::of(from)), from);
+                        let _ = socket.send_to(&answer.encode(Family::of(asker)), from);
                     }
                 }
                 Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
@@ -131,8 +132,12 @@ impl Clerk {
                 if announce.port == 0 {
                     Err(self.desk.refuse(from, &target, "port must be 1 to 65535, but is 0".to_owned()))
                 } else {
-                    self.desk.announce(from, Heard { announce, compact: true }, &target).map(|page| Said::Announced {
-                        interval: INTERVAL,
+                    let heard = Heard { announce, compact: true, ip: None };
+                    // std does not tell which of our addresses a packet came to; this is the one
+                    // from which the answer goes.
+                    let reached = own_address(from.ip()).unwrap_or(Ipv4Addr::UNSPECIFIED.into());
+                    self.desk.announce(from, reached, heard, &target).map(|page| Said::Announced {
+                        interval: page.interval,
                         leechers: page.incomplete as u32,
                         seeders: page.complete as u32,
                         peers: page.peers.into_iter().map(|(address, _)| address).collect(),

@@ -60,7 +60,7 @@ pub(crate) fn fetch(url: &str, until: Instant) -> Result<(u16, Vec<u8>), Tracker
     let (status, body) = match get(url, until) {
         // A tracker that is just being started refuses connections.
         Err(ureq::Error::Io(error)) if error.kind() == io::ErrorKind::ConnectionRefused => {
-            thread::sleep(Duration::from_millis(150));
+            thread::sleep(Duration::from_millis(150).min(until.saturating_duration_since(Instant::now())));
             get(url, until)
         }
         other => other,

@@ -109,6 +109,8 @@ pub fn over_tcp(stream: TcpStream, until: Instant) -> io::Result<Transport> {
     // Small messages leave at once instead of waiting for company.
     stream.set_nodelay(true)?;
     let peer = stream.peer_addr()?;
+    // A socket that listens for IPv6 sees IPv4 as a part of it. There is one name for each.
+    let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
     let stream = Arc::new(stream);
     let half = || TcpHalf { stream: Arc::clone(&stream), until, in_force: Duration::MAX };
     let (reader, writer) = (Box::new(half()), Box::new(half()));

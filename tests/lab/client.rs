@@ -32,6 +32,21 @@ pub fn soon(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
+/// What is noted up to the end of a connection.
+pub fn notes_to_the_last(notes: &Notes) -> Vec<String> {
+    let mut seen = Vec::new();
+    soon("the connection's last note", || {
+        seen.extend(notes.take());
+        seen.iter().any(|note| note.json["event"] == "left")
+    });
+    seen.into_iter().map(|note| note.text).collect()
+}
+
+/// The note at the end of a connection.
+pub fn last_note(notes: &Notes) -> String {
+    notes_to_the_last(notes).pop().expect("there is one")
+}
+
 pub fn request(index: u32, begin: u32, length: u32) -> Vec<u8> {
     wire::message(wire::REQUEST, &[index, begin, length].map(u32::to_be_bytes).concat())
 }

@@ -4,19 +4,24 @@ use std::time::{Duration, Instant};
 
 use piecemeal::lab::seeder::{Fault, Holds, Plan};
 
-use crate::lab::client::{Client, PLAIN, content, request, seeder, soon};
+use crate::lab::client::{Client, PLAIN, content, last_note, notes_to_the_last, request, seeder, soon};
 use crate::support::wire;
 
 #[test]
 fn a_corrupt_seeder_spoils_one_byte_of_some_blocks() {
     let content = content();
-    let (seeder, _notes) = seeder(&content, Plan::with_fault(Fault::Corrupt { every: 3 }));
+    let (seeder, notes) = seeder(&content, Plan::with_fault(Fault::Corrupt { every: 3 }));
     let mut client = Client::unchoked(seeder.address(), &content);
     for block in 0..9 {
         let data = client.block(0, 0, 16_384);
         let wrong = data.iter().zip(&*content.data).filter(|(got, right)| got != right).count();
         assert_eq!(wrong, usize::from(block % 3 == 0), "block {block}");
     }
+    drop(client);
+    let seen = notes_to_the_last(&notes);
+    assert_eq!(seen.iter().filter(|text| text.ends_with(" is given a spoiled block: piece 0, begin 0")).count(), 1, "{seen:?}");
+    let last = seen.last().expect("it is not empty");
+    assert!(last.ends_with("got 9 blocks, 147456 bytes, of pieces 0, 3 of the blocks spoiled; it hung up"), "{last}");
 }
 
 #[test]
@@ -33,7 +38,8 @@ fn a_dying_seeder_gives_its_blocks_and_is_gone() {
     soon("it is dead", || !seeder.is_alive());
     soon("nobody listens", || std::net::TcpStream::connect_timeout(&seeder.address(), Duration::from_secs(1)).is_err());
     assert_eq!(seeder.blocks(), 5);
-    soon("the note", || notes.take().iter().any(|note| note.ends_with("got 5 blocks, 81920 bytes; this seeder dies")));
+    let end = "got 5 blocks, 81920 bytes, of pieces 0; this seeder dies";
+    soon("the note", || notes.take().iter().any(|note| note.text.ends_with(end)));
 }
 
 #[test]
@@ -52,7 +58,7 @@ fn a_slow_seeder_drips() {
 #[test]
 fn a_choking_seeder_forgets_requests_and_unchokes_again() {
     let content = content();
-    let (seeder, _notes) = seeder(&content, Plan::with_fault(Fault::Chokes { every: 2 }));
+    let (seeder, notes) = seeder(&content, Plan::with_fault(Fault::Chokes { every: 2 }));
     let mut client = Client::unchoked(seeder.address(), &content);
     let begun = Instant::now();
     client.send(&(0..6).flat_map(|block| request(0, block, 10)).collect::<Vec<u8>>());
@@ -63,6 +69,13 @@ fn a_choking_seeder_forgets_requests_and_unchokes_again() {
     assert!(begun.elapsed() > Duration::from_millis(250), "{:?}", begun.elapsed());
     // Only what is asked after the unchoke is answered.
     client.block(0, 50, 10);
+    let seen: Vec<String> = notes.take().into_iter().map(|note| note.text).collect();
+    // How many had arrived by then is a matter of timing.
+    let told = |text: &&String| text.contains(" is choked, and ") && text.ends_with(" of its requests are forgotten");
+    assert_eq!(seen.iter().filter(told).count(), 1, "{seen:?}");
+    drop(client);
+    let last = last_note(&notes);
+    assert!(last.ends_with("got 3 blocks, 30 bytes, of pieces 0, and was choked 1 times; it hung up"), "{last}");
 }
 
 #[test]
@@ -74,7 +87,7 @@ fn a_silent_seeder_says_nothing_and_lets_go_of_who_leaves() {
     client.stream.set_read_timeout(Some(Duration::from_millis(300))).expect("a timeout can be set");
     assert!(!client.is_over());
     drop(client);
-    soon("the note", || notes.take().iter().any(|note| note.ends_with("got 0 blocks, 0 bytes; it hung up")));
+    soon("the note", || notes.take().iter().any(|note| note.text.ends_with("got 0 blocks, 0 bytes; it hung up")));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use piecemeal::lab::announce::Heard;
-use piecemeal::lab::phone_book::PhoneBook;
+use piecemeal::lab::phone_book::{Asker, PhoneBook};
 use piecemeal::s03_tracker::PeerId;
 
 use crate::lab::tracker::{HASH, get, query, raw, split, tracker};
@@ -98,11 +98,11 @@ fn what_is_not_http_is_answered_and_closed() {
 fn who_does_not_come_back_is_forgotten() {
     let mut book = PhoneBook::default();
     let begun = Instant::now();
-    let at = |port: u16| std::net::SocketAddr::from(([10, 0, 0, 1], port));
+    let at = |port| Asker::new([10, 0, 0, 1].into(), port, [10, 0, 0, 9].into());
     let heard = |port| Heard::decode(&query(port, "")).expect("a good announce");
-    book.add(heard(1).announce.info_hash, PeerId([7; 20]), at(7));
+    book.add(heard(1).announce.info_hash, PeerId([7; 20]), at(7).listens);
     let mut announce = |port, seconds| {
-        book.announce(at(port), &heard(port), begun + Duration::from_secs(seconds)).expect("there is room").peers.len()
+        book.announce(&at(port), &heard(port), begun + Duration::from_secs(seconds)).expect("there is room").peers.len()
     };
     assert_eq!(announce(1, 0), 1);
     assert_eq!(announce(2, 149), 2);
@@ -116,23 +116,23 @@ fn memory_is_bounded() {
     let mut book = PhoneBook::default();
     let now = Instant::now();
     let mut heard = Heard::decode(&query(1, "")).expect("a good announce");
-    let at = |number: usize| std::net::SocketAddr::from(([10, 0, 0, 1], number as u16 + 1));
+    let at = |number: usize| Asker::new([10, 0, 0, 1].into(), number as u16 + 1, [10, 0, 0, 9].into());
     for number in 0..1_000_usize {
         heard.announce.peer_id.0[..8].copy_from_slice(&number.to_be_bytes());
-        let page = book.announce(at(number), &heard, now).expect("there is room");
+        let page = book.announce(&at(number), &heard, now).expect("there is room");
         assert!(page.peers.len() <= 50);
     }
     heard.announce.peer_id.0 = [0xff; 20];
-    assert!(book.announce(at(1_000), &heard, now).is_err());
-    assert!(book.announce(at(999), &heard, now).is_ok(), "who is in the book already has room");
+    assert!(book.announce(&at(1_000), &heard, now).is_err());
+    assert!(book.announce(&at(999), &heard, now).is_ok(), "who is in the book already has room");
     heard.announce.numwant = Some(10_000);
-    assert_eq!(book.announce(at(5), &heard, now).expect("there is room").peers.len(), 200);
+    assert_eq!(book.announce(&at(5), &heard, now).expect("there is room").peers.len(), 200);
     for number in 1..1_000_usize {
         heard.announce.info_hash.0[..8].copy_from_slice(&(number << 40).to_be_bytes());
-        assert!(book.announce(at(0), &heard, now).is_ok());
+        assert!(book.announce(&at(0), &heard, now).is_ok());
     }
     heard.announce.info_hash.0 = [0xff; 20];
-    assert!(book.announce(at(0), &heard, now).is_err());
+    assert!(book.announce(&at(0), &heard, now).is_err());
     let later = now + Duration::from_secs(200);
-    assert!(book.announce(at(0), &heard, later).is_ok(), "torrents nobody asks for make room");
+    assert!(book.announce(&at(0), &heard, later).is_ok(), "torrents nobody asks for make room");
 }

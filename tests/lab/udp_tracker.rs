@@ -4,7 +4,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use piecemeal::lab::notes::Notes;
-use piecemeal::lab::tracker::LabTracker;
+use piecemeal::lab::tracker::{LabTracker, everywhere};
 use piecemeal::s02_metainfo::InfoHash;
 use piecemeal::s03_tracker::PeerId;
 
@@ -78,6 +78,22 @@ fn over_ipv6_peers_are_ipv6() {
 }
 
 #[test]
+fn a_socket_for_both_families_answers_ipv4_as_ipv4() {
+    let tracker =
+        LabTracker::on(everywhere(0).expect("a port is free"), Duration::from_secs(77), Notes::default()).expect("a tracker");
+    tracker.add_peer(InfoHash(HASH_BYTES), PeerId([2; 20]), SocketAddr::from(([127, 0, 0, 2], 6881)));
+    let socket = client([127, 0, 0, 1]);
+    let ask = |packet: &[u8]| {
+        socket.send_to(packet, ("127.0.0.1", tracker.address().port())).expect("loopback takes it");
+        let mut buffer = [0; 2_000];
+        let (length, _) = socket.recv_from(&mut buffer).expect("an answer comes");
+        buffer[..length].to_vec()
+    };
+    let id = ask(&CONNECT)[8..].try_into().expect("eight bytes");
+    assert_eq!(ask(&announce(id, 7000))[8..], *b"\0\0\0\x4d\0\0\0\x01\0\0\0\x01\x7f\0\0\x02\x1a\xe1");
+}
+
+#[test]
 fn a_connection_id_is_good_for_the_address_that_it_was_given_to() {
     let tracker = tracker();
     let id = connect(&client([127, 0, 0, 1]), &tracker);
@@ -118,13 +134,13 @@ fn wrong_requests_are_told_what_is_wrong() {
         let reason = String::from_utf8_lossy(&answer[8..]).into_owned();
         assert_eq!(answer[..8], *b"\0\0\0\x03efgh", "{expected}");
         assert!(reason.contains(expected), "{reason:?} does not say {expected:?}");
-        assert!(notes.take().iter().any(|note| note.contains(&reason)), "no note says {reason:?}");
+        assert!(notes.take().iter().any(|note| note.text.contains(&reason)), "no note says {reason:?}");
     }
     assert!(tracker.announces().iter().all(|logged| logged.outcome.is_err()));
     // What has no transaction id gets no answer; the next request does.
     socket.send_to(b"hello", tracker.address()).expect("loopback takes it");
     connect(&socket, &tracker);
-    assert!(notes.take().iter().any(|note| note.contains("a request has at least 16 bytes, but this one has 5")));
+    assert!(notes.take().iter().any(|note| note.text.contains("a request has at least 16 bytes, but this one has 5")));
 }
 
 #[test]

@@ -1,0 +1,109 @@
+//! What a lab is made of: its content, and what its seeders do wrong. (lab)
+
+use clap::ValueEnum;
+use piecemeal::lab::content::{Content, MOST_MADE};
+use piecemeal::lab::seeder::{Fault, Plan};
+use piecemeal::lab::{MAX_SEEDERS, album, sample};
+use piecemeal::s03_tracker::DEFAULT_PORT;
+
+use super::failure::{Failure, USAGE};
+
+/// Content to order. Without any of these it is that of the chapters.
+#[derive(clap::Args)]
+pub struct Order {
+    /// The size of the content, such as 300KiB; 256MiB at most [default with --files or --seed: 1MiB]
+    #[arg(long, value_name = "SIZE", value_parser = content_size)]
+    size: Option<u64>,
+    /// A folder of so many files, not a single one
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1000))]
+    files: Option<u64>,
+    /// Other content for each number, and the same everywhere [default with --size or --files: 7]
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+}
+
+impl Order {
+    /// Makes it.
+    pub fn contents(&self) -> Result<Vec<Content>, Failure> {
+        if self.size.is_none() && self.files.is_none() && self.seed.is_none() {
+            return Ok(vec![sample()?, album()?]);
+        }
+        let size = self.size.unwrap_or(1 << 20) as usize;
+        Ok(vec![Content::made(size, self.files.map(|files| files as usize), self.seed.unwrap_or(7))?])
+    }
+}
+
+/// The seeders.
+#[derive(clap::Args)]
+pub struct Crew {
+    /// How many seeders there are
+    #[arg(long, value_name = "N", default_value = "3", value_parser = clap::value_parser!(u64).range(1..=MAX_SEEDERS as u64))]
+    seeders: u64,
+    /// What the first, second, ... seeder does wrong: none, corrupt, choke, slow, die or silent
+    #[arg(long, value_name = "FAULT,...", value_delimiter = ',', hide_possible_values = true)]
+    faults: Vec<FaultName>,
+    /// What each seeder gives in a second at most, such as 500KiB
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    rate: Option<u64>,
+}
+
+impl Crew {
+    /// A plan for each.
+    pub fn plans(&self) -> Result<Vec<Plan>, Failure> {
+        let (faults, seeders) = (self.faults.len(), self.seeders);
+        if faults as u64 > seeders {
+            let what = format!("--faults names {faults} faults, one for each seeder, but there are {seeders} seeders");
+            return Err(Failure::new(USAGE, what).help(format!("add --seeders {faults}, or leave some faults out")));
+        }
+        let faults = self.faults.iter().map(|name| name.fault()).chain(std::iter::repeat(Fault::None));
+        let plan = |fault| Plan { port: DEFAULT_PORT, fault, rate: self.rate, ..Plan::default() };
+        Ok(faults.take(seeders as usize).map(plan).collect())
+    }
+}
+
+/// A fault by its name.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FaultName {
+    /// Nothing.
+    None,
+    /// Spoils blocks.
+    Corrupt,
+    /// Chokes again and again.
+    Choke,
+    /// Drips.
+    Slow,
+    /// Ends in the middle.
+    Die,
+    /// Says nothing.
+    Silent,
+}
+
+impl FaultName {
+    /// In such measure that the chapters' small content shows it.
+    fn fault(self) -> Fault {
+        match self {
+            FaultName::None => Fault::None,
+            FaultName::Corrupt => Fault::Corrupt { every: 8 },
+            FaultName::Choke => Fault::Chokes { every: 4 },
+            FaultName::Slow => Fault::Slow { per_second: 16 << 10 },
+            FaultName::Die => Fault::Dies { after_blocks: 20 },
+            FaultName::Silent => Fault::Silent,
+        }
+    }
+}
+
+/// `300KiB`: bytes, or with a suffix.
+fn size(text: &str) -> Result<u64, String> {
+    let units = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
+    let found = units.into_iter().find_map(|(suffix, unit)| Some((text.strip_suffix(suffix)?, unit)));
+    let (digits, unit) = found.unwrap_or((text, 1));
+    let count: Option<u64> = digits.parse().ok().filter(|_| digits.bytes().all(|byte| byte.is_ascii_digit()));
+    let size = count.and_then(|count| count.checked_mul(unit)).filter(|size| *size > 0);
+    size.ok_or_else(|| "a number of bytes above 0 was expected, such as 65536, 300KiB or 1MiB".to_owned())
+}
+
+fn content_size(text: &str) -> Result<u64, String> {
+    let size = size(text)?;
+    let most = MOST_MADE as u64;
+    if size <= most { Ok(size) } else { Err(format!("{} MiB at most, since it is all held in memory", most >> 20)) }
+}

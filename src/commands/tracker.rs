@@ -1,0 +1,62 @@
+//! `piecemeal tracker`: a tracker for a class, which shows each announce. (lab)
+
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use piecemeal::lab::TRACKER_PORT;
+use piecemeal::lab::notes::Notes;
+use piecemeal::lab::tracker::{LabTracker, at, everywhere};
+use serde_json::{Value, json};
+
+use super::failure::{Failure, LOCAL};
+use super::until_ctrl_c::UntilCtrlC;
+use super::{Answer, Options, json_line};
+
+/// Run a tracker for a class, and see what each client announces (lab)
+#[derive(clap::Args)]
+#[command(after_help = "Example:\n  piecemeal tracker --listen 0.0.0.0:7000\n\nCtrl-C ends it.")]
+pub struct Args {
+    /// Where to listen [default: port 6969 of all addresses]
+    #[arg(long, value_name = "ADDR:PORT")]
+    listen: Option<SocketAddr>,
+    /// How often clients are asked to announce
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = clap::value_parser!(u64).range(5..=86400))]
+    interval: u64,
+}
+
+impl Args {
+    pub fn run(self, options: &Options) -> Result<Answer, Failure> {
+        let until_ctrl_c = UntilCtrlC::new()?;
+        let place = self.listen.map_or(format!("port {TRACKER_PORT}"), |address| address.to_string());
+        let ears = match self.listen {
+            Some(address) => at(address),
+            None => everywhere(TRACKER_PORT),
+        };
+        let notes = Notes::default();
+        let started = ears.and_then(|all| LabTracker::on(all, Duration::from_secs(self.interval), notes.clone()));
+        let help = "end what listens there, or choose another place, such as --listen 0.0.0.0:7000";
+        let tracker = started.map_err(|error| Failure::new(LOCAL, error).about(place).help(help))?;
+        let urls = tracker.urls();
+        let start = json!({ "event": "started", "urls": urls, "local_url": tracker.local_url() });
+        let print = |text: &str, json: &Value| {
+            let line = if options.json { json_line(json) } else { text.to_owned() };
+            writeln!(io::stdout().lock(), "{line}")
+        };
+        if print(&greeting(&urls, &tracker.local_url()), &start).is_ok() {
+            until_ctrl_c.show(&notes, |note| print(&note.text, &note.json));
+        }
+        let json = json!({ "event": "done", "refused": tracker.refused(), "torrents": tracker.tallies_json() });
+        Ok(Answer { text: tracker.table(), json })
+    }
+}
+
+fn greeting(urls: &[String], local_url: &str) -> String {
+    let mut lines = vec!["The tracker is there. Its announce URLs:\n".to_owned()];
+    lines.extend(urls.iter().map(|url| format!("  {url}")));
+    if !urls.iter().any(|url| url == local_url) {
+        lines.push(format!("  {local_url}   on this machine only"));
+    }
+    lines.push("\nA line for each announce follows. Ctrl-C ends it.\n".to_owned());
+    lines.join("\n")
+}

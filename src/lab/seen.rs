@@ -1,0 +1,176 @@
+//! What a seeder sees of one peer, told as it happens: a handful of lines for each
+//! connection, or every message for who watches closely.
+
+use std::net::SocketAddr;
+
+use serde_json::{Value, json};
+
+use super::client_name::client_name;
+use super::notes::Notes;
+use crate::s02_metainfo::Info;
+use crate::s03_tracker::PeerId;
+use crate::s05_messages::bitfield::Bitfield;
+use crate::s05_messages::{Message, Request};
+use crate::s07_extension::EXTENDED;
+
+/// How many runs of pieces the last line names.
+const MOST_RUNS: usize = 5;
+
+/// One connection.
+pub(super) struct Seen {
+    notes: Notes,
+    us: SocketAddr,
+    peer: SocketAddr,
+    /// After the handshake: who it is, and which pieces it has had blocks of.
+    greeted: Option<(PeerId, Bitfield)>,
+    /// What has been told, and is not told again.
+    told: Vec<&'static str>,
+    /// Blocks that have gone out whole, and the bytes in them.
+    pub(super) blocks: u64,
+    pub(super) bytes: u64,
+    spoiled: u64,
+    chokes: u64,
+}
+
+impl Seen {
+    pub(super) fn new(notes: &Notes, us: SocketAddr, peer: SocketAddr) -> Seen {
+        let notes = notes.clone();
+        Seen { notes, us, peer, greeted: None, told: Vec::new(), blocks: 0, bytes: 0, spoiled: 0, chokes: 0 }
+    }
+
+    fn note(&self, event: &str, what: &str, more: Value) {
+        let mut json = json!({ "peer": self.peer.to_string() });
+        if let (Some(all), Value::Object(more)) = (json.as_object_mut(), more) {
+            all.extend(more);
+        }
+        self.notes.add(self.us, event, format!("{} {what}", self.peer), json);
+    }
+
+    fn once(&mut self, event: &'static str, what: &str, more: Value) {
+        if !self.told.contains(&event) {
+            self.told.push(event);
+            self.note(event, what, more);
+        }
+    }
+
+    /// It has shaken hands for a torrent that is here.
+    pub(super) fn greeting(&mut self, peer_id: PeerId, info: &Info) {
+        let client = client_name(&peer_id);
+        let more = json!({ "client": client, "peer_id": peer_id.to_string(), "info_hash": info.info_hash.to_string() });
+        self.once("joined", &format!("({client}) wants {}", info.name), more);
+        self.greeted = Some((peer_id, Bitfield::new(info.piece_count())));
+    }
+
+    /// It said something.
+    pub(super) fn heard(&mut self, message: &Message) {
+        if self.notes.closely() {
+            let what = describe(message);
+            self.note("heard", &format!("says {what}"), json!({ "message": what }));
+        }
+        match message {
+            Message::Interested => self.once("interested", "is interested", json!({})),
+            Message::Request(Request { index, begin, .. }) => {
+                let more = json!({ "piece": index, "begin": begin });
+                self.once("asked", &format!("asks for its first block: piece {index}, begin {begin}"), more);
+            }
+            // Id 0 is the extension handshake, and there is one extension here.
+            Message::Unknown { id: EXTENDED, payload } if payload.first().is_some_and(|id| *id != 0) => {
+                self.once("metadata", "asks for the info dictionary", json!({}));
+            }
+            _ => {}
+        }
+    }
+
+    /// It was told something.
+    pub(super) fn said(&self, message: &Message) {
+        if self.notes.closely() {
+            let what = describe(message);
+            self.note("said", &format!("is told {what}"), json!({ "message": what }));
+        }
+    }
+
+    /// It was choked on purpose.
+    pub(super) fn choked(&mut self, forgotten: usize) {
+        self.chokes += 1;
+        let what = format!("is choked, and {forgotten} of its requests are forgotten");
+        self.once("choked", &what, json!({ "forgotten": forgotten }));
+    }
+
+    /// A block was spoiled on purpose.
+    pub(super) fn spoiled(&mut self, index: u32, begin: u32) {
+        self.spoiled += 1;
+        let what = format!("is given a spoiled block: piece {index}, begin {begin}");
+        self.once("spoiled", &what, json!({ "piece": index, "begin": begin }));
+    }
+
+    /// A block of this piece is on its way.
+    pub(super) fn gives(&mut self, index: u32) {
+        if let Some((_, pieces)) = &mut self.greeted {
+            pieces.set(index, true);
+        }
+    }
+
+    /// Blocks have gone out. Whom they went to, if they are its first.
+    pub(super) fn gave(&mut self, blocks: u64, bytes: u64) -> Option<PeerId> {
+        let first = self.blocks == 0 && blocks > 0;
+        self.blocks += blocks;
+        self.bytes += bytes;
+        self.greeted.as_ref().filter(|_| first).map(|(peer_id, _)| *peer_id)
+    }
+
+    /// The connection is over.
+    pub(super) fn over(&self, why: &str) {
+        let (blocks, bytes) = (self.blocks, self.bytes);
+        let runs = self.greeted.as_ref().map(|(_, pieces)| runs(pieces)).unwrap_or_default();
+        let pieces = if runs.is_empty() { runs } else { format!(", of pieces {runs}") };
+        let spoiled = if self.spoiled > 0 { format!(", {} of the blocks spoiled", self.spoiled) } else { String::new() };
+        let chokes = if self.chokes > 0 { format!(", and was choked {} times", self.chokes) } else { String::new() };
+        let what = format!("got {blocks} blocks, {bytes} bytes{pieces}{spoiled}{chokes}; {why}");
+        let counts = json!({ "blocks": blocks, "bytes": bytes, "spoiled": self.spoiled, "chokes": self.chokes, "why": why });
+        self.note("left", &what, counts);
+    }
+}
+
+/// `0 to 3, 7`, and dots if there is more.
+fn runs(pieces: &Bitfield) -> String {
+    let mut runs: Vec<(u32, u32)> = Vec::new();
+    for index in pieces.iter() {
+        let full = runs.len() > MOST_RUNS;
+        match runs.last_mut() {
+            Some((_, last)) if *last + 1 == index => *last = index,
+            _ if full => break,
+            _ => runs.push((index, index)),
+        }
+    }
+    let shown = |(first, last): &(u32, u32)| if first == last { first.to_string() } else { format!("{first} to {last}") };
+    let dots = if runs.len() > MOST_RUNS { ", …" } else { "" };
+    runs.iter().take(MOST_RUNS).map(shown).collect::<Vec<_>>().join(", ") + dots
+}
+
+/// A message by its name in the specification, with its fields.
+fn describe(message: &Message) -> String {
+    let fields = |name: &str, request: &Request| format!("{name} {} {} {}", request.index, request.begin, request.length);
+    match message {
+        Message::KeepAlive => "keep-alive".to_owned(),
+        Message::Choke => "choke".to_owned(),
+        Message::Unchoke => "unchoke".to_owned(),
+        Message::Interested => "interested".to_owned(),
+        Message::NotInterested => "not interested".to_owned(),
+        Message::Have { index } => format!("have {index}"),
+        Message::Bitfield { bits } => format!("bitfield, {} bytes", bits.len()),
+        Message::Request(request) => fields("request", request),
+        Message::Piece { index, begin, block } => format!("piece {index} {begin}, {} bytes", block.len()),
+        Message::Cancel(request) => fields("cancel", request),
+        Message::Port { port } => format!("port {port}"),
+        Message::Suggest { index } => format!("suggest piece {index}"),
+        Message::HaveAll => "have all".to_owned(),
+        Message::HaveNone => "have none".to_owned(),
+        Message::Reject(request) => fields("reject", request),
+        Message::AllowedFast { index } => format!("allowed fast {index}"),
+        Message::Unknown { id: EXTENDED, payload } if payload.first() == Some(&0) => {
+            format!("extended: its handshake, {} bytes", payload.len())
+        }
+        Message::Unknown { id: EXTENDED, payload } => format!("extended, {} bytes", payload.len()),
+        Message::Unknown { id, payload } => format!("message {id}, {} bytes", payload.len()),
+    }
+}
