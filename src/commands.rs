@@ -1,6 +1,7 @@
 //! The commands, one file and one line each.
 
 mod asking;
+mod draft_options;
 pub mod failure;
 mod fetching;
 mod find_peers;
@@ -8,6 +9,7 @@ mod giving;
 mod lab_options;
 mod magnet_peers;
 mod piece_file;
+mod piece_map;
 mod scraping;
 mod until_ctrl_c;
 
@@ -49,6 +51,7 @@ commands! {
     magnet_handshake,
     magnet_info,
     magnet_download_piece,
+    create,
     verify,
     download,
     magnet_download,
@@ -60,6 +63,7 @@ commands! {
 }
 
 /// What a command found out.
+#[derive(Debug)]
 pub struct Answer {
     /// For people, and for course material: without the last newline.
     pub text: String,

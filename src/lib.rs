@@ -15,7 +15,7 @@
 //! | [`s07_extension`] | the extension handshake | `magnet_handshake` |
 //! | [`s08_metadata`] | the info dictionary from a peer | `magnet_info` |
 //! | [`s09_pieces`] | blocks, pipelining, one verified piece | `download_piece`, `magnet_download_piece` |
-//! | [`s10_storage`] | pieces and files; verify, resume | `verify` |
+//! | [`s10_storage`] | pieces and files; create, verify, resume | `create`, `verify` |
 //! | [`s11_swarm`] | many peers at once | `download`, `magnet_download` |
 //! | [`s12_seeding`] | listen, give, choke | `seed` |
 //! | [`s13_udp_tracker`] | the same phone book over UDP; scrape | `scrape` |

@@ -76,6 +76,8 @@ fn print_answer(answer: &Answer, json: bool) -> io::Result<()> {
 }
 
 fn print_failure(failure: &Failure, options: &Options) -> io::Result<()> {
+    let answer = failure.answer_text().filter(|_| !options.json);
+    let answered = answer.map_or(Ok(()), |answer| writeln!(io::stdout(), "{answer}"));
     let mut err = io::stderr().lock();
     let (red, plain) = if options.color.wanted(io::stderr().is_terminal()) { ("\x1b[1;31m", "\x1b[0m") } else { ("", "") };
     // A closed stderr must not turn one error into another.
@@ -83,5 +85,5 @@ fn print_failure(failure: &Failure, options: &Options) -> io::Result<()> {
     if options.json {
         writeln!(io::stdout(), "{}", json_line(&failure.json()))?;
     }
-    Ok(())
+    answered
 }

@@ -165,6 +165,29 @@ impl Magnet {
     }
 }
 
+/// The link, as [`Magnet::parse`] reads it: percent-encoded, so that nothing in a name
+/// or a URL can end its parameter.
+impl fmt::Display for Magnet {
+    fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
+        let text = urlencoding::encode;
+        let mut pairs: Vec<(&str, String)> = Vec::new();
+        pairs.extend(self.info_hash.map(|hash| ("xt", format!("urn:btih:{hash}"))));
+        pairs.extend(self.info_hash_v2.map(|hash| ("xt", format!("urn:btmh:1220{}", hex::encode(hash)))));
+        pairs.extend(self.name.iter().map(|name| ("dn", text(name).into_owned())));
+        pairs.extend(self.trackers.iter().map(|url| ("tr", text(url).into_owned())));
+        // The characters of an address need no encoding, and are easier to read.
+        let address = |peer: &PeerAddress| text(&peer.to_string()).replace("%3A", ":").replace("%5B", "[").replace("%5D", "]");
+        pairs.extend(self.peers.iter().map(|peer| ("x.pe", address(peer))));
+        pairs.extend(self.length.map(|length| ("xl", length.to_string())));
+        let range = |(first, last): &(u32, u32)| if first == last { first.to_string() } else { format!("{first}-{last}") };
+        let ranges: Vec<String> = self.select_only.iter().map(range).collect();
+        pairs.extend((!ranges.is_empty()).then(|| ("so", ranges.join(","))));
+        pairs.extend(self.web_seeds.iter().map(|url| ("ws", text(url).into_owned())));
+        let pairs: Vec<String> = pairs.into_iter().map(|(key, value)| format!("{key}={value}")).collect();
+        write!(out, "magnet:?{}", pairs.join("&"))
+    }
+}
+
 /// Takes percent-encoding off. A `%` without two hex digits stays as it is.
 fn decoded(key: &str, raw: &str) -> Result<String, MagnetError> {
     match urlencoding::decode_binary(raw.as_bytes()) {

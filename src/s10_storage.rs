@@ -28,6 +28,9 @@
 //!   would let a torrent write anywhere.
 //! * **Left out:** reserving disk space ahead. Files grow as pieces come.
 
+pub mod create;
+pub mod damage;
+mod hashing;
 pub mod output;
 mod positioned;
 mod seal;
@@ -35,15 +38,14 @@ mod seal;
 use std::collections::{HashMap, VecDeque};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind};
-use std::num::NonZero;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread;
 
-use sha1::{Digest, Sha1};
 use thiserror::Error;
 
+use self::hashing::{hash, hash_pieces};
 use self::seal::Seal;
 use crate::s01_bencode::printable;
 use crate::s02_metainfo::{FileEntry, Info, PieceIndex};
@@ -52,9 +54,6 @@ use crate::s05_messages::bitfield::Bitfield;
 /// How many files are kept open. The system allows for 1,024 in all, by default,
 /// and sockets need theirs.
 const OPEN_FILES: usize = 64;
-
-/// How much is read at once when hashing, in bytes: small enough for a cache.
-const READ_LENGTH: usize = 256 * 1024;
 
 /// Something that holds a torrent's content, addressed as one row of bytes.
 pub trait Store: Send + Sync {
@@ -104,6 +103,10 @@ impl Storage {
             // The output takes the place of the name.
             files.iter_mut().for_each(|file| file.path = PathBuf::new());
         }
+        Storage::of(files, root, writable)
+    }
+
+    fn of(files: Vec<FileEntry>, root: &Path, writable: bool) -> Storage {
         Storage { root: root.to_owned(), files, writable, seals: Mutex::default(), open: Mutex::default() }
     }
 
@@ -120,7 +123,7 @@ impl Storage {
         &self,
         offset: u64,
         length: usize,
-        mut act: impl FnMut(usize, u64, std::ops::Range<usize>) -> Result<(), StorageError>,
+        mut act: impl FnMut(usize, u64, Range<usize>) -> Result<(), StorageError>,
     ) -> Result<(), StorageError> {
         let end = offset + length as u64;
         let first = self.files.partition_point(|file| file.offset + file.length <= offset);
@@ -282,37 +285,14 @@ pub fn verify(
     stop: &AtomicBool,
     checked: &(dyn Fn(u64) + Sync),
 ) -> Result<Bitfield, StorageError> {
-    let cores = thread::available_parallelism().map_or(1, NonZero::get).min(info.piece_count().max(1) as usize);
-    let next = AtomicU32::new(0);
-    let done = AtomicU64::new(0);
-    let right = Mutex::new(Ok(Bitfield::new(info.piece_count())));
-    let work = || {
-        let mut buffer = vec![0; READ_LENGTH.min(info.piece_length as usize)];
-        // Whoever is free takes the next piece, so that neighbours on disk are
-        // read at about the same time.
-        while let Some(piece) = info.piece(next.fetch_add(1, Ordering::Relaxed)).filter(|_| !stop.load(Ordering::Relaxed)) {
-            let verdict = is_right(info, piece, store, &mut buffer);
-            let mut right = right.lock().unwrap_or_else(PoisonError::into_inner);
-            match (verdict, right.as_mut()) {
-                (Ok(verdict), Ok(pieces)) => {
-                    pieces.set(piece.get(), verdict);
-                }
-                (Err(error), Ok(_)) => *right = Err(error),
-                (_, Err(_)) => return,
-            }
-            drop(right);
-            let size = u64::from(info.piece_size(piece));
-            checked(done.fetch_add(size, Ordering::Relaxed) + size);
-        }
-    };
-    thread::scope(|scope| {
-        for number in 1..cores {
-            // Where the system refuses a thread, the others do its part.
-            let _ = thread::Builder::new().name(format!("verify {number}")).spawn_scoped(scope, work);
-        }
-        work();
-    });
-    right.into_inner().unwrap_or_else(PoisonError::into_inner)
+    let right = Mutex::new(Bitfield::new(info.piece_count()));
+    hash_pieces(store, info.length, info.piece_length, stop, checked, &|index, hash| {
+        let piece = info.piece(index).expect("there are as many pieces as the length has");
+        let verdict = verdict(info, piece, hash)?;
+        right.lock().unwrap_or_else(PoisonError::into_inner).set(index, verdict);
+        Ok(())
+    })?;
+    Ok(right.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// Whether a piece is there and has its hash; `buffer` is for reading.
@@ -320,20 +300,17 @@ pub fn verify(
 /// # Errors
 /// As [`verify`].
 pub fn is_right(info: &Info, piece: PieceIndex, store: &dyn Store, buffer: &mut [u8]) -> Result<bool, StorageError> {
-    let mut hash = Sha1::new();
-    let mut offset = info.piece_offset(piece);
-    let end = offset + u64::from(info.piece_size(piece));
-    while offset < end {
-        let length = usize::try_from(end - offset).map_or(buffer.len(), |left| left.min(buffer.len()));
-        let part = &mut buffer[..length];
-        match store.read(offset, part) {
-            Ok(()) => hash.update(&*part),
-            Err(error) if error.is_missing() => return Ok(false),
-            Err(error) => return Err(error),
-        }
-        offset += length as u64;
+    let begin = info.piece_offset(piece);
+    verdict(info, piece, hash(store, begin..begin + u64::from(info.piece_size(piece)), buffer))
+}
+
+/// What is missing is wrong; what cannot be read is an error.
+fn verdict(info: &Info, piece: PieceIndex, hash: Result<[u8; 20], StorageError>) -> Result<bool, StorageError> {
+    match hash {
+        Ok(hash) => Ok(hash == info.piece_hash(piece)),
+        Err(error) if error.is_missing() => Ok(false),
+        Err(error) => Err(error),
     }
-    Ok(<[u8; 20]>::from(hash.finalize()) == info.piece_hash(piece))
 }
 
 /// Why content could not be read or written.

@@ -52,7 +52,7 @@ fn tell(done: Value, begun: Instant, check: verify::Args, options: &Options) -> 
         let note = if banned.contains(&from["peer"]) { ", and was banned" } else { "" };
         say(options, &format!("   {} brought {} bytes{note}", from["peer"].as_str().unwrap_or_default(), from["bytes"]));
     }
-    say(options, &format!("   It took {time:.1} s. On disk, {}", verdict.text));
+    say(options, &format!("   It took {time:.1} s. On disk, {}", verdict.text.lines().last().unwrap_or_default()));
     Ok(done)
 }
 

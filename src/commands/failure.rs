@@ -7,6 +7,8 @@ use std::fmt;
 
 use piecemeal::s01_bencode::printable;
 
+use super::Answer;
+
 /// Exit code: none of the others.
 pub const OTHER: u8 = 1;
 /// Exit code: the arguments are wrong.
@@ -33,13 +35,14 @@ pub struct Failure {
     what: String,
     help: Option<String>,
     see: Option<&'static str>,
+    answer: Option<Box<Answer>>,
 }
 
 impl Failure {
     /// What happened: object, place, expected and found. Whatever came from outside in
     /// it is made safe to print here.
     pub fn new(code: u8, what: impl fmt::Display) -> Failure {
-        Failure { code, what: printable(&what.to_string()), help: None, see: None }
+        Failure { code, what: printable(&what.to_string()), help: None, see: None, answer: None }
     }
 
     /// What to do next.
@@ -54,16 +57,32 @@ impl Failure {
         self
     }
 
+    /// What was found out nonetheless, and goes to stdout as if it had worked.
+    pub fn answer(mut self, answer: Answer) -> Failure {
+        self.answer = Some(Box::new(answer));
+        self
+    }
+
+    /// The text of that answer.
+    pub fn answer_text(&self) -> Option<&str> {
+        self.answer.as_deref().map(|answer| answer.text.as_str())
+    }
+
     /// Names the object that it is about: a file, an address.
     pub fn about(mut self, object: impl fmt::Display) -> Failure {
         self.what = format!("{}: {}", printable(&object.to_string()), self.what);
         self
     }
 
-    /// The same for programs.
+    /// The same for programs: with an answer, its members come first.
     pub fn json(&self) -> serde_json::Value {
         let see = self.see.map(|chapter| format!("docs/{chapter}.md"));
-        serde_json::json!({ "error": self.what, "help": self.help, "see": see, "exit_code": self.code })
+        let mut json = self.answer.as_ref().map_or_else(|| serde_json::json!({}), |answer| answer.json.clone());
+        json["error"] = self.what.as_str().into();
+        json["help"] = self.help.as_deref().into();
+        json["see"] = see.into();
+        json["exit_code"] = self.code.into();
+        json
     }
 }
 

@@ -4,11 +4,12 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
 use piecemeal::s01_bencode::printable;
+use piecemeal::s10_storage::damage::{self, State};
 use piecemeal::s10_storage::{Storage, StorageError, verify};
-use serde_json::json;
 
 use super::failure::{Failure, LOCAL, WRONG_HASH};
 use super::info::open;
+use super::piece_map::describe;
 use super::{Answer, Options};
 use crate::progress::Progress;
 
@@ -31,19 +32,22 @@ impl Args {
         let progress = Progress::new(options, "verifying", info.length);
         let right = verify(&info, &storage, &AtomicBool::new(false), &|bytes| progress.set(bytes))?;
         progress.clear();
+        let files = damage::files(&info, &storage, &right)?;
+        let answer = describe(&info, &self.path, &right, &files);
         let (good, all) = (right.count(), info.piece_count());
-        let text = format!("{good} of {all} pieces are right.");
-        let wrong: Vec<u32> = info.pieces().map(|piece| piece.get()).filter(|piece| !right.has(*piece)).collect();
-        if let Some(first) = wrong.first() {
-            let what = format!(
-                "{}: {good} of {all} pieces are right; the first that is not is piece {first}",
-                printable(&self.path.to_string_lossy())
-            );
-            return Err(Failure::new(WRONG_HASH, what)
-                .help("download it again to the same place: what is right is kept with --force")
-                .see("10-storage"));
-        }
-        Ok(Answer { text, json: json!({ "pieces": all, "right": good, "wrong": wrong }) })
+        let first = info.pieces().find(|piece| !right.has(piece.get()));
+        let broken = files.iter().filter(|file| file.state != State::Whole).count();
+        let what = match (first, broken) {
+            (Some(first), _) => format!("{good} of {all} pieces are right; the first that is not is piece {first}"),
+            (None, 0) => return Ok(answer),
+            // No hash covers what is behind the end of a file, or an empty one.
+            (None, _) => format!("all pieces are right, but {broken} of {} files are not as in the torrent", files.len()),
+        };
+        let failure = Failure::new(WRONG_HASH, what).about(self.path.to_string_lossy());
+        Err(failure
+            .help("download it again to the same place: what is right is kept with --force")
+            .see("10-storage")
+            .answer(answer))
     }
 }
 

@@ -1,0 +1,63 @@
+//! `piecemeal create`: a .torrent of your own files. (stage 10)
+
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+
+use piecemeal::s01_bencode::printable;
+use piecemeal::s06_magnet::Magnet;
+use piecemeal::s10_storage::create::{Content, Draft};
+use serde_json::json;
+
+use super::draft_options::DraftOptions;
+use super::failure::Failure;
+use super::{Answer, Options};
+use crate::progress::Progress;
+
+/// Make a .torrent of a file or a folder (stage 10)
+#[derive(clap::Args)]
+#[command(
+    after_help = "Example:\n  piecemeal create -o album.torrent --announce http://127.0.0.1:6969/announce lab/original/album"
+)]
+pub struct Args {
+    /// Where to write it [default: NAME.torrent, in the current folder]
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Overwrite that file
+    #[arg(long)]
+    force: bool,
+    /// The torrent's name [default: that of the file or folder]
+    #[arg(long)]
+    name: Option<String>,
+    #[command(flatten)]
+    draft: DraftOptions,
+    /// The file or folder
+    path: PathBuf,
+}
+
+impl Args {
+    pub fn run(self, options: &Options) -> Result<Answer, Failure> {
+        let content = Content::find(&self.path, self.name.as_deref())?;
+        let output = self.output.unwrap_or_else(|| format!("{}.torrent", content.name).into());
+        content.allows(&output, self.force)?;
+        let progress = Progress::new(options, "hashing", content.length);
+        if content.length == 0 {
+            progress.note("note: there is not one byte in it; some clients refuse such a torrent");
+        }
+        let draft = Draft::from(self.draft);
+        let created = content.torrent(&draft, &AtomicBool::new(false), &|bytes| progress.set(bytes))?;
+        progress.clear();
+        created.write(&output, self.force)?;
+
+        let info = &created.metainfo.info;
+        let (info_hash, shown) = (info.info_hash, output.to_string_lossy());
+        let trackers = created.metainfo.trackers().map(str::to_owned).collect();
+        let name = Some(info.name.clone());
+        let magnet = Magnet { info_hash: Some(info_hash), name, trackers, web_seeds: draft.web_seeds, ..Magnet::default() };
+        let text = format!("Info Hash: {info_hash}\nMagnet: {magnet}\nCreated {}.", printable(&shown));
+        let json = json!({
+            "info_hash": info_hash.to_string(), "magnet": magnet.to_string(), "output": shown, "pieces": info.piece_count(),
+            "piece_length": info.piece_length, "length": info.length, "files": content.files.len(),
+        });
+        Ok(Answer { text, json })
+    }
+}

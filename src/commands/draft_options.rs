@@ -1,0 +1,107 @@
+//! What goes into a torrent besides its content, and why none was made. (stage 10)
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use piecemeal::s02_metainfo::MAX_PIECE_LENGTH;
+use piecemeal::s10_storage::StorageError;
+use piecemeal::s10_storage::create::{CreateError, Draft};
+
+use super::failure::{Failure, LOCAL, USAGE};
+
+/// Options of `create`.
+#[derive(clap::Args)]
+pub struct DraftOptions {
+    /// Bytes in a piece, such as 262144, 256KiB or 1MiB [default: fits the size]
+    #[arg(long, value_name = "N", value_parser = piece_length)]
+    piece_length: Option<u64>,
+    /// A tracker, or with commas a tier of alternatives [repeatable]
+    #[arg(long, value_name = "URL[,URL]", value_parser = tier)]
+    announce: Vec<Tier>,
+    /// Peers come from the trackers only
+    #[arg(long)]
+    private: bool,
+    /// A web server that has the content, too [repeatable]
+    #[arg(long = "web-seed", value_name = "URL", value_parser = url)]
+    web_seeds: Vec<String>,
+    /// A word to whoever looks into the .torrent
+    #[arg(long, value_name = "TEXT")]
+    comment: Option<String>,
+    /// A mark in the info dictionary, which makes it another torrent
+    #[arg(long, value_name = "TEXT")]
+    source: Option<String>,
+    /// The date to put in: `now`, or seconds since 1970 [default: none]
+    #[arg(long, value_name = "WHEN", value_parser = date)]
+    date: Option<u64>,
+}
+
+/// URLs that are alternatives to each other.
+#[derive(Clone)]
+struct Tier(Vec<String>);
+
+impl From<DraftOptions> for Draft {
+    fn from(options: DraftOptions) -> Draft {
+        Draft {
+            piece_length: options.piece_length,
+            tiers: options.announce.into_iter().map(|tier| tier.0).collect(),
+            private: options.private,
+            web_seeds: options.web_seeds,
+            comment: options.comment,
+            source: options.source,
+            created_by: Some(concat!("piecemeal ", env!("CARGO_PKG_VERSION")).to_owned()),
+            creation_date: options.date,
+        }
+    }
+}
+
+/// `262144`, `256KiB` or `1MiB`
+fn piece_length(text: &str) -> Result<u64, String> {
+    let units = [("KiB", 1 << 10), ("MiB", 1 << 20)];
+    let unit = units.iter().find_map(|(name, unit)| Some((text.strip_suffix(name)?, *unit)));
+    let (number, unit) = unit.unwrap_or((text, 1));
+    let digits = number.bytes().all(|byte| byte.is_ascii_digit());
+    let length = number.parse::<u64>().ok().filter(|_| digits).and_then(|number| number.checked_mul(unit));
+    let allowed = length.filter(|length| (1..=MAX_PIECE_LENGTH).contains(length));
+    allowed.ok_or_else(|| format!("1 to {MAX_PIECE_LENGTH} bytes were expected, such as 262144, 256KiB or 1MiB"))
+}
+
+fn tier(text: &str) -> Result<Tier, String> {
+    Ok(Tier(text.split(',').map(url).collect::<Result<_, _>>()?))
+}
+
+fn url(text: &str) -> Result<String, String> {
+    let (scheme, rest) = text.split_once("://").unwrap_or_default();
+    let good = !scheme.is_empty() && !rest.is_empty() && text.chars().all(|letter| letter.is_ascii_graphic());
+    if good { Ok(text.to_owned()) } else { Err("a URL was expected, such as http://127.0.0.1:6969/announce".to_owned()) }
+}
+
+fn date(text: &str) -> Result<u64, String> {
+    if text == "now" {
+        return Ok(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()));
+    }
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    // More would not fit in the bencoded integers that readers know.
+    let seconds = text.parse::<i64>().ok().filter(|_| digits).and_then(|seconds| u64::try_from(seconds).ok());
+    seconds.ok_or_else(|| "`now` or seconds since 1970 were expected".to_owned())
+}
+
+impl From<CreateError> for Failure {
+    fn from(error: CreateError) -> Failure {
+        let (code, help) = match &error {
+            CreateError::Storage(StorageError::Link { .. } | StorageError::NotAFile { .. }) => {
+                (LOCAL, "only files and folders go in: take it out, or put a file in its place")
+            }
+            CreateError::Storage(_) => (LOCAL, "check the path, or choose another -o, or overwrite it with --force"),
+            CreateError::NoFiles { .. } => (LOCAL, "choose a folder with something in it"),
+            CreateError::NotText { .. } | CreateError::Misread { .. } => (LOCAL, "rename it; the torrent's own name is --name"),
+            CreateError::Changed { .. } => (LOCAL, "create it again once nobody writes there"),
+            CreateError::Inside { .. } => (LOCAL, "choose another -o, outside of it"),
+            CreateError::TooLarge { .. } => (USAGE, "make several torrents of it"),
+            CreateError::PieceLength { enough, .. } => {
+                let help = format!("use --piece-length {enough} or more");
+                return Failure::new(USAGE, error).help(help).see("10-storage");
+            }
+            CreateError::Refused(_) => (USAGE, "choose another --name"),
+        };
+        Failure::new(code, error).help(help).see("10-storage")
+    }
+}

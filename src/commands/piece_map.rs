@@ -1,0 +1,108 @@
+//! Content held against its torrent, for the eye: a map of pieces, a line a file. (stage 10)
+
+use std::ops::Range;
+use std::path::Path;
+
+use piecemeal::s01_bencode::printable;
+use piecemeal::s02_metainfo::Info;
+use piecemeal::s05_messages::bitfield::Bitfield;
+use piecemeal::s10_storage::damage::{FileReport, State};
+use serde_json::{Value, json};
+
+use super::Answer;
+
+/// How many characters a row of the map has.
+const ROW: u32 = 64;
+/// How many rows fit on a screen, with room for what comes below.
+const ROWS: u32 = 16;
+
+/// The map, a line for each file that is not whole, and the sum.
+pub fn describe(info: &Info, path: &Path, right: &Bitfield, files: &[FileReport]) -> Answer {
+    let (good, all) = (right.count(), info.piece_count());
+    let name = |file: &FileReport| match info.multi_file {
+        true => info.files[file.number].path.to_string_lossy().into_owned(),
+        false => path.to_string_lossy().into_owned(),
+    };
+    let mut lines = map(right, all);
+    for file in files.iter().filter(|file| file.state != State::Whole) {
+        lines.push(format!("{}: {}", printable(&name(file)), fault(file, info.files[file.number].length)));
+    }
+    lines.push(format!("{good} of {all} pieces are right."));
+    let files: Vec<Value> = files
+        .iter()
+        .map(|file| {
+            json!({
+                "path": name(file), "length": info.files[file.number].length, "found": file.found, "state": word(file.state),
+                "pieces": file.pieces.len(), "wrong": file.wrong,
+                "first_wrong": file.first_wrong.as_ref().map(|bytes| [bytes.start, bytes.end.saturating_sub(1)]),
+            })
+        })
+        .collect();
+    let wrong: Vec<[u32; 2]> = runs(right, all).map(|run| [run.start, run.end - 1]).collect();
+    Answer { text: lines.join("\n"), json: json!({ "pieces": all, "right": good, "wrong": wrong, "files": files }) }
+}
+
+/// Rows of characters, each with the number of its first piece. Where there are more
+/// pieces than room, a character stands for several.
+fn map(right: &Bitfield, all: u32) -> Vec<String> {
+    let each = all.div_ceil(ROW * ROWS).max(1);
+    let rows: Vec<u32> = (0..all).step_by((ROW * each) as usize).collect();
+    let width = rows.last().map_or(0, |last| last.to_string().len());
+    let mut lines: Vec<String> = rows
+        .iter()
+        .map(|row| {
+            let cells = (*row..all.min(row + ROW * each)).step_by(each as usize);
+            let cells: String = cells.map(|first| cell(right, first..all.min(first + each))).collect();
+            format!("{row:>width$}  {cells}")
+        })
+        .collect();
+    if each > 1 {
+        lines.push(format!("A character is {each} pieces: # all are right, + some, . none."));
+    }
+    lines
+}
+
+fn cell(right: &Bitfield, pieces: Range<u32>) -> char {
+    match pieces.clone().filter(|piece| right.has(*piece)).count() {
+        0 => '.',
+        good if good == pieces.len() => '#',
+        _ => '+',
+    }
+}
+
+/// The unbroken runs of wrong pieces.
+fn runs(right: &Bitfield, all: u32) -> impl Iterator<Item = Range<u32>> {
+    let mut next = 0;
+    std::iter::from_fn(move || {
+        let first = (next..all).find(|piece| !right.has(*piece))?;
+        next = (first..all).find(|piece| right.has(*piece)).unwrap_or(all);
+        Some(first..next)
+    })
+}
+
+/// What is the matter with a file that should have `length` bytes.
+fn fault(file: &FileReport, length: u64) -> String {
+    let found = file.found.unwrap_or(0);
+    let wrong = file.first_wrong.as_ref().map(|bytes| {
+        let (pieces, last) = (file.pieces.len(), bytes.end.saturating_sub(1));
+        format!("{} of its {pieces} pieces wrong, first in bytes {} to {last}", file.wrong, bytes.start)
+    });
+    let what = match file.state {
+        State::Missing => return "missing".to_owned(),
+        State::TooShort => Some(format!("too short, {found} of {length} bytes")),
+        State::TooLong => Some(format!("too long, {found} bytes instead of {length}")),
+        State::Wrong | State::Whole => None,
+    };
+    what.into_iter().chain(wrong).collect::<Vec<_>>().join("; ")
+}
+
+/// The state for programs.
+fn word(state: State) -> &'static str {
+    match state {
+        State::Whole => "whole",
+        State::Missing => "missing",
+        State::TooShort => "too short",
+        State::TooLong => "too long",
+        State::Wrong => "wrong",
+    }
+}

@@ -1,0 +1,73 @@
+//! Hashing pieces on all cores, to compare the hashes or to write them down.
+
+use std::num::NonZero;
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+use sha1::{Digest, Sha1};
+
+use super::{StorageError, Store};
+
+/// How much is read at once when hashing, in bytes: small enough for a cache.
+const READ_LENGTH: usize = 256 * 1024;
+
+/// Hashes each piece of the first `length` bytes of a store, on all cores, and has
+/// `take` its number with its hash, or with why it could not be read. The first error
+/// that `take` returns ends it.
+pub(super) fn hash_pieces(
+    store: &dyn Store,
+    length: u64,
+    piece_length: u32,
+    stop: &AtomicBool,
+    checked: &(dyn Fn(u64) + Sync),
+    take: &(dyn Fn(u32, Result<[u8; 20], StorageError>) -> Result<(), StorageError> + Sync),
+) -> Result<(), StorageError> {
+    let pieces = length.div_ceil(u64::from(piece_length));
+    let cores = thread::available_parallelism().map_or(1, NonZero::get).min(usize::try_from(pieces).unwrap_or(usize::MAX));
+    let next = AtomicU32::new(0);
+    let done = AtomicU64::new(0);
+    let failed = Mutex::new(None);
+    let work = || {
+        let mut buffer = vec![0; READ_LENGTH.min(piece_length as usize)];
+        while !stop.load(Ordering::Relaxed) {
+            // Whoever is free takes the next piece, so that neighbours on disk are
+            // read at about the same time.
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let begin = u64::from(index) * u64::from(piece_length);
+            if begin >= length {
+                return;
+            }
+            let size = (length - begin).min(u64::from(piece_length));
+            if let Err(error) = take(index, hash(store, begin..begin + size, &mut buffer)) {
+                // Beyond all pieces: nobody finds another one.
+                next.store(u32::MAX / 2, Ordering::Relaxed);
+                failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+                return;
+            }
+            checked(done.fetch_add(size, Ordering::Relaxed) + size);
+        }
+    };
+    thread::scope(|scope| {
+        for number in 1..cores {
+            // Where the system refuses a thread, the others do its part.
+            let _ = thread::Builder::new().name(format!("hash {number}")).spawn_scoped(scope, work);
+        }
+        work();
+    });
+    failed.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
+}
+
+/// The SHA-1 of a part of a store, read into the buffer bit by bit.
+pub(super) fn hash(store: &dyn Store, range: Range<u64>, buffer: &mut [u8]) -> Result<[u8; 20], StorageError> {
+    let mut hash = Sha1::new();
+    let mut offset = range.start;
+    while offset < range.end {
+        let length = usize::try_from(range.end - offset).map_or(buffer.len(), |left| left.min(buffer.len()));
+        store.read(offset, &mut buffer[..length])?;
+        hash.update(&buffer[..length]);
+        offset += length as u64;
+    }
+    Ok(hash.finalize().into())
+}
