@@ -12,6 +12,7 @@ mod commands {
     mod course_magnet;
     mod course_offline;
     mod course_peers;
+    mod create;
     mod errors;
     mod magnet_manners;
     mod options;

@@ -51,6 +51,30 @@ fn a_link_with_every_parameter_is_read() {
 }
 
 #[test]
+fn a_link_is_written_so_that_nothing_in_it_can_end_its_parameter() {
+    let magnet = Magnet {
+        info_hash: parse(&format!("magnet:?xt=urn:btih:{HEX}")).info_hash,
+        info_hash_v2: Some([0xab; 32]),
+        name: Some("a b+c & é%20#?=".to_owned()),
+        trackers: vec!["http://t/announce?k=1&l=2".to_owned(), "udp://u:1".to_owned()],
+        peers: vec![peer("192.0.2.1", 6881), peer("2001:db8::1", 1), peer("a&b%", 2)],
+        length: Some(92063),
+        select_only: vec![(0, 0), (2, 2), (4, 6)],
+        web_seeds: vec!["http://w/x y".to_owned()],
+    };
+    let expected = format!(
+        "magnet:?xt=urn:btih:{HEX}&xt=urn:btmh:1220{}&dn=a%20b%2Bc%20%26%20%C3%A9%2520%23%3F%3D\
+         &tr=http%3A%2F%2Ft%2Fannounce%3Fk%3D1%26l%3D2&tr=udp%3A%2F%2Fu%3A1\
+         &x.pe=192.0.2.1:6881&x.pe=[2001:db8::1]:1&x.pe=a%26b%25:2&xl=92063&so=0,2,4-6&ws=http%3A%2F%2Fw%2Fx%20y",
+        "ab".repeat(32)
+    );
+    assert_eq!(magnet.to_string(), expected);
+    assert_eq!(parse(&expected), magnet, "and it is read as it was written");
+    let bare = Magnet { info_hash: magnet.info_hash, ..Magnet::default() };
+    assert_eq!(bare.to_string(), format!("magnet:?xt=urn:btih:{HEX}"));
+}
+
+#[test]
 fn a_link_needs_nothing_but_its_info_hash() {
     let magnet = parse(&format!("magnet:?xt=urn:btih:{HEX}"));
     assert_eq!(magnet, Magnet { info_hash: magnet.info_hash, ..Magnet::default() });

@@ -3,6 +3,8 @@
 mod support;
 
 mod s10_storage {
+    mod create;
+    mod damage;
     mod files;
     mod output;
     mod places;

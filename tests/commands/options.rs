@@ -166,7 +166,8 @@ fn a_closed_stdout_ends_quietly() {
 fn help_and_version_are_answers() {
     let outcome = Run::new(["--help"]).run();
     outcome.succeeds();
-    for command in ["decode", "info", "peers", "handshake", "download_piece", "download", "magnet_parse", "magnet_info", "verify"]
+    for command in
+        ["decode", "info", "peers", "handshake", "download_piece", "download", "magnet_parse", "magnet_info", "create", "verify"]
     {
         assert!(outcome.out().contains(command), "{command}: {outcome}");
     }

@@ -1,6 +1,23 @@
 //! `verify`: what is on disk, held against the torrent.
 
-use crate::support::{Recipe, Run, Torrent, content, folder};
+use crate::support::{Outcome, Recipe, Run, Torrent, content, folder};
+use std::path::Path;
+
+/// Exit code 6 with an error on stderr, and what was found nonetheless on stdout.
+#[track_caller]
+fn fails_with(outcome: &Outcome, expected: &str) {
+    assert!(outcome.code == Some(6) && outcome.out() == expected, "expected {expected:?}, got {outcome:#}");
+    outcome.explains_itself();
+}
+
+fn write(path: &Path, bytes: &[u8]) {
+    std::fs::create_dir_all(path.parent().expect("it lies in a folder")).expect("a temporary folder takes a folder");
+    std::fs::write(path, bytes).expect("a temporary folder takes a file");
+}
+
+fn verify(folder: &Path, path: &str) -> Outcome {
+    Run::new(["verify", "test.torrent", path]).dir(folder).run()
+}
 
 #[test]
 fn verify_says_how_many_pieces_are_right() {
@@ -9,8 +26,7 @@ fn verify_says_how_many_pieces_are_right() {
     torrent.write(folder.path(), None);
     std::fs::write(folder.path().join("sample.bin"), &torrent.content).expect("a temporary folder takes a file");
     let outcome = Run::new(["verify", "test.torrent", "sample.bin"]).dir(folder.path()).run();
-    outcome.succeeds();
-    assert!(outcome.out().contains("5 of 5"), "{outcome}");
+    outcome.prints("0  #####\n5 of 5 pieces are right.\n");
 }
 
 #[test]
@@ -22,9 +38,15 @@ fn verify_of_wrong_content_is_a_hash_error_that_names_the_piece() {
     let mut spoiled = torrent.content.clone();
     spoiled[3 * 32_768] ^= 1;
     std::fs::write(&path, &spoiled).expect("a temporary folder takes a file");
-    Run::new(["verify", "test.torrent", "sample.bin"]).dir(folder.path()).run().fails(&[6]).mentions("piece 3");
+    let outcome = verify(folder.path(), "sample.bin");
+    let fault = "sample.bin: 1 of its 5 pieces wrong, first in bytes 98304 to 131071";
+    fails_with(&outcome, &format!("0  ###.#\n{fault}\n4 of 5 pieces are right.\n"));
+    outcome.mentions("sample.bin: 4 of 5 pieces are right; the first that is not is piece 3");
     std::fs::write(&path, &torrent.content[..40_000]).expect("a temporary folder takes a file");
-    Run::new(["verify", "test.torrent", "sample.bin"]).dir(folder.path()).run().fails(&[6]).mentions("piece 1");
+    let outcome = verify(folder.path(), "sample.bin");
+    let fault = "sample.bin: too short, 40000 of 151072 bytes; 4 of its 5 pieces wrong, first in bytes 32768 to 151071";
+    fails_with(&outcome, &format!("0  #....\n{fault}\n1 of 5 pieces are right.\n"));
+    outcome.mentions("piece 1");
     assert!(std::fs::read(&path).expect("the file is there") == torrent.content[..40_000], "verify only reads");
     assert_eq!(std::fs::read_dir(folder.path()).expect("the folder can be read").count(), 2, "verify makes no file");
 }
@@ -51,5 +73,89 @@ fn verify_reads_several_files_as_one_and_padding_as_zeros() {
     Run::new(["verify", "test.torrent", "out"]).dir(folder.path()).run().succeeds();
     // A file that is missing makes its pieces wrong and no others.
     std::fs::remove_file(folder.path().join("out/a/one")).expect("the file is ours");
-    Run::new(["verify", "test.torrent", "out"]).dir(folder.path()).run().fails(&[6]).mentions("2 of 3");
+    fails_with(&verify(folder.path(), "out"), "0  .##\na/one: missing\n2 of 3 pieces are right.\n");
+}
+
+#[test]
+fn a_file_that_is_too_long_is_a_fault_though_all_pieces_are_right() {
+    let folder = folder();
+    let torrent = Recipe::files("t", 40, &[("a", content(100, 1)), ("none", vec![]), ("z", content(10, 2))]).build();
+    torrent.write(folder.path(), None);
+    write(&folder.path().join("out/a"), &torrent.content[..100]);
+    write(&folder.path().join("out/none"), b"");
+    write(&folder.path().join("out/z"), &torrent.content[100..]);
+    // A file that the torrent does not know is none of its business.
+    write(&folder.path().join("out/mine"), b"mine");
+    verify(folder.path(), "out").prints("0  ###\n3 of 3 pieces are right.\n");
+    write(&folder.path().join("out/z"), &[&torrent.content[100..], b"and more"].concat());
+    std::fs::remove_file(folder.path().join("out/none")).expect("it is there");
+    let outcome = verify(folder.path(), "out");
+    fails_with(&outcome, "0  ###\nnone: missing\nz: too long, 18 bytes instead of 10\n3 of 3 pieces are right.\n");
+    outcome.mentions("out: all pieces are right, but 2 of 3 files are not as in the torrent");
+}
+
+#[test]
+fn the_map_has_rows_of_64_and_never_more_than_16() {
+    let folder = folder();
+    let path = folder.path().join("f");
+    let map = |length: usize, wrong: &[usize]| {
+        let mut bytes = content(length, 3);
+        Recipe::single("f", 1, bytes.clone()).build().write(folder.path(), None);
+        wrong.iter().for_each(|at| bytes[*at] ^= 1);
+        write(&path, &bytes);
+        let out = verify(folder.path(), "f").out();
+        out.lines().take_while(|line| !line.starts_with("f: ") && !line.contains(" of ")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(map(64, &[]), [format!("0  {}", "#".repeat(64))]);
+    assert_eq!(map(65, &[0, 64]), [format!(" 0  .{}", "#".repeat(63)), "64  .".to_owned()]);
+    let full = map(1024, &[1023]);
+    assert_eq!((full.len(), full[0].as_str()), (16, &*format!("  0  {}", "#".repeat(64))));
+    assert_eq!(full[15], format!("960  {}.", "#".repeat(63)));
+    // From here on a character is two pieces: the last has one only.
+    let two = map(1025, &[0, 2, 3, 1024]);
+    let legend = "A character is 2 pieces: # all are right, + some, . none.";
+    assert_eq!((two.len(), two[0].as_str(), two[9].as_str()), (10, &*format!("   0  +.{}", "#".repeat(62)), legend));
+    assert_eq!(two[8], "1024  .");
+    let many = map(100_000, &[99_999]);
+    assert_eq!((many.len(), many[16].contains(" 98 pieces")), (17, true), "{many:#?}");
+    assert!(many.iter().take(16).all(|row| row.len() <= 71) && many[15].ends_with("#+"), "{many:#?}");
+}
+
+#[test]
+fn json_has_the_pieces_that_are_wrong_as_ranges_and_every_file() {
+    let folder = folder();
+    let torrent = Recipe::files("t", 10, &[("a", content(100, 1)), ("b", content(25, 2)), ("c", vec![])]).build();
+    torrent.write(folder.path(), None);
+    let mut spoilt = torrent.content.clone();
+    [5, 31, 42, 99].iter().for_each(|at| spoilt[*at] ^= 1);
+    write(&folder.path().join("out/a"), &spoilt[..100]);
+    write(&folder.path().join("out/b"), &torrent.content[100..]);
+    let json = |code: i32| {
+        let outcome = Run::new(["verify", "--json", "test.torrent", "out"]).dir(folder.path()).run();
+        assert_eq!(outcome.code, Some(code), "{outcome}");
+        serde_json::from_str::<serde_json::Value>(&outcome.out()).unwrap_or_else(|e| panic!("{e}: {outcome}"))
+    };
+    let found = json(6);
+    assert_eq!((&found["pieces"], &found["right"], &found["exit_code"]), (&13.into(), &9.into(), &6.into()));
+    assert_eq!(found["wrong"], serde_json::json!([[0, 0], [3, 4], [9, 9]]));
+    let expected = serde_json::json!([
+        { "path": "a", "length": 100, "found": 100, "state": "wrong", "pieces": 10, "wrong": 4, "first_wrong": [0, 9] },
+        { "path": "b", "length": 25, "found": 25, "state": "whole", "pieces": 3, "wrong": 0, "first_wrong": null },
+        { "path": "c", "length": 0, "found": null, "state": "missing", "pieces": 0, "wrong": 0, "first_wrong": null },
+    ]);
+    assert_eq!(found["files"], expected);
+    assert!(found["error"].as_str().is_some_and(|error| error.contains("9 of 13 pieces are right")), "{found}");
+    write(&folder.path().join("out/a"), &torrent.content[..100]);
+    write(&folder.path().join("out/c"), b"");
+    let found = json(0);
+    assert_eq!((&found["wrong"], &found["right"]), (&serde_json::json!([]), &13.into()));
+}
+
+#[test]
+fn a_name_from_the_torrent_cannot_give_orders_to_the_terminal() {
+    let folder = folder();
+    let name = "bad\u{202e}name\u{200f}";
+    Recipe::files("t", 10, &[(name, content(10, 1))]).build().write(folder.path(), None);
+    std::fs::create_dir(folder.path().join("out")).expect("a temporary folder takes a folder");
+    fails_with(&verify(folder.path(), "out"), "0  .\nbad\\u{202e}name\\u{200f}: missing\n0 of 1 pieces are right.\n");
 }
