@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Installs the real clients and the tracker that `make interop` talks to: three
-# from Debian or Ubuntu, libtorrent from PyPI, rqbit from the crate registry.
+# Installs the real clients and the tracker that `make interop` talks to, and what
+# reads and makes torrents: five packages from Debian or Ubuntu, libtorrent from
+# PyPI, rqbit from the crate registry.
 #
 #   PIECEMEAL_INTEROP_PREFIX  where the last two go (default: target/interop)
 #   PIECEMEAL_INTEROP_SKIP    programs to leave out, with commas; the tests obey it too
@@ -41,6 +42,8 @@ missing() {
 }
 if missing transmission-daemon; then packages+=(transmission-daemon); fi
 if missing aria2c; then packages+=(aria2); fi
+if missing transmission-show; then packages+=(transmission-cli); fi
+if missing mktorrent; then packages+=(mktorrent); fi
 if missing opentracker; then packages+=(opentracker); fi
 
 has_libtorrent() {

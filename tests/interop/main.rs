@@ -6,6 +6,7 @@
 
 mod client;
 mod content;
+mod create;
 mod fixtures;
 mod process;
 mod programs;

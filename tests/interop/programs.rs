@@ -14,6 +14,10 @@ pub enum Program {
     Transmission,
     Aria2,
     Rqbit,
+    /// Shows torrents.
+    TransmissionShow,
+    /// Makes torrents.
+    Mktorrent,
 }
 
 impl Program {
@@ -24,6 +28,8 @@ impl Program {
             Program::Transmission => "transmission-daemon",
             Program::Aria2 => "aria2c",
             Program::Rqbit => "rqbit",
+            Program::TransmissionShow => "transmission-show",
+            Program::Mktorrent => "mktorrent",
         }
     }
 

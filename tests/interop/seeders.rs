@@ -68,7 +68,7 @@ fn address(program: Program) -> Ipv4Addr {
         Program::Transmission => Ipv4Addr::new(127, 0, 0, 2),
         Program::Aria2 => Ipv4Addr::new(127, 0, 0, 3),
         Program::Libtorrent => Ipv4Addr::new(127, 0, 0, 4),
-        Program::Rqbit | Program::Opentracker => Ipv4Addr::LOCALHOST,
+        _ => Ipv4Addr::LOCALHOST,
     }
 }
 
@@ -90,7 +90,7 @@ impl Seeding {
             Program::Aria2 => aria2::start(path, address, order),
             Program::Libtorrent => libtorrent::start(path, address, order),
             Program::Rqbit => rqbit::start(path, address, order),
-            Program::Opentracker => Err("a tracker does not seed".into()),
+            _ => Err("it does not seed".into()),
         });
         Ok(Self { program, client: client? })
     }
