@@ -4,8 +4,8 @@
 //! is files of any length. A piece may end one file, hold three whole ones and
 //! begin a fifth; [`Storage`] finds, for any range of bytes, the files it lies in.
 //!
-//! * **Run it:** `piecemeal verify lab/sample.torrent sample.txt`
-//! * **Spec:** BEP 3, "info dictionary"; BEP 47; **chapter:** `docs/10-storage.md`
+//! * **Run it:** `piecemeal verify lab/sample.torrent sample.txt`, `piecemeal create sample.txt`
+//! * **Spec:** BEP 3, "info dictionary"; BEP 19, 47; **chapter:** `docs/10-storage.md`
 //! * **Builds on:** [`Info`] from stage 2, [`Bitfield`] from stage 5
 //!
 //! # On disk
@@ -26,6 +26,8 @@
 //!   this torrent from a file that happens to have its name ([`output::Output`]).
 //! * **No symbolic link is followed** below the output: one that leads out of it
 //!   would let a torrent write anywhere.
+//! * **Files to torrent is the same, backwards** ([`create`]): one function hashes
+//!   pieces for both.
 //! * **Left out:** reserving disk space ahead. Files grow as pieces come.
 
 pub mod create;

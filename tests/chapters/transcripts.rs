@@ -77,7 +77,7 @@ impl Addresses {
 /// Takes out of a line what varies from system to system; `None` for the steps of a bar.
 fn settled(line: &str) -> Option<String> {
     let is_step = |label: &str| line.strip_prefix(label).is_some_and(|rest| rest.ends_with('%'));
-    if ["downloading: ", "checking: ", "verifying: "].iter().any(|label| is_step(label)) {
+    if ["downloading: ", "checking: ", "verifying: ", "hashing: "].iter().any(|label| is_step(label)) {
         return None;
     }
     let Some((before, rest)) = line.split_once("(os error ") else { return Some(line.to_owned()) };
