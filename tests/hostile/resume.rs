@@ -19,7 +19,8 @@ fn killed_after(blocks: usize, torrent: &Torrent, folder: &Path) {
 
 /// Finishes the download; the pieces that were fetched for it.
 fn resumed(torrent: &Torrent, folder: &Path) -> BTreeSet<u32> {
-    let peer = FakePeer::of(torrent).start();
+    // Another peer than before, by its name, too: a tracker may still name that one.
+    let peer = FakePeer::of(torrent).host(9).start();
     Run::new(["download", "-o", "out", "test.torrent"])
         .dir(folder)
         .peer(peer.address())
