@@ -118,6 +118,32 @@ impl Fixture {
             content.compare(&path)?;
             expected.insert(path);
         }
+        self.nothing_besides(out, &expected)
+    }
+
+    /// The same for a client that leaves empty files out and keeps padding.
+    /// Returns what it did of that.
+    pub fn compare_loosely(&self, out: &Path) -> Result<String, String> {
+        let mut expected = BTreeSet::new();
+        let (mut empty, mut padding) = ("", "");
+        for (path, content) in self.contents() {
+            let path = join(out, path);
+            if content.length == 0 && !path.exists() {
+                empty = ", but for an empty file";
+            } else {
+                content.compare(&path)?;
+            }
+            expected.insert(path);
+        }
+        for pad in files_below(&out.join(".pad")).into_iter().filter(|path| path.exists()) {
+            padding = ", and the padding";
+            expected.insert(pad);
+        }
+        self.nothing_besides(out, &expected)?;
+        Ok(format!("{empty}{padding}"))
+    }
+
+    fn nothing_besides(&self, out: &Path, expected: &BTreeSet<PathBuf>) -> Result<(), String> {
         let found = files_below(out);
         match found.iter().find(|path| !expected.contains(*path)) {
             Some(extra) => Err(format!("{} should not be there", extra.display())),
@@ -138,6 +164,8 @@ pub struct Torrent {
     /// The same torrent without a tracker, so that seeders do not meet.
     pub trackerless: PathBuf,
     announce: String,
+    /// Whom a client is told of by hand.
+    pub peers: Vec<SocketAddrV4>,
 }
 
 impl Torrent {
@@ -151,9 +179,21 @@ impl Torrent {
     }
 }
 
+impl Torrent {
+    /// The same torrent for a client that is told of these peers.
+    pub fn with_peers(&self, peers: &[SocketAddrV4]) -> Self {
+        Self { peers: peers.to_vec(), ..self.clone() }
+    }
+
+    /// A magnet link that names the peers itself.
+    pub fn magnet_with_peers(&self) -> String {
+        let peers: String = self.peers.iter().map(|peer| format!("&x.pe={peer}")).collect();
+        self.magnet_without_tracker() + &peers
+    }
+}
+
 /// Has the Python file make the torrents, with `content` as a place to work.
-pub fn make(python: &Path, fixtures: &[Fixture], folder: &Path, tracker: SocketAddrV4) -> Result<Vec<Torrent>, String> {
-    let announce = format!("http://{tracker}/announce");
+pub fn make(python: &Path, fixtures: &[Fixture], folder: &Path, announce: &str) -> Result<Vec<Torrent>, String> {
     let content = folder.join("content");
     let (mut torrents, mut wishes) = (Vec::new(), Vec::new());
     for fixture in fixtures {
@@ -176,7 +216,8 @@ pub fn make(python: &Path, fixtures: &[Fixture], folder: &Path, tracker: SocketA
             info_hash_v2: None,
             announced,
             trackerless,
-            announce: announce.clone(),
+            announce: announce.to_owned(),
+            peers: Vec::new(),
         });
     }
     let mut child = Command::new(python)
@@ -193,18 +234,23 @@ pub fn make(python: &Path, fixtures: &[Fixture], folder: &Path, tracker: SocketA
     let answer: Vec<Vec<String>> = serde_json::from_slice::<Value>(&output.stdout)
         .ok()
         .and_then(|lists| lists.as_array().map(|lists| lists.iter().map(strings).collect()))
-        .ok_or("make_and_seed.py made no torrents")?;
+        .ok_or("make_and_join.py made no torrents")?;
     for (torrent, hashes) in torrents.iter_mut().zip(answer) {
         let mut hashes = hashes.into_iter();
-        torrent.info_hash = hashes.next().ok_or("make_and_seed.py printed no info hash")?;
+        torrent.info_hash = hashes.next().ok_or("make_and_join.py printed no info hash")?;
         torrent.info_hash_v2 = hashes.next();
     }
     Ok(torrents)
 }
 
-/// The one file of this suite that is not Rust.
+/// libtorrent's side of this suite.
 pub fn python_file() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/make_and_seed.py")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/make_and_join.py")
+}
+
+/// WebTorrent's side of this suite.
+pub fn webtorrent_file() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/webtorrent.js")
 }
 
 fn strings(list: &Value) -> Vec<String> {

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Installs the real clients and the tracker that `make interop` talks to, and what
 # reads and makes torrents: five packages from Debian or Ubuntu, libtorrent from
-# PyPI, rqbit from the crate registry.
+# PyPI, rqbit from the crate registry, WebTorrent from npm's.
 #
-#   PIECEMEAL_INTEROP_PREFIX  where the last two go (default: target/interop)
+#   PIECEMEAL_INTEROP_PREFIX  where the last three go (default: target/interop)
 #   PIECEMEAL_INTEROP_SKIP    programs to leave out, with commas; the tests obey it too
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -56,6 +56,16 @@ if wanted libtorrent && ! has_libtorrent "$prefix/venv/bin/python3" && ! has_lib
     if ! python3 -c 'import ensurepip' 2>/dev/null; then packages+=(python3-venv); fi
 fi
 
+has_webtorrent() {
+    [ "$(node -p 'require(require("path").resolve(process.argv[1])).version' "$prefix/node_modules/webtorrent/package.json" 2>/dev/null)" = 1.9.7 ]
+}
+make_webtorrent=false
+if wanted webtorrent && ! has_webtorrent; then
+    make_webtorrent=true
+    if ! command -v node >/dev/null; then packages+=(nodejs); fi
+    if ! command -v npm >/dev/null; then packages+=(npm); fi
+fi
+
 if [ "${#packages[@]}" -gt 0 ]; then
     as_root apt-get update
     without_services env DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends "${packages[@]}"
@@ -64,6 +74,13 @@ fi
 if "$make_venv"; then
     python3 -m venv "$prefix/venv"
     "$prefix/venv/bin/python3" -m pip install --quiet libtorrent==2.1.1
+fi
+
+if "$make_webtorrent"; then
+    # The last version of plain JavaScript: later ones load a WebRTC library in
+    # machine code before they do anything else. No package's script is run.
+    npm install --prefix "$prefix" --no-save --ignore-scripts --omit=dev --omit=optional \
+        --no-audit --no-fund --loglevel=error webtorrent@1.9.7
 fi
 
 if wanted rqbit && ! "$prefix/bin/rqbit" --version 2>/dev/null | grep -q ' 9\.1\.0$'; then

@@ -1,33 +1,35 @@
-//! Downloads from clients and through a tracker that are not ours.
+//! Clients and a tracker that are not ours: we download from them and through it;
+//! they download from us (`from_ours.rs`).
 //!
 //! `make interop` runs this; `install.sh` beside it installs what it needs.
 //! Every program is started here, listens on loopback only, and ends with the
 //! test. The code under test is only ever run as a program.
 
-mod client;
+mod clients;
 mod content;
 mod create;
+mod download;
 mod fixtures;
+mod from_ours;
 mod process;
 mod programs;
 mod report;
-mod seeders;
 mod tracker;
 mod world;
 
 use std::net::SocketAddrV4;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::slice;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use client::{Download, How, beside};
+use clients::{Client, EVERY_SEEDER, known_refusal};
+use download::{Download, How, beside};
 use fixtures::{every_fixture, one_file};
 use process::wait_for;
 use programs::Program;
 use report::{Outcome, Report};
-use seeders::{EVERY_SEEDER, Seeding, known_refusal};
 use world::{Terms, World};
 
 const MIB: u64 = 1 << 20;
@@ -56,39 +58,51 @@ fn rqbit_seeds_every_fixture() {
 fn seeds_every_fixture(program: Program, title: &'static str) {
     let Some(path) = program.find() else { return };
     let report = Report::new(title);
-    for how in [How::TorrentAndTracker, How::MagnetAndTracker, How::MagnetAndPeers] {
-        // All anew, since Transmission remembers an address that completed a
-        // torrent, and from then on hangs up on it as on a fellow seeder.
-        let Some(world) = World::new(&every_fixture()) else { return };
-        let announced = how != How::MagnetAndPeers;
-        let mut seeder = world.seed(program, &path, &Terms { announced, ..Terms::default() }).expect("the seeder starts");
-        let (served, refused) = seeder.settle(&world.torrents).expect("the seeder is ready");
-        for torrent in refused {
-            let outcome = match known_refusal(program, torrent.fixture.kind) {
-                Some(why) => Ok((Duration::ZERO, format!("refused, as known: {why}"))),
-                None => Err(format!("it does not accept the torrent:\n{}", seeder.last_words())),
-            };
-            report.add(program.name(), torrent.fixture.label, how.label(), 0, outcome);
+    // Side by side: Transmission looks round every ten seconds, and until then
+    // unchokes nobody.
+    thread::scope(|scope| {
+        for how in [How::TorrentAndTracker, How::MagnetAndTracker, How::MagnetAndPeers] {
+            let (path, report) = (&path, &report);
+            scope.spawn(move || {
+                // All anew for each, since Transmission remembers an address that completed
+                // a torrent, and from then on hangs up on it as on a fellow seeder.
+                let Some(world) = World::new(&every_fixture()) else { return };
+                if let Err(error) = seeds_in_one_way(&world, program, path, how, report) {
+                    report.add(program.name(), "all", how.label(), 0, Err(error));
+                }
+            });
         }
-        for torrent in served.iter().filter(|_| announced) {
-            world.await_announces(torrent, 1).expect("the seeder announces what it serves");
-        }
-        let peers = [seeder.peer()];
-        // Side by side: Transmission unchokes nobody before its next look
-        // round, which comes every ten seconds.
-        thread::scope(|scope| {
-            for torrent in served {
-                let (world, report) = (&world, &report);
-                scope.spawn(move || {
-                    let outcome = world.download(torrent, how, &peers);
-                    let outcome = outcome.map(|finished| (finished.elapsed, "the same bytes".into()));
-                    report.add(program.name(), torrent.fixture.label, how.label(), torrent.fixture.length(), outcome);
-                });
-                thread::sleep(seeder.between_dials());
-            }
-        });
-    }
+    });
     report.finish();
+}
+
+fn seeds_in_one_way(world: &World, program: Program, path: &Path, how: How, report: &Report) -> Result<(), String> {
+    let told = if how == How::MagnetAndPeers { How::TorrentAndPeers } else { How::TorrentAndTracker };
+    let mut seeder = world.seed(program, path, &Terms { how: told, ..Terms::default() })?;
+    let (served, refused) = seeder.settle(&world.torrents)?;
+    for torrent in refused {
+        let outcome = match known_refusal(program, torrent.fixture.kind) {
+            Some(why) => Ok((Duration::ZERO, format!("refused, as known: {why}"))),
+            None => Err(format!("it does not accept the torrent:\n{}", seeder.last_words())),
+        };
+        report.add(program.name(), torrent.fixture.label, how.label(), 0, outcome);
+    }
+    for torrent in served.iter().filter(|_| told.is_announced()) {
+        world.await_announces(torrent, 1)?;
+    }
+    let peers = [seeder.peer()];
+    thread::scope(|scope| {
+        for torrent in served {
+            let peers = &peers;
+            scope.spawn(move || {
+                let outcome = world.download(torrent, how, peers);
+                let outcome = outcome.map(|finished| (finished.elapsed, "the same bytes".into()));
+                report.add(program.name(), torrent.fixture.label, how.label(), torrent.fixture.length(), outcome);
+            });
+            thread::sleep(seeder.between_dials());
+        }
+    });
+    Ok(())
 }
 
 /// Neither seeder can complete the torrent, and they do not know each other.
@@ -99,18 +113,23 @@ fn two_seeders_with_different_halves_make_a_whole() {
     let Some(world) = World::new(slice::from_ref(&fixture)) else { return };
     let report = Report::new("two_seeders_with_different_halves_make_a_whole");
     let halves = [0..4 * MIB, 4 * MIB..fixture.length()];
-    // In a ring, so that everybody holds each half once.
-    for (index, first) in present.iter().enumerate() {
-        let pair = [first, &present[(index + 1) % present.len()]];
-        if pair[0].0 == pair[1].0 {
-            println!("SKIPPED: halves, for want of a second seeder");
-            return;
-        }
-        let how = if index % 2 == 0 { How::TorrentAndPeers } else { How::MagnetAndPeers };
-        let outcome = download_from_halves(&world, how, pair, &halves);
-        let names = format!("{} + {}", pair[0].0.name(), pair[1].0.name());
-        report.add(&names, fixture.label, how.label(), fixture.length(), outcome);
+    if present.len() < 2 {
+        println!("SKIPPED: halves, for want of a second seeder");
+        return;
     }
+    // In a ring, so that everybody holds each half once.
+    thread::scope(|scope| {
+        for (index, first) in present.iter().enumerate() {
+            let pair = [first, &present[(index + 1) % present.len()]];
+            let how = if index % 2 == 0 { How::TorrentAndPeers } else { How::MagnetAndPeers };
+            let (world, halves, report) = (&world, &halves, &report);
+            scope.spawn(move || {
+                let outcome = download_from_halves(world, how, pair, halves);
+                let names = format!("{} + {}", pair[0].0.name(), pair[1].0.name());
+                report.add(&names, world.torrents[0].fixture.label, how.label(), world.torrents[0].fixture.length(), outcome);
+            });
+        }
+    });
     report.finish();
 }
 
@@ -129,7 +148,7 @@ fn download_from_halves(world: &World, how: How, pair: [&(Program, PathBuf); 2],
         }
         seeders.push(seeder);
     }
-    let peers: Vec<SocketAddrV4> = seeders.iter().map(Seeding::peer).collect();
+    let peers: Vec<SocketAddrV4> = seeders.iter().map(Client::peer).collect();
     let finished = world.download(torrent, how, &peers)?;
     Ok((finished.elapsed, shares(&sent(&mut seeders)?)))
 }
@@ -141,9 +160,10 @@ fn all_seeders_at_once_share_the_work() {
     let fixture = one_file("shared.bin", 32 * MIB + 1, 131_072);
     let Some(world) = World::new(slice::from_ref(&fixture)) else { return };
     let report = Report::new("all_seeders_at_once_share_the_work");
-    let terms = Terms { content: Some(world.content()), announced: true, upload_limit: Some(MIB / 2) };
+    let terms =
+        Terms { content: Some(world.content()), how: How::TorrentAndTracker, upload_limit: Some(MIB / 2), ..Terms::default() };
     let start = |(program, path): &(Program, PathBuf)| world.seed(*program, path, &terms).expect("the seeder starts");
-    let mut seeders: Vec<Seeding> = present.iter().map(start).collect();
+    let mut seeders: Vec<Client> = present.iter().map(start).collect();
     for seeder in &mut seeders {
         seeder.settle(&world.torrents).expect("the seeder is ready");
     }
@@ -169,7 +189,8 @@ fn one_gibibyte_killed_half_way_is_resumed_and_fetches_only_what_was_missing() {
     let Some(world) = World::new(slice::from_ref(&fixture)) else { return };
     let report = Report::new("one_gibibyte_killed_half_way_is_resumed_and_fetches_only_what_was_missing");
     let torrent = &world.torrents[0];
-    let terms = Terms { content: Some(world.content()), announced: true, upload_limit: Some(40 * MIB) };
+    let terms =
+        Terms { content: Some(world.content()), how: How::TorrentAndTracker, upload_limit: Some(40 * MIB), ..Terms::default() };
     // Both start before either is waited for: they hash side by side.
     let start = |program, path| world.seed(program, path, &terms).expect("the seeder starts");
     let mut seeders = [start(Program::Libtorrent, &libtorrent), start(Program::Aria2, &aria2)];
@@ -217,12 +238,12 @@ fn present_seeders() -> Vec<(Program, PathBuf)> {
 }
 
 /// The payload that each seeder has sent.
-fn sent(seeders: &mut [Seeding]) -> Result<Vec<u64>, String> {
+fn sent(seeders: &mut [Client]) -> Result<Vec<u64>, String> {
     seeders.iter_mut().map(|seeder| Ok(seeder.totals()?.1)).collect()
 }
 
 /// The same, once it no longer moves: their counters run behind their sockets.
-fn settled(seeders: &mut [Seeding]) -> Vec<u64> {
+fn settled(seeders: &mut [Client]) -> Vec<u64> {
     let mut last = (Instant::now(), Vec::new());
     let settled = wait_for(Duration::from_secs(20), "the seeders to fall silent", || {
         let now = sent(seeders)?;

@@ -1,4 +1,5 @@
-//! opentracker, serving exactly the torrents of one test.
+//! The tracker of one test: opentracker, which serves exactly its torrents, or
+//! ours.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -8,6 +9,7 @@ use std::time::Duration;
 
 use crate::fixtures::Torrent;
 use crate::process::{Running, command, wait_for};
+use crate::programs::Program;
 
 /// A tracker on loopback; it ends with the value.
 pub struct Tracker {
@@ -16,22 +18,27 @@ pub struct Tracker {
 }
 
 impl Tracker {
-    /// Debian's build refuses every torrent that is not on its list.
-    pub fn start(program: &Path, address: SocketAddrV4, torrents: &[Torrent], folder: &Path) -> Result<Self, String> {
-        let hashes = torrents.iter().flat_map(|torrent| [Some(&torrent.info_hash), torrent.info_hash_v2.as_ref()]);
-        let list: String = hashes.flatten().map(|hash| format!("{hash}\n")).collect();
-        // It gives up root for `nobody` and goes into the folder by chroot,
-        // so the list must be readable there by everybody.
-        let root = folder.join("tracker");
-        fs::create_dir_all(&root).map_err(|error| error.to_string())?;
-        fs::write(root.join("served"), list).map_err(|error| error.to_string())?;
-        let port = address.port().to_string();
-        let mut command = command(program);
-        command.args(["-i", "127.0.0.1", "-p", &port, "-P", &port, "-w", "served", "-d"]).arg(&root);
+    /// opentracker, or ours.
+    pub fn start(
+        tracker: Program,
+        path: &Path,
+        address: SocketAddrV4,
+        torrents: &[Torrent],
+        folder: &Path,
+    ) -> Result<Self, String> {
+        let mut command = command(path);
+        if tracker == Program::Opentracker {
+            let root = folder.join("tracker");
+            write_list(torrents, &root)?;
+            let port = address.port().to_string();
+            command.args(["-i", "127.0.0.1", "-p", &port, "-P", &port, "-w", "served", "-d"]).arg(&root);
+        } else {
+            command.args(["tracker", "--listen", &address.to_string()]);
+        }
         let process = Running::start(&mut command, &folder.join("tracker.log")).map_err(|error| error.to_string())?;
         let mut tracker = Self { address, process };
         if let Some(torrent) = torrents.first() {
-            wait_for(Duration::from_secs(5), "opentracker to serve our list", || match tracker.process.exited() {
+            wait_for(Duration::from_secs(5), "the tracker to answer", || match tracker.process.exited() {
                 Some(status) => Err(format!("it ended with {status}: {}", tracker.process.last_words())),
                 None => tracker.announced_by(&torrent.info_hash).map(|_| ()),
             })?;
@@ -55,6 +62,16 @@ impl Tracker {
         }
         Ok(number_after(&answer, b"8:completei") + number_after(&answer, b"10:incompletei"))
     }
+}
+
+/// Debian's build refuses every torrent that is not on its list.
+fn write_list(torrents: &[Torrent], root: &Path) -> Result<(), String> {
+    let hashes = torrents.iter().flat_map(|torrent| [Some(&torrent.info_hash), torrent.info_hash_v2.as_ref()]);
+    let list: String = hashes.flatten().map(|hash| format!("{hash}\n")).collect();
+    // It gives up root for `nobody` and goes into the folder by chroot, so the
+    // list must be readable there by everybody.
+    fs::create_dir_all(root).map_err(|error| error.to_string())?;
+    fs::write(root.join("served"), list).map_err(|error| error.to_string())
 }
 
 /// Where the tracker of a test listens.

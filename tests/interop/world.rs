@@ -2,18 +2,18 @@
 
 use std::env;
 use std::fs;
-use std::net::SocketAddrV4;
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::client::{Download, Finished, How};
+use crate::clients::{Client, Order};
+use crate::download::{Download, Finished, How};
 use crate::fixtures::{self, Fixture, Torrent};
 use crate::process::{free_port, retry, wait_for};
 use crate::programs::Program;
-use crate::seeders::{Order, Seeding};
 use crate::tracker::{self, Tracker};
 
 /// Everything but the seeders. Its tracker ends and its folder goes with it.
@@ -27,8 +27,13 @@ pub struct World {
 impl World {
     /// `None`, after a loud line, if the machine lacks what every test needs.
     pub fn new(fixtures: &[Fixture]) -> Option<Self> {
-        let (python, opentracker) = (Program::Libtorrent.find(), Program::Opentracker.find());
-        let (python, opentracker) = (python?, opentracker?);
+        Self::with_tracker(fixtures, Program::Opentracker, "http")
+    }
+
+    /// The same, with another tracker or another way to talk to it.
+    pub fn with_tracker(fixtures: &[Fixture], tracker: Program, scheme: &str) -> Option<Self> {
+        let (python, path) = (Program::Libtorrent.find(), tracker.find());
+        let (python, path) = (python?, path?);
         let mut folder = TempDir::with_prefix("piecemeal-interop-").expect("a temporary folder");
         if env::var_os("PIECEMEAL_INTEROP_KEEP").is_some() {
             folder.disable_cleanup(true);
@@ -36,8 +41,8 @@ impl World {
         }
         let made = retry(|| {
             let address = free_port(tracker::ADDRESS).map_err(|error| error.to_string())?;
-            let torrents = fixtures::make(&python, fixtures, folder.path(), address)?;
-            let tracker = Tracker::start(&opentracker, address, &torrents, folder.path())?;
+            let torrents = fixtures::make(&python, fixtures, folder.path(), &format!("{scheme}://{address}/announce"))?;
+            let tracker = Tracker::start(tracker, &path, address, &torrents, folder.path())?;
             Ok((torrents, tracker))
         });
         let (torrents, tracker) = made.expect("torrents and their tracker");
@@ -70,29 +75,30 @@ impl World {
         Ok(finished)
     }
 
-    /// Starts a client that seeds what `content` holds.
-    pub fn seed(&self, program: Program, path: &Path, terms: &Terms) -> Result<Seeding, String> {
-        let home = self.new_folder(program.name());
-        let content = terms.content.clone().unwrap_or_else(|| {
-            // A copy: a client that thinks little of a torrent's data may
-            // write to it.
-            let copy = home.join("content");
+    /// Starts a client that seeds every torrent.
+    pub fn seed(&self, program: Program, path: &Path, terms: &Terms) -> Result<Client, String> {
+        let copy = || {
+            // A client that thinks little of a torrent's data may write to it.
+            let copy = self.new_folder("copy");
             self.torrents.iter().for_each(|torrent| torrent.fixture.write(&copy, &(0..u64::MAX)));
             copy
-        });
-        let order = Order {
-            content: &content,
-            torrents: &self.torrents,
-            announced: terms.announced,
-            upload_limit: terms.upload_limit,
-            home: &home,
         };
-        Seeding::start(program, path, &order)
+        let content = terms.content.clone().unwrap_or_else(copy);
+        self.join(program, path, &self.torrents, &Terms { content: Some(content), ..terms.clone() })
+    }
+
+    /// Starts a client that makes what it can of the content that it has.
+    pub fn join(&self, program: Program, path: &Path, torrents: &[Torrent], terms: &Terms) -> Result<Client, String> {
+        let home = self.new_folder(program.name());
+        let content = terms.content.clone().unwrap_or_else(|| home.join("content"));
+        fs::create_dir_all(&content).map_err(|error| error.to_string())?;
+        let &Terms { how, upload_limit, address, .. } = terms;
+        Client::start(program, path, &Order { content: &content, torrents, how, upload_limit, address, home: &home })
     }
 
     /// Waits until the tracker knows a torrent from so many peers.
     pub fn await_announces(&self, torrent: &Torrent, count: u64) -> Result<(), String> {
-        wait_for(Duration::from_secs(20), "the seeders to announce themselves", || {
+        wait_for(Duration::from_secs(20), "the clients to announce themselves", || {
             match self.tracker.announced_by(&torrent.info_hash)? {
                 enough if enough >= count => Ok(()),
                 few => Err(format!("{few} of {count} did")),
@@ -101,11 +107,14 @@ impl World {
     }
 }
 
-/// What a seeder holds, and on which terms.
+/// What a client holds, and on which terms.
 #[derive(Clone, Default)]
 pub struct Terms {
-    /// Instead of a whole copy of its own.
+    /// Instead of a whole copy of its own for a seeder, and nothing for another.
     pub content: Option<PathBuf>,
-    pub announced: bool,
+    /// What it is told.
+    pub how: How,
     pub upload_limit: Option<u64>,
+    /// Instead of the client's usual one.
+    pub address: Option<Ipv4Addr>,
 }

@@ -13,9 +13,10 @@ use crate::fixtures::Torrent;
 use crate::process::Running;
 
 /// How the client learns about a torrent and its peers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum How {
     TorrentAndTracker,
+    #[default]
     TorrentAndPeers,
     MagnetAndTracker,
     MagnetAndPeers,
@@ -30,6 +31,21 @@ impl How {
             How::MagnetAndPeers => "magnet, --peer",
         }
     }
+}
+
+impl How {
+    pub fn is_magnet(self) -> bool {
+        matches!(self, How::MagnetAndTracker | How::MagnetAndPeers)
+    }
+
+    pub fn is_announced(self) -> bool {
+        matches!(self, How::TorrentAndTracker | How::MagnetAndTracker)
+    }
+}
+
+/// The program under test. `PIECEMEAL_BIN` puts another client in its place.
+pub fn program() -> OsString {
+    env::var_os("PIECEMEAL_BIN").unwrap_or_else(|| OsString::from(env!("CARGO_BIN_EXE_piecemeal")))
 }
 
 /// A download in progress; it is killed with the value.
@@ -52,10 +68,9 @@ pub struct Finished {
 }
 
 impl Download {
-    /// `PIECEMEAL_BIN` puts another client in the place of ours.
+    /// Starts it with nothing but what `how` allows it to know.
     pub fn start(torrent: &Torrent, how: How, peers: &[SocketAddrV4], out: &Path) -> Result<Self, String> {
-        let program = env::var_os("PIECEMEAL_BIN").unwrap_or_else(|| OsString::from(env!("CARGO_BIN_EXE_piecemeal")));
-        let mut command = Command::new(program);
+        let mut command = Command::new(program());
         let (verb, source) = match how {
             How::TorrentAndTracker => ("download", torrent.announced.display().to_string()),
             How::TorrentAndPeers => ("download", torrent.trackerless.display().to_string()),

@@ -2,8 +2,8 @@
 
     make    reads a JSON list of wishes on stdin, writes the .torrent files,
             prints a JSON list of the info hashes that a tracker must serve
-    seed    serves torrents; answers each line on stdin with a line of JSON, and
-            ends when stdin ends, so that it cannot outlive the test
+    join    downloads and serves torrents; answers each line on stdin with a line
+            of JSON, and ends when stdin ends, so that it cannot outlive the test
 """
 
 import hashlib
@@ -69,7 +69,7 @@ def make(wish):
     return hashes
 
 
-def seed(address, options):
+def join(address, options):
     session = lt.session({
         "listen_interfaces": address,
         "outgoing_interfaces": address.rpartition(":")[0],
@@ -89,16 +89,25 @@ def seed(address, options):
     session.set_peer_class_filter(everybody)
     handles = []
     for torrent in options["torrents"]:
+        source, peers = torrent["source"], torrent["peers"]
         try:
-            parameters = lt.load_torrent_file(torrent)
+            if source.startswith("magnet:"):
+                parameters = lt.parse_magnet_uri(source)
+            else:
+                parameters = lt.load_torrent_file(source)
         except RuntimeError as error:
             # Missing from the answers, which the test takes for a refusal.
-            print(torrent, error, file=sys.stderr, flush=True)
+            print(source, error, file=sys.stderr, flush=True)
             continue
         parameters.save_path = options["folder"]
         # Managed torrents are checked one by one, with a pause between them.
         parameters.flags &= ~(lt.torrent_flags.auto_managed | lt.torrent_flags.paused)
-        handles.append(session.add_torrent(parameters))
+        handle = session.add_torrent(parameters)
+        handles.append(handle)
+        # A magnet names its peers itself.
+        for peer in [] if source.startswith("magnet:") else peers:
+            host, _, port = peer.rpartition(":")
+            handle.connect_peer((host, int(port)))
     for _ in sys.stdin:
         for alert in session.pop_alerts():
             print(alert.message(), file=sys.stderr, flush=True)
@@ -111,6 +120,7 @@ def status(state):
         "info_hash": str(state.info_hashes.v1),
         "checking": state.state in unready,
         "have": state.total_done,
+        "done": state.has_metadata and state.is_seeding,
         "uploaded": state.total_payload_upload,
     }
 
@@ -120,7 +130,7 @@ if __name__ == "__main__":
     signal.alarm(300)
     if sys.argv[1:] == ["make"]:
         print(json.dumps([make(wish) for wish in json.load(sys.stdin)]))
-    elif sys.argv[1:2] == ["seed"]:
-        seed(sys.argv[2], json.loads(sys.argv[3]))
+    elif sys.argv[1:2] == ["join"]:
+        join(sys.argv[2], json.loads(sys.argv[3]))
     else:
         sys.exit(__doc__)

@@ -1,7 +1,8 @@
-//! The real clients that seed, behind one face.
+//! The clients that seed and download, ours among them, behind one face.
 
 mod aria2;
-mod libtorrent;
+mod by_lines;
+mod ours;
 mod rqbit;
 mod transmission;
 
@@ -11,58 +12,75 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
+use crate::download::How;
 use crate::fixtures::{Kind, Torrent};
 use crate::process::{retry, wait_for};
 use crate::programs::Program;
 
-/// What a seeder is asked to serve.
+/// What a client is asked to serve, or to download.
 pub struct Order<'a> {
     /// The torrents' files lie here, each under its torrent's name.
     pub content: &'a Path,
     pub torrents: &'a [Torrent],
-    /// With the tracker, or for `--peer` alone.
-    pub announced: bool,
+    /// What it is told of each torrent.
+    pub how: How,
     /// Bytes a second, so that a download lasts as long as the test needs.
     pub upload_limit: Option<u64>,
-    /// A folder of the seeder's own, for its settings and its log.
+    /// Instead of the client's usual one.
+    pub address: Option<Ipv4Addr>,
+    /// A folder of the client's own, for its settings and its log.
     pub home: &'a Path,
 }
 
 impl Order<'_> {
-    /// The .torrent file to give to the seeder.
-    fn file<'t>(&self, torrent: &'t Torrent) -> &'t Path {
-        if self.announced { &torrent.announced } else { &torrent.trackerless }
+    /// The path of the .torrent file, or the magnet link.
+    fn source(&self, torrent: &Torrent) -> String {
+        match self.how {
+            How::TorrentAndTracker => torrent.announced.display().to_string(),
+            How::TorrentAndPeers => torrent.trackerless.display().to_string(),
+            How::MagnetAndTracker => torrent.magnet(),
+            How::MagnetAndPeers => torrent.magnet_with_peers(),
+        }
     }
 }
 
-/// One torrent, as the seeder sees it.
-struct Status {
-    info_hash: String,
+/// One torrent, as the client sees it.
+pub struct Status {
+    pub info_hash: String,
     /// Still reading the files, or about to.
     checking: bool,
     /// Verified bytes, padding perhaps included.
     have: u64,
+    pub done: bool,
     /// Payload sent since the start.
     uploaded: u64,
 }
 
 /// What sets the clients apart; each ends with its value.
-trait Seeder {
+trait Driver: Send {
     fn peer(&self) -> SocketAddrV4;
     /// Every torrent that it accepted.
     fn torrents(&mut self) -> Result<Vec<Status>, String>;
     fn last_words(&self) -> String;
+    /// Ends it well, where that is tested; returns what it has uploaded.
+    fn end(&mut self) -> Result<u64, String> {
+        Ok(self.torrents()?.iter().map(|status| status.uploaded).sum())
+    }
 }
 
-/// The four clients, in the order of the table.
+/// The four that can seed, in the order of the table.
 pub const EVERY_SEEDER: [Program; 4] = [Program::Transmission, Program::Aria2, Program::Libtorrent, Program::Rqbit];
 
 /// How long a client may take to be ready; for a GiB that is mostly hashing.
 const PATIENCE: Duration = Duration::from_secs(45);
 
+/// The clients that download from ours.
+pub const EVERY_LEECHER: [Program; 5] =
+    [Program::Transmission, Program::Aria2, Program::Libtorrent, Program::Rqbit, Program::Webtorrent];
+
 /// Each client has an address of its own: most of them keep one connection per
-/// address. rqbit cannot choose what address its announces come from, so it
-/// shares 127.0.0.1 with the tracker and with the client under test.
+/// address. rqbit and WebTorrent cannot choose what address their announces come
+/// from, so they share 127.0.0.1 with the tracker and with the client under test.
 fn address(program: Program) -> Ipv4Addr {
     match program {
         Program::Transmission => Ipv4Addr::new(127, 0, 0, 2),
@@ -75,41 +93,43 @@ fn address(program: Program) -> Ipv4Addr {
 /// The torrents that a client serves, and the others.
 type Sorted<'t> = (Vec<&'t Torrent>, Vec<&'t Torrent>);
 
-/// A client that seeds.
-pub struct Seeding {
+/// A client that runs.
+pub struct Client {
     pub program: Program,
-    client: Box<dyn Seeder>,
+    driver: Box<dyn Driver>,
 }
 
-impl Seeding {
+impl Client {
     /// Starts a client and has it add every torrent of the order.
     pub fn start(program: Program, path: &Path, order: &Order) -> Result<Self, String> {
-        let address = address(program);
-        let client = retry(|| match program {
+        let address = order.address.unwrap_or_else(|| address(program));
+        let driver = retry(|| match program {
             Program::Transmission => transmission::start(path, address, order),
             Program::Aria2 => aria2::start(path, address, order),
-            Program::Libtorrent => libtorrent::start(path, address, order),
+            Program::Libtorrent => by_lines::libtorrent(path, address, order),
             Program::Rqbit => rqbit::start(path, address, order),
-            _ => Err("it does not seed".into()),
+            Program::Webtorrent => by_lines::webtorrent(path, address, order),
+            Program::Piecemeal => ours::start(address, order),
+            _ => Err("it is no client".into()),
         });
-        Ok(Self { program, client: client? })
+        Ok(Self { program, driver: driver? })
     }
 
     /// Where it listens for peers.
     pub fn peer(&self) -> SocketAddrV4 {
-        self.client.peer()
+        self.driver.peer()
     }
 
     /// Waits until the client has checked its files, and answers on the wire for
     /// every torrent that it accepted; returns those, and those that it refused.
     pub fn settle<'t>(&mut self, torrents: &'t [Torrent]) -> Result<Sorted<'t>, String> {
         let settled = self.await_readiness(torrents);
-        settled.map_err(|error| format!("{}: {error}\n{}", self.program.name(), self.client.last_words()))
+        settled.map_err(|error| format!("{}: {error}\n{}", self.program.name(), self.driver.last_words()))
     }
 
     fn await_readiness<'t>(&mut self, torrents: &'t [Torrent]) -> Result<Sorted<'t>, String> {
         let accepted = wait_for(PATIENCE, "it to check its files", || {
-            let seen = self.client.torrents()?;
+            let seen = self.driver.torrents()?;
             match seen.iter().find(|status| status.checking) {
                 Some(status) => Err(format!("{} is being checked", status.info_hash)),
                 None if seen.is_empty() => Err("it has no torrents".into()),
@@ -136,13 +156,23 @@ impl Seeding {
 
     /// Bytes verified, and bytes of payload sent, over all its torrents.
     pub fn totals(&mut self) -> Result<(u64, u64), String> {
-        let torrents = self.client.torrents()?;
+        let torrents = self.driver.torrents()?;
         Ok(torrents.iter().fold((0, 0), |(have, sent), status| (have + status.have, sent + status.uploaded)))
+    }
+
+    /// Every torrent that it accepted.
+    pub fn torrents(&mut self) -> Result<Vec<Status>, String> {
+        self.driver.torrents()
+    }
+
+    /// Ends it; returns the payload that it has sent.
+    pub fn end(mut self) -> Result<u64, String> {
+        self.driver.end()
     }
 
     /// The end of its log, for the message of a failed test.
     pub fn last_words(&self) -> String {
-        self.client.last_words()
+        self.driver.last_words()
     }
 }
 
@@ -217,7 +247,7 @@ impl Http {
     }
 }
 
-/// The log of a seeder, in its own folder.
+/// The log of a client, in its own folder.
 fn log(order: &Order) -> PathBuf {
     order.home.join("log")
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Http, Order, Seeder, Status, log};
+use super::{Driver, Http, Order, Status, log};
 use crate::process::{Running, command, free_port, wait_for};
 
 struct Transmission {
@@ -19,7 +19,7 @@ struct Transmission {
     token: RefCell<String>,
 }
 
-pub(super) fn start(program: &Path, address: Ipv4Addr, order: &Order) -> Result<Box<dyn Seeder>, String> {
+pub(super) fn start(program: &Path, address: Ipv4Addr, order: &Order) -> Result<Box<dyn Driver>, String> {
     let peer = free_port(address).map_err(|error| error.to_string())?;
     let rpc = free_port(address).map_err(|error| error.to_string())?;
     let settings = json!({
@@ -60,7 +60,7 @@ pub(super) fn start(program: &Path, address: Ipv4Addr, order: &Order) -> Result<
     })?;
     for torrent in order.torrents {
         // A torrent that it cannot parse is missing from its list afterwards.
-        let _ = transmission.ask("torrent-add", json!({ "filename": order.file(torrent) }));
+        let _ = transmission.ask("torrent-add", json!({ "filename": order.source(torrent) }));
     }
     Ok(Box::new(transmission))
 }
@@ -82,13 +82,13 @@ impl Transmission {
     }
 }
 
-impl Seeder for Transmission {
+impl Driver for Transmission {
     fn peer(&self) -> SocketAddrV4 {
         self.peer
     }
 
     fn torrents(&mut self) -> Result<Vec<Status>, String> {
-        let fields = ["hashString", "status", "haveValid", "uploadedEver"];
+        let fields = ["hashString", "status", "haveValid", "uploadedEver", "leftUntilDone", "metadataPercentComplete"];
         let answer = self.ask("torrent-get", json!({ "fields": fields }))?;
         Ok(answer["torrents"]
             .as_array()
@@ -101,6 +101,7 @@ impl Seeder for Transmission {
                     // 0 stopped, 1 and 2 to be checked and checking, 4 and 6 leeching and seeding.
                     checking: number("status") < 3,
                     have: number("haveValid"),
+                    done: number("leftUntilDone") == 0 && torrent["metadataPercentComplete"].as_f64() == Some(1.0),
                     uploaded: number("uploadedEver"),
                 }
             })

@@ -3,9 +3,10 @@
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::Path;
+use std::thread;
 use std::time::Duration;
 
-use super::{Http, Order, Seeder, Status, log};
+use super::{Driver, Http, Order, Status, log};
 use crate::process::{Running, command, free_port, wait_for};
 
 struct Rqbit {
@@ -14,7 +15,7 @@ struct Rqbit {
     http: Http,
 }
 
-pub(super) fn start(program: &Path, address: Ipv4Addr, order: &Order) -> Result<Box<dyn Seeder>, String> {
+pub(super) fn start(program: &Path, address: Ipv4Addr, order: &Order) -> Result<Box<dyn Driver>, String> {
     let peer = free_port(address).map_err(|error| error.to_string())?;
     let rpc = free_port(address).map_err(|error| error.to_string())?;
     let mut command = command(program);
@@ -33,18 +34,34 @@ pub(super) fn start(program: &Path, address: Ipv4Addr, order: &Order) -> Result<
         Some(status) => Err(format!("it ended with {status}: {}", rqbit.last_words())),
         None => rqbit.http.get("/torrents"),
     })?;
+    let mut additions = Vec::new();
     for torrent in order.torrents {
         // The folder takes the place of the torrent's name, if it has many files.
         let name = if torrent.fixture.is_folder() { torrent.fixture.name } else { "" };
         let folder = order.content.join(name);
-        let path = format!("/torrents?overwrite=true&output_folder={}", urlencoding::encode(&folder.to_string_lossy()));
-        let metainfo = fs::read(order.file(torrent)).map_err(|error| error.to_string())?;
-        rqbit.http.post(&path, ("Accept", "application/json"), &metainfo)?;
+        let mut path = format!("/torrents?overwrite=true&output_folder={}", urlencoding::encode(&folder.to_string_lossy()));
+        // It does not read them from a magnet's `x.pe`.
+        if !torrent.peers.is_empty() {
+            let peers: Vec<String> = torrent.peers.iter().map(SocketAddrV4::to_string).collect();
+            path += &format!("&initial_peers={}", peers.join(","));
+        }
+        let source = order.source(torrent);
+        // The answer to a magnet comes when its info dictionary has.
+        let body =
+            if order.how.is_magnet() { source.into_bytes() } else { fs::read(source).map_err(|error| error.to_string())? };
+        additions.push((path, body));
     }
+    thread::scope(|scope| {
+        let added: Vec<_> = additions
+            .iter()
+            .map(|(path, body)| scope.spawn(|| rqbit.http.post(path, ("Accept", "application/json"), body)))
+            .collect();
+        added.into_iter().try_for_each(|added| added.join().expect("no panic in a post").map(|_| ()))
+    })?;
     Ok(Box::new(rqbit))
 }
 
-impl Seeder for Rqbit {
+impl Driver for Rqbit {
     fn peer(&self) -> SocketAddrV4 {
         self.peer
     }
@@ -59,6 +76,7 @@ impl Seeder for Rqbit {
                     info_hash: torrent["info_hash"].as_str().unwrap_or_default().to_owned(),
                     checking: stats["state"] == "initializing",
                     have: stats["progress_bytes"].as_u64().unwrap_or_default(),
+                    done: stats["finished"] == true,
                     uploaded: stats["uploaded_bytes"].as_u64().unwrap_or_default(),
                 })
             })

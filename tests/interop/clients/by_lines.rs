@@ -1,36 +1,54 @@
-//! libtorrent, through the Python file, one line of JSON per question.
+//! The clients that are libraries, each behind a file of its own language that
+//! answers every line with a line of JSON.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::Path;
-use std::process::{ChildStdin, ChildStdout, Stdio};
+use std::process::{ChildStdin, ChildStdout, Command, Stdio};
 
 use serde_json::{Value, json};
 
-use super::{Order, Seeder, Status, log};
-use crate::fixtures::python_file;
+use super::{Driver, Order, Status, log};
+use crate::fixtures::{python_file, webtorrent_file};
 use crate::process::{Running, command, free_port};
+use crate::programs::node;
 
-struct Libtorrent {
-    /// Closed first, which alone makes the Python file end.
+struct ByLines {
+    /// Closed first, which alone makes the other side end.
     questions: ChildStdin,
     answers: BufReader<ChildStdout>,
     process: Running,
     peer: SocketAddrV4,
 }
 
-pub(super) fn start(python: &Path, address: Ipv4Addr, order: &Order) -> Result<Box<dyn Seeder>, String> {
+pub(super) fn libtorrent(python: &Path, address: Ipv4Addr, order: &Order) -> Result<Box<dyn Driver>, String> {
+    let mut command = command(python);
+    command.arg(python_file()).arg("join");
+    start(command, address, order)
+}
+
+pub(super) fn webtorrent(module: &Path, address: Ipv4Addr, order: &Order) -> Result<Box<dyn Driver>, String> {
+    let mut command = command(&node().ok_or("there is no node")?);
+    command.arg(webtorrent_file()).arg(module);
+    start(command, address, order)
+}
+
+fn start(mut command: Command, address: Ipv4Addr, order: &Order) -> Result<Box<dyn Driver>, String> {
     let peer = free_port(address).map_err(|error| error.to_string())?;
+    let torrents: Vec<Value> = order
+        .torrents
+        .iter()
+        .map(|torrent| json!({ "source": order.source(torrent), "peers": torrent.peers.iter().map(SocketAddrV4::to_string).collect::<Vec<_>>() }))
+        .collect();
     let options = json!({
         "folder": order.content,
-        "torrents": order.torrents.iter().map(|torrent| order.file(torrent)).collect::<Vec<_>>(),
+        "torrents": torrents,
         "upload_limit": order.upload_limit.unwrap_or_default(),
     });
     let log = log(order);
-    let mut child = command(python)
-        .arg(python_file())
-        .args(["seed", &peer.to_string(), &options.to_string()])
+    let mut child = command
+        .args([&peer.to_string(), &options.to_string()])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(File::create(&log).map_err(|error| error.to_string())?)
@@ -38,12 +56,12 @@ pub(super) fn start(python: &Path, address: Ipv4Addr, order: &Order) -> Result<B
         .map_err(|error| error.to_string())?;
     let questions = child.stdin.take().expect("stdin is a pipe");
     let answers = BufReader::new(child.stdout.take().expect("stdout is a pipe"));
-    let mut seeder = Libtorrent { questions, answers, process: Running::adopt(child, &log), peer };
-    seeder.torrents()?;
-    Ok(Box::new(seeder))
+    let mut client = ByLines { questions, answers, process: Running::adopt(child, &log), peer };
+    client.torrents()?;
+    Ok(Box::new(client))
 }
 
-impl Seeder for Libtorrent {
+impl Driver for ByLines {
     fn peer(&self) -> SocketAddrV4 {
         self.peer
     }
@@ -61,6 +79,7 @@ impl Seeder for Libtorrent {
                 info_hash: torrent["info_hash"].as_str().unwrap_or_default().to_owned(),
                 checking: torrent["checking"] != false,
                 have: torrent["have"].as_u64().unwrap_or_default(),
+                done: torrent["done"] == true,
                 uploaded: torrent["uploaded"].as_u64().unwrap_or_default(),
             })
             .collect())
