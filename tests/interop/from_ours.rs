@@ -47,8 +47,8 @@ fn ways(program: Program) -> &'static [How] {
     match program {
         // Neither reads `x.pe`.
         Program::Transmission | Program::Aria2 => &[How::TorrentAndTracker, How::MagnetAndTracker],
-        // Without the metadata, WebTorrent announces `left=NaN`, and opentracker
-        // takes that for an attack. Our tracker has to live with it, see below.
+        // Without the metadata, WebTorrent announces `left=NaN`, which opentracker
+        // and ours refuse.
         Program::Webtorrent => &[How::TorrentAndTracker, How::MagnetAndPeers],
         _ => &[How::TorrentAndTracker, How::MagnetAndTracker, How::MagnetAndPeers],
     }
@@ -324,10 +324,7 @@ fn finds_peers_by(tracker: Program, scheme: &str, how: &'static str, report: &Re
         let Some(path) = program.find() else { continue };
         let content = world.new_folder("download");
         let start = Instant::now();
-        // Its `left=NaN` is no reason to send it away; opentracker does.
-        let odd = program == Program::Webtorrent && scheme == "http" && tracker == Program::Piecemeal;
-        let how = if odd { How::MagnetAndTracker } else { terms.how };
-        let terms = Terms { content: Some(content.clone()), how, ..terms.clone() };
+        let terms = Terms { content: Some(content.clone()), ..terms.clone() };
         let client = world.join(program, &path, &world.torrents, &terms)?;
         count += 1;
         clients.push((client, content, start));
