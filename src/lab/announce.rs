@@ -18,6 +18,8 @@ pub struct Heard {
     pub compact: bool,
     /// The address at which it says it is (`ip`).
     pub ip: Option<String>,
+    /// `left=NaN`, as WebTorrent says while it has only a magnet link.
+    pub nan: bool,
 }
 
 impl Heard {
@@ -32,7 +34,8 @@ impl Heard {
         let peer_id = PeerId(query.twenty_bytes("peer_id")?);
         let port = query.number("port", "1 to 65535", |port: u16| port != 0)?;
         let bytes = |key| query.number(key, "a number of bytes", |_: u64| true);
-        let mut announce = Announce::new(info_hash, peer_id, bytes("left")?);
+        let nan = query.get("left") == Some(b"NaN");
+        let mut announce = Announce::new(info_hash, peer_id, if nan { 1 } else { bytes("left")? });
         announce.port = port;
         announce.uploaded = bytes("uploaded")?;
         announce.downloaded = bytes("downloaded")?;
@@ -48,7 +51,7 @@ impl Heard {
             Some(_) => query.number("compact", "0 or 1", |compact: u8| compact <= 1)? == 1,
         };
         let ip = query.get("ip").filter(|ip| !ip.is_empty()).map(excerpt);
-        Ok(Heard { announce, compact, ip })
+        Ok(Heard { announce, compact, ip, nan })
     }
 
     /// What is odd in an announce that is good.
@@ -56,9 +59,10 @@ impl Heard {
         let ask = &self.announce;
         // Believed, it would let anybody send a whole swarm to a third party.
         let ip = self.ip.as_ref().map(|ip| format!("its ip={ip} is ignored: where it calls from counts"));
+        let nan = self.nan.then(|| "its left=NaN is taken for 1: who does not know the length says that".to_owned());
         let early = (ask.event == Some(Event::Completed) && ask.left > 0)
             .then(|| "it says completed, and that bytes are left".to_owned());
-        ip.into_iter().chain(early).collect()
+        ip.into_iter().chain(early).chain(nan).collect()
     }
 }
 

@@ -132,7 +132,7 @@ impl Clerk {
                 if announce.port == 0 {
                     Err(self.desk.refuse(from, &target, "port must be 1 to 65535, but is 0".to_owned()))
                 } else {
-                    let heard = Heard { announce, compact: true, ip: None };
+                    let heard = Heard { announce, compact: true, ip: None, nan: false };
                     // std does not tell which of our addresses a packet came to; this is the one
                     // from which the answer goes.
                     let reached = own_address(from.ip()).unwrap_or(Ipv4Addr::UNSPECIFIED.into());

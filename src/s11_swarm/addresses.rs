@@ -87,15 +87,20 @@ impl Addresses {
     }
 
     /// The connection is over. One that was of use is dialled again as if it were
-    /// new; one that was not, later and later, and at last no more.
-    pub fn ended(&mut self, address: SocketAddr, was_useful: bool) {
+    /// new; one that was not, later and later, and at last no more. A peer that we had
+    /// `met` is there: it gets its second chance soon, since some hang up only to go on
+    /// in another state.
+    pub fn ended(&mut self, address: SocketAddr, met: bool, was_useful: bool) {
         let retry = self.retry;
         if let Some(known) = self.known.get_mut(&address).filter(|known| known.state == State::Busy) {
             if was_useful {
                 known.dialled = 1;
             }
             let again = known.dialled <= MOST_RETRIES;
-            let pause = retry * 2u32.pow(known.dialled.saturating_sub(1).min(MOST_RETRIES));
+            let pause = match known.dialled.saturating_sub(1).min(MOST_RETRIES) {
+                0 if met => retry / 8,
+                failures => retry * 2u32.pow(failures),
+            };
             known.state = if again { State::Due(Instant::now() + pause) } else { State::Over };
         }
     }

@@ -319,6 +319,7 @@ impl<'e> Conductor<'e> {
     fn ended(&mut self, number: PeerNumber, address: SocketAddr, why: Ended) -> Result<(), SwarmError> {
         self.threads.remove(&number);
         let live = self.swarm.live().remove(&number);
+        let met = live.is_some();
         let brought = live.as_ref().map_or(0, |live| live.traffic.downloaded());
         if let Some(live) = live {
             self.add(&live.traffic);
@@ -331,7 +332,7 @@ impl<'e> Conductor<'e> {
             Ended::Unusable(error) => return Err(SwarmError::Unusable(error)),
             Ended::Corrupt(_) | Ended::WrongMetadata(_) => self.ban(address),
             Ended::Ourselves | Ended::BothComplete => self.addresses.forget(address),
-            _ => self.addresses.ended(address, brought > 0),
+            _ => self.addresses.ended(address, met, brought > 0),
         }
         self.because(address.to_string(), why.to_string());
         (self.event)(Event::Left(address, why));

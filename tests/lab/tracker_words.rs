@@ -58,6 +58,13 @@ fn wrong_announces_are_told_what_is_wrong() {
 }
 
 #[test]
+fn who_does_not_know_the_length_may_say_nan() {
+    let heard = Heard::decode(&query(6881, "").replace("left=1", "left=NaN")).expect("WebTorrent says this");
+    assert_eq!(heard.announce.left, 1);
+    assert!(heard.oddities().iter().any(|odd| odd.contains("left=NaN")), "{:?}", heard.oddities());
+}
+
+#[test]
 fn what_real_clients_send_is_good() {
     let more = "&compact=1&numwant=80&key=5A3B9C1D&supportcrypto=1&no_peer_id=1&event=&ip=10.0.0.1&redundant=0&corrupt=0";
     let heard = Heard::decode(&query(51413, more)).expect("a good announce");

@@ -30,7 +30,7 @@ fn a_failed_address_is_dialled_again_later_and_later_and_then_no_more() {
         assert!(book.next(Instant::now() + Duration::from_secs(10_000)).is_none(), "it is busy");
         assert!(!book.is_hopeless(), "something may come of it");
         pauses.push(pause);
-        book.ended(at(1, 1), false);
+        book.ended(at(1, 1), false, false);
     }
     assert_eq!(pauses, [0, 15, 30, 60, 120, 240]);
     assert!(book.is_hopeless() && book.all_tried_twice() && book.next_due().is_none());
@@ -42,15 +42,27 @@ fn an_address_that_was_of_use_is_as_good_as_new() {
     book.found(at(1, 1));
     for _ in 0..20 {
         assert!(next_in(&mut book).is_some());
-        book.ended(at(1, 1), true);
+        book.ended(at(1, 1), false, true);
     }
     let pauses: Vec<u64> = std::iter::from_fn(|| {
         let pause = next_in(&mut book)?;
-        book.ended(at(1, 1), false);
+        book.ended(at(1, 1), false, false);
         Some(pause)
     })
     .collect();
     assert_eq!(pauses, [15, 30, 60, 120, 240]);
+}
+
+#[test]
+fn a_peer_that_was_there_and_hung_up_is_dialled_again_soon_and_then_as_the_others() {
+    let mut book = Addresses::new(RETRY);
+    book.found(at(1, 1));
+    let mut pauses = Vec::new();
+    while let Some(pause) = next_in(&mut book) {
+        pauses.push(pause);
+        book.ended(at(1, 1), true, false);
+    }
+    assert_eq!(pauses, [0, 2, 30, 60, 120, 240]);
 }
 
 #[test]
@@ -89,7 +101,7 @@ fn who_is_forgotten_is_not_dialled_when_it_is_named_again() {
     book.found(at(1, 1));
     book.next(Instant::now());
     book.forget(at(1, 1));
-    book.ended(at(1, 1), true);
+    book.ended(at(1, 1), false, true);
     book.found(at(1, 1));
     assert!(book.is_hopeless() && book.next(Instant::now() + RETRY * 1000).is_none());
 }
