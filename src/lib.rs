@@ -84,5 +84,9 @@ struct Chapter10;
 struct Chapter11;
 
 #[cfg(doctest)]
+#[doc = include_str!("../docs/12-seeding.md")]
+struct Chapter12;
+
+#[cfg(doctest)]
 #[doc = include_str!("../docs/13-udp-tracker.md")]
 struct Chapter13;

@@ -1,5 +1,5 @@
 //! Runs every ```console block, in order, against a lab inside this process, and
-//! compares what it prints, byte for byte.
+//! compares what it prints, byte for byte. Each document has a lab of its own.
 //!
 //! A line that begins with `$ ` is a command for `sh`; the lines up to the next one are
 //! what it prints, stdout and stderr as they come. The commands of a document run
@@ -7,11 +7,16 @@
 //! exit code of the command before. A block that prints something which is not in the
 //! document fails, and says what it was.
 //!
+//! A command that ends in ` &` goes on beside the following ones, once it has printed
+//! what stands below it. `$!` is its process, as in a shell, and `wait` shows what else
+//! it prints until it ends. There is one of them at a time.
+//!
 //! What truly varies is replaced, and only that:
 //!
 //! | in the documents | what it is |
 //! |---|---|
 //! | `127.0.0.1:6969`, `127.0.0.2:6881` and so on | the lab's tracker and seeders, where their ports are taken |
+//! | `127.0.0.1:7009`, `port 7009`, and 7010, 7011 | where programs of the document listen: ports that are free |
 //! | (nothing) | the lines `downloading: 40%`: on a terminal there is a bar, which goes away |
 //! | `(os error 111)` | the number of an error, which differs between systems |
 //! | ```` ```console any-order ```` | lines whose order depends on who answers first are compared sorted |
@@ -19,7 +24,7 @@
 use std::fs::{self, File};
 use std::net::{TcpListener, UdpSocket};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -62,7 +67,13 @@ impl Addresses {
         let tracker = ("127.0.0.1:6969".to_owned(), lab.tracker.address().to_string());
         let plain: Vec<(String, String)> = seeders.chain([tracker]).collect();
         let escaped = plain.iter().map(|(shown, real)| (shown.replace(':', "%3A"), real.replace(':', "%3A")));
-        Addresses(plain.iter().cloned().chain(escaped).collect())
+        // Not one behind the other with those of another run of these tests.
+        let from = 7100 + (std::process::id() as u16 % 2000);
+        let ours = ["7009", "7010", "7011"].into_iter().zip((from..9999).filter(is_free));
+        let forms = |(shown, real): (&str, u16)| {
+            ["127.0.0.1:", "port "].map(|before| (format!("{before}{shown}"), format!("{before}{real}")))
+        };
+        Addresses(plain.iter().cloned().chain(escaped).chain(ours.flat_map(forms)).collect())
     }
 
     fn real(&self, text: &str) -> String {
@@ -77,7 +88,7 @@ impl Addresses {
 /// Takes out of a line what varies from system to system; `None` for the steps of a bar.
 fn settled(line: &str) -> Option<String> {
     let is_step = |label: &str| line.strip_prefix(label).is_some_and(|rest| rest.ends_with('%'));
-    if ["downloading: ", "checking: ", "verifying: ", "hashing: "].iter().any(|label| is_step(label)) {
+    if ["downloading: ", "checking: ", "verifying: ", "hashing: ", "seeding: "].iter().any(|label| is_step(label)) {
         return None;
     }
     let Some((before, rest)) = line.split_once("(os error ") else { return Some(line.to_owned()) };
@@ -93,27 +104,30 @@ fn all_settled<'l>(lines: impl Iterator<Item = &'l str>, any_order: bool) -> Vec
     lines
 }
 
-/// Runs a command in a folder, and returns what it printed and its exit code.
-fn run(command: &str, last_code: i32, folder: &Path) -> (String, i32) {
-    let printed = folder.join(".printed");
-    let file = File::create(&printed).expect("the folder can be written");
+/// Starts a shell in a folder; what it prints goes to a file there.
+fn start(script: &str, folder: &Path, printed: &str) -> Child {
+    let file = File::create(folder.join(printed)).expect("the folder can be written");
     let binary = Path::new(env!("CARGO_BIN_EXE_piecemeal")).parent().expect("a program is in a folder");
     let path = format!("{}:{}", binary.display(), std::env::var("PATH").unwrap_or_default());
     // One file for both, so that what is printed first stands first.
-    let mut child = Command::new("sh")
+    Command::new("sh")
         .arg("-c")
-        .arg(format!("(exit {last_code})\n{command}"))
+        .arg(script)
         .current_dir(folder)
         .env("PATH", path)
         .stdin(Stdio::null())
         .stdout(file.try_clone().expect("a file can be shared"))
         .stderr(file)
         .spawn()
-        .expect("there is a shell");
+        .expect("there is a shell")
+}
+
+/// Waits for its end, and returns its exit code.
+fn end(child: &mut Child, command: &str) -> i32 {
     let until = Instant::now() + LIMIT;
-    let code = loop {
+    loop {
         match child.try_wait().expect("the shell can be waited for") {
-            Some(status) => break status.code().unwrap_or(-1),
+            Some(status) => return status.code().unwrap_or(-1),
             None if Instant::now() > until => {
                 let _ = child.kill();
                 let _ = child.wait();
@@ -121,10 +135,60 @@ fn run(command: &str, last_code: i32, folder: &Path) -> (String, i32) {
             }
             None => thread::sleep(Duration::from_millis(5)),
         }
-    };
-    let text = String::from_utf8_lossy(&fs::read(&printed).expect("what was printed is there")).into_owned();
-    fs::remove_file(&printed).expect("the folder can be written");
+    }
+}
+
+fn text(folder: &Path, printed: &str) -> String {
+    String::from_utf8_lossy(&fs::read(folder.join(printed)).expect("what was printed is there")).into_owned()
+}
+
+/// Runs a command in a folder, and returns what it printed and its exit code.
+fn run(command: &str, last_code: i32, folder: &Path) -> (String, i32) {
+    let mut child = start(&format!("(exit {last_code})\n{command}"), folder, ".printed");
+    let code = end(&mut child, command);
+    let text = text(folder, ".printed");
+    fs::remove_file(folder.join(".printed")).expect("the folder can be written");
     (text, code)
+}
+
+/// A command that goes on beside the others. Whatever happens, it ends with the test.
+struct Job {
+    child: Child,
+    command: String,
+    /// How much of what it printed has been shown.
+    shown: usize,
+}
+
+impl Job {
+    /// Starts it, and waits until it has printed so many lines.
+    fn start(command: &str, lines: usize, folder: &Path) -> (Job, String) {
+        let child = start(&format!("exec {command}"), folder, ".beside");
+        let mut job = Job { child, command: command.to_owned(), shown: 0 };
+        let until = Instant::now() + LIMIT;
+        loop {
+            let ended = job.child.try_wait().expect("the shell can be waited for").is_some();
+            let text = text(folder, ".beside");
+            let whole = text.rfind('\n').map_or(0, |end| end + 1);
+            if ended || Instant::now() > until || text[..whole].lines().filter_map(settled).count() >= lines {
+                job.shown = whole;
+                return (job, text[..whole].to_owned());
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Waits for its end; returns what it has printed since, and its exit code.
+    fn wait(mut self, folder: &Path) -> (String, i32) {
+        let code = end(&mut self.child, &self.command);
+        (text(folder, ".beside")[self.shown..].to_owned(), code)
+    }
+}
+
+impl Drop for Job {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 /// All transcripts of a document; what differs is returned.
@@ -134,6 +198,7 @@ fn check(document: &Document, lab: &Lab) -> Vec<String> {
     let tour = Tour::new(lab, &folder.path().join("lab")).expect("the lab's files can be written").to_string();
     let mut last_code = 0;
     let mut wrong = Vec::new();
+    let mut job: Option<Job> = None;
     for block in document.blocks.iter().filter(|block| block.language() == "console") {
         let any_order = block.kind.ends_with("any-order");
         for step in steps(block) {
@@ -141,7 +206,20 @@ fn check(document: &Document, lab: &Lab) -> Vec<String> {
             (printed, last_code) = match step.command.as_str() {
                 // It runs already, in here; what it says at its start is its tour.
                 "piecemeal lab" => (tour.replace(&format!("{}/", folder.path().display()), ""), 0),
-                command => run(&addresses.real(command), last_code, folder.path()),
+                "wait" => job.take().expect("there is something to wait for").wait(folder.path()),
+                command => {
+                    let beside = job.as_ref().map_or("$!".to_owned(), |job| job.child.id().to_string());
+                    let real = addresses.real(command).replace("$!", &beside);
+                    match real.strip_suffix(" &") {
+                        Some(real) => {
+                            assert!(job.is_none(), "{}:{}: another one runs", document.path.display(), step.line);
+                            let (started, printed) = Job::start(real, step.expected.len(), folder.path());
+                            job = Some(started);
+                            (printed, 0)
+                        }
+                        None => run(&real, last_code, folder.path()),
+                    }
+                }
             };
             let printed = addresses.shown(&printed);
             let found = all_settled(printed.lines(), any_order);
@@ -152,24 +230,33 @@ fn check(document: &Document, lab: &Lab) -> Vec<String> {
             }
         }
     }
+    assert!(job.is_none(), "{}: nobody waits for what runs beside", document.path.display());
     wrong
 }
 
+fn is_free(port: &u16) -> bool {
+    TcpListener::bind(("127.0.0.1", *port)).is_ok() && UdpSocket::bind(("127.0.0.1", *port)).is_ok()
+}
+
 /// A free port of four digits, as 6969 has them: a .torrent file with a longer URL in
-/// it would be longer, and errors in it would be at other bytes.
+/// it would be longer, and errors in it would be at other bytes. Not one of those that
+/// stand for others in the documents.
 fn tracker_port() -> u16 {
-    let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok() && UdpSocket::bind(("127.0.0.1", *port)).is_ok();
-    (TRACKER_PORT..9999).find(free).expect("one of three thousand ports is free")
+    let own = |port: &u16| (7009..=7011).contains(port);
+    (TRACKER_PORT..9999).find(|port| !own(port) && is_free(port)).expect("one of three thousand ports is free")
 }
 
 #[test]
 fn every_transcript_prints_what_the_document_shows() {
-    let contents = vec![sample().expect("it is a torrent"), album().expect("it is a torrent")];
-    let lab = Lab::start(contents, &vec![Plan::default(); 3], tracker_port()).expect("there is a loopback interface");
-    let documents = documents();
+    let start = || {
+        let contents = vec![sample().expect("it is a torrent"), album().expect("it is a torrent")];
+        Lab::start(contents, &vec![Plan::default(); 3], tracker_port()).expect("there is a loopback interface")
+    };
+    // A lab each: what one document gives must not turn up in what another asks for.
+    let documents: Vec<(Document, Lab)> = documents().into_iter().map(|document| (document, start())).collect();
     // One thread a document: most of the time is spent in waiting for programs.
     let wrong: Vec<String> = thread::scope(|scope| {
-        let checks: Vec<_> = documents.iter().map(|document| scope.spawn(|| check(document, &lab))).collect();
+        let checks: Vec<_> = documents.iter().map(|(document, lab)| scope.spawn(|| check(document, lab))).collect();
         checks.into_iter().flat_map(|check| check.join().expect("a document is checked to its end")).collect()
     });
     assert!(wrong.is_empty(), "{} transcripts differ:\n\n{}", wrong.len(), wrong.join("\n"));
