@@ -81,7 +81,11 @@ impl Addresses {
     }
 
     fn shown(&self, text: &str) -> String {
-        self.0.iter().fold(text.to_owned(), |text, (shown, real)| text.replace(real.as_str(), shown))
+        self.0.iter().fold(text.to_owned(), |text, (shown, real)| {
+            // In a table, what stands behind an address keeps its column.
+            let column = format!("{shown:<width$}    ", width = real.len());
+            text.replace(&format!("{real}    "), &column).replace(real.as_str(), shown)
+        })
     }
 }
 
