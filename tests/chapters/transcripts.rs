@@ -25,6 +25,7 @@ use std::fs::{self, File};
 use std::net::{TcpListener, UdpSocket};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -67,9 +68,7 @@ impl Addresses {
         let tracker = ("127.0.0.1:6969".to_owned(), lab.tracker.address().to_string());
         let plain: Vec<(String, String)> = seeders.chain([tracker]).collect();
         let escaped = plain.iter().map(|(shown, real)| (shown.replace(':', "%3A"), real.replace(':', "%3A")));
-        // Not one behind the other with those of another run of these tests.
-        let from = 7100 + (std::process::id() as u16 % 2000);
-        let ours = ["7009", "7010", "7011"].into_iter().zip((from..9999).filter(is_free));
+        let ours = ["7009", "7010", "7011"].into_iter().zip(own_ports());
         let forms = |(shown, real): (&str, u16)| {
             ["127.0.0.1:", "port "].map(|before| (format!("{before}{shown}"), format!("{before}{real}")))
         };
@@ -148,7 +147,9 @@ fn text(folder: &Path, printed: &str) -> String {
 
 /// Runs a command in a folder, and returns what it printed and its exit code.
 fn run(command: &str, last_code: i32, folder: &Path) -> (String, i32) {
-    let mut child = start(&format!("(exit {last_code})\n{command}"), folder, ".printed");
+    // In the shell's place, so that a program that is killed does not live on below it.
+    let place = if command.starts_with("piecemeal ") && !command.contains(['|', ';', '\n']) { "exec " } else { "" };
+    let mut child = start(&format!("(exit {last_code})\n{place}{command}"), folder, ".printed");
     let code = end(&mut child, command);
     let text = text(folder, ".printed");
     fs::remove_file(folder.join(".printed")).expect("the folder can be written");
@@ -240,6 +241,16 @@ fn check(document: &Document, lab: &Lab) -> Vec<String> {
 
 fn is_free(port: &u16) -> bool {
     TcpListener::bind(("127.0.0.1", *port)).is_ok() && UdpSocket::bind(("127.0.0.1", *port)).is_ok()
+}
+
+/// Three free ports, looked for once, and far from those of another run of these tests
+/// that may go on at the same time.
+fn own_ports() -> [u16; 3] {
+    static PORTS: OnceLock<[u16; 3]> = OnceLock::new();
+    *PORTS.get_or_init(|| {
+        let mut free = (7100 + 3 * (std::process::id() % 900) as u16..9999).filter(is_free);
+        std::array::from_fn(|_| free.next().expect("three ports are free"))
+    })
 }
 
 /// A free port of four digits, as 6969 has them: a .torrent file with a longer URL in
