@@ -28,7 +28,7 @@
 //! * **From a magnet link it is the same download,** only that each thread first
 //!   tries to get the info dictionary (`learning`).
 //! * **Left out:** whom to give to, and how much. [`uploads`] is the seam; until something
-//!   is plugged into it, requests are refused.
+//!   is plugged into it, requests are refused, or passed over.
 
 pub mod addresses;
 pub mod announcer;

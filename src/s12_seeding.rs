@@ -31,7 +31,8 @@
 //! * **Nobody is given what is not verified.** A file that somebody has changed since
 //!   is hashed again before any more of it goes out ([`shelf`]).
 //! * **The choker decides, the peer's own threads act.** No decision waits for a socket.
-//! * **Left out:** super seeding (BEP 16); partial writes of a block.
+//! * **Left out:** super seeding (BEP 16); `event=paused` of a partial seed (BEP 21);
+//!   counting a block before all of it has left.
 //!
 //! [`PeerSource`]: crate::s11_swarm::source::PeerSource
 

@@ -27,8 +27,10 @@ const DIALLING: usize = 30;
 const EVENT_TIME: Duration = Duration::from_millis(100);
 /// How long a place that is needed is left to a peer to and from which nothing goes.
 const USELESS_TIME: Duration = Duration::from_secs(180);
-/// And how long to one that has not been of any use yet.
-const NEWCOMER_TIME: Duration = Duration::from_secs(30);
+/// And how long to one that has not been of any use yet, if it waits to be unchoked...
+const WAITING_TIME: Duration = Duration::from_secs(90);
+/// ...and if it does not even want anything.
+const IDLE_TIME: Duration = Duration::from_secs(30);
 /// How many connections that others have made may wait for a place.
 const MOST_MET: usize = 30;
 /// The limits of a [`Plan`](super::Plan).
@@ -224,7 +226,8 @@ impl<'e> Conductor<'e> {
         // How much longer than it may, each has been useless.
         let over = |traffic: &Traffic| match traffic.last_useful() {
             Some(useful) => now.duration_since(useful).checked_sub(USELESS_TIME),
-            None => now.duration_since(traffic.start()).checked_sub(NEWCOMER_TIME),
+            None if traffic.has_wanted() => now.duration_since(traffic.start()).checked_sub(WAITING_TIME),
+            None => now.duration_since(traffic.start()).checked_sub(IDLE_TIME),
         };
         let live = self.swarm.live();
         let useless = live.values().filter_map(|live| Some((over(&live.traffic)?, live))).max_by_key(|(over, _)| *over);

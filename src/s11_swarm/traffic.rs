@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// A peer and its counters. Its own threads count, everybody else reads.
@@ -17,13 +17,15 @@ pub struct Traffic {
     /// When the last block came, and went, in milliseconds from the start. 0: never.
     came: AtomicU64,
     went: AtomicU64,
+    /// Whether it has ever wanted anything of us.
+    wanted: AtomicBool,
 }
 
 impl Traffic {
     /// Of a connection that begins now.
     pub fn new(address: SocketAddr) -> Traffic {
-        let (downloaded, uploaded, came, went) = Default::default();
-        Traffic { address, listens: OnceLock::new(), start: Instant::now(), downloaded, uploaded, came, went }
+        let (downloaded, uploaded, came, went, wanted) = Default::default();
+        Traffic { address, listens: OnceLock::new(), start: Instant::now(), downloaded, uploaded, came, went, wanted }
     }
 
     /// The peer, as others could reach it: one that has dialled us does so from a port
@@ -65,6 +67,16 @@ impl Traffic {
     /// When it last was of use to us, or we to it.
     pub fn last_useful(&self) -> Option<Instant> {
         self.last_came().max(self.last_went())
+    }
+
+    /// Whether it has ever been interested.
+    pub fn has_wanted(&self) -> bool {
+        self.wanted.load(Ordering::Relaxed)
+    }
+
+    /// It is interested.
+    pub(super) fn wants(&self) {
+        self.wanted.store(true, Ordering::Relaxed);
     }
 
     /// A block of so many bytes has come.

@@ -35,7 +35,7 @@ pub struct Standing {
     pub unchoked: bool,
     /// Bytes in the last two rounds: that it gave us or, if we seed, took.
     pub bytes: u64,
-    /// It has given nothing for [`SNUBBED`], although we are in need.
+    /// It has given nothing for [`SNUBBED`], while we lack pieces.
     pub snubs: bool,
     /// It has come less than [`NEWCOMER`] ago.
     pub newcomer: bool,
