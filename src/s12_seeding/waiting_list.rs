@@ -88,15 +88,22 @@ impl WaitingList {
     }
 
     /// Gives slots that are free to those that have waited longest: nobody needs to wait
-    /// for the next round while there is room.
+    /// for the next round while there is room. One that stands empty, as its holder wants
+    /// nothing now, passes on: else every change of mind would make a slot more.
     fn fill(&self) {
         let mut told = Vec::new();
         let mut state = self.lock();
-        let taken = state.entries.iter().filter(|entry| entry.interested && entry.unchoked).count();
-        for _ in taken..self.slots {
-            let waiting = state.entries.iter_mut().filter(|entry| entry.interested && !entry.unchoked);
+        let mut free = self.slots.saturating_sub(state.entries.iter().filter(|entry| entry.unchoked).count());
+        while state.entries.iter().any(Entry::waits) {
+            if free == 0 {
+                let Some(empty) = state.entries.iter_mut().find(|entry| entry.unchoked && !entry.interested) else { break };
+                told.extend(empty.decide(false));
+                free += 1;
+            }
+            let waiting = state.entries.iter_mut().filter(|entry| entry.waits());
             let Some(entry) = waiting.min_by_key(|entry| entry.since) else { break };
             told.extend(entry.decide(true));
+            free -= 1;
         }
         drop(state);
         self.tell(&told);
@@ -141,6 +148,11 @@ impl WaitingList {
 }
 
 impl Entry {
+    /// Whether it wants a slot and has none.
+    fn waits(&self) -> bool {
+        self.interested && !self.unchoked
+    }
+
     /// Takes a decision; returns the peer if it changes anything for it.
     fn decide(&mut self, unchoked: bool) -> Option<Arc<Peer>> {
         if self.unchoked == unchoked {
@@ -232,8 +244,8 @@ impl Place {
         self.peer.allowed.contains(&index)
     }
 
-    /// It is interested now, or no longer. It keeps its slot until the next round, but
-    /// another may have one at once.
+    /// It is interested now, or no longer. It keeps its slot until the next round, or until
+    /// another has a use for it.
     pub fn interested(&self, yes: bool) {
         let mut state = self.list.lock();
         if let Some(entry) = state.entries.iter_mut().find(|entry| entry.number == self.number)
