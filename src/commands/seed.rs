@@ -1,5 +1,6 @@
 //! `piecemeal seed`: give what is there to whoever wants it. (stage 12)
 
+use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -10,12 +11,14 @@ use piecemeal::s10_storage::{Storage, Store, verify};
 use piecemeal::s11_swarm::Plan;
 
 use super::download::add_sources;
-use super::failure::{Failure, WRONG_HASH};
+use super::failure::{Failure, LOCAL, WRONG_HASH};
 use super::fetching::{interrupt, take_part, traded};
 use super::giving::Giving;
 use super::info::open;
 use super::{Answer, Options};
 use crate::progress::Progress;
+
+const HELP: &str = "give the path of the file itself, or of the folder that holds the torrent's files";
 
 /// Give a torrent's content to whoever wants it, until Ctrl-C (stage 12)
 #[derive(clap::Args)]
@@ -36,6 +39,9 @@ impl Args {
     pub fn run(self, options: &Options) -> Result<Answer, Failure> {
         let Metainfo { info, tiers, .. } = open(&self.torrent)?;
         let path = printable(&self.path.to_string_lossy());
+        if let Err(error) = fs::metadata(&self.path) {
+            return Err(Failure::new(LOCAL, format!("{path}: {error}")).help(HELP).see("12-seeding"));
+        }
         let storage = Storage::new(&info, &self.path, false);
         storage.seal();
         let stop = interrupt()?;
@@ -44,10 +50,8 @@ impl Args {
         checking.clear();
         let (good, all) = (have.count(), info.piece_count());
         if good == 0 && all > 0 {
-            let help = "give the path of the file itself, or of the folder that holds the torrent's files";
-            return Err(Failure::new(WRONG_HASH, format!("{path}: none of its {all} pieces is there"))
-                .help(help)
-                .see("12-seeding"));
+            let what = format!("{path}: none of the torrent's {all} pieces is there");
+            return Err(Failure::new(WRONG_HASH, what).help(HELP).see("12-seeding"));
         }
         checking.note(&format!("{path}: {good} of {all} pieces are right"));
         let mut plan = Plan::new(info.info_hash, Some(info), PeerId::random());
