@@ -10,6 +10,7 @@ mod support;
 mod hostile {
     mod beside;
     mod disk;
+    mod leechers;
     mod metadata;
     mod names;
     mod output;

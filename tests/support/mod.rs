@@ -12,19 +12,23 @@
 #![allow(dead_code, unused_imports)]
 
 pub mod bencode;
+pub mod leech;
 pub mod mount;
 pub mod peer;
 mod peer_plan;
 mod peer_talk;
 pub mod run;
+pub mod serving;
 pub mod torrent;
 pub mod tracker;
 pub mod udp_tracker;
 pub mod wire;
 
+pub use leech::{Heard, Leech};
 pub use peer::{FakePeer, Gate, Talk};
 pub use peer_plan::{After, Blocks, Greeting, Metadata, Order, Plan, Unchoke};
 pub use run::{Outcome, Run, Running};
+pub use serving::Serving;
 pub use torrent::{Recipe, Torrent, content};
 pub use tracker::{FakeTracker, Reply};
 pub use udp_tracker::{Deed, FakeUdpTracker};

@@ -160,6 +160,14 @@ impl Running {
         Some(fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?)
     }
 
+    /// A number of `/proc/PID/status`: `Threads`, or `VmHWM`, the peak of the memory in
+    /// KiB. `None` where the system does not tell.
+    pub fn status(&self, name: &str) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
+        let line = status.lines().find(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(':')))?;
+        line.split_whitespace().nth(1)?.parse().ok()
+    }
+
     pub fn is_over(&mut self) -> bool {
         self.child.try_wait().expect("the program can be waited for").is_some()
     }
