@@ -2,7 +2,8 @@
 //!
 //! Whoever connects has not said anything yet. So nothing of ours is taken up before the
 //! handshake is done, but a thread with a deadline; there is a limit to how many of
-//! these there are, and when it is reached, the oldest goes.
+//! these there are. When it is reached, the oldest goes, once it has had its chance; until
+//! then newcomers wait outside, where the system keeps them.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
@@ -21,6 +22,11 @@ use crate::s11_swarm::source::{Finder, Introducer, PeerSource, Wake};
 
 /// How many handshakes may go on at the same time.
 const MOST_HANDSHAKES: usize = 64;
+/// How long each of them is left in peace, even if others wait: a whole swarm may come at
+/// once, and half a second is enough for an answer from the other end of the world.
+const IN_PEACE: Duration = Duration::from_millis(500);
+/// How long to wait before looking again whether one of them is done.
+const A_MOMENT: Duration = Duration::from_millis(5);
 /// How long to wait when the system has no room for another connection.
 const NO_ROOM: Duration = Duration::from_millis(100);
 /// BEP 3: "if it is taken, try 6882, then 6883, and give up after 6889".
@@ -98,7 +104,7 @@ impl PeerSource for Listener {
         }
         while finder.wait(Duration::from_secs(3600)) != Wake::Stop {}
         door.closed.store(true, Ordering::SeqCst);
-        door.guests().iter().for_each(|(_, hang_up)| hang_up());
+        door.guests().iter().for_each(|guest| (guest.hang_up)());
         // `accept` cannot be interrupted in std; a connection of our own ends it.
         for address in addresses {
             let ip = match address.ip() {
@@ -118,12 +124,40 @@ struct Door {
     closed: AtomicBool,
     next_number: AtomicU64,
     /// Those that are shaking hands, the oldest first. A leaf lock.
-    guests: Mutex<VecDeque<(u64, Hangup)>>,
+    guests: Mutex<VecDeque<Guest>>,
+}
+
+/// Somebody who is shaking hands.
+struct Guest {
+    number: u64,
+    since: Instant,
+    hang_up: Hangup,
 }
 
 impl Door {
-    fn guests(&self) -> MutexGuard<'_, VecDeque<(u64, Hangup)>> {
+    fn guests(&self) -> MutexGuard<'_, VecDeque<Guest>> {
         self.guests.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn leaves(&self, number: u64) {
+        self.guests().retain(|guest| guest.number != number);
+    }
+
+    /// Waits until there is room for one more, or until the oldest guest has been here
+    /// for long enough: that one then goes.
+    fn make_room(&self) {
+        while !self.closed.load(Ordering::SeqCst) {
+            let mut guests = self.guests();
+            let crowded = guests.len() >= MOST_HANDSHAKES;
+            let patient = guests.front().is_some_and(|oldest| oldest.since.elapsed() < IN_PEACE);
+            let oldest = if crowded && !patient { guests.pop_front() } else { None };
+            drop(guests);
+            match oldest {
+                Some(oldest) => return (oldest.hang_up)(),
+                None if crowded => thread::sleep(A_MOMENT),
+                None => return,
+            }
+        }
     }
 
     /// Takes in connections until the door is closed.
@@ -144,16 +178,11 @@ impl Door {
 
     /// Shakes hands on a thread of its own.
     fn receive(self: &Arc<Door>, stream: TcpStream) {
+        self.make_room();
         let number = self.next_number.fetch_add(1, Ordering::Relaxed);
-        let Ok(transport) = over_tcp(stream, Instant::now() + HANDSHAKE_TIME) else { return };
-        let oldest = {
-            let mut guests = self.guests();
-            guests.push_back((number, Arc::clone(&transport.hang_up)));
-            if guests.len() > MOST_HANDSHAKES { guests.pop_front() } else { None }
-        };
-        if let Some((_, hang_up)) = oldest {
-            hang_up();
-        }
+        let since = Instant::now();
+        let Ok(transport) = over_tcp(stream, since + HANDSHAKE_TIME) else { return };
+        self.guests().push_back(Guest { number, since, hang_up: Arc::clone(&transport.hang_up) });
         let door = Arc::clone(self);
         let work = move || {
             let mut transport = transport;
@@ -162,11 +191,11 @@ impl Door {
             if let Ok(theirs) = answer(&mut transport, &ours) {
                 door.introducer.met(Connection::new(transport, ours, theirs));
             }
-            door.guests().retain(|(guest, _)| *guest != number);
+            door.leaves(number);
         };
         // Without a thread, the connection is dropped.
         if thread::Builder::new().name("guest".to_owned()).stack_size(STACK).spawn(work).is_err() {
-            self.guests().retain(|(guest, _)| *guest != number);
+            self.leaves(number);
         }
     }
 }
