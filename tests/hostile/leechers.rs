@@ -114,6 +114,34 @@ fn a_change_of_mind_does_not_make_a_slot_more() {
     attacked.survives();
 }
 
+/// How many connections the system's limit on open files leaves room for, in a process
+/// where other tests run.
+fn room_for_connections() -> usize {
+    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let files = limits.lines().find_map(|line| line.strip_prefix("Max open files")?.split_whitespace().next()?.parse().ok());
+    (files.unwrap_or(256_usize).saturating_sub(64) / 2).min(500)
+}
+
+#[test]
+fn five_hundred_that_come_at_once_are_all_served() {
+    let (folder, torrent) = (folder(), Torrent::of_pieces(32, 74));
+    let many = room_for_connections();
+    let seed = Serving::seed(folder.path(), &torrent, ["--max-peers", "500", "-q"]);
+    let memory = seed.status("VmHWM");
+    std::thread::scope(|scope| {
+        for _ in 0..many {
+            let work = || is_served(seed.address, &torrent);
+            let thread = std::thread::Builder::new().stack_size(256 << 10);
+            thread.spawn_scoped(scope, work).expect("the system has threads");
+        }
+    });
+    if let (Some(before), Some(after)) = (memory, seed.status("VmHWM")) {
+        assert!(after < before + GROWTH, "{before} KiB before, {after} KiB after");
+    }
+    let ended = seed.interrupt();
+    assert_eq!(ended.done()["uploaded"].as_u64(), Some((many * torrent.content.len()) as u64), "each got it all, once");
+}
+
 /// The bytes that a leecher with a slot says, and what must come of it.
 #[test]
 fn a_request_that_cannot_be_meant_well_ends_the_connection() {
