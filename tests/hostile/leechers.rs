@@ -88,8 +88,12 @@ fn a_million_changes_of_mind_do_no_harm() {
     let attacked = Attacked::new(&[]);
     let flips = [wire::message(wire::INTERESTED, b""), wire::message(wire::NOT_INTERESTED, b"")].concat().repeat(500);
     std::thread::scope(|scope| {
-        let flood = || Leech::plain(attacked.address(), &attacked.torrent).flood(&flips, 1000);
-        scope.spawn(move || assert!(flood() > 0));
+        scope.spawn(|| {
+            let mut leech = Leech::plain(attacked.address(), &attacked.torrent);
+            let gone = leech.flood(&flips, 1000);
+            assert_eq!(gone, flips.len() * 1000, "all of it is taken in");
+            leech.takes(&attacked.torrent, 0..16);
+        });
         scope.spawn(|| attacked.is_served());
     });
     attacked.survives();
@@ -210,10 +214,14 @@ fn nonsense_that_does_no_harm_is_borne() {
 #[test]
 fn a_flood_of_haves_does_no_harm() {
     let attacked = Attacked::new(&[]);
-    let haves: Vec<u8> = (0..1000u32).flat_map(wire::have).collect();
+    // All but piece 0: who has everything is parted with.
+    let haves: Vec<u8> = (1..1001u32).flat_map(wire::have).collect();
     std::thread::scope(|scope| {
-        let flood = || Leech::plain(attacked.address(), &attacked.torrent).flood(&haves, 1000);
-        scope.spawn(move || assert!(flood() > 0));
+        scope.spawn(|| {
+            let mut leech = Leech::plain(attacked.address(), &attacked.torrent);
+            let gone = leech.flood(&haves, 1000);
+            assert_eq!(gone, haves.len() * 1000, "all of it is taken in");
+        });
         scope.spawn(|| attacked.is_served());
     });
     attacked.survives();
