@@ -16,6 +16,7 @@ mod commands {
     mod errors;
     mod magnet_manners;
     mod options;
+    mod seed;
     mod session;
     mod verify;
 }
