@@ -182,9 +182,11 @@ impl<'s> Session<'s> {
     /// helping with are no longer wanted from it.
     fn take_news(&mut self) {
         for piece in self.share.news() {
-            // Who has everything needs no news.
+            // Who has everything needs no news. Others should have it soon: until they know,
+            // they ask a seed for what they could get from us.
             if !self.share.is_seed() {
                 Message::Have { index: piece.get() }.encode_to(&mut self.out);
+                self.urgent = true;
             }
             self.let_go(piece.get());
         }
