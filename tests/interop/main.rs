@@ -14,6 +14,7 @@ mod from_ours;
 mod process;
 mod programs;
 mod report;
+mod swarm;
 mod tracker;
 mod world;
 
