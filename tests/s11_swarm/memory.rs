@@ -141,10 +141,16 @@ impl Dice {
 /// What `act` returns; a test that would hang fails instead.
 #[track_caller]
 pub fn in_time<T: Send + 'static>(act: impl FnOnce() -> T + Send + 'static) -> T {
+    within(Duration::from_secs(12), act)
+}
+
+/// The same for an act that may take longer.
+#[track_caller]
+pub fn within<T: Send + 'static>(time: Duration, act: impl FnOnce() -> T + Send + 'static) -> T {
     let (done, wait) = mpsc::channel();
     let thread = std::thread::Builder::new().name("test body".to_owned()).spawn(move || done.send(act()));
     let thread = thread.expect("the system has room for a thread");
-    match wait.recv_timeout(Duration::from_secs(12)) {
+    match wait.recv_timeout(time) {
         Ok(result) => result,
         Err(mpsc::RecvTimeoutError::Timeout) => panic!("this hangs"),
         Err(mpsc::RecvTimeoutError::Disconnected) => match thread.join() {

@@ -130,6 +130,11 @@ pub struct Talk {
 }
 
 impl Talk {
+    /// With somebody that the test has reached by itself.
+    pub fn over(transport: Transport) -> Talk {
+        Talk { address: transport.peer, transport, dialled: 1, unchoked: false }
+    }
+
     fn peer_id(&self) -> [u8; 20] {
         let mut id = *b"-SC0001-a script....";
         id[18] = self.address.to_string().as_bytes()[3];

@@ -1,0 +1,299 @@
+//! Peers that come by themselves.
+
+use super::super::support::{Torrent, wire};
+use super::giver::{BOTH, Giver};
+use super::net::{EXTENDED, FAST, Ran, Talk, US};
+use piecemeal::s02_metainfo::InfoHash;
+use piecemeal::s03_tracker::PeerId;
+use piecemeal::s04_handshake::transport::{Tcp, over_tcp};
+use piecemeal::s04_handshake::{Handshake, HandshakeError};
+use piecemeal::s11_swarm::source::Given;
+use piecemeal::s11_swarm::{Ended, Event, Traded};
+use piecemeal::s12_seeding::listener::{Listener, answer};
+use std::io::{self, Cursor, ErrorKind, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+const THEM: [u8; 20] = *b"-TH0001-them them ..";
+
+/// A stream that says this and no more, and takes down what it is told.
+struct Said(Cursor<Vec<u8>>, Vec<u8>);
+
+impl Read for Said {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        // In the smallest parts there are.
+        let one = buffer.len().min(1);
+        self.0.read(&mut buffer[..one])
+    }
+}
+
+impl Write for Said {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.1.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn answered(said: &[u8]) -> (Result<Handshake, HandshakeError>, Vec<u8>) {
+    let ours = Handshake { reserved: BOTH, info_hash: InfoHash([7; 20]), peer_id: PeerId(US) };
+    let mut stream = Said(Cursor::new(said.to_vec()), Vec::new());
+    let result = answer(&mut stream, &ours);
+    (result, stream.1)
+}
+
+#[test]
+fn a_good_opening_is_answered_and_understood() {
+    let (result, told) = answered(&wire::handshake(FAST, [7; 20], THEM));
+    let theirs = result.expect("it is a good one");
+    assert_eq!((theirs.reserved, theirs.info_hash, theirs.peer_id), (FAST, InfoHash([7; 20]), PeerId(THEM)));
+    assert_eq!(told, wire::handshake(BOTH, [7; 20], US));
+}
+
+#[test]
+fn an_opening_that_is_cut_short_is_answered_only_when_it_is_clear_what_it_wants() {
+    let whole = wire::handshake(FAST, [7; 20], THEM);
+    for length in 0..68 {
+        let (result, told) = answered(&whole[..length]);
+        assert!(matches!(result, Err(HandshakeError::HungUp)), "{length}: {result:?}");
+        assert_eq!(told.len(), if length < 48 { 0 } else { 68 }, "{length} bytes");
+    }
+}
+
+#[test]
+fn a_bad_opening_gets_no_answer() {
+    let good = wire::handshake(FAST, [7; 20], THEM);
+    let changed = |at: usize| {
+        let mut bad = good.clone();
+        bad[at] ^= 0x20;
+        bad
+    };
+    for at in 0..20 {
+        let (result, told) = answered(&changed(at));
+        assert!(matches!(result, Err(HandshakeError::OtherProtocol { .. })), "{at}: {result:?}");
+        assert!(told.is_empty(), "byte {at}");
+    }
+    for at in [28, 47] {
+        let (result, told) = answered(&changed(at));
+        assert!(matches!(result, Err(HandshakeError::OtherTorrent { .. })), "{at}: {result:?}");
+        assert!(told.is_empty(), "byte {at}");
+    }
+    for other in [&b"GET / HTTP/1.1\r\n\r\n"[..], b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03 a hello of TLS", &[0; 100]] {
+        let (result, told) = answered(other);
+        assert!(matches!(result, Err(HandshakeError::OtherProtocol { .. })), "{result:?}");
+        assert!(told.is_empty());
+    }
+}
+
+#[test]
+fn we_do_not_talk_to_ourselves() {
+    let (result, _) = answered(&wire::handshake(FAST, [7; 20], US));
+    assert!(matches!(result, Err(HandshakeError::Ourselves)), "{result:?}");
+}
+
+#[test]
+fn a_port_is_the_one_that_was_asked_for_or_any_that_is_free() {
+    let any = Listener::bind(Some(LOOPBACK), Some(0)).expect("loopback has a free port");
+    assert_ne!(any.port(), 0);
+    assert_eq!(any.addresses(), [SocketAddr::new(LOOPBACK, any.port())]);
+    assert!(Listener::bind(Some(LOOPBACK), Some(any.port())).is_err(), "it is taken");
+    assert!(Listener::bind(Some("192.0.2.1".parse().expect("an address")), Some(0)).is_err(), "it is not ours");
+    // Without a wish, as many as one likes can listen side by side.
+    let all: Vec<Listener> = (0..12).map(|_| Listener::bind(Some(LOOPBACK), None).expect("there is another")).collect();
+    let mut ports: Vec<u16> = all.iter().map(Listener::port).collect();
+    ports.sort_unstable();
+    ports.dedup();
+    assert_eq!(ports.len(), 12);
+    let everywhere = Listener::bind(None, Some(0)).expect("there is a free port");
+    assert!(!everywhere.addresses().is_empty());
+    assert!(everywhere.addresses().iter().all(|address| address.port() == everywhere.port() && address.ip().is_unspecified()));
+    assert!(TcpStream::connect((LOOPBACK, everywhere.port())).is_ok(), "IPv4 gets through, whatever the socket's family");
+}
+
+/// A seed that listens, for as long as `client` runs.
+#[track_caller]
+fn listening(mut giver: Giver, client: impl FnOnce(SocketAddr) + Send + 'static) -> (Ran, SocketAddr) {
+    let listener = Listener::bind(Some(LOOPBACK), Some(0)).expect("loopback has a free port");
+    let address = listener.addresses()[0];
+    giver.plan.port = listener.port();
+    giver.plan.sources.push(Box::new(listener));
+    let stop = Arc::clone(&giver.plan.stop);
+    let client = std::thread::spawn(move || {
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| client(address)));
+        stop.store(true, Ordering::SeqCst);
+        result
+    });
+    let ran = giver.run();
+    if let Err(panic) = client.join().expect("panics are caught") {
+        std::panic::resume_unwind(panic);
+    }
+    (ran, address)
+}
+
+fn connect(address: SocketAddr) -> Talk {
+    let stream = TcpStream::connect(address).expect("it listens");
+    Talk::over(over_tcp(stream, Instant::now() + Duration::from_secs(10)).expect("it is connected"))
+}
+
+/// Dials, says hello, and is answered.
+fn met(address: SocketAddr, reserved: [u8; 8], torrent: &Torrent, peer_id: [u8; 20]) -> Talk {
+    let mut talk = connect(address);
+    talk.send(&wire::handshake(reserved, torrent.info_hash, peer_id)).expect("it listens");
+    let ours = talk.bytes(68).expect("it answers");
+    assert_eq!(ours, wire::handshake(BOTH, torrent.info_hash, US));
+    talk
+}
+
+/// Whether the other side hangs up without another word.
+#[track_caller]
+fn is_hung_up_on(talk: &mut Talk) {
+    let error = talk.bytes(1).expect_err("a word");
+    assert_ne!(error.kind(), ErrorKind::TimedOut, "the connection goes on");
+}
+
+#[test]
+fn who_comes_by_itself_gets_what_it_wants_and_is_known_by_where_it_listens() {
+    let torrent = Torrent::sample();
+    let content = torrent.clone();
+    let (ran, _) = listening(Giver::new(&torrent), move |address| {
+        let mut talk = met(address, BOTH, &content, THEM);
+        let ours = talk.greet(&[("p", b"i50123e".to_vec())]).expect("it greets");
+        assert_eq!(ours.get("p").and_then(|port| port.int()), Some(i64::from(address.port())));
+        talk.admitted().expect("there is room");
+        (0..5).try_for_each(|piece| talk.takes_piece(&content, piece)).expect("it gives");
+        talk.fence(&ours).expect("it hears");
+    });
+    let outcome = ran.result.expect("all is well");
+    assert_eq!(outcome.traded, [Traded { peer: SocketAddr::new(LOOPBACK, 50123), taken: 0, given: 151_072 }]);
+}
+
+#[test]
+fn forty_eight_bytes_are_enough_for_an_answer() {
+    let torrent = Torrent::sample();
+    let content = torrent.clone();
+    listening(Giver::new(&torrent), move |address| {
+        let hello = wire::handshake(EXTENDED, content.info_hash, THEM);
+        let mut talk = connect(address);
+        for part in hello[..48].chunks(7) {
+            talk.send(part).expect("it listens");
+        }
+        assert_eq!(talk.bytes(68).expect("it answers"), wire::handshake(BOTH, content.info_hash, US));
+        talk.send(&hello[48..]).expect("it listens");
+        talk.admitted().expect("there is room");
+        talk.takes(&content, 4, 0, 100).expect("it gives");
+    });
+}
+
+#[test]
+fn who_wants_something_else_is_hung_up_on_without_a_word() {
+    let torrent = Torrent::sample();
+    let content = torrent.clone();
+    let (ran, _) = listening(Giver::new(&torrent), move |address| {
+        let mut other = content.info_hash;
+        other[19] ^= 1;
+        for said in [&wire::handshake(BOTH, other, THEM)[..], b"GET / HTTP/1.1\r\n\r\n"] {
+            let mut talk = connect(address);
+            talk.send(said).expect("it listens");
+            is_hung_up_on(&mut talk);
+        }
+        // Ourselves get an answer, and no more than that.
+        is_hung_up_on(&mut met(address, BOTH, &content, US));
+    });
+    assert!(!ran.events.iter().any(|event| matches!(event, Event::Joined(_))), "{:?}", ran.told());
+}
+
+#[test]
+fn our_own_address_is_tried_once() {
+    let torrent = Torrent::sample();
+    let mut giver = Giver::new(&torrent);
+    giver.plan.dial = Arc::new(Tcp);
+    // If it were dialled again, that would be soon.
+    giver.plan.patience = Duration::from_millis(40);
+    let listener = Listener::bind(Some(LOOPBACK), Some(0)).expect("loopback has a free port");
+    let address = listener.addresses()[0];
+    giver.plan.sources.push(Box::new(listener));
+    giver.plan.sources.push(Box::new(Given(address.to_string())));
+    let mut since = None;
+    let ran = giver.run_with(move |event, stop| {
+        if matches!(event, Event::Left(..)) {
+            since.get_or_insert(Instant::now());
+        }
+        if since.is_some_and(|since| since.elapsed() > Duration::from_millis(300)) {
+            stop.store(true, Ordering::SeqCst);
+        }
+    });
+    assert!(matches!(ran.left(address)[..], [Ended::Ourselves]), "{:?}", ran.told());
+    assert!(!ran.events.iter().any(|event| matches!(event, Event::Joined(_))), "{:?}", ran.told());
+}
+
+#[test]
+fn who_comes_twice_is_let_in_once() {
+    let torrent = Torrent::sample();
+    let content = torrent.clone();
+    let (ran, _) = listening(Giver::new(&torrent), move |address| {
+        let mut first = met(address, BOTH, &content, THEM);
+        let ours = first.greet(&[]).expect("it greets");
+        let mut second = connect(address);
+        second.send(&wire::handshake(BOTH, content.info_hash, THEM)).expect("it listens");
+        second.bytes(68).expect("it answers");
+        is_hung_up_on(&mut second);
+        first.fence(&ours).expect("the first goes on");
+    });
+    let twice = ran.events.iter().filter(|event| matches!(event, Event::Left(_, Ended::Twice))).count();
+    assert_eq!(twice, 1, "{:?}", ran.told());
+}
+
+#[test]
+fn when_too_many_come_and_say_nothing_the_oldest_goes() {
+    let torrent = Torrent::sample();
+    let content = torrent.clone();
+    listening(Giver::new(&torrent), move |address| {
+        let mut silent: Vec<Talk> = (0..65).map(|_| connect(address)).collect();
+        is_hung_up_on(&mut silent[0]);
+        // The next one still has all of its time; so has who comes last.
+        for number in [1, 64] {
+            let talk = &mut silent[number];
+            let id = [number as u8; 20];
+            talk.send(&wire::handshake(BOTH, content.info_hash, id)).expect("it listens");
+            talk.bytes(68).expect("it answers");
+            talk.admitted().expect("there is room");
+            talk.takes(&content, 0, 0, 100).expect("it gives");
+        }
+    });
+}
+
+#[test]
+fn when_the_swarm_is_over_nobody_listens_and_nobody_is_left_in_the_door() {
+    let torrent = Torrent::sample();
+    let guests: Arc<Mutex<Vec<Talk>>> = Arc::default();
+    let come = Arc::clone(&guests);
+    let content = torrent.clone();
+    let (ran, address) = listening(Giver::new(&torrent), move |address| {
+        let mut silent: Vec<Talk> = (0..3).map(|_| connect(address)).collect();
+        // It has taken in all that came before this one.
+        let mut last = met(address, BOTH, &content, THEM);
+        last.admitted().expect("there is room");
+        silent.push(last);
+        come.lock().expect("nobody panics with this lock").extend(silent);
+    });
+    assert!(ran.result.is_ok());
+    for guest in guests.lock().expect("nobody panics with this lock").iter_mut() {
+        loop {
+            match guest.next() {
+                Ok(_) => {}
+                Err(error) => break assert_ne!(error.kind(), ErrorKind::TimedOut, "it is left alone"),
+            }
+        }
+    }
+    // The sockets are closed: nobody answers, and somebody else can have the port.
+    let begun = Instant::now();
+    while TcpListener::bind(address).is_err() || TcpStream::connect(address).is_ok() {
+        assert!(begun.elapsed() < Duration::from_secs(10), "somebody still listens");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}

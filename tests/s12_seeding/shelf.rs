@@ -1,0 +1,258 @@
+//! Files that somebody changes while they are given.
+
+use super::super::support::{Gate, Recipe, Torrent, content, folder, wire};
+use super::giver::{BOTH, DONT_HAVE_ID, Giver};
+use super::memory::info;
+use super::net::{PLAIN, Talk};
+use piecemeal::s10_storage::Storage;
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+use tempfile::TempDir;
+
+/// Eight pieces of one block in one file, sealed and given.
+fn shelf() -> (TempDir, PathBuf, Torrent, Giver) {
+    let torrent = Recipe::single("t", 16_384, content(8 * 16_384 - 1000, 8)).build();
+    let folder = folder();
+    let path = folder.path().join("t.bin");
+    fs::write(&path, &torrent.content).expect("the folder takes a file");
+    let giver = sealed(&torrent, &path);
+    (folder, path, torrent, giver)
+}
+
+fn sealed(torrent: &Torrent, path: &Path) -> Giver {
+    let storage = Storage::new(&info(torrent), path, false);
+    storage.seal();
+    let mut giver = Giver::new(torrent);
+    giver.store = Arc::new(storage);
+    giver
+}
+
+/// As if somebody had saved the file, so many seconds from now: two changes within one
+/// tick of the file system's clock would look like one.
+fn touch(path: &Path, seconds: u64) {
+    let file = File::options().write(true).open(path).expect("it is there");
+    file.set_modified(SystemTime::now() + Duration::from_secs(seconds)).expect("it is ours");
+}
+
+fn overwrite(path: &Path, offset: u64, bytes: &[u8], seconds: u64) {
+    let mut file = File::options().write(true).open(path).expect("it is there");
+    file.seek(SeekFrom::Start(offset)).expect("a file can be sought in");
+    file.write_all(bytes).expect("it is ours");
+    drop(file);
+    touch(path, seconds);
+}
+
+fn block(torrent: &Torrent, piece: u32) -> (u32, u32, u32) {
+    (piece, 0, torrent.piece(piece as usize).len() as u32)
+}
+
+/// Asks for pieces, and tells which of them came; the others are refused.
+fn asks(talk: &mut Talk, torrent: &Torrent, pieces: impl IntoIterator<Item = u32>) -> io::Result<Vec<u32>> {
+    let mut came = Vec::new();
+    for piece in pieces {
+        let (piece, begin, length) = block(torrent, piece);
+        talk.request(piece, begin, length)?;
+        let (answer, given) = talk.answer(torrent)?;
+        assert_eq!(answer, (piece, begin, length));
+        came.extend(given.then_some(piece));
+    }
+    Ok(came)
+}
+
+/// The next pieces that we say are gone.
+fn gone(talk: &mut Talk, count: usize) -> io::Result<Vec<u32>> {
+    let mut gone = Vec::new();
+    while gone.len() < count {
+        if let (wire::EXTENDED, payload) = talk.next()?
+            && payload[0] == DONT_HAVE_ID
+        {
+            gone.push(u32::from_be_bytes(payload[1..].try_into().expect("a piece is four bytes")));
+        }
+    }
+    Ok(gone)
+}
+
+#[test]
+fn a_file_that_was_only_touched_is_given_as_before() {
+    let (folder, path, torrent, mut giver) = shelf();
+    let (content, again) = (torrent.clone(), Gate::default());
+    let (gate, file) = (again.clone(), path.clone());
+    giver.taker(move |talk| {
+        talk.hello(BOTH, &content)?;
+        let ours = talk.greet(&[])?;
+        talk.admitted()?;
+        assert_eq!(asks(talk, &content, 0..4)?, [0, 1, 2, 3]);
+        for times in 1..3 {
+            touch(&file, times * 10);
+            assert_eq!(asks(talk, &content, 0..8)?, [0, 1, 2, 3, 4, 5, 6, 7]);
+        }
+        assert!(talk.fence(&ours)?.is_empty(), "nothing is gone");
+        gate.open();
+        Ok(())
+    });
+    let content = torrent.clone();
+    giver.taker(move |talk| {
+        again.wait();
+        talk.hello(BOTH, &content)?;
+        assert_eq!(talk.next()?.0, wire::HAVE_ALL);
+        Ok(())
+    });
+    assert!(giver.run().result.is_ok());
+    drop(folder);
+}
+
+#[test]
+fn a_piece_that_was_changed_is_refused_taken_back_and_never_given_again() {
+    let (folder, path, torrent, mut giver) = shelf();
+    let (content, again) = (torrent.clone(), Gate::default());
+    let (gate, file) = (again.clone(), path.clone());
+    giver.taker(move |talk| {
+        talk.hello(BOTH, &content)?;
+        talk.greet(&[])?;
+        talk.admitted()?;
+        assert_eq!(asks(talk, &content, 0..8)?, [0, 1, 2, 3, 4, 5, 6, 7]);
+        // One byte of the third piece.
+        let offset = 2 * 16_384 + 5000;
+        overwrite(&file, offset, &[!content.content[offset as usize]], 10);
+        assert_eq!(asks(talk, &content, [1, 2, 3])?, [1, 3]);
+        assert_eq!(gone(talk, 1)?, [2]);
+        assert_eq!(asks(talk, &content, [2, 7])?, [7]);
+        // Back to what it was: but we have said that it is gone.
+        overwrite(&file, offset, &[content.content[offset as usize]], 20);
+        assert_eq!(asks(talk, &content, 0..8)?, [0, 1, 3, 4, 5, 6, 7]);
+        gate.open();
+        Ok(())
+    });
+    let content = torrent.clone();
+    giver.taker(move |talk| {
+        again.wait();
+        talk.hello(BOTH, &content)?;
+        assert_eq!(talk.next()?, (wire::BITFIELD, vec![0b1101_1111]));
+        talk.greet(&[])?;
+        talk.admitted()?;
+        assert_eq!(asks(talk, &content, [2, 3])?, [3]);
+        Ok(())
+    });
+    assert!(giver.run().result.is_ok());
+    drop(folder);
+}
+
+#[test]
+fn everybody_is_told_that_a_piece_is_gone() {
+    let (folder, path, torrent, mut giver) = shelf();
+    let (ready, told) = ([Gate::default(), Gate::default()], [Gate::default(), Gate::default()]);
+    for number in 0..2 {
+        let (content, ready, told) = (torrent.clone(), ready[number].clone(), told[number].clone());
+        giver.taker(move |talk| {
+            talk.hello(BOTH, &content)?;
+            talk.greet(&[])?;
+            ready.open();
+            // Nobody asks for anything here; it is told all the same.
+            assert_eq!(gone(talk, 1)?, [4]);
+            told.open();
+            Ok(())
+        });
+    }
+    let content = torrent.clone();
+    giver.taker(move |talk| {
+        talk.hello(BOTH, &content)?;
+        talk.admitted()?;
+        ready.iter().for_each(Gate::wait);
+        overwrite(&path, 4 * 16_384, b"something else", 10);
+        assert!(asks(talk, &content, [4])?.is_empty());
+        told.iter().for_each(Gate::wait);
+        Ok(())
+    });
+    assert!(giver.run().result.is_ok());
+    drop(folder);
+}
+
+#[test]
+fn who_cannot_be_told_in_words_is_hung_up_on() {
+    let (folder, path, torrent, mut giver) = shelf();
+    let content = torrent.clone();
+    giver.taker(move |talk| {
+        talk.hello(PLAIN, &content)?;
+        talk.admitted()?;
+        assert_eq!(asks(talk, &content, [2])?, [2]);
+        overwrite(&path, 2 * 16_384, b"something else", 10);
+        talk.request(2, 0, 16_384)?;
+        let error = talk.next().expect_err("nothing more is said");
+        assert_ne!(error.kind(), ErrorKind::TimedOut, "it waits for ever");
+        Ok(())
+    });
+    assert!(giver.run().result.is_ok());
+    drop(folder);
+}
+
+#[test]
+fn of_a_file_that_was_cut_the_rest_is_given() {
+    let (folder, path, torrent, mut giver) = shelf();
+    let content = torrent.clone();
+    giver.taker(move |talk| {
+        talk.hello(BOTH, &content)?;
+        talk.greet(&[])?;
+        talk.admitted()?;
+        assert_eq!(asks(talk, &content, [0, 7])?, [0, 7]);
+        File::options().write(true).open(&path).and_then(|file| file.set_len(3 * 16_384 + 100)).expect("it is ours");
+        assert_eq!(asks(talk, &content, 0..8)?, [0, 1, 2]);
+        let mut gone = gone(talk, 5)?;
+        gone.sort_unstable();
+        assert_eq!(gone, [3, 4, 5, 6, 7]);
+        Ok(())
+    });
+    assert!(giver.run().result.is_ok());
+    drop(folder);
+}
+
+#[test]
+fn a_file_that_is_gone_before_it_was_opened_is_given_to_nobody() {
+    let (folder, path, torrent, mut giver) = shelf();
+    fs::remove_file(&path).expect("it is ours");
+    let content = torrent.clone();
+    giver.taker(move |talk| {
+        talk.hello(BOTH, &content)?;
+        talk.greet(&[])?;
+        talk.admitted()?;
+        assert!(asks(talk, &content, [0, 5])?.is_empty());
+        let mut gone = gone(talk, 2)?;
+        gone.sort_unstable();
+        assert_eq!(gone, [0, 5]);
+        Ok(())
+    });
+    assert!(giver.run().result.is_ok());
+    assert!(!path.exists(), "nothing is made by giving");
+    drop(folder);
+}
+
+/// The first and the last piece lie in one file each, the second in both.
+#[test]
+fn a_piece_is_looked_at_again_whichever_of_its_files_has_changed() {
+    let files = [("a", content(24_000, 1)), ("b", content(24_000, 2))];
+    let torrent = Recipe::files("t", 16_384, &files).build();
+    let folder = folder();
+    let paths = [folder.path().join("a"), folder.path().join("b")];
+    for (path, (_, data)) in paths.iter().zip(&files) {
+        fs::write(path, data).expect("the folder takes a file");
+    }
+    let mut giver = sealed(&torrent, folder.path());
+    let content = torrent.clone();
+    giver.taker(move |talk| {
+        talk.hello(BOTH, &content)?;
+        talk.greet(&[])?;
+        talk.admitted()?;
+        assert_eq!(asks(talk, &content, 0..3)?, [0, 1, 2]);
+        touch(&paths[0], 10);
+        assert_eq!(asks(talk, &content, 0..3)?, [0, 1, 2]);
+        // The other file, as often as the first one.
+        overwrite(&paths[1], 100, b"something else", 10);
+        assert_eq!(asks(talk, &content, 0..3)?, [0, 2]);
+        assert_eq!(gone(talk, 1)?, [1]);
+        Ok(())
+    });
+    assert!(giver.run().result.is_ok());
+    drop(folder);
+}
