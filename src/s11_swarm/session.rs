@@ -72,9 +72,10 @@ pub(super) struct Session<'s> {
     depth: Depth,
     /// Blocks that may still come although they are no longer wanted.
     forgiven: usize,
-    /// Messages to be sent, and whether they can wait for company.
+    /// Messages to be sent, whether they can wait for company, and since when haves do.
     out: Vec<u8>,
     urgent: bool,
+    waiting_since: Instant,
     clock: Clock,
 }
 
@@ -162,6 +163,7 @@ impl<'s> Session<'s> {
             forgiven: FORGIVEN,
             out,
             urgent: true,
+            waiting_since: now,
             clock: Clock::new(now),
         };
         // From a magnet link it is the second greeting: now we have the metadata.
@@ -185,6 +187,9 @@ impl<'s> Session<'s> {
             // Who has everything needs no news. Others should have it soon: until they know,
             // they ask a seed for what they could get from us.
             if !self.share.is_seed() {
+                if self.out.is_empty() {
+                    self.waiting_since = self.clock.now;
+                }
                 Message::Have { index: piece.get() }.encode_to(&mut self.out);
                 self.urgent = true;
             }
@@ -207,9 +212,11 @@ impl<'s> Session<'s> {
         if theirs && self.torrent.is_upload_only() { Err(Ended::BothComplete) } else { Ok(()) }
     }
 
-    /// Sends what has gathered, if any of it is urgent, and what has not left yet.
+    /// Sends what has gathered, if any of it is urgent, and what has not left yet. Nothing
+    /// waits for longer than a tick: a peer that is always asking leaves no moment of nothing.
     fn send(&mut self, outlet: &mut Outlet) -> Result<(), Ended> {
-        let now = self.urgent && !self.out.is_empty();
+        let due = self.urgent || self.clock.now.duration_since(self.waiting_since) > TICK;
+        let now = due && !self.out.is_empty();
         if !now && !outlet.keeps_some() {
             return Ok(());
         }
