@@ -100,6 +100,11 @@ const CROSSING: Duration = Duration::from_secs(10);
 /// the two connections: the one that the smaller peer id has made.
 fn register(swarm: &Swarm, number: PeerNumber, connection: &Connection, dialled: bool) -> Result<Arc<Traffic>, Ended> {
     let traffic = Arc::new(Traffic::new(connection.peer));
+    if dialled {
+        // That it can be reached there is certain; what it says may be an address behind
+        // a router.
+        traffic.listens_at(connection.peer.port());
+    }
     let peer_id = connection.theirs.peer_id;
     let hang_up = Arc::clone(&connection.line.0);
     let live = Live { peer_id, dialled, hang_up, traffic: Arc::clone(&traffic) };
