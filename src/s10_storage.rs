@@ -246,7 +246,8 @@ impl Store for Storage {
     }
 
     fn changes(&self, offset: u64, length: usize) -> Result<u32, StorageError> {
-        let mut most = 0;
+        // A sum, so that a change of any of them changes it.
+        let mut all = 0u32;
         self.each_file(offset, length, |number, _, _| {
             if self.files[number].padding {
                 return Ok(());
@@ -255,11 +256,11 @@ impl Store for Storage {
             let now = self.file(number)?.metadata().ok();
             let mut seals = self.seals.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(seal) = seals.get_mut(number) {
-                most = seal.changes(now).max(most);
+                all = all.wrapping_add(seal.changes(now));
             }
             Ok(())
         })?;
-        Ok(most)
+        Ok(all)
     }
 }
 
