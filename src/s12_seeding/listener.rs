@@ -187,11 +187,13 @@ impl Door {
         let work = move || {
             let mut transport = transport;
             let ours = door.introducer.handshake();
+            let answered = answer(&mut transport, &ours);
+            // It is nobody's guest any more who might have to go for another.
+            door.leaves(number);
             // Whoever fails is not worth a word: it is hung up on when it is dropped.
-            if let Ok(theirs) = answer(&mut transport, &ours) {
+            if let Ok(theirs) = answered {
                 door.introducer.met(Connection::new(transport, ours, theirs));
             }
-            door.leaves(number);
         };
         // Without a thread, the connection is dropped.
         if thread::Builder::new().name("guest".to_owned()).stack_size(STACK).spawn(work).is_err() {
