@@ -1,7 +1,7 @@
 //! Several peers of ours that know each other, each a whole download of its own.
 
 use super::super::support::Torrent;
-use super::giver::{staying, stocked};
+use super::giver::stocked;
 use super::memory::{Memory, info};
 use piecemeal::s02_metainfo::Info;
 use piecemeal::s03_tracker::PeerId;
@@ -129,7 +129,6 @@ pub struct Member {
 /// What became of one of them.
 pub struct Ran {
     pub result: Result<Outcome, SwarmError>,
-    pub events: Vec<Event>,
     pub store: Arc<Memory>,
 }
 
@@ -163,15 +162,13 @@ pub fn run_until(
             let (store, have) = stocked(torrent, member.have.iter().copied());
             let (over, stop) = (&over, Arc::clone(&stop));
             scope.spawn(move || {
-                let mut events = Vec::new();
                 let given = Arc::clone(&store) as Arc<dyn Store>;
                 let result = download(plan, |_: &Info| Ok((given, have)), &mut |event| {
                     if over.lock().expect("nobody panics with this lock")(number, &event) {
                         stop.store(true, Ordering::SeqCst);
                     }
-                    events.push(event);
                 });
-                Ran { result, events, store }
+                Ran { result, store }
             })
         };
         let threads: Vec<_> = members.iter().enumerate().map(start).collect();
@@ -198,8 +195,4 @@ pub fn complete(link: Link, torrent: &Torrent, members: &[Member], rules: &Rules
 pub fn equals(count: usize, pieces: usize) -> Vec<Member> {
     let share = |number: usize| (number as u32..pieces as u32).step_by(count).collect();
     (0..count).map(|number| Member { have: share(number), dials: (number + 1..count).collect() }).collect()
-}
-
-pub fn stay() -> Rules {
-    staying()
 }

@@ -2,7 +2,8 @@
 //! both sides could wait for each other to read, they must not.
 
 use super::super::support::{Recipe, content};
-use super::crowd::{Link, Member, complete, equals, pipes, stay, tcp};
+use super::crowd::{Link, Member, complete, equals, pipes, tcp};
+use super::giver::staying;
 use super::memory::within;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use std::time::Duration;
 fn exchange(link: Link, members: usize, pieces: usize, piece_length: usize) {
     let torrent = Recipe::single("t", piece_length, content(pieces * piece_length - 5, 7)).build();
     within(Duration::from_secs(100), move || {
-        let ran = complete(link, &torrent, &equals(members, pieces), &stay());
+        let ran = complete(link, &torrent, &equals(members, pieces), &staying());
         let outcomes = ran.iter().map(|ran| ran.result.as_ref().expect("all is well"));
         let (taken, given) = outcomes.fold((0, 0), |sum, outcome| (sum.0 + outcome.downloaded, sum.1 + outcome.uploaded));
         let needed = ((members - 1) * torrent.content.len()) as u64;
@@ -60,7 +61,7 @@ fn two_large_bitfields_meet_in_pipes_that_hold_a_part_of_them() {
     let members = [Member { have: (1..all).collect(), dials: vec![1] }, Member { have: (0..all - 1).collect(), dials: vec![] }];
     within(Duration::from_secs(100), move || {
         for room in [4096, 300] {
-            complete(pipes(room), &torrent, &members, &stay());
+            complete(pipes(room), &torrent, &members, &staying());
         }
     });
 }

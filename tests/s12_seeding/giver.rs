@@ -41,7 +41,6 @@ pub fn stocked(torrent: &Torrent, have: impl IntoIterator<Item = u32>) -> (Arc<M
 /// The swarm, before it begins.
 pub struct Giver {
     pub net: Arc<Net>,
-    pub torrent: Torrent,
     pub plan: Plan,
     pub store: Arc<dyn Store>,
     pub have: Bitfield,
@@ -71,8 +70,8 @@ impl Giver {
         let (memory, have) = stocked(torrent, have);
         let store = Arc::clone(&memory) as Arc<dyn Store>;
         let time = Duration::from_secs(30);
-        let (torrent, left, peers, completes) = (torrent.clone(), Arc::default(), Vec::new(), false);
-        Giver { net, torrent, plan, store, have, memory, left, peers, completes, time }
+        let (left, peers, completes) = (Arc::default(), Vec::new(), false);
+        Giver { net, plan, store, have, memory, left, peers, completes, time }
     }
 
     /// It lacks something, and goes on until it has that, too.

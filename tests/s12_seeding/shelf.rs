@@ -1,14 +1,16 @@
 //! Files that somebody changes while they are given.
 
 use super::super::support::{Gate, Recipe, Torrent, content, folder, wire};
-use super::giver::{BOTH, DONT_HAVE_ID, Giver};
+use super::giver::{BOTH, DONT_HAVE_ID, Giver, block_of};
 use super::memory::info;
 use super::net::{PLAIN, Talk};
-use piecemeal::s10_storage::Storage;
+use piecemeal::s10_storage::output::Output;
+use piecemeal::s10_storage::{Storage, Store};
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, SystemTime};
 use tempfile::TempDir;
 
@@ -45,34 +47,49 @@ fn overwrite(path: &Path, offset: u64, bytes: &[u8], seconds: u64) {
     touch(path, seconds);
 }
 
-fn block(torrent: &Torrent, piece: u32) -> (u32, u32, u32) {
-    (piece, 0, torrent.piece(piece as usize).len() as u32)
+/// What one peer has heard.
+#[derive(Default)]
+struct Heard {
+    /// Pieces that we have said are gone, in that order.
+    gone: Vec<u32>,
 }
 
-/// Asks for pieces, and tells which of them came; the others are refused.
-fn asks(talk: &mut Talk, torrent: &Torrent, pieces: impl IntoIterator<Item = u32>) -> io::Result<Vec<u32>> {
-    let mut came = Vec::new();
-    for piece in pieces {
-        let (piece, begin, length) = block(torrent, piece);
-        talk.request(piece, begin, length)?;
-        let (answer, given) = talk.answer(torrent)?;
-        assert_eq!(answer, (piece, begin, length));
-        came.extend(given.then_some(piece));
-    }
-    Ok(came)
-}
-
-/// The next pieces that we say are gone.
-fn gone(talk: &mut Talk, count: usize) -> io::Result<Vec<u32>> {
-    let mut gone = Vec::new();
-    while gone.len() < count {
-        if let (wire::EXTENDED, payload) = talk.next()?
-            && payload[0] == DONT_HAVE_ID
-        {
-            gone.push(u32::from_be_bytes(payload[1..].try_into().expect("a piece is four bytes")));
+impl Heard {
+    fn hear(&mut self, id: u8, payload: &[u8]) {
+        if id == wire::EXTENDED && payload[0] == DONT_HAVE_ID {
+            self.gone.push(u32::from_be_bytes(payload[1..].try_into().expect("a piece is four bytes")));
         }
     }
-    Ok(gone)
+
+    /// Asks for pieces, and tells which of them came; the others are refused.
+    fn asks(&mut self, talk: &mut Talk, torrent: &Torrent, pieces: impl IntoIterator<Item = u32>) -> io::Result<Vec<u32>> {
+        let mut came = Vec::new();
+        for piece in pieces {
+            let asked = (piece, 0, torrent.piece(piece as usize).len() as u32);
+            talk.request(piece, 0, asked.2)?;
+            let (answer, given) = loop {
+                match talk.next()? {
+                    (wire::PIECE, payload) => break (block_of(torrent, &payload), true),
+                    (wire::REJECT, payload) => break (wire::three(&payload).expect("three numbers"), false),
+                    (id, payload) => self.hear(id, &payload),
+                }
+            };
+            assert_eq!(answer, asked);
+            came.extend(given.then_some(piece));
+        }
+        Ok(came)
+    }
+
+    /// The pieces that we have said are gone, in order of their numbers, once there are
+    /// so many.
+    fn gone(&mut self, talk: &mut Talk, count: usize) -> io::Result<Vec<u32>> {
+        while self.gone.len() < count {
+            let (id, payload) = talk.next()?;
+            self.hear(id, &payload);
+        }
+        self.gone.sort_unstable();
+        Ok(self.gone.clone())
+    }
 }
 
 #[test]
@@ -84,12 +101,13 @@ fn a_file_that_was_only_touched_is_given_as_before() {
         talk.hello(BOTH, &content)?;
         let ours = talk.greet(&[])?;
         talk.admitted()?;
-        assert_eq!(asks(talk, &content, 0..4)?, [0, 1, 2, 3]);
+        let mut heard = Heard::default();
+        assert_eq!(heard.asks(talk, &content, 0..4)?, [0, 1, 2, 3]);
         for times in 1..3 {
             touch(&file, times * 10);
-            assert_eq!(asks(talk, &content, 0..8)?, [0, 1, 2, 3, 4, 5, 6, 7]);
+            assert_eq!(heard.asks(talk, &content, 0..8)?, [0, 1, 2, 3, 4, 5, 6, 7]);
         }
-        assert!(talk.fence(&ours)?.is_empty(), "nothing is gone");
+        assert!(talk.fence(&ours)?.is_empty() && heard.gone.is_empty(), "nothing is gone");
         gate.open();
         Ok(())
     });
@@ -113,16 +131,17 @@ fn a_piece_that_was_changed_is_refused_taken_back_and_never_given_again() {
         talk.hello(BOTH, &content)?;
         talk.greet(&[])?;
         talk.admitted()?;
-        assert_eq!(asks(talk, &content, 0..8)?, [0, 1, 2, 3, 4, 5, 6, 7]);
+        let mut heard = Heard::default();
+        assert_eq!(heard.asks(talk, &content, 0..8)?, [0, 1, 2, 3, 4, 5, 6, 7]);
         // One byte of the third piece.
         let offset = 2 * 16_384 + 5000;
         overwrite(&file, offset, &[!content.content[offset as usize]], 10);
-        assert_eq!(asks(talk, &content, [1, 2, 3])?, [1, 3]);
-        assert_eq!(gone(talk, 1)?, [2]);
-        assert_eq!(asks(talk, &content, [2, 7])?, [7]);
+        assert_eq!(heard.asks(talk, &content, [1, 2, 3])?, [1, 3]);
+        assert_eq!(heard.gone(talk, 1)?, [2]);
+        assert_eq!(heard.asks(talk, &content, [2, 7])?, [7]);
         // Back to what it was: but we have said that it is gone.
         overwrite(&file, offset, &[content.content[offset as usize]], 20);
-        assert_eq!(asks(talk, &content, 0..8)?, [0, 1, 3, 4, 5, 6, 7]);
+        assert_eq!(heard.asks(talk, &content, 0..8)?, [0, 1, 3, 4, 5, 6, 7]);
         gate.open();
         Ok(())
     });
@@ -133,7 +152,8 @@ fn a_piece_that_was_changed_is_refused_taken_back_and_never_given_again() {
         assert_eq!(talk.next()?, (wire::BITFIELD, vec![0b1101_1111]));
         talk.greet(&[])?;
         talk.admitted()?;
-        assert_eq!(asks(talk, &content, [2, 3])?, [3]);
+        let mut heard = Heard::default();
+        assert_eq!(heard.asks(talk, &content, [2, 3])?, [3]);
         Ok(())
     });
     assert!(giver.run().result.is_ok());
@@ -150,8 +170,9 @@ fn everybody_is_told_that_a_piece_is_gone() {
             talk.hello(BOTH, &content)?;
             talk.greet(&[])?;
             ready.open();
+            let mut heard = Heard::default();
             // Nobody asks for anything here; it is told all the same.
-            assert_eq!(gone(talk, 1)?, [4]);
+            assert_eq!(heard.gone(talk, 1)?, [4]);
             told.open();
             Ok(())
         });
@@ -160,9 +181,10 @@ fn everybody_is_told_that_a_piece_is_gone() {
     giver.taker(move |talk| {
         talk.hello(BOTH, &content)?;
         talk.admitted()?;
+        let mut heard = Heard::default();
         ready.iter().for_each(Gate::wait);
         overwrite(&path, 4 * 16_384, b"something else", 10);
-        assert!(asks(talk, &content, [4])?.is_empty());
+        assert!(heard.asks(talk, &content, [4])?.is_empty());
         told.iter().for_each(Gate::wait);
         Ok(())
     });
@@ -177,7 +199,8 @@ fn who_cannot_be_told_in_words_is_hung_up_on() {
     giver.taker(move |talk| {
         talk.hello(PLAIN, &content)?;
         talk.admitted()?;
-        assert_eq!(asks(talk, &content, [2])?, [2]);
+        let mut heard = Heard::default();
+        assert_eq!(heard.asks(talk, &content, [2])?, [2]);
         overwrite(&path, 2 * 16_384, b"something else", 10);
         talk.request(2, 0, 16_384)?;
         let error = talk.next().expect_err("nothing more is said");
@@ -196,12 +219,11 @@ fn of_a_file_that_was_cut_the_rest_is_given() {
         talk.hello(BOTH, &content)?;
         talk.greet(&[])?;
         talk.admitted()?;
-        assert_eq!(asks(talk, &content, [0, 7])?, [0, 7]);
+        let mut heard = Heard::default();
+        assert_eq!(heard.asks(talk, &content, [0, 7])?, [0, 7]);
         File::options().write(true).open(&path).and_then(|file| file.set_len(3 * 16_384 + 100)).expect("it is ours");
-        assert_eq!(asks(talk, &content, 0..8)?, [0, 1, 2]);
-        let mut gone = gone(talk, 5)?;
-        gone.sort_unstable();
-        assert_eq!(gone, [3, 4, 5, 6, 7]);
+        assert_eq!(heard.asks(talk, &content, 0..8)?, [0, 1, 2]);
+        assert_eq!(heard.gone(talk, 5)?, [3, 4, 5, 6, 7]);
         Ok(())
     });
     assert!(giver.run().result.is_ok());
@@ -217,14 +239,41 @@ fn a_file_that_is_gone_before_it_was_opened_is_given_to_nobody() {
         talk.hello(BOTH, &content)?;
         talk.greet(&[])?;
         talk.admitted()?;
-        assert!(asks(talk, &content, [0, 5])?.is_empty());
-        let mut gone = gone(talk, 2)?;
-        gone.sort_unstable();
-        assert_eq!(gone, [0, 5]);
+        let mut heard = Heard::default();
+        assert!(heard.asks(talk, &content, [0, 5])?.is_empty());
+        assert_eq!(heard.gone(talk, 2)?, [0, 5]);
         Ok(())
     });
     assert!(giver.run().result.is_ok());
     assert!(!path.exists(), "nothing is made by giving");
+    drop(folder);
+}
+
+/// A download that stays gives its own files, and these can be changed as well, once we
+/// are done with them.
+#[test]
+fn what_a_download_has_completed_is_watched_like_anything_else() {
+    let torrent = Recipe::single("t", 16_384, content(4 * 16_384, 8)).build();
+    let folder = folder();
+    let path = folder.path().join("t.bin");
+    let stop = AtomicBool::new(false);
+    let output = Output::open(&info(&torrent), &path, false, &stop, &|_| {}).expect("there is nothing yet");
+    output.storage.write(0, &torrent.content).expect("there is room");
+    output.complete().expect("all of it is there");
+    let mut giver = Giver::new(&torrent);
+    giver.store = output.storage;
+    let content = torrent.clone();
+    giver.taker(move |talk| {
+        talk.hello(BOTH, &content)?;
+        talk.greet(&[])?;
+        talk.admitted()?;
+        let mut heard = Heard::default();
+        assert_eq!(heard.asks(talk, &content, 0..4)?, [0, 1, 2, 3]);
+        overwrite(&path, 2 * 16_384, b"something else", 10);
+        assert_eq!(heard.asks(talk, &content, 0..4)?, [0, 1, 3]);
+        Ok(())
+    });
+    assert!(giver.run().result.is_ok());
     drop(folder);
 }
 
@@ -244,13 +293,14 @@ fn a_piece_is_looked_at_again_whichever_of_its_files_has_changed() {
         talk.hello(BOTH, &content)?;
         talk.greet(&[])?;
         talk.admitted()?;
-        assert_eq!(asks(talk, &content, 0..3)?, [0, 1, 2]);
+        let mut heard = Heard::default();
+        assert_eq!(heard.asks(talk, &content, 0..3)?, [0, 1, 2]);
         touch(&paths[0], 10);
-        assert_eq!(asks(talk, &content, 0..3)?, [0, 1, 2]);
+        assert_eq!(heard.asks(talk, &content, 0..3)?, [0, 1, 2]);
         // The other file, as often as the first one.
         overwrite(&paths[1], 100, b"something else", 10);
-        assert_eq!(asks(talk, &content, 0..3)?, [0, 2]);
-        assert_eq!(gone(talk, 1)?, [1]);
+        assert_eq!(heard.asks(talk, &content, 0..3)?, [0, 2]);
+        assert_eq!(heard.gone(talk, 1)?, [1]);
         Ok(())
     });
     assert!(giver.run().result.is_ok());
