@@ -38,6 +38,9 @@ use crate::s07_extension::{EXTENDED, EXTENSION_BIT, Extensions, dont_have, encod
 const TICK: Duration = Duration::from_millis(250);
 /// And how long when none is.
 const IDLE_TICK: Duration = Duration::from_secs(2);
+/// How long haves wait for company. Each sent by itself is a system call; but until they
+/// know, others ask a seed for what they could get from us.
+const HAVE_TIME: Duration = Duration::from_millis(25);
 /// And while something has not left yet.
 const SHORT_TICK: Duration = Duration::from_millis(10);
 /// How many blocks that were not asked for are forgiven.
@@ -100,6 +103,7 @@ pub(super) fn run(
         session.check_clock(input.begun())?;
         session.part()?;
         let tick = if outlet.keeps_some() { SHORT_TICK } else { session.tick() };
+        let tick = if session.out.is_empty() { tick } else { tick.min(HAVE_TIME) };
         input.get_mut().set_deadline(session.clock.now + tick);
         match input.read() {
             Ok(message) => {
@@ -184,14 +188,12 @@ impl<'s> Session<'s> {
     /// helping with are no longer wanted from it.
     fn take_news(&mut self) {
         for piece in self.share.news() {
-            // Who has everything needs no news. Others should have it soon: until they know,
-            // they ask a seed for what they could get from us.
+            // Who has everything needs no news.
             if !self.share.is_seed() {
                 if self.out.is_empty() {
                     self.waiting_since = self.clock.now;
                 }
                 Message::Have { index: piece.get() }.encode_to(&mut self.out);
-                self.urgent = true;
             }
             self.let_go(piece.get());
         }
@@ -212,10 +214,10 @@ impl<'s> Session<'s> {
         if theirs && self.torrent.is_upload_only() { Err(Ended::BothComplete) } else { Ok(()) }
     }
 
-    /// Sends what has gathered, if any of it is urgent, and what has not left yet. Nothing
-    /// waits for longer than a tick: a peer that is always asking leaves no moment of nothing.
+    /// Sends what has gathered, if it is urgent or has waited for long enough, and what has
+    /// not left yet.
     fn send(&mut self, outlet: &mut Outlet) -> Result<(), Ended> {
-        let due = self.urgent || self.clock.now.duration_since(self.waiting_since) > TICK;
+        let due = self.urgent || self.clock.now.duration_since(self.waiting_since) >= HAVE_TIME;
         let now = due && !self.out.is_empty();
         if !now && !outlet.keeps_some() {
             return Ok(());
