@@ -10,7 +10,8 @@
 //!   30 s. Newcomers, who have nothing to give yet, get three tickets each. How else
 //!   would one find a better partner?
 //! * **Who snubs us** (nothing for a minute) comes behind all others.
-//! * **Who is not interested** gets no slot: it would stand empty.
+//! * **Who is not interested** gets no slot: it would stand empty. Who has one and makes
+//!   nothing of it comes behind those that wait, the longest first.
 
 use std::cmp::Reverse;
 use std::time::Duration;
@@ -35,6 +36,8 @@ pub struct Standing {
     pub unchoked: bool,
     /// Bytes in the last two rounds: that it gave us or, if we seed, took.
     pub bytes: u64,
+    /// It has had a slot for a round or more, and nothing has come of it.
+    pub idle: bool,
     /// It has given nothing for [`SNUBBED`], while we lack pieces.
     pub snubs: bool,
     /// It has come less than [`NEWCOMER`] ago.
@@ -50,14 +53,14 @@ pub struct Decision {
     pub lucky: Option<usize>,
 }
 
-/// Deals out the slots. `lucky` has the slot for luck and keeps it, if it still may;
+/// Deals out the slots to `peers`, of whom those come first that have waited longest. `lucky` has the slot for luck and keeps it, if it still may;
 /// `draw` draws a number below the one it is given.
 pub fn decide(peers: &[Standing], slots: usize, lucky: Option<usize>, mut draw: impl FnMut(usize) -> usize) -> Decision {
     let Some(by_merit) = slots.checked_sub(1) else { return Decision::default() };
     let interested = peers.iter().enumerate().filter(|(_, peer)| peer.interested);
     let mut ranked: Vec<(usize, &Standing)> = interested.collect();
-    // Among equals, who has a slot keeps it, and who came first comes first.
-    ranked.sort_by_key(|(_, peer)| (peer.snubs, Reverse(peer.bytes), !peer.unchoked));
+    // Among equals, who has a slot keeps it, and who has waited longest comes first.
+    ranked.sort_by_key(|(_, peer)| (peer.snubs, Reverse(peer.bytes), peer.idle, !peer.unchoked));
     let (chosen, others) = ranked.split_at(by_merit.min(ranked.len()));
     let mut unchoked: Vec<usize> = chosen.iter().map(|(number, _)| *number).collect();
 

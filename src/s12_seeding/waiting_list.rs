@@ -43,7 +43,7 @@ struct Entry {
     peer: Arc<Peer>,
     interested: bool,
     unchoked: bool,
-    /// Since when it waits for a slot.
+    /// Since when it waits for a slot, or has one.
     since: Instant,
     /// Its counter at the end of the last round, and of the one before.
     counted: [u64; 2],
@@ -114,6 +114,7 @@ impl WaitingList {
         let now = Instant::now();
         let mut told = Vec::new();
         let mut state = self.lock();
+        state.entries.sort_by_key(|entry| entry.since);
         let standings: Vec<Standing> = state.entries.iter_mut().map(|entry| entry.standing(now)).collect();
         state.lucky_rounds = state.lucky_rounds.saturating_sub(1);
         let lucky = state.lucky.filter(|_| state.lucky_rounds > 0);
@@ -170,12 +171,14 @@ impl Entry {
         let counter = if seeding { traffic.uploaded() } else { traffic.downloaded() };
         let [before, last] = self.counted;
         self.counted = [last, counter];
+        // When the last piece has come, the counter is another one.
+        let bytes = counter.saturating_sub(before);
         let silent = now.duration_since(traffic.last_came().unwrap_or_else(|| traffic.start()));
         Standing {
             interested: self.interested,
             unchoked: self.unchoked,
-            // When the last piece has come, the counter is another one.
-            bytes: counter.saturating_sub(before),
+            bytes,
+            idle: self.unchoked && bytes == 0 && now.duration_since(self.since) >= ROUND,
             snubs: !seeding && silent > SNUBBED,
             newcomer: now.duration_since(traffic.start()) < NEWCOMER,
         }

@@ -118,6 +118,17 @@ fn a_change_of_mind_does_not_make_a_slot_more() {
     attacked.survives();
 }
 
+#[test]
+fn those_that_sit_on_their_slots_do_not_keep_others_from_one() {
+    let attacked = Attacked::new(&["--slots", "8"]);
+    let mut sitting: Vec<Leech> = (0..12).map(|_| Leech::plain(attacked.address(), &attacked.torrent)).collect();
+    for leech in &mut sitting {
+        leech.say(&wire::message(wire::INTERESTED, b""));
+    }
+    // The next round gives it a slot, and it is ten seconds away at the most.
+    attacked.survives();
+}
+
 /// How many connections the system's limit on open files leaves room for, in a process
 /// where other tests run.
 fn room_for_connections() -> usize {
