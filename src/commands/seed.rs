@@ -50,7 +50,7 @@ impl Args {
         checking.clear();
         let (good, all) = (have.count(), info.piece_count());
         if good == 0 && all > 0 {
-            let what = format!("{path}: none of the torrent's {all} pieces is there");
+            let what = format!("{path}: none of its {all} pieces is there");
             return Err(Failure::new(WRONG_HASH, what).help(HELP).see("12-seeding"));
         }
         checking.note(&format!("{path}: {good} of {all} pieces are right"));

@@ -49,6 +49,14 @@ fn among_equals_who_has_a_slot_keeps_it() {
 }
 
 #[test]
+fn who_has_made_nothing_of_its_slot_comes_behind_those_that_wait() {
+    let idle = Standing { idle: true, ..holds(0) };
+    assert_eq!(by_merit(&first(&[idle, idle, brings(0), brings(0)], 3, None)), [2, 3]);
+    // Where nobody waits, it may as well keep it.
+    assert_eq!(by_merit(&first(&[idle, idle], 3, None)), [0, 1]);
+}
+
+#[test]
 fn among_equals_without_a_slot_who_came_first_comes_first() {
     assert_eq!(by_merit(&first(&[brings(7), brings(7), brings(7)], 3, None)), [0, 1]);
 }
@@ -173,6 +181,7 @@ fn the_rules_hold_for_peers_of_all_kinds() {
                 bytes: u64::from(dice.roll(4)),
                 snubs: dice.one_in(4),
                 newcomer: dice.one_in(3),
+                ..Standing::default()
             })
             .collect();
         let slots = dice.roll(6) as usize;
@@ -190,7 +199,7 @@ fn the_rules_hold_for_all_small_swarms() {
         unchoked: number & 2 != 0,
         snubs: number & 4 != 0,
         bytes: u64::from(number / 8),
-        newcomer: false,
+        ..Standing::default()
     };
     for kinds in 0..24u32.pow(3) {
         let peers = [kind(kinds % 24), kind(kinds / 24 % 24), kind(kinds / 576)];
