@@ -23,7 +23,8 @@ use super::{Swarm, Torrent};
 use crate::s04_handshake::transport::{Hangup, WriteHalf};
 use crate::s05_messages::{Message, Request};
 
-/// How long a peer may leave what we write unread: then it is let go.
+/// How long a peer may leave a block, or the messages of one write, unread: then it is
+/// let go.
 const WRITE_TIME: Duration = Duration::from_secs(20);
 /// How long a session may be in a write before it looks whether there is something
 /// to read.
@@ -231,7 +232,7 @@ impl Writer {
         while let Some(Waiting { messages, blocks }) = self.outbox.next(rate) {
             bytes.clear();
             bytes.extend_from_slice(&messages);
-            let mut given = 0;
+            let (count, mut given) = (blocks.len() as u32, 0);
             for request in blocks {
                 if self.uploads.block(&self.torrent, request, &mut bytes) {
                     given += request.length as usize;
@@ -244,7 +245,8 @@ impl Writer {
                 }
             }
             rate.spend(given, Instant::now());
-            output.set_deadline(Instant::now() + WRITE_TIME);
+            // For each block: a slow line has its time, too.
+            output.set_deadline(Instant::now() + WRITE_TIME * count.max(1));
             output.write_all(&bytes)?;
             if given > 0 {
                 self.swarm.count_given(&self.traffic, given);
