@@ -14,10 +14,10 @@ fn exchange(link: Link, members: usize, pieces: usize, piece_length: usize) {
     within(Duration::from_secs(100), move || {
         let ran = complete(link, &torrent, &equals(members, pieces), &staying());
         let outcomes = ran.iter().map(|ran| ran.result.as_ref().expect("all is well"));
-        let (taken, given) = outcomes.fold((0, 0), |sum, outcome| (sum.0 + outcome.downloaded, sum.1 + outcome.uploaded));
+        let taken: u64 = outcomes.map(|outcome| outcome.downloaded).sum();
         let needed = ((members - 1) * torrent.content.len()) as u64;
-        // At the end a block may be asked of several.
-        assert!(taken >= needed && given >= needed, "{taken} taken, {given} given, {needed} needed");
+        // At the end a block may be asked of several, and then little comes twice.
+        assert!((needed..needed * 2).contains(&taken), "{taken} taken, {needed} needed");
     });
 }
 
@@ -27,7 +27,7 @@ fn two_halves_make_two_wholes_over_pipes_of_64_bytes() {
 }
 
 #[test]
-fn two_halves_make_two_wholes_over_tcp_with_the_smallest_buffers() {
+fn two_halves_make_two_wholes_over_tcp_with_small_buffers() {
     exchange(tcp(true), 2, 16, 16_384);
 }
 

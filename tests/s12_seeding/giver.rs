@@ -49,6 +49,8 @@ pub struct Giver {
     peers: Vec<SocketAddr>,
     /// Whether it goes on until it has everything, too.
     completes: bool,
+    /// Who must have left before it is over.
+    leaving: Vec<SocketAddr>,
     /// How long it may take before it counts as hanging.
     pub time: Duration,
 }
@@ -70,8 +72,8 @@ impl Giver {
         let (memory, have) = stocked(torrent, have);
         let store = Arc::clone(&memory) as Arc<dyn Store>;
         let time = Duration::from_secs(30);
-        let (left, peers, completes) = (Arc::default(), Vec::new(), false);
-        Giver { net, plan, store, have, memory, left, peers, completes, time }
+        let (left, peers, leaving, completes) = Default::default();
+        Giver { net, plan, store, have, memory, left, peers, leaving, completes, time }
     }
 
     /// It lacks something, and goes on until it has that, too.
@@ -100,6 +102,12 @@ impl Giver {
         peer
     }
 
+    /// It goes on until we know that this peer has left.
+    pub fn until_left(&mut self, peer: SocketAddr) {
+        self.leaving.push(peer);
+        self.left.fetch_add(1, Ordering::SeqCst);
+    }
+
     fn done(&self) -> Done {
         Done { left: Arc::clone(&self.left), stop: Arc::clone(&self.plan.stop) }
     }
@@ -120,7 +128,7 @@ impl Giver {
     #[track_caller]
     pub fn run_with(self, mut hook: impl FnMut(&Event, &AtomicBool) + Send + 'static) -> Ran {
         let done = self.done();
-        let Giver { net, mut plan, store, have, memory, peers, completes, time, .. } = self;
+        let Giver { net, mut plan, store, have, memory, peers, mut leaving, completes, time, .. } = self;
         plan.sources.push(Box::new(super::net::Names(peers)));
         let stop = Arc::clone(&plan.stop);
         let (result, events) = within(time, move || {
@@ -128,6 +136,12 @@ impl Giver {
             let mut event = |event| {
                 hook(&event, &stop);
                 if completes && matches!(event, Event::Completed) {
+                    drop(done.hold());
+                }
+                if let Event::Left(who, _) = &event
+                    && let Some(at) = leaving.iter().position(|leaving| leaving == who)
+                {
+                    leaving.remove(at);
                     drop(done.hold());
                 }
                 events.push(event);

@@ -115,6 +115,7 @@ fn a_request_that_cannot_be_meant_well_ends_the_connection() {
                 })
             })
             .collect();
+        peers.iter().for_each(|peer| giver.until_left(*peer));
         let ran = giver.run();
         for (peer, (_, words)) in peers.into_iter().zip(nonsense) {
             let left = ran.left(peer);
@@ -147,14 +148,18 @@ fn a_piece_that_is_not_here_is_refused_or_without_words_for_it_ends_the_connecti
         hung_up(talk);
         Ok(())
     });
+    giver.until_left(plain);
     let ran = giver.run();
     let left = ran.left(plain);
     assert!(matches!(left[..], [Ended::Upload(why)] if why.to_string().contains("piece 1, which is not here")), "{left:?}");
 }
 
+/// Piece, begin, length.
+type Block = (u32, u32, u32);
+
 /// Ten requests in a row over a pipe that holds none of the answers, and three of them
 /// taken back before anything is read.
-fn cancels(talk: &mut Talk, torrent: &Torrent, reserved: [u8; 8]) -> io::Result<(Vec<(u32, u32, u32)>, Vec<(u32, u32, u32)>)> {
+fn cancels(talk: &mut Talk, torrent: &Torrent, reserved: [u8; 8]) -> io::Result<(Vec<Block>, Vec<Block>)> {
     talk.hello(reserved, torrent)?;
     talk.admitted()?;
     for begin in 0..10 {
@@ -254,6 +259,7 @@ fn who_asks_without_end_and_never_reads_is_let_go() {
         assert!(flooded.is_err(), "1.7 MB of answers are kept for it");
         Ok(())
     });
+    giver.until_left(deaf);
     let ran = giver.run();
     let left = ran.left(deaf);
     assert!(matches!(left[..], [Ended::Upload(why)] if why.to_string().contains("does not read")), "{left:?}");

@@ -131,7 +131,7 @@ fn what_a_peer_offers_is_asked_for_in_spite_of_a_choke() {
 
 #[test]
 fn what_a_peer_advises_is_asked_for_first() {
-    for piece in 0..5 {
+    for piece in 0..5u32 {
         let torrent = Torrent::sample();
         let mut giver = Giver::with(&torrent, [], 1 << 16).rules(Default::default());
         let content = torrent.clone();
@@ -139,7 +139,7 @@ fn what_a_peer_advises_is_asked_for_first() {
             talk.hello(FAST, &content)?;
             talk.send(&wire::message(wire::HAVE_ALL, &[]))?;
             talk.send(&wire::message(SUGGEST, &u32::MAX.to_be_bytes()))?;
-            talk.send(&wire::message(SUGGEST, &(piece as u32).to_be_bytes()))?;
+            talk.send(&wire::message(SUGGEST, &piece.to_be_bytes()))?;
             let asked = talk.asked()?;
             assert_eq!((asked.0, asked.1), (piece, 0));
             talk.block(&content, asked)?;
