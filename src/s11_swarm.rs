@@ -285,8 +285,10 @@ impl Swarm {
     }
 
     fn count_given(&self, traffic: &Traffic, length: usize) {
-        self.signals.uploaded.fetch_add(length as u64, Ordering::Relaxed);
-        traffic.count_went(length, Instant::now());
+        if length > 0 {
+            self.signals.uploaded.fetch_add(length as u64, Ordering::Relaxed);
+            traffic.count_went(length, Instant::now());
+        }
     }
 
     fn piece_done(&self, torrent: &Torrent) {

@@ -69,7 +69,7 @@ pub struct Rules {
 
 impl Default for Rules {
     fn default() -> Rules {
-        Rules { slots: 8, stay: false, ratio: None }
+        Rules { slots: 5, stay: false, ratio: None }
     }
 }
 

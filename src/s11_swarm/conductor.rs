@@ -3,7 +3,7 @@
 
 mod ending;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,7 +30,7 @@ const USELESS_TIME: Duration = Duration::from_secs(180);
 /// And how long to one that has not been of any use yet, if it waits to be unchoked...
 const WAITING_TIME: Duration = Duration::from_secs(90);
 /// ...and if it does not even want anything.
-const IDLE_TIME: Duration = Duration::from_secs(30);
+const IDLE_TIME: Duration = Duration::from_secs(10);
 /// How many connections that others have made may wait for a place.
 const MOST_MET: usize = 30;
 /// The limits of a [`Plan`](super::Plan).
@@ -54,7 +54,7 @@ pub(super) struct Conductor<'e> {
     notes: (Sender<Note>, Receiver<Note>),
     outcome: Outcome,
     /// Connections that were made elsewhere and wait for a place.
-    met: Vec<Connection>,
+    met: VecDeque<Connection>,
     /// The peers' threads that run.
     threads: HashSet<PeerNumber>,
     /// The address of each there has been: who spoilt a piece may have gone since.
@@ -95,7 +95,7 @@ impl<'e> Conductor<'e> {
             event,
             notes,
             outcome: Outcome::default(),
-            met: Vec::new(),
+            met: VecDeque::new(),
             threads: HashSet::new(),
             known: HashMap::new(),
             next_number: 0,
@@ -191,7 +191,7 @@ impl<'e> Conductor<'e> {
         let now = Instant::now();
         let live = self.swarm.live().len();
         while self.threads.len() < self.limits.max_peers
-            && let Some(connection) = self.met.pop()
+            && let Some(connection) = self.met.pop_front()
         {
             let peer = connection.peer;
             self.start(Candidate::Met(Box::new(connection)), peer);
@@ -272,7 +272,7 @@ impl<'e> Conductor<'e> {
                         Candidate::Met(connection) if self.addresses.is_banned(connection.peer) => {}
                         // Dropped, and so hung up on, if too many wait already.
                         Candidate::Met(connection) if self.met.len() >= MOST_MET => drop(connection),
-                        Candidate::Met(connection) => self.met.push(*connection),
+                        Candidate::Met(connection) => self.met.push_back(*connection),
                     }
                 }
                 if self.threads.is_empty() && self.met.is_empty() && self.addresses.next_due().is_none() {

@@ -144,18 +144,11 @@ impl Direct {
     /// Writes what leaves at once, or nearly so.
     fn flush(&mut self) -> io::Result<()> {
         self.output.set_deadline(Instant::now() + PATIENCE);
-        let mut gone = 0;
-        while gone < self.kept.len() {
-            match self.output.write(&self.kept[gone..]) {
-                Ok(0) => return Err(ErrorKind::WriteZero.into()),
-                Ok(count) => {
-                    gone += count;
-                    self.since = Instant::now();
-                }
-                Err(error) if error.kind() == ErrorKind::TimedOut => break,
-                Err(error) => return Err(error),
-            }
+        let (gone, written) = write(&mut *self.output, &self.kept);
+        if gone > 0 {
+            self.since = Instant::now();
         }
+        written.or_else(|error| if error.kind() == ErrorKind::TimedOut { Ok(()) } else { Err(error) })?;
         self.kept.drain(..gone);
         let stuck = !self.kept.is_empty() && self.since.elapsed() > WRITE_TIME;
         if stuck { Err(too_slow()) } else { Ok(()) }
@@ -232,10 +225,12 @@ impl Writer {
         while let Some(Waiting { messages, blocks }) = self.outbox.next(rate) {
             bytes.clear();
             bytes.extend_from_slice(&messages);
-            let (count, mut given) = (blocks.len() as u32, 0);
+            let count = blocks.len() as u32;
+            // Where each block ends in what is written, and how long it is.
+            let mut ends = Vec::with_capacity(blocks.len());
             for request in blocks {
                 if self.uploads.block(&self.torrent, request, &mut bytes) {
-                    given += request.length as usize;
+                    ends.push((bytes.len(), request.length as usize));
                 } else if self.fast {
                     Message::Reject(request).encode_to(&mut bytes);
                 } else {
@@ -244,14 +239,31 @@ impl Writer {
                     return Err(ErrorKind::NotFound.into());
                 }
             }
-            rate.spend(given, Instant::now());
+            rate.spend(given(&ends, bytes.len()), Instant::now());
             // For each block: a slow line has its time, too.
             output.set_deadline(Instant::now() + WRITE_TIME * count.max(1));
-            output.write_all(&bytes)?;
-            if given > 0 {
-                self.swarm.count_given(&self.traffic, given);
-            }
+            let (gone, written) = write(&mut *output, &bytes);
+            self.swarm.count_given(&self.traffic, given(&ends, gone));
+            written?;
         }
         Ok(())
     }
+}
+
+/// Writes all, and tells how much that was if it could not be all.
+fn write(output: &mut dyn WriteHalf, bytes: &[u8]) -> (usize, io::Result<()>) {
+    let mut gone = 0;
+    while gone < bytes.len() {
+        match output.write(bytes.get(gone..).unwrap_or_default()) {
+            Ok(0) => return (gone, Err(ErrorKind::WriteZero.into())),
+            Ok(count) => gone += count,
+            Err(error) => return (gone, Err(error)),
+        }
+    }
+    (gone, Ok(()))
+}
+
+/// The bytes in those blocks that have gone whole.
+fn given(ends: &[(usize, usize)], gone: usize) -> usize {
+    ends.iter().filter(|(end, _)| *end <= gone).map(|(_, length)| length).sum()
 }

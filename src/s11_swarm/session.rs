@@ -277,6 +277,8 @@ impl<'s> Session<'s> {
                 if let Some(port) = self.extensions.theirs.said.p.filter(|port| *port != 0) {
                     self.traffic.listens_at(port);
                 }
+                // The info dictionary may be large, and is given as blocks are.
+                self.swarm.upload_rate.spend(self.out.len() - before, self.clock.now);
                 self.urgent |= self.out.len() > before;
             }
             _ => {} // messages we do not know, and nothing
