@@ -2,9 +2,10 @@
 
 use super::super::support::Torrent;
 use super::crowd::{Link, Member, at, complete, equals, pipes, run_until, tcp};
-use super::giver::staying;
+use super::giver::{staying, stop_soon};
 use super::memory::within;
 use piecemeal::s11_swarm::{Ended, Event, SwarmError};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -14,30 +15,37 @@ fn crosses(link: Link) {
     let torrent = Torrent::sample();
     let members = [Member { have: vec![0, 1], dials: vec![1] }, Member { have: vec![2, 3], dials: vec![0] }];
     let all = 4 * 32_768;
-    // How often in a row each was seen with everything that can be had, over one connection.
-    let mut settled = [0, 0];
-    let left = Arc::new(Mutex::new([0, 0]));
-    let lost = Arc::clone(&left);
-    let ran = run_until(link, &torrent, &members, &staying(), true, move |number, event| {
-        if settled.iter().all(|times| *times >= 3) {
-            return true; // what happens now is the end
+    // What each has, and over how many connections; and whether both had got so far.
+    let (mut latest, mut settled) = ([(0, 0); 2], false);
+    let lost = Arc::new(Mutex::new([0, 0]));
+    let left = Arc::clone(&lost);
+    let ran = run_until(link, &torrent, &members, &staying(), true, move |number, event, stop| {
+        if stop.load(Ordering::SeqCst) {
+            return; // what happens now is the end
         }
-        if let Event::Left(who, why) = event {
-            assert_eq!(*who, at(1 - number));
-            assert!(!matches!(why, Ended::Panic | Ended::Ourselves | Ended::Corrupt(_)), "{why}");
-            lost.lock().expect("nobody panics with this lock")[number] += 1;
+        match event {
+            Event::Progress { verified, peers, .. } => latest[number] = (*verified, *peers),
+            Event::Left(who, why) => {
+                assert_eq!(*who, at(1 - number));
+                assert!(!matches!(why, Ended::Panic | Ended::Ourselves | Ended::Corrupt(_)), "{why}");
+                left.lock().expect("nobody panics with this lock")[number] += 1;
+            }
+            _ => {}
         }
-        if let Event::Progress { verified, peers, .. } = event {
-            settled[number] = if (*verified, *peers) == (all, 1) { settled[number] + 1 } else { 0 };
+        if latest == [(all, 1); 2] {
+            if !std::mem::replace(&mut settled, true) {
+                stop_soon(stop);
+            }
+        } else {
+            assert!(!settled, "they had one connection, and then {latest:?}");
         }
-        settled.iter().all(|times| *times >= 3)
     });
     for ran in &ran {
         assert!(matches!(ran.result, Err(SwarmError::Stopped)), "{:?}", ran.result);
         assert!(ran.store.content()[..all as usize] == torrent.content[..all as usize]);
     }
     // The one that did not remain may have been given up before the other side had it.
-    let left = *left.lock().expect("nobody panics with this lock");
+    let left = *lost.lock().expect("nobody panics with this lock");
     assert!(left.iter().all(|lost| *lost <= 1), "{left:?}");
 }
 

@@ -134,14 +134,14 @@ pub struct Ran {
     pub store: Arc<Memory>,
 }
 
-/// Runs them all until `over` says so; it sees each event, and whose it is.
+/// Runs them all until `over` says stop; it sees each event, and whose it is.
 pub fn run_until(
     link: Link,
     torrent: &Torrent,
     members: &[Member],
     rules: &Rules,
     together: bool,
-    over: impl FnMut(usize, &Event) -> bool + Send,
+    over: impl FnMut(usize, &Event, &Arc<AtomicBool>) + Send,
 ) -> Vec<Ran> {
     let crowd = Arc::new(Crowd { link, doors: Mutex::default() });
     let (open, stop) = (Arc::new(Barrier::new(members.len())), Arc::new(AtomicBool::new(false)));
@@ -166,9 +166,7 @@ pub fn run_until(
             scope.spawn(move || {
                 let given = Arc::clone(&store) as Arc<dyn Store>;
                 let result = download(plan, |_: &Info| Ok((given, have)), &mut |event| {
-                    if over.lock().expect("nobody panics with this lock")(number, &event) {
-                        stop.store(true, Ordering::SeqCst);
-                    }
+                    over.lock().expect("nobody panics with this lock")(number, &event, &stop);
                 });
                 Ran { result, store }
             })
@@ -181,9 +179,9 @@ pub fn run_until(
 /// Runs them all until each has everything, which each must say once.
 pub fn complete(link: Link, torrent: &Torrent, members: &[Member], rules: &Rules) -> Vec<Ran> {
     let mut left = members.iter().filter(|member| member.have.len() < torrent.pieces()).count();
-    let ran = run_until(link, torrent, members, rules, false, |_, event| {
+    let ran = run_until(link, torrent, members, rules, false, |_, event, stop| {
         left -= usize::from(matches!(event, Event::Completed));
-        left == 0
+        stop.fetch_or(left == 0, Ordering::SeqCst);
     });
     for (number, ran) in ran.iter().enumerate() {
         assert!(ran.result.is_ok(), "{number}: {:?}", ran.result);

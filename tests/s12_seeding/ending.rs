@@ -1,14 +1,13 @@
 //! How long a swarm that gives goes on, and what it says of itself then.
 
-use super::super::support::{Torrent, wire};
-use super::giver::{BOTH, Giver, staying};
+use super::super::support::{Gate, Torrent, wire};
+use super::giver::{BOTH, Giver, staying, stop_soon};
 use super::net::{FAST, PLAIN};
 use piecemeal::s03_tracker::{Announce, Announced, Event as Said, Tracker, TrackerError};
 use piecemeal::s11_swarm::announcer::Announcer;
 use piecemeal::s11_swarm::{Ended, Event, Traded};
 use piecemeal::s12_seeding::Rules;
 use std::io::ErrorKind;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -30,13 +29,9 @@ fn two_that_have_everything_part_and_do_not_meet_again() {
             talk.hold()
         });
         let net = Arc::clone(&giver.net);
-        let mut since = None;
-        let ran = giver.run_with(move |event, stop| {
+        let ran = giver.run_with(|event, stop| {
             if matches!(event, Event::Left(..)) {
-                since.get_or_insert(Instant::now());
-            }
-            if since.is_some_and(|since| since.elapsed() > Duration::from_millis(300)) {
-                stop.store(true, Ordering::SeqCst);
+                stop_soon(stop);
             }
         });
         assert!(matches!(ran.left(seed)[..], [Ended::BothComplete]), "{how}: {:?}", ran.left(seed));
@@ -48,8 +43,10 @@ fn two_that_have_everything_part_and_do_not_meet_again() {
 fn the_last_piece_parts_us_from_seeds_at_once_and_from_nobody_else() {
     let torrent = Torrent::sample();
     let mut giver = Giver::with(&torrent, [0, 1, 2], 1 << 16).completes();
-    let content = torrent.clone();
+    let greeted = Gate::default();
+    let (content, gate) = (torrent.clone(), greeted.clone());
     let seed = giver.other(move |talk| {
+        gate.wait();
         talk.hello(FAST, &content)?;
         talk.send(&wire::message(wire::HAVE_ALL, &[]))?;
         talk.give(&content)
@@ -59,6 +56,7 @@ fn the_last_piece_parts_us_from_seeds_at_once_and_from_nobody_else() {
         talk.hello(BOTH, &content)?;
         let ours = talk.greet(&[])?;
         talk.admitted()?;
+        greeted.open();
         while talk.greeted()?.get("upload_only").and_then(|yes| yes.int()) != Some(1) {}
         (0..5).try_for_each(|piece| talk.takes_piece(&content, piece))?;
         talk.fence(&ours).map(drop)

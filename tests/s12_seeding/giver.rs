@@ -126,7 +126,7 @@ impl Giver {
 
     /// Runs until all takers are done; `hook` sees each event, and may stop it.
     #[track_caller]
-    pub fn run_with(self, mut hook: impl FnMut(&Event, &AtomicBool) + Send + 'static) -> Ran {
+    pub fn run_with(self, mut hook: impl FnMut(&Event, &Arc<AtomicBool>) + Send + 'static) -> Ran {
         let done = self.done();
         let Giver { net, mut plan, store, have, memory, peers, mut leaving, completes, time, .. } = self;
         plan.sources.push(Box::new(super::net::Names(peers)));
@@ -152,6 +152,15 @@ impl Giver {
         net.check();
         Ran { result, events, store: memory }
     }
+}
+
+/// Says stop in a moment: what is not to happen would have happened by then.
+pub fn stop_soon(stop: &Arc<AtomicBool>) {
+    let stop = Arc::clone(stop);
+    std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(300));
+        stop.store(true, Ordering::SeqCst);
+    });
 }
 
 struct Done {

@@ -1,7 +1,7 @@
 //! Peers that come by themselves.
 
 use super::super::support::{Torrent, wire};
-use super::giver::{BOTH, Giver};
+use super::giver::{BOTH, Giver, stop_soon};
 use super::net::{EXTENDED, FAST, Ran, Talk, US};
 use piecemeal::s02_metainfo::InfoHash;
 use piecemeal::s03_tracker::PeerId;
@@ -218,13 +218,9 @@ fn our_own_address_is_tried_once() {
     let address = listener.addresses()[0];
     giver.plan.sources.push(Box::new(listener));
     giver.plan.sources.push(Box::new(Given(address.to_string())));
-    let mut since = None;
-    let ran = giver.run_with(move |event, stop| {
+    let ran = giver.run_with(|event, stop| {
         if matches!(event, Event::Left(..)) {
-            since.get_or_insert(Instant::now());
-        }
-        if since.is_some_and(|since| since.elapsed() > Duration::from_millis(300)) {
-            stop.store(true, Ordering::SeqCst);
+            stop_soon(stop);
         }
     });
     assert!(matches!(ran.left(address)[..], [Ended::Ourselves]), "{:?}", ran.told());
