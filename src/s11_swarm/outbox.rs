@@ -143,8 +143,7 @@ pub(super) struct Direct {
 impl Direct {
     /// Writes what leaves at once, or nearly so.
     fn flush(&mut self) -> io::Result<()> {
-        self.output.set_deadline(Instant::now() + PATIENCE);
-        let (gone, written) = write(&mut *self.output, &self.kept);
+        let (gone, written) = write(&mut *self.output, &self.kept, PATIENCE, Instant::now() + PATIENCE);
         if gone > 0 {
             self.since = Instant::now();
         }
@@ -241,8 +240,8 @@ impl Writer {
             }
             rate.spend(given(&ends, bytes.len()), Instant::now());
             // For each block: a slow line has its time, too.
-            output.set_deadline(Instant::now() + WRITE_TIME * count.max(1));
-            let (gone, written) = write(&mut *output, &bytes);
+            let until = Instant::now() + WRITE_TIME * count.max(1);
+            let (gone, written) = write(&mut *output, &bytes, WRITE_TIME, until);
             self.swarm.count_given(&self.traffic, given(&ends, gone));
             written?;
         }
@@ -250,10 +249,12 @@ impl Writer {
     }
 }
 
-/// Writes all, and tells how much that was if it could not be all.
-fn write(output: &mut dyn WriteHalf, bytes: &[u8]) -> (usize, io::Result<()>) {
+/// Writes all by `until`, and never waits longer than `pause` for any of it to leave.
+/// Tells how much that was if it could not be all.
+fn write(output: &mut dyn WriteHalf, bytes: &[u8], pause: Duration, until: Instant) -> (usize, io::Result<()>) {
     let mut gone = 0;
     while gone < bytes.len() {
+        output.set_deadline(until.min(Instant::now() + pause));
         match output.write(bytes.get(gone..).unwrap_or_default()) {
             Ok(0) => return (gone, Err(ErrorKind::WriteZero.into())),
             Ok(count) => gone += count,
