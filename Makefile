@@ -12,8 +12,9 @@ help:
 demo:
 	cargo run --release --locked -- demo
 
+# Most tests wait for somebody, so more of them than there are cores run at a time.
 test:
-	cargo test --locked
+	RUST_TEST_THREADS=4 cargo test --locked
 
 # rustfmt does not look into the macro that declares the command modules.
 check:
