@@ -29,7 +29,7 @@
 //!   piece, or longer than 16 KiB. One that merely comes too late (after a choke) is
 //!   refused, or passed over where there are no words for that.
 //! * **Nobody is given what is not verified.** A file that somebody has changed since
-//!   is hashed again before any more of it goes out ([`shelf`]).
+//!   is hashed again before any more of it goes out (`shelf`).
 //! * **The choker decides, the peer's own threads act.** No decision waits for a socket.
 //! * **Left out:** super seeding (BEP 16); `event=paused` of a partial seed (BEP 21);
 //!   counting a block before all of it has left.

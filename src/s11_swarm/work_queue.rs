@@ -13,7 +13,7 @@
 //!      given back, or hash wrong
 //! ```
 //! A peer's thread takes part by its [`Share`](share::Share). It asks for work; the
-//! answer is a [`Claim`](share::Claim), at best with a [`Lease`] on a piece, which gives itself back when dropped.
+//! answer is a [`Claim`](share::Claim), at best with a [`Lease`](super::lease::Lease) on a piece, which gives itself back when dropped.
 //!
 //! The lock covers bookkeeping only. Nobody holds it while reading a socket, hashing
 //! or writing a file, so that a claim costs the same with 200 peers as with one.
