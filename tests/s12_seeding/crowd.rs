@@ -75,17 +75,20 @@ impl Crowd {
 struct Line {
     crowd: Arc<Crowd>,
     here: SocketAddr,
-    /// To be passed by both sides before either gets through.
-    together: Option<Arc<Barrier>>,
+    /// To be passed by all before anybody gets through, the first time.
+    together: Mutex<Option<Arc<Barrier>>>,
 }
 
 impl Dial for Line {
     fn dial(&self, peer: SocketAddr, until: Instant) -> io::Result<Transport> {
-        if let Some(together) = &self.together {
+        let together = self.together.lock().expect("nobody panics with this lock").take();
+        if let Some(together) = together {
             together.wait();
         }
         let introducer = self.crowd.doors().get(&peer).cloned().ok_or(ErrorKind::ConnectionRefused)?;
-        let (ours, mut theirs) = (self.crowd.link)(self.here, peer)?;
+        // As in life: nobody listens at the port that somebody dials from.
+        let from = SocketAddr::new(self.here.ip(), 50_000);
+        let (ours, mut theirs) = (self.crowd.link)(from, peer)?;
         thread::spawn(move || {
             theirs.set_deadline(until);
             let hello = introducer.handshake();
@@ -158,7 +161,7 @@ pub fn run_until(
             plan.patience = Duration::from_secs(60);
             plan.stop = Arc::clone(&stop);
             plan.uploads = Arc::new(Uploader::new(rules.clone()));
-            plan.dial = Arc::new(Line { crowd: Arc::clone(&crowd), here, together: together.clone() });
+            plan.dial = Arc::new(Line { crowd: Arc::clone(&crowd), here, together: Mutex::new(together.clone()) });
             let names = member.dials.iter().map(|number| at(*number)).collect();
             plan.sources.push(Box::new(Door { crowd: Arc::clone(&crowd), here, names, open: Arc::clone(&open) }));
             let (store, have) = stocked(torrent, member.have.iter().copied());

@@ -240,8 +240,8 @@ fn who_comes_twice_is_let_in_once() {
         is_hung_up_on(&mut second);
         first.fence(&ours).expect("the first goes on");
     });
-    let twice = ran.events.iter().filter(|event| matches!(event, Event::Left(_, Ended::Twice))).count();
-    assert_eq!(twice, 1, "{:?}", ran.told());
+    let joined = ran.events.iter().filter(|event| matches!(event, Event::Joined(_))).count();
+    assert_eq!(joined, 1, "{:?}", ran.told());
 }
 
 #[test]
