@@ -21,10 +21,10 @@ use crate::s07_extension::BoxError;
 use crate::s11_swarm::source::{Finder, Introducer, PeerSource, Wake};
 
 /// How many handshakes may go on at the same time.
-const MOST_HANDSHAKES: usize = 64;
+const MOST_HANDSHAKES: usize = 128;
 /// How long each of them is left in peace, even if others wait: a whole swarm may come at
-/// once, and half a second is enough for an answer from the other end of the world.
-const IN_PEACE: Duration = Duration::from_millis(500);
+/// once, and a second is enough for an answer from the other end of the world.
+const IN_PEACE: Duration = Duration::from_secs(1);
 /// How long to wait before looking again whether one of them is done.
 const A_MOMENT: Duration = Duration::from_millis(5);
 /// How long to wait when the system has no room for another connection.

@@ -249,10 +249,10 @@ fn when_too_many_come_and_say_nothing_the_oldest_goes() {
     let torrent = Torrent::sample();
     let content = torrent.clone();
     listening(Giver::new(&torrent), move |address| {
-        let mut silent: Vec<Talk> = (0..65).map(|_| connect(address)).collect();
+        let mut silent: Vec<Talk> = (0..129).map(|_| connect(address)).collect();
         is_hung_up_on(&mut silent[0]);
         // The next one still has all of its time; so has who comes last.
-        for number in [1, 64] {
+        for number in [1, 128] {
             let talk = &mut silent[number];
             let id = [number as u8; 20];
             talk.send(&wire::handshake(BOTH, content.info_hash, id)).expect("it listens");
