@@ -69,17 +69,23 @@ pub type Metadata = Arc<OnceLock<Arc<[u8]>>>;
 /// with a reject if not.
 pub struct UtMetadata {
     metadata: Metadata,
+    /// How many data messages have gone.
+    given: usize,
 }
+
+/// How many times over a peer may have the metadata. A request is 25 bytes, its answer
+/// 16 KiB: for who asks on and on we would be an amplifier.
+const MOST_TIMES: usize = 3;
 
 impl UtMetadata {
     /// With the raw info dictionary, or without.
     pub fn new(metadata: Option<Arc<[u8]>>) -> UtMetadata {
-        UtMetadata { metadata: Arc::new(metadata.map_or_else(OnceLock::new, OnceLock::from)) }
+        UtMetadata { metadata: Arc::new(metadata.map_or_else(OnceLock::new, OnceLock::from)), given: 0 }
     }
 
     /// With one that others may still fetch.
     pub fn shared(metadata: &Metadata) -> UtMetadata {
-        UtMetadata { metadata: Arc::clone(metadata) }
+        UtMetadata { metadata: Arc::clone(metadata), given: 0 }
     }
 }
 
@@ -95,7 +101,10 @@ impl Extension for UtMetadata {
     fn message(&mut self, payload: &[u8], reply: &mut Reply) -> Result<(), BoxError> {
         if let MetadataMessage::Request { piece } = MetadataMessage::decode(payload)? {
             let metadata = self.metadata.get().map(|metadata| &**metadata).unwrap_or_default();
-            let answer = match metadata.chunks(METADATA_PIECE_LENGTH).nth(piece.0 as usize) {
+            let enough = self.given >= MOST_TIMES * metadata.len().div_ceil(METADATA_PIECE_LENGTH);
+            let data = metadata.chunks(METADATA_PIECE_LENGTH).nth(piece.0 as usize).filter(|_| !enough);
+            self.given += usize::from(data.is_some());
+            let answer = match data {
                 Some(data) => MetadataMessage::Data { piece, total_size: Some(metadata.len() as u64), data },
                 None => MetadataMessage::Reject { piece },
             };

@@ -42,13 +42,13 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use thiserror::Error;
 
 use self::hashing::{hash, hash_pieces};
-use self::seal::Seal;
+use self::seal::Seals;
 use crate::s01_bencode::printable;
 use crate::s02_metainfo::{FileEntry, Info, PieceIndex};
 use crate::s05_messages::bitfield::Bitfield;
@@ -71,7 +71,8 @@ pub trait Store: Send + Sync {
     /// If not all of it is there.
     fn read(&self, offset: u64, buffer: &mut [u8]) -> Result<(), StorageError>;
 
-    /// How often others have been seen to change these bytes since they were verified.
+    /// When others were last seen to change a file with these bytes, since they were
+    /// verified: the number of the change, counted over all files. 0: never.
     ///
     /// # Errors
     /// If they cannot be looked at.
@@ -85,7 +86,9 @@ pub struct Storage {
     root: PathBuf,
     files: Vec<FileEntry>,
     writable: bool,
-    seals: Mutex<Vec<Seal>>,
+    /// Whether nothing more is written, and how the files were then. A leaf lock.
+    sealed: AtomicBool,
+    seals: Mutex<Seals>,
     /// A leaf lock: held to look a file up, not to read or write it.
     open: Mutex<OpenFiles>,
 }
@@ -109,14 +112,22 @@ impl Storage {
     }
 
     fn of(files: Vec<FileEntry>, root: &Path, writable: bool) -> Storage {
-        Storage { root: root.to_owned(), files, writable, seals: Mutex::default(), open: Mutex::default() }
+        Storage {
+            root: root.to_owned(),
+            files,
+            writable,
+            sealed: AtomicBool::new(false),
+            seals: Mutex::default(),
+            open: Mutex::default(),
+        }
     }
 
     /// From now on nobody is expected to change the files, and whoever does is noticed
     /// ([`Store::changes`]). Call it before verifying: what is changed in between counts.
     pub fn seal(&self) {
-        let seals = (0..self.files.len()).map(|number| Seal::of(fs::metadata(self.path(number)).ok())).collect();
+        let seals = Seals::of((0..self.files.len()).map(|number| fs::metadata(self.path(number)).ok()));
         *self.seals.lock().unwrap_or_else(PoisonError::into_inner) = seals;
+        self.sealed.store(true, Ordering::SeqCst);
     }
 
     /// Calls `act` for each file that holds a part of the range, with where in the
@@ -153,7 +164,9 @@ impl Storage {
         // opened twice, which does no harm.
         let path = self.path(number);
         self.refuse_links(number)?;
-        let file = if self.writable { open_for_writing(&path) } else { File::open(&path) };
+        // What was complete and is gone now is not to be made again, empty.
+        let writes = self.writable && !self.sealed.load(Ordering::SeqCst);
+        let file = if writes { open_for_writing(&path) } else { File::open(&path) };
         let file = Arc::new(file.map_err(|error| StorageError::io(&path, error))?);
         let mut open = self.lock();
         if open.by_number.insert(number, Arc::clone(&file)).is_none() {
@@ -246,21 +259,20 @@ impl Store for Storage {
     }
 
     fn changes(&self, offset: u64, length: usize) -> Result<u32, StorageError> {
-        // A sum, so that a change of any of them changes it.
-        let mut all = 0u32;
+        let mut last = 0;
+        if !self.sealed.load(Ordering::SeqCst) {
+            return Ok(last);
+        }
         self.each_file(offset, length, |number, _, _| {
-            if self.files[number].padding {
-                return Ok(());
-            }
-            // The file that is open, which is the one that is read.
-            let now = self.file(number)?.metadata().ok();
-            let mut seals = self.seals.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(seal) = seals.get_mut(number) {
-                all = all.wrapping_add(seal.changes(now));
+            if !self.files[number].padding {
+                // The file that is open, which is the one that is read.
+                let now = self.file(number)?.metadata().ok();
+                let mut seals = self.seals.lock().unwrap_or_else(PoisonError::into_inner);
+                last = seals.look(number, now).max(last);
             }
             Ok(())
         })?;
-        Ok(all)
+        Ok(last)
     }
 }
 
@@ -346,7 +358,7 @@ impl StorageError {
     }
 
     /// Whether it only says that something is not there, or not all of it.
-    fn is_missing(&self) -> bool {
+    pub fn is_missing(&self) -> bool {
         matches!(self, StorageError::Io { error, .. } if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::UnexpectedEof | ErrorKind::NotADirectory))
     }
 }

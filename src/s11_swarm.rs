@@ -160,6 +160,8 @@ pub enum Event {
     Joined(SocketAddr),
     /// A peer is gone.
     Left(SocketAddr, Ended),
+    /// A piece that was there has been changed on disk by somebody: it is no longer given.
+    Withdrawn(PieceIndex),
     /// A piece had the wrong hash; these peers had a part in it. A single one is banned.
     Corrupt(PieceIndex, Vec<SocketAddr>),
     /// What a source has to say.
@@ -241,7 +243,7 @@ pub(crate) struct Swarm {
     metadata: Metadata,
     signals: Arc<Signals>,
     stopping: AtomicBool,
-    notes: Mutex<Sender<Note>>,
+    notes: Sender<Note>,
     /// The connected peers: a leaf lock.
     live: Mutex<HashMap<PeerNumber, Live>>,
     /// Who is fetching the info dictionary: a leaf lock.
@@ -261,7 +263,7 @@ struct Live {
 impl Swarm {
     fn note(&self, note: Note) {
         // The swarm is over when nobody listens.
-        let _ = self.notes.lock().unwrap_or_else(PoisonError::into_inner).send(note);
+        let _ = self.notes.send(note);
     }
 
     fn live(&self) -> MutexGuard<'_, HashMap<PeerNumber, Live>> {
@@ -334,7 +336,7 @@ where
         metadata: Metadata::default(),
         signals: Arc::clone(&signals),
         stopping: AtomicBool::new(false),
-        notes: Mutex::new(notes.clone()),
+        notes: notes.clone(),
         live: Mutex::default(),
         fetching: Mutex::default(),
         place_time: retry,

@@ -89,6 +89,9 @@ impl Uploader {
 
 impl Uploads for Uploader {
     fn open(&self, taker: Taker) -> Option<Box<dyn Upload>> {
+        if self.rules.slots == 0 {
+            return None;
+        }
         let allowed = if taker.fast { allowed_fast::set_for(&taker) } else { Vec::new() };
         taker.outbox.edit(|waiting| {
             for index in &allowed {
@@ -127,7 +130,7 @@ impl Upload for Giving {
             return Err(SeedingError::NotHere { index: request.index }.into());
         }
         let full = taker.outbox.edit(|waiting| {
-            let may = self.place.is_unchoked(waiting) || self.place.is_allowed(request.index);
+            let may = self.place.is_unchoked(waiting) || self.place.is_allowed(request);
             if here && may && waiting.blocks.len() < OUR_REQQ as usize {
                 waiting.blocks.push_back(request);
             } else if taker.fast {
@@ -145,7 +148,9 @@ impl Upload for Giving {
         taker.outbox.edit(|waiting: &mut Waiting| {
             let before = waiting.blocks.len();
             waiting.blocks.retain(|other| *other != request);
-            if taker.fast && waiting.blocks.len() < before {
+            // Asked for twice, it is answered twice.
+            let gone = before - waiting.blocks.len();
+            for _ in (0..gone).filter(|_| taker.fast) {
                 Message::Reject(request).encode_to(&mut waiting.messages);
             }
         });

@@ -25,7 +25,15 @@ pub fn fetch(mut plan: Plan, place: &Place, source: &str, options: &Options) -> 
     plan.download_rate = Rate::new(place.max_download);
     plan.stop = interrupt()?;
     let stop = Arc::clone(&plan.stop);
+    // Whether there is still something to do once all is there, and nothing given.
     let stays = plan.uploads.stays(0, 1);
+    let shown = (printable(source), printable(&place.output.to_string_lossy()));
+    let text = format!("Downloaded {} to {}.", shown.0, shown.1);
+    let say = || {
+        if stays && !options.json {
+            print_line(&text);
+        }
+    };
     let output = RefCell::new(None);
     let prepare = |info: &Info| -> Result<(Arc<dyn Store>, _), StorageError> {
         let checking = Progress::new(options, "checking", info.length);
@@ -34,19 +42,16 @@ pub fn fetch(mut plan: Plan, place: &Place, source: &str, options: &Options) -> 
         let (storage, have) = (Arc::clone(&opened.storage), opened.have.clone());
         if have.is_full() {
             opened.complete()?;
+            say();
         }
         output.replace(Some(opened));
         Ok((storage as Arc<dyn Store>, have))
     };
-    let shown = (printable(source), printable(&place.output.to_string_lossy()));
-    let text = format!("Downloaded {} to {}.", shown.0, shown.1);
     let mut completed = || -> Result<(), StorageError> {
         if let Some(output) = output.borrow().as_ref() {
             output.complete()?;
         }
-        if stays && !options.json {
-            print_line(&text);
-        }
+        say();
         Ok(())
     };
     let outcome = take_part(plan, prepare, &mut completed, options)?;
@@ -88,11 +93,12 @@ where
 pub fn traded(outcome: &Outcome) -> Answer {
     let Outcome { downloaded, uploaded, traded, banned } = outcome;
     let mut text = format!("Gave {uploaded} bytes, took {downloaded} bytes.");
+    let width = traded.iter().map(|traded| traded.peer.to_string().len()).max().unwrap_or(0).max(24);
     if !traded.is_empty() {
-        text += &format!("\n{:<24} {:>14} {:>14}", "peer", "given", "taken");
+        text += &format!("\n{:<width$} {:>14} {:>14}", "peer", "given", "taken");
     }
     for Traded { peer, taken, given } in traded {
-        text += &format!("\n{:<24} {given:>14} {taken:>14}", peer.to_string());
+        text += &format!("\n{:<width$} {given:>14} {taken:>14}", peer.to_string());
     }
     let to_json = |bytes: fn(&Traded) -> u64| -> Value {
         let moved = traded.iter().filter(|traded| bytes(traded) > 0);
@@ -156,7 +162,8 @@ fn tell(event: &Event, progress: &Progress, seeding: bool, options: &Options) {
             if !seeding {
                 progress.set(*verified);
             }
-            progress.message(format!("{peers} peers, {} given", HumanBytes(*uploaded)));
+            let s = if *peers == 1 { "" } else { "s" };
+            progress.message(format!("{peers} peer{s}, {} given", HumanBytes(*uploaded)));
             json!({ "event": "progress", "verified": verified, "downloaded": downloaded, "uploaded": uploaded, "peers": peers })
         }
         Event::Completed => json!({ "event": "completed" }),
@@ -167,6 +174,10 @@ fn tell(event: &Event, progress: &Progress, seeding: bool, options: &Options) {
         Event::Left(peer, why) => {
             progress.detail(&format!("{peer}: {why}"));
             json!({ "event": "left", "peer": peer.to_string(), "why": why.to_string() })
+        }
+        Event::Withdrawn(piece) => {
+            progress.note(&format!("piece {piece} was changed on disk: it is no longer given"));
+            json!({ "event": "withdrawn", "piece": piece.get() })
         }
         Event::Corrupt(piece, by) => {
             let who: Vec<String> = by.iter().map(ToString::to_string).collect();

@@ -1,6 +1,6 @@
 //! What every command that gives has in common: the listener, the slots, the limits. (stage 12)
 
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -79,7 +79,10 @@ impl Giving {
             Err(error) => {
                 let place = self.bind.map(|ip| format!("{ip}, ")).unwrap_or_default();
                 let port = self.port.map_or("any port".to_owned(), |port| format!("port {port}"));
-                let help = "choose another --port; 0 takes any that is free";
+                let help = match error.kind() {
+                    ErrorKind::AddrNotAvailable => "--bind must be an address of this computer",
+                    _ => "choose another --port; 0 takes any that is free",
+                };
                 return Err(Failure::new(LOCAL, format!("{place}{port}: {error}")).help(help).see("12-seeding"));
             }
         }

@@ -3,25 +3,37 @@
 use std::fs::Metadata;
 use std::time::SystemTime;
 
-/// A file's length and the time of its last change, and how often they were found
-/// to differ from the time before.
-pub(super) struct Seal {
-    last: Option<(u64, Option<SystemTime>)>,
-    changes: u32,
+/// How all files were when they were last looked at.
+#[derive(Default)]
+pub(super) struct Seals {
+    /// Goes up with each change that is found.
+    generation: u32,
+    files: Vec<Seal>,
 }
 
-impl Seal {
-    pub fn of(file: Option<Metadata>) -> Seal {
-        Seal { last: file.map(stamp), changes: 0 }
+/// A file's length and the time of its last change; and the generation that this
+/// was found in.
+struct Seal {
+    stamp: Option<(u64, Option<SystemTime>)>,
+    found: u32,
+}
+
+impl Seals {
+    /// The files as they are now.
+    pub fn of(files: impl Iterator<Item = Option<Metadata>>) -> Seals {
+        let seal = |file: Option<Metadata>| Seal { stamp: file.map(stamp), found: 0 };
+        Seals { generation: 0, files: files.map(seal).collect() }
     }
 
-    /// How often it has changed up to now.
-    pub fn changes(&mut self, now: Option<Metadata>) -> u32 {
+    /// The generation of a file's last change: 0 if there was none.
+    pub fn look(&mut self, number: usize, now: Option<Metadata>) -> u32 {
+        let Some(seal) = self.files.get_mut(number) else { return 0 };
         let now = now.map(stamp);
-        if now != self.last {
-            (self.last, self.changes) = (now, self.changes + 1);
+        if now != seal.stamp {
+            self.generation += 1;
+            *seal = Seal { stamp: now, found: self.generation };
         }
-        self.changes
+        seal.found
     }
 }
 

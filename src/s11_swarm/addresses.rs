@@ -112,6 +112,15 @@ impl Addresses {
         }
     }
 
+    /// A peer that listens there has gone: if we had given the address up because it was
+    /// here, it can be dialled again.
+    pub fn revive(&mut self, address: SocketAddr) {
+        let (banned, pause) = (self.is_banned(address), self.retry);
+        if let Some(known) = self.known.get_mut(&address).filter(|known| known.state == State::Over && !banned) {
+            *known = Known { state: State::Due(Instant::now() + pause), dialled: 1 };
+        }
+    }
+
     /// It has sent bad data.
     pub fn ban(&mut self, address: SocketAddr) {
         if self.banned.insert(address) {

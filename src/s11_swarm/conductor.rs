@@ -31,8 +31,8 @@ const USELESS_TIME: Duration = Duration::from_secs(180);
 const WAITING_TIME: Duration = Duration::from_secs(90);
 /// ...and if it does not even want anything.
 const IDLE_TIME: Duration = Duration::from_secs(10);
-/// How many connections that others have made may wait for a place.
-const MOST_MET: usize = 30;
+/// How many peers are named in the end. Those who come later count in the sums.
+const MOST_ROWS: usize = 1000;
 /// The limits of a [`Plan`](super::Plan).
 pub(super) struct Limits {
     pub max_peers: usize,
@@ -71,6 +71,8 @@ pub(super) struct Conductor<'e> {
     told: Instant,
     /// What was said then.
     last_told: [u64; 4],
+    /// How many withdrawn pieces have been told of.
+    seen_withdrawn: usize,
     finished: bool,
     /// Whether any source had something good to say.
     answered: bool,
@@ -106,6 +108,7 @@ impl<'e> Conductor<'e> {
             downloaded: 0,
             told: now,
             last_told: [u64::MAX; 4],
+            seen_withdrawn: 0,
             finished: false,
             answered: false,
             reasons: Vec::new(),
@@ -193,6 +196,7 @@ impl<'e> Conductor<'e> {
         while self.threads.len() < self.limits.max_peers
             && let Some(connection) = self.met.pop_front()
         {
+            self.swarm.signals.met.fetch_sub(1, Ordering::Relaxed);
             let peer = connection.peer;
             self.start(Candidate::Met(Box::new(connection)), peer);
         }
@@ -215,7 +219,9 @@ impl<'e> Conductor<'e> {
         let started = start_thread(&self.swarm, number, candidate, peer);
         if started {
             self.threads.insert(number);
-            self.known.insert(number, peer);
+            if !self.gives_only() {
+                self.known.insert(number, peer);
+            }
         }
         started
     }
@@ -247,6 +253,11 @@ impl<'e> Conductor<'e> {
         let length = self.swarm.torrent.get().map(|torrent| torrent.queue.info().length);
         let verified = length.map_or(0, |length| length - left);
         let downloaded = self.swarm.signals.downloaded.load(Ordering::Relaxed);
+        for piece in
+            self.swarm.torrent.get().map(|torrent| torrent.queue.withdrawn_since(&mut self.seen_withdrawn)).unwrap_or_default()
+        {
+            (self.event)(Event::Withdrawn(piece));
+        }
         let uploaded = self.swarm.signals.uploaded.load(Ordering::Relaxed);
         let peers = self.swarm.live().len();
         let progress = [verified, downloaded, uploaded, peers as u64];
@@ -269,14 +280,14 @@ impl<'e> Conductor<'e> {
                                 self.addresses.found(address);
                             }
                         }
-                        Candidate::Met(connection) if self.addresses.is_banned(connection.peer) => {}
-                        // Dropped, and so hung up on, if too many wait already.
-                        Candidate::Met(connection) if self.met.len() >= MOST_MET => drop(connection),
+                        Candidate::Met(connection) if self.addresses.is_banned(connection.peer) => {
+                            self.swarm.signals.met.fetch_sub(1, Ordering::Relaxed);
+                        }
                         Candidate::Met(connection) => self.met.push_back(*connection),
                     }
                 }
                 if self.threads.is_empty() && self.met.is_empty() && self.addresses.next_due().is_none() {
-                    self.swarm.signals.hungry();
+                    self.hungry();
                 }
             }
             Note::Said { source, what, failed } => {
@@ -302,6 +313,13 @@ impl<'e> Conductor<'e> {
         Ok(())
     }
 
+    /// There is nobody to take from. Who only gives can wait until somebody comes.
+    fn hungry(&self) {
+        if !self.gives_only() {
+            self.swarm.signals.hungry();
+        }
+    }
+
     fn source_gone(&mut self, passive: bool) {
         if passive {
             self.passive -= 1;
@@ -324,18 +342,23 @@ impl<'e> Conductor<'e> {
         let live = self.swarm.live().remove(&number);
         let met = live.is_some();
         let brought = live.as_ref().map_or(0, |live| live.traffic.downloaded());
+        let listened = live.as_ref().map(|live| live.traffic.address());
         if let Some(live) = live {
             self.add(&live.traffic);
         }
-        if self.swarm.live().is_empty() && !self.gives_only() {
-            self.swarm.signals.hungry();
+        if self.swarm.live().is_empty() {
+            self.hungry();
         }
         match why {
             Ended::Local(error) => return Err(error.into()),
             Ended::Unusable(error) => return Err(SwarmError::Unusable(error)),
             Ended::Corrupt(_) | Ended::WrongMetadata(_) => self.ban(address),
-            Ended::Ourselves | Ended::BothComplete => self.addresses.forget(address),
-            _ => self.addresses.ended(address, met, brought > 0),
+            Ended::Ourselves | Ended::BothComplete | Ended::Twice => self.addresses.forget(address),
+            _ => {
+                self.addresses.ended(address, met, brought > 0);
+                // It may have come by itself, and been dialled in vain meanwhile.
+                listened.into_iter().for_each(|address| self.addresses.revive(address));
+            }
         }
         self.because(address.to_string(), why.to_string());
         (self.event)(Event::Left(address, why));
@@ -346,9 +369,10 @@ impl<'e> Conductor<'e> {
         let (peer, taken, given) = (traffic.address(), traffic.downloaded(), traffic.uploaded());
         self.outcome.downloaded += taken;
         self.outcome.uploaded += given;
+        let room = self.outcome.traded.len() < MOST_ROWS;
         match self.outcome.traded.iter_mut().find(|traded| traded.peer == peer) {
             Some(traded) => (traded.taken, traded.given) = (traded.taken + taken, traded.given + given),
-            None if taken + given > 0 => self.outcome.traded.push(Traded { peer, taken, given }),
+            None if taken + given > 0 && room => self.outcome.traded.push(Traded { peer, taken, given }),
             None => {}
         }
     }

@@ -12,7 +12,7 @@
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::peer::STACK;
@@ -56,6 +56,8 @@ pub struct Waiting {
 struct State {
     waiting: Waiting,
     closed: bool,
+    /// Why the writer has ended.
+    failed: Option<io::Error>,
 }
 
 impl Waiting {
@@ -170,7 +172,7 @@ impl Outlet {
                 direct.kept.extend_from_slice(bytes);
                 if direct.kept.len() > bytes.len() + WAITING_MESSAGES { Err(too_slow()) } else { direct.flush() }
             }
-            Outlet::Thread(end) => end.0.send(bytes),
+            Outlet::Thread(end) => end.outbox.send(bytes),
             Outlet::Lost => Err(ErrorKind::OutOfMemory.into()),
         }
     }
@@ -185,24 +187,43 @@ impl Outlet {
         let Outlet::Direct(Direct { output, kept, .. }) = std::mem::replace(self, Outlet::Lost) else { return };
         let outbox = Arc::clone(&writer.outbox);
         outbox.edit(|waiting| waiting.messages.splice(..0, kept).for_each(drop));
-        let hang_up = Arc::clone(hang_up);
+        let wake = Arc::clone(hang_up);
         let work = move || {
             // An error ends the connection, and so wakes the reader.
-            let _ = writer.write_all(output);
-            hang_up();
+            let ended = writer.write_all(output);
+            writer.outbox.lock().failed = ended.err();
+            wake();
         };
-        if thread::Builder::new().name("writer".to_owned()).stack_size(STACK).spawn(work).is_ok() {
-            *self = Outlet::Thread(WriterEnd(outbox));
+        if let Ok(thread) = thread::Builder::new().name("writer".to_owned()).stack_size(STACK).spawn(work) {
+            *self = Outlet::Thread(WriterEnd { outbox, hang_up: Arc::clone(hang_up), thread: Some(thread) });
+        }
+    }
+
+    /// Why the writer has ended, if that is why the connection has.
+    pub(super) fn failure(&self) -> Option<io::Error> {
+        match self {
+            Outlet::Thread(end) => end.outbox.lock().failed.take(),
+            _ => None,
         }
     }
 }
 
-/// The session's end of the outbox: when it is dropped, the writer ends.
-pub(super) struct WriterEnd(Arc<Outbox>);
+/// The session's end of the outbox: when it is dropped, the writer ends, and all that
+/// it has given is counted.
+pub(super) struct WriterEnd {
+    outbox: Arc<Outbox>,
+    hang_up: Hangup,
+    thread: Option<JoinHandle<()>>,
+}
 
 impl Drop for WriterEnd {
     fn drop(&mut self) {
-        self.0.close();
+        self.outbox.close();
+        (self.hang_up)();
+        if let Some(thread) = self.thread.take() {
+            // It waits for nothing but a read from the disk now.
+            let _ = thread.join();
+        }
     }
 }
 
@@ -235,7 +256,7 @@ impl Writer {
                 } else {
                     // Without the fast extension there is no way to say so, and it would
                     // wait for ever.
-                    return Err(ErrorKind::NotFound.into());
+                    return Err(io::Error::new(ErrorKind::NotFound, "it wants a piece that has been changed on disk"));
                 }
             }
             rate.spend(given(&ends, bytes.len()), Instant::now());
@@ -243,7 +264,7 @@ impl Writer {
             let until = Instant::now() + WRITE_TIME * count.max(1);
             let (gone, written) = write(&mut *output, &bytes, WRITE_TIME, until);
             self.swarm.count_given(&self.traffic, given(&ends, gone));
-            written?;
+            written.map_err(|error| if error.kind() == ErrorKind::TimedOut { too_slow() } else { error })?;
         }
         Ok(())
     }

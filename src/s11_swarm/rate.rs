@@ -43,6 +43,14 @@ impl Rate {
         paid_until.filter(|paid_until| *paid_until > now)
     }
 
+    /// So many bytes that were paid for will not come after all.
+    pub fn refund(&self, bytes: usize) {
+        let Some(limit) = self.limit else { return };
+        let mut paid_until = self.paid_until.lock().unwrap_or_else(PoisonError::into_inner);
+        let earlier = |paid: Instant| paid.checked_sub(Duration::from_secs_f64(bytes as f64 / limit as f64));
+        *paid_until = paid_until.and_then(earlier);
+    }
+
     /// So many bytes have gone, or are about to.
     pub fn spend(&self, bytes: usize, now: Instant) {
         let Some(limit) = self.limit else { return };

@@ -114,7 +114,7 @@ pub(super) fn run(
             }
             Err(error) if error.is_timeout() && swarm.is_stopping() => return Ok(()),
             Err(error) if error.is_timeout() => session.urgent = true,
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(outlet.failure().map_or_else(|| error.into(), Ended::from)),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Where peers come from: a seam, and the simplest source, a given address.
 
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -10,6 +10,9 @@ use super::Note;
 use crate::s04_handshake::Handshake;
 use crate::s05_messages::connection::Connection;
 use crate::s07_extension::BoxError;
+
+/// How many connections that others have made may wait for a place.
+const MOST_MET: usize = 128;
 
 /// A peer that somebody has found.
 pub enum Candidate {
@@ -60,6 +63,8 @@ pub(super) struct Signals {
     pub downloaded: AtomicU64,
     pub uploaded: AtomicU64,
     pub left: AtomicU64,
+    /// Connections that have come by themselves and wait for a place.
+    pub met: AtomicUsize,
 }
 
 #[derive(Default, Clone, Copy)]
@@ -113,7 +118,8 @@ impl Finder {
 
     /// What introduces to the swarm a peer that has come by itself.
     pub fn introducer(&self) -> Introducer {
-        Introducer { notes: self.notes.clone(), handshake: Arc::clone(&self.handshake) }
+        let signals = Arc::clone(&self.signals);
+        Introducer { notes: self.notes.clone(), signals, handshake: Arc::clone(&self.handshake) }
     }
 
     /// Hands peers to the swarm. `false` says that it is over.
@@ -178,6 +184,7 @@ impl Finder {
 #[derive(Clone)]
 pub struct Introducer {
     notes: Sender<Note>,
+    signals: Arc<Signals>,
     handshake: Arc<dyn Fn() -> Handshake + Send + Sync>,
 }
 
@@ -187,9 +194,13 @@ impl Introducer {
         (self.handshake)()
     }
 
-    /// Hands over a connection whose handshakes are done. `false` says that the swarm
-    /// is over.
+    /// Hands over a connection whose handshakes are done; it is hung up on if too many
+    /// wait already. `false` says that the swarm is over.
     pub fn met(&self, connection: Connection) -> bool {
+        if self.signals.met.fetch_add(1, Ordering::Relaxed) >= MOST_MET {
+            self.signals.met.fetch_sub(1, Ordering::Relaxed);
+            return true;
+        }
         self.notes.send(Note::Found(vec![Candidate::Met(Box::new(connection))])).is_ok()
     }
 }

@@ -138,6 +138,16 @@ impl WorkQueue {
         }
     }
 
+    /// The pieces that have been withdrawn since `seen` of them had been.
+    pub fn withdrawn_since(&self, seen: &mut usize) -> Vec<PieceIndex> {
+        if self.withdrawn.load(Ordering::Acquire) == *seen {
+            return Vec::new();
+        }
+        let gone = self.lock().withdrawn.get(*seen..).unwrap_or_default().to_vec();
+        *seen += gone.len();
+        gone
+    }
+
     /// How many pieces are waiting, on loan and done.
     pub fn census(&self) -> (usize, usize, usize) {
         let state = self.lock();

@@ -100,7 +100,9 @@ impl PeerSource for Listener {
         let door = Arc::new(Door { introducer, closed, next_number, guests });
         for socket in self.sockets {
             let door = Arc::clone(&door);
-            thread::Builder::new().name("listener".to_owned()).stack_size(STACK).spawn(move || door.keep(&socket))?;
+            let keep = move || door.keep(&socket);
+            // Without a thread, nobody is let in there.
+            let _ = thread::Builder::new().name("listener".to_owned()).stack_size(STACK).spawn(keep);
         }
         while finder.wait(Duration::from_secs(3600)) != Wake::Stop {}
         door.closed.store(true, Ordering::SeqCst);

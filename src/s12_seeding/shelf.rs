@@ -20,41 +20,47 @@ const READ_LENGTH: usize = 256 << 10;
 /// The way from the store to a peer.
 #[derive(Default)]
 pub(super) struct Shelf {
-    /// Up to which change of its files a piece has been hashed again. A leaf lock.
+    /// After which change a piece has been hashed again. A leaf lock.
     hashed: Mutex<HashMap<PieceIndex, u32>>,
 }
 
 impl Shelf {
-    /// Appends a `piece` message. If the piece is not what it was, it is withdrawn, and
-    /// `false` is returned.
+    /// Appends a `piece` message, or returns `false`. If the piece is not what it was, or
+    /// is gone, it is withdrawn; what cannot be read just now is only refused.
     pub fn read(&self, torrent: &Torrent, request: Request, out: &mut Vec<u8>) -> bool {
         let Some(piece) = torrent.queue.given_piece(request.index) else { return false };
         let before = out.len();
-        let done = self.check(torrent, piece).and_then(|right| {
-            if right {
-                append(torrent, piece, request, out)?;
+        let done = self.check(torrent, piece, request).and_then(|right| {
+            match if right { append(torrent, piece, request, out) } else { return Ok(false) } {
+                Err(error) if error.is_missing() => Ok(false),
+                done => done.map(|()| true),
             }
-            Ok(right)
         });
-        let good = done.unwrap_or(false);
-        if !good {
-            out.truncate(before);
+        if let Ok(true) = done {
+            return true;
+        }
+        out.truncate(before);
+        if done.is_ok_and(|right| !right) {
             torrent.queue.withdraw(piece);
         }
-        good
+        false
     }
 
-    /// Whether a piece is what it was when it was verified.
-    fn check(&self, torrent: &Torrent, piece: PieceIndex) -> Result<bool, StorageError> {
+    /// Whether a piece is what it was when it was verified: looked at for one block.
+    fn check(&self, torrent: &Torrent, piece: PieceIndex, request: Request) -> Result<bool, StorageError> {
         let info = torrent.queue.info();
-        let changes = torrent.store.changes(info.piece_offset(piece), info.piece_size(piece) as usize)?;
+        let offset = info.piece_offset(piece) + u64::from(request.begin);
+        let changed = match torrent.store.changes(offset, request.length as usize) {
+            Err(error) if error.is_missing() => return Ok(false),
+            changed => changed?,
+        };
         let lock = || self.hashed.lock().unwrap_or_else(PoisonError::into_inner);
-        if changes == 0 || lock().get(&piece).is_some_and(|hashed| *hashed == changes) {
+        if changed == 0 || lock().get(&piece).is_some_and(|hashed| *hashed >= changed) {
             return Ok(true);
         }
         let right = is_right(info, piece, &*torrent.store, &mut vec![0; READ_LENGTH])?;
         if right {
-            lock().insert(piece, changes);
+            lock().insert(piece, changed);
         }
         Ok(right)
     }

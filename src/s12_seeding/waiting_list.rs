@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::choking::{LUCKY_ROUNDS, NEWCOMER, ROUND, SNUBBED, Standing, decide};
-use crate::s05_messages::Message;
+use crate::s05_messages::{Message, Request};
 use crate::s11_swarm::outbox::Waiting;
 use crate::s11_swarm::uploads::Taker;
 
@@ -45,14 +45,17 @@ struct Entry {
     unchoked: bool,
     /// Since when it waits for a slot, or has one.
     since: Instant,
-    /// Its counter at the end of the last round, and of the one before.
-    counted: [u64; 2],
+    /// Bytes that had come from it, and gone to it, at the end of the round before the last,
+    /// and of the last.
+    counted: [(u64, u64); 2],
 }
 
 /// One peer, as its own threads and the choker share it.
 struct Peer {
     taker: Taker,
     allowed: Vec<u32>,
+    /// How many bytes of these it may still ask for without a slot: each once.
+    allowed_bytes: AtomicU64,
     /// What was decided last.
     unchoked: AtomicBool,
     /// What it has been told. Read and written while its outbox is being edited.
@@ -72,10 +75,13 @@ impl WaitingList {
     /// One more peer; it is not yet interested.
     pub fn enter(self: &Arc<WaitingList>, taker: Taker, allowed: Vec<u32>) -> Place {
         let number = self.next_number.fetch_add(1, Ordering::Relaxed);
+        let info = taker.torrent.queue.info();
+        let sizes = allowed.iter().filter_map(|index| info.piece(*index)).map(|piece| u64::from(info.piece_size(piece)));
+        let allowed_bytes = AtomicU64::new(sizes.sum());
+        let counted = [(taker.traffic.downloaded(), taker.traffic.uploaded()); 2];
         let (unchoked, told) = Default::default();
-        let peer = Arc::new(Peer { taker, allowed, unchoked, told });
-        let entry =
-            Entry { number, peer: Arc::clone(&peer), interested: false, unchoked: false, since: Instant::now(), counted: [0; 2] };
+        let peer = Arc::new(Peer { taker, allowed, allowed_bytes, unchoked, told });
+        let entry = Entry { number, peer: Arc::clone(&peer), interested: false, unchoked: false, since: Instant::now(), counted };
         let mut state = self.lock();
         state.entries.push(entry);
         if !std::mem::replace(&mut state.running, true) {
@@ -168,11 +174,10 @@ impl Entry {
     fn standing(&mut self, now: Instant) -> Standing {
         let Taker { traffic, torrent, .. } = &self.peer.taker;
         let seeding = torrent.is_upload_only();
-        let counter = if seeding { traffic.uploaded() } else { traffic.downloaded() };
+        let (came, went) = (traffic.downloaded(), traffic.uploaded());
         let [before, last] = self.counted;
-        self.counted = [last, counter];
-        // When the last piece has come, the counter is another one.
-        let bytes = counter.saturating_sub(before);
+        self.counted = [last, (came, went)];
+        let bytes = if seeding { went - before.1 } else { came - before.0 };
         let silent = now.duration_since(traffic.last_came().unwrap_or_else(|| traffic.start()));
         Standing {
             interested: self.interested,
@@ -242,9 +247,12 @@ impl Place {
         self.peer.told.load(Ordering::SeqCst)
     }
 
-    /// Whether it may ask for this piece at any time.
-    pub fn is_allowed(&self, index: u32) -> bool {
-        self.peer.allowed.contains(&index)
+    /// Whether it may ask for this without a slot; if so, it has asked.
+    pub fn is_allowed(&self, request: Request) -> bool {
+        let length = u64::from(request.length);
+        let spend = |left: u64| left.checked_sub(length);
+        self.peer.allowed.contains(&request.index)
+            && self.peer.allowed_bytes.fetch_update(Ordering::SeqCst, Ordering::SeqCst, spend).is_ok()
     }
 
     /// It is interested now, or no longer. It keeps its slot until the next round, or until

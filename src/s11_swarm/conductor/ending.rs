@@ -13,7 +13,7 @@ use crate::s11_swarm::{Note, SwarmError};
 /// How long those who take from us when we have finished may go on.
 const LINGER: Duration = Duration::from_secs(2);
 /// Who has not got a block for so long does not take.
-const TAKING: Duration = Duration::from_millis(300);
+const TAKING: Duration = Duration::from_secs(1);
 /// How long the peers' threads and the sources may take to end.
 const END_TIME: Duration = Duration::from_secs(1);
 
@@ -38,7 +38,7 @@ impl Conductor<'_> {
             if !self.swarm.live().values().any(|live| taking(&live.traffic)) {
                 return;
             }
-            thread::sleep(TAKING / 10);
+            thread::sleep(TAKING / 20);
         }
     }
 

@@ -24,6 +24,7 @@ impl Session<'_> {
         self.asked = asked;
         for request in gone {
             self.forgiven += 1; // it may be on its way already
+            self.swarm.download_rate.refund(request.length as usize);
             Message::Cancel(request).encode_to(&mut self.out);
             self.urgent = true;
         }
@@ -113,7 +114,7 @@ impl Session<'_> {
     pub(super) fn choke(&mut self) {
         self.choked = true;
         self.forgiven += self.asked.len();
-        self.asked.clear();
+        self.swarm.download_rate.refund(self.asked.drain(..).map(|request| request.length as usize).sum());
         self.held.clear();
     }
 
@@ -124,6 +125,7 @@ impl Session<'_> {
         if !self.answered(request) {
             return Ok(());
         }
+        self.swarm.download_rate.refund(request.length as usize);
         if !self.refused.insert(request) {
             self.share.lost(request.index);
         }
@@ -147,6 +149,7 @@ impl Session<'_> {
         let request = Request { index, begin, length: block.len() as u32 };
         if !self.answered(request) {
             // After a choke, a cancel or a give-back this is normal. It is not for ever.
+            self.swarm.download_rate.spend(block.len(), self.clock.now);
             self.forgiven = self.forgiven.checked_sub(1).ok_or(Ended::Rule("it sends blocks that nobody asked for"))?;
             return Ok(());
         }

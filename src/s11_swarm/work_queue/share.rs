@@ -150,12 +150,7 @@ impl Share {
 
     /// The pieces that have been withdrawn since the last time.
     pub fn withdrawn(&mut self) -> Vec<PieceIndex> {
-        if self.queue.withdrawn.load(Ordering::Acquire) == self.seen_withdrawn {
-            return Vec::new();
-        }
-        let gone = self.queue.lock().withdrawn.get(self.seen_withdrawn..).unwrap_or_default().to_vec();
-        self.seen_withdrawn += gone.len();
-        gone
+        self.queue.withdrawn_since(&mut self.seen_withdrawn)
     }
 
     /// How many pieces the peer has.
