@@ -75,7 +75,7 @@ pub struct UtMetadata {
 
 /// How many times over a peer may have the metadata. A request is 25 bytes, its answer
 /// 16 KiB: for who asks on and on we would be an amplifier.
-const MOST_TIMES: usize = 3;
+const MOST_TIMES: usize = 8;
 
 impl UtMetadata {
     /// With the raw info dictionary, or without.

@@ -87,7 +87,10 @@ impl Giving {
             }
         }
         plan.upload_rate = Rate::new(self.max_upload);
-        plan.uploads = Arc::new(Uploader::new(Rules { slots: self.slots.into(), stay, ratio: self.ratio }));
+        // Without any slot there would still be the pieces that need none.
+        if self.slots > 0 || stay {
+            plan.uploads = Arc::new(Uploader::new(Rules { slots: self.slots.into(), stay, ratio: self.ratio }));
+        }
         Ok(())
     }
 }

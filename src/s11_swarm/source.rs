@@ -11,8 +11,9 @@ use crate::s04_handshake::Handshake;
 use crate::s05_messages::connection::Connection;
 use crate::s07_extension::BoxError;
 
-/// How many connections that others have made may wait for a place.
-const MOST_MET: usize = 128;
+/// How many connections that others have made may wait for a place: a whole swarm may
+/// come at once.
+const MOST_MET: usize = 512;
 
 /// A peer that somebody has found.
 pub enum Candidate {

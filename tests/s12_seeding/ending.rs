@@ -213,8 +213,9 @@ fn a_download_that_stays_says_completed_when_it_is_and_stopped_when_it_goes() {
     ran.is_complete(&torrent);
     assert_eq!(ran.events.iter().filter(|event| matches!(event, Event::Completed)).count(), 1);
     let asked = asked.lock().expect("no tracker panics").clone();
-    let told: Vec<_> = asked.iter().map(|ask| (ask.event, ask.left, ask.downloaded)).collect();
+    let told: Vec<_> = asked.iter().map(|ask| (ask.event, ask.left)).collect();
     let all = 151_072 - 65_536;
-    assert_eq!(told, [(Some(Said::Started), all, 0), (Some(Said::Completed), 0, all), (Some(Said::Stopped), 0, all)]);
+    assert_eq!(told, [(Some(Said::Started), all), (Some(Said::Completed), 0), (Some(Said::Stopped), 0)]);
+    assert!(asked[1..].iter().all(|ask| ask.downloaded == all), "{asked:?}");
     assert_eq!(asked[2].uploaded, 65_536);
 }

@@ -170,6 +170,28 @@ fn the_info_dictionary_is_given_to_who_asks_for_it() {
 }
 
 #[test]
+fn who_asks_for_the_info_dictionary_without_end_is_refused() {
+    let [_, torrent, _] = torrents();
+    let mut giver = Giver::new(&torrent);
+    let content = torrent.clone();
+    giver.taker(move |talk| {
+        talk.hello(EXTENDED, &content)?;
+        let ours = talk.greet(&[])?;
+        let our_id = number(ours.get("m").expect("names"), "ut_metadata").expect("an id") as u8;
+        let count = content.info.len().div_ceil(16_384);
+        let mut given = 0;
+        while metadata_piece(talk, our_id, given % count)?.is_some() {
+            given += 1;
+            assert!(given < 100 * count, "there is an end to it");
+        }
+        assert!(given >= 2 * count, "who has lost it may have it again: {given}");
+        talk.admitted()?;
+        talk.takes_piece(&content, 3)
+    });
+    assert!(giver.run().result.is_ok());
+}
+
+#[test]
 fn who_began_with_a_magnet_link_gives_it_as_soon_as_it_is_there() {
     let [small, thousand, _] = torrents();
     for torrent in [small, thousand] {
