@@ -1,0 +1,180 @@
+//! Downloads: from few peers, from many, over a slow link, and with ever more pieces.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use crate::clients::{Client, Kind};
+use crate::content::{Content, NAME, Torrent};
+use crate::options::Options;
+use crate::role::Helper;
+use crate::starter::measure;
+use crate::table::Table;
+use crate::tracker::Tracker;
+use crate::{Outcome, relay, seeder};
+
+const MIB: u64 = 1 << 20;
+/// Nothing here takes longer, unless it hangs.
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// One work.
+pub struct Job {
+    pub name: &'static str,
+    pub length: u64,
+    pub piece_length: u32,
+    pub seeders: usize,
+    /// Whether the link with latency is between.
+    pub far: bool,
+    /// Whether only floor, ours and rqbit do it.
+    pub growth: bool,
+}
+
+const fn job(name: &'static str, length: u64, piece_length: u32, seeders: usize) -> Job {
+    Job { name, length, piece_length, seeders, far: false, growth: false }
+}
+
+const fn growth(name: &'static str, piece_length: u32, seeders: usize) -> Job {
+    Job { growth: true, ..job(name, 64 * MIB, piece_length, seeders) }
+}
+
+/// The four that the plot shows.
+pub const COLUMNS: [Job; 4] = [
+    job("1 GiB from 4 seeders", 1024 * MIB, 1 << 20, 4),
+    job("2 GiB from 50 seeders, 16 MiB pieces", 2048 * MIB, 16 << 20, 50),
+    job("1 GiB from 200 seeders", 1024 * MIB, 1 << 20, 200),
+    job("1 MiB, process start to exit", MIB, 1 << 18, 1),
+];
+
+/// One peer behind a link with a round trip of 50 ms.
+pub const LINK: Job = Job { far: true, ..job("512 MiB, 50 ms round trip, one peer", 512 * MIB, 1 << 20, 1) };
+
+/// The same 64 MiB, cut ever finer.
+pub const PIECES: [Job; 4] = [
+    growth("64 MiB as 1k pieces", 1 << 16, 4),
+    growth("64 MiB as 10k pieces", 6711, 4),
+    growth("64 MiB as 100k pieces", 671, 4),
+    growth("64 MiB as 1M pieces", 67, 4),
+];
+
+/// The same 64 MiB from ever more peers.
+pub const PEERS: [Job; 4] = [
+    growth("64 MiB from 1 peer", 1 << 18, 1),
+    growth("64 MiB from 10 peers", 1 << 18, 10),
+    growth("64 MiB from 100 peers", 1 << 18, 100),
+    growth("64 MiB from 500 peers", 1 << 18, 500),
+];
+
+/// Runs those that are wanted.
+pub fn run(options: &Options, clients: &[Client], folder: &Path, table: &mut Table) -> Outcome<()> {
+    let content = Content::new();
+    let tracker = Tracker::start()?;
+    for job in COLUMNS.iter().chain([&LINK]).chain(&PIECES).chain(&PEERS) {
+        if options.wants(job.name) {
+            let path = folder.join("job.torrent");
+            let torrent = Torrent::make(&content, path, job.length, job.piece_length, &tracker.url)?;
+            let swarm = Swarm::start(job, &torrent)?;
+            tracker.set_peers(&swarm.addresses)?;
+            rounds(job, &torrent, &swarm, options, clients, folder, &content, table)?;
+        }
+    }
+    Ok(())
+}
+
+/// The seeders, and what is before them.
+struct Swarm {
+    addresses: Vec<String>,
+    _running: Vec<Helper>,
+}
+
+impl Swarm {
+    fn start(job: &Job, torrent: &Torrent) -> Outcome<Swarm> {
+        let (seeder, addresses) = seeder::start(torrent, job.seeders)?;
+        let [address] = &addresses[..] else { return Ok(Swarm { addresses, _running: vec![seeder] }) };
+        if !job.far {
+            return Ok(Swarm { addresses, _running: vec![seeder] });
+        }
+        let (relay, address) = relay::start(address)?;
+        Ok(Swarm { addresses: vec![address], _running: vec![seeder, relay] })
+    }
+}
+
+#[expect(clippy::too_many_arguments, reason = "all of it is what a round consists of")]
+fn rounds(
+    job: &Job,
+    torrent: &Torrent,
+    swarm: &Swarm,
+    options: &Options,
+    clients: &[Client],
+    folder: &Path,
+    content: &Content,
+    table: &mut Table,
+) -> Outcome<()> {
+    let out = folder.join("out");
+    // Over the link, as much as it holds must be asked for, and more.
+    let ahead = if job.far { 8 * MIB } else { MIB / 4 };
+    let mut failed = Vec::new();
+    for round in 0..options.rounds {
+        for client in clients {
+            let few = matches!(client.kind, Kind::Floor | Kind::Ours | Kind::Rqbit);
+            if failed.contains(&client.kind) || (job.growth && !few) {
+                continue;
+            }
+            let Some(command) = client.download(torrent, &out, &swarm.addresses, ahead)? else { continue };
+            let file = out.join(NAME);
+            fresh(&out)?;
+            let sample = measure(&command, &folder.join("log"), LIMIT).and_then(|sample| {
+                let right = if round == 0 { content.is_in(&file, job.length)? } else { fs::metadata(&file)?.len() == job.length };
+                if right { Ok(sample) } else { Err("what it downloaded is wrong".into()) }
+            });
+            match sample {
+                Ok(sample) => table.add(job.name, client.kind.name(), sample),
+                Err(error) => {
+                    table.note(format!("{}: {} could not: {error}", job.name, client.kind.name()));
+                    failed.push(client.kind);
+                }
+            }
+        }
+    }
+    fs::remove_dir_all(&out)?;
+    Ok(())
+}
+
+/// An empty folder.
+pub fn fresh(folder: &Path) -> Outcome<()> {
+    if folder.exists() {
+        fs::remove_dir_all(folder)?;
+    }
+    Ok(fs::create_dir_all(folder)?)
+}
+
+/// Runs the command that each client has for a work on files, in turn, and takes away
+/// `product` before each.
+pub fn in_turn(
+    name: &str,
+    options: &Options,
+    commands: &[(Kind, Command)],
+    folder: &Path,
+    product: Option<&Path>,
+    table: &mut Table,
+) -> Outcome<()> {
+    let mut failed = Vec::new();
+    for _ in 0..options.rounds {
+        for (kind, command) in commands {
+            if failed.contains(kind) {
+                continue;
+            }
+            if let Some(product) = product.filter(|product| product.exists()) {
+                fs::remove_file(product)?;
+            }
+            match measure(command, &folder.join("log"), LIMIT) {
+                Ok(sample) => table.add(name, kind.name(), sample),
+                Err(error) => {
+                    table.note(format!("{name}: {} could not: {error}", kind.name()));
+                    failed.push(*kind);
+                }
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,77 @@
+//! This executable again, in a process of its own.
+
+use std::env;
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use crate::{Outcome, floor, leecher, relay, seeder, starter};
+
+/// The first argument of a process that plays a role.
+pub const FLAG: &str = "--role";
+
+/// What a process does that was started with a role.
+pub fn play(arguments: &[String]) -> Outcome<()> {
+    match arguments.split_first() {
+        Some((role, rest)) => match role.as_str() {
+            "starter" => starter::play(rest),
+            "seeder" => seeder::play(rest),
+            "leecher" => leecher::play(rest),
+            "idlers" => leecher::idle(rest),
+            "relay" => relay::play(rest),
+            "floor" => floor::play(rest),
+            _ => Err(format!("{role} is no role").into()),
+        },
+        None => Err("a role is missing".into()),
+    }
+}
+
+/// A command that plays a role.
+pub fn command(role: &str) -> Outcome<Command> {
+    let mut command = Command::new(env::current_exe()?);
+    command.args([FLAG, role]);
+    Ok(command)
+}
+
+/// Waits until whoever started this process closes its standard input.
+pub fn until_stdin_ends() {
+    let _ = std::io::stdin().read_to_end(&mut Vec::new());
+}
+
+/// A process with a role that runs until this is dropped.
+pub struct Helper {
+    child: Child,
+    input: Option<ChildStdin>,
+    output: BufReader<ChildStdout>,
+}
+
+impl Helper {
+    /// Starts it.
+    pub fn start(command: &mut Command) -> Outcome<Helper> {
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let input = child.stdin.take();
+        let output = BufReader::new(child.stdout.take().ok_or("a helper without an output")?);
+        Ok(Helper { child, input, output })
+    }
+
+    /// The next line that it says.
+    pub fn line(&mut self) -> Outcome<String> {
+        let mut line = String::new();
+        if self.output.read_line(&mut line)? == 0 {
+            return Err("a helper process ended too early".into());
+        }
+        Ok(line.trim_end().to_owned())
+    }
+
+    /// Tells it to go on, by closing its input.
+    pub fn go_on(&mut self) {
+        self.input = None;
+    }
+}
+
+impl Drop for Helper {
+    fn drop(&mut self) {
+        // Both fail only if it is gone already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

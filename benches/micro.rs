@@ -1,0 +1,144 @@
+//! Micro-benchmarks: bencode, message framing, and the work queue.
+//!
+//! `cargo bench --locked --bench micro`, and a word behind `--` to run only some.
+
+use std::sync::Arc;
+
+use divan::counter::{BytesCount, ItemsCount};
+use divan::{Bencher, black_box};
+use piecemeal::s01_bencode::decode;
+use piecemeal::s01_bencode::encode::{bytes, dictionary, integer, list};
+use piecemeal::s02_metainfo::{Info, Metainfo};
+use piecemeal::s05_messages::bitfield::Bitfield;
+use piecemeal::s05_messages::{BLOCK_LENGTH, Message, Messages, Request};
+use piecemeal::s10_storage::{StorageError, Store};
+use piecemeal::s11_swarm::rarest::Have;
+use piecemeal::s11_swarm::work_queue::WorkQueue;
+use piecemeal::s11_swarm::work_queue::share::{Claim, Share};
+use sha1::{Digest, Sha1};
+
+fn main() {
+    divan::main();
+}
+
+/// The info dictionary of a torrent with so many pieces of one zero byte each.
+fn info(pieces: u32) -> Vec<u8> {
+    let hashes = Sha1::digest([0]).repeat(pieces as usize);
+    dictionary([("name", bytes("n")), ("length", integer(pieces)), ("piece length", integer(1)), ("pieces", bytes(hashes))])
+}
+
+#[divan::bench(args = [100, 10_000])]
+fn bencode_decode_list_of_files(bencher: Bencher, files: u32) {
+    let file = |number: u32| {
+        let path = list([bytes("folder"), bytes(format!("file {number}"))]);
+        dictionary([("length", integer(number)), ("path", path)])
+    };
+    let input = list((0..files).map(file));
+    bencher.counter(BytesCount::new(input.len())).bench(|| decode(black_box(&input)).is_ok());
+}
+
+#[divan::bench(args = [1_000, 1_000_000])]
+fn metainfo_of_pieces(bencher: Bencher, pieces: u32) {
+    let torrent = dictionary([("info", info(pieces))]);
+    bencher.counter(BytesCount::new(torrent.len())).bench(|| Metainfo::from_bytes(black_box(&torrent)).is_ok());
+}
+
+#[divan::bench(args = [1_000])]
+fn messages_read_blocks(bencher: Bencher, count: u32) {
+    let block = vec![0; BLOCK_LENGTH as usize];
+    let mut stream = Vec::new();
+    (0..count).for_each(|index| Message::Piece { index, begin: 0, block: &block }.encode_to(&mut stream));
+    bencher.counter(BytesCount::new(stream.len())).bench(|| read_all(&stream, count));
+}
+
+#[divan::bench(args = [1_000])]
+fn messages_read_haves(bencher: Bencher, count: u32) {
+    let mut stream = Vec::new();
+    (0..count).for_each(|index| Message::Have { index }.encode_to(&mut stream));
+    bencher.counter(ItemsCount::new(count)).bench(|| read_all(&stream, count));
+}
+
+fn read_all(mut stream: &[u8], count: u32) -> bool {
+    let mut messages = Messages::new(&mut stream);
+    (0..count).all(|_| messages.read().is_ok())
+}
+
+#[divan::bench(args = [1_000])]
+fn messages_write_requests(bencher: Bencher, count: u32) {
+    bencher.counter(ItemsCount::new(count)).with_inputs(Vec::new).bench_refs(|out| {
+        (0..count).for_each(|index| Message::Request(Request { index, begin: 0, length: BLOCK_LENGTH }).encode_to(out));
+    });
+}
+
+/// A queue, and 200 peers: seeds, or peers with every second piece.
+fn queue(pieces: u32, seeds: bool) -> Vec<Share> {
+    let info = Info::from_bytes(&info(pieces)).expect("the torrent is right");
+    let queue = WorkQueue::new(Arc::new(info), &Bitfield::new(pieces));
+    (0..200).map(|peer| join(&queue, peer, pieces, seeds)).collect()
+}
+
+fn join(queue: &Arc<WorkQueue>, peer: u32, pieces: u32, seed: bool) -> Share {
+    let mut bits = Bitfield::new(pieces);
+    let mixed = |piece: u32| (piece ^ peer.wrapping_mul(0x9e37_79b9)).wrapping_mul(0x85eb_ca6b);
+    (0..pieces).filter(|piece| mixed(*piece) >> 31 == 0).for_each(|piece| {
+        bits.set(piece, true);
+    });
+    let mut share = Share::join(queue, peer, false);
+    share.set_have(if seed { Have::All } else { Have::Some(bits) });
+    share
+}
+
+const SIZES: [u32; 4] = [1_000, 10_000, 100_000, 1_000_000];
+
+#[divan::bench(args = SIZES)]
+fn queue_claim_and_give_back_from_seeds(bencher: Bencher, pieces: u32) {
+    claim_and_give_back(bencher, queue(pieces, true));
+}
+
+#[divan::bench(args = SIZES)]
+fn queue_claim_and_give_back_from_halves(bencher: Bencher, pieces: u32) {
+    claim_and_give_back(bencher, queue(pieces, false));
+}
+
+/// A hundred pieces are on loan at any time.
+fn claim_and_give_back(bencher: Bencher, mut shares: Vec<Share>) {
+    let mut turn = 0;
+    let mut loans: Vec<Claim> = Vec::new();
+    bencher.counter(ItemsCount::new(1_u32)).bench_local(|| {
+        turn += 1;
+        let place = turn % shares.len();
+        let claim = shares[place].claim(false);
+        if loans.len() < 100 {
+            loans.push(claim);
+        } else {
+            loans[turn % 100] = claim;
+        }
+    });
+}
+
+/// Takes everything and keeps nothing.
+struct Nowhere;
+
+impl Store for Nowhere {
+    fn write(&self, _offset: u64, _data: &[u8]) -> Result<(), StorageError> {
+        Ok(())
+    }
+
+    fn read(&self, _offset: u64, _buffer: &mut [u8]) -> Result<(), StorageError> {
+        Ok(())
+    }
+}
+
+/// The whole torrent, claimed and done piece by piece by 200 seeds.
+#[divan::bench(args = SIZES, sample_count = 5, sample_size = 1)]
+fn queue_claim_and_done_of_all(bencher: Bencher, pieces: u32) {
+    bencher.counter(ItemsCount::new(pieces)).with_inputs(|| queue(pieces, true)).bench_local_values(|mut shares| {
+        for turn in 0..pieces as usize {
+            let place = turn % shares.len();
+            if let Claim::Lease(mut lease) = shares[place].claim(false) {
+                black_box(lease.write(0, &[0], &Nowhere).is_ok());
+            }
+        }
+        shares
+    });
+}
