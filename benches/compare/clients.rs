@@ -117,6 +117,9 @@ impl Client {
     /// floor is told; all others ask the tracker.
     pub fn download(&self, torrent: &Torrent, folder: &Path, seeders: &[String], ahead: u64) -> Outcome<Option<Command>> {
         let mut command = self.command(folder);
+        // With more than anybody's default, all are told so, as a user would.
+        let peers = seeders.len().max(50).to_string();
+        let many = seeders.len() > 50;
         match self.kind {
             Kind::Floor => {
                 command = role::command("floor")?;
@@ -124,22 +127,31 @@ impl Client {
             }
             Kind::Ours => {
                 command.args(["download", "-q", "-o"]).arg(folder.join(NAME));
-                // The default is 50; with more peers it is told so, as a user would.
-                if seeders.len() > 50 {
-                    command.args(["--max-peers", &seeders.len().to_string()]);
+                if many {
+                    command.args(["--max-peers", &peers]);
                 }
                 command.arg(&torrent.path);
             }
             Kind::Rqbit => {
                 command.args(["-v", "error", "--disable-dht", "--disable-lsd", "--disable-upnp-port-forward", "--ipv4-only"]);
+                if many {
+                    command.args(["--peer-limit", &peers]);
+                }
                 command.args(["download", "--disable-http-api", "--exit-on-finish", "--overwrite", "-o"]);
                 command.arg(folder).arg(&torrent.path);
             }
             Kind::Aria2 => {
                 aria2(&mut command, folder);
-                command.args(["--seed-time=0", "--file-allocation=none"]).arg(&torrent.path);
+                command.args(["--seed-time=0", "--file-allocation=none"]);
+                if many {
+                    command.arg(format!("--bt-max-peers={peers}"));
+                }
+                command.arg(&torrent.path);
             }
-            Kind::Libtorrent => command = self.python(folder, "download", &[torrent.path.as_ref(), folder.as_ref()]),
+            Kind::Libtorrent => {
+                let limit = if many { &peers } else { "" };
+                command = self.python(folder, "download", &[torrent.path.as_ref(), folder.as_ref(), limit.as_ref()]);
+            }
             Kind::Mktorrent | Kind::TransmissionCreate => return Ok(None),
         }
         Ok(Some(command))
@@ -188,11 +200,11 @@ impl Client {
     /// Gives `folder/content` at this port of 127.0.0.1 until it is killed.
     pub fn seed(&self, torrent: &Torrent, folder: &Path, home: &Path, port: u16, peers: usize) -> Option<Command> {
         let mut command = self.command(home);
-        let (port, peers) = (port.to_string(), peers.to_string());
+        let (many, port, peers) = (peers > 50, port.to_string(), peers.to_string());
         match self.kind {
             Kind::Ours => {
                 command.args(["seed", "-q", "--bind", "127.0.0.1", "--port", &port]);
-                if peers.parse::<usize>().is_ok_and(|peers| peers > 50) {
+                if many {
                     command.args(["--max-peers", &peers]);
                 }
                 command.arg(&torrent.path).arg(folder.join(NAME));
@@ -200,15 +212,22 @@ impl Client {
             Kind::Rqbit => {
                 command.args(["-v", "error", "--disable-dht", "--disable-lsd", "--disable-upnp-port-forward", "--ipv4-only"]);
                 command.args(["--listen-ip", "127.0.0.1", "--listen-port", &port]);
+                if many {
+                    command.args(["--peer-limit", &peers]);
+                }
                 command.args(["download", "--disable-http-api", "--overwrite", "-o"]).arg(folder).arg(&torrent.path);
             }
             Kind::Aria2 => {
                 aria2(&mut command, folder);
                 command.args(["--check-integrity=true", "--seed-ratio=0", &format!("--listen-port={port}")]);
-                command.arg(format!("--bt-max-peers={peers}")).arg(&torrent.path);
+                if many {
+                    command.arg(format!("--bt-max-peers={peers}"));
+                }
+                command.arg(&torrent.path);
             }
             Kind::Libtorrent => {
-                let arguments: [&OsStr; 3] = [torrent.path.as_ref(), folder.as_ref(), port.as_ref()];
+                let limit = if many { &peers } else { "" };
+                let arguments = [torrent.path.as_ref(), folder.as_ref(), limit.as_ref(), port.as_ref()];
                 return Some(self.python(home, "seed", &arguments));
             }
             _ => return None,

@@ -16,6 +16,8 @@ use crate::wire::{HEAD, handshake, requests, until_unchoked};
 
 /// How long a seeder may take until it serves: it hashes its file first.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How long the idle connections may take together.
+const HURRY: Duration = Duration::from_secs(30);
 const SILENCE: Duration = Duration::from_secs(15);
 
 /// `TORRENT ADDRESS CONNECTIONS`: says `ready` once each connection was given a
@@ -114,8 +116,11 @@ pub fn idle(arguments: &[String]) -> Outcome<()> {
     let [torrent, address, connections] = arguments else { return Err("idlers: TORRENT ADDRESS CONNECTIONS".into()) };
     let info = Metainfo::read(torrent.as_ref())?.info;
     served(address, &info, 0)?;
-    let mut streams = Vec::new();
+    let (start, mut streams) = (Instant::now(), Vec::new());
     for number in 1..=connections.parse()? {
+        if start.elapsed() > HURRY {
+            return Err(format!("{} connections after {} s", streams.len(), HURRY.as_secs()).into());
+        }
         let mut stream = TcpStream::connect(address)?;
         stream.set_read_timeout(Some(SILENCE))?;
         stream.write_all(&handshake(&info.info_hash.0, false, number))?;

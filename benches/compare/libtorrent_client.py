@@ -1,8 +1,8 @@
 """libtorrent as a program, since it is a library.
 
-    download TORRENT FOLDER
+    download TORRENT FOLDER PEERS
     verify TORRENT FOLDER
-    seed TORRENT FOLDER PORT
+    seed TORRENT FOLDER PEERS PORT
     create FILE TORRENT
 """
 
@@ -12,8 +12,9 @@ import sys
 import libtorrent as lt
 
 
-def session(port=0):
-    return lt.session({
+def session(peers, port):
+    limits = {"connections_limit": int(peers)} if peers else {}
+    return lt.session(limits | {
         "listen_interfaces": f"127.0.0.1:{port}",
         "enable_dht": False,
         "enable_lsd": False,
@@ -50,10 +51,10 @@ def create(file, torrent):
         out.write(lt.bencode(made.generate()))
 
 
-def main(verb, first, second, port=0):
+def main(verb, first, second, peers="", port=0):
     if verb == "create":
         return create(first, second)
-    client = session(port)
+    client = session(peers, port)
     if verb == "seed":
         add(client, first, second)
         while True:

@@ -62,7 +62,7 @@ pub fn about(options: &Options, folder: &Folder, clients: &[Client]) -> String {
         .map(|client| format!("{} {}", client.kind.name(), client.version))
         .collect();
     format!(
-        "{}, {cores} cores ({model}), {}, medians of {} rounds, data on {}. piecemeal {} ({}), {}.",
+        "{}, {cores} cores ({model}), {}, medians of {} round(s), data on {}. piecemeal {} ({}), {}.",
         say("date", &["+%Y-%m-%d"]),
         say("uname", &["-sr"]),
         options.rounds,

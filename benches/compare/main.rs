@@ -57,6 +57,8 @@ fn main() -> std::process::ExitCode {
     };
     match outcome {
         Ok(()) => std::process::ExitCode::SUCCESS,
+        // Said already, to whoever gave the role.
+        Err(_) if arguments.first().is_some_and(|first| first == role::FLAG) => std::process::ExitCode::FAILURE,
         Err(error) => {
             eprintln!("error: {error}");
             std::process::ExitCode::FAILURE

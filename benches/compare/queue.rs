@@ -19,7 +19,7 @@ use crate::table::Table;
 
 pub const CLAIM: &str = "claim";
 pub const GIVE_BACK: &str = "give back";
-pub const DONE: &str = "done, with its block hashed and handed to the store";
+pub const DONE: &str = "done, its one byte hashed";
 const WORK: &str = "work queue, 1M pieces, 200 peers";
 const PIECES: u32 = 1_000_000;
 const PEERS: u32 = 200;

@@ -12,6 +12,8 @@ use crate::role::{self, Helper, until_stdin_ends};
 /// What the link allows each way.
 pub const RATE: u64 = 100 << 20;
 const DELAY: Duration = Duration::from_millis(25);
+/// How much a link that was not served in time may make up for.
+const SLACK: Duration = Duration::from_millis(10);
 const CHUNK: usize = 64 << 10;
 
 /// `ADDRESS`: prints where it listens, and connects whoever comes with that address.
@@ -55,12 +57,12 @@ fn accept(mut from: TcpStream, on_the_way: &mpsc::Sender<(Instant, Vec<u8>)>) ->
     loop {
         let read = from.read(&mut buffer)?;
         let now = Instant::now();
-        free = free.max(now) + Duration::from_nanos(read as u64 * 1_000_000_000 / RATE);
+        // A sleep ends too late, never too early: what that costs is not the link's.
+        free = free.max(now.checked_sub(SLACK).unwrap_or(now)) + Duration::from_nanos(read as u64 * 1_000_000_000 / RATE);
         let chunk = buffer.get(..read).unwrap_or_default().to_vec();
-        if on_the_way.send((free + DELAY, chunk)).is_err() || read == 0 {
+        if on_the_way.send((free.max(now) + DELAY, chunk)).is_err() || read == 0 {
             return Ok(());
         }
-        // A sleep is never exact: a short debt is carried on.
         let debt = free.saturating_duration_since(now);
         if debt > Duration::from_millis(2) {
             thread::sleep(debt);

@@ -9,8 +9,13 @@ use crate::{Outcome, floor, leecher, relay, seeder, starter};
 /// The first argument of a process that plays a role.
 pub const FLAG: &str = "--role";
 
-/// What a process does that was started with a role.
+/// What a process does that was started with a role. Whoever started it is told what
+/// went wrong in the place of the next line.
 pub fn play(arguments: &[String]) -> Outcome<()> {
+    act(arguments).inspect_err(|error| println!("{TROUBLE}{error}"))
+}
+
+fn act(arguments: &[String]) -> Outcome<()> {
     match arguments.split_first() {
         Some((role, rest)) => match role.as_str() {
             "starter" => starter::play(rest),
@@ -24,6 +29,8 @@ pub fn play(arguments: &[String]) -> Outcome<()> {
         None => Err("a role is missing".into()),
     }
 }
+
+const TROUBLE: &str = "trouble: ";
 
 /// A command that plays a role.
 pub fn command(role: &str) -> Outcome<Command> {
@@ -57,9 +64,12 @@ impl Helper {
     pub fn line(&mut self) -> Outcome<String> {
         let mut line = String::new();
         if self.output.read_line(&mut line)? == 0 {
-            return Err("a helper process ended too early".into());
+            return Err("the other side gave up".into());
         }
-        Ok(line.trim_end().to_owned())
+        match line.strip_prefix(TROUBLE) {
+            Some(trouble) => Err(trouble.trim_end().into()),
+            None => Ok(line.trim_end().to_owned()),
+        }
     }
 
     /// Tells it to go on, by closing its input.

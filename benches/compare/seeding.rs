@@ -44,8 +44,8 @@ pub fn run(options: &Options, clients: &[Client], folder: &Path, table: &mut Tab
                 match give(command, &log, role, &torrent, port, connections) {
                     Ok(sample) => table.add(work, client.kind.name(), sample),
                     Err(error) => {
-                        let said = last_line(&log);
-                        table.note(format!("{work}: {} could not: {error}; {said}", client.kind.name()));
+                        let (name, said) = (client.kind.name(), last_line(&log));
+                        table.note(format!("{work}: {name} could not: {error}; its last words: {said}"));
                         failed.push(client.kind);
                     }
                 }

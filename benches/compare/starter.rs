@@ -75,6 +75,6 @@ pub fn measure(command: &Command, log: &Path, limit: Duration) -> Outcome<Sample
 pub fn last_line(log: &Path) -> String {
     let text = std::fs::read(log).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
-    let line = text.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it said nothing");
+    let line = text.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("none");
     line.chars().filter(|letter| !letter.is_control()).take(200).collect()
 }

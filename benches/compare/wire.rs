@@ -59,10 +59,10 @@ pub fn number(bytes: &[u8], at: usize) -> u32 {
 /// everything is passed over until `unchoke`.
 pub fn until_unchoked(stream: &mut TcpStream, info_hash: &[u8], number: usize) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    let mut hello = handshake(info_hash, false, number);
-    hello.extend(message(2, &[]));
-    stream.write_all(&hello)?;
+    stream.write_all(&handshake(info_hash, false, number))?;
     stream.read_exact(&mut [0; 68])?;
+    // Not sooner: aria2 forgets what comes in one packet with a handshake.
+    stream.write_all(&message(2, &[]))?;
     loop {
         let mut length = [0; 4];
         stream.read_exact(&mut length)?;
