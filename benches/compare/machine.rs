@@ -50,8 +50,14 @@ pub fn peak_of(id: u32) -> Outcome<f64> {
     Ok(line.trim().trim_end_matches(" kB").parse::<f64>()? / 1024.0)
 }
 
+/// What else the machine has been doing: the load over the last minute.
+pub fn load() -> String {
+    let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split(' ').next().filter(|load| !load.is_empty()).unwrap_or("unknown").to_owned()
+}
+
 /// Under which circumstances all this was measured.
-pub fn about(options: &Options, folder: &Folder, clients: &[Client]) -> String {
+pub fn about(options: &Options, folder: &Folder, clients: &[Client], load: &str) -> String {
     let cores = thread::available_parallelism().map_or(0, usize::from);
     let processors = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = processors.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
@@ -62,7 +68,7 @@ pub fn about(options: &Options, folder: &Folder, clients: &[Client]) -> String {
         .map(|client| format!("{} {}", client.kind.name(), client.version))
         .collect();
     format!(
-        "{}, {cores} cores ({model}), {}, medians of {} round(s), data on {}. piecemeal {} ({}), {}.",
+        "{}, {cores} cores ({model}), {}, medians of {} round(s), data on {}, load {load} before it began. piecemeal {} ({}), {}.",
         say("date", &["+%Y-%m-%d"]),
         say("uname", &["-sr"]),
         options.rounds,

@@ -78,6 +78,7 @@ type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 #[cfg(unix)]
 fn bench(arguments: &[String]) -> Outcome<()> {
     let Some(options) = options::Options::parse(arguments)? else { return Ok(()) };
+    let load = machine::load();
     let folder = machine::Folder::new()?;
     let (clients, missing) = clients::find();
     let mut table = table::Table::default();
@@ -89,7 +90,7 @@ fn bench(arguments: &[String]) -> Outcome<()> {
     seeding::run(&options, &clients, folder.path(), &mut table)?;
     queue::run(&options, &mut table)?;
 
-    let about = machine::about(&options, &folder, &clients);
+    let about = machine::about(&options, &folder, &clients, &load);
     let report = report::markdown(&table, &about);
     println!("{report}");
     if options.is_whole() {
