@@ -17,13 +17,13 @@ use super::{Options, json_line, print_line};
 /// How others find us, and what they get.
 #[derive(clap::Args)]
 pub struct Giving {
-    /// Listen at this port; 0: any [default: the first free one of 6881 to 6889]
+    /// Listen at this port; 0: any [default: the first free one of 6881 to 6889, or else any]
     #[arg(long, value_name = "N")]
     pub port: Option<u16>,
     /// Listen at this address of ours only
     #[arg(long, value_name = "IP")]
     pub bind: Option<IpAddr>,
-    /// How many peers get something at the same time; 0: give nothing
+    /// How many peers get something at the same time; 0: none, but who stays still gives newcomers the pieces that need no slot
     #[arg(long, value_name = "N", default_value_t = Giving::default().slots)]
     pub slots: u16,
     /// Give at most so many bytes a second: 500KiB, 2MiB

@@ -189,7 +189,10 @@ fn two_halves_make_two_wholes_without_any_seed() {
     holds(folder.path(), "odd", &torrent);
     let half = torrent.content.len() as u64 / 2;
     for (one, other) in [(even.done(), odd_at), (odd.done(), even_at)] {
-        assert_eq!((moved(one, "from", other), moved(one, "to", other)), (half, half), "{one}");
+        // At first there may be two connections; what is on its way in the one that goes
+        // is given once more.
+        let (taken, given) = (moved(one, "from", other), moved(one, "to", other));
+        assert!((half..2 * half).contains(&taken) && (half..2 * half).contains(&given), "{one}");
     }
 }
 
