@@ -33,6 +33,7 @@ const WAITING_TIME: Duration = Duration::from_secs(90);
 const IDLE_TIME: Duration = Duration::from_secs(10);
 /// How many peers are named in the end. Those who come later count in the sums.
 const MOST_ROWS: usize = 1000;
+
 /// The limits of a [`Plan`](super::Plan).
 pub(super) struct Limits {
     pub max_peers: usize,
@@ -253,10 +254,10 @@ impl<'e> Conductor<'e> {
         let length = self.swarm.torrent.get().map(|torrent| torrent.queue.info().length);
         let verified = length.map_or(0, |length| length - left);
         let downloaded = self.swarm.signals.downloaded.load(Ordering::Relaxed);
-        for piece in
-            self.swarm.torrent.get().map(|torrent| torrent.queue.withdrawn_since(&mut self.seen_withdrawn)).unwrap_or_default()
-        {
-            (self.event)(Event::Withdrawn(piece));
+        if let Some(torrent) = self.swarm.torrent.get() {
+            for piece in torrent.queue.withdrawn_since(&mut self.seen_withdrawn) {
+                (self.event)(Event::Withdrawn(piece));
+            }
         }
         let uploaded = self.swarm.signals.uploaded.load(Ordering::Relaxed);
         let peers = self.swarm.live().len();
@@ -356,8 +357,10 @@ impl<'e> Conductor<'e> {
             Ended::Ourselves | Ended::BothComplete | Ended::Twice => self.addresses.forget(address),
             _ => {
                 self.addresses.ended(address, met, brought > 0);
-                // It may have come by itself, and been dialled in vain meanwhile.
-                listened.into_iter().for_each(|address| self.addresses.revive(address));
+                // One that came by itself may have been dialled in vain meanwhile.
+                if let Some(listened) = listened.filter(|listened| *listened != address) {
+                    self.addresses.revive(listened);
+                }
             }
         }
         self.because(address.to_string(), why.to_string());

@@ -66,6 +66,22 @@ fn a_peer_that_was_there_and_hung_up_is_dialled_again_soon_and_then_as_the_other
 }
 
 #[test]
+fn an_address_that_was_given_up_for_a_peer_that_came_by_itself_is_dialled_when_that_goes() {
+    let mut book = Addresses::new(RETRY);
+    book.found(at(1, 1));
+    assert_eq!(next_in(&mut book), Some(0));
+    book.forget(at(1, 1));
+    assert!(book.is_hopeless());
+    book.revive(at(1, 1));
+    assert_eq!(next_in(&mut book), Some(15));
+    // Not one that is banned, nor one that is not known.
+    book.ban(at(1, 1));
+    book.revive(at(1, 1));
+    book.revive(at(2, 1));
+    assert!(book.is_hopeless());
+}
+
+#[test]
 fn the_one_that_has_waited_longest_goes_first_and_none_goes_twice() {
     let mut book = Addresses::new(RETRY);
     for host in [3, 1, 2] {

@@ -6,6 +6,7 @@ use piecemeal::s11_swarm::{Ended, Event};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 fn torrent() -> Torrent {
     Torrent::sample()
@@ -386,4 +387,25 @@ fn a_peer_at_two_addresses_is_talked_to_at_one_of_them() {
     let ran = run(&net, plan(&net, &torrent, &peers), &torrent);
     assert_eq!(brought(ran.is_complete(&torrent)), [(peers[0], 151_072)]);
     assert!(matches!(ran.left(peers[1])[..], [] | [Ended::Twice, ..]), "{:?}", ran.left(peers[1]));
+}
+
+#[test]
+fn a_peer_that_shakes_hands_and_hangs_up_is_dialled_six_times_and_no_more() {
+    let (net, torrent, gate) = (Net::new(), Torrent::sample(), Gate::default());
+    let good = good_after(&net, 1, &torrent, &gate);
+    let content = torrent.clone();
+    let useless = net.peer(2, move |talk| talk.hello(PLAIN, &content).map(drop));
+    let mut plan = plan(&net, &torrent, &[good, useless]);
+    // Retries come after 5, 75, 150, 300 and 600 ms.
+    plan.patience = Duration::from_millis(150);
+    std::thread::scope(|scope| {
+        // Long enough for all of them, and for more if there were no end to them. There
+        // is no block meanwhile, but ten times the patience is not over.
+        scope.spawn(|| {
+            std::thread::sleep(Duration::from_millis(1350));
+            gate.open();
+        });
+        run(&net, plan, &torrent).is_complete(&torrent);
+    });
+    assert!((4..=6).contains(&net.dials(useless)), "{} dials", net.dials(useless));
 }
