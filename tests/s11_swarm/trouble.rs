@@ -396,13 +396,13 @@ fn a_peer_that_shakes_hands_and_hangs_up_is_dialled_six_times_and_no_more() {
     let content = torrent.clone();
     let useless = net.peer(2, move |talk| talk.hello(PLAIN, &content).map(drop));
     let mut plan = plan(&net, &torrent, &[good, useless]);
-    // Retries come after 5, 75, 150, 300 and 600 ms.
-    plan.patience = Duration::from_millis(150);
+    // Retries come after 10, 150, 300, 600 and 1200 ms, each up to 100 ms late.
+    plan.patience = Duration::from_millis(300);
     std::thread::scope(|scope| {
         // Long enough for all of them, and for more if there were no end to them. There
         // is no block meanwhile, but ten times the patience is not over.
         scope.spawn(|| {
-            std::thread::sleep(Duration::from_millis(1350));
+            std::thread::sleep(Duration::from_millis(2900));
             gate.open();
         });
         run(&net, plan, &torrent).is_complete(&torrent);
