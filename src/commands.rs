@@ -11,6 +11,7 @@ mod magnet_peers;
 mod piece_file;
 mod piece_map;
 mod scraping;
+mod size;
 mod until_ctrl_c;
 
 use std::io::{self, Write};

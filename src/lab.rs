@@ -26,6 +26,7 @@
 pub mod announce;
 pub mod client_name;
 pub mod content;
+mod http;
 pub mod notes;
 mod pace;
 pub mod phone_book;

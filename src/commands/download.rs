@@ -10,9 +10,10 @@ use piecemeal::s11_swarm::announcer::Announcer;
 use piecemeal::s11_swarm::source::Given;
 
 use super::failure::Failure;
-use super::fetching::{fetch, rate};
+use super::fetching::fetch;
 use super::find_peers::trackers;
 use super::info::open;
+use super::size::size;
 use super::{Answer, Options};
 
 /// Download all of a torrent (stage 11)
@@ -40,7 +41,7 @@ pub struct Place {
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..))]
     pub max_peers: u16,
     /// Take at most so many bytes a second: 500KiB, 2MiB
-    #[arg(long, value_name = "RATE", value_parser = rate)]
+    #[arg(long, value_name = "RATE", value_parser = size)]
     pub max_download: Option<u64>,
 }
 

@@ -7,6 +7,7 @@ use piecemeal::s10_storage::StorageError;
 use piecemeal::s10_storage::create::{CreateError, Draft};
 
 use super::failure::{Failure, LOCAL, USAGE};
+use super::size::size;
 
 /// Options of `create`.
 #[derive(clap::Args)]
@@ -53,14 +54,8 @@ impl From<DraftOptions> for Draft {
     }
 }
 
-/// `262144`, `256KiB` or `1MiB`
 fn piece_length(text: &str) -> Result<u64, String> {
-    let units = [("KiB", 1 << 10), ("MiB", 1 << 20)];
-    let unit = units.iter().find_map(|(name, unit)| Some((text.strip_suffix(name)?, *unit)));
-    let (number, unit) = unit.unwrap_or((text, 1));
-    let digits = number.bytes().all(|byte| byte.is_ascii_digit());
-    let length = number.parse::<u64>().ok().filter(|_| digits).and_then(|number| number.checked_mul(unit));
-    let allowed = length.filter(|length| (1..=MAX_PIECE_LENGTH).contains(length));
+    let allowed = size(text).ok().filter(|length| (1..=MAX_PIECE_LENGTH).contains(length));
     allowed.ok_or_else(|| format!("1 to {MAX_PIECE_LENGTH} bytes were expected, such as 262144, 256KiB or 1MiB"))
 }
 

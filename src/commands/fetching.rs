@@ -112,21 +112,6 @@ pub fn traded(outcome: &Outcome) -> Answer {
     Answer { text, json }
 }
 
-/// A rate, or a size: digits, and perhaps a unit of 1024.
-pub fn rate(text: &str) -> Result<u64, String> {
-    let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
-    let unit: u64 = match text[digits.len()..].to_ascii_lowercase().as_str() {
-        "" | "b" => 1,
-        "k" | "kib" | "kb" => 1 << 10,
-        "m" | "mib" | "mb" => 1 << 20,
-        "g" | "gib" | "gb" => 1 << 30,
-        _ => return Err("a unit of KiB, MiB or GiB was expected".to_owned()),
-    };
-    let number: Option<f64> = digits.parse().ok().filter(|number: &f64| number.is_finite() && *number >= 0.0);
-    let bytes = number.map(|number| (number * unit as f64) as u64).filter(|bytes| *bytes > 0);
-    bytes.ok_or_else(|| "a number of bytes above 0 was expected, such as 500KiB".to_owned())
-}
-
 /// A flag that Ctrl-C sets. The first one ends a download politely, the second at once.
 pub fn interrupt() -> Result<Arc<AtomicBool>, Failure> {
     static PRESSED: OnceLock<Arc<AtomicBool>> = OnceLock::new();

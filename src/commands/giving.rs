@@ -11,7 +11,7 @@ use piecemeal::s12_seeding::{Rules, Uploader};
 use serde_json::json;
 
 use super::failure::{Failure, LOCAL};
-use super::fetching::rate;
+use super::size::size;
 use super::{Options, json_line, print_line};
 
 /// How others find us, and what they get.
@@ -27,7 +27,7 @@ pub struct Giving {
     #[arg(long, value_name = "N", default_value_t = Giving::default().slots)]
     pub slots: u16,
     /// Give at most so many bytes a second: 500KiB, 2MiB
-    #[arg(long, value_name = "RATE", value_parser = rate)]
+    #[arg(long, value_name = "RATE", value_parser = size)]
     pub max_upload: Option<u64>,
     /// Stay until so many times the torrent's length has been given
     #[arg(long, value_name = "R", value_parser = ratio)]

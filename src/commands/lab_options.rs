@@ -7,6 +7,7 @@ use piecemeal::lab::{MAX_SEEDERS, album, sample};
 use piecemeal::s03_tracker::DEFAULT_PORT;
 
 use super::failure::{Failure, USAGE};
+use super::size::size;
 
 /// Content to order. Without any of these it is that of the chapters.
 #[derive(clap::Args)]
@@ -90,16 +91,6 @@ impl FaultName {
             FaultName::Silent => Fault::Silent,
         }
     }
-}
-
-/// `300KiB`: bytes, or with a suffix.
-fn size(text: &str) -> Result<u64, String> {
-    let units = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
-    let found = units.into_iter().find_map(|(suffix, unit)| Some((text.strip_suffix(suffix)?, unit)));
-    let (digits, unit) = found.unwrap_or((text, 1));
-    let count: Option<u64> = digits.parse().ok().filter(|_| digits.bytes().all(|byte| byte.is_ascii_digit()));
-    let size = count.and_then(|count| count.checked_mul(unit)).filter(|size| *size > 0);
-    size.ok_or_else(|| "a number of bytes above 0 was expected, such as 65536, 300KiB or 1MiB".to_owned())
 }
 
 fn content_size(text: &str) -> Result<u64, String> {

@@ -6,12 +6,13 @@
 
 use std::collections::HashMap;
 use std::io::{self, ErrorKind};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::s04_handshake::transport::{Hangup, Transport, over_tcp};
+use crate::s12_seeding::listener::wake;
 
 /// What each thread gets of the address space.
 const STACK: usize = 512 << 10;
@@ -143,14 +144,7 @@ impl Shared {
             state.open.values().cloned().collect()
         };
         hang_ups.iter().for_each(|hang_up| hang_up());
-        let ip = match self.address.ip() {
-            IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-            IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-            ip => ip,
-        };
-        // Refused means that nobody waits there any more; a full queue, that the
-        // thread has enough to wake it.
-        let _ = TcpStream::connect_timeout(&SocketAddr::new(ip, self.address.port()), Duration::from_millis(500));
+        wake(self.address);
     }
 }
 

@@ -6,7 +6,7 @@
 //! loopback; `piecemeal tracker` is one for a class.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::io::{self, ErrorKind, Read, Write};
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 
 use super::announce::{Heard, scraped};
 use super::client_name::client_name;
+use super::http::{Request, read_request, respond};
 use super::notes::Notes;
 use super::phone_book::{Asker, INTERVAL, Page, PhoneBook, Tally};
 use super::service::{After, Service};
@@ -30,8 +31,6 @@ use crate::s13_udp_tracker::packet::Counts;
 const MAX_CONNECTIONS: usize = 64;
 /// How long a client has, for the whole of its request and our answer.
 const REQUEST_TIME: Duration = Duration::from_secs(5);
-/// The longest head of a request, in bytes.
-const LONGEST_HEAD: usize = 8 << 10;
 /// How many announces are remembered.
 const LONGEST_LOG: usize = 1_000;
 
@@ -354,54 +353,4 @@ fn encode_counts(counts: Vec<(InfoHash, Counts)>) -> Vec<u8> {
     }
     files.push(b'e');
     encode::dictionary([("files", files)])
-}
-
-struct Request {
-    method: String,
-    target: String,
-}
-
-/// Reads a request's head; its body, if it has one, is of no use to us. `None` if it
-/// is no HTTP, or too long.
-fn read_request(transport: &mut Transport) -> io::Result<Option<Request>> {
-    let mut head = Vec::new();
-    let mut part = [0; 2048];
-    loop {
-        let count = transport.read(&mut part)?;
-        if count == 0 {
-            return Err(ErrorKind::UnexpectedEof.into());
-        }
-        head.extend_from_slice(part.get(..count).unwrap_or_default());
-        let mut headers = [httparse::EMPTY_HEADER; 64];
-        let mut request = httparse::Request::new(&mut headers);
-        match request.parse(&head) {
-            Ok(httparse::Status::Complete(_)) => {
-                let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
-                return Ok(Some(Request { method: text(request.method), target: text(request.path) }));
-            }
-            Ok(httparse::Status::Partial) if head.len() < LONGEST_HEAD => {}
-            _ => return Ok(None),
-        }
-    }
-}
-
-fn respond(transport: &mut Transport, status: u16, body: &[u8]) -> io::Result<()> {
-    let reason = match status {
-        200 => "OK",
-        404 => "Not Found",
-        405 => "Method Not Allowed",
-        _ => "Bad Request",
-    };
-    let length = body.len();
-    let head = format!(
-        "HTTP/1.1 {status} {reason}\r\nContent-Type: text/plain\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
-    );
-    transport.write_all(&[head.as_bytes(), body].concat())?;
-    if status == 200 {
-        return Ok(());
-    }
-    // Closing over bytes that were not read would reset the connection, and the
-    // answer might be lost with it: the rest of a body gets a moment to arrive.
-    transport.reader.set_deadline(Instant::now() + Duration::from_millis(250));
-    io::copy(&mut Read::by_ref(&mut transport.reader).take(1 << 20), &mut io::sink()).map(drop)
 }

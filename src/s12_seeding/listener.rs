@@ -107,17 +107,22 @@ impl PeerSource for Listener {
         while finder.wait(Duration::from_secs(3600)) != Wake::Stop {}
         door.closed.store(true, Ordering::SeqCst);
         door.guests().iter().for_each(|guest| (guest.hang_up)());
-        // `accept` cannot be interrupted in std; a connection of our own ends it.
-        for address in addresses {
-            let ip = match address.ip() {
-                IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-                IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-                ip => ip,
-            };
-            let _ = TcpStream::connect_timeout(&SocketAddr::new(ip, address.port()), Duration::from_millis(300));
-        }
+        addresses.into_iter().for_each(wake);
         Ok(())
     }
+}
+
+/// Wakes a thread that waits in `accept`, which cannot be interrupted in std, by a
+/// connection of our own.
+pub fn wake(listener: SocketAddr) {
+    let ip = match listener.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    // Refused means that nobody waits there any more; a full queue, that the thread has
+    // enough to wake it.
+    let _ = TcpStream::connect_timeout(&SocketAddr::new(ip, listener.port()), Duration::from_millis(500));
 }
 
 /// Where peers come in.

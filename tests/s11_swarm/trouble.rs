@@ -91,7 +91,7 @@ impl piecemeal::s11_swarm::source::PeerSource for Waits {
     }
 
     fn run(self: Box<Self>, finder: piecemeal::s11_swarm::source::Finder) -> Result<(), piecemeal::s07_extension::BoxError> {
-        std::thread::sleep(std::time::Duration::from_millis(200));
+        std::thread::sleep(Duration::from_millis(200));
         finder.found(vec![piecemeal::s11_swarm::source::Candidate::Dial(self.1)]);
         self.0.open();
         Ok(())
@@ -372,7 +372,7 @@ fn a_peer_at_two_addresses_is_talked_to_at_one_of_them() {
         let (content, second) = (torrent.clone(), second.clone());
         peers.push(net.peer(host, move |talk| {
             if host == 2 {
-                std::thread::sleep(std::time::Duration::from_millis(100));
+                std::thread::sleep(Duration::from_millis(100));
             }
             talk.hello_as(PLAIN, &content, *b"-SC0001-the same one")?;
             if host == 1 {

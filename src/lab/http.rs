@@ -1,0 +1,62 @@
+//! As much of HTTP as a tracker needs: the head of a request, and an answer to it.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::time::{Duration, Instant};
+
+use crate::s04_handshake::transport::Transport;
+
+/// The longest head of a request, in bytes.
+const LONGEST_HEAD: usize = 8 << 10;
+
+/// What is asked of a tracker.
+pub(super) struct Request {
+    pub method: String,
+    /// The path and the query.
+    pub target: String,
+}
+
+/// Reads a request's head; its body, if it has one, is of no use to us. `None` if it
+/// is no HTTP, or too long.
+pub(super) fn read_request(transport: &mut Transport) -> io::Result<Option<Request>> {
+    let mut head = Vec::new();
+    let mut part = [0; 2048];
+    loop {
+        let count = transport.read(&mut part)?;
+        if count == 0 {
+            return Err(ErrorKind::UnexpectedEof.into());
+        }
+        head.extend_from_slice(part.get(..count).unwrap_or_default());
+        let mut headers = [httparse::EMPTY_HEADER; 64];
+        let mut request = httparse::Request::new(&mut headers);
+        match request.parse(&head) {
+            Ok(httparse::Status::Complete(_)) => {
+                let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
+                return Ok(Some(Request { method: text(request.method), target: text(request.path) }));
+            }
+            Ok(httparse::Status::Partial) if head.len() < LONGEST_HEAD => {}
+            _ => return Ok(None),
+        }
+    }
+}
+
+/// Answers, so that the answer arrives also where the request was not read to its end.
+pub(super) fn respond(transport: &mut Transport, status: u16, body: &[u8]) -> io::Result<()> {
+    let reason = match status {
+        200 => "OK",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        _ => "Bad Request",
+    };
+    let length = body.len();
+    let head = format!(
+        "HTTP/1.1 {status} {reason}\r\nContent-Type: text/plain\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
+    );
+    transport.write_all(&[head.as_bytes(), body].concat())?;
+    if status == 200 {
+        return Ok(());
+    }
+    // Closing over bytes that were not read would reset the connection, and the
+    // answer might be lost with it: the rest of a body gets a moment to arrive.
+    transport.reader.set_deadline(Instant::now() + Duration::from_millis(250));
+    io::copy(&mut Read::by_ref(&mut transport.reader).take(1 << 20), &mut io::sink()).map(drop)
+}
