@@ -136,7 +136,7 @@ fn queue_claim_and_done_of_all(bencher: Bencher, pieces: u32) {
         for turn in 0..pieces as usize {
             let place = turn % shares.len();
             if let Claim::Lease(mut lease) = shares[place].claim(false) {
-                black_box(lease.write(0, &[0], &Nowhere).is_ok());
+                black_box(lease.write(0, &[&[0]], &Nowhere).is_ok());
             }
         }
         shares

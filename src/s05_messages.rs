@@ -213,19 +213,26 @@ pub struct Messages<R> {
     next: usize,
     end: usize,
     limit: usize,
+    /// How large the buffer becomes under load.
+    busy: usize,
     /// Messages put aside, to be read again later.
     aside: Vec<u8>,
 }
 
 /// A buffer starts small, since most peers are idle most of the time...
 const FIRST_BUFFER: usize = 1 << 10;
-/// ...and under load grows to four blocks, read with one system call.
-const BUSY_BUFFER: usize = 1 << 16;
+/// ...and under load grows to a few whole blocks, read with one system call.
+const BUSY_BLOCKS: usize = 4;
+/// What stands before a block: length, id, index and begin.
+const BLOCK_HEAD: usize = 4 + 1 + 4 + 4;
 
 impl<R: Read> Messages<R> {
     /// Reads messages from here on.
     pub fn new(stream: R) -> Messages<R> {
-        Messages { stream, buffer: vec![0; FIRST_BUFFER], start: 0, next: 0, end: 0, limit: LONGEST_MESSAGE, aside: Vec::new() }
+        let (buffer, aside) = (vec![0; FIRST_BUFFER], Vec::new());
+        let mut messages = Messages { stream, buffer, start: 0, next: 0, end: 0, limit: LONGEST_MESSAGE, busy: 0, aside };
+        messages.set_busy_blocks(BUSY_BLOCKS);
+        messages
     }
 
     /// The stream below, to set a deadline.
@@ -236,6 +243,11 @@ impl<R: Read> Messages<R> {
     /// Allows for the bitfield of a torrent with so many pieces.
     pub fn set_limit(&mut self, pieces: u32) {
         self.limit = LONGEST_MESSAGE.max(pieces.div_ceil(8) as usize + 1);
+    }
+
+    /// Lets the buffer grow to so many blocks under load.
+    pub fn set_busy_blocks(&mut self, blocks: usize) {
+        self.busy = blocks * (BLOCK_HEAD + BLOCK_LENGTH as usize);
     }
 
     /// Whether something has come behind the message read last: a part of the next one,
@@ -250,6 +262,15 @@ impl<R: Read> Messages<R> {
     /// # Errors
     /// If the stream ends or fails, or a message breaks a rule.
     pub fn read(&mut self) -> Result<Message<'_>, MessageError> {
+        self.read_with_rest().map(|(message, _)| message)
+    }
+
+    /// The next message, and what has come behind it: under load the blocks of a piece
+    /// come one after another, and can be taken at one go.
+    ///
+    /// # Errors
+    /// As [`Messages::read`].
+    pub fn read_with_rest(&mut self) -> Result<(Message<'_>, Rest<'_>), MessageError> {
         self.start = self.next;
         let length = loop {
             match self.frame()? {
@@ -258,7 +279,9 @@ impl<R: Read> Messages<R> {
             }
         };
         self.next = self.start + 4 + length;
-        Message::decode(self.buffer.get(self.start + 4..self.next).unwrap_or_default())
+        let (message, rest) =
+            self.buffer.get(self.start + 4..self.end).unwrap_or_default().split_at_checked(length).unwrap_or_default();
+        Ok((Message::decode(message)?, Rest { bytes: rest, next: &mut self.next }))
     }
 
     /// The next message's length, once all of it is in the buffer.
@@ -296,8 +319,8 @@ impl<R: Read> Messages<R> {
         };
         self.end += length;
         // A read that fills the buffer says that there is more: a busy peer.
-        if length == wanted && self.buffer.len() < BUSY_BUFFER {
-            self.buffer.resize(BUSY_BUFFER.min(self.buffer.len() * 4), 0);
+        if length == wanted && self.buffer.len() < self.busy {
+            self.buffer.resize(self.busy.min(self.buffer.len() * 4), 0);
         }
         Ok(())
     }
@@ -325,6 +348,29 @@ impl<R: Read> Messages<R> {
         (self.start, self.next, self.end) = (0, 0, buffer.len());
         buffer.resize(buffer.len().max(FIRST_BUFFER), 0);
         self.buffer = buffer;
+    }
+}
+
+/// What has come behind a message.
+pub struct Rest<'m> {
+    bytes: &'m [u8],
+    /// Where the next message starts.
+    next: &'m mut usize,
+}
+
+impl<'m> Rest<'m> {
+    /// Takes the next message, if it is whole and brings the block that stands at `begin`
+    /// in this piece. Whatever else it is, it stays there to be read.
+    pub fn block(&mut self, index: u32, begin: u32) -> Option<&'m [u8]> {
+        let (prefix, rest) = self.bytes.split_first_chunk()?;
+        let (message, rest) = rest.split_at_checked(u32::from_be_bytes(*prefix) as usize)?;
+        let Ok(Message::Piece { index: i, begin: b, block }) = Message::decode(message) else { return None };
+        let next = (i, b) == (index, begin) && block.len() <= BLOCK_LENGTH as usize;
+        next.then(|| {
+            self.bytes = rest;
+            *self.next += 4 + message.len();
+            block
+        })
     }
 }
 

@@ -250,6 +250,8 @@ pub(crate) struct Swarm {
     fetching: Mutex<learning::Fetching>,
     /// How long one may keep a place that others wait for.
     place_time: Duration,
+    /// One clone for each session with a large read buffer.
+    large_buffers: Arc<()>,
 }
 
 struct Live {
@@ -281,7 +283,7 @@ impl Swarm {
         if self.torrent.get().is_some() { ours.with_bit(FAST_BIT) } else { ours }
     }
 
-    fn count_block(&self, traffic: &Traffic, length: usize, now: Instant) {
+    fn count_blocks(&self, traffic: &Traffic, length: usize, now: Instant) {
         self.signals.downloaded.fetch_add(length as u64, Ordering::Relaxed);
         traffic.count_came(length, now);
     }
@@ -331,6 +333,7 @@ where
         upload_only: plan.upload_only,
         port: plan.port,
         download_rate: plan.download_rate,
+        large_buffers: Arc::default(),
         upload_rate: plan.upload_rate,
         torrent: OnceLock::new(),
         metadata: Metadata::default(),

@@ -67,7 +67,7 @@ pub fn run(options: &Options, table: &mut Table) -> Outcome<()> {
         let start = Instant::now();
         for claim in &mut leases {
             let Claim::Lease(lease) = claim else { return Err("the queue has nothing for a peer".into()) };
-            black_box(lease.write(0, &[0], &Nowhere)?);
+            black_box(lease.write(0, &[&[0]], &Nowhere)?);
         }
         times[2].push(start.elapsed());
         drop(leases);

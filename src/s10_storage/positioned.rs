@@ -1,16 +1,29 @@
 //! Reading and writing at an offset, which each system spells in its own way.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, IoSlice};
 
 #[cfg(unix)]
 pub fn read_exact(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<()> {
     std::os::unix::fs::FileExt::read_exact_at(file, buffer, offset)
 }
 
+/// Writes parts that lie apart in memory, and side by side in the file. std can do
+/// either, vectored or positioned, but not both at once.
 #[cfg(unix)]
-pub fn write_all(file: &File, data: &[u8], offset: u64) -> io::Result<()> {
-    std::os::unix::fs::FileExt::write_all_at(file, data, offset)
+pub fn write_all(file: &File, mut parts: &mut [IoSlice], mut offset: u64) -> io::Result<()> {
+    while !parts.is_empty() {
+        match rustix::io::pwritev(file, parts, offset) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(length) => {
+                IoSlice::advance_slices(&mut parts, length);
+                offset += length as u64;
+            }
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
 }
 
 #[cfg(windows)]
@@ -29,11 +42,11 @@ pub fn read_exact(file: &File, mut buffer: &mut [u8], mut offset: u64) -> io::Re
 }
 
 #[cfg(windows)]
-pub fn write_all(file: &File, mut data: &[u8], mut offset: u64) -> io::Result<()> {
+pub fn write_all(file: &File, mut parts: &mut [IoSlice], mut offset: u64) -> io::Result<()> {
     use std::os::windows::fs::FileExt;
-    while !data.is_empty() {
-        let length = file.seek_write(data, offset)?;
-        data = &data[length..];
+    while let Some(part) = parts.first() {
+        let length = file.seek_write(part, offset)?;
+        IoSlice::advance_slices(&mut parts, length);
         offset += length as u64;
     }
     Ok(())

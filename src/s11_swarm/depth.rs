@@ -43,9 +43,9 @@ impl Depth {
         (self.blocks, self.since) = (0, now);
     }
 
-    /// A block has come, from a peer that queues `most` requests.
-    pub fn block_came(&mut self, now: Instant, most: usize) {
-        self.blocks += 1;
+    /// Blocks have come, from a peer that queues `most` requests.
+    pub fn blocks_came(&mut self, count: usize, now: Instant, most: usize) {
+        self.blocks += count;
         let time = now.duration_since(self.since);
         if time >= WINDOW {
             let rate = self.blocks as f64 / time.as_secs_f64();
@@ -54,7 +54,7 @@ impl Depth {
             self.depth = rate as usize + LEAST;
             (self.blocks, self.since, self.fitted) = (0, now, true);
         } else if !self.fitted {
-            self.depth += 1;
+            self.depth += count;
         }
         self.depth = self.depth.min(most.max(1)).min(MOST);
     }

@@ -114,29 +114,36 @@ impl Lease {
         self.to_ask.is_empty()
     }
 
-    /// Writes a block that was asked for, and hashes what can be hashed.
+    /// Writes blocks that were asked for and follow one another, the first at `begin`,
+    /// and hashes what can be hashed.
     ///
     /// # Errors
-    /// If the store fails. The piece is then as before.
-    pub fn write(&mut self, begin: u32, block: &[u8], store: &dyn Store) -> Result<Written, StorageError> {
-        let blocks = self.queue.blocks(self.piece);
-        let number = begin / BLOCK_LENGTH;
+    /// If the store fails. What was not written is then as before.
+    pub fn write(&mut self, begin: u32, blocks: &[&[u8]], store: &dyn Store) -> Result<Written, StorageError> {
         let offset = self.queue.info().piece_offset(self.piece);
-        let mut progress = lock(&self.progress, blocks);
-        if progress.over || progress.written.has(number) {
+        let mut progress = lock(&self.progress, self.queue.blocks(self.piece));
+        let missing = |(number, _): &(u32, &[u8])| !progress.over && !progress.written.has(*number);
+        let missing: Vec<_> = (begin / BLOCK_LENGTH..).zip(blocks.iter().copied()).filter(missing).collect();
+        if missing.is_empty() {
             return Ok(Written::Stale);
         }
-        store.write(offset + u64::from(begin), block)?;
-        progress.written.set(number, true);
-        progress.left -= 1;
         if !progress.by.contains(&self.peer) {
             progress.by.push(self.peer);
         }
-        if number == progress.hashed {
-            progress.hash.update(block);
-            progress.hashed += 1;
-            self.catch_up(&mut progress, store)?;
+        for run in missing.chunk_by(|(number, _), (next, _)| number + 1 == *next) {
+            let first = run.first().map_or(0, |(number, _)| *number);
+            let parts: Vec<&[u8]> = run.iter().map(|(_, block)| *block).collect();
+            store.write_parts(offset + u64::from(first * BLOCK_LENGTH), &parts)?;
+            for (number, block) in run {
+                progress.written.set(*number, true);
+                progress.left -= 1;
+                if *number == progress.hashed {
+                    progress.hash.update(block);
+                    progress.hashed += 1;
+                }
+            }
         }
+        self.catch_up(&mut progress, store)?;
         if progress.left > 0 {
             return Ok(Written::More);
         }

@@ -161,17 +161,17 @@ fn the_depth_follows_the_rate_within_what_the_peer_queues() {
     assert!((1..=250).contains(&depth.get()));
     // A thousand blocks a second, for five seconds.
     for block in 1..=5000 {
-        depth.block_came(start + Duration::from_millis(block), 100_000);
+        depth.blocks_came(1, start + Duration::from_millis(block), 100_000);
     }
     assert!((500..=1100).contains(&depth.get()), "{}", depth.get());
     // The same from a peer that queues seven, and from one that says it queues none.
     for (most, expected) in [(7, 7), (0, 1)] {
-        depth.block_came(start + Duration::from_millis(5001), most);
+        depth.blocks_came(1, start + Duration::from_millis(5001), most);
         assert_eq!(depth.get(), expected);
     }
     // A block every ten seconds.
     for block in 1..=5 {
-        depth.block_came(start + Duration::from_secs(5 + 10 * block), 250);
+        depth.blocks_came(1, start + Duration::from_secs(5 + 10 * block), 250);
     }
     assert!((1..=16).contains(&depth.get()), "{}", depth.get());
 }

@@ -52,12 +52,12 @@ fn block(torrent: &Torrent, piece: u32, begin: u32) -> Vec<u8> {
 
 fn write(lease: &mut Lease, torrent: &Torrent, begin: u32, store: &dyn Store) -> Written {
     let block = block(torrent, lease.piece().get(), begin);
-    lease.write(begin, &block, store).expect("the store takes it")
+    lease.write(begin, &[&block], store).expect("the store takes it")
 }
 
 fn write_wrong(lease: &mut Lease, torrent: &Torrent, begin: u32, store: &dyn Store) -> Written {
     let block: Vec<u8> = block(torrent, lease.piece().get(), begin).iter().map(|byte| !byte).collect();
-    lease.write(begin, &block, store).expect("the store takes it")
+    lease.write(begin, &[&block], store).expect("the store takes it")
 }
 
 /// What a lease has still to ask for: begin and length.
@@ -327,7 +327,7 @@ fn a_store_that_fails_loses_no_piece() {
     let mut peer = seed(&queue, 1);
     let mut held = lease(&mut peer);
     write(&mut held, &torrent, 16_384, &*store);
-    let error = held.write(0, &block(&torrent, 0, 0), &Failing).expect_err("the disk is full");
+    let error = held.write(0, &[&block(&torrent, 0, 0)], &Failing).expect_err("the disk is full");
     assert!(matches!(error, StorageError::Io { .. }));
     assert_eq!(queue.census(), (0, 1, 0));
     drop(held);
@@ -354,7 +354,7 @@ fn a_panic_in_the_middle_of_a_block_costs_that_piece_its_progress_and_nothing_el
     let mut held = lease(&mut one);
     let mut other = lease(&mut two);
     write(&mut held, &torrent, 16_384, &*store);
-    let panicked = catch_unwind(AssertUnwindSafe(move || held.write(0, &[0; 16_384], &Panicking)));
+    let panicked = catch_unwind(AssertUnwindSafe(move || held.write(0, &[&[0; 16_384]], &Panicking)));
     assert!(panicked.is_err());
     assert_eq!(queue.census(), (0, 1, 0), "the other holds it still");
     // Nobody knows what the panic left behind, so all of it is fetched again.

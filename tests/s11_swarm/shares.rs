@@ -30,7 +30,7 @@ fn lease(claim: Claim) -> Option<Lease> {
 fn fetch(mut lease: Lease, torrent: &Torrent, store: &Memory) -> u32 {
     let piece = lease.piece().get();
     let block = torrent.piece(piece as usize);
-    assert_eq!(lease.write(0, block, store).expect("memory takes it"), Written::Verified);
+    assert_eq!(lease.write(0, &[block], store).expect("memory takes it"), Written::Verified);
     piece
 }
 

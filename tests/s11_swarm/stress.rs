@@ -56,7 +56,7 @@ impl World {
         let all = self.torrent.piece(piece);
         let mut block = all[begin as usize..all.len().min(begin as usize + 16_384)].to_vec();
         block[0] ^= u8::from(wrong);
-        let written = lease.write(begin, &block, &*self.store).expect("memory takes it");
+        let written = lease.write(begin, &[&block], &*self.store).expect("memory takes it");
         match written {
             Written::More => return true,
             Written::Stale => {
@@ -94,7 +94,7 @@ impl World {
                     self.panics.fetch_add(1, Ordering::Relaxed);
                     let mut lease = held.pop().expect("it is not empty");
                     if dice.one_in(2) {
-                        let _ = lease.write(0, &[0; 16_384], &Bug(&self.store));
+                        let _ = lease.write(0, &[&[0; 16_384]], &Bug(&self.store));
                     }
                     resume_unwind(Box::new("a bug"));
                 }

@@ -1,7 +1,7 @@
 //! The half of a session that takes: requests out, blocks in.
 
 use super::Session;
-use crate::s05_messages::{Message, Request};
+use crate::s05_messages::{Message, Request, Rest};
 use crate::s07_extension::DEFAULT_REQQ;
 use crate::s11_swarm::Ended;
 use crate::s11_swarm::lease::{Lease, Written};
@@ -53,7 +53,7 @@ impl Session<'_> {
             if let Some(request) = request {
                 self.swarm.download_rate.spend(request.length as usize, self.clock.now);
                 Message::Request(request).encode_to(&mut self.out);
-                self.asked.push(request);
+                self.asked.push_back(request);
                 self.urgent = true;
                 continue;
             }
@@ -139,27 +139,38 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Takes a request off the list, if it is on it.
+    /// Takes a request off the list, if it is on it: mostly it is the oldest.
     fn answered(&mut self, request: Request) -> bool {
         let position = self.asked.iter().position(|asked| *asked == request);
-        position.map(|position| self.asked.remove(position)).is_some()
+        position.and_then(|position| self.asked.remove(position)).is_some()
     }
 
-    pub(super) fn block(&mut self, index: u32, begin: u32, block: &[u8]) -> Result<(), Ended> {
-        let request = Request { index, begin, length: block.len() as u32 };
-        if !self.answered(request) {
-            // After a choke, a cancel or a give-back this is normal. It is not for ever.
-            self.swarm.download_rate.spend(block.len(), self.clock.now);
-            self.forgiven = self.forgiven.checked_sub(1).ok_or(Ended::Rule("it sends blocks that nobody asked for"))?;
+    /// A block, and those behind it that go on where it ends: each has been read already,
+    /// and to write them at one go costs one system call instead of one for each.
+    pub(super) fn blocks(&mut self, index: u32, begin: u32, block: &[u8], mut rest: Rest) -> Result<(), Ended> {
+        let (mut blocks, mut length) = (Vec::new(), 0);
+        let mut next = Some(block);
+        while let Some(block) = next {
+            if !self.answered(Request { index, begin: begin + length, length: block.len() as u32 }) {
+                // After a choke, a cancel or a give-back this is normal. It is not for ever.
+                self.swarm.download_rate.spend(block.len(), self.clock.now);
+                self.forgiven = self.forgiven.checked_sub(1).ok_or(Ended::Rule("it sends blocks that nobody asked for"))?;
+                break;
+            }
+            blocks.push(block);
+            length += block.len() as u32;
+            next = rest.block(index, begin + length);
+        }
+        if blocks.is_empty() {
             return Ok(());
         }
         self.clock.block = self.clock.now;
         let most = self.extensions.theirs.said.reqq.unwrap_or(DEFAULT_REQQ);
-        self.depth.block_came(self.clock.now, most as usize);
-        self.swarm.count_block(self.traffic, block.len(), self.clock.now);
+        self.depth.blocks_came(blocks.len(), self.clock.now, most as usize);
+        self.swarm.count_blocks(self.traffic, length as usize, self.clock.now);
         let Some(lease) = self.held.get_mut(index) else { return Ok(()) };
         let piece = lease.piece();
-        match lease.write(begin, block, &*self.torrent.store).map_err(Ended::Local)? {
+        match lease.write(begin, &blocks, &*self.torrent.store).map_err(Ended::Local)? {
             Written::More | Written::Stale => {}
             Written::Verified => {
                 self.let_go(index);
