@@ -213,26 +213,20 @@ pub struct Messages<R> {
     next: usize,
     end: usize,
     limit: usize,
-    /// How large the buffer becomes under load.
-    busy: usize,
     /// Messages put aside, to be read again later.
     aside: Vec<u8>,
 }
 
 /// A buffer starts small, since most peers are idle most of the time...
 const FIRST_BUFFER: usize = 1 << 10;
-/// ...and under load grows to a few whole blocks, read with one system call.
-const BUSY_BLOCKS: usize = 4;
-/// What stands before a block: length, id, index and begin.
-const BLOCK_HEAD: usize = 4 + 1 + 4 + 4;
+/// ...and under load grows to four blocks, each with length, id, index and begin before
+/// it, so that one system call reads them all and leaves no part of a fifth.
+const BUSY_BUFFER: usize = 4 * (4 + 1 + 4 + 4 + BLOCK_LENGTH as usize);
 
 impl<R: Read> Messages<R> {
     /// Reads messages from here on.
     pub fn new(stream: R) -> Messages<R> {
-        let (buffer, aside) = (vec![0; FIRST_BUFFER], Vec::new());
-        let mut messages = Messages { stream, buffer, start: 0, next: 0, end: 0, limit: LONGEST_MESSAGE, busy: 0, aside };
-        messages.set_busy_blocks(BUSY_BLOCKS);
-        messages
+        Messages { stream, buffer: vec![0; FIRST_BUFFER], start: 0, next: 0, end: 0, limit: LONGEST_MESSAGE, aside: Vec::new() }
     }
 
     /// The stream below, to set a deadline.
@@ -243,11 +237,6 @@ impl<R: Read> Messages<R> {
     /// Allows for the bitfield of a torrent with so many pieces.
     pub fn set_limit(&mut self, pieces: u32) {
         self.limit = LONGEST_MESSAGE.max(pieces.div_ceil(8) as usize + 1);
-    }
-
-    /// Lets the buffer grow to so many blocks under load.
-    pub fn set_busy_blocks(&mut self, blocks: usize) {
-        self.busy = blocks * (BLOCK_HEAD + BLOCK_LENGTH as usize);
     }
 
     /// Whether something has come behind the message read last: a part of the next one,
@@ -319,8 +308,8 @@ impl<R: Read> Messages<R> {
         };
         self.end += length;
         // A read that fills the buffer says that there is more: a busy peer.
-        if length == wanted && self.buffer.len() < self.busy {
-            self.buffer.resize(self.busy.min(self.buffer.len() * 4), 0);
+        if length == wanted && self.buffer.len() < BUSY_BUFFER {
+            self.buffer.resize(BUSY_BUFFER.min(self.buffer.len() * 4), 0);
         }
         Ok(())
     }

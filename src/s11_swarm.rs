@@ -250,8 +250,6 @@ pub(crate) struct Swarm {
     fetching: Mutex<learning::Fetching>,
     /// How long one may keep a place that others wait for.
     place_time: Duration,
-    /// One clone for each session with a large read buffer.
-    large_buffers: Arc<()>,
 }
 
 struct Live {
@@ -333,7 +331,6 @@ where
         upload_only: plan.upload_only,
         port: plan.port,
         download_rate: plan.download_rate,
-        large_buffers: Arc::default(),
         upload_rate: plan.upload_rate,
         torrent: OnceLock::new(),
         metadata: Metadata::default(),

@@ -43,13 +43,6 @@ const IDLE_TICK: Duration = Duration::from_secs(2);
 const HAVE_TIME: Duration = Duration::from_millis(25);
 /// And while something has not left yet.
 const SHORT_TICK: Duration = Duration::from_millis(10);
-/// A peer with so many requests on its way is a fast one, and gets a larger buffer to
-/// read into: so many blocks. Each read also acknowledges what it took, which is work
-/// for the kernel on both sides, so fewer and larger ones are cheaper.
-const FAST_DEPTH: usize = 64;
-const LARGE_BUFFER: usize = 16;
-/// As many have one at the same time: memory is not to grow with the peers' speed.
-const LARGE_BUFFERS: usize = 8;
 /// How many blocks that were not asked for are forgiven.
 const FORGIVEN: usize = 64;
 
@@ -80,7 +73,6 @@ pub(super) struct Session<'s> {
     allowed: Vec<u32>,
     suggested: Vec<u32>,
     depth: Depth,
-    large_buffer: Option<Arc<()>>,
     /// Blocks that may still come although they are no longer wanted.
     forgiven: usize,
     /// Messages to be sent, whether they can wait for company, and since when haves do.
@@ -110,9 +102,6 @@ pub(super) fn run(
         session.clock.now = Instant::now();
         session.check_clock(input.begun())?;
         session.part()?;
-        if session.takes_large_buffer() {
-            input.set_busy_blocks(LARGE_BUFFER);
-        }
         let tick = if outlet.keeps_some() { SHORT_TICK } else { session.tick() };
         let tick = if session.out.is_empty() { tick } else { tick.min(HAVE_TIME) };
         input.get_mut().set_deadline(session.clock.now + tick);
@@ -175,7 +164,6 @@ impl<'s> Session<'s> {
             allowed: Vec::new(),
             suggested: Vec::new(),
             depth: Depth::new(now),
-            large_buffer: None,
             forgiven: FORGIVEN,
             out,
             urgent: true,
@@ -241,17 +229,6 @@ impl<'s> Session<'s> {
             self.clock.sent();
         }
         Ok(())
-    }
-
-    /// Whether the peer has just turned out to be a fast one, and is one of few.
-    fn takes_large_buffer(&mut self) -> bool {
-        let all = &self.swarm.large_buffers;
-        // One more is the swarm's own. Two threads at once may make it one too many.
-        let takes = self.large_buffer.is_none() && self.depth.get() >= FAST_DEPTH && Arc::strong_count(all) <= LARGE_BUFFERS;
-        if takes {
-            self.large_buffer = Some(Arc::clone(all));
-        }
-        takes
     }
 
     /// How long the next read may sleep.
