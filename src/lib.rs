@@ -19,6 +19,7 @@
 //! | [`s11_swarm`] | many peers at once | `download`, `magnet_download` |
 //! | [`s12_seeding`] | listen, give, choke | `seed` |
 //! | [`s13_udp_tracker`] | the same phone book over UDP; scrape | `scrape` |
+//! | [`trace`] | no stage: what the bytes on the wire mean, field by field | `explain` |
 //! | [`lab`] | no stage: a swarm on this machine to try them against, and a tracker for a class | `lab`, `tracker`, `demo` |
 
 #![warn(clippy::print_stdout, clippy::print_stderr, clippy::dbg_macro)]
@@ -38,6 +39,7 @@ pub mod s12_seeding;
 pub mod s13_udp_tracker;
 
 pub mod lab;
+pub mod trace;
 
 #[cfg(doctest)]
 #[doc = include_str!("../docs/01-bencode.md")]

@@ -1,0 +1,226 @@
+//! The trace: what the bytes on the wire mean, field by field.
+//!
+//! A packet capture shows bytes, and a log shows what a program made of them. Here are
+//! both beside each other. Each wire object (a handshake, a message, a packet, a tracker's
+//! answer) is described in one place as a list of fields; whatever shows bytes to
+//! somebody is made from that list: [`text`] for people, [`json`] for programs.
+//!
+//! * **Run it:** `piecemeal explain 13426974546f7272656e742070726f746f636f6c`
+//! * **Builds on:** the stages' decoders, which have the last word on what is broken
+//!
+//! # What is where
+//! ```text
+//! kind      which kind of bytes is this? and all of it described   what `explain` calls
+//! stream    one direction of a connection, cut into its objects    what a wiretap calls
+//! s01 ..    a describer for each stage's objects: &[u8] -> Object
+//! text      an Object and its bytes -> lines                       json: -> one JSON object
+//! ```
+//! # Decisions
+//! * **Fields lie end to end.** Each byte of an object belongs to one field, in order, up
+//!   to the end or to where it breaks. So nothing is passed over in silence, and a test
+//!   can say so.
+//! * **An [`Object`] holds no bytes,** only where they are. Whoever shows it has them.
+//! * **Nothing here fails.** Broken bytes are what one wants explained: the fields up to
+//!   the break, and then [`Broken`].
+//! * **Everything is bounded,** the number of fields and each text. What is left out is
+//!   counted: [`MOST_FIELDS`], [`MOST_ITEMS`].
+//! * **All text is safe to print.** What came from outside has its control characters
+//!   escaped where it becomes a field, not where it is shown.
+
+#![warn(clippy::indexing_slicing)] // looks at what strangers send
+
+pub mod client;
+pub mod json;
+pub mod s03;
+pub mod s04;
+pub mod s05;
+pub mod text;
+mod walk;
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use crate::s01_bencode::{excerpt, printable};
+
+/// The most fields that an object has. What else there is becomes one more.
+pub const MOST_FIELDS: usize = 1_000;
+
+/// The most items of a list that become fields: peers, piece hashes, files.
+pub const MOST_ITEMS: usize = 20;
+
+/// The most bytes that a value shows in hex.
+const MOST_HEX: usize = 32;
+
+/// Something that goes over the wire, or stands in a file or a link.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Object {
+    /// What it is: `handshake`, `request`, `tracker answer`.
+    pub name: String,
+    /// All of it in a few words: `piece 3, begin 16384, 16384 bytes`. It may be empty.
+    pub summary: String,
+    /// How many bytes it has. Where it breaks, as many as there are.
+    pub length: usize,
+    /// The stage that knows it.
+    pub stage: u8,
+    /// Where it is specified: `BEP 3`.
+    pub spec: &'static str,
+    /// Its fields, in order and without a gap.
+    pub fields: Vec<Field>,
+    /// Where it breaks, if it does.
+    pub broken: Option<Broken>,
+}
+
+/// A part of an object, and what it says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Field {
+    /// Its bytes, counted from the start of the object.
+    pub range: Range<usize>,
+    /// What the specification calls it.
+    pub name: String,
+    /// What it says. Several lines where it says several things, as reserved bits do.
+    pub value: String,
+    /// What that means, if it is not plain. It may be empty.
+    pub note: String,
+}
+
+/// Where an object breaks a rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Broken {
+    /// The bytes that are wrong. Empty where some are missing.
+    pub range: Range<usize>,
+    /// What should stand there.
+    pub expected: String,
+    /// What stands there.
+    pub found: String,
+}
+
+/// What is known of a connection from before, and needed to understand what comes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Context {
+    /// How many pieces the torrent has.
+    pub pieces: Option<u32>,
+    /// The names by which the *receiver* of these bytes has asked for extensions, by id
+    /// (`m` in its extension handshake). Without it, extension messages are known by
+    /// their looks only.
+    pub extensions: BTreeMap<u8, String>,
+}
+
+/// An object that stands among others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Placed {
+    /// Where it starts in all of the bytes.
+    pub at: usize,
+    /// What it is.
+    pub object: Object,
+}
+
+impl Object {
+    /// An object of so many bytes, none of which has been looked at.
+    pub fn new(name: impl Into<String>, length: usize, stage: u8, spec: &'static str) -> Object {
+        Object { name: name.into(), summary: String::new(), length, stage, spec, fields: Vec::new(), broken: None }
+    }
+
+    /// Where the fields end, and the next one begins.
+    pub fn covered(&self) -> usize {
+        self.fields.last().map_or(0, |last| last.range.end)
+    }
+
+    /// Adds the field that reaches up to `end`.
+    ///
+    /// Name, value and note are printed as they are: what comes from outside must have
+    /// been through [`quoted`] or its like.
+    pub fn add(&mut self, end: usize, name: impl Into<String>, value: impl Into<String>, note: impl Into<String>) {
+        let start = self.covered();
+        self.fields.push(Field { range: start..end.max(start), name: name.into(), value: value.into(), note: note.into() });
+    }
+
+    /// Adds a field for each `size` bytes up to `end`, but for [`MOST_ITEMS`] at most; the
+    /// others share one. `show` makes value and note of an item; `bytes` are the whole
+    /// object's.
+    pub fn add_items(&mut self, bytes: &[u8], end: usize, size: usize, name: &str, show: impl Fn(&[u8]) -> (String, String)) {
+        let items = bytes.get(self.covered()..end).unwrap_or_default().chunks(size.max(1));
+        let count = items.len();
+        for (number, item) in items.enumerate().take(MOST_ITEMS) {
+            let (value, note) =
+                if item.len() == size { show(item) } else { (format!("{} of {size} bytes", item.len()), String::new()) };
+            self.add(self.covered() + item.len(), format!("{name}[{number}]"), value, note);
+        }
+        if count > MOST_ITEMS {
+            self.add_rest(end, &format!("{name}[{MOST_ITEMS}..]"), count - MOST_ITEMS);
+        }
+    }
+
+    /// Adds one field for items that are not shown one by one.
+    fn add_rest(&mut self, end: usize, name: &str, items: usize) {
+        let bytes = end.saturating_sub(self.covered());
+        self.add(end, name, format!("{items} more, {bytes} bytes"), "not shown");
+    }
+
+    /// Puts the fields of another description behind these.
+    fn append(&mut self, inner: Object) {
+        let base = self.covered();
+        self.fields.extend(inner.fields.into_iter().map(|field| Field { range: moved(&field.range, base), ..field }));
+        if let Some(broken) = inner.broken {
+            self.break_at(moved(&broken.range, base), broken.expected, broken.found);
+        }
+    }
+
+    /// Says that it breaks here. Of several breaks the first is kept.
+    pub fn break_at(&mut self, range: Range<usize>, expected: impl Into<String>, found: impl Into<String>) {
+        let (expected, found) = (printable(&expected.into()), printable(&found.into()));
+        let range = range.start.min(self.length)..range.end.min(self.length);
+        self.broken.get_or_insert(Broken { range, expected, found });
+    }
+
+    /// The same for the field with this name, or for the whole where there is none.
+    pub fn break_field(&mut self, name: &str, expected: impl Into<String>, found: impl Into<String>) {
+        let range = self.field(name).map_or(0..self.length, |field| field.range.clone());
+        self.break_at(range, expected, found);
+    }
+
+    /// The first field with this name.
+    pub fn field(&self, name: &str) -> Option<&Field> {
+        self.fields.iter().find(|field| field.name == name)
+    }
+
+    /// Adds to the note of the field that was added last.
+    fn note_last(&mut self, note: &str) {
+        if let Some(last) = self.fields.last_mut() {
+            last.note = if last.note.is_empty() { note.to_owned() } else { format!("{}; {note}", last.note) };
+        }
+    }
+}
+
+fn moved(range: &Range<usize>, by: usize) -> Range<usize> {
+    range.start + by..range.end + by
+}
+
+/// Bytes that may be text: in quotes if they are, else in hex. Cut where they are long,
+/// and then with their number.
+pub fn quoted(bytes: &[u8]) -> String {
+    // What was cut off may have left half a character: that is still text.
+    let start = bytes.get(..MOST_HEX * 2).unwrap_or(bytes);
+    let is_text = match std::str::from_utf8(start) {
+        Ok(_) => true,
+        Err(error) => error.error_len().is_none() && start.len() < bytes.len(),
+    };
+    let short = excerpt(bytes);
+    match (is_text, short.ends_with('…')) {
+        (true, true) => format!("\"{short}\" ({} bytes)", bytes.len()),
+        (true, false) => format!("\"{short}\""),
+        (false, _) => hex_text(bytes),
+    }
+}
+
+/// Bytes in hex, without spaces. Cut where they are many, and then with their number.
+pub fn hex_text(bytes: &[u8]) -> String {
+    match bytes.get(..MOST_HEX) {
+        Some(start) if bytes.len() > MOST_HEX => format!("{}… ({} bytes)", hex::encode(start), bytes.len()),
+        _ => hex::encode(bytes),
+    }
+}
+
+/// `1 byte`, `2 bytes`.
+pub fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}

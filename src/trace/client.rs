@@ -1,0 +1,101 @@
+//! Which program a peer id belongs to, by the conventions that BEP 20 wrote down.
+//!
+//! ```text
+//! -TR3000-............   dash, two letters, four digits of version, dash: most programs
+//! M7-10-5--...........   a letter and a version with dashes: BitTorrent itself
+//! A2-1-36-0-..........   the same, by aria2
+//! ```
+//! Nobody checks it: a peer id is what somebody says of himself.
+
+use crate::s03_tracker::PeerId;
+
+/// The two letters of programs that one meets.
+const KNOWN: [(&[u8; 2], &str); 22] = [
+    (b"AZ", "Vuze"),
+    (b"BC", "BitComet"),
+    (b"BI", "BiglyBT"),
+    (b"BT", "BitTorrent"),
+    (b"DE", "Deluge"),
+    (b"FD", "Free Download Manager"),
+    (b"KT", "KTorrent"),
+    (b"LB", "lab"),
+    (b"LT", "libtorrent"),
+    (b"MO", "MonoTorrent"),
+    (b"PI", "PicoTorrent"),
+    (b"PM", "piecemeal"),
+    (b"TR", "Transmission"),
+    (b"TX", "Tixati"),
+    (b"UM", "uTorrent Mac"),
+    (b"UT", "uTorrent"),
+    (b"UW", "uTorrent Web"),
+    (b"WW", "WebTorrent"),
+    (b"XL", "Xunlei"),
+    (b"lt", "rTorrent"),
+    (b"qB", "qBittorrent"),
+    (b"rQ", "rqbit"),
+];
+
+/// What the first bytes of a peer id say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Client {
+    /// The bytes that follow the convention, safe to print: `-TR3000-`.
+    pub tag: String,
+    /// The program, if it is known.
+    pub name: Option<&'static str>,
+    /// Its version: `3.0`. Each program has a spelling of its own; this is the usual one.
+    pub version: Option<String>,
+}
+
+impl Client {
+    /// Reads a peer id. `None` if it follows none of the conventions.
+    pub fn of(peer_id: &PeerId) -> Option<Client> {
+        let tag = peer_id.0.first_chunk::<8>().filter(|tag| tag.iter().all(u8::is_ascii_graphic))?;
+        match *tag {
+            [b'-', a, b, ref digits @ .., b'-'] => {
+                let name = KNOWN.iter().find(|(known, _)| **known == [a, b]).map(|(_, name)| *name);
+                Some(Client { tag: text(tag), name, version: version(digits) })
+            }
+            [b'M', ..] => dashed(peer_id, 1, "BitTorrent"),
+            [b'A', b'2', b'-', ..] => dashed(peer_id, 3, "aria2"),
+            _ => None,
+        }
+    }
+}
+
+/// `Transmission 3.0`, or the tag where the program is not known.
+impl std::fmt::Display for Client {
+    fn fmt(&self, out: &mut std::fmt::Formatter) -> std::fmt::Result {
+        match (self.name, &self.version) {
+            (Some(name), Some(version)) => write!(out, "{name} {version}"),
+            (Some(name), None) => out.write_str(name),
+            (None, _) => write!(out, "{}, a program that is not known here", self.tag),
+        }
+    }
+}
+
+/// Four digits, and letters for what is above 9: `3000` is 3.0, `20B0` is 2.0.11.
+fn version(digits: &[u8]) -> Option<String> {
+    let mut parts: Vec<u32> = digits.iter().map(|digit| char::from(*digit).to_digit(36)).collect::<Option<_>>()?;
+    while parts.len() > 2 && parts.last() == Some(&0) {
+        parts.pop();
+    }
+    Some(parts.iter().map(u32::to_string).collect::<Vec<_>>().join("."))
+}
+
+/// Numbers between dashes, up to the first that is none: `M7-10-5--` is 7.10.5.
+fn dashed(peer_id: &PeerId, start: usize, name: &'static str) -> Option<Client> {
+    let mut end = start;
+    let mut parts = Vec::new();
+    for part in peer_id.0.get(start..)?.split(|byte| *byte == b'-') {
+        let number = std::str::from_utf8(part).ok().filter(|part| (1..=4).contains(&part.len()));
+        let Some(number) = number.filter(|part| part.bytes().all(|byte| byte.is_ascii_digit())) else { break };
+        parts.push(number);
+        end += part.len() + 1;
+    }
+    let tag = text(peer_id.0.get(..end.min(20))?);
+    (parts.len() >= 2).then(|| Client { tag, name: Some(name), version: Some(parts.join(".")) })
+}
+
+fn text(tag: &[u8]) -> String {
+    String::from_utf8_lossy(tag).into_owned()
+}

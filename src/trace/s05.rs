@@ -1,0 +1,137 @@
+//! Stage 5 on the wire: length-prefixed messages.
+
+use super::walk::Walk;
+use super::{Context, Object, counted, hex_text};
+use crate::s05_messages::bitfield::Bitfield;
+use crate::s05_messages::{BLOCK_LENGTH, LONGEST_MESSAGE, Message, MessageError};
+
+/// What a message of each id is called, and where it is specified.
+const NAMES: [(u8, &str, &str); 16] = [
+    (0, "choke", "BEP 3"),
+    (1, "unchoke", "BEP 3"),
+    (2, "interested", "BEP 3"),
+    (3, "not interested", "BEP 3"),
+    (4, "have", "BEP 3"),
+    (5, "bitfield", "BEP 3"),
+    (6, "request", "BEP 3"),
+    (7, "piece", "BEP 3"),
+    (8, "cancel", "BEP 3"),
+    (9, "port", "BEP 5"),
+    (13, "suggest piece", "BEP 6"),
+    (14, "have all", "BEP 6"),
+    (15, "have none", "BEP 6"),
+    (16, "reject request", "BEP 6"),
+    (17, "allowed fast", "BEP 6"),
+    (20, "extended", "BEP 10"),
+];
+
+/// How long the message is that starts here, prefix included, if that much is there to
+/// say it. Whether it may be as long is not looked at.
+pub fn length(bytes: &[u8]) -> Option<usize> {
+    let prefix = bytes.first_chunk::<4>()?;
+    (u32::from_be_bytes(*prefix) as usize).checked_add(4)
+}
+
+/// Whether a message with this id is known, here or in a later stage.
+pub fn is_known(id: u8) -> bool {
+    NAMES.iter().any(|(known, _, _)| *known == id)
+}
+
+/// One message, its length prefix included; what follows it is not looked at. Of a
+/// block's data only the size is told.
+pub fn message(bytes: &[u8], context: &Context) -> Object {
+    let bytes = length(bytes).and_then(|length| bytes.get(..length)).unwrap_or(bytes);
+    let id = bytes.get(4).copied();
+    let known = id.and_then(|id| NAMES.iter().find(|(known, _, _)| *known == id));
+    let (name, spec) = known.map_or(("message", "BEP 3"), |(_, name, spec)| (*name, *spec));
+    let mut walk = Walk::new(bytes, name, 5, spec);
+    let Some(length) = walk.number(4, "length") else { return walk.end() };
+    let length = usize::try_from(length).unwrap_or(usize::MAX);
+    walk.note(if length == 0 { "no id and no payload" } else { "of what follows" });
+    if length == 0 {
+        walk.object.name = "keep-alive".to_owned();
+        return walk.end();
+    }
+    let limit = limit(id, context);
+    if length > limit {
+        walk.object.break_at(0..4, format!("at most {limit} bytes"), length.to_string());
+        return walk.object;
+    }
+    let mut object = match id {
+        Some(id) => payload(walk, id, context),
+        None => walk.object,
+    };
+    let come = bytes.len() - 4;
+    if come < length {
+        object.broken = None;
+        object.break_at(bytes.len()..bytes.len(), format!("{} behind the length", counted(length, "byte")), come.to_string());
+    } else if let Err(MessageError::Size { expected, found, .. }) = Message::decode(bytes.get(4..).unwrap_or_default()) {
+        object.break_at(0..4, format!("a payload of {}", counted(expected, "byte")), found.to_string());
+    }
+    object
+}
+
+/// What a message may say of its own length.
+fn limit(id: Option<u8>, context: &Context) -> usize {
+    match id {
+        Some(7) => BLOCK_LENGTH as usize + 9,
+        _ => LONGEST_MESSAGE.max(context.pieces.map_or(0, |pieces| pieces.div_ceil(8) as usize + 1)),
+    }
+}
+
+fn payload(mut walk: Walk, id: u8, context: &Context) -> Object {
+    let name = walk.object.name.clone();
+    walk.take(1, "id", |_| (id.to_string(), name));
+    let summary = match id {
+        4 | 13 | 17 => walk.number(4, "index").map(|piece| format!("piece {piece}")),
+        5 => bitfield(&mut walk, context),
+        6 | 8 | 16 => request(&mut walk),
+        7 => piece(&mut walk),
+        9 => walk.number(2, "port").map(|port| format!("UDP port {port}")),
+        0..=3 | 14 | 15 => None,
+        _ => {
+            walk.object.name = format!("message {id}");
+            let rest = walk.left();
+            walk.note("not known here");
+            if !rest.is_empty() {
+                walk.take(rest.len(), "payload", |bytes| (hex_text(bytes), String::new()));
+            }
+            None
+        }
+    };
+    walk.object.summary = summary.unwrap_or_default();
+    walk.end()
+}
+
+fn request(walk: &mut Walk) -> Option<String> {
+    let (index, begin) = (walk.number(4, "index")?, walk.number(4, "begin")?);
+    let length = walk.number(4, "length")?;
+    Some(format!("piece {index}, begin {begin}, {length} bytes"))
+}
+
+fn piece(walk: &mut Walk) -> Option<String> {
+    let (index, begin) = (walk.number(4, "index")?, walk.number(4, "begin")?);
+    let length = walk.left().len();
+    if length > 0 {
+        walk.take(length, "block", |_| (counted(length, "byte"), "data, not shown".to_owned()));
+    }
+    Some(format!("piece {index}, begin {begin}, {length} bytes"))
+}
+
+/// The bits, and what is wrong with them where the number of pieces is known.
+fn bitfield(walk: &mut Walk, context: &Context) -> Option<String> {
+    let bits = walk.left();
+    let set: u32 = bits.iter().map(|byte| byte.count_ones()).sum();
+    let value = match context.pieces {
+        Some(pieces) => format!("{set} of {pieces} pieces"),
+        None => format!("{set} of {} bits set", bits.len() * 8),
+    };
+    let start = walk.object.covered();
+    if !bits.is_empty() {
+        walk.take(bits.len(), "bitfield", |_| (value.clone(), "first piece in the highest bit".to_owned()));
+    }
+    if let Some(Err(error)) = context.pieces.map(|pieces| Bitfield::decode(bits, pieces)) {
+        walk.object.break_at(start..start + bits.len(), format!("the bits of {} pieces", context.pieces?), error.to_string());
+    }
+    Some(value)
+}

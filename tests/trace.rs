@@ -1,0 +1,10 @@
+//! The trace, from outside: literal bytes in, the fields and the lines that they must
+//! become out. And what is broken, in every way that these tests can think of.
+
+mod support;
+
+mod trace {
+    mod bytes;
+    mod clients;
+    mod peer_wire;
+}
