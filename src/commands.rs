@@ -2,6 +2,7 @@
 
 mod asking;
 mod draft_options;
+mod explaining;
 pub mod failure;
 mod fetching;
 mod find_peers;
@@ -61,6 +62,7 @@ commands! {
     lab,
     tracker,
     demo,
+    explain,
 }
 
 /// What a command found out.

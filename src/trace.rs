@@ -31,9 +31,17 @@
 
 pub mod client;
 pub mod json;
+pub mod kind;
+pub mod s01;
+pub mod s02;
 pub mod s03;
 pub mod s04;
 pub mod s05;
+pub mod s06;
+pub mod s07;
+pub mod s08;
+pub mod s13;
+pub mod stream;
 pub mod text;
 mod walk;
 
@@ -46,7 +54,7 @@ use crate::s01_bencode::{excerpt, printable};
 pub const MOST_FIELDS: usize = 1_000;
 
 /// The most items of a list that become fields: peers, piece hashes, files.
-pub const MOST_ITEMS: usize = 20;
+pub const MOST_ITEMS: usize = 16;
 
 /// The most bytes that a value shows in hex.
 const MOST_HEX: usize = 32;
@@ -134,19 +142,19 @@ impl Object {
         self.fields.push(Field { range: start..end.max(start), name: name.into(), value: value.into(), note: note.into() });
     }
 
-    /// Adds a field for each `size` bytes up to `end`, but for [`MOST_ITEMS`] at most; the
-    /// others share one. `show` makes value and note of an item; `bytes` are the whole
-    /// object's.
-    pub fn add_items(&mut self, bytes: &[u8], end: usize, size: usize, name: &str, show: impl Fn(&[u8]) -> (String, String)) {
-        let items = bytes.get(self.covered()..end).unwrap_or_default().chunks(size.max(1));
+    /// Adds a field for each `size` bytes of `items`, but for [`MOST_ITEMS`] at most; the
+    /// others share one. `show` makes value and note of one.
+    pub fn add_items(&mut self, items: &[u8], size: usize, name: &str, show: impl Fn(&[u8]) -> (String, String)) {
+        let end = self.covered() + items.len();
+        let items = items.chunks(size.max(1));
         let count = items.len();
         for (number, item) in items.enumerate().take(MOST_ITEMS) {
             let (value, note) =
                 if item.len() == size { show(item) } else { (format!("{} of {size} bytes", item.len()), String::new()) };
-            self.add(self.covered() + item.len(), format!("{name}[{number}]"), value, note);
+            self.add(self.covered() + item.len(), format!("{name} {number}"), value, note);
         }
         if count > MOST_ITEMS {
-            self.add_rest(end, &format!("{name}[{MOST_ITEMS}..]"), count - MOST_ITEMS);
+            self.add_rest(end, &format!("{name} {MOST_ITEMS}.."), count - MOST_ITEMS);
         }
     }
 

@@ -1,9 +1,13 @@
-//! Stage 3 on the wire: peer ids.
+//! Stage 3 on the wire: an announce and its answer, and peer ids.
+
+use std::net::{IpAddr, SocketAddr};
 
 use super::client::Client;
+use super::s01::{self, Meaning};
 use super::walk::Walk;
-use super::{Object, quoted};
-use crate::s03_tracker::PeerId;
+use super::{Object, counted, hex_text, quoted};
+use crate::s01_bencode::{Kind, excerpt};
+use crate::s03_tracker::{Announced, PeerId, TrackerError, address_v4, address_v6};
 
 /// A peer id: the part that names the program, and the rest.
 pub fn peer_id(bytes: &[u8]) -> Object {
@@ -17,7 +21,7 @@ pub fn peer_id(bytes: &[u8]) -> Object {
             walk.take(20 - tag, "random", |bytes| (quoted(bytes), "new for each run".to_owned()));
         }
         None => {
-            let note = "it follows none of the conventions that name a program";
+            let note = "it names no program; an info hash has 20 bytes, too";
             walk.take(20, "peer id", |bytes| (quoted(bytes), note.to_owned()));
         }
     }
@@ -28,4 +32,148 @@ pub fn peer_id(bytes: &[u8]) -> Object {
 pub(super) fn one_peer_id(bytes: &[u8]) -> (String, String) {
     let client = bytes.first_chunk().and_then(|id| Client::of(&PeerId(*id)));
     (quoted(bytes), client.map(|client| client.to_string()).unwrap_or_default())
+}
+
+/// A tracker's answer to an announce, or to a scrape: the body, without HTTP's head.
+pub fn answer(bytes: &[u8]) -> Object {
+    let mut object = Object::new("tracker answer", bytes.len(), 3, "BEP 3");
+    s01::prefix(&mut object, bytes, lexicon);
+    if object.broken.is_none() && object.covered() < bytes.len() {
+        object.add(bytes.len(), "", quoted(bytes.get(object.covered()..).unwrap_or_default()), "ignored: it follows the value");
+    }
+    match Announced::decode(bytes) {
+        Ok(announced) => object.summary = counted(announced.peers.len(), "peer"),
+        Err(TrackerError::Failure { reason, .. }) => object.summary = format!("the tracker refuses: {reason}"),
+        Err(TrackerError::Answer { key, expected, found }) => object.break_field(key, format!("{key} to be {expected}"), found),
+        Err(_) => {}
+    }
+    object
+}
+
+/// What the keys of an answer mean.
+fn lexicon(path: &str, value: &Kind) -> Meaning {
+    match (path, value) {
+        ("peers", Kind::Bytes(_)) => Meaning { note: "BEP 23: compact".to_owned(), ..Meaning::items("peer", 6, peer_v4) },
+        ("peers6", Kind::Bytes(_)) => Meaning { note: "BEP 7: compact".to_owned(), ..Meaning::items("peer", 18, peer_v6) },
+        ("peers[].peer id", Kind::Bytes(id)) => Meaning::note(one_peer_id(id).1),
+        ("external ip", Kind::Bytes(ip)) => {
+            let v4 = <[u8; 4]>::try_from(*ip).map(IpAddr::from).ok();
+            let value = v4.or_else(|| <[u8; 16]>::try_from(*ip).map(IpAddr::from).ok()).map(|ip| ip.to_string());
+            Meaning { value, ..Meaning::note("BEP 24: our address as the tracker sees it") }
+        }
+        _ => Meaning::note(match path {
+            "interval" => "seconds until the next announce",
+            "min interval" => "seconds, at the least",
+            "complete" => "how many have everything",
+            "incomplete" => "how many are still downloading",
+            "downloaded" => "how many ever finished",
+            "tracker id" => "to be sent back with the next announce",
+            "failure reason" => "the tracker refuses",
+            "retry in" => "BEP 31: minutes, or never",
+            "warning message" => "to be read by people; the announce worked",
+            "peers[].ip" | "peers[].port" => "BEP 3: not compact",
+            _ => "",
+        }),
+    }
+}
+
+/// A compact peer, 6 bytes.
+pub(super) fn peer_v4(bytes: &[u8]) -> (String, String) {
+    bytes.first_chunk().map(address_v4).map_or_else(Default::default, peer)
+}
+
+/// A compact peer, 18 bytes.
+pub(super) fn peer_v6(bytes: &[u8]) -> (String, String) {
+    bytes.first_chunk().map(address_v6).map_or_else(Default::default, peer)
+}
+
+fn peer(address: SocketAddr) -> (String, String) {
+    (address.to_string(), if address.port() == 0 { "port 0: of no use".to_owned() } else { String::new() })
+}
+
+/// The URL of a tracker, or of an announce with all its parameters.
+pub fn url(text: &str) -> Object {
+    let mut object = Object::new("tracker URL", text.len(), 3, "BEP 3");
+    let Some((scheme, _)) = text.split_once("://") else {
+        object.break_at(0..text.len(), "http://, https:// or udp://", quoted(text.as_bytes()));
+        return object;
+    };
+    let spec = match scheme.to_ascii_lowercase().as_str() {
+        "http" | "https" => "over HTTP",
+        "udp" => "over UDP: BEP 15",
+        _ => "",
+    };
+    object.add(scheme.len() + 3, "scheme", excerpt(scheme.as_bytes()), spec);
+    if spec.is_empty() {
+        object.break_at(0..scheme.len(), "http, https or udp", excerpt(scheme.as_bytes()));
+    }
+    part(&mut object, text, &['/', '?', '#'], "host and port");
+    if object.fields.last().is_none_or(|host| host.name != "host and port") {
+        let at = object.covered();
+        object.break_at(at..at, "a host, such as 127.0.0.1:6969", "nothing");
+    }
+    part(&mut object, text, &['?', '#'], "path");
+    while text.get(object.covered()..).is_some_and(|rest| rest.starts_with(['?', '&'])) {
+        let next = end(text, object.covered() + 1, &['&', '#']);
+        parameter(&mut object, text, next);
+    }
+    part(&mut object, text, &[], "fragment");
+    if object.field("info_hash").is_some() {
+        object.name = if text.contains("/scrape") { "scrape".to_owned() } else { "announce".to_owned() };
+    }
+    object
+}
+
+/// Where the first of these signs stands, or else the end.
+fn end(text: &str, start: usize, signs: &[char]) -> usize {
+    text.get(start..).and_then(|rest| rest.find(signs)).map_or(text.len(), |at| start + at)
+}
+
+/// A part of the URL up to one of these signs, if there is anything.
+fn part(object: &mut Object, text: &str, signs: &[char], name: &str) {
+    let end = end(text, object.covered(), signs);
+    if let Some(part) = text.get(object.covered()..end).filter(|part| !part.is_empty()) {
+        object.add(end, name, excerpt(part.as_bytes()), "");
+    }
+}
+
+/// `?key=value` or `&key=value`, up to `end`.
+fn parameter(object: &mut Object, text: &str, end: usize) {
+    let start = object.covered();
+    let pair = text.get(start..end).unwrap_or_default().trim_start_matches(['?', '&']);
+    let (key, raw) = pair.split_once('=').unwrap_or((pair, ""));
+    let value = urlencoding::decode_binary(raw.as_bytes());
+    let number = || raw.bytes().all(|byte| byte.is_ascii_digit()) && !raw.is_empty();
+    let (shown, note, expected) = match key {
+        "info_hash" => (hex_text(&value), "the torrent, 20 bytes".to_owned(), (value.len() != 20).then_some("20 bytes")),
+        "peer_id" => (quoted(&value), one_peer_id(&value).1, (value.len() != 20).then_some("20 bytes")),
+        "port" => (quoted(&value), "where the client listens".to_owned(), raw.parse::<u16>().is_err().then_some("0 to 65535")),
+        "uploaded" | "downloaded" | "left" => (quoted(&value), "bytes".to_owned(), (!number()).then_some("a number of bytes")),
+        _ => (quoted(&value), meaning(key).to_owned(), None),
+    };
+    let shown = if expected.is_none() && number() { raw.to_owned() } else { shown };
+    object.add(end, excerpt(key.as_bytes()), cut(shown), note);
+    if let Some(expected) = expected {
+        let found = if expected == "20 bytes" { counted(value.len(), "byte") } else { quoted(raw.as_bytes()) };
+        object.break_at(start..end, format!("{key} to be {expected}"), found);
+    }
+}
+
+/// A number may have as many digits as it likes.
+fn cut(text: String) -> String {
+    if text.len() > 200 { excerpt(text.as_bytes()) } else { text }
+}
+
+fn meaning(key: &str) -> &'static str {
+    match key {
+        "event" => "what has just happened: started, completed or stopped",
+        "compact" => "BEP 23: 1 asks for 6 bytes a peer",
+        "numwant" => "how many peers are wanted",
+        "key" => "proves, after the address has changed, that it is still the same client",
+        "trackerid" => "what the tracker gave to say again",
+        "ip" => "where the client says it is; most trackers ignore it",
+        "no_peer_id" => "1 asks for no peer ids in the answer",
+        "passkey" | "authkey" => "the user of a private tracker: keep it to yourself",
+        _ => "",
+    }
 }

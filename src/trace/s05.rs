@@ -1,9 +1,11 @@
 //! Stage 5 on the wire: length-prefixed messages.
 
+use super::s07;
 use super::walk::Walk;
 use super::{Context, Object, counted, hex_text};
 use crate::s05_messages::bitfield::Bitfield;
 use crate::s05_messages::{BLOCK_LENGTH, LONGEST_MESSAGE, Message, MessageError};
+use crate::s07_extension::EXTENDED;
 
 /// What a message of each id is called, and where it is specified.
 const NAMES: [(u8, &str, &str); 16] = [
@@ -89,6 +91,7 @@ fn payload(mut walk: Walk, id: u8, context: &Context) -> Object {
         7 => piece(&mut walk),
         9 => walk.number(2, "port").map(|port| format!("UDP port {port}")),
         0..=3 | 14 | 15 => None,
+        EXTENDED => s07::extended(&mut walk, context),
         _ => {
             walk.object.name = format!("message {id}");
             let rest = walk.left();

@@ -1,0 +1,119 @@
+//! What `explain` is given, and what it answers. (lab)
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use piecemeal::s01_bencode::{excerpt, printable};
+use piecemeal::s02_metainfo::MAX_TORRENT_FILE;
+use piecemeal::trace::kind::{Kind, left_over};
+use piecemeal::trace::{Broken, Placed, counted, json};
+use serde_json::json;
+
+use super::Answer;
+use super::failure::{BAD_INPUT, Failure, LOCAL};
+
+/// The bytes that are to be explained.
+pub struct Thing {
+    /// Where they come from: a path, `stdin`, `the hex digits`.
+    pub source: String,
+    pub bytes: Vec<u8>,
+}
+
+impl Thing {
+    /// Takes the arguments for a file, or else for the thing itself. Several are one
+    /// that was written with spaces.
+    pub fn read(words: Vec<OsString>) -> Result<Thing, Failure> {
+        let thing = words.join(std::ffi::OsStr::new(" "));
+        let path = Path::new(&thing);
+        if path == "-" {
+            return Thing::take(io::stdin().lock(), "stdin".to_owned());
+        }
+        let shown = printable(&thing.to_string_lossy());
+        match File::open(path) {
+            Ok(file) => Thing::take(file, shown),
+            Err(error) => Thing::typed(thing.as_encoded_bytes()).ok_or_else(|| {
+                let help = "check the path; or give hex digits, a magnet link, a URL, a peer id or bencode";
+                Failure::new(LOCAL, error).about(excerpt(thing.as_encoded_bytes())).help(help)
+            }),
+        }
+    }
+
+    /// All of a file. Hex digits in it are what they stand for.
+    fn take(input: impl Read, source: String) -> Result<Thing, Failure> {
+        let local = |error| Failure::new(LOCAL, error).about(&source).help("check the path and its permissions");
+        let mut bytes = Vec::new();
+        input.take(MAX_TORRENT_FILE + 1).read_to_end(&mut bytes).map_err(local)?;
+        if bytes.len() as u64 > MAX_TORRENT_FILE {
+            let failure = Failure::new(BAD_INPUT, format!("at most {MAX_TORRENT_FILE} bytes were expected, but there are more"));
+            return Err(failure.about(&source).help("explain a part of it: head -c 1M FILE | piecemeal explain -"));
+        }
+        match digits(&bytes) {
+            Some(bytes) => Ok(Thing { source: format!("{source}, hex digits"), bytes }),
+            None => Ok(Thing { source, bytes }),
+        }
+    }
+
+    /// What was typed, if it is not a path.
+    fn typed(text: &[u8]) -> Option<Thing> {
+        if let Some(bytes) = digits(text) {
+            return Some(Thing { source: "the hex digits".to_owned(), bytes });
+        }
+        Kind::of(text).map(|_| Thing { source: "the argument".to_owned(), bytes: text.to_vec() })
+    }
+
+    /// `lab/sample.torrent, 213 bytes`
+    pub fn name(&self) -> String {
+        format!("{}, {}", self.source, counted(self.bytes.len(), "byte"))
+    }
+
+    /// Nobody knows what this is.
+    pub fn unknown(&self) -> Failure {
+        let what = format!("a handshake, a message or the like was expected, but found {}", excerpt(&self.bytes));
+        let names: Vec<&str> = Kind::all().map(Kind::name).collect();
+        Failure::new(BAD_INPUT, what).about(self.name()).help(format!("say what it is, with --as {}", names.join("|")))
+    }
+}
+
+/// Two hex digits a byte, with white space wherever one likes.
+fn digits(text: &[u8]) -> Option<Vec<u8>> {
+    let digits: Vec<u8> = text.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
+    hex::decode(digits).ok().filter(|bytes| !bytes.is_empty())
+}
+
+pub fn answer(mut lines: Vec<String>, kind: Kind, guessed: bool, objects: &[Placed], thing: &Thing) -> Answer {
+    let rest = left_over(objects, &thing.bytes);
+    lines.extend(rest.iter().map(|rest| format!("\n{rest}, not looked at")));
+    let objects = objects.iter().map(|placed| {
+        let bytes = thing.bytes.get(placed.at..).unwrap_or_default();
+        json::object(&placed.object, bytes, placed.at)
+    });
+    let json = json!({
+        "kind": kind.name(),
+        "guessed": guessed,
+        "source": thing.source,
+        "length": thing.bytes.len(),
+        "objects": objects.collect::<Vec<_>>(),
+        "rest": rest,
+    });
+    Answer { text: lines.join("\n"), json }
+}
+
+/// The last object is broken.
+pub fn broken(placed: &Placed, why: &Broken) -> Failure {
+    let at = placed.at + why.range.start;
+    let what = format!("the {}: byte {at}: expected {}, found {}", placed.object.name, why.expected, why.found);
+    let help = "the carets show where; if it is something else, say what, with --as";
+    Failure::new(BAD_INPUT, what).help(help).see(match placed.object.stage {
+        1 => "01-bencode",
+        2 => "02-metainfo",
+        3 => "03-tracker",
+        4 => "04-handshake",
+        5 => "05-messages",
+        6 => "06-magnet",
+        7 => "07-extension",
+        8 => "08-metadata",
+        _ => "13-udp-tracker",
+    })
+}

@@ -1,0 +1,224 @@
+//! Which kind of thing some bytes are, and all of it described.
+
+use std::ops::ControlFlow;
+
+use super::client::Client;
+use super::stream::{self, Next};
+use super::{Context, Object, Placed, counted, s01, s02, s03, s04, s05, s06, s07, s08, s13};
+use crate::s03_tracker::PeerId;
+use crate::s04_handshake::{HANDSHAKE_LENGTH, PROTOCOL};
+use crate::s05_messages::{LONGEST_MESSAGE, Message};
+use crate::s13_udp_tracker::packet::{Answer, Family, Request};
+
+/// The most objects of a stream that are described.
+pub const MOST_OBJECTS: usize = 500;
+
+/// A kind of thing that can be described by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A .torrent file.
+    Torrent,
+    /// A tracker's answer over HTTP.
+    Answer,
+    /// The dictionary of an extension handshake.
+    Extension,
+    /// The payload of a `ut_metadata` message.
+    Metadata,
+    /// Any other bencoded value.
+    Bencode,
+    /// A handshake.
+    Handshake,
+    /// One message or several.
+    Messages,
+    /// One direction of a connection: a handshake and messages.
+    Stream,
+    /// A packet from or to a UDP tracker, over IPv4.
+    Udp,
+    /// The same over IPv6.
+    Udp6,
+    /// A magnet link.
+    Magnet,
+    /// The URL of a tracker or of an announce.
+    Url,
+    /// A peer id.
+    PeerId,
+    /// The eight reserved bytes of a handshake.
+    Reserved,
+}
+
+/// The kinds by name, and what each is called in a sentence.
+const NAMES: [(Kind, &str, &str); 14] = [
+    (Kind::Torrent, "torrent", "a .torrent file"),
+    (Kind::Answer, "answer", "a tracker's answer"),
+    (Kind::Extension, "extension", "an extension handshake"),
+    (Kind::Metadata, "metadata", "the payload of a ut_metadata message"),
+    (Kind::Bencode, "bencode", "bencode"),
+    (Kind::Handshake, "handshake", "a handshake"),
+    (Kind::Messages, "messages", "messages between peers"),
+    (Kind::Stream, "stream", "one direction of a connection between peers"),
+    (Kind::Udp, "udp", "a packet of a UDP tracker"),
+    (Kind::Udp6, "udp6", "a packet of a UDP tracker over IPv6"),
+    (Kind::Magnet, "magnet", "a magnet link"),
+    (Kind::Url, "url", "a tracker's URL"),
+    (Kind::PeerId, "peer-id", "a peer id"),
+    (Kind::Reserved, "reserved", "the reserved bytes of a handshake"),
+];
+
+impl Kind {
+    /// All of them.
+    pub fn all() -> impl Iterator<Item = Kind> {
+        NAMES.iter().map(|(kind, _, _)| *kind)
+    }
+
+    /// Its name: `handshake`.
+    pub fn name(self) -> &'static str {
+        self.entry().1
+    }
+
+    /// What it is, in a sentence: `a handshake`.
+    pub fn is(self) -> &'static str {
+        self.entry().2
+    }
+
+    fn entry(self) -> (Kind, &'static str, &'static str) {
+        *NAMES.iter().find(|(kind, _, _)| *kind == self).expect("every kind has its line in the table")
+    }
+
+    /// The kind with this name. One message is `message`, too.
+    pub fn named(name: &str) -> Option<Kind> {
+        let name = if name == "message" { "messages" } else { name };
+        NAMES.iter().find(|(_, known, _)| *known == name).map(|(kind, _, _)| *kind)
+    }
+
+    /// Finds out what some bytes are. `None` if they look like nothing that is known.
+    ///
+    /// What is whole is believed first, and then what begins well and breaks off.
+    pub fn of(bytes: &[u8]) -> Option<Kind> {
+        let text = std::str::from_utf8(bytes).unwrap_or_default();
+        if text.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("magnet:")) {
+            return Some(Kind::Magnet);
+        }
+        if ["http://", "https://", "udp://"].iter().any(|scheme| text.starts_with(scheme)) {
+            return Some(Kind::Url);
+        }
+        let named = bytes.iter().zip(PROTOCOL).take_while(|(found, expected)| found == expected).count();
+        if named == PROTOCOL.len() || named > 0 && named == bytes.len() {
+            return Some(if bytes.len() > HANDSHAKE_LENGTH { Kind::Stream } else { Kind::Handshake });
+        }
+        let peer_id = || bytes.try_into().is_ok_and(|id| Client::of(&PeerId(id)).is_some()).then_some(Kind::PeerId);
+        let udp = || is_udp(bytes).then_some(Kind::Udp);
+        let messages = |whole| are_messages(bytes, whole).then_some(Kind::Messages);
+        // Most reserved bytes would be a keep-alive and then something strange.
+        let reserved =
+            || (bytes.len() == 8 && (bytes.starts_with(&[0; 4]) || messages(false).is_none())).then_some(Kind::Reserved);
+        let bencode = bencoded(bytes).or_else(peer_id).or_else(reserved);
+        let whole = bencode.or_else(|| messages(true)).or_else(udp);
+        whole.or_else(|| messages(false)).or_else(|| (bytes.len() == 20).then_some(Kind::PeerId))
+    }
+
+    /// Describes bytes as this kind of thing: one object, or the objects of a stream. Where
+    /// there are too many, or one is broken, they end before the bytes do.
+    pub fn describe(self, bytes: &[u8], context: &Context) -> Vec<Placed> {
+        let object = match self {
+            Kind::Messages => return stream::all(bytes, Next::Message, context, MOST_OBJECTS).0,
+            Kind::Stream => return stream::all(bytes, stream::begins_with(bytes), context, MOST_OBJECTS).0,
+            Kind::Torrent => s02::torrent(bytes),
+            Kind::Answer => s03::answer(bytes),
+            Kind::Extension => s07::handshake(bytes),
+            Kind::Metadata => s08::message(bytes),
+            Kind::Bencode => s01::bencode(bytes),
+            Kind::Handshake => s04::handshake(bytes),
+            Kind::Udp => udp(bytes, Family::V4),
+            Kind::Udp6 => udp(bytes, Family::V6),
+            Kind::Magnet => of_text(bytes, s06::magnet),
+            Kind::Url => of_text(bytes, s03::url),
+            Kind::PeerId => s03::peer_id(bytes),
+            Kind::Reserved => s04::reserved(bytes),
+        };
+        vec![Placed { at: 0, object }]
+    }
+}
+
+/// Something that is text, without the newline that a file may end in. Where it stops to be
+/// UTF-8, it breaks.
+fn of_text(bytes: &[u8], describe: impl Fn(&str) -> Object) -> Object {
+    let bytes = bytes.trim_ascii_end();
+    let error = match std::str::from_utf8(bytes) {
+        Ok(text) => return describe(text),
+        Err(error) => error,
+    };
+    let (good, bad) = bytes.split_at_checked(error.valid_up_to()).unwrap_or_default();
+    let mut object = describe(std::str::from_utf8(good).unwrap_or_default());
+    (object.length, object.broken) = (bytes.len(), None);
+    let found = bad.first().map(|byte| format!("byte 0x{byte:02x}")).unwrap_or_default();
+    object.break_at(good.len()..good.len() + 1, "text in UTF-8", found);
+    object
+}
+
+/// A request begins with eight bytes of a connection id, an answer with its action, which is
+/// a small number. A connection id that begins like one is as rare as four zeros in dice.
+fn udp(bytes: &[u8], family: Family) -> Object {
+    match bytes {
+        [0, 0, 0, 0..=3, ..] => s13::answer(bytes, family),
+        _ => s13::request(bytes),
+    }
+}
+
+fn is_udp(bytes: &[u8]) -> bool {
+    match bytes {
+        [0, 0, 0, 0..=3, ..] => Answer::decode(bytes, Family::V4).is_ok(),
+        _ => Request::decode(bytes).is_ok(),
+    }
+}
+
+/// Whether these are messages with ids that are known: all of them whole, or only the first
+/// of the right size and the others as they may be.
+fn are_messages(bytes: &[u8], whole: bool) -> bool {
+    let mut rest = bytes;
+    while let Some((prefix, behind)) = rest.split_first_chunk::<4>() {
+        let length = u32::from_be_bytes(*prefix) as usize;
+        let known = length == 0 || behind.first().is_none_or(|id| s05::is_known(*id));
+        if length > LONGEST_MESSAGE || !known {
+            return false;
+        }
+        let Some((message, behind)) = behind.split_at_checked(length) else { return !whole };
+        if Message::decode(message).is_err() {
+            return false;
+        }
+        if !whole {
+            return true;
+        }
+        rest = behind;
+    }
+    whole && rest.is_empty() && !bytes.is_empty()
+}
+
+/// Bencode, by the keys at its top. Broken, it is known by those before the break.
+fn bencoded(bytes: &[u8]) -> Option<Kind> {
+    let whole = crate::s01_bencode::decode_prefix(bytes);
+    if bytes.first() != Some(&b'd') {
+        // A number of a string's length begins many things that are no bencode.
+        let all = whole.is_ok_and(|value| value.raw.len() == bytes.trim_ascii_end().len());
+        return all.then_some(Kind::Bencode);
+    }
+    let object = s01::bencode(bytes);
+    if object.fields.len() < 2 {
+        return (bytes.len() == 1 || object.fields.len() == 1 && object.broken.is_none()).then_some(Kind::Bencode);
+    }
+    let kind = object.fields.iter().try_for_each(|field| match field.name.as_str() {
+        "info" | "announce" | "announce-list" => ControlFlow::Break(Kind::Torrent),
+        "peers" | "peers6" | "failure reason" | "interval" | "min interval" | "files" => ControlFlow::Break(Kind::Answer),
+        "m" | "metadata_size" | "reqq" => ControlFlow::Break(Kind::Extension),
+        "msg_type" => ControlFlow::Break(Kind::Metadata),
+        _ => ControlFlow::Continue(()),
+    });
+    kind.break_value().or(Some(Kind::Bencode))
+}
+
+/// How many bytes follow what was described, if any do: `12 bytes more`.
+pub fn left_over(placed: &[Placed], bytes: &[u8]) -> Option<String> {
+    let end = placed.last().map_or(0, |last| last.at + last.object.length);
+    let rest = bytes.get(end..).unwrap_or_default();
+    // A newline at the end of a file is no part of what is in it.
+    (!rest.trim_ascii().is_empty()).then(|| format!("{} more", counted(rest.len(), "byte")))
+}

@@ -1,0 +1,83 @@
+//! Stage 2 in a file: a torrent.
+
+use super::s01::{self, Meaning};
+use super::{Object, hex_text};
+use crate::s01_bencode::{Kind, decode};
+use crate::s02_metainfo::{InfoHash, Metainfo, MetainfoError};
+
+/// A .torrent file. White space may follow it.
+pub fn torrent(bytes: &[u8]) -> Object {
+    let mut object = Object::new("torrent", bytes.len(), 2, "BEP 3");
+    let dictionary = bytes.trim_ascii_end();
+    s01::whole(&mut object, dictionary, lexicon);
+    if object.broken.is_none() && dictionary.len() < bytes.len() {
+        object.add(bytes.len(), "", "white space", "not part of the torrent");
+    }
+    name_info(&mut object, dictionary);
+    match Metainfo::from_bytes(bytes) {
+        Ok(metainfo) => {
+            let (info, files) = (&metainfo.info, metainfo.info.files.iter().filter(|file| !file.padding).count());
+            let content = if info.multi_file { format!("{files} files") } else { "one file".to_owned() };
+            object.summary = format!("{content}, {} bytes, {} pieces", info.length, info.piece_count());
+        }
+        Err(error) => breaks(&mut object, error),
+    }
+    object
+}
+
+/// Says at `info` what the torrent's name is, and over which bytes.
+fn name_info(object: &mut Object, bytes: &[u8]) {
+    let Ok(top) = decode(bytes) else { return };
+    let Some(info) = top.get("info").filter(|info| info.dictionary().is_some()) else { return };
+    if let Some(field) = object.fields.iter_mut().find(|field| field.name == "info" && field.value == "{") {
+        let start = field.range.end - 1; // behind the key, at the `d`
+        field.note =
+            format!("info hash {}: the SHA-1 of bytes {start} to {}", InfoHash::of(info.raw), start + info.raw.len() - 1);
+    }
+}
+
+/// A rule of torrents that is broken in good bencode.
+fn breaks(object: &mut Object, error: MetainfoError) {
+    match error {
+        MetainfoError::Missing { path, expected } => {
+            // It is missing where the dictionary ends that should hold it.
+            let end = format!("end of {}", path.rsplit_once('.').map_or("", |(before, _)| before));
+            let end = object.fields.iter().rev().find(|field| field.note == end).or(object.fields.last());
+            let at = end.map_or(0, |field| field.range.start);
+            object.break_at(at..at + 1, format!("{path}, {expected}"), "nothing of that name");
+        }
+        MetainfoError::Broken { path, expected, found } => object.break_field(&path, format!("{path} to be {expected}"), found),
+        MetainfoError::UnsafePath { path, why, name } => {
+            object.break_field(&path, format!("a name for {path} that is safe to use"), format!("{name:?}: {why}"));
+        }
+        MetainfoError::Bencode(_) | MetainfoError::TooLarge | MetainfoError::Io(_) | MetainfoError::VersionTwo => {
+            object.break_at(0..object.length, "a torrent", error.to_string());
+        }
+    }
+}
+
+/// What the keys of a torrent mean.
+fn lexicon(path: &str, value: &Kind) -> Meaning {
+    match (path, value) {
+        ("info.pieces", Kind::Bytes(_)) => Meaning {
+            note: "a SHA-1 for each piece".to_owned(),
+            ..Meaning::items("piece", 20, |hash| (hex_text(hash), String::new()))
+        },
+        ("info.files[].length" | "info.length" | "info.piece length", _) => Meaning::note("bytes"),
+        _ => Meaning::note(match path {
+            "announce" => "whom to ask for peers",
+            "announce-list[][]" => "BEP 12: a tracker; the ones of a tier are alternatives",
+            "comment" => "whatever the maker wanted to say",
+            "created by" => "the program that made it",
+            "creation date" => "seconds since 1970",
+            "info.name" => "suggested name of the file or folder",
+            "info.private" => "BEP 27: 1 says peers from the tracker only",
+            "info.files[].path[]" => "one folder or name of the path",
+            "info.files[].attr" => "BEP 47: p is padding, x executable",
+            "info.meta version" => "BEP 52: a version 2 torrent",
+            "url-list" | "url-list[]" => "BEP 19: a web seed",
+            "nodes[][]" => "BEP 5: where to enter the DHT",
+            _ => "",
+        }),
+    }
+}

@@ -1,0 +1,71 @@
+//! Stage 6 in a link: a magnet.
+
+use super::{Object, quoted};
+use crate::s01_bencode::excerpt;
+use crate::s06_magnet::{Magnet, MagnetError};
+
+/// A magnet link.
+pub fn magnet(text: &str) -> Object {
+    let mut object = Object::new("magnet link", text.len(), 6, "BEP 9");
+    let Some(query) = text.find(":?").map(|at| at + 2) else {
+        object.break_at(0..text.len().min(8), "magnet:?", quoted(text.as_bytes()));
+        return object;
+    };
+    object.add(query, "scheme", quoted(text.get(..query).unwrap_or_default().as_bytes()), "");
+    while object.covered() < text.len() {
+        let start = object.covered();
+        let rest = text.get(start..).unwrap_or_default();
+        let sign = usize::from(rest.starts_with('&'));
+        let end = rest.get(sign..).and_then(|rest| rest.find('&')).map_or(text.len(), |at| start + sign + at);
+        parameter(&mut object, text.get(start..end).unwrap_or_default());
+    }
+    match Magnet::parse(text) {
+        Ok(magnet) => {
+            let name = magnet.name.as_deref().map(|name| format!(", {}", quoted(name.as_bytes()))).unwrap_or_default();
+            let (trackers, peers) = (magnet.trackers.len(), magnet.peers.len());
+            object.summary = format!("{trackers} trackers, {peers} peers{name}");
+        }
+        Err(MagnetError::NoTopic) => {
+            object.break_at(text.len()..text.len(), "xt=urn:btih: and an info hash", "no such parameter")
+        }
+        Err(error) => object.break_at(0..text.len(), "a magnet link", error.to_string()),
+    }
+    object
+}
+
+/// `&key=value`, one at a time: so it is known which of them is wrong.
+fn parameter(object: &mut Object, pair: &str) {
+    let start = object.covered();
+    let bare = pair.trim_start_matches('&');
+    let (key, raw) = bare.split_once('=').unwrap_or((bare, ""));
+    let alone = Magnet::parse(&format!("magnet:?xt=urn:btmh:1220{}&{bare}", "0".repeat(64)));
+    let value = urlencoding::decode_binary(raw.as_bytes());
+    let name = key.trim_end_matches(|letter: char| letter.is_ascii_digit()).trim_end_matches('.').to_ascii_lowercase();
+    let note = match name.as_str() {
+        "xt" => topic(&value),
+        "dn" => "a name to show until the real one is known",
+        "tr" => "a tracker",
+        "x.pe" => "a peer",
+        "xl" => "bytes of the content",
+        "so" => "BEP 53: the files that are wanted",
+        "ws" => "BEP 19: a web seed",
+        "" => "",
+        _ => "ignored",
+    };
+    let name = if bare.is_empty() { String::new() } else { excerpt(key.as_bytes()) };
+    object.add(start + pair.len(), name, quoted(&value), note);
+    if let Err(MagnetError::Value { key, expected, found }) = alone {
+        object.break_at(start..start + pair.len(), format!("{key} to be {expected}"), format!("\"{found}\""));
+    }
+}
+
+fn topic(value: &[u8]) -> &'static str {
+    let starts = |prefix: &str| value.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes()));
+    match value.len() {
+        49 if starts("urn:btih:") => "the info hash, in 40 hex digits",
+        41 if starts("urn:btih:") => "the info hash, in 32 letters of base32",
+        _ if starts("urn:btih:") => "an info hash",
+        _ if starts("urn:btmh:") => "BEP 52: the info hash of version 2",
+        _ => "of another network",
+    }
+}

@@ -1,0 +1,60 @@
+//! One direction of a connection between peers, cut into its objects.
+//!
+//! Whoever has a live connection asks for the first object again and again as bytes come;
+//! whoever has them all takes [`all`].
+
+use super::{Context, Object, Placed, s04, s05};
+use crate::s04_handshake::{HANDSHAKE_LENGTH, PROTOCOL};
+
+/// What comes next in a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// The handshake, with which each direction begins.
+    Handshake,
+    /// Messages, to the end.
+    Message,
+}
+
+impl Next {
+    /// How long the object is that starts here, once all of it has come. Its length is not
+    /// judged: keep no more of it than you like.
+    pub fn length(self, bytes: &[u8]) -> Option<usize> {
+        let length = match self {
+            Next::Handshake => HANDSHAKE_LENGTH,
+            Next::Message => s05::length(bytes)?,
+        };
+        (bytes.len() >= length).then_some(length)
+    }
+
+    /// Describes the object that is these bytes, or as much of it as there is.
+    pub fn describe(self, bytes: &[u8], context: &Context) -> Object {
+        match self {
+            Next::Handshake => s04::handshake(bytes),
+            Next::Message => s05::message(bytes, context),
+        }
+    }
+}
+
+/// What a stream begins with, as far as one can see.
+pub fn begins_with(bytes: &[u8]) -> Next {
+    if bytes.first() == PROTOCOL.first() { Next::Handshake } else { Next::Message }
+}
+
+/// The objects in a stream, at most so many, and where they end. A broken one is the last.
+pub fn all(bytes: &[u8], mut next: Next, context: &Context, most: usize) -> (Vec<Placed>, usize) {
+    let mut found = Vec::new();
+    let mut at = 0;
+    while at < bytes.len() && found.len() < most {
+        let rest = bytes.get(at..).unwrap_or_default();
+        let rest = next.length(rest).and_then(|length| rest.get(..length)).unwrap_or(rest);
+        let object = next.describe(rest, context);
+        let (length, broken) = (object.length, object.broken.is_some());
+        found.push(Placed { at, object });
+        at += length.max(1);
+        next = Next::Message;
+        if broken {
+            break;
+        }
+    }
+    (found, at)
+}
