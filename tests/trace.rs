@@ -4,7 +4,9 @@
 mod support;
 
 mod trace {
+    mod broken;
     mod bytes;
     mod clients;
     mod peer_wire;
+    mod samples;
 }

@@ -22,8 +22,11 @@ Examples:
   piecemeal explain 0000000d 06 00000002 00004000 00004000")]
 pub struct Args {
     /// A file, - for stdin, hex digits, a magnet link, a tracker's URL, a peer id, bencode
-    #[arg(required = true, allow_hyphen_values = true)]
-    thing: Vec<OsString>,
+    #[arg(allow_hyphen_values = true)]
+    thing: OsString,
+    /// The rest of it, where it was written with spaces
+    #[arg(hide = true)]
+    more: Vec<OsString>,
     /// What it is. Otherwise that is found out
     #[arg(long = "as", value_name = "KIND", value_parser = kind)]
     kind: Option<Kind>,
@@ -31,7 +34,7 @@ pub struct Args {
 
 impl Args {
     pub fn run(self, _: &Options) -> Result<Answer, Failure> {
-        let thing = Thing::read(self.thing)?;
+        let thing = Thing::read(self.thing, &self.more)?;
         let kind = self.kind.or_else(|| Kind::of(&thing.bytes)).ok_or_else(|| thing.unknown())?;
         let objects = kind.describe(&thing.bytes, &Context::default());
         let how = if self.kind.is_some() { "Taken for" } else { "This looks like" };

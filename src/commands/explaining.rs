@@ -8,7 +8,7 @@ use std::path::Path;
 use piecemeal::s01_bencode::{excerpt, printable};
 use piecemeal::s02_metainfo::MAX_TORRENT_FILE;
 use piecemeal::trace::kind::{Kind, left_over};
-use piecemeal::trace::{Broken, Placed, counted, json};
+use piecemeal::trace::{Broken, Placed, counted, json, quoted};
 use serde_json::json;
 
 use super::Answer;
@@ -24,8 +24,11 @@ pub struct Thing {
 impl Thing {
     /// Takes the arguments for a file, or else for the thing itself. Several are one
     /// that was written with spaces.
-    pub fn read(words: Vec<OsString>) -> Result<Thing, Failure> {
-        let thing = words.join(std::ffi::OsStr::new(" "));
+    pub fn read(mut thing: OsString, more: &[OsString]) -> Result<Thing, Failure> {
+        for word in more {
+            thing.push(" ");
+            thing.push(word);
+        }
         let path = Path::new(&thing);
         if path == "-" {
             return Thing::take(io::stdin().lock(), "stdin".to_owned());
@@ -70,9 +73,8 @@ impl Thing {
 
     /// Nobody knows what this is.
     pub fn unknown(&self) -> Failure {
-        let what = format!("a handshake, a message or the like was expected, but found {}", excerpt(&self.bytes));
-        let names: Vec<&str> = Kind::all().map(Kind::name).collect();
-        Failure::new(BAD_INPUT, what).about(self.name()).help(format!("say what it is, with --as {}", names.join("|")))
+        let what = format!("a handshake, a message or the like was expected, but found {}", quoted(&self.bytes));
+        Failure::new(BAD_INPUT, what).about(&self.source).help("say what it is, with --as KIND; explain --help lists the kinds")
     }
 }
 

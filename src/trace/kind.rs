@@ -113,7 +113,8 @@ impl Kind {
             || (bytes.len() == 8 && (bytes.starts_with(&[0; 4]) || messages(false).is_none())).then_some(Kind::Reserved);
         let bencode = bencoded(bytes).or_else(peer_id).or_else(reserved);
         let whole = bencode.or_else(|| messages(true)).or_else(udp);
-        whole.or_else(|| messages(false)).or_else(|| (bytes.len() == 20).then_some(Kind::PeerId))
+        let broken = whole.or_else(|| messages(false)).or_else(|| (bytes.len() == 20).then_some(Kind::PeerId));
+        broken.or_else(|| (bytes.len() >= 16 && matches!(bytes, [0, 0, 0, 1..=3, ..])).then_some(Kind::Udp))
     }
 
     /// Describes bytes as this kind of thing: one object, or the objects of a stream. Where

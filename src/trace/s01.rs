@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{MOST_FIELDS, MOST_ITEMS, Object, quoted};
+use super::{MOST_FIELDS, MOST_ITEMS, Object, counted, quoted};
 use crate::s01_bencode::{BencodeError, Kind, Rule, decode, decode_prefix, excerpt};
 
 /// The most pairs of a dictionary that become fields.
@@ -91,7 +91,7 @@ fn value(object: &mut Object, bytes: &[u8], error: Option<&BencodeError>, lexico
         let at = base + if twice.is_some() { end } else { error.at };
         let (expected, found) = words(&error.rule);
         let width = width(&error.rule, bytes.get(at - base..).unwrap_or_default());
-        let place = if error.path.is_empty() { String::new() } else { format!(", at {}", error.path) };
+        let place = if error.path.is_empty() { String::new() } else { format!(" at {}", error.path) };
         object.break_at(at..at + width, format!("{expected}{place}"), found);
     }
 }
@@ -310,16 +310,22 @@ fn encoded_length(length: usize) -> usize {
 
 /// A broken rule as two halves of a sentence.
 fn words(rule: &Rule) -> (String, String) {
-    let said = rule.to_string();
-    let said = said.split_once(", but ").map(|(expected, found)| (expected.to_owned(), found.to_owned()));
-    match rule {
-        Rule::CutShort { length, left } => (format!("{length} more bytes, as this length says"), format!("only {left}")),
-        Rule::IntegerTooLarge => ("an integer of 64 bits".to_owned(), "a larger one".to_owned()),
-        Rule::DuplicateKey { key } => ("a new key".to_owned(), format!("\"{key}\" for the second time")),
-        Rule::TooDeep => ("fewer levels of lists and dictionaries".to_owned(), "one too many".to_owned()),
-        Rule::TooManyItems => ("fewer values".to_owned(), "one too many".to_owned()),
-        Rule::Trailing { left } => ("the end, as the value is complete".to_owned(), format!("{left} more bytes")),
-        Rule::Ended => ("a value, or the end of the list or dictionary".to_owned(), "the end of the bytes".to_owned()),
-        _ => said.unwrap_or_else(|| (String::from("a value"), rule.to_string())),
-    }
+    let byte =
+        |found: &u8| if found.is_ascii_graphic() { format!("{:?}", char::from(*found)) } else { format!("byte 0x{found:02x}") };
+    let (expected, found) = match rule {
+        Rule::NotAValue { found } => ("a value (i, l, d or a digit)", byte(found)),
+        Rule::KeyNotBytes { found } => ("a key, which is a string,", byte(found)),
+        Rule::Ended => ("a value or `e`", "the end".to_owned()),
+        Rule::UnendedInteger => ("an integer and `e`", "no `e`".to_owned()),
+        Rule::BadInteger { found } => ("digits without leading zeros", format!("\"{found}\"")),
+        Rule::IntegerTooLarge => ("an integer of 64 bits", "a larger one".to_owned()),
+        Rule::UnendedLength => ("a length and `:`", "no `:`".to_owned()),
+        Rule::BadLength { found } => ("a length in digits without leading zeros", format!("\"{found}\"")),
+        Rule::CutShort { length, left } => return (format!("{length} bytes in the string"), format!("only {left}")),
+        Rule::DuplicateKey { key } => ("a new key", format!("\"{key}\" for the second time")),
+        Rule::TooDeep => ("fewer levels of lists and dictionaries", "one too many".to_owned()),
+        Rule::TooManyItems => ("fewer values", "one too many".to_owned()),
+        Rule::Trailing { left } => ("nothing behind the value", counted(*left, "byte")),
+    };
+    (expected.to_owned(), found)
 }

@@ -36,11 +36,15 @@ pub fn handshake(bytes: &[u8]) -> Object {
     let mut object = walk.end();
     // The stage has the last word, and says it first: what begins with another byte is
     // not a handshake that is cut short.
-    if let Err(HandshakeError::OtherProtocol { found }) = Handshake::read_from(&mut &*bytes) {
+    if let Err(HandshakeError::OtherProtocol { .. }) = Handshake::read_from(&mut &*bytes) {
         let wrong = bytes.iter().zip(PROTOCOL).position(|(found, expected)| found != expected).unwrap_or(bytes.len());
         object.broken = None;
         let end = bytes.len().min(PROTOCOL.len());
-        object.break_at(wrong..end.max(wrong), "byte 19 and \"BitTorrent protocol\"", format!("\"{found}\""));
+        object.break_at(
+            wrong..end.max(wrong),
+            "byte 19 and \"BitTorrent protocol\"",
+            quoted(bytes.get(..end).unwrap_or_default()),
+        );
         object.fields.retain(|field| field.range.start < PROTOCOL.len());
     }
     object
@@ -51,7 +55,7 @@ pub fn reserved(bytes: &[u8]) -> Object {
     let mut walk = Walk::new(bytes, "reserved bytes", 4, "BEP 3");
     walk.take(8, "reserved", |bytes| (bits(bytes), String::new()));
     if walk.object.broken.is_none() {
-        walk.object.summary = match bytes.iter().map(|byte| byte.count_ones()).sum::<u32>() {
+        walk.object.summary = match bytes.iter().take(8).map(|byte| byte.count_ones()).sum::<u32>() {
             0 => "no extension".to_owned(),
             count => format!("{} set", counted(count as usize, "bit")),
         };

@@ -10,6 +10,9 @@ use crate::s01_bencode::Kind;
 use crate::s07_extension::{ExtensionError, ExtensionHandshake, dont_have};
 use crate::s08_metadata::message::MetadataMessage;
 
+/// A message of which only the receiver knows the extension.
+const UNKNOWN: &str = "extension message";
+
 /// The payload of an extension handshake: the dictionary.
 pub fn handshake(bytes: &[u8]) -> Object {
     let mut object = Object::new("extension handshake", bytes.len(), 7, "BEP 10");
@@ -51,12 +54,12 @@ pub(super) fn extended(walk: &mut Walk, context: &Context) -> Option<String> {
         None if payload.len() == 4 => lost(payload),
         _ => other(payload, known),
     };
-    if id == 0 {
-        walk.note("0: the extension handshake");
-    } else {
-        let name = inner.name.split(' ').next().unwrap_or_default();
-        let how = if looks { "by its looks; the receiver gave it this number" } else { "so the receiver numbered it" };
-        walk.note(&format!("{name}, {how}"));
+    let name = inner.name.split(' ').next().unwrap_or_default();
+    match id {
+        0 => walk.note("the extension handshake"),
+        _ if inner.name == UNKNOWN => walk.note("the receiver's handshake says which one"),
+        _ if looks => walk.note(&format!("{name} by its looks; the receiver's handshake says it")),
+        _ => walk.note(&format!("{name}: so says the receiver's handshake")),
     }
     walk.object.name.clone_from(&inner.name);
     (walk.object.stage, walk.object.spec) = (inner.stage, inner.spec);
@@ -76,7 +79,7 @@ fn lost(payload: &[u8]) -> Object {
 
 /// An extension that no stage knows: bencode, or just bytes.
 fn other(payload: &[u8], name: Option<&str>) -> Object {
-    let name = name.map_or("unknown extension".to_owned(), |name| super::excerpt(name.as_bytes()));
+    let name = name.map_or(UNKNOWN.to_owned(), |name| super::excerpt(name.as_bytes()));
     let mut object = Object::new(name, payload.len(), 7, "BEP 10");
     if payload.first() == Some(&b'd') && crate::s01_bencode::decode_prefix(payload).is_ok() {
         s01::prefix(&mut object, payload, s01::no_lexicon);
