@@ -56,8 +56,12 @@ pub const MOST_FIELDS: usize = 1_000;
 /// The most items of a list that become fields: peers, piece hashes, files.
 pub const MOST_ITEMS: usize = 16;
 
-/// The most bytes that a value shows in hex.
+/// The most parameters of a link or a URL that become fields.
+const MOST_PARAMETERS: usize = 64;
+
+/// The most bytes that a value shows in hex, or as text.
 const MOST_HEX: usize = 32;
+const MOST_TEXT: usize = 100;
 
 /// Something that goes over the wire, or stands in a file or a link.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -158,6 +162,14 @@ impl Object {
         }
     }
 
+    /// Where there are so many fields already: one for all that is left.
+    fn add_many(&mut self, most: usize, end: usize, name: &str) {
+        let left = end.saturating_sub(self.covered());
+        if self.fields.len() >= most && left > 0 {
+            self.add(end, format!("{name}.."), counted(left, "more byte"), "not shown");
+        }
+    }
+
     /// Adds one field for items that are not shown one by one.
     fn add_rest(&mut self, end: usize, name: &str, items: usize) {
         let bytes = end.saturating_sub(self.covered());
@@ -206,17 +218,19 @@ fn moved(range: &Range<usize>, by: usize) -> Range<usize> {
 /// Bytes that may be text: in quotes if they are, else in hex. Cut where they are long,
 /// and then with their number.
 pub fn quoted(bytes: &[u8]) -> String {
-    // What was cut off may have left half a character: that is still text.
-    let start = bytes.get(..MOST_HEX * 2).unwrap_or(bytes);
-    let is_text = match std::str::from_utf8(start) {
-        Ok(_) => true,
-        Err(error) => error.error_len().is_none() && start.len() < bytes.len(),
+    let start = bytes.get(..MOST_TEXT).unwrap_or(bytes);
+    let text = match std::str::from_utf8(start) {
+        Ok(text) => text,
+        // The cut may have left half a character behind.
+        Err(error) if error.error_len().is_none() && start.len() < bytes.len() => {
+            start.get(..error.valid_up_to()).and_then(|whole| std::str::from_utf8(whole).ok()).unwrap_or_default()
+        }
+        Err(_) => return hex_text(bytes),
     };
-    let short = excerpt(bytes);
-    match (is_text, short.ends_with('…')) {
-        (true, true) => format!("\"{short}\" ({} bytes)", bytes.len()),
-        (true, false) => format!("\"{short}\""),
-        (false, _) => hex_text(bytes),
+    if text.len() < bytes.len() {
+        format!("\"{}…\" ({} bytes)", printable(text), bytes.len())
+    } else {
+        format!("\"{}\"", printable(text))
     }
 }
 

@@ -4,9 +4,15 @@
 mod support;
 
 mod trace {
+    mod agreement;
+    mod breaks;
     mod broken;
     mod bytes;
     mod clients;
+    mod command;
+    mod knowing;
+    mod limits;
     mod peer_wire;
     mod samples;
+    mod shown;
 }

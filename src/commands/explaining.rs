@@ -14,6 +14,9 @@ use serde_json::json;
 use super::Answer;
 use super::failure::{BAD_INPUT, Failure, LOCAL};
 
+/// The page of the documentation that belongs to the command.
+const PAGE: &str = "reading-a-trace";
+
 /// The bytes that are to be explained.
 pub struct Thing {
     /// Where they come from: a path, `stdin`, `the hex digits`.
@@ -38,19 +41,19 @@ impl Thing {
             Ok(file) => Thing::take(file, shown),
             Err(error) => Thing::typed(thing.as_encoded_bytes()).ok_or_else(|| {
                 let help = "check the path; or give hex digits, a magnet link, a URL, a peer id or bencode";
-                Failure::new(LOCAL, error).about(excerpt(thing.as_encoded_bytes())).help(help)
+                Failure::new(LOCAL, error).about(excerpt(thing.as_encoded_bytes())).help(help).see(PAGE)
             }),
         }
     }
 
     /// All of a file. Hex digits in it are what they stand for.
     fn take(input: impl Read, source: String) -> Result<Thing, Failure> {
-        let local = |error| Failure::new(LOCAL, error).about(&source).help("check the path and its permissions");
+        let local = |error| Failure::new(LOCAL, error).about(&source).help("check the path and its permissions").see(PAGE);
         let mut bytes = Vec::new();
         input.take(MAX_TORRENT_FILE + 1).read_to_end(&mut bytes).map_err(local)?;
         if bytes.len() as u64 > MAX_TORRENT_FILE {
             let failure = Failure::new(BAD_INPUT, format!("at most {MAX_TORRENT_FILE} bytes were expected, but there are more"));
-            return Err(failure.about(&source).help("explain a part of it: head -c 1M FILE | piecemeal explain -"));
+            return Err(failure.about(&source).help("take a part of it: head -c 1M FILE | piecemeal explain -").see(PAGE));
         }
         match digits(&bytes) {
             Some(bytes) => Ok(Thing { source: format!("{source}, hex digits"), bytes }),
@@ -74,7 +77,8 @@ impl Thing {
     /// Nobody knows what this is.
     pub fn unknown(&self) -> Failure {
         let what = format!("a handshake, a message or the like was expected, but found {}", quoted(&self.bytes));
-        Failure::new(BAD_INPUT, what).about(&self.source).help("say what it is, with --as KIND; explain --help lists the kinds")
+        let help = "say what it is, with --as KIND; explain --help lists the kinds";
+        Failure::new(BAD_INPUT, what).about(&self.source).help(help).see(PAGE)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Stage 2 in a file: a torrent.
 
 use super::s01::{self, Meaning};
-use super::{Object, hex_text};
+use super::{Object, counted, hex_text};
 use crate::s01_bencode::{Kind, decode};
 use crate::s02_metainfo::{InfoHash, Metainfo, MetainfoError};
 
@@ -17,8 +17,8 @@ pub fn torrent(bytes: &[u8]) -> Object {
     match Metainfo::from_bytes(bytes) {
         Ok(metainfo) => {
             let (info, files) = (&metainfo.info, metainfo.info.files.iter().filter(|file| !file.padding).count());
-            let content = if info.multi_file { format!("{files} files") } else { "one file".to_owned() };
-            object.summary = format!("{content}, {} bytes, {} pieces", info.length, info.piece_count());
+            let content = if info.multi_file { counted(files, "file") } else { "one file".to_owned() };
+            object.summary = format!("{content}, {} bytes, {}", info.length, counted(info.piece_count() as usize, "piece"));
         }
         Err(error) => breaks(&mut object, error),
     }

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::client::Client;
 use super::s01::{self, Meaning};
 use super::walk::Walk;
-use super::{Object, counted, hex_text, quoted};
+use super::{MOST_PARAMETERS, Object, counted, hex_text, quoted};
 use crate::s01_bencode::{Kind, excerpt};
 use crate::s03_tracker::{Announced, PeerId, TrackerError, address_v4, address_v6};
 
@@ -116,6 +116,7 @@ pub fn url(text: &str) -> Object {
     while text.get(object.covered()..).is_some_and(|rest| rest.starts_with(['?', '&'])) {
         let next = end(text, object.covered() + 1, &['&', '#']);
         parameter(&mut object, text, next);
+        object.add_many(MOST_PARAMETERS, text.len(), "parameters");
     }
     part(&mut object, text, &[], "fragment");
     if object.field("info_hash").is_some() {
@@ -145,7 +146,8 @@ fn parameter(object: &mut Object, text: &str, end: usize) {
     let value = urlencoding::decode_binary(raw.as_bytes());
     let number = || raw.bytes().all(|byte| byte.is_ascii_digit()) && !raw.is_empty();
     let (shown, note, expected) = match key {
-        "info_hash" => (hex_text(&value), "the torrent, 20 bytes".to_owned(), (value.len() != 20).then_some("20 bytes")),
+        "info_hash" if value.len() == 20 => (hex_text(&value), "the torrent".to_owned(), None),
+        "info_hash" => (quoted(&value), hint(&value).to_owned(), Some("20 bytes")),
         "peer_id" => (quoted(&value), one_peer_id(&value).1, (value.len() != 20).then_some("20 bytes")),
         "port" => (quoted(&value), "where the client listens".to_owned(), raw.parse::<u16>().is_err().then_some("0 to 65535")),
         "uploaded" | "downloaded" | "left" => (quoted(&value), "bytes".to_owned(), (!number()).then_some("a number of bytes")),
@@ -156,6 +158,14 @@ fn parameter(object: &mut Object, text: &str, end: usize) {
     if let Some(expected) = expected {
         let found = if expected == "20 bytes" { counted(value.len(), "byte") } else { quoted(raw.as_bytes()) };
         object.break_at(start..end, format!("{key} to be {expected}"), found);
+    }
+}
+
+/// What is likely wrong with an info hash that is not 20 bytes long.
+fn hint(value: &[u8]) -> &'static str {
+    match value.len() {
+        40 => "hex? the bytes themselves are wanted, each as it is or as %xx",
+        _ => "each byte as it is, or as %xx",
     }
 }
 

@@ -47,7 +47,7 @@ pub fn message(bytes: &[u8], context: &Context) -> Object {
     let known = id.and_then(|id| NAMES.iter().find(|(known, _, _)| *known == id));
     let (name, spec) = known.map_or(("message", "BEP 3"), |(_, name, spec)| (*name, *spec));
     let mut walk = Walk::new(bytes, name, 5, spec);
-    let Some(length) = walk.number(4, "length") else { return walk.end() };
+    let Some(length) = walk.number(4, "length prefix") else { return walk.end() };
     let length = usize::try_from(length).unwrap_or(usize::MAX);
     walk.note(if length == 0 { "no id and no payload" } else { "of what follows" });
     if length == 0 {

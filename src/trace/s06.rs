@@ -1,6 +1,6 @@
 //! Stage 6 in a link: a magnet.
 
-use super::{Object, quoted};
+use super::{MOST_PARAMETERS, Object, counted, quoted};
 use crate::s01_bencode::excerpt;
 use crate::s06_magnet::{Magnet, MagnetError};
 
@@ -18,12 +18,13 @@ pub fn magnet(text: &str) -> Object {
         let sign = usize::from(rest.starts_with('&'));
         let end = rest.get(sign..).and_then(|rest| rest.find('&')).map_or(text.len(), |at| start + sign + at);
         parameter(&mut object, text.get(start..end).unwrap_or_default());
+        object.add_many(MOST_PARAMETERS, text.len(), "parameters");
     }
     match Magnet::parse(text) {
         Ok(magnet) => {
             let name = magnet.name.as_deref().map(|name| format!(", {}", quoted(name.as_bytes()))).unwrap_or_default();
             let (trackers, peers) = (magnet.trackers.len(), magnet.peers.len());
-            object.summary = format!("{trackers} trackers, {peers} peers{name}");
+            object.summary = format!("{}, {}{name}", counted(trackers, "tracker"), counted(peers, "peer"));
         }
         Err(MagnetError::NoTopic) => {
             object.break_at(text.len()..text.len(), "xt=urn:btih: and an info hash", "no such parameter")
@@ -39,8 +40,9 @@ fn parameter(object: &mut Object, pair: &str) {
     let bare = pair.trim_start_matches('&');
     let (key, raw) = bare.split_once('=').unwrap_or((bare, ""));
     let alone = Magnet::parse(&format!("magnet:?xt=urn:btmh:1220{}&{bare}", "0".repeat(64)));
-    let value = urlencoding::decode_binary(raw.as_bytes());
     let name = key.trim_end_matches(|letter: char| letter.is_ascii_digit()).trim_end_matches('.').to_ascii_lowercase();
+    let plus = if name == "dn" { raw.replace('+', " ") } else { raw.to_owned() };
+    let value = urlencoding::decode_binary(plus.as_bytes());
     let note = match name.as_str() {
         "xt" => topic(&value),
         "dn" => "a name to show until the real one is known",

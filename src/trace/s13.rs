@@ -16,7 +16,10 @@ pub fn request(bytes: &[u8]) -> Object {
     let action = walk.number(4, "action");
     transaction(&mut walk);
     match action {
-        Some(0) => named(&mut walk, "UDP connect", "connect"),
+        Some(0) => {
+            named(&mut walk, "UDP connect", "connect");
+            spare(&mut walk);
+        }
         Some(1) => {
             named(&mut walk, "UDP announce", "announce");
             announce(&mut walk);
@@ -45,7 +48,6 @@ pub fn answer(bytes: &[u8], family: Family) -> Object {
                 walk.say(format!("{id:016x}"));
                 walk.note("goes into the requests of the next minute");
             }
-            // A longer one is good, too.
             spare(&mut walk);
         }
         Some(1) => {
@@ -140,7 +142,7 @@ fn options(walk: &mut Walk) {
     walk.object.add(walk.object.covered() + left.len(), "options", hex_text(left), "and more, not shown");
 }
 
-/// What nobody reads.
+/// What nobody reads: a packet may be longer than it must.
 fn spare(walk: &mut Walk) {
     let left = walk.left();
     if !left.is_empty() {

@@ -74,6 +74,12 @@ impl Run {
         self
     }
 
+    /// Where stdin comes from. Otherwise it is empty.
+    pub fn stdin(mut self, from: impl Into<Stdio>) -> Run {
+        self.command.stdin(from);
+        self
+    }
+
     /// Where stdout goes, when the test does not want to read it.
     pub fn stdout(mut self, to: impl Into<Stdio>) -> Run {
         self.command.stdout(to);

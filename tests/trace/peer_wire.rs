@@ -31,10 +31,10 @@ fn a_request_is_shown() {
         lines(&object, bytes),
         "\
 request, 17 bytes: piece 2, begin 16384, 16384 bytes                        [stage 5, BEP 3]
-  0000  00 00 00 0d                                       length  13  of what follows
-  0004  06                                                id      6   request
-  0005  00 00 00 02                                       index   2
-  0009  00 00 40 00                                       begin   16384
-  000d  00 00 40 00                                       length  16384"
+  0000  00 00 00 0d                                       length prefix  13  of what follows
+  0004  06                                                id             6   request
+  0005  00 00 00 02                                       index          2
+  0009  00 00 40 00                                       begin          16384
+  000d  00 00 40 00                                       length         16384"
     );
 }

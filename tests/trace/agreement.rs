@@ -1,0 +1,75 @@
+//! The trace calls broken what the stages refuse, and nothing else.
+
+use super::samples::{all, described};
+use piecemeal::s01_bencode::decode;
+use piecemeal::s02_metainfo::Metainfo;
+use piecemeal::s03_tracker::{Announced, TrackerError};
+use piecemeal::s04_handshake::Handshake;
+use piecemeal::s05_messages::{Message, MessageError, Messages};
+use piecemeal::s06_magnet::Magnet;
+use piecemeal::s07_extension::ExtensionHandshake;
+use piecemeal::s08_metadata::message::MetadataMessage;
+use piecemeal::s13_udp_tracker::packet::{Answer, Family, Request};
+use piecemeal::trace::kind::Kind;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
+/// Whether the stages take these bytes. `None` where none of them decodes this.
+fn taken(kind: Kind, bytes: &[u8]) -> Option<bool> {
+    Some(match kind {
+        Kind::Bencode => decode(bytes).is_ok(),
+        Kind::Torrent => Metainfo::from_bytes(bytes).is_ok(),
+        // A refusal is a good answer of its kind.
+        Kind::Answer => matches!(Announced::decode(bytes), Ok(_) | Err(TrackerError::Failure { .. })),
+        Kind::Handshake => bytes.len() == 68 && Handshake::read_from(&mut &*bytes).is_ok(),
+        Kind::Extension => ExtensionHandshake::decode(bytes).is_ok(),
+        Kind::Metadata => MetadataMessage::decode(bytes).is_ok(),
+        Kind::Magnet => Magnet::parse(std::str::from_utf8(bytes).ok()?.trim_end()).is_ok(),
+        Kind::Udp => match bytes {
+            [0, 0, 0, 0..=3, ..] => Answer::decode(bytes, Family::V4).is_ok(),
+            _ => Request::decode(bytes).is_ok(),
+        },
+        Kind::Messages => return messages(bytes),
+        _ => return None,
+    })
+}
+
+/// Whether these are messages up to their end. What is inside of an extension message is
+/// another stage's.
+fn messages(bytes: &[u8]) -> Option<bool> {
+    let mut messages = Messages::new(bytes);
+    loop {
+        match messages.read() {
+            Ok(Message::Unknown { id: 20, .. }) => return None,
+            Ok(_) => {}
+            Err(MessageError::HungUp { inside }) => return Some(!inside && !bytes.is_empty()),
+            Err(_) => return Some(false),
+        }
+    }
+}
+
+#[test]
+fn the_trace_and_the_stages_agree_on_what_is_broken() {
+    let mut random = StdRng::seed_from_u64(7);
+    let (mut good, mut bad) = (0, 0);
+    for sample in all() {
+        for _ in 0..400 {
+            let mut bytes = sample.bytes.clone();
+            for _ in 0..random.random_range(0..3) {
+                let at = random.random_range(0..bytes.len());
+                match random.random_range(0..4) {
+                    0 => bytes.truncate(at + 1),
+                    1 => bytes.insert(at, random.random()),
+                    2 => bytes[at] = bytes[at].wrapping_add(1),
+                    _ => bytes[at] ^= 1 << random.random_range(0..8),
+                }
+            }
+            let Some(taken) = taken(sample.kind, &bytes) else { continue };
+            let objects = described(sample.kind, &bytes);
+            let whole = objects.iter().all(|(_, object)| object.broken.is_none());
+            assert_eq!(whole, taken, "{}: {bytes:?}\n{objects:?}", sample.what);
+            if taken { good += 1 } else { bad += 1 }
+        }
+    }
+    assert!(good > 1_000 && bad > 1_000, "{good} good, {bad} bad");
+}

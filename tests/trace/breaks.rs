@@ -1,0 +1,230 @@
+//! Where it breaks: the fields up to there, carets under the bytes, expected and found.
+
+use super::bytes::{handshake, lines, sound};
+use super::samples::described;
+use piecemeal::trace::kind::Kind;
+
+/// What is shown from the line before the carets on.
+#[track_caller]
+fn breaks(kind: Kind, bytes: &[u8], expected: &str) {
+    let (at, object) = described(kind, bytes).pop().expect("there is an object");
+    sound(&object, &bytes[at..]);
+    let shown = lines(&object, &bytes[at..]);
+    let all: Vec<&str> = shown.lines().collect();
+    let carets = all.iter().position(|line| line.trim_start().starts_with('^')).unwrap_or_else(|| panic!("no carets:\n{shown}"));
+    let found = format!("{}\n{}", all[carets - 1], all[carets]);
+    assert_eq!(found, expected, "\n{shown}");
+}
+
+#[test]
+fn a_string_that_is_longer_than_the_rest() {
+    breaks(
+        Kind::Bencode,
+        b"d3:cow40:mooe",
+        "  0006  34 30 3a 6d 6f 6f 65                              (here)
+        ^^^^^^^^ byte 6: expected 40 bytes in the string at cow, found only 4",
+    );
+}
+
+#[test]
+fn a_key_that_stands_twice() {
+    breaks(
+        Kind::Bencode,
+        b"d3:cow3:moo3:cowi1ee",
+        "  000b  33 3a 63 6f 77 69 31 65 65                        (here)
+        ^^^^^^^^^^^^^^ byte 11: expected a new key, found \"cow\" for the second time",
+    );
+}
+
+#[test]
+fn a_leading_zero() {
+    breaks(
+        Kind::Bencode,
+        b"li1ei02ee",
+        "  0004  69 30 32 65 65                                    (here)
+        ^^ byte 4: expected digits without leading zeros at [1], found \"02\"",
+    );
+}
+
+#[test]
+fn what_follows_a_value() {
+    breaks(
+        Kind::Bencode,
+        b"i1ei2e",
+        "  0003  69 32 65                                          (here)
+        ^^^^^^^^ byte 3: expected nothing behind the value, found 3 bytes",
+    );
+}
+
+#[test]
+fn a_torrent_with_too_few_hashes() {
+    breaks(
+        Kind::Torrent,
+        b"d4:infod6:lengthi50000e4:name1:a12:piece lengthi16384e6:pieces20:ABCDEFGHIJKLMNOPQRSTee",
+        "  0036  36 3a 70 69 65 63 65 73 32 30 3a                  info.pieces        20 bytes: 1 of 20  a SHA-1 for each piece
+        ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ byte 54: expected info.pieces to be 80 bytes for 4 pieces, found 20 bytes",
+    );
+}
+
+#[test]
+fn a_torrent_without_a_name_at_the_end_of_info() {
+    breaks(
+        Kind::Torrent,
+        b"d4:infod6:lengthi5e12:piece lengthi16384e6:pieces20:ABCDEFGHIJKLMNOPQRSTee",
+        "  0048  65                                                                   }                  end of info
+        ^^ byte 72: expected info.name, a byte string, found nothing of that name",
+    );
+}
+
+#[test]
+fn a_torrent_that_would_write_elsewhere() {
+    breaks(
+        Kind::Torrent,
+        b"d4:infod6:lengthi5e4:name2:..12:piece lengthi16384e6:pieces20:ABCDEFGHIJKLMNOPQRSTee",
+        "  0013  34 3a 6e 61 6d 65 32 3a 2e 2e                     info.name          \"..\"               suggested name of the file or folder
+        ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ byte 19: expected a name for info.name that is safe to use, found \"..\": a name may not be a step up or to itself",
+    );
+}
+
+#[test]
+fn an_answer_whose_peers_are_no_multiple_of_six() {
+    breaks(
+        Kind::Answer,
+        b"d5:peers7:\x7f\0\0\x01\x1a\xe1\x7fe",
+        "  0001  35 3a 70 65 65 72 73 37 3a                        peers   7 bytes: 1 of 6  BEP 23: compact
+        ^^^^^^^^^^^^^^^^^^^^^^^^^^ byte 1: expected peers to be a multiple of 6 bytes, found 7 bytes",
+    );
+}
+
+#[test]
+fn a_web_server_instead_of_a_peer() {
+    breaks(
+        Kind::Handshake,
+        b"HTTP/1.1 400 Bad Request\r\n",
+        "  0000  48                                                length of the name  72
+        ^^ byte 0: expected byte 19 and \"BitTorrent protocol\", found \"HTTP/1.1 400 Bad Req\"",
+    );
+}
+
+#[test]
+fn a_handshake_that_is_cut_short() {
+    breaks(
+        Kind::Handshake,
+        &handshake()[..30],
+        "  001c  d6 9f                                             info hash           2 of 20 bytes
+              ^^ byte 30: expected 20 bytes of info hash, found only 2",
+    );
+}
+
+#[test]
+fn a_message_that_is_longer_than_any_may_be() {
+    breaks(
+        Kind::Messages,
+        b"\0\0\0\x01\x01\x7f\xff\xff\xff\x07\0",
+        "  0000  7f ff ff ff                                       length prefix  2147483647  of what follows
+        ^^^^^^^^^^^ byte 0: expected at most 16393 bytes, found 2147483647",
+    );
+}
+
+#[test]
+fn a_choke_with_a_payload() {
+    breaks(
+        Kind::Messages,
+        b"\0\0\0\x02\0\xff",
+        "  0005  ff                                                (here)
+        ^^ byte 5: expected the end of the choke, found 1 byte more",
+    );
+}
+
+#[test]
+fn a_request_with_too_little_in_it() {
+    breaks(
+        Kind::Messages,
+        b"\0\0\0\x09\x06\0\0\0\x01\0\0\0\x02",
+        "  0009  00 00 00 02                                       begin          2
+                    ^^ byte 13: expected 4 bytes of length, found the end",
+    );
+}
+
+/// The break is far behind what the field's line shows, so a line of its own shows it.
+#[test]
+fn a_break_at_the_end_of_a_long_field() {
+    let mut bytes = b"\0\0\x01\x09\x07\0\0\0\0\0\0\0\0".to_vec();
+    bytes.extend((0..100).map(|number| number as u8));
+    breaks(
+        Kind::Messages,
+        &bytes,
+        "  0069  5c 5d 5e 5f 60 61 62 63                           (here)
+                                ^^ byte 113: expected 265 bytes behind the length, found 109",
+    );
+}
+
+#[test]
+fn an_announce_with_an_info_hash_in_hex() {
+    breaks(
+        Kind::Url,
+        b"http://127.0.0.1:6969/announce?info_hash=d69f91e6b2ae4c542468d1073a71d4ea13879a7f&left=1",
+        "  001e  3f 69 6e 66 6f 5f 68 61 73 68 3d 64 36 39 66 …    info_hash      \"d69f91e6b2ae4c542468d1073a71d4ea13879a7f\"  hex? the bytes themselves are wanted, each as it is or as %xx
+        ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ byte 30: expected info_hash to be 20 bytes, found 40 bytes",
+    );
+}
+
+#[test]
+fn a_url_of_another_kind_and_one_without_a_host() {
+    breaks(
+        Kind::Url,
+        b"wss://a/",
+        "  0000  77 73 73 3a 2f 2f                                 scheme         wss
+        ^^^^^^^^ byte 0: expected http, https or udp, found wss",
+    );
+    breaks(
+        Kind::Url,
+        b"udp:///x",
+        "  0006  2f 78                                             path    /x
+        ^^ byte 6: expected a host, such as 127.0.0.1:6969, found nothing",
+    );
+}
+
+#[test]
+fn a_magnet_link_with_a_bad_peer_and_one_without_a_torrent() {
+    breaks(
+        Kind::Magnet,
+        b"magnet:?xt=urn:btih:d69f91e6b2ae4c542468d1073a71d4ea13879a7f&x.pe=here",
+        "  003c  26 78 2e 70 65 3d 68 65 72 65                     x.pe    \"here\"  a peer
+        ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ byte 60: expected x.pe to be host:port, found \"here\"",
+    );
+    breaks(
+        Kind::Magnet,
+        b"magnet:?dn=a",
+        "  0008  64 6e 3d 61                                       dn      \"a\"  a name to show until the real one is known
+                    ^^ byte 12: expected xt=urn:btih: and an info hash, found no such parameter",
+    );
+}
+
+#[test]
+fn udp_packets_with_a_bad_event_and_half_a_peer() {
+    let mut announce = super::samples::udp_announce();
+    announce[83] = 9;
+    breaks(
+        Kind::Udp,
+        &announce,
+        "  0050  00 00 00 09                                       event           9
+        ^^^^^^^^^^^ byte 80: expected the event to be 0 (none), 1 (completed), 2 (started) or 3 (stopped), found 9",
+    );
+    breaks(
+        Kind::Udp,
+        b"\0\0\0\x01\xde\xad\xbe\xef\0\0\x07\x08\0\0\0\x01\0\0\0\x02\x7f\0\0",
+        "  0014  7f 00 00                                          peer 0          3 of 6 bytes
+        ^^^^^^^^ byte 20: expected the answer's list to be 6 bytes for each peer, found 3 bytes",
+    );
+}
+
+#[test]
+fn a_ut_metadata_message_without_a_piece() {
+    breaks(
+        Kind::Metadata,
+        b"d8:msg_typei0ee",
+        "  0000  64                                                          {  a dictionary
+        ^^ byte 0: expected a number at piece, found none",
+    );
+}

@@ -1,0 +1,101 @@
+//! What is known from before: the receiver's extension ids, the number of pieces. And what
+//! a wiretap and a program need: objects one at a time, and JSON.
+
+use super::bytes::{handshake, sound};
+use super::samples::stream;
+use crate::support::wire;
+use piecemeal::trace::stream::{Next, all, begins_with};
+use piecemeal::trace::text::{self, Look};
+use piecemeal::trace::{Context, json, s05};
+use serde_json::json;
+
+#[test]
+fn an_extension_message_is_known_by_the_number_that_the_receiver_gave() {
+    let names = [(3, "lt_donthave"), (5, "ut_metadata"), (6, "ut_pex\x1b")];
+    let context = Context { extensions: names.map(|(id, name)| (id, name.to_owned())).into(), ..Context::default() };
+    let describe = |id: u8, payload: &[u8]| {
+        let bytes = wire::extended(id, payload);
+        let object = s05::message(&bytes, &context);
+        sound(&object, &bytes);
+        (object.name.clone(), object.fields[2].note.clone(), object.broken.is_some())
+    };
+    let by = |name: &str| format!("{name}: so says the receiver's handshake");
+    assert_eq!(describe(3, b"\0\0\0\x05"), ("lt_donthave".into(), by("lt_donthave"), false));
+    assert_eq!(describe(3, b"\0\0\x05"), ("lt_donthave".into(), by("lt_donthave"), true));
+    assert_eq!(describe(5, b"d8:msg_typei2e5:piecei0ee"), ("ut_metadata reject".into(), by("ut_metadata"), false));
+    assert_eq!(describe(5, b"nonsense"), ("ut_metadata".into(), by("ut_metadata"), true));
+    assert_eq!(describe(6, b"d5:added0:e"), ("ut_pex\\u{1b}".into(), by("ut_pex\\u{1b}"), false));
+    assert_eq!(describe(9, b"?").0, "extension message");
+}
+
+#[test]
+fn a_bitfield_is_checked_where_the_number_of_pieces_is_known() {
+    let bytes = wire::message(5, b"\xff\xe0");
+    let know = |pieces| s05::message(&bytes, &Context { pieces: Some(pieces), ..Context::default() });
+    assert_eq!((know(11).summary.as_str(), know(11).broken), ("11 of 11 pieces", None));
+    assert_eq!(know(16).summary, "11 of 16 pieces");
+    let spare = know(10).broken.expect("a spare bit is set");
+    assert_eq!((spare.range, spare.expected.as_str()), (5..7, "the bits of 10 pieces"));
+    assert!(know(17).broken.is_some());
+    let large = wire::message(5, &vec![0; 2 << 20]);
+    assert!(s05::message(&large, &Context::default()).broken.is_some());
+    assert_eq!(s05::message(&large, &Context { pieces: Some(16 << 20), ..Context::default() }).broken, None);
+}
+
+/// As a wiretap does it: bytes come one by one, and each object is taken when it is whole.
+#[test]
+fn a_stream_is_cut_into_the_same_objects_however_it_comes() {
+    let bytes = stream();
+    let (whole, end) = all(&bytes, begins_with(&bytes), &Context::default(), usize::MAX);
+    assert_eq!((whole.len(), end), (6, bytes.len()));
+    let (mut come, mut at, mut next, mut found) = (Vec::new(), 0, Next::Handshake, Vec::new());
+    for byte in &bytes {
+        come.push(*byte);
+        if let Some(length) = next.length(&come) {
+            found.push((at, next.describe(&come[..length], &Context::default())));
+            (at, next) = (at + length, Next::Message);
+            come.clear();
+        }
+    }
+    assert!(come.is_empty());
+    assert_eq!(found, whole.into_iter().map(|placed| (placed.at, placed.object)).collect::<Vec<_>>());
+}
+
+/// A block's data need not be there to be described.
+#[test]
+fn bytes_that_are_not_there_are_not_shown() {
+    let bytes = wire::block(1, 0, &[0xab; 100]);
+    let object = s05::message(&bytes, &Context::default());
+    let shown = text::object(&object, &bytes[..13], Look { at: 0x1_0000, color: false });
+    assert!(shown.ends_with(&format!("\n  1000d  {:<48}  block          100 bytes  data, not shown", "…")), "{shown}");
+    assert_eq!(json::object(&object, &bytes[..13], 0)["fields"][4]["hex"], "");
+}
+
+#[test]
+fn colours_are_only_where_they_are_asked_for() {
+    let bytes = &handshake()[..30];
+    let object = Next::Handshake.describe(bytes, &Context::default());
+    let colored = text::object(&object, bytes, Look { at: 0, color: true });
+    let plain = text::object(&object, bytes, Look::default());
+    assert!(colored.contains("\x1b[1;31m^^ byte 30") && !plain.contains('\x1b'), "{colored}");
+    let without = ["\x1b[1m", "\x1b[2m", "\x1b[1;31m", "\x1b[0m"].iter().fold(colored, |text, code| text.replace(code, ""));
+    assert_eq!(without, plain);
+}
+
+#[test]
+fn json_has_the_same_fields() {
+    let bytes = b"\0\0\0\x05\x04\0\0";
+    let object = s05::message(bytes, &Context::default());
+    assert_eq!(
+        json::object(&object, bytes, 100),
+        json!({
+            "at": 100, "length": 7, "name": "have", "summary": "", "stage": 5, "spec": "BEP 3",
+            "fields": [
+                { "at": 100, "length": 4, "hex": "00000005", "name": "length prefix", "value": "5", "note": "of what follows" },
+                { "at": 104, "length": 1, "hex": "04", "name": "id", "value": "4", "note": "have" },
+                { "at": 105, "length": 2, "hex": "0000", "name": "index", "value": "2 of 4 bytes", "note": "" },
+            ],
+            "broken": { "at": 107, "length": 0, "expected": "5 bytes behind the length", "found": "3" },
+        })
+    );
+}

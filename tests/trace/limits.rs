@@ -1,0 +1,95 @@
+//! However much comes, what is shown has an end, and says what is missing.
+
+use super::bytes::{lines, sound};
+use super::samples::described;
+use piecemeal::trace::kind::{Kind, MOST_OBJECTS, left_over};
+use piecemeal::trace::{MOST_FIELDS, MOST_ITEMS, Object};
+
+#[track_caller]
+fn one(kind: Kind, bytes: &[u8]) -> Object {
+    let (_, object) = described(kind, bytes).remove(0);
+    sound(&object, bytes);
+    assert!(object.fields.len() <= MOST_FIELDS + 2 * MOST_ITEMS, "{} fields", object.fields.len());
+    object
+}
+
+#[test]
+fn a_hundred_thousand_files_are_counted_and_not_shown() {
+    let files = "d6:lengthi1e4:pathl1:aee".repeat(100_000);
+    let bytes = format!("d4:infod5:filesl{files}e4:name1:aee");
+    let object = one(Kind::Bencode, bytes.as_bytes());
+    let rest = object.field("info.files..").expect("a field for the rest");
+    assert_eq!(rest.value, format!("{} more items, {} bytes", 100_000 - MOST_ITEMS, 24 * (100_000 - MOST_ITEMS)));
+    assert_eq!(object.field("info.name").expect("what follows is shown").value, "\"a\"");
+    assert!(lines(&object, bytes.as_bytes()).len() < 20_000);
+}
+
+#[test]
+fn many_keys_are_counted_too() {
+    let pairs: String = (100..500).map(|number| format!("3:{number}i1e")).collect();
+    let object = one(Kind::Bencode, format!("d{pairs}e").as_bytes());
+    assert_eq!(object.field("..").expect("a field for the rest").value, "336 more pairs, 2688 bytes");
+}
+
+#[test]
+fn lists_in_lists_in_lists_come_to_an_end() {
+    let mut bytes = "i1e".to_owned();
+    for _ in 0..5 {
+        bytes = format!("l{}e", bytes.repeat(10));
+    }
+    let object = one(Kind::Bencode, bytes.as_bytes());
+    let last = object.fields.last().expect("there are fields");
+    assert_eq!((last.name.as_str(), last.note.as_str()), ("..", "not shown"));
+    let deep = "l".repeat(64) + &"e".repeat(64);
+    assert_eq!(one(Kind::Bencode, deep.as_bytes()).broken, None);
+    let deeper = "d1:a".repeat(100_000);
+    assert_eq!(one(Kind::Bencode, deeper.as_bytes()).broken.expect("it nests too deep").range.start, 64 * 4);
+}
+
+#[test]
+fn a_long_string_is_cut() {
+    let bytes = format!("{}:{}", 3 << 20, "\x1b".repeat(3 << 20));
+    let shown = lines(&one(Kind::Bencode, bytes.as_bytes()), bytes.as_bytes());
+    assert!(shown.len() < 1_500 && shown.contains("(3145728 bytes)"), "{shown}");
+}
+
+#[test]
+fn what_is_in_what_is_not_shown_breaks_all_the_same() {
+    let bytes = format!("l{}i02ee", "i1e".repeat(1000));
+    let object = one(Kind::Bencode, bytes.as_bytes());
+    assert_eq!(object.broken.as_ref().expect("a leading zero").range, 3001..3002);
+    assert_eq!(object.covered(), 3001);
+}
+
+#[test]
+fn a_thousand_peers_are_a_few_lines() {
+    let peers =
+        [b"\0\0\0\x01\xde\xad\xbe\xef\0\0\x07\x08\0\0\0\x01\0\0\0\x02".to_vec(), b"\x7f\0\0\x02\x1a\xe1".repeat(1000)].concat();
+    let object = one(Kind::Udp, &peers);
+    assert_eq!(
+        object.fields.last().expect("a last field").value,
+        format!("{} more, {} bytes", 1000 - MOST_ITEMS, 6 * (1000 - MOST_ITEMS))
+    );
+    assert_eq!(object.summary, "1000 peers");
+    let mut packet = super::samples::udp_announce();
+    packet.extend([1; 60_000]);
+    one(Kind::Udp, &packet);
+}
+
+#[test]
+fn a_long_stream_ends_after_some_objects_and_says_what_is_left() {
+    let bytes = [0; 4].repeat(100_000);
+    let objects = Kind::Stream.describe(&bytes, &Default::default());
+    assert_eq!(objects.len(), MOST_OBJECTS);
+    assert_eq!(left_over(&objects, &bytes), Some(format!("{} bytes more", 400_000 - 4 * MOST_OBJECTS)));
+    assert_eq!(left_over(&objects[..1], b"\0\0\0\0\n"), None);
+}
+
+/// A magnet link and a URL may have as many parameters as they like.
+#[test]
+fn many_parameters_come_to_an_end() {
+    let link = format!("magnet:?xt=urn:btih:d69f91e6b2ae4c542468d1073a71d4ea13879a7f{}", "&tr=a".repeat(20_000));
+    one(Kind::Magnet, link.as_bytes());
+    let url = format!("http://a/?{}", "a=b&".repeat(20_000));
+    one(Kind::Url, url.as_bytes());
+}
