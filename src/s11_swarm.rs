@@ -19,8 +19,10 @@
 //! ```
 //! # Decisions
 //! * **One subject a file:** [`work_queue`] has the invariant, [`rarest`] the order,
-//!   [`lease`] a block's way to the disk, `session` the loop of one peer, [`addresses`]
-//!   whom to dial, [`announcer`] when to ask the tracker, `conductor` the swarm's end.
+//!   [`lease`] a block's way to the disk, `session` the loop of one peer, [`depth`] how much
+//!   is asked of it at a time, `clock` how long it may take, [`outbox`] what goes to it,
+//!   [`traffic`] what went, [`rate`] how much may go, [`addresses`] whom to dial,
+//!   [`announcer`] when to ask the tracker, `conductor` the swarm's end.
 //! * **No end goes unheard.** However a peer's thread ends, also by a panic, its leases
 //!   go back first and then the swarm gets its last note.
 //! * **What ends one peer and what ends the download are two types,** [`Ended`] and
