@@ -127,13 +127,14 @@ impl Lease {
         if missing.is_empty() {
             return Ok(Written::Stale);
         }
-        if !progress.by.contains(&self.peer) {
-            progress.by.push(self.peer);
-        }
         for run in missing.chunk_by(|(number, _), (next, _)| number + 1 == *next) {
             let first = run.first().map_or(0, |(number, _)| *number);
             let parts: Vec<&[u8]> = run.iter().map(|(_, block)| *block).collect();
             store.write_parts(offset + u64::from(first * BLOCK_LENGTH), &parts)?;
+            // Only now: who brought nothing is not to blame.
+            if !progress.by.contains(&self.peer) {
+                progress.by.push(self.peer);
+            }
             for (number, block) in run {
                 progress.written.set(*number, true);
                 progress.left -= 1;
@@ -142,8 +143,8 @@ impl Lease {
                     progress.hashed += 1;
                 }
             }
+            self.catch_up(&mut progress, store)?;
         }
-        self.catch_up(&mut progress, store)?;
         if progress.left > 0 {
             return Ok(Written::More);
         }
@@ -169,7 +170,12 @@ impl Lease {
         while progress.written.has(progress.hashed) {
             let begin = progress.hashed * BLOCK_LENGTH;
             buffer.resize(BLOCK_LENGTH.min(size - begin) as usize, 0);
-            store.read(offset + u64::from(begin), &mut buffer)?;
+            if let Err(error) = store.read(offset + u64::from(begin), &mut buffer) {
+                // Or the piece would lack no block, and never be complete.
+                progress.written.set(progress.hashed, false);
+                progress.left += 1;
+                return Err(error);
+            }
             progress.hash.update(&buffer);
             progress.hashed += 1;
         }
