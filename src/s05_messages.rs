@@ -354,7 +354,7 @@ impl<'m> Rest<'m> {
         let (prefix, rest) = self.bytes.split_first_chunk()?;
         let (message, rest) = rest.split_at_checked(u32::from_be_bytes(*prefix) as usize)?;
         let Ok(Message::Piece { index: i, begin: b, block }) = Message::decode(message) else { return None };
-        let next = (i, b) == (index, begin) && block.len() <= BLOCK_LENGTH as usize;
+        let next = (i, b) == (index, begin) && (1..=BLOCK_LENGTH as usize).contains(&block.len());
         next.then(|| {
             self.bytes = rest;
             *self.next += 4 + message.len();
