@@ -281,6 +281,222 @@ fn no_more_is_put_aside_than_one_message_may_be_long() {
     assert!(matches!(messages.put_aside(), Err(MessageError::TooLong { .. })));
 }
 
+/// A `piece` message.
+fn piece(index: u32, begin: u32, block: &[u8]) -> Vec<u8> {
+    let length = 9 + block.len() as u32;
+    [&length.to_be_bytes(), &b"\x07"[..], &index.to_be_bytes(), &begin.to_be_bytes(), block].concat()
+}
+
+/// A block of the longest kind, the first of a run. With it in the buffer, there is room
+/// for three more behind it.
+fn longest() -> Vec<u8> {
+    piece(1, 0, &[b'x'; 16_384])
+}
+
+#[test]
+fn the_block_that_goes_on_where_one_ends_is_taken_with_it() {
+    let stream = [longest(), piece(1, 16_384, &[b'y'; 16_384]), piece(1, 32_768, b"z"), b"\0\0\0\x01\x01".to_vec()].concat();
+    let mut messages = Messages::new(Script::only(&stream));
+    let (message, mut rest) = messages.read_with_rest().expect("it is right");
+    assert_eq!(message, Message::Piece { index: 1, begin: 0, block: &[b'x'; 16_384] });
+    let taken = [rest.block(1, 16_384), rest.block(1, 32_768), rest.block(1, 32_769)];
+    assert_eq!(taken, [Some(&[b'y'; 16_384][..]), Some(&b"z"[..]), None]);
+    assert!(messages.begun(), "there is an unchoke");
+    assert_eq!(messages.read().expect("it is right"), Message::Unchoke);
+    assert!(!messages.begun());
+}
+
+#[test]
+fn what_is_not_the_next_block_stays_to_be_read() {
+    let next = piece(1, 16_384, b"eggs");
+    let whole: [(&str, Vec<u8>, Message); 9] = [
+        ("another piece", piece(2, 16_384, b"eggs"), Message::Piece { index: 2, begin: 16_384, block: b"eggs" }),
+        ("another begin", piece(1, 16_383, b"eggs"), Message::Piece { index: 1, begin: 16_383, block: b"eggs" }),
+        ("the one before", piece(1, 0, b"eggs"), Message::Piece { index: 1, begin: 0, block: b"eggs" }),
+        ("an empty block", piece(1, 16_384, b""), Message::Piece { index: 1, begin: 16_384, block: b"" }),
+        ("a keep-alive", b"\0\0\0\0".to_vec(), Message::KeepAlive),
+        ("a choke", b"\0\0\0\x01\x00".to_vec(), Message::Choke),
+        ("a have", b"\0\0\0\x05\x04\0\0\0\x07".to_vec(), Message::Have { index: 7 }),
+        (
+            "a request of the same numbers",
+            b"\0\0\0\x0d\x06\0\0\0\x01\0\0\x40\0eggs".to_vec(),
+            Message::Request(Request { index: 1, begin: 16_384, length: u32::from_be_bytes(*b"eggs") }),
+        ),
+        (
+            "an unknown one that looks like it",
+            b"\0\0\0\x0d\x15\0\0\0\x01\0\0\x40\0eggs".to_vec(),
+            Message::Unknown { id: 21, payload: b"\0\0\0\x01\0\0\x40\0eggs" },
+        ),
+    ];
+    for (what, bytes, expected) in whole {
+        let mut messages = Messages::new(Script::only(&[longest(), bytes, next.clone()].concat()));
+        let (_, mut rest) = messages.read_with_rest().expect("it is right");
+        // Asking again changes nothing.
+        assert_eq!([rest.block(1, 16_384), rest.block(1, 16_384)], [None; 2], "{what}");
+        let (message, mut rest) = messages.read_with_rest().expect("it is right");
+        assert_eq!(message, expected, "{what}");
+        // In front now, and not a part of any run yet.
+        assert_eq!(rest.block(1, 16_384), Some(&b"eggs"[..]), "behind {what}");
+    }
+    let broken = [
+        ("a piece without a block", b"\0\0\0\x05\x07\0\0\0\x01".to_vec()),
+        ("a have of two bytes", b"\0\0\0\x03\x04\0\0".to_vec()),
+        ("a block that is too long", piece(1, 16_384, &[b'y'; 16_385])),
+        ("a length of 4 GiB", [&[0xff; 4], &next[4..]].concat()),
+    ];
+    for (what, bytes) in broken {
+        let mut messages = Messages::new(Script::only(&[longest(), bytes, next.clone()].concat()));
+        let (_, mut rest) = messages.read_with_rest().expect("it is right");
+        assert_eq!(rest.block(1, 16_384), None, "{what}");
+        match messages.read().map(|_| ()) {
+            Err(MessageError::Size { .. } | MessageError::TooLong { .. }) => {}
+            other => panic!("{what}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_block_that_has_not_come_in_full_stays_to_be_read() {
+    let next = piece(1, 16_384, b"eggs");
+    for come in 0..next.len() {
+        let comes = [Comes::Bytes([&longest()[..], &next[..come]].concat()), Comes::Fails(ErrorKind::TimedOut)];
+        let comes = comes.into_iter().chain([Comes::Bytes(next[come..].to_vec())]).collect();
+        let mut messages = Messages::new(Script { comes, ends: false, largest: 0 });
+        let (_, mut rest) = messages.read_with_rest().expect("it is right");
+        assert_eq!(rest.block(1, 16_384), None, "{come} bytes of it");
+        assert_eq!(messages.begun(), come > 0);
+        assert!(messages.read().expect_err("it is not complete").is_timeout());
+        assert_eq!(messages.begun(), come > 0);
+        assert_eq!(messages.read().expect("it is right"), Message::Piece { index: 1, begin: 16_384, block: b"eggs" });
+        assert!(!messages.begun());
+    }
+}
+
+#[test]
+fn blocks_that_were_taken_together_are_put_aside_together() {
+    let stream = [piece(1, 0, b"spam"), piece(1, 4, b"eggs"), piece(1, 8, b"ham"), b"\0\0\0\x01\x01".to_vec()].concat();
+    let mut messages = Messages::new(Script::only(&stream));
+    let (_, mut rest) = messages.read_with_rest().expect("it is right");
+    assert_eq!(rest.block(1, 4), Some(&b"eggs"[..]));
+    messages.put_aside().expect("it is short");
+    assert_eq!(messages.read().expect("it is right"), Message::Piece { index: 1, begin: 8, block: b"ham" });
+    messages.replay();
+    assert!(messages.begun());
+    assert_eq!(messages.read().expect("it is right"), Message::Piece { index: 1, begin: 0, block: b"spam" });
+    assert_eq!(messages.read().expect("it is right"), Message::Piece { index: 1, begin: 4, block: b"eggs" });
+    assert_eq!(messages.read().expect("it is right"), Message::Unchoke);
+    assert!(!messages.begun());
+}
+
+#[test]
+fn replay_right_behind_a_run_goes_on_with_what_came_after_it() {
+    let stream = [piece(1, 0, b"spam"), piece(1, 4, b"eggs"), b"\0\0\0\x01\x01\0\0".to_vec()].concat();
+    let mut messages = Messages::new(Script::only(&stream));
+    let (_, mut rest) = messages.read_with_rest().expect("it is right");
+    assert_eq!(rest.block(1, 4), Some(&b"eggs"[..]));
+    messages.replay();
+    assert_eq!(messages.read().expect("it is right"), Message::Unchoke);
+    assert!(messages.begun(), "two bytes of the next one");
+}
+
+/// A message that owns its bytes.
+fn kept(message: &Message) -> (Option<(u32, u32, Vec<u8>)>, String) {
+    match message {
+        Message::Piece { index, begin, block } => (Some((*index, *begin, block.to_vec())), String::new()),
+        other => (None, format!("{other:?}")),
+    }
+}
+
+#[test]
+fn taken_in_runs_or_one_by_one_the_messages_are_the_same() {
+    let mut random = StdRng::seed_from_u64(11);
+    let (mut in_runs, mut alone) = (0, 0);
+    for round in 0..300 {
+        let mut stream = Vec::new();
+        let (mut index, mut begin) = (0, 0);
+        for _ in 0..random.random_range(1..60) {
+            match random.random_range(0..10) {
+                0 => (index, begin) = (random.random_range(0..2), random.random_range(0..9)),
+                1 => stream.extend(GOLDEN[random.random_range(0..GOLDEN.len())].1),
+                _ => {
+                    let length = if random.random_range(0..6) == 0 { 16_384 } else { random.random_range(0..300) };
+                    stream.extend(piece(index, begin, &vec![random.random(); length]));
+                    begin += length as u32;
+                }
+            }
+        }
+        let mut expected = Vec::new();
+        let mut messages = Messages::new(Script::chunks(&stream, stream.len().max(1), None));
+        while let Ok(message) = messages.read() {
+            expected.push(kept(&message));
+        }
+        // The same stream in chunks of random sizes, and now and then nothing for a while.
+        let (mut comes, mut left) = (VecDeque::new(), &stream[..]);
+        while !left.is_empty() {
+            let most = [3, 200, 20_000, 300_000][round % 4];
+            let (chunk, rest) = left.split_at(random.random_range(1..=most).min(left.len()));
+            comes.push_back(Comes::Bytes(chunk.to_vec()));
+            if random.random_range(0..4) == 0 {
+                comes.push_back(Comes::Fails([ErrorKind::TimedOut, ErrorKind::Interrupted][random.random_range(0..2)]));
+            }
+            left = rest;
+        }
+        let mut messages = Messages::new(Script { comes, ends: true, largest: 0 });
+        let mut found = Vec::new();
+        loop {
+            if random.random_range(0..20) == 0 {
+                messages.set_busy_blocks(random.random_range(0..17));
+            }
+            match messages.read_with_rest() {
+                Ok((message, mut rest)) => {
+                    found.push(kept(&message));
+                    let Message::Piece { index, begin, block } = message else { continue };
+                    alone += 1;
+                    let mut end = begin + block.len() as u32;
+                    // Not always to the end of the run.
+                    while random.random_range(0..8) > 0
+                        && let Some(block) = rest.block(index, end)
+                    {
+                        found.push((Some((index, end, block.to_vec())), String::new()));
+                        end += block.len() as u32;
+                        in_runs += 1;
+                    }
+                }
+                Err(error) if error.is_timeout() => {}
+                Err(MessageError::HungUp { inside: false }) => break,
+                Err(error) => panic!("round {round}: {error}"),
+            }
+        }
+        assert!(found == expected, "round {round}: {} messages, not {}", found.len(), expected.len());
+    }
+    assert!(in_runs > 1000 && alone > 1000, "{in_runs} in runs, {alone} alone");
+}
+
+#[test]
+fn a_busy_peer_is_read_so_many_blocks_at_a_time_and_no_more() {
+    let block = 4 + 9 + 16_384;
+    let stream = longest().repeat(100);
+    for (blocks, most) in [(None, 4), (Some(4), 4), (Some(16), 16), (Some(0), 2)] {
+        let mut messages = Messages::new(Script::chunks(&stream, stream.len(), None));
+        if let Some(blocks) = blocks {
+            messages.set_busy_blocks(blocks);
+        }
+        (0..100).for_each(|_| assert!(messages.read().is_ok()));
+        let largest = messages.get_mut().largest;
+        assert!((block * most / 2..=block * most).contains(&largest), "{blocks:?}: {largest} bytes at once");
+    }
+    // In the middle of a stream: it grows from then on, and what has come is not lost.
+    let mut messages = Messages::new(Script::chunks(&stream, stream.len(), None));
+    for number in 0..100 {
+        if number == 50 {
+            messages.set_busy_blocks(16);
+        }
+        let Ok(Message::Piece { index: 1, begin: 0, block }) = messages.read() else { panic!("block {number}") };
+        assert!(block == [b'x'; 16_384], "block {number}");
+    }
+    assert_eq!(messages.get_mut().largest, 16 * block);
+}
+
 #[test]
 fn mutilated_messages_are_refused_or_read_but_never_panic() {
     let mut random = StdRng::seed_from_u64(5);

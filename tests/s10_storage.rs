@@ -7,6 +7,7 @@ mod s10_storage {
     mod damage;
     mod files;
     mod output;
+    mod parts;
     mod places;
     mod verifying;
 }

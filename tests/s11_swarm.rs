@@ -17,7 +17,9 @@ mod s11_swarm {
     mod net;
     mod order;
     mod peers;
+    mod runs;
     mod shares;
     mod stress;
+    mod together;
     mod trouble;
 }
