@@ -63,6 +63,8 @@ commands! {
     tracker,
     demo,
     explain,
+    stages,
+    completions,
 }
 
 /// What a command found out.

@@ -4,23 +4,25 @@
 //! download needs them. Read them from the first to the last: a stage uses only
 //! earlier ones, and each opens with what goes over the wire.
 //!
-//! | stage | what it does | commands |
-//! |---|---|---|
-//! | [`s01_bencode`] | values and bytes | `decode` |
-//! | [`s02_metainfo`] | the .torrent file, the info hash, safe paths | `info` |
-//! | [`s03_tracker`] | ask an HTTP tracker for peers | `peers` |
-//! | [`s04_handshake`] | the 68-byte hello | `handshake` |
-//! | [`s05_messages`] | length-prefixed messages, the bitfield | |
-//! | [`s06_magnet`] | magnet links | `magnet_parse` |
-//! | [`s07_extension`] | the extension handshake | `magnet_handshake` |
-//! | [`s08_metadata`] | the info dictionary from a peer | `magnet_info` |
-//! | [`s09_pieces`] | blocks, pipelining, one verified piece | `download_piece`, `magnet_download_piece` |
-//! | [`s10_storage`] | pieces and files; create, verify, resume | `create`, `verify` |
-//! | [`s11_swarm`] | many peers at once | `download`, `magnet_download` |
-//! | [`s12_seeding`] | listen, give, choke | `seed` |
-//! | [`s13_udp_tracker`] | the same phone book over UDP; scrape | `scrape` |
-//! | [`trace`] | no stage: what the bytes on the wire mean, field by field | `explain` |
-//! | [`lab`] | no stage: a swarm on this machine to try them against, and a tracker for a class | `lab`, `tracker`, `demo` |
+//! | stage | what it does | BEPs | commands |
+//! |---|---|---|---|
+//! | [`s01_bencode`] | values and bytes | 3 | `decode` |
+//! | [`s02_metainfo`] | the .torrent file, the info hash, safe paths | 3, 12, 27, 47 | `info` |
+//! | [`s03_tracker`] | ask an HTTP tracker for peers | 3, 7, 12, 23, 31 | `peers` |
+//! | [`s04_handshake`] | the 68-byte hello | 3 | `handshake` |
+//! | [`s05_messages`] | length-prefixed messages, the bitfield | 3, 6 | |
+//! | [`s06_magnet`] | magnet links | 9, 53 | `magnet_parse` |
+//! | [`s07_extension`] | the extension handshake | 10, 54 | `magnet_handshake` |
+//! | [`s08_metadata`] | the info dictionary from a peer | 9 | `magnet_info` |
+//! | [`s09_pieces`] | blocks, pipelining, one verified piece | 3 | `download_piece`, `magnet_download_piece` |
+//! | [`s10_storage`] | pieces and files; create, verify, resume | 3, 19, 47 | `create`, `verify` |
+//! | [`s11_swarm`] | many peers at once | 3, 6, 12 | `download`, `magnet_download` |
+//! | [`s12_seeding`] | listen, give, choke | 3, 6, 21, 54 | `seed` |
+//! | [`s13_udp_tracker`] | the same phone book over UDP; scrape | 15, 41, 48 | `scrape` |
+//! | [`trace`] | what the bytes on the wire mean, field by field | | `explain` |
+//! | [`lab`] | a swarm on this machine, and a tracker for a class | | `lab`, `tracker`, `demo` |
+//!
+//! `piecemeal stages` prints this table.
 
 #![warn(clippy::print_stdout, clippy::print_stderr, clippy::dbg_macro)]
 

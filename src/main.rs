@@ -9,7 +9,7 @@ mod progress;
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::process::ExitCode;
 
-use clap::{CommandFactory, FromArgMatches, Parser};
+use clap::{Arg, ArgAction, CommandFactory, FromArgMatches, Parser};
 
 use commands::failure::Failure;
 use commands::{Answer, Command, Options, json_line};
@@ -18,7 +18,7 @@ use commands::{Answer, Command, Options, json_line};
 #[derive(Parser)]
 #[command(name = "piecemeal", version, max_term_width = 100, arg_required_else_help = true)]
 #[command(
-    after_help = "Example, with no network at all:\n  piecemeal decode d3:cow3:mooe\n\nThe chapters in docs/ go with the commands, stage by stage."
+    after_help = "The chapters in docs/ go with the commands: `piecemeal stages` lists both.\n\nExample, with no network at all:\n  piecemeal decode d3:cow3:mooe"
 )]
 struct Cli {
     #[command(flatten)]
@@ -33,6 +33,7 @@ fn main() -> ExitCode {
         Err(error) => {
             // Help and version go to stdout, and a closed stdout is no error.
             let _ = error.print();
+            show_example(&error);
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
@@ -53,16 +54,40 @@ fn main() -> ExitCode {
     }
 }
 
-/// Parses the arguments. Each snake_case command also goes by its kebab-case name.
-fn parse() -> Result<Cli, clap::Error> {
-    let mut command = Cli::command();
-    let names: Vec<String> =
-        command.get_subcommands().map(|sub| sub.get_name().to_owned()).filter(|name| name.contains('_')).collect();
-    for name in names {
+/// The command line. Each snake_case command also goes by its kebab-case name.
+///
+/// What all commands take is shown once, in the help of the whole; the help of each
+/// says so, and fits on a screen.
+pub fn command_line() -> clap::Command {
+    let mut cli = Cli::command();
+    let shared: Vec<Arg> = cli.get_arguments().filter(|arg| arg.is_global_set()).map(|arg| arg.clone().hide(true)).collect();
+    let help = Arg::new("help").short('h').long("help").action(ArgAction::Help);
+    let help = help.help("Print this (--json and so on: piecemeal --help)");
+    for name in cli.get_subcommands().map(|sub| sub.get_name().to_owned()).collect::<Vec<_>>() {
         let kebab = name.replace('_', "-");
-        command = command.mut_subcommand(name, |sub| sub.alias(kebab));
+        cli = cli.mut_subcommand(&name, |sub| {
+            let sub = if kebab == name { sub } else { sub.alias(kebab) };
+            sub.disable_help_flag(true).args(&shared).arg(&help)
+        });
     }
-    Cli::from_arg_matches(&command.try_get_matches_from(std::env::args_os())?)
+    cli
+}
+
+/// Parses the arguments.
+fn parse() -> Result<Cli, clap::Error> {
+    Cli::from_arg_matches(&command_line().try_get_matches_from(std::env::args_os())?)
+}
+
+/// Shows the example of the command whose arguments were wrong.
+fn show_example(error: &clap::Error) {
+    if !error.use_stderr() || error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        return; // that is a whole help, example and all
+    }
+    let cli = command_line();
+    let command = std::env::args_os().skip(1).find_map(|word| cli.find_subcommand(word)).unwrap_or(&cli);
+    if let Some(example) = command.get_after_help() {
+        let _ = writeln!(io::stderr(), "\n{example}");
+    }
 }
 
 fn print_answer(answer: &Answer, json: bool) -> io::Result<()> {

@@ -4,6 +4,8 @@
 //! (`tests/layout.rs` checks the chapters' template and the names in "Read along";
 //! their Rust is compiled by `cargo test --doc`.)
 
+mod support;
+
 mod chapters {
     mod links;
     mod markdown;

@@ -14,9 +14,11 @@ mod commands {
     mod course_peers;
     mod create;
     mod errors;
+    mod help;
     mod magnet_manners;
     mod options;
     mod seed;
     mod session;
+    mod stages;
     mod verify;
 }

@@ -11,6 +11,8 @@ mod lab {
     mod client_name;
     mod command;
     mod content;
+    #[cfg(unix)]
+    mod examples;
     mod options;
     #[cfg(unix)]
     mod running;

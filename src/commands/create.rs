@@ -16,16 +16,16 @@ use crate::progress::Progress;
 /// Make a .torrent of a file or a folder (stage 10)
 #[derive(clap::Args)]
 #[command(
-    after_help = "Example:\n  piecemeal create -o album.torrent --announce http://127.0.0.1:6969/announce lab/original/album"
+    after_help = "Example:\n  piecemeal create -o new.torrent --announce http://127.0.0.1:6969/announce \\\n    lab/original/album"
 )]
 pub struct Args {
-    /// Where to write it [default: NAME.torrent, in the current folder]
+    /// Where to write it [default: NAME.torrent, here]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Overwrite that file
     #[arg(long)]
     force: bool,
-    /// The torrent's name [default: that of the file or folder]
+    /// Its name [default: that of the file or folder]
     #[arg(long)]
     name: Option<String>,
     #[command(flatten)]

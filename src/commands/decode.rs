@@ -9,7 +9,7 @@ use serde_json::json;
 use super::failure::{BAD_INPUT, Failure};
 use super::{Answer, Options, json_line};
 
-/// Decode a bencoded value and print it as JSON (stage 1)
+/// Decode a bencoded value, to JSON (stage 1)
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  piecemeal decode d3:cow3:moo4:spami7ee")]
 pub struct Args {

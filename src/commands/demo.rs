@@ -13,9 +13,9 @@ use super::failure::{Failure, LOCAL};
 use super::giving::{Afterwards, Giving};
 use super::{Answer, Options, download, magnet_download, print_line, verify};
 
-/// Watch two downloads from a swarm inside this process (lab)
+/// Watch two downloads inside this process (lab)
 #[derive(clap::Args)]
-#[command(after_help = "Example:\n  piecemeal demo\n\nIt needs no network, and leaves nothing behind.")]
+#[command(after_help = "Example, which needs no network, and leaves nothing behind:\n  piecemeal demo")]
 pub struct Args;
 
 impl Args {

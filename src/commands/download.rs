@@ -31,7 +31,7 @@ pub struct Args {
 /// Where a download goes, and how many may bring it.
 #[derive(clap::Args)]
 pub struct Place {
-    /// The file or, for several files, the folder to download to
+    /// The file, or for several files the folder
     #[arg(short, long, value_name = "OUT")]
     pub output: PathBuf,
     /// Overwrite the output, whatever it holds

@@ -12,25 +12,25 @@ use super::size::size;
 /// Options of `create`.
 #[derive(clap::Args)]
 pub struct DraftOptions {
-    /// Bytes in a piece, such as 262144, 256KiB or 1MiB [default: fits the size]
+    /// Bytes in a piece: 256KiB [default: fits the size]
     #[arg(long, value_name = "N", value_parser = piece_length)]
     piece_length: Option<u64>,
-    /// A tracker, or with commas a tier of alternatives [repeatable]
+    /// A tracker, or a tier of alternatives [repeatable]
     #[arg(long, value_name = "URL[,URL]", value_parser = tier)]
     announce: Vec<Tier>,
     /// Peers come from the trackers only
     #[arg(long)]
     private: bool,
-    /// A web server that has the content, too [repeatable]
+    /// A web server that has it, too [repeatable]
     #[arg(long = "web-seed", value_name = "URL", value_parser = url)]
     web_seeds: Vec<String>,
     /// A word to whoever looks into the .torrent
     #[arg(long, value_name = "TEXT")]
     comment: Option<String>,
-    /// A mark in the info dictionary, which makes it another torrent
+    /// A mark that makes it another torrent
     #[arg(long, value_name = "TEXT")]
     source: Option<String>,
-    /// The date to put in: `now`, or seconds since 1970 [default: none]
+    /// `now`, or seconds since 1970 [default: no date]
     #[arg(long, value_name = "WHEN", value_parser = date)]
     date: Option<u64>,
 }

@@ -17,19 +17,19 @@ use super::{Options, json_line, print_line};
 /// How others find us, and what they get.
 #[derive(clap::Args)]
 pub struct Giving {
-    /// Listen at this port; 0: any [default: the first free one of 6881 to 6889, or else any]
+    /// Listen here; 0: any [default: 6881 to 6889, or any]
     #[arg(long, value_name = "N")]
     pub port: Option<u16>,
     /// Listen at this address of ours only
     #[arg(long, value_name = "IP")]
     pub bind: Option<IpAddr>,
-    /// How many peers get something at the same time; 0: none, but who stays still gives newcomers the pieces that need no slot
+    /// How many peers get something at a time
     #[arg(long, value_name = "N", default_value_t = Giving::default().slots)]
     pub slots: u16,
     /// Give at most so many bytes a second: 500KiB, 2MiB
     #[arg(long, value_name = "RATE", value_parser = size)]
     pub max_upload: Option<u64>,
-    /// Stay until so many times the torrent's length has been given
+    /// Stay until so many times the length has been given
     #[arg(long, value_name = "R", value_parser = ratio)]
     pub ratio: Option<f64>,
 }
@@ -46,7 +46,7 @@ impl Default for Giving {
 pub struct Afterwards {
     #[command(flatten)]
     pub giving: Giving,
-    /// Go on giving when the download is complete, until Ctrl-C
+    /// Go on giving when it is complete, until Ctrl-C
     #[arg(long)]
     pub keep_seeding: bool,
 }

@@ -12,7 +12,7 @@ use super::find_peers::search;
 use super::info::open;
 use super::{Answer, Options};
 
-/// Shake hands with a peer and print its peer id (stage 4)
+/// Shake hands with a peer (stage 4)
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  piecemeal handshake lab/sample.torrent 127.0.0.2:6881")]
 pub struct Args {

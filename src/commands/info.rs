@@ -9,7 +9,7 @@ use serde_json::json;
 use super::failure::{BAD_INPUT, Failure, LOCAL};
 use super::{Answer, Options};
 
-/// Show a .torrent file: tracker, length, info hash, pieces (stage 2)
+/// Show a .torrent file: length, hashes (stage 2)
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  piecemeal info lab/sample.torrent")]
 pub struct Args {

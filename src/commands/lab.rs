@@ -13,13 +13,11 @@ use super::lab_options::{Crew, Order};
 use super::until_ctrl_c::UntilCtrlC;
 use super::{Answer, Options, json_line, print_line};
 
-/// Run a swarm on this machine to try every chapter against (lab)
+/// Run a swarm on this machine to try things on (lab)
 #[derive(clap::Args)]
-#[command(after_help = "Examples:
+#[command(after_help = "Examples, which Ctrl-C ends; with -v they show every message:
   piecemeal lab
-  piecemeal lab --seeders 4 --faults corrupt,choke,die --size 20MiB --files 5
-
-With -v it shows every message. Ctrl-C ends it.")]
+  piecemeal lab --seeders 4 --faults corrupt,choke,die --size 20MiB --files 5")]
 pub struct Args {
     /// The folder for the .torrent files
     #[arg(long, default_value = "lab")]

@@ -12,13 +12,13 @@ use super::size::size;
 /// Content to order. Without any of these it is that of the chapters.
 #[derive(clap::Args)]
 pub struct Order {
-    /// The size of the content, such as 300KiB; 256MiB at most [default with --files or --seed: 1MiB]
+    /// Other content, of this size: 300KiB, up to 256MiB
     #[arg(long, value_name = "SIZE", value_parser = content_size)]
     size: Option<u64>,
-    /// A folder of so many files, not a single one
+    /// Other content: a folder of so many files
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1000))]
     files: Option<u64>,
-    /// Other content for each number, and the same everywhere [default with --size or --files: 7]
+    /// Other content for each number, everywhere the same
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
 }
@@ -43,7 +43,7 @@ pub struct Crew {
     /// What the first, second, ... seeder does wrong: none, corrupt, choke, slow, die or silent
     #[arg(long, value_name = "FAULT,...", value_delimiter = ',', hide_possible_values = true)]
     faults: Vec<FaultName>,
-    /// What each seeder gives in a second at most, such as 500KiB
+    /// What each seeder gives in a second: 500KiB
     #[arg(long, value_name = "SIZE", value_parser = size)]
     rate: Option<u64>,
 }

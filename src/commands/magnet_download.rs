@@ -11,9 +11,10 @@ use super::{Answer, Options};
 
 /// Download all of a magnet link's torrent (stage 11)
 #[derive(clap::Args)]
-#[command(
-    after_help = "Example:\n  piecemeal magnet_download -o sample.txt 'magnet:?xt=urn:btih:cda492889448d540ee036365137eedd24308d22c&x.pe=127.0.0.2:6881'"
-)]
+#[command(after_help = concat!(
+    "Example:\n  piecemeal magnet_download -o sample.txt --peer 127.0.0.2:6881 \\\n",
+    "    'magnet:?xt=urn:btih:cda492889448d540ee036365137eedd24308d22c'"
+))]
 pub struct Args {
     #[command(flatten)]
     pub place: Place,

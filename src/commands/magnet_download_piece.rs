@@ -13,11 +13,12 @@ use super::magnet_peers::start;
 use super::piece_file::{piece_of, save};
 use super::{Answer, Options};
 
-/// Download one piece of a magnet link and verify it (stage 9)
+/// Download one piece of a magnet link (stage 9)
 #[derive(clap::Args)]
-#[command(
-    after_help = "Example:\n  piecemeal magnet_download_piece -o piece-0 'magnet:?xt=urn:btih:cda492889448d540ee036365137eedd24308d22c&x.pe=127.0.0.2:6881' 0"
-)]
+#[command(after_help = concat!(
+    "Example:\n  piecemeal magnet_download_piece -o piece-0 --peer 127.0.0.2:6881 \\\n",
+    "    'magnet:?xt=urn:btih:cda492889448d540ee036365137eedd24308d22c' 0"
+))]
 pub struct Args {
     /// The file to write the piece to
     #[arg(short, long, value_name = "OUT")]

@@ -12,9 +12,10 @@ use super::{Answer, Options};
 
 /// Exchange both handshakes with a peer (stage 7)
 #[derive(clap::Args)]
-#[command(
-    after_help = "Example:\n  piecemeal magnet_handshake 'magnet:?xt=urn:btih:cda492889448d540ee036365137eedd24308d22c&x.pe=127.0.0.2:6881'"
-)]
+#[command(after_help = concat!(
+    "Example:\n  piecemeal magnet_handshake --peer 127.0.0.2:6881 \\\n",
+    "    'magnet:?xt=urn:btih:cda492889448d540ee036365137eedd24308d22c'"
+))]
 pub struct Args {
     /// The magnet link, in quotes
     magnet: String,

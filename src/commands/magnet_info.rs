@@ -14,11 +14,12 @@ use super::info::describe;
 use super::magnet_peers::start;
 use super::{Answer, Options};
 
-/// Fetch a magnet link's info dictionary from a peer and show it (stage 8)
+/// Fetch a link's info dictionary and show it (stage 8)
 #[derive(clap::Args)]
-#[command(
-    after_help = "Example:\n  piecemeal magnet_info 'magnet:?xt=urn:btih:cda492889448d540ee036365137eedd24308d22c&x.pe=127.0.0.2:6881'"
-)]
+#[command(after_help = concat!(
+    "Example:\n  piecemeal magnet_info --peer 127.0.0.2:6881 \\\n",
+    "    'magnet:?xt=urn:btih:cda492889448d540ee036365137eedd24308d22c'"
+))]
 pub struct Args {
     /// The magnet link, in quotes
     magnet: String,

@@ -9,7 +9,9 @@ use super::{Answer, Options};
 
 /// Show a magnet link: trackers, info hash (stage 6)
 #[derive(clap::Args)]
-#[command(after_help = "Example:\n  piecemeal magnet_parse 'magnet:?xt=urn:btih:cda492889448d540ee036365137eedd24308d22c'")]
+#[command(
+    after_help = "Example:\n  piecemeal magnet_parse \\\n    'magnet:?xt=urn:btih:cda492889448d540ee036365137eedd24308d22c'"
+)]
 pub struct Args {
     /// The magnet link, in quotes
     magnet: String,

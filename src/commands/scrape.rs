@@ -13,7 +13,7 @@ use super::scraping::{ask_all, no_tracker};
 use super::{Answer, Options};
 use crate::progress::Progress;
 
-/// Ask the trackers how many have a torrent, without joining (stage 13)
+/// Ask the trackers how many have a torrent (stage 13)
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  piecemeal scrape lab/sample.torrent")]
 pub struct Args {

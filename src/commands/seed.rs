@@ -20,9 +20,9 @@ use crate::progress::Progress;
 
 const HELP: &str = "give the path of the file itself, or of the folder that holds the torrent's files";
 
-/// Give a torrent's content to whoever wants it, until Ctrl-C (stage 12)
+/// Give a torrent's content, until Ctrl-C (stage 12)
 #[derive(clap::Args)]
-#[command(after_help = "Example:\n  piecemeal seed lab/sample.torrent lab/original/sample.txt")]
+#[command(after_help = "Example, which Ctrl-C ends:\n  piecemeal seed lab/sample.torrent lab/original/sample.txt")]
 pub struct Args {
     #[command(flatten)]
     giving: Giving,

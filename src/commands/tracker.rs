@@ -13,9 +13,9 @@ use super::failure::{Failure, LOCAL};
 use super::until_ctrl_c::UntilCtrlC;
 use super::{Answer, Options, json_line};
 
-/// Run a tracker for a class, and see what each client announces (lab)
+/// Run a tracker for a class, and see announces (lab)
 #[derive(clap::Args)]
-#[command(after_help = "Example:\n  piecemeal tracker --listen 0.0.0.0:7000\n\nCtrl-C ends it.")]
+#[command(after_help = "Example, which Ctrl-C ends:\n  piecemeal tracker --listen 0.0.0.0:7000")]
 pub struct Args {
     /// Where to listen [default: port 6969 of all addresses]
     #[arg(long, value_name = "ADDR:PORT")]

@@ -1,6 +1,7 @@
 //! What README.md says of the program, held against the program.
 
 use super::markdown::root;
+use crate::support::commands;
 
 fn read(path: &str) -> String {
     std::fs::read_to_string(root().join(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
@@ -14,11 +15,8 @@ fn the_readme_asks_for_the_rust_that_the_manifest_asks_for() {
 
 #[test]
 fn the_readme_names_every_command() {
-    let source = read("src/commands.rs");
-    let list = source.split("\ncommands! {").nth(1).and_then(|rest| rest.split('}').next()).expect("the list of commands");
     let readme = read("README.md");
-    let names = list.split(',').map(str::trim).filter(|name| !name.is_empty());
-    let missing: Vec<&str> = names.filter(|name| !readme.contains(&format!("`{name}`"))).collect();
+    let missing: Vec<&str> = commands().into_iter().filter(|name| !readme.contains(&format!("`{name}`"))).collect();
     assert!(missing.is_empty(), "README.md does not name {missing:?}");
 }
 

@@ -38,6 +38,13 @@ pub fn folder() -> tempfile::TempDir {
     tempfile::tempdir().expect("the system has room for a temporary folder")
 }
 
+/// The names of all commands, from the one list of them.
+pub fn commands() -> Vec<&'static str> {
+    let source = include_str!("../../src/commands.rs");
+    let list = source.split("\ncommands! {").nth(1).and_then(|rest| rest.split('}').next()).expect("the list of commands");
+    list.split(',').map(str::trim).filter(|name| !name.is_empty()).collect()
+}
+
 /// A port on loopback where nobody listens. No fake uses this address, so the
 /// port cannot become another test's a moment later.
 pub fn dead_address() -> std::net::SocketAddr {
