@@ -123,7 +123,7 @@ impl Options {
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds: f64 = text.parse().map_err(|_| "a number of seconds was expected".to_owned())?;
+    let seconds: f64 = text.parse().map_err(|_| "a number of seconds was expected, such as 2.5".to_owned())?;
     let range = "0.001 to 86400 seconds were expected".to_owned();
     if (0.001..=86400.0).contains(&seconds) { Duration::try_from_secs_f64(seconds).map_err(|_| range) } else { Err(range) }
 }

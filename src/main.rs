@@ -47,7 +47,8 @@ fn main() -> ExitCode {
         // Whoever reads us has read enough, as `head` does: end quietly.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => ExitCode::from(code),
         Err(error) => {
-            let _ = writeln!(io::stderr(), "error: the answer could not be printed: {error}");
+            let help = "check where stdout goes, and the free space there";
+            let _ = writeln!(io::stderr(), "error: the answer could not be printed: {error}\nhelp: {help}");
             ExitCode::from(7)
         }
         Ok(()) => ExitCode::from(code),

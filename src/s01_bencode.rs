@@ -203,7 +203,7 @@ impl<'a> Decoder<'a> {
         if !all_digits || text == "-0" || (unsigned.len() > 1 && unsigned.starts_with('0')) {
             return Err((start, Rule::BadInteger { found: excerpt(digits) }));
         }
-        text.parse().map_err(|_| (start, Rule::IntegerTooLarge))
+        text.parse().map_err(|_| (start, Rule::IntegerTooLarge { found: excerpt(digits) }))
     }
 
     /// `4:spam`
@@ -215,14 +215,13 @@ impl<'a> Decoder<'a> {
             return Err((start, Rule::BadLength { found: excerpt(digits) }));
         }
         let left = self.input.len() - self.at;
-        // A length of more digits than a u64 has is certainly more than is left.
-        let length = text.parse::<u64>().unwrap_or(u64::MAX);
-        match usize::try_from(length) {
+        match text.parse::<usize>() {
             Ok(length) if length <= left => {
                 self.at += length;
                 self.slice(self.at - length, self.at)
             }
-            _ => Err((start, Rule::CutShort { length, left })),
+            // More digits than a usize has are certainly more than is left.
+            _ => Err((start, Rule::CutShort { length: text.to_owned(), left })),
         }
     }
 
@@ -294,7 +293,9 @@ impl<'a> Decoder<'a> {
 
 /// `info.files[3].length`
 fn path_text(path: &[Step]) -> String {
-    let mut text = String::new();
+    // Who nests sixty lists means harm, not that we print the way to them.
+    let (start, path) = path.split_at(path.len().saturating_sub(8));
+    let mut text = if start.is_empty() { String::new() } else { "…".to_owned() };
     for step in path {
         match step {
             Step::Key(key) if text.is_empty() => text = excerpt(key),
@@ -365,14 +366,14 @@ pub enum Rule {
     UnendedInteger,
     #[error("an integer is digits without leading zeros, but found \"{found}\"")]
     BadInteger { found: String },
-    #[error("the integer does not fit in 64 bits")]
-    IntegerTooLarge,
+    #[error("an integer of 64 bits was expected, but found {found}")]
+    IntegerTooLarge { found: String },
     #[error("a string was expected, but there is no `:` behind its length")]
     UnendedLength,
     #[error("a string's length is digits without leading zeros, but found \"{found}\"")]
     BadLength { found: String },
     #[error("the string says {length} bytes, only {left} are left")]
-    CutShort { length: u64, left: usize },
+    CutShort { length: String, left: usize },
     #[error("a key must be a string, but found {}", byte_text(*found))]
     KeyNotBytes { found: u8 },
     #[error("the key \"{key}\" stands twice in one dictionary")]

@@ -137,6 +137,9 @@ impl Metainfo {
     /// If they are not bencode, or not a torrent.
     pub fn from_bytes(bytes: &[u8]) -> Result<Metainfo, MetainfoError> {
         let top = decode(bytes.trim_ascii_end())?;
+        if top.dictionary().is_none() {
+            return Err(broken("the file", "a dictionary".to_owned(), top.type_name()));
+        }
         let info = need(&top, "", "info", "a dictionary", |value| value.dictionary().map(|_| value))?;
         Ok(Metainfo {
             tiers: tiers(&top),
@@ -330,7 +333,7 @@ pub enum MetainfoError {
     #[error("{} must be {expected}, but is {}", printable(path), printable(found))]
     Broken { path: String, expected: String, found: String },
     /// A name that must not become a path.
-    #[error("{path}: {why}: {}", printable(name))]
+    #[error("{path}: {why}: \"{}\"", printable(name))]
     UnsafePath { path: String, why: &'static str, name: String },
     /// Version 2 only (BEP 52).
     #[error("this is a version 2 torrent (BEP 52) without a version 1 part, which cannot be downloaded yet")]

@@ -331,11 +331,11 @@ pub(crate) fn scheme(url: &str) -> String {
     printable(&url.split_once("://").map_or("", |(scheme, _)| scheme).to_ascii_lowercase())
 }
 
-/// What these trackers speak: `http, https and udp`.
+/// What these trackers speak: `http, https or udp`.
 pub(crate) fn spoken<'t>(trackers: impl Iterator<Item = &'t dyn Tracker>) -> String {
     let schemes: Vec<&str> = trackers.flat_map(Tracker::schemes).copied().collect();
     match schemes.split_last() {
-        Some((last, others)) if !others.is_empty() => format!("{} and {last}", others.join(", ")),
+        Some((last, others)) if !others.is_empty() => format!("{} or {last}", others.join(", ")),
         _ => schemes.concat(),
     }
 }
@@ -388,7 +388,7 @@ pub enum TrackerError {
     #[error("the tracker gave no whole answer in time")]
     TimedOut,
     /// No tracker of ours speaks the URL's scheme.
-    #[error("no tracker of the kind \"{scheme}\" can be asked (only {spoken})")]
+    #[error("a URL of {spoken} was expected, but found the scheme \"{scheme}\"")]
     Scheme { scheme: String, spoken: String },
     /// The request itself failed. It carries what a later stage's tracker says, too.
     #[error("{0}")]

@@ -192,7 +192,7 @@ impl fmt::Display for Magnet {
 fn decoded(key: &str, raw: &str) -> Result<String, MagnetError> {
     match urlencoding::decode_binary(raw.as_bytes()) {
         Cow::Borrowed(_) => Ok(raw.to_owned()),
-        Cow::Owned(bytes) => String::from_utf8(bytes).map_err(|error| value_error(key, "UTF-8", &excerpt(error.as_bytes()))),
+        Cow::Owned(bytes) => String::from_utf8(bytes).map_err(|_| value_error(key, "UTF-8", raw)),
     }
 }
 

@@ -93,7 +93,11 @@ impl<'c> OnePeer<'c> {
             if !self.choked {
                 self.ask_ahead(piece, &missing, &mut asked)?;
             }
-            match self.connection.read()? {
+            let choked = self.choked;
+            let late = |error: MessageError| {
+                if choked && error.is_timeout() { PieceError::Choked { piece } } else { error.into() }
+            };
+            match self.connection.read().map_err(late)? {
                 Message::Choke => {
                     self.choked = true;
                     asked.clear();
@@ -164,6 +168,9 @@ pub enum PieceError {
     /// The peer's bitfield does not fit the torrent.
     #[error(transparent)]
     Bitfield(#[from] BitfieldError),
+    /// It does not give to us, as far as we waited.
+    #[error("an unchoke was expected, to ask for piece {piece}, but none came in time")]
+    Choked { piece: PieceIndex },
     /// The peer has other pieces, but not this one.
     #[error("the peer does not have piece {piece}")]
     NotThere { piece: PieceIndex },

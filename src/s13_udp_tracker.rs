@@ -183,7 +183,7 @@ pub enum UdpError {
     #[error("{address}: {error}")]
     Socket { address: SocketAddr, error: io::Error },
     /// Nothing that fits came in time.
-    #[error("{address} gave no answer to {sent} packets{}", misfit.as_ref().map(|why| format!("; what came did not fit: {why}")).unwrap_or_default())]
+    #[error("{address} gave no answer to {sent} packet{}{}", if *sent == 1 { "" } else { "s" }, misfit.as_ref().map(|why| format!("; what came did not fit: {why}")).unwrap_or_default())]
     Silent { address: SocketAddr, sent: u32, misfit: Option<String> },
     /// The tracker said no, in its own words.
     #[error("the tracker refused: {0}")]

@@ -13,6 +13,8 @@ mod commands {
     mod course_offline;
     mod course_peers;
     mod create;
+    mod error_scene;
+    mod error_table;
     mod errors;
     mod help;
     mod magnet_manners;

@@ -193,7 +193,7 @@ fn missing_and_broken_keys_are_named_with_what_was_expected_and_found() {
     }
     let top = |file: &[u8]| Metainfo::from_bytes(file).expect_err("it is no torrent").to_string();
     assert_eq!(top(b"de"), "the key info is missing; it must be a dictionary");
-    assert_eq!(top(b"le"), "the key info is missing; it must be a dictionary");
+    assert_eq!(top(b"le"), "the file must be a dictionary, but is a list");
     assert_eq!(top(b"d4:info1:xe"), "info must be a dictionary, but is a byte string");
     let huge = "d6:lengthi9223372036854775807e4:pathl1:";
     let huge = format!("d5:filesl{huge}aee{huge}bee{huge}ceee4:name1:n12:piece lengthi4e6:pieces0:e");

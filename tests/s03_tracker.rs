@@ -263,10 +263,10 @@ fn the_scheme_chooses_the_tracker_in_any_case() {
     let (trackers, _who) = fake(|_, _| Ok(Announced::default()));
     announce(&trackers, "TEST://x", &ask(), soon()).expect("schemes have no case");
     let error = announce(&trackers, "wss://x", &ask(), soon()).expect_err("nobody speaks it");
-    assert_eq!(error.to_string(), "no tracker of the kind \"wss\" can be asked (only test)");
+    assert_eq!(error.to_string(), "a URL of test was expected, but found the scheme \"wss\"");
     let http: Trackers = vec![Box::new(HttpTracker)];
     let error = announce(&http, "wss://x", &ask(), soon()).expect_err("nobody speaks it");
-    assert_eq!(error.to_string(), "no tracker of the kind \"wss\" can be asked (only http and https)");
+    assert_eq!(error.to_string(), "a URL of http or https was expected, but found the scheme \"wss\"");
 }
 
 /// A web server that gives each connection the next answer, and tells of each request its first line.

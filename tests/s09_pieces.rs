@@ -376,7 +376,8 @@ fn a_peer_that_never_unchokes_or_only_keeps_alive_is_left_at_the_deadline() {
             }
         });
         match fetched {
-            Err(PieceError::Message(MessageError::Io(error))) => assert_eq!(error.kind(), ErrorKind::TimedOut),
+            Err(PieceError::Message(MessageError::Io(error))) if unchokes => assert_eq!(error.kind(), ErrorKind::TimedOut),
+            Err(PieceError::Choked { piece }) if !unchokes => assert_eq!(piece.get(), 0),
             other => panic!("{other:?}"),
         }
     }

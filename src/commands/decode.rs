@@ -54,6 +54,9 @@ impl From<BencodeError> for Failure {
                 "it is cut short, or a length in it is wrong"
             }
             Rule::Trailing { .. } => "one value is expected; wrap several in l...e",
+            Rule::IntegerTooLarge { .. } => "write it as a string; integers end at 9223372036854775807",
+            Rule::DuplicateKey { .. } => "a key may stand there once; take the other one out",
+            Rule::TooDeep | Rule::TooManyItems => "nothing real looks like that; it may be meant to harm",
             _ => "compare it with the four forms: i52e, 5:hello, l...e, d...e",
         };
         Failure::new(BAD_INPUT, error).help(help).see("01-bencode")

@@ -68,5 +68,5 @@ fn say(options: &Options, line: &str) {
 }
 
 fn local(error: io::Error) -> Failure {
-    Failure::new(LOCAL, error).help("check the temporary folder, and that loopback addresses can be used")
+    Failure::new(LOCAL, error).help("check the temporary folder, and that loopback addresses can be used").see("README")
 }

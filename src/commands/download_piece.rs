@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use piecemeal::s03_tracker::{Announce, PeerId};
 use piecemeal::s04_handshake::Handshake;
 use piecemeal::s04_handshake::transport::Tcp;
+use piecemeal::s05_messages::MessageError;
 use piecemeal::s05_messages::connection::Connection;
 use piecemeal::s09_pieces::{OnePeer, PieceError};
 
@@ -27,6 +28,7 @@ pub struct Args {
     /// The .torrent file
     torrent: PathBuf,
     /// The piece, counted from 0
+    #[arg(value_parser = super::piece_file::index)]
     index: u32,
 }
 
@@ -51,6 +53,9 @@ impl From<PieceError> for Failure {
         match error {
             PieceError::WrongHash { .. } => {
                 Failure::new(WRONG_HASH, error).help("the peer sent bad data; try another").see("09-pieces")
+            }
+            PieceError::Bitfield(_) | PieceError::Message(MessageError::TooLong { .. } | MessageError::Size { .. }) => {
+                Failure::new(NO_PEER, error).help("try another peer: this one breaks the rules").see("09-pieces")
             }
             _ => Failure::new(NO_PEER, error)
                 .help("try another peer, or allow for more time with --timeout SECONDS")

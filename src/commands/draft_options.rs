@@ -85,9 +85,12 @@ impl From<CreateError> for Failure {
             CreateError::Storage(StorageError::Link { .. } | StorageError::NotAFile { .. }) => {
                 (LOCAL, "only files and folders go in: take it out, or put a file in its place")
             }
-            CreateError::Storage(_) => (LOCAL, "check the path, or choose another -o, or overwrite it with --force"),
+            CreateError::Storage(StorageError::Exists { .. }) => (LOCAL, "choose another -o, or overwrite it with --force"),
+            CreateError::Storage(_) => (LOCAL, "check the path, its permissions and the free space"),
             CreateError::NoFiles { .. } => (LOCAL, "choose a folder with something in it"),
-            CreateError::NotText { .. } | CreateError::Misread { .. } => (LOCAL, "rename it; the torrent's own name is --name"),
+            CreateError::NotText { .. } | CreateError::Misread { .. } => {
+                (LOCAL, "rename it; if it is the torrent's own name, choose another --name")
+            }
             CreateError::Changed { .. } => (LOCAL, "create it again once nobody writes there"),
             CreateError::Inside { .. } => (LOCAL, "choose another -o, outside of it"),
             CreateError::TooLarge { .. } => (USAGE, "make several torrents of it"),

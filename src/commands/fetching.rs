@@ -124,7 +124,9 @@ pub fn interrupt() -> Result<Arc<AtomicBool>, Failure> {
             std::process::exit(i32::from(INTERRUPTED));
         }
     });
-    handler.map_err(|error| Failure::new(OTHER, format!("Ctrl-C cannot be handled: {error}")))?;
+    handler.map_err(|error| {
+        Failure::new(OTHER, format!("Ctrl-C cannot be handled: {error}")).help("start it from another terminal")
+    })?;
     Ok(Arc::clone(pressed))
 }
 

@@ -37,6 +37,11 @@ pub struct Search {
 pub fn search(tiers: Vec<Vec<String>>, addresses: Vec<String>, ask: &Announce, until: Instant) -> Search {
     let (found, peers) = mpsc::channel();
     let failures = Arc::new(Mutex::new(Vec::new()));
+    if tiers.is_empty() && addresses.is_empty() {
+        let failure = Failure::new(NO_PEER, "there is nobody to ask: no tracker is named, and no peer is given");
+        let failure = failure.help("give a peer with --peer HOST:PORT").see("03-tracker");
+        failures.lock().unwrap_or_else(PoisonError::into_inner).push(failure);
+    }
     let trackers = trackers();
     let spawn = |name: String, work: Box<dyn FnOnce() -> Result<Vec<SocketAddr>, Vec<Failure>> + Send>| {
         let (found, failures) = (found.clone(), Arc::clone(&failures));
@@ -51,9 +56,11 @@ pub fn search(tiers: Vec<Vec<String>>, addresses: Vec<String>, ask: &Announce, u
     for address in addresses.into_iter().take(MOST) {
         let lookup = move || match address.to_socket_addrs() {
             Ok(found) => Ok(found.collect()),
-            Err(error) => {
-                Err(vec![Failure::new(NO_PEER, format!("{address}: {error}")).help("check the name").see("03-tracker")])
-            }
+            Err(error) => Err(vec![
+                Failure::new(NO_PEER, format!("{address}: {error}"))
+                    .help("check the name, or give an IP address")
+                    .see("03-tracker"),
+            ]),
         };
         spawn("look up".to_owned(), Box::new(lookup));
     }
@@ -73,7 +80,7 @@ pub fn nobody(failures: &Mutex<Vec<Failure>>) -> Failure {
     let mut failures = failures.lock().unwrap_or_else(PoisonError::into_inner);
     failures.pop().unwrap_or_else(|| {
         let help = "give one with --peer HOST:PORT, or try again later";
-        Failure::new(NO_PEER, "no peers: no tracker named any").help(help).see("03-tracker")
+        Failure::new(NO_PEER, "no peers: whoever was asked named none").help(help).see("03-tracker")
     })
 }
 
@@ -99,6 +106,11 @@ impl From<TrackerError> for Failure {
         let help = match error {
             TrackerError::Failure { .. } => "the tracker may not know this torrent; --peer HOST:PORT does without it",
             TrackerError::Scheme { .. } => "use a torrent with an http tracker, or give a peer with --peer HOST:PORT",
+            TrackerError::TimedOut => "allow for more time with --timeout SECONDS, or give a peer with --peer HOST:PORT",
+            TrackerError::Status(_) => "try again later, or check the URL; --peer HOST:PORT does without a tracker",
+            TrackerError::Bencode(_) | TrackerError::Answer { .. } | TrackerError::TooLong(_) => {
+                "that may be no tracker; check the URL, or give a peer with --peer HOST:PORT"
+            }
             _ => "check that the tracker is up, or give a peer with --peer HOST:PORT",
         };
         Failure::new(TRACKER, error).help(help).see("03-tracker")

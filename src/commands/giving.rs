@@ -21,7 +21,7 @@ pub struct Giving {
     #[arg(long, value_name = "N")]
     pub port: Option<u16>,
     /// Listen at this address of ours only
-    #[arg(long, value_name = "IP")]
+    #[arg(long, value_name = "IP", value_parser = ip)]
     pub bind: Option<IpAddr>,
     /// How many peers get something at a time
     #[arg(long, value_name = "N", default_value_t = Giving::default().slots)]
@@ -93,6 +93,10 @@ impl Giving {
         }
         Ok(())
     }
+}
+
+fn ip(text: &str) -> Result<IpAddr, String> {
+    text.parse().map_err(|_| "an address of this computer was expected, such as 127.0.0.1".to_owned())
 }
 
 fn ratio(text: &str) -> Result<f64, String> {

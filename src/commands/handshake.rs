@@ -1,5 +1,6 @@
 //! `piecemeal handshake`: shake hands with one peer. (stage 4)
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use piecemeal::s03_tracker::{Announce, PeerId};
@@ -46,7 +47,11 @@ impl From<HandshakeError> for Failure {
         let help = match error {
             HandshakeError::OtherProtocol { .. } => "this is not a BitTorrent peer; check the address and the port",
             HandshakeError::OtherTorrent { .. } | HandshakeError::HungUp => "the peer may not have this torrent; try another",
-            _ => "the peer is not there, or does not answer; try another",
+            HandshakeError::Ourselves => "that is our own address; try another",
+            HandshakeError::Io(ref error) if error.kind() == ErrorKind::TimedOut => {
+                "try another peer, or allow for more time with --timeout SECONDS"
+            }
+            HandshakeError::Io(_) => "nobody listens there: check the address, or try another; is the lab running?",
         };
         Failure::new(NO_PEER, error).help(help).see("04-handshake")
     }

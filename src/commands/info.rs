@@ -1,5 +1,6 @@
 //! `piecemeal info`: what a .torrent file says. (stage 2)
 
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use piecemeal::s01_bencode::printable;
@@ -48,13 +49,21 @@ pub fn describe<'t>(info: &Info, trackers: impl Iterator<Item = &'t str>) -> Ans
     Answer { text: lines.join("\n"), json }
 }
 
+fn missing(error: &io::Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::IsADirectory => "give the .torrent file itself",
+        ErrorKind::NotFound => "check the path, and the folder you are in; `piecemeal lab` makes lab/sample.torrent",
+        _ => "check the path and its permissions",
+    }
+}
+
 impl From<MetainfoError> for Failure {
     fn from(error: MetainfoError) -> Failure {
         let help = match &error {
             MetainfoError::Bencode(error) => {
                 return Failure::from(error.clone()).help("it is damaged, or no torrent; download it again");
             }
-            MetainfoError::Io(error) => return Failure::new(LOCAL, error).help("check the path").see("02-metainfo"),
+            MetainfoError::Io(error) => return Failure::new(LOCAL, error).help(missing(error)).see("02-metainfo"),
             MetainfoError::UnsafePath { .. } => "this torrent may be meant to harm; get it from somewhere else",
             MetainfoError::VersionTwo => "look for a version 1 or hybrid torrent of the same content",
             _ => "it is damaged, or no torrent; download it again",

@@ -1,6 +1,6 @@
 //! `piecemeal lab`: a tracker and seeders on this machine, to try everything against. (lab)
 
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, Write};
 use std::path::PathBuf;
 
 use piecemeal::lab::seeder::Seeder;
@@ -8,8 +8,8 @@ use piecemeal::lab::tour::Tour;
 use piecemeal::lab::{Lab, TRACKER_PORT};
 use serde_json::{Value, json};
 
-use super::failure::{Failure, LOCAL};
-use super::lab_options::{Crew, Order};
+use super::failure::Failure;
+use super::lab_options::{Crew, Order, place, trouble};
 use super::until_ctrl_c::UntilCtrlC;
 use super::{Answer, Options, json_line, print_line};
 
@@ -32,11 +32,11 @@ impl Args {
     pub fn run(self, options: &Options) -> Result<Answer, Failure> {
         let plans = self.crew.plans()?;
         let until_ctrl_c = UntilCtrlC::new()?;
-        let lab = Lab::start(self.order.contents()?, &plans, TRACKER_PORT).map_err(local)?;
+        let lab = Lab::start(self.order.contents()?, &plans, TRACKER_PORT).map_err(trouble)?;
         if options.verbose {
             lab.notes.watch_closely();
         }
-        let tour = Tour::new(&lab, &self.dir).map_err(local)?;
+        let tour = Tour::new(&lab, &self.dir).map_err(|error| place(error, &self.dir))?;
         print_line(&if options.json { json_line(&tour.json()) } else { tour.to_string() });
         until_ctrl_c.show(&lab.notes, |note| {
             if options.json {
@@ -56,12 +56,4 @@ impl Args {
 fn counts(seeder: &Seeder) -> Value {
     let (address, peers) = (seeder.address().to_string(), seeder.served());
     json!({ "seeder": address, "blocks": seeder.blocks(), "bytes": seeder.bytes(), "peers": peers })
-}
-
-fn local(error: io::Error) -> Failure {
-    let help = match error.kind() {
-        ErrorKind::AlreadyExists => "remove it, or choose another folder with --dir",
-        _ => "check the folder, its permissions and the free space, or choose another one with --dir",
-    };
-    Failure::new(LOCAL, error).help(help)
 }

@@ -1,12 +1,15 @@
 //! What a lab is made of: its content, and what its seeders do wrong. (lab)
 
+use std::io::{self, ErrorKind};
+use std::path::Path;
+
 use clap::ValueEnum;
 use piecemeal::lab::content::{Content, MOST_MADE};
 use piecemeal::lab::seeder::{Fault, Plan};
 use piecemeal::lab::{MAX_SEEDERS, album, sample};
 use piecemeal::s03_tracker::DEFAULT_PORT;
 
-use super::failure::{Failure, USAGE};
+use super::failure::{Failure, LOCAL, USAGE};
 use super::size::size;
 
 /// Content to order. Without any of these it is that of the chapters.
@@ -54,7 +57,9 @@ impl Crew {
         let (faults, seeders) = (self.faults.len(), self.seeders);
         if faults as u64 > seeders {
             let what = format!("--faults names {faults} faults, one for each seeder, but there are {seeders} seeders");
-            return Err(Failure::new(USAGE, what).help(format!("add --seeders {faults}, or leave some faults out")));
+            return Err(Failure::new(USAGE, what)
+                .help(format!("add --seeders {faults}, or leave some faults out"))
+                .see("README"));
         }
         let faults = self.faults.iter().map(|name| name.fault()).chain(std::iter::repeat(Fault::None));
         let plan = |fault| Plan { port: DEFAULT_PORT, fault, rate: self.rate, ..Plan::default() };
@@ -97,4 +102,20 @@ fn content_size(text: &str) -> Result<u64, String> {
     let size = size(text)?;
     let most = MOST_MADE as u64;
     if size <= most { Ok(size) } else { Err(format!("{} MiB at most, since it is all held in memory", most >> 20)) }
+}
+
+/// What failed in the lab's folder, and may name a file of it already.
+pub fn place(error: io::Error, folder: &Path) -> Failure {
+    let named = error.raw_os_error().is_none();
+    let failure = trouble(error);
+    if named { failure } else { failure.about(folder.display()) }
+}
+
+/// What failed when the lab was made.
+pub fn trouble(error: io::Error) -> Failure {
+    let help = match error.kind() {
+        ErrorKind::AlreadyExists => "remove it, or choose another folder with --dir",
+        _ => "check the folder, its permissions and the free space, or choose another one with --dir",
+    };
+    Failure::new(LOCAL, error).help(help).see("README")
 }

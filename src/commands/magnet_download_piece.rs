@@ -29,6 +29,7 @@ pub struct Args {
     /// The magnet link, in quotes
     magnet: String,
     /// The piece, counted from 0
+    #[arg(value_parser = super::piece_file::index)]
     index: u32,
 }
 

@@ -55,6 +55,9 @@ impl Extension for NamesOnly {
 
 impl From<ExtensionError> for Failure {
     fn from(error: ExtensionError) -> Failure {
-        Failure::new(NO_PEER, error).help("try another peer: this one cannot give metadata").see("07-extension")
+        let late = matches!(&error, ExtensionError::Message(error) if error.is_timeout());
+        let more_time = "try another peer, or allow for more time with --timeout SECONDS";
+        let help = if late { more_time } else { "try another peer: this one cannot give metadata" };
+        Failure::new(NO_PEER, error).help(help).see("07-extension")
     }
 }

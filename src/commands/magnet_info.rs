@@ -49,11 +49,16 @@ pub fn info_from(connection: &mut Connection, info_hash: InfoHash, until: Instan
 
 impl From<MetadataError> for Failure {
     fn from(error: MetadataError) -> Failure {
-        let code = match error {
-            MetadataError::WrongHash { .. } => WRONG_HASH,
-            MetadataError::Metainfo(_) => BAD_INPUT,
-            _ => NO_PEER,
+        let (code, help) = match error {
+            // Stage 7 has words for these.
+            MetadataError::Extension(error) => return Failure::from(error).see("08-metadata"),
+            MetadataError::WrongHash { .. } => (WRONG_HASH, "try another peer: the hash tells a right answer from a wrong one"),
+            MetadataError::Metainfo(_) => (BAD_INPUT, "every peer has the same one; look for another link"),
+            MetadataError::NotOffered | MetadataError::Rejected { .. } => {
+                (NO_PEER, "try another peer: this one does not give it")
+            }
+            _ => (NO_PEER, "try another peer: this one breaks the rules"),
         };
-        Failure::new(code, error).help("try another peer: the hash tells a right answer from a wrong one").see("08-metadata")
+        Failure::new(code, error).help(help).see("08-metadata")
     }
 }

@@ -48,6 +48,7 @@ impl From<MagnetError> for Failure {
     fn from(error: MagnetError) -> Failure {
         let help = match error {
             MagnetError::VersionTwo => "look for a link that also has xt=urn:btih:",
+            MagnetError::Value { ref key, .. } if key != "xt" => "mend it or leave it out: only xt has to be there",
             _ => "copy the whole link, and put it in quotes: the shell would cut it at &",
         };
         Failure::new(BAD_INPUT, error).help(help).about("the magnet link").see("06-magnet")

@@ -16,7 +16,7 @@ pub fn start(magnet: &Magnet, options: &Options, until: Instant) -> Result<(Hand
     let ours = Handshake::new(magnet.need_info_hash()?, PeerId::random()).with_bit(EXTENSION_BIT);
     if magnet.trackers.is_empty() && magnet.peers.is_empty() && options.peers.is_empty() {
         let failure = Failure::new(NO_PEER, "the magnet link names no tracker and no peer");
-        return Err(failure.help("give a peer with --peer HOST:PORT").see("06-magnet"));
+        return Err(failure.help("give a peer with --peer HOST:PORT, or in the link with &x.pe=HOST:PORT").see("06-magnet"));
     }
     // Nobody knows the length yet, so 1 byte is missing: enough to be no seed.
     let ask = Announce::new(ours.info_hash, ours.peer_id, 1);

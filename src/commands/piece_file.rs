@@ -1,6 +1,7 @@
 //! From a number to a piece, and from a piece to a file. (stage 9)
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use piecemeal::s01_bencode::printable;
@@ -10,11 +11,20 @@ use serde_json::json;
 use super::Answer;
 use super::failure::{Failure, LOCAL, USAGE};
 
+/// A number from the command line.
+pub fn index(text: &str) -> Result<u32, String> {
+    text.parse().map_err(|_| "the number of a piece was expected: 0, 1, 2 and so on".to_owned())
+}
+
 /// The piece with a number from the command line.
 pub fn piece_of(info: &Info, index: u32) -> Result<PieceIndex, Failure> {
     info.piece(index).ok_or_else(|| {
-        let what = format!("there is no piece {index}: the torrent has {} pieces", info.piece_count());
-        Failure::new(USAGE, what).help("pieces are counted from 0").see("09-pieces")
+        let count = info.piece_count();
+        let what = format!("there is no piece {index}: the torrent has {count} pieces");
+        let help = format!("pieces are counted from 0, so the last one is {}", count.saturating_sub(1));
+        Failure::new(USAGE, what)
+            .help(if count == 0 { "there is nothing in it to download".to_owned() } else { help })
+            .see("09-pieces")
     })
 }
 
@@ -29,7 +39,12 @@ pub fn save(output: &Path, data: &[u8], piece: PieceIndex, force: bool) -> Resul
     let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty());
     let written = folder.map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::write(output, data));
     written.map_err(|error| {
-        Failure::new(LOCAL, format!("{shown}: {error}")).help("check the folder and its free space").see("09-pieces")
+        let help = match error.kind() {
+            ErrorKind::IsADirectory => "choose another -o: a file, in this folder or elsewhere",
+            ErrorKind::AlreadyExists | ErrorKind::NotADirectory => "choose another -o: a part of this path is a file",
+            _ => "check the folder, its permissions and its free space",
+        };
+        Failure::new(LOCAL, format!("{shown}: {error}")).help(help).see("09-pieces")
     })?;
     let text = format!("Piece {piece} downloaded to {shown}.");
     Ok(Answer { text, json: json!({ "piece": piece.get(), "length": data.len(), "output": shown }) })

@@ -39,11 +39,15 @@ pub fn ask_all(urls: Vec<String>, info_hash: InfoHash, until: Instant) -> Vec<(S
 }
 
 fn failed(error: TrackerError) -> Failure {
-    let help = "check that the tracker is up; not every tracker can be scraped";
+    let help = match error {
+        TrackerError::TimedOut => "allow for more time with --timeout SECONDS; not every tracker can be scraped",
+        TrackerError::Failure { .. } => "the tracker may not know this torrent; try another torrent or link",
+        _ => "check that the tracker is up; not every tracker can be scraped",
+    };
     Failure::new(TRACKER, error).help(help).see("13-udp-tracker")
 }
 
 /// When there is nobody to ask.
 pub fn no_tracker() -> Failure {
-    Failure::new(TRACKER, "there is no tracker in it to ask").help("try another torrent or link").see("13-udp-tracker")
+    Failure::new(TRACKER, "there is nobody to ask: no tracker is named").help("try another torrent or link").see("13-udp-tracker")
 }

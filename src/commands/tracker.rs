@@ -1,6 +1,6 @@
 //! `piecemeal tracker`: a tracker for a class, which shows each announce. (lab)
 
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use super::{Answer, Options, json_line};
 #[command(after_help = "Example, which Ctrl-C ends:\n  piecemeal tracker --listen 0.0.0.0:7000")]
 pub struct Args {
     /// Where to listen [default: port 6969 of all addresses]
-    #[arg(long, value_name = "ADDR:PORT")]
+    #[arg(long, value_name = "ADDR:PORT", value_parser = listen)]
     listen: Option<SocketAddr>,
     /// How often clients are asked to announce
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = clap::value_parser!(u64).range(5..=86400))]
@@ -29,14 +29,10 @@ impl Args {
     pub fn run(self, options: &Options) -> Result<Answer, Failure> {
         let until_ctrl_c = UntilCtrlC::new()?;
         let place = self.listen.map_or(format!("port {TRACKER_PORT}"), |address| address.to_string());
-        let ears = match self.listen {
-            Some(address) => at(address),
-            None => everywhere(TRACKER_PORT),
-        };
+        let ears = self.listen.map_or_else(|| everywhere(TRACKER_PORT), at);
         let notes = Notes::default();
         let started = ears.and_then(|all| LabTracker::on(all, Duration::from_secs(self.interval), notes.clone()));
-        let help = "end what listens there, or choose another place, such as --listen 0.0.0.0:7000";
-        let tracker = started.map_err(|error| Failure::new(LOCAL, error).about(place).help(help))?;
+        let tracker = started.map_err(|error| local(error).about(place))?;
         let urls = tracker.urls();
         let start = json!({ "event": "started", "urls": urls, "local_url": tracker.local_url() });
         let print = |text: &str, json: &Value| {
@@ -49,6 +45,19 @@ impl Args {
         let json = json!({ "event": "done", "refused": tracker.refused(), "torrents": tracker.tallies_json() });
         Ok(Answer { text: tracker.table(), json })
     }
+}
+
+/// `ADDR:PORT`
+fn listen(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "ADDR:PORT was expected, such as 0.0.0.0:7000".to_owned())
+}
+
+fn local(error: io::Error) -> Failure {
+    let help = match error.kind() {
+        ErrorKind::AddrNotAvailable => "choose an address of this computer, or all of them with --listen 0.0.0.0:7000",
+        _ => "end what listens there, or choose another place, such as --listen 0.0.0.0:7000",
+    };
+    Failure::new(LOCAL, error).help(help).see("a-swarm-in-class")
 }
 
 fn greeting(urls: &[String], local_url: &str) -> String {

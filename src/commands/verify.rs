@@ -44,10 +44,7 @@ impl Args {
             (None, _) => format!("all pieces are right, but {broken} of {} files are not as in the torrent", files.len()),
         };
         let failure = Failure::new(WRONG_HASH, what).about(self.path.to_string_lossy());
-        Err(failure
-            .help("download it again to the same place: what is right is kept with --force")
-            .see("10-storage")
-            .answer(answer))
+        Err(failure.help("download it to the same place with --force: what is right is kept").see("10-storage").answer(answer))
     }
 }
 
@@ -56,7 +53,7 @@ impl From<StorageError> for Failure {
         let help = match error {
             StorageError::Exists { .. } => "choose another -o, or overwrite it with --force",
             StorageError::Link { .. } => "remove the link, or choose another -o",
-            StorageError::NotAFile { .. } => "choose another place",
+            StorageError::NotAFile { .. } => "give the path of a file: a folder or something else is in its place",
             StorageError::Gone { .. } => "download again to the same place",
             StorageError::Stopped => "the same command goes on",
             StorageError::Io { .. } => "check the path, its permissions and the free space",

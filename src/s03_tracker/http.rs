@@ -67,7 +67,12 @@ pub(crate) fn fetch(url: &str, until: Instant) -> Result<(u16, Vec<u8>), Tracker
     }
     .map_err(|error| match error {
         ureq::Error::Timeout(_) => TrackerError::TimedOut,
+        ureq::Error::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            TrackerError::Transport("the tracker hung up before it had answered".into())
+        }
         ureq::Error::Io(error) => TrackerError::Transport(error.into()),
+        ureq::Error::Protocol(error) => TrackerError::Transport(format!("an HTTP answer was expected, but: {error}").into()),
+        ureq::Error::TooManyRedirects => TrackerError::Transport(format!("over {MOST_REDIRECTS} redirects").into()),
         error => TrackerError::Transport(error.into()),
     })?;
     if body.len() > LONGEST_ANSWER {

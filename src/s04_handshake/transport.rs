@@ -121,6 +121,10 @@ pub fn over_tcp(stream: TcpStream, until: Instant) -> io::Result<Transport> {
     Ok(Transport { peer, reader, writer, hang_up })
 }
 
+/// What a reader and a writer say at their deadline.
+const NOTHING_CAME: &str = "nothing more came in time";
+const NOTHING_TAKEN: &str = "nothing more was taken in time";
+
 /// Both halves share one socket: reading and writing work on `&TcpStream`.
 struct TcpHalf {
     stream: Arc<TcpStream>,
@@ -138,12 +142,13 @@ impl TcpHalf {
     fn by_deadline(
         &mut self,
         set: fn(&TcpStream, Option<Duration>) -> io::Result<()>,
+        late: &'static str,
         mut act: impl FnMut(&TcpStream) -> io::Result<usize>,
     ) -> io::Result<usize> {
         loop {
             let left = self.until.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Err(ErrorKind::TimedOut.into());
+                return Err(io::Error::new(ErrorKind::TimedOut, late));
             }
             if self.in_force > left + left / 4 {
                 self.in_force = left.max(Duration::from_millis(1));
@@ -162,13 +167,13 @@ impl TcpHalf {
 
 impl Read for TcpHalf {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.by_deadline(TcpStream::set_read_timeout, |mut stream| stream.read(buffer))
+        self.by_deadline(TcpStream::set_read_timeout, NOTHING_CAME, |mut stream| stream.read(buffer))
     }
 }
 
 impl Write for TcpHalf {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.by_deadline(TcpStream::set_write_timeout, |mut stream| stream.write(bytes))
+        self.by_deadline(TcpStream::set_write_timeout, NOTHING_TAKEN, |mut stream| stream.write(bytes))
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -227,13 +232,14 @@ impl Pipe {
     fn wait(
         &self,
         until: Instant,
+        late: &'static str,
         ready: impl Fn(&VecDeque<u8>, bool) -> bool,
     ) -> io::Result<MutexGuard<'_, (VecDeque<u8>, bool)>> {
         let mut state = self.lock();
         loop {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Err(ErrorKind::TimedOut.into());
+                return Err(io::Error::new(ErrorKind::TimedOut, late));
             }
             if ready(&state.0, state.1) {
                 return Ok(state);
@@ -256,7 +262,7 @@ impl Drop for PipeHalf {
 
 impl Read for PipeHalf {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let mut state = self.pipe.wait(self.until, |bytes, open| !bytes.is_empty() || !open)?;
+        let mut state = self.pipe.wait(self.until, NOTHING_CAME, |bytes, open| !bytes.is_empty() || !open)?;
         let length = state.0.read(buffer)?;
         self.pipe.changed.notify_all();
         Ok(length)
@@ -266,7 +272,7 @@ impl Read for PipeHalf {
 impl Write for PipeHalf {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let room = self.pipe.room;
-        let mut state = self.pipe.wait(self.until, |waiting, open| waiting.len() < room || !open)?;
+        let mut state = self.pipe.wait(self.until, NOTHING_TAKEN, |waiting, open| waiting.len() < room || !open)?;
         if !state.1 {
             return Err(ErrorKind::BrokenPipe.into());
         }

@@ -137,5 +137,5 @@ fn a_bad_answer_over_http_is_an_error() {
 #[test]
 fn another_kind_of_tracker_is_told_so() {
     let error = ask("wss://127.0.0.1/announce", PLENTY).expect_err("nobody speaks it").to_string();
-    assert_eq!(error, "no tracker of the kind \"wss\" can be asked (only http, https and udp)");
+    assert_eq!(error, "a URL of http, https or udp was expected, but found the scheme \"wss\"");
 }

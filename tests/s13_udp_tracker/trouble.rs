@@ -92,7 +92,7 @@ fn a_silent_tracker_is_given_up_at_the_deadline_and_not_before() {
     let begun = Instant::now();
     let error = announce(&tracker.url(), Duration::from_millis(400)).expect_err("it is silent").to_string();
     assert!(begun.elapsed() >= Duration::from_millis(400));
-    assert!(error.contains("gave no answer to 1 packets"), "{error}");
+    assert!(error.contains("gave no answer to 1 packet"), "{error}");
     assert_eq!(tracker.actions(), [0]);
 }
 

@@ -1,0 +1,327 @@
+//! What the command lines in `errors.txt` name: files, peers and trackers that are broken
+//! in one way each.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::TcpListener;
+use std::path::PathBuf;
+
+use crate::support::bencode::{bytes, dict, int, list};
+use crate::support::udp_tracker::{action, answer, good};
+use crate::support::{
+    After, Blocks, Deed, FakePeer, FakeTracker, FakeUdpTracker, Greeting, Metadata, Plan, Recipe, Reply, Torrent, Unchoke,
+    dead_address, folder,
+};
+use tempfile::TempDir;
+
+/// A folder with what a command line names, and the peers and trackers.
+pub struct Scene {
+    pub folder: TempDir,
+    torrent: Torrent,
+    peers: Vec<FakePeer>,
+    trackers: Vec<FakeTracker>,
+    udp_trackers: Vec<FakeUdpTracker>,
+    listeners: Vec<TcpListener>,
+    /// What is shown for what really stands there.
+    names: BTreeMap<String, String>,
+}
+
+impl Scene {
+    pub fn new() -> Scene {
+        let torrent = Torrent::sample();
+        let scene = Scene {
+            folder: folder(),
+            peers: Vec::new(),
+            trackers: Vec::new(),
+            udp_trackers: Vec::new(),
+            listeners: Vec::new(),
+            names: BTreeMap::new(),
+            torrent,
+        };
+        scene.files();
+        scene
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn write(&self, name: &str, data: impl AsRef<[u8]>) {
+        fs::create_dir_all(self.path(name).parent().expect("a file is in a folder")).expect("the folder can be made");
+        fs::write(self.path(name), data).expect("the test's folder takes a file");
+    }
+
+    /// The files that are always there.
+    fn files(&self) {
+        self.write("sample.torrent", self.torrent.file(None));
+        self.write("sample.bin", &self.torrent.content);
+        self.write("notes.txt", "these are notes");
+        self.write("album/one.txt", "one");
+        self.write("linked/one.txt", "one");
+        fs::create_dir(self.path("empty")).expect("the test's folder takes a folder");
+        #[cfg(unix)]
+        std::os::unix::fs::symlink("one.txt", self.path("linked/link")).expect("the test's folder takes a link");
+        // Of zeros, and nothing on the disk.
+        for (name, length) in [("large.bin", 3 << 20), ("huge.torrent", (64 << 20) + 1)] {
+            fs::File::create(self.path(name)).and_then(|file| file.set_len(length)).expect("the test's folder takes a file");
+        }
+        let mut half = self.torrent.content.clone();
+        half[40_000] ^= 1;
+        self.write("half.bin", half);
+        self.write("longer.bin", [&self.torrent.content[..], b"more"].concat());
+        self.write("lab-in-the-way/sample.torrent", "mine");
+    }
+
+    /// Makes what a word names, and returns the word with it in its place.
+    pub fn set(&mut self, word: &str) -> String {
+        if let Some(name) = word.strip_suffix("-tracker.torrent") {
+            let url = self.tracker(name);
+            self.write(word, self.torrent.file(Some(&url)));
+        } else if let Some(data) = word.strip_suffix(".torrent").and_then(broken_torrent) {
+            self.write(word, data);
+        }
+        let mut word = word.to_owned();
+        while let Some((before, rest)) = word.clone().split_once('{') {
+            let (name, after) = rest.split_once('}').expect("a brace is closed");
+            word = format!("{before}{}{after}", self.value(name));
+        }
+        word
+    }
+
+    fn value(&mut self, name: &str) -> String {
+        if name == "hash" {
+            return self.torrent.hex();
+        }
+        if let Some(name) = name.strip_suffix(" tracker") {
+            let url = self.tracker(name);
+            return urlencoding::encode(&url).into_owned();
+        }
+        let address = match name {
+            "nobody" => dead_address().to_string(),
+            "taken" => {
+                let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
+                let address = listener.local_addr().expect("a bound listener has an address").to_string();
+                self.listeners.push(listener);
+                address
+            }
+            "taken port" => {
+                let taken = self.value("taken");
+                let (_, port) = taken.split_once(':').expect("an address has a port");
+                self.names.insert(format!("port {port}"), "port {taken port}".to_owned());
+                return port.to_owned();
+            }
+            name => {
+                let peer = plan(name, &self.torrent).start();
+                let address = peer.address().to_string();
+                self.peers.push(peer);
+                address
+            }
+        };
+        self.names.insert(address.clone(), format!("{{{name}}}"));
+        address
+    }
+
+    /// The URL of a tracker.
+    fn tracker(&mut self, name: &str) -> String {
+        let place = format!("{{{name} tracker}}");
+        if name == "dead" {
+            let address = dead_address().to_string();
+            self.names.insert(address.clone(), place);
+            return format!("http://{address}/announce");
+        }
+        if let Some(name) = name.strip_prefix("udp-") {
+            let tracker = udp_tracker(name);
+            self.names.insert(tracker.address().to_string(), place);
+            let url = tracker.url();
+            self.udp_trackers.push(tracker);
+            return url;
+        }
+        let url = match name {
+            "websocket" => return "wss://tracker.example/announce".to_owned(),
+            "misspelt" => return "htp//tracker.example".to_owned(),
+            "unknown" => return "http://tracker.invalid/announce".to_owned(),
+            "unscrapable" => Some("/track"),
+            _ => None,
+        };
+        let tracker = match name {
+            "circular" => FakeTracker::redirecting(100, &[]),
+            name => FakeTracker::saying(reply(name)),
+        };
+        self.names.insert(tracker.address().to_string(), place);
+        let whole = tracker.url();
+        self.trackers.push(tracker);
+        url.map_or(whole.clone(), |path| whole.replace("/announce", path))
+    }
+
+    /// Where temporary files go: for the demo, nowhere.
+    pub fn temporary(&self, command: &str) -> String {
+        let folder = if command.starts_with("demo") { self.path("no-such-folder") } else { self.folder.path().to_owned() };
+        folder.to_string_lossy().into_owned()
+    }
+
+    /// What was printed, with names for what varies.
+    pub fn shown(&self, printed: &str) -> String {
+        let folder = format!("{}/", self.folder.path().display());
+        let text = self.names.iter().fold(printed.replace(&folder, ""), |text, (real, name)| text.replace(real, name));
+        text.lines().map(|line| settled(line) + "\n").collect()
+    }
+}
+
+/// A line without what differs from system to system.
+fn settled(line: &str) -> String {
+    const LOOKUP: &str = "failed to lookup address information";
+    if let Some((before, _)) = line.split_once(LOOKUP) {
+        return format!("{before}{LOOKUP}: ...");
+    }
+    // A temporary folder has a name of its own each time, at the end.
+    let line = line.split_once("/.tmp").map_or(line.to_owned(), |(before, _)| format!("{before}/.tmp..."));
+    let Some((before, rest)) = line.split_once("(os error ") else { return line };
+    let behind = rest.trim_start_matches(|letter: char| letter.is_ascii_digit());
+    format!("{before}(os error N{behind}")
+}
+
+/// An info dictionary of one file of 5 bytes, with another value for one key, or without it.
+fn info_with(changed: &str, value: Option<Vec<u8>>) -> Vec<u8> {
+    let usual = [("length", int(5)), ("name", bytes("five.txt")), ("piece length", int(4)), ("pieces", bytes([b'x'; 40]))];
+    let mut pairs: Vec<(&str, Vec<u8>)> = usual.into_iter().filter(|(key, _)| *key != changed).collect();
+    pairs.extend(value.map(|value| (changed, value)));
+    pairs.sort_by_key(|(key, _)| *key);
+    dict(&[("info", dict(&pairs))])
+}
+
+/// A torrent of several files, of these paths.
+fn of_paths(paths: &[&[&str]]) -> Vec<u8> {
+    let files: Vec<Vec<u8>> = paths
+        .iter()
+        .map(|path| {
+            let path: Vec<Vec<u8>> = path.iter().map(bytes).collect();
+            dict(&[("length", int(1)), ("path", list(&path))])
+        })
+        .collect();
+    let pairs = [
+        ("files", list(&files)),
+        ("name", bytes("top")),
+        ("piece length", int(1)),
+        ("pieces", bytes(vec![b'x'; 20 * paths.len()])),
+    ];
+    dict(&[("info", dict(&pairs))])
+}
+
+/// A .torrent file that breaks one rule.
+fn broken_torrent(name: &str) -> Option<Vec<u8>> {
+    Some(match name {
+        "nothing" => Vec::new(),
+        "web-page" => b"<!DOCTYPE html><html><title>404 Not Found</title></html>".to_vec(),
+        "list" => b"le".to_vec(),
+        "without-info" => dict(&[("announce", bytes("http://tracker.example/announce"))]),
+        "info-is-text" => dict(&[("info", bytes("five"))]),
+        "cut-short" => Torrent::sample().file(None)[..100].to_vec(),
+        "cut-in-name" => b"d4:infod6:lengthi5e4:name40:cut".to_vec(),
+        "two-values" => [Torrent::sample().file(None), b"i1e".to_vec()].concat(),
+        "without-name" => info_with("name", None),
+        "without-length" => info_with("length", None),
+        "length-is-text" => info_with("length", Some(bytes("5"))),
+        "negative-length" => info_with("length", Some(int(-5))),
+        "piece-length-0" => info_with("piece length", Some(int(0))),
+        "huge-pieces" => info_with("piece length", Some(int(1 << 40))),
+        "half-a-hash" => info_with("pieces", Some(bytes([b'x'; 30]))),
+        "missing-hash" => info_with("pieces", Some(bytes([b'x'; 20]))),
+        "empty-name" => info_with("name", Some(bytes(""))),
+        "climbing-name" => info_with("name", Some(bytes(".."))),
+        "climbing-path" => of_paths(&[&["good.txt"], &["..", "..", "evil.txt"]]),
+        "same-path-twice" => of_paths(&[&["same.txt"], &["same.txt"]]),
+        "file-as-folder" => of_paths(&[&["a"], &["a", "b"]]),
+        "no-files" => of_paths(&[]),
+        "empty-path" => of_paths(&[&[]]),
+        "version-2" => {
+            let tree = dict(&[("five.txt", dict(&[("", dict(&[("length", int(5))]))]))]);
+            dict(&[(
+                "info",
+                dict(&[
+                    ("file tree", tree),
+                    ("meta version", int(2)),
+                    ("name", bytes("five.txt")),
+                    ("piece length", int(16_384)),
+                ]),
+            )])
+        }
+        "album" => Recipe::files("album", 4, &[("one.txt", b"one".to_vec()), ("two.txt", b"two".to_vec())]).build().file(None),
+        _ => return None,
+    })
+}
+
+/// A peer that behaves in one way.
+fn plan(name: &str, torrent: &Torrent) -> Plan {
+    let plan = FakePeer::of(torrent);
+    match name {
+        "good" => plan,
+        "silent" => plan.greeting(Greeting::Silent),
+        "closing" => plan.greeting(Greeting::Close),
+        "half" => plan.greeting(Greeting::Half),
+        "web server" => {
+            plan.greeting(Greeting::Says(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nServer: nginx\r\n\r\n....".to_vec()))
+        }
+        "other torrent" => plan.greeting(Greeting::WrongInfoHash),
+        "mirror" => plan.greeting(Greeting::Echo),
+        "leaving" => plan.after(After::Close),
+        "mute" => plan.after(After::Hold),
+        "without piece 1" => plan.only([0, 2]),
+        "choking" => plan.unchoke(Unchoke::Never),
+        "corrupt" => plan.blocks(Blocks::Corrupt),
+        "dying" => plan.blocks(Blocks::CloseAfter(1)),
+        "resetting" => plan.blocks(Blocks::ResetAfter(1)),
+        "refusing" => plan.fast().blocks(Blocks::Reject),
+        "too long" => plan.blocks(Blocks::SayAfter(0, vec![0xff, 0xff, 0xff, 0xff, 7])),
+        "short have" => plan.after(After::Say(vec![0, 0, 0, 2, 4, 0])),
+        "long bitfield" => plan.opening(vec![0, 0, 0, 3, 5, 0xff, 0xff]),
+        "spare bits" => plan.opening(vec![0, 0, 0, 2, 5, 0xff]),
+        "plain" => plan.plain(),
+        "without metadata" => plan.metadata(Metadata::None),
+        "no size" => plan.metadata(Metadata::Size(0)),
+        "huge size" => plan.metadata(Metadata::Size(1 << 40)),
+        "wrong metadata" => plan.metadata(Metadata::Corrupt),
+        "rejecting metadata" => plan.metadata(Metadata::Reject),
+        "garbled metadata" => plan.metadata(Metadata::Garbage),
+        "long metadata" => plan.metadata(Metadata::TooLong),
+        "silent metadata" => plan.metadata(Metadata::Silent),
+        "garbled greeting" => plan.greets(*b"d1:mi1"),
+        "list greeting" => plan.greets(*b"le"),
+        other => panic!("no peer is {other:?}"),
+    }
+}
+
+/// An HTTP tracker that says one thing.
+fn reply(name: &str) -> Reply {
+    match name {
+        "lonely" | "unscrapable" => Reply::peers(&[]),
+        "refusing" => Reply::failure("unregistered torrent"),
+        "busy" => Reply::Status(503, b"come back later".to_vec()),
+        "missing" => Reply::Status(404, b"<html>not here</html>".to_vec()),
+        "html" => Reply::Body(b"<html>It works!</html>".to_vec()),
+        "list" => Reply::Body(b"le".to_vec()),
+        "silent" => Reply::Silence,
+        "closing" => Reply::HangUp,
+        "garbled" => Reply::Raw(b"SSH-2.0-OpenSSH_9.6\r\n".to_vec()),
+        "endless" => Reply::Flood,
+        "odd-peers" => Reply::Body(dict(&[("interval", int(1800)), ("peers", bytes(b"1234567"))])),
+        "number-peers" => Reply::Body(dict(&[("interval", int(1800)), ("peers", int(5))])),
+        "empty" => Reply::Body(Vec::new()),
+        other => panic!("no tracker is {other:?}"),
+    }
+}
+
+/// A UDP tracker that says one thing.
+fn udp_tracker(name: &str) -> FakeUdpTracker {
+    match name {
+        "silent" => FakeUdpTracker::silent(),
+        "refusing" => FakeUdpTracker::start(|packet, _| {
+            let reply = if action(packet) == 0 { good(packet, &[]) } else { answer(packet, 3, b"unregistered torrent") };
+            vec![Deed::Send(reply)]
+        }),
+        "short" => FakeUdpTracker::start(|packet, _| {
+            let reply = if action(packet) == 0 { good(packet, &[]) } else { answer(packet, action(packet), b"1234") };
+            vec![Deed::Send(reply)]
+        }),
+        other => panic!("no UDP tracker is {other:?}"),
+    }
+}
