@@ -7,6 +7,8 @@
 mod support;
 
 mod chapters {
+    #[cfg(unix)]
+    mod json;
     mod links;
     mod markdown;
     mod readme;

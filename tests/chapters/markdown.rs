@@ -66,7 +66,7 @@ fn read(path: PathBuf) -> Document {
 fn every_block_says_what_it_is() {
     for document in documents() {
         for block in &document.blocks {
-            let known = ["console", "console any-order", "text", "rust", "rust,no_run", "mermaid"];
+            let known = ["console", "console any-order", "text", "rust", "rust,no_run", "mermaid", "json example", "json schema"];
             let place = format!("{}:{}", document.path.display(), block.line);
             assert!(known.contains(&block.kind.as_str()), "{place}: ```{} is none of {known:?}", block.kind);
         }

@@ -12,6 +12,7 @@
 #![allow(dead_code, unused_imports)]
 
 pub mod bencode;
+pub mod json_schema;
 pub mod leech;
 pub mod mount;
 pub mod peer;
