@@ -190,7 +190,10 @@ impl From<SwarmError> for Failure {
     fn from(error: SwarmError) -> Failure {
         let (code, help) = match error {
             SwarmError::Storage(error) => return error.into(),
-            SwarmError::Unusable(error) => return error.into(),
+            SwarmError::Unusable(error) => {
+                let failure = Failure::from(error).about("the info dictionary");
+                return failure.help("every peer has the same one; look for another torrent or link");
+            }
             SwarmError::Stopped => (INTERRUPTED, "the same command goes on where it stopped"),
             SwarmError::NoHope { no_tracker: true, .. } => (TRACKER, "give a peer with --peer HOST:PORT, or try again later"),
             SwarmError::NoHope { .. } => {

@@ -52,7 +52,7 @@ impl From<StorageError> for Failure {
     fn from(error: StorageError) -> Failure {
         let help = match error {
             StorageError::Exists { .. } => "choose another -o, or overwrite it with --force",
-            StorageError::Link { .. } => "remove the link, or choose another -o",
+            StorageError::Link { .. } => "remove the link, or choose another place",
             StorageError::NotAFile { .. } => "give the path of a file: a folder or something else is in its place",
             StorageError::Gone { .. } => "download again to the same place",
             StorageError::Stopped => "the same command goes on",

@@ -60,7 +60,7 @@ impl Scene {
         self.write("linked/one.txt", "one");
         fs::create_dir(self.path("empty")).expect("the test's folder takes a folder");
         #[cfg(unix)]
-        std::os::unix::fs::symlink("one.txt", self.path("linked/link")).expect("the test's folder takes a link");
+        std::os::unix::fs::symlink("one.txt", self.path("linked/two.txt")).expect("the test's folder takes a link");
         // Of zeros, and nothing on the disk.
         for (name, length) in [("large.bin", 3 << 20), ("huge.torrent", (64 << 20) + 1)] {
             fs::File::create(self.path(name)).and_then(|file| file.set_len(length)).expect("the test's folder takes a file");
@@ -92,6 +92,9 @@ impl Scene {
         if name == "hash" {
             return self.torrent.hex();
         }
+        if let Some(name) = name.strip_prefix("hash of ") {
+            return unusable(name).hex();
+        }
         if let Some(name) = name.strip_suffix(" tracker") {
             let url = self.tracker(name);
             return urlencoding::encode(&url).into_owned();
@@ -111,7 +114,9 @@ impl Scene {
                 return port.to_owned();
             }
             name => {
-                let peer = plan(name, &self.torrent).start();
+                let torrent = name.strip_prefix("peer of ").map_or_else(|| self.torrent.clone(), unusable);
+                let plan = if name.starts_with("peer of ") { FakePeer::of(&torrent) } else { plan(name, &torrent) };
+                let peer = plan.start();
                 let address = peer.address().to_string();
                 self.peers.push(peer);
                 address
@@ -129,7 +134,7 @@ impl Scene {
             self.names.insert(address.clone(), place);
             return format!("http://{address}/announce");
         }
-        if let Some(name) = name.strip_prefix("udp-") {
+        if let Some(name) = name.strip_prefix("udp-").filter(|name| ["silent", "refusing", "short"].contains(name)) {
             let tracker = udp_tracker(name);
             self.names.insert(tracker.address().to_string(), place);
             let url = tracker.url();
@@ -139,7 +144,16 @@ impl Scene {
         let url = match name {
             "websocket" => return "wss://tracker.example/announce".to_owned(),
             "misspelt" => return "htp//tracker.example".to_owned(),
-            "unknown" => return "http://tracker.invalid/announce".to_owned(),
+            // A name that cannot be one is refused by this machine alone.
+            "udp-unknown" => return "udp://no..name:6969/announce".to_owned(),
+            "udp-without-port" => return "udp://tracker.example/announce".to_owned(),
+            "udp-dead" => {
+                let socket = std::net::UdpSocket::bind("127.0.0.99:0").and_then(|socket| socket.local_addr());
+                let address = socket.expect("loopback has a free port").to_string();
+                self.names.insert(address.clone(), place);
+                return format!("udp://{address}/announce");
+            }
+            "unknown" => return "http://no..name/announce".to_owned(),
             "unscrapable" => Some("/track"),
             _ => None,
         };
@@ -187,6 +201,12 @@ fn info_with(changed: &str, value: Option<Vec<u8>>) -> Vec<u8> {
     pairs.extend(value.map(|value| (changed, value)));
     pairs.sort_by_key(|(key, _)| *key);
     dict(&[("info", dict(&pairs))])
+}
+
+/// A torrent whose info dictionary has the hash that a link says, and is of no use.
+fn unusable(name: &str) -> Torrent {
+    let file = broken_torrent(name).unwrap_or_else(|| panic!("no torrent is {name:?}"));
+    Torrent::of_info(file["d4:info".len()..file.len() - 1].to_vec(), vec![0; 5], 4)
 }
 
 /// A torrent of several files, of these paths.
