@@ -318,7 +318,7 @@ fn words(rule: &Rule) -> (String, String) {
         Rule::Ended => ("a value or `e`", "the end".to_owned()),
         Rule::UnendedInteger => ("an integer and `e`", "no `e`".to_owned()),
         Rule::BadInteger { found } => ("digits without leading zeros", format!("\"{found}\"")),
-        Rule::IntegerTooLarge => ("an integer of 64 bits", "a larger one".to_owned()),
+        Rule::IntegerTooLarge { found } => ("an integer of 64 bits", found.clone()),
         Rule::UnendedLength => ("a length and `:`", "no `:`".to_owned()),
         Rule::BadLength { found } => ("a length in digits without leading zeros", format!("\"{found}\"")),
         Rule::CutShort { length, left } => return (format!("{length} bytes in the string"), format!("only {left}")),

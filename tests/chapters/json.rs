@@ -191,6 +191,8 @@ fn short_commands(page: &mut Page, folder: &Path) {
     fs::write(folder.join("album/01 first light.txt"), "too short").expect("written");
     page.run(folder, &["verify", "lab/album.torrent", "album"], 6);
     page.run(folder, &["verify", torrent, "missing"], 7);
+    page.run(folder, &["explain", torrent], 0);
+    page.run(folder, &["explain", "0000000d 06 00000002"], 3);
     page.run(folder, &["stages"], 0);
     page.run(folder, &["completions", "fish"], 0);
     let dead = format!("{}{}", lab.magnet(&lab.contents[0]), format_args!("&tr=http://{}/announce", dead_address()));

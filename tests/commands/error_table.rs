@@ -6,7 +6,7 @@
 //! the URL of a tracker. What varies is replaced: addresses by those names, the number
 //! of an error (`os error N`), and what the system says of names that nobody has.
 //!
-//! stderr is compared to the byte. Only `verify` has something on stdout, too, which is
+//! stderr is compared to the byte. `verify` and `explain` have something on stdout, too, which is
 //! not of interest here.
 
 use std::collections::BTreeMap;

@@ -81,7 +81,9 @@ fn keywords<'s>(schema: &'s Value, at: &str) -> &'s Map<String, Value> {
             other => panic!("{at}: the keyword {other} is not known here"),
         }
     }
-    let is_object = schema.get("type").is_some_and(|kind| kind == "object");
+    let is_object = schema
+        .get("type")
+        .is_some_and(|kind| kind == "object" || kind.as_array().is_some_and(|all| all.contains(&"object".into())));
     for keyword in ["properties", "required", "additionalProperties"] {
         assert_eq!(schema.contains_key(keyword), is_object, "{at}: {keyword} belongs to an object, and each object has it");
     }
