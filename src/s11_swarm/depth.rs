@@ -24,7 +24,7 @@ const MOST: usize = 8 * 1024 * 1024 / BLOCK_LENGTH as usize;
 const WINDOW: Duration = Duration::from_secs(1);
 
 /// A second's worth of blocks is kept on its way, which is more than any round trip and
-/// little enough to be called back; of a fast peer only [`PLENTY`], unless the
+/// little enough to be called back; of a fast peer only `PLENTY`, unless the
 /// round trip is so long that more of them fit into it.
 pub struct Depth {
     depth: usize,
