@@ -334,6 +334,28 @@ fn no_thread_of_a_peer_outlives_the_download() {
     }
 }
 
+/// Hangs up without waking anybody who reads.
+struct Deaf(Arc<Net>);
+
+impl Dial for Deaf {
+    fn dial(&self, peer: SocketAddr, until: Instant) -> io::Result<Transport> {
+        Ok(Transport { hang_up: Arc::new(|| ()), ..self.0.dial(peer, until)? })
+    }
+}
+
+#[test]
+fn what_came_from_a_peer_whose_thread_is_slow_to_end_is_in_the_outcome() {
+    let (net, torrent) = (Net::new(), torrent());
+    // Neither has all, so that neither is left because both have everything.
+    let peers = [net.seed(1, &torrent, 0..3), net.seed(2, &torrent, 3..5)];
+    let mut plan = plan(&net, &torrent, &peers);
+    plan.dial = Arc::new(Deaf(Arc::clone(&net)));
+    let ran = run(&net, plan, &torrent);
+    let outcome = ran.is_complete(&torrent);
+    let taken: u64 = outcome.traded.iter().map(|traded| traded.taken).sum();
+    assert_eq!((outcome.downloaded, taken), (torrent.content.len() as u64, torrent.content.len() as u64));
+}
+
 #[test]
 fn a_source_hears_of_hunger_completion_and_the_end() {
     let (net, torrent) = (Net::new(), torrent());

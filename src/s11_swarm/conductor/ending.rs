@@ -98,5 +98,8 @@ impl Conductor<'_> {
                 Err(_) => break,
             }
         }
+        // What came from those who have not ended by now has come all the same.
+        let late: Vec<Arc<Traffic>> = self.swarm.live().values().map(|live| Arc::clone(&live.traffic)).collect();
+        late.iter().for_each(|traffic| self.add(traffic));
     }
 }
