@@ -201,12 +201,16 @@ fn short_commands(page: &mut Page, folder: &Path) {
     page.run(folder, &["decode", "x"], 3);
     let nobody = lab.contents[0].magnet(&[], &[dead_address()]);
     page.run(folder, &["magnet_download", "-o", "none", "--timeout", "1", &nobody], 5);
+    let silent = lab.contents[0].magnet(&[format!("http://{}/announce", dead_address())], &[]);
+    page.run(folder, &["magnet_download", "-o", "none", "--timeout", "1", &silent], 4);
 }
 
-/// Downloads, one from a seeder that lies, and a seed.
+/// Downloads, one of them from a seeder that lies, and a seed.
 fn long_commands(page: &mut Page, folder: &Path) {
     let content = Content::single("film.bin", 3 << 20, 32 << 10, 5).expect("a torrent");
-    let lab = lab(vec![content], &[Fault::Corrupt { every: 1 }, Fault::Slow { per_second: 8 << 20 }]);
+    let liar = lab(vec![content.clone()], &[Fault::Corrupt { every: 1 }]);
+    page.run(folder, &["magnet_download", "--timeout", "1", "-o", "never", &liar.magnet_with_peers(&content)], 5);
+    let lab = lab(vec![content], &[Fault::None, Fault::None]);
     let torrent = lab.write_torrents(folder).expect("written").remove(0);
     let torrent = torrent.to_string_lossy();
     let link = format!("{}&tr=http://{}/announce", lab.magnet(&lab.contents[0]), dead_address());
@@ -224,14 +228,22 @@ fn long_commands(page: &mut Page, folder: &Path) {
 
 /// A lab with all faults that show, and a tracker that is asked wrongly, too.
 fn labs(page: &mut Page, folder: &Path) {
-    let lab = Beside::start(folder, &["lab", "-v", "--faults", "corrupt,choke", "--size", "2MiB", "--seed", "3"]);
+    // One seeder at a time, so that it is that one who is asked.
+    let made = ["lab", "-v", "--seeders", "1", "--size", "256KiB", "--faults"];
+    let lab = Beside::start(folder, &[&made[..], &["corrupt"]].concat());
+    let started = lab.event("started");
+    page.run(folder, &["magnet_download", "-o", "never", started["magnets"][0].as_str().expect("a link"), "--timeout", "1"], 5);
+    lab.event("spoiled");
+    page.meet_all("lab", &lab.end());
+
+    let lab = Beside::start(folder, &[&made[..], &["choke"]].concat());
     let started = lab.event("started");
     let (torrent, link) = (started["torrents"][0].as_str().expect("a path"), started["magnets"][0].as_str().expect("a link"));
     page.run(folder, &["magnet_download", "-o", "content", link], 0);
     page.run(folder, &["scrape", torrent], 0);
     let address: SocketAddr = started["tracker"].as_str().and_then(host).expect("a tracker has an address");
     get(&address.to_string(), "/announce?info_hash=short");
-    for event in ["refused", "choked", "spoiled", "left", "metadata", "said", "heard"] {
+    for event in ["refused", "choked", "left", "metadata", "said", "heard"] {
         lab.event(event);
     }
     page.meet_all("lab", &lab.end());
