@@ -6,6 +6,9 @@ use super::net::{EXTENDED, Net, PLAIN, Talk, brought, magnet, run};
 use piecemeal::s11_swarm::{Ended, Event, SwarmError};
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 /// A thousand pieces, so that the info dictionary takes two metadata pieces.
 fn torrent() -> Torrent {
@@ -143,7 +146,7 @@ fn what_a_peer_says_before_the_metadata_is_kept() {
 
 #[test]
 fn peers_without_metadata_wait_and_then_give_pieces() {
-    let (net, torrent, waiting) = (Net::new(), torrent(), Gate::default());
+    let (net, torrent, waiting, asking) = (Net::new(), torrent(), Gate::default(), Gate::default());
     let half = |from: usize| (from..from + 250).collect::<Vec<usize>>();
     // One without the extension protocol, one that does not know the size, one that
     // rejects, one that has it all.
@@ -153,15 +156,16 @@ fn peers_without_metadata_wait_and_then_give_pieces() {
         talk.has(&content, &half(0))?;
         talk.give(&content)
     });
-    let content = torrent.clone();
+    let (content, there) = (torrent.clone(), waiting.clone());
     let unknowing = net.peer(2, move |talk| {
         talk.hello(EXTENDED, &content)?;
         talk.has(&content, &half(250))?;
         greeted(talk)?;
+        there.open();
         talk.send(&wire::extended(0, b"d1:md11:ut_metadatai3eee"))?;
         talk.give(&content)
     });
-    let (content, rejected) = (torrent.clone(), waiting.clone());
+    let (content, rejected) = (torrent.clone(), asking.clone());
     let rejecting = net.peer(3, move |talk| {
         talk.hello(EXTENDED, &content)?;
         greet(talk, content.info.len() as i64)?;
@@ -175,6 +179,7 @@ fn peers_without_metadata_wait_and_then_give_pieces() {
     let content = torrent.clone();
     let knowing = net.peer(4, move |talk| {
         waiting.wait();
+        asking.wait();
         let info = content.info.clone();
         give_metadata(talk, &content, &info)?;
         talk.has(&content, &half(750))?;
@@ -356,21 +361,24 @@ fn metadata_that_is_right_and_useless_ends_it_with_the_reason() {
 fn peers_that_bring_metadata_for_ever_do_not_keep_others_from_bringing_it() {
     let (net, torrent) = (Net::new(), torrent());
     let busy = Gate::default();
-    let begun = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let (begun, greetings) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let mut peers: Vec<SocketAddr> = (1..5)
         .map(|host| {
-            let (content, busy, begun) = (torrent.clone(), busy.clone(), std::sync::Arc::clone(&begun));
+            let (content, busy) = (torrent.clone(), busy.clone());
+            let (begun, greetings) = (Arc::clone(&begun), Arc::clone(&greetings));
             net.peer(host, move |talk| {
                 talk.hello(EXTENDED, &content)?;
                 let nothing = vec![0; 48 << 20];
                 greet(talk, nothing.len() as i64)?;
                 let ours = greeted(talk)?;
+                greetings.fetch_add(1, Ordering::SeqCst);
                 loop {
                     let piece = asked(talk)?;
-                    if begun.fetch_add(1, std::sync::atomic::Ordering::SeqCst) >= 20 {
+                    // All four must be there before somebody else may bring it.
+                    if begun.fetch_add(1, Ordering::SeqCst) >= 20 && greetings.load(Ordering::SeqCst) == 4 {
                         busy.open();
                     }
-                    std::thread::sleep(std::time::Duration::from_millis(30));
+                    std::thread::sleep(Duration::from_millis(30));
                     answer(talk, ours, piece, &nothing)?;
                 }
             })
