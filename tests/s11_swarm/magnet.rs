@@ -332,7 +332,7 @@ fn nobody_with_metadata_is_no_hope() {
         talk.hold()
     });
     let mut plan = magnet(&net, &torrent, &[peer]);
-    plan.patience = std::time::Duration::from_millis(150);
+    plan.patience = Duration::from_millis(150);
     run(&net, plan, &torrent).is_hopeless("no block came");
 }
 
