@@ -37,16 +37,22 @@ fn padded() -> Torrent {
         .build()
 }
 
+/// The files after `b` to `o` were written from the second byte on.
+#[track_caller]
+pub fn holds_b_to_o(folder: &Path) {
+    assert_eq!(fs::read(folder.join("a.txt")).expect("it was written"), b"\0bc");
+    assert_eq!(fs::read(folder.join("folder/b.bin")).expect("it was written"), b"defghijkl");
+    assert_eq!(fs::read(folder.join("folder/deep/c")).expect("it was written"), b"m");
+    assert_eq!(fs::read(folder.join("d")).expect("it was written"), b"no");
+    assert_eq!(files_in(folder), ["a.txt", "d", "folder/b.bin", "folder/deep/c"]);
+}
+
 #[test]
 fn a_range_over_several_files_lands_in_each_of_them() {
     let folder = folder();
     let storage = Storage::new(&info(&several()), folder.path(), true);
     storage.write(1, b"bcdefghijklmno").expect("the folder takes files");
-    assert_eq!(fs::read(folder.path().join("a.txt")).expect("it was written"), b"\0bc");
-    assert_eq!(fs::read(folder.path().join("folder/b.bin")).expect("it was written"), b"defghijkl");
-    assert_eq!(fs::read(folder.path().join("folder/deep/c")).expect("it was written"), b"m");
-    assert_eq!(fs::read(folder.path().join("d")).expect("it was written"), b"no");
-    assert_eq!(files_in(folder.path()), ["a.txt", "d", "folder/b.bin", "folder/deep/c"]);
+    holds_b_to_o(folder.path());
 }
 
 #[test]

@@ -1,11 +1,10 @@
 //! The way of a block from the socket to the disk, and whose fault it is.
 
 use super::super::support::{Recipe, Torrent, content};
-use super::memory::{Failing, Memory, queue};
+use super::memory::{Failing, Memory, lease, queue, seed};
 use piecemeal::s05_messages::Request;
 use piecemeal::s10_storage::{StorageError, Store};
 use piecemeal::s11_swarm::lease::{Lease, Written};
-use piecemeal::s11_swarm::rarest::Have;
 use piecemeal::s11_swarm::work_queue::WorkQueue;
 use piecemeal::s11_swarm::work_queue::share::{Claim, Share};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -19,26 +18,11 @@ fn torrent(pieces: usize) -> Torrent {
 
 const BEGINS: [u32; 3] = [0, 16_384, 32_768];
 
-fn seed(queue: &Arc<WorkQueue>, number: u32) -> Share {
-    let mut share = Share::join(queue, number, false);
-    share.set_have(Have::All);
-    share
-}
-
 /// A peer that has only this piece.
 fn only(queue: &Arc<WorkQueue>, number: u32, piece: u32) -> Share {
     let mut share = Share::join(queue, number, false);
     share.have(piece);
     share
-}
-
-#[track_caller]
-fn lease(share: &mut Share) -> Lease {
-    match share.claim(true) {
-        Claim::Lease(lease) => lease,
-        Claim::Later => panic!("it gets nothing for now"),
-        Claim::Over => panic!("all is done"),
-    }
 }
 
 fn is_later(share: &mut Share) -> bool {

@@ -4,7 +4,10 @@ use super::super::support::Torrent;
 use piecemeal::s02_metainfo::Info;
 use piecemeal::s05_messages::bitfield::Bitfield;
 use piecemeal::s10_storage::{StorageError, Store};
+use piecemeal::s11_swarm::lease::Lease;
+use piecemeal::s11_swarm::rarest::Have;
 use piecemeal::s11_swarm::work_queue::WorkQueue;
+use piecemeal::s11_swarm::work_queue::share::{Claim, Share};
 use std::collections::HashSet;
 use std::io;
 use std::ops::Range;
@@ -22,6 +25,23 @@ pub fn queue(torrent: &Torrent) -> Arc<WorkQueue> {
     let info = Arc::new(info(torrent));
     let nothing = Bitfield::new(info.piece_count());
     WorkQueue::new(info, &nothing)
+}
+
+/// A peer that has everything.
+pub fn seed(queue: &Arc<WorkQueue>, number: u32) -> Share {
+    let mut share = Share::join(queue, number, false);
+    share.set_have(Have::All);
+    share
+}
+
+/// What it claims; it must get something.
+#[track_caller]
+pub fn lease(share: &mut Share) -> Lease {
+    match share.claim(true) {
+        Claim::Lease(lease) => lease,
+        Claim::Later => panic!("it gets nothing for now"),
+        Claim::Over => panic!("all is done"),
+    }
 }
 
 /// A torrent of so many pieces of one byte, whose hashes are all wrong.

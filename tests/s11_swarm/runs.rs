@@ -1,15 +1,12 @@
 //! Blocks that came together and are written together.
 
 use super::super::support::{Recipe, Torrent, content};
-use super::memory::{Memory, queue};
+use super::memory::{Memory, lease, queue, seed};
 use piecemeal::s10_storage::{StorageError, Store};
 use piecemeal::s11_swarm::lease::{Lease, Written};
-use piecemeal::s11_swarm::rarest::Have;
-use piecemeal::s11_swarm::work_queue::WorkQueue;
-use piecemeal::s11_swarm::work_queue::share::{Claim, Share};
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
 /// One piece of five blocks, the last of 4,464 bytes.
 const SIZE: usize = 70_000;
@@ -17,21 +14,6 @@ const BLOCKS: u32 = 5;
 
 fn torrent() -> Torrent {
     Recipe::single("t", SIZE, content(SIZE, 6)).build()
-}
-
-fn seed(queue: &Arc<WorkQueue>, number: u32) -> Share {
-    let mut share = Share::join(queue, number, false);
-    share.set_have(Have::All);
-    share
-}
-
-#[track_caller]
-fn lease(share: &mut Share) -> Lease {
-    match share.claim(true) {
-        Claim::Lease(lease) => lease,
-        Claim::Later => panic!("it gets nothing for now"),
-        Claim::Over => panic!("all is done"),
-    }
 }
 
 /// Where these blocks stand.

@@ -1,7 +1,7 @@
 //! One peer's part in the queue: what it has, what it is told, what it is good for.
 
 use super::super::support::{Recipe, Torrent, content};
-use super::memory::{Dice, Memory, bits, info, queue};
+use super::memory::{Dice, Memory, bits, info, queue, seed};
 use piecemeal::s02_metainfo::PieceIndex;
 use piecemeal::s05_messages::bitfield::Bitfield;
 use piecemeal::s11_swarm::lease::{Lease, Written};
@@ -14,12 +14,6 @@ use std::sync::Arc;
 /// So many pieces of one block of 16 bytes.
 fn torrent(pieces: u32) -> Torrent {
     Recipe::single("t", 16, content(pieces as usize * 16, pieces)).build()
-}
-
-fn seed(queue: &Arc<WorkQueue>, number: u32) -> Share {
-    let mut share = Share::join(queue, number, false);
-    share.set_have(Have::All);
-    share
 }
 
 fn lease(claim: Claim) -> Option<Lease> {
