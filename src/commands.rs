@@ -13,6 +13,7 @@ mod piece_file;
 mod piece_map;
 mod scraping;
 mod size;
+mod tracing;
 mod until_ctrl_c;
 
 use std::io::{self, Write};
@@ -37,6 +38,7 @@ macro_rules! commands {
         impl Command {
             /// Runs the command.
             pub fn run(self, options: &Options) -> Result<Answer, Failure> {
+                tracing::start(options); // plugged in
                 match self { $(Command::$name(args) => args.run(options),)* }
             }
         }
@@ -111,6 +113,8 @@ pub struct Options {
     /// Give up after so long: in all (4 s), or without any live peer (downloads, 60 s)
     #[arg(long, global = true, value_name = "SECONDS", value_parser = seconds)]
     pub timeout: Option<Duration>,
+    #[command(flatten)] // tracing is plugged in
+    pub tracing: tracing::Tracing, // plugged in
 }
 
 impl Options {
@@ -119,6 +123,14 @@ impl Options {
     pub fn deadline(&self) -> Instant {
         let time = self.timeout.unwrap_or(Duration::from_secs(4));
         Instant::now() + time.saturating_sub(Duration::from_millis(400)).max(time / 2)
+    }
+
+    /// Whether a bar may be drawn on a terminal: again and again, so that nothing else can
+    /// write there at will.
+    pub fn allow_bar(&self) -> bool {
+        let mut allow = !self.quiet;
+        allow &= !self.tracing.on_stderr(); // plugged in
+        allow
     }
 }
 

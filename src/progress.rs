@@ -39,13 +39,13 @@ impl Progress {
 
     fn with_template(options: &Options, label: &'static str, total: u64, template: &str) -> Progress {
         let terminal = io::stderr().is_terminal();
-        let target =
-            if terminal && !options.quiet { ProgressDrawTarget::stderr_with_hz(10) } else { ProgressDrawTarget::hidden() };
+        let drawn = terminal && options.allow_bar();
+        let target = if drawn { ProgressDrawTarget::stderr_with_hz(10) } else { ProgressDrawTarget::hidden() };
         let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
         let bar = ProgressBar::with_draw_target(Some(total), target).with_style(style).with_prefix(label);
         Progress {
             bar,
-            plain: !terminal && !options.quiet,
+            plain: !drawn && !options.quiet,
             verbose: options.verbose,
             quiet: options.quiet,
             label,

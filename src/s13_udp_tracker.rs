@@ -52,7 +52,7 @@
 #![warn(clippy::indexing_slicing)] // decodes what strangers send
 
 mod host;
-mod line;
+pub mod line;
 pub mod packet;
 pub mod scrape;
 
@@ -64,7 +64,7 @@ use std::time::Instant;
 use thiserror::Error;
 
 use self::host::{Lookups, Place};
-use self::line::Line;
+use self::line::{Line, Wrap};
 use self::packet::{Ask, Said};
 use crate::s03_tracker::{Announce, Announced, Retry, Tracker, TrackerError};
 
@@ -79,6 +79,7 @@ pub struct UdpTracker {
     /// Connections that nobody uses at the moment, the oldest first.
     lines: Mutex<Vec<Line>>,
     lookups: Lookups,
+    wrap: Option<Wrap>,
 }
 
 impl Tracker for UdpTracker {
@@ -103,6 +104,11 @@ impl Tracker for UdpTracker {
 }
 
 impl UdpTracker {
+    /// Puts something around each socket.
+    pub fn through(self, wrap: Wrap) -> UdpTracker {
+        UdpTracker { wrap: Some(wrap), ..self }
+    }
+
     /// Asks each address of the tracker in turn until one answers. Each gets its share
     /// of the time, as the trackers of a tier do.
     fn ask<T>(
@@ -140,7 +146,7 @@ impl UdpTracker {
                 return Ok(answer);
             }
         }
-        let line = Line::open(address, until)?;
+        let line = Line::open(address, self.wrap.as_ref(), until)?;
         let answer = line.ask(ask, &pick, until);
         if answer.is_ok() {
             self.keep(line);

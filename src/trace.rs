@@ -11,7 +11,8 @@
 //! # What is where
 //! ```text
 //! kind      which kind of bytes is this? and all of it described   what `explain` calls
-//! stream    one direction of a connection, cut into its objects    what a wiretap calls
+//! stream    one direction of a connection, cut into its objects
+//! wiretap   both directions of live connections, as they pass      what `--trace` calls
 //! s01 ..    a describer for each stage's objects: &[u8] -> Object
 //! text      an Object and its bytes -> lines                       json: -> one JSON object
 //! ```
@@ -44,6 +45,7 @@ pub mod s13;
 pub mod stream;
 pub mod text;
 mod walk;
+pub mod wiretap;
 
 use std::collections::BTreeMap;
 use std::ops::Range;

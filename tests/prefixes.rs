@@ -145,8 +145,8 @@ fn make_prefix(last: usize, folder: &Path) {
         });
         gone.push(module.to_owned());
     }
-    for name in names(&folder.join("src/commands")) {
-        let path = folder.join("src/commands").join(&name);
+    let commands = names(&folder.join("src/commands")).into_iter().map(|name| folder.join("src/commands").join(name));
+    for path in commands.chain([folder.join("src/commands.rs")]) {
         delete_lines(&path, |line| line.ends_with("plugged in") && gone.iter().any(|module| has_word(line, module)));
     }
     for name in names(&root().join("tests")) {

@@ -12,7 +12,9 @@ mod trace {
     mod command;
     mod knowing;
     mod limits;
+    mod live;
     mod peer_wire;
     mod samples;
     mod shown;
+    mod traced;
 }

@@ -1,12 +1,21 @@
 //! Asking peers as they are found, several at once, until one answers. (stage 4)
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use piecemeal::s04_handshake::race::first_answer;
+use piecemeal::s04_handshake::transport::{Dial, Tcp};
 
 use super::failure::{Failure, NO_PEER};
 use super::find_peers::{GRACE, Search, nobody};
+
+/// How peers are reached.
+pub fn dial() -> Arc<dyn Dial> {
+    let mut dial: Arc<dyn Dial> = Arc::new(Tcp);
+    super::tracing::dial(&mut dial); // plugged in
+    dial
+}
 
 impl Search {
     /// Asks the peers, several at once, until one answers.

@@ -59,6 +59,7 @@ impl Args {
 /// A source for each tier of trackers and each given address, and the patience.
 pub fn add_sources(plan: &mut Plan, tiers: Vec<Vec<String>>, given: Vec<String>, options: &Options) {
     plan.patience = options.timeout.unwrap_or(plan.patience);
+    super::tracing::dial(&mut plan.dial); // plugged in
     let trackers = trackers();
     // Each has a thread, and a torrent may name a million.
     for urls in tiers.into_iter().take(100) {

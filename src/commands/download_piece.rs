@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use piecemeal::s03_tracker::{Announce, PeerId};
 use piecemeal::s04_handshake::Handshake;
-use piecemeal::s04_handshake::transport::Tcp;
 use piecemeal::s05_messages::MessageError;
 use piecemeal::s05_messages::connection::Connection;
 use piecemeal::s09_pieces::{OnePeer, PieceError};
 
+use super::asking::dial;
 use super::failure::{Failure, NO_PEER, WRONG_HASH};
 use super::find_peers::search;
 use super::info::open;
@@ -41,7 +41,7 @@ impl Args {
         let ask = Announce::new(ours.info_hash, ours.peer_id, metainfo.info.length.max(1));
         let info = metainfo.info;
         let data = search(metainfo.tiers, options.peers.clone(), &ask, until).ask(until, move |peer| {
-            let mut connection = Connection::open(&Tcp, peer, &ours, until)?;
+            let mut connection = Connection::open(&*dial(), peer, &ours, until)?;
             Ok(OnePeer::new(&mut connection).fetch_piece(&info, piece, until)?)
         })?;
         save(&self.output, &data, piece, self.force)

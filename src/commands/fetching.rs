@@ -36,6 +36,7 @@ pub fn fetch(mut plan: Plan, place: &Place, source: &str, options: &Options) -> 
     };
     let output = RefCell::new(None);
     let prepare = |info: &Info| -> Result<(Arc<dyn Store>, _), StorageError> {
+        super::tracing::learn(info); // plugged in
         let checking = Progress::new(options, "checking", info.length);
         let opened = Output::open(info, &place.output, place.force, &stop, &|bytes| checking.set(bytes))?;
         checking.clear();

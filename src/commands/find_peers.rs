@@ -20,10 +20,12 @@ const MOST: usize = 100;
 
 /// Who is asked, by the scheme of a tracker's URL.
 pub fn trackers() -> Arc<Vec<Box<dyn Tracker>>> {
-    Arc::new(vec![
+    let mut trackers: Vec<Box<dyn Tracker>> = vec![
         Box::new(HttpTracker),
         Box::new(piecemeal::s13_udp_tracker::UdpTracker::default()), // plugged in
-    ])
+    ];
+    super::tracing::trackers(&mut trackers); // plugged in
+    Arc::new(trackers)
 }
 
 /// Peers as they are found, and who could not name any.

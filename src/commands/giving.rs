@@ -72,6 +72,7 @@ impl Giving {
                 } else if (stay || wanted) && !options.quiet {
                     let _ = writeln!(io::stderr(), "listening at {}", addresses.join(" and "));
                 }
+                let listener = super::tracing::listener(listener); // plugged in
                 plan.sources.push(Box::new(listener));
             }
             // Nobody finds us then, but we find others.

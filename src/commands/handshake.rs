@@ -4,10 +4,10 @@ use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use piecemeal::s03_tracker::{Announce, PeerId};
-use piecemeal::s04_handshake::transport::{Dial, Tcp};
 use piecemeal::s04_handshake::{Handshake, HandshakeError, exchange};
 use serde_json::json;
 
+use super::asking::dial;
 use super::failure::{Failure, NO_PEER};
 use super::find_peers::search;
 use super::info::open;
@@ -31,7 +31,7 @@ impl Args {
         let ours = Handshake::new(info.info_hash, PeerId::random());
         let ask = Announce::new(ours.info_hash, ours.peer_id, 1); // for a search without trackers
         let theirs = search(Vec::new(), vec![self.peer], &ask, until).ask(until, move |peer| {
-            let mut transport = Tcp.dial(peer, until).map_err(HandshakeError::from)?;
+            let mut transport = dial().dial(peer, until).map_err(HandshakeError::from)?;
             Ok(exchange(&mut transport, &ours)?)
         })?;
         let reserved = hex::encode(theirs.reserved);

@@ -27,7 +27,10 @@ impl Args {
 
 /// Reads a .torrent file, for every command that takes one.
 pub fn open(torrent: &Path) -> Result<Metainfo, Failure> {
-    Metainfo::read(torrent).map_err(|error| Failure::from(error).about(printable(&torrent.to_string_lossy())))
+    let about = |error| Failure::from(error).about(printable(&torrent.to_string_lossy()));
+    let metainfo = Metainfo::read(torrent).map_err(about)?;
+    super::tracing::learn(&metainfo.info); // plugged in
+    Ok(metainfo)
 }
 
 /// The torrent as `info` and `magnet_info` show it.

@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use piecemeal::s04_handshake::transport::Tcp;
 use piecemeal::s05_messages::connection::Connection;
 use piecemeal::s06_magnet::Magnet;
 use piecemeal::s09_pieces::OnePeer;
 
+use super::asking::dial;
 use super::failure::Failure;
 use super::magnet_info::info_from;
 use super::magnet_peers::start;
@@ -39,7 +39,7 @@ impl Args {
         let magnet = Magnet::parse(&self.magnet)?;
         let (ours, search) = start(&magnet, options, until)?;
         let (piece, data) = search.ask(until, move |peer| {
-            let mut connection = Connection::open(&Tcp, peer, &ours, until)?;
+            let mut connection = Connection::open(&*dial(), peer, &ours, until)?;
             let info = info_from(&mut connection, ours.info_hash, until)?;
             // The same connection goes on: what the peer said meanwhile is read now.
             let piece = piece_of(&info, self.index)?;

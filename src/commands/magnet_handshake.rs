@@ -1,11 +1,11 @@
 //! `piecemeal magnet_handshake`: both handshakes with a peer of a magnet link. (stage 7)
 
-use piecemeal::s04_handshake::transport::Tcp;
 use piecemeal::s05_messages::connection::Connection;
 use piecemeal::s06_magnet::Magnet;
 use piecemeal::s07_extension::{BoxError, EXTENSION_BIT, Extension, ExtensionError, Extensions, Reply, exchange_extensions};
 use serde_json::json;
 
+use super::asking::dial;
 use super::failure::{Failure, NO_PEER};
 use super::magnet_peers::start;
 use super::{Answer, Options};
@@ -27,7 +27,7 @@ impl Args {
         let magnet = Magnet::parse(&self.magnet)?;
         let (ours, search) = start(&magnet, options, until)?;
         let (peer_id, id) = search.ask(until, move |peer| {
-            let mut connection = Connection::open(&Tcp, peer, &ours, until)?;
+            let mut connection = Connection::open(&*dial(), peer, &ours, until)?;
             let mut extensions = Extensions::new(vec![Box::new(NamesOnly)]);
             if connection.theirs.has_bit(EXTENSION_BIT) {
                 exchange_extensions(&mut connection, &mut extensions)?;

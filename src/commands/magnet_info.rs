@@ -3,12 +3,12 @@
 use std::time::Instant;
 
 use piecemeal::s02_metainfo::{Info, InfoHash};
-use piecemeal::s04_handshake::transport::Tcp;
 use piecemeal::s05_messages::connection::Connection;
 use piecemeal::s06_magnet::Magnet;
 use piecemeal::s07_extension::{Extensions, exchange_extensions};
 use piecemeal::s08_metadata::{MetadataError, UtMetadata, fetch_metadata};
 
+use super::asking::dial;
 use super::failure::{BAD_INPUT, Failure, NO_PEER, WRONG_HASH};
 use super::info::describe;
 use super::magnet_peers::start;
@@ -31,7 +31,7 @@ impl Args {
         let magnet = Magnet::parse(&self.magnet)?;
         let (ours, search) = start(&magnet, options, until)?;
         let info = search.ask(until, move |peer| {
-            let mut connection = Connection::open(&Tcp, peer, &ours, until)?;
+            let mut connection = Connection::open(&*dial(), peer, &ours, until)?;
             info_from(&mut connection, ours.info_hash, until)
         })?;
         Ok(describe(&info, magnet.trackers.iter().map(String::as_str)))
@@ -44,7 +44,9 @@ pub fn info_from(connection: &mut Connection, info_hash: InfoHash, until: Instan
     exchange_extensions(connection, &mut extensions)?;
     let info = fetch_metadata(connection, &mut extensions, info_hash, until, &|| false)?;
     connection.input.replay();
-    Ok(info.expect("only a fetch that is over before its end has nothing"))
+    let info = info.expect("only a fetch that is over before its end has nothing");
+    super::tracing::learn(&info); // plugged in
+    Ok(info)
 }
 
 impl From<MetadataError> for Failure {

@@ -7,9 +7,10 @@ use std::time::Instant;
 
 use piecemeal::s02_metainfo::InfoHash;
 use piecemeal::s03_tracker::TrackerError;
+use piecemeal::s03_tracker::http::{Get, fetch};
 use piecemeal::s13_udp_tracker::UdpTracker;
 use piecemeal::s13_udp_tracker::packet::Counts;
-use piecemeal::s13_udp_tracker::scrape::scrape;
+use piecemeal::s13_udp_tracker::scrape::scrape_with;
 
 use super::failure::{Failure, TRACKER};
 use super::find_peers::GRACE;
@@ -19,12 +20,14 @@ const MOST: usize = 100;
 
 /// Asks all trackers; their answers come in the order of the URLs.
 pub fn ask_all(urls: Vec<String>, info_hash: InfoHash, until: Instant) -> Vec<(String, Result<Counts, Failure>)> {
-    let udp = Arc::new(UdpTracker::default());
+    let (mut udp, mut get): (_, Arc<Get>) = (UdpTracker::default(), Arc::new(fetch));
+    super::tracing::scrape(&mut udp, &mut get); // plugged in
+    let udp = Arc::new(udp);
     let ask = |url: String| {
         let (send, answer) = mpsc::channel();
-        let (udp, asked) = (Arc::clone(&udp), url.clone());
+        let (udp, get, asked) = (Arc::clone(&udp), Arc::clone(&get), url.clone());
         // Nobody listens any more to who comes too late.
-        let work = move || drop(send.send(scrape(&udp, &asked, info_hash, until)));
+        let work = move || drop(send.send(scrape_with(&*get, &udp, &asked, info_hash, until)));
         // Without a thread, the sender is dropped, and there is no answer.
         let _ = thread::Builder::new().name("scrape".to_owned()).spawn(work);
         (url, answer)

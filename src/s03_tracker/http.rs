@@ -34,13 +34,25 @@ impl Tracker for HttpTracker {
     }
 
     fn announce(&self, url: &str, ask: &Announce, until: Instant) -> Result<Announced, TrackerError> {
-        let (status, body) = fetch(&announce_url(url, ask), until)?;
-        match Announced::decode(&body) {
-            // The reason in the body says more than the status.
-            Err(failure @ TrackerError::Failure { .. }) => Err(failure),
-            _ if status != 200 => Err(TrackerError::Status(status)),
-            answer => answer,
-        }
+        announce_with(&fetch, url, ask, until)
+    }
+}
+
+/// Makes one GET request, by a point in time: the status and the body. A seam; [`fetch`] does
+/// it over the network.
+pub type Get = dyn Fn(&str, Instant) -> Result<(u16, Vec<u8>), TrackerError> + Send + Sync;
+
+/// Announces with a request that is made by `get`.
+///
+/// # Errors
+/// As [`Tracker::announce`].
+pub fn announce_with(get: &Get, url: &str, ask: &Announce, until: Instant) -> Result<Announced, TrackerError> {
+    let (status, body) = get(&announce_url(url, ask), until)?;
+    match Announced::decode(&body) {
+        // The reason in the body says more than the status.
+        Err(failure @ TrackerError::Failure { .. }) => Err(failure),
+        _ if status != 200 => Err(TrackerError::Status(status)),
+        answer => answer,
     }
 }
 
@@ -56,7 +68,7 @@ fn announce_url(url: &str, ask: &Announce) -> String {
 ///
 /// # Errors
 /// If there is no whole answer by `until`, or if it is too long.
-pub(crate) fn fetch(url: &str, until: Instant) -> Result<(u16, Vec<u8>), TrackerError> {
+pub fn fetch(url: &str, until: Instant) -> Result<(u16, Vec<u8>), TrackerError> {
     let (status, body) = match get(url, until) {
         // A tracker that is just being started refuses connections.
         Err(ureq::Error::Io(error)) if error.kind() == io::ErrorKind::ConnectionRefused => {

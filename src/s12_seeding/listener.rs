@@ -14,7 +14,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::s03_tracker::DEFAULT_PORT;
-use crate::s04_handshake::transport::{Hangup, over_tcp};
+use crate::s04_handshake::transport::{Hangup, Transport, over_tcp};
 use crate::s04_handshake::{Handshake, HandshakeError};
 use crate::s05_messages::connection::{Connection, HANDSHAKE_TIME};
 use crate::s07_extension::BoxError;
@@ -34,10 +34,14 @@ const LAST_PORT: u16 = 6889;
 /// What a thread gets of the address space.
 const STACK: usize = 256 << 10;
 
+/// Puts something around each connection that comes in.
+pub type Wrap = Box<dyn Fn(Transport) -> Transport + Send + Sync>;
+
 /// Sockets that listen, of both families if the system has them.
 pub struct Listener {
     sockets: Vec<TcpListener>,
     port: u16,
+    wrap: Option<Wrap>,
 }
 
 impl Listener {
@@ -58,7 +62,7 @@ impl Listener {
     fn at(ip: Option<IpAddr>, port: u16) -> io::Result<Listener> {
         if let Some(ip) = ip {
             let socket = TcpListener::bind((ip, port))?;
-            return Ok(Listener { port: socket.local_addr()?.port(), sockets: vec![socket] });
+            return Ok(Listener { port: socket.local_addr()?.port(), sockets: vec![socket], wrap: None });
         }
         // On most systems a socket for IPv6 takes IPv4, too, and then there is no room
         // for a second one. On others, and without IPv6, it is needed.
@@ -68,10 +72,15 @@ impl Listener {
         match (six, four) {
             (None, four) => {
                 let four = four?;
-                Ok(Listener { port: four.local_addr()?.port(), sockets: vec![four] })
+                Ok(Listener { port: four.local_addr()?.port(), sockets: vec![four], wrap: None })
             }
-            (Some(six), four) => Ok(Listener { port, sockets: [six].into_iter().chain(four.ok()).collect() }),
+            (Some(six), four) => Ok(Listener { port, sockets: [six].into_iter().chain(four.ok()).collect(), wrap: None }),
         }
+    }
+
+    /// Puts something around each connection that comes in.
+    pub fn through(self, wrap: Wrap) -> Listener {
+        Listener { wrap: Some(wrap), ..self }
     }
 
     /// The port.
@@ -97,7 +106,7 @@ impl PeerSource for Listener {
     fn run(self: Box<Self>, mut finder: Finder) -> Result<(), BoxError> {
         let addresses = self.addresses();
         let (introducer, (closed, next_number, guests)) = (finder.introducer(), Default::default());
-        let door = Arc::new(Door { introducer, closed, next_number, guests });
+        let door = Arc::new(Door { introducer, wrap: self.wrap, closed, next_number, guests });
         for socket in self.sockets {
             let door = Arc::clone(&door);
             let keep = move || door.keep(&socket);
@@ -128,6 +137,7 @@ pub fn wake(listener: SocketAddr) {
 /// Where peers come in.
 struct Door {
     introducer: Introducer,
+    wrap: Option<Wrap>,
     closed: AtomicBool,
     next_number: AtomicU64,
     /// Those that are shaking hands, the oldest first. A leaf lock.
@@ -189,6 +199,10 @@ impl Door {
         let number = self.next_number.fetch_add(1, Ordering::Relaxed);
         let since = Instant::now();
         let Ok(transport) = over_tcp(stream, since + HANDSHAKE_TIME) else { return };
+        let transport = match &self.wrap {
+            Some(wrap) => wrap(transport),
+            None => transport,
+        };
         self.guests().push_back(Guest { number, since, hang_up: Arc::clone(&transport.hang_up) });
         let door = Arc::clone(self);
         let work = move || {

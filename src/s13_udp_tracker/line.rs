@@ -2,6 +2,7 @@
 
 use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -21,9 +22,27 @@ const ID_TIME: Duration = Duration::from_secs(60);
 /// No packet is larger.
 const LARGEST_PACKET: usize = 65_536;
 
+/// Packets to one address and from there: a seam, as the transport of stage 4 is one.
+pub trait Packets: Send {
+    /// Sends one.
+    ///
+    /// # Errors
+    /// If the system cannot, or says of an earlier one that nobody is there.
+    fn send(&self, packet: &[u8]) -> io::Result<()>;
+
+    /// Waits for the next one: how long it is, if one comes within this time.
+    ///
+    /// # Errors
+    /// As [`Packets::send`].
+    fn receive(&self, time: Duration, buffer: &mut [u8]) -> io::Result<Option<usize>>;
+}
+
+/// Puts something around each socket to an address.
+pub type Wrap = Arc<dyn Fn(Box<dyn Packets>, SocketAddr) -> Box<dyn Packets> + Send + Sync>;
+
 /// A connected socket, and what the tracker there answered to our connect.
 pub(super) struct Line {
-    socket: UdpSocket,
+    socket: Box<dyn Packets>,
     pub address: SocketAddr,
     connection_id: u64,
     since: Instant,
@@ -34,7 +53,7 @@ impl Line {
     ///
     /// The socket is connected: the system then hands us packets from this address
     /// only, and tells us when nobody is there.
-    pub fn open(address: SocketAddr, until: Instant) -> Result<Line, UdpError> {
+    pub fn open(address: SocketAddr, wrap: Option<&Wrap>, until: Instant) -> Result<Line, UdpError> {
         let any = match Family::of(address) {
             Family::V4 => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
             Family::V6 => SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
@@ -42,6 +61,10 @@ impl Line {
         let failed = |error| UdpError::Socket { address, error };
         let socket = UdpSocket::bind(any).map_err(failed)?;
         socket.connect(address).map_err(failed)?;
+        let socket: Box<dyn Packets> = match wrap {
+            Some(wrap) => wrap(Box::new(socket), address),
+            None => Box::new(socket),
+        };
         let mut line = Line { socket, address, connection_id: PROTOCOL_ID, since: Instant::now() };
         let connected = |said| if let Said::Connected { connection_id } = said { Some(connection_id) } else { None };
         line.connection_id = line.ask(&Ask::Connect, connected, until)?;
@@ -76,9 +99,10 @@ impl Line {
                 due = now + pause;
                 pause *= 2;
                 sent += 1;
-                self.socket.send(&request).map(|_| None)
+                self.socket.send(&request).map(|()| None)
             } else {
-                self.receive(due.min(until) - now, &mut buffer)
+                let time = due.min(until) - now;
+                self.socket.receive(time, &mut buffer).map(|length| buffer.get(..length?))
             };
             match outcome {
                 Ok(None) => {}
@@ -103,13 +127,18 @@ impl Line {
             }
         }
     }
+}
 
-    /// The next packet, if one comes within this time.
-    fn receive<'b>(&self, time: Duration, buffer: &'b mut [u8]) -> io::Result<Option<&'b [u8]>> {
+impl Packets for UdpSocket {
+    fn send(&self, packet: &[u8]) -> io::Result<()> {
+        UdpSocket::send(self, packet).map(drop)
+    }
+
+    fn receive(&self, time: Duration, buffer: &mut [u8]) -> io::Result<Option<usize>> {
         // A timeout of zero would be none at all.
-        self.socket.set_read_timeout(Some(time.max(Duration::from_millis(1))))?;
-        match self.socket.recv(buffer) {
-            Ok(length) => Ok(buffer.get(..length)),
+        self.set_read_timeout(Some(time.max(Duration::from_millis(1))))?;
+        match self.recv(buffer) {
+            Ok(length) => Ok(Some(length)),
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted) => {
                 Ok(None)
             }

@@ -12,7 +12,7 @@ use super::packet::{Ask, Counts, Said};
 use super::{UdpError, UdpTracker};
 use crate::s01_bencode::{Value, decode_prefix};
 use crate::s02_metainfo::InfoHash;
-use crate::s03_tracker::http::{HttpTracker, fetch};
+use crate::s03_tracker::http::{Get, HttpTracker, fetch};
 use crate::s03_tracker::{Tracker, TrackerError, failure, scheme, spoken};
 
 /// Asks the tracker with this announce URL for the counts of a torrent. One that does
@@ -21,6 +21,14 @@ use crate::s03_tracker::{Tracker, TrackerError, failure, scheme, spoken};
 /// # Errors
 /// If it has no good answer by `until`, or cannot be scraped.
 pub fn scrape(udp: &UdpTracker, url: &str, info_hash: InfoHash, until: Instant) -> Result<Counts, TrackerError> {
+    scrape_with(&fetch, udp, url, info_hash, until)
+}
+
+/// The same; where the tracker is an HTTP one, the request is made by `get`.
+///
+/// # Errors
+/// As [`scrape`].
+pub fn scrape_with(get: &Get, udp: &UdpTracker, url: &str, info_hash: InfoHash, until: Instant) -> Result<Counts, TrackerError> {
     let scheme = scheme(url);
     if udp.schemes().contains(&scheme.as_str()) {
         let one = |said| if let Said::Scraped(counts) = said { <[Counts; 1]>::try_from(counts).ok() } else { None };
@@ -30,7 +38,7 @@ pub fn scrape(udp: &UdpTracker, url: &str, info_hash: InfoHash, until: Instant) 
         return Err(TrackerError::Scheme { spoken: spoken([&HttpTracker as &dyn Tracker, udp].into_iter()), scheme });
     }
     let url = scrape_url(url, info_hash).ok_or(UdpError::NoScrape)?;
-    let (status, body) = fetch(&url, until)?;
+    let (status, body) = get(&url, until)?;
     match decode(&body, info_hash) {
         // The reason in the body says more than the status.
         Err(failure @ TrackerError::Failure { .. }) => Err(failure),

@@ -73,6 +73,26 @@ pub fn message(bytes: &[u8], context: &Context) -> Object {
     object
 }
 
+/// A `piece` message of which only what comes before the data is at hand: 13 bytes.
+pub fn piece_head(head: &[u8]) -> Object {
+    let length = length(head).unwrap_or(head.len());
+    let mut walk = Walk::new(head, "piece", 5, "BEP 3");
+    walk.number(4, "length prefix");
+    walk.note("of what follows");
+    walk.take(1, "id", |id| (id.first().map_or(0, |id| *id).to_string(), "piece".to_owned()));
+    let (index, begin) = (walk.number(4, "index"), walk.number(4, "begin"));
+    let mut object = walk.end();
+    if let (Some(index), Some(begin)) = (index, begin) {
+        let data = length.saturating_sub(object.covered());
+        object.length = length;
+        object.summary = format!("piece {index}, begin {begin}, {data} bytes");
+        if data > 0 {
+            object.add(length, "block", counted(data, "byte"), "data, not shown");
+        }
+    }
+    object
+}
+
 /// What a message may say of its own length.
 fn limit(id: Option<u8>, context: &Context) -> usize {
     match id {

@@ -1,0 +1,113 @@
+//! `--trace` and `--capture`: listening in on all that a command says and hears. (lab)
+
+use std::fs::File;
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use piecemeal::s01_bencode::printable;
+use piecemeal::s02_metainfo::Info;
+use piecemeal::s03_tracker::Tracker;
+use piecemeal::s03_tracker::http::Get;
+use piecemeal::s04_handshake::transport::Dial;
+use piecemeal::s12_seeding::listener::Listener;
+use piecemeal::s13_udp_tracker::UdpTracker;
+use piecemeal::trace::wiretap::{Form, Sink, Tap};
+
+use super::Options;
+
+/// What is written where.
+#[derive(clap::Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Tracing {
+    /// Show each message that passes, field by field: on stderr, or in a file
+    #[arg(long, global = true, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "-")]
+    trace: Option<PathBuf>,
+    /// Record all bytes that pass in a file, with their times
+    #[arg(long, global = true, value_name = "FILE")]
+    capture: Option<PathBuf>,
+}
+
+impl Tracing {
+    /// Whether the trace goes to stderr, as it does without a file.
+    pub fn on_stderr(&self) -> bool {
+        self.trace.as_deref() == Some(Path::new("-"))
+    }
+}
+
+/// The one tap of this run. Commands that run others have it in common with them.
+static TAP: OnceLock<Option<Arc<Tap>>> = OnceLock::new();
+
+/// Opens what is to be written, before anything passes. Where it cannot be, there is a
+/// warning, and the command goes on without.
+pub fn start(options: &Options) {
+    TAP.get_or_init(|| {
+        let Tracing { trace, capture } = &options.tracing;
+        let to_stderr = options.tracing.on_stderr();
+        let trace = match trace.as_deref() {
+            Some(_) if to_stderr => Some(Sink { name: "the trace".to_owned(), out: Box::new(io::stderr()) }),
+            path => path.and_then(|path| sink("the trace", path)),
+        };
+        let capture = capture.as_deref().and_then(|path| sink("the capture", path));
+        let color = to_stderr && options.color.wanted(io::stderr().is_terminal());
+        let form = if options.json { Form::Json } else { Form::Text { color } };
+        (trace.is_some() || capture.is_some()).then(|| Tap::new(trace, form, capture, warn))
+    });
+}
+
+fn sink(what: &str, path: &Path) -> Option<Sink> {
+    let name = format!("{what} in {}", printable(&path.to_string_lossy()));
+    match File::create(path) {
+        Ok(file) => Some(Sink { name, out: Box::new(file) }),
+        Err(error) => {
+            warn(&format!("there is no {}: {error}", name.trim_start_matches("the ")));
+            None
+        }
+    }
+}
+
+/// The conversation goes on, so this is no error.
+fn warn(what: &str) {
+    let _ = writeln!(io::stderr(), "warning: {what}");
+}
+
+fn tap() -> Option<&'static Arc<Tap>> {
+    TAP.get()?.as_ref()
+}
+
+/// Connections that are dialled.
+pub fn dial(dial: &mut Arc<dyn Dial>) {
+    if let Some(tap) = tap() {
+        *dial = tap.dial(Arc::clone(dial));
+    }
+}
+
+/// Connections that come in.
+pub fn listener(listener: Listener) -> Listener {
+    match tap().cloned() {
+        Some(tap) => listener.through(Box::new(move |transport| tap.transport(transport, "came in"))),
+        None => listener,
+    }
+}
+
+/// Announces, over HTTP and UDP.
+pub fn trackers(trackers: &mut Vec<Box<dyn Tracker>>) {
+    if let Some(tap) = tap() {
+        *trackers = tap.trackers();
+    }
+}
+
+/// Scrapes, over UDP and HTTP.
+pub fn scrape(udp: &mut UdpTracker, get: &mut Arc<Get>) {
+    if let Some(tap) = tap() {
+        *udp = tap.udp(UdpTracker::default());
+        *get = tap.get(Arc::clone(get));
+    }
+}
+
+/// A torrent, so that its pieces can be counted.
+pub fn learn(info: &Info) {
+    if let Some(tap) = tap() {
+        tap.learn(info);
+    }
+}

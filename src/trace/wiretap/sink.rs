@@ -1,0 +1,293 @@
+//! Where events go: as text, as a JSON object a line, and all bytes into a capture.
+//!
+//! # A capture
+//! ```text
+//! {"piecemeal_capture":1,"started":"<seconds since 1970>"}
+//! {"t":<µs since then>,"c":<connection>,"peer":"IP:PORT","d":"in"|"out","hex":"..."}
+//! {"t":..,"c":..,"peer":"IP:PORT","d":"end"}
+//! {"t":..,"tracker":"<URL>","d":"in"|"out","hex":"..."}
+//! ```
+//! A line is what one read brought or one write was given: to cut that into messages is
+//! left to whoever reads it.
+
+use std::collections::BTreeMap;
+use std::io::{self, ErrorKind, Write};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use serde_json::{Value, json};
+
+use super::super::text::{self, Look};
+use super::super::{Object, json as object_json};
+use super::overheard::{Heard, Overheard, Way};
+use crate::s01_bencode::printable;
+use crate::s02_metainfo::{Info, InfoHash};
+
+/// Up to here the first line of an event is padded before it says where to read on.
+const PLACE: usize = 100;
+/// Of how many torrents the number of pieces is kept.
+const MOST_TORRENTS: usize = 64;
+
+/// A place to write to, and what to call it in a warning.
+pub struct Sink {
+    /// `the trace in FILE`
+    pub name: String,
+    /// Each event is one call of `write_all`.
+    pub out: Box<dyn Write + Send>,
+}
+
+/// How events are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// For people.
+    Text {
+        /// With colours, for a terminal.
+        color: bool,
+    },
+    /// For programs: one object a line.
+    Json,
+}
+
+/// Takes what passes on all connections.
+pub struct Tap {
+    begun: Instant,
+    form: Form,
+    warn: Box<dyn Fn(&str) + Send + Sync>,
+    /// Held while an event is described and written, and never while anything else is.
+    state: Mutex<State>,
+}
+
+struct State {
+    trace: Option<Sink>,
+    capture: Option<Sink>,
+    /// The number of the last event, and of the last connection.
+    events: u64,
+    connections: u64,
+    open: BTreeMap<u64, Open>,
+    /// How many pieces the torrents have that we know.
+    pieces: BTreeMap<InfoHash, u32>,
+    warnings: Vec<String>,
+}
+
+/// A connection that is listened in on.
+struct Open {
+    peer: SocketAddr,
+    heard: Overheard,
+}
+
+/// Whom an event is about.
+#[derive(Clone, Copy)]
+enum Whom<'w> {
+    Peer { peer: SocketAddr, connection: Option<u64> },
+    Tracker(&'w str),
+}
+
+/// What happened.
+enum What<'w> {
+    /// Something passed.
+    Object { way: Way, object: &'w Object, bytes: &'w [u8], changes: &'w [String] },
+    /// Something else, in words.
+    Words(&'w str),
+}
+
+impl Tap {
+    /// Writes events to `trace` and bytes to `capture`. Whoever cannot be written to is
+    /// left alone from then on, which is told to `warn` unless nobody reads any more.
+    pub fn new(trace: Option<Sink>, form: Form, capture: Option<Sink>, warn: impl Fn(&str) + Send + Sync + 'static) -> Arc<Tap> {
+        let (events, connections, open, pieces, warnings) = Default::default();
+        let state = Mutex::new(State { trace, capture, events, connections, open, pieces, warnings });
+        let tap = Tap { begun: Instant::now(), form, warn: Box::new(warn), state };
+        let started = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        tap.with(|state| state.capture(&json!({ "piecemeal_capture": 1, "started": started.to_string() })));
+        Arc::new(tap)
+    }
+
+    /// A torrent has become known: a bitfield can be counted, and checked.
+    pub fn learn(&self, info: &Info) {
+        self.with(|state| {
+            if state.pieces.len() < MOST_TORRENTS {
+                state.pieces.insert(info.info_hash, info.piece_count());
+            }
+        });
+    }
+
+    /// Runs this under the lock, and warns afterwards.
+    fn with<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let done = act(&mut state);
+        let warnings = std::mem::take(&mut state.warnings);
+        drop(state);
+        warnings.iter().for_each(|warning| (self.warn)(warning));
+        done
+    }
+
+    /// A new connection, and its number.
+    pub(super) fn opened(&self, peer: SocketAddr, how: &str) -> u64 {
+        self.with(|state| {
+            state.connections += 1;
+            let number = state.connections;
+            state.open.insert(number, Open { peer, heard: Overheard::new() });
+            self.tell(state, Whom::Peer { peer, connection: Some(number) }, &What::Words(how));
+            number
+        })
+    }
+
+    /// Nobody can be reached there.
+    pub(super) fn unreachable(&self, peer: SocketAddr, error: &io::Error) {
+        let what = format!("could not connect: {error}");
+        self.with(|state| self.tell(state, Whom::Peer { peer, connection: None }, &What::Words(&what)));
+    }
+
+    /// Something to be said of a connection.
+    pub(super) fn say(&self, number: u64, what: &str) {
+        self.with(|state| {
+            let Some(peer) = state.open.get(&number).map(|open| open.peer) else { return };
+            self.tell(state, Whom::Peer { peer, connection: Some(number) }, &What::Words(what));
+        });
+    }
+
+    /// Both halves have been let go of.
+    pub(super) fn closed(&self, number: u64) {
+        self.with(|state| {
+            let Some(open) = state.open.remove(&number) else { return };
+            let t = self.micros();
+            state.capture(&json!({ "t": t, "c": number, "peer": open.peer.to_string(), "d": "end" }));
+            let what = format!("closed: {}", open.heard.summary());
+            self.tell(state, Whom::Peer { peer: open.peer, connection: Some(number) }, &What::Words(&what));
+        });
+    }
+
+    /// Bytes pass on a connection.
+    pub(super) fn pass(&self, number: u64, way: Way, bytes: &[u8]) {
+        self.with(|state| {
+            let Some(mut open) = state.open.remove(&number) else { return };
+            let (peer, t) = (open.peer, self.micros());
+            let chunk = |hex| json!({ "t": t, "c": number, "peer": peer.to_string(), "d": direction(way), "hex": hex });
+            if state.capture.is_some() {
+                state.capture(&chunk(hex::encode(bytes)));
+            }
+            if state.trace.is_some() {
+                open.heard.pieces = open.heard.info_hash().and_then(|info_hash| state.pieces.get(&info_hash).copied());
+                let whom = Whom::Peer { peer, connection: Some(number) };
+                open.heard.feed(way, bytes, &mut |heard, Heard { object, bytes, changes }| {
+                    heard.pieces = heard.info_hash().and_then(|info_hash| state.pieces.get(&info_hash).copied());
+                    self.tell(state, whom, &What::Object { way, object: &object, bytes: &bytes, changes: &changes });
+                });
+            }
+            state.open.insert(number, open);
+        });
+    }
+
+    /// A request to a tracker, or its answer: all of it.
+    pub(super) fn tracker(&self, url: &str, way: Way, object: &Object, bytes: &[u8], changes: &[String]) {
+        self.with(|state| {
+            if state.capture.is_some() {
+                let t = self.micros();
+                let chunk = json!({ "t": t, "tracker": printable(url), "d": direction(way), "hex": hex::encode(bytes) });
+                state.capture(&chunk);
+            }
+            self.tell(state, Whom::Tracker(url), &What::Object { way, object, bytes, changes });
+        });
+    }
+
+    /// Something to be said of a tracker.
+    pub(super) fn tracker_failed(&self, url: &str, why: &str) {
+        self.with(|state| self.tell(state, Whom::Tracker(url), &What::Words(why)));
+    }
+
+    fn micros(&self) -> u64 {
+        u64::try_from(self.begun.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+
+    /// Writes one event.
+    fn tell(&self, state: &mut State, whom: Whom, what: &What) {
+        if state.trace.is_none() {
+            return;
+        }
+        state.events += 1;
+        let time = self.micros();
+        let thread = thread::current();
+        let thread = printable(thread.name().unwrap_or("(no name)"));
+        let event = match self.form {
+            Form::Text { color } => as_text(state.events, time, whom, what, &thread, color),
+            Form::Json => format!("{}\n", as_json(state.events, time, whom, what, &thread)),
+        };
+        put(&mut state.trace, &mut state.warnings, event.as_bytes());
+    }
+}
+
+impl State {
+    /// Writes one line of the capture.
+    fn capture(&mut self, line: &Value) {
+        put(&mut self.capture, &mut self.warnings, format!("{line}\n").as_bytes());
+    }
+}
+
+/// Writes to a sink, which is gone when that fails.
+fn put(sink: &mut Option<Sink>, warnings: &mut Vec<String>, bytes: &[u8]) {
+    let Some(Sink { name, out }) = sink else { return };
+    if let Err(error) = out.write_all(bytes).and_then(|()| out.flush()) {
+        if error.kind() != ErrorKind::BrokenPipe {
+            warnings.push(format!("{name} ends here: {error}"));
+        }
+        *sink = None;
+    }
+}
+
+fn direction(way: Way) -> &'static str {
+    match way {
+        Way::In => "in",
+        Way::Out => "out",
+    }
+}
+
+fn as_text(number: u64, time: u64, whom: Whom, what: &What, thread: &str, color: bool) -> String {
+    let whom = match whom {
+        Whom::Peer { peer, .. } => peer.to_string(),
+        Whom::Tracker(url) => printable(url),
+    };
+    let (arrow, head) = match what {
+        What::Object { way: Way::In, object, .. } => ("IN  <-", text::head(object)),
+        What::Object { way: Way::Out, object, .. } => ("OUT ->", text::head(object)),
+        What::Words(words) => ("   ---", printable(words)),
+    };
+    let (seconds, part) = (time / 1_000_000, time % 1_000_000 / 100);
+    let mut line = format!("#{number:04} +{seconds}.{part:04}s  {arrow} {whom}   {head}");
+    let What::Object { object, bytes, changes, .. } = what else {
+        line.push_str(&format!("   (thread {thread})\n"));
+        return line;
+    };
+    line = format!("{line:<PLACE$}");
+    if color {
+        line = format!("\x1b[1m{line}\x1b[0m");
+    }
+    line.push_str(&format!(" {} (thread {thread})", text::place(object)));
+    line.push_str(&text::fields(object, bytes, Look { at: 0, color }));
+    for change in *changes {
+        line.push_str(&format!("\n  * {change}"));
+    }
+    line.push('\n');
+    line
+}
+
+fn as_json(number: u64, time: u64, whom: Whom, what: &What, thread: &str) -> Value {
+    let mut event = json!({ "event": "trace", "number": number, "time": time as f64 / 1e6, "thread": thread });
+    match whom {
+        Whom::Peer { peer, connection } => {
+            event["connection"] = connection.into();
+            event["peer"] = peer.to_string().into();
+        }
+        Whom::Tracker(url) => event["tracker"] = printable(url).into(),
+    }
+    match what {
+        What::Object { way, object, bytes, changes } => {
+            event["direction"] = direction(*way).into();
+            event["object"] = object_json::object(object, bytes, 0);
+            event["changes"] = changes.to_vec().into();
+        }
+        What::Words(words) => event["what"] = printable(words).into(),
+    }
+    event
+}

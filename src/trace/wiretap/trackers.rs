@@ -1,0 +1,92 @@
+//! Listening in on trackers: the GET request of stage 3, the packets of stage 13.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::super::{s03, s13};
+use super::{Tap, Way};
+use crate::s03_tracker::http::{Get, HttpTracker, announce_with, fetch};
+use crate::s03_tracker::{Announce, Announced, Tracker, TrackerError};
+use crate::s13_udp_tracker::UdpTracker;
+use crate::s13_udp_tracker::line::Packets;
+use crate::s13_udp_tracker::packet::Family;
+
+impl Tap {
+    /// Trackers of both kinds, listened in on.
+    pub fn trackers(self: &Arc<Tap>) -> Vec<Box<dyn Tracker>> {
+        vec![Box::new(TappedHttp(self.get(Arc::new(fetch)))), Box::new(self.udp(UdpTracker::default()))]
+    }
+
+    /// The same UDP tracker, listened in on.
+    pub fn udp(self: &Arc<Tap>, udp: UdpTracker) -> UdpTracker {
+        let tap = Arc::clone(self);
+        udp.through(Arc::new(move |inner, address| {
+            let url = format!("udp://{address}");
+            Box::new(TappedPackets { tap: Arc::clone(&tap), inner, address, url })
+        }))
+    }
+
+    /// The same GET requests, listened in on. Redirects and what is compressed on the way
+    /// are not seen, only what was asked first and what came of it.
+    pub fn get(self: &Arc<Tap>, get: Arc<Get>) -> Arc<Get> {
+        let tap = Arc::clone(self);
+        Arc::new(move |url: &str, until: Instant| {
+            let asked = s03::url(url);
+            let base = url.split(['?', '#']).next().unwrap_or_default();
+            tap.tracker(base, Way::Out, &asked, url.as_bytes(), &[]);
+            let answer = get(url, until);
+            match &answer {
+                Ok((status, body)) => {
+                    let mut object = s03::answer(body);
+                    if asked.name == "scrape" {
+                        (object.name, object.summary) = ("scrape answer".to_owned(), String::new());
+                    }
+                    tap.tracker(base, Way::In, &object, body, &[format!("HTTP status {status}")]);
+                }
+                Err(error) => tap.tracker_failed(base, &format!("no answer: {error}")),
+            }
+            answer
+        })
+    }
+}
+
+struct TappedHttp(Arc<Get>);
+
+impl Tracker for TappedHttp {
+    fn schemes(&self) -> &[&str] {
+        HttpTracker.schemes()
+    }
+
+    fn announce(&self, url: &str, ask: &Announce, until: Instant) -> Result<Announced, TrackerError> {
+        announce_with(&*self.0, url, ask, until)
+    }
+}
+
+struct TappedPackets {
+    tap: Arc<Tap>,
+    inner: Box<dyn Packets>,
+    address: SocketAddr,
+    url: String,
+}
+
+impl Packets for TappedPackets {
+    fn send(&self, packet: &[u8]) -> io::Result<()> {
+        self.tap.tracker(&self.url, Way::Out, &s13::request(packet), packet, &[]);
+        self.inner.send(packet).inspect_err(|error| self.tap.tracker_failed(&self.url, &error.to_string()))
+    }
+
+    fn receive(&self, time: Duration, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        let received = self.inner.receive(time, buffer);
+        match &received {
+            Ok(Some(length)) => {
+                let packet = buffer.get(..*length).unwrap_or_default();
+                self.tap.tracker(&self.url, Way::In, &s13::answer(packet, Family::of(self.address)), packet, &[]);
+            }
+            Ok(None) => {}
+            Err(error) => self.tap.tracker_failed(&self.url, &error.to_string()),
+        }
+        received
+    }
+}
