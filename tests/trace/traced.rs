@@ -132,8 +132,9 @@ fn a_capture_has_all_that_the_peer_heard() {
     let (_, peer) = download(folder.path(), &["--capture", file.to_str().expect("a plain path")]);
     let lines = objects(&fs::read_to_string(file).expect("it is there"));
     let sent: String = lines.iter().filter(|line| line["d"] == "out").map(|line| line["hex"].as_str().expect("hex")).collect();
-    let talk = peer.only_talk();
-    assert_eq!(sent, hex_of(&talk.raw));
+    let heard = peer.finished().remove(0);
+    // What leaves last may be lost where the connection ends in a reset.
+    assert!(sent.starts_with(&hex_of(&heard.raw)) && heard.messages.len() > 10, "{sent}\n{}", hex_of(&heard.raw));
     assert!(lines.iter().skip(1).all(|line| line["c"] == 1 && line["peer"] == peer.address().to_string()));
     assert_eq!(lines.last().expect("there are lines")["d"], "end");
 }
@@ -183,7 +184,7 @@ fn http_trackers_are_told() {
     assert_eq!(lines.len(), 3, "{}", outcome.err());
     assert!(lines[0].starts_with("OUT -> TRACKER   announce, "), "{lines:?}");
     assert_eq!(lines[1..], ["IN  <- TRACKER   tracker answer, 33 bytes: 1 peer", "* HTTP status 200"]);
-    assert!(outcome.err().contains("peer 0         10.0.0.7:6881"), "{}", outcome.err());
+    assert!(outcome.err().contains("peer 0    10.0.0.7:6881"), "{}", outcome.err());
 }
 
 #[test]
