@@ -1,7 +1,9 @@
-//! Micro-benchmarks: bencode, message framing, and the work queue.
+//! Micro-benchmarks: bencode, message framing, the work queue, and what a wiretap costs.
 //!
 //! `cargo bench --locked --bench micro`, and a word behind `--` to run only some.
 
+use std::io::{Read, Write};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use divan::counter::{BytesCount, ItemsCount};
@@ -9,12 +11,14 @@ use divan::{Bencher, black_box};
 use piecemeal::s01_bencode::decode;
 use piecemeal::s01_bencode::encode::{bytes, dictionary, integer, list};
 use piecemeal::s02_metainfo::{Info, Metainfo};
+use piecemeal::s04_handshake::transport::{Transport, pair};
 use piecemeal::s05_messages::bitfield::Bitfield;
 use piecemeal::s05_messages::{BLOCK_LENGTH, Message, Messages, Request};
 use piecemeal::s10_storage::{StorageError, Store};
 use piecemeal::s11_swarm::rarest::Have;
 use piecemeal::s11_swarm::work_queue::WorkQueue;
 use piecemeal::s11_swarm::work_queue::share::{Claim, Share};
+use piecemeal::trace::wiretap::{Form, Sink, Tap};
 use sha1::{Digest, Sha1};
 
 fn main() {
@@ -141,4 +145,40 @@ fn queue_claim_and_done_of_all(bencher: Bencher, pieces: u32) {
         }
         shares
     });
+}
+
+/// What a wiretap writes, and nobody reads.
+fn tap() -> Arc<Tap> {
+    let sink = Sink { name: "nowhere".to_owned(), out: Box::new(std::io::sink()) };
+    Tap::new(Some(sink), Form::Text { color: false }, None, |_| {})
+}
+
+/// Sends blocks through a connection in memory and reads them; `around` may put
+/// something around the receiver's end, or nothing, as in a run without `--trace`.
+fn blocks_over_a_pair(bencher: Bencher, count: u32, around: impl Fn(Transport) -> Transport + Sync) {
+    let handshake = [&b"\x13BitTorrent protocol"[..], &[0; 48]].concat();
+    let mut stream = handshake.clone();
+    let block = vec![0; BLOCK_LENGTH as usize];
+    (0..count).for_each(|index| Message::Piece { index, begin: 0, block: &block }.encode_to(&mut stream));
+    let place = SocketAddr::from(([127, 0, 0, 1], 1));
+    bencher.counter(BytesCount::new(stream.len())).bench(|| {
+        let (mut theirs, ours) = pair(stream.len(), place, place);
+        let mut ours = around(ours);
+        theirs.write_all(&stream).expect("there is room");
+        let mut first = [0; 68];
+        ours.reader.read_exact(&mut first).expect("it is there");
+        let mut messages = Messages::new(&mut ours.reader);
+        (0..count).all(|_| messages.read().is_ok())
+    });
+}
+
+#[divan::bench(args = [100])]
+fn transport_without_wiretap(bencher: Bencher, count: u32) {
+    blocks_over_a_pair(bencher, count, |transport| transport);
+}
+
+#[divan::bench(args = [100])]
+fn transport_with_wiretap(bencher: Bencher, count: u32) {
+    let tap = tap();
+    blocks_over_a_pair(bencher, count, |transport| tap.transport(transport, "connected"));
 }

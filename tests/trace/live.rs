@@ -298,7 +298,7 @@ fn whatever_a_peer_sends_the_trace_stays_text_and_the_talk_goes_on() {
             noise.extend((0..length).map(|_| dice.roll() as u8));
         }
         let chunk = 1 + dice.roll() as usize % 30;
-        let first = if dice.roll() % 4 == 0 { Vec::new() } else { theirs() };
+        let first = if dice.roll().is_multiple_of(4) { Vec::new() } else { theirs() };
         let text = talk(1 << 16, chunk, &[(true, handshake()), (false, first), (false, noise)]);
         assert!(!text.chars().any(|letter| letter.is_control() && letter != '\n'), "{text:?}");
     }

@@ -253,6 +253,8 @@ fn as_text(number: u64, time: u64, whom: Whom, what: &What, thread: &str, color:
         What::Object { way: Way::Out, object, .. } => ("OUT ->", text::head(object)),
         What::Words(words) => ("   ---", printable(words)),
     };
+    // Many are called after the peer that they are for.
+    let thread = thread.strip_suffix(whom.as_str()).map_or(thread, str::trim_end);
     let (seconds, part) = (time / 1_000_000, time % 1_000_000 / 100);
     let mut line = format!("#{number:04} +{seconds}.{part:04}s  {arrow} {whom}   {head}");
     let What::Object { object, bytes, changes, .. } = what else {
@@ -273,21 +275,20 @@ fn as_text(number: u64, time: u64, whom: Whom, what: &What, thread: &str, color:
 }
 
 fn as_json(number: u64, time: u64, whom: Whom, what: &What, thread: &str) -> Value {
-    let mut event = json!({ "event": "trace", "number": number, "time": time as f64 / 1e6, "thread": thread });
-    match whom {
-        Whom::Peer { peer, connection } => {
-            event["connection"] = connection.into();
-            event["peer"] = peer.to_string().into();
-        }
-        Whom::Tracker(url) => event["tracker"] = printable(url).into(),
-    }
-    match what {
-        What::Object { way, object, bytes, changes } => {
-            event["direction"] = direction(*way).into();
-            event["object"] = object_json::object(object, bytes, 0);
-            event["changes"] = changes.to_vec().into();
-        }
-        What::Words(words) => event["what"] = printable(words).into(),
-    }
-    event
+    let head =
+        [("event", json!("trace")), ("number", json!(number)), ("time", json!(time as f64 / 1e6)), ("thread", json!(thread))];
+    let whom = match whom {
+        Whom::Peer { peer, connection } => vec![("connection", json!(connection)), ("peer", json!(peer.to_string()))],
+        Whom::Tracker(url) => vec![("tracker", json!(printable(url)))],
+    };
+    let what = match what {
+        What::Object { way, object, bytes, changes } => vec![
+            ("direction", json!(direction(*way))),
+            ("object", object_json::object(object, bytes, 0)),
+            ("changes", json!(changes)),
+        ],
+        What::Words(words) => vec![("what", json!(printable(words)))],
+    };
+    let all = head.into_iter().chain(whom).chain(what);
+    Value::Object(all.map(|(key, value)| (key.to_owned(), value)).collect())
 }

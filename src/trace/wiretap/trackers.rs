@@ -33,15 +33,20 @@ impl Tap {
     pub fn get(self: &Arc<Tap>, get: Arc<Get>) -> Arc<Get> {
         let tap = Arc::clone(self);
         Arc::new(move |url: &str, until: Instant| {
-            let asked = s03::url(url);
+            let mut asked = s03::url(url);
+            let scrapes = asked.name == "scrape";
+            if scrapes {
+                (asked.stage, asked.spec) = (13, "BEP 48");
+            }
             let base = url.split(['?', '#']).next().unwrap_or_default();
             tap.tracker(base, Way::Out, &asked, url.as_bytes(), &[]);
             let answer = get(url, until);
             match &answer {
                 Ok((status, body)) => {
                     let mut object = s03::answer(body);
-                    if asked.name == "scrape" {
+                    if scrapes {
                         (object.name, object.summary) = ("scrape answer".to_owned(), String::new());
+                        (object.stage, object.spec) = (13, "BEP 48");
                     }
                     tap.tracker(base, Way::In, &object, body, &[format!("HTTP status {status}")]);
                 }
