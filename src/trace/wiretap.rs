@@ -60,13 +60,11 @@ struct Tapped {
 
 impl Dial for Tapped {
     fn dial(&self, peer: SocketAddr, until: Instant) -> io::Result<Transport> {
-        match self.inner.dial(peer, until) {
-            Ok(transport) => Ok(self.tap.transport(transport, "connected")),
-            Err(error) => {
-                self.tap.unreachable(peer, &error);
-                Err(error)
-            }
-        }
+        self.tap.say_of(peer, "dialling");
+        let dialled = self.inner.dial(peer, until);
+        dialled
+            .map(|transport| self.tap.transport(transport, "connected"))
+            .inspect_err(|error| self.tap.say_of(peer, &format!("could not connect: {error}")))
     }
 }
 

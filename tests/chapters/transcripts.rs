@@ -19,6 +19,8 @@
 //! | `127.0.0.1:7009`, `port 7009`, and 7010, 7011 | where programs of the document listen: ports that are free |
 //! | (nothing) | the lines `downloading: 40%`: on a terminal there is a bar, which goes away |
 //! | `(os error 111)` | the number of an error, which differs between systems |
+//! | `#0002 +0.0009s  OUT ..` | the time in the first line of an event of a trace, and how far it is padded |
+//! | `0030  2d 50 4d ..` | in a handshake of ours: what is random in the peer id, and all behind it |
 //! | ```` ```console any-order ```` | lines whose order depends on who answers first are compared sorted |
 
 use std::fs::{self, File};
@@ -94,6 +96,18 @@ fn settled(line: &str) -> Option<String> {
     if ["downloading: ", "checking: ", "verifying: ", "hashing: ", "seeding: "].iter().any(|label| is_step(label)) {
         return None;
     }
+    if let Some((ours, _)) = line.split_once("0030  2d 50 4d 30 30 30 31 2d ") {
+        return Some(format!("{ours}0030  our peer id"));
+    }
+    let timed = line
+        .strip_prefix('#')
+        .and_then(|line| line.split_once(" +"))
+        .and_then(|(number, rest)| Some((number, rest.split_once("s ")?)));
+    let event = timed.map(|(number, (_, rest))| {
+        let words: Vec<&str> = rest.split_whitespace().collect();
+        format!("#{number} +N {}", words.join(" "))
+    });
+    let line = event.as_deref().unwrap_or(line);
     let Some((before, rest)) = line.split_once("(os error ") else { return Some(line.to_owned()) };
     let behind = rest.trim_start_matches(|letter: char| letter.is_ascii_digit());
     Some(format!("{before}(os error N{behind}"))

@@ -50,6 +50,7 @@ fn a_handshake_is_shown_on_stderr_and_the_answer_stays_as_it_was() {
     assert_eq!(
         told(&trace, &words),
         [
+            "   --- PEER   dialling",
             "   --- PEER   connected",
             "OUT -> PEER   handshake, 68 bytes: piecemeal 0.0.0.1",
             "IN  <- PEER   handshake, 68 bytes: -FP0001-, a program that is not known here",
@@ -58,7 +59,7 @@ fn a_handshake_is_shown_on_stderr_and_the_answer_stays_as_it_was() {
         ]
         .map(str::trim)
     );
-    assert_eq!(trace.matches("(thread ask)").count(), 4, "{trace}");
+    assert_eq!(trace.matches("(thread ask)").count(), 5, "{trace}");
     let sent = peer.talks().last().expect("it was asked").handshake()[48..].to_vec();
     let start: Vec<String> = sent[..15].iter().map(|byte| format!("{byte:02x}")).collect();
     assert!(trace.contains(&format!("\n  0030  {} …    peer id ", start.join(" "))), "{trace}");

@@ -11,7 +11,7 @@
 //! left to whoever reads it.
 
 use std::collections::BTreeMap;
-use std::io::{self, ErrorKind, Write};
+use std::io::{ErrorKind, Write};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -134,10 +134,9 @@ impl Tap {
         })
     }
 
-    /// Nobody can be reached there.
-    pub(super) fn unreachable(&self, peer: SocketAddr, error: &io::Error) {
-        let what = format!("could not connect: {error}");
-        self.with(|state| self.tell(state, Whom::Peer { peer, connection: None }, &What::Words(&what)));
+    /// Something to be said of a peer with whom there is no connection.
+    pub(super) fn say_of(&self, peer: SocketAddr, what: &str) {
+        self.with(|state| self.tell(state, Whom::Peer { peer, connection: None }, &What::Words(what)));
     }
 
     /// Something to be said of a connection.
