@@ -363,7 +363,7 @@ fn threads_do_not_run_into_each_other() {
 }
 
 #[test]
-fn many_blocks_cost_a_few_lines_each_and_no_memory() {
+fn many_blocks_cost_a_few_lines_each() {
     let paper = Paper::default();
     let tap = quiet(&paper);
     let (mut ours, mut theirs) = connection(&tap, 1 << 20, 1);
