@@ -1,6 +1,7 @@
 //! The commands, one file and one line each.
 
 mod asking;
+mod captures;
 mod draft_options;
 mod explaining;
 pub mod failure;
@@ -65,6 +66,7 @@ commands! {
     tracker,
     demo,
     explain,
+    replay,
     stages,
     completions,
 }

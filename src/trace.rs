@@ -15,6 +15,8 @@
 //! wiretap   both directions of live connections, as they pass      what `--trace` calls
 //! s01 ..    a describer for each stage's objects: &[u8] -> Object
 //! text      an Object and its bytes -> lines                       json: -> one JSON object
+//! capture   a file of all that went over the wire -> events        fold, lines, mermaid, page
+//! replay    one peer of a capture, played again                    what `replay` calls
 //! ```
 //! # Decisions
 //! * **Fields lie end to end.** Each byte of an object belongs to one field, in order, up
@@ -30,9 +32,11 @@
 
 #![warn(clippy::indexing_slicing)] // looks at what strangers send
 
+pub mod capture;
 pub mod client;
 pub mod json;
 pub mod kind;
+pub mod replay;
 pub mod s01;
 pub mod s02;
 pub mod s03;

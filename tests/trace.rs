@@ -8,13 +8,18 @@ mod trace {
     mod breaks;
     mod broken;
     mod bytes;
+    mod capture_faults;
+    mod captures;
     mod clients;
     mod command;
     mod knowing;
     mod limits;
     mod live;
+    mod page;
     mod peer_wire;
+    mod replays;
     mod samples;
     mod shown;
     mod traced;
+    mod tape;
 }

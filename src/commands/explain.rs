@@ -3,9 +3,9 @@
 use std::ffi::OsString;
 
 use piecemeal::trace::Context;
-use piecemeal::trace::kind::Kind;
 use piecemeal::trace::text::{self, Look};
 
+use super::captures::{View, show};
 use super::explaining::{Thing, answer, broken};
 use super::failure::Failure;
 use super::{Answer, Options};
@@ -16,6 +16,8 @@ use super::{Answer, Options};
 KIND is torrent, answer (of a tracker), extension (handshake), metadata (message),
 bencode, handshake, messages, stream (one direction of a connection), udp or udp6
 (packet of a tracker), magnet, url, peer-id or reserved (bytes of a handshake).
+A capture (of --capture FILE) is shown event by event; --as mermaid makes a sequence
+diagram of it, --as html a page.
 
 Examples:
   piecemeal explain lab/sample.torrent
@@ -28,31 +30,29 @@ pub struct Args {
     #[arg(hide = true)]
     more: Vec<OsString>,
     /// What it is. Otherwise that is found out
-    #[arg(long = "as", value_name = "KIND", value_parser = kind)]
-    kind: Option<Kind>,
+    #[arg(long = "as", value_name = "KIND", value_parser = View::named)]
+    view: Option<View>,
 }
 
 impl Args {
     pub fn run(self, _: &Options) -> Result<Answer, Failure> {
         let thing = Thing::read(self.thing, &self.more)?;
-        let kind = self.kind.or_else(|| Kind::of(&thing.bytes)).ok_or_else(|| thing.unknown())?;
+        let kind = match View::of(self.view, &thing).ok_or_else(|| thing.unknown())? {
+            View::Kind(kind) => kind,
+            view => return show(&thing, view),
+        };
         let objects = kind.describe(&thing.bytes, &Context::default());
-        let how = if self.kind.is_some() { "Taken for" } else { "This looks like" };
+        let how = if self.view.is_some() { "Taken for" } else { "This looks like" };
         let mut lines = vec![format!("{how} {} ({}).", kind.is(), thing.name())];
         for placed in &objects {
             let bytes = thing.bytes.get(placed.at..).unwrap_or_default();
             lines.push(String::new());
             lines.push(text::object(&placed.object, bytes, Look { at: placed.at, color: false }));
         }
-        let answer = answer(lines, kind, self.kind.is_none(), &objects, &thing);
+        let answer = answer(lines, kind, self.view.is_none(), &objects, &thing);
         match objects.last().and_then(|last| Some((last, last.object.broken.as_ref()?))) {
             None => Ok(answer),
             Some((last, why)) => Err(broken(last, why).about(thing.source).answer(answer)),
         }
     }
-}
-
-fn kind(name: &str) -> Result<Kind, String> {
-    let all: Vec<&str> = Kind::all().map(Kind::name).collect();
-    Kind::named(name).ok_or_else(|| format!("one of these was expected: {}", all.join(", ")))
 }

@@ -15,7 +15,7 @@ use super::Answer;
 use super::failure::{BAD_INPUT, Failure, LOCAL};
 
 /// The page of the documentation that belongs to the command.
-const PAGE: &str = "reading-a-trace";
+pub const PAGE: &str = "reading-a-trace";
 
 /// The bytes that are to be explained.
 pub struct Thing {
@@ -36,14 +36,20 @@ impl Thing {
         if path == "-" {
             return Thing::take(io::stdin().lock(), "stdin".to_owned());
         }
-        let shown = printable(&thing.to_string_lossy());
         match File::open(path) {
-            Ok(file) => Thing::take(file, shown),
+            Ok(file) => Thing::take(file, printable(&thing.to_string_lossy())),
             Err(error) => Thing::typed(thing.as_encoded_bytes()).ok_or_else(|| {
                 let help = "check the path; or give hex digits, a magnet link, a URL, a peer id or bencode";
                 Failure::new(LOCAL, error).about(excerpt(thing.as_encoded_bytes())).help(help).see(PAGE)
             }),
         }
+    }
+
+    /// A file, and nothing else.
+    pub fn file(path: &Path) -> Result<Thing, Failure> {
+        let shown = printable(&path.to_string_lossy());
+        let file = File::open(path).map_err(|error| Failure::new(LOCAL, error).about(&shown).help("check the path").see(PAGE))?;
+        Thing::take(file, shown)
     }
 
     /// All of a file. Hex digits in it are what they stand for.

@@ -1,0 +1,81 @@
+//! A capture, shown in the ways that `explain` knows; and read, for `replay`. (lab)
+
+use piecemeal::trace::capture::{self, Capture, CaptureError, lines, mermaid, page};
+use piecemeal::trace::kind::Kind;
+
+use super::Answer;
+use super::explaining::{PAGE, Thing};
+use super::failure::{BAD_INPUT, Failure};
+
+/// `--as`: what it is, or how to show it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum View {
+    /// A thing by itself.
+    Kind(Kind),
+    /// A capture, event by event.
+    Capture,
+    /// A capture as a diagram in the language of Mermaid.
+    Mermaid,
+    /// A capture as a page.
+    Html,
+}
+
+const VIEWS: [(&str, View); 3] = [("capture", View::Capture), ("mermaid", View::Mermaid), ("html", View::Html)];
+
+impl View {
+    /// Reads what was typed.
+    pub fn named(name: &str) -> Result<View, String> {
+        let view = VIEWS.iter().find(|(known, _)| *known == name).map(|(_, view)| *view);
+        view.or_else(|| Kind::named(name).map(View::Kind)).ok_or_else(|| {
+            let all: Vec<&str> = Kind::all().map(Kind::name).chain(VIEWS.iter().map(|(name, _)| *name)).collect();
+            format!("one of these was expected: {}", all.join(", "))
+        })
+    }
+
+    /// How to show this thing: as was said, or as it looks. `None` if nobody knows.
+    pub fn of(said: Option<View>, thing: &Thing) -> Option<View> {
+        let looks = || capture::is_capture(&thing.bytes).then_some(View::Capture);
+        said.or_else(looks).or_else(|| Kind::of(&thing.bytes).map(View::Kind))
+    }
+}
+
+/// Reads a capture.
+pub fn read(thing: &Thing) -> Result<Capture, Failure> {
+    Capture::read(&thing.bytes).map_err(|error: CaptureError| {
+        let help =
+            "a capture is what --capture FILE writes, line by line; without its last line, if that is cut: head -n -1 FILE";
+        Failure::new(BAD_INPUT, error).about(&thing.source).help(help).see(PAGE)
+    })
+}
+
+/// Shows a capture.
+pub fn show(thing: &Thing, view: View) -> Result<Answer, Failure> {
+    let capture = read(thing)?;
+    let text = match view {
+        View::Mermaid => mermaid::diagram(&capture),
+        // Whoever gets the page need not know where the file was.
+        View::Html => page::page(&capture, thing.source.rsplit('/').next().unwrap_or_default()),
+        View::Kind(_) | View::Capture => {
+            let mut text = vec![format!("A capture ({}): {}.", thing.name(), lines::head(&capture))];
+            text.extend(lines::lanes(&capture));
+            text.extend(capture.numbered().map(|(number, event)| format!("\n{}", lines::event(&capture, number, event))));
+            text.extend(lines::left_out(&capture).map(|rest| format!("\n{rest}")));
+            text.join("\n")
+        }
+    };
+    let mut json = lines::to_json(&capture);
+    (json["kind"], json["source"]) = ("capture".into(), thing.source.as_str().into());
+    let answer = Answer { text, json };
+    let Some((number, event, said)) = capture.broken() else { return Ok(answer) };
+    let Some(why) = &said.object.broken else { return Ok(answer) };
+    let what = format!(
+        "#{number:04}, {}: the {}: byte {}: expected {}, found {}",
+        capture.lane(event).name,
+        said.object.name,
+        why.range.start,
+        why.expected,
+        why.found
+    );
+    let help = format!("piecemeal explain shows it, at #{number:04}: the carets show where");
+    Err(Failure::new(BAD_INPUT, what).help(help).about(&thing.source).see(PAGE).answer(answer))
+}

@@ -1,0 +1,74 @@
+//! `piecemeal replay`: one peer of a capture, played again to the client. (lab)
+
+use std::path::PathBuf;
+
+use piecemeal::s01_bencode::printable;
+use piecemeal::trace::counted;
+use piecemeal::trace::replay::{PATIENCE, ReplayError, Report, replay};
+use serde_json::json;
+
+use super::captures::read;
+use super::explaining::{PAGE, Thing};
+use super::failure::{BAD_INPUT, Failure, OTHER};
+use super::info::open;
+use super::{Answer, Options};
+
+/// Play a peer of a capture to the client, and see whether it says the same (lab)
+#[derive(clap::Args)]
+#[command(after_help = "Example:\n  piecemeal replay session.capture --torrent lab/sample.torrent")]
+pub struct Args {
+    /// What --capture FILE has written
+    capture: PathBuf,
+    /// The .torrent file. Without it the info dictionary must be in the capture
+    #[arg(long, value_name = "FILE")]
+    torrent: Option<PathBuf>,
+    /// Which connection of the capture. Otherwise the one that brought most
+    #[arg(long, value_name = "N")]
+    connection: Option<u64>,
+}
+
+impl Args {
+    pub fn run(self, options: &Options) -> Result<Answer, Failure> {
+        let thing = Thing::file(&self.capture)?;
+        let capture = read(&thing)?;
+        let info = self.torrent.as_deref().map(open).transpose()?.map(|metainfo| metainfo.info);
+        let patience = options.timeout.unwrap_or(PATIENCE);
+        let report =
+            replay(&capture, self.connection, info, patience).map_err(|error| Failure::from(error).about(&thing.source))?;
+        let answer = told(&report);
+        let count = report.differences.len() + report.more;
+        if count == 0 {
+            return Ok(answer);
+        }
+        let what =
+            format!("connection {} was not the same as in the capture: {}", report.connection, counted(count, "difference"));
+        let help = "if the change is meant, capture the session again; piecemeal explain shows what was said then";
+        Err(Failure::new(OTHER, what).about(&thing.source).help(help).see(PAGE).answer(answer))
+    }
+}
+
+fn told(report: &Report) -> Answer {
+    let Report { connection, peer, client, pieces, blocks, bytes, differences, more } = report;
+    let client = client.as_ref().map(|client| format!(", {client}")).unwrap_or_default();
+    let mut lines = vec![format!("Connection {connection}: {peer}{client}.")];
+    lines.push(format!("Took {} in {}, {bytes} bytes.", counted(*pieces as usize, "piece"), counted(*blocks, "block")));
+    lines.extend(differences.iter().map(|difference| format!("- {}", printable(difference))));
+    lines.extend((*more > 0).then(|| format!("- {more} more")));
+    lines.extend(differences.is_empty().then(|| "Our side said the same as in the capture.".to_owned()));
+    let json = json!({
+        "connection": connection, "peer": peer.to_string(), "client": report.client, "pieces": pieces, "blocks": blocks,
+        "bytes": bytes, "same": differences.is_empty(), "differences": differences, "more": more,
+    });
+    Answer { text: lines.join("\n"), json }
+}
+
+impl From<ReplayError> for Failure {
+    fn from(error: ReplayError) -> Failure {
+        let help = match error {
+            ReplayError::NoConnection { .. } => "--connection N takes one of these",
+            ReplayError::Unfit { .. } => "piecemeal explain shows what is in the capture; --connection N takes another one",
+            ReplayError::OtherTorrent { .. } => "give the torrent that was downloaded then, with --torrent FILE",
+        };
+        Failure::new(BAD_INPUT, error).help(help).see(PAGE)
+    }
+}

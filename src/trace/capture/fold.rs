@@ -1,0 +1,93 @@
+//! Runs of events that say the same of different blocks, as one.
+//!
+//! Of a thousand requests a diagram would show nothing else. On each connection and each
+//! way, requests of one piece are one run, and so are its blocks, in whatever order they
+//! cross each other. Anything else that is said ends both runs.
+
+use std::collections::HashMap;
+
+use super::{Capture, Direction, Event, Said, What};
+
+/// What comes in runs, and what of it must be the same in one.
+const RUNS: [(&str, bool); 9] = [
+    ("request", true),
+    ("piece", true),
+    ("cancel", true),
+    ("reject request", true),
+    ("have", false),
+    ("allowed fast", false),
+    ("keep-alive", false),
+    ("ut_metadata request", false),
+    ("ut_metadata data", false),
+];
+
+/// One event, or several that are alike.
+#[derive(Debug)]
+pub struct Run<'c> {
+    /// Places in [`Capture::events`].
+    pub places: Vec<usize>,
+    /// The first of them.
+    pub first: &'c Event,
+    /// The time of the last.
+    pub until: u64,
+    /// Which piece they are about, if all are about one.
+    piece: Option<&'c str>,
+}
+
+impl Run<'_> {
+    /// The first object, if anything was said.
+    pub fn said(&self) -> Option<&Said> {
+        match &self.first.what {
+            What::Said(said) => Some(said),
+            What::End => None,
+        }
+    }
+
+    /// What to write at the arrow: `8 × piece of piece 3`.
+    pub fn label(&self) -> String {
+        let Some(said) = self.said() else { return "the connection ends".to_owned() };
+        let (name, summary) = (&said.object.name, &said.object.summary);
+        match (self.places.len(), self.piece) {
+            (1, _) if summary.is_empty() => name.clone(),
+            (1, _) => format!("{name}: {summary}"),
+            (count, Some(piece)) => format!("{count} × {name} of piece {piece}"),
+            (count, None) => format!("{count} × {name}"),
+        }
+    }
+}
+
+/// All events, in the order in which each run begins.
+pub fn folded(capture: &Capture) -> Vec<Run<'_>> {
+    let mut runs: Vec<Run> = Vec::new();
+    // The run that goes on, of each connection and way.
+    let mut open: HashMap<(usize, Direction), usize> = HashMap::new();
+    for (place, event) in capture.events.iter().enumerate() {
+        let alike = alike(event);
+        if let (Some((name, piece)), What::Said(said), Some(connection)) = (alike, &event.what, event.connection) {
+            let key = (connection, said.direction);
+            let run = open.get(&key).and_then(|run| runs.get_mut(*run));
+            if let Some(run) = run.filter(|run| run.said().is_some_and(|first| first.object.name == name) && run.piece == piece) {
+                run.places.push(place);
+                run.until = event.time;
+                continue;
+            }
+            open.insert(key, runs.len());
+        } else if let Some(connection) = event.connection {
+            open.remove(&(connection, Direction::In));
+            open.remove(&(connection, Direction::Out));
+        }
+        let piece = alike.and_then(|(_, piece)| piece);
+        runs.push(Run { places: vec![place], first: event, until: event.time, piece });
+    }
+    runs
+}
+
+/// What an event may share with others, if it comes in runs: its name, and the piece.
+fn alike(event: &Event) -> Option<(&'static str, Option<&str>)> {
+    let What::Said(said) = &event.what else { return None };
+    let object = &said.object;
+    let (name, by_piece) = *RUNS.iter().find(|(name, _)| *name == object.name)?;
+    let whole = object.broken.is_none() && said.rest == 0;
+    let piece = by_piece.then(|| object.field("index").map(|field| field.value.as_str())).flatten();
+    whole.then_some((name, piece))
+}

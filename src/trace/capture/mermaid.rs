@@ -1,0 +1,64 @@
+//! A capture as a sequence diagram in the language of Mermaid.
+//!
+//! It goes into a page of documentation, so it is short: runs are folded, and after some
+//! hundred arrows it ends, with the number of those that are left.
+
+use super::fold::folded;
+use super::lines::seconds;
+use super::{Capture, Direction};
+
+/// The most arrows, and the most participants beside ourselves.
+const MOST_ARROWS: usize = 300;
+const MOST_LANES: usize = 30;
+
+/// The diagram, without a newline at the end.
+pub fn diagram(capture: &Capture) -> String {
+    let mut lines = vec!["sequenceDiagram".to_owned(), "    participant us as piecemeal".to_owned()];
+    for (number, lane) in capture.lanes.iter().enumerate().take(MOST_LANES) {
+        let who = if lane.is_tracker { "tracker " } else { "" };
+        let client = lane.client.as_ref().map(|client| format!(", {client}")).unwrap_or_default();
+        lines.push(format!("    participant p{number} as {}", escaped(&format!("{who}{}{client}", lane.name))));
+    }
+    let runs = folded(capture);
+    let shown = runs.iter().filter(|run| run.first.lane < MOST_LANES).take(MOST_ARROWS);
+    let mut count = 0;
+    for run in shown {
+        count += 1;
+        let (lane, label) = (run.first.lane, run.label());
+        let time = seconds(run.first.time);
+        lines.push(match run.said() {
+            None => format!("    Note over us,p{lane}: {}", escaped(&label)),
+            Some(said) => {
+                let (from, to) = if said.direction == Direction::Out {
+                    ("us".into(), format!("p{lane}"))
+                } else {
+                    (format!("p{lane}"), "us".to_owned())
+                };
+                // A cross at the tip: what came is not what it should be.
+                let arrow = if said.object.broken.is_some() { "-x" } else { "->>" };
+                format!("    {from}{arrow}{to}: {} {}", escaped(&label), escaped(&time))
+            }
+        });
+    }
+    let left = runs.len() - count;
+    if left > 0 {
+        lines.push(format!("    Note over us: {left} more"));
+    }
+    lines.join("\n")
+}
+
+/// Text that Mermaid shows as it is. Many signs mean something to it, or to the HTML that
+/// it becomes, so all but a few are written as the number of the character.
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    // `wrap:` at the start is an order.
+    let order = text.starts_with("wrap") || text.starts_with("nowrap");
+    for letter in text.chars() {
+        if letter.is_alphanumeric() || " .,-_/()+×…".contains(letter) || letter == ':' && !order {
+            out.push(letter);
+        } else {
+            out += &format!("#{};", u32::from(letter));
+        }
+    }
+    out
+}

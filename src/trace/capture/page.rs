@@ -1,0 +1,135 @@
+//! A capture as one page of HTML: a lane for each peer, an arrow for each message.
+//!
+//! It needs nothing but itself: no network, no font, no script. What opens and closes are
+//! `<details>`, which every browser can do, with the mouse and with the keyboard.
+
+use std::fmt::Write;
+
+use super::fold::{Run, folded};
+use super::lines::{after, head, left_out, seconds};
+use super::{Capture, Direction, What};
+use crate::trace::counted;
+use crate::trace::text::{self, Look};
+
+/// The most rows, lanes beside our own, and bytes.
+const MOST_ROWS: usize = 2_000;
+const MOST_LANES: usize = 24;
+const MOST_BYTES: usize = 8 << 20;
+
+/// Of a run so many objects are shown field by field.
+const MOST_OF_RUN: usize = 3;
+
+const STYLE: &str = include_str!("page.css");
+
+/// The page. `title` is what to call the capture.
+pub fn page(capture: &Capture, title: &str) -> String {
+    let title = escaped(title);
+    let lanes = capture.lanes.len().min(MOST_LANES);
+    let mut out = format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
+         <title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<header>\n<h1>{title}</h1>\n<p>{}</p>\n\
+         <p class=\"hint\">A row is a message. Click it, or go to it with Tab and press Enter, and it shows its bytes.</p>\n\
+         </header>\n<main style=\"--lanes:{lanes}\" class=\"lanes-{}\">\n",
+        escaped(&head(capture)),
+        lanes.min(3),
+    );
+    heads(capture, &mut out);
+    let runs = folded(capture);
+    let mut left = runs.len();
+    for run in runs.iter().filter(|run| run.first.lane < MOST_LANES).take(MOST_ROWS) {
+        if out.len() > MOST_BYTES {
+            break;
+        }
+        row(capture, run, &mut out);
+        left -= 1;
+    }
+    out += "</main>\n<footer>\n";
+    if left > 0 {
+        let _ = writeln!(out, "<p>{} not shown</p>", counted(left, "more row"));
+    }
+    if let Some(rest) = left_out(capture) {
+        let _ = writeln!(out, "<p>{}</p>", escaped(&rest));
+    }
+    out += "<p>Made by <code>piecemeal explain --as html</code>. Offsets are in hex and count from the start of each message.</p>\n</footer>\n</body>\n</html>";
+    out
+}
+
+/// Who stands over each lane.
+fn heads(capture: &Capture, out: &mut String) {
+    *out += "<div class=\"heads\"><span></span><b>piecemeal</b>";
+    for lane in capture.lanes.iter().take(MOST_LANES) {
+        let name = escaped(&lane.name);
+        let what = lane.client.as_deref().unwrap_or(if lane.is_tracker { "tracker" } else { "peer" });
+        let _ = write!(out, "<b title=\"{name}\">{name}<i>{}</i></b>", escaped(what));
+    }
+    *out += "</div>\n";
+}
+
+/// An arrow, and below it, once it is opened, the bytes.
+fn row(capture: &Capture, run: &Run, out: &mut String) {
+    let (time, label) = (seconds(run.first.time), escaped(&run.label()));
+    let lane = run.first.lane + 1;
+    let Some(said) = run.said() else {
+        let _ = writeln!(
+            out,
+            "<div class=\"row end\" style=\"--to:{lane}\"><time>{time}</time><span class=\"arrow\"><span><em>{label}</em></span></span></div>"
+        );
+        return;
+    };
+    let way = if said.direction == Direction::Out { "out" } else { "in" };
+    let broken = if said.object.broken.is_some() { " broken" } else { "" };
+    let (sign, to_whom) = if way == "out" { ("→", "to") } else { ("←", "from") };
+    let title = format!("{label} {}", text::place(&said.object));
+    let who = escaped(&capture.lane(run.first).name);
+    let _ = write!(
+        out,
+        "<details class=\"row {way}{broken}\" style=\"--to:{lane}\"><summary title=\"{title}\"><time>{time}</time>\
+         <span class=\"arrow\"><span><em>{label}</em><span class=\"who\"> {sign} {to_whom} {who}</span></span></span></summary>\n<pre>"
+    );
+    let events = run.places.iter().filter_map(|place| Some((place + 1, capture.events.get(*place)?)));
+    for (number, event) in events.take(MOST_OF_RUN) {
+        let What::Said(said) = &event.what else { continue };
+        let fields = text::fields(&said.object, capture.bytes(event), Look::default());
+        let _ = writeln!(
+            out,
+            "<b>#{number:04} {}  {}</b> <i>{}</i>{}{}",
+            seconds(event.time),
+            escaped(&text::head(&said.object)),
+            text::place(&said.object),
+            rows(&fields),
+            escaped(&after(said)),
+        );
+    }
+    if let Some(more) = run.places.len().checked_sub(MOST_OF_RUN).filter(|more| *more > 0) {
+        let _ = writeln!(out, "<b>{more} more like these, until {}</b>", seconds(run.until));
+    }
+    *out += "</pre></details>\n";
+}
+
+/// The lines of fields, each to be found by the mouse.
+fn rows(fields: &str) -> String {
+    let mut out = String::new();
+    for line in fields.lines().filter(|line| !line.is_empty()) {
+        let class = if line.trim_start().starts_with('^') { " class=\"carets\"" } else { "" };
+        let _ = write!(out, "\n<span{class}>{}</span>", escaped(line));
+    }
+    out
+}
+
+/// Text as HTML shows it, also between double quotes.
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '&' => out += "&amp;",
+            '<' => out += "&lt;",
+            '>' => out += "&gt;",
+            '"' => out += "&quot;",
+            '\'' => out += "&#39;",
+            _ => out.push(letter),
+        }
+    }
+    out
+}

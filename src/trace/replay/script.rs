@@ -1,0 +1,228 @@
+//! A peer's part: what it says by itself, and what it answers.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::SocketAddr;
+
+use super::ReplayError;
+use super::sides::{Counts, Side, metadata_id};
+use crate::s02_metainfo::{Info, InfoHash};
+use crate::s03_tracker::PeerId;
+use crate::s04_handshake::Handshake;
+use crate::s05_messages::bitfield::Bitfield;
+use crate::s05_messages::{Message, Request};
+use crate::s07_extension::EXTENDED;
+use crate::s08_metadata::message::MetadataMessage;
+use crate::trace::capture::{Capture, Direction, Said, What};
+
+/// All that one connection of a capture says.
+#[derive(Debug)]
+pub struct Script {
+    pub(super) connection: u64,
+    pub(super) peer: SocketAddr,
+    pub(super) client: Option<String>,
+    pub(super) theirs: Handshake,
+    /// What we said.
+    pub(super) ours: Side,
+    /// What it says by itself, in order.
+    pub(super) lines: VecDeque<Line>,
+    /// What it answers to a request, one answer after the other.
+    pub(super) blocks: BTreeMap<(u32, u32, u32), VecDeque<Vec<u8>>>,
+    pub(super) metadata: BTreeMap<u32, VecDeque<Vec<u8>>>,
+    /// The id by which it takes requests for the info dictionary.
+    pub(super) metadata_id: Option<u8>,
+    /// The blocks that come.
+    pub(super) given: BTreeSet<(u32, u32, u32)>,
+}
+
+/// A message, and what must have happened before.
+#[derive(Debug)]
+pub(super) struct Line {
+    /// With its length prefix.
+    pub bytes: Vec<u8>,
+    /// What it is called.
+    pub name: String,
+    /// What we must have said.
+    pub needs: Counts,
+    /// How many blocks must have gone, and parts of the info dictionary.
+    pub blocks: usize,
+    pub parts: usize,
+}
+
+impl Script {
+    /// The part of the peer on the connection with this number, or else on the one that
+    /// brought most.
+    ///
+    /// # Errors
+    /// If it says too little to be played.
+    pub fn of(capture: &Capture, number: Option<u64>) -> Result<Script, ReplayError> {
+        if capture.left_out > 0 {
+            let found = format!("{} bytes more than can be described", capture.left_out);
+            return Err(ReplayError::Unfit { number: number.unwrap_or(0), expected: "a shorter capture", found });
+        }
+        let place = match number {
+            Some(number) => {
+                let place = capture.connections.iter().position(|connection| connection.number == number);
+                place.ok_or_else(|| ReplayError::NoConnection { number, known: known(capture) })?
+            }
+            None => busiest(capture),
+        };
+        let Some(connection) = capture.connections.get(place) else {
+            return Err(ReplayError::NoConnection { number: 0, known: known(capture) });
+        };
+        let number = connection.number;
+        let unfit = |expected, found: String| ReplayError::Unfit { number, expected, found };
+        let lane = capture.lanes.get(connection.lane);
+        let name = lane.map(|lane| lane.name.clone()).unwrap_or_default();
+        let peer = name.parse().map_err(|_| unfit("a peer with an address, such as 127.0.0.1:6881", name))?;
+        let mut builder = Builder::default();
+        for event in capture.events.iter().filter(|event| event.connection == Some(place)) {
+            let What::Said(said) = &event.what else { continue };
+            // What was cut off was not said, and what is broken cannot be.
+            if said.object.broken.is_none() {
+                builder.take(said, capture.bytes(event));
+            }
+        }
+        let Builder { ours, theirs, lines, blocks, metadata, given, .. } = builder;
+        let theirs_said = theirs.handshake.ok_or_else(|| unfit("the peer's handshake", "none".to_owned()))?;
+        let ours_said = ours.handshake.ok_or_else(|| unfit("our own handshake", "none".to_owned()))?;
+        if theirs_said.info_hash != ours_said.info_hash {
+            return Err(unfit("two handshakes about one torrent", theirs_said.info_hash.to_string()));
+        }
+        Ok(Script {
+            connection: number,
+            peer,
+            client: lane.and_then(|lane| lane.client.clone()),
+            theirs: theirs_said,
+            ours,
+            lines,
+            blocks,
+            metadata,
+            metadata_id: metadata_id(&theirs),
+            given,
+        })
+    }
+
+    /// The torrent that it is about.
+    pub fn info_hash(&self) -> InfoHash {
+        self.theirs.info_hash
+    }
+
+    /// Who we were.
+    pub(super) fn peer_id(&self) -> PeerId {
+        self.ours.handshake.map_or(PeerId([0; 20]), |ours| ours.peer_id)
+    }
+}
+
+/// The pieces that come whole in these blocks.
+pub(super) fn whole_pieces(given: &BTreeSet<(u32, u32, u32)>, info: &Info) -> Bitfield {
+    let mut whole = Bitfield::new(info.piece_count());
+    for piece in info.pieces() {
+        let mut end = 0;
+        for (_, begin, length) in given.range((piece.get(), 0, 0)..=(piece.get(), u32::MAX, u32::MAX)) {
+            if *begin <= end {
+                end = end.max(begin.saturating_add(*length));
+            }
+        }
+        if end >= info.piece_size(piece) {
+            whole.set(piece.get(), true);
+        }
+    }
+    whole
+}
+
+/// The connections that there are.
+fn known(capture: &Capture) -> String {
+    let numbers: Vec<String> = capture.connections.iter().take(20).map(|connection| connection.number.to_string()).collect();
+    if numbers.is_empty() { "the capture has none".to_owned() } else { format!("the capture has {}", numbers.join(", ")) }
+}
+
+/// The connection on which most bytes came.
+fn busiest(capture: &Capture) -> usize {
+    let mut bytes = vec![0; capture.connections.len()];
+    for event in &capture.events {
+        if let (Some(place), What::Said(said)) = (event.connection, &event.what)
+            && said.direction == Direction::In
+            && let Some(bytes) = bytes.get_mut(place)
+        {
+            *bytes += said.range.len();
+        }
+    }
+    let most = bytes.iter().max().copied().unwrap_or_default();
+    bytes.iter().position(|bytes| *bytes == most).unwrap_or_default()
+}
+
+/// A script while the capture is being read.
+#[derive(Default)]
+struct Builder {
+    ours: Side,
+    theirs: Side,
+    lines: VecDeque<Line>,
+    blocks: BTreeMap<(u32, u32, u32), VecDeque<Vec<u8>>>,
+    metadata: BTreeMap<u32, VecDeque<Vec<u8>>>,
+    given: BTreeSet<(u32, u32, u32)>,
+    /// How many blocks and parts of the info dictionary have come.
+    came: usize,
+    parts: usize,
+}
+
+impl Builder {
+    fn take(&mut self, said: &Said, bytes: &[u8]) {
+        if said.object.name == "handshake" {
+            let side = if said.direction == Direction::Out { &mut self.ours } else { &mut self.theirs };
+            side.handshake = Handshake::read_from(&mut &*bytes).ok();
+            return;
+        }
+        let Ok(message) = Message::decode(bytes.get(4..).unwrap_or_default()) else { return };
+        match said.direction {
+            Direction::Out => drop(self.ours.hear(&message, metadata_id(&self.theirs))),
+            Direction::In => self.hear_peer(&message, bytes, &said.object.name),
+        }
+    }
+
+    fn hear_peer(&mut self, message: &Message, bytes: &[u8], name: &str) {
+        self.theirs.hear(message, None);
+        match message {
+            Message::Piece { index, begin, block } => {
+                let key = (*index, *begin, u32::try_from(block.len()).unwrap_or(u32::MAX));
+                self.given.insert(key);
+                self.blocks.entry(key).or_default().push_back(bytes.to_vec());
+                self.came += 1;
+                self.ours.got_block();
+            }
+            Message::Reject(Request { index, begin, length }) => {
+                self.blocks.entry((*index, *begin, *length)).or_default().push_back(bytes.to_vec());
+            }
+            Message::Unknown { id: EXTENDED, payload: [id, payload @ ..] }
+                if *id != 0 && Some(*id) == metadata_id(&self.ours) =>
+            {
+                let part = match MetadataMessage::decode(payload) {
+                    Ok(MetadataMessage::Data { piece, .. } | MetadataMessage::Reject { piece }) => piece.0,
+                    _ => return self.line(bytes, name),
+                };
+                self.parts += 1;
+                self.metadata.entry(part).or_default().push_back(bytes.to_vec());
+            }
+            _ => self.line(bytes, name),
+        }
+    }
+
+    /// Something that it says by itself.
+    fn line(&mut self, bytes: &[u8], name: &str) {
+        let (needs, blocks, parts) = (self.ours.counts, self.came, self.parts);
+        self.lines.push_back(Line { bytes: bytes.to_vec(), name: name.to_owned(), needs, blocks, parts });
+    }
+}
+
+/// A message with the id that its extension has now, if it has another one. `None` if we no longer
+/// speak it.
+pub(super) fn with_our_ids(message: &[u8], then: &Side, now: &Side) -> Option<Vec<u8>> {
+    let mut message = message.to_vec();
+    if let [_, _, _, _, EXTENDED, id, ..] = message.as_mut_slice()
+        && *id != 0
+        && let (Some(then), Some(now)) = (&then.greeting, &now.greeting)
+        && let Some((name, _)) = then.m.iter().find(|(_, known)| *known == id)
+    {
+        *id = now.m.get(name).copied().filter(|id| *id != 0)?;
+    }
+    Some(message)
+}

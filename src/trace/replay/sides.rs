@@ -1,0 +1,133 @@
+//! What our side says on one connection, as far as it can be the same twice.
+
+use std::collections::BTreeSet;
+
+use super::MOST_DIFFERENCES;
+use crate::s04_handshake::Handshake;
+use crate::s05_messages::{Message, Request};
+use crate::s07_extension::{EXTENDED, ExtensionHandshake};
+use crate::s08_metadata::NAME;
+use crate::s08_metadata::message::MetadataMessage;
+
+/// What one side has said of itself, and asked for.
+#[derive(Debug, Default, Clone)]
+pub struct Side {
+    pub handshake: Option<Handshake>,
+    /// Its first extension handshake.
+    pub greeting: Option<ExtensionHandshake>,
+    /// `interested` and `not interested`, as they came, up to the last block.
+    pub interest: Vec<bool>,
+    /// And since: they count once another block comes. What is said at the end depends on who
+    /// hangs up first.
+    late: Vec<bool>,
+    /// The blocks that it asked for, as (piece, begin, length).
+    pub blocks: BTreeSet<(u32, u32, u32)>,
+    /// The parts of the info dictionary that it asked for.
+    pub metadata: BTreeSet<u32>,
+    /// How many of each kind came: what others wait for.
+    pub counts: Counts,
+}
+
+/// How often the things were said that the other side may have waited for.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Counts {
+    pub greetings: usize,
+    pub interested: usize,
+    pub not_interested: usize,
+}
+
+/// What a message asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    Block(Request),
+    Metadata(u32),
+}
+
+impl Side {
+    /// Takes in a message. `their_metadata` is the id by which the other side takes requests for
+    /// the info dictionary.
+    pub fn hear(&mut self, message: &Message, their_metadata: Option<u8>) -> Option<Asked> {
+        match message {
+            Message::Interested => {
+                self.counts.interested += 1;
+                self.late.push(true);
+            }
+            Message::NotInterested => {
+                self.counts.not_interested += 1;
+                self.late.push(false);
+            }
+            Message::Request(request) => {
+                self.blocks.insert((request.index, request.begin, request.length));
+                return Some(Asked::Block(*request));
+            }
+            Message::Unknown { id: EXTENDED, payload: [0, payload @ ..] } => {
+                self.counts.greetings += 1;
+                if let (None, Ok(greeting)) = (&self.greeting, ExtensionHandshake::decode(payload)) {
+                    self.greeting = Some(greeting);
+                }
+            }
+            Message::Unknown { id: EXTENDED, payload: [id, payload @ ..] } if Some(*id) == their_metadata => {
+                if let Ok(MetadataMessage::Request { piece }) = MetadataMessage::decode(payload) {
+                    self.metadata.insert(piece.0);
+                    return Some(Asked::Metadata(piece.0));
+                }
+            }
+            _ => {}
+        }
+        None
+    }
+
+    /// It was given a block.
+    pub fn got_block(&mut self) {
+        self.interest.append(&mut self.late);
+    }
+}
+
+/// In what `now` differs from `then`: a sentence each.
+pub fn differences(then: &Side, now: &Side) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut differ = |what: &str, then: String, now: String| {
+        if then != now {
+            found.push(format!("{what}: {then} in the capture, {now} now"));
+        }
+    };
+    let reserved = |side: &Side| side.handshake.map_or("nothing".to_owned(), |said| hex::encode(said.reserved));
+    differ("the reserved bytes of our handshake", reserved(then), reserved(now));
+    differ("our extension handshake", greeting(then), greeting(now));
+    differ("what we said of our interest", interest(then), interest(now));
+    let lost =
+        then.blocks.difference(&now.blocks).map(|block| format!("{} was asked for in the capture, and not now", shown(block)));
+    let new =
+        now.blocks.difference(&then.blocks).map(|block| format!("{} is asked for now, and was not in the capture", shown(block)));
+    let part = |part: &u32| format!("part {part} of the info dictionary");
+    let lost_parts =
+        then.metadata.difference(&now.metadata).map(|it| format!("{} was asked for in the capture, and not now", part(it)));
+    let new_parts =
+        now.metadata.difference(&then.metadata).map(|it| format!("{} is asked for now, and was not in the capture", part(it)));
+    found.extend(lost.chain(new).chain(lost_parts).chain(new_parts).take(10 * MOST_DIFFERENCES));
+    found
+}
+
+fn shown((index, begin, length): &(u32, u32, u32)) -> String {
+    format!("the block of piece {index}, begin {begin}, {length} bytes")
+}
+
+/// What of an extension handshake can be the same twice.
+fn greeting(side: &Side) -> String {
+    let Some(said) = &side.greeting else { return "none".to_owned() };
+    let names: Vec<String> = said.m.iter().map(|(name, id)| format!("{name} {id}")).collect();
+    let size = said.metadata_size.map(|size| format!(", metadata_size {size}")).unwrap_or_default();
+    let reqq = said.reqq.map(|reqq| format!(", reqq {reqq}")).unwrap_or_default();
+    let names = if names.is_empty() { "no extension".to_owned() } else { names.join(", ") };
+    format!("{names}{reqq}{size}")
+}
+
+fn interest(side: &Side) -> String {
+    let words: Vec<&str> = side.interest.iter().map(|yes| if *yes { "interested" } else { "not interested" }).collect();
+    if words.is_empty() { "nothing".to_owned() } else { words.join(", ") }
+}
+
+/// The id that a side has given to `ut_metadata`.
+pub fn metadata_id(side: &Side) -> Option<u8> {
+    side.greeting.as_ref()?.m.get(NAME).copied().filter(|id| *id != 0)
+}

@@ -1,0 +1,79 @@
+//! The page of a capture, in a browser that shows nothing on a screen. Where there is none,
+//! this is skipped, and says so.
+
+use super::tape::{Tape, ours, small};
+use crate::support::folder;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// A Chromium under one of its names.
+fn browser() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let names = ["chromium", "chromium-browser", "google-chrome", "chrome"];
+    let found = std::env::split_paths(&path).flat_map(|folder| names.map(|name| folder.join(name))).find(|path| path.is_file());
+    if found.is_none() {
+        let needed = std::env::var_os("PIECEMEAL_BROWSER").is_some();
+        assert!(!needed, "no Chromium is installed, but this run must have it (tests/interop/install.sh)");
+        println!("\nSKIPPED: no Chromium is installed");
+    }
+    found
+}
+
+/// Runs the browser on a page, with a deadline that ends it; returns what it printed.
+fn show(browser: &PathBuf, page: &str, words: &[&str]) -> String {
+    let folder = folder();
+    let file = folder.path().join("page.html");
+    std::fs::write(&file, page).expect("the folder can be written");
+    let profile = format!("--user-data-dir={}", folder.path().join("profile").display());
+    let mut child = Command::new(browser)
+        .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--virtual-time-budget=2000", &profile])
+        .args(words)
+        .arg(format!("file://{}", file.display()))
+        .current_dir(folder.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the browser starts");
+    let mut pipe = child.stdout.take().expect("stdout is a pipe");
+    let reader = std::thread::spawn(move || std::io::read_to_string(&mut pipe).unwrap_or_default());
+    let begun = Instant::now();
+    while child.try_wait().expect("the browser can be waited for").is_none() {
+        if begun.elapsed() > Duration::from_secs(60) {
+            let _ = child.kill();
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    if words.contains(&"--screenshot=page.png") {
+        let picture = std::fs::read(folder.path().join("page.png")).expect("there is a picture");
+        assert!(picture.starts_with(b"\x89PNG") && picture.len() > 5_000, "{} bytes", picture.len());
+        if let Some(keep) = std::env::var_os("PIECEMEAL_KEEP_PAGES") {
+            std::fs::write(keep, picture).expect("it can be kept");
+        }
+    }
+    reader.join().unwrap_or_default()
+}
+
+#[test]
+fn a_browser_shows_every_message_and_runs_nothing_that_a_peer_sent() {
+    let Some(browser) = browser() else { return };
+    let script = "<script>document.title='bad'</script><img src=x onerror=\"document.title='bad'\">";
+    let evil = Tape(small().0.replace("127.0.0.2:6881", &script.replace('"', "\\\"")));
+    let page = evil.explain(&["--as", "html"]).succeeds().out();
+    let shown = show(&browser, &page, &["--dump-dom"]);
+    assert!(shown.contains("<title>tape</title>") && !shown.contains("<img"), "{shown}");
+    assert_eq!(shown.matches("<details").count(), page.matches("<details").count(), "{shown}");
+    show(&browser, &page, &["--window-size=1100,900", "--screenshot=page.png"]);
+}
+
+#[test]
+fn a_page_of_many_peers_is_shown_too() {
+    let Some(browser) = browser() else { return };
+    let mut tape = Tape::new();
+    for connection in 0..60 {
+        tape = tape.says(1, connection, &format!("10.0.0.{connection}:6881"), "out", ours());
+    }
+    let page = tape.explain(&["--as", "html"]).succeeds().out();
+    assert!(show(&browser, &page, &["--dump-dom"]).contains("36 more rows not shown"));
+}
