@@ -1,6 +1,6 @@
 # A thin front for cargo: each target is one or two commands you can also type.
 
-.PHONY: help demo test check prefixes interop bench
+.PHONY: help demo test check prefixes interop page bench
 
 help:
 	@echo "make demo      download from a swarm inside this process; no network needed"
@@ -8,6 +8,7 @@ help:
 	@echo "make check     formatting, clippy, documentation"
 	@echo "make prefixes  stages 1..N compile and pass their tests alone, for every N"
 	@echo "make interop   against real clients and trackers (tests/interop/install.sh)"
+	@echo "make page      the page of a capture in a real browser: Chromium, from tests/interop/install.sh"
 	@echo "make bench     against a bare floor and other clients; writes docs/benchmarks.md (benches/install.sh)"
 
 demo:
@@ -29,6 +30,10 @@ prefixes:
 
 interop:
 	cargo test --locked --release --test interop -- --nocapture --test-threads=1
+
+# `make test` runs these too where there is a browser, and skips them where there is none.
+page:
+	PIECEMEAL_BROWSER=needed cargo test --locked --test trace -- --nocapture page::
 
 # Half an hour. BENCH="--rounds 1 --only 'from 4'" for less; --help says more.
 bench:

@@ -3,7 +3,8 @@
 //!
 //! A line that begins with `$ ` is a command for `sh`; the lines up to the next one are
 //! what it prints, stdout and stderr as they come. The commands of a document run
-//! in one empty folder, which holds what `piecemeal lab` writes: `lab/`. `$?` is the
+//! in one empty folder, which holds what `piecemeal lab` writes, `lab/`, and the
+//! captures of this repository where they are in it, `tests/data/captures/`. `$?` is the
 //! exit code of the command before. A block that prints something which is not in the
 //! document fails, and says what it was.
 //!
@@ -213,6 +214,12 @@ impl Drop for Job {
 /// All transcripts of a document; what differs is returned.
 fn check(document: &Document, lab: &Lab) -> Vec<String> {
     let folder = tempfile::tempdir().expect("the system has room for a temporary folder");
+    let captures = Path::new("tests/data/captures");
+    fs::create_dir_all(folder.path().join(captures)).expect("the folder can be written");
+    for file in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(captures)).expect("the captures are there") {
+        let file = file.expect("the folder can be listed");
+        fs::copy(file.path(), folder.path().join(captures).join(file.file_name())).expect("a capture can be copied");
+    }
     let addresses = Addresses::of(lab);
     let tour = Tour::new(lab, &folder.path().join("lab")).expect("the lab's files can be written").to_string();
     let mut last_code = 0;

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the real clients and the tracker that `make interop` talks to, and what
-# reads and makes torrents: five packages from Debian or Ubuntu, libtorrent from
+# reads and makes torrents: six packages from Debian or Ubuntu (one is the browser of `make page`), libtorrent from
 # PyPI, rqbit from the crate registry, WebTorrent from npm's.
 #
 #   PIECEMEAL_INTEROP_PREFIX  where the last three go (default: target/interop)
@@ -45,6 +45,7 @@ if missing aria2c; then packages+=(aria2); fi
 if missing transmission-show; then packages+=(transmission-cli); fi
 if missing mktorrent; then packages+=(mktorrent); fi
 if missing opentracker; then packages+=(opentracker); fi
+if missing chromium; then packages+=(chromium); fi
 
 has_libtorrent() {
     "$1" -c 'import libtorrent' 2>/dev/null
