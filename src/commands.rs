@@ -8,14 +8,18 @@ pub mod failure;
 mod fetching;
 mod find_peers;
 mod giving;
+mod interrupt;
 mod lab_options;
+mod live_map;
 mod magnet_peers;
+mod peer_table;
 mod piece_file;
 mod piece_map;
 mod scraping;
 mod size;
 mod tracing;
 mod until_ctrl_c;
+mod watching;
 
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
@@ -24,6 +28,8 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use failure::Failure;
 use serde::Serialize;
+
+use crate::progress::Narrator;
 
 /// Makes a module and a subcommand of each name. A module has `Args`, whose
 /// documentation is the help text, with `run(self, &Options)`.
@@ -120,6 +126,11 @@ pub struct Options {
 }
 
 impl Options {
+    /// Tells what happens, with `-v`.
+    pub fn narrator(&self) -> Narrator {
+        Narrator { wanted: self.verbose }
+    }
+
     /// When a command of one stage must have its answer: a little before its time is
     /// over, so that there is time to say why it has none.
     pub fn deadline(&self) -> Instant {

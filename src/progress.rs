@@ -1,86 +1,187 @@
 //! The one place that knows about terminals.
 //!
-//! A command tells how far it is; here it becomes a bar on a terminal, a plain
-//! line now and then elsewhere, or nothing.
+//! A command tells how far it is; here it becomes a line with a bar on a terminal, and
+//! below it what else there is to see, redrawn in place; elsewhere a plain line now and
+//! then; or nothing.
+
+mod line;
+mod narrator;
+mod speed;
 
 use std::io::{self, IsTerminal, Write};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use piecemeal::s01_bencode::printable;
 
+use self::line::Tally;
+pub use self::line::size;
+pub use self::narrator::{Narrator, sentence};
+pub use self::speed::Speed;
 use crate::commands::Options;
 
-/// Work of a known size, in bytes.
+/// How often a terminal is drawn on.
+const DRAW_TIME: Duration = Duration::from_millis(100);
+/// Room for what stands below the line where there is no terminal: columns and rows.
+const PLAIN_ROOM: (usize, usize) = (100, 60);
+
+/// Work of a known size, in bytes, or without an end.
 pub struct Progress {
     bar: ProgressBar,
-    /// Whether plain lines take the place of the bar.
-    plain: bool,
+    shown: Shown,
     verbose: bool,
     quiet: bool,
-    label: &'static str,
-    /// The tenth that was printed last.
-    tenth: Mutex<u64>,
+    state: Mutex<State>,
 }
 
-const BAR: &str = "{prefix} {bar:30} {percent:>3}%  {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left  {msg}";
-const ENDLESS: &str = "{prefix} for {elapsed}  {msg}";
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shown {
+    OnTerminal,
+    AsLines,
+    NotAtAll,
+}
+
+struct State {
+    tally: Tally,
+    begun: Instant,
+    down: Speed,
+    up: Speed,
+    drawn: Option<Instant>,
+    /// How wide the terminal was then, and how many lines were drawn.
+    width: usize,
+    lines: usize,
+    /// The tenth, or the copy given, that was printed last.
+    step: u64,
+}
+
+/// A download or a seed at one moment.
+#[derive(Clone, Copy)]
+pub struct Moment {
+    /// Bytes in verified pieces.
+    pub verified: u64,
+    /// Bytes that have come, and gone, in this session.
+    pub downloaded: u64,
+    /// As above.
+    pub uploaded: u64,
+    /// How many peers are connected.
+    pub peers: usize,
+}
 
 impl Progress {
     /// Shows nothing until the first [`Progress::set`].
     pub fn new(options: &Options, label: &'static str, total: u64) -> Progress {
-        Progress::with_template(options, label, total, BAR)
+        Progress::with_tally(options, Tally { label, total, ..Tally::default() })
     }
 
     /// Work that has no end of its own.
     pub fn endless(options: &Options, label: &'static str) -> Progress {
-        Progress::with_template(options, label, 0, ENDLESS)
+        Progress::with_tally(options, Tally { label, endless: true, ..Tally::default() })
     }
 
-    fn with_template(options: &Options, label: &'static str, total: u64, template: &str) -> Progress {
-        let terminal = io::stderr().is_terminal();
-        let drawn = terminal && options.allow_bar();
-        let target = if drawn { ProgressDrawTarget::stderr_with_hz(10) } else { ProgressDrawTarget::hidden() };
-        let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-        let bar = ProgressBar::with_draw_target(Some(total), target).with_style(style).with_prefix(label);
-        Progress {
-            bar,
-            plain: !drawn && !options.quiet,
-            verbose: options.verbose,
-            quiet: options.quiet,
-            label,
-            tenth: Mutex::new(0),
-        }
+    fn with_tally(options: &Options, tally: Tally) -> Progress {
+        let terminal = io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
+        let terminal = terminal && options.allow_bar();
+        let shown = match terminal {
+            _ if options.quiet => Shown::NotAtAll,
+            true => Shown::OnTerminal,
+            false => Shown::AsLines,
+        };
+        let target =
+            if shown == Shown::OnTerminal { ProgressDrawTarget::stderr_with_hz(20) } else { ProgressDrawTarget::hidden() };
+        let style = ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
+        let (down, up, drawn, width, lines, step) = Default::default();
+        let state = Mutex::new(State { tally, begun: Instant::now(), down, up, drawn, width, lines, step });
+        let bar = ProgressBar::with_draw_target(None, target).with_style(style);
+        Progress { bar, shown, verbose: options.verbose, quiet: options.quiet, state }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The size has become known.
     pub fn resize(&self, total: u64) {
-        self.bar.set_length(total);
+        self.state().tally.total = total;
     }
 
     /// This much was there from the start, and tells nothing of the speed.
     pub fn start_at(&self, there: u64) {
-        self.bar.set_position(there);
-        self.bar.reset_eta();
+        let mut state = self.state();
+        (state.tally.done, state.tally.resumed) = (there, there);
+        if there == state.tally.total {
+            state.only_give();
+        }
     }
 
-    /// So many bytes are done.
+    /// So many bytes are done. Any thread may say so, and somewhat late.
     pub fn set(&self, done: u64) {
-        self.bar.set_position(done);
-        let tenth = done * 10 / self.bar.length().unwrap_or(1).max(1);
-        if self.plain {
-            // Held while printing, so that the lines of several threads rise.
-            let mut printed = self.tenth.lock().unwrap_or_else(PoisonError::into_inner);
-            if tenth > *printed {
-                *printed = tenth;
-                self.line(&format!("{}: {}%", self.label, tenth * 10));
+        let mut state = self.state();
+        state.tally.done = state.tally.done.max(done);
+        let done = state.tally.done;
+        state.down.add(Instant::now(), done);
+        self.show(&mut state, &mut |_, _| Vec::new());
+    }
+
+    /// How a download or a seed is doing. `below` makes the lines that stand under the
+    /// bar, for so many columns and rows.
+    pub fn tell(&self, moment: Moment, below: &mut dyn FnMut(usize, usize) -> Vec<String>) {
+        let Moment { verified, downloaded, uploaded, peers } = moment;
+        let mut state = self.state();
+        let now = Instant::now();
+        let tally = &mut state.tally;
+        (tally.done, tally.given, tally.peers) = (verified, uploaded, Some(peers));
+        tally.unverified = (tally.resumed + downloaded).saturating_sub(verified);
+        state.down.add(now, downloaded);
+        state.up.add(now, uploaded);
+        self.show(&mut state, below);
+    }
+
+    /// All is there. Whoever stays does so for others.
+    pub fn complete(&self) {
+        let mut state = self.state();
+        (state.tally.done, state.tally.unverified) = (state.tally.total, 0);
+        self.show(&mut state, &mut |_, _| Vec::new());
+        state.only_give();
+    }
+
+    fn show(&self, state: &mut State, below: &mut dyn FnMut(usize, usize) -> Vec<String>) {
+        let now = Instant::now();
+        match self.shown {
+            Shown::NotAtAll => {}
+            Shown::AsLines => {
+                // The lock is held while printing, so that the lines of several threads rise.
+                if let Some(step) = state.next_step() {
+                    state.step = step;
+                    let tally = state.tally(now);
+                    let below = below(PLAIN_ROOM.0, PLAIN_ROOM.1);
+                    [tally.plain()].iter().chain(&below).for_each(|line| self.line(line));
+                }
+            }
+            Shown::OnTerminal if state.drawn.is_some_and(|drawn| now.duration_since(drawn) < DRAW_TIME) => {}
+            Shown::OnTerminal => {
+                let (width, height) = terminal_size();
+                // The last column stays free: some terminals wrap as soon as it is filled.
+                let room = width.saturating_sub(1).max(1);
+                let mut lines = vec![state.tally(now).line(room)];
+                lines.extend(below(room, height.saturating_sub(2)));
+                lines.truncate(height.max(1));
+                if width < state.width {
+                    self.clear_wrapped(state.lines, state.width, width);
+                }
+                (state.drawn, state.width, state.lines) = (Some(now), width, lines.len());
+                self.bar.set_message(lines.join("\n"));
             }
         }
     }
 
-    /// Says something beside the bar, such as the number of peers.
-    pub fn message(&self, text: String) {
-        self.bar.set_message(text);
+    /// A terminal that became narrower has wrapped what was drawn on it, and the bar does
+    /// not know. It is drawn with spaces up to the edge, so that each line is as long as
+    /// the terminal was wide.
+    fn clear_wrapped(&self, lines: usize, before: usize, now: usize) {
+        let rows = lines * before.div_ceil(now.max(1));
+        let more = rows.saturating_sub(lines);
+        self.bar.suspend(|| drop(write!(io::stderr(), "\x1b[{more}A\r\x1b[J")));
     }
 
     /// A note that stays.
@@ -97,6 +198,11 @@ impl Progress {
         }
     }
 
+    /// What happens now, and why, for who wants to know more; with the chapter about it.
+    pub fn say(&self, chapter: u8, what: &str) {
+        self.detail(&sentence(chapter, what));
+    }
+
     fn line(&self, text: &str) {
         // A closed stderr is no reason to stop.
         self.bar.suspend(|| drop(writeln!(io::stderr(), "{}", printable(text))));
@@ -106,4 +212,35 @@ impl Progress {
     pub fn clear(&self) {
         self.bar.finish_and_clear();
     }
+}
+
+/// However the work ended, nothing of the bar stays behind.
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
+impl State {
+    fn tally(&self, now: Instant) -> Tally {
+        let elapsed = now.duration_since(self.begun);
+        Tally { down: self.down.get(), up: self.up.get(), elapsed, ..self.tally.clone() }
+    }
+
+    fn only_give(&mut self) {
+        (self.tally.label, self.tally.endless, self.step) = ("seeding", true, 0);
+    }
+
+    /// What has been passed since the last plain line: a tenth of the work, or for who
+    /// only gives, a whole copy.
+    fn next_step(&self) -> Option<u64> {
+        let Tally { endless, total, done, given, .. } = self.tally;
+        let step = if endless { given / total.max(1) } else { (u128::from(done) * 10 / u128::from(total.max(1))) as u64 };
+        (total > 0 && step > self.step).then_some(step)
+    }
+}
+
+/// Columns and rows.
+fn terminal_size() -> (usize, usize) {
+    terminal_size::terminal_size_of(io::stderr()).map_or((80, 24), |(width, height)| (width.0.into(), height.0.into()))
 }

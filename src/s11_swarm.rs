@@ -22,7 +22,8 @@
 //!   [`lease`] a block's way to the disk, `session` the loop of one peer, [`depth`] how much
 //!   is asked of it at a time, `clock` how long it may take, [`outbox`] what goes to it,
 //!   [`traffic`] what went, [`rate`] how much may go, [`addresses`] whom to dial,
-//!   [`announcer`] when to ask the tracker, `conductor` the swarm's end.
+//!   [`announcer`] when to ask the tracker, `conductor` the swarm's end, [`view`] what
+//!   there is to see of it all.
 //! * **No end goes unheard.** However a peer's thread ends, also by a panic, its leases
 //!   go back first and then the swarm gets its last note.
 //! * **What ends one peer and what ends the download are two types,** [`Ended`] and
@@ -48,6 +49,7 @@ mod session;
 pub mod source;
 pub mod traffic;
 pub mod uploads;
+pub mod view;
 pub mod work_queue;
 
 use std::collections::HashMap;
@@ -65,6 +67,7 @@ use self::rate::Rate;
 use self::source::{Candidate, PeerSource, Signals};
 use self::traffic::Traffic;
 use self::uploads::{NoUploads, Uploads};
+use self::view::Watch;
 use self::work_queue::{PeerNumber, WorkQueue};
 use crate::s02_metainfo::{Info, InfoHash, PieceIndex};
 use crate::s03_tracker::PeerId;
@@ -104,6 +107,8 @@ pub struct Plan {
     pub upload_rate: Rate,
     /// Set from outside to end early.
     pub stop: Arc<AtomicBool>,
+    /// Looks at it from outside.
+    pub watch: Arc<Watch>,
 }
 
 impl Plan {
@@ -123,6 +128,7 @@ impl Plan {
             download_rate: Rate::default(),
             upload_rate: Rate::default(),
             stop: Arc::default(),
+            watch: Arc::default(),
         }
     }
 
@@ -145,7 +151,7 @@ pub enum Event {
     },
     /// So many bytes were there before the download began.
     Resumed(u64),
-    /// A few times a second, while anything changes.
+    /// About ten times a second, also when nothing has changed.
     Progress {
         /// Bytes in verified pieces.
         verified: u64,
@@ -343,6 +349,7 @@ where
         fetching: Mutex::default(),
         place_time: retry,
     });
+    plan.watch.begin(&swarm);
     let limits = Limits { max_peers: plan.max_peers, patience: plan.patience, retry };
     let conductor = Conductor::new(swarm, limits, Box::new(prepare), event, (notes, noted));
     conductor.run(plan.info, plan.sources, &plan.stop)

@@ -14,6 +14,7 @@ use super::fetching::fetch;
 use super::find_peers::trackers;
 use super::info::open;
 use super::size::size;
+use super::watching::Watching;
 use super::{Answer, Options};
 
 /// Download all of a torrent (stage 11)
@@ -43,6 +44,8 @@ pub struct Place {
     /// Take at most so many bytes a second: 500KiB, 2MiB
     #[arg(long, value_name = "RATE", value_parser = size)]
     pub max_download: Option<u64>,
+    #[command(flatten)]
+    pub watching: Watching,
 }
 
 impl Args {

@@ -1,10 +1,9 @@
 //! What both whole downloads share: the output, Ctrl-C, and telling how it goes. (stage 11)
 
 use std::cell::RefCell;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
-use indicatif::HumanBytes;
 use piecemeal::s01_bencode::printable;
 use piecemeal::s02_metainfo::Info;
 use piecemeal::s05_messages::bitfield::Bitfield;
@@ -15,9 +14,11 @@ use piecemeal::s11_swarm::{Event, Outcome, Plan, SwarmError, Traded, download};
 use serde_json::{Value, json};
 
 use super::download::Place;
-use super::failure::{Failure, INTERRUPTED, NO_PEER, OTHER, TRACKER};
+use super::failure::{Failure, INTERRUPTED, NO_PEER, TRACKER};
+use super::interrupt::interrupt;
+use super::watching::{Sight, Watching};
 use super::{Answer, Options, json_line, print_line};
-use crate::progress::Progress;
+use crate::progress::{Moment, Progress};
 
 /// Downloads to its place; `source` is the argument as it was typed.
 pub fn fetch(mut plan: Plan, place: &Place, source: &str, options: &Options) -> Result<Answer, Failure> {
@@ -55,7 +56,7 @@ pub fn fetch(mut plan: Plan, place: &Place, source: &str, options: &Options) -> 
         say();
         Ok(())
     };
-    let outcome = take_part(plan, prepare, &mut completed, options)?;
+    let outcome = take_part(plan, prepare, &mut completed, place.watching, options)?;
     let Answer { text: table, mut json } = traded(&outcome);
     json["output"] = shown.1.into();
     Ok(Answer { text: if stays { table } else { text }, json })
@@ -66,6 +67,7 @@ pub fn take_part<P>(
     plan: Plan,
     prepare: P,
     completed: &mut dyn FnMut() -> Result<(), StorageError>,
+    watching: Watching,
     options: &Options,
 ) -> Result<Outcome, Failure>
 where
@@ -74,6 +76,7 @@ where
     let stop = Arc::clone(&plan.stop);
     let seeding = plan.upload_only;
     let progress = if seeding { Progress::endless(options, "seeding") } else { Progress::new(options, "downloading", 0) };
+    let mut teller = Teller { progress, sight: Sight::new(watching, Arc::clone(&plan.watch)), options, seeding, last: None };
     let mut finished = Ok(());
     let outcome = download(plan, prepare, &mut |event| {
         if matches!(event, Event::Completed) {
@@ -82,9 +85,9 @@ where
                 stop.store(true, Ordering::SeqCst);
             }
         }
-        tell(&event, &progress, seeding, options);
+        teller.tell(&event);
     });
-    progress.clear();
+    teller.progress.clear();
     finished?;
     // Whatever a Ctrl-C interrupted, that is the reason.
     Ok(outcome.map_err(|error| if stop.load(Ordering::SeqCst) { SwarmError::Stopped } else { error })?)
@@ -113,77 +116,83 @@ pub fn traded(outcome: &Outcome) -> Answer {
     Answer { text, json }
 }
 
-/// A flag that Ctrl-C sets. The first one ends a download politely, the second at once.
-pub fn interrupt() -> Result<Arc<AtomicBool>, Failure> {
-    static PRESSED: OnceLock<Arc<AtomicBool>> = OnceLock::new();
-    if let Some(pressed) = PRESSED.get() {
-        return Ok(Arc::clone(pressed));
-    }
-    let pressed = PRESSED.get_or_init(Arc::default);
-    let handler = ctrlc::set_handler(|| {
-        if pressed.swap(true, Ordering::SeqCst) {
-            std::process::exit(i32::from(INTERRUPTED));
-        }
-    });
-    handler.map_err(|error| {
-        Failure::new(OTHER, format!("Ctrl-C cannot be handled: {error}")).help("start it from another terminal")
-    })?;
-    Ok(Arc::clone(pressed))
+/// Tells of events: as lines of JSON, and on the terminal.
+struct Teller<'o> {
+    progress: Progress,
+    sight: Sight,
+    options: &'o Options,
+    seeding: bool,
+    /// The progress that was told last, for programs: to them no news is no event.
+    last: Option<Value>,
 }
 
-/// An event, as a line of JSON or on the terminal.
-fn tell(event: &Event, progress: &Progress, seeding: bool, options: &Options) {
-    let line = match event {
-        Event::Metadata { name, length } => {
-            progress.resize(*length);
-            progress.detail(&format!("{}: {length} bytes", printable(name)));
-            json!({ "event": "metadata", "name": name, "length": length })
+impl Teller<'_> {
+    fn tell(&mut self, event: &Event) {
+        let line = self.line(event);
+        if !self.options.json {
+            return;
         }
-        Event::Resumed(there) => {
-            progress.start_at(*there);
-            if *there > 0 && !seeding {
-                progress.note(&format!("{there} bytes are there already"));
+        let is_news = !matches!(event, Event::Progress { .. }) || self.last.replace(line.clone()).is_none_or(|last| last != line);
+        if is_news {
+            print_line(&json_line(&line));
+        }
+    }
+
+    /// Shows it to people; returns what programs get.
+    fn line(&mut self, event: &Event) -> Value {
+        let progress = &self.progress;
+        match event {
+            Event::Metadata { name, length } => {
+                progress.resize(*length);
+                progress.say(2, &format!("the torrent is {name}, {length} bytes; the hash of each piece is known now"));
+                json!({ "event": "metadata", "name": name, "length": length })
             }
-            json!({ "event": "resumed", "bytes": there })
-        }
-        Event::Progress { verified, downloaded, uploaded, peers } => {
-            if !seeding {
-                progress.set(*verified);
+            Event::Resumed(there) => {
+                progress.start_at(*there);
+                if *there > 0 && !self.seeding {
+                    progress.note(&format!("{there} bytes are there already"));
+                }
+                json!({ "event": "resumed", "bytes": there })
             }
-            let s = if *peers == 1 { "" } else { "s" };
-            progress.message(format!("{peers} peer{s}, {} given", HumanBytes(*uploaded)));
-            json!({ "event": "progress", "verified": verified, "downloaded": downloaded, "uploaded": uploaded, "peers": peers })
-        }
-        Event::Completed => json!({ "event": "completed" }),
-        Event::Joined(peer) => {
-            progress.detail(&format!("{peer}: connected"));
-            json!({ "event": "joined", "peer": peer.to_string() })
-        }
-        Event::Left(peer, why) => {
-            progress.detail(&format!("{peer}: {why}"));
-            json!({ "event": "left", "peer": peer.to_string(), "why": why.to_string() })
-        }
-        Event::Withdrawn(piece) => {
-            progress.note(&format!("piece {piece} was changed on disk: it is no longer given"));
-            json!({ "event": "withdrawn", "piece": piece.get() })
-        }
-        Event::Corrupt(piece, by) => {
-            let who: Vec<String> = by.iter().map(ToString::to_string).collect();
-            let what = if who.len() == 1 { "which is banned" } else { "one of which lies" };
-            progress.note(&format!("piece {piece} had the wrong hash; it came from {}, {what}", who.join(" and ")));
-            json!({ "event": "corrupt", "piece": piece.get(), "peers": who })
-        }
-        Event::Source { name, what, failed } => {
-            if *failed {
-                progress.note(what)
-            } else {
-                progress.detail(what)
+            Event::Progress { verified, downloaded, uploaded, peers } => {
+                let (verified, downloaded, uploaded, peers) = (*verified, *downloaded, *uploaded, *peers);
+                self.sight.look();
+                let below = &mut |width, height| self.sight.lines(width, height);
+                progress.tell(Moment { verified, downloaded, uploaded, peers }, below);
+                json!({ "event": "progress", "verified": verified, "downloaded": downloaded, "uploaded": uploaded, "peers": peers })
             }
-            json!({ "event": if *failed { "source_failed" } else { "source" }, "source": name, "what": what })
+            Event::Completed => {
+                progress.complete();
+                progress.say(10, "the last piece is there, and the hash of each is right");
+                json!({ "event": "completed" })
+            }
+            Event::Joined(peer) => {
+                progress.say(4, &format!("{peer} is connected: it has answered the handshake for this torrent"));
+                json!({ "event": "joined", "peer": peer.to_string() })
+            }
+            Event::Left(peer, why) => {
+                progress.say(11, &format!("{peer} is gone, and what it was asked for goes to others: {why}"));
+                json!({ "event": "left", "peer": peer.to_string(), "why": why.to_string() })
+            }
+            Event::Withdrawn(piece) => {
+                progress.note(&format!("piece {piece} was changed on disk: it is no longer given"));
+                json!({ "event": "withdrawn", "piece": piece.get() })
+            }
+            Event::Corrupt(piece, by) => {
+                let who: Vec<String> = by.iter().map(ToString::to_string).collect();
+                let what = if who.len() == 1 { "which is banned" } else { "one of which lies" };
+                progress.note(&format!("piece {piece} had the wrong hash; it came from {}, {what}", who.join(" and ")));
+                json!({ "event": "corrupt", "piece": piece.get(), "peers": who })
+            }
+            Event::Source { name, what, failed: true } => {
+                progress.note(what);
+                json!({ "event": "source_failed", "source": name, "what": what })
+            }
+            Event::Source { name, what, failed: false } => {
+                progress.say(3, what);
+                json!({ "event": "source", "source": name, "what": what })
+            }
         }
-    };
-    if options.json {
-        print_line(&json_line(&line));
     }
 }
 

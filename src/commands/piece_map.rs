@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 
 use super::Answer;
 
-/// How many characters a row of the map has.
+/// How many characters a row of the map has at most.
 const ROW: u32 = 64;
 /// How many rows fit on a screen, with room for what comes below.
-const ROWS: u32 = 16;
+const ROWS: usize = 16;
 
 /// The map, a line for each file that is not whole, and the sum.
 pub fn describe(info: &Info, path: &Path, right: &Bitfield, files: &[FileReport]) -> Answer {
@@ -42,20 +42,30 @@ pub fn describe(info: &Info, path: &Path, right: &Bitfield, files: &[FileReport]
     Answer { text: lines.join("\n"), json: json!({ "pieces": all, "right": good, "wrong": wrong, "files": files }) }
 }
 
-/// Rows of characters, each with the number of its first piece. Where there are more
-/// pieces than room, a character stands for several.
+/// Rows of characters, each with the number of its first piece, in so many columns and
+/// rows at most; and how many pieces a character stands for.
+pub fn grid(all: u32, columns: usize, rows: usize, cell: impl Fn(Range<u32>) -> char) -> (Vec<String>, u32) {
+    let width = all.saturating_sub(1).to_string().len();
+    let row = (columns as u32).saturating_sub(width as u32 + 2).min(ROW);
+    // Eights are easier to count.
+    let row = if row > 8 { row / 8 * 8 } else { row };
+    if row == 0 || rows == 0 {
+        return (Vec::new(), 1);
+    }
+    let each = all.div_ceil(row * rows as u32).max(1);
+    let starts: Vec<u32> = (0..all).step_by((row * each) as usize).collect();
+    let width = starts.last().map_or(0, |last| last.to_string().len());
+    let line = |start: &u32| {
+        let cells = (*start..all.min(start + row * each)).step_by(each as usize);
+        let cells: String = cells.map(|first| cell(first..all.min(first + each))).collect();
+        format!("{start:>width$}  {cells}")
+    };
+    (starts.iter().map(line).collect(), each)
+}
+
+/// What is right. Where there are more pieces than room, a character stands for several.
 fn map(right: &Bitfield, all: u32) -> Vec<String> {
-    let each = all.div_ceil(ROW * ROWS).max(1);
-    let rows: Vec<u32> = (0..all).step_by((ROW * each) as usize).collect();
-    let width = rows.last().map_or(0, |last| last.to_string().len());
-    let mut lines: Vec<String> = rows
-        .iter()
-        .map(|row| {
-            let cells = (*row..all.min(row + ROW * each)).step_by(each as usize);
-            let cells: String = cells.map(|first| cell(right, first..all.min(first + each))).collect();
-            format!("{row:>width$}  {cells}")
-        })
-        .collect();
+    let (mut lines, each) = grid(all, usize::MAX, ROWS, |pieces| cell(right, pieces));
     if each > 1 {
         lines.push(format!("A character is {each} pieces: # all are right, + some, . none."));
     }

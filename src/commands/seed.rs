@@ -12,9 +12,11 @@ use piecemeal::s11_swarm::Plan;
 
 use super::download::add_sources;
 use super::failure::{Failure, LOCAL, WRONG_HASH};
-use super::fetching::{interrupt, take_part, traded};
+use super::fetching::{take_part, traded};
 use super::giving::Giving;
 use super::info::open;
+use super::interrupt::interrupt;
+use super::watching::Watching;
 use super::{Answer, Options};
 use crate::progress::Progress;
 
@@ -29,6 +31,8 @@ pub struct Args {
     /// How many peers may be connected
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..))]
     max_peers: u16,
+    #[command(flatten)]
+    watching: Watching,
     /// The .torrent file
     torrent: PathBuf,
     /// The file, or for several files the folder, to give
@@ -58,7 +62,8 @@ impl Args {
         (plan.upload_only, plan.max_peers, plan.stop) = (true, self.max_peers.into(), stop);
         self.giving.plug(&mut plan, true, options)?;
         add_sources(&mut plan, tiers, options.peers.clone(), options);
-        let outcome = take_part(plan, |_| Ok((Arc::new(storage) as Arc<dyn Store>, have)), &mut || Ok(()), options)?;
+        let ready = |_: &_| Ok((Arc::new(storage) as Arc<dyn Store>, have));
+        let outcome = take_part(plan, ready, &mut || Ok(()), self.watching, options)?;
         Ok(traded(&outcome))
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use piecemeal::lab::notes::{Note, Notes};
 
 use super::failure::Failure;
-use super::fetching::interrupt;
+use super::interrupt::interrupt;
 
 /// How often notes are shown.
 const TICK: Duration = Duration::from_millis(200);

@@ -70,8 +70,6 @@ pub(super) struct Conductor<'e> {
     /// How much had come then.
     downloaded: u64,
     told: Instant,
-    /// What was said then.
-    last_told: [u64; 4],
     /// How many withdrawn pieces have been told of.
     seen_withdrawn: usize,
     finished: bool,
@@ -108,7 +106,6 @@ impl<'e> Conductor<'e> {
             last_progress: now,
             downloaded: 0,
             told: now,
-            last_told: [u64::MAX; 4],
             seen_withdrawn: 0,
             finished: false,
             answered: false,
@@ -261,10 +258,7 @@ impl<'e> Conductor<'e> {
         }
         let uploaded = self.swarm.signals.uploaded.load(Ordering::Relaxed);
         let peers = self.swarm.live().len();
-        let progress = [verified, downloaded, uploaded, peers as u64];
-        if std::mem::replace(&mut self.last_told, progress) != progress {
-            (self.event)(Event::Progress { verified, downloaded, uploaded, peers });
-        }
+        (self.event)(Event::Progress { verified, downloaded, uploaded, peers });
     }
 
     fn take(&mut self, note: Note) -> Result<(), SwarmError> {

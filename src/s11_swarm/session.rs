@@ -98,6 +98,7 @@ pub(super) fn run(
     loop {
         session.take_news();
         session.ask();
+        session.traffic.terms().asked(session.asked.len());
         session.send(&mut outlet)?;
         session.clock.now = Instant::now();
         session.check_clock(input.begun())?;
@@ -257,8 +258,11 @@ impl<'s> Session<'s> {
         self.clock.heard();
         match message {
             Message::Choke => self.choke(),
-            Message::Unchoke => self.choked = false,
-            Message::Have { index } => self.share.have(index),
+            Message::Unchoke => self.set_choked(false),
+            Message::Have { index } => {
+                self.share.have(index);
+                self.show_have();
+            }
             Message::Bitfield { bits } => self.said(Have::Some(Bitfield::decode(bits, self.pieces())?)),
             Message::HaveAll => self.said(Have::All),
             Message::HaveNone => self.said(Have::Some(Bitfield::new(self.pieces()))),
@@ -274,6 +278,7 @@ impl<'s> Session<'s> {
                 for piece in self.extensions.hear(payload, &mut self.out)? {
                     self.share.lost(piece);
                 }
+                self.show_have();
                 if let Some(port) = self.extensions.theirs.said.p.filter(|port| *port != 0) {
                     self.traffic.listens_at(port);
                 }
@@ -291,7 +296,13 @@ impl<'s> Session<'s> {
     fn said(&mut self, have: Have) {
         if !std::mem::replace(&mut self.said_have, true) {
             self.share.set_have(have);
+            self.show_have();
         }
+    }
+
+    /// For who watches.
+    fn show_have(&self) {
+        self.traffic.terms().has(self.share.count_have());
     }
 
     fn pieces(&self) -> u32 {

@@ -5,6 +5,8 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use super::view::Terms;
+
 /// A peer and its counters. Its own threads count, everybody else reads.
 #[derive(Debug)]
 pub struct Traffic {
@@ -19,13 +21,14 @@ pub struct Traffic {
     went: AtomicU64,
     /// Whether it has ever wanted anything of us.
     wanted: AtomicBool,
+    terms: Terms,
 }
 
 impl Traffic {
     /// Of a connection that begins now.
     pub fn new(address: SocketAddr) -> Traffic {
-        let (downloaded, uploaded, came, went, wanted) = Default::default();
-        Traffic { address, listens: OnceLock::new(), start: Instant::now(), downloaded, uploaded, came, went, wanted }
+        let (downloaded, uploaded, came, went, wanted, terms) = Default::default();
+        Traffic { address, listens: OnceLock::new(), start: Instant::now(), downloaded, uploaded, came, went, wanted, terms }
     }
 
     /// The peer, as others could reach it: one that has dialled us does so from a port
@@ -67,6 +70,11 @@ impl Traffic {
     /// When it last was of use to us, or we to it.
     pub fn last_useful(&self) -> Option<Instant> {
         self.last_came().max(self.last_went())
+    }
+
+    /// Who chokes and wants whom, at this moment.
+    pub fn terms(&self) -> &Terms {
+        &self.terms
     }
 
     /// Whether it has ever been interested.

@@ -33,6 +33,20 @@ use crate::s05_messages::bitfield::Bitfield;
 /// A peer, for as long as it is connected. Never used twice.
 pub type PeerNumber = u32;
 
+/// Where each piece is at one moment: waiting, if it is neither on loan nor done.
+#[derive(Debug, Clone)]
+pub struct Places {
+    /// How many pieces there are.
+    pub pieces: u32,
+    /// The pieces that are done.
+    pub done: Bitfield,
+    /// Those on loan, in order, each with the peers that fetch it.
+    pub on_loan: Vec<(PieceIndex, Vec<PeerNumber>)>,
+    /// Those that had the wrong hash and are not right yet, waiting or on loan; and those
+    /// that are done, but have been spoilt on disk.
+    pub bad: Vec<PieceIndex>,
+}
+
 /// The pieces of one torrent and where each of them is.
 pub struct WorkQueue {
     info: Arc<Info>,
@@ -152,6 +166,19 @@ impl WorkQueue {
     pub fn census(&self) -> (usize, usize, usize) {
         let state = self.lock();
         (state.waiting.len(), state.on_loan.len(), state.log.len())
+    }
+
+    /// Where each piece is, copied in one go under the lock: a bit a piece, and the few on
+    /// loan.
+    pub fn places(&self) -> Places {
+        let state = self.lock();
+        let done = state.done.clone();
+        let mut on_loan: Vec<_> = state.on_loan.iter().map(|(piece, loan)| (*piece, loan.holders.clone())).collect();
+        let mut bad: Vec<_> = state.spoilt.iter().chain(&state.withdrawn).copied().collect();
+        drop(state);
+        on_loan.sort_by_key(|(piece, _)| *piece);
+        bad.sort();
+        Places { pieces: self.info.piece_count(), done, on_loan, bad }
     }
 
     /// A panic elsewhere does not make the bookkeeping wrong: every change of it is

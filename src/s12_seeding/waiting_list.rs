@@ -197,6 +197,7 @@ impl Peer {
         if self.told.swap(unchoked, Ordering::SeqCst) == unchoked {
             return;
         }
+        self.taker.traffic.terms().choked(!unchoked);
         if unchoked {
             Message::Unchoke.encode_to(&mut waiting.messages);
             if let Some(index) = suggestion {

@@ -37,6 +37,7 @@ impl Session<'_> {
     }
 
     pub(super) fn peer_interested(&mut self, yes: bool) {
+        self.traffic.terms().wants(yes);
         if let Some(upload) = &mut self.upload {
             upload.interested(yes);
         }

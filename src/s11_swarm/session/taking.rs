@@ -36,6 +36,7 @@ impl Session<'_> {
         let wanted = !self.torrent.is_upload_only() && self.share.is_interesting();
         if wanted != self.interested {
             self.interested = wanted;
+            self.traffic.terms().wanted(wanted);
             let message = if wanted { Message::Interested } else { Message::NotInterested };
             message.encode_to(&mut self.out);
             self.urgent = true;
@@ -112,10 +113,15 @@ impl Session<'_> {
     /// answer; but mostly that is a reject, and some peers owe it for ever. So the
     /// pieces go back at once, and a late answer of either kind does no harm.
     pub(super) fn choke(&mut self) {
-        self.choked = true;
+        self.set_choked(true);
         self.forgiven += self.asked.len();
         self.swarm.download_rate.refund(self.asked.drain(..).map(|request| request.length as usize).sum());
         self.held.clear();
+    }
+
+    pub(super) fn set_choked(&mut self, choked: bool) {
+        self.choked = choked;
+        self.traffic.terms().chokes_us(choked);
     }
 
     /// A request is refused. The first time it may be the late answer to one from
@@ -128,6 +134,7 @@ impl Session<'_> {
         self.swarm.download_rate.refund(request.length as usize);
         if !self.refused.insert(request) {
             self.share.lost(request.index);
+            self.show_have();
         }
         if self.refused.len() > MOST_REFUSED {
             return Err(Ended::Rule("it refuses to give what it says it has"));

@@ -1,0 +1,125 @@
+//! The pieces of a running download as a map. (stage 11)
+
+use std::ops::Range;
+
+use piecemeal::s11_swarm::work_queue::{PeerNumber, Places};
+
+use super::piece_map::grid;
+
+/// How many rows there are at most.
+const ROWS: usize = 16;
+
+/// Rows of characters, and a line that says what they mean, in so many columns and
+/// lines at most. `letter` is what stands for a peer.
+pub fn lines(places: &Places, letter: &dyn Fn(PeerNumber) -> char, width: usize, height: usize) -> Vec<String> {
+    let rows = height.saturating_sub(1).min(ROWS);
+    if rows == 0 {
+        return Vec::new();
+    }
+    let (mut lines, each) = grid(places.pieces, width, rows, |pieces| cell(places, letter, pieces));
+    let (done, on_loan) = (places.done.count(), places.on_loan.len());
+    let missing = places.pieces as usize - done as usize - on_loan;
+    let mut legend = format!("# {done} verified  . {missing} missing");
+    if on_loan > 0 {
+        legend += &format!("  a-z {on_loan} on loan");
+    }
+    if !places.bad.is_empty() {
+        legend += &format!("  ! {} bad", places.bad.len());
+    }
+    if each > 1 {
+        legend += &format!("  ({each} each, + some verified)");
+    }
+    lines.push(legend.chars().take(width).collect());
+    lines
+}
+
+/// What deserves attention comes first: a bad piece, then one that is being fetched.
+fn cell(places: &Places, letter: &dyn Fn(PeerNumber) -> char, pieces: Range<u32>) -> char {
+    let first_bad = places.bad.partition_point(|piece| piece.get() < pieces.start);
+    if places.bad.get(first_bad).is_some_and(|piece| pieces.contains(&piece.get())) {
+        return '!';
+    }
+    let first_loan = places.on_loan.partition_point(|(piece, _)| piece.get() < pieces.start);
+    if let Some((_, holders)) = places.on_loan.get(first_loan).filter(|(piece, _)| pieces.contains(&piece.get())) {
+        return holders.first().map_or('*', |peer| letter(*peer));
+    }
+    match pieces.clone().filter(|piece| places.done.has(*piece)).count() {
+        0 => '.',
+        done if done == pieces.len() => '#',
+        _ => '+',
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use piecemeal::s02_metainfo::{Info, Metainfo};
+    use piecemeal::s05_messages::bitfield::Bitfield;
+
+    /// A torrent of so many pieces of a byte each.
+    fn info(pieces: usize) -> Info {
+        let hashes = vec![b'h'; pieces * 20];
+        let head = format!("d4:infod6:lengthi{pieces}e4:name1:t12:piece lengthi1e6:pieces{}:", hashes.len());
+        Metainfo::decode(&[head.as_bytes(), &hashes, b"ee"].concat()).expect("it is a torrent").info
+    }
+
+    fn places(pieces: u32, done: &[u32], on_loan: &[(u32, u32)], bad: &[u32]) -> Places {
+        let info = info(pieces as usize);
+        let piece = |index: u32| info.piece(index).expect("the test names pieces that exist");
+        let mut bits = Bitfield::new(pieces);
+        done.iter().for_each(|index| drop(bits.set(*index, true)));
+        let on_loan = on_loan.iter().map(|(index, peer)| (piece(*index), vec![*peer])).collect();
+        Places { pieces, done: bits, on_loan, bad: bad.iter().map(|index| piece(*index)).collect() }
+    }
+
+    fn drawn(places: &Places, width: usize, height: usize) -> Vec<String> {
+        lines(places, &|peer| char::from(b'a' + peer as u8), width, height)
+    }
+
+    #[test]
+    fn each_piece_is_a_character() {
+        let places = places(20, &[0, 1, 2, 7, 19], &[(3, 0), (4, 1), (6, 25)], &[5, 6, 19]);
+        let expected = ["0  ###ab!!#...........!", "# 5 verified  . 12 missing  a-z 3 on loan  ! 3 bad"];
+        assert_eq!(drawn(&places, 79, 24), expected);
+    }
+
+    #[test]
+    fn rows_say_with_which_piece_they_begin() {
+        let done: Vec<u32> = (0..33).collect();
+        let places = places(70, &done, &[(33, 2)], &[]);
+        let expected = [
+            " 0  ################",
+            "16  ################",
+            "32  #c..............",
+            "48  ................",
+            "64  ......",
+            "# 33 verified  . 36 ",
+        ];
+        assert_eq!(drawn(&places, 20, 24), expected);
+    }
+
+    #[test]
+    fn many_pieces_share_a_character() {
+        let done: Vec<u32> = (0..1000).collect();
+        let places = places(4000, &done, &[(2000, 3)], &[3999]);
+        let map = drawn(&places, 79, 5);
+        let expected = [
+            "   0  ###############################################################+",
+            "1024  ................................................................",
+            "# 1000 verified  . 2999 missing  a-z 1 on loan  ! 1 bad  (16 each, + some verifi",
+        ];
+        assert_eq!(map.len(), 5, "{map:#?}");
+        assert_eq!([&map[0], &map[2], &map[4]].map(|line| line.len() <= 79), [true; 3], "{map:#?}");
+        assert_eq!(map[0][..10], expected[0][..10]);
+        assert!(map.iter().any(|line| line.contains('d')) && map[3].ends_with('!'), "{map:#?}");
+    }
+
+    #[test]
+    fn a_map_fits_whatever_room_there_is() {
+        let places = places(300, &[7], &[(8, 0)], &[9]);
+        for (width, height) in (0..90).flat_map(|width| (0..24).map(move |height| (width, height))) {
+            let lines = drawn(&places, width, height);
+            assert!(lines.len() <= height && lines.iter().all(|line| line.len() <= width), "{width}x{height}: {lines:#?}");
+        }
+    }
+}

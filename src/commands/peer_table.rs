@@ -1,0 +1,184 @@
+//! The connected peers as a table. (stage 11)
+
+use piecemeal::s03_tracker::PeerId;
+use piecemeal::s11_swarm::view::PeerView;
+
+use crate::progress::size;
+
+/// How wide the column with the program is.
+const CLIENT: (usize, usize) = (8, 20);
+
+/// A peer, and what has been found out by watching it.
+pub struct Row {
+    /// What stands for it in the map of pieces.
+    pub letter: char,
+    pub peer: PeerView,
+    /// Bytes a second, lately.
+    pub down: Option<u64>,
+    pub up: Option<u64>,
+}
+
+struct Column {
+    title: &'static str,
+    width: usize,
+    right: bool,
+    /// The higher, the sooner it is left out.
+    luxury: u8,
+    cell: fn(&Row) -> String,
+}
+
+/// A line for each peer, under a line of titles, in so many columns and lines at most.
+pub fn lines(rows: &[Row], width: usize, height: usize) -> Vec<String> {
+    if rows.is_empty() {
+        return vec!["no peer is connected".chars().take(width).collect()].into_iter().take(height).collect();
+    }
+    let columns = columns(rows, width);
+    let fits = rows.len() < height;
+    let shown = if fits { rows.len() } else { height.saturating_sub(2) };
+    let titles = columns.iter().map(|column| column.fill(column.title)).collect::<Vec<_>>().join(" ");
+    let row = |row: &Row| columns.iter().map(|column| column.fill(&(column.cell)(row))).collect::<Vec<_>>().join(" ");
+    let mut lines = vec![titles];
+    lines.extend(rows.iter().take(shown).map(row));
+    if !fits {
+        lines.push(format!("  and {} more", rows.len() - shown));
+    }
+    lines.iter_mut().for_each(|line| *line = line.trim_end().chars().take(width).collect());
+    lines.truncate(height);
+    lines
+}
+
+/// Those that fit. The program's name gets what the others leave.
+fn columns(rows: &[Row], width: usize) -> Vec<Column> {
+    let widest = |cell: fn(&Row) -> String| rows.iter().map(|row| cell(row).chars().count()).max().unwrap_or(0);
+    let column = |title, width, right, luxury, cell| Column { title, width, right, luxury, cell };
+    let name = widest(client).clamp(CLIENT.0, CLIENT.1);
+    let mut columns = vec![
+        column("", 1, false, 0, |row| row.letter.to_string()),
+        column("peer", widest(address).max(4), false, 0, address),
+        column("client", name, false, 6, client),
+        column("choked", 6, false, 3, |row| either(row.peer.chokes_us, "us", row.peer.choked).to_owned()),
+        column("wants", 5, false, 4, |row| either(row.peer.wanted, "we", row.peer.wants).to_owned()),
+        column("pieces", 6, true, 7, |row| row.peer.pieces.to_string()),
+        column("asked", 5, true, 5, |row| row.peer.asked.to_string()),
+        column("down/s", 8, true, 1, |row| rate(row.down)),
+        column("up/s", 8, true, 2, |row| rate(row.up)),
+    ];
+    loop {
+        let taken: usize = columns.iter().map(|column| column.width + 1).sum::<usize>() - 1;
+        let luxury = columns.iter().map(|column| column.luxury).max().unwrap_or(0);
+        if taken <= width || luxury == 0 {
+            return columns;
+        }
+        let over = taken - width;
+        match columns.iter_mut().find(|column| column.title == "client") {
+            Some(client) if client.width >= CLIENT.0 + over => client.width -= over,
+            _ => columns.retain(|column| column.luxury < luxury),
+        }
+    }
+}
+
+impl Column {
+    fn fill(&self, text: &str) -> String {
+        let (width, text) = (self.width, text.chars().take(self.width).collect::<String>());
+        if self.right { format!("{text:>width$}") } else { format!("{text:<width$}") }
+    }
+}
+
+fn address(row: &Row) -> String {
+    row.peer.address.to_string()
+}
+
+fn client(row: &Row) -> String {
+    program(&row.peer.peer_id)
+}
+
+/// The program that a peer id names: its first eight characters, or what they mean.
+fn program(peer_id: &PeerId) -> String {
+    let known = None;
+    let known = known.or(piecemeal::trace::client::Client::of(peer_id).filter(|client| client.name.is_some())); // plugged in
+    let tag = || peer_id.0.iter().take(8).map(|byte| if byte.is_ascii_graphic() { char::from(*byte) } else { '.' }).collect();
+    known.map_or_else(tag, |client| client.to_string())
+}
+
+/// Which of the two sides something is true of.
+fn either(ours: bool, our_word: &'static str, theirs: bool) -> &'static str {
+    match (ours, theirs) {
+        (true, true) => "both",
+        (true, false) => our_word,
+        (false, true) => "it",
+        (false, false) => "-",
+    }
+}
+
+fn rate(rate: Option<u64>) -> String {
+    rate.map_or_else(String::new, |rate| if rate == 0 { "-".to_owned() } else { size(rate) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(number: u32, letter: char, id: &[u8; 20], flags: [bool; 4], down: Option<u64>) -> Row {
+        let [chokes_us, choked, wanted, wants] = flags;
+        let address = std::net::SocketAddr::from(([127, 0, 0, number as u8 + 1], 6881));
+        let (downloaded, uploaded) = (0, 0);
+        let peer = PeerView {
+            number,
+            address,
+            peer_id: PeerId(*id),
+            chokes_us,
+            choked,
+            wanted,
+            wants,
+            pieces: 40 * number,
+            asked: 16 * number,
+            downloaded,
+            uploaded,
+        };
+        Row { letter, peer, down, up: Some(0) }
+    }
+
+    fn three() -> Vec<Row> {
+        vec![
+            row(1, 'a', b"-XQ3000-............", [false, true, true, false], Some(307_200)),
+            row(2, 'b', b"-XQ2.0\x1bx............", [true, true, true, true], None),
+            row(3, 'c', b"-XQ1234-............", [false, false, false, false], Some(0)),
+        ]
+    }
+
+    #[test]
+    fn a_table_has_a_line_for_each_peer() {
+        let expected = [
+            "  peer           client   choked wants pieces asked   down/s     up/s",
+            "a 127.0.0.2:6881 -XQ3000- it     we        40    16  300 KiB        -",
+            "b 127.0.0.3:6881 -XQ2.0.x both   both      80    32                 -",
+            "c 127.0.0.4:6881 -XQ1234- -      -        120    48        -        -",
+        ];
+        assert_eq!(lines(&three(), 80, 24), expected);
+    }
+
+    #[test]
+    fn a_narrow_table_leaves_columns_out_and_never_wraps() {
+        let expected = [
+            "  peer           choked   down/s     up/s",
+            "a 127.0.0.2:6881 it      300 KiB        -",
+            "b 127.0.0.3:6881 both                   -",
+            "c 127.0.0.4:6881 -             -        -",
+        ];
+        assert_eq!(lines(&three(), 41, 24), expected);
+        for width in 0..100 {
+            assert!(lines(&three(), width, 9).iter().all(|line| line.len() <= width), "{width}");
+        }
+    }
+
+    #[test]
+    fn a_low_table_says_how_many_are_missing() {
+        let low: Vec<usize> = (0..6).map(|height| lines(&three(), 80, height).len()).collect();
+        assert_eq!(low, [0, 1, 2, 3, 4, 4]);
+        assert_eq!(
+            lines(&three(), 80, 3)[1..],
+            ["a 127.0.0.2:6881 -XQ3000- it     we        40    16  300 KiB        -", "  and 2 more"]
+        );
+        assert_eq!(lines(&[], 80, 24), ["no peer is connected"]);
+    }
+}

@@ -1,0 +1,88 @@
+//! Watching a download: `--peers` and `--map`. (stage 11)
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use piecemeal::s11_swarm::view::Watch;
+use piecemeal::s11_swarm::work_queue::PeerNumber;
+
+use super::peer_table::Row;
+use super::{live_map, peer_table};
+use crate::progress::Speed;
+
+/// What there is to see under the bar.
+#[derive(clap::Args, Clone, Copy, Default)]
+pub struct Watching {
+    /// Show the peers: who chokes and wants whom, pieces, requests on their way, rates
+    #[arg(id = "peer table", long = "peers")]
+    pub peers: bool,
+    /// Show the pieces: missing, on loan to a peer, verified, bad
+    #[arg(long)]
+    pub map: bool,
+}
+
+/// What has been seen so far: rates need two looks.
+pub struct Sight {
+    watching: Watching,
+    watch: Arc<Watch>,
+    peers: HashMap<PeerNumber, Seen>,
+    rows: Vec<Row>,
+}
+
+/// A peer's letter is its own for as long as it is connected.
+struct Seen {
+    letter: char,
+    down: Speed,
+    up: Speed,
+}
+
+impl Sight {
+    pub fn new(watching: Watching, watch: Arc<Watch>) -> Sight {
+        Sight { watching, watch, peers: HashMap::new(), rows: Vec::new() }
+    }
+
+    /// To be done several times a second. Costs nothing if nobody watches.
+    pub fn look(&mut self) {
+        if !self.watching.peers && !self.watching.map {
+            return;
+        }
+        let now = Instant::now();
+        let peers = self.watch.peers();
+        self.peers.retain(|number, _| peers.iter().any(|peer| peer.number == *number));
+        let rows = peers.into_iter().map(|peer| {
+            if !self.peers.contains_key(&peer.number) {
+                let letter = free_letter(&self.peers);
+                self.peers.insert(peer.number, Seen { letter, down: Speed::default(), up: Speed::default() });
+            }
+            let seen = self.peers.get_mut(&peer.number).expect("it has just been put there");
+            seen.down.add(now, peer.downloaded);
+            seen.up.add(now, peer.uploaded);
+            Row { letter: seen.letter, down: seen.down.get(), up: seen.up.get(), peer }
+        });
+        self.rows = rows.collect();
+    }
+
+    /// The table and the map, in so many columns and lines at most. The table comes first,
+    /// but a long one leaves half of the room to the map.
+    pub fn lines(&self, width: usize, height: usize) -> Vec<String> {
+        let Watching { peers, map } = self.watching;
+        let places = if map { self.watch.places() } else { None };
+        let mut lines = Vec::new();
+        if peers {
+            let room = if places.is_some() { height - (height / 2).min(18) } else { height };
+            lines = peer_table::lines(&self.rows, width, room);
+        }
+        if let Some(places) = places {
+            let letter = |peer: PeerNumber| self.peers.get(&peer).map_or('*', |seen| seen.letter);
+            lines.extend(live_map::lines(&places, &letter, width, height - lines.len()));
+        }
+        lines
+    }
+}
+
+/// The first of a to z and A to Z that no peer has; else a star.
+fn free_letter(peers: &HashMap<PeerNumber, Seen>) -> char {
+    let taken = |letter: &char| peers.values().any(|seen| seen.letter == *letter);
+    ('a'..='z').chain('A'..='Z').find(|letter| !taken(letter)).unwrap_or('*')
+}

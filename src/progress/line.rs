@@ -1,0 +1,237 @@
+//! The line that says how far a piece of work is: for a terminal of any width, and
+//! for a file. From numbers to text, nothing else.
+
+use std::time::Duration;
+
+/// How long the bar is at least, if it is there, and at most.
+const BAR: (usize, usize) = (6, 30);
+
+/// How far a piece of work is.
+#[derive(Debug, Clone, Default)]
+pub struct Tally {
+    /// What is being done.
+    pub label: &'static str,
+    /// Whether it has no end of its own: then `total` is only a measure for `given`.
+    pub endless: bool,
+    /// Bytes in all; 0: not known yet.
+    pub total: u64,
+    /// How many of them are done; of a download, verified.
+    pub done: u64,
+    /// How many of those were there from the start.
+    pub resumed: u64,
+    /// How many have come beside them, and are not verified yet.
+    pub unverified: u64,
+    /// Bytes a second that come, or are worked on.
+    pub down: Option<u64>,
+    /// And that go.
+    pub up: Option<u64>,
+    /// Bytes that have gone.
+    pub given: u64,
+    /// How many peers are connected, where there are any to speak of.
+    pub peers: Option<usize>,
+    /// How long it has taken so far.
+    pub elapsed: Duration,
+}
+
+impl Tally {
+    /// One line of so many columns at most. What matters least is left out first.
+    pub fn line(&self, width: usize) -> String {
+        if self.is_endless() {
+            let started = format!("{} for {}", self.label, clock(self.elapsed.as_secs()));
+            let given = (self.given > 0).then(|| format!("{} given", size(self.given)));
+            return fit(width, [(0, Some(started)), (2, self.rate_up()), (1, self.peers()), (3, given)]);
+        }
+        let sums = Some(format!("{} of {}", size(self.done), size(self.total)));
+        let parts = |bar| {
+            let head = Some(self.label.to_owned());
+            let percent = Some(format!("{:>3}%", self.percent()));
+            [
+                (0, head),
+                (4, bar),
+                (1, percent),
+                (7, sums.clone()),
+                (2, self.rate_down()),
+                (6, self.rate_up()),
+                (5, self.peers()),
+                (3, self.left()),
+            ]
+        };
+        let line = fit(width, parts(Some(self.bar(BAR.0))));
+        if !line.contains('[') {
+            return line;
+        }
+        // The bar gets what the others leave.
+        fit(width, parts(Some(self.bar((BAR.0 + width - line.chars().count()).min(BAR.1)))))
+    }
+
+    /// The same without a bar, for a file.
+    pub fn plain(&self) -> String {
+        let given = self.endless && self.total > 0;
+        let percent = if given { self.given * 100 / self.total } else { self.percent() };
+        let word = if given { " given" } else { "" };
+        let sums = (!given).then(|| format!("{} of {}", size(self.done), size(self.total)));
+        let left = if self.endless { None } else { self.left() };
+        let more = [sums, self.rate_down().filter(|_| !given), self.rate_up(), self.peers(), left];
+        let more: String = more.into_iter().flatten().map(|part| format!(", {part}")).collect();
+        format!("{}: {percent}%{word}{more}", self.label)
+    }
+
+    fn is_endless(&self) -> bool {
+        self.endless || self.total == 0
+    }
+
+    /// Rounded down: 100 only when all is done.
+    fn percent(&self) -> u64 {
+        (u128::from(self.done) * 100 / u128::from(self.total.max(1))).min(100) as u64
+    }
+
+    /// `=` was there, `#` is verified, `+` has come, `.` is missing.
+    fn bar(&self, length: usize) -> String {
+        let cells =
+            |bytes: u64| (u128::from(bytes) * length as u128 / u128::from(self.total.max(1))).min(length as u128) as usize;
+        let (resumed, done) = (cells(self.resumed.min(self.done)), cells(self.done));
+        let came = cells(self.done.saturating_add(self.unverified));
+        let cell = |at| match at {
+            at if at < resumed => '=',
+            at if at < done => '#',
+            at if at < came => '+',
+            _ => '.',
+        };
+        format!("[{}]", (0..length).map(cell).collect::<String>())
+    }
+
+    fn rate_down(&self) -> Option<String> {
+        self.down.map(|rate| format!("{}/s", size(rate)))
+    }
+
+    fn rate_up(&self) -> Option<String> {
+        self.up.filter(|rate| *rate > 0 || self.endless).map(|rate| format!("up {}/s", size(rate)))
+    }
+
+    fn peers(&self) -> Option<String> {
+        self.peers.map(|peers| format!("{peers} peer{}", if peers == 1 { "" } else { "s" }))
+    }
+
+    fn left(&self) -> Option<String> {
+        let left = self.total.saturating_sub(self.done);
+        let rate = self.down.filter(|_| left > 0)?;
+        Some(if rate == 0 { "stalled".to_owned() } else { format!("{} left", clock(left.div_ceil(rate))) })
+    }
+}
+
+/// As many parts as fit, the lowest numbers first, in the order in which they stand.
+fn fit<const N: usize>(width: usize, parts: [(u8, Option<String>); N]) -> String {
+    let mut order: Vec<usize> = (0..N).filter(|at| parts[*at].1.is_some()).collect();
+    order.sort_by_key(|at| parts[*at].0);
+    let text = |at: &usize| parts[*at].1.as_deref().unwrap_or_default();
+    let length = |kept: &[usize]| kept.iter().map(|at| text(at).chars().count() + 2).sum::<usize>().saturating_sub(2);
+    while order.len() > 1 && length(&order) > width {
+        order.pop();
+    }
+    order.sort();
+    let line = order.iter().map(text).collect::<Vec<_>>().join("  ");
+    line.chars().take(width).collect()
+}
+
+/// `999 B`, `1.2 KiB`, `12 KiB`, `1023 KiB`, `1.0 MiB`.
+pub fn size(bytes: u64) -> String {
+    let mut unit = 0;
+    let mut value = bytes as f64;
+    while value >= 1023.5 && unit < 4 {
+        (value, unit) = (value / 1024.0, unit + 1);
+    }
+    let digits = usize::from(unit > 0 && value < 9.95);
+    format!("{value:.digits$} {}", ["B", "KiB", "MiB", "GiB", "TiB"][unit])
+}
+
+/// `8s`, `1:08`, `1:02:03`, `4d 3h`.
+fn clock(seconds: u64) -> String {
+    let (minutes, hours) = (seconds / 60 % 60, seconds / 3600);
+    match hours {
+        0 if seconds < 60 => format!("{seconds}s"),
+        0 => format!("{minutes}:{:02}", seconds % 60),
+        1..48 => format!("{hours}:{minutes:02}:{:02}", seconds % 60),
+        _ => format!("{}d {}h", hours / 24, hours % 24),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: u64 = 1 << 20;
+
+    fn half_way() -> Tally {
+        let (down, up) = (Some(1_258_291), Some(307_200));
+        let elapsed = Duration::from_secs(68);
+        let label = "downloading";
+        let (total, done, resumed, unverified) = (20 * MIB, 10 * MIB, 4 * MIB, 2 * MIB);
+        Tally { label, total, done, resumed, unverified, down, up, peers: Some(3), elapsed, ..Tally::default() }
+    }
+
+    #[test]
+    fn a_line_leaves_out_what_does_not_fit() {
+        let tally = half_way();
+        let lines: Vec<String> = [120, 100, 79, 60, 39, 20, 5].iter().map(|width| tally.line(*width)).collect();
+        let expected = [
+            "downloading  [======#########+++............]   50%  10 MiB of 20 MiB  1.2 MiB/s  up 300 KiB/s  3 peers  9s left",
+            "downloading  [====#####++.......]   50%  10 MiB of 20 MiB  1.2 MiB/s  up 300 KiB/s  3 peers  9s left",
+            "downloading  [===####+........]   50%  1.2 MiB/s  up 300 KiB/s  3 peers  9s left",
+            "downloading  [==##+.......]   50%  1.2 MiB/s  3 peers  9s left",
+            "downloading   50%  1.2 MiB/s  9s left",
+            "downloading   50%",
+            "downl",
+        ];
+        assert_eq!(lines, expected);
+        assert!([120, 100, 79, 60, 39, 20, 5].iter().zip(&lines).all(|(width, line)| line.len() <= *width));
+    }
+
+    #[test]
+    fn a_plain_line_has_everything_but_the_bar() {
+        assert_eq!(half_way().plain(), "downloading: 50%, 10 MiB of 20 MiB, 1.2 MiB/s, up 300 KiB/s, 3 peers, 9s left");
+        let hashing = Tally { label: "hashing", total: 1000, done: 300, ..Tally::default() };
+        assert_eq!(hashing.plain(), "hashing: 30%, 300 B of 1000 B");
+        let over = Tally { done: 20 * MIB, unverified: 0, up: Some(0), ..half_way() };
+        assert_eq!(over.plain(), "downloading: 100%, 20 MiB of 20 MiB, 1.2 MiB/s, 3 peers");
+    }
+
+    #[test]
+    fn what_has_no_end_tells_for_how_long_it_runs() {
+        let seed = Tally { label: "seeding", endless: true, given: 45 * MIB, down: None, ..half_way() };
+        assert_eq!(seed.line(79), "seeding for 1:08  up 300 KiB/s  3 peers  45 MiB given");
+        assert_eq!(seed.line(40), "seeding for 1:08  up 300 KiB/s  3 peers");
+        assert_eq!(seed.plain(), "seeding: 225% given, up 300 KiB/s, 3 peers");
+        let magnet = Tally { label: "downloading", peers: Some(1), ..Tally::default() };
+        assert_eq!(magnet.line(79), "downloading for 0s  1 peer", "no size is known yet");
+    }
+
+    #[test]
+    fn a_bar_is_full_only_when_all_is_there() {
+        let nearly = Tally { done: 20 * MIB - 1, resumed: 0, unverified: 1, ..half_way() };
+        assert_eq!(nearly.bar(10), "[#########+]");
+        assert!(nearly.line(79).contains(" 99%"), "{}", nearly.line(79));
+        // Blocks may come twice, so what came can be more than what is missing.
+        let wasteful = Tally { unverified: u64::MAX, ..half_way() };
+        assert_eq!(wasteful.bar(10), "[==###+++++]");
+    }
+
+    #[test]
+    fn nothing_that_comes_is_no_end_in_sight() {
+        let stalled = Tally { down: Some(0), up: None, ..half_way() };
+        assert!(stalled.line(79).ends_with("0 B/s  3 peers  stalled"), "{}", stalled.line(79));
+        let early = Tally { down: None, up: None, ..half_way() };
+        assert!(early.line(79).ends_with("10 MiB of 20 MiB  3 peers"), "{}", early.line(79));
+    }
+
+    #[test]
+    fn sizes_and_times_are_short() {
+        let sizes = [0, 999, 1023, 1024, 10_188, 10_189, 1_047_552, 1_048_064, 5 << 30, u64::MAX].map(size);
+        let expected =
+            ["0 B", "999 B", "1023 B", "1.0 KiB", "9.9 KiB", "10 KiB", "1023 KiB", "1.0 MiB", "5.0 GiB", "16777216 TiB"];
+        assert_eq!(sizes, expected);
+        assert_eq!(
+            [0, 59, 60, 3599, 3600, 172_799, 172_800].map(clock),
+            ["0s", "59s", "1:00", "59:59", "1:00:00", "47:59:59", "2d 0h"]
+        );
+    }
+}
