@@ -6,6 +6,7 @@
 
 mod line;
 mod narrator;
+mod screen;
 mod speed;
 
 use std::io::{self, IsTerminal, Write};
@@ -18,6 +19,7 @@ use piecemeal::s01_bencode::printable;
 use self::line::Tally;
 pub use self::line::size;
 pub use self::narrator::{Narrator, sentence};
+use self::screen::{Screen, room};
 pub use self::speed::Speed;
 use crate::commands::Options;
 
@@ -87,8 +89,11 @@ impl Progress {
             true => Shown::OnTerminal,
             false => Shown::AsLines,
         };
-        let target =
-            if shown == Shown::OnTerminal { ProgressDrawTarget::stderr_with_hz(20) } else { ProgressDrawTarget::hidden() };
+        let target = if shown == Shown::OnTerminal {
+            ProgressDrawTarget::term_like_with_hz(Box::new(Screen::default()), 20)
+        } else {
+            ProgressDrawTarget::hidden()
+        };
         let style = ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
         let (down, up, drawn, width, lines, step) = Default::default();
         let state = Mutex::new(State { tally, begun: Instant::now(), down, up, drawn, width, lines, step });
@@ -160,11 +165,9 @@ impl Progress {
             }
             Shown::OnTerminal if state.drawn.is_some_and(|drawn| now.duration_since(drawn) < DRAW_TIME) => {}
             Shown::OnTerminal => {
-                let (width, height) = terminal_size();
-                // The last column stays free: some terminals wrap as soon as it is filled.
-                let room = width.saturating_sub(1).max(1);
-                let mut lines = vec![state.tally(now).line(room)];
-                lines.extend(below(room, height.saturating_sub(2)));
+                let (width, height) = room();
+                let mut lines = vec![state.tally(now).line(width)];
+                lines.extend(below(width, height.saturating_sub(2)));
                 lines.truncate(height.max(1));
                 if width < state.width {
                     self.clear_wrapped(state.lines, state.width, width);
@@ -176,12 +179,12 @@ impl Progress {
     }
 
     /// A terminal that became narrower has wrapped what was drawn on it, and the bar does
-    /// not know. It is drawn with spaces up to the edge, so that each line is as long as
-    /// the terminal was wide.
+    /// not know.
     fn clear_wrapped(&self, lines: usize, before: usize, now: usize) {
-        let rows = lines * before.div_ceil(now.max(1));
-        let more = rows.saturating_sub(lines);
-        self.bar.suspend(|| drop(write!(io::stderr(), "\x1b[{more}A\r\x1b[J")));
+        let more = screen::rows(lines, before, now).saturating_sub(lines);
+        if more > 0 {
+            self.bar.suspend(|| drop(write!(io::stderr(), "\x1b[{more}A\r\x1b[J")));
+        }
     }
 
     /// A note that stays.
@@ -238,9 +241,4 @@ impl State {
         let step = if endless { given / total.max(1) } else { (u128::from(done) * 10 / u128::from(total.max(1))) as u64 };
         (total > 0 && step > self.step).then_some(step)
     }
-}
-
-/// Columns and rows.
-fn terminal_size() -> (usize, usize) {
-    terminal_size::terminal_size_of(io::stderr()).map_or((80, 24), |(width, height)| (width.0.into(), height.0.into()))
 }

@@ -24,8 +24,13 @@ impl Search {
         T: Send + 'static,
         F: Fn(SocketAddr) -> Result<T, Failure> + Clone + Send + 'static,
     {
-        let Search { peers, failures } = self;
-        first_answer(peers, until + GRACE, move |peer| ask(peer).map_err(|failure| failure.about(peer))).map_err(|tried| {
+        let Search { peers, failures, say } = self;
+        let ask = move |peer| {
+            say.say(4, format!("dialling {peer}, to agree on the torrent by a handshake of 68 bytes each way"));
+            let answer = ask(peer).map_err(|failure| failure.about(peer));
+            answer.inspect_err(|failure| say.say(4, format!("that leads nowhere, so others have to help: {}", failure.what())))
+        };
+        first_answer(peers, until + GRACE, ask).map_err(|tried| {
             let count = tried.len();
             let mut reasons: Vec<Failure> = tried.into_iter().map(|(_, failure)| failure).collect();
             // Wrong content says more than a closed port does.

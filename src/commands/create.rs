@@ -1,7 +1,6 @@
 //! `piecemeal create`: a .torrent of your own files. (stage 10)
 
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
 
 use piecemeal::s01_bencode::printable;
 use piecemeal::s06_magnet::Magnet;
@@ -10,6 +9,7 @@ use serde_json::json;
 
 use super::draft_options::DraftOptions;
 use super::failure::Failure;
+use super::interrupt::interrupt;
 use super::{Answer, Options};
 use crate::progress::Progress;
 
@@ -43,8 +43,9 @@ impl Args {
         if content.length == 0 {
             progress.note("note: there is not one byte in it; some clients refuse such a torrent");
         }
+        options.narrator().say(10, format!("hashing {} bytes in pieces: who downloads it can check each", content.length));
         let draft = Draft::from(self.draft);
-        let created = content.torrent(&draft, &AtomicBool::new(false), &|bytes| progress.set(bytes))?;
+        let created = content.torrent(&draft, &*interrupt()?, &|bytes| progress.set(bytes))?;
         progress.clear();
         created.write(&output, self.force)?;
 

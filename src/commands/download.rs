@@ -11,7 +11,7 @@ use piecemeal::s11_swarm::source::Given;
 
 use super::failure::Failure;
 use super::fetching::fetch;
-use super::find_peers::trackers;
+use super::find_peers::{tell_asking, trackers};
 use super::info::open;
 use super::size::size;
 use super::watching::Watching;
@@ -50,7 +50,7 @@ pub struct Place {
 
 impl Args {
     pub fn run(self, options: &Options) -> Result<Answer, Failure> {
-        let Metainfo { info, tiers, .. } = open(&self.torrent)?;
+        let Metainfo { info, tiers, .. } = open(&self.torrent, options)?;
         let mut plan = Plan::new(info.info_hash, Some(info), PeerId::random());
         self.giving.plug(&mut plan, options)?; // giving is plugged in
         let given: Vec<String> = options.peers.clone();
@@ -66,6 +66,7 @@ pub fn add_sources(plan: &mut Plan, tiers: Vec<Vec<String>>, given: Vec<String>,
     let trackers = trackers();
     // Each has a thread, and a torrent may name a million.
     for urls in tiers.into_iter().take(100) {
+        tell_asking(&urls, options.narrator());
         let announcer = Announcer::new(urls, Arc::clone(&trackers), plan.info_hash, plan.peer_id, plan.retry());
         let announcer = announcer.at_port(plan.port);
         plan.sources.push(Box::new(announcer));

@@ -12,7 +12,7 @@ use super::asking::dial;
 use super::failure::{Failure, NO_PEER, WRONG_HASH};
 use super::find_peers::search;
 use super::info::open;
-use super::piece_file::{piece_of, save};
+use super::piece_file::{piece_of, save, tell_fetching};
 use super::{Answer, Options};
 
 /// Download one piece and verify it (stage 9)
@@ -35,16 +35,18 @@ pub struct Args {
 impl Args {
     pub fn run(self, options: &Options) -> Result<Answer, Failure> {
         let until = options.deadline();
-        let metainfo = open(&self.torrent)?;
+        let metainfo = open(&self.torrent, options)?;
         let piece = piece_of(&metainfo.info, self.index)?;
         let ours = Handshake::new(metainfo.info.info_hash, PeerId::random());
         let ask = Announce::new(ours.info_hash, ours.peer_id, metainfo.info.length.max(1));
         let info = metainfo.info;
-        let data = search(metainfo.tiers, options.peers.clone(), &ask, until).ask(until, move |peer| {
+        let say = options.narrator();
+        let data = search(metainfo.tiers, options.peers.clone(), &ask, until, say).ask(until, move |peer| {
             let mut connection = Connection::open(&*dial(), peer, &ours, until)?;
+            tell_fetching(peer, &info, piece, say);
             Ok(OnePeer::new(&mut connection).fetch_piece(&info, piece, until)?)
         })?;
-        save(&self.output, &data, piece, self.force)
+        save(&self.output, &data, piece, self.force, say)
     }
 }
 

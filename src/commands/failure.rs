@@ -63,6 +63,11 @@ impl Failure {
         self
     }
 
+    /// What happened, without what to do.
+    pub fn what(&self) -> &str {
+        &self.what
+    }
+
     /// The text of that answer.
     pub fn answer_text(&self) -> Option<&str> {
         self.answer.as_deref().map(|answer| answer.text.as_str())

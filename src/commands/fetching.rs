@@ -26,6 +26,8 @@ pub fn fetch(mut plan: Plan, place: &Place, source: &str, options: &Options) -> 
     plan.download_rate = Rate::new(place.max_download);
     plan.stop = interrupt()?;
     let stop = Arc::clone(&plan.stop);
+    let how = "each peer gets a thread; all of them take pieces from one queue, the rarest first";
+    options.narrator().say(11, how);
     // Whether there is still something to do once all is there, and nothing given.
     let stays = plan.uploads.stays(0, 1);
     let shown = (printable(source), printable(&place.output.to_string_lossy()));

@@ -10,6 +10,7 @@ use piecemeal::s03_tracker::http::HttpTracker;
 use piecemeal::s03_tracker::{Announce, Tier, Tracker, TrackerError};
 
 use super::failure::{Failure, NO_PEER, TRACKER};
+use crate::progress::Narrator;
 
 /// How much longer than its deadline we wait for a thread to say that it was missed.
 pub const GRACE: Duration = Duration::from_millis(350);
@@ -33,10 +34,25 @@ pub struct Search {
     /// Some peers from each that answers.
     pub peers: Receiver<Vec<SocketAddr>>,
     pub failures: Arc<Mutex<Vec<Failure>>>,
+    /// Who tells what is done with them.
+    pub say: Narrator,
+}
+
+/// Tells that a tier of trackers is about to be asked.
+pub fn tell_asking(urls: &[String], say: Narrator) {
+    let chapter = |url: &String| if url.starts_with("udp:") { 13 } else { 3 };
+    match urls {
+        [] => {}
+        [url] => say.say(chapter(url), format!("asking the tracker {url} for peers, since it is named for this torrent")),
+        [url, others @ ..] => {
+            let why = "each stands in for the one before it";
+            say.say(chapter(url), format!("asking one of {} trackers for peers, such as {url}: {why}", others.len() + 1));
+        }
+    }
 }
 
 /// Asks all tiers of trackers and looks up all `HOST:PORT`s, side by side.
-pub fn search(tiers: Vec<Vec<String>>, addresses: Vec<String>, ask: &Announce, until: Instant) -> Search {
+pub fn search(tiers: Vec<Vec<String>>, addresses: Vec<String>, ask: &Announce, until: Instant, say: Narrator) -> Search {
     let (found, peers) = mpsc::channel();
     let failures = Arc::new(Mutex::new(Vec::new()));
     if tiers.is_empty() && addresses.is_empty() {
@@ -56,6 +72,7 @@ pub fn search(tiers: Vec<Vec<String>>, addresses: Vec<String>, ask: &Announce, u
         let _ = thread::Builder::new().name(name).spawn(work);
     };
     for address in addresses.into_iter().take(MOST) {
+        say.say(4, format!("{address} is given as a peer, so it needs no tracker to name it"));
         let lookup = move || match address.to_socket_addrs() {
             Ok(found) => Ok(found.collect()),
             Err(error) => Err(vec![
@@ -67,14 +84,20 @@ pub fn search(tiers: Vec<Vec<String>>, addresses: Vec<String>, ask: &Announce, u
         spawn("look up".to_owned(), Box::new(lookup));
     }
     for urls in tiers.into_iter().take(MOST) {
+        tell_asking(&urls, say);
         let (trackers, ask) = (Arc::clone(&trackers), ask.clone());
         let announce = move || match Tier::new(urls).announce(&trackers, &ask, until) {
-            Ok((_, announced)) => Ok(announced.peers),
+            Ok((url, announced)) => {
+                let few: Vec<String> = announced.peers.iter().take(5).map(ToString::to_string).collect();
+                let more = if announced.peers.len() > 5 { ", ..." } else { "" };
+                say.say(3, format!("{url} names {} peers: {}{more}", announced.peers.len(), few.join(", ")));
+                Ok(announced.peers)
+            }
             Err(why) => Err(why.into_iter().map(|(url, error)| Failure::from(error).about(url)).collect()),
         };
         spawn("tracker".to_owned(), Box::new(announce));
     }
-    Search { peers, failures }
+    Search { peers, failures, say }
 }
 
 /// When nobody was found: whose fault it was.

@@ -27,13 +27,15 @@ pub struct Args {
 impl Args {
     pub fn run(self, options: &Options) -> Result<Answer, Failure> {
         let until = options.deadline();
-        let info = open(&self.torrent)?.info;
+        let info = open(&self.torrent, options)?.info;
         let ours = Handshake::new(info.info_hash, PeerId::random());
         let ask = Announce::new(ours.info_hash, ours.peer_id, 1); // for a search without trackers
-        let theirs = search(Vec::new(), vec![self.peer], &ask, until).ask(until, move |peer| {
+        let say = options.narrator();
+        let theirs = search(Vec::new(), vec![self.peer], &ask, until, say).ask(until, move |peer| {
             let mut transport = dial().dial(peer, until).map_err(HandshakeError::from)?;
             Ok(exchange(&mut transport, &ours)?)
         })?;
+        say.say(4, "the peer has answered with the same info hash: it has this torrent, or wants it");
         let reserved = hex::encode(theirs.reserved);
         Ok(Answer {
             text: format!("Peer ID: {}", theirs.peer_id),

@@ -19,16 +19,20 @@ pub struct Args {
 }
 
 impl Args {
-    pub fn run(self, _: &Options) -> Result<Answer, Failure> {
-        let metainfo = open(&self.torrent)?;
+    pub fn run(self, options: &Options) -> Result<Answer, Failure> {
+        let metainfo = open(&self.torrent, options)?;
         Ok(describe(&metainfo.info, metainfo.trackers()))
     }
 }
 
 /// Reads a .torrent file, for every command that takes one.
-pub fn open(torrent: &Path) -> Result<Metainfo, Failure> {
-    let about = |error| Failure::from(error).about(printable(&torrent.to_string_lossy()));
-    let metainfo = Metainfo::read(torrent).map_err(about)?;
+pub fn open(torrent: &Path, options: &Options) -> Result<Metainfo, Failure> {
+    let shown = torrent.to_string_lossy();
+    let metainfo = Metainfo::read(torrent).map_err(|error| Failure::from(error).about(printable(&shown)))?;
+    let Info { info_hash, length, .. } = &metainfo.info;
+    let say = options.narrator();
+    say.say(2, format!("{shown} is about {length} bytes in {} pieces, each with its hash", metainfo.info.piece_count()));
+    say.say(2, format!("trackers and peers know it by the hash of its info dictionary, {info_hash}"));
     super::tracing::learn(&metainfo.info); // plugged in
     Ok(metainfo)
 }

@@ -10,7 +10,7 @@ use super::asking::dial;
 use super::failure::Failure;
 use super::magnet_info::info_from;
 use super::magnet_peers::start;
-use super::piece_file::{piece_of, save};
+use super::piece_file::{piece_of, save, tell_fetching};
 use super::{Answer, Options};
 
 /// Download one piece of a magnet link (stage 9)
@@ -38,13 +38,15 @@ impl Args {
         let until = options.deadline();
         let magnet = Magnet::parse(&self.magnet)?;
         let (ours, search) = start(&magnet, options, until)?;
+        let say = options.narrator();
         let (piece, data) = search.ask(until, move |peer| {
             let mut connection = Connection::open(&*dial(), peer, &ours, until)?;
-            let info = info_from(&mut connection, ours.info_hash, until)?;
+            let info = info_from(&mut connection, ours.info_hash, until, say)?;
             // The same connection goes on: what the peer said meanwhile is read now.
             let piece = piece_of(&info, self.index)?;
+            tell_fetching(peer, &info, piece, say);
             Ok((piece, OnePeer::new(&mut connection).fetch_piece(&info, piece, until)?))
         })?;
-        save(&self.output, &data, piece, self.force)
+        save(&self.output, &data, piece, self.force, say)
     }
 }

@@ -26,10 +26,12 @@ impl Args {
         let until = options.deadline();
         let magnet = Magnet::parse(&self.magnet)?;
         let (ours, search) = start(&magnet, options, until)?;
+        let say = options.narrator();
         let (peer_id, id) = search.ask(until, move |peer| {
             let mut connection = Connection::open(&*dial(), peer, &ours, until)?;
             let mut extensions = Extensions::new(vec![Box::new(NamesOnly)]);
             if connection.theirs.has_bit(EXTENSION_BIT) {
+                say.say(7, format!("{peer} has set the extension bit, too: asking which extensions it has, by which ids"));
                 exchange_extensions(&mut connection, &mut extensions)?;
             }
             Ok((connection.theirs.peer_id, extensions.theirs.id(NamesOnly.name())))

@@ -13,6 +13,7 @@ use super::failure::{BAD_INPUT, Failure, NO_PEER, WRONG_HASH};
 use super::info::describe;
 use super::magnet_peers::start;
 use super::{Answer, Options};
+use crate::progress::Narrator;
 
 /// Fetch a link's info dictionary and show it (stage 8)
 #[derive(clap::Args)]
@@ -30,19 +31,24 @@ impl Args {
         let until = options.deadline();
         let magnet = Magnet::parse(&self.magnet)?;
         let (ours, search) = start(&magnet, options, until)?;
+        let say = options.narrator();
         let info = search.ask(until, move |peer| {
             let mut connection = Connection::open(&*dial(), peer, &ours, until)?;
-            info_from(&mut connection, ours.info_hash, until)
+            info_from(&mut connection, ours.info_hash, until, say)
         })?;
         Ok(describe(&info, magnet.trackers.iter().map(String::as_str)))
     }
 }
 
 /// Greets a peer and fetches the info dictionary; the connection can then go on.
-pub fn info_from(connection: &mut Connection, info_hash: InfoHash, until: Instant) -> Result<Info, Failure> {
+pub fn info_from(connection: &mut Connection, info_hash: InfoHash, until: Instant, say: Narrator) -> Result<Info, Failure> {
+    let peer = connection.peer;
+    say.say(7, format!("asking {peer} for its extensions: ut_metadata is the one that gives the info dictionary"));
     let mut extensions = Extensions::new(vec![Box::new(UtMetadata::new(None))]);
     exchange_extensions(connection, &mut extensions)?;
+    say.say(8, format!("asking {peer} for the info dictionary, in pieces of 16 KiB: a link has only its hash"));
     let info = fetch_metadata(connection, &mut extensions, info_hash, until, &|| false)?;
+    say.say(8, "the SHA-1 of what came is the info hash of the link, so it is genuine");
     connection.input.replay();
     let info = info.expect("only a fetch that is over before its end has nothing");
     super::tracing::learn(&info); // plugged in

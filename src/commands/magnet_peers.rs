@@ -18,9 +18,11 @@ pub fn start(magnet: &Magnet, options: &Options, until: Instant) -> Result<(Hand
         let failure = Failure::new(NO_PEER, "the magnet link names no tracker and no peer");
         return Err(failure.help("give a peer with --peer HOST:PORT, or in the link with &x.pe=HOST:PORT").see("06-magnet"));
     }
+    let (say, count) = (options.narrator(), magnet.trackers.len());
+    say.say(6, format!("the link names {} and {count} trackers; what it is, a peer must tell", ours.info_hash));
     // Nobody knows the length yet, so 1 byte is missing: enough to be no seed.
     let ask = Announce::new(ours.info_hash, ours.peer_id, 1);
     let tiers = magnet.trackers.iter().map(|url| vec![url.clone()]).collect();
     let addresses = options.peers.iter().cloned().chain(magnet.peers.iter().map(ToString::to_string)).collect();
-    Ok((ours, search(tiers, addresses, &ask, until)))
+    Ok((ours, search(tiers, addresses, &ask, until, say)))
 }

@@ -21,9 +21,9 @@ pub struct Args {
 impl Args {
     pub fn run(self, options: &Options) -> Result<Answer, Failure> {
         let until = options.deadline();
-        let metainfo = open(&self.torrent)?;
+        let metainfo = open(&self.torrent, options)?;
         let ask = Announce::new(metainfo.info.info_hash, PeerId::random(), metainfo.info.length.max(1));
-        let peers = search(metainfo.tiers, options.peers.clone(), &ask, until).first(until)?;
+        let peers = search(metainfo.tiers, options.peers.clone(), &ask, until, options.narrator()).first(until)?;
         let lines: Vec<String> = peers.iter().map(ToString::to_string).collect();
         Ok(Answer { text: lines.join("\n"), json: json!({ "peers": lines }) })
     }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::ErrorKind;
+use std::net::SocketAddr;
 use std::path::Path;
 
 use piecemeal::s01_bencode::printable;
@@ -10,6 +11,7 @@ use serde_json::json;
 
 use super::Answer;
 use super::failure::{Failure, LOCAL, USAGE};
+use crate::progress::Narrator;
 
 /// A number from the command line.
 pub fn index(text: &str) -> Result<u32, String> {
@@ -28,8 +30,16 @@ pub fn piece_of(info: &Info, index: u32) -> Result<PieceIndex, Failure> {
     })
 }
 
+/// Tells how a piece is fetched, with its first message about to go out.
+pub fn tell_fetching(peer: SocketAddr, info: &Info, piece: PieceIndex, say: Narrator) {
+    let size = info.piece_size(piece);
+    say.say(5, format!("telling {peer} that we are interested, and waiting for its unchoke: nothing is given before"));
+    say.say(9, format!("then asking for the {size} bytes of piece {piece} in blocks of 16 KiB, several at a time"));
+}
+
 /// Writes a piece to a file, but never over content that is not the same.
-pub fn save(output: &Path, data: &[u8], piece: PieceIndex, force: bool) -> Result<Answer, Failure> {
+pub fn save(output: &Path, data: &[u8], piece: PieceIndex, force: bool, say: Narrator) -> Result<Answer, Failure> {
+    say.say(9, format!("piece {piece} has the hash that the torrent gives for it, so it does not matter who sent it"));
     let shown = printable(&output.to_string_lossy());
     let taken = fs::metadata(output).is_ok_and(|there| there.is_file() && there.len() > 0);
     if taken && !force && fs::read(output).is_ok_and(|there| there != data) {

@@ -30,7 +30,7 @@ impl Args {
             let magnet = Magnet::parse(link)?;
             (magnet.need_info_hash()?, magnet.trackers)
         } else {
-            let metainfo = open(&self.torrent)?;
+            let metainfo = open(&self.torrent, options)?;
             (metainfo.info.info_hash, metainfo.tiers.concat())
         };
         let (mut lines, mut objects, mut failures) = (Vec::new(), Vec::new(), Vec::new());

@@ -41,7 +41,7 @@ pub struct Args {
 
 impl Args {
     pub fn run(self, options: &Options) -> Result<Answer, Failure> {
-        let Metainfo { info, tiers, .. } = open(&self.torrent)?;
+        let Metainfo { info, tiers, .. } = open(&self.torrent, options)?;
         let path = printable(&self.path.to_string_lossy());
         if let Err(error) = fs::metadata(&self.path) {
             return Err(Failure::new(LOCAL, format!("{path}: {error}")).help(HELP).see("12-seeding"));
@@ -49,6 +49,7 @@ impl Args {
         let storage = Storage::new(&info, &self.path, false);
         storage.seal();
         let stop = interrupt()?;
+        options.narrator().say(10, "hashing what is there, since only what is verified is given");
         let checking = Progress::new(options, "verifying", info.length);
         let have = verify(&info, &storage, &stop, &|bytes| checking.set(bytes))?;
         checking.clear();
@@ -60,6 +61,7 @@ impl Args {
         checking.note(&format!("{path}: {good} of {all} pieces are right"));
         let mut plan = Plan::new(info.info_hash, Some(info), PeerId::random());
         (plan.upload_only, plan.max_peers, plan.stop) = (true, self.max_peers.into(), stop);
+        options.narrator().say(12, "listening: who wants a piece dials us, and a few at a time get some");
         self.giving.plug(&mut plan, true, options)?;
         add_sources(&mut plan, tiers, options.peers.clone(), options);
         let ready = |_: &_| Ok((Arc::new(storage) as Arc<dyn Store>, have));

@@ -1,14 +1,14 @@
 //! `piecemeal verify`: hash what is on disk against a torrent. (stage 10)
 
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
 
 use piecemeal::s01_bencode::printable;
 use piecemeal::s10_storage::damage::{self, State};
 use piecemeal::s10_storage::{Storage, StorageError, verify};
 
-use super::failure::{Failure, LOCAL, WRONG_HASH};
+use super::failure::{Failure, INTERRUPTED, LOCAL, WRONG_HASH};
 use super::info::open;
+use super::interrupt::interrupt;
 use super::piece_map::describe;
 use super::{Answer, Options};
 use crate::progress::Progress;
@@ -25,12 +25,13 @@ pub struct Args {
 
 impl Args {
     pub fn run(self, options: &Options) -> Result<Answer, Failure> {
-        let info = open(&self.torrent)?.info;
+        let info = open(&self.torrent, options)?.info;
         std::fs::metadata(&self.path)
             .map_err(|error| StorageError::Io { path: printable(&self.path.to_string_lossy()), error })?;
         let storage = Storage::new(&info, &self.path, false);
         let progress = Progress::new(options, "verifying", info.length);
-        let right = verify(&info, &storage, &AtomicBool::new(false), &|bytes| progress.set(bytes))?;
+        options.narrator().say(10, "hashing each piece as it is on disk, and holding it against the torrent");
+        let right = verify(&info, &storage, &*interrupt()?, &|bytes| progress.set(bytes))?;
         progress.clear();
         let files = damage::files(&info, &storage, &right)?;
         let answer = describe(&info, &self.path, &right, &files);
@@ -55,7 +56,9 @@ impl From<StorageError> for Failure {
             StorageError::Link { .. } => "remove the link, or choose another place",
             StorageError::NotAFile { .. } => "give the path of a file: a folder or something else is in its place",
             StorageError::Gone { .. } => "download again to the same place",
-            StorageError::Stopped => "the same command goes on",
+            StorageError::Stopped => {
+                return Failure::new(INTERRUPTED, error).help("the same command starts again").see("10-storage");
+            }
             StorageError::Io { .. } => "check the path, its permissions and the free space",
         };
         Failure::new(LOCAL, error).help(help).see("10-storage")

@@ -175,9 +175,9 @@ mod tests {
         let lines: Vec<String> = [120, 100, 79, 60, 39, 20, 5].iter().map(|width| tally.line(*width)).collect();
         let expected = [
             "downloading  [======#########+++............]   50%  10 MiB of 20 MiB  1.2 MiB/s  up 300 KiB/s  3 peers  9s left",
-            "downloading  [====#####++.......]   50%  10 MiB of 20 MiB  1.2 MiB/s  up 300 KiB/s  3 peers  9s left",
-            "downloading  [===####+........]   50%  1.2 MiB/s  up 300 KiB/s  3 peers  9s left",
-            "downloading  [==##+.......]   50%  1.2 MiB/s  3 peers  9s left",
+            "downloading  [===######+........]   50%  10 MiB of 20 MiB  1.2 MiB/s  up 300 KiB/s  3 peers  9s left",
+            "downloading  [===####++......]   50%  1.2 MiB/s  up 300 KiB/s  3 peers  9s left",
+            "downloading  [==###+....]   50%  1.2 MiB/s  3 peers  9s left",
             "downloading   50%  1.2 MiB/s  9s left",
             "downloading   50%",
             "downl",
