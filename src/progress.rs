@@ -143,10 +143,10 @@ impl Progress {
     }
 
     /// All is there. Whoever stays does so for others.
-    pub fn complete(&self) {
+    pub fn complete(&self, below: &mut dyn FnMut(usize, usize) -> Vec<String>) {
         let mut state = self.state();
         (state.tally.done, state.tally.unverified) = (state.tally.total, 0);
-        self.show(&mut state, &mut |_, _| Vec::new());
+        self.show(&mut state, below);
         state.only_give();
     }
 
@@ -168,6 +168,7 @@ impl Progress {
                 let (width, height) = room();
                 let mut lines = vec![state.tally(now).line(width)];
                 lines.extend(below(width, height.saturating_sub(2)));
+                lines.retain(|line| !line.is_empty());
                 lines.truncate(height.max(1));
                 if width < state.width {
                     self.clear_wrapped(state.lines, state.width, width);

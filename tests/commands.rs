@@ -18,7 +18,9 @@ mod commands {
     mod errors;
     mod help;
     mod magnet_manners;
+    mod narrating;
     mod options;
+    mod progress;
     mod seed;
     mod session;
     mod stages;

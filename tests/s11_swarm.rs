@@ -22,4 +22,5 @@ mod s11_swarm {
     mod stress;
     mod together;
     mod trouble;
+    mod views;
 }

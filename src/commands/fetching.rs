@@ -164,7 +164,7 @@ impl Teller<'_> {
                 json!({ "event": "progress", "verified": verified, "downloaded": downloaded, "uploaded": uploaded, "peers": peers })
             }
             Event::Completed => {
-                progress.complete();
+                progress.complete(&mut |width, height| self.sight.lines(width, height));
                 progress.say(10, "the last piece is there, and the hash of each is right");
                 json!({ "event": "completed" })
             }
@@ -173,7 +173,7 @@ impl Teller<'_> {
                 json!({ "event": "joined", "peer": peer.to_string() })
             }
             Event::Left(peer, why) => {
-                progress.say(11, &format!("{peer} is gone, and what it was asked for goes to others: {why}"));
+                progress.say(11, &format!("{peer} is out, and what it was asked for goes to others: {why}"));
                 json!({ "event": "left", "peer": peer.to_string(), "why": why.to_string() })
             }
             Event::Withdrawn(piece) => {

@@ -1,22 +1,26 @@
 //! The terminal that the bar is drawn on, a little narrower than it is.
 //!
-//! The bar's library fills each line with spaces up to the edge. The `^C` that a
-//! terminal writes where the cursor stands would then go to the next line, and one line
-//! of the bar stay behind for ever. And some terminals wrap as soon as a line is full.
+//! The bar's library ends a line by filling it with spaces up to the edge, where the
+//! terminal wraps. The `^C` that a terminal writes where the cursor stands would then go
+//! to the next line, and one line of the bar stay behind for ever. So here the spaces
+//! become a line break, and some columns stay free.
 
 use std::io::{self, Write};
 use std::mem;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use indicatif::TermLike;
 
-/// How many columns stay free.
-const MARGIN: usize = 3;
+/// How many columns stay free: as many as `^C` takes.
+const MARGIN: usize = 2;
 
 /// stderr.
 #[derive(Debug, Default)]
 pub struct Screen {
     drawing: Mutex<String>,
+    /// Whether the line is over.
+    filled: AtomicBool,
 }
 
 /// Columns to draw on, and rows.
@@ -75,7 +79,15 @@ impl TermLike for Screen {
         self.say("\n")
     }
 
+    /// Lines by turns with the spaces that fill them; no line is empty.
     fn write_str(&self, text: &str) -> io::Result<()> {
+        if text.trim_matches(' ').is_empty() {
+            self.filled.store(true, Ordering::Relaxed);
+            return self.say("\x1b[K");
+        }
+        if self.filled.swap(false, Ordering::Relaxed) {
+            self.say("\r\n")?;
+        }
         self.say(text)
     }
 
@@ -84,6 +96,7 @@ impl TermLike for Screen {
     }
 
     fn flush(&self) -> io::Result<()> {
+        self.filled.store(false, Ordering::Relaxed);
         let drawing = mem::take(&mut *self.drawing.lock().unwrap_or_else(PoisonError::into_inner));
         io::stderr().write_all(drawing.as_bytes())
     }

@@ -18,7 +18,7 @@
 //! |---|---|
 //! | `127.0.0.1:6969`, `127.0.0.2:6881` and so on | the lab's tracker and seeders, where their ports are taken |
 //! | `127.0.0.1:7009`, `port 7009`, and 7010, 7011 | where programs of the document listen: ports that are free |
-//! | (nothing) | the lines `downloading: 40%`: on a terminal there is a bar, which goes away |
+//! | (nothing) | the lines `downloading: 40%, ...`: on a terminal there is a bar, which goes away |
 //! | `(os error 111)` | the number of an error, which differs between systems |
 //! | `#0002 +0.0009s  OUT ..` | the time in the first line of an event of a trace, and how far it is padded |
 //! | `0030  2d 50 4d ..` | in a handshake of ours: what is random in the peer id, and all behind it |
@@ -93,7 +93,8 @@ impl Addresses {
 
 /// Takes out of a line what varies from system to system; `None` for the steps of a bar.
 fn settled(line: &str) -> Option<String> {
-    let is_step = |label: &str| line.strip_prefix(label).is_some_and(|rest| rest.ends_with('%'));
+    let is_percent = |rest: &str| rest.split_once('%').is_some_and(|(number, _)| number.parse::<u32>().is_ok());
+    let is_step = |label: &str| line.strip_prefix(label).is_some_and(is_percent);
     if ["downloading: ", "checking: ", "verifying: ", "hashing: ", "seeding: "].iter().any(|label| is_step(label)) {
         return None;
     }
