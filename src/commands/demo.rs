@@ -11,7 +11,6 @@ use serde_json::{Value, json};
 use super::download::Place;
 use super::failure::{Failure, LOCAL};
 use super::giving::{Afterwards, Giving};
-use super::watching::Watching;
 use super::{Answer, Options, download, magnet_download, print_line, verify};
 
 /// Watch two downloads inside this process (lab)
@@ -22,13 +21,7 @@ pub struct Args;
 impl Args {
     pub fn run(self, options: &Options) -> Result<Answer, Failure> {
         let folder = tempfile::tempdir().map_err(local)?;
-        let place = |name| Place {
-            output: folder.path().join(name),
-            force: false,
-            max_peers: 50,
-            max_download: None,
-            watching: Watching::default(),
-        };
+        let place = |name| Place { output: folder.path().join(name), max_peers: 50, ..Place::default() };
 
         let lab = start(&album()?).map_err(local)?;
         let torrent = lab.write_torrents(folder.path()).map_err(local)?.remove(0);

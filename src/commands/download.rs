@@ -11,7 +11,7 @@ use piecemeal::s11_swarm::source::Given;
 
 use super::failure::Failure;
 use super::fetching::fetch;
-use super::find_peers::{tell_asking, trackers};
+use super::find_peers::{tell_asking, tell_given, trackers};
 use super::info::open;
 use super::size::size;
 use super::watching::Watching;
@@ -30,7 +30,7 @@ pub struct Args {
 }
 
 /// Where a download goes, and how many may bring it.
-#[derive(clap::Args)]
+#[derive(clap::Args, Default)]
 pub struct Place {
     /// The file, or for several files the folder
     #[arg(short, long, value_name = "OUT")]
@@ -71,5 +71,6 @@ pub fn add_sources(plan: &mut Plan, tiers: Vec<Vec<String>>, given: Vec<String>,
         let announcer = announcer.at_port(plan.port);
         plan.sources.push(Box::new(announcer));
     }
+    given.iter().for_each(|address| tell_given(address, options.narrator()));
     plan.sources.extend(given.into_iter().map(|address| Box::new(Given(address)) as _));
 }

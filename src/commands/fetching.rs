@@ -173,7 +173,7 @@ impl Teller<'_> {
                 json!({ "event": "joined", "peer": peer.to_string() })
             }
             Event::Left(peer, why) => {
-                progress.say(11, &format!("{peer} is out, and what it was asked for goes to others: {why}"));
+                progress.say(11, &format!("{peer} is out, and others go on without it: {why}"));
                 json!({ "event": "left", "peer": peer.to_string(), "why": why.to_string() })
             }
             Event::Withdrawn(piece) => {

@@ -38,6 +38,11 @@ pub struct Search {
     pub say: Narrator,
 }
 
+/// Tells that an address is a peer, by somebody's word.
+pub fn tell_given(address: &str, say: Narrator) {
+    say.say(4, format!("{address} is given as a peer, so it needs no tracker to name it"));
+}
+
 /// Tells that a tier of trackers is about to be asked.
 pub fn tell_asking(urls: &[String], say: Narrator) {
     let chapter = |url: &String| if url.starts_with("udp:") { 13 } else { 3 };
@@ -72,7 +77,7 @@ pub fn search(tiers: Vec<Vec<String>>, addresses: Vec<String>, ask: &Announce, u
         let _ = thread::Builder::new().name(name).spawn(work);
     };
     for address in addresses.into_iter().take(MOST) {
-        say.say(4, format!("{address} is given as a peer, so it needs no tracker to name it"));
+        tell_given(&address, say);
         let lookup = move || match address.to_socket_addrs() {
             Ok(found) => Ok(found.collect()),
             Err(error) => Err(vec![

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use piecemeal::s02_metainfo::InfoHash;
 use piecemeal::s03_tracker::{Announce, PeerId};
 use piecemeal::s04_handshake::Handshake;
 use piecemeal::s06_magnet::Magnet;
@@ -10,6 +11,7 @@ use piecemeal::s07_extension::EXTENSION_BIT;
 use super::Options;
 use super::failure::{Failure, NO_PEER};
 use super::find_peers::{Search, search};
+use crate::progress::Narrator;
 
 /// The search for peers of a magnet link, and the handshake for them.
 pub fn start(magnet: &Magnet, options: &Options, until: Instant) -> Result<(Handshake, Search), Failure> {
@@ -18,11 +20,17 @@ pub fn start(magnet: &Magnet, options: &Options, until: Instant) -> Result<(Hand
         let failure = Failure::new(NO_PEER, "the magnet link names no tracker and no peer");
         return Err(failure.help("give a peer with --peer HOST:PORT, or in the link with &x.pe=HOST:PORT").see("06-magnet"));
     }
-    let (say, count) = (options.narrator(), magnet.trackers.len());
-    say.say(6, format!("the link names {} and {count} trackers; what it is, a peer must tell", ours.info_hash));
+    let say = options.narrator();
+    tell_link(magnet, ours.info_hash, say);
     // Nobody knows the length yet, so 1 byte is missing: enough to be no seed.
     let ask = Announce::new(ours.info_hash, ours.peer_id, 1);
     let tiers = magnet.trackers.iter().map(|url| vec![url.clone()]).collect();
     let addresses = options.peers.iter().cloned().chain(magnet.peers.iter().map(ToString::to_string)).collect();
     Ok((ours, search(tiers, addresses, &ask, until, say)))
+}
+
+/// Tells what there is to go by.
+pub fn tell_link(magnet: &Magnet, info_hash: InfoHash, say: Narrator) {
+    let (trackers, peers) = (magnet.trackers.len(), magnet.peers.len());
+    say.say(6, format!("the link has the info hash {info_hash}, trackers: {trackers}, peers: {peers}; peers tell the rest"));
 }

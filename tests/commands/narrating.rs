@@ -45,7 +45,7 @@ fn a_download_tells_whom_it_asks_who_comes_and_when_it_is_over() {
     let tracker = FakeTracker::knowing(&[peer.address()]);
     torrent.write(folder.path(), Some(&tracker.url()));
     let link = torrent.magnet(&[&tracker.url()]);
-    for (command, source, first) in [("download", "test.torrent", 2), ("magnet_download", &link, 3)] {
+    for (command, source, first) in [("download", "test.torrent", 2), ("magnet_download", &link, 6)] {
         let run = Run::new([command, "-v", "-o", command, source]).dir(folder.path()).run();
         run.succeeds();
         assert_eq!(chapters(&run.err()).first(), Some(&first), "{run}");
