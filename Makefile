@@ -1,11 +1,12 @@
 # A thin front for cargo: each target is one or two commands you can also type.
 
-.PHONY: help demo test check prefixes interop page bench
+.PHONY: help demo test check docs prefixes interop page bench
 
 help:
 	@echo "make demo      download from a swarm inside this process; no network needed"
 	@echo "make test      all tests that need no other program (under 3 minutes)"
 	@echo "make check     formatting, clippy, documentation"
+	@echo "make docs      run the transcripts in docs/ and README.md, and write what they print now"
 	@echo "make prefixes  stages 1..N compile and pass their tests alone, for every N"
 	@echo "make interop   against real clients and trackers (tests/interop/install.sh)"
 	@echo "make page      the page of a capture in a real browser: Chromium, from tests/interop/install.sh"
@@ -24,6 +25,10 @@ check:
 	rustfmt --check --edition 2024 src/commands/*.rs
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --lib
+
+# Then read `git diff docs README.md`. `make test` fails while it would change anything.
+docs:
+	WRITE_DOCS=1 cargo test --locked --test chapters every_transcript -- --nocapture
 
 prefixes:
 	cargo test --locked --test prefixes -- --nocapture

@@ -1,5 +1,5 @@
 //! The documents do what they say: their transcripts are run, their links lead
-//! somewhere, the tests they name exist.
+//! somewhere, the tests they name exist. `make docs` writes the transcripts anew.
 //!
 //! (`tests/layout.rs` checks the chapters' template and the names in "Read along";
 //! their Rust is compiled by `cargo test --doc`.)
@@ -12,6 +12,8 @@ mod chapters {
     mod links;
     mod markdown;
     mod readme;
+    #[cfg(unix)]
+    mod rewriting;
     #[cfg(unix)]
     mod transcripts;
 }

@@ -43,6 +43,11 @@ pub fn documents() -> Vec<Document> {
 
 fn read(path: PathBuf) -> Document {
     let whole = std::fs::read_to_string(root().join(&path)).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    parse(path, &whole)
+}
+
+/// The blocks of a text, and what is between them.
+pub fn parse(path: PathBuf, whole: &str) -> Document {
     let mut document = Document { path, blocks: Vec::new(), text: Vec::new() };
     let mut open: Option<Block> = None;
     for (number, line) in (1..).zip(whole.lines()) {

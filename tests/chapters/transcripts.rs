@@ -6,7 +6,8 @@
 //! in one empty folder, which holds what `piecemeal lab` writes, `lab/`, and the
 //! captures of this repository where they are in it, `tests/data/captures/`. `$?` is the
 //! exit code of the command before. A block that prints something which is not in the
-//! document fails, and says what it was.
+//! document fails, and says what it was. With `WRITE_DOCS` in the environment (`make
+//! docs`) it is written into the document instead: see `rewriting.rs`.
 //!
 //! A command that ends in ` &` goes on beside the following ones, once it has printed
 //! what stands below it. `$!` is its process, as in a shell, and `wait` shows what else
@@ -32,7 +33,8 @@ use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::markdown::{Block, Document, documents};
+use super::markdown::{Block, Document, documents, root};
+use super::rewriting::{Change, merged, rewritten};
 use piecemeal::lab::seeder::Plan;
 use piecemeal::lab::tour::Tour;
 use piecemeal::lab::{Lab, TRACKER_PORT, album, sample};
@@ -43,6 +45,8 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// A command, and what it is said to print.
 struct Step {
     line: usize,
+    /// Where that begins: the line behind the command, which may have several.
+    below: usize,
     command: String,
     expected: Vec<String>,
 }
@@ -52,8 +56,13 @@ fn steps(block: &Block) -> Vec<Step> {
     let mut continued = false;
     for (number, line) in (block.line + 1..).zip(&block.lines) {
         match (steps.last_mut(), line.strip_prefix("$ ")) {
-            (Some(step), None) if continued => step.command += &format!("\n{line}"),
-            (_, Some(command)) => steps.push(Step { line: number, command: command.to_owned(), expected: Vec::new() }),
+            (Some(step), None) if continued => {
+                step.command += &format!("\n{line}");
+                step.below = number + 1;
+            }
+            (_, Some(command)) => {
+                steps.push(Step { line: number, below: number + 1, command: command.to_owned(), expected: Vec::new() });
+            }
             (Some(step), None) => step.expected.push(line.clone()),
             (None, None) => panic!("line {number}: a transcript begins with `$ `"),
         }
@@ -92,7 +101,7 @@ impl Addresses {
 }
 
 /// Takes out of a line what varies from system to system; `None` for the steps of a bar.
-fn settled(line: &str) -> Option<String> {
+pub fn settled(line: &str) -> Option<String> {
     let is_percent = |rest: &str| rest.split_once('%').is_some_and(|(number, _)| number.parse::<u32>().is_ok());
     let is_step = |label: &str| line.strip_prefix(label).is_some_and(is_percent);
     if ["downloading: ", "checking: ", "verifying: ", "hashing: ", "seeding: "].iter().any(|label| is_step(label)) {
@@ -212,8 +221,14 @@ impl Drop for Job {
     }
 }
 
+/// A transcript that is no longer so, and what it would be.
+pub struct Wrong {
+    pub said: String,
+    pub change: Change,
+}
+
 /// All transcripts of a document; what differs is returned.
-fn check(document: &Document, lab: &Lab) -> Vec<String> {
+pub fn check(document: &Document, lab: &Lab) -> Vec<Wrong> {
     let folder = tempfile::tempdir().expect("the system has room for a temporary folder");
     let captures = Path::new("tests/data/captures");
     fs::create_dir_all(folder.path().join(captures)).expect("the folder can be written");
@@ -253,7 +268,9 @@ fn check(document: &Document, lab: &Lab) -> Vec<String> {
             let expected = all_settled(step.expected.iter().map(String::as_str), any_order);
             if found != expected {
                 let place = format!("{}:{}", document.path.display(), step.line);
-                wrong.push(format!("{place}: $ {}\nprints:\n{}\n", step.command, found.join("\n")));
+                let said = format!("{place}: $ {}\nprints:\n{}\n", step.command, found.join("\n"));
+                let lines = merged(&step.expected, &printed, any_order);
+                wrong.push(Wrong { said, change: Change { first: step.below, lines_there: step.expected.len(), lines } });
             }
         }
     }
@@ -283,18 +300,35 @@ fn tracker_port() -> u16 {
     (TRACKER_PORT..9999).find(|port| !own(port) && is_free(port)).expect("one of three thousand ports is free")
 }
 
+/// A lab as the documents describe it.
+pub fn start_lab() -> Lab {
+    let contents = vec![sample().expect("it is a torrent"), album().expect("it is a torrent")];
+    Lab::start(contents, &vec![Plan::default(); 3], tracker_port()).expect("there is a loopback interface")
+}
+
+fn write(document: &Document, wrong: Vec<Wrong>) {
+    let path = root().join(&document.path);
+    let text = fs::read_to_string(&path).expect("it has been read before");
+    let changes: Vec<Change> = wrong.into_iter().map(|wrong| wrong.change).collect();
+    println!("{}: {} transcripts rewritten", document.path.display(), changes.len());
+    fs::write(&path, rewritten(&text, &changes)).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+}
+
 #[test]
 fn every_transcript_prints_what_the_document_shows() {
-    let start = || {
-        let contents = vec![sample().expect("it is a torrent"), album().expect("it is a torrent")];
-        Lab::start(contents, &vec![Plan::default(); 3], tracker_port()).expect("there is a loopback interface")
-    };
     // A lab each: what one document gives must not turn up in what another asks for.
-    let documents: Vec<(Document, Lab)> = documents().into_iter().map(|document| (document, start())).collect();
+    let documents: Vec<(Document, Lab)> = documents().into_iter().map(|document| (document, start_lab())).collect();
     // One thread a document: most of the time is spent in waiting for programs.
-    let wrong: Vec<String> = thread::scope(|scope| {
+    let wrong: Vec<Vec<Wrong>> = thread::scope(|scope| {
         let checks: Vec<_> = documents.iter().map(|(document, lab)| scope.spawn(|| check(document, lab))).collect();
-        checks.into_iter().flat_map(|check| check.join().expect("a document is checked to its end")).collect()
+        checks.into_iter().map(|check| check.join().expect("a document is checked to its end")).collect()
     });
-    assert!(wrong.is_empty(), "{} transcripts differ:\n\n{}", wrong.len(), wrong.join("\n"));
+    if std::env::var_os("WRITE_DOCS").is_some() {
+        let changed = documents.iter().zip(wrong).filter(|(_, wrong)| !wrong.is_empty());
+        changed.for_each(|((document, _), wrong)| write(document, wrong));
+        return;
+    }
+    let wrong: Vec<String> = wrong.into_iter().flatten().map(|wrong| wrong.said).collect();
+    let hint = "if they are to be so, `make docs` writes them";
+    assert!(wrong.is_empty(), "{} transcripts differ ({hint}):\n\n{}", wrong.len(), wrong.join("\n"));
 }
