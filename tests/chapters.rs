@@ -11,6 +11,7 @@ mod chapters {
     mod json;
     mod links;
     mod markdown;
+    mod mermaid;
     mod readme;
     #[cfg(unix)]
     mod rewriting;
