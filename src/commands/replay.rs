@@ -31,7 +31,7 @@ impl Args {
     pub fn run(self, options: &Options) -> Result<Answer, Failure> {
         let thing = Thing::file(&self.capture)?;
         let capture = read(&thing)?;
-        let info = self.torrent.as_deref().map(open).transpose()?.map(|metainfo| metainfo.info);
+        let info = self.torrent.as_deref().map(|torrent| open(torrent, options)).transpose()?.map(|metainfo| metainfo.info);
         let patience = options.timeout.unwrap_or(PATIENCE);
         let report =
             replay(&capture, self.connection, info, patience).map_err(|error| Failure::from(error).about(&thing.source))?;
