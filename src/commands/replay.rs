@@ -18,7 +18,8 @@ use super::{Answer, Options};
 #[command(after_help = "Example:\n  piecemeal replay session.capture --torrent lab/sample.torrent")]
 pub struct Args {
     /// What --capture FILE has written
-    capture: PathBuf,
+    #[arg(value_name = "CAPTURE")]
+    recording: PathBuf,
     /// The .torrent file. Without it the info dictionary must be in the capture
     #[arg(long, value_name = "FILE")]
     torrent: Option<PathBuf>,
@@ -29,7 +30,7 @@ pub struct Args {
 
 impl Args {
     pub fn run(self, options: &Options) -> Result<Answer, Failure> {
-        let thing = Thing::file(&self.capture)?;
+        let thing = Thing::file(&self.recording)?;
         let capture = read(&thing)?;
         let info = self.torrent.as_deref().map(|torrent| open(torrent, options)).transpose()?.map(|metainfo| metainfo.info);
         let patience = options.timeout.unwrap_or(PATIENCE);
