@@ -20,6 +20,6 @@ mod trace {
     mod replays;
     mod samples;
     mod shown;
-    mod traced;
     mod tape;
+    mod traced;
 }
