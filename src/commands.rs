@@ -12,6 +12,7 @@ mod interrupt;
 mod lab_options;
 mod live_map;
 mod magnet_peers;
+mod opening;
 mod peer_table;
 mod piece_file;
 mod piece_map;

@@ -2,6 +2,7 @@
 
 use piecemeal::trace::capture::{self, Capture, CaptureError, lines, mermaid, page};
 use piecemeal::trace::kind::Kind;
+use piecemeal::trace::replay::ReplayError;
 
 use super::Answer;
 use super::explaining::{PAGE, Thing};
@@ -78,4 +79,15 @@ pub fn show(thing: &Thing, view: View) -> Result<Answer, Failure> {
     );
     let help = format!("piecemeal explain shows it, at #{number:04}: the carets show where");
     Err(Failure::new(BAD_INPUT, what).help(help).about(&thing.source).see(PAGE).answer(answer))
+}
+
+impl From<ReplayError> for Failure {
+    fn from(error: ReplayError) -> Failure {
+        let help = match error {
+            ReplayError::NoConnection { .. } => "--connection N takes one of these",
+            ReplayError::Unfit { .. } => "piecemeal explain shows what is in the capture; --connection N takes another one",
+            ReplayError::OtherTorrent { .. } => "give the torrent that was downloaded then, with --torrent FILE",
+        };
+        Failure::new(BAD_INPUT, error).help(help).see(PAGE)
+    }
 }

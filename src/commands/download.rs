@@ -12,7 +12,7 @@ use piecemeal::s11_swarm::source::Given;
 use super::failure::Failure;
 use super::fetching::fetch;
 use super::find_peers::{tell_asking, tell_given, trackers};
-use super::info::open;
+use super::opening::open;
 use super::size::size;
 use super::watching::Watching;
 use super::{Answer, Options};

@@ -11,7 +11,7 @@ use piecemeal::s09_pieces::{OnePeer, PieceError};
 use super::asking::dial;
 use super::failure::{Failure, NO_PEER, WRONG_HASH};
 use super::find_peers::search;
-use super::info::open;
+use super::opening::open;
 use super::piece_file::{piece_of, save, tell_fetching};
 use super::{Answer, Options};
 

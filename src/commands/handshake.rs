@@ -10,7 +10,7 @@ use serde_json::json;
 use super::asking::dial;
 use super::failure::{Failure, NO_PEER};
 use super::find_peers::search;
-use super::info::open;
+use super::opening::open;
 use super::{Answer, Options};
 
 /// Shake hands with a peer (stage 4)

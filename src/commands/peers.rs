@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::failure::Failure;
 use super::find_peers::search;
-use super::info::open;
+use super::opening::open;
 use super::{Answer, Options};
 
 /// Ask the torrent's trackers for peers (stage 3)

@@ -4,13 +4,13 @@ use std::path::PathBuf;
 
 use piecemeal::s01_bencode::printable;
 use piecemeal::trace::counted;
-use piecemeal::trace::replay::{PATIENCE, ReplayError, Report, replay};
+use piecemeal::trace::replay::{PATIENCE, Report, replay};
 use serde_json::json;
 
 use super::captures::read;
 use super::explaining::{PAGE, Thing};
-use super::failure::{BAD_INPUT, Failure, OTHER};
-use super::info::open;
+use super::failure::{Failure, OTHER};
+use super::opening::open;
 use super::{Answer, Options};
 
 /// Play a peer of a capture to the client, and see whether it says the same (lab)
@@ -61,15 +61,4 @@ fn told(report: &Report) -> Answer {
         "bytes": bytes, "same": differences.is_empty(), "differences": differences, "more": more,
     });
     Answer { text: lines.join("\n"), json }
-}
-
-impl From<ReplayError> for Failure {
-    fn from(error: ReplayError) -> Failure {
-        let help = match error {
-            ReplayError::NoConnection { .. } => "--connection N takes one of these",
-            ReplayError::Unfit { .. } => "piecemeal explain shows what is in the capture; --connection N takes another one",
-            ReplayError::OtherTorrent { .. } => "give the torrent that was downloaded then, with --torrent FILE",
-        };
-        Failure::new(BAD_INPUT, error).help(help).see(PAGE)
-    }
 }

@@ -8,7 +8,7 @@ use piecemeal::s13_udp_tracker::packet::Counts;
 use serde_json::json;
 
 use super::failure::Failure;
-use super::info::open;
+use super::opening::open;
 use super::scraping::{ask_all, no_tracker};
 use super::{Answer, Options};
 use crate::progress::Progress;

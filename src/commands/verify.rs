@@ -7,8 +7,8 @@ use piecemeal::s10_storage::damage::{self, State};
 use piecemeal::s10_storage::{Storage, StorageError, verify};
 
 use super::failure::{Failure, INTERRUPTED, LOCAL, WRONG_HASH};
-use super::info::open;
 use super::interrupt::interrupt;
+use super::opening::open;
 use super::piece_map::describe;
 use super::{Answer, Options};
 use crate::progress::Progress;

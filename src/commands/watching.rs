@@ -14,10 +14,10 @@ use crate::progress::Speed;
 /// What there is to see under the bar.
 #[derive(clap::Args, Clone, Copy, Default)]
 pub struct Watching {
-    /// Show the peers: who chokes and wants whom, pieces, requests on their way, rates
+    /// Show the peers: chokes, pieces, requests, rates
     #[arg(id = "peer table", long = "peers")]
     pub peers: bool,
-    /// Show the pieces: missing, on loan to a peer, verified, bad
+    /// Show the pieces: missing, lent, verified, bad
     #[arg(long)]
     pub map: bool,
 }
