@@ -19,6 +19,8 @@ const MOST_BYTES: usize = 8 << 20;
 /// Of a run so many objects are shown field by field.
 const MOST_OF_RUN: usize = 3;
 
+/// Nothing is fetched, and no script runs.
+const META: &str = include_str!("page.meta.html");
 const STYLE: &str = include_str!("page.css");
 
 /// The page. `title` is what to call the capture.
@@ -26,9 +28,7 @@ pub fn page(capture: &Capture, title: &str) -> String {
     let title = escaped(title);
     let lanes = capture.lanes.len().min(MOST_LANES);
     let mut out = format!(
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width\">\n\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n{META}\
          <title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<header>\n<h1>{title}</h1>\n<p>{}</p>\n\
          <p class=\"hint\">A row is a message. Click it, or go to it with Tab and press Enter, and it shows its bytes.</p>\n\
          </header>\n<main style=\"--lanes:{lanes}\" class=\"lanes-{}\">\n",
