@@ -19,7 +19,7 @@
 //! | [`s11_swarm`] | many peers at once | 3, 6, 12 | `download`, `magnet_download` |
 //! | [`s12_seeding`] | listen, give, choke | 3, 6, 21, 54 | `seed` |
 //! | [`s13_udp_tracker`] | the same phone book over UDP; scrape | 15, 41, 48 | `scrape` |
-//! | [`trace`] | what the bytes on the wire mean, field by field | | `explain` |
+//! | [`trace`] | what the bytes on the wire mean, field by field | | `explain`, `replay` |
 //! | [`lab`] | a swarm on this machine, and a tracker for a class | | `lab`, `tracker`, `demo` |
 //!
 //! `piecemeal stages` prints this table.
