@@ -193,6 +193,12 @@ fn short_commands(page: &mut Page, folder: &Path) {
     page.run(folder, &["verify", torrent, "missing"], 7);
     page.run(folder, &["explain", torrent], 0);
     page.run(folder, &["explain", "0000000d 06 00000002"], 3);
+    let captures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/captures");
+    for name in ["aria2.capture", "captured.torrent"] {
+        fs::copy(captures.join(name), folder.join(name)).expect("a copy");
+    }
+    page.run(folder, &["replay", "aria2.capture", "--torrent", "captured.torrent"], 0);
+    page.run(folder, &["replay", "aria2.capture", "--torrent", torrent], 3);
     page.run(folder, &["stages"], 0);
     page.run(folder, &["completions", "fish"], 0);
     let dead = format!("{}{}", lab.magnet(&lab.contents[0]), format_args!("&tr=http://{}/announce", dead_address()));
