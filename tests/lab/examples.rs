@@ -100,6 +100,11 @@ fn the_example_of_every_help_works_beside_a_running_lab() {
             if name == "verify" {
                 fs::copy(folder.path().join("lab/original/sample.txt"), folder.path().join("sample.txt")).expect("a copy");
             }
+            if name == "replay" {
+                let download = ["download", "-q", "-o", "sample.txt", "--bind", "127.0.0.1", "--port", "0"];
+                let captured = Run::new(download).arg("--capture").arg("session.capture").arg("lab/sample.torrent");
+                captured.dir(folder.path()).run().succeeds();
+            }
             let real = places.iter().fold(example.clone(), |text, (shown, real)| text.replace(shown, real));
             let mut shell = Shell::start(&real, folder.path());
             match name {
