@@ -55,6 +55,7 @@ impl Scene {
     fn files(&self) {
         self.write("sample.torrent", self.torrent.file(None));
         self.write("sample.bin", &self.torrent.content);
+        self.write("session.capture", include_bytes!("../data/captures/aria2.capture"));
         self.write("notes.txt", "these are notes");
         self.write("album/one.txt", "one");
         self.write("linked/one.txt", "one");

@@ -72,7 +72,12 @@ fn outcome(command: &str) -> String {
 }
 
 fn is_progress(line: &str) -> bool {
-    line.ends_with('%') && line.split_once(": ").is_some_and(|(label, _)| label.ends_with("ing"))
+    // `verifying: 21%, 32 KiB of 148 KiB`: how many of them come depends on the moment.
+    let Some((label, (percent, rest))) = line.split_once(": ").and_then(|(label, rest)| Some((label, rest.split_once('%')?)))
+    else {
+        return false;
+    };
+    label.ends_with("ing") && percent.parse::<u8>().is_ok() && (rest.is_empty() || rest.starts_with(", "))
 }
 
 #[test]
