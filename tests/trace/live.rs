@@ -251,6 +251,50 @@ fn of_a_block_only_the_size_is_shown() {
 }
 
 #[test]
+fn a_peer_that_has_all_and_then_loses_one_is_counted_right() {
+    let fast = |mut hello: Vec<u8>| {
+        hello[27] |= 4;
+        hello
+    };
+    let greeting = b"\0\0\0\x1a\x14\0d1:md11:lt_donthavei7eee".to_vec();
+    let turns = [
+        (true, fast(handshake())),
+        (false, fast(theirs())),
+        (true, greeting),
+        (false, b"\0\0\0\x01\x0e\0\0\0\x01\x0f\0\0\0\x05\x04\0\0\0\x09\0\0\0\x05\x04\0\0\0\x09".to_vec()),
+        (false, b"\0\0\0\x06\x14\x07\0\0\0\x09".to_vec()),
+        (true, b"\0\0\0\x0d\x06\0\0\0\x01\0\0\0\0\0\0\0\x04".to_vec()),
+        (false, b"\0\0\0\x01\x01\0\0\0\x01\0\0\0\0\x0d\x10\0\0\0\x01\0\0\0\0\0\0\0\x04".to_vec()),
+    ];
+    let lines = told(&talk(1 << 16, 1 << 16, &turns));
+    assert_eq!(
+        lines[4..],
+        [
+            "OUT -> extension handshake, 30 bytes: lt_donthave 7",
+            "* we take extension messages: none -> lt_donthave 7",
+            "IN  <- have all, 5 bytes",
+            "* peer has 0 -> all pieces",
+            "IN  <- have none, 5 bytes",
+            "* peer has all -> 0 pieces",
+            "IN  <- have, 9 bytes: piece 9",
+            "* peer has 0 -> 1 pieces",
+            "IN  <- have, 9 bytes: piece 9",
+            "IN  <- lt_donthave, 10 bytes: piece 9",
+            "* peer has 1 -> 0 pieces",
+            "OUT -> request, 17 bytes: piece 1, begin 0, 4 bytes",
+            "* our requests in flight: 0 -> 1",
+            "IN  <- unchoke, 5 bytes",
+            "* am choked: yes -> no",
+            "IN  <- choke, 5 bytes",
+            "* am choked: no -> yes",
+            "IN  <- reject request, 17 bytes: piece 1, begin 0, 4 bytes",
+            "* our requests in flight: 1 -> 0",
+            "--- closed: 115 bytes out; 133 bytes in",
+        ]
+    );
+}
+
+#[test]
 fn whoever_is_no_peer_is_shown_once_and_then_left_alone() {
     let page = b"HTTP/1.1 400 Bad Request\r\nServer: \x1b[31mred\r\n\r\n".repeat(50);
     let text = talk(1 << 16, 1 << 16, &[(true, handshake()), (false, page)]);

@@ -231,3 +231,30 @@ fn peers_that_come_in_are_told() {
         assert!(changes.contains(&expected), "{expected}: {changes:?}");
     }
 }
+
+#[test]
+fn a_capture_has_what_trackers_were_asked_and_answered() {
+    let folder = folder();
+    let http = FakeTracker::knowing(&["10.0.0.7:6881".parse().expect("an address")]);
+    let udp = FakeUdpTracker::knowing(&["10.0.0.7:6881".parse().expect("an address")]);
+    for (url, shown) in [(http.url(), http.url()), (udp.url(), format!("udp://{}", udp.address()))] {
+        let (_, path) = sample(folder.path(), Some(&url));
+        let file = folder.path().join("capture");
+        let outcome = Run::new(["peers", "--capture"]).arg(&file).arg(&path).run();
+        outcome.prints("10.0.0.7:6881\n");
+        assert_eq!(outcome.err(), "");
+        let lines = objects(&fs::read_to_string(file).expect("it is there"));
+        let all = |way: &str| -> Vec<String> {
+            let lines = lines.iter().skip(1).filter(|line| line["d"] == way);
+            lines.map(|line| line["hex"].as_str().expect("hex").to_owned()).collect()
+        };
+        assert!(lines.iter().skip(1).all(|line| line["tracker"] == shown && line["t"].is_u64()), "{lines:?}");
+        if url.starts_with("http") {
+            assert_eq!(all("out"), [hex_of(format!("http://{}{}", http.address(), http.asked()[0]).as_bytes())]);
+            assert_eq!(all("in"), [hex_of(b"d8:intervali1800e5:peers6:\x0a\0\0\x07\x1a\xe1e")]);
+        } else {
+            assert_eq!(all("out"), udp.heard().iter().map(|packet| hex_of(packet)).collect::<Vec<_>>());
+            assert_eq!(all("in").len(), 2);
+        }
+    }
+}

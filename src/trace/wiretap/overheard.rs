@@ -201,9 +201,10 @@ impl Overheard {
 
     /// An object of which all bytes are there.
     fn whole(&mut self, way: Way, bytes: Vec<u8>) -> Heard {
-        let extensions = match way {
-            Way::In => self.ours.extensions.clone(),
-            Way::Out => self.theirs.extensions.clone(),
+        // The receiver gives the ids. Only messages of extensions need them.
+        let extensions = match bytes.get(4) {
+            Some(&EXTENDED) => self.side(way.back()).extensions.clone(),
+            _ => BTreeMap::new(),
         };
         let context = Context { pieces: self.pieces, extensions };
         let side = self.side(way);
@@ -378,8 +379,13 @@ struct Pieces {
 impl Pieces {
     fn set(&mut self, index: u32, has: bool, pieces: Option<u32>) {
         let (byte, bit) = ((index / 8) as usize, 0x80 >> (index % 8));
-        if index >= pieces.unwrap_or(MOST_PIECES) || self.all {
+        if index >= pieces.unwrap_or(MOST_PIECES) || self.all && has {
             return;
+        }
+        if self.all {
+            // Not all any more. How many that were has to be known.
+            let Some(pieces) = pieces else { return };
+            *self = Pieces { bits: vec![0xff; pieces.div_ceil(8) as usize], count: pieces, all: false };
         }
         if self.bits.len() <= byte {
             self.bits.resize(byte + 1, 0);
