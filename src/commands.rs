@@ -110,7 +110,7 @@ pub struct Options {
     /// No progress and no notes, only the answer
     #[arg(short, long, global = true)]
     pub quiet: bool,
-    /// More notes on what happens
+    /// Tell each step and why, with its chapter
     #[arg(short, long, global = true, conflicts_with = "quiet")]
     pub verbose: bool,
     /// Colour on stderr

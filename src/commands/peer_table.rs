@@ -94,10 +94,10 @@ fn client(row: &Row) -> String {
 
 /// The program that a peer id names: its first eight characters, or what they mean.
 fn program(peer_id: &PeerId) -> String {
-    let known = None;
-    let known = known.or(piecemeal::trace::client::Client::of(peer_id).filter(|client| client.name.is_some())); // plugged in
+    let known: Option<(&str, Option<String>)> = None;
+    let known = known.or(piecemeal::trace::client::Client::of(peer_id).and_then(|it| Some((it.name?, it.version)))); // plugged in
     let tag = || peer_id.0.iter().take(8).map(|byte| if byte.is_ascii_graphic() { char::from(*byte) } else { '.' }).collect();
-    known.map_or_else(tag, |client| client.to_string())
+    known.map_or_else(tag, |(name, version)| format!("{name} {}", version.unwrap_or_default()))
 }
 
 /// Which of the two sides something is true of.
