@@ -16,8 +16,8 @@ use super::{Answer, Options};
 KIND is torrent, answer (of a tracker), extension (handshake), metadata (message),
 bencode, handshake, messages, stream (one direction of a connection), udp or udp6
 (packet of a tracker), magnet, url, peer-id or reserved (bytes of a handshake).
-A capture (of --capture FILE) is shown event by event; --as mermaid makes a sequence
-diagram of it, --as html a page.
+A capture, made by --capture FILE, is shown event by event. --as mermaid makes
+a sequence diagram of it, --as html a page.
 
 Examples:
   piecemeal explain lab/sample.torrent
