@@ -13,7 +13,7 @@ help:
 	@echo "make bench     against a bare floor and other clients; writes docs/benchmarks.md (benches/install.sh)"
 
 demo:
-	cargo run --release --locked -- demo
+	cargo run --locked -- demo
 
 # Most tests wait for somebody, so more of them than there are cores run at a time.
 test:
