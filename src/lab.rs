@@ -10,8 +10,8 @@
 //! # Who is there
 //! ```text
 //! 127.0.0.1:6969  tracker    knows the seeders from the start; over HTTP and over UDP
-//! 127.0.0.2:6881  seeder 1   -LB0001-seeder001   each on an address of its own,
-//! 127.0.0.3:6881  seeder 2   ..                  where the system has more than one
+//! 127.0.0.2:6881  seeder 1   -LB0001-seeder000001   each on an address of its own,
+//! 127.0.0.3:6881  seeder 2   ..                     where the system has more than one
 //! ```
 //! # Decisions
 //! * **Every wait has a deadline, and dropping ends everything,** so that a test that

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use piecemeal::lab::seeder::Seeder;
 use piecemeal::lab::tour::Tour;
 use piecemeal::lab::{Lab, TRACKER_PORT};
+use piecemeal::s03_tracker::DEFAULT_PORT;
 use serde_json::{Value, json};
 
 use super::failure::Failure;
@@ -38,6 +39,10 @@ impl Args {
         }
         let tour = Tour::new(&lab, &self.dir).map_err(|error| place(error, &self.dir))?;
         print_line(&if options.json { json_line(&tour.json()) } else { tour.to_string() });
+        if !options.json && !options.quiet && !as_in_the_chapters(&lab) {
+            let other = "The chapters' addresses are taken (by another lab?) or not to be had here: type those above instead.";
+            let _ = writeln!(io::stderr(), "{other}");
+        }
         until_ctrl_c.show(&lab.notes, |note| {
             if options.json {
                 print_line(&json_line(&note.json));
@@ -51,6 +56,10 @@ impl Args {
         let seeders: Vec<Value> = lab.seeders.iter().map(counts).collect();
         Ok(Answer { text, json: json!({ "event": "done", "blocks": blocks, "bytes": bytes, "seeders": seeders }) })
     }
+}
+
+fn as_in_the_chapters(lab: &Lab) -> bool {
+    lab.tracker.address().port() == TRACKER_PORT && lab.addresses().iter().all(|seeder| seeder.port() == DEFAULT_PORT)
 }
 
 fn counts(seeder: &Seeder) -> Value {

@@ -121,6 +121,20 @@ fn two_labs_can_run_and_one_outlives_its_reader() {
     assert_eq!(second.child.wait().expect("it ends").code(), Some(0));
 }
 
+#[cfg(unix)]
+#[test]
+fn a_lab_beside_another_says_that_its_addresses_are_not_those_of_the_chapters() {
+    let (one, two) = (folder(), folder());
+    let first = Running::start(one.path(), &["lab", "--json", "-q"]);
+    first.object();
+    let mut second = Running::start(two.path(), &["lab"]);
+    second.lines_to("Ctrl-C");
+    second.end();
+    let mut notes = String::new();
+    second.child.stderr.take().expect("stderr is a pipe").read_to_string(&mut notes).expect("notes");
+    assert!(notes.starts_with("The chapters' addresses are taken"), "{notes}");
+}
+
 #[test]
 fn a_foreign_file_in_the_way_is_an_error() {
     let folder = folder();
