@@ -189,7 +189,7 @@ impl Announced {
         let seconds = |key| top.get(key).and_then(Value::unsigned).map(Duration::from_secs);
         let mut peers = Vec::new();
         if let Some(value) = top.get("peers") {
-            peers.extend(four_or_list(value)?);
+            peers.extend(compact_or_list(value)?);
         }
         if let Some(value) = top.get("peers6") {
             // Broken, it costs no more than itself: the others may be good.
@@ -221,7 +221,7 @@ pub(crate) fn words(text: &[u8]) -> String {
 
 /// `peers` in either of its two forms: a string of six bytes a peer (BEP 23),
 /// or a list of dictionaries (BEP 3).
-fn four_or_list(peers: &Value) -> Result<Vec<SocketAddr>, TrackerError> {
+fn compact_or_list(peers: &Value) -> Result<Vec<SocketAddr>, TrackerError> {
     if let Some(bytes) = peers.bytes() {
         return compact(bytes, "peers", address_v4);
     }
