@@ -28,7 +28,7 @@ pub struct Connection {
     pub line: Line,
 }
 
-/// A connection's end: what drops it hangs up.
+/// Hangs up when it is dropped.
 pub struct Line(pub Hangup);
 
 impl Drop for Line {
