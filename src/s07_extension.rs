@@ -64,8 +64,7 @@ const MOST_NAMES: usize = 255;
 pub struct ExtensionHandshake {
     /// `m`: extension names, and the id each is to be reached by. 0 turns it off.
     pub m: BTreeMap<String, u8>,
-    /// `p`: where the sender listens, if it has dialled and so cannot be known by
-    /// its address.
+    /// `p`: the port at which the sender listens. Who has dialled is seen at another one.
     pub p: Option<u16>,
     /// `v`: the client's name and version.
     pub v: Option<String>,
