@@ -118,9 +118,9 @@ impl Extension for UtMetadata {
 ///
 /// The extension handshakes have been exchanged. `over` is asked after each message,
 /// and a few times a second; if it says yes, the caller has no more use for this
-/// fetch, and `None` is returned with the connection still good. No time but the
-/// peer's own is lost on a liar: it has [`METADATA_PIECE_TIME`] for each metadata
-/// piece that is new, and `until` for all.
+/// fetch, and `None` is returned with the connection still good. A peer that
+/// keeps us waiting has [`METADATA_PIECE_TIME`] for each metadata piece that is new, and
+/// `until` for all.
 ///
 /// # Errors
 /// If the peer does not have it, refuses, lies, or is too slow.
