@@ -122,10 +122,11 @@ impl Seen {
     pub(super) fn over(&self, why: &str) {
         let (blocks, bytes) = (self.blocks, self.bytes);
         let runs = self.greeted.as_ref().map(|(_, pieces)| runs(pieces)).unwrap_or_default();
-        let pieces = if runs.is_empty() { runs } else { format!(", of pieces {runs}") };
+        let several = |many: bool| if many { "s" } else { "" };
+        let pieces = if runs.is_empty() { runs } else { format!(", of piece{} {runs}", several(runs.contains(' '))) };
         let spoiled = if self.spoiled > 0 { format!(", {} of the blocks spoiled", self.spoiled) } else { String::new() };
         let chokes = if self.chokes > 0 { format!(", and was choked {} times", self.chokes) } else { String::new() };
-        let what = format!("got {blocks} blocks, {bytes} bytes{pieces}{spoiled}{chokes}; {why}");
+        let what = format!("got {blocks} block{}, {bytes} bytes{pieces}{spoiled}{chokes}; {why}", several(blocks != 1));
         let counts = json!({ "blocks": blocks, "bytes": bytes, "spoiled": self.spoiled, "chokes": self.chokes, "why": why });
         self.note("left", &what, counts);
     }

@@ -21,7 +21,7 @@ fn a_corrupt_seeder_spoils_one_byte_of_some_blocks() {
     let seen = notes_to_the_last(&notes);
     assert_eq!(seen.iter().filter(|text| text.ends_with(" is given a spoiled block: piece 0, begin 0")).count(), 1, "{seen:?}");
     let last = seen.last().expect("it is not empty");
-    assert!(last.ends_with("got 9 blocks, 147456 bytes, of pieces 0, 3 of the blocks spoiled; it hung up"), "{last}");
+    assert!(last.ends_with("got 9 blocks, 147456 bytes, of piece 0, 3 of the blocks spoiled; it hung up"), "{last}");
 }
 
 #[test]
@@ -38,7 +38,7 @@ fn a_dying_seeder_gives_its_blocks_and_is_gone() {
     soon("it is dead", || !seeder.is_alive());
     soon("nobody listens", || std::net::TcpStream::connect_timeout(&seeder.address(), Duration::from_secs(1)).is_err());
     assert_eq!(seeder.blocks(), 5);
-    let end = "got 5 blocks, 81920 bytes, of pieces 0; this seeder dies";
+    let end = "got 5 blocks, 81920 bytes, of piece 0; this seeder dies";
     soon("the note", || notes.take().iter().any(|note| note.text.ends_with(end)));
 }
 
@@ -75,7 +75,7 @@ fn a_choking_seeder_forgets_requests_and_unchokes_again() {
     assert_eq!(seen.iter().filter(told).count(), 1, "{seen:?}");
     drop(client);
     let last = last_note(&notes);
-    assert!(last.ends_with("got 3 blocks, 30 bytes, of pieces 0, and was choked 1 times; it hung up"), "{last}");
+    assert!(last.ends_with("got 3 blocks, 30 bytes, of piece 0, and was choked 1 times; it hung up"), "{last}");
 }
 
 #[test]
