@@ -1,5 +1,6 @@
 //! What `explain` is given, and what it answers. (lab)
 
+use std::borrow::Cow;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read};
@@ -13,6 +14,7 @@ use serde_json::json;
 
 use super::Answer;
 use super::failure::{BAD_INPUT, Failure, LOCAL};
+use super::stages::chapter;
 
 /// The page of the documentation that belongs to the command.
 pub const PAGE: &str = "reading-a-trace";
@@ -117,15 +119,6 @@ pub fn broken(placed: &Placed, why: &Broken) -> Failure {
     let at = placed.at + why.range.start;
     let what = format!("the {}: byte {at}: expected {}, found {}", placed.object.name, why.expected, why.found);
     let help = "the carets show where; if it is something else, say what, with --as";
-    Failure::new(BAD_INPUT, what).help(help).see(match placed.object.stage {
-        1 => "01-bencode",
-        2 => "02-metainfo",
-        3 => "03-tracker",
-        4 => "04-handshake",
-        5 => "05-messages",
-        6 => "06-magnet",
-        7 => "07-extension",
-        8 => "08-metadata",
-        _ => "13-udp-tracker",
-    })
+    let failure = Failure::new(BAD_INPUT, what).help(help);
+    failure.see(chapter(placed.object.stage).map_or(PAGE.into(), Cow::from))
 }

@@ -3,7 +3,9 @@
 //! Each stage's error becomes a [`Failure`] in the file of the first command that
 //! meets it, so that this file knows none of the later ones.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::io::{self, ErrorKind};
 
 use piecemeal::s01_bencode::printable;
 
@@ -27,6 +29,20 @@ pub const LOCAL: u8 = 7;
 /// Exit code: Ctrl-C.
 pub const INTERRUPTED: u8 = 130;
 
+/// What to do when a peer is slow.
+pub const MORE_TIME: &str = "try another peer, or allow for more time with --timeout SECONDS";
+
+/// What to look at when the system refuses.
+pub fn at_the_disk(error: &io::Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::NotFound => "check the path, and the folder you are in",
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => "check the permissions, or choose another place",
+        ErrorKind::NotADirectory => "a part of this path is a file: choose another",
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "make room on the disk, and use the same command again",
+        _ => "check the path, its permissions and the free space",
+    }
+}
+
 /// Why a command failed, in three lines at most.
 #[derive(Debug)]
 pub struct Failure {
@@ -34,7 +50,7 @@ pub struct Failure {
     pub code: u8,
     what: String,
     help: Option<String>,
-    see: Option<&'static str>,
+    see: Option<Cow<'static, str>>,
     answer: Option<Box<Answer>>,
 }
 
@@ -52,8 +68,8 @@ impl Failure {
     }
 
     /// The chapter that explains it: `01-bencode`.
-    pub fn see(mut self, chapter: &'static str) -> Failure {
-        self.see = Some(chapter);
+    pub fn see(mut self, chapter: impl Into<Cow<'static, str>>) -> Failure {
+        self.see = Some(chapter.into());
         self
     }
 
@@ -81,7 +97,7 @@ impl Failure {
 
     /// The same for programs: with an answer, its members come first.
     pub fn json(&self) -> serde_json::Value {
-        let see = self.see.map(|chapter| format!("docs/{chapter}.md"));
+        let see = self.see.as_ref().map(|chapter| format!("docs/{chapter}.md"));
         let mut json = self.answer.as_ref().map_or_else(|| serde_json::json!({}), |answer| answer.json.clone());
         json["error"] = self.what.as_str().into();
         json["help"] = self.help.as_deref().into();
@@ -97,7 +113,7 @@ impl fmt::Display for Failure {
         if let Some(help) = &self.help {
             write!(out, "\nhelp: {help}")?;
         }
-        if let Some(chapter) = self.see {
+        if let Some(chapter) = &self.see {
             write!(out, "\nsee: docs/{chapter}.md")?;
         }
         Ok(())

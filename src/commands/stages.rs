@@ -21,6 +21,14 @@ impl Args {
     }
 }
 
+/// The chapter of a stage: `04-handshake`.
+pub fn chapter(stage: u8) -> Option<String> {
+    let modules = MAP.lines().filter_map(|line| line.strip_prefix("//! | [`s")?.split('`').next());
+    modules
+        .map(|module| module.replace('_', "-"))
+        .find(|module| module.split('-').next().and_then(|number| number.parse().ok()) == Some(stage))
+}
+
 /// A row of the table, such as ``//! | [`s04_handshake`] | the 68-byte hello | 3 | `handshake` |``.
 fn row(line: &str) -> Option<(String, Value)> {
     let cells = line.strip_prefix("//! | [`")?.strip_suffix(" |")?.replace('`', "");
