@@ -85,6 +85,12 @@ fn show_example(error: &clap::Error) {
         return; // that is a whole help, example and all
     }
     let cli = command_line();
+    if let Some(clap::error::ContextValue::String(word)) = error.get(clap::error::ContextKind::InvalidSubcommand) {
+        let help = "help: a command comes first, and says what is to be done";
+        let of_link = word.starts_with("magnet:").then(|| format!("{help}: piecemeal magnet_download -o OUT 'LINK'"));
+        let of_file = word.ends_with(".torrent").then(|| format!("{help}: piecemeal download -o OUT FILE"));
+        of_link.or(of_file).into_iter().for_each(|help| drop(writeln!(io::stderr(), "\n{help}")));
+    }
     let command = std::env::args_os().skip(1).find_map(|word| cli.find_subcommand(word)).unwrap_or(&cli);
     if let Some(example) = command.get_after_help() {
         let _ = writeln!(io::stderr(), "\n{example}");

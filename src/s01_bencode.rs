@@ -350,7 +350,10 @@ impl fmt::Display for BencodeError {
         if !self.path.is_empty() {
             write!(out, "at {}: ", self.path)?;
         }
-        write!(out, "{}", self.rule)
+        match (self.at, &self.rule) {
+            (0, Rule::Ended) => write!(out, "a value was expected, but there is nothing"),
+            (_, rule) => write!(out, "{rule}"),
+        }
     }
 }
 
@@ -360,7 +363,7 @@ impl fmt::Display for BencodeError {
 pub enum Rule {
     #[error("a value was expected (i, l, d or a digit), but found {}", byte_text(*found))]
     NotAValue { found: u8 },
-    #[error("a value or its end was expected, but the input ends")]
+    #[error("a value was expected, or the `e` of what holds it, but the input ends")]
     Ended,
     #[error("an integer was expected, but there is no `e` behind the `i`")]
     UnendedInteger,
@@ -372,7 +375,7 @@ pub enum Rule {
     UnendedLength,
     #[error("a string's length is digits without leading zeros, but found \"{found}\"")]
     BadLength { found: String },
-    #[error("the string says {length} bytes, only {left} are left")]
+    #[error("the string says {length} bytes, only {left} {} left", if *left == 1 { "is" } else { "are" })]
     CutShort { length: String, left: usize },
     #[error("a key must be a string, but found {}", byte_text(*found))]
     KeyNotBytes { found: u8 },

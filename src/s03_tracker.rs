@@ -388,7 +388,7 @@ pub enum TrackerError {
     #[error("the tracker gave no whole answer in time")]
     TimedOut,
     /// No tracker of ours speaks the URL's scheme.
-    #[error("a URL of {spoken} was expected, but found the scheme \"{scheme}\"")]
+    #[error("a URL of {spoken} was expected, but {}", if scheme.is_empty() { "there is no ://".to_owned() } else { format!("found the scheme \"{scheme}\"") })]
     Scheme { scheme: String, spoken: String },
     /// The request itself failed. It carries what a later stage's tracker says, too.
     #[error("{0}")]

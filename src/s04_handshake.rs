@@ -169,6 +169,9 @@ impl HandshakeError {
     fn ended(error: io::Error) -> HandshakeError {
         match error.kind() {
             io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => HandshakeError::HungUp,
+            kind @ io::ErrorKind::TimedOut => {
+                HandshakeError::Io(io::Error::new(kind, format!("its handshake was expected, but {error}")))
+            }
             _ => HandshakeError::Io(error),
         }
     }

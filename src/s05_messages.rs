@@ -363,6 +363,15 @@ impl<'m> Rest<'m> {
     }
 }
 
+/// What BEP 3 and 6 call a message.
+fn called(id: u8) -> &'static str {
+    const BASIC: [&str; 10] =
+        ["choke", "unchoke", "interested", "not interested", "have", "bitfield", "request", "piece", "cancel", "port"];
+    const FAST: [&str; 5] = ["suggest", "have all", "have none", "reject", "allowed fast"];
+    let fast = || FAST.get(usize::from(id).checked_sub(13)?);
+    BASIC.get(usize::from(id)).or_else(fast).copied().unwrap_or("which has no name")
+}
+
 /// Why no further message can be read.
 #[derive(Debug, Error)]
 #[allow(missing_docs)] // of the fields: the messages say what they are
@@ -377,7 +386,7 @@ pub enum MessageError {
     #[error("a message of {length} bytes is announced, at most {limit} are allowed")]
     TooLong { length: usize, limit: usize },
     /// The payload's size does not fit the message.
-    #[error("message {id} must have {}{expected} bytes of payload, but has {found}", if *id == 7 { "at least " } else { "" })]
+    #[error("message {id}, {}, must have {}{expected} bytes of payload, but has {found}", called(*id), if *id == 7 { "at least " } else { "" })]
     Size { id: u8, expected: usize, found: usize },
 }
 

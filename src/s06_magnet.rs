@@ -116,7 +116,10 @@ impl Magnet {
                 "tr" => magnet.trackers.push(text()?),
                 "x.pe" => {
                     let text = text()?;
-                    magnet.peers.push(PeerAddress::parse(&text).ok_or_else(|| value_error(key, "host:port", &text))?);
+                    magnet.peers.push(
+                        PeerAddress::parse(&text)
+                            .ok_or_else(|| value_error(key, "host:port, with a port from 1 to 65535", &text))?,
+                    );
                 }
                 "xl" => {
                     let text = text()?;

@@ -302,7 +302,7 @@ pub fn exchange_extensions(connection: &mut Connection, extensions: &mut Extensi
 #[allow(missing_docs)] // of the fields: the messages say what they are
 pub enum ExtensionError {
     /// The connection failed (stage 5).
-    #[error(transparent)]
+    #[error("its extension handshake was expected, but {0}")]
     Message(#[from] MessageError),
     /// The peer's handshake does not have the bit.
     #[error("the peer does not speak the extension protocol (BEP 10)")]

@@ -230,7 +230,10 @@ fn data_of(payload: &[u8], extensions: &Extensions, size: usize) -> Result<Optio
 #[allow(missing_docs)] // of the fields: the messages say what they are
 pub enum MetadataError {
     /// The extension protocol failed (stage 7), or the connection below it.
-    #[error(transparent)]
+    #[error("{}", match .0 {
+        ExtensionError::Message(error) => format!("the info dictionary was expected, but {error}"),
+        error => error.to_string(),
+    })]
     Extension(#[from] ExtensionError),
     /// A metadata message is broken.
     #[error(transparent)]

@@ -163,7 +163,10 @@ fn put(data: &mut Vec<u8>, begin: usize, block: &[u8]) {
 #[allow(missing_docs)] // of the fields: the messages say what they are
 pub enum PieceError {
     /// The connection failed (stage 5).
-    #[error(transparent)]
+    #[error("{}", match .0 {
+        MessageError::Io(_) | MessageError::HungUp { .. } => format!("the piece was expected, but {}", .0),
+        error => error.to_string(),
+    })]
     Message(#[from] MessageError),
     /// The peer's bitfield does not fit the torrent.
     #[error(transparent)]

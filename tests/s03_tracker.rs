@@ -137,7 +137,7 @@ fn a_failure_carries_its_reason_and_when_to_come_back() {
 #[test]
 fn a_malformed_answer_is_refused() {
     let table: [(&[u8], &str); 9] = [
-        (b"", "the tracker's answer is not bencode: byte 0: a value or its end was expected, but the input ends"),
+        (b"", "the tracker's answer is not bencode: byte 0: a value was expected, but there is nothing"),
         (b"<html>", "the tracker's answer is not bencode: byte 0: a value was expected (i, l, d or a digit), but found '<'"),
         (b"d5:peers99:abc", "the tracker's answer is not bencode: byte 8: at peers: the string says 99 bytes, only 3 are left"),
         (b"le", "the answer must be a dictionary, but is a list"),

@@ -77,7 +77,7 @@ pub fn show(thing: &Thing, view: View) -> Result<Answer, Failure> {
         why.expected,
         why.found
     );
-    let help = format!("piecemeal explain shows it, at #{number:04}: the carets show where");
+    let help = format!("look at #{number:04} in what is printed: the carets show where");
     Err(Failure::new(BAD_INPUT, what).help(help).about(&thing.source).see(PAGE).answer(answer))
 }
 
@@ -85,7 +85,9 @@ impl From<ReplayError> for Failure {
     fn from(error: ReplayError) -> Failure {
         let help = match error {
             ReplayError::NoConnection { .. } => "--connection N takes one of these",
-            ReplayError::Unfit { .. } => "piecemeal explain shows what is in the capture; --connection N takes another one",
+            ReplayError::Unfit { .. } => {
+                "piecemeal explain shows what is in the capture; --torrent FILE adds the torrent, --connection N takes another one"
+            }
             ReplayError::OtherTorrent { .. } => "give the torrent that was downloaded then, with --torrent FILE",
         };
         Failure::new(BAD_INPUT, error).help(help).see(PAGE)

@@ -1,6 +1,7 @@
 //! `piecemeal decode`: a bencoded value as JSON. (stage 1)
 
 use std::ffi::OsString;
+use std::path::Path;
 
 use piecemeal::s01_bencode::{BencodeError, Kind, Rule, Value, decode};
 use serde::{Serialize, Serializer};
@@ -20,8 +21,12 @@ pub struct Args {
 
 impl Args {
     pub fn run(self, _: &Options) -> Result<Answer, Failure> {
-        let bytes = self.value.into_encoded_bytes();
-        let value = decode(&bytes).map_err(|error| Failure::from(error).about("the value"))?;
+        let bytes = self.value.as_encoded_bytes();
+        let value = decode(bytes).map_err(|error| {
+            let failure = Failure::from(error).about("the value");
+            // The first thing one tries.
+            if Path::new(&self.value).is_file() { failure.help("this is a file; decode takes the value itself") } else { failure }
+        })?;
         Ok(Answer { text: json_line(&Json(&value)), json: json!({ "value": Json(&value) }) })
     }
 }
@@ -50,9 +55,8 @@ fn key_text(key: &[u8]) -> String {
 impl From<BencodeError> for Failure {
     fn from(error: BencodeError) -> Failure {
         let help = match error.rule {
-            Rule::CutShort { .. } | Rule::Ended | Rule::UnendedInteger | Rule::UnendedLength => {
-                "it is cut short, or a length in it is wrong"
-            }
+            Rule::Ended if error.at == 0 => "give a value, such as 5:hello; in quotes, if the shell might change it",
+            Rule::CutShort { .. } | Rule::Ended => "it is cut short, or a length in it is wrong",
             Rule::Trailing { .. } => "one value is expected; wrap several in l...e",
             Rule::IntegerTooLarge { .. } => "write it as a string; integers end at 9223372036854775807",
             Rule::DuplicateKey { .. } => "a key may stand there once; take the other one out",

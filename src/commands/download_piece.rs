@@ -9,7 +9,7 @@ use piecemeal::s05_messages::connection::Connection;
 use piecemeal::s09_pieces::{OnePeer, PieceError};
 
 use super::asking::dial;
-use super::failure::{Failure, NO_PEER, WRONG_HASH};
+use super::failure::{Failure, MORE_TIME, NO_PEER, WRONG_HASH};
 use super::find_peers::search;
 use super::opening::open;
 use super::piece_file::{piece_of, save, tell_fetching};
@@ -52,16 +52,16 @@ impl Args {
 
 impl From<PieceError> for Failure {
     fn from(error: PieceError) -> Failure {
-        match error {
-            PieceError::WrongHash { .. } => {
-                Failure::new(WRONG_HASH, error).help("the peer sent bad data; try another").see("09-pieces")
-            }
+        let code = if let PieceError::WrongHash { .. } = error { WRONG_HASH } else { NO_PEER };
+        let help = match error {
+            PieceError::WrongHash { .. } => "the peer sent bad data; try another",
             PieceError::Bitfield(_) | PieceError::Message(MessageError::TooLong { .. } | MessageError::Size { .. }) => {
-                Failure::new(NO_PEER, error).help("try another peer: this one breaks the rules").see("09-pieces")
+                "try another peer: this one breaks the rules"
             }
-            _ => Failure::new(NO_PEER, error)
-                .help("try another peer, or allow for more time with --timeout SECONDS")
-                .see("09-pieces"),
-        }
+            PieceError::NotThere { .. } => "try another peer: this one has other pieces",
+            PieceError::Message(MessageError::HungUp { .. }) => "try another peer, or the same one again",
+            _ => MORE_TIME,
+        };
+        Failure::new(code, error).help(help).see("09-pieces")
     }
 }

@@ -6,7 +6,7 @@ use piecemeal::s02_metainfo::MAX_PIECE_LENGTH;
 use piecemeal::s10_storage::StorageError;
 use piecemeal::s10_storage::create::{CreateError, Draft};
 
-use super::failure::{Failure, INTERRUPTED, LOCAL, USAGE};
+use super::failure::{Failure, INTERRUPTED, LOCAL, USAGE, at_the_disk};
 use super::size::size;
 
 /// Options of `create`.
@@ -87,6 +87,7 @@ impl From<CreateError> for Failure {
             }
             CreateError::Storage(StorageError::Stopped) => (INTERRUPTED, "the same command starts again"),
             CreateError::Storage(StorageError::Exists { .. }) => (LOCAL, "choose another -o, or overwrite it with --force"),
+            CreateError::Storage(StorageError::Io { error, .. }) => (LOCAL, at_the_disk(error)),
             CreateError::Storage(_) => (LOCAL, "check the path, its permissions and the free space"),
             CreateError::NoFiles { .. } => (LOCAL, "choose a folder with something in it"),
             CreateError::NotText { .. } | CreateError::Misread { .. } => {

@@ -33,9 +33,19 @@ pub fn trackers() -> Arc<Vec<Box<dyn Tracker>>> {
 pub struct Search {
     /// Some peers from each that answers.
     pub peers: Receiver<Vec<SocketAddr>>,
-    pub failures: Arc<Mutex<Vec<Failure>>>,
+    pub failures: Arc<Mutex<Failures>>,
     /// Who tells what is done with them.
     pub say: Narrator,
+}
+
+/// How those were asked that might know peers.
+#[derive(Default)]
+pub struct Failures {
+    /// Why some could not name any.
+    why: Vec<Failure>,
+    /// How many trackers, or tiers of them, were asked, and how many answered.
+    asked: usize,
+    answered: usize,
 }
 
 /// Tells that an address is a peer, by somebody's word.
@@ -59,11 +69,11 @@ pub fn tell_asking(urls: &[String], say: Narrator) {
 /// Asks all tiers of trackers and looks up all `HOST:PORT`s, side by side.
 pub fn search(tiers: Vec<Vec<String>>, addresses: Vec<String>, ask: &Announce, until: Instant, say: Narrator) -> Search {
     let (found, peers) = mpsc::channel();
-    let failures = Arc::new(Mutex::new(Vec::new()));
+    let failures = Arc::new(Mutex::new(Failures { asked: tiers.len().min(MOST), ..Failures::default() }));
     if tiers.is_empty() && addresses.is_empty() {
         let failure = Failure::new(NO_PEER, "there is nobody to ask: no tracker is named, and no peer is given");
         let failure = failure.help("give a peer with --peer HOST:PORT").see("03-tracker");
-        failures.lock().unwrap_or_else(PoisonError::into_inner).push(failure);
+        failures.lock().unwrap_or_else(PoisonError::into_inner).why.push(failure);
     }
     let trackers = trackers();
     let spawn = |name: String, work: Box<dyn FnOnce() -> Result<Vec<SocketAddr>, Vec<Failure>> + Send>| {
@@ -71,7 +81,7 @@ pub fn search(tiers: Vec<Vec<String>>, addresses: Vec<String>, ask: &Announce, u
         let work = move || match work() {
             // Nobody listens any more once the command has what it wants.
             Ok(peers) => drop(found.send(peers)),
-            Err(why) => failures.lock().unwrap_or_else(PoisonError::into_inner).extend(why),
+            Err(why) => failures.lock().unwrap_or_else(PoisonError::into_inner).why.extend(why),
         };
         // Without a thread, this source stays silent; the others go on.
         let _ = thread::Builder::new().name(name).spawn(work);
@@ -90,9 +100,10 @@ pub fn search(tiers: Vec<Vec<String>>, addresses: Vec<String>, ask: &Announce, u
     }
     for urls in tiers.into_iter().take(MOST) {
         tell_asking(&urls, say);
-        let (trackers, ask) = (Arc::clone(&trackers), ask.clone());
+        let (trackers, ask, heard) = (Arc::clone(&trackers), ask.clone(), Arc::clone(&failures));
         let announce = move || match Tier::new(urls).announce(&trackers, &ask, until) {
             Ok((url, announced)) => {
+                heard.lock().unwrap_or_else(PoisonError::into_inner).answered += 1;
                 let few: Vec<String> = announced.peers.iter().take(5).map(ToString::to_string).collect();
                 let more = if announced.peers.len() > 5 { ", ..." } else { "" };
                 say.say(3, format!("{url} names {} peers: {}{more}", announced.peers.len(), few.join(", ")));
@@ -105,13 +116,22 @@ pub fn search(tiers: Vec<Vec<String>>, addresses: Vec<String>, ask: &Announce, u
     Search { peers, failures, say }
 }
 
-/// When nobody was found: whose fault it was.
-pub fn nobody(failures: &Mutex<Vec<Failure>>) -> Failure {
+/// When nobody was found: whose fault it was. A tracker that answers may be the only one
+/// that knows the torrent, so its word counts more than others' trouble.
+pub fn nobody(failures: &Mutex<Failures>) -> Failure {
     let mut failures = failures.lock().unwrap_or_else(PoisonError::into_inner);
-    failures.pop().unwrap_or_else(|| {
-        let help = "give one with --peer HOST:PORT, or try again later";
-        Failure::new(NO_PEER, "no peers: whoever was asked named none").help(help).see("03-tracker")
-    })
+    let Failures { why, asked, answered } = &mut *failures;
+    let what = match (why.pop(), *asked, *answered) {
+        (Some(failure), _, 0) => return failure,
+        (Some(failure), asked, answered) => {
+            format!("no peers: of {asked} trackers {answered} answered, and named nobody; {}", failure.what())
+        }
+        (None, 0, _) => "no peers: the name leads to no address".to_owned(),
+        (None, 1, _) => "no peers: the tracker was asked, and named nobody".to_owned(),
+        (None, asked, _) => format!("no peers: {asked} trackers were asked, and named nobody"),
+    };
+    let help = "others may come later: try again then, or give a peer with --peer HOST:PORT";
+    Failure::new(NO_PEER, what).help(help).see("03-tracker")
 }
 
 impl Search {
@@ -141,7 +161,7 @@ impl From<TrackerError> for Failure {
             TrackerError::Bencode(_) | TrackerError::Answer { .. } | TrackerError::TooLong(_) => {
                 "that may be no tracker; check the URL, or give a peer with --peer HOST:PORT"
             }
-            _ => "check that the tracker is up, or give a peer with --peer HOST:PORT",
+            _ => "check the URL, and whether the tracker is up; or give a peer with --peer HOST:PORT",
         };
         Failure::new(TRACKER, error).help(help).see("03-tracker")
     }

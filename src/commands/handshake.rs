@@ -8,7 +8,7 @@ use piecemeal::s04_handshake::{Handshake, HandshakeError, exchange};
 use serde_json::json;
 
 use super::asking::dial;
-use super::failure::{Failure, NO_PEER};
+use super::failure::{Failure, MORE_TIME, NO_PEER};
 use super::find_peers::search;
 use super::opening::open;
 use super::{Answer, Options};
@@ -50,9 +50,7 @@ impl From<HandshakeError> for Failure {
             HandshakeError::OtherProtocol { .. } => "this is not a BitTorrent peer; check the address and the port",
             HandshakeError::OtherTorrent { .. } | HandshakeError::HungUp => "the peer may not have this torrent; try another",
             HandshakeError::Ourselves => "that is our own address; try another",
-            HandshakeError::Io(ref error) if error.kind() == ErrorKind::TimedOut => {
-                "try another peer, or allow for more time with --timeout SECONDS"
-            }
+            HandshakeError::Io(ref error) if error.kind() == ErrorKind::TimedOut => MORE_TIME,
             HandshakeError::Io(_) => "nobody listens there: check the address, or try another; is the lab running?",
         };
         Failure::new(NO_PEER, error).help(help).see("04-handshake")

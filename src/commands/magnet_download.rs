@@ -7,7 +7,7 @@ use piecemeal::s11_swarm::Plan;
 use super::download::{Place, add_sources};
 use super::failure::Failure;
 use super::fetching::fetch;
-use super::magnet_peers::tell_link;
+use super::magnet_peers::{need_somebody, tell_link};
 use super::{Answer, Options};
 
 /// Download all of a magnet link's torrent (stage 11)
@@ -30,6 +30,7 @@ impl Args {
     pub fn run(self, options: &Options) -> Result<Answer, Failure> {
         let magnet = Magnet::parse(&self.magnet)?;
         let mut plan = Plan::new(magnet.need_info_hash()?, None, PeerId::random());
+        need_somebody(&magnet, options)?;
         tell_link(&magnet, plan.info_hash, options.narrator());
         self.giving.plug(&mut plan, options)?; // giving is plugged in
         let tiers = magnet.trackers.iter().map(|url| vec![url.clone()]).collect();

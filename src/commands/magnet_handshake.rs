@@ -6,7 +6,7 @@ use piecemeal::s07_extension::{BoxError, EXTENSION_BIT, Extension, ExtensionErro
 use serde_json::json;
 
 use super::asking::dial;
-use super::failure::{Failure, NO_PEER};
+use super::failure::{Failure, MORE_TIME, NO_PEER};
 use super::magnet_peers::start;
 use super::{Answer, Options};
 
@@ -58,8 +58,7 @@ impl Extension for NamesOnly {
 impl From<ExtensionError> for Failure {
     fn from(error: ExtensionError) -> Failure {
         let late = matches!(&error, ExtensionError::Message(error) if error.is_timeout());
-        let more_time = "try another peer, or allow for more time with --timeout SECONDS";
-        let help = if late { more_time } else { "try another peer: this one cannot give metadata" };
+        let help = if late { MORE_TIME } else { "try another peer: this one cannot give metadata" };
         Failure::new(NO_PEER, error).help(help).see("07-extension")
     }
 }

@@ -5,11 +5,11 @@ use std::time::Instant;
 use piecemeal::s02_metainfo::{Info, InfoHash};
 use piecemeal::s05_messages::connection::Connection;
 use piecemeal::s06_magnet::Magnet;
-use piecemeal::s07_extension::{Extensions, exchange_extensions};
+use piecemeal::s07_extension::{ExtensionError, Extensions, exchange_extensions};
 use piecemeal::s08_metadata::{MetadataError, UtMetadata, fetch_metadata};
 
 use super::asking::dial;
-use super::failure::{BAD_INPUT, Failure, NO_PEER, WRONG_HASH};
+use super::failure::{BAD_INPUT, Failure, MORE_TIME, NO_PEER, WRONG_HASH};
 use super::info::describe;
 use super::magnet_peers::start;
 use super::{Answer, Options};
@@ -58,11 +58,10 @@ pub fn info_from(connection: &mut Connection, info_hash: InfoHash, until: Instan
 impl From<MetadataError> for Failure {
     fn from(error: MetadataError) -> Failure {
         let (code, help) = match error {
-            // Stage 7 has words for these.
-            MetadataError::Extension(error) => return Failure::from(error).see("08-metadata"),
+            MetadataError::Extension(ExtensionError::Message(ref error)) if error.is_timeout() => (NO_PEER, MORE_TIME),
             MetadataError::WrongHash { .. } => (WRONG_HASH, "try another peer: the hash tells a right answer from a wrong one"),
             MetadataError::Metainfo(_) => (BAD_INPUT, "every peer has the same one; look for another link"),
-            MetadataError::NotOffered | MetadataError::Rejected { .. } => {
+            MetadataError::Extension(_) | MetadataError::NotOffered | MetadataError::Rejected { .. } => {
                 (NO_PEER, "try another peer: this one does not give it")
             }
             _ => (NO_PEER, "try another peer: this one breaks the rules"),

@@ -44,11 +44,25 @@ impl Args {
     }
 }
 
+/// What to do with something else.
+fn instead(text: &str) -> &'static str {
+    let is_hash = matches!(text.len(), 32 | 40) && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    match text {
+        _ if is_hash => "an info hash goes into a link, with a peer or a tracker: 'magnet:?xt=urn:btih:HASH&x.pe=HOST:PORT'",
+        _ if text.contains("://") => {
+            "fetch the .torrent that a URL leads to, and give it to a command without magnet_ in its name"
+        }
+        _ if text.ends_with(".torrent") => "commands without magnet_ in their names take a .torrent file: info, download",
+        _ => "copy the whole link, and put it in quotes: the shell would cut it at &",
+    }
+}
+
 impl From<MagnetError> for Failure {
     fn from(error: MagnetError) -> Failure {
         let help = match error {
             MagnetError::VersionTwo => "look for a link that also has xt=urn:btih:",
             MagnetError::Value { ref key, .. } if key != "xt" => "mend it or leave it out: only xt has to be there",
+            MagnetError::NotMagnet(ref text) => instead(text),
             _ => "copy the whole link, and put it in quotes: the shell would cut it at &",
         };
         Failure::new(BAD_INPUT, error).help(help).about("the magnet link").see("06-magnet")

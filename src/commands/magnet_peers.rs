@@ -16,10 +16,7 @@ use crate::progress::Narrator;
 /// The search for peers of a magnet link, and the handshake for them.
 pub fn start(magnet: &Magnet, options: &Options, until: Instant) -> Result<(Handshake, Search), Failure> {
     let ours = Handshake::new(magnet.need_info_hash()?, PeerId::random()).with_bit(EXTENSION_BIT);
-    if magnet.trackers.is_empty() && magnet.peers.is_empty() && options.peers.is_empty() {
-        let failure = Failure::new(NO_PEER, "the magnet link names no tracker and no peer");
-        return Err(failure.help("give a peer with --peer HOST:PORT, or in the link with &x.pe=HOST:PORT").see("06-magnet"));
-    }
+    need_somebody(magnet, options)?;
     let say = options.narrator();
     tell_link(magnet, ours.info_hash, say);
     // Nobody knows the length yet, so 1 byte is missing: enough to be no seed.
@@ -28,6 +25,17 @@ pub fn start(magnet: &Magnet, options: &Options, until: Instant) -> Result<(Hand
     let addresses = options.peers.iter().cloned().chain(magnet.peers.iter().map(ToString::to_string)).collect();
     Ok((ours, search(tiers, addresses, &ask, until, say)))
 }
+
+/// A link without a tracker or a peer leads nowhere. Most often a shell has cut it.
+pub fn need_somebody(magnet: &Magnet, options: &Options) -> Result<(), Failure> {
+    if magnet.trackers.is_empty() && magnet.peers.is_empty() && options.peers.is_empty() {
+        let failure = Failure::new(NO_PEER, "the magnet link names no tracker and no peer");
+        return Err(failure.help(CUT).see("06-magnet"));
+    }
+    Ok(())
+}
+
+const CUT: &str = "put the link in quotes, if it goes on with &: the shell cuts it there; or give a peer with --peer HOST:PORT";
 
 /// Tells what there is to go by.
 pub fn tell_link(magnet: &Magnet, info_hash: InfoHash, say: Narrator) {

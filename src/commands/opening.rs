@@ -3,22 +3,40 @@
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
-use piecemeal::s01_bencode::printable;
+use piecemeal::s01_bencode::{Rule, excerpt};
 use piecemeal::s02_metainfo::{Info, Metainfo, MetainfoError};
 
 use super::Options;
-use super::failure::{BAD_INPUT, Failure, LOCAL};
+use super::failure::{BAD_INPUT, Failure, LOCAL, USAGE};
 
 /// Reads a .torrent file.
 pub fn open(torrent: &Path, options: &Options) -> Result<Metainfo, Failure> {
     let shown = torrent.to_string_lossy();
-    let metainfo = Metainfo::read(torrent).map_err(|error| Failure::from(error).about(printable(&shown)))?;
+    let metainfo = Metainfo::read(torrent).map_err(|error| match &error {
+        MetainfoError::Io(_) => something_else(&shown).unwrap_or_else(|| Failure::from(error).about(&shown)),
+        _ => Failure::from(error).about(&shown),
+    })?;
     let Info { info_hash, length, .. } = &metainfo.info;
     let say = options.narrator();
     say.say(2, format!("{shown} is about {length} bytes in {} pieces, each with its hash", metainfo.info.piece_count()));
     say.say(2, format!("trackers and peers know it by the hash of its info dictionary, {info_hash}"));
     super::tracing::learn(&metainfo.info); // plugged in
     Ok(metainfo)
+}
+
+/// What was given is no path, but another way to name a torrent.
+fn something_else(given: &str) -> Option<Failure> {
+    let is_hash = given.len() == 40 && given.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let (what, help) = match given {
+        _ if given.starts_with("magnet:") => ("a magnet link", "a link is for the commands whose names begin with magnet_"),
+        _ if given.contains("://") => ("a URL", "fetch the file first, with a browser or `curl -LO URL`, and give that"),
+        _ if is_hash => {
+            ("an info hash", "put it into a link, 'magnet:?xt=urn:btih:HASH', for the commands that begin with magnet_")
+        }
+        _ => return None,
+    };
+    let what = format!("a .torrent file was expected, but this is {what}");
+    Some(Failure::new(USAGE, what).about(excerpt(given.as_bytes())).help(help).see("02-metainfo"))
 }
 
 fn missing(error: &io::Error) -> &'static str {
@@ -33,7 +51,15 @@ impl From<MetainfoError> for Failure {
     fn from(error: MetainfoError) -> Failure {
         let help = match &error {
             MetainfoError::Bencode(error) => {
-                return Failure::from(error.clone()).help("it is damaged, or no torrent; download it again");
+                let help = match (error.at, &error.rule) {
+                    (0, Rule::NotAValue { found: b'<' }) => {
+                        "this is a web page: download the .torrent itself, which it may link to"
+                    }
+                    (0, Rule::Ended) => "the file is empty: download it again",
+                    (0, Rule::NotAValue { .. }) => "this is no torrent: check which file it is, and the order of the arguments",
+                    _ => "it is damaged, or no torrent; download it again",
+                };
+                return Failure::from(error.clone()).help(help);
             }
             MetainfoError::Io(error) => return Failure::new(LOCAL, error).help(missing(error)).see("02-metainfo"),
             MetainfoError::UnsafePath { .. } => "this torrent may be meant to harm; get it from somewhere else",

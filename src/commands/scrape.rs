@@ -26,6 +26,7 @@ impl Args {
     pub fn run(self, options: &Options) -> Result<Answer, Failure> {
         let until = options.deadline();
         let link = self.torrent.to_str().filter(|text| text.to_ascii_lowercase().starts_with("magnet:"));
+        let of_link = link.is_some();
         let (info_hash, urls) = if let Some(link) = link {
             let magnet = Magnet::parse(link)?;
             (magnet.need_info_hash()?, magnet.trackers)
@@ -46,7 +47,7 @@ impl Args {
                 }
             }
         }
-        let fatal = if lines.is_empty() { Some(failures.pop().unwrap_or_else(no_tracker)) } else { None };
+        let fatal = if lines.is_empty() { Some(failures.pop().unwrap_or_else(|| no_tracker(of_link))) } else { None };
         let notes = Progress::new(options, "asking", 0);
         failures.iter().for_each(|failure| notes.note(failure.json()["error"].as_str().unwrap_or_default()));
         fatal.map_or_else(|| Ok(Answer { text: lines.join("\n"), json: json!({ "trackers": objects }) }), Err)

@@ -8,9 +8,9 @@ use std::time::Instant;
 use piecemeal::s02_metainfo::InfoHash;
 use piecemeal::s03_tracker::TrackerError;
 use piecemeal::s03_tracker::http::{Get, fetch};
-use piecemeal::s13_udp_tracker::UdpTracker;
 use piecemeal::s13_udp_tracker::packet::Counts;
 use piecemeal::s13_udp_tracker::scrape::scrape_with;
+use piecemeal::s13_udp_tracker::{UdpError, UdpTracker};
 
 use super::failure::{Failure, TRACKER};
 use super::find_peers::GRACE;
@@ -45,12 +45,18 @@ fn failed(error: TrackerError) -> Failure {
     let help = match error {
         TrackerError::TimedOut => "allow for more time with --timeout SECONDS; not every tracker can be scraped",
         TrackerError::Failure { .. } => "the tracker may not know this torrent; try another torrent or link",
-        _ => "check that the tracker is up; not every tracker can be scraped",
+        TrackerError::Scheme { .. } => "use a torrent with an http or udp tracker",
+        TrackerError::Transport(ref error) if matches!(error.downcast_ref(), Some(UdpError::NoScrape)) => {
+            "not every tracker can be scraped; `peers` asks it for peers, and so does `download`"
+        }
+        _ => "check the URL, and whether the tracker is up; not every tracker can be scraped",
     };
     Failure::new(TRACKER, error).help(help).see("13-udp-tracker")
 }
 
 /// When there is nobody to ask.
-pub fn no_tracker() -> Failure {
-    Failure::new(TRACKER, "there is nobody to ask: no tracker is named").help("try another torrent or link").see("13-udp-tracker")
+pub fn no_tracker(of_link: bool) -> Failure {
+    let cut = "put the link in quotes, if it goes on with &: the shell cuts it there; or try another link";
+    let help = if of_link { cut } else { "only a tracker can be scraped: try another torrent" };
+    Failure::new(TRACKER, "there is nobody to ask: no tracker is named").help(help).see("13-udp-tracker")
 }

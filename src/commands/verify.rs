@@ -6,7 +6,7 @@ use piecemeal::s01_bencode::printable;
 use piecemeal::s10_storage::damage::{self, State};
 use piecemeal::s10_storage::{Storage, StorageError, verify};
 
-use super::failure::{Failure, INTERRUPTED, LOCAL, WRONG_HASH};
+use super::failure::{Failure, INTERRUPTED, LOCAL, WRONG_HASH, at_the_disk};
 use super::interrupt::interrupt;
 use super::opening::open;
 use super::piece_map::describe;
@@ -54,12 +54,14 @@ impl From<StorageError> for Failure {
         let help = match error {
             StorageError::Exists { .. } => "choose another -o, or overwrite it with --force",
             StorageError::Link { .. } => "remove the link, or choose another place",
-            StorageError::NotAFile { .. } => "give the path of a file: a folder or something else is in its place",
+            StorageError::NotAFile { .. } => {
+                "give the path of the file itself, with its name; what is there is a folder, or the like"
+            }
             StorageError::Gone { .. } => "download again to the same place",
             StorageError::Stopped => {
                 return Failure::new(INTERRUPTED, error).help("the same command starts again").see("10-storage");
             }
-            StorageError::Io { .. } => "check the path, its permissions and the free space",
+            StorageError::Io { ref error, .. } => at_the_disk(error),
         };
         Failure::new(LOCAL, error).help(help).see("10-storage")
     }

@@ -84,7 +84,7 @@ pub fn fetch(url: &str, until: Instant) -> Result<(u16, Vec<u8>), TrackerError> 
         }
         ureq::Error::Io(error) => TrackerError::Transport(error.into()),
         ureq::Error::Protocol(error) => TrackerError::Transport(format!("an HTTP answer was expected, but: {error}").into()),
-        ureq::Error::TooManyRedirects => TrackerError::Transport(format!("over {MOST_REDIRECTS} redirects").into()),
+        ureq::Error::TooManyRedirects => TrackerError::Transport(format!("it redirects more than {MOST_REDIRECTS} times").into()),
         error => TrackerError::Transport(error.into()),
     })?;
     if body.len() > LONGEST_ANSWER {

@@ -109,7 +109,7 @@ fn mask(index: u32) -> u64 {
 #[allow(missing_docs)] // of the fields: the messages say what they are
 pub enum BitfieldError {
     /// It is not one bit a piece.
-    #[error("a bitfield for {pieces} pieces must be {expected} bytes, but is {found}")]
+    #[error("a bitfield for {pieces} pieces must be {expected} byte{}, but is {found}", if *expected == 1 { "" } else { "s" })]
     Length { expected: usize, pieces: u32, found: usize },
     /// A bit is set for a piece that does not exist.
     #[error("the bitfield has bits set beyond the last of {pieces} pieces")]

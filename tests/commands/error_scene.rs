@@ -55,13 +55,25 @@ impl Scene {
     fn files(&self) {
         self.write("sample.torrent", self.torrent.file(None));
         self.write("sample.bin", &self.torrent.content);
-        self.write("session.capture", include_bytes!("../data/captures/aria2.capture"));
+        const CAPTURE: &str = include_str!("../data/captures/aria2.capture");
+        self.write("session.capture", CAPTURE);
+        // An unchoke with a byte too many, and a handshake of ours with another bit.
+        self.write("broken.capture", CAPTURE.replace("\"0000000101\"", "\"000000020101\""));
+        self.write("other-bits.capture", CAPTURE.replacen("0000000000100004", "0000000000100005", 1));
+        self.write("captured.torrent", include_bytes!("../data/captures/captured.torrent"));
         self.write("notes.txt", "these are notes");
         self.write("album/one.txt", "one");
         self.write("linked/one.txt", "one");
         fs::create_dir(self.path("empty")).expect("the test's folder takes a folder");
         #[cfg(unix)]
         std::os::unix::fs::symlink("one.txt", self.path("linked/two.txt")).expect("the test's folder takes a link");
+        #[cfg(target_os = "linux")]
+        {
+            use std::os::unix::ffi::OsStrExt;
+            fs::create_dir(self.path("latin")).expect("the test's folder takes a folder");
+            let name = std::ffi::OsStr::from_bytes(b"caf\xe9.txt");
+            fs::write(self.path("latin").join(name), "one").expect("the test's folder takes any name");
+        }
         // Of zeros, and nothing on the disk.
         for (name, length) in [("large.bin", 3 << 20), ("huge.torrent", (64 << 20) + 1)] {
             fs::File::create(self.path(name)).and_then(|file| file.set_len(length)).expect("the test's folder takes a file");
@@ -190,9 +202,9 @@ fn settled(line: &str) -> String {
     }
     // A temporary folder has a name of its own each time, at the end.
     let line = line.split_once("/.tmp").map_or(line.to_owned(), |(before, _)| format!("{before}/.tmp..."));
-    let Some((before, rest)) = line.split_once("(os error ") else { return line };
-    let behind = rest.trim_start_matches(|letter: char| letter.is_ascii_digit());
-    format!("{before}(os error N{behind}")
+    let mut parts = line.split("(os error ");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |line, rest| line + "(os error N" + rest.trim_start_matches(|letter: char| letter.is_ascii_digit()))
 }
 
 /// An info dictionary of one file of 5 bytes, with another value for one key, or without it.
@@ -248,11 +260,11 @@ fn broken_torrent(name: &str) -> Option<Vec<u8>> {
         "half-a-hash" => info_with("pieces", Some(bytes([b'x'; 30]))),
         "missing-hash" => info_with("pieces", Some(bytes([b'x'; 20]))),
         "empty-name" => info_with("name", Some(bytes(""))),
+        "many-values" => [b"l".to_vec(), b"le".repeat(3_000_001), b"e".to_vec()].concat(),
         "climbing-name" => info_with("name", Some(bytes(".."))),
         "climbing-path" => of_paths(&[&["good.txt"], &["..", "..", "evil.txt"]]),
         "same-path-twice" => of_paths(&[&["same.txt"], &["same.txt"]]),
         "file-as-folder" => of_paths(&[&["a"], &["a", "b"]]),
-        "no-files" => of_paths(&[]),
         "empty-path" => of_paths(&[&[]]),
         "version-2" => {
             let tree = dict(&[("five.txt", dict(&[("", dict(&[("length", int(5))]))]))]);
@@ -296,6 +308,10 @@ fn plan(name: &str, torrent: &Torrent) -> Plan {
         "short have" => plan.after(After::Say(vec![0, 0, 0, 2, 4, 0])),
         "long bitfield" => plan.opening(vec![0, 0, 0, 3, 5, 0xff, 0xff]),
         "spare bits" => plan.opening(vec![0, 0, 0, 2, 5, 0xff]),
+        "stalling" => plan.blocks(Blocks::SilentAfter(1)),
+        // By their peer ids they would be the same.
+        "plain again" => Plan { peer_id: *b"-FK0001-secondpeerid", ..plan.plain() },
+        "another without metadata" => Plan { peer_id: *b"-FK0001-third-peerid", ..plan.metadata(Metadata::None) },
         "plain" => plan.plain(),
         "without metadata" => plan.metadata(Metadata::None),
         "no size" => plan.metadata(Metadata::Size(0)),
@@ -314,7 +330,7 @@ fn plan(name: &str, torrent: &Torrent) -> Plan {
 /// An HTTP tracker that says one thing.
 fn reply(name: &str) -> Reply {
     match name {
-        "lonely" | "unscrapable" => Reply::peers(&[]),
+        "lonely" | "other lonely" | "unscrapable" => Reply::peers(&[]),
         "refusing" => Reply::failure("unregistered torrent"),
         "busy" => Reply::Status(503, b"come back later".to_vec()),
         "missing" => Reply::Status(404, b"<html>not here</html>".to_vec()),

@@ -1,5 +1,9 @@
 //! Errors: exit codes, and three lines that say what, what to do, where to read.
 
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
 use crate::support::{FakePeer, FakeTracker, Reply, Run, Torrent, content, dead_address, folder};
 
 #[test]
@@ -118,7 +122,7 @@ fn a_torrent_that_breaks_a_rule_is_bad_input_that_names_file_and_key() {
         (b"d4:infod6:lengthi5e12:piece lengthi4e6:pieces20:01234567890123456789ee", "name"),
         (b"d4:infod6:lengthi9223372036854775807e4:name1:a12:piece lengthi1e6:pieces20:01234567890123456789ee", "pieces"),
     ] {
-        std::fs::write(&path, torrent).expect("a temporary folder takes a file");
+        fs::write(&path, torrent).expect("a temporary folder takes a file");
         let outcome = Run::new(["info", "bad.torrent"]).dir(folder.path()).run();
         outcome.fails(&[3]).mentions("bad.torrent").mentions(named);
     }
@@ -132,7 +136,7 @@ fn a_torrent_cut_anywhere_is_bad_input() {
     let whole = torrent.file(Some("http://a/b"));
     let path = folder.path().join("t.torrent");
     for length in (0..whole.len()).step_by(3) {
-        std::fs::write(&path, &whole[..length]).expect("a temporary folder takes a file");
+        fs::write(&path, &whole[..length]).expect("a temporary folder takes a file");
         Run::new(["info", "t.torrent"]).dir(folder.path()).run().fails(&[3]);
     }
 }
@@ -192,6 +196,26 @@ fn arguments_that_are_not_utf8_do_not_panic() {
         assert!(!outcome.err().contains("panicked"), "{outcome}");
     }
     // A name that is only bytes is a name all the same.
-    std::fs::write(folder.path().join(bad), Torrent::sample().file(None)).expect("Linux takes any bytes but / and NUL");
+    fs::write(folder.path().join(bad), Torrent::sample().file(None)).expect("Linux takes any bytes but / and NUL");
     Run::new(["info"]).arg(bad).dir(folder.path()).run().succeeds();
+}
+
+/// The numbers right behind a mark, in each line of a text.
+fn codes_behind(text: &str, mark: &str) -> BTreeSet<u8> {
+    let numbers = text.lines().filter_map(|line| line.split_once(mark)?.1.split(|letter: char| !letter.is_ascii_digit()).next());
+    numbers.filter_map(|number| number.parse().ok()).collect()
+}
+
+#[test]
+fn every_exit_code_is_in_the_readme_and_every_code_there_occurs() {
+    let read = |path: &str| fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).expect("it is there");
+    let readme = read("README.md");
+    let (_, list) = readme.split_once("## Exit codes").expect("the README has them");
+    let listed = codes_behind(list.split("\n## ").next().expect("there is text"), "| ");
+    // 0 is no failure, and Ctrl-C cannot be pressed in a table.
+    let failing: BTreeSet<u8> = listed.iter().copied().filter(|code| *code != 0).collect();
+    assert_eq!(codes_behind(&read("src/commands/failure.rs"), ": u8 = "), failing);
+    let mut made_to_happen = codes_behind(&read("tests/commands/errors.txt"), "exit ");
+    assert!(made_to_happen.insert(130), "it cannot be in the table");
+    assert_eq!(made_to_happen, failing);
 }

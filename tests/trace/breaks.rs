@@ -191,7 +191,7 @@ fn a_magnet_link_with_a_bad_peer_and_one_without_a_torrent() {
         Kind::Magnet,
         b"magnet:?xt=urn:btih:d69f91e6b2ae4c542468d1073a71d4ea13879a7f&x.pe=here",
         "  003c  26 78 2e 70 65 3d 68 65 72 65                     x.pe    \"here\"  a peer
-        ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ byte 60: expected x.pe to be host:port, found \"here\"",
+        ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ byte 60: expected x.pe to be host:port, with a port from 1 to 65535, found \"here\"",
     );
     breaks(
         Kind::Magnet,
