@@ -162,7 +162,7 @@ pub fn address(text: &str) -> Result<String, String> {
     if known && port != "0" {
         Ok(text.to_owned())
     } else {
-        Err("HOST:PORT was expected, such as 127.0.0.2:6881 or [::1]:6881".to_owned())
+        Err("HOST:PORT was expected, with a port from 1 to 65535, such as 127.0.0.2:6881 or [::1]:6881".to_owned())
     }
 }
 

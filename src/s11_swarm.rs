@@ -22,8 +22,8 @@
 //!   [`lease`] a block's way to the disk, `session` the loop of one peer, [`depth`] how much
 //!   is asked of it at a time, `clock` how long it may take, [`outbox`] what goes to it,
 //!   [`traffic`] what went, [`rate`] how much may go, [`addresses`] whom to dial,
-//!   [`announcer`] when to ask the tracker, `conductor` the swarm's end, [`view`] what
-//!   there is to see of it all.
+//!   [`announcer`] when to ask the tracker, `conductor` the swarm's end, [`standing`] what is
+//!   said of it then, [`view`] what there is to see of it all.
 //! * **No end goes unheard.** However a peer's thread ends, also by a panic, its leases
 //!   go back first and then the swarm gets its last note.
 //! * **What ends one peer and what ends the download are two types,** [`Ended`] and
@@ -47,6 +47,7 @@ pub mod rarest;
 pub mod rate;
 mod session;
 pub mod source;
+pub mod standing;
 pub mod traffic;
 pub mod uploads;
 pub mod view;
@@ -65,6 +66,7 @@ use self::conductor::{Conductor, Limits};
 pub use self::peer::Ended;
 use self::rate::Rate;
 use self::source::{Candidate, PeerSource, Signals};
+use self::standing::Standing;
 use self::traffic::Traffic;
 use self::uploads::{NoUploads, Uploads};
 use self::view::Watch;
@@ -211,9 +213,17 @@ pub struct Traded {
 /// ends must never wait; but its notes are few, and none is sent for a block.
 enum Note {
     Found(Vec<Candidate>),
-    Said { source: String, what: String, failed: bool },
-    SourceGone { passive: bool },
+    Said {
+        source: String,
+        what: String,
+        failed: bool,
+    },
+    SourceGone {
+        passive: bool,
+    },
     Joined(SocketAddr),
+    /// Why no info dictionary comes from it, if anything speaks against it.
+    Lacks(SocketAddr, Option<&'static str>),
     Ended(PeerNumber, SocketAddr, Ended),
     Metadata(Box<Info>),
     Corrupt(PieceIndex, Vec<PeerNumber>),
@@ -266,6 +276,8 @@ struct Live {
     dialled: bool,
     hang_up: Hangup,
     traffic: Arc<Traffic>,
+    /// Why we hung up, if we did: to its thread it looks as if the peer had.
+    parted: Option<Ended>,
 }
 
 impl Swarm {
@@ -366,8 +378,8 @@ pub enum SwarmError {
     #[error(transparent)]
     Unusable(crate::s02_metainfo::MetainfoError),
     /// Nobody can, or wants to, give us what is missing.
-    #[error("{what}{}", reasons_text(reasons))]
-    NoHope { what: String, no_tracker: bool, reasons: Vec<(String, String)> },
+    #[error("{what}: {standing}")]
+    NoHope { what: String, standing: Box<Standing> },
     /// It was told to stop.
     #[error("stopped; what is verified is kept")]
     Stopped,
@@ -380,13 +392,4 @@ impl From<StorageError> for SwarmError {
             error => SwarmError::Storage(error),
         }
     }
-}
-
-/// The latest few reasons, one behind the other.
-fn reasons_text(reasons: &[(String, String)]) -> String {
-    // A tracker's own words name its URL already.
-    let named = |who: &str, why: &str| if why.starts_with(who) { why.to_owned() } else { format!("{who}: {why}") };
-    let last = reasons.iter().rev().take(5).map(|(who, why)| named(who, why));
-    let text = last.collect::<Vec<_>>().join("; ");
-    if text.is_empty() { text } else { format!(" ({text})") }
 }

@@ -10,6 +10,7 @@ use piecemeal::s05_messages::bitfield::Bitfield;
 use piecemeal::s10_storage::output::Output;
 use piecemeal::s10_storage::{StorageError, Store};
 use piecemeal::s11_swarm::rate::Rate;
+use piecemeal::s11_swarm::standing::Standing;
 use piecemeal::s11_swarm::{Event, Outcome, Plan, SwarmError, Traded, download};
 use serde_json::{Value, json};
 
@@ -187,7 +188,8 @@ impl Teller<'_> {
                 json!({ "event": "corrupt", "piece": piece.get(), "peers": who })
             }
             Event::Source { name, what, failed: true } => {
-                progress.note(what);
+                let named = if what.contains(name.as_str()) { what.clone() } else { format!("{name}: {what}") };
+                progress.note(&named);
                 json!({ "event": "source_failed", "source": name, "what": what })
             }
             Event::Source { name, what, failed: false } => {
@@ -195,6 +197,19 @@ impl Teller<'_> {
                 json!({ "event": "source", "source": name, "what": what })
             }
         }
+    }
+}
+
+/// What to do when there is no hope.
+fn next_step(standing: &Standing) -> &'static str {
+    match standing {
+        _ if standing.has_some() => "what is verified is kept: the same command goes on; --peer HOST:PORT adds a peer",
+        _ if standing.no_tracker() => "give a peer with --peer HOST:PORT, or try again later",
+        Standing { sources: 0, .. } => "give a peer with --peer HOST:PORT, or take a torrent with a tracker",
+        Standing { known: 0, trackers: 0, .. } => "check the address, or give another peer with --peer HOST:PORT",
+        Standing { known: 0, .. } => "others may come later: try the same again then, or give a peer with --peer HOST:PORT",
+        Standing { pieces: None, .. } => "try the same again later, or give a peer that has all of it with --peer HOST:PORT",
+        _ => "try the same again later; --peer HOST:PORT adds a peer",
     }
 }
 
@@ -207,9 +222,8 @@ impl From<SwarmError> for Failure {
                 return failure.help("every peer has the same one; look for another torrent or link");
             }
             SwarmError::Stopped => (INTERRUPTED, "the same command goes on where it stopped"),
-            SwarmError::NoHope { no_tracker: true, .. } => (TRACKER, "give a peer with --peer HOST:PORT, or try again later"),
-            SwarmError::NoHope { .. } => {
-                (NO_PEER, "what is verified is kept: the same command goes on; --peer HOST:PORT adds a peer")
+            SwarmError::NoHope { ref standing, .. } => {
+                (if standing.no_tracker() { TRACKER } else { NO_PEER }, next_step(standing))
             }
         };
         Failure::new(code, error).help(help).see("11-swarm")

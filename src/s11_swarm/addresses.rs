@@ -156,4 +156,9 @@ impl Addresses {
     pub fn is_empty(&self) -> bool {
         self.known.is_empty()
     }
+
+    /// Each that is remembered.
+    pub fn all(&self) -> impl Iterator<Item = SocketAddr> {
+        self.known.keys().copied()
+    }
 }

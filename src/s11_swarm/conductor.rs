@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use super::addresses::Addresses;
 use super::peer::{Ended, start_source, start_thread};
 use super::source::{Candidate, Finder, PeerSource};
+use super::standing::Tally;
 use super::traffic::Traffic;
 use super::work_queue::{PeerNumber, WorkQueue};
 use super::{Event, Note, Outcome, Swarm, SwarmError, Torrent, Traded};
@@ -73,10 +74,8 @@ pub(super) struct Conductor<'e> {
     /// How many withdrawn pieces have been told of.
     seen_withdrawn: usize,
     finished: bool,
-    /// Whether any source had something good to say.
-    answered: bool,
-    /// Why peers and sources failed, the latest of each.
-    reasons: Vec<(String, String)>,
+    /// Whom we have met, for the error that may come of it.
+    tally: Tally,
 }
 
 impl<'e> Conductor<'e> {
@@ -108,8 +107,7 @@ impl<'e> Conductor<'e> {
             told: now,
             seen_withdrawn: 0,
             finished: false,
-            answered: false,
-            reasons: Vec::new(),
+            tally: Tally::default(),
         }
     }
 
@@ -166,6 +164,7 @@ impl<'e> Conductor<'e> {
             self.passive += 1;
         } else {
             self.sources += 1;
+            self.tally.source(source.name());
         }
         start_source(source, finder);
     }
@@ -233,9 +232,12 @@ impl<'e> Conductor<'e> {
             None if traffic.has_wanted() => now.duration_since(traffic.start()).checked_sub(WAITING_TIME),
             None => now.duration_since(traffic.start()).checked_sub(IDLE_TIME),
         };
-        let live = self.swarm.live();
-        let useless = live.values().filter_map(|live| Some((over(&live.traffic)?, live))).max_by_key(|(over, _)| *over);
-        let hang_up = useless.map(|(_, live)| Arc::clone(&live.hang_up));
+        let mut live = self.swarm.live();
+        let useless = live.values_mut().filter_map(|live| Some((over(&live.traffic)?, live))).max_by_key(|(over, _)| *over);
+        let hang_up = useless.map(|(_, live)| {
+            live.parted = Some(Ended::MadeRoom);
+            Arc::clone(&live.hang_up)
+        });
         drop(live);
         if let Some(hang_up) = hang_up {
             hang_up();
@@ -286,14 +288,15 @@ impl<'e> Conductor<'e> {
                 }
             }
             Note::Said { source, what, failed } => {
-                self.answered |= !failed;
-                if failed {
-                    self.because(source.clone(), what.clone());
-                }
+                self.tally.said(&source, &what, failed);
                 (self.event)(Event::Source { name: source, what, failed });
             }
             Note::SourceGone { passive } => self.source_gone(passive),
-            Note::Joined(address) => (self.event)(Event::Joined(address)),
+            Note::Joined(address) => {
+                self.tally.met(address);
+                (self.event)(Event::Joined(address));
+            }
+            Note::Lacks(address, lacks) => self.tally.lacks(address, lacks),
             Note::Ended(number, address, why) => return self.ended(number, address, why),
             Note::Metadata(info) => self.learn(*info)?,
             Note::Corrupt(piece, by) => {
@@ -338,9 +341,10 @@ impl<'e> Conductor<'e> {
         let met = live.is_some();
         let brought = live.as_ref().map_or(0, |live| live.traffic.downloaded());
         let listened = live.as_ref().map(|live| live.traffic.address());
-        if let Some(live) = live {
+        let parted = live.and_then(|live| {
             self.add(&live.traffic);
-        }
+            live.parted
+        });
         if self.swarm.live().is_empty() {
             self.hungry();
         }
@@ -357,7 +361,13 @@ impl<'e> Conductor<'e> {
                 }
             }
         }
-        self.because(address.to_string(), why.to_string());
+        let why = parted.unwrap_or(why);
+        match why {
+            // It is here all the same, or nobody.
+            Ended::Twice | Ended::Crossed => {}
+            Ended::Ourselves => self.tally.ourselves(address),
+            _ => self.tally.lost(address, why.to_string()),
+        }
         (self.event)(Event::Left(address, why));
         Ok(())
     }
@@ -378,15 +388,6 @@ impl<'e> Conductor<'e> {
         self.addresses.ban(address);
         if !self.outcome.banned.contains(&address) {
             self.outcome.banned.push(address);
-        }
-    }
-
-    /// Keeps the latest reason for each, for the error that may come of it.
-    fn because(&mut self, who: String, why: String) {
-        self.reasons.retain(|(known, _)| *known != who);
-        self.reasons.push((who, why));
-        if self.reasons.len() > 20 {
-            self.reasons.remove(0);
         }
     }
 }

@@ -36,6 +36,7 @@ pub(super) fn learn(
     }
     let over = || swarm.is_stopping() || swarm.torrent.get().is_some();
     let (mut tries, mut done, mut waiting) = (0, false, None);
+    let mut told = None;
     let mut heard = Instant::now();
     loop {
         if swarm.is_stopping() {
@@ -46,6 +47,11 @@ pub(super) fn learn(
             return Ok(Some(Arc::clone(torrent)));
         }
         let offers = extensions.theirs.id(NAME).is_some() && extensions.theirs.said.metadata_size.is_some();
+        let lacks = lacks(connection, offers, done);
+        if lacks != told {
+            told = lacks;
+            swarm.note(Note::Lacks(connection.peer, lacks));
+        }
         if offers && !done {
             if let Some(place) = Place::take(swarm, tries == 0) {
                 waiting = None;
@@ -72,6 +78,16 @@ pub(super) fn learn(
         if wait(connection, extensions)? {
             heard = Instant::now();
         }
+    }
+}
+
+/// Why the info dictionary will not come from a peer, as far as is known.
+fn lacks(connection: &Connection, offers: bool, done: bool) -> Option<&'static str> {
+    match () {
+        () if !connection.theirs.has_bit(EXTENSION_BIT) => Some("it does not speak the extension protocol (BEP 10)"),
+        () if !offers => Some("it does not offer the info dictionary (BEP 9)"),
+        () if done => Some("it refuses to give the info dictionary"),
+        () => None,
     }
 }
 

@@ -107,14 +107,15 @@ fn register(swarm: &Swarm, number: PeerNumber, connection: &Connection, dialled:
     }
     let peer_id = connection.theirs.peer_id;
     let hang_up = Arc::clone(&connection.line.0);
-    let live = Live { peer_id, dialled, hang_up, traffic: Arc::clone(&traffic) };
+    let live = Live { peer_id, dialled, hang_up, traffic: Arc::clone(&traffic), parted: None };
     let mut all = swarm.live();
     let mut crossed = None;
-    if let Some(other) = all.values().find(|other| other.peer_id == peer_id) {
+    if let Some(other) = all.values_mut().find(|other| other.peer_id == peer_id) {
         let stays = dialled == (swarm.peer_id < peer_id);
         if !stays || other.dialled == dialled || other.traffic.start().elapsed() > CROSSING {
             return Err(Ended::Twice);
         }
+        other.parted = Some(Ended::Crossed);
         crossed = Some(Arc::clone(&other.hang_up));
     }
     all.insert(number, live);
@@ -154,6 +155,10 @@ pub enum Ended {
     Ourselves,
     #[error("it is connected already")]
     Twice,
+    #[error("two connections to it crossed, and the other one stays")]
+    Crossed,
+    #[error("others wait for its place, and it was of no use for long")]
+    MadeRoom,
     #[error("nothing more to do")]
     Done,
     #[error("it has everything, and so have we")]

@@ -35,6 +35,17 @@ impl Default for Terms {
 }
 
 impl Terms {
+    /// Why nothing comes from it at this moment, seen from our side.
+    pub(super) fn complaint(&self) -> Option<&'static str> {
+        let is = |flag: &AtomicBool| flag.load(Ordering::Relaxed);
+        match (is(&self.wanted), is(&self.chokes_us)) {
+            (false, _) => Some("it has nothing of what is missing, or refuses it"),
+            (true, true) => Some("it chokes us"),
+            (true, false) if self.asked.load(Ordering::Relaxed) > 0 => Some("it does not send what it was asked for"),
+            (true, false) => None,
+        }
+    }
+
     /// It chokes us, or does so no longer.
     pub(super) fn chokes_us(&self, yes: bool) {
         self.chokes_us.store(yes, Ordering::Relaxed);

@@ -9,6 +9,7 @@ use piecemeal::s07_extension::BoxError;
 use piecemeal::s10_storage::output::Output;
 use piecemeal::s10_storage::{StorageError, Store};
 use piecemeal::s11_swarm::source::{Candidate, Finder, Given, PeerSource, Wake};
+use piecemeal::s11_swarm::standing::{Reason, Standing};
 use piecemeal::s11_swarm::{Ended, Event, SwarmError};
 use std::io;
 use std::net::SocketAddr;
@@ -410,4 +411,50 @@ fn an_address_named_a_hundred_times_is_dialled_once() {
     plan.sources.push(Box::new(Names(vec![peer; 100])));
     run(&net, plan, &torrent).is_complete(&torrent);
     assert_eq!(net.dials(peer), 1);
+}
+
+/// Five that nobody is at, two that hang up, one that sends too much, and one that chokes.
+#[test]
+fn the_end_sums_up_whom_it_knew_and_the_most_frequent_reason() {
+    let (net, torrent) = (Net::new(), torrent());
+    let mut peers: Vec<SocketAddr> = (1..=5).map(|host| net.at(host)).collect();
+    for (host, says) in [(6, vec![]), (7, vec![]), (8, vec![0xff; 4])] {
+        let content = torrent.clone();
+        peers.push(net.peer(host, move |talk| {
+            talk.hello(PLAIN, &content)?;
+            talk.send(&says)
+        }));
+    }
+    let content = torrent.clone();
+    peers.push(net.peer(9, move |talk| {
+        talk.hello(PLAIN, &content)?;
+        talk.has(&content, &[0, 1, 2])?;
+        talk.hold()
+    }));
+    let mut plan = plan(&net, &torrent, &peers);
+    plan.patience = Duration::from_millis(100);
+    let ran = run(&net, plan, &torrent);
+    ran.is_hopeless("no block came for 1 s: 0 of 5 pieces are verified; 9 peers known, 4 connected; 5 peers: ");
+    ran.is_hopeless("it chokes us");
+}
+
+#[test]
+fn three_reasons_are_told_and_each_by_one_peer_or_by_their_number() {
+    let reason = |peers: usize, why: &str| Reason { peers, example: ([127, 0, 0, 7], 6881).into(), why: why.to_owned() };
+    let reasons = vec![reason(9, "refused"), reason(1, "it chokes us"), reason(1, "it is slow"), reason(1, "b"), reason(1, "c")];
+    let standing = Standing { pieces: Some((2, 5)), known: 13, connected: 4, trackers: 1, answered: 1, ..Standing::default() };
+    let told = Standing { reasons, failures: vec!["http://x/announce: refused".to_owned()], ..standing.clone() }.to_string();
+    let expected = "2 of 5 pieces are verified; 13 peers known, 4 connected; 9 peers: refused; \
+                    127.0.0.7:6881: it chokes us; 127.0.0.7:6881: it is slow; 2 more, for other reasons";
+    assert_eq!(told, expected);
+    let nobody = Standing { known: 0, sources: 3, ..standing };
+    let table = [
+        (Standing { only_us: true, ..nobody.clone() }, "the tracker names nobody but us"),
+        (Standing { trackers: 3, answered: 3, ..nobody.clone() }, "3 trackers name nobody"),
+        (Standing { trackers: 3, answered: 2, ..nobody.clone() }, "2 of 3 trackers answered, and named nobody"),
+        (Standing { sources: 0, trackers: 0, answered: 0, ..nobody }, "no tracker is named, and no peer is given"),
+    ];
+    for (standing, expected) in table {
+        assert_eq!(standing.to_string(), format!("2 of 5 pieces are verified; {expected}"));
+    }
 }

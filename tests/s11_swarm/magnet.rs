@@ -333,7 +333,7 @@ fn nobody_with_metadata_is_no_hope() {
     });
     let mut plan = magnet(&net, &torrent, &[peer]);
     plan.patience = Duration::from_millis(150);
-    run(&net, plan, &torrent).is_hopeless("no block came");
+    run(&net, plan, &torrent).is_hopeless("it does not speak the extension protocol");
 }
 
 #[test]

@@ -357,7 +357,7 @@ fn our_own_address_is_left_alone_once_it_is_known() {
         talk.hold()
     });
     let alone = run(&net, plan(&net, &torrent, &[ourselves]), &torrent);
-    alone.is_hopeless("ourselves");
+    alone.is_hopeless("the address that was given is our own");
     assert_eq!(net.dials(ourselves), 1);
     assert!(matches!(alone.left(ourselves)[..], [Ended::Ourselves]));
     let good = net.seed(2, &torrent, 0..5);

@@ -56,7 +56,8 @@ impl Conductor<'_> {
         }
         let silent = now.duration_since(self.last_progress);
         if silent > self.limits.patience * 10 {
-            return Err(self.no_hope(format!("no block came for {} s", silent.as_secs())));
+            let what = if self.prepare.is_none() { "no block came" } else { "no peer gave the info dictionary" };
+            return Err(self.no_hope(format!("{what} for {} s", (self.limits.patience * 10).as_secs_f64())));
         }
         let nobody = self.threads.is_empty() && self.met.is_empty();
         if nobody && self.sources == 0 && self.addresses.is_hopeless() {
@@ -64,16 +65,19 @@ impl Conductor<'_> {
         }
         let alone = now.duration_since(self.last_live);
         if alone > self.limits.patience && self.addresses.all_tried_twice() {
-            return Err(self.no_hope(format!("no peer could be used for {} s", alone.as_secs())));
+            return Err(self.no_hope(format!("no peer could be used for {} s", self.limits.patience.as_secs_f64())));
         }
         Ok(())
     }
 
     fn no_hope(&self, what: String) -> SwarmError {
-        // A source that is called by a URL is a tracker.
-        let failed = self.reasons.iter().any(|(who, _)| who.contains("://"));
-        let no_tracker = self.addresses.is_empty() && failed && !self.answered;
-        SwarmError::NoHope { what, no_tracker, reasons: self.reasons.clone() }
+        let pieces = self.swarm.torrent.get().map(|torrent| {
+            let (_, _, done) = torrent.queue.census();
+            (done as u32, torrent.queue.info().piece_count())
+        });
+        let live = self.swarm.live();
+        let terms = live.values().map(|live| (live.traffic.address(), live.traffic.terms()));
+        SwarmError::NoHope { what, standing: Box::new(self.tally.sum_up(pieces, self.addresses.all(), terms)) }
     }
 
     /// Hangs up, says goodbye, and waits a little for both.
