@@ -248,7 +248,10 @@ pub enum MetadataError {
     #[error("the peer rejected the request for metadata piece {piece}")]
     Rejected { piece: u32 },
     /// A metadata piece is not as long as `metadata_size` makes it.
-    #[error("metadata piece {piece} must be {expected} bytes, but is {found}")]
+    #[error("{}", match expected {
+        0 => format!("there is no metadata piece {piece}, but {found} bytes of it came"),
+        _ => format!("metadata piece {piece} must be {expected} bytes, but is {found}"),
+    })]
     Data { piece: u32, expected: usize, found: usize },
     /// A data message disagrees with the peer's own extension handshake.
     #[error("total_size must be {expected} bytes as metadata_size said, but is {found}")]

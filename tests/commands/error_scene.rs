@@ -219,7 +219,8 @@ fn info_with(changed: &str, value: Option<Vec<u8>>) -> Vec<u8> {
 /// A torrent whose info dictionary has the hash that a link says, and is of no use.
 fn unusable(name: &str) -> Torrent {
     let file = broken_torrent(name).unwrap_or_else(|| panic!("no torrent is {name:?}"));
-    Torrent::of_info(file["d4:info".len()..file.len() - 1].to_vec(), vec![0; 5], 4)
+    let length = if name == "poisoned" { 4 } else { 5 };
+    Torrent::of_info(file["d4:info".len()..file.len() - 1].to_vec(), vec![0; length], 4)
 }
 
 /// A torrent of several files, of these paths.
@@ -266,6 +267,11 @@ fn broken_torrent(name: &str) -> Option<Vec<u8>> {
         "same-path-twice" => of_paths(&[&["same.txt"], &["same.txt"]]),
         "file-as-folder" => of_paths(&[&["a"], &["a", "b"]]),
         "empty-path" => of_paths(&[&[]]),
+        "poisoned" => {
+            let pairs =
+                [("length", int(4)), ("name", bytes("four.txt")), ("piece length", int(4)), ("pieces", bytes([b'x'; 20]))];
+            dict(&[("info", dict(&pairs))])
+        }
         "version-2" => {
             let tree = dict(&[("five.txt", dict(&[("", dict(&[("length", int(5))]))]))]);
             dict(&[(
@@ -319,6 +325,9 @@ fn plan(name: &str, torrent: &Torrent) -> Plan {
         "wrong metadata" => plan.metadata(Metadata::Corrupt),
         "rejecting metadata" => plan.metadata(Metadata::Reject),
         "garbled metadata" => plan.metadata(Metadata::Garbage),
+        "stray metadata" => plan.metadata(Metadata::OutOfRange),
+        "rechoking" => plan.blocks(Blocks::ChokeAfter(1, false)),
+        "overlong blocks" => plan.blocks(Blocks::TooLong),
         "long metadata" => plan.metadata(Metadata::TooLong),
         "silent metadata" => plan.metadata(Metadata::Silent),
         "garbled greeting" => plan.greets(*b"d1:mi1"),
