@@ -64,9 +64,7 @@ pub fn show(thing: &Thing, view: View) -> Result<Answer, Failure> {
             text.join("\n")
         }
     };
-    let mut json = lines::to_json(&capture);
-    (json["kind"], json["source"]) = ("capture".into(), thing.source.as_str().into());
-    let answer = Answer { text, json };
+    let answer = Answer { text, json: lines::to_json(&capture, &thing.source) };
     let Some((number, event, said)) = capture.broken() else { return Ok(answer) };
     let Some(why) = &said.object.broken else { return Ok(answer) };
     let what = format!(

@@ -15,7 +15,7 @@ use piecemeal::lab::{Lab, album, sample};
 use serde_json::{Value, json};
 
 use super::markdown::{Document, documents};
-use crate::support::json_schema::faults;
+use crate::support::json_schema::{Shared, faults};
 use crate::support::{Run, commands, dead_address, folder};
 
 /// Events that no test can order, or only by luck: their examples are checked, no more.
@@ -26,7 +26,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 
 /// A schema of the page.
 struct Described {
-    /// The commands that print such an object; of none: all.
+    /// The commands that print such an object, or the option with which any does; of none: all.
     commands: Vec<String>,
     schema: Value,
     /// Whether something printed by a program has fitted it.
@@ -40,13 +40,17 @@ impl Described {
 }
 
 /// The schemas, each after its example.
-struct Page(Vec<Described>);
+struct Page {
+    described: Vec<Described>,
+    /// Those that are a part of others, by their `$id`.
+    shared: Shared,
+}
 
 impl Page {
     fn read() -> Page {
         let is_it = |document: &Document| document.path == Path::new("docs/json.md");
         let document = documents().into_iter().find(is_it).expect("docs/json.md is there");
-        let mut described = Vec::new();
+        let mut page = Page { described: Vec::new(), shared: Shared::new() };
         let mut example = None;
         for block in &document.blocks {
             let place = format!("{}:{}", document.path.display(), block.line);
@@ -57,13 +61,17 @@ impl Page {
             }
             assert_eq!(block.kind, "json schema", "{place}");
             let example = example.take().unwrap_or_else(|| panic!("{place}: there is no example of it"));
-            assert_eq!(faults(&json, &example), Vec::<String>::new(), "{place}: the example does not fit");
+            assert_eq!(faults(&json, &page.shared, &example), Vec::<String>::new(), "{place}: the example does not fit");
+            if let Some(id) = json["$id"].as_str() {
+                page.shared.insert(id.to_owned(), json);
+                continue;
+            }
             let heading = document.text.iter().rfind(|(line, text)| *line < block.line && text.starts_with("## "));
             let (_, heading) = heading.unwrap_or_else(|| panic!("{place}: under which heading?"));
             let commands = heading.split('`').skip(1).step_by(2).map(str::to_owned).collect();
-            described.push(Described { commands, schema: json, met: false });
+            page.described.push(Described { commands, schema: json, met: false });
         }
-        Page(described)
+        page
     }
 
     /// Finds the schema that an object of a command fits.
@@ -72,8 +80,8 @@ impl Page {
             let named = described.commands.is_empty() || described.commands.iter().any(|name| name == command);
             named && described.event() == object["event"].as_str()
         };
-        let mut candidates: Vec<&mut Described> = self.0.iter_mut().filter(is_for).collect();
-        let wrong: Vec<_> = candidates.iter().map(|described| faults(&described.schema, object)).collect();
+        let mut candidates: Vec<&mut Described> = self.described.iter_mut().filter(is_for).collect();
+        let wrong: Vec<_> = candidates.iter().map(|described| faults(&described.schema, &self.shared, object)).collect();
         match wrong.iter().position(Vec::is_empty) {
             Some(at) => candidates[at].met = true,
             None => panic!("{command} prints what docs/json.md does not say: {object}: {wrong:#?}"),
@@ -96,6 +104,13 @@ impl Page {
         assert_eq!(outcome.code, Some(code), "{outcome}");
         self.meet_all(words[0], &outcome.out());
         outcome.out()
+    }
+
+    /// The same, with its trace in a file.
+    fn run_traced(&mut self, folder: &Path, words: &[&str], code: i32) {
+        self.run(folder, &[words, &["--trace=trace.json"]].concat(), code);
+        let trace = fs::read_to_string(folder.join("trace.json")).expect("there is a trace");
+        self.meet_all("--trace", &trace);
     }
 }
 
@@ -211,6 +226,33 @@ fn short_commands(page: &mut Page, folder: &Path) {
     page.run(folder, &["magnet_download", "-o", "none", "--timeout", "1", &silent], 4);
 }
 
+/// The trace of conversations with peers and trackers, and captures, explained.
+fn traces(page: &mut Page, folder: &Path) {
+    let lab = lab(vec![sample().expect("a torrent")], &[Fault::None, Fault::None]);
+    lab.write_torrents(folder).expect("written");
+    let peer = lab.addresses()[0].to_string();
+    let alone = Run::new(["handshake", "--trace", "--json", "sample.torrent", &peer]).dir(folder).run();
+    page.meet_all("handshake", &alone.out());
+    page.meet_all("--trace", &alone.err());
+    page.run_traced(folder, &["handshake", "sample.torrent", &dead_address().to_string()], 5);
+    page.run_traced(folder, &["download", "-o", "out", "--bind", "127.0.0.1", "--port", "0", "sample.torrent"], 0);
+    page.run_traced(folder, &["magnet_info", &lab.magnet(&lab.contents[0])], 0);
+    let silent = format!("http://{}/announce", dead_address());
+    for (url, code) in [(lab.tracker.url(), 0), (lab.tracker.udp_url(), 0), (silent, 4)] {
+        page.run(folder, &["create", "--force", "--announce", &url, "-o", "new.torrent", "out"], 0);
+        page.run_traced(folder, &["peers", "new.torrent"], code);
+        page.run_traced(folder, &["scrape", "new.torrent"], code);
+    }
+    page.run(folder, &["download", "--force", "-o", "out", "--capture", "session.capture", "sample.torrent"], 0);
+    page.run(folder, &["explain", "session.capture"], 0);
+    let captures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/captures");
+    fs::copy(captures.join("libtorrent-magnet.capture"), folder.join("other.capture")).expect("a copy");
+    page.run(folder, &["explain", "other.capture"], 0);
+    let broken = "{\"piecemeal_capture\":1}\n{\"t\":1,\"c\":1,\"peer\":\"x\",\"d\":\"in\",\"hex\":\"00\"}";
+    fs::write(folder.join("broken.capture"), broken).expect("written");
+    page.run(folder, &["explain", "broken.capture"], 3);
+}
+
 /// Downloads, one of them from a seeder that lies, and a seed.
 fn long_commands(page: &mut Page, folder: &Path) {
     let content = Content::single("film.bin", 3 << 20, 32 << 10, 5).expect("a torrent");
@@ -271,20 +313,25 @@ fn host(url: &str) -> Option<SocketAddr> {
 #[test]
 fn every_line_of_json_is_as_described_and_every_description_is_met() {
     let mut page = Page::read();
-    for part in [short_commands, long_commands, labs] {
+    for part in [short_commands, traces, long_commands, labs] {
         part(&mut page, folder().path());
     }
-    let unmet: Vec<String> =
-        page.0.iter().filter(|described| !described.met).map(|it| format!("{:?} {}", it.commands, it.schema["title"])).collect();
+    let unmet = page.described.iter().filter(|described| !described.met);
+    let unmet: Vec<String> = unmet.map(|it| format!("{:?} {}", it.commands, it.schema["title"])).collect();
     let unmet: Vec<&String> =
         unmet.iter().filter(|name| !RARE.iter().any(|rare| name.ends_with(&format!("\"{rare}\"")))).collect();
     assert!(unmet.is_empty(), "nothing printed these: {unmet:#?}");
+    for id in page.shared.keys() {
+        let part = format!("{{\"$ref\":\"{id}\"}}");
+        assert!(page.described.iter().any(|it| it.schema.to_string().contains(&part)), "{id} is a part of nothing");
+    }
 }
 
 #[test]
 fn every_command_is_described() {
     let page = Page::read();
-    let described: BTreeSet<&str> = page.0.iter().flat_map(|described| &described.commands).map(String::as_str).collect();
+    let named = page.described.iter().flat_map(|described| &described.commands).map(String::as_str);
+    let described: BTreeSet<&str> = named.filter(|name| !name.starts_with('-')).collect();
     let there: BTreeSet<&str> = commands().into_iter().collect();
     assert_eq!(described, there, "docs/json.md and the list of commands");
 }
@@ -297,11 +344,13 @@ fn a_schema_refuses_what_it_does_not_describe() {
             "a": { "type": ["integer", "null"] },
             "b": { "type": "array", "items": { "enum": ["x", "y"] } },
             "c": { "const": true, "description": "d" },
+            "d": { "type": "array", "items": { "$ref": "small" } },
         },
     });
-    let wrong = |value: Value| faults(&schema, &value);
+    let shared = Shared::from([("small".to_owned(), json!({ "$id": "small", "enum": [1, 2] }))]);
+    let wrong = |value: Value| faults(&schema, &shared, &value);
     assert_eq!(wrong(json!({ "a": 1, "b": ["x"], "c": true })), Vec::<String>::new());
-    assert_eq!(wrong(json!({ "a": null, "b": [] })), Vec::<String>::new());
+    assert_eq!(wrong(json!({ "a": null, "b": [], "d": [1, 2] })), Vec::<String>::new());
     for (value, fault) in [
         (json!([]), "$ must be object: []"),
         (json!({ "b": [] }), "$.a is missing"),
@@ -309,7 +358,8 @@ fn a_schema_refuses_what_it_does_not_describe() {
         (json!({ "a": "1", "b": [] }), "$.a must be integer or null: \"1\""),
         (json!({ "a": 1, "b": ["x", "z"] }), "$.b[1] must be one of [\"x\",\"y\"]: \"z\""),
         (json!({ "a": 1, "b": [], "c": 1 }), "$.c must be true: 1"),
-        (json!({ "a": 1, "b": [], "d": 1 }), "$.d is not described: 1"),
+        (json!({ "a": 1, "b": [], "d": [1, 3] }), "$.d[1] must be one of [1,2]: 3"),
+        (json!({ "a": 1, "b": [], "e": 1 }), "$.e is not described: 1"),
         (json!({ "b": [], "a": 1 }), "$ has its keys in the order [\"b\", \"a\"], not [\"a\", \"b\"]"),
     ] {
         assert_eq!(wrong(value.clone()), [fault], "{value}");
@@ -317,13 +367,19 @@ fn a_schema_refuses_what_it_does_not_describe() {
 }
 
 #[test]
+#[should_panic(expected = "no schema has the $id large")]
+fn a_schema_that_refers_to_nothing_is_refused() {
+    faults(&json!({ "$ref": "large" }), &Shared::new(), &json!("y"));
+}
+
+#[test]
 #[should_panic(expected = "the keyword pattern is not known here")]
 fn a_schema_with_a_keyword_that_nobody_checks_is_refused() {
-    faults(&json!({ "type": "string", "pattern": "x" }), &json!("y"));
+    faults(&json!({ "type": "string", "pattern": "x" }), &Shared::new(), &json!("y"));
 }
 
 #[test]
 #[should_panic(expected = "additionalProperties belongs to an object")]
 fn an_object_that_is_open_to_more_is_refused() {
-    faults(&json!({ "type": "object", "required": [], "properties": {} }), &json!({}));
+    faults(&json!({ "type": "object", "required": [], "properties": {} }), &Shared::new(), &json!({}));
 }

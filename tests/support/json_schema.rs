@@ -1,72 +1,82 @@
 //! The part of JSON Schema that `docs/json.md` uses, and an error for any other: a
 //! keyword that nobody looks at would promise what nobody checks.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
+
+/// Schemas by their `$id`: what a `$ref` in another one stands for.
+pub type Shared = BTreeMap<String, Value>;
 
 /// What is wrong with a value, with the way to it; nothing if it fits.
 ///
 /// # Panics
 /// If the schema itself is wrong.
-pub fn faults(schema: &Value, value: &Value) -> Vec<String> {
-    let mut found = Vec::new();
-    check(schema, value, "$", &mut found);
-    found
+pub fn faults(schema: &Value, shared: &Shared, value: &Value) -> Vec<String> {
+    let mut check = Check { shared, found: Vec::new() };
+    check.value(schema, value, "$");
+    check.found
 }
 
-fn check(schema: &Value, value: &Value, at: &str, found: &mut Vec<String>) {
-    let schema = keywords(schema, at);
-    let mut fault = |what: String| found.push(format!("{at} {what}: {value}"));
-    if let Some(types) = schema.get("type") {
-        let types: Vec<&str> = match types {
-            Value::String(one) => vec![one.as_str()],
-            Value::Array(several) => several.iter().map(|one| one.as_str().expect("a type is a string")).collect(),
-            other => panic!("{at}: no type: {other}"),
-        };
-        if !types.iter().any(|name| is_of_type(name, value)) {
-            fault(format!("must be {}", types.join(" or ")));
-        }
-    }
-    if schema.get("const").is_some_and(|expected| expected != value) {
-        fault(format!("must be {}", schema["const"]));
-    }
-    if schema.get("enum").is_some_and(|allowed| !allowed.as_array().expect("an enum is a list").contains(value)) {
-        fault(format!("must be one of {}", schema["enum"]));
-    }
-    if let (Some(items), Some(values)) = (schema.get("items"), value.as_array()) {
-        for (number, value) in values.iter().enumerate() {
-            check(items, value, &format!("{at}[{number}]"), found);
-        }
-    }
-    if let (Some(properties), Some(object)) = (schema.get("properties"), value.as_object()) {
-        check_object(schema, properties.as_object().expect("properties are an object"), object, at, found);
-    }
+struct Check<'s> {
+    shared: &'s Shared,
+    found: Vec<String>,
 }
 
-fn check_object(
-    schema: &Map<String, Value>,
-    properties: &Map<String, Value>,
-    object: &Map<String, Value>,
-    at: &str,
-    found: &mut Vec<String>,
-) {
-    for key in schema["required"].as_array().expect("required is a list") {
-        let key = key.as_str().expect("required keys are strings");
-        assert!(properties.contains_key(key), "{at}: {key} is required, but not described");
-        if !object.contains_key(key) {
-            found.push(format!("{at}.{key} is missing"));
+impl Check<'_> {
+    fn value(&mut self, schema: &Value, value: &Value, at: &str) {
+        let schema = keywords(schema, at);
+        if let Some(name) = schema.get("$ref").and_then(Value::as_str) {
+            let shared = self.shared.get(name).unwrap_or_else(|| panic!("{at}: no schema has the $id {name}"));
+            return self.value(shared, value, at);
+        }
+        let mut fault = |what: String| self.found.push(format!("{at} {what}: {value}"));
+        if let Some(types) = schema.get("type") {
+            let types: Vec<&str> = match types {
+                Value::String(one) => vec![one.as_str()],
+                Value::Array(several) => several.iter().map(|one| one.as_str().expect("a type is a string")).collect(),
+                other => panic!("{at}: no type: {other}"),
+            };
+            if !types.iter().any(|name| is_of_type(name, value)) {
+                fault(format!("must be {}", types.join(" or ")));
+            }
+        }
+        if schema.get("const").is_some_and(|expected| expected != value) {
+            fault(format!("must be {}", schema["const"]));
+        }
+        if schema.get("enum").is_some_and(|allowed| !allowed.as_array().expect("an enum is a list").contains(value)) {
+            fault(format!("must be one of {}", schema["enum"]));
+        }
+        if let (Some(items), Some(values)) = (schema.get("items"), value.as_array()) {
+            for (number, value) in values.iter().enumerate() {
+                self.value(items, value, &format!("{at}[{number}]"));
+            }
+        }
+        if let (Some(properties), Some(object)) = (schema.get("properties"), value.as_object()) {
+            self.object(schema, properties.as_object().expect("properties are an object"), object, at);
         }
     }
-    for (key, value) in object {
-        match properties.get(key) {
-            Some(schema) => check(schema, value, &format!("{at}.{key}"), found),
-            None => found.push(format!("{at}.{key} is not described: {value}")),
+
+    fn object(&mut self, schema: &Map<String, Value>, properties: &Map<String, Value>, object: &Map<String, Value>, at: &str) {
+        for key in schema["required"].as_array().expect("required is a list") {
+            let key = key.as_str().expect("required keys are strings");
+            assert!(properties.contains_key(key), "{at}: {key} is required, but not described");
+            if !object.contains_key(key) {
+                self.found.push(format!("{at}.{key} is missing"));
+            }
         }
-    }
-    // The order of the keys is a part of the promise.
-    let known: Vec<&String> = object.keys().filter(|key| properties.contains_key(*key)).collect();
-    let expected: Vec<&String> = properties.keys().filter(|key| object.contains_key(*key)).collect();
-    if known != expected {
-        found.push(format!("{at} has its keys in the order {known:?}, not {expected:?}"));
+        for (key, value) in object {
+            match properties.get(key) {
+                Some(schema) => self.value(schema, value, &format!("{at}.{key}")),
+                None => self.found.push(format!("{at}.{key} is not described: {value}")),
+            }
+        }
+        // The order of the keys is a part of the promise.
+        let known: Vec<&String> = object.keys().filter(|key| properties.contains_key(*key)).collect();
+        let expected: Vec<&String> = properties.keys().filter(|key| object.contains_key(*key)).collect();
+        if known != expected {
+            self.found.push(format!("{at} has its keys in the order {known:?}, not {expected:?}"));
+        }
     }
 }
 
@@ -75,8 +85,9 @@ fn keywords<'s>(schema: &'s Value, at: &str) -> &'s Map<String, Value> {
     let schema = schema.as_object().unwrap_or_else(|| panic!("{at}: a schema is an object: {schema}"));
     for (keyword, value) in schema {
         match keyword.as_str() {
-            "title" | "description" => assert!(value.is_string(), "{at}: {keyword} is a string: {value}"),
+            "title" | "description" | "$id" => assert!(value.is_string(), "{at}: {keyword} is a string: {value}"),
             "type" | "const" | "enum" | "items" | "properties" | "required" => {}
+            "$ref" => assert!(value.is_string() && schema.len() == 1, "{at}: a $ref is a string, and stands alone: {schema:?}"),
             "additionalProperties" => assert!(value == &Value::Bool(false), "{at}: only false is known here: {value}"),
             other => panic!("{at}: the keyword {other} is not known here"),
         }

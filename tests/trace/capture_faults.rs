@@ -18,7 +18,7 @@ fn harmless(bytes: &[u8]) -> Option<Capture> {
     for made in [text.join("\n"), mermaid::diagram(&capture), page::page(&capture, "x")] {
         assert!(made.chars().all(|letter| letter == '\n' || !letter.is_control()), "{made:?}");
     }
-    lines::to_json(&capture);
+    lines::to_json(&capture, "x");
     Some(capture)
 }
 

@@ -75,8 +75,8 @@ pub fn left_out(capture: &Capture) -> Option<String> {
         .then(|| format!("{} more, not looked at: there are too many objects", counted(capture.left_out, "byte")))
 }
 
-/// All of it.
-pub fn to_json(capture: &Capture) -> Value {
+/// All of it. `source` is what to call the file.
+pub fn to_json(capture: &Capture, source: &str) -> Value {
     let connections = capture.connections.iter().map(|connection| {
         let lane = capture.lanes.get(connection.lane);
         json!({
@@ -111,6 +111,8 @@ pub fn to_json(capture: &Capture) -> Value {
         Value::Object(json)
     });
     json!({
+        "kind": "capture",
+        "source": source,
         "started": capture.started,
         "connections": connections.collect::<Vec<_>>(),
         "events": events.collect::<Vec<_>>(),

@@ -274,8 +274,7 @@ fn as_text(number: u64, time: u64, whom: Whom, what: &What, thread: &str, color:
 }
 
 fn as_json(number: u64, time: u64, whom: Whom, what: &What, thread: &str) -> Value {
-    let head =
-        [("event", json!("trace")), ("number", json!(number)), ("time", json!(time as f64 / 1e6)), ("thread", json!(thread))];
+    let head = [("event", json!("trace")), ("number", json!(number)), ("t", json!(time)), ("thread", json!(thread))];
     let whom = match whom {
         Whom::Peer { peer, connection } => vec![("connection", json!(connection)), ("peer", json!(peer.to_string()))],
         Whom::Tracker(url) => vec![("tracker", json!(printable(url)))],
