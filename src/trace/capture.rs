@@ -33,7 +33,7 @@ use serde_json::Value;
 use thiserror::Error;
 
 use super::client::Client;
-use super::stream::Next;
+use super::stream::{Next, Way};
 use super::{Context, Object, excerpt, printable, s03, s13};
 use crate::s03_tracker::PeerId;
 use crate::s04_handshake::HANDSHAKE_LENGTH;
@@ -56,15 +56,6 @@ const MOST_NAMES: usize = 32;
 /// How much is kept of the name of a peer or a tracker.
 const MOST_NAME: usize = 120;
 
-/// Which way something goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Direction {
-    /// To us.
-    In,
-    /// From us.
-    Out,
-}
-
 /// Somebody that we talked to: a peer or a tracker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lane {
@@ -83,7 +74,7 @@ pub struct Connection {
     pub number: u64,
     /// Who is on the other side: a place in [`Capture::lanes`].
     pub lane: usize,
-    /// What went each way, [`Direction::In`] first.
+    /// What went each way, [`Way::In`] first.
     streams: [Stream; 2],
     ended: bool,
 }
@@ -129,7 +120,7 @@ pub enum What {
 #[derive(Debug)]
 pub struct Said {
     /// Which way.
-    pub direction: Direction,
+    pub way: Way,
     /// Where it stands in its stream.
     pub range: Range<usize>,
     /// What it is.
@@ -201,7 +192,7 @@ impl Capture {
     pub fn bytes<'c>(&'c self, event: &'c Event) -> &'c [u8] {
         match (&event.what, event.connection.and_then(|place| self.connections.get(place))) {
             (What::Said(said), Some(connection)) => {
-                connection.stream(said.direction).bytes.get(said.range.clone()).unwrap_or_default()
+                connection.stream(said.way).bytes.get(said.range.clone()).unwrap_or_default()
             }
             (What::Said(said), None) => &said.own,
             (What::End, _) => &[],
@@ -228,14 +219,14 @@ impl Capture {
 }
 
 impl Connection {
-    fn stream(&self, direction: Direction) -> &Stream {
+    fn stream(&self, way: Way) -> &Stream {
         let [to_us, from_us] = &self.streams;
-        if direction == Direction::In { to_us } else { from_us }
+        if way == Way::In { to_us } else { from_us }
     }
 
-    fn stream_mut(&mut self, direction: Direction) -> &mut Stream {
+    fn stream_mut(&mut self, way: Way) -> &mut Stream {
         let [to_us, from_us] = &mut self.streams;
-        if direction == Direction::In { to_us } else { from_us }
+        if way == Way::In { to_us } else { from_us }
     }
 }
 
@@ -322,30 +313,30 @@ impl Reader {
             return self.tracker(line, time);
         }
         let number = line.number("c", "the number of a connection at \"c\", or a URL at \"tracker\"")?;
-        let direction = line.text("d", "\"in\", \"out\" or \"end\" at \"d\"")?;
+        let way = line.text("d", "\"in\", \"out\" or \"end\" at \"d\"")?;
         let place = match self.connections.get(&number) {
             Some(place) => *place,
             None => self.connection(line, number)?,
         };
         let capture = &mut self.capture;
         let connection = capture.connections.get_mut(place).expect("its place was noted when it was added");
-        if std::mem::replace(&mut connection.ended, direction == "end") {
+        if std::mem::replace(&mut connection.ended, way == "end") {
             return Err(line.error(&format!("nothing more of connection {number}, which has ended"), line.found("d")));
         }
-        let direction = match direction {
+        let way = match way {
             "end" => {
                 let lane = connection.lane;
                 capture.events.push(Event { time, lane, connection: Some(place), what: What::End, line: line.number });
                 return Ok(());
             }
-            _ => self::direction(line)?,
+            _ => self::way(line)?,
         };
         let bytes = line.hex()?;
-        let stream = connection.stream_mut(direction);
+        let stream = connection.stream_mut(way);
         if !bytes.is_empty() {
             stream.chunks.push((stream.bytes.len(), time, line.number));
             stream.bytes.extend(bytes);
-            self.cut(place, direction);
+            self.cut(place, way);
         }
         Ok(())
     }
@@ -380,49 +371,48 @@ impl Reader {
     /// An object to or from a tracker, whole in one line.
     fn tracker(&mut self, line: &Line, time: u64) -> Result<(), CaptureError> {
         let url = line.text("tracker", "a tracker's URL at \"tracker\"")?;
-        let direction = direction(line)?;
+        let way = way(line)?;
         let own = line.hex()?;
         let lane = self.lane(url, true);
         if self.is_full() {
             self.capture.left_out += own.len();
             return Ok(());
         }
-        let object = exchanged(url, direction, &own);
+        let object = exchanged(url, way, &own);
         self.fields += object.fields.len() + 1;
-        let said = Box::new(Said { direction, range: 0..own.len(), object, is_cut: false, rest: 0, own });
+        let said = Box::new(Said { way, range: 0..own.len(), object, is_cut: false, rest: 0, own });
         self.capture.events.push(Event { time, lane, connection: None, what: What::Said(said), line: line.number });
         Ok(())
     }
 
     /// Cuts off the objects that are whole.
-    fn cut(&mut self, place: usize, direction: Direction) {
+    fn cut(&mut self, place: usize, way: Way) {
         while !self.is_full() {
             let connection = self.capture.connections.get_mut(place).expect("its place was noted when it was added");
-            let stream = connection.stream_mut(direction);
+            let stream = connection.stream_mut(way);
             let length = if stream.broken { None } else { stream.next.length(stream.rest()) };
             let Some(length) = length else { return };
-            self.describe(place, direction, length);
+            self.describe(place, way, length);
         }
     }
 
     /// Describes the next object of a stream, which has so many bytes.
-    fn describe(&mut self, place: usize, direction: Direction, length: usize) {
+    fn describe(&mut self, place: usize, way: Way, length: usize) {
         let connection = self.capture.connections.get_mut(place).expect("its place was noted when it was added");
         let lane = connection.lane;
-        let stream = connection.stream_mut(direction);
+        let stream = connection.stream_mut(way);
         let range = stream.cut..stream.cut + length;
         let bytes = stream.bytes.get(range.clone()).unwrap_or_default();
         let object = stream.next.describe(bytes, &stream.context);
         let (time, line) = stream.came(range.start);
-        let client = bytes.get(48..HANDSHAKE_LENGTH).filter(|_| stream.next == Next::Handshake && direction == Direction::In);
+        let client = bytes.get(48..HANDSHAKE_LENGTH).filter(|_| stream.next == Next::Handshake && way == Way::In);
         let client = client.and_then(|id| Client::of(&PeerId(*id.first_chunk()?))).map(|client| client.to_string());
         let names = greeting(bytes).filter(|_| stream.next == Next::Message);
         (stream.cut, stream.next, stream.broken) = (range.end, Next::Message, object.broken.is_some());
         self.fields += object.fields.len() + 1;
         // Who names a number by which to reach it is who will be sent it.
         if let Some(names) = names {
-            let other = if direction == Direction::In { Direction::Out } else { Direction::In };
-            let context = Arc::make_mut(&mut connection.stream_mut(other).context);
+            let context = Arc::make_mut(&mut connection.stream_mut(way.back()).context);
             for (name, id) in names.m {
                 context.extensions.retain(|_, known| *known != name);
                 if id != 0 && context.extensions.len() < MOST_NAMES {
@@ -433,7 +423,7 @@ impl Reader {
         if let (Some(lane), Some(client)) = (self.capture.lanes.get_mut(lane), client) {
             lane.client = Some(client);
         }
-        let said = Box::new(Said { direction, range, object, is_cut: false, rest: 0, own: Vec::new() });
+        let said = Box::new(Said { way, range, object, is_cut: false, rest: 0, own: Vec::new() });
         self.capture.events.push(Event { time, lane, connection: Some(place), what: What::Said(said), line });
     }
 
@@ -444,8 +434,8 @@ impl Reader {
     /// The ends of all streams, and everything in its order.
     fn end(mut self) -> Capture {
         for place in 0..self.capture.connections.len() {
-            for direction in [Direction::In, Direction::Out] {
-                self.end_of(place, direction);
+            for way in [Way::In, Way::Out] {
+                self.end_of(place, way);
             }
         }
         // Stable, so that objects of one line stay as they are.
@@ -453,22 +443,22 @@ impl Reader {
         self.capture
     }
 
-    fn end_of(&mut self, place: usize, direction: Direction) {
+    fn end_of(&mut self, place: usize, way: Way) {
         let Some(connection) = self.capture.connections.get_mut(place) else { return };
-        let stream = connection.stream_mut(direction);
+        let stream = connection.stream_mut(way);
         let rest = stream.rest().len();
         if rest == 0 {
             return;
         }
         if stream.broken {
-            let of_it = |event: &&mut Event| event.connection == Some(place) && event.is(direction);
+            let of_it = |event: &&mut Event| event.connection == Some(place) && event.is(way);
             if let Some(Event { what: What::Said(said), .. }) = self.capture.events.iter_mut().rev().find(of_it) {
                 said.rest = rest;
             }
         } else if self.is_full() {
             self.capture.left_out += rest;
         } else {
-            self.describe(place, direction, rest);
+            self.describe(place, way, rest);
             if let Some(Event { what: What::Said(said), .. }) = self.capture.events.last_mut() {
                 said.is_cut = said.object.broken.as_ref().is_some_and(|broken| broken.range.start >= rest);
             }
@@ -478,8 +468,8 @@ impl Reader {
 
 impl Event {
     /// Whether something was said that way.
-    fn is(&self, way: Direction) -> bool {
-        matches!(&self.what, What::Said(said) if said.direction == way)
+    fn is(&self, way: Way) -> bool {
+        matches!(&self.what, What::Said(said) if said.way == way)
     }
 }
 
@@ -491,10 +481,10 @@ fn clipped(name: &str) -> String {
 }
 
 /// `d` where it must be a way.
-fn direction(line: &Line) -> Result<Direction, CaptureError> {
+fn way(line: &Line) -> Result<Way, CaptureError> {
     match line.json.get("d").and_then(Value::as_str) {
-        Some("in") => Ok(Direction::In),
-        Some("out") => Ok(Direction::Out),
+        Some("in") => Ok(Way::In),
+        Some("out") => Ok(Way::Out),
         _ => Err(line.error("\"in\" or \"out\" at \"d\"", line.found("d"))),
     }
 }
@@ -508,19 +498,19 @@ fn greeting(message: &[u8]) -> Option<ExtensionHandshake> {
 }
 
 /// What was said to a tracker, or by it.
-fn exchanged(url: &str, direction: Direction, bytes: &[u8]) -> Object {
+fn exchanged(url: &str, way: Way, bytes: &[u8]) -> Object {
     let start = url.get(..6).unwrap_or_default().to_ascii_lowercase();
-    match direction {
-        Direction::Out if start == "udp://" => s13::request(bytes),
-        Direction::In if start == "udp://" => {
+    match way {
+        Way::Out if start == "udp://" => s13::request(bytes),
+        Way::In if start == "udp://" => {
             s13::answer(bytes, if url.get(6..7) == Some("[") { Family::V6 } else { Family::V4 })
         }
-        Direction::Out => request(bytes),
-        Direction::In if url.contains("/scrape") => {
+        Way::Out => request(bytes),
+        Way::In if url.contains("/scrape") => {
             let object = answer(bytes);
             Object { name: "scrape answer".to_owned(), summary: String::new(), stage: 13, spec: "BEP 48", ..object }
         }
-        Direction::In => answer(bytes),
+        Way::In => answer(bytes),
     }
 }
 

@@ -6,6 +6,41 @@
 use super::{Context, Object, Placed, s04, s05};
 use crate::s04_handshake::{HANDSHAKE_LENGTH, PROTOCOL};
 
+/// Which way something goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Way {
+    /// To us.
+    In,
+    /// From us.
+    Out,
+}
+
+impl Way {
+    /// The other one.
+    pub fn back(self) -> Way {
+        match self {
+            Way::In => Way::Out,
+            Way::Out => Way::In,
+        }
+    }
+
+    /// `in`, `out`
+    pub fn word(self) -> &'static str {
+        match self {
+            Way::In => "in",
+            Way::Out => "out",
+        }
+    }
+
+    /// The same at the start of a line, where the two are equally wide.
+    pub fn arrow(self) -> &'static str {
+        match self {
+            Way::In => "IN  <-",
+            Way::Out => "OUT ->",
+        }
+    }
+}
+
 /// What comes next in a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {

@@ -33,8 +33,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-pub use self::overheard::Way;
 pub use self::sink::{Form, Sink, Tap};
+use super::stream::Way;
 use crate::s04_handshake::transport::{Dial, ReadHalf, Transport, WriteHalf};
 
 impl Tap {

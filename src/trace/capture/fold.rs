@@ -6,7 +6,8 @@
 
 use std::collections::HashMap;
 
-use super::{Capture, Direction, Event, Said, What};
+use super::{Capture, Event, Said, What};
+use crate::trace::stream::Way;
 
 /// What comes in runs, and what of it must be the same in one.
 const RUNS: [(&str, bool); 9] = [
@@ -60,11 +61,11 @@ impl Run<'_> {
 pub fn folded(capture: &Capture) -> Vec<Run<'_>> {
     let mut runs: Vec<Run> = Vec::new();
     // The run that goes on, of each connection and way.
-    let mut open: HashMap<(usize, Direction), usize> = HashMap::new();
+    let mut open: HashMap<(usize, Way), usize> = HashMap::new();
     for (place, event) in capture.events.iter().enumerate() {
         let alike = alike(event);
         if let (Some((name, piece)), What::Said(said), Some(connection)) = (alike, &event.what, event.connection) {
-            let key = (connection, said.direction);
+            let key = (connection, said.way);
             let run = open.get(&key).and_then(|run| runs.get_mut(*run));
             if let Some(run) = run.filter(|run| run.said().is_some_and(|first| first.object.name == name) && run.piece == piece) {
                 run.places.push(place);
@@ -73,8 +74,8 @@ pub fn folded(capture: &Capture) -> Vec<Run<'_>> {
             }
             open.insert(key, runs.len());
         } else if let Some(connection) = event.connection {
-            open.remove(&(connection, Direction::In));
-            open.remove(&(connection, Direction::Out));
+            open.remove(&(connection, Way::In));
+            open.remove(&(connection, Way::Out));
         }
         let piece = alike.and_then(|(_, piece)| piece);
         runs.push(Run { places: vec![place], first: event, until: event.time, piece });

@@ -7,7 +7,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Capture, Direction, Event, Said, What};
+use super::{Capture, Event, Said, What};
 use crate::trace::text::{self, Look};
 use crate::trace::{counted, json as objects};
 
@@ -53,8 +53,7 @@ pub fn event(capture: &Capture, number: usize, event: &Event) -> String {
             return format!("#{number:04} {time}  END    {}   connection {which} ends", lane.name);
         }
     };
-    let way = if said.direction == Direction::Out { "OUT ->" } else { "IN  <-" };
-    let head = format!("#{number:04} {time}  {way} {}   {}", lane.name, text::head(&said.object));
+    let head = format!("#{number:04} {time}  {} {}   {}", said.way.arrow(), lane.name, text::head(&said.object));
     let place = text::place(&said.object);
     let fields = text::fields(&said.object, capture.bytes(event), Look::default());
     format!("{head:<PLACE$} {place}{fields}{}", after(said))
@@ -102,7 +101,7 @@ pub fn to_json(capture: &Capture, source: &str) -> Value {
         match &event.what {
             What::End => put("direction", "end".into()),
             What::Said(said) => {
-                put("direction", if said.direction == Direction::Out { "out" } else { "in" }.into());
+                put("direction", said.way.word().into());
                 put("cut", said.is_cut.into());
                 put("rest", said.rest.into());
                 put("object", objects::object(&said.object, capture.bytes(event), 0));

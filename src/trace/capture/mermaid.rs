@@ -3,9 +3,10 @@
 //! It goes into a page of documentation, so it is short: runs are folded, and after some
 //! hundred arrows it ends, with the number of those that are left.
 
+use super::Capture;
 use super::fold::folded;
 use super::lines::seconds;
-use super::{Capture, Direction};
+use crate::trace::stream::Way;
 
 /// The most arrows, and the most participants beside ourselves.
 const MOST_ARROWS: usize = 300;
@@ -29,11 +30,8 @@ pub fn diagram(capture: &Capture) -> String {
         lines.push(match run.said() {
             None => format!("    Note over us,p{lane}: {}", escaped(&label)),
             Some(said) => {
-                let (from, to) = if said.direction == Direction::Out {
-                    ("us".into(), format!("p{lane}"))
-                } else {
-                    (format!("p{lane}"), "us".to_owned())
-                };
+                let (from, to) =
+                    if said.way == Way::Out { ("us".into(), format!("p{lane}")) } else { (format!("p{lane}"), "us".to_owned()) };
                 // A cross at the tip: what came is not what it should be.
                 let arrow = if said.object.broken.is_some() { "-x" } else { "->>" };
                 format!("    {from}{arrow}{to}: {} {}", escaped(&label), escaped(&time))

@@ -7,8 +7,9 @@ use std::fmt::Write;
 
 use super::fold::{Run, folded};
 use super::lines::{after, head, left_out, seconds};
-use super::{Capture, Direction, What};
+use super::{Capture, What};
 use crate::trace::counted;
+use crate::trace::stream::Way;
 use crate::trace::text::{self, Look};
 
 /// The most rows, lanes beside our own, and bytes.
@@ -78,9 +79,9 @@ fn row(capture: &Capture, run: &Run, out: &mut String) {
         );
         return;
     };
-    let way = if said.direction == Direction::Out { "out" } else { "in" };
+    let way = said.way.word();
     let broken = if said.object.broken.is_some() { " broken" } else { "" };
-    let (sign, to_whom) = if way == "out" { ("→", "to") } else { ("←", "from") };
+    let (sign, to_whom) = if said.way == Way::Out { ("→", "to") } else { ("←", "from") };
     let title = format!("{label} {}", text::place(&said.object));
     let who = escaped(&capture.lane(run.first).name);
     let _ = write!(

@@ -12,7 +12,8 @@ use crate::s05_messages::bitfield::Bitfield;
 use crate::s05_messages::{Message, Request};
 use crate::s07_extension::EXTENDED;
 use crate::s08_metadata::message::MetadataMessage;
-use crate::trace::capture::{Capture, Direction, Said, What};
+use crate::trace::capture::{Capture, Said, What};
+use crate::trace::stream::Way;
 
 /// All that one connection of a capture says.
 #[derive(Debug)]
@@ -141,7 +142,7 @@ fn busiest(capture: &Capture) -> usize {
     let mut bytes = vec![0; capture.connections.len()];
     for event in &capture.events {
         if let (Some(place), What::Said(said)) = (event.connection, &event.what)
-            && said.direction == Direction::In
+            && said.way == Way::In
             && let Some(bytes) = bytes.get_mut(place)
         {
             *bytes += said.range.len();
@@ -168,14 +169,14 @@ struct Builder {
 impl Builder {
     fn take(&mut self, said: &Said, bytes: &[u8]) {
         if said.object.name == "handshake" {
-            let side = if said.direction == Direction::Out { &mut self.ours } else { &mut self.theirs };
+            let side = if said.way == Way::Out { &mut self.ours } else { &mut self.theirs };
             side.handshake = Handshake::read_from(&mut &*bytes).ok();
             return;
         }
         let Ok(message) = Message::decode(bytes.get(4..).unwrap_or_default()) else { return };
-        match said.direction {
-            Direction::Out => drop(self.ours.hear(&message, metadata_id(&self.theirs))),
-            Direction::In => self.hear_peer(&message, bytes, &said.object.name),
+        match said.way {
+            Way::Out => drop(self.ours.hear(&message, metadata_id(&self.theirs))),
+            Way::In => self.hear_peer(&message, bytes, &said.object.name),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::stream::Next;
+use super::super::stream::{Next, Way};
 use super::super::{Context, Object, counted, s05};
 use crate::s01_bencode::excerpt;
 use crate::s02_metainfo::InfoHash;
@@ -20,15 +20,6 @@ const MOST_REQUESTS: usize = 4096;
 const MOST_PIECES: u32 = 1 << 20;
 /// How many extensions are named in one line.
 const MOST_NAMES: usize = 8;
-
-/// In which direction something goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Way {
-    /// From the other side to us.
-    In,
-    /// From us to the other side.
-    Out,
-}
 
 /// An object that has passed.
 pub(super) struct Heard {
@@ -142,12 +133,12 @@ impl Overheard {
 
     /// `68 bytes out, 73 bytes in`, and what has been left unfinished.
     pub fn summary(&self) -> String {
-        let end = |side: &Side, way| {
+        let end = |side: &Side, way: Way| {
             let begun = side.kept.len() + side.passed;
             let rest = if begun == 0 { String::new() } else { format!(", the last {begun} of an unfinished object") };
-            format!("{} {way}{rest}", counted(usize::try_from(side.total).unwrap_or(usize::MAX), "byte"))
+            format!("{} {}{rest}", counted(usize::try_from(side.total).unwrap_or(usize::MAX), "byte"), way.word())
         };
-        format!("{}; {}", end(&self.ours, "out"), end(&self.theirs, "in"))
+        format!("{}; {}", end(&self.ours, Way::Out), end(&self.theirs, Way::In))
     }
 
     /// Takes what passes. Each object that is whole now is told.
@@ -330,15 +321,6 @@ impl Overheard {
         let now = names(&side.extensions);
         let who = if way == Way::In { "peer takes" } else { "we take" };
         (before != now).then(|| format!("{who} extension messages: {before} -> {now}"))
-    }
-}
-
-impl Way {
-    fn back(self) -> Way {
-        match self {
-            Way::In => Way::Out,
-            Way::Out => Way::In,
-        }
     }
 }
 

@@ -19,9 +19,10 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
+use super::super::stream::Way;
 use super::super::text::{self, Look};
 use super::super::{Object, json as object_json};
-use super::overheard::{Heard, Overheard, Way};
+use super::overheard::{Heard, Overheard};
 use crate::s01_bencode::printable;
 use crate::s02_metainfo::{Info, InfoHash};
 
@@ -163,7 +164,7 @@ impl Tap {
         self.with(|state| {
             let Some(mut open) = state.open.remove(&number) else { return };
             let (peer, t) = (open.peer, self.micros());
-            let chunk = |hex| json!({ "t": t, "c": number, "peer": peer.to_string(), "d": direction(way), "hex": hex });
+            let chunk = |hex| json!({ "t": t, "c": number, "peer": peer.to_string(), "d": way.word(), "hex": hex });
             if state.capture.is_some() {
                 state.capture(&chunk(hex::encode(bytes)));
             }
@@ -184,7 +185,7 @@ impl Tap {
         self.with(|state| {
             if state.capture.is_some() {
                 let t = self.micros();
-                let chunk = json!({ "t": t, "tracker": printable(url), "d": direction(way), "hex": hex::encode(bytes) });
+                let chunk = json!({ "t": t, "tracker": printable(url), "d": way.word(), "hex": hex::encode(bytes) });
                 state.capture(&chunk);
             }
             self.tell(state, Whom::Tracker(url), &What::Object { way, object, bytes, changes });
@@ -235,21 +236,13 @@ fn put(sink: &mut Option<Sink>, warnings: &mut Vec<String>, bytes: &[u8]) {
     }
 }
 
-fn direction(way: Way) -> &'static str {
-    match way {
-        Way::In => "in",
-        Way::Out => "out",
-    }
-}
-
 fn as_text(number: u64, time: u64, whom: Whom, what: &What, thread: &str, color: bool) -> String {
     let whom = match whom {
         Whom::Peer { peer, .. } => peer.to_string(),
         Whom::Tracker(url) => printable(url),
     };
     let (arrow, head) = match what {
-        What::Object { way: Way::In, object, .. } => ("IN  <-", text::head(object)),
-        What::Object { way: Way::Out, object, .. } => ("OUT ->", text::head(object)),
+        What::Object { way, object, .. } => (way.arrow(), text::head(object)),
         What::Words(words) => ("   ---", printable(words)),
     };
     // Many are called after the peer that they are for.
@@ -280,11 +273,9 @@ fn as_json(number: u64, time: u64, whom: Whom, what: &What, thread: &str) -> Val
         Whom::Tracker(url) => vec![("tracker", json!(printable(url)))],
     };
     let what = match what {
-        What::Object { way, object, bytes, changes } => vec![
-            ("direction", json!(direction(*way))),
-            ("object", object_json::object(object, bytes, 0)),
-            ("changes", json!(changes)),
-        ],
+        What::Object { way, object, bytes, changes } => {
+            vec![("direction", json!(way.word())), ("object", object_json::object(object, bytes, 0)), ("changes", json!(changes))]
+        }
         What::Words(words) => vec![("what", json!(printable(words)))],
     };
     let all = head.into_iter().chain(whom).chain(what);

@@ -5,8 +5,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::super::stream::Way;
 use super::super::{s03, s13};
-use super::{Tap, Way};
+use super::Tap;
 use crate::s03_tracker::http::{Get, HttpTracker, announce_with, fetch};
 use crate::s03_tracker::{Announce, Announced, Tracker, TrackerError};
 use crate::s13_udp_tracker::UdpTracker;
