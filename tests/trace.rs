@@ -17,6 +17,7 @@ mod trace {
     mod live;
     mod page;
     mod peer_wire;
+    mod recorded;
     mod replays;
     mod samples;
     mod shown;

@@ -22,8 +22,8 @@
 //! * send the same names and ids, `reqq` and `metadata_size` in its first extension
 //!   handshake, if it sent one;
 //! * say `interested` and `not interested` in the same order, until the last block;
-//! * ask for the same blocks, and for the same parts of the info dictionary, as a set;
-//! * verify all pieces that the capture holds whole.
+//! * verify all pieces that the capture holds whole;
+//! * ask for the same blocks of these, and for the same parts of the info dictionary, as a set.
 //!
 //! # Decisions
 //! * **What depends on chance and time is not compared:** the order of requests (it is

@@ -77,6 +77,11 @@ impl Scene {
     }
 
     fn tape(&self) -> Tape {
+        self.tape_with(|tape| tape)
+    }
+
+    /// With something more before the end.
+    fn tape_with(&self, more: impl FnOnce(Tape) -> Tape) -> Tape {
         let ours = wire::handshake(self.reserved, self.torrent.info_hash, *b"-PM0001-abcdefghijkl");
         let theirs = wire::handshake([0; 8], self.torrent.info_hash, *b"-XX0001-abcdefghijkl");
         let bitfield = wire::message(5, &wire::bitfield(&[true; 3]));
@@ -91,7 +96,7 @@ impl Scene {
                 tape = tape.comes(time, wire::block(*piece, 0, data));
             }
         }
-        tape.end(100, 1, PEER)
+        more(tape).end(100, 1, PEER)
     }
 
     fn replay(&self, words: &[&str]) -> Outcome {
@@ -159,11 +164,33 @@ fn a_peer_that_waited_for_more_than_we_say_now_goes_on_all_the_same() {
 #[test]
 fn a_block_of_another_size_is_a_difference() {
     let mut scene = Scene::new();
-    let second = scene.blocks.remove(1);
-    scene.blocks.push((1, 16, second.2[..16].to_vec()));
-    // Half of the piece came: the client is told that it has all of it.
-    let what = "the block of piece 1, begin 0, 16 bytes was asked for in the capture, and not now";
-    differs(&scene.replay(&[]), &[what]);
+    let (_, _, second) = scene.blocks.remove(1);
+    let tape = scene.tape_with(|tape| {
+        [0, 16].into_iter().fold(tape, |tape, begin: u32| {
+            let asked = wire::message(6, &[1, begin, 16].map(u32::to_be_bytes).concat());
+            tape.out(40, asked).comes(41, wire::block(1, begin, &second[begin as usize..][..16]))
+        })
+    });
+    // Before these it says that it waits in vain.
+    let expected = [
+        "of piece 1, begin 0, 16 bytes was asked for in the capture, and not now",
+        "of piece 1, begin 16, 16 bytes was asked for in the capture, and not now",
+        "of piece 1, begin 0, 32 bytes is asked for now, and was not in the capture",
+    ];
+    let outcome = scene.replay_tape(&tape, &[]);
+    let out = outcome.out();
+    let found: Vec<&str> = out.lines().filter_map(|line| line.strip_prefix("- the block ")).collect();
+    assert_eq!((outcome.code, found.as_slice()), (Some(1), expected.as_slice()), "{outcome}");
+    assert!(out.contains("\n- not all pieces came\n"), "{outcome}");
+}
+
+#[test]
+fn what_was_asked_for_and_did_not_come_whole_is_no_difference() {
+    let mut scene = Scene::new();
+    scene.blocks[1].2.truncate(16);
+    scene.blocks[2].2.clear();
+    let outcome = scene.replay(&[]);
+    assert!(outcome.succeeds().out().contains("Took 1 piece in 1 block, 32 bytes."), "{outcome}");
 }
 
 #[test]

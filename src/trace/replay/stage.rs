@@ -1,11 +1,11 @@
 //! The stage on which a script is performed: a line in memory, a client, a place for
 //! what it takes.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -19,6 +19,9 @@ use crate::s05_messages::bitfield::Bitfield;
 use crate::s10_storage::{StorageError, Store};
 use crate::s11_swarm::source::Given;
 use crate::s11_swarm::{Event, Plan, SwarmError, download};
+
+/// As (piece, begin, length).
+type Blocks = BTreeSet<(u32, u32, u32)>;
 
 /// How much may be on its way in each direction.
 const ROOM: usize = 1 << 20;
@@ -47,14 +50,16 @@ pub(super) fn perform(script: Script, info: Option<Info>, patience: Duration) ->
     plan.dial = Arc::new(Once(Mutex::new(Some(client))));
     plan.sources = vec![Box::new(Given(script.peer.to_string()))];
     plan.stop = Arc::clone(&stop);
-    let (given, then, peer, program) = (script.given.clone(), script.ours.clone(), script.peer, script.client.clone());
+    let (given, mut then, peer, program) = (script.given.clone(), script.ours.clone(), script.peer, script.client.clone());
     let (over, is_over) = mpsc::channel::<()>();
-    let asked_for = script.given.clone();
+    // The blocks of the pieces that come whole, once somebody knows how large a piece is.
+    let come = Arc::new(OnceLock::new());
+    let all = Arc::clone(&come);
     let work = move || {
         let played = play(script, line, patience);
         // Whoever has all may be about to say so, and needs a moment. Whoever waits for more
         // waits in vain.
-        if asked_for.is_subset(&played.now.blocks) {
+        if all.get().is_some_and(|all: &Blocks| all.is_subset(&played.now.blocks)) {
             let _ = is_over.recv_timeout(patience);
         }
         stop.store(true, Ordering::SeqCst);
@@ -64,12 +69,16 @@ pub(super) fn perform(script: Script, info: Option<Info>, patience: Duration) ->
     let Ok(playing) = playing else { return Err(unfit("a thread from the system", "none")) };
     let (mut pieces, mut found) = (0, Vec::new());
     let prepare = |info: &Info| -> Result<(Arc<dyn Store>, Bitfield), StorageError> {
-        let come = whole_pieces(&given, info);
-        pieces = come.count();
+        let whole = whole_pieces(&given, info);
+        pieces = whole.count();
         let mut there = Bitfield::full(info.piece_count());
-        for piece in come.iter() {
+        for piece in whole.iter() {
             there.set(piece, false);
         }
+        // What was asked for in vain, since others brought it or the capture ends, is not asked for
+        // again.
+        then.blocks.retain(|(piece, _, _)| whole.has(*piece));
+        let _ = come.set(given.iter().copied().filter(|(piece, _, _)| whole.has(*piece)).collect());
         Ok((Arc::new(Memory::default()), there))
     };
     let mut completed = false;
