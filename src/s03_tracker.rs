@@ -41,7 +41,7 @@ use crate::s02_metainfo::InfoHash;
 /// The 20 bytes by which a client calls itself, new for each run.
 ///
 /// By a convention that BEP 20 wrote down, the first eight name the program:
-/// `-PM0001-` is piecemeal 0.0.0.1. The rest is random.
+/// `-PM0001-` is piecemeal 0.1. The rest is random.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PeerId(pub [u8; 20]);
 

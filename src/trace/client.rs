@@ -5,6 +5,9 @@
 //! M7-10-5--...........   a letter and a version with dashes: BitTorrent itself
 //! A2-1-36-0-..........   the same, by aria2
 //! ```
+//! What the four digits are, each program says for itself. Most write one for each part of the
+//! version. Ours are two and two, and so are the lab's: `-PM0001-` is piecemeal 0.1.
+//!
 //! Nobody checks it: a peer id is what somebody says of himself.
 
 use crate::s03_tracker::PeerId;
@@ -35,6 +38,9 @@ const KNOWN: [(&[u8; 2], &str); 22] = [
     (b"rQ", "rqbit"),
 ];
 
+/// The programs that write two digits for each part of the version.
+const PAIRS: [&[u8; 2]; 2] = [b"LB", b"PM"];
+
 /// What the first bytes of a peer id say.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Client {
@@ -42,7 +48,7 @@ pub struct Client {
     pub tag: String,
     /// The program, if it is known.
     pub name: Option<&'static str>,
-    /// Its version: `3.0`. Each program has a spelling of its own; this is the usual one.
+    /// Its version: `3.0`.
     pub version: Option<String>,
 }
 
@@ -53,7 +59,8 @@ impl Client {
         match *tag {
             [b'-', a, b, ref digits @ .., b'-'] => {
                 let name = KNOWN.iter().find(|(known, _)| **known == [a, b]).map(|(_, name)| *name);
-                Some(Client { tag: text(tag), name, version: version(digits) })
+                let version = if PAIRS.contains(&&[a, b]) { pairs(digits) } else { version(digits) };
+                Some(Client { tag: text(tag), name, version })
             }
             [b'M', ..] => dashed(peer_id, 1, "BitTorrent"),
             [b'A', b'2', b'-', ..] => dashed(peer_id, 3, "aria2"),
@@ -80,6 +87,13 @@ fn version(digits: &[u8]) -> Option<String> {
         parts.pop();
     }
     Some(parts.iter().map(u32::to_string).collect::<Vec<_>>().join("."))
+}
+
+/// Two digits and two: `0012` is 0.12.
+fn pairs(digits: &[u8]) -> Option<String> {
+    let digits = std::str::from_utf8(digits).ok().filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))?;
+    let (major, minor) = digits.split_at_checked(2)?;
+    Some(format!("{}.{}", major.parse::<u8>().ok()?, minor.parse::<u8>().ok()?))
 }
 
 /// Numbers between dashes, up to the first that is none: `M7-10-5--` is 7.10.5.

@@ -50,7 +50,7 @@ sequenceDiagram
     participant p1 as a#59;b#35;c#60;d#62;#34;e, -#60;b#62;#39;#38;#59;-, a program that is not known here
     p0->>us: tracker answer: the tracker refuses: #60;/pre#62;#60;script#62;alert(1)#60;/script#62; +0.0000s
     p1->>us: handshake: -#60;b#62;#39;#38;#59;-, a program that is not known here +0.0000s
-    us->>p1: handshake: piecemeal 0.0.0.1 +0.0000s
+    us->>p1: handshake: piecemeal 0.1 +0.0000s
     us->>p1: extension handshake: wrap:#60;script#62;#59;#35;x#37;#37;#92;n#92;u#123;1b#125;#91;2J 9 +0.0000s
     p1->>us: wrap#58;#60;script#62;#59;#35;x#37;#37;#92;n#92;u#123;1b#125;#91;2J +0.0000s
 ";

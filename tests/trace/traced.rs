@@ -52,7 +52,7 @@ fn a_handshake_is_shown_on_stderr_and_the_answer_stays_as_it_was() {
         [
             "   --- PEER   dialling",
             "   --- PEER   connected",
-            "OUT -> PEER   handshake, 68 bytes: piecemeal 0.0.0.1",
+            "OUT -> PEER   handshake, 68 bytes: piecemeal 0.1",
             "IN  <- PEER   handshake, 68 bytes: -FP0001-, a program that is not known here",
             "* both sides speak: nothing beyond BEP 3",
             "   --- PEER   closed: 68 bytes out; 68 bytes in",
