@@ -191,9 +191,7 @@ impl Capture {
     /// The bytes of something that was said.
     pub fn bytes<'c>(&'c self, event: &'c Event) -> &'c [u8] {
         match (&event.what, event.connection.and_then(|place| self.connections.get(place))) {
-            (What::Said(said), Some(connection)) => {
-                connection.stream(said.way).bytes.get(said.range.clone()).unwrap_or_default()
-            }
+            (What::Said(said), Some(connection)) => connection.stream(said.way).bytes.get(said.range.clone()).unwrap_or_default(),
             (What::Said(said), None) => &said.own,
             (What::End, _) => &[],
         }
@@ -502,14 +500,8 @@ fn exchanged(url: &str, way: Way, bytes: &[u8]) -> Object {
     let start = url.get(..6).unwrap_or_default().to_ascii_lowercase();
     match way {
         Way::Out if start == "udp://" => s13::request(bytes),
-        Way::In if start == "udp://" => {
-            s13::answer(bytes, if url.get(6..7) == Some("[") { Family::V6 } else { Family::V4 })
-        }
+        Way::In if start == "udp://" => s13::answer(bytes, if url.get(6..7) == Some("[") { Family::V6 } else { Family::V4 }),
         Way::Out => request(bytes),
-        Way::In if url.contains("/scrape") => {
-            let object = answer(bytes);
-            Object { name: "scrape answer".to_owned(), summary: String::new(), stage: 13, spec: "BEP 48", ..object }
-        }
         Way::In => answer(bytes),
     }
 }
@@ -529,7 +521,8 @@ fn answer(bytes: &[u8]) -> Object {
         return s03::answer(bytes);
     }
     let head = head_length(bytes);
-    http(bytes, "tracker answer", s03::answer(bytes.get(head..).unwrap_or_default()))
+    let body = s03::answer(bytes.get(head..).unwrap_or_default());
+    http(bytes, &body.name.clone(), body)
 }
 
 /// A head, and a body behind it.

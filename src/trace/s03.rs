@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::client::Client;
 use super::s01::{self, Meaning};
 use super::walk::Walk;
-use super::{MOST_PARAMETERS, Object, counted, hex_text, quoted};
+use super::{MOST_PARAMETERS, Object, counted, hex_text, quoted, s13};
 use crate::s01_bencode::{Kind, excerpt};
 use crate::s03_tracker::{Announced, PeerId, TrackerError, address_v4, address_v6};
 
@@ -34,12 +34,16 @@ pub(super) fn one_peer_id(bytes: &[u8]) -> (String, String) {
     (quoted(bytes), client.map(|client| client.to_string()).unwrap_or_default())
 }
 
-/// A tracker's answer to an announce, or to a scrape: the body, without HTTP's head.
+/// A tracker's answer to an announce, or to a scrape, which has `files` in place of peers:
+/// the body, without HTTP's head.
 pub fn answer(bytes: &[u8]) -> Object {
     let mut object = Object::new("tracker answer", bytes.len(), 3, "BEP 3");
     s01::prefix(&mut object, bytes, lexicon);
     if object.broken.is_none() && object.covered() < bytes.len() {
         object.add(bytes.len(), "", quoted(bytes.get(object.covered()..).unwrap_or_default()), "ignored: it follows the value");
+    }
+    if object.field("files").is_some() && object.field("peers").is_none() {
+        return s13::scraped(object, bytes);
     }
     match Announced::decode(bytes) {
         Ok(announced) => object.summary = counted(announced.peers.len(), "peer"),
@@ -61,7 +65,8 @@ fn lexicon(path: &str, value: &Kind) -> Meaning {
             let value = v4.or_else(|| <[u8; 16]>::try_from(*ip).map(IpAddr::from).ok()).map(|ip| ip.to_string());
             Meaning { value, ..Meaning::note("BEP 24: our address as the tracker sees it") }
         }
-        _ => Meaning::note(match path {
+        // For each torrent of a scrape: `files.$hex:d69f..7f.complete`.
+        _ => Meaning::note(match path.strip_prefix("files.").map_or(path, |path| path.rsplit('.').next().unwrap_or_default()) {
             "interval" => "seconds until the next announce",
             "min interval" => "seconds, at the least",
             "complete" => "how many have everything",
@@ -72,6 +77,7 @@ fn lexicon(path: &str, value: &Kind) -> Meaning {
             "retry in" => "BEP 31: minutes, or never",
             "warning message" => "to be read by people; the announce worked",
             "peers[].ip" | "peers[].port" => "BEP 3: not compact",
+            "flags.min_request_interval" => "BEP 48: seconds until the next scrape, at the least",
             _ => "",
         }),
     }
@@ -120,7 +126,10 @@ pub fn url(text: &str) -> Object {
     }
     part(&mut object, text, &[], "fragment");
     if object.field("info_hash").is_some() {
-        object.name = if text.contains("/scrape") { "scrape".to_owned() } else { "announce".to_owned() };
+        object.name = "announce".to_owned();
+        if text.contains("/scrape") {
+            (object.name, object.stage, object.spec) = ("scrape".to_owned(), 13, "BEP 48");
+        }
     }
     object
 }

@@ -1,8 +1,9 @@
-//! Stage 13 on the wire: UDP packets, in both directions.
+//! Stage 13 on the wire: UDP packets, in both directions, and the answer to a scrape over HTTP.
 
 use super::s03::{one_peer_id, peer_v4, peer_v6};
 use super::walk::Walk;
 use super::{Object, counted, hex_text, quoted};
+use crate::s01_bencode::{Value, decode_prefix};
 use crate::s13_udp_tracker::packet::{Answer, Family, PROTOCOL_ID, PacketError, Request};
 
 /// What a client sends.
@@ -71,6 +72,52 @@ pub fn answer(bytes: &[u8], family: Family) -> Object {
         _ => {}
     }
     verdict(walk, Answer::decode(bytes, family).err())
+}
+
+/// An answer to a scrape over HTTP, of which the fields are there already.
+pub(super) fn scraped(mut object: Object, bytes: &[u8]) -> Object {
+    (object.name, object.stage, object.spec) = ("scrape answer".to_owned(), 13, "BEP 48");
+    let mut wrong = None;
+    for field in &mut object.fields {
+        // An info hash is no text, and of no use as text where it happens to be.
+        if let Some(hash) = field.note.strip_prefix("end of files.$hex:") {
+            field.note = format!("end of files.{}", short(hash));
+        }
+        let Some((hash, key)) = field.name.strip_prefix("files.$hex:").and_then(|path| path.split_at_checked(40)) else {
+            continue;
+        };
+        match field.value.as_str() {
+            "{" if key.is_empty() => field.note = format!("the torrent {hash}"),
+            _ if key.is_empty() => wrong = wrong.or(Some((field.range.clone(), field.value.clone()))),
+            _ => {}
+        }
+        field.name = format!("files.{}{key}", short(hash));
+    }
+    if let Some((range, found)) = wrong {
+        object.break_at(range, "a dictionary of counts", found);
+    }
+    let Ok(top) = decode_prefix(bytes) else { return object };
+    let Some(torrents) = top.get("files").and_then(Value::dictionary) else {
+        let found = top.get("files").map_or("nothing", Value::type_name);
+        object.break_field("files", "files to be a dictionary", found);
+        return object;
+    };
+    let count = |counts: &Value, key| counts.get(key).and_then(Value::unsigned).unwrap_or(0);
+    object.summary = match torrents {
+        [(_, one)] => three(count(one, "complete"), count(one, "downloaded"), count(one, "incomplete")),
+        _ => counted(torrents.len(), "torrent"),
+    };
+    object
+}
+
+/// An info hash in hex, as far as one needs it to know it again: `d69f..9a7f`.
+fn short(hash: &str) -> String {
+    format!("{}..{}", hash.get(..4).unwrap_or_default(), hash.get(36..).unwrap_or_default())
+}
+
+fn three(seeders: u64, downloads: u64, leechers: u64) -> String {
+    let some = |count, what| counted(usize::try_from(count).unwrap_or(usize::MAX), what);
+    [some(seeders, "seeder"), some(downloads, "download"), some(leechers, "leecher")].join(", ")
 }
 
 /// Says what the action is, which is known only behind the transaction id.
@@ -170,8 +217,7 @@ fn announced(walk: &mut Walk, family: Family) {
 
 fn counts(bytes: &[u8]) -> (String, String) {
     let count = |at: usize| bytes.get(at..).and_then(|rest| rest.first_chunk()).map_or(0, |four| u32::from_be_bytes(*four));
-    let (seeders, downloads, leechers) = (count(0), count(4), count(8));
-    (format!("{seeders} seeders, {downloads} downloads, {leechers} leechers"), String::new())
+    (three(count(0).into(), count(4).into(), count(8).into()), String::new())
 }
 
 /// The object, with what the stage says of it.

@@ -19,7 +19,7 @@ const MARGIN: usize = 8;
 /// Where the stage stands in the first line, if there is room.
 const PLACE: usize = 75;
 /// Beyond these widths a column no longer pushes what is behind it to the right.
-const WIDEST_NAME: usize = 26;
+const WIDEST_NAME: usize = 28;
 const WIDEST_VALUE: usize = 30;
 
 /// How to show it.

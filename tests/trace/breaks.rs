@@ -228,3 +228,23 @@ fn a_ut_metadata_message_without_a_piece() {
         ^^ byte 0: expected a number at piece, found none",
     );
 }
+
+#[test]
+fn a_scrape_that_is_answered_with_something_else() {
+    breaks(
+        Kind::Answer,
+        b"d5:filesi5ee",
+        "  0001  35 3a 66 69 6c 65 73 69 35 65                     files  5
+        ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ byte 1: expected files to be a dictionary, found an integer",
+    );
+    breaks(
+        Kind::Answer,
+        &[&b"d5:filesd20:"[..], &[0xd6; 20], b"li3eeee"].concat(),
+        "  0009  32 30 3a d6 d6 d6 d6 d6 d6 d6 d6 d6 d6 d6 d6 …    files.d6d6..d6d6     [  a list
+        ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ byte 9: expected a dictionary of counts, found [",
+    );
+    let cut = [&b"d5:filesd20:"[..], &[0xd6; 20], b"d8:comp"].concat();
+    let (_, object) = described(Kind::Answer, &cut).remove(0);
+    assert_eq!((object.name.as_str(), object.summary.as_str()), ("scrape answer", ""));
+    assert!(object.broken.is_some(), "{object:?}");
+}

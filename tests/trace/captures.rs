@@ -110,6 +110,34 @@ fn a_tracker_may_be_asked_over_udp_or_with_the_heads_of_http() {
 }
 
 #[test]
+fn a_scrape_is_known_by_what_is_asked_and_answered() {
+    let tape = Tape::new()
+        .tracker(1, "http://t/scrape", "out", [&b"http://t/scrape?info_hash="[..], &[b'a'; 20]].concat())
+        .tracker(2, "http://t/scrape", "in", super::samples::scraped())
+        .tracker(3, "http://t/scrape", "in", [&b"HTTP/1.1 200 OK\r\n\r\n"[..], &super::samples::scraped()].concat())
+        .tracker(4, "http://t/scrape", "in", b"d5:filesdee")
+        .tracker(5, "http://t/scrape", "in", b"d14:failure reason2:noe");
+    let out = tape.explain(&[]).succeeds().out();
+    let heads: Vec<String> = out
+        .lines()
+        .filter(|line| line.starts_with('#'))
+        .map(|line| line.split("   ").skip(1).map(str::trim).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" "))
+        .collect();
+    let counts = "3 seeders, 17 downloads, 1 leecher [stage 13, BEP 48]";
+    assert_eq!(
+        heads,
+        [
+            "scrape, 46 bytes [stage 13, BEP 48]",
+            &format!("scrape answer, 119 bytes: {counts}"),
+            &format!("scrape answer, 138 bytes: {counts}"),
+            "scrape answer, 11 bytes: 0 torrents [stage 13, BEP 48]",
+            "tracker answer, 23 bytes: the tracker refuses: no [stage 3, BEP 3]",
+        ],
+        "{out}"
+    );
+}
+
+#[test]
 fn what_is_said_to_be_a_capture_is_taken_for_one() {
     let tape = Tape("{}\n".to_owned());
     tape.explain(&["--as", "capture"]).mentions("line 1: expected \"piecemeal_capture\":1, found nothing");

@@ -27,6 +27,12 @@ pub fn udp_announce() -> Vec<u8> {
     [&head[..], INFO_HASH, b"-PM0001-abcdefghijkl", counts, rest].concat()
 }
 
+/// An answer to a scrape (BEP 48): one torrent.
+pub fn scraped() -> Vec<u8> {
+    [&b"d5:filesd20:"[..], INFO_HASH, b"d8:completei3e10:downloadedi17e10:incompletei1eee5:flagsd20:min_request_intervali900eee"]
+        .concat()
+}
+
 pub fn stream() -> Vec<u8> {
     [
         handshake(),
@@ -48,6 +54,7 @@ pub fn all() -> Vec<Sample> {
         sample("peers, compact", Kind::Answer, b"d8:intervali1800e5:peers12:\x7f\0\0\x02\x1a\xe1\x7f\0\0\x03\x1a\xe26:peers618:\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01\x1a\xe1e\n"),
         sample("peers as dictionaries", Kind::Answer, b"d8:completei1e5:peersld2:ip9:127.0.0.27:peer id20:-PM0001-abcdefghijkl4:porti6881eeee"),
         sample("a refusal", Kind::Answer, b"d14:failure reason15:no such torrent8:retry in5:nevere"),
+        sample("a scrape's answer", Kind::Answer, scraped()),
         sample("a handshake", Kind::Handshake, handshake()),
         sample("a stream", Kind::Stream, stream()),
         sample("keep-alive", Kind::Messages, wire::keep_alive()),

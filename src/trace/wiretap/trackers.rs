@@ -34,22 +34,12 @@ impl Tap {
     pub fn get(self: &Arc<Tap>, get: Arc<Get>) -> Arc<Get> {
         let tap = Arc::clone(self);
         Arc::new(move |url: &str, until: Instant| {
-            let mut asked = s03::url(url);
-            let scrapes = asked.name == "scrape";
-            if scrapes {
-                (asked.stage, asked.spec) = (13, "BEP 48");
-            }
             let base = url.split(['?', '#']).next().unwrap_or_default();
-            tap.tracker(base, Way::Out, &asked, url.as_bytes(), &[]);
+            tap.tracker(base, Way::Out, &s03::url(url), url.as_bytes(), &[]);
             let answer = get(url, until);
             match &answer {
                 Ok((status, body)) => {
-                    let mut object = s03::answer(body);
-                    if scrapes {
-                        (object.name, object.summary) = ("scrape answer".to_owned(), String::new());
-                        (object.stage, object.spec) = (13, "BEP 48");
-                    }
-                    tap.tracker(base, Way::In, &object, body, &[format!("HTTP status {status}")]);
+                    tap.tracker(base, Way::In, &s03::answer(body), body, &[format!("HTTP status {status}")]);
                 }
                 Err(error) => tap.tracker_failed(base, &format!("no answer: {error}")),
             }
