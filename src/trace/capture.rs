@@ -18,7 +18,8 @@
 //! * **What the ids of extensions mean** is in the handshakes, so that an extension's
 //!   message is known by its name here, and not by its looks only.
 //! * **A broken object ends its stream,** since nobody knows where the next one begins. The
-//!   other streams go on.
+//!   other streams go on. Only inside of an extension's message may be what it likes: its
+//!   length says where it ends.
 
 pub mod fold;
 pub mod lines;
@@ -406,7 +407,8 @@ impl Reader {
         let client = bytes.get(48..HANDSHAKE_LENGTH).filter(|_| stream.next == Next::Handshake && way == Way::In);
         let client = client.and_then(|id| Client::of(&PeerId(*id.first_chunk()?))).map(|client| client.to_string());
         let names = greeting(bytes).filter(|_| stream.next == Next::Message);
-        (stream.cut, stream.next, stream.broken) = (range.end, Next::Message, object.broken.is_some());
+        let lost = object.broken.is_some() && (stream.next == Next::Handshake || bytes.get(4) != Some(&EXTENDED));
+        (stream.cut, stream.next, stream.broken) = (range.end, Next::Message, lost);
         self.fields += object.fields.len() + 1;
         // Who names a number by which to reach it is who will be sent it.
         if let Some(names) = names {

@@ -226,7 +226,7 @@ impl<'b> Walk<'_, 'b> {
             && !self.full()
             && !bytes.is_empty()
         {
-            let count = format!("{} bytes: {} of {}", bytes.len(), bytes.len() / items.size, items.size);
+            let count = format!("{}: {} of {}", counted(bytes.len(), "byte"), bytes.len() / items.size, items.size);
             self.add(end - bytes.len(), &name, count, meaning.note);
             self.object.add_items(bytes, items.size, items.name, items.show);
             return Ok(end);

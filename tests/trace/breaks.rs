@@ -2,6 +2,7 @@
 
 use super::bytes::{handshake, lines, sound};
 use super::samples::described;
+use crate::support::wire;
 use piecemeal::trace::kind::Kind;
 
 /// What is shown from the line before the carets on.
@@ -247,4 +248,28 @@ fn a_scrape_that_is_answered_with_something_else() {
     let (_, object) = described(Kind::Answer, &cut).remove(0);
     assert_eq!((object.name.as_str(), object.summary.as_str()), ("scrape answer", ""));
     assert!(object.broken.is_some(), "{object:?}");
+}
+
+/// In a message, since it has no kind of its own.
+#[test]
+fn a_ut_pex_message_with_half_an_address_or_too_few_flags() {
+    let message = |payload: &[u8]| wire::extended(1, payload);
+    breaks(
+        Kind::Messages,
+        &message(b"d5:added7:\x7f\0\0\x02\x1a\xe1\x7fe"),
+        "  0007  35 3a 61 64 64 65 64 37 3a                        added          7 bytes: 1 of 6  peers that the sender has met, IPv4
+        ^^^^^^^^^^^^^^^^^^^^^^^^^^ byte 7: expected added to be a multiple of 6 bytes, found 7 bytes",
+    );
+    breaks(
+        Kind::Messages,
+        &message(b"d5:added6:\x7f\0\0\x02\x1a\xe17:added.f2:\x01\x02e"),
+        "  0016  37 3a 61 64 64 65 64 2e 66 32 3a                  added.f          2 bytes: 2 of 1  a byte of flags for each
+        ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ byte 22: expected added.f to be 1 byte, one a peer, found 2 bytes",
+    );
+    breaks(
+        Kind::Messages,
+        &message(b"d5:added0:6:added6i1ee"),
+        "  0010  36 3a 61 64 64 65 64 36 69 31 65                  added6         1
+        ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ byte 16: expected added6 to be a byte string, found an integer",
+    );
 }

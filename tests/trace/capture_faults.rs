@@ -164,3 +164,14 @@ fn a_peer_cannot_fill_the_memory_with_names() {
     let capture = harmless(Tape::new().comes(1, stream).0.as_bytes()).expect("nothing is wrong with it");
     assert!(capture.events.len() > 1_000);
 }
+
+#[test]
+fn what_is_broken_inside_of_an_extension_message_does_not_end_the_stream() {
+    let tape = Tape::new()
+        .out(1, [ours(), wire::extended(0, b"d1:md6:ut_pexi1eee")].concat())
+        .comes(2, [ours(), wire::extended(1, b"d5:added1:xe"), wire::message(1, b"")].concat());
+    let outcome = tape.explain(&[]);
+    assert_eq!(outcome.code, Some(3), "{outcome}");
+    outcome.mentions("#0004, 127.0.0.2:6881: the ut_pex: byte 7: expected added to be a multiple of 6 bytes, found 1 byte");
+    assert!(outcome.out().contains("unchoke, 5 bytes") && !outcome.out().contains("behind it"), "{outcome}");
+}

@@ -11,7 +11,7 @@ use serde_json::json;
 
 #[test]
 fn an_extension_message_is_known_by_the_number_that_the_receiver_gave() {
-    let names = [(3, "lt_donthave"), (5, "ut_metadata"), (6, "ut_pex\x1b")];
+    let names = [(3, "lt_donthave"), (4, "upload_only"), (5, "ut_metadata"), (6, "ut_new\x1b"), (7, "ut_pex")];
     let context = Context { extensions: names.map(|(id, name)| (id, name.to_owned())).into(), ..Context::default() };
     let describe = |id: u8, payload: &[u8]| {
         let bytes = wire::extended(id, payload);
@@ -24,7 +24,16 @@ fn an_extension_message_is_known_by_the_number_that_the_receiver_gave() {
     assert_eq!(describe(3, b"\0\0\x05"), ("lt_donthave".into(), by("lt_donthave"), true));
     assert_eq!(describe(5, b"d8:msg_typei2e5:piecei0ee"), ("ut_metadata reject".into(), by("ut_metadata"), false));
     assert_eq!(describe(5, b"nonsense"), ("ut_metadata".into(), by("ut_metadata"), true));
-    assert_eq!(describe(6, b"d5:added0:e"), ("ut_pex\\u{1b}".into(), by("ut_pex\\u{1b}"), false));
+    assert_eq!(describe(4, b"\x01"), ("upload_only".into(), by("upload_only"), false));
+    assert_eq!(describe(4, b""), ("upload_only".into(), by("upload_only"), true));
+    assert_eq!(describe(7, b"d5:added0:e"), ("ut_pex".into(), by("ut_pex"), false));
+    assert_eq!(describe(7, b"de"), ("ut_pex".into(), by("ut_pex"), false));
+    for broken in [&b""[..], b"le", b"d5:added0:ee", b"d5:added9:"] {
+        assert_eq!(describe(7, broken), ("ut_pex".into(), by("ut_pex"), true));
+    }
+    assert_eq!(describe(6, b"d5:added0:e"), ("ut_new\\u{1b}".into(), by("ut_new\\u{1b}"), false));
+    let looks = "ut_pex by its looks; the receiver's handshake says it";
+    assert_eq!(describe(9, b"d5:added0:e"), ("ut_pex".into(), looks.into(), false));
     assert_eq!(describe(9, b"?").0, "extension message");
 }
 

@@ -93,3 +93,16 @@ fn many_parameters_come_to_an_end() {
     let url = format!("http://a/?{}", "a=b&".repeat(20_000));
     one(Kind::Url, url.as_bytes());
 }
+
+/// BEP 11 allows for 50. A message may hold many more.
+#[test]
+fn thousands_of_exchanged_peers_are_a_few_lines() {
+    let mut payload = b"d5:added60000:".to_vec();
+    payload.extend(b"\x7f\0\0\x02\x1a\xe1".repeat(10_000));
+    payload.extend(b"7:added.f10000:");
+    payload.extend([0xff; 10_000]);
+    payload.push(b'e');
+    let object = one(Kind::Messages, &crate::support::wire::extended(1, &payload));
+    assert_eq!((object.summary.as_str(), &object.broken), ("10000 added, 0 dropped", &None));
+    assert!(object.fields.len() < 50, "{} fields", object.fields.len());
+}

@@ -27,6 +27,9 @@ pub fn udp_announce() -> Vec<u8> {
     [&head[..], INFO_HASH, b"-PM0001-abcdefghijkl", counts, rest].concat()
 }
 
+/// A seed over IPv4 that can be dialled, a peer without flags, one over IPv6, one that has gone.
+pub const PEX: &[u8] = b"d5:added12:\x7f\0\0\x02\x1a\xe1\x7f\0\0\x03\x1a\xe17:added.f2:\x12\x006:added618:\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01\x1a\xe18:added6.f1:\x047:dropped6:\x7f\0\0\x04\x1a\xe1e";
+
 /// An answer to a scrape (BEP 48): one torrent.
 pub fn scraped() -> Vec<u8> {
     [&b"d5:filesd20:"[..], INFO_HASH, b"d8:completei3e10:downloadedi17e10:incompletei1eee5:flagsd20:min_request_intervali900eee"]
@@ -77,6 +80,7 @@ pub fn all() -> Vec<Sample> {
         sample("ut_metadata data", Kind::Messages, wire::extended(3, b"d8:msg_typei1e5:piecei0e10:total_sizei9eed4:infode")),
         sample("ut_metadata reject", Kind::Messages, wire::extended(3, b"d8:msg_typei2e5:piecei0ee")),
         sample("lt_donthave", Kind::Messages, wire::extended(7, b"\0\0\0\x05")),
+        sample("ut_pex", Kind::Messages, wire::extended(1, PEX)),
         sample("the payload of an extension handshake", Kind::Extension, b"d1:md11:ut_metadatai3eee"),
         sample("the payload of a ut_metadata message", Kind::Metadata, b"d8:msg_typei0e5:piecei0ee"),
         sample("a UDP connect", Kind::Udp, UDP_CONNECT),
