@@ -147,14 +147,14 @@ fn queue_claim_and_done_of_all(bencher: Bencher, pieces: u32) {
     });
 }
 
-/// What a wiretap writes, and nobody reads.
-fn tap() -> Arc<Tap> {
-    let sink = Sink { name: "nowhere".to_owned(), out: Box::new(std::io::sink()) };
-    Tap::new(Some(sink), Form::Text { color: false }, None, |_| {})
+/// A wiretap that writes to nobody.
+fn tap(form: Form, trace: bool) -> Arc<Tap> {
+    let sink = |name: &str, wanted: bool| wanted.then(|| Sink { name: name.to_owned(), out: Box::new(std::io::sink()) });
+    Tap::new(sink("the trace", trace), form, sink("the capture", !trace), |_| {})
 }
 
 /// Sends blocks through a connection in memory and reads them; `around` may put
-/// something around the receiver's end, or nothing, as in a run without `--trace`.
+/// something around the receiver's end.
 fn blocks_over_a_pair(bencher: Bencher, count: u32, around: impl Fn(Transport) -> Transport + Sync) {
     let handshake = [&b"\x13BitTorrent protocol"[..], &[0; 48]].concat();
     let mut stream = handshake.clone();
@@ -172,13 +172,39 @@ fn blocks_over_a_pair(bencher: Bencher, count: u32, around: impl Fn(Transport) -
     });
 }
 
+/// As the stages are by themselves: nothing is around it, and nobody looks whether there is.
 #[divan::bench(args = [100])]
-fn transport_without_wiretap(bencher: Bencher, count: u32) {
+fn transport_no_wiretap(bencher: Bencher, count: u32) {
     blocks_over_a_pair(bencher, count, |transport| transport);
 }
 
+/// As a command is that was not asked for a trace: it looks once for each connection.
 #[divan::bench(args = [100])]
-fn transport_with_wiretap(bencher: Bencher, count: u32) {
-    let tap = tap();
-    blocks_over_a_pair(bencher, count, |transport| tap.transport(transport, "connected"));
+fn transport_wiretap_off(bencher: Bencher, count: u32) {
+    asked_for(bencher, count, None);
+}
+
+/// `--trace`
+#[divan::bench(args = [100])]
+fn transport_wiretap_text(bencher: Bencher, count: u32) {
+    asked_for(bencher, count, Some(tap(Form::Text { color: false }, true)));
+}
+
+/// `--trace --json`
+#[divan::bench(args = [100])]
+fn transport_wiretap_json(bencher: Bencher, count: u32) {
+    asked_for(bencher, count, Some(tap(Form::Json, true)));
+}
+
+/// `--capture`
+#[divan::bench(args = [100])]
+fn transport_wiretap_capture(bencher: Bencher, count: u32) {
+    asked_for(bencher, count, Some(tap(Form::Json, false)));
+}
+
+fn asked_for(bencher: Bencher, count: u32, tap: Option<Arc<Tap>>) {
+    blocks_over_a_pair(bencher, count, |transport| match black_box(&tap) {
+        Some(tap) => tap.transport(transport, "connected"),
+        None => transport,
+    });
 }
