@@ -166,7 +166,7 @@ impl Tap {
             let (peer, t) = (open.peer, self.micros());
             let chunk = |hex| json!({ "t": t, "c": number, "peer": peer.to_string(), "d": way.word(), "hex": hex });
             if state.capture.is_some() {
-                state.capture(&chunk(hex::encode(bytes)));
+                state.capture(&chunk(digits(bytes)));
             }
             if state.trace.is_some() {
                 open.heard.pieces = open.heard.info_hash().and_then(|info_hash| state.pieces.get(&info_hash).copied());
@@ -185,7 +185,7 @@ impl Tap {
         self.with(|state| {
             if state.capture.is_some() {
                 let t = self.micros();
-                let chunk = json!({ "t": t, "tracker": printable(url), "d": way.word(), "hex": hex::encode(bytes) });
+                let chunk = json!({ "t": t, "tracker": printable(url), "d": way.word(), "hex": digits(bytes) });
                 state.capture(&chunk);
             }
             self.tell(state, Whom::Tracker(url), &What::Object { way, object, bytes, changes });
@@ -234,6 +234,14 @@ fn put(sink: &mut Option<Sink>, warnings: &mut Vec<String>, bytes: &[u8]) {
         }
         *sink = None;
     }
+}
+
+/// Two hex digits a byte. All bytes of a session go through here: `hex::encode` pushes one letter
+/// after the other, and takes most of a capture's time.
+fn digits(bytes: &[u8]) -> String {
+    let mut digits = vec![0; 2 * bytes.len()];
+    let _ = hex::encode_to_slice(bytes, &mut digits); // fails only where the length is another one
+    String::from_utf8(digits).unwrap_or_default()
 }
 
 fn as_text(number: u64, time: u64, whom: Whom, what: &What, thread: &str, color: bool) -> String {
