@@ -18,6 +18,8 @@ mod lab {
     mod running;
     mod seeder;
     mod seeder_faults;
+    #[cfg(unix)]
+    mod traced;
     mod tracker;
     #[cfg(unix)]
     mod tracker_command;

@@ -34,6 +34,8 @@ impl Args {
         let plans = self.crew.plans()?;
         let until_ctrl_c = UntilCtrlC::new()?;
         let lab = Lab::start(self.order.contents()?, &plans, TRACKER_PORT).map_err(trouble)?;
+        super::tracing::lab(&lab.notes);
+        lab.contents.iter().for_each(|content| super::tracing::learn(&content.info));
         if options.verbose {
             lab.notes.watch_closely();
         }

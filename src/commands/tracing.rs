@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+use piecemeal::lab::notes::Notes;
 use piecemeal::s01_bencode::printable;
 use piecemeal::s02_metainfo::Info;
 use piecemeal::s03_tracker::Tracker;
@@ -103,6 +104,11 @@ pub fn scrape(udp: &mut UdpTracker, get: &mut Arc<Get>) {
         *udp = tap.udp(UdpTracker::default());
         *get = tap.get(Arc::clone(get));
     }
+}
+
+/// The lab's tracker and seeders, from their side.
+pub fn lab(notes: &Notes) {
+    tap().inspect(|tap| notes.listen_in(Arc::clone(tap)));
 }
 
 /// A torrent, so that its pieces can be counted.

@@ -31,6 +31,7 @@ impl Args {
         let place = self.listen.map_or(format!("port {TRACKER_PORT}"), |address| address.to_string());
         let ears = self.listen.map_or_else(|| everywhere(TRACKER_PORT), at);
         let notes = Notes::default();
+        super::tracing::lab(&notes);
         let started = ears.and_then(|all| LabTracker::on(all, Duration::from_secs(self.interval), notes.clone()));
         let tracker = started.map_err(|error| local(error).about(place))?;
         let urls = tracker.urls();

@@ -15,9 +15,9 @@ pub(super) struct Request {
     pub target: String,
 }
 
-/// Reads a request's head; its body, if it has one, is of no use to us. `None` if it
-/// is no HTTP, or too long.
-pub(super) fn read_request(transport: &mut Transport) -> io::Result<Option<Request>> {
+/// Reads a request's head, and what it says; its body, if it has one, is of no use to us.
+/// `None` if it is no HTTP, or too long.
+pub(super) fn read_request(transport: &mut Transport) -> io::Result<(Vec<u8>, Option<Request>)> {
     let mut head = Vec::new();
     let mut part = [0; 2048];
     loop {
@@ -29,12 +29,14 @@ pub(super) fn read_request(transport: &mut Transport) -> io::Result<Option<Reque
         let mut headers = [httparse::EMPTY_HEADER; 64];
         let mut request = httparse::Request::new(&mut headers);
         match request.parse(&head) {
-            Ok(httparse::Status::Complete(_)) => {
+            Ok(httparse::Status::Complete(length)) => {
                 let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
-                return Ok(Some(Request { method: text(request.method), target: text(request.path) }));
+                let request = Request { method: text(request.method), target: text(request.path) };
+                head.truncate(length);
+                return Ok((head, Some(request)));
             }
             Ok(httparse::Status::Partial) if head.len() < LONGEST_HEAD => {}
-            _ => return Ok(None),
+            _ => return Ok((head, None)),
         }
     }
 }

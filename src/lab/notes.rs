@@ -3,11 +3,12 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use serde_json::{Value, json};
 
 use crate::s01_bencode::printable;
+use crate::trace::wiretap::Tap;
 
 /// How many notes wait to be read. The oldest make room.
 const MOST: usize = 1_000;
@@ -30,13 +31,14 @@ impl fmt::Display for Note {
 }
 
 /// Notes that wait to be read. Copies share them.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Notes(Arc<Shared>);
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Shared {
     waiting: Mutex<Waiting>,
     closely: AtomicBool,
+    tap: OnceLock<Arc<Tap>>,
 }
 
 #[derive(Debug, Default)]
@@ -69,6 +71,16 @@ impl Notes {
     /// Whether it is.
     pub fn closely(&self) -> bool {
         self.0.closely.load(Ordering::Relaxed)
+    }
+
+    /// From now on, all bytes that come and go pass this wiretap. A second one does not count.
+    pub fn listen_in(&self, tap: Arc<Tap>) {
+        let _ = self.0.tap.set(tap);
+    }
+
+    /// The wiretap, if there is one.
+    pub(super) fn tap(&self) -> Option<&Arc<Tap>> {
+        self.0.tap.get()
     }
 
     /// Takes the notes that have come since the last time, oldest first. Where some had

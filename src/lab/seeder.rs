@@ -189,7 +189,13 @@ impl Seeder {
             served: Mutex::default(),
         });
         let for_threads = Arc::clone(&shared);
-        let serve = Arc::new(move |transport, _| session::serve(&for_threads, transport));
+        let serve = Arc::new(move |transport, reached| {
+            let transport = match for_threads.notes.tap() {
+                Some(tap) => tap.transport(transport, &format!("came in at {reached}")),
+                None => transport,
+            };
+            session::serve(&for_threads, transport)
+        });
         let service = Service::start(listener, &format!("seeder {number}"), MAX_CONNECTIONS, serve)?;
         Ok(Seeder { service, shared })
     }

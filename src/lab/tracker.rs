@@ -59,7 +59,7 @@ pub(super) struct Desk {
     book: Mutex<PhoneBook>,
     log: Mutex<VecDeque<Logged>>,
     refused: AtomicU64,
-    notes: Notes,
+    pub(super) notes: Notes,
 }
 
 /// What a tracker listens with: two sockets at one port number.
@@ -240,14 +240,18 @@ impl Desk {
     /// One request, one answer.
     fn serve(&self, mut transport: Transport, reached: IpAddr) {
         transport.set_deadline(Instant::now() + REQUEST_TIME);
-        let (status, body) = match read_request(&mut transport) {
-            Ok(Some(request)) => self.answer(transport.peer, reached, &request),
-            Ok(None) => {
+        // Gone, or too slow.
+        let Ok((head, request)) = read_request(&mut transport) else { return };
+        let (asker, tap) = (transport.peer, self.notes.tap());
+        tap.inspect(|tap| tap.asked(asker, &head));
+        let (status, body) = match request {
+            Some(request) => self.answer(asker, reached, &request),
+            None => {
                 let reason = "this is not an HTTP request that a tracker understands".to_owned();
-                (400, failure(&self.refuse(transport.peer, "", reason)))
+                (400, failure(&self.refuse(asker, "", reason)))
             }
-            Err(_) => return, // gone, or too slow
         };
+        tap.inspect(|tap| tap.answered(asker, status, &body));
         // Whoever has hung up meanwhile does not want the answer.
         let _ = respond(&mut transport, status, &body);
         (transport.hang_up)();

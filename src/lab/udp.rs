@@ -17,6 +17,7 @@ use sha1::{Digest, Sha1};
 use super::announce::Heard;
 use super::tracker::{Desk, own_address};
 use crate::s13_udp_tracker::packet::{Answer, Ask, Family, PROTOCOL_ID, Request, Said};
+use crate::trace::stream::Way;
 
 /// What the thread gets of the address space.
 const STACK: usize = 512 << 10;
@@ -97,9 +98,13 @@ impl Clerk {
                 Ok((length, from)) => {
                     // A socket for both families sees IPv4 as a part of IPv6.
                     let asker = SocketAddr::new(from.ip().to_canonical(), from.port());
-                    if let Some(answer) = self.answer(buffer.get(..length).unwrap_or_default(), asker) {
+                    let (packet, tap) = (buffer.get(..length).unwrap_or_default(), self.desk.notes.tap());
+                    tap.inspect(|tap| tap.packet(asker, Way::In, packet));
+                    if let Some(answer) = self.answer(packet, asker) {
+                        let packet = answer.encode(Family::of(asker));
+                        tap.inspect(|tap| tap.packet(asker, Way::Out, &packet));
                         // Who has closed the socket meanwhile does not want it.
-                        let _ = socket.send_to(&answer.encode(Family::of(asker)), from);
+                        let _ = socket.send_to(&packet, from);
                     }
                 }
                 Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}

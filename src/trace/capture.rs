@@ -8,6 +8,7 @@
 //! {"t":991,"c":1,"peer":"127.0.0.2:6881","d":"in","hex":"13.."}  and to us
 //! {"t":5012,"c":1,"peer":"127.0.0.2:6881","d":"end"}             the end of connection 1
 //! {"t":12,"tracker":"http://..","d":"out","hex":".."}            to a tracker: an object a line
+//! {"t":12,"asker":"udp://127.0.0.1:4242","d":"in","hex":".."}    to us, where we are the tracker
 //! ```
 //! `t` is in microseconds since the start. Keys that are not known here are passed over.
 //!
@@ -64,8 +65,30 @@ pub struct Lane {
     pub name: String,
     /// The program that it says it is.
     pub client: Option<String>,
-    /// Whether it is a tracker.
-    pub is_tracker: bool,
+    /// What it is to us.
+    pub role: Role,
+}
+
+/// What somebody is to us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// A peer.
+    Peer,
+    /// A tracker.
+    Tracker,
+    /// Somebody to whom we are the tracker.
+    Asker,
+}
+
+impl Role {
+    /// What to call it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Role::Peer => "peer",
+            Role::Tracker => "tracker",
+            Role::Asker => "asker",
+        }
+    }
 }
 
 /// A connection to a peer.
@@ -309,7 +332,10 @@ impl Reader {
         }
         let time = line.number("t", "microseconds since the start at \"t\"")?;
         if line.json.get("tracker").is_some() {
-            return self.tracker(line, time);
+            return self.exchange(line, time, "tracker");
+        }
+        if line.json.get("asker").is_some() {
+            return self.exchange(line, time, "asker");
         }
         let number = line.number("c", "the number of a connection at \"c\", or a URL at \"tracker\"")?;
         let way = line.text("d", "\"in\", \"out\" or \"end\" at \"d\"")?;
@@ -352,32 +378,36 @@ impl Reader {
 
     fn connection(&mut self, line: &Line, number: u64) -> Result<usize, CaptureError> {
         let peer = line.text("peer", "the peer's address at \"peer\"")?;
-        let lane = self.lane(peer, false);
+        let lane = self.lane(peer, Role::Peer);
         let place = self.capture.connections.len();
         self.capture.connections.push(Connection { number, lane, streams: [Stream::new(), Stream::new()], ended: false });
         self.connections.insert(number, place);
         Ok(place)
     }
 
-    fn lane(&mut self, name: &str, is_tracker: bool) -> usize {
+    fn lane(&mut self, name: &str, role: Role) -> usize {
         let lanes = &mut self.capture.lanes;
         *self.lanes.entry(name.to_owned()).or_insert_with(|| {
-            lanes.push(Lane { name: clipped(name), client: None, is_tracker });
+            lanes.push(Lane { name: clipped(name), client: None, role });
             lanes.len() - 1
         })
     }
 
-    /// An object to or from a tracker, whole in one line.
-    fn tracker(&mut self, line: &Line, time: u64) -> Result<(), CaptureError> {
-        let url = line.text("tracker", "a tracker's URL at \"tracker\"")?;
+    /// What is said to or by a tracker, whole in one line.
+    fn exchange(&mut self, line: &Line, time: u64, key: &str) -> Result<(), CaptureError> {
+        let url = line.text(key, &format!("a URL at \"{key}\""))?;
         let way = way(line)?;
         let own = line.hex()?;
-        let lane = self.lane(url, true);
+        let (lane, to_tracker) = match key {
+            "tracker" => (self.lane(url, Role::Tracker), Way::Out),
+            // Without the port: a client asks from a new one each time.
+            _ => (self.lane(url.rsplit_once(':').map_or(url, |(ip, _)| ip), Role::Asker), Way::In),
+        };
         if self.is_full() {
             self.capture.left_out += own.len();
             return Ok(());
         }
-        let object = exchanged(url, way, &own);
+        let object = exchanged(url, way == to_tracker, &own);
         self.fields += object.fields.len() + 1;
         let said = Box::new(Said { way, range: 0..own.len(), object, is_cut: false, rest: 0, own });
         self.capture.events.push(Event { time, lane, connection: None, what: What::Said(said), line: line.number });
@@ -498,51 +528,12 @@ fn greeting(message: &[u8]) -> Option<ExtensionHandshake> {
 }
 
 /// What was said to a tracker, or by it.
-fn exchanged(url: &str, way: Way, bytes: &[u8]) -> Object {
-    let start = url.get(..6).unwrap_or_default().to_ascii_lowercase();
-    match way {
-        Way::Out if start == "udp://" => s13::request(bytes),
-        Way::In if start == "udp://" => s13::answer(bytes, if url.get(6..7) == Some("[") { Family::V6 } else { Family::V4 }),
-        Way::Out => request(bytes),
-        Way::In => answer(bytes),
+fn exchanged(url: &str, to_tracker: bool, bytes: &[u8]) -> Object {
+    let udp = url.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("udp://"));
+    match (to_tracker, udp) {
+        (true, true) => s13::request(bytes),
+        (false, true) => s13::answer(bytes, if url.get(6..7) == Some("[") { Family::V6 } else { Family::V4 }),
+        (true, false) => s03::request(bytes),
+        (false, false) => s03::response(bytes),
     }
-}
-
-/// What goes to a tracker over HTTP: the URL, or the head of the request with it.
-fn request(bytes: &[u8]) -> Object {
-    let text = String::from_utf8_lossy(bytes);
-    match text.split_once(' ') {
-        None if text.len() == bytes.len() => s03::url(&text),
-        _ => http(bytes, "HTTP request", Object::new("", 0, 3, "BEP 3")),
-    }
-}
-
-/// What comes from a tracker over HTTP: the body, or the head of the answer before it.
-fn answer(bytes: &[u8]) -> Object {
-    if !bytes.starts_with(b"HTTP/") {
-        return s03::answer(bytes);
-    }
-    let head = head_length(bytes);
-    let body = s03::answer(bytes.get(head..).unwrap_or_default());
-    http(bytes, &body.name.clone(), body)
-}
-
-/// A head, and a body behind it.
-fn http(bytes: &[u8], name: &str, body: Object) -> Object {
-    let mut object = Object::new(name, bytes.len(), body.stage, body.spec);
-    let head = head_length(bytes);
-    let text = bytes.get(..head).unwrap_or_default();
-    for line in text.split_inclusive(|byte| *byte == b'\n') {
-        let shown = printable(&String::from_utf8_lossy(line.trim_ascii_end()));
-        object.add(object.covered() + line.len(), "head", excerpt(shown.as_bytes()), "");
-        object.add_many(super::MOST_PARAMETERS, head, "head");
-    }
-    object.summary.clone_from(&body.summary);
-    object.append(body);
-    object
-}
-
-/// Where the empty line ends that comes before a body.
-fn head_length(bytes: &[u8]) -> usize {
-    bytes.windows(4).position(|four| four == b"\r\n\r\n").map_or(bytes.len(), |at| at + 4)
 }

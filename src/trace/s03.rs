@@ -6,7 +6,7 @@ use super::client::Client;
 use super::s01::{self, Meaning};
 use super::walk::Walk;
 use super::{MOST_PARAMETERS, Object, counted, hex_text, quoted, s13};
-use crate::s01_bencode::{Kind, excerpt};
+use crate::s01_bencode::{Kind, excerpt, printable};
 use crate::s03_tracker::{Announced, PeerId, TrackerError, address_v4, address_v6};
 
 /// A peer id: the part that names the program, and the rest.
@@ -97,6 +97,59 @@ fn peer(address: SocketAddr) -> (String, String) {
     (address.to_string(), if address.port() == 0 { "port 0: of no use".to_owned() } else { String::new() })
 }
 
+/// A request to a tracker over HTTP: its head, or only the URL that it asks for.
+pub fn request(bytes: &[u8]) -> Object {
+    let line = bytes.split_inclusive(|byte| *byte == b'\n').next().unwrap_or_default();
+    let words: Vec<&str> = std::str::from_utf8(line).unwrap_or_default().splitn(3, ' ').collect();
+    let (method, target) = match words.as_slice() {
+        [text] if text.len() == bytes.len() => return url(text),
+        [method, target, _] => (method, target),
+        _ => {
+            let mut object = head("HTTP request", bytes);
+            object.break_at(0..line.len(), "a first line like GET /announce?... HTTP/1.1", quoted(line.trim_ascii_end()));
+            return object;
+        }
+    };
+    let asked = match Object::new("HTTP request", target.len(), 3, "BEP 3") {
+        object if target.starts_with('/') => on_from_path(object, target),
+        _ => url(target),
+    };
+    let mut object = Object::new(&asked.name, bytes.len(), asked.stage, asked.spec);
+    object.add(method.len() + 1, "method", excerpt(method.as_bytes()), "");
+    object.append(asked);
+    object.append(head("", bytes.get(object.covered()..).unwrap_or_default()));
+    object
+}
+
+/// What comes back: the body, with HTTP's head before it or without.
+pub fn response(bytes: &[u8]) -> Object {
+    if !bytes.starts_with(b"HTTP/") {
+        return answer(bytes);
+    }
+    let body_at = bytes.windows(4).position(|four| four == b"\r\n\r\n").map_or(bytes.len(), |at| at + 4);
+    let (first, body) = bytes.split_at(body_at);
+    let body = answer(body);
+    let mut object = Object { length: bytes.len(), ..head(&body.name, first) };
+    (object.stage, object.spec) = (body.stage, body.spec);
+    object.summary.clone_from(&body.summary);
+    object.append(body);
+    object
+}
+
+/// Lines of HTTP, a field each.
+fn head(name: &str, bytes: &[u8]) -> Object {
+    let mut object = Object::new(name, bytes.len(), 3, "BEP 3");
+    for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+        let shown = printable(&String::from_utf8_lossy(line.trim_ascii()));
+        object.add(object.covered() + line.len(), "head", excerpt(shown.as_bytes()), "");
+        object.add_many(MOST_PARAMETERS, bytes.len(), "head");
+        if object.covered() == bytes.len() {
+            break;
+        }
+    }
+    object
+}
+
 /// The URL of a tracker, or of an announce with all its parameters.
 pub fn url(text: &str) -> Object {
     let mut object = Object::new("tracker URL", text.len(), 3, "BEP 3");
@@ -118,6 +171,11 @@ pub fn url(text: &str) -> Object {
         let at = object.covered();
         object.break_at(at..at, "a host, such as 127.0.0.1:6969", "nothing");
     }
+    on_from_path(object, text)
+}
+
+/// A URL from its path on.
+fn on_from_path(mut object: Object, text: &str) -> Object {
     part(&mut object, text, &['?', '#'], "path");
     while text.get(object.covered()..).is_some_and(|rest| rest.starts_with(['?', '&'])) {
         let next = end(text, object.covered() + 1, &['&', '#']);

@@ -7,7 +7,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Capture, Event, Said, What};
+use super::{Capture, Event, Role, Said, What};
 use crate::trace::text::{self, Look};
 use crate::trace::{counted, json as objects};
 
@@ -16,13 +16,13 @@ const PLACE: usize = 100;
 
 /// Everybody, and how much there is.
 pub fn head(capture: &Capture) -> String {
-    let (trackers, peers): (Vec<_>, Vec<_>) = capture.lanes.iter().partition(|lane| lane.is_tracker);
-    let mut text = format!(
-        "{}, {}, {}",
-        counted(capture.events.len(), "event"),
-        counted(peers.len(), "peer"),
-        counted(trackers.len(), "tracker")
-    );
+    let mut text = counted(capture.events.len(), "event");
+    for role in [Role::Peer, Role::Tracker, Role::Asker] {
+        let count = capture.lanes.iter().filter(|lane| lane.role == role).count();
+        if count > 0 || role == Role::Peer {
+            text += &format!(", {}", counted(count, role.word()));
+        }
+    }
     if let Some(started) = capture.started {
         text += &format!("; begun {}", utc(started));
     }
@@ -38,7 +38,8 @@ pub fn lanes(capture: &Capture) -> Vec<String> {
         let client = client.map(|client| format!(", {client}")).unwrap_or_default();
         lines.push(format!("connection {}: {}{client}", connection.number, name(connection.lane)));
     }
-    lines.extend(capture.lanes.iter().filter(|lane| lane.is_tracker).map(|lane| format!("tracker: {}", lane.name)));
+    let others = capture.lanes.iter().filter(|lane| lane.role != Role::Peer);
+    lines.extend(others.map(|lane| format!("{}: {}", lane.role.word(), lane.name)));
     lines
 }
 

@@ -3,9 +3,9 @@
 //! It goes into a page of documentation, so it is short: runs are folded, and after some
 //! hundred arrows it ends, with the number of those that are left.
 
-use super::Capture;
 use super::fold::folded;
 use super::lines::seconds;
+use super::{Capture, Role};
 use crate::trace::stream::Way;
 
 /// The most arrows, and the most participants beside ourselves.
@@ -16,7 +16,7 @@ const MOST_LANES: usize = 30;
 pub fn diagram(capture: &Capture) -> String {
     let mut lines = vec!["sequenceDiagram".to_owned(), "    participant us as piecemeal".to_owned()];
     for (number, lane) in capture.lanes.iter().enumerate().take(MOST_LANES) {
-        let who = if lane.is_tracker { "tracker " } else { "" };
+        let who = if lane.role == Role::Peer { String::new() } else { format!("{} ", lane.role.word()) };
         let client = lane.client.as_ref().map(|client| format!(", {client}")).unwrap_or_default();
         lines.push(format!("    participant p{number} as {}", escaped(&format!("{who}{}{client}", lane.name))));
     }

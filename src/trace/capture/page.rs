@@ -62,7 +62,7 @@ fn heads(capture: &Capture, out: &mut String) {
     *out += "<div class=\"heads\"><span></span><b>piecemeal</b>";
     for lane in capture.lanes.iter().take(MOST_LANES) {
         let name = escaped(&lane.name);
-        let what = lane.client.as_deref().unwrap_or(if lane.is_tracker { "tracker" } else { "peer" });
+        let what = lane.client.as_deref().unwrap_or(lane.role.word());
         let _ = write!(out, "<b title=\"{name}\">{name}<i>{}</i></b>", escaped(what));
     }
     *out += "</div>\n";

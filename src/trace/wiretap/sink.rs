@@ -6,11 +6,13 @@
 //! {"t":<µs since then>,"c":<connection>,"peer":"IP:PORT","d":"in"|"out","hex":"..."}
 //! {"t":..,"c":..,"peer":"IP:PORT","d":"end"}
 //! {"t":..,"tracker":"<URL>","d":"in"|"out","hex":"..."}
+//! {"t":..,"asker":"udp://IP:PORT","d":"in"|"out","hex":"..."}   where we are the tracker
 //! ```
 //! A line is what one read brought or one write was given: to cut that into messages is
 //! left to whoever reads it.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io::{ErrorKind, Write};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -80,9 +82,14 @@ struct Open {
 
 /// Whom an event is about.
 #[derive(Clone, Copy)]
-enum Whom<'w> {
-    Peer { peer: SocketAddr, connection: Option<u64> },
+pub(super) enum Whom<'w> {
+    Peer {
+        peer: SocketAddr,
+        connection: Option<u64>,
+    },
     Tracker(&'w str),
+    /// Who asks a tracker of ours.
+    Asker(&'w str),
 }
 
 /// What happened.
@@ -91,6 +98,26 @@ enum What<'w> {
     Object { way: Way, object: &'w Object, bytes: &'w [u8], changes: &'w [String] },
     /// Something else, in words.
     Words(&'w str),
+}
+
+impl Whom<'_> {
+    /// The key that it stands at.
+    fn role(&self) -> &'static str {
+        match self {
+            Whom::Peer { .. } => "peer",
+            Whom::Tracker(_) => "tracker",
+            Whom::Asker(_) => "asker",
+        }
+    }
+}
+
+impl fmt::Display for Whom<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Whom::Peer { peer, .. } => peer.fmt(out),
+            Whom::Tracker(url) | Whom::Asker(url) => printable(url).fmt(out),
+        }
+    }
 }
 
 impl Tap {
@@ -181,14 +208,14 @@ impl Tap {
     }
 
     /// A request to a tracker, or its answer: all of it.
-    pub(super) fn tracker(&self, url: &str, way: Way, object: &Object, bytes: &[u8], changes: &[String]) {
+    pub(super) fn tracker(&self, whom: Whom, way: Way, object: &Object, bytes: &[u8], changes: &[String]) {
         self.with(|state| {
             if state.capture.is_some() {
                 let t = self.micros();
-                let chunk = json!({ "t": t, "tracker": printable(url), "d": way.word(), "hex": digits(bytes) });
-                state.capture(&chunk);
+                let (role, name) = (whom.role(), whom.to_string());
+                state.capture(&json!({ "t": t, role: name, "d": way.word(), "hex": digits(bytes) }));
             }
-            self.tell(state, Whom::Tracker(url), &What::Object { way, object, bytes, changes });
+            self.tell(state, whom, &What::Object { way, object, bytes, changes });
         });
     }
 
@@ -245,10 +272,7 @@ fn digits(bytes: &[u8]) -> String {
 }
 
 fn as_text(number: u64, time: u64, whom: Whom, what: &What, thread: &str, color: bool) -> String {
-    let whom = match whom {
-        Whom::Peer { peer, .. } => peer.to_string(),
-        Whom::Tracker(url) => printable(url),
-    };
+    let whom = whom.to_string();
     let (arrow, head) = match what {
         What::Object { way, object, .. } => (way.arrow(), text::head(object)),
         What::Words(words) => ("   ---", printable(words)),
@@ -276,10 +300,11 @@ fn as_text(number: u64, time: u64, whom: Whom, what: &What, thread: &str, color:
 
 fn as_json(number: u64, time: u64, whom: Whom, what: &What, thread: &str) -> Value {
     let head = [("event", json!("trace")), ("number", json!(number)), ("t", json!(time)), ("thread", json!(thread))];
-    let whom = match whom {
-        Whom::Peer { peer, connection } => vec![("connection", json!(connection)), ("peer", json!(peer.to_string()))],
-        Whom::Tracker(url) => vec![("tracker", json!(printable(url)))],
+    let connection = match whom {
+        Whom::Peer { connection, .. } => Some(("connection", json!(connection))),
+        _ => None,
     };
+    let whom = connection.into_iter().chain([(whom.role(), json!(whom.to_string()))]);
     let what = match what {
         What::Object { way, object, bytes, changes } => {
             vec![("direction", json!(way.word())), ("object", object_json::object(object, bytes, 0)), ("changes", json!(changes))]

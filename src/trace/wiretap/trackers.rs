@@ -1,4 +1,5 @@
-//! Listening in on trackers: the GET request of stage 3, the packets of stage 13.
+//! Listening in on trackers: the GET request of stage 3, the packets of stage 13. Of those
+//! that others run, on our side; of the lab's own, on theirs.
 
 use std::io;
 use std::net::SocketAddr;
@@ -8,6 +9,7 @@ use std::time::{Duration, Instant};
 use super::super::stream::Way;
 use super::super::{s03, s13};
 use super::Tap;
+use super::sink::Whom;
 use crate::s03_tracker::http::{Get, HttpTracker, announce_with, fetch};
 use crate::s03_tracker::{Announce, Announced, Tracker, TrackerError};
 use crate::s13_udp_tracker::UdpTracker;
@@ -35,16 +37,39 @@ impl Tap {
         let tap = Arc::clone(self);
         Arc::new(move |url: &str, until: Instant| {
             let base = url.split(['?', '#']).next().unwrap_or_default();
-            tap.tracker(base, Way::Out, &s03::url(url), url.as_bytes(), &[]);
+            tap.tracker(Whom::Tracker(base), Way::Out, &s03::url(url), url.as_bytes(), &[]);
             let answer = get(url, until);
             match &answer {
                 Ok((status, body)) => {
-                    tap.tracker(base, Way::In, &s03::answer(body), body, &[format!("HTTP status {status}")]);
+                    tap.tracker(Whom::Tracker(base), Way::In, &s03::answer(body), body, &[format!("HTTP status {status}")]);
                 }
                 Err(error) => tap.tracker_failed(base, &format!("no answer: {error}")),
             }
             answer
         })
+    }
+}
+
+/// Where we are the tracker.
+impl Tap {
+    /// A request over HTTP: its head.
+    pub fn asked(&self, asker: SocketAddr, head: &[u8]) {
+        self.tracker(Whom::Asker(&format!("http://{asker}")), Way::In, &s03::request(head), head, &[]);
+    }
+
+    /// Our answer to it.
+    pub fn answered(&self, asker: SocketAddr, status: u16, body: &[u8]) {
+        let status = format!("HTTP status {status}");
+        self.tracker(Whom::Asker(&format!("http://{asker}")), Way::Out, &s03::answer(body), body, &[status]);
+    }
+
+    /// A packet to us, or our answer to one.
+    pub fn packet(&self, asker: SocketAddr, way: Way, packet: &[u8]) {
+        let object = match way {
+            Way::In => s13::request(packet),
+            Way::Out => s13::answer(packet, Family::of(asker)),
+        };
+        self.tracker(Whom::Asker(&format!("udp://{asker}")), way, &object, packet, &[]);
     }
 }
 
@@ -69,7 +94,7 @@ struct TappedPackets {
 
 impl Packets for TappedPackets {
     fn send(&self, packet: &[u8]) -> io::Result<()> {
-        self.tap.tracker(&self.url, Way::Out, &s13::request(packet), packet, &[]);
+        self.tap.tracker(Whom::Tracker(&self.url), Way::Out, &s13::request(packet), packet, &[]);
         self.inner.send(packet).inspect_err(|error| self.tap.tracker_failed(&self.url, &error.to_string()))
     }
 
@@ -78,7 +103,7 @@ impl Packets for TappedPackets {
         match &received {
             Ok(Some(length)) => {
                 let packet = buffer.get(..*length).unwrap_or_default();
-                self.tap.tracker(&self.url, Way::In, &s13::answer(packet, Family::of(self.address)), packet, &[]);
+                self.tap.tracker(Whom::Tracker(&self.url), Way::In, &s13::answer(packet, Family::of(self.address)), packet, &[]);
             }
             Ok(None) => {}
             Err(error) => self.tap.tracker_failed(&self.url, &error.to_string()),
