@@ -1,7 +1,7 @@
 //! The pieces that a newcomer may have without a slot (BEP 6, "allowed fast").
 //!
-//! Who has nothing has nothing to offer, and may wait for long until it is unchoked.
-//! A few pieces, it may ask for at once. Which ones depends on its network alone, so
+//! Who has nothing has nothing to offer, and may wait for long until it is unchoked. A
+//! few pieces it may ask for all the same. Which ones depends on its network alone, so
 //! that nobody gets more of them by asking many peers, or by coming back.
 
 use std::net::{IpAddr, Ipv4Addr};

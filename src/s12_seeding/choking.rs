@@ -53,8 +53,9 @@ pub struct Decision {
     pub lucky: Option<usize>,
 }
 
-/// Deals out the slots to `peers`, of whom those come first that have waited longest. `lucky` has the slot for luck and keeps it, if it still may;
-/// `draw` draws a number below the one it is given.
+/// Deals out the slots to `peers`, of whom those come first that have waited longest.
+/// `lucky` has the slot for luck, and keeps it if it still may; `draw` draws a number
+/// below the one it is given.
 pub fn decide(peers: &[Standing], slots: usize, lucky: Option<usize>, mut draw: impl FnMut(usize) -> usize) -> Decision {
     let Some(by_merit) = slots.checked_sub(1) else { return Decision::default() };
     let interested = peers.iter().enumerate().filter(|(_, peer)| peer.interested);
