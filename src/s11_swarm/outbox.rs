@@ -6,8 +6,8 @@
 //!
 //! * While it only takes, it writes a few requests now and then. What does not leave
 //!   at once is kept, and it goes on reading before it tries again.
-//! * The first time that a peer gets something from us, all writes move to a thread of
-//!   their own. Blocks are read from the disk there, several for one write.
+//! * At the peer's first `interested`, all writes move to a thread of their own. Blocks
+//!   are read from the disk there, several for one write.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};

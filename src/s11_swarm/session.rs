@@ -38,11 +38,11 @@ use crate::s07_extension::{EXTENDED, EXTENSION_BIT, Extensions, dont_have, encod
 const TICK: Duration = Duration::from_millis(250);
 /// And how long when none is.
 const IDLE_TICK: Duration = Duration::from_secs(2);
+/// And while something has not left yet.
+const SHORT_TICK: Duration = Duration::from_millis(10);
 /// How long haves wait for company. Each sent by itself is a system call; but until they
 /// know, others ask a seed for what they could get from us.
 const HAVE_TIME: Duration = Duration::from_millis(25);
-/// And while something has not left yet.
-const SHORT_TICK: Duration = Duration::from_millis(10);
 /// How many blocks that were not asked for are forgiven.
 const FORGIVEN: usize = 64;
 

@@ -13,7 +13,8 @@
 //!      given back, or hash wrong
 //! ```
 //! A peer's thread takes part by its [`Share`](share::Share). It asks for work; the
-//! answer is a [`Claim`](share::Claim), at best with a [`Lease`](super::lease::Lease) on a piece, which gives itself back when dropped.
+//! answer is a [`Claim`](share::Claim), at best with a [`Lease`](super::lease::Lease)
+//! on a piece, which gives itself back when dropped.
 //!
 //! The lock covers bookkeeping only. Nobody holds it while reading a socket, hashing
 //! or writing a file, so that a claim costs the same with 200 peers as with one.
@@ -51,9 +52,9 @@ pub struct Places {
 pub struct WorkQueue {
     info: Arc<Info>,
     state: Mutex<State>,
-    /// How long the log is, to be read without the lock.
+    /// How long the log of finished pieces is, to be read without the lock.
     finished: AtomicUsize,
-    /// And the list of those that are withdrawn.
+    /// And how long the list of withdrawn ones.
     withdrawn: AtomicUsize,
 }
 
