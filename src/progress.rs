@@ -2,7 +2,7 @@
 //!
 //! A command tells how far it is; here it becomes a line with a bar on a terminal, and
 //! below it what else there is to see, redrawn in place; elsewhere a plain line now and
-//! then; or nothing.
+//! then; or, also in the background of a terminal, nothing.
 
 mod line;
 mod narrator;
@@ -164,6 +164,7 @@ impl Progress {
                 }
             }
             Shown::OnTerminal if state.drawn.is_some_and(|drawn| now.duration_since(drawn) < DRAW_TIME) => {}
+            Shown::OnTerminal if screen::in_background() => {}
             Shown::OnTerminal => {
                 let (width, height) = room();
                 let mut lines = vec![state.tally(now).line(width)];

@@ -36,6 +36,15 @@ pub fn rows(lines: usize, before: usize, now: usize) -> usize {
     lines * before.div_ceil(now + MARGIN)
 }
 
+/// Whether the shell has put us into the background: then somebody types in the line that
+/// the bar would be drawn on.
+pub fn in_background() -> bool {
+    #[cfg(unix)]
+    return rustix::termios::tcgetpgrp(io::stderr()).is_ok_and(|front| front != rustix::process::getpgrp());
+    #[cfg(not(unix))]
+    false
+}
+
 impl Screen {
     /// Kept until all of a drawing is there: done by bits, it would flicker.
     fn say(&self, text: &str) -> io::Result<()> {
