@@ -115,6 +115,7 @@ pub fn request(bytes: &[u8]) -> Object {
         _ => url(target),
     };
     let mut object = Object::new(&asked.name, bytes.len(), asked.stage, asked.spec);
+    object.summary.clone_from(&asked.summary);
     object.add(method.len() + 1, "method", excerpt(method.as_bytes()), "");
     object.append(asked);
     object.append(head("", bytes.get(object.covered()..).unwrap_or_default()));
@@ -185,6 +186,7 @@ fn on_from_path(mut object: Object, text: &str) -> Object {
     part(&mut object, text, &[], "fragment");
     if object.field("info_hash").is_some() {
         object.name = "announce".to_owned();
+        object.summary = object.field("event").map(|event| event.value.clone()).unwrap_or_default();
         if text.contains("/scrape") {
             (object.name, object.stage, object.spec) = ("scrape".to_owned(), 13, "BEP 48");
         }

@@ -142,14 +142,14 @@ fn announce(walk: &mut Walk) {
         walk.number(8, name);
         walk.note("bytes");
     }
-    let event = walk.number(4, "event");
-    walk.note(match event {
-        Some(0) => "none",
-        Some(1) => "completed",
-        Some(2) => "started",
-        Some(3) => "stopped",
-        _ => "",
-    });
+    let (note, event) = match walk.number(4, "event") {
+        Some(0) => ("none", ""),
+        Some(1) => ("completed", "completed, "),
+        Some(2) => ("started", "started, "),
+        Some(3) => ("stopped", "stopped, "),
+        _ => ("", ""),
+    };
+    walk.note(note);
     walk.number(4, "IP address");
     walk.note("0: the one that the packet comes from");
     if let Some(key) = walk.number(4, "key") {
@@ -160,7 +160,7 @@ fn announce(walk: &mut Walk) {
         walk.note("as many as the tracker likes");
     }
     if let Some(port) = walk.number(2, "port") {
-        walk.object.summary = format!("port {port}");
+        walk.object.summary = format!("{event}port {port}");
         options(walk);
     }
 }

@@ -66,8 +66,8 @@ fn many_blocks_of_a_piece_are_one_arrow() {
     }
     tape = tape.out(50, super::tape::request(4, 0));
     let diagram = tape.explain(&["--as", "mermaid"]).succeeds().out();
-    assert!(diagram.contains("    us->>p0: 8 × request of piece 3 +0.0000s\n"), "{diagram}");
-    assert!(diagram.contains("    p0->>us: 7 × piece of piece 3 +0.0000s\n"), "{diagram}");
+    assert!(diagram.contains("    us->>p0: request: 8 blocks of piece 3 +0.0000s\n"), "{diagram}");
+    assert!(diagram.contains("    p0->>us: piece: 7 blocks of piece 3 +0.0000s\n"), "{diagram}");
     assert!(diagram.ends_with("    us->>p0: request: piece 4, begin 0, 16 bytes +0.0000s\n"), "{diagram}");
     let page = tape.explain(&["--as", "html"]).succeeds().out();
     assert!(page.contains("<b>5 more like these, until +0.0000s</b>"), "{page}");

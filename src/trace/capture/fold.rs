@@ -44,14 +44,14 @@ impl Run<'_> {
         }
     }
 
-    /// What to write at the arrow: `8 × piece of piece 3`.
+    /// What to write at the arrow: `piece: 8 blocks of piece 3`.
     pub fn label(&self) -> String {
         let Some(said) = self.said() else { return "the connection ends".to_owned() };
         let (name, summary) = (&said.object.name, &said.object.summary);
         match (self.places.len(), self.piece) {
             (1, _) if summary.is_empty() => name.clone(),
             (1, _) => format!("{name}: {summary}"),
-            (count, Some(piece)) => format!("{count} × {name} of piece {piece}"),
+            (count, Some(piece)) => format!("{name}: {count} blocks of piece {piece}"),
             (count, None) => format!("{count} × {name}"),
         }
     }

@@ -32,9 +32,8 @@ pub fn page(capture: &Capture, title: &str) -> String {
         "<!doctype html>\n<html lang=\"en\">\n<head>\n{META}\
          <title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<header>\n<h1>{title}</h1>\n<p>{}</p>\n\
          <p class=\"hint\">A row is a message. Click it, or go to it with Tab and press Enter, and it shows its bytes.</p>\n\
-         </header>\n<main style=\"--lanes:{lanes}\" class=\"lanes-{}\">\n",
+         </header>\n<main style=\"--lanes:{lanes}\">\n",
         escaped(&head(capture)),
-        lanes.min(3),
     );
     heads(capture, &mut out);
     let runs = folded(capture);
@@ -72,10 +71,12 @@ fn heads(capture: &Capture, out: &mut String) {
 fn row(capture: &Capture, run: &Run, out: &mut String) {
     let (time, label) = (seconds(run.first.time), escaped(&run.label()));
     let lane = run.first.lane + 1;
+    let who = escaped(&capture.lane(run.first).name);
     let Some(said) = run.said() else {
         let _ = writeln!(
             out,
-            "<div class=\"row end\" style=\"--to:{lane}\"><time>{time}</time><span class=\"arrow\"><span><em>{label}</em></span></span></div>"
+            "<div class=\"row end\" style=\"--to:{lane}\"><time>{time}</time><span class=\"arrow\"><span><em>{label}</em>\
+             <span class=\"who\"> with {who}</span></span></span></div>"
         );
         return;
     };
@@ -83,7 +84,6 @@ fn row(capture: &Capture, run: &Run, out: &mut String) {
     let broken = if said.object.broken.is_some() { " broken" } else { "" };
     let (sign, to_whom) = if said.way == Way::Out { ("→", "to") } else { ("←", "from") };
     let title = format!("{label} {}", text::place(&said.object));
-    let who = escaped(&capture.lane(run.first).name);
     let _ = write!(
         out,
         "<details class=\"row {way}{broken}\" style=\"--to:{lane}\"><summary title=\"{title}\"><time>{time}</time>\
