@@ -99,7 +99,8 @@ pub struct Storage {
     root: PathBuf,
     files: Vec<FileEntry>,
     writable: bool,
-    /// Whether nothing more is written, and how the files were then. A leaf lock.
+    /// Whether nothing more is written, and how the files were then. A leaf lock: who
+    /// holds it takes no other.
     sealed: AtomicBool,
     seals: Mutex<Seals>,
     /// A leaf lock: held to look a file up, not to read or write it.
