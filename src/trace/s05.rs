@@ -31,7 +31,7 @@ const NAMES: [(u8, &str, &str); 16] = [
 /// say it. Whether it may be as long is not looked at.
 pub fn length(bytes: &[u8]) -> Option<usize> {
     let prefix = bytes.first_chunk::<4>()?;
-    (u32::from_be_bytes(*prefix) as usize).checked_add(4)
+    Some((u32::from_be_bytes(*prefix) as usize).saturating_add(4))
 }
 
 /// Whether a message with this id is known, here or in a later stage.

@@ -186,7 +186,9 @@ fn options(walk: &mut Walk) {
         }
     }
     let left = walk.left();
-    walk.object.add(walk.object.covered() + left.len(), "options", hex_text(left), "and more, not shown");
+    if !left.is_empty() {
+        walk.take(left.len(), "options", |bytes| (hex_text(bytes), "and more, not shown".to_owned()));
+    }
 }
 
 /// What nobody reads: a packet may be longer than it must.

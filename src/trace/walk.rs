@@ -45,9 +45,11 @@ impl<'b> Walk<'b> {
         self.take(count, name, |bytes| (number(bytes).to_string(), String::new())).map(number)
     }
 
-    /// Adds to the note of the last field.
+    /// Adds to the note of the last field, unless it breaks off.
     pub fn note(&mut self, note: &str) {
-        self.object.note_last(note);
+        if self.object.broken.is_none() {
+            self.object.note_last(note);
+        }
     }
 
     /// Replaces the value of the last field.

@@ -147,6 +147,16 @@ fn a_request_with_too_little_in_it() {
     );
 }
 
+#[test]
+fn a_udp_announce_that_is_cut_short() {
+    breaks(
+        Kind::Udp,
+        &super::samples::udp_announce()[..60],
+        "  0038  00 00 00 00                                       downloaded      4 of 8 bytes
+                    ^^ byte 60: expected 8 bytes of downloaded, found only 4",
+    );
+}
+
 /// The break is far behind what the field's line shows, so a line of its own shows it.
 #[test]
 fn a_break_at_the_end_of_a_long_field() {
