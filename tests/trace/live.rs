@@ -1,7 +1,7 @@
 //! The wiretap on connections in memory: literal bytes in, the lines that it must write
 //! out. What peers send and how reads cut it, sinks that are full, threads.
 
-use super::bytes::{INFO_HASH, handshake};
+use super::bytes::{INFO_HASH, handshake, harmless};
 use piecemeal::s04_handshake::transport::{Transport, pair};
 use piecemeal::trace::wiretap::{Form, Sink, Tap};
 use std::io::{self, ErrorKind, Read, Write};
@@ -344,7 +344,7 @@ fn whatever_a_peer_sends_the_trace_stays_text_and_the_talk_goes_on() {
         let chunk = 1 + dice.roll() as usize % 30;
         let first = if dice.roll().is_multiple_of(4) { Vec::new() } else { theirs() };
         let text = talk(1 << 16, chunk, &[(true, handshake()), (false, first), (false, noise)]);
-        assert!(!text.chars().any(|letter| letter.is_control() && letter != '\n'), "{text:?}");
+        harmless(&text);
     }
 }
 
