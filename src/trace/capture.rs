@@ -29,14 +29,13 @@ pub mod page;
 
 use std::collections::HashMap;
 use std::ops::Range;
-use std::sync::Arc;
 
 use serde_json::Value;
 use thiserror::Error;
 
 use super::client::Client;
 use super::stream::{Next, Way};
-use super::{Context, Object, excerpt, printable, s03, s13};
+use super::{Context, Object, excerpt, printable, s03, s07, s13};
 use crate::s03_tracker::PeerId;
 use crate::s04_handshake::HANDSHAKE_LENGTH;
 use crate::s07_extension::{EXTENDED, ExtensionHandshake};
@@ -49,11 +48,9 @@ const VERSION: u64 = 1;
 /// The longest line. A wiretap's chunks are far shorter.
 pub const LONGEST_LINE: usize = 8 << 20;
 
-/// How many fields are described, of all objects together.
+/// How many fields are described, of all objects together. A connection and its end count as one
+/// each, so that this bounds the rest, too.
 const MOST_FIELDS: usize = 300_000;
-
-/// How many names of extensions are kept of one side.
-const MOST_NAMES: usize = 32;
 
 /// How much is kept of the name of a peer or a tracker.
 const MOST_NAME: usize = 120;
@@ -112,8 +109,9 @@ struct Stream {
     /// How much of it has been cut into objects, and what comes next.
     cut: usize,
     next: Next,
-    broken: bool,
-    context: Arc<Context>,
+    /// Where it is broken: the place of that event in the order of the file.
+    broken: Option<usize>,
+    context: Context,
 }
 
 /// Something that has happened.
@@ -254,8 +252,8 @@ impl Connection {
 
 impl Stream {
     fn new() -> Stream {
-        let next = Next::Handshake;
-        Stream { bytes: Vec::new(), chunks: Vec::new(), cut: 0, next, broken: false, context: Arc::default() }
+        let (next, context) = (Next::Handshake, Context::default());
+        Stream { bytes: Vec::new(), chunks: Vec::new(), cut: 0, next, broken: None, context }
     }
 
     fn rest(&self) -> &[u8] {
@@ -330,6 +328,9 @@ impl Reader {
         if line.number == 1 {
             return self.head(line);
         }
+        if self.is_full() {
+            return self.leave_out(line);
+        }
         let time = line.number("t", "microseconds since the start at \"t\"")?;
         if line.json.get("tracker").is_some() {
             return self.exchange(line, time, "tracker");
@@ -351,6 +352,7 @@ impl Reader {
         let way = match way {
             "end" => {
                 let lane = connection.lane;
+                self.fields += 1;
                 capture.events.push(Event { time, lane, connection: Some(place), what: What::End, line: line.number });
                 return Ok(());
             }
@@ -379,6 +381,7 @@ impl Reader {
     fn connection(&mut self, line: &Line, number: u64) -> Result<usize, CaptureError> {
         let peer = line.text("peer", "the peer's address at \"peer\"")?;
         let lane = self.lane(peer, Role::Peer);
+        self.fields += 1;
         let place = self.capture.connections.len();
         self.capture.connections.push(Connection { number, lane, streams: [Stream::new(), Stream::new()], ended: false });
         self.connections.insert(number, place);
@@ -403,10 +406,6 @@ impl Reader {
             // Without the port: a client asks from a new one each time.
             _ => (self.lane(url.rsplit_once(':').map_or(url, |(ip, _)| ip), Role::Asker), Way::In),
         };
-        if self.is_full() {
-            self.capture.left_out += own.len();
-            return Ok(());
-        }
         let object = exchanged(url, way == to_tracker, &own);
         self.fields += object.fields.len() + 1;
         let said = Box::new(Said { way, range: 0..own.len(), object, is_cut: false, rest: 0, own });
@@ -419,7 +418,7 @@ impl Reader {
         while !self.is_full() {
             let connection = self.capture.connections.get_mut(place).expect("its place was noted when it was added");
             let stream = connection.stream_mut(way);
-            let length = if stream.broken { None } else { stream.next.length(stream.rest()) };
+            let length = stream.next.length(stream.rest()).filter(|_| stream.broken.is_none());
             let Some(length) = length else { return };
             self.describe(place, way, length);
         }
@@ -438,17 +437,12 @@ impl Reader {
         let client = client.and_then(|id| Client::of(&PeerId(*id.first_chunk()?))).map(|client| client.to_string());
         let names = greeting(bytes).filter(|_| stream.next == Next::Message);
         let lost = object.broken.is_some() && (stream.next == Next::Handshake || bytes.get(4) != Some(&EXTENDED));
-        (stream.cut, stream.next, stream.broken) = (range.end, Next::Message, lost);
+        (stream.cut, stream.next) = (range.end, Next::Message);
+        stream.broken = lost.then_some(self.capture.events.len());
         self.fields += object.fields.len() + 1;
         // Who names a number by which to reach it is who will be sent it.
         if let Some(names) = names {
-            let context = Arc::make_mut(&mut connection.stream_mut(way.back()).context);
-            for (name, id) in names.m {
-                context.extensions.retain(|_, known| *known != name);
-                if id != 0 && context.extensions.len() < MOST_NAMES {
-                    context.extensions.insert(id, name);
-                }
-            }
+            s07::learn(&mut connection.stream_mut(way.back()).context.extensions, names);
         }
         if let (Some(lane), Some(client)) = (self.capture.lanes.get_mut(lane), client) {
             lane.client = Some(client);
@@ -459,6 +453,14 @@ impl Reader {
 
     fn is_full(&self) -> bool {
         self.fields >= MOST_FIELDS
+    }
+
+    /// Only counts the bytes of a line.
+    fn leave_out(&mut self, line: &Line) -> Result<(), CaptureError> {
+        if line.json.get("hex").is_some() {
+            self.capture.left_out += line.hex()?.len();
+        }
+        Ok(())
     }
 
     /// The ends of all streams, and everything in its order.
@@ -480,9 +482,8 @@ impl Reader {
         if rest == 0 {
             return;
         }
-        if stream.broken {
-            let of_it = |event: &&mut Event| event.connection == Some(place) && event.is(way);
-            if let Some(Event { what: What::Said(said), .. }) = self.capture.events.iter_mut().rev().find(of_it) {
+        if let Some(broken) = stream.broken {
+            if let Some(Event { what: What::Said(said), .. }) = self.capture.events.get_mut(broken) {
                 said.rest = rest;
             }
         } else if self.is_full() {
@@ -493,13 +494,6 @@ impl Reader {
                 said.is_cut = said.object.broken.as_ref().is_some_and(|broken| broken.range.start >= rest);
             }
         }
-    }
-}
-
-impl Event {
-    /// Whether something was said that way.
-    fn is(&self, way: Way) -> bool {
-        matches!(&self.what, What::Said(said) if said.way == way)
     }
 }
 

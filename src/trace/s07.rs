@@ -1,13 +1,14 @@
 //! Stage 7 on the wire: message 20, the extension handshake, and messages of extensions
 //! that have no stage of their own.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::s01::{self, Meaning};
 use super::s03::{peer_v4, peer_v6};
 use super::s08;
 use super::walk::Walk;
-use super::{Context, Object, hex_text};
+use super::{Context, Object, excerpt, hex_text, quoted};
 use crate::s01_bencode::{Kind, Value, decode_prefix};
 use crate::s07_extension::{ExtensionError, ExtensionHandshake, dont_have};
 use crate::s08_metadata::message::MetadataMessage;
@@ -41,16 +42,29 @@ pub fn handshake(bytes: &[u8]) -> Object {
     }
     match ExtensionHandshake::decode(bytes) {
         Ok(said) => {
-            let names: Vec<String> = said.m.iter().filter(|(_, id)| **id != 0).map(|(name, id)| format!("{name} {id}")).collect();
-            let names = names.get(..8).map_or_else(|| names.join(", "), |first| format!("{}, ..", first.join(", ")));
-            let version = said.v.filter(|v| !v.is_empty()).map(|v| super::quoted(v.as_bytes()));
-            object.summary =
-                [version.unwrap_or_default(), super::printable(&names)].join(": ").trim_matches([':', ' ']).to_owned();
+            let on = || said.m.iter().filter(|(_, id)| **id != 0);
+            let names: Vec<String> = on().take(8).map(|(name, id)| format!("{} {id}", excerpt(name.as_bytes()))).collect();
+            let more = if on().nth(8).is_some() { ", .." } else { "" };
+            let names = (!names.is_empty()).then(|| names.join(", ") + more);
+            let version = said.v.filter(|v| !v.is_empty()).map(|v| quoted(v.as_bytes()));
+            object.summary = version.into_iter().chain(names).collect::<Vec<_>>().join(": ");
         }
         Err(ExtensionError::NotDictionary { found }) => object.break_at(0..bytes.len(), "a dictionary", found),
         Err(_) => {}
     }
     object
+}
+
+/// Takes in the names in an extension handshake, by the ids under which its sender wants to
+/// be sent them. A later handshake adds to an earlier one, and 0 takes away.
+pub(super) fn learn(names: &mut BTreeMap<u8, String>, said: ExtensionHandshake) {
+    for (name, id) in said.m {
+        let name = excerpt(name.as_bytes());
+        names.retain(|_, known| *known != name);
+        if id != 0 {
+            names.insert(id, name);
+        }
+    }
 }
 
 /// The payload of a message 20, behind the id. Its fields go behind those that are there.
@@ -167,7 +181,7 @@ fn pex_flags(byte: &[u8]) -> (String, String) {
 
 /// An extension that no stage knows: bencode, or just bytes.
 fn other(payload: &[u8], name: Option<&str>) -> Object {
-    let name = name.map_or(UNKNOWN.to_owned(), |name| super::excerpt(name.as_bytes()));
+    let name = name.map_or(UNKNOWN.to_owned(), |name| excerpt(name.as_bytes()));
     let mut object = Object::new(name, payload.len(), 7, "BEP 10");
     if payload.first() == Some(&b'd') && decode_prefix(payload).is_ok() {
         s01::prefix(&mut object, payload, s01::no_lexicon);

@@ -54,6 +54,14 @@ fn a_long_string_is_cut() {
 }
 
 #[test]
+fn an_extension_with_a_long_name_is_cut_too() {
+    let name = "\x1b".repeat(1 << 20);
+    let bytes = format!("d1:md{}:{name}i1eee", name.len());
+    let object = one(Kind::Extension, bytes.as_bytes());
+    assert!(object.summary.len() < 400, "{} bytes", object.summary.len());
+}
+
+#[test]
 fn what_is_in_what_is_not_shown_breaks_all_the_same() {
     let bytes = format!("l{}i02ee", "i1e".repeat(1000));
     let object = one(Kind::Bencode, bytes.as_bytes());
@@ -72,8 +80,10 @@ fn a_thousand_peers_are_a_few_lines() {
     );
     assert_eq!(object.summary, "1000 peers");
     let mut packet = super::samples::udp_announce();
+    packet.extend([1; 14]);
+    assert_eq!(one(Kind::Udp, &packet).field("options"), None, "all 16 are shown");
     packet.extend([1; 60_000]);
-    one(Kind::Udp, &packet);
+    assert!(one(Kind::Udp, &packet).field("options").is_some());
 }
 
 #[test]

@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::stream::{Next, Way};
-use super::super::{Context, Object, counted, s05};
-use crate::s01_bencode::excerpt;
+use super::super::{Context, Object, counted, s05, s07};
 use crate::s02_metainfo::InfoHash;
 use crate::s04_handshake::{HANDSHAKE_LENGTH, Handshake, PROTOCOL};
 use crate::s05_messages::{BLOCK_LENGTH, FAST_BIT, LONGEST_MESSAGE, Message, Request};
@@ -192,11 +191,12 @@ impl Overheard {
 
     /// An object of which all bytes are there.
     fn whole(&mut self, way: Way, bytes: Vec<u8>) -> Heard {
-        // The receiver gives the ids. Only messages of extensions need them.
-        let extensions = match bytes.get(4) {
-            Some(&EXTENDED) => self.side(way.back()).extensions.clone(),
-            _ => BTreeMap::new(),
+        // The receiver gives the ids. Only messages of extensions need them, and only one.
+        let extensions = match bytes.get(4..6) {
+            Some(&[EXTENDED, id]) => self.side(way.back()).extensions.get(&id).map(|name| (id, name.clone())),
+            _ => None,
         };
+        let extensions = extensions.into_iter().collect();
         let context = Context { pieces: self.pieces, extensions };
         let side = self.side(way);
         let object = side.next.describe(&bytes, &context);
@@ -305,19 +305,12 @@ impl Overheard {
         (before != now).then(|| format!("{whose} requests in flight: {before} -> {now}"))
     }
 
-    /// The ids that a side gives out. A later handshake adds to an earlier one, and 0 takes
-    /// away (BEP 10).
+    /// The ids that a side gives out.
     fn extension_handshake(&mut self, way: Way, payload: &[u8]) -> Option<String> {
         let said = ExtensionHandshake::decode(payload).ok()?;
         let side = self.side(way);
         let before = names(&side.extensions);
-        for (name, id) in said.m {
-            let name = excerpt(name.as_bytes());
-            side.extensions.retain(|_, known| *known != name);
-            if id != 0 {
-                side.extensions.insert(id, name);
-            }
-        }
+        s07::learn(&mut side.extensions, said);
         let now = names(&side.extensions);
         let who = if way == Way::In { "peer takes" } else { "we take" };
         (before != now).then(|| format!("{who} extension messages: {before} -> {now}"))
