@@ -104,11 +104,15 @@ impl Scene {
     }
 
     fn replay_tape(&self, tape: &Tape, words: &[&str]) -> Outcome {
+        self.replay_in(tape, &[&["--timeout", "1"], words].concat())
+    }
+
+    fn replay_in(&self, tape: &Tape, words: &[&str]) -> Outcome {
         let folder = folder();
         let file = [b"d4:info", &self.torrent.info[..], b"e"].concat();
         std::fs::write(folder.path().join("three.torrent"), file).expect("the folder can be written");
         std::fs::write(folder.path().join("tape"), &tape.0).expect("the folder can be written");
-        let all = [&["replay", "tape", "--torrent", "three.torrent", "--timeout", "1"], words].concat();
+        let all = [&["replay", "tape", "--torrent", "three.torrent"], words].concat();
         Run::new(all).dir(folder.path()).run()
     }
 }
@@ -260,4 +264,35 @@ fn a_connection_can_be_chosen_and_otherwise_the_busiest_is_played() {
     assert!(scene.replay_tape(&both, &[]).succeeds().out().starts_with("Connection 1: "));
     let chosen = scene.replay_tape(&both, &["--connection", "9"]);
     chosen.mentions("connection 9: expected the peer's handshake, found none");
+}
+
+/// A peer that waits, again and again, for what our side never says.
+#[test]
+fn a_capture_that_waits_for_more_and_more_comes_to_an_end() {
+    let scene = Scene { unchoke: false, ..Scene::new() };
+    let mut tape = scene.tape().0;
+    tape.truncate(tape.trim_end().rfind('\n').expect("there are lines") + 1);
+    let mut tape = Tape(tape);
+    for time in 0..500 {
+        tape = tape.out(200 + time, wire::message(2, b"")).comes(200 + time, wire::have(1).repeat(50));
+    }
+    let outcome = scene.replay_in(&tape, &["--timeout", "0.05"]);
+    let waited = "our side did not say all that comes before the peer's have in the capture";
+    assert_eq!(outcome.code, Some(1), "{outcome}");
+    assert!((10..30).contains(&outcome.out().matches(waited).count()), "{outcome}");
+    assert!(outcome.out().lines().all(|line| line.len() < 1_000), "{outcome}");
+}
+
+/// Nobody gives up asking, and nobody gives up refusing.
+#[test]
+fn a_peer_that_refuses_for_ever_comes_to_an_end() {
+    let scene = Scene::new();
+    let hello = |id| wire::handshake(scene.reserved, scene.torrent.info_hash, id);
+    let block = |begin: usize| wire::block(1, begin as u32, &scene.torrent.content[32 + begin..][..31]);
+    let no = wire::message(16, &[[0, 0, 0, 1], [0; 4], [0, 0, 0, 32]].concat());
+    // Both halves of the piece come, so it could be had; in the way we ask for it, it cannot.
+    let said = [hello(*b"-XX0001-abcdefghijkl"), wire::message(14, b""), wire::message(1, b""), block(0), block(1), no].concat();
+    let tape = Tape::new().out(1, hello(*b"-PM0001-abcdefghijkl")).comes(2, said);
+    let outcome = scene.replay_in(&tape, &["--timeout", "0.2"]);
+    assert_eq!(outcome.code, Some(1), "{outcome}");
 }

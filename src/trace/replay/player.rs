@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::io::Write;
 use std::time::{Duration, Instant};
 
+use super::MOST_DIFFERENCES;
 use super::script::{Script, with_our_ids};
 use super::sides::{Asked, Side};
 use crate::s04_handshake::Handshake;
@@ -104,8 +105,8 @@ impl Stage {
         }
     }
 
-    /// Our side says nothing. The next line is said nonetheless, and if there is none, that
-    /// was all.
+    /// Our side says nothing. The next line is said nonetheless, and all that waits for no more.
+    /// If there is none, or this has happened too often, that was all.
     fn lose_patience(&mut self) -> Result<(), HungUp> {
         let waited = &mut self.played.waited;
         let Some(line) = self.script.lines.front() else {
@@ -113,8 +114,15 @@ impl Stage {
             return Err(HungUp);
         };
         waited.push(format!("our side did not say all that comes before the peer's {} in the capture", line.name));
+        if waited.len() > MOST_DIFFERENCES {
+            return Err(HungUp);
+        }
         self.patience = self.patience.min(IMPATIENT);
-        self.say_next()
+        let due = line.due();
+        while self.script.lines.front().is_some_and(|line| line.due() == due) {
+            self.say_next()?;
+        }
+        Ok(())
     }
 
     fn give(&mut self, request: Request) -> Result<(), HungUp> {

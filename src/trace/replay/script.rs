@@ -49,6 +49,13 @@ pub(super) struct Line {
     pub parts: usize,
 }
 
+impl Line {
+    /// All that must have happened before.
+    pub fn due(&self) -> (Counts, usize, usize) {
+        (self.needs, self.blocks, self.parts)
+    }
+}
+
 impl Script {
     /// The part of the peer on the connection with this number, or else on the one that
     /// brought most.
