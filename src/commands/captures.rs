@@ -3,6 +3,7 @@
 use piecemeal::trace::capture::{self, Capture, CaptureError, lines, mermaid, page};
 use piecemeal::trace::kind::Kind;
 use piecemeal::trace::replay::ReplayError;
+use serde_json::Value;
 
 use super::Answer;
 use super::explaining::{PAGE, Thing};
@@ -50,21 +51,13 @@ pub fn read(thing: &Thing) -> Result<Capture, Failure> {
 }
 
 /// Shows a capture.
-pub fn show(thing: &Thing, view: View) -> Result<Answer, Failure> {
+pub fn show(thing: &Thing, view: View, json: bool) -> Result<Answer, Failure> {
     let capture = read(thing)?;
-    let text = match view {
-        View::Mermaid => mermaid::diagram(&capture),
-        // Whoever gets the page need not know where the file was.
-        View::Html => page::page(&capture, thing.source.rsplit('/').next().unwrap_or_default()),
-        View::Kind(_) | View::Capture => {
-            let mut text = vec![format!("A capture ({}): {}.", thing.name(), lines::head(&capture))];
-            text.extend(lines::lanes(&capture));
-            text.extend(capture.numbered().map(|(number, event)| format!("\n{}", lines::event(&capture, number, event))));
-            text.extend(lines::left_out(&capture).map(|rest| format!("\n{rest}")));
-            text.join("\n")
-        }
+    let answer = if json {
+        Answer { text: String::new(), json: lines::to_json(&capture, &thing.source) }
+    } else {
+        Answer { text: as_text(&capture, thing, view), json: Value::Null }
     };
-    let answer = Answer { text, json: lines::to_json(&capture, &thing.source) };
     let Some((number, event, said)) = capture.broken() else { return Ok(answer) };
     let Some(why) = &said.object.broken else { return Ok(answer) };
     let what = format!(
@@ -77,6 +70,22 @@ pub fn show(thing: &Thing, view: View) -> Result<Answer, Failure> {
     );
     let help = format!("look at #{number:04} in what is printed: the carets show where");
     Err(Failure::new(BAD_INPUT, what).help(help).about(&thing.source).see(PAGE).answer(answer))
+}
+
+fn as_text(capture: &Capture, thing: &Thing, view: View) -> String {
+    match view {
+        View::Mermaid => mermaid::diagram(capture),
+        // Whoever gets the page need not know where the file was.
+        View::Html => page::page(capture, thing.source.rsplit('/').next().unwrap_or_default()),
+        View::Kind(_) | View::Capture => {
+            let mut text = format!("A capture ({}): {}.", thing.name(), lines::head(capture));
+            let mut line = |line: &str| text += &format!("\n{line}");
+            lines::lanes(capture).iter().for_each(|lane| line(lane));
+            capture.numbered().for_each(|(number, event)| line(&format!("\n{}", lines::event(capture, number, event))));
+            lines::left_out(capture).iter().for_each(|rest| line(&format!("\n{rest}")));
+            text
+        }
+    }
 }
 
 impl From<ReplayError> for Failure {

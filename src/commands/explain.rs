@@ -3,10 +3,10 @@
 use std::ffi::OsString;
 
 use piecemeal::trace::Context;
-use piecemeal::trace::text::{self, Look};
+use serde_json::Value;
 
 use super::captures::{View, show};
-use super::explaining::{Thing, answer, broken};
+use super::explaining::{Thing, as_json, as_text, broken};
 use super::failure::Failure;
 use super::{Answer, Options};
 
@@ -35,21 +35,19 @@ pub struct Args {
 }
 
 impl Args {
-    pub fn run(self, _: &Options) -> Result<Answer, Failure> {
+    pub fn run(self, options: &Options) -> Result<Answer, Failure> {
         let thing = Thing::read(self.thing, &self.more)?;
         let kind = match View::of(self.view, &thing).ok_or_else(|| thing.unknown())? {
             View::Kind(kind) => kind,
-            view => return show(&thing, view),
+            view => return show(&thing, view, options.json),
         };
         let objects = kind.describe(&thing.bytes, &Context::default());
-        let how = if self.view.is_some() { "Taken for" } else { "This looks like" };
-        let mut lines = vec![format!("{how} {} ({}).", kind.is(), thing.name())];
-        for placed in &objects {
-            let bytes = thing.bytes.get(placed.at..).unwrap_or_default();
-            lines.push(String::new());
-            lines.push(text::object(&placed.object, bytes, Look { at: placed.at, color: false }));
-        }
-        let answer = answer(lines, kind, self.view.is_none(), &objects, &thing);
+        let guessed = self.view.is_none();
+        let answer = if options.json {
+            Answer { text: String::new(), json: as_json(kind, guessed, &objects, &thing) }
+        } else {
+            Answer { text: as_text(kind, guessed, &objects, &thing), json: Value::Null }
+        };
         match objects.last().and_then(|last| Some((last, last.object.broken.as_ref()?))) {
             None => Ok(answer),
             Some((last, why)) => Err(broken(last, why).about(thing.source).answer(answer)),

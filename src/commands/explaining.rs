@@ -9,10 +9,10 @@ use std::path::Path;
 use piecemeal::s01_bencode::{excerpt, printable};
 use piecemeal::s02_metainfo::MAX_TORRENT_FILE;
 use piecemeal::trace::kind::{Kind, left_over};
+use piecemeal::trace::text::{self, Look};
 use piecemeal::trace::{Broken, Placed, counted, json, quoted};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::Answer;
 use super::failure::{BAD_INPUT, Failure, LOCAL};
 use super::stages::chapter;
 
@@ -96,22 +96,35 @@ fn digits(text: &[u8]) -> Option<Vec<u8>> {
     hex::decode(digits).ok().filter(|bytes| !bytes.is_empty())
 }
 
-pub fn answer(mut lines: Vec<String>, kind: Kind, guessed: bool, objects: &[Placed], thing: &Thing) -> Answer {
-    let rest = left_over(objects, &thing.bytes);
-    lines.extend(rest.iter().map(|rest| format!("\n{rest}, not looked at")));
-    let objects = objects.iter().map(|placed| {
+/// The objects for people. Of a large file this is large, and so is the JSON: only the one that
+/// is wanted is made.
+pub fn as_text(kind: Kind, guessed: bool, objects: &[Placed], thing: &Thing) -> String {
+    let how = if guessed { "This looks like" } else { "Taken for" };
+    let mut text = format!("{how} {} ({}).", kind.is(), thing.name());
+    for placed in objects {
+        let bytes = thing.bytes.get(placed.at..).unwrap_or_default();
+        text += &format!("\n\n{}", text::object(&placed.object, bytes, Look { at: placed.at, color: false }));
+    }
+    if let Some(rest) = left_over(objects, &thing.bytes) {
+        text += &format!("\n\n{rest}, not looked at");
+    }
+    text
+}
+
+/// The same for programs.
+pub fn as_json(kind: Kind, guessed: bool, objects: &[Placed], thing: &Thing) -> Value {
+    let shown = objects.iter().map(|placed| {
         let bytes = thing.bytes.get(placed.at..).unwrap_or_default();
         json::object(&placed.object, bytes, placed.at)
     });
-    let json = json!({
+    json!({
         "kind": kind.name(),
         "guessed": guessed,
         "source": thing.source,
         "length": thing.bytes.len(),
-        "objects": objects.collect::<Vec<_>>(),
-        "rest": rest,
-    });
-    Answer { text: lines.join("\n"), json }
+        "objects": shown.collect::<Vec<_>>(),
+        "rest": left_over(objects, &thing.bytes),
+    })
 }
 
 /// The last object is broken.
