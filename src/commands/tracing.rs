@@ -1,6 +1,6 @@
 //! `--trace` and `--capture`: listening in on all that a command says and hears. (lab)
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -34,6 +34,13 @@ impl Tracing {
     pub fn on_stderr(&self) -> bool {
         self.trace.as_deref() == Some(Path::new("-"))
     }
+
+    /// Whether both files are one: each would be written over by the other. Once the one is
+    /// there.
+    fn shared(&self) -> bool {
+        let real = |path: &Option<PathBuf>| path.as_deref().and_then(|path| fs::canonicalize(path).ok());
+        !self.on_stderr() && real(&self.trace).is_some_and(|trace| real(&self.capture) == Some(trace))
+    }
 }
 
 /// The one tap of this run. Commands that run others have it in common with them.
@@ -49,7 +56,11 @@ pub fn start(options: &Options) {
             Some(_) if to_stderr => Some(Sink { name: "the trace".to_owned(), out: Box::new(io::stderr()) }),
             path => path.and_then(|path| sink("the trace", path)),
         };
-        let capture = capture.as_deref().and_then(|path| sink("the capture", path));
+        let shared = options.tracing.shared();
+        let capture = capture.as_deref().filter(|_| !shared).and_then(|path| sink("the capture", path));
+        if shared {
+            warn("there is no capture: its file is that of the trace");
+        }
         let color = to_stderr && options.color.wanted(io::stderr().is_terminal());
         let form = if options.json { Form::Json } else { Form::Text { color } };
         (trace.is_some() || capture.is_some()).then(|| Tap::new(trace, form, capture, warn))

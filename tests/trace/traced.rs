@@ -164,6 +164,19 @@ fn a_file_that_cannot_be_made_is_one_warning() {
 }
 
 #[test]
+fn trace_and_capture_in_one_file_are_one_warning_and_the_trace_is_whole() {
+    let folder = folder();
+    let file = folder.path().join("both");
+    let file = file.to_str().expect("a plain path");
+    let (outcome, _) = download(folder.path(), &[&format!("--trace={file}"), "--capture", file]);
+    let err = outcome.err();
+    let warnings: Vec<&str> = err.lines().filter(|line| line.starts_with("warning:")).collect();
+    assert_eq!(warnings, ["warning: there is no capture: its file is that of the trace"], "{err}");
+    let trace = fs::read_to_string(file).expect("it is there");
+    assert!(trace.starts_with("#0001 ") && !trace.contains("piecemeal_capture"), "{trace}");
+}
+
+#[test]
 fn a_closed_stderr_ends_the_trace_quietly() {
     let folder = folder();
     let (torrent, path) = sample(folder.path(), None);
