@@ -31,17 +31,28 @@ mod trackers;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 pub use self::sink::{Form, Sink, Tap};
 use super::stream::Way;
-use crate::s04_handshake::transport::{Dial, ReadHalf, Transport, WriteHalf};
+use crate::s04_handshake::transport::{Dial, Hangup, ReadHalf, Transport, WriteHalf};
 
 impl Tap {
     /// The same connection, listened in on.
     pub fn transport(self: &Arc<Tap>, transport: Transport, how: &str) -> Transport {
         let Transport { peer, reader, writer, hang_up } = transport;
-        let line = Arc::new(Line { number: self.opened(peer, how), tap: Arc::clone(self) });
+        let (number, tap, hung_up) = (self.opened(peer, how), Arc::clone(self), Arc::<AtomicBool>::default());
+        let hang_up: Hangup = {
+            let (tap, hung_up) = (Arc::clone(self), Arc::clone(&hung_up));
+            Arc::new(move || {
+                if !hung_up.swap(true, Ordering::SeqCst) {
+                    tap.say(number, "we hang up");
+                }
+                hang_up();
+            })
+        };
+        let line = Arc::new(Line { number, tap, hung_up });
         let reader = Box::new(Listening { inner: reader, line: Arc::clone(&line), ended: false });
         let writer = Box::new(Speaking { inner: writer, line, told: 0, ended: false });
         Transport { peer, reader, writer, hang_up }
@@ -72,15 +83,21 @@ impl Dial for Tapped {
 struct Line {
     number: u64,
     tap: Arc<Tap>,
+    hung_up: Arc<AtomicBool>,
 }
 
 impl Line {
-    /// Tells once how a direction has ended. A deadline that has come is no end: whoever
-    /// set it may set another one.
+    /// Tells once how a direction has ended, unless we have ended it ourselves.
+    fn ended(&self, how: &str, ended: &mut bool) {
+        if !std::mem::replace(ended, true) && !self.hung_up.load(Ordering::SeqCst) {
+            self.tap.say(self.number, how);
+        }
+    }
+
+    /// A deadline that has come is no end: whoever set it may set another one.
     fn broke(&self, error: &io::Error, ended: &mut bool) {
-        let goes_on = matches!(error.kind(), ErrorKind::TimedOut | ErrorKind::WouldBlock | ErrorKind::Interrupted);
-        if !goes_on && !std::mem::replace(ended, true) {
-            self.tap.say(self.number, &format!("the connection broke: {error}"));
+        if !matches!(error.kind(), ErrorKind::TimedOut | ErrorKind::WouldBlock | ErrorKind::Interrupted) {
+            self.ended(&format!("the connection broke: {error}"), ended);
         }
     }
 }
@@ -102,9 +119,8 @@ impl Read for Listening {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.inner.read(buffer);
         match &read {
-            Ok(0) if !buffer.is_empty() && !self.ended => {
-                self.ended = true;
-                self.line.tap.say(self.line.number, "the peer has said all that it will say: the end of its stream");
+            Ok(0) if !buffer.is_empty() => {
+                self.line.ended("the peer has said all that it will say: the end of its stream", &mut self.ended);
             }
             Ok(count) => self.line.tap.pass(self.line.number, Way::In, buffer.get(..*count).unwrap_or_default()),
             Err(error) => self.line.broke(error, &mut self.ended),

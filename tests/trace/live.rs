@@ -378,6 +378,32 @@ fn a_sink_that_nobody_reads_any_more_is_left_without_a_word() {
 }
 
 #[test]
+fn whoever_ends_a_connection_is_told() {
+    let ends = |we: bool| {
+        let paper = Paper::default();
+        let (mut ours, theirs) = connection(&quiet(&paper), 1 << 16, 1);
+        match we {
+            true => (ours.hang_up)(),
+            false => drop(theirs),
+        }
+        for _ in 0..2 {
+            assert_eq!(ours.read(&mut [0; 9]).expect("it ends"), 0);
+            assert!(ours.write(b"\x13").is_err());
+        }
+        (ours.hang_up)();
+        drop(ours);
+        told(&paper.text())
+    };
+    assert_eq!(
+        ends(true),
+        ["--- connected", "--- we hang up", "--- closed: 1 byte out, the last 1 of an unfinished object; 0 bytes in"]
+    );
+    let lines = ends(false);
+    assert_eq!(lines[1], "--- the peer has said all that it will say: the end of its stream");
+    assert_eq!(lines[2..4], ["--- the connection broke: broken pipe", "--- we hang up"], "{lines:?}");
+}
+
+#[test]
 fn threads_do_not_run_into_each_other() {
     let paper = Paper::default();
     let tap = Tap::new(paper.sink("the trace"), Form::Json, None, |warning| panic!("{warning}"));
