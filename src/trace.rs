@@ -248,6 +248,13 @@ pub fn hex_text(bytes: &[u8]) -> String {
     }
 }
 
+/// The start of a text, safe to print.
+fn clipped(text: &str, most: usize) -> String {
+    let start = text.get(..text.floor_char_boundary(most)).unwrap_or_default();
+    let dots = if start.len() < text.len() { "…" } else { "" };
+    printable(start) + dots
+}
+
 /// `1 byte`, `2 bytes`.
 pub fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })

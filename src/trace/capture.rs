@@ -35,7 +35,7 @@ use thiserror::Error;
 
 use super::client::Client;
 use super::stream::{Next, Way};
-use super::{Context, Object, excerpt, printable, s03, s07, s13};
+use super::{Context, Object, clipped, excerpt, printable, s03, s07, s13};
 use crate::s03_tracker::PeerId;
 use crate::s04_handshake::HANDSHAKE_LENGTH;
 use crate::s07_extension::{EXTENDED, ExtensionHandshake};
@@ -391,7 +391,7 @@ impl Reader {
     fn lane(&mut self, name: &str, role: Role) -> usize {
         let lanes = &mut self.capture.lanes;
         *self.lanes.entry(name.to_owned()).or_insert_with(|| {
-            lanes.push(Lane { name: clipped(name), client: None, role });
+            lanes.push(Lane { name: clipped(name, MOST_NAME), client: None, role });
             lanes.len() - 1
         })
     }
@@ -495,13 +495,6 @@ impl Reader {
             }
         }
     }
-}
-
-/// The start of a name, safe to print.
-fn clipped(name: &str) -> String {
-    let start = name.get(..name.floor_char_boundary(MOST_NAME)).unwrap_or_default();
-    let dots = if start.len() < name.len() { "…" } else { "" };
-    printable(start) + dots
 }
 
 /// `d` where it must be a way.

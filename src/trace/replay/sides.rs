@@ -8,6 +8,10 @@ use crate::s05_messages::{Message, Request};
 use crate::s07_extension::{EXTENDED, ExtensionHandshake};
 use crate::s08_metadata::NAME;
 use crate::s08_metadata::message::MetadataMessage;
+use crate::trace::clipped;
+
+/// How much is told of what one side said, where it is not the same.
+const LONGEST_SIDE: usize = 300;
 
 /// What one side has said of itself, and asked for.
 #[derive(Debug, Default, Clone)]
@@ -88,6 +92,7 @@ pub fn differences(then: &Side, now: &Side) -> Vec<String> {
     let mut found = Vec::new();
     let mut differ = |what: &str, then: String, now: String| {
         if then != now {
+            let (then, now) = (clipped(&then, LONGEST_SIDE), clipped(&now, LONGEST_SIDE));
             found.push(format!("{what}: {then} in the capture, {now} now"));
         }
     };
