@@ -25,6 +25,8 @@ pub(super) struct Played {
     parts: usize,
     /// Where our side did not say what the capture has.
     pub waited: Vec<String>,
+    /// The peer hung up, since our side said no more; otherwise our side did.
+    pub gave_up: bool,
 }
 
 /// The line is broken: our side has hung up.
@@ -110,7 +112,8 @@ impl Stage {
     /// Our side says nothing. The next line is said nonetheless, and all that waits for no more.
     /// If there is none, or this has happened too often, that was all.
     fn lose_patience(&mut self) -> Result<(), HungUp> {
-        let waited = &mut self.played.waited;
+        let Played { waited, gave_up, .. } = &mut self.played;
+        *gave_up = true;
         let Some(line) = self.script.lines.front() else {
             waited.push("our side goes on waiting, where in the capture it has all that comes".to_owned());
             return Err(HungUp);
@@ -119,6 +122,7 @@ impl Stage {
         if waited.len() > MOST_WAITS {
             return Err(HungUp);
         }
+        *gave_up = false;
         self.patience = self.patience.min(IMPATIENT);
         let due = line.due();
         while self.script.lines.front().is_some_and(|line| line.due() == due) {

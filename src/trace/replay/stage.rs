@@ -57,9 +57,9 @@ pub(super) fn perform(script: Script, info: Option<Info>, patience: Duration) ->
     let all = Arc::clone(&come);
     let work = move || {
         let played = play(script, line, patience);
-        // Whoever has all may be about to say so, and needs a moment. Whoever waits for more
-        // waits in vain.
-        if all.get().is_some_and(|all: &Blocks| all.is_subset(&played.now.blocks)) {
+        // Whoever has all may be about to say so, and needs a moment, as does who hung up. Whoever
+        // waits for more waits in vain.
+        if !played.gave_up || all.get().is_some_and(|all: &Blocks| all.is_subset(&played.now.blocks)) {
             let _ = is_over.recv_timeout(patience);
         }
         stop.store(true, Ordering::SeqCst);
