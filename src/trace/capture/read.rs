@@ -1,0 +1,293 @@
+//! Reading a capture: line by line, and each stream cut into its objects.
+
+use std::collections::HashMap;
+
+use serde_json::Value;
+
+use super::{Capture, CaptureError, Connection, Event, KEY, Lane, Role, Said, Stream, What};
+use crate::s03_tracker::PeerId;
+use crate::s04_handshake::HANDSHAKE_LENGTH;
+use crate::s07_extension::{EXTENDED, ExtensionHandshake};
+use crate::s13_udp_tracker::packet::Family;
+use crate::trace::client::Client;
+use crate::trace::stream::{Next, Way};
+use crate::trace::{Object, clipped, excerpt, quoted, s03, s07, s13};
+
+/// The one version that there is.
+const VERSION: u64 = 1;
+
+/// The longest line. A wiretap's chunks are far shorter.
+const LONGEST_LINE: usize = 8 << 20;
+
+/// How many fields are described, of all objects together. A connection and its end count as one
+/// each, so that this bounds the rest, too.
+const MOST_FIELDS: usize = 300_000;
+
+/// How much is kept of the name of a peer or a tracker.
+const MOST_NAME: usize = 120;
+
+/// A line of the file, and how to complain about it.
+pub(super) struct Line {
+    number: usize,
+    json: Value,
+}
+
+impl Line {
+    pub fn parse(number: usize, line: &[u8], last: bool) -> Result<Line, CaptureError> {
+        let error = |expected: &str, found: String| CaptureError { line: number, expected: expected.to_owned(), found };
+        if line.len() > LONGEST_LINE {
+            return Err(error(&format!("at most {LONGEST_LINE} bytes in a line"), line.len().to_string()));
+        }
+        match serde_json::from_slice::<Value>(line) {
+            Ok(json @ Value::Object(_)) => Ok(Line { number, json }),
+            Err(why) if why.is_eof() && last => Err(error("a JSON object", "that the file is cut short".to_owned())),
+            _ => Err(error("a JSON object", quoted(line))),
+        }
+    }
+
+    fn error(&self, expected: &str, found: impl Into<String>) -> CaptureError {
+        CaptureError { line: self.number, expected: expected.to_owned(), found: found.into() }
+    }
+
+    /// What stands at a key, for an error.
+    fn found(&self, key: &str) -> String {
+        match self.json.get(key) {
+            None => "nothing".to_owned(),
+            Some(value) => excerpt(value.to_string().as_bytes()),
+        }
+    }
+
+    fn number(&self, key: &str, what: &str) -> Result<u64, CaptureError> {
+        self.json.get(key).and_then(Value::as_u64).ok_or_else(|| self.error(what, self.found(key)))
+    }
+
+    fn text(&self, key: &str, what: &str) -> Result<&str, CaptureError> {
+        self.json.get(key).and_then(Value::as_str).ok_or_else(|| self.error(what, self.found(key)))
+    }
+
+    fn hex(&self) -> Result<Vec<u8>, CaptureError> {
+        let what = "hex digits at \"hex\", two for each byte";
+        hex::decode(self.text("hex", what)?).map_err(|_| self.error(what, self.found("hex")))
+    }
+}
+
+/// A capture while it is being read.
+pub(super) struct Reader {
+    capture: Capture,
+    /// Connections by their number, lanes by their name.
+    connections: HashMap<u64, usize>,
+    lanes: HashMap<String, usize>,
+    /// How many fields have been described.
+    fields: usize,
+}
+
+impl Reader {
+    pub fn new() -> Reader {
+        Reader {
+            capture: Capture { started: None, lanes: Vec::new(), connections: Vec::new(), events: Vec::new(), left_out: 0 },
+            connections: HashMap::new(),
+            lanes: HashMap::new(),
+            fields: 0,
+        }
+    }
+
+    pub fn line(&mut self, line: &Line) -> Result<(), CaptureError> {
+        if line.number == 1 {
+            return self.head(line);
+        }
+        if self.is_full() {
+            return self.leave_out(line);
+        }
+        let time = line.number("t", "microseconds since the start at \"t\"")?;
+        if line.json.get("tracker").is_some() {
+            return self.exchange(line, time, "tracker");
+        }
+        if line.json.get("asker").is_some() {
+            return self.exchange(line, time, "asker");
+        }
+        let number = line.number("c", "the number of a connection at \"c\", or a URL at \"tracker\"")?;
+        let way = line.text("d", "\"in\", \"out\" or \"end\" at \"d\"")?;
+        let place = match self.connections.get(&number) {
+            Some(place) => *place,
+            None => self.connection(line, number)?,
+        };
+        let capture = &mut self.capture;
+        let connection = capture.connections.get_mut(place).expect("its place was noted when it was added");
+        if std::mem::replace(&mut connection.ended, way == "end") {
+            return Err(line.error(&format!("nothing more of connection {number}, which has ended"), line.found("d")));
+        }
+        let way = match way {
+            "end" => {
+                let lane = connection.lane;
+                self.fields += 1;
+                capture.events.push(Event { time, lane, connection: Some(place), what: What::End, line: line.number });
+                return Ok(());
+            }
+            _ => self::way(line)?,
+        };
+        let bytes = line.hex()?;
+        let stream = connection.stream_mut(way);
+        if !bytes.is_empty() {
+            stream.chunks.push((stream.bytes.len(), time, line.number));
+            stream.bytes.extend(bytes);
+            self.cut(place, way);
+        }
+        Ok(())
+    }
+
+    fn head(&mut self, line: &Line) -> Result<(), CaptureError> {
+        let what = format!("\"{KEY}\":{VERSION}");
+        if line.number(KEY, &what)? != VERSION {
+            return Err(line.error(&what, line.found(KEY)));
+        }
+        let started = line.json.get("started");
+        self.capture.started = started.and_then(|at| at.as_u64().or_else(|| at.as_str()?.parse().ok()));
+        Ok(())
+    }
+
+    fn connection(&mut self, line: &Line, number: u64) -> Result<usize, CaptureError> {
+        let peer = line.text("peer", "the peer's address at \"peer\"")?;
+        let lane = self.lane(peer, Role::Peer);
+        self.fields += 1;
+        let place = self.capture.connections.len();
+        self.capture.connections.push(Connection { number, lane, streams: [Stream::new(), Stream::new()], ended: false });
+        self.connections.insert(number, place);
+        Ok(place)
+    }
+
+    fn lane(&mut self, name: &str, role: Role) -> usize {
+        let lanes = &mut self.capture.lanes;
+        *self.lanes.entry(name.to_owned()).or_insert_with(|| {
+            lanes.push(Lane { name: clipped(name, MOST_NAME), client: None, role });
+            lanes.len() - 1
+        })
+    }
+
+    /// What is said to or by a tracker, whole in one line.
+    fn exchange(&mut self, line: &Line, time: u64, key: &str) -> Result<(), CaptureError> {
+        let url = line.text(key, &format!("a URL at \"{key}\""))?;
+        let way = way(line)?;
+        let own = line.hex()?;
+        let (lane, to_tracker) = match key {
+            "tracker" => (self.lane(url, Role::Tracker), Way::Out),
+            // Without the port: a client asks from a new one each time.
+            _ => (self.lane(url.rsplit_once(':').map_or(url, |(ip, _)| ip), Role::Asker), Way::In),
+        };
+        let object = exchanged(url, way == to_tracker, &own);
+        self.fields += object.fields.len() + 1;
+        let said = Box::new(Said { way, range: 0..own.len(), object, is_cut: false, rest: 0, own });
+        self.capture.events.push(Event { time, lane, connection: None, what: What::Said(said), line: line.number });
+        Ok(())
+    }
+
+    /// Cuts off the objects that are whole.
+    fn cut(&mut self, place: usize, way: Way) {
+        while !self.is_full() {
+            let connection = self.capture.connections.get_mut(place).expect("its place was noted when it was added");
+            let stream = connection.stream_mut(way);
+            let length = stream.next.length(stream.rest()).filter(|_| stream.broken.is_none());
+            let Some(length) = length else { return };
+            self.describe(place, way, length);
+        }
+    }
+
+    /// Describes the next object of a stream, which has so many bytes.
+    fn describe(&mut self, place: usize, way: Way, length: usize) {
+        let connection = self.capture.connections.get_mut(place).expect("its place was noted when it was added");
+        let lane = connection.lane;
+        let stream = connection.stream_mut(way);
+        let range = stream.cut..stream.cut + length;
+        let bytes = stream.bytes.get(range.clone()).unwrap_or_default();
+        let object = stream.next.describe(bytes, &stream.context);
+        let (time, line) = stream.came(range.start);
+        let client = bytes.get(48..HANDSHAKE_LENGTH).filter(|_| stream.next == Next::Handshake && way == Way::In);
+        let client = client.and_then(|id| Client::of(&PeerId(*id.first_chunk()?))).map(|client| client.to_string());
+        let names = greeting(bytes).filter(|_| stream.next == Next::Message);
+        let lost = object.broken.is_some() && (stream.next == Next::Handshake || bytes.get(4) != Some(&EXTENDED));
+        (stream.cut, stream.next) = (range.end, Next::Message);
+        stream.broken = lost.then_some(self.capture.events.len());
+        self.fields += object.fields.len() + 1;
+        // Who names a number by which to reach it is who will be sent it.
+        if let Some(names) = names {
+            s07::learn(&mut connection.stream_mut(way.back()).context.extensions, names);
+        }
+        if let (Some(lane), Some(client)) = (self.capture.lanes.get_mut(lane), client) {
+            lane.client = Some(client);
+        }
+        let said = Box::new(Said { way, range, object, is_cut: false, rest: 0, own: Vec::new() });
+        self.capture.events.push(Event { time, lane, connection: Some(place), what: What::Said(said), line });
+    }
+
+    fn is_full(&self) -> bool {
+        self.fields >= MOST_FIELDS
+    }
+
+    /// Only counts the bytes of a line.
+    fn leave_out(&mut self, line: &Line) -> Result<(), CaptureError> {
+        if line.json.get("hex").is_some() {
+            self.capture.left_out += line.hex()?.len();
+        }
+        Ok(())
+    }
+
+    /// The ends of all streams, and everything in its order.
+    pub fn end(mut self) -> Capture {
+        for place in 0..self.capture.connections.len() {
+            for way in [Way::In, Way::Out] {
+                self.end_of(place, way);
+            }
+        }
+        // Stable, so that objects of one line stay as they are.
+        self.capture.events.sort_by_key(|event| (event.time, event.line));
+        self.capture
+    }
+
+    fn end_of(&mut self, place: usize, way: Way) {
+        let Some(connection) = self.capture.connections.get_mut(place) else { return };
+        let stream = connection.stream_mut(way);
+        let rest = stream.rest().len();
+        if rest == 0 {
+            return;
+        }
+        if let Some(broken) = stream.broken {
+            if let Some(Event { what: What::Said(said), .. }) = self.capture.events.get_mut(broken) {
+                said.rest = rest;
+            }
+        } else if self.is_full() {
+            self.capture.left_out += rest;
+        } else {
+            self.describe(place, way, rest);
+            if let Some(Event { what: What::Said(said), .. }) = self.capture.events.last_mut() {
+                said.is_cut = said.object.broken.as_ref().is_some_and(|broken| broken.range.start >= rest);
+            }
+        }
+    }
+}
+
+/// `d` where it must be a way.
+fn way(line: &Line) -> Result<Way, CaptureError> {
+    match line.json.get("d").and_then(Value::as_str) {
+        Some("in") => Ok(Way::In),
+        Some("out") => Ok(Way::Out),
+        _ => Err(line.error("\"in\" or \"out\" at \"d\"", line.found("d"))),
+    }
+}
+
+/// What an extension handshake says, if this message is one.
+fn greeting(message: &[u8]) -> Option<ExtensionHandshake> {
+    match message.get(4..)? {
+        [EXTENDED, 0, payload @ ..] => ExtensionHandshake::decode(payload).ok(),
+        _ => None,
+    }
+}
+
+/// What was said to a tracker, or by it.
+fn exchanged(url: &str, to_tracker: bool, bytes: &[u8]) -> Object {
+    let udp = url.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("udp://"));
+    match (to_tracker, udp) {
+        (true, true) => s13::request(bytes),
+        (false, true) => s13::answer(bytes, if url.get(6..7) == Some("[") { Family::V6 } else { Family::V4 }),
+        (true, false) => s03::request(bytes),
+        (false, false) => s03::response(bytes),
+    }
+}
