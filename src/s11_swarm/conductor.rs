@@ -135,7 +135,13 @@ impl<'e> Conductor<'e> {
         if !self.is_over() {
             sources.into_iter().for_each(|source| self.start_source(source));
         }
-        while !self.is_over() {
+        loop {
+            // What has happened comes before any verdict: who is told to stop when the last
+            // piece is there has it.
+            self.catch_up()?;
+            if self.is_over() {
+                break;
+            }
             self.dial();
             let now = Instant::now();
             self.check_hope(now)?;

@@ -10,7 +10,7 @@ use piecemeal::s10_storage::output::Output;
 use piecemeal::s10_storage::{StorageError, Store};
 use piecemeal::s11_swarm::source::{Candidate, Finder, Given, PeerSource, Wake};
 use piecemeal::s11_swarm::standing::{Reason, Standing};
-use piecemeal::s11_swarm::{Ended, Event, SwarmError};
+use piecemeal::s11_swarm::{Ended, Event, SwarmError, download};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -121,6 +121,35 @@ fn a_stop_from_outside_ends_it_at_once() {
     });
     let ran = run(&net, plan, &torrent);
     assert!(matches!(ran.result, Err(SwarmError::Stopped)), "{:?}", ran.result);
+}
+
+/// All has come, and the news of it waits behind other news, when the stop is seen.
+#[test]
+fn a_stop_that_comes_too_late_leaves_a_complete_download() {
+    let (net, torrent, over) = (Net::new(), torrent(), Gate::default());
+    let (content, gate) = (torrent.clone(), over.clone());
+    let peer = net.peer(1, move |talk| {
+        talk.hello(PLAIN, &content)?;
+        talk.has(&content, &[0, 1, 2, 3, 4])?;
+        let given = talk.give(&content);
+        // We hang up on a seed only when we have it all.
+        gate.open();
+        given
+    });
+    let plan = plan(&net, &torrent, &[peer]);
+    let (store, stop) = (Memory::of(&torrent), Arc::clone(&plan.stop));
+    let memory = Arc::clone(&store);
+    let result = in_time(move || {
+        download(plan, move |_| Ok((memory as Arc<dyn Store>, Bitfield::new(5))), &mut |event| {
+            if matches!(event, Event::Joined(_)) {
+                over.wait();
+                stop.store(true, Ordering::SeqCst);
+            }
+        })
+    });
+    net.check();
+    assert_eq!(result.expect("it is complete").downloaded, 151_072);
+    assert!(store.content() == torrent.content);
 }
 
 #[test]

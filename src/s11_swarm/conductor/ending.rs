@@ -14,10 +14,25 @@ use crate::s11_swarm::{Note, SwarmError};
 const LINGER: Duration = Duration::from_secs(2);
 /// Who has not got a block for so long does not take.
 const TAKING: Duration = Duration::from_secs(1);
+/// How many notes are taken in before something else is done.
+const MOST_NOTES: usize = 1000;
 /// How long the peers' threads and the sources may take to end.
 const END_TIME: Duration = Duration::from_secs(1);
 
 impl Conductor<'_> {
+    /// Takes in the notes that wait, until it is over; but does not run after new ones for
+    /// ever.
+    pub(super) fn catch_up(&mut self) -> Result<(), SwarmError> {
+        for _ in 0..MOST_NOTES {
+            if self.is_over() {
+                break;
+            }
+            let Ok(note) = self.notes.1.try_recv() else { break };
+            self.take(note)?;
+        }
+        Ok(())
+    }
+
     /// Whether nothing more is to be taken.
     pub(super) fn gives_only(&self) -> bool {
         self.finished || self.swarm.upload_only
