@@ -18,8 +18,10 @@ use piecemeal::s01_bencode::printable;
 
 use self::line::Tally;
 pub use self::line::size;
-pub use self::narrator::{Narrator, sentence};
+pub use self::narrator::{Narrator, counted, sentence};
+pub use self::screen::wipe;
 use self::screen::{Screen, room};
+use self::speed::Forecast;
 pub use self::speed::Speed;
 use crate::commands::Options;
 
@@ -49,10 +51,8 @@ struct State {
     begun: Instant,
     down: Speed,
     up: Speed,
+    forecast: Forecast,
     drawn: Option<Instant>,
-    /// How wide the terminal was then, and how many lines were drawn.
-    width: usize,
-    lines: usize,
     /// The tenth, or the copy given, that was printed last.
     step: u64,
 }
@@ -95,8 +95,8 @@ impl Progress {
             ProgressDrawTarget::hidden()
         };
         let style = ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
-        let (down, up, drawn, width, lines, step) = Default::default();
-        let state = Mutex::new(State { tally, begun: Instant::now(), down, up, drawn, width, lines, step });
+        let (down, up, forecast, drawn, step) = Default::default();
+        let state = Mutex::new(State { tally, begun: Instant::now(), down, up, forecast, drawn, step });
         let bar = ProgressBar::with_draw_target(None, target).with_style(style);
         Progress { bar, shown, verbose: options.verbose, quiet: options.quiet, state }
     }
@@ -124,7 +124,7 @@ impl Progress {
         let mut state = self.state();
         state.tally.done = state.tally.done.max(done);
         let done = state.tally.done;
-        state.down.add(Instant::now(), done);
+        state.measure(Instant::now(), done);
         self.show(&mut state, &mut |_, _| Vec::new());
     }
 
@@ -137,7 +137,7 @@ impl Progress {
         let tally = &mut state.tally;
         (tally.done, tally.given, tally.peers) = (verified, uploaded, Some(peers));
         tally.unverified = (tally.resumed + downloaded).saturating_sub(verified);
-        state.down.add(now, downloaded);
+        state.measure(now, downloaded);
         state.up.add(now, uploaded);
         self.show(&mut state, below);
     }
@@ -146,6 +146,7 @@ impl Progress {
     pub fn complete(&self, below: &mut dyn FnMut(usize, usize) -> Vec<String>) {
         let mut state = self.state();
         (state.tally.done, state.tally.unverified) = (state.tally.total, 0);
+        state.forecast = Forecast::default();
         self.show(&mut state, below);
         state.only_give();
     }
@@ -171,21 +172,9 @@ impl Progress {
                 lines.extend(below(width, height.saturating_sub(2)));
                 lines.retain(|line| !line.is_empty());
                 lines.truncate(height.max(1));
-                if width < state.width {
-                    self.clear_wrapped(state.lines, state.width, width);
-                }
-                (state.drawn, state.width, state.lines) = (Some(now), width, lines.len());
+                state.drawn = Some(now);
                 self.bar.set_message(lines.join("\n"));
             }
-        }
-    }
-
-    /// A terminal that became narrower has wrapped what was drawn on it, and the bar does
-    /// not know.
-    fn clear_wrapped(&self, lines: usize, before: usize, now: usize) {
-        let more = screen::rows(lines, before, now).saturating_sub(lines);
-        if more > 0 {
-            self.bar.suspend(|| drop(write!(io::stderr(), "\x1b[{more}A\r\x1b[J")));
         }
     }
 
@@ -203,14 +192,24 @@ impl Progress {
         }
     }
 
+    /// A note that stays; who wants to know more is told the chapter about it.
+    pub fn news(&self, chapter: u8, text: &str) {
+        if self.verbose { self.say(chapter, text) } else { self.note(text) }
+    }
+
     /// What happens now, and why, for who wants to know more; with the chapter about it.
     pub fn say(&self, chapter: u8, what: &str) {
         self.detail(&sentence(chapter, what));
     }
 
+    /// Does something that may write on the terminal, without the bar.
+    pub fn aside<R>(&self, work: impl FnOnce() -> R) -> R {
+        self.bar.suspend(work)
+    }
+
     fn line(&self, text: &str) {
         // A closed stderr is no reason to stop.
-        self.bar.suspend(|| drop(writeln!(io::stderr(), "{}", printable(text))));
+        self.aside(|| drop(writeln!(io::stderr(), "{}", printable(text))));
     }
 
     /// The work is over, the bar goes away.
@@ -229,7 +228,15 @@ impl Drop for Progress {
 impl State {
     fn tally(&self, now: Instant) -> Tally {
         let elapsed = now.duration_since(self.begun);
-        Tally { down: self.down.get(), up: self.up.get(), elapsed, ..self.tally.clone() }
+        Tally { down: self.down.get(), up: self.up.get(), left: self.forecast.left(), elapsed, ..self.tally.clone() }
+    }
+
+    /// What comes, and when all of it will have come. What came in vain counts as missing.
+    fn measure(&mut self, now: Instant, counter: u64) {
+        let missing = self.tally.total.saturating_sub(self.tally.done);
+        let rest = missing.checked_sub(self.tally.unverified).filter(|rest| *rest > 0).unwrap_or(missing);
+        self.down.add(now, counter);
+        self.forecast.add(now, counter, rest);
     }
 
     fn only_give(&mut self) {

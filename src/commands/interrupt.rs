@@ -14,6 +14,7 @@ pub fn interrupt() -> Result<Arc<AtomicBool>, Failure> {
     let pressed = PRESSED.get_or_init(Arc::default);
     let handler = ctrlc::set_handler(|| {
         if pressed.swap(true, Ordering::SeqCst) {
+            crate::progress::wipe();
             std::process::exit(i32::from(INTERRUPTED));
         }
     });

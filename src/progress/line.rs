@@ -3,8 +3,14 @@
 
 use std::time::Duration;
 
+use super::narrator::counted;
+use super::speed::Left;
+
 /// How long the bar is at least, if it is there, and at most.
 const BAR: (usize, usize) = (6, 30);
+/// The room for `999 KiB/s`.
+const RATE: usize = 9;
+const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
 
 /// How far a piece of work is.
 #[derive(Debug, Clone, Default)]
@@ -31,37 +37,44 @@ pub struct Tally {
     pub peers: Option<usize>,
     /// How long it has taken so far.
     pub elapsed: Duration,
+    /// How long it is going to take.
+    pub left: Left,
 }
 
 impl Tally {
-    /// One line of so many columns at most. What matters least is left out first.
+    /// One line of so many columns at most. What matters least is left out first. Each
+    /// part has room to grow, so that those behind it stay where they are.
     pub fn line(&self, width: usize) -> String {
         if self.is_endless() {
-            let started = format!("{} for {}", self.label, clock(self.elapsed.as_secs()));
+            let label = if self.endless { self.label } else { "getting the info dictionary" };
+            let started = format!("{label} for {:<7}", clock(self.elapsed.as_secs()));
             let given = (self.given > 0).then(|| format!("{} given", size(self.given)));
-            return fit(width, [(0, Some(started)), (2, self.rate_up()), (1, self.peers()), (3, given)]);
+            return fit(width, &[part(0, 0, Some(started)), self.up_part(2), self.peers_part(1), part(3, 10, given)]);
         }
-        let sums = Some(format!("{} of {}", size(self.done), size(self.total)));
+        let percent = Some(format!("{:>3}%", self.percent()));
+        // What is not known yet has its room, too.
+        let down = format!("{:>RATE$}", self.rate_down().unwrap_or_default());
+        let left = self.left().unwrap_or_default();
         let parts = |bar| {
-            let head = Some(self.label.to_owned());
-            let percent = Some(format!("{:>3}%", self.percent()));
             [
-                (0, head),
-                (4, bar),
-                (1, percent),
-                (7, sums.clone()),
-                (2, self.rate_down()),
-                (6, self.rate_up()),
-                (5, self.peers()),
-                (3, self.left()),
+                part(5, 0, Some(self.label.to_owned())),
+                part(4, 0, bar),
+                part(0, 0, percent.clone()),
+                part(8, 0, Some(self.sums())),
+                part(1, RATE, Some(down.clone())),
+                self.up_part(7),
+                self.peers_part(6),
+                // The last one may grow as it likes, if there is room.
+                part(3, 10, Some(left.clone())),
             ]
         };
-        let line = fit(width, parts(Some(self.bar(BAR.0))));
-        if !line.contains('[') {
-            return line;
+        let least = parts(Some(self.bar(BAR.0)));
+        let kept = kept(width, &least);
+        if !kept.contains(&1) {
+            return fit(width, &least);
         }
         // The bar gets what the others leave.
-        fit(width, parts(Some(self.bar((BAR.0 + width - line.chars().count()).min(BAR.1)))))
+        fit(width, &parts(Some(self.bar((BAR.0 + width.saturating_sub(room(&least, &kept))).min(BAR.1)))))
     }
 
     /// The same without a bar, for a file.
@@ -71,7 +84,8 @@ impl Tally {
         let word = if given { " given" } else { "" };
         let sums = (!given).then(|| format!("{} of {}", size(self.done), size(self.total)));
         let left = if self.endless { None } else { self.left() };
-        let more = [sums, self.rate_down().filter(|_| !given), self.rate_up(), self.peers(), left];
+        let up = self.rate_up().filter(|_| self.endless || self.up > Some(0));
+        let more = [sums, self.rate_down().filter(|_| !given), up, self.peers(), left];
         let more: String = more.into_iter().flatten().map(|part| format!(", {part}")).collect();
         format!("{}: {percent}%{word}{more}", self.label)
     }
@@ -100,48 +114,90 @@ impl Tally {
         format!("[{}]", (0..length).map(cell).collect::<String>())
     }
 
+    /// `  2.8 of 12.0 MiB`: both in one unit, so that the width stays.
+    fn sums(&self) -> String {
+        let (unit, total) = in_unit(self.total);
+        let done = self.done as f64 / 1024f64.powi(unit as i32);
+        let digits = usize::from(unit > 0 && total < 99.95);
+        let total = format!("{total:.digits$}");
+        format!("{done:>width$.digits$} of {total} {}", UNITS[unit], width = total.len())
+    }
+
     fn rate_down(&self) -> Option<String> {
         self.down.map(|rate| format!("{}/s", size(rate)))
     }
 
     fn rate_up(&self) -> Option<String> {
-        self.up.filter(|rate| *rate > 0 || self.endless).map(|rate| format!("up {}/s", size(rate)))
+        self.up.filter(|_| self.given > 0 || self.endless).map(|rate| format!("up {}/s", size(rate)))
     }
 
     fn peers(&self) -> Option<String> {
-        self.peers.map(|peers| format!("{peers} peer{}", if peers == 1 { "" } else { "s" }))
+        self.peers.map(|peers| counted(peers as u64, "peer"))
     }
 
     fn left(&self) -> Option<String> {
-        let left = self.total.saturating_sub(self.done);
-        let rate = self.down.filter(|_| left > 0)?;
-        Some(if rate == 0 { "stalled".to_owned() } else { format!("{} left", clock(left.div_ceil(rate))) })
+        match self.left {
+            Left::Unknown => None,
+            Left::Stalled => Some("stalled".to_owned()),
+            Left::Seconds(seconds) => Some(format!("{} left", clock(seconds))),
+        }
+    }
+
+    fn up_part(&self, luxury: u8) -> Part {
+        part(luxury, RATE + 3, self.rate_up().map(|rate| format!("{rate:>width$}", width = RATE + 3)))
+    }
+
+    fn peers_part(&self, luxury: u8) -> Part {
+        part(luxury, 8, self.peers())
     }
 }
 
-/// As many parts as fit, the lowest numbers first, in the order in which they stand.
-fn fit<const N: usize>(width: usize, parts: [(u8, Option<String>); N]) -> String {
-    let mut order: Vec<usize> = (0..N).filter(|at| parts[*at].1.is_some()).collect();
-    order.sort_by_key(|at| parts[*at].0);
-    let text = |at: &usize| parts[*at].1.as_deref().unwrap_or_default();
-    let length = |kept: &[usize]| kept.iter().map(|at| text(at).chars().count() + 2).sum::<usize>().saturating_sub(2);
-    while order.len() > 1 && length(&order) > width {
-        order.pop();
+/// What a line is made of: the higher the first number, the sooner it is left out; the
+/// second is the room that is kept for it.
+type Part = (u8, usize, Option<String>);
+
+fn part(luxury: u8, room: usize, text: Option<String>) -> Part {
+    (luxury, room, text)
+}
+
+/// How many columns so many parts take, with two between them.
+fn room(parts: &[Part], kept: &[usize]) -> usize {
+    let width = |at: &usize| parts[*at].2.as_deref().map_or(0, |text| text.chars().count()).max(parts[*at].1);
+    kept.iter().map(|at| width(at) + 2).sum::<usize>().saturating_sub(2)
+}
+
+/// Those that fit, the lowest numbers first.
+fn kept(width: usize, parts: &[Part]) -> Vec<usize> {
+    let mut kept: Vec<usize> = (0..parts.len()).filter(|at| parts[*at].2.is_some()).collect();
+    kept.sort_by_key(|at| parts[*at].0);
+    while kept.len() > 1 && room(parts, &kept) > width {
+        kept.pop();
     }
-    order.sort();
-    let line = order.iter().map(text).collect::<Vec<_>>().join("  ");
-    line.chars().take(width).collect()
+    kept.sort_unstable();
+    kept
+}
+
+/// Those that fit, in the order in which they stand.
+fn fit(width: usize, parts: &[Part]) -> String {
+    let text = |at: &usize| format!("{:<room$}", parts[*at].2.as_deref().unwrap_or_default(), room = parts[*at].1);
+    let line = kept(width, parts).iter().map(text).collect::<Vec<_>>().join("  ");
+    line.trim_end().chars().take(width).collect()
 }
 
 /// `999 B`, `1.2 KiB`, `12 KiB`, `1023 KiB`, `1.0 MiB`.
 pub fn size(bytes: u64) -> String {
-    let mut unit = 0;
-    let mut value = bytes as f64;
+    let (unit, value) = in_unit(bytes);
+    let digits = usize::from(unit > 0 && value < 9.95);
+    format!("{value:.digits$} {}", UNITS[unit])
+}
+
+/// The number of the unit in which it is short, and how much it is in that.
+fn in_unit(bytes: u64) -> (usize, f64) {
+    let (mut unit, mut value) = (0, bytes as f64);
     while value >= 1023.5 && unit < 4 {
         (value, unit) = (value / 1024.0, unit + 1);
     }
-    let digits = usize::from(unit > 0 && value < 9.95);
-    format!("{value:.digits$} {}", ["B", "KiB", "MiB", "GiB", "TiB"][unit])
+    (unit, value)
 }
 
 /// `8s`, `1:08`, `1:02:03`, `4d 3h`.
@@ -166,7 +222,8 @@ mod tests {
         let elapsed = Duration::from_secs(68);
         let label = "downloading";
         let (total, done, resumed, unverified) = (20 * MIB, 10 * MIB, 4 * MIB, 2 * MIB);
-        Tally { label, total, done, resumed, unverified, down, up, peers: Some(3), elapsed, ..Tally::default() }
+        let left = Left::Seconds(9);
+        Tally { label, total, done, resumed, unverified, down, up, given: 1, peers: Some(3), elapsed, left, ..Tally::default() }
     }
 
     #[test]
@@ -174,16 +231,26 @@ mod tests {
         let tally = half_way();
         let lines: Vec<String> = [120, 100, 79, 60, 39, 20, 5].iter().map(|width| tally.line(*width)).collect();
         let expected = [
-            "downloading  [======#########+++............]   50%  10 MiB of 20 MiB  1.2 MiB/s  up 300 KiB/s  3 peers  9s left",
-            "downloading  [===######+........]   50%  10 MiB of 20 MiB  1.2 MiB/s  up 300 KiB/s  3 peers  9s left",
-            "downloading  [===####++......]   50%  1.2 MiB/s  up 300 KiB/s  3 peers  9s left",
-            "downloading  [==###+....]   50%  1.2 MiB/s  3 peers  9s left",
-            "downloading   50%  1.2 MiB/s  9s left",
-            "downloading   50%",
-            "downl",
+            "downloading  [======#########+++............]   50%  10.0 of 20.0 MiB  1.2 MiB/s  up 300 KiB/s  3 peers   9s left",
+            "downloading  [==#####+......]   50%  10.0 of 20.0 MiB  1.2 MiB/s  up 300 KiB/s  3 peers   9s left",
+            "downloading  [==###+.....]   50%  1.2 MiB/s  up 300 KiB/s  3 peers   9s left",
+            "downloading  [=##...]   50%  1.2 MiB/s  3 peers   9s left",
+            "[=###....]   50%  1.2 MiB/s  9s left",
+            " 50%  1.2 MiB/s",
+            " 50%",
         ];
         assert_eq!(lines, expected);
         assert!([120, 100, 79, 60, 39, 20, 5].iter().zip(&lines).all(|(width, line)| line.len() <= *width));
+    }
+
+    #[test]
+    fn what_becomes_longer_moves_nothing() {
+        let early = Tally { done: 0, resumed: 0, unverified: 0, down: None, peers: Some(1), left: Left::Unknown, ..half_way() };
+        let later = Tally { done: 20 * MIB - 1, peers: Some(50), left: Left::Seconds(3599), ..early.clone() };
+        for width in [78, 98, 120] {
+            let at = |tally: &Tally, what: char| tally.line(width).find(what);
+            assert_eq!((at(&early, ']'), at(&early, 'p')), (at(&later, ']'), at(&later, 'p')), "{width}");
+        }
     }
 
     #[test]
@@ -191,18 +258,18 @@ mod tests {
         assert_eq!(half_way().plain(), "downloading: 50%, 10 MiB of 20 MiB, 1.2 MiB/s, up 300 KiB/s, 3 peers, 9s left");
         let hashing = Tally { label: "hashing", total: 1000, done: 300, ..Tally::default() };
         assert_eq!(hashing.plain(), "hashing: 30%, 300 B of 1000 B");
-        let over = Tally { done: 20 * MIB, unverified: 0, up: Some(0), ..half_way() };
+        let over = Tally { done: 20 * MIB, unverified: 0, up: Some(0), left: Left::Unknown, ..half_way() };
         assert_eq!(over.plain(), "downloading: 100%, 20 MiB of 20 MiB, 1.2 MiB/s, 3 peers");
     }
 
     #[test]
     fn what_has_no_end_tells_for_how_long_it_runs() {
         let seed = Tally { label: "seeding", endless: true, given: 45 * MIB, down: None, ..half_way() };
-        assert_eq!(seed.line(79), "seeding for 1:08  up 300 KiB/s  3 peers  45 MiB given");
-        assert_eq!(seed.line(40), "seeding for 1:08  up 300 KiB/s  3 peers");
+        assert_eq!(seed.line(79), "seeding for 1:08     up 300 KiB/s  3 peers   45 MiB given");
+        assert_eq!(seed.line(43), "seeding for 1:08     up 300 KiB/s  3 peers");
         assert_eq!(seed.plain(), "seeding: 225% given, up 300 KiB/s, 3 peers");
         let magnet = Tally { label: "downloading", peers: Some(1), ..Tally::default() };
-        assert_eq!(magnet.line(79), "downloading for 0s  1 peer", "no size is known yet");
+        assert_eq!(magnet.line(79), "getting the info dictionary for 0s       1 peer", "no size is known yet");
     }
 
     #[test]
@@ -217,10 +284,10 @@ mod tests {
 
     #[test]
     fn nothing_that_comes_is_no_end_in_sight() {
-        let stalled = Tally { down: Some(0), up: None, ..half_way() };
-        assert!(stalled.line(79).ends_with("0 B/s  3 peers  stalled"), "{}", stalled.line(79));
-        let early = Tally { down: None, up: None, ..half_way() };
-        assert!(early.line(79).ends_with("10 MiB of 20 MiB  3 peers"), "{}", early.line(79));
+        let stalled = Tally { down: Some(0), up: None, left: Left::Stalled, ..half_way() };
+        assert!(stalled.line(79).ends_with("   0 B/s  3 peers   stalled"), "{}", stalled.line(79));
+        let early = Tally { down: None, up: None, left: Left::Unknown, ..half_way() };
+        assert!(early.line(79).ends_with("10.0 of 20.0 MiB             3 peers"), "{}", early.line(79));
     }
 
     #[test]

@@ -1,39 +1,56 @@
-//! The terminal that the bar is drawn on, a little narrower than it is.
+//! The terminal that the bar is drawn on.
 //!
-//! The bar's library ends a line by filling it with spaces up to the edge, where the
-//! terminal wraps. The `^C` that a terminal writes where the cursor stands would then go
-//! to the next line, and one line of the bar stay behind for ever. So here the spaces
-//! become a line break, and some columns stay free.
+//! The bar's library thinks of a terminal as so many lines of a fixed width. Here it only
+//! says which lines are to stand there; where they go, and what has to go for them, is found
+//! out anew each time, since somebody may have pulled at the window meanwhile:
+//!
+//! * A terminal that became narrower has wrapped what was drawn, which takes more rows now.
+//! * One that became lower has moved what did not fit out of sight, and brings it back when
+//!   it grows again.
+//!
+//! Some columns stay free, for the `^C` that a terminal writes where the cursor stands: on a
+//! full line it would go to the next, and one line of the bar stay behind for ever.
 
 use std::io::{self, Write};
 use std::mem;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError, mpsc};
+use std::thread;
+use std::time::Duration;
 
 use indicatif::TermLike;
 
 /// How many columns stay free: as many as `^C` takes.
 const MARGIN: usize = 2;
+/// How many rows are drawn, for [`wipe`].
+static DRAWN: AtomicUsize = AtomicUsize::new(0);
 
 /// stderr.
 #[derive(Debug, Default)]
-pub struct Screen {
-    drawing: Mutex<String>,
-    /// Whether the line is over.
-    filled: AtomicBool,
+pub struct Screen(Mutex<Drawing>);
+
+#[derive(Debug, Default)]
+struct Drawing {
+    /// What is to stand there.
+    wanted: Vec<String>,
+    /// How long the lines are that do.
+    drawn: Vec<usize>,
+    /// How large the terminal was then.
+    size: (usize, usize),
+    /// How long the lines of ours are that are out of sight, right above the others.
+    hidden: Vec<usize>,
 }
 
 /// Columns to draw on, and rows.
 pub fn room() -> (usize, usize) {
-    let size = terminal_size::terminal_size_of(io::stderr());
-    let (width, height) = size.map_or((80, 24), |(width, height)| (width.0.into(), height.0.into()));
-    (usize::saturating_sub(width, MARGIN).max(1), height)
+    let (width, height) = size();
+    (width.saturating_sub(MARGIN).max(1), height)
 }
 
-/// How many rows so many lines take, drawn when there were `before` columns to draw on,
-/// since the terminal has become narrower and has wrapped them.
-pub fn rows(lines: usize, before: usize, now: usize) -> usize {
-    lines * before.div_ceil(now + MARGIN)
+fn size() -> (usize, usize) {
+    let size = terminal_size::terminal_size_of(io::stderr());
+    let (width, height) = size.map_or((80, 24), |(width, height)| (width.0.into(), height.0.into()));
+    (usize::max(width, 1), usize::max(height, 1))
 }
 
 /// Whether the shell has put us into the background: then somebody types in the line that
@@ -45,16 +62,63 @@ pub fn in_background() -> bool {
     false
 }
 
-impl Screen {
-    /// Kept until all of a drawing is there: done by bits, it would flicker.
-    fn say(&self, text: &str) -> io::Result<()> {
-        self.drawing.lock().unwrap_or_else(PoisonError::into_inner).push_str(text);
-        Ok(())
+/// Takes away what is drawn, when the program is about to end without a destructor. A
+/// terminal that takes nothing does not hold that up for long.
+pub fn wipe() {
+    let rows = DRAWN.swap(0, Ordering::Relaxed);
+    if rows > 0 {
+        let (wiped, done) = mpsc::channel();
+        thread::spawn(move || {
+            let _ = io::stderr().write_all(erase(rows).as_bytes());
+            let _ = wiped.send(());
+        });
+        let _ = done.recv_timeout(Duration::from_millis(100));
     }
+}
 
-    /// To a terminal no step is one step.
-    fn go(&self, steps: usize, letter: char) -> io::Result<()> {
-        if steps == 0 { Ok(()) } else { self.say(&format!("\x1b[{steps}{letter}")) }
+/// To a terminal no step is one step.
+fn up(rows: usize) -> String {
+    if rows == 0 { String::new() } else { format!("\x1b[{rows}A") }
+}
+
+/// Takes away so many rows, from the last one up. Some terminals keep a copy of what is
+/// cleared in one go from the top.
+fn erase(rows: usize) -> String {
+    format!("\r\x1b[K{}", "\x1b[1A\x1b[K".repeat(rows.saturating_sub(1)))
+}
+
+impl Drawing {
+    /// What to write so that the wanted lines stand where the others did. Nothing is
+    /// taken away before something else takes its place, or it would flicker.
+    fn redraw(&mut self, (width, height): (usize, usize)) -> String {
+        let lines = mem::take(&mut self.wanted);
+        let row = |length: &usize| length.div_ceil(width).max(1);
+        let rows = |lines: &[usize]| lines.iter().map(row).sum::<usize>();
+        let before = rows(&self.drawn);
+        let mut over = before.saturating_sub(height);
+        for length in &self.drawn {
+            let gone = row(length).min(over);
+            self.hidden.extend((gone > 0).then(|| (*length).min(gone * width)));
+            over -= gone;
+        }
+        let mut back = 0;
+        while let Some(last) = self.hidden.pop_if(|last| back + row(last) <= height.saturating_sub(self.size.1)) {
+            back += row(&last);
+        }
+        // What is written in between by others covers the traces of ours.
+        if lines.is_empty() || self.drawn.is_empty() {
+            self.hidden.clear();
+        }
+        let text = match (self.drawn.is_empty(), lines.is_empty()) {
+            (true, true) => String::new(),
+            (false, true) => erase(before + back),
+            (true, false) => lines.join("\x1b[K\r\n") + "\x1b[J",
+            (false, false) => format!("{}\r{}\x1b[J", up(before - 1 + back), lines.join("\x1b[K\r\n")),
+        };
+        self.drawn = lines.iter().map(|line| line.chars().count()).collect();
+        self.size = (width, height);
+        DRAWN.store(rows(&self.drawn), Ordering::Relaxed);
+        text
     }
 }
 
@@ -67,46 +131,92 @@ impl TermLike for Screen {
         room().1 as u16
     }
 
-    fn move_cursor_up(&self, n: usize) -> io::Result<()> {
-        self.go(n, 'A')
+    fn move_cursor_up(&self, _: usize) -> io::Result<()> {
+        Ok(())
     }
 
-    fn move_cursor_down(&self, n: usize) -> io::Result<()> {
-        self.go(n, 'B')
+    fn move_cursor_down(&self, _: usize) -> io::Result<()> {
+        Ok(())
     }
 
-    fn move_cursor_right(&self, n: usize) -> io::Result<()> {
-        self.go(n, 'C')
+    fn move_cursor_right(&self, _: usize) -> io::Result<()> {
+        Ok(())
     }
 
-    fn move_cursor_left(&self, n: usize) -> io::Result<()> {
-        self.go(n, 'D')
+    fn move_cursor_left(&self, _: usize) -> io::Result<()> {
+        Ok(())
     }
 
     fn write_line(&self, text: &str) -> io::Result<()> {
-        self.say(text)?;
-        self.say("\n")
+        self.write_str(text)
     }
 
     /// Lines by turns with the spaces that fill them; no line is empty.
     fn write_str(&self, text: &str) -> io::Result<()> {
-        if text.trim_matches(' ').is_empty() {
-            self.filled.store(true, Ordering::Relaxed);
-            return self.say("\x1b[K");
+        let line = text.trim_matches(|letter| letter == ' ' || letter == '\r');
+        if !line.is_empty() {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).wanted.push(text.to_owned());
         }
-        if self.filled.swap(false, Ordering::Relaxed) {
-            self.say("\r\n")?;
-        }
-        self.say(text)
+        Ok(())
     }
 
     fn clear_line(&self) -> io::Result<()> {
-        self.say("\r\x1b[2K")
+        Ok(())
     }
 
+    /// A drawing is complete: it is written in one go.
     fn flush(&self) -> io::Result<()> {
-        self.filled.store(false, Ordering::Relaxed);
-        let drawing = mem::take(&mut *self.drawing.lock().unwrap_or_else(PoisonError::into_inner));
-        io::stderr().write_all(drawing.as_bytes())
+        let text = self.0.lock().unwrap_or_else(PoisonError::into_inner).redraw(size());
+        io::stderr().write_all(text.as_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn drawn(drawing: &mut Drawing, lines: &[&str], size: (usize, usize)) -> String {
+        drawing.wanted = lines.iter().map(|line| (*line).to_owned()).collect();
+        drawing.redraw(size)
+    }
+
+    #[test]
+    fn lines_are_written_over_those_before_them() {
+        let mut drawing = Drawing::default();
+        assert_eq!(drawn(&mut drawing, &["bar", "row"], (80, 24)), "bar\x1b[K\r\nrow\x1b[J");
+        assert_eq!(drawn(&mut drawing, &["bar"], (80, 24)), "\x1b[1A\rbar\x1b[J");
+        drawn(&mut drawing, &["bar", "row"], (80, 24));
+        assert_eq!(drawn(&mut drawing, &[], (80, 24)), "\r\x1b[K\x1b[1A\x1b[K");
+        assert_eq!(drawn(&mut drawing, &[], (80, 24)), "", "nothing is there");
+    }
+
+    #[test]
+    fn lines_that_a_narrow_window_has_wrapped_go_with_all_their_rows() {
+        let mut drawing = Drawing::default();
+        let (long, short) = ("x".repeat(70), "y".repeat(30));
+        drawn(&mut drawing, &[&long, &short], (80, 24));
+        assert_eq!(drawn(&mut drawing, &["a", "b"], (30, 24)), "\x1b[3A\ra\x1b[K\r\nb\x1b[J");
+        assert_eq!(drawn(&mut drawing, &["a", "b"], (80, 24)), "\x1b[1A\ra\x1b[K\r\nb\x1b[J");
+    }
+
+    #[test]
+    fn rows_that_were_pushed_out_of_sight_are_taken_away_when_they_are_back() {
+        let mut drawing = Drawing::default();
+        let ten = ["x"; 10];
+        drawn(&mut drawing, &ten, (80, 24));
+        assert!(drawn(&mut drawing, &["a", "b"], (80, 4)).starts_with("\x1b[9A\ra"), "six are out of sight");
+        assert!(drawn(&mut drawing, &["a", "b"], (80, 6)).starts_with("\x1b[3A\ra"), "two are back");
+        assert!(drawn(&mut drawing, &["a", "b"], (80, 24)).starts_with("\x1b[5A\ra"), "the other four");
+        assert!(drawn(&mut drawing, &["a", "b"], (80, 30)).starts_with("\x1b[1A\ra"), "and no more");
+    }
+
+    #[test]
+    fn what_others_wrote_in_between_is_theirs() {
+        let mut drawing = Drawing::default();
+        drawn(&mut drawing, &["x"; 10], (80, 24));
+        drawn(&mut drawing, &["a"], (80, 4));
+        drawn(&mut drawing, &[], (80, 4));
+        drawn(&mut drawing, &["a"], (80, 4));
+        assert!(drawn(&mut drawing, &["a"], (80, 24)).starts_with("\r"), "a note stands above");
     }
 }

@@ -1,37 +1,117 @@
-//! How many bytes a second, lately.
+//! How many bytes a second, lately, and how long the rest will take.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 /// How far back it looks: long enough to be calm, short enough to be true.
 const WINDOW: Duration = Duration::from_secs(3);
+/// And to foretell the end, for which calm matters more.
+const LONG_WINDOW: Duration = Duration::from_secs(15);
 /// Two looks that are nearer to each other than this count as one.
 const STEP: Duration = Duration::from_millis(100);
 /// Before this much time has been seen, nobody knows.
 const LEAST: Duration = Duration::from_millis(500);
+/// Nor what is to come before this much.
+const LEAST_TO_FORETELL: Duration = Duration::from_secs(2);
+/// A figure that changes more often than this cannot be read.
+const CALM: Duration = Duration::from_millis(500);
 
 /// A counter that only rises, and when it was how high.
-#[derive(Default)]
-pub struct Speed(VecDeque<(Instant, u64)>);
+pub struct Speed {
+    window: Duration,
+    looks: VecDeque<(Instant, u64)>,
+    /// What was told last, and when that was found out.
+    told: Option<(Instant, u64)>,
+}
+
+impl Default for Speed {
+    fn default() -> Speed {
+        Speed { window: WINDOW, looks: VecDeque::new(), told: None }
+    }
+}
 
 impl Speed {
     /// The counter is here now.
     pub fn add(&mut self, now: Instant, count: u64) {
-        let near = self.0.len() > 1 && self.0.iter().rev().nth(1).is_some_and(|(then, _)| now.duration_since(*then) < STEP);
+        let looks = &mut self.looks;
+        let near = looks.len() > 1 && looks.iter().rev().nth(1).is_some_and(|(then, _)| now.duration_since(*then) < STEP);
         if near {
-            self.0.pop_back();
+            looks.pop_back();
         }
-        self.0.push_back((now, count));
-        while self.0.get(1).is_some_and(|(then, _)| now.duration_since(*then) >= WINDOW) {
-            self.0.pop_front();
+        looks.push_back((now, count));
+        while looks.get(1).is_some_and(|(then, _)| now.duration_since(*then) >= self.window) {
+            looks.pop_front();
+        }
+        if self.told.is_none_or(|(then, _)| now.duration_since(then) >= CALM) {
+            self.told = self.measure(LEAST).map(|rate| (now, rate));
         }
     }
 
     /// Bytes a second, once that can be told.
     pub fn get(&self) -> Option<u64> {
-        let ((since, from), (now, to)) = (self.0.front()?, self.0.back()?);
+        self.told.map(|(_, rate)| rate)
+    }
+
+    fn measure(&self, least: Duration) -> Option<u64> {
+        let ((since, from), (now, to)) = (self.looks.front()?, self.looks.back()?);
         let time = now.duration_since(*since);
-        (time >= LEAST).then(|| (to.saturating_sub(*from) as f64 / time.as_secs_f64()) as u64)
+        (time >= least).then(|| (to.saturating_sub(*from) as f64 / time.as_secs_f64()) as u64)
+    }
+}
+
+/// What is left of the time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Left {
+    /// Nobody knows yet, or nothing is left.
+    #[default]
+    Unknown,
+    /// Nothing comes, so it has no end.
+    Stalled,
+    /// So many seconds.
+    Seconds(u64),
+}
+
+/// Foretells the end. Once it has named a moment it stays with that, and counts down to
+/// it, until it turns out to be wrong by more than a little.
+pub struct Forecast {
+    speed: Speed,
+    end: Option<Instant>,
+    left: Left,
+}
+
+impl Default for Forecast {
+    fn default() -> Forecast {
+        Forecast { speed: Speed { window: LONG_WINDOW, ..Speed::default() }, end: None, left: Left::Unknown }
+    }
+}
+
+impl Forecast {
+    /// The counter is here now, and so far from its end.
+    pub fn add(&mut self, now: Instant, count: u64, rest: u64) {
+        self.speed.add(now, count);
+        self.left = match self.speed.measure(LEAST_TO_FORETELL) {
+            Some(rate) if rest > 0 => self.foretell(now, rest, rate),
+            _ => Left::Unknown,
+        };
+    }
+
+    /// What was found out by the last look.
+    pub fn left(&self) -> Left {
+        self.left
+    }
+
+    fn foretell(&mut self, now: Instant, rest: u64, rate: u64) -> Left {
+        let Some(end) = rest.checked_div(rate).and_then(|seconds| now.checked_add(Duration::from_secs(seconds))) else {
+            self.end = None;
+            return Left::Stalled;
+        };
+        let bearable = (end.duration_since(now) / 8).max(Duration::from_secs(2));
+        let wrong = |named: Instant| named.max(end).duration_since(named.min(end)) > bearable || named <= now;
+        if self.end.is_none_or(wrong) {
+            self.end = Some(end);
+        }
+        let left = self.end.unwrap_or(end).saturating_duration_since(now);
+        Left::Seconds(left.as_secs().max(1))
     }
 }
 
@@ -63,6 +143,13 @@ mod tests {
     }
 
     #[test]
+    fn a_figure_stays_for_half_a_second() {
+        let looks = [(0, 0), (500, 5000), (600, 90_000), (900, 90_000)];
+        assert_eq!(after(looks), Some(10_000));
+        assert_eq!(after(looks.into_iter().chain([(1000, 90_000)])), Some(90_000));
+    }
+
+    #[test]
     fn what_was_there_at_the_start_is_no_speed() {
         assert_eq!(after([(0, 1_000_000), (1000, 1_000_500)]), Some(500));
     }
@@ -72,7 +159,40 @@ mod tests {
         let start = Instant::now();
         let mut speed = Speed::default();
         (0..100_000).for_each(|look| speed.add(start + Duration::from_micros(look * 100), look));
-        assert!(speed.0.len() < 40, "{}", speed.0.len());
+        assert!(speed.looks.len() < 40, "{}", speed.looks.len());
         assert_eq!(speed.get(), Some(10_000));
+    }
+
+    /// What is foretold after each of these looks at something of 100,000 bytes.
+    fn foretold(looks: impl IntoIterator<Item = (u64, u64)>) -> Vec<Left> {
+        let start = Instant::now();
+        let mut forecast = Forecast::default();
+        let look = |(millis, count)| {
+            forecast.add(start + Duration::from_millis(millis), count, 100_000 - count);
+            forecast.left()
+        };
+        looks.into_iter().map(look).collect()
+    }
+
+    #[test]
+    fn the_end_is_foretold_after_two_seconds_and_when_nothing_comes_there_is_none() {
+        let looks = [(0, 0), (1000, 1000), (2000, 2000), (3000, 3000), (99_000, 100_000)];
+        assert_eq!(foretold(looks)[..4], [Left::Unknown, Left::Unknown, Left::Seconds(98), Left::Seconds(97)]);
+        assert_eq!(foretold(looks)[4], Left::Unknown, "nothing is left");
+        assert_eq!(foretold([(0, 500), (2000, 500)])[1], Left::Stalled);
+        assert_eq!(foretold([(0, 500), (2000, 500), (4000, 1500)])[2], Left::Seconds(394), "it comes again");
+    }
+
+    #[test]
+    fn a_rate_that_trembles_does_not_shake_the_end() {
+        // By turns 800 and 1200 bytes a second.
+        let looks = (0..80).map(|second| (second * 1000, second / 2 * 2000 + second % 2 * 800));
+        let seconds: Vec<u64> = foretold(looks)
+            .into_iter()
+            .skip(2)
+            .map(|left| if let Left::Seconds(left) = left { left } else { panic!("{left:?}") })
+            .collect();
+        let steps: Vec<u64> = seconds.windows(2).map(|two| two[0].abs_diff(two[1])).filter(|step| *step != 1).collect();
+        assert!(steps.len() <= 4, "it counts down, and is seldom mended: {seconds:?}");
     }
 }
