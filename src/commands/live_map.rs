@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use piecemeal::s11_swarm::work_queue::{PeerNumber, Places};
 
-use super::piece_map::grid;
+use super::piece_map::{self, grid};
 
 /// How many rows there are at most.
 const ROWS: usize = 16;
@@ -17,18 +17,22 @@ pub fn lines(places: &Places, letter: &dyn Fn(PeerNumber) -> char, width: usize,
         return Vec::new();
     }
     let (mut lines, each) = grid(places.pieces, width, rows, |pieces| cell(places, letter, pieces));
-    let (done, on_loan) = (places.done.count(), places.on_loan.len());
-    let missing = places.pieces as usize - done as usize - on_loan;
+    let (done, on_loan) = (places.done.count() as usize, places.on_loan.len());
+    let missing = places.pieces as usize - done - on_loan;
     let counts = [
-        (true, "#", done as usize, "verified"),
+        (true, "#", done, "verified"),
         (true, ".", missing, "missing"),
-        (on_loan > 0, "a-z", on_loan, "on loan"),
+        (missing + on_loan > 0, "a-z", on_loan, "on loan"),
         (!places.bad.is_empty(), "!", places.bad.len(), "bad"),
-        (each > 1, "+", each as usize, "a character"),
     ];
     let counts = counts.into_iter().filter(|(there, ..)| *there);
-    let long: Vec<String> = counts.clone().map(|(_, sign, count, word)| format!("{sign} {count} {word}")).collect();
+    // All numbers are as wide as the largest can be, so that no word moves.
+    let digits = places.pieces.to_string().len();
+    let mut long: Vec<String> = counts.clone().map(|(_, sign, count, word)| format!("{sign} {count:>digits$} {word}")).collect();
     let short: Vec<String> = counts.map(|(_, sign, count, _)| format!("{sign} {count}")).collect();
+    if each > 1 {
+        long.insert(1, format!("+ some of {each}"));
+    }
     let legend = [long.join("  "), short.join(" ")];
     lines.push(legend.into_iter().find(|legend| legend.len() <= width).unwrap_or_default());
     lines
@@ -44,11 +48,7 @@ fn cell(places: &Places, letter: &dyn Fn(PeerNumber) -> char, pieces: Range<u32>
     if let Some((_, holders)) = places.on_loan.get(first_loan).filter(|(piece, _)| pieces.contains(&piece.get())) {
         return holders.first().map_or('*', |peer| letter(*peer));
     }
-    match pieces.clone().filter(|piece| places.done.has(*piece)).count() {
-        0 => '.',
-        done if done == pieces.len() => '#',
-        _ => '+',
-    }
+    piece_map::cell(&places.done, pieces)
 }
 
 #[cfg(test)]
@@ -82,7 +82,7 @@ mod tests {
     #[test]
     fn each_piece_is_a_character() {
         let places = places(20, &[0, 1, 2, 7, 19], &[(3, 0), (4, 1), (6, 25)], &[5, 6, 19]);
-        let expected = ["0  ###ab!!#...........!", "# 5 verified  . 12 missing  a-z 3 on loan  ! 3 bad"];
+        let expected = ["0  ###ab!!#...........!", "#  5 verified  . 12 missing  a-z  3 on loan  !  3 bad"];
         assert_eq!(drawn(&places, 79, 24), expected);
     }
 
@@ -110,7 +110,7 @@ mod tests {
             "1024  .............................................................d..",
             "2048  ................................................................",
             "3072  .........................................................!",
-            "# 1000 verified  . 2999 missing  a-z 1 on loan  ! 1 bad  + 16 a character",
+            "# 1000 verified  + some of 16  . 2999 missing  a-z    1 on loan  !    1 bad",
         ];
         assert_eq!(drawn(&places, 79, 5), expected);
     }

@@ -27,13 +27,33 @@ struct Column {
     cell: fn(&Row) -> String,
 }
 
+/// How much room addresses and programs have needed so far. It never shrinks: columns
+/// that move whenever somebody comes or goes cannot be read.
+#[derive(Default)]
+pub struct Widest {
+    address: usize,
+    client: usize,
+}
+
+impl Widest {
+    /// Takes these into account, too.
+    pub fn see(&mut self, rows: &[Row]) {
+        let widest = |cell: fn(&Row) -> String| rows.iter().map(|row| cell(row).chars().count()).max().unwrap_or(0);
+        self.address = self.address.max(widest(address)).max("peer".len());
+        self.client = self.client.max(widest(client)).clamp(CLIENT.0, CLIENT.1);
+    }
+}
+
 /// A line for each peer, under a line of titles, in so many columns and lines at most.
-pub fn lines(rows: &[Row], width: usize, height: usize) -> Vec<String> {
+pub fn lines(rows: &[Row], widest: &Widest, width: usize, height: usize) -> Vec<String> {
     if rows.is_empty() {
         return vec!["no peer is connected".chars().take(width).collect()].into_iter().take(height).collect();
     }
-    let columns = columns(rows, width);
     let fits = rows.len() < height;
+    if !fits && height < 3 {
+        return Vec::new(); // titles without a peer tell nothing
+    }
+    let columns = columns(widest, width);
     let shown = if fits { rows.len() } else { height.saturating_sub(2) };
     let titles = columns.iter().map(|column| column.fill(column.title)).collect::<Vec<_>>().join(" ");
     let row = |row: &Row| columns.iter().map(|column| column.fill(&(column.cell)(row))).collect::<Vec<_>>().join(" ");
@@ -48,18 +68,16 @@ pub fn lines(rows: &[Row], width: usize, height: usize) -> Vec<String> {
 }
 
 /// Those that fit. The program's name gets what the others leave.
-fn columns(rows: &[Row], width: usize) -> Vec<Column> {
-    let widest = |cell: fn(&Row) -> String| rows.iter().map(|row| cell(row).chars().count()).max().unwrap_or(0);
+fn columns(widest: &Widest, width: usize) -> Vec<Column> {
     let column = |title, width, right, luxury, cell| Column { title, width, right, luxury, cell };
-    let name = widest(client).clamp(CLIENT.0, CLIENT.1);
     let mut columns = vec![
         column("", 1, false, 0, |row| row.letter.to_string()),
-        column("peer", widest(address).max(4), false, 0, address),
-        column("client", name, false, 6, client),
+        column("peer", widest.address, false, 0, address),
+        column("client", widest.client, false, 6, client),
         column("choked", 6, false, 3, |row| either(row.peer.chokes_us, "us", row.peer.choked).to_owned()),
         column("wants", 5, false, 4, |row| either(row.peer.wanted, "we", row.peer.wants).to_owned()),
         column("pieces", 6, true, 7, |row| row.peer.pieces.to_string()),
-        column("asked", 5, true, 5, |row| row.peer.asked.to_string()),
+        column("requests", 8, true, 5, |row| row.peer.asked.to_string()),
         column("down/s", 8, true, 1, |row| rate(row.down)),
         column("up/s", 8, true, 2, |row| rate(row.up)),
     ];
@@ -146,13 +164,19 @@ mod tests {
         ]
     }
 
+    fn lines(rows: &[Row], width: usize, height: usize) -> Vec<String> {
+        let mut widest = Widest::default();
+        widest.see(rows);
+        super::lines(rows, &widest, width, height)
+    }
+
     #[test]
     fn a_table_has_a_line_for_each_peer() {
         let expected = [
-            "  peer           client   choked wants pieces asked   down/s     up/s",
-            "a 127.0.0.2:6881 -XQ3000- it     we        40    16  300 KiB        -",
-            "b 127.0.0.3:6881 -XQ2.0.x both   both      80    32                 -",
-            "c 127.0.0.4:6881 -XQ1234- -      -        120    48        -        -",
+            "  peer           client   choked wants pieces requests   down/s     up/s",
+            "a 127.0.0.2:6881 -XQ3000- it     we        40       16  300 KiB        -",
+            "b 127.0.0.3:6881 -XQ2.0.x both   both      80       32                 -",
+            "c 127.0.0.4:6881 -XQ1234- -      -        120       48        -        -",
         ];
         assert_eq!(lines(&three(), 80, 24), expected);
     }
@@ -172,12 +196,23 @@ mod tests {
     }
 
     #[test]
+    fn columns_stay_where_they_are_when_a_peer_leaves() {
+        let (mut widest, mut rows) = (Widest::default(), three());
+        rows[2].peer.address = std::net::SocketAddr::from(([192, 168, 100, 200], 51413));
+        widest.see(&rows);
+        let before = super::lines(&rows, &widest, 100, 24);
+        rows.pop();
+        widest.see(&rows);
+        assert_eq!(super::lines(&rows, &widest, 100, 24), before[..3]);
+    }
+
+    #[test]
     fn a_low_table_says_how_many_are_missing() {
         let low: Vec<usize> = (0..6).map(|height| lines(&three(), 80, height).len()).collect();
-        assert_eq!(low, [0, 1, 2, 3, 4, 4]);
+        assert_eq!(low, [0, 0, 0, 3, 4, 4]);
         assert_eq!(
             lines(&three(), 80, 3)[1..],
-            ["a 127.0.0.2:6881 -XQ3000- it     we        40    16  300 KiB        -", "  and 2 more"]
+            ["a 127.0.0.2:6881 -XQ3000- it     we        40       16  300 KiB        -", "  and 2 more"]
         );
         assert_eq!(lines(&[], 80, 24), ["no peer is connected"]);
     }

@@ -11,10 +11,9 @@ use serde_json::{Value, json};
 
 use super::Answer;
 
-/// How many characters a row of the map has at most.
-const ROW: u32 = 64;
-/// How many rows fit on a screen, with room for what comes below.
-const ROWS: usize = 16;
+/// How wide a screen is taken to be, and how many rows of the map fit on it, with room for
+/// what comes below.
+const SCREEN: (usize, usize) = (80, 16);
 
 /// The map, a line for each file that is not whole, and the sum.
 pub fn describe(info: &Info, path: &Path, right: &Bitfield, files: &[FileReport]) -> Answer {
@@ -46,9 +45,13 @@ pub fn describe(info: &Info, path: &Path, right: &Bitfield, files: &[FileReport]
 /// rows at most; and how many pieces a character stands for.
 pub fn grid(all: u32, columns: usize, rows: usize, cell: impl Fn(Range<u32>) -> char) -> (Vec<String>, u32) {
     let width = all.saturating_sub(1).to_string().len();
-    let row = (columns as u32).saturating_sub(width as u32 + 2).min(ROW);
-    // Eights are easier to count.
-    let row = if row > 8 { row / 8 * 8 } else { row };
+    // Eights are easier to count. Longer rows are harder to, but show more of many pieces.
+    let row = match columns.saturating_sub(width + 2) as u32 {
+        128.. if all > 64 * rows as u32 => 128,
+        64.. => 64,
+        room @ 8.. => room / 8 * 8,
+        room => room,
+    };
     if row == 0 || rows == 0 {
         return (Vec::new(), 1);
     }
@@ -65,19 +68,34 @@ pub fn grid(all: u32, columns: usize, rows: usize, cell: impl Fn(Range<u32>) -> 
 
 /// What is right. Where there are more pieces than room, a character stands for several.
 fn map(right: &Bitfield, all: u32) -> Vec<String> {
-    let (mut lines, each) = grid(all, usize::MAX, ROWS, |pieces| cell(right, pieces));
+    let (mut lines, each) = grid(all, SCREEN.0, SCREEN.1, |pieces| cell(right, pieces));
     if each > 1 {
         lines.push(format!("A character is {each} pieces: # all are right, + some, . none."));
     }
     lines
 }
 
-fn cell(right: &Bitfield, pieces: Range<u32>) -> char {
-    match pieces.clone().filter(|piece| right.has(*piece)).count() {
+/// What stands for these pieces: `#` all are right, `+` some, `.` none.
+pub fn cell(right: &Bitfield, pieces: Range<u32>) -> char {
+    match count(right, &pieces) {
         0 => '.',
-        good if good == pieces.len() => '#',
+        good if good == pieces.len() as u32 => '#',
         _ => '+',
     }
+}
+
+/// How many of these pieces are in the set. It looks at 64 at a time: there may be
+/// millions, and the map of a download is drawn several times a second.
+fn count(set: &Bitfield, pieces: &Range<u32>) -> u32 {
+    let first = pieces.start / 64;
+    let words = set.words().iter().take(pieces.end.div_ceil(64) as usize).enumerate().skip(first as usize);
+    let inside = words.map(|(at, word)| {
+        let start = at as u32 * 64;
+        let after = (start + 64).saturating_sub(pieces.end);
+        let before = pieces.start.saturating_sub(start);
+        (word >> after << after << before).count_ones()
+    });
+    inside.sum()
 }
 
 /// The unbroken runs of wrong pieces.
@@ -114,5 +132,29 @@ fn word(state: State) -> &'static str {
         State::TooShort => "too short",
         State::TooLong => "too long",
         State::Wrong => "wrong",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_are_counted_as_one_by_one() {
+        let mut set = Bitfield::new(300);
+        (0..300).filter(|piece| piece * piece % 7 < 3 || *piece >= 290).for_each(|piece| drop(set.set(piece, true)));
+        for pieces in (0..300).flat_map(|start| (start + 1..=300).map(move |end| start..end)) {
+            let expected = pieces.clone().filter(|piece| set.has(*piece)).count() as u32;
+            assert_eq!(count(&set, &pieces), expected, "{pieces:?}");
+        }
+    }
+
+    #[test]
+    fn a_wide_screen_has_longer_rows_only_if_they_show_more() {
+        let rows = |all, columns| grid(all, columns, 16, |_| '#').0.len();
+        assert_eq!((rows(1024, 200), rows(1024, 80)), (16, 16));
+        let (lines, each) = grid(4096, 200, 16, |_| '#');
+        assert_eq!((lines.len(), lines[0].len(), each), (16, "3840  ".len() + 128, 2));
+        assert_eq!(grid(4096, 80, 16, |_| '#').1, 4);
     }
 }

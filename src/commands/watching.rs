@@ -7,7 +7,7 @@ use std::time::Instant;
 use piecemeal::s11_swarm::view::Watch;
 use piecemeal::s11_swarm::work_queue::PeerNumber;
 
-use super::peer_table::Row;
+use super::peer_table::{Row, Widest};
 use super::{live_map, peer_table};
 use crate::progress::Speed;
 
@@ -28,6 +28,7 @@ pub struct Sight {
     watch: Arc<Watch>,
     peers: HashMap<PeerNumber, Seen>,
     rows: Vec<Row>,
+    widest: Widest,
 }
 
 /// A peer's letter is its own for as long as it is connected.
@@ -39,7 +40,7 @@ struct Seen {
 
 impl Sight {
     pub fn new(watching: Watching, watch: Arc<Watch>) -> Sight {
-        Sight { watching, watch, peers: HashMap::new(), rows: Vec::new() }
+        Sight { watching, watch, peers: HashMap::new(), rows: Vec::new(), widest: Widest::default() }
     }
 
     /// To be done several times a second. Costs nothing if nobody watches.
@@ -61,6 +62,7 @@ impl Sight {
             Row { letter: seen.letter, down: seen.down.get(), up: seen.up.get(), peer }
         });
         self.rows = rows.collect();
+        self.widest.see(&self.rows);
     }
 
     /// The table and the map, in so many columns and lines at most. The table comes first,
@@ -71,13 +73,26 @@ impl Sight {
         let mut lines = Vec::new();
         if peers {
             let room = if places.is_some() { height - (height / 2).min(18) } else { height };
-            lines = peer_table::lines(&self.rows, width, room);
+            lines = peer_table::lines(&self.rows, &self.widest, width, room);
         }
         if let Some(places) = places {
             let letter = |peer: PeerNumber| self.peers.get(&peer).map_or('*', |seen| seen.letter);
-            lines.extend(live_map::lines(&places, &letter, width, height - lines.len()));
+            // Where there is no table, a line says whose the letters are.
+            let key = usize::from(!peers && height > 2 && !places.on_loan.is_empty());
+            lines.extend(live_map::lines(&places, &letter, width, height - lines.len() - key));
+            lines.extend(self.key(width).into_iter().take(key));
         }
         lines
+    }
+
+    /// `a 127.0.0.2:6881  b 127.0.0.3:6881  and 3 more`
+    fn key(&self, width: usize) -> Option<String> {
+        let names: Vec<String> = self.rows.iter().map(|row| format!("{} {}", row.letter, row.peer.address)).collect();
+        let line = |shown: usize| {
+            let more = (shown < names.len()).then(|| format!("and {} more", names.len() - shown));
+            names.iter().take(shown).cloned().chain(more).collect::<Vec<_>>().join("  ")
+        };
+        (1..=names.len()).rev().map(line).find(|line| line.len() <= width)
     }
 }
 
