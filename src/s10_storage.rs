@@ -322,8 +322,8 @@ fn open_for_writing(path: &Path) -> io::Result<File> {
 /// with the number of bytes that are done so far; it may be asked to `stop`.
 ///
 /// # Errors
-/// If a file is there but cannot be read. A missing or short one only makes its
-/// pieces wrong.
+/// If a file is there but cannot be read, or if it was stopped. A missing or short file
+/// only makes its pieces wrong.
 pub fn verify(
     info: &Info,
     store: &dyn Store,

@@ -24,5 +24,7 @@ mod commands {
     mod seed;
     mod session;
     mod stages;
+    #[cfg(target_os = "linux")]
+    mod terminal;
     mod verify;
 }

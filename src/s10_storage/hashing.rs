@@ -15,7 +15,7 @@ const READ_LENGTH: usize = 256 * 1024;
 
 /// Hashes each piece of the first `length` bytes of a store, on all cores, and has
 /// `take` its number with its hash, or with why it could not be read. The first error
-/// that `take` returns ends it.
+/// that `take` returns ends it, and so does `stop`.
 pub(super) fn hash_pieces(
     store: &dyn Store,
     length: u64,
@@ -56,7 +56,12 @@ pub(super) fn hash_pieces(
         }
         work();
     });
-    failed.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
+    match failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        Some(error) => Err(error),
+        // What has not been hashed is neither right nor wrong.
+        None if done.into_inner() < length => Err(StorageError::Stopped),
+        None => Ok(()),
+    }
 }
 
 /// The SHA-1 of a part of a store, read into the buffer bit by bit.

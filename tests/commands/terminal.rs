@@ -1,0 +1,187 @@
+//! What stands on a terminal in the end: what was said, and nothing of the bar.
+//!
+//! The terminal is made by `script`, which most systems have; a small one in here takes in
+//! what the program writes.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use crate::support::{FakePeer, Torrent, folder};
+
+/// How long anything may take.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// The program on a terminal of 80 columns. Dropping it kills it.
+struct OnTerminal {
+    child: Child,
+    keys: ChildStdin,
+    written: Arc<Mutex<Vec<u8>>>,
+}
+
+/// `None` where there is no `script`.
+fn start(arguments: &str, folder: &Path) -> Option<OnTerminal> {
+    let line = format!("exec '{}' {arguments}", env!("CARGO_BIN_EXE_piecemeal"));
+    let mut command = Command::new("script");
+    command.args(["-qec", &line, "/dev/null"]).current_dir(folder).env("TERM", "xterm").env("SHELL", "/bin/sh");
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let Ok(mut child) = command.spawn() else {
+        eprintln!("skipped: there is no `script` to make a terminal");
+        return None;
+    };
+    let (keys, mut output) = (child.stdin.take().expect("it is a pipe"), child.stdout.take().expect("it is a pipe"));
+    let written = Arc::new(Mutex::new(Vec::new()));
+    let sink = Arc::clone(&written);
+    std::thread::spawn(move || {
+        let mut some = [0; 4096];
+        while let Ok(count @ 1..) = output.read(&mut some) {
+            sink.lock().expect("nobody panics with this lock").extend_from_slice(&some[..count]);
+        }
+    });
+    Some(OnTerminal { child, keys, written })
+}
+
+impl OnTerminal {
+    fn rows(&self) -> Vec<String> {
+        rows(&String::from_utf8_lossy(&self.written.lock().expect("nobody panics with this lock")))
+    }
+
+    /// Waits until that stands on the screen.
+    #[track_caller]
+    fn shows(&self, what: &str) {
+        let begun = Instant::now();
+        while !self.rows().iter().any(|row| row.contains(what)) {
+            assert!(begun.elapsed() < LIMIT, "no {what:?} in {:#?}", self.rows());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Presses Ctrl-C; returns the exit code, and what stands on the screen then.
+    #[track_caller]
+    fn interrupt(mut self) -> (Option<i32>, Vec<String>) {
+        self.keys.write_all(b"\x03").expect("the terminal takes keys");
+        let begun = Instant::now();
+        let status = loop {
+            if let Some(status) = self.child.try_wait().expect("it can be waited for") {
+                break status;
+            }
+            assert!(begun.elapsed() < LIMIT, "it does not end: {:#?}", self.rows());
+            std::thread::sleep(Duration::from_millis(10));
+        };
+        // The last words may still be on their way to the thread that reads them.
+        while !self.rows().last().is_some_and(|row| row.starts_with("see: ") || row.starts_with("127.0.0.1:")) {
+            assert!(begun.elapsed() < LIMIT, "no last word: {:#?}", self.rows());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        (status.code(), self.rows())
+    }
+}
+
+impl Drop for OnTerminal {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What such a text looks like, row by row; empty rows at the end are left out.
+fn rows(text: &str) -> Vec<String> {
+    let mut rows = vec![Vec::new()];
+    let (mut row, mut column) = (0_usize, 0);
+    let mut letters = text.chars().peekable();
+    while let Some(letter) = letters.next() {
+        match letter {
+            '\r' => column = 0,
+            '\n' => row += 1,
+            '\x1b' => {
+                assert!(letters.next().is_none_or(|next| next == '['), "an escape that this terminal does not know");
+                let mut number = 0;
+                while let Some(next) = letters.next_if(|next| next.is_ascii_digit() || *next == ';') {
+                    number = number * 10 + next.to_digit(10).unwrap_or(0) as usize;
+                }
+                match letters.next() {
+                    Some('A') => row = row.saturating_sub(number.max(1)),
+                    Some('K') => rows[row].truncate(column),
+                    Some('J') => {
+                        rows[row].truncate(column);
+                        rows.truncate(row + 1);
+                    }
+                    Some('m') | None => {}
+                    Some(other) => panic!("an escape that this terminal does not know: {other}"),
+                }
+            }
+            letter => {
+                let line: &mut Vec<char> = &mut rows[row];
+                line.resize(line.len().max(column + 1), ' ');
+                line[column] = letter;
+                column += 1;
+            }
+        }
+        rows.resize(rows.len().max(row + 1), Vec::new());
+    }
+    let mut rows: Vec<String> = rows.into_iter().map(|row| row.into_iter().collect()).collect();
+    while rows.last().is_some_and(String::is_empty) {
+        rows.pop();
+    }
+    rows
+}
+
+/// A file that takes long to hash and no room on the disk, and its torrent.
+fn long_work(folder: &Path) {
+    const MIB: usize = 1 << 20;
+    let pieces = 64 * 1024;
+    let file = File::create(folder.join("long")).expect("a temporary folder takes a file");
+    file.set_len((pieces * MIB) as u64).expect("a file may have holes");
+    let head = format!("d4:infod6:lengthi{}e4:name4:long12:piece lengthi{MIB}e6:pieces{}:", pieces * MIB, pieces * 20);
+    let torrent = [head.as_bytes(), &vec![b'h'; pieces * 20], b"ee"].concat();
+    std::fs::write(folder.join("long.torrent"), torrent).expect("a temporary folder takes a file");
+}
+
+#[test]
+fn ctrl_c_while_it_hashes_leaves_the_reason_and_no_bar() {
+    let folder = folder();
+    long_work(folder.path());
+    for (arguments, bar) in [("verify long.torrent long", "verifying  ["), ("create -o new.torrent long", "hashing  [")] {
+        let Some(run) = start(arguments, folder.path()) else { return };
+        run.shows(bar);
+        let (code, rows) = run.interrupt();
+        assert_eq!(code, Some(130), "{rows:#?}");
+        assert!(rows[0].starts_with("error: ") && rows[1].starts_with("help: ") && rows.len() == 3, "{rows:#?}");
+    }
+    assert!(!folder.path().join("new.torrent").exists(), "half a torrent is none");
+}
+
+#[test]
+fn ctrl_c_leaves_nothing_of_table_and_map() {
+    let folder = folder();
+    let torrent = Torrent::of_pieces(6, 12);
+    let peer = FakePeer::of(&torrent).pace(500).start();
+    torrent.write(folder.path(), None);
+    let arguments = format!("download --peers --map -o out test.torrent --peer {}", peer.address());
+    let Some(run) = start(&arguments, folder.path()) else { return };
+    run.shows("on loan");
+    run.shows("client");
+    let (code, rows) = run.interrupt();
+    assert_eq!(code, Some(130), "{rows:#?}");
+    assert_eq!(rows[0], "error: stopped; what is verified is kept");
+    assert_eq!(rows.len(), 3, "{rows:#?}");
+}
+
+#[test]
+fn the_answer_that_comes_before_the_end_stays_above_the_bar() {
+    let folder = folder();
+    let torrent = Torrent::sample();
+    let peer = FakePeer::of(&torrent).pace(50).start();
+    torrent.write(folder.path(), None);
+    let arguments = format!("download --keep-seeding --port 0 -o out test.torrent --peer {}", peer.address());
+    let Some(run) = start(&arguments, folder.path()) else { return };
+    run.shows("seeding for ");
+    run.shows("Downloaded test.torrent to out.");
+    let (code, rows) = run.interrupt();
+    assert_eq!(code, Some(0), "{rows:#?}");
+    assert!(rows.iter().any(|row| row == "Downloaded test.torrent to out."), "{rows:#?}");
+    assert!(!rows.iter().any(|row| row.contains("seeding") || row.contains("downloading")), "{rows:#?}");
+}
