@@ -22,7 +22,7 @@ mod tracing;
 mod until_ctrl_c;
 mod watching;
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -111,7 +111,7 @@ pub struct Options {
     #[arg(short, long, global = true)]
     pub quiet: bool,
     /// Tell each step and why, with its chapter
-    #[arg(short, long, global = true, conflicts_with = "quiet")]
+    #[arg(short, long, global = true, conflicts_with = "quiet", overrides_with = "verbose")]
     pub verbose: bool,
     /// Colour on stderr
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto", hide_possible_values = true)]
@@ -142,7 +142,8 @@ impl Options {
     /// Whether a bar may be drawn on a terminal: again and again, so that nothing else can
     /// write there at will.
     pub fn allow_bar(&self) -> bool {
-        let mut allow = !self.quiet;
+        // Lines of JSON on the same terminal would go through it.
+        let mut allow = !self.quiet && !(self.json && io::stdout().is_terminal());
         allow &= !self.tracing.on_stderr(); // plugged in
         allow
     }

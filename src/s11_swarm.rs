@@ -168,6 +168,8 @@ pub enum Event {
     Completed,
     /// A peer's handshake is done.
     Joined(SocketAddr),
+    /// A peer chokes us (`true`), or does so no longer: of each only the first time.
+    Choked(SocketAddr, bool),
     /// A peer is gone.
     Left(SocketAddr, Ended),
     /// A piece that was there has been changed on disk by somebody: it is no longer given.
@@ -224,6 +226,7 @@ enum Note {
     Joined(SocketAddr),
     /// Why no info dictionary comes from it, if anything speaks against it.
     Lacks(SocketAddr, Option<&'static str>),
+    Choked(SocketAddr, bool),
     Ended(PeerNumber, SocketAddr, Ended),
     Metadata(Box<Info>),
     Corrupt(PieceIndex, Vec<PeerNumber>),

@@ -1,6 +1,8 @@
 //! What both whole downloads share: the output, Ctrl-C, and telling how it goes. (stage 11)
 
 use std::cell::RefCell;
+use std::collections::HashSet;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -11,6 +13,8 @@ use piecemeal::s10_storage::output::Output;
 use piecemeal::s10_storage::{StorageError, Store};
 use piecemeal::s11_swarm::rate::Rate;
 use piecemeal::s11_swarm::standing::Standing;
+use piecemeal::s11_swarm::view::Watch;
+use piecemeal::s11_swarm::work_queue::PeerNumber;
 use piecemeal::s11_swarm::{Event, Outcome, Plan, SwarmError, Traded, download};
 use serde_json::{Value, json};
 
@@ -29,6 +33,9 @@ pub fn fetch(mut plan: Plan, place: &Place, source: &str, options: &Options) -> 
     let stop = Arc::clone(&plan.stop);
     let how = "each peer gets a thread; all of them take pieces from one queue, the rarest first";
     options.narrator().say(11, how);
+    if plan.info.is_none() {
+        options.narrator().say(8, "first any peer may send the info dictionary: the link has its hash, so a lie shows");
+    }
     // Whether there is still something to do once all is there, and nothing given.
     let stays = plan.uploads.stays(0, 1);
     let shown = (printable(source), printable(&place.output.to_string_lossy()));
@@ -79,11 +86,15 @@ where
     let stop = Arc::clone(&plan.stop);
     let seeding = plan.upload_only;
     let progress = if seeding { Progress::endless(options, "seeding") } else { Progress::new(options, "downloading", 0) };
-    let mut teller = Teller { progress, sight: Sight::new(watching, Arc::clone(&plan.watch)), options, seeding, last: None };
+    let (watch, from_link) = (Arc::clone(&plan.watch), plan.info.is_none());
+    let sight = Sight::new(watching, Arc::clone(&watch));
+    let stays = plan.uploads.stays(0, 1);
+    let (joined, served, last) = Default::default();
+    let mut teller = Teller { progress, sight, watch, options, seeding, stays, from_link, joined, served, last };
     let mut finished = Ok(());
     let outcome = download(plan, prepare, &mut |event| {
         if matches!(event, Event::Completed) {
-            finished = completed();
+            finished = teller.progress.aside(&mut *completed);
             if finished.is_err() {
                 stop.store(true, Ordering::SeqCst);
             }
@@ -123,8 +134,14 @@ pub fn traded(outcome: &Outcome) -> Answer {
 struct Teller<'o> {
     progress: Progress,
     sight: Sight,
+    watch: Arc<Watch>,
     options: &'o Options,
     seeding: bool,
+    stays: bool,
+    from_link: bool,
+    /// Who is connected, who wants something of us (`false`), and who may have it.
+    joined: HashSet<SocketAddr>,
+    served: HashSet<(PeerNumber, bool)>,
     /// The progress that was told last, for programs: to them no news is no event.
     last: Option<Value>,
 }
@@ -141,19 +158,39 @@ impl Teller<'_> {
         }
     }
 
+    /// Tells who wants something of us, and who is to have it: of each once.
+    fn tell_served(&mut self) {
+        let peers = self.watch.peers();
+        self.served.retain(|(number, _)| peers.iter().any(|peer| peer.number == *number));
+        for peer in peers {
+            if peer.wants && self.served.insert((peer.number, false)) {
+                self.progress.say(12, &format!("{} is interested: we have pieces that it needs", peer.address));
+            }
+            if !peer.choked && self.served.insert((peer.number, true)) {
+                let who = peer.address;
+                self.progress.say(12, &format!("we unchoke {who}: it is one of the few that get blocks at a time"));
+            }
+        }
+    }
+
     /// Shows it to people; returns what programs get.
     fn line(&mut self, event: &Event) -> Value {
         let progress = &self.progress;
         match event {
             Event::Metadata { name, length } => {
                 progress.resize(*length);
-                progress.say(2, &format!("the torrent is {name}, {length} bytes; the hash of each piece is known now"));
+                if self.from_link {
+                    let what = "the info dictionary is there, and its SHA-1 is that in the link: it is genuine";
+                    progress.say(8, what);
+                    progress.say(2, &format!("the torrent is {name}, {length} bytes; the hash of each piece is known now"));
+                }
                 json!({ "event": "metadata", "name": name, "length": length })
             }
             Event::Resumed(there) => {
                 progress.start_at(*there);
                 if *there > 0 && !self.seeding {
-                    progress.note(&format!("{there} bytes are there already"));
+                    progress.news(10, &format!("{there} bytes are there already"));
+                    progress.say(10, "they have the right hashes, so only the rest is fetched");
                 }
                 json!({ "event": "resumed", "bytes": there })
             }
@@ -162,38 +199,57 @@ impl Teller<'_> {
                 self.sight.look();
                 let below = &mut |width, height| self.sight.lines(width, height);
                 progress.tell(Moment { verified, downloaded, uploaded, peers }, below);
+                if self.options.verbose {
+                    self.tell_served();
+                }
                 json!({ "event": "progress", "verified": verified, "downloaded": downloaded, "uploaded": uploaded, "peers": peers })
             }
             Event::Completed => {
                 progress.complete(&mut |width, height| self.sight.lines(width, height));
                 progress.say(10, "the last piece is there, and the hash of each is right");
+                let next =
+                    if self.stays { "what is there is given to others now" } else { "we say goodbye to peers and trackers" };
+                progress.say(11, next);
                 json!({ "event": "completed" })
             }
             Event::Joined(peer) => {
-                progress.say(4, &format!("{peer} is connected: it has answered the handshake for this torrent"));
+                self.joined.insert(*peer);
+                progress.say(4, &format!("{peer} is connected: its handshake names this torrent, as ours did"));
                 json!({ "event": "joined", "peer": peer.to_string() })
             }
+            Event::Choked(peer, choked) => {
+                match choked {
+                    _ if self.seeding => {}
+                    false => progress.say(9, &format!("{peer} unchokes us: now it answers requests for blocks, many at a time")),
+                    true => progress.say(11, &format!("{peer} chokes us and gives nothing for now: its pieces go to others")),
+                }
+                json!({ "event": "choke", "peer": peer.to_string(), "choked": choked })
+            }
             Event::Left(peer, why) => {
-                progress.say(11, &format!("{peer} is out, and others go on without it: {why}"));
+                let next = if self.seeding { "" } else { "; its pieces go to others" };
+                match self.joined.remove(peer) {
+                    true => progress.say(11, &format!("{peer} is gone: {why}{next}")),
+                    false => progress.say(4, &format!("{peer} cannot be used: {why}")),
+                }
                 json!({ "event": "left", "peer": peer.to_string(), "why": why.to_string() })
             }
             Event::Withdrawn(piece) => {
-                progress.note(&format!("piece {piece} was changed on disk: it is no longer given"));
+                progress.news(12, &format!("piece {piece} was changed on disk: it is no longer given"));
                 json!({ "event": "withdrawn", "piece": piece.get() })
             }
             Event::Corrupt(piece, by) => {
                 let who: Vec<String> = by.iter().map(ToString::to_string).collect();
                 let what = if who.len() == 1 { "which is banned" } else { "one of which lies" };
-                progress.note(&format!("piece {piece} had the wrong hash; it came from {}, {what}", who.join(" and ")));
+                progress.news(11, &format!("piece {piece} had the wrong hash; it came from {}, {what}", who.join(" and ")));
                 json!({ "event": "corrupt", "piece": piece.get(), "peers": who })
             }
             Event::Source { name, what, failed: true } => {
                 let named = if what.contains(name.as_str()) { what.clone() } else { format!("{name}: {what}") };
-                progress.note(&named);
+                progress.news(chapter(name), &named);
                 json!({ "event": "source_failed", "source": name, "what": what })
             }
             Event::Source { name, what, failed: false } => {
-                progress.say(3, what);
+                progress.say(chapter(name), what);
                 json!({ "event": "source", "source": name, "what": what })
             }
         }
@@ -210,6 +266,15 @@ fn next_step(standing: &Standing) -> &'static str {
         Standing { known: 0, .. } => "others may come later: try the same again then, or give a peer with --peer HOST:PORT",
         Standing { pieces: None, .. } => "try the same again later, or give a peer that has all of it with --peer HOST:PORT",
         _ => "try the same again later; --peer HOST:PORT adds a peer",
+    }
+}
+
+/// The chapter about a source.
+fn chapter(name: &str) -> u8 {
+    match name.split_once("://") {
+        Some(("udp", _)) => 13,
+        Some(_) => 3,
+        None => 4,
     }
 }
 

@@ -10,7 +10,7 @@ use piecemeal::s03_tracker::http::HttpTracker;
 use piecemeal::s03_tracker::{Announce, Tier, Tracker, TrackerError};
 
 use super::failure::{Failure, NO_PEER, TRACKER};
-use crate::progress::Narrator;
+use crate::progress::{Narrator, counted};
 
 /// How much longer than its deadline we wait for a thread to say that it was missed.
 pub const GRACE: Duration = Duration::from_millis(350);
@@ -106,7 +106,8 @@ pub fn search(tiers: Vec<Vec<String>>, addresses: Vec<String>, ask: &Announce, u
                 heard.lock().unwrap_or_else(PoisonError::into_inner).answered += 1;
                 let few: Vec<String> = announced.peers.iter().take(5).map(ToString::to_string).collect();
                 let more = if announced.peers.len() > 5 { ", ..." } else { "" };
-                say.say(3, format!("{url} names {} peers: {}{more}", announced.peers.len(), few.join(", ")));
+                let peers = counted(announced.peers.len() as u64, "peer");
+                say.say(3, format!("{url} names {peers}: {}{more}", few.join(", ")));
                 Ok(announced.peers)
             }
             Err(why) => Err(why.into_iter().map(|(url, error)| Failure::from(error).about(url)).collect()),

@@ -11,7 +11,7 @@ use piecemeal::s07_extension::EXTENSION_BIT;
 use super::Options;
 use super::failure::{Failure, NO_PEER};
 use super::find_peers::{Search, search};
-use crate::progress::Narrator;
+use crate::progress::{Narrator, counted};
 
 /// The search for peers of a magnet link, and the handshake for them.
 pub fn start(magnet: &Magnet, options: &Options, until: Instant) -> Result<(Handshake, Search), Failure> {
@@ -39,6 +39,7 @@ const CUT: &str = "put the link in quotes, if it goes on with &: the shell cuts 
 
 /// Tells what there is to go by.
 pub fn tell_link(magnet: &Magnet, info_hash: InfoHash, say: Narrator) {
-    let (trackers, peers) = (magnet.trackers.len(), magnet.peers.len());
-    say.say(6, format!("the link has the info hash {info_hash}, trackers: {trackers}, peers: {peers}; peers tell the rest"));
+    let trackers = counted(magnet.trackers.len() as u64, "tracker");
+    let peers = counted(magnet.peers.len() as u64, "peer");
+    say.say(6, format!("the link has the info hash {info_hash}, {trackers} and {peers}; all else is to be had from peers"));
 }

@@ -8,6 +8,7 @@ use piecemeal::s02_metainfo::{Info, Metainfo, MetainfoError};
 
 use super::Options;
 use super::failure::{BAD_INPUT, Failure, LOCAL, USAGE};
+use crate::progress::counted;
 
 /// Reads a .torrent file.
 pub fn open(torrent: &Path, options: &Options) -> Result<Metainfo, Failure> {
@@ -18,7 +19,8 @@ pub fn open(torrent: &Path, options: &Options) -> Result<Metainfo, Failure> {
     })?;
     let Info { info_hash, length, .. } = &metainfo.info;
     let say = options.narrator();
-    say.say(2, format!("{shown} is about {length} bytes in {} pieces, each with its hash", metainfo.info.piece_count()));
+    let pieces = counted(metainfo.info.piece_count(), "piece");
+    say.say(2, format!("{shown} describes {length} bytes in {pieces}, each with its hash"));
     say.say(2, format!("trackers and peers know it by the hash of its info dictionary, {info_hash}"));
     super::tracing::learn(&metainfo.info); // plugged in
     Ok(metainfo)

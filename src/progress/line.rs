@@ -118,7 +118,7 @@ impl Tally {
     fn sums(&self) -> String {
         let (unit, total) = in_unit(self.total);
         let done = self.done as f64 / 1024f64.powi(unit as i32);
-        let digits = usize::from(unit > 0 && total < 99.95);
+        let digits = if unit == 0 { 0 } else { usize::from(total < 99.95) + usize::from(total < 9.95) };
         let total = format!("{total:.digits$}");
         format!("{done:>width$.digits$} of {total} {}", UNITS[unit], width = total.len())
     }
@@ -241,6 +241,15 @@ mod tests {
         ];
         assert_eq!(lines, expected);
         assert!([120, 100, 79, 60, 39, 20, 5].iter().zip(&lines).all(|(width, line)| line.len() <= *width));
+    }
+
+    #[test]
+    fn sums_have_the_digits_that_move() {
+        let of = |done, total| Tally { done, total, ..half_way() }.sums();
+        assert_eq!(of(999, 1000), " 999 of 1000 B");
+        assert_eq!(of(MIB / 3, MIB), "0.33 of 1.00 MiB");
+        assert_eq!(of(MIB, 12 * MIB), " 1.0 of 12.0 MiB");
+        assert_eq!(of(MIB, 300 * MIB), "  1 of 300 MiB");
     }
 
     #[test]

@@ -72,7 +72,9 @@ impl PeerSource for Announcer {
                     started = true;
                     completed &= ask.event == Some(Event::Started);
                     failures = 0;
-                    finder.say(format!("{url}: peers named: {}{}", answer.peers.len(), warning(&answer)));
+                    let peers = answer.peers.len();
+                    let ending = if peers == 1 { "" } else { "s" };
+                    finder.say(format!("{url} names {peers} peer{ending}{}", warning(&answer)));
                     // If `started` was late, `completed` follows it at once.
                     let pause = if completed { Duration::ZERO } else { interval(&answer) };
                     let earliest = answer.min_interval.unwrap_or(SHORTEST).clamp(SHORTEST, LONGEST);

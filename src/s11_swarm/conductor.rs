@@ -303,6 +303,7 @@ impl<'e> Conductor<'e> {
                 (self.event)(Event::Joined(address));
             }
             Note::Lacks(address, lacks) => self.tally.lacks(address, lacks),
+            Note::Choked(address, yes) => (self.event)(Event::Choked(address, yes)),
             Note::Ended(number, address, why) => return self.ended(number, address, why),
             Note::Metadata(info) => self.learn(*info)?,
             Note::Corrupt(piece, by) => {

@@ -62,6 +62,9 @@ pub(super) struct Session<'s> {
     /// Whether it has said what it has, all at once.
     said_have: bool,
     choked: bool,
+    /// Whether the swarm has heard that it unchoked us, and that it choked us again: once
+    /// of each, or a peer could fill its channel.
+    heard: [bool; 2],
     interested: bool,
     /// The pieces we are fetching, the oldest first.
     held: Held,
@@ -158,6 +161,7 @@ impl<'s> Session<'s> {
             share,
             said_have: false,
             choked: true,
+            heard: [false; 2],
             interested: false,
             held: Held::new(now),
             asked: VecDeque::new(),

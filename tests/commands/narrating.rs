@@ -1,6 +1,6 @@
 //! `-v`: a sentence a step, with the chapter that tells more.
 
-use crate::support::{FakePeer, FakeTracker, Run, Torrent, folder};
+use crate::support::{Blocks, FakePeer, FakeTracker, Run, Torrent, folder};
 
 /// The chapters that a command's sentences name, in their order; repetitions once.
 fn chapters(err: &str) -> Vec<u32> {
@@ -49,9 +49,12 @@ fn a_download_tells_whom_it_asks_who_comes_and_when_it_is_over() {
         let run = Run::new([command, "-v", "-o", command, source]).dir(folder.path()).run();
         run.succeeds();
         assert_eq!(chapters(&run.err()).first(), Some(&first), "{run}");
+        assert!(run.err().lines().all(|line| line.contains(" (chapter ") || line.starts_with("downloading: ")), "{run}");
+        assert_eq!(run.err().contains("its SHA-1 is that in the link"), first == 6, "{run}");
         for words in [
             format!("asking the tracker {} for peers", tracker.url()),
             format!("{} is connected", peer.address()),
+            format!("{} unchokes us", peer.address()),
             "a thread".to_owned(),
             "the hash of each is right".to_owned(),
         ] {
@@ -68,4 +71,19 @@ fn what_a_tracker_or_peer_says_is_made_safe_before_it_is_told() {
     std::fs::write(folder.path().join("bad.torrent"), file).expect("a temporary folder takes a file");
     let run = Run::new(["peers", "-v", "bad.torrent"]).dir(folder.path()).run();
     assert!(!run.err().contains('\x1b') && run.err().contains("asking the tracker"), "{run}");
+}
+
+#[test]
+fn a_peer_that_lies_and_one_that_is_not_there_are_told_of_with_the_chapter() {
+    let folder = folder();
+    let torrent = Torrent::sample();
+    let liar = FakePeer::of(&torrent).blocks(Blocks::Corrupt).start();
+    torrent.write(folder.path(), None);
+    let nobody = crate::support::dead_address();
+    let run = Run::new(["download", "-v", "--timeout", "0.5", "-o", "out", "test.torrent"]).dir(folder.path());
+    let run = run.peer(liar.address()).peer(nobody).run();
+    assert_eq!(run.code, Some(5), "{run}");
+    for words in [format!("{}, which is banned (chapter 11)", liar.address()), format!("{nobody} cannot be used: ")] {
+        run.mentions(&words);
+    }
 }

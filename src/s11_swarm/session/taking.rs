@@ -3,9 +3,9 @@
 use super::Session;
 use crate::s05_messages::{Message, Request, Rest};
 use crate::s07_extension::DEFAULT_REQQ;
-use crate::s11_swarm::Ended;
 use crate::s11_swarm::lease::{Lease, Written};
 use crate::s11_swarm::work_queue::share::Claim;
+use crate::s11_swarm::{Ended, Note};
 
 /// The most requests on their way for pieces that other peers are fetching, too.
 const SHARED_DEPTH: usize = 8;
@@ -120,6 +120,9 @@ impl Session<'_> {
     }
 
     pub(super) fn set_choked(&mut self, choked: bool) {
+        if self.choked != choked && !std::mem::replace(&mut self.heard[usize::from(choked)], true) {
+            self.swarm.note(Note::Choked(self.traffic.address(), choked));
+        }
         self.choked = choked;
         self.traffic.terms().chokes_us(choked);
     }
