@@ -41,5 +41,5 @@ const CUT: &str = "put the link in quotes, if it goes on with &: the shell cuts 
 pub fn tell_link(magnet: &Magnet, info_hash: InfoHash, say: Narrator) {
     let trackers = counted(magnet.trackers.len() as u64, "tracker");
     let peers = counted(magnet.peers.len() as u64, "peer");
-    say.say(6, format!("the link has the info hash {info_hash}, {trackers} and {peers}; all else is to be had from peers"));
+    say.say(6, format!("the link has the info hash {info_hash}, {trackers} and {peers}; the rest comes from peers"));
 }
