@@ -142,8 +142,9 @@ impl Options {
     /// Whether a bar may be drawn on a terminal: again and again, so that nothing else can
     /// write there at will.
     pub fn allow_bar(&self) -> bool {
+        let mut allow = !self.quiet;
         // Lines of JSON on the same terminal would go through it.
-        let mut allow = !self.quiet && !(self.json && io::stdout().is_terminal());
+        allow &= !self.json || !io::stdout().is_terminal();
         allow &= !self.tracing.on_stderr(); // plugged in
         allow
     }

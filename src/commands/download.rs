@@ -66,9 +66,7 @@ pub fn add_sources(plan: &mut Plan, tiers: Vec<Vec<String>>, given: Vec<String>,
     let trackers = trackers();
     // Each has a thread, and a torrent may name a million.
     for urls in tiers.into_iter().take(100) {
-        if !plan.upload_only {
-            tell_asking(&urls, options.narrator());
-        }
+        tell_asking(&urls, plan.upload_only, options.narrator());
         let announcer = Announcer::new(urls, Arc::clone(&trackers), plan.info_hash, plan.peer_id, plan.retry());
         let announcer = announcer.at_port(plan.port);
         plan.sources.push(Box::new(announcer));

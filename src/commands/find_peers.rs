@@ -53,11 +53,14 @@ pub fn tell_given(address: &str, say: Narrator) {
     say.say(4, format!("{address} is given as a peer, so it needs no tracker to name it"));
 }
 
-/// Tells that a tier of trackers is about to be asked.
-pub fn tell_asking(urls: &[String], say: Narrator) {
+/// Tells that a tier of trackers is about to be asked; who only gives asks for little.
+pub fn tell_asking(urls: &[String], gives: bool, say: Narrator) {
     let chapter = |url: &String| if url.starts_with("udp:") { 13 } else { 3 };
     match urls {
         [] => {}
+        [url, ..] if gives => {
+            say.say(chapter(url), format!("telling the tracker {url} where we are, so that it names us to others"))
+        }
         [url] => say.say(chapter(url), format!("asking the tracker {url} for peers, since it is named for this torrent")),
         [url, others @ ..] => {
             let why = "each stands in for the one before it";
@@ -99,7 +102,7 @@ pub fn search(tiers: Vec<Vec<String>>, addresses: Vec<String>, ask: &Announce, u
         spawn("look up".to_owned(), Box::new(lookup));
     }
     for urls in tiers.into_iter().take(MOST) {
-        tell_asking(&urls, say);
+        tell_asking(&urls, false, say);
         let (trackers, ask, heard) = (Arc::clone(&trackers), ask.clone(), Arc::clone(&failures));
         let announce = move || match Tier::new(urls).announce(&trackers, &ask, until) {
             Ok((url, announced)) => {

@@ -63,9 +63,6 @@ impl Args {
         (plan.upload_only, plan.max_peers, plan.stop) = (true, self.max_peers.into(), stop);
         options.narrator().say(12, "listening: who wants a piece dials us, and a few at a time get some");
         self.giving.plug(&mut plan, true, options)?;
-        if !tiers.is_empty() {
-            options.narrator().say(3, "telling the trackers that we have it all, so that they name us to others");
-        }
         add_sources(&mut plan, tiers, options.peers.clone(), options);
         let ready = |_: &_| Ok((Arc::new(storage) as Arc<dyn Store>, have));
         let outcome = take_part(plan, ready, &mut || Ok(()), self.watching, options)?;

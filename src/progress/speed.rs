@@ -105,7 +105,7 @@ impl Forecast {
             self.end = None;
             return Left::Stalled;
         };
-        let bearable = (end.duration_since(now) / 8).max(Duration::from_secs(2));
+        let bearable = (end.duration_since(now) / 8).max(Duration::from_secs(1));
         let wrong = |named: Instant| named.max(end).duration_since(named.min(end)) > bearable || named <= now;
         if self.end.is_none_or(wrong) {
             self.end = Some(end);
