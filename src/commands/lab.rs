@@ -16,7 +16,7 @@ use super::{Answer, Options, json_line, print_line};
 
 /// Run a swarm on this machine to try things on (lab)
 #[derive(clap::Args)]
-#[command(after_help = "Examples, which Ctrl-C ends; with -v they show every message, with --trace every byte:
+#[command(after_help = "Examples, which Ctrl-C ends; -v shows every message, --trace every byte:
   piecemeal lab
   piecemeal lab --seeders 4 --faults corrupt,choke,die --size 20MiB --files 5")]
 pub struct Args {
