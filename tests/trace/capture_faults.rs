@@ -51,7 +51,8 @@ fn each_fault_names_its_line_and_what_stands_there() {
         (r#"{"t":1,"c":1,"peer":"p","d":"in"}"#, r#"expected hex digits at "hex", two for each byte, found nothing"#),
         (r#"{"t":1,"c":1,"peer":"p","d":"in","hex":"123"}"#, r#"expected hex digits at "hex", two for each byte, found "123""#),
         (r#"{"t":1,"c":1,"peer":"p","d":"in","hex":"zz"}"#, r#"expected hex digits at "hex", two for each byte, found "zz""#),
-        (r#"{"t":1,"tracker":5,"d":"in","hex":""}"#, r#"expected a tracker's URL at "tracker", found 5"#),
+        (r#"{"t":1,"tracker":5,"d":"in","hex":""}"#, r#"expected a URL at "tracker", found 5"#),
+        (r#"{"t":1,"asker":5,"d":"in","hex":""}"#, r#"expected a URL at "asker", found 5"#),
         (r#"{"t":1,"tracker":"http://t","d":"end"}"#, r#"expected "in" or "out" at "d", found "end""#),
         ("", r#"expected a JSON object, found """#),
     ];
