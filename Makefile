@@ -34,7 +34,7 @@ prefixes:
 	cargo test --locked --test prefixes -- --nocapture
 
 interop:
-	cargo test --locked --release --test interop -- --nocapture --test-threads=1
+	cargo test --locked --test interop -- --nocapture --test-threads=1
 
 # `make test` runs these too where there is a browser, and skips them where there is none.
 page:
