@@ -111,9 +111,7 @@ impl<'a> Value<'a> {
 
     /// The value of `key`, if this is a dictionary that has it.
     pub fn get(&self, key: &str) -> Option<&Value<'a>> {
-        let pairs = self.dictionary()?;
-        let (_, value) = pairs.iter().find(|(name, _)| *name == key.as_bytes())?;
-        Some(value)
+        self.dictionary()?.iter().find(|(name, _)| *name == key.as_bytes()).map(|(_, value)| value)
     }
 
     /// What this is, for error messages: "an integer", "a list".
@@ -259,11 +257,14 @@ impl<'a> Decoder<'a> {
         // Keys in rising order cannot repeat. Only when they are not in order
         // is a sorted copy needed to find out.
         if !sorted {
-            let mut keys: Vec<&[u8]> = pairs.iter().map(|(key, _)| *key).collect();
+            let mut keys: Vec<(&[u8], usize)> = pairs.iter().zip(0..).map(|((key, _), place)| (*key, place)).collect();
             keys.sort_unstable();
-            if let Some(twice) = keys.windows(2).find(|two| two.first() == two.last()) {
-                let key = excerpt(twice.first().copied().unwrap_or_default());
-                return Err((start, Rule::DuplicateKey { key }));
+            let again = keys.iter().zip(keys.iter().skip(1)).filter(|(one, next)| one.0 == next.0);
+            if let Some((place, key)) = again.map(|(_, next)| (next.1, next.0)).min() {
+                // A string has one spelling, so what stands before it can be counted.
+                let length = |(key, value): &(&[u8], Value)| key.len().to_string().len() + 1 + key.len() + value.raw.len();
+                let at = start + 1 + pairs.iter().take(place).map(length).sum::<usize>();
+                return Err((at, Rule::DuplicateKey { key: excerpt(key) }));
             }
         }
         Ok(pairs)
@@ -280,8 +281,7 @@ impl<'a> Decoder<'a> {
     fn until(&mut self, end: u8, missing: Rule) -> Result<&'a [u8], Broken> {
         let start = self.at;
         let rest = self.input.get(start..).unwrap_or_default();
-        let length = rest.iter().take(32).position(|byte| *byte == end);
-        let length = length.ok_or((start, missing))?;
+        let length = rest.iter().take(32).position(|byte| *byte == end).ok_or((start, missing))?;
         self.at = start + length + 1;
         self.slice(start, start + length)
     }

@@ -83,7 +83,7 @@ fn malformed_input_is_refused_at_the_byte_that_breaks_the_rule() {
         (b"di1e1:ae", 1, Rule::KeyNotBytes { found: b'i' }),
         (b"dlee", 1, Rule::KeyNotBytes { found: b'l' }),
         (b"d1:ae", 4, Rule::NotAValue { found: b'e' }),
-        (b"d1:a0:1:a0:e", 0, Rule::DuplicateKey { key: "a".to_owned() }),
+        (b"d1:a0:1:a0:e", 6, Rule::DuplicateKey { key: "a".to_owned() }),
         (b"i1ei2e", 3, Rule::Trailing { left: 3 }),
         (b"4:spam\n", 6, Rule::Trailing { left: 1 }),
         (b"lee", 2, Rule::Trailing { left: 1 }),
@@ -173,13 +173,17 @@ fn unsorted_keys_are_read_in_their_order() {
 }
 
 #[test]
-fn a_key_that_stands_twice_is_refused_wherever_it_stands() {
+fn a_key_that_stands_twice_is_refused_where_it_comes_again() {
     for (input, at, path) in [
-        (&b"d1:ai1e1:ai1ee"[..], 0, ""),
-        (b"d1:ai1e1:bi1e1:ai1ee", 0, ""),
-        (b"d1:ci1e1:bi1e1:ai1e1:bi1ee", 0, ""),
-        (b"d4:infod1:ai1e1:ai1eee", 7, "info"),
-        (b"ld0:0:0:0:ee", 1, "[0]"),
+        (&b"d1:ai1e1:ai1ee"[..], 7, ""),
+        (b"d1:ai1e1:bi1e1:ai1ee", 13, ""),
+        (b"d1:ci1e1:bi1e1:ai1e1:bi1ee", 19, ""),
+        // Of several, the first one that comes a second time; of one, the second.
+        (b"d1:bi1e1:bi1e1:ai1e1:ai1ee", 7, ""),
+        (b"d1:bi1e1:ai1e1:ai1e1:ai1e1:bi1ee", 13, ""),
+        (b"d10:abcdefghijli1ee10:abcdefghijlee", 19, ""),
+        (b"d4:infod1:ai1e1:ai1eee", 14, "info"),
+        (b"ld0:0:0:0:ee", 6, "[0]"),
     ] {
         let (found_at, found_path, rule) = broken(input);
         assert!(matches!(rule, Rule::DuplicateKey { .. }), "{rule:?}");

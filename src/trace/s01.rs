@@ -2,8 +2,6 @@
 //!
 //! Much of what later stages send is bencode: a [`Lexicon`] says what the keys mean there.
 
-use std::collections::BTreeSet;
-
 use super::{MOST_FIELDS, MOST_ITEMS, Object, counted, quoted};
 use crate::s01_bencode::{BencodeError, Kind, Rule, decode, decode_prefix, excerpt};
 
@@ -77,18 +75,13 @@ pub(super) fn prefix(object: &mut Object, bytes: &[u8], lexicon: Lexicon) {
 fn value(object: &mut Object, bytes: &[u8], error: Option<&BencodeError>, lexicon: Lexicon) {
     let base = object.covered();
     // The decoder says where it breaks; the walk goes on up to there.
-    let (stop, twice) = match error {
-        Some(BencodeError { at, rule: Rule::DuplicateKey { .. }, .. }) => (bytes.len(), Some(*at)),
-        Some(error) => (error.at, None),
-        None => (bytes.len(), None),
-    };
+    let stop = error.map_or(bytes.len(), |error| error.at);
     let first = object.fields.len();
-    let mut walk =
-        Walk { object, bytes, base, stop, twice, lexicon, path: String::new(), shape: String::new(), hidden: 0, first };
+    let mut walk = Walk { object, bytes, base, stop, lexicon, path: String::new(), shape: String::new(), hidden: 0, first };
     let end = walk.value(0, true).unwrap_or_else(|place| place);
     walk.rest(end);
     if let Some(error) = error {
-        let at = base + if twice.is_some() { end } else { error.at };
+        let at = base + error.at;
         let (expected, found) = words(&error.rule);
         let width = width(&error.rule, bytes.get(at - base..).unwrap_or_default());
         let place = if error.path.is_empty() { String::new() } else { format!(" at {}", error.path) };
@@ -117,8 +110,6 @@ struct Walk<'w, 'b> {
     base: usize,
     /// Where the decoder stopped.
     stop: usize,
-    /// A dictionary in which a key stands twice.
-    twice: Option<usize>,
     lexicon: Lexicon,
     /// `info.files[3].length`, and with `[]` for `[3]`.
     path: String,
@@ -159,14 +150,10 @@ impl<'b> Walk<'_, 'b> {
     fn dictionary(&mut self, start: usize) -> Place {
         let (name, lengths) = (self.name(), (self.path.len(), self.shape.len()));
         self.add(start + 1, &name, "{".to_owned(), "a dictionary".to_owned());
-        let mut keys = (self.twice == Some(start)).then(BTreeSet::new);
         let mut at = start + 1;
         let mut pairs = 0;
         while self.bytes.get(at).is_some_and(|byte| *byte != b'e') && at < self.stop {
             let key = self.bytes_at(at).ok_or(at)?;
-            if keys.as_mut().is_some_and(|keys| !keys.insert(key)) {
-                return Err(at);
-            }
             pairs += 1;
             if pairs == MOST_PAIRS + 1 {
                 self.hidden += 1;
