@@ -24,7 +24,6 @@
 //!   lab only give. Peers that break the protocol are the tests' business.
 
 pub mod announce;
-pub mod client_name;
 pub mod content;
 mod http;
 pub mod notes;

@@ -8,7 +8,6 @@ mod support;
 mod lab {
     mod class;
     mod client;
-    mod client_name;
     mod command;
     mod content;
     #[cfg(unix)]

@@ -5,13 +5,13 @@ use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 
-use super::client_name::client_name;
 use super::notes::Notes;
 use crate::s02_metainfo::Info;
 use crate::s03_tracker::PeerId;
 use crate::s05_messages::bitfield::Bitfield;
 use crate::s05_messages::{Message, Request};
 use crate::s07_extension::EXTENDED;
+use crate::trace::client;
 
 /// How many runs of pieces the last line names.
 const MOST_RUNS: usize = 5;
@@ -55,7 +55,7 @@ impl Seen {
 
     /// It has shaken hands for a torrent that is here.
     pub(super) fn greeting(&mut self, peer_id: PeerId, info: &Info) {
-        let client = client_name(&peer_id);
+        let client = client::named(&peer_id);
         let more = json!({ "client": client, "peer_id": peer_id.to_string(), "info_hash": info.info_hash.to_string() });
         self.once("joined", &format!("({client}) wants {}", info.name), more);
         self.greeted = Some((peer_id, Bitfield::new(info.piece_count())));

@@ -15,7 +15,6 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::announce::{Heard, scraped};
-use super::client_name::client_name;
 use super::http::{Request, read_request, respond};
 use super::notes::Notes;
 use super::phone_book::{Asker, INTERVAL, Page, PhoneBook, Tally};
@@ -26,6 +25,7 @@ use crate::s02_metainfo::InfoHash;
 use crate::s03_tracker::{Announce, PeerId};
 use crate::s04_handshake::transport::Transport;
 use crate::s13_udp_tracker::packet::Counts;
+use crate::trace::client;
 
 /// How many clients are served at a time.
 const MAX_CONNECTIONS: usize = 64;
@@ -292,7 +292,7 @@ impl Desk {
         let asker = Asker::new(from.ip(), ask.port, reached);
         let page = lock(&self.book).announce(&asker, &heard, Instant::now());
         let page = page.map_err(|reason| self.refuse(from, target, reason.to_owned()))?;
-        let (listens, client, told, odd) = (asker.listens, client_name(&ask.peer_id), page.peers.len(), heard.oddities());
+        let (listens, client, told, odd) = (asker.listens, client::named(&ask.peer_id), page.peers.len(), heard.oddities());
         let event = ask.event.map_or("announces".to_owned(), |event| event.to_string());
         let text = format!(
             "{listens} ({client}) {event}: uploaded {}, downloaded {}, {} bytes left of {}; told of {told} peers{}",

@@ -80,6 +80,18 @@ impl std::fmt::Display for Client {
     }
 }
 
+/// The program in a word or two, for a line that is about something else: `Transmission 3.0`, or
+/// else what stands in its name's place.
+pub fn named(peer_id: &PeerId) -> String {
+    let tag = peer_id.0.get(..8).unwrap_or_default();
+    match Client::of(peer_id) {
+        Some(client) if client.name.is_some() => client.to_string(),
+        Some(client) => client.tag,
+        None if tag.iter().all(u8::is_ascii_graphic) => text(tag),
+        None => "unnamed".to_owned(),
+    }
+}
+
 /// Four digits, and letters for what is above 9: `3000` is 3.0, `20B0` is 2.0.11.
 fn version(digits: &[u8]) -> Option<String> {
     let mut parts: Vec<u32> = digits.iter().map(|digit| char::from(*digit).to_digit(36)).collect::<Option<_>>()?;

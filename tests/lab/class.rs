@@ -216,7 +216,7 @@ fn an_announce_is_noted_with_all_that_it_said() {
     let note = notes.take().remove(0);
     assert_eq!(
         note.to_string(),
-        "tracker: 127.0.0.1:51413 (Transmission -TR3000-) started: uploaded 11, downloaded 22, \
+        "tracker: 127.0.0.1:51413 (Transmission 3.0) started: uploaded 11, downloaded 22, \
          33 bytes left of 0101010101010101010101010101010101010101; told of 1 peers"
     );
     let json = &note.json;

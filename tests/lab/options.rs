@@ -95,7 +95,7 @@ mod running {
         let rest = lab.end();
         let lines: Vec<serde_json::Value> = rest.iter().map(|line| serde_json::from_str(line).expect("JSON")).collect();
         assert!(lines.iter().any(|line| line["event"] == "announce" && line["said"] == "completed"), "{rest:#?}");
-        assert!(lines.iter().any(|line| line["event"] == "joined" && line["client"] == "piecemeal -PM0001-"), "{rest:#?}");
+        assert!(lines.iter().any(|line| line["event"] == "joined" && line["client"] == "piecemeal 0.1"), "{rest:#?}");
         let done = lines.last().expect("a last line");
         assert_eq!((&done["event"], &done["seeders"][4]["peers"]), (&"done".into(), &1.into()));
         assert!(done["bytes"].as_u64() >= Some(900 << 10), "{done}");

@@ -91,7 +91,7 @@ fn a_download_finds_its_peer_through_the_tracker() {
         Run::new(["download", "--force", "-o"]).arg(folder.path().join("out")).arg(&file).run().succeeds();
         std::fs::remove_file(folder.path().join("out")).expect("the download is there");
         let started = tracker.line();
-        assert!(started.contains("(piecemeal -PM0001-) started: ") && started.ends_with("; told of 1 peers"), "{started}");
+        assert!(started.contains("(piecemeal 0.1) started: ") && started.ends_with("; told of 1 peers"), "{started}");
         let completed = tracker.line();
         assert!(completed.contains(" completed: ") && completed.contains(" 0 bytes left of "), "{completed}");
         let stopped = tracker.line();

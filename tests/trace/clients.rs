@@ -1,7 +1,7 @@
 //! Programs and versions by their peer ids.
 
 use piecemeal::s03_tracker::PeerId;
-use piecemeal::trace::client::Client;
+use piecemeal::trace::client::{Client, named};
 
 #[test]
 fn a_peer_id_names_the_program_and_its_version() {
@@ -33,6 +33,20 @@ fn a_peer_id_of_no_convention_names_nobody() {
     for id in [b"\x1b[2J\xff...............", b"-TR30000............", b"MM--................", b"A2-x................", &[0; 20]]
     {
         assert_eq!(Client::of(&PeerId(*id)), None);
+    }
+}
+
+#[test]
+fn a_program_is_named_in_a_word_or_two_whatever_its_peer_id_is() {
+    let table: [(&[u8; 20], &str); 5] = [
+        (b"-TR3000-k8hj0wgej6ch", "Transmission 3.0"),
+        (b"A2-1-36-0-..........", "aria2 1.36.0"),
+        (b"-ZZ1234-............", "-ZZ1234-"),
+        (b"-TR30000............", "-TR30000"),
+        (b"\x1b[2J\xff...............", "unnamed"),
+    ];
+    for (id, shown) in table {
+        assert_eq!(named(&PeerId(*id)), shown);
     }
 }
 
