@@ -46,6 +46,7 @@ use self::content::Content;
 use self::notes::Notes;
 use self::seeder::{Plan, Seeder};
 use self::tracker::LabTracker;
+use crate::s01_bencode::counted;
 use crate::s02_metainfo::MetainfoError;
 
 /// The tracker's port in the chapters, if it is free.
@@ -118,14 +119,17 @@ impl Lab {
         self.contents.iter().map(|content| content.write_original(folder)).collect()
     }
 
-    /// What each seeder has given, a line each.
+    /// What each seeder has given, a line each, below the sum.
     pub fn table(&self) -> String {
         let line = |seeder: &Seeder| {
-            let (blocks, bytes, served) = (seeder.blocks(), seeder.bytes(), seeder.served());
+            let (blocks, bytes) = (counted(seeder.blocks(), "block"), counted(seeder.bytes(), "byte"));
+            let served = counted(seeder.served(), "peer");
             let end = if seeder.is_alive() { "" } else { ", and died" };
-            format!("\n  {:<17} gave {blocks:>6} blocks, {bytes:>10} bytes, to {served} peers{end}", seeder.address())
+            format!("\n  {:<17} gave {blocks:>13}, {bytes:>16}, to {served}{end}", seeder.address())
         };
-        self.seeders.iter().map(line).collect()
+        let (blocks, bytes) = self.given();
+        let lines: String = self.seeders.iter().map(line).collect();
+        format!("The lab is over: its seeders gave {}, {}.{lines}", counted(blocks, "block"), counted(bytes, "byte"))
     }
 
     /// Blocks that all seeders together have given, and the bytes in them.

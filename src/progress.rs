@@ -18,7 +18,7 @@ use piecemeal::s01_bencode::printable;
 
 use self::line::Tally;
 pub use self::line::size;
-pub use self::narrator::{Narrator, counted, sentence};
+pub use self::narrator::{Narrator, sentence};
 pub use self::screen::wipe;
 use self::screen::{Screen, room};
 use self::speed::Forecast;

@@ -69,10 +69,7 @@ pub enum Kind<'a> {
 impl<'a> Value<'a> {
     /// The integer, if this is one.
     pub fn integer(&self) -> Option<i64> {
-        match self.kind {
-            Kind::Integer(number) => Some(number),
-            _ => None,
-        }
+        if let Kind::Integer(number) = self.kind { Some(number) } else { None }
     }
 
     /// The integer, if this is one and not negative: a length, a count, a port.
@@ -82,10 +79,7 @@ impl<'a> Value<'a> {
 
     /// The bytes, if this is a byte string.
     pub fn bytes(&self) -> Option<&'a [u8]> {
-        match self.kind {
-            Kind::Bytes(bytes) => Some(bytes),
-            _ => None,
-        }
+        if let Kind::Bytes(bytes) = self.kind { Some(bytes) } else { None }
     }
 
     /// The bytes as text, if this is a byte string and UTF-8.
@@ -95,18 +89,12 @@ impl<'a> Value<'a> {
 
     /// The items, if this is a list.
     pub fn list(&self) -> Option<&[Value<'a>]> {
-        match &self.kind {
-            Kind::List(items) => Some(items),
-            _ => None,
-        }
+        if let Kind::List(items) = &self.kind { Some(items) } else { None }
     }
 
     /// The pairs, if this is a dictionary.
     pub fn dictionary(&self) -> Option<&[(&'a [u8], Value<'a>)]> {
-        match &self.kind {
-            Kind::Dictionary(pairs) => Some(pairs),
-            _ => None,
-        }
+        if let Kind::Dictionary(pairs) = &self.kind { Some(pairs) } else { None }
     }
 
     /// The value of `key`, if this is a dictionary that has it.
@@ -330,6 +318,12 @@ pub fn printable(text: &str) -> String {
         }
     }
     safe
+}
+
+/// `1 byte`, `2 bytes`, for whoever tells of a number.
+pub fn counted<N: fmt::Display + PartialEq + From<u8>>(count: N, what: &str) -> String {
+    let ending = if count == N::from(1) { "" } else { "s" };
+    format!("{count} {what}{ending}")
 }
 
 /// Where bencode is broken, and which rule it breaks.

@@ -66,6 +66,7 @@ use thiserror::Error;
 use self::host::{Lookups, Place};
 use self::line::{Line, Wrap};
 use self::packet::{Ask, Said};
+use crate::s01_bencode::counted;
 use crate::s03_tracker::{Announce, Announced, Retry, Tracker, TrackerError};
 
 /// How many connections wait to be used again.
@@ -189,7 +190,7 @@ pub enum UdpError {
     #[error("{address}: {error}")]
     Socket { address: SocketAddr, error: io::Error },
     /// Nothing that fits came in time.
-    #[error("{address} gave no answer to {sent} packet{}{}", if *sent == 1 { "" } else { "s" }, misfit.as_ref().map(|why| format!("; what came did not fit: {why}")).unwrap_or_default())]
+    #[error("{address} gave no answer to {}{}", counted(*sent, "packet"), misfit.as_ref().map(|why| format!("; what came did not fit: {why}")).unwrap_or_default())]
     Silent { address: SocketAddr, sent: u32, misfit: Option<String> },
     /// The tracker said no, in its own words.
     #[error("the tracker refused: {0}")]

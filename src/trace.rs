@@ -54,7 +54,7 @@ pub mod wiretap;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use crate::s01_bencode::{excerpt, printable};
+use crate::s01_bencode::{counted, excerpt, printable};
 
 /// The most fields that an object has. What else there is becomes one more.
 pub const MOST_FIELDS: usize = 1_000;
@@ -253,9 +253,4 @@ fn clipped(text: &str, most: usize) -> String {
     let start = text.get(..text.floor_char_boundary(most)).unwrap_or_default();
     let dots = if start.len() < text.len() { "…" } else { "" };
     printable(start) + dots
-}
-
-/// `1 byte`, `2 bytes`.
-pub fn counted(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }

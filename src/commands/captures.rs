@@ -44,8 +44,7 @@ impl View {
 /// Reads a capture.
 pub fn read(thing: &Thing) -> Result<Capture, Failure> {
     Capture::read(&thing.bytes).map_err(|error: CaptureError| {
-        let help =
-            "a capture is what --capture FILE writes, line by line; without its last line, if that is cut: sed '$d' FILE";
+        let help = "a capture is what --capture FILE writes, line by line; without its last line, if that is cut: sed '$d' FILE";
         Failure::new(BAD_INPUT, error).about(&thing.source).help(help).see(PAGE)
     })
 }

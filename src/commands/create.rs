@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use piecemeal::s01_bencode::printable;
+use piecemeal::s01_bencode::{counted, printable};
 use piecemeal::s06_magnet::Magnet;
 use piecemeal::s10_storage::create::{Content, Draft};
 use serde_json::json;
@@ -43,7 +43,8 @@ impl Args {
         if content.length == 0 {
             progress.note("note: there is not one byte in it; some clients refuse such a torrent");
         }
-        options.narrator().say(10, format!("hashing {} bytes in pieces: who downloads it can check each", content.length));
+        let all = counted(content.length, "byte");
+        options.narrator().say(10, format!("hashing {all} in pieces: who downloads it can check each"));
         let draft = Draft::from(self.draft);
         let created = content.torrent(&draft, &*interrupt()?, &|bytes| progress.set(bytes))?;
         progress.clear();

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use piecemeal::lab::show::{album, describe, film, start};
+use piecemeal::s01_bencode::counted;
 use serde_json::{Value, json};
 
 use super::download::Place;
@@ -50,7 +51,8 @@ fn tell(done: Value, begun: Instant, check: verify::Args, options: &Options) -> 
     let banned = done["banned"].as_array().cloned().unwrap_or_default();
     for from in done["from"].as_array().into_iter().flatten() {
         let note = if banned.contains(&from["peer"]) { ", and was banned" } else { "" };
-        say(options, &format!("   {} brought {} bytes{note}", from["peer"].as_str().unwrap_or_default(), from["bytes"]));
+        let bytes = counted(from["bytes"].as_u64().unwrap_or_default(), "byte");
+        say(options, &format!("   {} brought {bytes}{note}", from["peer"].as_str().unwrap_or_default()));
     }
     say(options, &format!("   It took {time:.1} s. On disk, {}", verdict.text.lines().last().unwrap_or_default()));
     Ok(done)

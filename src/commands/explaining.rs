@@ -6,11 +6,11 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-use piecemeal::s01_bencode::{excerpt, printable};
+use piecemeal::s01_bencode::{counted, excerpt, printable};
 use piecemeal::s02_metainfo::MAX_TORRENT_FILE;
 use piecemeal::trace::kind::{Kind, left_over};
 use piecemeal::trace::text::{self, Look};
-use piecemeal::trace::{Broken, Placed, counted, json, quoted};
+use piecemeal::trace::{Broken, Placed, json, quoted};
 use serde_json::{Value, json};
 
 use super::failure::{BAD_INPUT, Failure, LOCAL};

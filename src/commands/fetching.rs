@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use piecemeal::s01_bencode::printable;
+use piecemeal::s01_bencode::{counted, printable};
 use piecemeal::s02_metainfo::Info;
 use piecemeal::s05_messages::bitfield::Bitfield;
 use piecemeal::s10_storage::output::Output;
@@ -110,7 +110,7 @@ where
 /// Who gave what to whom.
 pub fn traded(outcome: &Outcome) -> Answer {
     let Outcome { downloaded, uploaded, traded, banned } = outcome;
-    let mut text = format!("Gave {uploaded} bytes, took {downloaded} bytes.");
+    let mut text = format!("Gave {}, took {}.", counted(*uploaded, "byte"), counted(*downloaded, "byte"));
     let width = traded.iter().map(|traded| traded.peer.to_string().len()).max().unwrap_or(0).max(24);
     if !traded.is_empty() {
         text += &format!("\n{:<width$} {:>14} {:>14}", "peer", "given", "taken");
@@ -182,7 +182,10 @@ impl Teller<'_> {
                 if self.from_link {
                     let what = "the info dictionary is there, and its SHA-1 is that in the link: it is genuine";
                     progress.say(8, what);
-                    progress.say(2, &format!("the torrent is {name}, {length} bytes; the hash of each piece is known now"));
+                    progress.say(
+                        2,
+                        &format!("the torrent is {name}, {}; the hash of each piece is known now", counted(*length, "byte")),
+                    );
                 }
                 json!({ "event": "metadata", "name": name, "length": length })
             }

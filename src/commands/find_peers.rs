@@ -6,11 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use piecemeal::s01_bencode::counted;
 use piecemeal::s03_tracker::http::HttpTracker;
 use piecemeal::s03_tracker::{Announce, Tier, Tracker, TrackerError};
 
 use super::failure::{Failure, NO_PEER, TRACKER};
-use crate::progress::{Narrator, counted};
+use crate::progress::Narrator;
 
 /// How much longer than its deadline we wait for a thread to say that it was missed.
 pub const GRACE: Duration = Duration::from_millis(350);
@@ -109,7 +110,7 @@ pub fn search(tiers: Vec<Vec<String>>, addresses: Vec<String>, ask: &Announce, u
                 heard.lock().unwrap_or_else(PoisonError::into_inner).answered += 1;
                 let few: Vec<String> = announced.peers.iter().take(5).map(ToString::to_string).collect();
                 let more = if announced.peers.len() > 5 { ", ..." } else { "" };
-                let peers = counted(announced.peers.len() as u64, "peer");
+                let peers = counted(announced.peers.len(), "peer");
                 say.say(3, format!("{url} names {peers}: {}{more}", few.join(", ")));
                 Ok(announced.peers)
             }
@@ -128,7 +129,7 @@ pub fn nobody(failures: &Mutex<Failures>) -> Failure {
     let what = match (why.pop(), *asked, *answered) {
         (Some(failure), _, 0) => return failure,
         (Some(failure), asked, answered) => {
-            format!("no peers: of {asked} trackers {answered} answered, and named nobody; {}", failure.what())
+            format!("no peers: of {} {answered} answered, and named nobody; {}", counted(asked, "tracker"), failure.what())
         }
         (None, 0, _) => "no peers: the name leads to no address".to_owned(),
         (None, 1, _) => "no peers: the tracker was asked, and named nobody".to_owned(),

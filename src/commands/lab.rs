@@ -54,9 +54,8 @@ impl Args {
             Ok(())
         });
         let (blocks, bytes) = lab.given();
-        let text = format!("The lab is over: its seeders gave {blocks} blocks, {bytes} bytes.{}", lab.table());
         let seeders: Vec<Value> = lab.seeders.iter().map(counts).collect();
-        Ok(Answer { text, json: json!({ "event": "done", "blocks": blocks, "bytes": bytes, "seeders": seeders }) })
+        Ok(Answer { text: lab.table(), json: json!({ "event": "done", "blocks": blocks, "bytes": bytes, "seeders": seeders }) })
     }
 }
 

@@ -7,6 +7,7 @@ use clap::ValueEnum;
 use piecemeal::lab::content::{Content, MOST_MADE};
 use piecemeal::lab::seeder::{Fault, Plan};
 use piecemeal::lab::{MAX_SEEDERS, album, sample};
+use piecemeal::s01_bencode::counted;
 use piecemeal::s03_tracker::DEFAULT_PORT;
 
 use super::failure::{Failure, LOCAL, USAGE};
@@ -56,7 +57,8 @@ impl Crew {
     pub fn plans(&self) -> Result<Vec<Plan>, Failure> {
         let (faults, seeders) = (self.faults.len(), self.seeders);
         if faults as u64 > seeders {
-            let what = format!("--faults names {faults} faults, one for each seeder, but there are {seeders} seeders");
+            let what =
+                format!("--faults names {faults} faults, one for each seeder, but the lab has {}", counted(seeders, "seeder"));
             return Err(Failure::new(USAGE, what)
                 .help(format!("add --seeders {faults}, or leave some faults out"))
                 .see("README"));

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use piecemeal::s01_bencode::counted;
 use piecemeal::s02_metainfo::InfoHash;
 use piecemeal::s03_tracker::{Announce, PeerId};
 use piecemeal::s04_handshake::Handshake;
@@ -11,7 +12,7 @@ use piecemeal::s07_extension::EXTENSION_BIT;
 use super::Options;
 use super::failure::{Failure, NO_PEER};
 use super::find_peers::{Search, search};
-use crate::progress::{Narrator, counted};
+use crate::progress::Narrator;
 
 /// The search for peers of a magnet link, and the handshake for them.
 pub fn start(magnet: &Magnet, options: &Options, until: Instant) -> Result<(Handshake, Search), Failure> {
@@ -39,7 +40,7 @@ const CUT: &str = "put the link in quotes, if it goes on with &: the shell cuts 
 
 /// Tells what there is to go by.
 pub fn tell_link(magnet: &Magnet, info_hash: InfoHash, say: Narrator) {
-    let trackers = counted(magnet.trackers.len() as u64, "tracker");
-    let peers = counted(magnet.peers.len() as u64, "peer");
+    let trackers = counted(magnet.trackers.len(), "tracker");
+    let peers = counted(magnet.peers.len(), "peer");
     say.say(6, format!("the link has the info hash {info_hash}, {trackers} and {peers}; the rest comes from peers"));
 }

@@ -3,12 +3,11 @@
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
-use piecemeal::s01_bencode::{Rule, excerpt};
+use piecemeal::s01_bencode::{Rule, counted, excerpt};
 use piecemeal::s02_metainfo::{Info, Metainfo, MetainfoError};
 
 use super::Options;
 use super::failure::{BAD_INPUT, Failure, LOCAL, USAGE};
-use crate::progress::counted;
 
 /// Reads a .torrent file.
 pub fn open(torrent: &Path, options: &Options) -> Result<Metainfo, Failure> {
@@ -20,7 +19,7 @@ pub fn open(torrent: &Path, options: &Options) -> Result<Metainfo, Failure> {
     let Info { info_hash, length, .. } = &metainfo.info;
     let say = options.narrator();
     let pieces = counted(metainfo.info.piece_count(), "piece");
-    say.say(2, format!("{shown} describes {length} bytes in {pieces}, each with its hash"));
+    say.say(2, format!("{shown} describes {} in {pieces}, each with its hash", counted(*length, "byte")));
     say.say(2, format!("trackers and peers know it by the hash of its info dictionary, {info_hash}"));
     super::tracing::learn(&metainfo.info); // plugged in
     Ok(metainfo)

@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::Path;
 
-use piecemeal::s01_bencode::printable;
+use piecemeal::s01_bencode::{counted, printable};
 use piecemeal::s02_metainfo::{Info, PieceIndex};
 use serde_json::json;
 
@@ -22,7 +22,7 @@ pub fn index(text: &str) -> Result<u32, String> {
 pub fn piece_of(info: &Info, index: u32) -> Result<PieceIndex, Failure> {
     info.piece(index).ok_or_else(|| {
         let count = info.piece_count();
-        let what = format!("there is no piece {index}: the torrent has {count} pieces");
+        let what = format!("there is no piece {index}: the torrent has {}", counted(count, "piece"));
         let help = format!("pieces are counted from 0, so the last one is {}", count.saturating_sub(1));
         Failure::new(USAGE, what)
             .help(if count == 0 { "there is nothing in it to download".to_owned() } else { help })
@@ -32,9 +32,9 @@ pub fn piece_of(info: &Info, index: u32) -> Result<PieceIndex, Failure> {
 
 /// Tells how a piece is fetched, with its first message about to go out.
 pub fn tell_fetching(peer: SocketAddr, info: &Info, piece: PieceIndex, say: Narrator) {
-    let size = info.piece_size(piece);
+    let size = counted(info.piece_size(piece), "byte");
     say.say(5, format!("telling {peer} that we are interested, and waiting for its unchoke: nothing is given before"));
-    say.say(9, format!("then asking for the {size} bytes of piece {piece} in blocks of 16 KiB, several at a time"));
+    say.say(9, format!("then asking for the {size} of piece {piece} in blocks of 16 KiB, several at a time"));
 }
 
 /// Writes a piece to a file, but never over content that is not the same.

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::path::Path;
 
-use piecemeal::s01_bencode::printable;
+use piecemeal::s01_bencode::{counted, printable};
 use piecemeal::s02_metainfo::Info;
 use piecemeal::s05_messages::bitfield::Bitfield;
 use piecemeal::s10_storage::damage::{FileReport, State};
@@ -118,7 +118,7 @@ fn fault(file: &FileReport, length: u64) -> String {
     let what = match file.state {
         State::Missing => return "missing".to_owned(),
         State::TooShort => Some(format!("too short, {found} of {length} bytes")),
-        State::TooLong => Some(format!("too long, {found} bytes instead of {length}")),
+        State::TooLong => Some(format!("too long, {} instead of {length}", counted(found, "byte"))),
         State::Wrong | State::Whole => None,
     };
     what.into_iter().chain(wrong).collect::<Vec<_>>().join("; ")

@@ -2,8 +2,7 @@
 
 use std::path::PathBuf;
 
-use piecemeal::s01_bencode::printable;
-use piecemeal::trace::counted;
+use piecemeal::s01_bencode::{counted, printable};
 use piecemeal::trace::replay::{PATIENCE, Report, replay};
 use serde_json::json;
 
@@ -52,7 +51,7 @@ fn told(report: &Report) -> Answer {
     let Report { connection, peer, client, pieces, blocks, bytes, differences, more } = report;
     let client = client.as_ref().map(|client| format!(", {client}")).unwrap_or_default();
     let mut lines = vec![format!("Connection {connection}: {peer}{client}.")];
-    lines.push(format!("Took {} in {}, {bytes} bytes.", counted(*pieces as usize, "piece"), counted(*blocks, "block")));
+    lines.push(format!("Took {} in {}, {}.", counted(*pieces, "piece"), counted(*blocks, "block"), counted(*bytes, "byte")));
     lines.extend(differences.iter().map(|difference| format!("- {}", printable(difference))));
     lines.extend((*more > 0).then(|| format!("- {more} more")));
     lines.extend(differences.is_empty().then(|| "Our side said the same as in the capture.".to_owned()));

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use piecemeal::s01_bencode::printable;
+use piecemeal::s01_bencode::{counted, printable};
 use piecemeal::s06_magnet::Magnet;
 use piecemeal::s13_udp_tracker::packet::Counts;
 use serde_json::json;
@@ -38,7 +38,8 @@ impl Args {
         for (url, counts) in ask_all(urls, info_hash, until) {
             match counts {
                 Ok(Counts { seeders, leechers, downloads }) => {
-                    lines.push(format!("{}: {seeders} seeders, {leechers} leechers, {downloads} downloads", printable(&url)));
+                    let there = [counted(seeders, "seeder"), counted(leechers, "leecher"), counted(downloads, "download")];
+                    lines.push(format!("{}: {}", printable(&url), there.join(", ")));
                     objects.push(json!({ "url": url, "seeders": seeders, "leechers": leechers, "downloads": downloads }));
                 }
                 Err(failure) => {

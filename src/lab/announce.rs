@@ -5,7 +5,7 @@
 
 use thiserror::Error;
 
-use crate::s01_bencode::excerpt;
+use crate::s01_bencode::{counted, excerpt};
 use crate::s02_metainfo::InfoHash;
 use crate::s03_tracker::{Announce, Event, PeerId};
 
@@ -205,7 +205,7 @@ pub enum AnnounceError {
     #[error("{key} is there twice")]
     Twice { key: &'static str },
     /// Not 20 bytes.
-    #[error("{key} is {found} bytes: {hint}")]
+    #[error("{key} is {}: {hint}", counted(*found, "byte"))]
     Length { key: &'static str, found: usize, hint: &'static str },
     /// Programs do not agree on what a plus means.
     #[error("{key} has a +, which some read as a plus and some as a space: send %2B or %20")]

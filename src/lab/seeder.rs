@@ -16,6 +16,7 @@ use super::notes::Notes;
 use super::pace::Pace;
 use super::service::Service;
 use super::session;
+use crate::s01_bencode::counted;
 use crate::s03_tracker::PeerId;
 use crate::s05_messages::bitfield::Bitfield;
 
@@ -61,9 +62,11 @@ impl fmt::Display for Fault {
         match self {
             Fault::None => write!(out, "gives what it has"),
             Fault::Corrupt { every } => write!(out, "spoils one block of {every}"),
-            Fault::Dies { after_blocks } => write!(out, "dies after {after_blocks} blocks"),
-            Fault::Slow { per_second } => write!(out, "gives {per_second} bytes a second"),
-            Fault::Chokes { every } => write!(out, "chokes after every {every} blocks, and forgets what it was asked"),
+            Fault::Dies { after_blocks } => write!(out, "dies after {}", counted(*after_blocks, "block")),
+            Fault::Slow { per_second } => write!(out, "gives {} a second", counted(*per_second, "byte")),
+            Fault::Chokes { every } => {
+                write!(out, "chokes after every {}, and forgets what it was asked", counted(*every, "block"))
+            }
             Fault::Silent => write!(out, "takes connections and says nothing"),
         }
     }

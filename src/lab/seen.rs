@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use serde_json::{Value, json};
 
 use super::notes::Notes;
+use crate::s01_bencode::counted;
 use crate::s02_metainfo::Info;
 use crate::s03_tracker::PeerId;
 use crate::s05_messages::bitfield::Bitfield;
@@ -92,7 +93,7 @@ impl Seen {
     /// It was choked on purpose.
     pub(super) fn choked(&mut self, forgotten: usize) {
         self.chokes += 1;
-        let what = format!("is choked, and {forgotten} of its requests are forgotten");
+        let what = format!("is choked, and loses {}", counted(forgotten, "request"));
         self.once("choked", &what, json!({ "forgotten": forgotten }));
     }
 
@@ -122,11 +123,12 @@ impl Seen {
     pub(super) fn over(&self, why: &str) {
         let (blocks, bytes) = (self.blocks, self.bytes);
         let runs = self.greeted.as_ref().map(|(_, pieces)| runs(pieces)).unwrap_or_default();
-        let several = |many: bool| if many { "s" } else { "" };
-        let pieces = if runs.is_empty() { runs } else { format!(", of piece{} {runs}", several(runs.contains(' '))) };
+        let several = if runs.contains(' ') { "s" } else { "" };
+        let pieces = if runs.is_empty() { runs } else { format!(", of piece{several} {runs}") };
         let spoiled = if self.spoiled > 0 { format!(", {} of the blocks spoiled", self.spoiled) } else { String::new() };
-        let chokes = if self.chokes > 0 { format!(", and was choked {} times", self.chokes) } else { String::new() };
-        let what = format!("got {blocks} block{}, {bytes} bytes{pieces}{spoiled}{chokes}; {why}", several(blocks != 1));
+        let chokes = if self.chokes > 0 { format!(", and was choked {}", counted(self.chokes, "time")) } else { String::new() };
+        let got = format!("{}, {}", counted(blocks, "block"), counted(bytes, "byte"));
+        let what = format!("got {got}{pieces}{spoiled}{chokes}; {why}");
         let counts = json!({ "blocks": blocks, "bytes": bytes, "spoiled": self.spoiled, "chokes": self.chokes, "why": why });
         self.note("left", &what, counts);
     }
@@ -158,9 +160,9 @@ fn describe(message: &Message) -> String {
         Message::Interested => "interested".to_owned(),
         Message::NotInterested => "not interested".to_owned(),
         Message::Have { index } => format!("have {index}"),
-        Message::Bitfield { bits } => format!("bitfield, {} bytes", bits.len()),
+        Message::Bitfield { bits } => format!("bitfield, {}", counted(bits.len(), "byte")),
         Message::Request(request) => fields("request", request),
-        Message::Piece { index, begin, block } => format!("piece {index} {begin}, {} bytes", block.len()),
+        Message::Piece { index, begin, block } => format!("piece {index} {begin}, {}", counted(block.len(), "byte")),
         Message::Cancel(request) => fields("cancel", request),
         Message::Port { port } => format!("port {port}"),
         Message::Suggest { index } => format!("suggest piece {index}"),
@@ -169,9 +171,9 @@ fn describe(message: &Message) -> String {
         Message::Reject(request) => fields("reject", request),
         Message::AllowedFast { index } => format!("allowed fast {index}"),
         Message::Unknown { id: EXTENDED, payload } if payload.first() == Some(&0) => {
-            format!("extended: its handshake, {} bytes", payload.len())
+            format!("extended: its handshake, {}", counted(payload.len(), "byte"))
         }
-        Message::Unknown { id: EXTENDED, payload } => format!("extended, {} bytes", payload.len()),
-        Message::Unknown { id, payload } => format!("message {id}, {} bytes", payload.len()),
+        Message::Unknown { id: EXTENDED, payload } => format!("extended, {}", counted(payload.len(), "byte")),
+        Message::Unknown { id, payload } => format!("message {id}, {}", counted(payload.len(), "byte")),
     }
 }

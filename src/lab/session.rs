@@ -16,6 +16,7 @@ use super::content::Content;
 use super::seeder::{Fault, Shared};
 use super::seen::Seen;
 use super::service::After;
+use crate::s01_bencode::counted;
 use crate::s02_metainfo::InfoHash;
 use crate::s04_handshake::transport::Transport;
 use crate::s04_handshake::{Handshake, HandshakeError};
@@ -314,7 +315,7 @@ impl<'s> Session<'s> {
         let Request { index, begin, length } = request;
         let rule = |rule: String| Over::Request { request, rule };
         let info = &self.content.info;
-        let piece = info.piece(index).ok_or_else(|| rule(format!("there are {} pieces", info.piece_count())))?;
+        let piece = info.piece(index).ok_or_else(|| rule(format!("the torrent has {}", counted(info.piece_count(), "piece"))))?;
         if !self.has.has(index) {
             return Err(rule("this seeder does not have that piece".to_owned()));
         }
@@ -323,7 +324,7 @@ impl<'s> Session<'s> {
         }
         let size = info.piece_size(piece);
         if u64::from(begin) + u64::from(length) > u64::from(size) {
-            return Err(rule(format!("that piece is {size} bytes long")));
+            return Err(rule(format!("that piece is {} long", counted(size, "byte"))));
         }
         Ok(())
     }

@@ -20,7 +20,7 @@ use super::notes::Notes;
 use super::phone_book::{Asker, INTERVAL, Page, PhoneBook, Tally};
 use super::service::{After, Service};
 use super::udp::{UdpDesk, bind_both};
-use crate::s01_bencode::{encode, excerpt};
+use crate::s01_bencode::{counted, encode, excerpt};
 use crate::s02_metainfo::InfoHash;
 use crate::s03_tracker::{Announce, PeerId};
 use crate::s04_handshake::transport::Transport;
@@ -189,9 +189,8 @@ impl LabTracker {
         let head =
             if torrents > 0 { format!("\n\n{:<40}  seeds  others  announces  completed", "torrent") } else { String::new() };
         let lines: String = tallies.iter().map(line).collect();
-        format!(
-            "The tracker is over: {torrents} torrents, {peers} peers there, {announces} announces, {refused} refused.{head}{lines}"
-        )
+        let there = [counted(torrents, "torrent"), counted(peers, "peer") + " there", counted(announces, "announce")];
+        format!("The tracker is over: {}, {refused} refused.{head}{lines}", there.join(", "))
     }
 
     /// The same for programs.
@@ -295,11 +294,12 @@ impl Desk {
         let (listens, client, told, odd) = (asker.listens, client::named(&ask.peer_id), page.peers.len(), heard.oddities());
         let event = ask.event.map_or("announces".to_owned(), |event| event.to_string());
         let text = format!(
-            "{listens} ({client}) {event}: uploaded {}, downloaded {}, {} bytes left of {}; told of {told} peers{}",
+            "{listens} ({client}) {event}: uploaded {}, downloaded {}, {} left of {}; told of {}{}",
             ask.uploaded,
             ask.downloaded,
-            ask.left,
+            counted(ask.left, "byte"),
             ask.info_hash,
+            counted(told, "peer"),
             odd.iter().map(|what| format!("; {what}")).collect::<String>()
         );
         let more = json!({
@@ -316,7 +316,7 @@ impl Desk {
     pub(super) fn scrape(&self, from: SocketAddr, torrents: Vec<InfoHash>) -> Vec<(InfoHash, Counts)> {
         let (shown, count) = (SocketAddr::new(from.ip().to_canonical(), from.port()), torrents.len());
         let more = json!({ "from": shown.to_string(), "torrents": count });
-        self.notes.add("tracker", "scrape", format!("{shown} asks for the counts of {count} torrents"), more);
+        self.notes.add("tracker", "scrape", format!("{shown} asks for the counts of {}", counted(count, "torrent")), more);
         let (mut book, now) = (lock(&self.book), Instant::now());
         torrents.into_iter().map(|info_hash| (info_hash, book.counts(info_hash, now))).collect()
     }

@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use super::narrator::counted;
+use piecemeal::s01_bencode::counted;
+
 use super::speed::Left;
 
 /// How long the bar is at least, if it is there, and at most.
@@ -132,7 +133,7 @@ impl Tally {
     }
 
     fn peers(&self) -> Option<String> {
-        self.peers.map(|peers| counted(peers as u64, "peer"))
+        self.peers.map(|peers| counted(peers, "peer"))
     }
 
     fn left(&self) -> Option<String> {

@@ -22,12 +22,6 @@ impl Narrator {
     }
 }
 
-/// `1 peer`, `3 peers`.
-pub fn counted(count: impl Into<u64>, what: &str) -> String {
-    let count = count.into();
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
-}
-
 /// Strangers' words in it are made safe to print.
 pub fn sentence(chapter: u8, what: impl Display) -> String {
     format!("{} (chapter {chapter})", printable(&what.to_string()))

@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+use crate::s01_bencode::counted;
+
 /// A set of pieces of one torrent.
 ///
 /// It is kept in words of 64, in which the first piece is the highest bit, as it
@@ -109,7 +111,7 @@ fn mask(index: u32) -> u64 {
 #[allow(missing_docs)] // of the fields: the messages say what they are
 pub enum BitfieldError {
     /// It is not one bit a piece.
-    #[error("a bitfield for {pieces} pieces must be {expected} byte{}, but is {found}", if *expected == 1 { "" } else { "s" })]
+    #[error("a bitfield for {pieces} pieces must be {}, but is {found}", counted(*expected, "byte"))]
     Length { expected: usize, pieces: u32, found: usize },
     /// A bit is set for a piece that does not exist.
     #[error("the bitfield has bits set beyond the last of {pieces} pieces")]

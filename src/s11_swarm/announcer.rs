@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::source::{Candidate, Finder, PeerSource, Wake};
+use crate::s01_bencode::counted;
 use crate::s02_metainfo::InfoHash;
 use crate::s03_tracker::{Announce, Announced, Event, PeerId, Retry, Tier, Tracker, TrackerError};
 use crate::s07_extension::BoxError;
@@ -72,9 +73,7 @@ impl PeerSource for Announcer {
                     started = true;
                     completed &= ask.event == Some(Event::Started);
                     failures = 0;
-                    let peers = answer.peers.len();
-                    let ending = if peers == 1 { "" } else { "s" };
-                    finder.say(format!("{url} names {peers} peer{ending}{}", warning(&answer)));
+                    finder.say(format!("{url} names {}{}", counted(answer.peers.len(), "peer"), warning(&answer)));
                     // If `started` was late, `completed` follows it at once.
                     let pause = if completed { Duration::ZERO } else { interval(&answer) };
                     let earliest = answer.min_interval.unwrap_or(SHORTEST).clamp(SHORTEST, LONGEST);

@@ -18,7 +18,7 @@ pub fn torrent(bytes: &[u8]) -> Object {
         Ok(metainfo) => {
             let (info, files) = (&metainfo.info, metainfo.info.files.iter().filter(|file| !file.padding).count());
             let content = if info.multi_file { counted(files, "file") } else { "one file".to_owned() };
-            object.summary = format!("{content}, {} bytes, {}", info.length, counted(info.piece_count() as usize, "piece"));
+            object.summary = format!("{content}, {} bytes, {}", info.length, counted(info.piece_count(), "piece"));
         }
         Err(error) => breaks(&mut object, error),
     }

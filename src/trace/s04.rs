@@ -57,7 +57,7 @@ pub fn reserved(bytes: &[u8]) -> Object {
     if walk.object.broken.is_none() {
         walk.object.summary = match bytes.iter().take(8).map(|byte| byte.count_ones()).sum::<u32>() {
             0 => "no extension".to_owned(),
-            count => format!("{} set", counted(count as usize, "bit")),
+            count => format!("{} set", counted(count, "bit")),
         };
     }
     walk.end()

@@ -116,8 +116,7 @@ fn short(hash: &str) -> String {
 }
 
 fn three(seeders: u64, downloads: u64, leechers: u64) -> String {
-    let some = |count, what| counted(usize::try_from(count).unwrap_or(usize::MAX), what);
-    [some(seeders, "seeder"), some(downloads, "download"), some(leechers, "leecher")].join(", ")
+    [counted(seeders, "seeder"), counted(downloads, "download"), counted(leechers, "leecher")].join(", ")
 }
 
 /// Says what the action is, which is known only behind the transaction id.

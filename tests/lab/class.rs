@@ -217,7 +217,7 @@ fn an_announce_is_noted_with_all_that_it_said() {
     assert_eq!(
         note.to_string(),
         "tracker: 127.0.0.1:51413 (Transmission 3.0) started: uploaded 11, downloaded 22, \
-         33 bytes left of 0101010101010101010101010101010101010101; told of 1 peers"
+         33 bytes left of 0101010101010101010101010101010101010101; told of 1 peer"
     );
     let json = &note.json;
     assert_eq!((&json["event"], &json["peer"]), (&"announce".into(), &"127.0.0.1:51413".into()));

@@ -136,7 +136,7 @@ mod running {
 fn combinations_that_make_no_sense_are_usage_errors() {
     let folder = folder();
     let table: [(&[&str], &str); 10] = [
-        (&["--faults", "die,die,die,die"], "--faults names 4 faults, one for each seeder, but there are 3 seeders"),
+        (&["--faults", "die,die,die,die"], "--faults names 4 faults, one for each seeder, but the lab has 3 seeders"),
         (&["--faults", "lazy"], "possible values: none, corrupt, choke, slow, die, silent"),
         (&["--size", "0"], "a number of bytes above 0 was expected"),
         (&["--size", "1MB"], "a number of bytes above 0 was expected"),

@@ -112,13 +112,13 @@ fn wrong_requests_end_the_connection_and_the_note_says_why() {
     let content = content();
     let (seeder, notes) = seeder(&content, Plan { holds: Holds::Only(vec![0, 2]), ..Plan::default() });
     let table = [
-        ((3, 0, 1), "there are 3 pieces"),
-        ((u32::MAX, 0, 1), "there are 3 pieces"),
+        ((3, 0, 1), "the torrent has 3 pieces"),
+        ((u32::MAX, 0, 1), "the torrent has 3 pieces"),
         ((1, 0, 1), "this seeder does not have that piece"),
         ((0, 0, 16_385), "a block is 1 to 16384 bytes long"),
         ((0, 0, 0), "a block is 1 to 16384 bytes long"),
         ((0, PIECE, 1), "that piece is 49252 bytes long"),
-        ((2, 1, 1), "that piece is 1 bytes long"),
+        ((2, 1, 1), "that piece is 1 byte long"),
         ((0, u32::MAX, 16_384), "that piece is 49252 bytes long"),
     ];
     for ((index, begin, length), expected) in table {

@@ -44,16 +44,16 @@ fn each_announce_is_a_line_and_the_end_is_a_table() {
     announce(&url, &query(6882, "&event=completed").replace("left=1", "left=0"));
     announce(&url, &query(6883, "").replace(HASH, "000102030405060708090a0b0c0d0e0f10111213"));
     let hash = "000102030405060708090a0b0c0d0e0f10111213";
-    let line = |port: u16, said: &str, left: u8, told: u8| {
-        format!("127.0.0.1:{port} (-XX0000-) {said}: uploaded 0, downloaded 0, {left} bytes left of {hash}; told of {told} peers")
+    let line = |port: u16, said: &str, left: &str, told: &str| {
+        format!("127.0.0.1:{port} (-XX0000-) {said}: uploaded 0, downloaded 0, {left} left of {hash}; told of {told}")
     };
-    assert_eq!(tracker.line(), line(6881, "started", 1, 0));
-    assert_eq!(tracker.line(), line(6882, "completed", 0, 1));
+    assert_eq!(tracker.line(), line(6881, "started", "1 byte", "0 peers"));
+    assert_eq!(tracker.line(), line(6882, "completed", "0 bytes", "1 peer"));
     let refused = tracker.line();
     assert!(refused.starts_with("refused 127.0.0.1:"), "{refused}");
     assert!(refused.ends_with("info_hash is 40 bytes: send the 20 raw bytes, percent-encoded, not hex"), "{refused}");
     let end = tracker.end();
-    assert_eq!(end[0], "The tracker is over: 1 torrents, 2 peers there, 2 announces, 1 refused.");
+    assert_eq!(end[0], "The tracker is over: 1 torrent, 2 peers there, 2 announces, 1 refused.");
     let rows: Vec<Vec<&str>> = end[2..].iter().map(|line| line.split_whitespace().collect()).collect();
     assert_eq!(rows, [vec!["torrent", "seeds", "others", "announces", "completed"], vec![hash, "1", "1", "2", "1"]]);
 }
@@ -91,7 +91,7 @@ fn a_download_finds_its_peer_through_the_tracker() {
         Run::new(["download", "--force", "-o"]).arg(folder.path().join("out")).arg(&file).run().succeeds();
         std::fs::remove_file(folder.path().join("out")).expect("the download is there");
         let started = tracker.line();
-        assert!(started.contains("(piecemeal 0.1) started: ") && started.ends_with("; told of 1 peers"), "{started}");
+        assert!(started.contains("(piecemeal 0.1) started: ") && started.ends_with("; told of 1 peer"), "{started}");
         let completed = tracker.line();
         assert!(completed.contains(" completed: ") && completed.contains(" 0 bytes left of "), "{completed}");
         let stopped = tracker.line();

@@ -30,7 +30,7 @@ fn wrong_announces_are_told_what_is_wrong() {
             with_hash("%C3%80%C3%81%02%03%04%05%06%07%08%09%0a%0b%0c%0d%0e%0f%10%11%12%13"),
             "info_hash is 22 bytes: they were taken for text, which spoils them; percent-encode the bytes one by one",
         ),
-        (with_hash("%00"), "info_hash is 1 bytes: it must be exactly 20, percent-encoded"),
+        (with_hash("%00"), "info_hash is 1 byte: it must be exactly 20, percent-encoded"),
         (with_hash("+%01%02%03%04%05%06%07%08%09%0a%0b%0c%0d%0e%0f%10%11%12%13"), "info_hash has a +"),
         (with_hash("%0g"), "info_hash has a % that is not followed by two hex digits"),
         (with_hash("%1"), "info_hash has a % that is not followed by two hex digits"),

@@ -28,7 +28,7 @@ fn scrape_prints_one_line_for_each_tracker_in_their_order() {
     let (folder, torrent) = (folder(), Torrent::sample());
     let (udp, http) = (FakeUdpTracker::knowing(&[]), http_counting(&torrent));
     let (first, second) = (udp.url(), http.url());
-    let expected = format!("{first}: 5 seeders, 1 leechers, 7 downloads\n{second}: 4 seeders, 2 leechers, 9 downloads\n");
+    let expected = format!("{first}: 5 seeders, 1 leecher, 7 downloads\n{second}: 4 seeders, 2 leechers, 9 downloads\n");
     let file = torrent_with(&torrent, folder.path(), &[&[&first, &second]]);
     Run::new(["scrape"]).arg(&file).run().prints(&expected);
     Run::new(["scrape", &torrent.magnet(&[&first, &second])]).run().prints(&expected);
@@ -46,7 +46,7 @@ fn a_tracker_that_fails_costs_a_note_and_not_the_others() {
     let bare = format!("http://{}/a", dead_address());
     let file = torrent_with(&torrent, folder.path(), &[&[&silent.url()], &[&bare], &[&good.url()], &["wss://127.0.0.1/"]]);
     let outcome = Run::new(["scrape", "--timeout", "1.5"]).arg(&file).run();
-    outcome.prints(&format!("{}: 5 seeders, 1 leechers, 7 downloads\n", good.url()));
+    outcome.prints(&format!("{}: 5 seeders, 1 leecher, 7 downloads\n", good.url()));
     outcome.mentions(&format!("{}: ", silent.url())).mentions("gave no answer").mentions("cannot be scraped").mentions("\"wss\"");
     let quiet = Run::new(["scrape", "-q", "--timeout", "1.5"]).arg(&file).run();
     assert_eq!(quiet.succeeds().err(), "");
