@@ -65,13 +65,13 @@ fn has_word(text: &str, word: &str) -> bool {
     })
 }
 
-/// The stage of a command file, from its first line. `None` is the lab.
+/// The stage of a command file, from its first line. `None` is the lab and the trace.
 fn command_stage(path: &Path) -> Option<usize> {
     let text = fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     let first = text.lines().next().unwrap_or_default();
     let place = first.rsplit_once('(').and_then(|(_, place)| place.split_once(')')).map(|(place, _)| place);
     match place {
-        Some("lab") => None,
+        Some("lab" | "trace") => None,
         Some("every stage") => Some(0),
         Some(place) if place.starts_with("stage ") => {
             Some(place["stage ".len()..].parse().unwrap_or_else(|_| panic!("{}: {first}", path.display())))

@@ -1,4 +1,4 @@
-//! A capture, shown in the ways that `explain` knows; and read, for `replay`. (lab)
+//! A capture, shown in the ways that `explain` knows; and read, for `replay`. (trace)
 
 use piecemeal::trace::capture::{self, Capture, CaptureError, lines, mermaid, page};
 use piecemeal::trace::kind::Kind;

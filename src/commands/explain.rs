@@ -1,4 +1,4 @@
-//! `piecemeal explain`: what some bytes mean, field by field. (lab)
+//! `piecemeal explain`: what some bytes mean, field by field. (trace)
 
 use std::ffi::OsString;
 
@@ -10,7 +10,7 @@ use super::explaining::{Thing, as_json, as_text, broken};
 use super::failure::Failure;
 use super::{Answer, Options};
 
-/// Show what bytes mean, field by field: a file, hex digits, a link (lab)
+/// Show what bytes mean, field by field: a file, hex digits, a link (trace)
 #[derive(clap::Args)]
 #[command(after_help = "\
 KIND is torrent, answer (of a tracker), extension (handshake), metadata (message),

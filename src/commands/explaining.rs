@@ -1,4 +1,4 @@
-//! What `explain` is given, and what it answers. (lab)
+//! What `explain` is given, and what it answers. (trace)
 
 use std::borrow::Cow;
 use std::ffi::OsString;

@@ -1,4 +1,4 @@
-//! `piecemeal replay`: one peer of a capture, played again to the client. (lab)
+//! `piecemeal replay`: one peer of a capture, played again to the client. (trace)
 
 use std::path::PathBuf;
 
@@ -12,7 +12,7 @@ use super::failure::{Failure, OTHER};
 use super::opening::open;
 use super::{Answer, Options};
 
-/// Play a peer of a capture to the client, and see whether it says the same (lab)
+/// Play a peer of a capture to the client, and see whether it says the same (trace)
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  piecemeal replay session.capture --torrent lab/sample.torrent")]
 pub struct Args {

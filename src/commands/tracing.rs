@@ -1,4 +1,4 @@
-//! `--trace` and `--capture`: listening in on all that a command says and hears. (lab)
+//! `--trace` and `--capture`: listening in on all that a command says and hears. (trace)
 
 use std::fs::{self, File};
 use std::io::{self, IsTerminal, Write};

@@ -56,7 +56,7 @@ fn the_table_names_the_beps_of_each_stage_card() {
 }
 
 #[test]
-fn each_command_is_listed_once_with_the_stage_that_its_file_names() {
+fn each_command_is_listed_once_with_the_stage_that_its_file_and_its_help_name() {
     let stages = stages();
     for name in commands() {
         let source = read(&format!("src/commands/{name}.rs"));
@@ -67,8 +67,12 @@ fn each_command_is_listed_once_with_the_stage_that_its_file_names() {
             continue;
         }
         assert_eq!(rows.len(), 1, "{name}: {rows:?}");
-        let place = rows[0]["number"].as_u64().map_or("(lab)".to_owned(), |number| format!("(stage {number})"));
+        let module = rows[0]["module"].as_str().expect("text");
+        let place = rows[0]["number"].as_u64().map_or(format!("({module})"), |number| format!("(stage {number})"));
         assert!(first.ends_with(&place), "{name}: {first}, but {}", rows[0]);
+        let help = Run::new([name, "--help"]).run().out();
+        let about = help.lines().next().unwrap_or_default();
+        assert!(about.ends_with(&place), "{name}: {about}, but {}", rows[0]);
     }
 }
 

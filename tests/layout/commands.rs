@@ -10,7 +10,7 @@ fn files() -> Vec<String> {
     names("src/commands").into_iter().filter(|name| name.ends_with(".rs")).collect()
 }
 
-/// `(stage 4)`, `(lab)` or `(every stage)` at the end of the first line.
+/// `(stage 4)`, `(lab)`, `(trace)` or `(every stage)` at the end of the first line.
 fn place(first: &str) -> Option<&str> {
     let (_, last) = first.rsplit_once('(')?;
     let (place, rest) = last.split_once(')')?;
@@ -25,7 +25,7 @@ fn a_command_file_says_in_its_first_line_which_stage_it_shows() {
         let text = read(&root().join("src/commands").join(&name));
         let first = text.lines().next().unwrap_or_default();
         let good = match place(first) {
-            Some("lab" | "every stage") => true,
+            Some("lab" | "trace" | "every stage") => true,
             Some(place) => {
                 place.strip_prefix("stage ").and_then(|n| n.parse().ok()).is_some_and(|n: usize| (1..=most).contains(&n))
             }
@@ -35,7 +35,7 @@ fn a_command_file_says_in_its_first_line_which_stage_it_shows() {
             wrong.push(format!("src/commands/{name}: {first}"));
         }
     }
-    assert_none("`//! ... (stage N)`, with a stage that is there, or `(lab)`", &wrong);
+    assert_none("`//! ... (stage N)`, with a stage that is there, or `(lab)`, or `(trace)`", &wrong);
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn a_command_uses_no_stage_later_than_its_own() {
         let text = read(&root().join("src/commands").join(&name));
         let place = place(text.lines().next().unwrap_or_default()).unwrap_or_default();
         let own = match place {
-            "lab" => continue,
+            "lab" | "trace" => continue,
             "every stage" => 0,
             place => place.strip_prefix("stage ").and_then(|n| n.parse().ok()).unwrap_or(0),
         };
