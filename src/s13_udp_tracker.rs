@@ -188,7 +188,11 @@ pub enum UdpError {
     Lookup { host: String, error: io::Error },
     /// The system could not send or receive: no way there, or nobody at that port.
     #[error("{address}: {error}")]
-    Socket { address: SocketAddr, error: io::Error },
+    Socket {
+        address: SocketAddr,
+        #[source]
+        error: io::Error,
+    },
     /// Nothing that fits came in time.
     #[error("{address} gave no answer to {}{}", counted(*sent, "packet"), misfit.as_ref().map(|why| format!("; what came did not fit: {why}")).unwrap_or_default())]
     Silent { address: SocketAddr, sent: u32, misfit: Option<String> },

@@ -14,6 +14,7 @@ use piecemeal::trace::{Broken, Placed, json, quoted};
 use serde_json::{Value, json};
 
 use super::failure::{BAD_INPUT, Failure, LOCAL};
+use super::opening::missing;
 use super::stages::chapter;
 
 /// The page of the documentation that belongs to the command.
@@ -41,7 +42,9 @@ impl Thing {
         match File::open(path) {
             Ok(file) => Thing::take(file, printable(&thing.to_string_lossy())),
             Err(error) => Thing::typed(thing.as_encoded_bytes()).ok_or_else(|| {
-                let help = "check the path; or give hex digits, a magnet link, a URL, a peer id or bencode";
+                let is_torrent = path.extension().is_some_and(|extension| extension == "torrent");
+                let otherwise = "check the path; or give hex digits, a magnet link, a URL, a peer id or bencode";
+                let help = if is_torrent { missing(&error) } else { otherwise };
                 Failure::new(LOCAL, error).about(excerpt(thing.as_encoded_bytes())).help(help).see(PAGE)
             }),
         }

@@ -1,5 +1,7 @@
 //! From trackers and addresses to peers, for the commands that need one. (stage 3)
 
+use std::error::Error;
+use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -114,7 +116,7 @@ pub fn search(tiers: Vec<Vec<String>>, addresses: Vec<String>, ask: &Announce, u
                 say.say(3, format!("{url} names {peers}: {}{more}", few.join(", ")));
                 Ok(announced.peers)
             }
-            Err(why) => Err(why.into_iter().map(|(url, error)| Failure::from(error).about(url)).collect()),
+            Err(why) => Err(why.into_iter().map(|(url, error)| failed(&url, error).about(url)).collect()),
         };
         spawn("tracker".to_owned(), Box::new(announce));
     }
@@ -154,6 +156,30 @@ impl Search {
         }
         Ok(all)
     }
+}
+
+/// Why a tracker gave no answer.
+fn failed(url: &str, error: TrackerError) -> Failure {
+    let at_home = nobody_at_home(url, &error);
+    let failure = Failure::from(error);
+    let help = "nobody listens there: check the URL, or give a peer with --peer HOST:PORT; is the lab running?";
+    if at_home { failure.help(help) } else { failure }
+}
+
+/// Whether it is this machine that refuses: then the tracker is most often the lab's.
+pub fn nobody_at_home(url: &str, error: &TrackerError) -> bool {
+    let host = url.split_once("://").map_or("", |(_, rest)| rest);
+    let local = ["127.", "localhost:", "[::1]:"].iter().any(|local| host.starts_with(local));
+    let TrackerError::Transport(error) = error else { return false };
+    let mut cause: Option<&(dyn Error + 'static)> = Some(&**error);
+    while let Some(error) = cause {
+        let refused = error.downcast_ref().is_some_and(|error: &io::Error| error.kind() == ErrorKind::ConnectionRefused);
+        if refused {
+            return local;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 impl From<TrackerError> for Failure {

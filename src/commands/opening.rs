@@ -40,7 +40,8 @@ fn something_else(given: &str) -> Option<Failure> {
     Some(Failure::new(USAGE, what).about(excerpt(given.as_bytes())).help(help).see("02-metainfo"))
 }
 
-fn missing(error: &io::Error) -> &'static str {
+/// What to do about a torrent that cannot be read.
+pub fn missing(error: &io::Error) -> &'static str {
     match error.kind() {
         ErrorKind::IsADirectory => "give the .torrent file itself",
         ErrorKind::NotFound => "check the path, and the folder you are in; `piecemeal lab` makes lab/sample.torrent",

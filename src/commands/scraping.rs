@@ -13,7 +13,7 @@ use piecemeal::s13_udp_tracker::scrape::scrape_with;
 use piecemeal::s13_udp_tracker::{UdpError, UdpTracker};
 
 use super::failure::{Failure, TRACKER};
-use super::find_peers::GRACE;
+use super::find_peers::{GRACE, nobody_at_home};
 
 /// How many trackers are asked, a thread each. A torrent may name any number.
 const MOST: usize = 100;
@@ -36,12 +36,13 @@ pub fn ask_all(urls: Vec<String>, info_hash: InfoHash, until: Instant) -> Vec<(S
     let answer = |(url, answer): (String, Receiver<_>)| {
         let left = (until + GRACE).saturating_duration_since(Instant::now());
         let answer = answer.recv_timeout(left).unwrap_or(Err(TrackerError::TimedOut));
-        (url, answer.map_err(failed))
+        let answer = answer.map_err(|error| failed(&url, error));
+        (url, answer)
     };
     asked.into_iter().map(answer).collect()
 }
 
-fn failed(error: TrackerError) -> Failure {
+fn failed(url: &str, error: TrackerError) -> Failure {
     let help = match error {
         TrackerError::TimedOut => "allow for more time with --timeout SECONDS; not every tracker can be scraped",
         TrackerError::Failure { .. } => "the tracker may not know this torrent; try another torrent or link",
@@ -49,6 +50,7 @@ fn failed(error: TrackerError) -> Failure {
         TrackerError::Transport(ref error) if matches!(error.downcast_ref(), Some(UdpError::NoScrape)) => {
             "not every tracker can be scraped; `peers` asks it for peers, and so does `download`"
         }
+        _ if nobody_at_home(url, &error) => "nobody listens there: check the URL; is the lab running?",
         _ => "check the URL, and whether the tracker is up; not every tracker can be scraped",
     };
     Failure::new(TRACKER, error).help(help).see("13-udp-tracker")
