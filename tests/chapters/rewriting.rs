@@ -1,8 +1,9 @@
 //! `make docs`: what a transcript prints now takes the place of what the document says.
 //!
-//! Only lines that say something else are touched. What the comparison passes over, such
-//! as the number of an error, stays as it is written, and so does the order of lines that
-//! have none. Outputs in other blocks (`text`, `json example`) are nobody's but yours.
+//! An output that means the same is not touched, down to the number of an error. Of one that
+//! does not, all lines are those of one run: times of two runs below each other would tell of
+//! a conversation that never was. Only lines that have no order keep the one they are
+//! written in. Outputs in other blocks (`text`, `json example`) are nobody's but yours.
 
 use super::markdown::parse;
 use super::transcripts::{check, settled, start_lab};
@@ -15,20 +16,24 @@ pub struct Change {
     pub lines: Vec<String>,
 }
 
-/// What is printed, in the document's words where it means the same.
-pub fn merged(there: &[String], printed: &str, any_order: bool) -> Vec<String> {
-    let mut unused = there.to_vec();
-    let in_its_words = |line: &str| {
-        let meaning = settled(line)?;
+/// What is printed, to stand in the place of what is there.
+pub fn fresh(there: &[String], printed: &str, any_order: bool) -> Vec<String> {
+    let mut lines: Vec<String> = printed.lines().filter(|line| settled(line).is_some()).map(aligned).collect();
+    for line in &lines {
         assert!(!line.starts_with("$ ") && !line.starts_with("```"), "it would be taken for something else: {line}");
-        let same = unused.iter().position(|old| settled(old).as_ref() == Some(&meaning));
-        Some(same.map_or_else(|| line.to_owned(), |at| unused.remove(at)))
-    };
-    let mut lines: Vec<String> = printed.lines().filter_map(in_its_words).collect();
+    }
     if any_order {
-        lines.sort_by_key(|line| there.iter().position(|old| old == line).unwrap_or(there.len()));
+        lines.sort_by_key(|line| there.iter().position(|old| settled(old) == settled(line)).unwrap_or(there.len()));
     }
     lines
+}
+
+/// A line of a trace with its place in its column again: an address may have become shorter.
+fn aligned(line: &str) -> String {
+    match line.rsplit_once(" [stage ") {
+        Some((head, place)) if line.starts_with('#') => format!("{:<100} [stage {place}", head.trim_end()),
+        _ => line.to_owned(),
+    }
 }
 
 /// The text with the changes in it. They are in the order of their lines.
@@ -51,6 +56,13 @@ three
 $ printf 'a (os error 7)\nb (os error 8)\n'
 a (os error 111)
 c
+$ printf 'a (os error 7)\n#0001 +0.0050s  --- somebody   dialling\n'
+a (os error 111)
+#0001 +0.0001s  --- somebody dialling
+$ printf '#0001 +0.0050s  --- A   dialling\n#0002 +0.0051s  --- A   connected\n#0003 +0.0052s  --- A   closed\n'
+#0001 +0.0201s  --- A   dialling
+#0002 +0.0202s  --- A   there
+#0003 +0.0203s  --- A   closed
 $ echo 'nothing is below' \
     'this one'
 $ echo nothing but; echo 127.0.0.2:6881
@@ -84,8 +96,15 @@ $ printf 'one\ntwo\n'
 one
 two
 $ printf 'a (os error 7)\nb (os error 8)\n'
-a (os error 111)
+a (os error 7)
 b (os error 8)
+$ printf 'a (os error 7)\n#0001 +0.0050s  --- somebody   dialling\n'
+a (os error 111)
+#0001 +0.0001s  --- somebody dialling
+$ printf '#0001 +0.0050s  --- A   dialling\n#0002 +0.0051s  --- A   connected\n#0003 +0.0052s  --- A   closed\n'
+#0001 +0.0050s  --- A   dialling
+#0002 +0.0051s  --- A   connected
+#0003 +0.0052s  --- A   closed
 $ echo 'nothing is below' \
     'this one'
 nothing is below this one
@@ -113,11 +132,19 @@ $ echo $?
 The end."#;
 
 #[test]
+fn the_place_in_a_line_of_a_trace_keeps_its_column() {
+    let printed = "#0001 +0.0050s  OUT -> 127.0.0.2:6881   handshake, 68 bytes   [stage 4, BEP 3] (thread ask)";
+    let lines = fresh(&[], printed, false);
+    assert_eq!(lines[0].find("[stage 4"), Some(101), "{lines:?}");
+    assert!(lines[0].ends_with(" [stage 4, BEP 3] (thread ask)"), "{lines:?}");
+}
+
+#[test]
 fn a_stale_output_is_rewritten_and_nothing_else() {
     let lab = start_lab();
     let check = |text| check(&parse("page.md".into(), text), &lab);
     let changes: Vec<Change> = check(STALE).into_iter().map(|wrong| wrong.change).collect();
-    assert_eq!(changes.len(), 5, "the address and the exit code are as they were");
+    assert_eq!(changes.len(), 6, "the address, the exit code and what differs in its times only are as they were");
     assert_eq!(rewritten(STALE, &changes), FRESH);
     assert!(check(FRESH).is_empty(), "what was written is what is compared");
 }

@@ -34,7 +34,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::markdown::{Block, Document, documents, root};
-use super::rewriting::{Change, merged, rewritten};
+use super::rewriting::{Change, fresh, rewritten};
 use piecemeal::lab::seeder::Plan;
 use piecemeal::lab::tour::Tour;
 use piecemeal::lab::{Lab, TRACKER_PORT, album, sample};
@@ -269,7 +269,7 @@ pub fn check(document: &Document, lab: &Lab) -> Vec<Wrong> {
             if found != expected {
                 let place = format!("{}:{}", document.path.display(), step.line);
                 let said = format!("{place}: $ {}\nprints:\n{}\n", step.command, found.join("\n"));
-                let lines = merged(&step.expected, &printed, any_order);
+                let lines = fresh(&step.expected, &printed, any_order);
                 wrong.push(Wrong { said, change: Change { first: step.below, lines_there: step.expected.len(), lines } });
             }
         }
