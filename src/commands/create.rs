@@ -38,6 +38,7 @@ impl Args {
     pub fn run(self, options: &Options) -> Result<Answer, Failure> {
         let content = Content::find(&self.path, self.name.as_deref())?;
         let output = self.output.unwrap_or_else(|| format!("{}.torrent", content.name).into());
+        super::tracing::keep_apart(&output, options)?; // plugged in
         content.allows(&output, self.force)?;
         let progress = Progress::new(options, "hashing", content.length);
         if content.length == 0 {

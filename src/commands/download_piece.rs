@@ -35,6 +35,7 @@ pub struct Args {
 impl Args {
     pub fn run(self, options: &Options) -> Result<Answer, Failure> {
         let until = options.deadline();
+        super::tracing::keep_apart(&self.output, options)?; // plugged in
         let metainfo = open(&self.torrent, options)?;
         let piece = piece_of(&metainfo.info, self.index)?;
         let ours = Handshake::new(metainfo.info.info_hash, PeerId::random());

@@ -27,6 +27,7 @@ use crate::progress::{Moment, Progress};
 
 /// Downloads to its place; `source` is the argument as it was typed.
 pub fn fetch(mut plan: Plan, place: &Place, source: &str, options: &Options) -> Result<Answer, Failure> {
+    super::tracing::keep_apart(&place.output, options)?; // plugged in
     plan.max_peers = place.max_peers.into();
     plan.download_rate = Rate::new(place.max_download);
     plan.stop = interrupt()?;

@@ -36,6 +36,7 @@ pub struct Args {
 impl Args {
     pub fn run(self, options: &Options) -> Result<Answer, Failure> {
         let until = options.deadline();
+        super::tracing::keep_apart(&self.output, options)?; // plugged in
         let magnet = Magnet::parse(&self.magnet)?;
         let (ours, search) = start(&magnet, options, until)?;
         let say = options.narrator();

@@ -1,7 +1,7 @@
 //! `--trace` and `--capture`: listening in on all that a command says and hears. (trace)
 
 use std::fs::{self, File};
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -13,9 +13,12 @@ use piecemeal::s03_tracker::http::Get;
 use piecemeal::s04_handshake::transport::Dial;
 use piecemeal::s12_seeding::listener::Listener;
 use piecemeal::s13_udp_tracker::UdpTracker;
+use piecemeal::trace::capture::is_capture;
 use piecemeal::trace::wiretap::{Form, Sink, Tap};
 
 use super::Options;
+use super::explaining::PAGE;
+use super::failure::{Failure, USAGE};
 
 /// What is written where.
 #[derive(clap::Args)]
@@ -67,15 +70,46 @@ pub fn start(options: &Options) {
     });
 }
 
+/// How a trace of ours begins, as text and as JSON.
+const TRACES: [&[u8]; 2] = [b"#0001 +", b"{\"event\":\"trace\","];
+
 fn sink(what: &str, path: &Path) -> Option<Sink> {
     let name = format!("{what} in {}", printable(&path.to_string_lossy()));
-    match File::create(path) {
-        Ok(file) => Some(Sink { name, out: Box::new(file) }),
-        Err(error) => {
-            warn(&format!("there is no {}: {error}", name.trim_start_matches("the ")));
-            None
+    let no_sink = |why: &str| warn(&format!("there is no {}: {why}", name.trim_start_matches("the ")));
+    match is_precious(path).and_then(|precious| if precious { Ok(None) } else { File::create(path).map(Some) }) {
+        Ok(Some(file)) => return Some(Sink { name, out: Box::new(file) }),
+        Ok(None) => no_sink("something else is in that file, and is kept"),
+        Err(error) => no_sink(&error.to_string()),
+    }
+    None
+}
+
+/// Whether there is something that must not be written over: all but an older trace or capture.
+fn is_precious(path: &Path) -> io::Result<bool> {
+    // A pipe or a terminal holds nothing, and nothing must be read from it.
+    if !fs::metadata(path).is_ok_and(|there| there.is_file() && there.len() > 0) {
+        return Ok(false);
+    }
+    let mut start = Vec::new();
+    File::open(path)?.take(200).read_to_end(&mut start)?;
+    Ok(!is_capture(&start) && !TRACES.iter().any(|trace| start.starts_with(trace)))
+}
+
+/// Refuses an output that is the file of the trace or the capture, or a folder with it: each
+/// would be written over by the other.
+pub fn keep_apart(output: &Path, options: &Options) -> Result<(), Failure> {
+    let Tracing { trace, capture } = &options.tracing;
+    let trace = trace.as_deref().filter(|_| !options.tracing.on_stderr());
+    let Ok(real) = fs::canonicalize(output) else { return Ok(()) };
+    for (what, path) in [("trace", trace), ("capture", capture.as_deref())] {
+        let path = path.and_then(|path| fs::canonicalize(path).ok()).filter(|path| path.is_file());
+        if path.is_some_and(|path| path.starts_with(&real)) {
+            let failure = Failure::new(USAGE, format!("the {what} is written there, too"));
+            let help = format!("choose another file for --{what}, or another -o");
+            return Err(failure.about(output.to_string_lossy()).help(help).see(PAGE));
         }
     }
+    Ok(())
 }
 
 /// The conversation goes on, so this is no error.

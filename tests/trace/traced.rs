@@ -177,6 +177,65 @@ fn trace_and_capture_in_one_file_are_one_warning_and_the_trace_is_whole() {
 }
 
 #[test]
+fn what_is_precious_is_not_written_over() {
+    let folder = folder();
+    let (_, path) = sample(folder.path(), None);
+    let torrent = fs::read(&path).expect("it is there");
+    for (option, what) in [(format!("--capture={}", path.display()), "capture"), (format!("--trace={}", path.display()), "trace")]
+    {
+        let outcome = Run::new(["info", option.as_str()]).arg(&path).run();
+        let warning = format!("warning: there is no {what} in {}: something else is in that file, and is kept\n", path.display());
+        assert_eq!((outcome.err(), outcome.code), (warning, Some(0)));
+        assert!(outcome.out().contains("Info Hash: "), "{outcome}");
+        assert!(fs::read(&path).expect("it is there") == torrent, "the torrent is as it was");
+    }
+}
+
+#[test]
+fn an_older_trace_or_capture_is_written_over() {
+    let folder = folder();
+    let file = folder.path().join("session");
+    let trace = format!("--trace={}", file.display());
+    let capture = format!("--capture={}", file.display());
+    fs::write(&file, "").expect("the folder can be written");
+    for options in [&[trace.as_str()][..], &[&capture], &[&trace, "--json"], &[&trace], &[&capture]] {
+        let (outcome, peer) = download(folder.path(), options);
+        assert!(!outcome.err().contains("warning"), "{outcome}");
+        fs::remove_file(folder.path().join("out")).expect("it is there");
+        let text = fs::read_to_string(&file).expect("it is there");
+        assert!(text.contains(&peer.address().to_string()) && !text.contains('\0'), "{options:?}: {text}");
+    }
+}
+
+#[test]
+fn an_output_is_not_the_file_of_the_trace_or_the_capture() {
+    let folder = folder();
+    let (_, path) = sample(folder.path(), None);
+    let path = path.to_str().expect("a plain path");
+    fs::create_dir(folder.path().join("album")).expect("the folder takes a folder");
+    for (words, file) in [
+        (&["download", "--force", "-o", "out", path][..], "./out"),
+        (&["download", "-o", "out", path], "out"),
+        (&["download", "--force", "-o", "album", path], "album/session"),
+        (&["download_piece", "-o", "album/../out", path, "0"], "out"),
+        (&["magnet_download_piece", "-o", "out", "magnet:?xt=urn:btih:12345", "0"], "out"),
+        (&["create", "--force", "-o", "out", path], "out"),
+    ] {
+        for (option, what) in [("--capture=", "capture"), ("--trace=", "trace")] {
+            let outcome = Run::new(words).arg(format!("{option}{file}")).dir(folder.path()).run();
+            assert_eq!(outcome.code, Some(2), "{outcome}");
+            assert!(outcome.err().contains(&format!(": the {what} is written there, too\n")), "{outcome}");
+            let there = fs::read_to_string(folder.path().join(file)).expect("it was opened before");
+            assert!(there.lines().count() <= 1, "nothing has passed: {there}");
+            fs::remove_file(folder.path().join(file)).expect("it can be removed");
+        }
+    }
+    // Beside it there is room, and on what holds nothing, too.
+    let (outcome, _) = download(folder.path(), &["--capture", folder.path().join("out.capture").to_str().expect("a plain path")]);
+    assert!(!outcome.err().contains("warning"), "{outcome}");
+}
+
+#[test]
 fn a_closed_stderr_ends_the_trace_quietly() {
     let folder = folder();
     let (torrent, path) = sample(folder.path(), None);
