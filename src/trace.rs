@@ -10,13 +10,14 @@
 //!
 //! # What is where
 //! ```text
-//! kind      which kind of bytes is this? and all of it described   what `explain` calls
-//! stream    one direction of a connection, cut into its objects
-//! wiretap   both directions of live connections, as they pass      what `--trace` calls
-//! s01 ..    a describer for each stage's objects: &[u8] -> Object
-//! text      an Object and its bytes -> lines                       json: -> one JSON object
-//! capture   a file of all that went over the wire -> events        fold, lines, mermaid, page
-//! replay    one peer of a capture, played again                    what `replay` calls
+//! kind          which kind of bytes is this? and all of it described    what `explain` calls
+//! s01 ..        a describer for each stage's objects: &[u8] -> Object   walk, client: of use to them
+//! stream        one direction of a connection, cut into its objects
+//! conversation  both directions: the objects, and what each changes
+//! wiretap       live connections, as it passes                          what `--trace` calls
+//! capture       a file of all that has passed -> events                 fold, lines, mermaid, page
+//! replay        one peer of a capture, played again                     what `replay` calls
+//! text          an Object and its bytes -> lines                        json: -> one JSON object
 //! ```
 //! # Decisions
 //! * **Fields lie end to end.** Each byte of an object belongs to one field, in order, up
@@ -34,6 +35,7 @@
 
 pub mod capture;
 pub mod client;
+mod conversation;
 pub mod json;
 pub mod kind;
 pub mod replay;

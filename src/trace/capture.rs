@@ -1,6 +1,6 @@
 //! A capture: what has gone over all connections of a session, with times, from a file.
 //!
-//! A wiretap writes one; here it is read again, and each stream is cut into its objects.
+//! A wiretap writes one; here it is read again, and told as it was then.
 //!
 //! ```text
 //! {"piecemeal_capture":1,"started":"1792230000"}                 the first line
@@ -14,13 +14,11 @@
 //!
 //! # Decisions
 //! * **A line is a chunk, not an object.** A read ends where the network likes. The chunks
-//!   of a stream are put together, and then cut where the objects end.
-//! * **An object's time is that of its first byte.**
-//! * **What the ids of extensions mean** is in the handshakes, so that an extension's
-//!   message is known by its name here, and not by its looks only.
-//! * **A broken object ends its stream,** since nobody knows where the next one begins. The
-//!   other streams go on. Only inside of an extension's message may be what it likes: its
-//!   length says where it ends.
+//!   go through the same `conversation` as live ones do, in the order
+//!   of the file, so what an object is and changes is what the trace said then.
+//! * **An object's time is that of its first byte.** What it changes, it changes with its last.
+//! * **All bytes are kept,** those of blocks, too: `replay` needs them.
+//! * **What follows a broken object is counted.** The other streams go on.
 
 pub mod fold;
 pub mod lines;
@@ -33,8 +31,9 @@ use std::ops::Range;
 use thiserror::Error;
 
 use self::read::{Line, Reader};
-use super::stream::{Next, Way};
-use super::{Context, Object};
+use super::Object;
+use super::conversation::Conversation;
+use super::stream::Way;
 
 /// The key by which a capture is known.
 const KEY: &str = "piecemeal_capture";
@@ -81,21 +80,20 @@ pub struct Connection {
     pub lane: usize,
     /// What went each way, [`Way::In`] first.
     streams: [Stream; 2],
+    talk: Conversation,
     ended: bool,
 }
 
 /// One direction of a connection.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Stream {
     bytes: Vec<u8>,
     /// Where the chunks begin, when they came, and in which line they stand.
     chunks: Vec<(usize, u64, usize)>,
-    /// How much of it has been cut into objects, and what comes next.
+    /// How much of it has been cut into objects.
     cut: usize,
-    next: Next,
-    /// Where it is broken: the place of that event in the order of the file.
-    broken: Option<usize>,
-    context: Context,
+    /// The last of these, as a place in [`Capture::events`] before they are in order.
+    last: usize,
 }
 
 /// Something that has happened.
@@ -133,6 +131,8 @@ pub struct Said {
     pub object: Object,
     /// Whether the capture ends in the middle of it.
     pub is_cut: bool,
+    /// What it changed, a line each.
+    pub changes: Vec<String>,
     /// How many bytes follow it that nobody can make sense of: it is broken.
     pub rest: usize,
     /// The bytes, where they stand in no stream: a tracker's.
@@ -204,12 +204,12 @@ impl Capture {
     }
 
     /// All events with their numbers, from 1.
-    pub fn numbered(&self) -> impl Iterator<Item = (usize, &Event)> {
+    pub fn numbered(&self) -> impl Iterator<Item = (u64, &Event)> {
         (1..).zip(&self.events)
     }
 
     /// The first thing that is broken, if anything is, and its number.
-    pub fn broken(&self) -> Option<(usize, &Event, &Said)> {
+    pub fn broken(&self) -> Option<(u64, &Event, &Said)> {
         self.numbered().find_map(|(number, event)| match &event.what {
             What::Said(said) if said.object.broken.is_some() && !said.is_cut => Some((number, event, &**said)),
             _ => None,
@@ -230,11 +230,6 @@ impl Connection {
 }
 
 impl Stream {
-    fn new() -> Stream {
-        let (next, context) = (Next::Handshake, Context::default());
-        Stream { bytes: Vec::new(), chunks: Vec::new(), cut: 0, next, broken: None, context }
-    }
-
     fn rest(&self) -> &[u8] {
         self.bytes.get(self.cut..).unwrap_or_default()
     }

@@ -54,7 +54,7 @@ pub fn message(bytes: &[u8], context: &Context) -> Object {
         walk.object.name = "keep-alive".to_owned();
         return walk.end();
     }
-    let limit = limit(id, context);
+    let limit = limit(id, context.pieces);
     if length > limit {
         walk.object.break_at(0..4, format!("at most {limit} bytes"), length.to_string());
         return walk.object;
@@ -93,11 +93,11 @@ pub fn piece_head(head: &[u8]) -> Object {
     object
 }
 
-/// What a message may say of its own length.
-fn limit(id: Option<u8>, context: &Context) -> usize {
+/// What a message may say of its own length, where the torrent has so many pieces.
+pub(super) fn limit(id: Option<u8>, pieces: Option<u32>) -> usize {
     match id {
         Some(7) => BLOCK_LENGTH as usize + 9,
-        _ => LONGEST_MESSAGE.max(context.pieces.map_or(0, |pieces| pieces.div_ceil(8) as usize + 1)),
+        _ => LONGEST_MESSAGE.max(pieces.map_or(0, |pieces| pieces.div_ceil(8) as usize + 1)),
     }
 }
 

@@ -1,7 +1,7 @@
 //! One direction of a connection between peers, cut into its objects.
 //!
-//! Whoever has a live connection asks for the first object again and again as bytes come;
-//! whoever has them all takes [`all`].
+//! Here all of it is at hand. What comes bit by bit, and in both directions, is for
+//! `conversation`.
 
 use super::{Context, Object, Placed, s04, s05};
 use crate::s04_handshake::{HANDSHAKE_LENGTH, PROTOCOL};
@@ -42,18 +42,18 @@ impl Way {
 }
 
 /// What comes next in a stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Next {
     /// The handshake, with which each direction begins.
+    #[default]
     Handshake,
     /// Messages, to the end.
     Message,
 }
 
 impl Next {
-    /// How long the object is that starts here, once all of it has come. Its length is not
-    /// judged: keep no more of it than you like.
-    pub fn length(self, bytes: &[u8]) -> Option<usize> {
+    /// How long the object is that starts here, if all of it is there.
+    fn length(self, bytes: &[u8]) -> Option<usize> {
         let length = match self {
             Next::Handshake => HANDSHAKE_LENGTH,
             Next::Message => s05::length(bytes)?,

@@ -12,6 +12,9 @@ use std::ops::Range;
 
 use super::{Broken, Field, Object, counted};
 
+/// Where the stage stands in the first line of an event, if there is room.
+const EVENT_PLACE: usize = 100;
+
 /// How many bytes a line has room for.
 const ROW: usize = 16;
 /// From the start of a line to its bytes.
@@ -40,6 +43,26 @@ pub fn head(object: &Object) -> String {
 /// Where it is explained: `[stage 4, BEP 3]`.
 pub fn place(object: &Object) -> String {
     format!("[stage {}, {}]", object.stage, object.spec)
+}
+
+/// `+0.0132s`
+pub fn seconds(micros: u64) -> String {
+    format!("+{}.{:04}s", micros / 1_000_000, micros % 1_000_000 / 100)
+}
+
+/// An event in one line: `#0003 +0.0132s  OUT -> 127.0.0.2:6881   interested, 5 bytes`.
+pub fn event(number: u64, time: u64, sign: &str, who: &str, what: &str) -> String {
+    format!("#{number:04} {}  {sign} {who}   {what}", seconds(time))
+}
+
+/// The line of an event in which an object passes, where that is explained, and `behind` it.
+pub fn passing(event: &str, object: &Object, behind: &str, color: bool) -> String {
+    format!("{} {}{behind}", Paint(color).bold(&format!("{event:<EVENT_PLACE$}")), place(object))
+}
+
+/// What an object changes: a line each, with a newline before it.
+pub fn changes(changes: &[String]) -> String {
+    changes.iter().map(|change| format!("\n  * {change}")).collect()
 }
 
 /// The whole object, without a newline at the end. `bytes` are its own, from its start;

@@ -6,7 +6,7 @@
 //!
 //! * **Run it:** `piecemeal handshake --trace lab/sample.torrent 127.0.0.2:6881`
 //! * **Page:** `docs/reading-a-trace.md`
-//! * **Builds on:** the transport of stage 4, the descriptions of [`trace`](super)
+//! * **Builds on:** the transport of stage 4, and `conversation`, which makes objects of the bytes
 //!
 //! # Where the bytes are taken
 //! ```text
@@ -20,11 +20,8 @@
 //! * **What goes out is told before it goes,** when it is handed to the system. Told
 //!   afterwards, the peer's answer could come first: another thread may read it. What a
 //!   write leaves over is not told again when it is handed over again.
-//! * **Little is kept:** of each direction the message that is not whole yet, and of a block
-//!   only its first 13 bytes.
 //! * **A trace that cannot be written ends,** with one warning. The conversation does not.
 
-mod overheard;
 mod sink;
 mod trackers;
 

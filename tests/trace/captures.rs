@@ -2,7 +2,7 @@
 
 use super::tape::{PEER, TRACKER, Tape, ours, small};
 use crate::support::wire;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 #[test]
 fn a_capture_is_shown_event_by_event() {
@@ -74,6 +74,14 @@ fn many_blocks_of_a_piece_are_one_arrow() {
 }
 
 #[test]
+fn the_page_says_what_each_message_changed() {
+    let page = small().explain(&["--as", "html"]).succeeds().out();
+    let inside: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("<span class=\"change\">  * ")).collect();
+    assert_eq!(inside.len(), 9, "{inside:?}");
+    assert_eq!(inside[0], "both sides speak: the extension protocol (BEP 10)</span>");
+}
+
+#[test]
 fn json_has_every_event_with_its_time_peer_and_object() {
     let outcome = small().explain(&["--json"]);
     outcome.succeeds();
@@ -89,6 +97,7 @@ fn json_has_every_event_with_its_time_peer_and_object() {
     assert_eq!(of(1), (Some(1_200), "in".to_owned(), "tracker answer".to_owned()));
     assert_eq!(of(13), (Some(2_000_000), "in".to_owned(), "piece".to_owned()));
     assert_eq!(of(15), (Some(2_100_000), "end".to_owned(), String::new()));
+    assert_eq!((&events[2]["changes"], &events[6]["changes"]), (&json!([]), &json!(["am choked: yes -> no"])));
     assert_eq!((&events[0]["tracker"], &events[2]["peer"], &events[2]["connection"]), (&TRACKER.into(), &PEER.into(), &1.into()));
     assert_eq!(json["connections"][0]["client"], "Transmission 3.0");
 }

@@ -3,10 +3,12 @@
 
 use super::bytes::{handshake, sound};
 use super::samples::stream;
+use super::tape::Tape;
 use crate::support::wire;
+use piecemeal::trace::capture::{Capture, Event, What};
 use piecemeal::trace::stream::{Next, all, begins_with};
 use piecemeal::trace::text::{self, Look};
-use piecemeal::trace::{Context, json, s05};
+use piecemeal::trace::{Context, Placed, json, s05};
 use serde_json::json;
 
 #[test]
@@ -51,23 +53,19 @@ fn a_bitfield_is_checked_where_the_number_of_pieces_is_known() {
     assert_eq!(s05::message(&large, &Context { pieces: Some(16 << 20), ..Context::default() }).broken, None);
 }
 
-/// As a wiretap does it: bytes come one by one, and each object is taken when it is whole.
+/// All at once, or byte by byte as in a capture.
 #[test]
 fn a_stream_is_cut_into_the_same_objects_however_it_comes() {
     let bytes = stream();
     let (whole, end) = all(&bytes, begins_with(&bytes), &Context::default(), usize::MAX);
     assert_eq!((whole.len(), end), (6, bytes.len()));
-    let (mut come, mut at, mut next, mut found) = (Vec::new(), 0, Next::Handshake, Vec::new());
-    for byte in &bytes {
-        come.push(*byte);
-        if let Some(length) = next.length(&come) {
-            found.push((at, next.describe(&come[..length], &Context::default())));
-            (at, next) = (at + length, Next::Message);
-            come.clear();
-        }
-    }
-    assert!(come.is_empty());
-    assert_eq!(found, whole.into_iter().map(|placed| (placed.at, placed.object)).collect::<Vec<_>>());
+    let tape = bytes.iter().fold(Tape::new(), |tape, byte| tape.out(1, [*byte]));
+    let capture = Capture::read(tape.0.as_bytes()).expect("it is a capture");
+    let said = |event: &Event| match &event.what {
+        What::Said(said) => Placed { at: said.range.start, object: said.object.clone() },
+        What::End => panic!("it does not end"),
+    };
+    assert_eq!(capture.events.iter().map(said).collect::<Vec<_>>(), whole);
 }
 
 /// A block's data need not be there to be described.

@@ -3,6 +3,7 @@
 
 use super::bytes::{INFO_HASH, handshake, harmless};
 use piecemeal::s04_handshake::transport::{Transport, pair};
+use piecemeal::trace::capture::{Capture, lines};
 use piecemeal::trace::wiretap::{Form, Sink, Tap};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::SocketAddr;
@@ -98,10 +99,16 @@ fn told(text: &str) -> Vec<String> {
     text.lines().filter_map(line).collect()
 }
 
-/// What both say, in turns.
+/// What both say, in turns: the trace of it.
 fn talk(room: usize, chunk: usize, turns: &[(bool, Vec<u8>)]) -> String {
-    let paper = Paper::default();
-    let (mut ours, mut theirs) = connection(&quiet(&paper), room, 1);
+    recorded(room, chunk, turns).0
+}
+
+/// The trace and the capture.
+fn recorded(room: usize, chunk: usize, turns: &[(bool, Vec<u8>)]) -> (String, String) {
+    let (paper, capture) = (Paper::default(), Paper::default());
+    let tap = Tap::new(paper.sink("the trace"), TEXT, capture.sink("the capture"), |warning| panic!("{warning}"));
+    let (mut ours, mut theirs) = connection(&tap, room, 1);
     for (us, bytes) in turns {
         let (from, to) = if *us { (&mut ours, &mut theirs) } else { (&mut theirs, &mut ours) };
         thread::scope(|scope| {
@@ -127,7 +134,7 @@ fn talk(room: usize, chunk: usize, turns: &[(bool, Vec<u8>)]) -> String {
         }
     }
     drop(ours);
-    paper.text()
+    (paper.text(), capture.text())
 }
 
 fn theirs() -> Vec<u8> {
@@ -200,6 +207,27 @@ fn what_leaves_in_several_parts_is_told_once() {
     assert_eq!(told(&talk(7, 1 << 16, &story())), told(&talk(1 << 16, 1 << 16, &story())));
 }
 
+/// What is not an object is in the trace only, and the capture has the end of a connection.
+#[test]
+fn a_capture_says_afterwards_what_the_trace_said_then() {
+    let no_peer = b"HTTP/1.1 400 Bad Request\r\n".repeat(9);
+    let too_long = [&theirs()[..], b"\0\0\x40\x0a\x07\0\0\0\x01"].concat();
+    let with = |answer: Vec<u8>| vec![(true, handshake()), (false, answer), (true, b"\0\0\0\x01\x02".to_vec())];
+    for turns in [story(), losing(), with(no_peer), with(too_long)] {
+        for chunk in [1, 7, 1 << 16] {
+            let (trace, capture) = recorded(1 << 16, chunk, &turns);
+            let capture = Capture::read(capture.as_bytes()).expect("it is a capture");
+            let shown: Vec<String> = capture.numbered().map(|(number, event)| lines::event(&capture, number, event)).collect();
+            let (then, afterwards) = (told(&trace), told(&shown.join("\n")));
+            let objects = |lines: &[String]| -> Vec<String> {
+                lines.iter().filter(|line| !line.starts_with("---") && !line.starts_with("END")).cloned().collect()
+            };
+            assert_eq!(objects(&afterwards), objects(&then), "in chunks of {chunk}");
+            assert!(then.iter().any(|line| line.starts_with("* ")), "{then:?}");
+        }
+    }
+}
+
 const SHOWN: &str = "\
 #0001 +0.0000s     --- 10.0.0.1:6881   connected   (thread test)
 #0002 +0.0000s  OUT -> 10.0.0.1:6881   handshake, 68 bytes: Transmission 3.0                         [stage 4, BEP 3] (thread test)
@@ -250,14 +278,13 @@ fn of_a_block_only_the_size_is_shown() {
     assert!(!text.contains("ee ee"), "{text}");
 }
 
-#[test]
-fn a_peer_that_has_all_and_then_loses_one_is_counted_right() {
+fn losing() -> Vec<(bool, Vec<u8>)> {
     let fast = |mut hello: Vec<u8>| {
         hello[27] |= 4;
         hello
     };
     let greeting = b"\0\0\0\x1a\x14\0d1:md11:lt_donthavei7eee".to_vec();
-    let turns = [
+    vec![
         (true, fast(handshake())),
         (false, fast(theirs())),
         (true, greeting),
@@ -265,8 +292,12 @@ fn a_peer_that_has_all_and_then_loses_one_is_counted_right() {
         (false, b"\0\0\0\x06\x14\x07\0\0\0\x09".to_vec()),
         (true, b"\0\0\0\x0d\x06\0\0\0\x01\0\0\0\0\0\0\0\x04".to_vec()),
         (false, b"\0\0\0\x01\x01\0\0\0\x01\0\0\0\0\x0d\x10\0\0\0\x01\0\0\0\0\0\0\0\x04".to_vec()),
-    ];
-    let lines = told(&talk(1 << 16, 1 << 16, &turns));
+    ]
+}
+
+#[test]
+fn a_peer_that_has_all_and_then_loses_one_is_counted_right() {
+    let lines = told(&talk(1 << 16, 1 << 16, &losing()));
     assert_eq!(
         lines[4..],
         [
@@ -306,8 +337,10 @@ fn whoever_is_no_peer_is_shown_once_and_then_left_alone() {
 }
 
 #[test]
-fn a_length_beyond_all_limits_ends_that_direction_only() {
-    for prefix in [&b"\x7f\xff\xff\xff\x14"[..], b"\xff\xff\xff\xff", b"\0\x10\0\x02", b"\0\0\x40\x0a\x07"] {
+fn a_length_that_cannot_be_ends_that_direction_only() {
+    let too_long = [&b"\x7f\xff\xff\xff\x14"[..], b"\xff\xff\xff\xff", b"\0\x10\0\x02", b"\0\0\x40\x0a\x07"];
+    let not_that_of_a_have: [&[u8]; 2] = [b"\0\0\0\x04\x04", b"\0\0\0\x06\x04"];
+    for prefix in too_long.into_iter().chain(not_that_of_a_have) {
         let mut all = prefix.to_vec();
         all.extend([0; 100]);
         let turns = [(true, handshake()), (false, theirs()), (false, all), (true, b"\0\0\0\x01\x02".to_vec())];

@@ -11,9 +11,6 @@ use super::{Capture, Event, Role, Said, What};
 use crate::trace::text::{self, Look};
 use crate::trace::{counted, json as objects};
 
-/// Where the stage stands in the first line, if there is room.
-const PLACE: usize = 100;
-
 /// Everybody, and how much there is.
 pub fn head(capture: &Capture) -> String {
     let mut text = counted(capture.events.len(), "event");
@@ -44,29 +41,29 @@ pub fn lanes(capture: &Capture) -> Vec<String> {
 }
 
 /// One event: a line, and what it says field by field.
-pub fn event(capture: &Capture, number: usize, event: &Event) -> String {
-    let (time, lane) = (seconds(event.time), capture.lane(event));
-    let connection = event.connection.and_then(|place| capture.connections.get(place));
-    let said = match &event.what {
-        What::Said(said) => said,
-        What::End => {
-            let which = connection.map(|connection| connection.number).unwrap_or_default();
-            return format!("#{number:04} {time}  END    {}   connection {which} ends", lane.name);
+pub fn event(capture: &Capture, number: u64, event: &Event) -> String {
+    let who = &capture.lane(event).name;
+    match &event.what {
+        What::Said(said) => {
+            let line = text::event(number, event.time, said.way.arrow(), who, &text::head(&said.object));
+            text::passing(&line, &said.object, "", false) + &details(capture, event, said)
         }
-    };
-    let head = format!("#{number:04} {time}  {} {}   {}", said.way.arrow(), lane.name, text::head(&said.object));
-    let place = text::place(&said.object);
-    let fields = text::fields(&said.object, capture.bytes(event), Look::default());
-    format!("{head:<PLACE$} {place}{fields}{}", after(said))
+        What::End => {
+            let connection = event.connection.and_then(|place| capture.connections.get(place));
+            let which = connection.map(|connection| connection.number).unwrap_or_default();
+            text::event(number, event.time, "END   ", who, &format!("connection {which} ends"))
+        }
+    }
 }
 
-/// What there is to say of the bytes behind it.
-pub fn after(said: &Said) -> String {
-    match (said.is_cut, said.rest) {
+/// The lines below the first one: its fields, what it changed, what there is to say of the bytes behind it.
+pub fn details(capture: &Capture, event: &Event, said: &Said) -> String {
+    let after = match (said.is_cut, said.rest) {
         (true, _) => "\n  (the capture ends in the middle of it)".to_owned(),
         (_, 0) => String::new(),
-        (_, rest) => format!("\n  {} behind it on this stream: nobody knows where the next object begins", counted(rest, "byte")),
-    }
+        (_, rest) => format!("\n  {} behind it on this stream", counted(rest, "byte")),
+    };
+    text::fields(&said.object, capture.bytes(event), Look::default()) + &text::changes(&said.changes) + &after
 }
 
 /// What was not described, if there is anything.
@@ -92,13 +89,10 @@ pub fn to_json(capture: &Capture, source: &str) -> Value {
         let mut put = |key: &str, value: Value| drop(json.insert(key.to_owned(), value));
         put("number", number.into());
         put("t", event.time.into());
-        match connection {
-            Some(connection) => {
-                put("connection", connection.number.into());
-                put("peer", lane.name.as_str().into());
-            }
-            None => put("tracker", lane.name.as_str().into()),
+        if let Some(connection) = connection {
+            put("connection", connection.number.into());
         }
+        put(lane.role.word(), lane.name.as_str().into());
         match &event.what {
             What::End => put("direction", "end".into()),
             What::Said(said) => {
@@ -106,6 +100,7 @@ pub fn to_json(capture: &Capture, source: &str) -> Value {
                 put("cut", said.is_cut.into());
                 put("rest", said.rest.into());
                 put("object", objects::object(&said.object, capture.bytes(event), 0));
+                put("changes", said.changes.as_slice().into());
             }
         }
         Value::Object(json)
@@ -118,11 +113,6 @@ pub fn to_json(capture: &Capture, source: &str) -> Value {
         "events": events.collect::<Vec<_>>(),
         "left_out": capture.left_out,
     })
-}
-
-/// `+0.0132s`
-pub fn seconds(micros: u64) -> String {
-    format!("+{}.{:04}s", micros / 1_000_000, micros % 1_000_000 / 100)
 }
 
 /// A time as people write it: `2026-10-16 14:40:00 UTC`.

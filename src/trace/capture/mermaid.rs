@@ -4,9 +4,9 @@
 //! hundred arrows it ends, with the number of those that are left.
 
 use super::fold::folded;
-use super::lines::seconds;
 use super::{Capture, Role};
 use crate::trace::stream::Way;
+use crate::trace::text::seconds;
 
 /// The most arrows, and the most participants beside ourselves.
 const MOST_ARROWS: usize = 300;

@@ -6,11 +6,11 @@
 use std::fmt::Write;
 
 use super::fold::{Run, folded};
-use super::lines::{after, head, left_out, seconds};
+use super::lines::{details, head, left_out};
 use super::{Capture, What};
 use crate::trace::counted;
 use crate::trace::stream::Way;
-use crate::trace::text::{self, Look};
+use crate::trace::text::{self, seconds};
 
 /// The most rows, lanes beside our own, and bytes.
 const MOST_ROWS: usize = 2_000;
@@ -87,20 +87,19 @@ fn row(capture: &Capture, run: &Run, out: &mut String) {
     let _ = write!(
         out,
         "<details class=\"row {way}{broken}\" style=\"--to:{lane}\"><summary title=\"{title}\"><time>{time}</time>\
-         <span class=\"arrow\"><span><em>{label}</em><span class=\"who\"> {sign} {to_whom} {who}</span></span></span></summary>\n<pre>"
+         <span class=\"arrow\"><span><em>{label}</em>\
+         <span class=\"who\"> {sign} {to_whom} {who}</span></span></span></summary>\n<pre>"
     );
     let events = run.places.iter().filter_map(|place| Some((place + 1, capture.events.get(*place)?)));
     for (number, event) in events.take(MOST_OF_RUN) {
         let What::Said(said) = &event.what else { continue };
-        let fields = text::fields(&said.object, capture.bytes(event), Look::default());
         let _ = writeln!(
             out,
-            "<b>#{number:04} {}  {}</b> <i>{}</i>{}{}",
+            "<b>#{number:04} {}  {}</b> <i>{}</i>{}",
             seconds(event.time),
             escaped(&text::head(&said.object)),
             text::place(&said.object),
-            rows(&fields),
-            escaped(&after(said)),
+            rows(&details(capture, event, said)),
         );
     }
     if let Some(more) = run.places.len().checked_sub(MOST_OF_RUN).filter(|more| *more > 0) {
@@ -113,7 +112,11 @@ fn row(capture: &Capture, run: &Run, out: &mut String) {
 fn rows(fields: &str) -> String {
     let mut out = String::new();
     for line in fields.lines().filter(|line| !line.is_empty()) {
-        let class = if line.trim_start().starts_with('^') { " class=\"carets\"" } else { "" };
+        let class = match line.trim_start().chars().next() {
+            Some('^') => " class=\"carets\"",
+            Some('*') => " class=\"change\"",
+            _ => "",
+        };
         let _ = write!(out, "\n<span{class}>{}</span>", escaped(line));
     }
     out

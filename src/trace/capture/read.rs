@@ -1,17 +1,13 @@
-//! Reading a capture: line by line, and each stream cut into its objects.
+//! Reading a capture: line by line, chunk by chunk.
 
 use std::collections::HashMap;
 
 use serde_json::Value;
 
-use super::{Capture, CaptureError, Connection, Event, KEY, Lane, Role, Said, Stream, What};
-use crate::s03_tracker::PeerId;
-use crate::s04_handshake::HANDSHAKE_LENGTH;
-use crate::s07_extension::{EXTENDED, ExtensionHandshake};
+use super::{Capture, CaptureError, Connection, Event, KEY, Lane, Role, Said, What};
 use crate::s13_udp_tracker::packet::Family;
-use crate::trace::client::Client;
-use crate::trace::stream::{Next, Way};
-use crate::trace::{Object, clipped, excerpt, quoted, s03, s07, s13};
+use crate::trace::stream::Way;
+use crate::trace::{Object, clipped, excerpt, quoted, s03, s13};
 
 /// The one version that there is.
 const VERSION: u64 = 1;
@@ -129,8 +125,8 @@ impl Reader {
         let stream = connection.stream_mut(way);
         if !bytes.is_empty() {
             stream.chunks.push((stream.bytes.len(), time, line.number));
-            stream.bytes.extend(bytes);
-            self.cut(place, way);
+            stream.bytes.extend_from_slice(&bytes);
+            self.hear(place, way, &bytes);
         }
         Ok(())
     }
@@ -150,7 +146,8 @@ impl Reader {
         let lane = self.lane(peer, Role::Peer);
         self.fields += 1;
         let place = self.capture.connections.len();
-        self.capture.connections.push(Connection { number, lane, streams: [Stream::new(), Stream::new()], ended: false });
+        let (streams, talk) = Default::default();
+        self.capture.connections.push(Connection { number, lane, streams, talk, ended: false });
         self.connections.insert(number, place);
         Ok(place)
     }
@@ -175,46 +172,35 @@ impl Reader {
         };
         let object = exchanged(url, way == to_tracker, &own);
         self.fields += object.fields.len() + 1;
-        let said = Box::new(Said { way, range: 0..own.len(), object, is_cut: false, rest: 0, own });
+        let said = Box::new(Said { way, range: 0..own.len(), object, is_cut: false, changes: Vec::new(), rest: 0, own });
         self.capture.events.push(Event { time, lane, connection: None, what: What::Said(said), line: line.number });
         Ok(())
     }
 
-    /// Cuts off the objects that are whole.
-    fn cut(&mut self, place: usize, way: Way) {
+    /// Takes in a chunk of a stream, and the objects that are whole with it.
+    fn hear(&mut self, place: usize, way: Way, mut bytes: &[u8]) {
         while !self.is_full() {
             let connection = self.capture.connections.get_mut(place).expect("its place was noted when it was added");
-            let stream = connection.stream_mut(way);
-            let length = stream.next.length(stream.rest()).filter(|_| stream.broken.is_none());
-            let Some(length) = length else { return };
-            self.describe(place, way, length);
+            let Some(heard) = connection.talk.next(way, &mut bytes) else { return };
+            self.say(place, way, heard.object, heard.changes, false);
         }
     }
 
-    /// Describes the next object of a stream, which has so many bytes.
-    fn describe(&mut self, place: usize, way: Way, length: usize) {
+    /// Adds the next object of a stream.
+    fn say(&mut self, place: usize, way: Way, object: Object, changes: Vec<String>, is_cut: bool) {
         let connection = self.capture.connections.get_mut(place).expect("its place was noted when it was added");
         let lane = connection.lane;
         let stream = connection.stream_mut(way);
-        let range = stream.cut..stream.cut + length;
-        let bytes = stream.bytes.get(range.clone()).unwrap_or_default();
-        let object = stream.next.describe(bytes, &stream.context);
+        let range = stream.cut..stream.cut + object.length;
         let (time, line) = stream.came(range.start);
-        let client = bytes.get(48..HANDSHAKE_LENGTH).filter(|_| stream.next == Next::Handshake && way == Way::In);
-        let client = client.and_then(|id| Client::of(&PeerId(*id.first_chunk()?))).map(|client| client.to_string());
-        let names = greeting(bytes).filter(|_| stream.next == Next::Message);
-        let lost = object.broken.is_some() && (stream.next == Next::Handshake || bytes.get(4) != Some(&EXTENDED));
-        (stream.cut, stream.next) = (range.end, Next::Message);
-        stream.broken = lost.then_some(self.capture.events.len());
+        (stream.cut, stream.last) = (range.end, self.capture.events.len());
         self.fields += object.fields.len() + 1;
-        // Who names a number by which to reach it is who will be sent it.
-        if let Some(names) = names {
-            s07::learn(&mut connection.stream_mut(way.back()).context.extensions, names);
-        }
+        // A handshake is summed up in the name of the program.
+        let client = Some(&object.summary).filter(|name| way == Way::In && range.start == 0 && !name.is_empty());
         if let (Some(lane), Some(client)) = (self.capture.lanes.get_mut(lane), client) {
-            lane.client = Some(client);
+            lane.client = Some(client.clone());
         }
-        let said = Box::new(Said { way, range, object, is_cut: false, rest: 0, own: Vec::new() });
+        let said = Box::new(Said { way, range, object, is_cut, changes, rest: 0, own: Vec::new() });
         self.capture.events.push(Event { time, lane, connection: Some(place), what: What::Said(said), line });
     }
 
@@ -243,23 +229,22 @@ impl Reader {
     }
 
     fn end_of(&mut self, place: usize, way: Way) {
-        let Some(connection) = self.capture.connections.get_mut(place) else { return };
-        let stream = connection.stream_mut(way);
-        let rest = stream.rest().len();
-        if rest == 0 {
+        let Some(connection) = self.capture.connections.get(place) else { return };
+        let (stream, rest) = (connection.stream(way), connection.stream(way).rest());
+        let count = rest.len();
+        if count == 0 {
             return;
         }
-        if let Some(broken) = stream.broken {
-            if let Some(Event { what: What::Said(said), .. }) = self.capture.events.get_mut(broken) {
-                said.rest = rest;
+        if connection.talk.is_lost(way) {
+            if let Some(Event { what: What::Said(said), .. }) = self.capture.events.get_mut(stream.last) {
+                said.rest = count;
             }
         } else if self.is_full() {
-            self.capture.left_out += rest;
+            self.capture.left_out += count;
         } else {
-            self.describe(place, way, rest);
-            if let Some(Event { what: What::Said(said), .. }) = self.capture.events.last_mut() {
-                said.is_cut = said.object.broken.as_ref().is_some_and(|broken| broken.range.start >= rest);
-            }
+            let object = connection.talk.describe(way, rest);
+            let is_cut = object.broken.as_ref().is_some_and(|broken| broken.range.start >= count);
+            self.say(place, way, object, Vec::new(), is_cut);
         }
     }
 }
@@ -270,14 +255,6 @@ fn way(line: &Line) -> Result<Way, CaptureError> {
         Some("in") => Ok(Way::In),
         Some("out") => Ok(Way::Out),
         _ => Err(line.error("\"in\" or \"out\" at \"d\"", line.found("d"))),
-    }
-}
-
-/// What an extension handshake says, if this message is one.
-fn greeting(message: &[u8]) -> Option<ExtensionHandshake> {
-    match message.get(4..)? {
-        [EXTENDED, 0, payload @ ..] => ExtensionHandshake::decode(payload).ok(),
-        _ => None,
     }
 }
 

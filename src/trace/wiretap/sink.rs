@@ -1,15 +1,7 @@
 //! Where events go: as text, as a JSON object a line, and all bytes into a capture.
 //!
-//! # A capture
-//! ```text
-//! {"piecemeal_capture":1,"started":"<seconds since 1970>"}
-//! {"t":<µs since then>,"c":<connection>,"peer":"IP:PORT","d":"in"|"out","hex":"..."}
-//! {"t":..,"c":..,"peer":"IP:PORT","d":"end"}
-//! {"t":..,"tracker":"<URL>","d":"in"|"out","hex":"..."}
-//! {"t":..,"asker":"udp://IP:PORT","d":"in"|"out","hex":"..."}   where we are the tracker
-//! ```
-//! A line is what one read brought or one write was given: to cut that into messages is
-//! left to whoever reads it.
+//! A line of the capture is what one read brought or one write was given. To cut that into messages
+//! is left to whoever reads it: see [`capture`](super::super::capture).
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -21,15 +13,13 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
+use super::super::conversation::{Conversation, Heard};
 use super::super::stream::Way;
 use super::super::text::{self, Look};
 use super::super::{Object, json as object_json};
-use super::overheard::{Heard, Overheard};
 use crate::s01_bencode::printable;
 use crate::s02_metainfo::{Info, InfoHash};
 
-/// Up to here the first line of an event is padded before it says where to read on.
-const PLACE: usize = 100;
 /// Of how many torrents the number of pieces is kept.
 const MOST_TORRENTS: usize = 64;
 
@@ -77,7 +67,7 @@ struct State {
 /// A connection that is listened in on.
 struct Open {
     peer: SocketAddr,
-    heard: Overheard,
+    talk: Conversation,
 }
 
 /// Whom an event is about.
@@ -156,7 +146,7 @@ impl Tap {
         self.with(|state| {
             state.connections += 1;
             let number = state.connections;
-            state.open.insert(number, Open { peer, heard: Overheard::new() });
+            state.open.insert(number, Open { peer, talk: Conversation::default() });
             self.tell(state, Whom::Peer { peer, connection: Some(number) }, &What::Words(how));
             number
         })
@@ -181,7 +171,7 @@ impl Tap {
             let Some(open) = state.open.remove(&number) else { return };
             let t = self.micros();
             state.capture(&json!({ "t": t, "c": number, "peer": open.peer.to_string(), "d": "end" }));
-            let what = format!("closed: {}", open.heard.summary());
+            let what = format!("closed: {}", open.talk.summary());
             self.tell(state, Whom::Peer { peer: open.peer, connection: Some(number) }, &What::Words(&what));
         });
     }
@@ -196,12 +186,12 @@ impl Tap {
                 state.capture(&chunk(digits(bytes)));
             }
             if state.trace.is_some() {
-                open.heard.pieces = open.heard.info_hash().and_then(|info_hash| state.pieces.get(&info_hash).copied());
-                let whom = Whom::Peer { peer, connection: Some(number) };
-                open.heard.feed(way, bytes, &mut |heard, Heard { object, bytes, changes }| {
-                    heard.pieces = heard.info_hash().and_then(|info_hash| state.pieces.get(&info_hash).copied());
+                let (whom, mut rest) = (Whom::Peer { peer, connection: Some(number) }, bytes);
+                loop {
+                    open.talk.pieces = open.talk.info_hash().and_then(|info_hash| state.pieces.get(&info_hash).copied());
+                    let Some(Heard { object, bytes, changes }) = open.talk.next(way, &mut rest) else { break };
                     self.tell(state, whom, &What::Object { way, object: &object, bytes: &bytes, changes: &changes });
-                });
+                }
             }
             state.open.insert(number, open);
         });
@@ -273,29 +263,16 @@ fn digits(bytes: &[u8]) -> String {
 
 fn as_text(number: u64, time: u64, whom: Whom, what: &What, thread: &str, color: bool) -> String {
     let whom = whom.to_string();
-    let (arrow, head) = match what {
-        What::Object { way, object, .. } => (way.arrow(), text::head(object)),
-        What::Words(words) => ("   ---", printable(words)),
-    };
     // Many are called after the peer that they are for.
-    let thread = thread.strip_suffix(whom.as_str()).map_or(thread, str::trim_end);
-    let (seconds, part) = (time / 1_000_000, time % 1_000_000 / 100);
-    let mut line = format!("#{number:04} +{seconds}.{part:04}s  {arrow} {whom}   {head}");
-    let What::Object { object, bytes, changes, .. } = what else {
-        line.push_str(&format!("   (thread {thread})\n"));
-        return line;
-    };
-    line = format!("{line:<PLACE$}");
-    if color {
-        line = format!("\x1b[1m{line}\x1b[0m");
+    let thread = format!("(thread {})", thread.strip_suffix(whom.as_str()).map_or(thread, str::trim_end));
+    match what {
+        What::Words(words) => format!("{}   {thread}\n", text::event(number, time, "   ---", &whom, &printable(words))),
+        What::Object { way, object, bytes, changes } => {
+            let line = text::event(number, time, way.arrow(), &whom, &text::head(object));
+            let line = text::passing(&line, object, &format!(" {thread}"), color);
+            format!("{line}{}{}\n", text::fields(object, bytes, Look { at: 0, color }), text::changes(changes))
+        }
     }
-    line.push_str(&format!(" {} (thread {thread})", text::place(object)));
-    line.push_str(&text::fields(object, bytes, Look { at: 0, color }));
-    for change in *changes {
-        line.push_str(&format!("\n  * {change}"));
-    }
-    line.push('\n');
-    line
 }
 
 fn as_json(number: u64, time: u64, whom: Whom, what: &What, thread: &str) -> Value {
