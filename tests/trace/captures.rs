@@ -76,6 +76,8 @@ fn many_blocks_of_a_piece_are_one_arrow() {
 #[test]
 fn the_page_says_what_each_message_changed() {
     let page = small().explain(&["--as", "html"]).succeeds().out();
+    let beside: Vec<&str> = page.split("<small>").skip(1).filter_map(|rest| rest.split("</small>").next()).collect();
+    assert_eq!(beside, ["am choked: yes -&gt; no", "am interested: no -&gt; yes"], "beside the arrows");
     let inside: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("<span class=\"change\">  * ")).collect();
     assert_eq!(inside.len(), 9, "{inside:?}");
     assert_eq!(inside[0], "both sides speak: the extension protocol (BEP 10)</span>");

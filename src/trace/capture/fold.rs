@@ -55,6 +55,13 @@ impl Run<'_> {
             (count, None) => format!("{count} × {name}"),
         }
     }
+
+    /// What it changes, where that is short and a turn of the story: who is choked, who wants what.
+    pub fn turn(&self) -> Option<String> {
+        let turns = |said: &&Said| said.object.stage == 5 && alike(self.first).is_none() && !said.changes.is_empty();
+        let said = self.said().filter(turns)?;
+        Some(said.changes.join("; "))
+    }
 }
 
 /// All events, in the order in which each run begins.

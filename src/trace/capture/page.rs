@@ -83,11 +83,12 @@ fn row(capture: &Capture, run: &Run, out: &mut String) {
     let way = said.way.word();
     let broken = if said.object.broken.is_some() { " broken" } else { "" };
     let (sign, to_whom) = if said.way == Way::Out { ("→", "to") } else { ("←", "from") };
+    let turn = run.turn().map_or(String::new(), |turn| format!(" <small>{}</small>", escaped(&turn)));
     let title = format!("{label} {}", text::place(&said.object));
     let _ = write!(
         out,
         "<details class=\"row {way}{broken}\" style=\"--to:{lane}\"><summary title=\"{title}\"><time>{time}</time>\
-         <span class=\"arrow\"><span><em>{label}</em>\
+         <span class=\"arrow\"><span><em>{label}{turn}</em>\
          <span class=\"who\"> {sign} {to_whom} {who}</span></span></span></summary>\n<pre>"
     );
     let events = run.places.iter().filter_map(|place| Some((place + 1, capture.events.get(*place)?)));
