@@ -8,7 +8,7 @@ use super::{Context, Object, Placed, counted, s01, s02, s03, s04, s05, s06, s07,
 use crate::s03_tracker::PeerId;
 use crate::s04_handshake::{HANDSHAKE_LENGTH, PROTOCOL};
 use crate::s05_messages::{LONGEST_MESSAGE, Message};
-use crate::s13_udp_tracker::packet::{Answer, Family, Request};
+use crate::s13_udp_tracker::packet::{Answer, Family, PROTOCOL_ID, Request};
 
 /// The most objects of a stream that are described.
 pub const MOST_OBJECTS: usize = 500;
@@ -104,6 +104,15 @@ impl Kind {
         let named = bytes.iter().zip(PROTOCOL).take_while(|(found, expected)| found == expected).count();
         if named == PROTOCOL.len() || named > 0 && named == bytes.len() {
             return Some(if bytes.len() > HANDSHAKE_LENGTH { Kind::Stream } else { Kind::Handshake });
+        }
+        // One that is told by its name, and shows what is wrong with it.
+        let name = PROTOCOL.get(1..).unwrap_or_default();
+        let at = |start: usize| bytes.get(start..start + name.len()).is_some_and(|found| found.eq_ignore_ascii_case(name));
+        if at(0) || at(1) {
+            return Some(Kind::Handshake);
+        }
+        if bytes.starts_with(&PROTOCOL_ID.to_le_bytes()) {
+            return Some(Kind::Udp);
         }
         let peer_id = || bytes.try_into().is_ok_and(|id| Client::of(&PeerId(id)).is_some()).then_some(Kind::PeerId);
         let udp = || is_udp(bytes).then_some(Kind::Udp);

@@ -22,6 +22,9 @@ const BITS: [(usize, &str); 10] = [
     (63, "messages of Azureus"),
 ];
 
+const MISSING: &str = "so many? perhaps the 8 reserved bytes are missing, and this is the info hash";
+const HEX: &str = "hex? the 20 bytes themselves are wanted, not their digits";
+
 /// A handshake, 68 bytes.
 pub fn handshake(bytes: &[u8]) -> Object {
     let mut walk = Walk::new(bytes, "handshake", 4, "BEP 3");
@@ -30,8 +33,9 @@ pub fn handshake(bytes: &[u8]) -> Object {
     }
     walk.number(1, "length of the name");
     walk.take(19, "name", |bytes| (quoted(bytes), String::new()));
-    walk.take(8, "reserved", |bytes| (bits(bytes), String::new()));
-    walk.take(20, "info hash", |bytes| (hex_text(bytes), "the torrent".to_owned()));
+    walk.take(8, "reserved", |bytes| (bits(bytes), if unlikely(bytes) { MISSING } else { "" }.to_owned()));
+    let hash = |bytes: &[u8]| if is_hex(bytes) { HEX } else { "the torrent" }.to_owned();
+    walk.take(20, "info hash", |bytes| (hex_text(bytes), hash(bytes)));
     walk.take(20, "peer id", one_peer_id);
     let mut object = walk.end();
     // The stage has the last word, and says it first: what begins with another byte is
@@ -61,6 +65,17 @@ pub fn reserved(bytes: &[u8]) -> Object {
         };
     }
     walk.end()
+}
+
+/// Who sends a handshake of 60 bytes has the info hash here. No program sets so many bits.
+fn unlikely(reserved: &[u8]) -> bool {
+    let known: u64 = BITS.iter().map(|(bit, _)| 1 << bit).sum();
+    reserved.first_chunk().is_some_and(|bytes| (u64::from_be_bytes(*bytes) & !known).count_ones() > 8)
+}
+
+/// Whether these may be digits in place of bytes: by chance, one hash of 10^21 is so.
+fn is_hex(hash: &[u8]) -> bool {
+    hash.iter().all(u8::is_ascii_hexdigit) && hash.iter().any(u8::is_ascii_digit)
 }
 
 /// A line for each bit that is set, the lowest first.

@@ -56,7 +56,10 @@ pub fn message(bytes: &[u8], context: &Context) -> Object {
     }
     let limit = limit(id, context.pieces);
     if length > limit {
-        walk.object.break_at(0..4, format!("at most {limit} bytes"), length.to_string());
+        let reversed = u32::try_from(length).unwrap_or(u32::MAX).swap_bytes();
+        let hint =
+            if reversed <= 2 * BLOCK_LENGTH { format!(" ({reversed} if it was sent low byte first)") } else { String::new() };
+        walk.object.break_at(0..4, format!("at most {limit} bytes"), format!("{length}{hint}"));
         return walk.object;
     }
     let mut object = match id {
@@ -66,7 +69,9 @@ pub fn message(bytes: &[u8], context: &Context) -> Object {
     let come = bytes.len() - 4;
     if come < length {
         object.broken = None;
-        object.break_at(bytes.len()..bytes.len(), format!("{} behind the length", counted(length, "byte")), come.to_string());
+        let hint = if come + 4 == length { " (a length does not count its own 4 bytes)" } else { "" };
+        let expected = format!("{} behind the length", counted(length, "byte"));
+        object.break_at(bytes.len()..bytes.len(), expected, format!("{come}{hint}"));
     } else if let Err(MessageError::Size { expected, found, .. }) = Message::decode(bytes.get(4..).unwrap_or_default()) {
         object.break_at(0..4, format!("a payload of {}", counted(expected, "byte")), found.to_string());
     }
@@ -129,6 +134,9 @@ fn payload(mut walk: Walk, id: u8, context: &Context) -> Object {
 fn request(walk: &mut Walk) -> Option<String> {
     let (index, begin) = (walk.number(4, "index")?, walk.number(4, "begin")?);
     let length = walk.number(4, "length")?;
+    if length > u64::from(BLOCK_LENGTH) {
+        walk.note("more than 16384: others hang up on who asks for so much");
+    }
     Some(format!("piece {index}, begin {begin}, {length} bytes"))
 }
 

@@ -88,6 +88,7 @@ pub(super) fn extended(walk: &mut Walk, context: &Context) -> Option<String> {
     let name = inner.name.split(' ').next().unwrap_or_default();
     match id {
         0 => walk.note("the extension handshake"),
+        0x64 if inner.name == UNKNOWN => walk.note("a d? perhaps the extension id is missing, 0 for the handshake"),
         _ if inner.name == UNKNOWN => walk.note("the receiver's handshake says which one"),
         _ if looks => walk.note(&format!("{name} by its looks; the receiver's handshake says it")),
         _ => walk.note(&format!("{name}: so says the receiver's handshake")),

@@ -283,3 +283,32 @@ fn a_ut_pex_message_with_half_an_address_or_too_few_flags() {
         ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ byte 16: expected added6 to be a byte string, found an integer",
     );
 }
+
+/// What beginners send, and the words that tell them.
+#[test]
+fn what_beginners_send_is_known_for_what_it_was_meant_to_be() {
+    let good = handshake();
+    let lower = [&[19], &b"bittorrent protocol"[..], &good[20..]].concat();
+    let hex = [&good[..28], b"6364613439323838aabb", &good[48..]].concat();
+    let table: [(Kind, Vec<u8>, &str); 9] = [
+        (Kind::Handshake, [&[20], &good[1..]].concat(), "byte 0: expected byte 19"),
+        (Kind::Handshake, lower, "byte 1: expected byte 19"),
+        (Kind::Handshake, good[1..].to_vec(), "byte 0: expected byte 19"),
+        (Kind::Handshake, [&good[..20], &[0xad; 40]].concat(), "perhaps the 8 reserved bytes are missing"),
+        (Kind::Handshake, hex, "hex? the 20 bytes themselves are wanted"),
+        (Kind::Udp, b"\x80\x19\x10\x27\x17\x04\0\0\0\0\0\0\0\0\0\x07".to_vec(), "high byte first"),
+        (Kind::Messages, wire::message(wire::REQUEST, &[0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0]), "more than 16384"),
+        (Kind::Messages, wire::message(wire::EXTENDED, b"d1:md11:ut_metadatai1eee"), "the extension id is missing"),
+        (Kind::Messages, b"\0\0\0\x05\x02".to_vec(), "does not count its own 4 bytes"),
+    ];
+    for (kind, bytes, expected) in table {
+        assert_eq!(Kind::of(&bytes), Some(kind), "{expected}");
+        let shown: String = described(kind, &bytes).iter().map(|(at, object)| lines(object, &bytes[*at..])).collect();
+        assert!(shown.contains(expected), "{expected}:\n{shown}");
+    }
+    let shown = described(Kind::Messages, b"\x01\0\0\0\x02")
+        .iter()
+        .map(|(_, object)| lines(object, b"\x01\0\0\0\x02"))
+        .collect::<String>();
+    assert!(shown.contains("(1 if it was sent low byte first)"), "{shown}");
+}
