@@ -25,8 +25,10 @@
 
 pub mod announce;
 pub mod content;
+mod hints;
 mod http;
 pub mod notes;
+mod over;
 mod pace;
 pub mod phone_book;
 pub mod seeder;
@@ -77,6 +79,7 @@ impl Lab {
         let notes = Notes::default();
         let at = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let tracker = LabTracker::start(at(tracker_port), notes.clone()).or_else(|_| LabTracker::start(at(0), notes.clone()))?;
+        contents.iter().for_each(|content| tracker.knows(content));
         let mut seeders = Vec::new();
         for (number, plan) in (1..).zip(plans) {
             let seeder = Seeder::start(number, &contents, plan, notes.clone())?;

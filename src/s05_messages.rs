@@ -239,10 +239,10 @@ impl<R: Read> Messages<R> {
         self.limit = LONGEST_MESSAGE.max(pieces.div_ceil(8) as usize + 1);
     }
 
-    /// Whether something has come behind the message read last: a part of the next one,
+    /// What has come behind the message read last, if anything has: a part of the next one,
     /// or more.
-    pub fn begun(&self) -> bool {
-        self.end > self.next
+    pub fn begun(&self) -> &[u8] {
+        self.buffer.get(self.next..self.end).unwrap_or_default()
     }
 
     /// The next message. After [`ErrorKind::TimedOut`], what had come is kept and
@@ -301,7 +301,7 @@ impl<R: Read> Messages<R> {
         }
         let room = self.buffer.get_mut(self.end..).unwrap_or_default();
         let (length, wanted) = match self.stream.read(room) {
-            Ok(0) => return Err(MessageError::HungUp { inside: self.begun() }),
+            Ok(0) => return Err(MessageError::HungUp { inside: !self.begun().is_empty() }),
             Ok(length) => (length, room.len()),
             Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(()),
             Err(error) => return Err(error.into()),

@@ -12,6 +12,7 @@ mod lab {
     mod content;
     #[cfg(unix)]
     mod examples;
+    mod mistakes;
     mod options;
     #[cfg(unix)]
     mod running;

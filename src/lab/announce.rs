@@ -5,6 +5,7 @@
 
 use thiserror::Error;
 
+use super::hints;
 use crate::s01_bencode::{counted, excerpt};
 use crate::s02_metainfo::InfoHash;
 use crate::s03_tracker::{Announce, Event, PeerId};
@@ -15,7 +16,7 @@ pub struct Heard {
     /// What the client says.
     pub announce: Announce,
     /// Whether it takes the compact form (BEP 23). Who does not say, does.
-    pub compact: bool,
+    pub compact: Option<bool>,
     /// The address at which it says it is (`ip`).
     pub ip: Option<String>,
     /// `left=NaN`, as WebTorrent says while it has only a magnet link.
@@ -47,8 +48,8 @@ impl Heard {
         };
         announce.key = query.get("key").and_then(|key| u32::from_str_radix(std::str::from_utf8(key).ok()?, 16).ok());
         let compact = match query.get("compact") {
-            None => true,
-            Some(_) => query.number("compact", "0 or 1", |compact: u8| compact <= 1)? == 1,
+            None => None,
+            Some(_) => Some(query.number("compact", "0 or 1", |compact: u8| compact <= 1)? == 1),
         };
         let ip = query.get("ip").filter(|ip| !ip.is_empty()).map(excerpt);
         Ok(Heard { announce, compact, ip, nan })
@@ -60,9 +61,15 @@ impl Heard {
         // Believed, it would let anybody send a whole swarm to a third party.
         let ip = self.ip.as_ref().map(|ip| format!("its ip={ip} is ignored: where it calls from counts"));
         let nan = self.nan.then(|| "its left=NaN is taken for 1: who does not know the length says that".to_owned());
+        let plain = self.compact.is_none();
+        let list =
+            plain.then(|| format!("without compact=1 others may answer with a list of dictionaries; see {}", hints::TRACKER));
+        let seed = (ask.left == 0 && ask.downloaded == 0 && matches!(ask.event, None | Some(Event::Started)))
+            .then(|| "with nothing left it counts as a seed".to_owned());
         let early = (ask.event == Some(Event::Completed) && ask.left > 0)
             .then(|| "it says completed, and that bytes are left".to_owned());
-        ip.into_iter().chain(early).chain(nan).collect()
+        let port = hints::reversed_port(ask.port);
+        ip.into_iter().chain(early).chain(nan).chain(list).chain(seed).chain(port).collect()
     }
 }
 

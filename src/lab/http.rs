@@ -13,6 +13,8 @@ pub(super) struct Request {
     pub method: String,
     /// The path and the query.
     pub target: String,
+    /// What a stricter server would not take.
+    pub odd: Option<&'static str>,
 }
 
 /// Reads a request's head, and what it says; its body, if it has one, is of no use to us.
@@ -21,7 +23,11 @@ pub(super) fn read_request(transport: &mut Transport) -> io::Result<(Vec<u8>, Op
     let mut head = Vec::new();
     let mut part = [0; 2048];
     loop {
-        let count = transport.read(&mut part)?;
+        let count = match transport.read(&mut part) {
+            // It waits for an answer to what has no end.
+            Err(error) if error.kind() == ErrorKind::TimedOut && !head.is_empty() => return Ok((head, None)),
+            count => count?,
+        };
         if count == 0 {
             return Err(ErrorKind::UnexpectedEof.into());
         }
@@ -31,7 +37,10 @@ pub(super) fn read_request(transport: &mut Transport) -> io::Result<(Vec<u8>, Op
         match request.parse(&head) {
             Ok(httparse::Status::Complete(length)) => {
                 let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
-                let request = Request { method: text(request.method), target: text(request.path) };
+                let host = request.headers.iter().any(|header| header.name.eq_ignore_ascii_case("host"));
+                let odd = (request.version == Some(1) && !host)
+                    .then_some("HTTP/1.1 needs a Host header, and there is none; see docs/03-tracker.md");
+                let request = Request { method: text(request.method), target: text(request.path), odd };
                 head.truncate(length);
                 return Ok((head, Some(request)));
             }

@@ -159,7 +159,7 @@ impl PhoneBook {
             page = page.into_iter().sample(&mut rand::rng(), wanted);
         }
         let (complete, incomplete) = torrent.count();
-        Ok(Page { peers: page, complete, incomplete, interval: self.interval, compact: heard.compact })
+        Ok(Page { peers: page, complete, incomplete, interval: self.interval, compact: heard.compact.unwrap_or(true) })
     }
 
     /// What there is now, in the order of the info hashes.

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 
+use super::hints::Mistake;
 use super::notes::Notes;
 use crate::s01_bencode::counted;
 use crate::s02_metainfo::Info;
@@ -54,6 +55,15 @@ impl Seen {
         }
     }
 
+    /// It broke a rule, or has most likely forgotten something.
+    pub(super) fn mistake(&mut self, mistake: Mistake) {
+        let more = json!({ "what": mistake.what, "see": mistake.see });
+        if !self.told.contains(&mistake.kind) {
+            self.told.push(mistake.kind);
+            self.note("mistake", &format!("makes a mistake: {mistake}"), more);
+        }
+    }
+
     /// It has shaken hands for a torrent that is here.
     pub(super) fn greeting(&mut self, peer_id: PeerId, info: &Info) {
         let client = client::named(&peer_id);
@@ -74,8 +84,8 @@ impl Seen {
                 let more = json!({ "piece": index, "begin": begin });
                 self.once("asked", &format!("asks for its first block: piece {index}, begin {begin}"), more);
             }
-            // Id 0 is the extension handshake, and there is one extension here.
-            Message::Unknown { id: EXTENDED, payload } if payload.first().is_some_and(|id| *id != 0) => {
+            // There is one extension here.
+            Message::Unknown { id: EXTENDED, payload } if payload.first() == Some(&1) => {
                 self.once("metadata", "asks for the info dictionary", json!({}));
             }
             _ => {}
@@ -119,16 +129,19 @@ impl Seen {
         self.greeted.as_ref().filter(|_| first).map(|(peer_id, _)| *peer_id)
     }
 
-    /// The connection is over.
-    pub(super) fn over(&self, why: &str) {
+    /// The connection is over, and if so by this mistake, which is told by itself.
+    pub(super) fn over(&mut self, why: &str, mistake: Option<Mistake>) {
+        let ours = mistake.is_some();
+        mistake.into_iter().for_each(|mistake| self.mistake(mistake));
         let (blocks, bytes) = (self.blocks, self.bytes);
         let runs = self.greeted.as_ref().map(|(_, pieces)| runs(pieces)).unwrap_or_default();
         let several = if runs.contains(' ') { "s" } else { "" };
         let pieces = if runs.is_empty() { runs } else { format!(", of piece{several} {runs}") };
         let spoiled = if self.spoiled > 0 { format!(", {} of the blocks spoiled", self.spoiled) } else { String::new() };
         let chokes = if self.chokes > 0 { format!(", and was choked {}", counted(self.chokes, "time")) } else { String::new() };
+        let told = if ours { "that mistake ended it" } else { why };
         let got = format!("{}, {}", counted(blocks, "block"), counted(bytes, "byte"));
-        let what = format!("got {got}{pieces}{spoiled}{chokes}; {why}");
+        let what = format!("got {got}{pieces}{spoiled}{chokes}; {told}");
         let counts = json!({ "blocks": blocks, "bytes": bytes, "spoiled": self.spoiled, "chokes": self.chokes, "why": why });
         self.note("left", &what, counts);
     }
@@ -173,7 +186,7 @@ fn describe(message: &Message) -> String {
         Message::Unknown { id: EXTENDED, payload } if payload.first() == Some(&0) => {
             format!("extended: its handshake, {}", counted(payload.len(), "byte"))
         }
-        Message::Unknown { id: EXTENDED, payload } => format!("extended, {}", counted(payload.len(), "byte")),
+        Message::Unknown { id: EXTENDED, payload: [id, payload @ ..] } => format!("extended {id}, {}", counted(payload.len() + 1, "byte")),
         Message::Unknown { id, payload } => format!("message {id}, {}", counted(payload.len(), "byte")),
     }
 }

@@ -5,40 +5,41 @@
 //! wait for the peer, or for its own rate, but not for both at once.
 
 use std::collections::VecDeque;
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use thiserror::Error;
-
 use super::content::Content;
+use super::hints::{self, Mistake};
+use super::over::Over;
 use super::seeder::{Fault, Shared};
 use super::seen::Seen;
 use super::service::After;
 use crate::s01_bencode::counted;
-use crate::s02_metainfo::InfoHash;
 use crate::s04_handshake::transport::Transport;
 use crate::s04_handshake::{Handshake, HandshakeError};
 use crate::s05_messages::bitfield::Bitfield;
 use crate::s05_messages::connection::Connection;
 use crate::s05_messages::{BLOCK_LENGTH, LONGEST_MESSAGE, Message, MessageError, Request};
-use crate::s07_extension::{EXTENDED, EXTENSION_BIT, ExtensionError, Extensions, OUR_REQQ};
+use crate::s07_extension::{EXTENDED, EXTENSION_BIT, Extensions, OUR_REQQ};
 use crate::s08_metadata::UtMetadata;
 
+/// After so long a silence, whoever is writing a client is told what may be missing.
+const LULL: Duration = Duration::from_secs(5);
 /// How long a peer may take for its handshake.
 const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
 /// How long a peer may say nothing, and how long we may.
-const IDLE_TIME: Duration = Duration::from_secs(180);
+pub(super) const IDLE_TIME: Duration = Duration::from_secs(180);
 const KEEP_ALIVE: Duration = Duration::from_secs(100);
 /// How long a peer may leave what we send unread.
-const WRITE_TIME: Duration = Duration::from_secs(20);
+pub(super) const WRITE_TIME: Duration = Duration::from_secs(20);
 /// How long [`Fault::Chokes`] leaves a peer choked.
 const CHOKE_TIME: Duration = Duration::from_millis(300);
 /// How many blocks leave in one write.
 const BATCH: usize = 4;
 /// How many requests may wait: twice what we tell the peer.
-const MAX_QUEUE: usize = 2 * OUR_REQQ as usize;
+pub(super) const MAX_QUEUE: usize = 2 * OUR_REQQ as usize;
 
 /// Serves one connection, and notes how it went.
 pub(super) fn serve(seeder: &Arc<Shared>, transport: Transport) -> After {
@@ -47,7 +48,7 @@ pub(super) fn serve(seeder: &Arc<Shared>, transport: Transport) -> After {
         Fault::Silent => say_nothing(transport),
         _ => talk(seeder, transport, &mut seen),
     };
-    seen.over(&over.to_string());
+    seen.over(&over.to_string(), over.mistake());
     if matches!(over, Over::Died) { After::Stop } else { After::GoOn }
 }
 
@@ -62,12 +63,17 @@ fn say_nothing(mut transport: Transport) -> Over {
 
 fn talk(seeder: &Shared, mut transport: Transport, seen: &mut Seen) -> Over {
     transport.set_deadline(Instant::now() + HANDSHAKE_TIME);
-    let theirs = match Handshake::read_from(&mut transport) {
+    let mut opening = Opening { transport: &mut transport, bytes: Vec::new() };
+    let theirs = match Handshake::read_from(&mut opening) {
         Ok(theirs) => theirs,
-        Err(error) => return error.into(),
+        Err(HandshakeError::HungUp) if opening.bytes.is_empty() => return MessageError::HungUp { inside: false }.into(),
+        Err(error) => return Over::Handshake { error, hint: hints::handshake(&opening.bytes) },
     };
     let Some((content, has)) = seeder.torrents.iter().find(|(content, _)| content.info_hash() == theirs.info_hash) else {
-        return Over::OtherTorrent(theirs.info_hash);
+        let wrong: Vec<_> = seeder.torrents.iter().flat_map(|(content, _)| hints::wrong_hashes(content, &[])).collect();
+        let here: Vec<_> = seeder.torrents.iter().take(3).map(|(content, _)| content.info_hash().to_string()).collect();
+        let (found, here) = (theirs.info_hash, here.join(" or "));
+        return Over::OtherTorrent { found, here, hint: hints::other_torrent(found, &wrong) };
     };
     seen.greeting(theirs.peer_id, &content.info);
     let mut ours = Handshake::new(content.info_hash(), seeder.peer_id);
@@ -79,6 +85,20 @@ fn talk(seeder: &Shared, mut transport: Transport, seen: &mut Seen) -> Over {
     match session.run(&mut connection) {
         Ok(never) => match never {},
         Err(over) => over,
+    }
+}
+
+/// Keeps what is read of a handshake, in case it is none.
+struct Opening<'t> {
+    transport: &'t mut Transport,
+    bytes: Vec<u8>,
+}
+
+impl Read for Opening<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.transport.read(buffer)?;
+        self.bytes.extend_from_slice(buffer.get(..count).unwrap_or_default());
+        Ok(count)
     }
 }
 
@@ -103,6 +123,13 @@ struct Session<'s> {
     gone: usize,
     last_heard: Instant,
     last_said: Instant,
+    /// Whether a message has come that must not come before a bitfield.
+    bitfield_is_late: bool,
+    /// Whether the message before was a keep-alive.
+    keep_alive: bool,
+    asked: bool,
+    /// Whether both sides speak the extension protocol.
+    extended: bool,
 }
 
 #[derive(Default)]
@@ -133,6 +160,10 @@ impl<'s> Session<'s> {
             gone: 0,
             last_heard: now,
             last_said: now,
+            bitfield_is_late: false,
+            keep_alive: false,
+            asked: false,
+            extended: false,
         }
     }
 
@@ -141,29 +172,44 @@ impl<'s> Session<'s> {
         connection.send_bytes(&connection.ours.encode())?;
         // Clients of the tutorials insist on the bitfield first.
         self.say(&Message::Bitfield { bits: &self.has.encode() });
-        if connection.has_bit(EXTENSION_BIT) {
+        self.extended = connection.has_bit(EXTENSION_BIT);
+        if self.extended {
             let greeting = self.extensions.greeting(connection.peer.ip()).encode();
             self.say(&Message::Unknown { id: EXTENDED, payload: &[&[0], greeting.as_slice()].concat() });
         }
         connection.input.set_limit(self.content.info.piece_count());
         loop {
             let now = Instant::now();
-            self.tick(now)?;
+            self.tick(now, connection.input.begun())?;
             let next = self.send(connection, now)?;
             connection.input.get_mut().set_deadline(next);
             match connection.input.read() {
                 Ok(message) => {
                     self.last_heard = Instant::now();
+                    let choked = self.choking;
                     self.hear(message)?;
+                    if choked && !self.choking && hints::hasty(connection.input.begun()) {
+                        let what = "it sends a request right behind interested; others forget what comes before their unchoke";
+                        self.seen.mistake(Mistake::new("hasty", what, hints::PIECES));
+                    }
                 }
                 Err(error) if error.is_timeout() => {}
-                Err(error) => return Err(error.into()),
+                Err(MessageError::HungUp { inside: true }) => {
+                    return Err(Over::Unfinished { hint: hints::unfinished(connection.input.begun()) });
+                }
+                Err(error) => {
+                    let hint = hints::message(&error, self.keep_alive);
+                    return Err(Over::Message { error, hint });
+                }
             }
         }
     }
 
     /// What is due at some time.
-    fn tick(&mut self, now: Instant) -> Result<(), Over> {
+    fn tick(&mut self, now: Instant, begun: &[u8]) -> Result<(), Over> {
+        if now >= self.last_heard + LULL {
+            self.silence(begun);
+        }
         if now >= self.last_heard + IDLE_TIME {
             return Err(Over::Idle);
         }
@@ -174,6 +220,20 @@ impl<'s> Session<'s> {
             self.say(&Message::KeepAlive);
         }
         Ok(())
+    }
+
+    /// Nothing has come for a while. Each silence is told of once.
+    fn silence(&mut self, begun: &[u8]) {
+        let (kind, what, see) = match begun {
+            [] if self.asked || self.unchoke_at.is_some() => return,
+            [] if self.choking => {
+                ("no interest", "it is not interested: who wants blocks says so, and waits for unchoke".to_owned(), hints::PIECES)
+            }
+            [] => ("no request", "it was unchoked, and asks for nothing".to_owned(), hints::PIECES),
+            begun => ("unfinished", hints::unfinished(begun), hints::MESSAGES),
+        };
+        let what = format!("nothing has come for {} s: {what}", LULL.as_secs());
+        self.seen.mistake(Mistake::new(kind, what, see));
     }
 
     /// Sends what may go now, and says until when there is time to listen.
@@ -206,7 +266,10 @@ impl<'s> Session<'s> {
     }
 
     fn next_tick(&self) -> Instant {
+        // A lull that is over has been told of.
+        let lull = Some(self.last_heard + LULL).filter(|lull| *lull > Instant::now());
         let next = (self.last_heard + IDLE_TIME).min(self.last_said + KEEP_ALIVE);
+        let next = lull.map_or(next, |lull| lull.min(next));
         self.unchoke_at.map_or(next, |at| at.min(next))
     }
 
@@ -284,6 +347,18 @@ impl<'s> Session<'s> {
 
     fn hear(&mut self, message: Message) -> Result<(), Over> {
         self.seen.heard(&message);
+        let asks = |payload: &[u8]| payload.first().is_some_and(|id| *id != 0);
+        self.asked |= match &message {
+            Message::Unknown { id: EXTENDED, payload } => asks(payload),
+            message => matches!(message, Message::Request(_)),
+        };
+        self.keep_alive = matches!(message, Message::KeepAlive);
+        let choked = self.choking && self.unchoke_at.is_none();
+        if let Some(mistake) = hints::out_of_place(&message, self.bitfield_is_late, choked) {
+            self.seen.mistake(mistake);
+        }
+        let pieces = self.content.info.piece_count();
+        self.bitfield_is_late |= !matches!(message, Message::KeepAlive | Message::Port { .. } | Message::Unknown { .. });
         match message {
             Message::Interested if self.choking && self.unchoke_at.is_none() => self.unchoke(),
             // A request that comes while we choke was sent before the peer knew.
@@ -294,8 +369,17 @@ impl<'s> Session<'s> {
                 }
                 self.queue.push_back(request);
             }
+            Message::Bitfield { bits } => drop(Bitfield::decode(bits, pieces)?),
+            Message::Have { index } if index >= pieces => return Err(Over::Have { index, pieces }),
             Message::Cancel(request) => self.queue.retain(|other| *other != request),
+            Message::Unknown { id: EXTENDED, .. } if !self.extended => {
+                let what = "message 20 needs bit 20 in both handshakes: 0x10 in byte 5 of the reserved ones; ignored";
+                self.seen.mistake(Mistake::new("no bit", what, hints::EXTENSION));
+            }
             Message::Unknown { id: EXTENDED, payload } => {
+                if let Some(mistake) = hints::extended(payload, &self.extensions, self.content.metadata.len()) {
+                    self.seen.mistake(mistake);
+                }
                 let mut answer = Vec::new();
                 self.extensions.hear(payload, &mut answer)?;
                 if let Some(payload) = answer.get(5..) {
@@ -311,59 +395,26 @@ impl<'s> Session<'s> {
         Ok(())
     }
 
-    fn check(&self, request: Request) -> Result<(), Over> {
+    fn check(&mut self, request: Request) -> Result<(), Over> {
         let Request { index, begin, length } = request;
-        let rule = |rule: String| Over::Request { request, rule };
         let info = &self.content.info;
-        let piece = info.piece(index).ok_or_else(|| rule(format!("the torrent has {}", counted(info.piece_count(), "piece"))))?;
+        let size = info.piece(index).map(|piece| info.piece_size(piece));
+        let rule = |rule: String| Over::Request { request, rule, hint: hints::request(&request, info.piece_count(), size) };
+        let size = size.ok_or_else(|| rule(format!("the torrent has {}, counted from 0", counted(info.piece_count(), "piece"))))?;
         if !self.has.has(index) {
-            return Err(rule("this seeder does not have that piece".to_owned()));
+            let rule = "this seeder does not have that piece; its bitfield says so".to_owned();
+            return Err(Over::Request { request, rule, hint: None });
         }
         if !(1..=BLOCK_LENGTH).contains(&length) {
             return Err(rule(format!("a block is 1 to {BLOCK_LENGTH} bytes long")));
         }
-        let size = info.piece_size(piece);
         if u64::from(begin) + u64::from(length) > u64::from(size) {
             return Err(rule(format!("that piece is {} long", counted(size, "byte"))));
         }
-        Ok(())
-    }
-}
-
-/// Why a connection is over, as a note tells it.
-#[derive(Debug, Error)]
-enum Over {
-    #[error("this seeder dies")]
-    Died,
-    #[error("{}", broken(.0))]
-    Message(#[from] MessageError),
-    #[error("{0}")]
-    Handshake(#[from] HandshakeError),
-    #[error("it asked for {0}, which is not here")]
-    OtherTorrent(InfoHash),
-    #[error("{0}")]
-    Extension(#[from] ExtensionError),
-    #[error("its request for piece {}, begin {}, length {} is wrong: {rule}", request.index, request.begin, request.length)]
-    Request { request: Request, rule: String },
-    #[error("more of its requests are waiting than this seeder keeps ({MAX_QUEUE})")]
-    TooMany,
-    #[error("it said nothing for {} s", IDLE_TIME.as_secs())]
-    Idle,
-}
-
-impl From<io::Error> for Over {
-    fn from(error: io::Error) -> Over {
-        MessageError::Io(error).into()
-    }
-}
-
-/// To hang up is how every client ends, and on some systems looks like an error.
-fn broken(error: &MessageError) -> String {
-    match error {
-        MessageError::HungUp { inside: false } => "it hung up".to_owned(),
-        MessageError::Io(error) if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => {
-            "it hung up".to_owned()
+        if begin % BLOCK_LENGTH != 0 && begin % length != 0 {
+            let what = format!("begin {begin} is no multiple of {BLOCK_LENGTH}: it counts bytes, not blocks; others may refuse");
+            self.seen.mistake(Mistake::new("begin", what, hints::PIECES));
         }
-        other => other.to_string(),
+        Ok(())
     }
 }

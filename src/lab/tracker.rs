@@ -5,7 +5,7 @@
 //! HTTP; at the same port number over UDP, by the thread in `udp.rs`. A lab has one on
 //! loopback; `piecemeal tracker` is one for a class.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,6 +15,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::announce::{Heard, scraped};
+use super::content::Content;
+use super::hints;
 use super::http::{Request, read_request, respond};
 use super::notes::Notes;
 use super::phone_book::{Asker, INTERVAL, Page, PhoneBook, Tally};
@@ -59,7 +61,15 @@ pub(super) struct Desk {
     book: Mutex<PhoneBook>,
     log: Mutex<VecDeque<Logged>>,
     refused: AtomicU64,
+    known: Mutex<Known>,
     pub(super) notes: Notes,
+}
+
+/// The torrents of a lab. A tracker for a class knows none.
+#[derive(Default)]
+struct Known {
+    torrents: HashSet<InfoHash>,
+    wrong: hints::WrongHashes,
 }
 
 /// What a tracker listens with: two sockets at one port number.
@@ -161,6 +171,13 @@ impl LabTracker {
         lock(&self.desk.book).add(info_hash, peer_id, address);
     }
 
+    /// From now on, an announce for a torrent that is not known is told of as odd.
+    pub fn knows(&self, content: &Content) {
+        let mut known = lock(&self.desk.known);
+        known.torrents.insert(content.info_hash());
+        known.wrong.extend(hints::wrong_hashes(content, &[self.url()]));
+    }
+
     /// The last thousand announces, oldest first.
     pub fn announces(&self) -> Vec<Logged> {
         lock(&self.desk.log).iter().cloned().collect()
@@ -239,16 +256,14 @@ impl Desk {
     /// One request, one answer.
     fn serve(&self, mut transport: Transport, reached: IpAddr) {
         transport.set_deadline(Instant::now() + REQUEST_TIME);
-        // Gone, or too slow.
+        // Gone, or it said nothing.
         let Ok((head, request)) = read_request(&mut transport) else { return };
+        transport.set_deadline(Instant::now() + REQUEST_TIME);
         let (asker, tap) = (transport.peer, self.notes.tap());
         tap.inspect(|tap| tap.asked(asker, &head));
         let (status, body) = match request {
             Some(request) => self.answer(asker, reached, &request),
-            None => {
-                let reason = "this is not an HTTP request that a tracker understands".to_owned();
-                (400, failure(&self.refuse(asker, "", reason)))
-            }
+            None => (400, failure(&self.refuse(asker, "", hints::http(&head), hints::TRACKER))),
         };
         tap.inspect(|tap| tap.answered(asker, status, &body));
         // Whoever has hung up meanwhile does not want the answer.
@@ -265,33 +280,45 @@ impl Desk {
         let last = path.rsplit('/').next();
         if last != Some("announce") && last != Some("scrape") {
             let reason = format!("this tracker answers at /announce, not at {}", excerpt(path.as_bytes()));
-            return (404, failure(&self.refuse(from, target, reason)));
+            return (404, failure(&self.refuse(from, target, reason, hints::TRACKER)));
         }
         if request.method != "GET" {
             let reason = format!("an announce is a GET request, not {}", excerpt(request.method.as_bytes()));
-            return (405, failure(&self.refuse(from, target, reason)));
+            return (405, failure(&self.refuse(from, target, reason, hints::TRACKER)));
         }
         if last == Some("scrape") {
             return match scraped(query) {
-                Err(error) => (200, failure(&self.refuse(from, target, error.to_string()))),
+                Err(error) => (200, failure(&self.refuse(from, target, error.to_string(), hints::TRACKER))),
                 Ok(torrents) => (200, encode_counts(self.scrape(from, torrents))),
             };
         }
         let page = match Heard::decode(query) {
-            Err(error) => Err(self.refuse(from, target, error.to_string())),
-            Ok(heard) => self.announce(from, reached, heard, target),
+            Err(error) => Err(self.refuse(from, target, error.to_string(), hints::TRACKER)),
+            Ok(heard) => self.announce(from, reached, heard, target, request.odd),
         };
         (200, page.map_or_else(|reason| failure(&reason), |page| page.encode()))
     }
 
     /// Enters an announce, over whatever it came, and notes it. `reached` is our address
     /// as the asker called it, or unspecified.
-    pub(super) fn announce(&self, from: SocketAddr, reached: IpAddr, heard: Heard, target: &str) -> Result<Page, String> {
+    pub(super) fn announce(
+        &self,
+        from: SocketAddr,
+        reached: IpAddr,
+        heard: Heard,
+        target: &str,
+        strict: Option<&'static str>,
+    ) -> Result<Page, String> {
         let ask = &heard.announce;
         let asker = Asker::new(from.ip(), ask.port, reached);
         let page = lock(&self.book).announce(&asker, &heard, Instant::now());
-        let page = page.map_err(|reason| self.refuse(from, target, reason.to_owned()))?;
-        let (listens, client, told, odd) = (asker.listens, client::named(&ask.peer_id), page.peers.len(), heard.oddities());
+        let page = page.map_err(|reason| self.refuse(from, target, reason.to_owned(), hints::TRACKER))?;
+        let (listens, client, told) = (asker.listens, client::named(&ask.peer_id), page.peers.len());
+        let Known { torrents, wrong } = &*lock(&self.known);
+        let nobodys = (!torrents.is_empty() && !torrents.contains(&ask.info_hash)).then(|| {
+            format!("no seeder has this torrent: {}; see {}", hints::other_torrent(ask.info_hash, wrong), hints::METAINFO)
+        });
+        let odd: Vec<String> = heard.oddities().into_iter().chain(strict.map(str::to_owned)).chain(nobodys).collect();
         let event = ask.event.map_or("announces".to_owned(), |event| event.to_string());
         let text = format!(
             "{listens} ({client}) {event}: uploaded {}, downloaded {}, {} left of {}; told of {}{}",
@@ -322,11 +349,11 @@ impl Desk {
     }
 
     /// Notes a request that is wrong, and hands back what to answer.
-    pub(super) fn refuse(&self, from: SocketAddr, target: &str, reason: String) -> String {
+    pub(super) fn refuse(&self, from: SocketAddr, target: &str, reason: String, see: &'static str) -> String {
         self.refused.fetch_add(1, Ordering::Relaxed);
         let shown = SocketAddr::new(from.ip().to_canonical(), from.port());
-        let more = json!({ "from": shown.to_string(), "why": reason });
-        self.notes.add("tracker", "refused", format!("refused {shown}: {reason}"), more);
+        let more = json!({ "from": shown.to_string(), "why": reason, "see": see });
+        self.notes.add("tracker", "refused", format!("refused {shown}: {reason}; see {see}"), more);
         self.log(from, target, Err(reason.clone()));
         reason
     }

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use sha1::{Digest, Sha1};
 
 use super::announce::Heard;
+use super::hints;
 use super::tracker::{Desk, own_address};
 use crate::s13_udp_tracker::packet::{Answer, Ask, Family, PROTOCOL_ID, Request, Said};
 use crate::trace::stream::Way;
@@ -119,9 +120,7 @@ impl Clerk {
         let request = match Request::decode(packet) {
             Ok(request) => request,
             Err(error) => {
-                let reversed = packet.get(..8) == Some(&PROTOCOL_ID.to_le_bytes());
-                let hint = if reversed { ": it was sent low byte first" } else { "" };
-                let reason = self.desk.refuse(from, "", format!("{error}{hint}"));
+                let reason = self.refuse(from, "", format!("{error}{}", hints::packet(packet)));
                 let transaction_id = u32::from_be_bytes(packet.get(12..16)?.try_into().ok()?);
                 return Some(Answer { transaction_id, said: Said::Failed(reason.into_bytes()) });
             }
@@ -129,19 +128,25 @@ impl Clerk {
         let said = match request.ask {
             Ask::Connect => Ok(Said::Connected { connection_id: self.connection_id(from, self.epoch()) }),
             _ if !self.gave(request.connection_id, from) => {
+                let id = request.connection_id;
+                let hint = match id {
+                    PROTOCOL_ID => "; this is the protocol id, which only a connect has",
+                    _ if self.gave(id.swap_bytes(), from) => "; this one was sent low byte first",
+                    _ => "",
+                };
                 let reason = "the connection id is not one that this tracker gave you lately: connect first";
-                Err(self.desk.refuse(from, "", reason.to_owned()))
+                Err(self.refuse(from, "", format!("{reason}{hint}")))
             }
             Ask::Announce { announce, url_data } => {
                 let target = String::from_utf8_lossy(&url_data).into_owned();
                 if announce.port == 0 {
-                    Err(self.desk.refuse(from, &target, "port must be 1 to 65535, but is 0".to_owned()))
+                    Err(self.refuse(from, &target, "port must be 1 to 65535, but is 0".to_owned()))
                 } else {
-                    let heard = Heard { announce, compact: true, ip: None, nan: false };
+                    let heard = Heard { announce, compact: Some(true), ip: None, nan: false };
                     // std does not tell which of our addresses a packet came to; this is the one
                     // from which the answer goes.
                     let reached = own_address(from.ip()).unwrap_or(Ipv4Addr::UNSPECIFIED.into());
-                    self.desk.announce(from, reached, heard, &target).map(|page| Said::Announced {
+                    self.desk.announce(from, reached, heard, &target, None).map(|page| Said::Announced {
                         interval: page.interval,
                         leechers: page.incomplete as u32,
                         seeders: page.complete as u32,
@@ -155,6 +160,10 @@ impl Clerk {
         };
         let said = said.unwrap_or_else(|reason| Said::Failed(reason.into_bytes()));
         Some(Answer { transaction_id: request.transaction_id, said })
+    }
+
+    fn refuse(&self, from: SocketAddr, target: &str, reason: String) -> String {
+        self.desk.refuse(from, target, reason, hints::UDP_TRACKER)
     }
 
     /// How many minutes the tracker is old.

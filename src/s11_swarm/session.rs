@@ -104,7 +104,7 @@ pub(super) fn run(
         session.traffic.terms().asked(session.asked.len());
         session.send(&mut outlet)?;
         session.clock.now = Instant::now();
-        session.check_clock(input.begun())?;
+        session.check_clock(!input.begun().is_empty())?;
         session.part()?;
         let tick = if outlet.keeps_some() { SHORT_TICK } else { session.tick() };
         let tick = if session.out.is_empty() { tick } else { tick.min(HAVE_TIME) };

@@ -291,7 +291,9 @@ fn labs(page: &mut Page, folder: &Path) {
     page.run(folder, &["scrape", torrent], 0);
     let address: SocketAddr = started["tracker"].as_str().and_then(host).expect("a tracker has an address");
     get(&address.to_string(), "/announce?info_hash=short");
-    for event in ["refused", "choked", "left", "metadata", "said", "heard"] {
+    let seeder = started["peers"][0].as_str().expect("an address");
+    TcpStream::connect(seeder).and_then(|mut stream| stream.write_all(b"no handshake")).expect("it listens");
+    for event in ["refused", "choked", "left", "metadata", "said", "heard", "mistake"] {
         lab.event(event);
     }
     page.meet_all("lab", &lab.end());

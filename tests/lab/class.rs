@@ -197,7 +197,7 @@ fn over_http_the_tracker_knows_by_which_address_it_was_reached() {
 fn an_address_that_a_client_claims_is_ignored_and_noted() {
     let notes = Notes::default();
     let tracker = LabTracker::start(address("127.0.0.1:0"), notes.clone()).expect("a port is free");
-    ask(&tracker, "127.0.0.1", &query(6881, "&ip=10.9.8.7"));
+    ask(&tracker, "127.0.0.1", &query(6881, "&compact=1&ip=10.9.8.7"));
     let note = notes.take().remove(0);
     assert!(note.text.ends_with("; told of 0 peers; its ip=10.9.8.7 is ignored: where it calls from counts"), "{note}");
     assert_eq!(ask(&tracker, "127.0.0.1", &query(6882, "")).get("peers"), Some(&Value::Bytes(b"\x7f\0\0\x01\x1a\xe1".to_vec())));
@@ -209,7 +209,7 @@ fn an_announce_is_noted_with_all_that_it_said() {
     let tracker = LabTracker::start(address("127.0.0.1:0"), notes.clone()).expect("a port is free");
     tracker.add_peer(piecemeal::s02_metainfo::InfoHash([1; 20]), PeerId([2; 20]), address("127.0.0.2:6881"));
     let query = format!(
-        "info_hash={}&peer_id=-TR3000-abcdefghijkl&port=51413&uploaded=11&downloaded=22&left=33&event=started",
+        "info_hash={}&peer_id=-TR3000-abcdefghijkl&port=51413&uploaded=11&downloaded=22&left=33&compact=1&event=started",
         "%01".repeat(20)
     );
     ask(&tracker, "127.0.0.1", &query);

@@ -40,8 +40,8 @@ fn start(arguments: &[&str]) -> (Running, String) {
 #[test]
 fn each_announce_is_a_line_and_the_end_is_a_table() {
     let (mut tracker, url) = start(&["--interval", "90"]);
-    assert!(announce(&url, &query(6881, "&event=started")).contains("8:intervali90e"));
-    announce(&url, &query(6882, "&event=completed").replace("left=1", "left=0"));
+    assert!(announce(&url, &query(6881, "&compact=1&event=started")).contains("8:intervali90e"));
+    announce(&url, &query(6882, "&compact=1&event=completed").replace("left=1", "left=0"));
     announce(&url, &query(6883, "").replace(HASH, "000102030405060708090a0b0c0d0e0f10111213"));
     let hash = "000102030405060708090a0b0c0d0e0f10111213";
     let line = |port: u16, said: &str, left: &str, told: &str| {
@@ -51,7 +51,10 @@ fn each_announce_is_a_line_and_the_end_is_a_table() {
     assert_eq!(tracker.line(), line(6882, "completed", "0 bytes", "1 peer"));
     let refused = tracker.line();
     assert!(refused.starts_with("refused 127.0.0.1:"), "{refused}");
-    assert!(refused.ends_with("info_hash is 40 bytes: send the 20 raw bytes, percent-encoded, not hex"), "{refused}");
+    assert!(
+        refused.ends_with("info_hash is 40 bytes: send the 20 raw bytes, percent-encoded, not hex; see docs/03-tracker.md"),
+        "{refused}"
+    );
     let end = tracker.end();
     assert_eq!(end[0], "The tracker is over: 1 torrent, 2 peers there, 2 announces, 1 refused.");
     let rows: Vec<Vec<&str>> = end[2..].iter().map(|line| line.split_whitespace().collect()).collect();

@@ -97,7 +97,7 @@ fn what_is_not_http_is_answered_and_closed() {
     for bytes in [b"\x13BitTorrent protocol".as_slice(), b"\x16\x03\x01\x02\x00\x01", b"hello\r\n\r\n", long.as_bytes()] {
         let (status, answer) = split(&raw(&tracker, bytes));
         assert_eq!(status, "HTTP/1.1 400 Bad Request");
-        assert_eq!(reason(&answer), "this is not an HTTP request that a tracker understands");
+        assert!(reason(&answer).starts_with("this is not an HTTP request that a tracker understands: "));
     }
 }
 

@@ -1,0 +1,289 @@
+//! What is wrong with what a client sent, and what whoever wrote it has most likely done.
+//!
+//! The stages' errors say which rule was broken, what was expected and what was found. Here
+//! is what they cannot know: the usual ways to get there. Nobody who is told "a message of
+//! 16777216 bytes" thinks of the order of bytes at once, and everybody does so once.
+
+use std::fmt;
+
+use sha1::{Digest, Sha1};
+
+use super::content::Content;
+use crate::s01_bencode::{Value, decode_prefix, excerpt};
+use crate::s02_metainfo::InfoHash;
+use crate::s04_handshake::{HANDSHAKE_LENGTH, PROTOCOL};
+use crate::s05_messages::{BLOCK_LENGTH, Message, MessageError, Request};
+use crate::s07_extension::{EXTENDED, Extensions};
+use crate::s08_metadata::message::MetadataMessage;
+use crate::s08_metadata::{METADATA_PIECE_LENGTH, NAME};
+
+/// The chapters to read.
+pub(super) const BENCODE: &str = "docs/01-bencode.md";
+pub(super) const METAINFO: &str = "docs/02-metainfo.md";
+pub(super) const TRACKER: &str = "docs/03-tracker.md";
+pub(super) const HANDSHAKE: &str = "docs/04-handshake.md";
+pub(super) const MESSAGES: &str = "docs/05-messages.md";
+pub(super) const EXTENSION: &str = "docs/07-extension.md";
+pub(super) const METADATA: &str = "docs/08-metadata.md";
+pub(super) const PIECES: &str = "docs/09-pieces.md";
+pub(super) const UDP_TRACKER: &str = "docs/13-udp-tracker.md";
+
+/// A rule that was broken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Mistake {
+    /// Each kind is told once for each connection.
+    pub kind: &'static str,
+    pub what: String,
+    pub see: &'static str,
+}
+
+impl Mistake {
+    pub(super) fn new(kind: &'static str, what: impl Into<String>, see: &'static str) -> Mistake {
+        Mistake { kind, what: what.into(), see }
+    }
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
+        write!(out, "{}; see {}", self.what, self.see)
+    }
+}
+
+/// What begins like this is something else, wherever it was sent.
+const BEGINNINGS: [(&[u8], &str); 8] = [
+    (b"GET ", "this is HTTP, for a tracker; here is a peer"),
+    (b"POST ", "this is HTTP, for a tracker; here is a peer"),
+    (b"\x16\x03", "this is TLS (https), which nobody speaks here"),
+    (PROTOCOL, "this is a handshake, for a peer; here is a tracker"),
+    (b"BitTorrent protocol", "the byte 19 (0x13) before the name is missing"),
+    (b"19BitTorrent", "the length of the name is one byte, 0x13, not two digits"),
+    (b"\\x13", "this is the text of an escape, not the byte 0x13"),
+    (b"\0\0\0", "this is a message; the handshakes come first"),
+];
+
+fn beginning(bytes: &[u8]) -> Option<&'static str> {
+    BEGINNINGS.iter().find(|(begin, _)| bytes.starts_with(begin)).map(|(_, hint)| *hint)
+}
+
+/// Of a handshake that failed, by as much of it as was read.
+pub(super) fn handshake(bytes: &[u8]) -> String {
+    let whole = format!("1 + 19 + 8 + 20 + 20 = {HANDSHAKE_LENGTH}");
+    let (first, name) = bytes.split_first().map_or((None, bytes), |(first, name)| (Some(*first), name));
+    match bytes.len() {
+        0 => "who dials speaks first".to_owned(),
+        60 if bytes.starts_with(PROTOCOL) => format!("60 bytes came of {whole}: are the 8 reserved ones missing?"),
+        67 if bytes.starts_with(PROTOCOL) => format!("67 bytes came of {whole}: has the peer id only 19?"),
+        come if come < PROTOCOL.len() || bytes.starts_with(PROTOCOL) => format!("{come} bytes came of {whole}"),
+        _ => match (beginning(bytes), first) {
+            (Some(hint), _) => hint.to_owned(),
+            (None, Some(first)) if PROTOCOL.ends_with(name) => format!("the first byte must be 19 (0x13), but is {first}"),
+            _ if PROTOCOL.get(1..).is_some_and(|right| right.eq_ignore_ascii_case(name)) => {
+                "only the B and the T are large letters".to_owned()
+            }
+            _ if bytes.is_ascii() => "it must begin with byte 19 (0x13) and the name".to_owned(),
+            _ => "if it is encrypted (MSE), switch that off: it is not spoken here".to_owned(),
+        },
+    }
+}
+
+/// Info hashes that are wrong, and of what they are.
+pub(super) type WrongHashes = Vec<(InfoHash, &'static str)>;
+
+/// Those that are made of this content by mistake.
+pub(super) fn wrong_hashes(content: &Content, trackers: &[String]) -> WrongHashes {
+    let info = &*content.metadata;
+    let cut = info.split_last().map_or(info, |(_, cut)| cut);
+    let mut hashes = vec![
+        (InfoHash::of(cut), "it is that of the info dictionary without its last byte, the e"),
+        (InfoHash::of(&[info, b"e"].concat()), "it is that of the info dictionary and one e too many"),
+        (InfoHash::of(&[b"4:info", info].concat()), "it is that of the key 4:info and its value; hash the value alone"),
+        (InfoHash(Sha1::digest(Sha1::digest(info)).into()), "the hash was hashed once more"),
+    ];
+    if !trackers.is_empty() {
+        let whole = InfoHash::of(&content.torrent(trackers));
+        hashes.push((whole, "it is that of the whole .torrent file; hash the value of info alone"));
+    }
+    hashes
+}
+
+/// Of an info hash that nobody has here.
+pub(super) fn other_torrent(found: InfoHash, wrong: &[(InfoHash, &'static str)]) -> &'static str {
+    match wrong.iter().find(|(hash, _)| *hash == found) {
+        Some((_, hint)) => hint,
+        None if found.0.iter().all(u8::is_ascii_hexdigit) => {
+            "these are 20 hex digits; send the 20 bytes that 40 digits stand for"
+        }
+        None => "if it was meant to be here, hash the bytes of info as they stand in the file, not encoded anew",
+    }
+}
+
+/// Of a message that cannot be read. `before` is the last one, if it was a keep-alive.
+pub(super) fn message(error: &MessageError, keep_alive_before: bool) -> Option<&'static str> {
+    let mine = match error {
+        MessageError::TooLong { length, .. } => {
+            let prefix = u32::try_from(*length).unwrap_or(u32::MAX);
+            match prefix.to_be_bytes() {
+                [0x13, b'B', b'i', b't'] => "this is a second handshake; there is one each way",
+                bytes if bytes.iter().all(|byte| byte.is_ascii_graphic() || *byte == b' ') => "this is text",
+                _ if keep_alive_before => "a length of 0 came before, a keep-alive: a length counts the id, too",
+                _ if prefix.swap_bytes() <= 2 * BLOCK_LENGTH => "the length was sent low byte first; the high one comes first",
+                _ => "the message before it was longer or shorter than its length said",
+            }
+        }
+        MessageError::Size { expected, found, .. } if *found == expected + 4 => {
+            "if its length counts its own four bytes: it must not; it counts the id and what follows"
+        }
+        MessageError::Size { expected, found, .. } if found + 1 == *expected => "a length counts the id, too",
+        _ => return None,
+    };
+    Some(mine)
+}
+
+/// Of the beginning of a message, when nothing more comes.
+pub(super) fn unfinished(begun: &[u8]) -> String {
+    let Some((prefix, behind)) = begun.split_first_chunk::<4>() else {
+        return format!("a message begins with a length of 4 bytes, and {} came", begun.len());
+    };
+    let (length, come) = (u32::from_be_bytes(*prefix) as usize, behind.len());
+    let hint = match come {
+        0 if length == 1 => ": the id is missing",
+        _ if come + 4 == length => ": a length does not count its own four bytes",
+        0 => "",
+        _ => "; if that is no length of yours, the message before was longer or shorter than its own said",
+    };
+    format!("the message's length says that {length} bytes follow, and {come} came{hint}")
+}
+
+/// Of a request that is wrong.
+pub(super) fn request(request: &Request, pieces: u32, size: Option<u32>) -> Option<String> {
+    let Request { index, begin, length } = *request;
+    let Some(size) = size else {
+        return (index.swap_bytes() < pieces && index > 0xffff).then(|| "sent low byte first?".to_owned());
+    };
+    if length == 0 {
+        return None;
+    }
+    if length > BLOCK_LENGTH {
+        return Some("a longer piece is asked for in several requests".to_owned());
+    }
+    let left = size.saturating_sub(begin);
+    if left == 0 {
+        return Some("begin counts from the first byte of the piece".to_owned());
+    }
+    Some(format!("from {begin} on there are only {left} more, so the last block is shorter"))
+}
+
+/// Of an extended message, before it is taken in; `pieces` are those of our metadata.
+pub(super) fn extended(payload: &[u8], extensions: &Extensions, metadata: usize) -> Option<Mistake> {
+    let (&id, rest) = payload.split_first()?;
+    let ours = extensions.our_id(NAME).unwrap_or_default();
+    if id == 0 {
+        let dictionary = decode_prefix(rest).ok()?;
+        let flat = dictionary.dictionary()?.iter().any(|(key, _)| *key == NAME.as_bytes());
+        if flat || dictionary.get("m").is_some_and(|m| m.dictionary().is_none()) {
+            let what = "its extension handshake has no dictionary m, in which names and numbers belong";
+            return Some(Mistake::new("no m", what, EXTENSION));
+        }
+        return unsorted(&dictionary);
+    }
+    if id != ours {
+        let said = || extensions.theirs.said.m.values().any(|theirs| *theirs == id);
+        let hint = match id {
+            b'd' => "; between message id 20 and the dictionary the extension id is missing, 0 for the handshake".to_owned(),
+            _ if said() => format!("; {id} is the number that it gave out itself, for what comes to it"),
+            _ => String::new(),
+        };
+        let what = format!("its message to extension {id} is for nobody: to this seeder {NAME} has the id {ours}{hint}");
+        return Some(Mistake::new("extension id", what, EXTENSION));
+    }
+    let Ok(MetadataMessage::Request { piece }) = MetadataMessage::decode(rest) else { return None };
+    if extensions.theirs.id(NAME).is_none() {
+        let what = format!("it asks for metadata, but no extension handshake of its own gave {NAME} an id to answer with");
+        return Some(Mistake::new("no id", what, EXTENSION));
+    }
+    let count = metadata.div_ceil(METADATA_PIECE_LENGTH);
+    if piece.0 as usize >= count {
+        let what = format!("there is no metadata piece {}: {metadata} bytes make {count}, counted from 0; rejected", piece.0);
+        return Some(Mistake::new("metadata piece", what, METADATA));
+    }
+    unsorted(&decode_prefix(rest).ok()?)
+}
+
+/// Stage 1 reads such a dictionary all the same, as others do.
+fn unsorted(value: &Value) -> Option<Mistake> {
+    let pairs = value.dictionary()?;
+    match pairs.windows(2).find(|pair| matches!(pair, [(first, _), (second, _)] if first > second)) {
+        Some([(first, _), (second, _)]) => {
+            let [first, second] = [first, second].map(|key| excerpt(key));
+            let what = format!("the keys of a dictionary must be sorted as bytes, but {second} comes behind {first}");
+            Some(Mistake::new("unsorted", what, BENCODE))
+        }
+        _ => pairs.iter().find_map(|(_, value)| unsorted(value)),
+    }
+}
+
+/// Of a message that may be read, but not said, or not yet. `late` is too late for a bitfield.
+pub(super) fn out_of_place(message: &Message, late: bool, choked: bool) -> Option<Mistake> {
+    let (kind, what, see) = match message {
+        Message::Bitfield { .. } if late => {
+            ("late bitfield", "a bitfield may only be the first message of BEP 3; what is new later is said by have", MESSAGES)
+        }
+        Message::Request(_) if choked => {
+            ("choked request", "it asks while it is choked, and gets nothing: interested first, then wait for unchoke", PIECES)
+        }
+        Message::Suggest { .. } | Message::HaveAll | Message::HaveNone | Message::Reject(_) | Message::AllowedFast { .. } => {
+            ("fast", "messages 13 to 17 need bit 2 in both handshakes, and this seeder's has it not; ignored", MESSAGES)
+        }
+        Message::Unknown { id, .. } if *id != EXTENDED => {
+            let hint = if id.is_ascii_digit() { ": an id is a number, not a digit" } else { "" };
+            return Some(Mistake::new("unknown", format!("no message has the id {id}{hint}; ignored"), MESSAGES));
+        }
+        _ => return None,
+    };
+    Some(Mistake::new(kind, what, see))
+}
+
+/// A request that stands right behind `interested`.
+pub(super) fn hasty(begun: &[u8]) -> bool {
+    matches!(begun, [0, 0, 0, 13, 6, ..])
+}
+
+/// Of what is no HTTP request.
+pub(super) fn http(head: &[u8]) -> String {
+    let line = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let hint = match beginning(head).filter(|_| !head.starts_with(b"GET ")) {
+        Some(hint) => hint,
+        None if head.is_empty() => "nothing came",
+        None if line.starts_with(b"GET ") && line.iter().any(|byte| !byte.is_ascii()) => {
+            "its first line has raw bytes; in info_hash and peer_id each byte is percent-encoded"
+        }
+        None if line.starts_with(b"GET ") && line.iter().filter(|byte| **byte == b' ').count() > 2 => {
+            "its first line has a space too many; %20 stands for one"
+        }
+        None if head.starts_with(b"GET ") && head.len() < 8 << 10 => {
+            "it has no end: an empty line, \\r\\n\\r\\n in all, closes it"
+        }
+        None => "it begins with a line like GET /announce?... HTTP/1.1",
+    };
+    format!("this is not an HTTP request that a tracker understands: {hint}")
+}
+
+/// Of a packet that is none of the tracker's protocol.
+pub(super) fn packet(packet: &[u8]) -> &'static str {
+    const MAGIC: [u8; 8] = [0, 0, 4, 0x17, 0x27, 0x10, 0x19, 0x80];
+    let reversed: Vec<u8> = MAGIC.iter().rev().copied().collect();
+    match packet {
+        _ if packet.starts_with(&reversed) => ": it was sent low byte first",
+        _ if packet.get(4..12) == Some(&MAGIC) => ": the protocol id comes first, then the action",
+        _ if packet.starts_with(b"GET ") => ": this is HTTP, which goes over TCP",
+        _ if packet.starts_with(b"d1:") => ": this looks like a packet of the DHT",
+        _ if packet.len() == 100 => ": an announce has 98 bytes, and a struct may have been padded to 100",
+        _ => "",
+    }
+}
+
+/// A port that the default one becomes with its bytes in the wrong order.
+pub(super) fn reversed_port(port: u16) -> Option<String> {
+    let usual = (6881..=6889).contains(&port.swap_bytes());
+    usual.then(|| format!("its port {port} is {} low byte first; see {TRACKER}", port.swap_bytes()))
+}
