@@ -186,7 +186,9 @@ fn describe(message: &Message) -> String {
         Message::Unknown { id: EXTENDED, payload } if payload.first() == Some(&0) => {
             format!("extended: its handshake, {}", counted(payload.len(), "byte"))
         }
-        Message::Unknown { id: EXTENDED, payload: [id, payload @ ..] } => format!("extended {id}, {}", counted(payload.len() + 1, "byte")),
+        Message::Unknown { id: EXTENDED, payload: [id, payload @ ..] } => {
+            format!("extended {id}, {}", counted(payload.len() + 1, "byte"))
+        }
         Message::Unknown { id, payload } => format!("message {id}, {}", counted(payload.len(), "byte")),
     }
 }

@@ -400,7 +400,8 @@ impl<'s> Session<'s> {
         let info = &self.content.info;
         let size = info.piece(index).map(|piece| info.piece_size(piece));
         let rule = |rule: String| Over::Request { request, rule, hint: hints::request(&request, info.piece_count(), size) };
-        let size = size.ok_or_else(|| rule(format!("the torrent has {}, counted from 0", counted(info.piece_count(), "piece"))))?;
+        let size =
+            size.ok_or_else(|| rule(format!("the torrent has {}, counted from 0", counted(info.piece_count(), "piece"))))?;
         if !self.has.has(index) {
             let rule = "this seeder does not have that piece; its bitfield says so".to_owned();
             return Err(Over::Request { request, rule, hint: None });

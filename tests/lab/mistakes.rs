@@ -258,7 +258,7 @@ fn the_labs_tracker_knows_which_info_hash_it_should_have_been() {
     };
     let (more, host) = ("&left=1&compact=1", "Host: lab\r\n");
     let InfoHash(good) = content.info_hash();
-    assert!(get(good, more, host).ends_with("; told of 1 peers"));
+    assert!(get(good, more, host).ends_with("; told of 1 peer"));
     let whole = sha1(&[&content.torrent(&[lab.tracker.url()])]);
     assert!(
         get(whole, more, host)

@@ -175,7 +175,7 @@ struct Builder {
 
 impl Builder {
     fn take(&mut self, said: &Said, bytes: &[u8]) {
-        if said.object.name == "handshake" {
+        if said.range.start == 0 {
             let side = if said.way == Way::Out { &mut self.ours } else { &mut self.theirs };
             side.handshake = Handshake::read_from(&mut &*bytes).ok();
             return;
