@@ -30,6 +30,8 @@ pub struct Leech {
     stream: TcpStream,
     input: Vec<u8>,
     closed: bool,
+    /// Whether it may be given something in spite of a choke (BEP 6).
+    fast: bool,
     /// The handshake that came back.
     pub handshake: Vec<u8>,
 }
@@ -60,6 +62,7 @@ impl Leech {
     /// Speaks the fast extension, and has nothing.
     pub fn fast(address: SocketAddr, torrent: &Torrent) -> Leech {
         let mut leech = Leech::dial(address, torrent, [0, 0, 0, 0, 0, 0, 0, wire::FAST_BIT]).expect("the seed takes us in");
+        leech.fast = true;
         leech.say(&wire::message(wire::HAVE_NONE, b""));
         leech
     }
@@ -85,7 +88,7 @@ impl Leech {
         let stream = TcpStream::connect_timeout(&address, LIMIT)?;
         stream.set_write_timeout(Some(LIMIT))?;
         stream.set_nodelay(true)?;
-        Ok(Leech { stream, input: Vec::new(), closed: false, handshake: Vec::new() })
+        Ok(Leech { stream, input: Vec::new(), closed: false, fast: false, handshake: Vec::new() })
     }
 
     /// Says something; false if nobody listens any more.
@@ -211,9 +214,14 @@ impl Leech {
         let mut wanted: Vec<(u32, u32, u32)> = pieces.into_iter().flat_map(blocks).collect();
         wanted.reverse();
         let mut asked = Vec::new();
+        // Asked for before a choke. The seed may have heard that before the choke, and drops
+        // it; or after the next unchoke, and then it still answers.
+        let mut crossed = Vec::new();
+        let mut choked = false;
         while !(wanted.is_empty() && asked.is_empty()) {
             let mut out = Vec::new();
-            while asked.len() < AHEAD
+            while !choked
+                && asked.len() < AHEAD
                 && let Some(next) = wanted.pop()
             {
                 out.extend(request(next.0, next.1, next.2));
@@ -222,17 +230,22 @@ impl Leech {
             self.say(&out);
             match self.hear() {
                 (wire::PIECE, payload) => {
+                    assert!(self.fast || !choked, "a block comes in spite of a choke");
                     let (piece, begin, block) = block_of(&payload);
                     let key = (piece, begin, block.len() as u32);
-                    let place = asked.iter().position(|asked| *asked == key).expect("only what was asked for comes");
-                    asked.remove(place);
+                    let list = if asked.contains(&key) { &mut asked } else { &mut crossed };
+                    let place = list.iter().position(|asked| *asked == key).expect("only what was asked for comes");
+                    list.remove(place);
+                    wanted.retain(|wanted| *wanted != key);
                     let (begin, end) = (begin as usize, begin as usize + block.len());
                     assert!(torrent.piece(piece as usize)[begin..end] == *block, "piece {piece}, {begin}: wrong bytes");
                 }
                 (wire::CHOKE, _) => {
+                    choked = true;
+                    crossed.extend_from_slice(&asked);
                     wanted.append(&mut asked);
-                    self.until(wire::UNCHOKE);
                 }
+                (wire::UNCHOKE, _) => choked = false,
                 _ => {}
             }
         }
