@@ -87,9 +87,12 @@ impl Sight {
 
     /// `a 127.0.0.2:6881  b 127.0.0.3:6881  and 3 more`
     fn key(&self, width: usize) -> Option<String> {
-        let names: Vec<String> = self.rows.iter().map(|row| format!("{} {}", row.letter, row.peer.address)).collect();
+        let name = |row: &Row| format!("{} {}", row.letter, row.peer.address);
+        let all = self.rows.len();
+        // None of them is shorter than `a 1.2.3.4:5`: of 500 peers, few are looked at.
+        let names: Vec<String> = self.rows.iter().take(width / 11).map(name).collect();
         let line = |shown: usize| {
-            let more = (shown < names.len()).then(|| format!("and {} more", names.len() - shown));
+            let more = (shown < all).then(|| format!("and {} more", all - shown));
             names.iter().take(shown).cloned().chain(more).collect::<Vec<_>>().join("  ")
         };
         (1..=names.len()).rev().map(line).find(|line| line.len() <= width)
