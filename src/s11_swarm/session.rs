@@ -14,7 +14,7 @@ mod giving;
 mod taking;
 
 use std::collections::{HashSet, VecDeque};
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -51,7 +51,7 @@ pub(super) struct Session<'s> {
     swarm: &'s Arc<Swarm>,
     torrent: &'s Arc<Torrent>,
     traffic: &'s Arc<Traffic>,
-    ip: IpAddr,
+    peer: SocketAddr,
     /// What the peer gets from us, once it wanted anything.
     upload: Option<Box<dyn Upload>>,
     extensions: Extensions,
@@ -153,7 +153,7 @@ impl<'s> Session<'s> {
             swarm,
             torrent,
             traffic,
-            ip: connection.peer.ip(),
+            peer: connection.peer,
             upload: None,
             extensions,
             speaks: connection.has_bit(EXTENSION_BIT),
@@ -184,7 +184,7 @@ impl<'s> Session<'s> {
     fn greet(&mut self) {
         self.extensions.upload_only = self.torrent.is_upload_only();
         if self.speaks {
-            encode_extended(0, &self.extensions.greeting(self.ip).encode(), &mut self.out);
+            encode_extended(0, &self.extensions.greeting(self.peer.ip()).encode(), &mut self.out);
             self.urgent = true;
         }
     }

@@ -172,6 +172,22 @@ fn who_comes_by_itself_gets_what_it_wants_and_is_known_by_where_it_listens() {
     assert_eq!(outcome.traded, [Traded { peer: SocketAddr::new(LOOPBACK, 50123), taken: 0, given: 151_072 }]);
 }
 
+/// By where it came from; where it listens is for others.
+#[test]
+fn who_comes_by_itself_has_one_address_in_all_that_is_told_of_it() {
+    let torrent = Torrent::sample();
+    let content = torrent.clone();
+    let (ran, _) = listening(Giver::with(&torrent, 0..4, 1 << 16), move |address| {
+        let mut talk = met(address, BOTH, &content, THEM);
+        talk.greet(&[("p", b"i50123e".to_vec())]).expect("it greets");
+        talk.has(&content, &[4]).expect("it is interested");
+        talk.asked().expect("it asks");
+    });
+    let joined = ran.events.iter().find_map(|event| if let Event::Joined(who) = event { Some(*who) } else { None });
+    let unchoked = ran.events.iter().find_map(|event| if let Event::Choked(who, false) = event { Some(*who) } else { None });
+    assert!(joined.is_some() && joined == unchoked, "{:?}", ran.told());
+}
+
 #[test]
 fn forty_eight_bytes_are_enough_for_an_answer() {
     let torrent = Torrent::sample();

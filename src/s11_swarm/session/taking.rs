@@ -121,7 +121,7 @@ impl Session<'_> {
 
     pub(super) fn set_choked(&mut self, choked: bool) {
         if self.choked != choked && !std::mem::replace(&mut self.heard[usize::from(choked)], true) {
-            self.swarm.note(Note::Choked(self.traffic.address(), choked));
+            self.swarm.note(Note::Choked(self.peer, choked));
         }
         self.choked = choked;
         self.traffic.terms().chokes_us(choked);
