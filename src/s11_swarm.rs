@@ -22,8 +22,8 @@
 //!   [`lease`] a block's way to the disk, `session` the loop of one peer, [`depth`] how much
 //!   is asked of it at a time, `clock` how long it may take, [`outbox`] what goes to it,
 //!   [`traffic`] what went, [`rate`] how much may go, [`addresses`] whom to dial,
-//!   [`announcer`] when to ask the tracker, `conductor` the swarm's end, [`standing`] what is
-//!   said of it then, [`view`] what there is to see of it all.
+//!   [`announcer`] when to ask the tracker, `conductor` the swarm's end, [`outcome`] what
+//!   it came to, [`standing`] what is said where it failed, [`view`] what there is to see of it all.
 //! * **No end goes unheard.** However a peer's thread ends, also by a panic, its leases
 //!   go back first and then the swarm gets its last note.
 //! * **What ends one peer and what ends the download are two types,** [`Ended`] and
@@ -42,6 +42,7 @@ mod held;
 mod learning;
 pub mod lease;
 pub mod outbox;
+pub mod outcome;
 mod peer;
 pub mod rarest;
 pub mod rate;
@@ -63,6 +64,7 @@ use std::time::{Duration, Instant};
 use thiserror::Error;
 
 use self::conductor::{Conductor, Limits};
+use self::outcome::Outcome;
 pub use self::peer::Ended;
 use self::rate::Rate;
 use self::source::{Candidate, PeerSource, Signals};
@@ -185,30 +187,6 @@ pub enum Event {
         /// Whether it could not find peers.
         failed: bool,
     },
-}
-
-/// What a download came to.
-#[derive(Debug, Clone, Default)]
-pub struct Outcome {
-    /// Bytes of blocks that came in this session.
-    pub downloaded: u64,
-    /// Bytes of blocks that went.
-    pub uploaded: u64,
-    /// Who brought, and who got, how many bytes.
-    pub traded: Vec<Traded>,
-    /// Peers that were banned.
-    pub banned: Vec<SocketAddr>,
-}
-
-/// What one peer has given us, and we have given it, over all its connections.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Traded {
-    /// The peer, as others could reach it, if we know that.
-    pub peer: SocketAddr,
-    /// Bytes of blocks from it to us.
-    pub taken: u64,
-    /// Bytes of blocks from us to it.
-    pub given: u64,
 }
 
 /// What a thread tells the swarm. The channel is not bounded, since a thread that

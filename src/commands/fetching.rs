@@ -11,11 +11,12 @@ use piecemeal::s02_metainfo::Info;
 use piecemeal::s05_messages::bitfield::Bitfield;
 use piecemeal::s10_storage::output::Output;
 use piecemeal::s10_storage::{StorageError, Store};
+use piecemeal::s11_swarm::outcome::{Outcome, Traded};
 use piecemeal::s11_swarm::rate::Rate;
 use piecemeal::s11_swarm::standing::Standing;
 use piecemeal::s11_swarm::view::Watch;
 use piecemeal::s11_swarm::work_queue::PeerNumber;
-use piecemeal::s11_swarm::{Event, Outcome, Plan, SwarmError, Traded, download};
+use piecemeal::s11_swarm::{Event, Plan, SwarmError, download};
 use serde_json::{Value, json};
 
 use super::download::Place;

@@ -2,6 +2,7 @@
 //! of them, and decides when it is over, for better or worse.
 
 mod ending;
+mod places;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::SocketAddr;
@@ -11,29 +12,19 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use super::addresses::Addresses;
-use super::peer::{Ended, start_source, start_thread};
+use super::outcome::Outcome;
+use super::peer::{Ended, start_source};
 use super::source::{Candidate, Finder, PeerSource};
 use super::standing::Tally;
-use super::traffic::Traffic;
 use super::work_queue::{PeerNumber, WorkQueue};
-use super::{Event, Note, Outcome, Swarm, SwarmError, Torrent, Traded};
+use super::{Event, Note, Swarm, SwarmError, Torrent};
 use crate::s02_metainfo::Info;
 use crate::s05_messages::bitfield::Bitfield;
 use crate::s05_messages::connection::Connection;
 use crate::s10_storage::{StorageError, Store};
 
-/// How many addresses are dialled at the same time.
-const DIALLING: usize = 30;
 /// How often the user hears of progress.
 const EVENT_TIME: Duration = Duration::from_millis(100);
-/// How long a place that is needed is left to a peer to and from which nothing goes.
-const USELESS_TIME: Duration = Duration::from_secs(180);
-/// And how long to one that has not been of any use yet, if it waits to be unchoked...
-const WAITING_TIME: Duration = Duration::from_secs(90);
-/// ...and if it does not even want anything.
-const IDLE_TIME: Duration = Duration::from_secs(10);
-/// How many peers are named in the end. Those who come later count in the sums.
-const MOST_ROWS: usize = 1000;
 
 /// The limits of a [`Plan`](super::Plan).
 pub(super) struct Limits {
@@ -192,64 +183,6 @@ impl<'e> Conductor<'e> {
         Ok(())
     }
 
-    /// Fills free places with connections that were made, then with dialled ones.
-    fn dial(&mut self) {
-        let now = Instant::now();
-        let live = self.swarm.live().len();
-        while self.threads.len() < self.limits.max_peers
-            && let Some(connection) = self.met.pop_front()
-        {
-            self.swarm.signals.met.fetch_sub(1, Ordering::Relaxed);
-            let peer = connection.peer;
-            self.start(Candidate::Met(Box::new(connection)), peer);
-        }
-        while self.threads.len() < self.limits.max_peers && self.threads.len() < live + DIALLING {
-            let Some(peer) = self.addresses.next(now) else { return };
-            if !self.start(Candidate::Dial(peer), peer) {
-                self.addresses.put_back(peer);
-                return;
-            }
-        }
-        let others_wait = !self.met.is_empty() || self.addresses.next_due().is_some_and(|due| due <= now);
-        if self.threads.len() >= self.limits.max_peers && others_wait {
-            self.make_room(now);
-        }
-    }
-
-    fn start(&mut self, candidate: Candidate, peer: SocketAddr) -> bool {
-        let number = self.next_number;
-        self.next_number += 1;
-        let started = start_thread(&self.swarm, number, candidate, peer);
-        if started {
-            self.threads.insert(number);
-            if !self.gives_only() {
-                self.known.insert(number, peer);
-            }
-        }
-        started
-    }
-
-    /// All places are taken and others wait: the peer that has been useless longest,
-    /// and for too long, goes.
-    fn make_room(&self, now: Instant) {
-        // How much longer than it may, each has been useless.
-        let over = |traffic: &Traffic| match traffic.last_useful() {
-            Some(useful) => now.duration_since(useful).checked_sub(USELESS_TIME),
-            None if traffic.has_wanted() => now.duration_since(traffic.start()).checked_sub(WAITING_TIME),
-            None => now.duration_since(traffic.start()).checked_sub(IDLE_TIME),
-        };
-        let mut live = self.swarm.live();
-        let useless = live.values_mut().filter_map(|live| Some((over(&live.traffic)?, live))).max_by_key(|(over, _)| *over);
-        let hang_up = useless.map(|(_, live)| {
-            live.parted = Some(Ended::MadeRoom);
-            Arc::clone(&live.hang_up)
-        });
-        drop(live);
-        if let Some(hang_up) = hang_up {
-            hang_up();
-        }
-    }
-
     fn tell(&mut self, now: Instant) {
         if now.duration_since(self.told) < EVENT_TIME {
             return;
@@ -349,7 +282,7 @@ impl<'e> Conductor<'e> {
         let brought = live.as_ref().map_or(0, |live| live.traffic.downloaded());
         let listened = live.as_ref().map(|live| live.traffic.address());
         let parted = live.and_then(|live| {
-            self.add(&live.traffic);
+            self.outcome.add(&live.traffic);
             live.parted
         });
         if self.swarm.live().is_empty() {
@@ -379,22 +312,8 @@ impl<'e> Conductor<'e> {
         Ok(())
     }
 
-    fn add(&mut self, traffic: &Traffic) {
-        let (peer, taken, given) = (traffic.address(), traffic.downloaded(), traffic.uploaded());
-        self.outcome.downloaded += taken;
-        self.outcome.uploaded += given;
-        let room = self.outcome.traded.len() < MOST_ROWS;
-        match self.outcome.traded.iter_mut().find(|traded| traded.peer == peer) {
-            Some(traded) => (traded.taken, traded.given) = (traded.taken + taken, traded.given + given),
-            None if taken + given > 0 && room => self.outcome.traded.push(Traded { peer, taken, given }),
-            None => {}
-        }
-    }
-
     fn ban(&mut self, address: SocketAddr) {
         self.addresses.ban(address);
-        if !self.outcome.banned.contains(&address) {
-            self.outcome.banned.push(address);
-        }
+        self.outcome.ban(address);
     }
 }

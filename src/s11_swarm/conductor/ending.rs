@@ -109,7 +109,7 @@ impl Conductor<'_> {
                     self.threads.remove(&number);
                     let live = self.swarm.live().remove(&number);
                     if let Some(live) = live {
-                        self.add(&live.traffic);
+                        self.outcome.add(&live.traffic);
                     }
                 }
                 Ok(Note::SourceGone { passive }) => self.source_gone(passive),
@@ -119,6 +119,6 @@ impl Conductor<'_> {
         }
         // What came from those who have not ended by now has come all the same.
         let late: Vec<Arc<Traffic>> = self.swarm.live().values().map(|live| Arc::clone(&live.traffic)).collect();
-        late.iter().for_each(|traffic| self.add(traffic));
+        late.iter().for_each(|traffic| self.outcome.add(traffic));
     }
 }
