@@ -2,6 +2,7 @@
 //! of them, and decides when it is over, for better or worse.
 
 mod ending;
+mod patience;
 mod places;
 
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -11,6 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
+use self::patience::Patience;
 use super::addresses::Addresses;
 use super::outcome::Outcome;
 use super::peer::{Ended, start_source};
@@ -56,11 +58,8 @@ pub(super) struct Conductor<'e> {
     /// How many sources are still looking, and how many only wait.
     sources: usize,
     passive: usize,
-    /// When there last was a live peer, and a block.
-    last_live: Instant,
-    last_progress: Instant,
-    /// How much had come then.
-    downloaded: u64,
+    patience: Patience,
+    /// When the user last heard of progress.
     told: Instant,
     /// How many withdrawn pieces have been told of.
     seen_withdrawn: usize,
@@ -77,7 +76,7 @@ impl<'e> Conductor<'e> {
         event: &'e mut dyn FnMut(Event),
         notes: (Sender<Note>, Receiver<Note>),
     ) -> Conductor<'e> {
-        let now = Instant::now();
+        let patience = Patience::new(limits.patience);
         Conductor {
             addresses: Addresses::new(limits.retry),
             swarm,
@@ -92,10 +91,8 @@ impl<'e> Conductor<'e> {
             next_number: 0,
             sources: 0,
             passive: 0,
-            last_live: now,
-            last_progress: now,
-            downloaded: 0,
-            told: now,
+            patience,
+            told: Instant::now(),
             seen_withdrawn: 0,
             finished: false,
             tally: Tally::default(),
@@ -178,7 +175,8 @@ impl<'e> Conductor<'e> {
         (self.event)(Event::Resumed(length - left));
         self.swarm.signals.left.store(left, Ordering::Relaxed);
         self.finished = left == 0;
-        (self.last_progress, self.last_live) = (Instant::now(), Instant::now());
+        // Hashing what is there took as long as it took.
+        self.patience = Patience::new(self.limits.patience);
         let _ = self.swarm.torrent.set(Arc::new(Torrent { queue, store, upload_only: self.swarm.upload_only }));
         Ok(())
     }

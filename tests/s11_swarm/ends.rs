@@ -196,6 +196,35 @@ fn a_long_look_at_what_is_there_uses_up_no_patience() {
     ran.is_complete(&torrent);
 }
 
+/// Nor does a moment in which we did nothing ourselves: stopped by Ctrl-Z, or in front of a
+/// terminal that takes nothing.
+#[test]
+fn time_in_which_we_stood_still_uses_up_no_patience() {
+    let (net, torrent, awake) = (Net::new(), torrent(), Gate::default());
+    let (content, gate) = (torrent.clone(), awake.clone());
+    let peer = net.peer(1, move |talk| {
+        talk.hello(PLAIN, &content)?;
+        talk.has(&content, &[0, 1, 2, 3, 4])?;
+        gate.wait();
+        talk.give(&content)
+    });
+    let mut plan = plan(&net, &torrent, &[peer]);
+    plan.patience = Duration::from_millis(250); // and ten times that without a block
+    let store = Memory::of(&torrent);
+    let memory = Arc::clone(&store);
+    let result = in_time(move || {
+        download(plan, move |_| Ok((memory as Arc<dyn Store>, Bitfield::new(5))), &mut |event| {
+            if matches!(event, Event::Joined(_)) {
+                std::thread::sleep(Duration::from_secs(3));
+                awake.open();
+            }
+        })
+    });
+    net.check();
+    result.expect("it is complete");
+    assert!(store.content() == torrent.content);
+}
+
 /// Ctrl-C while a large file is hashed is a stop, and no trouble with the disk.
 #[test]
 fn a_stop_while_it_looks_at_what_is_there_is_a_stop() {

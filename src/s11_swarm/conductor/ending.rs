@@ -63,24 +63,17 @@ impl Conductor<'_> {
             return Ok(());
         }
         let downloaded = self.swarm.signals.downloaded.load(Ordering::Relaxed);
-        if downloaded > self.downloaded {
-            (self.downloaded, self.last_progress) = (downloaded, now);
-        }
-        if !self.swarm.live().is_empty() {
-            self.last_live = now;
-        }
-        let silent = now.duration_since(self.last_progress);
-        if silent > self.limits.patience * 10 {
+        self.patience.look(now, downloaded, !self.swarm.live().is_empty());
+        if let Some(time) = self.patience.without_block() {
             let what = if self.prepare.is_none() { "no block came" } else { "no peer gave the info dictionary" };
-            return Err(self.no_hope(format!("{what} for {} s", (self.limits.patience * 10).as_secs_f64())));
+            return Err(self.no_hope(format!("{what} for {} s", time.as_secs_f64())));
         }
         let nobody = self.threads.is_empty() && self.met.is_empty();
         if nobody && self.sources == 0 && self.addresses.is_hopeless() {
             return Err(self.no_hope("no peer is left, and nobody who could name another".to_owned()));
         }
-        let alone = now.duration_since(self.last_live);
-        if alone > self.limits.patience && self.addresses.all_tried_twice() {
-            return Err(self.no_hope(format!("no peer could be used for {} s", self.limits.patience.as_secs_f64())));
+        if let Some(time) = self.patience.without_peer().filter(|_| self.addresses.all_tried_twice()) {
+            return Err(self.no_hope(format!("no peer could be used for {} s", time.as_secs_f64())));
         }
         Ok(())
     }
