@@ -52,7 +52,7 @@ pub(super) struct Conductor<'e> {
     met: VecDeque<Connection>,
     /// The peers' threads that run.
     threads: HashSet<PeerNumber>,
-    /// The address of each there has been: who spoilt a piece may have gone since.
+    /// The address of each that is here, or was of use: who spoilt a piece may have gone since.
     known: HashMap<PeerNumber, SocketAddr>,
     next_number: PeerNumber,
     /// How many sources are still looking, and how many only wait.
@@ -278,6 +278,9 @@ impl<'e> Conductor<'e> {
         let live = self.swarm.live().remove(&number);
         let met = live.is_some();
         let brought = live.as_ref().map_or(0, |live| live.traffic.downloaded());
+        if brought == 0 {
+            self.known.remove(&number);
+        }
         let listened = live.as_ref().map(|live| live.traffic.address());
         let parted = live.and_then(|live| {
             self.outcome.add(&live.traffic);
