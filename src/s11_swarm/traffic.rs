@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::view::Terms;
@@ -19,16 +19,14 @@ pub struct Traffic {
     /// When the last block came, and went, in milliseconds from the start. 0: never.
     came: AtomicU64,
     went: AtomicU64,
-    /// Whether it has ever wanted anything of us.
-    wanted: AtomicBool,
     terms: Terms,
 }
 
 impl Traffic {
     /// Of a connection that begins now.
     pub fn new(address: SocketAddr) -> Traffic {
-        let (downloaded, uploaded, came, went, wanted, terms) = Default::default();
-        Traffic { address, listens: OnceLock::new(), start: Instant::now(), downloaded, uploaded, came, went, wanted, terms }
+        let (downloaded, uploaded, came, went, terms) = Default::default();
+        Traffic { address, listens: OnceLock::new(), start: Instant::now(), downloaded, uploaded, came, went, terms }
     }
 
     /// The peer, as others could reach it: one that has dialled us does so from a port
@@ -75,16 +73,6 @@ impl Traffic {
     /// Who chokes and wants whom, at this moment.
     pub fn terms(&self) -> &Terms {
         &self.terms
-    }
-
-    /// Whether it has ever been interested.
-    pub fn has_wanted(&self) -> bool {
-        self.wanted.load(Ordering::Relaxed)
-    }
-
-    /// It is interested.
-    pub(super) fn wants(&self) {
-        self.wanted.store(true, Ordering::Relaxed);
     }
 
     /// A block of so many bytes has come.

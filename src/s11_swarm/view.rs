@@ -46,6 +46,11 @@ impl Terms {
         }
     }
 
+    /// Whether one of us wants something that the other has.
+    pub(super) fn is_of_interest(&self) -> bool {
+        self.wanted.load(Ordering::Relaxed) || self.wants.load(Ordering::Relaxed)
+    }
+
     /// It chokes us, or does so no longer.
     pub(super) fn chokes_us(&self, yes: bool) {
         self.chokes_us.store(yes, Ordering::Relaxed);

@@ -14,9 +14,10 @@ use crate::s11_swarm::traffic::Traffic;
 const DIALLING: usize = 30;
 /// How long a place that is needed is left to a peer to and from which nothing goes.
 const USELESS_TIME: Duration = Duration::from_secs(180);
-/// And how long to one that has not been of any use yet, if it waits to be unchoked...
+/// And how long to one that has not been of any use yet, if one of us waits to be
+/// unchoked, or for the info dictionary...
 const WAITING_TIME: Duration = Duration::from_secs(90);
-/// ...and if it does not even want anything.
+/// ...and if neither wants anything.
 const IDLE_TIME: Duration = Duration::from_secs(10);
 
 impl Conductor<'_> {
@@ -60,10 +61,11 @@ impl Conductor<'_> {
     /// All places are taken and others wait: the peer that has been useless longest,
     /// and for too long, goes.
     fn make_room(&self, now: Instant) {
+        let learning = self.swarm.torrent.get().is_none();
         // How much longer than it may, each has been useless.
         let over = |traffic: &Traffic| match traffic.last_useful() {
             Some(useful) => now.duration_since(useful).checked_sub(USELESS_TIME),
-            None if traffic.has_wanted() => now.duration_since(traffic.start()).checked_sub(WAITING_TIME),
+            None if learning || traffic.terms().is_of_interest() => now.duration_since(traffic.start()).checked_sub(WAITING_TIME),
             None => now.duration_since(traffic.start()).checked_sub(IDLE_TIME),
         };
         let mut live = self.swarm.live();

@@ -14,7 +14,6 @@ use crate::s11_swarm::uploads::Taker;
 impl Session<'_> {
     /// The peer wants something for the first time.
     pub(super) fn open_upload(&mut self, outlet: &mut Outlet, line: &Line) {
-        self.traffic.wants();
         let taker = Taker {
             traffic: Arc::clone(self.traffic),
             torrent: Arc::clone(self.torrent),
