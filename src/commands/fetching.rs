@@ -163,7 +163,7 @@ impl Teller<'_> {
     /// Tells who wants something of us, and who is to have it: of each once.
     fn tell_served(&mut self) {
         let peers = self.watch.peers();
-        self.served.retain(|(number, _)| peers.iter().any(|peer| peer.number == *number));
+        self.served.retain(|(number, _)| peers.binary_search_by_key(number, |peer| peer.number).is_ok());
         for peer in peers {
             if peer.wants && self.served.insert((peer.number, false)) {
                 self.progress.say(12, &format!("{} is interested: we have pieces that it needs", peer.address));

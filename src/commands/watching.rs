@@ -50,7 +50,7 @@ impl Sight {
         }
         let now = Instant::now();
         let peers = self.watch.peers();
-        self.peers.retain(|number, _| peers.iter().any(|peer| peer.number == *number));
+        self.peers.retain(|number, _| peers.binary_search_by_key(number, |peer| peer.number).is_ok());
         let rows = peers.into_iter().map(|peer| {
             if !self.peers.contains_key(&peer.number) {
                 let letter = free_letter(&self.peers);

@@ -5,6 +5,9 @@
 //! queue has them anyway. Who looks collects both, one lock after the other. So what
 //! it sees of the peers and of the pieces may be a moment apart; the pieces among
 //! themselves are of one moment, and each is in exactly one place.
+//!
+//! Whoever looks may miss what comes and goes in between. What nobody may miss is told by an
+//! [`Event`](super::Event).
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
