@@ -17,7 +17,7 @@ use super::addresses::Addresses;
 use super::outcome::Outcome;
 use super::peer::{Ended, start_source};
 use super::source::{Candidate, Finder, PeerSource};
-use super::standing::Tally;
+use super::standing::Record;
 use super::work_queue::{PeerNumber, WorkQueue};
 use super::{Event, Note, Swarm, SwarmError, Torrent};
 use crate::s02_metainfo::Info;
@@ -65,7 +65,7 @@ pub(super) struct Conductor<'e> {
     seen_withdrawn: usize,
     finished: bool,
     /// Whom we have met, for the error that may come of it.
-    tally: Tally,
+    record: Record,
 }
 
 impl<'e> Conductor<'e> {
@@ -95,7 +95,7 @@ impl<'e> Conductor<'e> {
             told: Instant::now(),
             seen_withdrawn: 0,
             finished: false,
-            tally: Tally::default(),
+            record: Record::default(),
         }
     }
 
@@ -158,7 +158,7 @@ impl<'e> Conductor<'e> {
             self.passive += 1;
         } else {
             self.sources += 1;
-            self.tally.source(source.name());
+            self.record.source(source.name());
         }
         start_source(source, finder);
     }
@@ -225,15 +225,15 @@ impl<'e> Conductor<'e> {
                 }
             }
             Note::Said { source, what, failed } => {
-                self.tally.said(&source, &what, failed);
+                self.record.said(&source, &what, failed);
                 (self.event)(Event::Source { name: source, what, failed });
             }
             Note::SourceGone { passive } => self.source_gone(passive),
             Note::Joined(address) => {
-                self.tally.met(address);
+                self.record.met(address);
                 (self.event)(Event::Joined(address));
             }
-            Note::Lacks(address, lacks) => self.tally.lacks(address, lacks),
+            Note::Lacks(address, lacks) => self.record.lacks(address, lacks),
             Note::Choked(address, yes) => (self.event)(Event::Choked(address, yes)),
             Note::Ended(number, address, why) => return self.ended(number, address, why),
             Note::Metadata(info) => self.learn(*info)?,
@@ -306,8 +306,8 @@ impl<'e> Conductor<'e> {
         match why {
             // It is here all the same, or nobody.
             Ended::Twice | Ended::Crossed => {}
-            Ended::Ourselves => self.tally.ourselves(address),
-            _ => self.tally.lost(address, why.to_string()),
+            Ended::Ourselves => self.record.ourselves(address),
+            _ => self.record.lost(address, why.to_string()),
         }
         (self.event)(Event::Left(address, why));
         Ok(())

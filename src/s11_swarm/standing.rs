@@ -14,7 +14,7 @@ const TOLD: usize = 3;
 
 /// Whom a download has met, and what came of each. Kept while it runs.
 #[derive(Default)]
-pub(super) struct Tally {
+pub(super) struct Record {
     peers: HashMap<SocketAddr, Peer>,
     /// What each tracker, or other source, failed with last; nothing once it has answered.
     sources: BTreeMap<String, Source>,
@@ -37,7 +37,7 @@ struct Source {
     failed: Option<String>,
 }
 
-impl Tally {
+impl Record {
     /// A source begins to look for peers.
     pub fn source(&mut self, name: String) {
         self.sources.entry(name).or_default();

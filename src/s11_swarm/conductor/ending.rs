@@ -85,7 +85,7 @@ impl Conductor<'_> {
         });
         let live = self.swarm.live();
         let terms = live.values().map(|live| (live.traffic.address(), live.traffic.terms()));
-        SwarmError::NoHope { what, standing: Box::new(self.tally.sum_up(pieces, self.addresses.all(), terms)) }
+        SwarmError::NoHope { what, standing: Box::new(self.record.sum_up(pieces, self.addresses.all(), terms)) }
     }
 
     /// Hangs up, says goodbye, and waits a little for both.
