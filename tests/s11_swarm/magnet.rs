@@ -367,6 +367,10 @@ fn peers_that_bring_metadata_for_ever_do_not_keep_others_from_bringing_it() {
             let (content, busy) = (torrent.clone(), busy.clone());
             let (begun, greetings) = (Arc::clone(&begun), Arc::clone(&greetings));
             net.peer(host, move |talk| {
+                if busy.is_open() {
+                    // Dialled once more, when it had hung up.
+                    return Err(io::Error::other("it has had its turn"));
+                }
                 talk.hello(EXTENDED, &content)?;
                 let nothing = vec![0; 48 << 20];
                 greet(talk, nothing.len() as i64)?;
