@@ -7,8 +7,9 @@ use piecemeal::s02_metainfo::InfoHash;
 use piecemeal::s03_tracker::PeerId;
 use piecemeal::s04_handshake::transport::{Tcp, over_tcp};
 use piecemeal::s04_handshake::{Handshake, HandshakeError};
+use piecemeal::s07_extension::BoxError;
 use piecemeal::s11_swarm::outcome::Traded;
-use piecemeal::s11_swarm::source::Given;
+use piecemeal::s11_swarm::source::{Finder, Given, PeerSource, Wake};
 use piecemeal::s11_swarm::{Ended, Event};
 use piecemeal::s12_seeding::listener::{Listener, answer};
 use std::io::{self, Cursor, ErrorKind, Read, Write};
@@ -174,11 +175,27 @@ fn who_comes_by_itself_gets_what_it_wants_and_is_known_by_where_it_listens() {
 }
 
 /// By where it came from; where it listens is for others.
+/// A source that may still find somebody, without which whoever misses something gives up.
+struct Hope;
+
+impl PeerSource for Hope {
+    fn name(&self) -> String {
+        "hope".to_owned()
+    }
+
+    fn run(self: Box<Self>, mut finder: Finder) -> Result<(), BoxError> {
+        while finder.wait(Duration::from_secs(60)) != Wake::Stop {}
+        Ok(())
+    }
+}
+
 #[test]
 fn who_comes_by_itself_has_one_address_in_all_that_is_told_of_it() {
     let torrent = Torrent::sample();
     let content = torrent.clone();
-    let (ran, _) = listening(Giver::with(&torrent, 0..4, 1 << 16), move |address| {
+    let mut giver = Giver::with(&torrent, 0..4, 1 << 16);
+    giver.plan.sources.push(Box::new(Hope));
+    let (ran, _) = listening(giver, move |address| {
         let mut talk = met(address, BOTH, &content, THEM);
         talk.greet(&[("p", b"i50123e".to_vec())]).expect("it greets");
         talk.has(&content, &[4]).expect("it is interested");
