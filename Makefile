@@ -17,7 +17,7 @@ demo:
 
 # Most tests wait for somebody, so more of them than there are cores run at a time.
 test:
-	RUST_TEST_THREADS=4 cargo test --locked
+	RUST_TEST_THREADS=6 cargo test --locked
 
 # rustfmt does not look into the macro that declares the command modules.
 check:
