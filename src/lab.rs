@@ -25,6 +25,7 @@
 
 pub mod announce;
 pub mod content;
+mod greeting;
 mod hints;
 mod http;
 pub mod notes;

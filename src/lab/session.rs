@@ -1,4 +1,4 @@
-//! One peer's connection to a seeder: from its handshake to its last block.
+//! One peer's connection to a seeder: from our bitfield to its last block.
 //!
 //! One thread reads and writes in turn. It reads what has come, and while there is
 //! something to give it looks only into the buffer, never at the socket; so it can
@@ -11,6 +11,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::content::Content;
+use super::greeting;
 use super::hints::{self, Mistake};
 use super::over::Over;
 use super::seeder::{Fault, Shared};
@@ -18,7 +19,6 @@ use super::seen::Seen;
 use super::service::After;
 use crate::s01_bencode::counted;
 use crate::s04_handshake::transport::Transport;
-use crate::s04_handshake::{Handshake, HandshakeError};
 use crate::s05_messages::bitfield::Bitfield;
 use crate::s05_messages::connection::Connection;
 use crate::s05_messages::{BLOCK_LENGTH, LONGEST_MESSAGE, Message, MessageError, Request};
@@ -27,8 +27,6 @@ use crate::s08_metadata::UtMetadata;
 
 /// After so long a silence, whoever is writing a client is told what may be missing.
 const LULL: Duration = Duration::from_secs(5);
-/// How long a peer may take for its handshake.
-const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
 /// How long a peer may say nothing, and how long we may.
 pub(super) const IDLE_TIME: Duration = Duration::from_secs(180);
 const KEEP_ALIVE: Duration = Duration::from_secs(100);
@@ -61,44 +59,14 @@ fn say_nothing(mut transport: Transport) -> Over {
     }
 }
 
-fn talk(seeder: &Shared, mut transport: Transport, seen: &mut Seen) -> Over {
-    transport.set_deadline(Instant::now() + HANDSHAKE_TIME);
-    let mut opening = Opening { transport: &mut transport, bytes: Vec::new() };
-    let theirs = match Handshake::read_from(&mut opening) {
-        Ok(theirs) => theirs,
-        Err(HandshakeError::HungUp) if opening.bytes.is_empty() => return MessageError::HungUp { inside: false }.into(),
-        Err(error) => return Over::Handshake { error, hint: hints::handshake(&opening.bytes) },
-    };
-    let Some((content, has)) = seeder.torrents.iter().find(|(content, _)| content.info_hash() == theirs.info_hash) else {
-        let wrong: Vec<_> = seeder.torrents.iter().flat_map(|(content, _)| hints::wrong_hashes(content, &[])).collect();
-        let here: Vec<_> = seeder.torrents.iter().take(3).map(|(content, _)| content.info_hash().to_string()).collect();
-        let (found, here) = (theirs.info_hash, here.join(" or "));
-        return Over::OtherTorrent { found, here, hint: hints::other_torrent(found, &wrong) };
-    };
-    seen.greeting(theirs.peer_id, &content.info);
-    let mut ours = Handshake::new(content.info_hash(), seeder.peer_id);
-    if theirs.has_bit(EXTENSION_BIT) {
-        ours = ours.with_bit(EXTENSION_BIT);
-    }
-    let mut connection = Connection::new(transport, ours, theirs);
-    let mut session = Session::new(seeder, content, has, seen);
-    match session.run(&mut connection) {
+fn talk(seeder: &Shared, transport: Transport, seen: &mut Seen) -> Over {
+    let served = greeting::meet(seeder, transport, seen).and_then(|(mut connection, content, has)| {
+        let mut session = Session::new(seeder, content, has, seen);
+        session.run(&mut connection)
+    });
+    match served {
         Ok(never) => match never {},
         Err(over) => over,
-    }
-}
-
-/// Keeps what is read of a handshake, in case it is none.
-struct Opening<'t> {
-    transport: &'t mut Transport,
-    bytes: Vec<u8>,
-}
-
-impl Read for Opening<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.transport.read(buffer)?;
-        self.bytes.extend_from_slice(buffer.get(..count).unwrap_or_default());
-        Ok(count)
     }
 }
 

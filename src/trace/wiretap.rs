@@ -10,9 +10,10 @@
 //!
 //! # Where the bytes are taken
 //! ```text
-//! peers           Tap::transport, around both halves of a connection
-//! HTTP trackers   Tap::get, around the one GET request of stage 3
-//! UDP trackers    Tap::packets, around the socket of stage 13
+//! peers            Tap::transport, around both halves of a connection
+//! HTTP trackers    Tap::get, around the one GET request of stage 3
+//! UDP trackers     Tap::udp, around the socket of stage 13
+//! the lab's own    Tap::asked, Tap::answered, Tap::packet, told by the tracker itself
 //! ```
 //! # Decisions
 //! * **One event, one write,** under one lock that also gives out the numbers. So events of

@@ -1,0 +1,63 @@
+//! A seeder's side of the handshake, and what was wrong with the other side's.
+
+use std::io::{self, Read};
+use std::time::{Duration, Instant};
+
+use super::content::Content;
+use super::hints;
+use super::over::Over;
+use super::seeder::Shared;
+use super::seen::Seen;
+use crate::s04_handshake::transport::Transport;
+use crate::s04_handshake::{Handshake, HandshakeError};
+use crate::s05_messages::MessageError;
+use crate::s05_messages::bitfield::Bitfield;
+use crate::s05_messages::connection::Connection;
+use crate::s07_extension::EXTENSION_BIT;
+
+/// How long a peer may take for its handshake.
+const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
+/// How many torrents are named to who asks for another one.
+const MOST_NAMED: usize = 3;
+
+/// Reads the peer's handshake, and finds what it asks for: the content, and which pieces
+/// of it the seeder has. Ours is the first thing that the session sends.
+pub(super) fn meet<'s>(
+    seeder: &'s Shared,
+    mut transport: Transport,
+    seen: &mut Seen,
+) -> Result<(Connection, &'s Content, &'s Bitfield), Over> {
+    transport.set_deadline(Instant::now() + HANDSHAKE_TIME);
+    let mut opening = Opening { transport: &mut transport, bytes: Vec::new() };
+    let theirs = Handshake::read_from(&mut opening).map_err(|error| match error {
+        HandshakeError::HungUp if opening.bytes.is_empty() => MessageError::HungUp { inside: false }.into(),
+        error => Over::Handshake { error, hint: hints::handshake(&opening.bytes) },
+    })?;
+    let asked = seeder.torrents.iter().find(|(content, _)| content.info_hash() == theirs.info_hash);
+    let (content, has) = asked.ok_or_else(|| {
+        let wrong: Vec<_> = seeder.torrents.iter().flat_map(|(content, _)| hints::wrong_hashes(content, &[])).collect();
+        let here = seeder.torrents.iter().take(MOST_NAMED).map(|(content, _)| content.info_hash().to_string());
+        let here = here.collect::<Vec<_>>().join(" or ");
+        Over::OtherTorrent { found: theirs.info_hash, here, hint: hints::other_torrent(theirs.info_hash, &wrong) }
+    })?;
+    seen.greeting(theirs.peer_id, &content.info);
+    let mut ours = Handshake::new(content.info_hash(), seeder.peer_id);
+    if theirs.has_bit(EXTENSION_BIT) {
+        ours = ours.with_bit(EXTENSION_BIT);
+    }
+    Ok((Connection::new(transport, ours, theirs), content, has))
+}
+
+/// Keeps what is read of a handshake, in case it is none.
+struct Opening<'t> {
+    transport: &'t mut Transport,
+    bytes: Vec<u8>,
+}
+
+impl Read for Opening<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.transport.read(buffer)?;
+        self.bytes.extend_from_slice(buffer.get(..count).unwrap_or_default());
+        Ok(count)
+    }
+}
