@@ -363,13 +363,13 @@ impl<'m> Rest<'m> {
     }
 }
 
-/// What BEP 3 and 6 call a message.
-fn called(id: u8) -> &'static str {
+/// The name that BEP 3, 5 or 6 gives to the message with this id.
+pub fn name(id: u8) -> Option<&'static str> {
     const BASIC: [&str; 10] =
         ["choke", "unchoke", "interested", "not interested", "have", "bitfield", "request", "piece", "cancel", "port"];
-    const FAST: [&str; 5] = ["suggest", "have all", "have none", "reject", "allowed fast"];
+    const FAST: [&str; 5] = ["suggest piece", "have all", "have none", "reject request", "allowed fast"];
     let fast = || FAST.get(usize::from(id).checked_sub(13)?);
-    BASIC.get(usize::from(id)).or_else(fast).copied().unwrap_or("which has no name")
+    BASIC.get(usize::from(id)).or_else(fast).copied()
 }
 
 /// Why no further message can be read.
@@ -386,7 +386,7 @@ pub enum MessageError {
     #[error("a message of {length} bytes is announced, at most {limit} are allowed")]
     TooLong { length: usize, limit: usize },
     /// The payload's size does not fit the message.
-    #[error("message {id}, {}, must have {}{expected} bytes of payload, but has {found}", called(*id), if *id == 7 { "at least " } else { "" })]
+    #[error("message {id}, {}, must have {}{expected} bytes of payload, but has {found}", name(*id).unwrap_or("which has no name"), if *id == 7 { "at least " } else { "" })]
     Size { id: u8, expected: usize, found: usize },
 }
 

@@ -4,28 +4,8 @@ use super::s07;
 use super::walk::Walk;
 use super::{Context, Object, counted, hex_text};
 use crate::s05_messages::bitfield::Bitfield;
-use crate::s05_messages::{BLOCK_LENGTH, LONGEST_MESSAGE, Message, MessageError};
+use crate::s05_messages::{BLOCK_LENGTH, LONGEST_MESSAGE, Message, MessageError, name};
 use crate::s07_extension::EXTENDED;
-
-/// What a message of each id is called, and where it is specified.
-const NAMES: [(u8, &str, &str); 16] = [
-    (0, "choke", "BEP 3"),
-    (1, "unchoke", "BEP 3"),
-    (2, "interested", "BEP 3"),
-    (3, "not interested", "BEP 3"),
-    (4, "have", "BEP 3"),
-    (5, "bitfield", "BEP 3"),
-    (6, "request", "BEP 3"),
-    (7, "piece", "BEP 3"),
-    (8, "cancel", "BEP 3"),
-    (9, "port", "BEP 5"),
-    (13, "suggest piece", "BEP 6"),
-    (14, "have all", "BEP 6"),
-    (15, "have none", "BEP 6"),
-    (16, "reject request", "BEP 6"),
-    (17, "allowed fast", "BEP 6"),
-    (20, "extended", "BEP 10"),
-];
 
 /// How long the message is that starts here, prefix included, if that much is there to
 /// say it. Whether it may be as long is not looked at.
@@ -36,7 +16,17 @@ pub fn length(bytes: &[u8]) -> Option<usize> {
 
 /// Whether a message with this id is known, here or in a later stage.
 pub fn is_known(id: u8) -> bool {
-    NAMES.iter().any(|(known, _, _)| *known == id)
+    known(id).is_some()
+}
+
+/// The name of a message, and the BEP that specifies it.
+fn known(id: u8) -> Option<(&'static str, &'static str)> {
+    match id {
+        EXTENDED => Some(("extended", "BEP 10")),
+        9 => name(id).zip(Some("BEP 5")),
+        13.. => name(id).zip(Some("BEP 6")),
+        _ => name(id).zip(Some("BEP 3")),
+    }
 }
 
 /// One message, its length prefix included; what follows it is not looked at. Of a
@@ -44,8 +34,7 @@ pub fn is_known(id: u8) -> bool {
 pub fn message(bytes: &[u8], context: &Context) -> Object {
     let bytes = length(bytes).and_then(|length| bytes.get(..length)).unwrap_or(bytes);
     let id = bytes.get(4).copied();
-    let known = id.and_then(|id| NAMES.iter().find(|(known, _, _)| *known == id));
-    let (name, spec) = known.map_or(("message", "BEP 3"), |(_, name, spec)| (*name, *spec));
+    let (name, spec) = id.and_then(known).unwrap_or(("message", "BEP 3"));
     let mut walk = Walk::new(bytes, name, 5, spec);
     let Some(length) = walk.number(4, "length prefix") else { return walk.end() };
     let length = usize::try_from(length).unwrap_or(usize::MAX);
