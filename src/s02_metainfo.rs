@@ -36,6 +36,7 @@
 
 #![warn(clippy::indexing_slicing)] // decodes what strangers send
 
+mod passed_over;
 pub mod paths;
 
 use std::fmt;
@@ -46,7 +47,8 @@ use std::path::{Path, PathBuf};
 use sha1::{Digest, Sha1};
 use thiserror::Error;
 
-use crate::s01_bencode::{BencodeError, Value, decode, printable};
+use self::passed_over::PassedOver;
+use crate::s01_bencode::{BencodeError, Kind, Value, counted, decode, decode_prefix, printable};
 
 /// The largest .torrent file that is read, in bytes.
 pub const MAX_TORRENT_FILE: u64 = 64 << 20;
@@ -54,6 +56,8 @@ pub const MAX_TORRENT_FILE: u64 = 64 << 20;
 pub const MAX_PIECES: u64 = 1 << 21;
 /// The longest a piece may be, in bytes.
 pub const MAX_PIECE_LENGTH: u64 = 512 << 20;
+/// What is expected of a key that a user may read.
+const TEXT: &str = "text in UTF-8";
 
 /// The SHA-1 of the raw info dictionary: the torrent's name (BEP 3).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -114,6 +118,9 @@ pub struct Metainfo {
     pub created_by: Option<String>,
     /// `creation date`, in seconds since 1970.
     pub creation_date: Option<u64>,
+    /// What was broken around the info dictionary and is not needed: a sentence each,
+    /// 21 at most. [`Info::passed_over`] has what was broken inside.
+    pub passed_over: Vec<String>,
 }
 
 impl Metainfo {
@@ -130,24 +137,29 @@ impl Metainfo {
         Metainfo::from_bytes(&bytes)
     }
 
-    /// Reads the bytes of a .torrent file. White space may follow them: an
-    /// editor's newline is no reason to refuse a torrent.
+    /// Reads the bytes of a .torrent file. What follows its dictionary is passed over:
+    /// servers add an error message or a few zeros, and the torrent is whole before them.
     ///
     /// # Errors
     /// If they are not bencode, or not a torrent.
     pub fn from_bytes(bytes: &[u8]) -> Result<Metainfo, MetainfoError> {
-        let top = decode(bytes.trim_ascii_end())?;
+        let top = decode_prefix(bytes)?;
         if top.dictionary().is_none() {
             return Err(broken("the file", "a dictionary".to_owned(), top.type_name()));
         }
         let info = need(&top, "", "info", "a dictionary", |value| value.dictionary().map(|_| value))?;
-        Ok(Metainfo {
-            tiers: tiers(&top),
-            info: Info::from_value(info)?,
-            comment: top.get("comment").and_then(Value::text).map(String::from),
-            created_by: top.get("created by").and_then(Value::text).map(String::from),
-            creation_date: top.get("creation date").and_then(Value::unsigned),
-        })
+        let info = Info::from_value(info)?;
+        let mut notes = PassedOver::default();
+        // An editor's newline is not worth a note.
+        let rest = bytes.get(top.raw.len()..).unwrap_or_default().trim_ascii_end().len();
+        if rest > 0 {
+            notes.add(|| format!("{} behind the torrent: passed over", counted(rest, "byte")));
+        }
+        let tiers = tiers(&top, &mut notes);
+        let mut text = |key: &str| notes.read(&top, "", key, TEXT, Value::text).map(String::from);
+        let (comment, created_by) = (text("comment"), text("created by"));
+        let creation_date = notes.read(&top, "", "creation date", "seconds since 1970", Value::unsigned);
+        Ok(Metainfo { tiers, info, comment, created_by, creation_date, passed_over: notes.into_notes() })
     }
 
     /// Every tracker URL, first tier first.
@@ -157,17 +169,27 @@ impl Metainfo {
 }
 
 /// The tracker URLs (BEP 12: `announce-list`, where present, takes the place of
-/// `announce`). An entry that is not text is passed over, since the others may
-/// still work.
-fn tiers(top: &Value) -> Vec<Vec<String>> {
-    let url = |value: &Value| value.text().map(|url| url.trim().to_owned()).filter(|url| !url.is_empty());
-    let lists = top.get("announce-list").and_then(Value::list).unwrap_or_default();
-    let tiers: Vec<Vec<String>> = lists
-        .iter()
-        .map(|tier| tier.list().unwrap_or_default().iter().filter_map(url).collect())
-        .filter(|tier: &Vec<String>| !tier.is_empty())
-        .collect();
-    if tiers.is_empty() { top.get("announce").and_then(url).map(|url| vec![vec![url]]).unwrap_or_default() } else { tiers }
+/// `announce`). What is not a URL is passed over, since the others may still work. An
+/// empty one is how some programs say that there is none.
+fn tiers(top: &Value, notes: &mut PassedOver) -> Vec<Vec<String>> {
+    let mut tiers = Vec::new();
+    let lists = notes.read(top, "", "announce-list", "a list of lists of URLs", Value::list).unwrap_or_default();
+    for (number, list) in lists.iter().enumerate() {
+        let mut tier = Vec::new();
+        match list.list() {
+            Some(urls) => urls.iter().for_each(|value| match value.text() {
+                Some(url) => tier.extend(Some(url.trim().to_owned()).filter(|url| !url.is_empty())),
+                None => notes.skip(&format!("a URL in announce-list[{number}]"), TEXT, value),
+            }),
+            None => notes.skip(&format!("announce-list[{number}]"), "a list of URLs", list),
+        }
+        tiers.extend(Some(tier).filter(|tier| !tier.is_empty()));
+    }
+    let announce = notes.read(top, "", "announce", "a URL", Value::text).unwrap_or_default().trim();
+    if tiers.is_empty() && !announce.is_empty() {
+        tiers.push(vec![announce.to_owned()]);
+    }
+    tiers
 }
 
 /// What the content is: the info dictionary.
@@ -191,6 +213,9 @@ pub struct Info {
     pub multi_file: bool,
     /// `private`: peers may come from the torrent's trackers only (BEP 27).
     pub private: bool,
+    /// What was broken in it and is not needed, or was mended so that the user should
+    /// know: a sentence each, 21 at most.
+    pub passed_over: Vec<String>,
     hashes: Vec<[u8; 20]>,
 }
 
@@ -219,10 +244,15 @@ impl Info {
     }
 
     fn from_value(info: &Value) -> Result<Info, MetainfoError> {
-        if info.get("pieces").is_none() && info.get("meta version").and_then(Value::unsigned) == Some(2) {
-            return Err(MetainfoError::VersionTwo);
+        let mut notes = PassedOver::default();
+        // BEP 52: look at the version before anything else, since another one may give
+        // every key a new meaning. A hybrid has a version 1 part, which is complete.
+        match notes.read(info, "info", "meta version", "an integer", Value::integer) {
+            None => {}
+            Some(2) if info.get("pieces").is_some() => {}
+            Some(2) => return Err(MetainfoError::VersionTwo),
+            Some(found) => return Err(MetainfoError::NewerFormat { found }),
         }
-        let name = need(info, "info", "name", "a byte string", Value::bytes)?;
         let piece_length = need(info, "info", "piece length", "a positive integer", Value::unsigned)?;
         if !(1..=MAX_PIECE_LENGTH).contains(&piece_length) {
             return Err(broken("info.piece length", format!("1 to {MAX_PIECE_LENGTH}"), piece_length));
@@ -230,7 +260,10 @@ impl Info {
         let hashes = need(info, "info", "pieces", "a byte string", Value::bytes)?;
 
         let multi_file = info.get("files").is_some();
-        let (name, files) = if multi_file { paths::many(info, name)? } else { paths::one(info, name)? };
+        if let (Some(_), Some(files)) = (info.get("length"), info.get("files")) {
+            return Err(broken("info.files", "left out where info.length is (BEP 3)".to_owned(), files.type_name()));
+        }
+        let (name, files) = if multi_file { paths::many(info, &mut notes)? } else { paths::one(info, &mut notes)? };
         let length = files.last().map_or(0, |last| last.offset + last.length);
 
         // BEP 3: `pieces` holds 20 bytes for each piece. Its length is what
@@ -254,7 +287,9 @@ impl Info {
             length,
             files,
             multi_file,
-            private: info.get("private").and_then(Value::integer) == Some(1),
+            // As in libtorrent: whatever a number other than 0 means, it is not "no".
+            private: notes.read(info, "info", "private", "0 or 1", Value::integer).is_some_and(|private| private != 0),
+            passed_over: notes.into_notes(),
             hashes: hashes.as_chunks().0.to_vec(),
         })
     }
@@ -306,7 +341,12 @@ fn need<'v, 'a, T>(
 
 /// What a value is, for an error message.
 fn found(value: &Value) -> String {
-    value.integer().map_or_else(|| value.type_name().to_owned(), |number| number.to_string())
+    match value.kind {
+        Kind::Integer(number) => number.to_string(),
+        Kind::Bytes([]) => "empty".to_owned(),
+        Kind::Bytes(bytes) if std::str::from_utf8(bytes).is_err() => "a byte string that is not UTF-8".to_owned(),
+        _ => value.type_name().to_owned(),
+    }
 }
 
 fn broken(path: &str, expected: String, found: impl fmt::Display) -> MetainfoError {
@@ -335,6 +375,9 @@ pub enum MetainfoError {
     /// A name that must not become a path.
     #[error("{path}: {why}: \"{}\"", printable(name))]
     UnsafePath { path: String, why: &'static str, name: String },
+    /// A `meta version` that nobody has defined yet (BEP 52).
+    #[error("info.meta version is {found}, but only 2 is known (BEP 52): the torrent is of a newer format")]
+    NewerFormat { found: i64 },
     /// Version 2 only (BEP 52).
     #[error("this is a version 2 torrent (BEP 52) without a version 1 part, which cannot be downloaded yet")]
     VersionTwo,

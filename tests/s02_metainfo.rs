@@ -1,5 +1,9 @@
 //! Stage 2 from outside: torrent files that are right, and what is wrong with the others.
 
+mod s02_metainfo {
+    mod optional;
+}
+
 use std::collections::HashSet;
 use std::path::{Component, PathBuf};
 use std::sync::mpsc;
@@ -207,17 +211,6 @@ fn a_torrent_cut_at_any_length_is_refused() {
 }
 
 #[test]
-fn only_white_space_may_follow_a_torrent() {
-    let file = [b"d4:info", TINY, b"e"].concat();
-    Metainfo::from_bytes(&[&file[..], b"\r\n \n"].concat()).expect("an editor's newline does no harm");
-    for tail in [&b"x"[..], b"\n.", b"de", b"\0", b"e"] {
-        assert!(matches!(Metainfo::from_bytes(&[&file[..], tail].concat()), Err(MetainfoError::Bencode(_))), "{tail:?}");
-    }
-    // What a peer sends is exact.
-    assert!(Info::from_bytes(&[TINY, b"\n"].concat()).is_err());
-}
-
-#[test]
 fn a_hybrid_torrent_is_read_as_version_1() {
     let info = b"d9:file treed1:ad0:d6:lengthi3e11:pieces root32:rrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrreee6:lengthi3e\
                  12:meta versioni2e4:name1:a12:piece lengthi16384e6:pieces20:aaaaaaaaaaaaaaaaaaaae";
@@ -259,6 +252,10 @@ fn hostile_names_are_mended_or_refused() {
         (&[b" ", b"...."], " /...."),
         (&[b"\xff.txt"], "\u{fffd}.txt"),
         (&["日本".as_bytes(), "é".as_bytes()], "日本/é"),
+        // Nothing leaves the output folder by a part that is not there.
+        (&[b"", b"film.mkv"], "film.mkv"),
+        (&[b"a", b"", b"", b"b"], "a/b"),
+        (&[b"a", b""], "a"),
         (&[long.as_bytes()], &long[..255]),
         (&[accents.as_bytes()], &accents[..254]),
     ];
@@ -268,12 +265,12 @@ fn hostile_names_are_mended_or_refused() {
     let refused: &[&[&[u8]]] = &[
         &[],
         &[b""],
+        &[b"", b""],
         &[b"."],
         &[b".."],
         &[b"..", b"etc", b"passwd"],
         &[b"a", b"..", b"b"],
-        &[b"a", b""],
-        &[b"", b"a"],
+        &[b"", b".."],
         &[b"a", b"."],
     ];
     for components in refused {
@@ -298,8 +295,7 @@ fn a_hostile_name_of_the_whole_is_mended_or_refused() {
 
 #[test]
 fn an_error_about_a_name_does_not_obey_its_escape_sequences() {
-    let twice = entry(&[b"\x1b[31m", b"a"]);
-    let error = paths(&[twice.clone(), twice]).expect_err("it stands twice").to_string();
+    let error = paths(&[entry(&[b"\x1b[31m"]), entry(&[b"\x1b[31m", b"a"])]).expect_err("a folder is needed").to_string();
     assert!(!error.contains('\x1b') && error.contains("u{1b}"), "{error}");
 }
 
@@ -314,6 +310,16 @@ fn names_that_collide_after_mending_are_numbered() {
         (&[&[b"d/", b"f"], &[b"d_"]], &["d_/f", "d_.1"]),
         (&[&[b"a", b"b/"], &[b"c", b"b_"]], &["a/b_", "c/b_"]),
         (&[&[b"A"], &[b"a"]], &["A", "a"]),
+        // The number goes before the extension.
+        (&[&[b"a/.txt"], &[b"a_.txt"], &[b"a_.1.txt"]], &["a_.txt", "a_.1.txt", "a_.1.1.txt"]),
+        (&[&[b"a.tar.gz"], &[b"a.tar.gz"]], &["a.tar.gz", "a.tar.1.gz"]),
+        (&[&[b".profile"], &[b".profile"]], &[".profile", ".profile.1"]),
+        (&[&[b"a. b"], &[b"a. b"], &[b"c."], &[b"c."]], &["a. b", "a. b.1", "c.", "c..1"]),
+        (&[&[b"a.seventeen-letters"], &[b"a.seventeen-letters"]], &["a.seventeen-letters", "a.seventeen-letters.1"]),
+        // Two entries of one path are two files.
+        (&[&[b"a"], &[b"a"], &[b"a"]], &["a", "a.1", "a.2"]),
+        (&[&[b"d", b"b.iso"], &[b"c"], &[b"d", b"b.iso"]], &["d/b.iso", "c", "d/b.1.iso"]),
+        (&[&[b"a.txt"], &[b"a.1.txt"], &[b"a.txt"]], &["a.txt", "a.1.txt", "a.2.txt"]),
     ];
     for (files, expected) in table {
         let entries: Vec<Vec<u8>> = files.iter().map(|path| entry(path)).collect();
@@ -326,14 +332,69 @@ fn names_that_collide_after_mending_are_numbered() {
 }
 
 #[test]
-fn two_files_of_one_path_and_a_file_in_place_of_a_folder_are_refused() {
-    let table: &[&[&[&[u8]]]] = &[
-        &[&[b"a"], &[b"a"]],
-        &[&[b"a", b"b"], &[b"c"], &[b"a", b"b"]],
-        &[&[b"a"], &[b"a", b"b"]],
-        &[&[b"a", b"b"], &[b"a"]],
-        &[&[b"a", b"b", b"c"], &[b"a", b"b"]],
-    ];
+fn an_overlong_name_keeps_a_short_extension() {
+    let long = |stem: &str, extension: &str| {
+        let paths = paths(&[entry(&[(stem.repeat(300) + extension).as_bytes()])]).expect("it can be mended");
+        paths.into_iter().next().expect("there is one")
+    };
+    assert_eq!(long("x", ".mkv"), "x".repeat(251) + ".mkv");
+    assert_eq!(long("é", ".mkv"), "é".repeat(125) + ".mkv");
+    assert_eq!(long("x", ".a-dash"), "x".repeat(255));
+    assert_eq!(long("x", ".fifteen0letters"), "x".repeat(239) + ".fifteen0letters");
+    assert_eq!(long("x", ".sixteen00letters"), "x".repeat(255));
+    assert_eq!(long("x", ".日本語"), "x".repeat(245) + ".日本語");
+    assert_eq!(long("x.", ""), "x.".repeat(127) + "x");
+    assert_eq!(long(".", "mkv"), ".".repeat(251) + ".mkv");
+    // The number, too, goes before it.
+    let twice = entry(&[("x".repeat(300) + ".mkv").as_bytes()]);
+    let paths = paths(&[twice.clone(), twice]).expect("it can be mended");
+    assert_eq!(paths[1], "x".repeat(240) + ".1.mkv");
+}
+
+#[test]
+fn a_second_file_of_one_path_is_told_of() {
+    let info =
+        Info::from_bytes(&folder(&[entry(&[b"d", b"\x1ba.txt"]), entry(&[b"d", b"\x1ba.txt"])])).expect("it can be mended");
+    let note = "info.files[1].path is the path of an earlier file, too; this one becomes d/_a.1.txt";
+    assert_eq!((info.length, info.passed_over), (2, vec![note.to_owned()]));
+}
+
+#[test]
+fn a_file_without_a_name_needs_none_if_it_has_no_bytes() {
+    for path in ["le", "l0:e", "l0:0:e"] {
+        let nameless = format!("d6:lengthi0e4:path{path}e").into_bytes();
+        let info = Info::from_bytes(&folder(&[entry(&[b"a"]), nameless])).expect("nothing is lost");
+        assert_eq!(info.passed_over, ["info.files[1].path is empty, and so is the file; it is passed over"]);
+        assert!(info.files[1].padding && info.files[1].path.as_os_str().is_empty());
+    }
+}
+
+#[test]
+fn a_torrent_is_one_file_or_several_and_not_both() {
+    let head = "4:name1:a12:piece lengthi4e6:pieces20:aaaaaaaaaaaaaaaaaaaae";
+    for (files, found) in [("ld6:lengthi3e4:pathl1:feee", "a list"), ("le", "a list"), ("i1e", "an integer")] {
+        let both = refusal(format!("d5:files{files}6:lengthi3e{head}").as_bytes());
+        assert_eq!(both, format!("info.files must be left out where info.length is (BEP 3), but is {found}"));
+    }
+}
+
+#[test]
+fn an_unknown_meta_version_is_a_newer_format() {
+    let pieces = "6:pieces20:aaaaaaaaaaaaaaaaaaaa";
+    for version in ["-1", "0", "1", "3", "9223372036854775807"] {
+        for pieces in ["", pieces] {
+            let info = format!("d6:lengthi3e12:meta versioni{version}e4:name1:a12:piece lengthi16384e{pieces}e");
+            let expected = "but only 2 is known (BEP 52): the torrent is of a newer format";
+            assert_eq!(refusal(info.as_bytes()), format!("info.meta version is {version}, {expected}"));
+        }
+    }
+    // The version comes before everything else: there may be nothing else that we know.
+    assert!(refusal(b"d12:meta versioni3ee").contains("newer format"));
+}
+
+#[test]
+fn a_file_in_place_of_a_folder_is_refused() {
+    let table: &[&[&[&[u8]]]] = &[&[&[b"a"], &[b"a", b"b"]], &[&[b"a", b"b"], &[b"a"]], &[&[b"a", b"b", b"c"], &[b"a", b"b"]]];
     for files in table {
         let entries: Vec<Vec<u8>> = files.iter().map(|path| entry(path)).collect();
         let error = paths(&entries).expect_err("it cannot be meant well");

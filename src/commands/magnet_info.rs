@@ -52,6 +52,7 @@ pub fn info_from(connection: &mut Connection, info_hash: InfoHash, until: Instan
     connection.input.replay();
     let info = info.expect("only a fetch that is over before its end has nothing");
     super::tracing::learn(&info); // plugged in
+    tell_passed_over("the info dictionary", &info.passed_over, options);
     Ok(info)
 }
 

@@ -1,9 +1,10 @@
 //! What every command that takes a .torrent file does first: read it, or say why not. (stage 2)
 
-use std::io::{self, ErrorKind};
+use std::fmt::Display;
+use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 
-use piecemeal::s01_bencode::{Rule, counted, excerpt};
+use piecemeal::s01_bencode::{Rule, counted, excerpt, printable};
 use piecemeal::s02_metainfo::{Info, Metainfo, MetainfoError};
 
 use super::Options;
@@ -22,7 +23,17 @@ pub fn open(torrent: &Path, options: &Options) -> Result<Metainfo, Failure> {
     say.say(2, format!("{shown} describes {} in {pieces}, each with its hash", counted(*length, "byte")));
     say.say(2, format!("trackers and peers know it by the hash of its info dictionary, {info_hash}"));
     super::tracing::learn(&metainfo.info); // plugged in
+    tell_passed_over(&shown, &metainfo.passed_over, options);
+    tell_passed_over(&shown, &metainfo.info.passed_over, options);
     Ok(metainfo)
+}
+
+/// Tells what was broken in a torrent or a link, and was not needed.
+pub fn tell_passed_over(object: impl Display, passed_over: &[String], options: &Options) {
+    for note in passed_over.iter().filter(|_| !options.quiet) {
+        // A closed stderr is no reason to stop.
+        let _ = writeln!(io::stderr(), "{}", printable(&format!("note: {object}: {note}")));
+    }
 }
 
 /// What was given is no path, but another way to name a torrent.
@@ -65,6 +76,9 @@ impl From<MetainfoError> for Failure {
             }
             MetainfoError::Io(error) => return Failure::new(LOCAL, error).help(missing(error)).see("02-metainfo"),
             MetainfoError::UnsafePath { .. } => "this torrent may be meant to harm; get it from somewhere else",
+            MetainfoError::NewerFormat { .. } => {
+                "look for a version 1 or hybrid torrent of the same content, or a newer piecemeal"
+            }
             MetainfoError::VersionTwo => "look for a version 1 or hybrid torrent of the same content",
             _ => "it is damaged, or no torrent; download it again",
         };

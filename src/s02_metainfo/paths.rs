@@ -7,56 +7,81 @@
 //!
 //! | in the torrent | here |
 //! |---|---|
-//! | `.`, `..` or nothing as a component | an error |
-//! | two files of one name; a file where another needs a folder | an error |
+//! | `name.utf-8`, `path.utf-8` | taken instead of `name`, `path`, and trusted no more |
+//! | `.` or `..` as a component | an error |
+//! | an empty component | left out; an error if nothing else is there, and the file has bytes |
+//! | a file where another needs a folder | an error |
 //! | `/`, `\`, NUL and control characters in a component | `_` |
-//! | a component over 255 bytes | cut, at a character |
-//! | names that differ, but no longer after that | `.1`, `.2`, ... at the end |
+//! | a component over 255 bytes | cut, at a character, before a short extension |
+//! | names that differ, but no longer after that | `.1`, `.2`, ... before the extension |
+//! | two files of one path | the same, with a note |
 //! | padding (BEP 47) | needs no path and gets none |
 
 use std::collections::{HashMap, HashSet};
-use std::path::{Component, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
-use super::{FileEntry, MetainfoError, Value, broken, need};
-use crate::s01_bencode::excerpt;
+use super::{FileEntry, MetainfoError, PassedOver, Value, broken, need};
+use crate::s01_bencode::{excerpt, printable};
 
 /// What file systems allow for one name, in bytes.
 const LONGEST: usize = 255;
 /// What is left of a name that gets a suffix: the longest is `.4294967295`.
 const LONGEST_STEM: usize = LONGEST - 11;
+/// A longer extension, with its dot, is a part of the name.
+const LONGEST_EXTENSION: usize = 16;
 
-/// The name and the one entry of a torrent without `files`.
-pub(super) fn one(info: &Value, name: &[u8]) -> Result<(String, Vec<FileEntry>), MetainfoError> {
+/// Reads the name and the one entry of a torrent without `files`.
+pub(super) fn one(info: &Value, notes: &mut PassedOver) -> Result<(String, Vec<FileEntry>), MetainfoError> {
+    let (name, at) = name(info, notes)?;
     let length = need(info, "info", "length", "an integer, 0 or more", Value::unsigned)?;
-    let name = component(name, "info.name")?;
-    let path = checked(PathBuf::from(&name), "info.name")?;
+    let path = checked(PathBuf::from(&name), at)?;
     Ok((name, vec![FileEntry { path, offset: 0, length, padding: false }]))
 }
 
-/// The folder's name and the entries of a torrent with `files`.
-pub(super) fn many(info: &Value, name: &[u8]) -> Result<(String, Vec<FileEntry>), MetainfoError> {
-    let name = component(name, "info.name")?;
-    checked(PathBuf::from(&name), "info.name")?;
+/// Reads the folder's name and the entries of a torrent with `files`.
+pub(super) fn many(info: &Value, notes: &mut PassedOver) -> Result<(String, Vec<FileEntry>), MetainfoError> {
+    let (name, at) = name(info, notes)?;
+    checked(PathBuf::from(&name), at)?;
     let list = need(info, "info", "files", "a list", Value::list)?;
     let mut tree = Tree::default();
     let mut files = Vec::with_capacity(list.len());
     let mut offset: u64 = 0;
     for (number, file) in list.iter().enumerate() {
         let at = format!("info.files[{number}]");
-        let length = need(file, &at, "length", "an integer, 0 or more", Value::unsigned)?;
-        let padding = file.get("attr").and_then(Value::bytes).is_some_and(|attr| attr.contains(&b'p'));
-        let path = if padding {
-            PathBuf::new()
-        } else {
-            let components = need(file, &at, "path", "a list of byte strings", |path| {
-                path.list()?.iter().map(Value::bytes).collect::<Option<Vec<&[u8]>>>()
-            })?;
-            tree.place(&components, &format!("{at}.path"))?
+        let attr = notes.read(file, &at, "attr", "a byte string", Value::bytes).unwrap_or_default();
+        let length = match attr.contains(&b'l') && file.get("length").is_none() {
+            true => 0, // BEP 47: a symbolic link
+            false => need(file, &at, "length", "an integer, 0 or more", Value::unsigned)?,
         };
-        files.push(FileEntry { path, offset, length, padding });
+        let padding = attr.contains(&b'p');
+        let path = if padding { PathBuf::new() } else { tree.entry(file, &at, length, notes)? };
+        if attr.contains(&b'l') && !padding {
+            notes.add(|| format!("{at} is a symbolic link, which is not made: {} is a file", shown(&path)));
+        }
+        // A path that is empty here has no bytes, like padding.
+        files.push(FileEntry { padding: padding || path.as_os_str().is_empty(), path, offset, length });
         offset = offset.checked_add(length).ok_or_else(|| broken(&at, "a total below 2^64".to_owned(), "more"))?;
     }
     Ok((name, files))
+}
+
+/// Reads the name of the file or folder, and where it stands in the torrent.
+///
+/// BEP 3 wants UTF-8. Clients of the 2000s wrote what their system spoke, such as GBK,
+/// and the same in UTF-8 beside it, in a key of their own.
+fn name(info: &Value, notes: &mut PassedOver) -> Result<(String, &'static str), MetainfoError> {
+    let filled = |value: &Value| value.text().filter(|name| !name.is_empty()).map(|_| ());
+    if notes.read(info, "info", "name.utf-8", "text in UTF-8", filled).is_some() {
+        let raw = need(info, "info", "name.utf-8", "a byte string", Value::bytes)?;
+        return Ok((component(raw, "info.name.utf-8")?, "info.name.utf-8"));
+    }
+    let raw = need(info, "info", "name", "a byte string", Value::bytes)?;
+    Ok((component(raw, "info.name")?, "info.name"))
+}
+
+/// The components of a path, if it is a list of byte strings.
+fn components<'a>(path: &Value<'a>) -> Option<Vec<&'a [u8]>> {
+    path.list()?.iter().map(Value::bytes).collect()
 }
 
 /// The names given out so far, folder by folder. A raw name is what the torrent
@@ -68,9 +93,9 @@ struct Tree<'a> {
     places: HashMap<(usize, &'a [u8]), Place>,
     /// Every safe name in each folder.
     taken: HashSet<(usize, String)>,
-    /// The last suffix of each stem. A stem is cut to the same length whatever its
+    /// The last suffix of each stem and extension. A stem is cut to the same length whatever its
     /// suffix, so that no number is tried twice for one.
-    suffixes: HashMap<(usize, String), u32>,
+    suffixes: HashMap<(usize, String, String), u32>,
     folders: usize,
 }
 
@@ -80,9 +105,27 @@ enum Place {
 }
 
 impl<'a> Tree<'a> {
-    fn place(&mut self, raw: &[&'a [u8]], at: &str) -> Result<PathBuf, MetainfoError> {
-        let unsafe_path = |why| MetainfoError::UnsafePath { path: at.to_owned(), why, name: shown(raw) };
-        let Some((last, parents)) = raw.split_last() else { return Err(unsafe_path("a path needs at least one component")) };
+    /// Finds a place for an entry of `files`. The path is empty if the entry has neither
+    /// a name nor bytes.
+    fn entry(&mut self, file: &Value<'a>, at: &str, length: u64, notes: &mut PassedOver) -> Result<PathBuf, MetainfoError> {
+        let named = |raw: &Vec<&[u8]>| raw.iter().any(|part| !part.is_empty());
+        let text = |raw: &Vec<&[u8]>| raw.iter().all(|part| std::str::from_utf8(part).is_ok());
+        let utf8 = |path: &Value<'a>| components(path).filter(named).filter(text);
+        let (mut raw, at) = match notes.read(file, at, "path.utf-8", "a list of names in UTF-8", utf8) {
+            Some(raw) => (raw, format!("{at}.path.utf-8")),
+            None => (need(file, at, "path", "a list of byte strings", components)?, format!("{at}.path")),
+        };
+        if !named(&raw) && length == 0 {
+            notes.add(|| format!("{at} is empty, and so is the file; it is passed over"));
+            return Ok(PathBuf::new());
+        }
+        raw.retain(|part| !part.is_empty());
+        self.place(&raw, &at, notes)
+    }
+
+    fn place(&mut self, raw: &[&'a [u8]], at: &str, notes: &mut PassedOver) -> Result<PathBuf, MetainfoError> {
+        let unsafe_path = |why| MetainfoError::UnsafePath { path: at.to_owned(), why, name: raw_text(raw) };
+        let Some((last, parents)) = raw.split_last() else { return Err(unsafe_path("a path needs at least one name")) };
         let mut path = PathBuf::new();
         let mut folder = 0;
         for parent in parents {
@@ -101,23 +144,30 @@ impl<'a> Tree<'a> {
                 }
             }
         }
-        match self.places.insert((folder, last), Place::File) {
-            Some(Place::File) => return Err(unsafe_path("two files have the same path")),
-            Some(Place::Folder { .. }) => return Err(unsafe_path("a file stands where another needs a folder")),
-            None => path.push(self.free(folder, component(last, at)?)),
+        let there = self.places.insert((folder, last), Place::File);
+        if let Some(Place::Folder { .. }) = there {
+            return Err(unsafe_path("a file stands where another needs a folder"));
+        }
+        path.push(self.free(folder, component(last, at)?));
+        if there.is_some() {
+            // The bytes of both belong to the content.
+            notes.add(|| format!("{at} is the path of an earlier file, too; this one becomes {}", shown(&path)));
         }
         checked(path, at)
     }
 
-    /// The name, or `name.1` and so on if it is taken in this folder.
+    /// Returns the name, or `name.1` and so on if it is taken in this folder; the number
+    /// goes before the extension.
     fn free(&mut self, folder: usize, name: String) -> String {
         let mut free = name;
         if self.taken.contains(&(folder, free.clone())) {
-            let stem = cut(&free, LONGEST_STEM).to_owned();
-            let number = self.suffixes.entry((folder, stem.clone())).or_insert(0);
+            let (stem, extension) = split(&free);
+            let stem = cut(stem, LONGEST_STEM - extension.len()).to_owned();
+            let extension = extension.to_owned();
+            let number = self.suffixes.entry((folder, stem.clone(), extension.clone())).or_insert(0);
             while self.taken.contains(&(folder, free.clone())) {
                 *number += 1;
-                free = format!("{stem}.{number}");
+                free = format!("{stem}.{number}{extension}");
             }
         }
         self.taken.insert((folder, free.clone()));
@@ -133,10 +183,22 @@ fn component(raw: &[u8], at: &str) -> Result<String, MetainfoError> {
         _ => {
             let clean = |letter: char| if letter.is_control() || letter == '/' || letter == '\\' { '_' } else { letter };
             let name: String = String::from_utf8_lossy(raw).chars().map(clean).collect();
-            return Ok(cut(&name, LONGEST).to_owned());
+            if name.len() <= LONGEST {
+                return Ok(name);
+            }
+            // Without its extension, no program would open the file.
+            let (stem, extension) = split(&name);
+            return Ok(format!("{}{extension}", cut(stem, LONGEST - extension.len())));
         }
     };
     Err(MetainfoError::UnsafePath { path: at.to_owned(), why, name: excerpt(raw) })
+}
+
+/// Splits a name before its extension, if it has a short one.
+fn split(name: &str) -> (&str, &str) {
+    let (stem, extension) = name.split_at(name.rfind('.').unwrap_or(name.len()));
+    let usual = (2..=LONGEST_EXTENSION).contains(&extension.len()) && extension.chars().skip(1).all(char::is_alphanumeric);
+    if usual && !stem.is_empty() { (stem, extension) } else { (name, "") }
 }
 
 /// At most `length` bytes of the name, not ending inside a character.
@@ -159,7 +221,12 @@ fn checked(path: PathBuf, at: &str) -> Result<PathBuf, MetainfoError> {
 }
 
 /// The start of a path, for an error message.
-fn shown(raw: &[&[u8]]) -> String {
+fn raw_text(raw: &[&[u8]]) -> String {
     let start: Vec<String> = raw.iter().take(10).map(|part| excerpt(part)).collect();
     start.join("/")
+}
+
+/// A path as it will be on disk, for a note.
+fn shown(path: &Path) -> String {
+    printable(&path.to_string_lossy())
 }

@@ -2,16 +2,18 @@
 
 use super::s01::{self, Meaning};
 use super::{Object, counted, hex_text};
-use crate::s01_bencode::{Kind, decode};
+use crate::s01_bencode::{Kind, decode, decode_prefix};
 use crate::s02_metainfo::{InfoHash, Metainfo, MetainfoError};
 
-/// A .torrent file. White space may follow it.
+/// A .torrent file. What follows its dictionary is passed over.
 pub fn torrent(bytes: &[u8]) -> Object {
     let mut object = Object::new("torrent", bytes.len(), 2, "BEP 3");
-    let dictionary = bytes.trim_ascii_end();
+    let end = decode_prefix(bytes).map_or(bytes.len(), |top| top.raw.len());
+    let (dictionary, rest) = bytes.split_at(end);
     s01::whole(&mut object, dictionary, lexicon);
-    if object.broken.is_none() && dictionary.len() < bytes.len() {
-        object.add(bytes.len(), "", "white space", "not part of the torrent");
+    if object.broken.is_none() && !rest.is_empty() {
+        let what = if rest.trim_ascii().is_empty() { "white space" } else { "more bytes" };
+        object.add(bytes.len(), "", what, "not part of the torrent: passed over");
     }
     name_info(&mut object, dictionary);
     match Metainfo::from_bytes(bytes) {
@@ -50,7 +52,11 @@ fn breaks(object: &mut Object, error: MetainfoError) {
         MetainfoError::UnsafePath { path, why, name } => {
             object.break_field(&path, format!("a name for {path} that is safe to use"), format!("{name:?}: {why}"));
         }
-        MetainfoError::Bencode(_) | MetainfoError::TooLarge | MetainfoError::Io(_) | MetainfoError::VersionTwo => {
+        MetainfoError::Bencode(_)
+        | MetainfoError::TooLarge
+        | MetainfoError::Io(_)
+        | MetainfoError::VersionTwo
+        | MetainfoError::NewerFormat { .. } => {
             object.break_at(0..object.length, "a torrent", error.to_string());
         }
     }
@@ -71,9 +77,10 @@ fn lexicon(path: &str, value: &Kind) -> Meaning {
             "created by" => "the program that made it",
             "creation date" => "seconds since 1970",
             "info.name" => "suggested name of the file or folder",
+            "info.name.utf-8" | "info.files[].path.utf-8[]" => "the same in UTF-8, which is preferred",
             "info.private" => "BEP 27: 1 says peers from the tracker only",
             "info.files[].path[]" => "one folder or name of the path",
-            "info.files[].attr" => "BEP 47: p is padding, x executable",
+            "info.files[].attr" => "BEP 47: p is padding, x executable, l a symbolic link",
             "info.meta version" => "BEP 52: a version 2 torrent",
             "url-list" | "url-list[]" => "BEP 19: a web seed",
             "nodes[][]" => "BEP 5: where to enter the DHT",
