@@ -22,10 +22,10 @@
 //!   threads use one open file at once.
 //! * **Only hashes are believed.** What is on disk counts after its pieces have been
 //!   hashed ([`verify`]), never because a note says so.
-//! * **Foreign content is never touched.** The marker tells a partial download of
-//!   this torrent from a file that happens to have its name ([`output::Output`]).
-//! * **No symbolic link is followed** below the output: one that leads out of it
-//!   would let a torrent write anywhere.
+//! * **Foreign content is never touched.** A marker, or a piece that is right, tells
+//!   this torrent's content from a file that happens to have its name ([`output::Output`]).
+//! * **No symbolic link is written through** below the output: one that leads out of it
+//!   would let a torrent write anywhere. Content that is only read may be the user's own links.
 //! * **Files to torrent is the same, backwards** ([`create`]): one function hashes
 //!   pieces for both.
 //! * **Left out:** reserving disk space ahead. Files grow as pieces come.
@@ -38,8 +38,8 @@ mod positioned;
 mod seal;
 
 use std::collections::{HashMap, VecDeque};
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, IoSlice};
+use std::fs::{self, File};
+use std::io::{self, ErrorKind};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -49,7 +49,7 @@ use thiserror::Error;
 
 use self::hashing::{hash, hash_pieces};
 use self::seal::Seals;
-use crate::s01_bencode::printable;
+use crate::s01_bencode::{counted, printable};
 use crate::s02_metainfo::{FileEntry, Info, PieceIndex};
 use crate::s05_messages::bitfield::Bitfield;
 
@@ -99,6 +99,8 @@ pub struct Storage {
     root: PathBuf,
     files: Vec<FileEntry>,
     writable: bool,
+    /// Whether links below the root are followed: only where nothing is ever written.
+    follows_links: bool,
     /// Whether nothing more is written, and how the files were then. A leaf lock: who
     /// holds it takes no other.
     sealed: AtomicBool,
@@ -125,11 +127,18 @@ impl Storage {
         Storage::of(files, root, writable)
     }
 
+    /// The content of a torrent at `root`, to be read only. Symbolic links below it are
+    /// followed: people keep whole libraries as links.
+    pub fn through_links(info: &Info, root: &Path) -> Storage {
+        Storage { follows_links: true, ..Storage::new(info, root, false) }
+    }
+
     fn of(files: Vec<FileEntry>, root: &Path, writable: bool) -> Storage {
         Storage {
             root: root.to_owned(),
             files,
             writable,
+            follows_links: false,
             sealed: AtomicBool::new(false),
             seals: Mutex::default(),
             open: Mutex::default(),
@@ -180,7 +189,7 @@ impl Storage {
         self.refuse_links(number)?;
         // What was complete and is gone now is not to be made again, empty.
         let writes = self.writable && !self.sealed.load(Ordering::SeqCst);
-        let file = if writes { open_for_writing(&path) } else { File::open(&path) };
+        let file = if writes { positioned::open_for_writing(&path) } else { File::open(&path) };
         let file = Arc::new(file.map_err(|error| StorageError::io(&path, error))?);
         let mut open = self.lock();
         if open.by_number.insert(number, Arc::clone(&file)).is_none() {
@@ -204,12 +213,12 @@ impl Storage {
     }
 
     /// Makes sure that nothing on the way from the output folder to the file is a
-    /// symbolic link, and that the file is a file: a pipe would block.
+    /// symbolic link, unless those are followed, and that the file is a file: a pipe would block.
     fn refuse_links(&self, number: usize) -> Result<(), StorageError> {
         let mut path = self.root.clone();
         for component in self.files[number].path.components() {
             path.push(component);
-            if fs::symlink_metadata(&path).is_ok_and(|there| there.is_symlink()) {
+            if !self.follows_links && fs::symlink_metadata(&path).is_ok_and(|there| there.is_symlink()) {
                 return Err(StorageError::Link { path: shown(&path) });
             }
         }
@@ -235,18 +244,27 @@ impl Storage {
                 // All of it was written: somebody has cut it, or taken it away.
                 _ => return Err(StorageError::Gone { path: shown(&path) }),
             }
-            open_for_writing(&path)
+            positioned::open_for_writing(&path)
                 .and_then(|file| file.set_len(entry.length))
                 .map_err(|error| StorageError::io(&path, error))?;
         }
         Ok(())
     }
 
-    /// Whether every file is there with its exact length: worth hashing.
+    /// Whether every file is there with its exact length.
     pub fn has_right_sizes(&self) -> bool {
-        self.files.iter().enumerate().filter(|(_, entry)| !entry.padding).all(|(number, entry)| {
-            fs::metadata(self.path(number)).is_ok_and(|there| there.is_file() && there.len() == entry.length)
-        })
+        self.lengths().all(|(entry, length)| length == Some(entry.length))
+    }
+
+    /// Whether one of the files is there, whatever is in it.
+    pub fn has_any(&self) -> bool {
+        self.lengths().any(|(_, length)| length.is_some())
+    }
+
+    /// Each file but padding, with its length on disk if it is there.
+    fn lengths(&self) -> impl Iterator<Item = (&FileEntry, Option<u64>)> {
+        let length = |number| fs::metadata(self.path(number)).ok().filter(fs::Metadata::is_file).map(|there| there.len());
+        self.files.iter().enumerate().filter(|(_, entry)| !entry.padding).map(move |(number, entry)| (entry, length(number)))
     }
 }
 
@@ -260,7 +278,7 @@ impl Store for Storage {
             if self.files[number].padding {
                 return Ok(()); // BEP 47: never written
             }
-            positioned::write_all(&*self.file(number)?, &mut cut(parts, range), at)
+            positioned::write_all(&*self.file(number)?, &mut positioned::cut(parts, range), at)
                 .map_err(|error| StorageError::io(&self.path(number), error))
         })
     }
@@ -291,30 +309,6 @@ impl Store for Storage {
             Ok(())
         })?;
         Ok(last)
-    }
-}
-
-/// What of a row of parts lies in a range of it.
-fn cut<'p>(parts: &[&'p [u8]], range: Range<usize>) -> Vec<IoSlice<'p>> {
-    let mut end = 0;
-    let mut cut = |part: &&'p [u8]| {
-        let start = end;
-        end += part.len();
-        let inner = range.start.saturating_sub(start)..range.end.min(end).saturating_sub(start);
-        part.get(inner).filter(|inner| !inner.is_empty()).map(IoSlice::new)
-    };
-    parts.iter().filter_map(&mut cut).collect()
-}
-
-/// Opens or makes a file, and the folders it is in.
-fn open_for_writing(path: &Path) -> io::Result<File> {
-    let open = || OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
-    match (open(), path.parent()) {
-        (Err(error), Some(folder)) if error.kind() == ErrorKind::NotFound => {
-            fs::create_dir_all(folder)?;
-            open()
-        }
-        (done, _) => done,
     }
 }
 
@@ -377,9 +371,12 @@ pub enum StorageError {
     /// It was told to stop.
     #[error("stopped")]
     Stopped,
-    /// The output holds something that is not this torrent.
+    /// Something is there that must not be overwritten.
     #[error("{path}: exists, and is not {what}")]
     Exists { path: String, what: &'static str },
+    /// The output holds content that has been hashed, and none of it is this torrent's.
+    #[error("{path}: exists, and is not of this torrent: {} looked at, none right", counted(*pieces, "piece"))]
+    Foreign { path: String, pieces: u32 },
 }
 
 impl StorageError {

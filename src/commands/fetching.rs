@@ -22,6 +22,7 @@ use serde_json::{Value, json};
 use super::download::Place;
 use super::failure::{Failure, INTERRUPTED, NO_PEER, TRACKER};
 use super::interrupt::interrupt;
+use super::opening::tell_passed_over;
 use super::watching::{Sight, Watching};
 use super::{Answer, Options, json_line, print_line};
 use crate::progress::{Moment, Progress};
@@ -47,12 +48,20 @@ pub fn fetch(mut plan: Plan, place: &Place, source: &str, options: &Options) -> 
             print_line(&text);
         }
     };
+    let from_link = plan.info.is_none();
     let output = RefCell::new(None);
     let prepare = |info: &Info| -> Result<(Arc<dyn Store>, _), StorageError> {
         super::tracing::learn(info); // plugged in
         let checking = Progress::new(options, "checking", info.length);
         let opened = Output::open(info, &place.output, place.force, &stop, &|bytes| checking.set(bytes))?;
         checking.clear();
+        if from_link {
+            tell_passed_over("the info dictionary", &info.passed_over, options);
+        }
+        if opened.begun_elsewhere {
+            let (good, all) = (opened.have.count(), counted(info.piece_count(), "piece"));
+            checking.note(&format!("{}: has {good} of {all} of this torrent already; going on with those", shown.1));
+        }
         let (storage, have) = (Arc::clone(&opened.storage), opened.have.clone());
         if have.is_full() {
             opened.complete()?;

@@ -12,6 +12,7 @@ use super::asking::dial;
 use super::failure::{BAD_INPUT, Failure, MORE_TIME, NO_PEER, WRONG_HASH};
 use super::info::describe;
 use super::magnet_peers::start;
+use super::opening::tell_passed_over;
 use super::{Answer, Options};
 use crate::progress::Narrator;
 
@@ -36,6 +37,7 @@ impl Args {
             let mut connection = Connection::open(&*dial(), peer, &ours, until)?;
             info_from(&mut connection, ours.info_hash, until, say)
         })?;
+        tell_passed_over("the info dictionary", &info.passed_over, options);
         Ok(describe(&info, magnet.trackers.iter().map(String::as_str)))
     }
 }
@@ -52,7 +54,6 @@ pub fn info_from(connection: &mut Connection, info_hash: InfoHash, until: Instan
     connection.input.replay();
     let info = info.expect("only a fetch that is over before its end has nothing");
     super::tracing::learn(&info); // plugged in
-    tell_passed_over("the info dictionary", &info.passed_over, options);
     Ok(info)
 }
 

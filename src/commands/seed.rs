@@ -16,11 +16,10 @@ use super::fetching::{take_part, traded};
 use super::giving::Giving;
 use super::interrupt::interrupt;
 use super::opening::open;
+use super::verify::{RIGHT_PATH, elsewhere, misplaced};
 use super::watching::Watching;
 use super::{Answer, Options};
 use crate::progress::Progress;
-
-const HELP: &str = "give the path of the file itself, or of the folder that holds the torrent's files";
 
 /// Give a torrent's content, until Ctrl-C (stage 12)
 #[derive(clap::Args)]
@@ -44,19 +43,21 @@ impl Args {
         let Metainfo { info, tiers, .. } = open(&self.torrent, options)?;
         let path = printable(&self.path.to_string_lossy());
         if let Err(error) = fs::metadata(&self.path) {
-            return Err(Failure::new(LOCAL, format!("{path}: {error}")).help(HELP).see("12-seeding"));
+            return Err(Failure::new(LOCAL, format!("{path}: {error}")).help(RIGHT_PATH).see("12-seeding"));
         }
-        let storage = Storage::new(&info, &self.path, false);
+        let storage = Storage::through_links(&info, &self.path);
         storage.seal();
         let stop = interrupt()?;
         options.narrator().say(10, "hashing what is there, since only what is verified is given");
         let checking = Progress::new(options, "verifying", info.length);
-        let have = verify(&info, &storage, &stop, &|bytes| checking.set(bytes))?;
+        let have = verify(&info, &storage, &stop, &|bytes| checking.set(bytes));
+        let have = have.map_err(|error| misplaced(error, &info, &self.path))?;
         checking.clear();
         let (good, all) = (have.count(), info.piece_count());
         if good == 0 && all > 0 {
             let what = format!("{path}: none of its {all} pieces is there");
-            return Err(Failure::new(WRONG_HASH, what).help(HELP).see("12-seeding"));
+            let help = elsewhere(&info, &self.path).unwrap_or(RIGHT_PATH.to_owned());
+            return Err(Failure::new(WRONG_HASH, what).help(help).see("12-seeding"));
         }
         checking.note(&format!("{path}: {good} of {all} pieces are right"));
         let mut plan = Plan::new(info.info_hash, Some(info), PeerId::random());

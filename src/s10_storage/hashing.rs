@@ -76,3 +76,16 @@ pub(super) fn hash(store: &dyn Store, range: Range<u64>, buffer: &mut [u8]) -> R
     }
     Ok(hash.finalize().into())
 }
+
+/// The SHA-1 of this many zeros.
+pub(super) fn hash_of_zeros(length: u32) -> [u8; 20] {
+    let mut hash = Sha1::new();
+    let zeros = [0; 16 * 1024];
+    let mut left = length as usize;
+    while left > 0 {
+        let part = &zeros[..left.min(zeros.len())];
+        hash.update(part);
+        left -= part.len();
+    }
+    hash.finalize().into()
+}

@@ -1,6 +1,7 @@
-//! What stands at the output before a download: nothing, a part of this very
-//! torrent, all of it, or something that is none of our business.
+//! What is at the output before a download: nothing, a part of this very torrent,
+//! all of it, or something that is none of our business.
 
+use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fs;
 use std::io::ErrorKind;
@@ -8,9 +9,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::hashing::hash_of_zeros;
 use super::{Storage, StorageError, shown, verify};
-use crate::s02_metainfo::Info;
+use crate::s02_metainfo::{Info, PieceIndex};
 use crate::s05_messages::bitfield::Bitfield;
+
+/// A piece of fewer bytes does not show whose content it is in. No real torrent has
+/// pieces as short as this, but for the last.
+const SHORTEST_PROOF: u32 = 1024;
 
 /// An output that is ready to be downloaded to.
 pub struct Output {
@@ -18,16 +24,19 @@ pub struct Output {
     pub storage: Arc<Storage>,
     /// The pieces that are there already, each with the right hash.
     pub have: Bitfield,
+    /// Whether a part of the content was there without our marker: another program has
+    /// begun the download.
+    pub begun_elsewhere: bool,
     marker: PathBuf,
 }
 
 impl Output {
-    /// Looks at what is there, and hashes it if it may be of this torrent. `checked`
-    /// is told how many bytes have been hashed; `stop` ends that early.
+    /// Hashes what is there. `checked` is told how many bytes have been hashed; `stop`
+    /// ends that early. Nothing is written before it is known what is there.
     ///
-    /// Without `force`, content that is neither complete nor marked as a partial
-    /// download of this torrent is left alone. With it, pieces that happen to be
-    /// right are kept and the rest is overwritten.
+    /// Without `force`, content is left alone if it neither is marked as a download of
+    /// this torrent nor has a piece of it ([`is_part_of`]). With it, everything but the
+    /// pieces that are right will be overwritten.
     ///
     /// # Errors
     /// If there is foreign content, or the place cannot be read or written.
@@ -51,21 +60,19 @@ impl Output {
             Err(error) if error.kind() == ErrorKind::NotFound => false,
             Err(error) => return Err(StorageError::io(&marker, error)),
         };
-        let foreign = holds_something(&path) && !marked;
-        let hashable = marked || force || storage.has_right_sizes();
-        let have = if hashable && holds_something(&path) {
-            // Read-only, so that hashing makes no file that was not there.
-            verify(info, &Storage::new(info, &path, false), stop, checked)?
-        } else {
-            Bitfield::new(info.piece_count())
-        };
+        let there = holds_something(&path);
+        // Read-only, so that hashing makes no file that was not there.
+        let reader = Storage::new(info, &path, false);
+        let have = if there { verify(info, &reader, stop, checked)? } else { Bitfield::new(info.piece_count()) };
         if stop.load(Ordering::Relaxed) {
             return Err(StorageError::Stopped);
         }
-        if foreign && !force && !(hashable && have.is_full()) {
-            return Err(StorageError::Exists { path: shown(&path), what: "a download of this torrent" });
+        let ours = !there || marked || (have.is_full() && storage.has_right_sizes());
+        let begun_elsewhere = !ours && is_part_of(info, &have);
+        if !ours && !begun_elsewhere && !force {
+            return Err(StorageError::Foreign { path: shown(&path), pieces: info.piece_count() });
         }
-        let output = Output { storage, have, marker };
+        let output = Output { storage, have, begun_elsewhere, marker };
         if !output.have.is_full() {
             output.mark(info)?;
         }
@@ -93,6 +100,20 @@ impl Output {
             _ => Ok(()),
         }
     }
+}
+
+/// Whether pieces that are right show that what is there belongs to the torrent.
+///
+/// Not all do. Zeros are in every file whose space was reserved, and padding is zeros
+/// where there is no file at all; and a few bytes, as in a short last piece, may be the
+/// same in any two files.
+pub fn is_part_of(info: &Info, right: &Bitfield) -> bool {
+    let mut zeros: HashMap<u32, [u8; 20]> = HashMap::new();
+    let long = |piece: &PieceIndex| info.piece_size(*piece) >= SHORTEST_PROOF;
+    info.pieces().filter(|piece| right.has(piece.get())).filter(long).any(|piece| {
+        let length = info.piece_size(piece); // one of two: the last piece has its own
+        info.piece_hash(piece) != *zeros.entry(length).or_insert_with(|| hash_of_zeros(length))
+    })
 }
 
 /// The path with a last component, behind which the marker's name can go.

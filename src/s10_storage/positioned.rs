@@ -1,7 +1,33 @@
 //! Reading and writing at an offset, which each system spells in its own way.
 
-use std::fs::File;
-use std::io::{self, IoSlice};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, IoSlice};
+use std::ops::Range;
+use std::path::Path;
+
+/// Opens or makes a file, and the folders it is in.
+pub fn open_for_writing(path: &Path) -> io::Result<File> {
+    let open = || OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
+    match (open(), path.parent()) {
+        (Err(error), Some(folder)) if error.kind() == ErrorKind::NotFound => {
+            fs::create_dir_all(folder)?;
+            open()
+        }
+        (done, _) => done,
+    }
+}
+
+/// Returns what of a row of parts lies in a range of it.
+pub fn cut<'p>(parts: &[&'p [u8]], range: Range<usize>) -> Vec<IoSlice<'p>> {
+    let mut end = 0;
+    let mut cut = |part: &&'p [u8]| {
+        let start = end;
+        end += part.len();
+        let inner = range.start.saturating_sub(start)..range.end.min(end).saturating_sub(start);
+        part.get(inner).filter(|inner| !inner.is_empty()).map(IoSlice::new)
+    };
+    parts.iter().filter_map(&mut cut).collect()
+}
 
 #[cfg(unix)]
 pub fn read_exact(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<()> {
@@ -14,7 +40,7 @@ pub fn read_exact(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<()>
 pub fn write_all(file: &File, mut parts: &mut [IoSlice], mut offset: u64) -> io::Result<()> {
     while !parts.is_empty() {
         match rustix::io::pwritev(file, parts, offset) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(0) => return Err(ErrorKind::WriteZero.into()),
             Ok(length) => {
                 IoSlice::advance_slices(&mut parts, length);
                 offset += length as u64;
@@ -31,7 +57,7 @@ pub fn read_exact(file: &File, mut buffer: &mut [u8], mut offset: u64) -> io::Re
     use std::os::windows::fs::FileExt;
     while !buffer.is_empty() {
         match file.seek_read(buffer, offset)? {
-            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            0 => return Err(ErrorKind::UnexpectedEof.into()),
             length => {
                 buffer = &mut buffer[length..];
                 offset += length as u64;
