@@ -41,9 +41,6 @@ impl Args {
         super::tracing::keep_apart(&output, options)?; // plugged in
         content.allows(&output, self.force)?;
         let progress = Progress::new(options, "hashing", content.length);
-        if content.length == 0 {
-            progress.note("note: there is not one byte in it; some clients refuse such a torrent");
-        }
         let all = counted(content.length, "byte");
         options.narrator().say(10, format!("hashing {all} in pieces: who downloads it can check each"));
         let draft = Draft::from(self.draft);

@@ -1,5 +1,6 @@
 //! What goes into a torrent besides its content, and why none was made. (stage 10)
 
+use std::collections::HashSet;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use piecemeal::s02_metainfo::MAX_PIECE_LENGTH;
@@ -41,17 +42,26 @@ struct Tier(Vec<String>);
 
 impl From<DraftOptions> for Draft {
     fn from(options: DraftOptions) -> Draft {
+        let mut seen = HashSet::new();
         Draft {
             piece_length: options.piece_length,
-            tiers: options.announce.into_iter().map(|tier| tier.0).collect(),
+            tiers: each_once(options.announce),
             private: options.private,
-            web_seeds: options.web_seeds,
+            web_seeds: options.web_seeds.into_iter().filter(|url| seen.insert(url.clone())).collect(),
             comment: options.comment,
             source: options.source,
             created_by: Some(concat!("piecemeal ", env!("CARGO_PKG_VERSION")).to_owned()),
             creation_date: options.date,
         }
     }
+}
+
+/// The tiers without the URLs that an earlier place has already: a tracker that is asked
+/// twice counts one client as two.
+fn each_once(tiers: Vec<Tier>) -> Vec<Vec<String>> {
+    let mut seen = HashSet::new();
+    let tiers = tiers.into_iter().map(|Tier(urls)| urls.into_iter().filter(|url| seen.insert(url.clone())).collect());
+    tiers.filter(|urls: &Vec<String>| !urls.is_empty()).collect()
 }
 
 fn piece_length(text: &str) -> Result<u64, String> {
@@ -89,7 +99,7 @@ impl From<CreateError> for Failure {
             CreateError::Storage(StorageError::Exists { .. }) => (LOCAL, "choose another -o, or overwrite it with --force"),
             CreateError::Storage(StorageError::Io { error, .. }) => (LOCAL, at_the_disk(error)),
             CreateError::Storage(_) => (LOCAL, "check the path, its permissions and the free space"),
-            CreateError::NoFiles { .. } => (LOCAL, "choose a folder with something in it"),
+            CreateError::Empty { .. } => (LOCAL, "choose a file, or a folder with one, that is not empty"),
             CreateError::NotText { .. } | CreateError::Misread { .. } => {
                 (LOCAL, "rename it; if it is the torrent's own name, choose another --name")
             }

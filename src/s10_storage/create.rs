@@ -92,8 +92,8 @@ impl Content {
         } else {
             content.add(PathBuf::new(), &there)?;
         }
-        if content.files.is_empty() {
-            return Err(CreateError::NoFiles { path: shown(path) });
+        if content.length == 0 {
+            return Err(CreateError::Empty { path: shown(path) });
         }
         // With no bytes and no hashes it is a torrent already, whose names can be
         // read back before hours are spent on hashing.
@@ -350,9 +350,9 @@ pub enum CreateError {
     /// They cannot be read, are no files, or the output cannot be written.
     #[error(transparent)]
     Storage(#[from] StorageError),
-    /// There is not one file.
-    #[error("{path}: a folder with at least one file was expected, but it has none")]
-    NoFiles { path: String },
+    /// There is no file, or none with a byte in it: clients refuse such a torrent.
+    #[error("{path}: a file with at least one byte was expected, but there is none")]
+    Empty { path: String },
     /// BEP 3: names are UTF-8.
     #[error("{path}: names in a torrent are UTF-8, but this one is not")]
     NotText { path: String },

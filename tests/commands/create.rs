@@ -141,7 +141,7 @@ fn what_cannot_be_a_torrent_is_an_error_that_says_what_to_do() {
     write(&folder.path().join("odd/a\nb"), b"abc");
     std::fs::create_dir(folder.path().join("empty")).expect("a temporary folder takes a folder");
     create(folder.path(), &["missing"]).fails(&[7]).mentions("missing");
-    create(folder.path(), &["empty"]).fails(&[7]).mentions("empty: a folder with at least one file");
+    create(folder.path(), &["empty"]).fails(&[7]).mentions("empty: a file with at least one byte");
     create(folder.path(), &["odd"]).fails(&[7]).mentions("a\\nb: clients would change this to a_b");
     create(folder.path(), &["--name", "..", "top"]).fails(&[2]).mentions("--name");
     create(folder.path(), &["-o", "no/where.torrent", "top"]).fails(&[7]).mentions("no: ");
@@ -158,12 +158,27 @@ fn what_cannot_be_a_torrent_is_an_error_that_says_what_to_do() {
 }
 
 #[test]
-fn a_torrent_without_a_byte_is_made_with_a_warning() {
+fn a_tracker_or_web_seed_that_is_named_twice_goes_in_once() {
+    let folder = folder();
+    write(&folder.path().join("a"), b"abc");
+    let (one, two) = ("http://a/1", "http://b/2");
+    let words = ["--announce", one, "--announce", &format!("{two},{one},{two}"), "--announce", two, "--announce", one];
+    create(folder.path(), &[&words[..], &["--web-seed", two, "--web-seed", two, "a"]].concat()).succeeds();
+    let torrent = read(folder.path(), "a.torrent");
+    let expected = b"d8:announce10:http://a/113:announce-listll10:http://a/1el10:http://b/2ee";
+    assert_eq!(String::from_utf8_lossy(&torrent[..expected.len()]), String::from_utf8_lossy(expected));
+    assert!(torrent.ends_with(b"8:url-listl10:http://b/2ee"), "{}", String::from_utf8_lossy(&torrent));
+}
+
+#[test]
+fn content_without_a_byte_is_refused() {
     let folder = folder();
     write(&folder.path().join("a"), b"");
-    let outcome = create(folder.path(), &["a"]);
-    outcome.succeeds().mentions("not one byte");
-    Run::new(["verify", "a.torrent", "a"]).dir(folder.path()).run().prints("0 of 0 pieces are right.\n");
+    write(&folder.path().join("top/b"), b"");
+    for path in ["a", "top"] {
+        create(folder.path(), &[path]).fails(&[7]).mentions(&format!("{path}: a file with at least one byte was expected"));
+        assert!(!folder.path().join(format!("{path}.torrent")).exists());
+    }
 }
 
 #[test]

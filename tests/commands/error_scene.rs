@@ -251,7 +251,9 @@ fn broken_torrent(name: &str) -> Option<Vec<u8>> {
         "info-is-text" => dict(&[("info", bytes("five"))]),
         "cut-short" => Torrent::sample().file(None)[..100].to_vec(),
         "cut-in-name" => b"d4:infod6:lengthi5e4:name40:cut".to_vec(),
-        "two-values" => [Torrent::sample().file(None), b"i1e".to_vec()].concat(),
+        "length-and-files" => info_with("files", Some(list(&[]))),
+        "version-3" => info_with("meta version", Some(int(3))),
+        "key-twice" => b"d7:comment1:a7:comment1:be".to_vec(),
         "without-name" => info_with("name", None),
         "without-length" => info_with("length", None),
         "length-is-text" => info_with("length", Some(bytes("5"))),
@@ -264,7 +266,6 @@ fn broken_torrent(name: &str) -> Option<Vec<u8>> {
         "many-values" => [b"l".to_vec(), b"le".repeat(3_000_001), b"e".to_vec()].concat(),
         "climbing-name" => info_with("name", Some(bytes(".."))),
         "climbing-path" => of_paths(&[&["good.txt"], &["..", "..", "evil.txt"]]),
-        "same-path-twice" => of_paths(&[&["same.txt"], &["same.txt"]]),
         "file-as-folder" => of_paths(&[&["a"], &["a", "b"]]),
         "empty-path" => of_paths(&[&[]]),
         "poisoned" => {

@@ -226,10 +226,6 @@ fn empty_files_stay_and_empty_folders_go() {
     write(folder.path(), "top/file", b"x");
     fs::create_dir_all(folder.path().join("top/nothing/in/here")).expect("the folder takes folders");
     assert_eq!(paths(&create(&folder.path().join("top"), &Draft::default())), ["empty", "file"]);
-    // Our own reader takes a torrent without a byte.
-    fs::write(folder.path().join("top/file"), b"").expect("it is ours");
-    let bytes = create(&folder.path().join("top"), &Draft::default());
-    assert_eq!(Metainfo::from_bytes(&bytes).expect("it can be read").info.piece_count(), 0);
 }
 
 #[test]
@@ -240,11 +236,18 @@ fn a_folder_of_one_file_stays_a_folder() {
 }
 
 #[test]
-fn a_folder_without_files_is_an_error() {
+fn content_without_a_byte_is_an_error() {
     let folder = folder();
     fs::create_dir_all(folder.path().join("top/in/here")).expect("the folder takes folders");
-    let error = try_create(&folder.path().join("top"), &Draft::default()).expect_err("there is no file");
-    assert!(matches!(&error, CreateError::NoFiles { path } if path.ends_with("top")), "{error}");
+    let refused = |name: &str| {
+        let error = try_create(&folder.path().join(name), &Draft::default()).expect_err("nobody could load it");
+        assert!(matches!(&error, CreateError::Empty { path } if path.ends_with(name)), "{error}");
+    };
+    refused("top");
+    write(folder.path(), "top/in/empty", b"");
+    write(folder.path(), "top/too", b"");
+    refused("top");
+    refused("top/too");
     let error = try_create(&folder.path().join("nowhere"), &Draft::default()).expect_err("there is nothing");
     assert!(matches!(&error, CreateError::Storage(StorageError::Io { path, .. }) if path.ends_with("nowhere")), "{error}");
 }

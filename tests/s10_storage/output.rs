@@ -42,7 +42,11 @@ fn is_marked(torrent: &Torrent, path: &Path) {
 fn is_refused(torrent: &Torrent, folder: &Path, path: &Path, named: &str) {
     let before = snapshot(folder);
     let error = open(torrent, path, false).map(drop).expect_err("it holds something else");
-    assert!(matches!(&error, StorageError::Exists { path, .. } if path.ends_with(named)), "{error}");
+    let path = match &error {
+        StorageError::Exists { path, .. } | StorageError::Foreign { path, .. } => path,
+        _ => panic!("{error}"),
+    };
+    assert!(path.ends_with(named), "{error}");
     assert_eq!(snapshot(folder), before);
 }
 
@@ -147,9 +151,111 @@ fn a_folder_with_foreign_content_is_left_alone() {
     fill(&torrent, &path);
     fs::write(path.join("sub/b"), [b'x'; 11]).expect("the folder takes files");
     is_refused(&torrent, folder.path(), &path, "/out");
-    // Nor does a folder for a single file, or a file for a folder.
-    is_refused(&single(), folder.path(), &path, "/out");
+    // Nor does a file for a folder, or a folder for a single file.
     is_refused(&torrent, folder.path(), &path.join("sub/b"), "/b");
+    let before = snapshot(folder.path());
+    let error = open(&single(), &path, false).map(drop).expect_err("it is a folder");
+    assert!(matches!(&error, StorageError::NotAFile { path } if path.ends_with("/out")), "{error}");
+    assert_eq!(snapshot(folder.path()), before);
+}
+
+/// Of pieces that are long enough to show whose they are; the last has 452 bytes.
+fn long_pieces() -> Torrent {
+    Recipe::files("t", 1024, &[("a", content(2500, 4)), ("sub/b", content(1024, 5))]).build()
+}
+
+#[test]
+fn one_whole_piece_shows_that_another_client_has_begun_the_download() {
+    let torrent = long_pieces();
+    for piece in 0..3 {
+        let folder = folder();
+        let path = folder.path().join("out");
+        let mut there = vec![b'x'; torrent.content.len()];
+        let bytes = piece * 1024..(piece + 1) * 1024;
+        there[bytes.clone()].copy_from_slice(&torrent.content[bytes]);
+        fs::create_dir_all(path.join("sub")).expect("the folder takes folders");
+        fs::write(path.join("a"), &there[..2500]).expect("the folder takes files");
+        fs::write(path.join("sub/b"), &there[2500..]).expect("the folder takes files");
+        fs::write(path.join("my diary"), b"dear diary").expect("the folder takes files");
+        let before = snapshot(&path);
+        let output = open(&torrent, &path, false).expect("a piece of it is right");
+        assert_eq!((has(&output), output.begun_elsewhere), (vec![piece as u32], true));
+        is_marked(&torrent, &path);
+        assert_eq!(snapshot(&path), before, "nothing has come yet");
+        // From now on it is ours.
+        assert!(!open(&torrent, &path, false).expect("it is marked").begun_elsewhere);
+    }
+}
+
+#[test]
+fn the_refusal_says_how_many_pieces_were_looked_at() {
+    let (torrent, folder) = (long_pieces(), folder());
+    let path = folder.path().join("out");
+    fs::create_dir(&path).expect("the folder takes a folder");
+    fs::write(path.join("a"), b"mine").expect("the folder takes files");
+    is_refused(&torrent, folder.path(), &path, "/out");
+    let error = open(&torrent, &path, false).map(drop).expect_err("it is foreign").to_string();
+    assert!(error.ends_with("/out: exists, and is not of this torrent: 4 pieces looked at, none right"), "{error}");
+}
+
+#[test]
+fn pieces_that_any_file_may_have_do_not_show_whose_it_is() {
+    let zeros = vec![0; 1024];
+    let with_zeros = Recipe::single("t", 1024, [content(1024, 6), zeros.clone(), zeros[..1000].to_vec()].concat()).build();
+    let padded = Recipe::single("t", 1024, Vec::new())
+        .file(&[b"a"], content(1024, 7), "")
+        .file(&[b".pad", b"2048"], vec![0; 2048], "p")
+        .build();
+    let with_short_end = Recipe::single("t", 1024, [content(2048, 8), b"</html>".to_vec()].concat()).build();
+    let with_short_pieces = Recipe::single("t", 1, content(2000, 9)).build();
+    let table: [(&Torrent, &[&str], Vec<u8>, &[u32]); 4] = [
+        // Space that was reserved for something else.
+        (&with_zeros, &["out"], vec![0; 3048], &[1, 2]),
+        // Padding is right whatever is there.
+        (&padded, &["out", "a"], b"mine".to_vec(), &[1, 2]),
+        (&with_short_end, &["out"], [vec![b'x'; 2048], b"</html>".to_vec()].concat(), &[2]),
+        (&with_short_pieces, &["out"], [content(500, 9), vec![0; 1500]].concat(), &[0, 1]),
+    ];
+    for (torrent, place, there, right) in table {
+        let folder = folder();
+        let path = folder.path().join("out");
+        let file: PathBuf = place.iter().fold(folder.path().to_owned(), |path, part| path.join(part));
+        fs::create_dir_all(file.parent().expect("it has one")).expect("the folder takes folders");
+        fs::write(&file, &there).expect("the folder takes files");
+        is_refused(torrent, folder.path(), &path, "/out");
+        // They are right all the same.
+        let output = open(torrent, &path, true).expect("it was forced");
+        assert!(right.iter().all(|piece| output.have.has(*piece)) && !output.begun_elsewhere);
+    }
+    // Where all of it is there, in its length, nothing has to be written.
+    let folder = folder();
+    let all_zeros = Recipe::single("t", 1024, vec![0; 3000]).build();
+    let path = folder.path().join("out");
+    fill(&all_zeros, &path);
+    assert!(open(&all_zeros, &path, false).expect("it is complete").have.is_full());
+    fs::write(&path, [0; 3001]).expect("the folder takes files");
+    is_refused(&all_zeros, folder.path(), &path, "/out");
+}
+
+#[test]
+fn a_download_neither_reads_nor_writes_through_a_link() {
+    use std::os::unix::fs::symlink;
+    let (torrent, folder) = (long_pieces(), folder());
+    let path = folder.path().join("out");
+    fill(&torrent, &path);
+    fs::rename(path.join("a"), folder.path().join("real")).expect("it is there");
+    symlink("../real", path.join("a")).expect("the folder takes a link");
+    for damaged in [false, true] {
+        if damaged {
+            fs::write(path.join("sub/b"), b"short").expect("the folder takes files");
+        }
+        for force in [false, true] {
+            let before = snapshot(folder.path());
+            let error = open(&torrent, &path, force).map(drop).expect_err("it could be written");
+            assert!(matches!(&error, StorageError::Link { path } if path.ends_with("/out/a")), "{error}");
+            assert_eq!(snapshot(folder.path()), before);
+        }
+    }
 }
 
 #[test]
@@ -246,7 +352,7 @@ fn a_download_stopped_while_it_was_checked_is_not_called_foreign() {
     let before = snapshot(folder.path());
     let stop = AtomicBool::new(true);
     let opened = Output::open(&info(&torrent), &path, false, &stop, &|_| {});
-    let foreign = opened.is_err_and(|error| matches!(error, StorageError::Exists { .. }));
+    let foreign = opened.is_err_and(|error| matches!(error, StorageError::Exists { .. } | StorageError::Foreign { .. }));
     assert!(!foreign, "nobody has hashed it, so nobody can say that it is not this torrent's");
     // And nobody can say that it is, so it gets no marker.
     assert_eq!(snapshot(folder.path()), before);

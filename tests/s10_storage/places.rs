@@ -2,6 +2,7 @@
 
 use super::super::support::{Recipe, Torrent, content, folder, mount::Mount};
 use super::super::{files_in, fill, info, snapshot, without_blocking};
+use piecemeal::s10_storage::damage::{self, State};
 use piecemeal::s10_storage::output::Output;
 use piecemeal::s10_storage::{Storage, StorageError, Store, verify};
 use std::fs;
@@ -70,6 +71,58 @@ fn a_link_in_place_of_a_folder_is_refused_wherever_it_leads() {
     }
     assert_eq!(files_in(outside.path()), ["b"]);
     assert_eq!(fs::read(outside.path().join("b")).expect("it is there"), b"untouched");
+}
+
+#[test]
+fn what_is_only_read_may_be_the_users_own_links() {
+    let library = folder();
+    fs::write(library.path().join("a"), b"aaaaaaaa").expect("the folder takes a file");
+    fs::create_dir(library.path().join("sub")).expect("the folder takes a folder");
+    fs::write(library.path().join("sub/b"), b"bbbbbbbb").expect("the folder takes a file");
+    let folder = folder();
+    for name in ["a", "sub"] {
+        symlink(library.path().join(name), folder.path().join(name)).expect("the folder takes a link");
+    }
+    let before = (snapshot(folder.path()), snapshot(library.path()));
+    let storage = Storage::through_links(&info(&torrent()), folder.path());
+    let right = verify(&info(&torrent()), &storage, &AtomicBool::new(false), &|_| {}).expect("links can be read");
+    assert_eq!(right.count(), 2);
+    // Whatever happens, it is not written through.
+    storage.write(0, b"xxxxxxxx").expect_err("it is for reading");
+    storage.write(8, b"xxxxxxxx").expect_err("it is for reading");
+    assert_eq!((snapshot(folder.path()), snapshot(library.path())), before);
+}
+
+#[test]
+fn a_link_that_leads_nowhere_is_a_missing_file() {
+    let folder = folder();
+    let root = folder.path().join("out");
+    fill(&torrent(), &root);
+    fs::remove_file(root.join("a")).expect("it is there");
+    symlink("/nowhere/at/all", root.join("a")).expect("the folder takes a link");
+    let (info, storage) = (info(&torrent()), Storage::through_links(&info(&torrent()), &root));
+    let right = verify(&info, &storage, &AtomicBool::new(false), &|_| {}).expect("a missing file is no error");
+    assert!(!right.has(0) && right.has(1));
+    let files = damage::files(&info, &storage, &right).expect("a missing file is no error");
+    assert_eq!((files[0].state, files[0].found), (State::Missing, None));
+}
+
+#[test]
+fn a_link_to_something_that_is_no_file_is_refused_without_waiting() {
+    let folder = folder();
+    let root = folder.path().join("out");
+    fill(&torrent(), &root);
+    fs::remove_file(root.join("a")).expect("it is there");
+    let made = Command::new("mkfifo").arg(folder.path().join("pipe")).status().expect("coreutils are there");
+    assert!(made.success());
+    for leads in [Path::new("../pipe"), Path::new("/dev/zero"), Path::new("sub")] {
+        symlink(leads, root.join("a")).expect("the folder takes a link");
+        let (info, storage) = (info(&torrent()), Storage::through_links(&info(&torrent()), &root));
+        let error = without_blocking(move || verify(&info, &storage, &AtomicBool::new(false), &|_| {}).map(drop));
+        let error = error.expect_err("it is no file");
+        assert!(matches!(&error, StorageError::NotAFile { path } if path.ends_with("/out/a")), "{error}");
+        fs::remove_file(root.join("a")).expect("it is there");
+    }
 }
 
 #[test]
