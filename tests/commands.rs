@@ -20,6 +20,7 @@ mod commands {
     mod magnet_manners;
     mod narrating;
     mod options;
+    mod passed_over;
     mod progress;
     mod seed;
     mod session;

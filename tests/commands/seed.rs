@@ -4,7 +4,7 @@
 use crate::support::leech::is_served;
 use crate::support::serving::Ended;
 use crate::support::tracker::{percent_decoded, query_of};
-use crate::support::{FakeTracker, Reply, Run, Serving, Torrent, folder};
+use crate::support::{FakeTracker, Recipe, Reply, Run, Serving, Torrent, content, folder};
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -48,6 +48,31 @@ fn bytes(event: &Value, key: &str) -> u64 {
 fn moved(done: &Value, key: &str, with: SocketAddr) -> u64 {
     let list = done[key].as_array().expect("a list");
     list.iter().find(|entry| entry["peer"] == with.to_string()).map_or(0, |entry| bytes(entry, "bytes"))
+}
+
+#[cfg(unix)]
+#[test]
+fn a_seed_gives_what_is_there_by_the_users_own_links() {
+    let folder = folder();
+    let torrent = Recipe::files("t", 16_384, &[("a", content(40_000, 1)), ("sub/b", content(10_000, 2))]).build();
+    for (name, bytes) in [("library/a", &torrent.content[..40_000]), ("library/sub/b", &torrent.content[40_000..])] {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().expect("it has one")).expect("a temporary folder takes a folder");
+        std::fs::write(path, bytes).expect("a temporary folder takes a file");
+    }
+    let links = folder.path().join("links");
+    std::fs::create_dir(&links).expect("a temporary folder takes a folder");
+    for name in ["a", "sub"] {
+        std::os::unix::fs::symlink(folder.path().join("library").join(name), links.join(name)).expect("and a link");
+    }
+    let file = torrent.write(folder.path(), None);
+    let seed = Serving::start(Run::new(["seed"]).arg(&file).arg(&links), &folder.path().join("said"));
+    let out = folder.path().join("out");
+    let run = Run::new(["download", "-o"]).arg(&out).arg(&file).peer(seed.address).run();
+    run.succeeds();
+    assert!(std::fs::read(out.join("a")).expect("it is there") == torrent.content[..40_000]);
+    assert!(std::fs::read(out.join("sub/b")).expect("it is there") == torrent.content[40_000..]);
+    seed.interrupt();
 }
 
 #[test]

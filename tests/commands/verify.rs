@@ -94,6 +94,60 @@ fn a_file_that_is_too_long_is_a_fault_though_all_pieces_are_right() {
     outcome.mentions("out: all pieces are right, but 2 of 3 files are not as in the torrent");
 }
 
+#[cfg(unix)]
+#[test]
+fn verify_reads_through_the_users_own_links() {
+    let folder = folder();
+    let torrent = Recipe::files("t", 40, &[("a", content(40, 1)), ("b", content(40, 2))]).build();
+    torrent.write(folder.path(), None);
+    write(&folder.path().join("library/a"), &torrent.content[..40]);
+    write(&folder.path().join("out/b"), &torrent.content[40..]);
+    std::os::unix::fs::symlink("../library/a", folder.path().join("out/a")).expect("a temporary folder takes a link");
+    verify(folder.path(), "out").prints("0  ##\n2 of 2 pieces are right.\n");
+    std::fs::remove_file(folder.path().join("library/a")).expect("it is there");
+    fails_with(&verify(folder.path(), "out"), "0  .#\na: missing\n1 of 2 pieces are right.\n");
+}
+
+#[test]
+fn nothing_that_would_overwrite_something_is_advised() {
+    let folder = folder();
+    let torrent = Recipe::files("box", 2048, &[("a", content(3000, 1)), ("b", content(3000, 2))]).build();
+    torrent.write(folder.path(), None);
+    write(&folder.path().join("downloads/box/a"), &torrent.content[..3000]);
+    write(&folder.path().join("downloads/box/b"), b"short");
+    write(&folder.path().join("other/a"), b"mine");
+    let help = |command: &str, path: &str, code: i32| {
+        let outcome = Run::new([command, "test.torrent", path]).dir(folder.path()).run();
+        assert_eq!(outcome.code, Some(code), "{outcome}");
+        assert!(!outcome.err().contains("force"), "{outcome}");
+        let help = outcome.err().lines().find_map(|line| line.strip_prefix("help: ").map(str::to_owned));
+        help.unwrap_or_else(|| panic!("{outcome}"))
+    };
+    let right_path = "give the path of the file itself, or of the folder that holds the torrent's files";
+    for command in ["verify", "seed"] {
+        // The folder above, the torrent itself, and files that have no more than their names in common.
+        assert_eq!(help(command, "downloads", 6), "downloads/box has them: give that path");
+        assert_eq!(help(command, "test.torrent", 6), right_path);
+        assert_eq!(help(command, "other", 6), right_path);
+    }
+    let mend = "download it to the same place: what is right is kept, the rest is made as in the torrent";
+    assert_eq!(help("verify", "downloads/box", 6), mend);
+    // It is true.
+    let peer = crate::support::FakePeer::of(&torrent).start();
+    let download = Run::new(["download", "-o", "downloads/box", "test.torrent"]).dir(folder.path());
+    download.peer(peer.address()).run().succeeds();
+    verify(folder.path(), "downloads/box").prints("0  ###\n3 of 3 pieces are right.\n");
+
+    Torrent::sample().write(folder.path(), None);
+    write(&folder.path().join("downloads/sample.bin"), &Torrent::sample().content);
+    for command in ["verify", "seed"] {
+        assert_eq!(help(command, "test.torrent", 6), right_path);
+        assert_eq!(help(command, "downloads", 7), "downloads/sample.bin has it: give that path");
+        let nothing = "give the path of the file itself, with its name; what is there is a folder, or the like";
+        assert_eq!(help(command, "other", 7), nothing);
+    }
+}
+
 #[test]
 fn the_map_has_rows_of_64_and_never_more_than_16() {
     let folder = folder();

@@ -40,11 +40,9 @@ fn paths_that_lead_out_or_nowhere_are_bad_input() {
         &[&[b"."]],
         &[&[b"a", b".", b"b"]],
         &[&[b""]],
-        &[&[b"a", b""]],
-        &[&[b"", b"etc", b"passwd"]],
+        &[&[b"", b""]],
+        &[&[b"", b"..", b"evil"]],
         &[&[]],
-        &[&[b"same"], &[b"same"]],
-        &[&[b"a", b"same"], &[b"b"], &[b"a", b"same"]],
         &[&[b"a"], &[b"a", b"b"]],
         &[&[b"a", b"b"], &[b"a"]],
     ] {
@@ -86,6 +84,10 @@ fn an_overlong_name_is_cut_to_what_a_file_system_takes() {
     let long = vec![b'x'; 300];
     let (_folder, files) = written(&torrent(&[&[&long, b"inner"]]));
     assert_eq!(files, [PathBuf::from("x".repeat(255)).join("inner")]);
+    // A program that opens it goes by its extension.
+    let film = [&long[..], b".mkv"].concat();
+    let (_folder, files) = written(&torrent(&[&[b"inner", &film]]));
+    assert_eq!(files, [PathBuf::from("inner").join("x".repeat(251) + ".mkv")]);
     // In the middle of a character that takes three bytes.
     let euros = "\u{20ac}".repeat(100);
     let (_folder, files) = written(&torrent(&[&[euros.as_bytes()]]));
@@ -101,6 +103,22 @@ fn names_that_collide_once_they_are_safe_are_told_apart() {
         let data = std::fs::read(folder.path().join("out").join(file)).expect("the file is there");
         assert_eq!(data, content(10, number as u32));
     }
+}
+
+#[test]
+fn two_files_of_one_path_are_two_files() {
+    let torrent = torrent(&[&[b"d", b"same.txt"], &[b"b"], &[b"d", b"same.txt"], &[b"d", b"same.txt"]]);
+    let (folder, files) = written(&torrent);
+    assert_eq!(files, ["b", "d/same.1.txt", "d/same.2.txt", "d/same.txt"].map(PathBuf::from));
+    for (name, number) in [("b", 1), ("d/same.txt", 0), ("d/same.1.txt", 2), ("d/same.2.txt", 3)] {
+        assert_eq!(std::fs::read(folder.path().join("out").join(name)).expect("the file is there"), content(10, number));
+    }
+}
+
+#[test]
+fn an_empty_part_of_a_path_leads_nowhere() {
+    let (_folder, files) = written(&torrent(&[&[b"", b"etc", b"passwd"], &[b"a", b"", b"b"], &[b"c", b""]]));
+    assert_eq!(files, ["a/b", "c", "etc/passwd"].map(PathBuf::from));
 }
 
 #[cfg(unix)]

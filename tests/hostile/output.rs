@@ -36,6 +36,26 @@ fn a_file_with_other_content_is_left_untouched() {
 }
 
 #[test]
+fn what_another_client_has_begun_is_gone_on_with_and_only_the_rest_is_fetched() {
+    let torrent = two_files();
+    for magnet in [false, true] {
+        let folder = folder();
+        let peer = FakePeer::of(&torrent).start();
+        torrent.write(folder.path(), None);
+        std::fs::create_dir_all(folder.path().join("out/a")).expect("a temporary folder takes a folder");
+        std::fs::write(folder.path().join("out/a/one.bin"), &torrent.content[..40_000]).expect("a temporary folder takes a file");
+        let link = torrent.magnet(&[]);
+        let words = if magnet { ["magnet_download", "-o", "out", &link] } else { ["download", "-o", "out", "test.torrent"] };
+        let outcome = Run::new(words).dir(folder.path()).peer(peer.address()).run();
+        outcome.succeeds().mentions("out: has 1 of 3 pieces of this torrent already; going on with those");
+        assert!(std::fs::read(folder.path().join("out/two.bin")).expect("the file is there") == torrent.content[40_000..]);
+        assert!(!folder.path().join("out.piecemeal").exists(), "a whole download is not marked");
+        let fetched = peer.finished().iter().flat_map(|talk| talk.requests()).any(|(piece, _, _)| piece == 0);
+        assert!(!fetched, "piece 0 was there");
+    }
+}
+
+#[test]
 fn force_replaces_other_content() {
     let folder = folder();
     let torrent = Torrent::of_pieces(3, 60);
