@@ -2,6 +2,7 @@
 
 mod asking;
 mod captures;
+mod content_at;
 mod draft_options;
 mod explaining;
 pub mod failure;
@@ -28,6 +29,7 @@ use std::time::{Duration, Instant};
 use clap::{Args, Subcommand, ValueEnum};
 
 use failure::Failure;
+use piecemeal::s01_bencode::printable;
 use serde::Serialize;
 
 use crate::progress::Narrator;
@@ -131,6 +133,14 @@ impl Options {
     /// Tells what happens, with `-v`.
     pub fn narrator(&self) -> Narrator {
         Narrator { wanted: self.verbose }
+    }
+
+    /// Tells something that is not the answer, while no bar is drawn.
+    pub fn note(&self, text: &str) {
+        if !self.quiet {
+            // A closed stderr is no reason to stop.
+            let _ = writeln!(io::stderr(), "{}", printable(text));
+        }
     }
 
     /// When a command of one stage must have its answer: a little before its time is

@@ -10,9 +10,7 @@ use piecemeal::s08_metadata::{MetadataError, UtMetadata, fetch_metadata};
 
 use super::asking::dial;
 use super::failure::{BAD_INPUT, Failure, MORE_TIME, NO_PEER, WRONG_HASH};
-use super::info::describe;
 use super::magnet_peers::start;
-use super::opening::tell_passed_over;
 use super::{Answer, Options};
 use crate::progress::Narrator;
 
@@ -37,8 +35,8 @@ impl Args {
             let mut connection = Connection::open(&*dial(), peer, &ours, until)?;
             info_from(&mut connection, ours.info_hash, until, say)
         })?;
-        tell_passed_over("the info dictionary", &info.passed_over, options);
-        Ok(describe(&info, magnet.trackers.iter().map(String::as_str)))
+        super::opening::tell_passed_over("the info dictionary", &info.passed_over, options);
+        Ok(super::info::describe(&info, magnet.trackers.iter().map(String::as_str)))
     }
 }
 

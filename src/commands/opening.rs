@@ -1,10 +1,10 @@
 //! What every command that takes a .torrent file does first: read it, or say why not. (stage 2)
 
 use std::fmt::Display;
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind};
 use std::path::Path;
 
-use piecemeal::s01_bencode::{Rule, counted, excerpt, printable};
+use piecemeal::s01_bencode::{Rule, counted, excerpt};
 use piecemeal::s02_metainfo::{Info, Metainfo, MetainfoError};
 
 use super::Options;
@@ -30,10 +30,7 @@ pub fn open(torrent: &Path, options: &Options) -> Result<Metainfo, Failure> {
 
 /// Tells what was broken in a torrent or a link, and was not needed.
 pub fn tell_passed_over(object: impl Display, passed_over: &[String], options: &Options) {
-    for note in passed_over.iter().filter(|_| !options.quiet) {
-        // A closed stderr is no reason to stop.
-        let _ = writeln!(io::stderr(), "{}", printable(&format!("note: {object}: {note}")));
-    }
+    passed_over.iter().for_each(|note| options.note(&format!("note: {object}: {note}")));
 }
 
 /// What was given is no path, but another way to name a torrent.

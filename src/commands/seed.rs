@@ -7,19 +7,18 @@ use std::sync::Arc;
 use piecemeal::s01_bencode::printable;
 use piecemeal::s02_metainfo::Metainfo;
 use piecemeal::s03_tracker::PeerId;
-use piecemeal::s10_storage::{Storage, Store, verify};
+use piecemeal::s10_storage::{Storage, Store};
 use piecemeal::s11_swarm::Plan;
 
+use super::content_at::{hash, right_path};
 use super::download::add_sources;
 use super::failure::{Failure, LOCAL, WRONG_HASH};
 use super::fetching::{take_part, traded};
 use super::giving::Giving;
 use super::interrupt::interrupt;
 use super::opening::open;
-use super::verify::{RIGHT_PATH, elsewhere, misplaced};
 use super::watching::Watching;
 use super::{Answer, Options};
-use crate::progress::Progress;
 
 /// Give a torrent's content, until Ctrl-C (stage 12)
 #[derive(clap::Args)]
@@ -43,23 +42,19 @@ impl Args {
         let Metainfo { info, tiers, .. } = open(&self.torrent, options)?;
         let path = printable(&self.path.to_string_lossy());
         if let Err(error) = fs::metadata(&self.path) {
-            return Err(Failure::new(LOCAL, format!("{path}: {error}")).help(RIGHT_PATH).see("12-seeding"));
+            return Err(Failure::new(LOCAL, format!("{path}: {error}")).help(right_path(&info, &self.path)).see("12-seeding"));
         }
         let storage = Storage::through_links(&info, &self.path);
         storage.seal();
         let stop = interrupt()?;
         options.narrator().say(10, "hashing what is there, since only what is verified is given");
-        let checking = Progress::new(options, "verifying", info.length);
-        let have = verify(&info, &storage, &stop, &|bytes| checking.set(bytes));
-        let have = have.map_err(|error| misplaced(error, &info, &self.path))?;
-        checking.clear();
+        let have = hash(&info, &storage, &self.path, &stop, options)?;
         let (good, all) = (have.count(), info.piece_count());
         if good == 0 && all > 0 {
             let what = format!("{path}: none of its {all} pieces is there");
-            let help = elsewhere(&info, &self.path).unwrap_or(RIGHT_PATH.to_owned());
-            return Err(Failure::new(WRONG_HASH, what).help(help).see("12-seeding"));
+            return Err(Failure::new(WRONG_HASH, what).help(right_path(&info, &self.path)).see("12-seeding"));
         }
-        checking.note(&format!("{path}: {good} of {all} pieces are right"));
+        options.note(&format!("{path}: {good} of {all} pieces are right"));
         let mut plan = Plan::new(info.info_hash, Some(info), PeerId::random());
         (plan.upload_only, plan.max_peers, plan.stop) = (true, self.max_peers.into(), stop);
         options.narrator().say(12, "listening: who wants a piece dials us, and a few at a time get some");

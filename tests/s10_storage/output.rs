@@ -208,7 +208,9 @@ fn pieces_that_any_file_may_have_do_not_show_whose_it_is() {
         .build();
     let with_short_end = Recipe::single("t", 1024, [content(2048, 8), b"</html>".to_vec()].concat()).build();
     let with_short_pieces = Recipe::single("t", 1, content(2000, 9)).build();
-    let table: [(&Torrent, &[&str], Vec<u8>, &[u32]); 4] = [
+    // A torrent, a file, what is in it, and pieces that happen to be right.
+    type Case<'a> = (&'a Torrent, &'a [&'a str], Vec<u8>, &'a [u32]);
+    let table: [Case; 4] = [
         // Space that was reserved for something else.
         (&with_zeros, &["out"], vec![0; 3048], &[1, 2]),
         // Padding is right whatever is there.

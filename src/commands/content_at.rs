@@ -1,0 +1,68 @@
+//! Content at a path, held against its torrent; and what to do where it is not. (stage 10)
+
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+
+use piecemeal::s01_bencode::printable;
+use piecemeal::s02_metainfo::Info;
+use piecemeal::s05_messages::bitfield::Bitfield;
+use piecemeal::s10_storage::output::is_part_of;
+use piecemeal::s10_storage::{Storage, StorageError, verify};
+
+use super::Options;
+use super::failure::{Failure, INTERRUPTED, LOCAL, at_the_disk};
+use crate::progress::Progress;
+
+const RIGHT_PATH: &str = "give the path of the file itself, or of the folder that holds the torrent's files";
+
+/// Hashes what is there; returns which pieces are right.
+pub fn hash(info: &Info, storage: &Storage, path: &Path, stop: &AtomicBool, options: &Options) -> Result<Bitfield, Failure> {
+    let progress = Progress::new(options, "verifying", info.length);
+    let right = verify(info, storage, stop, &|bytes| progress.set(bytes));
+    progress.clear();
+    right.map_err(|error| {
+        // Where a file should be is something else: perhaps the file is in it.
+        let inside = matches!(error, StorageError::NotAFile { .. }).then(|| elsewhere(info, path)).flatten();
+        inside.into_iter().fold(Failure::from(error), Failure::help)
+    })
+}
+
+/// Says what to do about content that is not as in the torrent.
+pub fn mend(info: &Info, path: &Path, right: &Bitfield) -> String {
+    if is_part_of(info, right) {
+        return "download it to the same place: what is right is kept, the rest is made as in the torrent".to_owned();
+    }
+    // What is there may be anything, so nothing may be advised that writes there.
+    right_path(info, path)
+}
+
+/// Says which path to give instead of one where nothing of the torrent is.
+pub fn right_path(info: &Info, path: &Path) -> String {
+    elsewhere(info, path).unwrap_or(RIGHT_PATH.to_owned())
+}
+
+/// Says where the content is, if the path is that of the folder above it.
+fn elsewhere(info: &Info, path: &Path) -> Option<String> {
+    let inside = path.join(&info.name);
+    let what = if info.multi_file { "them" } else { "it" };
+    let help = || format!("{} has {what}: give that path", printable(&inside.to_string_lossy()));
+    Storage::through_links(info, &inside).has_any().then(help)
+}
+
+impl From<StorageError> for Failure {
+    fn from(error: StorageError) -> Failure {
+        let help = match error {
+            StorageError::Exists { .. } | StorageError::Foreign { .. } => "choose another -o, or overwrite it with --force",
+            StorageError::Link { .. } => "remove the link, or choose another place",
+            StorageError::NotAFile { .. } => {
+                "give the path of the file itself, with its name; what is there is a folder, or the like"
+            }
+            StorageError::Gone { .. } => "download again to the same place",
+            StorageError::Stopped => {
+                return Failure::new(INTERRUPTED, error).help("the same command starts again").see("10-storage");
+            }
+            StorageError::Io { ref error, .. } => at_the_disk(error),
+        };
+        Failure::new(LOCAL, error).help(help).see("10-storage")
+    }
+}
