@@ -250,22 +250,6 @@ impl Storage {
         }
         Ok(())
     }
-
-    /// Whether every file is there with its exact length.
-    pub fn has_right_sizes(&self) -> bool {
-        self.lengths().all(|(entry, length)| length == Some(entry.length))
-    }
-
-    /// Whether one of the files is there, whatever is in it.
-    pub fn has_any(&self) -> bool {
-        self.lengths().any(|(_, length)| length.is_some())
-    }
-
-    /// Each file but padding, with its length on disk if it is there.
-    fn lengths(&self) -> impl Iterator<Item = (&FileEntry, Option<u64>)> {
-        let length = |number| fs::metadata(self.path(number)).ok().filter(fs::Metadata::is_file).map(|there| there.len());
-        self.files.iter().enumerate().filter(|(_, entry)| !entry.padding).map(move |(number, entry)| (entry, length(number)))
-    }
 }
 
 impl Store for Storage {

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 use piecemeal::s01_bencode::printable;
 use piecemeal::s02_metainfo::Info;
 use piecemeal::s05_messages::bitfield::Bitfield;
+use piecemeal::s10_storage::damage::{FileReport, State};
 use piecemeal::s10_storage::output::is_part_of;
 use piecemeal::s10_storage::{Storage, StorageError, verify};
 
@@ -28,7 +29,10 @@ pub fn hash(info: &Info, storage: &Storage, path: &Path, stop: &AtomicBool, opti
 }
 
 /// Says what to do about content that is not as in the torrent.
-pub fn mend(info: &Info, path: &Path, right: &Bitfield) -> String {
+pub fn mend(info: &Info, path: &Path, right: &Bitfield, files: &[FileReport]) -> String {
+    if files.iter().any(|file| file.state == State::TooLong) {
+        return "what is behind the end of a file is not the torrent's: cut it off if you do not need it".to_owned();
+    }
     if is_part_of(info, right) {
         return "download it to the same place: what is right is kept, the rest is made as in the torrent".to_owned();
     }

@@ -35,7 +35,7 @@ pub struct Place {
     /// The file, or for several files the folder
     #[arg(short, long, value_name = "OUT")]
     pub output: PathBuf,
-    /// Overwrite what is there, but for right pieces
+    /// Overwrite what is there; right pieces are kept
     #[arg(long)]
     pub force: bool,
     /// How many peers may be connected

@@ -43,6 +43,6 @@ impl Args {
             (None, _) => format!("all pieces are right, but {broken} of {} files are not as in the torrent", files.len()),
         };
         let failure = Failure::new(WRONG_HASH, what).about(self.path.to_string_lossy());
-        Err(failure.help(mend(&info, &self.path, &right)).see("10-storage").answer(answer))
+        Err(failure.help(mend(&info, &self.path, &right, &files)).see("10-storage").answer(answer))
     }
 }

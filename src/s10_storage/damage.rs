@@ -4,6 +4,7 @@
 use std::fs;
 use std::io::ErrorKind;
 use std::ops::Range;
+use std::path::PathBuf;
 
 use super::{Storage, StorageError};
 use crate::s02_metainfo::{FileEntry, Info};
@@ -89,6 +90,28 @@ fn pieces_of(info: &Info, file: &FileEntry) -> Range<u32> {
 }
 
 impl Storage {
+    /// Whether every file is there with its exact length.
+    pub fn has_right_sizes(&self) -> bool {
+        self.lengths().all(|(number, length)| length == Some(self.files[number].length))
+    }
+
+    /// Whether one of the files is there, whatever is in it.
+    pub fn has_any(&self) -> bool {
+        self.lengths().any(|(_, length)| length.is_some())
+    }
+
+    /// Returns the first file that is longer than in the torrent.
+    pub(super) fn too_long(&self) -> Option<PathBuf> {
+        let longer = |number: usize, length: Option<u64>| length.is_some_and(|length| length > self.files[number].length);
+        self.lengths().find(|(number, length)| longer(*number, *length)).map(|(number, _)| self.path(number))
+    }
+
+    /// Returns the number of each file but padding, with its length on disk if it is there.
+    fn lengths(&self) -> impl Iterator<Item = (usize, Option<u64>)> {
+        let length = |number| fs::metadata(self.path(number)).ok().filter(fs::Metadata::is_file).map(|there| there.len());
+        self.files.iter().enumerate().filter(|(_, entry)| !entry.padding).map(move |(number, _)| (number, length(number)))
+    }
+
     /// The length that a file has on disk, if it is there.
     fn length_of(&self, number: usize) -> Result<Option<u64>, StorageError> {
         self.refuse_links(number)?;

@@ -72,6 +72,13 @@ impl Output {
         if !ours && !begun_elsewhere && !force {
             return Err(StorageError::Foreign { path: shown(&path), pieces: info.piece_count() });
         }
+        // No client writes more than the torrent has. Somebody added to the file since.
+        if begun_elsewhere
+            && !force
+            && let Some(path) = storage.too_long()
+        {
+            return Err(StorageError::Exists { path: shown(&path), what: "as in the torrent: it has more bytes" });
+        }
         let output = Output { storage, have, begun_elsewhere, marker };
         if !output.have.is_full() {
             output.mark(info)?;

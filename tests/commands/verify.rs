@@ -92,6 +92,8 @@ fn a_file_that_is_too_long_is_a_fault_though_all_pieces_are_right() {
     let outcome = verify(folder.path(), "out");
     fails_with(&outcome, "0  ###\nnone: missing\nz: too long, 18 bytes instead of 10\n3 of 3 pieces are right.\n");
     outcome.mentions("out: all pieces are right, but 2 of 3 files are not as in the torrent");
+    // What somebody added is not to be thrown away without a look.
+    outcome.mentions("help: what is behind the end of a file is not the torrent's: cut it off if you do not need it");
 }
 
 #[cfg(unix)]

@@ -240,6 +240,23 @@ fn pieces_that_any_file_may_have_do_not_show_whose_it_is() {
 }
 
 #[test]
+fn what_was_added_to_a_file_is_not_cut_off_unasked() {
+    let (torrent, folder) = (long_pieces(), folder());
+    let path = folder.path().join("out");
+    fill(&torrent, &path);
+    fs::write(path.join("a"), [&torrent.content[..2500], b"and my notes"].concat()).expect("the folder takes files");
+    for complete in [true, false] {
+        if !complete {
+            fs::remove_file(path.join("sub/b")).expect("it is there");
+        }
+        is_refused(&torrent, folder.path(), &path, "/out/a");
+        let error = open(&torrent, &path, false).map(drop).expect_err("it is longer").to_string();
+        assert!(error.ends_with("/out/a: exists, and is not as in the torrent: it has more bytes"), "{error}");
+    }
+    open(&torrent, &path, true).expect("it was forced");
+}
+
+#[test]
 fn a_download_neither_reads_nor_writes_through_a_link() {
     use std::os::unix::fs::symlink;
     let (torrent, folder) = (long_pieces(), folder());
