@@ -71,7 +71,7 @@ fn a_magnet_link_names_trackers_and_peers() {
 fn impossible_content_is_an_error() {
     assert!(Content::single("a", 1, 0, 0).is_err());
     assert!(Content::single("..", 1, 1, 0).is_err());
-    assert!(Content::folder("a", &[("x", 1), ("x", 1)], 1, 0).is_err());
+    assert!(Content::folder("a", &[("x", 1), ("x/y", 1)], 1, 0).is_err());
 }
 
 #[test]
