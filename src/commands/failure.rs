@@ -86,7 +86,7 @@ impl Failure {
 
     /// The text of that answer.
     pub fn answer_text(&self) -> Option<&str> {
-        self.answer.as_deref().map(|answer| answer.text.as_str())
+        self.answer.as_deref().map(|answer| answer.text.as_str()).filter(|text| !text.is_empty())
     }
 
     /// Names the object that it is about: a file, an address.

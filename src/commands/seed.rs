@@ -12,10 +12,11 @@ use piecemeal::s11_swarm::Plan;
 
 use super::download::add_sources;
 use super::failure::{Failure, LOCAL, WRONG_HASH};
-use super::fetching::{take_part, traded};
+use super::fetching::take_part;
 use super::giving::Giving;
 use super::interrupt::interrupt;
 use super::opening::open;
+use super::waits::tell_look;
 use super::watching::Watching;
 use super::{Answer, Options};
 use crate::progress::Progress;
@@ -50,8 +51,9 @@ impl Args {
         storage.seal();
         let stop = interrupt()?;
         options.narrator().say(10, "hashing what is there, since only what is verified is given");
-        let checking = Progress::new(options, "verifying", info.length);
-        let have = verify(&info, &storage, &stop, &|bytes| checking.set(bytes))?;
+        let purpose = "each piece is read and hashed; only what is right is given, so peers are let in after that";
+        let checking = Progress::hashing(options, "verifying", info.length, purpose);
+        let have = verify(&info, &storage, &stop, &|bytes| tell_look(checking.set(bytes), options))?;
         checking.clear();
         let (good, all) = (have.count(), info.piece_count());
         if good == 0 && all > 0 {
@@ -65,7 +67,6 @@ impl Args {
         self.giving.plug(&mut plan, true, options)?;
         add_sources(&mut plan, tiers, options.peers.clone(), options);
         let ready = |_: &_| Ok((Arc::new(storage) as Arc<dyn Store>, have));
-        let outcome = take_part(plan, ready, &mut || Ok(()), self.watching, options)?;
-        Ok(traded(&outcome))
+        take_part(plan, ready, &mut || Ok(()), (None, self.watching), options)
     }
 }
