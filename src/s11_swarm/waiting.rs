@@ -12,7 +12,6 @@ use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
 use super::view::Supply;
-use crate::s01_bencode::counted;
 use crate::s05_messages::bitfield::Bitfield;
 
 /// How many ranges of missing pieces are named.
@@ -240,8 +239,9 @@ impl fmt::Display for Wait {
             Wait::RateLimit => write!(out, "our own limit on the download rate holds requests back"),
             Wait::Disk => write!(out, "the disk is slow: a block that came is still being written"),
             Wait::NoTaker { peers: 0, port } => write!(out, "no peer is connected; we listen at port {port}"),
+            Wait::NoTaker { peers: 1, port } => write!(out, "the one connected peer wants nothing of us; we listen at port {port}"),
             Wait::NoTaker { peers, port } => {
-                write!(out, "{} connected, and want nothing of us; we listen at port {port}", counted(*peers, "peer"))
+                write!(out, "none of the {peers} connected peers wants anything of us; we listen at port {port}")
             }
         }
     }
@@ -257,20 +257,27 @@ impl Next {
     }
 
     fn text(&self, now: Instant) -> String {
-        // Rounded up, so that it counts down to 1 and not to 0.
-        let seconds = self.at().map_or(0, |at| at.saturating_duration_since(now).as_secs() + 1);
+        let time = self.at().map_or_else(String::new, |at| duration(at.saturating_duration_since(now)));
         match self {
             Next::Dialing { addresses: 1 } => "an address is being tried".to_owned(),
             Next::Dialing { addresses } => format!("{addresses} addresses are being tried"),
-            Next::Dial { address, .. } => format!("{address} is tried in {seconds} s"),
+            Next::Dial { address, .. } => format!("{address} is tried in {time}"),
             Next::Asking { source } => format!("{source} was asked for peers and has not answered yet"),
-            Next::Ask { source, .. } => format!("{source} is asked for more in {seconds} s"),
+            Next::Ask { source, .. } => format!("{source} is asked for more in {time}"),
             Next::MakeRoom => "others wait for a place, and get one when a peer has been useless for 3 minutes".to_owned(),
             Next::HangUp => "a peer that sends nothing for 20 s is left for others".to_owned(),
-            Next::Request { .. } => format!("the next one goes out in {seconds} s"),
-            Next::GiveUp { .. } => format!("if that does not change, the download ends in {seconds} s"),
+            Next::Request { .. } => format!("the next one goes out in {time}"),
+            Next::GiveUp { .. } => format!("if that does not change, the download ends in {time}"),
             Next::NeedAddress => "no tracker knows of us, so others need our address".to_owned(),
         }
+    }
+}
+
+/// `12 s`, `2 min`. Rounded up, so that it counts down to 1 and not to 0.
+fn duration(time: Duration) -> String {
+    match time.as_millis().div_ceil(1000) {
+        seconds @ 0..120 => format!("{} s", seconds.max(1)),
+        seconds => format!("{} min", seconds.div_ceil(60)),
     }
 }
 
