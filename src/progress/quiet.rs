@@ -107,7 +107,10 @@ mod tests {
         let start = Instant::now();
         let mut lines = Lines::new(start);
         let mut after = |seconds, given| {
-            lines.is_due(start + Duration::from_secs(seconds), &Tally { endless: true, total: 100, done: 100, given, ..Tally::default() })
+            lines.is_due(
+                start + Duration::from_secs(seconds),
+                &Tally { endless: true, total: 100, done: 100, given, ..Tally::default() },
+            )
         };
         assert_eq!([after(1, 100), after(2, 150), after(3, 199), after(4, 200)], [false, true, false, true]);
     }

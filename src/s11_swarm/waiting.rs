@@ -218,9 +218,9 @@ impl fmt::Display for Wait {
         match self {
             Wait::NoPeer { known: 0 } => write!(out, "no peer is known"),
             Wait::NoPeer { known: 1 } => write!(out, "the one peer that is known is not connected"),
-            Wait::NoPeer { known } => write!(out, "none of the {known} peers that are known is connected"),
+            Wait::NoPeer { known } => write!(out, "{} peers that are known is connected", none_of(*known)),
             Wait::Metadata { peers: 1, asked: 0 } => write!(out, "the one connected peer does not have the info dictionary"),
-            Wait::Metadata { peers, asked: 0 } => write!(out, "none of the {peers} connected peers has the info dictionary"),
+            Wait::Metadata { peers, asked: 0 } => write!(out, "{} connected peers has the info dictionary", none_of(*peers)),
             Wait::Metadata { asked: 1, .. } => write!(out, "the peer that was asked for the info dictionary has not sent it"),
             Wait::Metadata { asked, .. } => {
                 write!(out, "the {asked} peers that were asked for the info dictionary have not sent it")
@@ -229,22 +229,29 @@ impl fmt::Display for Wait {
                 let also = if missing.pieces == 1 { "the last one missing" } else { "all that are missing" };
                 match peers {
                     1 => write!(out, "the one connected peer does not have {missing}, {also}"),
-                    _ => write!(out, "none of the {peers} connected peers has {missing}, {also}"),
+                    _ => write!(out, "{} connected peers has {missing}, {also}", none_of(*peers)),
                 }
             }
             Wait::Choked { peers: 1 } => write!(out, "the one peer that has what is missing chokes us"),
+            Wait::Choked { peers: 2 } => write!(out, "both peers that have what is missing choke us"),
             Wait::Choked { peers } => write!(out, "all {peers} peers that have what is missing choke us"),
             Wait::NoAnswer { peers: 1 } => write!(out, "the peer that was asked for blocks sends none"),
             Wait::NoAnswer { peers } => write!(out, "the {peers} peers that were asked for blocks send none"),
             Wait::RateLimit => write!(out, "our own limit on the download rate holds requests back"),
             Wait::Disk => write!(out, "the disk is slow: a block that came is still being written"),
             Wait::NoTaker { peers: 0, port } => write!(out, "no peer is connected; we listen at port {port}"),
-            Wait::NoTaker { peers: 1, port } => write!(out, "the one connected peer wants nothing of us; we listen at port {port}"),
+            Wait::NoTaker { peers: 1, port } => {
+                write!(out, "the one connected peer wants nothing of us; we listen at port {port}")
+            }
             Wait::NoTaker { peers, port } => {
-                write!(out, "none of the {peers} connected peers wants anything of us; we listen at port {port}")
+                write!(out, "{} connected peers wants anything of us; we listen at port {port}", none_of(*peers))
             }
         }
     }
+}
+
+fn none_of(peers: usize) -> String {
+    if peers == 2 { "neither of the 2".to_owned() } else { format!("none of the {peers}") }
 }
 
 impl Next {
@@ -293,7 +300,7 @@ impl Waiting {
 
 /// Which waits have been told.
 #[derive(Debug)]
-pub(super) struct Silence {
+pub struct Silence {
     /// How long nothing may come without a word.
     limit: Duration,
     /// What is waited for, without numbers, and since when.
@@ -304,6 +311,7 @@ pub(super) struct Silence {
 type Kind = mem::Discriminant<Wait>;
 
 impl Silence {
+    /// Nothing has been told yet; a wait is, once it lasts for `limit`.
     pub fn new(limit: Duration) -> Silence {
         Silence { limit, current: None, told: None }
     }
