@@ -142,6 +142,13 @@ impl Plan {
         }
     }
 
+    /// Has this much patience. Whoever has little is told sooner what the download waits for,
+    /// or it would be over before.
+    pub fn wait_for(&mut self, patience: Duration) {
+        self.patience = patience;
+        self.silence = (patience / 6).clamp(Duration::from_secs(2), self.silence.max(Duration::from_secs(2)));
+    }
+
     /// After which time a failed address or tracker is tried again, at first: so that
     /// each gets a second chance while there is patience.
     pub fn retry(&self) -> Duration {

@@ -40,7 +40,7 @@ impl Args {
         let output = self.output.unwrap_or_else(|| format!("{}.torrent", content.name).into());
         super::tracing::keep_apart(&output, options)?; // plugged in
         content.allows(&output, self.force)?;
-        let purpose = "each piece is read and hashed; the torrent is written when all are";
+        let purpose = "each piece is hashed; the torrent is written when all are";
         let progress = Progress::hashing(options, "hashing", content.length, purpose);
         if content.length == 0 {
             progress.note("note: there is not one byte in it; some clients refuse such a torrent");

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use piecemeal::s02_metainfo::Metainfo;
 use piecemeal::s03_tracker::PeerId;
@@ -62,9 +61,7 @@ impl Args {
 
 /// A source for each tier of trackers and each given address, and the patience.
 pub fn add_sources(plan: &mut Plan, tiers: Vec<Vec<String>>, given: Vec<String>, options: &Options) {
-    plan.patience = options.timeout.unwrap_or(plan.patience);
-    // Whoever has less patience is told sooner what it waits for.
-    plan.silence = (plan.patience / 6).clamp(Duration::from_secs(2), plan.silence);
+    options.timeout.into_iter().for_each(|time| plan.wait_for(time));
     super::tracing::dial(&mut plan.dial); // plugged in
     let trackers = trackers();
     // Each has a thread, and a torrent may name a million.

@@ -53,7 +53,7 @@ pub fn fetch(mut plan: Plan, place: &Place, source: &str, options: &Options) -> 
     let output = RefCell::new(None);
     let prepare = |info: &Info| -> Result<(Arc<dyn Store>, _), StorageError> {
         super::tracing::learn(info); // plugged in
-        let purpose = "what is there is read and hashed; then the rest is downloaded";
+        let purpose = "what is there is hashed; then the rest is downloaded";
         let checking = Progress::hashing(options, "checking", info.length, purpose);
         let look = |bytes| tell_look(checking.set(bytes), options);
         let opened = Output::open(info, &place.output, place.force, &stop, &look)?;

@@ -51,8 +51,7 @@ impl Args {
         storage.seal();
         let stop = interrupt()?;
         options.narrator().say(10, "hashing what is there, since only what is verified is given");
-        let purpose = "each piece is read and hashed; only what is right is given, so peers are let in after that";
-        let checking = Progress::hashing(options, "verifying", info.length, purpose);
+        let checking = Progress::hashing(options, "verifying", info.length, "each piece is hashed; peers are let in after that");
         let have = verify(&info, &storage, &stop, &|bytes| tell_look(checking.set(bytes), options))?;
         checking.clear();
         let (good, all) = (have.count(), info.piece_count());

@@ -29,7 +29,7 @@ impl Args {
         std::fs::metadata(&self.path)
             .map_err(|error| StorageError::Io { path: printable(&self.path.to_string_lossy()), error })?;
         let storage = Storage::new(&info, &self.path, false);
-        let purpose = "each piece is read and hashed; the result comes when all are";
+        let purpose = "each piece is hashed; the result comes when all are";
         let progress = Progress::hashing(options, "verifying", info.length, purpose);
         options.narrator().say(10, "hashing each piece as it is on disk, and holding it against the torrent");
         let right = verify(&info, &storage, &*interrupt()?, &|bytes| drop(progress.set(bytes)))?;
