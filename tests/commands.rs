@@ -27,4 +27,5 @@ mod commands {
     #[cfg(target_os = "linux")]
     mod terminal;
     mod verify;
+    mod waiting;
 }
