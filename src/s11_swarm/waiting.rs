@@ -268,8 +268,11 @@ impl Next {
         match self {
             Next::Dialing { addresses: 1 } => "an address is being tried".to_owned(),
             Next::Dialing { addresses } => format!("{addresses} addresses are being tried"),
-            Next::Dial { address, .. } => format!("{address} is tried in {time}"),
-            Next::Asking { source } => format!("{source} was asked for peers and has not answered yet"),
+            Next::Dial { address, .. } => format!("{address} is tried again in {time}"),
+            Next::Asking { source } if source.contains("://") => {
+                format!("{source} was asked for peers and has not answered yet")
+            }
+            Next::Asking { source } => format!("{source} is still being looked up"),
             Next::Ask { source, .. } => format!("{source} is asked for more in {time}"),
             Next::MakeRoom => "others wait for a place, and get one when a peer has been useless for 3 minutes".to_owned(),
             Next::HangUp => "a peer that sends nothing for 20 s is left for others".to_owned(),
@@ -326,8 +329,10 @@ impl Silence {
     /// was a wait of another kind.
     pub fn is_news(&mut self, now: Instant, silent: Duration, wait: Option<&Wait>) -> bool {
         if !self.is_shown(silent) {
-            // The next silence is told again; but of a seed that nobody takes from, once is enough.
-            self.told = self.told.filter(|told| *told == mem::discriminant(&Wait::NoTaker { peers: 0, port: 0 }));
+            // The next silence is told again. But a seed that nobody takes from waits for days, and
+            // with a strict rate limit there is a silence before each block: once is enough.
+            let lasting = [Wait::NoTaker { peers: 0, port: 0 }, Wait::RateLimit].map(|wait| mem::discriminant(&wait));
+            self.told = self.told.filter(|told| lasting.contains(told));
         }
         let kind = wait.map(mem::discriminant);
         let since = self.current.filter(|(current, _)| Some(*current) == kind).map_or(now, |(_, since)| since);

@@ -116,7 +116,7 @@ fn what_happens_now_or_first_is_named() {
     let hope = Hope { known: 2, gives_up: Some(after(50)), ..Hope::default() };
     let cases = [
         (hope.clone(), "if that does not change, the download ends in 50 s"),
-        (Hope { dial: dial(15), ..hope.clone() }, "192.0.2.7:6881 is tried in 15 s"),
+        (Hope { dial: dial(15), ..hope.clone() }, "192.0.2.7:6881 is tried again in 15 s"),
         (Hope { dial: dial(70), ..hope.clone() }, "if that does not change, the download ends in 50 s"),
         (Hope { dial: dial(15), sources: vec![source(Some(12))], ..hope.clone() }, "udp://t:1 is asked for more in 12 s"),
         (Hope { sources: vec![source(Some(1700))], ..hope.clone() }, "if that does not change, the download ends in 50 s"),
@@ -125,6 +125,7 @@ fn what_happens_now_or_first_is_named() {
             "udp://t:1 was asked for peers and has not answered yet",
         ),
         (Hope { sources: vec![source(Some(0))], ..hope.clone() }, "udp://t:1 was asked for peers and has not answered yet"),
+        (Hope { sources: vec![("seed.example:1".to_owned(), None)], ..hope.clone() }, "seed.example:1 is still being looked up"),
         (Hope { dialing: 1, sources: vec![source(None)], ..hope.clone() }, "an address is being tried"),
         (Hope { dialing: 3, ..hope.clone() }, "3 addresses are being tried"),
         (
@@ -156,8 +157,7 @@ fn missing_pieces_are_named_in_runs() {
 fn a_wait_is_told_once_and_again_when_the_reason_is_another() {
     let start = Instant::now();
     let mut silence = Silence::new(Duration::from_secs(10));
-    let (choked, unanswered, no_taker) =
-        (Wait::Choked { peers: 1 }, Wait::NoAnswer { peers: 1 }, Wait::NoTaker { peers: 0, port: 1 });
+    let (choked, unanswered) = (Wait::Choked { peers: 1 }, Wait::NoAnswer { peers: 1 });
     let mut news = |at: u64, silent: u64, wait: Option<&Wait>| {
         silence.is_news(start + Duration::from_millis(at), Duration::from_millis(silent), wait)
     };
@@ -172,11 +172,19 @@ fn a_wait_is_told_once_and_again_when_the_reason_is_another() {
     assert!(!news(23_100, 10_100, Some(&unanswered)), "not settled");
     assert!(news(24_100, 11_100, Some(&unanswered)), "a new silence");
     assert!(!news(25_000, 12_000, None) && !news(26_000, 13_000, Some(&unanswered)) && !news(27_000, 14_000, Some(&unanswered)));
-    for (at, silent, expected) in
-        [(50_000, 10_000, false), (51_000, 11_000, true), (52_000, 0, false), (70_000, 18_000, false), (72_000, 20_000, false)]
-    {
-        let wait = (silent > 0).then_some(&no_taker);
-        assert_eq!(news(at, silent, wait), expected, "at {at}: a seed says it once");
+}
+
+#[test]
+fn what_may_last_for_days_is_told_once() {
+    for wait in [Wait::NoTaker { peers: 0, port: 1 }, Wait::RateLimit] {
+        let start = Instant::now();
+        let mut silence = Silence::new(Duration::from_secs(10));
+        let moments = [(10, 10, false), (11, 11, true), (12, 0, false), (30, 18, false), (32, 20, false)];
+        for (at, silent, expected) in moments {
+            let (now, silent) = (start + Duration::from_secs(at), Duration::from_secs(silent));
+            let wait = (!silent.is_zero()).then_some(&wait);
+            assert_eq!(silence.is_news(now, silent, wait), expected, "{wait:?} at {at}");
+        }
     }
 }
 
