@@ -21,6 +21,7 @@ mod scraping;
 mod size;
 mod tracing;
 mod until_ctrl_c;
+mod waits;
 mod watching;
 
 use std::io::{self, IsTerminal, Write};

@@ -6,6 +6,7 @@
 
 mod line;
 mod narrator;
+mod quiet;
 mod screen;
 mod speed;
 
@@ -18,7 +19,10 @@ use piecemeal::s01_bencode::printable;
 
 use self::line::Tally;
 pub use self::line::size;
+use self::line::wrapped;
 pub use self::narrator::{Narrator, sentence};
+pub use self::quiet::Look;
+use self::quiet::{Lines, Reading};
 pub use self::screen::wipe;
 use self::screen::{Screen, room};
 use self::speed::Forecast;
@@ -53,12 +57,13 @@ struct State {
     up: Speed,
     forecast: Forecast,
     drawn: Option<Instant>,
-    /// The tenth, or the copy given, that was printed last.
-    step: u64,
+    lines: Lines,
+    /// How the files are read, where that is the work, and what it is for.
+    reading: Option<(Reading, &'static str)>,
 }
 
 /// A download or a seed at one moment.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct Moment {
     /// Bytes in verified pieces.
     pub verified: u64,
@@ -68,12 +73,21 @@ pub struct Moment {
     pub uploaded: u64,
     /// How many peers are connected.
     pub peers: usize,
+    /// What it waits for, if nothing happens.
+    pub waiting: Option<String>,
 }
 
 impl Progress {
     /// Shows nothing until the first [`Progress::set`].
     pub fn new(options: &Options, label: &'static str, total: u64) -> Progress {
         Progress::with_tally(options, Tally { label, total, ..Tally::default() })
+    }
+
+    /// Files are hashed, and a sentence says what for.
+    pub fn hashing(options: &Options, label: &'static str, total: u64, purpose: &'static str) -> Progress {
+        let progress = Progress::new(options, label, total);
+        progress.state().reading = Some((Reading::new(Instant::now()), purpose));
+        progress
     }
 
     /// Work that has no end of its own.
@@ -95,8 +109,9 @@ impl Progress {
             ProgressDrawTarget::hidden()
         };
         let style = ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
-        let (down, up, forecast, drawn, step) = Default::default();
-        let state = Mutex::new(State { tally, begun: Instant::now(), down, up, forecast, drawn, step });
+        let (down, up, forecast, drawn, reading) = Default::default();
+        let now = Instant::now();
+        let state = Mutex::new(State { tally, begun: now, down, up, forecast, drawn, lines: Lines::new(now), reading });
         let bar = ProgressBar::with_draw_target(None, target).with_style(style);
         Progress { bar, shown, verbose: options.verbose, quiet: options.quiet, state }
     }
@@ -114,24 +129,41 @@ impl Progress {
     pub fn start_at(&self, there: u64) {
         let mut state = self.state();
         (state.tally.done, state.tally.resumed) = (there, there);
+        // To find out what is there may have taken long. What counts is the work itself.
+        state.lines = Lines::new(Instant::now());
         if there == state.tally.total {
             state.only_give();
         }
     }
 
-    /// So many bytes are done. Any thread may say so, and somewhat late.
-    pub fn set(&self, done: u64) {
+    /// Shows that this many bytes are done. Any thread may say so, somewhat late, and again
+    /// when it is no more than before. Returns what the work waits for, if that is news.
+    pub fn set(&self, done: u64) -> Option<(Look, String)> {
         let mut state = self.state();
+        let now = Instant::now();
         state.tally.done = state.tally.done.max(done);
         let done = state.tally.done;
-        state.measure(Instant::now(), done);
-        self.show(&mut state, &mut |_, _| Vec::new());
+        state.measure(now, done);
+        let label = state.tally.label;
+        let (wait, news) = match &mut state.reading {
+            Some((reading, purpose)) => {
+                let (look, news) = reading.look(now, done);
+                (look.map(|look| (look, waits_for(look, label, purpose))), news)
+            }
+            None => (None, false),
+        };
+        self.show(&mut state, wait.as_ref().map(|(_, text)| text.as_str()), &mut |_, _| Vec::new());
+        let news = wait.filter(|_| news);
+        if let Some((_, text)) = news.as_ref().filter(|_| self.shown == Shown::AsLines) {
+            self.line(&format!("waiting: {text}"));
+        }
+        news
     }
 
     /// How a download or a seed is doing. `below` makes the lines that stand under the
     /// bar, for so many columns and rows.
     pub fn tell(&self, moment: Moment, below: &mut dyn FnMut(usize, usize) -> Vec<String>) {
-        let Moment { verified, downloaded, uploaded, peers } = moment;
+        let Moment { verified, downloaded, uploaded, peers, waiting } = moment;
         let mut state = self.state();
         let now = Instant::now();
         let tally = &mut state.tally;
@@ -139,7 +171,21 @@ impl Progress {
         tally.unverified = (tally.resumed + downloaded).saturating_sub(verified);
         state.measure(now, downloaded);
         state.up.add(now, uploaded);
-        self.show(&mut state, below);
+        self.show(&mut state, waiting.as_deref(), below);
+    }
+
+    /// Nothing has come for so long that a word is due. On a terminal it stands under the bar
+    /// already.
+    pub fn waits(&self, chapter: u8, text: &str, below: &mut dyn FnMut(usize, usize) -> Vec<String>) {
+        let text = format!("waiting: {text}");
+        match self.shown {
+            Shown::AsLines => {
+                self.news(chapter, &text);
+                below(PLAIN_ROOM.0, PLAIN_ROOM.1).iter().for_each(|line| self.line(line));
+            }
+            Shown::OnTerminal => self.say(chapter, &text),
+            Shown::NotAtAll => {}
+        }
     }
 
     /// All is there. Whoever stays does so for others.
@@ -147,18 +193,17 @@ impl Progress {
         let mut state = self.state();
         (state.tally.done, state.tally.unverified) = (state.tally.total, 0);
         state.forecast = Forecast::default();
-        self.show(&mut state, below);
+        self.show(&mut state, None, below);
         state.only_give();
     }
 
-    fn show(&self, state: &mut State, below: &mut dyn FnMut(usize, usize) -> Vec<String>) {
+    fn show(&self, state: &mut State, waiting: Option<&str>, below: &mut dyn FnMut(usize, usize) -> Vec<String>) {
         let now = Instant::now();
         match self.shown {
             Shown::NotAtAll => {}
             Shown::AsLines => {
                 // The lock is held while printing, so that the lines of several threads rise.
-                if let Some(step) = state.next_step() {
-                    state.step = step;
+                if state.lines.is_due(now, &state.tally) {
                     let tally = state.tally(now);
                     let below = below(PLAIN_ROOM.0, PLAIN_ROOM.1);
                     [tally.plain()].iter().chain(&below).for_each(|line| self.line(line));
@@ -169,7 +214,8 @@ impl Progress {
             Shown::OnTerminal => {
                 let (width, height) = room();
                 let mut lines = vec![state.tally(now).line(width)];
-                lines.extend(below(width, height.saturating_sub(2)));
+                lines.extend(waiting.into_iter().flat_map(|text| wrapped(&printable(&format!("waiting: {text}")), width)));
+                lines.extend(below(width, height.saturating_sub(lines.len() + 1)));
                 lines.retain(|line| !line.is_empty());
                 lines.truncate(height.max(1));
                 state.drawn = Some(now);
@@ -240,14 +286,15 @@ impl State {
     }
 
     fn only_give(&mut self) {
-        (self.tally.label, self.tally.endless, self.step) = ("seeding", true, 0);
+        (self.tally.label, self.tally.endless) = ("seeding", true);
+        self.lines = Lines::new(Instant::now());
     }
+}
 
-    /// What has been passed since the last plain line: a tenth of the work, or for who
-    /// only gives, a whole copy.
-    fn next_step(&self) -> Option<u64> {
-        let Tally { endless, total, done, given, .. } = self.tally;
-        let step = if endless { given / total.max(1) } else { (u128::from(done) * 10 / u128::from(total.max(1))) as u64 };
-        (total > 0 && step > self.step).then_some(step)
+/// What a look at the disk waits for, in words.
+fn waits_for(look: Look, label: &str, purpose: &str) -> String {
+    match look {
+        Look::Hashing => purpose.to_owned(),
+        Look::Disk => format!("the disk is slow, or does not answer: nothing could be read; {label} goes on when it does"),
     }
 }

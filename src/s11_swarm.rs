@@ -23,7 +23,8 @@
 //!   is asked of it at a time, `clock` how long it may take, [`outbox`] what goes to it,
 //!   [`traffic`] what went, [`rate`] how much may go, [`addresses`] whom to dial,
 //!   [`announcer`] when to ask the tracker, `conductor` the swarm's end, [`outcome`] what
-//!   it came to, [`standing`] what is said where it failed, [`view`] what there is to see of it all.
+//!   it came to, [`standing`] what is said where it failed, [`waiting`] what is said meanwhile,
+//!   [`view`] what there is to see of it all.
 //! * **No end goes unheard.** However a peer's thread ends, also by a panic, its leases
 //!   go back first and then the swarm gets its last note.
 //! * **What ends one peer and what ends the download are two types,** [`Ended`] and
@@ -52,6 +53,7 @@ pub mod standing;
 pub mod traffic;
 pub mod uploads;
 pub mod view;
+pub mod waiting;
 pub mod work_queue;
 
 use std::collections::HashMap;
@@ -72,6 +74,7 @@ use self::standing::Standing;
 use self::traffic::Traffic;
 use self::uploads::{NoUploads, Uploads};
 use self::view::Watch;
+use self::waiting::Waiting;
 use self::work_queue::{PeerNumber, WorkQueue};
 use crate::s02_metainfo::{Info, InfoHash, PieceIndex};
 use crate::s03_tracker::PeerId;
@@ -109,6 +112,8 @@ pub struct Plan {
     pub download_rate: Rate,
     /// As above.
     pub upload_rate: Rate,
+    /// How long nothing may come before it is told why.
+    pub silence: Duration,
     /// Set from outside to end early.
     pub stop: Arc<AtomicBool>,
     /// Looks at it from outside.
@@ -116,7 +121,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Over TCP, 50 peers, 60 s of patience, no source yet.
+    /// Over TCP, 50 peers, 60 s of patience, 10 s of silence, no source yet.
     pub fn new(info_hash: InfoHash, info: Option<Info>, peer_id: PeerId) -> Plan {
         Plan {
             info_hash,
@@ -131,9 +136,17 @@ impl Plan {
             port: 0,
             download_rate: Rate::default(),
             upload_rate: Rate::default(),
+            silence: Duration::from_secs(10),
             stop: Arc::default(),
             watch: Arc::default(),
         }
+    }
+
+    /// Has this much patience. Whoever has little is told sooner what the download waits for,
+    /// or it would be over before.
+    pub fn wait_for(&mut self, patience: Duration) {
+        self.patience = patience;
+        self.silence = (patience / 6).clamp(Duration::from_secs(2), self.silence.max(Duration::from_secs(2)));
     }
 
     /// After which time a failed address or tracker is tried again, at first: so that
@@ -165,7 +178,12 @@ pub enum Event {
         uploaded: u64,
         /// Peers whose handshake is done.
         peers: usize,
+        /// What is waited for, when nothing has come for two seconds.
+        waiting: Option<Waiting>,
     },
+    /// Nothing has come for [`Plan::silence`]: why, and what happens next. Told again when the
+    /// reason is another one. A seed that nobody takes from tells it once.
+    Waiting(Waiting),
     /// All pieces are there and verified, which they were not at the start.
     Completed,
     /// A peer's handshake is done.
@@ -187,6 +205,8 @@ pub enum Event {
         /// Whether it could not find peers.
         failed: bool,
     },
+    /// It ends before it is complete, for the reason in the error: what it came to.
+    Unfinished(Outcome),
 }
 
 /// What a thread tells the swarm. The channel is not bounded, since a thread that
@@ -198,9 +218,9 @@ enum Note {
         what: String,
         failed: bool,
     },
-    SourceGone {
-        passive: bool,
-    },
+    /// The source with this number looks for peers again then.
+    Again(usize, Instant),
+    SourceGone(usize),
     Joined(SocketAddr),
     /// Why no info dictionary comes from it, if anything speaks against it.
     Lacks(SocketAddr, Option<&'static str>),
@@ -343,7 +363,7 @@ where
         place_time: retry,
     });
     plan.watch.begin(&swarm);
-    let limits = Limits { max_peers: plan.max_peers, patience: plan.patience, retry };
+    let limits = Limits { max_peers: plan.max_peers, patience: plan.patience, retry, silence: plan.silence };
     let conductor = Conductor::new(swarm, limits, Box::new(prepare), event, (notes, noted));
     conductor.run(plan.info, plan.sources, &plan.stop)
 }

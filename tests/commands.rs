@@ -28,4 +28,5 @@ mod commands {
     #[cfg(target_os = "linux")]
     mod terminal;
     mod verify;
+    mod waiting;
 }

@@ -23,4 +23,5 @@ mod s11_swarm {
     mod together;
     mod trouble;
     mod views;
+    mod waiting;
 }

@@ -10,16 +10,22 @@ use piecemeal::s10_storage::damage::{FileReport, State};
 use piecemeal::s10_storage::output::is_part_of;
 use piecemeal::s10_storage::{Storage, StorageError, verify};
 
-use super::Options;
 use super::failure::{Failure, INTERRUPTED, LOCAL, at_the_disk};
-use crate::progress::Progress;
+use crate::progress::{Look, Progress};
 
 const RIGHT_PATH: &str = "give the path of the file itself, or of the folder that holds the torrent's files";
 
-/// Hashes what is there; returns which pieces are right.
-pub fn hash(info: &Info, storage: &Storage, path: &Path, stop: &AtomicBool, options: &Options) -> Result<Bitfield, Failure> {
-    let progress = Progress::new(options, "verifying", info.length);
-    let right = verify(info, storage, stop, &|bytes| progress.set(bytes));
+/// Hashes what is there; returns which pieces are right. `looked` is told when the look at
+/// the files takes long.
+pub fn hash(
+    info: &Info,
+    storage: &Storage,
+    path: &Path,
+    stop: &AtomicBool,
+    progress: &Progress,
+    looked: &(dyn Fn(Option<(Look, String)>) + Sync),
+) -> Result<Bitfield, Failure> {
+    let right = verify(info, storage, stop, &|bytes| looked(progress.set(bytes)));
     progress.clear();
     right.map_err(|error| {
         // Where a file should be is something else: perhaps the file is in it.

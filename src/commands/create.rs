@@ -40,11 +40,12 @@ impl Args {
         let output = self.output.unwrap_or_else(|| format!("{}.torrent", content.name).into());
         super::tracing::keep_apart(&output, options)?; // plugged in
         content.allows(&output, self.force)?;
-        let progress = Progress::new(options, "hashing", content.length);
+        let purpose = "each piece is hashed; the torrent is written when all are";
+        let progress = Progress::hashing(options, "hashing", content.length, purpose);
         let all = counted(content.length, "byte");
         options.narrator().say(10, format!("hashing {all} in pieces: who downloads it can check each"));
         let draft = Draft::from(self.draft);
-        let created = content.torrent(&draft, &*interrupt()?, &|bytes| progress.set(bytes))?;
+        let created = content.torrent(&draft, &*interrupt()?, &|bytes| drop(progress.set(bytes)))?;
         progress.clear();
         created.write(&output, self.force)?;
 

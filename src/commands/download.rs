@@ -61,7 +61,7 @@ impl Args {
 
 /// A source for each tier of trackers and each given address, and the patience.
 pub fn add_sources(plan: &mut Plan, tiers: Vec<Vec<String>>, given: Vec<String>, options: &Options) {
-    plan.patience = options.timeout.unwrap_or(plan.patience);
+    options.timeout.into_iter().for_each(|time| plan.wait_for(time));
     super::tracing::dial(&mut plan.dial); // plugged in
     let trackers = trackers();
     // Each has a thread, and a torrent may name a million.

@@ -26,7 +26,7 @@ pub const WRONG_HASH: u8 = 6;
 /// Exit code: a file could not be read or written.
 pub const LOCAL: u8 = 7;
 
-/// Exit code: Ctrl-C.
+/// Exit code: Ctrl-C, or SIGTERM.
 pub const INTERRUPTED: u8 = 130;
 
 /// What to do when a peer is slow.
@@ -86,7 +86,7 @@ impl Failure {
 
     /// The text of that answer.
     pub fn answer_text(&self) -> Option<&str> {
-        self.answer.as_deref().map(|answer| answer.text.as_str())
+        self.answer.as_deref().map(|answer| answer.text.as_str()).filter(|text| !text.is_empty())
     }
 
     /// Names the object that it is about: a file, an address.

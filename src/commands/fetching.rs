@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use piecemeal::s01_bencode::{counted, printable};
 use piecemeal::s02_metainfo::Info;
@@ -15,6 +16,7 @@ use piecemeal::s11_swarm::outcome::{Outcome, Traded};
 use piecemeal::s11_swarm::rate::Rate;
 use piecemeal::s11_swarm::standing::Standing;
 use piecemeal::s11_swarm::view::Watch;
+use piecemeal::s11_swarm::waiting::Wait;
 use piecemeal::s11_swarm::work_queue::PeerNumber;
 use piecemeal::s11_swarm::{Event, Plan, SwarmError, download};
 use serde_json::{Value, json};
@@ -23,8 +25,9 @@ use super::download::Place;
 use super::failure::{Failure, INTERRUPTED, NO_PEER, TRACKER};
 use super::interrupt::interrupt;
 use super::opening::tell_passed_over;
+use super::waits::tell_look;
 use super::watching::{Sight, Watching};
-use super::{Answer, Options, json_line, print_line};
+use super::{Answer, Options, json_line, print_line, waits};
 use crate::progress::{Moment, Progress};
 
 /// Downloads to its place; `source` is the argument as it was typed.
@@ -52,8 +55,10 @@ pub fn fetch(mut plan: Plan, place: &Place, source: &str, options: &Options) -> 
     let output = RefCell::new(None);
     let prepare = |info: &Info| -> Result<(Arc<dyn Store>, _), StorageError> {
         super::tracing::learn(info); // plugged in
-        let checking = Progress::new(options, "checking", info.length);
-        let opened = Output::open(info, &place.output, place.force, &stop, &|bytes| checking.set(bytes))?;
+        let purpose = "what is there is hashed; then the rest is downloaded";
+        let checking = Progress::hashing(options, "checking", info.length, purpose);
+        let look = |bytes| tell_look(checking.set(bytes), options);
+        let opened = Output::open(info, &place.output, place.force, &stop, &look)?;
         checking.clear();
         if from_link {
             tell_passed_over("the info dictionary", &info.passed_over, options);
@@ -77,20 +82,19 @@ pub fn fetch(mut plan: Plan, place: &Place, source: &str, options: &Options) -> 
         say();
         Ok(())
     };
-    let outcome = take_part(plan, prepare, &mut completed, place.watching, options)?;
-    let Answer { text: table, mut json } = traded(&outcome);
-    json["output"] = shown.1.into();
-    Ok(Answer { text: if stays { table } else { text }, json })
+    let answer = take_part(plan, prepare, &mut completed, (Some(&shown.1), place.watching), options)?;
+    Ok(if stays { answer } else { Answer { text, ..answer } })
 }
 
-/// Runs a plan, and tells how it goes. `completed` is called when all pieces are there.
+/// Runs a plan, and tells how it goes and, at its end, who gave what to whom. `completed` is
+/// called when all pieces are there; `output` is where they are, for programs.
 pub fn take_part<P>(
     plan: Plan,
     prepare: P,
     completed: &mut dyn FnMut() -> Result<(), StorageError>,
-    watching: Watching,
+    (output, watching): (Option<&str>, Watching),
     options: &Options,
-) -> Result<Outcome, Failure>
+) -> Result<Answer, Failure>
 where
     P: FnOnce(&Info) -> Result<(Arc<dyn Store>, Bitfield), StorageError>,
 {
@@ -100,8 +104,8 @@ where
     let (watch, from_link) = (Arc::clone(&plan.watch), plan.info.is_none());
     let sight = Sight::new(watching, Arc::clone(&watch));
     let stays = plan.uploads.stays(0, 1);
-    let (joined, served, last) = Default::default();
-    let mut teller = Teller { progress, sight, watch, options, seeding, stays, from_link, joined, served, last };
+    let (joined, served, last, unfinished) = Default::default();
+    let mut teller = Teller { progress, sight, watch, options, seeding, stays, from_link, joined, served, last, unfinished };
     let mut finished = Ok(());
     let outcome = download(plan, prepare, &mut |event| {
         if matches!(event, Event::Completed) {
@@ -114,12 +118,19 @@ where
     });
     teller.progress.clear();
     finished?;
-    // Whatever a Ctrl-C interrupted, that is the reason.
-    Ok(outcome.map_err(|error| if stop.load(Ordering::SeqCst) { SwarmError::Stopped } else { error })?)
+    match outcome {
+        Ok(outcome) => Ok(traded(&outcome, "done", output)),
+        Err(error) => {
+            // Whatever a Ctrl-C interrupted, that is the reason.
+            let error = if stop.load(Ordering::SeqCst) { SwarmError::Stopped } else { error };
+            let Answer { json, .. } = traded(&teller.unfinished, "unfinished", output);
+            Err(Failure::from(error).answer(Answer { text: String::new(), json }))
+        }
+    }
 }
 
 /// Who gave what to whom.
-pub fn traded(outcome: &Outcome) -> Answer {
+fn traded(outcome: &Outcome, event: &str, output: Option<&str>) -> Answer {
     let Outcome { downloaded, uploaded, traded, banned } = outcome;
     let mut text = format!("Gave {}, took {}.", counted(*uploaded, "byte"), counted(*downloaded, "byte"));
     let width = traded.iter().map(|traded| traded.peer.to_string().len()).max().unwrap_or(0).max(24);
@@ -135,7 +146,7 @@ pub fn traded(outcome: &Outcome) -> Answer {
     };
     let banned: Vec<String> = banned.iter().map(ToString::to_string).collect();
     let json = json!({
-        "event": "done", "output": null, "downloaded": downloaded, "uploaded": uploaded,
+        "event": event, "output": output, "downloaded": downloaded, "uploaded": uploaded,
         "from": to_json(|traded| traded.taken), "to": to_json(|traded| traded.given), "banned": banned,
     });
     Answer { text, json }
@@ -155,10 +166,16 @@ struct Teller<'o> {
     served: HashSet<(PeerNumber, bool)>,
     /// The progress that was told last, for programs: to them no news is no event.
     last: Option<Value>,
+    /// What it came to, if it ended too early.
+    unfinished: Outcome,
 }
 
 impl Teller<'_> {
     fn tell(&mut self, event: &Event) {
+        if let Event::Unfinished(outcome) = event {
+            self.unfinished = outcome.clone(); // the last line of all, with the reason
+            return;
+        }
         let line = self.line(event);
         if !self.options.json {
             return;
@@ -208,15 +225,21 @@ impl Teller<'_> {
                 }
                 json!({ "event": "resumed", "bytes": there })
             }
-            Event::Progress { verified, downloaded, uploaded, peers } => {
+            Event::Progress { verified, downloaded, uploaded, peers, waiting } => {
                 let (verified, downloaded, uploaded, peers) = (*verified, *downloaded, *uploaded, *peers);
                 self.sight.look();
                 let below = &mut |width, height| self.sight.lines(width, height);
-                progress.tell(Moment { verified, downloaded, uploaded, peers }, below);
+                let waiting = waiting.as_ref().map(|waiting| waiting.text(Instant::now()));
+                progress.tell(Moment { verified, downloaded, uploaded, peers, waiting }, below);
                 if self.options.verbose {
                     self.tell_served();
                 }
                 json!({ "event": "progress", "verified": verified, "downloaded": downloaded, "uploaded": uploaded, "peers": peers })
+            }
+            Event::Waiting(waiting) => {
+                let chapter = if matches!(waiting.why, Wait::NoTaker { .. }) { 12 } else { 11 };
+                progress.waits(chapter, &waiting.text(Instant::now()), &mut |width, height| self.sight.lines(width, height));
+                waits::line(waiting)
             }
             Event::Completed => {
                 progress.complete(&mut |width, height| self.sight.lines(width, height));
@@ -266,6 +289,7 @@ impl Teller<'_> {
                 progress.say(chapter(name), what);
                 json!({ "event": "source", "source": name, "what": what })
             }
+            Event::Unfinished(_) => Value::Null,
         }
     }
 }

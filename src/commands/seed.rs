@@ -13,12 +13,14 @@ use piecemeal::s11_swarm::Plan;
 use super::content_at::{hash, right_path};
 use super::download::add_sources;
 use super::failure::{Failure, LOCAL, WRONG_HASH};
-use super::fetching::{take_part, traded};
+use super::fetching::take_part;
 use super::giving::Giving;
 use super::interrupt::interrupt;
 use super::opening::open;
+use super::waits::tell_look;
 use super::watching::Watching;
 use super::{Answer, Options};
+use crate::progress::Progress;
 
 /// Give a torrent's content, until Ctrl-C (stage 12)
 #[derive(clap::Args)]
@@ -48,7 +50,9 @@ impl Args {
         storage.seal();
         let stop = interrupt()?;
         options.narrator().say(10, "hashing what is there, since only what is verified is given");
-        let have = hash(&info, &storage, &self.path, &stop, options)?;
+        let purpose = "each piece is hashed; peers are let in after that";
+        let checking = Progress::hashing(options, "verifying", info.length, purpose);
+        let have = hash(&info, &storage, &self.path, &stop, &checking, &|news| tell_look(news, options))?;
         let (good, all) = (have.count(), info.piece_count());
         if good == 0 && all > 0 {
             let what = format!("{path}: none of its {all} pieces is there");
@@ -61,7 +65,6 @@ impl Args {
         self.giving.plug(&mut plan, true, options)?;
         add_sources(&mut plan, tiers, options.peers.clone(), options);
         let ready = |_: &_| Ok((Arc::new(storage) as Arc<dyn Store>, have));
-        let outcome = take_part(plan, ready, &mut || Ok(()), self.watching, options)?;
-        Ok(traded(&outcome))
+        take_part(plan, ready, &mut || Ok(()), (None, self.watching), options)
     }
 }

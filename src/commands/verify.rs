@@ -12,6 +12,7 @@ use super::interrupt::interrupt;
 use super::opening::open;
 use super::piece_map::describe;
 use super::{Answer, Options};
+use crate::progress::Progress;
 
 /// Check files against a torrent (stage 10)
 #[derive(clap::Args)]
@@ -29,8 +30,10 @@ impl Args {
         std::fs::metadata(&self.path)
             .map_err(|error| StorageError::Io { path: printable(&self.path.to_string_lossy()), error })?;
         let storage = Storage::through_links(&info, &self.path);
+        let purpose = "each piece is hashed; the result comes when all are";
+        let progress = Progress::hashing(options, "verifying", info.length, purpose);
         options.narrator().say(10, "hashing each piece as it is on disk, and holding it against the torrent");
-        let right = hash(&info, &storage, &self.path, &*interrupt()?, options)?;
+        let right = hash(&info, &storage, &self.path, &*interrupt()?, &progress, &drop)?;
         let files = damage::files(&info, &storage, &right)?;
         let answer = describe(&info, &self.path, &right, &files);
         let (good, all) = (right.count(), info.piece_count());

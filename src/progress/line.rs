@@ -185,6 +185,20 @@ fn fit(width: usize, parts: &[Part]) -> String {
     line.trim_end().chars().take(width).collect()
 }
 
+/// A text on lines of so many columns at most, broken between words where it can be.
+pub fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => *line += &format!(" {word}"),
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    // A word that is longer than a line, such as a URL, is cut: all else would wrap by itself.
+    lines.iter_mut().for_each(|line| *line = line.chars().take(width).collect());
+    lines
+}
+
 /// `999 B`, `1.2 KiB`, `12 KiB`, `1023 KiB`, `1.0 MiB`.
 pub fn size(bytes: u64) -> String {
     let (unit, value) = in_unit(bytes);
@@ -298,6 +312,15 @@ mod tests {
         assert!(stalled.line(79).ends_with("   0 B/s  3 peers   stalled"), "{}", stalled.line(79));
         let early = Tally { down: None, up: None, left: Left::Unknown, ..half_way() };
         assert!(early.line(79).ends_with("10.0 of 20.0 MiB             3 peers"), "{}", early.line(79));
+    }
+
+    #[test]
+    fn a_sentence_is_wrapped_and_fits_whatever_room_there_is() {
+        let text = "waiting: no peer is known; http://127.0.0.1:6969/announce is asked for more in 12 s";
+        let expected = ["waiting: no peer is known;", "http://127.0.0.1:6969/announc", "is asked for more in 12 s"];
+        assert_eq!(wrapped(text, 29), expected);
+        assert_eq!(wrapped(text, 100), [text]);
+        assert!((1..100).all(|width| wrapped(text, width).iter().all(|line| line.len() <= width)));
     }
 
     #[test]

@@ -3,8 +3,10 @@
 use std::num::NonZero;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use sha1::{Digest, Sha1};
 
@@ -12,6 +14,9 @@ use super::{StorageError, Store};
 
 /// How much is read at once when hashing, in bytes: small enough for a cache.
 const READ_LENGTH: usize = 256 * 1024;
+/// How often it is told how far this is, even if no piece is done in between: a disk that
+/// does not answer must not look like a program that does not.
+const TOLD: Duration = Duration::from_millis(250);
 
 /// Hashes each piece of the first `length` bytes of a store, on all cores, and has
 /// `take` its number with its hash, or with why it could not be read. The first error
@@ -49,12 +54,27 @@ pub(super) fn hash_pieces(
             checked(done.fetch_add(size, Ordering::Relaxed) + size);
         }
     };
+    // Each worker holds a sender while it works. When the last one is dropped, all is over.
+    let (working, over) = mpsc::channel::<()>();
+    let hashed = &done;
+    let tell = move || {
+        while over.recv_timeout(TOLD) == Err(RecvTimeoutError::Timeout) {
+            checked(hashed.load(Ordering::Relaxed));
+        }
+    };
     thread::scope(|scope| {
         for number in 1..cores {
+            let working = working.clone();
             // Where the system refuses a thread, the others do its part.
-            let _ = thread::Builder::new().name(format!("hash {number}")).spawn_scoped(scope, work);
+            let worker = move || {
+                work();
+                drop(working);
+            };
+            let _ = thread::Builder::new().name(format!("hash {number}")).spawn_scoped(scope, worker);
         }
+        let _ = thread::Builder::new().name("hashed".to_owned()).spawn_scoped(scope, tell);
         work();
+        drop(working);
     });
     match failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
         Some(error) => Err(error),

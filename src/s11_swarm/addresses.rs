@@ -146,10 +146,18 @@ impl Addresses {
         self.known.values().all(|known| known.state == State::Over)
     }
 
-    /// When the next address is due.
-    pub fn next_due(&self) -> Option<Instant> {
-        let due = |known: &Known| if let State::Due(time) = known.state { Some(time) } else { None };
-        self.known.values().filter_map(due).min()
+    /// When the next address is due, and which it is.
+    pub fn next_due(&self) -> Option<(Instant, SocketAddr)> {
+        let due = |(address, known): (&SocketAddr, &Known)| match known.state {
+            State::Due(time) => Some((time, *address)),
+            _ => None,
+        };
+        self.known.iter().filter_map(due).min()
+    }
+
+    /// How many are remembered.
+    pub fn count(&self) -> usize {
+        self.known.len()
     }
 
     /// Whether none is known at all.

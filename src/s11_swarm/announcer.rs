@@ -117,6 +117,7 @@ impl PeerSource for Announcer {
 /// a tracker that fails, or asks for time, is not to be pressed.
 fn pause_until(finder: &mut Finder, mut due: Instant, earliest: Instant) -> Wake {
     loop {
+        finder.again(due);
         match finder.wait(due.saturating_duration_since(Instant::now())) {
             Wake::Hungry => due = due.min(earliest),
             other => return other,

@@ -4,6 +4,7 @@
 mod ending;
 mod patience;
 mod places;
+mod telling;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::SocketAddr;
@@ -18,6 +19,7 @@ use super::outcome::Outcome;
 use super::peer::{Ended, start_source};
 use super::source::{Candidate, Finder, PeerSource};
 use super::standing::Record;
+use super::waiting::Silence;
 use super::work_queue::{PeerNumber, WorkQueue};
 use super::{Event, Note, Swarm, SwarmError, Torrent};
 use crate::s02_metainfo::Info;
@@ -33,6 +35,16 @@ pub(super) struct Limits {
     pub max_peers: usize,
     pub patience: Duration,
     pub retry: Duration,
+    pub silence: Duration,
+}
+
+/// A source that runs.
+struct Running {
+    name: String,
+    /// Whether it only waits for others to come.
+    passive: bool,
+    /// When it looks for peers again; nothing, as long as it has not said so.
+    again: Option<Instant>,
 }
 
 /// Says where the content goes and what is there of it, once the torrent is known.
@@ -55,10 +67,11 @@ pub(super) struct Conductor<'e> {
     /// The address of each that is here, or was of use: who spoilt a piece may have gone since.
     known: HashMap<PeerNumber, SocketAddr>,
     next_number: PeerNumber,
-    /// How many sources are still looking, and how many only wait.
-    sources: usize,
-    passive: usize,
+    /// The sources that run, by their numbers.
+    sources: HashMap<usize, Running>,
+    next_source: usize,
     patience: Patience,
+    silence: Silence,
     /// When the user last heard of progress.
     told: Instant,
     /// How many withdrawn pieces have been told of.
@@ -76,7 +89,7 @@ impl<'e> Conductor<'e> {
         event: &'e mut dyn FnMut(Event),
         notes: (Sender<Note>, Receiver<Note>),
     ) -> Conductor<'e> {
-        let patience = Patience::new(limits.patience);
+        let (patience, silence) = (Patience::new(limits.patience), Silence::new(limits.silence));
         Conductor {
             addresses: Addresses::new(limits.retry),
             swarm,
@@ -89,9 +102,10 @@ impl<'e> Conductor<'e> {
             threads: HashSet::new(),
             known: HashMap::new(),
             next_number: 0,
-            sources: 0,
-            passive: 0,
+            sources: HashMap::new(),
+            next_source: 0,
             patience,
+            silence,
             told: Instant::now(),
             seen_withdrawn: 0,
             finished: false,
@@ -108,6 +122,9 @@ impl<'e> Conductor<'e> {
     ) -> Result<Outcome, SwarmError> {
         let result = self.until_finished(info, sources, stop);
         self.end();
+        if result.is_err() {
+            (self.event)(Event::Unfinished(self.outcome.clone()));
+        }
         result.map(|()| self.outcome)
     }
 
@@ -153,13 +170,13 @@ impl<'e> Conductor<'e> {
         let swarm = Arc::clone(&self.swarm);
         let handshake = Arc::new(move || swarm.handshake());
         let signals = Arc::clone(&self.swarm.signals);
-        let finder = Finder::new(source.name(), signals, self.notes.0.clone(), handshake);
-        if source.is_passive() {
-            self.passive += 1;
-        } else {
-            self.sources += 1;
-            self.record.source(source.name());
+        let (number, name, passive) = (self.next_source, source.name(), source.is_passive());
+        self.next_source += 1;
+        let finder = Finder::new((name.clone(), number), signals, self.notes.0.clone(), handshake);
+        if !passive {
+            self.record.source(name.clone());
         }
+        self.sources.insert(number, Running { name, passive, again: None });
         start_source(source, finder);
     }
 
@@ -179,25 +196,6 @@ impl<'e> Conductor<'e> {
         self.patience = Patience::new(self.limits.patience);
         let _ = self.swarm.torrent.set(Arc::new(Torrent { queue, store, upload_only: self.swarm.upload_only }));
         Ok(())
-    }
-
-    fn tell(&mut self, now: Instant) {
-        if now.duration_since(self.told) < EVENT_TIME {
-            return;
-        }
-        self.told = now;
-        let left = self.swarm.signals.left.load(Ordering::Relaxed);
-        let length = self.swarm.torrent.get().map(|torrent| torrent.queue.info().length);
-        let verified = length.map_or(0, |length| length - left);
-        let downloaded = self.swarm.signals.downloaded.load(Ordering::Relaxed);
-        if let Some(torrent) = self.swarm.torrent.get() {
-            for piece in torrent.queue.withdrawn_since(&mut self.seen_withdrawn) {
-                (self.event)(Event::Withdrawn(piece));
-            }
-        }
-        let uploaded = self.swarm.signals.uploaded.load(Ordering::Relaxed);
-        let peers = self.swarm.live().len();
-        (self.event)(Event::Progress { verified, downloaded, uploaded, peers });
     }
 
     fn take(&mut self, note: Note) -> Result<(), SwarmError> {
@@ -228,7 +226,12 @@ impl<'e> Conductor<'e> {
                 self.record.said(&source, &what, failed);
                 (self.event)(Event::Source { name: source, what, failed });
             }
-            Note::SourceGone { passive } => self.source_gone(passive),
+            Note::Again(number, at) => {
+                if let Some(source) = self.sources.get_mut(&number) {
+                    source.again = Some(at);
+                }
+            }
+            Note::SourceGone(number) => drop(self.sources.remove(&number)),
             Note::Joined(address) => {
                 self.record.met(address);
                 (self.event)(Event::Joined(address));
@@ -256,12 +259,9 @@ impl<'e> Conductor<'e> {
         }
     }
 
-    fn source_gone(&mut self, passive: bool) {
-        if passive {
-            self.passive -= 1;
-        } else {
-            self.sources -= 1;
-        }
+    /// The sources that look for peers, and do not only wait for them to come.
+    fn looking(&self) -> impl Iterator<Item = &Running> {
+        self.sources.values().filter(|source| !source.passive)
     }
 
     /// The last piece is verified.

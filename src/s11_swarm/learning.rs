@@ -114,6 +114,11 @@ pub(super) struct Fetching {
     waiting: usize,
 }
 
+/// How many peers are being asked for the info dictionary.
+pub(super) fn asked(swarm: &Swarm) -> usize {
+    lock(swarm).running
+}
+
 fn lock(swarm: &Swarm) -> MutexGuard<'_, Fetching> {
     swarm.fetching.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -41,7 +41,7 @@ pub(super) fn start_thread(swarm: &Arc<Swarm>, number: PeerNumber, candidate: Ca
 
 /// Starts the thread of one source.
 pub(super) fn start_source(source: Box<dyn PeerSource>, finder: Finder) {
-    let gone = finder.gone(source.is_passive());
+    let gone = finder.gone();
     let work = move || {
         let _gone = gone;
         let failed = finder.reporter();

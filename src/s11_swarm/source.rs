@@ -100,6 +100,7 @@ impl Signals {
 /// A source's line to the swarm.
 pub struct Finder {
     name: String,
+    number: usize,
     signals: Arc<Signals>,
     notes: Sender<Note>,
     handshake: Arc<dyn Fn() -> Handshake + Send + Sync>,
@@ -109,12 +110,12 @@ pub struct Finder {
 
 impl Finder {
     pub(super) fn new(
-        name: String,
+        (name, number): (String, usize),
         signals: Arc<Signals>,
         notes: Sender<Note>,
         handshake: Arc<dyn Fn() -> Handshake + Send + Sync>,
     ) -> Finder {
-        Finder { name, signals, notes, handshake, told_hunger: 0, told_completed: false }
+        Finder { name, number, signals, notes, handshake, told_hunger: 0, told_completed: false }
     }
 
     /// What introduces to the swarm a peer that has come by itself.
@@ -138,9 +139,15 @@ impl Finder {
         self.reporter()(why);
     }
 
+    /// Tells the swarm when it looks for peers again. Until that moment it has nothing more
+    /// to offer, and from then on it is looking.
+    pub fn again(&self, at: Instant) {
+        let _ = self.notes.send(Note::Again(self.number, at));
+    }
+
     /// What says that the source is gone, to be held as long as it runs.
-    pub(super) fn gone(&self, passive: bool) -> Gone {
-        Gone { notes: self.notes.clone(), passive }
+    pub(super) fn gone(&self) -> Gone {
+        Gone { notes: self.notes.clone(), number: self.number }
     }
 
     /// Does the same after the source is gone.
@@ -209,12 +216,12 @@ impl Introducer {
 /// Says when dropped that a source is gone.
 pub(super) struct Gone {
     notes: Sender<Note>,
-    passive: bool,
+    number: usize,
 }
 
 impl Drop for Gone {
     fn drop(&mut self) {
-        let _ = self.notes.send(Note::SourceGone { passive: self.passive });
+        let _ = self.notes.send(Note::SourceGone(self.number));
     }
 }
 

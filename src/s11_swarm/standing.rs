@@ -100,7 +100,7 @@ impl Record {
         }
         let mut here = HashSet::new();
         for (address, terms) in live {
-            let now = if pieces.is_some() { terms.complaint() } else { None };
+            let now = if pieces.is_some() { terms.supply().complaint() } else { None };
             here.extend(now);
             whys.extend(now.map(|why| (address, why)));
         }

@@ -26,27 +26,50 @@ pub struct Terms {
     choked: AtomicBool,
     wanted: AtomicBool,
     wants: AtomicBool,
+    storing: AtomicBool,
     pieces: AtomicU32,
     asked: AtomicU32,
 }
 
+/// What can come from a peer at this moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Supply {
+    /// It has nothing of what is missing, or refuses it.
+    Nothing,
+    /// It has something, and chokes us.
+    Choked,
+    /// It has something, and can be asked for it.
+    Free,
+    /// It was asked, and has not answered yet.
+    Asked,
+    /// A block from it is being written to disk.
+    Storing,
+}
+
 impl Default for Terms {
     fn default() -> Terms {
-        let (wanted, wants, pieces, asked) = Default::default();
-        Terms { chokes_us: AtomicBool::new(true), choked: AtomicBool::new(true), wanted, wants, pieces, asked }
+        let (wanted, wants, storing, pieces, asked) = Default::default();
+        Terms { chokes_us: AtomicBool::new(true), choked: AtomicBool::new(true), wanted, wants, storing, pieces, asked }
     }
 }
 
 impl Terms {
-    /// Why nothing comes from it at this moment, seen from our side.
-    pub(super) fn complaint(&self) -> Option<&'static str> {
+    /// What can come from it at this moment.
+    pub(super) fn supply(&self) -> Supply {
         let is = |flag: &AtomicBool| flag.load(Ordering::Relaxed);
-        match (is(&self.wanted), is(&self.chokes_us)) {
-            (false, _) => Some("it has nothing of what is missing, or refuses it"),
-            (true, true) => Some("it chokes us"),
-            (true, false) if self.asked.load(Ordering::Relaxed) > 0 => Some("it does not send what it was asked for"),
-            (true, false) => None,
+        match () {
+            () if is(&self.storing) => Supply::Storing,
+            () if !is(&self.wanted) => Supply::Nothing,
+            // Before the choke: with the fast extension some pieces come in spite of it.
+            () if self.asked.load(Ordering::Relaxed) > 0 => Supply::Asked,
+            () if is(&self.chokes_us) => Supply::Choked,
+            () => Supply::Free,
         }
+    }
+
+    /// Whether it is interested in what we have.
+    pub(super) fn is_wanting(&self) -> bool {
+        self.wants.load(Ordering::Relaxed)
     }
 
     /// Whether one of us wants something that the other has.
@@ -79,9 +102,26 @@ impl Terms {
         self.pieces.store(pieces, Ordering::Relaxed);
     }
 
+    /// A block from it is being written, or is not any more.
+    pub(super) fn storing(&self, yes: bool) {
+        self.storing.store(yes, Ordering::Relaxed);
+    }
+
     /// So many of our requests are on their way.
     pub(super) fn asked(&self, requests: usize) {
         self.asked.store(requests as u32, Ordering::Relaxed);
+    }
+}
+
+impl Supply {
+    /// Why nothing comes from the peer, if that is its doing.
+    pub(super) fn complaint(self) -> Option<&'static str> {
+        match self {
+            Supply::Nothing => Some("it has nothing of what is missing, or refuses it"),
+            Supply::Choked => Some("it chokes us"),
+            Supply::Asked => Some("it does not send what it was asked for"),
+            Supply::Free | Supply::Storing => None,
+        }
     }
 }
 

@@ -265,7 +265,9 @@ fn long_commands(page: &mut Page, folder: &Path) {
     page.run(folder, &["download", "-q", "-o", "film", "--bind", "127.0.0.1", "--port", "0", &torrent], 0);
     page.run(folder, &["magnet_download", "-o", "film-again", "--bind", "127.0.0.1", "--port", "0", &link], 0);
 
-    let seed = Beside::start(folder, &["seed", "--bind", "127.0.0.1", "--port", "0", &torrent, "film"]);
+    // With little patience it says soon that it waits.
+    let seed = Beside::start(folder, &["seed", "--timeout", "1", "--bind", "127.0.0.1", "--port", "0", &torrent, "film"]);
+    seed.event("waiting");
     let address = seed.event("listening")["addresses"][0].as_str().expect("an address").to_owned();
     let other = Beside::start(folder, &["magnet_download", "-o", "third", "--keep-seeding", "--peer", &address, &link]);
     other.event("completed");

@@ -2,18 +2,30 @@
 
 use crate::support::{FakePeer, Run, Torrent, folder};
 use serde_json::Value;
+use std::time::Duration;
 
-/// The lines on stderr of a download that succeeds.
+/// The lines on stderr of a download that succeeds, and takes three seconds at least.
 fn shown(options: &[&str]) -> Vec<String> {
+    download(300, options).0
+}
+
+/// The same with a rest before each of the ten blocks, and whether it took over two seconds.
+fn download(pace: u64, options: &[&str]) -> (Vec<String>, bool) {
     let folder = folder();
     let torrent = Torrent::sample();
-    let peer = FakePeer::of(&torrent).start();
+    let peer = FakePeer::of(&torrent).pace(pace).start();
     torrent.write(folder.path(), None);
     let run = Run::new(["download", "-o", "out", "test.torrent"]).dir(folder.path()).peer(peer.address());
     let outcome = options.iter().fold(run, Run::arg).run();
     outcome.prints("Downloaded test.torrent to out.\n");
     assert!(!outcome.err().contains('\x1b'), "no escapes without a terminal: {outcome}");
-    outcome.err().lines().map(str::to_owned).collect()
+    (outcome.err().lines().map(str::to_owned).collect(), outcome.elapsed > Duration::from_secs(2))
+}
+
+#[test]
+fn short_work_prints_no_line() {
+    let (lines, was_long) = download(0, &["--map", "--peers"]);
+    assert!(lines.is_empty() || was_long, "{lines:#?}");
 }
 
 #[test]
@@ -27,6 +39,7 @@ fn a_plain_line_says_how_much_is_verified() {
         })
         .collect();
     assert!(percents.is_sorted() && percents.last() == Some(&100), "{lines:#?}");
+    assert!(percents.len() >= 2, "one after two seconds, and one at the end: {lines:#?}");
     assert!(lines.last().is_some_and(|line| line.starts_with("downloading: 100%, 148 KiB of 148 KiB")), "{lines:#?}");
 }
 

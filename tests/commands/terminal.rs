@@ -3,13 +3,13 @@
 //! The terminal is made by `script`, which most systems have; a small one in here takes in
 //! what the program writes.
 
-use std::fs::File;
 use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use super::waiting::long_work;
 use crate::support::{FakePeer, Torrent, folder};
 
 /// How long anything may take.
@@ -129,17 +129,6 @@ fn rows(text: &str) -> Vec<String> {
     rows
 }
 
-/// A file that takes long to hash and no room on the disk, and its torrent.
-fn long_work(folder: &Path) {
-    const MIB: usize = 1 << 20;
-    let pieces = 64 * 1024;
-    let file = File::create(folder.join("long")).expect("a temporary folder takes a file");
-    file.set_len((pieces * MIB) as u64).expect("a file may have holes");
-    let head = format!("d4:infod6:lengthi{}e4:name4:long12:piece lengthi{MIB}e6:pieces{}:", pieces * MIB, pieces * 20);
-    let torrent = [head.as_bytes(), &vec![b'h'; pieces * 20], b"ee"].concat();
-    std::fs::write(folder.join("long.torrent"), torrent).expect("a temporary folder takes a file");
-}
-
 #[test]
 fn ctrl_c_while_it_hashes_leaves_the_reason_and_no_bar() {
     let folder = folder();
@@ -147,6 +136,7 @@ fn ctrl_c_while_it_hashes_leaves_the_reason_and_no_bar() {
     for (arguments, bar) in [("verify long.torrent long", "verifying  ["), ("create -o new.torrent long", "hashing  [")] {
         let Some(run) = start(arguments, folder.path()) else { return };
         run.shows(bar);
+        run.shows("waiting: each piece is hashed");
         let (code, rows) = run.interrupt();
         assert_eq!(code, Some(130), "{rows:#?}");
         assert!(rows[0].starts_with("error: ") && rows[1].starts_with("help: ") && rows.len() == 3, "{rows:#?}");
@@ -168,6 +158,22 @@ fn ctrl_c_leaves_nothing_of_table_and_map() {
     assert_eq!(code, Some(130), "{rows:#?}");
     assert_eq!(rows[0], "error: stopped; what is verified is kept");
     assert_eq!(rows.len(), 3, "{rows:#?}");
+}
+
+#[test]
+fn what_it_waits_for_stands_under_the_bar_and_goes_with_it() {
+    let folder = folder();
+    let torrent = Torrent::of_pieces(19, 12);
+    let peer = FakePeer::of(&torrent).only(0..10).start();
+    torrent.write(folder.path(), None);
+    let arguments = format!("download -o out test.torrent --peer {}", peer.address());
+    let Some(run) = start(&arguments, folder.path()) else { return };
+    // Sooner than a file has a line about it, and as often as it changes.
+    run.shows("waiting: the one connected peer does not have pieces 10 to 18, all that are");
+    run.shows("missing; if that does not change, the download ends in 10 min");
+    let (code, rows) = run.interrupt();
+    assert_eq!(code, Some(130), "{rows:#?}");
+    assert!(rows.len() == 3 && rows[0].starts_with("error: "), "{rows:#?}");
 }
 
 #[test]

@@ -13,7 +13,7 @@ fn at(host: u8, port: u16) -> SocketAddr {
 
 /// The seconds from now after which it is dialled again; it is busy then.
 fn next_in(book: &mut Addresses) -> Option<u64> {
-    let due = book.next_due()?;
+    let (due, _) = book.next_due()?;
     let left = due.saturating_duration_since(Instant::now());
     book.next(due).expect("it is due");
     Some((left + Duration::from_millis(500)).as_secs())

@@ -59,17 +59,18 @@ impl Conductor<'_> {
 
     /// It never waits for ever.
     pub(super) fn check_hope(&mut self, now: Instant) -> Result<(), SwarmError> {
-        if self.gives_only() {
+        let gives_only = self.gives_only();
+        let counter = if gives_only { &self.swarm.signals.uploaded } else { &self.swarm.signals.downloaded };
+        self.patience.look(now, counter.load(Ordering::Relaxed), !self.swarm.live().is_empty());
+        if gives_only {
             return Ok(());
         }
-        let downloaded = self.swarm.signals.downloaded.load(Ordering::Relaxed);
-        self.patience.look(now, downloaded, !self.swarm.live().is_empty());
         if let Some(time) = self.patience.without_block() {
             let what = if self.prepare.is_none() { "no block came" } else { "no peer gave the info dictionary" };
             return Err(self.no_hope(format!("{what} for {} s", time.as_secs_f64())));
         }
         let nobody = self.threads.is_empty() && self.met.is_empty();
-        if nobody && self.sources == 0 && self.addresses.is_hopeless() {
+        if nobody && self.looking().next().is_none() && self.addresses.is_hopeless() {
             return Err(self.no_hope("no peer is left, and nobody who could name another".to_owned()));
         }
         if let Some(time) = self.patience.without_peer().filter(|_| self.addresses.all_tried_twice()) {
@@ -96,7 +97,7 @@ impl Conductor<'_> {
         hang_ups.iter().for_each(|hang_up| hang_up());
         let until = Instant::now() + END_TIME;
         // Threads that still dial end with the process; the others have a moment.
-        while !self.swarm.live().is_empty() || self.sources + self.passive > 0 {
+        while !self.swarm.live().is_empty() || !self.sources.is_empty() {
             match self.notes.1.recv_timeout(until.saturating_duration_since(Instant::now())) {
                 Ok(Note::Ended(number, ..)) => {
                     self.threads.remove(&number);
@@ -105,7 +106,7 @@ impl Conductor<'_> {
                         self.outcome.add(&live.traffic);
                     }
                 }
-                Ok(Note::SourceGone { passive }) => self.source_gone(passive),
+                Ok(Note::SourceGone(number)) => drop(self.sources.remove(&number)),
                 Ok(_) => {}
                 Err(_) => break,
             }

@@ -39,7 +39,7 @@ impl Conductor<'_> {
                 return;
             }
         }
-        let others_wait = !self.met.is_empty() || self.addresses.next_due().is_some_and(|due| due <= now);
+        let others_wait = !self.met.is_empty() || self.addresses.next_due().is_some_and(|(due, _)| due <= now);
         if self.threads.len() >= self.limits.max_peers && others_wait {
             self.make_room(now);
         }

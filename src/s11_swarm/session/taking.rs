@@ -180,7 +180,10 @@ impl Session<'_> {
         self.swarm.count_blocks(self.traffic, length as usize, self.clock.now);
         let Some(lease) = self.held.get_mut(index) else { return Ok(()) };
         let piece = lease.piece();
-        match lease.write(begin, &blocks, &*self.torrent.store).map_err(Ended::Local)? {
+        self.traffic.terms().storing(true);
+        let written = lease.write(begin, &blocks, &*self.torrent.store);
+        self.traffic.terms().storing(false);
+        match written.map_err(Ended::Local)? {
             Written::More | Written::Stale => {}
             Written::Verified => {
                 self.let_go(index);

@@ -1,0 +1,133 @@
+//! When a line is worth printing where there is no terminal, and when a silence is worth a word.
+
+use std::time::{Duration, Instant};
+
+use super::line::Tally;
+
+/// Work that is over sooner gets no line, and a line comes no sooner after another.
+const SHORT: Duration = Duration::from_secs(2);
+/// A terminal says this soon why nothing seems to happen...
+const SHOWN: Duration = Duration::from_secs(2);
+/// ...and a file this soon.
+const SAID: Duration = Duration::from_secs(10);
+
+/// The plain lines of one piece of work.
+pub struct Lines {
+    /// When the work began, or the last line was printed.
+    since: Instant,
+    printed: bool,
+    /// The tenth, or the copy given, that was printed last.
+    step: u64,
+}
+
+impl Lines {
+    /// For work that begins now.
+    pub fn new(now: Instant) -> Lines {
+        Lines { since: now, printed: false, step: 0 }
+    }
+
+    /// Whether a line is due: a tenth of the work is done since the last one, or by a seed a
+    /// whole copy is given, and the work is not short. The last tenth is told in any case where
+    /// others were.
+    pub fn is_due(&mut self, now: Instant, tally: &Tally) -> bool {
+        let Tally { endless, total, done, given, .. } = *tally;
+        let step = if endless { given / total.max(1) } else { (u128::from(done) * 10 / u128::from(total.max(1))) as u64 };
+        let last = self.printed && !endless && done >= total;
+        let due = total > 0 && step > self.step && (last || now.duration_since(self.since) >= SHORT);
+        if due {
+            (self.since, self.printed, self.step) = (now, true, step);
+        }
+        due
+    }
+}
+
+/// What a look at the disk waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Look {
+    /// It takes its time.
+    Hashing,
+    /// Nothing can be read.
+    Disk,
+}
+
+/// How files are being hashed: that may take minutes, and a disk may be slow.
+pub struct Reading {
+    begun: Instant,
+    /// When it last got any further, and how far it was then.
+    moved: Instant,
+    done: u64,
+    told: Option<Look>,
+}
+
+impl Reading {
+    /// It begins now.
+    pub fn new(now: Instant) -> Reading {
+        Reading { begun: now, moved: now, done: 0, told: None }
+    }
+
+    /// This much is done now. Returns what it waits for, if that is to be shown, and whether
+    /// that is to be said, too, since it has not been said before.
+    pub fn look(&mut self, now: Instant, done: u64) -> (Option<Look>, bool) {
+        if done > self.done {
+            (self.done, self.moved) = (done, now);
+        }
+        let wait = |least| match () {
+            () if now.duration_since(self.moved) >= least => Some(Look::Disk),
+            () if now.duration_since(self.begun) >= least => Some(Look::Hashing),
+            () => None,
+        };
+        let (shown, said) = (wait(SHOWN), wait(SAID));
+        let news = said.is_some() && said != self.told;
+        self.told = said.or(self.told);
+        (if news { said } else { shown }, news)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether there is a line after each of these, in milliseconds and bytes of 100.
+    fn lines(moments: &[(u64, u64)]) -> Vec<bool> {
+        let start = Instant::now();
+        let mut lines = Lines::new(start);
+        let tally = |done| Tally { total: 100, done, ..Tally::default() };
+        moments.iter().map(|(millis, done)| lines.is_due(start + Duration::from_millis(*millis), &tally(*done))).collect()
+    }
+
+    #[test]
+    fn short_work_has_no_line_and_long_work_one_in_two_seconds() {
+        assert_eq!(lines(&[(0, 10), (1000, 50), (1999, 100)]), [false, false, false]);
+        assert_eq!(lines(&[(1999, 90), (2000, 90), (3000, 95), (3500, 100)]), [false, true, false, true], "the end is told");
+        assert_eq!(lines(&[(2000, 9), (2100, 10), (4000, 20), (4100, 20), (9000, 29)]), [false, true, false, true, false]);
+    }
+
+    #[test]
+    fn a_seed_has_a_line_for_each_copy() {
+        let start = Instant::now();
+        let mut lines = Lines::new(start);
+        let mut after = |seconds, given| {
+            lines.is_due(
+                start + Duration::from_secs(seconds),
+                &Tally { endless: true, total: 100, done: 100, given, ..Tally::default() },
+            )
+        };
+        assert_eq!([after(1, 100), after(2, 150), after(3, 199), after(4, 200)], [false, true, false, true]);
+    }
+
+    #[test]
+    fn a_look_at_the_disk_says_what_it_waits_for() {
+        let start = Instant::now();
+        let mut reading = Reading::new(start);
+        let mut after = |seconds, done| reading.look(start + Duration::from_secs(seconds), done);
+        assert_eq!(after(1, 5), (None, false));
+        assert_eq!(after(2, 6), (Some(Look::Hashing), false), "a terminal is sooner");
+        assert_eq!(after(9, 7), (Some(Look::Hashing), false));
+        assert_eq!(after(10, 8), (Some(Look::Hashing), true));
+        assert_eq!(after(11, 9), (Some(Look::Hashing), false), "once is enough");
+        assert_eq!(after(13, 9), (Some(Look::Disk), false));
+        assert_eq!(after(21, 9), (Some(Look::Disk), true), "the reason is another one");
+        assert_eq!(after(22, 10), (Some(Look::Hashing), true), "and it goes on");
+        assert_eq!(after(99, 10), (Some(Look::Disk), true));
+    }
+}
