@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::choking::{LUCKY_ROUNDS, NEWCOMER, ROUND, SNUBBED, Standing, decide};
+use super::Rules;
+use super::choking::{LUCKY_ROUNDS, NEWCOMER, SNUBBED, Standing, decide, take_turns};
 use crate::s05_messages::{Message, Request};
 use crate::s11_swarm::outbox::Waiting;
 use crate::s11_swarm::uploads::Taker;
@@ -22,6 +23,8 @@ const STACK: usize = 256 << 10;
 /// All peers that have ever been interested, for as long as they are connected.
 pub(super) struct WaitingList {
     slots: usize,
+    /// How long a round lasts.
+    round: Duration,
     state: Mutex<State>,
     /// The piece that is suggested next.
     suggest: AtomicU32,
@@ -45,6 +48,8 @@ struct Entry {
     unchoked: bool,
     /// Since when it waits for a slot, or has one.
     since: Instant,
+    /// How many rounds have begun since it got its slot.
+    rounds: u32,
     /// Bytes that had come from it, and gone to it, at the end of the round before the last,
     /// and of the last.
     counted: [(u64, u64); 2],
@@ -63,9 +68,9 @@ struct Peer {
 }
 
 impl WaitingList {
-    pub fn new(slots: usize) -> Arc<WaitingList> {
+    pub fn new(rules: &Rules) -> Arc<WaitingList> {
         let (state, suggest, next_number) = Default::default();
-        Arc::new(WaitingList { slots, state, suggest, next_number })
+        Arc::new(WaitingList { slots: rules.slots, round: rules.round, state, suggest, next_number })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -81,12 +86,21 @@ impl WaitingList {
         let counted = [(taker.traffic.downloaded(), taker.traffic.uploaded()); 2];
         let (unchoked, told) = Default::default();
         let peer = Arc::new(Peer { taker, allowed, allowed_bytes, unchoked, told });
-        let entry = Entry { number, peer: Arc::clone(&peer), interested: false, unchoked: false, since: Instant::now(), counted };
+        let entry = Entry {
+            number,
+            peer: Arc::clone(&peer),
+            interested: false,
+            unchoked: false,
+            since: Instant::now(),
+            rounds: 0,
+            counted,
+        };
         let mut state = self.lock();
         state.entries.push(entry);
         if !std::mem::replace(&mut state.running, true) {
             let list = Arc::downgrade(self);
-            let work = move || choke_again_and_again(&list);
+            let pause = LOOK.min(self.round);
+            let work = move || choke_again_and_again(&list, pause);
             // Without it, slots change hands only when somebody leaves.
             let _ = thread::Builder::new().name("choker".to_owned()).stack_size(STACK).spawn(work);
         }
@@ -121,11 +135,14 @@ impl WaitingList {
         let mut told = Vec::new();
         let mut state = self.lock();
         state.entries.sort_by_key(|entry| entry.since);
-        let standings: Vec<Standing> = state.entries.iter_mut().map(|entry| entry.standing(now)).collect();
+        let standings: Vec<Standing> = state.entries.iter_mut().map(|entry| entry.standing(now, self.round)).collect();
         state.lucky_rounds = state.lucky_rounds.saturating_sub(1);
         let lucky = state.lucky.filter(|_| state.lucky_rounds > 0);
         let lucky = state.entries.iter().position(|entry| Some(entry.number) == lucky);
-        let decision = decide(&standings, self.slots, lucky, |below| rand::random_range(0..below));
+        // All of them want the same torrent.
+        let seeding = state.entries.iter().any(Entry::is_seeded);
+        let rule = if seeding { take_turns } else { decide };
+        let decision = rule(&standings, self.slots, lucky, |below| rand::random_range(0..below));
         if decision.lucky != lucky {
             state.lucky_rounds = LUCKY_ROUNDS;
         }
@@ -165,25 +182,32 @@ impl Entry {
         if self.unchoked == unchoked {
             return None;
         }
-        (self.unchoked, self.since) = (unchoked, Instant::now());
+        (self.unchoked, self.since, self.rounds) = (unchoked, Instant::now(), 0);
         self.peer.unchoked.store(unchoked, Ordering::SeqCst);
         Some(Arc::clone(&self.peer))
     }
 
-    /// What it has earned in the last two rounds; a new round begins.
-    fn standing(&mut self, now: Instant) -> Standing {
-        let Taker { traffic, torrent, .. } = &self.peer.taker;
-        let seeding = torrent.is_upload_only();
+    /// Whether we take nothing in return.
+    fn is_seeded(&self) -> bool {
+        self.peer.taker.torrent.is_upload_only()
+    }
+
+    /// Returns what counts about it now that a new round begins.
+    fn standing(&mut self, now: Instant, round: Duration) -> Standing {
+        let seeding = self.is_seeded();
+        let traffic = &self.peer.taker.traffic;
         let (came, went) = (traffic.downloaded(), traffic.uploaded());
         let [before, last] = self.counted;
         self.counted = [last, (came, went)];
+        self.rounds += u32::from(self.unchoked);
         let bytes = if seeding { went - before.1 } else { came - before.0 };
         let silent = now.duration_since(traffic.last_came().unwrap_or_else(|| traffic.start()));
         Standing {
             interested: self.interested,
             unchoked: self.unchoked,
+            rounds: self.rounds,
             bytes,
-            idle: self.unchoked && bytes == 0 && now.duration_since(self.since) >= ROUND,
+            idle: self.unchoked && bytes == 0 && now.duration_since(self.since) >= round,
             snubs: !seeding && silent > SNUBBED,
             newcomer: now.duration_since(traffic.start()) < NEWCOMER,
         }
@@ -216,13 +240,14 @@ impl Peer {
     }
 }
 
-/// The choker's thread. It ends when nobody has the list any more.
-fn choke_again_and_again(list: &Weak<WaitingList>) {
+/// Deals out the slots round after round, on the choker's thread. It ends when nobody has
+/// the list any more.
+fn choke_again_and_again(list: &Weak<WaitingList>, pause: Duration) {
     let mut last = Instant::now();
     loop {
-        thread::sleep(LOOK);
+        thread::sleep(pause);
         let Some(list) = list.upgrade() else { return };
-        if last.elapsed() >= ROUND {
+        if last.elapsed() >= list.round {
             last = Instant::now();
             list.round();
         }
