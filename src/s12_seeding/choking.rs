@@ -1,13 +1,15 @@
 //! Choking: who gets something now, and who waits.
 //!
-//! Two pure functions over what is known of the peers, so that each rule can be tried
-//! on its own. Both deal out the slots every 10 s.
+//! Pure functions over what is known of the peers, so that each rule can be tried on its
+//! own. The slots are dealt out anew every 10 s.
 //!
 //! * **A download trades** ([`decide`]). The peers that gave us most lately get the
 //!   slots. That is what makes giving worthwhile. A peer that snubs us, and has given
 //!   nothing for a minute, comes behind all others.
 //! * **A seed gives in turn** ([`take_turns`]). It needs nothing, so it has nothing to
 //!   trade for. The peers that have waited longest get the slots, for three rounds each.
+//!   A peer that takes much more than the others makes room sooner ([`is_ahead`]): turns
+//!   of the same length would give most to the quickest line.
 //! * **One slot is for luck** in both ("optimistic unchoke"). It goes to somebody at
 //!   random, for 30 s. Newcomers, who have nothing to give yet, get three tickets each.
 //!   A download finds better partners this way, and a newcomer its first piece.
@@ -20,7 +22,7 @@ use std::time::Duration;
 /// How often the slots are dealt out anew.
 pub const ROUND: Duration = Duration::from_secs(10);
 /// For how many rounds a seed's slot is a peer's own. TCP needs a few seconds to find
-/// its speed, and a slot that is lost within a round or two was spent on that.
+/// its speed; a slot that is lost within a round was spent on little else.
 pub const TURN: u32 = 3;
 /// For how many rounds a lucky peer keeps its slot.
 pub const LUCKY_ROUNDS: u32 = 3;
@@ -79,15 +81,15 @@ pub fn decide(peers: &[Standing], slots: usize, lucky: Option<usize>, draw: impl
 
 /// Deals out a seed's slots; the arguments are those of [`decide`].
 ///
-/// What a peer took does not count. The peers that take fastest are the ones with the
-/// fastest lines, not those that pass most on.
+/// What a peer took does not decide who is next. The peers that take fastest are the ones
+/// with the fastest lines, not those that pass most on.
 pub fn take_turns(peers: &[Standing], slots: usize, lucky: Option<usize>, draw: impl FnMut(usize) -> usize) -> Decision {
     let has_turn = |(number, peer): &Ranked| peer.unchoked && !peer.idle && (peer.rounds < TURN || lucky == Some(*number));
     let (mut chosen, mut others): (Vec<Ranked>, Vec<Ranked>) = interested(peers).into_iter().partition(has_turn);
     chosen.truncate(slots);
     // First those that wait. A peer whose turn is over keeps its slot only if nobody
     // needs it, and the next one to come gets that of the peer that had its slot longest.
-    others.sort_by_key(|(_, peer)| (peer.unchoked, peer.idle, peer.rounds));
+    others.sort_by_key(|(_, peer)| (peer.idle, peer.rounds));
     let waiting = others.iter().filter(|(_, peer)| !peer.unchoked).count();
 
     let lucky = lucky.filter(|number| chosen.iter().any(|(other, _)| other == number));
@@ -100,6 +102,15 @@ pub fn take_turns(peers: &[Standing], slots: usize, lucky: Option<usize>, draw: 
     chosen.extend(others.iter().take(by_wait));
     let unchoked = chosen.iter().map(|(number, _)| *number).chain(drawn).collect();
     Decision { unchoked, lucky: lucky.or(drawn) }
+}
+
+/// Returns whether a peer that took this many bytes from a seed lately is ahead of the others
+/// and makes room for those that wait: it took more than 1.5 times the average. `all` is
+/// what each peer took, this one included. Peers that took nothing do not count. Otherwise
+/// those that only pretend to be interested could have all the others choked.
+pub fn is_ahead(took: u64, all: &[u64]) -> bool {
+    let takers = all.iter().filter(|took| **took > 0).count() as u64;
+    2 * took * takers > 3 * all.iter().sum::<u64>()
 }
 
 /// Returns the peers that want something, in their order.

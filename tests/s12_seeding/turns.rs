@@ -1,12 +1,12 @@
 //! A seed gives in turn: each rule on its own, the rules that always hold, and whole
 //! crowds with a clock that counts rounds.
 
-use super::super::support::{Gate, Torrent, wire};
+use super::super::support::{Gate, Recipe, content, wire};
 use super::giver::{Giver, staying};
 use super::memory::Dice;
 use super::net::{FAST, Talk};
 use piecemeal::s12_seeding::Rules;
-use piecemeal::s12_seeding::choking::{Decision, LUCKY_ROUNDS, Standing, TURN, take_turns};
+use piecemeal::s12_seeding::choking::{Decision, LUCKY_ROUNDS, Standing, TURN, is_ahead, take_turns};
 use std::io;
 use std::time::Duration;
 
@@ -92,6 +92,27 @@ fn what_a_peer_takes_does_not_count() {
     let fast = Standing { bytes: u64::MAX, ..holds(3) };
     let slow = Standing { bytes: 1, ..holds(2) };
     assert_eq!(sorted(take_turns(&[fast, slow, WAITS], 2, None, |_| 0).unchoked), [1, 2]);
+}
+
+#[test]
+fn a_peer_is_ahead_that_took_more_than_half_as_much_again_as_the_average() {
+    const KIB: u64 = 1024;
+    for (all, ahead, why) in [
+        (&[][..], &[][..], "nobody"),
+        (&[0, 0], &[], "nobody takes anything"),
+        (&[900 * KIB], &[], "one alone is the average"),
+        (&[900 * KIB, 0, 0, 0], &[], "those that take nothing do not count"),
+        (&[300, 100], &[], "three times the other is just half as much again as both"),
+        (&[301, 100], &[0], "and a byte more is too much"),
+        (&[100, 100, 100, 100, 100], &[], "all the same"),
+        (&[60, 110, 90, 140, 100], &[], "and nearly the same"),
+        (&[46, 46, 46, 332, 46], &[3], "a quick line among slow ones"),
+        (&[46, 46, 46, 188, 188], &[3, 4], "and two of them"),
+        (&[10, 10, 10, 1, 1, 1], &[0, 1, 2], "slow ones count as much as quick ones"),
+    ] {
+        let found: Vec<usize> = (0..all.len()).filter(|number| is_ahead(all[*number], all)).collect();
+        assert_eq!(found, ahead, "{why}");
+    }
 }
 
 /// Checks what holds whatever the peers are like.
@@ -279,9 +300,9 @@ fn a_newcomer_need_not_wait_for_all_the_others() {
 }
 
 /// Takes block after block, as fast as it can, until it is choked.
-fn takes_its_turn(talk: &mut Talk) -> io::Result<()> {
+fn takes_its_turn(talk: &mut Talk, length: u32) -> io::Result<()> {
     loop {
-        talk.request(0, 0, 64)?;
+        talk.request(0, 0, length)?;
         if talk.next()?.0 == wire::CHOKE {
             return Ok(());
         }
@@ -290,7 +311,8 @@ fn takes_its_turn(talk: &mut Talk) -> io::Result<()> {
 
 #[test]
 fn a_seed_with_one_slot_passes_it_round_however_fast_its_holder_takes() {
-    let torrent = Torrent::sample();
+    // Nobody takes a whole piece, so nobody is ahead.
+    let torrent = Recipe::single("t", 16 << 20, content(16_384, 3)).build();
     let rules = Rules { slots: 1, round: Duration::from_millis(100), ..staying() };
     let mut giver = Giver::new(&torrent).rules(rules);
     let (held, served) = (Gate::default(), Gate::default());
@@ -305,10 +327,10 @@ fn a_seed_with_one_slot_passes_it_round_however_fast_its_holder_takes() {
             held.open();
             // The first has the slot, loses it, gets it again when the other's turn is
             // over, and then the other gets it again, too.
-            takes_its_turn(talk)?;
+            takes_its_turn(talk, 64)?;
             talk.until(wire::UNCHOKE)?;
             if first {
-                takes_its_turn(talk)?;
+                takes_its_turn(talk, 64)?;
                 served.wait();
             } else {
                 served.open();
@@ -316,6 +338,49 @@ fn a_seed_with_one_slot_passes_it_round_however_fast_its_holder_takes() {
             Ok(())
         });
     }
+    let ran = giver.run();
+    assert!(ran.result.is_ok(), "{:?}", ran.result);
+}
+
+/// A round of this seed takes longer than the test may: only being ahead ends a turn.
+#[test]
+fn a_peer_that_is_ahead_makes_room_before_its_turn_is_over() {
+    let torrent = Recipe::single("t", 16_384, content(40 * 16_384, 3)).build();
+    let rules = Rules { slots: 2, round: Duration::from_secs(600), ..staying() };
+    let mut giver = Giver::new(&torrent).rules(rules);
+    let (slow, quick, over) = (Gate::default(), Gate::default(), Gate::default());
+    let (content, entered, end) = (torrent.clone(), slow.clone(), over.clone());
+    giver.taker(move |talk| {
+        talk.hello(FAST, &content)?;
+        talk.admitted()?;
+        talk.takes(&content, 0, 0, 16_384)?;
+        entered.open();
+        end.wait();
+        // It has had a piece, and keeps its slot: it is not ahead.
+        talk.takes(&content, 1, 0, 16_384)
+    });
+    let (content, before, entered, end) = (torrent.clone(), slow.clone(), quick.clone(), over.clone());
+    giver.taker(move |talk| {
+        before.wait();
+        talk.hello(FAST, &content)?;
+        talk.admitted()?;
+        // Four pieces to one: nobody waits yet, so it keeps its slot.
+        for piece in 0..4 {
+            talk.takes(&content, piece, 0, 16_384)?;
+        }
+        entered.open();
+        takes_its_turn(talk, 64)?;
+        end.wait();
+        Ok(())
+    });
+    let content = torrent.clone();
+    giver.taker(move |talk| {
+        quick.wait();
+        talk.hello(FAST, &content)?;
+        talk.admitted()?;
+        over.open();
+        Ok(())
+    });
     let ran = giver.run();
     assert!(ran.result.is_ok(), "{:?}", ran.result);
 }
