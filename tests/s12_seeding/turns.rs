@@ -342,45 +342,57 @@ fn a_seed_with_one_slot_passes_it_round_however_fast_its_holder_takes() {
     assert!(ran.result.is_ok(), "{:?}", ran.result);
 }
 
-/// A round of this seed takes longer than the test may: only being ahead ends a turn.
+/// A round takes longer than this test may: only being ahead ends a turn.
 #[test]
-fn a_peer_that_is_ahead_makes_room_before_its_turn_is_over() {
+fn a_peer_that_is_ahead_makes_room_at_a_seed_and_keeps_its_slot_at_a_download() {
     let torrent = Recipe::single("t", 16_384, content(40 * 16_384, 3)).build();
-    let rules = Rules { slots: 2, round: Duration::from_secs(600), ..staying() };
-    let mut giver = Giver::new(&torrent).rules(rules);
-    let (slow, quick, over) = (Gate::default(), Gate::default(), Gate::default());
-    let (content, entered, end) = (torrent.clone(), slow.clone(), over.clone());
-    giver.taker(move |talk| {
-        talk.hello(FAST, &content)?;
-        talk.admitted()?;
-        talk.takes(&content, 0, 0, 16_384)?;
-        entered.open();
-        end.wait();
-        // It has had a piece, and keeps its slot: it is not ahead.
-        talk.takes(&content, 1, 0, 16_384)
-    });
-    let (content, before, entered, end) = (torrent.clone(), slow.clone(), quick.clone(), over.clone());
-    giver.taker(move |talk| {
-        before.wait();
-        talk.hello(FAST, &content)?;
-        talk.admitted()?;
-        // Four pieces to one: nobody waits yet, so it keeps its slot.
-        for piece in 0..4 {
-            talk.takes(&content, piece, 0, 16_384)?;
-        }
-        entered.open();
-        takes_its_turn(talk, 64)?;
-        end.wait();
-        Ok(())
-    });
-    let content = torrent.clone();
-    giver.taker(move |talk| {
-        quick.wait();
-        talk.hello(FAST, &content)?;
-        talk.admitted()?;
-        over.open();
-        Ok(())
-    });
-    let ran = giver.run();
-    assert!(ran.result.is_ok(), "{:?}", ran.result);
+    for (pieces, seed) in [(40, true), (39, false)] {
+        let rules = Rules { slots: 2, round: Duration::from_secs(600), ..staying() };
+        let mut giver = Giver::with(&torrent, 0..pieces, 1 << 16).rules(rules);
+        let (slow, quick, over) = (Gate::default(), Gate::default(), Gate::default());
+        let (content, entered, end) = (torrent.clone(), slow.clone(), over.clone());
+        giver.taker(move |talk| {
+            talk.hello(FAST, &content)?;
+            talk.admitted()?;
+            talk.takes(&content, 0, 0, 16_384)?;
+            entered.open();
+            end.wait();
+            // It has had a piece, and keeps its slot: it is not ahead.
+            talk.takes(&content, 1, 0, 16_384)
+        });
+        let (content, before, entered, end) = (torrent.clone(), slow.clone(), quick.clone(), over.clone());
+        giver.taker(move |talk| {
+            before.wait();
+            talk.hello(FAST, &content)?;
+            talk.admitted()?;
+            // Five pieces to one. Nobody waits yet, so it keeps its slot.
+            for piece in 0..5 {
+                talk.takes(&content, piece, 0, 16_384)?;
+            }
+            entered.open();
+            if seed {
+                talk.until(wire::CHOKE)?;
+                end.wait();
+                return Ok(());
+            }
+            end.wait();
+            talk.takes(&content, 5, 0, 16_384)
+        });
+        let content = torrent.clone();
+        giver.taker(move |talk| {
+            quick.wait();
+            talk.hello(FAST, &content)?;
+            if seed {
+                talk.admitted()?;
+            } else {
+                talk.interested()?;
+                talk.request(0, 0, 1)?;
+                assert_eq!(talk.answer(&content)?, ((0, 0, 1), false), "both slots are taken");
+            }
+            over.open();
+            Ok(())
+        });
+        let ran = giver.run();
+        assert_eq!(ran.result.is_ok(), seed, "{:?}", ran.result); // a download ends before it is complete
+    }
 }
