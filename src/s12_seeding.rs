@@ -24,7 +24,8 @@
 //! ```
 //! # Decisions
 //! * **A few at a time** ([`choking`]). Many streams side by side get into each other's
-//!   way; a few quick ones make new givers sooner.
+//!   way, and a few quick ones make new givers sooner. A download gives to those that give
+//!   to it; a seed gives in turn.
 //! * **A request that cannot be meant well ends the connection:** a block outside the
 //!   piece, or longer than 16 KiB. One that merely comes too late (after a choke) is
 //!   refused, or passed over where there are no words for that.
@@ -45,6 +46,7 @@ mod shelf;
 mod waiting_list;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use thiserror::Error;
 
@@ -61,6 +63,8 @@ use crate::s11_swarm::uploads::{Taker, Upload, Uploads};
 pub struct Rules {
     /// How many peers get something at the same time.
     pub slots: usize,
+    /// How often the slots are dealt out anew.
+    pub round: Duration,
     /// Whether to stay when there is nothing more to take.
     pub stay: bool,
     /// Then: until this many times the torrent's length has been given.
@@ -69,7 +73,7 @@ pub struct Rules {
 
 impl Default for Rules {
     fn default() -> Rules {
-        Rules { slots: 5, stay: false, ratio: None }
+        Rules { slots: 5, round: choking::ROUND, stay: false, ratio: None }
     }
 }
 
@@ -83,7 +87,7 @@ pub struct Uploader {
 impl Uploader {
     /// Gives by these rules.
     pub fn new(rules: Rules) -> Uploader {
-        Uploader { list: WaitingList::new(rules.slots), rules, shelf: Shelf::default() }
+        Uploader { list: WaitingList::new(&rules), rules, shelf: Shelf::default() }
     }
 }
 

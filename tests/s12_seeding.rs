@@ -28,4 +28,5 @@ mod s12_seeding {
     mod shelf;
     mod slots;
     mod taking;
+    mod turns;
 }

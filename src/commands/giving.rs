@@ -90,7 +90,8 @@ impl Giving {
         plan.upload_rate = Rate::new(self.max_upload);
         // Without any slot there would still be the pieces that need none.
         if self.slots > 0 || stay {
-            plan.uploads = Arc::new(Uploader::new(Rules { slots: self.slots.into(), stay, ratio: self.ratio }));
+            plan.uploads =
+                Arc::new(Uploader::new(Rules { slots: self.slots.into(), stay, ratio: self.ratio, ..Rules::default() }));
         }
         Ok(())
     }

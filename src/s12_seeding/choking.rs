@@ -1,46 +1,54 @@
 //! Choking: who gets something now, and who waits.
 //!
-//! A pure function over what is known of the peers, so that each rule can be tried by
-//! itself. The rules are those of the original client:
+//! Pure functions over what is known of the peers, so that each rule can be tried on its
+//! own. The slots are dealt out anew every 10 s.
 //!
-//! * **Reciprocation.** Every 10 s the peers that have given us most lately get the
-//!   slots. That is what makes giving worth while. A seed, which needs nothing, prefers
-//!   those that take fastest: what they have got, they can pass on.
-//! * **One slot is for luck** ("optimistic unchoke"). It goes to somebody at random, for
-//!   30 s. Newcomers, who have nothing to give yet, get three tickets each. How else
-//!   would one find a better partner?
-//! * **Who snubs us** (nothing for a minute) comes behind all others.
-//! * **Who is not interested** gets no slot: it would stand empty. Who has one and makes
-//!   nothing of it comes behind those that wait, the longest first.
+//! * **A download trades** ([`decide`]). The peers that gave us most lately get the
+//!   slots. That is what makes giving worthwhile. A peer that snubs us, and has given
+//!   nothing for a minute, comes behind all others.
+//! * **A seed gives in turn** ([`take_turns`]). It needs nothing, so it has nothing to
+//!   trade for. The peers that have waited longest get the slots, for three rounds each.
+//!   A peer that takes much more than the others makes room sooner ([`is_ahead`]): turns
+//!   of the same length would give most to the quickest line.
+//! * **One slot is for luck** in both ("optimistic unchoke"). It goes to somebody at
+//!   random, for 30 s. Newcomers, who have nothing to give yet, get three tickets each.
+//!   A download finds better partners this way, and a newcomer its first piece.
+//! * **A peer that is not interested** gets no slot: it would not use it. A peer that
+//!   has a slot and makes nothing of it comes behind those that wait.
 
 use std::cmp::Reverse;
 use std::time::Duration;
 
 /// How often the slots are dealt out anew.
 pub const ROUND: Duration = Duration::from_secs(10);
-/// For how many rounds the lucky one keeps its slot.
+/// For how many rounds a seed's slot is a peer's own. TCP needs a few seconds to find
+/// its speed; a slot that is lost within a round was spent on little else.
+pub const TURN: u32 = 3;
+/// For how many rounds a lucky peer keeps its slot.
 pub const LUCKY_ROUNDS: u32 = 3;
-/// Who has given nothing for so long, snubs us.
+/// A peer that has given nothing for this long snubs us.
 pub const SNUBBED: Duration = Duration::from_secs(60);
-/// Who has come less long ago is a newcomer.
+/// A peer that came less long ago than this is a newcomer.
 pub const NEWCOMER: Duration = Duration::from_secs(60);
 /// A newcomer's tickets in the draw; others have one.
 const TICKETS: usize = 3;
 
-/// What counts of one peer.
+/// What counts about one peer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Standing {
     /// It wants something.
     pub interested: bool,
     /// It has a slot now.
     pub unchoked: bool,
+    /// How many rounds have begun since it got this slot, with the one that begins now.
+    pub rounds: u32,
     /// Bytes in the last two rounds: that it gave us or, if we seed, took.
     pub bytes: u64,
     /// It has had a slot for a round or more, and nothing has come of it.
     pub idle: bool,
     /// It has given nothing for [`SNUBBED`], while we lack pieces.
     pub snubs: bool,
-    /// It has come less than [`NEWCOMER`] ago.
+    /// It came less than [`NEWCOMER`] ago.
     pub newcomer: bool,
 }
 
@@ -53,24 +61,66 @@ pub struct Decision {
     pub lucky: Option<usize>,
 }
 
-/// Deals out the slots to `peers`, of whom those come first that have waited longest.
-/// `lucky` has the slot for luck, and keeps it if it still may; `draw` draws a number
-/// below the one it is given.
-pub fn decide(peers: &[Standing], slots: usize, lucky: Option<usize>, mut draw: impl FnMut(usize) -> usize) -> Decision {
+/// A peer, and its place in the slice that we are given.
+type Ranked<'p> = (usize, &'p Standing);
+
+/// Deals out a download's slots. The first of `peers` has waited longest. `lucky` has
+/// the slot for luck, and keeps it if it still may; `draw` draws a number below the one
+/// it is given.
+pub fn decide(peers: &[Standing], slots: usize, lucky: Option<usize>, draw: impl FnMut(usize) -> usize) -> Decision {
     let Some(by_merit) = slots.checked_sub(1) else { return Decision::default() };
-    let interested = peers.iter().enumerate().filter(|(_, peer)| peer.interested);
-    let mut ranked: Vec<(usize, &Standing)> = interested.collect();
-    // Among equals, who has a slot keeps it, and who has waited longest comes first.
+    let mut ranked = interested(peers);
+    // Among equals, a peer that has a slot keeps it; then the longest wait comes first.
     ranked.sort_by_key(|(_, peer)| (peer.snubs, Reverse(peer.bytes), peer.idle, !peer.unchoked));
     let (chosen, others) = ranked.split_at(by_merit.min(ranked.len()));
-    let mut unchoked: Vec<usize> = chosen.iter().map(|(number, _)| *number).collect();
-
     let stays = lucky.filter(|number| others.iter().any(|(other, _)| other == number));
-    let lucky = stays.or_else(|| {
-        let tickets = |(number, peer): &(usize, &Standing)| std::iter::repeat_n(*number, if peer.newcomer { TICKETS } else { 1 });
-        let hat: Vec<usize> = others.iter().flat_map(tickets).collect();
-        if hat.is_empty() { None } else { hat.get(draw(hat.len())).copied() }
-    });
-    unchoked.extend(lucky);
+    let lucky = stays.or_else(|| draw_one(others, draw));
+    let unchoked = chosen.iter().map(|(number, _)| *number).chain(lucky).collect();
     Decision { unchoked, lucky }
+}
+
+/// Deals out a seed's slots; the arguments are those of [`decide`].
+///
+/// What a peer took does not decide who is next. The peers that take fastest are the ones
+/// with the fastest lines, not those that pass most on.
+pub fn take_turns(peers: &[Standing], slots: usize, lucky: Option<usize>, draw: impl FnMut(usize) -> usize) -> Decision {
+    let has_turn = |(number, peer): &Ranked| peer.unchoked && !peer.idle && (peer.rounds < TURN || lucky == Some(*number));
+    let (mut chosen, mut others): (Vec<Ranked>, Vec<Ranked>) = interested(peers).into_iter().partition(has_turn);
+    chosen.truncate(slots);
+    // First those that wait. A peer whose turn is over keeps its slot only if nobody
+    // needs it, and the next one to come gets that of the peer that had its slot longest.
+    others.sort_by_key(|(_, peer)| (peer.idle, peer.rounds));
+    let waiting = others.iter().filter(|(_, peer)| !peer.unchoked).count();
+
+    let lucky = lucky.filter(|number| chosen.iter().any(|(other, _)| other == number));
+    let free = slots - chosen.len();
+    // A seed with a single slot has none for luck: no peer could be sure of a turn.
+    let draws = lucky.is_none() && slots > 1 && (1..waiting).contains(&free);
+    let by_wait = if draws { free - 1 } else { free.min(others.len()) };
+    let hat = others.get(by_wait..waiting).filter(|_| draws);
+    let drawn = hat.and_then(|hat| draw_one(hat, draw));
+    chosen.extend(others.iter().take(by_wait));
+    let unchoked = chosen.iter().map(|(number, _)| *number).chain(drawn).collect();
+    Decision { unchoked, lucky: lucky.or(drawn) }
+}
+
+/// Returns whether a peer that took this many bytes from a seed lately is ahead of the others
+/// and makes room for those that wait: it took more than 1.5 times the average. `all` is
+/// what each peer took, this one included. Peers that took nothing do not count. Otherwise
+/// those that only pretend to be interested could have all the others choked.
+pub fn is_ahead(took: u64, all: &[u64]) -> bool {
+    let takers = all.iter().filter(|took| **took > 0).count() as u64;
+    2 * took * takers > 3 * all.iter().sum::<u64>()
+}
+
+/// Returns the peers that want something, in their order.
+fn interested(peers: &[Standing]) -> Vec<Ranked<'_>> {
+    peers.iter().enumerate().filter(|(_, peer)| peer.interested).collect()
+}
+
+/// Draws one of these peers, if there is any.
+fn draw_one(peers: &[Ranked], mut draw: impl FnMut(usize) -> usize) -> Option<usize> {
+    let tickets = |(number, peer): &Ranked| std::iter::repeat_n(*number, if peer.newcomer { TICKETS } else { 1 });
+    let hat: Vec<usize> = peers.iter().flat_map(tickets).collect();
+    if hat.is_empty() { None } else { hat.get(draw(hat.len())).copied() }
 }

@@ -9,12 +9,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::choking::{LUCKY_ROUNDS, NEWCOMER, ROUND, SNUBBED, Standing, decide};
+use super::Rules;
+use super::choking::{LUCKY_ROUNDS, NEWCOMER, SNUBBED, Standing, decide, is_ahead, take_turns};
 use crate::s05_messages::{Message, Request};
 use crate::s11_swarm::outbox::Waiting;
 use crate::s11_swarm::uploads::Taker;
 
-/// How often the choker's thread looks whether it is still needed.
+/// How often the choker's thread checks whether it is still needed, and whether a peer
+/// makes room for another.
 const LOOK: Duration = Duration::from_millis(500);
 /// What the choker's thread gets of the address space.
 const STACK: usize = 256 << 10;
@@ -22,6 +24,8 @@ const STACK: usize = 256 << 10;
 /// All peers that have ever been interested, for as long as they are connected.
 pub(super) struct WaitingList {
     slots: usize,
+    /// How long a round lasts.
+    round: Duration,
     state: Mutex<State>,
     /// The piece that is suggested next.
     suggest: AtomicU32,
@@ -42,12 +46,22 @@ struct Entry {
     number: u64,
     peer: Arc<Peer>,
     interested: bool,
-    unchoked: bool,
+    /// Its slot, if it has one.
+    turn: Option<Turn>,
     /// Since when it waits for a slot, or has one.
     since: Instant,
     /// Bytes that had come from it, and gone to it, at the end of the round before the last,
     /// and of the last.
     counted: [(u64, u64); 2],
+}
+
+/// What counts from the moment at which a peer gets its slot.
+#[derive(Clone, Copy)]
+struct Turn {
+    /// How many rounds have begun since it got the slot.
+    rounds: u32,
+    /// Bytes that had gone to it before.
+    before: u64,
 }
 
 /// One peer, as its own threads and the choker share it.
@@ -63,9 +77,9 @@ struct Peer {
 }
 
 impl WaitingList {
-    pub fn new(slots: usize) -> Arc<WaitingList> {
+    pub fn new(rules: &Rules) -> Arc<WaitingList> {
         let (state, suggest, next_number) = Default::default();
-        Arc::new(WaitingList { slots, state, suggest, next_number })
+        Arc::new(WaitingList { slots: rules.slots, round: rules.round, state, suggest, next_number })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -81,29 +95,34 @@ impl WaitingList {
         let counted = [(taker.traffic.downloaded(), taker.traffic.uploaded()); 2];
         let (unchoked, told) = Default::default();
         let peer = Arc::new(Peer { taker, allowed, allowed_bytes, unchoked, told });
-        let entry = Entry { number, peer: Arc::clone(&peer), interested: false, unchoked: false, since: Instant::now(), counted };
+        let entry = Entry { number, peer: Arc::clone(&peer), interested: false, turn: None, since: Instant::now(), counted };
         let mut state = self.lock();
         state.entries.push(entry);
         if !std::mem::replace(&mut state.running, true) {
             let list = Arc::downgrade(self);
-            let work = move || choke_again_and_again(&list);
+            let pause = LOOK.min(self.round);
+            let work = move || choke_again_and_again(&list, pause);
             // Without it, slots change hands only when somebody leaves.
             let _ = thread::Builder::new().name("choker".to_owned()).stack_size(STACK).spawn(work);
         }
         Place { list: Arc::clone(self), number, peer }
     }
 
-    /// Gives slots that are free to those that have waited longest: nobody needs to wait
-    /// for the next round while there is room. One that stands empty, as its holder wants
-    /// nothing now, passes on: else every change of mind would make a slot more.
+    /// Gives free slots to the peers that have waited longest: nobody needs to wait for the
+    /// next round while there is room. A holder that wants nothing now makes room; otherwise
+    /// each change of mind would make one more slot. At a seed, a holder that is ahead of
+    /// the others makes room, too.
     fn fill(&self) {
         let mut told = Vec::new();
         let mut state = self.lock();
-        let mut free = self.slots.saturating_sub(state.entries.iter().filter(|entry| entry.unchoked).count());
-        while state.entries.iter().any(Entry::waits) {
+        let lately: Vec<u64> =
+            if state.is_seeding() { state.entries.iter().map(Entry::took_lately).collect() } else { Vec::new() };
+        let mut free = self.slots.saturating_sub(state.entries.iter().filter(|entry| entry.turn.is_some()).count());
+        // Only those that wait now: a peer that makes room does not take the next one's.
+        for _ in 0..state.entries.iter().filter(|entry| entry.waits()).count() {
             if free == 0 {
-                let Some(empty) = state.entries.iter_mut().find(|entry| entry.unchoked && !entry.interested) else { break };
-                told.extend(empty.decide(false));
+                let Some(holder) = state.entries.iter_mut().find(|entry| entry.makes_room(&lately)) else { break };
+                told.extend(holder.decide(false));
                 free += 1;
             }
             let waiting = state.entries.iter_mut().filter(|entry| entry.waits());
@@ -121,11 +140,12 @@ impl WaitingList {
         let mut told = Vec::new();
         let mut state = self.lock();
         state.entries.sort_by_key(|entry| entry.since);
-        let standings: Vec<Standing> = state.entries.iter_mut().map(|entry| entry.standing(now)).collect();
+        let standings: Vec<Standing> = state.entries.iter_mut().map(|entry| entry.standing(now, self.round)).collect();
         state.lucky_rounds = state.lucky_rounds.saturating_sub(1);
         let lucky = state.lucky.filter(|_| state.lucky_rounds > 0);
         let lucky = state.entries.iter().position(|entry| Some(entry.number) == lucky);
-        let decision = decide(&standings, self.slots, lucky, |below| rand::random_range(0..below));
+        let rule = if state.is_seeding() { take_turns } else { decide };
+        let decision = rule(&standings, self.slots, lucky, |below| rand::random_range(0..below));
         if decision.lucky != lucky {
             state.lucky_rounds = LUCKY_ROUNDS;
         }
@@ -154,36 +174,64 @@ impl WaitingList {
     }
 }
 
+impl State {
+    /// Whether we take nothing in return. All of them want the same torrent.
+    fn is_seeding(&self) -> bool {
+        self.entries.iter().any(|entry| entry.peer.taker.torrent.is_upload_only())
+    }
+}
+
 impl Entry {
+    /// Bytes that it took since the round before the last.
+    fn took_lately(&self) -> u64 {
+        let [(_, before), _] = self.counted;
+        self.peer.taker.traffic.uploaded() - before
+    }
+
+    /// Whether it has a slot and makes room for a peer that waits. `lately` is what each peer
+    /// took from a seed; a download passes nothing, and there nobody is ahead.
+    fn makes_room(&self, lately: &[u64]) -> bool {
+        let Taker { traffic, torrent, .. } = &self.peer.taker;
+        // A piece helps the swarm only when it is whole, so nobody leaves with less than one.
+        let piece = torrent.queue.info().piece_length;
+        let ahead = |turn: Turn| traffic.uploaded() - turn.before >= piece.into() && is_ahead(self.took_lately(), lately);
+        self.turn.is_some_and(|turn| !self.interested || ahead(turn))
+    }
+
     /// Whether it wants a slot and has none.
     fn waits(&self) -> bool {
-        self.interested && !self.unchoked
+        self.interested && self.turn.is_none()
     }
 
     /// Takes a decision; returns the peer if it changes anything for it.
     fn decide(&mut self, unchoked: bool) -> Option<Arc<Peer>> {
-        if self.unchoked == unchoked {
+        if self.turn.is_some() == unchoked {
             return None;
         }
-        (self.unchoked, self.since) = (unchoked, Instant::now());
+        self.turn = unchoked.then(|| Turn { rounds: 0, before: self.peer.taker.traffic.uploaded() });
+        self.since = Instant::now();
         self.peer.unchoked.store(unchoked, Ordering::SeqCst);
         Some(Arc::clone(&self.peer))
     }
 
-    /// What it has earned in the last two rounds; a new round begins.
-    fn standing(&mut self, now: Instant) -> Standing {
+    /// Returns what counts about it now that a new round begins.
+    fn standing(&mut self, now: Instant, round: Duration) -> Standing {
         let Taker { traffic, torrent, .. } = &self.peer.taker;
         let seeding = torrent.is_upload_only();
         let (came, went) = (traffic.downloaded(), traffic.uploaded());
+        if let Some(turn) = &mut self.turn {
+            turn.rounds += 1;
+        }
         let [before, last] = self.counted;
         self.counted = [last, (came, went)];
         let bytes = if seeding { went - before.1 } else { came - before.0 };
         let silent = now.duration_since(traffic.last_came().unwrap_or_else(|| traffic.start()));
         Standing {
             interested: self.interested,
-            unchoked: self.unchoked,
+            unchoked: self.turn.is_some(),
+            rounds: self.turn.map_or(0, |turn| turn.rounds),
             bytes,
-            idle: self.unchoked && bytes == 0 && now.duration_since(self.since) >= ROUND,
+            idle: self.turn.is_some() && bytes == 0 && now.duration_since(self.since) >= round,
             snubs: !seeding && silent > SNUBBED,
             newcomer: now.duration_since(traffic.start()) < NEWCOMER,
         }
@@ -216,16 +264,18 @@ impl Peer {
     }
 }
 
-/// The choker's thread. It ends when nobody has the list any more.
-fn choke_again_and_again(list: &Weak<WaitingList>) {
+/// Deals out the slots round after round, on the choker's thread. It ends when nobody has
+/// the list any more.
+fn choke_again_and_again(list: &Weak<WaitingList>, pause: Duration) {
     let mut last = Instant::now();
     loop {
-        thread::sleep(LOOK);
+        thread::sleep(pause);
         let Some(list) = list.upgrade() else { return };
-        if last.elapsed() >= ROUND {
+        if last.elapsed() >= list.round {
             last = Instant::now();
             list.round();
         }
+        list.fill();
     }
 }
 
@@ -264,7 +314,7 @@ impl Place {
             && entry.interested != yes
         {
             entry.interested = yes;
-            if !entry.unchoked {
+            if entry.turn.is_none() {
                 entry.since = Instant::now();
             }
         }
