@@ -59,7 +59,8 @@ fn encoded(value: &Value) -> Vec<u8> {
         Kind::Bytes(bytes) => encode::bytes(bytes),
         Kind::List(items) => encode::list(items.iter().map(encoded)),
         Kind::Dictionary(pairs) => {
-            let mut bytes: Vec<u8> = pairs.iter().flat_map(|(key, value)| [encode::bytes(key), encoded(value)].concat()).collect();
+            let mut bytes: Vec<u8> =
+                pairs.iter().flat_map(|(key, value)| [encode::bytes(key), encoded(value)].concat()).collect();
             bytes.insert(0, b'd');
             bytes.push(b'e');
             bytes

@@ -32,7 +32,13 @@ pub fn check(input: &[u8]) {
         assert!(request.is_none() || head.ends_with(b"\n"));
         // Where it becomes too long depends on the chunks.
         if head.len() < HEAD {
-            assert_eq!((Some(head), request.as_ref()), (other.as_ref().ok().map(|(head, _)| head).filter(|_| request.is_some()).or(Some(head)), other.as_ref().ok().and_then(|(_, request)| request.as_ref())));
+            assert_eq!(
+                (Some(head), request.as_ref()),
+                (
+                    other.as_ref().ok().map(|(head, _)| head).filter(|_| request.is_some()).or(Some(head)),
+                    other.as_ref().ok().and_then(|(_, request)| request.as_ref())
+                )
+            );
         }
         request.iter().for_each(query);
     }

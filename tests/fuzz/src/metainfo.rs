@@ -23,7 +23,10 @@ pub fn check(input: &[u8]) {
             is_sound(info);
             assert!(file.windows(info.raw.len()).any(|window| window == info.raw), "the bytes are those of the file");
             let alone = Info::from_bytes(&info.raw).expect("what was good in the file is good alone");
-            assert_eq!(format!("{:?}", (alone.info_hash, &alone.files, alone.length)), format!("{:?}", (info.info_hash, &info.files, info.length)));
+            assert_eq!(
+                format!("{:?}", (alone.info_hash, &alone.files, alone.length)),
+                format!("{:?}", (info.info_hash, &info.files, info.length))
+            );
             assert!(torrent.trackers().all(|url| !url.is_empty()));
         }
         Err(error) => is_printable(error),

@@ -36,20 +36,26 @@ struct State {
     heard: Vec<u8>,
     /// What we have asked it for, and the parts of the info dictionary.
     asked: VecDeque<Request>,
+    /// What we had asked it for when it choked us: we may ask again, and it may answer late.
+    late: VecDeque<Request>,
     metadata: VecDeque<u32>,
     /// What it has asked us for.
     asks: Vec<Request>,
     /// Whether it has sent bytes that mean anything: then less can be said of the answers.
     wild: bool,
+    /// Whether it was interested. From then on we write on a thread of its own, and what comes
+    /// from us may be older than what we have read.
+    apart: bool,
     closed: bool,
 }
 
 impl Peer {
     /// A peer of this torrent that does what the script says, and then hangs up.
     pub fn new(made: &Arc<Made>, script: &[u8]) -> Arc<Peer> {
-        let (said, heard, asked, metadata, asks, wild, closed, at) = Default::default();
+        let (said, heard, asked, late, metadata, asks, wild, apart, closed, at) = Default::default();
         let script = script.to_vec();
-        Arc::new(Peer { made: Arc::clone(made), state: Mutex::new(State { script, at, said, heard, asked, metadata, asks, wild, closed }) })
+        let state = State { script, at, said, heard, asked, late, metadata, asks, wild, apart, closed };
+        Arc::new(Peer { made: Arc::clone(made), state: Mutex::new(state) })
     }
 
     /// The way to it.
@@ -114,9 +120,16 @@ impl Peer {
         match state.byte() % 32 {
             0 => return false,
             1 => state.say(&Message::KeepAlive),
-            2 => state.say(&Message::Choke),
+            2 => {
+                state.say(&Message::Choke);
+                let late: Vec<Request> = state.asked.drain(..).collect();
+                state.late.extend(late);
+            }
             3 | 4 => state.say(&Message::Unchoke),
-            5 => state.say(&Message::Interested),
+            5 => {
+                state.say(&Message::Interested);
+                state.apart = true;
+            }
             6 => state.say(&Message::NotInterested),
             7 => {
                 let index = index(state);
@@ -136,7 +149,14 @@ impl Peer {
                     state.say(&Message::Reject(request));
                 }
             }
-            18 => state.asked.rotate_left(1.min(state.asked.len())),
+            18 => {
+                if let Some(Request { index, begin, length }) = state.late.pop_front() {
+                    let block = self.block(Request { index, begin, length }).unwrap_or_default().to_vec();
+                    state.say(&Message::Piece { index, begin, block: &block });
+                } else {
+                    state.asked.rotate_left(1.min(state.asked.len()));
+                }
+            }
             19 => {
                 let request = state.request(pieces);
                 let block = self.block(request).map(<[u8]>::to_vec).unwrap_or_default();
@@ -200,7 +220,8 @@ impl Peer {
             0..=199 => self.made.info.len(),
             other => usize::from(other) << (other % 32),
         };
-        let greeting = format!("d1:md11:lt_donthavei7e11:ut_metadatai{THEIR_METADATA}ee13:metadata_sizei{size}e1:pi6881e4:reqqi9ee");
+        let greeting =
+            format!("d1:md11:lt_donthavei7e11:ut_metadatai{THEIR_METADATA}ee13:metadata_sizei{size}e1:pi6881e4:reqqi9ee");
         state.say_extended(0, greeting.as_bytes());
     }
 
@@ -209,7 +230,8 @@ impl Peer {
         let how = state.byte();
         let piece = if how < 230 { state.metadata.pop_front() } else { Some(how.into()) };
         let Some(number) = piece else {
-            return state.say_extended(OUR_METADATA, &MetadataMessage::Request { piece: MetadataPieceIndex(how.into()) }.encode());
+            return state
+                .say_extended(OUR_METADATA, &MetadataMessage::Request { piece: MetadataPieceIndex(how.into()) }.encode());
         };
         let piece = MetadataPieceIndex(number);
         let mut part = self.made.info.chunks(16_384).nth(number as usize).unwrap_or_default().to_vec();
@@ -243,7 +265,8 @@ impl Peer {
                 assert!(request.length <= BLOCK_LENGTH && request.begin % BLOCK_LENGTH == 0, "{request:?}");
                 let end = request.begin as usize + request.length as usize;
                 assert!(end <= self.made.piece_length && self.block(request).is_some(), "{request:?}");
-                assert!(!state.asked.contains(&request), "asked for twice: {request:?}");
+                let once = state.wild || state.apart || !state.asked.contains(&request);
+                assert!(once, "asked for twice: {request:?}");
                 state.asked.push_back(request);
             }
             Message::Cancel(request) => state.asked.retain(|asked| *asked != request),

@@ -35,8 +35,11 @@ pub fn check(input: &[u8]) {
     let info = Info::from_bytes(&made.info).expect("it is a good torrent");
     let count = usize::from(count % 3) + 1;
     let share = rest.len().div_ceil(count).max(1);
-    let scripts: Vec<(u8, Arc<Peer>)> =
-        rest.chunks(share).filter_map(|part| part.split_first()).map(|(bits, script)| (*bits, Peer::new(&made, script))).collect();
+    let scripts: Vec<(u8, Arc<Peer>)> = rest
+        .chunks(share)
+        .filter_map(|part| part.split_first())
+        .map(|(bits, script)| (*bits, Peer::new(&made, script)))
+        .collect();
     let (magnet, seed) = (how & 1 == 1, how & 2 == 2);
     run(&made, info, scripts, magnet, seed);
 }

@@ -6,8 +6,30 @@ use sha1::{Digest, Sha1};
 
 /// Names that are not what they seem, or collide when they have been made safe.
 const NAMES: [&[u8]; 24] = [
-    b"a", b"b", b"A", b"a.1", b"..", b".", b"", b"/", b"a/b", b"../a", b"\\", b"a\\b", b"a_b", b"\0", b"a\0b", b"_", b"\xff", b"\xfe",
-    "\u{fffd}".as_bytes(), b"out", b"out.piecemeal", b"con", b"\x1b[2J", "\u{202e}a".as_bytes(),
+    b"a",
+    b"b",
+    b"A",
+    b"a.1",
+    b"..",
+    b".",
+    b"",
+    b"/",
+    b"a/b",
+    b"../a",
+    b"\\",
+    b"a\\b",
+    b"a_b",
+    b"\0",
+    b"a\0b",
+    b"_",
+    b"\xff",
+    b"\xfe",
+    "\u{fffd}".as_bytes(),
+    b"out",
+    b"out.piecemeal",
+    b"con",
+    b"\x1b[2J",
+    "\u{202e}a".as_bytes(),
 ];
 
 /// A torrent that was made up.

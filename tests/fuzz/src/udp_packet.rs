@@ -21,7 +21,10 @@ pub fn check(input: &[u8]) {
                     // All but an address, which is passed over, and an odd way to say "as you like".
                     assert_eq!((&written[..84], &written[88..92]), (&input[..84], &input[88..92]));
                     assert_eq!(&written[96..98], &input[96..98]);
-                    assert_eq!((announce.info_hash.0, announce.peer_id.0), (input[16..36].try_into().expect("20"), input[36..56].try_into().expect("20")));
+                    assert_eq!(
+                        (announce.info_hash.0, announce.peer_id.0),
+                        (input[16..36].try_into().expect("20"), input[36..56].try_into().expect("20"))
+                    );
                     assert!(url_data.len() <= input.len() - 98);
                 }
             }

@@ -117,7 +117,11 @@ impl World {
 
     fn have(&mut self, who: usize, index: u32, has: bool) {
         let peer = &mut self.peers[who];
-        if has { peer.share.have(index) } else { peer.share.lost(index) }
+        if has {
+            peer.share.have(index)
+        } else {
+            peer.share.lost(index)
+        }
         if let Some(place) = peer.have.get_mut(index as usize) {
             *place = has;
         }
@@ -160,7 +164,8 @@ impl World {
 
     /// The peer gives some of the blocks that are asked of it.
     fn write(&mut self, who: usize, from: &mut Unstructured) -> Result<()> {
-        let (skip, count, wrong, fails) = (from.int_in_range(0..=2)?, from.int_in_range(1..=3)?, from.ratio(1, 4)?, from.ratio(1, 16)?);
+        let (skip, count, wrong, fails) =
+            (from.int_in_range(0..=2)?, from.int_in_range(1..=3)?, from.ratio(1, 4)?, from.ratio(1, 16)?);
         let peer = &mut self.peers[who];
         if peer.leases.is_empty() {
             return Ok(());
@@ -219,7 +224,12 @@ impl World {
                 assert!(peer.leases.iter().any(|lease| lease.piece() == *piece), "who holds a piece has its lease");
             }
         }
-        let left: u64 = self.info.pieces().filter(|piece| !places.done.has(piece.get())).map(|piece| u64::from(self.info.piece_size(piece))).sum();
+        let left: u64 = self
+            .info
+            .pieces()
+            .filter(|piece| !places.done.has(piece.get()))
+            .map(|piece| u64::from(self.info.piece_size(piece)))
+            .sum();
         assert_eq!((self.queue.bytes_left(), self.queue.is_complete()), (left, left == 0));
         let given = self.queue.given_pieces();
         assert!((0..places.pieces).all(|piece| given.has(piece) == (places.done.has(piece) && !self.withdrawn.contains(&piece))));
