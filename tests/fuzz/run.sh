@@ -19,13 +19,13 @@ fi
 # libFuzzer needs flags that a stable compiler does not take otherwise.
 export RUSTC_BOOTSTRAP=1
 export minutes sanitizer found
-cargo fuzz build --fuzz-dir tests/fuzz --sanitizer "$sanitizer"
+cargo fuzz build --fuzz-dir tests/fuzz --target-dir target/fuzz --sanitizer "$sanitizer"
 
 one() {
     local target=$1 log=tests/fuzz/artifacts/$1.log
     mkdir -p "tests/fuzz/corpus/$target" "tests/fuzz/artifacts/$target"
     # New inputs go into the first folder; the others are read.
-    cargo fuzz run --fuzz-dir tests/fuzz --sanitizer "$sanitizer" "$target" \
+    cargo fuzz run --fuzz-dir tests/fuzz --target-dir target/fuzz --sanitizer "$sanitizer" "$target" \
         "tests/fuzz/corpus/$target" "tests/data/fuzz/$target" -- \
         -max_total_time=$((minutes * 60)) -timeout=25 -rss_limit_mb=2048 -print_final_stats=1 \
         -dict=tests/fuzz/words.dict >"$log" 2>&1 || true

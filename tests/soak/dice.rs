@@ -4,6 +4,7 @@ use super::support::{After, Blocks, FakePeer, Greeting, Metadata, Order, Plan, R
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::fmt;
+use std::time::Duration;
 
 /// A swarm that has not been started.
 pub struct Swarm {
@@ -64,6 +65,15 @@ impl Swarm {
             && plan.after == After::Talk
             && plan.unchoke != Unchoke::Never
             && matches!(plan.blocks, Blocks::Good | Blocks::Backwards)
+    }
+
+    /// How long a download goes on without a peer; ten times as long without a block. A piece that
+    /// was wrong is lent to one peer alone, and one that does not give it is let go after 20 s:
+    /// for each of these, others get so much more time.
+    pub fn patience(&self) -> Duration {
+        let gives = [Blocks::Good, Blocks::Backwards, Blocks::Corrupt, Blocks::Reject];
+        let keeps_waiting = self.peers.iter().filter(|plan| !gives.contains(&plan.blocks)).count();
+        Duration::from_secs(3) + Duration::from_secs(2) * keeps_waiting as u32
     }
 
     /// Whether this download must be complete in the end: others that are honest, and do not
@@ -132,7 +142,7 @@ fn peer(dice: &mut StdRng, torrent: &Torrent, host: u8) -> Plan {
     plan.fast = dice.random_bool(0.5);
     plan.by_haves = dice.random_bool(0.2);
     plan.noise = dice.random_bool(0.2);
-    plan.pace = std::time::Duration::from_millis([0, 0, 0, 1, 3][dice.random_range(0..5)]);
+    plan.pace = Duration::from_millis([0, 0, 0, 1, 3][dice.random_range(0..5)]);
     plan.order = if dice.random_bool(0.3) { Order::ExtensionFirst } else { Order::BitfieldFirst };
     plan.unchoke = if dice.random_bool(0.2) { Unchoke::Early } else { Unchoke::OnInterest };
     // More than half of them have a fault.

@@ -25,9 +25,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-/// How long a download goes on without a peer; ten times as long without a block.
-const PATIENCE: Duration = Duration::from_secs(2);
-
 /// Runs it to its end, and looks at what is there then.
 pub fn run(number: u64, swarm: &Swarm, report: &mut Report) {
     let info = Info::from_bytes(&swarm.torrent.info).expect("it is a good torrent");
@@ -47,7 +44,10 @@ pub fn run(number: u64, swarm: &Swarm, report: &mut Report) {
 
     let stop = Arc::new(AtomicBool::new(false));
     let mut listeners = listeners.into_iter();
-    let plan = |listener: Listener, magnet: bool| plan(&info, listener, &addresses, url.clone(), magnet);
+    let plan = |listener: Listener, magnet: bool| {
+        let plan = plan(&info, listener, &addresses, url.clone(), swarm.patience());
+        Plan { info: plan.info.filter(|_| !magnet), ..plan }
+    };
     let ends: Vec<Result<Outcome, SwarmError>> = thread::scope(|scope| {
         if swarm.seed {
             let mut plan = plan(listeners.next().expect("one for each"), false);
@@ -86,10 +86,10 @@ fn tracker(how: Tracker, addresses: &[SocketAddr]) -> Option<FakeTracker> {
 }
 
 /// What all of ours have in common.
-fn plan(info: &Info, listener: Listener, addresses: &[SocketAddr], url: Option<String>, magnet: bool) -> Plan {
+fn plan(info: &Info, listener: Listener, addresses: &[SocketAddr], url: Option<String>, patience: Duration) -> Plan {
     let peer_id = PeerId::random();
-    let mut plan = Plan::new(info.info_hash, (!magnet).then(|| info.clone()), peer_id);
-    plan.patience = PATIENCE;
+    let mut plan = Plan::new(info.info_hash, Some(info.clone()), peer_id);
+    plan.patience = patience;
     plan.port = listener.port();
     plan.uploads = Arc::new(Uploader::new(Rules::default()));
     match url {
