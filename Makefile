@@ -1,6 +1,6 @@
 # A thin front for cargo: each target is one or two commands you can also type.
 
-.PHONY: help demo test check docs prefixes interop page bench
+.PHONY: help demo test check docs prefixes interop page fuzz soak bench
 
 help:
 	@echo "make demo      download from a swarm inside this process; no network needed"
@@ -10,6 +10,8 @@ help:
 	@echo "make prefixes  stages 1..N compile and pass their tests alone, for every N"
 	@echo "make interop   against real clients and trackers (tests/interop/install.sh)"
 	@echo "make page      the page of a capture in a real browser: Chromium, from tests/interop/install.sh"
+	@echo "make fuzz      libFuzzer at all that reads what strangers send, MINUTES=1 each (cargo-fuzz)"
+	@echo "make soak      SWARMS=200 random swarms from SEED=1 on: each ends well or says why, and leaves nothing"
 	@echo "make bench     against a bare floor and other clients; writes docs/benchmarks.md (benches/install.sh)"
 
 demo:
@@ -39,6 +41,13 @@ interop:
 # `make test` runs these too where there is a browser, and skips them where there is none.
 page:
 	PIECEMEAL_BROWSER=needed cargo test --locked --test trace -- --nocapture page::
+
+# MINUTES=5 JOBS=2 TARGETS="bencode magnet" for other than a minute of each; tests/fuzz/run.sh has them all.
+fuzz:
+	tests/fuzz/run.sh
+
+soak:
+	cargo test --locked --test soak -- --nocapture
 
 # Half an hour. BENCH="--rounds 1 --only 'from 4'" for less; --help says more.
 bench:

@@ -27,7 +27,7 @@ pub mod announce;
 pub mod content;
 mod greeting;
 mod hints;
-mod http;
+pub mod http;
 pub mod notes;
 mod over;
 mod pace;

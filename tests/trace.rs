@@ -21,6 +21,7 @@ mod trace {
     mod replays;
     mod samples;
     mod shown;
+    mod taken;
     mod tape;
     mod traced;
 }

@@ -9,7 +9,9 @@ use crate::s04_handshake::transport::Transport;
 const LONGEST_HEAD: usize = 8 << 10;
 
 /// What is asked of a tracker.
-pub(super) struct Request {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// `GET`, if it is a client.
     pub method: String,
     /// The path and the query.
     pub target: String,
@@ -19,7 +21,10 @@ pub(super) struct Request {
 
 /// Reads a request's head, and what it says; its body, if it has one, is of no use to us.
 /// `None` if it is no HTTP, or too long.
-pub(super) fn read_request(transport: &mut Transport) -> io::Result<(Vec<u8>, Option<Request>)> {
+///
+/// # Errors
+/// If the connection ends, or nothing comes in time.
+pub fn read_request(transport: &mut Transport) -> io::Result<(Vec<u8>, Option<Request>)> {
     let mut head = Vec::new();
     let mut part = [0; 2048];
     loop {

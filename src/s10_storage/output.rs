@@ -50,7 +50,8 @@ impl Output {
         let path = named(path)?;
         let marker = marker_of(&path);
         let storage = Arc::new(Storage::new(info, &path, true));
-        if fs::metadata(&marker).is_ok_and(|there| !there.is_file()) {
+        // Not through a link either: it would be written where the link leads.
+        if fs::symlink_metadata(&marker).is_ok_and(|there| !there.is_file()) {
             return Err(StorageError::NotAFile { path: shown(&marker) });
         }
         let marked = match fs::read(&marker) {

@@ -33,10 +33,9 @@ impl Held {
         self.leases.last_mut()
     }
 
-    /// The one for a piece. If there are two, the first is dead: the piece was wrong,
-    /// and has been claimed anew.
+    /// The one for a piece.
     pub fn get_mut(&mut self, index: u32) -> Option<&mut Lease> {
-        self.leases.iter_mut().rfind(|lease| lease.piece().get() == index)
+        self.leases.iter_mut().find(|lease| lease.piece().get() == index)
     }
 
     /// The oldest, and since when it is its turn.

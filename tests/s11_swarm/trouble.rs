@@ -409,3 +409,47 @@ fn a_peer_that_shakes_hands_and_hangs_up_is_dialled_six_times_and_no_more() {
     });
     assert!((4..=6).contains(&net.dials(useless)), "{} dials", net.dials(useless));
 }
+
+/// A piece that another peer has made wrong is claimed anew by one whose requests for it are still
+/// on their way. Asked twice without a word, it may answer once, and would then look like a peer
+/// that owes us blocks.
+#[test]
+fn requests_for_a_piece_that_others_made_wrong_are_taken_back_before_it_is_asked_for_again() {
+    let (net, torrent) = (Net::new(), Recipe::single("t", 32_768, content(32_768, 5)).build());
+    let (asked, content) = (Gate::default(), torrent.clone());
+    let opened = asked.clone();
+    let slow = net.peer(1, move |talk| {
+        talk.hello(PLAIN, &content)?;
+        talk.has(&content, &[0])?;
+        let first = talk.all_asked(2)?;
+        opened.open();
+        let mut taken_back = Vec::new();
+        let mut again = Vec::new();
+        while again.len() < first.len() {
+            match talk.next()? {
+                (wire::CANCEL, payload) => taken_back.extend(wire::three(&payload)),
+                (wire::REQUEST, payload) => {
+                    let request = wire::three(&payload).expect("a request has three numbers");
+                    assert!(taken_back.contains(&request), "{request:?} is asked for twice");
+                    again.push(request);
+                }
+                _ => {}
+            }
+        }
+        again.into_iter().try_for_each(|request| talk.block(&content, request))?;
+        talk.give(&content)
+    });
+    let content = torrent.clone();
+    let liar = net.peer(2, move |talk| {
+        talk.hello(PLAIN, &content)?;
+        asked.wait();
+        talk.has(&content, &[0])?;
+        loop {
+            let asked = talk.asked()?;
+            talk.wrong_block(&content, asked)?;
+        }
+    });
+    let ran = run(&net, plan(&net, &torrent, &[slow, liar]), &torrent);
+    ran.is_complete(&torrent);
+    assert!(matches!(ran.left(liar)[..], [Ended::Corrupt(_)]), "{:?}", ran.left(liar));
+}

@@ -1,54 +1,9 @@
 //! The trace calls broken what the stages refuse, and nothing else.
 
 use super::samples::{all, described};
-use piecemeal::s01_bencode::decode;
-use piecemeal::s02_metainfo::Metainfo;
-use piecemeal::s03_tracker::{Announced, TrackerError};
-use piecemeal::s04_handshake::Handshake;
-use piecemeal::s05_messages::{Message, MessageError, Messages};
-use piecemeal::s06_magnet::Magnet;
-use piecemeal::s07_extension::ExtensionHandshake;
-use piecemeal::s08_metadata::message::MetadataMessage;
-use piecemeal::s13_udp_tracker::packet::{Answer, Family, Request};
-use piecemeal::trace::kind::Kind;
+use super::taken::taken;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-
-/// Whether the stages take these bytes. `None` where none of them decodes this.
-fn taken(kind: Kind, bytes: &[u8]) -> Option<bool> {
-    Some(match kind {
-        Kind::Bencode => decode(bytes).is_ok(),
-        Kind::Torrent => Metainfo::from_bytes(bytes).is_ok(),
-        // What is asked of a scrape's answer is another stage's; breaks.rs has that.
-        Kind::Answer if bytes.starts_with(b"d5:files") => return None,
-        // A refusal is a good answer of its kind.
-        Kind::Answer => matches!(Announced::decode(bytes), Ok(_) | Err(TrackerError::Failure { .. })),
-        Kind::Handshake => bytes.len() == 68 && Handshake::read_from(&mut &*bytes).is_ok(),
-        Kind::Extension => ExtensionHandshake::decode(bytes).is_ok(),
-        Kind::Metadata => MetadataMessage::decode(bytes).is_ok(),
-        Kind::Magnet => Magnet::parse(std::str::from_utf8(bytes).ok()?.trim_end()).is_ok(),
-        Kind::Udp => match bytes {
-            [0, 0, 0, 0..=3, ..] => Answer::decode(bytes, Family::V4).is_ok(),
-            _ => Request::decode(bytes).is_ok(),
-        },
-        Kind::Messages => return messages(bytes),
-        _ => return None,
-    })
-}
-
-/// Whether these are messages up to their end. What is inside of an extension message is
-/// another stage's.
-fn messages(bytes: &[u8]) -> Option<bool> {
-    let mut messages = Messages::new(bytes);
-    loop {
-        match messages.read() {
-            Ok(Message::Unknown { id: 20, .. }) => return None,
-            Ok(_) => {}
-            Err(MessageError::HungUp { inside }) => return Some(!inside && !bytes.is_empty()),
-            Err(_) => return Some(false),
-        }
-    }
-}
 
 #[test]
 fn the_trace_and_the_stages_agree_on_what_is_broken() {

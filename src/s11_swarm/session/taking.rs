@@ -59,7 +59,12 @@ impl Session<'_> {
                 continue;
             }
             match self.claim() {
-                Some(lease) => self.held.push(lease, self.clock.now),
+                Some(lease) => {
+                    // Held already, it is dead: others made the piece wrong. Its requests are
+                    // taken back, so that no block is asked for twice and only answered once.
+                    self.let_go(lease.piece().get());
+                    self.held.push(lease, self.clock.now);
+                }
                 None => break,
             }
         }
