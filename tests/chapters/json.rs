@@ -22,7 +22,7 @@ use crate::support::{Run, commands, dead_address, folder};
 const RARE: [&str; 2] = ["lost", "withdrawn"];
 
 /// How long a program may take to say what is waited for.
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// A schema of the page.
 struct Described {

@@ -4,7 +4,7 @@
 use crate::support::leech::is_served;
 use crate::support::serving::Ended;
 use crate::support::tracker::{percent_decoded, query_of};
-use crate::support::{FakeTracker, Reply, Run, Serving, Torrent, folder};
+use crate::support::{FakeTracker, LIMIT, Reply, Run, Serving, Torrent, folder};
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -249,7 +249,7 @@ fn for_people_there_is_a_table() {
         if let Some(address) = found.filter(|_| text.ends_with('\n')) {
             break address;
         }
-        assert!(begun.elapsed() < Duration::from_secs(20), "it does not say where it listens: {text}");
+        assert!(begun.elapsed() < LIMIT, "it does not say where it listens: {text}");
         std::thread::sleep(Duration::from_millis(5));
     };
     let out = folder.path().join("out");
@@ -279,7 +279,7 @@ fn a_download_that_stays_says_at_once_that_it_is_done_and_at_the_end_who_gave() 
     let promise = format!("Downloaded {} to {}.\n", file.display(), out.display());
     let begun = Instant::now();
     while std::fs::read_to_string(&said).expect("a file of ours") != promise {
-        assert!(begun.elapsed() < Duration::from_secs(20), "it does not say that it is done");
+        assert!(begun.elapsed() < LIMIT, "it does not say that it is done");
         std::thread::sleep(Duration::from_millis(5));
     }
     run.interrupt();

@@ -1,6 +1,6 @@
 //! SIGKILL in the middle, and what the next run makes of what is there.
 
-use crate::support::{Blocks, FakePeer, FakeTracker, Recipe, Run, Torrent, content, folder};
+use crate::support::{Blocks, FakePeer, FakeTracker, LIMIT, Recipe, Run, Torrent, content, folder};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ fn killed_after(blocks: usize, torrent: &Torrent, folder: &Path) {
     let run = Run::new(["download", "-o", "out", "test.torrent"]).dir(folder).peer(peer.address()).start();
     let begun = Instant::now();
     while peer.served() < blocks {
-        assert!(begun.elapsed() < Duration::from_secs(20), "{blocks} blocks are served");
+        assert!(begun.elapsed() < LIMIT, "{blocks} blocks are served");
         std::thread::sleep(Duration::from_millis(2));
     }
     run.kill();

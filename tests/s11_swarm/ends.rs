@@ -2,7 +2,7 @@
 
 use super::super::support::{Gate, Torrent, folder, wire};
 use super::memory::{Failing, Memory, bits, in_time};
-use super::net::{Names, Net, PLAIN, Talk, plan, run, run_into, run_with};
+use super::net::{LITTLE, Names, Net, PLAIN, Talk, plan, run, run_into, run_with};
 use piecemeal::s04_handshake::transport::{Dial, Transport};
 use piecemeal::s05_messages::bitfield::Bitfield;
 use piecemeal::s07_extension::BoxError;
@@ -10,7 +10,7 @@ use piecemeal::s10_storage::output::Output;
 use piecemeal::s10_storage::{StorageError, Store};
 use piecemeal::s11_swarm::source::{Candidate, Finder, Given, PeerSource, Wake};
 use piecemeal::s11_swarm::standing::{Reason, Standing};
-use piecemeal::s11_swarm::{Ended, Event, SwarmError, download};
+use piecemeal::s11_swarm::{Ended, Event, Plan, SwarmError, download};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -68,7 +68,8 @@ fn a_given_address_that_is_none_is_an_error_with_its_reason() {
 fn when_all_refuse_each_is_tried_again_before_hope_is_lost() {
     let (net, torrent) = (Net::new(), torrent());
     let peers = [net.at(1), net.at(2), net.at(3)];
-    let ran = run(&net, plan(&net, &torrent, &peers), &torrent);
+    let plan = Plan { patience: LITTLE, ..plan(&net, &torrent, &peers) };
+    let ran = run(&net, plan, &torrent);
     ran.is_hopeless("refused");
     for peer in peers {
         assert!((2..=6).contains(&net.dials(peer)), "{} was dialled {} times", peer, net.dials(peer));
@@ -79,7 +80,7 @@ fn when_all_refuse_each_is_tried_again_before_hope_is_lost() {
 #[test]
 fn a_source_that_finds_nobody_is_waited_for_with_patience() {
     let (net, torrent) = (Net::new(), torrent());
-    let mut plan = plan(&net, &torrent, &[]);
+    let mut plan = Plan { patience: LITTLE, ..plan(&net, &torrent, &[]) };
     plan.sources.push(source(|mut finder| {
         while finder.wait(Duration::from_secs(100)) != Wake::Stop {}
         Ok(())
@@ -272,7 +273,7 @@ fn a_dial_that_panics_ends_one_thread_and_nothing_else() {
     let mut beside = plan(&net, &torrent, &[odd, good]);
     beside.dial = dial(odd);
     run(&net, beside, &torrent).is_complete(&torrent);
-    let mut alone = plan(&net, &torrent, &[odd]);
+    let mut alone = Plan { patience: LITTLE, ..plan(&net, &torrent, &[odd]) };
     alone.dial = dial(odd);
     let ran = run(&net, alone, &torrent);
     ran.is_hopeless("a bug in piecemeal");
@@ -425,16 +426,16 @@ fn a_source_hears_of_hunger_completion_and_the_end() {
     let mut plan = plan(&net, &torrent, &[leaves]);
     plan.sources.push(source(move |mut finder| {
         assert_eq!(finder.counters(), (0, 0, 151_072));
-        let mut heard = vec![finder.wait(Duration::from_secs(10))];
+        let mut heard = vec![finder.wait(Duration::from_secs(60))];
         finder.found(vec![Candidate::Dial(seed)]);
         while heard.last() != Some(&Wake::Stop) {
-            heard.push(finder.wait(Duration::from_secs(10)));
+            heard.push(finder.wait(Duration::from_secs(60)));
         }
         tell.send((heard, finder.counters())).map_err(|error| error.to_string())?;
         Ok(())
     }));
     run(&net, plan, &torrent).is_complete(&torrent);
-    let (mut heard, counters) = told.recv_timeout(Duration::from_secs(5)).expect("the source ends");
+    let (mut heard, counters) = told.recv_timeout(Duration::from_secs(60)).expect("the source ends");
     heard.dedup();
     assert_eq!(heard, [Wake::Hungry, Wake::Completed, Wake::Stop]);
     assert_eq!(counters, (0, 151_072, 0));
