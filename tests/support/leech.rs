@@ -178,6 +178,22 @@ impl Leech {
         }
     }
 
+    /// Waits until the seed has taken in all that was said, and returns what it has said
+    /// meanwhile: a metadata piece that there is not is refused. For [`Leech::extended`].
+    #[track_caller]
+    pub fn fence(&mut self) -> Vec<(u8, Vec<u8>)> {
+        self.say(&wire::extended(0, b"d1:md11:ut_metadatai3eee"));
+        self.say(&wire::extended(1, b"d8:msg_typei0e5:piecei99999ee"));
+        let mut before = Vec::new();
+        loop {
+            let message = self.hear();
+            if message == (wire::EXTENDED, b"\x03d8:msg_typei2e5:piecei99999ee".to_vec()) {
+                return before;
+            }
+            before.push(message);
+        }
+    }
+
     /// Whether the seed hangs up, with whatever it says before that.
     pub fn is_hung_up_on(&mut self) -> bool {
         let until = Instant::now() + LIMIT;
