@@ -93,7 +93,7 @@ fn a_piece_that_nobody_has_ends_it_and_the_rest_is_kept() {
     let (net, torrent) = (Net::new(), torrent());
     let peers = [net.seed(1, &torrent, [0, 1, 4]), net.seed(2, &torrent, [1, 2, 4])];
     let mut plan = plan(&net, &torrent, &peers);
-    plan.patience = Duration::from_millis(150); // and ten times that without a block
+    plan.patience = Duration::from_millis(500); // and ten times that without a block
     let ran = run(&net, plan, &torrent);
     ran.is_hopeless("no block came");
     let content = ran.store.content();
@@ -182,6 +182,7 @@ fn a_long_look_at_what_is_there_uses_up_no_patience() {
     let (net, torrent) = (Net::new(), torrent());
     let peer = net.seed(1, &torrent, 0..5);
     let mut plan = plan(&net, &torrent, &[]);
+    plan.patience = Duration::from_millis(900); // a second of being held up counts, and no more
     plan.sources = vec![source(move |finder| {
         std::thread::sleep(Duration::from_millis(60));
         finder.found(vec![Candidate::Dial(peer)]);
@@ -190,7 +191,7 @@ fn a_long_look_at_what_is_there_uses_up_no_patience() {
     let store = Memory::of(&torrent);
     let into = Arc::clone(&store);
     let mut ran = run_with(&net, plan, move |_| {
-        std::thread::sleep(Duration::from_millis(600));
+        std::thread::sleep(Duration::from_millis(1500));
         Ok((into as Arc<dyn Store>, Bitfield::new(5)))
     });
     ran.store = store;
@@ -210,13 +211,13 @@ fn time_in_which_we_stood_still_uses_up_no_patience() {
         talk.give(&content)
     });
     let mut plan = plan(&net, &torrent, &[peer]);
-    plan.patience = Duration::from_millis(250); // and ten times that without a block
+    plan.patience = Duration::from_millis(400); // and ten times that without a block
     let store = Memory::of(&torrent);
     let memory = Arc::clone(&store);
     let result = in_time(move || {
         download(plan, move |_| Ok((memory as Arc<dyn Store>, Bitfield::new(5))), &mut |event| {
             if matches!(event, Event::Joined(_)) {
-                std::thread::sleep(Duration::from_secs(3));
+                std::thread::sleep(Duration::from_millis(4500));
                 awake.open();
             }
         })
@@ -491,9 +492,9 @@ fn the_end_sums_up_whom_it_knew_and_the_most_frequent_reason() {
         talk.hold()
     }));
     let mut plan = plan(&net, &torrent, &peers);
-    plan.patience = Duration::from_millis(100);
+    plan.patience = Duration::from_millis(500);
     let ran = run(&net, plan, &torrent);
-    ran.is_hopeless("no block came for 1 s: 0 of 5 pieces are verified; 9 peers known, 4 connected; 5 peers: ");
+    ran.is_hopeless("no block came for 5 s: 0 of 5 pieces are verified; 9 peers known, 4 connected; 5 peers: ");
     ran.is_hopeless("it chokes us");
 }
 

@@ -340,7 +340,7 @@ fn nobody_with_metadata_is_no_hope() {
         talk.hold()
     });
     let mut plan = magnet(&net, &torrent, &[peer]);
-    plan.patience = Duration::from_millis(150);
+    plan.patience = Duration::from_millis(500);
     run(&net, plan, &torrent).is_hopeless("it does not speak the extension protocol");
 }
 

@@ -168,8 +168,9 @@ fn a_seed_tells_the_tracker_that_nothing_is_left_and_never_that_it_has_completed
     let torrent = Torrent::sample();
     let mut giver = Giver::new(&torrent);
     let asked = with_tracker(&mut giver);
-    let content = torrent.clone();
+    let (content, said) = (torrent.clone(), Arc::clone(&asked));
     giver.taker(move |talk| {
+        told(&said, Said::Started);
         talk.hello(BOTH, &content)?;
         let ours = talk.greet(&[])?;
         talk.admitted()?;
