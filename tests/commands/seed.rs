@@ -201,7 +201,7 @@ fn a_download_gives_while_it_takes() {
     // Its seed gives so slowly that it cannot be complete when the leech has the half
     // that was there.
     let (folder, torrent) = (folder(), Torrent::of_pieces(64, 81));
-    let seed = Serving::seed(folder.path(), &torrent, ["--max-upload", "64KiB"]);
+    let seed = Serving::seed(folder.path(), &torrent, ["--max-upload", "16KiB"]);
     let file = folder.path().join("test.torrent");
     half(folder.path(), "half", &torrent, 0);
     let taking = staying(folder.path(), "half", &file, &["--peer", &seed.address.to_string()]);

@@ -104,7 +104,7 @@ impl Scene {
     }
 
     fn replay_tape(&self, tape: &Tape, words: &[&str]) -> Outcome {
-        self.replay_in(tape, &[&["--timeout", "1"], words].concat())
+        self.replay_in(tape, &[&["--timeout", "3"], words].concat())
     }
 
     fn replay_in(&self, tape: &Tape, words: &[&str]) -> Outcome {
