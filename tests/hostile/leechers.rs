@@ -106,6 +106,7 @@ fn a_change_of_mind_does_not_make_a_slot_more() {
     first.wait_for_slot();
     let mut second = Leech::extended(attacked.address(), &attacked.torrent);
     second.say(&wire::message(wire::INTERESTED, b""));
+    second.fence();
     first.say(&[wire::message(wire::NOT_INTERESTED, b""), wire::message(wire::INTERESTED, b"")].concat());
     // Once the seed has heard both, one of them has the slot. The other gets no block.
     let mut both = [first, second];

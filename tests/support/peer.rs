@@ -152,7 +152,7 @@ impl FakePeer {
     /// All connections so far.
     pub fn talks(&self) -> Vec<Talk> {
         let talks = jitter::lock(&self.shared.talks).clone();
-        talks.iter().map(|t| jitter::lock(&t).clone()).collect()
+        talks.iter().map(|t| jitter::lock(t).clone()).collect()
     }
 
     /// All connections, once the client has left them.

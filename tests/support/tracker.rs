@@ -197,7 +197,7 @@ fn converse(mut stream: TcpStream, answer: &Answer, asked: &Mutex<Vec<String>>, 
     let head = String::from_utf8_lossy(&head).into_owned();
     let target = head.split(' ').nth(1).unwrap_or_default().to_owned();
     let number = {
-        let mut asked = jitter::lock(&asked);
+        let mut asked = jitter::lock(asked);
         asked.push(target.clone());
         asked.len() - 1
     };

@@ -145,7 +145,7 @@ fn serve(
         let Ok((length, from)) = socket.recv_from(&mut buffer) else { continue };
         let packet = &buffer[..length];
         let number = {
-            let mut heard = jitter::lock(&heard);
+            let mut heard = jitter::lock(heard);
             heard.push(packet.to_vec());
             heard.len() - 1
         };
