@@ -426,7 +426,12 @@ fn a_peer_that_shakes_hands_and_hangs_up_is_dialled_six_times_and_no_more() {
             let asked = talk.asked()?;
             talk.block(&content, asked)?;
         }
-        std::thread::sleep(Duration::from_millis(500)); // another would come later still, or at once
+        // A seventh would come 2.4 s after the sixth.
+        for _ in 0..2 {
+            std::thread::sleep(Duration::from_millis(1400));
+            let asked = talk.asked()?;
+            talk.block(&content, asked)?;
+        }
         talk.give(&content)
     });
     let mut plan = plan(&net, &torrent, &[good, useless]);

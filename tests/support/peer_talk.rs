@@ -169,7 +169,7 @@ impl<'a> Talker<'a> {
     }
 
     fn raw(&self) -> Vec<u8> {
-        jitter::lock(&self.talk).raw.clone()
+        jitter::lock(self.talk).raw.clone()
     }
 
     /// Waits for the client's 68 bytes; hangs up on one that wants another
@@ -249,7 +249,7 @@ impl<'a> Talker<'a> {
             Ok(0) => Err(done()),
             Ok(n) => {
                 self.inbox.extend_from_slice(&chunk[..n]);
-                jitter::lock(&self.talk).raw.extend_from_slice(&chunk[..n]);
+                jitter::lock(self.talk).raw.extend_from_slice(&chunk[..n]);
                 Ok(true)
             }
             Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted) => Ok(false),
@@ -273,7 +273,7 @@ impl<'a> Talker<'a> {
                 metadata_sent: self.metadata_sent,
                 unchoked: self.unchoked,
             };
-            jitter::lock(&self.talk).messages.push(heard.clone());
+            jitter::lock(self.talk).messages.push(heard.clone());
             self.pending.push_back(heard);
         }
         Ok(came)
@@ -433,7 +433,7 @@ impl<'a> Talker<'a> {
 
     fn count(&self) {
         self.shared.served.fetch_add(1, Ordering::SeqCst);
-        jitter::lock(&self.talk).blocks += 1;
+        jitter::lock(self.talk).blocks += 1;
     }
 
     fn extended(&mut self, payload: &[u8]) -> io::Result<()> {
