@@ -12,7 +12,7 @@ variables, of the environment or of make:
     ONLY=       the test binaries to run, with commas: `s11_swarm,doc`; all if empty
 
 The exit code is 1 if any test failed. What a failed binary printed is kept in
-target/steady/. Ctrl-C ends the round that is running and prints the table.
+target/steady/. Ctrl-C ends the round that is running, and the table is of those before it.
 """
 
 import json
@@ -104,7 +104,9 @@ def main():
     loops = []
     try:
         for _ in range(load * count):
-            loops.append(subprocess.Popen([*pinned, sys.executable, "-c", SPIN % os.getpid()]))
+            # Ctrl-C is for this script, which ends them.
+            spin = [*pinned, sys.executable, "-c", SPIN % os.getpid()]
+            loops.append(subprocess.Popen(spin, start_new_session=True))
         for number in range(1, rounds + 1):
             begun, failed = time.monotonic(), []
             for name, command in tests.items():
@@ -129,4 +131,9 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except subprocess.CalledProcessError as error:
+        sys.exit(f"error: {' '.join(error.cmd)} ended with {error.returncode}")
