@@ -1,10 +1,11 @@
 # A thin front for cargo: each target is one or two commands you can also type.
 
-.PHONY: help demo test check docs prefixes interop page fuzz soak bench
+.PHONY: help demo test check docs steady prefixes interop page fuzz soak bench
 
 help:
 	@echo "make demo      download from a swarm inside this process; no network needed"
 	@echo "make test      all tests that need no other program (under 3 minutes)"
+	@echo "make steady    the tests again and again on busy cores; ROUNDS=3 LOAD=4, more in tests/steady.py"
 	@echo "make check     formatting, clippy, documentation"
 	@echo "make docs      run the transcripts in docs/ and README.md, and write what they print now"
 	@echo "make prefixes  stages 1..N compile and pass their tests alone, for every N"
@@ -20,6 +21,10 @@ demo:
 # Most tests wait for somebody, so more of them than there are cores run at a time.
 test:
 	RUST_TEST_THREADS=6 cargo test --locked
+
+# Twenty minutes for ten rounds on two cores. Not in CI: chance decides what it finds.
+steady:
+	python3 tests/steady.py
 
 # rustfmt does not look into the macro that declares the command modules.
 check:

@@ -169,7 +169,7 @@ fn mutilated_handshakes_are_refused_or_read_but_never_panic() {
 /// Two ends of a TCP connection, the first as a transport.
 fn tcp() -> (Transport, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
-    let transport = Tcp.dial(listener.local_addr().expect("it is bound"), millis(5000)).expect("it listens");
+    let transport = Tcp.dial(listener.local_addr().expect("it is bound"), millis(60_000)).expect("it listens");
     (transport, listener.accept().expect("somebody dialled").0)
 }
 
@@ -197,7 +197,7 @@ fn a_transport_carries_bytes_both_ways_and_knows_the_other_side() {
             reader.read_exact(&mut bytes).expect("it comes");
             writer.write_all(&bytes).expect("it is read");
         });
-        transport.set_deadline(millis(5000));
+        transport.set_deadline(millis(60_000));
         let bytes: Vec<u8> = (0..1000).map(|n| (n % 251) as u8).collect();
         transport.write_all(&bytes).expect("it is read");
         let mut back = vec![0; 1000];
@@ -219,7 +219,7 @@ fn a_byte_drip_does_not_hold_a_reader_beyond_its_deadline() {
             }
             drop(reader);
         });
-        let error = within(8, move || {
+        let error = within(60, move || {
             transport.reader.set_deadline(millis(150));
             transport.read_exact(&mut [0; 100_000])
         });
@@ -230,7 +230,7 @@ fn a_byte_drip_does_not_hold_a_reader_beyond_its_deadline() {
 #[test]
 fn a_peer_that_does_not_read_does_not_hold_a_writer_beyond_its_deadline() {
     for (mut transport, _writer, _reader) in all_kinds() {
-        let error = within(8, move || {
+        let error = within(60, move || {
             transport.writer.set_deadline(millis(100));
             transport.write_all(&vec![0; 64 << 20])
         });
@@ -242,7 +242,7 @@ fn a_peer_that_does_not_read_does_not_hold_a_writer_beyond_its_deadline() {
 fn after_the_deadline_nothing_is_read_or_written_even_where_it_could_be() {
     for (mut transport, mut writer, _reader) in all_kinds() {
         writer.write_all(b"here I am").expect("there is room");
-        transport.set_deadline(millis(5000));
+        transport.set_deadline(millis(60_000));
         transport.read_exact(&mut [0; 4]).expect("it has come");
         transport.set_deadline(Instant::now());
         assert_eq!(kind(transport.read(&mut [0; 4])), ErrorKind::TimedOut);
@@ -257,7 +257,7 @@ fn a_later_deadline_lets_a_reader_go_on_where_it_stopped() {
             transport.reader.set_deadline(millis(20));
             assert_eq!(kind(transport.read(&mut [0; 4])), ErrorKind::TimedOut);
             writer.write_all(&[round]).expect("there is room");
-            transport.reader.set_deadline(millis(5000));
+            transport.reader.set_deadline(millis(60_000));
             let mut byte = [0];
             transport.read_exact(&mut byte).expect("it comes");
             assert_eq!(byte, [round]);
@@ -279,7 +279,7 @@ fn hanging_up_wakes_a_reader_and_a_writer_that_wait() {
         thread::sleep(Duration::from_millis(20));
         hang_up();
         for _ in 0..2 {
-            assert_eq!(ends.recv_timeout(Duration::from_secs(8)), Ok(0));
+            assert_eq!(ends.recv_timeout(Duration::from_secs(60)), Ok(0));
         }
     }
 }
@@ -289,7 +289,7 @@ fn a_refused_connection_is_an_error_of_that_kind() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
     let nobody = listener.local_addr().expect("it is bound");
     drop(listener);
-    let result = within(8, move || Tcp.dial(nobody, millis(5000)).map(drop));
+    let result = within(60, move || Tcp.dial(nobody, millis(60_000)).map(drop));
     assert_eq!(kind(result), ErrorKind::ConnectionRefused);
 }
 
@@ -302,7 +302,7 @@ fn a_peer_that_drips_its_handshake_is_given_up() {
             stream.write_all(&[*byte]).is_ok()
         })
     });
-    let result = within(8, move || {
+    let result = within(60, move || {
         let mut transport = transport;
         transport.set_deadline(millis(200));
         exchange(&mut transport, &ours())
@@ -314,7 +314,7 @@ fn a_peer_that_drips_its_handshake_is_given_up() {
 fn an_accepted_stream_becomes_a_transport_with_its_first_deadline() {
     let (_near, stream) = tcp();
     let mut transport = over_tcp(stream, millis(20)).expect("it is connected");
-    let result = within(8, move || transport.read(&mut [0; 1]));
+    let result = within(60, move || transport.read(&mut [0; 1]));
     assert_eq!(kind(result), ErrorKind::TimedOut);
 }
 
@@ -329,7 +329,7 @@ fn only(peers: impl IntoIterator<Item = u8>) -> Receiver<Vec<SocketAddr>> {
 fn the_first_peer_that_answers_wins_and_nobody_waits_for_the_others() {
     let (never, hang) = mpsc::channel::<()>();
     let hang = Arc::new(std::sync::Mutex::new(hang));
-    let answer = within(8, move || {
+    let answer = within(60, move || {
         first_answer(only(1..=8), millis(60_000), move |peer| {
             if peer != address(5) {
                 let _ = hang.lock().map(|hang| hang.recv());
@@ -348,7 +348,7 @@ fn when_all_peers_fail_each_is_named_once_with_its_reason() {
     found.send(vec![]).expect("it is open");
     found.send(vec![address(2), address(3)]).expect("it is open");
     drop(found);
-    let failed = within(8, move || first_answer(peers, millis(60_000), |peer| Err::<(), _>(format!("no {peer}"))));
+    let failed = within(60, move || first_answer(peers, millis(60_000), |peer| Err::<(), _>(format!("no {peer}"))));
     let mut failed = failed.expect_err("nobody answers");
     failed.sort_by_key(|(peer, _)| *peer);
     assert_eq!(failed, [1, 2, 3].map(|n| (address(n), format!("no 192.0.2.{n}:6881"))));
@@ -356,14 +356,14 @@ fn when_all_peers_fail_each_is_named_once_with_its_reason() {
 
 #[test]
 fn when_nobody_can_be_found_the_race_is_over_at_once() {
-    let failed = within(8, || first_answer(only([]), millis(60_000), |_| Ok::<(), ()>(())));
+    let failed = within(60, || first_answer(only([]), millis(60_000), |_| Ok::<(), ()>(())));
     assert_eq!(failed, Err(vec![]));
 }
 
 #[test]
 fn dead_peers_do_not_hide_the_one_that_lives() {
     let asked =
-        within(8, || first_answer(only(1..=100), millis(60_000), |peer| if peer == address(100) { Ok(peer) } else { Err(()) }));
+        within(60, || first_answer(only(1..=100), millis(60_000), |peer| if peer == address(100) { Ok(peer) } else { Err(()) }));
     assert_eq!(asked, Ok(address(100)));
 }
 
@@ -374,7 +374,7 @@ fn eight_peers_are_asked_at_once_and_no_more() {
     let (now, peak) = (Arc::clone(&running), Arc::clone(&most));
     // Nobody comes past the barrier alone: eight must be there at the same time.
     let barrier = Arc::new(Barrier::new(8));
-    let failed = within(8, move || {
+    let failed = within(60, move || {
         first_answer(only(1..=24), millis(60_000), move |_| {
             peak.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
             barrier.wait();
@@ -389,7 +389,7 @@ fn eight_peers_are_asked_at_once_and_no_more() {
 #[test]
 fn peers_found_later_are_asked_while_others_are_still_silent() {
     let (found, peers) = mpsc::channel();
-    let answer = within(8, move || {
+    let answer = within(60, move || {
         found.send(vec![address(1)]).expect("the race listens");
         first_answer(peers, millis(60_000), move |peer| {
             if peer == address(1) {
@@ -406,8 +406,8 @@ fn peers_found_later_are_asked_while_others_are_still_silent() {
 fn a_race_ends_at_its_deadline_with_the_failures_so_far() {
     let (found, peers) = mpsc::channel();
     found.send(vec![address(1), address(2)]).expect("it is open");
-    let failed = within(8, move || {
-        let failed = first_answer(peers, millis(500), |peer| {
+    let failed = within(60, move || {
+        let failed = first_answer(peers, millis(2000), |peer| {
             if peer == address(2) {
                 thread::sleep(Duration::from_secs(60));
             }
@@ -421,7 +421,7 @@ fn a_race_ends_at_its_deadline_with_the_failures_so_far() {
 
 #[test]
 fn an_ask_that_panics_is_not_waited_for() {
-    let answer = within(8, || {
+    let answer = within(60, || {
         first_answer(only(1..=20), millis(60_000), |peer| {
             if peer != address(20) {
                 resume_unwind(Box::new("a bug, without a message on the terminal"));

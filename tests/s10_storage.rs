@@ -65,5 +65,5 @@ fn files_in(root: &Path) -> Vec<String> {
 fn without_blocking<T: Send + 'static>(act: impl FnOnce() -> T + Send + 'static) -> T {
     let (done, wait) = mpsc::channel();
     std::thread::spawn(move || done.send(act()));
-    wait.recv_timeout(Duration::from_secs(10)).expect("this ends, and does not block or panic")
+    wait.recv_timeout(Duration::from_secs(60)).expect("this ends, and does not block or panic")
 }

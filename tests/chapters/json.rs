@@ -22,7 +22,7 @@ use crate::support::{Run, commands, dead_address, folder};
 const RARE: [&str; 2] = ["lost", "withdrawn"];
 
 /// How long a program may take to say what is waited for.
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// A schema of the page.
 struct Described {
@@ -221,9 +221,9 @@ fn short_commands(page: &mut Page, folder: &Path) {
     page.run(folder, &["info", "missing.torrent"], 7);
     page.run(folder, &["decode", "x"], 3);
     let nobody = lab.contents[0].magnet(&[], &[dead_address()]);
-    page.run(folder, &["magnet_download", "-o", "none", "--timeout", "1", &nobody], 5);
+    page.run(folder, &["magnet_download", "-o", "none", "--timeout", "3", &nobody], 5);
     let silent = lab.contents[0].magnet(&[format!("http://{}/announce", dead_address())], &[]);
-    page.run(folder, &["magnet_download", "-o", "none", "--timeout", "1", &silent], 4);
+    page.run(folder, &["magnet_download", "-o", "none", "--timeout", "3", &silent], 4);
 }
 
 /// The trace of conversations with peers and trackers, and captures, explained.
@@ -257,7 +257,7 @@ fn traces(page: &mut Page, folder: &Path) {
 fn long_commands(page: &mut Page, folder: &Path) {
     let content = Content::single("film.bin", 3 << 20, 32 << 10, 5).expect("a torrent");
     let liar = lab(vec![content.clone()], &[Fault::Corrupt { every: 1 }]);
-    page.run(folder, &["magnet_download", "--timeout", "1", "-o", "never", &liar.magnet_with_peers(&content)], 5);
+    page.run(folder, &["magnet_download", "--timeout", "3", "-o", "never", &liar.magnet_with_peers(&content)], 5);
     let lab = lab(vec![content], &[Fault::None, Fault::None]);
     let torrent = lab.write_torrents(folder).expect("written").remove(0);
     let torrent = torrent.to_string_lossy();
@@ -282,7 +282,7 @@ fn labs(page: &mut Page, folder: &Path) {
     let made = ["lab", "-v", "--seeders", "1", "--size", "256KiB", "--faults"];
     let lab = Beside::start(folder, &[&made[..], &["corrupt"]].concat());
     let started = lab.event("started");
-    page.run(folder, &["magnet_download", "-o", "never", started["magnets"][0].as_str().expect("a link"), "--timeout", "1"], 5);
+    page.run(folder, &["magnet_download", "-o", "never", started["magnets"][0].as_str().expect("a link"), "--timeout", "3"], 5);
     lab.event("spoiled");
     page.meet_all("lab", &lab.end());
 

@@ -302,8 +302,15 @@ fn tracker_port() -> u16 {
 
 /// A lab as the documents describe it.
 pub fn start_lab() -> Lab {
-    let contents = vec![sample().expect("it is a torrent"), album().expect("it is a torrent")];
-    Lab::start(contents, &vec![Plan::default(); 3], tracker_port()).expect("there is a loopback interface")
+    let contents = [sample().expect("it is a torrent"), album().expect("it is a torrent")];
+    loop {
+        let port = tracker_port();
+        let lab = Lab::start(contents.to_vec(), &vec![Plan::default(); 3], port).expect("there is a loopback interface");
+        // Another program may have taken the port since it was looked at.
+        if lab.tracker.address().port() == port {
+            return lab;
+        }
+    }
 }
 
 fn write(document: &Document, wrong: Vec<Wrong>) {

@@ -4,7 +4,7 @@
 
 use crate::support::bencode::{Value, decode};
 use crate::support::wire::EXTENDED;
-use crate::support::{FakePeer, Gate, Order, Recipe, Run, Talk, Torrent, content, folder};
+use crate::support::{FakePeer, Gate, LIMIT, Order, Recipe, Run, Talk, Torrent, content, folder};
 
 /// Checks everything the client said before it had `metadata` metadata pieces.
 #[track_caller]
@@ -98,7 +98,7 @@ fn a_peer_is_answered_before_it_has_said_anything() {
     let run = Run::new(["magnet_info", "--timeout", "30", &torrent.magnet(&[])]).peer(peer.address()).start();
     let begun = std::time::Instant::now();
     while peer.talks().first().is_none_or(|talk| talk.messages.len() < 2) {
-        assert!(begun.elapsed().as_secs() < 20, "neither extension handshake nor request: {:?}", peer.talks());
+        assert!(begun.elapsed() < LIMIT, "neither extension handshake nor request: {:?}", peer.talks());
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
     gate.open();

@@ -80,7 +80,7 @@ fn a_peer_that_lies_and_one_that_is_not_there_are_told_of_with_the_chapter() {
     let liar = FakePeer::of(&torrent).blocks(Blocks::Corrupt).start();
     torrent.write(folder.path(), None);
     let nobody = crate::support::dead_address();
-    let run = Run::new(["download", "-v", "--timeout", "0.5", "-o", "out", "test.torrent"]).dir(folder.path());
+    let run = Run::new(["download", "-v", "--timeout", "2", "-o", "out", "test.torrent"]).dir(folder.path());
     let run = run.peer(liar.address()).peer(nobody).run();
     assert_eq!(run.code, Some(5), "{run}");
     for words in [format!("{}, which is banned (chapter 11)", liar.address()), format!("{nobody} cannot be used: ")] {

@@ -4,7 +4,7 @@
 use crate::support::leech::is_served;
 use crate::support::serving::Ended;
 use crate::support::tracker::{percent_decoded, query_of};
-use crate::support::{FakeTracker, Recipe, Reply, Run, Serving, Torrent, content, folder};
+use crate::support::{FakeTracker, LIMIT, Recipe, Reply, Run, Serving, Torrent, content, folder};
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -226,7 +226,7 @@ fn a_download_gives_while_it_takes() {
     // Its seed gives so slowly that it cannot be complete when the leech has the half
     // that was there.
     let (folder, torrent) = (folder(), Torrent::of_pieces(64, 81));
-    let seed = Serving::seed(folder.path(), &torrent, ["--max-upload", "64KiB"]);
+    let seed = Serving::seed(folder.path(), &torrent, ["--max-upload", "16KiB"]);
     let file = folder.path().join("test.torrent");
     half(folder.path(), "half", &torrent, 0);
     let taking = staying(folder.path(), "half", &file, &["--peer", &seed.address.to_string()]);
@@ -274,7 +274,7 @@ fn for_people_there_is_a_table() {
         if let Some(address) = found.filter(|_| text.ends_with('\n')) {
             break address;
         }
-        assert!(begun.elapsed() < Duration::from_secs(20), "it does not say where it listens: {text}");
+        assert!(begun.elapsed() < LIMIT, "it does not say where it listens: {text}");
         std::thread::sleep(Duration::from_millis(5));
     };
     let out = folder.path().join("out");
@@ -304,7 +304,7 @@ fn a_download_that_stays_says_at_once_that_it_is_done_and_at_the_end_who_gave() 
     let promise = format!("Downloaded {} to {}.\n", file.display(), out.display());
     let begun = Instant::now();
     while std::fs::read_to_string(&said).expect("a file of ours") != promise {
-        assert!(begun.elapsed() < Duration::from_secs(20), "it does not say that it is done");
+        assert!(begun.elapsed() < LIMIT, "it does not say that it is done");
         std::thread::sleep(Duration::from_millis(5));
     }
     run.interrupt();

@@ -13,7 +13,7 @@ use super::waiting::long_work;
 use crate::support::{FakePeer, Torrent, folder};
 
 /// How long anything may take.
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// The program on a terminal of 80 columns. Dropping it kills it.
 struct OnTerminal {

@@ -54,7 +54,7 @@ fn peers_of_a_failing_tracker_is_an_error_of_the_tracker() {
     all_at_once(failing(), |(what, tracker, word)| {
         let folder = folder();
         let file = Torrent::sample().write(folder.path(), Some(&tracker.url()));
-        let outcome = Run::new(["peers", "--timeout", "3"]).arg(file).run();
+        let outcome = Run::new(["peers", "--timeout", "6"]).arg(file).run();
         outcome.fails(&[4]).mentions(word).mentions("127.0.0.1");
         assert!(!outcome.err().contains("root:"), "{what}: a file of this machine is not shown");
     });
@@ -84,7 +84,7 @@ fn a_download_with_nothing_but_a_failing_tracker_ends_with_its_reason() {
         let folder = folder();
         let file = torrent.write(folder.path(), Some(&tracker.url()));
         let out = folder.path().join("out");
-        Run::new(["download", "--timeout", "2", "-o"]).arg(out).arg(file).run().fails(&[4]).mentions(word);
+        Run::new(["download", "--timeout", "4", "-o"]).arg(out).arg(file).run().fails(&[4]).mentions(word);
     });
 }
 
@@ -116,7 +116,7 @@ fn a_tracker_url_that_leads_nowhere_is_an_error() {
         let file = Torrent::sample().write(folder.path(), Some(url));
         // An empty one is as good as none: then it is a peer that is missing.
         let codes: &[i32] = if url.is_empty() { &[3, 4, 5] } else { &[3, 4] };
-        Run::new(["peers", "--timeout", "3"]).arg(file).run().fails(codes);
+        Run::new(["peers", "--timeout", "6"]).arg(file).run().fails(codes);
     });
 }
 

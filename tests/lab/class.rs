@@ -129,7 +129,7 @@ fn a_tally_counts_who_is_there_and_what_was_said() {
 /// Over HTTP, from a socket at `host`.
 fn ask(tracker: &LabTracker, host: &str, query: &str) -> Value {
     let mut stream = TcpStream::connect((host, tracker.address().port())).expect("the tracker listens there");
-    stream.set_read_timeout(Some(Duration::from_secs(5))).expect("a timeout can be set");
+    stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a timeout can be set");
     stream.write_all(format!("GET /announce?{query} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes()).expect("the tracker reads");
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).expect("the tracker answers and closes");

@@ -8,7 +8,7 @@ use piecemeal::lab::content::Content;
 use piecemeal::lab::notes::Notes;
 use piecemeal::lab::seeder::{Plan, Seeder};
 
-use crate::support::wire;
+use crate::support::{LIMIT, jitter, wire};
 
 pub const PLAIN: [u8; 8] = [0; 8];
 pub const EXTENDED: [u8; 8] = [0, 0, 0, 0, 0, wire::EXTENSION_BIT, 0, 0];
@@ -25,11 +25,17 @@ pub fn seeder(content: &Content, plan: Plan) -> (Seeder, Notes) {
 
 /// Waits until something is so; a note comes when the connection is over.
 pub fn soon(what: &str, mut is_so: impl FnMut() -> bool) {
-    let until = Instant::now() + Duration::from_secs(5);
+    let until = Instant::now() + LIMIT;
     while !is_so() {
-        assert!(Instant::now() < until, "not within 5 s: {what}");
+        assert!(Instant::now() < until, "not within 60 s: {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// Waits until a connection is refused. It may take a moment: a program that another test is
+/// starting has a copy of every socket, until it runs.
+pub fn nobody_listens(address: SocketAddr) {
+    soon("nobody listens", || TcpStream::connect_timeout(&address, LIMIT).is_err());
 }
 
 /// What is noted up to the end of a connection.
@@ -57,8 +63,8 @@ pub struct Client {
 
 impl Client {
     pub fn dial(address: SocketAddr) -> Client {
-        let stream = TcpStream::connect_timeout(&address, Duration::from_secs(5)).expect("somebody listens");
-        stream.set_read_timeout(Some(Duration::from_secs(5))).expect("a timeout can be set");
+        let stream = TcpStream::connect_timeout(&address, LIMIT).expect("somebody listens");
+        stream.set_read_timeout(Some(LIMIT)).expect("a timeout can be set");
         Client { stream }
     }
 
@@ -80,19 +86,19 @@ impl Client {
     }
 
     pub fn send(&mut self, bytes: &[u8]) {
-        self.stream.write_all(bytes).expect("the other side reads");
+        jitter::around(|| self.stream.write_all(bytes)).expect("the other side reads");
     }
 
     pub fn take(&mut self, count: usize) -> Vec<u8> {
         let mut bytes = vec![0; count];
-        self.stream.read_exact(&mut bytes).expect("that many bytes come");
+        jitter::around(|| self.stream.read_exact(&mut bytes)).expect("that many bytes come");
         bytes
     }
 
     /// The id and payload of the next message.
     pub fn message(&mut self) -> io::Result<(u8, Vec<u8>)> {
         let mut length = [0; 4];
-        self.stream.read_exact(&mut length)?;
+        jitter::around(|| self.stream.read_exact(&mut length))?;
         let mut rest = vec![0; u32::from_be_bytes(length) as usize];
         self.stream.read_exact(&mut rest)?;
         Ok((rest.remove(0), rest))

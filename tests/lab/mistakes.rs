@@ -236,7 +236,7 @@ fn real_clients_make_no_mistakes() {
 /// The tracker's next note.
 fn announced(lab: &Lab, head: &[u8]) -> String {
     let mut stream = TcpStream::connect(lab.tracker.address()).expect("it listens");
-    stream.set_read_timeout(Some(std::time::Duration::from_secs(10))).expect("a socket has timeouts");
+    stream.set_read_timeout(Some(std::time::Duration::from_secs(60))).expect("a socket has timeouts");
     stream.write_all(head).expect("it reads");
     let _ = stream.read_to_end(&mut Vec::new());
     let mut text = None;

@@ -28,7 +28,7 @@ impl Running {
     }
 
     pub fn line(&self) -> String {
-        self.lines.recv_timeout(Duration::from_secs(10)).expect("another line")
+        self.lines.recv_timeout(Duration::from_secs(60)).expect("another line")
     }
 
     /// Lines up to the one that holds `last`.
@@ -50,7 +50,7 @@ impl Running {
     pub fn end(&mut self) -> Vec<String> {
         self.interrupt();
         let mut rest = Vec::new();
-        while let Ok(line) = self.lines.recv_timeout(Duration::from_secs(10)) {
+        while let Ok(line) = self.lines.recv_timeout(Duration::from_secs(60)) {
             rest.push(line);
         }
         soon("it ends", || self.child.try_wait().expect("a state").is_some());

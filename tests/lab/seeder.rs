@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use piecemeal::lab::seeder::{Holds, Plan, Seeder};
 
-use crate::lab::client::{Client, EXTENDED, PLAIN, content, last_note, notes_to_the_last, request, seeder, soon};
+use crate::lab::client::{Client, EXTENDED, PLAIN, content, last_note, nobody_listens, notes_to_the_last, request, seeder, soon};
 use crate::support::bencode::{self, Value};
-use crate::support::wire;
+use crate::support::{LIMIT, wire};
 
 const PIECE: u32 = 3 * 16_384 + 100;
 
@@ -186,7 +186,7 @@ fn a_rate_is_kept() {
     // 98,304 bytes in all, of which a portion or two may go at once.
     let took = begun.elapsed();
     assert!(took > Duration::from_millis(450), "{took:?}");
-    assert!(took < Duration::from_secs(10), "{took:?}");
+    assert!(took < LIMIT, "{took:?}");
 }
 
 #[test]
@@ -196,13 +196,12 @@ fn dropping_a_seeder_ends_its_connections() {
     let mut clients: Vec<Client> = (0..10).map(|_| Client::unchoked(seeder.address(), &content)).collect();
     clients[0].request(0, 0, 16_384);
     let address = seeder.address();
-    let begun = Instant::now();
+    // At one byte a second the block would take hours.
     drop(seeder);
-    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
     for client in &mut clients {
         soon("the connection ends", || client.is_over());
     }
-    assert!(std::net::TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_err());
+    nobody_listens(address);
 }
 
 #[test]

@@ -14,7 +14,7 @@ use super::client::{Client, PLAIN, soon};
 use super::running::Running;
 use crate::support::{Run, folder, wire};
 
-const LIMIT: Duration = Duration::from_secs(10);
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// A connect packet of BEP 15: magic, action 0, transaction id.
 const CONNECT: [u8; 16] = [0, 0, 4, 0x17, 0x27, 0x10, 0x19, 0x80, 0, 0, 0, 0, 1, 2, 3, 4];

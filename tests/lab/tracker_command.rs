@@ -21,7 +21,7 @@ fn announce(url: &str, query: &str) -> String {
 fn send(url: &str, query: &str) -> TcpStream {
     let place = url.strip_prefix("http://").and_then(|rest| rest.strip_suffix("/announce")).expect("an announce URL");
     let mut stream = TcpStream::connect(place).expect("the tracker listens");
-    stream.set_read_timeout(Some(Duration::from_secs(5))).expect("a timeout can be set");
+    stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a timeout can be set");
     stream.write_all(format!("GET /announce?{query} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes()).expect("the tracker reads");
     stream
 }

@@ -1,13 +1,14 @@
 //! The tracker over UDP, with packets written by hand.
 
 use std::net::{SocketAddr, UdpSocket};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use piecemeal::lab::notes::Notes;
 use piecemeal::lab::tracker::{LabTracker, everywhere};
 use piecemeal::s02_metainfo::InfoHash;
 use piecemeal::s03_tracker::PeerId;
 
+use crate::lab::client::soon;
 use crate::lab::tracker::{HASH, get, query, tracker};
 use crate::support::bencode::Value;
 
@@ -17,7 +18,7 @@ const CONNECT: [u8; 16] = *b"\0\0\x04\x17\x27\x10\x19\x80\0\0\0\0abcd";
 /// A client's socket, on an address of its own.
 fn client(ip: [u8; 4]) -> UdpSocket {
     let socket = UdpSocket::bind(SocketAddr::from((ip, 0))).expect("loopback has a free port");
-    socket.set_read_timeout(Some(Duration::from_secs(5))).expect("a socket takes a timeout");
+    socket.set_read_timeout(Some(Duration::from_secs(60))).expect("a socket takes a timeout");
     socket
 }
 
@@ -71,7 +72,7 @@ fn over_ipv6_peers_are_ipv6() {
     tracker.add_peer(InfoHash(HASH_BYTES), PeerId([2; 20]), SocketAddr::from(([127, 0, 0, 2], 6881)));
     tracker.add_peer(InfoHash(HASH_BYTES), PeerId([3; 20]), "[::1]:6882".parse().expect("an address"));
     let socket = UdpSocket::bind("[::1]:0").expect("loopback has a free port");
-    socket.set_read_timeout(Some(Duration::from_secs(5))).expect("a socket takes a timeout");
+    socket.set_read_timeout(Some(Duration::from_secs(60))).expect("a socket takes a timeout");
     let id = connect(&socket, &tracker);
     let answer = exchange(&socket, &tracker, &announce(id, 7000));
     assert_eq!(answer[20..], *b"\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01\x1a\xe2");
@@ -185,8 +186,8 @@ fn a_wrong_scrape_over_http_is_told_what_is_wrong() {
 fn ending_the_tracker_frees_its_udp_port_at_once() {
     let tracker = tracker();
     let address = tracker.address();
-    let begun = Instant::now();
     drop(tracker);
-    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
-    UdpSocket::bind(address).expect("the port is free again");
+    // Not at once: a program that another test is starting has a copy of every socket, until
+    // it runs.
+    soon("the port is free again", || UdpSocket::bind(address).is_ok());
 }

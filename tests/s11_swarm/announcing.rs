@@ -2,7 +2,7 @@
 
 use super::super::support::{Gate, Torrent, wire};
 use super::memory::{Memory, bits};
-use super::net::{EXTENDED, Net, PLAIN, US, magnet, plan, run, run_into};
+use super::net::{EXTENDED, LITTLE, Net, PLAIN, US, magnet, plan, run, run_into};
 use piecemeal::s02_metainfo::InfoHash;
 use piecemeal::s03_tracker::{Announce, Announced, Event, PeerId, Retry, Tracker, TrackerError};
 use piecemeal::s11_swarm::announcer::Announcer;
@@ -170,8 +170,8 @@ fn who_stops_half_way_says_what_is_left() {
 
 #[test]
 fn left_is_one_until_the_metadata_is_there_and_then_the_truth() {
-    let (net, torrent) = (Net::new(), torrent());
-    let content = torrent.clone();
+    let (net, torrent, verified) = (Net::new(), torrent(), Gate::default());
+    let (content, opened) = (torrent.clone(), verified.clone());
     let peer = net.peer(1, move |talk| {
         talk.hello(EXTENDED, &content)?;
         let size = content.info.len();
@@ -181,12 +181,21 @@ fn left_is_one_until_the_metadata_is_there_and_then_the_truth() {
         let head = format!("d8:msg_typei1e5:piecei0e10:total_sizei{size}ee");
         talk.send(&wire::extended(1, &[head.as_bytes(), &content.info].concat()))?;
         talk.has(&content, &[0])?;
-        talk.give(&content)
+        let blocks = talk.all_asked(2)?;
+        blocks.into_iter().try_for_each(|asked| talk.block(&content, asked))?;
+        // Once the piece is verified, there is nothing left to want.
+        talk.until(wire::NOT_INTERESTED)?;
+        verified.open();
+        talk.hold()
     });
-    let (mut plan, all) = with_tracker(magnet(&net, &torrent, &[]), move |_, _| names(&[peer]));
-    plan.patience = Duration::from_millis(150);
+    let (plan, all) = with_tracker(magnet(&net, &torrent, &[]), move |_, _| names(&[peer]));
+    let stop = Arc::clone(&plan.stop);
+    std::thread::spawn(move || {
+        opened.wait();
+        stop.store(true, Ordering::SeqCst);
+    });
     let ran = run(&net, plan, &torrent);
-    ran.is_hopeless("no block came");
+    assert!(matches!(ran.result, Err(SwarmError::Stopped)), "{:?}", ran.result);
     let left: Vec<u64> = asked(&all).iter().map(|ask| ask.left).collect();
     assert_eq!((left.first(), left.last()), (Some(&1), Some(&118_304)));
 }
@@ -233,7 +242,8 @@ fn intervals_are_kept_within_bounds() {
 fn a_tracker_that_says_never_or_later_is_obeyed() {
     for retry in [Retry::Never, Retry::After(Duration::from_secs(60)), Retry::After(Duration::ZERO)] {
         let (net, torrent) = (Net::new(), torrent());
-        let (plan, all) = with_tracker(plan(&net, &torrent, &[]), move |_, _| failure(retry));
+        let (mut plan, all) = with_tracker(plan(&net, &torrent, &[]), move |_, _| failure(retry));
+        plan.patience = LITTLE;
         let ran = run(&net, plan, &torrent);
         ran.is_hopeless("not today");
         assert_eq!(events(&all), [Some(Event::Started)], "{retry:?}");
@@ -243,9 +253,10 @@ fn a_tracker_that_says_never_or_later_is_obeyed() {
 #[test]
 fn a_tier_without_trackers_or_of_an_unknown_kind_is_a_source_that_finds_nobody() {
     let (net, torrent) = (Net::new(), torrent());
-    let (empty, _) = with_tier(plan(&net, &torrent, &[]), &[], |_, _| names(&[]));
+    let impatient = || Plan { patience: LITTLE, ..plan(&net, &torrent, &[]) };
+    let (empty, _) = with_tier(impatient(), &[], |_, _| names(&[]));
     run(&net, empty, &torrent).is_hopeless("");
-    let (unknown, all) = with_tier(plan(&net, &torrent, &[]), &["gopher://x", "no url"], |_, _| names(&[]));
+    let (unknown, all) = with_tier(impatient(), &["gopher://x", "no url"], |_, _| names(&[]));
     run(&net, unknown, &torrent).is_hopeless("gopher");
     assert_eq!(events(&all), []);
 }
@@ -290,14 +301,14 @@ fn a_tracker_that_knew_nobody_is_asked_again_before_hope_is_lost() {
         }
         fn run(self: Box<Self>, mut finder: Finder) -> Result<(), BoxError> {
             finder.found(vec![]);
-            self.0.send(finder.wait(Duration::from_secs(10))).map_err(|error| error.to_string())?;
+            self.0.send(finder.wait(Duration::from_secs(60))).map_err(|error| error.to_string())?;
             Ok(())
         }
     }
     let (net, torrent) = (Net::new(), torrent());
     let (tell, told) = std::sync::mpsc::channel();
-    let mut plan = plan(&net, &torrent, &[]);
+    let mut plan = Plan { patience: LITTLE, ..plan(&net, &torrent, &[]) };
     plan.sources = vec![Box::new(Hungry(tell))];
     run(&net, plan, &torrent).is_hopeless("");
-    assert_eq!(told.recv_timeout(Duration::from_secs(5)), Ok(Wake::Hungry), "there is no peer, and nobody says so");
+    assert_eq!(told.recv_timeout(Duration::from_secs(60)), Ok(Wake::Hungry), "there is no peer, and nobody says so");
 }

@@ -161,7 +161,7 @@ impl Dice {
 /// What `act` returns; a test that would hang fails instead.
 #[track_caller]
 pub fn in_time<T: Send + 'static>(act: impl FnOnce() -> T + Send + 'static) -> T {
-    within(Duration::from_secs(12), act)
+    within(Duration::from_secs(60), act)
 }
 
 /// The same for an act that may take longer.

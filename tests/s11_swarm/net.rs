@@ -1,7 +1,7 @@
 //! A network in memory, and peers that follow a script. Their side of the protocol
 //! is written out by hand.
 
-use super::super::support::{Torrent, wire};
+use super::super::support::{LIMIT, Torrent, jitter, wire};
 use super::memory::{Memory, in_time, info};
 use piecemeal::s02_metainfo::Info;
 use piecemeal::s03_tracker::PeerId;
@@ -61,7 +61,7 @@ impl Net {
 
     /// From now on this happens at `at(host)`.
     pub fn peer(&self, host: u8, script: impl Fn(&mut Talk) -> io::Result<()> + Send + Sync + 'static) -> SocketAddr {
-        self.scripts.lock().expect("no test panics with this lock").insert(self.at(host), Arc::new(script));
+        jitter::lock(&self.scripts).insert(self.at(host), Arc::new(script));
         self.at(host)
     }
 
@@ -77,7 +77,7 @@ impl Net {
 
     /// How often this address was dialled.
     pub fn dials(&self, peer: SocketAddr) -> usize {
-        self.dials.lock().expect("no test panics with this lock").iter().filter(|dialled| **dialled == peer).count()
+        jitter::lock(&self.dials).iter().filter(|dialled| **dialled == peer).count()
     }
 
     /// How many connections there were at once.
@@ -88,7 +88,7 @@ impl Net {
     /// Waits for all scripts, and fails where one of them failed.
     #[track_caller]
     pub fn check(&self) {
-        let threads = std::mem::take(&mut *self.threads.lock().expect("no test panics with this lock"));
+        let threads = std::mem::take(&mut *jitter::lock(&self.threads));
         for thread in threads {
             if let Err(panic) = thread.join() {
                 std::panic::resume_unwind(panic);
@@ -99,8 +99,8 @@ impl Net {
 
 impl Dial for Net {
     fn dial(&self, peer: SocketAddr, _: Instant) -> io::Result<Transport> {
-        self.dials.lock().expect("no test panics with this lock").push(peer);
-        let script = self.scripts.lock().expect("no test panics with this lock").get(&peer).cloned();
+        jitter::lock(&self.dials).push(peer);
+        let script = jitter::lock(&self.scripts).get(&peer).cloned();
         let script = script.ok_or(ErrorKind::ConnectionRefused)?;
         let (ours, theirs) = pair(self.room, SocketAddr::from(([10, 0, 0, 1], 1)), peer);
         let (hang_up, live) = (Arc::clone(&ours.hang_up), Arc::clone(&self.live));
@@ -113,7 +113,7 @@ impl Dial for Net {
             live.0.fetch_sub(1, Ordering::SeqCst);
             hang_up();
         });
-        self.threads.lock().expect("no test panics with this lock").push(thread);
+        jitter::lock(&self.threads).push(thread);
         Ok(ours)
     }
 }
@@ -160,14 +160,14 @@ impl Talk {
     }
 
     pub fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.transport.set_deadline(Instant::now() + Duration::from_secs(10));
-        self.transport.write_all(bytes)
+        self.transport.set_deadline(Instant::now() + LIMIT);
+        jitter::around(|| self.transport.write_all(bytes))
     }
 
     pub fn bytes(&mut self, length: usize) -> io::Result<Vec<u8>> {
-        self.transport.set_deadline(Instant::now() + Duration::from_secs(10));
+        self.transport.set_deadline(Instant::now() + LIMIT);
         let mut bytes = vec![0; length];
-        self.transport.read_exact(&mut bytes)?;
+        jitter::around(|| self.transport.read_exact(&mut bytes))?;
         Ok(bytes)
     }
 
@@ -294,12 +294,16 @@ impl PeerSource for Names {
     }
 }
 
-/// A download of this torrent over this network, with little patience.
+/// How much patience a test has that means to lose it.
+pub const LITTLE: Duration = Duration::from_secs(1);
+
+/// A download of this torrent over this network. It has more patience than any test with a
+/// peer needs, also on a machine whose cores are all busy.
 pub fn plan(net: &Arc<Net>, torrent: &Torrent, peers: &[SocketAddr]) -> Plan {
     let info = info(torrent);
     let mut plan = Plan::new(info.info_hash, Some(info), PeerId(US));
     plan.dial = Arc::clone(net) as Arc<dyn Dial>;
-    plan.patience = Duration::from_millis(300);
+    plan.patience = Duration::from_secs(10);
     plan.sources.push(Box::new(Names(peers.to_vec())));
     plan
 }

@@ -7,7 +7,6 @@ use piecemeal::s10_storage::Store;
 use piecemeal::s11_swarm::Event;
 use std::io;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 /// Five pieces of two blocks, the last one of 20,000 bytes.
 fn torrent() -> Torrent {
@@ -185,9 +184,7 @@ fn a_peer_is_told_of_each_piece_that_another_brought() {
         talk.send(&wire::have(4))?;
         talk.give(&content)
     });
-    let mut plan = plan(&net, &torrent, &[one, two]);
-    plan.patience = Duration::from_secs(1); // `have`s go out on a tick of two seconds
-    run(&net, plan, &torrent).is_complete(&torrent);
+    run(&net, plan(&net, &torrent, &[one, two]), &torrent).is_complete(&torrent);
 }
 
 #[test]

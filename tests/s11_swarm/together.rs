@@ -1,8 +1,8 @@
 //! Peers that answer many requests in one go, and what they put in between.
 
 use super::super::support::{Recipe, Torrent, content, wire};
-use super::net::{Asked, Net, PLAIN, brought, plan, right, run};
-use piecemeal::s11_swarm::Ended;
+use super::net::{Asked, LITTLE, Net, PLAIN, brought, plan, right, run};
+use piecemeal::s11_swarm::{Ended, Plan};
 
 /// Pieces of eight blocks, the last one of three and a bit.
 fn torrent() -> Torrent {
@@ -159,7 +159,7 @@ fn thousands_of_tiny_blocks_end_the_connection() {
             talk.send(&bytes)?;
             talk.hold()
         });
-        let ran = run(&net, plan(&net, &torrent, &[flooder]), &torrent);
+        let ran = run(&net, Plan { patience: LITTLE, ..plan(&net, &torrent, &[flooder]) }, &torrent);
         ran.is_hopeless("");
         assert!(matches!(ran.left(flooder)[..], [Ended::Rule(_), ..]), "{:?}", ran.left(flooder));
         // What was wanted, and nothing else.
@@ -189,6 +189,6 @@ fn a_wanted_block_does_not_pay_for_one_that_nobody_asked_for() {
         talk.send(&[wanted, wire::block(99, 0, &[0xEE])].concat())?;
         talk.hold()
     });
-    let ran = run(&net, plan(&net, &torrent, &[flooder]), &torrent);
+    let ran = run(&net, Plan { patience: LITTLE, ..plan(&net, &torrent, &[flooder]) }, &torrent);
     assert!(matches!(ran.left(flooder)[..], [Ended::Rule(_), ..]), "{:?}", ran.left(flooder));
 }

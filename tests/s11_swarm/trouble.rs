@@ -38,16 +38,19 @@ fn completes_beside(reserved: [u8; 8], bad: impl Fn(&mut Talk, &Torrent, &Gate) 
     run(&net, plan(&net, &torrent, &[bad, good]), &torrent).is_complete(&torrent);
 }
 
+/// Answers every request with a wrong block.
+fn lies(talk: &mut Talk, torrent: &Torrent) -> io::Result<()> {
+    talk.hello(PLAIN, torrent)?;
+    talk.has(torrent, &(0..torrent.pieces()).collect::<Vec<_>>())?;
+    loop {
+        let asked = talk.asked()?;
+        talk.wrong_block(torrent, asked)?;
+    }
+}
+
 fn corrupt(net: &Net, host: u8, torrent: &Torrent) -> SocketAddr {
     let torrent = torrent.clone();
-    net.peer(host, move |talk| {
-        talk.hello(PLAIN, &torrent)?;
-        talk.has(&torrent, &(0..torrent.pieces()).collect::<Vec<_>>())?;
-        loop {
-            let asked = talk.asked()?;
-            talk.wrong_block(&torrent, asked)?;
-        }
-    })
+    net.peer(host, move |talk| lies(talk, &torrent))
 }
 
 #[test]
@@ -65,9 +68,15 @@ fn a_corrupt_peer_alone_is_banned_and_the_end() {
 #[test]
 fn a_corrupt_peer_is_banned_and_a_good_one_finishes() {
     let (net, torrent) = (Net::new(), torrent());
-    let banned = Gate::default();
-    let (liar, content, opened) = (corrupt(&net, 1, &torrent), torrent.clone(), banned.clone());
+    let (gone, named) = (Gate::default(), Gate::default());
+    let (content, left) = (torrent.clone(), gone.clone());
+    let liar = net.peer(1, move |talk| {
+        let ended = lies(talk, &content);
+        left.open();
+        ended
+    });
     // A second connection of the liar's would find the first one's ban.
+    let (content, opened) = (torrent.clone(), named.clone());
     let good = net.peer(2, move |talk| {
         talk.hello(PLAIN, &content)?;
         opened.wait();
@@ -75,15 +84,18 @@ fn a_corrupt_peer_is_banned_and_a_good_one_finishes() {
         talk.give(&content)
     });
     let mut plan = plan(&net, &torrent, &[liar, good]);
-    let gone = banned.clone();
-    plan.sources.push(Box::new(Waits(gone, liar)));
+    plan.sources.push(Box::new(Waits { gone, liar, named }));
     let ran = run(&net, plan, &torrent);
     assert_eq!(ran.is_complete(&torrent).banned, [liar]);
     assert_eq!(net.dials(liar), 1);
 }
 
-/// Opens the gate a moment after the start, and names the liar again.
-struct Waits(Gate, SocketAddr);
+/// Names the liar again, once we have hung up on it.
+struct Waits {
+    gone: Gate,
+    liar: SocketAddr,
+    named: Gate,
+}
 
 impl piecemeal::s11_swarm::source::PeerSource for Waits {
     fn name(&self) -> String {
@@ -91,9 +103,9 @@ impl piecemeal::s11_swarm::source::PeerSource for Waits {
     }
 
     fn run(self: Box<Self>, finder: piecemeal::s11_swarm::source::Finder) -> Result<(), piecemeal::s07_extension::BoxError> {
-        std::thread::sleep(Duration::from_millis(200));
-        finder.found(vec![piecemeal::s11_swarm::source::Candidate::Dial(self.1)]);
-        self.0.open();
+        self.gone.wait();
+        finder.found(vec![piecemeal::s11_swarm::source::Candidate::Dial(self.liar)]);
+        self.named.open();
         Ok(())
     }
 }
@@ -366,21 +378,25 @@ fn our_own_address_is_left_alone_once_it_is_known() {
 
 #[test]
 fn a_peer_at_two_addresses_is_talked_to_at_one_of_them() {
-    let (net, torrent, second) = (Net::new(), torrent(), Gate::default());
+    let (net, torrent, first, second) = (Net::new(), torrent(), Gate::default(), Gate::default());
     let mut peers = Vec::new();
     for host in 1..=2 {
-        let (content, second) = (torrent.clone(), second.clone());
+        let (content, first, second) = (torrent.clone(), first.clone(), second.clone());
         peers.push(net.peer(host, move |talk| {
             if host == 2 {
-                std::thread::sleep(Duration::from_millis(100));
+                first.wait();
             }
             talk.hello_as(PLAIN, &content, *b"-SC0001-the same one")?;
+            talk.has(&content, &[0, 1, 2, 3, 4])?;
             if host == 1 {
+                // It is one of ours by now.
+                talk.until(wire::INTERESTED)?;
+                first.open();
                 second.wait();
+                talk.unchoke()?;
             } else {
                 second.open();
             }
-            talk.has(&content, &[0, 1, 2, 3, 4])?;
             talk.give(&content)
         }));
     }
@@ -391,23 +407,37 @@ fn a_peer_at_two_addresses_is_talked_to_at_one_of_them() {
 
 #[test]
 fn a_peer_that_shakes_hands_and_hangs_up_is_dialled_six_times_and_no_more() {
-    let (net, torrent, gate) = (Net::new(), Torrent::sample(), Gate::default());
-    let good = good_after(&net, 1, &torrent, &gate);
-    let content = torrent.clone();
-    let useless = net.peer(2, move |talk| talk.hello(PLAIN, &content).map(drop));
-    let mut plan = plan(&net, &torrent, &[good, useless]);
-    // Retries come after 10, 150, 300, 600 and 1200 ms, each up to 100 ms late.
-    plan.patience = Duration::from_millis(300);
-    std::thread::scope(|scope| {
-        // Long enough for all of them, and for more if there were no end to them. There
-        // is no block meanwhile, but ten times the patience is not over.
-        scope.spawn(|| {
-            std::thread::sleep(Duration::from_millis(2900));
+    let (net, torrent) = (Net::new(), Torrent::sample());
+    let dialled: [Gate; 6] = Default::default();
+    let (content, gates) = (torrent.clone(), dialled.clone());
+    let useless = net.peer(2, move |talk| {
+        if let Some(gate) = gates.get(talk.dialled - 1) {
             gate.open();
-        });
-        run(&net, plan, &torrent).is_complete(&torrent);
+        }
+        talk.hello(PLAIN, &content).map(drop)
     });
-    assert!((4..=6).contains(&net.dials(useless)), "{} dials", net.dials(useless));
+    let content = torrent.clone();
+    let good = net.peer(1, move |talk| {
+        talk.hello(PLAIN, &content)?;
+        talk.has(&content, &[0, 1, 2, 3, 4])?;
+        // A block after each, so that our patience never runs out.
+        for gate in &dialled {
+            gate.wait();
+            let asked = talk.asked()?;
+            talk.block(&content, asked)?;
+        }
+        // A seventh would come 2.4 s after the sixth.
+        for _ in 0..2 {
+            std::thread::sleep(Duration::from_millis(1400));
+            let asked = talk.asked()?;
+            talk.block(&content, asked)?;
+        }
+        talk.give(&content)
+    });
+    let mut plan = plan(&net, &torrent, &[good, useless]);
+    plan.patience = Duration::from_millis(300); // retries after 10, 150, 300, 600 and 1200 ms
+    run(&net, plan, &torrent).is_complete(&torrent);
+    assert_eq!(net.dials(useless), 6);
 }
 
 /// A piece that another peer has made wrong is claimed anew by one whose requests for it are still

@@ -50,7 +50,7 @@ pub fn tcp(narrow: bool) -> Link {
         listener.listen(1)?;
         dialler.connect(&listener.local_addr()?)?;
         let (accepted, _) = listener.accept()?;
-        let until = Instant::now() + Duration::from_secs(10);
+        let until = Instant::now() + Duration::from_secs(60);
         let end = |socket: Socket, peer| -> io::Result<Transport> { Ok(Transport { peer, ..over_tcp(socket.into(), until)? }) };
         Ok((end(dialler, to)?, end(accepted, from)?))
     })

@@ -71,7 +71,7 @@ impl Giver {
         plan.patience = Duration::from_secs(60);
         let (memory, have) = stocked(torrent, have);
         let store = Arc::clone(&memory) as Arc<dyn Store>;
-        let time = Duration::from_secs(30);
+        let time = Duration::from_secs(120);
         let (left, peers, leaving, completes) = Default::default();
         Giver { net, plan, store, have, memory, left, peers, leaving, completes, time }
     }

@@ -45,12 +45,12 @@ fn a_tracker_that_fails_costs_a_note_and_not_the_others() {
     let silent = FakeUdpTracker::silent();
     let bare = format!("http://{}/a", dead_address());
     let file = torrent_with(&torrent, folder.path(), &[&[&silent.url()], &[&bare], &[&good.url()], &["wss://127.0.0.1/"]]);
-    let outcome = Run::new(["scrape", "--timeout", "1.5"]).arg(&file).run();
+    let outcome = Run::new(["scrape", "--timeout", "3"]).arg(&file).run();
     outcome.prints(&format!("{}: 5 seeders, 1 leecher, 7 downloads\n", good.url()));
     outcome.mentions(&format!("{}: ", silent.url())).mentions("gave no answer").mentions("cannot be scraped").mentions("\"wss\"");
-    let quiet = Run::new(["scrape", "-q", "--timeout", "1.5"]).arg(&file).run();
+    let quiet = Run::new(["scrape", "-q", "--timeout", "3"]).arg(&file).run();
     assert_eq!(quiet.succeeds().err(), "");
-    let json = Run::new(["scrape", "--json", "--timeout", "1.5"]).arg(&file).run().out();
+    let json = Run::new(["scrape", "--json", "--timeout", "3"]).arg(&file).run().out();
     let json: Value = serde_json::from_str(&json).expect("JSON");
     assert_eq!(json["trackers"].as_array().map(Vec::len), Some(4));
     assert!(json["trackers"][0]["error"].as_str().is_some_and(|why| why.contains("gave no answer")), "{json}");

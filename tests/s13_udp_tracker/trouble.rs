@@ -34,6 +34,10 @@ fn wrong(packet: &[u8]) -> Vec<Vec<u8>> {
     all
 }
 
+/// How long to ask a tracker that will not answer: long enough that all else happens in it,
+/// and shorter than the two seconds after which a request is sent again.
+pub const SHORT: Duration = Duration::from_secs(1);
+
 #[test]
 fn what_does_not_fit_is_passed_over_until_the_right_answer_comes() {
     let tracker =
@@ -55,7 +59,7 @@ fn an_answer_from_elsewhere_is_not_heard() {
     assert_eq!(announce(&tracker.url(), PLENTY).expect("the true one comes").peers, peers());
     // And alone it is no better than silence.
     let tracker = FakeUdpTracker::start(move |packet, _| vec![Deed::Forge(forged(packet))]);
-    announce(&tracker.url(), Duration::from_millis(300)).expect_err("nobody has answered");
+    announce(&tracker.url(), SHORT).expect_err("nobody has answered");
     assert_eq!(tracker.actions(), [0]);
 }
 
@@ -70,7 +74,7 @@ fn nothing_but_wrong_answers_is_an_error_that_says_what_was_wrong() {
     ];
     for (say, expected) in table {
         let tracker = FakeUdpTracker::start(move |packet, _| vec![Deed::Send(say(packet))]);
-        let error = announce(&tracker.url(), Duration::from_millis(300)).expect_err("it never fits").to_string();
+        let error = announce(&tracker.url(), SHORT).expect_err("it never fits").to_string();
         assert!(error.contains(expected) && error.contains(&tracker.address().to_string()), "{error}");
     }
 }
@@ -81,7 +85,7 @@ fn a_flood_of_wrong_answers_does_not_move_the_deadline() {
         let shown = flood.len();
         let tracker = FakeUdpTracker::start(move |_, _| vec![Deed::Flood(flood.clone())]);
         // `announce` fails the test when it is not over some seconds after this.
-        let error = announce(&tracker.url(), Duration::from_millis(400)).expect_err("nothing of it fits");
+        let error = announce(&tracker.url(), SHORT).expect_err("nothing of it fits");
         assert!(matches!(error, TrackerError::Transport(_)), "{shown} bytes: {error}");
     }
 }
@@ -90,8 +94,8 @@ fn a_flood_of_wrong_answers_does_not_move_the_deadline() {
 fn a_silent_tracker_is_given_up_at_the_deadline_and_not_before() {
     let tracker = FakeUdpTracker::silent();
     let begun = Instant::now();
-    let error = announce(&tracker.url(), Duration::from_millis(400)).expect_err("it is silent").to_string();
-    assert!(begun.elapsed() >= Duration::from_millis(400));
+    let error = announce(&tracker.url(), SHORT).expect_err("it is silent").to_string();
+    assert!(begun.elapsed() >= SHORT);
     assert!(error.contains("gave no answer to 1 packet"), "{error}");
     assert_eq!(tracker.actions(), [0]);
 }
@@ -102,7 +106,7 @@ fn a_tracker_that_falls_silent_after_the_connect_is_given_up_too() {
         0 => vec![Deed::Send(answer(packet, 0, &ID))],
         _ => Vec::new(),
     });
-    announce(&tracker.url(), Duration::from_millis(400)).expect_err("the announce gets no answer");
+    announce(&tracker.url(), SHORT).expect_err("the announce gets no answer");
     assert_eq!(tracker.actions(), [0, 1]);
 }
 

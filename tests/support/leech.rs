@@ -2,13 +2,12 @@
 
 use super::torrent::Torrent;
 use super::wire;
+use super::{LIMIT, jitter};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-/// How long to wait for whatever must come. It guards against hangs only.
-const LIMIT: Duration = Duration::from_secs(25);
 /// How long nothing must have come before that counts as silence.
 const SILENCE: Duration = Duration::from_millis(400);
 /// How many requests an honest one keeps on their way.
@@ -93,13 +92,13 @@ impl Leech {
 
     /// Says something; false if nobody listens any more.
     pub fn try_say(&mut self, bytes: &[u8]) -> bool {
-        self.stream.write_all(bytes).is_ok()
+        jitter::around(|| self.stream.write_all(bytes)).is_ok()
     }
 
     /// Says something that is taken.
     #[track_caller]
     pub fn say(&mut self, bytes: &[u8]) {
-        self.stream.write_all(bytes).expect("the seed takes what we say");
+        jitter::around(|| self.stream.write_all(bytes)).expect("the seed takes what we say");
     }
 
     /// Says as much of these bytes as is taken without delay, again and again, so often
@@ -138,7 +137,7 @@ impl Leech {
             }
             let _ = self.stream.set_read_timeout(Some(left));
             let mut chunk = [0; 65_536];
-            match self.stream.read(&mut chunk) {
+            match jitter::around(|| self.stream.read(&mut chunk)) {
                 Ok(0) => self.closed = true,
                 Ok(count) => self.input.extend_from_slice(&chunk[..count]),
                 Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted) => {}
@@ -176,6 +175,22 @@ impl Leech {
                 Heard::Closed => return (all, true),
                 Heard::Silence => return (all, false),
             }
+        }
+    }
+
+    /// Waits until the seed has taken in all that was said, and returns what it has said
+    /// meanwhile: a metadata piece that there is not is refused. For [`Leech::extended`].
+    #[track_caller]
+    pub fn fence(&mut self) -> Vec<(u8, Vec<u8>)> {
+        self.say(&wire::extended(0, b"d1:md11:ut_metadatai3eee"));
+        self.say(&wire::extended(1, b"d8:msg_typei0e5:piecei99999ee"));
+        let mut before = Vec::new();
+        loop {
+            let message = self.hear();
+            if message == (wire::EXTENDED, b"\x03d8:msg_typei2e5:piecei99999ee".to_vec()) {
+                return before;
+            }
+            before.push(message);
         }
     }
 

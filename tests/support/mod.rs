@@ -12,6 +12,7 @@
 #![allow(dead_code, unused_imports)]
 
 pub mod bencode;
+pub mod jitter;
 pub mod json_schema;
 pub mod leech;
 pub mod mount;
@@ -34,6 +35,10 @@ pub use torrent::{Recipe, Torrent, content};
 pub use tracker::{FakeTracker, Reply};
 pub use udp_tracker::{Deed, FakeUdpTracker};
 
+/// How long a test waits for what must come. It is far more than anything takes, also
+/// where all cores are busy, and only stops a hang.
+pub const LIMIT: std::time::Duration = std::time::Duration::from_secs(60);
+
 /// A folder that vanishes with the test.
 pub fn folder() -> tempfile::TempDir {
     tempfile::tempdir().expect("the system has room for a temporary folder")
@@ -50,5 +55,11 @@ pub fn commands() -> Vec<&'static str> {
 /// port cannot become another test's a moment later.
 pub fn dead_address() -> std::net::SocketAddr {
     let listener = std::net::TcpListener::bind("127.0.0.99:0").expect("loopback has a free port");
-    listener.local_addr().expect("a bound listener has an address")
+    let address = listener.local_addr().expect("a bound listener has an address");
+    drop(listener);
+    // A program that another test is starting has a copy of every socket, until it runs.
+    while std::net::TcpStream::connect(address).is_ok() {
+        std::thread::yield_now();
+    }
+    address
 }

@@ -1,5 +1,7 @@
 //! A peer with a listener of its own, which remembers all that it is told.
 
+use super::LIMIT;
+use super::jitter;
 use super::peer_plan::Plan;
 use super::peer_talk::Talker;
 use super::torrent::Torrent;
@@ -23,12 +25,12 @@ impl Gate {
         self.0.load(Ordering::SeqCst)
     }
 
-    /// Waits until it opens; ten seconds at most.
+    /// Waits until it opens.
     #[track_caller]
     pub fn wait(&self) {
         let begun = Instant::now();
         while !self.is_open() {
-            assert!(begun.elapsed() < Duration::from_secs(10), "what this test waits for did not happen");
+            assert!(begun.elapsed() < LIMIT, "what this test waits for did not happen");
             std::thread::sleep(Duration::from_millis(3));
         }
     }
@@ -149,8 +151,8 @@ impl FakePeer {
 
     /// All connections so far.
     pub fn talks(&self) -> Vec<Talk> {
-        let talks = self.shared.talks.lock().expect("no test thread panics with the lock").clone();
-        talks.iter().map(|t| t.lock().expect("no test thread panics with the lock").clone()).collect()
+        let talks = jitter::lock(&self.shared.talks).clone();
+        talks.iter().map(|t| jitter::lock(t).clone()).collect()
     }
 
     /// All connections, once the client has left them.
@@ -162,7 +164,7 @@ impl FakePeer {
             if talks.iter().all(|t| t.closed) {
                 return talks;
             }
-            assert!(begun.elapsed() < Duration::from_secs(10), "the client is gone, its connection is not");
+            assert!(begun.elapsed() < LIMIT, "the client is gone, its connection is not");
             std::thread::sleep(Duration::from_millis(5));
         }
     }
@@ -191,12 +193,12 @@ fn accept(listener: TcpListener, shared: &Arc<Shared>) {
         match listener.accept() {
             Ok((stream, _)) => {
                 let talk = Arc::new(Mutex::new(Talk::default()));
-                shared.talks.lock().expect("no test thread panics with the lock").push(talk.clone());
+                jitter::lock(&shared.talks).push(talk.clone());
                 let shared = shared.clone();
                 threads.push(std::thread::spawn(move || {
                     // An error is the client hanging up, which is its right.
                     let _ = Talker::new(stream, &shared, &talk).and_then(|mut t| t.run());
-                    talk.lock().expect("no test thread panics with the lock").closed = true;
+                    jitter::lock(&talk).closed = true;
                 }));
             }
             Err(_) => std::thread::sleep(Duration::from_millis(3)),

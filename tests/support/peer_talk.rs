@@ -2,6 +2,7 @@
 //! what it hears.
 
 use super::bencode::{self, bytes, dict, int};
+use super::jitter;
 use super::peer::{Heard, Shared, Talk};
 use super::peer_plan::{After, Blocks, Greeting, Metadata, Order, Plan, Unchoke};
 use super::wire;
@@ -79,7 +80,7 @@ impl<'a> Talker<'a> {
                 return self.hold();
             }
             After::Say(raw) => {
-                self.stream.write_all(&raw)?;
+                self.send(&raw)?;
                 self.mischief();
                 return self.hold();
             }
@@ -109,6 +110,10 @@ impl<'a> Talker<'a> {
         }
     }
 
+    fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        jitter::around(|| self.stream.write_all(bytes))
+    }
+
     fn mischief(&self) {
         self.shared.mischief.open();
     }
@@ -118,16 +123,16 @@ impl<'a> Talker<'a> {
         let ours = wire::handshake(self.plan.reserved(), torrent.info_hash, self.plan.peer_id);
         match &self.plan.greeting {
             Greeting::Eager => {
-                self.stream.write_all(&ours)?;
+                self.send(&ours)?;
                 self.read_handshake()
             }
             Greeting::Proper => {
                 self.read_handshake()?;
-                self.stream.write_all(&ours)
+                self.send(&ours)
             }
             Greeting::WrongInfoHash => {
                 self.read_handshake()?;
-                self.stream.write_all(&wire::handshake(self.plan.reserved(), *b"another torrent's !!", self.plan.peer_id))?;
+                self.send(&wire::handshake(self.plan.reserved(), *b"another torrent's !!", self.plan.peer_id))?;
                 self.mischief();
                 self.hold()
             }
@@ -138,7 +143,7 @@ impl<'a> Talker<'a> {
             Greeting::Drip => self.drip(&ours),
             Greeting::Says(raw) => {
                 // The client may hang up before it has taken all of it.
-                let written = self.stream.write_all(raw);
+                let written = self.send(raw);
                 self.mischief();
                 written?;
                 self.hold()
@@ -149,14 +154,14 @@ impl<'a> Talker<'a> {
             }
             Greeting::Half => {
                 self.read_handshake()?;
-                self.stream.write_all(&ours[..30])?;
+                self.send(&ours[..30])?;
                 self.mischief();
                 Err(done())
             }
             Greeting::Echo => {
                 self.read_handshake()?;
                 let theirs = self.raw()[..68].to_vec();
-                self.stream.write_all(&theirs)?;
+                self.send(&theirs)?;
                 self.mischief();
                 self.hold()
             }
@@ -164,7 +169,7 @@ impl<'a> Talker<'a> {
     }
 
     fn raw(&self) -> Vec<u8> {
-        self.talk.lock().expect("no test thread panics with the lock").raw.clone()
+        jitter::lock(self.talk).raw.clone()
     }
 
     /// Waits for the client's 68 bytes; hangs up on one that wants another
@@ -202,7 +207,7 @@ impl<'a> Talker<'a> {
             Order::ExtensionFirst => [extension, bitfield].concat(),
             _ => [bitfield, extension].concat(),
         };
-        self.stream.write_all(&both)?;
+        self.send(&both)?;
         if self.plan.unchoke == Unchoke::Early {
             self.unchoke()?;
         }
@@ -231,7 +236,7 @@ impl<'a> Talker<'a> {
 
     fn unchoke(&mut self) -> io::Result<()> {
         self.unchoked = true;
-        self.stream.write_all(&wire::message(wire::UNCHOKE, &[]))
+        self.send(&wire::message(wire::UNCHOKE, &[]))
     }
 
     /// Reads what there is. False when nothing came for a moment.
@@ -240,11 +245,11 @@ impl<'a> Talker<'a> {
             return Err(done());
         }
         let mut chunk = [0; 16_384];
-        match self.stream.read(&mut chunk) {
+        match jitter::around(|| self.stream.read(&mut chunk)) {
             Ok(0) => Err(done()),
             Ok(n) => {
                 self.inbox.extend_from_slice(&chunk[..n]);
-                self.talk.lock().expect("no test thread panics with the lock").raw.extend_from_slice(&chunk[..n]);
+                jitter::lock(self.talk).raw.extend_from_slice(&chunk[..n]);
                 Ok(true)
             }
             Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted) => Ok(false),
@@ -268,7 +273,7 @@ impl<'a> Talker<'a> {
                 metadata_sent: self.metadata_sent,
                 unchoked: self.unchoked,
             };
-            self.talk.lock().expect("no test thread panics with the lock").messages.push(heard.clone());
+            jitter::lock(self.talk).messages.push(heard.clone());
             self.pending.push_back(heard);
         }
         Ok(came)
@@ -283,7 +288,7 @@ impl<'a> Talker<'a> {
 
     fn drip(&mut self, raw: &[u8]) -> io::Result<()> {
         for byte in raw {
-            self.stream.write_all(&[*byte])?;
+            self.send(&[*byte])?;
             self.mischief();
             let next = Instant::now() + Duration::from_secs(1);
             while Instant::now() < next {
@@ -315,11 +320,11 @@ impl<'a> Talker<'a> {
     fn request(&mut self, piece: u32, begin: u32, length: u32) -> io::Result<()> {
         let three = [piece.to_be_bytes(), begin.to_be_bytes(), length.to_be_bytes()].concat();
         if !self.unchoked {
-            return if self.plan.fast { self.stream.write_all(&wire::message(wire::REJECT, &three)) } else { Ok(()) };
+            return if self.plan.fast { self.send(&wire::message(wire::REJECT, &three)) } else { Ok(()) };
         }
         std::thread::sleep(self.plan.pace);
         if self.plan.noise {
-            self.stream.write_all(&noise())?;
+            self.send(&noise())?;
         }
         let served = self.shared.served.load(Ordering::SeqCst);
         match self.plan.blocks.clone() {
@@ -359,9 +364,9 @@ impl<'a> Talker<'a> {
             Blocks::ChokeAfter(n, again) if served >= n && !self.choked_once => {
                 self.choked_once = true;
                 self.unchoked = false;
-                self.stream.write_all(&wire::message(wire::CHOKE, &[]))?;
+                self.send(&wire::message(wire::CHOKE, &[]))?;
                 if self.plan.fast {
-                    self.stream.write_all(&wire::message(wire::REJECT, &three))?;
+                    self.send(&wire::message(wire::REJECT, &three))?;
                 } else {
                     self.pending.clear();
                 }
@@ -389,7 +394,7 @@ impl<'a> Talker<'a> {
             }
             Blocks::Reject => {
                 self.mischief();
-                self.stream.write_all(&wire::message(wire::REJECT, &three))
+                self.send(&wire::message(wire::REJECT, &three))
             }
             _ => self.good_block(piece, begin, length),
         }
@@ -415,20 +420,20 @@ impl<'a> Talker<'a> {
     fn good_block(&mut self, piece: u32, begin: u32, length: u32) -> io::Result<()> {
         let block = self.data(piece, begin, length)?;
         self.count();
-        self.stream.write_all(&wire::block(piece, begin, &block))
+        self.send(&wire::block(piece, begin, &block))
     }
 
     /// Sends something bad, and then tells the test of it.
     fn bad(&mut self, raw: &[u8]) -> io::Result<()> {
         self.count();
-        self.stream.write_all(raw)?;
+        self.send(raw)?;
         self.mischief();
         Ok(())
     }
 
     fn count(&self) {
         self.shared.served.fetch_add(1, Ordering::SeqCst);
-        self.talk.lock().expect("no test thread panics with the lock").blocks += 1;
+        jitter::lock(self.talk).blocks += 1;
     }
 
     fn extended(&mut self, payload: &[u8]) -> io::Result<()> {
@@ -472,7 +477,7 @@ impl<'a> Talker<'a> {
         };
         if self.plan.metadata != Metadata::Silent {
             self.metadata_sent += 1;
-            self.stream.write_all(&wire::extended(their_id, &answer))?;
+            self.send(&wire::extended(their_id, &answer))?;
         }
         if self.plan.metadata != Metadata::Good {
             self.mischief();

@@ -1,5 +1,6 @@
 //! Runs the program, with a deadline that kills it.
 
+use super::LIMIT;
 use std::ffi::{OsStr, OsString};
 use std::io::Read;
 use std::path::Path;
@@ -34,10 +35,6 @@ pub struct Outcome {
     pub elapsed: Duration,
     shown: Vec<OsString>,
 }
-
-/// How long a run may take unless the test says otherwise. It is far more than
-/// any of them needs, and guards against hangs only.
-const LIMIT: Duration = Duration::from_secs(40);
 
 impl Run {
     pub fn new<I, S>(arguments: I) -> Run

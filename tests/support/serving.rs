@@ -1,5 +1,6 @@
 //! A process that gives, with `--json`: where it listens, what it has said so far.
 
+use super::LIMIT;
 use super::run::{Outcome, Run, Running};
 use super::torrent::Torrent;
 use serde_json::Value;
@@ -8,9 +9,6 @@ use std::fs::File;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-
-/// How long to wait for an event. It guards against hangs only.
-const LIMIT: Duration = Duration::from_secs(30);
 
 /// A running process. Dropping it kills it.
 pub struct Serving {

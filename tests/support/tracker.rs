@@ -1,6 +1,7 @@
 //! A tracker that says whatever the test wants, and remembers what it was asked.
 
 use super::bencode::{bytes, dict, int, list};
+use super::{LIMIT, jitter};
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -124,7 +125,7 @@ impl FakeTracker {
 
     /// The targets that were asked for, in order: `/announce?info_hash=...`.
     pub fn asked(&self) -> Vec<String> {
-        self.asked.lock().expect("no test thread panics with the lock").clone()
+        jitter::lock(&self.asked).clone()
     }
 
     /// The one and only request's query, as pairs that are not decoded.
@@ -181,7 +182,7 @@ fn serve(listener: &TcpListener, answer: &Arc<Answer>, asked: &Arc<Mutex<Vec<Str
 fn converse(mut stream: TcpStream, answer: &Answer, asked: &Mutex<Vec<String>>, stop: &AtomicBool) -> std::io::Result<()> {
     stream.set_nonblocking(false)?;
     stream.set_read_timeout(Some(Duration::from_millis(20)))?;
-    stream.set_write_timeout(Some(Duration::from_secs(1)))?;
+    stream.set_write_timeout(Some(LIMIT))?;
     let mut head = Vec::new();
     let begun = Instant::now();
     while !head.ends_with(b"\r\n\r\n") {
@@ -189,17 +190,18 @@ fn converse(mut stream: TcpStream, answer: &Answer, asked: &Mutex<Vec<String>>, 
         match stream.read(&mut byte) {
             Ok(0) => return Ok(()),
             Ok(_) => head.push(byte[0]),
-            Err(_) if stop.load(Ordering::Relaxed) || begun.elapsed() > Duration::from_secs(20) => return Ok(()),
+            Err(_) if stop.load(Ordering::Relaxed) || begun.elapsed() > LIMIT => return Ok(()),
             Err(_) => {}
         }
     }
     let head = String::from_utf8_lossy(&head).into_owned();
     let target = head.split(' ').nth(1).unwrap_or_default().to_owned();
     let number = {
-        let mut asked = asked.lock().expect("no test thread panics with the lock");
+        let mut asked = jitter::lock(asked);
         asked.push(target.clone());
         asked.len() - 1
     };
+    jitter::pause();
     match answer(&target, number) {
         Reply::Body(body) => respond(&mut stream, "200 OK", &body),
         Reply::Status(status, body) => respond(&mut stream, &format!("{status} Whatever"), &body),
@@ -244,5 +246,5 @@ fn respond(stream: &mut TcpStream, status: &str, body: &[u8]) -> std::io::Result
     let length = body.len();
     let head = format!("HTTP/1.1 {status}\r\nContent-Type: text/plain\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
     stream.write_all(head.as_bytes())?;
-    stream.write_all(body)
+    jitter::around(|| stream.write_all(body))
 }

@@ -1,5 +1,6 @@
 //! A UDP tracker that sends whatever the test wants, and remembers what it was sent.
 
+use super::jitter;
 use super::tracker::compact;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -114,7 +115,7 @@ impl FakeUdpTracker {
 
     /// The packets that came, in order.
     pub fn heard(&self) -> Vec<Vec<u8>> {
-        self.heard.lock().expect("no test thread panics with the lock").clone()
+        jitter::lock(&self.heard).clone()
     }
 
     /// Their actions.
@@ -144,14 +145,14 @@ fn serve(
         let Ok((length, from)) = socket.recv_from(&mut buffer) else { continue };
         let packet = &buffer[..length];
         let number = {
-            let mut heard = heard.lock().expect("no test thread panics with the lock");
+            let mut heard = jitter::lock(heard);
             heard.push(packet.to_vec());
             heard.len() - 1
         };
         // Who asked may have closed its socket meanwhile.
         for deed in deeds(packet, number) {
             match deed {
-                Deed::Send(bytes) => drop(socket.send_to(&bytes, from)),
+                Deed::Send(bytes) => drop(jitter::around(|| socket.send_to(&bytes, from))),
                 Deed::Forge(bytes) => drop(other.send_to(&bytes, from)),
                 Deed::Wait(time) => std::thread::sleep(time),
                 Deed::Flood(bytes) => {

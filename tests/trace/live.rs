@@ -62,7 +62,7 @@ fn address(last: u8) -> SocketAddr {
 fn connection(tap: &Arc<Tap>, room: usize, last: u8) -> (Transport, Transport) {
     let (ours, mut theirs) = pair(room, address(0), address(last));
     let mut ours = tap.transport(ours, "connected");
-    let until = Instant::now() + Duration::from_secs(20);
+    let until = Instant::now() + Duration::from_secs(60);
     ours.set_deadline(until);
     theirs.set_deadline(until);
     (ours, theirs)

@@ -135,7 +135,7 @@ fn a_capture_of_a_program_that_was_killed_is_read_to_where_it_got() {
     let words = ["download", "-q", "-o", "out", "--capture", "session.capture", "--bind", "127.0.0.1", "--port", "0"];
     let running = Run::new(words).arg("film.torrent").dir(folder.path()).start();
     let path = folder.path().join("session.capture");
-    let until = Instant::now() + Duration::from_secs(30);
+    let until = Instant::now() + Duration::from_secs(60);
     while fs::metadata(&path).map_or(0, |file| file.len()) < 200_000 {
         assert!(Instant::now() < until, "nothing is recorded");
         std::thread::sleep(Duration::from_millis(5));

@@ -104,7 +104,7 @@ impl Scene {
     }
 
     fn replay_tape(&self, tape: &Tape, words: &[&str]) -> Outcome {
-        self.replay_in(tape, &[&["--timeout", "1"], words].concat())
+        self.replay_in(tape, &[&["--timeout", "3"], words].concat())
     }
 
     fn replay_in(&self, tape: &Tape, words: &[&str]) -> Outcome {
@@ -277,7 +277,7 @@ fn a_capture_that_waits_for_more_and_more_comes_to_an_end() {
         tape = tape.out(200 + time, wire::message(2, b"")).comes(200 + time, wire::have(1).repeat(50));
     }
     let tape = tape.comes(1_000, wire::block(2, 0, &scene.torrent.content[64..]));
-    let outcome = scene.replay_in(&tape, &["--timeout", "0.05"]);
+    let outcome = scene.replay_in(&tape, &["--timeout", "2"]);
     let waited = "our side did not say all that comes before the peer's have in the capture";
     assert_eq!(outcome.code, Some(1), "{outcome}");
     assert!((5..20).contains(&outcome.out().matches(waited).count()), "{outcome}");
@@ -295,6 +295,6 @@ fn a_peer_that_refuses_for_ever_comes_to_an_end() {
     // Both halves of the piece come, so it could be had; in the way we ask for it, it cannot.
     let said = [hello(*b"-XX0001-abcdefghijkl"), wire::message(14, b""), wire::message(1, b""), block(0), block(1), no].concat();
     let tape = Tape::new().out(1, hello(*b"-PM0001-abcdefghijkl")).comes(2, said);
-    let outcome = scene.replay_in(&tape, &["--timeout", "0.2"]);
+    let outcome = scene.replay_in(&tape, &["--timeout", "1"]);
     assert_eq!(outcome.code, Some(1), "{outcome}");
 }
