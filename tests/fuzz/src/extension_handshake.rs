@@ -36,7 +36,6 @@ fn talk(input: &[u8]) {
     while !rest.is_empty() {
         let payload;
         (payload, rest) = parted(rest);
-        rest = &rest[..];
         most += usize::from(payload.first() == Some(&1)) * (16_384 + 200);
         match extensions.hear(payload, &mut out) {
             Ok(lost) if lost.is_empty() => {}

@@ -35,10 +35,10 @@ pub fn check(input: &[u8]) {
     let mut messages = Messages::new(Chunks::new(bytes, sizes));
     let mut aside = Vec::new();
     let before = expected.messages.len().min(sizes.len());
-    for number in 0..before {
+    for (size, told) in sizes.iter().zip(&expected.messages) {
         let message = next(&mut messages).expect("it came the first time");
-        assert_eq!(message, expected.messages[number]);
-        if sizes[number] % 3 == 0 && messages.put_aside().is_ok() {
+        assert_eq!(message, *told);
+        if size.is_multiple_of(3) && messages.put_aside().is_ok() {
             aside.push(message);
         }
     }

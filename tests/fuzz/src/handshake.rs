@@ -51,7 +51,7 @@ pub fn check(input: &[u8]) {
     }
 
     // The torrent of the input, so that half of the cases get further than that.
-    let hash = whole.and_then(|bytes| bytes[28..48].try_into().ok()).filter(|_| input.len() % 2 == 0);
+    let hash = whole.and_then(|bytes| bytes[28..48].try_into().ok()).filter(|_| input.len().is_multiple_of(2));
     let ours = Handshake::new(InfoHash(hash.unwrap_or([7; 20])), PeerId([b'a'; 20]));
     let mut dialled = Both(Chunks::new(bytes, &sizes), Vec::new());
     let mut came = Both(Chunks::new(bytes, &sizes), Vec::new());

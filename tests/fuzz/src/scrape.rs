@@ -23,7 +23,7 @@ pub fn check(input: &[u8]) {
     if url.to_ascii_lowercase().starts_with("udp") {
         return;
     }
-    let status = if input.len() % 5 == 0 { 404 } else { 200 };
+    let status = if input.len().is_multiple_of(5) { 404 } else { 200 };
     let asked: Arc<Mutex<Vec<String>>> = Arc::default();
     let (noted, answer) = (Arc::clone(&asked), body.to_vec());
     let get: Box<Get> = Box::new(move |url, _| {

@@ -173,7 +173,7 @@ impl Peer {
             }
             23 => {
                 let index = index(state);
-                let suggest = state.byte() % 2 == 0;
+                let suggest = state.byte().is_multiple_of(2);
                 state.say(&if suggest { Message::Suggest { index } } else { Message::AllowedFast { index } });
             }
             24 => self.greet(state),
