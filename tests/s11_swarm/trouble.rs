@@ -105,6 +105,8 @@ impl piecemeal::s11_swarm::source::PeerSource for Waits {
     fn run(self: Box<Self>, finder: piecemeal::s11_swarm::source::Finder) -> Result<(), piecemeal::s07_extension::BoxError> {
         self.gone.wait();
         finder.found(vec![piecemeal::s11_swarm::source::Candidate::Dial(self.liar)]);
+        // One that was met and is not banned is dialled again after 0.3 s.
+        std::thread::sleep(Duration::from_millis(800));
         self.named.open();
         Ok(())
     }
