@@ -316,8 +316,8 @@ mod tests {
 
     #[test]
     fn a_sentence_is_wrapped_and_fits_whatever_room_there_is() {
-        let text = "waiting: no peer is known; http://127.0.0.1:6969/announce is asked for more in 12 s";
-        let expected = ["waiting: no peer is known;", "http://127.0.0.1:6969/announc", "is asked for more in 12 s"];
+        let text = "waiting: no peer is known; http://127.0.0.1:6969/announce is asked again in 12 s";
+        let expected = ["waiting: no peer is known;", "http://127.0.0.1:6969/announc", "is asked again in 12 s"];
         assert_eq!(wrapped(text, 29), expected);
         assert_eq!(wrapped(text, 100), [text]);
         assert!((1..100).all(|width| wrapped(text, width).iter().all(|line| line.len() <= width)));

@@ -71,10 +71,10 @@ impl Reading {
         if done > self.done {
             (self.done, self.moved) = (done, now);
         }
-        let wait = |least| match () {
-            () if now.duration_since(self.moved) >= least => Some(Look::Disk),
-            () if now.duration_since(self.begun) >= least => Some(Look::Hashing),
-            () => None,
+        let since = |then| now.duration_since(then);
+        let wait = |least| {
+            let disk = (since(self.moved) >= least).then_some(Look::Disk);
+            disk.or((since(self.begun) >= least).then_some(Look::Hashing))
         };
         let (shown, said) = (wait(SHOWN), wait(SAID));
         let news = said.is_some() && said != self.told;

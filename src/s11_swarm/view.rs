@@ -57,13 +57,17 @@ impl Terms {
     /// What can come from it at this moment.
     pub(super) fn supply(&self) -> Supply {
         let is = |flag: &AtomicBool| flag.load(Ordering::Relaxed);
-        match () {
-            () if is(&self.storing) => Supply::Storing,
-            () if !is(&self.wanted) => Supply::Nothing,
+        if is(&self.storing) {
+            Supply::Storing
+        } else if !is(&self.wanted) {
+            Supply::Nothing
+        } else if self.asked.load(Ordering::Relaxed) > 0 {
             // Before the choke: with the fast extension some pieces come in spite of it.
-            () if self.asked.load(Ordering::Relaxed) > 0 => Supply::Asked,
-            () if is(&self.chokes_us) => Supply::Choked,
-            () => Supply::Free,
+            Supply::Asked
+        } else if is(&self.chokes_us) {
+            Supply::Choked
+        } else {
+            Supply::Free
         }
     }
 

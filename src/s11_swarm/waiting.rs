@@ -154,15 +154,22 @@ fn why(state: &Snapshot) -> Option<Wait> {
     }
     // From what is nearest to a block to what is farthest from one.
     let (free, asked, choked) = (count(Supply::Free), count(Supply::Asked), count(Supply::Choked));
-    match () {
-        () if count(Supply::Storing) > 0 => Some(Wait::Disk),
-        () if free > 0 && state.rate.is_some() => Some(Wait::RateLimit),
-        () if asked > 0 => Some(Wait::NoAnswer { peers: asked }),
-        // It will be asked in a moment.
-        () if free > 0 => None,
-        () if choked > 0 => Some(Wait::Choked { peers: choked }),
-        () => Some(Wait::NobodyHasIt { peers, missing: state.missing.clone() }),
+    if count(Supply::Storing) > 0 {
+        return Some(Wait::Disk);
     }
+    if free > 0 && state.rate.is_some() {
+        return Some(Wait::RateLimit);
+    }
+    if asked > 0 {
+        return Some(Wait::NoAnswer { peers: asked });
+    }
+    if free > 0 {
+        return None; // it will be asked in a moment
+    }
+    if choked > 0 {
+        return Some(Wait::Choked { peers: choked });
+    }
+    Some(Wait::NobodyHasIt { peers, missing: state.missing.clone() })
 }
 
 impl Hope {
@@ -273,7 +280,7 @@ impl Next {
                 format!("{source} was asked for peers and has not answered yet")
             }
             Next::Asking { source } => format!("{source} is still being looked up"),
-            Next::Ask { source, .. } => format!("{source} is asked for more in {time}"),
+            Next::Ask { source, .. } => format!("{source} is asked again in {time}"),
             Next::MakeRoom => "others wait for a place, and get one when a peer has been useless for 3 minutes".to_owned(),
             Next::HangUp => "a peer that sends nothing for 20 s is left for others".to_owned(),
             Next::Request { .. } => format!("the next one goes out in {time}"),

@@ -97,7 +97,7 @@ fn a_seed_waits_only_if_nobody_wants_anything() {
             Hope { sources: vec![("http://a/announce".to_owned(), Some(now + Duration::from_secs(1700)))], ..Hope::default() };
         Snapshot { takers, gives_at: Some(6881), hope, ..with_peers(now, &vec![Supply::Nothing; peers]) }
     };
-    let next = "we listen at port 6881; http://a/announce is asked for more in 29 min";
+    let next = "we listen at port 6881; http://a/announce is asked again in 29 min";
     assert_eq!(sentence(&state(0, 0)), Some(format!("no peer is connected; {next}")));
     assert_eq!(sentence(&state(1, 0)), Some(format!("the one connected peer wants nothing of us; {next}")));
     assert_eq!(sentence(&state(2, 0)), Some(format!("neither of the 2 connected peers wants anything of us; {next}")));
@@ -118,7 +118,7 @@ fn what_happens_now_or_first_is_named() {
         (hope.clone(), "if that does not change, the download ends in 50 s"),
         (Hope { dial: dial(15), ..hope.clone() }, "192.0.2.7:6881 is tried again in 15 s"),
         (Hope { dial: dial(70), ..hope.clone() }, "if that does not change, the download ends in 50 s"),
-        (Hope { dial: dial(15), sources: vec![source(Some(12))], ..hope.clone() }, "udp://t:1 is asked for more in 12 s"),
+        (Hope { dial: dial(15), sources: vec![source(Some(12))], ..hope.clone() }, "udp://t:1 is asked again in 12 s"),
         (Hope { sources: vec![source(Some(1700))], ..hope.clone() }, "if that does not change, the download ends in 50 s"),
         (
             Hope { dial: dial(15), sources: vec![source(None)], ..hope.clone() },
