@@ -130,7 +130,7 @@ pub struct Options {
 impl Options {
     /// Tells what happens, with `-v`.
     pub fn narrator(&self) -> Narrator {
-        Narrator { wanted: self.verbose }
+        Narrator { wanted: self.verbose, quiet: self.quiet }
     }
 
     /// When a command of one stage must have its answer: a little before its time is

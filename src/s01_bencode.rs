@@ -38,7 +38,7 @@ use std::fmt;
 
 use thiserror::Error;
 
-use self::forgiving::{Notes, duplicate, keep_first, repeated};
+use self::forgiving::{PassedOver, duplicate, keep_first, repeated};
 
 /// How deep lists and dictionaries may nest. Real torrents need 4.
 pub const MAX_DEPTH: usize = 64;
@@ -158,7 +158,7 @@ struct Decoder<'a, 'n> {
     /// Where we are. After an error it still says where that was.
     path: Vec<Step<'a>>,
     /// Notes about keys that repeat, where that is no error.
-    repeated: Option<&'n mut Notes>,
+    repeated: Option<&'n mut PassedOver>,
 }
 
 impl<'a> Decoder<'a, '_> {

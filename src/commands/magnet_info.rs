@@ -4,13 +4,14 @@ use std::time::Instant;
 
 use piecemeal::s02_metainfo::{Info, InfoHash};
 use piecemeal::s05_messages::connection::Connection;
-use piecemeal::s06_magnet::Magnet;
 use piecemeal::s07_extension::{ExtensionError, Extensions, exchange_extensions};
 use piecemeal::s08_metadata::{MetadataError, UtMetadata, fetch_metadata};
 
 use super::asking::dial;
 use super::failure::{BAD_INPUT, Failure, MORE_TIME, NO_PEER, WRONG_HASH};
 use super::info::describe;
+use super::magnet_handshake::tell_broken_keys;
+use super::magnet_parse::read;
 use super::magnet_peers::start;
 use super::{Answer, Options};
 use crate::progress::Narrator;
@@ -29,7 +30,7 @@ pub struct Args {
 impl Args {
     pub fn run(self, options: &Options) -> Result<Answer, Failure> {
         let until = options.deadline();
-        let magnet = Magnet::parse(&self.magnet)?;
+        let magnet = read(&self.magnet, options)?;
         let (ours, search) = start(&magnet, options, until)?;
         let say = options.narrator();
         let info = search.ask(until, move |peer| {
@@ -46,6 +47,7 @@ pub fn info_from(connection: &mut Connection, info_hash: InfoHash, until: Instan
     say.say(7, format!("asking {peer} for its extensions: ut_metadata is the one that gives the info dictionary"));
     let mut extensions = Extensions::new(vec![Box::new(UtMetadata::new(None))]);
     exchange_extensions(connection, &mut extensions)?;
+    tell_broken_keys(peer, &mut extensions, say);
     say.say(8, format!("asking {peer} for the info dictionary, in pieces of 16 KiB: a link has only its hash"));
     let info = fetch_metadata(connection, &mut extensions, info_hash, until, &|| false)?;
     say.say(8, "the SHA-1 of what came is the info hash of the link, so it is genuine");

@@ -5,6 +5,7 @@ use piecemeal::s06_magnet::{Magnet, MagnetError};
 use serde_json::json;
 
 use super::failure::{BAD_INPUT, Failure};
+use super::opening::tell_passed_over;
 use super::{Answer, Options};
 
 /// Show a magnet link: trackers, info hash (stage 6)
@@ -18,8 +19,8 @@ pub struct Args {
 }
 
 impl Args {
-    pub fn run(self, _: &Options) -> Result<Answer, Failure> {
-        let magnet = Magnet::parse(&self.magnet)?;
+    pub fn run(self, options: &Options) -> Result<Answer, Failure> {
+        let magnet = read(&self.magnet, options)?;
         let v1 = magnet.info_hash.map(|hash| hash.to_string());
         let v2 = magnet.info_hash_v2.map(hex::encode);
         let peers: Vec<String> = magnet.peers.iter().map(ToString::to_string).collect();
@@ -44,6 +45,19 @@ impl Args {
     }
 }
 
+/// Reads a magnet link, and tells what is passed over in it.
+pub fn read(link: &str, options: &Options) -> Result<Magnet, Failure> {
+    let magnet = Magnet::parse(link)?;
+    tell_passed_over("the magnet link", &magnet.passed_over, options);
+    Ok(magnet)
+}
+
+/// What to do with a link that was copied from HTML.
+pub fn mend(should_be: &str) -> String {
+    let should_be = printable(should_be);
+    format!("it was copied from HTML, where & is written &amp;; it should be '{should_be}'")
+}
+
 /// What to do with something else.
 fn instead(text: &str) -> &'static str {
     let is_hash = matches!(text.len(), 32 | 40) && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
@@ -59,11 +73,11 @@ fn instead(text: &str) -> &'static str {
 
 impl From<MagnetError> for Failure {
     fn from(error: MagnetError) -> Failure {
-        let help = match error {
-            MagnetError::VersionTwo => "look for a link that also has xt=urn:btih:",
-            MagnetError::Value { ref key, .. } if key != "xt" => "mend it or leave it out: only xt has to be there",
-            MagnetError::NotMagnet(ref text) => instead(text),
-            _ => "copy the whole link, and put it in quotes: the shell would cut it at &",
+        let help = match &error {
+            MagnetError::VersionTwo => "look for a link that also has xt=urn:btih:".to_owned(),
+            MagnetError::NotMagnet(text) => instead(text).to_owned(),
+            MagnetError::NoTopic { should_be: Some(link) } => mend(link),
+            _ => "copy the whole link, and put it in quotes: the shell would cut it at &".to_owned(),
         };
         Failure::new(BAD_INPUT, error).help(help).about("the magnet link").see("06-magnet")
     }

@@ -1,9 +1,10 @@
 //! What every command that takes a .torrent file does first: read it, or say why not. (stage 2)
 
-use std::io::{self, ErrorKind};
+use std::fmt::Display;
+use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 
-use piecemeal::s01_bencode::{Rule, counted, excerpt};
+use piecemeal::s01_bencode::{Rule, counted, excerpt, printable};
 use piecemeal::s02_metainfo::{Info, Metainfo, MetainfoError};
 
 use super::Options;
@@ -23,6 +24,14 @@ pub fn open(torrent: &Path, options: &Options) -> Result<Metainfo, Failure> {
     say.say(2, format!("trackers and peers know it by the hash of its info dictionary, {info_hash}"));
     super::tracing::learn(&metainfo.info); // plugged in
     Ok(metainfo)
+}
+
+/// Tells what was broken in a torrent or a link, and was not needed.
+pub fn tell_passed_over(object: impl Display, passed_over: &[String], options: &Options) {
+    for note in passed_over.iter().filter(|_| !options.quiet) {
+        // A closed stderr is no reason to stop.
+        let _ = writeln!(io::stderr(), "{}", printable(&format!("note: {object}: {note}")));
+    }
 }
 
 /// What was given is no path, but another way to name a torrent.

@@ -9,12 +9,12 @@ const MOST_NOTES: usize = 8;
 /// What was broken in an input, but not needed. Whoever fills the input with errors gets a
 /// few short notes, not our memory.
 #[derive(Debug, Default)]
-pub struct Notes {
+pub struct PassedOver {
     notes: Vec<String>,
     more: usize,
 }
 
-impl Notes {
+impl PassedOver {
     /// Adds a note, or counts it where there are too many.
     pub fn add(&mut self, note: String) {
         if self.notes.len() < MOST_NOTES {
@@ -24,17 +24,33 @@ impl Notes {
         }
     }
 
-    /// `xl must be a number of bytes, but is "1.5e9"`
-    pub fn must_be(&mut self, key: &str, expected: &str, value: &Value) {
+    /// Adds the note that a value is not what its key promises.
+    pub fn skip(&mut self, key: &str, expected: &str, value: &Value) {
         let found = value.bytes().map_or_else(|| value.type_name().to_owned(), |bytes| format!("\"{}\"", excerpt(bytes)));
         let found = value.integer().map_or(found, |number| number.to_string());
-        self.add(format!("{key} must be {expected}, but is {found}"));
+        self.add(format!("{key} must be {expected}, but is {found}; it is passed over"));
     }
 
-    /// The notes, and how many there are beyond them.
-    pub fn into_list(mut self) -> Vec<String> {
+    /// Returns what `read` makes of an optional key; `None` if it is missing or broken.
+    pub fn read<'v, 'a, T>(
+        &mut self,
+        dictionary: &'v Value<'a>,
+        key: &str,
+        expected: &str,
+        read: impl FnOnce(&'v Value<'a>) -> Option<T>,
+    ) -> Option<T> {
+        let value = dictionary.get(key)?;
+        let read = read(value);
+        if read.is_none() {
+            self.skip(key, expected, value);
+        }
+        read
+    }
+
+    /// Returns the notes, with a last one for those that were not kept.
+    pub fn into_notes(mut self) -> Vec<String> {
         if self.more > 0 {
-            self.notes.push(format!("and {} more like these", self.more));
+            self.notes.push(format!("there are {} more notes like these", self.more));
         }
         self.notes
     }
@@ -48,7 +64,7 @@ impl Notes {
 ///
 /// # Errors
 /// If the value is broken in any other way.
-pub fn decode_first_keys<'a>(input: &'a [u8], notes: &mut Notes) -> Result<Value<'a>, BencodeError> {
+pub fn decode_first_keys<'a>(input: &'a [u8], notes: &mut PassedOver) -> Result<Value<'a>, BencodeError> {
     let mut decoder = Decoder { input, at: 0, items: 0, path: Vec::new(), repeated: Some(notes) };
     decoder.value().map_err(|(at, rule)| BencodeError { at, path: path_text(&decoder.path), rule })
 }
@@ -64,7 +80,7 @@ pub(super) fn repeated(pairs: &[(&[u8], Value)]) -> Vec<usize> {
 }
 
 /// Takes the pairs at these places out, with a note for each.
-pub(super) fn keep_first<'a>(pairs: &mut Vec<(&'a [u8], Value<'a>)>, places: &[usize], path: &str, notes: &mut Notes) {
+pub(super) fn keep_first<'a>(pairs: &mut Vec<(&'a [u8], Value<'a>)>, places: &[usize], path: &str, notes: &mut PassedOver) {
     let mut place = 0;
     let mut next = places.iter().copied().peekable();
     pairs.retain(|(key, _)| {

@@ -7,7 +7,8 @@ use super::s01::{self, Meaning};
 use super::walk::Walk;
 use super::{MOST_PARAMETERS, Object, counted, hex_text, quoted, s13};
 use crate::s01_bencode::{Kind, excerpt, printable};
-use crate::s03_tracker::{Announced, PeerId, TrackerError, address_v4, address_v6};
+use crate::s03_tracker::peers::{address_v4, address_v6};
+use crate::s03_tracker::{Announced, PeerId, TrackerError};
 
 /// A peer id: the part that names the program, and the rest.
 pub fn peer_id(bytes: &[u8]) -> Object {
@@ -21,7 +22,7 @@ pub fn peer_id(bytes: &[u8]) -> Object {
             walk.take(20 - tag, "random", |bytes| (quoted(bytes), "new for each run".to_owned()));
         }
         None => {
-            let note = "it names no program; an info hash has 20 bytes, too";
+            let note = "it names no program";
             walk.take(20, "peer id", |bytes| (quoted(bytes), note.to_owned()));
         }
     }

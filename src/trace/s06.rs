@@ -2,12 +2,12 @@
 
 use super::{MOST_PARAMETERS, Object, counted, quoted};
 use crate::s01_bencode::excerpt;
-use crate::s06_magnet::{Magnet, MagnetError};
+use crate::s06_magnet::{Magnet, MagnetError, query_at};
 
 /// A magnet link.
 pub fn magnet(text: &str) -> Object {
     let mut object = Object::new("magnet link", text.len(), 6, "BEP 9");
-    let Some(query) = text.find(":?").map(|at| at + 2) else {
+    let Some(query) = query_at(text) else {
         object.break_at(0..text.len().min(8), "magnet:?", quoted(text.as_bytes()));
         return object;
     };
@@ -26,7 +26,7 @@ pub fn magnet(text: &str) -> Object {
             let (trackers, peers) = (magnet.trackers.len(), magnet.peers.len());
             object.summary = format!("{}, {}{name}", counted(trackers, "tracker"), counted(peers, "peer"));
         }
-        Err(MagnetError::NoTopic) => {
+        Err(MagnetError::NoTopic { .. }) => {
             object.break_at(text.len()..text.len(), "xt=urn:btih: and an info hash", "no such parameter")
         }
         Err(error) => object.break_at(0..text.len(), "a magnet link", error.to_string()),
@@ -39,7 +39,7 @@ fn parameter(object: &mut Object, pair: &str) {
     let start = object.covered();
     let bare = pair.trim_start_matches('&');
     let (key, raw) = bare.split_once('=').unwrap_or((bare, ""));
-    let alone = Magnet::parse(&format!("magnet:?xt=urn:btmh:1220{}&{bare}", "0".repeat(64)));
+    let alone = Magnet::default().parameter(bare);
     let name = key.trim_end_matches(|letter: char| letter.is_ascii_digit()).trim_end_matches('.').to_ascii_lowercase();
     let plus = if name == "dn" { raw.replace('+', " ") } else { raw.to_owned() };
     let value = urlencoding::decode_binary(plus.as_bytes());
@@ -52,6 +52,7 @@ fn parameter(object: &mut Object, pair: &str) {
         "so" => "BEP 53: the files that are wanted",
         "ws" => "BEP 19: a web seed",
         "" => "",
+        _ if name.starts_with("amp;") => "copied from HTML: & is written &amp; there; ignored",
         _ => "ignored",
     };
     let name = if bare.is_empty() { String::new() } else { excerpt(key.as_bytes()) };
