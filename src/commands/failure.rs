@@ -33,7 +33,8 @@ pub const INTERRUPTED: u8 = 130;
 pub const MORE_TIME: &str = "try another peer, or allow for more time with --timeout SECONDS";
 
 /// What to do when the system lets us open no more files.
-const MORE_FILES: &str = "too many files and connections are open at once: `ulimit -n 1024` allows for more in this shell; or use fewer with --max-peers";
+const MORE_FILES: &str =
+    "this shell allows too few open files: `ulimit -n 1024` allows more, or use fewer connections with --max-peers";
 
 /// What to look at when the system refuses.
 pub fn at_the_disk(error: &io::Error) -> &'static str {

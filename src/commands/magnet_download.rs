@@ -6,7 +6,7 @@ use piecemeal::s11_swarm::Plan;
 use super::download::{Place, add_sources};
 use super::failure::Failure;
 use super::fetching::fetch;
-use super::magnet_parse::read;
+use super::reading_link::read;
 use super::magnet_peers::{need_somebody, tell_link};
 use super::{Answer, Options};
 

@@ -6,8 +6,8 @@ use piecemeal::s05_messages::connection::Connection;
 
 use super::asking::dial;
 use super::failure::Failure;
-use super::magnet_info::info_from;
-use super::magnet_parse::read;
+use super::info_from::info_from;
+use super::reading_link::read;
 use super::magnet_peers::start;
 use super::piece_file::{fetch_from, piece_of, save};
 use super::{Answer, Options};

@@ -12,7 +12,7 @@ use piecemeal::s07_extension::EXTENSION_BIT;
 use super::Options;
 use super::failure::{Failure, NO_PEER};
 use super::find_peers::{Search, search};
-use super::magnet_parse::mend;
+use super::reading_link::mend;
 use crate::progress::Narrator;
 
 /// The search for peers of a magnet link, and the handshake for them.

@@ -7,7 +7,7 @@ use piecemeal::s13_udp_tracker::packet::Counts;
 use serde_json::json;
 
 use super::failure::Failure;
-use super::magnet_parse::read;
+use super::reading_link::read;
 use super::opening::open;
 use super::scraping::{ask_all, no_tracker};
 use super::{Answer, Options};

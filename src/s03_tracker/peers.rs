@@ -4,8 +4,8 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::TrackerError;
+use crate::s01_bencode::Value;
 use crate::s01_bencode::forgiving::PassedOver;
-use crate::s01_bencode::{Value, counted};
 
 /// How many peers of one answer may be named by host. Each costs a lookup.
 const MOST_NAMED: usize = 50;
@@ -82,10 +82,8 @@ pub(super) fn compact_or_list(peers: &Value, notes: &mut PassedOver) -> Result<P
         }
     }
     if unusable > 0 {
-        notes.add(format!(
-            "{unusable} of {} have no ip and port that can be used; they are passed over",
-            counted(list.len(), "peer")
-        ));
+        let all = list.len();
+        notes.add(format!("peers has {unusable} of {all} entries without a usable ip and port; they are passed over"));
     }
     Ok(peers)
 }

@@ -147,16 +147,26 @@ fn later(tried: &[(String, TrackerError)]) -> Option<Duration> {
 
 /// Hands the peers of an answer to the swarm. `false` says that it is over.
 fn hand_over(finder: &Finder, names: &Lookups, url: &str, answer: &Announced) -> bool {
-    let peers = counted(answer.peers.len() + answer.named.len(), "peer");
-    finder.say(format!("{url} names {peers}{}{}", warning(answer), passed_over(answer)));
     let dial = |found: &[SocketAddr]| finder.found(found.iter().copied().map(Candidate::Dial).collect());
-    let goes_on = dial(&answer.peers);
-    if !goes_on || answer.named.is_empty() {
-        return goes_on;
+    let say = || {
+        let peers = counted(answer.peers.len() + answer.named.len(), "peer");
+        finder.say(format!("{url} names {peers}{}{}", warning(answer), passed_over(answer)));
+    };
+    if answer.named.is_empty() {
+        say();
+        return dial(&answer.peers);
     }
     // Names come last: the other peers need not wait for them.
+    if !dial(&answer.peers) {
+        return false;
+    }
     let (found, lost) = names.find_peers(&answer.named, Instant::now() + NAMES_TIME);
+    // A tracker whose names all lead nowhere is no better than one that does not answer, and
+    // what is wrong is not that it names nobody.
     let nobody = answer.peers.is_empty() && found.is_empty();
+    if !nobody {
+        say();
+    }
     for what in lost.into_iter().take(MOST_TOLD) {
         let what = format!("{url}: {what}");
         if nobody { finder.failed(what) } else { finder.say(what) }

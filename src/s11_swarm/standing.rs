@@ -185,8 +185,6 @@ impl Standing {
             (0, 0) if self.sources == 0 => Some("no tracker is named, and no peer is given".to_owned()),
             (0, 0) if self.only_us => Some("the address that was given is our own".to_owned()),
             (0, 0) => None,
-            // Whoever it names could not be looked up: that is among the failures.
-            (0, answered) if answered == self.failures.len() => None,
             (0, 1) if self.trackers == 1 => Some(format!("the tracker names {nobody}")),
             (0, answered) if answered == self.trackers => Some(format!("{answered} trackers name {nobody}")),
             (0, answered) => Some(format!("{answered} of {} trackers answered, and named {nobody}", self.trackers)),

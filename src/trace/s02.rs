@@ -1,7 +1,6 @@
 //! Stage 2 in a file: a torrent.
 
 use super::s01::{self, Meaning};
-use super::walk::Walk;
 use super::{Object, counted, hex_text};
 use crate::s01_bencode::{Kind, decode};
 use crate::s02_metainfo::{InfoHash, Metainfo, MetainfoError};
@@ -24,13 +23,6 @@ pub fn torrent(bytes: &[u8]) -> Object {
         Err(error) => breaks(&mut object, error),
     }
     object
-}
-
-/// An info hash alone, 20 bytes.
-pub fn info_hash(bytes: &[u8]) -> Object {
-    let mut walk = Walk::new(bytes, "info hash", 2, "BEP 3");
-    walk.take(20, "info hash", |bytes| (hex_text(bytes), "names a torrent: the SHA-1 of its info dictionary".to_owned()));
-    walk.end()
 }
 
 /// Says at `info` what the torrent's name is, and over which bytes.

@@ -29,6 +29,16 @@ pub fn peer_id(bytes: &[u8]) -> Object {
     walk.end()
 }
 
+/// 20 bytes that may be an info hash or a peer id: both readings, a line each.
+pub fn info_hash(bytes: &[u8]) -> Object {
+    let mut walk = Walk::new(bytes, "info hash or peer id", 3, "BEP 3");
+    walk.take(20, "20 bytes", |bytes| {
+        let readings = format!("info hash {}\nor peer id {}", hex_text(bytes), quoted(bytes));
+        (readings, "as a peer id it names no program".to_owned())
+    });
+    walk.end()
+}
+
 /// A peer id as one field says it: value and note.
 pub(super) fn one_peer_id(bytes: &[u8]) -> (String, String) {
     let client = bytes.first_chunk().and_then(|id| Client::of(&PeerId(*id)));
@@ -39,7 +49,7 @@ pub(super) fn one_peer_id(bytes: &[u8]) -> (String, String) {
 /// the body, without HTTP's head.
 pub fn answer(bytes: &[u8]) -> Object {
     let mut object = Object::new("tracker answer", bytes.len(), 3, "BEP 3");
-    s01::prefix(&mut object, bytes, lexicon);
+    s01::first_keys(&mut object, bytes, lexicon);
     if object.broken.is_none() && object.covered() < bytes.len() {
         object.add(bytes.len(), "", quoted(bytes.get(object.covered()..).unwrap_or_default()), "ignored: it follows the value");
     }
@@ -47,7 +57,10 @@ pub fn answer(bytes: &[u8]) -> Object {
         return s13::scraped(object, bytes);
     }
     match Announced::decode(bytes) {
-        Ok(announced) => object.summary = counted(announced.peers.len(), "peer"),
+        Ok(announced) => {
+            object.summary = counted(announced.peers.len() + announced.named.len(), "peer");
+            object.pass_over(&announced.passed_over);
+        }
         Err(TrackerError::Failure { reason, .. }) => object.summary = format!("the tracker refuses: {reason}"),
         Err(TrackerError::Answer { key, expected, found }) => object.break_field(key, format!("{key} to be {expected}"), found),
         Err(_) => {}

@@ -3,7 +3,7 @@
 use super::s07;
 use super::walk::Walk;
 use super::{Context, Object, counted, hex_text};
-use crate::s05_messages::bitfield::{Bitfield, has_spare_bits};
+use crate::s05_messages::bitfield::{Bitfield, SPARE_BITS, has_spare_bits};
 use crate::s05_messages::{BLOCK_LENGTH, LONGEST_MESSAGE, Message, MessageError, name};
 use crate::s07_extension::EXTENDED;
 
@@ -152,12 +152,10 @@ fn bitfield(walk: &mut Walk, context: &Context) -> Option<String> {
     if !bits.is_empty() {
         walk.take(bits.len(), "bitfield", |_| (value.clone(), "first piece in the highest bit".to_owned()));
     }
-    let end = start + bits.len();
     if let Some(Err(error)) = decoded {
-        walk.object.break_at(start..end, format!("the bits of {} pieces", context.pieces?), error.to_string());
+        walk.object.break_at(start..start + bits.len(), format!("the bits of {} pieces", context.pieces?), error.to_string());
     } else if context.pieces.is_some_and(|pieces| has_spare_bits(bits, pieces)) {
-        let found = bits.last().map(|last| format!("the last byte is 0b{last:08b}")).unwrap_or_default();
-        walk.object.break_at(end - 1..end, format!("zeros behind the last of {} pieces", context.pieces?), found);
+        walk.note(&format!("breaks a rule: {SPARE_BITS}"));
     }
     Some(value)
 }
