@@ -177,7 +177,7 @@ pub(super) fn request(request: &Request, pieces: u32, size: Option<u32>) -> Opti
 /// Of a bitfield with a bit set for a piece that does not exist.
 pub(super) fn spare_bits(bits: &[u8], pieces: u32) -> Mistake {
     let last = bits.last().copied().unwrap_or_default();
-    let reversed = pieces % 8 != 0 && last.reverse_bits() << (pieces % 8) == 0;
+    let reversed = !pieces.is_multiple_of(8) && last.reverse_bits() << (pieces % 8) == 0;
     let hint = if reversed { "; the first piece is the highest bit, not the lowest" } else { "" };
     Mistake::new("spare bits", format!("{SPARE_BITS}{hint}; others may hang up"), MESSAGES)
 }
