@@ -9,6 +9,7 @@ pub mod failure;
 mod fetching;
 mod find_peers;
 mod giving;
+mod info_from;
 mod interrupt;
 mod lab_options;
 mod live_map;
@@ -17,6 +18,7 @@ mod opening;
 mod peer_table;
 mod piece_file;
 mod piece_map;
+mod reading_link;
 mod scraping;
 mod size;
 mod tracing;
@@ -133,7 +135,7 @@ pub struct Options {
 impl Options {
     /// Tells what happens, with `-v`.
     pub fn narrator(&self) -> Narrator {
-        Narrator { wanted: self.verbose }
+        Narrator { wanted: self.verbose, quiet: self.quiet }
     }
 
     /// Tells something that is not the answer, while no bar is drawn.

@@ -32,10 +32,13 @@
 #![warn(clippy::indexing_slicing)] // decodes what strangers send
 
 pub mod encode;
+pub mod forgiving;
 
 use std::fmt;
 
 use thiserror::Error;
+
+use self::forgiving::{PassedOver, duplicate, keep_first, repeated};
 
 /// How deep lists and dictionaries may nest. Real torrents need 4.
 pub const MAX_DEPTH: usize = 64;
@@ -134,7 +137,7 @@ pub fn decode(input: &[u8]) -> Result<Value<'_>, BencodeError> {
 /// # Errors
 /// If the value is broken.
 pub fn decode_prefix(input: &[u8]) -> Result<Value<'_>, BencodeError> {
-    let mut decoder = Decoder { input, at: 0, items: 0, path: Vec::new() };
+    let mut decoder = Decoder { input, at: 0, items: 0, path: Vec::new(), repeated: None };
     decoder.value().map_err(|(at, rule)| BencodeError { at, path: path_text(&decoder.path), rule })
 }
 
@@ -148,15 +151,17 @@ enum Step<'a> {
     Item(usize),
 }
 
-struct Decoder<'a> {
+struct Decoder<'a, 'n> {
     input: &'a [u8],
     at: usize,
     items: usize,
     /// Where we are. After an error it still says where that was.
     path: Vec<Step<'a>>,
+    /// Notes about keys that repeat, where that is no error.
+    repeated: Option<&'n mut PassedOver>,
 }
 
-impl<'a> Decoder<'a> {
+impl<'a> Decoder<'a, '_> {
     /// The first byte of a value tells its type.
     fn value(&mut self) -> Result<Value<'a>, Broken> {
         let start = self.at;
@@ -244,15 +249,11 @@ impl<'a> Decoder<'a> {
         self.at += 1; // the `e`
         // Keys in rising order cannot repeat. Only when they are not in order
         // is a sorted copy needed to find out.
-        if !sorted {
-            let mut keys: Vec<(&[u8], usize)> = pairs.iter().zip(0..).map(|((key, _), place)| (*key, place)).collect();
-            keys.sort_unstable();
-            let again = keys.iter().zip(keys.iter().skip(1)).filter(|(one, next)| one.0 == next.0);
-            if let Some((place, key)) = again.map(|(_, next)| (next.1, next.0)).min() {
-                // A string has one spelling, so what stands before it can be counted.
-                let length = |(key, value): &(&[u8], Value)| key.len().to_string().len() + 1 + key.len() + value.raw.len();
-                let at = start + 1 + pairs.iter().take(place).map(length).sum::<usize>();
-                return Err((at, Rule::DuplicateKey { key: excerpt(key) }));
+        let again = if sorted { Vec::new() } else { repeated(&pairs) };
+        if let Some(first) = again.first() {
+            match &mut self.repeated {
+                Some(notes) => keep_first(&mut pairs, &again, &path_text(&self.path), notes),
+                None => return Err(duplicate(&pairs, *first, start).unwrap_or((start, Rule::Ended))),
             }
         }
         Ok(pairs)

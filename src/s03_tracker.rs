@@ -21,21 +21,26 @@
 //! * **The answer is decoded as a prefix.** Trackers append newlines and worse.
 //! * **[`Tracker`] is a seam.** A tier ([`Tier`]) works over any list of them, so
 //!   that another kind of URL needs no change here.
-//! * **Left out:** peers named by host name in a dictionary answer; when to
-//!   announce again, which is the announcer's business (stage 11).
+//! * **Hard about `peers`, forgiving about the rest.** A key of the wrong type, or one
+//!   that appears again, is passed over with a note ([`Announced::passed_over`]).
+//! * **Left out:** when to announce again, which is the announcer's business (stage 11).
 
 #![warn(clippy::indexing_slicing)] // decodes what strangers send
 
 pub mod http;
+pub mod names;
+pub mod peers;
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use rand::seq::SliceRandom;
 use thiserror::Error;
 
-use crate::s01_bencode::{BencodeError, Value, decode_prefix, printable};
+use self::peers::{PeerAddress, Peers, address_v6, compact, compact_or_list};
+use crate::s01_bencode::forgiving::{PassedOver, decode_first_keys};
+use crate::s01_bencode::{BencodeError, Value, printable};
 use crate::s02_metainfo::InfoHash;
 
 /// The 20 bytes by which a client calls itself, new for each run.
@@ -157,6 +162,8 @@ impl fmt::Display for Event {
 pub struct Announced {
     /// Addresses of others, IPv4 first. Port 0 has been left out.
     pub peers: Vec<SocketAddr>,
+    /// Others by host name, which somebody has to look up. Only a list can hold them.
+    pub named: Vec<PeerAddress>,
     /// When to announce again.
     pub interval: Option<Duration>,
     /// When to announce again at the earliest.
@@ -169,95 +176,63 @@ pub struct Announced {
     pub complete: Option<u64>,
     /// How many are still downloading (`incomplete`).
     pub incomplete: Option<u64>,
+    /// What breaks a rule in the answer, and was passed over.
+    pub passed_over: Vec<String>,
 }
 
 impl Announced {
-    /// Decodes a tracker's answer. What follows the dictionary is ignored, and
-    /// so is a key of the wrong type, except `peers`.
+    /// Decodes a tracker's answer. What follows the dictionary is ignored. A key of the
+    /// wrong type is passed over, except `peers`; of two equal keys the first counts.
     ///
     /// # Errors
     /// If it is not a dictionary, if it holds a `failure reason`, or if `peers`
     /// is neither compact nor a list.
     pub fn decode(answer: &[u8]) -> Result<Announced, TrackerError> {
-        let top = decode_prefix(answer)?;
+        let mut notes = PassedOver::default();
+        let top = decode_first_keys(answer, &mut notes)?;
         if top.dictionary().is_none() {
             return Err(TrackerError::Answer { key: "the answer", expected: "a dictionary", found: top.type_name().to_owned() });
         }
         if let Some(failure) = failure(&top) {
             return Err(failure);
         }
-        let seconds = |key| top.get(key).and_then(Value::unsigned).map(Duration::from_secs);
-        let mut peers = Vec::new();
-        if let Some(value) = top.get("peers") {
-            peers.extend(compact_or_list(value)?);
-        }
-        if let Some(value) = top.get("peers6") {
-            // Broken, it costs no more than itself: the others may be good.
-            peers.extend(compact(value.bytes().unwrap_or_default(), "peers6", address_v6).unwrap_or_default());
-        }
+        let Peers { addresses: mut peers, named } =
+            top.get("peers").map(|peers| compact_or_list(peers, &mut notes)).transpose()?.unwrap_or_default();
+        // Broken, it costs no more than itself: the others may be good.
+        let six = |value: &Value| compact(value.bytes()?, "peers6", address_v6).ok();
+        peers.extend(notes.read(&top, "peers6", "a multiple of 18 bytes", six).unwrap_or_default());
         peers.retain(|peer| peer.port() != 0);
+        let mut number = |key, expected| notes.read(&top, key, expected, Value::unsigned);
+        let [interval, min_interval] = ["interval", "min interval"].map(|key| number(key, "a number of seconds"));
+        let [complete, incomplete] = ["complete", "incomplete"].map(|key| number(key, "a number of peers"));
+        let id = |value: &Value| value.bytes().filter(|id| id.len() <= LONGEST_TRACKER_ID).map(<[u8]>::to_vec);
         Ok(Announced {
             peers,
-            interval: seconds("interval"),
-            min_interval: seconds("min interval"),
-            tracker_id: top.get("tracker id").and_then(Value::bytes).map(<[u8]>::to_vec),
-            warning: top.get("warning message").and_then(Value::bytes).map(words),
-            complete: top.get("complete").and_then(Value::unsigned),
-            incomplete: top.get("incomplete").and_then(Value::unsigned),
+            named,
+            interval: interval.map(Duration::from_secs),
+            min_interval: min_interval.map(Duration::from_secs),
+            tracker_id: notes.read(&top, "tracker id", "a byte string of at most 1000 bytes", id),
+            warning: notes.read(&top, "warning message", "a byte string", Value::bytes).map(words),
+            complete,
+            incomplete,
+            passed_over: notes.into_notes(),
         })
     }
 }
 
+/// The longest `tracker id` that is sent back, in bytes: it goes into the next URL.
+const LONGEST_TRACKER_ID: usize = 1000;
+
 /// The refusal that an answer holds, if it does.
 pub(crate) fn failure(answer: &Value) -> Option<TrackerError> {
-    let reason = words(answer.get("failure reason")?.bytes().unwrap_or(b"(it gives no reason)"));
+    let reason = answer.get("failure reason")?.bytes().filter(|reason| !reason.is_empty());
+    let reason = words(reason.unwrap_or(b"(it gives no reason)"));
     Some(TrackerError::Failure { reason, retry: Retry::decode(answer.get("retry in")) })
 }
 
 /// What a tracker says to people: a sentence or two of it, safe to print.
 pub(crate) fn words(text: &[u8]) -> String {
     printable(&String::from_utf8_lossy(text.get(..500).unwrap_or(text)))
-}
-
-/// `peers` in either of its two forms: a string of six bytes a peer (BEP 23),
-/// or a list of dictionaries (BEP 3).
-fn compact_or_list(peers: &Value) -> Result<Vec<SocketAddr>, TrackerError> {
-    if let Some(bytes) = peers.bytes() {
-        return compact(bytes, "peers", address_v4);
-    }
-    let expected = "a byte string or a list";
-    let list = peers.list().ok_or(TrackerError::Answer { key: "peers", expected, found: peers.type_name().to_owned() })?;
-    let entry = |peer: &Value| {
-        let ip: IpAddr = peer.get("ip")?.text()?.parse().ok()?;
-        let port = u16::try_from(peer.get("port")?.unsigned()?).ok()?;
-        Some(SocketAddr::new(ip, port))
-    };
-    Ok(list.iter().filter_map(entry).collect())
-}
-
-/// Cuts compact peers into chunks of `N` bytes.
-fn compact<const N: usize>(
-    bytes: &[u8],
-    key: &'static str,
-    read: fn(&[u8; N]) -> SocketAddr,
-) -> Result<Vec<SocketAddr>, TrackerError> {
-    let (chunks, rest) = bytes.as_chunks::<N>();
-    if !rest.is_empty() {
-        let expected = if N == 6 { "a multiple of 6 bytes" } else { "a multiple of 18 bytes" };
-        return Err(TrackerError::Answer { key, expected, found: format!("{} bytes", bytes.len()) });
-    }
-    Ok(chunks.iter().map(read).collect())
-}
-
-/// 4 bytes of address and 2 of port, both in network byte order (BEP 23).
-pub(crate) fn address_v4(&[a, b, c, d, high, low]: &[u8; 6]) -> SocketAddr {
-    SocketAddr::new(Ipv4Addr::new(a, b, c, d).into(), u16::from_be_bytes([high, low]))
-}
-
-/// 16 bytes of address and 2 of port (BEP 7).
-pub(crate) fn address_v6(bytes: &[u8; 18]) -> SocketAddr {
-    let [ip @ .., high, low] = *bytes;
-    SocketAddr::new(Ipv6Addr::from(ip).into(), u16::from_be_bytes([high, low]))
 }
 
 /// A way to announce: HTTP here, UDP in a later stage.

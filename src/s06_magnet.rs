@@ -18,7 +18,11 @@
 //!        &xl=<bytes> &so=<0,2-4> &ws=<URL>    length, select only, web seed
 //! ```
 //! # Decisions
-//! * **Unknown parameters are ignored,** as in any URL; a broken info hash is not.
+//! * **Unknown parameters are ignored,** as in any URL. A broken one is passed over with
+//!   a note, as long as the link still names a torrent: links are cut, quoted and copied
+//!   by people, and one bad tracker says nothing against the others.
+//! * **`magnet:///?` is a magnet link, too.** GLib, and so each GTK program, puts three
+//!   slashes there.
 //! * **`+` is a space in `dn` only.** Browsers write it so in forms; in a tracker
 //!   URL or an address it is a plus.
 //! * **Left out:** obeying `so` and `ws`, which are read and shown; downloading by
@@ -33,7 +37,9 @@ use std::str::FromStr;
 use thiserror::Error;
 
 use crate::s01_bencode::excerpt;
+use crate::s01_bencode::forgiving::PassedOver;
 use crate::s02_metainfo::InfoHash;
+use crate::s03_tracker::peers::PeerAddress;
 
 /// What a magnet link says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -54,88 +60,82 @@ pub struct Magnet {
     pub select_only: Vec<(u32, u32)>,
     /// `ws`, web seeds.
     pub web_seeds: Vec<String>,
-}
-
-/// A peer by host name or IP address, and port.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PeerAddress {
-    /// `example.org`, `192.0.2.1` or `2001:db8::1` (without brackets).
-    pub host: String,
-    /// Never 0.
-    pub port: u16,
-}
-
-impl PeerAddress {
-    /// Reads `host:port`, with an IPv6 address in brackets.
-    pub fn parse(text: &str) -> Option<PeerAddress> {
-        let (host, port) = text.rsplit_once(':')?;
-        let port = port.parse().ok().filter(|_| port.bytes().all(|byte| byte.is_ascii_digit()))?;
-        let host = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
-            Some(v6) => v6.parse::<std::net::Ipv6Addr>().ok().map(|_| v6)?,
-            None if host.is_empty()
-                || host.contains(|letter: char| ":[]/".contains(letter) || letter <= ' ' || letter.is_control()) =>
-            {
-                return None;
-            }
-            None => host,
-        };
-        (port != 0).then(|| PeerAddress { host: host.to_owned(), port })
-    }
-}
-
-impl fmt::Display for PeerAddress {
-    fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
-        if self.host.contains(':') {
-            write!(out, "[{}]:{}", self.host, self.port)
-        } else {
-            write!(out, "{}:{}", self.host, self.port)
-        }
-    }
+    /// What is broken in the link, and was passed over.
+    pub passed_over: Vec<String>,
+    /// The link as it should be, if it was copied from HTML, where `&` is written `&amp;`.
+    pub should_be: Option<String>,
 }
 
 impl Magnet {
-    /// Reads a magnet link.
+    /// Reads a magnet link. A broken parameter is passed over.
     ///
     /// # Errors
-    /// If it is not one, if a value that is used is broken, or if it names no torrent.
+    /// If it is not one, or if it names no torrent.
     pub fn parse(link: &str) -> Result<Magnet, MagnetError> {
-        let (scheme, query) = link.trim().split_once(":?").ok_or_else(|| MagnetError::NotMagnet(excerpt(link.as_bytes())))?;
-        if !scheme.eq_ignore_ascii_case("magnet") {
-            return Err(MagnetError::NotMagnet(excerpt(link.as_bytes())));
-        }
+        let link = link.trim();
+        let query = query_at(link).and_then(|at| link.get(at..));
+        let query = query.ok_or_else(|| MagnetError::NotMagnet(excerpt(link.as_bytes())))?;
         let mut magnet = Magnet::default();
+        let mut passed_over = PassedOver::default();
+        let mut broken_topic = None;
         for pair in query.split('&') {
-            let (key, raw) = pair.split_once('=').unwrap_or((pair, ""));
-            // Some programs number what repeats: `tr.1=`, `tr.2=`.
-            let name = key.to_ascii_lowercase();
-            let name = name.trim_end_matches(|letter: char| letter.is_ascii_digit()).trim_end_matches('.');
-            let text = || decoded(key, raw);
-            match name {
-                "xt" => magnet.exact_topic(&text()?)?,
-                "dn" => magnet.name = Some(decoded(key, &raw.replace('+', " "))?),
-                "tr" => magnet.trackers.push(text()?),
-                "x.pe" => {
-                    let text = text()?;
-                    magnet.peers.push(
-                        PeerAddress::parse(&text)
-                            .ok_or_else(|| value_error(key, "host:port, with a port from 1 to 65535", &text))?,
-                    );
-                }
-                "xl" => {
-                    let text = text()?;
-                    magnet.length = Some(digits(&text).ok_or_else(|| value_error(key, "a number of bytes", &text))?);
-                }
-                "so" => {
-                    magnet.select_only = select_only(&text()?).ok_or_else(|| value_error(key, "indices like 0,2,4-6", raw))?
-                }
-                "ws" => magnet.web_seeds.push(text()?),
-                _ => {}
+            if pair.starts_with("amp;") {
+                // It will be pasted into a shell, in quotes.
+                magnet.should_be.get_or_insert_with(|| link.replace("&amp;", "&").replace('\'', "%27"));
+                continue;
+            }
+            if let Err(error) = magnet.parameter(pair) {
+                passed_over.add(format!("{error}; it is passed over"));
+                broken_topic = broken_topic.or(Some(error).filter(MagnetError::is_topic));
             }
         }
         if magnet.info_hash.is_none() && magnet.info_hash_v2.is_none() {
-            return Err(MagnetError::NoTopic);
+            return Err(broken_topic.unwrap_or(MagnetError::NoTopic { should_be: magnet.should_be }));
         }
+        if let Some(link) = &magnet.should_be {
+            passed_over.add(format!("it was copied from HTML, where & is written &amp;, and should be {link}"));
+        }
+        magnet.passed_over = passed_over.into_notes();
         Ok(magnet)
+    }
+
+    /// Takes in `key=value`.
+    ///
+    /// # Errors
+    /// If the value of a key that is used is broken, or the key was there before.
+    pub(crate) fn parameter(&mut self, pair: &str) -> Result<(), MagnetError> {
+        let (key, raw) = pair.split_once('=').unwrap_or((pair, ""));
+        // Some programs number what repeats: `tr.1=`, `tr.2=`.
+        let name = key.to_ascii_lowercase();
+        let name = name.trim_end_matches(|letter: char| letter.is_ascii_digit()).trim_end_matches('.');
+        let text = || decoded(key, raw);
+        let url = || text().and_then(|url| if url.is_empty() { Err(value_error(key, "a URL", raw)) } else { Ok(url) });
+        let once = |is_there: bool| if is_there { Err(value_error(key, "there only once", raw)) } else { Ok(()) };
+        match name {
+            "xt" => self.exact_topic(&text()?)?,
+            "dn" => {
+                once(self.name.is_some())?;
+                self.name = Some(decoded(key, &raw.replace('+', " "))?);
+            }
+            "tr" => self.trackers.push(url()?),
+            "x.pe" => {
+                let text = text()?;
+                let expected = "host:port, with a port from 1 to 65535";
+                self.peers.push(PeerAddress::parse(&text).ok_or_else(|| value_error(key, expected, &text))?);
+            }
+            "xl" => {
+                once(self.length.is_some())?;
+                let text = text()?;
+                self.length = Some(digits(&text).ok_or_else(|| value_error(key, "a number of bytes", &text))?);
+            }
+            "so" => {
+                once(!self.select_only.is_empty())?;
+                self.select_only = select_only(&text()?).ok_or_else(|| value_error(key, "indices like 0,2,4-6", raw))?;
+            }
+            "ws" => self.web_seeds.push(url()?),
+            _ => {}
+        }
+        Ok(())
     }
 
     /// `urn:btih:` or `urn:btmh:`. Other topics belong to other networks.
@@ -149,12 +149,17 @@ impl Magnet {
             };
             let hash = hash.and_then(|bytes| bytes.try_into().ok());
             let hash = hash.ok_or_else(|| value_error("xt", "40 hex digits or 32 of base32 behind urn:btih:", text))?;
-            self.info_hash.get_or_insert(InfoHash(hash));
+            let hash = InfoHash(hash);
+            if *self.info_hash.get_or_insert(hash) != hash {
+                return Err(value_error("xt", "one torrent", text));
+            }
         } else if let Some(text) = lower.strip_prefix("urn:btmh:") {
             // A multihash: 0x12 says SHA-256, 0x20 says 32 bytes.
             let hash = text.strip_prefix("1220").and_then(|text| hex::decode(text).ok()?.try_into().ok());
             let hash = hash.ok_or_else(|| value_error("xt", "1220 and 64 hex digits behind urn:btmh:", text))?;
-            self.info_hash_v2.get_or_insert(hash);
+            if *self.info_hash_v2.get_or_insert(hash) != hash {
+                return Err(value_error("xt", "one torrent", text));
+            }
         }
         Ok(())
     }
@@ -189,6 +194,16 @@ impl fmt::Display for Magnet {
         let pairs: Vec<String> = pairs.into_iter().map(|(key, value)| format!("{key}={value}")).collect();
         write!(out, "magnet:?{}", pairs.join("&"))
     }
+}
+
+/// Where the parameters of a magnet link begin, behind `magnet:?`. Up to three slashes may
+/// come before the question mark.
+pub(crate) fn query_at(link: &str) -> Option<usize> {
+    const SCHEME: &str = "magnet:";
+    let rest =
+        link.get(SCHEME.len()..).filter(|_| link.get(..SCHEME.len()).is_some_and(|start| start.eq_ignore_ascii_case(SCHEME)))?;
+    let slashes = rest.bytes().take(3).take_while(|byte| *byte == b'/').count();
+    rest.get(slashes..)?.starts_with('?').then_some(SCHEME.len() + slashes + 1)
 }
 
 /// Takes percent-encoding off. A `%` without two hex digits stays as it is.
@@ -247,11 +262,18 @@ pub enum MagnetError {
     NotMagnet(String),
     /// There is no `xt` of BitTorrent's.
     #[error("the link names no torrent: xt=urn:btih: is missing")]
-    NoTopic,
+    NoTopic { should_be: Option<String> },
     /// A parameter that we use is broken.
     #[error("{key} must be {expected}, but is \"{found}\"")]
     Value { key: String, expected: &'static str, found: String },
     /// Only `btmh`: BEP 52.
     #[error("the link has only a version 2 info hash (btmh), by which nothing can be downloaded yet")]
     VersionTwo,
+}
+
+impl MagnetError {
+    /// Whether it is about the parameter without which a link is of no use.
+    fn is_topic(&self) -> bool {
+        matches!(self, MagnetError::Value { key, .. } if key.get(..2).is_some_and(|key| key.eq_ignore_ascii_case("xt")))
+    }
 }

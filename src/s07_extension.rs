@@ -25,9 +25,10 @@
 //!   never a reason to hang up.
 //! * **[`Extension`] is a seam.** What an extension does with its messages is
 //!   plugged in, so that this stage does not change when one is added.
-//! * **Unknown keys and names are skipped,** as BEP 10 asks.
-//! * **Left out:** what `p`, `ipv4` and `ipv6` are good for: dialling somebody back is
-//!   for who listens.
+//! * **Unknown keys and names are skipped,** as BEP 10 asks. A key of the wrong type, or
+//!   a second one of the same name, is passed over with a note; a handshake that is not
+//!   bencode makes a peer without extensions. It still has pieces for us.
+//! * **Left out:** what `p`, `ipv4` and `ipv6` are good for: dialling back (stage 12).
 
 #![warn(clippy::indexing_slicing)] // decodes what strangers send
 
@@ -39,7 +40,8 @@ use std::net::IpAddr;
 
 use thiserror::Error;
 
-use crate::s01_bencode::{BencodeError, Value, decode_prefix, encode, printable};
+use crate::s01_bencode::forgiving::{PassedOver, decode_first_keys};
+use crate::s01_bencode::{BencodeError, Value, encode, excerpt, printable};
 use crate::s05_messages::connection::Connection;
 use crate::s05_messages::{Message, MessageError};
 
@@ -58,6 +60,13 @@ pub const OUR_REQQ: u32 = 500;
 
 /// How many extension names are kept of one peer.
 const MOST_NAMES: usize = 255;
+
+/// How long a name in `m`, and the client's name in `v`, may be, in bytes. A name that is
+/// longer is passed over; `v` is cut.
+const LONGEST_NAME: usize = 100;
+
+/// How many notes are kept of what one peer's handshakes have wrong.
+const MOST_NOTES: usize = 8;
 
 /// The dictionary of an extension handshake. Every key may be absent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -81,6 +90,8 @@ pub struct ExtensionHandshake {
     /// `upload_only`: the sender does not want any more pieces, whether it has all of
     /// them or not (BEP 21).
     pub upload_only: Option<bool>,
+    /// Keys that break a rule, and were passed over. Never sent.
+    pub passed_over: Vec<String>,
 }
 
 impl ExtensionHandshake {
@@ -105,36 +116,56 @@ impl ExtensionHandshake {
         encode::dictionary(keys.into_iter().filter_map(|(key, value)| Some((key, value?))))
     }
 
-    /// Decodes the dictionary. What follows it is ignored, and so is a key of the
-    /// wrong type: all of them are optional.
+    /// Decodes the dictionary. What follows it is ignored. All keys are optional: one of
+    /// the wrong type is passed over, and so is one that appears again.
     ///
     /// # Errors
     /// If it is not a bencoded dictionary.
     pub fn decode(payload: &[u8]) -> Result<ExtensionHandshake, ExtensionError> {
-        let top = decode_prefix(payload)?;
+        let mut notes = PassedOver::default();
+        let top = decode_first_keys(payload, &mut notes)?;
         if top.dictionary().is_none() {
             return Err(ExtensionError::NotDictionary { found: top.type_name() });
         }
-        let pairs = top.get("m").and_then(Value::dictionary).unwrap_or_default();
-        let id = |(name, id): &(&[u8], Value)| Some((String::from_utf8(name.to_vec()).ok()?, u8::try_from(id.unsigned()?).ok()?));
-        let ip = |key: &str| {
-            let bytes = top.get(key)?.bytes()?;
-            let v4 = <[u8; 4]>::try_from(bytes).map(IpAddr::from);
-            v4.or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from)).ok()
+        let ip = |value: &Value| {
+            let v4 = <[u8; 4]>::try_from(value.bytes()?).map(IpAddr::from);
+            v4.or_else(|_| <[u8; 16]>::try_from(value.bytes().unwrap_or_default()).map(IpAddr::from)).ok()
         };
-        let number = |key| top.get(key).and_then(Value::unsigned);
+        let m = notes.read(&top, "m", "a dictionary", Value::dictionary).unwrap_or_default();
         Ok(ExtensionHandshake {
-            m: pairs.iter().filter_map(id).collect(),
-            p: number("p").and_then(|port| u16::try_from(port).ok()),
-            v: top.get("v").and_then(Value::bytes).map(|text| printable(&String::from_utf8_lossy(text))),
-            yourip: ip("yourip"),
-            ipv4: ip("ipv4").filter(IpAddr::is_ipv4),
-            ipv6: ip("ipv6").filter(IpAddr::is_ipv6),
-            reqq: number("reqq").map(|count| u32::try_from(count).unwrap_or(u32::MAX)),
-            metadata_size: number("metadata_size"),
-            upload_only: number("upload_only").map(|yes| yes != 0),
+            m: m.iter().filter_map(|(name, id)| extension(name, id, &mut notes)).collect(),
+            p: notes.read(&top, "p", "a port", |port| u16::try_from(port.unsigned()?).ok()),
+            v: notes.read(&top, "v", "a byte string", Value::bytes).map(client_name),
+            yourip: notes.read(&top, "yourip", "4 or 16 bytes", ip),
+            ipv4: notes.read(&top, "ipv4", "4 bytes", |value| ip(value).filter(IpAddr::is_ipv4)),
+            ipv6: notes.read(&top, "ipv6", "16 bytes", |value| ip(value).filter(IpAddr::is_ipv6)),
+            reqq: notes
+                .read(&top, "reqq", "a number of requests", Value::unsigned)
+                .map(|count| u32::try_from(count).unwrap_or(u32::MAX)),
+            metadata_size: notes.read(&top, "metadata_size", "a number of bytes", Value::unsigned),
+            upload_only: notes.read(&top, "upload_only", "0 or 1", Value::unsigned).map(|yes| yes != 0),
+            passed_over: notes.into_notes(),
         })
     }
+}
+
+/// An entry of `m`: the name, and the id by which the sender wants to be reached.
+fn extension(name: &[u8], id: &Value, notes: &mut PassedOver) -> Option<(String, u8)> {
+    let text = std::str::from_utf8(name).ok().filter(|text| text.len() <= LONGEST_NAME);
+    let number = id.unsigned().and_then(|id| u8::try_from(id).ok());
+    if text.is_none() {
+        notes.add(format!("m.{} must be a name in UTF-8 of at most {LONGEST_NAME} bytes; it is passed over", excerpt(name)));
+    } else if number.is_none() {
+        notes.skip(&format!("m.{}", excerpt(name)), "an id from 0 to 255", id);
+    }
+    Some((text?.to_owned(), number?))
+}
+
+/// The client's name and version, safe to print, and no longer than anybody reads.
+fn client_name(v: &[u8]) -> String {
+    let start = String::from_utf8_lossy(v.get(..LONGEST_NAME).unwrap_or(v));
+    let whole = if v.len() > LONGEST_NAME { start.trim_end_matches('\u{fffd}') } else { &start };
+    printable(whole)
 }
 
 /// What a peer has said of its extensions so far.
@@ -210,6 +241,10 @@ pub struct Extensions {
     pub upload_only: bool,
     /// What the peer has said.
     pub theirs: PeerExtensions,
+    /// Notes about the peer's handshakes that nobody has taken yet, and how many there
+    /// have been in all.
+    passed_over: Vec<String>,
+    noted: usize,
 }
 
 impl Extensions {
@@ -239,15 +274,42 @@ impl Extensions {
         ours
     }
 
+    /// Takes in the dictionary of an extension handshake.
+    fn greeted(&mut self, payload: &[u8]) -> Result<(), ExtensionError> {
+        let mut said = ExtensionHandshake::decode(payload)?;
+        std::mem::take(&mut said.passed_over).into_iter().for_each(|note| self.pass_over(note));
+        self.theirs.update(said);
+        Ok(())
+    }
+
+    /// Notes that the peer's whole handshake is passed over, and why.
+    pub fn pass_over_all(&mut self, why: &ExtensionError) {
+        self.pass_over(format!("{why}; it counts as a peer without extensions"));
+    }
+
+    fn pass_over(&mut self, note: String) {
+        // A peer may send handshakes without end.
+        if self.noted < MOST_NOTES {
+            self.noted += 1;
+            self.passed_over.push(note);
+        }
+    }
+
+    /// What has been passed over since the last call.
+    pub fn take_passed_over(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.passed_over)
+    }
+
     /// Takes in the payload of a message 20. Encoded answers are appended to `out`;
-    /// pieces that the peer has lost are returned.
+    /// pieces that the peer has lost are returned. A handshake that cannot be read is
+    /// passed over.
     ///
     /// # Errors
-    /// If the handshake is not bencode, or an extension's rules are broken.
+    /// If there is no extension id, or an extension's rules are broken.
     pub fn hear(&mut self, payload: &[u8], out: &mut Vec<u8>) -> Result<Vec<u32>, ExtensionError> {
         let (&id, payload) = payload.split_first().ok_or(ExtensionError::NoId)?;
         if id == 0 {
-            self.theirs.update(ExtensionHandshake::decode(payload)?);
+            self.greeted(payload).unwrap_or_else(|error| self.pass_over_all(&error));
             return Ok(Vec::new());
         }
         // An id that we never gave out is for nobody.
@@ -288,8 +350,7 @@ pub fn exchange_extensions(connection: &mut Connection, extensions: &mut Extensi
     loop {
         match connection.read()? {
             Message::Unknown { id: EXTENDED, payload: [0, payload @ ..] } => {
-                extensions.theirs.update(ExtensionHandshake::decode(payload)?);
-                return Ok(());
+                return extensions.greeted(payload);
             }
             Message::KeepAlive | Message::Unknown { .. } => {}
             _ => connection.input.put_aside()?,
@@ -319,6 +380,13 @@ pub enum ExtensionError {
     /// An extension refused a message.
     #[error("{name}: {error}")]
     Extension { name: &'static str, error: BoxError },
+}
+
+impl ExtensionError {
+    /// Whether only the peer's extension handshake is broken. The peer may still have pieces.
+    pub fn is_unreadable(&self) -> bool {
+        matches!(self, ExtensionError::Bencode(_) | ExtensionError::NotDictionary { .. })
+    }
 }
 
 impl From<io::Error> for ExtensionError {

@@ -38,7 +38,7 @@ use sha1::{Digest, Sha1};
 use thiserror::Error;
 
 use crate::s02_metainfo::{Info, PieceIndex};
-use crate::s05_messages::bitfield::{Bitfield, BitfieldError};
+use crate::s05_messages::bitfield::{Bitfield, BitfieldError, SPARE_BITS, has_spare_bits};
 use crate::s05_messages::connection::Connection;
 use crate::s05_messages::{BLOCK_LENGTH, Message, MessageError, Request};
 
@@ -63,12 +63,14 @@ pub struct OnePeer<'c> {
     /// Whether it will answer requests. A connection starts choked.
     choked: bool,
     interested: bool,
+    /// A rule that the peer broke without any harm.
+    pub passed_over: Option<&'static str>,
 }
 
 impl<'c> OnePeer<'c> {
     /// Nothing is sent yet.
     pub fn new(connection: &'c mut Connection) -> OnePeer<'c> {
-        OnePeer { connection, has: None, choked: true, interested: false }
+        OnePeer { connection, has: None, choked: true, interested: false, passed_over: None }
     }
 
     /// Fetches a piece by `until` and returns its verified bytes.
@@ -103,7 +105,10 @@ impl<'c> OnePeer<'c> {
                     asked.clear();
                 }
                 Message::Unchoke => self.choked = false,
-                Message::Bitfield { bits } => self.has = Some(Bitfield::decode(bits, info.piece_count())?),
+                Message::Bitfield { bits } => {
+                    self.has = Some(Bitfield::decode(bits, info.piece_count())?);
+                    self.passed_over = has_spare_bits(bits, info.piece_count()).then_some(SPARE_BITS).or(self.passed_over);
+                }
                 Message::Have { index } => {
                     if let Some(has) = &mut self.has {
                         has.set(index, true);

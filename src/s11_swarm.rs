@@ -82,7 +82,7 @@ use crate::s04_handshake::Handshake;
 use crate::s04_handshake::transport::{Dial, Hangup, Tcp};
 use crate::s05_messages::FAST_BIT;
 use crate::s05_messages::bitfield::Bitfield;
-use crate::s07_extension::EXTENSION_BIT;
+use crate::s07_extension::{EXTENSION_BIT, Extensions};
 use crate::s08_metadata::Metadata;
 use crate::s10_storage::{StorageError, Store};
 
@@ -192,6 +192,8 @@ pub enum Event {
     Choked(SocketAddr, bool),
     /// A peer is gone.
     Left(SocketAddr, Ended),
+    /// A peer broke a rule in a way that does no harm: what it was.
+    PassedOver(SocketAddr, String),
     /// A piece that was there has been changed on disk by somebody: it is no longer given.
     Withdrawn(PieceIndex),
     /// A piece had the wrong hash; these peers had a part in it. A single one is banned.
@@ -225,6 +227,7 @@ enum Note {
     /// Why no info dictionary comes from it, if anything speaks against it.
     Lacks(SocketAddr, Option<&'static str>),
     Choked(SocketAddr, bool),
+    PassedOver(SocketAddr, String),
     Ended(PeerNumber, SocketAddr, Ended),
     Metadata(Box<Info>),
     Corrupt(PieceIndex, Vec<PeerNumber>),
@@ -300,6 +303,11 @@ impl Swarm {
     fn handshake(&self) -> Handshake {
         let ours = Handshake::new(self.info_hash, self.peer_id).with_bit(EXTENSION_BIT);
         if self.torrent.get().is_some() { ours.with_bit(FAST_BIT) } else { ours }
+    }
+
+    /// Tells what was passed over in a peer's extension handshakes.
+    fn tell_passed_over(&self, peer: SocketAddr, extensions: &mut Extensions) {
+        extensions.take_passed_over().into_iter().for_each(|what| self.note(Note::PassedOver(peer, what)));
     }
 
     fn count_blocks(&self, traffic: &Traffic, length: usize, now: Instant) {

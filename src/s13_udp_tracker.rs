@@ -63,10 +63,11 @@ use std::time::Instant;
 
 use thiserror::Error;
 
-use self::host::{Lookups, Place};
+use self::host::Place;
 use self::line::{Line, Wrap};
 use self::packet::{Ask, Said};
 use crate::s01_bencode::counted;
+use crate::s03_tracker::names::Lookups;
 use crate::s03_tracker::{Announce, Announced, Retry, Tracker, TrackerError};
 
 /// How many connections wait to be used again.
@@ -121,7 +122,8 @@ impl UdpTracker {
     ) -> Result<T, TrackerError> {
         let place = Place::parse(url)?;
         let ask = request(&place.path);
-        let addresses = self.lookups.find(&place, until)?;
+        let failed = |error| UdpError::Lookup { host: place.host.clone(), error };
+        let addresses = self.lookups.find(&place.host, place.port, until).map_err(failed)?;
         let mut last = None;
         for (number, address) in addresses.iter().enumerate() {
             let now = Instant::now();
@@ -137,7 +139,9 @@ impl UdpTracker {
 
     /// Asks over the connection that there is, if there is one, and else over a new one.
     fn ask_at<T>(&self, address: SocketAddr, ask: &Ask, pick: impl Fn(Said) -> Option<T>, until: Instant) -> Result<T, UdpError> {
-        if let Some(line) = self.take(address) {
+        let kept = self.take(address);
+        let tried = kept.is_some();
+        if let Some(line) = kept {
             let now = Instant::now();
             let half = now + until.saturating_duration_since(now) / 2;
             // A no may be about the id as well as about the torrent: a tracker that was
@@ -147,8 +151,14 @@ impl UdpTracker {
                 return Ok(answer);
             }
         }
-        let line = Line::open(address, self.wrap.as_ref(), until)?;
-        let answer = line.ask(ask, &pick, until);
+        let mut line = Line::open(address, self.wrap.as_ref(), until)?;
+        let mut answer = line.ask(ask, &pick, until);
+        // Some trackers are several machines behind one address, and another one than that
+        // which gave out the id may hear the announce.
+        if answer.as_ref().is_err_and(|error| !tried && error.is_about_connection()) {
+            line = Line::open(address, self.wrap.as_ref(), until)?;
+            answer = line.ask(ask, &pick, until);
+        }
         if answer.is_ok() {
             self.keep(line);
         }
@@ -202,6 +212,14 @@ pub enum UdpError {
     /// An HTTP tracker's URL that the rule of BEP 48 does not fit.
     #[error("this tracker cannot be scraped: the last part of its URL does not begin with \"announce\"")]
     NoScrape,
+}
+
+impl UdpError {
+    /// Whether the tracker says that it does not know our connection id. There is no code
+    /// for that, but the words that trackers use for it have one word in common.
+    fn is_about_connection(&self) -> bool {
+        matches!(self, UdpError::Refused(reason) if reason.to_ascii_lowercase().contains("connection"))
+    }
 }
 
 impl From<UdpError> for TrackerError {

@@ -206,6 +206,19 @@ impl Object {
         self.break_at(range, expected, found);
     }
 
+    /// Says at the fields what breaks a rule and is passed over. A note begins with the name of
+    /// what it is about; of a key that appears again, it is about the last.
+    fn pass_over(&mut self, notes: &[String]) {
+        for note in notes {
+            let begins = |name: &str| !name.is_empty() && note.strip_prefix(name).is_some_and(|rest| rest.starts_with(' '));
+            let field = self.fields.iter().rposition(|field| begins(&field.name)).unwrap_or_default();
+            if let Some(field) = self.fields.get_mut(field) {
+                let before = if field.note.is_empty() { String::new() } else { format!("{}; ", field.note) };
+                field.note = format!("{before}breaks a rule: {}", printable(note));
+            }
+        }
+    }
+
     /// The first field with this name.
     pub fn field(&self, name: &str) -> Option<&Field> {
         self.fields.iter().find(|field| field.name == name)

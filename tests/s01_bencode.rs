@@ -1,5 +1,6 @@
 //! Stage 1 from outside: bencode that is right, wrong, huge, deep and mutilated.
 
+use piecemeal::s01_bencode::forgiving::{PassedOver, decode_first_keys};
 use piecemeal::s01_bencode::{Kind, MAX_DEPTH, MAX_ITEMS, Rule, Value, decode, decode_prefix, encode, excerpt, printable};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -29,6 +30,38 @@ fn the_examples_of_bep_3_are_read() {
     assert_eq!(dictionary.get("spam").and_then(Value::text), Some("eggs"));
     let nested = decode(b"d4:spaml1:a1:bee").expect("it is in BEP 3");
     assert_eq!(nested.get("spam").and_then(Value::list).map(<[Value]>::len), Some(2));
+}
+
+/// The value where a key may repeat, encoded again, and the notes.
+fn first_keys(input: &[u8]) -> (Kind<'_>, Vec<String>) {
+    let mut passed_over = PassedOver::default();
+    let value = decode_first_keys(input, &mut passed_over).unwrap_or_else(|error| panic!("{error}"));
+    (value.kind, passed_over.into_notes())
+}
+
+#[test]
+fn of_equal_keys_the_first_counts_where_that_is_asked_for() {
+    let note = |path: &str| format!("{path} appears more than once: the first one counts");
+    assert_eq!(first_keys(b"d1:ai1e1:bi2ee"), (kind(b"d1:ai1e1:bi2ee"), vec![]));
+    assert_eq!(first_keys(b"d1:ai1e1:ai2ee"), (kind(b"d1:ai1ee"), vec![note("a")]));
+    // Wherever they are, how ever often, and in any order of the keys.
+    assert_eq!(first_keys(b"d1:bi1e1:ai2e1:bi3e1:cle1:bi4ee"), (kind(b"d1:bi1e1:ai2e1:clee"), vec![note("b"), note("b")]));
+    let (nested, notes) = first_keys(b"d1:mld1:xi1e1:xi2eee1:m0:e");
+    assert_eq!(notes, [note("m[0].x"), note("m")]);
+    let Kind::Dictionary(pairs) = nested else { panic!("{nested:?}") };
+    assert_eq!((pairs.len(), pairs[0].1.list().map(|list| list[0].get("x").and_then(Value::integer))), (1, Some(Some(1))));
+    // What was read is still known as it stood.
+    let mut passed_over = PassedOver::default();
+    let raw = decode_first_keys(b"d1:ai1e1:ai2eexyz", &mut passed_over).map(|value| value.raw);
+    assert_eq!(raw, Ok(&b"d1:ai1e1:ai2ee"[..]));
+    // Nothing else is forgiven, and elsewhere repeated keys are not either.
+    for input in [&b"d1:ai1e1:ai02ee"[..], b"d1:a1:x1:a", b"d1:ai1e1:ai2e"] {
+        assert!(decode_first_keys(input, &mut passed_over).is_err());
+    }
+    assert!(matches!(broken(b"d1:bi1e1:ai2e1:bi3ee"), (13, _, Rule::DuplicateKey { key }) if key == "b"));
+    let many = ["d".to_owned(), "1:ai1e".repeat(1000), "e".to_owned()].concat();
+    let notes = first_keys(many.as_bytes()).1;
+    assert_eq!((notes.len(), notes.last().map(String::as_str)), (9, Some("there are 991 more notes like these")));
 }
 
 #[test]

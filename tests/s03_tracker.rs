@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use piecemeal::s02_metainfo::InfoHash;
 use piecemeal::s03_tracker::http::HttpTracker;
+use piecemeal::s03_tracker::names::Lookups;
+use piecemeal::s03_tracker::peers::PeerAddress;
 use piecemeal::s03_tracker::{Announce, Announced, Event, PeerId, Retry, Tier, Tracker, TrackerError, announce};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -69,12 +71,99 @@ fn a_peer_whose_bytes_hold_a_newline_is_not_lost() {
 fn peers_may_be_a_list_of_dictionaries() {
     let entry = "d2:ip9:192.0.2.17:peer id20:aaaaaaaaaaaaaaaaaaaa4:porti6881ee";
     let six = "d2:ip11:2001:db8::14:porti1ee";
-    // No port, a port too large or negative or no number, a host name, no dictionary: passed over.
+    // No port, a port too large or negative or no number, what is no host name, no dictionary: passed over.
     let bad = "d2:ip9:192.0.2.2ed2:ip9:192.0.2.24:porti65536eed2:ip9:192.0.2.24:porti-1eed2:ip9:192.0.2.24:port1:1e\
-               d2:ip7:example4:porti1eed2:ipi1e4:porti1eei1ed2:ip9:192.0.2.34:porti0ee";
-    let answer = format!("d8:intervali60e5:peersl{entry}{bad}{six}ee");
+               d2:ip7:exam/le4:porti1eed2:ip0:4:porti1eed2:ip1:\u{7f}4:porti1eed2:ip4:host4:porti0eed2:ipi1e4:porti1eei1e";
+    let nobody = "d2:ip9:192.0.2.34:porti0ee"; // port 0 is left out without a word
+    let answer = format!("d8:intervali60e5:peersl{entry}{bad}{nobody}{six}ee");
     assert_eq!(peers(answer.as_bytes()), ["192.0.2.1:6881", "[2001:db8::1]:1"]);
+    let decoded = Announced::decode(answer.as_bytes()).expect("it is an answer");
+    assert_eq!(decoded.passed_over, ["peers has 10 of 13 entries without a usable ip and port; they are passed over"]);
+    assert!(decoded.named.is_empty());
     assert!(peers(b"d5:peerslee").is_empty());
+}
+
+#[test]
+fn peers_may_be_named_by_host() {
+    let answer = b"d5:peersld2:ip9:localhost4:porti6881eed2:ip9:192.0.2.14:porti1eed2:ip16:peer.example.org4:porti2eeee";
+    let decoded = Announced::decode(answer).expect("it is an answer");
+    assert_eq!(decoded.peers, ["192.0.2.1:1".parse().expect("an address")]);
+    assert_eq!(decoded.named.iter().map(ToString::to_string).collect::<Vec<_>>(), ["localhost:6881", "peer.example.org:2"]);
+    assert!(decoded.passed_over.is_empty());
+    // Each costs a lookup, so there are only so many.
+    let many = format!("d5:peersl{}ee", "d2:ip1:x4:porti1ee".repeat(60));
+    let decoded = Announced::decode(many.as_bytes()).expect("it is an answer");
+    assert_eq!(decoded.named.len(), 50);
+    assert_eq!(decoded.passed_over, ["peers has 10 of 60 entries without a usable ip and port; they are passed over"]);
+}
+
+#[test]
+fn names_are_looked_up_by_a_point_in_time() {
+    let named = |host: &str| PeerAddress { host: host.to_owned(), port: 6881 };
+    let all = [named("localhost"), named("no.such.host.invalid"), named("127.0.0.3")];
+    let (found, lost) = Lookups::default().find_peers(&all, soon());
+    let local = |address: &SocketAddr| address.ip().is_loopback() && address.port() == 6881;
+    assert!(found.len() >= 2 && found.iter().all(local), "{found:?}");
+    assert_eq!(found.last(), Some(&SocketAddr::from(([127, 0, 0, 3], 6881))));
+    assert_eq!(lost.len(), 1);
+    assert!(lost[0].starts_with("it names the peer no.such.host.invalid:6881, which cannot be looked up: "), "{lost:?}");
+}
+
+/// Notes about an answer that has only these keys beside good peers.
+fn passed_over(keys: &str) -> Vec<String> {
+    let answer = [format!("d{keys}").as_bytes(), b"5:peers6:\x7f\0\0\x02\x1a\xe1e"].concat();
+    let announced = Announced::decode(&answer).unwrap_or_else(|error| panic!("{keys}: {error}"));
+    assert_eq!(announced.peers, ["127.0.0.2:6881".parse().expect("an address")], "{keys}");
+    announced.passed_over
+}
+
+#[test]
+fn every_optional_key_of_an_answer_may_be_absent_of_another_type_empty_huge_repeated_or_no_text() {
+    let note =
+        |key: &str, expected: &str, found: &str| vec![format!("{key} must be {expected}, but is {found}; it is passed over")];
+    let twice = |key: &str| vec![format!("{key} appears more than once: the first one counts")];
+    assert!(passed_over("").is_empty());
+    for (key, expected) in [
+        ("interval", "a number of seconds"),
+        ("min interval", "a number of seconds"),
+        ("complete", "a number of peers"),
+        ("incomplete", "a number of peers"),
+    ] {
+        let name = format!("{}:{key}", key.len());
+        for (value, found) in [("0:", "\"\""), ("2:60", "\"60\""), ("i-1e", "-1"), ("le", "a list"), ("de", "a dictionary")] {
+            assert_eq!(passed_over(&format!("{name}{value}")), note(key, expected, found));
+        }
+        assert!(passed_over(&format!("{name}i9223372036854775807e")).is_empty(), "{key}");
+        assert_eq!(passed_over(&format!("{name}i1e{name}i2e")), twice(key));
+    }
+    let (id, text) = ("a byte string of at most 1000 bytes", "a byte string");
+    let long = "x".repeat(1001);
+    let shown = format!("\"{}…\"", "x".repeat(40));
+    let table = [
+        ("10:tracker idi1e", note("tracker id", id, "1")),
+        ("10:tracker id0:", vec![]),
+        ("10:tracker id1:a10:tracker id1:b", twice("tracker id")),
+        (&format!("10:tracker id1001:{long}"), note("tracker id", id, &shown)),
+        ("15:warning messagele", note("warning message", text, "a list")),
+        ("15:warning message0:", vec![]),
+        ("15:warning message1:a15:warning message1:b", twice("warning message")),
+        ("6:peers6i1e", note("peers6", "a multiple of 18 bytes", "1")),
+        ("6:peers617:12345678901234567", note("peers6", "a multiple of 18 bytes", "\"12345678901234567\"")),
+        ("6:peers60:", vec![]),
+        ("6:peers60:6:peers60:", twice("peers6")),
+        // Read by nobody.
+        ("10:downloadedle11:external ipi1e8:retry inle3:abci1e", vec![]),
+    ];
+    for (keys, expected) in table {
+        assert_eq!(passed_over(keys), expected, "{keys}");
+    }
+    let first = b"d8:intervali1e8:intervali2e5:peers6:\x7f\0\0\x02\x1a\xe15:peers0:e";
+    let first = Announced::decode(first).expect("the first ones count");
+    assert_eq!((first.interval, first.peers.len()), (Some(Duration::from_secs(1)), 1));
+    let warning = Announced::decode(b"d15:warning message3:a\xffbe").expect("words in any encoding").warning;
+    assert_eq!(warning.as_deref(), Some("a\u{fffd}b"));
+    let long = format!("d15:warning message100000:{}e", "x".repeat(100_000));
+    assert_eq!(Announced::decode(long.as_bytes()).expect("it is right").warning.map(|text| text.len()), Some(500));
 }
 
 #[test]
@@ -106,7 +195,8 @@ fn everything_else_in_an_answer_is_read_and_none_of_it_is_needed() {
     assert_eq!(answer.tracker_id.as_deref(), Some(&b"a\xff "[..]));
     assert_eq!(answer.warning.as_deref(), Some("slow\\u{1b}"));
     let wrong = b"d8:complete1:x10:incompletei-1e8:intervali-1e12:min intervalle6:peers6i1e10:tracker idi1e15:warning messagelee";
-    assert_eq!(Announced::decode(wrong).expect("a wrong type is no reason to do without peers"), Announced::default());
+    let wrong = Announced::decode(wrong).expect("a wrong type is no reason to do without peers");
+    assert_eq!((wrong.passed_over.len(), Announced { passed_over: vec![], ..wrong }), (7, Announced::default()));
     let longest = Announced::decode(b"d8:intervali9223372036854775807ee").expect("it fits");
     assert_eq!(longest.interval, Some(Duration::from_secs(i64::MAX as u64)));
 }
@@ -131,7 +221,12 @@ fn a_failure_carries_its_reason_and_when_to_come_back() {
             other => panic!("{other:?}"),
         }
     }
-    assert!(matches!(Announced::decode(b"d14:failure reasoni1ee"), Err(TrackerError::Failure { .. })));
+    for empty in [&b"d14:failure reasoni1ee"[..], b"d14:failure reason0:e", b"d14:failure reasonlee"] {
+        let error = Announced::decode(empty).expect_err("it is a refusal");
+        assert_eq!(error.to_string(), "the tracker refused: (it gives no reason)");
+    }
+    let first = Announced::decode(b"d14:failure reason1:a14:failure reason1:b8:retry in1:18:retry in1:2e");
+    assert!(matches!(first, Err(TrackerError::Failure { reason, retry }) if reason == "a" && retry == minutes(1)));
 }
 
 #[test]
@@ -326,6 +421,53 @@ fn a_passkey_in_the_url_stays_and_a_fragment_goes() {
         HttpTracker.announce(&format!("{url}{path}"), &ask(), soon()).expect("it answers");
         let line = requests.recv_timeout(Duration::from_secs(60)).expect("it was asked");
         assert!(line.starts_with(expected), "{line}");
+    }
+}
+
+#[test]
+fn what_a_uri_may_not_hold_is_encoded_before_it_is_asked() {
+    for (path, expected) in [
+        ("/an nounce", "GET /an%20nounce?info_hash=%D6"),
+        (" /a?k=a b ", "GET /a?k=a%20b&info_hash=%D6"),
+        ("/\u{e9}|\"<>\\^`{}[]?x=\u{e9}", "GET /%C3%A9%7C%22%3C%3E%5C%5E%60%7B%7D%5B%5D?x=%C3%A9&info_hash=%D6"),
+        // What is encoded stays, and what only looks so becomes it.
+        ("/%20%zz%4?a=%26%", "GET /%20%25zz%254?a=%26%25&info_hash=%D6"),
+        ("/-._~!$&'()*+,;=:@/?-._~!$&'()*+,;=:@/?", "GET /-._~!$&'()*+,;=:@/?-._~!$&'()*+,;=:@/?&info_hash=%D6"),
+    ] {
+        let (url, requests) = server(vec![http("200 OK", ANSWER)]);
+        HttpTracker
+            .announce(&format!("{url}{}", path.trim_start()), &ask(), soon())
+            .unwrap_or_else(|error| panic!("{path}: {error}"));
+        let line = requests.recv_timeout(Duration::from_secs(5)).expect("it was asked");
+        assert!(line.starts_with(expected), "{line}");
+    }
+}
+
+#[test]
+fn user_and_password_in_a_url_are_decoded_before_they_are_sent() {
+    // Base64 by hand: `us@er:pa:ss`, `user:`, and `a:` with a byte that is no text.
+    for (user, expected) in [
+        ("us%40er:pa%3Ass@", Some("authorization: Basic dXNAZXI6cGE6c3M=")),
+        ("user@", Some("authorization: Basic dXNlcjo=")),
+        ("a:%ff@", Some("authorization: Basic YTr/")),
+        ("", None),
+    ] {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
+        let at = listener.local_addr().expect("it is bound");
+        let (heads, requests) = mpsc::channel();
+        thread::spawn(move || {
+            let (stream, _) = listener.accept().expect("it listens");
+            stream.set_read_timeout(Some(Duration::from_secs(5))).expect("it is connected");
+            let lines = BufReader::new(&stream).lines().map_while(Result::ok).take_while(|line| !line.is_empty());
+            let _ = heads.send(lines.collect::<Vec<String>>());
+            let _ = (&stream).write_all(&http("200 OK", ANSWER));
+        });
+        HttpTracker.announce(&format!("http://{user}{at}/a@b"), &ask(), soon()).expect("it answers");
+        let head = requests.recv_timeout(Duration::from_secs(5)).expect("it was asked");
+        assert!(head[0].starts_with("GET /a@b?info_hash="), "{head:?}");
+        let sent = head.iter().find(|line| line.to_ascii_lowercase().starts_with("authorization:"));
+        assert_eq!(sent.map(String::as_str), expected, "{head:?}");
+        assert!(head.iter().any(|line| *line == format!("host: {at}")), "{head:?}");
     }
 }
 

@@ -11,7 +11,7 @@ use piecemeal::s02_metainfo::InfoHash;
 use piecemeal::s03_tracker::PeerId;
 use piecemeal::s04_handshake::transport::{Dial, Transport, pair};
 use piecemeal::s04_handshake::{Handshake, HandshakeError};
-use piecemeal::s05_messages::bitfield::{Bitfield, BitfieldError};
+use piecemeal::s05_messages::bitfield::{Bitfield, BitfieldError, has_spare_bits};
 use piecemeal::s05_messages::connection::Connection;
 use piecemeal::s05_messages::{LONGEST_MESSAGE, Message, MessageError, Messages, Request};
 use rand::rngs::StdRng;
@@ -513,7 +513,7 @@ fn the_first_piece_is_the_highest_bit() {
 }
 
 #[test]
-fn a_bitfield_of_the_wrong_length_or_with_spare_bits_is_refused() {
+fn a_bitfield_of_the_wrong_length_is_refused_and_spare_bits_are_cleared() {
     for (pieces, bytes) in [(0, 0), (1, 1), (8, 1), (9, 2), (64, 8), (65, 9), (1000, 125)] {
         assert_eq!(Bitfield::decode(&vec![0; bytes], pieces), Ok(Bitfield::new(pieces)));
         for found in (0..bytes + 9).filter(|found| *found != bytes) {
@@ -523,12 +523,18 @@ fn a_bitfield_of_the_wrong_length_or_with_spare_bits_is_refused() {
         let full = Bitfield::full(pieces).encode();
         assert_eq!(Bitfield::decode(&full, pieces).map(|bits| bits.count()), Ok(pieces));
         if pieces % 8 != 0 {
-            let mut spare = full;
+            let mut spare = full.clone();
             spare[bytes - 1] |= 1 << (7 - pieces % 8);
-            assert_eq!(Bitfield::decode(&spare, pieces), Err(BitfieldError::SpareBits { pieces }));
+            assert!(has_spare_bits(&spare, pieces) && !has_spare_bits(&full, pieces));
+            assert_eq!(Bitfield::decode(&spare, pieces), Ok(Bitfield::full(pieces)), "nothing is left of them");
+            assert_eq!(Bitfield::decode(&vec![0xff; bytes], pieces), Ok(Bitfield::full(pieces)));
         }
     }
     assert_eq!(Bitfield::full(10).encode(), [0xff, 0xc0]);
+    // The six lowest bits of the second byte belong to no piece; the two highest do.
+    assert!([0x3f, 0x20, 0x01].iter().all(|last| has_spare_bits(&[0, *last], 10)));
+    assert!([0x00, 0x40, 0x80, 0xc0].iter().all(|last| !has_spare_bits(&[0, *last], 10)));
+    assert!(!has_spare_bits(&[], 0) && !has_spare_bits(&[0xff], 8) && !has_spare_bits(&[0xff, 0xff], 5));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Stage 6 from outside: magnet links, good and bad.
 
-use piecemeal::s06_magnet::{Magnet, MagnetError, PeerAddress};
+use piecemeal::s03_tracker::peers::PeerAddress;
+use piecemeal::s06_magnet::{Magnet, MagnetError};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
@@ -61,6 +62,7 @@ fn a_link_is_written_so_that_nothing_in_it_can_end_its_parameter() {
         length: Some(92063),
         select_only: vec![(0, 0), (2, 2), (4, 6)],
         web_seeds: vec!["http://w/x y".to_owned()],
+        ..Magnet::default()
     };
     let expected = format!(
         "magnet:?xt=urn:btih:{HEX}&xt=urn:btmh:1220{}&dn=a%20b%2Bc%20%26%20%C3%A9%2520%23%3F%3D\
@@ -126,12 +128,118 @@ fn a_broken_link_is_refused_with_what_was_expected_and_found() {
             format!("magnet:?xt=urn:btmh:1114{HEX}"),
             format!("xt must be 1220 and 64 hex digits behind urn:btmh:, but is \"1114{}…\"", &HEX[..36]),
         ),
-        (format!("magnet:?xt=urn:btih:{HEX}&dn=%ff"), "dn must be UTF-8, but is \"%ff\"".to_owned()),
+        (
+            "magnet:////?xt=urn:btih:".to_owned(),
+            "a magnet link starts with \"magnet:?\", but found \"magnet:////?xt=urn:btih:\"".to_owned(),
+        ),
+        ("magnet:?xt=urn:btih:x&xt=urn:btih:y".to_owned(), format!("xt must be {hash}, but is \"x\"")),
     ];
     for (link, expected) in table {
         assert_eq!(refusal(&link), expected);
     }
     assert!(!refusal("magnet:?xt=urn:btih:%1b[2J").contains('\x1b'));
+}
+
+/// What is passed over in a link that has only these parameters beside its info hash, and a good
+/// tracker behind them.
+fn passed_over(parameters: &str) -> (Magnet, Vec<String>) {
+    let mut magnet = with(&format!("{parameters}&tr=http://good/"));
+    assert_eq!(magnet.info_hash.map(|hash| hash.to_string()).as_deref(), Some(HEX), "{parameters}");
+    assert_eq!(magnet.trackers.last().map(String::as_str), Some("http://good/"), "{parameters}");
+    let notes = std::mem::take(&mut magnet.passed_over);
+    (magnet, notes)
+}
+
+#[test]
+fn every_optional_parameter_may_be_absent_empty_broken_huge_or_repeated() {
+    let good = passed_over("zz=1").0;
+    let note =
+        |key: &str, expected: &str, found: &str| vec![format!("{key} must be {expected}, but is \"{found}\"; it is passed over")];
+    let (peer, bytes, indices) = ("host:port, with a port from 1 to 65535", "a number of bytes", "indices like 0,2,4-6");
+    let many = "9".repeat(40);
+    let table = [
+        ("x.pe=nonsense", note("x.pe", peer, "nonsense")),
+        ("x.pe=", note("x.pe", peer, "")),
+        ("x.pe", note("x.pe", peer, "")),
+        ("x.pe=a:65536", note("x.pe", peer, "a:65536")),
+        ("x.pe=%ff:1", note("x.pe", "UTF-8", "%ff:1")),
+        ("xl=", note("xl", bytes, "")),
+        ("xl=1.5e9", note("xl", bytes, "1.5e9")),
+        ("xl=-1", note("xl", bytes, "-1")),
+        (&format!("xl={many}"), note("xl", bytes, &many)),
+        ("xl=%ff", note("xl", "UTF-8", "%ff")),
+        ("so=", note("so", indices, "")),
+        ("so=a", note("so", indices, "a")),
+        ("so=4294967296", note("so", indices, "4294967296")),
+        ("so=%ff", note("so", "UTF-8", "%ff")),
+        ("tr=", note("tr", "a URL", "")),
+        ("tr=http://127.0.0.1:1/%E9/announce", note("tr", "UTF-8", "http://127.0.0.1:1/%E9/announce")),
+        ("ws=", note("ws", "a URL", "")),
+        ("ws=%E9", note("ws", "UTF-8", "%E9")),
+        ("dn=%ff", note("dn", "UTF-8", "%ff")),
+        ("xt=urn:btih:", note("xt", "40 hex digits or 32 of base32 behind urn:btih:", "")),
+        ("xt=urn:btmh:12", note("xt", "1220 and 64 hex digits behind urn:btmh:", "12")),
+        ("xt=%ff", note("xt", "UTF-8", "%ff")),
+        // What is read by nobody cannot be wrong.
+        ("xs=%ff&as=%ff&kt=%ff&mt=%ff&xs=&as=&kt=&mt=&xt=", vec![]),
+    ];
+    for (parameters, expected) in table {
+        assert_eq!(passed_over(parameters), (good.clone(), expected), "{parameters}");
+    }
+    // The first of two counts.
+    let other = "0".repeat(40);
+    let table = [
+        ("dn=a&dn=b", note("dn", "there only once", "b")),
+        ("xl=1&xl=2", note("xl", "there only once", "2")),
+        ("so=1&so=2", note("so", "there only once", "2")),
+        (&format!("xt=urn:btih:{other}"), note("xt", "one torrent", &other)),
+        (&format!("xt=urn:btih:{HEX}"), vec![]),
+    ];
+    for (parameters, expected) in table {
+        let (magnet, notes) = passed_over(parameters);
+        assert_eq!(notes, expected, "{parameters}");
+        assert_eq!(magnet.name.as_deref().unwrap_or("a"), "a");
+        assert!([None, Some(1)].contains(&magnet.length) && [vec![], vec![(1, 1)]].contains(&magnet.select_only));
+    }
+    // A broken one does not stand in the way of a good one.
+    assert_eq!(passed_over("xl=x&xl=2").0.length, Some(2));
+    let long = "a".repeat(100_000);
+    assert_eq!(passed_over(&format!("dn={long}")).0.name, Some(long));
+}
+
+#[test]
+fn notes_are_few_and_short() {
+    let (_, notes) = passed_over(&"xl=x&".repeat(1000));
+    assert_eq!((notes.len(), notes.last().map(String::as_str)), (9, Some("there are 992 more notes like these")));
+    let (_, notes) = passed_over(&format!("xl={}", "x".repeat(100_000)));
+    assert!(notes[0].len() < 200, "{notes:?}");
+}
+
+#[test]
+fn a_broken_info_hash_is_an_error_only_where_it_is_the_only_one() {
+    let magnet = parse(&format!("magnet:?xt=urn:btih:zz&xt=urn:btih:{HEX}"));
+    assert_eq!((magnet.info_hash.map(|hash| hash.to_string()).as_deref(), magnet.passed_over.len()), (Some(HEX), 1));
+    let magnet = parse(&format!("magnet:?xt=urn:btmh:1220{}&xt=urn:btih:zz", "ab".repeat(32)));
+    assert_eq!((magnet.info_hash, magnet.passed_over.len()), (None, 1));
+}
+
+#[test]
+fn up_to_three_slashes_may_come_before_the_question_mark() {
+    for slashes in ["", "/", "//", "///"] {
+        assert_eq!(parse(&format!("Magnet:{slashes}?xt=urn:btih:{HEX}")), parse(&format!("magnet:?xt=urn:btih:{HEX}")));
+    }
+}
+
+#[test]
+fn a_link_that_was_copied_from_html_says_how_it_should_be() {
+    let magnet = with("amp;tr=http://a/?x&amp;dn=it's&tr=http://b/");
+    let should_be = format!("magnet:?xt=urn:btih:{HEX}&tr=http://a/?x&dn=it%27s&tr=http://b/");
+    assert_eq!((magnet.trackers.len(), magnet.name.is_some()), (1, false));
+    assert_eq!(magnet.passed_over, [format!("it was copied from HTML, where & is written &amp;, and should be {should_be}")]);
+    assert_eq!(parse(&should_be).trackers, ["http://a/?x", "http://b/"]);
+    assert_eq!(magnet.should_be, Some(should_be));
+    let error = Magnet::parse("magnet:?dn=x&amp;xt=urn:btih:y").expect_err("nothing names a torrent");
+    assert_eq!(error, MagnetError::NoTopic { should_be: Some("magnet:?dn=x&xt=urn:btih:y".to_owned()) });
 }
 
 #[test]

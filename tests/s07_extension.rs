@@ -83,12 +83,114 @@ fn keys_that_are_unknown_or_of_another_type_are_skipped() {
     let wrong = b"d4:ipv41:x4:ipv6i1e1:mle13:metadata_sizei-1e1:pi65536e4:reqq3:2506:unknowndi1e0:e1:vi1e6:yourip5:12345e";
     assert!(ExtensionHandshake::decode(wrong).is_err(), "a key must be a string, even in a key nobody knows");
     let wrong = b"d4:ipv41:x4:ipv6i1e1:mle13:metadata_sizei-1e1:pi65536e4:reqq3:2507:unknownd0:i1ee1:vi1e6:yourip5:12345e";
-    assert_eq!(decode(wrong), ExtensionHandshake::default());
+    assert_eq!(ExtensionHandshake { passed_over: Vec::new(), ..decode(wrong) }, ExtensionHandshake::default());
     let ids = b"d1:md1:ai-1e1:bi256e1:c1:11:di255e1:\xffi1e1:zi0eee";
     assert_eq!(m(&decode(ids)), [("d", 255), ("z", 0)]);
     assert_eq!(decode(b"d4:reqqi9223372036854775807ee").reqq, Some(u32::MAX));
     assert_eq!(decode(b"de\xff\xff trailing bytes"), ExtensionHandshake::default());
     assert_eq!(decode(b"d1:v5:a\x1b[2Je").v.as_deref(), Some("a\\u{1b}[2J"));
+}
+
+#[test]
+fn every_key_may_be_absent_of_another_type_empty_huge_repeated_or_no_text() {
+    let note =
+        |key: &str, expected: &str, found: &str| vec![format!("{key} must be {expected}, but is {found}; it is passed over")];
+    let twice = |key: &str| vec![format!("{key} appears more than once: the first one counts")];
+    let (id, bytes, long) = ("an id from 0 to 255", "a byte string", "x".repeat(101));
+    let table: Vec<(String, Vec<String>)> = [
+        ("", vec![]),
+        ("1:mle", note("m", "a dictionary", "a list")),
+        ("1:mde", vec![]),
+        ("1:md0:i1ee", vec![]),
+        ("1:md2:utlee", note("m.ut", id, "a list")),
+        ("1:md2:uti-1eee", note("m.ut", id, "-1")),
+        ("1:md2:uti256eee", note("m.ut", id, "256")),
+        ("1:md2:ut0:ee", note("m.ut", id, "\"\"")),
+        ("1:md2:ut1:1ee", note("m.ut", id, "\"1\"")),
+        ("1:md2:uti1e2:uti2eee", twice("m.ut")),
+        ("1:mde1:mde", twice("m")),
+        ("1:p0:", note("p", "a port", "\"\"")),
+        ("1:pi65536e", note("p", "a port", "65536")),
+        ("1:pi1e1:pi2e", twice("p")),
+        ("1:v0:", vec![]),
+        ("1:vi1e", note("v", bytes, "1")),
+        ("1:v1:a1:v1:b", twice("v")),
+        ("4:reqq0:", note("reqq", "a number of requests", "\"\"")),
+        ("4:reqqi-1e", note("reqq", "a number of requests", "-1")),
+        ("4:reqqi9223372036854775807e", vec![]),
+        ("13:metadata_size0:", note("metadata_size", "a number of bytes", "\"\"")),
+        ("13:metadata_sizei-1e", note("metadata_size", "a number of bytes", "-1")),
+        ("13:metadata_sizei1e13:metadata_sizei2e", twice("metadata_size")),
+        ("6:yourip0:", note("yourip", "4 or 16 bytes", "\"\"")),
+        ("6:youripi1e", note("yourip", "4 or 16 bytes", "1")),
+        ("4:ipv45:12345", note("ipv4", "4 bytes", "\"12345\"")),
+        ("4:ipv416:1234567890123456", note("ipv4", "4 bytes", "\"1234567890123456\"")),
+        ("4:ipv64:1234", note("ipv6", "16 bytes", "\"1234\"")),
+        ("11:upload_onlyle", note("upload_only", "0 or 1", "a list")),
+        ("11:upload_only0:", note("upload_only", "0 or 1", "\"\"")),
+        ("12:complete_agole1:ele3:abcde", vec![]), // read by nobody
+    ]
+    .map(|(keys, notes)| (format!("d{keys}e"), notes))
+    .into();
+    for (payload, notes) in &table {
+        assert_eq!(&decode(payload.as_bytes()).passed_over, notes, "{payload}");
+        // And the others hold.
+        let with = format!("{}1:zi0e4:zreqi7ee", &payload[..payload.len() - 1]);
+        assert_eq!(&decode(with.as_bytes()).passed_over, notes, "{with}");
+        if !payload.contains("1:m") {
+            let with = format!("{}1:md11:ut_metadatai3eee", &payload[..payload.len() - 1]);
+            assert_eq!(m(&decode(with.as_bytes())), [("ut_metadata", 3)], "{with}");
+        }
+    }
+    assert_eq!(m(&decode(b"d1:md2:uti1e2:uti2eee")), [("ut", 1)], "the first counts");
+    assert_eq!(m(&decode(b"d1:md1:ai1ee1:md1:bi2eee")), [("a", 1)], "the first counts");
+    assert_eq!(decode(b"d13:metadata_sizei1e13:metadata_sizei2ee").metadata_size, Some(1));
+    // Not UTF-8, and longer than anybody reads.
+    assert_eq!(decode(b"d1:v3:a\xffbe").v.as_deref(), Some("a\u{fffd}b"));
+    let name = "m.\u{fffd} must be a name in UTF-8 of at most 100 bytes; it is passed over";
+    assert_eq!(decode(b"d1:md1:\xffi1eee").passed_over, [name]);
+    let huge = decode(format!("d1:md101:{long}i1ee1:v101:{long}e").as_bytes());
+    assert_eq!((huge.m.len(), huge.v.map(|v| v.len()), huge.passed_over.len()), (0, Some(100), 1));
+}
+
+#[test]
+fn notes_about_a_handshake_are_few() {
+    let names: String = (0..1000).map(|n| format!("3:{n:03}i-1e")).collect();
+    let notes = decode(format!("d1:md{names}ee").as_bytes()).passed_over;
+    assert_eq!((notes.len(), notes.last().map(String::as_str)), (9, Some("there are 992 more notes like these")));
+    // And of one peer, however often it greets.
+    let (mut extensions, mut out) = (echoes(), Vec::new());
+    let mut taken = Vec::new();
+    for _ in 0..100 {
+        extensions.hear(b"\0d1:p1:xe", &mut out).expect("never a reason to hang up");
+        taken.extend(extensions.take_passed_over());
+    }
+    assert_eq!(taken, vec!["p must be a port, but is \"x\"; it is passed over"; 8]);
+    assert!(extensions.take_passed_over().is_empty());
+}
+
+#[test]
+fn a_handshake_that_is_not_bencode_makes_a_peer_without_extensions() {
+    for (payload, why) in [
+        (
+            &b"\0junk!"[..],
+            "the extension handshake is not bencode: byte 0: a value was expected (i, l, d or a digit), but found 'j'",
+        ),
+        (b"\0", "the extension handshake is not bencode: byte 0: a value was expected, but there is nothing"),
+        (b"\0le", "the extension handshake must be a dictionary, but is a list"),
+        (
+            b"\0d1:mi1e",
+            "the extension handshake is not bencode: byte 7: a value was expected, or the `e` of what holds it, but the input ends",
+        ),
+    ] {
+        let (mut extensions, mut out) = (echoes(), Vec::new());
+        assert!(extensions.hear(payload, &mut out).expect("it does no harm").is_empty());
+        assert_eq!(extensions.theirs, PeerExtensions::default());
+        assert_eq!(extensions.take_passed_over(), [format!("{why}; it counts as a peer without extensions")]);
+        // A later one that is right is taken in.
+        extensions.hear(b"\0d1:md3:onei3eee", &mut out).expect("a handshake");
+        assert_eq!((extensions.theirs.id("one"), extensions.take_passed_over().len()), (Some(3), 0));
+    }
 }
 
 #[test]
@@ -180,8 +282,6 @@ fn extended_messages_for_nobody_are_skipped_and_broken_ones_end_the_connection()
         assert!(extensions.hear(&[id, b'x'], &mut out).expect("it is for nobody").is_empty());
     }
     assert!(matches!(extensions.hear(b"", &mut out), Err(ExtensionError::NoId)));
-    assert!(matches!(extensions.hear(b"\0", &mut out), Err(ExtensionError::Bencode(_))));
-    assert!(matches!(extensions.hear(b"\0le", &mut out), Err(ExtensionError::NotDictionary { .. })));
     let error = extensions.hear(b"\x01bad", &mut out).expect_err("the extension refuses it");
     assert_eq!(error.to_string(), "one: it is bad");
     assert!(out.is_empty());

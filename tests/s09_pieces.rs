@@ -273,6 +273,25 @@ fn a_bitfield_is_optional_and_other_messages_do_no_harm() {
 }
 
 #[test]
+fn spare_bits_in_a_bitfield_do_no_harm_and_are_told_of() {
+    for (bits, told) in [(0xff, true), (0x81, true), (0x80, false)] {
+        let (info, content) = torrent(BLOCK, BLOCK);
+        let whole = content.clone();
+        let (mut connection, ended) = connect(move |mut peer| {
+            peer.0.write_all(&[0, 0, 0, 2, 5, bits]).expect("there is room");
+            peer.begin();
+            peer.serve(&whole, BLOCK);
+        });
+        let mut peer = OnePeer::new(&mut connection);
+        let piece = info.piece(0).expect("there is one");
+        assert_eq!(peer.fetch_piece(&info, piece, soon()).expect("it is all there"), content);
+        assert_eq!(peer.passed_over.is_some(), told);
+        drop(connection);
+        ended.recv_timeout(Duration::from_secs(10)).expect("the peer has nothing to complain of");
+    }
+}
+
+#[test]
 fn the_choking_side_sends_unchoke_and_until_then_nothing_is_asked() {
     let (info, content) = torrent(BLOCK, BLOCK);
     let whole = content.clone();
@@ -334,7 +353,7 @@ fn a_peer_known_to_lack_the_next_piece_is_not_asked_for_it() {
 #[test]
 fn a_bitfield_that_does_not_fit_the_torrent_is_refused() {
     let (info, _) = torrent(3 * BLOCK, BLOCK);
-    for bits in [&[][..], &[0xe0, 0], &[0xf0]] {
+    for bits in [&[][..], &[0xe0, 0]] {
         let fetched = fetch(&info, 0, soon(), |mut peer| {
             peer.say(5, bits);
             while peer.hear().is_some() {}

@@ -6,13 +6,13 @@ use piecemeal::s03_tracker::{Announce, PeerId};
 use piecemeal::s04_handshake::Handshake;
 use piecemeal::s05_messages::MessageError;
 use piecemeal::s05_messages::connection::Connection;
-use piecemeal::s09_pieces::{OnePeer, PieceError};
+use piecemeal::s09_pieces::PieceError;
 
 use super::asking::dial;
 use super::failure::{Failure, MORE_TIME, NO_PEER, WRONG_HASH};
 use super::find_peers::search;
 use super::opening::open;
-use super::piece_file::{piece_of, save, tell_fetching};
+use super::piece_file::{fetch_from, piece_of, save};
 use super::{Answer, Options};
 
 /// Download one piece and verify it (stage 9)
@@ -44,8 +44,7 @@ impl Args {
         let say = options.narrator();
         let data = search(metainfo.tiers, options.peers.clone(), &ask, until, say).ask(until, move |peer| {
             let mut connection = Connection::open(&*dial(), peer, &ours, until)?;
-            tell_fetching(peer, &info, piece, say);
-            Ok(OnePeer::new(&mut connection).fetch_piece(&info, piece, until)?)
+            fetch_from(&mut connection, &info, piece, until, say)
         })?;
         save(&self.output, &data, piece, self.force, say)
     }

@@ -41,7 +41,7 @@ impl Thing {
         }
         match File::open(path) {
             Ok(file) => Thing::take(file, printable(&thing.to_string_lossy())),
-            Err(error) => Thing::typed(thing.as_encoded_bytes()).ok_or_else(|| {
+            Err(error) => Thing::typed(thing.as_encoded_bytes())?.ok_or_else(|| {
                 let is_torrent = path.extension().is_some_and(|extension| extension == "torrent");
                 let otherwise = "check the path; or give hex digits, a magnet link, a URL, a peer id or bencode";
                 let help = if is_torrent { missing(&error) } else { otherwise };
@@ -73,11 +73,14 @@ impl Thing {
     }
 
     /// What was typed, if it is not a path.
-    fn typed(text: &[u8]) -> Option<Thing> {
+    fn typed(text: &[u8]) -> Result<Option<Thing>, Failure> {
         if let Some(bytes) = digits(text) {
-            return Some(Thing { source: "the hex digits".to_owned(), bytes });
+            return Ok(Some(Thing { source: "the hex digits".to_owned(), bytes }));
         }
-        Kind::of(text).map(|_| Thing { source: "the argument".to_owned(), bytes: text.to_vec() })
+        if let Some(failure) = other_form(text) {
+            return Err(failure.about("the argument"));
+        }
+        Ok(Kind::of(text).map(|_| Thing { source: "the argument".to_owned(), bytes: text.to_vec() }))
     }
 
     /// `lab/sample.torrent, 213 bytes`
@@ -87,16 +90,61 @@ impl Thing {
 
     /// Nobody knows what this is.
     pub fn unknown(&self) -> Failure {
+        if let Some(failure) = other_form(&self.bytes) {
+            return failure.about(&self.source);
+        }
         let what = format!("a handshake, a message or the like was expected, but found {}", quoted(&self.bytes));
         let help = "say what it is, with --as KIND; explain --help lists the kinds";
         Failure::new(BAD_INPUT, what).about(&self.source).help(help).see(PAGE)
     }
 }
 
-/// Two hex digits a byte, with white space wherever one likes.
+/// Two hex digits a byte, with white space wherever one likes; or each byte alone, as
+/// programs print them: `13:42:69`, `[0x13, 0x42, 0x69]`, `\x13\x42\x69`.
 fn digits(text: &[u8]) -> Option<Vec<u8>> {
-    let digits: Vec<u8> = text.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
-    hex::decode(digits).ok().filter(|bytes| !bytes.is_empty())
+    let plain: Vec<u8> = text.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
+    if let Ok(bytes) = hex::decode(&plain) {
+        return Some(bytes).filter(|bytes| !bytes.is_empty());
+    }
+    let text = std::str::from_utf8(text).ok()?.replace("\\x", " ");
+    let mut bytes = Vec::new();
+    for word in words(&text) {
+        // Exactly two digits, or a string in bencode, such as `1:a`, would be taken for bytes.
+        match word.strip_prefix("0x").or(word.strip_prefix("0X")) {
+            Some(digits) => bytes.extend(hex::decode(digits).ok()?),
+            None if word.len() == 2 => bytes.extend(hex::decode(word).ok()?),
+            None => return None,
+        }
+    }
+    Some(bytes).filter(|bytes| !bytes.is_empty())
+}
+
+/// What is between the signs that programs put between bytes.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    let is_between = |letter: char| letter.is_ascii_whitespace() || ":,;-[]{}()".contains(letter);
+    text.split(is_between).filter(|word| !word.is_empty())
+}
+
+/// What to say of bytes that are written in a way that is not read.
+fn other_form(text: &[u8]) -> Option<Failure> {
+    let text = std::str::from_utf8(text).ok()?.trim();
+    let line = text.lines().next().unwrap_or_default();
+    let (offset, rest) = line.split_once(' ').unwrap_or_default();
+    let offset = offset.trim_end_matches(':');
+    let is_hex = |word: &str| word.len() >= 2 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let is_dump = (4..=8).contains(&offset.len()) && is_hex(offset) && rest.split_whitespace().next().is_some_and(is_hex);
+    let is_literal = ["b'", "b\"", "'", "\""].iter().any(|start| text.starts_with(start)) && text.contains("\\x");
+    let is_decimal = || words(text).count() > 1 && words(text).all(|word| word.parse::<u8>().is_ok());
+    let (what, help) = if is_dump {
+        ("a dump with offsets", "give the digits alone: xxd -p FILE, or in Wireshark Copy, \"as a Hex Stream\"")
+    } else if is_literal {
+        ("a literal of a program", "give its hex digits: print(data.hex()) in Python")
+    } else if is_decimal() {
+        ("a list of decimal numbers", "give hex digits: print(bytes(numbers).hex()) in Python")
+    } else {
+        return None;
+    };
+    Some(Failure::new(BAD_INPUT, format!("hex digits were expected, but this is {what}")).help(help).see(PAGE))
 }
 
 /// The objects for people. Of a large file this is large, and so is the JSON: only the one that

@@ -32,6 +32,10 @@ pub const INTERRUPTED: u8 = 130;
 /// What to do when a peer is slow.
 pub const MORE_TIME: &str = "try another peer, or allow for more time with --timeout SECONDS";
 
+/// What to do when the system lets us open no more files.
+const MORE_FILES: &str =
+    "this shell allows too few open files: `ulimit -n 1024` allows more, or use fewer connections with --max-peers";
+
 /// What to look at when the system refuses.
 pub fn at_the_disk(error: &io::Error) -> &'static str {
     match error.kind() {
@@ -63,8 +67,15 @@ impl Failure {
 
     /// What to do next.
     pub fn help(mut self, help: impl Into<String>) -> Failure {
-        self.help = Some(help.into());
+        let help = if self.lacks_descriptors() { MORE_FILES.to_owned() } else { help.into() };
+        self.help = Some(help);
         self
+    }
+
+    /// Whether the system lets this process open no more files or connections: EMFILE, which
+    /// may sit in any stage's error. std has no [`ErrorKind`] for it, so its number tells.
+    fn lacks_descriptors(&self) -> bool {
+        cfg!(unix) && self.what.contains("(os error 24)")
     }
 
     /// The chapter that explains it: `01-bencode`.

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use piecemeal::s01_bencode::{counted, printable};
 use piecemeal::s02_metainfo::Info;
-use piecemeal::s05_messages::bitfield::Bitfield;
+use piecemeal::s05_messages::bitfield::{Bitfield, SPARE_BITS};
 use piecemeal::s10_storage::output::Output;
 use piecemeal::s10_storage::{StorageError, Store};
 use piecemeal::s11_swarm::outcome::{Outcome, Traded};
@@ -269,6 +269,10 @@ impl Teller<'_> {
                     false => progress.say(4, &format!("{peer} cannot be used: {why}")),
                 }
                 json!({ "event": "left", "peer": peer.to_string(), "why": why.to_string() })
+            }
+            Event::PassedOver(peer, what) => {
+                progress.say(if what == SPARE_BITS { 5 } else { 7 }, &format!("{peer}: {what}"));
+                json!({ "event": "passed_over", "peer": peer.to_string(), "what": what })
             }
             Event::Withdrawn(piece) => {
                 progress.news(12, &format!("piece {piece} was changed on disk: it is no longer given"));

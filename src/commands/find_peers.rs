@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use piecemeal::s01_bencode::counted;
 use piecemeal::s03_tracker::http::HttpTracker;
-use piecemeal::s03_tracker::{Announce, Tier, Tracker, TrackerError};
+use piecemeal::s03_tracker::names::Lookups;
+use piecemeal::s03_tracker::{Announce, Announced, Tier, Tracker, TrackerError};
 
 use super::failure::{Failure, NO_PEER, TRACKER};
 use crate::progress::Narrator;
@@ -110,17 +111,37 @@ pub fn search(tiers: Vec<Vec<String>>, addresses: Vec<String>, ask: &Announce, u
         let announce = move || match Tier::new(urls).announce(&trackers, &ask, until) {
             Ok((url, announced)) => {
                 heard.lock().unwrap_or_else(PoisonError::into_inner).answered += 1;
-                let few: Vec<String> = announced.peers.iter().take(5).map(ToString::to_string).collect();
-                let more = if announced.peers.len() > 5 { ", ..." } else { "" };
-                let peers = counted(announced.peers.len(), "peer");
-                say.say(3, format!("{url} names {peers}: {}{more}", few.join(", ")));
-                Ok(announced.peers)
+                Ok(named_by(&url, announced, until, say))
             }
             Err(why) => Err(why.into_iter().map(|(url, error)| failed(&url, error).about(url)).collect()),
         };
         spawn("tracker".to_owned(), Box::new(announce));
     }
     Search { peers, failures, say }
+}
+
+/// How long the names of peers may take to be looked up.
+const NAMES_TIME: Duration = Duration::from_secs(2);
+
+/// The peers in a tracker's answer. Those that are named by host are looked up here, where a
+/// thread may wait.
+fn named_by(url: &str, announced: Announced, until: Instant, say: Narrator) -> Vec<SocketAddr> {
+    let Announced { mut peers, named, passed_over, .. } = announced;
+    let count = counted(peers.len() + named.len(), "peer");
+    let few = peers.iter().map(ToString::to_string).chain(named.iter().map(ToString::to_string));
+    let few: Vec<String> = few.take(5).collect();
+    let more = if peers.len() + named.len() > 5 { ", ..." } else { "" };
+    say.say(3, format!("{url} names {count}: {}{more}", few.join(", ")));
+    for what in passed_over {
+        say.say(3, format!("{url}: {what}"));
+    }
+    let (found, lost) = Lookups::default().find_peers(&named, until.min(Instant::now() + NAMES_TIME));
+    peers.extend(found);
+    for what in lost {
+        // Without this line it would look as if the tracker had named nobody.
+        if peers.is_empty() { say.note(format!("{url}: {what}")) } else { say.say(3, format!("{url}: {what}")) }
+    }
+    peers
 }
 
 /// When nobody was found: whose fault it was. A tracker that answers may be the only one

@@ -1,12 +1,12 @@
 //! `piecemeal magnet_download`: all of a torrent, starting from a magnet link. (stage 11)
 
 use piecemeal::s03_tracker::PeerId;
-use piecemeal::s06_magnet::Magnet;
 use piecemeal::s11_swarm::Plan;
 
 use super::download::{Place, add_sources};
 use super::failure::Failure;
 use super::fetching::fetch;
+use super::reading_link::read;
 use super::magnet_peers::{need_somebody, tell_link};
 use super::{Answer, Options};
 
@@ -28,7 +28,7 @@ pub struct Args {
 
 impl Args {
     pub fn run(self, options: &Options) -> Result<Answer, Failure> {
-        let magnet = Magnet::parse(&self.magnet)?;
+        let magnet = read(&self.magnet, options)?;
         let mut plan = Plan::new(magnet.need_info_hash()?, None, PeerId::random());
         need_somebody(&magnet, options)?;
         tell_link(&magnet, plan.info_hash, options.narrator());

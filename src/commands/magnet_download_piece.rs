@@ -3,14 +3,13 @@
 use std::path::PathBuf;
 
 use piecemeal::s05_messages::connection::Connection;
-use piecemeal::s06_magnet::Magnet;
-use piecemeal::s09_pieces::OnePeer;
 
 use super::asking::dial;
 use super::failure::Failure;
-use super::magnet_info::info_from;
+use super::info_from::info_from;
+use super::reading_link::read;
 use super::magnet_peers::start;
-use super::piece_file::{piece_of, save, tell_fetching};
+use super::piece_file::{fetch_from, piece_of, save};
 use super::{Answer, Options};
 
 /// Download one piece of a magnet link (stage 9)
@@ -37,7 +36,7 @@ impl Args {
     pub fn run(self, options: &Options) -> Result<Answer, Failure> {
         let until = options.deadline();
         super::tracing::keep_apart(&self.output, options)?; // plugged in
-        let magnet = Magnet::parse(&self.magnet)?;
+        let magnet = read(&self.magnet, options)?;
         let (ours, search) = start(&magnet, options, until)?;
         let say = options.narrator();
         let (piece, data) = search.ask(until, move |peer| {
@@ -45,8 +44,7 @@ impl Args {
             let info = info_from(&mut connection, ours.info_hash, until, say)?;
             // The same connection goes on: what the peer said meanwhile is read now.
             let piece = piece_of(&info, self.index)?;
-            tell_fetching(peer, &info, piece, say);
-            Ok((piece, OnePeer::new(&mut connection).fetch_piece(&info, piece, until)?))
+            Ok((piece, fetch_from(&mut connection, &info, piece, until, say)?))
         })?;
         save(&self.output, &data, piece, self.force, say)
     }

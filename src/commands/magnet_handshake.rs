@@ -1,14 +1,17 @@
 //! `piecemeal magnet_handshake`: both handshakes with a peer of a magnet link. (stage 7)
 
+use std::net::SocketAddr;
+
 use piecemeal::s05_messages::connection::Connection;
-use piecemeal::s06_magnet::Magnet;
 use piecemeal::s07_extension::{BoxError, EXTENSION_BIT, Extension, ExtensionError, Extensions, Reply, exchange_extensions};
 use serde_json::json;
 
 use super::asking::dial;
 use super::failure::{Failure, MORE_TIME, NO_PEER};
+use super::reading_link::read;
 use super::magnet_peers::start;
 use super::{Answer, Options};
+use crate::progress::Narrator;
 
 /// Exchange both handshakes with a peer (stage 7)
 #[derive(clap::Args)]
@@ -24,7 +27,7 @@ pub struct Args {
 impl Args {
     pub fn run(self, options: &Options) -> Result<Answer, Failure> {
         let until = options.deadline();
-        let magnet = Magnet::parse(&self.magnet)?;
+        let magnet = read(&self.magnet, options)?;
         let (ours, search) = start(&magnet, options, until)?;
         let say = options.narrator();
         let (peer_id, id) = search.ask(until, move |peer| {
@@ -33,12 +36,20 @@ impl Args {
             if connection.theirs.has_bit(EXTENSION_BIT) {
                 say.say(7, format!("{peer} has set the extension bit, too: asking which extensions it has, by which ids"));
                 exchange_extensions(&mut connection, &mut extensions)?;
+                tell_broken_keys(peer, &mut extensions, say);
             }
             Ok((connection.theirs.peer_id, extensions.theirs.id(NamesOnly.name())))
         })?;
         let mut text = format!("Peer ID: {peer_id}");
         text.extend(id.map(|id| format!("\nPeer Metadata Extension ID: {id}")));
         Ok(Answer { text, json: json!({ "peer_id": peer_id.to_string(), "ut_metadata": id }) })
+    }
+}
+
+/// Tells what the peer's extension handshake has wrong, without any harm.
+pub fn tell_broken_keys(peer: SocketAddr, extensions: &mut Extensions, say: Narrator) {
+    for what in extensions.take_passed_over() {
+        say.say(7, format!("{peer}: {what}"));
     }
 }
 

@@ -1,10 +1,10 @@
 //! `piecemeal magnet_parse`: what a magnet link says. (stage 6)
 
 use piecemeal::s01_bencode::printable;
-use piecemeal::s06_magnet::{Magnet, MagnetError};
 use serde_json::json;
 
-use super::failure::{BAD_INPUT, Failure};
+use super::failure::Failure;
+use super::reading_link::read;
 use super::{Answer, Options};
 
 /// Show a magnet link: trackers, info hash (stage 6)
@@ -18,8 +18,8 @@ pub struct Args {
 }
 
 impl Args {
-    pub fn run(self, _: &Options) -> Result<Answer, Failure> {
-        let magnet = Magnet::parse(&self.magnet)?;
+    pub fn run(self, options: &Options) -> Result<Answer, Failure> {
+        let magnet = read(&self.magnet, options)?;
         let v1 = magnet.info_hash.map(|hash| hash.to_string());
         let v2 = magnet.info_hash_v2.map(hex::encode);
         let peers: Vec<String> = magnet.peers.iter().map(ToString::to_string).collect();
@@ -41,30 +41,5 @@ impl Args {
             "peers": peers, "select_only": files, "web_seeds": magnet.web_seeds,
         });
         Ok(Answer { text: lines.join("\n"), json })
-    }
-}
-
-/// What to do with something else.
-fn instead(text: &str) -> &'static str {
-    let is_hash = matches!(text.len(), 32 | 40) && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    match text {
-        _ if is_hash => "an info hash goes into a link, with a peer or a tracker: 'magnet:?xt=urn:btih:HASH&x.pe=HOST:PORT'",
-        _ if text.contains("://") => {
-            "fetch the .torrent that a URL leads to, and give it to a command without magnet_ in its name"
-        }
-        _ if text.ends_with(".torrent") => "commands without magnet_ in their names take a .torrent file: info, download",
-        _ => "copy the whole link, and put it in quotes: the shell would cut it at &",
-    }
-}
-
-impl From<MagnetError> for Failure {
-    fn from(error: MagnetError) -> Failure {
-        let help = match error {
-            MagnetError::VersionTwo => "look for a link that also has xt=urn:btih:",
-            MagnetError::Value { ref key, .. } if key != "xt" => "mend it or leave it out: only xt has to be there",
-            MagnetError::NotMagnet(ref text) => instead(text),
-            _ => "copy the whole link, and put it in quotes: the shell would cut it at &",
-        };
-        Failure::new(BAD_INPUT, error).help(help).about("the magnet link").see("06-magnet")
     }
 }

@@ -12,6 +12,7 @@ use piecemeal::s07_extension::EXTENSION_BIT;
 use super::Options;
 use super::failure::{Failure, NO_PEER};
 use super::find_peers::{Search, search};
+use super::reading_link::mend;
 use crate::progress::Narrator;
 
 /// The search for peers of a magnet link, and the handshake for them.
@@ -31,7 +32,7 @@ pub fn start(magnet: &Magnet, options: &Options, until: Instant) -> Result<(Hand
 pub fn need_somebody(magnet: &Magnet, options: &Options) -> Result<(), Failure> {
     if magnet.trackers.is_empty() && magnet.peers.is_empty() && options.peers.is_empty() {
         let failure = Failure::new(NO_PEER, "the magnet link names no tracker and no peer");
-        return Err(failure.help(CUT).see("06-magnet"));
+        return Err(failure.help(magnet.should_be.as_deref().map_or(CUT.to_owned(), mend)).see("06-magnet"));
     }
     Ok(())
 }

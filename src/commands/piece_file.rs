@@ -2,11 +2,13 @@
 
 use std::fs;
 use std::io::ErrorKind;
-use std::net::SocketAddr;
 use std::path::Path;
+use std::time::Instant;
 
 use piecemeal::s01_bencode::{counted, printable};
 use piecemeal::s02_metainfo::{Info, PieceIndex};
+use piecemeal::s05_messages::connection::Connection;
+use piecemeal::s09_pieces::OnePeer;
 use serde_json::json;
 
 use super::Answer;
@@ -30,11 +32,24 @@ pub fn piece_of(info: &Info, index: u32) -> Result<PieceIndex, Failure> {
     })
 }
 
-/// Tells how a piece is fetched, with its first message about to go out.
-pub fn tell_fetching(peer: SocketAddr, info: &Info, piece: PieceIndex, say: Narrator) {
+/// Fetches a verified piece from this peer, and tells how.
+pub fn fetch_from(
+    connection: &mut Connection,
+    info: &Info,
+    piece: PieceIndex,
+    until: Instant,
+    say: Narrator,
+) -> Result<Vec<u8>, Failure> {
+    let address = connection.peer;
     let size = counted(info.piece_size(piece), "byte");
-    say.say(5, format!("telling {peer} that we are interested, and waiting for its unchoke: nothing is given before"));
+    say.say(5, format!("telling {address} that we are interested, and waiting for its unchoke: nothing is given before"));
     say.say(9, format!("then asking for the {size} of piece {piece} in blocks of 16 KiB, several at a time"));
+    let mut peer = OnePeer::new(connection);
+    let data = peer.fetch_piece(info, piece, until);
+    if let Some(what) = peer.passed_over {
+        say.say(5, format!("{address}: {what}"));
+    }
+    Ok(data?)
 }
 
 /// Writes a piece to a file, but never over content that is not the same.

@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use piecemeal::s01_bencode::{counted, printable};
-use piecemeal::s06_magnet::Magnet;
 use piecemeal::s13_udp_tracker::packet::Counts;
 use serde_json::json;
 
 use super::failure::Failure;
+use super::reading_link::read;
 use super::opening::open;
 use super::scraping::{ask_all, no_tracker};
 use super::{Answer, Options};
@@ -28,7 +28,7 @@ impl Args {
         let link = self.torrent.to_str().filter(|text| text.to_ascii_lowercase().starts_with("magnet:"));
         let of_link = link.is_some();
         let (info_hash, urls) = if let Some(link) = link {
-            let magnet = Magnet::parse(link)?;
+            let magnet = read(link, options)?;
             (magnet.need_info_hash()?, magnet.trackers)
         } else {
             let metainfo = open(&self.torrent, options)?;

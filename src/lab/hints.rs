@@ -12,8 +12,9 @@ use super::content::Content;
 use crate::s01_bencode::{Value, decode_prefix, excerpt};
 use crate::s02_metainfo::InfoHash;
 use crate::s04_handshake::{HANDSHAKE_LENGTH, PROTOCOL};
+use crate::s05_messages::bitfield::SPARE_BITS;
 use crate::s05_messages::{BLOCK_LENGTH, Message, MessageError, Request};
-use crate::s07_extension::{EXTENDED, Extensions};
+use crate::s07_extension::{EXTENDED, ExtensionHandshake, Extensions};
 use crate::s08_metadata::message::MetadataMessage;
 use crate::s08_metadata::{METADATA_PIECE_LENGTH, NAME};
 
@@ -173,18 +174,34 @@ pub(super) fn request(request: &Request, pieces: u32, size: Option<u32>) -> Opti
     Some(format!("from {begin} on there are only {left} more, so the last block is shorter"))
 }
 
+/// Of a bitfield with a bit set for a piece that does not exist.
+pub(super) fn spare_bits(bits: &[u8], pieces: u32) -> Mistake {
+    let last = bits.last().copied().unwrap_or_default();
+    let reversed = !pieces.is_multiple_of(8) && last.reverse_bits() << (pieces % 8) == 0;
+    let hint = if reversed { "; the first piece is the highest bit, not the lowest" } else { "" };
+    Mistake::new("spare bits", format!("{SPARE_BITS}{hint}; others may hang up"), MESSAGES)
+}
+
 /// Of an extended message, before it is taken in; `pieces` are those of our metadata.
 pub(super) fn extended(payload: &[u8], extensions: &Extensions, metadata: usize) -> Option<Mistake> {
     let (&id, rest) = payload.split_first()?;
     let ours = extensions.our_id(NAME).unwrap_or_default();
     if id == 0 {
-        let dictionary = decode_prefix(rest).ok()?;
+        let broken = |why: String| Some(Mistake::new("extension handshake", why, EXTENSION));
+        let said = match ExtensionHandshake::decode(rest) {
+            Ok(said) => said,
+            Err(error) => return broken(format!("{error}; a peer that sends it counts as one without extensions")),
+        };
+        let Ok(dictionary) = decode_prefix(rest) else {
+            return broken(format!("in its extension handshake {}", said.passed_over.join("; ")));
+        };
         let flat = dictionary.dictionary()?.iter().any(|(key, _)| *key == NAME.as_bytes());
         if flat || dictionary.get("m").is_some_and(|m| m.dictionary().is_none()) {
             let what = "its extension handshake has no dictionary m, in which names and numbers belong";
             return Some(Mistake::new("no m", what, EXTENSION));
         }
-        return unsorted(&dictionary);
+        let wrong = said.passed_over.first().map(|note| format!("in its extension handshake {note}"));
+        return wrong.map_or_else(|| unsorted(&dictionary), broken);
     }
     if id != ours {
         let said = || extensions.theirs.said.m.values().any(|theirs| *theirs == id);

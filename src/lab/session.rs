@@ -19,7 +19,7 @@ use super::seen::Seen;
 use super::service::After;
 use crate::s01_bencode::counted;
 use crate::s04_handshake::transport::Transport;
-use crate::s05_messages::bitfield::Bitfield;
+use crate::s05_messages::bitfield::{Bitfield, has_spare_bits};
 use crate::s05_messages::connection::Connection;
 use crate::s05_messages::{BLOCK_LENGTH, LONGEST_MESSAGE, Message, MessageError, Request};
 use crate::s07_extension::{EXTENDED, EXTENSION_BIT, Extensions, OUR_REQQ};
@@ -337,7 +337,12 @@ impl<'s> Session<'s> {
                 }
                 self.queue.push_back(request);
             }
-            Message::Bitfield { bits } => drop(Bitfield::decode(bits, pieces)?),
+            Message::Bitfield { bits } => {
+                Bitfield::decode(bits, pieces)?;
+                if has_spare_bits(bits, pieces) {
+                    self.seen.mistake(hints::spare_bits(bits, pieces));
+                }
+            }
             Message::Have { index } if index >= pieces => return Err(Over::Have { index, pieces }),
             Message::Cancel(request) => self.queue.retain(|other| *other != request),
             Message::Unknown { id: EXTENDED, .. } if !self.extended => {

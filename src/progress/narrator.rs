@@ -10,9 +10,18 @@ use piecemeal::s01_bencode::printable;
 pub struct Narrator {
     /// Whether anybody wants to hear it.
     pub wanted: bool,
+    /// Whether not even notes are wanted.
+    pub quiet: bool,
 }
 
 impl Narrator {
+    /// Tells something that the user must know to understand the answer.
+    pub fn note(self, what: impl Display) {
+        if !self.quiet {
+            let _ = writeln!(io::stderr(), "note: {}", printable(&what.to_string()));
+        }
+    }
+
     /// What happens now, and why; chapter 3 has more about it.
     pub fn say(self, chapter: u8, what: impl Display) {
         if self.wanted {

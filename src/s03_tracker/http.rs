@@ -13,6 +13,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use ureq::config::Config;
 use ureq::http::Uri;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
@@ -59,9 +61,42 @@ pub fn announce_with(get: &Get, url: &str, ask: &Announce, until: Instant) -> Re
 /// The tracker's URL with our query behind its own: a private tracker knows its
 /// users by a `?passkey=`.
 fn announce_url(url: &str, ask: &Announce) -> String {
-    let url = url.split('#').next().unwrap_or_default();
+    let url = uri(url);
     let joint = if url.contains('?') { '&' } else { '?' };
     format!("{url}{joint}{}", ask.query())
+}
+
+/// The URL as a request may hold it: without its fragment, and with every character that
+/// RFC 3986 does not allow in a path or query percent-encoded. What is encoded already
+/// stays as it is.
+pub(crate) fn uri(url: &str) -> String {
+    let url = url.trim().split('#').next().unwrap_or_default();
+    let authority = url.find("://").map_or(0, |at| at + 3);
+    let path = url.split_at(authority).1.find(['/', '?']).map_or(url.len(), |at| authority + at);
+    let (start, path) = url.split_at(path);
+    let mut uri = start.to_owned();
+    for (at, byte) in path.bytes().enumerate() {
+        let is_encoding = || path.as_bytes().get(at + 1..at + 3).is_some_and(|two| two.iter().all(u8::is_ascii_hexdigit));
+        match byte {
+            b'%' if is_encoding() => uri.push('%'),
+            _ if byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/?".contains(&byte) => uri.push(byte.into()),
+            _ => uri += &format!("%{byte:02X}"),
+        }
+    }
+    uri
+}
+
+/// Takes user and password out of a URL: the URL without them, and what the header
+/// `Authorization` says instead. Both are percent-encoded in a URL, and not in the header.
+fn credentials(url: &str) -> (String, Option<String>) {
+    let authority = url.find("://").map_or(0, |at| at + 3);
+    let (scheme, rest) = url.split_at(authority);
+    let (host, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+    let Some((user, host)) = host.rsplit_once('@') else { return (url.to_owned(), None) };
+    let (user, password) = user.split_once(':').unwrap_or((user, ""));
+    let [user, password] = [user, password].map(|text| urlencoding::decode_binary(text.as_bytes()));
+    let basic = BASE64_STANDARD.encode([&user, &b":"[..], &password].concat());
+    (format!("{scheme}{host}{path}"), Some(format!("Basic {basic}")))
 }
 
 /// The status and the body that a tracker answers to one GET request.
@@ -103,7 +138,12 @@ fn get(url: &str, until: Instant) -> Result<(u16, Vec<u8>), ureq::Error> {
         .user_agent(concat!("piecemeal/", env!("CARGO_PKG_VERSION")))
         .build();
     let agent = ureq::Agent::with_parts(config, DefaultConnector::default(), InwardBlocked::default());
-    let mut response = agent.get(url).call()?;
+    let (url, authorization) = credentials(url);
+    let mut request = agent.get(url);
+    if let Some(basic) = authorization {
+        request = request.header("Authorization", basic);
+    }
+    let mut response = request.call()?;
     let mut body = Vec::new();
     response.body_mut().as_reader().take(LONGEST_ANSWER as u64 + 1).read_to_end(&mut body).map_err(timeout_as_such)?;
     Ok((response.status().as_u16(), body))

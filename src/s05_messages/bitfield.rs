@@ -31,11 +31,12 @@ impl Bitfield {
         full
     }
 
-    /// Decodes the payload of a `bitfield` message.
+    /// Decodes the payload of a `bitfield` message. Spare bits at its end are cleared:
+    /// BEP 3 wants them zero, but nothing depends on them ([`has_spare_bits`]).
     ///
     /// # Errors
-    /// If it is too short or too long for so many pieces, or a spare bit at its
-    /// end is set (BEP 3: they are zero).
+    /// If it is too short or too long for this many pieces. Then nobody knows which bit is
+    /// which piece.
     pub fn decode(bytes: &[u8], pieces: u32) -> Result<Bitfield, BitfieldError> {
         let expected = pieces.div_ceil(8) as usize;
         if bytes.len() != expected {
@@ -46,13 +47,9 @@ impl Bitfield {
             whole.iter_mut().zip(chunk).for_each(|(to, from)| *to = *from);
             u64::from_be_bytes(whole)
         };
-        let bitfield = Bitfield { words: bytes.chunks(8).map(word).collect(), pieces };
-        let spare = match (bitfield.words.last(), pieces % 64) {
-            (Some(last), used @ 1..) => last << used,
-            _ => 0,
-        };
-        if spare != 0 {
-            return Err(BitfieldError::SpareBits { pieces });
+        let mut bitfield = Bitfield { words: bytes.chunks(8).map(word).collect(), pieces };
+        if let (Some(last), used @ 1..) = (bitfield.words.last_mut(), pieces % 64) {
+            *last &= u64::MAX << (64 - used);
         }
         Ok(bitfield)
     }
@@ -106,6 +103,15 @@ fn mask(index: u32) -> u64 {
     1 << (63 - index % 64)
 }
 
+/// What a bitfield with a spare bit set does wrong.
+pub const SPARE_BITS: &str = "its bitfield sets bits beyond the last piece, which must be zero (BEP 3); they are passed over";
+
+/// Whether a bit is set for a piece that does not exist, in a payload of the right length.
+pub fn has_spare_bits(bytes: &[u8], pieces: u32) -> bool {
+    let spare = bytes.len().saturating_mul(8).saturating_sub(pieces as usize);
+    bytes.last().is_some_and(|last| (1..8).contains(&spare) && last << (8 - spare) != 0)
+}
+
 /// Why a bitfield is refused.
 #[derive(Debug, PartialEq, Eq, Error)]
 #[allow(missing_docs)] // of the fields: the messages say what they are
@@ -113,7 +119,4 @@ pub enum BitfieldError {
     /// It is not one bit a piece.
     #[error("a bitfield for {pieces} pieces must be {}, but is {found}", counted(*expected, "byte"))]
     Length { expected: usize, pieces: u32, found: usize },
-    /// A bit is set for a piece that does not exist.
-    #[error("the bitfield has bits set beyond the last of {pieces} pieces")]
-    SpareBits { pieces: u32 },
 }

@@ -25,6 +25,8 @@ struct Known {
     state: State,
     /// How often it has been dialled since it last was of use.
     dialled: u32,
+    /// Whether it has had its early second chance since then.
+    forgiven: bool,
 }
 
 /// The address book.
@@ -51,7 +53,7 @@ impl Addresses {
         if self.is_full() {
             return;
         }
-        self.known.insert(address, Known { state: State::Due(Instant::now()), dialled: 0 });
+        self.known.insert(address, Known { state: State::Due(Instant::now()), dialled: 0, forgiven: false });
     }
 
     /// Whether there is no room, and none to be made.
@@ -88,18 +90,22 @@ impl Addresses {
 
     /// The connection is over. One that was of use is dialled again as if it were
     /// new; one that was not, later and later, and at last no more. A peer that we had
-    /// `met` is there: it gets its second chance soon, since some hang up only to go on
-    /// in another state.
+    /// `met` is there: it gets one early second chance, whatever came before, since some
+    /// hang up only to go on in another state. What follows is as long as for the others.
     pub fn ended(&mut self, address: SocketAddr, met: bool, was_useful: bool) {
         let retry = self.retry;
         if let Some(known) = self.known.get_mut(&address).filter(|known| known.state == State::Busy) {
             if was_useful {
-                known.dialled = 1;
+                (known.dialled, known.forgiven) = (1, false);
             }
             let again = known.dialled <= MOST_RETRIES;
-            let pause = match known.dialled.saturating_sub(1).min(MOST_RETRIES) {
-                0 if met => retry / 8,
-                failures => retry * 2u32.pow(failures),
+            let pause = if met && !known.forgiven {
+                known.forgiven = true;
+                retry / 8
+            } else {
+                // The early chance is not counted among the failures.
+                let failures = known.dialled.saturating_sub(1 + u32::from(known.forgiven));
+                retry * 2u32.pow(failures.min(MOST_RETRIES))
             };
             known.state = if again { State::Due(Instant::now() + pause) } else { State::Over };
         }
@@ -117,7 +123,7 @@ impl Addresses {
     pub fn revive(&mut self, address: SocketAddr) {
         let (banned, pause) = (self.is_banned(address), self.retry);
         if let Some(known) = self.known.get_mut(&address).filter(|known| known.state == State::Over && !banned) {
-            *known = Known { state: State::Due(Instant::now() + pause), dialled: 1 };
+            *known = Known { state: State::Due(Instant::now() + pause), dialled: 1, forgiven: false };
         }
     }
 

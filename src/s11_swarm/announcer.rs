@@ -1,16 +1,22 @@
 //! Announcing, again and again: the part of a tracker's work that needs a clock.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::source::{Candidate, Finder, PeerSource, Wake};
 use crate::s01_bencode::counted;
 use crate::s02_metainfo::InfoHash;
+use crate::s03_tracker::names::Lookups;
 use crate::s03_tracker::{Announce, Announced, Event, PeerId, Retry, Tier, Tracker, TrackerError};
 use crate::s07_extension::BoxError;
 
 /// How long an announce may take.
 const ANNOUNCE_TIME: Duration = Duration::from_secs(15);
+/// How long names may take to be looked up, of the peers that a tracker names by host.
+const NAMES_TIME: Duration = Duration::from_secs(5);
+/// How many of those that cannot be looked up are told of.
+const MOST_TOLD: usize = 3;
 /// How long we wait to say goodbye.
 const STOPPED_TIME: Duration = Duration::from_secs(2);
 /// The interval where a tracker gives none, and the bounds for what it gives.
@@ -56,6 +62,7 @@ impl PeerSource for Announcer {
     fn run(self: Box<Self>, mut finder: Finder) -> Result<(), BoxError> {
         let Announcer { urls, trackers, mut ask, retry } = *self;
         let mut tier = Tier::new(urls);
+        let names = Lookups::default();
         let mut failures = 0;
         // `started` is said until a tracker has taken it, and nothing before it.
         let mut started = false;
@@ -73,14 +80,13 @@ impl PeerSource for Announcer {
                     started = true;
                     completed &= ask.event == Some(Event::Started);
                     failures = 0;
-                    finder.say(format!("{url} names {}{}", counted(answer.peers.len(), "peer"), warning(&answer)));
+                    if !hand_over(&finder, &names, &url, &answer) {
+                        return Ok(());
+                    }
                     // If `started` was late, `completed` follows it at once.
                     let pause = if completed { Duration::ZERO } else { interval(&answer) };
                     let earliest = answer.min_interval.unwrap_or(SHORTEST).clamp(SHORTEST, LONGEST);
                     ask.tracker_id = answer.tracker_id.or(ask.tracker_id);
-                    if !finder.found(answer.peers.into_iter().map(Candidate::Dial).collect()) {
-                        return Ok(());
-                    }
                     (pause, earliest)
                 }
                 Err(tried) => {
@@ -140,6 +146,39 @@ fn later(tried: &[(String, TrackerError)]) -> Option<Duration> {
     tried.iter().filter_map(|(_, error)| after(error)).max()
 }
 
+/// Hands the peers of an answer to the swarm. `false` says that it is over.
+fn hand_over(finder: &Finder, names: &Lookups, url: &str, answer: &Announced) -> bool {
+    let dial = |found: &[SocketAddr]| finder.found(found.iter().copied().map(Candidate::Dial).collect());
+    let say = || {
+        let peers = counted(answer.peers.len() + answer.named.len(), "peer");
+        finder.say(format!("{url} names {peers}{}{}", warning(answer), passed_over(answer)));
+    };
+    if answer.named.is_empty() {
+        say();
+        return dial(&answer.peers);
+    }
+    // Names come last: the other peers need not wait for them.
+    if !dial(&answer.peers) {
+        return false;
+    }
+    let (found, lost) = names.find_peers(&answer.named, Instant::now() + NAMES_TIME);
+    // A tracker whose names all lead nowhere is no better than one that does not answer, and
+    // what is wrong is not that it names nobody.
+    let nobody = answer.peers.is_empty() && found.is_empty();
+    if !nobody {
+        say();
+    }
+    for what in lost.into_iter().take(MOST_TOLD) {
+        let what = format!("{url}: {what}");
+        if nobody { finder.failed(what) } else { finder.say(what) }
+    }
+    dial(&found)
+}
+
 fn warning(answer: &Announced) -> String {
     answer.warning.as_ref().map(|text| format!(", and warns: {text}")).unwrap_or_default()
+}
+
+fn passed_over(answer: &Announced) -> String {
+    if answer.passed_over.is_empty() { String::new() } else { format!("; {}", answer.passed_over.join("; ")) }
 }

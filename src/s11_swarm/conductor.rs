@@ -238,6 +238,7 @@ impl<'e> Conductor<'e> {
             }
             Note::Lacks(address, lacks) => self.record.lacks(address, lacks),
             Note::Choked(address, yes) => (self.event)(Event::Choked(address, yes)),
+            Note::PassedOver(address, what) => (self.event)(Event::PassedOver(address, what)),
             Note::Ended(number, address, why) => return self.ended(number, address, why),
             Note::Metadata(info) => self.learn(*info)?,
             Note::Corrupt(piece, by) => {

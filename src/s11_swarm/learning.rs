@@ -32,7 +32,11 @@ pub(super) fn learn(
 ) -> Result<Option<Arc<Torrent>>, Ended> {
     connection.set_deadline(Instant::now() + HANDSHAKE_TIME);
     if connection.theirs.has_bit(EXTENSION_BIT) {
-        exchange_extensions(connection, extensions)?;
+        match exchange_extensions(connection, extensions) {
+            // It cannot give the info dictionary, but pieces later.
+            Err(error) if error.is_unreadable() => extensions.pass_over_all(&error),
+            other => other?,
+        }
     }
     let over = || swarm.is_stopping() || swarm.torrent.get().is_some();
     let (mut tries, mut done, mut waiting) = (0, false, None);
@@ -46,6 +50,7 @@ pub(super) fn learn(
             connection.input.replay();
             return Ok(Some(Arc::clone(torrent)));
         }
+        swarm.tell_passed_over(connection.peer, extensions);
         let offers = extensions.theirs.id(NAME).is_some() && extensions.theirs.said.metadata_size.is_some();
         let lacks = lacks(connection, offers, done);
         if lacks != told {

@@ -27,8 +27,8 @@ use super::traffic::Traffic;
 use super::uploads::Upload;
 use super::work_queue::PeerNumber;
 use super::work_queue::share::Share;
-use super::{Ended, Swarm, Torrent};
-use crate::s05_messages::bitfield::Bitfield;
+use super::{Ended, Note, Swarm, Torrent};
+use crate::s05_messages::bitfield::{Bitfield, SPARE_BITS, has_spare_bits};
 use crate::s05_messages::connection::Connection;
 use crate::s05_messages::{FAST_BIT, Message, Request, Rest};
 use crate::s07_extension::{EXTENDED, EXTENSION_BIT, Extensions, dont_have, encode_extended};
@@ -267,7 +267,12 @@ impl<'s> Session<'s> {
                 self.share.have(index);
                 self.show_have();
             }
-            Message::Bitfield { bits } => self.said(Have::Some(Bitfield::decode(bits, self.pieces())?)),
+            Message::Bitfield { bits } => {
+                if !self.said_have && has_spare_bits(bits, self.pieces()) {
+                    self.swarm.note(Note::PassedOver(self.peer, SPARE_BITS.to_owned()));
+                }
+                self.said(Have::Some(Bitfield::decode(bits, self.pieces())?));
+            }
             Message::HaveAll => self.said(Have::All),
             Message::HaveNone => self.said(Have::Some(Bitfield::new(self.pieces()))),
             Message::Piece { index, begin, block } => return self.blocks(index, begin, block, rest),
@@ -282,6 +287,7 @@ impl<'s> Session<'s> {
                 for piece in self.extensions.hear(payload, &mut self.out)? {
                     self.share.lost(piece);
                 }
+                self.swarm.tell_passed_over(self.peer, &mut self.extensions);
                 self.show_have();
                 if let Some(port) = self.extensions.theirs.said.p.filter(|port| *port != 0) {
                     self.traffic.listens_at(port);

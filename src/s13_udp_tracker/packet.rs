@@ -13,7 +13,8 @@ use thiserror::Error;
 
 use crate::s01_bencode::excerpt;
 use crate::s02_metainfo::InfoHash;
-use crate::s03_tracker::{Announce, Event, PeerId, address_v4, address_v6};
+use crate::s03_tracker::peers::{address_v4, address_v6};
+use crate::s03_tracker::{Announce, Event, PeerId};
 
 /// What a connect request has in place of a connection id: nobody has one yet.
 pub const PROTOCOL_ID: u64 = 0x417_2710_1980;

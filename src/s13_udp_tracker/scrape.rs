@@ -10,9 +10,10 @@ use std::time::Instant;
 
 use super::packet::{Ask, Counts, Said};
 use super::{UdpError, UdpTracker};
-use crate::s01_bencode::{Value, decode_prefix};
+use crate::s01_bencode::Value;
+use crate::s01_bencode::forgiving::{PassedOver, decode_first_keys};
 use crate::s02_metainfo::InfoHash;
-use crate::s03_tracker::http::{Get, HttpTracker, fetch};
+use crate::s03_tracker::http::{Get, HttpTracker, fetch, uri};
 use crate::s03_tracker::{Tracker, TrackerError, failure, scheme, spoken};
 
 /// Asks the tracker with this announce URL for the counts of a torrent. One that does
@@ -50,7 +51,7 @@ pub fn scrape_with(get: &Get, udp: &UdpTracker, url: &str, info_hash: InfoHash, 
 /// What stands behind the last slash, wherever that is, must begin with `announce`;
 /// this word becomes `scrape`. `None` if it does not: such a tracker cannot be scraped.
 fn scrape_url(url: &str, info_hash: InfoHash) -> Option<String> {
-    let url = url.split('#').next().unwrap_or_default();
+    let url = uri(url);
     let (before, last) = url.rsplit_once('/')?;
     let behind = last.strip_prefix("announce")?;
     let joint = if behind.contains('?') { '&' } else { '?' };
@@ -60,7 +61,7 @@ fn scrape_url(url: &str, info_hash: InfoHash) -> Option<String> {
 /// `files` is a dictionary by info hash, of 20 raw bytes; in it, a dictionary of three
 /// counts for each torrent. A count that is not there is 0.
 fn decode(answer: &[u8], info_hash: InfoHash) -> Result<Counts, TrackerError> {
-    let top = decode_prefix(answer)?;
+    let top = decode_first_keys(answer, &mut PassedOver::default())?;
     if let Some(failure) = failure(&top) {
         return Err(failure);
     }

@@ -42,12 +42,14 @@ pub enum Kind {
     Url,
     /// A peer id.
     PeerId,
+    /// 20 bytes, such as an info hash.
+    InfoHash,
     /// The eight reserved bytes of a handshake.
     Reserved,
 }
 
 /// The kinds by name, and what each is called in a sentence.
-const NAMES: [(Kind, &str, &str); 14] = [
+const NAMES: [(Kind, &str, &str); 15] = [
     (Kind::Torrent, "torrent", "a .torrent file"),
     (Kind::Answer, "answer", "a tracker's answer"),
     (Kind::Extension, "extension", "an extension handshake"),
@@ -61,6 +63,7 @@ const NAMES: [(Kind, &str, &str); 14] = [
     (Kind::Magnet, "magnet", "a magnet link"),
     (Kind::Url, "url", "a tracker's URL"),
     (Kind::PeerId, "peer-id", "a peer id"),
+    (Kind::InfoHash, "info-hash", "an info hash or a peer id: both are 20 bytes"),
     (Kind::Reserved, "reserved", "the reserved bytes of a handshake"),
 ];
 
@@ -122,7 +125,7 @@ impl Kind {
             || (bytes.len() == 8 && (bytes.starts_with(&[0; 4]) || messages(false).is_none())).then_some(Kind::Reserved);
         let bencode = bencoded(bytes).or_else(peer_id).or_else(reserved);
         let whole = bencode.or_else(|| messages(true)).or_else(udp);
-        let broken = whole.or_else(|| messages(false)).or_else(|| (bytes.len() == 20).then_some(Kind::PeerId));
+        let broken = whole.or_else(|| messages(false)).or_else(|| (bytes.len() == 20).then_some(Kind::InfoHash));
         broken.or_else(|| (bytes.len() >= 16 && matches!(bytes, [0, 0, 0, 1..=3, ..])).then_some(Kind::Udp))
     }
 
@@ -143,6 +146,7 @@ impl Kind {
             Kind::Magnet => of_text(bytes, s06::magnet),
             Kind::Url => of_text(bytes, s03::url),
             Kind::PeerId => s03::peer_id(bytes),
+            Kind::InfoHash => s03::info_hash(bytes),
             Kind::Reserved => s04::reserved(bytes),
         };
         vec![Placed { at: 0, object }]

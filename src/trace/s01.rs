@@ -3,6 +3,7 @@
 //! Much of what later stages send is bencode: a [`Lexicon`] says what the keys mean there.
 
 use super::{MOST_FIELDS, MOST_ITEMS, Object, counted, quoted};
+use crate::s01_bencode::forgiving::{PassedOver, decode_first_keys};
 use crate::s01_bencode::{BencodeError, Kind, Rule, decode, decode_prefix, excerpt};
 
 /// The most pairs of a dictionary that become fields.
@@ -62,6 +63,13 @@ pub fn bencode(bytes: &[u8]) -> Object {
 /// Adds the fields of a value that must be all of the bytes.
 pub(super) fn whole(object: &mut Object, bytes: &[u8], lexicon: Lexicon) {
     let error = decode(bytes).err();
+    value(object, bytes, error.as_ref(), lexicon);
+}
+
+/// The same, except that a key may appear again: the first one counts. What breaks the rule
+/// is said where the notes of the stage's decoder are taken in.
+pub(super) fn first_keys(object: &mut Object, bytes: &[u8], lexicon: Lexicon) {
+    let error = decode_first_keys(bytes, &mut PassedOver::default()).err();
     value(object, bytes, error.as_ref(), lexicon);
 }
 

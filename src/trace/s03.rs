@@ -7,7 +7,8 @@ use super::s01::{self, Meaning};
 use super::walk::Walk;
 use super::{MOST_PARAMETERS, Object, counted, hex_text, quoted, s13};
 use crate::s01_bencode::{Kind, excerpt, printable};
-use crate::s03_tracker::{Announced, PeerId, TrackerError, address_v4, address_v6};
+use crate::s03_tracker::peers::{address_v4, address_v6};
+use crate::s03_tracker::{Announced, PeerId, TrackerError};
 
 /// A peer id: the part that names the program, and the rest.
 pub fn peer_id(bytes: &[u8]) -> Object {
@@ -21,10 +22,20 @@ pub fn peer_id(bytes: &[u8]) -> Object {
             walk.take(20 - tag, "random", |bytes| (quoted(bytes), "new for each run".to_owned()));
         }
         None => {
-            let note = "it names no program; an info hash has 20 bytes, too";
+            let note = "it names no program";
             walk.take(20, "peer id", |bytes| (quoted(bytes), note.to_owned()));
         }
     }
+    walk.end()
+}
+
+/// 20 bytes that may be an info hash or a peer id: both readings, a line each.
+pub fn info_hash(bytes: &[u8]) -> Object {
+    let mut walk = Walk::new(bytes, "info hash or peer id", 3, "BEP 3");
+    walk.take(20, "20 bytes", |bytes| {
+        let readings = format!("info hash {}\nor peer id {}", hex_text(bytes), quoted(bytes));
+        (readings, "as a peer id it names no program".to_owned())
+    });
     walk.end()
 }
 
@@ -38,7 +49,7 @@ pub(super) fn one_peer_id(bytes: &[u8]) -> (String, String) {
 /// the body, without HTTP's head.
 pub fn answer(bytes: &[u8]) -> Object {
     let mut object = Object::new("tracker answer", bytes.len(), 3, "BEP 3");
-    s01::prefix(&mut object, bytes, lexicon);
+    s01::first_keys(&mut object, bytes, lexicon);
     if object.broken.is_none() && object.covered() < bytes.len() {
         object.add(bytes.len(), "", quoted(bytes.get(object.covered()..).unwrap_or_default()), "ignored: it follows the value");
     }
@@ -46,7 +57,10 @@ pub fn answer(bytes: &[u8]) -> Object {
         return s13::scraped(object, bytes);
     }
     match Announced::decode(bytes) {
-        Ok(announced) => object.summary = counted(announced.peers.len(), "peer"),
+        Ok(announced) => {
+            object.summary = counted(announced.peers.len() + announced.named.len(), "peer");
+            object.pass_over(&announced.passed_over);
+        }
         Err(TrackerError::Failure { reason, .. }) => object.summary = format!("the tracker refuses: {reason}"),
         Err(TrackerError::Answer { key, expected, found }) => object.break_field(key, format!("{key} to be {expected}"), found),
         Err(_) => {}

@@ -3,7 +3,7 @@
 use super::s07;
 use super::walk::Walk;
 use super::{Context, Object, counted, hex_text};
-use crate::s05_messages::bitfield::Bitfield;
+use crate::s05_messages::bitfield::{Bitfield, SPARE_BITS, has_spare_bits};
 use crate::s05_messages::{BLOCK_LENGTH, LONGEST_MESSAGE, Message, MessageError, name};
 use crate::s07_extension::EXTENDED;
 
@@ -142,16 +142,20 @@ fn piece(walk: &mut Walk) -> Option<String> {
 fn bitfield(walk: &mut Walk, context: &Context) -> Option<String> {
     let bits = walk.left();
     let set: u32 = bits.iter().map(|byte| byte.count_ones()).sum();
-    let value = match context.pieces {
-        Some(pieces) => format!("{set} of {pieces} pieces"),
-        None => format!("{set} of {} bits set", bits.len() * 8),
+    let decoded = context.pieces.map(|pieces| Bitfield::decode(bits, pieces));
+    let value = match (context.pieces, &decoded) {
+        (Some(pieces), Some(Ok(bits))) => format!("{} of {pieces} pieces", bits.count()),
+        (Some(pieces), _) => format!("{set} of {pieces} pieces"),
+        (None, _) => format!("{set} of {} bits set", bits.len() * 8),
     };
     let start = walk.object.covered();
     if !bits.is_empty() {
         walk.take(bits.len(), "bitfield", |_| (value.clone(), "first piece in the highest bit".to_owned()));
     }
-    if let Some(Err(error)) = context.pieces.map(|pieces| Bitfield::decode(bits, pieces)) {
+    if let Some(Err(error)) = decoded {
         walk.object.break_at(start..start + bits.len(), format!("the bits of {} pieces", context.pieces?), error.to_string());
+    } else if context.pieces.is_some_and(|pieces| has_spare_bits(bits, pieces)) {
+        walk.note(&format!("breaks a rule: {SPARE_BITS}"));
     }
     Some(value)
 }

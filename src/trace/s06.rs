@@ -2,31 +2,32 @@
 
 use super::{MOST_PARAMETERS, Object, counted, quoted};
 use crate::s01_bencode::excerpt;
-use crate::s06_magnet::{Magnet, MagnetError};
+use crate::s06_magnet::{Magnet, MagnetError, query_at};
 
 /// A magnet link.
 pub fn magnet(text: &str) -> Object {
     let mut object = Object::new("magnet link", text.len(), 6, "BEP 9");
-    let Some(query) = text.find(":?").map(|at| at + 2) else {
+    let Some(query) = query_at(text) else {
         object.break_at(0..text.len().min(8), "magnet:?", quoted(text.as_bytes()));
         return object;
     };
+    let read = Magnet::parse(text);
     object.add(query, "scheme", quoted(text.get(..query).unwrap_or_default().as_bytes()), "");
     while object.covered() < text.len() {
         let start = object.covered();
         let rest = text.get(start..).unwrap_or_default();
         let sign = usize::from(rest.starts_with('&'));
         let end = rest.get(sign..).and_then(|rest| rest.find('&')).map_or(text.len(), |at| start + sign + at);
-        parameter(&mut object, text.get(start..end).unwrap_or_default());
+        parameter(&mut object, text.get(start..end).unwrap_or_default(), read.is_err());
         object.add_many(MOST_PARAMETERS, text.len(), "parameters");
     }
-    match Magnet::parse(text) {
+    match read {
         Ok(magnet) => {
             let name = magnet.name.as_deref().map(|name| format!(", {}", quoted(name.as_bytes()))).unwrap_or_default();
             let (trackers, peers) = (magnet.trackers.len(), magnet.peers.len());
             object.summary = format!("{}, {}{name}", counted(trackers, "tracker"), counted(peers, "peer"));
         }
-        Err(MagnetError::NoTopic) => {
+        Err(MagnetError::NoTopic { .. }) => {
             object.break_at(text.len()..text.len(), "xt=urn:btih: and an info hash", "no such parameter")
         }
         Err(error) => object.break_at(0..text.len(), "a magnet link", error.to_string()),
@@ -34,13 +35,14 @@ pub fn magnet(text: &str) -> Object {
     object
 }
 
-/// `&key=value`, one at a time: so it is known which of them is wrong.
-fn parameter(object: &mut Object, pair: &str) {
+/// `&key=value`, one at a time: so it is known which of them is wrong. What else is wrong
+/// does no harm, but an info hash does where the link is refused.
+fn parameter(object: &mut Object, pair: &str, refused: bool) {
     let start = object.covered();
     let bare = pair.trim_start_matches('&');
     let (key, raw) = bare.split_once('=').unwrap_or((bare, ""));
-    let alone = Magnet::parse(&format!("magnet:?xt=urn:btmh:1220{}&{bare}", "0".repeat(64)));
-    let name = key.trim_end_matches(|letter: char| letter.is_ascii_digit()).trim_end_matches('.').to_ascii_lowercase();
+    let alone = Magnet::default().parameter(bare);
+    let name = name_of(key);
     let plus = if name == "dn" { raw.replace('+', " ") } else { raw.to_owned() };
     let value = urlencoding::decode_binary(plus.as_bytes());
     let note = match name.as_str() {
@@ -52,13 +54,23 @@ fn parameter(object: &mut Object, pair: &str) {
         "so" => "BEP 53: the files that are wanted",
         "ws" => "BEP 19: a web seed",
         "" => "",
+        _ if name.starts_with("amp;") => "copied from HTML: & is written &amp; there; ignored",
         _ => "ignored",
     };
     let name = if bare.is_empty() { String::new() } else { excerpt(key.as_bytes()) };
     object.add(start + pair.len(), name, quoted(&value), note);
-    if let Err(MagnetError::Value { key, expected, found }) = alone {
-        object.break_at(start..start + pair.len(), format!("{key} to be {expected}"), format!("\"{found}\""));
+    match alone {
+        Err(MagnetError::Value { key, expected, found }) if refused && name_of(&key) == "xt" => {
+            object.break_at(start..start + pair.len(), format!("{key} to be {expected}"), format!("\"{found}\""));
+        }
+        Err(error) => object.note_last(&format!("breaks a rule: {error}; it is passed over")),
+        Ok(()) => {}
     }
+}
+
+/// A key without its number: `tr` of `tr.1`.
+fn name_of(key: &str) -> String {
+    key.trim_end_matches(|letter: char| letter.is_ascii_digit()).trim_end_matches('.').to_ascii_lowercase()
 }
 
 fn topic(value: &[u8]) -> &'static str {

@@ -31,7 +31,7 @@ const PEX_FLAGS: [&str; 5] =
 /// The payload of an extension handshake: the dictionary.
 pub fn handshake(bytes: &[u8]) -> Object {
     let mut object = Object::new("extension handshake", bytes.len(), 7, "BEP 10");
-    s01::prefix(&mut object, bytes, lexicon);
+    s01::first_keys(&mut object, bytes, lexicon);
     if object.broken.is_none() && object.covered() < bytes.len() {
         object.add(
             bytes.len(),
@@ -48,6 +48,7 @@ pub fn handshake(bytes: &[u8]) -> Object {
             let names = (!names.is_empty()).then(|| names.join(", ") + more);
             let version = said.v.filter(|v| !v.is_empty()).map(|v| quoted(v.as_bytes()));
             object.summary = version.into_iter().chain(names).collect::<Vec<_>>().join(": ");
+            object.pass_over(&said.passed_over);
         }
         Err(ExtensionError::NotDictionary { found }) => object.break_at(0..bytes.len(), "a dictionary", found),
         Err(_) => {}

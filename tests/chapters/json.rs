@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::markdown::{Document, documents};
 use crate::support::json_schema::{Shared, faults};
-use crate::support::{Run, commands, dead_address, folder};
+use crate::support::{FakePeer, Run, Torrent, commands, dead_address, folder};
 
 /// Events that no test can order, or only by luck: their examples are checked, no more.
 const RARE: [&str; 2] = ["lost", "withdrawn"];
@@ -273,6 +273,11 @@ fn long_commands(page: &mut Page, folder: &Path) {
     other.event("completed");
     page.meet_all("magnet_download", &other.end());
     page.meet_all("seed", &seed.end());
+    let odd = Torrent::sample();
+    let peer = FakePeer::of(&odd).greets("junk!").start();
+    let file = odd.write(folder, None);
+    let words = ["download", "-o", "odd", "--port", "0", "--peer", &peer.address().to_string(), &file.to_string_lossy()];
+    page.run(folder, &words, 0);
     page.run(folder, &["demo"], 0);
 }
 

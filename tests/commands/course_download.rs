@@ -218,3 +218,34 @@ fn a_torrent_of_nothing_is_complete_at_once() {
     Run::new(["download", "--timeout", "2", "-o"]).arg(&out).arg(file).run().succeeds();
     assert_eq!(read(&out), b"");
 }
+
+/// A seed that breaks a rule, and no other peer: all of it comes, and only `-v` says so.
+#[test]
+fn what_does_no_harm_is_told_with_v_and_costs_nothing() {
+    let torrent = Torrent::of_pieces(5, 3);
+    let bits = [0, 0, 0, 2, 5, 0xff]; // three spare bits
+    let whole = FakePeer::of(&torrent);
+    let peers = [
+        (whole.clone().opening(bits.to_vec()), "its bitfield sets bits beyond the last piece, which must be zero (BEP 3)"),
+        (whole.clone().greets("junk!"), "the extension handshake is not bencode: byte 0: "),
+        (whole.clone().greets("d1:md6:ut_pexi1ee1:pi1e1:pi2ee"), "p appears more than once: the first one counts"),
+        (whole.greets("d4:reqq3:250e"), "reqq must be a number of requests, but is \"250\"; it is passed over"),
+    ];
+    for (plan, told) in peers {
+        let (folder, peer) = (folder(), plan.start());
+        let file = torrent.write(folder.path(), None);
+        for words in [&["download", "-v"][..], &["download"]] {
+            let out = folder.path().join(words.len().to_string());
+            let outcome = Run::new(words.iter().chain(&["-o"])).arg(&out).arg(&file).peer(peer.address()).run();
+            outcome.succeeds();
+            assert!(read(&out) == torrent.content);
+            assert_eq!(outcome.err().contains(told), words.len() == 2, "{told}: {outcome}");
+        }
+    }
+    // The commands that are about the extension handshake need a good one.
+    let peer = FakePeer::of(&torrent).greets("junk!").start();
+    let outcome = Run::new(["magnet_handshake"]).arg(torrent.magnet(&[])).peer(peer.address()).run();
+    outcome.fails(&[5]).mentions("the extension handshake is not bencode: byte 0: ");
+    let peer = FakePeer::of(&torrent).greets("d1:md11:ut_metadatai3eee1:pi1e1:pi2e").start();
+    Run::new(["magnet_handshake"]).arg(torrent.magnet(&[])).peer(peer.address()).run().succeeds();
+}

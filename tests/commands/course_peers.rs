@@ -1,6 +1,6 @@
 //! `peers` and `handshake`: the announce's query and the 68 bytes.
 
-use crate::support::bencode::{bytes, dict, int};
+use crate::support::bencode::{bytes, dict, int, list};
 use crate::support::tracker::{compact, percent_decoded, query_of};
 use crate::support::{After, FakePeer, FakeTracker, Greeting, Order, Reply, Run, Torrent, dead_address, folder};
 use std::net::SocketAddr;
@@ -46,6 +46,27 @@ fn peers_understands_the_dictionary_form_and_ipv6() {
     ])));
     let torrent = Torrent::sample().write(folder.path(), Some(&tracker.url()));
     Run::new(["peers"]).arg(torrent).run().prints("1.2.3.4:10258\n[2001:db8::1]:80\n");
+}
+
+#[test]
+fn peers_that_are_named_by_host_are_looked_up() {
+    let folder = folder();
+    let named = |host: &str| {
+        let peer = dict(&[("ip", bytes(host)), ("port", int(6881))]);
+        FakeTracker::saying(Reply::Body(dict(&[("interval", int(60)), ("peers", list(&[peer]))])))
+    };
+    let tracker = named("localhost");
+    let torrent = Torrent::sample().write(folder.path(), Some(&tracker.url()));
+    let outcome = Run::new(["peers"]).arg(torrent).run();
+    outcome.succeeds();
+    let local = |line: &str| line.parse::<SocketAddr>().is_ok_and(|peer| peer.ip().is_loopback() && peer.port() == 6881);
+    assert!(outcome.out().lines().count() > 0 && outcome.out().lines().all(local), "{outcome}");
+    // And where nobody knows the name, nobody is told that there is no peer.
+    let tracker = named("no.such.host.invalid");
+    let torrent = Torrent::sample().write(folder.path(), Some(&tracker.url()));
+    let outcome = Run::new(["peers"]).arg(torrent).run();
+    outcome.succeeds();
+    outcome.mentions("it names the peer no.such.host.invalid:6881, which cannot be looked up: ");
 }
 
 #[test]

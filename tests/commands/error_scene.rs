@@ -314,7 +314,6 @@ fn plan(name: &str, torrent: &Torrent) -> Plan {
         "too long" => plan.blocks(Blocks::SayAfter(0, vec![0xff, 0xff, 0xff, 0xff, 7])),
         "short have" => plan.after(After::Say(vec![0, 0, 0, 2, 4, 0])),
         "long bitfield" => plan.opening(vec![0, 0, 0, 3, 5, 0xff, 0xff]),
-        "spare bits" => plan.opening(vec![0, 0, 0, 2, 5, 0xff]),
         "stalling" => plan.blocks(Blocks::SilentAfter(1)),
         // By their peer ids they would be the same.
         "plain again" => Plan { peer_id: *b"-FK0001-secondpeerid", ..plan.plain() },

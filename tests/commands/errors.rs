@@ -6,6 +6,22 @@ use std::path::Path;
 
 use crate::support::{FakePeer, FakeTracker, Reply, Run, Torrent, content, dead_address, folder};
 
+/// The system's error for it may come from a file or a socket, in any stage.
+#[cfg(unix)]
+#[test]
+fn too_many_open_files_are_a_matter_of_ulimit() {
+    let folder = folder();
+    let torrent = Torrent::sample().write(folder.path(), None);
+    // Four: the three that everybody has, and one more.
+    let script = "ulimit -n 4; exec \"$0\" download --quiet --port 0 --timeout 1 --peer 127.0.0.1:1 -o out \"$1\"";
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", script, env!("CARGO_BIN_EXE_piecemeal")]).arg(torrent).current_dir(folder.path());
+    let error = command.output().expect("there is a shell").stderr;
+    let error = String::from_utf8_lossy(&error);
+    assert!(error.contains("Too many open files (os error 24)"), "{error}");
+    assert!(error.contains("help: this shell allows too few open files: `ulimit -n 1024` allows more"), "{error}");
+}
+
 #[test]
 fn bad_bencode_is_bad_input_and_says_where() {
     for bencode in [

@@ -129,7 +129,6 @@ fn wrong_lengths_are_told_how_lengths_are_counted() {
 #[test]
 fn wrong_messages_are_told_which_rule_they_break() {
     let ends = [
-        ("spare bits", wire::message(wire::BITFIELD, b"\x07"), "the first piece is the highest bit", "05-messages"),
         ("a long bitfield", wire::message(wire::BITFIELD, b"\0\0"), "must be 1 byte", "05-messages"),
         ("no such piece", wire::message(wire::HAVE, &[0, 0, 0, 3]), "piece 3, but there are 3, counted from 0", "05-messages"),
         (
@@ -148,6 +147,8 @@ fn wrong_messages_are_told_which_rule_they_break() {
         said(of, PLAIN, &bytes, expected, see, false);
     }
     let goes_on = [
+        ("spare bits", wire::message(wire::BITFIELD, b"\x01"), "which must be zero (BEP 3)", "05-messages"),
+        ("bits from the right", wire::message(wire::BITFIELD, b"\x07"), "the first piece is the highest bit", "05-messages"),
         ("late", interested_and(&wire::message(wire::BITFIELD, b"\0")), "may only be the first message", "05-messages"),
         ("choked", request(0, 0, 16_384), "interested first, then wait for unchoke", "09-pieces"),
         ("hasty", interested_and(&request(0, 0, 16_384)), "a request right behind interested", "09-pieces"),
@@ -188,6 +189,9 @@ fn wrong_extended_messages_are_told_why_no_answer_comes() {
             "there is no metadata piece 1",
             "08-metadata",
         ),
+        ("no bencode", wire::extended(0, b"junk!"), "counts as one without extensions", "07-extension"),
+        ("twice", wire::extended(0, b"d1:mde1:mdee"), "m appears more than once", "07-extension"),
+        ("text", wire::extended(0, b"d1:mde4:reqq3:250e"), "reqq must be a number of requests", "07-extension"),
         ("unsorted", wire::extended(0, b"d1:v2:me1:mdee"), "but m comes behind v", "01-bencode"),
     ];
     for (of, bytes, expected, see) in table {

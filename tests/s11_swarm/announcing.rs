@@ -4,6 +4,7 @@ use super::super::support::{Gate, Torrent, wire};
 use super::memory::{Memory, bits};
 use super::net::{EXTENDED, LITTLE, Net, PLAIN, US, magnet, plan, run, run_into};
 use piecemeal::s02_metainfo::InfoHash;
+use piecemeal::s03_tracker::peers::PeerAddress;
 use piecemeal::s03_tracker::{Announce, Announced, Event, PeerId, Retry, Tracker, TrackerError};
 use piecemeal::s11_swarm::announcer::Announcer;
 use piecemeal::s11_swarm::{Event as SwarmEvent, Plan, SwarmError};
@@ -89,6 +90,36 @@ fn started_completed_and_stopped_are_said_once_each_with_true_counters() {
     }
     let counters: Vec<_> = told.iter().map(|ask| (ask.downloaded, ask.left, ask.numwant)).collect();
     assert_eq!(counters, [(0, 151_072, None), (151_072, 0, None), (151_072, 0, Some(0))]);
+}
+
+fn names_hosts(hosts: &[(&str, u16)]) -> Result<Announced, TrackerError> {
+    let named = hosts.iter().map(|(host, port)| PeerAddress { host: (*host).to_owned(), port: *port }).collect();
+    Ok(Announced { named, ..Announced::default() })
+}
+
+#[test]
+fn a_peer_that_is_named_by_host_is_dialled() {
+    let (net, torrent) = (Net::new(), torrent());
+    let peer = net.seed(1, &torrent, 0..5);
+    // In this network addresses are the names.
+    let host = peer.ip().to_string();
+    let (plan, _) = with_tracker(plan(&net, &torrent, &[]), move |_, _| names_hosts(&[(&host, peer.port())]));
+    let ran = run(&net, plan, &torrent);
+    ran.is_complete(&torrent);
+    let told = |what: &str| ran.events.iter().any(|event| matches!(event, SwarmEvent::Source { what: said, .. } if said == what));
+    assert!(told("fake://tracker names 1 peer"), "{:?}", ran.told());
+}
+
+#[test]
+fn a_tracker_whose_names_lead_nowhere_does_not_name_nobody() {
+    let (net, torrent) = (Net::new(), torrent());
+    let (plan, _) = with_tracker(plan(&net, &torrent, &[]), |_, _| names_hosts(&[("no.such.host.invalid", 6881)]));
+    let error = match run(&net, plan, &torrent).result {
+        Err(error @ SwarmError::NoHope { .. }) => error.to_string(),
+        other => panic!("{other:?}"),
+    };
+    let expected = "fake://tracker: it names the peer no.such.host.invalid:6881, which cannot be looked up: ";
+    assert!(error.contains(expected) && !error.contains("nobody"), "{error}");
 }
 
 #[test]

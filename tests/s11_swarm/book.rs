@@ -62,7 +62,21 @@ fn a_peer_that_was_there_and_hung_up_is_dialled_again_soon_and_then_as_the_other
         pauses.push(pause);
         book.ended(at(1, 1), true, false);
     }
-    assert_eq!(pauses, [0, 2, 30, 60, 120, 240]);
+    assert_eq!(pauses, [0, 2, 15, 30, 60, 120]);
+}
+
+#[test]
+fn a_peer_that_hung_up_early_gets_one_early_chance_whatever_came_before() {
+    let mut book = Addresses::new(RETRY);
+    book.found(at(1, 1));
+    let mut pauses = Vec::new();
+    // Nobody is there at first; then it shakes hands and hangs up; then it is of use.
+    for (met, useful) in [(false, false), (true, false), (true, false), (true, true), (true, false), (false, false)] {
+        pauses.push(next_in(&mut book).expect("it is dialled again"));
+        book.ended(at(1, 1), met, useful);
+    }
+    pauses.extend(next_in(&mut book));
+    assert_eq!(pauses, [0, 15, 2, 30, 2, 15, 30]);
 }
 
 #[test]

@@ -51,6 +51,30 @@ fn answer(talk: &mut Talk, our_id: u8, piece: i64, all: &[u8]) -> io::Result<()>
     talk.send(&wire::extended(our_id, &[&head, data].concat()))
 }
 
+#[test]
+fn a_peer_whose_extension_handshake_is_not_bencode_still_gives_pieces() {
+    let (net, torrent, known) = (Net::new(), torrent(), Gate::default());
+    let (content, gate) = (torrent.clone(), known.clone());
+    let odd = net.peer(1, move |talk| {
+        talk.hello(EXTENDED, &content)?;
+        talk.send(&wire::extended(0, b"junk!"))?;
+        talk.has(&content, &(0..content.pieces()).collect::<Vec<_>>())?;
+        gate.open();
+        talk.give(&content)
+    });
+    // This one knows what the torrent is, and has no piece of it.
+    let content = torrent.clone();
+    let knows = net.peer(2, move |talk| {
+        known.wait();
+        give_metadata(talk, &content, &content.info)?;
+        talk.give(&content)
+    });
+    let ran = run(&net, magnet(&net, &torrent, &[odd, knows]), &torrent);
+    ran.is_complete(&torrent);
+    let about = |event: &Event| matches!(event, Event::PassedOver(peer, what) if *peer == odd && what.contains("not bencode"));
+    assert_eq!(ran.events.iter().filter(|event| about(event)).count(), 1, "{:?}", ran.told());
+}
+
 /// Says hello, greets, and answers every metadata request from these bytes.
 fn give_metadata(talk: &mut Talk, torrent: &Torrent, metadata: &[u8]) -> io::Result<()> {
     talk.hello(EXTENDED, torrent)?;

@@ -1,7 +1,7 @@
 //! Peers that lie, vanish, stall or confuse, most of them beside a good one.
 
 use super::super::support::{Gate, Recipe, Torrent, content, wire};
-use super::net::{FAST, Net, PLAIN, Talk, US, brought, plan, run};
+use super::net::{EXTENDED, FAST, Net, PLAIN, Talk, US, brought, plan, run};
 use piecemeal::s11_swarm::{Ended, Event};
 use std::io;
 use std::net::SocketAddr;
@@ -45,6 +45,66 @@ fn lies(talk: &mut Talk, torrent: &Torrent) -> io::Result<()> {
     loop {
         let asked = talk.asked()?;
         talk.wrong_block(torrent, asked)?;
+    }
+}
+
+/// The notes about a peer.
+fn passed_over(events: &[Event]) -> Vec<&str> {
+    events.iter().filter_map(|event| if let Event::PassedOver(_, what) = event { Some(what.as_str()) } else { None }).collect()
+}
+
+#[test]
+fn spare_bits_of_the_only_peer_do_no_harm_and_are_told_of_once() {
+    let (net, torrent) = (Net::new(), torrent());
+    let content = torrent.clone();
+    let peer = net.peer(1, move |talk| {
+        talk.hello(PLAIN, &content)?;
+        // Five pieces: three bits of the byte belong to nobody.
+        talk.send(&wire::message(wire::BITFIELD, &[0xff]))?;
+        talk.send(&wire::message(wire::BITFIELD, &[0xff]))?;
+        talk.give(&content)
+    });
+    let ran = run(&net, plan(&net, &torrent, &[peer]), &torrent);
+    ran.is_complete(&torrent);
+    let what = "its bitfield sets bits beyond the last piece, which must be zero (BEP 3); they are passed over";
+    assert_eq!(passed_over(&ran.events), [what]);
+}
+
+#[test]
+fn a_bitfield_of_the_wrong_length_ends_the_connection() {
+    for bits in [&[][..], &[0xf8, 0]] {
+        let (net, torrent) = (Net::new(), torrent());
+        let content = torrent.clone();
+        let peer = net.peer(1, move |talk| {
+            talk.hello(PLAIN, &content)?;
+            talk.send(&wire::message(wire::BITFIELD, bits))?;
+            talk.give(&content)
+        });
+        run(&net, plan(&net, &torrent, &[peer]), &torrent).is_hopeless("a bitfield for 5 pieces must be 1 byte");
+    }
+}
+
+#[test]
+fn an_extension_handshake_with_mistakes_of_the_only_peer_does_no_harm_and_is_told_of() {
+    let table: [(&[u8], &str); 4] = [
+        (b"junk!", "the extension handshake is not bencode: "),
+        (b"le", "the extension handshake must be a dictionary, but is a list; "),
+        (b"d1:md11:lt_donthavei3ee1:mde4:reqqi9ee", "m appears more than once: the first one counts"),
+        (b"d1:md11:lt_donthavei3ee4:reqq3:250e", "reqq must be a number of requests, but is \"250\"; it is passed over"),
+    ];
+    for (payload, expected) in table {
+        let (net, torrent) = (Net::new(), torrent());
+        let content = torrent.clone();
+        let peer = net.peer(1, move |talk| {
+            talk.hello(EXTENDED, &content)?;
+            talk.send(&wire::extended(0, payload))?;
+            talk.has(&content, &[0, 1, 2, 3, 4])?;
+            talk.give(&content)
+        });
+        let ran = run(&net, plan(&net, &torrent, &[peer]), &torrent);
+        ran.is_complete(&torrent);
+        let told = passed_over(&ran.events);
+        assert!(matches!(told[..], [what] if what.starts_with(expected)), "{expected}: {told:?}");
     }
 }
 
@@ -334,12 +394,11 @@ fn fast_peers_that_choke_and_never_reject_do_not_keep_their_pieces() {
 
 #[test]
 fn broken_messages_cost_only_their_sender() {
-    let broken: [(&str, &[u8]); 8] = [
+    let broken: [(&str, &[u8]); 7] = [
         ("a length of 4 GiB", b"\xFF\xFF\xFF\xFF\x07"),
         ("a block that is too long", b"\0\0\x40\x0A\x07"),
         ("a bitfield that is too short", b"\0\0\0\x01\x05"),
         ("a bitfield that is too long", b"\0\0\0\x03\x05\xF8\0"),
-        ("a bitfield with spare bits", b"\0\0\0\x02\x05\xFF"),
         ("a have without a piece", b"\0\0\0\x01\x04"),
         ("a choke with a payload", b"\0\0\0\x02\0\0"),
         ("a request of eleven bytes", b"\0\0\0\x0c\x06\0\0\0\0\0\0\0\0\0\0\0"),

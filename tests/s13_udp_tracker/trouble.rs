@@ -47,6 +47,27 @@ fn what_does_not_fit_is_passed_over_until_the_right_answer_comes() {
 }
 
 #[test]
+fn a_connection_id_that_the_tracker_no_longer_knows_is_asked_for_anew_once() {
+    // Its first id is not known to it, as when two machines share an address.
+    let tracker = FakeUdpTracker::start(|packet, before| match (action(packet), before) {
+        (1, 1) => vec![Deed::Send(answer(packet, 3, b"Connection ID missmatch.\0"))],
+        _ => vec![Deed::Send(good(packet, &peers()))],
+    });
+    assert_eq!(announce(&tracker.url(), PLENTY).expect("the second id is good").peers, peers());
+    assert_eq!(tracker.actions(), [0, 1, 0, 1]);
+    // One that never knows any is asked twice and no more; another refusal is final at once.
+    for (refusal, actions) in [(&b"bad connection ID"[..], &[0, 1, 0, 1][..]), (b"not registered", &[0, 1])] {
+        let tracker = FakeUdpTracker::start(|packet, _| match action(packet) {
+            1 => vec![Deed::Send(answer(packet, 3, refusal))],
+            _ => vec![Deed::Send(good(packet, &peers()))],
+        });
+        let error = announce(&tracker.url(), PLENTY).expect_err("it refuses");
+        assert!(matches!(error, TrackerError::Failure { .. }), "{error}");
+        assert_eq!(tracker.actions(), actions);
+    }
+}
+
+#[test]
 fn an_answer_from_elsewhere_is_not_heard() {
     let forged = |packet: &[u8]| match action(packet) {
         0 => answer(packet, 0, &[9; 8]),

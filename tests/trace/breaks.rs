@@ -197,12 +197,12 @@ fn a_url_of_another_kind_and_one_without_a_host() {
 }
 
 #[test]
-fn a_magnet_link_with_a_bad_peer_and_one_without_a_torrent() {
+fn a_magnet_link_with_a_bad_info_hash_and_one_without_a_torrent() {
     breaks(
         Kind::Magnet,
-        b"magnet:?xt=urn:btih:d69f91e6b2ae4c542468d1073a71d4ea13879a7f&x.pe=here",
-        "  003c  26 78 2e 70 65 3d 68 65 72 65                     x.pe    \"here\"  a peer
-        ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ byte 60: expected x.pe to be host:port, with a port from 1 to 65535, found \"here\"",
+        b"magnet:?x.pe=here&xt=urn:btih:d69f",
+        "  0011  26 78 74 3d 75 72 6e 3a 62 74 69 68 3a 64 36 …    xt      \"urn:btih:d69f\"  an info hash
+        ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ byte 17: expected xt to be 40 hex digits or 32 of base32 behind urn:btih:, found \"d69f\"",
     );
     breaks(
         Kind::Magnet,
@@ -210,6 +210,33 @@ fn a_magnet_link_with_a_bad_peer_and_one_without_a_torrent() {
         "  0008  64 6e 3d 61                                       dn      \"a\"  a name to show until the real one is known
                     ^^ byte 12: expected xt=urn:btih: and an info hash, found no such parameter",
     );
+}
+
+/// Not broken: the stages take them, and say in a note what they pass over.
+#[test]
+fn what_is_passed_over_is_said_at_its_field() {
+    let note = |kind: Kind, bytes: &[u8], name: &str, place: usize| -> String {
+        let (_, object) = described(kind, bytes).remove(0);
+        assert_eq!(object.broken, None, "{object:?}");
+        let fields: Vec<_> = object.fields.iter().filter(|field| field.name == name).collect();
+        fields[place].note.clone()
+    };
+    let magnet = b"magnet:?xt=urn:btih:d69f91e6b2ae4c542468d1073a71d4ea13879a7f&x.pe=here&amp;tr=x";
+    let expected =
+        "a peer; breaks a rule: x.pe must be host:port, with a port from 1 to 65535, but is \"here\"; it is passed over";
+    assert_eq!(note(Kind::Magnet, magnet, "x.pe", 0), expected);
+    assert_eq!(note(Kind::Magnet, magnet, "amp;tr", 0), "copied from HTML: & is written &amp; there; ignored");
+    let greeting = b"d1:md2:uti-1ee4:reqq3:2501:pi1e1:pi2ee";
+    let expected = "breaks a rule: m.ut must be an id from 0 to 255, but is -1; it is passed over";
+    assert!(note(Kind::Extension, greeting, "m.ut", 0).ends_with(expected));
+    assert!(note(Kind::Extension, greeting, "reqq", 0).contains("breaks a rule: reqq must be a number of requests"));
+    assert_eq!(note(Kind::Extension, greeting, "p", 0), "where the sender listens");
+    let expected = "where the sender listens; breaks a rule: p appears more than once: the first one counts";
+    assert_eq!(note(Kind::Extension, greeting, "p", 1), expected);
+    let answer = b"d8:interval2:608:completei1e8:completei2e5:peersld2:ip1:/4:porti1eeee";
+    assert!(note(Kind::Answer, answer, "interval", 0).contains("breaks a rule: interval must be a number of seconds"));
+    assert!(note(Kind::Answer, answer, "complete", 1).ends_with("appears more than once: the first one counts"));
+    assert!(note(Kind::Answer, answer, "peers", 0).contains("peers has 1 of 1 entries without a usable ip and port"));
 }
 
 #[test]

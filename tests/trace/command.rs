@@ -122,6 +122,72 @@ fn what_nobody_knows_is_bad_input_unless_it_is_said_what_it_is() {
     explain(&["--as", "nonsense", "ffff"]).mentions("peer-id");
 }
 
+/// The first line of the answer.
+fn first(outcome: &Outcome) -> String {
+    outcome.out().lines().next().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn bytes_are_read_as_people_paste_them() {
+    let hello = "13 42 69 74 54 6f 72 72 65 6e 74";
+    let plain = explain(&[hello]);
+    assert_eq!(first(&plain), "This looks like a handshake (the hex digits, 11 bytes).");
+    let spellings = [
+        hello.replace(' ', ":"),
+        hello.replace(' ', ", "),
+        hello.replace(' ', "-"),
+        format!("[{}]", hello.replace(' ', ", ")),
+        format!("{{0x{}}};", hello.replace(' ', ", 0x")),
+        format!("0x{}", hello.replace(' ', "")),
+        format!("\\x{}", hello.replace(' ', "\\x")),
+    ];
+    for spelling in spellings {
+        assert_eq!(explain(&[&spelling]).out(), plain.out(), "{spelling}");
+    }
+    // A string in bencode is no byte and some letters.
+    assert!(first(&explain(&["1:a"])).starts_with("This looks like bencode"));
+    assert!(first(&explain(&["4:beef"])).starts_with("This looks like bencode"));
+    let table = [
+        ("b'\\x13BitTorrent protocol'", "this is a literal of a program", "print(data.hex())"),
+        ("\"\\x13\\x42\"", "this is a literal of a program", "print(data.hex())"),
+        (
+            "00000000: 1342 6974 546f 7272 656e 7420 7072 6f74  .BitTorrent prot\n00000010: 6f63",
+            "a dump with offsets",
+            "xxd -p FILE",
+        ),
+        (
+            "0000   13 42 69 74 54 6f 72 72 65 6e 74 20 70 72 6f 74   .BitTorrent prot",
+            "a dump with offsets",
+            "\"as a Hex Stream\"",
+        ),
+        ("[19, 66, 105, 116]", "a list of decimal numbers", "print(bytes(numbers).hex())"),
+    ];
+    for (text, what, help) in table {
+        let outcome = explain(&[text]);
+        fails(&outcome, 3, false);
+        outcome.mentions(what);
+        outcome.mentions(help);
+    }
+}
+
+#[test]
+fn forty_hex_digits_are_an_info_hash_or_a_peer_id() {
+    let digits = "d69f91e6b2ae4c542468d1073a71d4ea13879a7f";
+    let both = explain(&[digits]);
+    both.succeeds();
+    assert_eq!(first(&both), "This looks like an info hash or a peer id: both are 20 bytes (the hex digits, 20 bytes).");
+    for line in ["info hash d69f91e6b2ae4c542468d1073a71d4ea13879a7f", "or peer id d69f91e6b2ae", "it names no program"] {
+        assert!(both.out().contains(line), "{line}: {both}");
+    }
+    // One that names a program is no accident.
+    let peer = explain(&["2d5452333030302d6b38686a3077676a6536636a"]);
+    assert_eq!(first(&peer), "This looks like a peer id (the hex digits, 20 bytes).");
+    assert_eq!(
+        first(&explain(&["--as", "info-hash", digits])),
+        "Taken for an info hash or a peer id: both are 20 bytes (the hex digits, 20 bytes)."
+    );
+}
+
 #[test]
 fn json_is_one_object_whole_or_broken() {
     let parse =

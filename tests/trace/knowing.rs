@@ -44,9 +44,15 @@ fn a_bitfield_is_checked_where_the_number_of_pieces_is_known() {
     let bytes = wire::message(5, b"\xff\xe0");
     let know = |pieces| s05::message(&bytes, &Context { pieces: Some(pieces), ..Context::default() });
     assert_eq!((know(11).summary.as_str(), know(11).broken), ("11 of 11 pieces", None));
-    assert_eq!(know(16).summary, "11 of 16 pieces");
-    let spare = know(10).broken.expect("a spare bit is set");
-    assert_eq!((spare.range, spare.expected.as_str()), (5..7, "the bits of 10 pieces"));
+    assert_eq!(
+        (know(16).summary.as_str(), know(16).fields[2].note.as_str()),
+        ("11 of 16 pieces", "first piece in the highest bit")
+    );
+    let spare = know(10);
+    assert_eq!((spare.summary.as_str(), &spare.broken), ("10 of 10 pieces", &None));
+    let note = "first piece in the highest bit; breaks a rule: its bitfield sets bits beyond the last piece, \
+                which must be zero (BEP 3); they are passed over";
+    assert_eq!(spare.fields[2].note, note);
     assert!(know(17).broken.is_some());
     let large = wire::message(5, &vec![0; 2 << 20]);
     assert!(s05::message(&large, &Context::default()).broken.is_some());

@@ -94,6 +94,7 @@ pub fn all() -> Vec<Sample> {
         sample("an announce", Kind::Url, b"http://127.0.0.1:6969/announce?passkey=x&info_hash=%d6%9f%91%e6%b2%aeLT%24h%d1%07%3aq%d4%ea%13%87%9a%7f&peer_id=-PM0001-abcdefghijkl&port=6881&uploaded=0&downloaded=0&left=92063&compact=1&event=started"),
         sample("a UDP tracker", Kind::Url, b"udp://tracker.example:6969"),
         sample("a peer id", Kind::PeerId, b"-TR3000-k8hj0wgej6ch"),
+        sample("an info hash", Kind::InfoHash, b"\xd6\x9f\x91\xe6\xb2\xae\x4c\x54\x24\x68\xd1\x07\x3a\x71\xd4\xea\x13\x87\x9a\x7f"),
         sample("reserved bytes", Kind::Reserved, b"\0\0\0\0\0\x10\0\x05"),
     ]
 }

@@ -1,6 +1,7 @@
 //! Magnet links: what is read from one can be written as one, and read again.
 
-use piecemeal::s06_magnet::{Magnet, PeerAddress};
+use piecemeal::s03_tracker::peers::PeerAddress;
+use piecemeal::s06_magnet::Magnet;
 
 use super::{bounded, is_printable};
 

@@ -1,0 +1,104 @@
+//! Reading what somebody got slightly wrong: the first of two equal keys counts, and
+//! notes say what was passed over.
+
+use super::{BencodeError, Decoder, Rule, Value, excerpt, path_text};
+
+/// How many notes are kept of one input. The rest is counted.
+const MOST_NOTES: usize = 8;
+
+/// What was broken in an input, but not needed. Whoever fills the input with errors gets a
+/// few short notes, not our memory.
+#[derive(Debug, Default)]
+pub struct PassedOver {
+    notes: Vec<String>,
+    more: usize,
+}
+
+impl PassedOver {
+    /// Adds a note, or counts it where there are too many.
+    pub fn add(&mut self, note: String) {
+        if self.notes.len() < MOST_NOTES {
+            self.notes.push(note);
+        } else {
+            self.more += 1;
+        }
+    }
+
+    /// Adds the note that a value is not what its key promises.
+    pub fn skip(&mut self, key: &str, expected: &str, value: &Value) {
+        let found = value.bytes().map_or_else(|| value.type_name().to_owned(), |bytes| format!("\"{}\"", excerpt(bytes)));
+        let found = value.integer().map_or(found, |number| number.to_string());
+        self.add(format!("{key} must be {expected}, but is {found}; it is passed over"));
+    }
+
+    /// Returns what `read` makes of an optional key; `None` if it is missing or broken.
+    pub fn read<'v, 'a, T>(
+        &mut self,
+        dictionary: &'v Value<'a>,
+        key: &str,
+        expected: &str,
+        read: impl FnOnce(&'v Value<'a>) -> Option<T>,
+    ) -> Option<T> {
+        let value = dictionary.get(key)?;
+        let read = read(value);
+        if read.is_none() {
+            self.skip(key, expected, value);
+        }
+        read
+    }
+
+    /// Returns the notes, with a last one for those that were not kept.
+    pub fn into_notes(mut self) -> Vec<String> {
+        if self.more > 0 {
+            self.notes.push(format!("there are {} more notes like these", self.more));
+        }
+        self.notes
+    }
+}
+
+/// Decodes as [`decode_prefix`](super::decode_prefix) does, except that a key may appear
+/// more than once in a dictionary: the first one counts, and a note names the others.
+///
+/// What is hashed or signed must not be read this way: two programs would see two
+/// different things in it.
+///
+/// # Errors
+/// If the value is broken in any other way.
+pub fn decode_first_keys<'a>(input: &'a [u8], notes: &mut PassedOver) -> Result<Value<'a>, BencodeError> {
+    let mut decoder = Decoder { input, at: 0, items: 0, path: Vec::new(), repeated: Some(notes) };
+    decoder.value().map_err(|(at, rule)| BencodeError { at, path: path_text(&decoder.path), rule })
+}
+
+/// The pairs of a dictionary whose key an earlier pair has: their places, in rising order.
+pub(super) fn repeated(pairs: &[(&[u8], Value)]) -> Vec<usize> {
+    let mut keys: Vec<(&[u8], usize)> = pairs.iter().zip(0..).map(|((key, _), place)| (*key, place)).collect();
+    keys.sort_unstable();
+    let again = keys.iter().zip(keys.iter().skip(1)).filter(|(one, next)| one.0 == next.0);
+    let mut places: Vec<usize> = again.map(|(_, next)| next.1).collect();
+    places.sort_unstable();
+    places
+}
+
+/// Takes the pairs at these places out, with a note for each.
+pub(super) fn keep_first<'a>(pairs: &mut Vec<(&'a [u8], Value<'a>)>, places: &[usize], path: &str, notes: &mut PassedOver) {
+    let mut place = 0;
+    let mut next = places.iter().copied().peekable();
+    pairs.retain(|(key, _)| {
+        let goes = next.next_if_eq(&place).is_some();
+        place += 1;
+        if goes {
+            let dot = if path.is_empty() { "" } else { "." };
+            notes.add(format!("{path}{dot}{} appears more than once: the first one counts", excerpt(key)));
+        }
+        !goes
+    });
+}
+
+/// A key that appears again, as the error that it is where bencode is read strictly. The
+/// dictionary starts at `start`.
+pub(super) fn duplicate(pairs: &[(&[u8], Value)], place: usize, start: usize) -> Option<(usize, Rule)> {
+    // A string has one spelling, so what stands before the key can be counted.
+    let length = |(key, value): &(&[u8], Value)| key.len().to_string().len() + 1 + key.len() + value.raw.len();
+    let (key, _) = pairs.get(place)?;
+    Some((start + 1 + pairs.iter().take(place).map(length).sum::<usize>(), Rule::DuplicateKey { key: excerpt(key) }))
+}

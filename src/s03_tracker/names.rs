@@ -1,0 +1,118 @@
+//! From a name to addresses, by a point in time.
+//!
+//! std looks names up with no limit of time, so it is done on a thread of its own,
+//! which may outlive our interest in it. There are only so many such threads.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Instant;
+
+use super::peers::PeerAddress;
+
+/// How many names are looked up at a time.
+const MOST_LOOKUPS: usize = 64;
+/// How many addresses of one name are tried.
+const MOST_ADDRESSES: usize = 4;
+/// What each thread gets of the address space.
+const STACK: usize = 512 << 10;
+
+/// Looks up names, a bounded number at a time.
+#[derive(Debug, Default)]
+pub struct Lookups(Arc<AtomicUsize>);
+
+/// One of the threads that look up. Dropping it makes room for the next.
+struct Ticket(Arc<AtomicUsize>);
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Lookups {
+    /// The addresses to try, in this order; at least one.
+    ///
+    /// # Errors
+    /// If the name leads nowhere, or there is no answer by `until`.
+    pub fn find(&self, host: &str, port: u16, until: Instant) -> io::Result<Vec<SocketAddr>> {
+        if let Ok(ip) = host.parse::<IpAddr>() {
+            return Ok(vec![SocketAddr::new(ip.to_canonical(), port)]);
+        }
+        let ticket = Ticket(Arc::clone(&self.0));
+        if self.0.fetch_add(1, Ordering::Relaxed) >= MOST_LOOKUPS {
+            return Err(io::Error::other("too many names are being looked up already"));
+        }
+        let (send, found) = mpsc::channel();
+        let name = (host.to_owned(), port);
+        let look_up = move || {
+            let _ticket = ticket;
+            let found = (name.0.as_str(), name.1).to_socket_addrs().map(Iterator::collect::<Vec<_>>);
+            let _ = send.send(found); // nobody listens any more if it took too long
+        };
+        thread::Builder::new().name("look up".to_owned()).stack_size(STACK).spawn(look_up)?;
+        let found = match found.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            Ok(found) => spread(found?),
+            Err(RecvTimeoutError::Timeout) => return Err(io::Error::other("no answer in time")),
+            Err(RecvTimeoutError::Disconnected) => Vec::new(),
+        };
+        if found.is_empty() { Err(io::Error::other("it has no address")) } else { Ok(found) }
+    }
+
+    /// The addresses of peers that are named by host, and a sentence for each that leads
+    /// nowhere. Each gets its share of the time left, so that one name without an answer
+    /// does not use it all up.
+    pub fn find_peers(&self, named: &[PeerAddress], until: Instant) -> (Vec<SocketAddr>, Vec<String>) {
+        let (mut found, mut lost) = (Vec::new(), Vec::new());
+        for (number, peer) in named.iter().enumerate() {
+            let now = Instant::now();
+            let share = until.saturating_duration_since(now) / (named.len() - number) as u32;
+            match self.find(&peer.host, peer.port, now + share) {
+                Ok(addresses) => found.extend(addresses),
+                Err(error) => lost.push(format!("it names the peer {peer}, which cannot be looked up: {error}")),
+            }
+        }
+        (found, lost)
+    }
+}
+
+/// The first address of each family, then others: a machine without a way to the IPv6
+/// internet must come to an IPv4 address while there is time, and the other way round.
+fn spread(found: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    let mut order: Vec<SocketAddr> = Vec::new();
+    let found = found.into_iter().map(|address| SocketAddr::new(address.ip().to_canonical(), address.port()));
+    for address in found {
+        if !order.contains(&address) {
+            order.push(address);
+        }
+    }
+    if let Some(first) = order.first().copied()
+        && let Some(other) = order.iter().position(|address| address.is_ipv4() != first.is_ipv4())
+        && let Some(to_front) = order.get_mut(1..=other)
+    {
+        to_front.rotate_right(1);
+    }
+    order.truncate(MOST_ADDRESSES);
+    order
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_of_each_family_comes_first() {
+        let order = |found: &[&str]| -> Vec<String> {
+            let found = found.iter().map(|ip| SocketAddr::new(ip.parse().expect("an address"), 1));
+            spread(found.collect()).iter().map(|address| address.ip().to_string()).collect()
+        };
+        assert_eq!(order(&["::1", "::2", "::3", "::4", "::5", "192.0.2.1"]), ["::1", "192.0.2.1", "::2", "::3"]);
+        assert_eq!(order(&["192.0.2.1", "192.0.2.2", "192.0.2.1", "::1"]), ["192.0.2.1", "::1", "192.0.2.2"]);
+        assert_eq!(order(&["192.0.2.1", "::1"]), ["192.0.2.1", "::1"]);
+        assert_eq!(order(&["::ffff:192.0.2.1", "192.0.2.1"]), ["192.0.2.1"]);
+        assert!(order(&[]).is_empty());
+    }
+}
