@@ -6,8 +6,8 @@ use piecemeal::s11_swarm::Plan;
 use super::download::{Place, add_sources};
 use super::failure::Failure;
 use super::fetching::fetch;
-use super::reading_link::read;
 use super::magnet_peers::{need_somebody, tell_link};
+use super::reading_link::read;
 use super::{Answer, Options};
 
 /// Download all of a magnet link's torrent (stage 11)

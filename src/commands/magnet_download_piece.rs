@@ -7,9 +7,9 @@ use piecemeal::s05_messages::connection::Connection;
 use super::asking::dial;
 use super::failure::Failure;
 use super::info_from::info_from;
-use super::reading_link::read;
 use super::magnet_peers::start;
 use super::piece_file::{fetch_from, piece_of, save};
+use super::reading_link::read;
 use super::{Answer, Options};
 
 /// Download one piece of a magnet link (stage 9)

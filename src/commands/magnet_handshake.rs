@@ -8,8 +8,8 @@ use serde_json::json;
 
 use super::asking::dial;
 use super::failure::{Failure, MORE_TIME, NO_PEER};
-use super::reading_link::read;
 use super::magnet_peers::start;
+use super::reading_link::read;
 use super::{Answer, Options};
 use crate::progress::Narrator;
 

@@ -7,8 +7,8 @@ use piecemeal::s13_udp_tracker::packet::Counts;
 use serde_json::json;
 
 use super::failure::Failure;
-use super::reading_link::read;
 use super::opening::open;
+use super::reading_link::read;
 use super::scraping::{ask_all, no_tracker};
 use super::{Answer, Options};
 use crate::progress::Progress;
