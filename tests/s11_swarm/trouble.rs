@@ -446,18 +446,20 @@ fn a_peer_at_two_addresses_is_talked_to_at_one_of_them() {
         peers.push(net.peer(host, move |talk| {
             if host == 2 {
                 first.wait();
+                let hello = talk.hello_as(PLAIN, &content, *b"-SC0001-the same one");
+                let all = hello.and_then(|_| talk.has(&content, &[0, 1, 2, 3, 4]));
+                let ended = all.and_then(|()| talk.give(&content));
+                // We have hung up on it.
+                second.open();
+                return ended;
             }
             talk.hello_as(PLAIN, &content, *b"-SC0001-the same one")?;
             talk.has(&content, &[0, 1, 2, 3, 4])?;
-            if host == 1 {
-                // It is one of ours by now.
-                talk.until(wire::INTERESTED)?;
-                first.open();
-                second.wait();
-                talk.unchoke()?;
-            } else {
-                second.open();
-            }
+            // It is one of ours by now.
+            talk.until(wire::INTERESTED)?;
+            first.open();
+            second.wait();
+            talk.unchoke()?;
             talk.give(&content)
         }));
     }
