@@ -36,7 +36,6 @@
 
 #![warn(clippy::indexing_slicing)] // decodes what strangers send
 
-mod passed_over;
 pub mod paths;
 
 use std::fmt;
@@ -47,7 +46,7 @@ use std::path::{Path, PathBuf};
 use sha1::{Digest, Sha1};
 use thiserror::Error;
 
-use self::passed_over::PassedOver;
+use crate::s01_bencode::forgiving::PassedOver;
 use crate::s01_bencode::{BencodeError, Kind, Value, counted, decode, decode_prefix, printable};
 
 /// The largest .torrent file that is read, in bytes.
@@ -119,7 +118,7 @@ pub struct Metainfo {
     /// `creation date`, in seconds since 1970.
     pub creation_date: Option<u64>,
     /// What was broken around the info dictionary and is not needed: a sentence each,
-    /// 21 at most. [`Info::passed_over`] has what was broken inside.
+    /// a few at most. [`Info::passed_over`] has what was broken inside.
     pub passed_over: Vec<String>,
 }
 
@@ -156,9 +155,9 @@ impl Metainfo {
             notes.add(|| format!("{} behind the torrent: passed over", counted(rest, "byte")));
         }
         let tiers = tiers(&top, &mut notes);
-        let mut text = |key: &str| notes.read(&top, "", key, TEXT, Value::text).map(String::from);
+        let mut text = |key: &str| notes.read(&top, key, TEXT, Value::text).map(String::from);
         let (comment, created_by) = (text("comment"), text("created by"));
-        let creation_date = notes.read(&top, "", "creation date", "seconds since 1970", Value::unsigned);
+        let creation_date = notes.read(&top, "creation date", "seconds since 1970", Value::unsigned);
         Ok(Metainfo { tiers, info, comment, created_by, creation_date, passed_over: notes.into_notes() })
     }
 
@@ -173,7 +172,7 @@ impl Metainfo {
 /// empty one is how some programs say that there is none.
 fn tiers(top: &Value, notes: &mut PassedOver) -> Vec<Vec<String>> {
     let mut tiers = Vec::new();
-    let lists = notes.read(top, "", "announce-list", "a list of lists of URLs", Value::list).unwrap_or_default();
+    let lists = notes.read(top, "announce-list", "a list of lists of URLs", Value::list).unwrap_or_default();
     for (number, list) in lists.iter().enumerate() {
         let mut tier = Vec::new();
         match list.list() {
@@ -185,7 +184,7 @@ fn tiers(top: &Value, notes: &mut PassedOver) -> Vec<Vec<String>> {
         }
         tiers.extend(Some(tier).filter(|tier| !tier.is_empty()));
     }
-    let announce = notes.read(top, "", "announce", "a URL", Value::text).unwrap_or_default().trim();
+    let announce = notes.read(top, "announce", "a URL", Value::text).unwrap_or_default().trim();
     if tiers.is_empty() && !announce.is_empty() {
         tiers.push(vec![announce.to_owned()]);
     }
@@ -214,7 +213,7 @@ pub struct Info {
     /// `private`: peers may come from the torrent's trackers only (BEP 27).
     pub private: bool,
     /// What was broken in it and is not needed, or was mended so that the user should
-    /// know: a sentence each, 21 at most.
+    /// know: a sentence each, a few at most.
     pub passed_over: Vec<String>,
     hashes: Vec<[u8; 20]>,
 }
@@ -247,7 +246,7 @@ impl Info {
         let mut notes = PassedOver::default();
         // BEP 52: look at the version before anything else, since another one may give
         // every key a new meaning. A hybrid has a version 1 part, which is complete.
-        match notes.read(info, "info", "meta version", "an integer", Value::integer) {
+        match notes.read_inside(info, "info", "meta version", "an integer", Value::integer) {
             None => {}
             Some(2) if info.get("pieces").is_some() => {}
             Some(2) => return Err(MetainfoError::VersionTwo),
@@ -288,7 +287,7 @@ impl Info {
             files,
             multi_file,
             // As in libtorrent: whatever a number other than 0 means, it is not "no".
-            private: notes.read(info, "info", "private", "0 or 1", Value::integer).is_some_and(|private| private != 0),
+            private: notes.read_inside(info, "info", "private", "0 or 1", Value::integer).is_some_and(|private| private != 0),
             passed_over: notes.into_notes(),
             hashes: hashes.as_chunks().0.to_vec(),
         })

@@ -85,7 +85,7 @@ impl Magnet {
                 continue;
             }
             if let Err(error) = magnet.parameter(pair) {
-                passed_over.add(format!("{error}; it is passed over"));
+                passed_over.add(|| format!("{error}; it is passed over"));
                 broken_topic = broken_topic.or(Some(error).filter(MagnetError::is_topic));
             }
         }
@@ -93,7 +93,7 @@ impl Magnet {
             return Err(broken_topic.unwrap_or(MagnetError::NoTopic { should_be: magnet.should_be }));
         }
         if let Some(link) = &magnet.should_be {
-            passed_over.add(format!("it was copied from HTML, where & is written &amp;, and should be {link}"));
+            passed_over.add(|| format!("it was copied from HTML, where & is written &amp;, and should be {link}"));
         }
         magnet.passed_over = passed_over.into_notes();
         Ok(magnet)

@@ -154,7 +154,7 @@ fn extension(name: &[u8], id: &Value, notes: &mut PassedOver) -> Option<(String,
     let text = std::str::from_utf8(name).ok().filter(|text| text.len() <= LONGEST_NAME);
     let number = id.unsigned().and_then(|id| u8::try_from(id).ok());
     if text.is_none() {
-        notes.add(format!("m.{} must be a name in UTF-8 of at most {LONGEST_NAME} bytes; it is passed over", excerpt(name)));
+        notes.add(|| format!("m.{} must be a name in UTF-8 of at most {LONGEST_NAME} bytes; it is passed over", excerpt(name)));
     } else if number.is_none() {
         notes.skip(&format!("m.{}", excerpt(name)), "an id from 0 to 255", id);
     }

@@ -45,6 +45,7 @@ pub mod lease;
 pub mod outbox;
 pub mod outcome;
 mod peer;
+mod plan;
 pub mod rarest;
 pub mod rate;
 mod session;
@@ -68,93 +69,23 @@ use thiserror::Error;
 use self::conductor::{Conductor, Limits};
 use self::outcome::Outcome;
 pub use self::peer::Ended;
+pub use self::plan::Plan;
 use self::rate::Rate;
-use self::source::{Candidate, PeerSource, Signals};
+use self::source::{Candidate, Signals};
 use self::standing::Standing;
 use self::traffic::Traffic;
-use self::uploads::{NoUploads, Uploads};
-use self::view::Watch;
+use self::uploads::Uploads;
 use self::waiting::Waiting;
 use self::work_queue::{PeerNumber, WorkQueue};
 use crate::s02_metainfo::{Info, InfoHash, PieceIndex};
 use crate::s03_tracker::PeerId;
 use crate::s04_handshake::Handshake;
-use crate::s04_handshake::transport::{Dial, Hangup, Tcp};
+use crate::s04_handshake::transport::{Dial, Hangup};
 use crate::s05_messages::FAST_BIT;
 use crate::s05_messages::bitfield::Bitfield;
 use crate::s07_extension::{EXTENSION_BIT, Extensions};
 use crate::s08_metadata::Metadata;
 use crate::s10_storage::{StorageError, Store};
-
-/// What to download, and how.
-pub struct Plan {
-    /// The torrent.
-    pub info_hash: InfoHash,
-    /// Its info dictionary, if it is known already.
-    pub info: Option<Info>,
-    /// Ourselves.
-    pub peer_id: PeerId,
-    /// Where peers come from.
-    pub sources: Vec<Box<dyn PeerSource>>,
-    /// How they are reached.
-    pub dial: Arc<dyn Dial>,
-    /// How many may be connected.
-    pub max_peers: usize,
-    /// How long to go on without any live peer. Ten times as long without a block.
-    pub patience: Duration,
-    /// What is given meanwhile.
-    pub uploads: Arc<dyn Uploads>,
-    /// Whether to take nothing, even if pieces are missing.
-    pub upload_only: bool,
-    /// Where we listen; 0 if we do not.
-    pub port: u16,
-    /// Limits on the bytes in blocks that come and go, in bytes a second.
-    pub download_rate: Rate,
-    /// As above.
-    pub upload_rate: Rate,
-    /// How long nothing may come before it is told why.
-    pub silence: Duration,
-    /// Set from outside to end early.
-    pub stop: Arc<AtomicBool>,
-    /// Looks at it from outside.
-    pub watch: Arc<Watch>,
-}
-
-impl Plan {
-    /// Over TCP, 50 peers, 60 s of patience, 10 s of silence, no source yet.
-    pub fn new(info_hash: InfoHash, info: Option<Info>, peer_id: PeerId) -> Plan {
-        Plan {
-            info_hash,
-            info,
-            peer_id,
-            sources: Vec::new(),
-            dial: Arc::new(Tcp),
-            max_peers: 50,
-            patience: Duration::from_secs(60),
-            uploads: Arc::new(NoUploads),
-            upload_only: false,
-            port: 0,
-            download_rate: Rate::default(),
-            upload_rate: Rate::default(),
-            silence: Duration::from_secs(10),
-            stop: Arc::default(),
-            watch: Arc::default(),
-        }
-    }
-
-    /// Has this much patience. Whoever has little is told sooner what the download waits for,
-    /// or it would be over before.
-    pub fn wait_for(&mut self, patience: Duration) {
-        self.patience = patience;
-        self.silence = (patience / 6).clamp(Duration::from_secs(2), self.silence.max(Duration::from_secs(2)));
-    }
-
-    /// After which time a failed address or tracker is tried again, at first: so that
-    /// each gets a second chance while there is patience.
-    pub fn retry(&self) -> Duration {
-        (self.patience / 4).min(Duration::from_secs(15))
-    }
-}
 
 /// What has happened, for the user.
 #[derive(Debug)]

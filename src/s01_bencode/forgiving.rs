@@ -1,7 +1,7 @@
 //! Reading what somebody got slightly wrong: the first of two equal keys counts, and
 //! notes say what was passed over.
 
-use super::{BencodeError, Decoder, Rule, Value, excerpt, path_text};
+use super::{BencodeError, Decoder, Kind, Rule, Value, counted, excerpt, path_text};
 
 /// How many notes are kept of one input. The rest is counted.
 const MOST_NOTES: usize = 8;
@@ -16,9 +16,9 @@ pub struct PassedOver {
 
 impl PassedOver {
     /// Adds a note, or counts it where there are too many.
-    pub fn add(&mut self, note: String) {
+    pub fn add(&mut self, note: impl FnOnce() -> String) {
         if self.notes.len() < MOST_NOTES {
-            self.notes.push(note);
+            self.notes.push(note());
         } else {
             self.more += 1;
         }
@@ -26,9 +26,15 @@ impl PassedOver {
 
     /// Adds the note that a value is not what its key promises.
     pub fn skip(&mut self, key: &str, expected: &str, value: &Value) {
-        let found = value.bytes().map_or_else(|| value.type_name().to_owned(), |bytes| format!("\"{}\"", excerpt(bytes)));
-        let found = value.integer().map_or(found, |number| number.to_string());
-        self.add(format!("{key} must be {expected}, but is {found}; it is passed over"));
+        self.add(|| {
+            let found = match value.kind {
+                Kind::Integer(number) => number.to_string(),
+                Kind::Bytes(bytes) if std::str::from_utf8(bytes).is_ok() => format!("\"{}\"", excerpt(bytes)),
+                Kind::Bytes(bytes) => format!("{} that are not UTF-8", counted(bytes.len(), "byte")),
+                _ => value.type_name().to_owned(),
+            };
+            format!("{key} must be {expected}, but is {found}; it is passed over")
+        });
     }
 
     /// Returns what `read` makes of an optional key; `None` if it is missing or broken.
@@ -39,10 +45,23 @@ impl PassedOver {
         expected: &str,
         read: impl FnOnce(&'v Value<'a>) -> Option<T>,
     ) -> Option<T> {
+        self.read_inside(dictionary, "", key, expected, read)
+    }
+
+    /// The same for a dictionary that is itself inside another, at the path `at`.
+    pub fn read_inside<'v, 'a, T>(
+        &mut self,
+        dictionary: &'v Value<'a>,
+        at: &str,
+        key: &str,
+        expected: &str,
+        read: impl FnOnce(&'v Value<'a>) -> Option<T>,
+    ) -> Option<T> {
         let value = dictionary.get(key)?;
         let read = read(value);
         if read.is_none() {
-            self.skip(key, expected, value);
+            let dot = if at.is_empty() { "" } else { "." };
+            self.skip(&format!("{at}{dot}{key}"), expected, value);
         }
         read
     }
@@ -88,7 +107,7 @@ pub(super) fn keep_first<'a>(pairs: &mut Vec<(&'a [u8], Value<'a>)>, places: &[u
         place += 1;
         if goes {
             let dot = if path.is_empty() { "" } else { "." };
-            notes.add(format!("{path}{dot}{} appears more than once: the first one counts", excerpt(key)));
+            notes.add(|| format!("{path}{dot}{} appears more than once: the first one counts", excerpt(key)));
         }
         !goes
     });

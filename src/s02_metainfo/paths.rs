@@ -20,7 +20,8 @@
 use std::collections::{HashMap, HashSet};
 use std::path::{Component, Path, PathBuf};
 
-use super::{FileEntry, MetainfoError, PassedOver, Value, broken, need};
+use super::{FileEntry, MetainfoError, Value, broken, need};
+use crate::s01_bencode::forgiving::PassedOver;
 use crate::s01_bencode::{excerpt, printable};
 
 /// What file systems allow for one name, in bytes.
@@ -48,7 +49,7 @@ pub(super) fn many(info: &Value, notes: &mut PassedOver) -> Result<(String, Vec<
     let mut offset: u64 = 0;
     for (number, file) in list.iter().enumerate() {
         let at = format!("info.files[{number}]");
-        let attr = notes.read(file, &at, "attr", "a byte string", Value::bytes).unwrap_or_default();
+        let attr = notes.read_inside(file, &at, "attr", "a byte string", Value::bytes).unwrap_or_default();
         let length = match attr.contains(&b'l') && file.get("length").is_none() {
             true => 0, // BEP 47: a symbolic link
             false => need(file, &at, "length", "an integer, 0 or more", Value::unsigned)?,
@@ -71,7 +72,7 @@ pub(super) fn many(info: &Value, notes: &mut PassedOver) -> Result<(String, Vec<
 /// and the same in UTF-8 beside it, in a key of their own.
 fn name(info: &Value, notes: &mut PassedOver) -> Result<(String, &'static str), MetainfoError> {
     let filled = |value: &Value| value.text().filter(|name| !name.is_empty()).map(|_| ());
-    if notes.read(info, "info", "name.utf-8", "text in UTF-8", filled).is_some() {
+    if notes.read_inside(info, "info", "name.utf-8", "text in UTF-8", filled).is_some() {
         let raw = need(info, "info", "name.utf-8", "a byte string", Value::bytes)?;
         return Ok((component(raw, "info.name.utf-8")?, "info.name.utf-8"));
     }
@@ -111,7 +112,7 @@ impl<'a> Tree<'a> {
         let named = |raw: &Vec<&[u8]>| raw.iter().any(|part| !part.is_empty());
         let text = |raw: &Vec<&[u8]>| raw.iter().all(|part| std::str::from_utf8(part).is_ok());
         let utf8 = |path: &Value<'a>| components(path).filter(named).filter(text);
-        let (mut raw, at) = match notes.read(file, at, "path.utf-8", "a list of names in UTF-8", utf8) {
+        let (mut raw, at) = match notes.read_inside(file, at, "path.utf-8", "a list of names in UTF-8", utf8) {
             Some(raw) => (raw, format!("{at}.path.utf-8")),
             None => (need(file, at, "path", "a list of byte strings", components)?, format!("{at}.path")),
         };

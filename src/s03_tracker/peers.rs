@@ -83,7 +83,7 @@ pub(super) fn compact_or_list(peers: &Value, notes: &mut PassedOver) -> Result<P
     }
     if unusable > 0 {
         let all = list.len();
-        notes.add(format!("peers has {unusable} of {all} entries without a usable ip and port; they are passed over"));
+        notes.add(|| format!("peers has {unusable} of {all} entries without a usable ip and port; they are passed over"));
     }
     Ok(peers)
 }

@@ -1,8 +1,8 @@
 //! Peers that lie, vanish, stall or confuse, most of them beside a good one.
 
 use super::super::support::{Gate, Recipe, Torrent, content, wire};
-use super::net::{EXTENDED, FAST, Net, PLAIN, Talk, US, brought, plan, run};
-use piecemeal::s11_swarm::{Ended, Event};
+use super::net::{EXTENDED, FAST, LITTLE, Net, PLAIN, Talk, US, brought, plan, run};
+use piecemeal::s11_swarm::{Ended, Event, Plan};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -80,7 +80,8 @@ fn a_bitfield_of_the_wrong_length_ends_the_connection() {
             talk.send(&wire::message(wire::BITFIELD, bits))?;
             talk.give(&content)
         });
-        run(&net, plan(&net, &torrent, &[peer]), &torrent).is_hopeless("a bitfield for 5 pieces must be 1 byte");
+        run(&net, Plan { patience: LITTLE, ..plan(&net, &torrent, &[peer]) }, &torrent)
+            .is_hopeless("a bitfield for 5 pieces must be 1 byte");
     }
 }
 
