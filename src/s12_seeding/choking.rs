@@ -24,9 +24,6 @@ pub const ROUND: Duration = Duration::from_secs(10);
 /// For how many rounds a seed's slot is a peer's own. TCP needs a few seconds to find
 /// its speed; a slot that is lost within a round was spent on little else.
 pub const TURN: u32 = 3;
-/// How long a peer that gets ahead of the others keeps its slot at the least. A peer that
-/// needs little, or has a very quick line, is done by then and never comes back.
-pub const LEAST_TURN: Duration = Duration::from_secs(2);
 /// For how many rounds a lucky peer keeps its slot.
 pub const LUCKY_ROUNDS: u32 = 3;
 /// A peer that has given nothing for this long snubs us.

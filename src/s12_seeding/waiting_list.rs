@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::Rules;
-use super::choking::{LEAST_TURN, LUCKY_ROUNDS, NEWCOMER, SNUBBED, Standing, decide, is_ahead, take_turns};
+use super::choking::{LUCKY_ROUNDS, NEWCOMER, SNUBBED, Standing, decide, is_ahead, take_turns};
 use crate::s05_messages::{Message, Request};
 use crate::s11_swarm::outbox::Waiting;
 use crate::s11_swarm::uploads::Taker;
@@ -194,8 +194,7 @@ impl Entry {
         let Taker { traffic, torrent, .. } = &self.peer.taker;
         // A piece helps the swarm only when it is whole, so nobody leaves with less than one.
         let piece = u64::from(torrent.queue.info().piece_length);
-        let begun = |turn: Turn| self.since.elapsed() < LEAST_TURN || traffic.uploaded() - turn.before < piece;
-        let ahead = |turn: Turn| !begun(turn) && is_ahead(self.took_lately(), lately);
+        let ahead = |turn: Turn| traffic.uploaded() - turn.before >= piece && is_ahead(self.took_lately(), lately);
         self.turn.is_some_and(|turn| !self.interested || ahead(turn))
     }
 
