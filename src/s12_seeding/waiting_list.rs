@@ -55,7 +55,7 @@ struct Entry {
     counted: [(u64, u64); 2],
 }
 
-/// What counts from the moment at which a peer gets its slot.
+/// What counts from the moment a peer gets its slot.
 #[derive(Clone, Copy)]
 struct Turn {
     /// How many rounds have begun since it got the slot.
@@ -115,12 +115,12 @@ impl WaitingList {
     fn fill(&self) {
         let mut told = Vec::new();
         let mut state = self.lock();
-        let lately: Vec<u64> =
-            if state.is_seeding() { state.entries.iter().map(Entry::took_lately).collect() } else { Vec::new() };
         let mut free = self.slots.saturating_sub(state.entries.iter().filter(|entry| entry.turn.is_some()).count());
         // Only those that wait now: a peer that makes room does not take the next one's.
         for _ in 0..state.entries.iter().filter(|entry| entry.waits()).count() {
             if free == 0 {
+                let seeding = state.is_seeding();
+                let lately: Vec<u64> = state.entries.iter().filter(|_| seeding).map(Entry::took_lately).collect();
                 let Some(holder) = state.entries.iter_mut().find(|entry| entry.makes_room(&lately)) else { break };
                 told.extend(holder.decide(false));
                 free += 1;
@@ -193,8 +193,8 @@ impl Entry {
     fn makes_room(&self, lately: &[u64]) -> bool {
         let Taker { traffic, torrent, .. } = &self.peer.taker;
         // A piece helps the swarm only when it is whole, so nobody leaves with less than one.
-        let piece = torrent.queue.info().piece_length;
-        let ahead = |turn: Turn| traffic.uploaded() - turn.before >= piece.into() && is_ahead(self.took_lately(), lately);
+        let piece = u64::from(torrent.queue.info().piece_length);
+        let ahead = |turn: Turn| traffic.uploaded() - turn.before >= piece && is_ahead(self.took_lately(), lately);
         self.turn.is_some_and(|turn| !self.interested || ahead(turn))
     }
 
