@@ -19,7 +19,9 @@ fi
 # libFuzzer needs flags that a stable compiler does not take otherwise.
 export RUSTC_BOOTSTRAP=1
 export minutes sanitizer found
-cargo fuzz build --fuzz-dir tests/fuzz --target-dir target/fuzz --sanitizer "$sanitizer"
+for target in $targets; do
+    cargo fuzz build --fuzz-dir tests/fuzz --target-dir target/fuzz --sanitizer "$sanitizer" "$target"
+done
 
 one() {
     local target=$1 log=tests/fuzz/artifacts/$1.log
@@ -36,6 +38,8 @@ one() {
     if [ "$failed" -gt 0 ]; then
         mkdir -p "$found/$target"
         mv "tests/fuzz/artifacts/$target"/* "$found/$target/"
+    elif [ -z "$runs" ]; then
+        failed='?' # it did not even start: the log says why
     fi
     printf '%-22s %12s %9s %9s %9s\n' "$target" "${runs:-?}" \
         "$(grep -oP 'cov: \K[0-9]+' <<<"$last" || echo '?')" "$(grep -oP 'ft: \K[0-9]+' <<<"$last" || echo '?')" "$failed"

@@ -28,8 +28,9 @@ impl Report {
         self.bytes += bytes;
     }
 
-    /// A download has ended without that.
+    /// A download has ended without that. For how long it waited is not of interest.
     pub fn ended(&mut self, reason: &str) {
+        let reason = reason.split(" for ").next().unwrap_or(reason);
         *self.reasons.entry(reason.to_owned()).or_default() += 1;
     }
 

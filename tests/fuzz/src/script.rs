@@ -150,17 +150,15 @@ impl Peer {
                 }
             }
             18 => {
-                if let Some(Request { index, begin, length }) = state.late.pop_front() {
-                    let block = self.block(Request { index, begin, length }).unwrap_or_default().to_vec();
-                    state.say(&Message::Piece { index, begin, block: &block });
+                if let Some(request) = state.late.pop_front() {
+                    self.give(state, request);
                 } else {
                     state.asked.rotate_left(1.min(state.asked.len()));
                 }
             }
             19 => {
                 let request = state.request(pieces);
-                let block = self.block(request).map(<[u8]>::to_vec).unwrap_or_default();
-                state.say(&Message::Piece { index: request.index, begin: request.begin, block: &block });
+                self.give(state, request);
             }
             20 | 21 => {
                 let request = state.request(pieces);
@@ -200,6 +198,13 @@ impl Peer {
             _ => {}
         }
         true
+    }
+
+    /// Gives a block, asked for or not. If it was, this is the answer.
+    fn give(&self, state: &mut State, request: Request) {
+        state.asked.retain(|asked| *asked != request);
+        let block = self.block(request).unwrap_or_default();
+        state.say(&Message::Piece { index: request.index, begin: request.begin, block });
     }
 
     /// Gives blocks that it was asked for.
