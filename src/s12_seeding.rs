@@ -65,6 +65,9 @@ pub struct Rules {
     pub slots: usize,
     /// How often the slots are dealt out anew.
     pub round: Duration,
+    /// Whether what can be given is limited, by a rate or a ratio. A seed then shares it
+    /// by heads ([`choking::is_ahead`]), even if a part of its line stays idle.
+    pub scarce: bool,
     /// Whether to stay when there is nothing more to take.
     pub stay: bool,
     /// Then: until this many times the torrent's length has been given.
@@ -73,7 +76,7 @@ pub struct Rules {
 
 impl Default for Rules {
     fn default() -> Rules {
-        Rules { slots: 5, round: choking::ROUND, stay: false, ratio: None }
+        Rules { slots: 5, round: choking::ROUND, scarce: false, stay: false, ratio: None }
     }
 }
 

@@ -90,8 +90,9 @@ impl Giving {
         plan.upload_rate = Rate::new(self.max_upload);
         // Without any slot there would still be the pieces that need none.
         if self.slots > 0 || stay {
-            plan.uploads =
-                Arc::new(Uploader::new(Rules { slots: self.slots.into(), stay, ratio: self.ratio, ..Rules::default() }));
+            let scarce = self.max_upload.is_some() || self.ratio.is_some();
+            let rules = Rules { slots: self.slots.into(), scarce, stay, ratio: self.ratio, ..Rules::default() };
+            plan.uploads = Arc::new(Uploader::new(rules));
         }
         Ok(())
     }

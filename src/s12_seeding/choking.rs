@@ -8,8 +8,9 @@
 //!   nothing for a minute, comes behind all others.
 //! * **A seed gives in turn** ([`take_turns`]). It needs nothing, so it has nothing to
 //!   trade for. The peers that have waited longest get the slots, for three rounds each.
-//!   A peer that takes much more than the others makes room sooner ([`is_ahead`]): turns
-//!   of the same length would give most to the quickest line.
+//!   Where what it may give is limited, a peer that takes much more than the others makes
+//!   room sooner ([`is_ahead`]): turns of the same length would give most to the quickest
+//!   line.
 //! * **One slot is for luck** in both ("optimistic unchoke"). It goes to somebody at
 //!   random, for 30 s. Newcomers, who have nothing to give yet, get three tickets each.
 //!   A download finds better partners this way, and a newcomer its first piece.

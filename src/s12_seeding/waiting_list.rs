@@ -26,6 +26,8 @@ pub(super) struct WaitingList {
     slots: usize,
     /// How long a round lasts.
     round: Duration,
+    /// Whether a seed shares by heads.
+    scarce: bool,
     state: Mutex<State>,
     /// The piece that is suggested next.
     suggest: AtomicU32,
@@ -79,7 +81,7 @@ struct Peer {
 impl WaitingList {
     pub fn new(rules: &Rules) -> Arc<WaitingList> {
         let (state, suggest, next_number) = Default::default();
-        Arc::new(WaitingList { slots: rules.slots, round: rules.round, state, suggest, next_number })
+        Arc::new(WaitingList { slots: rules.slots, round: rules.round, scarce: rules.scarce, state, suggest, next_number })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -110,8 +112,8 @@ impl WaitingList {
 
     /// Gives free slots to the peers that have waited longest: nobody needs to wait for the
     /// next round while there is room. A holder that wants nothing now makes room; otherwise
-    /// each change of mind would make one more slot. At a seed, a holder that is ahead of
-    /// the others makes room, too.
+    /// each change of mind would make one more slot. At a seed that may give only
+    /// so much, a holder that is ahead of the others also makes room.
     fn fill(&self) {
         let mut told = Vec::new();
         let mut state = self.lock();
@@ -119,8 +121,8 @@ impl WaitingList {
         // Only those that wait now: a peer that makes room does not take the next one's.
         for _ in 0..state.entries.iter().filter(|entry| entry.waits()).count() {
             if free == 0 {
-                let seeding = state.is_seeding();
-                let lately: Vec<u64> = state.entries.iter().filter(|_| seeding).map(Entry::took_lately).collect();
+                let shared = self.scarce && state.is_seeding();
+                let lately: Vec<u64> = state.entries.iter().filter(|_| shared).map(Entry::took_lately).collect();
                 let Some(holder) = state.entries.iter_mut().find(|entry| entry.makes_room(&lately)) else { break };
                 told.extend(holder.decide(false));
                 free += 1;
@@ -189,7 +191,7 @@ impl Entry {
     }
 
     /// Whether it has a slot and makes room for a peer that waits. `lately` is what each peer
-    /// took from a seed; a download passes nothing, and there nobody is ahead.
+    /// took, if that counts; where it does not, nothing is passed, and nobody is ahead.
     fn makes_room(&self, lately: &[u64]) -> bool {
         let Taker { traffic, torrent, .. } = &self.peer.taker;
         // A piece helps the swarm only when it is whole, so nobody leaves with less than one.

@@ -344,12 +344,13 @@ fn a_seed_with_one_slot_passes_it_round_however_fast_its_holder_takes() {
 
 /// A round takes longer than this test may: only being ahead ends a turn.
 #[test]
-fn a_peer_that_is_ahead_makes_room_at_a_seed_once_it_has_had_a_piece() {
-    // At a download it does not, nor before it has had as much as a piece. With ten pieces,
-    // none may be asked for without a slot.
-    for (length, pieces, makes_room) in [(16_384, 10, true), (16_384, 9, false), (131_072, 10, false)] {
+fn a_peer_that_is_ahead_makes_room_at_a_seed_with_a_limit_once_it_has_had_a_piece() {
+    // At a download it does not, nor at a seed without a limit, nor before it has had as much
+    // as a piece. With ten pieces, none may be asked for without a slot.
+    let table = [(16_384, 10, true, true), (16_384, 10, false, false), (16_384, 9, true, false), (131_072, 10, true, false)];
+    for (length, pieces, scarce, makes_room) in table {
         let torrent = Recipe::single("t", length, content(10 * length, 3)).build();
-        let rules = Rules { slots: 2, round: Duration::from_secs(600), ..staying() };
+        let rules = Rules { slots: 2, scarce, round: Duration::from_secs(600), ..staying() };
         let mut giver = Giver::with(&torrent, 0..pieces, 1 << 16).rules(rules);
         let (slow, quick, over) = (Gate::default(), Gate::default(), Gate::default());
         let (content, entered, end) = (torrent.clone(), slow.clone(), over.clone());
