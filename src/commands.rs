@@ -26,7 +26,7 @@ mod until_ctrl_c;
 mod waits;
 mod watching;
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, BufWriter, ErrorKind, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -84,6 +84,15 @@ commands! {
     completions,
 }
 
+/// The exit code of what a command came to.
+pub fn exit_code(outcome: &Result<Answer, Failure>) -> u8 {
+    match outcome {
+        Err(failure) => failure.code,
+        Ok(_) if interrupt::answered() > 0 => interrupt::answered(), // plugged in
+        Ok(_) => 0,
+    }
+}
+
 /// What a command found out.
 #[derive(Debug)]
 pub struct Answer {
@@ -93,11 +102,48 @@ pub struct Answer {
     pub json: serde_json::Value,
 }
 
-/// JSON on one line. It escapes the control characters of ASCII by itself, but a
-/// terminal obeys others, too.
+/// Returns JSON on one line.
 pub fn json_line(json: &impl Serialize) -> String {
-    let escape = |letter: char| if letter.is_control() { format!("\\u{:04x}", u32::from(letter)) } else { letter.to_string() };
-    serde_json::to_string(json).unwrap_or_default().chars().map(escape).collect()
+    let mut line = Vec::new();
+    let written = write_json(&mut line, json);
+    written.ok().and_then(|()| String::from_utf8(line).ok()).unwrap_or_default()
+}
+
+/// Writes JSON on one line.
+pub fn write_json(out: &mut dyn Write, json: &impl Serialize) -> io::Result<()> {
+    Ok(json.serialize(&mut serde_json::Serializer::with_formatter(out, OneLine))?)
+}
+
+/// serde_json escapes the control characters of ASCII on its own, but a terminal also obeys
+/// others.
+struct OneLine;
+
+impl serde_json::ser::Formatter for OneLine {
+    fn write_string_fragment<W: ?Sized + Write>(&mut self, out: &mut W, fragment: &str) -> io::Result<()> {
+        let mut rest = fragment;
+        while let Some((at, letter)) = rest.char_indices().find(|(_, letter)| letter.is_control()) {
+            write!(out, "{}\\u{:04x}", &rest[..at], u32::from(letter))?;
+            rest = &rest[at + letter.len_utf8()..];
+        }
+        out.write_all(rest.as_bytes())
+    }
+}
+
+/// Prints an answer that may be too long to be held, while it is made. What is left to
+/// print is nothing.
+pub fn print_long(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<Answer, Failure> {
+    // stdout itself would make a system call for each line.
+    let mut out = BufWriter::new(io::stdout().lock());
+    match write(&mut out).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(unprintable(&error)),
+        _ => Ok(Answer { text: String::new(), json: serde_json::Value::Null }),
+    }
+}
+
+/// Why an answer did not get out.
+pub fn unprintable(error: &io::Error) -> Failure {
+    let what = format!("the answer could not be printed: {error}");
+    Failure::new(failure::LOCAL, what).help("check where stdout goes, and the free space there")
 }
 
 /// Prints a line to stdout while a command still runs. A closed stdout must not end

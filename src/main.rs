@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use clap::{Arg, ArgAction, CommandFactory, FromArgMatches, Parser};
 
 use commands::failure::Failure;
-use commands::{Answer, Command, Options, json_line};
+use commands::{Answer, Command, Options, exit_code, unprintable, write_json};
 
 /// BitTorrent, piece by piece: each step of the protocol as a command of its own.
 #[derive(Parser)]
@@ -38,7 +38,7 @@ fn main() -> ExitCode {
         }
     };
     let outcome = cli.command.run(&cli.options);
-    let code = outcome.as_ref().err().map_or(0, |failure| failure.code);
+    let code = exit_code(&outcome);
     let printed = match &outcome {
         Ok(answer) => print_answer(answer, cli.options.json),
         Err(failure) => print_failure(failure, &cli.options),
@@ -46,10 +46,12 @@ fn main() -> ExitCode {
     match printed {
         // Whoever reads us has read enough, as `head` does: end quietly.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => ExitCode::from(code),
+        // It failed anyway and stderr says why, or the terminal has hung up and takes nothing.
+        Err(_) if code > 0 => ExitCode::from(code),
         Err(error) => {
-            let help = "check where stdout goes, and the free space there";
-            let _ = writeln!(io::stderr(), "error: the answer could not be printed: {error}\nhelp: {help}");
-            ExitCode::from(7)
+            let failure = unprintable(&error);
+            let _ = writeln!(io::stderr(), "error: {failure}");
+            ExitCode::from(failure.code)
         }
         Ok(()) => ExitCode::from(code),
     }
@@ -99,9 +101,10 @@ fn show_example(error: &clap::Error) {
 
 fn print_answer(answer: &Answer, json: bool) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    if json {
-        writeln!(out, "{}", json_line(&answer.json))?;
-    } else if !answer.text.is_empty() {
+    if json && !answer.json.is_null() {
+        write_json(&mut out, &answer.json)?;
+        writeln!(out)?;
+    } else if !json && !answer.text.is_empty() {
         writeln!(out, "{}", answer.text)?;
     }
     out.flush()
@@ -115,7 +118,7 @@ fn print_failure(failure: &Failure, options: &Options) -> io::Result<()> {
     // A closed stderr must not turn one error into another.
     let _ = writeln!(err, "{red}error:{plain} {failure}");
     if options.json {
-        writeln!(io::stdout(), "{}", json_line(&failure.json()))?;
+        writeln!(io::stdout(), "{}", commands::json_line(&failure.json()))?;
     }
     answered
 }

@@ -24,6 +24,7 @@ mod commands {
     mod progress;
     mod seed;
     mod session;
+    mod signals;
     mod stages;
     #[cfg(target_os = "linux")]
     mod terminal;

@@ -10,7 +10,8 @@ use piecemeal::s10_storage::damage::{FileReport, State};
 use piecemeal::s10_storage::output::is_part_of;
 use piecemeal::s10_storage::{Storage, StorageError, verify};
 
-use super::failure::{Failure, INTERRUPTED, LOCAL, at_the_disk};
+use super::failure::{Failure, LOCAL, at_the_disk};
+use super::interrupt::stopped;
 use crate::progress::{Look, Progress};
 
 const RIGHT_PATH: &str = "give the path of the file itself, or of the folder that holds the torrent's files";
@@ -69,7 +70,7 @@ impl From<StorageError> for Failure {
             }
             StorageError::Gone { .. } => "download again to the same place",
             StorageError::Stopped => {
-                return Failure::new(INTERRUPTED, error).help("the same command starts again").see("10-storage");
+                return Failure::new(stopped(), error).help("the same command starts again").see("10-storage");
             }
             StorageError::Io { ref error, .. } => at_the_disk(error),
         };

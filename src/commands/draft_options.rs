@@ -7,7 +7,7 @@ use piecemeal::s02_metainfo::MAX_PIECE_LENGTH;
 use piecemeal::s10_storage::StorageError;
 use piecemeal::s10_storage::create::{CreateError, Draft};
 
-use super::failure::{Failure, INTERRUPTED, LOCAL, USAGE, at_the_disk};
+use super::failure::{Failure, LOCAL, USAGE, at_the_disk};
 use super::size::size;
 
 /// Options of `create`.
@@ -95,7 +95,7 @@ impl From<CreateError> for Failure {
             CreateError::Storage(StorageError::Link { .. } | StorageError::NotAFile { .. }) => {
                 (LOCAL, "only files and folders go in: take it out, or put a file in its place")
             }
-            CreateError::Storage(StorageError::Stopped) => (INTERRUPTED, "the same command starts again"),
+            CreateError::Storage(StorageError::Stopped) => (super::interrupt::stopped(), "the same command starts again"),
             CreateError::Storage(StorageError::Exists { .. }) => (LOCAL, "choose another -o, or overwrite it with --force"),
             CreateError::Storage(StorageError::Io { error, .. }) => (LOCAL, at_the_disk(error)),
             CreateError::Storage(_) => (LOCAL, "check the path, its permissions and the free space"),

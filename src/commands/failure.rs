@@ -26,8 +26,12 @@ pub const WRONG_HASH: u8 = 6;
 /// Exit code: a file could not be read or written.
 pub const LOCAL: u8 = 7;
 
-/// Exit code: Ctrl-C, or SIGTERM.
+/// Exit code: Ctrl-C. A shell shows a signal as 128 and its number; so do we.
 pub const INTERRUPTED: u8 = 130;
+/// Exit code: SIGTERM.
+pub const TERMINATED: u8 = 143;
+/// Exit code: SIGHUP, of a terminal that closes.
+pub const HUNG_UP: u8 = 129;
 
 /// What to do when a peer is slow.
 pub const MORE_TIME: &str = "try another peer, or allow for more time with --timeout SECONDS";

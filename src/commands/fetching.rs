@@ -22,8 +22,8 @@ use piecemeal::s11_swarm::{Event, Plan, SwarmError, download};
 use serde_json::{Value, json};
 
 use super::download::Place;
-use super::failure::{Failure, INTERRUPTED, NO_PEER, TRACKER};
-use super::interrupt::interrupt;
+use super::failure::{Failure, NO_PEER, TRACKER};
+use super::interrupt::{interrupt, stopped};
 use super::opening::tell_passed_over;
 use super::waits::tell_look;
 use super::watching::{Sight, Watching};
@@ -121,7 +121,7 @@ where
     match outcome {
         Ok(outcome) => Ok(traded(&outcome, "done", output)),
         Err(error) => {
-            // Whatever a Ctrl-C interrupted, that is the reason.
+            // Whatever a signal interrupted, that is the reason.
             let error = if stop.load(Ordering::SeqCst) { SwarmError::Stopped } else { error };
             let Answer { json, .. } = traded(&teller.unfinished, "unfinished", output);
             Err(Failure::from(error).answer(Answer { text: String::new(), json }))
@@ -328,7 +328,7 @@ impl From<SwarmError> for Failure {
                 let failure = Failure::from(error).about("the info dictionary");
                 return failure.help("every peer has the same one; look for another torrent or link");
             }
-            SwarmError::Stopped => (INTERRUPTED, "the same command goes on where it stopped"),
+            SwarmError::Stopped => (stopped(), "the same command goes on where it stopped"),
             SwarmError::NoHope { ref standing, .. } => {
                 (if standing.no_tracker() { TRACKER } else { NO_PEER }, next_step(standing))
             }

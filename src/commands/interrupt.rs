@@ -1,35 +1,88 @@
-//! Ctrl-C and SIGTERM, for work that is to end in good order. (stage 10)
+//! Signals that end the work in good order: Ctrl-C, TERM and HUP. (stage 10)
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
 
-#[cfg(unix)]
-use signal_hook::{consts::SIGTERM, flag};
+use super::failure::{Failure, HUNG_UP, INTERRUPTED, OTHER, TERMINATED};
 
-use super::failure::{Failure, INTERRUPTED, OTHER};
+/// The exit code of the first signal that came; 0 before that.
+static FIRST: AtomicU8 = AtomicU8::new(0);
 
-/// A flag that Ctrl-C sets, or SIGTERM. The first one ends the work politely, the second at once.
+/// Returns a flag that a signal sets. The first signal ends the work politely; a Ctrl-C
+/// after it ends the program at once.
+///
+/// Only Ctrl-C, because it is somebody's impatience. The other two come in pairs: a
+/// terminal that closes sends HUP, and its shell sends another; systemd sends TERM and HUP.
 pub fn interrupt() -> Result<Arc<AtomicBool>, Failure> {
-    static PRESSED: OnceLock<Arc<AtomicBool>> = OnceLock::new();
-    if let Some(pressed) = PRESSED.get() {
-        return Ok(Arc::clone(pressed));
+    static STOP: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+    if let Some(stop) = STOP.get() {
+        return Ok(Arc::clone(stop));
     }
-    let pressed = PRESSED.get_or_init(Arc::default);
-    let handler = ctrlc::set_handler(|| {
-        if pressed.swap(true, Ordering::SeqCst) {
+    let stop = STOP.get_or_init(Arc::default);
+    let listening = on_signal(|code| {
+        let _ = FIRST.compare_exchange(0, code, Ordering::SeqCst, Ordering::SeqCst);
+        if stop.swap(true, Ordering::SeqCst) && code == INTERRUPTED {
             crate::progress::wipe();
             std::process::exit(i32::from(INTERRUPTED));
         }
     });
-    handler.map_err(|error| {
+    listening.map_err(|error| {
         Failure::new(OTHER, format!("Ctrl-C cannot be handled: {error}")).help("start it from another terminal")
     })?;
-    #[cfg(unix)]
-    {
-        // In this order: the first looks at the flag before the second sets it. Where they cannot
-        // be registered, SIGTERM ends us at once, as it ends any program.
-        let _ = flag::register_conditional_shutdown(SIGTERM, i32::from(INTERRUPTED), Arc::clone(pressed));
-        let _ = flag::register(SIGTERM, Arc::clone(pressed));
+    Ok(Arc::clone(stop))
+}
+
+/// The exit code of work that was stopped before its end.
+pub fn stopped() -> u8 {
+    match FIRST.load(Ordering::SeqCst) {
+        0 => INTERRUPTED,
+        code => code,
     }
-    Ok(Arc::clone(pressed))
+}
+
+/// The exit code of work that a signal ended and that has its answer. Ctrl-C is how
+/// `seed` and `tracker` are meant to end; the other signals come from elsewhere, and
+/// whoever started us may want to know.
+pub fn answered() -> u8 {
+    match FIRST.load(Ordering::SeqCst) {
+        INTERRUPTED => 0,
+        code => code,
+    }
+}
+
+/// Calls `act` with the exit code of each signal, on a thread of its own.
+#[cfg(unix)]
+fn on_signal(act: impl Fn(u8) + Send + 'static) -> io::Result<()> {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
+    // `nohup` starts us with HUP ignored, and means it.
+    let signals = [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| *signal != SIGHUP || !ignored(*signal));
+    let mut signals = signal_hook::iterator::Signals::new(signals)?;
+    let listen = move || {
+        signals.forever().for_each(|signal| {
+            act(match signal {
+                SIGTERM => TERMINATED,
+                SIGHUP => HUNG_UP,
+                _ => INTERRUPTED,
+            });
+        });
+    };
+    std::thread::Builder::new().name("signals".to_owned()).spawn(listen).map(drop)
+}
+
+/// Windows knows neither TERM nor HUP.
+#[cfg(not(unix))]
+fn on_signal(act: impl Fn(u8) + Send + 'static) -> io::Result<()> {
+    ctrlc::set_handler(move || act(INTERRUPTED)).map_err(io::Error::other)
+}
+
+/// Whether a signal was ignored when we were started. To ask the system needs unsafe code;
+/// Linux also writes it into a file. Elsewhere the answer is no.
+#[cfg(unix)]
+fn ignored(signal: i32) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    mask >> (signal - 1) & 1 == 1
 }

@@ -33,6 +33,6 @@ impl Args {
             info_from(&mut connection, ours.info_hash, until, say)
         })?;
         tell_passed_over("the info dictionary", &info.passed_over, options);
-        Ok(describe(&info, magnet.trackers.iter().map(String::as_str)))
+        describe(&info, magnet.trackers.iter().map(String::as_str), options)
     }
 }

@@ -199,3 +199,30 @@ fn bad_magnet_links_are_bad_input() {
         Run::new(["magnet_parse", link]).run().fails(&[3]);
     }
 }
+
+/// While it prints, so nothing of the answer is held: 17 times the file was, once.
+#[cfg(target_os = "linux")]
+#[test]
+fn info_of_half_a_million_pieces_prints_as_it_goes() {
+    use std::io::Read;
+    use std::process::{Command, Stdio};
+    let folder = folder();
+    let pieces = 1 << 19;
+    let head = format!("d4:infod6:lengthi{pieces}e4:name1:t12:piece lengthi1e6:pieces{}:", pieces * 20);
+    let torrent = [head.as_bytes(), &vec![b'h'; pieces * 20], b"ee"].concat();
+    std::fs::write(folder.path().join("t.torrent"), &torrent).expect("the folder takes a file");
+    for json in [&[][..], &["--json"]] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_piecemeal"));
+        command.args(["info", "t.torrent"]).args(json).current_dir(folder.path()).stdout(Stdio::piped());
+        let mut child = command.spawn().expect("the program starts");
+        let mut stdout = child.stdout.take().expect("it is a pipe");
+        // It is in the middle of the hashes now, and waits for us to read on.
+        stdout.read_exact(&mut vec![0; pieces * 20]).expect("two hex digits for each byte come");
+        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).expect("it is there");
+        drop(stdout);
+        child.wait().expect("it ends");
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).and_then(|rest| rest.split_whitespace().next());
+        let peak: usize = peak.and_then(|number| number.parse().ok()).expect("Linux tells the peak");
+        assert!(peak * 1024 < 6 * torrent.len(), "{json:?}: {peak} KiB for a file of {} bytes", torrent.len());
+    }
+}

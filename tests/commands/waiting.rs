@@ -118,11 +118,11 @@ fn quiet_is_quiet_and_programs_are_told() {
 
 #[test]
 fn a_download_that_is_stopped_says_who_gave_how_much() {
-    for signal in ["INT", "TERM"] {
+    for (signal, code) in [("INT", 130), ("TERM", 143)] {
         let folder = folder();
         let (run, peer) = ten_of_nineteen(folder.path(), &["--json"]);
         run.line("stdout", NOBODY_JSON);
-        let events = run.end(signal, 130);
+        let events = run.end(signal, code);
         let last = events.last().expect("it has said something");
         let bytes = 10 * Torrent::of_pieces(19, 12).piece_length;
         assert_eq!(last["event"], "unfinished", "SIG{signal}: {last}");
@@ -189,5 +189,5 @@ fn whoever_hashes_says_what_for() {
     });
     assert_eq!(event, expected);
     verify.end("INT", 130);
-    seed.end("TERM", 130);
+    seed.end("TERM", 143);
 }

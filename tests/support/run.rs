@@ -48,6 +48,15 @@ impl Run {
         Run { command, shown, limit: LIMIT }
     }
 
+    /// The same, started by `nohup`: HUP is ignored from the beginning.
+    pub fn nohup(mut self) -> Run {
+        let mut command = Command::new("nohup");
+        command.arg(self.command.get_program()).args(self.command.get_args());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        self.command = command;
+        self
+    }
+
     /// One more argument.
     pub fn arg(mut self, argument: impl AsRef<OsStr>) -> Run {
         self.command.arg(argument.as_ref());
@@ -153,7 +162,7 @@ impl Running {
         self.signal("INT");
     }
 
-    /// This signal.
+    /// A signal by its name: `TERM`, `HUP`.
     #[track_caller]
     pub fn signal(&self, name: &str) {
         let sent = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status();

@@ -80,6 +80,12 @@ impl Serving {
         self.finish()
     }
 
+    /// A signal by its name: `TERM`, `HUP`.
+    #[track_caller]
+    pub fn signal(&self, name: &str) {
+        self.run.signal(name);
+    }
+
     /// Waits for the end.
     pub fn finish(self) -> Ended {
         let outcome = self.run.finish();
