@@ -3,6 +3,7 @@
 mod asking;
 mod captures;
 mod content_at;
+mod describing;
 mod draft_options;
 mod explaining;
 pub mod failure;

@@ -3,8 +3,8 @@
 use piecemeal::s05_messages::connection::Connection;
 
 use super::asking::dial;
+use super::describing::describe;
 use super::failure::Failure;
-use super::info::describe;
 use super::info_from::info_from;
 use super::magnet_peers::start;
 use super::opening::tell_passed_over;
