@@ -15,6 +15,7 @@ mod interrupt;
 mod lab_options;
 mod live_map;
 mod magnet_peers;
+mod making;
 mod opening;
 mod peer_table;
 mod piece_file;

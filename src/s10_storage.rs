@@ -34,6 +34,7 @@ pub mod create;
 pub mod damage;
 mod hashing;
 pub mod output;
+mod place;
 mod positioned;
 mod seal;
 
@@ -48,6 +49,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use thiserror::Error;
 
 use self::hashing::{hash, hash_pieces};
+use self::place::{How, Place};
 use self::seal::Seals;
 use crate::s01_bencode::{counted, printable};
 use crate::s02_metainfo::{FileEntry, Info, PieceIndex};
@@ -99,8 +101,8 @@ pub struct Storage {
     root: PathBuf,
     files: Vec<FileEntry>,
     writable: bool,
-    /// Whether links below the root are followed: only where nothing is ever written.
-    follows_links: bool,
+    /// How files are opened that are not written. Links are followed only where nothing ever is.
+    reads: How,
     /// Whether nothing more is written, and how the files were then. A leaf lock: who
     /// holds it takes no other.
     sealed: AtomicBool,
@@ -130,7 +132,7 @@ impl Storage {
     /// The content of a torrent at `root`, to be read only. Symbolic links below it are
     /// followed: people keep whole libraries as links.
     pub fn through_links(info: &Info, root: &Path) -> Storage {
-        Storage { follows_links: true, ..Storage::new(info, root, false) }
+        Storage { reads: How::Follow, ..Storage::new(info, root, false) }
     }
 
     fn of(files: Vec<FileEntry>, root: &Path, writable: bool) -> Storage {
@@ -138,7 +140,7 @@ impl Storage {
             root: root.to_owned(),
             files,
             writable,
-            follows_links: false,
+            reads: How::Read,
             sealed: AtomicBool::new(false),
             seals: Mutex::default(),
             open: Mutex::default(),
@@ -185,12 +187,10 @@ impl Storage {
         }
         // Two threads may get here for one file at the same time. Then it is
         // opened twice, which does no harm.
-        let path = self.path(number);
-        self.refuse_links(number)?;
         // What was complete and is gone now is not to be made again, empty.
         let writes = self.writable && !self.sealed.load(Ordering::SeqCst);
-        let file = if writes { positioned::open_for_writing(&path) } else { File::open(&path) };
-        let file = Arc::new(file.map_err(|error| StorageError::io(&path, error))?);
+        let how = if writes { How::Make } else { self.reads };
+        let file = Arc::new(self.place(number).open(how)?);
         let mut open = self.lock();
         if open.by_number.insert(number, Arc::clone(&file)).is_none() {
             open.oldest_first.push_back(number);
@@ -207,25 +207,12 @@ impl Storage {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn path(&self, number: usize) -> PathBuf {
-        let below = &self.files[number].path;
-        if below.as_os_str().is_empty() { self.root.clone() } else { self.root.join(below) }
+    fn place(&self, number: usize) -> Place<'_> {
+        Place { root: &self.root, below: &self.files[number].path }
     }
 
-    /// Makes sure that nothing on the way from the output folder to the file is a
-    /// symbolic link, unless those are followed, and that the file is a file: a pipe would block.
-    fn refuse_links(&self, number: usize) -> Result<(), StorageError> {
-        let mut path = self.root.clone();
-        for component in self.files[number].path.components() {
-            path.push(component);
-            if !self.follows_links && fs::symlink_metadata(&path).is_ok_and(|there| there.is_symlink()) {
-                return Err(StorageError::Link { path: shown(&path) });
-            }
-        }
-        match fs::metadata(&path) {
-            Ok(there) if !there.is_file() => Err(StorageError::NotAFile { path: shown(&path) }),
-            _ => Ok(()),
-        }
+    fn path(&self, number: usize) -> PathBuf {
+        self.place(number).path()
     }
 
     /// Brings the files to their exact lengths once all pieces are there: makes
@@ -235,18 +222,16 @@ impl Storage {
     /// If a file cannot be made or cut, or is shorter than what was written to it.
     pub fn finish(&self) -> Result<(), StorageError> {
         for (number, entry) in self.files.iter().enumerate().filter(|(_, entry)| !entry.padding) {
-            let path = self.path(number);
-            self.refuse_links(number)?;
-            match fs::metadata(&path).map(|there| there.len()) {
-                Ok(length) if length == entry.length => continue,
-                Ok(length) if length > entry.length => {}
-                _ if entry.length == 0 => {}
-                // All of it was written: somebody has cut it, or taken it away.
-                _ => return Err(StorageError::Gone { path: shown(&path) }),
+            let (place, length) = (self.place(number), self.length_of(number)?);
+            if length == Some(entry.length) {
+                continue;
             }
-            positioned::open_for_writing(&path)
-                .and_then(|file| file.set_len(entry.length))
-                .map_err(|error| StorageError::io(&path, error))?;
+            if length < Some(entry.length) && entry.length > 0 {
+                // All of it was written: somebody has cut it, or taken it away.
+                return Err(StorageError::Gone { path: shown(&place.path()) });
+            }
+            let file = place.open(How::Make)?;
+            file.set_len(entry.length).map_err(|error| StorageError::io(&place.path(), error))?;
         }
         Ok(())
     }

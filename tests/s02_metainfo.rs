@@ -465,7 +465,8 @@ fn check(info: &Info) {
 
 #[test]
 fn whatever_the_names_no_two_files_share_a_path() {
-    let names: [&[u8]; 12] = [b"a", b"a/", b"a_", b"a\\", b"a.1", b"a_.1", b"a_.1.1", b"b", b"\x01", b"_", b"\xff", b"\xfe"];
+    let names: [&[u8]; 13] =
+        [b"a", "a\u{200b}".as_bytes(), b"a/", b"a_", b"a\\", b"a.1", b"a_.1", b"a_.1.1", b"b", b"\x01", b"_", b"\xff", b"\xfe"];
     let mut random = StdRng::seed_from_u64(2);
     for _ in 0..4_000 {
         let entries: Vec<Vec<u8>> = (0..random.random_range(1..12))

@@ -6,6 +6,7 @@ mod s10_storage {
     mod create;
     mod damage;
     mod files;
+    mod links;
     mod output;
     mod parts;
     mod places;

@@ -1,7 +1,7 @@
 //! From a number to a piece, and from a piece to a file. (stage 9)
 
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write};
 use std::path::Path;
 use std::time::Instant;
 
@@ -13,6 +13,7 @@ use serde_json::json;
 
 use super::Answer;
 use super::failure::{Failure, LOCAL, USAGE};
+use super::making::make;
 use crate::progress::Narrator;
 
 /// A number from the command line.
@@ -62,7 +63,7 @@ pub fn save(output: &Path, data: &[u8], piece: PieceIndex, force: bool, say: Nar
         return Err(failure.help("choose another -o, or overwrite it with --force").see("09-pieces"));
     }
     let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let written = folder.map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::write(output, data));
+    let written = folder.map_or(Ok(()), fs::create_dir_all).and_then(|()| make(output, false)?.write_all(data));
     written.map_err(|error| {
         let help = match error.kind() {
             ErrorKind::IsADirectory => "choose another -o: a file, in this folder or elsewhere",

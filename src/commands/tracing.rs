@@ -19,6 +19,7 @@ use piecemeal::trace::wiretap::{Form, Sink, Tap};
 use super::Options;
 use super::explaining::PAGE;
 use super::failure::{Failure, USAGE};
+use super::making::make;
 
 /// What is written where.
 #[derive(clap::Args)]
@@ -76,7 +77,7 @@ const TRACES: [&[u8]; 2] = [b"#0001 +", b"{\"event\":\"trace\","];
 fn sink(what: &str, path: &Path) -> Option<Sink> {
     let name = format!("{what} in {}", printable(&path.to_string_lossy()));
     let no_sink = |why: &str| warn(&format!("there is no {}: {why}", name.trim_start_matches("the ")));
-    match is_precious(path).and_then(|precious| if precious { Ok(None) } else { File::create(path).map(Some) }) {
+    match is_precious(path).and_then(|precious| if precious { Ok(None) } else { make(path, true).map(Some) }) {
         Ok(Some(file)) => return Some(Sink { name, out: Box::new(file) }),
         Ok(None) => no_sink("something else is in that file, and is kept"),
         Err(error) => no_sink(&error.to_string()),

@@ -12,6 +12,7 @@
 //! | an empty component | left out; an error if nothing else is there, and the file has bytes |
 //! | a file where another needs a folder | an error |
 //! | `/`, `\`, NUL and control characters in a component | `_` |
+//! | letters that are not seen or turn text round: bidi controls, zero width | left out |
 //! | a component over 255 bytes | cut, at a character, before a short extension |
 //! | names that differ, but no longer after that | `.1`, `.2`, ... before the extension |
 //! | two files of one path | the same, with a note |
@@ -178,21 +179,28 @@ impl<'a> Tree<'a> {
 
 /// One raw component as a name that is safe by itself.
 fn component(raw: &[u8], at: &str) -> Result<String, MetainfoError> {
-    let why = match raw {
-        b"" => "a name may not be empty",
-        b"." | b".." => "a name may not be a step up or to itself",
+    let clean = |letter: char| if letter.is_control() || letter == '/' || letter == '\\' { '_' } else { letter };
+    let name: String = String::from_utf8_lossy(raw).chars().filter(|letter| !is_hidden(*letter)).map(clean).collect();
+    let why = match name.as_str() {
+        "" if raw.is_empty() => "a name may not be empty",
+        "" => return Ok("_".to_owned()),
+        // Also if it became one just now.
+        "." | ".." => "a name may not be a step up or to itself",
+        _ if name.len() <= LONGEST => return Ok(name),
         _ => {
-            let clean = |letter: char| if letter.is_control() || letter == '/' || letter == '\\' { '_' } else { letter };
-            let name: String = String::from_utf8_lossy(raw).chars().map(clean).collect();
-            if name.len() <= LONGEST {
-                return Ok(name);
-            }
             // Without its extension, no program would open the file.
             let (stem, extension) = split(&name);
             return Ok(format!("{}{extension}", cut(stem, LONGEST - extension.len())));
         }
     };
     Err(MetainfoError::UnsafePath { path: at.to_owned(), why, name: excerpt(raw) })
+}
+
+/// Whether a letter cannot be seen, or turns the ones beside it round. It makes two names
+/// look the same, or `gpj.exe` look like `exe.jpg`.
+fn is_hidden(letter: char) -> bool {
+    matches!(letter, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}')
+        || matches!(letter, '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
 }
 
 /// Splits a name before its extension, if it has a short one.

@@ -1,8 +1,6 @@
 //! From pieces that are wrong to the files that this concerns: hashes speak of
 //! pieces, people of files.
 
-use std::fs;
-use std::io::ErrorKind;
 use std::ops::Range;
 use std::path::PathBuf;
 
@@ -108,18 +106,16 @@ impl Storage {
 
     /// Returns the number of each file but padding, with its length on disk if it is there.
     fn lengths(&self) -> impl Iterator<Item = (usize, Option<u64>)> {
-        let length = |number| fs::metadata(self.path(number)).ok().filter(fs::Metadata::is_file).map(|there| there.len());
+        let length = |number| self.length_of(number).ok().flatten();
         self.files.iter().enumerate().filter(|(_, entry)| !entry.padding).map(move |(number, _)| (number, length(number)))
     }
 
     /// The length that a file has on disk, if it is there.
-    fn length_of(&self, number: usize) -> Result<Option<u64>, StorageError> {
-        self.refuse_links(number)?;
-        let path = self.path(number);
-        match fs::metadata(&path) {
-            Ok(there) => Ok(Some(there.len())),
-            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
-            Err(error) => Err(StorageError::io(&path, error)),
+    pub(super) fn length_of(&self, number: usize) -> Result<Option<u64>, StorageError> {
+        let place = self.place(number);
+        match place.open(self.reads) {
+            Err(error) if error.is_missing() => Ok(None),
+            file => Ok(Some(file?.metadata().map_err(|error| StorageError::io(&place.path(), error))?.len())),
         }
     }
 }

@@ -4,12 +4,13 @@
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::hashing::hash_of_zeros;
+use super::place::{How, Place};
 use super::{Storage, StorageError, shown, verify};
 use crate::s02_metainfo::{Info, PieceIndex};
 use crate::s05_messages::bitfield::Bitfield;
@@ -50,17 +51,14 @@ impl Output {
         let path = named(path)?;
         let marker = marker_of(&path);
         let storage = Arc::new(Storage::new(info, &path, true));
-        // Not through a link either: it would be written where the link leads.
-        if fs::symlink_metadata(&marker).is_ok_and(|there| !there.is_file()) {
-            return Err(StorageError::NotAFile { path: shown(&marker) });
+        if !info.multi_file && fs::symlink_metadata(&path).is_ok_and(|there| there.is_symlink()) {
+            return Err(StorageError::Link { path: shown(&path) }); // before a piece is fetched for it
         }
-        let marked = match fs::read(&marker) {
-            Ok(text) if text.trim_ascii() == info.info_hash.to_string().as_bytes() => true,
-            Ok(_) if force => false,
-            Ok(_) => return Err(StorageError::Exists { path: shown(&marker), what: "of this torrent" }),
-            Err(error) if error.kind() == ErrorKind::NotFound => false,
-            Err(error) => return Err(StorageError::io(&marker, error)),
-        };
+        let note = note_in(&marker)?;
+        let marked = note.as_ref().is_some_and(|note| note.trim_ascii() == info.info_hash.to_string().as_bytes());
+        if note.is_some() && !marked && !force {
+            return Err(StorageError::Exists { path: shown(&marker), what: "of this torrent" });
+        }
         let there = holds_something(&path);
         // Read-only, so that hashing makes no file that was not there.
         let reader = Storage::new(info, &path, false);
@@ -81,18 +79,21 @@ impl Output {
             return Err(StorageError::Exists { path: shown(&path), what: "as in the torrent: it has more bytes" });
         }
         let output = Output { storage, have, begun_elsewhere, marker };
-        if !output.have.is_full() {
-            output.mark(info)?;
+        if !output.have.is_full() && !marked {
+            output.mark(info, note.is_some())?;
         }
         Ok(output)
     }
 
-    /// Leaves the note by which a later run knows this partial download.
-    fn mark(&self, info: &Info) -> Result<(), StorageError> {
-        if let Some(folder) = self.marker.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            fs::create_dir_all(folder).map_err(|error| StorageError::io(folder, error))?;
+    /// Leaves the note by which a later run knows this partial download, perhaps in place
+    /// of another one.
+    fn mark(&self, info: &Info, instead: bool) -> Result<(), StorageError> {
+        if instead {
+            // Written over, it would change under all its names, and one may be somebody else's file.
+            fs::remove_file(&self.marker).map_err(|error| StorageError::io(&self.marker, error))?;
         }
-        fs::write(&self.marker, format!("{}\n", info.info_hash)).map_err(|error| StorageError::io(&self.marker, error))
+        let mut file = at(&self.marker).make_new()?;
+        writeln!(file, "{}", info.info_hash).map_err(|error| StorageError::io(&self.marker, error))
     }
 
     /// All pieces are there: brings the files to their lengths and takes the marker
@@ -142,6 +143,21 @@ fn marker_of(path: &Path) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(".piecemeal");
     name.into()
+}
+
+fn at(path: &Path) -> Place<'_> {
+    Place { root: path, below: Path::new("") }
+}
+
+/// Returns the start of what is in a marker, if there is one.
+fn note_in(marker: &Path) -> Result<Option<Vec<u8>>, StorageError> {
+    let file = match at(marker).open(How::Read) {
+        Err(StorageError::Io { error, .. }) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        file => file?,
+    };
+    let mut note = Vec::new();
+    file.take(100).read_to_end(&mut note).map_err(|error| StorageError::io(marker, error))?;
+    Ok(Some(note))
 }
 
 /// Whether there is a file with something in it, or a folder with something in

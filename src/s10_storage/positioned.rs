@@ -1,21 +1,8 @@
 //! Reading and writing at an offset, which each system spells in its own way.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::File;
 use std::io::{self, ErrorKind, IoSlice};
 use std::ops::Range;
-use std::path::Path;
-
-/// Opens or makes a file, and the folders it is in.
-pub fn open_for_writing(path: &Path) -> io::Result<File> {
-    let open = || OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
-    match (open(), path.parent()) {
-        (Err(error), Some(folder)) if error.kind() == ErrorKind::NotFound => {
-            fs::create_dir_all(folder)?;
-            open()
-        }
-        (done, _) => done,
-    }
-}
 
 /// Returns what of a row of parts lies in a range of it.
 pub fn cut<'p>(parts: &[&'p [u8]], range: Range<usize>) -> Vec<IoSlice<'p>> {

@@ -37,6 +37,9 @@ fn paths_that_lead_out_or_nowhere_are_bad_input() {
         &[&[&b".."[..], b"evil"][..]][..],
         &[&[b"a", b"..", b"evil"]],
         &[&[b".."]],
+        &[&[".\u{200b}.".as_bytes(), b"evil"]],
+        &[&["\u{202e}..\u{feff}".as_bytes(), b"evil"]],
+        &[&["\u{2060}.".as_bytes()]],
         &[&[b"."]],
         &[&[b"a", b".", b"b"]],
         &[&[b""]],
@@ -165,5 +168,31 @@ fn the_name_of_a_torrent_is_only_advice() {
                 assert!(files.is_empty(), "{files:?}");
             }
         }
+    }
+}
+
+#[test]
+fn letters_that_hide_or_turn_text_round_are_not_in_names_on_disk() {
+    let names = [
+        "\u{202e}gpj.exe",
+        "gpj.exe",
+        "gp\u{200b}j.exe",
+        "\u{200d}\u{feff}",
+        "_",
+        "gpj.e\u{2066}xe",
+        "\u{645}\u{6cc}\u{200c}.txt",
+    ];
+    let paths: Vec<Vec<&[u8]>> = names.iter().map(|name| vec![name.as_bytes()]).collect();
+    let torrent = torrent(&paths.iter().map(Vec::as_slice).collect::<Vec<_>>());
+    let folder = folder();
+    torrent.write(folder.path(), None);
+    let peer = FakePeer::of(&torrent).start();
+    Run::new(["download", "-o", "out", "test.torrent"]).dir(folder.path()).peer(peer.address()).run().succeeds();
+    let found = files_under(&folder.path().join("out"));
+    let expected = ["_", "_.1", "gpj.1.exe", "gpj.2.exe", "gpj.3.exe", "gpj.exe", "\u{645}\u{6cc}.txt"];
+    assert_eq!(found, expected.map(PathBuf::from), "each has its own");
+    for (number, name) in ["gpj.exe", "gpj.1.exe", "gpj.2.exe"].iter().enumerate() {
+        let held = std::fs::read(folder.path().join("out").join(name)).expect("it is there");
+        assert_eq!(held, content(10, number as u32), "{name}");
     }
 }

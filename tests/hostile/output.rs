@@ -155,3 +155,40 @@ fn a_symbolic_link_inside_the_output_is_not_followed_out_of_it() {
         }
     }
 }
+
+#[test]
+fn a_link_that_somebody_put_in_place_of_the_marker_is_not_written_through() {
+    let torrent = Torrent::sample();
+    for held in [None, Some("somebody's"), Some("")] {
+        for force in [&[][..], &["--force"]] {
+            let folder = folder();
+            std::fs::create_dir(folder.path().join("victim")).expect("the folder takes a folder");
+            let victim = folder.path().join("victim/x");
+            held.iter().for_each(|held| std::fs::write(&victim, held).expect("the folder takes a file"));
+            std::os::unix::fs::symlink("victim/x", folder.path().join("out.piecemeal")).expect("the folder takes a link");
+            torrent.write(folder.path(), None);
+            let peer = FakePeer::of(&torrent).start();
+            let run = force.iter().fold(Run::new(["download", "-o", "out", "test.torrent"]), Run::arg);
+            let outcome = run.dir(folder.path()).peer(peer.address()).run();
+            outcome.fails(&[7]).mentions("out.piecemeal: is a symbolic link, which is not followed");
+            assert_eq!(std::fs::read_to_string(&victim).ok().as_deref(), held, "{force:?}");
+        }
+    }
+}
+
+#[test]
+fn a_piece_is_not_written_through_a_link_to_a_file_but_goes_to_stdout_by_name() {
+    let (torrent, folder) = (Torrent::sample(), folder());
+    torrent.write(folder.path(), None);
+    let peer = FakePeer::of(&torrent).start();
+    let piece = |out: &str| {
+        Run::new(["download_piece", "--force", "-o", out, "test.torrent", "0"]).dir(folder.path()).peer(peer.address()).run()
+    };
+    std::os::unix::fs::symlink("victim", folder.path().join("out")).expect("the folder takes a link");
+    piece("out").fails(&[7]).mentions("out: is a symbolic link, which is not followed");
+    assert!(!folder.path().join("victim").exists());
+    std::fs::write(folder.path().join("victim"), "somebody's").expect("the folder takes a file");
+    piece("out").fails(&[7]);
+    assert_eq!(std::fs::read_to_string(folder.path().join("victim")).expect("it is there"), "somebody's");
+    assert!(piece("/dev/stdout").succeeds().stdout.starts_with(&torrent.content[..100]));
+}

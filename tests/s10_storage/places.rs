@@ -148,23 +148,6 @@ fn the_output_itself_may_be_a_link_since_the_user_named_it() {
 }
 
 #[test]
-fn a_link_in_place_of_the_marker_is_not_written_through() {
-    let (folder, elsewhere) = (folder(), folder());
-    fs::write(elsewhere.path().join("there"), "not ours").expect("the folder takes a file");
-    for (name, target) in [("one", "there"), ("two", "nowhere")] {
-        symlink(elsewhere.path().join(target), folder.path().join(format!("{name}.piecemeal"))).expect("the folder takes a link");
-        for force in [false, true] {
-            let path = folder.path().join(name);
-            let opened = Output::open(&info(&torrent()), &path, force, &AtomicBool::new(false), &|_| {}).map(drop);
-            let error = opened.expect_err("the marker is a link");
-            assert!(matches!(&error, StorageError::NotAFile { path } if path.ends_with(".piecemeal")), "{error}");
-        }
-    }
-    assert_eq!(files_in(elsewhere.path()), ["there"]);
-    assert_eq!(fs::read_to_string(elsewhere.path().join("there")).expect("it is there"), "not ours");
-}
-
-#[test]
 fn a_pipe_in_place_of_a_file_is_refused_without_waiting_for_its_other_end() {
     let folder = folder();
     let root = folder.path().join("out");

@@ -1,0 +1,199 @@
+//! Where a file goes, and how it is opened there without following a link.
+//!
+//! To look at a path and to open it are two steps. Between them, somebody with access to
+//! the folder can put a link in the place of a folder that was looked at. So there is no
+//! looking ahead here: each folder is opened by its name in the one before it, and the system
+//! is told to follow no link (`openat` with `O_NOFOLLOW`). A folder that is open stays what
+//! it is, whatever its name leads to a moment later.
+
+use std::ffi::OsStr;
+use std::fs::{self, File, OpenOptions};
+use std::path::{Path, PathBuf};
+
+use super::{StorageError, shown};
+
+/// A file at the output, or below it.
+#[derive(Clone, Copy)]
+pub struct Place<'p> {
+    /// The output, which the user named. A folder may be a link.
+    pub root: &'p Path,
+    /// The way from there. Empty: the output is the file.
+    pub below: &'p Path,
+}
+
+/// What for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum How {
+    /// Reading.
+    Read,
+    /// Reading and writing. What is missing is made, folders as well.
+    Make,
+    /// Reading the user's own content. Links are followed.
+    Follow,
+}
+
+impl Place<'_> {
+    /// The whole path.
+    pub fn path(&self) -> PathBuf {
+        if self.below.as_os_str().is_empty() { self.root.to_owned() } else { self.root.join(self.below) }
+    }
+
+    /// Opens it.
+    ///
+    /// # Errors
+    /// If there is a link on the way, or something that is no file; or if the system says no.
+    pub fn open(&self, how: How) -> Result<File, StorageError> {
+        let file = system::open(self, how)?;
+        match file.metadata() {
+            Ok(there) if there.is_file() => Ok(file),
+            Ok(_) => Err(StorageError::NotAFile { path: shown(&self.path()) }),
+            Err(error) => Err(StorageError::io(&self.path(), error)),
+        }
+    }
+
+    /// Makes it.
+    ///
+    /// # Errors
+    /// If anything is there already, be it a link; or if the system says no.
+    pub fn make_new(&self) -> Result<File, StorageError> {
+        let path = self.path();
+        let parent = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        parent.map_or(Ok(()), fs::create_dir_all).map_err(|error| StorageError::io(parent.unwrap_or(&path), error))?;
+        OpenOptions::new().write(true).create_new(true).open(&path).map_err(|error| StorageError::io(&path, error))
+    }
+
+    /// Splits it into a folder that the user named and the names from there.
+    fn steps(&self) -> (&Path, Vec<&OsStr>) {
+        if !self.below.as_os_str().is_empty() {
+            return (self.root, self.below.iter().collect());
+        }
+        let folder = self.root.parent().filter(|folder| !folder.as_os_str().is_empty());
+        (folder.unwrap_or(Path::new(".")), self.root.file_name().into_iter().collect())
+    }
+}
+
+#[cfg(unix)]
+mod system {
+    use std::ffi::OsStr;
+    use std::fs::{self, File};
+    use std::io::ErrorKind;
+    use std::os::fd::OwnedFd;
+    use std::path::Path;
+
+    use rustix::fs::{AtFlags, FileType, Mode, OFlags, mkdirat, open as open_folder, openat, statat};
+    use rustix::io::Errno;
+
+    use super::{How, Place, StorageError, shown};
+
+    /// To go through a folder, no permission to list it is needed.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    const FOLDER: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+    /// A pipe must not wait for its other end, and a terminal not become ours.
+    const FILE: OFlags = OFlags::NONBLOCK.union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
+    /// How often to try again when somebody makes and removes the file meanwhile.
+    const TRIES: usize = 10;
+
+    pub fn open(place: &Place, how: How) -> Result<File, StorageError> {
+        let whole = place.path();
+        if how == How::Follow {
+            let file = rustix::fs::open(&whole, FILE, Mode::empty());
+            return file.map(File::from).map_err(|error| StorageError::io(&whole, error.into()));
+        }
+        let make = how == How::Make;
+        let (base, names) = place.steps();
+        let missing = || StorageError::io(&whole, ErrorKind::InvalidInput.into());
+        let (last, folders) = names.split_last().ok_or_else(missing)?;
+        let mut at = base.to_owned();
+        let mut folder = match open_folder(base, FOLDER, Mode::empty()) {
+            Err(Errno::NOENT) if make => {
+                fs::create_dir_all(base).map_err(|error| StorageError::io(base, error))?;
+                open_folder(base, FOLDER, Mode::empty())
+            }
+            opened => opened,
+        }
+        .map_err(|error| StorageError::io(&at, error.into()))?;
+        for name in folders {
+            at.push(name);
+            folder = step(&folder, name, make).map_err(|error| why(&folder, name, &at, error))?;
+        }
+        let file = file(&folder, last, make).map_err(|error| why(&folder, last, &whole, error))?;
+        Ok(file.into())
+    }
+
+    /// Opens a folder in another one.
+    fn step(folder: &OwnedFd, name: &OsStr, make: bool) -> Result<OwnedFd, Errno> {
+        let open = || openat(folder, name, FOLDER | OFlags::NOFOLLOW, Mode::empty());
+        match open() {
+            Err(Errno::NOENT) if make => match mkdirat(folder, name, Mode::from(0o777)) {
+                Ok(()) | Err(Errno::EXIST) => open(),
+                Err(error) => Err(error),
+            },
+            opened => opened,
+        }
+    }
+
+    /// Opens the file, or makes it. To make what is there already would follow a link on
+    /// some systems, so these are two calls.
+    fn file(folder: &OwnedFd, name: &OsStr, make: bool) -> Result<OwnedFd, Errno> {
+        let access = if make { OFlags::RDWR } else { OFlags::RDONLY };
+        let mut opened = Err(Errno::NOENT);
+        for _ in 0..TRIES {
+            opened = openat(folder, name, access | OFlags::NOFOLLOW | FILE, Mode::empty());
+            if !make || !matches!(opened, Err(Errno::NOENT)) {
+                break;
+            }
+            opened = openat(folder, name, access | OFlags::CREATE | OFlags::EXCL | FILE, Mode::from(0o666));
+            if !matches!(opened, Err(Errno::EXIST)) {
+                break;
+            }
+        }
+        opened
+    }
+
+    /// Each system has an error of its own for a link that it is told not to follow. What
+    /// is there by now tells the reason.
+    fn why(folder: &OwnedFd, name: &OsStr, at: &Path, error: Errno) -> StorageError {
+        let there = statat(folder, name, AtFlags::SYMLINK_NOFOLLOW).map(|there| FileType::from_raw_mode(there.st_mode));
+        match there {
+            Ok(FileType::Symlink) => StorageError::Link { path: shown(at) },
+            // A folder is in the way of a file, or a pipe of a writer.
+            Ok(kind) if kind != FileType::RegularFile && error != Errno::ACCESS => StorageError::NotAFile { path: shown(at) },
+            _ => StorageError::io(at, error.into()),
+        }
+    }
+}
+
+/// Without `openat`, one looks first and opens then, and the gap between the two stays.
+#[cfg(not(unix))]
+mod system {
+    use std::fs::{self, File, OpenOptions};
+    use std::io::ErrorKind;
+
+    use super::{How, Place, StorageError, shown};
+
+    pub fn open(place: &Place, how: How) -> Result<File, StorageError> {
+        let whole = place.path();
+        let (base, names) = place.steps();
+        let mut at = base.to_owned();
+        for name in names {
+            at.push(name);
+            let link = how != How::Follow && fs::symlink_metadata(&at).is_ok_and(|there| there.is_symlink());
+            if link {
+                return Err(StorageError::Link { path: shown(&at) });
+            }
+        }
+        if fs::metadata(&whole).is_ok_and(|there| !there.is_file()) {
+            return Err(StorageError::NotAFile { path: shown(&whole) });
+        }
+        let open = |new| OpenOptions::new().read(true).write(how == How::Make).create_new(new).open(&whole);
+        let file = match open(false) {
+            Err(error) if how == How::Make && error.kind() == ErrorKind::NotFound => {
+                whole.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| open(true))
+            }
+            opened => opened,
+        };
+        file.map_err(|error| StorageError::io(&whole, error))
+    }
+}
