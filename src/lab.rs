@@ -25,6 +25,7 @@
 
 pub mod announce;
 pub mod content;
+mod desk;
 mod greeting;
 mod hints;
 pub mod http;
@@ -32,6 +33,7 @@ pub mod notes;
 mod over;
 mod pace;
 pub mod phone_book;
+mod quota;
 pub mod seeder;
 mod seen;
 mod service;

@@ -63,6 +63,11 @@ impl Notes {
         waiting.notes.push_back(Note { who, text: printable(&text), json });
     }
 
+    /// Counts what is not told of: it was too much of the same.
+    pub(super) fn pass_over(&self, count: u64) {
+        self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner).lost += count;
+    }
+
     /// From now on, each single message is of interest.
     pub fn watch_closely(&self) {
         self.0.closely.store(true, Ordering::Relaxed);

@@ -15,8 +15,9 @@ use std::time::{Duration, Instant};
 use sha1::{Digest, Sha1};
 
 use super::announce::Heard;
+use super::desk::Desk;
 use super::hints;
-use super::tracker::{Desk, own_address};
+use super::tracker::own_address;
 use crate::s13_udp_tracker::packet::{Answer, Ask, Family, PROTOCOL_ID, Request, Said};
 use crate::trace::stream::Way;
 
@@ -26,6 +27,8 @@ const STACK: usize = 512 << 10;
 const LARGEST_REQUEST: usize = 4_096;
 /// The thread looks up so often, should it have missed that it is to end.
 const LOOK_UP: Duration = Duration::from_secs(1);
+/// The bytes of an error before its text: the action and the transaction id.
+const ERROR_HEAD: usize = 8;
 /// A connection id is made anew after so long, ...
 const EPOCH: Duration = Duration::from_secs(60);
 /// ... and this many older ones are good, too: so each is good for two minutes at least.
@@ -115,14 +118,21 @@ impl Clerk {
         }
     }
 
-    /// One packet, one answer; `None` to what is too short to have a transaction id.
+    /// One packet, one answer.
+    ///
+    /// The sender's address on a packet is whatever the sender wrote there. Until it is proved, by a
+    /// connection id, an answer is never longer than what came: otherwise anybody could make this
+    /// tracker send more to a victim than they send themselves. What is too short to have
+    /// a transaction id gets no answer.
     fn answer(&self, packet: &[u8], from: SocketAddr) -> Option<Answer> {
         let request = match Request::decode(packet) {
             Ok(request) => request,
             Err(error) => {
-                let reason = self.refuse(from, "", format!("{error}{}", hints::packet(packet)));
+                let reason = format!("{error}{}", hints::packet(packet));
+                let begins = packet.first_chunk().is_some_and(|id| self.gave(u64::from_be_bytes(*id), from));
+                let said = if begins { self.refuse(from, "", reason) } else { self.refuse_stranger(from, packet, reason) };
                 let transaction_id = u32::from_be_bytes(packet.get(12..16)?.try_into().ok()?);
-                return Some(Answer { transaction_id, said: Said::Failed(reason.into_bytes()) });
+                return Some(Answer { transaction_id, said: Said::Failed(said.into_bytes()) });
             }
         };
         let said = match request.ask {
@@ -135,7 +145,7 @@ impl Clerk {
                     _ => "",
                 };
                 let reason = "the connection id is not one that this tracker gave you lately: connect first";
-                Err(self.refuse(from, "", format!("{reason}{hint}")))
+                Err(self.refuse_stranger(from, packet, format!("{reason}{hint}")))
             }
             Ask::Announce { announce, url_data } => {
                 let target = String::from_utf8_lossy(&url_data).into_owned();
@@ -164,6 +174,18 @@ impl Clerk {
 
     fn refuse(&self, from: SocketAddr, target: &str, reason: String) -> String {
         self.desk.refuse(from, target, reason, hints::UDP_TRACKER)
+    }
+
+    /// Notes a packet of somebody who may be somebody else, and returns what to answer: as
+    /// much of the reason as keeps the answer shorter than the packet. Shorter and not as
+    /// long, or two trackers that are each made to believe that the other one asks would
+    /// answer each other forever.
+    fn refuse_stranger(&self, from: SocketAddr, packet: &[u8], reason: String) -> String {
+        self.desk.refuse_stranger(from, &reason, hints::UDP_TRACKER);
+        let room = packet.len().saturating_sub(ERROR_HEAD + 1);
+        let short = reason.split(';').next().unwrap_or_default();
+        let said = [reason.as_str(), short, "the tracker's log says why", "refused"];
+        said.into_iter().find(|text| text.len() <= room).unwrap_or_default().to_owned()
     }
 
     /// How many minutes the tracker is old.

@@ -125,9 +125,7 @@ fn wrong_requests_are_told_what_is_wrong() {
         (with(80, &[0, 0, 0, 9]), "the event must be"),
         (with(8, &[0, 0, 0, 9]), "the action must be"),
         (good[..97].to_vec(), "an announce has at least 98 bytes, but this one has 97"),
-        (b"\x80\x19\x10\x27\x17\x04\0\0\0\0\0\0efgh".to_vec(), "low byte first"),
         ([&id[..], b"\0\0\0\x02efgh", &[7; 21]].concat(), "a scrape must be 1 to 74 times 20 bytes"),
-        ([&[9; 8][..], b"\0\0\0\x02efgh", &[7; 20]].concat(), "connect first"),
     ];
     notes.take();
     for (packet, expected) in table {
@@ -190,4 +188,83 @@ fn ending_the_tracker_frees_its_udp_port_at_once() {
     // Not at once: a program that another test is starting has a copy of every socket, until
     // it runs.
     soon("the port is free again", || UdpSocket::bind(address).is_ok());
+}
+
+/// What anybody can send without showing that they are where they say.
+#[test]
+fn nobody_gets_more_than_they_sent_before_they_proved_where_they_are() {
+    let notes = Notes::default();
+    let tracker = LabTracker::start(SocketAddr::from(([127, 0, 0, 1], 0)), notes.clone()).expect("a port is free");
+    let socket = client([127, 0, 0, 1]);
+    let elsewhere = connect(&client([127, 0, 0, 7]), &tracker);
+    let packets = [
+        // As long as a connect, with the action of nothing; zeros; low byte first.
+        b"\0\0\x04\x17\x27\x10\x19\x80\0\0\0\x07efgh".to_vec(),
+        b"\0\0\0\0\0\0\0\0\0\0\0\0efgh".to_vec(),
+        b"\x80\x19\x10\x27\x17\x04\0\0\0\0\0\0efgh".to_vec(),
+        CONNECT.to_vec(),
+        announce([0; 8], 7000),
+        announce(CONNECT[..8].try_into().expect("eight bytes"), 7000),
+        announce(elsewhere, 7000)[..97].to_vec(),
+        [&[9; 8][..], b"\0\0\0\x02efgh", &[7; 20]].concat(),
+        [&[9; 8][..], b"\0\0\0\x02efgh", &[7; 20 * 70]].concat(),
+        [&[0; 12][..], b"efgh", &[b'x'; 1_400]].concat(),
+    ];
+    for packet in &packets {
+        let answer = exchange(&socket, &tracker, packet);
+        let most = if packet[..] == CONNECT { 16 } else { packet.len() - 1 };
+        assert!(answer.len() <= most, "{} bytes came, {} went: {packet:?}", packet.len(), answer.len());
+    }
+    assert_eq!(
+        notes.take().iter().filter(|note| note.text.starts_with("refused ")).count(),
+        packets.len() - 1,
+        "each is in the log"
+    );
+    for length in 0..16 {
+        socket.send_to(&CONNECT[..length], tracker.address()).expect("loopback takes it");
+    }
+    // The next answer is to this, so there was none to those.
+    connect(&socket, &tracker);
+}
+
+#[test]
+fn a_flood_of_packets_does_not_flood_the_log_and_others_are_still_told_of() {
+    let notes = Notes::default();
+    let tracker = LabTracker::start(SocketAddr::from(([127, 0, 0, 1], 0)), notes.clone()).expect("a port is free");
+    let (begun, mut lines) = (Instant::now(), 0);
+    let mut read = || {
+        lines += notes.take().iter().filter(|note| note.json["event"] == "refused").count() as u64;
+    };
+    // Each waits for its answer, so each has arrived; from many addresses, as spoofed ones would be.
+    let sockets: Vec<UdpSocket> = (1..=50).map(|last| client([127, 0, 3, last])).collect();
+    for _ in 0..40 {
+        for socket in &sockets {
+            exchange(socket, &tracker, &[&[0; 12][..], b"efgh"].concat());
+        }
+        read();
+    }
+    // Of 2,000: the first 20, and one a second.
+    let seconds = begun.elapsed().as_secs() + 1;
+    assert!((20..=20 + seconds).contains(&lines), "{lines} lines in {seconds} s");
+    assert_eq!(tracker.refused(), 2_000);
+    // What a client that has proved itself says is told of all the same.
+    let socket = client([127, 0, 0, 9]);
+    let id = connect(&socket, &tracker);
+    exchange(&socket, &tracker, &announce(id, 7009));
+    assert!(notes.take().iter().any(|note| note.text.contains("127.0.0.9:7009")));
+}
+
+/// A packet with another tracker's address as its sender makes each answer the other's answers.
+#[test]
+fn two_trackers_do_not_answer_each_other_forever() {
+    let tracker = tracker();
+    let socket = client([127, 0, 0, 1]);
+    for first in [announce([0; 8], 7000), [&[0; 12][..], b"efgh", &[b'x'; 1_400]].concat(), CONNECT.to_vec()] {
+        let (mut packet, mut answers) = (first, 0);
+        while packet.len() >= 16 {
+            packet = exchange(&socket, &tracker, &packet);
+            answers += 1;
+            assert!(answers < 200, "there is no end to it");
+        }
+    }
 }

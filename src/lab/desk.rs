@@ -1,0 +1,210 @@
+//! The tracker's desk: what its threads share, and how a request becomes an answer.
+
+use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::announce::{Heard, scraped};
+use super::hints;
+use super::http::{Request, read_request, respond};
+use super::notes::Notes;
+use super::phone_book::{Asker, Page, PhoneBook};
+use super::quota::Quotas;
+use super::tracker::Logged;
+use crate::s01_bencode::{counted, encode, excerpt};
+use crate::s02_metainfo::InfoHash;
+use crate::s03_tracker::Announce;
+use crate::s04_handshake::transport::Transport;
+use crate::s11_swarm::sharing::Origin;
+use crate::s13_udp_tracker::packet::Counts;
+use crate::trace::client;
+
+/// How long a client has, for the whole of its request and our answer.
+const REQUEST_TIME: Duration = Duration::from_secs(5);
+/// How many announces are remembered.
+const LONGEST_LOG: usize = 1_000;
+
+/// What the tracker's threads share.
+#[derive(Default)]
+pub(super) struct Desk {
+    pub(super) book: Mutex<PhoneBook>,
+    pub(super) log: Mutex<VecDeque<Logged>>,
+    pub(super) refused: AtomicU64,
+    pub(super) known: Mutex<Known>,
+    /// How much is told of whom. A leaf lock.
+    pub(super) quotas: Mutex<Quotas>,
+    pub(super) notes: Notes,
+}
+
+/// The torrents of a lab. A tracker for a class knows none.
+#[derive(Default)]
+pub(super) struct Known {
+    pub(super) torrents: HashSet<InfoHash>,
+    pub(super) wrong: hints::WrongHashes,
+}
+
+impl Desk {
+    /// One request, one answer.
+    pub(super) fn serve(&self, mut transport: Transport, reached: IpAddr) {
+        transport.set_deadline(Instant::now() + REQUEST_TIME);
+        // Gone, or it said nothing.
+        let Ok((head, request)) = read_request(&mut transport) else { return };
+        transport.set_deadline(Instant::now() + REQUEST_TIME);
+        let (asker, tap) = (transport.peer, self.notes.tap());
+        tap.inspect(|tap| tap.asked(asker, &head));
+        let (status, body) = match request {
+            Some(request) => self.answer(asker, reached, &request),
+            None => (400, failure(&self.refuse(asker, "", hints::http(&head), hints::TRACKER))),
+        };
+        tap.inspect(|tap| tap.answered(asker, status, &body));
+        // Whoever has hung up meanwhile does not want the answer.
+        let _ = respond(&mut transport, status, &body);
+        (transport.hang_up)();
+    }
+
+    /// The status and the body for a request. Trackers say no with status 200; where
+    /// HTTP has a status for it, that is sent.
+    fn answer(&self, from: SocketAddr, reached: IpAddr, request: &Request) -> (u16, Vec<u8>) {
+        let target = request.target.as_str();
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        // A private tracker puts a key of the user's before the last part.
+        let last = path.rsplit('/').next();
+        if last != Some("announce") && last != Some("scrape") {
+            let reason = format!("this tracker answers at /announce, not at {}", excerpt(path.as_bytes()));
+            return (404, failure(&self.refuse(from, target, reason, hints::TRACKER)));
+        }
+        if request.method != "GET" {
+            let reason = format!("an announce is a GET request, not {}", excerpt(request.method.as_bytes()));
+            return (405, failure(&self.refuse(from, target, reason, hints::TRACKER)));
+        }
+        if last == Some("scrape") {
+            return match scraped(query) {
+                Err(error) => (200, failure(&self.refuse(from, target, error.to_string(), hints::TRACKER))),
+                Ok(torrents) => (200, encode_counts(self.scrape(from, torrents))),
+            };
+        }
+        let page = match Heard::decode(query) {
+            Err(error) => Err(self.refuse(from, target, error.to_string(), hints::TRACKER)),
+            Ok(heard) => self.announce(from, reached, heard, target, request.odd),
+        };
+        (200, page.map_or_else(|reason| failure(&reason), |page| page.encode()))
+    }
+
+    /// Enters an announce, over whatever it came, and notes it. `reached` is our address
+    /// as the asker called it, or unspecified.
+    pub(super) fn announce(
+        &self,
+        from: SocketAddr,
+        reached: IpAddr,
+        heard: Heard,
+        target: &str,
+        strict: Option<&'static str>,
+    ) -> Result<Page, String> {
+        let ask = &heard.announce;
+        let asker = Asker::new(from.ip(), ask.port, reached);
+        let page = lock(&self.book).announce(&asker, &heard, Instant::now());
+        let page = page.map_err(|reason| self.refuse(from, target, reason.to_owned(), hints::TRACKER))?;
+        let (listens, client, told) = (asker.listens, client::named(&ask.peer_id), page.peers.len());
+        let Known { torrents, wrong } = &*lock(&self.known);
+        let nobodys = (!torrents.is_empty() && !torrents.contains(&ask.info_hash)).then(|| {
+            format!("no seeder has this torrent: {}; see {}", hints::other_torrent(ask.info_hash, wrong), hints::METAINFO)
+        });
+        let odd: Vec<String> = heard.oddities().into_iter().chain(strict.map(str::to_owned)).chain(nobodys).collect();
+        let event = ask.event.map_or("announces".to_owned(), |event| event.to_string());
+        let text = format!(
+            "{listens} ({client}) {event}: uploaded {}, downloaded {}, {} left of {}; told of {}{}",
+            ask.uploaded,
+            ask.downloaded,
+            counted(ask.left, "byte"),
+            ask.info_hash,
+            counted(told, "peer"),
+            odd.iter().map(|what| format!("; {what}")).collect::<String>()
+        );
+        let more = json!({
+            "peer": listens.to_string(), "client": client, "peer_id": ask.peer_id.to_string(),
+            "info_hash": ask.info_hash.to_string(), "said": ask.event.map(|event| event.to_string()),
+            "uploaded": ask.uploaded, "downloaded": ask.downloaded, "left": ask.left, "told": told, "odd": odd,
+        });
+        self.note(Some(from), "announce", text, more);
+        self.log(from, target, Ok(heard.announce));
+        Ok(page)
+    }
+
+    /// The counts of some torrents, in their order.
+    pub(super) fn scrape(&self, from: SocketAddr, torrents: Vec<InfoHash>) -> Vec<(InfoHash, Counts)> {
+        let (shown, count) = (SocketAddr::new(from.ip().to_canonical(), from.port()), torrents.len());
+        let more = json!({ "from": shown.to_string(), "torrents": count });
+        self.note(Some(from), "scrape", format!("{shown} asks for the counts of {}", counted(count, "torrent")), more);
+        let (mut book, now) = (lock(&self.book), Instant::now());
+        torrents.into_iter().map(|info_hash| (info_hash, book.counts(info_hash, now))).collect()
+    }
+
+    /// Notes a request that is wrong, and hands back what to answer.
+    pub(super) fn refuse(&self, from: SocketAddr, target: &str, reason: String, see: &'static str) -> String {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+        self.tell_refused(Some(from), from, &reason, see);
+        self.log(from, target, Err(reason.clone()));
+        reason
+    }
+
+    /// Notes a packet that is wrong. Its sender may be anybody: an address on a packet
+    /// proves nothing.
+    pub(super) fn refuse_stranger(&self, from: SocketAddr, reason: &str, see: &'static str) {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+        if self.tell_refused(None, from, reason, see) {
+            self.log(from, "", Err(reason.to_owned()));
+        }
+    }
+
+    fn tell_refused(&self, proved: Option<SocketAddr>, from: SocketAddr, reason: &str, see: &'static str) -> bool {
+        let shown = SocketAddr::new(from.ip().to_canonical(), from.port());
+        let more = json!({ "from": shown.to_string(), "why": reason, "see": see });
+        self.note(proved, "refused", format!("refused {shown}: {reason}; see {see}"), more)
+    }
+
+    /// Adds a note about an address that is certain, or about one that is not; returns
+    /// whether it was not one too many. Those are counted.
+    fn note(&self, about: Option<SocketAddr>, event: &str, text: String, more: Value) -> bool {
+        let about = about.map(|address| Origin::of(address.ip()));
+        let passed_over = lock(&self.quotas).take(about, Instant::now());
+        let Some(passed_over) = passed_over else { return false };
+        self.notes.pass_over(passed_over);
+        self.notes.add("tracker", event, text, more);
+        true
+    }
+
+    fn log(&self, from: SocketAddr, target: &str, outcome: Result<Announce, String>) {
+        let mut log = lock(&self.log);
+        if log.len() == LONGEST_LOG {
+            log.pop_front();
+        }
+        log.push_back(Logged { from, target: target.to_owned(), outcome });
+    }
+}
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn failure(reason: &str) -> Vec<u8> {
+    encode::dictionary([("failure reason", encode::bytes(reason))])
+}
+
+/// Keys are raw bytes here, each once, in their order.
+fn encode_counts(counts: Vec<(InfoHash, Counts)>) -> Vec<u8> {
+    let mut files = b"d".to_vec();
+    for (info_hash, counts) in counts.into_iter().collect::<BTreeMap<_, _>>() {
+        files.extend(encode::bytes(info_hash.0));
+        files.extend(encode::dictionary([
+            ("complete", encode::integer(counts.seeders)),
+            ("downloaded", encode::integer(counts.downloads)),
+            ("incomplete", encode::integer(counts.leechers)),
+        ]));
+    }
+    files.push(b'e');
+    encode::dictionary([("files", files)])
+}

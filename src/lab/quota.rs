@@ -1,0 +1,128 @@
+//! How much the tracker tells of whom: its log grows with the time, not with the packets.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use crate::s11_swarm::sharing::Origin;
+
+/// How many notes in a row, and how many a second after that, are about one address. A class
+/// behind one router has room in this: thirty clients announce every other second.
+const OF_ONE: Rate = Rate { burst: 100.0, each_second: 10.0 };
+/// The same about all packets whose sender proves nothing. Each may name another address.
+const OF_STRANGERS: Rate = Rate { burst: 20.0, each_second: 1.0 };
+/// How many addresses are told apart.
+const MOST_ORIGINS: usize = 1_000;
+
+struct Rate {
+    burst: f64,
+    each_second: f64,
+}
+
+/// What is left to tell.
+#[derive(Debug)]
+struct Quota {
+    left: f64,
+    at: Instant,
+    passed_over: u64,
+}
+
+impl Quota {
+    /// Takes one; `None` if nothing is left. Otherwise the number of those that were passed over
+    /// since the last one.
+    fn take(&mut self, rate: &Rate, now: Instant) -> Option<u64> {
+        let since = now.saturating_duration_since(self.at).as_secs_f64();
+        (self.left, self.at) = ((self.left + since * rate.each_second).min(rate.burst), now);
+        if self.left < 1.0 {
+            self.passed_over += 1;
+            return None;
+        }
+        self.left -= 1.0;
+        Some(std::mem::take(&mut self.passed_over))
+    }
+}
+
+/// The quotas of all addresses.
+#[derive(Debug, Default)]
+pub(super) struct Quotas {
+    strangers: Option<Quota>,
+    by_origin: HashMap<Origin, Quota>,
+    forgot: Option<Instant>,
+}
+
+impl Quotas {
+    /// Takes one for a note about this address, or about one that is not certain. `None` if
+    /// that is one too many; otherwise the number that was passed over before it.
+    pub fn take(&mut self, about: Option<Origin>, now: Instant) -> Option<u64> {
+        let new = |rate: &Rate| Quota { left: rate.burst, at: now, passed_over: 0 };
+        let Some(origin) = about else {
+            return self.strangers.get_or_insert_with(|| new(&OF_STRANGERS)).take(&OF_STRANGERS, now);
+        };
+        if self.by_origin.len() >= MOST_ORIGINS && !self.by_origin.contains_key(&origin) {
+            self.forget(now);
+            if self.by_origin.len() >= MOST_ORIGINS {
+                return self.take(None, now);
+            }
+        }
+        self.by_origin.entry(origin).or_insert_with(|| new(&OF_ONE)).take(&OF_ONE, now)
+    }
+
+    /// Forgets whoever has said nothing for so long that their quota is whole again. Once a
+    /// second at most: it looks at all of them.
+    fn forget(&mut self, now: Instant) {
+        if self.forgot.is_some_and(|last| now.saturating_duration_since(last) < Duration::from_secs(1)) {
+            return;
+        }
+        self.forgot = Some(now);
+        let whole = Duration::from_secs_f64(OF_ONE.burst / OF_ONE.each_second);
+        self.by_origin.retain(|_, quota| now.saturating_duration_since(quota.at) < whole);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    /// How many of so many notes in a second are told, and how many are counted with them.
+    fn told(quotas: &mut Quotas, count: u32, begun: Instant, about: impl Fn(u32) -> Option<Origin>) -> (usize, u64) {
+        let at = |number| begun + Duration::from_secs(1) * number / count;
+        let told: Vec<u64> = (0..count).filter_map(|number| quotas.take(about(number), at(number))).collect();
+        (told.len(), told.iter().sum())
+    }
+
+    fn origin(number: u32) -> Option<Origin> {
+        Some(Origin::of(Ipv4Addr::from_bits(number).into()))
+    }
+
+    #[test]
+    fn what_is_told_grows_with_time_and_the_rest_is_counted() {
+        let (mut quotas, begun) = (Quotas::default(), Instant::now());
+        assert_eq!(told(&mut quotas, 20, begun, |_| None), (20, 0));
+        for second in 1..10 {
+            let (lines, _) = told(&mut quotas, 100_000, begun + Duration::from_secs(second), |_| None);
+            assert!(lines <= 2, "{lines} lines in second {second}");
+        }
+        // The first one after the flood says how many there were.
+        let passed_over = quotas.take(None, begun + Duration::from_secs(60)).expect("one is left again");
+        assert!(passed_over > 90_000, "{passed_over}");
+    }
+
+    #[test]
+    fn one_address_cannot_silence_another_and_neither_can_strangers() {
+        let (mut quotas, begun) = (Quotas::default(), Instant::now());
+        let (lines, _) = told(&mut quotas, 10_000, begun, |_| origin(1));
+        assert!((100..=111).contains(&lines), "{lines} lines");
+        told(&mut quotas, 10_000, begun, |_| None);
+        assert_eq!(told(&mut quotas, 100, begun, |_| origin(2)), (100, 0));
+    }
+
+    #[test]
+    fn with_an_address_for_each_note_it_does_not_grow_either() {
+        let (mut quotas, begun) = (Quotas::default(), Instant::now());
+        told(&mut quotas, 100_000, begun, origin);
+        assert!(quotas.by_origin.len() <= MOST_ORIGINS);
+        let (lines, _) = told(&mut quotas, 100_000, begun + Duration::from_secs(1), |number| origin(number + 100_000));
+        assert!(lines <= 2, "{lines} lines");
+    }
+}
