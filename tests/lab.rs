@@ -10,6 +10,7 @@ mod lab {
     mod client;
     mod command;
     mod content;
+    mod crowded;
     #[cfg(unix)]
     mod examples;
     mod mistakes;

@@ -89,7 +89,7 @@ impl Desk {
         }
         let page = match Heard::decode(query) {
             Err(error) => Err(self.refuse(from, target, error.to_string(), hints::TRACKER)),
-            Ok(heard) => self.announce(from, reached, heard, target, request.odd),
+            Ok(heard) => Ok(self.announce(from, reached, heard, target, request.odd)),
         };
         (200, page.map_or_else(|reason| failure(&reason), |page| page.encode()))
     }
@@ -103,11 +103,10 @@ impl Desk {
         heard: Heard,
         target: &str,
         strict: Option<&'static str>,
-    ) -> Result<Page, String> {
+    ) -> Page {
         let ask = &heard.announce;
         let asker = Asker::new(from.ip(), ask.port, reached);
         let page = lock(&self.book).announce(&asker, &heard, Instant::now());
-        let page = page.map_err(|reason| self.refuse(from, target, reason.to_owned(), hints::TRACKER))?;
         let (listens, client, told) = (asker.listens, client::named(&ask.peer_id), page.peers.len());
         let Known { torrents, wrong } = &*lock(&self.known);
         let nobodys = (!torrents.is_empty() && !torrents.contains(&ask.info_hash)).then(|| {
@@ -131,7 +130,7 @@ impl Desk {
         });
         self.note(Some(from), "announce", text, more);
         self.log(from, target, Ok(heard.announce));
-        Ok(page)
+        page
     }
 
     /// The counts of some torrents, in their order.

@@ -1,15 +1,16 @@
 //! What a tracker remembers: for each torrent, who has announced and where they listen.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use rand::seq::IteratorRandom;
+use rand::seq::SliceRandom;
 
 use super::announce::Heard;
 use crate::s01_bencode::encode;
 use crate::s02_metainfo::InfoHash;
-use crate::s03_tracker::{Event, PeerId};
+use crate::s03_tracker::{Announce, Event, PeerId};
+use crate::s11_swarm::sharing::{Holder, Origin, first_to_go};
 use crate::s13_udp_tracker::packet::Counts;
 
 /// How often clients are asked to announce, unless somebody wants it otherwise.
@@ -21,6 +22,8 @@ const EARLIEST_EXPIRY: Duration = Duration::from_secs(150);
 const MAX_TORRENTS: usize = 1_000;
 /// The most peers of a torrent.
 const MAX_PEERS: usize = 1_000;
+/// The most peers of all torrents together.
+const MAX_ENTRIES: usize = 10_000;
 /// How many peers are named to who does not say how many he wants.
 const DEFAULT_NUMWANT: usize = 50;
 /// And at the most.
@@ -118,18 +121,14 @@ impl PhoneBook {
         peers.insert(address, Entry { peer_id, complete: true, seen: None });
     }
 
-    /// Takes in an announce, and looks up others.
-    ///
-    /// # Errors
-    /// If there is no room for one more torrent or peer.
-    pub fn announce(&mut self, asker: &Asker, heard: &Heard, now: Instant) -> Result<Page, &'static str> {
+    /// Takes in an announce, and looks up others. Whoever announces is answered, also when
+    /// all places are taken by others that cannot go.
+    pub fn announce(&mut self, asker: &Asker, heard: &Heard, now: Instant) -> Page {
         let (ask, address) = (&heard.announce, asker.listens);
-        if self.torrents.len() >= MAX_TORRENTS && !self.torrents.contains_key(&ask.info_hash) {
-            self.expire(now);
-            self.torrents.retain(|_, torrent| !torrent.peers.is_empty());
-            if self.torrents.len() >= MAX_TORRENTS {
-                return Err("this tracker has no room for one more torrent");
-            }
+        let (wanted, compact) = (how_many(ask), heard.compact.unwrap_or(true));
+        if !self.has_room_for(ask.info_hash, address, now) {
+            let (complete, incomplete) = Default::default();
+            return Page { peers: Vec::new(), complete, incomplete, interval: self.interval, compact };
         }
         let expiry = self.expiry();
         let torrent = self.torrents.entry(ask.info_hash).or_default();
@@ -142,8 +141,6 @@ impl PhoneBook {
             // Whatever announces from there, the peer that was entered listens there.
         } else if ask.event == Some(Event::Stopped) {
             peers.remove(&address);
-        } else if peers.len() >= MAX_PEERS && !peers.contains_key(&address) {
-            return Err("this tracker has no room for one more peer of this torrent");
         } else {
             peers.insert(address, Entry { peer_id: ask.peer_id, complete: ask.left == 0, seen: Some(now) });
         }
@@ -153,13 +150,9 @@ impl PhoneBook {
         // Two peers may be the same to this asker: one that moved from 127.0.0.1 to ::1.
         let others: BTreeMap<_, _> = others.map(|(other, entry)| (asker.way_to(*other), entry.peer_id)).collect();
         let mut page: Vec<_> = others.into_iter().filter(|(other, _)| *other != address).collect();
-        let wanted = ask.numwant.map_or(DEFAULT_NUMWANT, |count| (count as usize).min(MAX_NUMWANT));
-        let wanted = if ask.event == Some(Event::Stopped) { 0 } else { wanted };
-        if page.len() > wanted {
-            page = page.into_iter().sample(&mut rand::rng(), wanted);
-        }
+        share(&mut page, wanted);
         let (complete, incomplete) = torrent.count();
-        Ok(Page { peers: page, complete, incomplete, interval: self.interval, compact: heard.compact.unwrap_or(true) })
+        Page { peers: page, complete, incomplete, interval: self.interval, compact }
     }
 
     /// What there is now, in the order of the info hashes.
@@ -172,6 +165,76 @@ impl PhoneBook {
         let mut tallies: Vec<Tally> = self.torrents.iter().map(tally).collect();
         tallies.sort_by_key(|tally| tally.info_hash.0);
         tallies
+    }
+
+    /// Makes room for one more torrent and peer, as far as that is needed. Whether there is any.
+    fn has_room_for(&mut self, info_hash: InfoHash, address: SocketAddr, now: Instant) -> bool {
+        let torrent = self.torrents.get(&info_hash);
+        if torrent.is_some_and(|torrent| torrent.peers.contains_key(&address)) {
+            return true;
+        }
+        let (known, of_torrent) = (torrent.is_some(), torrent.map_or(0, |torrent| torrent.peers.len()));
+        let crowded = of_torrent >= MAX_PEERS || self.entries() >= MAX_ENTRIES;
+        if crowded || (!known && self.torrents.len() >= MAX_TORRENTS) {
+            self.expire(now);
+        }
+        if !known && self.torrents.len() >= MAX_TORRENTS {
+            self.torrents.retain(|_, torrent| !torrent.peers.is_empty());
+            if self.torrents.len() >= MAX_TORRENTS && !self.drop_torrent() {
+                return false;
+            }
+        }
+        let of_torrent = self.torrents.get(&info_hash).map_or(0, |torrent| torrent.peers.len());
+        let full = of_torrent >= MAX_PEERS && !self.drop_peer(Some(info_hash));
+        !full && (self.entries() < MAX_ENTRIES || self.drop_peer(None))
+    }
+
+    fn entries(&self) -> usize {
+        self.torrents.values().map(|torrent| torrent.peers.len()).sum()
+    }
+
+    /// Drops torrents of the address that is in the most of them. A torrent counts for that one of
+    /// its peers' addresses that is in the fewest, so that one with a modest peer stays.
+    fn drop_torrent(&mut self) -> bool {
+        let mut held: HashMap<Origin, usize> = HashMap::new();
+        for torrent in self.torrents.values() {
+            let origins: BTreeSet<Origin> = torrent.peers.keys().map(|address| Origin::of(address.ip())).collect();
+            origins.into_iter().for_each(|origin| *held.entry(origin).or_default() += 1);
+        }
+        let modest = |torrent: &Torrent| {
+            let origins = torrent.peers.keys().map(|address| Origin::of(address.ip()));
+            origins.min_by_key(|origin| (held.get(origin), *origin))
+        };
+        let with_peers = self.torrents.iter().filter_map(|(hash, torrent)| Some((*hash, torrent, modest(torrent)?)));
+        let torrents: Vec<_> = with_peers.collect();
+        let holder = |(_, torrent, origin): &(InfoHash, &Torrent, Origin)| {
+            // Fewest peers first, and of these the one that was announced longest ago.
+            let by_hand = torrent.peers.values().any(|entry| entry.seen.is_none());
+            let newest = torrent.peers.values().filter_map(|entry| entry.seen).max().filter(|_| !by_hand);
+            Holder { origin: *origin, worth: newest.map(|newest| (torrent.peers.len(), newest)) }
+        };
+        let go = all_to_go(&torrents.iter().map(holder).collect::<Vec<_>>());
+        let go: Vec<InfoHash> = go.into_iter().filter_map(|position| Some(torrents.get(position)?.0)).collect();
+        go.iter().for_each(|hash| drop(self.torrents.remove(hash)));
+        !go.is_empty()
+    }
+
+    /// Drops peers that announced longest ago, of the address with the most of them: in
+    /// one torrent, or in all.
+    fn drop_peer(&mut self, of: Option<InfoHash>) -> bool {
+        let torrents = self.torrents.iter().filter(|(hash, _)| of.is_none_or(|of| of == **hash));
+        let places: Vec<(InfoHash, SocketAddr, Option<Instant>)> = torrents
+            .flat_map(|(hash, torrent)| torrent.peers.iter().map(|(address, entry)| (*hash, *address, entry.seen)))
+            .collect();
+        let holder = |(_, address, seen): &(InfoHash, SocketAddr, Option<Instant>)| Holder {
+            origin: Origin::of(address.ip()),
+            worth: *seen,
+        };
+        let go = all_to_go(&places.iter().map(holder).collect::<Vec<_>>());
+        for (hash, address, _) in go.iter().filter_map(|position| places.get(*position)) {
+            self.torrents.get_mut(hash).and_then(|torrent| torrent.peers.remove(address));
+        }
+        !go.is_empty()
     }
 
     fn expiry(&self) -> Duration {
@@ -191,6 +254,39 @@ impl PhoneBook {
         let (complete, incomplete) = torrent.count();
         Counts { seeders: complete as u64, downloads: torrent.completed, leechers: incomplete as u64 }
     }
+}
+
+/// The positions of those that go: the first to go, and a tenth of what its address has beside it.
+/// To find it takes a look at all, which is not to be worth a single announce.
+fn all_to_go<W: Ord>(holders: &[Holder<W>]) -> Vec<usize> {
+    let Some(first) = first_to_go(holders).and_then(|position| holders.get(position)) else { return Vec::new() };
+    let of_origin = holders.iter().enumerate().filter(|(_, holder)| holder.origin == first.origin && holder.worth.is_some());
+    let mut go: Vec<(usize, &Holder<W>)> = of_origin.collect();
+    go.sort_by(|(_, one), (_, other)| one.worth.cmp(&other.worth));
+    go.truncate(1 + go.len() / 10);
+    go.into_iter().map(|(position, _)| position).collect()
+}
+
+/// How many peers to name.
+fn how_many(ask: &Announce) -> usize {
+    let wanted = ask.numwant.map_or(DEFAULT_NUMWANT, |count| (count as usize).min(MAX_NUMWANT));
+    if ask.event == Some(Event::Stopped) { 0 } else { wanted }
+}
+
+/// Leaves so many peers, by lot, and as many of each address as of the others as long as it has
+/// any: otherwise one with a thousand ports would be all that a swarm hears of.
+fn share(peers: &mut Vec<(SocketAddr, PeerId)>, wanted: usize) {
+    if peers.len() <= wanted {
+        return;
+    }
+    peers.shuffle(&mut rand::rng());
+    let mut named: HashMap<Origin, usize> = HashMap::new();
+    peers.sort_by_cached_key(|(address, _)| {
+        let turn = named.entry(Origin::of(address.ip())).or_default();
+        *turn += 1;
+        *turn
+    });
+    peers.truncate(wanted);
 }
 
 impl Torrent {

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::content::Content;
 use super::notes::Notes;
 use super::pace::Pace;
-use super::service::Service;
+use super::service::{Crowd, Service};
 use super::session;
 use crate::s01_bencode::counted;
 use crate::s03_tracker::PeerId;
@@ -199,7 +199,7 @@ impl Seeder {
             };
             session::serve(&for_threads, transport)
         });
-        let service = Service::start(listener, &format!("seeder {number}"), MAX_CONNECTIONS, serve)?;
+        let service = Service::start(listener, &format!("seeder {number}"), MAX_CONNECTIONS, Crowd::Shares, serve)?;
         Ok(Seeder { service, shared })
     }
 

@@ -4,7 +4,7 @@
 //! it, which wakes the thread that waits there; every other wait in here is in a
 //! read or a write, and those a hang-up wakes.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -12,6 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::s04_handshake::transport::{Hangup, Transport, over_tcp};
+use crate::s11_swarm::sharing::{Holder, Origin, first_to_go, makes_way};
 use crate::s12_seeding::listener::wake;
 
 /// What each thread gets of the address space.
@@ -20,6 +21,17 @@ const STACK: usize = 512 << 10;
 const END_TIME: Duration = Duration::from_secs(2);
 /// How long a new connection has until its owner sets a deadline.
 const FIRST_DEADLINE: Duration = Duration::from_secs(10);
+
+/// What happens when somebody comes, and all places are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Crowd {
+    /// One goes in any case: the oldest of the address with the most. That is for
+    /// short conversations. Whoever has not finished by then is too slow for the crowd.
+    OneGoes,
+    /// The oldest of the address with the most goes if that address has too many, compared with
+    /// the newcomer's. Otherwise the newcomer is turned away.
+    Shares,
+}
 
 /// What happens to the service once a connection is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,22 +63,29 @@ struct State {
     stopping: bool,
     accepting: bool,
     next: u64,
-    open: HashMap<u64, Hangup>,
+    /// By number, so in the order of their arrival.
+    open: BTreeMap<u64, Place>,
+}
+
+/// Somebody who is served.
+struct Place {
+    origin: Origin,
+    hang_up: Hangup,
 }
 
 impl Service {
-    /// Serves at most `limit` connections at a time; one too many is closed at once.
+    /// Serves at most `limit` connections at a time. Places are shared by address.
     ///
     /// # Errors
     /// If the listener has no address, or the system refuses a thread.
-    pub fn start(listener: TcpListener, name: &str, limit: usize, serve: Serve) -> io::Result<Service> {
-        let state = State { stopping: false, accepting: true, next: 0, open: HashMap::new() };
+    pub fn start(listener: TcpListener, name: &str, limit: usize, crowd: Crowd, serve: Serve) -> io::Result<Service> {
+        let state = State { stopping: false, accepting: true, next: 0, open: BTreeMap::new() };
         let shared = Arc::new(Shared { address: listener.local_addr()?, state: Mutex::new(state), changed: Condvar::new() });
         let accepting = Accepting(Arc::clone(&shared));
         let thread_name = format!("{name} peer");
         let work = move || {
             let accepting = accepting; // the first to be made, so that it is the last to go
-            accepting.0.accept_all(listener, limit, &thread_name, &serve);
+            accepting.0.accept_all(listener, (limit, crowd), &thread_name, &serve);
         };
         thread::Builder::new().name(format!("{name} accept")).stack_size(STACK).spawn(work)?;
         Ok(Service { shared })
@@ -103,7 +122,7 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn accept_all(self: &Arc<Shared>, listener: TcpListener, limit: usize, name: &str, serve: &Serve) {
+    fn accept_all(self: &Arc<Shared>, listener: TcpListener, limit: (usize, Crowd), name: &str, serve: &Serve) {
         loop {
             let accepted = listener.accept();
             if self.lock().stopping {
@@ -118,11 +137,11 @@ impl Shared {
         }
     }
 
-    fn spawn(self: &Arc<Shared>, stream: TcpStream, limit: usize, name: &str, serve: &Serve) {
+    fn spawn(self: &Arc<Shared>, stream: TcpStream, limit: (usize, Crowd), name: &str, serve: &Serve) {
         // A stream that has ended already, or one too many, is just dropped.
         let Ok(reached) = stream.local_addr() else { return };
         let Ok(transport) = over_tcp(stream, Instant::now() + FIRST_DEADLINE) else { return };
-        let Some(open) = Open::new(self, &transport.hang_up, limit) else { return };
+        let Some(open) = Open::new(self, &transport, limit) else { return };
         let serve = Arc::clone(serve);
         let work = move || {
             let open = open; // as above
@@ -141,7 +160,7 @@ impl Shared {
             if std::mem::replace(&mut state.stopping, true) {
                 return;
             }
-            state.open.values().cloned().collect()
+            state.open.values().map(|place| Arc::clone(&place.hang_up)).collect()
         };
         hang_ups.iter().for_each(|hang_up| hang_up());
         wake(self.address);
@@ -167,24 +186,45 @@ struct Open {
 impl Open {
     /// `None` when it is one too many, or too late. To look and to enter are one turn
     /// at the lock, so that no connection can miss the hang-up.
-    fn new(shared: &Arc<Shared>, hang_up: &Hangup, limit: usize) -> Option<Open> {
+    fn new(shared: &Arc<Shared>, transport: &Transport, (limit, crowd): (usize, Crowd)) -> Option<Open> {
+        let newcomer = Origin::of(transport.peer.ip());
         let mut state = shared.lock();
-        if state.stopping || state.open.len() >= limit {
+        if state.stopping {
             return None;
         }
+        let goes = if state.open.len() >= limit { Some(state.make_room(newcomer, crowd)?) } else { None };
         let number = state.next;
         state.next += 1;
-        state.open.insert(number, Arc::clone(hang_up));
+        state.open.insert(number, Place { origin: newcomer, hang_up: Arc::clone(&transport.hang_up) });
+        drop(state);
+        // Its thread wakes up and finds that it has no place any more.
+        if let Some(place) = goes {
+            (place.hang_up)();
+        }
         Some(Open { shared: Arc::clone(shared), number })
+    }
+}
+
+impl State {
+    /// Takes the place of one that makes way; `None` if nobody has to.
+    fn make_room(&mut self, newcomer: Origin, crowd: Crowd) -> Option<Place> {
+        let holders: Vec<_> =
+            self.open.iter().map(|(number, place)| Holder { origin: place.origin, worth: Some(*number) }).collect();
+        let position = match crowd {
+            Crowd::OneGoes => first_to_go(&holders)?,
+            Crowd::Shares => makes_way(&holders, newcomer)?,
+        };
+        let number = *self.open.keys().nth(position)?;
+        self.open.remove(&number)
     }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
         // It is the socket's last owner, and must not close it under the lock.
-        let hang_up = self.shared.lock().open.remove(&self.number);
-        if let Some(hang_up) = hang_up {
-            hang_up();
+        let place = self.shared.lock().open.remove(&self.number);
+        if let Some(place) = place {
+            (place.hang_up)();
         }
         self.shared.changed.notify_all();
     }

@@ -18,7 +18,7 @@ use super::desk::{Desk, lock};
 use super::hints;
 use super::notes::Notes;
 use super::phone_book::{INTERVAL, PhoneBook, Tally};
-use super::service::{After, Service};
+use super::service::{After, Crowd, Service};
 use super::udp::{UdpDesk, bind_both};
 use crate::s01_bencode::counted;
 use crate::s02_metainfo::InfoHash;
@@ -99,7 +99,7 @@ impl LabTracker {
                 desk.serve(transport, reached.ip());
                 After::GoOn
             };
-            Ok((Service::start(listener, "tracker", MAX_CONNECTIONS, Arc::new(serve))?, udp))
+            Ok((Service::start(listener, "tracker", MAX_CONNECTIONS, Crowd::OneGoes, Arc::new(serve))?, udp))
         };
         let (services, _udp) = ears.into_iter().map(serve).collect::<io::Result<_>>()?;
         Ok(LabTracker { services, desk, _udp })

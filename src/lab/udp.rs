@@ -156,7 +156,8 @@ impl Clerk {
                     // std does not tell which of our addresses a packet came to; this is the one
                     // from which the answer goes.
                     let reached = own_address(from.ip()).unwrap_or(Ipv4Addr::UNSPECIFIED.into());
-                    self.desk.announce(from, reached, heard, &target, None).map(|page| Said::Announced {
+                    let page = self.desk.announce(from, reached, heard, &target, None);
+                    Ok(Said::Announced {
                         interval: page.interval,
                         leechers: page.incomplete as u32,
                         seeders: page.complete as u32,
