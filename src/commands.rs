@@ -4,6 +4,7 @@ mod asking;
 mod captures;
 mod content_at;
 mod describing;
+mod discretion;
 mod draft_options;
 mod explaining;
 pub mod failure;
@@ -53,6 +54,10 @@ macro_rules! commands {
         impl Command {
             /// Runs the command.
             pub fn run(self, options: &Options) -> Result<Answer, Failure> {
+                if options.show_secrets { discretion::show() } // plugged in
+                // The answer is what was typed in, to be used as it is.
+                if matches!(self, Command::decode(_)) { discretion::show() } // plugged in
+                if matches!(self, Command::create(_)) { discretion::show() } // plugged in
                 // These talk to nobody; what they read must not be opened for writing.
                 if !matches!(self, Command::explain(_) | Command::replay(_)) { tracing::start(options) } // plugged in
                 match self { $(Command::$name(args) => args.run(options),)* }
@@ -84,6 +89,14 @@ commands! {
     replay,
     stages,
     completions,
+}
+
+/// Returns the text as it is shown: without passkeys and passwords, unless they are asked for.
+pub fn shown(text: &str) -> String {
+    match text {
+        _ if discretion::wanted() => discretion::hide(text), // plugged in
+        _ => text.to_owned(),
+    }
 }
 
 /// The exit code of what a command came to.
@@ -122,7 +135,8 @@ struct OneLine;
 
 impl serde_json::ser::Formatter for OneLine {
     fn write_string_fragment<W: ?Sized + Write>(&mut self, out: &mut W, fragment: &str) -> io::Result<()> {
-        let mut rest = fragment;
+        let shown = shown(fragment);
+        let mut rest = shown.as_str();
         while let Some((at, letter)) = rest.char_indices().find(|(_, letter)| letter.is_control()) {
             write!(out, "{}\\u{:04x}", &rest[..at], u32::from(letter))?;
             rest = &rest[at + letter.len_utf8()..];
@@ -167,6 +181,9 @@ pub struct Options {
     /// Tell each step and why, with its chapter
     #[arg(short, long, global = true, conflicts_with = "quiet", overrides_with = "verbose")]
     pub verbose: bool,
+    /// Show passkeys and passwords, which are … otherwise
+    #[arg(long, global = true)]
+    pub show_secrets: bool,
     /// Colour on stderr
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto", hide_possible_values = true)]
     pub color: Color,

@@ -255,7 +255,7 @@ impl Progress {
 
     fn line(&self, text: &str) {
         // A closed stderr is no reason to stop.
-        self.aside(|| drop(writeln!(io::stderr(), "{}", printable(text))));
+        self.aside(|| drop(writeln!(io::stderr(), "{}", printable(&shown(text)))));
     }
 
     /// The work is over, the bar goes away.
@@ -297,4 +297,9 @@ fn waits_for(look: Look, label: &str, purpose: &str) -> String {
         Look::Hashing => purpose.to_owned(),
         Look::Disk => format!("the disk is slow, or does not answer: nothing could be read; {label} goes on when it does"),
     }
+}
+
+/// Text as it may be shown, for what is in this folder.
+fn shown(text: &str) -> String {
+    crate::commands::shown(text)
 }

@@ -30,6 +30,7 @@
 pub mod http;
 pub mod names;
 pub mod peers;
+pub mod secrets;
 
 use std::fmt;
 use std::net::SocketAddr;

@@ -36,6 +36,7 @@
 pub mod capture;
 pub mod client;
 mod conversation;
+pub mod discreet;
 pub mod json;
 pub mod kind;
 pub mod replay;

@@ -22,6 +22,7 @@ mod commands {
     mod options;
     mod passed_over;
     mod progress;
+    mod secrets;
     mod seed;
     mod session;
     mod signals;

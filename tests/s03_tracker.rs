@@ -586,3 +586,80 @@ fn a_tracker_that_is_silent_or_drips_is_given_up_at_the_deadline() {
         drop(held);
     }
 }
+
+/// What is hidden in a text, and what is not.
+#[test]
+fn secrets_of_a_url_are_hidden_wherever_they_are_and_nothing_else_is() {
+    use piecemeal::s03_tracker::secrets::{hide, mask};
+    let key = "0123456789abcdef0123456789abcdef";
+    let table = [
+        ("http://t.example/announce?passkey=x", "http://t.example/announce?passkey=…"),
+        ("http://t/announce?a=1&PassKey=secret&b=2 names 0 peers", "http://t/announce?a=1&PassKey=…&b=2 names 0 peers"),
+        ("http://user:pa@ss:word@t/announce", "http://user:…@t/announce"),
+        ("http://0123456789abcdef@t/announce", "http://…@t/announce"),
+        ("http://anonymous@t/announce", "http://anonymous@t/announce"),
+        (&format!("https://t:443/{key}/announce"), "https://t:443/…/announce"),
+        (&format!("http://t/announce.php/{key}?x=1"), "http://t/announce.php/…?x=1"),
+        ("http://t/passkey/ab/announce", "http://t/passkey/…/announce"),
+        ("udp://t:80/announce?auth=a%20b", "udp://t:80/announce?auth=…"),
+        (&format!("/{key}/announce?info_hash=%01"), "/…/announce?info_hash=%01"),
+        (&format!("http://t/announce?whatever={key}"), "http://t/announce?whatever=…"),
+        (
+            "magnet:?xt=urn:btih:cda492889448d540ee036365137eedd24308d22c&tr=http%3A%2F%2Ft%2Fannounce%3Fpasskey%3Dx&x.pe=1.2.3.4:5",
+            "magnet:?xt=urn:btih:cda492889448d540ee036365137eedd24308d22c&tr=http%3A%2F%2Ft%2Fannounce%3Fpasskey%3D…&x.pe=1.2.3.4:5",
+        ),
+        (
+            &format!("magnet:?tr=https%3A%2F%2Fme%3Apw%40t%3A443%2F{key}%2Fannounce&dn=a"),
+            "magnet:?tr=https%3A%2F%2Fme%3A…%40t%3A443%2F…%2Fannounce&dn=a",
+        ),
+        (
+            "GET / HTTP/1.1\r\nAuthorization: Basic dXNlcjpwYXNz\r\nHost: t\r\n",
+            "GET / HTTP/1.1\r\nAuthorization: …\r\nHost: t\r\n",
+        ),
+        ("(http://t/?token=a)", "(http://t/?token=…)"),
+        ("two: http://a/?pid=1, http://b/?pid=2", "two: http://a/?pid=…, http://b/?pid=…"),
+    ];
+    for (text, shown) in table {
+        assert_eq!(hide(text), shown);
+        assert_eq!(hide(shown), shown, "twice is once");
+        let masked = mask(text.as_bytes());
+        assert_eq!(masked.len(), text.len());
+        assert_eq!(hide(&String::from_utf8(masked).expect("stars are text")), shown, "what is masked hides the same");
+    }
+    for plain in [
+        "http://127.0.0.1:6969/announce?info_hash=%cd%a4%92&peer_id=-PM0001-abcdefghi123&port=6881&key=1b1389f1&compact=1",
+        "http://tracker.example:6969/announce",
+        "/home/user/0123456789abcdef0123456789abcdef/file.iso: 3 of 3 pieces are right",
+        "cda492889448d540ee036365137eedd24308d22c",
+        "http://t/debian-12.0-amd64-netinst.iso",
+        "http://t/a/very-long-name-of-a-folder/announce",
+        "passkey=",
+        "the passkey is wrong",
+        "a = b",
+        "://",
+        "http://",
+        "http://@",
+        "?=&=",
+        "",
+        "é=ü&?",
+    ] {
+        assert_eq!(hide(plain), plain);
+    }
+}
+
+/// Whatever bytes come, it hides or leaves them, and never panics.
+#[test]
+fn hiding_secrets_takes_any_bytes() {
+    use piecemeal::s03_tracker::secrets::{hide, mask};
+    let parts =
+        ["http", "://", "@", ":", "/", "?", "&", "=", "%3D", "passkey", "é", " ", "announce", "\n", "0123456789abcdefg", "*"];
+    let mut random = StdRng::seed_from_u64(9);
+    for _ in 0..20_000 {
+        let text: String = (0..random.random_range(0..14)).map(|_| parts[random.random_range(0..parts.len())]).collect();
+        let shown = hide(&text);
+        assert_eq!(hide(&shown), shown, "{text:?}");
+        assert_eq!(mask(text.as_bytes()).len(), text.len());
+        let bytes: Vec<u8> = (0..40).map(|_| random.random()).collect();
+        assert_eq!(mask(&bytes).len(), 40);
+    }
+}

@@ -6,6 +6,7 @@ use piecemeal::trace::replay::ReplayError;
 use serde_json::Value;
 
 use super::Answer;
+use super::discretion::wanted;
 use super::explaining::{PAGE, Thing};
 use super::failure::{BAD_INPUT, Failure};
 
@@ -41,9 +42,13 @@ impl View {
     }
 }
 
-/// Reads a capture.
+/// Reads a capture, with all that is in it.
 pub fn read(thing: &Thing) -> Result<Capture, Failure> {
-    Capture::read(&thing.bytes).map_err(|error: CaptureError| {
+    read_by(Capture::read, thing)
+}
+
+fn read_by(read: impl Fn(&[u8]) -> Result<Capture, CaptureError>, thing: &Thing) -> Result<Capture, Failure> {
+    read(&thing.bytes).map_err(|error: CaptureError| {
         let help = "a capture is what --capture FILE writes, line by line; without its last line, if that is cut: sed '$d' FILE";
         Failure::new(BAD_INPUT, error).about(&thing.source).help(help).see(PAGE)
     })
@@ -51,7 +56,7 @@ pub fn read(thing: &Thing) -> Result<Capture, Failure> {
 
 /// Shows a capture.
 pub fn show(thing: &Thing, view: View, json: bool) -> Result<Answer, Failure> {
-    let capture = read(thing)?;
+    let capture = if wanted() { read_by(Capture::read_discreetly, thing)? } else { read(thing)? };
     let answer = if json {
         Answer { text: String::new(), json: lines::to_json(&capture, &thing.source) }
     } else {

@@ -3,12 +3,14 @@
 use std::ffi::OsString;
 
 use piecemeal::trace::Context;
+use piecemeal::trace::discreet::soften;
 use serde_json::Value;
 
 use super::captures::{View, show};
+use super::discretion::wanted;
 use super::explaining::{Thing, as_json, as_text, broken};
 use super::failure::Failure;
-use super::{Answer, Options};
+use super::{Answer, Options, shown};
 
 /// Show what bytes mean, field by field: a file, hex digits, a link (trace)
 #[derive(clap::Args)]
@@ -42,12 +44,14 @@ impl Args {
             View::Kind(kind) => kind,
             view => return show(&thing, view, options.json),
         };
-        let objects = kind.describe(&thing.bytes, &Context::default());
+        let (thing, masked) = if wanted() { thing.without_secrets() } else { (thing, false) };
+        let mut objects = kind.describe(&thing.bytes, &Context::default());
+        objects.iter_mut().filter(|_| masked).for_each(|placed| soften(&mut placed.object));
         let guessed = self.view.is_none();
         let answer = if options.json {
             Answer { text: String::new(), json: as_json(kind, guessed, &objects, &thing) }
         } else {
-            Answer { text: as_text(kind, guessed, &objects, &thing), json: Value::Null }
+            Answer { text: shown(&as_text(kind, guessed, &objects, &thing)), json: Value::Null }
         };
         match objects.last().and_then(|last| Some((last, last.object.broken.as_ref()?))) {
             None => Ok(answer),

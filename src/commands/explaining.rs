@@ -8,6 +8,7 @@ use std::path::Path;
 
 use piecemeal::s01_bencode::{counted, excerpt, printable};
 use piecemeal::s02_metainfo::MAX_TORRENT_FILE;
+use piecemeal::s03_tracker::secrets::mask;
 use piecemeal::trace::kind::{Kind, left_over};
 use piecemeal::trace::text::{self, Look};
 use piecemeal::trace::{Broken, Placed, json, quoted};
@@ -86,6 +87,15 @@ impl Thing {
     /// `lab/sample.torrent, 213 bytes`
     pub fn name(&self) -> String {
         format!("{}, {}", self.source, counted(self.bytes.len(), "byte"))
+    }
+
+    /// The same with each secret of a URL or a request masked, and whether there was one. Anything
+    /// else is not text, or has a hash that would not fit any more.
+    pub fn without_secrets(self) -> (Thing, bool) {
+        let starts = [&b"http"[..], b"udp", b"GET ", b"magnet:"].iter().any(|start| self.bytes.starts_with(start));
+        let bytes = if starts { mask(&self.bytes) } else { self.bytes.clone() };
+        let masked = bytes != self.bytes;
+        (Thing { bytes, ..self }, masked)
     }
 
     /// Nobody knows what this is.

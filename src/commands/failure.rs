@@ -9,7 +9,7 @@ use std::io::{self, ErrorKind};
 
 use piecemeal::s01_bencode::printable;
 
-use super::Answer;
+use super::{Answer, shown};
 
 /// Exit code: none of the others.
 pub const OTHER: u8 = 1;
@@ -66,13 +66,13 @@ impl Failure {
     /// What happened: object, place, expected and found. Whatever came from outside in
     /// it is made safe to print here.
     pub fn new(code: u8, what: impl fmt::Display) -> Failure {
-        Failure { code, what: printable(&what.to_string()), help: None, see: None, answer: None }
+        Failure { code, what: printable(&shown(&what.to_string())), help: None, see: None, answer: None }
     }
 
     /// What to do next.
     pub fn help(mut self, help: impl Into<String>) -> Failure {
         let help = if self.lacks_descriptors() { MORE_FILES.to_owned() } else { help.into() };
-        self.help = Some(help);
+        self.help = Some(shown(&help));
         self
     }
 
@@ -106,7 +106,7 @@ impl Failure {
 
     /// Names the object that it is about: a file, an address.
     pub fn about(mut self, object: impl fmt::Display) -> Failure {
-        self.what = format!("{}: {}", printable(&object.to_string()), self.what);
+        self.what = format!("{}: {}", printable(&shown(&object.to_string())), self.what);
         self
     }
 

@@ -10,7 +10,7 @@ use super::failure::Failure;
 use super::opening::open;
 use super::reading_link::read;
 use super::scraping::{ask_all, no_tracker};
-use super::{Answer, Options};
+use super::{Answer, Options, shown};
 use crate::progress::Progress;
 
 /// Ask the trackers how many have a torrent (stage 13)
@@ -39,7 +39,7 @@ impl Args {
             match counts {
                 Ok(Counts { seeders, leechers, downloads }) => {
                     let there = [counted(seeders, "seeder"), counted(leechers, "leecher"), counted(downloads, "download")];
-                    lines.push(format!("{}: {}", printable(&url), there.join(", ")));
+                    lines.push(format!("{}: {}", printable(&shown(&url)), there.join(", ")));
                     objects.push(json!({ "url": url, "seeders": seeders, "leechers": leechers, "downloads": downloads }));
                 }
                 Err(failure) => {

@@ -58,7 +58,7 @@ pub fn start(options: &Options) {
         let to_stderr = options.tracing.on_stderr();
         let trace = match trace.as_deref() {
             Some(_) if to_stderr => Some(Sink { name: "the trace".to_owned(), out: Box::new(io::stderr()) }),
-            path => path.and_then(|path| sink("the trace", path)),
+            path => path.and_then(|path| sink("the trace", path)).map(|sink| headed(sink, options)),
         };
         let shared = options.tracing.shared();
         let capture = capture.as_deref().filter(|_| !shared).and_then(|path| sink("the capture", path));
@@ -67,12 +67,18 @@ pub fn start(options: &Options) {
         }
         let color = to_stderr && options.color.wanted(io::stderr().is_terminal());
         let form = if options.json { Form::Json } else { Form::Text { color } };
-        (trace.is_some() || capture.is_some()).then(|| Tap::new(trace, form, capture, warn))
+        (trace.is_some() || capture.is_some()).then(|| {
+            let tap = Tap::new(trace, form, capture, warn);
+            if options.show_secrets {
+                tap.show_secrets();
+            }
+            tap
+        })
     });
 }
 
 /// How a trace of ours begins, as text and as JSON.
-const TRACES: [&[u8]; 2] = [b"#0001 +", b"{\"event\":\"trace\","];
+const TRACES: [&[u8]; 3] = [b"# A trace: ", b"#0001 +", b"{\"event\":\"trace\","];
 
 fn sink(what: &str, path: &Path) -> Option<Sink> {
     let name = format!("{what} in {}", printable(&path.to_string_lossy()));
@@ -83,6 +89,16 @@ fn sink(what: &str, path: &Path) -> Option<Sink> {
         Err(error) => no_sink(&error.to_string()),
     }
     None
+}
+
+/// Says in the first line of a trace what it holds. In JSON each line is an event.
+fn headed(mut sink: Sink, options: &Options) -> Sink {
+    let secrets = if options.show_secrets { "are in it: keep it to yourself" } else { "are … in it" };
+    if !options.json {
+        // If this cannot be written, the first event cannot, and that is told.
+        let _ = writeln!(sink.out, "# A trace: all messages of a session, field by field. Passkeys and passwords {secrets}.");
+    }
+    sink
 }
 
 /// Whether there is something that must not be written over: all but an older trace or capture.

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::failure::{Failure, LOCAL};
 use super::until_ctrl_c::UntilCtrlC;
-use super::{Answer, Options, json_line};
+use super::{Answer, Options, json_line, shown};
 
 /// Run a tracker for a class, and see announces (lab)
 #[derive(clap::Args)]
@@ -37,7 +37,7 @@ impl Args {
         let urls = tracker.urls();
         let start = json!({ "event": "started", "urls": urls, "local_url": tracker.local_url() });
         let print = |text: &str, json: &Value| {
-            let line = if options.json { json_line(json) } else { text.to_owned() };
+            let line = if options.json { json_line(json) } else { shown(text) };
             writeln!(io::stdout().lock(), "{line}")
         };
         if print(&greeting(&urls, &tracker.local_url()), &start).is_ok() {

@@ -33,5 +33,5 @@ impl Narrator {
 
 /// Strangers' words in it are made safe to print.
 pub fn sentence(chapter: u8, what: impl Display) -> String {
-    format!("{} (chapter {chapter})", printable(&what.to_string()))
+    format!("{} (chapter {chapter})", printable(&super::shown(&what.to_string())))
 }

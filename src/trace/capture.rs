@@ -3,7 +3,7 @@
 //! A wiretap writes one; here it is read again, and told as it was then.
 //!
 //! ```text
-//! {"piecemeal_capture":1,"started":"1792230000"}                 the first line
+//! {"piecemeal_capture":1,"started":"1792230000","holds":".."}    the first line
 //! {"t":813,"c":1,"peer":"127.0.0.2:6881","d":"out","hex":"13.."} bytes of connection 1, from us
 //! {"t":991,"c":1,"peer":"127.0.0.2:6881","d":"in","hex":"13.."}  and to us
 //! {"t":5012,"c":1,"peer":"127.0.0.2:6881","d":"end"}             the end of connection 1
@@ -179,7 +179,18 @@ impl Capture {
     /// # Errors
     /// If a line is not what it should be.
     pub fn read(bytes: &[u8]) -> Result<Capture, CaptureError> {
-        let mut reader = Reader::new();
+        Capture::read_by(Reader::new(false), bytes)
+    }
+
+    /// The same without the secrets that trackers were told, to be shown.
+    ///
+    /// # Errors
+    /// As [`Capture::read`].
+    pub fn read_discreetly(bytes: &[u8]) -> Result<Capture, CaptureError> {
+        Capture::read_by(Reader::new(true), bytes)
+    }
+
+    fn read_by(mut reader: Reader, bytes: &[u8]) -> Result<Capture, CaptureError> {
         let whole = bytes.strip_suffix(b"\n").unwrap_or(bytes);
         for (number, line) in (1..).zip(whole.split(|byte| *byte == b'\n')) {
             // Without a newline behind it.

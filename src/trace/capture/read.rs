@@ -1,13 +1,15 @@
 //! Reading a capture: line by line, chunk by chunk.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use serde_json::Value;
 
 use super::{Capture, CaptureError, Connection, Event, KEY, Lane, Role, Said, What};
+use crate::s03_tracker::secrets::hide;
 use crate::s13_udp_tracker::packet::Family;
 use crate::trace::stream::Way;
-use crate::trace::{Object, clipped, excerpt, quoted, s03, s13};
+use crate::trace::{Object, clipped, discreet, excerpt, quoted, s03, s13};
 
 /// The one version that there is.
 const VERSION: u64 = 1;
@@ -75,15 +77,18 @@ pub(super) struct Reader {
     lanes: HashMap<String, usize>,
     /// How many fields have been described.
     fields: usize,
+    /// Whether what trackers are told is read without its secrets.
+    discreet: bool,
 }
 
 impl Reader {
-    pub fn new() -> Reader {
+    pub fn new(discreet: bool) -> Reader {
         Reader {
             capture: Capture { started: None, lanes: Vec::new(), connections: Vec::new(), events: Vec::new(), left_out: 0 },
             connections: HashMap::new(),
             lanes: HashMap::new(),
             fields: 0,
+            discreet,
         }
     }
 
@@ -165,12 +170,19 @@ impl Reader {
         let url = line.text(key, &format!("a URL at \"{key}\""))?;
         let way = way(line)?;
         let own = line.hex()?;
+        let hidden = if self.discreet { hide(url) } else { url.to_owned() };
+        let url = hidden.as_str();
         let (lane, to_tracker) = match key {
             "tracker" => (self.lane(url, Role::Tracker), Way::Out),
             // Without the port: a client asks from a new one each time.
             _ => (self.lane(url.rsplit_once(':').map_or(url, |(ip, _)| ip), Role::Asker), Way::In),
         };
-        let object = exchanged(url, way == to_tracker, &own);
+        let describe = |bytes: &[u8]| exchanged(url, way == to_tracker, bytes);
+        let (object, own) = match self.discreet {
+            true => discreet::describe(&own, describe),
+            false => (describe(&own), Cow::Borrowed(&*own)),
+        };
+        let own = own.into_owned();
         self.fields += object.fields.len() + 1;
         let said = Box::new(Said { way, range: 0..own.len(), object, is_cut: false, changes: Vec::new(), rest: 0, own });
         self.capture.events.push(Event { time, lane, connection: None, what: What::Said(said), line: line.number });

@@ -3,10 +3,12 @@
 //! A line of the capture is what one read brought or one write was given. To cut that into messages
 //! is left to whoever reads it: see [`capture`](super::super::capture).
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{ErrorKind, Write};
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -16,10 +18,13 @@ use serde_json::{Value, json};
 use super::super::conversation::{Conversation, Heard};
 use super::super::stream::Way;
 use super::super::text::{self, Look};
-use super::super::{Object, json as object_json};
+use super::super::{Object, discreet, json as object_json};
 use crate::s01_bencode::printable;
 use crate::s02_metainfo::{Info, InfoHash};
+use crate::s03_tracker::secrets::hide;
 
+/// What whoever finds a capture should know before they pass it on.
+const HOLDS: &str = "every byte that was sent and received, with passkeys and passwords: keep it to yourself";
 /// Of how many torrents the number of pieces is kept.
 const MOST_TORRENTS: usize = 64;
 
@@ -48,6 +53,8 @@ pub struct Tap {
     begun: Instant,
     form: Form,
     warn: Box<dyn Fn(&str) + Send + Sync>,
+    /// Whether secrets are shown.
+    open_hearted: AtomicBool,
     /// Held while an event is described and written, and never while anything else is.
     state: Mutex<State>,
 }
@@ -116,9 +123,9 @@ impl Tap {
     pub fn new(trace: Option<Sink>, form: Form, capture: Option<Sink>, warn: impl Fn(&str) + Send + Sync + 'static) -> Arc<Tap> {
         let (events, connections, open, pieces, warnings) = Default::default();
         let state = Mutex::new(State { trace, capture, events, connections, open, pieces, warnings });
-        let tap = Tap { begun: Instant::now(), form, warn: Box::new(warn), state };
+        let tap = Tap { begun: Instant::now(), form, warn: Box::new(warn), open_hearted: AtomicBool::new(false), state };
         let started = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        tap.with(|state| state.capture(&json!({ "piecemeal_capture": 1, "started": started.to_string() })));
+        tap.with(|state| state.capture(&json!({ "piecemeal_capture": 1, "started": started.to_string(), "holds": HOLDS })));
         Arc::new(tap)
     }
 
@@ -197,16 +204,25 @@ impl Tap {
         });
     }
 
-    /// A request to a tracker, or its answer: all of it.
-    pub(super) fn tracker(&self, whom: Whom, way: Way, object: &Object, bytes: &[u8], changes: &[String]) {
+    /// A request to a tracker, or its answer: all of it. The capture gets every byte, the trace no secrets.
+    pub(super) fn tracker(&self, whom: Whom, way: Way, bytes: &[u8], changes: &[String], describe: impl Fn(&[u8]) -> Object) {
         self.with(|state| {
             if state.capture.is_some() {
                 let t = self.micros();
                 let (role, name) = (whom.role(), whom.to_string());
                 state.capture(&json!({ "t": t, role: name, "d": way.word(), "hex": digits(bytes) }));
             }
-            self.tell(state, whom, &What::Object { way, object, bytes, changes });
+            let (object, bytes) = match self.open_hearted.load(Ordering::Relaxed) {
+                true => (describe(bytes), Cow::Borrowed(bytes)),
+                false => discreet::describe(bytes, describe),
+            };
+            self.tell(state, whom, &What::Object { way, object: &object, bytes: &bytes, changes });
         });
+    }
+
+    /// From now on the trace shows secrets, too.
+    pub fn show_secrets(&self) {
+        self.open_hearted.store(true, Ordering::Relaxed);
     }
 
     /// Something to be said of a tracker.
@@ -227,6 +243,16 @@ impl Tap {
         let time = self.micros();
         let thread = thread::current();
         let thread = printable(thread.name().unwrap_or("(no name)"));
+        let name = match (whom, self.open_hearted.load(Ordering::Relaxed)) {
+            (Whom::Tracker(url), false) => hide(url),
+            _ => String::new(),
+        };
+        let hidden = match *what {
+            What::Words(words) if !name.is_empty() => hide(words),
+            _ => String::new(),
+        };
+        let whom = if name.is_empty() { whom } else { Whom::Tracker(&name) };
+        let what = if hidden.is_empty() { what } else { &What::Words(&hidden) };
         let event = match self.form {
             Form::Text { color } => as_text(state.events, time, whom, what, &thread, color),
             Form::Json => format!("{}\n", as_json(state.events, time, whom, what, &thread)),

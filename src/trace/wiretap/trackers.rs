@@ -37,11 +37,11 @@ impl Tap {
         let tap = Arc::clone(self);
         Arc::new(move |url: &str, until: Instant| {
             let base = url.split(['?', '#']).next().unwrap_or_default();
-            tap.tracker(Whom::Tracker(base), Way::Out, &s03::url(url), url.as_bytes(), &[]);
+            tap.tracker(Whom::Tracker(base), Way::Out, url.as_bytes(), &[], |url| s03::url(&String::from_utf8_lossy(url)));
             let answer = get(url, until);
             match &answer {
                 Ok((status, body)) => {
-                    tap.tracker(Whom::Tracker(base), Way::In, &s03::answer(body), body, &[format!("HTTP status {status}")]);
+                    tap.tracker(Whom::Tracker(base), Way::In, body, &[format!("HTTP status {status}")], s03::answer);
                 }
                 Err(error) => tap.tracker_failed(base, &format!("no answer: {error}")),
             }
@@ -54,22 +54,21 @@ impl Tap {
 impl Tap {
     /// A request over HTTP: its head.
     pub fn asked(&self, asker: SocketAddr, head: &[u8]) {
-        self.tracker(Whom::Asker(&format!("http://{asker}")), Way::In, &s03::request(head), head, &[]);
+        self.tracker(Whom::Asker(&format!("http://{asker}")), Way::In, head, &[], s03::request);
     }
 
     /// Our answer to it.
     pub fn answered(&self, asker: SocketAddr, status: u16, body: &[u8]) {
         let status = format!("HTTP status {status}");
-        self.tracker(Whom::Asker(&format!("http://{asker}")), Way::Out, &s03::answer(body), body, &[status]);
+        self.tracker(Whom::Asker(&format!("http://{asker}")), Way::Out, body, &[status], s03::answer);
     }
 
     /// A packet to us, or our answer to one.
     pub fn packet(&self, asker: SocketAddr, way: Way, packet: &[u8]) {
-        let object = match way {
+        self.tracker(Whom::Asker(&format!("udp://{asker}")), way, packet, &[], |packet| match way {
             Way::In => s13::request(packet),
             Way::Out => s13::answer(packet, Family::of(asker)),
-        };
-        self.tracker(Whom::Asker(&format!("udp://{asker}")), way, &object, packet, &[]);
+        });
     }
 }
 
@@ -94,7 +93,7 @@ struct TappedPackets {
 
 impl Packets for TappedPackets {
     fn send(&self, packet: &[u8]) -> io::Result<()> {
-        self.tap.tracker(Whom::Tracker(&self.url), Way::Out, &s13::request(packet), packet, &[]);
+        self.tap.tracker(Whom::Tracker(&self.url), Way::Out, packet, &[], s13::request);
         self.inner.send(packet).inspect_err(|error| self.tap.tracker_failed(&self.url, &error.to_string()))
     }
 
@@ -103,7 +102,9 @@ impl Packets for TappedPackets {
         match &received {
             Ok(Some(length)) => {
                 let packet = buffer.get(..*length).unwrap_or_default();
-                self.tap.tracker(Whom::Tracker(&self.url), Way::In, &s13::answer(packet, Family::of(self.address)), packet, &[]);
+                self.tap.tracker(Whom::Tracker(&self.url), Way::In, packet, &[], |packet| {
+                    s13::answer(packet, Family::of(self.address))
+                });
             }
             Ok(None) => {}
             Err(error) => self.tap.tracker_failed(&self.url, &error.to_string()),

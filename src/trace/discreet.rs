@@ -1,0 +1,36 @@
+//! What is said to a tracker, without the secrets in it: in the values, and in the bytes beside them.
+
+use std::borrow::Cow;
+
+use super::Object;
+use crate::s03_tracker::secrets::{hide, mask};
+
+/// Describes bytes as if their secrets were `…`; and the bytes to show with that.
+pub fn describe(bytes: &[u8], describe: impl Fn(&[u8]) -> Object) -> (Object, Cow<'_, [u8]>) {
+    let masked = mask(bytes);
+    if masked == bytes {
+        return (describe(bytes), Cow::Borrowed(bytes));
+    }
+    let mut object = describe(&masked);
+    soften(&mut object);
+    (object, Cow::Owned(masked))
+}
+
+/// Shows masked secrets in an object's values as `…`.
+pub fn soften(object: &mut Object) {
+    object.fields.iter_mut().for_each(|field| field.value = dots(&field.value));
+    object.summary = dots(&object.summary);
+}
+
+/// A masked secret as one sign, however long it is.
+fn dots(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for letter in hide(text).chars() {
+        match letter {
+            '*' if shown.ends_with('…') => {}
+            '*' => shown.push('…'),
+            _ => shown.push(letter),
+        }
+    }
+    shown
+}

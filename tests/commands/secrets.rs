@@ -1,0 +1,117 @@
+//! Passkeys and passwords: in nothing that is shown, unless somebody asks.
+
+use crate::support::{FakePeer, FakeTracker, Reply, Run, Torrent, folder};
+use std::path::Path;
+
+const PATH_KEY: &str = "0ddba11c0ffee0ddba11c0ffee0ddba1";
+const SECRETS: [&str; 3] = ["hunter2hunter2", PATH_KEY, "SECRETPASS"];
+
+/// An announce URL with all three kinds.
+fn url(tracker: &FakeTracker) -> String {
+    format!("http://me:{}@{}/{PATH_KEY}/announce?passkey={}", SECRETS[0], tracker.address(), SECRETS[2])
+}
+
+/// Everything that a scene with such a tracker prints or writes for people and programs.
+fn shown(folder: &Path, torrent: &Torrent, tracker: &FakeTracker, options: &[&str]) -> Vec<(String, String)> {
+    let (url, peer) = (url(tracker), FakePeer::of(torrent).start());
+    torrent.write(folder, Some(&url));
+    let link = torrent.magnet(&[&url]);
+    let peer = peer.address().to_string();
+    let commands: [&[&str]; 14] = [
+        &["download", "-v", "--force", "--trace=trace", "--capture", "cap", "-o", "out", "--peer", &peer, "test.torrent"],
+        &["download", "--json", "--force", "--trace=trace.json", "-o", "out", "--peer", &peer, "test.torrent"],
+        &["magnet_download", "-v", "--force", "-o", "out", "--peer", &peer, &link],
+        &["peers", "-v", "--trace", "test.torrent"],
+        &["peers", "--json", "--trace", "test.torrent"],
+        &["scrape", "test.torrent"],
+        &["scrape", "--json", &link],
+        &["info", "--json", "test.torrent"],
+        &["magnet_parse", "--json", &link],
+        &["explain", "cap"],
+        &["explain", "--json", "cap"],
+        &["explain", "--as", "html", "cap"],
+        &["explain", &url],
+        &["explain", "--json", &link],
+    ];
+    let mut all = Vec::new();
+    for words in commands {
+        let run = options.iter().fold(Run::new(words), Run::arg).dir(folder).run();
+        // The course's line has the argument as it was typed.
+        let out: String = run.out().lines().filter(|line| !line.starts_with("Downloaded magnet:")).collect();
+        all.push((words.join(" "), out + &run.err()));
+    }
+    for file in ["trace", "trace.json"] {
+        all.push((file.to_owned(), std::fs::read_to_string(folder.join(file)).expect("it was written")));
+    }
+    all
+}
+
+/// As text, and in both ways to write hex.
+fn holds(text: &str, secret: &str) -> bool {
+    let start = &secret.as_bytes()[..8];
+    let hex: Vec<String> = start.iter().map(|byte| format!("{byte:02x}")).collect();
+    text.contains(secret) || text.contains(&hex.join("")) || text.contains(&hex.join(" "))
+}
+
+#[test]
+fn no_secret_is_shown_by_any_command() {
+    // One that answers, and one that fails and says the URL in its own words.
+    for fails in [false, true] {
+        let (hidden, open, torrent) = (folder(), folder(), Torrent::sample());
+        let tracker = FakeTracker::start(move |target, _| match fails {
+            true => Reply::failure(&format!("unknown key: http://t{target}")),
+            false => Reply::peers(&[]),
+        });
+        for (what, text) in shown(hidden.path(), &torrent, &tracker, &[]) {
+            for secret in SECRETS {
+                assert!(!holds(&text, secret), "{what} shows {secret}:\n{text}");
+            }
+        }
+        assert!(tracker.asked().iter().all(|target| target.contains(PATH_KEY) && target.contains(SECRETS[2])), "they are sent");
+        // Asked for, they are there.
+        let all = shown(open.path(), &torrent, &tracker, &["--show-secrets"]);
+        for (what, text) in &all[..1] {
+            assert!(text.contains(SECRETS[2]), "{what}: {text}");
+        }
+        for (what, text) in
+            all.iter().filter(|(what, _)| what.starts_with("explain cap") || what.contains("html") || what == "trace")
+        {
+            assert!(text.contains(SECRETS[2]), "{what}: {text}");
+        }
+    }
+}
+
+#[test]
+fn the_courses_lines_stay_as_they_are() {
+    let (folder, torrent) = (folder(), Torrent::sample());
+    let tracker = FakeTracker::knowing(&[]);
+    torrent.write(folder.path(), Some(&url(&tracker)));
+    let line = format!("Tracker URL: {}\n", url(&tracker));
+    for words in [&["info", "test.torrent"][..], &["magnet_parse", &torrent.magnet(&[&url(&tracker)])]] {
+        let outcome = Run::new(words).dir(folder.path()).run();
+        assert!(outcome.succeeds().out().starts_with(&line), "{outcome}");
+    }
+    Run::new(["decode", "36:http://t/announce?passkey=SECRETPASS"]).run().prints("\"http://t/announce?passkey=SECRETPASS\"\n");
+}
+
+#[cfg(unix)]
+#[test]
+fn captures_and_traces_are_for_nobody_elses_eyes_and_say_what_they_hold() {
+    use std::os::unix::fs::PermissionsExt;
+    let (folder, torrent) = (folder(), Torrent::sample());
+    let tracker = FakeTracker::knowing(&[]);
+    torrent.write(folder.path(), Some(&tracker.url()));
+    let run = || Run::new(["peers", "--trace=trace", "--capture", "cap", "test.torrent"]).dir(folder.path()).run();
+    let mode = |file: &str| std::fs::metadata(folder.path().join(file)).expect("it is there").permissions().mode() & 0o777;
+    for _ in 0..2 {
+        run().succeeds();
+        for (file, says) in [("cap", "keep it to yourself"), ("trace", "# A trace")] {
+            assert_eq!(mode(file), 0o600, "{file}");
+            let text = std::fs::read_to_string(folder.path().join(file)).expect("it is there");
+            assert!(text.lines().next().is_some_and(|first| first.contains(says)), "{file}: {text}");
+            // One that an older version left for everybody to read.
+            let open = std::fs::Permissions::from_mode(0o644);
+            std::fs::set_permissions(folder.path().join(file), open).expect("it is ours");
+        }
+    }
+}
