@@ -7,7 +7,7 @@
 //! | where | what is hidden | why |
 //! |---|---|---|
 //! | `://user:PASSWORD@` | the password; a user without one if it looks like a key | HTTP's own login |
-//! | `?passkey=KEY` and other names in [`NAMES`] | the value, however short | the name says it |
+//! | `?passkey=KEY` and other names in `NAMES` | the value, however short | the name says it |
 //! | `?x=KEY`, no parameter of an announce | a value that looks like a key | trackers invent names |
 //! | `/KEY/announce`, `/passkey/KEY` | a part that looks like a key, or follows such a name | the oldest form |
 //! | `Authorization: KEY`, `Cookie: KEY` | the value | the same in a header |
@@ -62,7 +62,9 @@ pub fn hide(text: &str) -> String {
 /// Returns the bytes with `*` in place of each byte of a secret.
 pub fn mask(bytes: &[u8]) -> Vec<u8> {
     let mut shown = bytes.to_vec();
-    secrets(bytes).into_iter().for_each(|secret| shown[secret].fill(b'*'));
+    for secret in secrets(bytes) {
+        shown.get_mut(secret).unwrap_or_default().fill(b'*');
+    }
     shown
 }
 
@@ -71,7 +73,7 @@ fn secrets(text: &[u8]) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     let mut at = 0;
     while at < text.len() {
-        let end = at + text[at..].iter().take_while(|byte| is_of_word(**byte)).count();
+        let end = at + part(text, at..text.len()).iter().take_while(|byte| is_of_word(**byte)).count();
         if end > at {
             of_word(text, at..end, &mut found);
             of_header(text, at..end, &mut found);
@@ -96,37 +98,41 @@ fn is_of_word(byte: u8) -> bool {
 
 /// A word without blanks: a URL, a path, a query, or anything else.
 fn of_word(text: &[u8], word: Range<usize>, found: &mut Vec<Range<usize>>) {
-    let scheme = text[word.clone()].windows(3).position(|three| three == b"://").map(|at| word.start + at + 3);
+    let scheme = part(text, word.clone()).windows(3).position(|three| three == b"://").map(|at| word.start + at + 3);
     let from = scheme.unwrap_or(word.start);
-    let until = |from: usize, stops: &[u8]| from + text[from..word.end].iter().take_while(|byte| !stops.contains(byte)).count();
+    let until =
+        |from: usize, stops: &[u8]| from + part(text, from..word.end).iter().take_while(|byte| !stops.contains(byte)).count();
     let path = if scheme.is_some() { until(from, b"/?#") } else { from };
     if scheme.is_some()
-        && let Some(login) = text[from..path].iter().rposition(|byte| *byte == b'@').map(|at| from..from + at)
+        && let Some(login) = part(text, from..path).iter().rposition(|byte| *byte == b'@').map(|at| from..from + at)
     {
-        match text[login.clone()].iter().position(|byte| *byte == b':') {
+        match part(text, login.clone()).iter().position(|byte| *byte == b':') {
             Some(colon) => found.push(login.start + colon + 1..login.end),
-            None if is_key(&text[login.clone()]) => found.push(login),
+            None if is_key(part(text, login.clone())) => found.push(login),
             None => {}
         }
     }
     let query = until(path, b"?");
     let parts = split(text, path..query, &[b"/", b"%2F", b"%2f"]);
     // A path of its own must look like a tracker's, or every file's would be meant.
-    let is_trackers = |part: &Range<usize>| [&b"announce"[..], b"scrape"].iter().any(|name| text[part.clone()].starts_with(name));
-    if scheme.is_some() || text[word.clone()].starts_with(b"/") && parts.iter().any(is_trackers) {
-        for (number, part) in parts.iter().enumerate() {
-            let named = number > 0 && is_name(&text[parts[number - 1].clone()]) && !is_trackers(part);
-            if named && !part.is_empty() || is_key(&text[part.clone()]) {
-                found.push(part.clone());
+    let is_trackers =
+        |step: &Range<usize>| [&b"announce"[..], b"scrape"].iter().any(|name| part(text, step.clone()).starts_with(name));
+    if scheme.is_some() || part(text, word.clone()).starts_with(b"/") && parts.iter().any(is_trackers) {
+        let mut before = word.start..word.start;
+        for step in parts {
+            let named = is_name(part(text, before)) && !is_trackers(&step) && !step.is_empty();
+            if named || is_key(part(text, step.clone())) {
+                found.push(step.clone());
             }
+            before = step;
         }
     }
     for pair in split(text, path..word.end, &[b"?", b"&", b"#", b"%3F", b"%3f", b"%26"]) {
         let sides = split(text, pair, &[b"=", b"%3D", b"%3d"]);
         // Percent-encoded, it stands behind the name of what it is in: tr=http..%3Fpasskey%3Dx.
         if let [.., name, value] = sides.as_slice() {
-            let public = PUBLIC.iter().any(|known| known.as_bytes() == &text[name.clone()]);
-            if !value.is_empty() && (is_name(&text[name.clone()]) || !public && is_key(&text[value.clone()])) {
+            let public = PUBLIC.iter().any(|known| known.as_bytes() == part(text, name.clone()));
+            if !value.is_empty() && (is_name(part(text, name.clone())) || !public && is_key(part(text, value.clone()))) {
                 found.push(value.clone());
             }
             of_encoded_url(text, value.clone(), found);
@@ -145,14 +151,14 @@ fn of_encoded_url(text: &[u8], url: Range<usize>, found: &mut Vec<Range<usize>>)
     {
         found.push(password.start..last.end);
     }
-    found.extend(path.iter().filter(|part| is_key(&text[(*part).clone()])).cloned());
+    found.extend(path.iter().filter(|step| is_key(part(text, (*step).clone()))).cloned());
 }
 
 /// The value of a header line that says who asks.
 fn of_header(text: &[u8], word: Range<usize>, found: &mut Vec<Range<usize>>) {
     let headers: [&[u8]; 3] = [b"authorization:", b"cookie:", b"proxy-authorization:"];
-    let line = text[word.end..].iter().take_while(|byte| **byte != b'\n' && **byte != b'\r').count();
-    if headers.iter().any(|header| text[word.clone()].eq_ignore_ascii_case(header)) && line > 1 {
+    let line = part(text, word.end..text.len()).iter().take_while(|byte| **byte != b'\n' && **byte != b'\r').count();
+    if headers.iter().any(|header| part(text, word.clone()).eq_ignore_ascii_case(header)) && line > 1 {
         found.push(word.end + 1..word.end + line);
     }
 }
@@ -161,7 +167,7 @@ fn of_header(text: &[u8], word: Range<usize>, found: &mut Vec<Range<usize>>) {
 fn split(text: &[u8], range: Range<usize>, at: &[&[u8]]) -> Vec<Range<usize>> {
     let (mut parts, mut start, mut here) = (Vec::new(), range.start, range.start);
     while here < range.end {
-        match at.iter().find(|sign| text[here..range.end].starts_with(sign)) {
+        match at.iter().find(|sign| part(text, here..range.end).starts_with(sign)) {
             Some(sign) => {
                 parts.push(start..here);
                 here += sign.len();
@@ -172,6 +178,10 @@ fn split(text: &[u8], range: Range<usize>, at: &[&[u8]]) -> Vec<Range<usize>> {
     }
     parts.push(start..range.end);
     parts
+}
+
+fn part(text: &[u8], range: Range<usize>) -> &[u8] {
+    text.get(range).unwrap_or_default()
 }
 
 fn is_name(name: &[u8]) -> bool {

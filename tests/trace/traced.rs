@@ -75,7 +75,7 @@ fn the_trace_goes_to_a_file_where_one_is_named() {
     let outcome = run.run();
     assert_eq!((outcome.err(), outcome.code), (String::new(), Some(0)));
     let trace = fs::read_to_string(file).expect("it is there");
-    assert!(trace.starts_with("#0001 +0.") && trace.ends_with(")\n"), "{trace}");
+    assert!(trace.starts_with("# A trace: ") && trace.contains("\n#0001 +0.") && trace.ends_with(")\n"), "{trace}");
 }
 
 /// A download with one peer and these options.
@@ -173,7 +173,7 @@ fn trace_and_capture_in_one_file_are_one_warning_and_the_trace_is_whole() {
     let warnings: Vec<&str> = err.lines().filter(|line| line.starts_with("warning:")).collect();
     assert_eq!(warnings, ["warning: there is no capture: its file is that of the trace"], "{err}");
     let trace = fs::read_to_string(file).expect("it is there");
-    assert!(trace.starts_with("#0001 ") && !trace.contains("piecemeal_capture"), "{trace}");
+    assert!(trace.starts_with("# A trace: ") && !trace.contains("piecemeal_capture"), "{trace}");
 }
 
 #[test]
