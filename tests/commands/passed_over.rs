@@ -25,15 +25,11 @@ fn a_torrent_with_something_broken_that_is_not_needed_prints_what_a_whole_one_do
     assert_eq!(none, [""; 0]);
     let table: [(&[u8], &[u8], &str); 4] = [
         (b"d8:announcei1e4:info", b"e", "announce must be a URL, but is 1; it is passed over"),
-        (
-            b"d13:announce-list1:x4:info",
-            b"e",
-            "announce-list must be a list of lists of URLs, but is a byte string; it is passed over",
-        ),
+        (b"d13:announce-list1:x4:info", b"e", "announce-list must be a list of lists of URLs, but is \"x\"; it is passed over"),
         (
             b"d7:comment2:\xd6\xd04:info",
             b"e",
-            "comment must be text in UTF-8, but is a byte string that is not UTF-8; it is passed over",
+            "comment must be text in UTF-8, but is 2 bytes that are not UTF-8; it is passed over",
         ),
         (b"d4:info", b"eerrot: no is id", "15 bytes behind the torrent: passed over"),
     ];
@@ -93,7 +89,7 @@ fn a_torrent_that_names_its_files_in_gbk_too_is_downloaded_to_the_names_in_utf8(
     ] {
         let peer = FakePeer::of(&torrent).start();
         let outcome = Run::new(words).dir(folder.path()).peer(peer.address()).run();
-        let note = "info.private must be 0 or 1, but is a byte string; it is passed over";
+        let note = "info.private must be 0 or 1, but is \"1\"; it is passed over";
         outcome.succeeds().mentions(&format!("note: {object}: {note}"));
         assert_eq!(std::fs::read(folder.path().join(words[2]).join("文档/1.txt")).expect("it is there"), torrent.content);
     }

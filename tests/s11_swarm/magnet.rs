@@ -264,9 +264,10 @@ fn a_liar_costs_only_itself() {
             answer(talk, ours, 0, &torrent.info[..100])?;
             talk.hold()
         }),
-        ("no bencode", |talk, torrent, _| {
+        ("no bencode", |talk, torrent, told| {
             talk.hello(EXTENDED, torrent)?;
             talk.send(&wire::extended(0, b"what?"))?;
+            told.open();
             talk.hold()
         }),
         ("silence when asked", |talk, torrent, told| {
