@@ -1,7 +1,6 @@
 //! From pieces that are wrong to the files that this concerns: hashes speak of
 //! pieces, people of files.
 
-use std::fs;
 use std::ops::Range;
 use std::path::PathBuf;
 
