@@ -21,7 +21,7 @@
 //! * **One subject a file:** [`work_queue`] has the invariant, [`rarest`] the order,
 //!   [`lease`] a block's way to the disk, `session` the loop of one peer, [`depth`] how much
 //!   is asked of it at a time, `clock` how long it may take, [`outbox`] what goes to it,
-//!   [`traffic`] what went, [`rate`] how much may go, [`addresses`] whom to dial,
+//!   [`traffic`] what went, [`rate`] how much may go, [`addresses`] whom to dial, [`sharing`] who gets a place,
 //!   [`announcer`] when to ask the tracker, `conductor` the swarm's end, [`outcome`] what
 //!   it came to, [`standing`] what is said where it failed, [`waiting`] what is said meanwhile,
 //!   [`view`] what there is to see of it all.
@@ -49,6 +49,7 @@ mod plan;
 pub mod rarest;
 pub mod rate;
 mod session;
+pub mod sharing;
 pub mod source;
 pub mod standing;
 pub mod traffic;

@@ -19,6 +19,7 @@ mod s11_swarm {
     mod peers;
     mod runs;
     mod shares;
+    mod sharing;
     mod stress;
     mod together;
     mod trouble;
