@@ -39,6 +39,7 @@ pub mod announcer;
 mod clock;
 mod conductor;
 pub mod depth;
+mod doubles;
 mod held;
 mod learning;
 pub mod lease;
@@ -214,6 +215,9 @@ struct Live {
     traffic: Arc<Traffic>,
     /// Why we hung up, if we did: to its thread it looks as if the peer had.
     parted: Option<Ended>,
+    /// Addresses that we have dialled and left, since this peer is here. When it goes, they
+    /// are dialled again.
+    doubles: Vec<SocketAddr>,
 }
 
 impl Swarm {

@@ -121,7 +121,17 @@ impl Addresses {
     /// A peer that listens there has gone: if we had given the address up because it was
     /// here, it can be dialled again.
     pub fn revive(&mut self, address: SocketAddr) {
-        let (banned, pause) = (self.is_banned(address), self.retry);
+        self.revive_in(self.retry, address);
+    }
+
+    /// The peer that we took for the one at this address has gone, and may have been
+    /// another: the address is dialled again soon.
+    pub fn was_no_double(&mut self, address: SocketAddr) {
+        self.revive_in(self.retry / 8, address);
+    }
+
+    fn revive_in(&mut self, pause: Duration, address: SocketAddr) {
+        let banned = self.is_banned(address);
         if let Some(known) = self.known.get_mut(&address).filter(|known| known.state == State::Over && !banned) {
             *known = Known { state: State::Due(Instant::now() + pause), dialled: 1, forgiven: false };
         }

@@ -283,9 +283,9 @@ impl<'e> Conductor<'e> {
             self.known.remove(&number);
         }
         let listened = live.as_ref().map(|live| live.traffic.address());
-        let parted = live.and_then(|live| {
+        let (parted, doubles) = live.map_or_else(Default::default, |live| {
             self.outcome.add(&live.traffic);
-            live.parted
+            (live.parted, live.doubles)
         });
         if self.swarm.live().is_empty() {
             self.hungry();
@@ -294,7 +294,11 @@ impl<'e> Conductor<'e> {
             Ended::Local(error) => return Err(error.into()),
             Ended::Unusable(error) => return Err(SwarmError::Unusable(error)),
             Ended::Corrupt(_) | Ended::WrongMetadata(_) => self.ban(address),
-            Ended::Ourselves | Ended::BothComplete | Ended::Twice => self.addresses.forget(address),
+            Ended::Ourselves | Ended::BothComplete => self.addresses.forget(address),
+            // As long as the other one is here.
+            Ended::Twice if self.swarm.live().values().any(|live| live.doubles.contains(&address)) => {
+                self.addresses.forget(address);
+            }
             _ => {
                 self.addresses.ended(address, met, brought > 0);
                 // One that came by itself may have been dialled in vain meanwhile.
@@ -303,6 +307,7 @@ impl<'e> Conductor<'e> {
                 }
             }
         }
+        doubles.into_iter().for_each(|double| self.addresses.was_no_double(double));
         let why = parted.unwrap_or(why);
         match why {
             // It is here all the same, or nobody.
