@@ -43,6 +43,7 @@ mod doubles;
 mod held;
 mod learning;
 pub mod lease;
+mod lobby;
 pub mod outbox;
 pub mod outcome;
 mod peer;
@@ -148,6 +149,8 @@ pub enum Event {
 /// ends must never wait; but its notes are few, and none is sent for a block.
 enum Note {
     Found(Vec<Candidate>),
+    /// A connection waits in the lobby.
+    Came,
     Said {
         source: String,
         what: String,

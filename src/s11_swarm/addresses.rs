@@ -68,16 +68,21 @@ impl Addresses {
 
     /// An address to dial now: the one that has waited longest. It is busy then.
     pub fn next(&mut self, now: Instant) -> Option<SocketAddr> {
-        let due = self.known.iter().filter_map(|(address, known)| match known.state {
-            State::Due(time) if time <= now => Some((time, *address)),
-            _ => None,
-        });
-        let (_, address) = due.min()?;
+        let address = self.due(now)?;
         if let Some(known) = self.known.get_mut(&address) {
             known.state = State::Busy;
             known.dialled += 1;
         }
         Some(address)
+    }
+
+    /// The address that [`Addresses::next`] would return, which stays as it is.
+    pub fn due(&self, now: Instant) -> Option<SocketAddr> {
+        let due = self.known.iter().filter_map(|(address, known)| match known.state {
+            State::Due(time) if time <= now => Some((time, *address)),
+            _ => None,
+        });
+        due.min().map(|(_, address)| address)
     }
 
     /// It could not even be tried; it is due at once.

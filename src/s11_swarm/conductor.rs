@@ -6,7 +6,7 @@ mod patience;
 mod places;
 mod telling;
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,6 +14,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use self::patience::Patience;
+use self::places::Turns;
 use super::addresses::Addresses;
 use super::outcome::Outcome;
 use super::peer::{Ended, start_source};
@@ -24,7 +25,6 @@ use super::work_queue::{PeerNumber, WorkQueue};
 use super::{Event, Note, Swarm, SwarmError, Torrent};
 use crate::s02_metainfo::Info;
 use crate::s05_messages::bitfield::Bitfield;
-use crate::s05_messages::connection::Connection;
 use crate::s10_storage::{StorageError, Store};
 
 /// How often the user hears of progress.
@@ -60,10 +60,9 @@ pub(super) struct Conductor<'e> {
     /// Both ends of the channel: with one sender kept here, it never closes.
     notes: (Sender<Note>, Receiver<Note>),
     outcome: Outcome,
-    /// Connections that were made elsewhere and wait for a place.
-    met: VecDeque<Connection>,
-    /// The peers' threads that run.
-    threads: HashSet<PeerNumber>,
+    /// The peers' threads that run, each with its peer: these are the places.
+    threads: HashMap<PeerNumber, SocketAddr>,
+    turns: Turns,
     /// The address of each that is here, or was of use: who spoilt a piece may have gone since.
     known: HashMap<PeerNumber, SocketAddr>,
     next_number: PeerNumber,
@@ -98,8 +97,8 @@ impl<'e> Conductor<'e> {
             event,
             notes,
             outcome: Outcome::default(),
-            met: VecDeque::new(),
-            threads: HashSet::new(),
+            threads: HashMap::new(),
+            turns: Turns::default(),
             known: HashMap::new(),
             next_number: 0,
             sources: HashMap::new(),
@@ -212,16 +211,14 @@ impl<'e> Conductor<'e> {
                                 self.addresses.found(address);
                             }
                         }
-                        Candidate::Met(connection) if self.addresses.is_banned(connection.peer) => {
-                            self.swarm.signals.met.fetch_sub(1, Ordering::Relaxed);
-                        }
-                        Candidate::Met(connection) => self.met.push_back(*connection),
+                        Candidate::Met(connection) => drop(self.swarm.signals.lobby.enter(*connection)),
                     }
                 }
-                if self.threads.is_empty() && self.met.is_empty() && self.addresses.next_due().is_none() {
+                if self.is_alone() && self.addresses.next_due().is_none() {
                     self.hungry();
                 }
             }
+            Note::Came => {}
             Note::Said { source, what, failed } => {
                 self.record.said(&source, &what, failed);
                 (self.event)(Event::Source { name: source, what, failed });
@@ -251,6 +248,11 @@ impl<'e> Conductor<'e> {
             Note::Finished => self.finished(),
         }
         Ok(())
+    }
+
+    /// Whether nobody has a place, and nobody waits for one.
+    fn is_alone(&self) -> bool {
+        self.threads.is_empty() && self.swarm.signals.lobby.is_empty()
     }
 
     /// There is nobody to take from. Who only gives can wait until somebody comes.

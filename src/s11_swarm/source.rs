@@ -1,19 +1,16 @@
 //! Where peers come from: a seam, and the simplest source, a given address.
 
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::Note;
+use super::lobby::Lobby;
 use crate::s04_handshake::Handshake;
 use crate::s05_messages::connection::Connection;
 use crate::s07_extension::BoxError;
-
-/// How many connections that others have made may wait for a place: a whole swarm may
-/// come at once.
-const MOST_MET: usize = 512;
 
 /// A peer that somebody has found.
 pub enum Candidate {
@@ -65,7 +62,7 @@ pub(super) struct Signals {
     pub uploaded: AtomicU64,
     pub left: AtomicU64,
     /// Connections that have come by themselves and wait for a place.
-    pub met: AtomicUsize,
+    pub lobby: Lobby,
 }
 
 #[derive(Default, Clone, Copy)]
@@ -202,14 +199,11 @@ impl Introducer {
         (self.handshake)()
     }
 
-    /// Hands over a connection whose handshakes are done; it is hung up on if too many
-    /// wait already. `false` says that the swarm is over.
+    /// Hands over a connection whose handshakes are done. It waits for a place; if too many
+    /// wait already, one of them is hung up on. `false` says that the swarm is over.
     pub fn met(&self, connection: Connection) -> bool {
-        if self.signals.met.fetch_add(1, Ordering::Relaxed) >= MOST_MET {
-            self.signals.met.fetch_sub(1, Ordering::Relaxed);
-            return true;
-        }
-        self.notes.send(Note::Found(vec![Candidate::Met(Box::new(connection))])).is_ok()
+        // One note for all that wait: a flood of connections is not a flood of notes.
+        !self.signals.lobby.enter(connection) || self.notes.send(Note::Came).is_ok()
     }
 }
 
