@@ -18,6 +18,7 @@ mod s11_swarm {
     mod net;
     mod order;
     mod peers;
+    mod places;
     mod runs;
     mod shares;
     mod sharing;

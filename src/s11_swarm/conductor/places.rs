@@ -95,7 +95,7 @@ impl Conductor<'_> {
         let due = self.addresses.due(now).map(|address| Origin::of(address.ip()));
         let newcomers = [self.swarm.signals.lobby.turn(&held), due];
         let mut live = self.swarm.live();
-        let slowest_goes = self.turns.pass(now, 2 * self.limits.retry, &live);
+        let slowest_goes = self.turns.pass(now, self.limits.retry, &live);
         // One at a time: its place is not free before its thread has ended.
         if newcomers == [None, None] || live.values().any(|live| live.parted.is_some()) {
             return;
