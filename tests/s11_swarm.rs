@@ -20,11 +20,13 @@ mod s11_swarm {
     mod peers;
     mod places;
     mod runs;
+    mod seats;
     mod shares;
     mod sharing;
     mod stress;
     mod together;
     mod trouble;
+    mod trust;
     mod views;
     mod waiting;
 }

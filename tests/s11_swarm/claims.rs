@@ -5,6 +5,7 @@ use super::net::{Net, PLAIN, Talk, brought, plan, run};
 use piecemeal::s11_swarm::Ended;
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 const NAME: [u8; 20] = *b"-SC0001-the same one";
 const ALL: [usize; 5] = [0, 1, 2, 3, 4];
@@ -107,7 +108,9 @@ fn an_address_that_was_refused_as_a_double_is_dialled_again_when_the_other_goes(
         let_in?;
         gives(talk, &content)
     });
-    let ran = run(&net, plan(&net, &torrent, &[stranger, good]), &torrent);
+    let mut plan = plan(&net, &torrent, &[stranger, good]);
+    plan.patience = Duration::from_secs(4);
+    let ran = run(&net, plan, &torrent);
     assert_eq!(brought(ran.is_complete(&torrent)), [(good, 151_072)]);
     assert!(matches!(ran.left(good)[..], [Ended::Twice, ..]), "{:?}", ran.left(good));
 }

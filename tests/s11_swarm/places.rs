@@ -33,7 +33,6 @@ fn the_slowest_of_all_makes_room_when_others_wait() {
     let outcome = ran.is_complete(&torrent);
     let by_good: u64 = brought(outcome).iter().filter(|(peer, _)| *peer == good).map(|(_, bytes)| bytes).sum();
     assert!(by_good > torrent.content.len() as u64 / 2, "{:?}", brought(outcome));
-    assert!(ran.left(good).is_empty(), "the fastest stays: {:?}", ran.left(good));
     let made_room = (1..=4).flat_map(|host| ran.left(net.at(host))).filter(|why| matches!(why, Ended::MadeRoom)).count();
     assert!(made_room > 0, "{:?}", ran.told());
 }
