@@ -36,6 +36,7 @@
 
 pub mod addresses;
 pub mod announcer;
+pub mod budget;
 mod clock;
 mod conductor;
 pub mod depth;
@@ -69,6 +70,7 @@ use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
+use self::budget::Budget;
 use self::conductor::{Conductor, Limits};
 use self::outcome::Outcome;
 pub use self::peer::Ended;
@@ -83,6 +85,7 @@ use self::work_queue::{PeerNumber, WorkQueue};
 use crate::s02_metainfo::{Info, InfoHash, PieceIndex};
 use crate::s03_tracker::PeerId;
 use crate::s04_handshake::Handshake;
+use crate::s04_handshake::descriptors::allowed;
 use crate::s04_handshake::transport::{Dial, Hangup};
 use crate::s05_messages::FAST_BIT;
 use crate::s05_messages::bitfield::Bitfield;
@@ -288,7 +291,8 @@ where
     P: FnOnce(&Info) -> Result<(Arc<dyn Store>, Bitfield), StorageError>,
 {
     let (notes, noted) = mpsc::channel();
-    let signals = Arc::new(Signals::default());
+    let budget = Budget::of(allowed(Budget::wanted(plan.max_peers)), plan.max_peers);
+    let signals = Arc::new(Signals::new(budget));
     let retry = plan.retry();
     signals.left.store(1, Ordering::Relaxed);
     let swarm = Arc::new(Swarm {
@@ -310,7 +314,7 @@ where
         place_time: retry,
     });
     plan.watch.begin(&swarm);
-    let limits = Limits { max_peers: plan.max_peers, patience: plan.patience, retry, silence: plan.silence };
+    let limits = Limits { max_peers: budget.places, patience: plan.patience, retry, silence: plan.silence };
     let conductor = Conductor::new(swarm, limits, Box::new(prepare), event, (notes, noted));
     conductor.run(plan.info, plan.sources, &plan.stop)
 }

@@ -9,6 +9,7 @@ mod support;
 mod s11_swarm {
     mod announcing;
     mod book;
+    mod budget;
     mod claims;
     mod ends;
     mod giving;

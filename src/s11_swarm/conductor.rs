@@ -24,6 +24,8 @@ use super::waiting::Silence;
 use super::work_queue::{PeerNumber, WorkQueue};
 use super::{Event, Note, Swarm, SwarmError, Torrent};
 use crate::s02_metainfo::Info;
+use crate::s04_handshake::HandshakeError;
+use crate::s04_handshake::descriptors::is_exhausted;
 use crate::s05_messages::bitfield::Bitfield;
 use crate::s10_storage::{StorageError, Store};
 
@@ -297,6 +299,11 @@ impl<'e> Conductor<'e> {
             Ended::Unusable(error) => return Err(SwarmError::Unusable(error)),
             Ended::Corrupt(_) | Ended::WrongMetadata(_) => self.ban(address),
             Ended::Ourselves | Ended::BothComplete => self.addresses.forget(address),
+            // That is not the peer's fault.
+            Ended::Handshake(HandshakeError::Io(ref error)) if is_exhausted(error) => {
+                self.addresses.put_back(address);
+                self.turns.rest();
+            }
             // As long as the other one is here.
             Ended::Twice if self.swarm.live().values().any(|live| live.doubles.contains(&address)) => {
                 self.addresses.forget(address);

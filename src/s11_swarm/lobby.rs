@@ -6,22 +6,18 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::sharing::{Holder, Origin, makes_way, next_in_turn};
 use crate::s05_messages::connection::Connection;
 
-/// How many may wait: a whole swarm may come at once.
-const MOST: usize = 512;
-
 /// Connections whose handshakes are done, the longest wait first. A leaf lock.
 pub(super) struct Lobby {
     waiting: Mutex<VecDeque<Connection>>,
     most: usize,
 }
 
-impl Default for Lobby {
-    fn default() -> Lobby {
-        Lobby { waiting: Mutex::default(), most: MOST }
-    }
-}
-
 impl Lobby {
+    /// An empty one, for this many.
+    pub fn new(most: usize) -> Lobby {
+        Lobby { waiting: Mutex::default(), most }
+    }
+
     fn lock(&self) -> MutexGuard<'_, VecDeque<Connection>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }

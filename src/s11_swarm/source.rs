@@ -7,6 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::Note;
+use super::budget::Budget;
 use super::lobby::Lobby;
 use crate::s04_handshake::Handshake;
 use crate::s05_messages::connection::Connection;
@@ -53,7 +54,6 @@ pub enum Wake {
 }
 
 /// What the swarm tells all its sources.
-#[derive(Default)]
 pub(super) struct Signals {
     phase: Mutex<Phase>,
     changed: Condvar,
@@ -63,6 +63,7 @@ pub(super) struct Signals {
     pub left: AtomicU64,
     /// Connections that have come by themselves and wait for a place.
     pub lobby: Lobby,
+    budget: Budget,
 }
 
 #[derive(Default, Clone, Copy)]
@@ -74,6 +75,11 @@ struct Phase {
 }
 
 impl Signals {
+    pub(super) fn new(budget: Budget) -> Signals {
+        let (phase, changed, downloaded, uploaded, left) = Default::default();
+        Signals { phase, changed, downloaded, uploaded, left, lobby: Lobby::new(budget.lobby), budget }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Phase> {
         self.phase.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -197,6 +203,11 @@ impl Introducer {
     /// What we say of ourselves at this moment.
     pub fn handshake(&self) -> Handshake {
         (self.handshake)()
+    }
+
+    /// How many handshakes may go on at the same time.
+    pub fn most_handshakes(&self) -> usize {
+        self.signals.budget.handshakes
     }
 
     /// Hands over a connection whose handshakes are done. It waits for a place; if too many

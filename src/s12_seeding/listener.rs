@@ -22,8 +22,6 @@ use crate::s07_extension::BoxError;
 use crate::s11_swarm::sharing::{Holder, Origin, makes_way};
 use crate::s11_swarm::source::{Finder, Introducer, PeerSource, Wake};
 
-/// How many handshakes may go on at the same time.
-const MOST_HANDSHAKES: usize = 128;
 /// How long each of them is left in peace, even if others wait: a whole swarm may come at
 /// once, and a second is enough for an answer from the other end of the world.
 const IN_PEACE: Duration = Duration::from_secs(1);
@@ -168,7 +166,7 @@ impl Door {
     fn make_room(&self, newcomer: Origin) {
         while !self.closed.load(Ordering::SeqCst) {
             let mut guests = self.guests();
-            let crowded = guests.len() >= MOST_HANDSHAKES;
+            let crowded = guests.len() >= self.introducer.most_handshakes();
             let goes = if crowded { goes(&guests, newcomer) } else { None };
             let guest = goes.and_then(|position| guests.remove(position));
             drop(guests);
@@ -190,7 +188,7 @@ impl Door {
             match accepted {
                 Ok((stream, peer)) => self.receive(stream, peer),
                 Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
-                // No descriptor is free, most likely. It will be one day.
+                // No descriptor is free, most likely: others have theirs. One will be.
                 Err(_) => thread::sleep(NO_ROOM),
             }
         }

@@ -22,12 +22,15 @@ fn an_address_that_has_all_places_gives_one_up_to_another() {
     giver.plan.max_peers = 8;
     listening(giver, move |address| {
         // More than there are places for: the last ones wait in the lobby.
-        let mut crowd: Vec<Talk> = (1..=12).map(|number| interested(1, number, address, &content)).collect();
         // Five have slots, and make something of them.
-        for talk in &mut crowd[..5] {
+        let with_slot = |number| {
+            let mut talk = interested(1, number, address, &content);
             talk.until(wire::UNCHOKE).expect("there is room");
             talk.takes(&content, 0, 0, 16).expect("it gives");
-        }
+            talk
+        };
+        let _first: Vec<Talk> = (1..=5).map(with_slot).collect();
+        let _others: Vec<Talk> = (6..=12).map(|number| interested(1, number, address, &content)).collect();
         for host in [8, 9] {
             let mut talk = interested(host, host, address, &content);
             talk.until(wire::UNCHOKE).expect("its address has nothing yet");

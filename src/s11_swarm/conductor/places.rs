@@ -15,6 +15,8 @@ use crate::s11_swarm::work_queue::PeerNumber;
 
 /// How many addresses are dialled at the same time.
 const DIALLING: usize = 30;
+/// How long nobody is dialled when the system has no room for another connection.
+const REST: Duration = Duration::from_secs(1);
 /// How long a place that is needed is left to a peer to and from which nothing goes.
 const USELESS_TIME: Duration = Duration::from_secs(180);
 /// And how long to one that has not been of any use yet, if one of us waits to be
@@ -34,7 +36,7 @@ impl Conductor<'_> {
         let now = Instant::now();
         let live = self.swarm.live().len();
         while self.threads.len() < self.limits.max_peers {
-            let may_dial = self.threads.len() < live + DIALLING;
+            let may_dial = self.threads.len() < live + DIALLING && !self.turns.rests(now);
             let filled = match self.turns.dialled {
                 true => self.receive() || (may_dial && self.dial_next(now)),
                 false => (may_dial && self.dial_next(now)) || self.receive(),
@@ -155,6 +157,8 @@ fn useless(live: &HashMap<PeerNumber, Live>, now: Instant, learning: bool) -> Op
 pub(super) struct Turns {
     /// Whether the last free place went to an address that we dialled.
     dialled: bool,
+    /// When we may dial again, after the system had no room for another connection.
+    rests_until: Option<Instant>,
     /// When this turn began.
     since: Option<Instant>,
     /// Bytes that had gone over each connection when the turn before this one began, and
@@ -163,6 +167,15 @@ pub(super) struct Turns {
 }
 
 impl Turns {
+    /// The system has no room for another connection: nobody is dialled for a while.
+    pub(super) fn rest(&mut self) {
+        self.rests_until = Some(Instant::now() + REST);
+    }
+
+    fn rests(&self, now: Instant) -> bool {
+        self.rests_until.is_some_and(|until| now < until)
+    }
+
     /// Ends the turn once it has taken this long. Returns whether it has: the slowest
     /// may go once in each.
     fn pass(&mut self, now: Instant, time: Duration, live: &HashMap<PeerNumber, Live>) -> bool {
