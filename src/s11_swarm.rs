@@ -45,6 +45,7 @@ mod held;
 mod learning;
 pub mod lease;
 mod lobby;
+pub mod manners;
 pub mod outbox;
 pub mod outcome;
 mod peer;

@@ -15,6 +15,7 @@ mod s11_swarm {
     mod giving;
     mod leases;
     mod magnet;
+    mod manners;
     mod memory;
     mod net;
     mod order;

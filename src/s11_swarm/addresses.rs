@@ -4,6 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
+use super::manners::Knocks;
+
 /// How many addresses are remembered.
 pub const REMEMBERED: usize = 2000;
 /// How often an address is dialled again after a failure.
@@ -34,6 +36,7 @@ pub struct Addresses {
     known: HashMap<SocketAddr, Known>,
     banned: HashSet<SocketAddr>,
     bans: HashMap<IpAddr, u32>,
+    knocks: Knocks,
     retry: Duration,
 }
 
@@ -41,13 +44,17 @@ impl Addresses {
     /// An empty one; a failed address is dialled again after `retry`, then twice
     /// that, and so on.
     pub fn new(retry: Duration) -> Addresses {
-        Addresses { known: HashMap::new(), banned: HashSet::new(), bans: HashMap::new(), retry }
+        Addresses { known: HashMap::new(), banned: HashSet::new(), bans: HashMap::new(), knocks: Knocks::default(), retry }
     }
 
     /// Remembers an address, if it is new and not banned. When there are too many,
     /// those that are no longer dialled make room.
     pub fn found(&mut self, address: SocketAddr) {
-        if address.port() == 0 || self.is_banned(address) || self.known.contains_key(&address) {
+        if address.port() == 0
+            || self.is_banned(address)
+            || self.knocks.is_enough(address.ip())
+            || self.known.contains_key(&address)
+        {
             return;
         }
         if self.is_full() {
@@ -99,6 +106,7 @@ impl Addresses {
     /// hang up only to go on in another state. What follows is as long as for the others.
     pub fn ended(&mut self, address: SocketAddr, met: bool, was_useful: bool) {
         let retry = self.retry;
+        self.knocked(address, met);
         if let Some(known) = self.known.get_mut(&address).filter(|known| known.state == State::Busy) {
             if was_useful {
                 (known.dialled, known.forgiven) = (1, false);
@@ -113,6 +121,22 @@ impl Addresses {
                 retry * 2u32.pow(failures.min(MOST_RETRIES))
             };
             known.state = if again { State::Due(Instant::now() + pause) } else { State::Over };
+        }
+    }
+
+    /// Whether there was a peer at an address that has been dialled. Of an address with many
+    /// ports and nobody at any, those that are left are not.
+    fn knocked(&mut self, address: SocketAddr, met: bool) {
+        let ip = address.ip();
+        if met {
+            return self.knocks.answered(ip);
+        }
+        if self.known.get(&address).is_some_and(|known| known.dialled == 1) {
+            self.knocks.in_vain(ip);
+        }
+        if self.knocks.is_enough(ip) {
+            let others = self.known.iter_mut().filter(|(other, known)| other.ip() == ip && known.state != State::Busy);
+            others.for_each(|(_, known)| known.state = State::Over);
         }
     }
 
