@@ -5,10 +5,9 @@ use std::sync::Arc;
 
 use piecemeal::s02_metainfo::Metainfo;
 use piecemeal::s03_tracker::PeerId;
-use piecemeal::s06_magnet::Magnet;
 use piecemeal::s11_swarm::Plan;
 use piecemeal::s11_swarm::announcer::Announcer;
-use piecemeal::s11_swarm::source::{Given, Linked};
+use piecemeal::s11_swarm::source::Given;
 
 use super::failure::Failure;
 use super::fetching::fetch;
@@ -74,11 +73,4 @@ pub fn add_sources(plan: &mut Plan, tiers: Vec<Vec<String>>, given: Vec<String>,
     }
     given.iter().for_each(|address| tell_given(address, options.narrator()));
     plan.sources.extend(given.into_iter().map(|address| Box::new(Given(address)) as _));
-}
-
-/// A source for each address in a magnet link.
-pub fn add_linked(plan: &mut Plan, magnet: &Magnet, options: &Options) {
-    let linked: Vec<String> = magnet.peers.iter().map(ToString::to_string).collect();
-    linked.iter().for_each(|address| tell_given(address, options.narrator()));
-    plan.sources.extend(linked.into_iter().map(|address| Box::new(Linked(address)) as _));
 }

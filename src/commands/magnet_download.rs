@@ -3,9 +3,9 @@
 use piecemeal::s03_tracker::PeerId;
 use piecemeal::s11_swarm::Plan;
 
-use super::download::{Place, add_linked, add_sources};
+use super::download::{Place, add_sources};
 use super::failure::Failure;
-use super::fetching::fetch;
+use super::fetching::{add_linked, fetch};
 use super::magnet_peers::{need_somebody, tell_link};
 use super::reading_link::read;
 use super::{Answer, Options};

@@ -4,6 +4,7 @@
 //! word: an address with several slots gives one up to an address that has none. The rule
 //! is that of stage 11's `sharing`.
 
+use std::collections::HashSet;
 use std::time::Instant;
 
 use crate::s11_swarm::sharing::{Holder, Origin, makes_way};
@@ -25,12 +26,15 @@ pub(super) fn share_slots(unchoked: &mut [usize], peers: &[Claim]) {
     let waits = |position: &usize| peers.get(*position).is_some_and(|peer| peer.interested);
     let mut waiting: Vec<usize> = (0..peers.len()).filter(waits).filter(|position| !unchoked.contains(position)).collect();
     waiting.sort_by_key(|position| peers.get(*position).map(|peer| peer.since));
+    // Of hundreds that wait, most come from addresses that have been looked at.
+    let mut have_enough = HashSet::new();
     for position in waiting {
-        let Some(newcomer) = peers.get(position) else { continue };
+        let Some(newcomer) = peers.get(position).filter(|peer| !have_enough.contains(&peer.origin)) else { continue };
         let holder = |peer: &Claim| Holder { origin: peer.origin, worth: Some((peer.interested, peer.moved, peer.since)) };
         let holders: Vec<_> = unchoked.iter().filter_map(|position| peers.get(*position)).map(holder).collect();
-        if let Some(slot) = makes_way(&holders, newcomer.origin).and_then(|goes| unchoked.get_mut(goes)) {
-            *slot = position;
+        match makes_way(&holders, newcomer.origin).and_then(|goes| unchoked.get_mut(goes)) {
+            Some(slot) => *slot = position,
+            None => drop(have_enough.insert(newcomer.origin)),
         }
     }
 }

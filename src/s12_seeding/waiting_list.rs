@@ -134,10 +134,12 @@ impl WaitingList {
             told.extend(entry.decide(true));
             free -= 1;
         }
-        let unchoked = state.entries.iter().enumerate().filter(|(_, entry)| entry.turn.is_some());
-        let mut unchoked: Vec<usize> = unchoked.map(|(position, _)| position).collect();
-        share_slots(&mut unchoked, &state.claims());
-        told.extend(state.decide(&unchoked));
+        if state.entries.iter().any(Entry::waits) {
+            let unchoked = state.entries.iter().enumerate().filter(|(_, entry)| entry.turn.is_some());
+            let mut unchoked: Vec<usize> = unchoked.map(|(position, _)| position).collect();
+            share_slots(&mut unchoked, &state.claims());
+            told.extend(state.decide(&unchoked));
+        }
         drop(state);
         self.tell(&told);
     }
