@@ -159,6 +159,15 @@ impl Addresses {
         self.revive_in(self.retry / 8, address);
     }
 
+    /// The peer at this address is here already, or another that uses its name and has not
+    /// given or taken anything. It is dialled again when that will no longer count.
+    pub fn may_be_a_double(&mut self, address: SocketAddr) {
+        let pause = 4 * self.retry;
+        if let Some(known) = self.known.get_mut(&address).filter(|known| known.state == State::Busy) {
+            known.state = State::Due(Instant::now() + pause);
+        }
+    }
+
     fn revive_in(&mut self, pause: Duration, address: SocketAddr) {
         let banned = self.is_banned(address);
         if let Some(known) = self.known.get_mut(&address).filter(|known| known.state == State::Over && !banned) {

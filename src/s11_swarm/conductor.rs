@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use self::patience::Patience;
 use self::places::Turns;
 use super::addresses::Addresses;
+use super::doubles::is_proved;
 use super::outcome::Outcome;
 use super::peer::{Ended, start_source};
 use super::source::{Candidate, Finder, PeerSource};
@@ -304,10 +305,7 @@ impl<'e> Conductor<'e> {
                 self.addresses.put_back(address);
                 self.turns.rest();
             }
-            // As long as the other one is here.
-            Ended::Twice if self.swarm.live().values().any(|live| live.doubles.contains(&address)) => {
-                self.addresses.forget(address);
-            }
+            Ended::Twice => self.left_double(address),
             _ => {
                 self.addresses.ended(address, met, brought > 0);
                 // One that came by itself may have been dialled in vain meanwhile.
@@ -326,6 +324,17 @@ impl<'e> Conductor<'e> {
         }
         (self.event)(Event::Left(address, why));
         Ok(())
+    }
+
+    /// An address was left, as its peer is here already: it is dialled no more as long as the other
+    /// connection is there, and of use.
+    fn left_double(&mut self, address: SocketAddr) {
+        let proved = self.swarm.live().values().find(|live| live.doubles.contains(&address)).map(is_proved);
+        match proved {
+            Some(true) => self.addresses.forget(address),
+            Some(false) => self.addresses.may_be_a_double(address),
+            None => self.addresses.ended(address, false, false),
+        }
     }
 
     fn ban(&mut self, address: SocketAddr) {

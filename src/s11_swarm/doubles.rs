@@ -23,8 +23,13 @@ const UNPROVED: Duration = Duration::from_secs(60);
 /// id and its IP, cannot stand in its way for long without giving or taking anything.
 pub(super) fn is_same_peer(here: &Live, new: &Live) -> bool {
     let ip = |live: &Live| live.traffic.address().ip().to_canonical();
-    let unproved = here.traffic.last_useful().is_none() && here.traffic.start().elapsed() > UNPROVED;
-    here.peer_id == new.peer_id && ip(here) == ip(new) && !unproved
+    let counts = is_proved(here) || here.traffic.start().elapsed() <= UNPROVED;
+    here.peer_id == new.peer_id && ip(here) == ip(new) && counts
+}
+
+/// Whether a connection has brought or taken a block.
+pub(super) fn is_proved(live: &Live) -> bool {
+    live.traffic.last_useful().is_some()
 }
 
 /// Whether the new one of two connections to a peer takes the place of the other.

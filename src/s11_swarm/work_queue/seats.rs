@@ -19,7 +19,7 @@ const MOST_SEATS: usize = 3;
 const FASTER: u32 = 2;
 /// How slow a holder must be, in time for a block, for a peer of unknown speed to
 /// take its seat.
-const SLOW: Duration = Duration::from_secs(1);
+const SLOW: Duration = Duration::from_millis(250);
 
 /// What a peer's thread and the queue share about its part in a piece.
 pub(in crate::s11_swarm) struct Seat {
