@@ -42,7 +42,7 @@
 pub mod allowed_fast;
 pub mod choking;
 pub mod listener;
-mod sharing_slots;
+pub mod sharing_slots;
 mod shelf;
 mod waiting_list;
 

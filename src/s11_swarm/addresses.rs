@@ -156,6 +156,10 @@ impl Addresses {
     /// The peer that we took for the one at this address has gone, and may have been
     /// another: the address is dialled again soon.
     pub fn was_no_double(&mut self, address: SocketAddr) {
+        let soon = Instant::now() + self.retry / 8;
+        if matches!(self.known.get(&address), Some(Known { state: State::Due(time), .. }) if *time > soon) {
+            self.forget(address);
+        }
         self.revive_in(self.retry / 8, address);
     }
 

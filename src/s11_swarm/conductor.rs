@@ -333,7 +333,11 @@ impl<'e> Conductor<'e> {
         match proved {
             Some(true) => self.addresses.forget(address),
             Some(false) => self.addresses.may_be_a_double(address),
-            None => self.addresses.ended(address, false, false),
+            // It has just gone.
+            None => {
+                self.addresses.forget(address);
+                self.addresses.was_no_double(address);
+            }
         }
     }
 

@@ -4,13 +4,13 @@
 //! word: an address with several slots gives one up to an address that has none. The rule
 //! is that of stage 11's `sharing`.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::Instant;
 
 use crate::s11_swarm::sharing::{Holder, Origin, makes_way};
 
 /// What counts of one peer.
-pub(super) struct Claim {
+pub struct Claim {
     /// What its slot counts against.
     pub origin: Origin,
     /// It wants something.
@@ -22,10 +22,16 @@ pub(super) struct Claim {
 }
 
 /// Evens out a decision of the choker's: those at these positions have a slot.
-pub(super) fn share_slots(unchoked: &mut [usize], peers: &[Claim]) {
+pub fn share_slots(unchoked: &mut [usize], peers: &[Claim]) {
     let waits = |position: &usize| peers.get(*position).is_some_and(|peer| peer.interested);
     let mut waiting: Vec<usize> = (0..peers.len()).filter(waits).filter(|position| !unchoked.contains(position)).collect();
     waiting.sort_by_key(|position| peers.get(*position).map(|peer| peer.since));
+    // They take turns: the first of each address, then the second of each.
+    let mut before: HashMap<Origin, usize> = HashMap::new();
+    waiting.sort_by_cached_key(|position| {
+        let before = peers.get(*position).map(|peer| before.entry(peer.origin).or_default());
+        before.map(|before| std::mem::replace(before, *before + 1))
+    });
     // Of hundreds that wait, most come from addresses that have been looked at.
     let mut have_enough = HashSet::new();
     for position in waiting {

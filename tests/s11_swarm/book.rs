@@ -223,7 +223,10 @@ fn an_address_that_may_be_a_double_is_dialled_again_after_a_minute() {
     book.may_be_a_double(at(1, 1));
     assert!(!book.is_hopeless());
     assert_eq!(next_in(&mut book), Some(60));
-    // It is one, and the other has gone.
+    book.may_be_a_double(at(1, 1));
+    book.was_no_double(at(1, 1));
+    assert_eq!(next_in(&mut book), Some(2), "the other has gone");
+    // It was one, and the other has gone.
     book.forget(at(1, 1));
     assert!(book.is_hopeless());
     book.was_no_double(at(1, 1));

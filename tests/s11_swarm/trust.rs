@@ -10,9 +10,9 @@ use piecemeal::s11_swarm::work_queue::WorkQueue;
 use piecemeal::s11_swarm::work_queue::share::{Claim, Share};
 use std::sync::Arc;
 
-/// Pieces of two blocks.
+/// Pieces of eight blocks, which visitors with one block each cannot complete.
 fn torrent(pieces: usize) -> Torrent {
-    Recipe::single("t", 32_768, content(pieces * 32_768, 3)).build()
+    Recipe::single("t", 131_072, content(pieces * 131_072, 3)).build()
 }
 
 /// A peer that has everything, at 192.0.2.`host`.

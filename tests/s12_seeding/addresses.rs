@@ -4,8 +4,11 @@ use super::super::support::{Torrent, wire};
 use super::giver::{BOTH, Giver, staying};
 use super::listener::{connect_from, is_hung_up_on, listening, met_over};
 use super::net::Talk;
+use piecemeal::s11_swarm::sharing::Origin;
 use piecemeal::s12_seeding::Rules;
+use piecemeal::s12_seeding::sharing_slots::{Claim, share_slots};
 use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
 /// A peer at 127.0.0.`host`, met and interested.
 fn interested(host: u8, number: u8, address: SocketAddr, torrent: &Torrent) -> Talk {
@@ -80,4 +83,39 @@ fn an_address_that_holds_all_handshakes_loses_one_although_another_is_older() {
             talk.takes(&content, 0, 0, 100).expect("it gives");
         }
     });
+}
+
+/// `A5 B- C0`: peers, longest wait first, each with what has gone over its connection; `-` is not
+/// interested. Returns which have a slot.
+fn shared(peers: &str, mut unchoked: Vec<usize>) -> Vec<usize> {
+    let begin = Instant::now();
+    let claim = |(position, text): (usize, &str)| Claim {
+        origin: Origin::of([192, 0, 2, text.as_bytes()[0]].into()),
+        interested: &text[1..] != "-",
+        moved: text[1..].parse().unwrap_or(0),
+        since: begin + Duration::from_secs(position as u64),
+    };
+    let claims: Vec<Claim> = peers.split_whitespace().enumerate().map(claim).collect();
+    share_slots(&mut unchoked, &claims);
+    unchoked.sort_unstable();
+    unchoked
+}
+
+#[test]
+fn slots_are_evened_out_by_address_and_no_further() {
+    for (peers, before, after) in [
+        // One address has them all, and another waits: the one that moves least goes.
+        ("A9 A5 A7 B0", vec![0, 1, 2], vec![0, 2, 3]),
+        // One that wants nothing any more goes first.
+        ("A9 A5 A- B0", vec![0, 1, 2], vec![0, 1, 3]),
+        // Each has its own, or nobody wants anything.
+        ("A9 B5 C0 D0", vec![0, 1], vec![0, 1]),
+        ("A9 A5 B-", vec![0, 1], vec![0, 1]),
+        ("A9 A5 A0", vec![0, 1], vec![0, 1]),
+        // Of those that wait, each address gets one, the longest wait first.
+        ("A9 A8 A7 A6 B0 B0 C0", vec![0, 1, 2, 3], vec![0, 1, 4, 6]),
+        ("A9 A8 A7 B0 B0 C0", vec![0, 1, 2], vec![0, 3, 5]),
+    ] {
+        assert_eq!(shared(peers, before.clone()), after, "{peers}, of which {before:?} had slots");
+    }
 }
