@@ -22,6 +22,7 @@
 //!   read alive for ever; [`transport`] counts to a point in time instead.
 //! * **Left out:** answering. Who is dialled reads before it writes (stage 12).
 
+pub mod descriptors;
 pub mod race;
 pub mod transport;
 

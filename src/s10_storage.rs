@@ -33,12 +33,12 @@
 pub mod create;
 pub mod damage;
 mod hashing;
+mod open_files;
 pub mod output;
 mod place;
 mod positioned;
 mod seal;
 
-use std::collections::{HashMap, VecDeque};
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::ops::Range;
@@ -49,15 +49,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use thiserror::Error;
 
 use self::hashing::{hash, hash_pieces};
+use self::open_files::OpenFiles;
 use self::place::{How, Place};
 use self::seal::Seals;
 use crate::s01_bencode::{counted, printable};
 use crate::s02_metainfo::{FileEntry, Info, PieceIndex};
+use crate::s04_handshake::descriptors::is_exhausted;
 use crate::s05_messages::bitfield::Bitfield;
-
-/// How many files are kept open. The system allows for 1,024 in all, by default,
-/// and sockets need theirs.
-const OPEN_FILES: usize = 64;
 
 /// Something that holds a torrent's content, addressed as one row of bytes.
 pub trait Store: Send + Sync {
@@ -109,12 +107,6 @@ pub struct Storage {
     seals: Mutex<Seals>,
     /// A leaf lock: held to look a file up, not to read or write it.
     open: Mutex<OpenFiles>,
-}
-
-#[derive(Default)]
-struct OpenFiles {
-    by_number: HashMap<usize, Arc<File>>,
-    oldest_first: VecDeque<usize>,
 }
 
 impl Storage {
@@ -182,24 +174,23 @@ impl Storage {
 
     /// The open file with this number.
     fn file(&self, number: usize) -> Result<Arc<File>, StorageError> {
-        if let Some(file) = self.lock().by_number.get(&number) {
-            return Ok(Arc::clone(file));
+        if let Some(file) = self.lock().get(number) {
+            return Ok(file);
         }
         // Two threads may get here for one file at the same time. Then it is
         // opened twice, which does no harm.
         // What was complete and is gone now is not to be made again, empty.
         let writes = self.writable && !self.sealed.load(Ordering::SeqCst);
         let how = if writes { How::Make } else { self.reads };
-        let file = Arc::new(self.place(number).open(how)?);
-        let mut open = self.lock();
-        if open.by_number.insert(number, Arc::clone(&file)).is_none() {
-            open.oldest_first.push_back(number);
+        let open = || self.place(number).open(how);
+        let exhausted = |error: &StorageError| matches!(error, StorageError::Io { error, .. } if is_exhausted(error));
+        let mut file = open();
+        // Of too few descriptors, those that we hold on to are the first to go.
+        while file.as_ref().is_err_and(exhausted) && self.lock().close_oldest() {
+            file = open();
         }
-        if open.oldest_first.len() > OPEN_FILES
-            && let Some(oldest) = open.oldest_first.pop_front()
-        {
-            open.by_number.remove(&oldest);
-        }
+        let file = Arc::new(file?);
+        self.lock().keep(number, &file);
         Ok(file)
     }
 

@@ -36,12 +36,16 @@
 
 pub mod addresses;
 pub mod announcer;
+pub mod budget;
 mod clock;
 mod conductor;
 pub mod depth;
+mod doubles;
 mod held;
 mod learning;
 pub mod lease;
+mod lobby;
+pub mod manners;
 pub mod outbox;
 pub mod outcome;
 mod peer;
@@ -67,6 +71,7 @@ use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
+use self::budget::Budget;
 use self::conductor::{Conductor, Limits};
 use self::outcome::Outcome;
 pub use self::peer::Ended;
@@ -81,6 +86,7 @@ use self::work_queue::{PeerNumber, WorkQueue};
 use crate::s02_metainfo::{Info, InfoHash, PieceIndex};
 use crate::s03_tracker::PeerId;
 use crate::s04_handshake::Handshake;
+use crate::s04_handshake::descriptors::allowed;
 use crate::s04_handshake::transport::{Dial, Hangup};
 use crate::s05_messages::FAST_BIT;
 use crate::s05_messages::bitfield::Bitfield;
@@ -147,6 +153,8 @@ pub enum Event {
 /// ends must never wait; but its notes are few, and none is sent for a block.
 enum Note {
     Found(Vec<Candidate>),
+    /// A connection waits in the lobby.
+    Came,
     Said {
         source: String,
         what: String,
@@ -214,6 +222,9 @@ struct Live {
     traffic: Arc<Traffic>,
     /// Why we hung up, if we did: to its thread it looks as if the peer had.
     parted: Option<Ended>,
+    /// Addresses that we have dialled and left, since this peer is here. When it goes, they
+    /// are dialled again.
+    doubles: Vec<SocketAddr>,
 }
 
 impl Swarm {
@@ -281,7 +292,8 @@ where
     P: FnOnce(&Info) -> Result<(Arc<dyn Store>, Bitfield), StorageError>,
 {
     let (notes, noted) = mpsc::channel();
-    let signals = Arc::new(Signals::default());
+    let budget = Budget::of(allowed(Budget::wanted(plan.max_peers)), plan.max_peers);
+    let signals = Arc::new(Signals::new(budget));
     let retry = plan.retry();
     signals.left.store(1, Ordering::Relaxed);
     let swarm = Arc::new(Swarm {
@@ -303,7 +315,7 @@ where
         place_time: retry,
     });
     plan.watch.begin(&swarm);
-    let limits = Limits { max_peers: plan.max_peers, patience: plan.patience, retry, silence: plan.silence };
+    let limits = Limits { max_peers: budget.places, patience: plan.patience, retry, silence: plan.silence };
     let conductor = Conductor::new(swarm, limits, Box::new(prepare), event, (notes, noted));
     conductor.run(plan.info, plan.sources, &plan.stop)
 }

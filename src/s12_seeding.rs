@@ -42,6 +42,7 @@
 pub mod allowed_fast;
 pub mod choking;
 pub mod listener;
+pub mod sharing_slots;
 mod shelf;
 mod waiting_list;
 

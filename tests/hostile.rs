@@ -9,6 +9,7 @@ mod support;
 
 mod hostile {
     mod beside;
+    mod descriptors;
     mod disk;
     mod leechers;
     mod metadata;

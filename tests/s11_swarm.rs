@@ -9,20 +9,26 @@ mod support;
 mod s11_swarm {
     mod announcing;
     mod book;
+    mod budget;
+    mod claims;
     mod ends;
     mod giving;
     mod leases;
     mod magnet;
+    mod manners;
     mod memory;
     mod net;
     mod order;
     mod peers;
+    mod places;
     mod runs;
+    mod seats;
     mod shares;
     mod sharing;
     mod stress;
     mod together;
     mod trouble;
+    mod trust;
     mod views;
     mod waiting;
 }

@@ -14,6 +14,7 @@ mod s12_seeding {
     #[path = "../s11_swarm/net.rs"]
     mod net;
 
+    mod addresses;
     mod allowed_fast;
     mod choking;
     mod crossing;

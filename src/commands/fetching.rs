@@ -10,10 +10,12 @@ use std::time::Instant;
 use piecemeal::s01_bencode::{counted, printable};
 use piecemeal::s02_metainfo::Info;
 use piecemeal::s05_messages::bitfield::{Bitfield, SPARE_BITS};
+use piecemeal::s06_magnet::Magnet;
 use piecemeal::s10_storage::output::Output;
 use piecemeal::s10_storage::{StorageError, Store};
 use piecemeal::s11_swarm::outcome::{Outcome, Traded};
 use piecemeal::s11_swarm::rate::Rate;
+use piecemeal::s11_swarm::source::Linked;
 use piecemeal::s11_swarm::standing::Standing;
 use piecemeal::s11_swarm::view::Watch;
 use piecemeal::s11_swarm::waiting::Wait;
@@ -23,6 +25,7 @@ use serde_json::{Value, json};
 
 use super::download::Place;
 use super::failure::{Failure, NO_PEER, TRACKER};
+use super::find_peers::tell_given;
 use super::interrupt::{interrupt, stopped};
 use super::opening::tell_passed_over;
 use super::waits::tell_look;
@@ -84,6 +87,13 @@ pub fn fetch(mut plan: Plan, place: &Place, source: &str, options: &Options) -> 
     };
     let answer = take_part(plan, prepare, &mut completed, (Some(&shown.1), place.watching), options)?;
     Ok(if stays { answer } else { Answer { text, ..answer } })
+}
+
+/// A source for each address in a magnet link.
+pub fn add_linked(plan: &mut Plan, magnet: &Magnet, options: &Options) {
+    let linked: Vec<String> = magnet.peers.iter().map(ToString::to_string).collect();
+    linked.iter().for_each(|address| tell_given(address, options.narrator()));
+    plan.sources.extend(linked.into_iter().map(|address| Box::new(Linked(address)) as _));
 }
 
 /// Runs a plan, and tells how it goes and, at its end, who gave what to whom. `completed` is

@@ -5,7 +5,7 @@ use piecemeal::s11_swarm::Plan;
 
 use super::download::{Place, add_sources};
 use super::failure::Failure;
-use super::fetching::fetch;
+use super::fetching::{add_linked, fetch};
 use super::magnet_peers::{need_somebody, tell_link};
 use super::reading_link::read;
 use super::{Answer, Options};
@@ -34,8 +34,8 @@ impl Args {
         tell_link(&magnet, plan.info_hash, options.narrator());
         self.giving.plug(&mut plan, options)?; // giving is plugged in
         let tiers = magnet.trackers.iter().map(|url| vec![url.clone()]).collect();
-        let given = options.peers.iter().cloned().chain(magnet.peers.iter().map(ToString::to_string)).collect();
-        add_sources(&mut plan, tiers, given, options);
+        add_sources(&mut plan, tiers, options.peers.clone(), options);
+        add_linked(&mut plan, &magnet, options);
         fetch(plan, &self.place, &self.magnet, options)
     }
 }

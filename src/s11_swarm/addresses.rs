@@ -4,6 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
+use super::manners::Knocks;
+
 /// How many addresses are remembered.
 pub const REMEMBERED: usize = 2000;
 /// How often an address is dialled again after a failure.
@@ -34,6 +36,7 @@ pub struct Addresses {
     known: HashMap<SocketAddr, Known>,
     banned: HashSet<SocketAddr>,
     bans: HashMap<IpAddr, u32>,
+    knocks: Knocks,
     retry: Duration,
 }
 
@@ -41,13 +44,17 @@ impl Addresses {
     /// An empty one; a failed address is dialled again after `retry`, then twice
     /// that, and so on.
     pub fn new(retry: Duration) -> Addresses {
-        Addresses { known: HashMap::new(), banned: HashSet::new(), bans: HashMap::new(), retry }
+        Addresses { known: HashMap::new(), banned: HashSet::new(), bans: HashMap::new(), knocks: Knocks::default(), retry }
     }
 
     /// Remembers an address, if it is new and not banned. When there are too many,
     /// those that are no longer dialled make room.
     pub fn found(&mut self, address: SocketAddr) {
-        if address.port() == 0 || self.is_banned(address) || self.known.contains_key(&address) {
+        if address.port() == 0
+            || self.is_banned(address)
+            || self.knocks.is_enough(address.ip())
+            || self.known.contains_key(&address)
+        {
             return;
         }
         if self.is_full() {
@@ -68,16 +75,21 @@ impl Addresses {
 
     /// An address to dial now: the one that has waited longest. It is busy then.
     pub fn next(&mut self, now: Instant) -> Option<SocketAddr> {
-        let due = self.known.iter().filter_map(|(address, known)| match known.state {
-            State::Due(time) if time <= now => Some((time, *address)),
-            _ => None,
-        });
-        let (_, address) = due.min()?;
+        let address = self.due(now)?;
         if let Some(known) = self.known.get_mut(&address) {
             known.state = State::Busy;
             known.dialled += 1;
         }
         Some(address)
+    }
+
+    /// The address that [`Addresses::next`] would return, which stays as it is.
+    pub fn due(&self, now: Instant) -> Option<SocketAddr> {
+        let due = self.known.iter().filter_map(|(address, known)| match known.state {
+            State::Due(time) if time <= now => Some((time, *address)),
+            _ => None,
+        });
+        due.min().map(|(_, address)| address)
     }
 
     /// It could not even be tried; it is due at once.
@@ -94,6 +106,7 @@ impl Addresses {
     /// hang up only to go on in another state. What follows is as long as for the others.
     pub fn ended(&mut self, address: SocketAddr, met: bool, was_useful: bool) {
         let retry = self.retry;
+        self.knocked(address, met);
         if let Some(known) = self.known.get_mut(&address).filter(|known| known.state == State::Busy) {
             if was_useful {
                 (known.dialled, known.forgiven) = (1, false);
@@ -111,6 +124,22 @@ impl Addresses {
         }
     }
 
+    /// Whether there was a peer at an address that has been dialled. Of an address with many
+    /// ports and nobody at any, those that are left are not.
+    fn knocked(&mut self, address: SocketAddr, met: bool) {
+        let ip = address.ip();
+        if met {
+            return self.knocks.answered(ip);
+        }
+        if self.known.get(&address).is_some_and(|known| known.dialled == 1) {
+            self.knocks.in_vain(ip);
+        }
+        if self.knocks.is_enough(ip) {
+            let others = self.known.iter_mut().filter(|(other, known)| other.ip() == ip && known.state != State::Busy);
+            others.for_each(|(_, known)| known.state = State::Over);
+        }
+    }
+
     /// Nothing will ever come of it: it is ourselves, or a peer we have already.
     pub fn forget(&mut self, address: SocketAddr) {
         if let Some(known) = self.known.get_mut(&address) {
@@ -121,7 +150,30 @@ impl Addresses {
     /// A peer that listens there has gone: if we had given the address up because it was
     /// here, it can be dialled again.
     pub fn revive(&mut self, address: SocketAddr) {
-        let (banned, pause) = (self.is_banned(address), self.retry);
+        self.revive_in(self.retry, address);
+    }
+
+    /// The peer that we took for the one at this address has gone, and may have been
+    /// another: the address is dialled again soon.
+    pub fn was_no_double(&mut self, address: SocketAddr) {
+        let soon = Instant::now() + self.retry / 8;
+        if matches!(self.known.get(&address), Some(Known { state: State::Due(time), .. }) if *time > soon) {
+            self.forget(address);
+        }
+        self.revive_in(self.retry / 8, address);
+    }
+
+    /// The peer at this address is here already, or another that uses its name and has not
+    /// given or taken anything. It is dialled again when that will no longer count.
+    pub fn may_be_a_double(&mut self, address: SocketAddr) {
+        let pause = 4 * self.retry;
+        if let Some(known) = self.known.get_mut(&address).filter(|known| known.state == State::Busy) {
+            known.state = State::Due(Instant::now() + pause);
+        }
+    }
+
+    fn revive_in(&mut self, pause: Duration, address: SocketAddr) {
+        let banned = self.is_banned(address);
         if let Some(known) = self.known.get_mut(&address).filter(|known| known.state == State::Over && !banned) {
             *known = Known { state: State::Due(Instant::now() + pause), dialled: 1, forgiven: false };
         }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::manners::{NamedBy, Reach, may_ask};
 use super::source::{Candidate, Finder, PeerSource, Wake};
 use crate::s01_bencode::counted;
 use crate::s02_metainfo::InfoHash;
@@ -59,8 +60,20 @@ impl PeerSource for Announcer {
         self.urls.first().cloned().unwrap_or_default()
     }
 
+    fn named_by(&self) -> Box<dyn Fn() -> NamedBy + Send> {
+        let urls = self.urls.clone();
+        Box::new(move || NamedBy::Tracker(Reach::of_trackers(&urls)))
+    }
+
     fn run(self: Box<Self>, mut finder: Finder) -> Result<(), BoxError> {
         let Announcer { urls, trackers, mut ask, retry } = *self;
+        let (urls, refused): (Vec<String>, Vec<String>) = urls.into_iter().partition(|url| may_ask(url));
+        for url in &refused {
+            finder.failed(format!("{url}: a tracker on this machine is asked only for a path with `announce` in it"));
+        }
+        if urls.is_empty() {
+            return Ok(());
+        }
         let mut tier = Tier::new(urls);
         let names = Lookups::default();
         let mut failures = 0;

@@ -6,7 +6,7 @@ mod patience;
 mod places;
 mod telling;
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,7 +14,9 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use self::patience::Patience;
+use self::places::Turns;
 use super::addresses::Addresses;
+use super::doubles::is_proved;
 use super::outcome::Outcome;
 use super::peer::{Ended, start_source};
 use super::source::{Candidate, Finder, PeerSource};
@@ -23,8 +25,9 @@ use super::waiting::Silence;
 use super::work_queue::{PeerNumber, WorkQueue};
 use super::{Event, Note, Swarm, SwarmError, Torrent};
 use crate::s02_metainfo::Info;
+use crate::s04_handshake::HandshakeError;
+use crate::s04_handshake::descriptors::is_exhausted;
 use crate::s05_messages::bitfield::Bitfield;
-use crate::s05_messages::connection::Connection;
 use crate::s10_storage::{StorageError, Store};
 
 /// How often the user hears of progress.
@@ -60,10 +63,9 @@ pub(super) struct Conductor<'e> {
     /// Both ends of the channel: with one sender kept here, it never closes.
     notes: (Sender<Note>, Receiver<Note>),
     outcome: Outcome,
-    /// Connections that were made elsewhere and wait for a place.
-    met: VecDeque<Connection>,
-    /// The peers' threads that run.
-    threads: HashSet<PeerNumber>,
+    /// The peers' threads that run, each with its peer: these are the places.
+    threads: HashMap<PeerNumber, SocketAddr>,
+    turns: Turns,
     /// The address of each that is here, or was of use: who spoilt a piece may have gone since.
     known: HashMap<PeerNumber, SocketAddr>,
     next_number: PeerNumber,
@@ -98,8 +100,8 @@ impl<'e> Conductor<'e> {
             event,
             notes,
             outcome: Outcome::default(),
-            met: VecDeque::new(),
-            threads: HashSet::new(),
+            threads: HashMap::new(),
+            turns: Turns::default(),
             known: HashMap::new(),
             next_number: 0,
             sources: HashMap::new(),
@@ -172,7 +174,7 @@ impl<'e> Conductor<'e> {
         let signals = Arc::clone(&self.swarm.signals);
         let (number, name, passive) = (self.next_source, source.name(), source.is_passive());
         self.next_source += 1;
-        let finder = Finder::new((name.clone(), number), signals, self.notes.0.clone(), handshake);
+        let finder = Finder::new((name.clone(), number), signals, self.notes.0.clone(), handshake).naming(source.named_by());
         if !passive {
             self.record.source(name.clone());
         }
@@ -212,16 +214,14 @@ impl<'e> Conductor<'e> {
                                 self.addresses.found(address);
                             }
                         }
-                        Candidate::Met(connection) if self.addresses.is_banned(connection.peer) => {
-                            self.swarm.signals.met.fetch_sub(1, Ordering::Relaxed);
-                        }
-                        Candidate::Met(connection) => self.met.push_back(*connection),
+                        Candidate::Met(connection) => drop(self.swarm.signals.lobby.enter(*connection)),
                     }
                 }
-                if self.threads.is_empty() && self.met.is_empty() && self.addresses.next_due().is_none() {
+                if self.is_alone() && self.addresses.next_due().is_none() {
                     self.hungry();
                 }
             }
+            Note::Came => {}
             Note::Said { source, what, failed } => {
                 self.record.said(&source, &what, failed);
                 (self.event)(Event::Source { name: source, what, failed });
@@ -251,6 +251,11 @@ impl<'e> Conductor<'e> {
             Note::Finished => self.finished(),
         }
         Ok(())
+    }
+
+    /// Whether nobody has a place, and nobody waits for one.
+    fn is_alone(&self) -> bool {
+        self.threads.is_empty() && self.swarm.signals.lobby.is_empty()
     }
 
     /// There is nobody to take from. Who only gives can wait until somebody comes.
@@ -283,9 +288,9 @@ impl<'e> Conductor<'e> {
             self.known.remove(&number);
         }
         let listened = live.as_ref().map(|live| live.traffic.address());
-        let parted = live.and_then(|live| {
+        let (parted, doubles) = live.map_or_else(Default::default, |live| {
             self.outcome.add(&live.traffic);
-            live.parted
+            (live.parted, live.doubles)
         });
         if self.swarm.live().is_empty() {
             self.hungry();
@@ -294,7 +299,13 @@ impl<'e> Conductor<'e> {
             Ended::Local(error) => return Err(error.into()),
             Ended::Unusable(error) => return Err(SwarmError::Unusable(error)),
             Ended::Corrupt(_) | Ended::WrongMetadata(_) => self.ban(address),
-            Ended::Ourselves | Ended::BothComplete | Ended::Twice => self.addresses.forget(address),
+            Ended::Ourselves | Ended::BothComplete => self.addresses.forget(address),
+            // That is not the peer's fault.
+            Ended::Handshake(HandshakeError::Io(ref error)) if is_exhausted(error) => {
+                self.addresses.put_back(address);
+                self.turns.rest();
+            }
+            Ended::Twice => self.left_double(address),
             _ => {
                 self.addresses.ended(address, met, brought > 0);
                 // One that came by itself may have been dialled in vain meanwhile.
@@ -303,6 +314,7 @@ impl<'e> Conductor<'e> {
                 }
             }
         }
+        doubles.into_iter().for_each(|double| self.addresses.was_no_double(double));
         let why = parted.unwrap_or(why);
         match why {
             // It is here all the same, or nobody.
@@ -312,6 +324,21 @@ impl<'e> Conductor<'e> {
         }
         (self.event)(Event::Left(address, why));
         Ok(())
+    }
+
+    /// An address was left, as its peer is here already: it is dialled no more as long as the other
+    /// connection is there, and of use.
+    fn left_double(&mut self, address: SocketAddr) {
+        let proved = self.swarm.live().values().find(|live| live.doubles.contains(&address)).map(is_proved);
+        match proved {
+            Some(true) => self.addresses.forget(address),
+            Some(false) => self.addresses.may_be_a_double(address),
+            // It has just gone.
+            None => {
+                self.addresses.forget(address);
+                self.addresses.was_no_double(address);
+            }
+        }
     }
 
     fn ban(&mut self, address: SocketAddr) {

@@ -35,17 +35,24 @@ pub struct Depth {
     resumed: bool,
     /// The shortest time between a request and its block.
     round_trip: Duration,
+    /// The time for a block, when that was last measured.
+    block_time: Option<Duration>,
 }
 
 impl Depth {
     /// For a peer that we know nothing of.
     pub fn new(now: Instant) -> Depth {
-        Depth { depth: FIRST, blocks: 0, since: now, resumed: false, round_trip: WINDOW }
+        Depth { depth: FIRST, blocks: 0, since: now, resumed: false, round_trip: WINDOW, block_time: None }
     }
 
     /// How many requests may be on their way.
     pub fn get(&self) -> usize {
         self.depth
+    }
+
+    /// The time between two blocks, once that is known.
+    pub fn block_time(&self) -> Option<Duration> {
+        self.block_time
     }
 
     /// Nothing was on its way, and now something is. The time before says nothing of
@@ -63,6 +70,7 @@ impl Depth {
         }
         // As soon as all that was on its way has come: so it grows with every round trip.
         if self.blocks >= self.depth || time >= WINDOW {
+            self.block_time = Some(time / self.blocks as u32);
             let rate = self.blocks as f64 / time.as_secs_f64();
             let filled = ROUND_TRIPS * self.round_trip.as_secs_f64() * rate;
             // Some more than came, or it could never grow.

@@ -10,6 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use sha1::{Digest, Sha1};
 
+use super::work_queue::seats::Seat;
+use super::work_queue::trust::Part;
 use super::work_queue::{PeerNumber, WorkQueue};
 use crate::s02_metainfo::PieceIndex;
 use crate::s05_messages::bitfield::Bitfield;
@@ -27,7 +29,7 @@ pub struct Progress {
     hashed: u32,
     hash: Sha1,
     /// Who brought a block.
-    by: Vec<PeerNumber>,
+    by: Vec<Part>,
     /// The hash has been compared: nothing more may be written.
     over: bool,
 }
@@ -67,8 +69,9 @@ pub enum Written {
 pub struct Lease {
     queue: Arc<WorkQueue>,
     piece: PieceIndex,
-    peer: PeerNumber,
+    part: Part,
     progress: Arc<Mutex<Progress>>,
+    seat: Arc<Seat>,
     /// The blocks that may still have to be asked for.
     to_ask: Range<u32>,
     /// Whether others hold the piece too. Then we ask from the end, to meet them in
@@ -80,12 +83,13 @@ impl Lease {
     pub(super) fn new(
         queue: &Arc<WorkQueue>,
         piece: PieceIndex,
-        peer: PeerNumber,
+        part: Part,
         progress: Arc<Mutex<Progress>>,
+        seat: Arc<Seat>,
         shared: bool,
     ) -> Lease {
         let to_ask = 0..queue.blocks(piece);
-        Lease { queue: Arc::clone(queue), piece, peer, progress, to_ask, shared }
+        Lease { queue: Arc::clone(queue), piece, part, progress, seat, to_ask, shared }
     }
 
     /// The piece.
@@ -94,8 +98,11 @@ impl Lease {
     }
 
     /// The next block to ask the peer for. `None` once each has been asked for, or
-    /// has come.
+    /// has come, or when a faster peer has taken over.
     pub fn next_request(&mut self) -> Option<Request> {
+        if self.seat.is_lost() {
+            return None;
+        }
         let progress = lock(&self.progress, self.queue.blocks(self.piece));
         let missing = |block: &u32| !progress.over && !progress.written.has(*block);
         let block = if self.shared { self.to_ask.by_ref().rev().find(missing) } else { self.to_ask.find(missing) }?;
@@ -111,7 +118,7 @@ impl Lease {
 
     /// Whether [`Lease::next_request`] has nothing more to say.
     pub fn is_asked(&self) -> bool {
-        self.to_ask.is_empty()
+        self.to_ask.is_empty() || self.seat.is_lost()
     }
 
     /// Writes blocks that were asked for and follow one another, the first at `begin`,
@@ -132,9 +139,10 @@ impl Lease {
             let parts: Vec<&[u8]> = run.iter().map(|(_, block)| *block).collect();
             store.write_parts(offset + u64::from(first * BLOCK_LENGTH), &parts)?;
             // Only now: who brought nothing is not to blame.
-            if !progress.by.contains(&self.peer) {
-                progress.by.push(self.peer);
+            if !progress.by.contains(&self.part) {
+                progress.by.push(self.part);
             }
+            self.seat.brought(run.len());
             for (number, block) in run {
                 progress.written.set(*number, true);
                 progress.left -= 1;
@@ -158,7 +166,7 @@ impl Lease {
             Ok(Written::Verified)
         } else {
             self.queue.corrupt(self.piece, &by);
-            Ok(Written::Corrupt(by))
+            Ok(Written::Corrupt(by.iter().map(|part| part.peer).collect()))
         }
     }
 
@@ -186,6 +194,6 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         let begun = !lock(&self.progress, self.queue.blocks(self.piece)).by.is_empty();
-        self.queue.give_back(self.piece, self.peer, &self.progress, begun);
+        self.queue.give_back(self.piece, self.part.peer, &self.progress, begun);
     }
 }

@@ -4,10 +4,11 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use thiserror::Error;
 
+use super::doubles::{crosses, is_same_peer};
 use super::learning::learn;
 use super::source::{Candidate, Finder, PeerSource};
 use super::traffic::Traffic;
@@ -89,15 +90,8 @@ fn talk(swarm: &Arc<Swarm>, number: PeerNumber, candidate: Candidate) -> Result<
     session::run(swarm, &torrent, (number, &traffic), connection, extensions, from_magnet)
 }
 
-/// How long two connections to one peer count as having crossed each other. An older
-/// one stays: nobody can talk us out of a good connection by using its peer's name.
-const CROSSING: Duration = Duration::from_secs(10);
-
 /// Enters the connection in the list of live ones. First that, then the look
 /// whether the swarm is over: the other way round, it could miss the hang-up.
-///
-/// When two peers dial each other at the same time, both ends must keep the same one of
-/// the two connections: the one that the smaller peer id has made.
 fn register(swarm: &Swarm, number: PeerNumber, connection: &Connection, dialled: bool) -> Result<Arc<Traffic>, Ended> {
     let traffic = Arc::new(Traffic::new(connection.peer));
     if dialled {
@@ -107,17 +101,21 @@ fn register(swarm: &Swarm, number: PeerNumber, connection: &Connection, dialled:
     }
     let peer_id = connection.theirs.peer_id;
     let hang_up = Arc::clone(&connection.line.0);
-    let live = Live { peer_id, dialled, hang_up, traffic: Arc::clone(&traffic), parted: None };
+    let live = Live { peer_id, dialled, hang_up, traffic: Arc::clone(&traffic), parted: None, doubles: Vec::new() };
     let mut all = swarm.live();
-    let mut crossed = None;
-    if let Some(other) = all.values_mut().find(|other| other.peer_id == peer_id) {
-        let stays = dialled == (swarm.peer_id < peer_id);
-        if !stays || other.dialled == dialled || other.traffic.start().elapsed() > CROSSING {
+    let crossed = match all.values_mut().find(|other| is_same_peer(other, &live)) {
+        None => None,
+        Some(other) if crosses(other, &live, swarm.peer_id) => {
+            other.parted = Some(Ended::Crossed);
+            Some(Arc::clone(&other.hang_up))
+        }
+        Some(other) => {
+            if dialled && !other.doubles.contains(&connection.peer) {
+                other.doubles.push(connection.peer);
+            }
             return Err(Ended::Twice);
         }
-        other.parted = Some(Ended::Crossed);
-        crossed = Some(Arc::clone(&other.hang_up));
-    }
+    };
     all.insert(number, live);
     drop(all);
     if let Some(hang_up) = crossed {

@@ -23,6 +23,7 @@ use super::depth::Depth;
 use super::held::Held;
 use super::outbox::Outlet;
 use super::rarest::Have;
+use super::sharing::Origin;
 use super::traffic::Traffic;
 use super::uploads::Upload;
 use super::work_queue::PeerNumber;
@@ -137,7 +138,8 @@ impl<'s> Session<'s> {
         let now = Instant::now();
         let fast = connection.has_bit(FAST_BIT);
         // Joined first: a piece that is finished in between is told twice, not never.
-        let share = Share::join(&torrent.queue, number, from_magnet);
+        let origin = Origin::of(connection.peer.ip());
+        let share = Share::join(&torrent.queue, number, from_magnet).from_origin(origin);
         let mut out = Vec::new();
         if !from_magnet {
             let pieces = torrent.queue.given_pieces();

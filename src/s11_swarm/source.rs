@@ -1,19 +1,19 @@
 //! Where peers come from: a seam, and the simplest source, a given address.
 
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::Note;
+use super::budget::Budget;
+use super::lobby::Lobby;
+use super::manners::{NamedBy, Reach, refusal};
+use crate::s01_bencode::counted;
 use crate::s04_handshake::Handshake;
 use crate::s05_messages::connection::Connection;
 use crate::s07_extension::BoxError;
-
-/// How many connections that others have made may wait for a place: a whole swarm may
-/// come at once.
-const MOST_MET: usize = 512;
 
 /// A peer that somebody has found.
 pub enum Candidate {
@@ -34,6 +34,12 @@ pub trait PeerSource: Send {
     /// # Errors
     /// If it can never find any; the swarm goes on with its other sources.
     fn run(self: Box<Self>, finder: Finder) -> Result<(), BoxError>;
+
+    /// In whose name it names addresses. Called by the source's own thread, as it may look
+    /// up names.
+    fn named_by(&self) -> Box<dyn Fn() -> NamedBy + Send> {
+        Box::new(|| NamedBy::User)
+    }
 
     /// Whether it only waits for others to come: nobody's hope while there is no one
     /// else.
@@ -56,7 +62,6 @@ pub enum Wake {
 }
 
 /// What the swarm tells all its sources.
-#[derive(Default)]
 pub(super) struct Signals {
     phase: Mutex<Phase>,
     changed: Condvar,
@@ -65,7 +70,8 @@ pub(super) struct Signals {
     pub uploaded: AtomicU64,
     pub left: AtomicU64,
     /// Connections that have come by themselves and wait for a place.
-    pub met: AtomicUsize,
+    pub lobby: Lobby,
+    budget: Budget,
 }
 
 #[derive(Default, Clone, Copy)]
@@ -77,6 +83,11 @@ struct Phase {
 }
 
 impl Signals {
+    pub(super) fn new(budget: Budget) -> Signals {
+        let (phase, changed, downloaded, uploaded, left) = Default::default();
+        Signals { phase, changed, downloaded, uploaded, left, lobby: Lobby::new(budget.lobby), budget }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Phase> {
         self.phase.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -101,6 +112,7 @@ impl Signals {
 pub struct Finder {
     name: String,
     number: usize,
+    named_by: Box<dyn Fn() -> NamedBy + Send>,
     signals: Arc<Signals>,
     notes: Sender<Note>,
     handshake: Arc<dyn Fn() -> Handshake + Send + Sync>,
@@ -115,7 +127,13 @@ impl Finder {
         notes: Sender<Note>,
         handshake: Arc<dyn Fn() -> Handshake + Send + Sync>,
     ) -> Finder {
-        Finder { name, number, signals, notes, handshake, told_hunger: 0, told_completed: false }
+        let named_by = Box::new(|| NamedBy::User);
+        Finder { name, number, named_by, signals, notes, handshake, told_hunger: 0, told_completed: false }
+    }
+
+    /// Names addresses in this one's name.
+    pub(super) fn naming(self, named_by: Box<dyn Fn() -> NamedBy + Send>) -> Finder {
+        Finder { named_by, ..self }
     }
 
     /// What introduces to the swarm a peer that has come by itself.
@@ -124,9 +142,31 @@ impl Finder {
         Introducer { notes: self.notes.clone(), signals, handshake: Arc::clone(&self.handshake) }
     }
 
-    /// Hands peers to the swarm. `false` says that it is over.
-    pub fn found(&self, candidates: Vec<Candidate>) -> bool {
+    /// Hands peers to the swarm, but for addresses that are better not dialled. `false` says
+    /// that it is over.
+    pub fn found(&self, mut candidates: Vec<Candidate>) -> bool {
+        // Names are looked up only where it matters.
+        let doubtful = |candidate: &Candidate| matches!(candidate, Candidate::Dial(address) if refusal(*address, &NamedBy::Tracker(Reach::Internet)).is_some());
+        if candidates.iter().any(doubtful) {
+            self.leave_alone(&mut candidates);
+        }
         self.notes.send(Note::Found(candidates)).is_ok()
+    }
+
+    /// Takes out the addresses that are better not dialled, and tells the user of them.
+    fn leave_alone(&self, candidates: &mut Vec<Candidate>) {
+        let by = (self.named_by)();
+        let (mut refused, mut example) = (0, None);
+        candidates.retain(|candidate| {
+            let Candidate::Dial(address) = candidate else { return true };
+            let Some(why) = refusal(*address, &by) else { return true };
+            refused += 1;
+            example.get_or_insert((*address, why));
+            false
+        });
+        if let Some((address, why)) = example {
+            self.say(format!("{} not dialled, for one {address}: {why}", counted(refused, "peer")));
+        }
     }
 
     /// Tells the user something.
@@ -202,14 +242,16 @@ impl Introducer {
         (self.handshake)()
     }
 
-    /// Hands over a connection whose handshakes are done; it is hung up on if too many
-    /// wait already. `false` says that the swarm is over.
+    /// How many handshakes may go on at the same time.
+    pub fn most_handshakes(&self) -> usize {
+        self.signals.budget.handshakes
+    }
+
+    /// Hands over a connection whose handshakes are done. It waits for a place; if too many
+    /// wait already, one of them is hung up on. `false` says that the swarm is over.
     pub fn met(&self, connection: Connection) -> bool {
-        if self.signals.met.fetch_add(1, Ordering::Relaxed) >= MOST_MET {
-            self.signals.met.fetch_sub(1, Ordering::Relaxed);
-            return true;
-        }
-        self.notes.send(Note::Found(vec![Candidate::Met(Box::new(connection))])).is_ok()
+        // One note for all that wait: a flood of connections is not a flood of notes.
+        !self.signals.lobby.enter(connection) || self.notes.send(Note::Came).is_ok()
     }
 }
 
@@ -225,7 +267,7 @@ impl Drop for Gone {
     }
 }
 
-/// An address that somebody gave us: `--peer`, or `x.pe` in a magnet link.
+/// An address that the user gave us: `--peer`.
 pub struct Given(pub String);
 
 impl PeerSource for Given {
@@ -237,5 +279,23 @@ impl PeerSource for Given {
         let found = self.0.to_socket_addrs()?;
         finder.found(found.map(Candidate::Dial).collect());
         Ok(())
+    }
+}
+
+/// An address in a magnet link, `x.pe`. The user has typed the link, but somebody else may have
+/// written it.
+pub struct Linked(pub String);
+
+impl PeerSource for Linked {
+    fn name(&self) -> String {
+        self.0.clone()
+    }
+
+    fn named_by(&self) -> Box<dyn Fn() -> NamedBy + Send> {
+        Box::new(|| NamedBy::Link)
+    }
+
+    fn run(self: Box<Self>, finder: Finder) -> Result<(), BoxError> {
+        Box::new(Given(self.0)).run(finder)
     }
 }

@@ -19,12 +19,17 @@
 //! The lock covers bookkeeping only. Nobody holds it while reading a socket, hashing
 //! or writing a file, so that a claim costs the same with 200 peers as with one.
 
+pub(super) mod seats;
 pub mod share;
+pub(super) mod trust;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
+use self::seats::Holders;
+use self::trust::{Part, Trust};
 use super::lease::Progress;
 use super::rarest::Waiting;
 use crate::s02_metainfo::{Info, PieceIndex};
@@ -73,12 +78,10 @@ struct State {
     /// The progress of pieces that wait again, and whose it is if it was made alone:
     /// then nobody else goes on with it.
     begun: HashMap<PieceIndex, (Arc<Mutex<Progress>>, Option<PeerNumber>)>,
-    /// Pieces whose hash was wrong. The next peer gets such a piece alone and from
-    /// the start, so that it is clear who is to blame.
-    spoilt: HashSet<PieceIndex>,
-    /// Peers who had a part in such a piece. They work alone until a piece of
-    /// theirs is right: a poisoner cannot hide among honest peers twice.
-    suspects: HashSet<PeerNumber>,
+    /// Pieces whose hash was wrong, and since when. The next peer gets such a piece alone and
+    /// from the start, so that it is clear who is to blame.
+    spoilt: HashMap<PieceIndex, Instant>,
+    trust: Trust,
     /// Goes up whenever a piece comes back, so that who found nothing need not look
     /// again before.
     generation: u64,
@@ -87,7 +90,7 @@ struct State {
 /// A piece on loan.
 struct Loan {
     progress: Arc<Mutex<Progress>>,
-    holders: Vec<PeerNumber>,
+    holders: Holders,
     /// Nobody may join: the verdict must have one name on it.
     alone: bool,
 }
@@ -107,8 +110,8 @@ impl WorkQueue {
             withdrawn: Vec::new(),
             bytes_left: info.length - there,
             begun: HashMap::new(),
-            spoilt: HashSet::new(),
-            suspects: HashSet::new(),
+            spoilt: HashMap::new(),
+            trust: Trust::default(),
             generation: 0,
         };
         Arc::new(WorkQueue { info, state: Mutex::new(state), finished, withdrawn: AtomicUsize::new(0) })
@@ -174,8 +177,8 @@ impl WorkQueue {
     pub fn places(&self) -> Places {
         let state = self.lock();
         let done = state.done.clone();
-        let mut on_loan: Vec<_> = state.on_loan.iter().map(|(piece, loan)| (*piece, loan.holders.clone())).collect();
-        let mut bad: Vec<_> = state.spoilt.iter().chain(&state.withdrawn).copied().collect();
+        let mut on_loan: Vec<_> = state.on_loan.iter().map(|(piece, loan)| (*piece, loan.holders.peers())).collect();
+        let mut bad: Vec<_> = state.spoilt.keys().chain(&state.withdrawn).copied().collect();
         drop(state);
         on_loan.sort_by_key(|(piece, _)| *piece);
         bad.sort();
@@ -189,13 +192,11 @@ impl WorkQueue {
     }
 
     /// A lease's last block was right.
-    pub(super) fn done(&self, piece: PieceIndex, by: &[PeerNumber]) {
+    pub(super) fn done(&self, piece: PieceIndex, by: &[Part]) {
         let mut state = self.lock();
         state.on_loan.remove(&piece);
         state.spoilt.remove(&piece);
-        if let [alone] = by {
-            state.suspects.remove(alone);
-        }
+        state.trust.right(by);
         if state.done.set(piece.get(), true) {
             state.given.set(piece.get(), true);
             state.bytes_left -= u64::from(self.info.piece_size(piece));
@@ -205,13 +206,12 @@ impl WorkQueue {
     }
 
     /// A lease's last block made it wrong: all of it is to be fetched again.
-    pub(super) fn corrupt(&self, piece: PieceIndex, by: &[PeerNumber]) {
+    pub(super) fn corrupt(&self, piece: PieceIndex, by: &[Part]) {
+        let now = Instant::now();
         let mut state = self.lock();
         state.on_loan.remove(&piece);
-        state.spoilt.insert(piece);
-        if by.len() > 1 {
-            state.suspects.extend(by);
-        }
+        state.spoilt.insert(piece, now);
+        state.trust.wrong(by, now);
         state.waiting.insert(piece.get(), false);
         state.generation += 1;
     }
@@ -221,8 +221,7 @@ impl WorkQueue {
         let mut state = self.lock();
         // Done by another holder meanwhile, or wrong and on loan anew: not ours.
         let Some(loan) = state.on_loan.get_mut(&piece).filter(|loan| Arc::ptr_eq(&loan.progress, progress)) else { return };
-        loan.holders.retain(|holder| *holder != peer);
-        if loan.holders.is_empty() {
+        if loan.holders.leave(peer) {
             let alone = loan.alone;
             state.on_loan.remove(&piece);
             if begun {

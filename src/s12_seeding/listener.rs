@@ -2,8 +2,9 @@
 //!
 //! Whoever connects has not said anything yet. So nothing of ours is taken up before the
 //! handshake is done, but a thread with a deadline; there is a limit to how many of
-//! these there are. When it is reached, the oldest goes, once it has had its chance; until
-//! then newcomers wait outside, where the system keeps them.
+//! these there are. When it is reached, they are shared by address: the oldest of the
+//! address with the most goes. If no address has too many, the oldest of all goes, once
+//! it has had its chance; until then newcomers wait outside, where the system keeps them.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
@@ -18,10 +19,9 @@ use crate::s04_handshake::transport::{Hangup, Transport, over_tcp};
 use crate::s04_handshake::{Handshake, HandshakeError};
 use crate::s05_messages::connection::{Connection, HANDSHAKE_TIME};
 use crate::s07_extension::BoxError;
+use crate::s11_swarm::sharing::{Holder, Origin, makes_way};
 use crate::s11_swarm::source::{Finder, Introducer, PeerSource, Wake};
 
-/// How many handshakes may go on at the same time.
-const MOST_HANDSHAKES: usize = 128;
 /// How long each of them is left in peace, even if others wait: a whole swarm may come at
 /// once, and a second is enough for an answer from the other end of the world.
 const IN_PEACE: Duration = Duration::from_secs(1);
@@ -147,6 +147,7 @@ struct Door {
 /// Somebody who is shaking hands.
 struct Guest {
     number: u64,
+    origin: Origin,
     since: Instant,
     hang_up: Hangup,
 }
@@ -160,17 +161,17 @@ impl Door {
         self.guests().retain(|guest| guest.number != number);
     }
 
-    /// Waits until there is room for one more, or until the oldest guest has been here
-    /// for long enough: that one then goes.
-    fn make_room(&self) {
+    /// Waits until there is room for one more from this address, or until one of
+    /// the guests has to go.
+    fn make_room(&self, newcomer: Origin) {
         while !self.closed.load(Ordering::SeqCst) {
             let mut guests = self.guests();
-            let crowded = guests.len() >= MOST_HANDSHAKES;
-            let patient = guests.front().is_some_and(|oldest| oldest.since.elapsed() < IN_PEACE);
-            let oldest = if crowded && !patient { guests.pop_front() } else { None };
+            let crowded = guests.len() >= self.introducer.most_handshakes();
+            let goes = if crowded { goes(&guests, newcomer) } else { None };
+            let guest = goes.and_then(|position| guests.remove(position));
             drop(guests);
-            match oldest {
-                Some(oldest) => return (oldest.hang_up)(),
+            match guest {
+                Some(guest) => return (guest.hang_up)(),
                 None if crowded => thread::sleep(A_MOMENT),
                 None => return,
             }
@@ -185,17 +186,18 @@ impl Door {
                 return;
             }
             match accepted {
-                Ok((stream, _)) => self.receive(stream),
+                Ok((stream, peer)) => self.receive(stream, peer),
                 Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
-                // No descriptor is free, most likely. It will be one day.
+                // No descriptor is free, most likely: others have theirs. One will be.
                 Err(_) => thread::sleep(NO_ROOM),
             }
         }
     }
 
     /// Shakes hands on a thread of its own.
-    fn receive(self: &Arc<Door>, stream: TcpStream) {
-        self.make_room();
+    fn receive(self: &Arc<Door>, stream: TcpStream, peer: SocketAddr) {
+        let origin = Origin::of(peer.ip());
+        self.make_room(origin);
         let number = self.next_number.fetch_add(1, Ordering::Relaxed);
         let since = Instant::now();
         let Ok(transport) = over_tcp(stream, since + HANDSHAKE_TIME) else { return };
@@ -203,7 +205,7 @@ impl Door {
             Some(wrap) => wrap(transport),
             None => transport,
         };
-        self.guests().push_back(Guest { number, since, hang_up: Arc::clone(&transport.hang_up) });
+        self.guests().push_back(Guest { number, origin, since, hang_up: Arc::clone(&transport.hang_up) });
         let door = Arc::clone(self);
         let work = move || {
             let mut transport = transport;
@@ -221,6 +223,16 @@ impl Door {
             self.leaves(number);
         }
     }
+}
+
+/// The position of the guest that makes way for a newcomer, if any has to by now.
+fn goes(guests: &VecDeque<Guest>, newcomer: Origin) -> Option<usize> {
+    let place = |guest: &Guest| Holder { origin: guest.origin, worth: Some(guest.since) };
+    let places: Vec<_> = guests.iter().map(place).collect();
+    makes_way(&places, newcomer).or_else(|| {
+        let oldest = guests.front()?;
+        (oldest.since.elapsed() >= IN_PEACE).then_some(0)
+    })
 }
 
 /// Waits for a handshake and answers it, if it is about our torrent.

@@ -11,8 +11,10 @@ use std::time::{Duration, Instant};
 
 use super::Rules;
 use super::choking::{LUCKY_ROUNDS, NEWCOMER, SNUBBED, Standing, decide, is_ahead, take_turns};
+use super::sharing_slots::{Claim, share_slots};
 use crate::s05_messages::{Message, Request};
 use crate::s11_swarm::outbox::Waiting;
+use crate::s11_swarm::sharing::Origin;
 use crate::s11_swarm::uploads::Taker;
 
 /// How often the choker's thread checks whether it is still needed, and whether a peer
@@ -132,6 +134,12 @@ impl WaitingList {
             told.extend(entry.decide(true));
             free -= 1;
         }
+        if state.entries.iter().any(Entry::waits) {
+            let unchoked = state.entries.iter().enumerate().filter(|(_, entry)| entry.turn.is_some());
+            let mut unchoked: Vec<usize> = unchoked.map(|(position, _)| position).collect();
+            share_slots(&mut unchoked, &state.claims());
+            told.extend(state.decide(&unchoked));
+        }
         drop(state);
         self.tell(&told);
     }
@@ -147,14 +155,13 @@ impl WaitingList {
         let lucky = state.lucky.filter(|_| state.lucky_rounds > 0);
         let lucky = state.entries.iter().position(|entry| Some(entry.number) == lucky);
         let rule = if state.is_seeding() { take_turns } else { decide };
-        let decision = rule(&standings, self.slots, lucky, |below| rand::random_range(0..below));
+        let mut decision = rule(&standings, self.slots, lucky, |below| rand::random_range(0..below));
         if decision.lucky != lucky {
             state.lucky_rounds = LUCKY_ROUNDS;
         }
         state.lucky = decision.lucky.and_then(|position| state.entries.get(position)).map(|entry| entry.number);
-        for (position, entry) in state.entries.iter_mut().enumerate() {
-            told.extend(entry.decide(decision.unchoked.contains(&position)));
-        }
+        share_slots(&mut decision.unchoked, &state.claims());
+        told.extend(state.decide(&decision.unchoked));
         drop(state);
         self.tell(&told);
     }
@@ -181,6 +188,18 @@ impl State {
     fn is_seeding(&self) -> bool {
         self.entries.iter().any(|entry| entry.peer.taker.torrent.is_upload_only())
     }
+
+    /// What counts of each when slots are shared by address.
+    fn claims(&self) -> Vec<Claim> {
+        self.entries.iter().map(Entry::claim).collect()
+    }
+
+    /// Takes a decision: those at these positions have a slot. Returns the peers for which
+    /// it changes anything.
+    fn decide(&mut self, unchoked: &[usize]) -> Vec<Arc<Peer>> {
+        let decide = |(position, entry): (usize, &mut Entry)| entry.decide(unchoked.contains(&position));
+        self.entries.iter_mut().enumerate().filter_map(decide).collect()
+    }
 }
 
 impl Entry {
@@ -198,6 +217,13 @@ impl Entry {
         let piece = u64::from(torrent.queue.info().piece_length);
         let ahead = |turn: Turn| traffic.uploaded() - turn.before >= piece && is_ahead(self.took_lately(), lately);
         self.turn.is_some_and(|turn| !self.interested || ahead(turn))
+    }
+
+    fn claim(&self) -> Claim {
+        let traffic = &self.peer.taker.traffic;
+        let ((came, went), origin) = (self.counted[0], Origin::of(traffic.address().ip()));
+        let moved = (traffic.downloaded() - came) + (traffic.uploaded() - went);
+        Claim { origin, interested: self.interested, moved, since: self.since }
     }
 
     /// Whether it wants a slot and has none.

@@ -1,7 +1,7 @@
 //! The tracker over UDP, with packets written by hand.
 
 use std::net::{SocketAddr, UdpSocket};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use piecemeal::lab::notes::Notes;
 use piecemeal::lab::tracker::{LabTracker, everywhere};

@@ -214,3 +214,21 @@ fn the_depth_is_never_more_than_the_peer_queues() {
     }
     assert!(depth_after(500_000, 1, 1_000_000, usize::MAX) <= 512, "8 MiB");
 }
+
+#[test]
+fn an_address_that_may_be_a_double_is_dialled_again_after_a_minute() {
+    let mut book = Addresses::new(RETRY);
+    book.found(at(1, 1));
+    assert_eq!(next_in(&mut book), Some(0));
+    book.may_be_a_double(at(1, 1));
+    assert!(!book.is_hopeless());
+    assert_eq!(next_in(&mut book), Some(60));
+    book.may_be_a_double(at(1, 1));
+    book.was_no_double(at(1, 1));
+    assert_eq!(next_in(&mut book), Some(2), "the other has gone");
+    // It was one, and the other has gone.
+    book.forget(at(1, 1));
+    assert!(book.is_hopeless());
+    book.was_no_double(at(1, 1));
+    assert_eq!(next_in(&mut book), Some(2));
+}

@@ -61,8 +61,17 @@ impl Net {
 
     /// From now on this happens at `at(host)`.
     pub fn peer(&self, host: u8, script: impl Fn(&mut Talk) -> io::Result<()> + Send + Sync + 'static) -> SocketAddr {
-        jitter::lock(&self.scripts).insert(self.at(host), Arc::new(script));
-        self.at(host)
+        self.peer_at(self.at(host), script)
+    }
+
+    /// From now on this happens at this address.
+    pub fn peer_at(
+        &self,
+        address: SocketAddr,
+        script: impl Fn(&mut Talk) -> io::Result<()> + Send + Sync + 'static,
+    ) -> SocketAddr {
+        jitter::lock(&self.scripts).insert(address, Arc::new(script));
+        address
     }
 
     /// A peer that has these pieces and gives them.

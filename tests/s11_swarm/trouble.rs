@@ -439,37 +439,6 @@ fn our_own_address_is_left_alone_once_it_is_known() {
 }
 
 #[test]
-fn a_peer_at_two_addresses_is_talked_to_at_one_of_them() {
-    let (net, torrent, first, second) = (Net::new(), torrent(), Gate::default(), Gate::default());
-    let mut peers = Vec::new();
-    for host in 1..=2 {
-        let (content, first, second) = (torrent.clone(), first.clone(), second.clone());
-        peers.push(net.peer(host, move |talk| {
-            if host == 2 {
-                first.wait();
-                let hello = talk.hello_as(PLAIN, &content, *b"-SC0001-the same one");
-                let all = hello.and_then(|_| talk.has(&content, &[0, 1, 2, 3, 4]));
-                let ended = all.and_then(|()| talk.give(&content));
-                // We have hung up on it.
-                second.open();
-                return ended;
-            }
-            talk.hello_as(PLAIN, &content, *b"-SC0001-the same one")?;
-            talk.has(&content, &[0, 1, 2, 3, 4])?;
-            // It is one of ours by now.
-            talk.until(wire::INTERESTED)?;
-            first.open();
-            second.wait();
-            talk.unchoke()?;
-            talk.give(&content)
-        }));
-    }
-    let ran = run(&net, plan(&net, &torrent, &peers), &torrent);
-    assert_eq!(brought(ran.is_complete(&torrent)), [(peers[0], 151_072)]);
-    assert!(matches!(ran.left(peers[1])[..], [] | [Ended::Twice, ..]), "{:?}", ran.left(peers[1]));
-}
-
-#[test]
 fn a_peer_that_shakes_hands_and_hangs_up_is_dialled_six_times_and_no_more() {
     let (net, torrent) = (Net::new(), Torrent::sample());
     let dialled: [Gate; 6] = Default::default();

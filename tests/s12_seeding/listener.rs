@@ -12,6 +12,7 @@ use piecemeal::s11_swarm::outcome::Traded;
 use piecemeal::s11_swarm::source::{Finder, Given, PeerSource, Wake};
 use piecemeal::s11_swarm::{Ended, Event};
 use piecemeal::s12_seeding::listener::{Listener, answer};
+use socket2::{Domain, Socket, Type};
 use std::io::{self, Cursor, ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::Ordering;
@@ -119,7 +120,7 @@ fn a_port_is_the_one_that_was_asked_for_or_any_that_is_free() {
 
 /// A seed that listens, for as long as `client` runs.
 #[track_caller]
-fn listening(mut giver: Giver, client: impl FnOnce(SocketAddr) + Send + 'static) -> (Ran, SocketAddr) {
+pub fn listening(mut giver: Giver, client: impl FnOnce(SocketAddr) + Send + 'static) -> (Ran, SocketAddr) {
     let listener = Listener::bind(Some(LOOPBACK), Some(0)).expect("loopback has a free port");
     let address = listener.addresses()[0];
     giver.plan.port = listener.port();
@@ -138,13 +139,24 @@ fn listening(mut giver: Giver, client: impl FnOnce(SocketAddr) + Send + 'static)
 }
 
 fn connect(address: SocketAddr) -> Talk {
-    let stream = TcpStream::connect(address).expect("it listens");
-    Talk::over(over_tcp(stream, Instant::now() + Duration::from_secs(60)).expect("it is connected"))
+    connect_from(1, address)
+}
+
+/// Dials from 127.0.0.`host`.
+pub fn connect_from(host: u8, address: SocketAddr) -> Talk {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("there is room for a socket");
+    socket.bind(&SocketAddr::from(([127, 0, 0, host], 0)).into()).expect("loopback has many addresses");
+    socket.connect(&address.into()).expect("it listens");
+    Talk::over(over_tcp(socket.into(), Instant::now() + Duration::from_secs(60)).expect("it is connected"))
 }
 
 /// Dials, says hello, and is answered.
 fn met(address: SocketAddr, reserved: [u8; 8], torrent: &Torrent, peer_id: [u8; 20]) -> Talk {
-    let mut talk = connect(address);
+    met_over(connect(address), reserved, torrent, peer_id)
+}
+
+/// Says hello, and is answered.
+pub fn met_over(mut talk: Talk, reserved: [u8; 8], torrent: &Torrent, peer_id: [u8; 20]) -> Talk {
     talk.send(&wire::handshake(reserved, torrent.info_hash, peer_id)).expect("it listens");
     let ours = talk.bytes(68).expect("it answers");
     assert_eq!(ours, wire::handshake(BOTH, torrent.info_hash, US));
@@ -153,7 +165,7 @@ fn met(address: SocketAddr, reserved: [u8; 8], torrent: &Torrent, peer_id: [u8; 
 
 /// Whether the other side hangs up without another word.
 #[track_caller]
-fn is_hung_up_on(talk: &mut Talk) {
+pub fn is_hung_up_on(talk: &mut Talk) {
     let error = talk.bytes(1).expect_err("a word");
     assert_ne!(error.kind(), ErrorKind::TimedOut, "the connection goes on");
 }
@@ -174,7 +186,6 @@ fn who_comes_by_itself_gets_what_it_wants_and_is_known_by_where_it_listens() {
     assert_eq!(outcome.traded, [Traded { peer: SocketAddr::new(LOOPBACK, 50123), taken: 0, given: 151_072 }]);
 }
 
-/// By where it came from; where it listens is for others.
 /// A source that may still find somebody, without which whoever misses something gives up.
 struct Hope;
 

@@ -57,6 +57,14 @@ impl Run {
         self
     }
 
+    /// The same, in a process that may have only so many descriptors. To be said first.
+    pub fn with_descriptors(self, most: usize) -> Run {
+        let mut command = Command::new("sh");
+        command.arg("-c").arg(format!("ulimit -n {most} && exec \"$0\" \"$@\"")).arg(env!("CARGO_BIN_EXE_piecemeal"));
+        command.args(&self.shown).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Run { command, ..self }
+    }
+
     /// One more argument.
     pub fn arg(mut self, argument: impl AsRef<OsStr>) -> Run {
         self.command.arg(argument.as_ref());

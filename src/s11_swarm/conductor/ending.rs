@@ -69,8 +69,7 @@ impl Conductor<'_> {
             let what = if self.prepare.is_none() { "no block came" } else { "no peer gave the info dictionary" };
             return Err(self.no_hope(format!("{what} for {} s", time.as_secs_f64())));
         }
-        let nobody = self.threads.is_empty() && self.met.is_empty();
-        if nobody && self.looking().next().is_none() && self.addresses.is_hopeless() {
+        if self.is_alone() && self.looking().next().is_none() && self.addresses.is_hopeless() {
             return Err(self.no_hope("no peer is left, and nobody who could name another".to_owned()));
         }
         if let Some(time) = self.patience.without_peer().filter(|_| self.addresses.all_tried_twice()) {

@@ -82,6 +82,7 @@ impl Session<'_> {
                 return Some(lease);
             }
         }
+        self.share.set_block_time(self.depth.block_time());
         match self.share.claim(self.asked.len() < SHARED_DEPTH / 2) {
             Claim::Lease(lease) => Some(lease),
             Claim::Later | Claim::Over => None,

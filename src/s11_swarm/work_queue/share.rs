@@ -2,17 +2,19 @@
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
+use super::seats::{Holders, lose};
+use super::trust::Part;
 use super::{Loan, PeerNumber, State, WorkQueue};
 use crate::s02_metainfo::PieceIndex;
 use crate::s05_messages::bitfield::Bitfield;
 use crate::s11_swarm::lease::{Lease, Progress};
 use crate::s11_swarm::rarest::{Have, WORDS_A_TURN, Waiting};
+use crate::s11_swarm::sharing::Origin;
 
 /// How many finished pieces a peer is told of in one turn.
 const NEWS_AT_ONCE: usize = 1000;
-/// How many peers may be asked for the same piece at the end.
-const MOST_HOLDERS: usize = 3;
 
 /// What a peer's thread gets when it wants work.
 pub enum Claim {
@@ -29,6 +31,11 @@ pub enum Claim {
 pub struct Share {
     queue: Arc<WorkQueue>,
     peer: PeerNumber,
+    origin: Option<Origin>,
+    /// How long it takes for a block, if that is known.
+    block_time: Option<Duration>,
+    /// Whether it has had a seat in the end game before that was known.
+    tried: bool,
     have: Have,
     /// How many that is, if it is not all.
     has: u32,
@@ -48,7 +55,38 @@ impl Share {
         let have = Have::Some(Bitfield::new(queue.info.piece_count()));
         let seen = if from_start { 0 } else { queue.finished.load(Ordering::Acquire) };
         let seen_withdrawn = if from_start { 0 } else { queue.withdrawn.load(Ordering::Acquire) };
-        Share { queue: Arc::clone(queue), peer, have, has: 0, wanted: 0, seen, seen_withdrawn, found_nothing: None }
+        queue.lock().trust.join(Part { peer, origin: None }, Instant::now());
+        Share {
+            queue: Arc::clone(queue),
+            peer,
+            origin: None,
+            block_time: None,
+            tried: false,
+            have,
+            has: 0,
+            wanted: 0,
+            seen,
+            seen_withdrawn,
+            found_nothing: None,
+        }
+    }
+
+    /// The peer has this address. Suspicion belongs to addresses, and is older than this
+    /// connection at times.
+    pub fn from_origin(mut self, origin: Origin) -> Share {
+        self.origin = Some(origin);
+        self.queue.lock().trust.join(self.part(), Instant::now());
+        self
+    }
+
+    fn part(&self) -> Part {
+        Part { peer: self.peer, origin: self.origin }
+    }
+
+    /// How long the peer takes for a block, if that is known: a fast peer may take over from a
+    /// slow one in the end game.
+    pub fn set_block_time(&mut self, time: Option<Duration>) {
+        self.block_time = time;
     }
 
     /// Whether the peer has a piece that we lack.
@@ -165,16 +203,23 @@ impl Share {
     pub fn claim_piece(&self, index: u32) -> Option<Lease> {
         let piece = self.queue.info.piece(index).filter(|_| self.have.has(index))?;
         let mut state = self.queue.lock();
-        let free = state.waiting.has(index) && !state.suspects.contains(&self.peer);
-        free.then(|| self.borrow(&mut state, piece))
+        let now = Instant::now();
+        let free = state.waiting.has(index) && !state.trust.is_suspect(self.peer) && !self.holds_back(&state, piece, now);
+        free.then(|| self.borrow(&mut state, piece, now))
     }
 
     /// Claims a piece that the peer has: one that was begun, else the rarest; at the
     /// end, if the peer is `idle`, one that others are busy with.
     pub fn claim(&mut self, idle: bool) -> Claim {
+        self.claim_at(idle, Instant::now())
+    }
+
+    /// The same at this time: in the end game a seat of somebody slow passes on.
+    pub fn claim_at(&mut self, idle: bool, now: Instant) -> Claim {
+        let queue = Arc::clone(&self.queue);
         let (mut word, mut first) = (0, None);
         loop {
-            let mut state = self.queue.lock();
+            let mut state = queue.lock();
             let generation = *first.get_or_insert(state.generation);
             if state.bytes_left == 0 {
                 return Claim::Over;
@@ -183,7 +228,7 @@ impl Share {
                 return Claim::Later;
             }
             if state.waiting.is_empty() {
-                return if idle { self.join_a_loan(&mut state) } else { Claim::Later };
+                return if idle { self.join_a_loan(&mut state, now) } else { Claim::Later };
             }
             if self.found_nothing == Some(state.generation) {
                 return Claim::Later;
@@ -191,7 +236,7 @@ impl Share {
             // The first turn looks by rarity, and what that overlooks is found by words.
             let rare = match word {
                 // Alone, it would have to begin again what others have begun.
-                0 if state.suspects.contains(&self.peer) => state.waiting.find_unbegun(&self.have),
+                0 if state.trust.is_suspect(self.peer) => state.waiting.find_unbegun(&self.have),
                 0 => state.waiting.find(&self.have),
                 _ => None,
             };
@@ -200,8 +245,10 @@ impl Share {
                 Have::All if word == 0 => state.waiting.find(&self.have),
                 Have::All => None,
             });
-            if let Some(index) = found {
-                return Claim::Lease(self.borrow(&mut state, self.queue.piece(index)));
+            if let Some(piece) = found.map(|index| self.queue.piece(index)) {
+                // It looks again on its next tick, and mostly finds another piece.
+                let later = self.holds_back(&state, piece, now);
+                return if later { Claim::Later } else { Claim::Lease(self.borrow(&mut state, piece, now)) };
             }
             word += WORDS_A_TURN;
             if word * 64 >= self.queue.info.piece_count() as usize {
@@ -212,30 +259,44 @@ impl Share {
         }
     }
 
+    /// Whether a waiting piece is left to peers that have proved themselves.
+    fn holds_back(&self, state: &State, piece: PieceIndex, now: Instant) -> bool {
+        state.trust.holds_back(self.peer, state.spoilt.get(&piece).copied(), now)
+    }
+
     /// A waiting piece goes on loan.
-    fn borrow(&self, state: &mut State, piece: PieceIndex) -> Lease {
+    fn borrow(&self, state: &mut State, piece: PieceIndex, now: Instant) -> Lease {
         state.waiting.remove(piece.get());
-        let alone = state.spoilt.contains(&piece) || state.suspects.contains(&self.peer);
+        let alone = state.spoilt.contains_key(&piece) || state.trust.is_suspect(self.peer);
         let mine = |owner: Option<PeerNumber>| owner == alone.then_some(self.peer);
         let progress = state.begun.remove(&piece).filter(|(_, owner)| mine(*owner)).map(|(progress, _)| progress);
         let progress = progress.unwrap_or_else(|| Arc::new(Mutex::new(Progress::new(self.queue.blocks(piece)))));
-        state.on_loan.insert(piece, Loan { progress: Arc::clone(&progress), holders: vec![self.peer], alone });
-        Lease::new(&self.queue, piece, self.peer, progress, false)
+        let mut holders = Holders::default();
+        let seat = holders.sit(self.peer, now);
+        state.on_loan.insert(piece, Loan { progress: Arc::clone(&progress), holders, alone });
+        Lease::new(&self.queue, piece, self.part(), progress, seat, false)
     }
 
     /// End game: nothing waits, so a piece that others are busy with is shared. The
     /// slowest peer of all would otherwise decide when the download ends.
-    fn join_a_loan(&self, state: &mut State) -> Claim {
-        if state.suspects.contains(&self.peer) {
+    fn join_a_loan(&mut self, state: &mut State, now: Instant) -> Claim {
+        if state.trust.is_suspect(self.peer) || (self.tried && self.block_time.is_none()) {
             return Claim::Later;
         }
-        let may_join = |piece: &PieceIndex, loan: &Loan| {
-            !loan.alone && loan.holders.len() < MOST_HOLDERS && !loan.holders.contains(&self.peer) && self.have.has(piece.get())
-        };
+        let may_join =
+            |piece: &PieceIndex, loan: &Loan| !loan.alone && !loan.holders.has(self.peer) && self.have.has(piece.get());
         let loans = state.on_loan.iter_mut().filter(|(piece, loan)| may_join(piece, loan));
-        let Some((piece, loan)) = loans.min_by_key(|(_, loan)| loan.holders.len()) else { return Claim::Later };
-        loan.holders.push(self.peer);
-        Claim::Lease(Lease::new(&self.queue, *piece, self.peer, Arc::clone(&loan.progress), true))
+        let offers = loans.filter_map(|(piece, loan)| Some((loan.holders.offer(self.block_time, now)?, piece, loan)));
+        // A free seat rather than another peer's, and of those where fewest are.
+        let best = offers.min_by_key(|(offer, _, loan)| (offer.is_some(), loan.holders.taken()));
+        let Some((offer, piece, loan)) = best else { return Claim::Later };
+        if let Some(seat) = offer {
+            lose(&seat);
+            self.tried = true;
+        }
+        let seat = loan.holders.sit(self.peer, now);
+        let (piece, progress) = (*piece, Arc::clone(&loan.progress));
+        Claim::Lease(Lease::new(&self.queue, piece, self.part(), progress, seat, true))
     }
 }
 
@@ -244,6 +305,6 @@ impl Drop for Share {
         let queue = Arc::clone(&self.queue);
         let mut state = queue.lock();
         self.count(&mut state, Waiting::count_down);
-        state.suspects.remove(&self.peer);
+        state.trust.leave(self.part());
     }
 }
