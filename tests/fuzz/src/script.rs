@@ -43,18 +43,20 @@ struct State {
     asks: Vec<Request>,
     /// Whether it has sent bytes that mean anything: then less can be said of the answers.
     wild: bool,
-    /// Whether it was interested. From then on we write on a thread of its own, and what comes
-    /// from us may be older than what we have read.
+    /// Whether what comes from us may be older than what the peer has said: once it is interested,
+    /// we write on a thread of its own; and before the info dictionary is there, what it says is
+    /// put aside.
     apart: bool,
     closed: bool,
 }
 
 impl Peer {
-    /// A peer of this torrent that does what the script says, and then hangs up.
-    pub fn new(made: &Arc<Made>, script: &[u8]) -> Arc<Peer> {
-        let (said, heard, asked, late, metadata, asks, wild, apart, closed, at) = Default::default();
+    /// A peer of this torrent that does what the script says, and then hangs up. With `aside`
+    /// some of what it says may be heard later.
+    pub fn new(made: &Arc<Made>, script: &[u8], aside: bool) -> Arc<Peer> {
+        let (said, heard, asked, late, metadata, asks, wild, closed, at) = Default::default();
         let script = script.to_vec();
-        let state = State { script, at, said, heard, asked, late, metadata, asks, wild, apart, closed };
+        let state = State { script, at, said, heard, asked, late, metadata, asks, wild, apart: aside, closed };
         Arc::new(Peer { made: Arc::clone(made), state: Mutex::new(state) })
     }
 

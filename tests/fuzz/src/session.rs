@@ -38,12 +38,12 @@ pub fn check(input: &[u8]) {
     }
     let count = usize::from(count % 3) + 1;
     let share = rest.len().div_ceil(count).max(1);
+    let (magnet, seed) = (how & 1 == 1, how & 2 == 2);
     let scripts: Vec<(u8, Arc<Peer>)> = rest
         .chunks(share)
         .filter_map(|part| part.split_first())
-        .map(|(bits, script)| (*bits, Peer::new(&made, script)))
+        .map(|(bits, script)| (*bits, Peer::new(&made, script, magnet)))
         .collect();
-    let (magnet, seed) = (how & 1 == 1, how & 2 == 2);
     run(&made, info, scripts, magnet, seed);
 }
 
