@@ -2,10 +2,10 @@
 //!
 //! Whoever connects has not said anything yet. So nothing of ours is taken up before the
 //! handshake is done, but a thread with a deadline; there is a limit to how many of
-//! these there are. When it is reached, the oldest goes, once it has had its chance; until
-//! then newcomers wait outside, where the system keeps them.
+//! these there are. When it is reached, the oldest that we wait for goes, once it has had
+//! its chance; until then newcomers wait outside, where the system keeps them. The time that
+//! our own thread takes does not count: on a busy machine it may be the slower one.
 
-use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -22,7 +22,7 @@ use crate::s11_swarm::source::{Finder, Introducer, PeerSource, Wake};
 
 /// How many handshakes may go on at the same time.
 const MOST_HANDSHAKES: usize = 128;
-/// How long each of them is left in peace, even if others wait: a whole swarm may come at
+/// How long each of them may keep us waiting, even if others wait: a whole swarm may come at
 /// once, and a second is enough for an answer from the other end of the world.
 const IN_PEACE: Duration = Duration::from_secs(1);
 /// How long to wait before looking again whether one of them is done.
@@ -141,18 +141,49 @@ struct Door {
     closed: AtomicBool,
     next_number: AtomicU64,
     /// Those that are shaking hands, the oldest first. A leaf lock.
-    guests: Mutex<VecDeque<Guest>>,
+    guests: Mutex<Vec<Guest>>,
 }
 
 /// Somebody who is shaking hands.
 struct Guest {
     number: u64,
-    since: Instant,
+    /// How long we have waited for it, until it last said something.
+    waited: Duration,
+    /// Since when we wait for what it says next; nothing while we are at work ourselves.
+    since: Option<Instant>,
     hang_up: Hangup,
 }
 
+/// A guest's connection. It notes when we wait for the guest.
+struct Audience<'d> {
+    door: &'d Door,
+    number: u64,
+    transport: &'d mut Transport,
+}
+
+impl Read for Audience<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.door.edit(self.number, |guest| guest.since = Some(Instant::now()));
+        let read = self.transport.read(buffer);
+        self.door.edit(self.number, |guest| {
+            guest.waited += guest.since.take().map_or(Duration::ZERO, |since| since.elapsed());
+        });
+        read
+    }
+}
+
+impl Write for Audience<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.transport.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.transport.flush()
+    }
+}
+
 impl Door {
-    fn guests(&self) -> MutexGuard<'_, VecDeque<Guest>> {
+    fn guests(&self) -> MutexGuard<'_, Vec<Guest>> {
         self.guests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -160,17 +191,24 @@ impl Door {
         self.guests().retain(|guest| guest.number != number);
     }
 
-    /// Waits until there is room for one more, or until the oldest guest has been here
-    /// for long enough: that one then goes.
+    fn edit(&self, number: u64, change: impl FnOnce(&mut Guest)) {
+        if let Some(guest) = self.guests().iter_mut().find(|guest| guest.number == number) {
+            change(guest);
+        }
+    }
+
+    /// Waits until there is room for one more, or until the oldest guest that we wait for has
+    /// had long enough: that one then goes.
     fn make_room(&self) {
         while !self.closed.load(Ordering::SeqCst) {
             let mut guests = self.guests();
             let crowded = guests.len() >= MOST_HANDSHAKES;
-            let patient = guests.front().is_some_and(|oldest| oldest.since.elapsed() < IN_PEACE);
-            let oldest = if crowded && !patient { guests.pop_front() } else { None };
+            let waited = |guest: &Guest| Some(guest.waited + guest.since?.elapsed());
+            let oldest = guests.iter().enumerate().find_map(|(place, guest)| Some((place, waited(guest)?)));
+            let late = oldest.filter(|(_, waited)| crowded && *waited >= IN_PEACE).map(|(place, _)| guests.remove(place));
             drop(guests);
-            match oldest {
-                Some(oldest) => return (oldest.hang_up)(),
+            match late {
+                Some(late) => return (late.hang_up)(),
                 None if crowded => thread::sleep(A_MOMENT),
                 None => return,
             }
@@ -197,18 +235,20 @@ impl Door {
     fn receive(self: &Arc<Door>, stream: TcpStream) {
         self.make_room();
         let number = self.next_number.fetch_add(1, Ordering::Relaxed);
-        let since = Instant::now();
-        let Ok(transport) = over_tcp(stream, since + HANDSHAKE_TIME) else { return };
+        let Ok(transport) = over_tcp(stream, Instant::now() + HANDSHAKE_TIME) else { return };
         let transport = match &self.wrap {
             Some(wrap) => wrap(transport),
             None => transport,
         };
-        self.guests().push_back(Guest { number, since, hang_up: Arc::clone(&transport.hang_up) });
+        let hang_up = Arc::clone(&transport.hang_up);
+        self.guests().push(Guest { number, waited: Duration::ZERO, since: None, hang_up });
         let door = Arc::clone(self);
         let work = move || {
             let mut transport = transport;
+            // The thread may have waited for a core.
+            transport.set_deadline(Instant::now() + HANDSHAKE_TIME);
             let ours = door.introducer.handshake();
-            let answered = answer(&mut transport, &ours);
+            let answered = answer(&mut Audience { door: &door, number, transport: &mut transport }, &ours);
             // It is nobody's guest any more who might have to go for another.
             door.leaves(number);
             // Whoever fails is not worth a word: it is hung up on when it is dropped.
