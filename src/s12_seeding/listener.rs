@@ -2,11 +2,13 @@
 //!
 //! Whoever connects has not said anything yet. So nothing of ours is taken up before the
 //! handshake is done, but a thread with a deadline; there is a limit to how many of
-//! these there are. When it is reached, they are shared by address: the oldest of the
-//! address with the most goes. If no address has too many, the oldest of all goes, once
-//! it has had its chance; until then newcomers wait outside, where the system keeps them.
+//! these there are. When it is reached, they are shared by address: the address with the
+//! most loses the one that we have waited for longest. If no address has too many, the
+//! longest wait of all ends, after a second at least; until then newcomers stay in the
+//! system's queue. The time that our own thread takes does not count: on a busy machine it
+//! may be the slower one.
 
-use std::collections::VecDeque;
+use std::cmp::Reverse;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -22,7 +24,7 @@ use crate::s07_extension::BoxError;
 use crate::s11_swarm::sharing::{Holder, Origin, makes_way};
 use crate::s11_swarm::source::{Finder, Introducer, PeerSource, Wake};
 
-/// How long each of them is left in peace, even if others wait: a whole swarm may come at
+/// How long each of them may keep us waiting, even if others wait: a whole swarm may come at
 /// once, and a second is enough for an answer from the other end of the world.
 const IN_PEACE: Duration = Duration::from_secs(1);
 /// How long to wait before looking again whether one of them is done.
@@ -141,24 +143,61 @@ struct Door {
     closed: AtomicBool,
     next_number: AtomicU64,
     /// Those that are shaking hands, the oldest first. A leaf lock.
-    guests: Mutex<VecDeque<Guest>>,
+    guests: Mutex<Vec<Guest>>,
 }
 
 /// Somebody who is shaking hands.
 struct Guest {
     number: u64,
     origin: Origin,
-    since: Instant,
+    /// How long we have waited for it, until it last said something.
+    waited: Duration,
+    /// Since when we wait for what it says next; nothing while we are at work ourselves.
+    since: Option<Instant>,
     hang_up: Hangup,
 }
 
+/// A guest's connection. It notes when we wait for the guest.
+struct Audience<'d> {
+    door: &'d Door,
+    number: u64,
+    transport: &'d mut Transport,
+}
+
+impl Read for Audience<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.door.edit(self.number, |guest| guest.since = Some(Instant::now()));
+        let read = self.transport.read(buffer);
+        self.door.edit(self.number, |guest| {
+            guest.waited += guest.since.take().map_or(Duration::ZERO, |since| since.elapsed());
+        });
+        read
+    }
+}
+
+impl Write for Audience<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.transport.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.transport.flush()
+    }
+}
+
 impl Door {
-    fn guests(&self) -> MutexGuard<'_, VecDeque<Guest>> {
+    fn guests(&self) -> MutexGuard<'_, Vec<Guest>> {
         self.guests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn leaves(&self, number: u64) {
         self.guests().retain(|guest| guest.number != number);
+    }
+
+    fn edit(&self, number: u64, change: impl FnOnce(&mut Guest)) {
+        if let Some(guest) = self.guests().iter_mut().find(|guest| guest.number == number) {
+            change(guest);
+        }
     }
 
     /// Waits until there is room for one more from this address, or until one of
@@ -168,7 +207,7 @@ impl Door {
             let mut guests = self.guests();
             let crowded = guests.len() >= self.introducer.most_handshakes();
             let goes = if crowded { goes(&guests, newcomer) } else { None };
-            let guest = goes.and_then(|position| guests.remove(position));
+            let guest = goes.map(|position| guests.remove(position));
             drop(guests);
             match guest {
                 Some(guest) => return (guest.hang_up)(),
@@ -199,18 +238,20 @@ impl Door {
         let origin = Origin::of(peer.ip());
         self.make_room(origin);
         let number = self.next_number.fetch_add(1, Ordering::Relaxed);
-        let since = Instant::now();
-        let Ok(transport) = over_tcp(stream, since + HANDSHAKE_TIME) else { return };
+        let Ok(transport) = over_tcp(stream, Instant::now() + HANDSHAKE_TIME) else { return };
         let transport = match &self.wrap {
             Some(wrap) => wrap(transport),
             None => transport,
         };
-        self.guests().push_back(Guest { number, origin, since, hang_up: Arc::clone(&transport.hang_up) });
+        let hang_up = Arc::clone(&transport.hang_up);
+        self.guests().push(Guest { number, origin, waited: Duration::ZERO, since: None, hang_up });
         let door = Arc::clone(self);
         let work = move || {
             let mut transport = transport;
+            // The thread may have waited for a core.
+            transport.set_deadline(Instant::now() + HANDSHAKE_TIME);
             let ours = door.introducer.handshake();
-            let answered = answer(&mut transport, &ours);
+            let answered = answer(&mut Audience { door: &door, number, transport: &mut transport }, &ours);
             // It is nobody's guest any more who might have to go for another.
             door.leaves(number);
             // Whoever fails is not worth a word: it is hung up on when it is dropped.
@@ -225,13 +266,15 @@ impl Door {
     }
 }
 
-/// The position of the guest that makes way for a newcomer, if any has to by now.
-fn goes(guests: &VecDeque<Guest>, newcomer: Origin) -> Option<usize> {
-    let place = |guest: &Guest| Holder { origin: guest.origin, worth: Some(guest.since) };
-    let places: Vec<_> = guests.iter().map(place).collect();
+/// The position of the guest that makes way for a newcomer, if any has to by now. Only
+/// guests that we wait for can go.
+fn goes(guests: &[Guest], newcomer: Origin) -> Option<usize> {
+    let waited: Vec<_> = guests.iter().map(|guest| Some(guest.waited + guest.since?.elapsed())).collect();
+    let place = |(guest, waited): (&Guest, &Option<Duration>)| Holder { origin: guest.origin, worth: waited.map(Reverse) };
+    let places: Vec<_> = guests.iter().zip(&waited).map(place).collect();
     makes_way(&places, newcomer).or_else(|| {
-        let oldest = guests.front()?;
-        (oldest.since.elapsed() >= IN_PEACE).then_some(0)
+        let (longest, waited) = waited.iter().enumerate().max_by_key(|(_, waited)| **waited)?;
+        waited.is_some_and(|waited| waited >= IN_PEACE).then_some(longest)
     })
 }
 

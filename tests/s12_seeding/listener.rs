@@ -1,11 +1,11 @@
 //! Peers that come by themselves.
 
-use super::super::support::{Torrent, wire};
+use super::super::support::{Gate, Torrent, wire};
 use super::giver::{BOTH, Giver, stop_soon};
 use super::net::{EXTENDED, FAST, Ran, Talk, US};
 use piecemeal::s02_metainfo::InfoHash;
 use piecemeal::s03_tracker::PeerId;
-use piecemeal::s04_handshake::transport::{Tcp, over_tcp};
+use piecemeal::s04_handshake::transport::{Tcp, Transport, WriteHalf, over_tcp};
 use piecemeal::s04_handshake::{Handshake, HandshakeError};
 use piecemeal::s07_extension::BoxError;
 use piecemeal::s11_swarm::outcome::Traded;
@@ -15,7 +15,7 @@ use piecemeal::s12_seeding::listener::{Listener, answer};
 use socket2::{Domain, Socket, Type};
 use std::io::{self, Cursor, ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -120,8 +120,12 @@ fn a_port_is_the_one_that_was_asked_for_or_any_that_is_free() {
 
 /// A seed that listens, for as long as `client` runs.
 #[track_caller]
-pub fn listening(mut giver: Giver, client: impl FnOnce(SocketAddr) + Send + 'static) -> (Ran, SocketAddr) {
-    let listener = Listener::bind(Some(LOOPBACK), Some(0)).expect("loopback has a free port");
+pub fn listening(giver: Giver, client: impl FnOnce(SocketAddr) + Send + 'static) -> (Ran, SocketAddr) {
+    listening_with(Listener::bind(Some(LOOPBACK), Some(0)).expect("loopback has a free port"), giver, client)
+}
+
+#[track_caller]
+fn listening_with(listener: Listener, mut giver: Giver, client: impl FnOnce(SocketAddr) + Send + 'static) -> (Ran, SocketAddr) {
     let address = listener.addresses()[0];
     giver.plan.port = listener.port();
     giver.plan.sources.push(Box::new(listener));
@@ -305,6 +309,59 @@ fn when_too_many_come_and_say_nothing_the_oldest_goes() {
             talk.admitted().expect("there is room");
             talk.takes(&content, 0, 0, 100).expect("it gives");
         }
+    });
+}
+
+/// Our side of a connection, which takes its time to write.
+struct Slow {
+    writer: Box<dyn WriteHalf>,
+    begun: Gate,
+    may_go_on: Gate,
+}
+
+impl Write for Slow {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.begun.open();
+        self.may_go_on.wait();
+        self.writer.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.writer.flush()
+    }
+}
+
+impl WriteHalf for Slow {
+    fn set_deadline(&mut self, until: Instant) {
+        self.writer.set_deadline(until);
+    }
+}
+
+#[test]
+fn when_too_many_come_nobody_goes_because_we_are_slow_ourselves() {
+    let torrent = Torrent::sample();
+    let content = torrent.clone();
+    let (begun, may_go_on, slow) = (Gate::default(), Gate::default(), AtomicBool::new(true));
+    let gates = (begun.clone(), may_go_on.clone());
+    // The first one's answer takes long.
+    let wrap = move |transport: Transport| {
+        if !slow.swap(false, Ordering::SeqCst) {
+            return transport;
+        }
+        let (writer, begun, may_go_on) = (transport.writer, gates.0.clone(), gates.1.clone());
+        Transport { writer: Box::new(Slow { writer, begun, may_go_on }), ..transport }
+    };
+    let listener = Listener::bind(Some(LOOPBACK), Some(0)).expect("loopback has a free port").through(Box::new(wrap));
+    listening_with(listener, Giver::new(&torrent), move |address| {
+        let mut first = connect(address);
+        first.send(&wire::handshake(BOTH, content.info_hash, [1; 20])).expect("it listens");
+        begun.wait();
+        let silent: Vec<Talk> = (1..128).map(|_| connect(address)).collect();
+        // That this one is let in says that another had to go.
+        met(address, BOTH, &content, THEM);
+        may_go_on.open();
+        first.bytes(68).expect("it answers");
+        drop(silent);
     });
 }
 
