@@ -107,6 +107,8 @@ pub struct Storage {
     seals: Mutex<Seals>,
     /// A leaf lock: held to look a file up, not to read or write it.
     open: Mutex<OpenFiles>,
+    /// Whose turn it is to open a file; `open` is taken inside it.
+    opening: Mutex<()>,
 }
 
 impl Storage {
@@ -136,6 +138,7 @@ impl Storage {
             sealed: AtomicBool::new(false),
             seals: Mutex::default(),
             open: Mutex::default(),
+            opening: Mutex::default(),
         }
     }
 
@@ -177,8 +180,12 @@ impl Storage {
         if let Some(file) = self.lock().get(number) {
             return Ok(file);
         }
-        // Two threads may get here for one file at the same time. Then it is
-        // opened twice, which does no harm.
+        // One thread at a time: on the way to a file its folders are open as well, and fifty
+        // threads at once would need twice as many descriptors.
+        let _turn = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(file) = self.lock().get(number) {
+            return Ok(file);
+        }
         // What was complete and is gone now is not to be made again, empty.
         let writes = self.writable && !self.sealed.load(Ordering::SeqCst);
         let how = if writes { How::Make } else { self.reads };
