@@ -39,7 +39,7 @@ fn explained(folder: &Path) -> String {
 /// `replay` takes as many pieces as the capture holds, and says "the same".
 #[track_caller]
 fn replayed(folder: &Path, words: &[&str], pieces: u64) {
-    let outcome = Run::new([&["replay", "session.capture", "--json"], words].concat()).dir(folder).run();
+    let outcome = Run::new([&["replay", "session.capture", "--json", "--timeout", "50"], words].concat()).dir(folder).run();
     let json: Value = serde_json::from_str(&outcome.succeeds().out()).expect("it prints JSON");
     assert_eq!((&json["same"], &json["pieces"]), (&Value::from(true), &Value::from(pieces)), "{outcome}");
 }
@@ -82,7 +82,7 @@ fn of_several_recorded_peers_each_replays_the_same() {
     let mut played = 0;
     for (place, connection) in capture.connections.iter().enumerate().filter(|(place, _)| brought(*place)) {
         let number = connection.number.to_string();
-        let words = ["replay", "session.capture", "--torrent", "film.torrent", "--connection", &number];
+        let words = ["replay", "session.capture", "--torrent", "film.torrent", "--timeout", "50", "--connection", &number];
         let outcome = Run::new(words).dir(folder.path()).run();
         assert!(outcome.succeeds().out().ends_with("Our side said the same as in the capture.\n"), "{place}: {outcome}");
         played += 1;

@@ -40,7 +40,7 @@ fn each_capture_of_a_real_client_is_explained_to_its_end() {
 #[test]
 fn each_session_with_a_real_client_would_be_the_same_today() {
     for (file, _, magnet) in REAL {
-        let mut run = Run::new(["replay", "--json"]).arg(data(file));
+        let mut run = Run::new(["replay", "--json", "--timeout", "50"]).arg(data(file));
         if !magnet {
             run = run.arg("--torrent").arg(data("captured.torrent"));
         }
@@ -104,7 +104,7 @@ impl Scene {
     }
 
     fn replay_tape(&self, tape: &Tape, words: &[&str]) -> Outcome {
-        self.replay_in(tape, &[&["--timeout", "3"], words].concat())
+        self.replay_in(tape, &[&["--timeout", "10"], words].concat())
     }
 
     fn replay_in(&self, tape: &Tape, words: &[&str]) -> Outcome {
@@ -277,7 +277,7 @@ fn a_capture_that_waits_for_more_and_more_comes_to_an_end() {
         tape = tape.out(200 + time, wire::message(2, b"")).comes(200 + time, wire::have(1).repeat(50));
     }
     let tape = tape.comes(1_000, wire::block(2, 0, &scene.torrent.content[64..]));
-    let outcome = scene.replay_in(&tape, &["--timeout", "2"]);
+    let outcome = scene.replay_in(&tape, &["--timeout", "5"]);
     let waited = "our side did not say all that comes before the peer's have in the capture";
     assert_eq!(outcome.code, Some(1), "{outcome}");
     assert!((5..20).contains(&outcome.out().matches(waited).count()), "{outcome}");

@@ -11,7 +11,7 @@ use crate::s04_handshake::transport::{Transport, WriteHalf};
 use crate::s05_messages::{Message, Messages, Request};
 
 /// How long it waits once our side has let it wait in vain.
-const IMPATIENT: Duration = Duration::from_millis(300);
+const IMPATIENT: Duration = Duration::from_secs(1);
 
 /// How often it may be: a capture can wait for as much as it likes.
 const MOST_WAITS: usize = 10;
