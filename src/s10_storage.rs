@@ -189,16 +189,20 @@ impl Storage {
         // What was complete and is gone now is not to be made again, empty.
         let writes = self.writable && !self.sealed.load(Ordering::SeqCst);
         let how = if writes { How::Make } else { self.reads };
-        let open = || self.place(number).open(how);
-        let exhausted = |error: &StorageError| matches!(error, StorageError::Io { error, .. } if is_exhausted(error));
-        let mut file = open();
-        // Of too few descriptors, those that we hold on to are the first to go.
-        while file.as_ref().is_err_and(exhausted) && self.lock().close_oldest() {
-            file = open();
-        }
-        let file = Arc::new(file?);
+        let file = Arc::new(self.open_anew(number, how)?);
         self.lock().keep(number, &file);
         Ok(file)
+    }
+
+    /// Opens a file. If there are too few descriptors, those that we hold on to go first.
+    fn open_anew(&self, number: usize, how: How) -> Result<File, StorageError> {
+        let exhausted = |error: &StorageError| matches!(error, StorageError::Io { error, .. } if is_exhausted(error));
+        loop {
+            let opened = self.place(number).open(how);
+            if !opened.as_ref().is_err_and(exhausted) || !self.lock().close_oldest() {
+                return opened;
+            }
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, OpenFiles> {
@@ -228,7 +232,7 @@ impl Storage {
                 // All of it was written: somebody has cut it, or taken it away.
                 return Err(StorageError::Gone { path: shown(&place.path()) });
             }
-            let file = place.open(How::Make)?;
+            let file = self.open_anew(number, How::Make)?;
             file.set_len(entry.length).map_err(|error| StorageError::io(&place.path(), error))?;
         }
         Ok(())

@@ -113,7 +113,7 @@ impl Storage {
     /// The length that a file has on disk, if it is there.
     pub(super) fn length_of(&self, number: usize) -> Result<Option<u64>, StorageError> {
         let place = self.place(number);
-        match place.open(self.reads) {
+        match self.open_anew(number, self.reads) {
             Err(error) if error.is_missing() => Ok(None),
             file => Ok(Some(file?.metadata().map_err(|error| StorageError::io(&place.path(), error))?.len())),
         }
