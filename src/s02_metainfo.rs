@@ -152,7 +152,7 @@ impl Metainfo {
         // An editor's newline is not worth a note.
         let rest = bytes.get(top.raw.len()..).unwrap_or_default().trim_ascii_end().len();
         if rest > 0 {
-            notes.add(|| format!("{} behind the torrent: passed over", counted(rest, "byte")));
+            notes.add(|| format!("{} after the end of the torrent: passed over", counted(rest, "byte")));
         }
         let tiers = tiers(&top, &mut notes);
         let mut text = |key: &str| notes.read(&top, key, TEXT, Value::text).map(String::from);

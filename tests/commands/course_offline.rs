@@ -138,7 +138,7 @@ fn what_follows_a_torrent_changes_nothing_on_stdout() {
     Run::new(["info", "t.torrent"]).dir(folder.path()).run().prints(SAMPLE_INFO);
     std::fs::write(&path, [SAMPLE, b"x"].concat()).expect("a temporary folder takes a file");
     let outcome = Run::new(["info", "t.torrent"]).dir(folder.path()).run();
-    outcome.prints(SAMPLE_INFO).mentions("note: t.torrent: 1 byte behind the torrent");
+    outcome.prints(SAMPLE_INFO).mentions("note: t.torrent: 1 byte after the end of the torrent");
 }
 
 #[test]

@@ -31,7 +31,7 @@ fn a_torrent_with_something_broken_that_is_not_needed_prints_what_a_whole_one_do
             b"e",
             "comment must be text in UTF-8, but is 2 bytes that are not UTF-8; it is passed over",
         ),
-        (b"d4:info", b"eerrot: no is id", "15 bytes behind the torrent: passed over"),
+        (b"d4:info", b"eerrot: no is id", "15 bytes after the end of the torrent: passed over"),
     ];
     for (head, tail, note) in table {
         write(folder.path(), "odd.torrent", &[head, info, tail].concat());

@@ -237,10 +237,10 @@ fn what_follows_a_torrent_is_passed_over_and_said() {
         assert_eq!(read(newline).passed_over, [""; 0], "an editor's newline does no harm: {newline:?}");
     }
     for (tail, note) in [
-        (&b"errot: no is id"[..], "15 bytes behind the torrent: passed over"),
-        (b"\0\0\0", "3 bytes behind the torrent: passed over"),
-        (b"e", "1 byte behind the torrent: passed over"),
-        (b"\nde\n", "3 bytes behind the torrent: passed over"),
+        (&b"errot: no is id"[..], "15 bytes after the end of the torrent: passed over"),
+        (b"\0\0\0", "3 bytes after the end of the torrent: passed over"),
+        (b"e", "1 byte after the end of the torrent: passed over"),
+        (b"\nde\n", "3 bytes after the end of the torrent: passed over"),
     ] {
         assert_eq!(read(tail).passed_over, [note]);
         assert_eq!(read(tail).info, read(b"").info);
