@@ -43,6 +43,8 @@ pub(super) fn learn(
     let mut told = None;
     let mut heard = Instant::now();
     loop {
+        // Before the ways out, so that no note on what was heard last is lost.
+        swarm.tell_passed_over(connection.peer, extensions);
         if swarm.is_stopping() {
             return Ok(None);
         }
@@ -50,7 +52,6 @@ pub(super) fn learn(
             connection.input.replay();
             return Ok(Some(Arc::clone(torrent)));
         }
-        swarm.tell_passed_over(connection.peer, extensions);
         let offers = extensions.theirs.id(NAME).is_some() && extensions.theirs.said.metadata_size.is_some();
         let lacks = lacks(connection, offers, done);
         if lacks != told {

@@ -5,6 +5,7 @@ use crate::support::{FakePeer, FakeTracker, Gate, Outcome, Recipe, Reply, Run, R
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::{Arc, Once};
 use std::time::{Duration, Instant};
 
 /// How long anything may take.
@@ -24,8 +25,16 @@ fn events(tracker: &FakeTracker) -> Vec<String> {
     tracker.asked().iter().filter_map(event).filter(|event| !event.is_empty()).collect()
 }
 
+/// Lets children hear HUP even if these tests were started with HUP ignored, by `nohup` or
+/// some runners of CI: a child inherits an ignored signal, but not one that has a handler.
+fn hear_hup() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| drop(signal_hook::flag::register(signal_hook::consts::SIGHUP, Arc::default())));
+}
+
 /// A peer that takes a minute for all of it, and its tracker.
 fn slow() -> (Torrent, FakePeer, FakeTracker) {
+    hear_hup();
     let torrent = Recipe::single("slow", 16_384, content(16_384 * 600, 1)).build();
     let peer = FakePeer::of(&torrent).pace(100).start();
     let tracker = FakeTracker::knowing(&[peer.address()]);
@@ -87,6 +96,7 @@ fn signals_that_come_in_pairs_end_it_no_less_politely_and_the_first_one_counts()
 
 #[test]
 fn a_seed_prints_its_summary_and_says_by_its_code_that_it_was_told_to_end() {
+    hear_hup();
     for (signal, code) in [("TERM", 143), ("HUP", 129), ("INT", 0)] {
         let folder = folder();
         let seed = Serving::seed(folder.path(), &Torrent::sample(), [""; 0]);
