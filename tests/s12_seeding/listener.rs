@@ -304,13 +304,17 @@ fn when_too_many_come_and_say_nothing_one_of_them_goes() {
         last.admitted().expect("there is room");
         last.takes(&content, 0, 0, 100).expect("it gives");
         // The others still have their time.
-        for (number, talk) in silent.iter_mut().enumerate() {
-            // A hang-up may already be known here.
-            let _ = talk.send(&wire::handshake(BOTH, content.info_hash, [number as u8; 20]));
-        }
-        let gone = silent.iter_mut().filter_map(|talk| talk.bytes(68).err()).count();
-        assert_eq!(gone, 1);
+        assert_eq!(gone(&mut silent, &content), 1);
     });
+}
+
+/// Lets peers that have been silent say hello now; returns how many are not answered.
+pub fn gone(silent: &mut [Talk], torrent: &Torrent) -> usize {
+    for (number, talk) in silent.iter_mut().enumerate() {
+        // A hang-up may already be known here.
+        let _ = talk.send(&wire::handshake(BOTH, torrent.info_hash, [number as u8; 20]));
+    }
+    silent.iter_mut().filter_map(|talk| talk.bytes(68).err()).count()
 }
 
 /// Our side of a connection, which takes its time to write.
