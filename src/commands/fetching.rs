@@ -127,16 +127,16 @@ where
         teller.tell(&event);
     });
     teller.progress.clear();
-    finished?;
-    match outcome {
-        Ok(outcome) => Ok(traded(&outcome, "done", output)),
-        Err(error) => {
-            // Whatever a signal interrupted, that is the reason.
-            let error = if stop.load(Ordering::SeqCst) { SwarmError::Stopped } else { error };
-            let Answer { json, .. } = traded(&teller.unfinished, "unfinished", output);
-            Err(Failure::from(error).answer(Answer { text: String::new(), json }))
-        }
-    }
+    let (traded_so_far, failure) = match (finished, outcome) {
+        (Ok(()), Ok(outcome)) => return Ok(traded(&outcome, "done", output)),
+        // What fails once all is there stops the download.
+        (Err(error), outcome) => (outcome.unwrap_or(teller.unfinished), Failure::from(error)),
+        // Whatever a signal interrupted, that is the reason.
+        (Ok(()), Err(_)) if stop.load(Ordering::SeqCst) => (teller.unfinished, Failure::from(SwarmError::Stopped)),
+        (Ok(()), Err(error)) => (teller.unfinished, Failure::from(error)),
+    };
+    let Answer { json, .. } = traded(&traded_so_far, "unfinished", output);
+    Err(failure.answer(Answer { text: String::new(), json }))
 }
 
 /// Who gave what to whom.

@@ -58,7 +58,7 @@ pub fn save(output: &Path, data: &[u8], piece: PieceIndex, force: bool, say: Nar
     say.say(9, format!("piece {piece} has the hash that the torrent gives for it, so it does not matter who sent it"));
     let shown = printable(&output.to_string_lossy());
     let taken = fs::metadata(output).is_ok_and(|there| there.is_file() && there.len() > 0);
-    if taken && !force && fs::read(output).is_ok_and(|there| there != data) {
+    if taken && !force && !fs::read(output).is_ok_and(|there| there == data) {
         let failure = Failure::new(LOCAL, format!("{shown}: exists, with other content"));
         return Err(failure.help("choose another -o, or overwrite it with --force").see("09-pieces"));
     }

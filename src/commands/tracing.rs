@@ -78,7 +78,7 @@ pub fn start(options: &Options) {
 }
 
 /// How a trace of ours begins, as text and as JSON.
-const TRACES: [&[u8]; 3] = [b"# A trace: ", b"#0001 +", b"{\"event\":\"trace\","];
+const TRACES: [&[u8]; 3] = [b"# A trace: all messages of a session, field by field. ", b"#0001 +", b"{\"event\":\"trace\","];
 
 fn sink(what: &str, path: &Path) -> Option<Sink> {
     let name = format!("{what} in {}", printable(&path.to_string_lossy()));

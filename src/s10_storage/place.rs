@@ -157,9 +157,11 @@ mod system {
     fn why(folder: &OwnedFd, name: &OsStr, at: &Path, error: Errno) -> StorageError {
         let there = statat(folder, name, AtFlags::SYMLINK_NOFOLLOW).map(|there| FileType::from_raw_mode(there.st_mode));
         match there {
-            Ok(FileType::Symlink) => StorageError::Link { path: shown(at) },
+            Ok(FileType::Symlink) if error != Errno::MFILE && error != Errno::NFILE => StorageError::Link { path: shown(at) },
             // A folder is in the way of a file, or a pipe of a writer.
-            Ok(kind) if kind != FileType::RegularFile && error != Errno::ACCESS => StorageError::NotAFile { path: shown(at) },
+            Ok(kind) if kind != FileType::RegularFile && matches!(error, Errno::ISDIR | Errno::NOTDIR | Errno::NXIO) => {
+                StorageError::NotAFile { path: shown(at) }
+            }
             _ => StorageError::io(at, error.into()),
         }
     }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 #[test]
 fn more_peers_files_and_strangers_than_descriptors_do_not_end_a_download() {
     let folder = folder();
-    let names: Vec<String> = (0..70).map(|number| format!("f{number}")).collect();
+    let names: Vec<String> = (0..70).map(|number| format!("d{}/f{number}", number % 10)).collect();
     let files: Vec<(&str, Vec<u8>)> = names.iter().map(|name| (name.as_str(), content(5_000, 7))).collect();
     let torrent = Recipe::files("many", 16_384, &files).build();
     let (port, strangers_are_here) = (free_port(), Gate::default());
