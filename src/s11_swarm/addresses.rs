@@ -124,19 +124,24 @@ impl Addresses {
         }
     }
 
-    /// Whether there was a peer at an address that has been dialled. Of an address with many
-    /// ports and nobody at any, those that are left are not.
+    /// There is a peer at this IP: others at it are worth dialling.
+    pub fn answered(&mut self, ip: IpAddr) {
+        self.knocks.answered(ip);
+    }
+
+    /// Notes whether there was a peer at an address that has been dialled. If an IP has many
+    /// ports and a peer at none, those that have not been dialled are forgotten. They may be
+    /// found again once somebody from there has answered.
     fn knocked(&mut self, address: SocketAddr, met: bool) {
         let ip = address.ip();
         if met {
-            return self.knocks.answered(ip);
+            return self.answered(ip);
         }
         if self.known.get(&address).is_some_and(|known| known.dialled == 1) {
             self.knocks.in_vain(ip);
         }
         if self.knocks.is_enough(ip) {
-            let others = self.known.iter_mut().filter(|(other, known)| other.ip() == ip && known.state != State::Busy);
-            others.for_each(|(_, known)| known.state = State::Over);
+            self.known.retain(|other, known| other.ip() != ip || known.dialled > 0);
         }
     }
 

@@ -234,6 +234,7 @@ impl<'e> Conductor<'e> {
             Note::SourceGone(number) => drop(self.sources.remove(&number)),
             Note::Joined(address) => {
                 self.record.met(address);
+                self.addresses.answered(address.ip());
                 (self.event)(Event::Joined(address));
             }
             Note::Lacks(address, lacks) => self.record.lacks(address, lacks),

@@ -61,7 +61,7 @@ impl Reach {
     }
 
     fn of_tracker(url: &str) -> Reach {
-        let Some(("http" | "https" | "udp", rest)) = url.split_once("://") else { return Reach::Network };
+        let Some(rest) = after_scheme(url, &["http", "https", "udp"]) else { return Reach::Network };
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
         let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
         // The port does not matter, but there must be one.
@@ -69,6 +69,12 @@ impl Reach {
         let found = with_port.to_socket_addrs();
         found.ok().and_then(|found| found.map(|address| Reach::of(address.ip())).max()).unwrap_or(Reach::Network)
     }
+}
+
+/// What follows the scheme of a URL, if it is one of these, in any spelling.
+fn after_scheme<'u>(url: &'u str, schemes: &[&str]) -> Option<&'u str> {
+    let (scheme, rest) = url.trim().split_once("://")?;
+    schemes.iter().any(|known| scheme.eq_ignore_ascii_case(known)).then_some(rest)
 }
 
 fn without_port(host: &str) -> &str {
@@ -111,7 +117,7 @@ pub fn refusal(address: SocketAddr, by: &NamedBy) -> Option<&'static str> {
 /// Whether a tracker is asked: on this machine, only one whose path has a part that begins with
 /// `announce`.
 pub fn may_ask(url: &str) -> bool {
-    let Some(("http" | "https", rest)) = url.split_once("://") else { return true };
+    let Some(rest) = after_scheme(url, &["http", "https"]) else { return true };
     let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
     let host = without_port(authority.rsplit_once('@').map_or(authority, |(_, host)| host));
     let ip = host.trim_matches(['[', ']']).parse::<IpAddr>();

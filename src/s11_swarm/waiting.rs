@@ -281,7 +281,7 @@ impl Next {
             }
             Next::Asking { source } => format!("{source} is still being looked up"),
             Next::Ask { source, .. } => format!("{source} is asked again in {time}"),
-            Next::MakeRoom => "others wait for a place, and get one when a peer has been useless for 3 minutes".to_owned(),
+            Next::MakeRoom => "others wait for a place; a peer that is of no use makes room, or the slowest does".to_owned(),
             Next::HangUp => "a peer that sends nothing for 20 s is left for others".to_owned(),
             Next::Request { .. } => format!("the next one goes out in {time}"),
             Next::GiveUp { .. } => format!("if that does not change, the download ends in {time}"),

@@ -130,7 +130,7 @@ fn what_happens_now_or_first_is_named() {
         (Hope { dialing: 3, ..hope.clone() }, "3 addresses are being tried"),
         (
             Hope { dial: dial(0), full: true, ..hope.clone() },
-            "others wait for a place, and get one when a peer has been useless for 3 minutes",
+            "others wait for a place; a peer that is of no use makes room, or the slowest does",
         ),
     ];
     for (hope, expected) in cases {

@@ -94,19 +94,20 @@ impl Conductor<'_> {
     /// slowest. The others get a chance to be faster.
     fn make_room(&mut self, now: Instant) {
         let held = self.held();
-        let due = self.addresses.due(now).map(|address| Origin::of(address.ip()));
-        let newcomers = [self.swarm.signals.lobby.turn(&held), due];
+        let newcomer = self.swarm.signals.lobby.turn(&held);
         let mut live = self.swarm.live();
         let slowest_goes = self.turns.pass(now, self.limits.retry, &live);
         // One at a time: its place is not free before its thread has ended.
-        if newcomers == [None, None] || live.values().any(|live| live.parted.is_some()) {
+        if (newcomer.is_none() && self.addresses.due(now).is_none()) || live.values().any(|live| live.parted.is_some()) {
             return;
         }
         let moved = |number, live: &Live| (self.turns.moved(number, &live.traffic), latest(&live.traffic));
         let shared = self.holders(|number| live.get(&number).map(|live| moved(number, live)));
-        let crowded = newcomers.iter().flatten().find_map(|newcomer| makes_way(&shared.1, *newcomer));
+        // An address that is only due may have nobody at it: no peer that is here goes for that alone.
+        let crowded = newcomer.and_then(|newcomer| makes_way(&shared.1, newcomer));
         let goes = crowded.and_then(|position| shared.0.get(position).copied());
-        let goes = goes.or_else(|| useless(&live, now, self.swarm.torrent.get().is_none()));
+        let learning = self.swarm.torrent.get().is_none();
+        let goes = goes.or_else(|| useless(&live, now, learning, self.gives_only()));
         let goes = goes.or_else(|| {
             let known =
                 |number| live.get(&number).filter(|live| self.turns.knows(number) && live.traffic.last_useful().is_some());
@@ -138,10 +139,12 @@ fn latest(traffic: &Traffic) -> Instant {
 }
 
 /// The peer that has been useless longest, and for too long.
-fn useless(live: &HashMap<PeerNumber, Live>, now: Instant, learning: bool) -> Option<PeerNumber> {
+fn useless(live: &HashMap<PeerNumber, Live>, now: Instant, learning: bool, gives_only: bool) -> Option<PeerNumber> {
     let over = |traffic: &Traffic| {
         let may = match traffic.last_useful() {
             Some(_) => USELESS_TIME,
+            // It is in line for a slot, and the longest wait comes next.
+            None if gives_only && traffic.terms().is_wanting() => USELESS_TIME,
             None if learning || traffic.terms().is_of_interest() => WAITING_TIME,
             None => IDLE_TIME,
         };
