@@ -135,7 +135,10 @@ struct OneLine;
 
 impl serde_json::ser::Formatter for OneLine {
     fn write_string_fragment<W: ?Sized + Write>(&mut self, out: &mut W, fragment: &str) -> io::Result<()> {
-        let shown = shown(fragment);
+        // A file may be called `pass=1.mkv`; requests and headers are hidden before they come here.
+        let has_url =
+            ["://", "%3A%2F%2F", "%3a%2f%2f"].iter().any(|sign| fragment.contains(sign)) || fragment.starts_with("magnet:");
+        let shown = if has_url { shown(fragment) } else { fragment.to_owned() };
         let mut rest = shown.as_str();
         while let Some((at, letter)) = rest.char_indices().find(|(_, letter)| letter.is_control()) {
             write!(out, "{}\\u{:04x}", &rest[..at], u32::from(letter))?;
@@ -205,6 +208,11 @@ impl Options {
 
     /// Tells something that is not the answer, while no bar is drawn.
     pub fn note(&self, text: &str) {
+        self.note_to_paste(&shown(text));
+    }
+
+    /// The same with secrets: what is to be pasted must be whole.
+    pub fn note_to_paste(&self, text: &str) {
         if !self.quiet {
             // A closed stderr is no reason to stop.
             let _ = writeln!(io::stderr(), "{}", printable(text));

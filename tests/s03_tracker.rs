@@ -618,6 +618,18 @@ fn secrets_of_a_url_are_hidden_wherever_they_are_and_nothing_else_is() {
         ),
         ("(http://t/?token=a)", "(http://t/?token=…)"),
         ("two: http://a/?pid=1, http://b/?pid=2", "two: http://a/?pid=…, http://b/?pid=…"),
+        ("http://t/announce?passkey=c2Vj==", "http://t/announce?passkey=…"),
+        ("http://t/announce?passkey=ab=cd&a=1", "http://t/announce?passkey=…&a=1"),
+        ("http://t/announce?passkey=abc%3D", "http://t/announce?passkey=…"),
+        ("/announce?passkey=ab,cd HTTP/1.1", "/announce?passkey=… HTTP/1.1"),
+        ("http://t/?a=1;passkey=ab;cd", "http://t/?a=1;passkey=…"),
+        ("http://me:pa,ss@t/", "http://me:…@t/"),
+        ("http://me:pa;s(s@t/, and so on", "http://me:…@t/, and so on"),
+        ("http://a/?pid=1,http://me:pw@b/;udp://c/", "http://a/?pid=…,http://me:…@b/;udp://c/"),
+        (&format!("http://t/{key}==/announce"), "http://t/…/announce"),
+        (&format!("/{key}/announce?u=http://t/"), "/…/announce?u=http://t/"),
+        (&format!("[http://[2001:db8::1]:6969/{key}/announce]"), "[http://[2001:db8::1]:6969/…/announce]"),
+        ("magnet:?tr=http%3A%2F%2Fme%3Apa,s%3Ds%40t%2Fannounce", "magnet:?tr=http%3A%2F%2Fme%3A…%40t%2Fannounce"),
     ];
     for (text, shown) in table {
         assert_eq!(hide(text), shown);
@@ -651,8 +663,32 @@ fn secrets_of_a_url_are_hidden_wherever_they_are_and_nothing_else_is() {
 #[test]
 fn hiding_secrets_takes_any_bytes() {
     use piecemeal::s03_tracker::secrets::{hide, mask};
-    let parts =
-        ["http", "://", "@", ":", "/", "?", "&", "=", "%3D", "passkey", "é", " ", "announce", "\n", "0123456789abcdefg", "*"];
+    let parts = [
+        "http",
+        "://",
+        "@",
+        ":",
+        "/",
+        "?",
+        "&",
+        "=",
+        "%3D",
+        "passkey",
+        "é",
+        " ",
+        "announce",
+        "\n",
+        "0123456789abcdefg",
+        "*",
+        ",",
+        ";",
+        "[",
+        ")",
+        "==",
+        "Cookie:",
+        "%2F",
+        "%40",
+    ];
     let mut random = StdRng::seed_from_u64(9);
     for _ in 0..20_000 {
         let text: String = (0..random.random_range(0..14)).map(|_| parts[random.random_range(0..parts.len())]).collect();
@@ -661,5 +697,23 @@ fn hiding_secrets_takes_any_bytes() {
         assert_eq!(mask(text.as_bytes()).len(), text.len());
         let bytes: Vec<u8> = (0..40).map(|_| random.random()).collect();
         assert_eq!(mask(&bytes).len(), 40);
+    }
+}
+
+/// A stranger's text may be one long line. If it were gone through once for each of its words, this
+/// would take many minutes.
+#[test]
+fn hiding_secrets_in_a_long_line_goes_through_it_once() {
+    use piecemeal::s03_tracker::secrets::hide;
+    let (done, finished) = mpsc::channel();
+    thread::spawn(move || {
+        for word in ["a ", "a,", "?,", "Cookie: ", "http://", "a://b,", "[", "/", "@", "a=", "?passkey=", "%3A%2F%2F", ";a=1?"] {
+            let line = format!("{} =", word.repeat((1 << 18) / word.len()));
+            let _ = done.send((word, hide(&line).len(), line.len()));
+        }
+    });
+    for _ in 0..13 {
+        let (word, shown, line) = finished.recv_timeout(Duration::from_secs(60)).expect("it is gone through once");
+        assert!(shown <= 2 * line, "{word}");
     }
 }

@@ -76,6 +76,12 @@ impl Failure {
         self
     }
 
+    /// The same with secrets in it: what is to be pasted must be whole.
+    pub fn help_to_paste(mut self, help: String) -> Failure {
+        self.help = Some(help);
+        self
+    }
+
     /// Whether the system lets this process open no more files or connections: EMFILE, which
     /// may sit in any stage's error. std has no [`ErrorKind`] for it, so its number tells.
     fn lacks_descriptors(&self) -> bool {

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::failure::Failure;
 use super::lab_options::{Crew, Order, place, trouble};
 use super::until_ctrl_c::UntilCtrlC;
-use super::{Answer, Options, json_line, print_line};
+use super::{Answer, Options, json_line, print_line, shown};
 
 /// Run a swarm on this machine to try things on (lab)
 #[derive(clap::Args)]
@@ -49,7 +49,7 @@ impl Args {
             if options.json {
                 print_line(&json_line(&note.json));
             } else if !options.quiet {
-                let _ = writeln!(io::stderr(), "{note}"); // a lab that nobody reads is still of use
+                let _ = writeln!(io::stderr(), "{}", shown(&note.to_string())); // a lab that nobody reads is still of use
             }
             Ok(())
         });

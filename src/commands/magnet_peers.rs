@@ -32,7 +32,7 @@ pub fn start(magnet: &Magnet, options: &Options, until: Instant) -> Result<(Hand
 pub fn need_somebody(magnet: &Magnet, options: &Options) -> Result<(), Failure> {
     if magnet.trackers.is_empty() && magnet.peers.is_empty() && options.peers.is_empty() {
         let failure = Failure::new(NO_PEER, "the magnet link names no tracker and no peer");
-        return Err(failure.help(magnet.should_be.as_deref().map_or(CUT.to_owned(), mend)).see("06-magnet"));
+        return Err(failure.help_to_paste(magnet.should_be.as_deref().map_or(CUT.to_owned(), mend)).see("06-magnet"));
     }
     Ok(())
 }

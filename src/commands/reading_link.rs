@@ -10,7 +10,10 @@ use super::opening::tell_passed_over;
 /// Reads a magnet link, and tells what is passed over in it.
 pub fn read(link: &str, options: &Options) -> Result<Magnet, Failure> {
     let magnet = Magnet::parse(link)?;
-    tell_passed_over("the magnet link", &magnet.passed_over, options);
+    let is_mended = |note: &String| magnet.should_be.as_ref().is_some_and(|link| note.ends_with(link));
+    let (mended, others): (Vec<_>, Vec<_>) = magnet.passed_over.iter().cloned().partition(is_mended);
+    tell_passed_over("the magnet link", &others, options);
+    mended.iter().for_each(|note| options.note_to_paste(&format!("note: the magnet link: {note}")));
     Ok(magnet)
 }
 
@@ -35,10 +38,13 @@ fn instead(text: &str) -> &'static str {
 
 impl From<MagnetError> for Failure {
     fn from(error: MagnetError) -> Failure {
+        if let MagnetError::NoTopic { should_be: Some(link) } = &error {
+            let help = mend(link);
+            return Failure::new(BAD_INPUT, error).help_to_paste(help).about("the magnet link").see("06-magnet");
+        }
         let help = match &error {
             MagnetError::VersionTwo => "look for a link that also has xt=urn:btih:".to_owned(),
             MagnetError::NotMagnet(text) => instead(text).to_owned(),
-            MagnetError::NoTopic { should_be: Some(link) } => mend(link),
             _ => "copy the whole link, and put it in quotes: the shell would cut it at &".to_owned(),
         };
         Failure::new(BAD_INPUT, error).help(help).about("the magnet link").see("06-magnet")

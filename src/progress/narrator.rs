@@ -18,7 +18,7 @@ impl Narrator {
     /// Tells something that the user must know to understand the answer.
     pub fn note(self, what: impl Display) {
         if !self.quiet {
-            let _ = writeln!(io::stderr(), "note: {}", printable(&what.to_string()));
+            let _ = writeln!(io::stderr(), "note: {}", printable(&super::shown(&what.to_string())));
         }
     }
 

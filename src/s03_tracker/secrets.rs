@@ -77,13 +77,13 @@ fn secrets(text: &[u8]) -> Vec<Range<usize>> {
     }
     let mut at = 0;
     while at < text.len() {
-        let end = at + part(text, at..text.len()).iter().take_while(|byte| is_of_word(**byte)).count();
-        if end > at {
-            of_word(text, at..end, &mut found);
-            of_header(text, at..end, &mut found);
-        }
-        at = end + 1;
+        let end = at + part(text, at..text.len()).iter().take_while(|byte| is_of_url(**byte)).count();
+        of_run(text, at..end, &mut found);
+        let value = of_header(text, at..end);
+        at = value.as_ref().map_or(end + 1, |value| value.end);
+        found.extend(value);
     }
+    found.retain(|secret| !secret.is_empty());
     found.sort_by_key(|secret: &Range<usize>| secret.start);
     found.dedup_by(|next, last| {
         let overlap = next.start < last.end;
@@ -95,105 +95,168 @@ fn secrets(text: &[u8]) -> Vec<Range<usize>> {
     found
 }
 
-/// What a URL in a text ends at.
-fn is_of_word(byte: u8) -> bool {
-    !byte.is_ascii_whitespace() && !byte.is_ascii_control() && !b"\"'<>()[]{}\\`,;".contains(&byte)
+/// What has no blanks in it. A URL may have commas and brackets, so they end only other words, and
+/// a URL of a list where the next one begins. Each byte is looked at a few times, however long it is.
+fn of_run(text: &[u8], run: Range<usize>, found: &mut Vec<Range<usize>>) {
+    let is_url = is_url(part(text, run.clone()));
+    let mut start = run.start;
+    for (at, byte) in (run.start..).zip(part(text, run.clone())) {
+        if !is_of_word(*byte) && (!is_url || begins_url(part(text, at + 1..run.end))) {
+            of_word(text, trimmed(text, start..at), found);
+            start = at + 1;
+        }
+    }
+    of_word(text, trimmed(text, start..run.end), found);
 }
 
-/// A word without blanks: a URL, a path, a query, or anything else.
+/// Whether `http://` or the like comes first. The longest such name in use has eight letters.
+fn begins_url(text: &[u8]) -> bool {
+    let letters = text.iter().take(16).take_while(|byte| byte.is_ascii_alphanumeric()).count();
+    letters > 0 && part(text, letters..text.len()).starts_with(b"://")
+}
+
+/// The same without the brackets and commas around it.
+fn trimmed(text: &[u8], range: Range<usize>) -> Range<usize> {
+    let around = |byte: &&u8| !is_of_word(**byte);
+    let end = range.end - part(text, range.clone()).iter().rev().take_while(around).count();
+    range.start + part(text, range.start..end).iter().take_while(around).count()..end
+}
+
+/// What a URL consists of, in any text.
+fn is_of_url(byte: u8) -> bool {
+    !byte.is_ascii_whitespace() && !byte.is_ascii_control() && !b"\"'`<>".contains(&byte)
+}
+
+/// What other words consist of.
+fn is_of_word(byte: u8) -> bool {
+    is_of_url(byte) && !b"()[]{}\\,;".contains(&byte)
+}
+
+/// Whether it is a URL, a query, or a link with a URL in it.
+fn is_url(word: &[u8]) -> bool {
+    word.contains(&b'?') || [&b"://"[..], b"%3A%2F%2F", b"%3a%2f%2f"].iter().any(|sign| has(word, sign))
+}
+
+fn has(text: &[u8], sign: &[u8]) -> bool {
+    text.windows(sign.len()).any(|there| there == sign)
+}
+
+/// All that a word hides.
 fn of_word(text: &[u8], word: Range<usize>, found: &mut Vec<Range<usize>>) {
     let scheme = part(text, word.clone()).windows(3).position(|three| three == b"://").map(|at| word.start + at + 3);
-    let from = scheme.unwrap_or(word.start);
     let until =
         |from: usize, stops: &[u8]| from + part(text, from..word.end).iter().take_while(|byte| !stops.contains(byte)).count();
-    let path = if scheme.is_some() { until(from, b"/?#") } else { from };
-    if scheme.is_some()
-        && let Some(login) = part(text, from..path).iter().rposition(|byte| *byte == b'@').map(|at| from..from + at)
-    {
+    let host = scheme.map_or(word.start..word.start, |from| from..until(from, b"/?#"));
+    if let Some(at) = part(text, host.clone()).iter().rposition(|byte| *byte == b'@') {
+        let login = host.start..host.start + at;
         match part(text, login.clone()).iter().position(|byte| *byte == b':') {
             Some(colon) => found.push(login.start + colon + 1..login.end),
             None if is_key(part(text, login.clone())) => found.push(login),
             None => {}
         }
     }
-    let query = until(path, b"?");
-    let parts = split(text, path..query, &[b"/", b"%2F", b"%2f"]);
+    // The path of a request may have a URL in its query.
+    let is_path = part(text, word.clone()).starts_with(b"/");
+    let path = if is_path { word.start } else { host.end };
+    let steps = || split(text, path..until(path, b"?"), &[b"/", b"%2F", b"%2f"]);
     // A path of its own must look like a tracker's, or every file's would be meant.
     let is_trackers =
         |step: &Range<usize>| [&b"announce"[..], b"scrape"].iter().any(|name| part(text, step.clone()).starts_with(name));
-    if scheme.is_some() || part(text, word.clone()).starts_with(b"/") && parts.iter().any(is_trackers) {
+    if scheme.is_some() || is_path && steps().any(|step| is_trackers(&step)) {
         let mut before = word.start..word.start;
-        for step in parts {
+        for step in steps() {
             let named = is_name(part(text, before)) && !is_trackers(&step) && !step.is_empty();
-            if named || is_key(part(text, step.clone())) {
+            if named || has_key(part(text, step.clone())) {
                 found.push(step.clone());
             }
             before = step;
         }
     }
-    for pair in split(text, path..word.end, &[b"?", b"&", b"#", b"%3F", b"%3f", b"%26"]) {
-        let sides = split(text, pair, &[b"=", b"%3D", b"%3d"]);
-        // Percent-encoded, it stands behind the name of what it is in: tr=http..%3Fpasskey%3Dx.
-        if let [.., name, value] = sides.as_slice() {
-            let public = PUBLIC.iter().any(|known| known.as_bytes() == part(text, name.clone()));
-            if !value.is_empty() && (is_name(part(text, name.clone())) || !public && is_key(part(text, value.clone()))) {
-                found.push(value.clone());
-            }
-            of_encoded_url(text, value.clone(), found);
-        }
+    for pair in split(text, word.clone(), &[b"?", b"&", b"#", b"%3F", b"%3f", b"%26"]) {
+        of_pair(text, pair, found);
     }
+}
+
+/// The value of a parameter. Percent-encoded, its name stands behind the name of what it is in:
+/// tr=http..%3Fpasskey%3Dx.
+fn of_pair(text: &[u8], pair: Range<usize>, found: &mut Vec<Range<usize>>) {
+    let mut sides = split(text, pair.clone(), &[b"=", b"%3D", b"%3d"]);
+    let Some(mut name) = sides.next() else { return };
+    let value = sides.clone().next().map_or(pair.end, |side| side.start);
+    for side in sides {
+        let named = part(text, name);
+        // A key may have `=` in it and at its end.
+        if is_name(named) && side.start < pair.end {
+            found.push(side.start..pair.end);
+            break;
+        }
+        if !PUBLIC.iter().any(|known| known.as_bytes() == named) && has_key(part(text, side.clone())) {
+            found.push(side.clone());
+        }
+        name = side;
+    }
+    of_encoded_url(text, value..pair.end, found);
 }
 
 /// The same for a URL in a link, whose signs are percent-encoded: login and path. Its query is
 /// split like any other.
 fn of_encoded_url(text: &[u8], url: Range<usize>, found: &mut Vec<Range<usize>>) {
-    let parts = split(text, url, &[b"%2F", b"%2f", b"/"]);
-    let [_, _, host, path @ ..] = parts.as_slice() else { return };
-    if let [login @ .., _] = split(text, host.clone(), &[b"%40", b"@"]).as_slice()
-        && let (Some(first), Some(last)) = (login.first(), login.last())
-        && let [_, password, ..] = split(text, first.start..last.end, &[b"%3A", b"%3a", b":"]).as_slice()
-    {
-        found.push(password.start..last.end);
+    let mut parts = split(text, url, &[b"%2F", b"%2f", b"/"]).skip(2);
+    let Some(host) = parts.next() else { return };
+    let behind_login = split(text, host.clone(), &[b"%40", b"@"]).last().map_or(host.start, |last| last.start);
+    if behind_login > host.start {
+        let sign = if text.get(behind_login - 1) == Some(&b'@') { 1 } else { 3 };
+        let login = host.start..behind_login - sign;
+        found.extend(split(text, login.clone(), &[b"%3A", b"%3a", b":"]).nth(1).map(|password| password.start..login.end));
     }
-    found.extend(path.iter().filter(|step| is_key(part(text, (*step).clone()))).cloned());
+    found.extend(parts.filter(|step| has_key(part(text, step.clone()))));
 }
 
-/// The value of a header line that says who asks.
-fn of_header(text: &[u8], word: Range<usize>, found: &mut Vec<Range<usize>>) {
+/// The value of a header line that says who asks, behind the last of these words.
+fn of_header(text: &[u8], run: Range<usize>) -> Option<Range<usize>> {
     let headers: [&[u8]; 3] = [b"authorization:", b"cookie:", b"proxy-authorization:"];
-    let line = part(text, word.end..text.len()).iter().take_while(|byte| **byte != b'\n' && **byte != b'\r').count();
-    if headers.iter().any(|header| part(text, word.clone()).eq_ignore_ascii_case(header)) && line > 1 {
-        found.push(word.end + 1..word.end + line);
-    }
+    let name = part(text, run.clone()).rsplit(|byte| !is_of_word(*byte)).next()?;
+    // Most words are none of these: only then may the rest of the line be gone through.
+    headers.iter().find(|header| name.eq_ignore_ascii_case(header))?;
+    let line = part(text, run.end..text.len()).iter().take_while(|byte| **byte != b'\n' && **byte != b'\r').count();
+    (line > 1).then(|| run.end + 1..run.end + line)
 }
 
-/// Splits a range at any of these.
-fn split(text: &[u8], range: Range<usize>, at: &[&[u8]]) -> Vec<Range<usize>> {
-    let (mut parts, mut start, mut here) = (Vec::new(), range.start, range.start);
-    while here < range.end {
-        match at.iter().find(|sign| part(text, here..range.end).starts_with(sign)) {
-            Some(sign) => {
-                parts.push(start..here);
-                here += sign.len();
-                start = here;
+/// Splits a range at any of these, and keeps none of the parts: a stranger's text may have millions.
+fn split<'t>(text: &'t [u8], range: Range<usize>, at: &'t [&'t [u8]]) -> impl Iterator<Item = Range<usize>> + Clone + 't {
+    let mut rest = Some(range);
+    std::iter::from_fn(move || {
+        let Range { start, end } = rest.take()?;
+        for here in start..end {
+            if let Some(sign) = at.iter().find(|sign| part(text, here..end).starts_with(sign)) {
+                rest = Some(here + sign.len()..end);
+                return Some(start..here);
             }
-            None => here += 1,
         }
-    }
-    parts.push(start..range.end);
-    parts
+        Some(start..end)
+    })
 }
 
 fn part(text: &[u8], range: Range<usize>) -> &[u8] {
     text.get(range).unwrap_or_default()
 }
 
+/// Whether the last word of it is such a name.
 fn is_name(name: &[u8]) -> bool {
+    let name = name.rsplit(|byte| !is_of_word(*byte)).next().unwrap_or_default();
     NAMES.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
 }
 
+/// Whether a word in it looks like a key.
+fn has_key(text: &[u8]) -> bool {
+    text.split(|byte| !is_of_word(*byte)).any(is_key)
+}
+
 /// Whether nobody would have chosen it as a name. A masked one still is.
-fn is_key(text: &[u8]) -> bool {
+fn is_key(mut text: &[u8]) -> bool {
+    while let Some(unpadded) = [&b"="[..], b"%3D", b"%3d"].iter().find_map(|padding| text.strip_suffix(*padding)) {
+        text = unpadded;
+    }
     let alphanumeric = text.iter().all(u8::is_ascii_alphanumeric);
     let mixed = text.iter().any(u8::is_ascii_digit) && text.iter().any(u8::is_ascii_alphabetic);
     let base64 = text.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_+".contains(byte));

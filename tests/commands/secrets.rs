@@ -115,3 +115,20 @@ fn captures_and_traces_are_for_nobody_elses_eyes_and_say_what_they_hold() {
         }
     }
 }
+
+/// Not a secret: what only looks like one where no URL is. And a link that is to be pasted is whole.
+#[test]
+fn names_of_files_and_links_to_paste_stay_as_they_are() {
+    let folder = folder();
+    let file = folder.path().join("pass=1.mkv");
+    std::fs::write(&file, "x").expect("the folder is ours");
+    Run::new(["create", "--json", "-o", "a.torrent", "pass=1.mkv"]).dir(folder.path()).run().succeeds();
+    let outcome = Run::new(["info", "--json", "a.torrent"]).dir(folder.path()).run();
+    assert!(outcome.succeeds().out().contains("\"pass=1.mkv\""), "{outcome}");
+    let link = "magnet:?dn=a&amp;tr=http://t/announce?passkey=x";
+    let outcome = Run::new(["magnet_parse", link]).run();
+    assert!(outcome.err().contains("should be 'magnet:?dn=a&tr=http://t/announce?passkey=x'"), "{outcome}");
+    let link = "magnet:?xt=urn:btih:cda492889448d540ee036365137eedd24308d22c&amp;tr=http://t/announce?passkey=x";
+    let outcome = Run::new(["magnet_parse", link]).run();
+    assert!(outcome.err().contains("&tr=http://t/announce?passkey=x"), "{outcome}");
+}

@@ -212,6 +212,10 @@ impl Tap {
                 let (role, name) = (whom.role(), whom.to_string());
                 state.capture(&json!({ "t": t, role: name, "d": way.word(), "hex": digits(bytes) }));
             }
+            // To describe a stranger's answer takes time, and nobody else gets on meanwhile.
+            if state.trace.is_none() {
+                return;
+            }
             let (object, bytes) = match self.open_hearted.load(Ordering::Relaxed) {
                 true => (describe(bytes), Cow::Borrowed(bytes)),
                 false => discreet::describe(bytes, describe),
