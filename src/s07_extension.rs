@@ -165,7 +165,10 @@ fn extension(name: &[u8], id: &Value, notes: &mut PassedOver) -> Option<(String,
 fn client_name(v: &[u8]) -> String {
     let start = String::from_utf8_lossy(v.get(..LONGEST_NAME).unwrap_or(v));
     let whole = if v.len() > LONGEST_NAME { start.trim_end_matches('\u{fffd}') } else { &start };
-    printable(whole)
+    let mut name = printable(whole);
+    // A control character is longer where it can be seen.
+    name.truncate(name.floor_char_boundary(LONGEST_NAME));
+    name
 }
 
 /// What a peer has said of its extensions so far.
