@@ -64,7 +64,7 @@ use crate::s11_swarm::uploads::{Taker, Upload, Uploads};
 pub struct Rules {
     /// How many peers get something at the same time.
     pub slots: usize,
-    /// How often the slots are dealt out anew.
+    /// How often the slots are dealt out.
     pub round: Duration,
     /// Whether what can be given is limited, by a rate or a ratio. A seed then shares it
     /// by heads ([`choking::is_ahead`]), even if a part of its line stays idle.

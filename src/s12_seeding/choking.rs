@@ -1,7 +1,7 @@
 //! Choking: who gets something now, and who waits.
 //!
 //! Pure functions over what is known of the peers, so that each rule can be tried on its
-//! own. The slots are dealt out anew every 10 s.
+//! own. The slots are dealt out every 10 s.
 //!
 //! * **A download trades** ([`decide`]). The peers that gave us most lately get the
 //!   slots. That is what makes giving worthwhile. A peer that snubs us, and has given
@@ -20,7 +20,7 @@
 use std::cmp::Reverse;
 use std::time::Duration;
 
-/// How often the slots are dealt out anew.
+/// How often the slots are dealt out.
 pub const ROUND: Duration = Duration::from_secs(10);
 /// For how many rounds a seed's slot is a peer's own. TCP needs a few seconds to find
 /// its speed; a slot that is lost within a round was spent on little else.
