@@ -22,8 +22,9 @@
 //!   threads use one open file at once.
 //! * **Only hashes are believed.** What is on disk counts after its pieces have been
 //!   hashed ([`verify`]), never because a note says so.
-//! * **Foreign content is never touched.** A marker, or a piece that is right, tells
-//!   this torrent's content from a file that happens to have its name ([`output::Output`]).
+//! * **Foreign content is refused.** A marker, or a piece that is right, tells this
+//!   torrent's content from a file that happens to have its name ([`output::Output`]).
+//!   In this torrent's content, every wrong piece is written over, whoever changed it.
 //! * **No symbolic link is written through** below the output: one that leads out of it
 //!   would let a torrent write anywhere. Content that is only read may be the user's own links.
 //! * **Files to torrent is the same, backwards** ([`create`]): one function hashes

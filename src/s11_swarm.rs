@@ -21,10 +21,12 @@
 //! * **One subject a file:** [`work_queue`] has the invariant, [`rarest`] the order,
 //!   [`lease`] a block's way to the disk, `session` the loop of one peer, [`depth`] how much
 //!   is asked of it at a time, `clock` how long it may take, [`outbox`] what goes to it,
-//!   [`traffic`] what went, [`rate`] how much may go, [`addresses`] whom to dial, [`sharing`] who gets a place,
-//!   [`announcer`] when to ask the tracker, `conductor` the swarm's end, [`outcome`] what
-//!   it came to, [`standing`] what is said where it failed, [`waiting`] what is said meanwhile,
-//!   [`view`] what there is to see of it all.
+//!   [`traffic`] what went, [`rate`] how much may go, [`addresses`] whom to dial, [`manners`]
+//!   whom not to, [`sharing`] who gets a place, `lobby` where others wait for one, [`budget`]
+//!   how many of each there may be, `doubles` which connections are one peer, [`announcer`]
+//!   when to ask the tracker, `conductor` the swarm's end, [`outcome`] what it came to,
+//!   [`standing`] what is said where it failed, [`waiting`] what is said meanwhile, [`view`]
+//!   what there is to see of it all.
 //! * **No end goes unheard.** However a peer's thread ends, also by a panic, its leases
 //!   go back first and then the swarm gets its last note.
 //! * **What ends one peer and what ends the download are two types,** [`Ended`] and

@@ -273,8 +273,8 @@ fn how_many(ask: &Announce) -> usize {
     if ask.event == Some(Event::Stopped) { 0 } else { wanted }
 }
 
-/// Leaves so many peers, by lot, and as many of each address as of the others as long as it has
-/// any: otherwise one with a thousand ports would be all that a swarm hears of.
+/// Keeps `wanted` peers, drawn at random and shared evenly among addresses. Otherwise one
+/// address with a thousand ports would be all that a swarm hears of.
 fn share(peers: &mut Vec<(SocketAddr, PeerId)>, wanted: usize) {
     if peers.len() <= wanted {
         return;

@@ -65,8 +65,8 @@ impl Reading {
         Reading { begun: now, moved: now, done: 0, told: None }
     }
 
-    /// This much is done now. Returns what it waits for, if that is to be shown, and whether
-    /// that is to be said, too, since it has not been said before.
+    /// Takes in how much is done now. Returns what it waits for, if that is to be shown, and
+    /// whether it also deserves a line: only what has not been said before does.
     pub fn look(&mut self, now: Instant, done: u64) -> (Option<Look>, bool) {
         if done > self.done {
             (self.done, self.moved) = (done, now);
