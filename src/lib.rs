@@ -16,9 +16,9 @@
 //! | [`s08_metadata`] | the info dictionary from a peer | 9 | `magnet_info` |
 //! | [`s09_pieces`] | blocks, pipelining, one verified piece | 3 | `download_piece`, `magnet_download_piece` |
 //! | [`s10_storage`] | pieces and files; create, verify, resume | 3, 19, 47 | `create`, `verify` |
-//! | [`s11_swarm`] | many peers at once | 3, 6, 12 | `download`, `magnet_download` |
-//! | [`s12_seeding`] | listen, give, choke | 3, 6, 21, 54 | `seed` |
-//! | [`s13_udp_tracker`] | the same phone book over UDP; scrape | 15, 41, 48 | `scrape` |
+//! | [`s12_swarm`] | many peers at once | 3, 6, 12 | `download`, `magnet_download` |
+//! | [`s13_seeding`] | listen, give, choke | 3, 6, 21, 54 | `seed` |
+//! | [`s14_udp_tracker`] | the same phone book over UDP; scrape | 15, 41, 48 | `scrape` |
 //! | [`trace`] | what the bytes on the wire mean, field by field | | `explain`, `replay` |
 //! | [`lab`] | a swarm on this machine, and a tracker for a class | | `lab`, `tracker`, `demo` |
 //!
@@ -36,9 +36,9 @@ pub mod s07_extension;
 pub mod s08_metadata;
 pub mod s09_pieces;
 pub mod s10_storage;
-pub mod s11_swarm;
-pub mod s12_seeding;
-pub mod s13_udp_tracker;
+pub mod s12_swarm;
+pub mod s13_seeding;
+pub mod s14_udp_tracker;
 
 pub mod lab;
 pub mod trace;
@@ -84,13 +84,13 @@ struct Chapter09;
 struct Chapter10;
 
 #[cfg(doctest)]
-#[doc = include_str!("../docs/11-swarm.md")]
-struct Chapter11;
-
-#[cfg(doctest)]
-#[doc = include_str!("../docs/12-seeding.md")]
+#[doc = include_str!("../docs/12-swarm.md")]
 struct Chapter12;
 
 #[cfg(doctest)]
-#[doc = include_str!("../docs/13-udp-tracker.md")]
+#[doc = include_str!("../docs/13-seeding.md")]
 struct Chapter13;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/14-udp-tracker.md")]
+struct Chapter14;

@@ -27,7 +27,7 @@ const MOST: usize = 100;
 pub fn trackers() -> Arc<Vec<Box<dyn Tracker>>> {
     let mut trackers: Vec<Box<dyn Tracker>> = vec![
         Box::new(HttpTracker),
-        Box::new(piecemeal::s13_udp_tracker::UdpTracker::default()), // plugged in
+        Box::new(piecemeal::s14_udp_tracker::UdpTracker::default()), // plugged in
     ];
     super::tracing::trackers(&mut trackers); // plugged in
     Arc::new(trackers)

@@ -1,7 +1,7 @@
-//! The connected peers as a table. (stage 11)
+//! The connected peers as a table. (stage 12)
 
 use piecemeal::s03_tracker::PeerId;
-use piecemeal::s11_swarm::view::PeerView;
+use piecemeal::s12_swarm::view::PeerView;
 
 use crate::progress::size;
 

@@ -19,8 +19,8 @@ use crate::s01_bencode::{counted, encode, excerpt};
 use crate::s02_metainfo::InfoHash;
 use crate::s03_tracker::Announce;
 use crate::s04_handshake::transport::Transport;
-use crate::s11_swarm::sharing::Origin;
-use crate::s13_udp_tracker::packet::Counts;
+use crate::s12_swarm::sharing::Origin;
+use crate::s14_udp_tracker::packet::Counts;
 use crate::trace::client;
 
 /// How long a client has, for the whole of its request and our answer.

@@ -54,7 +54,7 @@ pub fn answer(bytes: &[u8]) -> Object {
         object.add(bytes.len(), "", quoted(bytes.get(object.covered()..).unwrap_or_default()), "ignored: it follows the value");
     }
     if object.field("files").is_some() && object.field("peers").is_none() {
-        return s13::scraped(object, bytes);
+        return s14::scraped(object, bytes);
     }
     match Announced::decode(bytes) {
         Ok(announced) => {
@@ -202,7 +202,7 @@ fn on_from_path(mut object: Object, text: &str) -> Object {
         object.name = "announce".to_owned();
         object.summary = object.field("event").map(|event| event.value.clone()).unwrap_or_default();
         if text.contains("/scrape") {
-            (object.name, object.stage, object.spec) = ("scrape".to_owned(), 13, "BEP 48");
+            (object.name, object.stage, object.spec) = ("scrape".to_owned(), 14, "BEP 48");
         }
     }
     object

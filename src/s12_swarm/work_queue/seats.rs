@@ -1,0 +1,107 @@
+//! The peers that fetch one piece, and which of them may ask for more of it.
+//!
+//! In the end game several peers are asked for the same blocks, and all but one of the answers
+//! are for nothing. So there are few seats. What is bounded is the number of copies, not
+//! who may help: a seat passes from the slowest peer to one that is faster. The slow
+//! one is not interrupted. What it was asked for may still come, and counts; it is only asked
+//! for no more.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use super::PeerNumber;
+
+/// How many peers may be asked for the same piece at the end.
+const MOST_SEATS: usize = 3;
+/// How much faster a peer must be than the one whose seat it takes. Among equals, no seat
+/// goes to and fro.
+const FASTER: u32 = 2;
+/// How slow a holder must be, in time for a block, for a peer of unknown speed to
+/// take its seat.
+const SLOW: Duration = Duration::from_millis(250);
+
+/// What a peer's thread and the queue share about its part in a piece.
+pub(in crate::s12_swarm) struct Seat {
+    since: Instant,
+    blocks: AtomicU32,
+    lost: AtomicBool,
+}
+
+impl Seat {
+    pub fn new(now: Instant) -> Arc<Seat> {
+        Arc::new(Seat { since: now, blocks: AtomicU32::new(0), lost: AtomicBool::new(false) })
+    }
+
+    /// The peer has brought blocks of the piece.
+    pub fn brought(&self, blocks: usize) {
+        self.blocks.fetch_add(blocks as u32, Ordering::Relaxed);
+    }
+
+    /// Whether the peer is not to be asked for more of the piece.
+    pub fn is_lost(&self) -> bool {
+        self.lost.load(Ordering::Relaxed)
+    }
+
+    /// The time it takes for a block, with the one that is on its way.
+    fn block_time(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.since) / (self.blocks.load(Ordering::Relaxed) + 1)
+    }
+}
+
+/// One of the peers that fetch a piece.
+pub(super) struct Holder {
+    pub peer: PeerNumber,
+    pub seat: Arc<Seat>,
+}
+
+/// The peers that fetch one piece.
+#[derive(Default)]
+pub(super) struct Holders(pub Vec<Holder>);
+
+impl Holders {
+    /// The peers.
+    pub fn peers(&self) -> Vec<PeerNumber> {
+        self.0.iter().map(|holder| holder.peer).collect()
+    }
+
+    /// Whether it is one of them.
+    pub fn has(&self, peer: PeerNumber) -> bool {
+        self.0.iter().any(|holder| holder.peer == peer)
+    }
+
+    /// Takes one out; returns whether none is left.
+    pub fn leave(&mut self, peer: PeerNumber) -> bool {
+        self.0.retain(|holder| holder.peer != peer);
+        self.0.is_empty()
+    }
+
+    /// Gives a seat to one more.
+    pub fn sit(&mut self, peer: PeerNumber, now: Instant) -> Arc<Seat> {
+        let seat = Seat::new(now);
+        self.0.push(Holder { peer, seat: Arc::clone(&seat) });
+        seat
+    }
+
+    /// How many seats are taken.
+    pub fn taken(&self) -> usize {
+        self.0.iter().filter(|holder| !holder.seat.is_lost()).count()
+    }
+
+    /// The seat that a peer with this time for a block (`None`: it is not known yet) could
+    /// have: `Some(None)` is a free one.
+    pub fn offer(&self, block_time: Option<Duration>, now: Instant) -> Option<Option<Arc<Seat>>> {
+        if self.taken() < MOST_SEATS {
+            return Some(None);
+        }
+        let seated = self.0.iter().filter(|holder| !holder.seat.is_lost());
+        let (slowest, seat) = seated.map(|holder| (holder.seat.block_time(now), &holder.seat)).max_by_key(|(time, _)| *time)?;
+        let limit = block_time.map_or(SLOW, |time| time * FASTER);
+        (slowest > limit).then(|| Some(Arc::clone(seat)))
+    }
+}
+
+/// Takes a seat away.
+pub(super) fn lose(seat: &Seat) {
+    seat.lost.store(true, Ordering::Relaxed);
+}

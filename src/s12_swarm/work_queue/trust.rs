@@ -1,0 +1,100 @@
+//! Which peers have proved themselves, and which are suspected.
+//!
+//! A piece with a wrong hash that several peers had a part in does not say which of them
+//! lied. All of them are suspects then, and work alone until a piece of theirs is right: a
+//! liar cannot hide among honest peers twice.
+//!
+//! A liar may be gone before the piece is complete, and come back under another
+//! name. So suspicion belongs to the address, and stays when the connection ends.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::time::{Duration, Instant};
+
+use super::PeerNumber;
+use crate::s12_swarm::sharing::Origin;
+
+/// How long a peer that has proved nothing leaves a spoilt piece, or as a suspect any
+/// piece, to those that have.
+pub(super) const HOLDS_BACK: Duration = Duration::from_secs(10);
+/// How many addresses that have gone are remembered as suspects.
+const REMEMBERED: usize = 1000;
+
+/// A peer that brought a block of a piece, and its address, if that is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::s12_swarm) struct Part {
+    pub peer: PeerNumber,
+    pub origin: Option<Origin>,
+}
+
+/// What is known of the peers that are here, and of suspects that have gone.
+#[derive(Default)]
+pub(super) struct Trust {
+    here: HashSet<PeerNumber>,
+    /// Those that had a part in a piece that was right.
+    proved: HashSet<PeerNumber>,
+    /// Since when each has been a suspect.
+    suspects: HashMap<PeerNumber, Instant>,
+    /// Addresses of suspects that have gone, the oldest first.
+    gone: VecDeque<Origin>,
+}
+
+impl Trust {
+    /// A peer comes. Whoever comes from a suspect's address is one.
+    pub fn join(&mut self, part: Part, now: Instant) {
+        self.here.insert(part.peer);
+        if part.origin.is_some_and(|origin| self.gone.contains(&origin)) {
+            self.suspects.insert(part.peer, now);
+        }
+    }
+
+    /// A peer goes.
+    pub fn leave(&mut self, part: Part) {
+        self.here.remove(&part.peer);
+        self.proved.remove(&part.peer);
+        if self.suspects.remove(&part.peer).is_some() {
+            self.remember(part);
+        }
+    }
+
+    fn remember(&mut self, part: Part) {
+        let Some(origin) = part.origin.filter(|origin| !self.gone.contains(origin)) else { return };
+        if self.gone.len() == REMEMBERED {
+            self.gone.pop_front();
+        }
+        self.gone.push_back(origin);
+    }
+
+    /// A piece was right. Made alone, it clears a suspect.
+    pub fn right(&mut self, by: &[Part]) {
+        if let [alone] = by {
+            self.suspects.remove(&alone.peer);
+            self.gone.retain(|origin| Some(*origin) != alone.origin);
+        }
+        self.proved.extend(by.iter().map(|part| part.peer).filter(|peer| self.here.contains(peer)));
+    }
+
+    /// A piece was wrong. A peer that made it alone is banned; but an address has many
+    /// ports, and the next one to come from there is a suspect.
+    pub fn wrong(&mut self, by: &[Part], now: Instant) {
+        for part in by {
+            if by.len() > 1 && self.here.contains(&part.peer) {
+                self.suspects.insert(part.peer, now);
+            } else {
+                self.remember(*part);
+            }
+        }
+    }
+
+    /// Whether a peer works alone.
+    pub fn is_suspect(&self, peer: PeerNumber) -> bool {
+        self.suspects.contains_key(&peer)
+    }
+
+    /// Whether a peer leaves a piece to others that have proved themselves; it was
+    /// spoilt at that time, if it was. Nobody waits for long: the others may not have it.
+    pub fn holds_back(&self, peer: PeerNumber, spoilt: Option<Instant>, now: Instant) -> bool {
+        let since = spoilt.max(self.suspects.get(&peer).copied());
+        let lately = since.is_some_and(|since| now.saturating_duration_since(since) < HOLDS_BACK);
+        lately && !self.proved.is_empty() && !self.proved.contains(&peer)
+    }
+}

@@ -1,0 +1,33 @@
+//! Stage 13: a peer that gives, too.
+//!
+//! First what decides, alone: who gets a slot, which pieces need none, how long a
+//! limit makes us wait. Then whole swarms: scripted peers that take from us, and
+//! peers of ours that take from each other.
+
+mod support;
+
+mod s13_seeding {
+    #[allow(dead_code)] // stage 12's tests use the rest
+    #[path = "../s12_swarm/memory.rs"]
+    mod memory;
+    #[allow(dead_code)]
+    #[path = "../s12_swarm/net.rs"]
+    mod net;
+
+    mod addresses;
+    mod allowed_fast;
+    mod choking;
+    mod crossing;
+    mod crowd;
+    mod duplex;
+    mod ending;
+    mod giver;
+    mod giving;
+    mod greeting;
+    mod listener;
+    mod rate;
+    mod shelf;
+    mod slots;
+    mod taking;
+    mod turns;
+}
