@@ -15,9 +15,9 @@ use piecemeal::s04_handshake::transport::{Transport, pair};
 use piecemeal::s05_messages::bitfield::Bitfield;
 use piecemeal::s05_messages::{BLOCK_LENGTH, Message, Messages, Request};
 use piecemeal::s10_storage::{StorageError, Store};
-use piecemeal::s12_swarm::rarest::Have;
-use piecemeal::s12_swarm::work_queue::WorkQueue;
-use piecemeal::s12_swarm::work_queue::share::{Claim, Share};
+use piecemeal::s11_work_queue::WorkQueue;
+use piecemeal::s11_work_queue::claimant::{Claim, Share};
+use piecemeal::s11_work_queue::rarest::Have;
 use piecemeal::trace::wiretap::{Form, Sink, Tap};
 use sha1::{Digest, Sha1};
 

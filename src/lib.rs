@@ -36,6 +36,7 @@ pub mod s07_extension;
 pub mod s08_metadata;
 pub mod s09_pieces;
 pub mod s10_storage;
+pub mod s11_work_queue;
 pub mod s12_swarm;
 pub mod s13_seeding;
 pub mod s14_udp_tracker;

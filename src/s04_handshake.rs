@@ -23,6 +23,7 @@
 //! * **Left out:** answering. Who is dialled reads before it writes (stage 13).
 
 pub mod descriptors;
+pub mod origin;
 pub mod race;
 pub mod transport;
 

@@ -18,8 +18,7 @@
 //!         storage (positioned)    <------- each block as it comes --------+
 //! ```
 //! # Decisions
-//! * **One subject a file:** [`work_queue`] has the invariant, [`rarest`] the order,
-//!   [`lease`] a block's way to the disk, `session` the loop of one peer, [`depth`] how much
+//! * **One subject a file:** `session` is the loop of one peer, [`depth`] how much
 //!   is asked of it at a time, `clock` how long it may take, [`outbox`] what goes to it,
 //!   [`traffic`] what went, [`rate`] how much may go, [`addresses`] whom to dial, [`manners`]
 //!   whom not to, [`sharing`] who gets a place, `lobby` where others wait for one, [`budget`]
@@ -45,14 +44,12 @@ pub mod depth;
 mod doubles;
 mod held;
 mod learning;
-pub mod lease;
 mod lobby;
 pub mod manners;
 pub mod outbox;
 pub mod outcome;
 mod peer;
 mod plan;
-pub mod rarest;
 pub mod rate;
 mod session;
 pub mod sharing;
@@ -62,7 +59,6 @@ pub mod traffic;
 pub mod uploads;
 pub mod view;
 pub mod waiting;
-pub mod work_queue;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -84,7 +80,6 @@ use self::standing::Standing;
 use self::traffic::Traffic;
 use self::uploads::Uploads;
 use self::waiting::Waiting;
-use self::work_queue::{PeerNumber, WorkQueue};
 use crate::s02_metainfo::{Info, InfoHash, PieceIndex};
 use crate::s03_tracker::PeerId;
 use crate::s04_handshake::Handshake;
@@ -95,6 +90,7 @@ use crate::s05_messages::bitfield::Bitfield;
 use crate::s07_extension::{EXTENSION_BIT, Extensions};
 use crate::s08_metadata::Metadata;
 use crate::s10_storage::{StorageError, Store};
+use crate::s11_work_queue::{PeerNumber, WorkQueue};
 
 /// What has happened, for the user.
 #[derive(Debug)]

@@ -7,8 +7,8 @@
 mod support;
 
 mod s13_seeding {
-    #[allow(dead_code)] // stage 12's tests use the rest
-    #[path = "../s12_swarm/memory.rs"]
+    #[allow(dead_code)] // stage 11's tests use the rest
+    #[path = "../s11_work_queue/memory.rs"]
     mod memory;
     #[allow(dead_code)]
     #[path = "../s12_swarm/net.rs"]

@@ -8,9 +8,9 @@ use piecemeal::s01_bencode::encode::{bytes, dictionary, integer};
 use piecemeal::s02_metainfo::Info;
 use piecemeal::s05_messages::bitfield::Bitfield;
 use piecemeal::s10_storage::{StorageError, Store};
-use piecemeal::s12_swarm::rarest::Have;
-use piecemeal::s12_swarm::work_queue::WorkQueue;
-use piecemeal::s12_swarm::work_queue::share::{Claim, Share};
+use piecemeal::s11_work_queue::WorkQueue;
+use piecemeal::s11_work_queue::claimant::{Claim, Share};
+use piecemeal::s11_work_queue::rarest::Have;
 use sha1::{Digest, Sha1};
 
 use crate::Outcome;

@@ -13,13 +13,13 @@ use piecemeal::s05_messages::bitfield::{Bitfield, SPARE_BITS};
 use piecemeal::s06_magnet::Magnet;
 use piecemeal::s10_storage::output::Output;
 use piecemeal::s10_storage::{StorageError, Store};
+use piecemeal::s11_work_queue::PeerNumber;
 use piecemeal::s12_swarm::outcome::{Outcome, Traded};
 use piecemeal::s12_swarm::rate::Rate;
 use piecemeal::s12_swarm::source::Linked;
 use piecemeal::s12_swarm::standing::Standing;
 use piecemeal::s12_swarm::view::Watch;
 use piecemeal::s12_swarm::waiting::Wait;
-use piecemeal::s12_swarm::work_queue::PeerNumber;
 use piecemeal::s12_swarm::{Event, Plan, SwarmError, download};
 use serde_json::{Value, json};
 

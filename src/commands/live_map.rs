@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use piecemeal::s12_swarm::work_queue::{PeerNumber, Places};
+use piecemeal::s11_work_queue::{PeerNumber, Places};
 
 use super::piece_map::{self, grid};
 

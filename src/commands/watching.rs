@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use piecemeal::s11_work_queue::PeerNumber;
 use piecemeal::s12_swarm::view::Watch;
-use piecemeal::s12_swarm::work_queue::PeerNumber;
 
 use super::peer_table::{Row, Widest};
 use super::{live_map, peer_table};

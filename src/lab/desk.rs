@@ -18,8 +18,8 @@ use super::tracker::Logged;
 use crate::s01_bencode::{counted, encode, excerpt};
 use crate::s02_metainfo::InfoHash;
 use crate::s03_tracker::Announce;
+use crate::s04_handshake::origin::Origin;
 use crate::s04_handshake::transport::Transport;
-use crate::s12_swarm::sharing::Origin;
 use crate::s14_udp_tracker::packet::Counts;
 use crate::trace::client;
 

@@ -11,8 +11,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::s04_handshake::origin::Origin;
 use crate::s04_handshake::transport::{Hangup, Transport, over_tcp};
-use crate::s12_swarm::sharing::{Holder, Origin, first_to_go, makes_way};
+use crate::s12_swarm::sharing::{Holder, first_to_go, makes_way};
 use crate::s13_seeding::listener::wake;
 
 /// What each thread gets of the address space.

@@ -22,13 +22,13 @@ use super::peer::{Ended, start_source};
 use super::source::{Candidate, Finder, PeerSource};
 use super::standing::Record;
 use super::waiting::Silence;
-use super::work_queue::{PeerNumber, WorkQueue};
 use super::{Event, Note, Swarm, SwarmError, Torrent};
 use crate::s02_metainfo::Info;
 use crate::s04_handshake::HandshakeError;
 use crate::s04_handshake::descriptors::is_exhausted;
 use crate::s05_messages::bitfield::Bitfield;
 use crate::s10_storage::{StorageError, Store};
+use crate::s11_work_queue::{PeerNumber, WorkQueue};
 
 /// How often the user hears of progress.
 const EVENT_TIME: Duration = Duration::from_millis(100);

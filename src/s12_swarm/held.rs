@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::lease::Lease;
+use crate::s11_work_queue::lease::Lease;
 
 /// A list of leases, which knows since when the peer owes us the first of them.
 pub(super) struct Held {

@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::sharing::{Holder, Origin, makes_way, next_in_turn};
+use super::sharing::{Holder, makes_way, next_in_turn};
+use crate::s04_handshake::origin::Origin;
 use crate::s05_messages::connection::Connection;
 
 /// Connections whose handshakes are done, the longest wait first. A leaf lock.

@@ -12,7 +12,6 @@ use super::doubles::{crosses, is_same_peer};
 use super::learning::learn;
 use super::source::{Candidate, Finder, PeerSource};
 use super::traffic::Traffic;
-use super::work_queue::PeerNumber;
 use super::{Live, Note, Swarm, session};
 use crate::s02_metainfo::{MetainfoError, PieceIndex};
 use crate::s04_handshake::HandshakeError;
@@ -23,6 +22,7 @@ use crate::s07_extension::dont_have::DontHave;
 use crate::s07_extension::{BoxError, ExtensionError, Extensions};
 use crate::s08_metadata::{MetadataError, UtMetadata};
 use crate::s10_storage::StorageError;
+use crate::s11_work_queue::PeerNumber;
 
 /// A peer's thread needs little; the default of 2 MiB would be 100 MiB for 50 peers
 /// where the system reserves what it is asked for.

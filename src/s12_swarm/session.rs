@@ -22,17 +22,17 @@ use super::clock::Clock;
 use super::depth::Depth;
 use super::held::Held;
 use super::outbox::Outlet;
-use super::rarest::Have;
-use super::sharing::Origin;
 use super::traffic::Traffic;
 use super::uploads::Upload;
-use super::work_queue::PeerNumber;
-use super::work_queue::share::Share;
 use super::{Ended, Note, Swarm, Torrent};
+use crate::s04_handshake::origin::Origin;
 use crate::s05_messages::bitfield::{Bitfield, SPARE_BITS, has_spare_bits};
 use crate::s05_messages::connection::Connection;
 use crate::s05_messages::{FAST_BIT, Message, Request, Rest};
 use crate::s07_extension::{EXTENDED, EXTENSION_BIT, Extensions, dont_have, encode_extended};
+use crate::s11_work_queue::PeerNumber;
+use crate::s11_work_queue::claimant::Share;
+use crate::s11_work_queue::rarest::Have;
 
 /// How long to sleep in a read while pieces are missing: so late, at most, a peer is
 /// told of a finished one.

@@ -15,8 +15,8 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use super::Swarm;
 use super::traffic::Traffic;
-use super::work_queue::{PeerNumber, Places};
 use crate::s03_tracker::PeerId;
+use crate::s11_work_queue::{PeerNumber, Places};
 
 /// How it stands between us and one peer. A connection starts choked and without
 /// interest on both sides (BEP 3).

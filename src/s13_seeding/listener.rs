@@ -17,11 +17,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::s03_tracker::DEFAULT_PORT;
+use crate::s04_handshake::origin::Origin;
 use crate::s04_handshake::transport::{Hangup, Transport, over_tcp};
 use crate::s04_handshake::{Handshake, HandshakeError};
 use crate::s05_messages::connection::{Connection, HANDSHAKE_TIME};
 use crate::s07_extension::BoxError;
-use crate::s12_swarm::sharing::{Holder, Origin, makes_way};
+use crate::s12_swarm::sharing::{Holder, makes_way};
 use crate::s12_swarm::source::{Finder, Introducer, PeerSource, Wake};
 
 /// How long each of them may keep us waiting, even if others wait: a whole swarm may come at

@@ -7,7 +7,8 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Instant;
 
-use crate::s12_swarm::sharing::{Holder, Origin, makes_way};
+use crate::s04_handshake::origin::Origin;
+use crate::s12_swarm::sharing::{Holder, makes_way};
 
 /// What counts of one peer.
 pub struct Claim {

@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 use super::Rules;
 use super::choking::{LUCKY_ROUNDS, NEWCOMER, SNUBBED, Standing, decide, is_ahead, take_turns};
 use super::sharing_slots::{Claim, share_slots};
+use crate::s04_handshake::origin::Origin;
 use crate::s05_messages::{Message, Request};
 use crate::s12_swarm::outbox::Waiting;
-use crate::s12_swarm::sharing::Origin;
 use crate::s12_swarm::uploads::Taker;
 
 /// How often the choker's thread checks whether it is still needed, and whether a peer

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use super::client::Client;
 use super::stream::{self, Next};
-use super::{Context, Object, Placed, counted, s01, s02, s03, s04, s05, s06, s07, s08, s13};
+use super::{Context, Object, Placed, counted, s01, s02, s03, s04, s05, s06, s07, s08, s14};
 use crate::s03_tracker::PeerId;
 use crate::s04_handshake::{HANDSHAKE_LENGTH, PROTOCOL};
 use crate::s05_messages::{LONGEST_MESSAGE, Message};

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::client::Client;
 use super::s01::{self, Meaning};
 use super::walk::Walk;
-use super::{MOST_PARAMETERS, Object, counted, hex_text, quoted, s13};
+use super::{MOST_PARAMETERS, Object, counted, hex_text, quoted, s14};
 use crate::s01_bencode::{Kind, excerpt, printable};
 use crate::s03_tracker::peers::{address_v4, address_v6};
 use crate::s03_tracker::{Announced, PeerId, TrackerError};

@@ -5,9 +5,9 @@ use super::memory::{Memory, lease, queue, seed};
 use super::net::{Names, Net, PLAIN, brought, plan, right, run};
 use piecemeal::s07_extension::BoxError;
 use piecemeal::s10_storage::Store;
-use piecemeal::s12_swarm::lease::{Lease, Written};
+use piecemeal::s11_work_queue::claimant::{Claim, Share};
+use piecemeal::s11_work_queue::lease::{Lease, Written};
 use piecemeal::s12_swarm::source::{Finder, PeerSource};
-use piecemeal::s12_swarm::work_queue::share::{Claim, Share};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 

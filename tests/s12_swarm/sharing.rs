@@ -1,6 +1,7 @@
 //! Places are shared by address: the rule as a table.
 
-use piecemeal::s12_swarm::sharing::{Holder, Origin, first_to_go, makes_way, next_in_turn};
+use piecemeal::s04_handshake::origin::Origin;
+use piecemeal::s12_swarm::sharing::{Holder, first_to_go, makes_way, next_in_turn};
 
 fn origin(address: &str) -> Origin {
     Origin::of(address.parse().expect("an address"))

@@ -3,11 +3,11 @@
 use super::super::support::{Recipe, Torrent, content};
 use super::memory::{Memory, queue, seed};
 use super::net::right;
+use piecemeal::s04_handshake::origin::Origin;
 use piecemeal::s10_storage::Store;
-use piecemeal::s12_swarm::lease::{Lease, Written};
-use piecemeal::s12_swarm::sharing::Origin;
-use piecemeal::s12_swarm::work_queue::WorkQueue;
-use piecemeal::s12_swarm::work_queue::share::{Claim, Share};
+use piecemeal::s11_work_queue::WorkQueue;
+use piecemeal::s11_work_queue::claimant::{Claim, Share};
+use piecemeal::s11_work_queue::lease::{Lease, Written};
 use std::sync::Arc;
 
 /// Pieces of eight blocks, which visitors with one block each cannot complete.

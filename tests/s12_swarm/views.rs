@@ -6,11 +6,11 @@ use super::net::{FAST, Net, plan};
 use piecemeal::s02_metainfo::PieceIndex;
 use piecemeal::s05_messages::bitfield::Bitfield;
 use piecemeal::s10_storage::Store;
-use piecemeal::s12_swarm::lease::Written;
-use piecemeal::s12_swarm::rarest::Have;
+use piecemeal::s11_work_queue::WorkQueue;
+use piecemeal::s11_work_queue::claimant::{Claim, Share};
+use piecemeal::s11_work_queue::lease::Written;
+use piecemeal::s11_work_queue::rarest::Have;
 use piecemeal::s12_swarm::view::Watch;
-use piecemeal::s12_swarm::work_queue::WorkQueue;
-use piecemeal::s12_swarm::work_queue::share::{Claim, Share};
 use piecemeal::s12_swarm::{Event, download};
 use std::sync::{Arc, Mutex};
 

@@ -4,7 +4,7 @@ use super::super::support::{Torrent, wire};
 use super::giver::{BOTH, Giver, staying};
 use super::listener::{connect_from, gone, listening, met_over};
 use super::net::Talk;
-use piecemeal::s12_swarm::sharing::Origin;
+use piecemeal::s04_handshake::origin::Origin;
 use piecemeal::s13_seeding::Rules;
 use piecemeal::s13_seeding::sharing_slots::{Claim, share_slots};
 use std::net::SocketAddr;

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Conductor;
+use crate::s04_handshake::origin::Origin;
+use crate::s11_work_queue::PeerNumber;
 use crate::s12_swarm::Live;
 use crate::s12_swarm::peer::{Ended, start_thread};
-use crate::s12_swarm::sharing::{Holder, Origin, first_to_go, makes_way};
+use crate::s12_swarm::sharing::{Holder, first_to_go, makes_way};
 use crate::s12_swarm::source::Candidate;
 use crate::s12_swarm::traffic::Traffic;
-use crate::s12_swarm::work_queue::PeerNumber;
 
 /// How many addresses are dialled at the same time.
 const DIALLING: usize = 30;

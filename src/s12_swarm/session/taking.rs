@@ -3,8 +3,8 @@
 use super::Session;
 use crate::s05_messages::{Message, Request, Rest};
 use crate::s07_extension::DEFAULT_REQQ;
-use crate::s12_swarm::lease::{Lease, Written};
-use crate::s12_swarm::work_queue::share::Claim;
+use crate::s11_work_queue::claimant::Claim;
+use crate::s11_work_queue::lease::{Lease, Written};
 use crate::s12_swarm::{Ended, Note};
 
 /// The most requests on their way for pieces that other peers are fetching, too.

@@ -9,7 +9,7 @@ use super::{Capture, CaptureError, Connection, Event, KEY, Lane, Role, Said, Wha
 use crate::s03_tracker::secrets::hide;
 use crate::s14_udp_tracker::packet::Family;
 use crate::trace::stream::Way;
-use crate::trace::{Object, clipped, discreet, excerpt, quoted, s03, s13};
+use crate::trace::{Object, clipped, discreet, excerpt, quoted, s03, s14};
 
 /// The one version that there is.
 const VERSION: u64 = 1;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::super::stream::Way;
-use super::super::{s03, s13};
+use super::super::{s03, s14};
 use super::Tap;
 use super::sink::Whom;
 use crate::s03_tracker::http::{Get, HttpTracker, announce_with, fetch};

@@ -8,10 +8,10 @@ use arbitrary::{Result, Unstructured};
 use piecemeal::s02_metainfo::Info;
 use piecemeal::s05_messages::Request;
 use piecemeal::s05_messages::bitfield::Bitfield;
-use piecemeal::s12_swarm::lease::{Lease, Written};
-use piecemeal::s12_swarm::rarest::Have;
-use piecemeal::s12_swarm::work_queue::share::{Claim, Share};
-use piecemeal::s12_swarm::work_queue::{PeerNumber, WorkQueue};
+use piecemeal::s11_work_queue::claimant::{Claim, Share};
+use piecemeal::s11_work_queue::lease::{Lease, Written};
+use piecemeal::s11_work_queue::rarest::Have;
+use piecemeal::s11_work_queue::{PeerNumber, WorkQueue};
 
 use super::memory::Memory;
 use super::torrent::{self, Made};

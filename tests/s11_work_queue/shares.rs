@@ -4,10 +4,10 @@ use super::super::support::{Recipe, Torrent, content};
 use super::memory::{Dice, Memory, bits, info, queue, seed};
 use piecemeal::s02_metainfo::PieceIndex;
 use piecemeal::s05_messages::bitfield::Bitfield;
-use piecemeal::s12_swarm::lease::{Lease, Written};
-use piecemeal::s12_swarm::rarest::Have;
-use piecemeal::s12_swarm::work_queue::WorkQueue;
-use piecemeal::s12_swarm::work_queue::share::{Claim, Share};
+use piecemeal::s11_work_queue::WorkQueue;
+use piecemeal::s11_work_queue::claimant::{Claim, Share};
+use piecemeal::s11_work_queue::lease::{Lease, Written};
+use piecemeal::s11_work_queue::rarest::Have;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 

@@ -11,7 +11,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use super::PeerNumber;
-use crate::s12_swarm::sharing::Origin;
+use crate::s04_handshake::origin::Origin;
 
 /// How long a peer that has proved nothing leaves a spoilt piece, or as a suspect any
 /// piece, to those that have.
@@ -21,7 +21,7 @@ const REMEMBERED: usize = 1000;
 
 /// A peer that brought a block of a piece, and its address, if that is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::s12_swarm) struct Part {
+pub(in crate::s11_work_queue) struct Part {
     pub peer: PeerNumber,
     pub origin: Option<Origin>,
 }

@@ -12,26 +12,28 @@
 //!           <------------         (hash right)
 //!      given back, or hash wrong
 //! ```
-//! A peer's thread takes part by its [`Share`](share::Share). It asks for work; the
-//! answer is a [`Claim`](share::Claim), at best with a [`Lease`](super::lease::Lease)
+//! A peer's thread takes part by its [`Share`](claimant::Share). It asks for work; the
+//! answer is a [`Claim`](claimant::Claim), at best with a [`Lease`](lease::Lease)
 //! on a piece, which gives itself back when dropped.
 //!
 //! The lock covers bookkeeping only. Nobody holds it while reading a socket, hashing
 //! or writing a file, so that a claim costs the same with 200 peers as with one.
 
-pub(super) mod seats;
-pub mod share;
-pub(super) mod trust;
+pub mod claimant;
+pub mod lease;
+pub mod rarest;
+mod seats;
+mod trust;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use self::lease::Progress;
+use self::rarest::Waiting;
 use self::seats::Holders;
 use self::trust::{Part, Trust};
-use super::lease::Progress;
-use super::rarest::Waiting;
 use crate::s02_metainfo::{Info, PieceIndex};
 use crate::s05_messages::BLOCK_LENGTH;
 use crate::s05_messages::bitfield::Bitfield;
@@ -192,7 +194,7 @@ impl WorkQueue {
     }
 
     /// A lease's last block was right.
-    pub(super) fn done(&self, piece: PieceIndex, by: &[Part]) {
+    fn done(&self, piece: PieceIndex, by: &[Part]) {
         let mut state = self.lock();
         state.on_loan.remove(&piece);
         state.spoilt.remove(&piece);
@@ -206,7 +208,7 @@ impl WorkQueue {
     }
 
     /// A lease's last block made it wrong: all of it is to be fetched again.
-    pub(super) fn corrupt(&self, piece: PieceIndex, by: &[Part]) {
+    fn corrupt(&self, piece: PieceIndex, by: &[Part]) {
         let now = Instant::now();
         let mut state = self.lock();
         state.on_loan.remove(&piece);
@@ -217,7 +219,7 @@ impl WorkQueue {
     }
 
     /// A lease ends without the piece being complete.
-    pub(super) fn give_back(&self, piece: PieceIndex, peer: PeerNumber, progress: &Arc<Mutex<Progress>>, begun: bool) {
+    fn give_back(&self, piece: PieceIndex, peer: PeerNumber, progress: &Arc<Mutex<Progress>>, begun: bool) {
         let mut state = self.lock();
         // Done by another holder meanwhile, or wrong and on loan anew: not ours.
         let Some(loan) = state.on_loan.get_mut(&piece).filter(|loan| Arc::ptr_eq(&loan.progress, progress)) else { return };

@@ -3,7 +3,7 @@
 use super::super::support::{Recipe, Torrent, content};
 use super::memory::{Memory, lease, queue, seed};
 use piecemeal::s10_storage::{StorageError, Store};
-use piecemeal::s12_swarm::lease::{Lease, Written};
+use piecemeal::s11_work_queue::lease::{Lease, Written};
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Mutex;

@@ -22,7 +22,7 @@ const FASTER: u32 = 2;
 const SLOW: Duration = Duration::from_millis(250);
 
 /// What a peer's thread and the queue share about its part in a piece.
-pub(in crate::s12_swarm) struct Seat {
+pub(in crate::s11_work_queue) struct Seat {
     since: Instant,
     blocks: AtomicU32,
     lost: AtomicBool,

@@ -10,9 +10,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use sha1::{Digest, Sha1};
 
-use super::work_queue::seats::Seat;
-use super::work_queue::trust::Part;
-use super::work_queue::{PeerNumber, WorkQueue};
+use super::seats::Seat;
+use super::trust::Part;
+use super::{PeerNumber, WorkQueue};
 use crate::s02_metainfo::PieceIndex;
 use crate::s05_messages::bitfield::Bitfield;
 use crate::s05_messages::{BLOCK_LENGTH, Request};

@@ -4,9 +4,9 @@ use super::super::support::{Recipe, Torrent, content};
 use super::memory::{Failing, Memory, lease, queue, seed};
 use piecemeal::s05_messages::Request;
 use piecemeal::s10_storage::{StorageError, Store};
-use piecemeal::s12_swarm::lease::{Lease, Written};
-use piecemeal::s12_swarm::work_queue::WorkQueue;
-use piecemeal::s12_swarm::work_queue::share::{Claim, Share};
+use piecemeal::s11_work_queue::WorkQueue;
+use piecemeal::s11_work_queue::claimant::{Claim, Share};
+use piecemeal::s11_work_queue::lease::{Lease, Written};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 

@@ -3,10 +3,10 @@
 use super::super::support::{Recipe, Torrent, content};
 use super::memory::{Dice, Memory, queue, within};
 use piecemeal::s10_storage::{StorageError, Store};
-use piecemeal::s12_swarm::lease::{Lease, Written};
-use piecemeal::s12_swarm::rarest::Have;
-use piecemeal::s12_swarm::work_queue::WorkQueue;
-use piecemeal::s12_swarm::work_queue::share::{Claim, Share};
+use piecemeal::s11_work_queue::WorkQueue;
+use piecemeal::s11_work_queue::claimant::{Claim, Share};
+use piecemeal::s11_work_queue::lease::{Lease, Written};
+use piecemeal::s11_work_queue::rarest::Have;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};

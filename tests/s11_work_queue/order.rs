@@ -2,9 +2,9 @@
 
 use super::memory::{Dice, bits, in_time, of_bytes};
 use piecemeal::s05_messages::bitfield::Bitfield;
-use piecemeal::s12_swarm::rarest::{Have, WORDS_A_TURN, Waiting};
-use piecemeal::s12_swarm::work_queue::WorkQueue;
-use piecemeal::s12_swarm::work_queue::share::{Claim, Share};
+use piecemeal::s11_work_queue::WorkQueue;
+use piecemeal::s11_work_queue::claimant::{Claim, Share};
+use piecemeal::s11_work_queue::rarest::{Have, WORDS_A_TURN, Waiting};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -4,14 +4,14 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use super::lease::{Lease, Progress};
+use super::rarest::{Have, WORDS_A_TURN, Waiting};
 use super::seats::{Holders, lose};
 use super::trust::Part;
 use super::{Loan, PeerNumber, State, WorkQueue};
 use crate::s02_metainfo::PieceIndex;
+use crate::s04_handshake::origin::Origin;
 use crate::s05_messages::bitfield::Bitfield;
-use crate::s12_swarm::lease::{Lease, Progress};
-use crate::s12_swarm::rarest::{Have, WORDS_A_TURN, Waiting};
-use crate::s12_swarm::sharing::Origin;
 
 /// How many finished pieces a peer is told of in one turn.
 const NEWS_AT_ONCE: usize = 1000;
