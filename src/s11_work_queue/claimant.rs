@@ -1,68 +1,77 @@
-//! One peer's part in the work queue: what it has, and what its thread may claim.
+//! One peer's side of the work queue: what the peer has, and what its thread may claim.
+//!
+//! A claimant keeps count of the pieces that the peer has and we lack. So whether the peer is of
+//! interest at all is one comparison, and needs no lock.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use super::board::{Asker, Lent, Why};
 use super::lease::{Lease, Progress};
-use super::rarest::{Have, WORDS_A_TURN, Waiting};
-use super::seats::{Holders, lose};
-use super::trust::Part;
-use super::{Loan, PeerNumber, State, WorkQueue};
+use super::rarest::Draw;
+use super::trust::Contributor;
+use super::{State, WorkQueue};
 use crate::s02_metainfo::PieceIndex;
-use crate::s04_handshake::origin::Origin;
-use crate::s05_messages::bitfield::Bitfield;
+use crate::s05_messages::bitfield::{Bitfield, PeerPieces};
 
-/// How many finished pieces a peer is told of in one turn.
-const NEWS_AT_ONCE: usize = 1000;
+/// The number of finished pieces that a peer is told of at a time.
+const MAX_NEWS: usize = 1000;
 
-/// What a peer's thread gets when it wants work.
+/// What a peer's thread gets when it wants a piece.
 pub enum Claim {
     /// A piece that the peer has.
     Lease(Lease),
-    /// Nothing for this peer now; that may change.
+    /// Nothing for this peer now. That may change.
     Later,
     /// All pieces are done.
     Over,
 }
 
-/// One peer's part in the queue: what it has, and what it has been told. Dropping
-/// it takes the peer out of the counts.
-pub struct Share {
+/// One peer's side of the queue. When it is dropped, the peer's pieces are counted out.
+pub struct Claimant {
     queue: Arc<WorkQueue>,
-    peer: PeerNumber,
-    origin: Option<Origin>,
-    /// How long it takes for a block, if that is known.
+    who: Contributor,
+    /// The time the peer takes for a block, if that is known.
     block_time: Option<Duration>,
-    /// Whether it has had a seat in the end game before that was known.
+    /// Whether it has taken somebody's seat before that was known.
     tried: bool,
-    have: Have,
-    /// How many that is, if it is not all.
+    pieces: PeerPieces,
+    /// The number of pieces that the peer has, if it is not all of them.
     has: u32,
-    /// How many pieces it has that we lack.
+    /// The number of pieces that the peer has and we lack.
     wanted: u32,
-    /// How much of the log of finished pieces it has seen, and of the withdrawn ones.
+    /// Position in the log of finished pieces.
     seen: usize,
+    /// Position in the list of withdrawn pieces.
     seen_withdrawn: usize,
-    /// The generation at which it found nothing.
+    /// The generation in which it found nothing.
     found_nothing: Option<u64>,
 }
 
-impl Share {
-    /// A peer that has nothing, as far as we know. It is told of pieces that are
-    /// finished from now on, or (`from_start`) of all.
-    pub fn join(queue: &Arc<WorkQueue>, peer: PeerNumber, from_start: bool) -> Share {
-        let have = Have::Some(Bitfield::new(queue.info.piece_count()));
-        let seen = if from_start { 0 } else { queue.finished.load(Ordering::Acquire) };
-        let seen_withdrawn = if from_start { 0 } else { queue.withdrawn.load(Ordering::Acquire) };
-        queue.lock().trust.join(Part { peer, origin: None }, Instant::now());
-        Share {
+impl Claimant {
+    /// Joins for a peer that has nothing, as far as we know. It is told of the pieces that are
+    /// finished from now on.
+    pub fn join(queue: &Arc<WorkQueue>, who: impl Into<Contributor>) -> Claimant {
+        let seen = queue.finished.load(Ordering::Acquire);
+        let seen_withdrawn = queue.withdrawn.load(Ordering::Acquire);
+        Claimant::new(queue, who.into(), (seen, seen_withdrawn))
+    }
+
+    /// Joins for a peer that has not heard of any piece, and is told of all.
+    pub fn join_from_start(queue: &Arc<WorkQueue>, who: impl Into<Contributor>) -> Claimant {
+        Claimant::new(queue, who.into(), (0, 0))
+    }
+
+    fn new(queue: &Arc<WorkQueue>, who: Contributor, (seen, seen_withdrawn): (usize, usize)) -> Claimant {
+        queue.lock().board.join(who, Instant::now());
+        let pieces = PeerPieces::Some(Bitfield::new(queue.info.piece_count()));
+        Claimant {
             queue: Arc::clone(queue),
-            peer,
-            origin: None,
+            who,
             block_time: None,
             tried: false,
-            have,
+            pieces,
             has: 0,
             wanted: 0,
             seen,
@@ -71,20 +80,8 @@ impl Share {
         }
     }
 
-    /// The peer has this address. Suspicion belongs to addresses, and is older than this
-    /// connection at times.
-    pub fn from_origin(mut self, origin: Origin) -> Share {
-        self.origin = Some(origin);
-        self.queue.lock().trust.join(self.part(), Instant::now());
-        self
-    }
-
-    fn part(&self) -> Part {
-        Part { peer: self.peer, origin: self.origin }
-    }
-
-    /// How long the peer takes for a block, if that is known: a fast peer may take over from a
-    /// slow one in the end game.
+    /// Sets the time that the peer takes for a block, if that is known. In the end game a fast
+    /// peer may take over from a slow one.
     pub fn set_block_time(&mut self, time: Option<Duration>) {
         self.block_time = time;
     }
@@ -94,217 +91,179 @@ impl Share {
         self.wanted > 0
     }
 
-    /// Whether it has everything.
+    /// Whether the peer has everything.
     pub fn is_seed(&self) -> bool {
-        match &self.have {
-            Have::All => true,
-            Have::Some(_) => self.has == self.queue.info.piece_count(),
+        self.count_pieces() == self.queue.info.piece_count()
+    }
+
+    /// The number of pieces that the peer has.
+    pub fn count_pieces(&self) -> u32 {
+        match &self.pieces {
+            PeerPieces::All => self.queue.info.piece_count(),
+            PeerPieces::Some(_) => self.has,
         }
     }
 
-    /// The peer says what it has, all at once.
-    pub fn set_have(&mut self, have: Have) {
+    /// The peer says which pieces it has, all at once.
+    pub fn set_pieces(&mut self, pieces: PeerPieces) {
+        let pieces = match pieces {
+            PeerPieces::Some(bits) if bits.is_full() => PeerPieces::All,
+            pieces => pieces,
+        };
         let queue = Arc::clone(&self.queue);
         let mut state = queue.lock();
-        self.count(&mut state, Waiting::count_down);
-        self.have = match have {
-            Have::Some(bits) if bits.is_full() => Have::All,
-            have => have,
-        };
-        self.has = if let Have::Some(bits) = &self.have { bits.count() } else { 0 };
-        self.count(&mut state, Waiting::count_up);
+        state.board.count_out(&self.pieces);
+        state.board.count_in(&pieces);
+        self.has = if let PeerPieces::Some(bits) = &pieces { bits.count() } else { 0 };
+        self.pieces = pieces;
         self.count_wanted(&state);
     }
 
     /// The peer has one piece more. A number that is no piece changes nothing.
     pub fn have(&mut self, index: u32) {
-        let Have::Some(bits) = &mut self.have else { return };
+        let PeerPieces::Some(bits) = &mut self.pieces else { return };
         if !bits.set(index, true) {
             return;
         }
         self.has += 1;
         let mut state = self.queue.lock();
-        state.waiting.count_up(index);
+        state.board.count(index, true);
         self.wanted += u32::from(self.is_wanted(&state, index));
         self.found_nothing = None;
     }
 
     /// The peer has one piece less.
     pub fn lost(&mut self, index: u32) {
-        if self.queue.info.piece(index).is_none() || !self.have.has(index) {
+        if self.queue.info.piece(index).is_none() || !self.pieces.has(index) {
             return;
         }
-        if let Have::Some(bits) = &mut self.have {
+        if let PeerPieces::Some(bits) = &mut self.pieces {
             bits.set(index, false);
             self.has -= 1;
             let mut state = self.queue.lock();
-            state.waiting.count_down(index);
+            state.board.count(index, false);
             self.wanted -= u32::from(self.is_wanted(&state, index));
         } else {
             let mut bits = Bitfield::full(self.queue.info.piece_count());
             bits.set(index, false);
-            self.set_have(Have::Some(bits));
+            self.set_pieces(PeerPieces::Some(bits));
         }
     }
 
-    fn count(&self, state: &mut State, change: fn(&mut Waiting, u32)) {
-        if let Have::Some(bits) = &self.have {
-            bits.iter().for_each(|piece| change(&mut state.waiting, piece));
-        }
+    /// The finished pieces that [`Claimant::news`] has not returned yet. They still count as
+    /// wanted, so that each is counted out once, and by one function.
+    fn unseen<'s>(&self, state: &'s State) -> &'s [u32] {
+        state.board.finished().get(self.seen..).unwrap_or_default()
     }
 
-    /// Whether a piece counts as wanted: missing, or finished so lately that
-    /// [`Share::news`] will count it out.
     fn is_wanted(&self, state: &State, index: u32) -> bool {
-        let unseen = state.log.get(self.seen..).unwrap_or_default();
-        !state.done.has(index) || unseen.iter().any(|piece| piece.get() == index)
+        !state.board.done().has(index) || self.unseen(state).contains(&index)
     }
 
     fn count_wanted(&mut self, state: &State) {
-        let all = self.queue.info.piece_count();
-        self.wanted = match &self.have {
-            Have::All => all - state.done.count(),
-            Have::Some(bits) => bits.words().iter().zip(state.done.words()).map(|(have, done)| (have & !done).count_ones()).sum(),
+        let done = state.board.done();
+        self.wanted = match &self.pieces {
+            PeerPieces::All => self.queue.info.piece_count() - done.count(),
+            PeerPieces::Some(bits) => {
+                let both = bits.words().iter().zip(done.words());
+                both.map(|(has, done)| (has & !done).count_ones()).sum()
+            }
         };
-        // Finished, but not counted out before the next look at the news.
-        let unseen = state.log.get(self.seen..).unwrap_or_default();
-        self.wanted += unseen.iter().filter(|piece| self.have.has(piece.get())).count() as u32;
+        self.wanted += self.unseen(state).iter().filter(|piece| self.pieces.has(**piece)).count() as u32;
         self.found_nothing = None;
     }
 
-    /// The pieces that have been finished since the last time, a thousand at the most.
-    /// Costs one atomic read if there are none.
+    /// Returns the pieces finished since the last call, a thousand at most. Costs one atomic
+    /// read if there are none.
     pub fn news(&mut self) -> Vec<PieceIndex> {
         if self.queue.finished.load(Ordering::Acquire) == self.seen {
             return Vec::new();
         }
-        let log = &self.queue.lock().log;
-        let news = log.get(self.seen..log.len().min(self.seen + NEWS_AT_ONCE)).unwrap_or_default().to_vec();
+        let mut news = self.unseen(&self.queue.lock()).to_vec();
+        news.truncate(MAX_NEWS);
         self.seen += news.len();
-        let useless = news.iter().filter(|piece| self.have.has(piece.get())).count();
-        self.wanted -= useless as u32;
-        news
+        self.wanted -= news.iter().filter(|piece| self.pieces.has(**piece)).count() as u32;
+        news.into_iter().map(|piece| self.queue.piece(piece)).collect()
     }
 
-    /// The pieces that have been withdrawn since the last time.
+    /// Returns the pieces withdrawn since the last call.
     pub fn withdrawn(&mut self) -> Vec<PieceIndex> {
         self.queue.withdrawn_since(&mut self.seen_withdrawn)
     }
 
-    /// How many pieces the peer has.
-    pub fn count_have(&self) -> u32 {
-        match &self.have {
-            Have::All => self.queue.info.piece_count(),
-            Have::Some(_) => self.has,
-        }
+    fn asker(&self) -> Asker<'_> {
+        Asker { who: self.who, pieces: &self.pieces, block_time: self.block_time, tried: self.tried }
     }
 
     /// Claims this very piece, if it waits and the peer has it.
     pub fn claim_piece(&self, index: u32) -> Option<Lease> {
-        let piece = self.queue.info.piece(index).filter(|_| self.have.has(index))?;
-        let mut state = self.queue.lock();
-        let now = Instant::now();
-        let free = state.waiting.has(index) && !state.trust.is_suspect(self.peer) && !self.holds_back(&state, piece, now);
-        free.then(|| self.borrow(&mut state, piece, now))
+        let piece = self.queue.info.piece(index)?;
+        let (now, mut state) = (Instant::now(), self.queue.lock());
+        state.board.may_lend(&self.asker(), index, now).then(|| self.lend(&mut state, piece, now))
     }
 
-    /// Claims a piece that the peer has: one that was begun, else the rarest; at the
-    /// end, if the peer is `idle`, one that others are busy with.
+    /// Claims a piece that the peer has: one that was begun, else the rarest. In the end game,
+    /// if the peer is `idle`, one that others are fetching.
     pub fn claim(&mut self, idle: bool) -> Claim {
-        self.claim_at(idle, Instant::now())
+        self.claim_at(idle, Instant::now(), &mut |below| rand::random_range(0..below))
     }
 
-    /// The same at this time: in the end game a seat of somebody slow passes on.
-    pub fn claim_at(&mut self, idle: bool, now: Instant) -> Claim {
+    /// The same, at this time and with these dice.
+    pub fn claim_at(&mut self, idle: bool, now: Instant, draw: Draw) -> Claim {
         let queue = Arc::clone(&self.queue);
-        let (mut word, mut first) = (0, None);
-        loop {
+        let mut generation = None;
+        for turn in 0.. {
             let mut state = queue.lock();
-            let generation = *first.get_or_insert(state.generation);
+            let began = *generation.get_or_insert(state.board.generation());
             if state.bytes_left == 0 {
                 return Claim::Over;
             }
             if self.wanted == 0 {
                 return Claim::Later;
             }
-            if state.waiting.is_empty() {
-                return if idle { self.join_a_loan(&mut state, now) } else { Claim::Later };
+            if state.board.is_all_lent() {
+                return if idle { self.join_loan(&mut state, now) } else { Claim::Later };
             }
-            if self.found_nothing == Some(state.generation) {
+            if self.found_nothing == Some(state.board.generation()) {
                 return Claim::Later;
             }
-            // The first turn looks by rarity, and what that overlooks is found by words.
-            let rare = match word {
-                // Alone, it would have to begin again what others have begun.
-                0 if state.trust.is_suspect(self.peer) => state.waiting.find_unbegun(&self.have),
-                0 => state.waiting.find(&self.have),
-                _ => None,
-            };
-            let found = rare.or_else(|| match &self.have {
-                Have::Some(bits) => state.waiting.find_from(bits, word),
-                Have::All if word == 0 => state.waiting.find(&self.have),
-                Have::All => None,
-            });
-            if let Some(piece) = found.map(|index| self.queue.piece(index)) {
-                // It looks again on its next tick, and mostly finds another piece.
-                let later = self.holds_back(&state, piece, now);
-                return if later { Claim::Later } else { Claim::Lease(self.borrow(&mut state, piece, now)) };
+            if let Some(index) = state.board.find(&self.asker(), turn, draw) {
+                // If it holds back, it asks again on its next tick, and mostly finds another.
+                if state.board.holds_back(&self.asker(), index, now) {
+                    return Claim::Later;
+                }
+                return Claim::Lease(self.lend(&mut state, queue.piece(index), now));
             }
-            word += WORDS_A_TURN;
-            if word * 64 >= self.queue.info.piece_count() as usize {
-                self.found_nothing = Some(generation);
-                return Claim::Later;
+            if turn + 1 >= state.board.turns() {
+                // Pieces that came back during the search were not all looked at.
+                self.found_nothing = Some(began);
+                break;
             }
-            // Others get a turn at the lock before the next words.
+            // Let go of the lock between turns, so that a search among a million pieces does not
+            // stall the other threads.
         }
+        Claim::Later
     }
 
-    /// Whether a waiting piece is left to peers that have proved themselves.
-    fn holds_back(&self, state: &State, piece: PieceIndex, now: Instant) -> bool {
-        state.trust.holds_back(self.peer, state.spoilt.get(&piece).copied(), now)
+    fn lend(&self, state: &mut State, piece: PieceIndex, now: Instant) -> Lease {
+        let fresh = || Arc::new(Mutex::new(Progress::new(self.queue.blocks(piece))));
+        let lent = state.board.lend(&self.asker(), piece.get(), now, fresh);
+        self.lease(lent)
     }
 
-    /// A waiting piece goes on loan.
-    fn borrow(&self, state: &mut State, piece: PieceIndex, now: Instant) -> Lease {
-        state.waiting.remove(piece.get());
-        let alone = state.spoilt.contains_key(&piece) || state.trust.is_suspect(self.peer);
-        let mine = |owner: Option<PeerNumber>| owner == alone.then_some(self.peer);
-        let progress = state.begun.remove(&piece).filter(|(_, owner)| mine(*owner)).map(|(progress, _)| progress);
-        let progress = progress.unwrap_or_else(|| Arc::new(Mutex::new(Progress::new(self.queue.blocks(piece)))));
-        let mut holders = Holders::default();
-        let seat = holders.sit(self.peer, now);
-        state.on_loan.insert(piece, Loan { progress: Arc::clone(&progress), holders, alone });
-        Lease::new(&self.queue, piece, self.part(), progress, seat, false)
+    fn join_loan(&mut self, state: &mut State, now: Instant) -> Claim {
+        let Some(lent) = state.board.join_loan(&self.asker(), now) else { return Claim::Later };
+        self.tried |= lent.why == Why::EndGame { takes_over: true };
+        Claim::Lease(self.lease(lent))
     }
 
-    /// End game: nothing waits, so a piece that others are busy with is shared. The
-    /// slowest peer of all would otherwise decide when the download ends.
-    fn join_a_loan(&mut self, state: &mut State, now: Instant) -> Claim {
-        if state.trust.is_suspect(self.peer) || (self.tried && self.block_time.is_none()) {
-            return Claim::Later;
-        }
-        let may_join =
-            |piece: &PieceIndex, loan: &Loan| !loan.alone && !loan.holders.has(self.peer) && self.have.has(piece.get());
-        let loans = state.on_loan.iter_mut().filter(|(piece, loan)| may_join(piece, loan));
-        let offers = loans.filter_map(|(piece, loan)| Some((loan.holders.offer(self.block_time, now)?, piece, loan)));
-        // A free seat rather than another peer's, and of those where fewest are.
-        let best = offers.min_by_key(|(offer, _, loan)| (offer.is_some(), loan.holders.taken()));
-        let Some((offer, piece, loan)) = best else { return Claim::Later };
-        if let Some(seat) = offer {
-            lose(&seat);
-            self.tried = true;
-        }
-        let seat = loan.holders.sit(self.peer, now);
-        let (piece, progress) = (*piece, Arc::clone(&loan.progress));
-        Claim::Lease(Lease::new(&self.queue, piece, self.part(), progress, seat, true))
+    fn lease(&self, lent: Lent<Arc<Mutex<Progress>>>) -> Lease {
+        Lease::new(&self.queue, self.queue.piece(lent.piece), self.who, lent)
     }
 }
 
-impl Drop for Share {
+impl Drop for Claimant {
     fn drop(&mut self) {
-        let queue = Arc::clone(&self.queue);
-        let mut state = queue.lock();
-        self.count(&mut state, Waiting::count_down);
-        state.trust.leave(self.part());
+        self.queue.lock().board.leave(self.who, &self.pieces);
     }
 }

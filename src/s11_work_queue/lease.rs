@@ -1,35 +1,36 @@
-//! A claim on a piece, which gives itself back, and the piece's progress.
+//! A claim on a piece, which gives itself back, and the progress of that piece.
 //!
-//! A block is written to its place as soon as it comes, and hashed while it is
-//! still in the cache. So a piece in progress needs a hash state and a bitmap in
-//! memory, but none of its bytes: 200 peers with pieces of 16 MiB take no more
-//! than 200 with pieces of 16 KiB.
+//! A block is written to its place as soon as it comes, and hashed while it is still in the
+//! processor's cache. So a piece in progress needs a hash state and a bitmap in memory, but none
+//! of its bytes: 200 peers with pieces of 16 MiB take no more memory than 200 with pieces of
+//! 16 KiB.
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use sha1::{Digest, Sha1};
 
+use super::board::{Lent, Why};
 use super::seats::Seat;
-use super::trust::Part;
+use super::trust::Contributor;
 use super::{PeerNumber, WorkQueue};
 use crate::s02_metainfo::PieceIndex;
 use crate::s05_messages::bitfield::Bitfield;
 use crate::s05_messages::{BLOCK_LENGTH, Request};
 use crate::s10_storage::{StorageError, Store};
 
-/// How far a piece is. It has a lock of its own, which whoever hashes and writes
-/// its next block holds.
+/// How far a piece has come. It has a lock of its own, held by whoever hashes and writes the
+/// piece's next block.
 pub struct Progress {
     /// The blocks that have been written.
     written: Bitfield,
-    /// How many have not.
+    /// The number of blocks that have not.
     left: u32,
-    /// How many from the start have been hashed: the unbroken part.
+    /// The number of blocks, from the start, that have been hashed: the unbroken part.
     hashed: u32,
     hash: Sha1,
-    /// Who brought a block.
-    by: Vec<Part>,
+    /// The peers that brought a block.
+    by: Vec<Contributor>,
     /// The hash has been compared: nothing more may be written.
     over: bool,
 }
@@ -38,10 +39,24 @@ impl Progress {
     pub(super) fn new(blocks: u32) -> Progress {
         Progress { written: Bitfield::new(blocks), left: blocks, hashed: 0, hash: Sha1::new(), by: Vec::new(), over: false }
     }
+
+    fn is_missing(&self, block: u32) -> bool {
+        !self.over && !self.written.has(block)
+    }
+
+    /// Ticks a block that was just written, and hashes it if it is the next in line.
+    fn tick(&mut self, number: u32, block: &[u8]) {
+        self.written.set(number, true);
+        self.left -= 1;
+        if number == self.hashed {
+            self.hash.update(block);
+            self.hashed += 1;
+        }
+    }
 }
 
-/// Locks a piece's progress. If a thread panicked in the middle of a block, nobody
-/// knows how far it came, so the piece starts again.
+/// Locks a piece's progress. If a thread panicked in the middle of a block, nobody knows how far
+/// it came, so the piece starts again.
 fn lock(progress: &Mutex<Progress>, blocks: u32) -> MutexGuard<'_, Progress> {
     progress.lock().unwrap_or_else(|poison| {
         progress.clear_poison();
@@ -51,45 +66,39 @@ fn lock(progress: &Mutex<Progress>, blocks: u32) -> MutexGuard<'_, Progress> {
     })
 }
 
-/// What became of a block.
+/// What blocks did to their piece.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Written {
-    /// Written; the piece needs more.
+    /// They were written. The piece needs more.
     More,
-    /// Not needed: somebody else was faster.
+    /// They were not needed: another peer was faster.
     Stale,
-    /// It was the last, and the hash is right.
+    /// The piece is complete and its hash is right.
     Verified,
-    /// It was the last, and the hash is wrong. These peers brought blocks.
+    /// The piece is complete and its hash is wrong. These peers brought blocks of it.
     Corrupt(Vec<PeerNumber>),
 }
 
-/// A piece on loan to a peer's thread. Dropping it gives the piece back, with what
-/// has been written of it; so a thread that returns early, or panics, loses no work.
+/// A piece on loan to a peer's thread.
+///
+/// Dropping it gives the piece back, with whatever has been written of it. So a thread that
+/// returns early, or panics, loses no work.
 pub struct Lease {
     queue: Arc<WorkQueue>,
     piece: PieceIndex,
-    part: Part,
+    who: Contributor,
     progress: Arc<Mutex<Progress>>,
     seat: Arc<Seat>,
-    /// The blocks that may still have to be asked for.
-    to_ask: Range<u32>,
-    /// Whether others hold the piece too. Then we ask from the end, to meet them in
-    /// the middle instead of asking for the same blocks.
-    shared: bool,
+    why: Why,
+    /// The blocks that may still have to be requested.
+    to_request: Range<u32>,
 }
 
 impl Lease {
-    pub(super) fn new(
-        queue: &Arc<WorkQueue>,
-        piece: PieceIndex,
-        part: Part,
-        progress: Arc<Mutex<Progress>>,
-        seat: Arc<Seat>,
-        shared: bool,
-    ) -> Lease {
-        let to_ask = 0..queue.blocks(piece);
-        Lease { queue: Arc::clone(queue), piece, part, progress, seat, to_ask, shared }
+    pub(super) fn new(queue: &Arc<WorkQueue>, piece: PieceIndex, who: Contributor, lent: Lent<Arc<Mutex<Progress>>>) -> Lease {
+        let Lent { progress, seat, why, .. } = lent;
+        let to_request = 0..queue.blocks(piece);
+        Lease { queue: Arc::clone(queue), piece, who, progress, seat, why, to_request }
     }
 
     /// The piece.
@@ -97,60 +106,65 @@ impl Lease {
         self.piece
     }
 
-    /// The next block to ask the peer for. `None` once each has been asked for, or
+    /// Why this piece, and not another one.
+    pub fn why(&self) -> Why {
+        self.why
+    }
+
+    /// Returns the next block to request from the peer. `None` once each has been requested or
     /// has come, or when a faster peer has taken over.
     pub fn next_request(&mut self) -> Option<Request> {
         if self.seat.is_lost() {
             return None;
         }
+        let shared = self.is_shared();
         let progress = lock(&self.progress, self.queue.blocks(self.piece));
-        let missing = |block: &u32| !progress.over && !progress.written.has(*block);
-        let block = if self.shared { self.to_ask.by_ref().rev().find(missing) } else { self.to_ask.find(missing) }?;
+        let missing = |block: &u32| progress.is_missing(*block);
+        // In the end game we go backwards, to meet the others in the middle. Otherwise all would
+        // request the same blocks.
+        let block = match shared {
+            true => self.to_request.by_ref().rev().find(missing),
+            false => self.to_request.find(missing),
+        }?;
         let begin = block * BLOCK_LENGTH;
         let length = BLOCK_LENGTH.min(self.queue.info().piece_size(self.piece) - begin);
         Some(Request { index: self.piece.get(), begin, length })
     }
 
-    /// Whether others are busy with the piece, too.
+    /// Whether others were fetching the piece when this lease was made.
     pub fn is_shared(&self) -> bool {
-        self.shared
+        matches!(self.why, Why::EndGame { .. })
     }
 
-    /// Whether [`Lease::next_request`] has nothing more to say.
+    /// Whether [`Lease::next_request`] has nothing more to return.
     pub fn is_asked(&self) -> bool {
-        self.to_ask.is_empty() || self.seat.is_lost()
+        self.to_request.is_empty() || self.seat.is_lost()
     }
 
-    /// Writes blocks that were asked for and follow one another, the first at `begin`,
-    /// and hashes what can be hashed.
+    /// Writes blocks that follow one another, the first at `begin`, and hashes what can be hashed.
     ///
     /// # Errors
-    /// If the store fails. What was not written is then as before.
+    /// If the store fails. What was not written is then still missing.
     pub fn write(&mut self, begin: u32, blocks: &[&[u8]], store: &dyn Store) -> Result<Written, StorageError> {
         let offset = self.queue.info().piece_offset(self.piece);
         let mut progress = lock(&self.progress, self.queue.blocks(self.piece));
-        let missing = |(number, _): &(u32, &[u8])| !progress.over && !progress.written.has(*number);
-        let missing: Vec<_> = (begin / BLOCK_LENGTH..).zip(blocks.iter().copied()).filter(missing).collect();
+        let numbered = (begin / BLOCK_LENGTH..).zip(blocks.iter().copied());
+        let missing: Vec<_> = numbered.filter(|(number, _)| progress.is_missing(*number)).collect();
         if missing.is_empty() {
             return Ok(Written::Stale);
         }
+        // One write for each unbroken run. Mostly there is one run: all blocks that one read from
+        // the socket has brought.
         for run in missing.chunk_by(|(number, _), (next, _)| number + 1 == *next) {
             let first = run.first().map_or(0, |(number, _)| *number);
             let parts: Vec<&[u8]> = run.iter().map(|(_, block)| *block).collect();
             store.write_parts(offset + u64::from(first * BLOCK_LENGTH), &parts)?;
-            // Only now: who brought nothing is not to blame.
-            if !progress.by.contains(&self.part) {
-                progress.by.push(self.part);
+            // Only now: a peer that brought nothing is not to blame.
+            if !progress.by.contains(&self.who) {
+                progress.by.push(self.who);
             }
-            self.seat.brought(run.len());
-            for (number, block) in run {
-                progress.written.set(*number, true);
-                progress.left -= 1;
-                if *number == progress.hashed {
-                    progress.hash.update(block);
-                    progress.hashed += 1;
-                }
-            }
+            self.seat.count(run.len());
+            run.iter().for_each(|(number, block)| progress.tick(*number, block));
             self.catch_up(&mut progress, store)?;
         }
         if progress.left > 0 {
@@ -159,18 +173,18 @@ impl Lease {
         progress.over = true;
         let by = std::mem::take(&mut progress.by);
         let found: [u8; 20] = std::mem::take(&mut progress.hash).finalize().into();
-        // The queue has a lock of its own, and no thread holds two.
+        // Release the piece before taking the queue's lock: no thread holds both.
         drop(progress);
         if found == self.queue.info().piece_hash(self.piece) {
             self.queue.done(self.piece, &by);
             Ok(Written::Verified)
         } else {
             self.queue.corrupt(self.piece, &by);
-            Ok(Written::Corrupt(by.iter().map(|part| part.peer).collect()))
+            Ok(Written::Corrupt(by.iter().map(|who| who.peer).collect()))
         }
     }
 
-    /// Hashes the blocks that had come too early, from where they were written.
+    /// Hashes the blocks that came too early, by reading them back from where they were written.
     fn catch_up(&self, progress: &mut Progress, store: &dyn Store) -> Result<(), StorageError> {
         let offset = self.queue.info().piece_offset(self.piece);
         let size = self.queue.info().piece_size(self.piece);
@@ -179,7 +193,7 @@ impl Lease {
             let begin = progress.hashed * BLOCK_LENGTH;
             buffer.resize(BLOCK_LENGTH.min(size - begin) as usize, 0);
             if let Err(error) = store.read(offset + u64::from(begin), &mut buffer) {
-                // Or the piece would lack no block, and never be complete.
+                // Un-tick the block, or the piece would wait forever with nothing left to request.
                 progress.written.set(progress.hashed, false);
                 progress.left += 1;
                 return Err(error);
@@ -194,6 +208,6 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         let begun = !lock(&self.progress, self.queue.blocks(self.piece)).by.is_empty();
-        self.queue.give_back(self.piece, self.part.peer, &self.progress, begun);
+        self.queue.give_back(self.piece, self.who.peer, &self.seat, begun);
     }
 }

@@ -1,10 +1,10 @@
 //! The peers that fetch one piece, and which of them may ask for more of it.
 //!
-//! In the end game several peers are asked for the same blocks, and all but one of the answers
-//! are for nothing. So there are few seats. What is bounded is the number of copies, not
-//! who may help: a seat passes from the slowest peer to one that is faster. The slow
-//! one is not interrupted. What it was asked for may still come, and counts; it is only asked
-//! for no more.
+//! **Skip at first reading.** This matters in the last seconds of a download, when several peers
+//! are asked for the same blocks and all answers but one are wasted. So there are few seats. The
+//! limit is on copies, not on helpers: a seat passes from the slowest peer to a faster one. The
+//! slow peer is not interrupted. A block that it was asked for may still come, and counts; the
+//! peer is only asked for no more.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -12,96 +12,114 @@ use std::time::{Duration, Instant};
 
 use super::PeerNumber;
 
-/// How many peers may be asked for the same piece at the end.
-const MOST_SEATS: usize = 3;
-/// How much faster a peer must be than the one whose seat it takes. Among equals, no seat
-/// goes to and fro.
-const FASTER: u32 = 2;
-/// How slow a holder must be, in time for a block, for a peer of unknown speed to
-/// take its seat.
+/// The number of peers that may be asked for the same piece in the end game.
+const MAX_SEATS: usize = 3;
+/// How many times faster a peer must be than the one whose seat it takes. Among equals, seats
+/// would go to and fro.
+const MIN_SPEEDUP: u32 = 2;
+/// Time for a block from which on a holder is slow enough for a peer of unknown speed to take
+/// its seat.
 const SLOW: Duration = Duration::from_millis(250);
 
 /// What a peer's thread and the queue share about its part in a piece.
-pub(in crate::s11_work_queue) struct Seat {
+pub struct Seat {
     since: Instant,
     blocks: AtomicU32,
     lost: AtomicBool,
 }
 
 impl Seat {
-    pub fn new(now: Instant) -> Arc<Seat> {
+    fn new(now: Instant) -> Arc<Seat> {
         Arc::new(Seat { since: now, blocks: AtomicU32::new(0), lost: AtomicBool::new(false) })
     }
 
-    /// The peer has brought blocks of the piece.
-    pub fn brought(&self, blocks: usize) {
+    /// Counts blocks of the piece that the peer has brought.
+    pub fn count(&self, blocks: usize) {
         self.blocks.fetch_add(blocks as u32, Ordering::Relaxed);
     }
 
-    /// Whether the peer is not to be asked for more of the piece.
+    /// Whether the peer is to be asked for no more of the piece.
     pub fn is_lost(&self) -> bool {
         self.lost.load(Ordering::Relaxed)
     }
 
-    /// The time it takes for a block, with the one that is on its way.
+    /// Takes the seat away.
+    pub(super) fn lose(&self) {
+        self.lost.store(true, Ordering::Relaxed);
+    }
+
+    /// The time that the peer takes for a block, the one that is on its way included.
     fn block_time(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.since) / (self.blocks.load(Ordering::Relaxed) + 1)
     }
 }
 
-/// One of the peers that fetch a piece.
-pub(super) struct Holder {
-    pub peer: PeerNumber,
-    pub seat: Arc<Seat>,
+/// A seat that a peer can have.
+pub(super) enum Offer {
+    /// One that is free.
+    Free,
+    /// One that a slower peer has.
+    Of(Arc<Seat>),
 }
 
-/// The peers that fetch one piece.
+impl Offer {
+    /// Whether somebody else has it.
+    pub fn is_taken(&self) -> bool {
+        matches!(self, Offer::Of(_))
+    }
+}
+
+/// The peers that fetch one piece, each with its seat.
 #[derive(Default)]
-pub(super) struct Holders(pub Vec<Holder>);
+pub(super) struct Holders(Vec<(PeerNumber, Arc<Seat>)>);
 
 impl Holders {
     /// The peers.
     pub fn peers(&self) -> Vec<PeerNumber> {
-        self.0.iter().map(|holder| holder.peer).collect()
+        self.0.iter().map(|(peer, _)| *peer).collect()
     }
 
-    /// Whether it is one of them.
+    /// Whether a peer is one of them.
     pub fn has(&self, peer: PeerNumber) -> bool {
-        self.0.iter().any(|holder| holder.peer == peer)
+        self.0.iter().any(|(holder, _)| *holder == peer)
     }
 
-    /// Takes one out; returns whether none is left.
-    pub fn leave(&mut self, peer: PeerNumber) -> bool {
-        self.0.retain(|holder| holder.peer != peer);
+    /// Whether a seat is one of theirs.
+    pub fn includes(&self, seat: &Arc<Seat>) -> bool {
+        self.0.iter().any(|(_, theirs)| Arc::ptr_eq(theirs, seat))
+    }
+
+    /// Removes the peer in a seat; returns whether nobody is left.
+    pub fn leave(&mut self, seat: &Arc<Seat>) -> bool {
+        self.0.retain(|(_, theirs)| !Arc::ptr_eq(theirs, seat));
         self.0.is_empty()
     }
 
-    /// Gives a seat to one more.
+    /// Adds a peer and gives it a seat.
     pub fn sit(&mut self, peer: PeerNumber, now: Instant) -> Arc<Seat> {
         let seat = Seat::new(now);
-        self.0.push(Holder { peer, seat: Arc::clone(&seat) });
+        self.0.push((peer, Arc::clone(&seat)));
         seat
     }
 
-    /// How many seats are taken.
+    /// The number of seats that are taken.
     pub fn taken(&self) -> usize {
-        self.0.iter().filter(|holder| !holder.seat.is_lost()).count()
+        self.seated().count()
     }
 
-    /// The seat that a peer with this time for a block (`None`: it is not known yet) could
-    /// have: `Some(None)` is a free one.
-    pub fn offer(&self, block_time: Option<Duration>, now: Instant) -> Option<Option<Arc<Seat>>> {
-        if self.taken() < MOST_SEATS {
-            return Some(None);
+    fn seated(&self) -> impl Iterator<Item = &Arc<Seat>> {
+        self.0.iter().map(|(_, seat)| seat).filter(|seat| !seat.is_lost())
+    }
+
+    /// The seat that a peer with this time for a block can have, if there is one. `None` as the
+    /// time means that it is not known yet.
+    pub fn offer(&self, block_time: Option<Duration>, now: Instant) -> Option<Offer> {
+        if self.taken() < MAX_SEATS {
+            return Some(Offer::Free);
         }
-        let seated = self.0.iter().filter(|holder| !holder.seat.is_lost());
-        let (slowest, seat) = seated.map(|holder| (holder.seat.block_time(now), &holder.seat)).max_by_key(|(time, _)| *time)?;
-        let limit = block_time.map_or(SLOW, |time| time * FASTER);
-        (slowest > limit).then(|| Some(Arc::clone(seat)))
+        let seats = self.seated().map(|seat| (seat.block_time(now), seat));
+        let (slowest, seat) = seats.max_by_key(|(time, _)| *time)?;
+        let limit = block_time.map_or(SLOW, |time| time * MIN_SPEEDUP);
+        (slowest > limit).then(|| Offer::Of(Arc::clone(seat)))
     }
-}
-
-/// Takes a seat away.
-pub(super) fn lose(seat: &Seat) {
-    seat.lost.store(true, Ordering::Relaxed);
 }

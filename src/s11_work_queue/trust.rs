@@ -1,11 +1,12 @@
-//! Which peers have proved themselves, and which are suspected.
+//! Which peers have proved themselves, and which are suspects.
 //!
-//! A piece with a wrong hash that several peers had a part in does not say which of them
-//! lied. All of them are suspects then, and work alone until a piece of theirs is right: a
-//! liar cannot hide among honest peers twice.
+//! **Skip at first reading.** This matters when somebody lies. A wrong hash is certain, and says
+//! nothing about who: if several peers had a part in the piece, each of them may be honest. So
+//! all of them are suspects, and work alone until a piece of theirs is right. A liar cannot
+//! hide among honest peers twice.
 //!
-//! A liar may be gone before the piece is complete, and come back under another
-//! name. So suspicion belongs to the address, and stays when the connection ends.
+//! A liar may be gone before the piece is complete, and come back under another name. So
+//! suspicion belongs to the address, and stays when the connection ends.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::{Duration, Instant};
@@ -13,74 +14,83 @@ use std::time::{Duration, Instant};
 use super::PeerNumber;
 use crate::s04_handshake::origin::Origin;
 
-/// How long a peer that has proved nothing leaves a spoilt piece, or as a suspect any
-/// piece, to those that have.
-pub(super) const HOLDS_BACK: Duration = Duration::from_secs(10);
-/// How many addresses that have gone are remembered as suspects.
-const REMEMBERED: usize = 1000;
+/// How long a peer that has proved nothing leaves a spoilt piece to those that have. A suspect
+/// leaves them any piece.
+pub const HOLD_BACK: Duration = Duration::from_secs(10);
+/// The number of addresses remembered as those of suspects that have gone.
+const MAX_REMEMBERED: usize = 1000;
 
-/// A peer that brought a block of a piece, and its address, if that is known.
+/// A peer that brings blocks, and its address if that is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::s11_work_queue) struct Part {
+pub struct Contributor {
+    /// The peer, as long as it is connected.
     pub peer: PeerNumber,
+    /// Its address, which it still has when it comes again.
     pub origin: Option<Origin>,
+}
+
+impl From<PeerNumber> for Contributor {
+    fn from(peer: PeerNumber) -> Contributor {
+        Contributor { peer, origin: None }
+    }
 }
 
 /// What is known of the peers that are here, and of suspects that have gone.
 #[derive(Default)]
 pub(super) struct Trust {
     here: HashSet<PeerNumber>,
-    /// Those that had a part in a piece that was right.
+    /// The peers that had a part in a piece that was right.
     proved: HashSet<PeerNumber>,
-    /// Since when each has been a suspect.
+    /// The suspects, each with the time since when it is one.
     suspects: HashMap<PeerNumber, Instant>,
-    /// Addresses of suspects that have gone, the oldest first.
+    /// The addresses of suspects that have gone, the oldest first.
     gone: VecDeque<Origin>,
 }
 
 impl Trust {
-    /// A peer comes. Whoever comes from a suspect's address is one.
-    pub fn join(&mut self, part: Part, now: Instant) {
-        self.here.insert(part.peer);
-        if part.origin.is_some_and(|origin| self.gone.contains(&origin)) {
-            self.suspects.insert(part.peer, now);
+    /// A peer comes. It is a suspect if it comes from a suspect's address.
+    pub fn join(&mut self, who: Contributor, now: Instant) {
+        self.here.insert(who.peer);
+        if who.origin.is_some_and(|origin| self.gone.contains(&origin)) {
+            self.suspects.insert(who.peer, now);
         }
     }
 
     /// A peer goes.
-    pub fn leave(&mut self, part: Part) {
-        self.here.remove(&part.peer);
-        self.proved.remove(&part.peer);
-        if self.suspects.remove(&part.peer).is_some() {
-            self.remember(part);
+    pub fn leave(&mut self, who: Contributor) {
+        self.here.remove(&who.peer);
+        self.proved.remove(&who.peer);
+        if self.suspects.remove(&who.peer).is_some() {
+            self.remember(who);
         }
     }
 
-    fn remember(&mut self, part: Part) {
-        let Some(origin) = part.origin.filter(|origin| !self.gone.contains(origin)) else { return };
-        if self.gone.len() == REMEMBERED {
+    fn remember(&mut self, who: Contributor) {
+        let Some(origin) = who.origin.filter(|origin| !self.gone.contains(origin)) else { return };
+        if self.gone.len() == MAX_REMEMBERED {
             self.gone.pop_front();
         }
         self.gone.push_back(origin);
     }
 
-    /// A piece was right. Made alone, it clears a suspect.
-    pub fn right(&mut self, by: &[Part]) {
+    /// A piece was right. If one peer made all of it, that peer is no longer a suspect.
+    pub fn right(&mut self, by: &[Contributor]) {
         if let [alone] = by {
             self.suspects.remove(&alone.peer);
             self.gone.retain(|origin| Some(*origin) != alone.origin);
         }
-        self.proved.extend(by.iter().map(|part| part.peer).filter(|peer| self.here.contains(peer)));
+        let here = by.iter().map(|who| who.peer).filter(|peer| self.here.contains(peer));
+        self.proved.extend(here);
     }
 
-    /// A piece was wrong. A peer that made it alone is banned; but an address has many
-    /// ports, and the next one to come from there is a suspect.
-    pub fn wrong(&mut self, by: &[Part], now: Instant) {
-        for part in by {
-            if by.len() > 1 && self.here.contains(&part.peer) {
-                self.suspects.insert(part.peer, now);
+    /// A piece was wrong. A peer that made all of it is banned; but an address has many ports,
+    /// so the next peer from there is a suspect.
+    pub fn wrong(&mut self, by: &[Contributor], now: Instant) {
+        for who in by {
+            if by.len() > 1 && self.here.contains(&who.peer) {
+                self.suspects.insert(who.peer, now);
             } else {
-                self.remember(*part);
+                self.remember(*who);
             }
         }
     }
@@ -90,11 +100,11 @@ impl Trust {
         self.suspects.contains_key(&peer)
     }
 
-    /// Whether a peer leaves a piece to others that have proved themselves; it was
-    /// spoilt at that time, if it was. Nobody waits for long: the others may not have it.
+    /// Whether a peer leaves a piece to others that have proved themselves. `spoilt` is when the
+    /// piece had the wrong hash, if it ever had. Nobody waits long: the others may not have it.
     pub fn holds_back(&self, peer: PeerNumber, spoilt: Option<Instant>, now: Instant) -> bool {
         let since = spoilt.max(self.suspects.get(&peer).copied());
-        let lately = since.is_some_and(|since| now.saturating_duration_since(since) < HOLDS_BACK);
+        let lately = since.is_some_and(|since| now.saturating_duration_since(since) < HOLD_BACK);
         lately && !self.proved.is_empty() && !self.proved.contains(&peer)
     }
 }

@@ -26,13 +26,13 @@ use super::traffic::Traffic;
 use super::uploads::Upload;
 use super::{Ended, Note, Swarm, Torrent};
 use crate::s04_handshake::origin::Origin;
-use crate::s05_messages::bitfield::{Bitfield, SPARE_BITS, has_spare_bits};
+use crate::s05_messages::bitfield::{Bitfield, PeerPieces, SPARE_BITS, has_spare_bits};
 use crate::s05_messages::connection::Connection;
 use crate::s05_messages::{FAST_BIT, Message, Request, Rest};
 use crate::s07_extension::{EXTENDED, EXTENSION_BIT, Extensions, dont_have, encode_extended};
 use crate::s11_work_queue::PeerNumber;
-use crate::s11_work_queue::claimant::Share;
-use crate::s11_work_queue::rarest::Have;
+use crate::s11_work_queue::claimant::Claimant;
+use crate::s11_work_queue::trust::Contributor;
 
 /// How long to sleep in a read while pieces are missing: so late, at most, a peer is
 /// told of a finished one.
@@ -59,7 +59,7 @@ pub(super) struct Session<'s> {
     /// Whether both sides speak the extension protocol, and the fast extension.
     speaks: bool,
     fast: bool,
-    share: Share,
+    share: Claimant,
     /// Whether it has said what it has, all at once.
     said_have: bool,
     choked: bool,
@@ -138,8 +138,11 @@ impl<'s> Session<'s> {
         let now = Instant::now();
         let fast = connection.has_bit(FAST_BIT);
         // Joined first: a piece that is finished in between is told twice, not never.
-        let origin = Origin::of(connection.peer.ip());
-        let share = Share::join(&torrent.queue, number, from_magnet).from_origin(origin);
+        let who = Contributor { peer: number, origin: Some(Origin::of(connection.peer.ip())) };
+        let share = match from_magnet {
+            true => Claimant::join_from_start(&torrent.queue, who),
+            false => Claimant::join(&torrent.queue, who),
+        };
         let mut out = Vec::new();
         if !from_magnet {
             let pieces = torrent.queue.given_pieces();
@@ -273,10 +276,10 @@ impl<'s> Session<'s> {
                 if !self.said_have && has_spare_bits(bits, self.pieces()) {
                     self.swarm.note(Note::PassedOver(self.peer, SPARE_BITS.to_owned()));
                 }
-                self.said(Have::Some(Bitfield::decode(bits, self.pieces())?));
+                self.said(PeerPieces::Some(Bitfield::decode(bits, self.pieces())?));
             }
-            Message::HaveAll => self.said(Have::All),
-            Message::HaveNone => self.said(Have::Some(Bitfield::new(self.pieces()))),
+            Message::HaveAll => self.said(PeerPieces::All),
+            Message::HaveNone => self.said(PeerPieces::Some(Bitfield::new(self.pieces()))),
             Message::Piece { index, begin, block } => return self.blocks(index, begin, block, rest),
             Message::Reject(request) => return self.rejected(request),
             Message::Suggest { index } => self.suggests(index),
@@ -305,16 +308,16 @@ impl<'s> Session<'s> {
 
     /// What the peer has, all at once: said at the start. Each time costs a look at all
     /// pieces, so a second one is not taken in.
-    fn said(&mut self, have: Have) {
+    fn said(&mut self, have: PeerPieces) {
         if !std::mem::replace(&mut self.said_have, true) {
-            self.share.set_have(have);
+            self.share.set_pieces(have);
             self.show_have();
         }
     }
 
     /// For who watches.
     fn show_have(&self) {
-        self.traffic.terms().has(self.share.count_have());
+        self.traffic.terms().has(self.share.count_pieces());
     }
 
     fn pieces(&self) -> u32 {

@@ -5,7 +5,7 @@ use super::memory::{Failing, Memory, lease, queue, seed};
 use piecemeal::s05_messages::Request;
 use piecemeal::s10_storage::{StorageError, Store};
 use piecemeal::s11_work_queue::WorkQueue;
-use piecemeal::s11_work_queue::claimant::{Claim, Share};
+use piecemeal::s11_work_queue::claimant::{Claim, Claimant};
 use piecemeal::s11_work_queue::lease::{Lease, Written};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
@@ -19,13 +19,13 @@ fn torrent(pieces: usize) -> Torrent {
 const BEGINS: [u32; 3] = [0, 16_384, 32_768];
 
 /// A peer that has only this piece.
-fn only(queue: &Arc<WorkQueue>, number: u32, piece: u32) -> Share {
-    let mut share = Share::join(queue, number, false);
+fn only(queue: &Arc<WorkQueue>, number: u32, piece: u32) -> Claimant {
+    let mut share = Claimant::join(queue, number);
     share.have(piece);
     share
 }
 
-fn is_later(share: &mut Share) -> bool {
+fn is_later(share: &mut Claimant) -> bool {
     matches!(share.claim(true), Claim::Later)
 }
 
@@ -74,7 +74,7 @@ fn blocks_in_any_order_make_the_piece() {
             let expected = if turn == 2 { Written::Verified } else { Written::More };
             assert_eq!(write(&mut lease, &torrent, BEGINS[number], &*store), expected, "order {order:?}");
         }
-        assert_eq!(queue.census(), (1, 0, 1));
+        assert_eq!(queue.counts(), (1, 0, 1));
         assert_eq!(store.content()[..40_000], *torrent.piece(0));
         // In order, nothing is read back.
         assert!(order != [0, 1, 2] || store.bytes_read() == 0);
@@ -108,9 +108,9 @@ fn a_piece_given_back_keeps_its_progress_and_is_claimed_before_rarer_ones() {
     assert_eq!(asks(&mut begun).len(), if piece == 3 { 2 } else { 3 });
     assert_eq!(write(&mut begun, &torrent, 16_384, &*store), Written::More);
     drop(begun);
-    assert_eq!(queue.census(), (4, 0, 0));
+    assert_eq!(queue.counts(), (4, 0, 0));
     // All others are rarer: ten peers have this one.
-    let _others: Vec<Share> = (10..20).map(|number| only(&queue, number, piece)).collect();
+    let _others: Vec<Claimant> = (10..20).map(|number| only(&queue, number, piece)).collect();
     let mut second = seed(&queue, 2);
     let mut resumed = lease(&mut second);
     assert_eq!(resumed.piece().get(), piece);
@@ -133,9 +133,9 @@ fn a_corrupt_piece_from_one_peer_names_it_alone_and_starts_again() {
     assert_eq!(write(&mut spoilt, &torrent, 0, &*store), Written::More);
     assert_eq!(write_wrong(&mut spoilt, &torrent, 16_384, &*store), Written::Corrupt(vec![7]));
     assert_eq!(write(&mut spoilt, &torrent, 16_384, &*store), Written::Stale, "that loan is over");
-    assert_eq!(queue.census(), (2, 0, 0));
+    assert_eq!(queue.counts(), (2, 0, 0));
     drop(spoilt);
-    assert_eq!((queue.census(), queue.bytes_left()), ((2, 0, 0), 60_000));
+    assert_eq!((queue.counts(), queue.bytes_left()), ((2, 0, 0), 60_000));
     let mut honest = only(&queue, 8, 1);
     let mut again = lease(&mut honest);
     assert_eq!(asks(&mut again), [(0, 16_384), (16_384, 3_616)], "from scratch");
@@ -144,7 +144,7 @@ fn a_corrupt_piece_from_one_peer_names_it_alone_and_starts_again() {
 }
 
 /// Peer 1 brings a right block and goes; peer 2 completes the piece with wrong ones.
-fn spoilt_by_two(queue: &Arc<WorkQueue>, torrent: &Torrent, store: &Memory) -> (Share, Share) {
+fn spoilt_by_two(queue: &Arc<WorkQueue>, torrent: &Torrent, store: &Memory) -> (Claimant, Claimant) {
     let (mut honest, mut liar) = (only(queue, 1, 0), only(queue, 2, 0));
     let mut begun = lease(&mut honest);
     assert_eq!(write(&mut begun, torrent, 0, store), Written::More);
@@ -174,7 +174,7 @@ fn a_corrupt_piece_from_several_names_them_all_and_its_next_loan_is_exclusive() 
     for begin in [16_384, 32_768] {
         write(&mut alone, &torrent, begin, &*store);
     }
-    assert_eq!(queue.census(), (0, 1, 1));
+    assert_eq!(queue.counts(), (0, 1, 1));
     assert_eq!(store.content()[..40_000], *torrent.piece(0));
 }
 
@@ -213,7 +213,7 @@ fn suspects_work_alone_until_a_piece_of_theirs_is_right() {
     assert_eq!(BEGINS.map(|begin| write(&mut mine, &torrent, begin, &*store))[2], Written::Verified);
     assert_eq!(lease(&mut honest).piece().get(), 2);
     drop(of_suspect);
-    assert_eq!(queue.census(), (1, 1, 1));
+    assert_eq!(queue.counts(), (1, 1, 1));
 }
 
 #[test]
@@ -238,11 +238,11 @@ fn in_the_end_game_three_may_hold_a_piece_and_no_copy_counts_twice() {
     let torrent = torrent(1);
     let queue = queue(&torrent);
     let store = Memory::of(&torrent);
-    let mut peers: Vec<Share> = (1..=4).map(|number| seed(&queue, number)).collect();
+    let mut peers: Vec<Claimant> = (1..=4).map(|number| seed(&queue, number)).collect();
     let mut leases: Vec<Lease> = peers[..3].iter_mut().map(lease).collect();
     assert!(is_later(&mut peers[3]), "three are enough");
     assert!(is_later(&mut peers[0]), "nobody joins itself");
-    assert_eq!(queue.census(), (0, 1, 0));
+    assert_eq!(queue.counts(), (0, 1, 0));
     assert_eq!(asks(&mut leases[0]), [(0, 16_384), (16_384, 3_616)]);
     assert_eq!(asks(&mut leases[1]), [(16_384, 3_616), (0, 16_384)], "they meet in the middle");
     assert_eq!(write(&mut leases[1], &torrent, 16_384, &*store), Written::More);
@@ -256,7 +256,7 @@ fn in_the_end_game_three_may_hold_a_piece_and_no_copy_counts_twice() {
     assert_eq!(write_wrong(&mut late, &torrent, 0, &*store), Written::Stale);
     assert!(late.next_request().is_none());
     drop((leases, late));
-    assert_eq!((queue.census(), queue.bytes_left()), ((0, 0, 1), 0));
+    assert_eq!((queue.counts(), queue.bytes_left()), ((0, 0, 1), 0));
     assert_eq!(store.content(), torrent.content);
 }
 
@@ -275,11 +275,11 @@ fn a_shared_piece_waits_again_only_when_its_last_holder_is_gone() {
     let torrent = torrent(1);
     let queue = queue(&torrent);
     let store = Memory::of(&torrent);
-    let mut peers: Vec<Share> = (1..=3).map(|number| seed(&queue, number)).collect();
+    let mut peers: Vec<Claimant> = (1..=3).map(|number| seed(&queue, number)).collect();
     let mut leases: Vec<Lease> = peers.iter_mut().map(lease).collect();
     write(&mut leases[2], &torrent, 0, &*store);
     while leases.pop().is_some() {
-        assert_eq!(queue.census(), if leases.is_empty() { (1, 0, 0) } else { (0, 1, 0) });
+        assert_eq!(queue.counts(), if leases.is_empty() { (1, 0, 0) } else { (0, 1, 0) });
     }
     let mut resumed = lease(&mut peers[0]);
     assert_eq!(asks(&mut resumed), [(16_384, 3_616)]);
@@ -297,7 +297,7 @@ fn an_old_holder_cannot_write_into_a_piece_that_began_again() {
     let mut new = lease(&mut three);
     assert_eq!(write_wrong(&mut old, &torrent, 0, &*store), Written::Stale);
     drop((old, liar));
-    assert_eq!(queue.census(), (0, 1, 0), "the new loan is not theirs to end");
+    assert_eq!(queue.counts(), (0, 1, 0), "the new loan is not theirs to end");
     write(&mut new, &torrent, 0, &*store);
     assert_eq!(write(&mut new, &torrent, 16_384, &*store), Written::Verified);
     assert_eq!(store.content(), torrent.content);
@@ -313,7 +313,7 @@ fn a_store_that_fails_loses_no_piece() {
     write(&mut held, &torrent, 16_384, &*store);
     let error = held.write(0, &[&block(&torrent, 0, 0)], &Failing).expect_err("the disk is full");
     assert!(matches!(error, StorageError::Io { .. }));
-    assert_eq!(queue.census(), (0, 1, 0));
+    assert_eq!(queue.counts(), (0, 1, 0));
     drop(held);
     let mut again = lease(&mut peer);
     assert_eq!(asks(&mut again), [(0, 16_384)]);
@@ -340,10 +340,10 @@ fn a_panic_in_the_middle_of_a_block_costs_that_piece_its_progress_and_nothing_el
     write(&mut held, &torrent, 16_384, &*store);
     let panicked = catch_unwind(AssertUnwindSafe(move || held.write(0, &[&[0; 16_384]], &Panicking)));
     assert!(panicked.is_err());
-    assert_eq!(queue.census(), (0, 1, 0), "the other holds it still");
+    assert_eq!(queue.counts(), (0, 1, 0), "the other holds it still");
     // Nobody knows what the panic left behind, so all of it is fetched again.
     assert_eq!(asks(&mut other), [(16_384, 3_616), (0, 16_384)]);
     write(&mut other, &torrent, 16_384, &*store);
     assert_eq!(write(&mut other, &torrent, 0, &*store), Written::Verified);
-    assert_eq!((queue.census(), store.content()), ((0, 0, 1), torrent.content));
+    assert_eq!((queue.counts(), store.content()), ((0, 0, 1), torrent.content));
 }

@@ -2,12 +2,12 @@
 
 use super::super::support::Torrent;
 use piecemeal::s02_metainfo::Info;
-use piecemeal::s05_messages::bitfield::Bitfield;
+use piecemeal::s05_messages::bitfield::{Bitfield, PeerPieces};
 use piecemeal::s10_storage::{StorageError, Store};
 use piecemeal::s11_work_queue::WorkQueue;
-use piecemeal::s11_work_queue::claimant::{Claim, Share};
+use piecemeal::s11_work_queue::claimant::{Claim, Claimant};
 use piecemeal::s11_work_queue::lease::Lease;
-use piecemeal::s11_work_queue::rarest::Have;
+use piecemeal::s11_work_queue::trust::Contributor;
 use std::collections::HashSet;
 use std::io;
 use std::ops::Range;
@@ -28,15 +28,15 @@ pub fn queue(torrent: &Torrent) -> Arc<WorkQueue> {
 }
 
 /// A peer that has everything.
-pub fn seed(queue: &Arc<WorkQueue>, number: u32) -> Share {
-    let mut share = Share::join(queue, number, false);
-    share.set_have(Have::All);
+pub fn seed(queue: &Arc<WorkQueue>, who: impl Into<Contributor>) -> Claimant {
+    let mut share = Claimant::join(queue, who);
+    share.set_pieces(PeerPieces::All);
     share
 }
 
 /// What it claims; it must get something.
 #[track_caller]
-pub fn lease(share: &mut Share) -> Lease {
+pub fn lease(share: &mut Claimant) -> Lease {
     match share.claim(true) {
         Claim::Lease(lease) => lease,
         Claim::Later => panic!("it gets nothing for now"),
@@ -156,6 +156,11 @@ impl Dice {
     pub fn one_in(&mut self, times: u32) -> bool {
         self.roll(times) == 0
     }
+}
+
+/// Joins from the start, or from now on.
+pub fn join(queue: &Arc<WorkQueue>, number: u32, from_start: bool) -> Claimant {
+    if from_start { Claimant::join_from_start(queue, number) } else { Claimant::join(queue, number) }
 }
 
 /// What `act` returns; a test that would hang fails instead.

@@ -1,10 +1,10 @@
 //! Rarest first: the waiting pieces, against a model that scans everything.
 
 use super::memory::{Dice, bits, in_time, of_bytes};
-use piecemeal::s05_messages::bitfield::Bitfield;
+use piecemeal::s05_messages::bitfield::{Bitfield, PeerPieces};
 use piecemeal::s11_work_queue::WorkQueue;
-use piecemeal::s11_work_queue::claimant::{Claim, Share};
-use piecemeal::s11_work_queue::rarest::{Have, WORDS_A_TURN, Waiting};
+use piecemeal::s11_work_queue::claimant::{Claim, Claimant};
+use piecemeal::s11_work_queue::rarest::{WORDS_A_TURN, Waiting};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -35,9 +35,9 @@ impl Model {
     fn check(&self, waiting: &Waiting, have: &Bitfield) {
         assert_eq!(waiting.len(), self.waiting.len());
         assert_eq!(waiting.is_empty(), self.waiting.is_empty());
-        let found = waiting.find(&Have::All);
+        let found = waiting.find(&PeerPieces::All, true, &mut |below| below / 2);
         assert_eq!(found.map(|piece| self.class(piece)), self.lowest(|_| true), "a seed gets one of the rarest");
-        let found = waiting.find(&Have::Some(have.clone()));
+        let found = waiting.find(&PeerPieces::Some(have.clone()), true, &mut |below| below / 2);
         if let Some(piece) = found {
             assert!(have.has(piece) && self.waiting.contains_key(&piece), "piece {piece} is had and waits");
         }
@@ -96,7 +96,7 @@ fn the_order_is_that_of_a_model_whatever_happens_to_it() {
         }
         // Taken out one by one, they come rarest first.
         let mut last = 0;
-        while let Some(piece) = waiting.find(&Have::All) {
+        while let Some(piece) = waiting.find(&PeerPieces::All, true, &mut |_| 0) {
             let class = model.class(piece);
             assert!(class >= last, "class {class} after class {last}");
             last = class;
@@ -109,8 +109,9 @@ fn the_order_is_that_of_a_model_whatever_happens_to_it() {
 
 #[test]
 fn among_equals_it_is_not_always_the_same() {
-    let waiting = Waiting::new(1000, &Bitfield::new(1000));
-    let found: std::collections::HashSet<Option<u32>> = (0..100).map(|_| waiting.find(&Have::All)).collect();
+    let (waiting, mut dice) = (Waiting::new(1000, &Bitfield::new(1000)), Dice::new(1));
+    let found: std::collections::HashSet<Option<u32>> =
+        (0..100).map(|_| waiting.find(&PeerPieces::All, true, &mut |below| dice.roll(below as u32) as usize)).collect();
     assert!(found.len() > 50, "100 looks found {} pieces", found.len());
 }
 
@@ -119,8 +120,8 @@ fn a_claim_costs_the_same_among_a_million_pieces() {
     in_time(|| {
         let pieces = 1_000_000;
         let queue = WorkQueue::new(Arc::new(of_bytes(pieces)), &Bitfield::new(pieces));
-        let mut seed = Share::join(&queue, 1, false);
-        seed.set_have(Have::All);
+        let mut seed = Claimant::join(&queue, 1);
+        seed.set_pieces(PeerPieces::All);
         let mut held = Vec::new();
         // A scan of all pieces for each would take minutes.
         for _ in 0..30_000 {
@@ -128,10 +129,10 @@ fn a_claim_costs_the_same_among_a_million_pieces() {
             held.push(lease);
             held.truncate(500);
         }
-        assert_eq!(queue.census(), (pieces as usize - held.len(), held.len(), 0));
+        assert_eq!(queue.counts(), (pieces as usize - held.len(), held.len(), 0));
         drop(held);
         // A peer that has next to nothing finds what it has all the same.
-        let mut sparse = Share::join(&queue, 2, false);
+        let mut sparse = Claimant::join(&queue, 2);
         [999_999, 500_000, 3].into_iter().for_each(|piece| sparse.have(piece));
         let mut found: Vec<_> = (0..3)
             .map(|_| match sparse.claim(true) {
@@ -152,10 +153,10 @@ fn a_piece_that_comes_back_during_a_claim_is_not_overlooked_by_the_next() {
     in_time(|| {
         let pieces = 200_000;
         let queue = WorkQueue::new(Arc::new(of_bytes(pieces)), &Bitfield::new(pieces));
-        let mut other = Share::join(&queue, 1, false);
-        other.set_have(Have::Some(bits(pieces, [0])));
-        let mut peer = Share::join(&queue, 2, false);
-        peer.set_have(Have::Some(bits(pieces, [0])));
+        let mut other = Claimant::join(&queue, 1);
+        other.set_pieces(PeerPieces::Some(bits(pieces, [0])));
+        let mut peer = Claimant::join(&queue, 2);
+        peer.set_pieces(PeerPieces::Some(bits(pieces, [0])));
         let looking = AtomicU32::new(0);
         for round in 1..=150 {
             let Claim::Lease(lease) = other.claim(true) else { panic!("round {round}: piece 0 waits") };

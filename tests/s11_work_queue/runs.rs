@@ -83,7 +83,7 @@ fn of_each_run_just_the_missing_blocks_are_written() {
                 let expected = if *number == left[0] { Written::Verified } else { Written::More };
                 assert_eq!(write(&mut held, *number..number + 1, &[], &*store), expected, "{case}");
             }
-            assert_eq!((queue.census(), queue.bytes_left()), ((0, 0, 1), 0), "{case}");
+            assert_eq!((queue.counts(), queue.bytes_left()), ((0, 0, 1), 0), "{case}");
             assert!(store.content() == torrent.content, "{case}");
             assert_eq!(write(&mut held, run, &[0, 1, 2, 3, 4], &*store), Written::Stale, "{case}; it is verified");
             assert_eq!(store.writes().len(), BLOCKS as usize, "{case}");
@@ -167,7 +167,7 @@ fn one_wrong_block_anywhere_in_a_run_makes_the_piece_wrong() {
         let mut held = lease(&mut peer);
         assert_eq!(write(&mut held, 0..5, &[wrong], &*store), Written::Corrupt(vec![7]), "block {wrong}");
         assert_eq!(write(&mut held, 0..5, &[], &*store), Written::Stale, "that loan is over");
-        assert_eq!(queue.census(), (1, 0, 0));
+        assert_eq!(queue.counts(), (1, 0, 0));
         let mut again = lease(&mut peer);
         assert_eq!(asks(&mut again), [0, 1, 2, 3, 4], "from scratch");
         assert_eq!(write(&mut again, 0..3, &[], &*store), Written::More);
@@ -211,9 +211,9 @@ fn a_store_that_fails_in_the_middle_of_a_run_loses_no_piece_and_what_was_written
         assert_eq!(write(&mut held, 1..2, &[], &*memory), Written::More);
         let error = try_run(&mut held, 0..5, &[], &Parts::of(&memory, room, 5)).expect_err("it has no room");
         assert!(matches!(error, StorageError::Stopped));
-        assert_eq!(queue.census(), (0, 1, 0), "room for {room}");
+        assert_eq!(queue.counts(), (0, 1, 0), "room for {room}");
         drop(held);
-        assert_eq!((queue.census(), queue.bytes_left()), ((1, 0, 0), SIZE as u64), "room for {room}");
+        assert_eq!((queue.counts(), queue.bytes_left()), ((1, 0, 0), SIZE as u64), "room for {room}");
         let mut again = lease(&mut peer);
         assert_eq!(asks(&mut again), left, "room for {room}");
         assert_eq!(write(&mut again, 0..5, &[1], &*memory), Written::Verified, "room for {room}");
@@ -232,7 +232,7 @@ fn a_store_that_cannot_be_read_back_loses_no_piece() {
         assert_eq!(write(&mut held, 2..5, &[], &*memory), Written::More);
         let error = try_run(&mut held, 0..2, &[], &Parts::of(&memory, 5, room)).expect_err("it cannot be read");
         assert!(matches!(error, StorageError::Stopped));
-        assert_eq!(queue.census(), (0, 1, 0));
+        assert_eq!(queue.counts(), (0, 1, 0));
         drop(held);
         let mut again = lease(&mut peer);
         let left = asks(&mut again);
@@ -262,7 +262,7 @@ fn a_panic_in_the_middle_of_a_run_costs_that_piece_its_progress_and_nothing_else
     let mut held = lease(&mut peer);
     let panicked = catch_unwind(AssertUnwindSafe(move || write(&mut held, 0..4, &[], &Panicking(&memory))));
     assert!(panicked.is_err());
-    assert_eq!(queue.census(), (1, 0, 0));
+    assert_eq!(queue.counts(), (1, 0, 0));
     let memory = Memory::of(&torrent());
     let mut again = lease(&mut peer);
     assert_eq!(asks(&mut again), [0, 1, 2, 3, 4]);

@@ -1,13 +1,12 @@
 //! One peer's part in the queue: what it has, what it is told, what it is good for.
 
 use super::super::support::{Recipe, Torrent, content};
-use super::memory::{Dice, Memory, bits, info, queue, seed};
+use super::memory::{Dice, Memory, bits, info, join, queue, seed};
 use piecemeal::s02_metainfo::PieceIndex;
-use piecemeal::s05_messages::bitfield::Bitfield;
+use piecemeal::s05_messages::bitfield::{Bitfield, PeerPieces};
 use piecemeal::s11_work_queue::WorkQueue;
-use piecemeal::s11_work_queue::claimant::{Claim, Share};
+use piecemeal::s11_work_queue::claimant::{Claim, Claimant};
 use piecemeal::s11_work_queue::lease::{Lease, Written};
-use piecemeal::s11_work_queue::rarest::Have;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -44,13 +43,13 @@ fn interest_and_news_are_right_in_whatever_order_things_happen() {
         let store = Memory::of(&torrent);
         let mut finisher = seed(&queue, 0);
         // What each peer has, and what it has been told.
-        let mut model: Vec<(Share, BTreeSet<u32>, BTreeSet<u32>)> = Vec::new();
+        let mut model: Vec<(Claimant, BTreeSet<u32>, BTreeSet<u32>)> = Vec::new();
         let mut done: BTreeSet<u32> = there.iter().collect();
         for step in 0..400 {
             if model.len() < 4 || dice.one_in(40) {
                 let from_start = dice.one_in(2);
                 let told = if from_start { BTreeSet::new() } else { done.clone() };
-                model.push((Share::join(&queue, step + 1, from_start), BTreeSet::new(), told));
+                model.push((join(&queue, step + 1, from_start), BTreeSet::new(), told));
                 if model.len() > 6 {
                     model.remove(0);
                 }
@@ -61,16 +60,16 @@ fn interest_and_news_are_right_in_whatever_order_things_happen() {
             let piece = dice.roll(pieces + 1);
             match dice.roll(9) {
                 0 => {
-                    share.set_have(Have::All);
+                    share.set_pieces(PeerPieces::All);
                     *has = (0..pieces).collect();
                 }
                 1 => {
                     *has = (0..pieces).filter(|_| dice.one_in(2)).collect();
-                    share.set_have(Have::Some(bits(pieces, has.iter().copied())));
+                    share.set_pieces(PeerPieces::Some(bits(pieces, has.iter().copied())));
                 }
                 2 => {
                     *has = BTreeSet::new();
-                    share.set_have(Have::Some(Bitfield::new(pieces)));
+                    share.set_pieces(PeerPieces::Some(Bitfield::new(pieces)));
                 }
                 3 | 4 => {
                     share.have(piece);
@@ -112,7 +111,7 @@ fn news_come_in_the_order_of_finishing_to_each_peer() {
     let store = Memory::of(&torrent);
     let mut one = seed(&queue, 1);
     let mut order = vec![fetch(lease(one.claim(true)).expect("all wait"), &torrent, &store)];
-    let (mut late, mut from_start) = (Share::join(&queue, 2, false), Share::join(&queue, 3, true));
+    let (mut late, mut from_start) = (Claimant::join(&queue, 2), Claimant::join_from_start(&queue, 3));
     order.push(fetch(lease(one.claim(true)).expect("four wait"), &torrent, &store));
     assert_eq!(numbers(one.news()), order);
     assert_eq!(numbers(late.news()), order[1..]);
@@ -130,8 +129,8 @@ fn a_claim_is_for_a_piece_that_the_peer_has_and_that_is_missing() {
         let done: BTreeSet<u32> = (0..130).filter(|_| dice.one_in(2)).collect();
         let queue = WorkQueue::new(Arc::new(info(&torrent)), &bits(130, done.iter().copied()));
         let has: BTreeSet<u32> = (0..130).filter(|_| dice.one_in(10)).collect();
-        let mut share = Share::join(&queue, 1, false);
-        share.set_have(Have::Some(bits(130, has.iter().copied())));
+        let mut share = Claimant::join(&queue, 1);
+        share.set_pieces(PeerPieces::Some(bits(130, has.iter().copied())));
         let held: Vec<Lease> = std::iter::from_fn(|| lease(share.claim(true))).collect();
         let claimed: BTreeSet<u32> = held.iter().map(|lease| lease.piece().get()).collect();
         assert_eq!(claimed, has.difference(&done).copied().collect(), "each of them, and nothing else");
@@ -143,12 +142,12 @@ fn a_claim_is_for_a_piece_that_the_peer_has_and_that_is_missing() {
 fn the_rarest_piece_goes_first() {
     let torrent = torrent(6);
     let queue = queue(&torrent);
-    let mut peers: Vec<Share> = (1..=4).map(|number| Share::join(&queue, number, false)).collect();
+    let mut peers: Vec<Claimant> = (1..=4).map(|number| Claimant::join(&queue, number)).collect();
     // Piece 3 has one peer, 1 has two, 4 three, the others four.
     let has = [vec![0, 1, 2, 3, 4, 5], vec![0, 1, 2, 4, 5], vec![0, 2, 4, 5], vec![0, 2, 5]];
     // The first has all: who has everything is not counted, and changes nothing.
     for (peer, has) in peers.iter_mut().zip(&has) {
-        peer.set_have(Have::Some(bits(6, has.iter().copied())));
+        peer.set_pieces(PeerPieces::Some(bits(6, has.iter().copied())));
     }
     let held: Vec<Lease> = std::iter::from_fn(|| lease(peers[0].claim(true))).collect();
     let order: Vec<u32> = held.iter().map(|lease| lease.piece().get()).collect();
@@ -168,7 +167,7 @@ fn nothing_is_claimed_from_who_has_nothing_or_when_all_is_done() {
     let torrent = torrent(2);
     let queue = queue(&torrent);
     let store = Memory::of(&torrent);
-    let mut nobody = Share::join(&queue, 1, false);
+    let mut nobody = Claimant::join(&queue, 1);
     assert!(matches!(nobody.claim(true), Claim::Later));
     nobody.have(7);
     nobody.lost(7);
@@ -179,7 +178,7 @@ fn nothing_is_claimed_from_who_has_nothing_or_when_all_is_done() {
         fetch(lease, &torrent, &store);
     }
     assert!(matches!(one.claim(true), Claim::Over) && matches!(nobody.claim(true), Claim::Over));
-    assert_eq!((queue.census(), queue.bytes_left()), ((0, 0, 2), 0));
+    assert_eq!((queue.counts(), queue.bytes_left()), ((0, 0, 2), 0));
     assert!(queue.given_pieces().is_full());
     assert_eq!(store.content(), torrent.content);
 }
@@ -188,7 +187,7 @@ fn nothing_is_claimed_from_who_has_nothing_or_when_all_is_done() {
 fn who_found_nothing_finds_what_comes_back_or_becomes_known() {
     let torrent = torrent(3);
     let queue = queue(&torrent);
-    let (mut busy, mut idle) = (seed(&queue, 1), Share::join(&queue, 2, false));
+    let (mut busy, mut idle) = (seed(&queue, 1), Claimant::join(&queue, 2));
     // Another piece waits throughout, so that this is not the end game.
     let held: Vec<Lease> = (0..2).filter_map(|_| lease(busy.claim(true))).collect();
     let on_loan: Vec<u32> = held.iter().map(|lease| lease.piece().get()).collect();
@@ -206,10 +205,10 @@ fn who_found_nothing_finds_what_comes_back_or_becomes_known() {
 fn what_is_there_already_is_done_from_the_start() {
     let torrent = Recipe::single("t", 16, content(100, 1)).build();
     let queue = WorkQueue::new(Arc::new(info(&torrent)), &bits(7, [0, 6]));
-    assert_eq!((queue.census(), queue.bytes_left()), ((5, 0, 2), 80));
+    assert_eq!((queue.counts(), queue.bytes_left()), ((5, 0, 2), 80));
     assert_eq!(queue.given_pieces().encode(), [0b1000_0010]);
-    let mut share = Share::join(&queue, 1, true);
+    let mut share = Claimant::join_from_start(&queue, 1);
     assert_eq!(numbers(share.news()), [0, 6]);
-    share.set_have(Have::Some(bits(7, [0, 6])));
+    share.set_pieces(PeerPieces::Some(bits(7, [0, 6])));
     assert!(!share.is_interesting());
 }

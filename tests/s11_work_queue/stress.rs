@@ -1,12 +1,12 @@
 //! Sixty-four threads that do everything wrong that a peer's thread may do.
 
 use super::super::support::{Recipe, Torrent, content};
-use super::memory::{Dice, Memory, queue, within};
+use super::memory::{Dice, Memory, join, queue, within};
+use piecemeal::s05_messages::bitfield::PeerPieces;
 use piecemeal::s10_storage::{StorageError, Store};
 use piecemeal::s11_work_queue::WorkQueue;
-use piecemeal::s11_work_queue::claimant::{Claim, Share};
+use piecemeal::s11_work_queue::claimant::{Claim, Claimant};
 use piecemeal::s11_work_queue::lease::{Lease, Written};
-use piecemeal::s11_work_queue::rarest::Have;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
@@ -47,7 +47,7 @@ impl Store for Bug<'_> {
 impl World {
     /// The invariant: each piece in exactly one place.
     fn check(&self) {
-        let (waiting, on_loan, done) = self.queue.census();
+        let (waiting, on_loan, done) = self.queue.counts();
         assert_eq!(waiting + on_loan + done, PIECES, "{waiting} wait, {on_loan} are on loan, {done} are done");
     }
 
@@ -85,13 +85,13 @@ impl World {
     /// One peer's life: it comes, does this and that, and goes or panics.
     fn live(&self, dice: &mut Dice) {
         let number = self.next_peer.fetch_add(1, Ordering::Relaxed);
-        let mut share = Share::join(&self.queue, number, dice.one_in(2));
+        let mut share = join(&self.queue, number, dice.one_in(2));
         let mut held: Vec<Lease> = Vec::new();
         // One peer in four lies now and then.
         let liar = number.is_multiple_of(4);
         for _ in 0..dice.roll(60) {
             match dice.roll(12) {
-                0 => share.set_have(Have::All),
+                0 => share.set_pieces(PeerPieces::All),
                 1 => share.have(dice.roll(PIECES as u32)),
                 2 => share.lost(dice.roll(PIECES as u32)),
                 3 => drop(share.news()),
@@ -170,21 +170,21 @@ fn one_world(round: u64) {
         }
     });
     // Everybody is gone, and every lease is back.
-    let (waiting, on_loan, done) = world.queue.census();
+    let (waiting, on_loan, done) = world.queue.counts();
     assert_eq!((waiting + done, on_loan), (PIECES, 0));
     assert_eq!(world.verified.load(Ordering::Relaxed), done, "each piece is verified once");
     assert!(done > 0 && world.corrupt.load(Ordering::Relaxed) > 0, "{done} done");
     assert!(world.stale.load(Ordering::Relaxed) > 0 && world.panics.load(Ordering::Relaxed) > 0);
     assert!(world.runs.load(Ordering::Relaxed) > 0);
     // One good peer finishes what is left.
-    let mut share = Share::join(&world.queue, world.next_peer.fetch_add(1, Ordering::Relaxed), false);
-    share.set_have(Have::All);
+    let mut share = Claimant::join(&world.queue, world.next_peer.fetch_add(1, Ordering::Relaxed));
+    share.set_pieces(PeerPieces::All);
     while let Claim::Lease(mut lease) = share.claim(true) {
         while let Some(request) = lease.next_request() {
             world.write(&mut lease, request.begin, 1, None);
         }
     }
-    assert_eq!((world.queue.census(), world.queue.bytes_left()), ((0, 0, PIECES), 0));
+    assert_eq!((world.queue.counts(), world.queue.bytes_left()), ((0, 0, PIECES), 0));
     assert!(world.store.content() == world.torrent.content, "what is verified is there");
     assert_eq!(world.store.broken(), [0; 0], "nobody wrote into a verified piece");
 }

@@ -5,7 +5,7 @@ use super::memory::{Memory, lease, queue, seed};
 use super::net::{Names, Net, PLAIN, brought, plan, right, run};
 use piecemeal::s07_extension::BoxError;
 use piecemeal::s10_storage::Store;
-use piecemeal::s11_work_queue::claimant::{Claim, Share};
+use piecemeal::s11_work_queue::claimant::{Claim, Claimant};
 use piecemeal::s11_work_queue::lease::{Lease, Written};
 use piecemeal::s12_swarm::source::{Finder, PeerSource};
 use std::net::SocketAddr;
@@ -18,8 +18,8 @@ fn torrent() -> Torrent {
 
 const SECOND: Duration = Duration::from_secs(1);
 
-fn claim(share: &mut Share, now: Instant) -> Option<Lease> {
-    match share.claim_at(true, now) {
+fn claim(share: &mut Claimant, now: Instant) -> Option<Lease> {
+    match share.claim_at(true, now, &mut |_| 0) {
         Claim::Lease(lease) => Some(lease),
         Claim::Later | Claim::Over => None,
     }
@@ -34,7 +34,7 @@ fn write(lease: &mut Lease, torrent: &Torrent, store: &dyn Store, begin: u32) ->
 fn a_seat_passes_from_the_slowest_to_a_newcomer_once_it_is_known_to_be_slow() {
     let (torrent, now) = (torrent(), Instant::now());
     let (queue, store) = (queue(&torrent), Memory::of(&torrent));
-    let mut slow: Vec<Share> = (1..=3).map(|number| seed(&queue, number)).collect();
+    let mut slow: Vec<Claimant> = (1..=3).map(|number| seed(&queue, number)).collect();
     // The second came first, so it has had most time.
     let mut held: Vec<Lease> = [1, 0, 2].map(|number| claim(&mut slow[number], now).expect("there is a seat")).into();
     let asked = held[0].next_request().expect("it is asked");
@@ -50,7 +50,7 @@ fn a_seat_passes_from_the_slowest_to_a_newcomer_once_it_is_known_to_be_slow() {
     let last = taken.next_request().expect("a block is missing");
     assert_eq!(write(&mut taken, &torrent, &*store, last.begin), Written::Verified);
     drop((held, taken));
-    assert_eq!(queue.census(), (0, 0, 1));
+    assert_eq!(queue.counts(), (0, 0, 1));
 }
 
 #[test]
@@ -58,7 +58,7 @@ fn a_seat_passes_to_a_peer_that_is_twice_as_fast_and_to_no_other() {
     for (mine, gets) in [(100, true), (400, true), (600, false), (5000, false)] {
         let (torrent, now) = (torrent(), Instant::now());
         let queue = queue(&torrent);
-        let mut slow: Vec<Share> = (1..=3).map(|number| seed(&queue, number)).collect();
+        let mut slow: Vec<Claimant> = (1..=3).map(|number| seed(&queue, number)).collect();
         let _held: Vec<Lease> = slow.iter_mut().map(|share| lease_at(share, now)).collect();
         let mut idle = seed(&queue, 4);
         idle.set_block_time(Some(Duration::from_millis(mine)));
@@ -66,7 +66,7 @@ fn a_seat_passes_to_a_peer_that_is_twice_as_fast_and_to_no_other() {
     }
 }
 
-fn lease_at(share: &mut Share, now: Instant) -> Lease {
+fn lease_at(share: &mut Claimant, now: Instant) -> Lease {
     claim(share, now).expect("there is a seat")
 }
 
@@ -74,7 +74,7 @@ fn lease_at(share: &mut Share, now: Instant) -> Lease {
 fn a_peer_of_unknown_speed_takes_one_seat_and_no_second() {
     let (torrent, now) = (torrent(), Instant::now());
     let queue = queue(&torrent);
-    let mut slow: Vec<Share> = (1..=3).map(|number| seed(&queue, number)).collect();
+    let mut slow: Vec<Claimant> = (1..=3).map(|number| seed(&queue, number)).collect();
     let _held: Vec<Lease> = slow.iter_mut().map(|share| lease_at(share, now)).collect();
     let mut newcomer = seed(&queue, 4);
     drop(claim(&mut newcomer, now + 2 * SECOND).expect("it may show how fast it is"));

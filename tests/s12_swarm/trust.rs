@@ -6,8 +6,9 @@ use super::net::right;
 use piecemeal::s04_handshake::origin::Origin;
 use piecemeal::s10_storage::Store;
 use piecemeal::s11_work_queue::WorkQueue;
-use piecemeal::s11_work_queue::claimant::{Claim, Share};
+use piecemeal::s11_work_queue::claimant::{Claim, Claimant};
 use piecemeal::s11_work_queue::lease::{Lease, Written};
+use piecemeal::s11_work_queue::trust::Contributor;
 use std::sync::Arc;
 
 /// Pieces of eight blocks, which visitors with one block each cannot complete.
@@ -16,11 +17,11 @@ fn torrent(pieces: usize) -> Torrent {
 }
 
 /// A peer that has everything, at 192.0.2.`host`.
-fn at(queue: &Arc<WorkQueue>, host: u8, number: u32) -> Share {
-    seed(queue, number).from_origin(Origin::of([192, 0, 2, host].into()))
+fn at(queue: &Arc<WorkQueue>, host: u8, number: u32) -> Claimant {
+    seed(queue, Contributor { peer: number, origin: Some(Origin::of([192, 0, 2, host].into())) })
 }
 
-fn claim(share: &mut Share) -> Option<Lease> {
+fn claim(share: &mut Claimant) -> Option<Lease> {
     match share.claim(true) {
         Claim::Lease(lease) => Some(lease),
         Claim::Later | Claim::Over => None,
@@ -87,7 +88,7 @@ fn a_spoilt_piece_goes_to_a_peer_with_a_verified_one_and_a_peer_with_none_waits(
     let mut newcomer = at(&queue, 3, 3);
     assert!(claim(&mut newcomer).is_none(), "it has proved nothing");
     let later = std::time::Instant::now() + std::time::Duration::from_secs(11);
-    assert!(matches!(newcomer.claim_at(true, later), Claim::Lease(_)), "nobody waits for long");
+    assert!(matches!(newcomer.claim_at(true, later, &mut |_| 0), Claim::Lease(_)), "nobody waits for long");
     assert_eq!(finish(&mut claim(&mut good).expect("it is trusted"), &torrent, &*store), Written::Verified);
 }
 

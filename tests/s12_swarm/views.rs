@@ -4,12 +4,11 @@ use super::super::support::{Gate, Recipe, Torrent, content};
 use super::memory::{Dice, Memory, in_time, queue};
 use super::net::{FAST, Net, plan};
 use piecemeal::s02_metainfo::PieceIndex;
-use piecemeal::s05_messages::bitfield::Bitfield;
+use piecemeal::s05_messages::bitfield::{Bitfield, PeerPieces};
 use piecemeal::s10_storage::Store;
 use piecemeal::s11_work_queue::WorkQueue;
-use piecemeal::s11_work_queue::claimant::{Claim, Share};
+use piecemeal::s11_work_queue::claimant::{Claim, Claimant};
 use piecemeal::s11_work_queue::lease::Written;
-use piecemeal::s11_work_queue::rarest::Have;
 use piecemeal::s12_swarm::view::Watch;
 use piecemeal::s12_swarm::{Event, download};
 use std::sync::{Arc, Mutex};
@@ -19,9 +18,9 @@ fn torrent(pieces: u32) -> Torrent {
     Recipe::single("t", 16, content(pieces as usize * 16, pieces)).build()
 }
 
-fn seed(queue: &Arc<WorkQueue>, number: u32) -> Share {
-    let mut share = Share::join(queue, number, false);
-    share.set_have(Have::All);
+fn seed(queue: &Arc<WorkQueue>, number: u32) -> Claimant {
+    let mut share = Claimant::join(queue, number);
+    share.set_pieces(PeerPieces::All);
     share
 }
 
@@ -36,7 +35,7 @@ fn each_piece_is_seen_in_exactly_one_place_whatever_happens() {
         let pieces = [1, 5, 64, 130][seed_number as usize % 4];
         let torrent = torrent(pieces);
         let (queue, store) = (queue(&torrent), Memory::of(&torrent));
-        let mut shares: Vec<Share> = (0..4).map(|number| seed(&queue, number)).collect();
+        let mut shares: Vec<Claimant> = (0..4).map(|number| seed(&queue, number)).collect();
         let mut leases = Vec::new();
         let mut model_done = 0;
         for step in 0..600 {
@@ -56,7 +55,7 @@ fn each_piece_is_seen_in_exactly_one_place_whatever_happens() {
                 }
             }
             let places = queue.places();
-            let (waiting, on_loan, done) = queue.census();
+            let (waiting, on_loan, done) = queue.counts();
             assert_eq!(places.pieces, pieces);
             assert_eq!((places.on_loan.len(), places.done.count() as usize), (on_loan, done), "step {step}");
             assert_eq!(done, model_done, "step {step}");

@@ -80,7 +80,7 @@ impl Conductor<'_> {
 
     fn no_hope(&self, what: String) -> SwarmError {
         let pieces = self.swarm.torrent.get().map(|torrent| {
-            let (_, _, done) = torrent.queue.census();
+            let (_, _, done) = torrent.queue.counts();
             (done as u32, torrent.queue.info().piece_count())
         });
         let live = self.swarm.live();

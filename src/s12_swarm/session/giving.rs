@@ -19,7 +19,7 @@ impl Session<'_> {
             torrent: Arc::clone(self.torrent),
             outbox: Arc::default(),
             fast: self.fast,
-            has: self.share.count_have(),
+            has: self.share.count_pieces(),
         };
         let writer = Writer {
             swarm: Arc::clone(self.swarm),
