@@ -21,6 +21,8 @@ mod opening;
 mod peer_table;
 mod piece_file;
 mod piece_map;
+mod queue_peers;
+mod queue_story;
 mod reading_link;
 mod scraping;
 mod size;
@@ -78,6 +80,7 @@ commands! {
     magnet_download_piece,
     create,
     verify,
+    work_queue,
     download,
     magnet_download,
     seed,

@@ -170,8 +170,8 @@ impl WorkQueue {
 
     /// A lease's last block made the piece complete, and its hash is wrong. All of it is to be
     /// fetched again.
-    fn corrupt(&self, piece: PieceIndex, by: &[Contributor]) {
-        self.lock().board.spoil(piece.get(), by, Instant::now());
+    fn corrupt(&self, piece: PieceIndex, by: &[Contributor], now: Instant) {
+        self.lock().board.spoil(piece.get(), by, now);
     }
 
     /// A lease ends and its piece is not complete. `begun` says whether any of it was written.

@@ -7,6 +7,7 @@
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Instant;
 
 use sha1::{Digest, Sha1};
 
@@ -146,6 +147,14 @@ impl Lease {
     /// # Errors
     /// If the store fails. What was not written is then still missing.
     pub fn write(&mut self, begin: u32, blocks: &[&[u8]], store: &dyn Store) -> Result<Written, StorageError> {
+        self.write_at(begin, blocks, store, Instant::now())
+    }
+
+    /// The same, at this time.
+    ///
+    /// # Errors
+    /// As [`Lease::write`].
+    pub fn write_at(&mut self, begin: u32, blocks: &[&[u8]], store: &dyn Store, now: Instant) -> Result<Written, StorageError> {
         let offset = self.queue.info().piece_offset(self.piece);
         let mut progress = lock(&self.progress, self.queue.blocks(self.piece));
         let numbered = (begin / BLOCK_LENGTH..).zip(blocks.iter().copied());
@@ -179,7 +188,7 @@ impl Lease {
             self.queue.done(self.piece, &by);
             Ok(Written::Verified)
         } else {
-            self.queue.corrupt(self.piece, &by);
+            self.queue.corrupt(self.piece, &by, now);
             Ok(Written::Corrupt(by.iter().map(|who| who.peer).collect()))
         }
     }
