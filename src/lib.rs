@@ -16,6 +16,7 @@
 //! | [`s08_metadata`] | the info dictionary from a peer | 9 | `magnet_info` |
 //! | [`s09_pieces`] | blocks, pipelining, one verified piece | 3 | `download_piece`, `magnet_download_piece` |
 //! | [`s10_storage`] | pieces and files; create, verify, resume | 3, 19, 47 | `create`, `verify` |
+//! | [`s11_work_queue`] | who fetches which piece: one Mutex, leases, rarest first | 3 | `work_queue` |
 //! | [`s12_swarm`] | many peers at once | 3, 6, 12 | `download`, `magnet_download` |
 //! | [`s13_seeding`] | listen, give, choke | 3, 6, 21, 54 | `seed` |
 //! | [`s14_udp_tracker`] | the same phone book over UDP; scrape | 15, 41, 48 | `scrape` |
@@ -83,6 +84,10 @@ struct Chapter09;
 #[cfg(doctest)]
 #[doc = include_str!("../docs/10-storage.md")]
 struct Chapter10;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/11-work-queue.md")]
+struct Chapter11;
 
 #[cfg(doctest)]
 #[doc = include_str!("../docs/12-swarm.md")]

@@ -1,4 +1,4 @@
-//! Stage 12: many peers at once, a thread each, around one queue of pieces.
+//! Stage 12: many peers at once, a thread each, around the queue of stage 11.
 //!
 //! One peer may be slow, lie, choke or vanish. A swarm does not mind: what one does
 //! not bring, another will. This stage finds peers, gives each a thread, and ends

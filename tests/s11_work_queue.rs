@@ -3,10 +3,12 @@
 mod support;
 
 mod s11_work_queue {
+    mod board;
     mod leases;
     mod memory;
     mod order;
     mod runs;
     mod shares;
+    mod story;
     mod stress;
 }
