@@ -17,9 +17,9 @@
 //! | [`s09_pieces`] | blocks, pipelining, one verified piece | 3 | `download_piece`, `magnet_download_piece` |
 //! | [`s10_storage`] | pieces and files; create, verify, resume | 3, 19, 47 | `create`, `verify` |
 //! | [`s11_work_queue`] | who fetches which piece: one Mutex, leases, rarest first | 3 | `work_queue` |
-//! | [`s12_swarm`] | many peers at once | 3, 6, 12 | `download`, `magnet_download` |
-//! | [`s13_seeding`] | listen, give, choke | 3, 6, 21, 54 | `seed` |
-//! | [`s14_udp_tracker`] | the same phone book over UDP; scrape | 15, 41, 48 | `scrape` |
+//! | [`s13_swarm`] | many peers at once | 3, 6, 12 | `download`, `magnet_download` |
+//! | [`s14_seeding`] | listen, give, choke | 3, 6, 21, 54 | `seed` |
+//! | [`s15_udp_tracker`] | the same phone book over UDP; scrape | 15, 41, 48 | `scrape` |
 //! | [`trace`] | what the bytes on the wire mean, field by field | | `explain`, `replay` |
 //! | [`lab`] | a swarm on this machine, and a tracker for a class | | `lab`, `tracker`, `demo` |
 //!
@@ -38,9 +38,9 @@ pub mod s08_metadata;
 pub mod s09_pieces;
 pub mod s10_storage;
 pub mod s11_work_queue;
-pub mod s12_swarm;
-pub mod s13_seeding;
-pub mod s14_udp_tracker;
+pub mod s13_swarm;
+pub mod s14_seeding;
+pub mod s15_udp_tracker;
 
 pub mod lab;
 pub mod trace;
@@ -90,13 +90,13 @@ struct Chapter10;
 struct Chapter11;
 
 #[cfg(doctest)]
-#[doc = include_str!("../docs/12-swarm.md")]
-struct Chapter12;
-
-#[cfg(doctest)]
-#[doc = include_str!("../docs/13-seeding.md")]
+#[doc = include_str!("../docs/13-swarm.md")]
 struct Chapter13;
 
 #[cfg(doctest)]
-#[doc = include_str!("../docs/14-udp-tracker.md")]
+#[doc = include_str!("../docs/14-seeding.md")]
 struct Chapter14;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/15-udp-tracker.md")]
+struct Chapter15;

@@ -1,13 +1,13 @@
-//! `piecemeal download`: all of a torrent, from many peers at once. (stage 12)
+//! `piecemeal download`: all of a torrent, from many peers at once. (stage 13)
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use piecemeal::s02_metainfo::Metainfo;
 use piecemeal::s03_tracker::PeerId;
-use piecemeal::s12_swarm::Plan;
-use piecemeal::s12_swarm::announcer::Announcer;
-use piecemeal::s12_swarm::source::Given;
+use piecemeal::s13_swarm::Plan;
+use piecemeal::s13_swarm::announcer::Announcer;
+use piecemeal::s13_swarm::source::Given;
 
 use super::failure::Failure;
 use super::fetching::fetch;
@@ -17,7 +17,7 @@ use super::size::size;
 use super::watching::Watching;
 use super::{Answer, Options};
 
-/// Download all of a torrent (stage 12)
+/// Download all of a torrent (stage 13)
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  piecemeal download -o sample.txt lab/sample.torrent")]
 pub struct Args {

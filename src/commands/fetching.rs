@@ -1,4 +1,4 @@
-//! What both whole downloads share: the output, Ctrl-C, and telling how it goes. (stage 12)
+//! What both whole downloads share: the output, Ctrl-C, and telling how it goes. (stage 13)
 
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -14,13 +14,13 @@ use piecemeal::s06_magnet::Magnet;
 use piecemeal::s10_storage::output::Output;
 use piecemeal::s10_storage::{StorageError, Store};
 use piecemeal::s11_work_queue::PeerNumber;
-use piecemeal::s12_swarm::outcome::{Outcome, Traded};
-use piecemeal::s12_swarm::rate::Rate;
-use piecemeal::s12_swarm::source::Linked;
-use piecemeal::s12_swarm::standing::Standing;
-use piecemeal::s12_swarm::view::Watch;
-use piecemeal::s12_swarm::waiting::Wait;
-use piecemeal::s12_swarm::{Event, Plan, SwarmError, download};
+use piecemeal::s13_swarm::outcome::{Outcome, Traded};
+use piecemeal::s13_swarm::rate::Rate;
+use piecemeal::s13_swarm::source::Linked;
+use piecemeal::s13_swarm::standing::Standing;
+use piecemeal::s13_swarm::view::Watch;
+use piecemeal::s13_swarm::waiting::Wait;
+use piecemeal::s13_swarm::{Event, Plan, SwarmError, download};
 use serde_json::{Value, json};
 
 use super::download::Place;
@@ -41,7 +41,7 @@ pub fn fetch(mut plan: Plan, place: &Place, source: &str, options: &Options) -> 
     plan.stop = interrupt()?;
     let stop = Arc::clone(&plan.stop);
     let how = "each peer gets a thread; all of them take pieces from one queue, the rarest first";
-    options.narrator().say(12, how);
+    options.narrator().say(13, how);
     if plan.info.is_none() {
         options.narrator().say(8, "first any peer may send the info dictionary: the link has its hash, so a lie shows");
     }
@@ -202,11 +202,11 @@ impl Teller<'_> {
         self.served.retain(|(number, _)| peers.binary_search_by_key(number, |peer| peer.number).is_ok());
         for peer in peers {
             if peer.wants && self.served.insert((peer.number, false)) {
-                self.progress.say(13, &format!("{} is interested: we have pieces that it needs", peer.address));
+                self.progress.say(14, &format!("{} is interested: we have pieces that it needs", peer.address));
             }
             if !peer.choked && self.served.insert((peer.number, true)) {
                 let who = peer.address;
-                self.progress.say(13, &format!("we unchoke {who}: it is one of the few that get blocks at a time"));
+                self.progress.say(14, &format!("we unchoke {who}: it is one of the few that get blocks at a time"));
             }
         }
     }
@@ -247,7 +247,7 @@ impl Teller<'_> {
                 json!({ "event": "progress", "verified": verified, "downloaded": downloaded, "uploaded": uploaded, "peers": peers })
             }
             Event::Waiting(waiting) => {
-                let chapter = if matches!(waiting.why, Wait::NoTaker { .. }) { 12 } else { 11 };
+                let chapter = if matches!(waiting.why, Wait::NoTaker { .. }) { 14 } else { 13 };
                 progress.waits(chapter, &waiting.text(Instant::now()), &mut |width, height| self.sight.lines(width, height));
                 waits::line(waiting)
             }
@@ -256,7 +256,7 @@ impl Teller<'_> {
                 progress.say(10, "the last piece is there, and the hash of each is right");
                 let next =
                     if self.stays { "what is there is given to others now" } else { "we say goodbye to peers and trackers" };
-                progress.say(12, next);
+                progress.say(13, next);
                 json!({ "event": "completed" })
             }
             Event::Joined(peer) => {
@@ -268,14 +268,14 @@ impl Teller<'_> {
                 match choked {
                     _ if self.seeding => {}
                     false => progress.say(9, &format!("{peer} unchokes us: now it answers requests for blocks, many at a time")),
-                    true => progress.say(12, &format!("{peer} chokes us and gives nothing for now: its pieces go to others")),
+                    true => progress.say(13, &format!("{peer} chokes us and gives nothing for now: its pieces go to others")),
                 }
                 json!({ "event": "choke", "peer": peer.to_string(), "choked": choked })
             }
             Event::Left(peer, why) => {
                 let next = if self.seeding { "" } else { "; its pieces go to others" };
                 match self.joined.remove(peer) {
-                    true => progress.say(12, &format!("{peer} is gone: {why}{next}")),
+                    true => progress.say(13, &format!("{peer} is gone: {why}{next}")),
                     false => progress.say(4, &format!("{peer} cannot be used: {why}")),
                 }
                 json!({ "event": "left", "peer": peer.to_string(), "why": why.to_string() })
@@ -285,13 +285,13 @@ impl Teller<'_> {
                 json!({ "event": "passed_over", "peer": peer.to_string(), "what": what })
             }
             Event::Withdrawn(piece) => {
-                progress.news(13, &format!("piece {piece} was changed on disk: it is no longer given"));
+                progress.news(14, &format!("piece {piece} was changed on disk: it is no longer given"));
                 json!({ "event": "withdrawn", "piece": piece.get() })
             }
             Event::Corrupt(piece, by) => {
                 let who: Vec<String> = by.iter().map(ToString::to_string).collect();
                 let what = if who.len() == 1 { "which is banned" } else { "one of which lies" };
-                progress.news(12, &format!("piece {piece} had the wrong hash; it came from {}, {what}", who.join(" and ")));
+                progress.news(13, &format!("piece {piece} had the wrong hash; it came from {}, {what}", who.join(" and ")));
                 json!({ "event": "corrupt", "piece": piece.get(), "peers": who })
             }
             Event::Source { name, what, failed: true } => {

@@ -1,13 +1,13 @@
-//! What every command that gives has in common: the listener, the slots, the limits. (stage 13)
+//! What every command that gives has in common: the listener, the slots, the limits. (stage 14)
 
 use std::io::{self, ErrorKind, Write};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use piecemeal::s12_swarm::Plan;
-use piecemeal::s12_swarm::rate::Rate;
-use piecemeal::s13_seeding::listener::Listener;
-use piecemeal::s13_seeding::{Rules, Uploader};
+use piecemeal::s13_swarm::Plan;
+use piecemeal::s13_swarm::rate::Rate;
+use piecemeal::s14_seeding::listener::Listener;
+use piecemeal::s14_seeding::{Rules, Uploader};
 use serde_json::json;
 
 use super::failure::{Failure, LOCAL};

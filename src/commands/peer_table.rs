@@ -1,7 +1,7 @@
-//! The connected peers as a table. (stage 12)
+//! The connected peers as a table. (stage 13)
 
 use piecemeal::s03_tracker::PeerId;
-use piecemeal::s12_swarm::view::PeerView;
+use piecemeal::s13_swarm::view::PeerView;
 
 use crate::progress::size;
 

@@ -1,4 +1,4 @@
-//! Asking many trackers for counts, side by side. (stage 14)
+//! Asking many trackers for counts, side by side. (stage 15)
 
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
@@ -8,9 +8,9 @@ use std::time::Instant;
 use piecemeal::s02_metainfo::InfoHash;
 use piecemeal::s03_tracker::TrackerError;
 use piecemeal::s03_tracker::http::{Get, fetch};
-use piecemeal::s14_udp_tracker::packet::Counts;
-use piecemeal::s14_udp_tracker::scrape::scrape_with;
-use piecemeal::s14_udp_tracker::{UdpError, UdpTracker};
+use piecemeal::s15_udp_tracker::packet::Counts;
+use piecemeal::s15_udp_tracker::scrape::scrape_with;
+use piecemeal::s15_udp_tracker::{UdpError, UdpTracker};
 
 use super::failure::{Failure, TRACKER};
 use super::find_peers::{GRACE, nobody_at_home};

@@ -7,8 +7,8 @@ use piecemeal::s01_bencode::{Value, decode_prefix};
 use piecemeal::s02_metainfo::InfoHash;
 use piecemeal::s03_tracker::http::{Get, announce_with};
 use piecemeal::s03_tracker::{Announce, PeerId};
-use piecemeal::s14_udp_tracker::UdpTracker;
-use piecemeal::s14_udp_tracker::scrape::scrape_with;
+use piecemeal::s15_udp_tracker::UdpTracker;
+use piecemeal::s15_udp_tracker::scrape::scrape_with;
 
 use super::{is_printable, parted};
 

@@ -1,0 +1,234 @@
+//! Whom to dial next, and how many requests to have on their way.
+
+use piecemeal::s13_swarm::addresses::{Addresses, REMEMBERED};
+use piecemeal::s13_swarm::depth::Depth;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+const RETRY: Duration = Duration::from_secs(15);
+
+fn at(host: u8, port: u16) -> SocketAddr {
+    SocketAddr::from(([192, 0, 2, host], port))
+}
+
+/// The seconds from now after which it is dialled again; it is busy then.
+fn next_in(book: &mut Addresses) -> Option<u64> {
+    let (due, _) = book.next_due()?;
+    let left = due.saturating_duration_since(Instant::now());
+    book.next(due).expect("it is due");
+    Some((left + Duration::from_millis(500)).as_secs())
+}
+
+#[test]
+fn a_failed_address_is_dialled_again_later_and_later_and_then_no_more() {
+    let mut book = Addresses::new(RETRY);
+    assert!(book.is_empty() && book.is_hopeless() && book.all_tried_twice() && book.next(Instant::now()).is_none());
+    book.found(at(1, 1));
+    assert!(!book.is_empty() && !book.is_hopeless() && !book.all_tried_twice());
+    let mut pauses = Vec::new();
+    while let Some(pause) = next_in(&mut book) {
+        assert!(book.next(Instant::now() + Duration::from_secs(10_000)).is_none(), "it is busy");
+        assert!(!book.is_hopeless(), "something may come of it");
+        pauses.push(pause);
+        book.ended(at(1, 1), false, false);
+    }
+    assert_eq!(pauses, [0, 15, 30, 60, 120, 240]);
+    assert!(book.is_hopeless() && book.all_tried_twice() && book.next_due().is_none());
+}
+
+#[test]
+fn an_address_that_was_of_use_is_as_good_as_new() {
+    let mut book = Addresses::new(RETRY);
+    book.found(at(1, 1));
+    for _ in 0..20 {
+        assert!(next_in(&mut book).is_some());
+        book.ended(at(1, 1), false, true);
+    }
+    let pauses: Vec<u64> = std::iter::from_fn(|| {
+        let pause = next_in(&mut book)?;
+        book.ended(at(1, 1), false, false);
+        Some(pause)
+    })
+    .collect();
+    assert_eq!(pauses, [15, 30, 60, 120, 240]);
+}
+
+#[test]
+fn a_peer_that_was_there_and_hung_up_is_dialled_again_soon_and_then_as_the_others() {
+    let mut book = Addresses::new(RETRY);
+    book.found(at(1, 1));
+    let mut pauses = Vec::new();
+    while let Some(pause) = next_in(&mut book) {
+        pauses.push(pause);
+        book.ended(at(1, 1), true, false);
+    }
+    assert_eq!(pauses, [0, 2, 15, 30, 60, 120]);
+}
+
+#[test]
+fn a_peer_that_hung_up_early_gets_one_early_chance_whatever_came_before() {
+    let mut book = Addresses::new(RETRY);
+    book.found(at(1, 1));
+    let mut pauses = Vec::new();
+    // Nobody is there at first; then it shakes hands and hangs up; then it is of use.
+    for (met, useful) in [(false, false), (true, false), (true, false), (true, true), (true, false), (false, false)] {
+        pauses.push(next_in(&mut book).expect("it is dialled again"));
+        book.ended(at(1, 1), met, useful);
+    }
+    pauses.extend(next_in(&mut book));
+    assert_eq!(pauses, [0, 15, 2, 30, 2, 15, 30]);
+}
+
+#[test]
+fn an_address_that_was_given_up_for_a_peer_that_came_by_itself_is_dialled_when_that_goes() {
+    let mut book = Addresses::new(RETRY);
+    book.found(at(1, 1));
+    assert_eq!(next_in(&mut book), Some(0));
+    book.forget(at(1, 1));
+    assert!(book.is_hopeless());
+    book.revive(at(1, 1));
+    assert_eq!(next_in(&mut book), Some(15));
+    // Not one that is banned, nor one that is not known.
+    book.ban(at(1, 1));
+    book.revive(at(1, 1));
+    book.revive(at(2, 1));
+    assert!(book.is_hopeless());
+}
+
+#[test]
+fn the_one_that_has_waited_longest_goes_first_and_none_goes_twice() {
+    let mut book = Addresses::new(RETRY);
+    for host in [3, 1, 2] {
+        book.found(at(host, 1));
+        book.found(at(host, 1));
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let order: Vec<SocketAddr> = std::iter::from_fn(|| book.next(Instant::now())).collect();
+    assert_eq!(order, [at(3, 1), at(1, 1), at(2, 1)]);
+}
+
+#[test]
+fn what_could_not_be_tried_was_not_tried() {
+    let mut book = Addresses::new(RETRY);
+    book.found(at(1, 1));
+    for _ in 0..50 {
+        assert_eq!(book.next(Instant::now()), Some(at(1, 1)));
+        book.put_back(at(1, 1));
+    }
+    assert!(!book.all_tried_twice());
+}
+
+#[test]
+fn port_zero_is_no_address() {
+    let mut book = Addresses::new(RETRY);
+    book.found(at(1, 0));
+    assert!(book.is_empty());
+}
+
+#[test]
+fn who_is_forgotten_is_not_dialled_when_it_is_named_again() {
+    let mut book = Addresses::new(RETRY);
+    book.found(at(1, 1));
+    book.next(Instant::now());
+    book.forget(at(1, 1));
+    book.ended(at(1, 1), false, true);
+    book.found(at(1, 1));
+    assert!(book.is_hopeless() && book.next(Instant::now() + RETRY * 1000).is_none());
+}
+
+#[test]
+fn three_bans_of_one_ip_ban_all_of_it() {
+    let mut book = Addresses::new(RETRY);
+    // Known before the bans.
+    (1..=5).for_each(|port| book.found(at(1, port)));
+    book.found(at(2, 1));
+    for port in 1..=2 {
+        book.ban(at(1, port));
+        book.ban(at(1, port));
+        assert!(book.is_banned(at(1, port)) && !book.is_banned(at(1, 5)));
+    }
+    book.ban(at(1, 3));
+    assert!(book.is_banned(at(1, 4)) && book.is_banned(at(1, 999)) && !book.is_banned(at(2, 1)));
+    book.found(at(1, 999));
+    let rest: Vec<SocketAddr> = std::iter::from_fn(|| book.next(Instant::now())).collect();
+    assert_eq!(rest, [at(2, 1)], "nobody at a banned IP is dialled, whenever it was named");
+}
+
+#[test]
+fn only_so_many_are_remembered_and_the_useless_make_room() {
+    let mut book = Addresses::new(RETRY);
+    let address = |number: usize| at((number / 60_000) as u8, (number % 60_000) as u16 + 1);
+    (0..REMEMBERED + 500).for_each(|number| book.found(address(number)));
+    let known = std::iter::from_fn(|| book.next(Instant::now())).count();
+    assert_eq!(known, REMEMBERED);
+    book.found(at(9, 9));
+    assert_eq!(book.next(Instant::now()), None, "all are busy");
+    book.forget(address(7));
+    book.found(at(9, 9));
+    assert_eq!(book.next(Instant::now()), Some(at(9, 9)));
+}
+
+/// What the depth is after so many blocks, one every `pause` microseconds, the first of
+/// them `round_trip` microseconds after it was asked for.
+fn depth_after(blocks: u64, pause: u64, round_trip: u64, most: usize) -> usize {
+    let start = Instant::now();
+    let mut depth = Depth::new(start);
+    depth.resume(start);
+    for block in 0..blocks {
+        depth.blocks_came(1, start + Duration::from_micros(round_trip + block * pause), most);
+    }
+    depth.get()
+}
+
+#[test]
+fn the_depth_fits_the_rate_and_the_round_trip() {
+    let first = depth_after(0, 0, 0, 250);
+    assert!((1..=64).contains(&first), "{first}");
+    // Slow: about a second's worth, and something to do even for the slowest.
+    assert!((20..=40).contains(&depth_after(200, 33_333, 50_000, 250)), "30 blocks a second");
+    assert!((1..=8).contains(&depth_after(20, 10_000_000, 50_000, 250)), "a block every ten seconds");
+    // Fast and near: enough, and no more.
+    assert!((64..=80).contains(&depth_after(50_000, 60, 200, 100_000)), "1 ms and 250 MiB/s");
+    // Fast and far: at least what the round trip holds.
+    assert!((320..=512).contains(&depth_after(50_000, 156, 50_000, 100_000)), "50 ms and 100 MiB/s");
+    // A long time before the first block does not make it more than a second's worth.
+    assert!((20..=40).contains(&depth_after(200, 33_333, 10_000_000, 250)), "it has thought for 10 s");
+}
+
+#[test]
+fn the_depth_grows_within_a_few_round_trips() {
+    let (start, trip) = (Instant::now(), Duration::from_millis(50));
+    let mut depth = Depth::new(start);
+    depth.resume(start);
+    // Each round trip brings all that was asked for.
+    for round in 1..=6 {
+        depth.blocks_came(depth.get(), start + round * trip, 100_000);
+    }
+    assert!(depth.get() >= 320, "{}", depth.get());
+}
+
+#[test]
+fn the_depth_is_never_more_than_the_peer_queues() {
+    for (most, expected) in [(7, 7), (0, 1)] {
+        assert_eq!(depth_after(5000, 1000, 50_000, most), expected);
+    }
+    assert!(depth_after(500_000, 1, 1_000_000, usize::MAX) <= 512, "8 MiB");
+}
+
+#[test]
+fn an_address_that_may_be_a_double_is_dialled_again_after_a_minute() {
+    let mut book = Addresses::new(RETRY);
+    book.found(at(1, 1));
+    assert_eq!(next_in(&mut book), Some(0));
+    book.may_be_a_double(at(1, 1));
+    assert!(!book.is_hopeless());
+    assert_eq!(next_in(&mut book), Some(60));
+    book.may_be_a_double(at(1, 1));
+    book.was_no_double(at(1, 1));
+    assert_eq!(next_in(&mut book), Some(2), "the other has gone");
+    // It was one, and the other has gone.
+    book.forget(at(1, 1));
+    assert!(book.is_hopeless());
+    book.was_no_double(at(1, 1));
+    assert_eq!(next_in(&mut book), Some(2));
+}
