@@ -38,6 +38,7 @@ pub mod s08_metadata;
 pub mod s09_pieces;
 pub mod s10_storage;
 pub mod s11_work_queue;
+pub mod s12_session;
 pub mod s13_swarm;
 pub mod s14_seeding;
 pub mod s15_udp_tracker;

@@ -38,31 +38,23 @@
 pub mod addresses;
 pub mod announcer;
 pub mod budget;
-mod clock;
 mod conductor;
-pub mod depth;
 mod doubles;
-mod held;
 mod learning;
 mod lobby;
 pub mod manners;
-pub mod outbox;
 pub mod outcome;
 mod peer;
 mod plan;
-pub mod rate;
-mod session;
 pub mod sharing;
 pub mod source;
 pub mod standing;
-pub mod traffic;
-pub mod uploads;
 pub mod view;
 pub mod waiting;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -74,11 +66,8 @@ use self::conductor::{Conductor, Limits};
 use self::outcome::Outcome;
 pub use self::peer::Ended;
 pub use self::plan::Plan;
-use self::rate::Rate;
 use self::source::{Candidate, Signals};
 use self::standing::Standing;
-use self::traffic::Traffic;
-use self::uploads::Uploads;
 use self::waiting::Waiting;
 use crate::s02_metainfo::{Info, InfoHash, PieceIndex};
 use crate::s03_tracker::PeerId;
@@ -87,10 +76,12 @@ use crate::s04_handshake::descriptors::allowed;
 use crate::s04_handshake::transport::{Dial, Hangup};
 use crate::s05_messages::FAST_BIT;
 use crate::s05_messages::bitfield::Bitfield;
-use crate::s07_extension::{EXTENSION_BIT, Extensions};
+use crate::s07_extension::EXTENSION_BIT;
 use crate::s08_metadata::Metadata;
 use crate::s10_storage::{StorageError, Store};
-use crate::s11_work_queue::{PeerNumber, WorkQueue};
+use crate::s11_work_queue::PeerNumber;
+use crate::s12_session::host::{Counters, Host, Report, Torrent};
+use crate::s12_session::stats::PeerStats;
 
 /// What has happened, for the user.
 #[derive(Debug)]
@@ -164,29 +155,10 @@ enum Note {
     Joined(SocketAddr),
     /// Why no info dictionary comes from it, if anything speaks against it.
     Lacks(SocketAddr, Option<&'static str>),
-    Choked(SocketAddr, bool),
-    PassedOver(SocketAddr, String),
+    /// From a peer's session.
+    Session(Report),
     Ended(PeerNumber, SocketAddr, Ended),
     Metadata(Box<Info>),
-    Corrupt(PieceIndex, Vec<PeerNumber>),
-    Finished,
-}
-
-/// A torrent that can be shared: its info dictionary is known, and its place on disk.
-pub struct Torrent {
-    /// Its pieces, and where each of them is.
-    pub queue: Arc<WorkQueue>,
-    /// Its bytes.
-    pub store: Arc<dyn Store>,
-    /// Whether nothing is to be taken, even if pieces are missing.
-    pub upload_only: bool,
-}
-
-impl Torrent {
-    /// Whether we want no more pieces. Takes no lock.
-    pub fn is_upload_only(&self) -> bool {
-        self.upload_only || self.queue.is_complete()
-    }
 }
 
 /// What all threads of a download share.
@@ -194,15 +166,13 @@ pub(crate) struct Swarm {
     info_hash: InfoHash,
     peer_id: PeerId,
     dial: Arc<dyn Dial>,
-    uploads: Arc<dyn Uploads>,
+    /// What the peers' sessions share.
+    host: Arc<Host>,
     upload_only: bool,
     port: u16,
-    download_rate: Rate,
-    upload_rate: Rate,
     torrent: OnceLock<Arc<Torrent>>,
     metadata: Metadata,
     signals: Arc<Signals>,
-    stopping: AtomicBool,
     notes: Sender<Note>,
     /// The connected peers: a leaf lock.
     live: Mutex<HashMap<PeerNumber, Live>>,
@@ -217,7 +187,7 @@ struct Live {
     /// Whether the connection was made by us.
     dialled: bool,
     hang_up: Hangup,
-    traffic: Arc<Traffic>,
+    stats: Arc<PeerStats>,
     /// Why we hung up, if we did: to its thread it looks as if the peer had.
     parted: Option<Ended>,
     /// Addresses that we have dialled and left, since this peer is here. When it goes, they
@@ -235,45 +205,11 @@ impl Swarm {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::SeqCst)
-    }
-
     /// What we say of ourselves. Who offers the fast extension must say what it has right
     /// away; without the info dictionary we do not know how many pieces there are.
     fn handshake(&self) -> Handshake {
         let ours = Handshake::new(self.info_hash, self.peer_id).with_bit(EXTENSION_BIT);
         if self.torrent.get().is_some() { ours.with_bit(FAST_BIT) } else { ours }
-    }
-
-    /// Tells what was passed over in a peer's extension handshakes.
-    fn tell_passed_over(&self, peer: SocketAddr, extensions: &mut Extensions) {
-        extensions.take_passed_over().into_iter().for_each(|what| self.note(Note::PassedOver(peer, what)));
-    }
-
-    fn count_blocks(&self, traffic: &Traffic, length: usize, now: Instant) {
-        self.signals.downloaded.fetch_add(length as u64, Ordering::Relaxed);
-        traffic.count_came(length, now);
-    }
-
-    fn count_given(&self, traffic: &Traffic, length: usize) {
-        if length > 0 {
-            self.signals.uploaded.fetch_add(length as u64, Ordering::Relaxed);
-            traffic.count_went(length, Instant::now());
-        }
-    }
-
-    fn piece_done(&self, torrent: &Torrent) {
-        // Two threads may get here at once, and the later of them with the older number.
-        let left = torrent.queue.bytes_left();
-        self.signals.left.fetch_min(left, Ordering::Relaxed);
-        if left == 0 {
-            self.note(Note::Finished);
-        }
-    }
-
-    fn piece_corrupt(&self, piece: PieceIndex, by: Vec<PeerNumber>) {
-        self.note(Note::Corrupt(piece, by));
     }
 }
 
@@ -291,22 +227,29 @@ where
 {
     let (notes, noted) = mpsc::channel();
     let budget = Budget::of(allowed(Budget::wanted(plan.max_peers)), plan.max_peers);
-    let signals = Arc::new(Signals::new(budget));
+    let counters = Arc::new(Counters::default());
+    let signals = Arc::new(Signals::new(budget, Arc::clone(&counters)));
     let retry = plan.retry();
-    signals.left.store(1, Ordering::Relaxed);
+    let reports = notes.clone();
+    let host = Host {
+        download_limit: plan.download_rate,
+        upload_limit: plan.upload_rate,
+        counters,
+        stopping: AtomicBool::new(false),
+        uploads: Arc::clone(&plan.uploads),
+        // The swarm is over when nobody listens.
+        report: Box::new(move |report| drop(reports.send(Note::Session(report)))),
+    };
     let swarm = Arc::new(Swarm {
         info_hash: plan.info_hash,
         peer_id: plan.peer_id,
         dial: Arc::clone(&plan.dial),
-        uploads: Arc::clone(&plan.uploads),
+        host: Arc::new(host),
         upload_only: plan.upload_only,
         port: plan.port,
-        download_rate: plan.download_rate,
-        upload_rate: plan.upload_rate,
         torrent: OnceLock::new(),
         metadata: Metadata::default(),
         signals: Arc::clone(&signals),
-        stopping: AtomicBool::new(false),
         notes: notes.clone(),
         live: Mutex::default(),
         fetching: Mutex::default(),

@@ -7,7 +7,7 @@
 //!
 //! * **Run it:** `piecemeal seed lab/sample.torrent sample.txt`
 //! * **Spec:** BEP 3, 6, 21, 54; **chapter:** `docs/14-seeding.md`
-//! * **Builds on:** [`Uploads`] and [`PeerSource`] from stage 13
+//! * **Builds on:** [`Uploads`] from stage 12, [`PeerSource`] from stage 13
 //!
 //! # On the wire
 //! ```text
@@ -42,6 +42,7 @@
 pub mod allowed_fast;
 pub mod choking;
 pub mod listener;
+pub mod send_queue;
 pub mod sharing_slots;
 mod shelf;
 mod waiting_list;
@@ -51,13 +52,15 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use self::send_queue::{Queued, SendQueue, Writer};
 use self::shelf::Shelf;
 use self::waiting_list::{Place, WaitingList};
+use crate::s04_handshake::transport::Hangup;
 use crate::s05_messages::{BLOCK_LENGTH, Message, Request};
 use crate::s07_extension::{BoxError, OUR_REQQ};
-use crate::s13_swarm::Torrent;
-use crate::s13_swarm::outbox::Waiting;
-use crate::s13_swarm::uploads::{Taker, Upload, Uploads};
+use crate::s12_session::host::Torrent;
+use crate::s12_session::send_path::SendPath;
+use crate::s12_session::uploads::{Upload, UploadPeer, Uploads};
 
 /// How much is given, and for how long.
 #[derive(Debug, Clone)]
@@ -85,29 +88,26 @@ impl Default for Rules {
 pub struct Uploader {
     rules: Rules,
     list: Arc<WaitingList>,
-    shelf: Shelf,
+    shelf: Arc<Shelf>,
 }
 
 impl Uploader {
     /// Gives by these rules.
     pub fn new(rules: Rules) -> Uploader {
-        Uploader { list: WaitingList::new(&rules), rules, shelf: Shelf::default() }
+        Uploader { list: WaitingList::new(&rules), rules, shelf: Arc::default() }
     }
 }
 
 impl Uploads for Uploader {
-    fn open(&self, taker: Taker) -> Option<Box<dyn Upload>> {
-        let allowed = if taker.fast { allowed_fast::set_for(&taker) } else { Vec::new() };
-        taker.outbox.edit(|waiting| {
+    fn open(&self, peer: UploadPeer) -> Option<Box<dyn Upload>> {
+        let allowed = if peer.fast { allowed_fast::set_for(&peer) } else { Vec::new() };
+        let taker = Taker { peer, send_queue: Arc::default() };
+        taker.send_queue.edit(|queued| {
             for index in &allowed {
-                Message::AllowedFast { index: *index }.encode_to(&mut waiting.messages);
+                Message::AllowedFast { index: *index }.encode_to(&mut queued.messages);
             }
         });
-        Some(Box::new(Giving { place: self.list.enter(taker, allowed) }))
-    }
-
-    fn block(&self, torrent: &Torrent, request: Request, out: &mut Vec<u8>) -> bool {
-        self.shelf.read(torrent, request, out)
+        Some(Box::new(Giving { shelf: Arc::clone(&self.shelf), place: self.list.enter(taker, allowed) }))
     }
 
     fn stays(&self, uploaded: u64, length: u64) -> bool {
@@ -116,32 +116,52 @@ impl Uploads for Uploader {
     }
 }
 
+/// A peer that is interested, and what is to be sent to it.
+struct Taker {
+    peer: UploadPeer,
+    send_queue: Arc<SendQueue>,
+}
+
 /// What one peer is given.
 struct Giving {
+    shelf: Arc<Shelf>,
     place: Place,
 }
 
 impl Upload for Giving {
-    fn interested(&mut self, yes: bool) {
+    fn take_over(&mut self, path: Box<dyn SendPath>, hang_up: &Hangup) -> Box<dyn SendPath> {
+        let Taker { peer, send_queue } = self.place.taker();
+        let writer = Writer {
+            host: Arc::clone(&peer.host),
+            torrent: Arc::clone(&peer.torrent),
+            stats: Arc::clone(&peer.stats),
+            fast: peer.fast,
+            blocks: self.shelf.clone(),
+            queue: Arc::clone(send_queue),
+        };
+        writer.take_over(path, hang_up)
+    }
+
+    fn set_interested(&mut self, yes: bool) {
         self.place.interested(yes);
     }
 
     /// Puts the request into the peer's queue, or refuses it.
     fn request(&mut self, request: Request) -> Result<(), BoxError> {
         let taker = self.place.taker();
-        check(request, &taker.torrent)?;
-        let here = taker.torrent.queue.given_piece(request.index).is_some();
-        if !here && !taker.fast {
+        check(request, &taker.peer.torrent)?;
+        let here = taker.peer.torrent.queue.given_piece(request.index).is_some();
+        if !here && !taker.peer.fast {
             return Err(SeedingError::NotHere { index: request.index }.into());
         }
-        let full = taker.outbox.edit(|waiting| {
-            let may = self.place.is_unchoked(waiting) || self.place.is_allowed(request);
-            if here && may && waiting.blocks.len() < OUR_REQQ as usize {
-                waiting.blocks.push_back(request);
-            } else if taker.fast {
-                Message::Reject(request).encode_to(&mut waiting.messages);
+        let full = taker.send_queue.edit(|queued| {
+            let may = self.place.is_unchoked(queued) || self.place.is_allowed(request);
+            if here && may && queued.blocks.len() < OUR_REQQ as usize {
+                queued.blocks.push_back(request);
+            } else if taker.peer.fast {
+                Message::Reject(request).encode_to(&mut queued.messages);
             }
-            waiting.is_full()
+            queued.is_full()
         });
         if full { Err(SeedingError::Deaf.into()) } else { Ok(()) }
     }
@@ -150,13 +170,13 @@ impl Upload for Giving {
     /// way already, that is the answer.
     fn cancel(&mut self, request: Request) {
         let taker = self.place.taker();
-        taker.outbox.edit(|waiting: &mut Waiting| {
-            let before = waiting.blocks.len();
-            waiting.blocks.retain(|other| *other != request);
+        taker.send_queue.edit(|queued: &mut Queued| {
+            let before = queued.blocks.len();
+            queued.blocks.retain(|other| *other != request);
             // Asked for twice, it is answered twice.
-            let gone = before - waiting.blocks.len();
-            for _ in (0..gone).filter(|_| taker.fast) {
-                Message::Reject(request).encode_to(&mut waiting.messages);
+            let gone = before - queued.blocks.len();
+            for _ in (0..gone).filter(|_| taker.peer.fast) {
+                Message::Reject(request).encode_to(&mut queued.messages);
             }
         });
     }

@@ -15,7 +15,6 @@ mod s13_swarm {
     mod budget;
     mod claims;
     mod ends;
-    mod giving;
     mod magnet;
     mod manners;
     mod net;

@@ -25,7 +25,7 @@ mod s14_seeding {
     mod giving;
     mod greeting;
     mod listener;
-    mod rate;
+    mod seam;
     mod shelf;
     mod slots;
     mod taking;

@@ -14,8 +14,8 @@ use piecemeal::s06_magnet::Magnet;
 use piecemeal::s10_storage::output::Output;
 use piecemeal::s10_storage::{StorageError, Store};
 use piecemeal::s11_work_queue::PeerNumber;
+use piecemeal::s12_session::rate::Rate;
 use piecemeal::s13_swarm::outcome::{Outcome, Traded};
-use piecemeal::s13_swarm::rate::Rate;
 use piecemeal::s13_swarm::source::Linked;
 use piecemeal::s13_swarm::standing::Standing;
 use piecemeal::s13_swarm::view::Watch;
@@ -201,10 +201,10 @@ impl Teller<'_> {
         let peers = self.watch.peers();
         self.served.retain(|(number, _)| peers.binary_search_by_key(number, |peer| peer.number).is_ok());
         for peer in peers {
-            if peer.wants && self.served.insert((peer.number, false)) {
+            if peer.peer_interested && self.served.insert((peer.number, false)) {
                 self.progress.say(14, &format!("{} is interested: we have pieces that it needs", peer.address));
             }
-            if !peer.choked && self.served.insert((peer.number, true)) {
+            if !peer.am_choking && self.served.insert((peer.number, true)) {
                 let who = peer.address;
                 self.progress.say(14, &format!("we unchoke {who}: it is one of the few that get blocks at a time"));
             }

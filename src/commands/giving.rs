@@ -4,8 +4,8 @@ use std::io::{self, ErrorKind, Write};
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use piecemeal::s12_session::rate::Rate;
 use piecemeal::s13_swarm::Plan;
-use piecemeal::s13_swarm::rate::Rate;
 use piecemeal::s14_seeding::listener::Listener;
 use piecemeal::s14_seeding::{Rules, Uploader};
 use serde_json::json;

@@ -1,77 +1,77 @@
-//! What one peer may take its time for, and for how long.
+//! The deadlines of one session.
 //!
-//! Each limit is a deadline on *progress*: a peer that sends a byte now and then keeps
-//! a read alive, but not these.
+//! Each is on *progress*: a peer that sends a byte now and then keeps a read alive, but not these.
 
 use std::time::{Duration, Instant};
 
-use super::Ended;
+use super::host::SessionEnd;
 
-/// The longest that one message may take, once begun.
-const MESSAGE_TIME: Duration = Duration::from_secs(20);
-/// The longest between blocks, while we are owed any.
-const BLOCK_TIME: Duration = Duration::from_secs(20);
-/// The longest for a piece: this, or what its length takes at [`SLOWEST`].
-const PIECE_TIME: Duration = Duration::from_secs(60);
-/// In bytes a second.
-const SLOWEST: u32 = 4 * 1024;
-/// The longest without any message at all.
-const IDLE_TIME: Duration = Duration::from_secs(180);
-/// How long we are silent before we send a keep-alive. Others hang up after 120 s.
+/// Longest time for one message, once it has begun.
+const MESSAGE_TIMEOUT: Duration = Duration::from_secs(20);
+/// Longest time between blocks while the peer owes us any.
+const BLOCK_TIMEOUT: Duration = Duration::from_secs(20);
+/// Longest time for a piece: this, or what its length takes at [`MIN_RATE`].
+const PIECE_TIMEOUT: Duration = Duration::from_secs(60);
+/// The slowest a large piece may come, in bytes a second.
+const MIN_RATE: u32 = 4 * 1024;
+/// Longest time without any message at all.
+pub const IDLE_TIMEOUT: Duration = Duration::from_secs(180);
+/// We send a keep-alive after this long. Others hang up after 120 s of silence.
 const KEEP_ALIVE: Duration = Duration::from_secs(100);
 
 /// When a session last did this or that.
-pub(super) struct Clock {
-    /// The time, looked at once a turn.
+pub(super) struct Deadlines {
+    /// The time, looked up once a turn.
     pub now: Instant,
-    /// When the last block came, or the first of several was asked for.
+    /// When a block last came, or the first of several was requested.
     pub block: Instant,
-    heard: Instant,
+    received: Instant,
     sent: Instant,
+    /// When the message began that is only partly there.
     begun: Option<Instant>,
 }
 
-impl Clock {
-    pub fn new(now: Instant) -> Clock {
-        Clock { now, block: now, heard: now, sent: now, begun: None }
+impl Deadlines {
+    pub fn new(now: Instant) -> Deadlines {
+        Deadlines { now, block: now, received: now, sent: now, begun: None }
     }
 
-    /// A message has come, whole. A keep-alive counts: the peer is there.
-    pub fn heard(&mut self) {
+    /// A whole message has come. A keep-alive counts: the peer is there.
+    pub fn message_received(&mut self) {
         self.now = Instant::now();
-        self.heard = self.now;
+        self.received = self.now;
         self.begun = None;
     }
 
     /// Something was sent.
-    pub fn sent(&mut self) {
+    pub fn message_sent(&mut self) {
         self.sent = self.now;
     }
 
     /// Whether it is time for a keep-alive.
-    pub fn must_speak(&self) -> bool {
+    pub fn needs_keep_alive(&self) -> bool {
         self.now.duration_since(self.sent) > KEEP_ALIVE
     }
 
-    /// Looks at all limits: a message has `begun`; the peer is `owing` us blocks, the
-    /// first of them of a `piece` that was begun then and has so many bytes.
-    pub fn check(&mut self, begun: bool, owing: bool, piece: Option<(Instant, u32)>) -> Result<(), Ended> {
+    /// Checks all deadlines. A message may have `begun`, and the peer may be `owing` us blocks. The
+    /// first of them is of a `piece` that was claimed then and has this many bytes.
+    pub fn check(&mut self, begun: bool, owing: bool, piece: Option<(Instant, u32)>) -> Result<(), SessionEnd> {
         // The clock of a message starts when we first see it incomplete.
         let since = if begun { *self.begun.get_or_insert(self.now) } else { self.now };
         let over = |since: Instant, limit: Duration| self.now.duration_since(since) > limit;
-        if over(since, MESSAGE_TIME) {
-            return Err(Ended::Slow("a message took over 20 s"));
+        if over(since, MESSAGE_TIMEOUT) {
+            return Err(SessionEnd::Slow("a message took over 20 s"));
         }
-        if over(self.heard, IDLE_TIME) {
-            return Err(Ended::Slow("it said nothing for 180 s"));
+        if over(self.received, IDLE_TIMEOUT) {
+            return Err(SessionEnd::Slow("it said nothing for 180 s"));
         }
-        if owing && over(self.block, BLOCK_TIME) {
-            return Err(Ended::Slow("no block came for 20 s"));
+        if owing && over(self.block, BLOCK_TIMEOUT) {
+            return Err(SessionEnd::Slow("no block came for 20 s"));
         }
         if let Some((since, size)) = piece
-            && over(since, PIECE_TIME.max(Duration::from_secs(u64::from(size / SLOWEST))))
+            && over(since, PIECE_TIMEOUT.max(Duration::from_secs(u64::from(size / MIN_RATE))))
         {
-            return Err(Ended::Slow("a piece took too long"));
+            return Err(SessionEnd::Slow("a piece took too long"));
         }
         Ok(())
     }

@@ -22,13 +22,14 @@ use super::peer::{Ended, start_source};
 use super::source::{Candidate, Finder, PeerSource};
 use super::standing::Record;
 use super::waiting::Silence;
-use super::{Event, Note, Swarm, SwarmError, Torrent};
+use super::{Event, Note, Swarm, SwarmError};
 use crate::s02_metainfo::Info;
 use crate::s04_handshake::HandshakeError;
 use crate::s04_handshake::descriptors::is_exhausted;
 use crate::s05_messages::bitfield::Bitfield;
 use crate::s10_storage::{StorageError, Store};
 use crate::s11_work_queue::{PeerNumber, WorkQueue};
+use crate::s12_session::host::{Report, SessionEnd, Torrent};
 
 /// How often the user hears of progress.
 const EVENT_TIME: Duration = Duration::from_millis(100);
@@ -192,7 +193,7 @@ impl<'e> Conductor<'e> {
         let queue = WorkQueue::new(Arc::new(info), &have);
         let left = queue.bytes_left();
         (self.event)(Event::Resumed(length - left));
-        self.swarm.signals.left.store(left, Ordering::Relaxed);
+        self.swarm.host.counters.left.store(left, Ordering::Relaxed);
         self.finished = left == 0;
         // Hashing what is there took as long as it took.
         self.patience = Patience::new(self.limits.patience);
@@ -238,20 +239,27 @@ impl<'e> Conductor<'e> {
                 (self.event)(Event::Joined(address));
             }
             Note::Lacks(address, lacks) => self.record.lacks(address, lacks),
-            Note::Choked(address, yes) => (self.event)(Event::Choked(address, yes)),
-            Note::PassedOver(address, what) => (self.event)(Event::PassedOver(address, what)),
+            Note::Session(report) => self.hear(report),
             Note::Ended(number, address, why) => return self.ended(number, address, why),
             Note::Metadata(info) => self.learn(*info)?,
-            Note::Corrupt(piece, by) => {
+        }
+        Ok(())
+    }
+
+    /// A peer's session has something to say.
+    fn hear(&mut self, report: Report) {
+        match report {
+            Report::Choked(address, yes) => (self.event)(Event::Choked(address, yes)),
+            Report::PassedOver(address, what) => (self.event)(Event::PassedOver(address, what)),
+            Report::Corrupt(piece, by) => {
                 let who: Vec<SocketAddr> = by.iter().filter_map(|number| self.known.get(number).copied()).collect();
                 if let ([_], [address]) = (by.as_slice(), who.as_slice()) {
                     self.ban(*address);
                 }
                 (self.event)(Event::Corrupt(piece, who));
             }
-            Note::Finished => self.finished(),
+            Report::Finished => self.finished(),
         }
-        Ok(())
     }
 
     /// Whether nobody has a place, and nobody waits for one.
@@ -284,23 +292,23 @@ impl<'e> Conductor<'e> {
         self.threads.remove(&number);
         let live = self.swarm.live().remove(&number);
         let met = live.is_some();
-        let brought = live.as_ref().map_or(0, |live| live.traffic.downloaded());
+        let brought = live.as_ref().map_or(0, |live| live.stats.downloaded());
         if brought == 0 {
             self.known.remove(&number);
         }
-        let listened = live.as_ref().map(|live| live.traffic.address());
+        let listened = live.as_ref().map(|live| live.stats.address());
         let (parted, doubles) = live.map_or_else(Default::default, |live| {
-            self.outcome.add(&live.traffic);
+            self.outcome.add(&live.stats);
             (live.parted, live.doubles)
         });
         if self.swarm.live().is_empty() {
             self.hungry();
         }
         match why {
-            Ended::Local(error) => return Err(error.into()),
+            Ended::Session(SessionEnd::Local(error)) => return Err(error.into()),
             Ended::Unusable(error) => return Err(SwarmError::Unusable(error)),
-            Ended::Corrupt(_) | Ended::WrongMetadata(_) => self.ban(address),
-            Ended::Ourselves | Ended::BothComplete => self.addresses.forget(address),
+            Ended::Session(SessionEnd::Corrupt(_)) | Ended::WrongMetadata(_) => self.ban(address),
+            Ended::Ourselves | Ended::Session(SessionEnd::BothComplete) => self.addresses.forget(address),
             // That is not the peer's fault.
             Ended::Handshake(HandshakeError::Io(ref error)) if is_exhausted(error) => {
                 self.addresses.put_back(address);

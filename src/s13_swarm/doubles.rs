@@ -22,14 +22,14 @@ const UNPROVED: Duration = Duration::from_secs(60);
 /// believe it would cost the peer. And somebody behind the peer's own router, with its
 /// id and its IP, cannot stand in its way for long without giving or taking anything.
 pub(super) fn is_same_peer(here: &Live, new: &Live) -> bool {
-    let ip = |live: &Live| live.traffic.address().ip().to_canonical();
-    let counts = is_proved(here) || here.traffic.start().elapsed() <= UNPROVED;
+    let ip = |live: &Live| live.stats.address().ip().to_canonical();
+    let counts = is_proved(here) || here.stats.start().elapsed() <= UNPROVED;
     here.peer_id == new.peer_id && ip(here) == ip(new) && counts
 }
 
 /// Whether a connection has brought or taken a block.
 pub(super) fn is_proved(live: &Live) -> bool {
-    live.traffic.last_useful().is_some()
+    live.stats.last_useful().is_some()
 }
 
 /// Whether the new one of two connections to a peer takes the place of the other.
@@ -38,5 +38,5 @@ pub(super) fn is_proved(live: &Live) -> bool {
 /// the two connections: the one that the smaller peer id has made.
 pub(super) fn crosses(here: &Live, new: &Live, us: PeerId) -> bool {
     let stays = new.dialled == (us < new.peer_id);
-    stays && here.dialled != new.dialled && here.traffic.start().elapsed() <= CROSSING
+    stays && here.dialled != new.dialled && here.stats.start().elapsed() <= CROSSING
 }

@@ -8,18 +8,18 @@
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::{Ended, Note, Swarm, Torrent};
+use super::{Ended, Note, Swarm};
 use crate::s05_messages::Message;
 use crate::s05_messages::connection::{Connection, HANDSHAKE_TIME};
 use crate::s07_extension::{EXTENDED, EXTENSION_BIT, Extensions, exchange_extensions};
 use crate::s08_metadata::{MetadataError, NAME, fetch_metadata};
+use crate::s12_session::IDLE_TIMEOUT;
+use crate::s12_session::host::{SessionEnd, Torrent};
 
 /// How many peers are asked for the info dictionary at the same time.
 const FETCHES: usize = 4;
 /// How often a waiting thread looks whether the info dictionary is there.
 const TICK: Duration = Duration::from_millis(100);
-/// How long a peer may say nothing while it waits.
-const IDLE_TIME: Duration = Duration::from_secs(180);
 /// How long one peer may take for all of the info dictionary.
 const FETCH_TIME: Duration = Duration::from_secs(600);
 
@@ -38,14 +38,14 @@ pub(super) fn learn(
             other => other?,
         }
     }
-    let over = || swarm.is_stopping() || swarm.torrent.get().is_some();
+    let over = || swarm.host.is_stopping() || swarm.torrent.get().is_some();
     let (mut tries, mut done, mut waiting) = (0, false, None);
     let mut told = None;
     let mut heard = Instant::now();
     loop {
         // Before the ways out, so that no note on what was heard last is lost.
-        swarm.tell_passed_over(connection.peer, extensions);
-        if swarm.is_stopping() {
+        swarm.host.report_passed_over(connection.peer, extensions);
+        if swarm.host.is_stopping() {
             return Ok(None);
         }
         if let Some(torrent) = swarm.torrent.get() {
@@ -78,8 +78,8 @@ pub(super) fn learn(
                 waiting = Some(Waiting::new(swarm));
             }
         }
-        if heard.elapsed() > IDLE_TIME {
-            return Err(Ended::Slow("it said nothing for 180 s"));
+        if heard.elapsed() > IDLE_TIMEOUT {
+            return Err(SessionEnd::Slow("it said nothing for 180 s").into());
         }
         if wait(connection, extensions)? {
             heard = Instant::now();

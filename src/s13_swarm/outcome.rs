@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::traffic::Traffic;
+use crate::s12_session::stats::PeerStats;
 
 /// How many peers are named. Those who come later count in the sums.
 const MOST_NAMED: usize = 1000;
@@ -33,7 +33,7 @@ pub struct Traded {
 
 impl Outcome {
     /// Adds what went over a connection that has ended.
-    pub(super) fn add(&mut self, traffic: &Traffic) {
+    pub(super) fn add(&mut self, traffic: &PeerStats) {
         let (peer, taken, given) = (traffic.address(), traffic.downloaded(), traffic.uploaded());
         self.downloaded += taken;
         self.uploaded += given;

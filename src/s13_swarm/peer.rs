@@ -11,18 +11,18 @@ use thiserror::Error;
 use super::doubles::{crosses, is_same_peer};
 use super::learning::learn;
 use super::source::{Candidate, Finder, PeerSource};
-use super::traffic::Traffic;
-use super::{Live, Note, Swarm, session};
-use crate::s02_metainfo::{MetainfoError, PieceIndex};
+use super::{Live, Note, Swarm};
+use crate::s02_metainfo::MetainfoError;
 use crate::s04_handshake::HandshakeError;
-use crate::s05_messages::bitfield::BitfieldError;
 use crate::s05_messages::connection::{Connection, HANDSHAKE_TIME};
 use crate::s05_messages::{FAST_BIT, MessageError};
 use crate::s07_extension::dont_have::DontHave;
-use crate::s07_extension::{BoxError, ExtensionError, Extensions};
+use crate::s07_extension::{ExtensionError, Extensions};
 use crate::s08_metadata::{MetadataError, UtMetadata};
-use crate::s10_storage::StorageError;
 use crate::s11_work_queue::PeerNumber;
+use crate::s12_session::host::SessionEnd;
+use crate::s12_session::stats::PeerStats;
+use crate::s12_session::{Start, run};
 
 /// A peer's thread needs little; the default of 2 MiB would be 100 MiB for 50 peers
 /// where the system reserves what it is asked for.
@@ -35,7 +35,7 @@ pub(super) fn start_thread(swarm: &Arc<Swarm>, number: PeerNumber, candidate: Ca
         // Declared first, so that it is dropped last: when the swarm hears of the
         // end, also of one by panic, all leases are back.
         let mut farewell = Farewell { swarm: &shared, number, peer, why: Some(Ended::Panic) };
-        farewell.why = talk(&shared, number, candidate).err().or(Some(Ended::Done));
+        farewell.why = talk(&shared, number, candidate).err().or(Some(SessionEnd::Stopped.into()));
     };
     thread::Builder::new().name(format!("peer {peer}")).stack_size(STACK).spawn(work).is_ok()
 }
@@ -75,7 +75,7 @@ fn talk(swarm: &Arc<Swarm>, number: PeerNumber, candidate: Candidate) -> Result<
         Candidate::Dial(peer) => Connection::open(&*swarm.dial, peer, &swarm.handshake(), Instant::now() + HANDSHAKE_TIME)?,
         Candidate::Met(connection) => *connection,
     };
-    let traffic = register(swarm, number, &connection, dialled)?;
+    let stats = register(swarm, number, &connection, dialled)?;
     let mut extensions = Extensions::new(vec![Box::new(UtMetadata::shared(&swarm.metadata)), Box::new(DontHave)]);
     extensions.port = Some(swarm.port).filter(|port| *port != 0);
     // Our handshake has the bit if we knew at that time what the pieces are.
@@ -87,21 +87,22 @@ fn talk(swarm: &Arc<Swarm>, number: PeerNumber, candidate: Candidate) -> Result<
             None => return Ok(()),
         },
     };
-    session::run(swarm, &torrent, (number, &traffic), connection, extensions, from_magnet)
+    let (host, torrent, stats) = (&swarm.host, &torrent, &stats);
+    Ok(run(Start { host, torrent, number, stats, extensions, from_magnet }, connection)?)
 }
 
 /// Enters the connection in the list of live ones. First that, then the look
 /// whether the swarm is over: the other way round, it could miss the hang-up.
-fn register(swarm: &Swarm, number: PeerNumber, connection: &Connection, dialled: bool) -> Result<Arc<Traffic>, Ended> {
-    let traffic = Arc::new(Traffic::new(connection.peer));
+fn register(swarm: &Swarm, number: PeerNumber, connection: &Connection, dialled: bool) -> Result<Arc<PeerStats>, Ended> {
+    let stats = Arc::new(PeerStats::new(connection.peer));
     if dialled {
         // That it can be reached there is certain; what it says may be an address behind
         // a router.
-        traffic.listens_at(connection.peer.port());
+        stats.set_listen_port(connection.peer.port());
     }
     let peer_id = connection.theirs.peer_id;
     let hang_up = Arc::clone(&connection.line.0);
-    let live = Live { peer_id, dialled, hang_up, traffic: Arc::clone(&traffic), parted: None, doubles: Vec::new() };
+    let live = Live { peer_id, dialled, hang_up, stats: Arc::clone(&stats), parted: None, doubles: Vec::new() };
     let mut all = swarm.live();
     let crossed = match all.values_mut().find(|other| is_same_peer(other, &live)) {
         None => None,
@@ -122,7 +123,7 @@ fn register(swarm: &Swarm, number: PeerNumber, connection: &Connection, dialled:
         hang_up();
     }
     swarm.note(Note::Joined(connection.peer));
-    if swarm.is_stopping() { Err(Ended::Done) } else { Ok(traffic) }
+    if swarm.host.is_stopping() { Err(SessionEnd::Stopped.into()) } else { Ok(stats) }
 }
 
 /// Why a connection ended.
@@ -132,23 +133,11 @@ pub enum Ended {
     #[error("{0}")]
     Handshake(HandshakeError),
     #[error(transparent)]
-    Message(#[from] MessageError),
-    #[error(transparent)]
-    Bitfield(#[from] BitfieldError),
-    #[error(transparent)]
-    Extension(#[from] ExtensionError),
+    Session(SessionEnd),
     #[error(transparent)]
     Metadata(MetadataError),
     #[error("{0}")]
     WrongMetadata(MetadataError),
-    #[error("it breaks a rule of uploading: {0}")]
-    Upload(BoxError),
-    #[error("{0}")]
-    Slow(&'static str),
-    #[error("{0}")]
-    Rule(&'static str),
-    #[error("piece {0} came from it alone and has the wrong hash")]
-    Corrupt(PieceIndex),
     #[error("it is ourselves")]
     Ourselves,
     #[error("it is connected already")]
@@ -157,16 +146,9 @@ pub enum Ended {
     Crossed,
     #[error("others wait for its place, and it was of no use for long")]
     MadeRoom,
-    #[error("nothing more to do")]
-    Done,
-    #[error("it has everything, and so have we")]
-    BothComplete,
     /// A bug of ours. The other peers go on.
     #[error("its thread panicked, which is a bug in piecemeal")]
     Panic,
-    /// Not the peer's fault: the download ends.
-    #[error("{0}")]
-    Local(StorageError),
     /// The magnet link's torrent itself is not usable: the download ends.
     #[error("{0}")]
     Unusable(MetainfoError),
@@ -191,8 +173,26 @@ impl From<MetadataError> for Ended {
     }
 }
 
+impl From<SessionEnd> for Ended {
+    fn from(end: SessionEnd) -> Ended {
+        Ended::Session(end)
+    }
+}
+
+impl From<MessageError> for Ended {
+    fn from(error: MessageError) -> Ended {
+        SessionEnd::from(error).into()
+    }
+}
+
+impl From<ExtensionError> for Ended {
+    fn from(error: ExtensionError) -> Ended {
+        SessionEnd::from(error).into()
+    }
+}
+
 impl From<io::Error> for Ended {
     fn from(error: io::Error) -> Ended {
-        MessageError::from(error).into()
+        SessionEnd::from(error).into()
     }
 }

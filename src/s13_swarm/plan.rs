@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use super::rate::Rate;
 use super::source::PeerSource;
-use super::uploads::{NoUploads, Uploads};
 use super::view::Watch;
 use crate::s02_metainfo::{Info, InfoHash};
 use crate::s03_tracker::PeerId;
 use crate::s04_handshake::transport::{Dial, Tcp};
+use crate::s12_session::rate::Rate;
+use crate::s12_session::uploads::{NoUploads, Uploads};
 
 /// What to download, and how.
 pub struct Plan {

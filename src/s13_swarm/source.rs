@@ -14,6 +14,7 @@ use crate::s01_bencode::counted;
 use crate::s04_handshake::Handshake;
 use crate::s05_messages::connection::Connection;
 use crate::s07_extension::BoxError;
+use crate::s12_session::host::Counters;
 
 /// A peer that somebody has found.
 pub enum Candidate {
@@ -65,10 +66,8 @@ pub enum Wake {
 pub(super) struct Signals {
     phase: Mutex<Phase>,
     changed: Condvar,
-    /// Bytes of blocks received and given, for whoever has to report them.
-    pub downloaded: AtomicU64,
-    pub uploaded: AtomicU64,
-    pub left: AtomicU64,
+    /// Bytes received, sent and left, which trackers want to know.
+    counters: Arc<Counters>,
     /// Connections that have come by themselves and wait for a place.
     pub lobby: Lobby,
     budget: Budget,
@@ -83,9 +82,9 @@ struct Phase {
 }
 
 impl Signals {
-    pub(super) fn new(budget: Budget) -> Signals {
-        let (phase, changed, downloaded, uploaded, left) = Default::default();
-        Signals { phase, changed, downloaded, uploaded, left, lobby: Lobby::new(budget.lobby), budget }
+    pub(super) fn new(budget: Budget, counters: Arc<Counters>) -> Signals {
+        let (phase, changed) = Default::default();
+        Signals { phase, changed, counters, lobby: Lobby::new(budget.lobby), budget }
     }
 
     fn lock(&self) -> MutexGuard<'_, Phase> {
@@ -198,8 +197,9 @@ impl Finder {
 
     /// Bytes uploaded, downloaded and left. While the length is unknown, 1 is left.
     pub fn counters(&self) -> (u64, u64, u64) {
+        let counters = &self.signals.counters;
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        (read(&self.signals.uploaded), read(&self.signals.downloaded), read(&self.signals.left))
+        (read(&counters.uploaded), read(&counters.downloaded), read(&counters.left))
     }
 
     /// Waits so long, or until the swarm has something to say.

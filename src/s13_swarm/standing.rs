@@ -7,7 +7,7 @@ use std::fmt;
 use std::net::SocketAddr;
 
 use super::addresses::REMEMBERED;
-use super::view::Terms;
+use crate::s12_session::stats::PeerFlags;
 
 /// How many reasons are told.
 const TOLD: usize = 3;
@@ -91,7 +91,7 @@ impl Record {
         &self,
         pieces: Option<(u32, u32)>,
         named: impl Iterator<Item = SocketAddr>,
-        live: impl Iterator<Item = (SocketAddr, &'p Terms)>,
+        live: impl Iterator<Item = (SocketAddr, &'p PeerFlags)>,
     ) -> Standing {
         let mut whys: HashMap<SocketAddr, &str> = HashMap::new();
         for (address, peer) in &self.peers {
@@ -99,8 +99,8 @@ impl Record {
             whys.extend(lacks.or(peer.why.as_deref()).map(|why| (*address, why)));
         }
         let mut here = HashSet::new();
-        for (address, terms) in live {
-            let now = if pieces.is_some() { terms.supply().complaint() } else { None };
+        for (address, flags) in live {
+            let now = if pieces.is_some() { flags.supply().complaint() } else { None };
             here.extend(now);
             whys.extend(now.map(|why| (address, why)));
         }

@@ -11,8 +11,8 @@ use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
-use super::view::Supply;
 use crate::s05_messages::bitfield::Bitfield;
+use crate::s12_session::stats::Supply;
 
 /// How many ranges of missing pieces are named.
 const NAMED: usize = 3;

@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use sha1::{Digest, Sha1};
 
 use crate::s02_metainfo::InfoHash;
-use crate::s13_swarm::uploads::Taker;
+use crate::s12_session::uploads::UploadPeer;
 
 /// How many pieces that is, and how few one must have to get them.
 pub const COUNT: usize = 10;
@@ -36,12 +36,12 @@ pub fn allowed_fast(ip: Ipv4Addr, info_hash: InfoHash, pieces: u32, count: usize
 
 /// The set for a peer that has just come: those of the pieces that we have. BEP 6 has no
 /// rule for IPv6, so nobody there could check it.
-pub(super) fn set_for(taker: &Taker) -> Vec<u32> {
-    let IpAddr::V4(ip) = taker.traffic.address().ip().to_canonical() else { return Vec::new() };
-    let queue = &taker.torrent.queue;
+pub(super) fn set_for(peer: &UploadPeer) -> Vec<u32> {
+    let IpAddr::V4(ip) = peer.stats.address().ip().to_canonical() else { return Vec::new() };
+    let queue = &peer.torrent.queue;
     let pieces = queue.info().piece_count();
     // In a small torrent, that would be all there is.
-    if taker.has as usize >= COUNT || pieces as usize <= COUNT {
+    if peer.has as usize >= COUNT || pieces as usize <= COUNT {
         return Vec::new();
     }
     let mut set = allowed_fast(ip, queue.info().info_hash, pieces, COUNT);

@@ -1,93 +1,77 @@
-//! The way out: straight into the socket, or by an outbox that a writer thread empties.
+//! What is to be sent to one peer, and the thread that sends it.
 //!
-//! Two peers that both write and do not read meanwhile wait for each other for ever,
-//! as soon as what they write is more than what fits in between. So a session never
-//! waits in a write:
-//!
-//! * While it only takes, it writes a few requests now and then. What does not leave
-//!   at once is kept, and it goes on reading before it tries again.
-//! * At the peer's first `interested`, all writes move to a thread of their own. Blocks
-//!   are read from the disk there, several for one write.
+//! A session that only downloads writes a few requests now and then, straight into the socket. At the
+//! peer's first `interested` this takes over: all messages go into a queue, and a writer thread empties
+//! it. The writer may wait, because nobody waits for it. Blocks are read from the disk there, several
+//! for one write.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use super::peer::STACK;
-use super::rate::Rate;
-use super::traffic::Traffic;
-use super::uploads::Uploads;
-use super::{Swarm, Torrent};
 use crate::s04_handshake::transport::{Hangup, WriteHalf};
 use crate::s05_messages::{Message, Request};
+use crate::s12_session::host::{Host, Torrent};
+use crate::s12_session::rate::Rate;
+use crate::s12_session::send_path::{MAX_UNSENT, SendPath, WRITE_TIMEOUT, does_not_read, write};
+use crate::s12_session::stats::PeerStats;
 
-/// How long a peer may leave a block, or the messages of one write, unread: then it is
-/// let go.
-const WRITE_TIME: Duration = Duration::from_secs(20);
-/// How long a session may be in a write before it looks whether there is something
-/// to read.
-const PATIENCE: Duration = Duration::from_millis(50);
-/// How many bytes of messages may wait to be written: a peer that asks and never reads
-/// must not choose our memory.
-const WAITING_MESSAGES: usize = 1 << 20;
-/// How many blocks leave in one write. 0.69 s of computing for a gigabyte with one,
-/// 0.46 s with four, and little less with more.
+/// The number of blocks in one write. A gigabyte takes 0.69 s of CPU with one, 0.46 s with four, and
+/// little less with more.
 const BLOCKS_A_WRITE: usize = 4;
+/// Stack of a writer, in bytes.
+const STACK: usize = 512 * 1024;
+
+/// Where the blocks come from that peers ask for.
+pub trait Blocks: Send + Sync {
+    /// Appends the `piece` message for `request` to `out`; returns false, and appends nothing, if it
+    /// cannot.
+    fn append(&self, torrent: &Torrent, request: Request, out: &mut Vec<u8>) -> bool;
+}
 
 /// What is to be sent to one peer. Its lock is a leaf, and never held while waiting.
 #[derive(Default)]
-pub struct Outbox {
+pub struct SendQueue {
     state: Mutex<State>,
     changed: Condvar,
 }
 
-/// What waits to be sent.
+/// What is queued.
 #[derive(Default)]
-pub struct Waiting {
+pub struct Queued {
     /// Messages, encoded. They go before blocks.
     pub messages: Vec<u8>,
-    /// Blocks that were asked for, and will be read when it is their turn.
+    /// Blocks that were requested, and are read when it is their turn.
     pub blocks: VecDeque<Request>,
 }
 
 #[derive(Default)]
 struct State {
-    waiting: Waiting,
+    queued: Queued,
     closed: bool,
     /// Why the writer has ended.
     failed: Option<io::Error>,
 }
 
-impl Waiting {
-    /// Whether so many messages wait that the peer does not seem to read them.
+impl Queued {
+    /// Whether so much is queued that the peer does not seem to read it.
     pub fn is_full(&self) -> bool {
-        self.messages.len() > WAITING_MESSAGES
+        self.messages.len() > MAX_UNSENT
     }
 }
 
-impl Outbox {
+impl SendQueue {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes what waits. Nobody sees it half done; `change` must not take a lock.
-    pub fn edit<R>(&self, change: impl FnOnce(&mut Waiting) -> R) -> R {
-        let result = change(&mut self.lock().waiting);
+    /// Changes what is queued. Nobody sees it half done; `change` must not take a lock.
+    pub fn edit<R>(&self, change: impl FnOnce(&mut Queued) -> R) -> R {
+        let result = change(&mut self.lock().queued);
         self.changed.notify_one();
         result
-    }
-
-    /// Sends messages that are encoded already.
-    ///
-    /// # Errors
-    /// If too many wait.
-    fn send(&self, messages: &[u8]) -> io::Result<()> {
-        self.edit(|waiting| {
-            waiting.messages.extend_from_slice(messages);
-            if waiting.is_full() { Err(too_slow()) } else { Ok(()) }
-        })
     }
 
     fn close(&self) {
@@ -95,130 +79,145 @@ impl Outbox {
         self.changed.notify_one();
     }
 
-    /// What to write next: all messages, else a few blocks, once the rate allows for
-    /// them. `None` when it is closed.
-    fn next(&self, rate: &Rate) -> Option<Waiting> {
-        let most = if rate.is_limited() { 1 } else { BLOCKS_A_WRITE };
+    /// Waits for what to write next: all messages, else a few blocks once the limit allows them. `None`
+    /// when the queue is closed.
+    fn next(&self, limit: &Rate) -> Option<Queued> {
+        let max = if limit.is_limited() { 1 } else { BLOCKS_A_WRITE };
         loop {
-            // Asked before our own lock is taken: no thread holds two.
+            // Asked before our own lock is taken: no thread holds both.
             let now = Instant::now();
-            let later = rate.wait_until(now);
+            let later = limit.wait_until(now);
             let mut state = self.lock();
             if state.closed {
                 return None;
             }
-            if !state.waiting.messages.is_empty() {
-                return Some(Waiting { messages: std::mem::take(&mut state.waiting.messages), ..Waiting::default() });
+            if !state.queued.messages.is_empty() {
+                let messages = std::mem::take(&mut state.queued.messages);
+                return Some(Queued { messages, ..Queued::default() });
             }
+            // After a wait, look again from the top: the limit may allow more, or less, by now.
             match later {
-                _ if state.waiting.blocks.is_empty() => drop(self.changed.wait(state)),
+                _ if state.queued.blocks.is_empty() => drop(self.changed.wait(state)),
                 Some(later) => drop(self.changed.wait_timeout(state, later - now)),
                 None => {
-                    let few = state.waiting.blocks.len().min(most);
-                    return Some(Waiting { blocks: state.waiting.blocks.drain(..few).collect(), ..Waiting::default() });
+                    let few = state.queued.blocks.len().min(max);
+                    let blocks = state.queued.blocks.drain(..few).collect();
+                    return Some(Queued { blocks, ..Queued::default() });
                 }
             }
         }
     }
 }
 
-fn too_slow() -> io::Error {
-    io::Error::new(ErrorKind::TimedOut, "it does not read what we send")
+/// What a writer thread needs.
+pub struct Writer {
+    /// The host of the peer's session.
+    pub host: Arc<Host>,
+    /// The torrent.
+    pub torrent: Arc<Torrent>,
+    /// The peer's counters.
+    pub stats: Arc<PeerStats>,
+    /// Whether a block that cannot be given is rejected in words (BEP 6).
+    pub fast: bool,
+    /// Where blocks come from.
+    pub blocks: Arc<dyn Blocks>,
+    /// What to send.
+    pub queue: Arc<SendQueue>,
 }
 
-/// Where a session's messages leave.
-pub(super) enum Outlet {
-    Direct(Direct),
-    Thread(WriterEnd),
-    /// The system refused the writer its thread, which took the socket with it.
-    Lost,
-}
-
-/// The socket itself.
-pub(super) struct Direct {
-    output: Box<dyn WriteHalf>,
-    /// What has not left yet, and since when nothing has.
-    kept: Vec<u8>,
-    since: Instant,
-}
-
-impl Direct {
-    /// Writes what leaves at once, or nearly so.
-    fn flush(&mut self) -> io::Result<()> {
-        let (gone, written) = write(&mut *self.output, &self.kept, PATIENCE, Instant::now() + PATIENCE);
-        if gone > 0 {
-            self.since = Instant::now();
-        }
-        written.or_else(|error| if error.kind() == ErrorKind::TimedOut { Ok(()) } else { Err(error) })?;
-        self.kept.drain(..gone);
-        let stuck = !self.kept.is_empty() && self.since.elapsed() > WRITE_TIME;
-        if stuck { Err(too_slow()) } else { Ok(()) }
-    }
-}
-
-impl Outlet {
-    pub(super) fn direct(output: Box<dyn WriteHalf>) -> Outlet {
-        Outlet::Direct(Direct { output, kept: Vec::new(), since: Instant::now() })
-    }
-
-    /// Sends messages that are encoded already, or as much of them as leaves; at the
-    /// next call, the rest.
-    pub(super) fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        match self {
-            Outlet::Direct(direct) => {
-                if direct.kept.is_empty() {
-                    direct.since = Instant::now();
-                }
-                direct.kept.extend_from_slice(bytes);
-                if direct.kept.len() > bytes.len() + WAITING_MESSAGES { Err(too_slow()) } else { direct.flush() }
-            }
-            Outlet::Thread(end) => end.outbox.send(bytes),
-            Outlet::Lost => Err(ErrorKind::OutOfMemory.into()),
-        }
-    }
-
-    /// Whether something has not left yet that we have to send ourselves.
-    pub(super) fn keeps_some(&self) -> bool {
-        matches!(self, Outlet::Direct(direct) if !direct.kept.is_empty())
-    }
-
-    /// From now on everything goes through the outbox.
-    pub(super) fn start_writer(&mut self, writer: Writer, hang_up: &Hangup) {
-        let Outlet::Direct(Direct { output, kept, .. }) = std::mem::replace(self, Outlet::Lost) else { return };
-        let outbox = Arc::clone(&writer.outbox);
-        outbox.edit(|waiting| waiting.messages.splice(..0, kept).for_each(drop));
+impl Writer {
+    /// Takes over the way out: starts a thread that writes, and returns the path that feeds it.
+    /// `hang_up` ends the connection.
+    pub fn take_over(self, path: Box<dyn SendPath>, hang_up: &Hangup) -> Box<dyn SendPath> {
+        let Some((output, unsent)) = path.into_socket() else { return Box::new(Lost) };
+        let queue = Arc::clone(&self.queue);
+        queue.edit(|queued| queued.messages.splice(..0, unsent).for_each(drop));
         let wake = Arc::clone(hang_up);
         let work = move || {
             // An error ends the connection, and so wakes the reader.
-            let ended = writer.write_all(output);
-            writer.outbox.lock().failed = ended.err();
+            let ended = self.write_all(output);
+            self.queue.lock().failed = ended.err();
             wake();
         };
-        if let Ok(thread) = thread::Builder::new().name("writer".to_owned()).stack_size(STACK).spawn(work) {
-            *self = Outlet::Thread(WriterEnd { outbox, hang_up: Arc::clone(hang_up), thread: Some(thread) });
+        match thread::Builder::new().name("writer".to_owned()).stack_size(STACK).spawn(work) {
+            Ok(thread) => {
+                let hang_up = Arc::clone(hang_up);
+                Box::new(ToWriter { queue, hang_up, thread: Some(thread) })
+            }
+            // The system refused the thread, and the socket went with it.
+            Err(_) => Box::new(Lost),
         }
     }
 
-    /// Why the writer has ended, if that is why the connection has.
-    pub(super) fn failure(&self) -> Option<io::Error> {
-        match self {
-            Outlet::Thread(end) => end.outbox.lock().failed.take(),
-            _ => None,
+    fn write_all(&self, mut output: Box<dyn WriteHalf>) -> io::Result<()> {
+        let limit = &self.host.upload_limit;
+        let mut bytes = Vec::new();
+        while let Some(Queued { messages, blocks }) = self.queue.next(limit) {
+            bytes.clear();
+            bytes.extend_from_slice(&messages);
+            let count = blocks.len() as u32;
+            // The end of each block in `bytes`, and its length.
+            let mut ends = Vec::with_capacity(blocks.len());
+            for request in blocks {
+                if self.blocks.append(&self.torrent, request, &mut bytes) {
+                    ends.push((bytes.len(), request.length as usize));
+                } else if self.fast {
+                    Message::Reject(request).encode_to(&mut bytes);
+                } else {
+                    // Without the fast extension there is no way to say so, and the peer would wait
+                    // forever.
+                    let why = "it wants a piece that has been changed on disk";
+                    return Err(io::Error::new(ErrorKind::NotFound, why));
+                }
+            }
+            limit.spend(bytes_in(&ends, bytes.len()), Instant::now());
+            // A time for each block: a slow line has its chance.
+            let deadline = Instant::now() + WRITE_TIMEOUT * count.max(1);
+            let (written, ended) = write(&mut *output, &bytes, WRITE_TIMEOUT, deadline);
+            self.host.count_sent(&self.stats, bytes_in(&ends, written));
+            ended.map_err(|error| if error.kind() == ErrorKind::TimedOut { does_not_read() } else { error })?;
         }
+        Ok(())
     }
 }
 
-/// The session's end of the outbox: when it is dropped, the writer ends, and all that
-/// it has given is counted.
-pub(super) struct WriterEnd {
-    outbox: Arc<Outbox>,
+/// The number of bytes in the blocks of which every byte has been written.
+fn bytes_in(ends: &[(usize, usize)], written: usize) -> usize {
+    ends.iter().filter(|(end, _)| *end <= written).map(|(_, length)| length).sum()
+}
+
+/// The path by which a session feeds its writer. When it is dropped, the writer ends, and everything
+/// that it has sent is counted.
+struct ToWriter {
+    queue: Arc<SendQueue>,
     hang_up: Hangup,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Drop for WriterEnd {
+impl SendPath for ToWriter {
+    fn send(&mut self, messages: &[u8]) -> io::Result<()> {
+        self.queue.edit(|queued| {
+            queued.messages.extend_from_slice(messages);
+            if queued.is_full() { Err(does_not_read()) } else { Ok(()) }
+        })
+    }
+
+    fn has_unsent(&self) -> bool {
+        false
+    }
+
+    fn take_failure(&self) -> Option<io::Error> {
+        self.queue.lock().failed.take()
+    }
+
+    fn into_socket(self: Box<Self>) -> Option<(Box<dyn WriteHalf>, Vec<u8>)> {
+        None
+    }
+}
+
+impl Drop for ToWriter {
     fn drop(&mut self) {
-        self.outbox.close();
+        self.queue.close();
         (self.hang_up)();
         if let Some(thread) = self.thread.take() {
             // It waits for nothing but a read from the disk now.
@@ -227,65 +226,23 @@ impl Drop for WriterEnd {
     }
 }
 
-/// What a writer thread needs.
-pub(super) struct Writer {
-    pub swarm: Arc<Swarm>,
-    pub uploads: Arc<dyn Uploads>,
-    pub torrent: Arc<Torrent>,
-    pub traffic: Arc<Traffic>,
-    pub outbox: Arc<Outbox>,
-    /// Whether a block that cannot be given is to be refused in words.
-    pub fast: bool,
-}
+/// A path that leads nowhere, since the system refused the writer its thread.
+struct Lost;
 
-impl Writer {
-    fn write_all(&self, mut output: Box<dyn WriteHalf>) -> io::Result<()> {
-        let rate = &self.swarm.upload_rate;
-        let mut bytes = Vec::new();
-        while let Some(Waiting { messages, blocks }) = self.outbox.next(rate) {
-            bytes.clear();
-            bytes.extend_from_slice(&messages);
-            let count = blocks.len() as u32;
-            // Where each block ends in what is written, and how long it is.
-            let mut ends = Vec::with_capacity(blocks.len());
-            for request in blocks {
-                if self.uploads.block(&self.torrent, request, &mut bytes) {
-                    ends.push((bytes.len(), request.length as usize));
-                } else if self.fast {
-                    Message::Reject(request).encode_to(&mut bytes);
-                } else {
-                    // Without the fast extension there is no way to say so, and it would
-                    // wait for ever.
-                    return Err(io::Error::new(ErrorKind::NotFound, "it wants a piece that has been changed on disk"));
-                }
-            }
-            rate.spend(given(&ends, bytes.len()), Instant::now());
-            // For each block: a slow line has its time, too.
-            let until = Instant::now() + WRITE_TIME * count.max(1);
-            let (gone, written) = write(&mut *output, &bytes, WRITE_TIME, until);
-            self.swarm.count_given(&self.traffic, given(&ends, gone));
-            written.map_err(|error| if error.kind() == ErrorKind::TimedOut { too_slow() } else { error })?;
-        }
-        Ok(())
+impl SendPath for Lost {
+    fn send(&mut self, _: &[u8]) -> io::Result<()> {
+        Err(ErrorKind::OutOfMemory.into())
     }
-}
 
-/// Writes all by `until`, and never waits longer than `pause` for any of it to leave.
-/// Tells how much that was if it could not be all.
-fn write(output: &mut dyn WriteHalf, bytes: &[u8], pause: Duration, until: Instant) -> (usize, io::Result<()>) {
-    let mut gone = 0;
-    while gone < bytes.len() {
-        output.set_deadline(until.min(Instant::now() + pause));
-        match output.write(bytes.get(gone..).unwrap_or_default()) {
-            Ok(0) => return (gone, Err(ErrorKind::WriteZero.into())),
-            Ok(count) => gone += count,
-            Err(error) => return (gone, Err(error)),
-        }
+    fn has_unsent(&self) -> bool {
+        false
     }
-    (gone, Ok(()))
-}
 
-/// The bytes in those blocks that have gone whole.
-fn given(ends: &[(usize, usize)], gone: usize) -> usize {
-    ends.iter().filter(|(end, _)| *end <= gone).map(|(_, length)| length).sum()
+    fn take_failure(&self) -> Option<io::Error> {
+        None
+    }
+
+    fn into_socket(self: Box<Self>) -> Option<(Box<dyn WriteHalf>, Vec<u8>)> {
+        None
+    }
 }

@@ -9,10 +9,11 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
+use super::send_queue::Blocks;
 use crate::s02_metainfo::PieceIndex;
 use crate::s05_messages::{Message, Request};
 use crate::s10_storage::{StorageError, is_right};
-use crate::s13_swarm::Torrent;
+use crate::s12_session::host::Torrent;
 
 /// How much is read at once when hashing.
 const READ_LENGTH: usize = 256 << 10;
@@ -24,10 +25,10 @@ pub(super) struct Shelf {
     hashed: Mutex<HashMap<PieceIndex, u32>>,
 }
 
-impl Shelf {
-    /// Appends a `piece` message, or returns `false`. If the piece is not what it was, or
-    /// is gone, it is withdrawn; what cannot be read just now is only refused.
-    pub fn read(&self, torrent: &Torrent, request: Request, out: &mut Vec<u8>) -> bool {
+impl Blocks for Shelf {
+    /// If the piece is not what it was, or is gone, it is withdrawn; what cannot be read just now is
+    /// only refused.
+    fn append(&self, torrent: &Torrent, request: Request, out: &mut Vec<u8>) -> bool {
         let Some(piece) = torrent.queue.given_piece(request.index) else { return false };
         let before = out.len();
         let done = self.check(torrent, piece, request).and_then(|right| {
@@ -45,7 +46,9 @@ impl Shelf {
         }
         false
     }
+}
 
+impl Shelf {
     /// Whether a piece is what it was when it was verified: looked at for one block.
     fn check(&self, torrent: &Torrent, piece: PieceIndex, request: Request) -> Result<bool, StorageError> {
         let info = torrent.queue.info();

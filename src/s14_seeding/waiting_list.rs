@@ -1,7 +1,7 @@
 //! The peers that want something of us, and which of them have a slot.
 //!
 //! The list is locked to decide, and never while anybody is told. Each peer's choke and
-//! unchoke are told inside its own outbox, always by what was decided last; so two
+//! unchoke are told inside its own send queue, always by what was decided last; so two
 //! decisions that follow each other closely cannot be told in the wrong order.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -9,13 +9,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::Rules;
 use super::choking::{LUCKY_ROUNDS, NEWCOMER, SNUBBED, Standing, decide, is_ahead, take_turns};
+use super::send_queue::Queued;
 use super::sharing_slots::{Claim, share_slots};
+use super::{Rules, Taker};
 use crate::s04_handshake::origin::Origin;
 use crate::s05_messages::{Message, Request};
-use crate::s13_swarm::outbox::Waiting;
-use crate::s13_swarm::uploads::Taker;
+use crate::s12_session::uploads::UploadPeer;
 
 /// How often the choker's thread checks whether it is still needed, and whether a peer
 /// makes room for another.
@@ -76,7 +76,7 @@ struct Peer {
     allowed_bytes: AtomicU64,
     /// What was decided last.
     unchoked: AtomicBool,
-    /// What it has been told. Read and written while its outbox is being edited.
+    /// What it has been told. Read and written while its send queue is being edited.
     told: AtomicBool,
 }
 
@@ -93,10 +93,10 @@ impl WaitingList {
     /// One more peer; it is not yet interested.
     pub fn enter(self: &Arc<WaitingList>, taker: Taker, allowed: Vec<u32>) -> Place {
         let number = self.next_number.fetch_add(1, Ordering::Relaxed);
-        let info = taker.torrent.queue.info();
+        let info = taker.peer.torrent.queue.info();
         let sizes = allowed.iter().filter_map(|index| info.piece(*index)).map(|piece| u64::from(info.piece_size(piece)));
         let allowed_bytes = AtomicU64::new(sizes.sum());
-        let counted = [(taker.traffic.downloaded(), taker.traffic.uploaded()); 2];
+        let counted = [(taker.peer.stats.downloaded(), taker.peer.stats.uploaded()); 2];
         let (unchoked, told) = Default::default();
         let peer = Arc::new(Peer { taker, allowed, allowed_bytes, unchoked, told });
         let entry = Entry { number, peer: Arc::clone(&peer), interested: false, turn: None, since: Instant::now(), counted };
@@ -170,14 +170,14 @@ impl WaitingList {
     fn tell(&self, peers: &[Arc<Peer>]) {
         for peer in peers {
             let suggestion = self.suggestion(peer);
-            peer.taker.outbox.edit(|waiting| peer.tell(waiting, suggestion));
+            peer.taker.send_queue.edit(|queued| peer.tell(queued, suggestion));
         }
     }
 
     /// A seed suggests another piece to each, so that they have something to exchange.
     fn suggestion(&self, peer: &Peer) -> Option<u32> {
-        let queue = &peer.taker.torrent.queue;
-        let seeding = peer.taker.fast && queue.is_complete();
+        let queue = &peer.taker.peer.torrent.queue;
+        let seeding = peer.taker.peer.fast && queue.is_complete();
         let next = || self.suggest.fetch_add(1, Ordering::Relaxed) % queue.info().piece_count().max(1);
         seeding.then(next).filter(|index| queue.given_piece(*index).is_some())
     }
@@ -186,7 +186,7 @@ impl WaitingList {
 impl State {
     /// Whether we take nothing in return. All of them want the same torrent.
     fn is_seeding(&self) -> bool {
-        self.entries.iter().any(|entry| entry.peer.taker.torrent.is_upload_only())
+        self.entries.iter().any(|entry| entry.peer.taker.peer.torrent.is_upload_only())
     }
 
     /// What counts of each when slots are shared by address.
@@ -206,23 +206,23 @@ impl Entry {
     /// Bytes that it took since the round before the last.
     fn took_lately(&self) -> u64 {
         let [(_, before), _] = self.counted;
-        self.peer.taker.traffic.uploaded() - before
+        self.peer.taker.peer.stats.uploaded() - before
     }
 
     /// Whether it has a slot and makes room for a peer that waits. `lately` is what each peer
     /// took, if that counts; where it does not, nothing is passed, and nobody is ahead.
     fn makes_room(&self, lately: &[u64]) -> bool {
-        let Taker { traffic, torrent, .. } = &self.peer.taker;
+        let UploadPeer { stats, torrent, .. } = &self.peer.taker.peer;
         // A piece helps the swarm only when it is whole, so nobody leaves with less than one.
         let piece = u64::from(torrent.queue.info().piece_length);
-        let ahead = |turn: Turn| traffic.uploaded() - turn.before >= piece && is_ahead(self.took_lately(), lately);
+        let ahead = |turn: Turn| stats.uploaded() - turn.before >= piece && is_ahead(self.took_lately(), lately);
         self.turn.is_some_and(|turn| !self.interested || ahead(turn))
     }
 
     fn claim(&self) -> Claim {
-        let traffic = &self.peer.taker.traffic;
-        let ((came, went), origin) = (self.counted[0], Origin::of(traffic.address().ip()));
-        let moved = (traffic.downloaded() - came) + (traffic.uploaded() - went);
+        let stats = &self.peer.taker.peer.stats;
+        let ((came, went), origin) = (self.counted[0], Origin::of(stats.address().ip()));
+        let moved = (stats.downloaded() - came) + (stats.uploaded() - went);
         Claim { origin, interested: self.interested, moved, since: self.since }
     }
 
@@ -236,7 +236,7 @@ impl Entry {
         if self.turn.is_some() == unchoked {
             return None;
         }
-        self.turn = unchoked.then(|| Turn { rounds: 0, before: self.peer.taker.traffic.uploaded() });
+        self.turn = unchoked.then(|| Turn { rounds: 0, before: self.peer.taker.peer.stats.uploaded() });
         self.since = Instant::now();
         self.peer.unchoked.store(unchoked, Ordering::SeqCst);
         Some(Arc::clone(&self.peer))
@@ -244,16 +244,16 @@ impl Entry {
 
     /// Returns what counts about it now that a new round begins.
     fn standing(&mut self, now: Instant, round: Duration) -> Standing {
-        let Taker { traffic, torrent, .. } = &self.peer.taker;
+        let UploadPeer { stats, torrent, .. } = &self.peer.taker.peer;
         let seeding = torrent.is_upload_only();
-        let (came, went) = (traffic.downloaded(), traffic.uploaded());
+        let (came, went) = (stats.downloaded(), stats.uploaded());
         if let Some(turn) = &mut self.turn {
             turn.rounds += 1;
         }
         let [before, last] = self.counted;
         self.counted = [last, (came, went)];
         let bytes = if seeding { went - before.1 } else { came - before.0 };
-        let silent = now.duration_since(traffic.last_came().unwrap_or_else(|| traffic.start()));
+        let silent = now.duration_since(stats.last_received().unwrap_or_else(|| stats.start()));
         Standing {
             interested: self.interested,
             unchoked: self.turn.is_some(),
@@ -261,34 +261,34 @@ impl Entry {
             bytes,
             idle: self.turn.is_some() && bytes == 0 && now.duration_since(self.since) >= round,
             snubs: !seeding && silent > SNUBBED,
-            newcomer: now.duration_since(traffic.start()) < NEWCOMER,
+            newcomer: now.duration_since(stats.start()) < NEWCOMER,
         }
     }
 }
 
 impl Peer {
     /// Tells it what was decided last, if it has been told otherwise.
-    fn tell(&self, waiting: &mut Waiting, suggestion: Option<u32>) {
+    fn tell(&self, queued: &mut Queued, suggestion: Option<u32>) {
         let unchoked = self.unchoked.load(Ordering::SeqCst);
         if self.told.swap(unchoked, Ordering::SeqCst) == unchoked {
             return;
         }
-        self.taker.traffic.terms().choked(!unchoked);
+        self.taker.peer.stats.flags().set_am_choking(!unchoked);
         if unchoked {
-            Message::Unchoke.encode_to(&mut waiting.messages);
+            Message::Unchoke.encode_to(&mut queued.messages);
             if let Some(index) = suggestion {
-                Message::Suggest { index }.encode_to(&mut waiting.messages);
+                Message::Suggest { index }.encode_to(&mut queued.messages);
             }
             return;
         }
-        Message::Choke.encode_to(&mut waiting.messages);
+        Message::Choke.encode_to(&mut queued.messages);
         let stay = |index: u32| self.allowed.contains(&index);
-        if self.taker.fast {
-            for request in waiting.blocks.iter().filter(|request| !stay(request.index)) {
-                Message::Reject(*request).encode_to(&mut waiting.messages);
+        if self.taker.peer.fast {
+            for request in queued.blocks.iter().filter(|request| !stay(request.index)) {
+                Message::Reject(*request).encode_to(&mut queued.messages);
             }
         }
-        waiting.blocks.retain(|request| stay(request.index));
+        queued.blocks.retain(|request| stay(request.index));
     }
 }
 
@@ -320,9 +320,9 @@ impl Place {
         &self.peer.taker
     }
 
-    /// Whether the peer has been told that it may ask. To be looked at while its outbox
+    /// Whether the peer has been told that it may ask. To be looked at while its send queue
     /// is being edited.
-    pub fn is_unchoked(&self, _: &Waiting) -> bool {
+    pub fn is_unchoked(&self, _: &Queued) -> bool {
         self.peer.told.load(Ordering::SeqCst)
     }
 

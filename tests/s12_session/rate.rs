@@ -1,6 +1,6 @@
 //! A limit on bytes a second: how long it makes us wait. No test here waits itself.
 
-use piecemeal::s13_swarm::rate::Rate;
+use piecemeal::s12_session::rate::Rate;
 use std::time::{Duration, Instant};
 
 const SECOND: Duration = Duration::from_secs(1);

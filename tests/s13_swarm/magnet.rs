@@ -3,6 +3,7 @@
 
 use super::super::support::{Gate, Recipe, Torrent, bencode, content, wire};
 use super::net::{EXTENDED, Net, PLAIN, Talk, brought, magnet, run};
+use piecemeal::s12_session::host::SessionEnd;
 use piecemeal::s13_swarm::{Ended, Event, SwarmError};
 use std::io;
 use std::net::SocketAddr;
@@ -334,7 +335,7 @@ fn a_bitfield_that_proves_wrong_costs_only_its_sender() {
     });
     let ran = run(&net, magnet(&net, &torrent, &[liar, honest]), &torrent);
     ran.is_complete(&torrent);
-    assert!(matches!(ran.left(liar)[..], [Ended::Bitfield(_), ..]), "{:?}", ran.left(liar));
+    assert!(matches!(ran.left(liar)[..], [Ended::Session(SessionEnd::Bitfield(_)), ..]), "{:?}", ran.left(liar));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::super::support::{Recipe, Torrent, content, wire};
 use super::net::{Asked, LITTLE, Net, PLAIN, brought, plan, right, run};
+use piecemeal::s12_session::host::SessionEnd;
 use piecemeal::s13_swarm::{Ended, Plan};
 
 /// Pieces of eight blocks, the last one of three and a bit.
@@ -137,7 +138,7 @@ fn one_wrong_block_in_the_middle_of_many_is_found_out() {
     });
     let ran = run(&net, plan(&net, &torrent, &[liar]), &torrent);
     ran.is_hopeless("wrong hash");
-    assert!(matches!(ran.left(liar)[..], [Ended::Corrupt(_)]), "{:?}", ran.left(liar));
+    assert!(matches!(ran.left(liar)[..], [Ended::Session(SessionEnd::Corrupt(_))]), "{:?}", ran.left(liar));
 }
 
 /// Tiny blocks in one go, each of which goes on where the one before it ends.
@@ -161,7 +162,7 @@ fn thousands_of_tiny_blocks_end_the_connection() {
         });
         let ran = run(&net, Plan { patience: LITTLE, ..plan(&net, &torrent, &[flooder]) }, &torrent);
         ran.is_hopeless("");
-        assert!(matches!(ran.left(flooder)[..], [Ended::Rule(_), ..]), "{:?}", ran.left(flooder));
+        assert!(matches!(ran.left(flooder)[..], [Ended::Session(SessionEnd::Rule(_)), ..]), "{:?}", ran.left(flooder));
         // What was wanted, and nothing else.
         assert_eq!(ran.store.writes().len(), usize::from(behind_a_good_one));
         assert!(ran.store.writes().iter().all(|range| range.end - range.start == 16_384), "{:?}", ran.store.writes());
@@ -190,5 +191,5 @@ fn a_wanted_block_does_not_pay_for_one_that_nobody_asked_for() {
         talk.hold()
     });
     let ran = run(&net, Plan { patience: LITTLE, ..plan(&net, &torrent, &[flooder]) }, &torrent);
-    assert!(matches!(ran.left(flooder)[..], [Ended::Rule(_), ..]), "{:?}", ran.left(flooder));
+    assert!(matches!(ran.left(flooder)[..], [Ended::Session(SessionEnd::Rule(_)), ..]), "{:?}", ran.left(flooder));
 }

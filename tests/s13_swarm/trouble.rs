@@ -2,6 +2,7 @@
 
 use super::super::support::{Gate, Recipe, Torrent, content, wire};
 use super::net::{EXTENDED, FAST, LITTLE, Net, PLAIN, Talk, US, brought, plan, run};
+use piecemeal::s12_session::host::SessionEnd;
 use piecemeal::s13_swarm::{Ended, Event, Plan};
 use std::io;
 use std::net::SocketAddr;
@@ -121,7 +122,7 @@ fn a_corrupt_peer_alone_is_banned_and_the_end() {
     let ran = run(&net, plan(&net, &torrent, &[peer]), &torrent);
     ran.is_hopeless("wrong hash");
     assert_eq!(net.dials(peer), 1, "whoever is banned is not dialled again");
-    assert!(matches!(ran.left(peer)[..], [Ended::Corrupt(_)]), "{:?}", ran.left(peer));
+    assert!(matches!(ran.left(peer)[..], [Ended::Session(SessionEnd::Corrupt(_))]), "{:?}", ran.left(peer));
     let told = ran.events.iter().any(|event| matches!(event, Event::Corrupt(_, by) if *by == [peer]));
     assert!(told, "{:?}", ran.told());
 }
@@ -290,7 +291,7 @@ fn a_peer_that_sends_nothing_but_blocks_nobody_asked_for_is_left() {
     let good = good_after(&net, 2, &torrent, &worst);
     let ran = run(&net, plan(&net, &torrent, &[flooder, good]), &torrent);
     ran.is_complete(&torrent);
-    assert!(matches!(ran.left(flooder)[..], [Ended::Rule(_), ..]), "{:?}", ran.left(flooder));
+    assert!(matches!(ran.left(flooder)[..], [Ended::Session(SessionEnd::Rule(_)), ..]), "{:?}", ran.left(flooder));
 }
 
 #[test]
@@ -418,7 +419,11 @@ fn broken_messages_cost_only_their_sender() {
         let ran = run(&net, plan(&net, &torrent, &[bad, good]), &torrent);
         assert!(ran.result.is_ok(), "{what}: {:?}", ran.result);
         ran.is_complete(&torrent);
-        assert!(matches!(ran.left(bad)[..], [Ended::Message(_) | Ended::Bitfield(_), ..]), "{what}: {:?}", ran.left(bad));
+        assert!(
+            matches!(ran.left(bad)[..], [Ended::Session(SessionEnd::Message(_)) | Ended::Session(SessionEnd::Bitfield(_)), ..]),
+            "{what}: {:?}",
+            ran.left(bad)
+        );
     }
 }
 
@@ -514,5 +519,5 @@ fn requests_for_a_piece_that_others_made_wrong_are_taken_back_before_it_is_asked
     });
     let ran = run(&net, plan(&net, &torrent, &[slow, liar]), &torrent);
     ran.is_complete(&torrent);
-    assert!(matches!(ran.left(liar)[..], [Ended::Corrupt(_)]), "{:?}", ran.left(liar));
+    assert!(matches!(ran.left(liar)[..], [Ended::Session(SessionEnd::Corrupt(_))]), "{:?}", ran.left(liar));
 }

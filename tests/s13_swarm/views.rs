@@ -120,10 +120,10 @@ fn a_watch_sees_who_chokes_and_wants_whom_and_who_fetches_what() {
         download(plan, move |_| Ok((store as Arc<dyn Store>, have)), &mut |event| {
             let (Event::Progress { .. }, [view]) = (event, &looking.peers()[..]) else { return };
             let places = looking.places().expect("the torrent is known");
-            if !unchokes.is_open() && view.wanted && view.pieces == 5 {
+            if !unchokes.is_open() && view.am_interested && view.pieces == 5 {
                 looked.lock().expect("no panic with this lock").push((view.clone(), places));
                 unchokes.open();
-            } else if unchokes.is_open() && !gives.is_open() && view.asked > 0 {
+            } else if unchokes.is_open() && !gives.is_open() && view.requests > 0 {
                 looked.lock().expect("no panic with this lock").push((view.clone(), places));
                 gives.open();
             }
@@ -134,10 +134,10 @@ fn a_watch_sees_who_chokes_and_wants_whom_and_who_fetches_what() {
     let seen = seen.lock().expect("no panic with this lock");
     let [(choked, before), (fetching, during)] = &seen[..] else { panic!("{} looks", seen.len()) };
     assert_eq!((choked.address, &choked.peer_id.0[..8]), (peer, &b"-SC0001-"[..]));
-    assert_eq!((choked.chokes_us, choked.choked, choked.wants, choked.asked), (true, true, false, 0));
+    assert_eq!((choked.peer_choking, choked.am_choking, choked.peer_interested, choked.requests), (true, true, false, 0));
     assert_eq!((before.done.count(), before.on_loan.len()), (0, 0));
-    assert_eq!((fetching.number, fetching.chokes_us, fetching.wanted), (choked.number, false, true));
-    assert!((1..=10).contains(&fetching.asked), "five pieces are ten blocks: {}", fetching.asked);
+    assert_eq!((fetching.number, fetching.peer_choking, fetching.am_interested), (choked.number, false, true));
+    assert!((1..=10).contains(&fetching.requests), "five pieces are ten blocks: {}", fetching.requests);
     assert_eq!((fetching.downloaded, fetching.uploaded), (0, 0));
     assert!(!during.on_loan.is_empty() && during.on_loan.iter().all(|(_, holders)| *holders == [fetching.number]), "{during:?}");
 }

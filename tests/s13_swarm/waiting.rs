@@ -5,12 +5,12 @@ use super::memory::{Memory, bits, in_time};
 use super::net::{EXTENDED, Names, Net, PLAIN, Talk, magnet, plan};
 use piecemeal::s03_tracker::{Announce, Announced, Tracker, TrackerError};
 use piecemeal::s10_storage::{StorageError, Store};
+use piecemeal::s12_session::rate::Rate;
+use piecemeal::s12_session::stats::Supply;
+use piecemeal::s12_session::uploads::{Upload, UploadPeer, Uploads};
 use piecemeal::s13_swarm::announcer::Announcer;
-use piecemeal::s13_swarm::rate::Rate;
-use piecemeal::s13_swarm::uploads::{Taker, Upload, Uploads};
-use piecemeal::s13_swarm::view::Supply;
 use piecemeal::s13_swarm::waiting::{Hope, Missing, Next, Silence, Snapshot, Wait, Waiting, decide};
-use piecemeal::s13_swarm::{Event, Plan, SwarmError, Torrent as Shared, download};
+use piecemeal::s13_swarm::{Event, Plan, SwarmError, download};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -443,12 +443,8 @@ fn addresses_that_wait_for_a_place_are_told_of() {
 struct Stays;
 
 impl Uploads for Stays {
-    fn open(&self, _: Taker) -> Option<Box<dyn Upload>> {
+    fn open(&self, _: UploadPeer) -> Option<Box<dyn Upload>> {
         None
-    }
-
-    fn block(&self, _: &Shared, _: piecemeal::s05_messages::Request, _: &mut Vec<u8>) -> bool {
-        false
     }
 
     fn stays(&self, _: u64, _: u64) -> bool {

@@ -4,6 +4,7 @@ use super::super::support::Torrent;
 use super::crowd::{Link, Member, at, complete, equals, pipes, run_until, tcp};
 use super::giver::{staying, stop_soon};
 use super::memory::within;
+use piecemeal::s12_session::host::SessionEnd;
 use piecemeal::s13_swarm::{Ended, Event, SwarmError};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
@@ -29,7 +30,7 @@ fn crosses(link: Link) {
             Event::Left(_, Ended::Twice) => {}
             Event::Left(who, why) => {
                 assert_eq!(who.ip(), at(1 - number).ip());
-                assert!(!matches!(why, Ended::Panic | Ended::Ourselves | Ended::Corrupt(_)), "{why}");
+                assert!(!matches!(why, Ended::Panic | Ended::Ourselves | Ended::Session(SessionEnd::Corrupt(_))), "{why}");
                 left.lock().expect("nobody panics with this lock")[number] += 1;
             }
             _ => {}

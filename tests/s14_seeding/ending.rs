@@ -4,6 +4,7 @@ use super::super::support::{Gate, Torrent, wire};
 use super::giver::{BOTH, Giver, staying, stop_soon};
 use super::net::{FAST, PLAIN};
 use piecemeal::s03_tracker::{Announce, Announced, Event as Said, Tracker, TrackerError};
+use piecemeal::s12_session::host::SessionEnd;
 use piecemeal::s13_swarm::announcer::Announcer;
 use piecemeal::s13_swarm::outcome::Traded;
 use piecemeal::s13_swarm::{Ended, Event};
@@ -35,7 +36,7 @@ fn two_that_have_everything_part_and_do_not_meet_again() {
                 stop_soon(stop);
             }
         });
-        assert!(matches!(ran.left(seed)[..], [Ended::BothComplete]), "{how}: {:?}", ran.left(seed));
+        assert!(matches!(ran.left(seed)[..], [Ended::Session(SessionEnd::BothComplete)]), "{how}: {:?}", ran.left(seed));
         assert_eq!(net.dials(seed), 1, "{how}");
     }
 }
@@ -65,7 +66,7 @@ fn the_last_piece_parts_us_from_seeds_at_once_and_from_nobody_else() {
     giver.until_left(seed);
     let ran = giver.run();
     ran.is_complete(&torrent);
-    assert!(matches!(ran.left(seed)[..], [Ended::BothComplete]), "{:?}", ran.left(seed));
+    assert!(matches!(ran.left(seed)[..], [Ended::Session(SessionEnd::BothComplete)]), "{:?}", ran.left(seed));
     assert!(ran.left(leech).len() < 2, "{:?}", ran.left(leech));
 }
 

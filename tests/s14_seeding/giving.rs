@@ -3,6 +3,7 @@
 use super::super::support::{Torrent, wire};
 use super::giver::{BOTH, Giver, block_of, numbers};
 use super::net::{EXTENDED, FAST, PLAIN, Talk};
+use piecemeal::s12_session::host::SessionEnd;
 use piecemeal::s13_swarm::Ended;
 use std::collections::BTreeSet;
 use std::io::{self, ErrorKind};
@@ -119,7 +120,7 @@ fn a_request_that_cannot_be_meant_well_ends_the_connection() {
         let ran = giver.run();
         for (peer, (_, words)) in peers.into_iter().zip(nonsense) {
             let left = ran.left(peer);
-            let [Ended::Upload(why)] = left[..] else { panic!("{words}: {left:?}") };
+            let [Ended::Session(SessionEnd::Upload(why))] = left[..] else { panic!("{words}: {left:?}") };
             assert!(why.to_string().contains(words), "no word of {words:?} in {why}");
         }
     }
@@ -151,7 +152,10 @@ fn a_piece_that_is_not_here_is_refused_or_without_words_for_it_ends_the_connecti
     giver.until_left(plain);
     let ran = giver.run();
     let left = ran.left(plain);
-    assert!(matches!(left[..], [Ended::Upload(why)] if why.to_string().contains("piece 1, which is not here")), "{left:?}");
+    assert!(
+        matches!(left[..], [Ended::Session(SessionEnd::Upload(why))] if why.to_string().contains("piece 1, which is not here")),
+        "{left:?}"
+    );
 }
 
 /// Piece, begin, length.
@@ -266,5 +270,8 @@ fn who_asks_without_end_and_never_reads_is_let_go() {
     giver.until_left(deaf);
     let ran = giver.run();
     let left = ran.left(deaf);
-    assert!(matches!(left[..], [Ended::Upload(why)] if why.to_string().contains("does not read")), "{left:?}");
+    assert!(
+        matches!(left[..], [Ended::Session(SessionEnd::Upload(why))] if why.to_string().contains("does not read")),
+        "{left:?}"
+    );
 }

@@ -3,12 +3,16 @@
 use super::super::support::{Gate, Torrent, wire};
 use super::memory::{Memory, bits};
 use super::net::{FAST, Net, PLAIN, Talk, plan, right, run, run_into};
+use piecemeal::s04_handshake::transport::Hangup;
 use piecemeal::s05_messages::{Message, Request};
 use piecemeal::s07_extension::BoxError;
 use piecemeal::s10_storage::Store;
-use piecemeal::s13_swarm::outbox::Outbox;
-use piecemeal::s13_swarm::uploads::{Taker, Upload, Uploads};
-use piecemeal::s13_swarm::{self, Ended, Plan};
+use piecemeal::s12_session::host;
+use piecemeal::s12_session::host::SessionEnd;
+use piecemeal::s12_session::send_path::SendPath;
+use piecemeal::s12_session::uploads::{Upload, UploadPeer, Uploads};
+use piecemeal::s13_swarm::{Ended, Plan};
+use piecemeal::s14_seeding::send_queue::{Blocks, SendQueue, Writer};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -20,7 +24,9 @@ struct Generous {
 }
 
 struct One {
-    outbox: Arc<Outbox>,
+    torrent: Torrent,
+    peer: UploadPeer,
+    queue: Arc<SendQueue>,
     told: Arc<Mutex<Vec<String>>>,
 }
 
@@ -29,15 +35,10 @@ fn tell(told: &Mutex<Vec<String>>, what: String) {
 }
 
 impl Uploads for Generous {
-    fn open(&self, taker: Taker) -> Option<Box<dyn Upload>> {
-        tell(&self.told, format!("open {}", taker.traffic.address().port()));
-        Some(Box::new(One { outbox: Arc::clone(&taker.outbox), told: Arc::clone(&self.told) }))
-    }
-
-    fn block(&self, _: &s13_swarm::Torrent, request: Request, out: &mut Vec<u8>) -> bool {
-        let block = right(&self.torrent, (request.index, request.begin, request.length));
-        out.extend(wire::block(request.index, request.begin, &block));
-        true
+    fn open(&self, peer: UploadPeer) -> Option<Box<dyn Upload>> {
+        tell(&self.told, format!("open {}", peer.stats.address().port()));
+        let (torrent, told) = (self.torrent.clone(), Arc::clone(&self.told));
+        Some(Box::new(One { torrent, peer, queue: Arc::default(), told }))
     }
 
     fn stays(&self, _: u64, _: u64) -> bool {
@@ -45,24 +46,47 @@ impl Uploads for Generous {
     }
 }
 
+/// Has every block.
+struct Every(Torrent);
+
+impl Blocks for Every {
+    fn append(&self, _: &host::Torrent, request: Request, out: &mut Vec<u8>) -> bool {
+        let block = right(&self.0, (request.index, request.begin, request.length));
+        out.extend(wire::block(request.index, request.begin, &block));
+        true
+    }
+}
+
 impl Upload for One {
-    fn interested(&mut self, yes: bool) {
+    fn take_over(&mut self, path: Box<dyn SendPath>, hang_up: &Hangup) -> Box<dyn SendPath> {
+        let writer = Writer {
+            host: Arc::clone(&self.peer.host),
+            torrent: Arc::clone(&self.peer.torrent),
+            stats: Arc::clone(&self.peer.stats),
+            fast: self.peer.fast,
+            blocks: Arc::new(Every(self.torrent.clone())),
+            queue: Arc::clone(&self.queue),
+        };
+        writer.take_over(path, hang_up)
+    }
+
+    fn set_interested(&mut self, yes: bool) {
         tell(&self.told, format!("interested {yes}"));
         let message = if yes { Message::Unchoke } else { Message::Choke };
-        self.outbox.edit(|waiting| message.encode_to(&mut waiting.messages));
+        self.queue.edit(|queued| message.encode_to(&mut queued.messages));
     }
 
     fn request(&mut self, request: Request) -> Result<(), BoxError> {
         if request.length > 16_384 {
             return Err("it is too much".into());
         }
-        self.outbox.edit(|waiting| waiting.blocks.push_back(request));
+        self.queue.edit(|queued| queued.blocks.push_back(request));
         Ok(())
     }
 
     fn cancel(&mut self, request: Request) {
         tell(&self.told, format!("cancel {}", request.begin));
-        self.outbox.edit(|waiting| waiting.blocks.retain(|other| *other != request));
+        self.queue.edit(|queued| queued.blocks.retain(|other| *other != request));
     }
 }
 
@@ -162,7 +186,7 @@ fn what_the_peer_says_reaches_the_upload() {
     ran.is_complete(&torrent);
     let told = told.lock().expect("nobody panics with this lock").clone();
     assert_eq!(told[..5], ["open 6881", "interested true", "cancel 77", "interested false", "interested true"]);
-    assert!(matches!(ran.left(peer)[..], [Ended::Upload(_), ..]), "{:?}", ran.left(peer));
+    assert!(matches!(ran.left(peer)[..], [Ended::Session(SessionEnd::Upload(_)), ..]), "{:?}", ran.left(peer));
 }
 
 #[test]

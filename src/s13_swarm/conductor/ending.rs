@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::Conductor;
 use crate::s04_handshake::transport::Hangup;
-use crate::s13_swarm::traffic::Traffic;
+use crate::s12_session::stats::PeerStats;
 use crate::s13_swarm::{Note, SwarmError};
 
 /// How long those who take from us when we have finished may go on.
@@ -39,18 +39,18 @@ impl Conductor<'_> {
     }
 
     pub(super) fn is_over(&self) -> bool {
-        let uploaded = self.swarm.signals.uploaded.load(Ordering::Relaxed);
+        let uploaded = self.swarm.host.counters.uploaded.load(Ordering::Relaxed);
         let length = self.swarm.torrent.get().map_or(0, |torrent| torrent.queue.info().length);
-        self.gives_only() && !self.swarm.uploads.stays(uploaded, length)
+        self.gives_only() && !self.swarm.host.uploads.stays(uploaded, length)
     }
 
     /// Who is in the middle of taking something from us is not left at once.
     pub(super) fn linger(&self, stop: &AtomicBool) {
         let now = Instant::now;
         let until = now() + LINGER;
-        let taking = |traffic: &Traffic| traffic.last_went().is_some_and(|went| went.elapsed() < TAKING);
+        let taking = |traffic: &PeerStats| traffic.last_sent().is_some_and(|went| went.elapsed() < TAKING);
         while now() < until && !stop.load(Ordering::SeqCst) {
-            if !self.swarm.live().values().any(|live| taking(&live.traffic)) {
+            if !self.swarm.live().values().any(|live| taking(&live.stats)) {
                 return;
             }
             thread::sleep(TAKING / 20);
@@ -60,7 +60,7 @@ impl Conductor<'_> {
     /// It never waits for ever.
     pub(super) fn check_hope(&mut self, now: Instant) -> Result<(), SwarmError> {
         let gives_only = self.gives_only();
-        let counter = if gives_only { &self.swarm.signals.uploaded } else { &self.swarm.signals.downloaded };
+        let counter = if gives_only { &self.swarm.host.counters.uploaded } else { &self.swarm.host.counters.downloaded };
         self.patience.look(now, counter.load(Ordering::Relaxed), !self.swarm.live().is_empty());
         if gives_only {
             return Ok(());
@@ -84,14 +84,14 @@ impl Conductor<'_> {
             (done as u32, torrent.queue.info().piece_count())
         });
         let live = self.swarm.live();
-        let terms = live.values().map(|live| (live.traffic.address(), live.traffic.terms()));
+        let terms = live.values().map(|live| (live.stats.address(), live.stats.flags()));
         SwarmError::NoHope { what, standing: Box::new(self.record.sum_up(pieces, self.addresses.all(), terms)) }
     }
 
     /// Hangs up, says goodbye, and waits a little for both.
     pub(super) fn end(&mut self) {
         self.swarm.signals.stop();
-        self.swarm.stopping.store(true, Ordering::SeqCst);
+        self.swarm.host.stopping.store(true, Ordering::SeqCst);
         let hang_ups: Vec<Hangup> = self.swarm.live().values().map(|live| Arc::clone(&live.hang_up)).collect();
         hang_ups.iter().for_each(|hang_up| hang_up());
         let until = Instant::now() + END_TIME;
@@ -102,7 +102,7 @@ impl Conductor<'_> {
                     self.threads.remove(&number);
                     let live = self.swarm.live().remove(&number);
                     if let Some(live) = live {
-                        self.outcome.add(&live.traffic);
+                        self.outcome.add(&live.stats);
                     }
                 }
                 Ok(Note::SourceGone(number)) => drop(self.sources.remove(&number)),
@@ -111,7 +111,7 @@ impl Conductor<'_> {
             }
         }
         // What came from those who have not ended by now has come all the same.
-        let late: Vec<Arc<Traffic>> = self.swarm.live().values().map(|live| Arc::clone(&live.traffic)).collect();
+        let late: Vec<Arc<PeerStats>> = self.swarm.live().values().map(|live| Arc::clone(&live.stats)).collect();
         late.iter().for_each(|traffic| self.outcome.add(traffic));
     }
 }

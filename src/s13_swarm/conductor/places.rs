@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use super::Conductor;
 use crate::s04_handshake::origin::Origin;
 use crate::s11_work_queue::PeerNumber;
+use crate::s12_session::stats::{PeerFlags, PeerStats};
 use crate::s13_swarm::Live;
 use crate::s13_swarm::peer::{Ended, start_thread};
 use crate::s13_swarm::sharing::{Holder, first_to_go, makes_way};
 use crate::s13_swarm::source::Candidate;
-use crate::s13_swarm::traffic::Traffic;
 
 /// How many addresses are dialled at the same time.
 const DIALLING: usize = 30;
@@ -102,7 +102,7 @@ impl Conductor<'_> {
         if (newcomer.is_none() && self.addresses.due(now).is_none()) || live.values().any(|live| live.parted.is_some()) {
             return;
         }
-        let moved = |number, live: &Live| (self.turns.moved(number, &live.traffic), latest(&live.traffic));
+        let moved = |number, live: &Live| (self.turns.moved(number, &live.stats), latest(&live.stats));
         let shared = self.holders(|number| live.get(&number).map(|live| moved(number, live)));
         // An address that is only due may have nobody at it: no peer that is here goes for that alone.
         let crowded = newcomer.and_then(|newcomer| makes_way(&shared.1, newcomer));
@@ -110,8 +110,7 @@ impl Conductor<'_> {
         let learning = self.swarm.torrent.get().is_none();
         let goes = goes.or_else(|| useless(&live, now, learning, self.gives_only()));
         let goes = goes.or_else(|| {
-            let known =
-                |number| live.get(&number).filter(|live| self.turns.knows(number) && live.traffic.last_useful().is_some());
+            let known = |number| live.get(&number).filter(|live| self.turns.knows(number) && live.stats.last_useful().is_some());
             let slow = self.holders(|number| known(number).map(|live| moved(number, live)));
             first_to_go(&slow.1).filter(|_| slowest_goes).and_then(|position| slow.0.get(position).copied())
         });
@@ -135,23 +134,23 @@ impl Conductor<'_> {
 }
 
 /// When it last was of use; at first, when it came.
-fn latest(traffic: &Traffic) -> Instant {
+fn latest(traffic: &PeerStats) -> Instant {
     traffic.last_useful().unwrap_or_else(|| traffic.start())
 }
 
 /// The peer that has been useless longest, and for too long.
 fn useless(live: &HashMap<PeerNumber, Live>, now: Instant, learning: bool, gives_only: bool) -> Option<PeerNumber> {
-    let over = |traffic: &Traffic| {
+    let over = |traffic: &PeerStats| {
         let may = match traffic.last_useful() {
             Some(_) => USELESS_TIME,
             // It is in line for a slot, and the longest wait comes next.
-            None if gives_only && traffic.terms().is_wanting() => USELESS_TIME,
-            None if learning || traffic.terms().is_of_interest() => WAITING_TIME,
+            None if gives_only && traffic.flags().peer_interested() => USELESS_TIME,
+            None if learning || wants_something(traffic.flags()) => WAITING_TIME,
             None => IDLE_TIME,
         };
         now.duration_since(latest(traffic)).checked_sub(may)
     };
-    let useless = live.iter().filter_map(|(number, live)| Some((over(&live.traffic)?, *number)));
+    let useless = live.iter().filter_map(|(number, live)| Some((over(&live.stats)?, *number)));
     useless.max().map(|(_, number)| number)
 }
 
@@ -190,7 +189,7 @@ impl Turns {
         self.since = Some(now);
         let count = |(number, live): (&PeerNumber, &Live)| {
             let [_, last] = self.counted.get(number).copied().unwrap_or_default();
-            (*number, [last, total(&live.traffic)])
+            (*number, [last, total(&live.stats)])
         };
         self.counted = live.iter().map(count).collect();
         true
@@ -201,12 +200,17 @@ impl Turns {
         self.counted.get(&number).is_some_and(|[before, _]| *before > 0)
     }
 
-    fn moved(&self, number: PeerNumber, traffic: &Traffic) -> u64 {
+    fn moved(&self, number: PeerNumber, traffic: &PeerStats) -> u64 {
         let [before, _] = self.counted.get(&number).copied().unwrap_or_default();
         total(traffic).saturating_sub(before)
     }
 }
 
-fn total(traffic: &Traffic) -> u64 {
+fn total(traffic: &PeerStats) -> u64 {
     traffic.downloaded() + traffic.uploaded()
+}
+
+/// Whether one of us wants something that the other has.
+fn wants_something(flags: &PeerFlags) -> bool {
+    flags.am_interested() || flags.peer_interested()
 }

@@ -4,9 +4,9 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::{Conductor, EVENT_TIME};
+use crate::s12_session::stats::Supply;
 use crate::s13_swarm::Event;
 use crate::s13_swarm::learning;
-use crate::s13_swarm::view::Supply;
 use crate::s13_swarm::waiting::{Hope, Missing, Snapshot, Waiting, decide};
 
 impl Conductor<'_> {
@@ -15,16 +15,16 @@ impl Conductor<'_> {
             return;
         }
         self.told = now;
-        let left = self.swarm.signals.left.load(Ordering::Relaxed);
+        let left = self.swarm.host.counters.left.load(Ordering::Relaxed);
         let length = self.swarm.torrent.get().map(|torrent| torrent.queue.info().length);
         let verified = length.map_or(0, |length| length - left);
-        let downloaded = self.swarm.signals.downloaded.load(Ordering::Relaxed);
+        let downloaded = self.swarm.host.counters.downloaded.load(Ordering::Relaxed);
         if let Some(torrent) = self.swarm.torrent.get() {
             for piece in torrent.queue.withdrawn_since(&mut self.seen_withdrawn) {
                 (self.event)(Event::Withdrawn(piece));
             }
         }
-        let uploaded = self.swarm.signals.uploaded.load(Ordering::Relaxed);
+        let uploaded = self.swarm.host.counters.uploaded.load(Ordering::Relaxed);
         let peers = self.swarm.live().len();
         let waiting = self.tell_wait(now);
         (self.event)(Event::Progress { verified, downloaded, uploaded, peers, waiting });
@@ -45,7 +45,7 @@ impl Conductor<'_> {
     fn snapshot(&self, now: Instant) -> Snapshot {
         let (peers, wanting): (Vec<Supply>, Vec<bool>) = {
             let live = self.swarm.live();
-            live.values().map(|live| live.traffic.terms()).map(|terms| (terms.supply(), terms.is_wanting())).unzip()
+            live.values().map(|live| live.stats.flags()).map(|terms| (terms.supply(), terms.peer_interested())).unzip()
         };
         let torrent = self.swarm.torrent.get();
         // All pieces are looked at only where it matters which are missing.
@@ -57,7 +57,7 @@ impl Conductor<'_> {
             takers: wanting.iter().filter(|wants| **wants).count(),
             learning: torrent.is_none().then(|| learning::asked(&self.swarm)),
             missing: missing.map_or_else(Missing::default, |places| Missing::of(&places.done, places.pieces)),
-            rate: self.swarm.download_rate.wait_until(now),
+            rate: self.swarm.host.download_limit.wait_until(now),
             gives_at: self.gives_only().then_some(self.swarm.port),
             hope: Hope {
                 known: self.addresses.count(),
