@@ -17,6 +17,7 @@ mod lab_options;
 mod live_map;
 mod magnet_peers;
 mod making;
+mod one_session;
 mod opening;
 mod peer_table;
 mod piece_file;
@@ -81,6 +82,7 @@ commands! {
     create,
     verify,
     work_queue,
+    download_from,
     download,
     magnet_download,
     seed,

@@ -133,7 +133,7 @@ pub fn run(start: Start, connection: Connection) -> Result<(), SessionEnd> {
     let Connection { mut input, output, line, .. } = connection;
     let mut path: Box<dyn SendPath> = Box::new(Direct::new(output));
     input.set_limit(session.torrent.queue.info().piece_count());
-    loop {
+    while !session.host.is_stopping() {
         // News first: a piece that another peer has finished frees requests here. Then requests, so
         // that they leave in the same write as the haves. The deadlines come last, when the peer has
         // been asked for everything that it may owe us.
@@ -152,11 +152,11 @@ pub fn run(start: Start, connection: Connection) -> Result<(), SessionEnd> {
                 }
                 session.receive(message, rest)?;
             }
-            Err(error) if error.is_timeout() && session.host.is_stopping() => return Ok(()),
             Err(error) if error.is_timeout() => session.urgent = true,
             Err(error) => return Err(path.take_failure().map_or_else(|| error.into(), SessionEnd::from)),
         }
     }
+    Ok(())
 }
 
 impl<'s> Session<'s> {

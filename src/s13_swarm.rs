@@ -54,7 +54,6 @@ pub mod waiting;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -235,10 +234,15 @@ where
         download_limit: plan.download_rate,
         upload_limit: plan.upload_rate,
         counters,
-        stopping: AtomicBool::new(false),
+        stopping: Arc::default(),
         uploads: Arc::clone(&plan.uploads),
-        // The swarm is over when nobody listens.
-        report: Box::new(move |report| drop(reports.send(Note::Session(report)))),
+        report: Box::new(move |report| {
+            // Progress is counted anyway; of the pieces, only the last is news.
+            if !matches!(report, Report::Verified(1..)) {
+                // The swarm is over when nobody listens.
+                let _ = reports.send(Note::Session(report));
+            }
+        }),
     };
     let swarm = Arc::new(Swarm {
         info_hash: plan.info_hash,

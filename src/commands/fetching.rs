@@ -324,7 +324,7 @@ fn next_step(standing: &Standing) -> &'static str {
 /// The chapter about a source.
 fn chapter(name: &str) -> u8 {
     match name.split_once("://") {
-        Some(("udp", _)) => 13,
+        Some(("udp", _)) => 15,
         Some(_) => 3,
         None => 4,
     }
@@ -343,6 +343,6 @@ impl From<SwarmError> for Failure {
                 (if standing.no_tracker() { TRACKER } else { NO_PEER }, next_step(standing))
             }
         };
-        Failure::new(code, error).help(help).see("11-swarm")
+        Failure::new(code, error).help(help).see("13-swarm")
     }
 }

@@ -84,7 +84,7 @@ impl Giving {
                     ErrorKind::AddrNotAvailable => "--bind must be an address of this computer",
                     _ => "choose another --port; 0 takes any that is free",
                 };
-                return Err(Failure::new(LOCAL, format!("{place}{port}: {error}")).help(help).see("12-seeding"));
+                return Err(Failure::new(LOCAL, format!("{place}{port}: {error}")).help(help).see("14-seeding"));
             }
         }
         plan.upload_rate = Rate::new(self.max_upload);

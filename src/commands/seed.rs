@@ -44,7 +44,7 @@ impl Args {
         let Metainfo { info, tiers, .. } = open(&self.torrent, options)?;
         let path = printable(&self.path.to_string_lossy());
         if let Err(error) = fs::metadata(&self.path) {
-            return Err(Failure::new(LOCAL, format!("{path}: {error}")).help(right_path(&info, &self.path)).see("12-seeding"));
+            return Err(Failure::new(LOCAL, format!("{path}: {error}")).help(right_path(&info, &self.path)).see("14-seeding"));
         }
         let storage = Storage::through_links(&info, &self.path);
         storage.seal();
@@ -56,7 +56,7 @@ impl Args {
         let (good, all) = (have.count(), info.piece_count());
         if good == 0 && all > 0 {
             let what = format!("{path}: none of its {all} pieces is there");
-            return Err(Failure::new(WRONG_HASH, what).help(right_path(&info, &self.path)).see("12-seeding"));
+            return Err(Failure::new(WRONG_HASH, what).help(right_path(&info, &self.path)).see("14-seeding"));
         }
         options.note(&format!("{path}: {good} of {all} pieces are right"));
         let mut plan = Plan::new(info.info_hash, Some(info), PeerId::random());

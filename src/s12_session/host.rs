@@ -58,7 +58,7 @@ impl Default for Counters {
     }
 }
 
-/// What a session reports. Never more than a few for each piece, and none for a block.
+/// What a session reports. A few for each piece, and none for a block.
 #[derive(Debug)]
 pub enum Report {
     /// A peer chokes us, or no longer does: of each only the first time.
@@ -67,8 +67,8 @@ pub enum Report {
     PassedOver(SocketAddr, String),
     /// A piece had the wrong hash, and these peers brought blocks of it.
     Corrupt(PieceIndex, Vec<PeerNumber>),
-    /// The last piece is verified. Two sessions may report this.
-    Finished,
+    /// A piece was verified, and this many bytes are left. Two sessions may report that none are.
+    Verified(u64),
 }
 
 /// What all sessions of a torrent share.
@@ -80,7 +80,7 @@ pub struct Host {
     /// What has gone, in both directions.
     pub counters: Arc<Counters>,
     /// Set when all sessions are to end.
-    pub stopping: AtomicBool,
+    pub stopping: Arc<AtomicBool>,
     /// What peers get from us.
     pub uploads: Arc<dyn Uploads>,
     /// Takes the reports, from any thread. It must not block.
@@ -94,7 +94,7 @@ impl Host {
             download_limit: Rate::default(),
             upload_limit: Rate::default(),
             counters: Arc::default(),
-            stopping: AtomicBool::new(false),
+            stopping: Arc::default(),
             uploads: Arc::new(NoUploads),
             report: Box::new(report),
         }
@@ -124,9 +124,7 @@ impl Host {
         // Two threads may get here at once, and the later one with the older number.
         let left = torrent.queue.bytes_left();
         self.counters.left.fetch_min(left, Ordering::Relaxed);
-        if left == 0 {
-            (self.report)(Report::Finished);
-        }
+        (self.report)(Report::Verified(left));
     }
 
     /// Reports what was passed over in a peer's extension handshakes.

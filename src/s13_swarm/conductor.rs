@@ -258,7 +258,7 @@ impl<'e> Conductor<'e> {
                 }
                 (self.event)(Event::Corrupt(piece, who));
             }
-            Report::Finished => self.finished(),
+            Report::Verified(_) => self.finished(),
         }
     }
 
