@@ -17,6 +17,7 @@
 //! | [`s09_pieces`] | blocks, pipelining, one verified piece | 3 | `download_piece`, `magnet_download_piece` |
 //! | [`s10_storage`] | pieces and files; create, verify, resume | 3, 19, 47 | `create`, `verify` |
 //! | [`s11_work_queue`] | who fetches which piece: one Mutex, leases, rarest first | 3 | `work_queue` |
+//! | [`s12_session`] | one peer, one thread, one loop | 3, 6, 10, 21, 54 | `download_from` |
 //! | [`s13_swarm`] | many peers at once | 3, 6, 12 | `download`, `magnet_download` |
 //! | [`s14_seeding`] | listen, give, choke | 3, 6, 21, 54 | `seed` |
 //! | [`s15_udp_tracker`] | the same phone book over UDP; scrape | 15, 41, 48 | `scrape` |
@@ -89,6 +90,10 @@ struct Chapter10;
 #[cfg(doctest)]
 #[doc = include_str!("../docs/11-work-queue.md")]
 struct Chapter11;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/12-session.md")]
+struct Chapter12;
 
 #[cfg(doctest)]
 #[doc = include_str!("../docs/13-swarm.md")]
