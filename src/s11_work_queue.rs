@@ -36,12 +36,13 @@
 //! * **Finished pieces are a log.** Each peer's thread reads on from where it stopped, so nobody
 //!   has to know all threads in order to tell them.
 //! * **Skip at first reading:** [`rarest`], which finds the rarest piece without looking at all
-//!   of them (it pays off from about 10,000 pieces), and [`seats`] and [`trust`], which matter
-//!   at the end of a download and when somebody lies.
+//!   of them (it pays off from about 10,000 pieces), and [`seats`], [`trust`] and
+//!   [`evidence`], which matter at the end of a download and when somebody lies.
 //! * **Left out:** sockets, deadlines, and everything a peer says. That is stage 12.
 
 pub mod board;
 pub mod claimant;
+pub mod evidence;
 pub mod lease;
 pub mod rarest;
 pub mod seats;
@@ -52,6 +53,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use self::board::Board;
+use self::evidence::{Evidence, Verdict};
 use self::lease::Progress;
 use self::seats::Seat;
 use self::trust::Contributor;
@@ -170,8 +172,22 @@ impl WorkQueue {
 
     /// A lease's last block made the piece complete, and its hash is wrong. All of it is to be
     /// fetched again.
-    fn corrupt(&self, piece: PieceIndex, by: &[Contributor], now: Instant) {
-        self.lock().board.spoil(piece.get(), by, now);
+    fn corrupt(&self, piece: PieceIndex, by: &[Contributor], evidence: Option<Evidence>, now: Instant) {
+        self.lock().board.spoil(piece.get(), by, evidence, now);
+    }
+
+    fn take_evidence(&self, piece: PieceIndex) -> Vec<Evidence> {
+        self.lock().board.take_evidence(piece.get())
+    }
+
+    fn judge(&self, piece: PieceIndex, verdict: &Verdict) {
+        self.lock().board.judge(piece.get(), verdict);
+    }
+
+    /// Returns the peers that are known to have lied since the last call, and about which piece.
+    pub fn take_exposed(&self) -> Vec<(PieceIndex, PeerNumber)> {
+        let exposed = self.lock().board.take_exposed();
+        exposed.into_iter().map(|(piece, peer)| (self.piece(piece), peer)).collect()
     }
 
     /// A lease ends and its piece is not complete. `begun` says whether any of it was written.

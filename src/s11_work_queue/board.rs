@@ -22,10 +22,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::PeerNumber;
+use super::evidence::{Evidence, MAX_BLOCKS, Verdict};
 use super::rarest::{Draw, WORDS_A_TURN, Waiting};
-use super::seats::{Holders, Offer, Seat};
+use super::seats::{Holders, Offer, Seat, TRIAL};
 use super::trust::{Contributor, Trust};
 use crate::s05_messages::bitfield::{Bitfield, PeerPieces};
+
+/// The number of spoilt pieces to look at in one claim.
+const MAX_LOOKS: usize = 64;
 
 /// Where every piece is. `P` is what the holders of a piece share while they fetch it.
 pub struct Board<P> {
@@ -36,13 +40,22 @@ pub struct Board<P> {
     finished: Vec<u32>,
     /// Progress of waiting pieces that were begun.
     begun: BTreeMap<u32, Begun<P>>,
-    /// Pieces whose hash was wrong, and since when. The next peer gets such a piece alone and
-    /// from the start, so that it is clear who is to blame.
-    spoilt: BTreeMap<u32, Instant>,
+    /// Pieces whose hash was wrong. The next peer gets such a piece alone and from the start, so
+    /// that it is clear who is to blame.
+    spoilt: BTreeMap<u32, Spoilt>,
     trust: Trust,
+    /// Peers that are known to have lied, until somebody asks.
+    exposed: Vec<(u32, PeerNumber)>,
     /// Goes up whenever a piece comes back, so that a peer that found nothing need not search
     /// again until then.
     generation: u64,
+}
+
+/// A piece whose hash was wrong.
+struct Spoilt {
+    since: Instant,
+    /// From each time that several peers had a part in it.
+    evidence: Vec<Evidence>,
 }
 
 /// A piece on loan.
@@ -69,8 +82,8 @@ pub struct Asker<'p> {
     pub pieces: &'p PeerPieces,
     /// The time it takes for a block, if that is known.
     pub block_time: Option<Duration>,
-    /// Whether it has taken somebody's seat before that was known.
-    pub tried: bool,
+    /// When it last took another's seat in the end game.
+    pub tried: Option<Instant>,
 }
 
 /// A piece that a peer is to fetch.
@@ -115,6 +128,7 @@ impl<P: Clone> Board<P> {
             begun: BTreeMap::new(),
             spoilt: BTreeMap::new(),
             trust: Trust::default(),
+            exposed: Vec::new(),
             generation: 0,
         }
     }
@@ -190,15 +204,33 @@ impl<P: Clone> Board<P> {
     ///
     /// A search is cut into turns so that the caller can let go of its lock in between: of a
     /// million pieces, a peer may have a few that rarity overlooks.
-    pub fn find(&self, asker: &Asker, turn: usize, draw: Draw) -> Option<u32> {
-        // A suspect works alone, so it would have to start again what others have begun.
-        let begun_too = !self.trust.is_suspect(asker.who.peer);
-        let rarest = if turn == 0 { self.waiting.find(asker.pieces, begun_too, draw) } else { None };
+    pub fn find(&self, asker: &Asker, turn: usize, now: Instant, draw: Draw) -> Option<u32> {
+        let has = |piece| asker.pieces.has(piece);
+        let rarest = match turn {
+            // A suspect works alone, so it would have to start again what others have begun.
+            0 if self.trust.is_suspect(asker.who.peer) => self.waiting.find(false, has, draw),
+            // Rather a piece that it need not leave to others.
+            0 => self.waiting.find(true, |piece| has(piece) && !self.holds_back(asker, piece, now), draw),
+            _ => None,
+        };
         rarest.or_else(|| match asker.pieces {
             PeerPieces::Some(pieces) => self.waiting.find_from(pieces, turn * WORDS_A_TURN),
-            PeerPieces::All if turn == 0 => self.waiting.find(asker.pieces, true, draw),
+            PeerPieces::All if turn == 0 => self.waiting.find(true, has, draw),
             PeerPieces::All => None,
         })
+    }
+
+    /// Finds a spoilt piece for a peer that has proved itself. The others wait until it has had a
+    /// look.
+    pub fn find_spoilt(&self, asker: &Asker) -> Option<u32> {
+        let fits = |piece: &u32| self.waiting.has(*piece) && asker.pieces.has(*piece);
+        let mut spoilt = self.spoilt.keys().take(MAX_LOOKS).copied();
+        if self.trust.is_proved(asker.who.peer) { spoilt.find(fits) } else { None }
+    }
+
+    /// Notes that a peer asks for a piece, while some wait.
+    pub fn asks(&mut self, who: Contributor, now: Instant) {
+        self.trust.asks(who.peer, now);
     }
 
     /// The number of turns after which [`Board::find`] has looked at everything.
@@ -208,7 +240,7 @@ impl<P: Clone> Board<P> {
 
     /// Whether a peer is to leave a waiting piece to others that have proved themselves.
     pub fn holds_back(&self, asker: &Asker, piece: u32, now: Instant) -> bool {
-        self.trust.holds_back(asker.who.peer, self.spoilt.get(&piece).copied(), now)
+        self.trust.holds_back(asker.who.peer, self.spoilt.get(&piece).map(|spoilt| spoilt.since), now)
     }
 
     /// Whether a peer may have this very piece, which it has offered to give.
@@ -235,7 +267,7 @@ impl<P: Clone> Board<P> {
         let begun = self.begun.remove(&piece).filter(|begun| begun.owner == owner);
         let progress = begun.map_or_else(fresh, |begun| begun.progress);
         let mut holders = Holders::default();
-        let seat = holders.sit(asker.who.peer, now);
+        let seat = holders.sit(asker.who.peer, false, now);
         self.on_loan.insert(piece, Loan { progress: progress.clone(), holders, alone });
         Lent { piece, progress, seat, why }
     }
@@ -243,14 +275,16 @@ impl<P: Clone> Board<P> {
     /// The end game: nothing waits, so a piece that others are fetching is shared. Otherwise the
     /// slowest peer of all would decide when the download ends.
     pub fn join_loan(&mut self, asker: &Asker, now: Instant) -> Option<Lent<P>> {
-        if self.trust.is_suspect(asker.who.peer) || (asker.tried && asker.block_time.is_none()) {
+        if self.trust.is_suspect(asker.who.peer) {
             return None;
         }
+        let unknown = asker.block_time.is_none();
+        let had_its_chance = unknown && asker.tried.is_some_and(|tried| now.saturating_duration_since(tried) < TRIAL);
         let may_join =
             |(piece, loan): &(&u32, &mut Loan<P>)| !loan.alone && !loan.holders.has(asker.who.peer) && asker.pieces.has(**piece);
         let offers = self.on_loan.iter_mut().filter(may_join).filter_map(|(piece, loan)| {
             let offer = loan.holders.offer(asker.block_time, now)?;
-            Some((offer, *piece, loan))
+            (!offer.is_taken() || !had_its_chance).then_some((offer, *piece, loan))
         });
         // Rather a free seat than another peer's, and of those where the fewest are taken.
         let (offer, piece, loan) = offers.min_by_key(|(offer, _, loan)| (offer.is_taken(), loan.holders.taken()))?;
@@ -258,8 +292,42 @@ impl<P: Clone> Board<P> {
         if let Offer::Of(slower) = offer {
             slower.lose();
         }
-        let seat = loan.holders.sit(asker.who.peer, now);
+        let seat = loan.holders.sit(asker.who.peer, takes_over && unknown, now);
         Some(Lent { piece, progress: loan.progress.clone(), seat, why: Why::EndGame { takes_over } })
+    }
+
+    /// A piece that one peer has for itself cannot be shared. If that peer has proved nothing and is
+    /// slow, a peer that has takes the piece over: it waits again in a moment. Otherwise a stranger
+    /// that is suspected could keep the last piece for as long as it likes.
+    pub fn take_over(&mut self, asker: &Asker, now: Instant) {
+        if !self.trust.is_proved(asker.who.peer) {
+            return;
+        }
+        let alone = self.on_loan.iter().filter(|(piece, loan)| loan.alone && asker.pieces.has(**piece));
+        let mut slow = alone.filter_map(|(piece, loan)| {
+            let (owner, seat) = loan.holders.slow_owner(asker.block_time, now)?;
+            (!self.trust.is_proved(owner)).then_some((*piece, owner, seat))
+        });
+        let Some((piece, owner, seat)) = slow.next() else { return };
+        seat.take_over();
+        self.trust.gave_way(owner, now);
+        self.spoilt.entry(piece).and_modify(|spoilt| spoilt.since = now);
+    }
+
+    /// Returns what is to be compared with a piece that is right now, before it is done.
+    pub fn take_evidence(&mut self, piece: u32) -> Vec<Evidence> {
+        self.spoilt.get_mut(&piece).map(|spoilt| std::mem::take(&mut spoilt.evidence)).unwrap_or_default()
+    }
+
+    /// It is known who lied about a piece, and who did not.
+    pub fn judge(&mut self, piece: u32, verdict: &Verdict) {
+        self.trust.judged(verdict);
+        self.exposed.extend(verdict.liars.iter().map(|who| (piece, who.peer)));
+    }
+
+    /// Returns the peers that are known to have lied since the last call, and about which piece.
+    pub fn take_exposed(&mut self) -> Vec<(u32, PeerNumber)> {
+        std::mem::take(&mut self.exposed)
     }
 
     /// A piece is complete and its hash is right. Returns whether it was missing until now.
@@ -276,9 +344,12 @@ impl<P: Clone> Board<P> {
 
     /// A piece is complete and its hash is wrong. It waits again, and whatever was written of it
     /// counts for nothing.
-    pub fn spoil(&mut self, piece: u32, by: &[Contributor], now: Instant) {
+    pub fn spoil(&mut self, piece: u32, by: &[Contributor], evidence: Option<Evidence>, now: Instant) {
         self.on_loan.remove(&piece);
-        self.spoilt.insert(piece, now);
+        let kept: usize = self.spoilt.values().flat_map(|spoilt| &spoilt.evidence).map(Evidence::len).sum();
+        let spoilt = self.spoilt.entry(piece).or_insert(Spoilt { since: now, evidence: Vec::new() });
+        spoilt.since = now;
+        spoilt.evidence.extend(evidence.filter(|evidence| kept + evidence.len() <= MAX_BLOCKS));
         self.trust.wrong(by, now);
         self.waiting.insert(piece, false);
         self.generation += 1;

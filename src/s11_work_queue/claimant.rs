@@ -34,8 +34,8 @@ pub struct Claimant {
     who: Contributor,
     /// The time the peer takes for a block, if that is known.
     block_time: Option<Duration>,
-    /// Whether it has taken somebody's seat before that was known.
-    tried: bool,
+    /// When it last took another's seat in the end game.
+    tried: Option<Instant>,
     pieces: PeerPieces,
     /// The number of pieces that the peer has, if it is not all of them.
     has: u32,
@@ -70,7 +70,7 @@ impl Claimant {
             queue: Arc::clone(queue),
             who,
             block_time: None,
-            tried: false,
+            tried: None,
             pieces,
             has: 0,
             wanted: 0,
@@ -224,11 +224,15 @@ impl Claimant {
             if state.board.is_all_lent() {
                 return if idle { self.join_loan(&mut state, now) } else { Claim::Later };
             }
+            state.board.asks(self.who, now);
+            if let Some(index) = state.board.find_spoilt(&self.asker()) {
+                return Claim::Lease(self.lend(&mut state, queue.piece(index), now));
+            }
             if self.found_nothing == Some(state.board.generation()) {
                 return Claim::Later;
             }
-            if let Some(index) = state.board.find(&self.asker(), turn, draw) {
-                // If it holds back, it asks again on its next tick, and mostly finds another.
+            if let Some(index) = state.board.find(&self.asker(), turn, now, draw) {
+                // If it holds back, it asks again on its next tick.
                 if state.board.holds_back(&self.asker(), index, now) {
                     return Claim::Later;
                 }
@@ -252,8 +256,14 @@ impl Claimant {
     }
 
     fn join_loan(&mut self, state: &mut State, now: Instant) -> Claim {
-        let Some(lent) = state.board.join_loan(&self.asker(), now) else { return Claim::Later };
-        self.tried |= lent.why == Why::EndGame { takes_over: true };
+        let Some(lent) = state.board.join_loan(&self.asker(), now) else {
+            state.board.take_over(&self.asker(), now);
+            return Claim::Later;
+        };
+        if lent.why == (Why::EndGame { takes_over: true }) {
+            // Its speed may be forgotten, if it goes back on what it owes: then this was its chance.
+            self.tried = Some(now);
+        }
         Claim::Lease(self.lease(lent))
     }
 

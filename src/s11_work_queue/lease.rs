@@ -12,6 +12,7 @@ use std::time::Instant;
 use sha1::{Digest, Sha1};
 
 use super::board::{Lent, Why};
+use super::evidence::Evidence;
 use super::seats::Seat;
 use super::trust::Contributor;
 use super::{PeerNumber, WorkQueue};
@@ -32,13 +33,23 @@ pub struct Progress {
     hash: Sha1,
     /// The peers that brought a block.
     by: Vec<Contributor>,
+    /// For each block, the position in `by` of the peer that brought it.
+    bringers: Vec<u16>,
     /// The hash has been compared: nothing more may be written.
     over: bool,
 }
 
 impl Progress {
     pub(super) fn new(blocks: u32) -> Progress {
-        Progress { written: Bitfield::new(blocks), left: blocks, hashed: 0, hash: Sha1::new(), by: Vec::new(), over: false }
+        Progress {
+            written: Bitfield::new(blocks),
+            left: blocks,
+            hashed: 0,
+            hash: Sha1::new(),
+            by: Vec::new(),
+            bringers: vec![0; blocks as usize],
+            over: false,
+        }
     }
 
     fn is_missing(&self, block: u32) -> bool {
@@ -46,8 +57,12 @@ impl Progress {
     }
 
     /// Ticks a block that was just written, and hashes it if it is the next in line.
-    fn tick(&mut self, number: u32, block: &[u8]) {
+    fn tick(&mut self, number: u32, block: &[u8], bringer: usize) {
         self.written.set(number, true);
+        if let Some(position) = self.bringers.get_mut(number as usize) {
+            // With more peers than that, the rest cannot be told apart.
+            *position = u16::try_from(bringer).unwrap_or(u16::MAX);
+        }
         self.left -= 1;
         if number == self.hashed {
             self.hash.update(block);
@@ -132,6 +147,11 @@ impl Lease {
         Some(Request { index: self.piece.get(), begin, length })
     }
 
+    /// Whether another peer has taken the piece over, and nothing is to come of it here.
+    pub fn is_taken_over(&self) -> bool {
+        self.seat.is_taken_over()
+    }
+
     /// Whether others were fetching the piece when this lease was made.
     pub fn is_shared(&self) -> bool {
         matches!(self.why, Why::EndGame { .. })
@@ -169,28 +189,43 @@ impl Lease {
             let parts: Vec<&[u8]> = run.iter().map(|(_, block)| *block).collect();
             store.write_parts(offset + u64::from(first * BLOCK_LENGTH), &parts)?;
             // Only now: a peer that brought nothing is not to blame.
-            if !progress.by.contains(&self.who) {
+            let bringer = progress.by.iter().position(|who| *who == self.who).unwrap_or_else(|| {
                 progress.by.push(self.who);
-            }
+                progress.by.len() - 1
+            });
             self.seat.count(run.len());
-            run.iter().for_each(|(number, block)| progress.tick(*number, block));
+            run.iter().for_each(|(number, block)| progress.tick(*number, block, bringer));
             self.catch_up(&mut progress, store)?;
         }
         if progress.left > 0 {
             return Ok(Written::More);
         }
         progress.over = true;
-        let by = std::mem::take(&mut progress.by);
+        let (by, bringers) = (std::mem::take(&mut progress.by), std::mem::take(&mut progress.bringers));
         let found: [u8; 20] = std::mem::take(&mut progress.hash).finalize().into();
-        // Release the piece before taking the queue's lock: no thread holds both.
+        // Release the piece before taking the queue's lock: no thread holds both. Nobody writes into
+        // the piece before the queue hears of it.
         drop(progress);
-        if found == self.queue.info().piece_hash(self.piece) {
-            self.queue.done(self.piece, &by);
-            Ok(Written::Verified)
-        } else {
-            self.queue.corrupt(self.piece, &by, now);
-            Ok(Written::Corrupt(by.iter().map(|who| who.peer).collect()))
+        let right = found == self.queue.info().piece_hash(self.piece);
+        Ok(if right { self.verified(&by, store) } else { self.corrupt(&by, &bringers, store, now) })
+    }
+
+    /// The piece is right. If it was spoilt before, it is known now by whom; if it cannot be read
+    /// again, that stays unknown.
+    fn verified(&self, by: &[Contributor], store: &dyn Store) -> Written {
+        for evidence in self.queue.take_evidence(self.piece) {
+            if let Ok(verdict) = evidence.judge(self.queue.info(), self.piece, store) {
+                self.queue.judge(self.piece, &verdict);
+            }
         }
+        self.queue.done(self.piece, by);
+        Written::Verified
+    }
+
+    fn corrupt(&self, by: &[Contributor], bringers: &[u16], store: &dyn Store, now: Instant) -> Written {
+        let evidence = Evidence::gather(self.queue.info(), self.piece, by, bringers, store);
+        self.queue.corrupt(self.piece, by, evidence.ok().flatten(), now);
+        Written::Corrupt(by.iter().map(|who| who.peer).collect())
     }
 
     /// Hashes the blocks that came too early, by reading them back from where they were written.

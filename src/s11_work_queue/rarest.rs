@@ -18,7 +18,7 @@
 //! the border moves over it: one step, however many pieces there are. Peers that have everything
 //! are not counted, because they change nothing in the order.
 
-use crate::s05_messages::bitfield::{Bitfield, PeerPieces};
+use crate::s05_messages::bitfield::Bitfield;
 
 /// The dice: returns a number below the one it is given.
 pub type Draw<'d> = &'d mut dyn FnMut(usize) -> usize;
@@ -156,9 +156,9 @@ impl Waiting {
         self.position[piece as usize] = to as u32;
     }
 
-    /// Finds a piece that the peer has, in the lowest class in which a short look finds one.
-    /// Without `begun_too`, it is one that nobody has begun.
-    pub fn find(&self, pieces: &PeerPieces, begun_too: bool, draw: Draw) -> Option<u32> {
+    /// Finds a piece that `fits`, in the lowest class in which a short look finds one. Without
+    /// `begun_too`, it is one that nobody has begun.
+    pub fn find(&self, begun_too: bool, fits: impl Fn(u32) -> bool, draw: Draw) -> Option<u32> {
         let lowest = if begun_too { BEGUN } else { BEGUN + 1 };
         self.starts.windows(2).skip(lowest).find_map(|borders| {
             let class = &self.order[borders[0]..borders[1]];
@@ -169,7 +169,7 @@ impl Waiting {
             // the pieces at the front would be found more seldom than the others.
             let start = draw(class.len());
             let around = class[start..].iter().chain(&class[..start]);
-            around.take(MAX_LOOKS).copied().find(|piece| pieces.has(*piece))
+            around.take(MAX_LOOKS).copied().find(|piece| fits(*piece))
         })
     }
 

@@ -20,17 +20,29 @@ const MIN_SPEEDUP: u32 = 2;
 /// Time for a block from which on a holder is slow enough for a peer of unknown speed to take
 /// its seat.
 const SLOW: Duration = Duration::from_millis(250);
+/// How long a peer that took a seat and brought nothing takes no other. A peer that still owes us
+/// blocks by then has been hung up on.
+pub(super) const TRIAL: Duration = Duration::from_secs(20);
 
 /// What a peer's thread and the queue share about its part in a piece.
 pub struct Seat {
     since: Instant,
     blocks: AtomicU32,
     lost: AtomicBool,
+    taken_over: AtomicBool,
+    /// Whether the peer took it from another before its own speed was known.
+    on_trial: bool,
 }
 
 impl Seat {
-    fn new(now: Instant) -> Arc<Seat> {
-        Arc::new(Seat { since: now, blocks: AtomicU32::new(0), lost: AtomicBool::new(false) })
+    fn new(now: Instant, on_trial: bool) -> Arc<Seat> {
+        Arc::new(Seat {
+            since: now,
+            blocks: AtomicU32::new(0),
+            lost: AtomicBool::new(false),
+            taken_over: AtomicBool::new(false),
+            on_trial,
+        })
     }
 
     /// Counts blocks of the piece that the peer has brought.
@@ -43,9 +55,20 @@ impl Seat {
         self.lost.load(Ordering::Relaxed)
     }
 
+    /// Whether the peer is to give the piece back, whatever is outstanding.
+    pub fn is_taken_over(&self) -> bool {
+        self.taken_over.load(Ordering::Relaxed)
+    }
+
     /// Takes the seat away.
     pub(super) fn lose(&self) {
         self.lost.store(true, Ordering::Relaxed);
+    }
+
+    /// Takes the whole piece away.
+    pub(super) fn take_over(&self) {
+        self.lose();
+        self.taken_over.store(true, Ordering::Relaxed);
     }
 
     /// The time that the peer takes for a block, the one that is on its way included.
@@ -95,9 +118,10 @@ impl Holders {
         self.0.is_empty()
     }
 
-    /// Adds a peer and gives it a seat.
-    pub fn sit(&mut self, peer: PeerNumber, now: Instant) -> Arc<Seat> {
-        let seat = Seat::new(now);
+    /// Adds a peer and gives it a seat; `on_trial` if it was another's, and the peer's speed is not
+    /// known.
+    pub fn sit(&mut self, peer: PeerNumber, on_trial: bool, now: Instant) -> Arc<Seat> {
+        let seat = Seat::new(now, on_trial);
         self.0.push((peer, Arc::clone(&seat)));
         seat
     }
@@ -117,9 +141,24 @@ impl Holders {
         if self.taken() < MAX_SEATS {
             return Some(Offer::Free);
         }
-        let seats = self.seated().map(|seat| (seat.block_time(now), seat));
-        let (slowest, seat) = seats.max_by_key(|(time, _)| *time)?;
-        let limit = block_time.map_or(SLOW, |time| time * MIN_SPEEDUP);
-        (slowest > limit).then(|| Offer::Of(Arc::clone(seat)))
+        // One seat is for trying out. Otherwise strangers that bring nothing could pass the seats of
+        // slow, honest peers round among themselves.
+        let trial = block_time.is_none() && self.seated().any(|seat| seat.on_trial);
+        let seats = self.seated().filter(|seat| !trial || seat.on_trial);
+        slowest(seats, block_time, now).map(|seat| Offer::Of(Arc::clone(seat)))
     }
+
+    /// The only peer that may fetch the piece, and its seat, if a peer with this time for a block is
+    /// faster.
+    pub fn slow_owner(&self, block_time: Option<Duration>, now: Instant) -> Option<(PeerNumber, Arc<Seat>)> {
+        let seat = slowest(self.0.iter().map(|(_, seat)| seat), block_time, now)?;
+        self.0.iter().find(|(_, theirs)| Arc::ptr_eq(theirs, seat)).cloned()
+    }
+}
+
+/// Returns the slowest of these seats, if a peer with this time for a block is so much faster.
+fn slowest<'s>(seats: impl Iterator<Item = &'s Arc<Seat>>, block_time: Option<Duration>, now: Instant) -> Option<&'s Arc<Seat>> {
+    let (slowest, seat) = seats.map(|seat| (seat.block_time(now), seat)).max_by_key(|(time, _)| *time)?;
+    let limit = block_time.map_or(SLOW, |time| time * MIN_SPEEDUP);
+    (slowest > limit).then_some(seat)
 }

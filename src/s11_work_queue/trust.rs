@@ -12,6 +12,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use super::PeerNumber;
+use super::evidence::Verdict;
 use crate::s04_handshake::origin::Origin;
 
 /// How long a peer that has proved nothing leaves a spoilt piece to those that have. A suspect
@@ -39,8 +40,8 @@ impl From<PeerNumber> for Contributor {
 #[derive(Default)]
 pub(super) struct Trust {
     here: HashSet<PeerNumber>,
-    /// The peers that had a part in a piece that was right.
-    proved: HashSet<PeerNumber>,
+    /// The peers that had a part in a piece that was right, and when each last asked for a piece.
+    proved: HashMap<PeerNumber, Option<Instant>>,
     /// The suspects, each with the time since when it is one.
     suspects: HashMap<PeerNumber, Instant>,
     /// The addresses of suspects that have gone, the oldest first.
@@ -79,8 +80,21 @@ impl Trust {
             self.suspects.remove(&alone.peer);
             self.gone.retain(|origin| Some(*origin) != alone.origin);
         }
-        let here = by.iter().map(|who| who.peer).filter(|peer| self.here.contains(peer));
-        self.proved.extend(here);
+        for who in by.iter().filter(|who| self.here.contains(&who.peer)) {
+            self.proved.entry(who.peer).or_insert(None);
+        }
+    }
+
+    /// A piece that was wrong is right now, and shows who lied.
+    pub fn judged(&mut self, verdict: &Verdict) {
+        for who in &verdict.cleared {
+            self.suspects.remove(&who.peer);
+            self.gone.retain(|origin| Some(*origin) != who.origin);
+        }
+        for who in &verdict.liars {
+            self.proved.remove(&who.peer);
+            self.remember(*who);
+        }
     }
 
     /// A piece was wrong. A peer that made all of it is banned; but an address has many ports,
@@ -100,11 +114,34 @@ impl Trust {
         self.suspects.contains_key(&peer)
     }
 
+    /// Whether a peer had a part in a piece that was right.
+    pub fn is_proved(&self, peer: PeerNumber) -> bool {
+        self.proved.contains_key(&peer)
+    }
+
+    /// A peer asks for a piece. If it has proved itself, it may take what was left to such peers.
+    pub fn asks(&mut self, peer: PeerNumber, now: Instant) {
+        if let Some(asked) = self.proved.get_mut(&peer) {
+            *asked = Some(now);
+        }
+    }
+
+    /// A piece was taken from a peer. If that is a suspect, it leaves all pieces to others for a
+    /// while.
+    pub fn gave_way(&mut self, peer: PeerNumber, now: Instant) {
+        self.suspects.entry(peer).and_modify(|since| *since = now);
+    }
+
     /// Whether a peer leaves a piece to others that have proved themselves. `spoilt` is when the
-    /// piece had the wrong hash, if it ever had. Nobody waits long: the others may not have it.
+    /// piece had the wrong hash, if it ever had. Nobody waits long, nor for a peer that could have
+    /// had the piece and took none or another one: it may not have it.
     pub fn holds_back(&self, peer: PeerNumber, spoilt: Option<Instant>, now: Instant) -> bool {
-        let since = spoilt.max(self.suspects.get(&peer).copied());
-        let lately = since.is_some_and(|since| now.saturating_duration_since(since) < HOLD_BACK);
-        lately && !self.proved.is_empty() && !self.proved.contains(&peer)
+        if self.proved.is_empty() || self.is_proved(peer) {
+            return false;
+        }
+        let lately = |since: &Instant| now.saturating_duration_since(*since) < HOLD_BACK;
+        let all_asked = |spoilt| self.proved.values().all(|asked| asked.is_some_and(|asked| asked > spoilt));
+        let is_suspect = self.suspects.get(&peer).is_some_and(lately);
+        is_suspect || spoilt.filter(lately).is_some_and(|spoilt| !all_asked(spoilt))
     }
 }

@@ -58,9 +58,14 @@ impl RequestDepth {
         self.depth
     }
 
-    /// The time between two blocks, once that is known.
+    /// The time for a block: at first that of the first one that came, then as it was last measured.
     pub fn block_time(&self) -> Option<Duration> {
         self.block_time
+    }
+
+    /// Forgets how fast the peer was: it owed us blocks, and has taken that back.
+    pub fn forget_block_time(&mut self) {
+        self.block_time = None;
     }
 
     /// Notes that requests are sent after a time in which nothing was outstanding. That time says
@@ -76,6 +81,8 @@ impl RequestDepth {
         if std::mem::take(&mut self.resumed) {
             self.round_trip = self.round_trip.min(time);
         }
+        // Better a rough value than none: the end game may be over before the first adjustment.
+        self.block_time.get_or_insert(time / self.blocks.max(1) as u32);
         // Adjust as soon as everything that was outstanding has come: so the depth can grow with
         // every round trip.
         if self.blocks >= self.depth || time >= WINDOW {

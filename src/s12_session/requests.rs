@@ -6,7 +6,7 @@
 //! drains between two of them.
 
 use std::collections::{HashSet, VecDeque};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::Session;
 use super::host::{Report, SessionEnd};
@@ -80,6 +80,11 @@ impl Requests {
         remember(&mut self.suggested, index);
     }
 
+    /// A piece that another peer has taken over.
+    fn taken_over(&self) -> Option<u32> {
+        self.leases.iter().find(|lease| lease.is_taken_over()).map(|lease| lease.piece().get())
+    }
+
     fn add(&mut self, lease: Lease, now: Instant) {
         if self.leases.is_empty() {
             self.oldest_since = now;
@@ -124,6 +129,9 @@ fn remember(advice: &mut Vec<u32>, index: u32) {
 impl Session<'_> {
     /// Keeps our interest true, and requests outstanding, across the borders of pieces.
     pub(super) fn request_ahead(&mut self) {
+        if let Some(index) = self.requests.taken_over() {
+            self.let_go(index);
+        }
         let interested = !self.torrent.is_upload_only() && self.claimant.is_interesting();
         if interested != self.state.am_interested {
             self.state.am_interested = interested;
@@ -173,7 +181,13 @@ impl Session<'_> {
                 return Some(lease);
             }
         }
-        self.claimant.set_block_time(self.requests.depth.block_time());
+        // A peer that was fast once, and owes us a block since, is as slow as that.
+        let owed = match self.requests.outstanding() {
+            0 => Duration::ZERO,
+            _ => self.clock.now.duration_since(self.clock.block),
+        };
+        let block_time = self.requests.depth.block_time().map(|time| time.max(owed));
+        self.claimant.set_block_time(block_time);
         match self.claimant.claim(self.requests.outstanding() < MAX_SHARED / 2) {
             Claim::Lease(lease) => Some(lease),
             Claim::Later | Claim::Over => None,
@@ -214,6 +228,9 @@ impl Session<'_> {
     /// answer of either kind does no harm.
     pub(super) fn choked(&mut self) {
         self.set_peer_choking(true);
+        if self.requests.outstanding() > 0 {
+            self.requests.depth.forget_block_time();
+        }
         self.requests.forgiven += self.requests.outstanding();
         let refund = self.requests.outstanding.drain(..).map(|request| request.length as usize).sum();
         self.host.download_limit.refund(refund);

@@ -16,7 +16,7 @@ fn board(pieces: u32) -> Plain {
 }
 
 fn asker(peer: u32, pieces: &PeerPieces) -> Asker<'_> {
-    Asker { who: peer.into(), pieces, block_time: None, tried: false }
+    Asker { who: peer.into(), pieces, block_time: None, tried: None }
 }
 
 fn some(pieces: u32, has: &[u32]) -> PeerPieces {
@@ -24,7 +24,7 @@ fn some(pieces: u32, has: &[u32]) -> PeerPieces {
 }
 
 fn lend(board: &mut Plain, asker: &Asker, now: Instant, draw: &mut dyn FnMut(usize) -> usize) -> Option<Lent<()>> {
-    let piece = (0..board.turns()).find_map(|turn| board.find(asker, turn, draw))?;
+    let piece = (0..board.turns()).find_map(|turn| board.find(asker, turn, now, draw))?;
     Some(board.lend(asker, piece, now, || ()))
 }
 
@@ -51,7 +51,7 @@ fn each_claim_says_why_it_is_that_piece() {
     let helps = board.join_loan(&asker(2, &two), now).expect("there are seats");
     assert_eq!(helps.why, Why::EndGame { takes_over: false });
 
-    board.spoil(1, &[3.into()], now);
+    board.spoil(1, &[3.into()], None, now);
     let again = lend(&mut board, &asker(1, &all), now, &mut |_| 0).expect("it waits again");
     assert_eq!((again.piece, again.why), (1, Why::Spoilt));
     assert!(board.join_loan(&asker(2, &two), now).is_none_or(|joined| joined.piece != 1), "the verdict has one name on it");
@@ -78,7 +78,7 @@ trait SpoilTogether {
 impl SpoilTogether for Plain {
     fn spoil_together(&mut self, pieces: &PeerPieces, now: Instant) {
         let lent = lend(self, &asker(1, pieces), now, &mut |_| 0).expect("pieces wait");
-        self.spoil(lent.piece, &[1.into(), 2.into()], now);
+        self.spoil(lent.piece, &[1.into(), 2.into()], None, now);
     }
 }
 
@@ -86,11 +86,11 @@ impl SpoilTogether for Plain {
 fn suspicion_outlives_the_connection_and_patience_with_it_ends() {
     let (now, mut board, all) = (Instant::now(), board(4), PeerPieces::All);
     let at = |peer, host: u8| Contributor { peer, origin: Some(Origin::of([192, 0, 2, host].into())) };
-    let asker = |who| Asker { who, pieces: &all, block_time: None, tried: false };
+    let asker = |who| Asker { who, pieces: &all, block_time: None, tried: None };
     board.join(at(1, 1), now);
     board.join(at(2, 2), now);
     let lent = lend(&mut board, &asker(at(1, 1)), now, &mut |_| 0).expect("pieces wait");
-    board.spoil(lent.piece, &[at(1, 1), at(2, 2)], now);
+    board.spoil(lent.piece, &[at(1, 1), at(2, 2)], None, now);
     board.leave(at(2, 2), &all);
 
     board.join(at(3, 2), now);
@@ -113,7 +113,7 @@ fn a_late_return_does_not_end_the_next_loan() {
     let (now, mut board, all) = (Instant::now(), board(1), PeerPieces::All);
     let first = lend(&mut board, &asker(1, &all), now, &mut |_| 0).expect("it waits");
     let helps = board.join_loan(&asker(2, &all), now).expect("a seat is free");
-    board.spoil(0, &[1.into(), 2.into()], now);
+    board.spoil(0, &[1.into(), 2.into()], None, now);
     let next = lend(&mut board, &asker(3, &all), now, &mut |_| 0).expect("it waits again");
     board.give_back(0, 1, &first.seat, true);
     board.give_back(0, 2, &helps.seat, true);
@@ -147,7 +147,7 @@ fn a_download_can_be_played_in_a_loop_and_twice_the_same() {
             let asker = asker(peer, &has[peer as usize]);
             let fate = dice.roll(8);
             match held[peer as usize].take() {
-                Some(lent) if fate == 0 => board.spoil(lent.piece, &[peer.into()], now),
+                Some(lent) if fate == 0 => board.spoil(lent.piece, &[peer.into()], None, now),
                 Some(lent) if fate < 3 => board.give_back(lent.piece, peer, &lent.seat, fate == 1),
                 Some(lent) => drop(board.done_with(lent.piece, &[peer.into()])),
                 None => {

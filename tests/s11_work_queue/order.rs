@@ -35,9 +35,9 @@ impl Model {
     fn check(&self, waiting: &Waiting, have: &Bitfield) {
         assert_eq!(waiting.len(), self.waiting.len());
         assert_eq!(waiting.is_empty(), self.waiting.is_empty());
-        let found = waiting.find(&PeerPieces::All, true, &mut |below| below / 2);
+        let found = waiting.find(true, |_| true, &mut |below| below / 2);
         assert_eq!(found.map(|piece| self.class(piece)), self.lowest(|_| true), "a seed gets one of the rarest");
-        let found = waiting.find(&PeerPieces::Some(have.clone()), true, &mut |below| below / 2);
+        let found = waiting.find(true, |piece| have.has(piece), &mut |below| below / 2);
         if let Some(piece) = found {
             assert!(have.has(piece) && self.waiting.contains_key(&piece), "piece {piece} is had and waits");
         }
@@ -96,7 +96,7 @@ fn the_order_is_that_of_a_model_whatever_happens_to_it() {
         }
         // Taken out one by one, they come rarest first.
         let mut last = 0;
-        while let Some(piece) = waiting.find(&PeerPieces::All, true, &mut |_| 0) {
+        while let Some(piece) = waiting.find(true, |_| true, &mut |_| 0) {
             let class = model.class(piece);
             assert!(class >= last, "class {class} after class {last}");
             last = class;
@@ -111,7 +111,7 @@ fn the_order_is_that_of_a_model_whatever_happens_to_it() {
 fn among_equals_it_is_not_always_the_same() {
     let (waiting, mut dice) = (Waiting::new(1000, &Bitfield::new(1000)), Dice::new(1));
     let found: std::collections::HashSet<Option<u32>> =
-        (0..100).map(|_| waiting.find(&PeerPieces::All, true, &mut |below| dice.roll(below as u32) as usize)).collect();
+        (0..100).map(|_| waiting.find(true, |_| true, &mut |below| dice.roll(below as u32) as usize)).collect();
     assert!(found.len() > 50, "100 looks found {} pieces", found.len());
 }
 
