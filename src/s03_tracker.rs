@@ -41,7 +41,8 @@ use thiserror::Error;
 
 use self::peers::{PeerAddress, Peers, address_v6, compact, compact_or_list};
 use crate::s01_bencode::forgiving::{PassedOver, decode_first_keys};
-use crate::s01_bencode::{BencodeError, Value, printable};
+use crate::s01_bencode::limits::Limits;
+use crate::s01_bencode::{BencodeError, Value, excerpt, printable};
 use crate::s02_metainfo::InfoHash;
 
 /// The 20 bytes by which a client calls itself, new for each run.
@@ -161,7 +162,8 @@ impl fmt::Display for Event {
 /// What a tracker answers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Announced {
-    /// Addresses of others, IPv4 first. Port 0 has been left out.
+    /// Addresses of others, IPv4 first: at most [`peers::MOST_PEERS`] of each family. Port 0 has
+    /// been left out.
     pub peers: Vec<SocketAddr>,
     /// Others by host name, which somebody has to look up. Only a list can hold them.
     pub named: Vec<PeerAddress>,
@@ -190,7 +192,7 @@ impl Announced {
     /// is neither compact nor a list.
     pub fn decode(answer: &[u8]) -> Result<Announced, TrackerError> {
         let mut notes = PassedOver::default();
-        let top = decode_first_keys(answer, &mut notes)?;
+        let top = decode_first_keys(answer, LIMITS, &mut notes)?;
         if top.dictionary().is_none() {
             return Err(TrackerError::Answer { key: "the answer", expected: "a dictionary", found: top.type_name().to_owned() });
         }
@@ -200,8 +202,10 @@ impl Announced {
         let Peers { addresses: mut peers, named } =
             top.get("peers").map(|peers| compact_or_list(peers, &mut notes)).transpose()?.unwrap_or_default();
         // Broken, it costs no more than itself: the others may be good.
-        let six = |value: &Value| compact(value.bytes()?, "peers6", address_v6).ok();
+        let mut more = PassedOver::default();
+        let six = |value: &Value| compact(value.bytes()?, "peers6", address_v6, &mut more).ok();
         peers.extend(notes.read(&top, "peers6", "a multiple of 18 bytes", six).unwrap_or_default());
+        more.into_notes().into_iter().for_each(|note| notes.add(|| note));
         peers.retain(|peer| peer.port() != 0);
         let mut number = |key, expected| notes.read(&top, key, expected, Value::unsigned);
         let [interval, min_interval] = ["interval", "min interval"].map(|key| number(key, "a number of seconds"));
@@ -221,8 +225,12 @@ impl Announced {
     }
 }
 
+/// Limits of the dictionary. A list of two thousand peers has eight thousand values.
+pub const LIMITS: Limits = Limits { depth: 8, items: 20_000 };
 /// The longest `tracker id` that is sent back, in bytes: it goes into the next URL.
 const LONGEST_TRACKER_ID: usize = 1000;
+/// How much is kept of what a tracker, or a library, says to people, in bytes.
+const LONGEST_WORDS: usize = 500;
 
 /// The refusal that an answer holds, if it does.
 pub(crate) fn failure(answer: &Value) -> Option<TrackerError> {
@@ -233,7 +241,7 @@ pub(crate) fn failure(answer: &Value) -> Option<TrackerError> {
 
 /// What a tracker says to people: a sentence or two of it, safe to print.
 pub(crate) fn words(text: &[u8]) -> String {
-    printable(&String::from_utf8_lossy(text.get(..500).unwrap_or(text)))
+    printable(&String::from_utf8_lossy(text.get(..LONGEST_WORDS).unwrap_or(text)))
 }
 
 /// A way to announce: HTTP here, UDP in a later stage.
@@ -302,9 +310,9 @@ pub fn announce(trackers: &[Box<dyn Tracker>], url: &str, ask: &Announce, until:
     }
 }
 
-/// The part of a URL before `://`, in lower case and safe to print. It may be empty.
+/// The start of the part of a URL before `://`, in lower case and safe to print. It may be empty.
 pub(crate) fn scheme(url: &str) -> String {
-    printable(&url.split_once("://").map_or("", |(scheme, _)| scheme).to_ascii_lowercase())
+    excerpt(url.split_once("://").map_or("", |(scheme, _)| scheme).to_ascii_lowercase().as_bytes())
 }
 
 /// What these trackers speak: `http, https or udp`.

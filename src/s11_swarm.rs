@@ -22,7 +22,7 @@
 //!   [`lease`] a block's way to the disk, `session` the loop of one peer, [`depth`] how much
 //!   is asked of it at a time, `clock` how long it may take, [`outbox`] what goes to it,
 //!   [`traffic`] what went, [`rate`] how much may go, [`addresses`] whom to dial, [`manners`]
-//!   whom not to, [`sharing`] who gets a place, `lobby` where others wait for one, [`budget`]
+//!   and [`bans`] whom not to, [`sharing`] who gets a place, `lobby` where others wait for one, [`budget`]
 //!   how many of each there may be, `doubles` which connections are one peer, [`announcer`]
 //!   when to ask the tracker, `conductor` the swarm's end, [`outcome`] what it came to,
 //!   [`standing`] what is said where it failed, [`waiting`] what is said meanwhile, [`view`]
@@ -38,6 +38,7 @@
 
 pub mod addresses;
 pub mod announcer;
+pub mod bans;
 pub mod budget;
 mod clock;
 mod conductor;

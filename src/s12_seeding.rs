@@ -134,16 +134,15 @@ impl Upload for Giving {
         if !here && !taker.fast {
             return Err(SeedingError::NotHere { index: request.index }.into());
         }
-        let full = taker.outbox.edit(|waiting| {
+        taker.outbox.edit(|waiting| {
             let may = self.place.is_unchoked(waiting) || self.place.is_allowed(request);
             if here && may && waiting.blocks.len() < OUR_REQQ as usize {
                 waiting.blocks.push_back(request);
             } else if taker.fast {
                 Message::Reject(request).encode_to(&mut waiting.messages);
             }
-            waiting.is_full()
         });
-        if full { Err(SeedingError::Deaf.into()) } else { Ok(()) }
+        Ok(())
     }
 
     /// BEP 6: a request that is taken back still gets an answer. If its block is on its
@@ -195,7 +194,4 @@ pub enum SeedingError {
     /// We have never said that we have it, or have it no longer.
     #[error("it asks for piece {index}, which is not here")]
     NotHere { index: u32 },
-    /// It asks and does not listen to the answers.
-    #[error("it does not read what it is answered")]
-    Deaf,
 }

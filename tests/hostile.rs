@@ -9,6 +9,7 @@ mod support;
 
 mod hostile {
     mod beside;
+    mod bounds;
     mod descriptors;
     mod disk;
     mod leechers;

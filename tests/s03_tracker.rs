@@ -500,11 +500,44 @@ fn an_answer_that_is_no_http_or_is_cut_short_is_an_error() {
 }
 
 #[test]
-fn an_answer_over_two_mebibytes_is_refused() {
-    let most = [&b"d5:peers0:e"[..], &vec![b' '; (2 << 20) - 11]].concat();
+fn an_answer_over_a_quarter_of_a_mebibyte_is_refused() {
+    let most = [&b"d5:peers0:e"[..], &vec![b' '; (256 << 10) - 11]].concat();
     let (url, _requests) = server(vec![http("200 OK", &most)]);
     HttpTracker.announce(&url, &ask(), soon()).expect("the limit itself is allowed");
     assert!(matches!(failing(http("200 OK", &[&most[..], b" "].concat())), TrackerError::TooLong(_)));
+}
+
+#[test]
+fn of_each_key_two_thousand_peers_are_taken() {
+    let note = |key: &str, found: usize| format!("{key} has {found} entries; those after the first 2000 are passed over");
+    let (six, eighteen) = ([1, 2, 3, 4, 0, 5].repeat(3000), [1; 18].repeat(2001));
+    let answer = [&b"d5:peers18000:"[..], &six, b"6:peers636018:", &eighteen, b"e"].concat();
+    let Announced { peers, passed_over, .. } = Announced::decode(&answer).expect("it is an answer");
+    assert_eq!((peers.len(), passed_over), (4000, vec![note("peers", 3000), note("peers6", 2001)]));
+    let list = [&b"d5:peersl"[..], &b"d2:ip7:1.2.3.44:porti5ee".repeat(3000), b"ee"].concat();
+    let Announced { peers, passed_over, .. } = Announced::decode(&list).expect("it is an answer");
+    assert_eq!((peers.len(), passed_over), (2000, vec![note("peers", 3000)]));
+}
+
+#[test]
+fn an_answer_of_too_many_values_is_refused() {
+    let answer = |values: usize| [&b"d1:al"[..], &b"0:".repeat(values - 3), b"e5:peers0:e"].concat();
+    Announced::decode(&answer(20_000)).expect("the limit itself is allowed");
+    let error = Announced::decode(&answer(20_001)).expect_err("one more");
+    assert!(error.to_string().ends_with("there are more than 20000 values"), "{error}");
+    let deep = [&b"d1:a"[..], &b"l".repeat(8), &b"e".repeat(9)].concat();
+    let error = Announced::decode(&deep).expect_err("nine levels");
+    assert!(error.to_string().ends_with("nest deeper than 8"), "{error}");
+}
+
+#[test]
+fn what_a_redirect_leads_to_is_not_quoted_at_any_length() {
+    let error = failing(redirect(&format!("nonsense://{}", "x".repeat(10_000))));
+    assert!(error.to_string().len() <= 600, "{} bytes: {error:.100}", error.to_string().len());
+    let error = failing(redirect(&format!("/{}", "x".repeat(20_000))));
+    assert!(matches!(error, TrackerError::Transport(_)) && error.to_string().len() <= 600, "{error:.100}");
+    let scheme = announce(&[], &format!("{}://host", "x".repeat(10_000)), &ask(), soon()).expect_err("nobody speaks that");
+    assert!(scheme.to_string().len() < 200, "{scheme:.300}");
 }
 
 /// A gzip stream of so many times 258 `a`s, in RFC 1951's fixed code: the letter once, then "258 more

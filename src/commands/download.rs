@@ -64,8 +64,8 @@ pub fn add_sources(plan: &mut Plan, tiers: Vec<Vec<String>>, given: Vec<String>,
     options.timeout.into_iter().for_each(|time| plan.wait_for(time));
     super::tracing::dial(&mut plan.dial); // plugged in
     let trackers = trackers();
-    // Each has a thread, and a torrent may name a million.
-    for urls in tiers.into_iter().take(100) {
+    // Each has a thread. Torrents and links name no more than `MOST_TIERS`.
+    for urls in tiers {
         tell_asking(&urls, plan.upload_only, options.narrator());
         let announcer = Announcer::new(urls, Arc::clone(&trackers), plan.info_hash, plan.peer_id, plan.retry());
         let announcer = announcer.at_port(plan.port);

@@ -19,8 +19,8 @@ use crate::progress::Narrator;
 /// How much longer than its deadline we wait for a thread to say that it was missed.
 pub const GRACE: Duration = Duration::from_millis(350);
 
-/// How many trackers and names are asked side by side, each on a thread: a torrent may name
-/// a million.
+/// How many tiers of trackers and how many names are asked side by side, each on a thread. Torrents
+/// and links name no more; the user may.
 const MOST: usize = 100;
 
 /// Who is asked, by the scheme of a tracker's URL.

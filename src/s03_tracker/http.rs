@@ -8,8 +8,8 @@
 
 use std::io::{self, Read};
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -20,10 +20,13 @@ use ureq::http::Uri;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 
-use super::{Announce, Announced, Tracker, TrackerError};
+use super::{Announce, Announced, Tracker, TrackerError, words};
 
-/// The largest answer that is read, decompressed, in bytes.
-const LONGEST_ANSWER: usize = 2 << 20;
+/// The longest answer that is read, decompressed, in bytes. Three thousand peers fit in, in the
+/// longest form; and a torrent may have us ask a hundred trackers at the same time.
+const LONGEST_ANSWER: usize = 256 << 10;
+/// The longest head of an answer, in bytes: twice what is usual for servers.
+const LONGEST_HEAD: usize = 16 << 10;
 /// How many redirects are followed.
 const MOST_REDIRECTS: u32 = 5;
 
@@ -50,12 +53,20 @@ pub type Get = dyn Fn(&str, Instant) -> Result<(u16, Vec<u8>), TrackerError> + S
 /// As [`Tracker::announce`].
 pub fn announce_with(get: &Get, url: &str, ask: &Announce, until: Instant) -> Result<Announced, TrackerError> {
     let (status, body) = get(&announce_url(url, ask), until)?;
-    match Announced::decode(&body) {
+    match one_at_a_time(|| Announced::decode(&body)) {
         // The reason in the body says more than the status.
         Err(failure @ TrackerError::Failure { .. }) => Err(failure),
         _ if status != 200 => Err(TrackerError::Status(status)),
         answer => answer,
     }
+}
+
+/// Decodes an answer, while no other thread of the process does: a decoded answer may take
+/// four times the memory of its bytes.
+pub(crate) fn one_at_a_time<T>(decode: impl FnOnce() -> T) -> T {
+    static DECODING: Mutex<()> = Mutex::new(());
+    let _turn = DECODING.lock().unwrap_or_else(PoisonError::into_inner);
+    decode()
 }
 
 /// The tracker's URL with our query behind its own: a private tracker knows its
@@ -120,7 +131,8 @@ pub fn fetch(url: &str, until: Instant) -> Result<(u16, Vec<u8>), TrackerError> 
         ureq::Error::Io(error) => TrackerError::Transport(error.into()),
         ureq::Error::Protocol(error) => TrackerError::Transport(format!("an HTTP answer was expected, but: {error}").into()),
         ureq::Error::TooManyRedirects => TrackerError::Transport(format!("it redirects more than {MOST_REDIRECTS} times").into()),
-        error => TrackerError::Transport(error.into()),
+        // It may quote what the tracker redirects to.
+        error => TrackerError::Transport(words(error.to_string().as_bytes()).into()),
     })?;
     if body.len() > LONGEST_ANSWER {
         return Err(TrackerError::TooLong(LONGEST_ANSWER));
@@ -135,6 +147,9 @@ fn get(url: &str, until: Instant) -> Result<(u16, Vec<u8>), ureq::Error> {
         .http_status_as_error(false) // a 4xx may hold a failure reason
         .proxy(None) // HTTP_PROXY would take even a tracker on loopback away
         .max_redirects(MOST_REDIRECTS)
+        .max_response_header_size(LONGEST_HEAD)
+        .input_buffer_size(LONGEST_HEAD)
+        .output_buffer_size(LONGEST_HEAD)
         .user_agent(concat!("piecemeal/", env!("CARGO_PKG_VERSION")))
         .build();
     let agent = ureq::Agent::with_parts(config, DefaultConnector::default(), InwardBlocked::default());

@@ -1,17 +1,16 @@
 //! The addresses we know, and what came of each: whom to dial next.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
+use super::bans::Bans;
 use super::manners::Knocks;
 
 /// How many addresses are remembered.
 pub const REMEMBERED: usize = 2000;
 /// How often an address is dialled again after a failure.
 const MOST_RETRIES: u32 = 5;
-/// How many banned addresses of one IP ban all of it.
-const BANS_PER_IP: u32 = 3;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -34,8 +33,7 @@ struct Known {
 /// The address book.
 pub struct Addresses {
     known: HashMap<SocketAddr, Known>,
-    banned: HashSet<SocketAddr>,
-    bans: HashMap<IpAddr, u32>,
+    bans: Bans,
     knocks: Knocks,
     retry: Duration,
 }
@@ -44,7 +42,7 @@ impl Addresses {
     /// An empty one; a failed address is dialled again after `retry`, then twice
     /// that, and so on.
     pub fn new(retry: Duration) -> Addresses {
-        Addresses { known: HashMap::new(), banned: HashSet::new(), bans: HashMap::new(), knocks: Knocks::default(), retry }
+        Addresses { known: HashMap::new(), bans: Bans::default(), knocks: Knocks::default(), retry }
     }
 
     /// Remembers an address, if it is new and not banned. When there are too many,
@@ -186,9 +184,7 @@ impl Addresses {
 
     /// It has sent bad data.
     pub fn ban(&mut self, address: SocketAddr) {
-        if self.banned.insert(address) {
-            *self.bans.entry(address.ip()).or_default() += 1;
-        }
+        self.bans.add(address);
         // With the last one, all others of the IP are over, too.
         let over: Vec<SocketAddr> = self.known.keys().copied().filter(|known| self.is_banned(*known)).collect();
         over.into_iter().for_each(|address| self.forget(address));
@@ -196,7 +192,7 @@ impl Addresses {
 
     /// Whether it, or its whole IP, is banned.
     pub fn is_banned(&self, address: SocketAddr) -> bool {
-        self.banned.contains(&address) || self.bans.get(&address.ip()).is_some_and(|bans| *bans >= BANS_PER_IP)
+        self.bans.has(address)
     }
 
     /// Whether every address has been dialled twice, or is not dialled any more.

@@ -6,7 +6,7 @@ mod patience;
 mod places;
 mod telling;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -32,6 +32,10 @@ use crate::s10_storage::{StorageError, Store};
 
 /// How often the user hears of progress.
 const EVENT_TIME: Duration = Duration::from_millis(100);
+
+/// How many addresses are remembered of peers that brought something. One that comes and goes
+/// with a block each time would otherwise fill our memory.
+const MOST_KNOWN: usize = 10_000;
 
 /// The limits of a [`Plan`](super::Plan).
 pub(super) struct Limits {
@@ -67,7 +71,8 @@ pub(super) struct Conductor<'e> {
     threads: HashMap<PeerNumber, SocketAddr>,
     turns: Turns,
     /// The address of each that is here, or was of use: who spoilt a piece may have gone since.
-    known: HashMap<PeerNumber, SocketAddr>,
+    /// Of those that have gone, the latest are kept.
+    known: BTreeMap<PeerNumber, SocketAddr>,
     next_number: PeerNumber,
     /// The sources that run, by their numbers.
     sources: HashMap<usize, Running>,
@@ -102,7 +107,7 @@ impl<'e> Conductor<'e> {
             outcome: Outcome::default(),
             threads: HashMap::new(),
             turns: Turns::default(),
-            known: HashMap::new(),
+            known: BTreeMap::new(),
             next_number: 0,
             sources: HashMap::new(),
             next_source: 0,
@@ -287,6 +292,11 @@ impl<'e> Conductor<'e> {
         let brought = live.as_ref().map_or(0, |live| live.traffic.downloaded());
         if brought == 0 {
             self.known.remove(&number);
+        }
+        if self.known.len() > MOST_KNOWN
+            && let Some(oldest) = self.known.keys().find(|known| !self.threads.contains_key(known)).copied()
+        {
+            self.known.remove(&oldest);
         }
         let listened = live.as_ref().map(|live| live.traffic.address());
         let (parted, doubles) = live.map_or_else(Default::default, |live| {

@@ -8,6 +8,9 @@
 //!   at once is kept, and it goes on reading before it tries again.
 //! * At the peer's first `interested`, all writes move to a thread of their own. Blocks
 //!   are read from the disk there, several for one write.
+//!
+//! A peer that asks and does not read is not read either ([`ENOUGH`]): its next request
+//! comes up when the answers to the last ones have left.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
@@ -29,8 +32,11 @@ const WRITE_TIME: Duration = Duration::from_secs(20);
 /// How long a session may be in a write before it looks whether there is something
 /// to read.
 const PATIENCE: Duration = Duration::from_millis(50);
-/// How many bytes of messages may wait to be written: a peer that asks and never reads
-/// must not choose our memory.
+/// From this many bytes of messages on that wait to be written, the peer is not read until some
+/// have left. The longest answer to one message, a metadata piece, has an eighth of this.
+const ENOUGH: usize = 128 << 10;
+/// How many bytes of messages may wait to be written. Only our own news, of pieces that are
+/// finished, can bring more than [`ENOUGH`].
 const WAITING_MESSAGES: usize = 1 << 20;
 /// How many blocks leave in one write. 0.69 s of computing for a gigabyte with one,
 /// 0.46 s with four, and little less with more.
@@ -62,7 +68,7 @@ struct State {
 
 impl Waiting {
     /// Whether so many messages wait that the peer does not seem to read them.
-    pub fn is_full(&self) -> bool {
+    fn is_full(&self) -> bool {
         self.messages.len() > WAITING_MESSAGES
     }
 }
@@ -182,6 +188,15 @@ impl Outlet {
         matches!(self, Outlet::Direct(direct) if !direct.kept.is_empty())
     }
 
+    /// Whether so much waits to be sent that the peer should not be asked for more to answer.
+    pub(super) fn is_behind(&self) -> bool {
+        match self {
+            Outlet::Direct(direct) => direct.kept.len() > ENOUGH,
+            Outlet::Thread(end) => end.is_running() && end.outbox.lock().waiting.messages.len() > ENOUGH,
+            Outlet::Lost => false,
+        }
+    }
+
     /// From now on everything goes through the outbox.
     pub(super) fn start_writer(&mut self, writer: Writer, hang_up: &Hangup) {
         let Outlet::Direct(Direct { output, kept, .. }) = std::mem::replace(self, Outlet::Lost) else { return };
@@ -216,6 +231,12 @@ pub(super) struct WriterEnd {
     thread: Option<JoinHandle<()>>,
 }
 
+impl WriterEnd {
+    fn is_running(&self) -> bool {
+        self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
+    }
+}
+
 impl Drop for WriterEnd {
     fn drop(&mut self) {
         self.outbox.close();
@@ -241,10 +262,10 @@ pub(super) struct Writer {
 impl Writer {
     fn write_all(&self, mut output: Box<dyn WriteHalf>) -> io::Result<()> {
         let rate = &self.swarm.upload_rate;
-        let mut bytes = Vec::new();
+        let mut buffer = Vec::new();
         while let Some(Waiting { messages, blocks }) = self.outbox.next(rate) {
-            bytes.clear();
-            bytes.extend_from_slice(&messages);
+            // Messages go as they are: a copy would be memory that the peer chooses, once more.
+            let mut bytes = if blocks.is_empty() { messages } else { std::mem::take(&mut buffer) };
             let count = blocks.len() as u32;
             // Where each block ends in what is written, and how long it is.
             let mut ends = Vec::with_capacity(blocks.len());
@@ -264,6 +285,10 @@ impl Writer {
             let until = Instant::now() + WRITE_TIME * count.max(1);
             let (gone, written) = write(&mut *output, &bytes, WRITE_TIME, until);
             self.swarm.count_given(&self.traffic, given(&ends, gone));
+            if count > 0 {
+                bytes.clear();
+                buffer = bytes;
+            }
             written.map_err(|error| if error.kind() == ErrorKind::TimedOut { too_slow() } else { error })?;
         }
         Ok(())

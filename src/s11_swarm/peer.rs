@@ -28,6 +28,9 @@ use crate::s10_storage::StorageError;
 /// where the system reserves what it is asked for.
 pub(super) const STACK: usize = 512 * 1024;
 
+/// How many addresses of one peer are dialled again once it goes.
+const MOST_DOUBLES: usize = 100;
+
 /// Starts the thread of one peer. `false` if the system refuses.
 pub(super) fn start_thread(swarm: &Arc<Swarm>, number: PeerNumber, candidate: Candidate, peer: SocketAddr) -> bool {
     let shared = Arc::clone(swarm);
@@ -110,7 +113,7 @@ fn register(swarm: &Swarm, number: PeerNumber, connection: &Connection, dialled:
             Some(Arc::clone(&other.hang_up))
         }
         Some(other) => {
-            if dialled && !other.doubles.contains(&connection.peer) {
+            if dialled && other.doubles.len() < MOST_DOUBLES && !other.doubles.contains(&connection.peer) {
                 other.doubles.push(connection.peer);
             }
             return Err(Ended::Twice);

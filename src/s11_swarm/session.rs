@@ -16,6 +16,7 @@ mod taking;
 use std::collections::{HashSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use super::clock::Clock;
@@ -100,6 +101,13 @@ pub(super) fn run(
     let mut outlet = Outlet::direct(output);
     input.set_limit(torrent.queue.info().piece_count());
     loop {
+        // Whatever the peer asks for now, its answer waits as well. Two peers never wait for each
+        // other here: of messages that are no blocks, nobody owes both sides so many.
+        if outlet.is_behind() {
+            outlet.send(&[])?;
+            thread::sleep(SHORT_TICK);
+            continue;
+        }
         session.take_news();
         session.ask();
         session.traffic.terms().asked(session.asked.len());

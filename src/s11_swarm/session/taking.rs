@@ -9,8 +9,8 @@ use crate::s11_swarm::{Ended, Note};
 
 /// The most requests on their way for pieces that other peers are fetching, too.
 const SHARED_DEPTH: usize = 8;
-/// How many requests a peer may refuse.
-const MOST_REFUSED: usize = 10_000;
+/// How many requests a peer may refuse: each is remembered, as a second refusal means more.
+const MOST_REFUSED: usize = 2_000;
 /// How many pieces are remembered that the peer offers in spite of a choke, or advises.
 const MOST_ADVICE: usize = 64;
 
