@@ -9,9 +9,10 @@ use std::path::Path;
 use piecemeal::s01_bencode::{counted, excerpt, printable};
 use piecemeal::s02_metainfo::MAX_TORRENT_FILE;
 use piecemeal::s03_tracker::secrets::mask;
+use piecemeal::trace::discreet::soften;
 use piecemeal::trace::kind::{Kind, left_over};
 use piecemeal::trace::text::{self, Look};
-use piecemeal::trace::{Broken, Placed, json, quoted};
+use piecemeal::trace::{Broken, Context, Placed, json, quoted};
 use serde_json::{Value, json};
 
 use super::failure::{BAD_INPUT, Failure, LOCAL};
@@ -89,13 +90,20 @@ impl Thing {
         format!("{}, {}", self.source, counted(self.bytes.len(), "byte"))
     }
 
-    /// The same with each secret of a URL or a request masked, and whether there was one. Anything
-    /// else is not text, or has a hash that would not fit any more.
-    pub fn without_secrets(self) -> (Thing, bool) {
-        let starts = [&b"http"[..], b"udp", b"GET ", b"magnet:"].iter().any(|start| self.bytes.starts_with(start));
-        let bytes = if starts { mask(&self.bytes) } else { self.bytes.clone() };
-        let masked = bytes != self.bytes;
-        (Thing { bytes, ..self }, masked)
+    /// Describes the bytes, and hides the secrets in them.
+    pub fn describe(&mut self, kind: Kind, hides: bool) -> Vec<Placed> {
+        if !hides {
+            return kind.describe(&self.bytes, &Context::default());
+        }
+        let masked = mask(&self.bytes);
+        // A hash must be that of the true bytes, and the true values are hidden where they are shown.
+        let has_hash = matches!(kind, Kind::Torrent | Kind::Metadata);
+        let mut objects = kind.describe(if has_hash { &self.bytes } else { &masked }, &Context::default());
+        if masked != self.bytes {
+            objects.iter_mut().for_each(|placed| soften(&mut placed.object));
+        }
+        self.bytes = masked;
+        objects
     }
 
     /// Nobody knows what this is.
