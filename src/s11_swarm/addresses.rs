@@ -5,13 +5,16 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use super::manners::Knocks;
+use super::sharing::Origin;
 
 /// How many addresses are remembered.
 pub const REMEMBERED: usize = 2000;
 /// How often an address is dialled again after a failure.
 const MOST_RETRIES: u32 = 5;
-/// How many banned addresses of one IP ban all of it.
-const BANS_PER_IP: u32 = 3;
+/// How many banned peers bar the IP that they share.
+const STRIKES: u32 = 3;
+/// How many verified pieces from an IP make up for one banned peer of it.
+const PIECES_PER_STRIKE: u32 = 10;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -29,13 +32,36 @@ struct Known {
     dialled: u32,
     /// Whether it has had its early second chance since then.
     forgiven: bool,
+    /// Whether a verified piece came from there.
+    proved: bool,
+}
+
+/// What has come from an IP, of all the peers behind it.
+///
+/// Ports cost nothing, so a liar's next one must not get a fresh start: three strikes bar the IP. But
+/// a whole school may share one, and three liars must not speak for it. So what honest peers
+/// bring from there counts for it: one more liar is borne for each ten verified pieces. Somebody
+/// who brings ten pieces to spoil one wastes a tenth of the traffic, and has still helped.
+#[derive(Debug, Default)]
+struct Repute {
+    /// How many of its peers are banned.
+    strikes: u32,
+    /// How many verified pieces its peers have completed.
+    pieces: u32,
+}
+
+impl Repute {
+    /// Whether no peer comes in from there that has not proved itself.
+    fn is_barred(&self) -> bool {
+        self.strikes >= STRIKES + self.pieces / PIECES_PER_STRIKE
+    }
 }
 
 /// The address book.
 pub struct Addresses {
     known: HashMap<SocketAddr, Known>,
     banned: HashSet<SocketAddr>,
-    bans: HashMap<IpAddr, u32>,
+    reputes: HashMap<Origin, Repute>,
     knocks: Knocks,
     retry: Duration,
 }
@@ -44,7 +70,8 @@ impl Addresses {
     /// An empty one; a failed address is dialled again after `retry`, then twice
     /// that, and so on.
     pub fn new(retry: Duration) -> Addresses {
-        Addresses { known: HashMap::new(), banned: HashSet::new(), bans: HashMap::new(), knocks: Knocks::default(), retry }
+        let (known, banned, reputes, knocks) = Default::default();
+        Addresses { known, banned, reputes, knocks, retry }
     }
 
     /// Remembers an address, if it is new and not banned. When there are too many,
@@ -60,7 +87,7 @@ impl Addresses {
         if self.is_full() {
             return;
         }
-        self.known.insert(address, Known { state: State::Due(Instant::now()), dialled: 0, forgiven: false });
+        self.known.insert(address, Known { state: State::Due(Instant::now()), dialled: 0, forgiven: false, proved: false });
     }
 
     /// Whether there is no room, and none to be made.
@@ -180,23 +207,37 @@ impl Addresses {
     fn revive_in(&mut self, pause: Duration, address: SocketAddr) {
         let banned = self.is_banned(address);
         if let Some(known) = self.known.get_mut(&address).filter(|known| known.state == State::Over && !banned) {
-            *known = Known { state: State::Due(Instant::now() + pause), dialled: 1, forgiven: false };
+            *known = Known { state: State::Due(Instant::now() + pause), dialled: 1, forgiven: false, ..*known };
         }
     }
 
     /// It has sent bad data.
     pub fn ban(&mut self, address: SocketAddr) {
         if self.banned.insert(address) {
-            *self.bans.entry(address.ip()).or_default() += 1;
+            self.reputes.entry(Origin::of(address.ip())).or_default().strikes += 1;
         }
-        // With the last one, all others of the IP are over, too.
+        self.forget(address);
+        // With the last one, the others of the IP are over, too: they may be found again if it
+        // comes to be let in again.
         let over: Vec<SocketAddr> = self.known.keys().copied().filter(|known| self.is_banned(*known)).collect();
-        over.into_iter().for_each(|address| self.forget(address));
+        self.known.retain(|known, _| self.banned.contains(known) || !over.contains(known));
     }
 
-    /// Whether it, or its whole IP, is banned.
+    /// It has completed this many pieces, and they are verified.
+    pub fn brought(&mut self, address: SocketAddr, pieces: u32) {
+        if pieces > 0 {
+            let repute = self.reputes.entry(Origin::of(address.ip())).or_default();
+            repute.pieces = repute.pieces.saturating_add(pieces);
+            self.known.entry(address).and_modify(|known| known.proved = true);
+        }
+    }
+
+    /// Whether nobody is let in from there: it is banned, or others of its IP are and it has not
+    /// proved itself. Peers that are connected already stay.
     pub fn is_banned(&self, address: SocketAddr) -> bool {
-        self.banned.contains(&address) || self.bans.get(&address.ip()).is_some_and(|bans| *bans >= BANS_PER_IP)
+        let proved = self.known.get(&address).is_some_and(|known| known.proved);
+        let barred = self.reputes.get(&Origin::of(address.ip())).is_some_and(Repute::is_barred);
+        self.banned.contains(&address) || barred && !proved
     }
 
     /// Whether every address has been dialled twice, or is not dialled any more.

@@ -291,6 +291,7 @@ impl<'e> Conductor<'e> {
         let listened = live.as_ref().map(|live| live.traffic.address());
         let (parted, doubles) = live.map_or_else(Default::default, |live| {
             self.outcome.add(&live.traffic);
+            self.addresses.brought(address, live.traffic.take_pieces());
             (live.parted, live.doubles)
         });
         if self.swarm.live().is_empty() {
