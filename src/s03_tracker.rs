@@ -30,6 +30,7 @@
 pub mod http;
 pub mod names;
 pub mod peers;
+pub mod reach;
 pub mod secrets;
 
 use std::fmt;
@@ -40,6 +41,7 @@ use rand::seq::SliceRandom;
 use thiserror::Error;
 
 use self::peers::{PeerAddress, Peers, address_v6, compact, compact_or_list};
+use self::reach::Reach;
 use crate::s01_bencode::forgiving::{PassedOver, decode_first_keys};
 use crate::s01_bencode::{BencodeError, Value, printable};
 use crate::s02_metainfo::InfoHash;
@@ -179,6 +181,8 @@ pub struct Announced {
     pub incomplete: Option<u64>,
     /// What breaks a rule in the answer, and was passed over.
     pub passed_over: Vec<String>,
+    /// How far away the tracker is that answered: it decides whom the tracker may name.
+    pub from: Reach,
 }
 
 impl Announced {
@@ -217,6 +221,7 @@ impl Announced {
             complete,
             incomplete,
             passed_over: notes.into_notes(),
+            from: Reach::default(),
         })
     }
 }
@@ -366,6 +371,9 @@ pub enum TrackerError {
     /// No tracker of ours speaks the URL's scheme.
     #[error("a URL of {spoken} was expected, but {}", if scheme.is_empty() { "there is no ://".to_owned() } else { format!("found the scheme \"{scheme}\"") })]
     Scheme { scheme: String, spoken: String },
+    /// It is on this machine or its network, and what is there is not for strangers to name.
+    #[error("{0}")]
+    OffLimits(&'static str),
     /// The request itself failed. It carries what a later stage's tracker says, too.
     #[error("{0}")]
     Transport(Box<dyn std::error::Error + Send + Sync>),

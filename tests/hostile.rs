@@ -17,6 +17,7 @@ mod hostile {
     mod output;
     mod patience;
     mod resume;
+    mod services;
     mod stage_commands;
     mod swarm;
     mod trackers;

@@ -174,7 +174,7 @@ impl<'e> Conductor<'e> {
         let signals = Arc::clone(&self.swarm.signals);
         let (number, name, passive) = (self.next_source, source.name(), source.is_passive());
         self.next_source += 1;
-        let finder = Finder::new((name.clone(), number), signals, self.notes.0.clone(), handshake).naming(source.named_by());
+        let finder = Finder::new((name.clone(), number), signals, self.notes.0.clone(), handshake);
         if !passive {
             self.record.source(name.clone());
         }
