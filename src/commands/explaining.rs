@@ -15,6 +15,7 @@ use piecemeal::trace::text::{self, Look};
 use piecemeal::trace::{Broken, Context, Placed, json, quoted};
 use serde_json::{Value, json};
 
+use super::discretion::wanted;
 use super::failure::{BAD_INPUT, Failure, LOCAL};
 use super::opening::missing;
 use super::stages::chapter;
@@ -47,7 +48,7 @@ impl Thing {
                 let is_torrent = path.extension().is_some_and(|extension| extension == "torrent");
                 let otherwise = "check the path; or give hex digits, a magnet link, a URL, a peer id or bencode";
                 let help = if is_torrent { missing(&error) } else { otherwise };
-                Failure::new(LOCAL, error).about(excerpt(thing.as_encoded_bytes())).help(help).see(PAGE)
+                Failure::new(LOCAL, error).about(excerpt(&hidden(thing.as_encoded_bytes()))).help(help).see(PAGE)
             }),
         }
     }
@@ -111,10 +112,15 @@ impl Thing {
         if let Some(failure) = other_form(&self.bytes) {
             return failure.about(&self.source);
         }
-        let what = format!("a handshake, a message or the like was expected, but found {}", quoted(&self.bytes));
+        let what = format!("a handshake, a message or the like was expected, but found {}", quoted(&hidden(&self.bytes)));
         let help = "say what it is, with --as KIND; explain --help lists the kinds";
         Failure::new(BAD_INPUT, what).about(&self.source).help(help).see(PAGE)
     }
+}
+
+/// Masked before it is cut short: half a URL does not show what in it is a key.
+fn hidden(bytes: &[u8]) -> Vec<u8> {
+    if wanted() { mask(bytes) } else { bytes.to_vec() }
 }
 
 /// Two hex digits a byte, with white space wherever one likes; or each byte alone, as

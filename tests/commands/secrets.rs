@@ -20,12 +20,14 @@ fn shown(folder: &Path, torrent: &Torrent, tracker: &FakeTracker, options: &[&st
     torrent.write(folder, Some(&url));
     let link = torrent.magnet(&[&url]);
     let peer = peer.address().to_string();
+    // No kind that is known, and cut short in the error.
+    std::fs::write(folder.join("log"), format!("asked {url} in vain")).expect("the folder is ours");
     let answer = format!("d10:tracker id{}:{COOKIE}15:warning message{}:{url}e", COOKIE.len(), url.len());
     // An announce over UDP: 98 bytes, and the path as an option (BEP 41).
     let path = format!("/{PATH_KEY}/announce");
     let head = "00000417271019800000000100000000";
     let packet = format!("{head}{}02{:02x}{}", "00".repeat(82), path.len(), hex(path.as_bytes()));
-    let commands: [&[&str]; 22] = [
+    let commands: [&[&str]; 23] = [
         &["download", "-v", "--force", "--trace=trace", "--capture", "cap", "-o", "out", "--peer", &peer, "test.torrent"],
         &["download", "--json", "--force", "--trace=trace.json", "-o", "out", "--peer", &peer, "test.torrent"],
         &["magnet_download", "-v", "--force", "-o", "out", "--peer", &peer, &link],
@@ -47,6 +49,7 @@ fn shown(folder: &Path, torrent: &Torrent, tracker: &FakeTracker, options: &[&st
         &["explain", &answer],
         &["explain", "--json", &packet],
         &["explain", &url],
+        &["explain", "log"],
         &["explain", "--json", &link],
     ];
     let mut all = Vec::new();
