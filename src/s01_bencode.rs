@@ -318,14 +318,17 @@ pub fn printable(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for letter in text.chars() {
         match letter {
-            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' => {
-                safe.extend(letter.escape_unicode())
-            }
+            _ if turns_text(letter) => safe.extend(letter.escape_unicode()),
             _ if letter.is_control() => safe.extend(letter.escape_default()),
             _ => safe.push(letter),
         }
     }
     safe
+}
+
+/// Whether a terminal that shows a character turns the direction of writing, or breaks the line.
+pub fn turns_text(letter: char) -> bool {
+    matches!(letter, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
 /// `1 byte`, `2 bytes`, for whoever tells of a number.

@@ -30,6 +30,7 @@
 pub mod http;
 pub mod names;
 pub mod peers;
+pub mod reach;
 pub mod secrets;
 
 use std::fmt;
@@ -40,6 +41,7 @@ use rand::seq::SliceRandom;
 use thiserror::Error;
 
 use self::peers::{PeerAddress, Peers, address_v6, compact, compact_or_list};
+use self::reach::Reach;
 use crate::s01_bencode::forgiving::{PassedOver, decode_first_keys};
 use crate::s01_bencode::limits::Limits;
 use crate::s01_bencode::{BencodeError, Value, excerpt, printable};
@@ -181,6 +183,8 @@ pub struct Announced {
     pub incomplete: Option<u64>,
     /// What breaks a rule in the answer, and was passed over.
     pub passed_over: Vec<String>,
+    /// How far away the tracker is that answered: it decides whom the tracker may name.
+    pub from: Reach,
 }
 
 impl Announced {
@@ -221,6 +225,7 @@ impl Announced {
             complete,
             incomplete,
             passed_over: notes.into_notes(),
+            from: Reach::default(),
         })
     }
 }
@@ -374,6 +379,9 @@ pub enum TrackerError {
     /// No tracker of ours speaks the URL's scheme.
     #[error("a URL of {spoken} was expected, but {}", if scheme.is_empty() { "there is no ://".to_owned() } else { format!("found the scheme \"{scheme}\"") })]
     Scheme { scheme: String, spoken: String },
+    /// It is on this machine or its network, and what is there is not for strangers to name.
+    #[error("{0}")]
+    OffLimits(&'static str),
     /// The request itself failed. It carries what a later stage's tracker says, too.
     #[error("{0}")]
     Transport(Box<dyn std::error::Error + Send + Sync>),

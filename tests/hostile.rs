@@ -18,6 +18,7 @@ mod hostile {
     mod output;
     mod patience;
     mod resume;
+    mod services;
     mod stage_commands;
     mod swarm;
     mod trackers;

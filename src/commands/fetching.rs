@@ -93,7 +93,8 @@ pub fn fetch(mut plan: Plan, place: &Place, source: &str, options: &Options) -> 
 pub fn add_linked(plan: &mut Plan, magnet: &Magnet, options: &Options) {
     let linked: Vec<String> = magnet.peers.iter().map(ToString::to_string).collect();
     linked.iter().for_each(|address| tell_given(address, options.narrator()));
-    plan.sources.extend(linked.into_iter().map(|address| Box::new(Linked(address)) as _));
+    let info_hash = plan.info_hash;
+    plan.sources.extend(linked.into_iter().map(|address| Box::new(Linked(address, info_hash)) as _));
 }
 
 /// Runs a plan, and tells how it goes and, at its end, who gave what to whom. `completed` is

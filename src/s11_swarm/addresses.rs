@@ -28,6 +28,8 @@ struct Known {
     dialled: u32,
     /// Whether it has had its early second chance since then.
     forgiven: bool,
+    /// Whether a verified piece came from there.
+    proved: bool,
 }
 
 /// The address book.
@@ -58,7 +60,7 @@ impl Addresses {
         if self.is_full() {
             return;
         }
-        self.known.insert(address, Known { state: State::Due(Instant::now()), dialled: 0, forgiven: false });
+        self.known.insert(address, Known { state: State::Due(Instant::now()), dialled: 0, forgiven: false, proved: false });
     }
 
     /// Whether there is no room, and none to be made.
@@ -178,21 +180,33 @@ impl Addresses {
     fn revive_in(&mut self, pause: Duration, address: SocketAddr) {
         let banned = self.is_banned(address);
         if let Some(known) = self.known.get_mut(&address).filter(|known| known.state == State::Over && !banned) {
-            *known = Known { state: State::Due(Instant::now() + pause), dialled: 1, forgiven: false };
+            *known = Known { state: State::Due(Instant::now() + pause), dialled: 1, forgiven: false, ..*known };
         }
     }
 
     /// It has sent bad data.
     pub fn ban(&mut self, address: SocketAddr) {
         self.bans.add(address);
-        // With the last one, all others of the IP are over, too.
+        self.forget(address);
+        // With the last one, the others of the IP are over, too: they may be found again if it
+        // comes to be let in again.
         let over: Vec<SocketAddr> = self.known.keys().copied().filter(|known| self.is_banned(*known)).collect();
-        over.into_iter().for_each(|address| self.forget(address));
+        self.known.retain(|known, _| self.bans.has(*known) || !over.contains(known));
     }
 
-    /// Whether it, or its whole IP, is banned.
+    /// It has completed this many pieces, and they are verified.
+    pub fn brought(&mut self, address: SocketAddr, pieces: u32) {
+        if pieces > 0 {
+            self.bans.credit(address, pieces);
+            self.known.entry(address).and_modify(|known| known.proved = true);
+        }
+    }
+
+    /// Whether nobody is let in from there: it is banned, or others of its IP are and it has not
+    /// proved itself. Peers that are connected already stay.
     pub fn is_banned(&self, address: SocketAddr) -> bool {
-        self.bans.has(address)
+        let proved = self.known.get(&address).is_some_and(|known| known.proved);
+        self.bans.has(address) || self.bans.bar(address) && !proved
     }
 
     /// Whether every address has been dialled twice, or is not dialled any more.

@@ -179,7 +179,7 @@ impl<'e> Conductor<'e> {
         let signals = Arc::clone(&self.swarm.signals);
         let (number, name, passive) = (self.next_source, source.name(), source.is_passive());
         self.next_source += 1;
-        let finder = Finder::new((name.clone(), number), signals, self.notes.0.clone(), handshake).naming(source.named_by());
+        let finder = Finder::new((name.clone(), number), signals, self.notes.0.clone(), handshake);
         if !passive {
             self.record.source(name.clone());
         }
@@ -301,6 +301,7 @@ impl<'e> Conductor<'e> {
         let listened = live.as_ref().map(|live| live.traffic.address());
         let (parted, doubles) = live.map_or_else(Default::default, |live| {
             self.outcome.add(&live.traffic);
+            self.addresses.brought(address, live.traffic.take_pieces());
             (live.parted, live.doubles)
         });
         if self.swarm.live().is_empty() {

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::view::Terms;
@@ -16,6 +16,8 @@ pub struct Traffic {
     start: Instant,
     downloaded: AtomicU64,
     uploaded: AtomicU64,
+    /// Verified pieces that it has completed, and that nobody has counted yet.
+    pieces: AtomicU32,
     /// When the last block came, and went, in milliseconds from the start. 0: never.
     came: AtomicU64,
     went: AtomicU64,
@@ -25,8 +27,8 @@ pub struct Traffic {
 impl Traffic {
     /// Of a connection that begins now.
     pub fn new(address: SocketAddr) -> Traffic {
-        let (downloaded, uploaded, came, went, terms) = Default::default();
-        Traffic { address, listens: OnceLock::new(), start: Instant::now(), downloaded, uploaded, came, went, terms }
+        let (downloaded, uploaded, pieces, came, went, terms) = Default::default();
+        Traffic { address, listens: OnceLock::new(), start: Instant::now(), downloaded, uploaded, pieces, came, went, terms }
     }
 
     /// The peer, as others could reach it: one that has dialled us does so from a port
@@ -85,6 +87,16 @@ impl Traffic {
     pub fn count_went(&self, bytes: usize, now: Instant) {
         self.uploaded.fetch_add(bytes as u64, Ordering::Relaxed);
         self.went.store(self.since_start(now), Ordering::Relaxed);
+    }
+
+    /// It has brought the last block of a piece, and the piece is right.
+    pub(super) fn count_piece(&self) {
+        self.pieces.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Verified pieces that it has completed since this was last asked.
+    pub(super) fn take_pieces(&self) -> u32 {
+        self.pieces.swap(0, Ordering::Relaxed)
     }
 
     fn since_start(&self, now: Instant) -> u64 {

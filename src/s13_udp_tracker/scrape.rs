@@ -13,7 +13,7 @@ use super::{UdpError, UdpTracker};
 use crate::s01_bencode::Value;
 use crate::s01_bencode::forgiving::{PassedOver, decode_first_keys};
 use crate::s02_metainfo::InfoHash;
-use crate::s03_tracker::http::{Get, HttpTracker, fetch, one_at_a_time, uri};
+use crate::s03_tracker::http::{Fetched, Get, HttpTracker, fetch, one_at_a_time, uri};
 use crate::s03_tracker::{LIMITS, Tracker, TrackerError, failure, scheme, spoken};
 
 /// Asks the tracker with this announce URL for the counts of a torrent. One that does
@@ -33,13 +33,13 @@ pub fn scrape_with(get: &Get, udp: &UdpTracker, url: &str, info_hash: InfoHash, 
     let scheme = scheme(url);
     if udp.schemes().contains(&scheme.as_str()) {
         let one = |said| if let Said::Scraped(counts) = said { <[Counts; 1]>::try_from(counts).ok() } else { None };
-        return udp.ask(url, |_| Ask::Scrape(vec![info_hash]), one, until).map(|[counts]| counts);
+        return udp.ask(url, |_| Ask::Scrape(vec![info_hash]), one, until).map(|(_, [counts])| counts);
     }
     if !HttpTracker.schemes().contains(&scheme.as_str()) {
         return Err(TrackerError::Scheme { spoken: spoken([&HttpTracker as &dyn Tracker, udp].into_iter()), scheme });
     }
     let url = scrape_url(url, info_hash).ok_or(UdpError::NoScrape)?;
-    let (status, body) = get(&url, until)?;
+    let Fetched { status, body, .. } = get(&url, until)?;
     match one_at_a_time(|| decode(&body, info_hash)) {
         // The reason in the body says more than the status.
         Err(failure @ TrackerError::Failure { .. }) => Err(failure),

@@ -155,6 +155,40 @@ fn three_bans_of_one_ip_ban_all_of_it() {
 }
 
 #[test]
+fn what_honest_peers_bring_counts_for_the_ip_that_they_share_with_liars() {
+    let mut book = Addresses::new(RETRY);
+    (1..=6).for_each(|port| book.found(at(1, port)));
+    // Two are here, and one of them has brought something before the liars are found out.
+    assert!([book.next(Instant::now()), book.next(Instant::now())].iter().all(Option::is_some));
+    let [honest, newcomer] = [at(1, 1), at(1, 6)];
+    book.brought(honest, 9);
+    (3..=5).for_each(|port| book.ban(at(1, port)));
+    assert!(!book.is_banned(honest), "it has proved itself");
+    book.ended(honest, true, true);
+    assert_eq!(book.next(Instant::now() + RETRY), Some(honest), "it may come back");
+    assert!(book.is_banned(newcomer) && book.is_banned(at(1, 7)), "the others of the IP have not");
+    book.found(newcomer);
+    assert_eq!(book.next(Instant::now()), None);
+    // With ten pieces in all, three strikes do not bar the IP.
+    book.brought(at(1, 40_000), 1);
+    assert!(!book.is_banned(newcomer) && book.is_banned(at(1, 3)), "each liar stays banned");
+    book.found(newcomer);
+    assert_eq!(book.next(Instant::now()), Some(newcomer));
+    // A fourth does.
+    book.ban(at(1, 50_000));
+    assert!(book.is_banned(newcomer) && !book.is_banned(honest));
+}
+
+#[test]
+fn an_ipv6_network_is_one_ip_for_bans() {
+    let mut book = Addresses::new(RETRY);
+    let host = |host: u16| SocketAddr::from(([0x2001, 0xdb8, 0, 1, 0, 0, 0, host], 6881));
+    (1..=3).for_each(|liar| book.ban(host(liar)));
+    assert!(book.is_banned(host(4)));
+    assert!(!book.is_banned("[2001:db8:0:2::1]:6881".parse().expect("an address")));
+}
+
+#[test]
 fn only_so_many_are_remembered_and_the_useless_make_room() {
     let mut book = Addresses::new(RETRY);
     let address = |number: usize| at((number / 60_000) as u8, (number % 60_000) as u16 + 1);

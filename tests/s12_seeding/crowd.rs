@@ -5,12 +5,13 @@ use super::giver::stocked;
 use super::memory::{Memory, info};
 use piecemeal::s02_metainfo::Info;
 use piecemeal::s03_tracker::PeerId;
+use piecemeal::s03_tracker::reach::NamedBy;
 use piecemeal::s04_handshake::transport::{Dial, Transport, over_tcp, pair};
 use piecemeal::s05_messages::connection::Connection;
 use piecemeal::s07_extension::BoxError;
 use piecemeal::s10_storage::Store;
 use piecemeal::s11_swarm::outcome::Outcome;
-use piecemeal::s11_swarm::source::{Candidate, Finder, Introducer, PeerSource, Wake};
+use piecemeal::s11_swarm::source::{Finder, Introducer, PeerSource, Wake};
 use piecemeal::s11_swarm::{Event, Plan, SwarmError, download};
 use piecemeal::s12_seeding::listener::answer;
 use piecemeal::s12_seeding::{Rules, Uploader};
@@ -118,7 +119,7 @@ impl PeerSource for Door {
     fn run(self: Box<Self>, mut finder: Finder) -> Result<(), BoxError> {
         self.crowd.doors().insert(self.here, finder.introducer());
         self.open.wait();
-        finder.found(self.names.iter().copied().map(Candidate::Dial).collect());
+        finder.found(NamedBy::User, self.names.clone());
         while finder.wait(Duration::from_secs(3600)) != Wake::Stop {}
         self.crowd.doors().remove(&self.here);
         Ok(())

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use piecemeal::s02_metainfo::InfoHash;
 use piecemeal::s03_tracker::http::HttpTracker;
+use piecemeal::s03_tracker::reach::Reach;
 use piecemeal::s03_tracker::{Announce, Announced, Event, PeerId, Retry, Tier, Tracker, TrackerError};
 use piecemeal::s13_udp_tracker::UdpTracker;
 
@@ -55,6 +56,7 @@ fn two_packets_each_way_bring_peers() {
         interval: Some(Duration::from_secs(1800)),
         complete: Some(3),
         incomplete: Some(2),
+        from: Reach::Machine,
         ..Announced::default()
     };
     assert_eq!(found, expected);

@@ -34,7 +34,7 @@ impl Conductor<'_> {
     /// They take turns, so that neither kind can keep the other out.
     pub(super) fn dial(&mut self) {
         let now = Instant::now();
-        let live = self.swarm.live().len();
+        let live = self.count_live();
         while self.threads.len() < self.limits.max_peers {
             let may_dial = self.threads.len() < live + DIALLING && !self.turns.rests(now);
             let filled = match self.turns.dialled {
@@ -46,6 +46,16 @@ impl Conductor<'_> {
             }
         }
         self.make_room(now);
+    }
+
+    /// Counts the peers that are connected, and what they have brought for their IPs.
+    fn count_live(&mut self) -> usize {
+        let live = self.swarm.live();
+        for (number, live) in live.iter() {
+            let address = self.threads.get(number);
+            address.into_iter().for_each(|address| self.addresses.brought(*address, live.traffic.take_pieces()));
+        }
+        live.len()
     }
 
     /// Takes in a connection that waits. `false` if there is none.

@@ -193,6 +193,7 @@ impl Session<'_> {
             Written::More | Written::Stale => {}
             Written::Verified => {
                 self.let_go(index);
+                self.traffic.count_piece();
                 self.swarm.piece_done(self.torrent);
             }
             Written::Corrupt(by) => {
