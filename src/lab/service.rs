@@ -11,12 +11,15 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::s04_handshake::descriptors::is_exhausted;
 use crate::s04_handshake::transport::{Hangup, Transport, over_tcp};
 use crate::s11_swarm::sharing::{Holder, Origin, first_to_go, makes_way};
 use crate::s12_seeding::listener::wake;
 
 /// What each thread gets of the address space.
 const STACK: usize = 512 << 10;
+/// How long to wait when the system refuses another connection.
+const A_MOMENT: Duration = Duration::from_millis(50);
 /// How long the end waits for its threads.
 const END_TIME: Duration = Duration::from_secs(2);
 /// How long a new connection has until its owner sets a deadline.
@@ -131,8 +134,7 @@ impl Shared {
             match accepted {
                 Ok((stream, _)) => self.spawn(stream, limit, name, serve),
                 Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
-                // No descriptor is free, most likely. It will be one day.
-                Err(_) => thread::sleep(Duration::from_millis(50)),
+                Err(error) => self.wait_for_room(limit.1, &error),
             }
         }
     }
@@ -151,6 +153,16 @@ impl Shared {
         };
         // Without a thread, the closure is dropped, and with it the connection.
         let _ = thread::Builder::new().name(name.to_owned()).stack_size(STACK).spawn(work);
+    }
+
+    /// Waits a moment for somebody to leave. If the process may open no more descriptors, they
+    /// are what is short, although places are free: then one goes, as if there were none.
+    fn wait_for_room(&self, crowd: Crowd, error: &io::Error) {
+        let goes = if is_exhausted(error) { self.lock().make_room(None, crowd) } else { None };
+        if let Some(place) = goes {
+            (place.hang_up)();
+        }
+        drop(self.changed.wait_timeout(self.lock(), A_MOMENT));
     }
 
     /// Hangs up on all, and wakes the thread that accepts. Waits for nobody.
@@ -192,7 +204,7 @@ impl Open {
         if state.stopping {
             return None;
         }
-        let goes = if state.open.len() >= limit { Some(state.make_room(newcomer, crowd)?) } else { None };
+        let goes = if state.open.len() >= limit { Some(state.make_room(Some(newcomer), crowd)?) } else { None };
         let number = state.next;
         state.next += 1;
         state.open.insert(number, Place { origin: newcomer, hang_up: Arc::clone(&transport.hang_up) });
@@ -206,13 +218,14 @@ impl Open {
 }
 
 impl State {
-    /// Takes the place of one that makes way; `None` if nobody has to.
-    fn make_room(&mut self, newcomer: Origin, crowd: Crowd) -> Option<Place> {
+    /// Takes the place of one that makes way for a newcomer, who may not be known yet; `None` if
+    /// nobody has to.
+    fn make_room(&mut self, newcomer: Option<Origin>, crowd: Crowd) -> Option<Place> {
         let holders: Vec<_> =
             self.open.iter().map(|(number, place)| Holder { origin: place.origin, worth: Some(*number) }).collect();
         let position = match crowd {
             Crowd::OneGoes => first_to_go(&holders)?,
-            Crowd::Shares => makes_way(&holders, newcomer)?,
+            Crowd::Shares => makes_way(&holders, newcomer?)?,
         };
         let number = *self.open.keys().nth(position)?;
         self.open.remove(&number)

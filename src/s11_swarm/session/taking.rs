@@ -135,13 +135,16 @@ impl Session<'_> {
 
     /// A request is refused. The first time it may be the late answer to one from
     /// before a choke, and is asked again. The second time, the peer does not have the
-    /// piece, whatever it says.
+    /// piece, whatever it says. While it chokes us, a reject says only that it gives no more of
+    /// this piece for free: it has it, and may unchoke us later.
     pub(super) fn rejected(&mut self, request: Request) -> Result<(), Ended> {
         if !self.answered(request) {
             return Ok(());
         }
         self.swarm.download_rate.refund(request.length as usize);
-        if !self.refused.insert(request) {
+        if self.choked {
+            self.allowed.retain(|index| *index != request.index);
+        } else if !self.refused.insert(request) {
             self.share.lost(request.index);
             self.show_have();
         }
