@@ -1,16 +1,21 @@
 //! The addresses we know, and what came of each: whom to dial next.
 
+//!
+//! The book and the dialling are shared by address, as places are: a name costs nothing, and one
+//! address could have thousands of them.
+
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use super::manners::Knocks;
+use super::sharing::{Holder, Origin, makes_way};
 
 /// How many addresses are remembered.
 pub const REMEMBERED: usize = 2000;
 /// How often an address is dialled again after a failure.
 const MOST_RETRIES: u32 = 5;
-/// How many banned addresses of one IP ban all of it.
+/// How many banned ports of one IP (IPv6: of one /64) ban all of it.
 const BANS_PER_IP: u32 = 3;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +40,7 @@ struct Known {
 pub struct Addresses {
     known: HashMap<SocketAddr, Known>,
     banned: HashSet<SocketAddr>,
-    bans: HashMap<IpAddr, u32>,
+    bans: HashMap<Origin, u32>,
     knocks: Knocks,
     retry: Duration,
 }
@@ -47,33 +52,46 @@ impl Addresses {
         Addresses { known: HashMap::new(), banned: HashSet::new(), bans: HashMap::new(), knocks: Knocks::default(), retry }
     }
 
-    /// Remembers an address, if it is new and not banned. When there are too many,
-    /// those that are no longer dialled make room.
-    pub fn found(&mut self, address: SocketAddr) {
+    /// Remembers an address, if it is new and not banned. `false` if there is no room for it.
+    pub fn found(&mut self, address: SocketAddr) -> bool {
         if address.port() == 0
             || self.is_banned(address)
             || self.knocks.is_enough(address.ip())
             || self.known.contains_key(&address)
         {
-            return;
+            return true;
         }
-        if self.is_full() {
-            return;
+        let room = self.known.len() < REMEMBERED || self.make_room(Origin::of(address.ip()));
+        if room {
+            self.known.insert(address, Known { state: State::Due(Instant::now()), dialled: 0, forgiven: false });
         }
-        self.known.insert(address, Known { state: State::Due(Instant::now()), dialled: 0, forgiven: false });
+        room
     }
 
-    /// Whether there is no room, and none to be made.
-    pub fn is_full(&mut self) -> bool {
-        if self.known.len() < REMEMBERED {
-            return false;
-        }
-        let before = self.known.len();
+    /// Makes room for one more from this origin, and some to spare, as it takes a look at all.
+    /// First those go that are no longer dialled. Then the origin with the most gives up a tenth
+    /// of what it has, those first that have been dialled most often.
+    fn make_room(&mut self, newcomer: Origin) -> bool {
         self.known.retain(|_, known| known.state != State::Over);
-        self.known.len() == before
+        if self.known.len() < REMEMBERED {
+            return true;
+        }
+        let all: Vec<SocketAddr> = self.known.keys().copied().collect();
+        let holder = |(address, known): (&SocketAddr, &Known)| Holder {
+            origin: Origin::of(address.ip()),
+            worth: matches!(known.state, State::Due(_)).then_some(()),
+        };
+        let holders: Vec<_> = self.known.iter().map(holder).collect();
+        let Some(crowded) = makes_way(&holders, newcomer).and_then(|goes| holders.get(goes)) else { return false };
+        let of_crowded = all.iter().zip(&holders).filter(|(_, holder)| holder.origin == crowded.origin && holder.worth.is_some());
+        let mut go: Vec<SocketAddr> = of_crowded.map(|(address, _)| *address).collect();
+        go.sort_by_key(|address| self.known.get(address).map(|known| std::cmp::Reverse(known.dialled)));
+        go.truncate(1 + go.len() / 10);
+        go.iter().for_each(|address| drop(self.known.remove(address)));
+        true
     }
 
-    /// An address to dial now: the one that has waited longest. It is busy then.
+    /// An address to dial now. It is busy then.
     pub fn next(&mut self, now: Instant) -> Option<SocketAddr> {
         let address = self.due(now)?;
         if let Some(known) = self.known.get_mut(&address) {
@@ -83,13 +101,18 @@ impl Addresses {
         Some(address)
     }
 
-    /// The address that [`Addresses::next`] would return, which stays as it is.
+    /// The address that [`Addresses::next`] would return, which stays as it is: one of the origin
+    /// with the fewest that are busy, and of those the one that has waited longest.
     pub fn due(&self, now: Instant) -> Option<SocketAddr> {
+        let mut busy: HashMap<Origin, usize> = HashMap::new();
+        for (address, _) in self.known.iter().filter(|(_, known)| known.state == State::Busy) {
+            *busy.entry(Origin::of(address.ip())).or_default() += 1;
+        }
         let due = self.known.iter().filter_map(|(address, known)| match known.state {
-            State::Due(time) if time <= now => Some((time, *address)),
+            State::Due(time) if time <= now => Some((busy.get(&Origin::of(address.ip())).copied().unwrap_or(0), time, *address)),
             _ => None,
         });
-        due.min().map(|(_, address)| address)
+        due.min().map(|(_, _, address)| address)
     }
 
     /// It could not even be tried; it is due at once.
@@ -141,7 +164,8 @@ impl Addresses {
             self.knocks.in_vain(ip);
         }
         if self.knocks.is_enough(ip) {
-            self.known.retain(|other, known| other.ip() != ip || known.dialled > 0);
+            let origin = Origin::of(ip);
+            self.known.retain(|other, known| Origin::of(other.ip()) != origin || known.dialled > 0);
         }
     }
 
@@ -187,16 +211,17 @@ impl Addresses {
     /// It has sent bad data.
     pub fn ban(&mut self, address: SocketAddr) {
         if self.banned.insert(address) {
-            *self.bans.entry(address.ip()).or_default() += 1;
+            *self.bans.entry(Origin::of(address.ip())).or_default() += 1;
         }
-        // With the last one, all others of the IP are over, too.
+        // With the last one, all others of the origin are over, too.
         let over: Vec<SocketAddr> = self.known.keys().copied().filter(|known| self.is_banned(*known)).collect();
         over.into_iter().for_each(|address| self.forget(address));
     }
 
     /// Whether it, or its whole IP, is banned.
     pub fn is_banned(&self, address: SocketAddr) -> bool {
-        self.banned.contains(&address) || self.bans.get(&address.ip()).is_some_and(|bans| *bans >= BANS_PER_IP)
+        let bans = || self.bans.get(&Origin::of(address.ip()));
+        self.banned.contains(&address) || bans().is_some_and(|bans| *bans >= BANS_PER_IP)
     }
 
     /// Whether every address has been dialled twice, or is not dialled any more.

@@ -6,7 +6,7 @@ mod patience;
 mod places;
 mod telling;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,6 +19,7 @@ use super::addresses::Addresses;
 use super::doubles::is_proved;
 use super::outcome::Outcome;
 use super::peer::{Ended, start_source};
+use super::sharing::Origin;
 use super::source::{Candidate, Finder, PeerSource};
 use super::standing::Record;
 use super::waiting::Silence;
@@ -30,6 +31,8 @@ use crate::s04_handshake::descriptors::is_exhausted;
 use crate::s05_messages::bitfield::Bitfield;
 use crate::s10_storage::{StorageError, Store};
 
+/// How many IPs have to be turned away before the rest of an answer is not looked at.
+const MOST_REFUSED: usize = 50;
 /// How often the user hears of progress.
 const EVENT_TIME: Duration = Duration::from_millis(100);
 
@@ -202,25 +205,7 @@ impl<'e> Conductor<'e> {
 
     fn take(&mut self, note: Note) -> Result<(), SwarmError> {
         match note {
-            Note::Found(candidates) => {
-                let mut full = false;
-                for candidate in candidates {
-                    match candidate {
-                        // An answer may hold more than will ever be dialled, and to find that
-                        // out is not free: once is enough.
-                        Candidate::Dial(address) => {
-                            full = full || self.addresses.is_full();
-                            if !full {
-                                self.addresses.found(address);
-                            }
-                        }
-                        Candidate::Met(connection) => drop(self.swarm.signals.lobby.enter(*connection)),
-                    }
-                }
-                if self.is_alone() && self.addresses.next_due().is_none() {
-                    self.hungry();
-                }
-            }
+            Note::Found(candidates) => self.found(candidates),
             Note::Came => {}
             Note::Said { source, what, failed } => {
                 self.record.said(&source, &what, failed);
@@ -252,6 +237,27 @@ impl<'e> Conductor<'e> {
             Note::Finished => self.finished(),
         }
         Ok(())
+    }
+
+    /// A source names peers.
+    fn found(&mut self, candidates: Vec<Candidate>) {
+        // An answer may hold more than will ever be dialled, and to find that out is not free.
+        let mut refused = HashSet::new();
+        for candidate in candidates {
+            match candidate {
+                Candidate::Dial(address) => {
+                    let origin = Origin::of(address.ip());
+                    let full = refused.len() >= MOST_REFUSED || refused.contains(&origin);
+                    if !full && !self.addresses.found(address) {
+                        refused.insert(origin);
+                    }
+                }
+                Candidate::Met(connection) => drop(self.swarm.signals.lobby.enter(*connection)),
+            }
+        }
+        if self.is_alone() && self.addresses.next_due().is_none() {
+            self.hungry();
+        }
     }
 
     /// Whether nobody has a place, and nobody waits for one.
