@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Instant;
 
@@ -28,16 +28,33 @@ use crate::s10_storage::StorageError;
 /// where the system reserves what it is asked for.
 pub(super) const STACK: usize = 512 * 1024;
 
-/// Starts the thread of one peer. `false` if the system refuses.
-pub(super) fn start_thread(swarm: &Arc<Swarm>, number: PeerNumber, candidate: Candidate, peer: SocketAddr) -> bool {
+/// Starts the thread of one peer. If the system refuses, the candidate comes back.
+pub(super) fn start_thread(
+    swarm: &Arc<Swarm>,
+    number: PeerNumber,
+    candidate: Candidate,
+    peer: SocketAddr,
+) -> Result<(), Candidate> {
     let shared = Arc::clone(swarm);
-    let work = move || {
+    let work = move |candidate| {
         // Declared first, so that it is dropped last: when the swarm hears of the
         // end, also of one by panic, all leases are back.
         let mut farewell = Farewell { swarm: &shared, number, peer, why: Some(Ended::Panic) };
         farewell.why = talk(&shared, number, candidate).err().or(Some(Ended::Done));
     };
-    thread::Builder::new().name(format!("peer {peer}")).stack_size(STACK).spawn(work).is_ok()
+    spawn_with(thread::Builder::new().name(format!("peer {peer}")).stack_size(STACK), candidate, work)
+}
+
+/// Starts a thread that takes something along. What a thread of `std` takes along is lost if the
+/// system refuses the thread; here it comes back.
+fn spawn_with<T: Send + 'static>(builder: thread::Builder, luggage: T, work: impl FnOnce(T) + Send + 'static) -> Result<(), T> {
+    let (give, take) = mpsc::channel();
+    let started = builder.spawn(move || take.recv().map(work));
+    if started.is_err() {
+        return Err(luggage);
+    }
+    // It waits for this, and does nothing else before.
+    give.send(luggage).map_err(|mpsc::SendError(luggage)| luggage)
 }
 
 /// Starts the thread of one source.
@@ -194,5 +211,19 @@ impl From<MetadataError> for Ended {
 impl From<io::Error> for Ended {
     fn from(error: io::Error) -> Ended {
         MessageError::from(error).into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_refused_thread_was_to_take_along_comes_back() {
+        let unlimited = thread::Builder::new().stack_size(usize::MAX / 4);
+        assert_eq!(spawn_with(unlimited, 7, |_| unreachable!("there is no room for its stack")), Err(7));
+        let (give, take) = mpsc::channel();
+        assert_eq!(spawn_with(thread::Builder::new(), 8, move |luggage| give.send(luggage).expect("we listen")), Ok(()));
+        assert_eq!(take.recv(), Ok(8));
     }
 }

@@ -4,10 +4,11 @@ use super::super::support::{Torrent, wire};
 use super::giver::{BOTH, Giver, staying};
 use super::listener::{connect_from, gone, listening, met_over};
 use super::net::Talk;
+use piecemeal::s11_swarm::Event;
 use piecemeal::s11_swarm::sharing::Origin;
 use piecemeal::s12_seeding::Rules;
 use piecemeal::s12_seeding::sharing_slots::{Claim, share_slots};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 /// A peer at 127.0.0.`host`, met and interested.
@@ -83,6 +84,27 @@ fn an_address_that_holds_all_handshakes_loses_one_although_another_is_older() {
         }
         assert_eq!(gone(&mut crowd, &content), 1);
     });
+}
+
+#[test]
+fn a_peer_that_hangs_up_while_it_waits_gets_no_place() {
+    let torrent = Torrent::sample();
+    let content = torrent.clone();
+    let mut giver = Giver::new(&torrent);
+    giver.plan.max_peers = 2;
+    let (ran, _) = listening(giver, move |address| {
+        let mut crowd = [1, 2].map(|host| interested(host, host, address, &content));
+        crowd.iter_mut().for_each(|talk| drop(talk.until(wire::UNCHOKE).expect("there is room")));
+        // It leaves something to be read.
+        drop(interested(9, 9, address, &content));
+        let mut waits = interested(1, 3, address, &content);
+        let [first, second] = crowd;
+        drop(second);
+        waits.until(wire::UNCHOKE).expect("a place is free");
+        drop(first);
+    });
+    let joined = |event: &Event| matches!(event, Event::Joined(who) if who.ip() == IpAddr::from([127, 0, 0, 9]));
+    assert!(!ran.events.iter().any(joined), "{:?}", ran.told());
 }
 
 /// `A5 B- C0`: peers, longest wait first, each with what has gone over its connection; `-` is not

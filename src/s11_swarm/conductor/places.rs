@@ -48,15 +48,23 @@ impl Conductor<'_> {
         self.make_room(now);
     }
 
-    /// Takes in a connection that waits. `false` if there is none.
+    /// Takes in a connection that waits. `false` if there is none, or if the system refuses a
+    /// thread: then it waits on.
     fn receive(&mut self) -> bool {
-        let Some(connection) = self.swarm.signals.lobby.next(&self.held()) else { return false };
+        let lobby = &self.swarm.signals.lobby;
+        let Some(connection) = lobby.next(&self.held()) else { return false };
         let peer = connection.peer;
         self.turns.dialled = false;
-        if !self.addresses.is_banned(peer) {
-            self.start(Candidate::Met(Box::new(connection)), peer);
+        if self.addresses.is_banned(peer) {
+            return true;
         }
-        true
+        match self.start(Candidate::Met(Box::new(connection)), peer) {
+            Err(Candidate::Met(connection)) => {
+                self.swarm.signals.lobby.put_back(*connection);
+                false
+            }
+            _ => true,
+        }
     }
 
     /// Dials an address that is due. `false` if there is none, or if the system refuses
@@ -64,18 +72,18 @@ impl Conductor<'_> {
     fn dial_next(&mut self, now: Instant) -> bool {
         let Some(peer) = self.addresses.next(now) else { return false };
         self.turns.dialled = true;
-        let started = self.start(Candidate::Dial(peer), peer);
+        let started = self.start(Candidate::Dial(peer), peer).is_ok();
         if !started {
             self.addresses.put_back(peer);
         }
         started
     }
 
-    fn start(&mut self, candidate: Candidate, peer: SocketAddr) -> bool {
+    fn start(&mut self, candidate: Candidate, peer: SocketAddr) -> Result<(), Candidate> {
         let number = self.next_number;
         self.next_number += 1;
         let started = start_thread(&self.swarm, number, candidate, peer);
-        if started {
+        if started.is_ok() {
             self.threads.insert(number, peer);
             if !self.gives_only() {
                 self.known.insert(number, peer);
