@@ -266,6 +266,20 @@ fn the_depth_grows_within_a_few_round_trips() {
 }
 
 #[test]
+fn the_time_for_a_block_is_known_with_the_first_one_and_fitted_later() {
+    let (start, tenth) = (Instant::now(), Duration::from_millis(100));
+    let mut depth = Depth::new(start);
+    depth.resume(start);
+    assert_eq!(depth.block_time(), None);
+    depth.blocks_came(2, start + 4 * tenth, 250);
+    assert_eq!(depth.block_time(), Some(2 * tenth));
+    depth.blocks_came(1, start + 6 * tenth, 250);
+    assert_eq!(depth.block_time(), Some(2 * tenth), "a window is not full yet");
+    depth.blocks_came(7, start + 10 * tenth, 250);
+    assert_eq!(depth.block_time(), Some(tenth));
+}
+
+#[test]
 fn the_depth_is_never_more_than_the_peer_queues() {
     for (most, expected) in [(7, 7), (0, 1)] {
         assert_eq!(depth_after(5000, 1000, 50_000, most), expected);

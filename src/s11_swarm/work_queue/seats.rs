@@ -20,17 +20,22 @@ const FASTER: u32 = 2;
 /// How slow a holder must be, in time for a block, for a peer of unknown speed to
 /// take its seat.
 const SLOW: Duration = Duration::from_millis(250);
+/// How long a peer that took a seat and brought nothing takes no other. One that still owes us
+/// blocks by then has been hung up on.
+pub(super) const TRIED: Duration = Duration::from_secs(20);
 
 /// What a peer's thread and the queue share about its part in a piece.
 pub(in crate::s11_swarm) struct Seat {
     since: Instant,
     blocks: AtomicU32,
     lost: AtomicBool,
+    /// Whether the peer took it from another before its speed was known.
+    on_trial: bool,
 }
 
 impl Seat {
-    pub fn new(now: Instant) -> Arc<Seat> {
-        Arc::new(Seat { since: now, blocks: AtomicU32::new(0), lost: AtomicBool::new(false) })
+    fn new(now: Instant, on_trial: bool) -> Arc<Seat> {
+        Arc::new(Seat { since: now, blocks: AtomicU32::new(0), lost: AtomicBool::new(false), on_trial })
     }
 
     /// The peer has brought blocks of the piece.
@@ -76,9 +81,9 @@ impl Holders {
         self.0.is_empty()
     }
 
-    /// Gives a seat to one more.
-    pub fn sit(&mut self, peer: PeerNumber, now: Instant) -> Arc<Seat> {
-        let seat = Seat::new(now);
+    /// Gives a seat to one more; `on_trial` if it is another's and the peer's speed is not known.
+    pub fn sit(&mut self, peer: PeerNumber, on_trial: bool, now: Instant) -> Arc<Seat> {
+        let seat = Seat::new(now, on_trial);
         self.0.push(Holder { peer, seat: Arc::clone(&seat) });
         seat
     }
@@ -94,8 +99,12 @@ impl Holders {
         if self.taken() < MOST_SEATS {
             return Some(None);
         }
-        let seated = self.0.iter().filter(|holder| !holder.seat.is_lost());
-        let (slowest, seat) = seated.map(|holder| (holder.seat.block_time(now), &holder.seat)).max_by_key(|(time, _)| *time)?;
+        let seated = self.0.iter().map(|holder| &holder.seat).filter(|seat| !seat.is_lost());
+        // One seat is for trying out. Otherwise strangers that bring nothing could pass the seats
+        // of slow, honest peers round among themselves.
+        let trial = seated.clone().any(|seat| seat.on_trial) && block_time.is_none();
+        let seated = seated.filter(|seat| !trial || seat.on_trial);
+        let (slowest, seat) = seated.map(|seat| (seat.block_time(now), seat)).max_by_key(|(time, _)| *time)?;
         let limit = block_time.map_or(SLOW, |time| time * FASTER);
         (slowest > limit).then(|| Some(Arc::clone(seat)))
     }

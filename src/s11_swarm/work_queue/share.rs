@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use super::seats::{Holders, lose};
+use super::seats::{Holders, TRIED, lose};
 use super::trust::Part;
 use super::{Loan, PeerNumber, State, WorkQueue};
 use crate::s02_metainfo::PieceIndex;
@@ -34,8 +34,8 @@ pub struct Share {
     origin: Option<Origin>,
     /// How long it takes for a block, if that is known.
     block_time: Option<Duration>,
-    /// Whether it has had a seat in the end game before that was known.
-    tried: bool,
+    /// When it last took another's seat in the end game.
+    tried: Option<Instant>,
     have: Have,
     /// How many that is, if it is not all.
     has: u32,
@@ -61,7 +61,7 @@ impl Share {
             peer,
             origin: None,
             block_time: None,
-            tried: false,
+            tried: None,
             have,
             has: 0,
             wanted: 0,
@@ -272,7 +272,7 @@ impl Share {
         let progress = state.begun.remove(&piece).filter(|(_, owner)| mine(*owner)).map(|(progress, _)| progress);
         let progress = progress.unwrap_or_else(|| Arc::new(Mutex::new(Progress::new(self.queue.blocks(piece)))));
         let mut holders = Holders::default();
-        let seat = holders.sit(self.peer, now);
+        let seat = holders.sit(self.peer, false, now);
         state.on_loan.insert(piece, Loan { progress: Arc::clone(&progress), holders, alone });
         Lease::new(&self.queue, piece, self.part(), progress, seat, false)
     }
@@ -280,21 +280,26 @@ impl Share {
     /// End game: nothing waits, so a piece that others are busy with is shared. The
     /// slowest peer of all would otherwise decide when the download ends.
     fn join_a_loan(&mut self, state: &mut State, now: Instant) -> Claim {
-        if state.trust.is_suspect(self.peer) || (self.tried && self.block_time.is_none()) {
+        if state.trust.is_suspect(self.peer) {
             return Claim::Later;
         }
+        let (unknown, tried) = (self.block_time.is_none(), self.tried);
+        let had_its_chance = unknown && tried.is_some_and(|tried| now.saturating_duration_since(tried) < TRIED);
         let may_join =
             |piece: &PieceIndex, loan: &Loan| !loan.alone && !loan.holders.has(self.peer) && self.have.has(piece.get());
         let loans = state.on_loan.iter_mut().filter(|(piece, loan)| may_join(piece, loan));
         let offers = loans.filter_map(|(piece, loan)| Some((loan.holders.offer(self.block_time, now)?, piece, loan)));
+        let offers = offers.filter(|(offer, ..)| offer.is_none() || !had_its_chance);
         // A free seat rather than another peer's, and of those where fewest are.
         let best = offers.min_by_key(|(offer, _, loan)| (offer.is_some(), loan.holders.taken()));
         let Some((offer, piece, loan)) = best else { return Claim::Later };
+        let on_trial = offer.is_some() && unknown;
         if let Some(seat) = offer {
             lose(&seat);
-            self.tried = true;
+            // Its speed may be forgotten, if it goes back on what it owes: then this was its chance.
+            self.tried = Some(now);
         }
-        let seat = loan.holders.sit(self.peer, now);
+        let seat = loan.holders.sit(self.peer, on_trial, now);
         let (piece, progress) = (*piece, Arc::clone(&loan.progress));
         Claim::Lease(Lease::new(&self.queue, piece, self.part(), progress, seat, true))
     }
