@@ -8,6 +8,7 @@ use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
+use super::doubles::UNPROVED;
 use super::manners::Knocks;
 use super::sharing::{Holder, Origin, makes_way};
 
@@ -192,12 +193,12 @@ impl Addresses {
         self.revive_in(self.retry / 8, address);
     }
 
-    /// The peer at this address is here already, or another that uses its name and has not
-    /// given or taken anything. It is dialled again when that will no longer count.
+    /// The peer at this address is here already, or another that uses its name. It is dialled a few
+    /// more times, each after a pause in which the other one could have ended.
     pub fn may_be_a_double(&mut self, address: SocketAddr) {
-        let pause = 4 * self.retry;
+        let again = State::Due(Instant::now() + UNPROVED * self.retry);
         if let Some(known) = self.known.get_mut(&address).filter(|known| known.state == State::Busy) {
-            known.state = State::Due(Instant::now() + pause);
+            known.state = if known.dialled <= MOST_RETRIES { again } else { State::Over };
         }
     }
 

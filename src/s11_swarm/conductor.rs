@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use self::patience::Patience;
 use self::places::Turns;
 use super::addresses::Addresses;
-use super::doubles::is_proved;
+use super::doubles::{claims_to_be, is_proved, was_short};
 use super::outcome::Outcome;
 use super::peer::{Ended, start_source};
 use super::sharing::Origin;
@@ -24,7 +24,7 @@ use super::source::{Candidate, Finder, PeerSource};
 use super::standing::Record;
 use super::waiting::Silence;
 use super::work_queue::{PeerNumber, WorkQueue};
-use super::{Event, Note, Swarm, SwarmError, Torrent};
+use super::{Event, Live, Note, Swarm, SwarmError, Torrent};
 use crate::s02_metainfo::Info;
 use crate::s04_handshake::HandshakeError;
 use crate::s04_handshake::descriptors::is_exhausted;
@@ -295,6 +295,7 @@ impl<'e> Conductor<'e> {
             self.known.remove(&number);
         }
         let listened = live.as_ref().map(|live| live.traffic.address());
+        let here_too = live.as_ref().is_some_and(|live| self.is_here_too(live, address));
         let (parted, doubles) = live.map_or_else(Default::default, |live| {
             self.outcome.add(&live.traffic);
             (live.parted, live.doubles)
@@ -307,6 +308,7 @@ impl<'e> Conductor<'e> {
             Ended::Unusable(error) => return Err(SwarmError::Unusable(error)),
             Ended::Corrupt(_) | Ended::WrongMetadata(_) => self.ban(address),
             Ended::Ourselves | Ended::BothComplete => self.addresses.forget(address),
+            _ if here_too => self.addresses.may_be_a_double(address),
             // That is not the peer's fault.
             Ended::Handshake(HandshakeError::Io(ref error)) if is_exhausted(error) => {
                 self.addresses.put_back(address);
@@ -333,11 +335,13 @@ impl<'e> Conductor<'e> {
         Ok(())
     }
 
-    /// An address was left, as its peer is here already: it is dialled no more as long as the other
-    /// connection is there, and of use.
+    /// An address was left, as its peer seems to be here already. It is dialled no more as long as
+    /// that is certain.
     fn left_double(&mut self, address: SocketAddr) {
-        let proved = self.swarm.live().values().find(|live| live.doubles.contains(&address)).map(is_proved);
-        match proved {
+        let live = self.swarm.live();
+        let certain = live.values().find(|live| live.doubles.contains(&address)).map(|live| live.dialled && is_proved(live));
+        drop(live);
+        match certain {
             Some(true) => self.addresses.forget(address),
             Some(false) => self.addresses.may_be_a_double(address),
             // It has just gone.
@@ -346,6 +350,14 @@ impl<'e> Conductor<'e> {
                 self.addresses.was_no_double(address);
             }
         }
+    }
+
+    /// Whether a connection that we dialled has ended at once, and its peer is here by another one,
+    /// or so that says. The address is dialled again when that goes, if not before.
+    fn is_here_too(&self, gone: &Live, address: SocketAddr) -> bool {
+        let mut live = self.swarm.live();
+        let here = live.values_mut().find(|here| was_short(gone) && claims_to_be(here, gone));
+        here.map(|here| here.doubles.push(address)).is_some()
     }
 
     fn ban(&mut self, address: SocketAddr) {

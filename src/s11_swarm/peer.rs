@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use thiserror::Error;
 
-use super::doubles::{crosses, is_same_peer};
+use super::doubles::{UNPROVED, crosses, is_double};
 use super::learning::learn;
 use super::source::{Candidate, Finder, PeerSource};
 use super::traffic::Traffic;
@@ -120,7 +120,8 @@ fn register(swarm: &Swarm, number: PeerNumber, connection: &Connection, dialled:
     let hang_up = Arc::clone(&connection.line.0);
     let live = Live { peer_id, dialled, hang_up, traffic: Arc::clone(&traffic), parted: None, doubles: Vec::new() };
     let mut all = swarm.live();
-    let crossed = match all.values_mut().find(|other| is_same_peer(other, &live)) {
+    let unproved = UNPROVED * swarm.place_time;
+    let crossed = match all.values_mut().find(|other| is_double(other, &live, unproved)) {
         None => None,
         Some(other) if crosses(other, &live, swarm.peer_id) => {
             other.parted = Some(Ended::Crossed);
