@@ -234,6 +234,13 @@ impl<'e> Conductor<'e> {
                 }
                 (self.event)(Event::Corrupt(piece, who));
             }
+            Note::Lied(piece, number) => {
+                if let Some(address) = self.known.get(&number).copied() {
+                    (self.event)(Event::Lied(piece, address));
+                    self.ban(address);
+                    self.hang_up_on_banned();
+                }
+            }
             Note::Finished => self.finished(),
         }
         Ok(())
@@ -358,6 +365,20 @@ impl<'e> Conductor<'e> {
         let mut live = self.swarm.live();
         let here = live.values_mut().find(|here| was_short(gone) && claims_to_be(here, gone));
         here.map(|here| here.doubles.push(address)).is_some()
+    }
+
+    /// Parts from peers that are here and banned, themselves or with all of their IP.
+    fn hang_up_on_banned(&mut self) {
+        let (threads, addresses) = (&self.threads, &self.addresses);
+        let mut live = self.swarm.live();
+        let banned = |number: &PeerNumber| threads.get(number).is_some_and(|address| addresses.is_banned(*address));
+        let gone = live.iter_mut().filter(|(number, live)| live.parted.is_none() && banned(number)).map(|(_, live)| {
+            live.parted = Some(Ended::Banned);
+            Arc::clone(&live.hang_up)
+        });
+        let hang_ups: Vec<_> = gone.collect();
+        drop(live);
+        hang_ups.iter().for_each(|hang_up| hang_up());
     }
 
     fn ban(&mut self, address: SocketAddr) {

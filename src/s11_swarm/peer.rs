@@ -167,6 +167,8 @@ pub enum Ended {
     Rule(&'static str),
     #[error("piece {0} came from it alone and has the wrong hash")]
     Corrupt(PieceIndex),
+    #[error("blocks that it brought, or others at its IP, were wrong")]
+    Banned,
     #[error("it is ourselves")]
     Ourselves,
     #[error("it is connected already")]

@@ -35,6 +35,9 @@ impl Session<'_> {
     /// Keeps our interest true, and requests on their way. They are sent in batches,
     /// when half of them are answered, across the borders of pieces.
     pub(super) fn ask(&mut self) {
+        if let Some(index) = self.held.taken_over() {
+            self.let_go(index);
+        }
         let wanted = !self.torrent.is_upload_only() && self.share.is_interesting();
         if wanted != self.interested {
             self.interested = wanted;

@@ -29,13 +29,20 @@ pub(in crate::s11_swarm) struct Seat {
     since: Instant,
     blocks: AtomicU32,
     lost: AtomicBool,
+    taken_over: AtomicBool,
     /// Whether the peer took it from another before its speed was known.
     on_trial: bool,
 }
 
 impl Seat {
     fn new(now: Instant, on_trial: bool) -> Arc<Seat> {
-        Arc::new(Seat { since: now, blocks: AtomicU32::new(0), lost: AtomicBool::new(false), on_trial })
+        Arc::new(Seat {
+            since: now,
+            blocks: AtomicU32::new(0),
+            lost: AtomicBool::new(false),
+            taken_over: AtomicBool::new(false),
+            on_trial,
+        })
     }
 
     /// The peer has brought blocks of the piece.
@@ -46,6 +53,11 @@ impl Seat {
     /// Whether the peer is not to be asked for more of the piece.
     pub fn is_lost(&self) -> bool {
         self.lost.load(Ordering::Relaxed)
+    }
+
+    /// Whether the peer is to give the piece back, whatever is on its way.
+    pub fn is_taken_over(&self) -> bool {
+        self.taken_over.load(Ordering::Relaxed)
     }
 
     /// The time it takes for a block, with the one that is on its way.
@@ -104,13 +116,31 @@ impl Holders {
         // of slow, honest peers round among themselves.
         let trial = seated.clone().any(|seat| seat.on_trial) && block_time.is_none();
         let seated = seated.filter(|seat| !trial || seat.on_trial);
-        let (slowest, seat) = seated.map(|seat| (seat.block_time(now), seat)).max_by_key(|(time, _)| *time)?;
-        let limit = block_time.map_or(SLOW, |time| time * FASTER);
-        (slowest > limit).then(|| Some(Arc::clone(seat)))
+        slowest(seated, block_time, now).map(|seat| Some(Arc::clone(seat)))
     }
+
+    /// The seat of the only one that may fetch the piece, if a peer with this time for a block is
+    /// faster.
+    pub fn slow_owner(&self, block_time: Option<Duration>, now: Instant) -> Option<&Holder> {
+        let seat = slowest(self.0.iter().map(|holder| &holder.seat), block_time, now)?;
+        self.0.iter().find(|holder| Arc::ptr_eq(&holder.seat, seat))
+    }
+}
+
+/// The slowest of these seats, if a peer with this time for a block is so much faster.
+fn slowest<'s>(seats: impl Iterator<Item = &'s Arc<Seat>>, block_time: Option<Duration>, now: Instant) -> Option<&'s Arc<Seat>> {
+    let (slowest, seat) = seats.map(|seat| (seat.block_time(now), seat)).max_by_key(|(time, _)| *time)?;
+    let limit = block_time.map_or(SLOW, |time| time * FASTER);
+    (slowest > limit).then_some(seat)
 }
 
 /// Takes a seat away.
 pub(super) fn lose(seat: &Seat) {
     seat.lost.store(true, Ordering::Relaxed);
+}
+
+/// Takes a whole piece away.
+pub(super) fn take_over(seat: &Seat) {
+    lose(seat);
+    seat.taken_over.store(true, Ordering::Relaxed);
 }
