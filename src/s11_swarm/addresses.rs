@@ -88,7 +88,7 @@ impl Addresses {
         let mut go: Vec<SocketAddr> = of_crowded.map(|(address, _)| *address).collect();
         go.sort_by_key(|address| self.known.get(address).map(|known| std::cmp::Reverse(known.dialled)));
         go.truncate(1 + go.len() / 10);
-        go.iter().for_each(|address| drop(self.known.remove(address)));
+        self.known.retain(|address, _| !go.contains(address));
         true
     }
 

@@ -107,14 +107,14 @@ fn a_peer_that_hangs_up_while_it_waits_gets_no_place() {
     assert!(!ran.events.iter().any(joined), "{:?}", ran.told());
 }
 
-/// `A5 B- C0`: peers, longest wait first, each with what has gone over its connection; `-` is not
-/// interested. Returns which have a slot.
+/// `A5 B-3 C0`: peers, longest wait first, each with what has gone over its connection; with `-` it is
+/// not interested. Returns which have a slot.
 fn shared(peers: &str, mut unchoked: Vec<usize>) -> Vec<usize> {
     let begin = Instant::now();
     let claim = |(position, text): (usize, &str)| Claim {
         origin: Origin::of([192, 0, 2, text.as_bytes()[0]].into()),
-        interested: &text[1..] != "-",
-        moved: text[1..].parse().unwrap_or(0),
+        interested: !text.contains('-'),
+        moved: text[1..].trim_start_matches('-').parse().expect("a number"),
         since: begin + Duration::from_secs(position as u64),
     };
     let claims: Vec<Claim> = peers.split_whitespace().enumerate().map(claim).collect();
@@ -129,10 +129,10 @@ fn slots_are_evened_out_by_address_and_no_further() {
         // One address has them all, and another waits: the one that moves least goes.
         ("A9 A5 A7 B0", vec![0, 1, 2], vec![0, 2, 3]),
         // One that wants nothing any more goes first.
-        ("A9 A5 A- B0", vec![0, 1, 2], vec![0, 1, 3]),
+        ("A9 A5 A-12 B0", vec![0, 1, 2], vec![0, 1, 3]),
         // Each has its own, or nobody wants anything.
         ("A9 B5 C0 D0", vec![0, 1], vec![0, 1]),
-        ("A9 A5 B-", vec![0, 1], vec![0, 1]),
+        ("A9 A5 B-0", vec![0, 1], vec![0, 1]),
         ("A9 A5 A0", vec![0, 1], vec![0, 1]),
         // Of those that wait, each address gets one, the longest wait first.
         ("A9 A8 A7 A6 B0 B0 C0", vec![0, 1, 2, 3], vec![0, 1, 4, 6]),
