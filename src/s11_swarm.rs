@@ -139,6 +139,9 @@ pub enum Event {
     Withdrawn(PieceIndex),
     /// A piece had the wrong hash; these peers had a part in it. A single one is banned.
     Corrupt(PieceIndex, Vec<SocketAddr>),
+    /// A piece that had the wrong hash is right now, and shows that this peer's blocks were wrong:
+    /// it is banned.
+    Lied(PieceIndex, SocketAddr),
     /// What a source has to say.
     Source {
         /// Its name.
@@ -174,6 +177,8 @@ enum Note {
     Ended(PeerNumber, SocketAddr, Ended),
     Metadata(Box<Info>),
     Corrupt(PieceIndex, Vec<PeerNumber>),
+    /// It is known now that this one's blocks made the piece wrong.
+    Lied(PieceIndex, PeerNumber),
     Finished,
 }
 
@@ -270,6 +275,7 @@ impl Swarm {
 
     fn piece_done(&self, torrent: &Torrent) {
         // Two threads may get here at once, and the later of them with the older number.
+        torrent.queue.take_exposed().into_iter().for_each(|(piece, peer)| self.note(Note::Lied(piece, peer)));
         let left = torrent.queue.bytes_left();
         self.signals.left.fetch_min(left, Ordering::Relaxed);
         if left == 0 {

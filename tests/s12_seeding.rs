@@ -30,4 +30,5 @@ mod s12_seeding {
     mod slots;
     mod taking;
     mod turns;
+    mod visitors;
 }

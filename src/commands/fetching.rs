@@ -295,6 +295,10 @@ impl Teller<'_> {
                 progress.news(11, &format!("piece {piece} had the wrong hash; it came from {}, {what}", who.join(" and ")));
                 json!({ "event": "corrupt", "piece": piece.get(), "peers": who })
             }
+            Event::Lied(piece, peer) => {
+                progress.news(11, &format!("piece {piece} was wrong because of {peer}, which is banned"));
+                json!({ "event": "lied", "piece": piece.get(), "peer": peer.to_string() })
+            }
             Event::Source { name, what, failed: true } => {
                 let named = if what.contains(name.as_str()) { what.clone() } else { format!("{name}: {what}") };
                 progress.news(chapter(name), &named);

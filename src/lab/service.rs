@@ -242,3 +242,32 @@ impl Drop for Open {
         self.shared.changed.notify_all();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The number of the place that is given up, of places in the order of their arrival.
+    fn goes(places: &str, newcomer: char, crowd: Crowd) -> Option<u64> {
+        let origin = |name: char| Origin::of([192, 0, 2, name as u8].into());
+        let place = |name| Place { origin: origin(name), hang_up: Arc::new(|| {}) };
+        let open: BTreeMap<u64, Place> = (0..).zip(places.chars().map(place)).collect();
+        let mut state = State { stopping: false, accepting: true, next: 100, open };
+        let before: Vec<u64> = state.open.keys().copied().collect();
+        state.make_room(Some(origin(newcomer)), crowd)?;
+        before.into_iter().find(|number| !state.open.contains_key(number))
+    }
+
+    #[test]
+    fn the_oldest_of_the_address_with_the_most_places_goes() {
+        for (places, newcomer, one_goes, shares) in [
+            ("ABB", 'C', Some(1), Some(1)),
+            ("ABBB", 'A', Some(1), Some(1)),
+            ("BAB", 'B', Some(0), None),
+            ("ABC", 'D', Some(0), None),
+        ] {
+            assert_eq!(goes(places, newcomer, Crowd::OneGoes), one_goes, "{newcomer} comes to {places}");
+            assert_eq!(goes(places, newcomer, Crowd::Shares), shares, "{newcomer} comes to {places}");
+        }
+    }
+}

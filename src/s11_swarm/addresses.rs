@@ -1,11 +1,17 @@
 //! The addresses we know, and what came of each: whom to dial next.
 
+//!
+//! The book and the dialling are shared by address, as places are: a name costs nothing, and one
+//! address could have thousands of them.
+
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use super::bans::Bans;
+use super::doubles::UNPROVED;
 use super::manners::Knocks;
+use super::sharing::{Holder, Origin, makes_way};
 
 /// How many addresses are remembered.
 pub const REMEMBERED: usize = 2000;
@@ -47,33 +53,46 @@ impl Addresses {
         Addresses { known: HashMap::new(), bans: Bans::default(), knocks: Knocks::default(), retry }
     }
 
-    /// Remembers an address, if it is new and not banned. When there are too many,
-    /// those that are no longer dialled make room.
-    pub fn found(&mut self, address: SocketAddr) {
+    /// Remembers an address, if it is new and not banned. `false` if there is no room for it.
+    pub fn found(&mut self, address: SocketAddr) -> bool {
         if address.port() == 0
             || self.is_banned(address)
             || self.knocks.is_enough(address.ip())
             || self.known.contains_key(&address)
         {
-            return;
+            return true;
         }
-        if self.is_full() {
-            return;
+        let room = self.known.len() < REMEMBERED || self.make_room(Origin::of(address.ip()));
+        if room {
+            self.known.insert(address, Known { state: State::Due(Instant::now()), dialled: 0, forgiven: false, proved: false });
         }
-        self.known.insert(address, Known { state: State::Due(Instant::now()), dialled: 0, forgiven: false, proved: false });
+        room
     }
 
-    /// Whether there is no room, and none to be made.
-    pub fn is_full(&mut self) -> bool {
-        if self.known.len() < REMEMBERED {
-            return false;
-        }
-        let before = self.known.len();
+    /// Makes room for one more from this origin, and some to spare, as it takes a look at all.
+    /// First those go that are no longer dialled. Then the origin with the most gives up a tenth
+    /// of what it has, those first that have been dialled most often.
+    fn make_room(&mut self, newcomer: Origin) -> bool {
         self.known.retain(|_, known| known.state != State::Over);
-        self.known.len() == before
+        if self.known.len() < REMEMBERED {
+            return true;
+        }
+        let all: Vec<SocketAddr> = self.known.keys().copied().collect();
+        let holder = |(address, known): (&SocketAddr, &Known)| Holder {
+            origin: Origin::of(address.ip()),
+            worth: matches!(known.state, State::Due(_)).then_some(()),
+        };
+        let holders: Vec<_> = self.known.iter().map(holder).collect();
+        let Some(crowded) = makes_way(&holders, newcomer).and_then(|goes| holders.get(goes)) else { return false };
+        let of_crowded = all.iter().zip(&holders).filter(|(_, holder)| holder.origin == crowded.origin && holder.worth.is_some());
+        let mut go: Vec<SocketAddr> = of_crowded.map(|(address, _)| *address).collect();
+        go.sort_by_key(|address| self.known.get(address).map(|known| std::cmp::Reverse(known.dialled)));
+        go.truncate(1 + go.len() / 10);
+        self.known.retain(|address, _| !go.contains(address));
+        true
     }
 
-    /// An address to dial now: the one that has waited longest. It is busy then.
+    /// An address to dial now. It is busy then.
     pub fn next(&mut self, now: Instant) -> Option<SocketAddr> {
         let address = self.due(now)?;
         if let Some(known) = self.known.get_mut(&address) {
@@ -83,13 +102,18 @@ impl Addresses {
         Some(address)
     }
 
-    /// The address that [`Addresses::next`] would return, which stays as it is.
+    /// The address that [`Addresses::next`] would return, which stays as it is: one of the origin
+    /// with the fewest that are busy, and of those the one that has waited longest.
     pub fn due(&self, now: Instant) -> Option<SocketAddr> {
+        let mut busy: HashMap<Origin, usize> = HashMap::new();
+        for (address, _) in self.known.iter().filter(|(_, known)| known.state == State::Busy) {
+            *busy.entry(Origin::of(address.ip())).or_default() += 1;
+        }
         let due = self.known.iter().filter_map(|(address, known)| match known.state {
-            State::Due(time) if time <= now => Some((time, *address)),
+            State::Due(time) if time <= now => Some((busy.get(&Origin::of(address.ip())).copied().unwrap_or(0), time, *address)),
             _ => None,
         });
-        due.min().map(|(_, address)| address)
+        due.min().map(|(_, _, address)| address)
     }
 
     /// It could not even be tried; it is due at once.
@@ -141,7 +165,8 @@ impl Addresses {
             self.knocks.in_vain(ip);
         }
         if self.knocks.is_enough(ip) {
-            self.known.retain(|other, known| other.ip() != ip || known.dialled > 0);
+            let origin = Origin::of(ip);
+            self.known.retain(|other, known| Origin::of(other.ip()) != origin || known.dialled > 0);
         }
     }
 
@@ -168,12 +193,12 @@ impl Addresses {
         self.revive_in(self.retry / 8, address);
     }
 
-    /// The peer at this address is here already, or another that uses its name and has not
-    /// given or taken anything. It is dialled again when that will no longer count.
+    /// The peer at this address is here already, or another that uses its name. It is dialled a few
+    /// more times, each after a pause in which the other one could have ended.
     pub fn may_be_a_double(&mut self, address: SocketAddr) {
-        let pause = 4 * self.retry;
+        let again = State::Due(Instant::now() + UNPROVED * self.retry);
         if let Some(known) = self.known.get_mut(&address).filter(|known| known.state == State::Busy) {
-            known.state = State::Due(Instant::now() + pause);
+            known.state = if known.dialled <= MOST_RETRIES { again } else { State::Over };
         }
     }
 

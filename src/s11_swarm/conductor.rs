@@ -6,7 +6,7 @@ mod patience;
 mod places;
 mod telling;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,20 +16,23 @@ use std::time::{Duration, Instant};
 use self::patience::Patience;
 use self::places::Turns;
 use super::addresses::Addresses;
-use super::doubles::is_proved;
+use super::doubles::{claims_to_be, is_proved, was_short};
 use super::outcome::Outcome;
 use super::peer::{Ended, start_source};
+use super::sharing::Origin;
 use super::source::{Candidate, Finder, PeerSource};
 use super::standing::Record;
 use super::waiting::Silence;
 use super::work_queue::{PeerNumber, WorkQueue};
-use super::{Event, Note, Swarm, SwarmError, Torrent};
+use super::{Event, Live, Note, Swarm, SwarmError, Torrent};
 use crate::s02_metainfo::Info;
 use crate::s04_handshake::HandshakeError;
 use crate::s04_handshake::descriptors::is_exhausted;
 use crate::s05_messages::bitfield::Bitfield;
 use crate::s10_storage::{StorageError, Store};
 
+/// How many IPs have to be turned away before the rest of an answer is not looked at.
+const MOST_REFUSED: usize = 50;
 /// How often the user hears of progress.
 const EVENT_TIME: Duration = Duration::from_millis(100);
 
@@ -207,25 +210,7 @@ impl<'e> Conductor<'e> {
 
     fn take(&mut self, note: Note) -> Result<(), SwarmError> {
         match note {
-            Note::Found(candidates) => {
-                let mut full = false;
-                for candidate in candidates {
-                    match candidate {
-                        // An answer may hold more than will ever be dialled, and to find that
-                        // out is not free: once is enough.
-                        Candidate::Dial(address) => {
-                            full = full || self.addresses.is_full();
-                            if !full {
-                                self.addresses.found(address);
-                            }
-                        }
-                        Candidate::Met(connection) => drop(self.swarm.signals.lobby.enter(*connection)),
-                    }
-                }
-                if self.is_alone() && self.addresses.next_due().is_none() {
-                    self.hungry();
-                }
-            }
+            Note::Found(candidates) => self.found(candidates),
             Note::Came => {}
             Note::Said { source, what, failed } => {
                 self.record.said(&source, &what, failed);
@@ -254,9 +239,37 @@ impl<'e> Conductor<'e> {
                 }
                 (self.event)(Event::Corrupt(piece, who));
             }
+            Note::Lied(piece, number) => {
+                if let Some(address) = self.known.get(&number).copied() {
+                    (self.event)(Event::Lied(piece, address));
+                    self.ban(address);
+                    self.hang_up_on_banned();
+                }
+            }
             Note::Finished => self.finished(),
         }
         Ok(())
+    }
+
+    /// A source names peers.
+    fn found(&mut self, candidates: Vec<Candidate>) {
+        // An answer may hold more than will ever be dialled, and to find that out is not free.
+        let mut refused = HashSet::new();
+        for candidate in candidates {
+            match candidate {
+                Candidate::Dial(address) => {
+                    let origin = Origin::of(address.ip());
+                    let full = refused.len() >= MOST_REFUSED || refused.contains(&origin);
+                    if !full && !self.addresses.found(address) {
+                        refused.insert(origin);
+                    }
+                }
+                Candidate::Met(connection) => drop(self.swarm.signals.lobby.enter(*connection)),
+            }
+        }
+        if self.is_alone() && self.addresses.next_due().is_none() {
+            self.hungry();
+        }
     }
 
     /// Whether nobody has a place, and nobody waits for one.
@@ -299,6 +312,7 @@ impl<'e> Conductor<'e> {
             self.known.remove(&oldest);
         }
         let listened = live.as_ref().map(|live| live.traffic.address());
+        let here_too = live.as_ref().is_some_and(|live| self.is_here_too(live, address));
         let (parted, doubles) = live.map_or_else(Default::default, |live| {
             self.outcome.add(&live.traffic);
             self.addresses.brought(address, live.traffic.take_pieces());
@@ -312,6 +326,7 @@ impl<'e> Conductor<'e> {
             Ended::Unusable(error) => return Err(SwarmError::Unusable(error)),
             Ended::Corrupt(_) | Ended::WrongMetadata(_) => self.ban(address),
             Ended::Ourselves | Ended::BothComplete => self.addresses.forget(address),
+            _ if here_too => self.addresses.may_be_a_double(address),
             // That is not the peer's fault.
             Ended::Handshake(HandshakeError::Io(ref error)) if is_exhausted(error) => {
                 self.addresses.put_back(address);
@@ -338,11 +353,13 @@ impl<'e> Conductor<'e> {
         Ok(())
     }
 
-    /// An address was left, as its peer is here already: it is dialled no more as long as the other
-    /// connection is there, and of use.
+    /// An address was left, as its peer seems to be here already. It is dialled no more as long as
+    /// that is certain.
     fn left_double(&mut self, address: SocketAddr) {
-        let proved = self.swarm.live().values().find(|live| live.doubles.contains(&address)).map(is_proved);
-        match proved {
+        let live = self.swarm.live();
+        let certain = live.values().find(|live| live.doubles.contains(&address)).map(|live| live.dialled && is_proved(live));
+        drop(live);
+        match certain {
             Some(true) => self.addresses.forget(address),
             Some(false) => self.addresses.may_be_a_double(address),
             // It has just gone.
@@ -351,6 +368,28 @@ impl<'e> Conductor<'e> {
                 self.addresses.was_no_double(address);
             }
         }
+    }
+
+    /// Whether a connection that we dialled has ended at once, and its peer is here by another one,
+    /// or so that says. The address is dialled again when that goes, if not before.
+    fn is_here_too(&self, gone: &Live, address: SocketAddr) -> bool {
+        let mut live = self.swarm.live();
+        let here = live.values_mut().find(|here| was_short(gone) && claims_to_be(here, gone));
+        here.map(|here| here.doubles.push(address)).is_some()
+    }
+
+    /// Parts from peers that are here and banned, themselves or with all of their IP.
+    fn hang_up_on_banned(&mut self) {
+        let (threads, addresses) = (&self.threads, &self.addresses);
+        let mut live = self.swarm.live();
+        let banned = |number: &PeerNumber| threads.get(number).is_some_and(|address| addresses.is_banned(*address));
+        let gone = live.iter_mut().filter(|(number, live)| live.parted.is_none() && banned(number)).map(|(_, live)| {
+            live.parted = Some(Ended::Banned);
+            Arc::clone(&live.hang_up)
+        });
+        let hang_ups: Vec<_> = gone.collect();
+        drop(live);
+        hang_ups.iter().for_each(|hang_up| hang_up());
     }
 
     fn ban(&mut self, address: SocketAddr) {

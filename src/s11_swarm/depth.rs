@@ -50,9 +50,14 @@ impl Depth {
         self.depth
     }
 
-    /// The time between two blocks, once that is known.
+    /// The time for a block: for now that of the first that came, then as it was last measured.
     pub fn block_time(&self) -> Option<Duration> {
         self.block_time
+    }
+
+    /// The peer owed us blocks and has taken that back: how fast it was says nothing any more.
+    pub fn forget_block_time(&mut self) {
+        self.block_time = None;
     }
 
     /// Nothing was on its way, and now something is. The time before says nothing of
@@ -68,6 +73,8 @@ impl Depth {
         if std::mem::take(&mut self.resumed) {
             self.round_trip = self.round_trip.min(time);
         }
+        // Better a rough value than none: the end game may be over before the first fitting.
+        self.block_time.get_or_insert(time / self.blocks.max(1) as u32);
         // As soon as all that was on its way has come: so it grows with every round trip.
         if self.blocks >= self.depth || time >= WINDOW {
             self.block_time = Some(time / self.blocks as u32);

@@ -53,6 +53,11 @@ impl Held {
         self.leases.len() < before
     }
 
+    /// A piece that another peer has taken over.
+    pub fn taken_over(&self) -> Option<u32> {
+        self.leases.iter().find(|lease| lease.is_taken_over()).map(|lease| lease.piece().get())
+    }
+
     /// Gives back all.
     pub fn clear(&mut self) {
         self.leases.clear();

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use sha1::{Digest, Sha1};
 
+use super::work_queue::evidence::Evidence;
 use super::work_queue::seats::Seat;
 use super::work_queue::trust::Part;
 use super::work_queue::{PeerNumber, WorkQueue};
@@ -30,13 +31,16 @@ pub struct Progress {
     hash: Sha1,
     /// Who brought a block.
     by: Vec<Part>,
+    /// For each block, the position of whoever brought it.
+    bringers: Vec<u16>,
     /// The hash has been compared: nothing more may be written.
     over: bool,
 }
 
 impl Progress {
     pub(super) fn new(blocks: u32) -> Progress {
-        Progress { written: Bitfield::new(blocks), left: blocks, hashed: 0, hash: Sha1::new(), by: Vec::new(), over: false }
+        let (written, bringers) = (Bitfield::new(blocks), vec![0; blocks as usize]);
+        Progress { written, left: blocks, hashed: 0, hash: Sha1::new(), by: Vec::new(), bringers, over: false }
     }
 }
 
@@ -111,6 +115,11 @@ impl Lease {
         Some(Request { index: self.piece.get(), begin, length })
     }
 
+    /// Whether another peer has taken the piece over, and nothing is to come of it here.
+    pub fn is_taken_over(&self) -> bool {
+        self.seat.is_taken_over()
+    }
+
     /// Whether others are busy with the piece, too.
     pub fn is_shared(&self) -> bool {
         self.shared
@@ -139,12 +148,17 @@ impl Lease {
             let parts: Vec<&[u8]> = run.iter().map(|(_, block)| *block).collect();
             store.write_parts(offset + u64::from(first * BLOCK_LENGTH), &parts)?;
             // Only now: who brought nothing is not to blame.
-            if !progress.by.contains(&self.part) {
+            let position = progress.by.iter().position(|part| *part == self.part).unwrap_or_else(|| {
                 progress.by.push(self.part);
-            }
+                progress.by.len() - 1
+            });
             self.seat.brought(run.len());
             for (number, block) in run {
                 progress.written.set(*number, true);
+                if let Some(bringer) = progress.bringers.get_mut(*number as usize) {
+                    // With more than that, the rest gets away.
+                    *bringer = u16::try_from(position).unwrap_or(u16::MAX);
+                }
                 progress.left -= 1;
                 if *number == progress.hashed {
                     progress.hash.update(block);
@@ -157,17 +171,31 @@ impl Lease {
             return Ok(Written::More);
         }
         progress.over = true;
-        let by = std::mem::take(&mut progress.by);
+        let (by, bringers) = (std::mem::take(&mut progress.by), std::mem::take(&mut progress.bringers));
         let found: [u8; 20] = std::mem::take(&mut progress.hash).finalize().into();
-        // The queue has a lock of its own, and no thread holds two.
+        // The queue has a lock of its own, and no thread holds two. Nobody writes into the piece
+        // before the queue hears of it.
         drop(progress);
-        if found == self.queue.info().piece_hash(self.piece) {
-            self.queue.done(self.piece, &by);
-            Ok(Written::Verified)
-        } else {
-            self.queue.corrupt(self.piece, &by);
-            Ok(Written::Corrupt(by.iter().map(|part| part.peer).collect()))
+        let right = found == self.queue.info().piece_hash(self.piece);
+        Ok(if right { self.verified(&by, store) } else { self.corrupt(&by, &bringers, store) })
+    }
+
+    /// The piece is right. If it was spoilt before, it is known now by whom; if it cannot be read
+    /// again, that stays unknown.
+    fn verified(&self, by: &[Part], store: &dyn Store) -> Written {
+        for evidence in self.queue.evidence(self.piece) {
+            if let Ok(verdict) = evidence.judge(self.queue.info(), self.piece, store) {
+                self.queue.judged(self.piece, &verdict);
+            }
         }
+        self.queue.done(self.piece, by);
+        Written::Verified
+    }
+
+    fn corrupt(&self, by: &[Part], bringers: &[u16], store: &dyn Store) -> Written {
+        let evidence = Evidence::gather(self.queue.info(), self.piece, by, bringers, store);
+        self.queue.corrupt(self.piece, by, evidence.ok().flatten());
+        Written::Corrupt(by.iter().map(|part| part.peer).collect())
     }
 
     /// Hashes the blocks that had come too early, from where they were written.

@@ -8,6 +8,8 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
+use super::sharing::Origin;
+
 /// How many ports of an address are dialled in vain before the others are left alone.
 pub const MOST_VAIN: u32 = 30;
 
@@ -18,14 +20,14 @@ const REMEMBERED: usize = 2000;
 #[derive(Debug, Default)]
 pub struct Knocks {
     /// How many were dialled in vain; nothing once there was a peer at one.
-    vain: HashMap<IpAddr, Option<u32>>,
+    vain: HashMap<Origin, Option<u32>>,
 }
 
 impl Knocks {
     /// A port of this address has been dialled for the first time, and there was no peer.
     pub fn in_vain(&mut self, ip: IpAddr) {
         self.make_room();
-        if let Some(vain) = self.vain.entry(ip).or_insert(Some(0)) {
+        if let Some(vain) = self.vain.entry(Origin::of(ip)).or_insert(Some(0)) {
             *vain += 1;
         }
     }
@@ -33,12 +35,12 @@ impl Knocks {
     /// There is a peer at this address.
     pub fn answered(&mut self, ip: IpAddr) {
         self.make_room();
-        self.vain.insert(ip, None);
+        self.vain.insert(Origin::of(ip), None);
     }
 
     /// Whether no more ports of this address are dialled.
     pub fn is_enough(&self, ip: IpAddr) -> bool {
-        self.vain.get(&ip).is_some_and(|vain| vain.is_some_and(|vain| vain >= MOST_VAIN))
+        self.vain.get(&Origin::of(ip)).is_some_and(|vain| vain.is_some_and(|vain| vain >= MOST_VAIN))
     }
 
     fn make_room(&mut self) {

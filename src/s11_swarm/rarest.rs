@@ -162,15 +162,20 @@ impl Waiting {
 
     /// A piece that the peer has, from the lowest class where a short look finds one.
     pub fn find(&self, have: &Have) -> Option<u32> {
-        self.find_above(BEGUN, have)
+        self.find_where(have, |_| true)
+    }
+
+    /// The same, but only one that fits.
+    pub fn find_where(&self, have: &Have, fits: impl Fn(u32) -> bool) -> Option<u32> {
+        self.find_above(BEGUN, |piece| have.has(piece) && fits(piece))
     }
 
     /// The same, but for pieces that have been begun.
     pub fn find_unbegun(&self, have: &Have) -> Option<u32> {
-        self.find_above(BEGUN + 1, have)
+        self.find_above(BEGUN + 1, |piece| have.has(piece))
     }
 
-    fn find_above(&self, class: usize, have: &Have) -> Option<u32> {
+    fn find_above(&self, class: usize, fits: impl Fn(u32) -> bool) -> Option<u32> {
         self.starts.windows(2).skip(class).find_map(|borders| {
             let class = &self.order[borders[0]..borders[1]];
             if class.is_empty() {
@@ -178,7 +183,7 @@ impl Waiting {
             }
             let start = rand::random_range(0..class.len());
             let around = class[start..].iter().chain(&class[..start]);
-            around.take(LOOKS).copied().find(|piece| have.has(*piece))
+            around.take(LOOKS).copied().find(|piece| fits(*piece))
         })
     }
 

@@ -19,6 +19,7 @@
 //! The lock covers bookkeeping only. Nobody holds it while reading a socket, hashing
 //! or writing a file, so that a claim costs the same with 200 peers as with one.
 
+pub(super) mod evidence;
 pub(super) mod seats;
 pub mod share;
 pub(super) mod trust;
@@ -28,6 +29,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use self::evidence::{Evidence, MOST_BLOCKS, Verdict};
 use self::seats::Holders;
 use self::trust::{Part, Trust};
 use super::lease::Progress;
@@ -78,13 +80,22 @@ struct State {
     /// The progress of pieces that wait again, and whose it is if it was made alone:
     /// then nobody else goes on with it.
     begun: HashMap<PieceIndex, (Arc<Mutex<Progress>>, Option<PeerNumber>)>,
-    /// Pieces whose hash was wrong, and since when. The next peer gets such a piece alone and
-    /// from the start, so that it is clear who is to blame.
-    spoilt: HashMap<PieceIndex, Instant>,
+    /// Pieces whose hash was wrong. The next peer gets such a piece alone and from the start, so
+    /// that it is clear who is to blame.
+    spoilt: HashMap<PieceIndex, Spoilt>,
     trust: Trust,
+    /// Peers that are known to have lied, until somebody asks.
+    exposed: Vec<(PieceIndex, PeerNumber)>,
     /// Goes up whenever a piece comes back, so that who found nothing need not look
     /// again before.
     generation: u64,
+}
+
+/// A piece whose hash was wrong.
+struct Spoilt {
+    since: Instant,
+    /// Each time that several had a part in it.
+    evidence: Vec<Evidence>,
 }
 
 /// A piece on loan.
@@ -112,6 +123,7 @@ impl WorkQueue {
             begun: HashMap::new(),
             spoilt: HashMap::new(),
             trust: Trust::default(),
+            exposed: Vec::new(),
             generation: 0,
         };
         Arc::new(WorkQueue { info, state: Mutex::new(state), finished, withdrawn: AtomicUsize::new(0) })
@@ -191,6 +203,23 @@ impl WorkQueue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What is to be compared with a piece that is right now, before it is done.
+    pub(super) fn evidence(&self, piece: PieceIndex) -> Vec<Evidence> {
+        self.lock().spoilt.get_mut(&piece).map(|spoilt| std::mem::take(&mut spoilt.evidence)).unwrap_or_default()
+    }
+
+    /// It is known who lied about a piece, and who did not.
+    pub(super) fn judged(&self, piece: PieceIndex, verdict: &Verdict) {
+        let mut state = self.lock();
+        state.trust.judged(&verdict.liars, &verdict.cleared);
+        state.exposed.extend(verdict.liars.iter().map(|part| (piece, part.peer)));
+    }
+
+    /// The peers that are known to have lied since the last time, and about which piece.
+    pub fn take_exposed(&self) -> Vec<(PieceIndex, PeerNumber)> {
+        std::mem::take(&mut self.lock().exposed)
+    }
+
     /// A lease's last block was right.
     pub(super) fn done(&self, piece: PieceIndex, by: &[Part]) {
         let mut state = self.lock();
@@ -206,11 +235,14 @@ impl WorkQueue {
     }
 
     /// A lease's last block made it wrong: all of it is to be fetched again.
-    pub(super) fn corrupt(&self, piece: PieceIndex, by: &[Part]) {
+    pub(super) fn corrupt(&self, piece: PieceIndex, by: &[Part], evidence: Option<Evidence>) {
         let now = Instant::now();
         let mut state = self.lock();
         state.on_loan.remove(&piece);
-        state.spoilt.insert(piece, now);
+        let kept: usize = state.spoilt.values().flat_map(|spoilt| &spoilt.evidence).map(Evidence::len).sum();
+        let spoilt = state.spoilt.entry(piece).or_insert_with(|| Spoilt { since: now, evidence: Vec::new() });
+        spoilt.since = now;
+        spoilt.evidence.extend(evidence.filter(|evidence| kept + evidence.len() <= MOST_BLOCKS));
         state.trust.wrong(by, now);
         state.waiting.insert(piece.get(), false);
         state.generation += 1;

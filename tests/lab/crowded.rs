@@ -101,6 +101,8 @@ fn a_stranger_with_several_addresses_or_ports_in_each_torrent_gets_no_more() {
     for (kind, who) in kinds.iter().enumerate() {
         let mut scene = Scene::new();
         scene.announce([10, 0, 0, 1], 6881, 1);
+        // That a stranger is in it, too, does not make a torrent the stranger's.
+        scene.announce(STRANGER, 6881, 1);
         for torrent in 100..1_150 {
             who(torrent).into_iter().for_each(|(ip, port)| drop(scene.announce(ip, port, torrent)));
         }

@@ -140,7 +140,9 @@ fn who_is_forgotten_is_not_dialled_when_it_is_named_again() {
 fn three_bans_of_one_ip_ban_all_of_it() {
     let mut book = Addresses::new(RETRY);
     // Known before the bans.
-    (1..=5).for_each(|port| book.found(at(1, port)));
+    (1..=5).for_each(|port| {
+        book.found(at(1, port));
+    });
     book.found(at(2, 1));
     for port in 1..=2 {
         book.ban(at(1, port));
@@ -192,7 +194,9 @@ fn an_ipv6_network_is_one_ip_for_bans() {
 fn only_so_many_are_remembered_and_the_useless_make_room() {
     let mut book = Addresses::new(RETRY);
     let address = |number: usize| at((number / 60_000) as u8, (number % 60_000) as u16 + 1);
-    (0..REMEMBERED + 500).for_each(|number| book.found(address(number)));
+    (0..REMEMBERED + 500).for_each(|number| {
+        book.found(address(number));
+    });
     let known = std::iter::from_fn(|| book.next(Instant::now())).count();
     assert_eq!(known, REMEMBERED);
     book.found(at(9, 9));
@@ -200,6 +204,60 @@ fn only_so_many_are_remembered_and_the_useless_make_room() {
     book.forget(address(7));
     book.found(at(9, 9));
     assert_eq!(book.next(Instant::now()), Some(at(9, 9)));
+}
+
+/// Hundreds of ports of one IP, all named before the others.
+#[test]
+fn one_ip_with_many_ports_does_not_take_all_turns_to_be_dialled() {
+    for six in [false, true] {
+        let stranger = |port: u16| if six { of_network(7, port, 1) } else { at(1, port) };
+        let mut book = Addresses::new(RETRY);
+        (1..=400).for_each(|port| {
+            book.found(stranger(port));
+        });
+        std::thread::sleep(Duration::from_millis(2));
+        (2..=30).for_each(|host| {
+            book.found(at(host, 1));
+        });
+        let dialled: Vec<SocketAddr> = std::iter::from_fn(|| book.next(Instant::now())).take(30).collect();
+        let strangers = dialled.iter().filter(|address| !(2..=30).any(|host| **address == at(host, 1))).count();
+        assert_eq!(strangers, 1, "of the first thirty, IPv6: {six}");
+        // Whoever fails leaves its turn to an IP with fewer.
+        book.ended(at(5, 1), false, false);
+        book.found(at(31, 1));
+        assert_eq!(book.next(Instant::now()), Some(at(31, 1)));
+    }
+}
+
+/// An address in 2001:db8:0:`network`::/64.
+fn of_network(network: u16, host: u16, port: u16) -> SocketAddr {
+    SocketAddr::from(([0x2001, 0xdb8, 0, network, 0, 0, 0, host], port))
+}
+
+#[test]
+fn a_network_of_ipv6_is_banned_as_an_ip_is() {
+    let mut book = Addresses::new(RETRY);
+    (1..=3).for_each(|host| book.ban(of_network(7, host, 6881)));
+    assert!(book.is_banned(of_network(7, 4, 6881)), "three were banned");
+    assert!(!book.is_banned(of_network(8, 4, 6881)), "another network");
+}
+
+#[test]
+fn many_ports_of_one_ip_or_network_make_room_in_a_full_book() {
+    for six in [false, true] {
+        let stranger = |port: u16| if six { of_network(7, port, 1) } else { at(1, port) };
+        let mut book = Addresses::new(RETRY);
+        (1..=REMEMBERED as u16 + 100).for_each(|port| {
+            book.found(stranger(port));
+        });
+        assert_eq!(book.count(), REMEMBERED);
+        assert!(!book.found(stranger(9000)), "it has enough");
+        for host in 2..=201 {
+            assert!(book.found(at(host, 1)), "{host}, IPv6: {six}");
+        }
+        assert!((REMEMBERED * 9 / 10..=REMEMBERED).contains(&book.count()), "{} are known", book.count());
+        assert_eq!((2..=201).filter(|host| book.all().any(|known| known == at(*host, 1))).count(), 200);
+    }
 }
 
 /// What the depth is after so many blocks, one every `pause` microseconds, the first of
@@ -239,6 +297,20 @@ fn the_depth_grows_within_a_few_round_trips() {
         depth.blocks_came(depth.get(), start + round * trip, 100_000);
     }
     assert!(depth.get() >= 320, "{}", depth.get());
+}
+
+#[test]
+fn the_time_for_a_block_is_known_with_the_first_one_and_fitted_later() {
+    let (start, tenth) = (Instant::now(), Duration::from_millis(100));
+    let mut depth = Depth::new(start);
+    depth.resume(start);
+    assert_eq!(depth.block_time(), None);
+    depth.blocks_came(2, start + 4 * tenth, 250);
+    assert_eq!(depth.block_time(), Some(2 * tenth));
+    depth.blocks_came(1, start + 6 * tenth, 250);
+    assert_eq!(depth.block_time(), Some(2 * tenth), "a window is not full yet");
+    depth.blocks_came(7, start + 10 * tenth, 250);
+    assert_eq!(depth.block_time(), Some(tenth));
 }
 
 #[test]

@@ -59,7 +59,9 @@ fn an_address_with_many_ports_and_nobody_at_any_is_left_alone() {
     let elsewhere: SocketAddr = "192.0.2.2:6881".parse().expect("an address");
     let retry = Duration::from_secs(3600);
     let mut book = Addresses::new(retry);
-    (2000..2200).for_each(|port| book.found(at(port)));
+    (2000..2200).for_each(|port| {
+        book.found(at(port));
+    });
     book.found(elsewhere);
     let dialled = dial_all(&mut book, None);
     assert!(dialled as u32 <= MOST_VAIN + 1, "{dialled} were dialled");
@@ -72,6 +74,8 @@ fn an_address_with_many_ports_and_nobody_at_any_is_left_alone() {
     assert_eq!(dial_all(&mut book, None), 2);
     // A swarm on one address: there is a peer at one of the first ports, and so all are tried.
     let mut book = Addresses::new(retry);
-    (2000..2100).for_each(|port| book.found(at(port)));
+    (2000..2100).for_each(|port| {
+        book.found(at(port));
+    });
     assert_eq!(dial_all(&mut book, Some(2010)), 100);
 }

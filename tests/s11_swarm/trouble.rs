@@ -175,7 +175,7 @@ impl piecemeal::s11_swarm::source::PeerSource for Waits {
 }
 
 #[test]
-fn who_shared_a_corrupt_piece_with_a_liar_is_not_banned() {
+fn who_shared_a_corrupt_piece_with_a_liar_is_not_banned_and_the_liar_is() {
     let (net, torrent) = (Net::new(), Recipe::single("t", 65_536, content(65_536, 4)).build());
     let (half, spoilt) = (Gate::default(), Gate::default());
     let (content, given, wait) = (torrent.clone(), half.clone(), spoilt.clone());
@@ -205,7 +205,7 @@ fn who_shared_a_corrupt_piece_with_a_liar_is_not_banned() {
         talk.hold()
     });
     let ran = run(&net, plan(&net, &torrent, &[honest, liar]), &torrent);
-    assert_eq!(ran.is_complete(&torrent).banned, []);
+    assert_eq!(ran.is_complete(&torrent).banned, [liar], "once the piece is right, it shows");
     let by = ran.events.iter().find_map(|event| if let Event::Corrupt(_, by) = event { Some(by.clone()) } else { None });
     let mut by = by.expect("a piece was corrupt");
     by.sort_unstable();

@@ -139,8 +139,22 @@ pub struct Ran {
     pub store: Arc<Memory>,
 }
 
-/// Runs them all until `over` says stop; it sees each event, and whose it is.
+/// Runs them all until `over` says stop; it sees each event, and whose it is. Nothing is tried
+/// again within the test.
 pub fn run_until(
+    link: Link,
+    torrent: &Torrent,
+    members: &[Member],
+    rules: &Rules,
+    together: bool,
+    over: impl FnMut(usize, &Event, &Arc<AtomicBool>) + Send,
+) -> Vec<Ran> {
+    run_with_patience(Duration::from_secs(60), link, torrent, members, rules, together, over)
+}
+
+/// The same with this much patience: what failed is tried again after a quarter of it.
+pub fn run_with_patience(
+    patience: Duration,
     link: Link,
     torrent: &Torrent,
     members: &[Member],
@@ -159,8 +173,7 @@ pub fn run_until(
             let mut id = *b"-OU0001-one of us ..";
             id[19] = number as u8;
             let mut plan = Plan::new(info.info_hash, Some(info), PeerId(id));
-            // Nothing is tried again within the test.
-            plan.patience = Duration::from_secs(60);
+            plan.patience = patience;
             plan.stop = Arc::clone(&stop);
             plan.uploads = Arc::new(Uploader::new(rules.clone()));
             plan.dial = Arc::new(Line { crowd: Arc::clone(&crowd), here, together: Mutex::new(together.clone()) });

@@ -1,5 +1,7 @@
 //! The half of a session that takes: requests out, blocks in.
 
+use std::time::Duration;
+
 use super::Session;
 use crate::s05_messages::{Message, Request, Rest};
 use crate::s07_extension::DEFAULT_REQQ;
@@ -33,6 +35,9 @@ impl Session<'_> {
     /// Keeps our interest true, and requests on their way. They are sent in batches,
     /// when half of them are answered, across the borders of pieces.
     pub(super) fn ask(&mut self) {
+        if let Some(index) = self.held.taken_over() {
+            self.let_go(index);
+        }
         let wanted = !self.torrent.is_upload_only() && self.share.is_interesting();
         if wanted != self.interested {
             self.interested = wanted;
@@ -82,7 +87,9 @@ impl Session<'_> {
                 return Some(lease);
             }
         }
-        self.share.set_block_time(self.depth.block_time());
+        // One that was fast once and owes us a block since is as slow as that.
+        let owed = if self.asked.is_empty() { Duration::ZERO } else { self.clock.now.duration_since(self.clock.block) };
+        self.share.set_block_time(self.depth.block_time().map(|time| time.max(owed)));
         match self.share.claim(self.asked.len() < SHARED_DEPTH / 2) {
             Claim::Lease(lease) => Some(lease),
             Claim::Later | Claim::Over => None,
@@ -120,6 +127,9 @@ impl Session<'_> {
     /// pieces go back at once, and a late answer of either kind does no harm.
     pub(super) fn choke(&mut self) {
         self.set_choked(true);
+        if !self.asked.is_empty() {
+            self.depth.forget_block_time();
+        }
         self.forgiven += self.asked.len();
         self.swarm.download_rate.refund(self.asked.drain(..).map(|request| request.length as usize).sum());
         self.held.clear();

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use super::seats::{Holders, lose};
+use super::seats::{Holders, TRIED, lose, take_over};
 use super::trust::Part;
 use super::{Loan, PeerNumber, State, WorkQueue};
 use crate::s02_metainfo::PieceIndex;
@@ -13,6 +13,8 @@ use crate::s11_swarm::lease::{Lease, Progress};
 use crate::s11_swarm::rarest::{Have, WORDS_A_TURN, Waiting};
 use crate::s11_swarm::sharing::Origin;
 
+/// How many spoilt pieces are looked at in one claim.
+const MOST_LOOKS: usize = 64;
 /// How many finished pieces a peer is told of in one turn.
 const NEWS_AT_ONCE: usize = 1000;
 
@@ -34,8 +36,8 @@ pub struct Share {
     origin: Option<Origin>,
     /// How long it takes for a block, if that is known.
     block_time: Option<Duration>,
-    /// Whether it has had a seat in the end game before that was known.
-    tried: bool,
+    /// When it last took another's seat in the end game.
+    tried: Option<Instant>,
     have: Have,
     /// How many that is, if it is not all.
     has: u32,
@@ -61,7 +63,7 @@ impl Share {
             peer,
             origin: None,
             block_time: None,
-            tried: false,
+            tried: None,
             have,
             has: 0,
             wanted: 0,
@@ -230,6 +232,10 @@ impl Share {
             if state.waiting.is_empty() {
                 return if idle { self.join_a_loan(&mut state, now) } else { Claim::Later };
             }
+            state.trust.asks(self.peer, now);
+            if let Some(piece) = self.find_spoilt(&state) {
+                return Claim::Lease(self.borrow(&mut state, piece, now));
+            }
             if self.found_nothing == Some(state.generation) {
                 return Claim::Later;
             }
@@ -237,7 +243,8 @@ impl Share {
             let rare = match word {
                 // Alone, it would have to begin again what others have begun.
                 0 if state.trust.is_suspect(self.peer) => state.waiting.find_unbegun(&self.have),
-                0 => state.waiting.find(&self.have),
+                // Rather one that it need not leave to others.
+                0 => state.waiting.find_where(&self.have, |index| !self.holds_back(&state, self.queue.piece(index), now)),
                 _ => None,
             };
             let found = rare.or_else(|| match &self.have {
@@ -246,7 +253,7 @@ impl Share {
                 Have::All => None,
             });
             if let Some(piece) = found.map(|index| self.queue.piece(index)) {
-                // It looks again on its next tick, and mostly finds another piece.
+                // It looks again on its next tick.
                 let later = self.holds_back(&state, piece, now);
                 return if later { Claim::Later } else { Claim::Lease(self.borrow(&mut state, piece, now)) };
             }
@@ -261,7 +268,14 @@ impl Share {
 
     /// Whether a waiting piece is left to peers that have proved themselves.
     fn holds_back(&self, state: &State, piece: PieceIndex, now: Instant) -> bool {
-        state.trust.holds_back(self.peer, state.spoilt.get(&piece).copied(), now)
+        state.trust.holds_back(self.peer, state.spoilt.get(&piece).map(|spoilt| spoilt.since), now)
+    }
+
+    /// A spoilt piece for a peer that has proved itself: others wait until it has had a look.
+    fn find_spoilt(&self, state: &State) -> Option<PieceIndex> {
+        let fits = |piece: &PieceIndex| state.waiting.has(piece.get()) && self.have.has(piece.get());
+        let spoilt = || state.spoilt.keys().take(MOST_LOOKS).copied().find(fits);
+        if state.trust.is_proved(self.peer) { spoilt() } else { None }
     }
 
     /// A waiting piece goes on loan.
@@ -272,7 +286,7 @@ impl Share {
         let progress = state.begun.remove(&piece).filter(|(_, owner)| mine(*owner)).map(|(progress, _)| progress);
         let progress = progress.unwrap_or_else(|| Arc::new(Mutex::new(Progress::new(self.queue.blocks(piece)))));
         let mut holders = Holders::default();
-        let seat = holders.sit(self.peer, now);
+        let seat = holders.sit(self.peer, false, now);
         state.on_loan.insert(piece, Loan { progress: Arc::clone(&progress), holders, alone });
         Lease::new(&self.queue, piece, self.part(), progress, seat, false)
     }
@@ -280,23 +294,47 @@ impl Share {
     /// End game: nothing waits, so a piece that others are busy with is shared. The
     /// slowest peer of all would otherwise decide when the download ends.
     fn join_a_loan(&mut self, state: &mut State, now: Instant) -> Claim {
-        if state.trust.is_suspect(self.peer) || (self.tried && self.block_time.is_none()) {
+        if state.trust.is_suspect(self.peer) {
             return Claim::Later;
         }
+        let (unknown, tried) = (self.block_time.is_none(), self.tried);
+        let had_its_chance = unknown && tried.is_some_and(|tried| now.saturating_duration_since(tried) < TRIED);
         let may_join =
             |piece: &PieceIndex, loan: &Loan| !loan.alone && !loan.holders.has(self.peer) && self.have.has(piece.get());
         let loans = state.on_loan.iter_mut().filter(|(piece, loan)| may_join(piece, loan));
         let offers = loans.filter_map(|(piece, loan)| Some((loan.holders.offer(self.block_time, now)?, piece, loan)));
+        let offers = offers.filter(|(offer, ..)| offer.is_none() || !had_its_chance);
         // A free seat rather than another peer's, and of those where fewest are.
         let best = offers.min_by_key(|(offer, _, loan)| (offer.is_some(), loan.holders.taken()));
-        let Some((offer, piece, loan)) = best else { return Claim::Later };
+        let Some((offer, piece, loan)) = best else {
+            self.take_over(state, now);
+            return Claim::Later;
+        };
+        let on_trial = offer.is_some() && unknown;
         if let Some(seat) = offer {
             lose(&seat);
-            self.tried = true;
+            // Its speed may be forgotten, if it goes back on what it owes: then this was its chance.
+            self.tried = Some(now);
         }
-        let seat = loan.holders.sit(self.peer, now);
+        let seat = loan.holders.sit(self.peer, on_trial, now);
         let (piece, progress) = (*piece, Arc::clone(&loan.progress));
         Claim::Lease(Lease::new(&self.queue, piece, self.part(), progress, seat, true))
+    }
+
+    /// A piece that one peer has for itself cannot be shared. If that peer has proved nothing and
+    /// is slow, one that has takes the piece over: it waits again in a moment. Otherwise a stranger
+    /// that is suspected could keep the last piece for as long as it likes.
+    fn take_over(&self, state: &mut State, now: Instant) {
+        let (trust, spoilt) = (&mut state.trust, &mut state.spoilt);
+        if !trust.is_proved(self.peer) {
+            return;
+        }
+        let alone = state.on_loan.iter().filter(|(piece, loan)| loan.alone && self.have.has(piece.get()));
+        let slow = alone.filter_map(|(piece, loan)| Some((piece, loan.holders.slow_owner(self.block_time, now)?)));
+        let Some((piece, owner)) = slow.into_iter().find(|(_, owner)| !trust.is_proved(owner.peer)) else { return };
+        take_over(&owner.seat);
+        trust.gave_way(owner.peer, now);
+        spoilt.entry(*piece).and_modify(|spoilt| spoilt.since = now);
     }
 }
 

@@ -30,8 +30,8 @@ pub(in crate::s11_swarm) struct Part {
 #[derive(Default)]
 pub(super) struct Trust {
     here: HashSet<PeerNumber>,
-    /// Those that had a part in a piece that was right.
-    proved: HashSet<PeerNumber>,
+    /// Those that had a part in a piece that was right, and when each last asked for work.
+    proved: HashMap<PeerNumber, Option<Instant>>,
     /// Since when each has been a suspect.
     suspects: HashMap<PeerNumber, Instant>,
     /// Addresses of suspects that have gone, the oldest first.
@@ -70,7 +70,21 @@ impl Trust {
             self.suspects.remove(&alone.peer);
             self.gone.retain(|origin| Some(*origin) != alone.origin);
         }
-        self.proved.extend(by.iter().map(|part| part.peer).filter(|peer| self.here.contains(peer)));
+        for part in by.iter().filter(|part| self.here.contains(&part.peer)) {
+            self.proved.entry(part.peer).or_insert(None);
+        }
+    }
+
+    /// A piece that was wrong is right now, and shows who lied.
+    pub fn judged(&mut self, liars: &[Part], cleared: &[Part]) {
+        for part in cleared {
+            self.suspects.remove(&part.peer);
+            self.gone.retain(|origin| Some(*origin) != part.origin);
+        }
+        for part in liars {
+            self.proved.remove(&part.peer);
+            self.remember(*part);
+        }
     }
 
     /// A piece was wrong. A peer that made it alone is banned; but an address has many
@@ -90,11 +104,33 @@ impl Trust {
         self.suspects.contains_key(&peer)
     }
 
+    /// Whether a peer had a part in a piece that was right.
+    pub fn is_proved(&self, peer: PeerNumber) -> bool {
+        self.proved.contains_key(&peer)
+    }
+
+    /// A peer asks for work: if it has proved itself, it may take what was left to those that have.
+    pub fn asks(&mut self, peer: PeerNumber, now: Instant) {
+        if let Some(asked) = self.proved.get_mut(&peer) {
+            *asked = Some(now);
+        }
+    }
+
+    /// A piece was taken from a peer. If that is a suspect, it leaves all of them to others for a
+    /// while.
+    pub fn gave_way(&mut self, peer: PeerNumber, now: Instant) {
+        self.suspects.entry(peer).and_modify(|since| *since = now);
+    }
+
     /// Whether a peer leaves a piece to others that have proved themselves; it was
-    /// spoilt at that time, if it was. Nobody waits for long: the others may not have it.
+    /// spoilt at that time, if it was. Nobody waits for long, nor for a peer that could have
+    /// had the piece and took none or another one: it may not have it.
     pub fn holds_back(&self, peer: PeerNumber, spoilt: Option<Instant>, now: Instant) -> bool {
-        let since = spoilt.max(self.suspects.get(&peer).copied());
-        let lately = since.is_some_and(|since| now.saturating_duration_since(since) < HOLDS_BACK);
-        lately && !self.proved.is_empty() && !self.proved.contains(&peer)
+        if self.proved.is_empty() || self.is_proved(peer) {
+            return false;
+        }
+        let lately = |since: &Instant| now.saturating_duration_since(*since) < HOLDS_BACK;
+        let all_asked = |spoilt| self.proved.values().all(|asked| asked.is_some_and(|asked| asked > spoilt));
+        self.suspects.get(&peer).is_some_and(lately) || spoilt.filter(lately).is_some_and(|spoilt| !all_asked(spoilt))
     }
 }
