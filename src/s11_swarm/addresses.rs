@@ -1,5 +1,4 @@
 //! The addresses we know, and what came of each: whom to dial next.
-
 //!
 //! The book and the dialling are shared by address, as places are: a name costs nothing, and one
 //! address could have thousands of them.

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use self::patience::Patience;
 use self::places::Turns;
 use super::addresses::Addresses;
-use super::doubles::{claims_to_be, is_proved, was_short};
+use super::doubles::{add_double, claims_to_be, is_proved, was_short};
 use super::outcome::Outcome;
 use super::peer::{Ended, start_source};
 use super::sharing::Origin;
@@ -375,7 +375,7 @@ impl<'e> Conductor<'e> {
     fn is_here_too(&self, gone: &Live, address: SocketAddr) -> bool {
         let mut live = self.swarm.live();
         let here = live.values_mut().find(|here| was_short(gone) && claims_to_be(here, gone));
-        here.map(|here| here.doubles.push(address)).is_some()
+        here.map(|here| add_double(here, address)).is_some()
     }
 
     /// Parts from peers that are here and banned, themselves or with all of their IP.

@@ -4,6 +4,7 @@
 //! So an id alone proves nothing: if it did, a stranger could keep us from a
 //! good peer by being there first, under its name.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::Live;
@@ -18,6 +19,16 @@ const PROVED_CROSSING: Duration = Duration::from_secs(5);
 /// How long a connection that may lead to another peer than it claims keeps us from dialling that
 /// peer: this many times the time after which a failed address is dialled again.
 pub(super) const UNPROVED: u32 = 4;
+
+/// How many addresses of one peer are dialled again once it goes.
+const MOST_DOUBLES: usize = 100;
+
+/// Notes an address that is dialled again once this peer goes.
+pub(super) fn add_double(here: &mut Live, address: SocketAddr) {
+    if here.doubles.len() < MOST_DOUBLES && !here.doubles.contains(&address) {
+        here.doubles.push(address);
+    }
+}
 
 /// Whether a new connection leads to a peer that is here, and so ends.
 ///

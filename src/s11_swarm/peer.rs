@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use thiserror::Error;
 
-use super::doubles::{UNPROVED, crosses, is_double};
+use super::doubles::{UNPROVED, add_double, crosses, is_double};
 use super::learning::learn;
 use super::source::{Candidate, Finder, PeerSource};
 use super::traffic::Traffic;
@@ -27,9 +27,6 @@ use crate::s10_storage::StorageError;
 /// A peer's thread needs little; the default of 2 MiB would be 100 MiB for 50 peers
 /// where the system reserves what it is asked for.
 pub(super) const STACK: usize = 512 * 1024;
-
-/// How many addresses of one peer are dialled again once it goes.
-const MOST_DOUBLES: usize = 100;
 
 /// Starts the thread of one peer. If the system refuses, the candidate comes back.
 pub(super) fn start_thread(
@@ -131,8 +128,8 @@ fn register(swarm: &Swarm, number: PeerNumber, connection: &Connection, dialled:
             Some(Arc::clone(&other.hang_up))
         }
         Some(other) => {
-            if dialled && other.doubles.len() < MOST_DOUBLES && !other.doubles.contains(&connection.peer) {
-                other.doubles.push(connection.peer);
+            if dialled {
+                add_double(other, connection.peer);
             }
             return Err(Ended::Twice);
         }
