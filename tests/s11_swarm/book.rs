@@ -159,7 +159,7 @@ fn three_bans_of_one_ip_ban_all_of_it() {
 #[test]
 fn what_honest_peers_bring_counts_for_the_ip_that_they_share_with_liars() {
     let mut book = Addresses::new(RETRY);
-    (1..=6).for_each(|port| book.found(at(1, port)));
+    (1..=6).for_each(|port| assert!(book.found(at(1, port))));
     // Two are here, and one of them has brought something before the liars are found out.
     assert!([book.next(Instant::now()), book.next(Instant::now())].iter().all(Option::is_some));
     let [honest, newcomer] = [at(1, 1), at(1, 6)];

@@ -4,9 +4,10 @@ use super::super::support::{Gate, LIMIT, Recipe, Torrent, content, wire};
 use super::giver::{BOTH, Giver};
 use super::listener::{connect_from, listening, met_over};
 use super::net::{PLAIN, Talk};
+use piecemeal::s03_tracker::reach::NamedBy;
 use piecemeal::s07_extension::BoxError;
 use piecemeal::s11_swarm::Ended;
-use piecemeal::s11_swarm::source::{Candidate, Finder, PeerSource};
+use piecemeal::s11_swarm::source::{Finder, PeerSource};
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
@@ -175,7 +176,7 @@ impl PeerSource for Late {
 
     fn run(self: Box<Self>, finder: Finder) -> Result<(), BoxError> {
         self.0.wait();
-        finder.found(vec![Candidate::Dial(self.1)]);
+        finder.found(NamedBy::User, vec![self.1]);
         Ok(())
     }
 }
