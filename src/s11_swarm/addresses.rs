@@ -226,6 +226,11 @@ impl Addresses {
         }
     }
 
+    /// Whether this very address is banned.
+    pub fn has_lied(&self, address: SocketAddr) -> bool {
+        self.bans.has(address)
+    }
+
     /// Whether nobody is let in from there: it is banned, or others of its IP are and it has not
     /// proved itself. Peers that are connected already stay.
     pub fn is_banned(&self, address: SocketAddr) -> bool {

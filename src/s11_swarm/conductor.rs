@@ -378,11 +378,11 @@ impl<'e> Conductor<'e> {
         here.map(|here| add_double(here, address)).is_some()
     }
 
-    /// Parts from peers that are here and banned, themselves or with all of their IP.
+    /// Parts from peers that are here and banned. Others of their IP stay.
     fn hang_up_on_banned(&mut self) {
         let (threads, addresses) = (&self.threads, &self.addresses);
         let mut live = self.swarm.live();
-        let banned = |number: &PeerNumber| threads.get(number).is_some_and(|address| addresses.is_banned(*address));
+        let banned = |number: &PeerNumber| threads.get(number).is_some_and(|address| addresses.has_lied(*address));
         let gone = live.iter_mut().filter(|(number, live)| live.parted.is_none() && banned(number)).map(|(_, live)| {
             live.parted = Some(Ended::Banned);
             Arc::clone(&live.hang_up)

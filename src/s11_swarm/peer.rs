@@ -167,7 +167,7 @@ pub enum Ended {
     Rule(&'static str),
     #[error("piece {0} came from it alone and has the wrong hash")]
     Corrupt(PieceIndex),
-    #[error("blocks that it brought, or others at its IP, were wrong")]
+    #[error("blocks that it brought were wrong")]
     Banned,
     #[error("it is ourselves")]
     Ourselves,

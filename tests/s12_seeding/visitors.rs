@@ -59,7 +59,9 @@ fn liars_that_do_not_wait_for_the_verdict_are_found_out_and_banned_by_ip() {
     });
     let (ran, _) = listening(giver, move |address| {
         let (content, over) = (&content, &over);
-        let mut watcher = met_over(connect_from(9, address), BOTH, content, [9; 20]);
+        // An honest peer at a liar's IP.
+        let mut watcher = met_over(connect_from(LIARS.start, address), BOTH, content, [9; 20]);
+        let ours = watcher.greet(&[]).expect("it greets");
         for number in 0..VISITS {
             LIARS.for_each(|host| drop(visit(host, number, &ALL, address, content).expect("it is asked for a block")));
         }
@@ -85,6 +87,7 @@ fn liars_that_do_not_wait_for_the_verdict_are_found_out_and_banned_by_ip() {
             }
         }
         assert!(!is_turned_away(50, 0, address, content), "others are let in");
+        watcher.fence(&ours).expect("who is here and has not lied stays");
     });
     let outcome = ran.is_complete(&torrent);
     let mut banned: BTreeMap<IpAddr, u8> = BTreeMap::new();
