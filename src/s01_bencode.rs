@@ -270,10 +270,8 @@ impl<'a> Decoder<'a, '_> {
         self.input.get(self.at).copied().ok_or((self.at, Rule::Ended))
     }
 
-    /// The bytes up to `end`, which is passed over.
-    ///
-    /// No number is longer than 20 digits, so neither is the search: a long
-    /// input without an `e` costs nothing.
+    /// Returns the bytes up to `end`, which is passed over. No number has more than 20 digits, so we
+    /// search 32 bytes at most: a long input without an `e` costs nothing.
     fn until(&mut self, end: u8, missing: Rule) -> Result<&'a [u8], Broken> {
         let start = self.at;
         let rest = self.input.get(start..).unwrap_or_default();
