@@ -227,3 +227,21 @@ fn a_suspect_cannot_keep_the_last_piece_for_itself() {
     assert_eq!(finish(&mut claim_at(&mut proved, later).expect("it waits"), &torrent, &*store), Written::Verified);
     assert!(queue.is_complete());
 }
+
+#[test]
+fn nobody_waits_for_a_proved_peer_that_has_nothing_of_what_is_missing() {
+    let torrent = torrent(3);
+    let (queue, store) = (queue(&torrent), Memory::of(&torrent));
+    let mut good = Share::join(&queue, 1, false).from_origin(Origin::of([192, 0, 2, 1].into()));
+    good.have(0);
+    assert_eq!(finish(&mut claim(&mut good).expect("its piece waits"), &torrent, &*store), Written::Verified);
+    let mut liar = at(&queue, 2, 2);
+    let mut lease = claim(&mut liar).expect("two pieces wait");
+    bring(&mut lease, &torrent, &*store, false);
+    assert!(matches!(finish(&mut lease, &torrent, &*store), Written::Corrupt(by) if by == [2]));
+    drop((lease, liar));
+    let mut next = at(&queue, 2, 3);
+    assert!(claim(&mut next).is_none(), "it is a suspect, and the good peer has not said yet that it is of no use");
+    good.news();
+    assert!(claim(&mut next).is_some(), "nobody else can bring what is missing");
+}

@@ -116,6 +116,7 @@ impl Share {
         self.has = if let Have::Some(bits) = &self.have { bits.count() } else { 0 };
         self.count(&mut state, Waiting::count_up);
         self.count_wanted(&state);
+        state.trust.set_useful(self.peer, self.wanted > 0);
     }
 
     /// The peer has one piece more. A number that is no piece changes nothing.
@@ -129,6 +130,7 @@ impl Share {
         state.waiting.count_up(index);
         self.wanted += u32::from(self.is_wanted(&state, index));
         self.found_nothing = None;
+        state.trust.set_useful(self.peer, self.wanted > 0);
     }
 
     /// The peer has one piece less.
@@ -142,6 +144,7 @@ impl Share {
             let mut state = self.queue.lock();
             state.waiting.count_down(index);
             self.wanted -= u32::from(self.is_wanted(&state, index));
+            state.trust.set_useful(self.peer, self.wanted > 0);
         } else {
             let mut bits = Bitfield::full(self.queue.info.piece_count());
             bits.set(index, false);
@@ -180,11 +183,16 @@ impl Share {
         if self.queue.finished.load(Ordering::Acquire) == self.seen {
             return Vec::new();
         }
-        let log = &self.queue.lock().log;
-        let news = log.get(self.seen..log.len().min(self.seen + NEWS_AT_ONCE)).unwrap_or_default().to_vec();
+        let mut state = self.queue.lock();
+        let until = state.log.len().min(self.seen + NEWS_AT_ONCE);
+        let news = state.log.get(self.seen..until).unwrap_or_default().to_vec();
         self.seen += news.len();
         let useless = news.iter().filter(|piece| self.have.has(piece.get())).count();
         self.wanted -= useless as u32;
+        if self.wanted == 0 {
+            state.trust.set_useful(self.peer, false);
+        }
+        drop(state);
         news
     }
 

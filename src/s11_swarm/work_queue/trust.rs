@@ -32,6 +32,8 @@ pub(super) struct Trust {
     here: HashSet<PeerNumber>,
     /// Those that had a part in a piece that was right, and when each last asked for work.
     proved: HashMap<PeerNumber, Option<Instant>>,
+    /// Those that have nothing that is missing. Nobody needs to wait for them.
+    useless: HashSet<PeerNumber>,
     /// Since when each has been a suspect.
     suspects: HashMap<PeerNumber, Instant>,
     /// Addresses of suspects that have gone, the oldest first.
@@ -51,6 +53,7 @@ impl Trust {
     pub fn leave(&mut self, part: Part) {
         self.here.remove(&part.peer);
         self.proved.remove(&part.peer);
+        self.useless.remove(&part.peer);
         if self.suspects.remove(&part.peer).is_some() {
             self.remember(part);
         }
@@ -109,6 +112,15 @@ impl Trust {
         self.proved.contains_key(&peer)
     }
 
+    /// Sets whether a peer has a piece that is missing.
+    pub fn set_useful(&mut self, peer: PeerNumber, useful: bool) {
+        if useful {
+            self.useless.remove(&peer)
+        } else {
+            self.useless.insert(peer)
+        };
+    }
+
     /// A peer asks for work: if it has proved itself, it may take what was left to those that have.
     pub fn asks(&mut self, peer: PeerNumber, now: Instant) {
         if let Some(asked) = self.proved.get_mut(&peer) {
@@ -123,14 +135,15 @@ impl Trust {
     }
 
     /// Whether a peer leaves a piece to others that have proved themselves; it was
-    /// spoilt at that time, if it was. Nobody waits for long, nor for a peer that could have
-    /// had the piece and took none or another one: it may not have it.
+    /// spoilt at that time, if it was. Nobody waits for long, nor for a peer that has nothing
+    /// of what is missing, or that could have had the piece and took none or another one.
     pub fn holds_back(&self, peer: PeerNumber, spoilt: Option<Instant>, now: Instant) -> bool {
-        if self.proved.is_empty() || self.is_proved(peer) {
+        let mut others = self.proved.iter().filter(|(other, _)| !self.useless.contains(other)).map(|(_, asked)| asked);
+        if self.is_proved(peer) || others.clone().next().is_none() {
             return false;
         }
         let lately = |since: &Instant| now.saturating_duration_since(*since) < HOLDS_BACK;
-        let all_asked = |spoilt| self.proved.values().all(|asked| asked.is_some_and(|asked| asked > spoilt));
+        let mut all_asked = |spoilt| others.all(|asked| asked.is_some_and(|asked| asked > spoilt));
         self.suspects.get(&peer).is_some_and(lately) || spoilt.filter(lately).is_some_and(|spoilt| !all_asked(spoilt))
     }
 }
