@@ -38,7 +38,7 @@ use std::time::{Duration, Instant};
 use clap::{Args, Subcommand, ValueEnum};
 
 use failure::Failure;
-use piecemeal::s01_bencode::printable;
+use piecemeal::s01_bencode::{printable, turns_text};
 use serde::Serialize;
 
 use crate::progress::Narrator;
@@ -145,7 +145,7 @@ impl serde_json::ser::Formatter for OneLine {
             ["://", "%3A%2F%2F", "%3a%2f%2f"].iter().any(|sign| fragment.contains(sign)) || fragment.starts_with("magnet:");
         let shown = if has_url { shown(fragment) } else { fragment.to_owned() };
         let mut rest = shown.as_str();
-        while let Some((at, letter)) = rest.char_indices().find(|(_, letter)| letter.is_control()) {
+        while let Some((at, letter)) = rest.char_indices().find(|(_, letter)| letter.is_control() || turns_text(*letter)) {
             write!(out, "{}\\u{:04x}", &rest[..at], u32::from(letter))?;
             rest = &rest[at + letter.len_utf8()..];
         }

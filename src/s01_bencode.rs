@@ -24,8 +24,8 @@
 //! * **Strict where two spellings would mean the same** (`i01e`, `i-0e`, a key
 //!   twice), lenient where the world is: unsorted keys are read, never written.
 //! * **The input cannot pick our memory or our stack.** [`MAX_DEPTH`] bounds the
-//!   recursion of reading, printing and dropping; [`MAX_ITEMS`] the size of the
-//!   tree; and no string is believed before its bytes are there.
+//!   recursion of reading, printing and dropping, [`MAX_ITEMS`] the size of the tree;
+//!   messages have closer [`limits`]. No string is believed before its bytes are there.
 //! * **Left out:** integers beyond 64 bits. The spec allows them, no field needs
 //!   them.
 
@@ -33,12 +33,14 @@
 
 pub mod encode;
 pub mod forgiving;
+pub mod limits;
 
 use std::fmt;
 
 use thiserror::Error;
 
 use self::forgiving::{PassedOver, duplicate, keep_first, repeated};
+use self::limits::{Limits, TORRENT};
 
 /// How deep lists and dictionaries may nest. Real torrents need 4.
 pub const MAX_DEPTH: usize = 64;
@@ -137,7 +139,11 @@ pub fn decode(input: &[u8]) -> Result<Value<'_>, BencodeError> {
 /// # Errors
 /// If the value is broken.
 pub fn decode_prefix(input: &[u8]) -> Result<Value<'_>, BencodeError> {
-    let mut decoder = Decoder { input, at: 0, items: 0, path: Vec::new(), repeated: None };
+    read(input, TORRENT, None)
+}
+
+fn read<'a>(input: &'a [u8], limits: Limits, repeated: Option<&mut PassedOver>) -> Result<Value<'a>, BencodeError> {
+    let mut decoder = Decoder { input, at: 0, items: 0, limits, path: Vec::new(), repeated };
     decoder.value().map_err(|(at, rule)| BencodeError { at, path: path_text(&decoder.path), rule })
 }
 
@@ -155,6 +161,7 @@ struct Decoder<'a, 'n> {
     input: &'a [u8],
     at: usize,
     items: usize,
+    limits: Limits,
     /// Where we are. After an error it still says where that was.
     path: Vec<Step<'a>>,
     /// Notes about keys that repeat, where that is no error.
@@ -164,14 +171,14 @@ struct Decoder<'a, 'n> {
 impl<'a> Decoder<'a, '_> {
     /// The first byte of a value tells its type.
     fn value(&mut self) -> Result<Value<'a>, Broken> {
-        let start = self.at;
+        let (start, most) = (self.at, self.limits);
         self.items += 1;
-        if self.items > MAX_ITEMS {
-            return Err((start, Rule::TooManyItems));
+        if self.items > most.items {
+            return Err((start, Rule::TooManyItems { most: most.items }));
         }
         let kind = match self.peek()? {
             // Each container puts one step on the path, so the path is the depth.
-            b'l' | b'd' if self.path.len() >= MAX_DEPTH => return Err((start, Rule::TooDeep)),
+            b'l' | b'd' if self.path.len() >= most.depth => return Err((start, Rule::TooDeep { most: most.depth })),
             b'i' => Kind::Integer(self.integer()?),
             b'l' => Kind::List(self.list()?),
             b'd' => Kind::Dictionary(self.dictionary()?),
@@ -263,10 +270,8 @@ impl<'a> Decoder<'a, '_> {
         self.input.get(self.at).copied().ok_or((self.at, Rule::Ended))
     }
 
-    /// The bytes up to `end`, which is passed over.
-    ///
-    /// No number is longer than 20 digits, so neither is the search: a long
-    /// input without an `e` costs nothing.
+    /// Returns the bytes up to `end`, which is passed over. No number has more than 20 digits, so we
+    /// search 32 bytes at most: a long input without an `e` costs nothing.
     fn until(&mut self, end: u8, missing: Rule) -> Result<&'a [u8], Broken> {
         let start = self.at;
         let rest = self.input.get(start..).unwrap_or_default();
@@ -311,14 +316,17 @@ pub fn printable(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for letter in text.chars() {
         match letter {
-            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' => {
-                safe.extend(letter.escape_unicode())
-            }
+            _ if turns_text(letter) => safe.extend(letter.escape_unicode()),
             _ if letter.is_control() => safe.extend(letter.escape_default()),
             _ => safe.push(letter),
         }
     }
     safe
+}
+
+/// Whether a terminal that shows a character turns the direction of writing, or breaks the line.
+pub fn turns_text(letter: char) -> bool {
+    matches!(letter, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
 /// `1 byte`, `2 bytes`, for whoever tells of a number.
@@ -376,10 +384,10 @@ pub enum Rule {
     KeyNotBytes { found: u8 },
     #[error("the key \"{key}\" stands twice in one dictionary")]
     DuplicateKey { key: String },
-    #[error("lists and dictionaries nest deeper than {MAX_DEPTH}")]
-    TooDeep,
-    #[error("there are more than {MAX_ITEMS} values")]
-    TooManyItems,
+    #[error("lists and dictionaries nest deeper than {most}")]
+    TooDeep { most: usize },
+    #[error("there are more than {most} values")]
+    TooManyItems { most: usize },
     #[error("the value ends here, but {left} more bytes follow")]
     Trailing { left: usize },
 }

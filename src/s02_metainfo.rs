@@ -37,6 +37,7 @@
 #![warn(clippy::indexing_slicing)] // decodes what strangers send
 
 pub mod paths;
+pub mod trackers;
 
 use std::fmt;
 use std::fs::File;
@@ -55,6 +56,9 @@ pub const MAX_TORRENT_FILE: u64 = 64 << 20;
 pub const MAX_PIECES: u64 = 1 << 21;
 /// The longest a piece may be, in bytes.
 pub const MAX_PIECE_LENGTH: u64 = 512 << 20;
+/// How much is kept of a comment, and of the name of the program, in bytes: more than anybody
+/// reads there. The rest is cut off.
+pub const LONGEST_TEXT: usize = 16 << 10;
 /// What is expected of a key that a user may read.
 const TEXT: &str = "text in UTF-8";
 
@@ -154,8 +158,11 @@ impl Metainfo {
         if rest > 0 {
             notes.add(|| format!("{} after the end of the torrent: passed over", counted(rest, "byte")));
         }
-        let tiers = tiers(&top, &mut notes);
-        let mut text = |key: &str| notes.read(&top, key, TEXT, Value::text).map(String::from);
+        let tiers = trackers::tiers(&top, &mut notes);
+        let mut text = |key: &str| {
+            let text = notes.read(&top, key, TEXT, Value::text)?;
+            Some(shortened(key, text, &mut notes))
+        };
         let (comment, created_by) = (text("comment"), text("created by"));
         let creation_date = notes.read(&top, "creation date", "seconds since 1970", Value::unsigned);
         Ok(Metainfo { tiers, info, comment, created_by, creation_date, passed_over: notes.into_notes() })
@@ -165,30 +172,6 @@ impl Metainfo {
     pub fn trackers(&self) -> impl Iterator<Item = &str> {
         self.tiers.iter().flatten().map(String::as_str)
     }
-}
-
-/// The tracker URLs (BEP 12: `announce-list`, where present, takes the place of
-/// `announce`). What is not a URL is passed over, since the others may still work. An
-/// empty one is how some programs say that there is none.
-fn tiers(top: &Value, notes: &mut PassedOver) -> Vec<Vec<String>> {
-    let mut tiers = Vec::new();
-    let lists = notes.read(top, "announce-list", "a list of lists of URLs", Value::list).unwrap_or_default();
-    for (number, list) in lists.iter().enumerate() {
-        let mut tier = Vec::new();
-        match list.list() {
-            Some(urls) => urls.iter().for_each(|value| match value.text() {
-                Some(url) => tier.extend(Some(url.trim().to_owned()).filter(|url| !url.is_empty())),
-                None => notes.skip(&format!("a URL in announce-list[{number}]"), TEXT, value),
-            }),
-            None => notes.skip(&format!("announce-list[{number}]"), "a list of URLs", list),
-        }
-        tiers.extend(Some(tier).filter(|tier| !tier.is_empty()));
-    }
-    let announce = notes.read(top, "announce", "a URL", Value::text).unwrap_or_default().trim();
-    if tiers.is_empty() && !announce.is_empty() {
-        tiers.push(vec![announce.to_owned()]);
-    }
-    tiers
 }
 
 /// What the content is: the info dictionary.
@@ -323,6 +306,15 @@ impl Info {
         let left = self.length - self.piece_offset(piece);
         u32::try_from(left).map_or(self.piece_length, |left| left.min(self.piece_length))
     }
+}
+
+/// The start of a text that a user may read, with a note if that is not all of it.
+fn shortened(key: &str, text: &str, notes: &mut PassedOver) -> String {
+    let start = text.get(..text.floor_char_boundary(LONGEST_TEXT)).unwrap_or_default();
+    if start.len() < text.len() {
+        notes.add(|| format!("{key} is cut after {}, of {}", counted(start.len(), "byte"), text.len()));
+    }
+    start.to_owned()
 }
 
 /// The value of `key` in the dictionary `at`, as the type that `read` makes of it.

@@ -30,6 +30,7 @@
 pub mod http;
 pub mod names;
 pub mod peers;
+pub mod reach;
 pub mod secrets;
 
 use std::fmt;
@@ -40,8 +41,10 @@ use rand::seq::SliceRandom;
 use thiserror::Error;
 
 use self::peers::{PeerAddress, Peers, address_v6, compact, compact_or_list};
+use self::reach::Reach;
 use crate::s01_bencode::forgiving::{PassedOver, decode_first_keys};
-use crate::s01_bencode::{BencodeError, Value, printable};
+use crate::s01_bencode::limits::Limits;
+use crate::s01_bencode::{BencodeError, Value, excerpt, printable};
 use crate::s02_metainfo::InfoHash;
 
 /// The 20 bytes by which a client calls itself, new for each run.
@@ -161,7 +164,8 @@ impl fmt::Display for Event {
 /// What a tracker answers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Announced {
-    /// Addresses of others, IPv4 first. Port 0 has been left out.
+    /// Addresses of others, IPv4 first: at most [`peers::MOST_PEERS`] of each family. Port 0 has
+    /// been left out.
     pub peers: Vec<SocketAddr>,
     /// Others by host name, which somebody has to look up. Only a list can hold them.
     pub named: Vec<PeerAddress>,
@@ -179,6 +183,8 @@ pub struct Announced {
     pub incomplete: Option<u64>,
     /// What breaks a rule in the answer, and was passed over.
     pub passed_over: Vec<String>,
+    /// How far away the tracker is that answered: it decides whom the tracker may name.
+    pub from: Reach,
 }
 
 impl Announced {
@@ -190,7 +196,7 @@ impl Announced {
     /// is neither compact nor a list.
     pub fn decode(answer: &[u8]) -> Result<Announced, TrackerError> {
         let mut notes = PassedOver::default();
-        let top = decode_first_keys(answer, &mut notes)?;
+        let top = decode_first_keys(answer, LIMITS, &mut notes)?;
         if top.dictionary().is_none() {
             return Err(TrackerError::Answer { key: "the answer", expected: "a dictionary", found: top.type_name().to_owned() });
         }
@@ -200,8 +206,10 @@ impl Announced {
         let Peers { addresses: mut peers, named } =
             top.get("peers").map(|peers| compact_or_list(peers, &mut notes)).transpose()?.unwrap_or_default();
         // Broken, it costs no more than itself: the others may be good.
-        let six = |value: &Value| compact(value.bytes()?, "peers6", address_v6).ok();
+        let mut more = PassedOver::default();
+        let six = |value: &Value| compact(value.bytes()?, "peers6", address_v6, &mut more).ok();
         peers.extend(notes.read(&top, "peers6", "a multiple of 18 bytes", six).unwrap_or_default());
+        more.into_notes().into_iter().for_each(|note| notes.add(|| note));
         peers.retain(|peer| peer.port() != 0);
         let mut number = |key, expected| notes.read(&top, key, expected, Value::unsigned);
         let [interval, min_interval] = ["interval", "min interval"].map(|key| number(key, "a number of seconds"));
@@ -217,12 +225,17 @@ impl Announced {
             complete,
             incomplete,
             passed_over: notes.into_notes(),
+            from: Reach::default(),
         })
     }
 }
 
+/// Limits of the dictionary. A list of two thousand peers has eight thousand values.
+pub const LIMITS: Limits = Limits { depth: 8, items: 20_000 };
 /// The longest `tracker id` that is sent back, in bytes: it goes into the next URL.
 const LONGEST_TRACKER_ID: usize = 1000;
+/// How much is kept of what a tracker, or a library, says to people, in bytes.
+const LONGEST_WORDS: usize = 500;
 
 /// The refusal that an answer holds, if it does.
 pub(crate) fn failure(answer: &Value) -> Option<TrackerError> {
@@ -233,7 +246,7 @@ pub(crate) fn failure(answer: &Value) -> Option<TrackerError> {
 
 /// What a tracker says to people: a sentence or two of it, safe to print.
 pub(crate) fn words(text: &[u8]) -> String {
-    printable(&String::from_utf8_lossy(text.get(..500).unwrap_or(text)))
+    printable(&String::from_utf8_lossy(text.get(..LONGEST_WORDS).unwrap_or(text)))
 }
 
 /// A way to announce: HTTP here, UDP in a later stage.
@@ -302,9 +315,9 @@ pub fn announce(trackers: &[Box<dyn Tracker>], url: &str, ask: &Announce, until:
     }
 }
 
-/// The part of a URL before `://`, in lower case and safe to print. It may be empty.
+/// The start of the part of a URL before `://`, in lower case and safe to print. It may be empty.
 pub(crate) fn scheme(url: &str) -> String {
-    printable(&url.split_once("://").map_or("", |(scheme, _)| scheme).to_ascii_lowercase())
+    excerpt(url.split_once("://").map_or("", |(scheme, _)| scheme).to_ascii_lowercase().as_bytes())
 }
 
 /// What these trackers speak: `http, https or udp`.
@@ -366,6 +379,9 @@ pub enum TrackerError {
     /// No tracker of ours speaks the URL's scheme.
     #[error("a URL of {spoken} was expected, but {}", if scheme.is_empty() { "there is no ://".to_owned() } else { format!("found the scheme \"{scheme}\"") })]
     Scheme { scheme: String, spoken: String },
+    /// It is on this machine or its network, and what is there is not for strangers to name.
+    #[error("{0}")]
+    OffLimits(&'static str),
     /// The request itself failed. It carries what a later stage's tracker says, too.
     #[error("{0}")]
     Transport(Box<dyn std::error::Error + Send + Sync>),

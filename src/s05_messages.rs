@@ -37,18 +37,18 @@
 
 pub mod bitfield;
 pub mod connection;
+pub mod kinds;
 
 use std::io::{self, ErrorKind, Read, Write};
 
 use thiserror::Error;
 
+use self::kinds::{LONGEST_MESSAGE, longest, name};
+use crate::s02_metainfo::MAX_PIECES;
+
 /// A block: the part of a piece that one `request` asks for, in bytes. Everybody
 /// uses 16 KiB, and many hang up on whoever asks for more.
 pub const BLOCK_LENGTH: u32 = 16 * 1024;
-
-/// The longest message that is read, in bytes, unless a torrent's bitfield is
-/// longer (see [`Messages::set_limit`]).
-pub const LONGEST_MESSAGE: usize = 1 << 20;
 
 /// The reserved bit that offers the fast extension (BEP 6).
 pub const FAST_BIT: usize = 2;
@@ -212,7 +212,8 @@ pub struct Messages<R> {
     start: usize,
     next: usize,
     end: usize,
-    limit: usize,
+    /// How many pieces the torrent has; the most there can be, until that is known.
+    pieces: u32,
     /// Messages put aside, to be read again later.
     aside: Vec<u8>,
 }
@@ -226,7 +227,8 @@ const BUSY_BUFFER: usize = 4 * (4 + 1 + 4 + 4 + BLOCK_LENGTH as usize);
 impl<R: Read> Messages<R> {
     /// Reads messages from here on.
     pub fn new(stream: R) -> Messages<R> {
-        Messages { stream, buffer: vec![0; FIRST_BUFFER], start: 0, next: 0, end: 0, limit: LONGEST_MESSAGE, aside: Vec::new() }
+        let (buffer, pieces) = (vec![0; FIRST_BUFFER], MAX_PIECES as u32);
+        Messages { stream, buffer, start: 0, next: 0, end: 0, pieces, aside: Vec::new() }
     }
 
     /// The stream below, to set a deadline.
@@ -234,9 +236,9 @@ impl<R: Read> Messages<R> {
         &mut self.stream
     }
 
-    /// Allows for the bitfield of a torrent with so many pieces.
+    /// Allows for the bitfield of a torrent with so many pieces, and for no longer one.
     pub fn set_limit(&mut self, pieces: u32) {
-        self.limit = LONGEST_MESSAGE.max(pieces.div_ceil(8) as usize + 1);
+        self.pieces = pieces;
     }
 
     /// What has come behind the message read last, if anything has: a part of the next one,
@@ -278,9 +280,8 @@ impl<R: Read> Messages<R> {
         let come = self.buffer.get(self.start..self.end).unwrap_or_default();
         let Some((prefix, rest)) = come.split_first_chunk() else { return Ok(None) };
         let length = u32::from_be_bytes(*prefix) as usize;
-        // Known from the first bytes, so that nobody waits for the rest. A block has 9
-        // bytes before it: id, index and begin.
-        let limit = if rest.first() == Some(&7) { BLOCK_LENGTH as usize + 9 } else { self.limit };
+        // Known from the first bytes, so that nobody waits for the rest.
+        let limit = longest(rest.first().copied(), self.pieces);
         if length > limit {
             return Err(MessageError::TooLong { length, limit });
         }
@@ -295,9 +296,11 @@ impl<R: Read> Messages<R> {
             self.end -= self.start;
             (self.start, self.next) = (0, 0);
         }
-        // Full, with a message that is not complete: twice as much room.
+        // Full, with a message that is not complete: twice as much room, but no more than the
+        // longest message and its length need.
         if self.end == self.buffer.len() {
-            self.buffer.resize(self.buffer.len() * 2, 0);
+            let most = BUSY_BUFFER.max(4 + longest(None, self.pieces));
+            self.buffer.resize((self.buffer.len() * 2).min(most.max(self.end + 1)), 0);
         }
         let room = self.buffer.get_mut(self.end..).unwrap_or_default();
         let (length, wanted) = match self.stream.read(room) {
@@ -318,12 +321,13 @@ impl<R: Read> Messages<R> {
     /// stages wait for one message while others come.
     ///
     /// # Errors
-    /// If the messages put aside come to more than one message may be long.
+    /// If the messages put aside come to more than a bitfield and [`LONGEST_MESSAGE`] of others.
     pub fn put_aside(&mut self) -> Result<(), MessageError> {
         let message = self.buffer.get(self.start..self.next).unwrap_or_default();
         let length = self.aside.len() + message.len();
-        if length > self.limit {
-            return Err(MessageError::TooLong { length, limit: self.limit });
+        let limit = longest(None, self.pieces) + LONGEST_MESSAGE;
+        if length > limit {
+            return Err(MessageError::TooLong { length, limit });
         }
         self.aside.extend_from_slice(message);
         Ok(())
@@ -361,15 +365,6 @@ impl<'m> Rest<'m> {
             block
         })
     }
-}
-
-/// The name that BEP 3, 5 or 6 gives to the message with this id.
-pub fn name(id: u8) -> Option<&'static str> {
-    const BASIC: [&str; 10] =
-        ["choke", "unchoke", "interested", "not interested", "have", "bitfield", "request", "piece", "cancel", "port"];
-    const FAST: [&str; 5] = ["suggest piece", "have all", "have none", "reject request", "allowed fast"];
-    let fast = || FAST.get(usize::from(id).checked_sub(13)?);
-    BASIC.get(usize::from(id)).or_else(fast).copied()
 }
 
 /// Why no further message can be read.

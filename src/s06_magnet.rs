@@ -39,7 +39,11 @@ use thiserror::Error;
 use crate::s01_bencode::excerpt;
 use crate::s01_bencode::forgiving::PassedOver;
 use crate::s02_metainfo::InfoHash;
+use crate::s02_metainfo::trackers::{LONGEST_URL, MOST_TIERS};
 use crate::s03_tracker::peers::PeerAddress;
+
+/// How many `x.pe`, and how many `ws`, are taken of a link. A thread is started for each peer.
+pub const MOST_NAMED: usize = 100;
 
 /// What a magnet link says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -109,7 +113,12 @@ impl Magnet {
         let name = key.to_ascii_lowercase();
         let name = name.trim_end_matches(|letter: char| letter.is_ascii_digit()).trim_end_matches('.');
         let text = || decoded(key, raw);
-        let url = || text().and_then(|url| if url.is_empty() { Err(value_error(key, "a URL", raw)) } else { Ok(url) });
+        let url = || match text()? {
+            url if url.is_empty() => Err(value_error(key, "a URL", raw)),
+            url if url.len() > LONGEST_URL => Err(value_error(key, "a URL of at most 2048 bytes", raw)),
+            url => Ok(url),
+        };
+        let few = |there: usize, most, expected| if there < most { Ok(()) } else { Err(value_error(key, expected, raw)) };
         let once = |is_there: bool| if is_there { Err(value_error(key, "there only once", raw)) } else { Ok(()) };
         match name {
             "xt" => self.exact_topic(&text()?)?,
@@ -117,8 +126,12 @@ impl Magnet {
                 once(self.name.is_some())?;
                 self.name = Some(decoded(key, &raw.replace('+', " "))?);
             }
-            "tr" => self.trackers.push(url()?),
+            "tr" => {
+                few(self.trackers.len(), MOST_TIERS, "there 100 times at most")?;
+                self.trackers.push(url()?);
+            }
             "x.pe" => {
+                few(self.peers.len(), MOST_NAMED, "there 100 times at most")?;
                 let text = text()?;
                 let expected = "host:port, with a port from 1 to 65535";
                 self.peers.push(PeerAddress::parse(&text).ok_or_else(|| value_error(key, expected, &text))?);
@@ -132,7 +145,10 @@ impl Magnet {
                 once(!self.select_only.is_empty())?;
                 self.select_only = select_only(&text()?).ok_or_else(|| value_error(key, "indices like 0,2,4-6", raw))?;
             }
-            "ws" => self.web_seeds.push(url()?),
+            "ws" => {
+                few(self.web_seeds.len(), MOST_NAMED, "there 100 times at most")?;
+                self.web_seeds.push(url()?);
+            }
             _ => {}
         }
         Ok(())

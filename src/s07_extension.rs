@@ -33,6 +33,7 @@
 #![warn(clippy::indexing_slicing)] // decodes what strangers send
 
 pub mod dont_have;
+pub mod kept;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -40,8 +41,9 @@ use std::net::IpAddr;
 
 use thiserror::Error;
 
+use self::kept::{LIMITS, add_names, client_name, extension};
 use crate::s01_bencode::forgiving::{PassedOver, decode_first_keys};
-use crate::s01_bencode::{BencodeError, Value, encode, excerpt, printable};
+use crate::s01_bencode::{BencodeError, Value, encode};
 use crate::s05_messages::connection::Connection;
 use crate::s05_messages::{Message, MessageError};
 
@@ -57,13 +59,6 @@ pub const DEFAULT_REQQ: u32 = 250;
 
 /// How many requests we queue for a peer before we drop any: our own `reqq`.
 pub const OUR_REQQ: u32 = 500;
-
-/// How many extension names are kept of one peer.
-const MOST_NAMES: usize = 255;
-
-/// How long a name in `m`, and the client's name in `v`, may be, in bytes. A name that is
-/// longer is passed over; `v` is cut.
-const LONGEST_NAME: usize = 100;
 
 /// How many notes are kept of what one peer's handshakes have wrong.
 const MOST_NOTES: usize = 8;
@@ -120,10 +115,10 @@ impl ExtensionHandshake {
     /// the wrong type is passed over, and so is one that appears again.
     ///
     /// # Errors
-    /// If it is not a bencoded dictionary.
+    /// If it is not a bencoded dictionary, or a larger one than [`LIMITS`] allow.
     pub fn decode(payload: &[u8]) -> Result<ExtensionHandshake, ExtensionError> {
         let mut notes = PassedOver::default();
-        let top = decode_first_keys(payload, &mut notes)?;
+        let top = decode_first_keys(payload, LIMITS, &mut notes)?;
         if top.dictionary().is_none() {
             return Err(ExtensionError::NotDictionary { found: top.type_name() });
         }
@@ -149,28 +144,6 @@ impl ExtensionHandshake {
     }
 }
 
-/// An entry of `m`: the name, and the id by which the sender wants to be reached.
-fn extension(name: &[u8], id: &Value, notes: &mut PassedOver) -> Option<(String, u8)> {
-    let text = std::str::from_utf8(name).ok().filter(|text| text.len() <= LONGEST_NAME);
-    let number = id.unsigned().and_then(|id| u8::try_from(id).ok());
-    if text.is_none() {
-        notes.add(|| format!("m.{} must be a name in UTF-8 of at most {LONGEST_NAME} bytes; it is passed over", excerpt(name)));
-    } else if number.is_none() {
-        notes.skip(&format!("m.{}", excerpt(name)), "an id from 0 to 255", id);
-    }
-    Some((text?.to_owned(), number?))
-}
-
-/// The client's name and version, safe to print, and no longer than anybody reads.
-fn client_name(v: &[u8]) -> String {
-    let start = String::from_utf8_lossy(v.get(..LONGEST_NAME).unwrap_or(v));
-    let whole = if v.len() > LONGEST_NAME { start.trim_end_matches('\u{fffd}') } else { &start };
-    let mut name = printable(whole);
-    // A control character is longer where it can be seen.
-    name.truncate(name.floor_char_boundary(LONGEST_NAME));
-    name
-}
-
 /// What a peer has said of its extensions so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PeerExtensions {
@@ -183,13 +156,6 @@ impl PeerExtensions {
     /// stays as it was.
     pub fn update(&mut self, later: ExtensionHandshake) {
         let said = &mut self.said;
-        for (name, id) in later.m {
-            // Ids are one byte, so nobody has more than this; who goes on inventing
-            // names would fill our memory.
-            if said.m.len() < MOST_NAMES || said.m.contains_key(&name) {
-                said.m.insert(name, id);
-            }
-        }
         said.p = later.p.or(said.p);
         said.v = later.v.or(said.v.take());
         said.yourip = later.yourip.or(said.yourip);
@@ -198,6 +164,7 @@ impl PeerExtensions {
         said.reqq = later.reqq.or(said.reqq);
         said.metadata_size = later.metadata_size.or(said.metadata_size);
         said.upload_only = later.upload_only.or(said.upload_only);
+        add_names(said, later.m);
     }
 
     /// The id by which this peer wants to be sent messages of an extension. `None`

@@ -31,7 +31,6 @@
 pub mod lt_metadata;
 pub mod message;
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -39,6 +38,7 @@ use thiserror::Error;
 
 use self::message::MetadataMessage;
 use crate::s02_metainfo::{Info, InfoHash, MetainfoError};
+use crate::s05_messages::bitfield::Bitfield;
 use crate::s05_messages::connection::Connection;
 use crate::s05_messages::{Message, MessageError};
 use crate::s07_extension::{
@@ -134,14 +134,14 @@ pub fn fetch_metadata(
     let size = offered_size(extensions)?;
     extensions.theirs.id(NAME).ok_or(MetadataError::NotOffered)?;
     let count = u32::try_from(size.div_ceil(METADATA_PIECE_LENGTH)).expect("48 MiB was checked");
-    let mut pieces: BTreeMap<u32, Vec<u8>> = BTreeMap::new();
-    let mut asked = 0;
+    let (mut metadata, mut here) = (Vec::new(), Bitfield::new(count));
+    let (mut asked, mut come) = (0, 0);
     let mut deadline = until.min(Instant::now() + METADATA_PIECE_TIME);
-    while pieces.len() < count as usize {
+    while come < count {
         // Looked up each time: a later handshake may change it.
         let id = extensions.theirs.id(NAME).ok_or(MetadataError::NotOffered)?;
         let mut requests = Vec::new();
-        while asked < count && asked < pieces.len() as u32 + AHEAD {
+        while asked < count && asked < come + AHEAD {
             let request = MetadataMessage::Request { piece: MetadataPieceIndex(asked) };
             encode_extended(id, &request.encode(), &mut requests);
             asked += 1;
@@ -151,11 +151,12 @@ pub fn fetch_metadata(
         let Some((piece, data)) = next_data(connection, extensions, size, deadline, over)? else { return Ok(None) };
         // A piece that comes twice, or that was not asked for, changes nothing; nor does
         // it give the peer more time.
-        if piece.0 < asked && pieces.insert(piece.0, data).is_none() {
+        if piece.0 < asked && here.set(piece.0, true) {
+            place(&mut metadata, piece, &data);
+            come += 1;
             deadline = until.min(Instant::now() + METADATA_PIECE_TIME);
         }
     }
-    let metadata = pieces.into_values().collect::<Vec<_>>().concat();
     let found = InfoHash::of(&metadata);
     if found != info_hash {
         return Err(MetadataError::WrongHash { expected: info_hash, found });
@@ -163,8 +164,18 @@ pub fn fetch_metadata(
     Ok(Some(Info::from_bytes(&metadata)?))
 }
 
+/// Puts a metadata piece where it belongs. All of them are in one buffer from the start: to
+/// join them at the end would take the memory twice.
+fn place(metadata: &mut Vec<u8>, piece: MetadataPieceIndex, data: &[u8]) {
+    let start = piece.0 as usize * METADATA_PIECE_LENGTH;
+    metadata.resize(metadata.len().max(start + data.len()), 0);
+    if let Some(room) = metadata.get_mut(start..start + data.len()) {
+        room.copy_from_slice(data);
+    }
+}
+
 /// The size of the metadata that the peer offers, in bytes, if it makes sense.
-fn offered_size(extensions: &Extensions) -> Result<usize, MetadataError> {
+pub(crate) fn offered_size(extensions: &Extensions) -> Result<usize, MetadataError> {
     let size = extensions.theirs.said.metadata_size.ok_or(MetadataError::NotOffered)?;
     if size == 0 || size > MAX_METADATA {
         return Err(MetadataError::Size { found: size });

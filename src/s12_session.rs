@@ -40,6 +40,7 @@ pub mod uploads;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use self::deadlines::Deadlines;
@@ -134,6 +135,13 @@ pub fn run(start: Start, connection: Connection) -> Result<(), SessionEnd> {
     let mut path: Box<dyn SendPath> = Box::new(Direct::new(output));
     input.set_limit(session.torrent.queue.info().piece_count());
     while !session.host.is_stopping() {
+        // Whatever the peer asks for now, its answer would wait as well. Two peers never wait for each
+        // other here: of messages that are not blocks, nobody owes both sides this much.
+        if path.is_behind() {
+            path.send(&[])?;
+            thread::sleep(UNSENT_TICK);
+            continue;
+        }
         // News first: a piece that another peer has finished frees requests here. Then requests, so
         // that they leave in the same write as the haves. The deadlines come last, when the peer has
         // been asked for everything that it may owe us.

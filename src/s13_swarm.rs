@@ -21,7 +21,7 @@
 //! * **One subject a file:** `session` is the loop of one peer, [`depth`] how much
 //!   is asked of it at a time, `clock` how long it may take, [`outbox`] what goes to it,
 //!   [`traffic`] what went, [`rate`] how much may go, [`addresses`] whom to dial, [`manners`]
-//!   whom not to, [`sharing`] who gets a place, `lobby` where others wait for one, [`budget`]
+//!   and [`bans`] whom not to, [`sharing`] who gets a place, `lobby` where others wait for one, [`budget`]
 //!   how many of each there may be, `doubles` which connections are one peer, [`announcer`]
 //!   when to ask the tracker, `conductor` the swarm's end, [`outcome`] what it came to,
 //!   [`standing`] what is said where it failed, [`waiting`] what is said meanwhile, [`view`]
@@ -37,6 +37,7 @@
 
 pub mod addresses;
 pub mod announcer;
+pub mod bans;
 pub mod budget;
 mod conductor;
 mod doubles;
@@ -124,6 +125,9 @@ pub enum Event {
     Withdrawn(PieceIndex),
     /// A piece had the wrong hash; these peers had a part in it. A single one is banned.
     Corrupt(PieceIndex, Vec<SocketAddr>),
+    /// A piece that had the wrong hash is right now, and shows that this peer's blocks were wrong:
+    /// it is banned.
+    Lied(PieceIndex, SocketAddr),
     /// What a source has to say.
     Source {
         /// Its name.

@@ -154,16 +154,15 @@ impl Upload for Giving {
         if !here && !taker.peer.fast {
             return Err(SeedingError::NotHere { index: request.index }.into());
         }
-        let full = taker.send_queue.edit(|queued| {
+        taker.send_queue.edit(|queued| {
             let may = self.place.is_unchoked(queued) || self.place.is_allowed(request);
             if here && may && queued.blocks.len() < OUR_REQQ as usize {
                 queued.blocks.push_back(request);
             } else if taker.peer.fast {
                 Message::Reject(request).encode_to(&mut queued.messages);
             }
-            queued.is_full()
         });
-        if full { Err(SeedingError::Deaf.into()) } else { Ok(()) }
+        Ok(())
     }
 
     /// BEP 6: a request that is taken back still gets an answer. If its block is on its
@@ -215,7 +214,4 @@ pub enum SeedingError {
     /// We have never said that we have it, or have it no longer.
     #[error("it asks for piece {index}, which is not here")]
     NotHere { index: u32 },
-    /// It asks and does not listen to the answers.
-    #[error("it does not read what it is answered")]
-    Deaf,
 }

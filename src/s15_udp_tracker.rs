@@ -68,6 +68,7 @@ use self::line::{Line, Wrap};
 use self::packet::{Ask, Said};
 use crate::s01_bencode::counted;
 use crate::s03_tracker::names::Lookups;
+use crate::s03_tracker::reach::{Reach, packet_refusal};
 use crate::s03_tracker::{Announce, Announced, Retry, Tracker, TrackerError};
 
 /// How many connections wait to be used again.
@@ -101,7 +102,8 @@ impl Tracker for UdpTracker {
             }),
             _ => None,
         };
-        self.ask(url, request, announced, until)
+        let (address, announced) = self.ask(url, request, announced, until)?;
+        Ok(Announced { from: Reach::of(address.ip()), ..announced })
     }
 }
 
@@ -112,24 +114,28 @@ impl UdpTracker {
     }
 
     /// Asks each address of the tracker in turn until one answers. Each gets its share
-    /// of the time, as the trackers of a tier do.
+    /// of the time, as the trackers of a tier do. Returns which one it was, too.
     fn ask<T>(
         &self,
         url: &str,
         request: impl Fn(&str) -> Ask,
         pick: impl Fn(Said) -> Option<T>,
         until: Instant,
-    ) -> Result<T, TrackerError> {
+    ) -> Result<(SocketAddr, T), TrackerError> {
         let place = Place::parse(url)?;
         let ask = request(&place.path);
         let failed = |error| UdpError::Lookup { host: place.host.clone(), error };
         let addresses = self.lookups.find(&place.host, place.port, until).map_err(failed)?;
         let mut last = None;
         for (number, address) in addresses.iter().enumerate() {
+            if let Some(why) = packet_refusal(*address) {
+                last = Some(UdpError::OffLimits(why));
+                continue;
+            }
             let now = Instant::now();
             let share = until.saturating_duration_since(now) / (addresses.len() - number) as u32;
             match self.ask_at(*address, &ask, &pick, now + share) {
-                Ok(answer) => return Ok(answer),
+                Ok(answer) => return Ok((*address, answer)),
                 Err(no @ UdpError::Refused(_)) => return Err(no.into()),
                 Err(error) => last = Some(error),
             }
@@ -209,6 +215,9 @@ pub enum UdpError {
     /// The tracker said no, in its own words.
     #[error("the tracker refused: {0}")]
     Refused(String),
+    /// It is on this machine or its network, and what is there is not for strangers to name.
+    #[error("{0}")]
+    OffLimits(&'static str),
     /// An HTTP tracker's URL that the rule of BEP 48 does not fit.
     #[error("this tracker cannot be scraped: the last part of its URL does not begin with \"announce\"")]
     NoScrape,
@@ -226,6 +235,7 @@ impl From<UdpError> for TrackerError {
     fn from(error: UdpError) -> TrackerError {
         match error {
             UdpError::Refused(reason) => TrackerError::Failure { reason, retry: Retry::Unsaid },
+            UdpError::OffLimits(why) => TrackerError::OffLimits(why),
             error => TrackerError::Transport(Box::new(error)),
         }
     }

@@ -9,6 +9,7 @@ mod support;
 
 mod hostile {
     mod beside;
+    mod bounds;
     mod descriptors;
     mod disk;
     mod leechers;
@@ -17,6 +18,7 @@ mod hostile {
     mod output;
     mod patience;
     mod resume;
+    mod services;
     mod stage_commands;
     mod swarm;
     mod trackers;

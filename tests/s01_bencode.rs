@@ -1,6 +1,7 @@
 //! Stage 1 from outside: bencode that is right, wrong, huge, deep and mutilated.
 
 use piecemeal::s01_bencode::forgiving::{PassedOver, decode_first_keys};
+use piecemeal::s01_bencode::limits::{Limits, TORRENT, decode_within};
 use piecemeal::s01_bencode::{Kind, MAX_DEPTH, MAX_ITEMS, Rule, Value, decode, decode_prefix, encode, excerpt, printable};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -35,7 +36,7 @@ fn the_examples_of_bep_3_are_read() {
 /// The value where a key may repeat, encoded again, and the notes.
 fn first_keys(input: &[u8]) -> (Kind<'_>, Vec<String>) {
     let mut passed_over = PassedOver::default();
-    let value = decode_first_keys(input, &mut passed_over).unwrap_or_else(|error| panic!("{error}"));
+    let value = decode_first_keys(input, TORRENT, &mut passed_over).unwrap_or_else(|error| panic!("{error}"));
     (value.kind, passed_over.into_notes())
 }
 
@@ -52,11 +53,11 @@ fn of_equal_keys_the_first_counts_where_that_is_asked_for() {
     assert_eq!((pairs.len(), pairs[0].1.list().map(|list| list[0].get("x").and_then(Value::integer))), (1, Some(Some(1))));
     // What was read is still known as it stood.
     let mut passed_over = PassedOver::default();
-    let raw = decode_first_keys(b"d1:ai1e1:ai2eexyz", &mut passed_over).map(|value| value.raw);
+    let raw = decode_first_keys(b"d1:ai1e1:ai2eexyz", TORRENT, &mut passed_over).map(|value| value.raw);
     assert_eq!(raw, Ok(&b"d1:ai1e1:ai2ee"[..]));
     // Nothing else is forgiven, and elsewhere repeated keys are not either.
     for input in [&b"d1:ai1e1:ai02ee"[..], b"d1:a1:x1:a", b"d1:ai1e1:ai2e"] {
-        assert!(decode_first_keys(input, &mut passed_over).is_err());
+        assert!(decode_first_keys(input, TORRENT, &mut passed_over).is_err());
     }
     assert!(matches!(broken(b"d1:bi1e1:ai2e1:bi3ee"), (13, _, Rule::DuplicateKey { key }) if key == "b"));
     let many = ["d".to_owned(), "1:ai1e".repeat(1000), "e".to_owned()].concat();
@@ -163,17 +164,28 @@ fn lists_and_dictionaries_nest_to_the_limit_and_no_deeper() {
     for (open, inner) in [(&b"l"[..], &b"i1e"[..]), (b"d1:a", b"i1e"), (b"l", b"")] {
         decode(&nested(open, inner, MAX_DEPTH)).expect("the limit itself is allowed");
         let (at, _, rule) = broken(&nested(open, inner, MAX_DEPTH + 1));
-        assert_eq!((at, rule), (open.len() * MAX_DEPTH, Rule::TooDeep));
+        assert_eq!((at, rule), (open.len() * MAX_DEPTH, Rule::TooDeep { most: MAX_DEPTH }));
     }
-    assert_eq!(broken(&vec![b'l'; 5_000_000]).2, Rule::TooDeep);
-    assert_eq!(broken(&b"d1:a".repeat(1_000_000)).2, Rule::TooDeep);
+    assert_eq!(broken(&vec![b'l'; 5_000_000]).2, Rule::TooDeep { most: MAX_DEPTH });
+    assert_eq!(broken(&b"d1:a".repeat(1_000_000)).2, Rule::TooDeep { most: MAX_DEPTH });
+}
+
+#[test]
+fn a_message_has_closer_limits() {
+    let limits = Limits { depth: 2, items: 4 };
+    assert_eq!(decode_within(b"lli1ei2eeexyz", limits).map(|value| value.raw.len()), Ok(10));
+    let rule = |input: &[u8]| decode_within(input, limits).expect_err("beyond a limit").rule;
+    assert_eq!(rule(b"llleee"), Rule::TooDeep { most: 2 });
+    assert_eq!(rule(b"li1ei2ei3ei4ee"), Rule::TooManyItems { most: 4 });
+    let first = decode_first_keys(b"d1:ai1e1:ai2e1:ai3e1:ai4ee", limits, &mut PassedOver::default());
+    assert_eq!(first.expect_err("repeated keys count").rule, Rule::TooManyItems { most: 4 });
 }
 
 #[test]
 fn more_values_than_the_limit_are_refused() {
     let input = [&b"l"[..], &b"0:".repeat(MAX_ITEMS), b"e"].concat();
     // The list itself is one, so its last item is one too many.
-    assert_eq!(broken(&input), (1 + 2 * (MAX_ITEMS - 1), format!("[{}]", MAX_ITEMS - 1), Rule::TooManyItems));
+    assert_eq!(broken(&input), (1 + 2 * (MAX_ITEMS - 1), format!("[{}]", MAX_ITEMS - 1), Rule::TooManyItems { most: MAX_ITEMS }));
 }
 
 #[test]

@@ -1,5 +1,9 @@
 //! Stage 3 from outside: announces and answers byte by byte, tiers, and an HTTP server that misbehaves.
 
+mod s03_tracker {
+    mod reach;
+}
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -413,9 +417,9 @@ fn one_get_request_brings_peers() {
 #[test]
 fn a_passkey_in_the_url_stays_and_a_fragment_goes() {
     for (path, expected) in [
-        ("/a?passkey=x%26y", "GET /a?passkey=x%26y&info_hash=%D6"),
-        ("/a#top", "GET /a?info_hash=%D6"),
-        ("/x/y.php?k=1&l=2#z", "GET /x/y.php?k=1&l=2&info_hash=%D6"),
+        ("/announce?passkey=x%26y", "GET /announce?passkey=x%26y&info_hash=%D6"),
+        ("/announce#top", "GET /announce?info_hash=%D6"),
+        ("/x/announce.php?k=1&l=2#z", "GET /x/announce.php?k=1&l=2&info_hash=%D6"),
     ] {
         let (url, requests) = server(vec![http("200 OK", ANSWER)]);
         HttpTracker.announce(&format!("{url}{path}"), &ask(), soon()).expect("it answers");
@@ -427,12 +431,12 @@ fn a_passkey_in_the_url_stays_and_a_fragment_goes() {
 #[test]
 fn what_a_uri_may_not_hold_is_encoded_before_it_is_asked() {
     for (path, expected) in [
-        ("/an nounce", "GET /an%20nounce?info_hash=%D6"),
-        (" /a?k=a b ", "GET /a?k=a%20b&info_hash=%D6"),
-        ("/\u{e9}|\"<>\\^`{}[]?x=\u{e9}", "GET /%C3%A9%7C%22%3C%3E%5C%5E%60%7B%7D%5B%5D?x=%C3%A9&info_hash=%D6"),
+        ("/announce x", "GET /announce%20x?info_hash=%D6"),
+        (" /announce?k=a b ", "GET /announce?k=a%20b&info_hash=%D6"),
+        ("/announce\u{e9}|\"<>^`{}[]?x=\u{e9}\\", "GET /announce%C3%A9%7C%22%3C%3E%5E%60%7B%7D%5B%5D?x=%C3%A9%5C&info_hash=%D6"),
         // What is encoded stays, and what only looks so becomes it.
-        ("/%20%zz%4?a=%26%", "GET /%20%25zz%254?a=%26%25&info_hash=%D6"),
-        ("/-._~!$&'()*+,;=:@/?-._~!$&'()*+,;=:@/?", "GET /-._~!$&'()*+,;=:@/?-._~!$&'()*+,;=:@/?&info_hash=%D6"),
+        ("/announce%20%zz%4?a=%26%", "GET /announce%20%25zz%254?a=%26%25&info_hash=%D6"),
+        ("/announce-._~!$&'()*+,;=:@/?-._~!$&'()*+,;=:@/?", "GET /announce-._~!$&'()*+,;=:@/?-._~!$&'()*+,;=:@/?&info_hash=%D6"),
     ] {
         let (url, requests) = server(vec![http("200 OK", ANSWER)]);
         HttpTracker
@@ -462,9 +466,9 @@ fn user_and_password_in_a_url_are_decoded_before_they_are_sent() {
             let _ = heads.send(lines.collect::<Vec<String>>());
             let _ = (&stream).write_all(&http("200 OK", ANSWER));
         });
-        HttpTracker.announce(&format!("http://{user}{at}/a@b"), &ask(), soon()).expect("it answers");
+        HttpTracker.announce(&format!("http://{user}{at}/announce@b"), &ask(), soon()).expect("it answers");
         let head = requests.recv_timeout(Duration::from_secs(5)).expect("it was asked");
-        assert!(head[0].starts_with("GET /a@b?info_hash="), "{head:?}");
+        assert!(head[0].starts_with("GET /announce@b?info_hash="), "{head:?}");
         let sent = head.iter().find(|line| line.to_ascii_lowercase().starts_with("authorization:"));
         assert_eq!(sent.map(String::as_str), expected, "{head:?}");
         assert!(head.iter().any(|line| *line == format!("host: {at}")), "{head:?}");
@@ -473,7 +477,7 @@ fn user_and_password_in_a_url_are_decoded_before_they_are_sent() {
 
 fn failing(answer: Vec<u8>) -> TrackerError {
     let (url, _requests) = server(vec![answer]);
-    HttpTracker.announce(&url, &ask(), soon()).expect_err("it cannot be used")
+    HttpTracker.announce(&format!("{url}/announce"), &ask(), soon()).expect_err("it cannot be used")
 }
 
 #[test]
@@ -500,11 +504,44 @@ fn an_answer_that_is_no_http_or_is_cut_short_is_an_error() {
 }
 
 #[test]
-fn an_answer_over_two_mebibytes_is_refused() {
-    let most = [&b"d5:peers0:e"[..], &vec![b' '; (2 << 20) - 11]].concat();
+fn an_answer_over_a_quarter_of_a_mebibyte_is_refused() {
+    let most = [&b"d5:peers0:e"[..], &vec![b' '; (256 << 10) - 11]].concat();
     let (url, _requests) = server(vec![http("200 OK", &most)]);
-    HttpTracker.announce(&url, &ask(), soon()).expect("the limit itself is allowed");
+    HttpTracker.announce(&format!("{url}/announce"), &ask(), soon()).expect("the limit itself is allowed");
     assert!(matches!(failing(http("200 OK", &[&most[..], b" "].concat())), TrackerError::TooLong(_)));
+}
+
+#[test]
+fn of_each_key_two_thousand_peers_are_taken() {
+    let note = |key: &str, found: usize| format!("{key} has {found} entries; those after the first 2000 are passed over");
+    let (six, eighteen) = ([1, 2, 3, 4, 0, 5].repeat(3000), [1; 18].repeat(2001));
+    let answer = [&b"d5:peers18000:"[..], &six, b"6:peers636018:", &eighteen, b"e"].concat();
+    let Announced { peers, passed_over, .. } = Announced::decode(&answer).expect("it is an answer");
+    assert_eq!((peers.len(), passed_over), (4000, vec![note("peers", 3000), note("peers6", 2001)]));
+    let list = [&b"d5:peersl"[..], &b"d2:ip7:1.2.3.44:porti5ee".repeat(3000), b"ee"].concat();
+    let Announced { peers, passed_over, .. } = Announced::decode(&list).expect("it is an answer");
+    assert_eq!((peers.len(), passed_over), (2000, vec![note("peers", 3000)]));
+}
+
+#[test]
+fn an_answer_of_too_many_values_is_refused() {
+    let answer = |values: usize| [&b"d1:al"[..], &b"0:".repeat(values - 3), b"e5:peers0:e"].concat();
+    Announced::decode(&answer(20_000)).expect("the limit itself is allowed");
+    let error = Announced::decode(&answer(20_001)).expect_err("one more");
+    assert!(error.to_string().ends_with("there are more than 20000 values"), "{error}");
+    let deep = [&b"d1:a"[..], &b"l".repeat(8), &b"e".repeat(9)].concat();
+    let error = Announced::decode(&deep).expect_err("nine levels");
+    assert!(error.to_string().ends_with("nest deeper than 8"), "{error}");
+}
+
+#[test]
+fn what_a_redirect_leads_to_is_not_quoted_at_any_length() {
+    let error = failing(redirect(&format!("nonsense://{}", "x".repeat(10_000))));
+    assert!(error.to_string().len() <= 600, "{} bytes: {error:.100}", error.to_string().len());
+    let error = failing(redirect(&format!("/{}", "x".repeat(20_000))));
+    assert!(matches!(error, TrackerError::Transport(_)) && error.to_string().len() <= 600, "{error:.100}");
+    let scheme = announce(&[], &format!("{}://host", "x".repeat(10_000)), &ask(), soon()).expect_err("nobody speaks that");
+    assert!(scheme.to_string().len() < 200, "{scheme:.300}");
 }
 
 /// A gzip stream of so many times 258 `a`s, in RFC 1951's fixed code: the letter once, then "258 more
@@ -532,10 +569,10 @@ fn the_limit_counts_what_a_compressed_answer_unpacks_to() {
 fn five_redirects_are_followed_and_a_sixth_is_not() {
     let hops = |count: usize| (1..=count).map(|n| redirect(&format!("/hop{n}"))).chain([http("200 OK", ANSWER)]).collect();
     let (url, requests) = server(hops(5));
-    HttpTracker.announce(&url, &ask(), soon()).expect("five are allowed");
+    HttpTracker.announce(&format!("{url}/announce"), &ask(), soon()).expect("five are allowed");
     assert_eq!(requests.iter().take(6).last().as_deref(), Some("GET /hop5 HTTP/1.1"));
     let (url, _requests) = server(hops(6));
-    assert!(matches!(HttpTracker.announce(&url, &ask(), soon()), Err(TrackerError::Transport(_))));
+    assert!(matches!(HttpTracker.announce(&format!("{url}/announce"), &ask(), soon()), Err(TrackerError::Transport(_))));
 }
 
 #[test]
@@ -561,7 +598,7 @@ fn nobody_there_is_an_error_that_says_so() {
 fn a_tracker_that_is_silent_or_drips_is_given_up_at_the_deadline() {
     for head in ["", "HTTP/1.1 200 OK\r\nX-Slow: ", "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"] {
         let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
-        let url = format!("http://{}", listener.local_addr().expect("it is bound"));
+        let url = format!("http://{}/announce", listener.local_addr().expect("it is bound"));
         let over = Arc::new(Mutex::new(()));
         let running = Arc::clone(&over);
         let held = over.lock().expect("nobody else has it");
@@ -603,6 +640,12 @@ fn secrets_of_a_url_are_hidden_wherever_they_are_and_nothing_else_is() {
         ("http://t/passkey/ab/announce", "http://t/passkey/…/announce"),
         ("udp://t:80/announce?auth=a%20b", "udp://t:80/announce?auth=…"),
         (&format!("/{key}/announce?info_hash=%01"), "/…/announce?info_hash=%01"),
+        // Over UDP a byte before the path says how long it is.
+        (&format!("=/{key}/announce"), "=/…/announce"),
+        (&format!("?/{key}/announce?a=1"), "?/…/announce?a=1"),
+        (&format!("127.0.0.1:80/{key}/announce"), "127.0.0.1:80/…/announce"),
+        (&format!("http://t/{key}/announce: your key {key} is blocked"), "http://t/…/announce: your key … is blocked"),
+        ("/announce?port=1&trackerid=ab%20c&left=1", "/announce?port=1&trackerid=…&left=1"),
         (&format!("http://t/announce?whatever={key}"), "http://t/announce?whatever=…"),
         (
             "magnet:?xt=urn:btih:cda492889448d540ee036365137eedd24308d22c&tr=http%3A%2F%2Ft%2Fannounce%3Fpasskey%3Dx&x.pe=1.2.3.4:5",
@@ -656,6 +699,27 @@ fn secrets_of_a_url_are_hidden_wherever_they_are_and_nothing_else_is() {
         "é=ü&?",
     ] {
         assert_eq!(hide(plain), plain);
+    }
+}
+
+/// A URL in bencode ends with its string, whatever comes behind it.
+#[test]
+fn secrets_in_bencode_are_masked_string_by_string() {
+    use piecemeal::s03_tracker::secrets::mask;
+    for (bytes, shown) in [
+        (
+            &b"d8:announce20:http://t/?passkey=ab13:announce-listl1:a1:b1:cee"[..],
+            &b"d8:announce20:http://t/?passkey=**13:announce-listl1:a1:b1:cee"[..],
+        ),
+        (b"d8:intervali60e10:tracker id6:a b&c=e", b"d8:intervali60e10:tracker id6:******e"),
+        (b"l20:http://t/?passkey=ab4:a=bce", b"l20:http://t/?passkey=**4:a=bce"),
+        (b"d6:pieces8:\xff?pwd=ab1:xi-3ee", b"d6:pieces8:\xff?pwd=ab1:xi-3ee"),
+        // What is cut short, or follows.
+        (b"d8:announce99:http://t/?passkey=ab", b"d8:announce99:http://t/?passkey=**"),
+        (b"de http://t/?passkey=ab", b"de http://t/?passkey=**"),
+        (b"d99999999999999999999:http://t/?pwd=ab", b"d99999999999999999999:http://t/?pwd=**"),
+    ] {
+        assert_eq!(mask(bytes).escape_ascii().to_string(), shown.escape_ascii().to_string());
     }
 }
 

@@ -211,6 +211,22 @@ fn a_transport_carries_bytes_both_ways_and_knows_the_other_side() {
 }
 
 #[test]
+fn the_end_of_a_connection_shows_even_behind_what_is_left_to_read() {
+    for (mut transport, mut writer, reader) in all_kinds() {
+        assert!(!transport.reader.has_ended(), "nothing has happened");
+        writer.write_all(b"left").expect("there is room");
+        assert!(!transport.reader.has_ended(), "something has come");
+        drop((writer, reader));
+        assert!(transport.reader.has_ended(), "it is over");
+        transport.set_deadline(millis(20_000));
+        let mut left = [0; 4];
+        transport.read_exact(&mut left).expect("it had come before");
+        assert_eq!(&left, b"left", "nothing was taken");
+        assert!(transport.reader.has_ended());
+    }
+}
+
+#[test]
 fn a_byte_drip_does_not_hold_a_reader_beyond_its_deadline() {
     for (mut transport, mut writer, reader) in all_kinds() {
         thread::spawn(move || {

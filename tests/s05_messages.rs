@@ -13,7 +13,8 @@ use piecemeal::s04_handshake::transport::{Dial, Transport, pair};
 use piecemeal::s04_handshake::{Handshake, HandshakeError};
 use piecemeal::s05_messages::bitfield::{Bitfield, BitfieldError, has_spare_bits};
 use piecemeal::s05_messages::connection::Connection;
-use piecemeal::s05_messages::{LONGEST_MESSAGE, Message, MessageError, Messages, Request};
+use piecemeal::s05_messages::kinds::LONGEST_MESSAGE;
+use piecemeal::s05_messages::{Message, MessageError, Messages, Request};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
@@ -199,16 +200,43 @@ fn a_block_over_16_kib_is_refused_from_its_first_five_bytes() {
     assert!(matches!(messages.read(), Err(MessageError::TooLong { length: 16394, limit: 16393 })));
 }
 
+/// The bitfield of the largest torrent, 2^21 pieces, with its id.
+const LONGEST_BITFIELD: usize = (1 << 18) + 1;
+
 #[test]
 fn a_message_over_the_limit_is_refused_from_its_length() {
-    for prefix in [[0, 0x10, 0, 1], [0x7f, 0xff, 0xff, 0xff], [0xff; 4], *b"GET "] {
+    for prefix in [[0, 0x04, 0, 2], [0x7f, 0xff, 0xff, 0xff], [0xff; 4], *b"GET "] {
         let result = Messages::new(Script::only(&prefix)).read().map(|_| ());
-        assert!(matches!(result, Err(MessageError::TooLong { limit: LONGEST_MESSAGE, .. })), "{prefix:?}");
+        assert!(matches!(result, Err(MessageError::TooLong { limit: LONGEST_BITFIELD, .. })), "{prefix:?}: {result:?}");
     }
-    let longest = [&[0, 0x10, 0, 0, 5][..], &vec![0xff; (1 << 20) - 1]].concat();
+    // Only a bitfield may be as long as that.
+    for id in [0, 4, 6, 20, 99] {
+        let result = Messages::new(Script::only(&[0, 0x02, 0, 1, id])).read().map(|_| ());
+        assert!(matches!(result, Err(MessageError::TooLong { length: 131_073, limit: LONGEST_MESSAGE })), "{id}: {result:?}");
+    }
+    let longest = [&[0, 0x02, 0, 0, 20][..], &vec![7; (128 << 10) - 1]].concat();
     match Messages::new(Script::only(&longest)).read() {
-        Ok(Message::Bitfield { bits }) => assert_eq!(bits.len(), (1 << 20) - 1),
+        Ok(Message::Unknown { id: 20, payload }) => assert_eq!(payload.len(), (128 << 10) - 1),
         other => panic!("{other:?}"),
+    }
+    let longest = [&[0, 0x04, 0, 1, 5][..], &vec![0xff; 1 << 18]].concat();
+    match Messages::new(Script::only(&longest)).read() {
+        Ok(Message::Bitfield { bits }) => assert_eq!(bits.len(), 1 << 18),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_buffer_does_not_outgrow_the_longest_message() {
+    let longest = [&[0, 0x02, 0, 0, 20][..], &vec![7; (128 << 10) - 1]].concat();
+    for (pieces, most) in [(1, 4 + (128 << 10)), (1 << 21, 4 + LONGEST_BITFIELD)] {
+        let mut messages = Messages::new(Script::chunks(&longest.repeat(3), 60_000, None));
+        messages.set_limit(pieces);
+        for _ in 0..3 {
+            messages.read().expect("it is right");
+        }
+        let largest = messages.get_mut().largest;
+        assert!(largest <= most, "{largest} bytes are offered to the stream");
     }
 }
 
@@ -229,9 +257,9 @@ fn the_limit_grows_with_the_bitfield_of_the_torrent_and_never_shrinks() {
 
 #[test]
 fn a_length_prefix_alone_allocates_nothing() {
-    // 1 MiB is announced, and a little comes: what is offered to the stream grows with what has come.
+    // 128 KiB are announced, and a little comes: what is offered to the stream grows with what has come.
     for come in [0, 1, 100, 5000, 100_000] {
-        let stream = [&[0, 0x10, 0, 0, 20][..], &vec![0; come]].concat();
+        let stream = [&[0, 0x02, 0, 0, 20][..], &vec![0; come]].concat();
         let mut messages = Messages::new(Script::chunks(&stream, 1000, None));
         assert!(matches!(messages.read(), Err(MessageError::HungUp { inside: true })));
         let largest = messages.get_mut().largest;
@@ -269,9 +297,9 @@ fn replay_without_anything_put_aside_changes_nothing() {
 }
 
 #[test]
-fn no_more_is_put_aside_than_one_message_may_be_long() {
+fn no_more_is_put_aside_than_a_bitfield_and_one_message_may_be_long() {
     let have = b"\0\0\0\x05\x04\0\0\0\x07";
-    let count = LONGEST_MESSAGE / have.len();
+    let count = (LONGEST_BITFIELD + LONGEST_MESSAGE) / have.len();
     let mut messages = Messages::new(Script::chunks(&have.repeat(count + 1), 4096, None));
     for _ in 0..count {
         messages.read().expect("it is right");

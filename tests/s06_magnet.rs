@@ -151,6 +151,27 @@ fn passed_over(parameters: &str) -> (Magnet, Vec<String>) {
 }
 
 #[test]
+fn a_hundred_of_each_are_taken_and_no_url_of_any_length() {
+    let many = |key: &str, value: &str| (0..103).map(|_| format!("{key}={value}")).collect::<Vec<_>>().join("&");
+    let told =
+        |key: &str, value: &str| vec![format!("{key} must be there 100 times at most, but is \"{value}\"; it is passed over"); 3];
+    for (key, value) in [("tr", "http://t/"), ("x.pe", "h:1"), ("ws", "http://w/")] {
+        let magnet = with(&many(key, value));
+        assert_eq!([magnet.trackers.len(), magnet.peers.len(), magnet.web_seeds.len()].iter().sum::<usize>(), 100);
+        assert_eq!(magnet.passed_over, told(key, value));
+    }
+    for key in ["tr", "ws"] {
+        let magnet = with(&format!("{key}=x://{}&{key}=x://{}", "y".repeat(2044), "y".repeat(2045)));
+        assert_eq!(magnet.trackers.len() + magnet.web_seeds.len(), 1);
+        let [note] = &magnet.passed_over[..] else { panic!("{:?}", magnet.passed_over) };
+        assert!(
+            note.starts_with(&format!("{key} must be a URL of at most 2048 bytes, but is \"x://yy")) && note.len() < 200,
+            "{note}"
+        );
+    }
+}
+
+#[test]
 fn every_optional_parameter_may_be_absent_empty_broken_huge_or_repeated() {
     let good = passed_over("zz=1").0;
     let note =

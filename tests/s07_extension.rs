@@ -154,10 +154,39 @@ fn every_key_may_be_absent_of_another_type_empty_huge_repeated_or_no_text() {
 }
 
 #[test]
+fn a_handshake_beyond_its_limits_makes_a_peer_without_extensions() {
+    // A name for each id, 255 of 100 bytes, is far from all that may be there.
+    let values = |count: usize| format!("d1:al{}e1:md3:onei3eee", "0:".repeat(count - 4));
+    assert_eq!(decode(values(1_000).as_bytes()).m["one"], 3);
+    let deep = |depth: usize| format!("d1:a{}{}1:md3:onei3eee", "l".repeat(depth - 1), "e".repeat(depth - 1));
+    assert_eq!(decode(deep(8).as_bytes()).m["one"], 3);
+    for (payload, why) in
+        [(values(1_001), "there are more than 1000 values"), (deep(9), "lists and dictionaries nest deeper than 8")]
+    {
+        let (mut extensions, mut out) = (echoes(), Vec::new());
+        extensions.hear(&[b"\0", payload.as_bytes()].concat(), &mut out).expect("never a reason to hang up");
+        let notes = extensions.take_passed_over();
+        assert!(notes.len() == 1 && notes[0].contains(why), "{notes:?}");
+        assert!(extensions.theirs.said.m.is_empty());
+    }
+}
+
+#[test]
+fn names_are_kept_as_many_as_there_are_ids_and_no_longer_than_100_bytes() {
+    let (mut extensions, mut out) = (echoes(), Vec::new());
+    for round in 0..50 {
+        let names: String = (0..100).map(|number| format!("100:{:0>100}i1e", round * 100 + number)).collect();
+        extensions.hear(format!("\0d1:md{names}ee").as_bytes(), &mut out).expect("never a reason to hang up");
+    }
+    assert_eq!(extensions.theirs.said.m.len(), 255);
+    assert!(extensions.theirs.said.m.keys().all(|name| name.len() == 100));
+}
+
+#[test]
 fn notes_about_a_handshake_are_few() {
-    let names: String = (0..1000).map(|n| format!("3:{n:03}i-1e")).collect();
+    let names: String = (0..990).map(|n| format!("3:{n:03}i-1e")).collect();
     let notes = decode(format!("d1:md{names}ee").as_bytes()).passed_over;
-    assert_eq!((notes.len(), notes.last().map(String::as_str)), (9, Some("there are 992 more notes like these")));
+    assert_eq!((notes.len(), notes.last().map(String::as_str)), (9, Some("there are 982 more notes like these")));
     // And of one peer, however often it greets.
     let (mut extensions, mut out) = (echoes(), Vec::new());
     let mut taken = Vec::new();

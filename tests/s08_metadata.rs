@@ -93,6 +93,14 @@ fn malformed_metadata_messages_are_refused() {
 }
 
 #[test]
+fn a_dictionary_of_too_many_values_is_refused() {
+    let message = |values: usize| format!("d1:al{}e8:msg_typei0e5:piecei0ee", "0:".repeat(values - 4)).into_bytes();
+    assert_eq!(decode(&message(50)), MetadataMessage::Request { piece: MetadataPieceIndex(0) });
+    let error = MetadataMessage::decode(&message(51)).expect_err("one more").to_string();
+    assert!(error.ends_with("there are more than 50 values"), "{error}");
+}
+
+#[test]
 fn lt_metadata_counts_in_256ths_and_sends_one_less() {
     let all = LtMetadata::Request { start: 0, size: 256 };
     let part = LtMetadata::Data { total_size: 0x0102_0304, offset: 5, bytes: b"spam" };

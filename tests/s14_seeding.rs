@@ -30,4 +30,5 @@ mod s14_seeding {
     mod slots;
     mod taking;
     mod turns;
+    mod visitors;
 }

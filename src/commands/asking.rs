@@ -1,14 +1,15 @@
 //! Asking peers as they are found, several at once, until one answers. (stage 4)
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
+use piecemeal::s03_tracker::reach::part;
 use piecemeal::s04_handshake::race::first_answer;
 use piecemeal::s04_handshake::transport::{Dial, Tcp};
 
 use super::failure::{Failure, NO_PEER};
-use super::find_peers::{GRACE, Search, nobody};
+use super::find_peers::{Found, GRACE, Search, nobody};
 
 /// How peers are reached.
 pub fn dial() -> Arc<dyn Dial> {
@@ -25,6 +26,16 @@ impl Search {
         F: Fn(SocketAddr) -> Result<T, Failure> + Clone + Send + 'static,
     {
         let Search { peers, failures, say } = self;
+        let refusing = Arc::clone(&failures);
+        // Whom not to dial is decided where addresses are dialled: `peers` shows them all.
+        let peers = peers.into_iter().map(move |Found { by, addresses }| {
+            let (dialled, told) = part(addresses, by);
+            if let Some(told) = told {
+                say.say(3, &told);
+                refusing.lock().unwrap_or_else(PoisonError::into_inner).refused(told);
+            }
+            dialled
+        });
         let ask = move |peer| {
             say.say(4, format!("dialling {peer}, to agree on the torrent by a handshake of 68 bytes each way"));
             let answer = ask(peer).map_err(|failure| failure.about(peer));

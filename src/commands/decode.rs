@@ -60,7 +60,7 @@ impl From<BencodeError> for Failure {
             Rule::Trailing { .. } => "one value is expected; wrap several in l...e",
             Rule::IntegerTooLarge { .. } => "write it as a string; integers end at 9223372036854775807",
             Rule::DuplicateKey { .. } => "a key may stand there once; take the other one out",
-            Rule::TooDeep | Rule::TooManyItems => "nothing real looks like that; it may be meant to harm",
+            Rule::TooDeep { .. } | Rule::TooManyItems { .. } => "nothing real looks like that; it may be meant to harm",
             _ => "compare it with the four forms: i52e, 5:hello, l...e, d...e",
         };
         Failure::new(BAD_INPUT, error).help(help).see("01-bencode")

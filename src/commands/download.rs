@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use piecemeal::s02_metainfo::Metainfo;
 use piecemeal::s03_tracker::PeerId;
+use piecemeal::s03_tracker::reach::first_urls;
 use piecemeal::s13_swarm::Plan;
 use piecemeal::s13_swarm::announcer::Announcer;
 use piecemeal::s13_swarm::source::Given;
@@ -64,8 +65,8 @@ pub fn add_sources(plan: &mut Plan, tiers: Vec<Vec<String>>, given: Vec<String>,
     options.timeout.into_iter().for_each(|time| plan.wait_for(time));
     super::tracing::dial(&mut plan.dial); // plugged in
     let trackers = trackers();
-    // Each has a thread, and a torrent may name a million.
-    for urls in tiers.into_iter().take(100) {
+    // Each tier has a thread.
+    for urls in first_urls(tiers) {
         tell_asking(&urls, plan.upload_only, options.narrator());
         let announcer = Announcer::new(urls, Arc::clone(&trackers), plan.info_hash, plan.peer_id, plan.retry());
         let announcer = announcer.at_port(plan.port);

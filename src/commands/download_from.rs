@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use piecemeal::s01_bencode::printable;
+use piecemeal::s03_tracker::reach::NamedBy;
 use piecemeal::s03_tracker::{Announce, PeerId};
 use piecemeal::s04_handshake::Handshake;
 use piecemeal::s05_messages::FAST_BIT;
@@ -44,7 +45,7 @@ impl Args {
             let ours = Handshake::new(info.info_hash, PeerId::random()).with_bit(EXTENSION_BIT).with_bit(FAST_BIT);
             let ask = Announce::new(ours.info_hash, ours.peer_id, 1); // for a search without trackers
             let (until, say) = (options.deadline(), options.narrator());
-            let connection = search(Vec::new(), vec![self.peer], &ask, until, say)
+            let connection = search(Vec::new(), vec![(self.peer, NamedBy::User)], &ask, until, say)
                 .ask(until, move |peer| Ok(Connection::open(&*dial(), peer, &ours, until)?))?;
             one_session::run(connection, &torrent, stop, options)?;
         }

@@ -10,7 +10,7 @@ use piecemeal::s09_pieces::PieceError;
 
 use super::asking::dial;
 use super::failure::{Failure, MORE_TIME, NO_PEER, WRONG_HASH};
-use super::find_peers::search;
+use super::find_peers::{given, search};
 use super::opening::open;
 use super::piece_file::{fetch_from, piece_of, save};
 use super::{Answer, Options};
@@ -42,7 +42,7 @@ impl Args {
         let ask = Announce::new(ours.info_hash, ours.peer_id, metainfo.info.length.max(1));
         let info = metainfo.info;
         let say = options.narrator();
-        let data = search(metainfo.tiers, options.peers.clone(), &ask, until, say).ask(until, move |peer| {
+        let data = search(metainfo.tiers, given(options), &ask, until, say).ask(until, move |peer| {
             let mut connection = Connection::open(&*dial(), peer, &ours, until)?;
             fetch_from(&mut connection, &info, piece, until, say)
         })?;

@@ -2,8 +2,6 @@
 
 use std::ffi::OsString;
 
-use piecemeal::trace::Context;
-use piecemeal::trace::discreet::soften;
 use serde_json::Value;
 
 use super::captures::{View, show};
@@ -39,14 +37,12 @@ pub struct Args {
 
 impl Args {
     pub fn run(self, options: &Options) -> Result<Answer, Failure> {
-        let thing = Thing::read(self.thing, &self.more)?;
+        let mut thing = Thing::read(self.thing, &self.more)?;
         let kind = match View::of(self.view, &thing).ok_or_else(|| thing.unknown())? {
             View::Kind(kind) => kind,
             view => return show(&thing, view, options.json),
         };
-        let (thing, masked) = if wanted() { thing.without_secrets() } else { (thing, false) };
-        let mut objects = kind.describe(&thing.bytes, &Context::default());
-        objects.iter_mut().filter(|_| masked).for_each(|placed| soften(&mut placed.object));
+        let objects = thing.describe(kind, wanted());
         let guessed = self.view.is_none();
         let answer = if options.json {
             Answer { text: String::new(), json: as_json(kind, guessed, &objects, &thing) }

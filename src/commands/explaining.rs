@@ -9,11 +9,13 @@ use std::path::Path;
 use piecemeal::s01_bencode::{counted, excerpt, printable};
 use piecemeal::s02_metainfo::MAX_TORRENT_FILE;
 use piecemeal::s03_tracker::secrets::mask;
+use piecemeal::trace::discreet::soften;
 use piecemeal::trace::kind::{Kind, left_over};
 use piecemeal::trace::text::{self, Look};
-use piecemeal::trace::{Broken, Placed, json, quoted};
+use piecemeal::trace::{Broken, Context, Placed, json, quoted};
 use serde_json::{Value, json};
 
+use super::discretion::wanted;
 use super::failure::{BAD_INPUT, Failure, LOCAL};
 use super::opening::missing;
 use super::stages::chapter;
@@ -46,7 +48,7 @@ impl Thing {
                 let is_torrent = path.extension().is_some_and(|extension| extension == "torrent");
                 let otherwise = "check the path; or give hex digits, a magnet link, a URL, a peer id or bencode";
                 let help = if is_torrent { missing(&error) } else { otherwise };
-                Failure::new(LOCAL, error).about(excerpt(thing.as_encoded_bytes())).help(help).see(PAGE)
+                Failure::new(LOCAL, error).about(excerpt(&hidden(thing.as_encoded_bytes()))).help(help).see(PAGE)
             }),
         }
     }
@@ -89,13 +91,20 @@ impl Thing {
         format!("{}, {}", self.source, counted(self.bytes.len(), "byte"))
     }
 
-    /// The same with each secret of a URL or a request masked, and whether there was one. Anything
-    /// else is not text, or has a hash that would not fit any more.
-    pub fn without_secrets(self) -> (Thing, bool) {
-        let starts = [&b"http"[..], b"udp", b"GET ", b"magnet:"].iter().any(|start| self.bytes.starts_with(start));
-        let bytes = if starts { mask(&self.bytes) } else { self.bytes.clone() };
-        let masked = bytes != self.bytes;
-        (Thing { bytes, ..self }, masked)
+    /// Describes the bytes, and hides the secrets in them.
+    pub fn describe(&mut self, kind: Kind, hides: bool) -> Vec<Placed> {
+        if !hides {
+            return kind.describe(&self.bytes, &Context::default());
+        }
+        let masked = mask(&self.bytes);
+        // A hash must be that of the true bytes, and the true values are hidden where they are shown.
+        let has_hash = matches!(kind, Kind::Torrent | Kind::Metadata);
+        let mut objects = kind.describe(if has_hash { &self.bytes } else { &masked }, &Context::default());
+        if masked != self.bytes {
+            objects.iter_mut().for_each(|placed| soften(&mut placed.object));
+        }
+        self.bytes = masked;
+        objects
     }
 
     /// Nobody knows what this is.
@@ -103,10 +112,15 @@ impl Thing {
         if let Some(failure) = other_form(&self.bytes) {
             return failure.about(&self.source);
         }
-        let what = format!("a handshake, a message or the like was expected, but found {}", quoted(&self.bytes));
+        let what = format!("a handshake, a message or the like was expected, but found {}", quoted(&hidden(&self.bytes)));
         let help = "say what it is, with --as KIND; explain --help lists the kinds";
         Failure::new(BAD_INPUT, what).about(&self.source).help(help).see(PAGE)
     }
+}
+
+/// Masked before it is cut short: half a URL does not show what in it is a key.
+fn hidden(bytes: &[u8]) -> Vec<u8> {
+    if wanted() { mask(bytes) } else { bytes.to_vec() }
 }
 
 /// Two hex digits a byte, with white space wherever one likes; or each byte alone, as

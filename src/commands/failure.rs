@@ -112,7 +112,8 @@ impl Failure {
 
     /// Names the object that it is about: a file, an address.
     pub fn about(mut self, object: impl fmt::Display) -> Failure {
-        self.what = format!("{}: {}", printable(&shown(&object.to_string())), self.what);
+        // Together: a key in the object may be in the words about it, too.
+        self.what = printable(&shown(&format!("{object}: {}", self.what)));
         self
     }
 

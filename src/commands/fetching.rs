@@ -93,7 +93,8 @@ pub fn fetch(mut plan: Plan, place: &Place, source: &str, options: &Options) -> 
 pub fn add_linked(plan: &mut Plan, magnet: &Magnet, options: &Options) {
     let linked: Vec<String> = magnet.peers.iter().map(ToString::to_string).collect();
     linked.iter().for_each(|address| tell_given(address, options.narrator()));
-    plan.sources.extend(linked.into_iter().map(|address| Box::new(Linked(address)) as _));
+    let info_hash = plan.info_hash;
+    plan.sources.extend(linked.into_iter().map(|address| Box::new(Linked(address, info_hash)) as _));
 }
 
 /// Runs a plan, and tells how it goes and, at its end, who gave what to whom. `completed` is
@@ -293,6 +294,10 @@ impl Teller<'_> {
                 let what = if who.len() == 1 { "which is banned" } else { "one of which lies" };
                 progress.news(13, &format!("piece {piece} had the wrong hash; it came from {}, {what}", who.join(" and ")));
                 json!({ "event": "corrupt", "piece": piece.get(), "peers": who })
+            }
+            Event::Lied(piece, peer) => {
+                progress.news(11, &format!("piece {piece} was wrong because of {peer}, which is banned"));
+                json!({ "event": "lied", "piece": piece.get(), "peer": peer.to_string() })
             }
             Event::Source { name, what, failed: true } => {
                 let named = if what.contains(name.as_str()) { what.clone() } else { format!("{name}: {what}") };

@@ -11,16 +11,17 @@ use std::time::{Duration, Instant};
 use piecemeal::s01_bencode::counted;
 use piecemeal::s03_tracker::http::HttpTracker;
 use piecemeal::s03_tracker::names::Lookups;
+use piecemeal::s03_tracker::reach::{NamedBy, first_urls};
 use piecemeal::s03_tracker::{Announce, Announced, Tier, Tracker, TrackerError};
 
+use super::Options;
 use super::failure::{Failure, NO_PEER, TRACKER};
 use crate::progress::Narrator;
 
 /// How much longer than its deadline we wait for a thread to say that it was missed.
 pub const GRACE: Duration = Duration::from_millis(350);
 
-/// How many trackers and names are asked side by side, each on a thread: a torrent may name
-/// a million.
+/// How many names are looked up side by side, each on a thread. Links name no more; the user may.
 const MOST: usize = 100;
 
 /// Who is asked, by the scheme of a tracker's URL.
@@ -33,10 +34,16 @@ pub fn trackers() -> Arc<Vec<Box<dyn Tracker>>> {
     Arc::new(trackers)
 }
 
+/// Peers that somebody has named.
+pub struct Found {
+    pub by: NamedBy,
+    pub addresses: Vec<SocketAddr>,
+}
+
 /// Peers as they are found, and who could not name any.
 pub struct Search {
     /// Some peers from each that answers.
-    pub peers: Receiver<Vec<SocketAddr>>,
+    pub peers: Receiver<Found>,
     pub failures: Arc<Mutex<Failures>>,
     /// Who tells what is done with them.
     pub say: Narrator,
@@ -50,6 +57,16 @@ pub struct Failures {
     /// How many trackers, or tiers of them, were asked, and how many answered.
     asked: usize,
     answered: usize,
+    /// What is said if all that they named are better not dialled.
+    refused: Option<Failure>,
+}
+
+impl Failures {
+    /// Notes that peers were named which are better not dialled.
+    pub fn refused(&mut self, told: String) {
+        let help = "if you know that a peer is there, name it with --peer HOST:PORT";
+        self.refused = Some(Failure::new(NO_PEER, told).help(help).see("03-tracker"));
+    }
 }
 
 /// Tells that an address is a peer, by somebody's word.
@@ -73,17 +90,29 @@ pub fn tell_asking(urls: &[String], gives: bool, say: Narrator) {
     }
 }
 
-/// Asks all tiers of trackers and looks up all `HOST:PORT`s, side by side.
-pub fn search(tiers: Vec<Vec<String>>, addresses: Vec<String>, ask: &Announce, until: Instant, say: Narrator) -> Search {
+/// The peers that the user names with `--peer`.
+pub fn given(options: &Options) -> Vec<(String, NamedBy)> {
+    options.peers.iter().map(|address| (address.clone(), NamedBy::User)).collect()
+}
+
+/// Asks all tiers of trackers and looks up all `HOST:PORT`s that somebody has named, side by side.
+pub fn search(
+    tiers: Vec<Vec<String>>,
+    addresses: Vec<(String, NamedBy)>,
+    ask: &Announce,
+    until: Instant,
+    say: Narrator,
+) -> Search {
     let (found, peers) = mpsc::channel();
-    let failures = Arc::new(Mutex::new(Failures { asked: tiers.len().min(MOST), ..Failures::default() }));
+    let tiers: Vec<_> = first_urls(tiers).collect();
+    let failures = Arc::new(Mutex::new(Failures { asked: tiers.len(), ..Failures::default() }));
     if tiers.is_empty() && addresses.is_empty() {
         let failure = Failure::new(NO_PEER, "there is nobody to ask: no tracker is named, and no peer is given");
         let failure = failure.help("give a peer with --peer HOST:PORT").see("03-tracker");
         failures.lock().unwrap_or_else(PoisonError::into_inner).why.push(failure);
     }
     let trackers = trackers();
-    let spawn = |name: String, work: Box<dyn FnOnce() -> Result<Vec<SocketAddr>, Vec<Failure>> + Send>| {
+    let spawn = |name: String, work: Box<dyn FnOnce() -> Result<Found, Vec<Failure>> + Send>| {
         let (found, failures) = (found.clone(), Arc::clone(&failures));
         let work = move || match work() {
             // Nobody listens any more once the command has what it wants.
@@ -93,10 +122,10 @@ pub fn search(tiers: Vec<Vec<String>>, addresses: Vec<String>, ask: &Announce, u
         // Without a thread, this source stays silent; the others go on.
         let _ = thread::Builder::new().name(name).spawn(work);
     };
-    for address in addresses.into_iter().take(MOST) {
+    for (address, by) in addresses.into_iter().take(MOST) {
         tell_given(&address, say);
         let lookup = move || match address.to_socket_addrs() {
-            Ok(found) => Ok(found.collect()),
+            Ok(found) => Ok(Found { by, addresses: found.collect() }),
             Err(error) => Err(vec![
                 Failure::new(NO_PEER, format!("{address}: {error}"))
                     .help("check the name, or give an IP address")
@@ -105,13 +134,14 @@ pub fn search(tiers: Vec<Vec<String>>, addresses: Vec<String>, ask: &Announce, u
         };
         spawn("look up".to_owned(), Box::new(lookup));
     }
-    for urls in tiers.into_iter().take(MOST) {
+    for urls in tiers {
         tell_asking(&urls, false, say);
         let (trackers, ask, heard) = (Arc::clone(&trackers), ask.clone(), Arc::clone(&failures));
         let announce = move || match Tier::new(urls).announce(&trackers, &ask, until) {
             Ok((url, announced)) => {
                 heard.lock().unwrap_or_else(PoisonError::into_inner).answered += 1;
-                Ok(named_by(&url, announced, until, say))
+                let by = NamedBy::Tracker(announced.from);
+                Ok(Found { by, addresses: peers_of(&url, announced, until, say) })
             }
             Err(why) => Err(why.into_iter().map(|(url, error)| failed(&url, error).about(url)).collect()),
         };
@@ -125,7 +155,7 @@ const NAMES_TIME: Duration = Duration::from_secs(2);
 
 /// The peers in a tracker's answer. Those that are named by host are looked up here, where a
 /// thread may wait.
-fn named_by(url: &str, announced: Announced, until: Instant, say: Narrator) -> Vec<SocketAddr> {
+fn peers_of(url: &str, announced: Announced, until: Instant, say: Narrator) -> Vec<SocketAddr> {
     let Announced { mut peers, named, passed_over, .. } = announced;
     let count = counted(peers.len() + named.len(), "peer");
     let few = peers.iter().map(ToString::to_string).chain(named.iter().map(ToString::to_string));
@@ -148,7 +178,10 @@ fn named_by(url: &str, announced: Announced, until: Instant, say: Narrator) -> V
 /// that knows the torrent, so its word counts more than others' trouble.
 pub fn nobody(failures: &Mutex<Failures>) -> Failure {
     let mut failures = failures.lock().unwrap_or_else(PoisonError::into_inner);
-    let Failures { why, asked, answered } = &mut *failures;
+    let Failures { why, asked, answered, refused } = &mut *failures;
+    if let Some(refused) = refused.take() {
+        return refused;
+    }
     let what = match (why.pop(), *asked, *answered) {
         (Some(failure), _, 0) => return failure,
         (Some(failure), asked, answered) => {
@@ -169,7 +202,7 @@ impl Search {
         let mut answered = false;
         while all.is_empty() {
             match self.peers.recv_timeout((until + GRACE).saturating_duration_since(Instant::now())) {
-                Ok(peers) => all = peers,
+                Ok(found) => all = found.addresses,
                 Err(_) if answered => return Ok(all),
                 Err(_) => return Err(nobody(&self.failures)),
             }
@@ -210,6 +243,7 @@ impl From<TrackerError> for Failure {
             TrackerError::Scheme { .. } => "use a torrent with an http tracker, or give a peer with --peer HOST:PORT",
             TrackerError::TimedOut => "allow for more time with --timeout SECONDS, or give a peer with --peer HOST:PORT",
             TrackerError::Status(_) => "try again later, or check the URL; --peer HOST:PORT does without a tracker",
+            TrackerError::OffLimits(_) => "get the torrent from somebody you trust, or give a peer with --peer HOST:PORT",
             TrackerError::Bencode(_) | TrackerError::Answer { .. } | TrackerError::TooLong(_) => {
                 "that may be no tracker; check the URL, or give a peer with --peer HOST:PORT"
             }

@@ -3,6 +3,7 @@
 use std::io::ErrorKind;
 use std::path::PathBuf;
 
+use piecemeal::s03_tracker::reach::NamedBy;
 use piecemeal::s03_tracker::{Announce, PeerId};
 use piecemeal::s04_handshake::{Handshake, HandshakeError, exchange};
 use serde_json::json;
@@ -31,7 +32,7 @@ impl Args {
         let ours = Handshake::new(info.info_hash, PeerId::random());
         let ask = Announce::new(ours.info_hash, ours.peer_id, 1); // for a search without trackers
         let say = options.narrator();
-        let theirs = search(Vec::new(), vec![self.peer], &ask, until, say).ask(until, move |peer| {
+        let theirs = search(Vec::new(), vec![(self.peer, NamedBy::User)], &ask, until, say).ask(until, move |peer| {
             let mut transport = dial().dial(peer, until).map_err(HandshakeError::from)?;
             Ok(exchange(&mut transport, &ours)?)
         })?;

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use piecemeal::s01_bencode::counted;
 use piecemeal::s02_metainfo::InfoHash;
+use piecemeal::s03_tracker::reach::NamedBy;
 use piecemeal::s03_tracker::{Announce, PeerId};
 use piecemeal::s04_handshake::Handshake;
 use piecemeal::s06_magnet::Magnet;
@@ -11,7 +12,7 @@ use piecemeal::s07_extension::EXTENSION_BIT;
 
 use super::Options;
 use super::failure::{Failure, NO_PEER};
-use super::find_peers::{Search, search};
+use super::find_peers::{Search, given, search};
 use super::reading_link::mend;
 use crate::progress::Narrator;
 
@@ -24,7 +25,8 @@ pub fn start(magnet: &Magnet, options: &Options, until: Instant) -> Result<(Hand
     // Nobody knows the length yet, so 1 byte is missing: enough to be no seed.
     let ask = Announce::new(ours.info_hash, ours.peer_id, 1);
     let tiers = magnet.trackers.iter().map(|url| vec![url.clone()]).collect();
-    let addresses = options.peers.iter().cloned().chain(magnet.peers.iter().map(ToString::to_string)).collect();
+    let linked = magnet.peers.iter().map(|peer| (peer.to_string(), NamedBy::Link(ours.info_hash)));
+    let addresses = given(options).into_iter().chain(linked).collect();
     Ok((ours, search(tiers, addresses, &ask, until, say)))
 }
 

@@ -62,6 +62,7 @@ pub fn run(connection: Connection, torrent: &Arc<Torrent>, stop: Arc<AtomicBool>
         Report::Choked(_, true) => bar.say(12, "the peer chokes us, and gives nothing for now"),
         Report::Choked(_, false) => bar.say(9, "the peer unchokes us: now it answers requests for blocks, many at a time"),
         Report::PassedOver(_, what) => bar.say(7, &what),
+        Report::Lied(..) => {} // there is only one peer
         Report::Corrupt(piece, _) => bar.news(12, &format!("piece {piece} had the wrong hash")),
     });
     host.stopping = stop;

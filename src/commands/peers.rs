@@ -6,7 +6,7 @@ use piecemeal::s03_tracker::{Announce, PeerId};
 use serde_json::json;
 
 use super::failure::Failure;
-use super::find_peers::search;
+use super::find_peers::{given, search};
 use super::opening::open;
 use super::{Answer, Options};
 
@@ -23,7 +23,7 @@ impl Args {
         let until = options.deadline();
         let metainfo = open(&self.torrent, options)?;
         let ask = Announce::new(metainfo.info.info_hash, PeerId::random(), metainfo.info.length.max(1));
-        let peers = search(metainfo.tiers, options.peers.clone(), &ask, until, options.narrator()).first(until)?;
+        let peers = search(metainfo.tiers, given(options), &ask, until, options.narrator()).first(until)?;
         let lines: Vec<String> = peers.iter().map(ToString::to_string).collect();
         Ok(Answer { text: lines.join("\n"), json: json!({ "peers": lines }) })
     }

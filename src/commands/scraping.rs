@@ -47,6 +47,7 @@ fn failed(url: &str, error: TrackerError) -> Failure {
         TrackerError::TimedOut => "allow for more time with --timeout SECONDS; not every tracker can be scraped",
         TrackerError::Failure { .. } => "the tracker may not know this torrent; try another torrent or link",
         TrackerError::Scheme { .. } => "use a torrent with an http or udp tracker",
+        TrackerError::OffLimits(_) => "get the torrent from somebody you trust",
         TrackerError::Transport(ref error) if matches!(error.downcast_ref(), Some(UdpError::NoScrape)) => {
             "not every tracker can be scraped; `peers` asks it for peers, and so does `download`"
         }

@@ -11,6 +11,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::s04_handshake::descriptors::is_exhausted;
 use crate::s04_handshake::origin::Origin;
 use crate::s04_handshake::transport::{Hangup, Transport, over_tcp};
 use crate::s13_swarm::sharing::{Holder, first_to_go, makes_way};
@@ -18,6 +19,8 @@ use crate::s14_seeding::listener::wake;
 
 /// What each thread gets of the address space.
 const STACK: usize = 512 << 10;
+/// How long to wait when the system refuses another connection.
+const A_MOMENT: Duration = Duration::from_millis(50);
 /// How long the end waits for its threads.
 const END_TIME: Duration = Duration::from_secs(2);
 /// How long a new connection has until its owner sets a deadline.
@@ -132,8 +135,7 @@ impl Shared {
             match accepted {
                 Ok((stream, _)) => self.spawn(stream, limit, name, serve),
                 Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
-                // No descriptor is free, most likely. It will be one day.
-                Err(_) => thread::sleep(Duration::from_millis(50)),
+                Err(error) => self.wait_for_room(limit.1, &error),
             }
         }
     }
@@ -152,6 +154,16 @@ impl Shared {
         };
         // Without a thread, the closure is dropped, and with it the connection.
         let _ = thread::Builder::new().name(name.to_owned()).stack_size(STACK).spawn(work);
+    }
+
+    /// Waits a moment for somebody to leave. If the process may open no more descriptors, they
+    /// are what is short, although places are free: then one goes, as if there were none.
+    fn wait_for_room(&self, crowd: Crowd, error: &io::Error) {
+        let goes = if is_exhausted(error) { self.lock().make_room(None, crowd) } else { None };
+        if let Some(place) = goes {
+            (place.hang_up)();
+        }
+        drop(self.changed.wait_timeout(self.lock(), A_MOMENT));
     }
 
     /// Hangs up on all, and wakes the thread that accepts. Waits for nobody.
@@ -193,7 +205,7 @@ impl Open {
         if state.stopping {
             return None;
         }
-        let goes = if state.open.len() >= limit { Some(state.make_room(newcomer, crowd)?) } else { None };
+        let goes = if state.open.len() >= limit { Some(state.make_room(Some(newcomer), crowd)?) } else { None };
         let number = state.next;
         state.next += 1;
         state.open.insert(number, Place { origin: newcomer, hang_up: Arc::clone(&transport.hang_up) });
@@ -207,13 +219,14 @@ impl Open {
 }
 
 impl State {
-    /// Takes the place of one that makes way; `None` if nobody has to.
-    fn make_room(&mut self, newcomer: Origin, crowd: Crowd) -> Option<Place> {
+    /// Takes the place of one that makes way for a newcomer, who may not be known yet; `None` if
+    /// nobody has to.
+    fn make_room(&mut self, newcomer: Option<Origin>, crowd: Crowd) -> Option<Place> {
         let holders: Vec<_> =
             self.open.iter().map(|(number, place)| Holder { origin: place.origin, worth: Some(*number) }).collect();
         let position = match crowd {
             Crowd::OneGoes => first_to_go(&holders)?,
-            Crowd::Shares => makes_way(&holders, newcomer)?,
+            Crowd::Shares => makes_way(&holders, newcomer?)?,
         };
         let number = *self.open.keys().nth(position)?;
         self.open.remove(&number)
@@ -228,5 +241,34 @@ impl Drop for Open {
             (place.hang_up)();
         }
         self.shared.changed.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The number of the place that is given up, of places in the order of their arrival.
+    fn goes(places: &str, newcomer: char, crowd: Crowd) -> Option<u64> {
+        let origin = |name: char| Origin::of([192, 0, 2, name as u8].into());
+        let place = |name| Place { origin: origin(name), hang_up: Arc::new(|| {}) };
+        let open: BTreeMap<u64, Place> = (0..).zip(places.chars().map(place)).collect();
+        let mut state = State { stopping: false, accepting: true, next: 100, open };
+        let before: Vec<u64> = state.open.keys().copied().collect();
+        state.make_room(Some(origin(newcomer)), crowd)?;
+        before.into_iter().find(|number| !state.open.contains_key(number))
+    }
+
+    #[test]
+    fn the_oldest_of_the_address_with_the_most_places_goes() {
+        for (places, newcomer, one_goes, shares) in [
+            ("ABB", 'C', Some(1), Some(1)),
+            ("ABBB", 'A', Some(1), Some(1)),
+            ("BAB", 'B', Some(0), None),
+            ("ABC", 'D', Some(0), None),
+        ] {
+            assert_eq!(goes(places, newcomer, Crowd::OneGoes), one_goes, "{newcomer} comes to {places}");
+            assert_eq!(goes(places, newcomer, Crowd::Shares), shares, "{newcomer} comes to {places}");
+        }
     }
 }

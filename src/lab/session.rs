@@ -21,7 +21,7 @@ use crate::s01_bencode::counted;
 use crate::s04_handshake::transport::Transport;
 use crate::s05_messages::bitfield::{Bitfield, has_spare_bits};
 use crate::s05_messages::connection::Connection;
-use crate::s05_messages::{BLOCK_LENGTH, LONGEST_MESSAGE, Message, MessageError, Request};
+use crate::s05_messages::{BLOCK_LENGTH, Message, MessageError, Request};
 use crate::s07_extension::{EXTENDED, EXTENSION_BIT, Extensions, OUR_REQQ};
 use crate::s08_metadata::UtMetadata;
 
@@ -34,6 +34,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(100);
 pub(super) const WRITE_TIME: Duration = Duration::from_secs(20);
 /// How long [`Fault::Chokes`] leaves a peer choked.
 const CHOKE_TIME: Duration = Duration::from_millis(300);
+/// How many bytes of answers about metadata may wait to be sent. Some clients ask for all of it at once.
+const MOST_UNSENT: usize = 1 << 20;
 /// How many blocks leave in one write.
 const BATCH: usize = 4;
 /// How many requests may wait: twice what we tell the peer.
@@ -359,7 +361,7 @@ impl<'s> Session<'s> {
                     self.seen.said(&Message::Unknown { id: EXTENDED, payload });
                 }
                 self.messages.append(&mut answer);
-                if self.messages.len() > LONGEST_MESSAGE {
+                if self.messages.len() > MOST_UNSENT {
                     return Err(Over::TooMany);
                 }
             }

@@ -1,7 +1,8 @@
 //! Reading what somebody got slightly wrong: the first of two equal keys counts, and
 //! notes say what was passed over.
 
-use super::{BencodeError, Decoder, Kind, Rule, Value, counted, excerpt, path_text};
+use super::limits::Limits;
+use super::{BencodeError, Kind, Rule, Value, counted, excerpt, read};
 
 /// How many notes are kept of one input. The rest is counted.
 const MOST_NOTES: usize = 8;
@@ -75,7 +76,7 @@ impl PassedOver {
     }
 }
 
-/// Decodes as [`decode_prefix`](super::decode_prefix) does, except that a key may appear
+/// Decodes as [`decode_within`](super::limits::decode_within) does, except that a key may appear
 /// more than once in a dictionary: the first one counts, and a note names the others.
 ///
 /// What is hashed or signed must not be read this way: two programs would see two
@@ -83,9 +84,8 @@ impl PassedOver {
 ///
 /// # Errors
 /// If the value is broken in any other way.
-pub fn decode_first_keys<'a>(input: &'a [u8], notes: &mut PassedOver) -> Result<Value<'a>, BencodeError> {
-    let mut decoder = Decoder { input, at: 0, items: 0, path: Vec::new(), repeated: Some(notes) };
-    decoder.value().map_err(|(at, rule)| BencodeError { at, path: path_text(&decoder.path), rule })
+pub fn decode_first_keys<'a>(input: &'a [u8], limits: Limits, notes: &mut PassedOver) -> Result<Value<'a>, BencodeError> {
+    read(input, limits, Some(notes))
 }
 
 /// The pairs of a dictionary whose key an earlier pair has: their places, in rising order.

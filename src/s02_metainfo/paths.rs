@@ -16,6 +16,7 @@
 //! | a component over 255 bytes | cut, at a character, before a short extension |
 //! | names that differ, but no longer after that | `.1`, `.2`, ... before the extension |
 //! | two files of one path | the same, with a note |
+//! | more than 128 names in a path | an error |
 //! | padding (BEP 47) | needs no path and gets none |
 
 use std::collections::{HashMap, HashSet};
@@ -27,6 +28,9 @@ use crate::s01_bencode::{excerpt, printable};
 
 /// What file systems allow for one name, in bytes.
 const LONGEST: usize = 255;
+/// How many names a path may have. Real ones have fewer than 20, and every error about a file
+/// quotes its path.
+const DEEPEST: usize = 128;
 /// What is left of a name that gets a suffix: the longest is `.4294967295`.
 const LONGEST_STEM: usize = LONGEST - 11;
 /// A longer extension, with its dot, is a part of the name.
@@ -128,6 +132,9 @@ impl<'a> Tree<'a> {
     fn place(&mut self, raw: &[&'a [u8]], at: &str, notes: &mut PassedOver) -> Result<PathBuf, MetainfoError> {
         let unsafe_path = |why| MetainfoError::UnsafePath { path: at.to_owned(), why, name: raw_text(raw) };
         let Some((last, parents)) = raw.split_last() else { return Err(unsafe_path("a path needs at least one name")) };
+        if raw.len() > DEEPEST {
+            return Err(broken(at, format!("a list of at most {DEEPEST} names"), raw.len()));
+        }
         let mut path = PathBuf::new();
         let mut folder = 0;
         for parent in parents {

@@ -7,23 +7,28 @@
 //! neighbour's web page; one on our own network may.
 
 use std::io::{self, Read};
-use std::net::IpAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use thiserror::Error;
 use ureq::config::Config;
 use ureq::http::Uri;
+use ureq::http::uri::Authority;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 
-use super::{Announce, Announced, Tracker, TrackerError};
+use super::reach::{Reach, path_refusal, redirect_refusal};
+use super::{Announce, Announced, Tracker, TrackerError, words};
 
-/// The largest answer that is read, decompressed, in bytes.
-const LONGEST_ANSWER: usize = 2 << 20;
+/// The longest answer that is read, decompressed, in bytes. Three thousand peers fit in, in the
+/// longest form; and a torrent may have us ask a hundred trackers at the same time.
+const LONGEST_ANSWER: usize = 256 << 10;
+/// The longest head of an answer, in bytes: twice what is usual for servers.
+const LONGEST_HEAD: usize = 16 << 10;
 /// How many redirects are followed.
 const MOST_REDIRECTS: u32 = 5;
 
@@ -40,22 +45,40 @@ impl Tracker for HttpTracker {
     }
 }
 
-/// Makes one GET request, by a point in time: the status and the body. A seam; [`fetch`] does
-/// it over the network.
-pub type Get = dyn Fn(&str, Instant) -> Result<(u16, Vec<u8>), TrackerError> + Send + Sync;
+/// What a server answers to one GET request.
+#[derive(Debug, Clone)]
+pub struct Fetched {
+    /// The HTTP status.
+    pub status: u16,
+    /// The body, decompressed.
+    pub body: Vec<u8>,
+    /// How far away it is, or the farthest of the servers that redirected to it.
+    pub from: Reach,
+}
+
+/// Makes one GET request, by a point in time. A seam; [`fetch`] does it over the network.
+pub type Get = dyn Fn(&str, Instant) -> Result<Fetched, TrackerError> + Send + Sync;
 
 /// Announces with a request that is made by `get`.
 ///
 /// # Errors
 /// As [`Tracker::announce`].
 pub fn announce_with(get: &Get, url: &str, ask: &Announce, until: Instant) -> Result<Announced, TrackerError> {
-    let (status, body) = get(&announce_url(url, ask), until)?;
-    match Announced::decode(&body) {
+    let Fetched { status, body, from } = get(&announce_url(url, ask), until)?;
+    match one_at_a_time(|| Announced::decode(&body)) {
         // The reason in the body says more than the status.
         Err(failure @ TrackerError::Failure { .. }) => Err(failure),
         _ if status != 200 => Err(TrackerError::Status(status)),
-        answer => answer,
+        answer => answer.map(|answer| Announced { from, ..answer }),
     }
+}
+
+/// Decodes an answer, while no other thread of the process does: a decoded answer may take
+/// four times the memory of its bytes.
+pub(crate) fn one_at_a_time<T>(decode: impl FnOnce() -> T) -> T {
+    static DECODING: Mutex<()> = Mutex::new(());
+    let _turn = DECODING.lock().unwrap_or_else(PoisonError::into_inner);
+    decode()
 }
 
 /// The tracker's URL with our query behind its own: a private tracker knows its
@@ -99,12 +122,13 @@ fn credentials(url: &str) -> (String, Option<String>) {
     (format!("{scheme}{host}{path}"), Some(format!("Basic {basic}")))
 }
 
-/// The status and the body that a tracker answers to one GET request.
+/// Returns what a tracker answers to one GET request.
 ///
 /// # Errors
-/// If there is no whole answer by `until`, or if it is too long.
-pub fn fetch(url: &str, until: Instant) -> Result<(u16, Vec<u8>), TrackerError> {
-    let (status, body) = match get(url, until) {
+/// If there is no whole answer by `until`, if it is too long, or if there is no business of ours
+/// ([`reach`](super::reach)).
+pub fn fetch(url: &str, until: Instant) -> Result<Fetched, TrackerError> {
+    let fetched = match get(url, until) {
         // A tracker that is just being started refuses connections.
         Err(ureq::Error::Io(error)) if error.kind() == io::ErrorKind::ConnectionRefused => {
             thread::sleep(Duration::from_millis(150).min(until.saturating_duration_since(Instant::now())));
@@ -117,27 +141,36 @@ pub fn fetch(url: &str, until: Instant) -> Result<(u16, Vec<u8>), TrackerError> 
         ureq::Error::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
             TrackerError::Transport("the tracker hung up before it had answered".into())
         }
-        ureq::Error::Io(error) => TrackerError::Transport(error.into()),
+        ureq::Error::Io(error) => match error.get_ref().and_then(|error| error.downcast_ref()) {
+            Some(OffLimits(why)) => TrackerError::OffLimits(why),
+            None => TrackerError::Transport(error.into()),
+        },
         ureq::Error::Protocol(error) => TrackerError::Transport(format!("an HTTP answer was expected, but: {error}").into()),
         ureq::Error::TooManyRedirects => TrackerError::Transport(format!("it redirects more than {MOST_REDIRECTS} times").into()),
-        error => TrackerError::Transport(error.into()),
+        // It may quote what the tracker redirects to.
+        error => TrackerError::Transport(words(error.to_string().as_bytes()).into()),
     })?;
-    if body.len() > LONGEST_ANSWER {
+    if fetched.body.len() > LONGEST_ANSWER {
         return Err(TrackerError::TooLong(LONGEST_ANSWER));
     }
-    Ok((status, body))
+    Ok(fetched)
 }
 
-/// Status and body, of which one byte more than allowed is read at most.
-fn get(url: &str, until: Instant) -> Result<(u16, Vec<u8>), ureq::Error> {
+/// Fetches a body, of which one byte more than allowed is read at most.
+fn get(url: &str, until: Instant) -> Result<Fetched, ureq::Error> {
     let config = Config::builder()
         .timeout_global(Some(until.saturating_duration_since(Instant::now()).max(Duration::from_millis(1))))
         .http_status_as_error(false) // a 4xx may hold a failure reason
         .proxy(None) // HTTP_PROXY would take even a tracker on loopback away
         .max_redirects(MOST_REDIRECTS)
+        .max_response_header_size(LONGEST_HEAD)
+        .input_buffer_size(LONGEST_HEAD)
+        .output_buffer_size(LONGEST_HEAD)
         .user_agent(concat!("piecemeal/", env!("CARGO_PKG_VERSION")))
         .build();
-    let agent = ureq::Agent::with_parts(config, DefaultConnector::default(), InwardBlocked::default());
+    let guarded = Guarded::default();
+    let way = Arc::clone(&guarded.way);
+    let agent = ureq::Agent::with_parts(config, DefaultConnector::default(), guarded);
     let (url, authorization) = credentials(url);
     let mut request = agent.get(url);
     if let Some(basic) = authorization {
@@ -146,7 +179,8 @@ fn get(url: &str, until: Instant) -> Result<(u16, Vec<u8>), ureq::Error> {
     let mut response = request.call()?;
     let mut body = Vec::new();
     response.body_mut().as_reader().take(LONGEST_ANSWER as u64 + 1).read_to_end(&mut body).map_err(timeout_as_such)?;
-    Ok((response.status().as_u16(), body))
+    let from = way.lock().unwrap_or_else(PoisonError::into_inner).farthest.unwrap_or_default();
+    Ok(Fetched { status: response.status().as_u16(), body, from })
 }
 
 /// ureq wraps its own errors when it acts as a reader; take them out again.
@@ -157,36 +191,47 @@ fn timeout_as_such(error: io::Error) -> ureq::Error {
     }
 }
 
-/// Looks up names, and once one has led to a public address, refuses private
-/// ones: the way of a redirect to where it has no business.
+/// Looks up names, and hands on only addresses that may be asked: those of a tracker, and of
+/// where it redirects to.
 #[derive(Debug, Default)]
-struct InwardBlocked {
+struct Guarded {
     names: DefaultResolver,
-    outside: Arc<AtomicBool>,
+    way: Arc<Mutex<Way>>,
 }
 
-impl Resolver for InwardBlocked {
+/// Where requests have gone so far.
+#[derive(Debug, Default)]
+struct Way {
+    /// How far away the farthest of the servers is.
+    farthest: Option<Reach>,
+    /// The last server, as its URL has it.
+    server: Option<Authority>,
+}
+
+/// Why the resolver gives no address.
+#[derive(Debug, Error)]
+#[error("{0}")]
+struct OffLimits(&'static str);
+
+impl Resolver for Guarded {
     fn resolve(&self, uri: &Uri, config: &Config, timeout: NextTimeout) -> Result<ResolvedSocketAddrs, ureq::Error> {
         let found = self.names.resolve(uri, config, timeout)?;
-        let inward = found.iter().any(|address| is_private(address.ip()));
-        if inward && self.outside.load(Ordering::Relaxed) {
-            let why = "a public tracker redirects to a private address, which is not followed";
-            return Err(io::Error::new(io::ErrorKind::PermissionDenied, why).into());
+        let reach = |address: &SocketAddr| Reach::of(address.ip());
+        let nearest = found.iter().map(reach).min().unwrap_or_default();
+        // Of a name with addresses of several kinds, only the nearest are tried: ureq does not
+        // tell which one answered, and peers are judged by it.
+        let mut kept = self.empty();
+        found.iter().filter(|address| reach(address) == nearest).for_each(|address| kept.push(*address));
+        let mut way = self.way.lock().unwrap_or_else(PoisonError::into_inner);
+        // A server that sends us on to itself could have done at once whatever it does then.
+        let itself = way.server.is_some() && way.server.as_ref() == uri.authority();
+        let path = if itself { None } else { path_refusal(nearest, uri.path()) };
+        let inward = way.farthest.and_then(|farthest| redirect_refusal(farthest, nearest));
+        if let Some(why) = inward.or(path) {
+            return Err(io::Error::other(OffLimits(why)).into());
         }
-        if !inward {
-            self.outside.store(true, Ordering::Relaxed);
-        }
-        Ok(found)
-    }
-}
-
-/// Whether an address belongs to this machine or its own network.
-fn is_private(ip: IpAddr) -> bool {
-    match ip.to_canonical() {
-        IpAddr::V4(ip) => {
-            let shared = matches!(ip.octets(), [100, 64..=127, ..]); // RFC 6598
-            ip.is_loopback() || ip.is_private() || ip.is_link_local() || ip.is_unspecified() || ip.is_broadcast() || shared
-        }
-        IpAddr::V6(ip) => ip.is_loopback() || ip.is_unspecified() || ip.is_unique_local() || ip.is_unicast_link_local(),
+        way.farthest = way.farthest.max(Some(nearest));
+        way.server = uri.authority().cloned();
+        Ok(kept)
     }
 }

@@ -7,6 +7,9 @@ use super::TrackerError;
 use crate::s01_bencode::Value;
 use crate::s01_bencode::forgiving::PassedOver;
 
+/// How many peers are taken of one answer, in each of its keys. A swarm remembers no more, and
+/// trackers name 50 to 200.
+pub const MOST_PEERS: usize = 2_000;
 /// How many peers of one answer may be named by host. Each costs a lookup.
 const MOST_NAMED: usize = 50;
 /// A host name is never longer, in bytes (RFC 1035).
@@ -63,12 +66,12 @@ pub(super) struct Peers {
 /// or a list of dictionaries (BEP 3).
 pub(super) fn compact_or_list(peers: &Value, notes: &mut PassedOver) -> Result<Peers, TrackerError> {
     if let Some(bytes) = peers.bytes() {
-        return Ok(Peers { addresses: compact(bytes, "peers", address_v4)?, named: Vec::new() });
+        return Ok(Peers { addresses: compact(bytes, "peers", address_v4, notes)?, named: Vec::new() });
     }
     let expected = "a byte string or a list";
     let list = peers.list().ok_or(TrackerError::Answer { key: "peers", expected, found: peers.type_name().to_owned() })?;
     let (mut peers, mut unusable) = (Peers::default(), 0);
-    for peer in list {
+    for peer in list.iter().take(MOST_PEERS) {
         let host = peer.get("ip").and_then(Value::text).unwrap_or_default();
         let port = peer.get("port").and_then(Value::unsigned).and_then(|port| u16::try_from(port).ok());
         match (host.parse::<IpAddr>(), port) {
@@ -81,25 +84,35 @@ pub(super) fn compact_or_list(peers: &Value, notes: &mut PassedOver) -> Result<P
             _ => unusable += 1,
         }
     }
+    let all = list.len().min(MOST_PEERS);
+    too_many(list.len(), "peers", notes);
     if unusable > 0 {
-        let all = list.len();
         notes.add(|| format!("peers has {unusable} of {all} entries without a usable ip and port; they are passed over"));
     }
     Ok(peers)
 }
 
-/// Cuts compact peers into chunks of `N` bytes.
+/// Cuts compact peers into chunks of `N` bytes, and takes the first [`MOST_PEERS`].
 pub(super) fn compact<const N: usize>(
     bytes: &[u8],
     key: &'static str,
     read: fn(&[u8; N]) -> SocketAddr,
+    notes: &mut PassedOver,
 ) -> Result<Vec<SocketAddr>, TrackerError> {
     let (chunks, rest) = bytes.as_chunks::<N>();
     if !rest.is_empty() {
         let expected = if N == 6 { "a multiple of 6 bytes" } else { "a multiple of 18 bytes" };
         return Err(TrackerError::Answer { key, expected, found: format!("{} bytes", bytes.len()) });
     }
-    Ok(chunks.iter().map(read).collect())
+    too_many(chunks.len(), key, notes);
+    Ok(chunks.iter().take(MOST_PEERS).map(read).collect())
+}
+
+/// Notes that an answer names more peers than are taken.
+fn too_many(found: usize, key: &str, notes: &mut PassedOver) {
+    if found > MOST_PEERS {
+        notes.add(|| format!("{key} has {found} entries; those after the first {MOST_PEERS} are passed over"));
+    }
 }
 
 /// 4 bytes of address and 2 of port, both in network byte order (BEP 23).

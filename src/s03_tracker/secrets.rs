@@ -11,15 +11,16 @@
 //! | `?x=KEY`, no parameter of an announce | a value that looks like a key | trackers invent names |
 //! | `/KEY/announce`, `/passkey/KEY` | a part that looks like a key, or follows such a name | the oldest form |
 //! | `Authorization: KEY`, `Cookie: KEY` | the value | the same in a header |
+//! | `tracker id` in an answer, `?trackerid=` | the value | a tracker's own cookie |
 //!
 //! *Looks like a key*: at least 16 letters and digits, both of them, or 24 of a base64
 //! alphabet. The client's own `key=` is shorter, and worth nothing once the session is over.
 //! In a link the signs may be percent-encoded (`passkey%3D`).
 
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 /// Names whose values are secrets.
-const NAMES: [&str; 21] = [
+const NAMES: [&str; 22] = [
     "passkey",
     "torrent_pass",
     "torrentpass",
@@ -41,11 +42,17 @@ const NAMES: [&str; 21] = [
     "rsskey",
     "credential",
     "sid",
+    "trackerid",
 ];
 
 /// What every announce, scrape or link says, whatever it looks like.
-const PUBLIC: [&str; 12] =
-    ["info_hash", "peer_id", "port", "uploaded", "downloaded", "left", "event", "trackerid", "xt", "dn", "ip", "x.pe"];
+const PUBLIC: [&str; 11] = ["info_hash", "peer_id", "port", "uploaded", "downloaded", "left", "event", "xt", "dn", "ip", "x.pe"];
+
+/// A secret of this many bytes is looked for where nothing else shows what it is. Shorter ones may be
+/// words of the language.
+const WORDS: RangeInclusive<usize> = 8..=100;
+/// How many secrets are looked for so.
+const MOST_WORDS: usize = 8;
 
 /// Returns the text with `…` in place of each secret.
 pub fn hide(text: &str) -> String {
@@ -59,13 +66,56 @@ pub fn hide(text: &str) -> String {
     shown + text.get(end..).unwrap_or_default()
 }
 
-/// Returns the bytes with `*` in place of each byte of a secret.
+/// Returns the bytes with `*` in place of each byte of a secret. In bencode, each string is
+/// looked at alone: what follows a URL there is not a part of it.
 pub fn mask(bytes: &[u8]) -> Vec<u8> {
     let mut shown = bytes.to_vec();
-    for secret in secrets(bytes) {
+    let is_bencode = matches!(bytes, [b'd' | b'l', b'0'..=b'9' | b'd' | b'l' | b'i' | b'e', ..]);
+    let mut at = 0;
+    let mut is_cookie = false;
+    while let Some(string) = if is_bencode { next_string(bytes, at) } else { None } {
+        at = string.end;
+        let text = part(bytes, string.clone());
+        if is_cookie {
+            shown.get_mut(string).unwrap_or_default().fill(b'*');
+        } else if is_text(text) {
+            cover(&mut shown, string);
+        }
+        is_cookie = text == b"tracker id";
+    }
+    // All of it, if it is no bencode; and what cannot be read in it.
+    cover(&mut shown, at..bytes.len());
+    shown
+}
+
+/// Covers the secrets in a part of the bytes.
+fn cover(shown: &mut [u8], range: Range<usize>) {
+    for secret in secrets(part(shown, range.clone())) {
+        let secret = range.start + secret.start..range.start + secret.end;
         shown.get_mut(secret).unwrap_or_default().fill(b'*');
     }
-    shown
+}
+
+/// The content of the next whole string in bencode. Brackets and numbers before it are passed over.
+fn next_string(bytes: &[u8], mut at: usize) -> Option<Range<usize>> {
+    loop {
+        match bytes.get(at)? {
+            b'd' | b'l' | b'e' => at += 1,
+            b'i' => at += 1 + part(bytes, at..bytes.len()).iter().position(|byte| *byte == b'e')?,
+            b'0'..=b'9' => {
+                let digits = part(bytes, at..bytes.len()).iter().take(20).position(|byte| *byte == b':')?;
+                let length: usize = std::str::from_utf8(part(bytes, at..at + digits)).ok()?.parse().ok()?;
+                let start = at + digits + 1;
+                return Some(start..start.checked_add(length).filter(|end| *end <= bytes.len())?);
+            }
+            _ => return None,
+        }
+    }
+}
+
+/// Whether a string may hold a URL. Hashes and addresses are to be shown as they are.
+fn is_text(bytes: &[u8]) -> bool {
+    std::str::from_utf8(bytes).is_ok() || has(bytes, b"://")
 }
 
 /// Where secrets are, in order.
@@ -83,6 +133,7 @@ fn secrets(text: &[u8]) -> Vec<Range<usize>> {
         at = value.as_ref().map_or(end + 1, |value| value.end);
         found.extend(value);
     }
+    found.extend(again(text, &found));
     found.retain(|secret| !secret.is_empty());
     found.sort_by_key(|secret: &Range<usize>| secret.start);
     found.dedup_by(|next, last| {
@@ -93,6 +144,22 @@ fn secrets(text: &[u8]) -> Vec<Range<usize>> {
         overlap
     });
     found
+}
+
+/// Where the same secrets are once more: a tracker says in its own words which key it refuses. Of
+/// the first few, since a stranger's text may have any number.
+fn again(text: &[u8], found: &[Range<usize>]) -> Vec<Range<usize>> {
+    let mut known: Vec<&[u8]> = Vec::new();
+    for secret in found.iter().map(|secret| part(text, secret.clone())) {
+        if WORDS.contains(&secret.len()) && known.len() < MOST_WORDS && !known.contains(&secret) {
+            known.push(secret);
+        }
+    }
+    let places = |secret: &[u8]| {
+        let same = text.windows(secret.len()).enumerate().filter(|(_, there)| *there == secret);
+        same.map(|(at, there)| at..at + there.len()).collect::<Vec<_>>()
+    };
+    known.into_iter().flat_map(places).collect()
 }
 
 /// What has no blanks in it. A URL may have commas and brackets, so they end only other words, and
@@ -155,9 +222,12 @@ fn of_word(text: &[u8], word: Range<usize>, found: &mut Vec<Range<usize>>) {
             None => {}
         }
     }
-    // The path of a request may have a URL in its query.
-    let is_path = part(text, word.clone()).starts_with(b"/");
-    let path = if is_path { word.start } else { host.end };
+    // The path of a request may have a URL in its query. Before the path there may be a host, or
+    // one byte that says how long the path is (BEP 41), whatever sign that is.
+    let behind_length = part(text, word.start + 1..word.end).starts_with(b"/");
+    let before = if behind_length { word.start + 1 } else { until(word.start, b"/?") };
+    let is_path = text.get(before) == Some(&b'/') && scheme.is_none_or(|scheme| before + 2 < scheme);
+    let path = if is_path { before } else { host.end };
     let steps = || split(text, path..until(path, b"?"), &[b"/", b"%2F", b"%2f"]);
     // A path of its own must look like a tracker's, or every file's would be meant.
     let is_trackers =

@@ -6,7 +6,7 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::net::SocketAddr;
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::mpsc::{self, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -41,8 +41,9 @@ impl<T, E> Drop for Ends<T, E> {
 /// # Errors
 /// If all fail and no more can be found, or `until` comes: the peers that failed,
 /// each with its reason.
-pub fn first_answer<T, E, F>(peers: Receiver<Vec<SocketAddr>>, until: Instant, ask: F) -> Result<T, Vec<(SocketAddr, E)>>
+pub fn first_answer<T, E, P, F>(peers: P, until: Instant, ask: F) -> Result<T, Vec<(SocketAddr, E)>>
 where
+    P: IntoIterator<Item = Vec<SocketAddr>> + Send + 'static,
     T: Send + 'static,
     E: Send + 'static,
     F: Fn(SocketAddr) -> Result<T, E> + Clone + Send + 'static,

@@ -21,6 +21,10 @@ pub trait ReadHalf: Read + Send {
     /// From `until` on, reads fail with [`ErrorKind::TimedOut`]. One that waits already
     /// may be late by a quarter of what was left.
     fn set_deadline(&mut self, until: Instant);
+
+    /// Whether the other side has ended the connection, even if something is left to read.
+    /// Takes nothing, and does not wait.
+    fn has_ended(&self) -> bool;
 }
 
 /// The half we write to.
@@ -185,6 +189,40 @@ impl ReadHalf for TcpHalf {
     fn set_deadline(&mut self, until: Instant) {
         self.until = until;
     }
+
+    fn has_ended(&self) -> bool {
+        has_ended(&self.stream)
+    }
+}
+
+/// Whether a TCP connection is over. The end of the stream alone would not show it: what came
+/// before that end must be read first.
+#[cfg(unix)]
+fn has_ended(stream: &TcpStream) -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    // Other systems say HUP for the end of one direction, too.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    let asked = PollFlags::RDHUP;
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    let asked = PollFlags::HUP;
+    let mut polled = [PollFd::new(stream, asked)];
+    // Nothing is reported unless it was asked for, except errors and the end of both directions.
+    poll(&mut polled, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).is_ok_and(|reported| reported > 0)
+}
+
+/// The same without `poll`: it shows once everything that came before the end has been read.
+#[cfg(not(unix))]
+fn has_ended(stream: &TcpStream) -> bool {
+    let peek = || -> io::Result<usize> {
+        stream.set_nonblocking(true)?;
+        let peeked = stream.peek(&mut [0]);
+        stream.set_nonblocking(false)?;
+        peeked
+    };
+    match peek() {
+        Ok(count) => count == 0,
+        Err(error) => error.kind() != ErrorKind::WouldBlock,
+    }
 }
 
 impl WriteHalf for TcpHalf {
@@ -290,6 +328,10 @@ impl Write for PipeHalf {
 impl ReadHalf for PipeHalf {
     fn set_deadline(&mut self, until: Instant) {
         self.until = until;
+    }
+
+    fn has_ended(&self) -> bool {
+        !self.pipe.lock().1
     }
 }
 

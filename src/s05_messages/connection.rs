@@ -61,6 +61,11 @@ impl Connection {
         self.ours.has_bit(bit) && self.theirs.has_bit(bit)
     }
 
+    /// Whether the other side has hung up, even if messages are left to read. Does not wait.
+    pub fn has_ended(&mut self) -> bool {
+        self.input.get_mut().has_ended()
+    }
+
     /// One deadline for both directions.
     pub fn set_deadline(&mut self, until: Instant) {
         self.input.get_mut().set_deadline(until);

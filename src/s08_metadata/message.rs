@@ -3,7 +3,11 @@
 use thiserror::Error;
 
 use super::MetadataPieceIndex;
-use crate::s01_bencode::{BencodeError, Value, decode_prefix, encode};
+use crate::s01_bencode::limits::{Limits, decode_within};
+use crate::s01_bencode::{BencodeError, Value, encode};
+
+/// Limits of the dictionary: it has two or three numbers, and room for what others may add.
+pub const LIMITS: Limits = Limits { depth: 4, items: 50 };
 
 /// The payload of a `ut_metadata` message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,7 +30,7 @@ impl<'a> MetadataMessage<'a> {
     /// # Errors
     /// If it does not start with a dictionary that has `msg_type` and `piece`.
     pub fn decode(payload: &'a [u8]) -> Result<MetadataMessage<'a>, MetadataMessageError> {
-        let dictionary = decode_prefix(payload)?;
+        let dictionary = decode_within(payload, LIMITS)?;
         let number =
             |key: &'static str| dictionary.get(key).and_then(Value::unsigned).ok_or(MetadataMessageError::Missing { key });
         let piece = || {

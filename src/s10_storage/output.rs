@@ -67,6 +67,9 @@ impl Output {
             return Err(StorageError::Stopped);
         }
         let ours = !there || marked || (have.is_full() && storage.has_right_sizes());
+        // One right piece is enough, whatever the others hold. In a partial download of another client
+        // wrong pieces that are not zero are normal: those that it had begun, and where it reserved
+        // no space, whatever the disk held. They cannot be told from what the user has changed since.
         let begun_elsewhere = !ours && is_part_of(info, &have);
         if !ours && !begun_elsewhere && !force {
             return Err(StorageError::Foreign { path: shown(&path), pieces: info.piece_count() });

@@ -228,6 +228,11 @@ impl<P: Clone> Board<P> {
         if self.trust.is_proved(asker.who.peer) { spoilt.find(fits) } else { None }
     }
 
+    /// Sets whether a peer has a piece that is missing.
+    pub fn set_useful(&mut self, who: Contributor, useful: bool) {
+        self.trust.set_useful(who.peer, useful);
+    }
+
     /// Notes that a peer asks for a piece, while some wait.
     pub fn asks(&mut self, who: Contributor, now: Instant) {
         self.trust.asks(who.peer, now);

@@ -117,6 +117,7 @@ impl Claimant {
         self.has = if let PeerPieces::Some(bits) = &pieces { bits.count() } else { 0 };
         self.pieces = pieces;
         self.count_wanted(&state);
+        state.board.set_useful(self.who, self.wanted > 0);
     }
 
     /// The peer has one piece more. A number that is no piece changes nothing.
@@ -130,6 +131,7 @@ impl Claimant {
         state.board.count(index, true);
         self.wanted += u32::from(self.is_wanted(&state, index));
         self.found_nothing = None;
+        state.board.set_useful(self.who, self.wanted > 0);
     }
 
     /// The peer has one piece less.
@@ -143,6 +145,7 @@ impl Claimant {
             let mut state = self.queue.lock();
             state.board.count(index, false);
             self.wanted -= u32::from(self.is_wanted(&state, index));
+            state.board.set_useful(self.who, self.wanted > 0);
         } else {
             let mut bits = Bitfield::full(self.queue.info.piece_count());
             bits.set(index, false);
@@ -179,10 +182,15 @@ impl Claimant {
         if self.queue.finished.load(Ordering::Acquire) == self.seen {
             return Vec::new();
         }
-        let mut news = self.unseen(&self.queue.lock()).to_vec();
+        let mut state = self.queue.lock();
+        let mut news = self.unseen(&state).to_vec();
         news.truncate(MAX_NEWS);
         self.seen += news.len();
         self.wanted -= news.iter().filter(|piece| self.pieces.has(**piece)).count() as u32;
+        if self.wanted == 0 {
+            state.board.set_useful(self.who, false);
+        }
+        drop(state);
         news.into_iter().map(|piece| self.queue.piece(piece)).collect()
     }
 

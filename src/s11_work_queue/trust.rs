@@ -42,6 +42,8 @@ pub(super) struct Trust {
     here: HashSet<PeerNumber>,
     /// The peers that had a part in a piece that was right, and when each last asked for a piece.
     proved: HashMap<PeerNumber, Option<Instant>>,
+    /// The peers that have nothing that is missing. Nobody needs to wait for them.
+    useless: HashSet<PeerNumber>,
     /// The suspects, each with the time since when it is one.
     suspects: HashMap<PeerNumber, Instant>,
     /// The addresses of suspects that have gone, the oldest first.
@@ -61,6 +63,7 @@ impl Trust {
     pub fn leave(&mut self, who: Contributor) {
         self.here.remove(&who.peer);
         self.proved.remove(&who.peer);
+        self.useless.remove(&who.peer);
         if self.suspects.remove(&who.peer).is_some() {
             self.remember(who);
         }
@@ -119,6 +122,15 @@ impl Trust {
         self.proved.contains_key(&peer)
     }
 
+    /// Sets whether a peer has a piece that is missing.
+    pub fn set_useful(&mut self, peer: PeerNumber, useful: bool) {
+        if useful {
+            self.useless.remove(&peer);
+        } else {
+            self.useless.insert(peer);
+        }
+    }
+
     /// A peer asks for a piece. If it has proved itself, it may take what was left to such peers.
     pub fn asks(&mut self, peer: PeerNumber, now: Instant) {
         if let Some(asked) = self.proved.get_mut(&peer) {
@@ -133,14 +145,16 @@ impl Trust {
     }
 
     /// Whether a peer leaves a piece to others that have proved themselves. `spoilt` is when the
-    /// piece had the wrong hash, if it ever had. Nobody waits long, nor for a peer that could have
-    /// had the piece and took none or another one: it may not have it.
+    /// piece had the wrong hash, if it ever had. Nobody waits long, nor for a peer that has nothing of
+    /// what is missing, or that could have had the piece and took none or another one.
     pub fn holds_back(&self, peer: PeerNumber, spoilt: Option<Instant>, now: Instant) -> bool {
-        if self.proved.is_empty() || self.is_proved(peer) {
+        let useful = self.proved.iter().filter(|(other, _)| !self.useless.contains(other));
+        let mut others = useful.map(|(_, asked)| asked).peekable();
+        if self.is_proved(peer) || others.peek().is_none() {
             return false;
         }
         let lately = |since: &Instant| now.saturating_duration_since(*since) < HOLD_BACK;
-        let all_asked = |spoilt| self.proved.values().all(|asked| asked.is_some_and(|asked| asked > spoilt));
+        let mut all_asked = |spoilt| others.all(|asked| asked.is_some_and(|asked| asked > spoilt));
         let is_suspect = self.suspects.get(&peer).is_some_and(lately);
         is_suspect || spoilt.filter(lately).is_some_and(|spoilt| !all_asked(spoilt))
     }

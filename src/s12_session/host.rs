@@ -67,6 +67,8 @@ pub enum Report {
     PassedOver(SocketAddr, String),
     /// A piece had the wrong hash, and these peers brought blocks of it.
     Corrupt(PieceIndex, Vec<PeerNumber>),
+    /// A piece that was spoilt is right now, and shows that blocks of this peer were wrong.
+    Lied(PieceIndex, PeerNumber),
     /// A piece was verified, and this many bytes are left. Two sessions may report that none are.
     Verified(u64),
 }
@@ -121,6 +123,9 @@ impl Host {
 
     /// Counts a piece that was just verified.
     pub fn count_piece(&self, torrent: &Torrent) {
+        for (piece, liar) in torrent.queue.take_exposed() {
+            (self.report)(Report::Lied(piece, liar));
+        }
         // Two threads may get here at once, and the later one with the older number.
         let left = torrent.queue.bytes_left();
         self.counters.left.fetch_min(left, Ordering::Relaxed);

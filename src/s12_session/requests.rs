@@ -19,8 +19,9 @@ use crate::s11_work_queue::lease::{Lease, Written};
 
 /// The most requests outstanding for pieces that other peers are also fetching.
 const MAX_SHARED: usize = 8;
-/// The number of requests that a peer may reject.
-const MAX_REJECTED: usize = 10_000;
+/// The number of requests that a peer may reject. Each is remembered, because a second reject means
+/// more than the first.
+const MAX_REJECTED: usize = 2_000;
 /// The number of pieces that are remembered of those that the peer allows, or suggests.
 const MAX_ADVICE: usize = 64;
 /// The number of blocks that may come unrequested, before any request was taken back.
@@ -251,13 +252,17 @@ impl Session<'_> {
     }
 
     /// A request is rejected. The first time this may be the late answer to one from before a choke, and
-    /// we ask again. The second time, the peer does not have the piece, whatever it says.
+    /// we ask again. The second time, the peer does not have the piece, whatever it says. While it chokes
+    /// us, a reject says only that it gives no more of this piece for free: it has the piece, and may
+    /// unchoke us later.
     pub(super) fn rejected(&mut self, request: Request) -> Result<(), SessionEnd> {
         if !self.requests.take_outstanding(request) {
             return Ok(());
         }
         self.host.download_limit.refund(request.length as usize);
-        if !self.requests.rejected.insert(request) {
+        if self.state.peer_choking {
+            self.requests.allowed.retain(|index| *index != request.index);
+        } else if !self.requests.rejected.insert(request) {
             self.claimant.lost(request.index);
             self.show_pieces();
         }
@@ -302,6 +307,7 @@ impl Session<'_> {
             Written::More | Written::Stale => {}
             Written::Verified => {
                 self.let_go(index);
+                self.stats.count_piece();
                 self.host.count_piece(self.torrent);
             }
             Written::Corrupt(by) => {

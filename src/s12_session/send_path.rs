@@ -5,6 +5,9 @@
 //! downloads, it writes a few requests now and then ([`Direct`]): what does not leave at once is
 //! kept, and the session reads on before it tries again. Once it uploads, another path takes over
 //! (stage 14).
+//!
+//! A peer that asks and does not read is not read either ([`BEHIND`]): its next request comes up when
+//! the answers to the last ones have left.
 
 use std::io::{self, ErrorKind};
 use std::time::{Duration, Instant};
@@ -13,8 +16,11 @@ use crate::s04_handshake::transport::WriteHalf;
 
 /// How long a peer may leave a block, or the messages of one write, unread before we hang up.
 pub const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
-/// Bytes of messages that may wait to be written. A peer that asks and never reads must not choose
-/// our memory.
+/// From this many unsent bytes of messages on, the peer is not read until some have left. The longest
+/// answer to one message, a metadata piece, has an eighth of this.
+pub const BEHIND: usize = 128 << 10;
+/// Bytes of messages that may wait to be written. Only our own news, of finished pieces, can bring
+/// more than [`BEHIND`].
 pub const MAX_UNSENT: usize = 1 << 20;
 /// How long a session may be in a write before it checks whether there is something to read.
 const WRITE_TICK: Duration = Duration::from_millis(50);
@@ -29,6 +35,9 @@ pub trait SendPath {
 
     /// Whether something is unsent that only another [`SendPath::send`] will send.
     fn has_unsent(&self) -> bool;
+
+    /// Whether so much is unsent that the peer must not get to ask for more.
+    fn is_behind(&self) -> bool;
 
     /// Returns why the connection ended, if it was a write that ended it.
     fn take_failure(&self) -> Option<io::Error>;
@@ -82,6 +91,10 @@ impl SendPath for Direct {
 
     fn has_unsent(&self) -> bool {
         !self.unsent.is_empty()
+    }
+
+    fn is_behind(&self) -> bool {
+        self.unsent.len() > BEHIND
     }
 
     fn take_failure(&self) -> Option<io::Error> {

@@ -17,6 +17,8 @@ pub struct PeerStats {
     start: Instant,
     downloaded: AtomicU64,
     uploaded: AtomicU64,
+    /// Verified pieces that it has completed, and that nobody has counted yet.
+    completed: AtomicU32,
     /// When a block last came, in milliseconds from the start. 0: never.
     received_at: AtomicU64,
     /// When a block last went, likewise.
@@ -33,6 +35,7 @@ impl PeerStats {
             start: Instant::now(),
             downloaded: AtomicU64::new(0),
             uploaded: AtomicU64::new(0),
+            completed: AtomicU32::new(0),
             received_at: AtomicU64::new(0),
             sent_at: AtomicU64::new(0),
             flags: PeerFlags::default(),
@@ -95,6 +98,16 @@ impl PeerStats {
     pub fn count_sent(&self, bytes: usize, now: Instant) {
         self.uploaded.fetch_add(bytes as u64, Ordering::Relaxed);
         self.sent_at.store(self.since_start(now), Ordering::Relaxed);
+    }
+
+    /// Counts a verified piece of which the peer has brought the last block.
+    pub(super) fn count_piece(&self) {
+        self.completed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Returns the number of verified pieces that it has completed since the last call.
+    pub fn take_pieces(&self) -> u32 {
+        self.completed.swap(0, Ordering::Relaxed)
     }
 
     fn since_start(&self, now: Instant) -> u64 {

@@ -1,17 +1,22 @@
 //! The addresses we know, and what came of each: whom to dial next.
+//!
+//! The book and the dialling are shared by address, as places are: a name costs nothing, and one
+//! address could have thousands of them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
+use super::bans::Bans;
+use super::doubles::UNPROVED;
 use super::manners::Knocks;
+use super::sharing::{Holder, makes_way};
+use crate::s04_handshake::origin::Origin;
 
 /// How many addresses are remembered.
 pub const REMEMBERED: usize = 2000;
 /// How often an address is dialled again after a failure.
 const MOST_RETRIES: u32 = 5;
-/// How many banned addresses of one IP ban all of it.
-const BANS_PER_IP: u32 = 3;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -29,13 +34,14 @@ struct Known {
     dialled: u32,
     /// Whether it has had its early second chance since then.
     forgiven: bool,
+    /// Whether a verified piece came from there.
+    proved: bool,
 }
 
 /// The address book.
 pub struct Addresses {
     known: HashMap<SocketAddr, Known>,
-    banned: HashSet<SocketAddr>,
-    bans: HashMap<IpAddr, u32>,
+    bans: Bans,
     knocks: Knocks,
     retry: Duration,
 }
@@ -44,36 +50,49 @@ impl Addresses {
     /// An empty one; a failed address is dialled again after `retry`, then twice
     /// that, and so on.
     pub fn new(retry: Duration) -> Addresses {
-        Addresses { known: HashMap::new(), banned: HashSet::new(), bans: HashMap::new(), knocks: Knocks::default(), retry }
+        Addresses { known: HashMap::new(), bans: Bans::default(), knocks: Knocks::default(), retry }
     }
 
-    /// Remembers an address, if it is new and not banned. When there are too many,
-    /// those that are no longer dialled make room.
-    pub fn found(&mut self, address: SocketAddr) {
+    /// Remembers an address, if it is new and not banned. `false` if there is no room for it.
+    pub fn found(&mut self, address: SocketAddr) -> bool {
         if address.port() == 0
             || self.is_banned(address)
             || self.knocks.is_enough(address.ip())
             || self.known.contains_key(&address)
         {
-            return;
+            return true;
         }
-        if self.is_full() {
-            return;
+        let room = self.known.len() < REMEMBERED || self.make_room(Origin::of(address.ip()));
+        if room {
+            self.known.insert(address, Known { state: State::Due(Instant::now()), dialled: 0, forgiven: false, proved: false });
         }
-        self.known.insert(address, Known { state: State::Due(Instant::now()), dialled: 0, forgiven: false });
+        room
     }
 
-    /// Whether there is no room, and none to be made.
-    pub fn is_full(&mut self) -> bool {
-        if self.known.len() < REMEMBERED {
-            return false;
-        }
-        let before = self.known.len();
+    /// Makes room for one more from this origin, and some to spare, as it takes a look at all.
+    /// First those go that are no longer dialled. Then the origin with the most gives up a tenth
+    /// of what it has, those first that have been dialled most often.
+    fn make_room(&mut self, newcomer: Origin) -> bool {
         self.known.retain(|_, known| known.state != State::Over);
-        self.known.len() == before
+        if self.known.len() < REMEMBERED {
+            return true;
+        }
+        let all: Vec<SocketAddr> = self.known.keys().copied().collect();
+        let holder = |(address, known): (&SocketAddr, &Known)| Holder {
+            origin: Origin::of(address.ip()),
+            worth: matches!(known.state, State::Due(_)).then_some(()),
+        };
+        let holders: Vec<_> = self.known.iter().map(holder).collect();
+        let Some(crowded) = makes_way(&holders, newcomer).and_then(|goes| holders.get(goes)) else { return false };
+        let of_crowded = all.iter().zip(&holders).filter(|(_, holder)| holder.origin == crowded.origin && holder.worth.is_some());
+        let mut go: Vec<SocketAddr> = of_crowded.map(|(address, _)| *address).collect();
+        go.sort_by_key(|address| self.known.get(address).map(|known| std::cmp::Reverse(known.dialled)));
+        go.truncate(1 + go.len() / 10);
+        self.known.retain(|address, _| !go.contains(address));
+        true
     }
 
-    /// An address to dial now: the one that has waited longest. It is busy then.
+    /// An address to dial now. It is busy then.
     pub fn next(&mut self, now: Instant) -> Option<SocketAddr> {
         let address = self.due(now)?;
         if let Some(known) = self.known.get_mut(&address) {
@@ -83,13 +102,18 @@ impl Addresses {
         Some(address)
     }
 
-    /// The address that [`Addresses::next`] would return, which stays as it is.
+    /// The address that [`Addresses::next`] would return, which stays as it is: one of the origin
+    /// with the fewest that are busy, and of those the one that has waited longest.
     pub fn due(&self, now: Instant) -> Option<SocketAddr> {
+        let mut busy: HashMap<Origin, usize> = HashMap::new();
+        for (address, _) in self.known.iter().filter(|(_, known)| known.state == State::Busy) {
+            *busy.entry(Origin::of(address.ip())).or_default() += 1;
+        }
         let due = self.known.iter().filter_map(|(address, known)| match known.state {
-            State::Due(time) if time <= now => Some((time, *address)),
+            State::Due(time) if time <= now => Some((busy.get(&Origin::of(address.ip())).copied().unwrap_or(0), time, *address)),
             _ => None,
         });
-        due.min().map(|(_, address)| address)
+        due.min().map(|(_, _, address)| address)
     }
 
     /// It could not even be tried; it is due at once.
@@ -141,7 +165,8 @@ impl Addresses {
             self.knocks.in_vain(ip);
         }
         if self.knocks.is_enough(ip) {
-            self.known.retain(|other, known| other.ip() != ip || known.dialled > 0);
+            let origin = Origin::of(ip);
+            self.known.retain(|other, known| Origin::of(other.ip()) != origin || known.dialled > 0);
         }
     }
 
@@ -168,35 +193,50 @@ impl Addresses {
         self.revive_in(self.retry / 8, address);
     }
 
-    /// The peer at this address is here already, or another that uses its name and has not
-    /// given or taken anything. It is dialled again when that will no longer count.
+    /// The peer at this address is here already, or another that uses its name. It is dialled a few
+    /// more times, each after a pause in which the other one could have ended.
     pub fn may_be_a_double(&mut self, address: SocketAddr) {
-        let pause = 4 * self.retry;
+        let again = State::Due(Instant::now() + UNPROVED * self.retry);
         if let Some(known) = self.known.get_mut(&address).filter(|known| known.state == State::Busy) {
-            known.state = State::Due(Instant::now() + pause);
+            known.state = if known.dialled <= MOST_RETRIES { again } else { State::Over };
         }
     }
 
     fn revive_in(&mut self, pause: Duration, address: SocketAddr) {
         let banned = self.is_banned(address);
         if let Some(known) = self.known.get_mut(&address).filter(|known| known.state == State::Over && !banned) {
-            *known = Known { state: State::Due(Instant::now() + pause), dialled: 1, forgiven: false };
+            *known = Known { state: State::Due(Instant::now() + pause), dialled: 1, forgiven: false, ..*known };
         }
     }
 
     /// It has sent bad data.
     pub fn ban(&mut self, address: SocketAddr) {
-        if self.banned.insert(address) {
-            *self.bans.entry(address.ip()).or_default() += 1;
-        }
-        // With the last one, all others of the IP are over, too.
+        self.bans.add(address);
+        self.forget(address);
+        // With the last one, the others of the IP are over, too: they may be found again if it
+        // comes to be let in again.
         let over: Vec<SocketAddr> = self.known.keys().copied().filter(|known| self.is_banned(*known)).collect();
-        over.into_iter().for_each(|address| self.forget(address));
+        self.known.retain(|known, _| self.bans.has(*known) || !over.contains(known));
     }
 
-    /// Whether it, or its whole IP, is banned.
+    /// It has completed this many pieces, and they are verified.
+    pub fn brought(&mut self, address: SocketAddr, pieces: u32) {
+        if pieces > 0 {
+            self.bans.credit(address, pieces);
+            self.known.entry(address).and_modify(|known| known.proved = true);
+        }
+    }
+
+    /// Whether this very address is banned.
+    pub fn has_lied(&self, address: SocketAddr) -> bool {
+        self.bans.has(address)
+    }
+
+    /// Whether nobody is let in from there: it is banned, or others of its IP are and it has not
+    /// proved itself. Peers that are connected already stay.
     pub fn is_banned(&self, address: SocketAddr) -> bool {
-        self.banned.contains(&address) || self.bans.get(&address.ip()).is_some_and(|bans| *bans >= BANS_PER_IP)
+        let proved = self.known.get(&address).is_some_and(|known| known.proved);
+        self.bans.has(address) || self.bans.bar(address) && !proved
     }
 
     /// Whether every address has been dialled twice, or is not dialled any more.

@@ -4,11 +4,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::manners::{NamedBy, Reach, may_ask};
-use super::source::{Candidate, Finder, PeerSource, Wake};
+use super::source::{Finder, PeerSource, Wake};
 use crate::s01_bencode::counted;
 use crate::s02_metainfo::InfoHash;
 use crate::s03_tracker::names::Lookups;
+use crate::s03_tracker::reach::NamedBy;
 use crate::s03_tracker::{Announce, Announced, Event, PeerId, Retry, Tier, Tracker, TrackerError};
 use crate::s07_extension::BoxError;
 
@@ -60,20 +60,8 @@ impl PeerSource for Announcer {
         self.urls.first().cloned().unwrap_or_default()
     }
 
-    fn named_by(&self) -> Box<dyn Fn() -> NamedBy + Send> {
-        let urls = self.urls.clone();
-        Box::new(move || NamedBy::Tracker(Reach::of_trackers(&urls)))
-    }
-
     fn run(self: Box<Self>, mut finder: Finder) -> Result<(), BoxError> {
         let Announcer { urls, trackers, mut ask, retry } = *self;
-        let (urls, refused): (Vec<String>, Vec<String>) = urls.into_iter().partition(|url| may_ask(url));
-        for url in &refused {
-            finder.failed(format!("{url}: a tracker on this machine is asked only for a path with `announce` in it"));
-        }
-        if urls.is_empty() {
-            return Ok(());
-        }
         let mut tier = Tier::new(urls);
         let names = Lookups::default();
         let mut failures = 0;
@@ -103,7 +91,7 @@ impl PeerSource for Announcer {
                     (pause, earliest)
                 }
                 Err(tried) => {
-                    let never = tried.iter().all(|(_, error)| matches!(error, TrackerError::Failure { retry: Retry::Never, .. }));
+                    let never = tried.iter().all(|(_, error)| is_final(error));
                     let later = later(&tried);
                     for (url, error) in tried {
                         finder.failed(format!("{url}: {error}"));
@@ -159,9 +147,14 @@ fn later(tried: &[(String, TrackerError)]) -> Option<Duration> {
     tried.iter().filter_map(|(_, error)| after(error)).max()
 }
 
+/// Whether a tracker is not asked again in this session.
+fn is_final(error: &TrackerError) -> bool {
+    matches!(error, TrackerError::Failure { retry: Retry::Never, .. } | TrackerError::OffLimits(_))
+}
+
 /// Hands the peers of an answer to the swarm. `false` says that it is over.
 fn hand_over(finder: &Finder, names: &Lookups, url: &str, answer: &Announced) -> bool {
-    let dial = |found: &[SocketAddr]| finder.found(found.iter().copied().map(Candidate::Dial).collect());
+    let dial = |found: &[SocketAddr]| finder.found(NamedBy::Tracker(answer.from), found.to_vec());
     let say = || {
         let peers = counted(answer.peers.len() + answer.named.len(), "peer");
         finder.say(format!("{url} names {peers}{}{}", warning(answer), passed_over(answer)));

@@ -6,7 +6,7 @@ mod patience;
 mod places;
 mod telling;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,23 +16,30 @@ use std::time::{Duration, Instant};
 use self::patience::Patience;
 use self::places::Turns;
 use super::addresses::Addresses;
-use super::doubles::is_proved;
+use super::doubles::{add_double, claims_to_be, is_proved, was_short};
 use super::outcome::Outcome;
 use super::peer::{Ended, start_source};
 use super::source::{Candidate, Finder, PeerSource};
 use super::standing::Record;
 use super::waiting::Silence;
-use super::{Event, Note, Swarm, SwarmError};
+use super::{Event, Live, Note, Swarm, SwarmError};
 use crate::s02_metainfo::Info;
 use crate::s04_handshake::HandshakeError;
 use crate::s04_handshake::descriptors::is_exhausted;
+use crate::s04_handshake::origin::Origin;
 use crate::s05_messages::bitfield::Bitfield;
 use crate::s10_storage::{StorageError, Store};
 use crate::s11_work_queue::{PeerNumber, WorkQueue};
 use crate::s12_session::host::{Report, SessionEnd, Torrent};
 
+/// How many IPs have to be turned away before the rest of an answer is not looked at.
+const MOST_REFUSED: usize = 50;
 /// How often the user hears of progress.
 const EVENT_TIME: Duration = Duration::from_millis(100);
+
+/// How many addresses are remembered of peers that brought something. One that comes and goes
+/// with a block each time would otherwise fill our memory.
+const MOST_KNOWN: usize = 10_000;
 
 /// The limits of a [`Plan`](super::Plan).
 pub(super) struct Limits {
@@ -68,7 +75,8 @@ pub(super) struct Conductor<'e> {
     threads: HashMap<PeerNumber, SocketAddr>,
     turns: Turns,
     /// The address of each that is here, or was of use: who spoilt a piece may have gone since.
-    known: HashMap<PeerNumber, SocketAddr>,
+    /// Of those that have gone, the latest are kept.
+    known: BTreeMap<PeerNumber, SocketAddr>,
     next_number: PeerNumber,
     /// The sources that run, by their numbers.
     sources: HashMap<usize, Running>,
@@ -103,7 +111,7 @@ impl<'e> Conductor<'e> {
             outcome: Outcome::default(),
             threads: HashMap::new(),
             turns: Turns::default(),
-            known: HashMap::new(),
+            known: BTreeMap::new(),
             next_number: 0,
             sources: HashMap::new(),
             next_source: 0,
@@ -175,7 +183,7 @@ impl<'e> Conductor<'e> {
         let signals = Arc::clone(&self.swarm.signals);
         let (number, name, passive) = (self.next_source, source.name(), source.is_passive());
         self.next_source += 1;
-        let finder = Finder::new((name.clone(), number), signals, self.notes.0.clone(), handshake).naming(source.named_by());
+        let finder = Finder::new((name.clone(), number), signals, self.notes.0.clone(), handshake);
         if !passive {
             self.record.source(name.clone());
         }
@@ -203,25 +211,7 @@ impl<'e> Conductor<'e> {
 
     fn take(&mut self, note: Note) -> Result<(), SwarmError> {
         match note {
-            Note::Found(candidates) => {
-                let mut full = false;
-                for candidate in candidates {
-                    match candidate {
-                        // An answer may hold more than will ever be dialled, and to find that
-                        // out is not free: once is enough.
-                        Candidate::Dial(address) => {
-                            full = full || self.addresses.is_full();
-                            if !full {
-                                self.addresses.found(address);
-                            }
-                        }
-                        Candidate::Met(connection) => drop(self.swarm.signals.lobby.enter(*connection)),
-                    }
-                }
-                if self.is_alone() && self.addresses.next_due().is_none() {
-                    self.hungry();
-                }
-            }
+            Note::Found(candidates) => self.found(candidates),
             Note::Came => {}
             Note::Said { source, what, failed } => {
                 self.record.said(&source, &what, failed);
@@ -258,7 +248,35 @@ impl<'e> Conductor<'e> {
                 }
                 (self.event)(Event::Corrupt(piece, who));
             }
+            Report::Lied(piece, number) => {
+                if let Some(address) = self.known.get(&number).copied() {
+                    (self.event)(Event::Lied(piece, address));
+                    self.ban(address);
+                    self.hang_up_on_banned();
+                }
+            }
             Report::Verified(_) => self.finished(),
+        }
+    }
+
+    /// A source names peers.
+    fn found(&mut self, candidates: Vec<Candidate>) {
+        // An answer may hold more than will ever be dialled, and to find that out is not free.
+        let mut refused = HashSet::new();
+        for candidate in candidates {
+            match candidate {
+                Candidate::Dial(address) => {
+                    let origin = Origin::of(address.ip());
+                    let full = refused.len() >= MOST_REFUSED || refused.contains(&origin);
+                    if !full && !self.addresses.found(address) {
+                        refused.insert(origin);
+                    }
+                }
+                Candidate::Met(connection) => drop(self.swarm.signals.lobby.enter(*connection)),
+            }
+        }
+        if self.is_alone() && self.addresses.next_due().is_none() {
+            self.hungry();
         }
     }
 
@@ -296,9 +314,16 @@ impl<'e> Conductor<'e> {
         if brought == 0 {
             self.known.remove(&number);
         }
+        if self.known.len() > MOST_KNOWN
+            && let Some(oldest) = self.known.keys().find(|known| !self.threads.contains_key(known)).copied()
+        {
+            self.known.remove(&oldest);
+        }
         let listened = live.as_ref().map(|live| live.stats.address());
+        let here_too = live.as_ref().is_some_and(|live| self.is_here_too(live, address));
         let (parted, doubles) = live.map_or_else(Default::default, |live| {
             self.outcome.add(&live.stats);
+            self.addresses.brought(address, live.stats.take_pieces());
             (live.parted, live.doubles)
         });
         if self.swarm.live().is_empty() {
@@ -309,6 +334,7 @@ impl<'e> Conductor<'e> {
             Ended::Unusable(error) => return Err(SwarmError::Unusable(error)),
             Ended::Session(SessionEnd::Corrupt(_)) | Ended::WrongMetadata(_) => self.ban(address),
             Ended::Ourselves | Ended::Session(SessionEnd::BothComplete) => self.addresses.forget(address),
+            _ if here_too => self.addresses.may_be_a_double(address),
             // That is not the peer's fault.
             Ended::Handshake(HandshakeError::Io(ref error)) if is_exhausted(error) => {
                 self.addresses.put_back(address);
@@ -335,11 +361,13 @@ impl<'e> Conductor<'e> {
         Ok(())
     }
 
-    /// An address was left, as its peer is here already: it is dialled no more as long as the other
-    /// connection is there, and of use.
+    /// An address was left, as its peer seems to be here already. It is dialled no more as long as
+    /// that is certain.
     fn left_double(&mut self, address: SocketAddr) {
-        let proved = self.swarm.live().values().find(|live| live.doubles.contains(&address)).map(is_proved);
-        match proved {
+        let live = self.swarm.live();
+        let certain = live.values().find(|live| live.doubles.contains(&address)).map(|live| live.dialled && is_proved(live));
+        drop(live);
+        match certain {
             Some(true) => self.addresses.forget(address),
             Some(false) => self.addresses.may_be_a_double(address),
             // It has just gone.
@@ -348,6 +376,28 @@ impl<'e> Conductor<'e> {
                 self.addresses.was_no_double(address);
             }
         }
+    }
+
+    /// Whether a connection that we dialled has ended at once, and its peer is here by another one,
+    /// or so that says. The address is dialled again when that goes, if not before.
+    fn is_here_too(&self, gone: &Live, address: SocketAddr) -> bool {
+        let mut live = self.swarm.live();
+        let here = live.values_mut().find(|here| was_short(gone) && claims_to_be(here, gone));
+        here.map(|here| add_double(here, address)).is_some()
+    }
+
+    /// Parts from peers that are here and banned. Others of their IP stay.
+    fn hang_up_on_banned(&mut self) {
+        let (threads, addresses) = (&self.threads, &self.addresses);
+        let mut live = self.swarm.live();
+        let banned = |number: &PeerNumber| threads.get(number).is_some_and(|address| addresses.has_lied(*address));
+        let gone = live.iter_mut().filter(|(number, live)| live.parted.is_none() && banned(number)).map(|(_, live)| {
+            live.parted = Some(Ended::Banned);
+            Arc::clone(&live.hang_up)
+        });
+        let hang_ups: Vec<_> = gone.collect();
+        drop(live);
+        hang_ups.iter().for_each(|hang_up| hang_up());
     }
 
     fn ban(&mut self, address: SocketAddr) {

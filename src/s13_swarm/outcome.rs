@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 
 use crate::s12_session::stats::PeerStats;
 
-/// How many peers are named. Those who come later count in the sums.
+/// How many peers are named, and how many of those that were banned. Later ones count in the
+/// sums.
 const MOST_NAMED: usize = 1000;
 
 /// What a download came to.
@@ -47,7 +48,7 @@ impl Outcome {
 
     /// It was banned.
     pub(super) fn ban(&mut self, address: SocketAddr) {
-        if !self.banned.contains(&address) {
+        if self.banned.len() < MOST_NAMED && !self.banned.contains(&address) {
             self.banned.push(address);
         }
     }

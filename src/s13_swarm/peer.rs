@@ -2,13 +2,13 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Instant;
 
 use thiserror::Error;
 
-use super::doubles::{crosses, is_same_peer};
+use super::doubles::{UNPROVED, add_double, crosses, is_double};
 use super::learning::learn;
 use super::source::{Candidate, Finder, PeerSource};
 use super::{Live, Note, Swarm};
@@ -28,16 +28,33 @@ use crate::s12_session::{Start, run};
 /// where the system reserves what it is asked for.
 pub(super) const STACK: usize = 512 * 1024;
 
-/// Starts the thread of one peer. `false` if the system refuses.
-pub(super) fn start_thread(swarm: &Arc<Swarm>, number: PeerNumber, candidate: Candidate, peer: SocketAddr) -> bool {
+/// Starts the thread of one peer. If the system refuses, the candidate comes back.
+pub(super) fn start_thread(
+    swarm: &Arc<Swarm>,
+    number: PeerNumber,
+    candidate: Candidate,
+    peer: SocketAddr,
+) -> Result<(), Candidate> {
     let shared = Arc::clone(swarm);
-    let work = move || {
+    let work = move |candidate| {
         // Declared first, so that it is dropped last: when the swarm hears of the
         // end, also of one by panic, all leases are back.
         let mut farewell = Farewell { swarm: &shared, number, peer, why: Some(Ended::Panic) };
         farewell.why = talk(&shared, number, candidate).err().or(Some(SessionEnd::Stopped.into()));
     };
-    thread::Builder::new().name(format!("peer {peer}")).stack_size(STACK).spawn(work).is_ok()
+    spawn_with(thread::Builder::new().name(format!("peer {peer}")).stack_size(STACK), candidate, work)
+}
+
+/// Starts a thread that takes something along. What a thread of `std` takes along is lost if the
+/// system refuses the thread; here it comes back.
+fn spawn_with<T: Send + 'static>(builder: thread::Builder, luggage: T, work: impl FnOnce(T) + Send + 'static) -> Result<(), T> {
+    let (give, take) = mpsc::channel();
+    let started = builder.spawn(move || take.recv().map(work));
+    if started.is_err() {
+        return Err(luggage);
+    }
+    // It waits for this, and does nothing else before.
+    give.send(luggage).map_err(|mpsc::SendError(luggage)| luggage)
 }
 
 /// Starts the thread of one source.
@@ -104,15 +121,16 @@ fn register(swarm: &Swarm, number: PeerNumber, connection: &Connection, dialled:
     let hang_up = Arc::clone(&connection.line.0);
     let live = Live { peer_id, dialled, hang_up, stats: Arc::clone(&stats), parted: None, doubles: Vec::new() };
     let mut all = swarm.live();
-    let crossed = match all.values_mut().find(|other| is_same_peer(other, &live)) {
+    let unproved = UNPROVED * swarm.place_time;
+    let crossed = match all.values_mut().find(|other| is_double(other, &live, unproved)) {
         None => None,
         Some(other) if crosses(other, &live, swarm.peer_id) => {
             other.parted = Some(Ended::Crossed);
             Some(Arc::clone(&other.hang_up))
         }
         Some(other) => {
-            if dialled && !other.doubles.contains(&connection.peer) {
-                other.doubles.push(connection.peer);
+            if dialled {
+                add_double(other, connection.peer);
             }
             return Err(Ended::Twice);
         }
@@ -138,6 +156,8 @@ pub enum Ended {
     Metadata(MetadataError),
     #[error("{0}")]
     WrongMetadata(MetadataError),
+    #[error("blocks that it brought were wrong")]
+    Banned,
     #[error("it is ourselves")]
     Ourselves,
     #[error("it is connected already")]
@@ -194,5 +214,19 @@ impl From<ExtensionError> for Ended {
 impl From<io::Error> for Ended {
     fn from(error: io::Error) -> Ended {
         SessionEnd::from(error).into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_refused_thread_was_to_take_along_comes_back() {
+        let unlimited = thread::Builder::new().stack_size(usize::MAX / 4);
+        assert_eq!(spawn_with(unlimited, 7, |_| unreachable!("there is no room for its stack")), Err(7));
+        let (give, take) = mpsc::channel();
+        assert_eq!(spawn_with(thread::Builder::new(), 8, move |luggage| give.send(luggage).expect("we listen")), Ok(()));
+        assert_eq!(take.recv(), Ok(8));
     }
 }

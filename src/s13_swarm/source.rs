@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use super::Note;
 use super::budget::Budget;
 use super::lobby::Lobby;
-use super::manners::{NamedBy, Reach, refusal};
-use crate::s01_bencode::counted;
+use crate::s02_metainfo::InfoHash;
+use crate::s03_tracker::reach::{NamedBy, part};
 use crate::s04_handshake::Handshake;
 use crate::s05_messages::connection::Connection;
 use crate::s07_extension::BoxError;
@@ -35,12 +35,6 @@ pub trait PeerSource: Send {
     /// # Errors
     /// If it can never find any; the swarm goes on with its other sources.
     fn run(self: Box<Self>, finder: Finder) -> Result<(), BoxError>;
-
-    /// In whose name it names addresses. Called by the source's own thread, as it may look
-    /// up names.
-    fn named_by(&self) -> Box<dyn Fn() -> NamedBy + Send> {
-        Box::new(|| NamedBy::User)
-    }
 
     /// Whether it only waits for others to come: nobody's hope while there is no one
     /// else.
@@ -111,7 +105,6 @@ impl Signals {
 pub struct Finder {
     name: String,
     number: usize,
-    named_by: Box<dyn Fn() -> NamedBy + Send>,
     signals: Arc<Signals>,
     notes: Sender<Note>,
     handshake: Arc<dyn Fn() -> Handshake + Send + Sync>,
@@ -126,13 +119,7 @@ impl Finder {
         notes: Sender<Note>,
         handshake: Arc<dyn Fn() -> Handshake + Send + Sync>,
     ) -> Finder {
-        let named_by = Box::new(|| NamedBy::User);
-        Finder { name, number, named_by, signals, notes, handshake, told_hunger: 0, told_completed: false }
-    }
-
-    /// Names addresses in this one's name.
-    pub(super) fn naming(self, named_by: Box<dyn Fn() -> NamedBy + Send>) -> Finder {
-        Finder { named_by, ..self }
+        Finder { name, number, signals, notes, handshake, told_hunger: 0, told_completed: false }
     }
 
     /// What introduces to the swarm a peer that has come by itself.
@@ -141,31 +128,12 @@ impl Finder {
         Introducer { notes: self.notes.clone(), signals, handshake: Arc::clone(&self.handshake) }
     }
 
-    /// Hands peers to the swarm, but for addresses that are better not dialled. `false` says
-    /// that it is over.
-    pub fn found(&self, mut candidates: Vec<Candidate>) -> bool {
-        // Names are looked up only where it matters.
-        let doubtful = |candidate: &Candidate| matches!(candidate, Candidate::Dial(address) if refusal(*address, &NamedBy::Tracker(Reach::Internet)).is_some());
-        if candidates.iter().any(doubtful) {
-            self.leave_alone(&mut candidates);
-        }
-        self.notes.send(Note::Found(candidates)).is_ok()
-    }
-
-    /// Takes out the addresses that are better not dialled, and tells the user of them.
-    fn leave_alone(&self, candidates: &mut Vec<Candidate>) {
-        let by = (self.named_by)();
-        let (mut refused, mut example) = (0, None);
-        candidates.retain(|candidate| {
-            let Candidate::Dial(address) = candidate else { return true };
-            let Some(why) = refusal(*address, &by) else { return true };
-            refused += 1;
-            example.get_or_insert((*address, why));
-            false
-        });
-        if let Some((address, why)) = example {
-            self.say(format!("{} not dialled, for one {address}: {why}", counted(refused, "peer")));
-        }
+    /// Hands addresses to the swarm, but for those that are better not dialled: it depends on
+    /// where they come from. `false` says that it is over.
+    pub fn found(&self, by: NamedBy, addresses: Vec<SocketAddr>) -> bool {
+        let (dialled, told) = part(addresses, by);
+        told.into_iter().for_each(|told| self.say(told));
+        self.notes.send(Note::Found(dialled.into_iter().map(Candidate::Dial).collect())).is_ok()
     }
 
     /// Tells the user something.
@@ -276,26 +244,22 @@ impl PeerSource for Given {
     }
 
     fn run(self: Box<Self>, finder: Finder) -> Result<(), BoxError> {
-        let found = self.0.to_socket_addrs()?;
-        finder.found(found.map(Candidate::Dial).collect());
+        finder.found(NamedBy::User, self.0.to_socket_addrs()?.collect());
         Ok(())
     }
 }
 
-/// An address in a magnet link, `x.pe`. The user has typed the link, but somebody else may have
-/// written it.
-pub struct Linked(pub String);
+/// An address in a magnet link, `x.pe`, and the link's info hash. The user has typed the link,
+/// but somebody else may have written it.
+pub struct Linked(pub String, pub InfoHash);
 
 impl PeerSource for Linked {
     fn name(&self) -> String {
         self.0.clone()
     }
 
-    fn named_by(&self) -> Box<dyn Fn() -> NamedBy + Send> {
-        Box::new(|| NamedBy::Link)
-    }
-
     fn run(self: Box<Self>, finder: Finder) -> Result<(), BoxError> {
-        Box::new(Given(self.0)).run(finder)
+        finder.found(NamedBy::Link(self.1), self.0.to_socket_addrs()?.collect());
+        Ok(())
     }
 }

@@ -13,7 +13,7 @@ use thiserror::Error;
 
 use crate::s01_bencode::excerpt;
 use crate::s02_metainfo::InfoHash;
-use crate::s03_tracker::peers::{address_v4, address_v6};
+use crate::s03_tracker::peers::{MOST_PEERS, address_v4, address_v6};
 use crate::s03_tracker::{Announce, Event, PeerId};
 
 /// What a connect request has in place of a connection id: nobody has one yet.
@@ -305,6 +305,9 @@ impl Answer {
                     Family::V6 => whole(rest.0, "18 bytes for each peer", address_v6)?,
                 };
                 peers.retain(|peer| peer.port() != 0);
+                // A packet has room for ten thousand, which nobody asks for.
+                peers.truncate(MOST_PEERS);
+                peers.shrink_to_fit();
                 Said::Announced { interval: Duration::from_secs(interval.into()), leechers, seeders, peers }
             }
             SCRAPE => Said::Scraped(whole(rest.0, "12 bytes for each torrent", |twelve: &[u8; 12]| {

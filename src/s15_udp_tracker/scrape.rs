@@ -13,8 +13,8 @@ use super::{UdpError, UdpTracker};
 use crate::s01_bencode::Value;
 use crate::s01_bencode::forgiving::{PassedOver, decode_first_keys};
 use crate::s02_metainfo::InfoHash;
-use crate::s03_tracker::http::{Get, HttpTracker, fetch, uri};
-use crate::s03_tracker::{Tracker, TrackerError, failure, scheme, spoken};
+use crate::s03_tracker::http::{Fetched, Get, HttpTracker, fetch, one_at_a_time, uri};
+use crate::s03_tracker::{LIMITS, Tracker, TrackerError, failure, scheme, spoken};
 
 /// Asks the tracker with this announce URL for the counts of a torrent. One that does
 /// not know the torrent counts nobody.
@@ -33,14 +33,14 @@ pub fn scrape_with(get: &Get, udp: &UdpTracker, url: &str, info_hash: InfoHash, 
     let scheme = scheme(url);
     if udp.schemes().contains(&scheme.as_str()) {
         let one = |said| if let Said::Scraped(counts) = said { <[Counts; 1]>::try_from(counts).ok() } else { None };
-        return udp.ask(url, |_| Ask::Scrape(vec![info_hash]), one, until).map(|[counts]| counts);
+        return udp.ask(url, |_| Ask::Scrape(vec![info_hash]), one, until).map(|(_, [counts])| counts);
     }
     if !HttpTracker.schemes().contains(&scheme.as_str()) {
         return Err(TrackerError::Scheme { spoken: spoken([&HttpTracker as &dyn Tracker, udp].into_iter()), scheme });
     }
     let url = scrape_url(url, info_hash).ok_or(UdpError::NoScrape)?;
-    let (status, body) = get(&url, until)?;
-    match decode(&body, info_hash) {
+    let Fetched { status, body, .. } = get(&url, until)?;
+    match one_at_a_time(|| decode(&body, info_hash)) {
         // The reason in the body says more than the status.
         Err(failure @ TrackerError::Failure { .. }) => Err(failure),
         _ if status != 200 => Err(TrackerError::Status(status)),
@@ -61,7 +61,7 @@ fn scrape_url(url: &str, info_hash: InfoHash) -> Option<String> {
 /// `files` is a dictionary by info hash, of 20 raw bytes; in it, a dictionary of three
 /// counts for each torrent. A count that is not there is 0.
 fn decode(answer: &[u8], info_hash: InfoHash) -> Result<Counts, TrackerError> {
-    let top = decode_first_keys(answer, &mut PassedOver::default())?;
+    let top = decode_first_keys(answer, LIMITS, &mut PassedOver::default())?;
     if let Some(failure) = failure(&top) {
         return Err(failure);
     }

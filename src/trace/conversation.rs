@@ -15,8 +15,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::stream::{Next, Way};
 use super::{Context, Object, counted, s05, s07};
-use crate::s02_metainfo::InfoHash;
+use crate::s02_metainfo::{InfoHash, MAX_PIECES};
 use crate::s04_handshake::{HANDSHAKE_LENGTH, Handshake, PROTOCOL};
+use crate::s05_messages::kinds::longest;
 use crate::s05_messages::{FAST_BIT, Message, Request};
 use crate::s07_extension::{EXTENDED, EXTENSION_BIT, ExtensionHandshake, dont_have};
 
@@ -97,7 +98,7 @@ impl Side {
         let Some(length) = s05::length(&self.kept) else { return Want::Bytes(4) };
         match id {
             _ if length == 4 => Want::Whole,
-            _ if length - 4 > s05::limit(id, pieces) => Want::Broken,
+            _ if length - 4 > longest(id, pieces.unwrap_or(MAX_PIECES as u32)) => Want::Broken,
             None => Want::Bytes(5),
             Some(PIECE) if length >= BLOCK_AT && there < BLOCK_AT => Want::Bytes(BLOCK_AT),
             Some(PIECE) if length >= BLOCK_AT => Want::Block(length - BLOCK_AT),

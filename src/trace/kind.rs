@@ -7,7 +7,8 @@ use super::stream::{self, Next};
 use super::{Context, Object, Placed, counted, s01, s02, s03, s04, s05, s06, s07, s08, s15};
 use crate::s03_tracker::PeerId;
 use crate::s04_handshake::{HANDSHAKE_LENGTH, PROTOCOL};
-use crate::s05_messages::{LONGEST_MESSAGE, Message};
+use crate::s05_messages::Message;
+use crate::s05_messages::kinds::LONGEST_MESSAGE;
 use crate::s15_udp_tracker::packet::{Answer, Family, PROTOCOL_ID, Request};
 
 /// The most objects of a stream that are described.

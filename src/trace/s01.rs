@@ -4,6 +4,7 @@
 
 use super::{MOST_FIELDS, MOST_ITEMS, Object, counted, quoted};
 use crate::s01_bencode::forgiving::{PassedOver, decode_first_keys};
+use crate::s01_bencode::limits::{Limits, decode_within};
 use crate::s01_bencode::{BencodeError, Kind, Rule, decode, decode_prefix, excerpt};
 
 /// The most pairs of a dictionary that become fields.
@@ -68,15 +69,15 @@ pub(super) fn whole(object: &mut Object, bytes: &[u8], lexicon: Lexicon) {
 
 /// The same, except that a key may appear again: the first one counts. What breaks the rule
 /// is said where the notes of the stage's decoder are taken in.
-pub(super) fn first_keys(object: &mut Object, bytes: &[u8], lexicon: Lexicon) {
-    let error = decode_first_keys(bytes, &mut PassedOver::default()).err();
+pub(super) fn first_keys(object: &mut Object, bytes: &[u8], limits: Limits, lexicon: Lexicon) {
+    let error = decode_first_keys(bytes, limits, &mut PassedOver::default()).err();
     value(object, bytes, error.as_ref(), lexicon);
 }
 
 /// Adds the fields of the value at the start of the bytes; what follows is left alone. The
 /// bytes belong behind the fields that are there.
-pub(super) fn prefix(object: &mut Object, bytes: &[u8], lexicon: Lexicon) {
-    let error = decode_prefix(bytes).err();
+pub(super) fn prefix(object: &mut Object, bytes: &[u8], limits: Limits, lexicon: Lexicon) {
+    let error = decode_within(bytes, limits).err();
     value(object, bytes, error.as_ref(), lexicon);
 }
 
@@ -318,8 +319,8 @@ fn words(rule: &Rule) -> (String, String) {
         Rule::BadLength { found } => ("a length in digits without leading zeros", format!("\"{found}\"")),
         Rule::CutShort { length, left } => return (format!("{length} bytes in the string"), format!("only {left}")),
         Rule::DuplicateKey { key } => ("a new key", format!("\"{key}\" for the second time")),
-        Rule::TooDeep => ("fewer levels of lists and dictionaries", "one too many".to_owned()),
-        Rule::TooManyItems => ("fewer values", "one too many".to_owned()),
+        Rule::TooDeep { .. } => ("fewer levels of lists and dictionaries", "one too many".to_owned()),
+        Rule::TooManyItems { .. } => ("fewer values", "one too many".to_owned()),
         Rule::Trailing { left } => ("nothing behind the value", counted(*left, "byte")),
     };
     (expected.to_owned(), found)

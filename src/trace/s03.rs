@@ -8,7 +8,7 @@ use super::walk::Walk;
 use super::{MOST_PARAMETERS, Object, counted, hex_text, quoted, s15};
 use crate::s01_bencode::{Kind, excerpt, printable};
 use crate::s03_tracker::peers::{address_v4, address_v6};
-use crate::s03_tracker::{Announced, PeerId, TrackerError};
+use crate::s03_tracker::{Announced, LIMITS, PeerId, TrackerError};
 
 /// A peer id: the part that names the program, and the rest.
 pub fn peer_id(bytes: &[u8]) -> Object {
@@ -49,7 +49,7 @@ pub(super) fn one_peer_id(bytes: &[u8]) -> (String, String) {
 /// the body, without HTTP's head.
 pub fn answer(bytes: &[u8]) -> Object {
     let mut object = Object::new("tracker answer", bytes.len(), 3, "BEP 3");
-    s01::first_keys(&mut object, bytes, lexicon);
+    s01::first_keys(&mut object, bytes, LIMITS, lexicon);
     if object.broken.is_none() && object.covered() < bytes.len() {
         object.add(bytes.len(), "", quoted(bytes.get(object.covered()..).unwrap_or_default()), "ignored: it follows the value");
     }

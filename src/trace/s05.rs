@@ -3,8 +3,10 @@
 use super::s07;
 use super::walk::Walk;
 use super::{Context, Object, counted, hex_text};
+use crate::s02_metainfo::MAX_PIECES;
 use crate::s05_messages::bitfield::{Bitfield, SPARE_BITS, has_spare_bits};
-use crate::s05_messages::{BLOCK_LENGTH, LONGEST_MESSAGE, Message, MessageError, name};
+use crate::s05_messages::kinds::{longest, name};
+use crate::s05_messages::{BLOCK_LENGTH, Message, MessageError};
 use crate::s07_extension::EXTENDED;
 
 /// How long the message is that starts here, prefix included, if that much is there to
@@ -43,7 +45,7 @@ pub fn message(bytes: &[u8], context: &Context) -> Object {
         walk.object.name = "keep-alive".to_owned();
         return walk.end();
     }
-    let limit = limit(id, context.pieces);
+    let limit = longest(id, context.pieces.unwrap_or(MAX_PIECES as u32));
     if length > limit {
         let reversed = u32::try_from(length).unwrap_or(u32::MAX).swap_bytes();
         let hint =
@@ -85,14 +87,6 @@ pub fn piece_head(head: &[u8]) -> Object {
         }
     }
     object
-}
-
-/// What a message may say of its own length, where the torrent has so many pieces.
-pub(super) fn limit(id: Option<u8>, pieces: Option<u32>) -> usize {
-    match id {
-        Some(7) => BLOCK_LENGTH as usize + 9,
-        _ => LONGEST_MESSAGE.max(pieces.map_or(0, |pieces| pieces.div_ceil(8) as usize + 1)),
-    }
 }
 
 fn payload(mut walk: Walk, id: u8, context: &Context) -> Object {

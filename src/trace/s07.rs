@@ -9,7 +9,9 @@ use super::s03::{peer_v4, peer_v6};
 use super::s08;
 use super::walk::Walk;
 use super::{Context, Object, excerpt, hex_text, quoted};
+use crate::s01_bencode::limits::TORRENT;
 use crate::s01_bencode::{Kind, Value, decode_prefix};
+use crate::s07_extension::kept::LIMITS;
 use crate::s07_extension::{ExtensionError, ExtensionHandshake, dont_have};
 use crate::s08_metadata::message::MetadataMessage;
 
@@ -31,7 +33,7 @@ const PEX_FLAGS: [&str; 5] =
 /// The payload of an extension handshake: the dictionary.
 pub fn handshake(bytes: &[u8]) -> Object {
     let mut object = Object::new("extension handshake", bytes.len(), 7, "BEP 10");
-    s01::first_keys(&mut object, bytes, lexicon);
+    s01::first_keys(&mut object, bytes, LIMITS, lexicon);
     if object.broken.is_none() && object.covered() < bytes.len() {
         object.add(
             bytes.len(),
@@ -186,7 +188,7 @@ fn other(payload: &[u8], name: Option<&str>) -> Object {
     let name = name.map_or(UNKNOWN.to_owned(), |name| excerpt(name.as_bytes()));
     let mut object = Object::new(name, payload.len(), 7, "BEP 10");
     if payload.first() == Some(&b'd') && decode_prefix(payload).is_ok() {
-        s01::prefix(&mut object, payload, s01::no_lexicon);
+        s01::prefix(&mut object, payload, TORRENT, s01::no_lexicon);
     }
     let rest = payload.get(object.covered()..).unwrap_or_default();
     if !rest.is_empty() {

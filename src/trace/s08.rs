@@ -3,7 +3,7 @@
 use super::s01::{self, Meaning};
 use super::{Object, counted};
 use crate::s01_bencode::Kind;
-use crate::s08_metadata::message::{MetadataMessage, MetadataMessageError};
+use crate::s08_metadata::message::{LIMITS, MetadataMessage, MetadataMessageError};
 
 /// The extension's name in `m`.
 pub const NAME: &str = "ut_metadata";
@@ -11,7 +11,7 @@ pub const NAME: &str = "ut_metadata";
 /// The payload of a `ut_metadata` message, without any id.
 pub fn message(bytes: &[u8]) -> Object {
     let mut object = Object::new(NAME, bytes.len(), 8, "BEP 9");
-    s01::prefix(&mut object, bytes, lexicon);
+    s01::prefix(&mut object, bytes, LIMITS, lexicon);
     let rest = bytes.len() - object.covered();
     if object.broken.is_none() && rest > 0 {
         object.add(bytes.len(), "data", counted(rest, "byte"), "of the info dictionary, not shown");

@@ -131,6 +131,10 @@ impl ReadHalf for Listening {
     fn set_deadline(&mut self, until: Instant) {
         self.inner.set_deadline(until);
     }
+
+    fn has_ended(&self) -> bool {
+        self.inner.has_ended()
+    }
 }
 
 /// What we send.

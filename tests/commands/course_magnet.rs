@@ -192,3 +192,10 @@ fn what_a_peer_said_before_the_metadata_came_is_kept() {
         std::fs::remove_file(&out).expect("the download is ours");
     }
 }
+
+#[test]
+fn json_turns_no_text_round_on_a_terminal() {
+    let link = "magnet:?xt=urn:btih:cda492889448d540ee036365137eedd24308d22c&dn=a%E2%80%AEgpj.exe%1B";
+    let outcome = Run::new(["magnet_parse", "--json", link]).run();
+    assert!(outcome.succeeds().out().contains(r#""a\u202egpj.exe\u001b""#), "{outcome}");
+}

@@ -1,10 +1,13 @@
 //! Passkeys and passwords: in nothing that is shown, unless somebody asks.
 
+use crate::support::bencode::{bytes, dict, int};
 use crate::support::{FakePeer, FakeTracker, Reply, Run, Torrent, folder};
 use std::path::Path;
 
 const PATH_KEY: &str = "0ddba11c0ffee0ddba11c0ffee0ddba1";
 const SECRETS: [&str; 3] = ["hunter2hunter2", PATH_KEY, "SECRETPASS"];
+/// A tracker's own, to be said again.
+const COOKIE: &str = "c00kie of a tracker";
 
 /// An announce URL with all three kinds.
 fn url(tracker: &FakeTracker) -> String {
@@ -17,7 +20,14 @@ fn shown(folder: &Path, torrent: &Torrent, tracker: &FakeTracker, options: &[&st
     torrent.write(folder, Some(&url));
     let link = torrent.magnet(&[&url]);
     let peer = peer.address().to_string();
-    let commands: [&[&str]; 14] = [
+    // No kind that is known, and cut short in the error.
+    std::fs::write(folder.join("log"), format!("asked {url} in vain")).expect("the folder is ours");
+    let answer = format!("d10:tracker id{}:{COOKIE}15:warning message{}:{url}e", COOKIE.len(), url.len());
+    // An announce over UDP: 98 bytes, and the path as an option (BEP 41).
+    let path = format!("/{PATH_KEY}/announce");
+    let head = "00000417271019800000000100000000";
+    let packet = format!("{head}{}02{:02x}{}", "00".repeat(82), path.len(), hex(path.as_bytes()));
+    let commands: [&[&str]; 23] = [
         &["download", "-v", "--force", "--trace=trace", "--capture", "cap", "-o", "out", "--peer", &peer, "test.torrent"],
         &["download", "--json", "--force", "--trace=trace.json", "-o", "out", "--peer", &peer, "test.torrent"],
         &["magnet_download", "-v", "--force", "-o", "out", "--peer", &peer, &link],
@@ -30,7 +40,16 @@ fn shown(folder: &Path, torrent: &Torrent, tracker: &FakeTracker, options: &[&st
         &["explain", "cap"],
         &["explain", "--json", "cap"],
         &["explain", "--as", "html", "cap"],
+        &["explain", "test.torrent"],
+        &["explain", "--json", "test.torrent"],
+        &["explain", "--as", "bencode", "test.torrent"],
+        &["explain", "--json", "--as", "answer", "test.torrent"],
+        &["explain", "--as", "url", "test.torrent"],
+        &["explain", "--as", "peer-id", "test.torrent"],
+        &["explain", &answer],
+        &["explain", "--json", &packet],
         &["explain", &url],
+        &["explain", "log"],
         &["explain", "--json", &link],
     ];
     let mut all = Vec::new();
@@ -44,6 +63,10 @@ fn shown(folder: &Path, torrent: &Torrent, tracker: &FakeTracker, options: &[&st
         all.push((file.to_owned(), std::fs::read_to_string(folder.join(file)).expect("it was written")));
     }
     all
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// As text, and in both ways to write hex.
@@ -60,10 +83,15 @@ fn no_secret_is_shown_by_any_command() {
         let (hidden, open, torrent) = (folder(), folder(), Torrent::sample());
         let tracker = FakeTracker::start(move |target, _| match fails {
             true => Reply::failure(&format!("unknown key: http://t{target}")),
-            false => Reply::peers(&[]),
+            false => {
+                let answer = dict(&[("interval", int(60)), ("peers", bytes("")), ("tracker id", bytes(COOKIE))]);
+                Reply::Body(answer)
+            }
         });
         for (what, text) in shown(hidden.path(), &torrent, &tracker, &[]) {
-            for secret in SECRETS {
+            // What is hidden leaves all else as it is.
+            assert!(what != "explain test.torrent" || text.contains(&torrent.hex()) && text.contains("announce"), "{text}");
+            for secret in SECRETS.into_iter().chain([COOKIE]) {
                 assert!(!holds(&text, secret), "{what} shows {secret}:\n{text}");
             }
         }

@@ -15,7 +15,11 @@ use piecemeal::s02_metainfo::InfoHash;
 use piecemeal::s03_tracker::PeerId;
 use socket2::{Domain, SockAddr, Socket, Type};
 
+#[cfg(unix)]
+use crate::lab::running::Running;
 use crate::lab::tracker::query;
+#[cfg(unix)]
+use crate::support::folder;
 
 /// A phone book, its clock, and who asks it.
 struct Scene {
@@ -97,6 +101,8 @@ fn a_stranger_with_several_addresses_or_ports_in_each_torrent_gets_no_more() {
     for (kind, who) in kinds.iter().enumerate() {
         let mut scene = Scene::new();
         scene.announce([10, 0, 0, 1], 6881, 1);
+        // That a stranger is in it, too, does not make a torrent the stranger's.
+        scene.announce(STRANGER, 6881, 1);
         for torrent in 100..1_150 {
             who(torrent).into_iter().for_each(|(ip, port)| drop(scene.announce(ip, port, torrent)));
         }
@@ -181,6 +187,18 @@ impl Slow {
         let threads = (0..count).map(hold).collect();
         Slow { stop, threads }
     }
+
+    /// A hundred of them, all of which have come.
+    fn hundred(from: impl Fn(usize) -> [u8; 4], tracker: SocketAddr) -> Slow {
+        let connected = Arc::new(AtomicUsize::new(0));
+        let slow = Slow::start(100, from, tracker, &connected);
+        let begun = Instant::now();
+        while connected.load(Ordering::SeqCst) < 100 {
+            assert!(begun.elapsed() < Duration::from_secs(20), "{connected:?} of 100 came");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        slow
+    }
 }
 
 impl Drop for Slow {
@@ -204,24 +222,36 @@ fn slow_announces_do_not_silence_a_tracker() {
     let kinds: [fn(usize) -> [u8; 4]; 2] = [|_| [127, 0, 0, 3], |number| [127, 0, 4, number as u8 + 1]];
     for (kind, from) in kinds.into_iter().enumerate() {
         let tracker = LabTracker::start(SocketAddr::from(([127, 0, 0, 1], 0)), Notes::default()).expect("a port is free");
-        let connected = Arc::new(AtomicUsize::new(0));
-        let _slow = Slow::start(100, from, tracker.address(), &connected);
-        let begun = Instant::now();
-        while connected.load(Ordering::SeqCst) < 100 {
-            assert!(begun.elapsed() < Duration::from_secs(20), "kind {kind}: {connected:?} of 100 came");
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        let mut answered = 0;
-        for port in 0..20 {
-            let mut stream = connect([127, 0, 0, 9], tracker.address()).expect("the tracker is there");
-            stream.set_read_timeout(Some(Duration::from_secs(5))).expect("a socket takes a timeout");
-            let request = format!("GET /announce?{} HTTP/1.1\r\nHost: x\r\n\r\n", query(7000 + port, ""));
-            let mut answer = Vec::new();
-            let _ = stream.write_all(request.as_bytes()).and_then(|()| stream.read_to_end(&mut answer));
-            answered += usize::from(answer.starts_with(b"HTTP/1.1 200 OK"));
-        }
+        let _slow = Slow::hundred(from, tracker.address());
+        let answered = answered(tracker.address());
         assert!(answered >= least(kind), "kind {kind}: {answered} of 20 were answered");
     }
+}
+
+/// There are places for more then, and nothing to open a connection with.
+#[test]
+#[cfg(unix)]
+fn slow_announces_that_take_all_descriptors_do_not_silence_a_tracker_either() {
+    let folder = folder();
+    let tracker = Running::with_descriptors(40, folder.path(), &["tracker", "--listen", "127.0.0.1:0"]);
+    let lines = tracker.lines_to("Ctrl-C");
+    let url = lines.iter().find_map(|line| line.trim().strip_prefix("http://")).expect("a URL");
+    let address = url.trim_end_matches("/announce").parse().expect("an address");
+    let _slow = Slow::hundred(|_| [127, 0, 0, 3], address);
+    assert_eq!(answered(address), 20);
+}
+
+/// How many of 20 good announces are answered.
+fn answered(tracker: SocketAddr) -> usize {
+    let announce = |port: u16| {
+        let mut stream = connect([127, 0, 0, 9], tracker).expect("the tracker is there");
+        stream.set_read_timeout(Some(Duration::from_secs(5))).expect("a socket takes a timeout");
+        let request = format!("GET /announce?{} HTTP/1.1\r\nHost: x\r\n\r\n", query(7000 + port, ""));
+        let mut answer = Vec::new();
+        let _ = stream.write_all(request.as_bytes()).and_then(|()| stream.read_to_end(&mut answer));
+        answer.starts_with(b"HTTP/1.1 200 OK")
+    };
+    (0..20).filter(|port| announce(*port)).count()
 }
 
 /// Where each of the slow ones has an address of its own, an honest one has no more right to a place

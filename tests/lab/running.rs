@@ -18,7 +18,17 @@ pub struct Running {
 
 impl Running {
     pub fn start(folder: &Path, arguments: &[&str]) -> Running {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_piecemeal"));
+        Running::of(Command::new(env!("CARGO_BIN_EXE_piecemeal")), folder, arguments)
+    }
+
+    /// In a process that may have only so many descriptors.
+    pub fn with_descriptors(most: usize, folder: &Path, arguments: &[&str]) -> Running {
+        let mut command = Command::new("sh");
+        command.arg("-c").arg(format!("ulimit -n {most} && exec \"$0\" \"$@\"")).arg(env!("CARGO_BIN_EXE_piecemeal"));
+        Running::of(command, folder, arguments)
+    }
+
+    fn of(mut command: Command, folder: &Path, arguments: &[&str]) -> Running {
         command.args(arguments).current_dir(folder).stdin(Stdio::null());
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
         let out = child.stdout.take().expect("stdout is a pipe");

@@ -55,7 +55,8 @@ struct Row {
     told: &'static str,
     expected: &'static str,
     wrong_type: &'static str,
-    /// What is said of a wrong type, of something empty, of a megabyte, and of `ff fe`.
+    /// What is said of a wrong type, of something empty, of a megabyte, and of `ff fe`; or, if it
+    /// begins with the key, the whole note.
     says: [Option<&'static str>; 4],
 }
 
@@ -66,6 +67,9 @@ const fn read_by_nobody(make: fn(&str, &[u8]) -> Vec<u8>, key: &'static str) -> 
 const NOT_TEXT: Option<&str> = Some("2 bytes that are not UTF-8");
 const LONG: Option<&str> = Some("\"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…\"");
 
+const LONG_URL: &str =
+    "announce must be at most 2048 bytes long, but is \"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…\"; it is passed over";
+
 const ROWS: [Row; 20] = [
     Row {
         make: outside,
@@ -73,7 +77,7 @@ const ROWS: [Row; 20] = [
         told: "announce",
         expected: "a URL",
         wrong_type: "le",
-        says: [Some("a list"), None, None, NOT_TEXT],
+        says: [Some("a list"), None, Some(LONG_URL), NOT_TEXT],
     },
     Row {
         make: outside,
@@ -89,7 +93,7 @@ const ROWS: [Row; 20] = [
         told: "comment",
         expected: "text in UTF-8",
         wrong_type: "i1e",
-        says: [Some("1"), None, None, NOT_TEXT],
+        says: [Some("1"), None, Some("comment is cut after 16384 bytes, of 1048576"), NOT_TEXT],
     },
     Row {
         make: outside,
@@ -97,7 +101,7 @@ const ROWS: [Row; 20] = [
         told: "created by",
         expected: "text in UTF-8",
         wrong_type: "de",
-        says: [Some("a dictionary"), None, None, NOT_TEXT],
+        says: [Some("a dictionary"), None, Some("created by is cut after 16384 bytes, of 1048576"), NOT_TEXT],
     },
     Row {
         make: outside,
@@ -170,7 +174,8 @@ fn a_broken_optional_key_is_passed_over_with_a_note() {
             let shown = String::from_utf8_lossy(&value[..value.len().min(20)]);
             let torrent = (row.make)(row.key, value);
             let read = Metainfo::from_bytes(&torrent).unwrap_or_else(|error| panic!("{} = {shown}: {error}", row.key));
-            let expected = says.map(|found| format!("{} must be {}, but is {found}; it is passed over", row.told, row.expected));
+            let note = |found: &str| format!("{} must be {}, but is {found}; it is passed over", row.told, row.expected);
+            let expected = says.map(|says| if says.starts_with(row.key) { says.to_owned() } else { note(says) });
             assert_eq!(notes(&read), expected.as_deref().into_iter().collect::<Vec<_>>(), "{} = {shown}", row.key);
             assert_eq!((read.info.length, read.info.piece_count()), (3, 1), "{} = {shown}", row.key);
             // Whatever the key says, it is a part of what is hashed.
@@ -302,4 +307,56 @@ fn a_symbolic_link_needs_no_length_and_becomes_a_file_with_a_note() {
     let info = Info::from_bytes(&folder(&[entry(&[b"a"]), link.to_vec()])).expect("BEP 47 allows it");
     assert_eq!((info.files[1].length, info.files[1].path.to_str()), (0, Some("link")));
     assert_eq!(info.passed_over, ["info.files[1] is a symbolic link, which is not made: link is a file"]);
+}
+
+#[test]
+fn a_hundred_tiers_and_five_hundred_trackers_are_taken() {
+    let tiers = |tiers: usize, urls: usize| {
+        let tier = [b"l", &string("x://a").repeat(urls)[..], b"e"].concat();
+        Metainfo::from_bytes(&outside("announce-list", &[b"l", &tier.repeat(tiers)[..], b"e"].concat())).expect("it is a torrent")
+    };
+    let told = |more: &str| {
+        format!("announce-list names {more} too many, which are passed over: at most 500 are taken, in at most 100 tiers")
+    };
+    for (torrent, taken, note) in [
+        (tiers(100, 5), 500, None),
+        (tiers(101, 1), 100, Some(told("1 tracker"))),
+        (tiers(1, 503), 500, Some(told("3 trackers"))),
+        (tiers(200, 3), 300, Some(told("300 trackers"))),
+        (tiers(40, 20), 500, Some(told("300 trackers"))),
+    ] {
+        assert_eq!(torrent.trackers().count(), taken);
+        assert!(torrent.tiers.len() <= 100 && torrent.tiers.iter().all(|tier| !tier.is_empty()));
+        assert_eq!(torrent.passed_over, Vec::from_iter(note));
+    }
+}
+
+#[test]
+fn no_url_is_taken_at_any_length() {
+    let url = |length: usize| string(format!("x://{}", "y".repeat(length - 4)));
+    let list = [b"ll", &url(2048)[..], &url(2049), b"ee"].concat();
+    let torrent = Metainfo::from_bytes(&outside("announce-list", &list)).expect("it is a torrent");
+    let said = |at: &str| format!("{at} must be at most 2048 bytes long, but is \"x://{}…\"; it is passed over", "y".repeat(36));
+    assert_eq!(notes(&torrent), [said("a URL in announce-list[0]")]);
+    assert_eq!(torrent.trackers().map(str::len).collect::<Vec<_>>(), [2048]);
+    let torrent = Metainfo::from_bytes(&outside("announce", &url(1 << 20))).expect("it is a torrent");
+    assert_eq!((notes(&torrent), torrent.tiers.len()), (vec![&*said("announce")], 0));
+}
+
+#[test]
+fn of_a_long_text_the_start_is_kept() {
+    for key in ["comment", "created by"] {
+        let text = format!("{}é{}", "a".repeat((16 << 10) - 1), "b".repeat(1 << 20));
+        let torrent = Metainfo::from_bytes(&outside(key, &string(&text))).expect("it is a torrent");
+        let kept = torrent.comment.as_ref().or(torrent.created_by.as_ref()).expect("it is kept");
+        assert_eq!(kept.len(), (16 << 10) - 1, "a letter is not cut in half");
+        assert_eq!(notes(&torrent), [format!("{key} is cut after 16383 bytes, of {}", text.len())]);
+    }
+}
+
+#[test]
+fn a_path_has_no_more_than_128_names() {
+    let nested = |names: usize| folder(&[entry(&vec![&b"a"[..]; names])]);
+    assert_eq!(Info::from_bytes(&nested(128)).expect("it is a torrent").files[0].path.components().count(), 128);
+    assert_eq!(refusal(&nested(129)), "info.files[0].path must be a list of at most 128 names, but is 129");
 }

@@ -49,3 +49,17 @@ fn the_depth_is_never_more_than_the_peer_queues() {
     }
     assert!(depth_after(500_000, 1, 1_000_000, usize::MAX) <= 512, "8 MiB");
 }
+
+#[test]
+fn the_time_for_a_block_is_known_with_the_first_one_and_fitted_later() {
+    let (start, tenth) = (Instant::now(), Duration::from_millis(100));
+    let mut depth = RequestDepth::new(start);
+    depth.resume(start);
+    assert_eq!(depth.block_time(), None);
+    depth.count(2, start + 4 * tenth, 250);
+    assert_eq!(depth.block_time(), Some(2 * tenth));
+    depth.count(1, start + 6 * tenth, 250);
+    assert_eq!(depth.block_time(), Some(2 * tenth), "a window is not full yet");
+    depth.count(7, start + 10 * tenth, 250);
+    assert_eq!(depth.block_time(), Some(tenth));
+}

@@ -5,8 +5,11 @@ use super::memory::{Memory, bits};
 use super::net::{EXTENDED, LITTLE, Net, PLAIN, US, magnet, plan, run, run_into};
 use piecemeal::s02_metainfo::InfoHash;
 use piecemeal::s03_tracker::peers::PeerAddress;
+use piecemeal::s03_tracker::reach::{NamedBy, Reach};
 use piecemeal::s03_tracker::{Announce, Announced, Event, PeerId, Retry, Tracker, TrackerError};
+use piecemeal::s07_extension::BoxError;
 use piecemeal::s13_swarm::announcer::Announcer;
+use piecemeal::s13_swarm::source::{Finder, PeerSource, Wake};
 use piecemeal::s13_swarm::{Event as SwarmEvent, Plan, SwarmError};
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
@@ -30,7 +33,8 @@ impl Tracker for Fake {
         asked.push((url.to_owned(), ask.clone()));
         let before = asked.len() - 1;
         drop(asked);
-        (self.1)(before, ask)
+        // The addresses of `Net` are those of a network of our own.
+        (self.1)(before, ask).map(|answer| Announced { from: Reach::Network, ..answer })
     }
 }
 
@@ -323,15 +327,13 @@ fn a_warning_reaches_the_user_and_its_peers_are_used() {
 fn a_tracker_that_knew_nobody_is_asked_again_before_hope_is_lost() {
     // Ten times the patience must hold the 30 s between two announces, which no test
     // can wait for; so this only looks that hunger is told at all.
-    use piecemeal::s07_extension::BoxError;
-    use piecemeal::s13_swarm::source::{Finder, PeerSource, Wake};
     struct Hungry(std::sync::mpsc::Sender<Wake>);
     impl PeerSource for Hungry {
         fn name(&self) -> String {
             "hungry".to_owned()
         }
         fn run(self: Box<Self>, mut finder: Finder) -> Result<(), BoxError> {
-            finder.found(vec![]);
+            finder.found(NamedBy::User, vec![]);
             self.0.send(finder.wait(Duration::from_secs(60))).map_err(|error| error.to_string())?;
             Ok(())
         }
@@ -342,4 +344,59 @@ fn a_tracker_that_knew_nobody_is_asked_again_before_hope_is_lost() {
     plan.sources = vec![Box::new(Hungry(tell))];
     run(&net, plan, &torrent).is_hopeless("");
     assert_eq!(told.recv_timeout(Duration::from_secs(60)), Ok(Wake::Hungry), "there is no peer, and nobody says so");
+}
+
+/// Names a peer of our network, and a service of this machine, from as far away as its URL says.
+struct Somewhere(SocketAddr);
+
+impl Tracker for Somewhere {
+    fn schemes(&self) -> &[&str] {
+        &["fake"]
+    }
+
+    fn announce(&self, url: &str, _: &Announce, _: Instant) -> Result<Announced, TrackerError> {
+        let from = match url {
+            "fake://lan" => Reach::Network,
+            "fake://internet" => Reach::Internet,
+            _ => return Err(TrackerError::Status(503)),
+        };
+        let service = "127.0.0.1:6379".parse().expect("an address");
+        Ok(Announced { peers: vec![self.0, service], from, ..Announced::default() })
+    }
+}
+
+#[test]
+fn whom_a_tracker_may_name_depends_on_the_one_of_its_tier_that_answered() {
+    for (answers, named) in [("fake://lan", true), ("fake://internet", false)] {
+        let (net, torrent) = (Net::new(), torrent());
+        let near = net.seed(1, &torrent, 0..5);
+        let given = net.seed(2, &torrent, 0..5);
+        let mut plan = plan(&net, &torrent, &[]);
+        let urls = ["fake://silent", answers].map(str::to_owned).to_vec();
+        let trackers: Arc<Vec<Box<dyn Tracker>>> = Arc::new(vec![Box::new(Somewhere(near))]);
+        let announcer = Announcer::new(urls, trackers, plan.info_hash, plan.peer_id, Duration::from_millis(20));
+        plan.sources = vec![Box::new(announcer)];
+        if !named {
+            plan.sources.push(Box::new(Later(given)));
+        }
+        let ran = run(&net, plan, &torrent);
+        ran.is_complete(&torrent);
+        assert_eq!(net.dials(near) > 0, named, "{answers}");
+        assert_eq!(net.dials("127.0.0.1:6379".parse().expect("an address")), 0, "{answers}");
+    }
+}
+
+/// The user's peer, who comes once the tracker has answered.
+struct Later(SocketAddr);
+
+impl PeerSource for Later {
+    fn name(&self) -> String {
+        "the user".to_owned()
+    }
+
+    fn run(self: Box<Self>, mut finder: Finder) -> Result<(), BoxError> {
+        while finder.wait(Duration::from_secs(60)) == Wake::Due {}
+        finder.found(NamedBy::User, vec![self.0]);
+        Ok(())
+    }
 }

@@ -139,7 +139,9 @@ fn who_is_forgotten_is_not_dialled_when_it_is_named_again() {
 fn three_bans_of_one_ip_ban_all_of_it() {
     let mut book = Addresses::new(RETRY);
     // Known before the bans.
-    (1..=5).for_each(|port| book.found(at(1, port)));
+    (1..=5).for_each(|port| {
+        book.found(at(1, port));
+    });
     book.found(at(2, 1));
     for port in 1..=2 {
         book.ban(at(1, port));
@@ -154,10 +156,46 @@ fn three_bans_of_one_ip_ban_all_of_it() {
 }
 
 #[test]
+fn what_honest_peers_bring_counts_for_the_ip_that_they_share_with_liars() {
+    let mut book = Addresses::new(RETRY);
+    (1..=6).for_each(|port| assert!(book.found(at(1, port))));
+    // Two are here, and one of them has brought something before the liars are found out.
+    assert!([book.next(Instant::now()), book.next(Instant::now())].iter().all(Option::is_some));
+    let [honest, newcomer] = [at(1, 1), at(1, 6)];
+    book.brought(honest, 9);
+    (3..=5).for_each(|port| book.ban(at(1, port)));
+    assert!(!book.is_banned(honest), "it has proved itself");
+    book.ended(honest, true, true);
+    assert_eq!(book.next(Instant::now() + RETRY), Some(honest), "it may come back");
+    assert!(book.is_banned(newcomer) && book.is_banned(at(1, 7)), "the others of the IP have not");
+    book.found(newcomer);
+    assert_eq!(book.next(Instant::now()), None);
+    // With ten pieces in all, three strikes do not bar the IP.
+    book.brought(at(1, 40_000), 1);
+    assert!(!book.is_banned(newcomer) && book.is_banned(at(1, 3)), "each liar stays banned");
+    book.found(newcomer);
+    assert_eq!(book.next(Instant::now()), Some(newcomer));
+    // A fourth does.
+    book.ban(at(1, 50_000));
+    assert!(book.is_banned(newcomer) && !book.is_banned(honest));
+}
+
+#[test]
+fn an_ipv6_network_is_one_ip_for_bans() {
+    let mut book = Addresses::new(RETRY);
+    let host = |host: u16| SocketAddr::from(([0x2001, 0xdb8, 0, 1, 0, 0, 0, host], 6881));
+    (1..=3).for_each(|liar| book.ban(host(liar)));
+    assert!(book.is_banned(host(4)));
+    assert!(!book.is_banned("[2001:db8:0:2::1]:6881".parse().expect("an address")));
+}
+
+#[test]
 fn only_so_many_are_remembered_and_the_useless_make_room() {
     let mut book = Addresses::new(RETRY);
     let address = |number: usize| at((number / 60_000) as u8, (number % 60_000) as u16 + 1);
-    (0..REMEMBERED + 500).for_each(|number| book.found(address(number)));
+    (0..REMEMBERED + 500).for_each(|number| {
+        book.found(address(number));
+    });
     let known = std::iter::from_fn(|| book.next(Instant::now())).count();
     assert_eq!(known, REMEMBERED);
     book.found(at(9, 9));
@@ -165,6 +203,60 @@ fn only_so_many_are_remembered_and_the_useless_make_room() {
     book.forget(address(7));
     book.found(at(9, 9));
     assert_eq!(book.next(Instant::now()), Some(at(9, 9)));
+}
+
+/// Hundreds of ports of one IP, all named before the others.
+#[test]
+fn one_ip_with_many_ports_does_not_take_all_turns_to_be_dialled() {
+    for six in [false, true] {
+        let stranger = |port: u16| if six { of_network(7, port, 1) } else { at(1, port) };
+        let mut book = Addresses::new(RETRY);
+        (1..=400).for_each(|port| {
+            book.found(stranger(port));
+        });
+        std::thread::sleep(Duration::from_millis(2));
+        (2..=30).for_each(|host| {
+            book.found(at(host, 1));
+        });
+        let dialled: Vec<SocketAddr> = std::iter::from_fn(|| book.next(Instant::now())).take(30).collect();
+        let strangers = dialled.iter().filter(|address| !(2..=30).any(|host| **address == at(host, 1))).count();
+        assert_eq!(strangers, 1, "of the first thirty, IPv6: {six}");
+        // Whoever fails leaves its turn to an IP with fewer.
+        book.ended(at(5, 1), false, false);
+        book.found(at(31, 1));
+        assert_eq!(book.next(Instant::now()), Some(at(31, 1)));
+    }
+}
+
+/// An address in 2001:db8:0:`network`::/64.
+fn of_network(network: u16, host: u16, port: u16) -> SocketAddr {
+    SocketAddr::from(([0x2001, 0xdb8, 0, network, 0, 0, 0, host], port))
+}
+
+#[test]
+fn a_network_of_ipv6_is_banned_as_an_ip_is() {
+    let mut book = Addresses::new(RETRY);
+    (1..=3).for_each(|host| book.ban(of_network(7, host, 6881)));
+    assert!(book.is_banned(of_network(7, 4, 6881)), "three were banned");
+    assert!(!book.is_banned(of_network(8, 4, 6881)), "another network");
+}
+
+#[test]
+fn many_ports_of_one_ip_or_network_make_room_in_a_full_book() {
+    for six in [false, true] {
+        let stranger = |port: u16| if six { of_network(7, port, 1) } else { at(1, port) };
+        let mut book = Addresses::new(RETRY);
+        (1..=REMEMBERED as u16 + 100).for_each(|port| {
+            book.found(stranger(port));
+        });
+        assert_eq!(book.count(), REMEMBERED);
+        assert!(!book.found(stranger(9000)), "it has enough");
+        for host in 2..=201 {
+            assert!(book.found(at(host, 1)), "{host}, IPv6: {six}");
+        }
+        assert!((REMEMBERED * 9 / 10..=REMEMBERED).contains(&book.count()), "{} are known", book.count());
+        assert_eq!((2..=201).filter(|host| book.all().any(|known| known == at(*host, 1))).count(), 200);
+    }
 }
 
 #[test]

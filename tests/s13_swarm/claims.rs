@@ -30,43 +30,28 @@ fn gives(talk: &mut Talk, torrent: &Torrent) -> io::Result<()> {
 }
 
 #[test]
-fn a_stranger_with_a_peers_id_does_not_keep_us_from_it() {
-    let (net, torrent, here) = (Net::new(), Torrent::sample(), Gate::default());
-    let (content, first) = (torrent.clone(), here.clone());
-    let stranger = net.peer(1, move |talk| {
-        is_let_in(talk, &content)?;
-        first.open();
-        talk.hold()
-    });
-    let content = torrent.clone();
-    let good = net.peer(2, move |talk| {
-        comes_second(talk, &content, &here)?;
-        gives(talk, &content)
-    });
-    let ran = run(&net, plan(&net, &torrent, &[stranger, good]), &torrent);
-    assert_eq!(brought(ran.is_complete(&torrent)), [(good, 151_072)]);
-    assert_eq!((ran.left(good).len(), net.dials(good)), (0, 1));
-}
-
-#[test]
-fn a_stranger_with_a_peers_id_does_not_take_its_place() {
-    let (net, torrent, here, both) = (Net::new(), Torrent::sample(), Gate::default(), Gate::default());
-    let (content, first, second) = (torrent.clone(), here.clone(), both.clone());
-    let good = net.peer(1, move |talk| {
-        is_let_in(talk, &content)?;
-        first.open();
-        second.wait();
-        gives(talk, &content)
-    });
-    let content = torrent.clone();
-    let stranger = net.peer(2, move |talk| {
-        comes_second(talk, &content, &here)?;
-        both.open();
-        talk.hold()
-    });
-    let ran = run(&net, plan(&net, &torrent, &[good, stranger]), &torrent);
-    assert_eq!(brought(ran.is_complete(&torrent)), [(good, 151_072)]);
-    assert_eq!((ran.left(good).len(), net.dials(good)), (0, 1));
+fn a_stranger_with_a_peers_id_neither_keeps_us_from_it_nor_takes_its_place() {
+    for stranger_is_first in [true, false] {
+        let (net, torrent, here, both) = (Net::new(), Torrent::sample(), Gate::default(), Gate::default());
+        let peer = |host: u8, is_first: bool, is_good: bool| {
+            let (content, here, both) = (torrent.clone(), here.clone(), both.clone());
+            net.peer(host, move |talk| {
+                if is_first {
+                    is_let_in(talk, &content)?;
+                    here.open();
+                    both.wait();
+                } else {
+                    comes_second(talk, &content, &here)?;
+                    both.open();
+                }
+                if is_good { gives(talk, &content) } else { talk.hold() }
+            })
+        };
+        let (stranger, good) = (peer(1, stranger_is_first, false), peer(2, !stranger_is_first, true));
+        let ran = run(&net, plan(&net, &torrent, &[stranger, good]), &torrent);
+        assert_eq!(brought(ran.is_complete(&torrent)), [(good, 151_072)]);
+        assert_eq!((ran.left(good).len(), net.dials(good)), (0, 1), "the stranger is first: {stranger_is_first}");
+    }
 }
 
 #[test]

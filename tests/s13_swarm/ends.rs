@@ -3,12 +3,13 @@
 use super::super::support::{Gate, Torrent, folder, wire};
 use super::memory::{Failing, Memory, bits, in_time};
 use super::net::{LITTLE, Names, Net, PLAIN, Talk, plan, run, run_into, run_with};
+use piecemeal::s03_tracker::reach::NamedBy;
 use piecemeal::s04_handshake::transport::{Dial, Transport};
 use piecemeal::s05_messages::bitfield::Bitfield;
 use piecemeal::s07_extension::BoxError;
 use piecemeal::s10_storage::output::Output;
 use piecemeal::s10_storage::{StorageError, Store};
-use piecemeal::s13_swarm::source::{Candidate, Finder, Given, PeerSource, Wake};
+use piecemeal::s13_swarm::source::{Finder, Given, PeerSource, Wake};
 use piecemeal::s13_swarm::standing::{Reason, Standing};
 use piecemeal::s13_swarm::{Ended, Event, Plan, SwarmError, download};
 use std::io;
@@ -185,7 +186,7 @@ fn a_long_look_at_what_is_there_uses_up_no_patience() {
     plan.patience = Duration::from_millis(900); // a second of being held up counts, and no more
     plan.sources = vec![source(move |finder| {
         std::thread::sleep(Duration::from_millis(60));
-        finder.found(vec![Candidate::Dial(peer)]);
+        finder.found(NamedBy::User, vec![peer]);
         Ok(())
     })];
     let store = Memory::of(&torrent);
@@ -439,7 +440,7 @@ fn a_source_hears_of_hunger_completion_and_the_end() {
     plan.sources.push(source(move |mut finder| {
         assert_eq!(finder.counters(), (0, 0, 151_072));
         let mut heard = vec![finder.wait(Duration::from_secs(60))];
-        finder.found(vec![Candidate::Dial(seed)]);
+        finder.found(NamedBy::User, vec![seed]);
         while heard.last() != Some(&Wake::Stop) {
             heard.push(finder.wait(Duration::from_secs(60)));
         }
@@ -461,7 +462,7 @@ fn what_a_source_says_reaches_the_user() {
     plan.sources = vec![source(move |finder| {
         finder.say("good morning".to_owned());
         finder.failed("no bread".to_owned());
-        finder.found(vec![Candidate::Dial(peer)]);
+        finder.found(NamedBy::User, vec![peer]);
         Ok(())
     })];
     let ran = run(&net, plan, &torrent);

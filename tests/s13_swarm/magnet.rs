@@ -389,8 +389,8 @@ fn metadata_that_is_right_and_useless_ends_it_with_the_reason() {
     assert!(matches!(ran.result, Err(SwarmError::Unusable(_))), "{:?}", ran.result);
 }
 
-/// Four peers that offer the most that is believed, and bring it piece by piece, take
-/// all the places there are. Whoever waits for one gets it all the same.
+/// Four peers that offer the largest of the small info dictionaries, and bring it piece by
+/// piece, take all the places there are. Whoever waits for one gets it all the same.
 #[test]
 fn peers_that_bring_metadata_for_ever_do_not_keep_others_from_bringing_it() {
     let (net, torrent) = (Net::new(), torrent());
@@ -406,7 +406,7 @@ fn peers_that_bring_metadata_for_ever_do_not_keep_others_from_bringing_it() {
                     return Err(io::Error::other("it has had its turn"));
                 }
                 talk.hello(EXTENDED, &content)?;
-                let nothing = vec![0; 48 << 20];
+                let nothing = vec![0; (2 << 20) - 1];
                 greet(talk, nothing.len() as i64)?;
                 let ours = greeted(talk)?;
                 greetings.fetch_add(1, Ordering::SeqCst);
@@ -425,4 +425,37 @@ fn peers_that_bring_metadata_for_ever_do_not_keep_others_from_bringing_it() {
     peers.push(good(&net, 5, &torrent, Some(&busy)));
     let ran = run(&net, magnet(&net, &torrent, &peers), &torrent);
     ran.is_complete(&torrent);
+}
+
+/// Each of these could have us keep 48 MiB, until the hash shows that it is a lie.
+#[test]
+fn of_large_metadata_one_is_fetched_at_a_time() {
+    let (net, torrent, one_is_asked) = (Net::new(), torrent(), Gate::default());
+    let (greetings, requests) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let mut peers: Vec<SocketAddr> = (1..4)
+        .map(|host| {
+            let (content, gate) = (torrent.clone(), one_is_asked.clone());
+            let (greetings, requests) = (Arc::clone(&greetings), Arc::clone(&requests));
+            net.peer(host, move |talk| {
+                talk.hello(EXTENDED, &content)?;
+                greet(talk, [2 << 20, 20 << 20, 48 << 20][usize::from(host) - 1])?;
+                greeted(talk)?;
+                greetings.fetch_add(1, Ordering::SeqCst);
+                asked(talk)?;
+                requests.fetch_add(1, Ordering::SeqCst);
+                while greetings.load(Ordering::SeqCst) < 3 {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                // The others have said what they offer, too. They would be asked by now.
+                std::thread::sleep(Duration::from_millis(300));
+                gate.open();
+                talk.hold()
+            })
+        })
+        .collect();
+    peers.push(good(&net, 5, &torrent, Some(&one_is_asked)));
+    let mut plan = magnet(&net, &torrent, &peers);
+    plan.patience = Duration::from_secs(60);
+    run(&net, plan, &torrent).is_complete(&torrent);
+    assert_eq!(requests.load(Ordering::SeqCst), 1, "they take turns");
 }

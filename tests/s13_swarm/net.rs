@@ -5,12 +5,13 @@ use super::super::support::{LIMIT, Torrent, jitter, wire};
 use super::memory::{Memory, in_time, info};
 use piecemeal::s02_metainfo::Info;
 use piecemeal::s03_tracker::PeerId;
+use piecemeal::s03_tracker::reach::NamedBy;
 use piecemeal::s04_handshake::transport::{Dial, Transport, pair};
 use piecemeal::s05_messages::bitfield::Bitfield;
 use piecemeal::s07_extension::BoxError;
 use piecemeal::s10_storage::{StorageError, Store};
 use piecemeal::s13_swarm::outcome::Outcome;
-use piecemeal::s13_swarm::source::{Candidate, Finder, PeerSource};
+use piecemeal::s13_swarm::source::{Finder, PeerSource};
 use piecemeal::s13_swarm::{Ended, Event, Plan, SwarmError, download};
 use std::collections::HashMap;
 use std::io::{self, ErrorKind, Read, Write};
@@ -298,7 +299,7 @@ impl PeerSource for Names {
     }
 
     fn run(self: Box<Self>, finder: Finder) -> Result<(), BoxError> {
-        finder.found(self.0.into_iter().map(Candidate::Dial).collect());
+        finder.found(NamedBy::User, self.0);
         Ok(())
     }
 }

@@ -246,6 +246,28 @@ fn a_block_rejected_once_is_asked_for_again() {
     run(&net, plan(&net, &torrent, &[peer]), &torrent).is_complete(&torrent);
 }
 
+/// A peer that has it all gives no more of a piece while it chokes us than it likes.
+#[test]
+fn what_is_rejected_while_we_are_choked_is_asked_for_after_the_unchoke() {
+    let (net, torrent) = (Net::new(), torrent());
+    let content = torrent.clone();
+    let peer = net.peer(1, move |talk| {
+        talk.hello(FAST, &content)?;
+        talk.send(&wire::message(wire::HAVE_ALL, &[]))?;
+        for _ in 0..3 {
+            talk.send(&wire::message(wire::ALLOWED_FAST, &0_u32.to_be_bytes()))?;
+            for _ in 0..content.piece(0).len().div_ceil(16_384) {
+                let asked = talk.until(wire::REQUEST)?;
+                talk.reject(wire::three(&asked).expect("a request has three numbers"))?;
+            }
+        }
+        talk.unchoke()?;
+        talk.give(&content)
+    });
+    run(&net, plan(&net, &torrent, &[peer]), &torrent).is_complete(&torrent);
+    assert_eq!(net.dials(peer), 1);
+}
+
 #[test]
 fn blocks_may_come_in_any_order() {
     let (net, torrent) = (Net::new(), torrent());

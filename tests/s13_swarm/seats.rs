@@ -7,6 +7,7 @@ use piecemeal::s07_extension::BoxError;
 use piecemeal::s10_storage::Store;
 use piecemeal::s11_work_queue::claimant::{Claim, Claimant};
 use piecemeal::s11_work_queue::lease::{Lease, Written};
+use piecemeal::s12_session::request_depth::RequestDepth;
 use piecemeal::s13_swarm::source::{Finder, PeerSource};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -82,6 +83,58 @@ fn a_peer_of_unknown_speed_takes_one_seat_and_no_second() {
     assert!(claim(&mut newcomer, now + 9 * SECOND).is_none(), "it has had its chance");
     newcomer.set_block_time(Some(SECOND / 10));
     assert!(claim(&mut newcomer, now + 9 * SECOND).is_some());
+}
+
+#[test]
+fn a_free_seat_is_for_anybody_and_a_chance_is_not_the_last_one() {
+    let (torrent, now) = (torrent(), Instant::now());
+    let queue = queue(&torrent);
+    let mut slow: Vec<Claimant> = (1..=3).map(|number| seed(&queue, number)).collect();
+    let _held: Vec<Lease> = slow.iter_mut().map(|share| lease_at(share, now)).collect();
+    let mut newcomer = seed(&queue, 4);
+    drop(claim(&mut newcomer, now + 2 * SECOND).expect("it may show how fast it is"));
+    drop(claim(&mut newcomer, now + 3 * SECOND).expect("a seat is free"));
+    let _of_another = lease(&mut seed(&queue, 5));
+    assert!(claim(&mut newcomer, now + 20 * SECOND).is_none(), "it has had its chance");
+    assert!(claim(&mut newcomer, now + 23 * SECOND).is_some(), "that was long ago");
+}
+
+/// It was fast, takes a seat, and chokes us: its speed is forgotten then.
+#[test]
+fn a_peer_that_does_not_keep_its_seat_takes_no_other() {
+    let (torrent, now) = (torrent(), Instant::now());
+    let queue = queue(&torrent);
+    let mut slow: Vec<Claimant> = (1..=3).map(|number| seed(&queue, number)).collect();
+    let _held: Vec<Lease> = slow.iter_mut().map(|share| lease_at(share, now)).collect();
+    let mut fickle = seed(&queue, 4);
+    fickle.set_block_time(Some(SECOND / 100));
+    drop(claim(&mut fickle, now + SECOND).expect("it is fast"));
+    fickle.set_block_time(None);
+    let _of_another = lease(&mut seed(&queue, 5));
+    assert!(claim(&mut fickle, now + 3 * SECOND).is_none(), "it had a seat");
+    let mut depth = RequestDepth::new(now);
+    depth.count(1, now + SECOND, 250);
+    depth.forget_block_time();
+    assert_eq!(depth.block_time(), None);
+}
+
+#[test]
+fn peers_of_unknown_speed_pass_one_seat_round_and_leave_the_others() {
+    let (torrent, now) = (torrent(), Instant::now());
+    let queue = queue(&torrent);
+    let mut slow: Vec<Claimant> = (1..=3).map(|number| seed(&queue, number)).collect();
+    let mut held: Vec<Lease> = slow.iter_mut().map(|share| lease_at(share, now)).collect();
+    let mut strangers: Vec<Claimant> = (10..30).map(|number| seed(&queue, number)).collect();
+    let turns = strangers.iter_mut().zip(1..).map(|(stranger, turn)| claim(stranger, now + 2 * SECOND + turn * SECOND / 2));
+    let taken: Vec<Lease> = turns.map(|lease| lease.expect("the one before has brought nothing")).collect();
+    let still_asked = held.iter_mut().filter_map(Lease::next_request).count();
+    assert_eq!(still_asked, 2, "twenty strangers take one of three seats");
+    // One that is known to be fast takes any.
+    let mut fast = seed(&queue, 4);
+    fast.set_block_time(Some(SECOND / 10));
+    let _lease = claim(&mut fast, now + 13 * SECOND).expect("they are slow");
+    assert_eq!(held.iter_mut().filter_map(Lease::next_request).count(), 1);
+    drop(taken);
 }
 
 /// Names somebody when a gate opens.

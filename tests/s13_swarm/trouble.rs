@@ -2,6 +2,7 @@
 
 use super::super::support::{Gate, Recipe, Torrent, content, wire};
 use super::net::{EXTENDED, FAST, LITTLE, Net, PLAIN, Talk, US, brought, plan, run};
+use piecemeal::s03_tracker::reach::NamedBy;
 use piecemeal::s12_session::host::SessionEnd;
 use piecemeal::s13_swarm::{Ended, Event, Plan};
 use std::io;
@@ -166,7 +167,7 @@ impl piecemeal::s13_swarm::source::PeerSource for Waits {
 
     fn run(self: Box<Self>, finder: piecemeal::s13_swarm::source::Finder) -> Result<(), piecemeal::s07_extension::BoxError> {
         self.gone.wait();
-        finder.found(vec![piecemeal::s13_swarm::source::Candidate::Dial(self.liar)]);
+        finder.found(NamedBy::User, vec![self.liar]);
         // One that was met and is not banned is dialled again after 0.3 s.
         std::thread::sleep(Duration::from_millis(800));
         self.named.open();
@@ -175,7 +176,7 @@ impl piecemeal::s13_swarm::source::PeerSource for Waits {
 }
 
 #[test]
-fn who_shared_a_corrupt_piece_with_a_liar_is_not_banned() {
+fn who_shared_a_corrupt_piece_with_a_liar_is_not_banned_and_the_liar_is() {
     let (net, torrent) = (Net::new(), Recipe::single("t", 65_536, content(65_536, 4)).build());
     let (half, spoilt) = (Gate::default(), Gate::default());
     let (content, given, wait) = (torrent.clone(), half.clone(), spoilt.clone());
@@ -205,7 +206,7 @@ fn who_shared_a_corrupt_piece_with_a_liar_is_not_banned() {
         talk.hold()
     });
     let ran = run(&net, plan(&net, &torrent, &[honest, liar]), &torrent);
-    assert_eq!(ran.is_complete(&torrent).banned, []);
+    assert_eq!(ran.is_complete(&torrent).banned, [liar], "once the piece is right, it shows");
     let by = ran.events.iter().find_map(|event| if let Event::Corrupt(_, by) = event { Some(by.clone()) } else { None });
     let mut by = by.expect("a piece was corrupt");
     by.sort_unstable();
@@ -520,4 +521,82 @@ fn requests_for_a_piece_that_others_made_wrong_are_taken_back_before_it_is_asked
     let ran = run(&net, plan(&net, &torrent, &[slow, liar]), &torrent);
     ran.is_complete(&torrent);
     assert!(matches!(ran.left(liar)[..], [Ended::Session(SessionEnd::Corrupt(_))]), "{:?}", ran.left(liar));
+}
+
+/// Names three liars once their neighbor has given what it has, and a newcomer once they are banned.
+struct Nat {
+    given: Gate,
+    liars: Vec<(SocketAddr, Gate)>,
+    newcomer: SocketAddr,
+}
+
+impl piecemeal::s13_swarm::source::PeerSource for Nat {
+    fn name(&self) -> String {
+        "a router".to_owned()
+    }
+
+    fn run(self: Box<Self>, finder: piecemeal::s13_swarm::source::Finder) -> Result<(), piecemeal::s07_extension::BoxError> {
+        self.given.wait();
+        // One after the other: of two that share a piece, the later lie would not count.
+        for (liar, gone) in &self.liars {
+            finder.found(NamedBy::User, vec![*liar]);
+            gone.wait();
+        }
+        finder.found(NamedBy::User, vec![self.newcomer]);
+        Ok(())
+    }
+}
+
+#[test]
+fn three_liars_behind_a_router_do_not_keep_its_honest_peers_out() {
+    let (net, torrent) = (Net::new(), Recipe::single("t", 16_384, content(20 * 16_384, 4)).build());
+    let at = |port: u16| SocketAddr::new(net.at(1).ip(), port);
+    // All behind one IP, so each needs a name of its own.
+    let named = |port: u16| {
+        let mut id = *b"-SC0001-a script....";
+        id[16..18].copy_from_slice(&port.to_be_bytes());
+        id
+    };
+    let given = Gate::default();
+    let (content, done) = (torrent.clone(), given.clone());
+    let honest = net.peer_at(at(6881), move |talk| {
+        talk.hello_as(PLAIN, &content, named(6881))?;
+        talk.has(&content, &(0..12).collect::<Vec<_>>())?;
+        for _ in 0..12 {
+            let asked = talk.asked()?;
+            talk.block(&content, asked)?;
+        }
+        talk.until(wire::NOT_INTERESTED)?; // all twelve are verified
+        done.open();
+        talk.hold()
+    });
+    let rest: Vec<usize> = (12..20).collect();
+    let liar = |port: u16| {
+        let (content, has, gone) = (torrent.clone(), rest.clone(), Gate::default());
+        let left = gone.clone();
+        let address = net.peer_at(at(port), move |talk| {
+            talk.hello_as(PLAIN, &content, named(port))?;
+            talk.has(&content, &has)?;
+            let asked = talk.asked()?;
+            talk.wrong_block(&content, asked)?;
+            let ended = talk.hold();
+            left.open();
+            ended
+        });
+        (address, gone)
+    };
+    let liars = [7001, 7002, 7003].map(liar).to_vec();
+    let (content, has) = (torrent.clone(), rest.clone());
+    let newcomer = net.peer_at(at(7004), move |talk| {
+        talk.hello_as(PLAIN, &content, named(7004))?;
+        talk.has(&content, &has)?;
+        talk.give(&content)
+    });
+    let mut plan = plan(&net, &torrent, &[honest]);
+    plan.sources.push(Box::new(Nat { given, liars: liars.clone(), newcomer }));
+    let ran = run(&net, plan, &torrent);
+    let mut banned = ran.is_complete(&torrent).banned.clone();
+    banned.sort();
+    assert_eq!(banned, liars.iter().map(|(liar, _)| *liar).collect::<Vec<_>>());
+    assert_eq!(net.dials(newcomer), 1);
 }

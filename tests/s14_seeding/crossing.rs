@@ -1,14 +1,14 @@
 //! Two that dial each other at the same moment.
 
 use super::super::support::Torrent;
-use super::crowd::{Link, Member, at, complete, equals, pipes, run_until, tcp};
+use super::crowd::{Link, Member, at, complete, equals, pipes, run_until, run_with_patience, tcp};
 use super::giver::{staying, stop_soon};
 use super::memory::within;
 use piecemeal::s12_session::host::SessionEnd;
 use piecemeal::s13_swarm::{Ended, Event, SwarmError};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Both ends must keep the same one of the two connections: keeping one each, they would
 /// keep none. A piece that neither has keeps them from being done with each other.
@@ -59,6 +59,24 @@ fn one_of_two_connections_that_cross_remains_and_the_download_goes_on() {
             crosses(if round % 2 == 0 { pipes(4096) } else { tcp(false) });
         }
     });
+}
+
+/// Each has dialled the other, and neither has anything for the other.
+#[test]
+fn a_pair_that_has_nothing_to_give_does_not_end_up_with_two_connections() {
+    let torrent = Torrent::sample();
+    let members = [Member { have: vec![0, 1], dials: vec![1] }, Member { have: vec![0, 1], dials: vec![0] }];
+    let (patience, begun) = (Duration::from_secs(3), Instant::now());
+    let over = move |number, event: &Event, stop: &Arc<AtomicBool>| {
+        // As much later the second one dials the first again: it may be a stranger that is here. The
+        // first one knows better, and hangs up.
+        let hung_up = number == 1 && matches!(event, Event::Left(who, Ended::Session(SessionEnd::Message(_))) if *who == at(0));
+        stop.fetch_or(hung_up && begun.elapsed() >= patience, Ordering::SeqCst);
+    };
+    let ran = run_with_patience(patience, pipes(4096), &torrent, &members, &staying(), true, over);
+    for ran in &ran {
+        assert!(matches!(ran.result, Err(SwarmError::Stopped)), "{:?}", ran.result);
+    }
 }
 
 #[test]

@@ -5,12 +5,13 @@ use super::giver::stocked;
 use super::memory::{Memory, info};
 use piecemeal::s02_metainfo::Info;
 use piecemeal::s03_tracker::PeerId;
+use piecemeal::s03_tracker::reach::NamedBy;
 use piecemeal::s04_handshake::transport::{Dial, Transport, over_tcp, pair};
 use piecemeal::s05_messages::connection::Connection;
 use piecemeal::s07_extension::BoxError;
 use piecemeal::s10_storage::Store;
 use piecemeal::s13_swarm::outcome::Outcome;
-use piecemeal::s13_swarm::source::{Candidate, Finder, Introducer, PeerSource, Wake};
+use piecemeal::s13_swarm::source::{Finder, Introducer, PeerSource, Wake};
 use piecemeal::s13_swarm::{Event, Plan, SwarmError, download};
 use piecemeal::s14_seeding::listener::answer;
 use piecemeal::s14_seeding::{Rules, Uploader};
@@ -118,7 +119,7 @@ impl PeerSource for Door {
     fn run(self: Box<Self>, mut finder: Finder) -> Result<(), BoxError> {
         self.crowd.doors().insert(self.here, finder.introducer());
         self.open.wait();
-        finder.found(self.names.iter().copied().map(Candidate::Dial).collect());
+        finder.found(NamedBy::User, self.names.clone());
         while finder.wait(Duration::from_secs(3600)) != Wake::Stop {}
         self.crowd.doors().remove(&self.here);
         Ok(())
@@ -138,8 +139,22 @@ pub struct Ran {
     pub store: Arc<Memory>,
 }
 
-/// Runs them all until `over` says stop; it sees each event, and whose it is.
+/// Runs them all until `over` says stop; it sees each event, and whose it is. Nothing is tried
+/// again within the test.
 pub fn run_until(
+    link: Link,
+    torrent: &Torrent,
+    members: &[Member],
+    rules: &Rules,
+    together: bool,
+    over: impl FnMut(usize, &Event, &Arc<AtomicBool>) + Send,
+) -> Vec<Ran> {
+    run_with_patience(Duration::from_secs(60), link, torrent, members, rules, together, over)
+}
+
+/// The same with this much patience: what failed is tried again after a quarter of it.
+pub fn run_with_patience(
+    patience: Duration,
     link: Link,
     torrent: &Torrent,
     members: &[Member],
@@ -158,8 +173,7 @@ pub fn run_until(
             let mut id = *b"-OU0001-one of us ..";
             id[19] = number as u8;
             let mut plan = Plan::new(info.info_hash, Some(info), PeerId(id));
-            // Nothing is tried again within the test.
-            plan.patience = Duration::from_secs(60);
+            plan.patience = patience;
             plan.stop = Arc::clone(&stop);
             plan.uploads = Arc::new(Uploader::new(rules.clone()));
             plan.dial = Arc::new(Line { crowd: Arc::clone(&crowd), here, together: Mutex::new(together.clone()) });

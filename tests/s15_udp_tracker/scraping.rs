@@ -124,7 +124,7 @@ fn a_bad_answer_over_http_is_an_error() {
         (Reply::Status(403, dict(&[("failure reason", bytes("no"))])), "the tracker refused: no"),
         (Reply::Status(404, Vec::new()), "HTTP status 404"),
         (Reply::Status(500, five()), "HTTP status 500"),
-        (Reply::Body([b"d5:files".to_vec(), bytes(vec![b'x'; 3 << 20]), b"e".to_vec()].concat()), "over 2097152 bytes"),
+        (Reply::Body([b"d5:files".to_vec(), bytes(vec![b'x'; 3 << 20]), b"e".to_vec()].concat()), "over 262144 bytes"),
     ];
     for (reply, expected) in table {
         let tracker = FakeTracker::saying(reply);

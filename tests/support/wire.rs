@@ -12,6 +12,7 @@ pub const CANCEL: u8 = 8;
 pub const HAVE_ALL: u8 = 14;
 pub const HAVE_NONE: u8 = 15;
 pub const REJECT: u8 = 16;
+pub const ALLOWED_FAST: u8 = 17;
 pub const EXTENDED: u8 = 20;
 
 /// Reserved byte 5: the extension protocol (BEP 10).

@@ -112,7 +112,7 @@ fn a_length_that_cannot_be_ends_its_stream_at_once() {
     let too_long = [&b"\x7f\xff\xff\xff"[..], &[0; 100]].concat();
     let tape = Tape::new().out(1, ours()).comes(2, [ours(), too_long].concat()).comes(3, wire::message(1, b""));
     let outcome = tape.explain(&[]);
-    outcome.mentions("#0003, 127.0.0.2:6881: the message: byte 0: expected at most 1048576 bytes, found 2147483647");
+    outcome.mentions("#0003, 127.0.0.2:6881: the message: byte 0: expected at most 262145 bytes, found 2147483647");
     assert!(outcome.out().contains("105 bytes behind it on this stream"), "{outcome}");
 }
 

@@ -32,13 +32,14 @@ type Worth = (u64, Instant);
 
 impl Conductor<'_> {
     /// Fills free places: with connections that others have made and with addresses to dial.
-    /// They take turns, so that neither kind can keep the other out.
+    /// The one whose IP has fewer places goes first. Among equals they take turns, so that
+    /// neither kind can keep the other out.
     pub(super) fn dial(&mut self) {
         let now = Instant::now();
-        let live = self.swarm.live().len();
+        let live = self.count_live();
         while self.threads.len() < self.limits.max_peers {
             let may_dial = self.threads.len() < live + DIALLING && !self.turns.rests(now);
-            let filled = match self.turns.dialled {
+            let filled = match self.receives_first(now) {
                 true => self.receive() || (may_dial && self.dial_next(now)),
                 false => (may_dial && self.dial_next(now)) || self.receive(),
             };
@@ -49,15 +50,46 @@ impl Conductor<'_> {
         self.make_room(now);
     }
 
-    /// Takes in a connection that waits. `false` if there is none.
+    /// Counts the peers that are connected, and what they have brought for their IPs.
+    fn count_live(&mut self) -> usize {
+        let live = self.swarm.live();
+        for (number, live) in live.iter() {
+            let address = self.threads.get(number);
+            address.into_iter().for_each(|address| self.addresses.brought(*address, live.stats.take_pieces()));
+        }
+        live.len()
+    }
+
+    fn receives_first(&self, now: Instant) -> bool {
+        let held = self.held();
+        let places = |origin: Origin| held.iter().filter(|held| **held == origin).count();
+        let (waits, named) = (self.swarm.signals.lobby.turn(&held), self.named(now));
+        let (Some(waits), Some(named)) = (waits, named) else { return waits.is_some() };
+        places(waits) < places(named) || (places(waits) == places(named) && self.turns.dialled)
+    }
+
+    /// The IP that would be dialled next.
+    fn named(&self, now: Instant) -> Option<Origin> {
+        self.addresses.due(now).map(|address| Origin::of(address.ip()))
+    }
+
+    /// Takes in a connection that waits. `false` if there is none, or if the system refuses a
+    /// thread: then it waits on.
     fn receive(&mut self) -> bool {
-        let Some(connection) = self.swarm.signals.lobby.next(&self.held()) else { return false };
+        let lobby = &self.swarm.signals.lobby;
+        let Some(connection) = lobby.next(&self.held()) else { return false };
         let peer = connection.peer;
         self.turns.dialled = false;
-        if !self.addresses.is_banned(peer) {
-            self.start(Candidate::Met(Box::new(connection)), peer);
+        if self.addresses.is_banned(peer) {
+            return true;
         }
-        true
+        match self.start(Candidate::Met(Box::new(connection)), peer) {
+            Err(Candidate::Met(connection)) => {
+                self.swarm.signals.lobby.put_back(*connection);
+                false
+            }
+            _ => true,
+        }
     }
 
     /// Dials an address that is due. `false` if there is none, or if the system refuses
@@ -65,18 +97,18 @@ impl Conductor<'_> {
     fn dial_next(&mut self, now: Instant) -> bool {
         let Some(peer) = self.addresses.next(now) else { return false };
         self.turns.dialled = true;
-        let started = self.start(Candidate::Dial(peer), peer);
+        let started = self.start(Candidate::Dial(peer), peer).is_ok();
         if !started {
             self.addresses.put_back(peer);
         }
         started
     }
 
-    fn start(&mut self, candidate: Candidate, peer: SocketAddr) -> bool {
+    fn start(&mut self, candidate: Candidate, peer: SocketAddr) -> Result<(), Candidate> {
         let number = self.next_number;
         self.next_number += 1;
         let started = start_thread(&self.swarm, number, candidate, peer);
-        if started {
+        if started.is_ok() {
             self.threads.insert(number, peer);
             if !self.gives_only() {
                 self.known.insert(number, peer);
@@ -99,14 +131,21 @@ impl Conductor<'_> {
         let mut live = self.swarm.live();
         let slowest_goes = self.turns.pass(now, self.limits.retry, &live);
         // One at a time: its place is not free before its thread has ended.
-        if (newcomer.is_none() && self.addresses.due(now).is_none()) || live.values().any(|live| live.parted.is_some()) {
+        let named = self.named(now);
+        if (newcomer.is_none() && named.is_none()) || live.values().any(|live| live.parted.is_some()) {
             return;
         }
         let moved = |number, live: &Live| (self.turns.moved(number, &live.stats), latest(&live.stats));
         let shared = self.holders(|number| live.get(&number).map(|live| moved(number, live)));
-        // An address that is only due may have nobody at it: no peer that is here goes for that alone.
         let crowded = newcomer.and_then(|newcomer| makes_way(&shared.1, newcomer));
         let goes = crowded.and_then(|position| shared.0.get(position).copied());
+        // An address that is only due may have nobody at it: for that alone, only a peer goes that has
+        // been of no use yet, and whose IP has too many places.
+        let goes = goes.or_else(|| {
+            let is_idle = |live: &&Live| is_unproved(live, now) && !self.gives_only();
+            let idle = self.holders(|number| live.get(&number).filter(is_idle).map(|live| moved(number, live)));
+            named.and_then(|named| makes_way(&idle.1, named)).and_then(|position| idle.0.get(position).copied())
+        });
         let learning = self.swarm.torrent.get().is_none();
         let goes = goes.or_else(|| useless(&live, now, learning, self.gives_only()));
         let goes = goes.or_else(|| {
@@ -136,6 +175,11 @@ impl Conductor<'_> {
 /// When it last was of use; at first, when it came.
 fn latest(traffic: &PeerStats) -> Instant {
     traffic.last_useful().unwrap_or_else(|| traffic.start())
+}
+
+/// Whether nothing has gone over a connection yet, though there was time for it.
+fn is_unproved(live: &Live, now: Instant) -> bool {
+    live.stats.last_useful().is_none() && now.duration_since(live.stats.start()) >= IDLE_TIME
 }
 
 /// The peer that has been useless longest, and for too long.

@@ -10,7 +10,7 @@ use super::super::stream::Way;
 use super::super::{s03, s15};
 use super::Tap;
 use super::sink::Whom;
-use crate::s03_tracker::http::{Get, HttpTracker, announce_with, fetch};
+use crate::s03_tracker::http::{Fetched, Get, HttpTracker, announce_with, fetch};
 use crate::s03_tracker::{Announce, Announced, Tracker, TrackerError};
 use crate::s15_udp_tracker::UdpTracker;
 use crate::s15_udp_tracker::line::Packets;
@@ -40,7 +40,7 @@ impl Tap {
             tap.tracker(Whom::Tracker(base), Way::Out, url.as_bytes(), &[], |url| s03::url(&String::from_utf8_lossy(url)));
             let answer = get(url, until);
             match &answer {
-                Ok((status, body)) => {
+                Ok(Fetched { status, body, .. }) => {
                     tap.tracker(Whom::Tracker(base), Way::In, body, &[format!("HTTP status {status}")], s03::answer);
                 }
                 Err(error) => tap.tracker_failed(base, &format!("no answer: {error}")),

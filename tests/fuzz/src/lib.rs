@@ -119,6 +119,10 @@ impl Read for Chunks {
 
 impl ReadHalf for Chunks {
     fn set_deadline(&mut self, _: Instant) {}
+
+    fn has_ended(&self) -> bool {
+        false
+    }
 }
 
 /// Cuts an input in two: as many bytes as its first one says, and the rest.

@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use piecemeal::s01_bencode::{Value, decode_prefix};
 use piecemeal::s02_metainfo::InfoHash;
-use piecemeal::s03_tracker::http::{Get, announce_with};
+use piecemeal::s03_tracker::http::{Fetched, Get, announce_with};
+use piecemeal::s03_tracker::reach::Reach;
 use piecemeal::s03_tracker::{Announce, PeerId};
 use piecemeal::s15_udp_tracker::UdpTracker;
 use piecemeal::s15_udp_tracker::scrape::scrape_with;
@@ -28,7 +29,7 @@ pub fn check(input: &[u8]) {
     let (noted, answer) = (Arc::clone(&asked), body.to_vec());
     let get: Box<Get> = Box::new(move |url, _| {
         noted.lock().unwrap_or_else(PoisonError::into_inner).push(url.to_owned());
-        Ok((status, answer.clone()))
+        Ok(Fetched { status, body: answer.clone(), from: Reach::Internet })
     });
     let now = Instant::now();
     match scrape_with(&*get, &UdpTracker::default(), url, INFO_HASH, now) {

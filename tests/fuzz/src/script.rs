@@ -332,6 +332,10 @@ impl Write for Half {
 
 impl ReadHalf for Half {
     fn set_deadline(&mut self, _: Instant) {}
+
+    fn has_ended(&self) -> bool {
+        self.0.lock().closed
+    }
 }
 
 impl WriteHalf for Half {

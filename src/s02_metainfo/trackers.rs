@@ -1,0 +1,62 @@
+//! The tracker URLs of a torrent, in tiers, and how many of them are taken.
+//!
+//! Each tier gets a thread, and each URL its share of a tier's time. Torrents from lists of public
+//! trackers name about a hundred.
+
+use super::{TEXT, Value};
+use crate::s01_bencode::counted;
+use crate::s01_bencode::forgiving::PassedOver;
+
+/// How many tiers are taken.
+pub const MOST_TIERS: usize = 100;
+/// How many URLs are taken, of all tiers together.
+pub const MOST_TRACKERS: usize = 500;
+/// The longest URL that is taken, in bytes. With a passkey, real ones have 200; few servers take
+/// more than this.
+pub const LONGEST_URL: usize = 2_048;
+
+/// Reads the tracker URLs (BEP 12: `announce-list`, where present, takes the place of
+/// `announce`). What is not a URL is passed over, since the others may still work, and so
+/// is what exceeds a limit. An empty one is how some programs say that there is none.
+pub(super) fn tiers(top: &Value, notes: &mut PassedOver) -> Vec<Vec<String>> {
+    let mut tiers = Vec::new();
+    let (mut urls, mut more) = (0, 0_usize);
+    let lists = notes.read(top, "announce-list", "a list of lists of URLs", Value::list).unwrap_or_default();
+    for (number, list) in lists.iter().enumerate() {
+        let at = format!("announce-list[{number}]");
+        let Some(list) = list.list() else {
+            notes.skip(&at, "a list of URLs", list);
+            continue;
+        };
+        let mut tier = Vec::new();
+        for url in list.iter().filter_map(|value| url(value, &at, notes)) {
+            if urls < MOST_TRACKERS && tiers.len() < MOST_TIERS {
+                urls += 1;
+                tier.push(url.to_owned());
+            } else {
+                more += 1;
+            }
+        }
+        tiers.extend(Some(tier).filter(|tier| !tier.is_empty()));
+    }
+    if more > 0 {
+        let limits = format!("at most {MOST_TRACKERS} are taken, in at most {MOST_TIERS} tiers");
+        notes.add(|| format!("announce-list names {} too many, which are passed over: {limits}", counted(more, "tracker")));
+    }
+    let announce = top.get("announce").and_then(|value| url(value, "announce", notes));
+    if tiers.is_empty() {
+        tiers.extend(announce.map(|url| vec![url.to_owned()]));
+    }
+    tiers
+}
+
+/// A URL that can be used, unless it is empty. Notes what is wrong with another.
+fn url<'v>(value: &'v Value, at: &str, notes: &mut PassedOver) -> Option<&'v str> {
+    let (key, expected) = if at == "announce" { (at.to_owned(), "a URL") } else { (format!("a URL in {at}"), TEXT) };
+    match value.text().map(str::trim) {
+        None => notes.skip(&key, expected, value),
+        Some(url) if url.len() > LONGEST_URL => notes.skip(&key, "at most 2048 bytes long", value),
+        Some(url) => return Some(url).filter(|url| !url.is_empty()),
+    }
+    None
+}

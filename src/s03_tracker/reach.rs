@@ -1,0 +1,183 @@
+//! Whom not to speak to: how far away an address is, and what it may be named for.
+//!
+//! An address is a claim. A torrent, a magnet link, a tracker's answer, or a redirect may
+//! name any address and any port, and a whole swarm would knock there. Our own machine and
+//! its network lie behind the firewall that keeps the same strangers out. So the farther
+//! away a name comes from, the less it may ask of us:
+//!
+//! | what is named | by whom | rule | why |
+//! |---|---|---|---|
+//! | a peer | the user | any address, any port | they know their network |
+//! | a peer near us, port below 1024 | anybody else | refused | routers, printers, mail servers |
+//! | a peer near us | a link | unless its info hash has a command in it | it is the one thing that a link makes us say |
+//! | a peer near us | a tracker farther away | refused | it cannot know who is here |
+//! | a peer, port below 1024 | a tracker on the internet | refused | a swarm that knocks there is an attack |
+//! | a tracker near us, HTTP | a torrent or link | only `/announce`, or `/KEY/announce` | other services take a GET for an order |
+//! | a tracker near us, UDP, port below 1024 | a torrent or link | refused | name servers, management |
+//! | a tracker nearer to us | a redirect | refused | as for peers |
+//! | more than 100 trackers | a torrent or link | the first 100 | each peer of a swarm would ask them all |
+//!
+//! *Near us* is this machine or its network. The rules are about the address that is really
+//! dialled, once its name has been looked up: a name may lead anywhere, and elsewhere
+//! the second time.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use crate::s01_bencode::counted;
+use crate::s02_metainfo::InfoHash;
+
+/// The ports below this one belong to a system's own services.
+const PRIVILEGED: u16 = 1024;
+
+/// How far away an address is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Reach {
+    /// This machine.
+    Machine,
+    /// Its own network.
+    Network,
+    /// Anywhere. Whatever is not known to be nearer counts as this.
+    #[default]
+    Internet,
+}
+
+impl Reach {
+    /// Returns how far away an address is. One that only wraps an IPv4 address, for some way
+    /// from IPv6 to there, is as far away as that.
+    pub fn of(ip: IpAddr) -> Reach {
+        match ip {
+            IpAddr::V4(ip) => Reach::of_v4(ip),
+            IpAddr::V6(ip) => wrapped(ip).map_or_else(|| Reach::of_v6(ip), Reach::of_v4),
+        }
+    }
+
+    fn of_v4(ip: Ipv4Addr) -> Reach {
+        match ip.octets() {
+            [0 | 127, ..] => Reach::Machine,
+            [10, ..] | [172, 16..=31, ..] | [192, 168, ..] | [169, 254, ..] => Reach::Network,
+            [100, 64..=127, ..] | [192, 0, 0, _] => Reach::Network, // behind a provider's NAT: RFC 6598, RFC 6333
+            [224..=255, ..] => Reach::Network,                      // multicast, reserved, broadcast
+            _ => Reach::Internet,
+        }
+    }
+
+    fn of_v6(ip: Ipv6Addr) -> Reach {
+        match ip.segments() {
+            [0, 0, 0, 0, 0, 0, 0, 0 | 1] => Reach::Machine,
+            [0xfc00..=0xfdff, ..] | [0xfe80..=0xfeff, ..] => Reach::Network, // unique local; link-local, site-local
+            [0xff00..=0xffff, ..] => Reach::Network,                         // multicast
+            [0x64, 0xff9b, 1, ..] => Reach::Network,                         // a network's own NAT64: RFC 8215
+            _ => Reach::Internet,
+        }
+    }
+}
+
+/// The IPv4 address that packets to this IPv6 address end at, if it is such a one.
+fn wrapped(ip: Ipv6Addr) -> Option<Ipv4Addr> {
+    let v4 = |high: u16, low: u16| Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low));
+    match ip.segments() {
+        [0, 0, 0, 0, 0, 0, 0, 0 | 1] => None, // no IPv4 address, but :: and ::1
+        [0, 0, 0, 0, 0, 0 | 0xffff, high, low] => Some(v4(high, low)), // compatible and mapped: RFC 4291
+        [0, 0, 0, 0, 0xffff, 0, high, low] => Some(v4(high, low)), // translated: RFC 2765
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] => Some(v4(high, low)), // NAT64: RFC 6052
+        [0x2002, high, low, ..] => Some(v4(high, low)), // 6to4: RFC 3056
+        [0x2001, 0, _, _, _, _, high, low] => Some(v4(!high, !low)), // Teredo: RFC 4380
+        [_, _, _, _, 0 | 0x200, 0x5efe, high, low] => Some(v4(high, low)), // ISATAP: RFC 5214
+        _ => None,
+    }
+}
+
+/// Where a peer's address comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NamedBy {
+    /// The user, on the command line.
+    User,
+    /// A magnet link with this info hash. Others write it, and the user passes it on.
+    Link(InfoHash),
+    /// A tracker that is this far away.
+    Tracker(Reach),
+}
+
+/// Returns why a peer's address is not dialled, if it is not.
+pub fn refusal(address: SocketAddr, by: NamedBy) -> Option<&'static str> {
+    let (reach, privileged) = (Reach::of(address.ip()), address.port() < PRIVILEGED);
+    let near = reach < Reach::Internet;
+    match by {
+        NamedBy::User => None,
+        NamedBy::Link(_) | NamedBy::Tracker(Reach::Machine | Reach::Network) if privileged && near => {
+            Some("a port below 1024 of this machine or its network is dialled only where the user names it")
+        }
+        NamedBy::Link(info_hash) if near && has_command(&info_hash) => {
+            Some("the info hash of the link has a command in it, which a service of this network might obey")
+        }
+        NamedBy::Tracker(Reach::Internet) if privileged => {
+            Some("a port below 1024 is dialled only where the user or a tracker of our own network names it")
+        }
+        NamedBy::Tracker(tracker) if reach < tracker => {
+            Some("a tracker farther away does not know who is on this machine or its network")
+        }
+        NamedBy::Link(_) | NamedBy::Tracker(_) => None,
+    }
+}
+
+/// Parts addresses into those to dial, and a sentence about the others, if there are any.
+pub fn part(addresses: Vec<SocketAddr>, by: NamedBy) -> (Vec<SocketAddr>, Option<String>) {
+    let (refused, dialled): (Vec<_>, Vec<_>) = addresses.into_iter().partition(|address| refusal(*address, by).is_some());
+    let example = refused.first().and_then(|address| Some((address, refusal(*address, by)?)));
+    let count = counted(refused.len(), "peer");
+    let told = example.map(|(address, why)| format!("{count} not dialled, for one {address}: {why}"));
+    (dialled, told)
+}
+
+/// Whether a line begins within the 20 bytes, with a word of four letters in it: Redis skips
+/// our handshake as a line that it does not know, and obeys the next. One true info hash in
+/// 500 looks like that.
+fn has_command(InfoHash(hash): &InfoHash) -> bool {
+    let lines = hash.splitn(2, |byte| matches!(byte, b'\n' | b'\r')).nth(1);
+    lines.is_some_and(|lines| lines.windows(4).any(|word| word.iter().all(u8::is_ascii_alphabetic)))
+}
+
+/// Returns why a tracker at this address is not asked over UDP, if it is not.
+pub fn packet_refusal(address: SocketAddr) -> Option<&'static str> {
+    let privileged = address.port() < PRIVILEGED;
+    (privileged && Reach::of(address.ip()) < Reach::Internet)
+        .then_some("a tracker of this machine or its network is not asked over UDP at a port below 1024")
+}
+
+/// Returns why a tracker this far away is not asked over HTTP for this path, if it is not.
+pub fn path_refusal(reach: Reach, path: &str) -> Option<&'static str> {
+    (reach < Reach::Internet && !is_announce(path))
+        .then_some("a tracker of this machine or its network is asked only for /announce, or /KEY/announce")
+}
+
+/// Returns why a redirect is not followed, if it is not: from a tracker this far away to one
+/// that far away.
+pub fn redirect_refusal(from: Reach, to: Reach) -> Option<&'static str> {
+    (to < from).then_some("a redirect to this machine or its network, from farther away, is not followed")
+}
+
+/// Whether a path is a tracker's. Whatever a server might take out of the path again, or take
+/// for the name of a program, is not: `/announce/../x`, `/x.php/announce`.
+fn is_announce(path: &str) -> bool {
+    let path = path.to_ascii_lowercase();
+    let escapes = ["/.", "\\", "%2e", "%2f", "%5c"].iter().any(|escape| path.contains(escape));
+    let mut parts = path.split('/').skip(1);
+    let is_key = |part: &str| part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+    let is_named = |part: &str| ["announce", "scrape"].iter().any(|name| part.starts_with(name));
+    !escapes && parts.find(|part| is_named(part) || !is_key(part)).is_some_and(is_named)
+}
+
+/// How many tracker URLs of a torrent or a link are asked at all.
+const MOST_URLS: usize = 100;
+
+/// Returns the first hundred URLs, in their tiers. Whoever writes a torrent chooses whom all its peers
+/// ask, and without a limit each of them would send thousands of requests to a single host.
+pub fn first_urls(tiers: Vec<Vec<String>>) -> impl Iterator<Item = Vec<String>> {
+    let mut left = MOST_URLS;
+    let take = move |mut urls: Vec<String>| {
+        urls.truncate(left);
+        left -= urls.len();
+        (!urls.is_empty()).then_some(urls)
+    };
+    tiers.into_iter().filter(|urls| !urls.is_empty()).map_while(take)
+}

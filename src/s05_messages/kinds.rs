@@ -1,0 +1,28 @@
+//! What is known of a message by its id alone: its name, and how long it may be.
+
+use super::BLOCK_LENGTH;
+
+/// The longest message that is read, in bytes, unless it is a bitfield. Of all that are
+/// known, only blocks and metadata pieces exceed a few KiB, and these stay below 17 KiB;
+/// fifty peers can have us keep a message of this length each.
+pub const LONGEST_MESSAGE: usize = 128 << 10;
+
+/// The longest that a message may be in a torrent of this many pieces, in bytes, its id among
+/// them. An id that has not come yet may be a bitfield's.
+pub fn longest(id: Option<u8>, pieces: u32) -> usize {
+    match id {
+        // Id, index and begin, before the block.
+        Some(7) => 9 + BLOCK_LENGTH as usize,
+        Some(5) | None => LONGEST_MESSAGE.max(1 + pieces.div_ceil(8) as usize),
+        Some(_) => LONGEST_MESSAGE,
+    }
+}
+
+/// The name that BEP 3, 5 or 6 gives to the message with this id.
+pub fn name(id: u8) -> Option<&'static str> {
+    const BASIC: [&str; 10] =
+        ["choke", "unchoke", "interested", "not interested", "have", "bitfield", "request", "piece", "cancel", "port"];
+    const FAST: [&str; 5] = ["suggest piece", "have all", "have none", "reject request", "allowed fast"];
+    let fast = || FAST.get(usize::from(id).checked_sub(13)?);
+    BASIC.get(usize::from(id)).or_else(fast).copied()
+}

@@ -1,0 +1,51 @@
+//! How much of a peer's extension handshake is read and kept. A first reading can skip this.
+
+use std::collections::BTreeMap;
+
+use super::ExtensionHandshake;
+use crate::s01_bencode::forgiving::PassedOver;
+use crate::s01_bencode::limits::Limits;
+use crate::s01_bencode::{Value, excerpt, printable};
+
+/// Limits of the dictionary. Real ones hold some twenty values, two levels deep. A name for each
+/// of the 255 ids fits in three times over.
+pub const LIMITS: Limits = Limits { depth: 8, items: 1_000 };
+
+/// How many extension names are kept of one peer: ids are one byte.
+const MOST_NAMES: usize = 255;
+
+/// The longest name in `m`, and client's name in `v`, in bytes. A longer name is passed over;
+/// `v` is cut. Real names stay below 30.
+const LONGEST_NAME: usize = 100;
+
+/// Reads an entry of `m`: the name, and the id by which the sender wants to be reached.
+pub(super) fn extension(name: &[u8], id: &Value, notes: &mut PassedOver) -> Option<(String, u8)> {
+    let text = std::str::from_utf8(name).ok().filter(|text| text.len() <= LONGEST_NAME);
+    let number = id.unsigned().and_then(|id| u8::try_from(id).ok());
+    if text.is_none() {
+        notes.add(|| format!("m.{} must be a name in UTF-8 of at most {LONGEST_NAME} bytes; it is passed over", excerpt(name)));
+    } else if number.is_none() {
+        notes.skip(&format!("m.{}", excerpt(name)), "an id from 0 to 255", id);
+    }
+    Some((text?.to_owned(), number?))
+}
+
+/// Returns the client's name and version, safe to print, and no longer than anybody reads.
+pub(super) fn client_name(v: &[u8]) -> String {
+    let start = String::from_utf8_lossy(v.get(..LONGEST_NAME).unwrap_or(v));
+    let whole = if v.len() > LONGEST_NAME { start.trim_end_matches('\u{fffd}') } else { &start };
+    let mut name = printable(whole);
+    // A control character is longer where it can be seen.
+    name.truncate(name.floor_char_boundary(LONGEST_NAME));
+    name
+}
+
+/// Adds the names of a later handshake to those of the earlier ones. A peer that goes on
+/// inventing names would fill our memory.
+pub(super) fn add_names(said: &mut ExtensionHandshake, later: BTreeMap<String, u8>) {
+    for (name, id) in later {
+        if said.m.len() < MOST_NAMES || said.m.contains_key(&name) {
+            said.m.insert(name, id);
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! Strangers that fill whatever they can, and try to fill more. The limits, with the memory
+//! of fifty peers that are all there, are a table in `docs/design.md`.
+
+use crate::support::bencode::{bytes, dict, int, list};
+use crate::support::leech::{is_served, request};
+use crate::support::{FakeTracker, LIMIT, Leech, Recipe, Run, Serving, Torrent, content, folder, wire};
+use std::collections::HashSet;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+/// By how much fifty peers may raise the peak of the memory, in KiB.
+const GROWTH: u64 = 64 << 10;
+const PEERS: usize = 50;
+/// The longest message that is read.
+const LONGEST: usize = 128 << 10;
+/// How many values of an extension handshake are read.
+const VALUES: usize = 1_000;
+/// How many different requests a peer may refuse.
+const REFUSED: usize = 2_000;
+/// Metadata pieces of a torrent, and how often a peer may have each.
+const METADATA_PIECES: usize = 64;
+const TIMES: usize = 8;
+const SUGGEST: u8 = 13;
+const ALLOWED_FAST: u8 = 17;
+/// Both the extension protocol and the fast extension.
+const BOTH: [u8; 8] = [0, 0, 0, 0, 0, wire::EXTENSION_BIT, 0, wire::FAST_BIT];
+
+/// What makes an info dictionary of 1 MiB, with somewhat fewer bytes than this beside it.
+fn padding(beside: usize) -> Vec<u8> {
+    bytes(vec![b'x'; METADATA_PIECES * 16_384 - beside])
+}
+
+/// A torrent to give: 16 pieces of two blocks.
+fn given() -> Torrent {
+    Recipe::single("many.bin", 32_768, content(16 * 32_768, 91)).extra("zz", padding(1_000)).build()
+}
+
+/// A torrent that is wanted, and that nobody has: 3,000 pieces of a block each.
+fn wanted() -> Torrent {
+    let (length, hashes) = (int(3_000 * 16_384), bytes(content(3_000 * 20, 95)));
+    let pairs =
+        [("length", length), ("name", bytes("n")), ("piece length", int(16_384)), ("pieces", hashes), ("zz", padding(61_000))];
+    Torrent::of_info(dict(&pairs), Vec::new(), 16_384)
+}
+
+/// An extension handshake with a name of 100 bytes for each id, and a note for each key.
+fn greeting() -> Vec<u8> {
+    let names: String = (1..255).map(|id| format!("100:{id:0>100}i{id}e")).collect();
+    let names = format!("{names}11:ut_metadatai3e");
+    let v = format!("100:{}", "\x1b".repeat(100));
+    format!("d4:ipv40:4:ipv60:1:md{names}e13:metadata_size1:x1:p1:x4:reqq1:x11:upload_only1:x1:v{v}6:yourip0:e").into_bytes()
+}
+
+/// A message of the largest size: an extension handshake with this many values.
+fn largest(values: usize) -> Vec<u8> {
+    // The dictionary, the list and the padding are values, too.
+    let list = format!("d1:al{}e", "0:".repeat(values - 3));
+    let padding = vec![b'y'; LONGEST - list.len() - 20];
+    wire::extended(0, &[list.as_bytes(), b"1:b", &bytes(padding), b"e"].concat())
+}
+
+/// A peer that has everything but piece 0, and takes up as much as it can. What it is answered
+/// at the end, it never reads.
+fn fills_everything(address: SocketAddr, torrent: &Torrent, pieces: u32) -> Leech {
+    let mut leech = Leech::dial(address, torrent, BOTH).expect("it has a place");
+    let has: Vec<bool> = (0..pieces).map(|piece| piece > 0).collect();
+    leech.say(&wire::message(wire::BITFIELD, &wire::bitfield(&has)));
+    leech.say(&wire::extended(0, &greeting()));
+    for values in [VALUES, VALUES + 1, 60_000] {
+        leech.say(&largest(values));
+    }
+    leech.fence();
+    if torrent.content.is_empty() {
+        refuses(&mut leech);
+    } else {
+        leech.wait_for_slot();
+    }
+    // Pieces that it advises, and that it would give in spite of the choke.
+    let advice = |id: u8| (0..1_000).flat_map(move |number| wire::message(id, &(number % pieces).to_be_bytes()));
+    leech.say(&advice(SUGGEST).chain(advice(ALLOWED_FAST)).collect::<Vec<u8>>());
+    let blocks = (0..500).flat_map(|number| request(number % pieces, 0, 16_384));
+    leech.say(&blocks.chain(all_metadata()).collect::<Vec<u8>>());
+    leech
+}
+
+/// Requests for the info dictionary, as often as it is given.
+fn all_metadata() -> Vec<u8> {
+    let request = |piece| wire::extended(1, format!("d8:msg_typei0e5:piecei{piece}ee").as_bytes());
+    (0..METADATA_PIECES).flat_map(request).collect::<Vec<u8>>().repeat(TIMES)
+}
+
+/// Unchokes, refuses as many different blocks as a peer may, and leaves the rest to others.
+fn refuses(leech: &mut Leech) {
+    let mut refused = HashSet::new();
+    while refused.len() < REFUSED {
+        // With each choke, the time that a peer has for a block begins anew.
+        leech.say(&wire::message(wire::UNCHOKE, b""));
+        let next = refused.len() + 100;
+        while refused.len() < next {
+            let (id, payload) = leech.hear();
+            if id == wire::REQUEST {
+                leech.say(&wire::message(wire::REJECT, &payload));
+                refused.insert(payload);
+            }
+        }
+        leech.say(&wire::message(wire::CHOKE, b""));
+    }
+}
+
+/// Connects fifty of them, and returns by how much the peak has risen, in KiB, once that does
+/// not change any more while `honest` is served. `None` where the system does not tell.
+fn fifty_peers(serving: &Serving, torrent: &Torrent, pieces: u32, honest: impl Fn()) -> Option<u64> {
+    let idle = serving.status("VmHWM")?;
+    let all: Vec<Leech> = std::thread::scope(|scope| {
+        let work = || fills_everything(serving.address, torrent, pieces);
+        let running: Vec<_> = (0..PEERS).map(|_| scope.spawn(work)).collect();
+        running.into_iter().map(|thread| thread.join().expect("it is borne")).collect()
+    });
+    let until = Instant::now() + LIMIT;
+    let mut peak = 0;
+    while serving.status("VmHWM")? != peak {
+        assert!(Instant::now() < until, "the peak goes on rising");
+        peak = serving.status("VmHWM")?;
+        honest();
+    }
+    drop(all);
+    Some(peak - idle)
+}
+
+#[track_caller]
+fn is_bounded(growth: Option<u64>) {
+    let Some(growth) = growth else { return };
+    eprintln!("fifty peers take {growth} KiB");
+    assert!(growth < GROWTH, "fifty peers take {growth} KiB");
+    // Fifty of the largest messages at least: otherwise the peers were not at their limits.
+    assert!(growth > (PEERS * LONGEST) as u64 >> 10, "{growth} KiB only");
+}
+
+#[test]
+fn fifty_peers_at_every_limit_take_less_than_64_mib_of_a_seed() {
+    let (folder, torrent) = (folder(), given());
+    let seed = Serving::seed(folder.path(), &torrent, ["--slots", "51", "--max-peers", "51"]);
+    is_bounded(fifty_peers(&seed, &torrent, 16, || is_served(seed.address, &torrent)));
+    seed.interrupt().done();
+}
+
+#[test]
+fn fifty_peers_at_every_limit_take_less_than_64_mib_of_a_download() {
+    let (folder, torrent) = (folder(), wanted());
+    // While a tracker may name somebody, the download waits.
+    let tracker = FakeTracker::knowing(&[]);
+    let run = Run::new(["download", "--max-peers", "51", "-o"]).arg(folder.path().join("out"));
+    let download = Serving::start(run.arg(torrent.write(folder.path(), Some(&tracker.url()))), &folder.path().join("said"));
+    let honest = || drop(Leech::extended(download.address, &torrent).fence());
+    is_bounded(fifty_peers(&download, &torrent, 3_000, honest));
+    assert!(!download.interrupt().outcome.err().contains("panicked"));
+}
+
+#[test]
+fn names_without_end_take_no_memory() {
+    let (folder, torrent) = (folder(), Torrent::of_pieces(16, 92));
+    let mut seed = Serving::seed(folder.path(), &torrent, ["-q"]);
+    let idle = seed.status("VmHWM");
+    let mut leech = Leech::extended(seed.address, &torrent);
+    for number in 0..250 {
+        let name = format!("{number:0>3}{}", "x".repeat(LONGEST - 100));
+        leech.say(&wire::extended(0, &[b"d1:md", &bytes(name)[..], b"i1eee"].concat()));
+    }
+    leech.fence();
+    if let (Some(idle), Some(peak)) = (idle, seed.status("VmHWM")) {
+        assert!(peak < idle + (8 << 10), "{idle} KiB before, {peak} KiB after 32 MiB of names");
+    }
+    // Longer, it is no message that anybody sends.
+    for longer in [LONGEST + 1, 1 << 20] {
+        let mut leech = Leech::extended(seed.address, &torrent);
+        leech.try_say(&[&(longer as u32).to_be_bytes()[..], &[wire::EXTENDED, 0]].concat());
+        let why = format!("a message of {longer} bytes is announced, at most {LONGEST} are allowed");
+        seed.wait_for("left", |event| event["why"] == why.as_str());
+    }
+    is_served(seed.address, &torrent);
+    seed.interrupt().done();
+}
+
+#[test]
+fn a_peer_that_asks_and_does_not_read_yet_is_answered_in_full_once_it_does() {
+    let (folder, torrent) = (folder(), given());
+    let seed = Serving::seed(folder.path(), &torrent, ["-q"]);
+    let mut leech = Leech::extended(seed.address, &torrent);
+    leech.say(&wire::extended(0, b"d1:md11:ut_metadatai3eee"));
+    leech.say(&wire::message(wire::INTERESTED, b""));
+    // 8 MiB of answers, more than any system keeps for a connection.
+    leech.say(&all_metadata());
+    is_served(seed.address, &torrent);
+    for piece in 0..TIMES * METADATA_PIECES {
+        let head = format!("\x03d8:msg_typei1e5:piecei{}e10:total_size", piece % METADATA_PIECES);
+        while !leech.until(wire::EXTENDED).starts_with(head.as_bytes()) {}
+    }
+    seed.interrupt().done();
+}
+
+#[test]
+fn half_a_million_trackers_take_less_than_100_mib() {
+    let folder = folder();
+    let torrent = Torrent::of_pieces(4, 94);
+    let file = folder.path().join("many.torrent");
+    let tier = list(&vec![bytes("x://00"); 500_000]);
+    std::fs::write(&file, dict(&[("announce-list", list(&[tier])), ("info", torrent.info.clone())])).expect("there is room");
+    let mut run = Run::new(["download", "--timeout", "2", "-o"]).arg(folder.path().join("out")).arg(&file).start();
+    let mut peak = None;
+    while !run.is_over() {
+        peak = run.status("VmHWM").or(peak);
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    run.finish().fails(&[4]).mentions("499500 trackers too many");
+    assert!(peak.is_none_or(|peak| peak < 100 << 10), "the peak is {peak:?} KiB");
+}
