@@ -4,6 +4,7 @@
 mod ending;
 mod patience;
 mod places;
+mod reports;
 mod telling;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -30,7 +31,7 @@ use crate::s04_handshake::origin::Origin;
 use crate::s05_messages::bitfield::Bitfield;
 use crate::s10_storage::{StorageError, Store};
 use crate::s11_work_queue::{PeerNumber, WorkQueue};
-use crate::s12_session::host::{Report, SessionEnd, Torrent};
+use crate::s12_session::host::{SessionEnd, Torrent};
 
 /// How many IPs have to be turned away before the rest of an answer is not looked at.
 const MOST_REFUSED: usize = 50;
@@ -236,29 +237,6 @@ impl<'e> Conductor<'e> {
         Ok(())
     }
 
-    /// A peer's session has something to say.
-    fn hear(&mut self, report: Report) {
-        match report {
-            Report::Choked(address, yes) => (self.event)(Event::Choked(address, yes)),
-            Report::PassedOver(address, what) => (self.event)(Event::PassedOver(address, what)),
-            Report::Corrupt(piece, by) => {
-                let who: Vec<SocketAddr> = by.iter().filter_map(|number| self.known.get(number).copied()).collect();
-                if let ([_], [address]) = (by.as_slice(), who.as_slice()) {
-                    self.ban(*address);
-                }
-                (self.event)(Event::Corrupt(piece, who));
-            }
-            Report::Lied(piece, number) => {
-                if let Some(address) = self.known.get(&number).copied() {
-                    (self.event)(Event::Lied(piece, address));
-                    self.ban(address);
-                    self.hang_up_on_banned();
-                }
-            }
-            Report::Verified(_) => self.finished(),
-        }
-    }
-
     /// A source names peers.
     fn found(&mut self, candidates: Vec<Candidate>) {
         // An answer may hold more than will ever be dialled, and to find that out is not free.
@@ -384,24 +362,5 @@ impl<'e> Conductor<'e> {
         let mut live = self.swarm.live();
         let here = live.values_mut().find(|here| was_short(gone) && claims_to_be(here, gone));
         here.map(|here| add_double(here, address)).is_some()
-    }
-
-    /// Parts from peers that are here and banned. Others of their IP stay.
-    fn hang_up_on_banned(&mut self) {
-        let (threads, addresses) = (&self.threads, &self.addresses);
-        let mut live = self.swarm.live();
-        let banned = |number: &PeerNumber| threads.get(number).is_some_and(|address| addresses.has_lied(*address));
-        let gone = live.iter_mut().filter(|(number, live)| live.parted.is_none() && banned(number)).map(|(_, live)| {
-            live.parted = Some(Ended::Banned);
-            Arc::clone(&live.hang_up)
-        });
-        let hang_ups: Vec<_> = gone.collect();
-        drop(live);
-        hang_ups.iter().for_each(|hang_up| hang_up());
-    }
-
-    fn ban(&mut self, address: SocketAddr) {
-        self.addresses.ban(address);
-        self.outcome.ban(address);
     }
 }
