@@ -1,7 +1,7 @@
 //! Stage 13: many peers at once, a thread each, around the queue of stage 11.
 //!
-//! One peer may be slow, lie, choke or vanish. A swarm does not mind: what one does
-//! not bring, another will. This stage finds peers, gives each a thread, and ends
+//! One peer may be slow, lie, choke or vanish. A swarm does not mind: what one peer does not bring,
+//! another will. This stage finds peers, gives each a thread with a session of stage 12, and ends
 //! when the last piece is verified, or when there is no hope.
 //!
 //! * **Run it:** `piecemeal download -o sample.txt lab/sample.torrent`
@@ -18,22 +18,25 @@
 //!         storage (positioned)    <------- each block as it comes --------+
 //! ```
 //! # Decisions
-//! * **One subject a file:** `session` is the loop of one peer, [`depth`] how much
-//!   is asked of it at a time, `clock` how long it may take, [`outbox`] what goes to it,
-//!   [`traffic`] what went, [`rate`] how much may go, [`addresses`] whom to dial, [`manners`]
-//!   and [`bans`] whom not to, [`sharing`] who gets a place, `lobby` where others wait for one, [`budget`]
-//!   how many of each there may be, `doubles` which connections are one peer, [`announcer`]
-//!   when to ask the tracker, `conductor` the swarm's end, [`outcome`] what it came to,
-//!   [`standing`] what is said where it failed, [`waiting`] what is said meanwhile, [`view`]
-//!   what there is to see of it all.
-//! * **No end goes unheard.** However a peer's thread ends, also by a panic, its leases
-//!   go back first and then the swarm gets its last note.
-//! * **What ends one peer and what ends the download are two types,** [`Ended`] and
-//!   [`SwarmError`]. A full disk is nobody's fault but ours.
-//! * **From a magnet link it is the same download,** only that each thread first
-//!   tries to get the info dictionary (`learning`).
-//! * **Left out:** whom to give to, and how much. [`uploads`] is the seam; until something
-//!   is plugged into it, requests are refused, or passed over.
+//! * **No end goes unheard.** However a peer's thread ends, also by a panic, its leases go back
+//!   first and then the swarm gets its last note.
+//! * **What ends one peer and what ends the download are two types,** [`Ended`] and [`SwarmError`].
+//!   A full disk is nobody's fault but ours.
+//! * **From a magnet link it is the same download,** except that each thread first tries to get the
+//!   info dictionary (`learning`).
+//! * **An address costs something, a connection does not.** So places, turns and bans belong to
+//!   addresses ([`sharing`], [`bans`]).
+//! * **Left out:** listening, and what to give to whom. That is stage 14.
+//!
+//! # One subject a file
+//! * `conductor` is the download's own thread: it dials, hears of ends, and decides when it is over.
+//! * `peer` starts a peer's thread; `learning` gets the info dictionary first; `doubles` tells which
+//!   connections lead to one peer.
+//! * [`source`] is where peers come from, and [`announcer`] is the one that asks trackers.
+//! * [`addresses`] says whom to dial, [`manners`] whom not to dial again and again, [`sharing`] who
+//!   gets a place, `lobby` where others wait for one, [`budget`] how many of each there may be.
+//! * [`view`] shows a running download, [`waiting`] what it waits for, [`outcome`] what it came to,
+//!   [`standing`] why it failed.
 
 pub mod addresses;
 pub mod announcer;
@@ -217,7 +220,7 @@ impl Swarm {
 }
 
 /// Downloads a torrent and returns when all of it is verified and stored, or later if
-/// [`Uploads::stays`] for others. What is complete at the start is only given.
+/// [`Uploads::stays`](crate::s12_session::uploads::Uploads::stays) for others. What is complete at the start is only given.
 ///
 /// `prepare` is called once the info dictionary is known; it returns where to store
 /// the content, and which pieces are there already. `event` is called on this thread.
