@@ -12,12 +12,11 @@ use piecemeal::s01_bencode::decode;
 use piecemeal::s01_bencode::encode::{bytes, dictionary, integer, list};
 use piecemeal::s02_metainfo::{Info, Metainfo};
 use piecemeal::s04_handshake::transport::{Transport, pair};
-use piecemeal::s05_messages::bitfield::Bitfield;
+use piecemeal::s05_messages::bitfield::{Bitfield, PeerPieces};
 use piecemeal::s05_messages::{BLOCK_LENGTH, Message, Messages, Request};
 use piecemeal::s10_storage::{StorageError, Store};
-use piecemeal::s11_swarm::rarest::Have;
-use piecemeal::s11_swarm::work_queue::WorkQueue;
-use piecemeal::s11_swarm::work_queue::share::{Claim, Share};
+use piecemeal::s11_work_queue::WorkQueue;
+use piecemeal::s11_work_queue::claimant::{Claim, Claimant};
 use piecemeal::trace::wiretap::{Form, Sink, Tap};
 use sha1::{Digest, Sha1};
 
@@ -75,20 +74,20 @@ fn messages_write_requests(bencher: Bencher, count: u32) {
 }
 
 /// A queue, and 200 peers: seeds, or peers with every second piece.
-fn queue(pieces: u32, seeds: bool) -> Vec<Share> {
+fn queue(pieces: u32, seeds: bool) -> Vec<Claimant> {
     let info = Info::from_bytes(&info(pieces)).expect("the torrent is right");
     let queue = WorkQueue::new(Arc::new(info), &Bitfield::new(pieces));
     (0..200).map(|peer| join(&queue, peer, pieces, seeds)).collect()
 }
 
-fn join(queue: &Arc<WorkQueue>, peer: u32, pieces: u32, seed: bool) -> Share {
+fn join(queue: &Arc<WorkQueue>, peer: u32, pieces: u32, seed: bool) -> Claimant {
     let mut bits = Bitfield::new(pieces);
     let mixed = |piece: u32| (piece ^ peer.wrapping_mul(0x9e37_79b9)).wrapping_mul(0x85eb_ca6b);
     (0..pieces).filter(|piece| mixed(*piece) >> 31 == 0).for_each(|piece| {
         bits.set(piece, true);
     });
-    let mut share = Share::join(queue, peer, false);
-    share.set_have(if seed { Have::All } else { Have::Some(bits) });
+    let mut share = Claimant::join(queue, peer);
+    share.set_pieces(if seed { PeerPieces::All } else { PeerPieces::Some(bits) });
     share
 }
 
@@ -105,7 +104,7 @@ fn queue_claim_and_give_back_from_halves(bencher: Bencher, pieces: u32) {
 }
 
 /// A hundred pieces are on loan at any time.
-fn claim_and_give_back(bencher: Bencher, mut shares: Vec<Share>) {
+fn claim_and_give_back(bencher: Bencher, mut shares: Vec<Claimant>) {
     let mut turn = 0;
     let mut loans: Vec<Claim> = Vec::new();
     bencher.counter(ItemsCount::new(1_u32)).bench_local(|| {

@@ -17,10 +17,13 @@ mod lab_options;
 mod live_map;
 mod magnet_peers;
 mod making;
+mod one_session;
 mod opening;
 mod peer_table;
 mod piece_file;
 mod piece_map;
+mod queue_peers;
+mod queue_story;
 mod reading_link;
 mod scraping;
 mod size;
@@ -78,6 +81,8 @@ commands! {
     magnet_download_piece,
     create,
     verify,
+    work_queue,
+    download_from,
     download,
     magnet_download,
     seed,

@@ -16,9 +16,11 @@
 //! | [`s08_metadata`] | the info dictionary from a peer | 9 | `magnet_info` |
 //! | [`s09_pieces`] | blocks, pipelining, one verified piece | 3 | `download_piece`, `magnet_download_piece` |
 //! | [`s10_storage`] | pieces and files; create, verify, resume | 3, 19, 47 | `create`, `verify` |
-//! | [`s11_swarm`] | many peers at once | 3, 6, 12 | `download`, `magnet_download` |
-//! | [`s12_seeding`] | listen, give, choke | 3, 6, 21, 54 | `seed` |
-//! | [`s13_udp_tracker`] | the same phone book over UDP; scrape | 15, 41, 48 | `scrape` |
+//! | [`s11_work_queue`] | who fetches which piece: one Mutex, leases, rarest first | 3 | `work_queue` |
+//! | [`s12_session`] | one peer, one thread, one loop | 3, 6, 10, 21, 54 | `download_from` |
+//! | [`s13_swarm`] | many peers at once | 3, 6, 12 | `download`, `magnet_download` |
+//! | [`s14_seeding`] | listen, give, choke | 3, 6, 21, 54 | `seed` |
+//! | [`s15_udp_tracker`] | the same phone book over UDP; scrape | 15, 41, 48 | `scrape` |
 //! | [`trace`] | what the bytes on the wire mean, field by field | | `explain`, `replay` |
 //! | [`lab`] | a swarm on this machine, and a tracker for a class | | `lab`, `tracker`, `demo` |
 //!
@@ -36,9 +38,11 @@ pub mod s07_extension;
 pub mod s08_metadata;
 pub mod s09_pieces;
 pub mod s10_storage;
-pub mod s11_swarm;
-pub mod s12_seeding;
-pub mod s13_udp_tracker;
+pub mod s11_work_queue;
+pub mod s12_session;
+pub mod s13_swarm;
+pub mod s14_seeding;
+pub mod s15_udp_tracker;
 
 pub mod lab;
 pub mod trace;
@@ -84,13 +88,21 @@ struct Chapter09;
 struct Chapter10;
 
 #[cfg(doctest)]
-#[doc = include_str!("../docs/11-swarm.md")]
+#[doc = include_str!("../docs/11-work-queue.md")]
 struct Chapter11;
 
 #[cfg(doctest)]
-#[doc = include_str!("../docs/12-seeding.md")]
+#[doc = include_str!("../docs/12-session.md")]
 struct Chapter12;
 
 #[cfg(doctest)]
-#[doc = include_str!("../docs/13-udp-tracker.md")]
+#[doc = include_str!("../docs/13-swarm.md")]
 struct Chapter13;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/14-seeding.md")]
+struct Chapter14;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/15-udp-tracker.md")]
+struct Chapter15;

@@ -20,9 +20,10 @@
 //!   for it with [`Handshake::has_bit`].
 //! * **Deadlines, not timeouts.** A peer that sends a byte a second keeps every
 //!   read alive for ever; [`transport`] counts to a point in time instead.
-//! * **Left out:** answering. Who is dialled reads before it writes (stage 12).
+//! * **Left out:** answering. Who is dialled reads before it writes (stage 14).
 
 pub mod descriptors;
+pub mod origin;
 pub mod race;
 pub mod transport;
 

@@ -42,7 +42,7 @@ use crate::s05_messages::bitfield::{Bitfield, BitfieldError, SPARE_BITS, has_spa
 use crate::s05_messages::connection::Connection;
 use crate::s05_messages::{BLOCK_LENGTH, Message, MessageError, Request};
 
-/// How many requests are on their way at once. Stage 11 finds the right number;
+/// How many requests are on their way at once. Stage 12 finds the right number;
 /// this one is plenty on a local network, and no peer minds it.
 pub const PIPELINE: usize = 16;
 

@@ -6,11 +6,10 @@ use std::time::Instant;
 
 use piecemeal::s01_bencode::encode::{bytes, dictionary, integer};
 use piecemeal::s02_metainfo::Info;
-use piecemeal::s05_messages::bitfield::Bitfield;
+use piecemeal::s05_messages::bitfield::{Bitfield, PeerPieces};
 use piecemeal::s10_storage::{StorageError, Store};
-use piecemeal::s11_swarm::rarest::Have;
-use piecemeal::s11_swarm::work_queue::WorkQueue;
-use piecemeal::s11_swarm::work_queue::share::{Claim, Share};
+use piecemeal::s11_work_queue::WorkQueue;
+use piecemeal::s11_work_queue::claimant::{Claim, Claimant};
 use sha1::{Digest, Sha1};
 
 use crate::Outcome;
@@ -53,7 +52,7 @@ pub fn run(options: &Options, table: &mut Table) -> Outcome<()> {
     }
     let info = torrent()?;
     let queue = WorkQueue::new(Arc::clone(&info), &Bitfield::new(PIECES));
-    let mut shares: Vec<Share> = (0..PEERS).map(|peer| half(&queue, peer)).collect();
+    let mut shares: Vec<Claimant> = (0..PEERS).map(|peer| half(&queue, peer)).collect();
     let mut times = [const { Vec::new() }; 3];
     for _ in 0..options.rounds {
         let start = Instant::now();
@@ -82,13 +81,13 @@ pub fn run(options: &Options, table: &mut Table) -> Outcome<()> {
 }
 
 /// A peer with every second piece, by a rule of its own.
-fn half(queue: &Arc<WorkQueue>, peer: u32) -> Share {
+fn half(queue: &Arc<WorkQueue>, peer: u32) -> Claimant {
     let mut bits = Bitfield::new(PIECES);
     for piece in 0..PIECES {
         let mixed = (piece ^ peer.wrapping_mul(0x9e37_79b9)).wrapping_mul(0x85eb_ca6b);
         bits.set(piece, mixed >> 31 == 0);
     }
-    let mut share = Share::join(queue, peer, false);
-    share.set_have(Have::Some(bits));
+    let mut share = Claimant::join(queue, peer);
+    share.set_pieces(PeerPieces::Some(bits));
     share
 }

@@ -10,8 +10,9 @@ use piecemeal::s10_storage::damage::{FileReport, State};
 use piecemeal::s10_storage::output::is_part_of;
 use piecemeal::s10_storage::{Storage, StorageError, verify};
 
-use super::failure::{Failure, LOCAL, at_the_disk};
-use super::interrupt::stopped;
+use super::Options;
+use super::failure::{Failure, LOCAL, WRONG_HASH, at_the_disk};
+use super::interrupt::{interrupt, stopped};
 use crate::progress::{Look, Progress};
 
 const RIGHT_PATH: &str = "give the path of the file itself, or of the folder that holds the torrent's files";
@@ -33,6 +34,19 @@ pub fn hash(
         let inside = matches!(error, StorageError::NotAFile { .. }).then(|| elsewhere(info, path)).flatten();
         inside.into_iter().fold(Failure::from(error), Failure::help)
     })
+}
+
+/// Makes sure that all pieces are right.
+pub fn whole(info: &Info, storage: &Storage, path: &Path, options: &Options) -> Result<(), Failure> {
+    let purpose = "each piece is hashed first: what peers give must be right";
+    let progress = Progress::hashing(options, "hashing", info.length, purpose);
+    let right = hash(info, storage, path, &*interrupt()?, &progress, &drop)?;
+    if right.is_full() {
+        return Ok(());
+    }
+    let what = format!("{} of {} pieces are right, and all must be", right.count(), info.piece_count());
+    let help = "`piecemeal verify`, with the same two paths, shows which are wrong";
+    Err(Failure::new(WRONG_HASH, what).about(path.to_string_lossy()).help(help).see("10-storage"))
 }
 
 /// Says what to do about content that is not as in the torrent.

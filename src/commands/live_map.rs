@@ -1,8 +1,8 @@
-//! The pieces of a running download as a map. (stage 11)
+//! The pieces of a running download as a map. (stage 13)
 
 use std::ops::Range;
 
-use piecemeal::s11_swarm::work_queue::{PeerNumber, Places};
+use piecemeal::s11_work_queue::{PeerNumber, Places};
 
 use super::piece_map::{self, grid};
 

@@ -1,7 +1,7 @@
-//! The connected peers as a table. (stage 11)
+//! The connected peers as a table. (stage 13)
 
 use piecemeal::s03_tracker::PeerId;
-use piecemeal::s11_swarm::view::PeerView;
+use piecemeal::s13_swarm::view::PeerView;
 
 use crate::progress::size;
 
@@ -74,10 +74,10 @@ fn columns(widest: &Widest, width: usize) -> Vec<Column> {
         column("", 1, false, 0, |row| row.letter.to_string()),
         column("peer", widest.address, false, 0, address),
         column("client", widest.client, false, 6, client),
-        column("choked", 6, false, 3, |row| either(row.peer.chokes_us, "us", row.peer.choked).to_owned()),
-        column("wants", 5, false, 4, |row| either(row.peer.wanted, "we", row.peer.wants).to_owned()),
+        column("choked", 6, false, 3, |row| either(row.peer.peer_choking, "us", row.peer.am_choking).to_owned()),
+        column("wants", 5, false, 4, |row| either(row.peer.am_interested, "we", row.peer.peer_interested).to_owned()),
         column("pieces", 6, true, 7, |row| row.peer.pieces.to_string()),
-        column("requests", 8, true, 5, |row| row.peer.asked.to_string()),
+        column("requests", 8, true, 5, |row| row.peer.requests.to_string()),
         column("down/s", 8, true, 1, |row| rate(row.down)),
         column("up/s", 8, true, 2, |row| rate(row.up)),
     ];
@@ -137,19 +137,19 @@ mod tests {
     use super::*;
 
     fn row(number: u32, letter: char, id: &[u8; 20], flags: [bool; 4], down: Option<u64>) -> Row {
-        let [chokes_us, choked, wanted, wants] = flags;
+        let [peer_choking, am_choking, am_interested, peer_interested] = flags;
         let address = std::net::SocketAddr::from(([127, 0, 0, number as u8 + 1], 6881));
         let (downloaded, uploaded) = (0, 0);
         let peer = PeerView {
             number,
             address,
             peer_id: PeerId(*id),
-            chokes_us,
-            choked,
-            wanted,
-            wants,
+            am_choking,
+            am_interested,
+            peer_choking,
+            peer_interested,
             pieces: 40 * number,
-            asked: 16 * number,
+            requests: 16 * number,
             downloaded,
             uploaded,
         };

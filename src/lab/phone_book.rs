@@ -10,8 +10,9 @@ use super::announce::Heard;
 use crate::s01_bencode::encode;
 use crate::s02_metainfo::InfoHash;
 use crate::s03_tracker::{Announce, Event, PeerId};
-use crate::s11_swarm::sharing::{Holder, Origin, first_to_go};
-use crate::s13_udp_tracker::packet::Counts;
+use crate::s04_handshake::origin::Origin;
+use crate::s13_swarm::sharing::{Holder, first_to_go};
+use crate::s15_udp_tracker::packet::Counts;
 
 /// How often clients are asked to announce, unless somebody wants it otherwise.
 pub const INTERVAL: Duration = Duration::from_secs(60);

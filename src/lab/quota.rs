@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use crate::s11_swarm::sharing::Origin;
+use crate::s04_handshake::origin::Origin;
 
 /// How many notes in a row, and how many a second after that, are about one address. A class
 /// behind one router has room in this: thirty clients announce every other second.

@@ -99,6 +99,25 @@ impl Bitfield {
     }
 }
 
+/// The pieces a peer has. A seed says so in one byte, and takes no more room here either.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PeerPieces {
+    /// Everything: the peer is a seed.
+    All,
+    /// These.
+    Some(Bitfield),
+}
+
+impl PeerPieces {
+    /// Whether the peer has a piece.
+    pub fn has(&self, index: u32) -> bool {
+        match self {
+            PeerPieces::All => true,
+            PeerPieces::Some(pieces) => pieces.has(index),
+        }
+    }
+}
+
 fn mask(index: u32) -> u64 {
     1 << (63 - index % 64)
 }

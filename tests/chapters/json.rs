@@ -206,6 +206,10 @@ fn short_commands(page: &mut Page, folder: &Path) {
     fs::write(folder.join("album/01 first light.txt"), "too short").expect("written");
     page.run(folder, &["verify", "lab/album.torrent", "album"], 6);
     page.run(folder, &["verify", torrent, "missing"], 7);
+    let faults = ["work_queue", "--faults", "none,die,corrupt,slow", "--seed", "2", "lab/album.torrent", "lab/original/album"];
+    page.run(folder, &faults, 0);
+    page.run(folder, &["download_from", "-o", "from-one", torrent, &peer], 0);
+    page.run(folder, &["work_queue", "--free", "lab/album.torrent", "lab/original/album"], 0);
     page.run(folder, &["explain", torrent], 0);
     page.run(folder, &["explain", "0000000d 06 00000002"], 3);
     let captures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/captures");

@@ -72,6 +72,39 @@ fn a_stage_uses_only_earlier_stages() {
     assert_none("a stage may use crate::sMM only where MM is smaller, and none of lab, trace, progress, commands", &wrong);
 }
 
+/// Files that decide: which piece, which peer, how much. They are told the time and handed the dice, so
+/// a test, or a simulation, can play them without waiting, and twice the same.
+const DECISIONS: [&str; 13] = [
+    "s11_work_queue/board.rs",
+    "s11_work_queue/evidence.rs",
+    "s11_work_queue/rarest.rs",
+    "s11_work_queue/seats.rs",
+    "s11_work_queue/trust.rs",
+    "s12_session/request_depth.rs",
+    "s13_swarm/bans.rs",
+    "s13_swarm/budget.rs",
+    "s13_swarm/manners.rs",
+    "s13_swarm/sharing.rs",
+    "s13_swarm/waiting.rs",
+    "s14_seeding/choking.rs",
+    "s14_seeding/sharing_slots.rs",
+];
+
+#[test]
+fn what_decides_knows_no_clock_dice_lock_thread_or_socket() {
+    let foreign = ["Instant::now", "rand::", "Mutex", "thread::", "TcpStream", "TcpListener", "UdpSocket"];
+    let mut wrong = Vec::new();
+    for name in DECISIONS {
+        let path = root().join("src").join(name);
+        for (number, line) in code(read(&path).split("#[cfg(test)]").next().unwrap_or_default()) {
+            if foreign.iter().any(|word| line.contains(word)) {
+                wrong.push(format!("src/{name}:{number}: {}", line.trim()));
+            }
+        }
+    }
+    assert_none("the time and the dice are arguments of what decides", &wrong);
+}
+
 #[test]
 fn a_path_by_super_does_not_leave_its_stage() {
     // `super::` in a child module is its stage; `super::super::` there, or

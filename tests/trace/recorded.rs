@@ -28,12 +28,31 @@ fn recorded(folder: &Path, words: &[&str]) -> Vec<u8> {
 /// `explain` shows all of it, and finds nothing broken.
 #[track_caller]
 fn explained(folder: &Path) -> String {
-    let outcome = Run::new(["explain", "session.capture"]).dir(folder).run();
-    let out = outcome.succeeds().out();
+    let out = explain(folder);
+    assert_nothing_strange(&out);
+    out
+}
+
+fn explain(folder: &Path) -> String {
+    Run::new(["explain", "session.capture"]).dir(folder).run().succeeds().out()
+}
+
+#[track_caller]
+fn assert_nothing_strange(out: &str) {
     for strange in ["^^", "the capture ends in the middle", "behind it", "not known here", "by its looks"] {
         assert!(!out.contains(strange), "{strange}: {out}");
     }
-    out
+}
+
+/// The same without what says that a message is not whole, where the connection ends in it.
+fn without_cut_off(out: &str) -> String {
+    let lines: Vec<&str> = out.lines().collect();
+    let is_cut = |line: Option<&&str>| line.is_some_and(|line| line.trim() == "(the capture ends in the middle of it)");
+    let kept = (0..lines.len()).filter(|at| {
+        let broken = lines[*at].trim_start().starts_with("^^") && is_cut(lines.get(at + 1));
+        !broken && !is_cut(lines.get(*at))
+    });
+    kept.map(|at| lines[at]).collect::<Vec<_>>().join("\n")
 }
 
 /// `replay` takes as many pieces as the capture holds, and says "the same".
@@ -73,7 +92,8 @@ fn of_several_recorded_peers_each_replays_the_same() {
     let slow = Plan::default().at_rate(1 << 20);
     let _lab = lab(folder.path(), content, &[slow.clone(), slow]);
     let bytes = recorded(folder.path(), &["download", "film.torrent"]);
-    explained(folder.path());
+    // Both are asked for the last blocks. Whoever is slower is hung up on in the middle of one.
+    assert_nothing_strange(&without_cut_off(&explain(folder.path())));
     let capture = Capture::read(&bytes).expect("it is a capture");
     let brought = |place: usize| {
         let name = |what: &What| if let What::Said(said) = what { said.object.name == "piece" } else { false };

@@ -7,11 +7,10 @@ use std::sync::atomic::Ordering;
 use arbitrary::{Result, Unstructured};
 use piecemeal::s02_metainfo::Info;
 use piecemeal::s05_messages::Request;
-use piecemeal::s05_messages::bitfield::Bitfield;
-use piecemeal::s11_swarm::lease::{Lease, Written};
-use piecemeal::s11_swarm::rarest::Have;
-use piecemeal::s11_swarm::work_queue::share::{Claim, Share};
-use piecemeal::s11_swarm::work_queue::{PeerNumber, WorkQueue};
+use piecemeal::s05_messages::bitfield::{Bitfield, PeerPieces};
+use piecemeal::s11_work_queue::claimant::{Claim, Claimant};
+use piecemeal::s11_work_queue::lease::{Lease, Written};
+use piecemeal::s11_work_queue::{PeerNumber, WorkQueue};
 
 use super::memory::Memory;
 use super::torrent::{self, Made};
@@ -43,7 +42,7 @@ struct World {
 
 struct Peer {
     number: PeerNumber,
-    share: Share,
+    share: Claimant,
     /// What it has, kept a second time.
     have: Vec<bool>,
     leases: Vec<Lease>,
@@ -68,7 +67,7 @@ impl World {
         let who = from.choose_index(self.peers.len())?;
         let index = |from: &mut Unstructured| from.int_in_range(0..=pieces);
         match what {
-            1 => self.set_have(who, from)?,
+            1 => self.set_pieces(who, from)?,
             2 => self.have(who, index(from)?, true),
             3 => self.have(who, index(from)?, false),
             4..=6 => self.claim(who, from.arbitrary()?),
@@ -97,13 +96,14 @@ impl World {
         if self.peers.len() == PEERS {
             return;
         }
-        let share = Share::join(&self.queue, self.next, from_start);
+        let join = if from_start { Claimant::join_from_start } else { Claimant::join };
+        let share = join(&self.queue, self.next);
         let have = vec![false; self.info.piece_count() as usize];
         self.peers.push(Peer { number: self.next, share, have, leases: Vec::new() });
         self.next += 1;
     }
 
-    fn set_have(&mut self, who: usize, from: &mut Unstructured) -> Result<()> {
+    fn set_pieces(&mut self, who: usize, from: &mut Unstructured) -> Result<()> {
         let peer = &mut self.peers[who];
         let mut bits = Bitfield::new(self.info.piece_count());
         let all: bool = from.arbitrary()?;
@@ -111,7 +111,7 @@ impl World {
             *has = all || from.arbitrary()?;
             bits.set(index, *has);
         }
-        peer.share.set_have(if all { Have::All } else { Have::Some(bits) });
+        peer.share.set_pieces(if all { PeerPieces::All } else { PeerPieces::Some(bits) });
         Ok(())
     }
 
@@ -206,13 +206,13 @@ impl World {
         let wanted = (0..).zip(&peer.have).any(|(piece, has)| *has && !done.has(piece));
         assert_eq!(peer.share.is_interesting(), wanted);
         let has = peer.have.iter().filter(|has| **has).count();
-        assert_eq!((peer.share.count_have() as usize, peer.share.is_seed()), (has, has == peer.have.len()));
+        assert_eq!((peer.share.count_pieces() as usize, peer.share.is_seed()), (has, has == peer.have.len()));
     }
 
     /// Every piece is in exactly one of three places: waiting, on loan, or done.
     fn holds(&self) {
         let places = self.queue.places();
-        let (waiting, on_loan, done) = self.queue.census();
+        let (waiting, on_loan, done) = self.queue.counts();
         assert_eq!(waiting + on_loan + done, places.pieces as usize, "{waiting} waiting, {on_loan} on loan, {done} done");
         assert_eq!((on_loan, done), (places.on_loan.len(), places.done.count() as usize));
         assert_eq!(waiting, self.waiting().len(), "none is in two places");
@@ -239,10 +239,10 @@ impl World {
     fn ends(mut self) {
         self.peers.clear();
         self.holds();
-        assert_eq!(self.queue.census().1, 0, "nobody is left who could hold a piece");
+        assert_eq!(self.queue.counts().1, 0, "nobody is left who could hold a piece");
         self.join(true);
         let peer = &mut self.peers[0];
-        peer.share.set_have(Have::All);
+        peer.share.set_pieces(PeerPieces::All);
         for _ in 0..=self.info.piece_count() * 2 {
             match peer.share.claim(true) {
                 Claim::Over => break,

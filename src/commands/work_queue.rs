@@ -1,0 +1,46 @@
+//! `piecemeal work_queue`: how peers share a torrent's pieces, told move by move. (stage 11)
+
+use std::path::PathBuf;
+
+use piecemeal::s10_storage::Storage;
+
+use super::content_at::whole;
+use super::failure::Failure;
+use super::opening::open;
+use super::queue_peers::{Cast, Fault};
+use super::queue_story::{run_freely, tell};
+use super::{Answer, Options};
+
+/// Watch peers share out the pieces of a torrent; no network (stage 11)
+#[derive(clap::Args)]
+#[command(
+    after_help = "Example:\n  piecemeal work_queue --peers 3 --faults none,die,corrupt --seed 1 \\\n    lab/sample.torrent lab/original/sample.txt"
+)]
+pub struct Args {
+    /// Number of peers, one thread each
+    #[arg(id = "count", long = "peers", value_name = "N", default_value = "4", value_parser = clap::value_parser!(u8).range(1..=26))]
+    peers: u8,
+    /// What the first, second, ... peer does wrong: none, die, corrupt or slow
+    #[arg(long, value_name = "FAULT,...", value_delimiter = ',', hide_possible_values = true)]
+    faults: Vec<Fault>,
+    /// Another story for each number, and the same for the same number
+    #[arg(long, value_name = "N", default_value = "1")]
+    seed: u64,
+    /// Run as fast as the threads can, and print only the sums
+    #[arg(long)]
+    free: bool,
+    /// The .torrent file
+    torrent: PathBuf,
+    /// Its content, from which the peers give: the file, or the folder of several
+    content: PathBuf,
+}
+
+impl Args {
+    pub fn run(self, options: &Options) -> Result<Answer, Failure> {
+        let info = open(&self.torrent, options)?.info;
+        let content = Storage::through_links(&info, &self.content);
+        whole(&info, &content, &self.content, options)?;
+        let cast = Cast::draw(info, content, self.peers, &self.faults, self.seed)?;
+        if self.free { run_freely(cast) } else { tell(cast, options.json) }
+    }
+}

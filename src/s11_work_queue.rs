@@ -1,0 +1,230 @@
+//! Stage 11: decide who fetches which piece.
+//!
+//! Fifty threads download one torrent. They share one data structure, the work queue, and it
+//! answers one question for each of them: which piece should I fetch next? Nothing here opens
+//! a socket or a file, so the whole stage can be tested, and run, without a network.
+//!
+//! * **Run it:** `piecemeal work_queue lab/sample.torrent lab/original/sample.txt --peers 3`
+//! * **Spec:** BEP 3 leaves the choice to the client; **chapter:** `docs/11-work-queue.md`
+//! * **Builds on:** [`PieceIndex`] from stage 2, [`Bitfield`] from stage 5, `Store` from
+//!   stage 10
+//!
+//! # The rule
+//! > While the lock is free, every piece is in exactly one of three places: waiting, on loan,
+//! > or done.
+//!
+//! ```text
+//!              lend                      done
+//!   waiting ------------> on loan -----------------> done
+//!           <------------         (hash right)
+//!      given back, or hash wrong
+//! ```
+//! # How to use it
+//! 1. Join with [`Claimant::join`](claimant::Claimant::join) when a peer connects, and tell the
+//!    claimant which pieces the peer has.
+//! 2. [`Claimant::claim`](claimant::Claimant::claim) returns a [`Lease`](lease::Lease) on the
+//!    rarest piece that the peer can give.
+//! 3. [`Lease::write`](lease::Lease::write) stores and hashes each block as it arrives.
+//! 4. Drop the lease. A verified piece is done. Any other goes back to waiting, even if the
+//!    thread panicked.
+//!
+//! # Decisions
+//! * **One lock, held for bookkeeping only.** Sockets, hashing and files stay outside it. A
+//!   download that holds the lock during writes takes 1.17 s instead of 0.71 s.
+//! * **Who gets which piece is decided by [`board`],** which knows no lock, clock or dice. This
+//!   file puts the lock around it.
+//! * **Finished pieces are a log.** Each peer's thread reads on from where it stopped, so nobody
+//!   has to know all threads in order to tell them.
+//! * **Skip at first reading:** [`rarest`], which finds the rarest piece without looking at all
+//!   of them (it pays off from about 10,000 pieces), and [`seats`], [`trust`] and
+//!   [`evidence`], which matter at the end of a download and when somebody lies.
+//! * **Left out:** sockets, deadlines, and everything a peer says. That is stage 12.
+
+pub mod board;
+pub mod claimant;
+pub mod evidence;
+pub mod lease;
+pub mod rarest;
+pub mod seats;
+pub mod trust;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use self::board::Board;
+use self::evidence::{Evidence, Verdict};
+use self::lease::Progress;
+use self::seats::Seat;
+use self::trust::Contributor;
+use crate::s02_metainfo::{Info, PieceIndex};
+use crate::s05_messages::BLOCK_LENGTH;
+use crate::s05_messages::bitfield::Bitfield;
+
+/// A peer, for as long as it is connected. Never used twice.
+pub type PeerNumber = u32;
+
+/// Where each piece is at one moment: waiting, if it is neither on loan nor done.
+#[derive(Debug, Clone)]
+pub struct Places {
+    /// The number of pieces.
+    pub pieces: u32,
+    /// The pieces that are done.
+    pub done: Bitfield,
+    /// The pieces on loan, in order, each with the peers that fetch it.
+    pub on_loan: Vec<(PieceIndex, Vec<PeerNumber>)>,
+    /// The pieces that had the wrong hash and are not right yet, and those that were right
+    /// and have been changed on disk since.
+    pub bad: Vec<PieceIndex>,
+}
+
+/// The pieces of one torrent, and where each of them is.
+pub struct WorkQueue {
+    info: Arc<Info>,
+    state: Mutex<State>,
+    /// Length of the log of finished pieces. It can be read without the lock.
+    finished: AtomicUsize,
+    /// Length of the list of withdrawn pieces, likewise.
+    withdrawn: AtomicUsize,
+}
+
+/// What the lock covers.
+struct State {
+    board: Board<Arc<Mutex<Progress>>>,
+    bytes_left: u64,
+    /// Finished pieces that somebody has changed on disk since. They stay done, because we do
+    /// not write over what others have changed. But nobody gets them from us.
+    withdrawn: Vec<PieceIndex>,
+    /// The finished pieces without the withdrawn ones.
+    given: Bitfield,
+}
+
+impl WorkQueue {
+    /// Makes the queue of a torrent. Every piece waits, except those in `have`.
+    pub fn new(info: Arc<Info>, have: &Bitfield) -> Arc<WorkQueue> {
+        let board = Board::new(info.piece_count(), have);
+        let size = |piece: &u32| info.piece(*piece).map_or(0, |piece| u64::from(info.piece_size(piece)));
+        let bytes_there: u64 = board.finished().iter().map(size).sum();
+        let finished = AtomicUsize::new(board.finished().len());
+        let state = State { bytes_left: info.length - bytes_there, given: board.done().clone(), withdrawn: Vec::new(), board };
+        Arc::new(WorkQueue { info, state: Mutex::new(state), finished, withdrawn: AtomicUsize::new(0) })
+    }
+
+    /// The torrent's info dictionary.
+    pub fn info(&self) -> &Info {
+        &self.info
+    }
+
+    /// The number of blocks in a piece.
+    pub fn blocks(&self, piece: PieceIndex) -> u32 {
+        self.info.piece_size(piece).div_ceil(BLOCK_LENGTH)
+    }
+
+    /// The number of bytes in pieces that are not done.
+    pub fn bytes_left(&self) -> u64 {
+        self.lock().bytes_left
+    }
+
+    /// Whether all pieces are done. Takes no lock.
+    pub fn is_complete(&self) -> bool {
+        self.finished.load(Ordering::Acquire) == self.info.piece_count() as usize
+    }
+
+    /// The numbers of pieces that are waiting, on loan and done.
+    pub fn counts(&self) -> (usize, usize, usize) {
+        self.lock().board.counts()
+    }
+
+    /// Returns where each piece is. Copied under the lock, at once: a bit for each piece, and
+    /// the few on loan.
+    pub fn places(&self) -> Places {
+        let state = self.lock();
+        let done = state.board.done().clone();
+        let on_loan: Vec<_> = state.board.loans().collect();
+        let mut bad: Vec<_> = state.board.spoilt().map(|piece| self.piece(piece)).collect();
+        bad.extend(&state.withdrawn);
+        drop(state);
+        bad.sort();
+        let on_loan = on_loan.into_iter().map(|(piece, peers)| (self.piece(piece), peers)).collect();
+        Places { pieces: self.info.piece_count(), done, on_loan, bad }
+    }
+
+    /// A panic elsewhere does not make the bookkeeping wrong: every change of it is complete
+    /// before anything can panic.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn piece(&self, index: u32) -> PieceIndex {
+        self.info.piece(index).expect("the board has only pieces of this torrent")
+    }
+
+    /// A lease's last block made the piece complete, and its hash is right.
+    fn done(&self, piece: PieceIndex, by: &[Contributor]) {
+        let mut state = self.lock();
+        // Two holders may complete a piece that was given back and lent again in between.
+        if state.board.done_with(piece.get(), by) {
+            state.given.set(piece.get(), true);
+            state.bytes_left -= u64::from(self.info.piece_size(piece));
+            self.finished.store(state.board.finished().len(), Ordering::Release);
+        }
+    }
+
+    /// A lease's last block made the piece complete, and its hash is wrong. All of it is to be
+    /// fetched again.
+    fn corrupt(&self, piece: PieceIndex, by: &[Contributor], evidence: Option<Evidence>, now: Instant) {
+        self.lock().board.spoil(piece.get(), by, evidence, now);
+    }
+
+    fn take_evidence(&self, piece: PieceIndex) -> Vec<Evidence> {
+        self.lock().board.take_evidence(piece.get())
+    }
+
+    fn judge(&self, piece: PieceIndex, verdict: &Verdict) {
+        self.lock().board.judge(piece.get(), verdict);
+    }
+
+    /// Returns the peers that are known to have lied since the last call, and about which piece.
+    pub fn take_exposed(&self) -> Vec<(PieceIndex, PeerNumber)> {
+        let exposed = self.lock().board.take_exposed();
+        exposed.into_iter().map(|(piece, peer)| (self.piece(piece), peer)).collect()
+    }
+
+    /// A lease ends and its piece is not complete. `begun` says whether any of it was written.
+    fn give_back(&self, piece: PieceIndex, peer: PeerNumber, seat: &Arc<Seat>, begun: bool) {
+        self.lock().board.give_back(piece.get(), peer, seat, begun);
+    }
+}
+
+/// What stage 14 gives to others, and what it no longer may.
+impl WorkQueue {
+    /// The pieces that are done and unchanged on disk.
+    pub fn given_pieces(&self) -> Bitfield {
+        self.lock().given.clone()
+    }
+
+    /// Returns the piece with this number, if others may have it from us.
+    pub fn given_piece(&self, index: u32) -> Option<PieceIndex> {
+        self.info.piece(index).filter(|_| self.lock().given.has(index))
+    }
+
+    /// Withdraws a finished piece that was changed on disk: nobody gets it from us any more.
+    pub fn withdraw(&self, piece: PieceIndex) {
+        let mut state = self.lock();
+        if state.given.set(piece.get(), false) {
+            state.withdrawn.push(piece);
+            self.withdrawn.store(state.withdrawn.len(), Ordering::Release);
+        }
+    }
+
+    /// Returns the pieces withdrawn since the caller had `seen` that many, and counts them as
+    /// seen.
+    pub fn withdrawn_since(&self, seen: &mut usize) -> Vec<PieceIndex> {
+        if self.withdrawn.load(Ordering::Acquire) == *seen {
+            return Vec::new();
+        }
+        let gone = self.lock().withdrawn.get(*seen..).unwrap_or_default().to_vec();
+        *seen += gone.len();
+        gone
+    }
+}

@@ -1,0 +1,381 @@
+//! The decisions: where every piece is, and who gets which.
+//!
+//! A board knows no lock, thread, socket or file. It is told the time and handed the dice, so a
+//! test can play a whole download in a loop, and the same numbers give the same download. The
+//! work queue is a board behind a lock.
+//!
+//! What a peer gets when it asks, in this order:
+//!
+//! | while | it gets |
+//! |---|---|
+//! | a piece waits that was begun | that one: half a piece is of no use to anybody |
+//! | pieces wait | the rarest of those that it has, a random one among equals |
+//! | none waits, and it is idle | a seat at a piece that others are fetching: the end game |
+//!
+//! Two kinds of peers get less. A *suspect* works alone and starts pieces afresh. And a piece
+//! whose hash was wrong goes to peers that have proved themselves, for a while ([`trust`]).
+//!
+//! [`trust`]: super::trust
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::PeerNumber;
+use super::evidence::{Evidence, MAX_BLOCKS, Verdict};
+use super::rarest::{Draw, WORDS_A_TURN, Waiting};
+use super::seats::{Holders, Offer, Seat, TRIAL};
+use super::trust::{Contributor, Trust};
+use crate::s05_messages::bitfield::{Bitfield, PeerPieces};
+
+/// The number of spoilt pieces to look at in one claim.
+const MAX_LOOKS: usize = 64;
+
+/// Where every piece is. `P` is what the holders of a piece share while they fetch it.
+pub struct Board<P> {
+    waiting: Waiting,
+    on_loan: BTreeMap<u32, Loan<P>>,
+    done: Bitfield,
+    /// The pieces that are done, in the order in which they were finished.
+    finished: Vec<u32>,
+    /// Progress of waiting pieces that were begun.
+    begun: BTreeMap<u32, Begun<P>>,
+    /// Pieces whose hash was wrong. The next peer gets such a piece alone and from the start, so
+    /// that it is clear who is to blame.
+    spoilt: BTreeMap<u32, Spoilt>,
+    trust: Trust,
+    /// Peers that are known to have lied, until somebody asks.
+    exposed: Vec<(u32, PeerNumber)>,
+    /// Goes up whenever a piece comes back, so that a peer that found nothing need not search
+    /// again until then.
+    generation: u64,
+}
+
+/// A piece whose hash was wrong.
+struct Spoilt {
+    since: Instant,
+    /// From each time that several peers had a part in it.
+    evidence: Vec<Evidence>,
+}
+
+/// A piece on loan.
+struct Loan<P> {
+    progress: P,
+    holders: Holders,
+    /// Nobody may join: the verdict must have one name on it.
+    alone: bool,
+}
+
+/// The progress of a piece that waits.
+struct Begun<P> {
+    progress: P,
+    /// The peer that made it alone. Nobody else goes on with it.
+    owner: Option<PeerNumber>,
+}
+
+/// A peer that wants a piece.
+#[derive(Debug, Clone, Copy)]
+pub struct Asker<'p> {
+    /// The peer and its address.
+    pub who: Contributor,
+    /// What it has.
+    pub pieces: &'p PeerPieces,
+    /// The time it takes for a block, if that is known.
+    pub block_time: Option<Duration>,
+    /// When it last took another's seat in the end game.
+    pub tried: Option<Instant>,
+}
+
+/// A piece that a peer is to fetch.
+pub struct Lent<P> {
+    /// The piece.
+    pub piece: u32,
+    /// What its holders share.
+    pub progress: P,
+    /// The peer's own seat at it.
+    pub seat: Arc<Seat>,
+    /// Why this piece.
+    pub why: Why,
+}
+
+/// Why a peer got a piece, and not another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// It was begun, and given back.
+    Begun,
+    /// This many peers have it, not counting those that have everything, and fewer than for
+    /// the other pieces.
+    Rarest(u16),
+    /// Its hash was wrong. This peer fetches all of it, alone.
+    Spoilt,
+    /// The peer is a suspect, and works alone.
+    Suspect,
+    /// The end game: others are fetching it, and nothing waits.
+    EndGame {
+        /// The peer took the seat of a slower one.
+        takes_over: bool,
+    },
+}
+
+impl<P: Clone> Board<P> {
+    /// Makes a board on which every piece waits, except those in `have`.
+    pub fn new(pieces: u32, have: &Bitfield) -> Board<P> {
+        Board {
+            waiting: Waiting::new(pieces, have),
+            on_loan: BTreeMap::new(),
+            done: have.clone(),
+            finished: have.iter().collect(),
+            begun: BTreeMap::new(),
+            spoilt: BTreeMap::new(),
+            trust: Trust::default(),
+            exposed: Vec::new(),
+            generation: 0,
+        }
+    }
+
+    /// The numbers of pieces that are waiting, on loan and done.
+    pub fn counts(&self) -> (usize, usize, usize) {
+        (self.waiting.len(), self.on_loan.len(), self.finished.len())
+    }
+
+    /// The pieces that are done.
+    pub fn done(&self) -> &Bitfield {
+        &self.done
+    }
+
+    /// The pieces that are done, in the order in which they were finished.
+    pub fn finished(&self) -> &[u32] {
+        &self.finished
+    }
+
+    /// The pieces on loan, in order, each with the peers that fetch it.
+    pub fn loans(&self) -> impl Iterator<Item = (u32, Vec<PeerNumber>)> + '_ {
+        self.on_loan.iter().map(|(piece, loan)| (*piece, loan.holders.peers()))
+    }
+
+    /// The pieces whose hash was wrong, and which are not right yet.
+    pub fn spoilt(&self) -> impl Iterator<Item = u32> + '_ {
+        self.spoilt.keys().copied()
+    }
+
+    /// Goes up whenever a piece comes back.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Whether no piece waits.
+    pub fn is_all_lent(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// A peer is here.
+    pub fn join(&mut self, who: Contributor, now: Instant) {
+        self.trust.join(who, now);
+    }
+
+    /// A peer has gone, with what it had.
+    pub fn leave(&mut self, who: Contributor, pieces: &PeerPieces) {
+        self.count_out(pieces);
+        self.trust.leave(who);
+    }
+
+    /// A peer has these pieces: they are less rare now. A peer that has everything changes
+    /// nothing in their order, and is not counted.
+    pub fn count_in(&mut self, pieces: &PeerPieces) {
+        if let PeerPieces::Some(pieces) = pieces {
+            pieces.iter().for_each(|piece| self.waiting.count_up(piece));
+        }
+    }
+
+    /// A peer no longer has these pieces.
+    pub fn count_out(&mut self, pieces: &PeerPieces) {
+        if let PeerPieces::Some(pieces) = pieces {
+            pieces.iter().for_each(|piece| self.waiting.count_down(piece));
+        }
+    }
+
+    /// One more peer, or one less, has this piece.
+    pub fn count(&mut self, piece: u32, has: bool) {
+        if has { self.waiting.count_up(piece) } else { self.waiting.count_down(piece) }
+    }
+
+    /// Looks for a waiting piece that a peer can give: at turn 0 by rarity, and from then on
+    /// through a part of all pieces in order. `None` in `turn` after the last part.
+    ///
+    /// A search is cut into turns so that the caller can let go of its lock in between: of a
+    /// million pieces, a peer may have a few that rarity overlooks.
+    pub fn find(&self, asker: &Asker, turn: usize, now: Instant, draw: Draw) -> Option<u32> {
+        let has = |piece| asker.pieces.has(piece);
+        let rarest = match turn {
+            // A suspect works alone, so it would have to start again what others have begun.
+            0 if self.trust.is_suspect(asker.who.peer) => self.waiting.find(false, has, draw),
+            // Rather a piece that it need not leave to others.
+            0 => self.waiting.find(true, |piece| has(piece) && !self.holds_back(asker, piece, now), draw),
+            _ => None,
+        };
+        rarest.or_else(|| match asker.pieces {
+            PeerPieces::Some(pieces) => self.waiting.find_from(pieces, turn * WORDS_A_TURN),
+            PeerPieces::All if turn == 0 => self.waiting.find(true, has, draw),
+            PeerPieces::All => None,
+        })
+    }
+
+    /// Finds a spoilt piece for a peer that has proved itself. The others wait until it has had a
+    /// look.
+    pub fn find_spoilt(&self, asker: &Asker) -> Option<u32> {
+        let fits = |piece: &u32| self.waiting.has(*piece) && asker.pieces.has(*piece);
+        let mut spoilt = self.spoilt.keys().take(MAX_LOOKS).copied();
+        if self.trust.is_proved(asker.who.peer) { spoilt.find(fits) } else { None }
+    }
+
+    /// Sets whether a peer has a piece that is missing.
+    pub fn set_useful(&mut self, who: Contributor, useful: bool) {
+        self.trust.set_useful(who.peer, useful);
+    }
+
+    /// Notes that a peer asks for a piece, while some wait.
+    pub fn asks(&mut self, who: Contributor, now: Instant) {
+        self.trust.asks(who.peer, now);
+    }
+
+    /// The number of turns after which [`Board::find`] has looked at everything.
+    pub fn turns(&self) -> usize {
+        (self.done.words().len()).div_ceil(WORDS_A_TURN).max(1)
+    }
+
+    /// Whether a peer is to leave a waiting piece to others that have proved themselves.
+    pub fn holds_back(&self, asker: &Asker, piece: u32, now: Instant) -> bool {
+        self.trust.holds_back(asker.who.peer, self.spoilt.get(&piece).map(|spoilt| spoilt.since), now)
+    }
+
+    /// Whether a peer may have this very piece, which it has offered to give.
+    pub fn may_lend(&self, asker: &Asker, piece: u32, now: Instant) -> bool {
+        let waits = self.waiting.has(piece) && asker.pieces.has(piece);
+        waits && !self.trust.is_suspect(asker.who.peer) && !self.holds_back(asker, piece, now)
+    }
+
+    /// Lends a waiting piece. `fresh` makes the progress of one that is fetched from the start.
+    pub fn lend(&mut self, asker: &Asker, piece: u32, now: Instant, fresh: impl FnOnce() -> P) -> Lent<P> {
+        let why = if self.trust.is_suspect(asker.who.peer) {
+            Why::Suspect
+        } else if self.spoilt.contains_key(&piece) {
+            Why::Spoilt
+        } else if self.begun.contains_key(&piece) {
+            Why::Begun
+        } else {
+            Why::Rarest(self.waiting.holders(piece))
+        };
+        self.waiting.remove(piece);
+        let alone = matches!(why, Why::Suspect | Why::Spoilt);
+        // Progress that a peer made alone is of use to that peer alone, and to it no other is.
+        let owner = alone.then_some(asker.who.peer);
+        let begun = self.begun.remove(&piece).filter(|begun| begun.owner == owner);
+        let progress = begun.map_or_else(fresh, |begun| begun.progress);
+        let mut holders = Holders::default();
+        let seat = holders.sit(asker.who.peer, false, now);
+        self.on_loan.insert(piece, Loan { progress: progress.clone(), holders, alone });
+        Lent { piece, progress, seat, why }
+    }
+
+    /// The end game: nothing waits, so a piece that others are fetching is shared. Otherwise the
+    /// slowest peer of all would decide when the download ends.
+    pub fn join_loan(&mut self, asker: &Asker, now: Instant) -> Option<Lent<P>> {
+        if self.trust.is_suspect(asker.who.peer) {
+            return None;
+        }
+        let unknown = asker.block_time.is_none();
+        let had_its_chance = unknown && asker.tried.is_some_and(|tried| now.saturating_duration_since(tried) < TRIAL);
+        let may_join =
+            |(piece, loan): &(&u32, &mut Loan<P>)| !loan.alone && !loan.holders.has(asker.who.peer) && asker.pieces.has(**piece);
+        let offers = self.on_loan.iter_mut().filter(may_join).filter_map(|(piece, loan)| {
+            let offer = loan.holders.offer(asker.block_time, now)?;
+            (!offer.is_taken() || !had_its_chance).then_some((offer, *piece, loan))
+        });
+        // Rather a free seat than another peer's, and of those where the fewest are taken.
+        let (offer, piece, loan) = offers.min_by_key(|(offer, _, loan)| (offer.is_taken(), loan.holders.taken()))?;
+        let takes_over = offer.is_taken();
+        if let Offer::Of(slower) = offer {
+            slower.lose();
+        }
+        let seat = loan.holders.sit(asker.who.peer, takes_over && unknown, now);
+        Some(Lent { piece, progress: loan.progress.clone(), seat, why: Why::EndGame { takes_over } })
+    }
+
+    /// A piece that one peer has for itself cannot be shared. If that peer has proved nothing and is
+    /// slow, a peer that has takes the piece over: it waits again in a moment. Otherwise a stranger
+    /// that is suspected could keep the last piece for as long as it likes.
+    pub fn take_over(&mut self, asker: &Asker, now: Instant) {
+        if !self.trust.is_proved(asker.who.peer) {
+            return;
+        }
+        let alone = self.on_loan.iter().filter(|(piece, loan)| loan.alone && asker.pieces.has(**piece));
+        let mut slow = alone.filter_map(|(piece, loan)| {
+            let (owner, seat) = loan.holders.slow_owner(asker.block_time, now)?;
+            (!self.trust.is_proved(owner)).then_some((*piece, owner, seat))
+        });
+        let Some((piece, owner, seat)) = slow.next() else { return };
+        seat.take_over();
+        self.trust.gave_way(owner, now);
+        self.spoilt.entry(piece).and_modify(|spoilt| spoilt.since = now);
+    }
+
+    /// Returns what is to be compared with a piece that is right now, before it is done.
+    pub fn take_evidence(&mut self, piece: u32) -> Vec<Evidence> {
+        self.spoilt.get_mut(&piece).map(|spoilt| std::mem::take(&mut spoilt.evidence)).unwrap_or_default()
+    }
+
+    /// It is known who lied about a piece, and who did not.
+    pub fn judge(&mut self, piece: u32, verdict: &Verdict) {
+        self.trust.judged(verdict);
+        self.exposed.extend(verdict.liars.iter().map(|who| (piece, who.peer)));
+    }
+
+    /// Returns the peers that are known to have lied since the last call, and about which piece.
+    pub fn take_exposed(&mut self) -> Vec<(u32, PeerNumber)> {
+        std::mem::take(&mut self.exposed)
+    }
+
+    /// A piece is complete and its hash is right. Returns whether it was missing until now.
+    pub fn done_with(&mut self, piece: u32, by: &[Contributor]) -> bool {
+        self.on_loan.remove(&piece);
+        self.spoilt.remove(&piece);
+        self.trust.right(by);
+        let new = self.done.set(piece, true);
+        if new {
+            self.finished.push(piece);
+        }
+        new
+    }
+
+    /// A piece is complete and its hash is wrong. It waits again, and whatever was written of it
+    /// counts for nothing.
+    pub fn spoil(&mut self, piece: u32, by: &[Contributor], evidence: Option<Evidence>, now: Instant) {
+        self.on_loan.remove(&piece);
+        let kept: usize = self.spoilt.values().flat_map(|spoilt| &spoilt.evidence).map(Evidence::len).sum();
+        let spoilt = self.spoilt.entry(piece).or_insert(Spoilt { since: now, evidence: Vec::new() });
+        spoilt.since = now;
+        spoilt.evidence.extend(evidence.filter(|evidence| kept + evidence.len() <= MAX_BLOCKS));
+        self.trust.wrong(by, now);
+        self.waiting.insert(piece, false);
+        self.generation += 1;
+    }
+
+    /// A peer gives up its seat at a piece that is not complete. If it was the last one, the
+    /// piece waits again, with its progress if any was made.
+    pub fn give_back(&mut self, piece: u32, peer: PeerNumber, seat: &Arc<Seat>, begun: bool) {
+        // Another holder may have completed it since. If its hash was wrong, it may even be on
+        // loan again: that loan is not ours to end, so the seat must match.
+        let Some(loan) = self.on_loan.get_mut(&piece).filter(|loan| loan.holders.includes(seat)) else {
+            return;
+        };
+        if !loan.holders.leave(seat) {
+            return;
+        }
+        let Some(Loan { progress, alone, .. }) = self.on_loan.remove(&piece) else { return };
+        if begun {
+            self.begun.insert(piece, Begun { progress, owner: alone.then_some(peer) });
+        }
+        self.waiting.insert(piece, begun && !alone);
+        self.generation += 1;
+    }
+}

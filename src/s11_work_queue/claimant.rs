@@ -1,0 +1,287 @@
+//! One peer's side of the work queue: what the peer has, and what its thread may claim.
+//!
+//! A claimant keeps count of the pieces that the peer has and we lack. So whether the peer is of
+//! interest at all is one comparison, and needs no lock.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use super::board::{Asker, Lent, Why};
+use super::lease::{Lease, Progress};
+use super::rarest::Draw;
+use super::trust::Contributor;
+use super::{State, WorkQueue};
+use crate::s02_metainfo::PieceIndex;
+use crate::s05_messages::bitfield::{Bitfield, PeerPieces};
+
+/// The number of finished pieces that a peer is told of at a time.
+const MAX_NEWS: usize = 1000;
+
+/// What a peer's thread gets when it wants a piece.
+pub enum Claim {
+    /// A piece that the peer has.
+    Lease(Lease),
+    /// Nothing for this peer now. That may change.
+    Later,
+    /// All pieces are done.
+    Over,
+}
+
+/// One peer's side of the queue. When it is dropped, the peer's pieces are counted out.
+pub struct Claimant {
+    queue: Arc<WorkQueue>,
+    who: Contributor,
+    /// The time the peer takes for a block, if that is known.
+    block_time: Option<Duration>,
+    /// When it last took another's seat in the end game.
+    tried: Option<Instant>,
+    pieces: PeerPieces,
+    /// The number of pieces that the peer has, if it is not all of them.
+    has: u32,
+    /// The number of pieces that the peer has and we lack.
+    wanted: u32,
+    /// Position in the log of finished pieces.
+    seen: usize,
+    /// Position in the list of withdrawn pieces.
+    seen_withdrawn: usize,
+    /// The generation in which it found nothing.
+    found_nothing: Option<u64>,
+}
+
+impl Claimant {
+    /// Joins for a peer that has nothing, as far as we know. It is told of the pieces that are
+    /// finished from now on.
+    pub fn join(queue: &Arc<WorkQueue>, who: impl Into<Contributor>) -> Claimant {
+        let seen = queue.finished.load(Ordering::Acquire);
+        let seen_withdrawn = queue.withdrawn.load(Ordering::Acquire);
+        Claimant::new(queue, who.into(), (seen, seen_withdrawn))
+    }
+
+    /// Joins for a peer that has not heard of any piece, and is told of all.
+    pub fn join_from_start(queue: &Arc<WorkQueue>, who: impl Into<Contributor>) -> Claimant {
+        Claimant::new(queue, who.into(), (0, 0))
+    }
+
+    fn new(queue: &Arc<WorkQueue>, who: Contributor, (seen, seen_withdrawn): (usize, usize)) -> Claimant {
+        queue.lock().board.join(who, Instant::now());
+        let pieces = PeerPieces::Some(Bitfield::new(queue.info.piece_count()));
+        Claimant {
+            queue: Arc::clone(queue),
+            who,
+            block_time: None,
+            tried: None,
+            pieces,
+            has: 0,
+            wanted: 0,
+            seen,
+            seen_withdrawn,
+            found_nothing: None,
+        }
+    }
+
+    /// Sets the time that the peer takes for a block, if that is known. In the end game a fast
+    /// peer may take over from a slow one.
+    pub fn set_block_time(&mut self, time: Option<Duration>) {
+        self.block_time = time;
+    }
+
+    /// Whether the peer has a piece that we lack.
+    pub fn is_interesting(&self) -> bool {
+        self.wanted > 0
+    }
+
+    /// Whether the peer has everything.
+    pub fn is_seed(&self) -> bool {
+        self.count_pieces() == self.queue.info.piece_count()
+    }
+
+    /// The number of pieces that the peer has.
+    pub fn count_pieces(&self) -> u32 {
+        match &self.pieces {
+            PeerPieces::All => self.queue.info.piece_count(),
+            PeerPieces::Some(_) => self.has,
+        }
+    }
+
+    /// The peer says which pieces it has, all at once.
+    pub fn set_pieces(&mut self, pieces: PeerPieces) {
+        let pieces = match pieces {
+            PeerPieces::Some(bits) if bits.is_full() => PeerPieces::All,
+            pieces => pieces,
+        };
+        let queue = Arc::clone(&self.queue);
+        let mut state = queue.lock();
+        state.board.count_out(&self.pieces);
+        state.board.count_in(&pieces);
+        self.has = if let PeerPieces::Some(bits) = &pieces { bits.count() } else { 0 };
+        self.pieces = pieces;
+        self.count_wanted(&state);
+        state.board.set_useful(self.who, self.wanted > 0);
+    }
+
+    /// The peer has one piece more. A number that is no piece changes nothing.
+    pub fn have(&mut self, index: u32) {
+        let PeerPieces::Some(bits) = &mut self.pieces else { return };
+        if !bits.set(index, true) {
+            return;
+        }
+        self.has += 1;
+        let mut state = self.queue.lock();
+        state.board.count(index, true);
+        self.wanted += u32::from(self.is_wanted(&state, index));
+        self.found_nothing = None;
+        state.board.set_useful(self.who, self.wanted > 0);
+    }
+
+    /// The peer has one piece less.
+    pub fn lost(&mut self, index: u32) {
+        if self.queue.info.piece(index).is_none() || !self.pieces.has(index) {
+            return;
+        }
+        if let PeerPieces::Some(bits) = &mut self.pieces {
+            bits.set(index, false);
+            self.has -= 1;
+            let mut state = self.queue.lock();
+            state.board.count(index, false);
+            self.wanted -= u32::from(self.is_wanted(&state, index));
+            state.board.set_useful(self.who, self.wanted > 0);
+        } else {
+            let mut bits = Bitfield::full(self.queue.info.piece_count());
+            bits.set(index, false);
+            self.set_pieces(PeerPieces::Some(bits));
+        }
+    }
+
+    /// The finished pieces that [`Claimant::news`] has not returned yet. They still count as
+    /// wanted, so that each is counted out once, and by one function.
+    fn unseen<'s>(&self, state: &'s State) -> &'s [u32] {
+        state.board.finished().get(self.seen..).unwrap_or_default()
+    }
+
+    fn is_wanted(&self, state: &State, index: u32) -> bool {
+        !state.board.done().has(index) || self.unseen(state).contains(&index)
+    }
+
+    fn count_wanted(&mut self, state: &State) {
+        let done = state.board.done();
+        self.wanted = match &self.pieces {
+            PeerPieces::All => self.queue.info.piece_count() - done.count(),
+            PeerPieces::Some(bits) => {
+                let both = bits.words().iter().zip(done.words());
+                both.map(|(has, done)| (has & !done).count_ones()).sum()
+            }
+        };
+        self.wanted += self.unseen(state).iter().filter(|piece| self.pieces.has(**piece)).count() as u32;
+        self.found_nothing = None;
+    }
+
+    /// Returns the pieces finished since the last call, a thousand at most. Costs one atomic
+    /// read if there are none.
+    pub fn news(&mut self) -> Vec<PieceIndex> {
+        if self.queue.finished.load(Ordering::Acquire) == self.seen {
+            return Vec::new();
+        }
+        let mut state = self.queue.lock();
+        let mut news = self.unseen(&state).to_vec();
+        news.truncate(MAX_NEWS);
+        self.seen += news.len();
+        self.wanted -= news.iter().filter(|piece| self.pieces.has(**piece)).count() as u32;
+        if self.wanted == 0 {
+            state.board.set_useful(self.who, false);
+        }
+        drop(state);
+        news.into_iter().map(|piece| self.queue.piece(piece)).collect()
+    }
+
+    /// Returns the pieces withdrawn since the last call.
+    pub fn withdrawn(&mut self) -> Vec<PieceIndex> {
+        self.queue.withdrawn_since(&mut self.seen_withdrawn)
+    }
+
+    fn asker(&self) -> Asker<'_> {
+        Asker { who: self.who, pieces: &self.pieces, block_time: self.block_time, tried: self.tried }
+    }
+
+    /// Claims this very piece, if it waits and the peer has it.
+    pub fn claim_piece(&self, index: u32) -> Option<Lease> {
+        let piece = self.queue.info.piece(index)?;
+        let (now, mut state) = (Instant::now(), self.queue.lock());
+        state.board.may_lend(&self.asker(), index, now).then(|| self.lend(&mut state, piece, now))
+    }
+
+    /// Claims a piece that the peer has: one that was begun, else the rarest. In the end game,
+    /// if the peer is `idle`, one that others are fetching.
+    pub fn claim(&mut self, idle: bool) -> Claim {
+        self.claim_at(idle, Instant::now(), &mut |below| rand::random_range(0..below))
+    }
+
+    /// The same, at this time and with these dice.
+    pub fn claim_at(&mut self, idle: bool, now: Instant, draw: Draw) -> Claim {
+        let queue = Arc::clone(&self.queue);
+        let mut generation = None;
+        for turn in 0.. {
+            let mut state = queue.lock();
+            let began = *generation.get_or_insert(state.board.generation());
+            if state.bytes_left == 0 {
+                return Claim::Over;
+            }
+            if self.wanted == 0 {
+                return Claim::Later;
+            }
+            if state.board.is_all_lent() {
+                return if idle { self.join_loan(&mut state, now) } else { Claim::Later };
+            }
+            state.board.asks(self.who, now);
+            if let Some(index) = state.board.find_spoilt(&self.asker()) {
+                return Claim::Lease(self.lend(&mut state, queue.piece(index), now));
+            }
+            if self.found_nothing == Some(state.board.generation()) {
+                return Claim::Later;
+            }
+            if let Some(index) = state.board.find(&self.asker(), turn, now, draw) {
+                // If it holds back, it asks again on its next tick.
+                if state.board.holds_back(&self.asker(), index, now) {
+                    return Claim::Later;
+                }
+                return Claim::Lease(self.lend(&mut state, queue.piece(index), now));
+            }
+            if turn + 1 >= state.board.turns() {
+                // Pieces that came back during the search were not all looked at.
+                self.found_nothing = Some(began);
+                break;
+            }
+            // Let go of the lock between turns, so that a search among a million pieces does not
+            // stall the other threads.
+        }
+        Claim::Later
+    }
+
+    fn lend(&self, state: &mut State, piece: PieceIndex, now: Instant) -> Lease {
+        let fresh = || Arc::new(Mutex::new(Progress::new(self.queue.blocks(piece))));
+        let lent = state.board.lend(&self.asker(), piece.get(), now, fresh);
+        self.lease(lent)
+    }
+
+    fn join_loan(&mut self, state: &mut State, now: Instant) -> Claim {
+        let Some(lent) = state.board.join_loan(&self.asker(), now) else {
+            state.board.take_over(&self.asker(), now);
+            return Claim::Later;
+        };
+        if lent.why == (Why::EndGame { takes_over: true }) {
+            // Its speed may be forgotten, if it goes back on what it owes: then this was its chance.
+            self.tried = Some(now);
+        }
+        Claim::Lease(self.lease(lent))
+    }
+
+    fn lease(&self, lent: Lent<Arc<Mutex<Progress>>>) -> Lease {
+        Lease::new(&self.queue, self.queue.piece(lent.piece), self.who, lent)
+    }
+}
+
+impl Drop for Claimant {
+    fn drop(&mut self) {
+        self.queue.lock().board.leave(self.who, &self.pieces);
+    }
+}

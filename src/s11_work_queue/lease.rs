@@ -1,0 +1,257 @@
+//! A claim on a piece, which gives itself back, and the progress of that piece.
+//!
+//! A block is written to its place as soon as it comes, and hashed while it is still in the
+//! processor's cache. So a piece in progress needs a hash state and a bitmap in memory, but none
+//! of its bytes: 200 peers with pieces of 16 MiB take no more memory than 200 with pieces of
+//! 16 KiB.
+
+use std::ops::Range;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Instant;
+
+use sha1::{Digest, Sha1};
+
+use super::board::{Lent, Why};
+use super::evidence::Evidence;
+use super::seats::Seat;
+use super::trust::Contributor;
+use super::{PeerNumber, WorkQueue};
+use crate::s02_metainfo::PieceIndex;
+use crate::s05_messages::bitfield::Bitfield;
+use crate::s05_messages::{BLOCK_LENGTH, Request};
+use crate::s10_storage::{StorageError, Store};
+
+/// How far a piece has come. It has a lock of its own, held by whoever hashes and writes the
+/// piece's next block.
+pub struct Progress {
+    /// The blocks that have been written.
+    written: Bitfield,
+    /// The number of blocks that have not.
+    left: u32,
+    /// The number of blocks, from the start, that have been hashed: the unbroken part.
+    hashed: u32,
+    hash: Sha1,
+    /// The peers that brought a block.
+    by: Vec<Contributor>,
+    /// For each block, the position in `by` of the peer that brought it.
+    bringers: Vec<u16>,
+    /// The hash has been compared: nothing more may be written.
+    over: bool,
+}
+
+impl Progress {
+    pub(super) fn new(blocks: u32) -> Progress {
+        Progress {
+            written: Bitfield::new(blocks),
+            left: blocks,
+            hashed: 0,
+            hash: Sha1::new(),
+            by: Vec::new(),
+            bringers: vec![0; blocks as usize],
+            over: false,
+        }
+    }
+
+    fn is_missing(&self, block: u32) -> bool {
+        !self.over && !self.written.has(block)
+    }
+
+    /// Ticks a block that was just written, and hashes it if it is the next in line.
+    fn tick(&mut self, number: u32, block: &[u8], bringer: usize) {
+        self.written.set(number, true);
+        if let Some(position) = self.bringers.get_mut(number as usize) {
+            // With more peers than that, the rest cannot be told apart.
+            *position = u16::try_from(bringer).unwrap_or(u16::MAX);
+        }
+        self.left -= 1;
+        if number == self.hashed {
+            self.hash.update(block);
+            self.hashed += 1;
+        }
+    }
+}
+
+/// Locks a piece's progress. If a thread panicked in the middle of a block, nobody knows how far
+/// it came, so the piece starts again.
+fn lock(progress: &Mutex<Progress>, blocks: u32) -> MutexGuard<'_, Progress> {
+    progress.lock().unwrap_or_else(|poison| {
+        progress.clear_poison();
+        let mut guard = poison.into_inner();
+        *guard = Progress::new(blocks);
+        guard
+    })
+}
+
+/// What blocks did to their piece.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Written {
+    /// They were written. The piece needs more.
+    More,
+    /// They were not needed: another peer was faster.
+    Stale,
+    /// The piece is complete and its hash is right.
+    Verified,
+    /// The piece is complete and its hash is wrong. These peers brought blocks of it.
+    Corrupt(Vec<PeerNumber>),
+}
+
+/// A piece on loan to a peer's thread.
+///
+/// Dropping it gives the piece back, with whatever has been written of it. So a thread that
+/// returns early, or panics, loses no work.
+pub struct Lease {
+    queue: Arc<WorkQueue>,
+    piece: PieceIndex,
+    who: Contributor,
+    progress: Arc<Mutex<Progress>>,
+    seat: Arc<Seat>,
+    why: Why,
+    /// The blocks that may still have to be requested.
+    to_request: Range<u32>,
+}
+
+impl Lease {
+    pub(super) fn new(queue: &Arc<WorkQueue>, piece: PieceIndex, who: Contributor, lent: Lent<Arc<Mutex<Progress>>>) -> Lease {
+        let Lent { progress, seat, why, .. } = lent;
+        let to_request = 0..queue.blocks(piece);
+        Lease { queue: Arc::clone(queue), piece, who, progress, seat, why, to_request }
+    }
+
+    /// The piece.
+    pub fn piece(&self) -> PieceIndex {
+        self.piece
+    }
+
+    /// Why this piece, and not another one.
+    pub fn why(&self) -> Why {
+        self.why
+    }
+
+    /// Returns the next block to request from the peer. `None` once each has been requested or
+    /// has come, or when a faster peer has taken over.
+    pub fn next_request(&mut self) -> Option<Request> {
+        if self.seat.is_lost() {
+            return None;
+        }
+        let shared = self.is_shared();
+        let progress = lock(&self.progress, self.queue.blocks(self.piece));
+        let missing = |block: &u32| progress.is_missing(*block);
+        // In the end game we go backwards, to meet the others in the middle. Otherwise all would
+        // request the same blocks.
+        let block = match shared {
+            true => self.to_request.by_ref().rev().find(missing),
+            false => self.to_request.find(missing),
+        }?;
+        let begin = block * BLOCK_LENGTH;
+        let length = BLOCK_LENGTH.min(self.queue.info().piece_size(self.piece) - begin);
+        Some(Request { index: self.piece.get(), begin, length })
+    }
+
+    /// Whether another peer has taken the piece over, and nothing is to come of it here.
+    pub fn is_taken_over(&self) -> bool {
+        self.seat.is_taken_over()
+    }
+
+    /// Whether others were fetching the piece when this lease was made.
+    pub fn is_shared(&self) -> bool {
+        matches!(self.why, Why::EndGame { .. })
+    }
+
+    /// Whether [`Lease::next_request`] has nothing more to return.
+    pub fn is_asked(&self) -> bool {
+        self.to_request.is_empty() || self.seat.is_lost()
+    }
+
+    /// Writes blocks that follow one another, the first at `begin`, and hashes what can be hashed.
+    ///
+    /// # Errors
+    /// If the store fails. What was not written is then still missing.
+    pub fn write(&mut self, begin: u32, blocks: &[&[u8]], store: &dyn Store) -> Result<Written, StorageError> {
+        self.write_at(begin, blocks, store, Instant::now())
+    }
+
+    /// The same, at this time.
+    ///
+    /// # Errors
+    /// As [`Lease::write`].
+    pub fn write_at(&mut self, begin: u32, blocks: &[&[u8]], store: &dyn Store, now: Instant) -> Result<Written, StorageError> {
+        let offset = self.queue.info().piece_offset(self.piece);
+        let mut progress = lock(&self.progress, self.queue.blocks(self.piece));
+        let numbered = (begin / BLOCK_LENGTH..).zip(blocks.iter().copied());
+        let missing: Vec<_> = numbered.filter(|(number, _)| progress.is_missing(*number)).collect();
+        if missing.is_empty() {
+            return Ok(Written::Stale);
+        }
+        // One write for each unbroken run. Mostly there is one run: all blocks that one read from
+        // the socket has brought.
+        for run in missing.chunk_by(|(number, _), (next, _)| number + 1 == *next) {
+            let first = run.first().map_or(0, |(number, _)| *number);
+            let parts: Vec<&[u8]> = run.iter().map(|(_, block)| *block).collect();
+            store.write_parts(offset + u64::from(first * BLOCK_LENGTH), &parts)?;
+            // Only now: a peer that brought nothing is not to blame.
+            let bringer = progress.by.iter().position(|who| *who == self.who).unwrap_or_else(|| {
+                progress.by.push(self.who);
+                progress.by.len() - 1
+            });
+            self.seat.count(run.len());
+            run.iter().for_each(|(number, block)| progress.tick(*number, block, bringer));
+            self.catch_up(&mut progress, store)?;
+        }
+        if progress.left > 0 {
+            return Ok(Written::More);
+        }
+        progress.over = true;
+        let (by, bringers) = (std::mem::take(&mut progress.by), std::mem::take(&mut progress.bringers));
+        let found: [u8; 20] = std::mem::take(&mut progress.hash).finalize().into();
+        // Release the piece before taking the queue's lock: no thread holds both. Nobody writes into
+        // the piece before the queue hears of it.
+        drop(progress);
+        let right = found == self.queue.info().piece_hash(self.piece);
+        Ok(if right { self.verified(&by, store) } else { self.corrupt(&by, &bringers, store, now) })
+    }
+
+    /// The piece is right. If it was spoilt before, it is known now by whom; if it cannot be read
+    /// again, that stays unknown.
+    fn verified(&self, by: &[Contributor], store: &dyn Store) -> Written {
+        for evidence in self.queue.take_evidence(self.piece) {
+            if let Ok(verdict) = evidence.judge(self.queue.info(), self.piece, store) {
+                self.queue.judge(self.piece, &verdict);
+            }
+        }
+        self.queue.done(self.piece, by);
+        Written::Verified
+    }
+
+    fn corrupt(&self, by: &[Contributor], bringers: &[u16], store: &dyn Store, now: Instant) -> Written {
+        let evidence = Evidence::gather(self.queue.info(), self.piece, by, bringers, store);
+        self.queue.corrupt(self.piece, by, evidence.ok().flatten(), now);
+        Written::Corrupt(by.iter().map(|who| who.peer).collect())
+    }
+
+    /// Hashes the blocks that came too early, by reading them back from where they were written.
+    fn catch_up(&self, progress: &mut Progress, store: &dyn Store) -> Result<(), StorageError> {
+        let offset = self.queue.info().piece_offset(self.piece);
+        let size = self.queue.info().piece_size(self.piece);
+        let mut buffer = Vec::new();
+        while progress.written.has(progress.hashed) {
+            let begin = progress.hashed * BLOCK_LENGTH;
+            buffer.resize(BLOCK_LENGTH.min(size - begin) as usize, 0);
+            if let Err(error) = store.read(offset + u64::from(begin), &mut buffer) {
+                // Un-tick the block, or the piece would wait forever with nothing left to request.
+                progress.written.set(progress.hashed, false);
+                progress.left += 1;
+                return Err(error);
+            }
+            progress.hash.update(&buffer);
+            progress.hashed += 1;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let begun = !lock(&self.progress, self.queue.blocks(self.piece)).by.is_empty();
+        self.queue.give_back(self.piece, self.who.peer, &self.seat, begun);
+    }
+}

@@ -1,0 +1,78 @@
+//! The deadlines of one session.
+//!
+//! Each is on *progress*: a peer that sends a byte now and then keeps a read alive, but not these.
+
+use std::time::{Duration, Instant};
+
+use super::host::SessionEnd;
+
+/// Longest time for one message, once it has begun.
+const MESSAGE_TIMEOUT: Duration = Duration::from_secs(20);
+/// Longest time between blocks while the peer owes us any.
+const BLOCK_TIMEOUT: Duration = Duration::from_secs(20);
+/// Longest time for a piece: this, or what its length takes at [`MIN_RATE`].
+const PIECE_TIMEOUT: Duration = Duration::from_secs(60);
+/// The slowest a large piece may come, in bytes a second.
+const MIN_RATE: u32 = 4 * 1024;
+/// Longest time without any message at all.
+pub const IDLE_TIMEOUT: Duration = Duration::from_secs(180);
+/// We send a keep-alive after this long. Others hang up after 120 s of silence.
+const KEEP_ALIVE: Duration = Duration::from_secs(100);
+
+/// When a session last did this or that.
+pub(super) struct Deadlines {
+    /// The time, looked up once a turn.
+    pub now: Instant,
+    /// When a block last came, or the first of several was requested.
+    pub block: Instant,
+    received: Instant,
+    sent: Instant,
+    /// When the message began that is only partly there.
+    begun: Option<Instant>,
+}
+
+impl Deadlines {
+    pub fn new(now: Instant) -> Deadlines {
+        Deadlines { now, block: now, received: now, sent: now, begun: None }
+    }
+
+    /// A whole message has come. A keep-alive counts: the peer is there.
+    pub fn message_received(&mut self) {
+        self.now = Instant::now();
+        self.received = self.now;
+        self.begun = None;
+    }
+
+    /// Something was sent.
+    pub fn message_sent(&mut self) {
+        self.sent = self.now;
+    }
+
+    /// Whether it is time for a keep-alive.
+    pub fn needs_keep_alive(&self) -> bool {
+        self.now.duration_since(self.sent) > KEEP_ALIVE
+    }
+
+    /// Checks all deadlines. A message may have `begun`, and the peer may be `owing` us blocks. The
+    /// first of them is of a `piece` that was claimed then and has this many bytes.
+    pub fn check(&mut self, begun: bool, owing: bool, piece: Option<(Instant, u32)>) -> Result<(), SessionEnd> {
+        // The clock of a message starts when we first see it incomplete.
+        let since = if begun { *self.begun.get_or_insert(self.now) } else { self.now };
+        let over = |since: Instant, limit: Duration| self.now.duration_since(since) > limit;
+        if over(since, MESSAGE_TIMEOUT) {
+            return Err(SessionEnd::Slow("a message took over 20 s"));
+        }
+        if over(self.received, IDLE_TIMEOUT) {
+            return Err(SessionEnd::Slow("it said nothing for 180 s"));
+        }
+        if owing && over(self.block, BLOCK_TIMEOUT) {
+            return Err(SessionEnd::Slow("no block came for 20 s"));
+        }
+        if let Some((since, size)) = piece
+            && over(since, PIECE_TIMEOUT.max(Duration::from_secs(u64::from(size / MIN_RATE))))
+        {
+            return Err(SessionEnd::Slow("a piece took too long"));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,174 @@
+//! What a session needs of whoever runs it, and what it reports in return.
+//!
+//! A session knows nothing of other peers. It is given a host: the limits that it shares with
+//! them, the counters that it adds to, and a function to report to. One peer on one thread has a
+//! host of its own (`download_from`); fifty peers share one (stage 13).
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
+
+use thiserror::Error;
+
+use super::rate::Rate;
+use super::stats::PeerStats;
+use super::uploads::{NoUploads, Uploads};
+use crate::s02_metainfo::PieceIndex;
+use crate::s05_messages::MessageError;
+use crate::s05_messages::bitfield::BitfieldError;
+use crate::s07_extension::{BoxError, ExtensionError, Extensions};
+use crate::s10_storage::{StorageError, Store};
+use crate::s11_work_queue::{PeerNumber, WorkQueue};
+
+/// A torrent that can be shared: its info dictionary is known, and its place on disk.
+pub struct Torrent {
+    /// Where each of its pieces is.
+    pub queue: Arc<WorkQueue>,
+    /// Its bytes.
+    pub store: Arc<dyn Store>,
+    /// Whether we want no pieces, even if some are missing.
+    pub upload_only: bool,
+}
+
+impl Torrent {
+    /// Whether we want no more pieces. Takes no lock.
+    pub fn is_upload_only(&self) -> bool {
+        self.upload_only || self.queue.is_complete()
+    }
+}
+
+/// Bytes of blocks, over all sessions.
+#[derive(Debug)]
+pub struct Counters {
+    /// Bytes received.
+    pub downloaded: AtomicU64,
+    /// Bytes sent.
+    pub uploaded: AtomicU64,
+    /// Bytes in pieces that are not verified.
+    pub left: AtomicU64,
+}
+
+impl Default for Counters {
+    fn default() -> Counters {
+        // With only a magnet link the length is unknown. 0 would say that we have everything,
+        // and trackers name no seeds to a seed.
+        Counters { downloaded: AtomicU64::new(0), uploaded: AtomicU64::new(0), left: AtomicU64::new(1) }
+    }
+}
+
+/// What a session reports. A few for each piece, and none for a block.
+#[derive(Debug)]
+pub enum Report {
+    /// A peer chokes us, or no longer does: of each only the first time.
+    Choked(SocketAddr, bool),
+    /// A peer broke a rule in a way that does no harm.
+    PassedOver(SocketAddr, String),
+    /// A piece had the wrong hash, and these peers brought blocks of it.
+    Corrupt(PieceIndex, Vec<PeerNumber>),
+    /// A piece that was spoilt is right now, and shows that blocks of this peer were wrong.
+    Lied(PieceIndex, PeerNumber),
+    /// A piece was verified, and this many bytes are left. Two sessions may report that none are.
+    Verified(u64),
+}
+
+/// What all sessions of a torrent share.
+pub struct Host {
+    /// Limit on the blocks we request.
+    pub download_limit: Rate,
+    /// Limit on the blocks we send.
+    pub upload_limit: Rate,
+    /// What has gone, in both directions.
+    pub counters: Arc<Counters>,
+    /// Set when all sessions are to end.
+    pub stopping: Arc<AtomicBool>,
+    /// What peers get from us.
+    pub uploads: Arc<dyn Uploads>,
+    /// Takes the reports, from any thread. It must not block.
+    pub report: Box<dyn Fn(Report) + Send + Sync>,
+}
+
+impl Host {
+    /// Makes a host without limits and uploads.
+    pub fn new(report: impl Fn(Report) + Send + Sync + 'static) -> Host {
+        Host {
+            download_limit: Rate::default(),
+            upload_limit: Rate::default(),
+            counters: Arc::default(),
+            stopping: Arc::default(),
+            uploads: Arc::new(NoUploads),
+            report: Box::new(report),
+        }
+    }
+
+    /// Whether all sessions are to end.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::SeqCst)
+    }
+
+    /// Counts blocks that have come from a peer.
+    pub fn count_received(&self, stats: &PeerStats, length: usize, now: Instant) {
+        self.counters.downloaded.fetch_add(length as u64, Ordering::Relaxed);
+        stats.count_received(length, now);
+    }
+
+    /// Counts blocks that have gone to a peer.
+    pub fn count_sent(&self, stats: &PeerStats, length: usize) {
+        if length > 0 {
+            self.counters.uploaded.fetch_add(length as u64, Ordering::Relaxed);
+            stats.count_sent(length, Instant::now());
+        }
+    }
+
+    /// Counts a piece that was just verified.
+    pub fn count_piece(&self, torrent: &Torrent) {
+        for (piece, liar) in torrent.queue.take_exposed() {
+            (self.report)(Report::Lied(piece, liar));
+        }
+        // Two threads may get here at once, and the later one with the older number.
+        let left = torrent.queue.bytes_left();
+        self.counters.left.fetch_min(left, Ordering::Relaxed);
+        (self.report)(Report::Verified(left));
+    }
+
+    /// Reports what was passed over in a peer's extension handshakes.
+    pub fn report_passed_over(&self, peer: SocketAddr, extensions: &mut Extensions) {
+        for what in extensions.take_passed_over() {
+            (self.report)(Report::PassedOver(peer, what));
+        }
+    }
+}
+
+/// Why a session ended.
+#[derive(Debug, Error)]
+#[allow(missing_docs)] // the messages say it
+pub enum SessionEnd {
+    #[error(transparent)]
+    Message(#[from] MessageError),
+    #[error(transparent)]
+    Bitfield(#[from] BitfieldError),
+    #[error(transparent)]
+    Extension(#[from] ExtensionError),
+    #[error("it breaks a rule of uploading: {0}")]
+    Upload(BoxError),
+    #[error("{0}")]
+    Slow(&'static str),
+    #[error("{0}")]
+    Rule(&'static str),
+    #[error("piece {0} came from it alone and has the wrong hash")]
+    Corrupt(PieceIndex),
+    #[error("nothing more to do")]
+    Stopped,
+    #[error("it has everything, and so have we")]
+    BothComplete,
+    /// Not the peer's fault: the download ends.
+    #[error("{0}")]
+    Local(StorageError),
+}
+
+impl From<io::Error> for SessionEnd {
+    fn from(error: io::Error) -> SessionEnd {
+        MessageError::from(error).into()
+    }
+}

@@ -1,0 +1,333 @@
+//! The half of a session that downloads: requests out, blocks in.
+//!
+//! A session holds leases on pieces, the oldest first, and a list of requests that the peer has not
+//! answered. New requests are for the newest lease, and when it has no block left to request, the
+//! next piece is claimed at once: for the peer there are no pieces, only requests, so its line never
+//! drains between two of them.
+
+use std::collections::{HashSet, VecDeque};
+use std::time::{Duration, Instant};
+
+use super::Session;
+use super::host::{Report, SessionEnd};
+use super::request_depth::RequestDepth;
+use crate::s02_metainfo::PieceIndex;
+use crate::s05_messages::{Message, Request, Rest};
+use crate::s07_extension::DEFAULT_REQQ;
+use crate::s11_work_queue::claimant::Claim;
+use crate::s11_work_queue::lease::{Lease, Written};
+
+/// The most requests outstanding for pieces that other peers are also fetching.
+const MAX_SHARED: usize = 8;
+/// The number of requests that a peer may reject. Each is remembered, because a second reject means
+/// more than the first.
+const MAX_REJECTED: usize = 2_000;
+/// The number of pieces that are remembered of those that the peer allows, or suggests.
+const MAX_ADVICE: usize = 64;
+/// The number of blocks that may come unrequested, before any request was taken back.
+const FORGIVEN: usize = 64;
+
+/// What a session has claimed and requested.
+pub(super) struct Requests {
+    /// Pieces on loan to this session, the oldest first.
+    leases: Vec<Lease>,
+    /// Since when the first of them is the oldest: from then on the peer owes us that piece.
+    oldest_since: Instant,
+    /// Requests without an answer, the oldest first.
+    outstanding: VecDeque<Request>,
+    /// Requests that were rejected once. A second time, and the peer does not have the piece.
+    rejected: HashSet<Request>,
+    /// Pieces that the peer gives in spite of a choke.
+    allowed: Vec<u32>,
+    /// Pieces that the peer advises us to take.
+    suggested: Vec<u32>,
+    depth: RequestDepth,
+    /// The number of blocks that may still come although nobody waits for them. Each request that we
+    /// take back adds one, because its block may be on its way.
+    forgiven: usize,
+}
+
+impl Requests {
+    pub fn new(now: Instant) -> Requests {
+        Requests {
+            leases: Vec::new(),
+            oldest_since: now,
+            outstanding: VecDeque::new(),
+            rejected: HashSet::new(),
+            allowed: Vec::new(),
+            suggested: Vec::new(),
+            depth: RequestDepth::new(now),
+            forgiven: FORGIVEN,
+        }
+    }
+
+    /// The number of requests without an answer.
+    pub fn outstanding(&self) -> usize {
+        self.outstanding.len()
+    }
+
+    /// The oldest piece on loan, and since when it is the oldest.
+    pub fn oldest(&self) -> Option<(PieceIndex, Instant)> {
+        self.leases.first().map(|lease| (lease.piece(), self.oldest_since))
+    }
+
+    /// BEP 6: "you may ask for this piece while choked".
+    pub fn allow(&mut self, index: u32) {
+        remember(&mut self.allowed, index);
+    }
+
+    /// BEP 6: "this piece is cheap for me to send".
+    pub fn suggest(&mut self, index: u32) {
+        remember(&mut self.suggested, index);
+    }
+
+    /// A piece that another peer has taken over.
+    fn taken_over(&self) -> Option<u32> {
+        self.leases.iter().find(|lease| lease.is_taken_over()).map(|lease| lease.piece().get())
+    }
+
+    fn add(&mut self, lease: Lease, now: Instant) {
+        if self.leases.is_empty() {
+            self.oldest_since = now;
+        }
+        self.leases.push(lease);
+    }
+
+    /// Gives back all leases but those to `keep`; returns whether there were any.
+    fn retain(&mut self, keep: impl Fn(&Lease) -> bool, now: Instant) -> bool {
+        let (before, oldest) = (self.leases.len(), self.leases.first().map(Lease::piece));
+        self.leases.retain(keep);
+        if self.leases.first().map(Lease::piece) != oldest {
+            self.oldest_since = now;
+        }
+        self.leases.len() < before
+    }
+
+    /// Gives back leases that have nothing outstanding and nothing left to request: other peers are
+    /// bringing what those pieces lack.
+    fn drop_idle(&mut self, now: Instant) {
+        let outstanding = std::mem::take(&mut self.outstanding);
+        let owed = |lease: &Lease| outstanding.iter().any(|request| request.index == lease.piece().get());
+        self.retain(|lease| !lease.is_asked() || owed(lease), now);
+        self.outstanding = outstanding;
+    }
+
+    /// Removes an answered request; returns whether it was outstanding. Usually it is the oldest one.
+    fn take_outstanding(&mut self, request: Request) -> bool {
+        let position = self.outstanding.iter().position(|asked| *asked == request);
+        position.and_then(|position| self.outstanding.remove(position)).is_some()
+    }
+}
+
+/// Keeps the latest few pieces of a peer's advice.
+fn remember(advice: &mut Vec<u32>, index: u32) {
+    if advice.len() == MAX_ADVICE {
+        advice.remove(0);
+    }
+    advice.push(index);
+}
+
+impl Session<'_> {
+    /// Keeps our interest true, and requests outstanding, across the borders of pieces.
+    pub(super) fn request_ahead(&mut self) {
+        if let Some(index) = self.requests.taken_over() {
+            self.let_go(index);
+        }
+        let interested = !self.torrent.is_upload_only() && self.claimant.is_interesting();
+        if interested != self.state.am_interested {
+            self.state.am_interested = interested;
+            self.stats.flags().set_am_interested(interested);
+            let message = if interested { Message::Interested } else { Message::NotInterested };
+            message.encode_to(&mut self.out);
+            self.urgent = true;
+        }
+        let may_ask = interested && (!self.state.peer_choking || !self.requests.allowed.is_empty());
+        // Ask again only when half of the requests are answered. Asking after every block would cost
+        // one system call a block; asking at zero would leave the line idle for a round trip.
+        if !may_ask || self.requests.outstanding() > self.request_limit() / 2 {
+            return;
+        }
+        if self.requests.outstanding() == 0 {
+            self.clock.block = self.clock.now; // from now on the peer owes us a block
+            self.requests.depth.resume(self.clock.now);
+        }
+        let now = self.clock.now;
+        while self.requests.outstanding() < self.request_limit() && self.host.download_limit.wait_until(now).is_none() {
+            if let Some(request) = self.requests.leases.last_mut().and_then(Lease::next_request) {
+                // Paid for when it is requested, not when it comes: what was asked for will come.
+                self.host.download_limit.spend(request.length as usize, now);
+                Message::Request(request).encode_to(&mut self.out);
+                self.requests.outstanding.push_back(request);
+                self.urgent = true;
+                continue;
+            }
+            let Some(lease) = self.claim() else { break };
+            // If we hold one of this piece already, others have made the piece wrong, and that lease
+            // is dead. Its requests are taken back, or blocks would be requested twice and answered
+            // once.
+            self.let_go(lease.piece().get());
+            self.requests.add(lease, now);
+        }
+        self.requests.drop_idle(now);
+    }
+
+    /// Claims a piece: while we are choked, one that the peer gives nevertheless; else rather one that
+    /// it suggests.
+    fn claim(&mut self) -> Option<Lease> {
+        if self.state.peer_choking {
+            return self.requests.allowed.iter().find_map(|index| self.claimant.claim_piece(*index));
+        }
+        while let Some(index) = self.requests.suggested.pop() {
+            if let Some(lease) = self.claimant.claim_piece(index) {
+                return Some(lease);
+            }
+        }
+        // A peer that was fast once, and owes us a block since, is as slow as that.
+        let owed = match self.requests.outstanding() {
+            0 => Duration::ZERO,
+            _ => self.clock.now.duration_since(self.clock.block),
+        };
+        let block_time = self.requests.depth.block_time().map(|time| time.max(owed));
+        self.claimant.set_block_time(block_time);
+        match self.claimant.claim(self.requests.outstanding() < MAX_SHARED / 2) {
+            Claim::Lease(lease) => Some(lease),
+            Claim::Later | Claim::Over => None,
+        }
+    }
+
+    /// The number of requests that may be outstanding. In the end game each may be one too many,
+    /// because another peer was asked for the same block.
+    fn request_limit(&self) -> usize {
+        let limit = self.requests.depth.get().min(self.peer_queue().max(1));
+        let shared = self.requests.leases.last().is_some_and(Lease::is_shared);
+        if shared { limit.min(MAX_SHARED) } else { limit }
+    }
+
+    /// The number of requests that the peer queues, by its own word.
+    fn peer_queue(&self) -> usize {
+        self.extensions.theirs.said.reqq.unwrap_or(DEFAULT_REQQ) as usize
+    }
+
+    /// Gives a piece back, if we hold it, and cancels what was requested of it.
+    pub(super) fn let_go(&mut self, index: u32) {
+        if !self.requests.retain(|lease| lease.piece().get() != index, self.clock.now) {
+            return;
+        }
+        let outstanding = std::mem::take(&mut self.requests.outstanding);
+        let (gone, kept): (VecDeque<_>, VecDeque<_>) = outstanding.into_iter().partition(|request| request.index == index);
+        self.requests.outstanding = kept;
+        for request in gone {
+            self.requests.forgiven += 1; // it may be on its way already
+            self.host.download_limit.refund(request.length as usize);
+            Message::Cancel(request).encode_to(&mut self.out);
+            self.urgent = true;
+        }
+    }
+
+    /// BEP 3: a choke throws our requests away. BEP 6: it does not, and each still gets its answer; but
+    /// mostly that is a reject, and some peers owe it forever. So the pieces go back at once, and a late
+    /// answer of either kind does no harm.
+    pub(super) fn choked(&mut self) {
+        self.set_peer_choking(true);
+        if self.requests.outstanding() > 0 {
+            self.requests.depth.forget_block_time();
+        }
+        self.requests.forgiven += self.requests.outstanding();
+        let refund = self.requests.outstanding.drain(..).map(|request| request.length as usize).sum();
+        self.host.download_limit.refund(refund);
+        self.requests.leases.clear();
+    }
+
+    pub(super) fn set_peer_choking(&mut self, choking: bool) {
+        let reported = match choking {
+            true => &mut self.state.reported_choke,
+            false => &mut self.state.reported_unchoke,
+        };
+        if self.state.peer_choking != choking && !*reported {
+            *reported = true;
+            (self.host.report)(Report::Choked(self.peer, choking));
+        }
+        self.state.peer_choking = choking;
+        self.stats.flags().set_peer_choking(choking);
+    }
+
+    /// A request is rejected. The first time this may be the late answer to one from before a choke, and
+    /// we ask again. The second time, the peer does not have the piece, whatever it says. While it chokes
+    /// us, a reject says only that it gives no more of this piece for free: it has the piece, and may
+    /// unchoke us later.
+    pub(super) fn rejected(&mut self, request: Request) -> Result<(), SessionEnd> {
+        if !self.requests.take_outstanding(request) {
+            return Ok(());
+        }
+        self.host.download_limit.refund(request.length as usize);
+        if self.state.peer_choking {
+            self.requests.allowed.retain(|index| *index != request.index);
+        } else if !self.requests.rejected.insert(request) {
+            self.claimant.lost(request.index);
+            self.show_pieces();
+        }
+        if self.requests.rejected.len() > MAX_REJECTED {
+            return Err(SessionEnd::Rule("it refuses to give what it says it has"));
+        }
+        if !self.requests.outstanding.iter().any(|asked| asked.index == request.index) {
+            self.let_go(request.index);
+        }
+        Ok(())
+    }
+
+    /// A block, and those behind it that go on where it ends. Each has been read already, and writing
+    /// them together costs one system call instead of one for each.
+    pub(super) fn blocks(&mut self, index: u32, begin: u32, block: &[u8], mut rest: Rest) -> Result<(), SessionEnd> {
+        let (mut blocks, mut length) = (Vec::new(), 0);
+        let mut next = Some(block);
+        while let Some(block) = next {
+            let request = Request { index, begin: begin + length, length: block.len() as u32 };
+            if !self.requests.take_outstanding(request) {
+                self.forgive(block.len())?;
+                break;
+            }
+            blocks.push(block);
+            length += block.len() as u32;
+            next = rest.block(index, begin + length);
+        }
+        if blocks.is_empty() {
+            return Ok(());
+        }
+        self.clock.block = self.clock.now;
+        let queue = self.peer_queue();
+        self.requests.depth.count(blocks.len(), self.clock.now, queue);
+        self.host.count_received(self.stats, length as usize, self.clock.now);
+        let lease = self.requests.leases.iter_mut().find(|lease| lease.piece().get() == index);
+        let Some(lease) = lease else { return Ok(()) };
+        let piece = lease.piece();
+        self.stats.flags().set_storing(true);
+        let written = lease.write(begin, &blocks, &*self.torrent.store);
+        self.stats.flags().set_storing(false);
+        match written.map_err(SessionEnd::Local)? {
+            Written::More | Written::Stale => {}
+            Written::Verified => {
+                self.let_go(index);
+                self.stats.count_piece();
+                self.host.count_piece(self.torrent);
+            }
+            Written::Corrupt(by) => {
+                self.let_go(index);
+                let alone = by.len() == 1;
+                (self.host.report)(Report::Corrupt(piece, by));
+                if alone {
+                    return Err(SessionEnd::Corrupt(piece));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A block came that nobody waits for. After a choke, a cancel or a give-back this is normal. It is
+    /// not, forever.
+    fn forgive(&mut self, length: usize) -> Result<(), SessionEnd> {
+        self.host.download_limit.spend(length, self.clock.now);
+        let left = self.requests.forgiven.checked_sub(1);
+        self.requests.forgiven = left.ok_or(SessionEnd::Rule("it sends blocks that nobody asked for"))?;
+        Ok(())
+    }
+}

@@ -1,0 +1,127 @@
+//! The way out: where a session's messages go.
+//!
+//! Two peers that both write and do not read meanwhile wait for each other forever, as soon as what
+//! they write is more than what fits in between. So a session never waits in a write. While it only
+//! downloads, it writes a few requests now and then ([`Direct`]): what does not leave at once is
+//! kept, and the session reads on before it tries again. Once it uploads, another path takes over
+//! (stage 14).
+//!
+//! A peer that asks and does not read is not read either ([`BEHIND`]): its next request comes up when
+//! the answers to the last ones have left.
+
+use std::io::{self, ErrorKind};
+use std::time::{Duration, Instant};
+
+use crate::s04_handshake::transport::WriteHalf;
+
+/// How long a peer may leave a block, or the messages of one write, unread before we hang up.
+pub const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
+/// From this many unsent bytes of messages on, the peer is not read until some have left. The longest
+/// answer to one message, a metadata piece, has an eighth of this.
+pub const BEHIND: usize = 128 << 10;
+/// Bytes of messages that may wait to be written. Only our own news, of finished pieces, can bring
+/// more than [`BEHIND`].
+pub const MAX_UNSENT: usize = 1 << 20;
+/// How long a session may be in a write before it checks whether there is something to read.
+const WRITE_TICK: Duration = Duration::from_millis(50);
+
+/// Takes encoded messages, and sends them in that order.
+pub trait SendPath {
+    /// Sends messages, or as much of them as leaves; at the next call, the rest.
+    ///
+    /// # Errors
+    /// If the connection has ended, or too much is unsent.
+    fn send(&mut self, messages: &[u8]) -> io::Result<()>;
+
+    /// Whether something is unsent that only another [`SendPath::send`] will send.
+    fn has_unsent(&self) -> bool;
+
+    /// Whether so much is unsent that the peer must not get to ask for more.
+    fn is_behind(&self) -> bool;
+
+    /// Returns why the connection ended, if it was a write that ended it.
+    fn take_failure(&self) -> Option<io::Error>;
+
+    /// Gives up the socket, with what is unsent; for another path to take over. `None` if this one
+    /// cannot.
+    fn into_socket(self: Box<Self>) -> Option<(Box<dyn WriteHalf>, Vec<u8>)>;
+}
+
+/// Writes to the socket itself, on the session's own thread.
+pub struct Direct {
+    output: Box<dyn WriteHalf>,
+    unsent: Vec<u8>,
+    /// Since when nothing has left.
+    stuck_since: Instant,
+}
+
+impl Direct {
+    /// Sends to this socket.
+    pub fn new(output: Box<dyn WriteHalf>) -> Direct {
+        Direct { output, unsent: Vec::new(), stuck_since: Instant::now() }
+    }
+
+    /// Writes what leaves at once, or nearly so.
+    fn flush(&mut self) -> io::Result<()> {
+        let deadline = Instant::now() + WRITE_TICK;
+        let (written, ended) = write(&mut *self.output, &self.unsent, WRITE_TICK, deadline);
+        if written > 0 {
+            self.stuck_since = Instant::now();
+        }
+        match ended {
+            Err(error) if error.kind() != ErrorKind::TimedOut => return Err(error),
+            _ => self.unsent.drain(..written),
+        };
+        let stuck = !self.unsent.is_empty() && self.stuck_since.elapsed() > WRITE_TIMEOUT;
+        if stuck { Err(does_not_read()) } else { Ok(()) }
+    }
+}
+
+impl SendPath for Direct {
+    fn send(&mut self, messages: &[u8]) -> io::Result<()> {
+        if self.unsent.is_empty() {
+            self.stuck_since = Instant::now();
+        }
+        self.unsent.extend_from_slice(messages);
+        if self.unsent.len() > messages.len() + MAX_UNSENT {
+            return Err(does_not_read());
+        }
+        self.flush()
+    }
+
+    fn has_unsent(&self) -> bool {
+        !self.unsent.is_empty()
+    }
+
+    fn is_behind(&self) -> bool {
+        self.unsent.len() > BEHIND
+    }
+
+    fn take_failure(&self) -> Option<io::Error> {
+        None
+    }
+
+    fn into_socket(self: Box<Self>) -> Option<(Box<dyn WriteHalf>, Vec<u8>)> {
+        Some((self.output, self.unsent))
+    }
+}
+
+/// The error of a connection whose peer leaves too much unread.
+pub fn does_not_read() -> io::Error {
+    io::Error::new(ErrorKind::TimedOut, "it does not read what we send")
+}
+
+/// Writes all `bytes` by the deadline, and never waits longer than `pause` for any of them to leave.
+/// Returns how many have left, and the error if those are not all.
+pub fn write(output: &mut dyn WriteHalf, bytes: &[u8], pause: Duration, deadline: Instant) -> (usize, io::Result<()>) {
+    let mut written = 0;
+    while let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty()) {
+        output.set_deadline(deadline.min(Instant::now() + pause));
+        match output.write(rest) {
+            Ok(0) => return (written, Err(ErrorKind::WriteZero.into())),
+            Ok(count) => written += count,
+            Err(error) => return (written, Err(error)),
+        }
+    }
+    (written, Ok(()))
+}

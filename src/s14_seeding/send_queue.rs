@@ -1,0 +1,261 @@
+//! What is to be sent to one peer, and the thread that sends it.
+//!
+//! A session that only downloads writes a few requests now and then, straight into the socket. At the
+//! peer's first `interested` this takes over: all messages go into a queue, and a writer thread empties
+//! it. The writer may wait, because nobody waits for it. Blocks are read from the disk there, several
+//! for one write.
+
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Instant;
+
+use crate::s04_handshake::transport::{Hangup, WriteHalf};
+use crate::s05_messages::{Message, Request};
+use crate::s12_session::host::{Host, Torrent};
+use crate::s12_session::rate::Rate;
+use crate::s12_session::send_path::{BEHIND, MAX_UNSENT, SendPath, WRITE_TIMEOUT, does_not_read, write};
+use crate::s12_session::stats::PeerStats;
+
+/// The number of blocks in one write. A gigabyte takes 0.69 s of CPU with one, 0.46 s with four, and
+/// little less with more.
+const BLOCKS_A_WRITE: usize = 4;
+/// Stack of a writer, in bytes.
+const STACK: usize = 512 * 1024;
+
+/// Where the blocks come from that peers ask for.
+pub trait Blocks: Send + Sync {
+    /// Appends the `piece` message for `request` to `out`; returns false, and appends nothing, if it
+    /// cannot.
+    fn append(&self, torrent: &Torrent, request: Request, out: &mut Vec<u8>) -> bool;
+}
+
+/// What is to be sent to one peer. Its lock is a leaf, and never held while waiting.
+#[derive(Default)]
+pub struct SendQueue {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+/// What is queued.
+#[derive(Default)]
+pub struct Queued {
+    /// Messages, encoded. They go before blocks.
+    pub messages: Vec<u8>,
+    /// Blocks that were requested, and are read when it is their turn.
+    pub blocks: VecDeque<Request>,
+}
+
+#[derive(Default)]
+struct State {
+    queued: Queued,
+    closed: bool,
+    /// Why the writer has ended.
+    failed: Option<io::Error>,
+}
+
+impl Queued {
+    /// Whether so much is queued that the peer does not seem to read it.
+    fn is_full(&self) -> bool {
+        self.messages.len() > MAX_UNSENT
+    }
+}
+
+impl SendQueue {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes what is queued. Nobody sees it half done; `change` must not take a lock.
+    pub fn edit<R>(&self, change: impl FnOnce(&mut Queued) -> R) -> R {
+        let result = change(&mut self.lock().queued);
+        self.changed.notify_one();
+        result
+    }
+
+    fn close(&self) {
+        self.lock().closed = true;
+        self.changed.notify_one();
+    }
+
+    /// Waits for what to write next: all messages, else a few blocks once the limit allows them. `None`
+    /// when the queue is closed.
+    fn next(&self, limit: &Rate) -> Option<Queued> {
+        let max = if limit.is_limited() { 1 } else { BLOCKS_A_WRITE };
+        loop {
+            // Asked before our own lock is taken: no thread holds both.
+            let now = Instant::now();
+            let later = limit.wait_until(now);
+            let mut state = self.lock();
+            if state.closed {
+                return None;
+            }
+            if !state.queued.messages.is_empty() {
+                let messages = std::mem::take(&mut state.queued.messages);
+                return Some(Queued { messages, ..Queued::default() });
+            }
+            // After a wait, look again from the top: the limit may allow more, or less, by now.
+            match later {
+                _ if state.queued.blocks.is_empty() => drop(self.changed.wait(state)),
+                Some(later) => drop(self.changed.wait_timeout(state, later - now)),
+                None => {
+                    let few = state.queued.blocks.len().min(max);
+                    let blocks = state.queued.blocks.drain(..few).collect();
+                    return Some(Queued { blocks, ..Queued::default() });
+                }
+            }
+        }
+    }
+}
+
+/// What a writer thread needs.
+pub struct Writer {
+    /// The host of the peer's session.
+    pub host: Arc<Host>,
+    /// The torrent.
+    pub torrent: Arc<Torrent>,
+    /// The peer's counters.
+    pub stats: Arc<PeerStats>,
+    /// Whether a block that cannot be given is rejected in words (BEP 6).
+    pub fast: bool,
+    /// Where blocks come from.
+    pub blocks: Arc<dyn Blocks>,
+    /// What to send.
+    pub queue: Arc<SendQueue>,
+}
+
+impl Writer {
+    /// Takes over the way out: starts a thread that writes, and returns the path that feeds it.
+    /// `hang_up` ends the connection.
+    pub fn take_over(self, path: Box<dyn SendPath>, hang_up: &Hangup) -> Box<dyn SendPath> {
+        let Some((output, unsent)) = path.into_socket() else { return Box::new(Lost) };
+        let queue = Arc::clone(&self.queue);
+        queue.edit(|queued| queued.messages.splice(..0, unsent).for_each(drop));
+        let wake = Arc::clone(hang_up);
+        let work = move || {
+            // An error ends the connection, and so wakes the reader.
+            let ended = self.write_all(output);
+            self.queue.lock().failed = ended.err();
+            wake();
+        };
+        match thread::Builder::new().name("writer".to_owned()).stack_size(STACK).spawn(work) {
+            Ok(thread) => {
+                let hang_up = Arc::clone(hang_up);
+                Box::new(ToWriter { queue, hang_up, thread: Some(thread) })
+            }
+            // The system refused the thread, and the socket went with it.
+            Err(_) => Box::new(Lost),
+        }
+    }
+
+    fn write_all(&self, mut output: Box<dyn WriteHalf>) -> io::Result<()> {
+        let limit = &self.host.upload_limit;
+        let mut buffer = Vec::new();
+        while let Some(Queued { messages, blocks }) = self.queue.next(limit) {
+            // Messages go as they are: a copy would once more be memory that the peer chooses.
+            let mut bytes = if blocks.is_empty() { messages } else { std::mem::take(&mut buffer) };
+            let count = blocks.len() as u32;
+            // The end of each block in `bytes`, and its length.
+            let mut ends = Vec::with_capacity(blocks.len());
+            for request in blocks {
+                if self.blocks.append(&self.torrent, request, &mut bytes) {
+                    ends.push((bytes.len(), request.length as usize));
+                } else if self.fast {
+                    Message::Reject(request).encode_to(&mut bytes);
+                } else {
+                    // Without the fast extension there is no way to say so, and the peer would wait
+                    // forever.
+                    let why = "it wants a piece that has been changed on disk";
+                    return Err(io::Error::new(ErrorKind::NotFound, why));
+                }
+            }
+            limit.spend(bytes_in(&ends, bytes.len()), Instant::now());
+            // A time for each block: a slow line has its chance.
+            let deadline = Instant::now() + WRITE_TIMEOUT * count.max(1);
+            let (written, ended) = write(&mut *output, &bytes, WRITE_TIMEOUT, deadline);
+            self.host.count_sent(&self.stats, bytes_in(&ends, written));
+            if count > 0 {
+                bytes.clear();
+                buffer = bytes;
+            }
+            ended.map_err(|error| if error.kind() == ErrorKind::TimedOut { does_not_read() } else { error })?;
+        }
+        Ok(())
+    }
+}
+
+/// The number of bytes in the blocks of which every byte has been written.
+fn bytes_in(ends: &[(usize, usize)], written: usize) -> usize {
+    ends.iter().filter(|(end, _)| *end <= written).map(|(_, length)| length).sum()
+}
+
+/// The path by which a session feeds its writer. When it is dropped, the writer ends, and everything
+/// that it has sent is counted.
+struct ToWriter {
+    queue: Arc<SendQueue>,
+    hang_up: Hangup,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl SendPath for ToWriter {
+    fn send(&mut self, messages: &[u8]) -> io::Result<()> {
+        self.queue.edit(|queued| {
+            queued.messages.extend_from_slice(messages);
+            if queued.is_full() { Err(does_not_read()) } else { Ok(()) }
+        })
+    }
+
+    fn has_unsent(&self) -> bool {
+        false
+    }
+
+    fn is_behind(&self) -> bool {
+        let writes = self.thread.as_ref().is_some_and(|thread| !thread.is_finished());
+        writes && self.queue.lock().queued.messages.len() > BEHIND
+    }
+
+    fn take_failure(&self) -> Option<io::Error> {
+        self.queue.lock().failed.take()
+    }
+
+    fn into_socket(self: Box<Self>) -> Option<(Box<dyn WriteHalf>, Vec<u8>)> {
+        None
+    }
+}
+
+impl Drop for ToWriter {
+    fn drop(&mut self) {
+        self.queue.close();
+        (self.hang_up)();
+        if let Some(thread) = self.thread.take() {
+            // It waits for nothing but a read from the disk now.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// A path that leads nowhere, since the system refused the writer its thread.
+struct Lost;
+
+impl SendPath for Lost {
+    fn send(&mut self, _: &[u8]) -> io::Result<()> {
+        Err(ErrorKind::OutOfMemory.into())
+    }
+
+    fn has_unsent(&self) -> bool {
+        false
+    }
+
+    fn is_behind(&self) -> bool {
+        false
+    }
+
+    fn take_failure(&self) -> Option<io::Error> {
+        None
+    }
+
+    fn into_socket(self: Box<Self>) -> Option<(Box<dyn WriteHalf>, Vec<u8>)> {
+        None
+    }
+}

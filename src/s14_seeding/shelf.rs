@@ -1,0 +1,81 @@
+//! Reading a block that is due, and making sure that it is still what was verified.
+//!
+//! Between the hashing and the giving, hours may pass in which the user opens the
+//! file and saves it. To hash a whole piece for each block would cost sixty times the
+//! reading; to give what is there would make us the one who spoils pieces, and be
+//! banned for it. So the files' times of change are looked at, and only when one has
+//! moved are its pieces hashed again, each before the next block of it goes out.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use super::send_queue::Blocks;
+use crate::s02_metainfo::PieceIndex;
+use crate::s05_messages::{Message, Request};
+use crate::s10_storage::{StorageError, is_right};
+use crate::s12_session::host::Torrent;
+
+/// How much is read at once when hashing.
+const READ_LENGTH: usize = 256 << 10;
+
+/// The way from the store to a peer.
+#[derive(Default)]
+pub(super) struct Shelf {
+    /// After which change a piece has been hashed again. A leaf lock.
+    hashed: Mutex<HashMap<PieceIndex, u32>>,
+}
+
+impl Blocks for Shelf {
+    /// If the piece is not what it was, or is gone, it is withdrawn; what cannot be read just now is
+    /// only refused.
+    fn append(&self, torrent: &Torrent, request: Request, out: &mut Vec<u8>) -> bool {
+        let Some(piece) = torrent.queue.given_piece(request.index) else { return false };
+        let before = out.len();
+        let done = self.check(torrent, piece, request).and_then(|right| {
+            match if right { append(torrent, piece, request, out) } else { return Ok(false) } {
+                Err(error) if error.is_missing() => Ok(false),
+                done => done.map(|()| true),
+            }
+        });
+        if let Ok(true) = done {
+            return true;
+        }
+        out.truncate(before);
+        if done.is_ok_and(|right| !right) {
+            torrent.queue.withdraw(piece);
+        }
+        false
+    }
+}
+
+impl Shelf {
+    /// Whether a piece is what it was when it was verified: looked at for one block.
+    fn check(&self, torrent: &Torrent, piece: PieceIndex, request: Request) -> Result<bool, StorageError> {
+        let info = torrent.queue.info();
+        let offset = info.piece_offset(piece) + u64::from(request.begin);
+        let changed = match torrent.store.changes(offset, request.length as usize) {
+            Err(error) if error.is_missing() => return Ok(false),
+            changed => changed?,
+        };
+        let lock = || self.hashed.lock().unwrap_or_else(PoisonError::into_inner);
+        if changed == 0 || lock().get(&piece).is_some_and(|hashed| *hashed >= changed) {
+            return Ok(true);
+        }
+        let right = is_right(info, piece, &*torrent.store, &mut vec![0; READ_LENGTH])?;
+        if right {
+            lock().insert(piece, changed);
+        }
+        Ok(right)
+    }
+}
+
+/// The message is made in place, so that the block is copied only once: from the
+/// file's pages to where the socket takes it from.
+fn append(torrent: &Torrent, piece: PieceIndex, request: Request, out: &mut Vec<u8>) -> Result<(), StorageError> {
+    let Request { index, begin, length } = request;
+    let offset = torrent.queue.info().piece_offset(piece) + u64::from(begin);
+    Message::piece_head(index, begin, length, out);
+    let block = out.len();
+    out.resize(block + length as usize, 0);
+    torrent.store.read(offset, out.get_mut(block..).unwrap_or_default())
+}

@@ -1,0 +1,359 @@
+//! The peers that want something of us, and which of them have a slot.
+//!
+//! The list is locked to decide, and never while anybody is told. Each peer's choke and
+//! unchoke are told inside its own send queue, always by what was decided last; so two
+//! decisions that follow each other closely cannot be told in the wrong order.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::choking::{LUCKY_ROUNDS, NEWCOMER, SNUBBED, Standing, decide, is_ahead, take_turns};
+use super::send_queue::Queued;
+use super::sharing_slots::{Claim, share_slots};
+use super::{Rules, Taker};
+use crate::s04_handshake::origin::Origin;
+use crate::s05_messages::{Message, Request};
+use crate::s12_session::uploads::UploadPeer;
+
+/// How often the choker's thread checks whether it is still needed, and whether a peer
+/// makes room for another.
+const LOOK: Duration = Duration::from_millis(500);
+/// What the choker's thread gets of the address space.
+const STACK: usize = 256 << 10;
+
+/// All peers that have ever been interested, for as long as they are connected.
+pub(super) struct WaitingList {
+    slots: usize,
+    /// How long a round lasts.
+    round: Duration,
+    /// Whether a seed shares by heads.
+    scarce: bool,
+    state: Mutex<State>,
+    /// The piece that is suggested next.
+    suggest: AtomicU32,
+    next_number: AtomicU64,
+}
+
+#[derive(Default)]
+struct State {
+    entries: Vec<Entry>,
+    /// Who has the slot for luck, and for how many rounds more.
+    lucky: Option<u64>,
+    lucky_rounds: u32,
+    /// Whether the choker's thread has been started.
+    running: bool,
+}
+
+struct Entry {
+    number: u64,
+    peer: Arc<Peer>,
+    interested: bool,
+    /// Its slot, if it has one.
+    turn: Option<Turn>,
+    /// Since when it waits for a slot, or has one.
+    since: Instant,
+    /// Bytes that had come from it, and gone to it, at the end of the round before the last,
+    /// and of the last.
+    counted: [(u64, u64); 2],
+}
+
+/// What counts from the moment a peer gets its slot.
+#[derive(Clone, Copy)]
+struct Turn {
+    /// How many rounds have begun since it got the slot.
+    rounds: u32,
+    /// Bytes that had gone to it before.
+    before: u64,
+}
+
+/// One peer, as its own threads and the choker share it.
+struct Peer {
+    taker: Taker,
+    allowed: Vec<u32>,
+    /// How many bytes of these it may still ask for without a slot: each once.
+    allowed_bytes: AtomicU64,
+    /// What was decided last.
+    unchoked: AtomicBool,
+    /// What it has been told. Read and written while its send queue is being edited.
+    told: AtomicBool,
+}
+
+impl WaitingList {
+    pub fn new(rules: &Rules) -> Arc<WaitingList> {
+        let (state, suggest, next_number) = Default::default();
+        Arc::new(WaitingList { slots: rules.slots, round: rules.round, scarce: rules.scarce, state, suggest, next_number })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One more peer; it is not yet interested.
+    pub fn enter(self: &Arc<WaitingList>, taker: Taker, allowed: Vec<u32>) -> Place {
+        let number = self.next_number.fetch_add(1, Ordering::Relaxed);
+        let info = taker.peer.torrent.queue.info();
+        let sizes = allowed.iter().filter_map(|index| info.piece(*index)).map(|piece| u64::from(info.piece_size(piece)));
+        let allowed_bytes = AtomicU64::new(sizes.sum());
+        let counted = [(taker.peer.stats.downloaded(), taker.peer.stats.uploaded()); 2];
+        let (unchoked, told) = Default::default();
+        let peer = Arc::new(Peer { taker, allowed, allowed_bytes, unchoked, told });
+        let entry = Entry { number, peer: Arc::clone(&peer), interested: false, turn: None, since: Instant::now(), counted };
+        let mut state = self.lock();
+        state.entries.push(entry);
+        if !std::mem::replace(&mut state.running, true) {
+            let list = Arc::downgrade(self);
+            let pause = LOOK.min(self.round);
+            let work = move || choke_again_and_again(&list, pause);
+            // Without it, slots change hands only when somebody leaves.
+            let _ = thread::Builder::new().name("choker".to_owned()).stack_size(STACK).spawn(work);
+        }
+        Place { list: Arc::clone(self), number, peer }
+    }
+
+    /// Gives free slots to the peers that have waited longest: nobody needs to wait for the
+    /// next round while there is room. A holder that wants nothing now makes room; otherwise
+    /// each change of mind would make one more slot. At a seed that may give only
+    /// so much, a holder that is ahead of the others also makes room.
+    fn fill(&self) {
+        let mut told = Vec::new();
+        let mut state = self.lock();
+        let mut free = self.slots.saturating_sub(state.entries.iter().filter(|entry| entry.turn.is_some()).count());
+        // Only those that wait now: a peer that makes room does not take the next one's.
+        for _ in 0..state.entries.iter().filter(|entry| entry.waits()).count() {
+            if free == 0 {
+                let shared = self.scarce && state.is_seeding();
+                let lately: Vec<u64> = state.entries.iter().filter(|_| shared).map(Entry::took_lately).collect();
+                let Some(holder) = state.entries.iter_mut().find(|entry| entry.makes_room(&lately)) else { break };
+                told.extend(holder.decide(false));
+                free += 1;
+            }
+            let waiting = state.entries.iter_mut().filter(|entry| entry.waits());
+            let Some(entry) = waiting.min_by_key(|entry| entry.since) else { break };
+            told.extend(entry.decide(true));
+            free -= 1;
+        }
+        if state.entries.iter().any(Entry::waits) {
+            let unchoked = state.entries.iter().enumerate().filter(|(_, entry)| entry.turn.is_some());
+            let mut unchoked: Vec<usize> = unchoked.map(|(position, _)| position).collect();
+            share_slots(&mut unchoked, &state.claims());
+            told.extend(state.decide(&unchoked));
+        }
+        drop(state);
+        self.tell(&told);
+    }
+
+    /// Deals out the slots anew.
+    fn round(&self) {
+        let now = Instant::now();
+        let mut told = Vec::new();
+        let mut state = self.lock();
+        state.entries.sort_by_key(|entry| entry.since);
+        let standings: Vec<Standing> = state.entries.iter_mut().map(|entry| entry.standing(now, self.round)).collect();
+        state.lucky_rounds = state.lucky_rounds.saturating_sub(1);
+        let lucky = state.lucky.filter(|_| state.lucky_rounds > 0);
+        let lucky = state.entries.iter().position(|entry| Some(entry.number) == lucky);
+        let rule = if state.is_seeding() { take_turns } else { decide };
+        let mut decision = rule(&standings, self.slots, lucky, |below| rand::random_range(0..below));
+        if decision.lucky != lucky {
+            state.lucky_rounds = LUCKY_ROUNDS;
+        }
+        state.lucky = decision.lucky.and_then(|position| state.entries.get(position)).map(|entry| entry.number);
+        share_slots(&mut decision.unchoked, &state.claims());
+        told.extend(state.decide(&decision.unchoked));
+        drop(state);
+        self.tell(&told);
+    }
+
+    /// Lets peers know what was decided.
+    fn tell(&self, peers: &[Arc<Peer>]) {
+        for peer in peers {
+            let suggestion = self.suggestion(peer);
+            peer.taker.send_queue.edit(|queued| peer.tell(queued, suggestion));
+        }
+    }
+
+    /// A seed suggests another piece to each, so that they have something to exchange.
+    fn suggestion(&self, peer: &Peer) -> Option<u32> {
+        let queue = &peer.taker.peer.torrent.queue;
+        let seeding = peer.taker.peer.fast && queue.is_complete();
+        let next = || self.suggest.fetch_add(1, Ordering::Relaxed) % queue.info().piece_count().max(1);
+        seeding.then(next).filter(|index| queue.given_piece(*index).is_some())
+    }
+}
+
+impl State {
+    /// Whether we take nothing in return. All of them want the same torrent.
+    fn is_seeding(&self) -> bool {
+        self.entries.iter().any(|entry| entry.peer.taker.peer.torrent.is_upload_only())
+    }
+
+    /// What counts of each when slots are shared by address.
+    fn claims(&self) -> Vec<Claim> {
+        self.entries.iter().map(Entry::claim).collect()
+    }
+
+    /// Takes a decision: those at these positions have a slot. Returns the peers for which
+    /// it changes anything.
+    fn decide(&mut self, unchoked: &[usize]) -> Vec<Arc<Peer>> {
+        let decide = |(position, entry): (usize, &mut Entry)| entry.decide(unchoked.contains(&position));
+        self.entries.iter_mut().enumerate().filter_map(decide).collect()
+    }
+}
+
+impl Entry {
+    /// Bytes that it took since the round before the last.
+    fn took_lately(&self) -> u64 {
+        let [(_, before), _] = self.counted;
+        self.peer.taker.peer.stats.uploaded() - before
+    }
+
+    /// Whether it has a slot and makes room for a peer that waits. `lately` is what each peer
+    /// took, if that counts; where it does not, nothing is passed, and nobody is ahead.
+    fn makes_room(&self, lately: &[u64]) -> bool {
+        let UploadPeer { stats, torrent, .. } = &self.peer.taker.peer;
+        // A piece helps the swarm only when it is whole, so nobody leaves with less than one.
+        let piece = u64::from(torrent.queue.info().piece_length);
+        let ahead = |turn: Turn| stats.uploaded() - turn.before >= piece && is_ahead(self.took_lately(), lately);
+        self.turn.is_some_and(|turn| !self.interested || ahead(turn))
+    }
+
+    fn claim(&self) -> Claim {
+        let stats = &self.peer.taker.peer.stats;
+        let ((came, went), origin) = (self.counted[0], Origin::of(stats.address().ip()));
+        let moved = (stats.downloaded() - came) + (stats.uploaded() - went);
+        Claim { origin, interested: self.interested, moved, since: self.since }
+    }
+
+    /// Whether it wants a slot and has none.
+    fn waits(&self) -> bool {
+        self.interested && self.turn.is_none()
+    }
+
+    /// Takes a decision; returns the peer if it changes anything for it.
+    fn decide(&mut self, unchoked: bool) -> Option<Arc<Peer>> {
+        if self.turn.is_some() == unchoked {
+            return None;
+        }
+        self.turn = unchoked.then(|| Turn { rounds: 0, before: self.peer.taker.peer.stats.uploaded() });
+        self.since = Instant::now();
+        self.peer.unchoked.store(unchoked, Ordering::SeqCst);
+        Some(Arc::clone(&self.peer))
+    }
+
+    /// Returns what counts about it now that a new round begins.
+    fn standing(&mut self, now: Instant, round: Duration) -> Standing {
+        let UploadPeer { stats, torrent, .. } = &self.peer.taker.peer;
+        let seeding = torrent.is_upload_only();
+        let (came, went) = (stats.downloaded(), stats.uploaded());
+        if let Some(turn) = &mut self.turn {
+            turn.rounds += 1;
+        }
+        let [before, last] = self.counted;
+        self.counted = [last, (came, went)];
+        let bytes = if seeding { went - before.1 } else { came - before.0 };
+        let silent = now.duration_since(stats.last_received().unwrap_or_else(|| stats.start()));
+        Standing {
+            interested: self.interested,
+            unchoked: self.turn.is_some(),
+            rounds: self.turn.map_or(0, |turn| turn.rounds),
+            bytes,
+            idle: self.turn.is_some() && bytes == 0 && now.duration_since(self.since) >= round,
+            snubs: !seeding && silent > SNUBBED,
+            newcomer: now.duration_since(stats.start()) < NEWCOMER,
+        }
+    }
+}
+
+impl Peer {
+    /// Tells it what was decided last, if it has been told otherwise.
+    fn tell(&self, queued: &mut Queued, suggestion: Option<u32>) {
+        let unchoked = self.unchoked.load(Ordering::SeqCst);
+        if self.told.swap(unchoked, Ordering::SeqCst) == unchoked {
+            return;
+        }
+        self.taker.peer.stats.flags().set_am_choking(!unchoked);
+        if unchoked {
+            Message::Unchoke.encode_to(&mut queued.messages);
+            if let Some(index) = suggestion {
+                Message::Suggest { index }.encode_to(&mut queued.messages);
+            }
+            return;
+        }
+        Message::Choke.encode_to(&mut queued.messages);
+        let stay = |index: u32| self.allowed.contains(&index);
+        if self.taker.peer.fast {
+            for request in queued.blocks.iter().filter(|request| !stay(request.index)) {
+                Message::Reject(*request).encode_to(&mut queued.messages);
+            }
+        }
+        queued.blocks.retain(|request| stay(request.index));
+    }
+}
+
+/// Deals out the slots round after round, on the choker's thread. It ends when nobody has
+/// the list any more.
+fn choke_again_and_again(list: &Weak<WaitingList>, pause: Duration) {
+    let mut last = Instant::now();
+    loop {
+        thread::sleep(pause);
+        let Some(list) = list.upgrade() else { return };
+        if last.elapsed() >= list.round {
+            last = Instant::now();
+            list.round();
+        }
+        list.fill();
+    }
+}
+
+/// A peer's place in the list. Dropping it makes room for another.
+pub(super) struct Place {
+    list: Arc<WaitingList>,
+    number: u64,
+    peer: Arc<Peer>,
+}
+
+impl Place {
+    /// Whose it is.
+    pub fn taker(&self) -> &Taker {
+        &self.peer.taker
+    }
+
+    /// Whether the peer has been told that it may ask. To be looked at while its send queue
+    /// is being edited.
+    pub fn is_unchoked(&self, _: &Queued) -> bool {
+        self.peer.told.load(Ordering::SeqCst)
+    }
+
+    /// Whether it may ask for this without a slot; if so, it has asked.
+    pub fn is_allowed(&self, request: Request) -> bool {
+        let length = u64::from(request.length);
+        let spend = |left: u64| left.checked_sub(length);
+        self.peer.allowed.contains(&request.index)
+            && self.peer.allowed_bytes.fetch_update(Ordering::SeqCst, Ordering::SeqCst, spend).is_ok()
+    }
+
+    /// It is interested now, or no longer. It keeps its slot until the next round, or until
+    /// another has a use for it.
+    pub fn interested(&self, yes: bool) {
+        let mut state = self.list.lock();
+        if let Some(entry) = state.entries.iter_mut().find(|entry| entry.number == self.number)
+            && entry.interested != yes
+        {
+            entry.interested = yes;
+            if entry.turn.is_none() {
+                entry.since = Instant::now();
+            }
+        }
+        drop(state);
+        self.list.fill();
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.list.lock().entries.retain(|entry| entry.number != self.number);
+        self.list.fill();
+    }
+}
