@@ -287,7 +287,7 @@ impl<'a> Decoder<'a, '_> {
 
 /// `info.files[3].length`
 fn path_text(path: &[Step]) -> String {
-    // Who nests sixty lists means harm, not that we print the way to them.
+    // Sixty nested lists are an attack, not a torrent: show only the last eight steps.
     let (start, path) = path.split_at(path.len().saturating_sub(8));
     let mut text = if start.is_empty() { String::new() } else { "…".to_owned() };
     for step in path {

@@ -20,7 +20,7 @@
 //!   for it with [`Handshake::has_bit`].
 //! * **Deadlines, not timeouts.** A peer that sends a byte a second keeps every
 //!   read alive for ever; [`transport`] counts to a point in time instead.
-//! * **Left out:** answering. Who is dialled reads before it writes (stage 14).
+//! * **Left out:** answering. The side that was dialled reads before it writes (stage 14).
 
 pub mod descriptors;
 pub mod origin;
@@ -156,7 +156,7 @@ pub enum HandshakeError {
     /// The peer closed the connection: most often it does not have the torrent.
     #[error("the peer hung up before its handshake was complete")]
     HungUp,
-    /// Something else than a BitTorrent peer answers there.
+    /// Whatever answers there is not a BitTorrent peer.
     #[error("a BitTorrent handshake was expected, but found \"{found}\"")]
     OtherProtocol { found: String },
     /// The peer answered for a torrent that we did not ask for.

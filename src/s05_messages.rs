@@ -84,7 +84,7 @@ pub enum Message<'a> {
     Bitfield { bits: &'a [u8] },
     /// "Send me this block."
     Request(Request),
-    /// "Here is a block." It is called piece; it is a block.
+    /// "Here is a block." The specification calls this message `piece`, though it carries one block.
     Piece { index: u32, begin: u32, block: &'a [u8] },
     /// "I do not need this block any more."
     Cancel(Request),

@@ -276,7 +276,7 @@ pub enum MagnetError {
     /// It does not start with `magnet:?`.
     #[error("a magnet link starts with \"magnet:?\", but found \"{0}\"")]
     NotMagnet(String),
-    /// There is no `xt` of BitTorrent's.
+    /// No `xt` names a BitTorrent torrent.
     #[error("the link names no torrent: xt=urn:btih: is missing")]
     NoTopic { should_be: Option<String> },
     /// A parameter that we use is broken.

@@ -176,7 +176,7 @@ pub enum PieceError {
     /// The peer's bitfield does not fit the torrent.
     #[error(transparent)]
     Bitfield(#[from] BitfieldError),
-    /// It does not give to us, as far as we waited.
+    /// We were still choked at the deadline.
     #[error("an unchoke was expected, to ask for piece {piece}, but none came in time")]
     Choked { piece: PieceIndex },
     /// The peer has other pieces, but not this one.

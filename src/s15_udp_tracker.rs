@@ -9,7 +9,7 @@
 //! * **Builds on:** [`Announce`] and the [`Tracker`] seam from stage 3
 //!
 //! # On the wire
-//! All numbers are high byte first. Who asks sends:
+//! All integers are big-endian. The client sends:
 //! ```text
 //! connect, 16 bytes       announce, 98 bytes + options        scrape, 16 bytes + 20 n
 //!  0  8  41727101980 hex    0  8  connection id                 0  8  connection id

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 /// How many peers are asked at the same time.
 pub const AT_ONCE: usize = 8;
 
-/// A thread that asks needs little.
+/// Stack of an asking thread, in bytes.
 const STACK: usize = 512 * 1024;
 
 /// What the race waits for.

@@ -15,7 +15,7 @@ pub struct Bitfield {
 }
 
 impl Bitfield {
-    /// The empty set of a torrent with so many pieces.
+    /// The empty set of a torrent with this many pieces.
     pub fn new(pieces: u32) -> Bitfield {
         Bitfield { words: vec![0; pieces.div_ceil(64) as usize], pieces }
     }
@@ -66,8 +66,8 @@ impl Bitfield {
         self.words.get(index as usize / 64).is_some_and(|word| word & mask(index) != 0)
     }
 
-    /// Adds or takes out a piece; tells whether that changed anything. A piece
-    /// that does not exist never does.
+    /// Adds or removes a piece and returns whether the set changed. An index out of range changes
+    /// nothing.
     pub fn set(&mut self, index: u32, has: bool) -> bool {
         if index >= self.pieces || self.has(index) == has {
             return false;
@@ -83,7 +83,7 @@ impl Bitfield {
         self.words.iter().map(|word| word.count_ones()).sum()
     }
 
-    /// Whether all pieces are.
+    /// Whether every piece is in the set.
     pub fn is_full(&self) -> bool {
         self.count() == self.pieces
     }

@@ -9,7 +9,7 @@ use thiserror::Error;
 
 use super::{BoxError, Extension, Reply};
 
-/// Hears of pieces that a peer has lost.
+/// Receives a peer's notices that it lost a piece.
 pub struct DontHave;
 
 /// Its name in `m`.

@@ -1,4 +1,4 @@
-//! The three messages of `ut_metadata`: a dictionary, and behind it maybe bytes.
+//! The three messages of `ut_metadata`: a dictionary, in one case followed by raw bytes.
 
 use thiserror::Error;
 

@@ -84,7 +84,7 @@ pub(super) fn hash_pieces(
     }
 }
 
-/// The SHA-1 of a part of a store, read into the buffer bit by bit.
+/// The SHA-1 of a part of a store, read through the buffer, one chunk at a time.
 pub(super) fn hash(store: &dyn Store, range: Range<u64>, buffer: &mut [u8]) -> Result<[u8; 20], StorageError> {
     let mut hash = Sha1::new();
     let mut offset = range.start;

@@ -62,7 +62,7 @@ struct Running {
 /// Says where the content goes and what is there of it, once the torrent is known.
 pub(super) type Prepare<'e> = Box<dyn FnOnce(&Info) -> Result<(Arc<dyn Store>, Bitfield), StorageError> + 'e>;
 
-/// What this thread knows; no other sees it.
+/// State of the download's own thread; never shared.
 pub(super) struct Conductor<'e> {
     swarm: Arc<Swarm>,
     addresses: Addresses,
@@ -163,7 +163,7 @@ impl<'e> Conductor<'e> {
             let now = Instant::now();
             self.check_hope(now)?;
             if stop.load(Ordering::SeqCst) {
-                // Who only gives has nothing left to do that could be cut short.
+                // A seed has no unfinished work, so stopping it is success.
                 return if self.gives_only() { Ok(()) } else { Err(SwarmError::Stopped) };
             }
             self.tell(now);

@@ -1,6 +1,6 @@
 //! The pieces that a newcomer may have without a slot (BEP 6, "allowed fast").
 //!
-//! Who has nothing has nothing to offer, and may wait for long until it is unchoked. A
+//! A peer without pieces has nothing to trade, so it may stay choked for a long time. A
 //! few pieces it may ask for all the same. Which ones depends on its network alone, so
 //! that nobody gets more of them by asking many peers, or by coming back.
 

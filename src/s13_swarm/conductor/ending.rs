@@ -12,7 +12,7 @@ use crate::s13_swarm::{Note, SwarmError};
 
 /// How long those who take from us when we have finished may go on.
 const LINGER: Duration = Duration::from_secs(2);
-/// Who has not got a block for so long does not take.
+/// A peer that received no block for this long is not downloading from us.
 const TAKING: Duration = Duration::from_secs(1);
 /// How many notes are taken in before something else is done.
 const MOST_NOTES: usize = 1000;
@@ -20,8 +20,8 @@ const MOST_NOTES: usize = 1000;
 const END_TIME: Duration = Duration::from_secs(1);
 
 impl Conductor<'_> {
-    /// Takes in the notes that wait, until it is over; but does not run after new ones for
-    /// ever.
+    /// Takes in the notes that wait, until it is over; but does not run after new ones
+    /// forever.
     pub(super) fn catch_up(&mut self) -> Result<(), SwarmError> {
         for _ in 0..MOST_NOTES {
             if self.is_over() {
@@ -44,7 +44,7 @@ impl Conductor<'_> {
         self.gives_only() && !self.swarm.host.uploads.stays(uploaded, length)
     }
 
-    /// Who is in the middle of taking something from us is not left at once.
+    /// Waits a little for peers that are in the middle of a download from us.
     pub(super) fn linger(&self, stop: &AtomicBool) {
         let now = Instant::now;
         let until = now() + LINGER;
@@ -57,7 +57,7 @@ impl Conductor<'_> {
         }
     }
 
-    /// It never waits for ever.
+    /// Ends a download without hope, so that it never waits forever.
     pub(super) fn check_hope(&mut self, now: Instant) -> Result<(), SwarmError> {
         let gives_only = self.gives_only();
         let counter = if gives_only { &self.swarm.host.counters.uploaded } else { &self.swarm.host.counters.downloaded };
