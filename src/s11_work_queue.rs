@@ -176,6 +176,10 @@ impl WorkQueue {
         self.lock().board.spoil(piece.get(), by, evidence, now);
     }
 
+    fn keep_evidence(&self, piece: PieceIndex, evidence: Evidence) {
+        self.lock().board.keep_evidence(piece.get(), evidence);
+    }
+
     fn take_evidence(&self, piece: PieceIndex) -> Vec<Evidence> {
         self.lock().board.take_evidence(piece.get())
     }

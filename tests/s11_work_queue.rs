@@ -11,4 +11,5 @@ mod s11_work_queue {
     mod shares;
     mod story;
     mod stress;
+    mod trust;
 }

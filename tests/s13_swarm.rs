@@ -24,7 +24,6 @@ mod s13_swarm {
     mod sharing;
     mod together;
     mod trouble;
-    mod trust;
     mod views;
     mod waiting;
 }

@@ -40,9 +40,11 @@ pub struct Board<P> {
     finished: Vec<u32>,
     /// Progress of waiting pieces that were begun.
     begun: BTreeMap<u32, Begun<P>>,
-    /// Pieces whose hash was wrong. The next peer gets such a piece alone and from the start, so
-    /// that it is clear who is to blame.
-    spoilt: BTreeMap<u32, Spoilt>,
+    /// Pieces whose hash was wrong, and when it was. The next peer gets such a piece alone and from
+    /// the start, so that it is clear who is to blame.
+    spoilt: BTreeMap<u32, Instant>,
+    /// The blocks that were fetched in vain, of pieces that are not right yet.
+    evidence: BTreeMap<u32, Vec<Evidence>>,
     trust: Trust,
     /// Peers that are known to have lied, until somebody asks.
     exposed: Vec<(u32, PeerNumber)>,
@@ -51,19 +53,14 @@ pub struct Board<P> {
     generation: u64,
 }
 
-/// A piece whose hash was wrong.
-struct Spoilt {
-    since: Instant,
-    /// From each time that several peers had a part in it.
-    evidence: Vec<Evidence>,
-}
-
 /// A piece on loan.
 struct Loan<P> {
     progress: P,
     holders: Holders,
     /// Nobody may join: the verdict must have one name on it.
     alone: bool,
+    /// What others had begun. It waits again if nothing comes of this loan.
+    replaced: Option<Begun<P>>,
 }
 
 /// The progress of a piece that waits.
@@ -127,6 +124,7 @@ impl<P: Clone> Board<P> {
             finished: have.iter().collect(),
             begun: BTreeMap::new(),
             spoilt: BTreeMap::new(),
+            evidence: BTreeMap::new(),
             trust: Trust::default(),
             exposed: Vec::new(),
             generation: 0,
@@ -245,7 +243,7 @@ impl<P: Clone> Board<P> {
 
     /// Whether a peer is to leave a waiting piece to others that have proved themselves.
     pub fn holds_back(&self, asker: &Asker, piece: u32, now: Instant) -> bool {
-        self.trust.holds_back(asker.who.peer, self.spoilt.get(&piece).map(|spoilt| spoilt.since), now)
+        self.trust.holds_back(asker.who.peer, self.spoilt.get(&piece).copied(), now)
     }
 
     /// Whether a peer may have this very piece, which it has offered to give.
@@ -254,8 +252,9 @@ impl<P: Clone> Board<P> {
         waits && !self.trust.is_suspect(asker.who.peer) && !self.holds_back(asker, piece, now)
     }
 
-    /// Lends a waiting piece. `fresh` makes the progress of one that is fetched from the start.
-    pub fn lend(&mut self, asker: &Asker, piece: u32, now: Instant, fresh: impl FnOnce() -> P) -> Lent<P> {
+    /// Lends a waiting piece. `fresh` makes the progress of one that is fetched from the start,
+    /// perhaps in place of what others have begun.
+    pub fn lend(&mut self, asker: &Asker, piece: u32, now: Instant, fresh: impl FnOnce(Option<&P>) -> P) -> Lent<P> {
         let why = if self.trust.is_suspect(asker.who.peer) {
             Why::Suspect
         } else if self.spoilt.contains_key(&piece) {
@@ -269,11 +268,13 @@ impl<P: Clone> Board<P> {
         let alone = matches!(why, Why::Suspect | Why::Spoilt);
         // Progress that a peer made alone is of use to that peer alone, and to it no other is.
         let owner = alone.then_some(asker.who.peer);
-        let begun = self.begun.remove(&piece).filter(|begun| begun.owner == owner);
-        let progress = begun.map_or_else(fresh, |begun| begun.progress);
+        let (progress, replaced) = match self.begun.remove(&piece) {
+            Some(begun) if begun.owner == owner => (begun.progress, None),
+            others => (fresh(others.as_ref().map(|begun| &begun.progress)), others),
+        };
         let mut holders = Holders::default();
         let seat = holders.sit(asker.who.peer, false, now);
-        self.on_loan.insert(piece, Loan { progress: progress.clone(), holders, alone });
+        self.on_loan.insert(piece, Loan { progress: progress.clone(), holders, alone, replaced });
         Lent { piece, progress, seat, why }
     }
 
@@ -316,12 +317,20 @@ impl<P: Clone> Board<P> {
         let Some((piece, owner, seat)) = slow.next() else { return };
         seat.take_over();
         self.trust.gave_way(owner, now);
-        self.spoilt.entry(piece).and_modify(|spoilt| spoilt.since = now);
+        self.spoilt.entry(piece).and_modify(|since| *since = now);
+    }
+
+    /// Keeps what was fetched of a piece in vain, until the piece is right.
+    pub fn keep_evidence(&mut self, piece: u32, evidence: Evidence) {
+        let kept: usize = self.evidence.values().flatten().map(Evidence::len).sum();
+        if kept + evidence.len() <= MAX_BLOCKS && !self.done.has(piece) {
+            self.evidence.entry(piece).or_default().push(evidence);
+        }
     }
 
     /// Returns what is to be compared with a piece that is right now, before it is done.
     pub fn take_evidence(&mut self, piece: u32) -> Vec<Evidence> {
-        self.spoilt.get_mut(&piece).map(|spoilt| std::mem::take(&mut spoilt.evidence)).unwrap_or_default()
+        self.evidence.remove(&piece).unwrap_or_default()
     }
 
     /// It is known who lied about a piece, and who did not.
@@ -339,6 +348,7 @@ impl<P: Clone> Board<P> {
     pub fn done_with(&mut self, piece: u32, by: &[Contributor]) -> bool {
         self.on_loan.remove(&piece);
         self.spoilt.remove(&piece);
+        self.evidence.remove(&piece);
         self.trust.right(by);
         let new = self.done.set(piece, true);
         if new {
@@ -351,17 +361,17 @@ impl<P: Clone> Board<P> {
     /// counts for nothing.
     pub fn spoil(&mut self, piece: u32, by: &[Contributor], evidence: Option<Evidence>, now: Instant) {
         self.on_loan.remove(&piece);
-        let kept: usize = self.spoilt.values().flat_map(|spoilt| &spoilt.evidence).map(Evidence::len).sum();
-        let spoilt = self.spoilt.entry(piece).or_insert(Spoilt { since: now, evidence: Vec::new() });
-        spoilt.since = now;
-        spoilt.evidence.extend(evidence.filter(|evidence| kept + evidence.len() <= MAX_BLOCKS));
+        self.spoilt.insert(piece, now);
+        if let Some(evidence) = evidence {
+            self.keep_evidence(piece, evidence);
+        }
         self.trust.wrong(by, now);
         self.waiting.insert(piece, false);
         self.generation += 1;
     }
 
     /// A peer gives up its seat at a piece that is not complete. If it was the last one, the
-    /// piece waits again, with its progress if any was made.
+    /// piece waits again, with its progress if any was made, or else with what others had begun.
     pub fn give_back(&mut self, piece: u32, peer: PeerNumber, seat: &Arc<Seat>, begun: bool) {
         // Another holder may have completed it since. If its hash was wrong, it may even be on
         // loan again: that loan is not ours to end, so the seat must match.
@@ -371,11 +381,10 @@ impl<P: Clone> Board<P> {
         if !loan.holders.leave(seat) {
             return;
         }
-        let Some(Loan { progress, alone, .. }) = self.on_loan.remove(&piece) else { return };
-        if begun {
-            self.begun.insert(piece, Begun { progress, owner: alone.then_some(peer) });
-        }
-        self.waiting.insert(piece, begun && !alone);
+        let Some(Loan { progress, alone, replaced, .. }) = self.on_loan.remove(&piece) else { return };
+        let left = if begun { Some(Begun { progress, owner: alone.then_some(peer) }) } else { replaced };
+        self.waiting.insert(piece, left.as_ref().is_some_and(|begun| begun.owner.is_none()));
+        self.begun.extend(left.map(|begun| (piece, begun)));
         self.generation += 1;
     }
 }

@@ -258,7 +258,8 @@ impl Claimant {
     }
 
     fn lend(&self, state: &mut State, piece: PieceIndex, now: Instant) -> Lease {
-        let fresh = || Arc::new(Mutex::new(Progress::new(self.queue.blocks(piece))));
+        let fresh =
+            |replaced: Option<&Arc<_>>| Arc::new(Mutex::new(Progress::replacing(replaced.cloned(), self.queue.blocks(piece))));
         let lent = state.board.lend(&self.asker(), piece.get(), now, fresh);
         self.lease(lent)
     }

@@ -3,7 +3,8 @@
 //! **Skip at first reading.** A wrong hash does not say who lied, and guessing would be a weapon: a
 //! liar could have honest peers banned just by working beside them. So a spoilt piece leaves a
 //! fingerprint of each block, and who brought that block. When the piece has been fetched again and
-//! is right, a block that differs was a lie, and everybody else is cleared.
+//! is right, a block that differs was a lie, and everybody else is cleared. Blocks of a piece that
+//! somebody begins anew leave theirs, too, or a liar would only have to go in time.
 //!
 //! The fingerprints are keyed at random, so nobody can make a wrong block that looks like the right
 //! one.
@@ -18,12 +19,19 @@ use crate::s10_storage::{StorageError, Store};
 /// The number of blocks to remember, of all spoilt pieces together, at 16 bytes each.
 pub(super) const MAX_BLOCKS: usize = 65_536;
 
-/// The blocks of a piece that was wrong.
+/// Blocks of a piece that count for nothing any more, and who brought them.
 pub struct Evidence {
     by: Vec<Contributor>,
-    /// The fingerprint of each block, and the position in `by` of the peer that brought it.
-    blocks: Vec<(u64, u16)>,
+    blocks: Vec<Brought>,
     key: RandomState,
+}
+
+/// One block.
+struct Brought {
+    fingerprint: u64,
+    block: u32,
+    /// The position in `by` of the peer that brought it.
+    by: u16,
 }
 
 /// What becomes of the peers once the piece is right.
@@ -31,30 +39,29 @@ pub struct Evidence {
 pub struct Verdict {
     /// Peers that brought a wrong block.
     pub liars: Vec<Contributor>,
-    /// Peers that did not.
+    /// Peers that are no longer suspects.
     pub cleared: Vec<Contributor>,
 }
 
 impl Evidence {
-    /// Reads a spoilt piece as it was written, and notes who brought which block. Returns `None` if
-    /// one peer brought all of it: then there is nothing to find out.
+    /// Reads blocks as they were written. Each comes with the position in `by` of the peer that
+    /// brought it.
     ///
     /// # Errors
     /// If the store cannot be read.
     pub(super) fn gather(
         info: &Info,
         piece: PieceIndex,
-        by: &[Contributor],
-        bringers: &[u16],
+        by: Vec<Contributor>,
+        brought: impl Iterator<Item = (u32, u16)>,
         store: &dyn Store,
-    ) -> Result<Option<Evidence>, StorageError> {
-        if by.len() < 2 {
-            return Ok(None);
-        }
-        let key = RandomState::new();
-        let fingerprints = fingerprints(info, piece, &key, store)?;
-        let blocks = fingerprints.into_iter().zip(bringers.iter().copied()).collect();
-        Ok(Some(Evidence { by: by.to_vec(), blocks, key }))
+    ) -> Result<Evidence, StorageError> {
+        let (key, mut buffer) = (RandomState::new(), Vec::new());
+        let blocks = brought.map(|(block, by)| {
+            let fingerprint = fingerprint(info, piece, block, &key, &mut buffer, store)?;
+            Ok(Brought { fingerprint, block, by })
+        });
+        Ok(Evidence { blocks: blocks.collect::<Result<_, _>>()?, by, key })
     }
 
     /// The number of blocks that it is about.
@@ -67,30 +74,35 @@ impl Evidence {
     /// # Errors
     /// If the store cannot be read.
     pub(super) fn judge(&self, info: &Info, piece: PieceIndex, store: &dyn Store) -> Result<Verdict, StorageError> {
-        let right = fingerprints(info, piece, &self.key, store)?;
-        let mut lied = vec![false; self.by.len()];
-        for ((found, bringer), right) in self.blocks.iter().zip(&right) {
-            if let Some(lied) = lied.get_mut(usize::from(*bringer)) {
-                *lied |= found != right;
+        let (mut lied, mut buffer) = (vec![false; self.by.len()], Vec::new());
+        for brought in &self.blocks {
+            let right = fingerprint(info, piece, brought.block, &self.key, &mut buffer, store)?;
+            if let Some(lied) = lied.get_mut(usize::from(brought.by)) {
+                *lied |= brought.fingerprint != right;
             }
         }
         let mut verdict = Verdict::default();
         for (who, lied) in self.by.iter().zip(lied) {
             if lied { verdict.liars.push(*who) } else { verdict.cleared.push(*who) }
         }
+        // A piece that was never complete made nobody a suspect, so it clears nobody.
+        if self.blocks.len() < info.piece_size(piece).div_ceil(BLOCK_LENGTH) as usize {
+            verdict.cleared.clear();
+        }
         Ok(verdict)
     }
 }
 
-fn fingerprints(info: &Info, piece: PieceIndex, key: &RandomState, store: &dyn Store) -> Result<Vec<u64>, StorageError> {
-    let (offset, size) = (info.piece_offset(piece), info.piece_size(piece));
-    let mut buffer = Vec::new();
-    let blocks = (0..size).step_by(BLOCK_LENGTH as usize);
-    blocks
-        .map(|begin| {
-            buffer.resize(BLOCK_LENGTH.min(size - begin) as usize, 0);
-            store.read(offset + u64::from(begin), &mut buffer)?;
-            Ok(key.hash_one(&buffer))
-        })
-        .collect()
+fn fingerprint(
+    info: &Info,
+    piece: PieceIndex,
+    block: u32,
+    key: &RandomState,
+    buffer: &mut Vec<u8>,
+    store: &dyn Store,
+) -> Result<u64, StorageError> {
+    let begin = block * BLOCK_LENGTH;
+    buffer.resize(BLOCK_LENGTH.min(info.piece_size(piece) - begin) as usize, 0);
+    store.read(info.piece_offset(piece) + u64::from(begin), buffer)?;
+    Ok(key.hash_one(&*buffer))
 }

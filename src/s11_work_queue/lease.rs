@@ -37,10 +37,13 @@ pub struct Progress {
     bringers: Vec<u16>,
     /// The hash has been compared: nothing more may be written.
     over: bool,
+    /// What others had begun, until the first block is written over theirs.
+    replaced: Option<Arc<Mutex<Progress>>>,
 }
 
 impl Progress {
-    pub(super) fn new(blocks: u32) -> Progress {
+    /// Nothing, in place of what others may have begun.
+    pub(super) fn replacing(replaced: Option<Arc<Mutex<Progress>>>, blocks: u32) -> Progress {
         Progress {
             written: Bitfield::new(blocks),
             left: blocks,
@@ -49,6 +52,7 @@ impl Progress {
             by: Vec::new(),
             bringers: vec![0; blocks as usize],
             over: false,
+            replaced,
         }
     }
 
@@ -77,7 +81,7 @@ fn lock(progress: &Mutex<Progress>, blocks: u32) -> MutexGuard<'_, Progress> {
     progress.lock().unwrap_or_else(|poison| {
         progress.clear_poison();
         let mut guard = poison.into_inner();
-        *guard = Progress::new(blocks);
+        *guard = Progress::replacing(None, blocks);
         guard
     })
 }
@@ -176,6 +180,7 @@ impl Lease {
     /// As [`Lease::write`].
     pub fn write_at(&mut self, begin: u32, blocks: &[&[u8]], store: &dyn Store, now: Instant) -> Result<Written, StorageError> {
         let offset = self.queue.info().piece_offset(self.piece);
+        self.keep_replaced(store);
         let mut progress = lock(&self.progress, self.queue.blocks(self.piece));
         let numbered = (begin / BLOCK_LENGTH..).zip(blocks.iter().copied());
         let missing: Vec<_> = numbered.filter(|(number, _)| progress.is_missing(*number)).collect();
@@ -207,7 +212,7 @@ impl Lease {
         // the piece before the queue hears of it.
         drop(progress);
         let right = found == self.queue.info().piece_hash(self.piece);
-        Ok(if right { self.verified(&by, store) } else { self.corrupt(&by, &bringers, store, now) })
+        Ok(if right { self.verified(&by, store) } else { self.corrupt(by, &bringers, store, now) })
     }
 
     /// The piece is right. If it was spoilt before, it is known now by whom; if it cannot be read
@@ -222,10 +227,33 @@ impl Lease {
         Written::Verified
     }
 
-    fn corrupt(&self, by: &[Contributor], bringers: &[u16], store: &dyn Store, now: Instant) -> Written {
-        let evidence = Evidence::gather(self.queue.info(), self.piece, by, bringers, store);
-        self.queue.corrupt(self.piece, by, evidence.ok().flatten(), now);
-        Written::Corrupt(by.iter().map(|who| who.peer).collect())
+    /// The piece is wrong. If one peer made all of it, there is nothing to find out.
+    fn corrupt(&self, by: Vec<Contributor>, bringers: &[u16], store: &dyn Store, now: Instant) -> Written {
+        let peers = by.iter().map(|who| who.peer).collect();
+        let evidence = (by.len() > 1).then(|| self.gather(by.clone(), (0..).zip(bringers.iter().copied()), store)).flatten();
+        self.queue.corrupt(self.piece, &by, evidence, now);
+        Written::Corrupt(peers)
+    }
+
+    /// Keeps the fingerprints of what others had begun, before it is written over.
+    fn keep_replaced(&self, store: &dyn Store) {
+        let blocks = self.queue.blocks(self.piece);
+        let mut progress = lock(&self.progress, blocks);
+        let Some(replaced) = progress.replaced.take() else { return };
+        // Nobody else has it any more, so nobody else waits for this lock.
+        let replaced = lock(&replaced, blocks);
+        let bringer = |block: u32| Some((block, *replaced.bringers.get(block as usize)?));
+        let evidence = self.gather(replaced.by.clone(), replaced.written.iter().filter_map(bringer), store);
+        // Release the piece before taking the queue's lock.
+        drop(progress);
+        if let Some(evidence) = evidence {
+            self.queue.keep_evidence(self.piece, evidence);
+        }
+    }
+
+    /// If the blocks cannot be read, it stays unknown who lied.
+    fn gather(&self, by: Vec<Contributor>, brought: impl Iterator<Item = (u32, u16)>, store: &dyn Store) -> Option<Evidence> {
+        Evidence::gather(self.queue.info(), self.piece, by, brought, store).ok()
     }
 
     /// Hashes the blocks that came too early, by reading them back from where they were written.

@@ -25,7 +25,7 @@ fn some(pieces: u32, has: &[u32]) -> PeerPieces {
 
 fn lend(board: &mut Plain, asker: &Asker, now: Instant, draw: &mut dyn FnMut(usize) -> usize) -> Option<Lent<()>> {
     let piece = (0..board.turns()).find_map(|turn| board.find(asker, turn, now, draw))?;
-    Some(board.lend(asker, piece, now, || ()))
+    Some(board.lend(asker, piece, now, |_| ()))
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn suspicion_outlives_the_connection_and_patience_with_it_ends() {
 
     // Once somebody has proved itself, the spoilt piece is left to it for a while.
     let other = (0..4).find(|piece| *piece != lent.piece).expect("there are four");
-    board.lend(&asker(at(1, 1)), other, now, || ());
+    board.lend(&asker(at(1, 1)), other, now, |_| ());
     assert!(board.done_with(other, &[at(1, 1)]));
     board.join(at(4, 4), now);
     assert!(board.holds_back(&asker(at(4, 4)), lent.piece, now));

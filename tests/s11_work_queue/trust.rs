@@ -2,7 +2,6 @@
 
 use super::super::support::{Recipe, Torrent, content};
 use super::memory::{Memory, bits, queue, seed};
-use super::net::right;
 use piecemeal::s04_handshake::origin::Origin;
 use piecemeal::s05_messages::bitfield::PeerPieces;
 use piecemeal::s10_storage::Store;
@@ -33,7 +32,8 @@ fn claim(share: &mut Claimant) -> Option<Lease> {
 /// Brings the first block that it is asked for, right or wrong.
 fn bring(lease: &mut Lease, torrent: &Torrent, store: &dyn Store, good: bool) -> Written {
     let Some(asked) = lease.next_request() else { return Written::Stale };
-    let mut block = right(torrent, (asked.index, asked.begin, asked.length));
+    let begin = asked.begin as usize;
+    let mut block = torrent.piece(asked.index as usize)[begin..begin + asked.length as usize].to_vec();
     if !good {
         block.iter_mut().for_each(|byte| *byte = !*byte);
     }
@@ -154,6 +154,58 @@ fn lies_of_each_time_that_a_piece_was_wrong_come_to_light() {
     let mut good = at(&queue, 4, 4);
     assert_eq!(finish(&mut claim(&mut good).expect("it waits"), &torrent, &*store), Written::Verified);
     assert_eq!(queue.take_exposed().into_iter().map(|(_, peer)| peer).collect::<Vec<_>>(), [1]);
+}
+
+/// Makes the peers with these numbers suspects: together they spoil a piece.
+fn suspects(queue: &Arc<WorkQueue>, torrent: &Torrent, store: &dyn Store, piece: u32, numbers: [u32; 2]) -> [Claimant; 2] {
+    let [one, two] = numbers.map(|number| at(queue, number as u8, number));
+    bring(&mut one.claim_piece(piece).expect("the piece waits"), torrent, store, false);
+    let mut lease = two.claim_piece(piece).expect("the piece waits");
+    assert!(matches!(finish(&mut lease, torrent, store), Written::Corrupt(by) if by == numbers));
+    drop(lease);
+    [one, two]
+}
+
+#[test]
+fn a_lie_in_a_piece_that_somebody_begins_anew_comes_to_light_too() {
+    let torrent = torrent(2);
+    let (queue, store) = (queue(&torrent), Memory::of(&torrent));
+    let [mut suspect, _] = suspects(&queue, &torrent, &*store, 0, [1, 2]);
+    suspect.lost(0);
+    // Two bring a block each of the other piece, and go. One of them lies.
+    for (number, good) in [(3, true), (4, false)] {
+        let visitor = at(&queue, number as u8, number);
+        bring(&mut visitor.claim_piece(1).expect("it waits"), &torrent, &*store, good);
+    }
+    // One that works alone cannot use what they brought. As long as it brings nothing itself, nothing is lost.
+    drop(claim(&mut suspect).expect("it waits"));
+    let good = at(&queue, 5, 5);
+    let mut lease = good.claim_piece(1).expect("it waits");
+    assert_eq!(lease.next_request().map(|asked| asked.begin), Some(32_768), "two blocks are there");
+    drop(lease);
+    let mut lease = claim(&mut suspect).expect("it waits");
+    assert_eq!(lease.next_request().map(|asked| asked.begin), Some(0));
+    drop(lease);
+    let mut lease = claim(&mut suspect).expect("it waits");
+    assert_eq!(bring(&mut lease, &torrent, &*store, true), Written::More);
+    assert_eq!(queue.take_exposed(), [], "nobody knows yet");
+    assert_eq!(finish(&mut lease, &torrent, &*store), Written::Verified);
+    assert_eq!(queue.take_exposed().into_iter().map(|(_, peer)| peer).collect::<Vec<_>>(), [4]);
+}
+
+#[test]
+fn one_right_block_of_a_piece_that_others_make_clears_nobody() {
+    let torrent = torrent(3);
+    let (queue, store) = (queue(&torrent), Memory::of(&torrent));
+    let [mut suspect, _] = suspects(&queue, &torrent, &*store, 0, [1, 2]);
+    suspect.lost(0);
+    let mut lease = claim(&mut suspect).expect("two pieces wait");
+    let piece = lease.piece().get();
+    bring(&mut lease, &torrent, &*store, true);
+    drop(lease);
+    let mut lease = at(&queue, 3, 3).claim_piece(piece).expect("it waits");
+    assert_eq!(finish(&mut lease, &torrent, &*store), Written::Verified);
+    assert!(suspect.claim_piece(3 - piece).is_none(), "it is a suspect still");
 }
 
 #[test]
