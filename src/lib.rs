@@ -18,9 +18,9 @@
 //! | [`s10_storage`] | pieces and files; create, verify, resume | 3, 19, 47 | `create`, `verify` |
 //! | [`s11_work_queue`] | who fetches which piece: one Mutex, leases, rarest first | 3 | `work_queue` |
 //! | [`s12_session`] | one peer, one thread, one loop | 3, 6, 10, 21, 54 | `download_from` |
-//! | [`s13_swarm`] | many peers at once | 3, 6, 12 | `download`, `magnet_download` |
-//! | [`s14_seeding`] | listen, give, choke | 3, 6, 21, 54 | `seed` |
-//! | [`s15_udp_tracker`] | the same phone book over UDP; scrape | 15, 41, 48 | `scrape` |
+//! | [`s15_swarm`] | many peers at once | 3, 6, 12 | `download`, `magnet_download` |
+//! | [`s16_seeding`] | listen, give, choke | 3, 6, 21, 54 | `seed` |
+//! | [`s17_udp_tracker`] | the same phone book over UDP; scrape | 15, 41, 48 | `scrape` |
 //! | [`trace`] | what the bytes on the wire mean, field by field | | `explain`, `replay` |
 //! | [`lab`] | a swarm on this machine, and a tracker for a class | | `lab`, `tracker`, `demo` |
 //!
@@ -40,9 +40,11 @@ pub mod s09_pieces;
 pub mod s10_storage;
 pub mod s11_work_queue;
 pub mod s12_session;
-pub mod s13_swarm;
-pub mod s14_seeding;
-pub mod s15_udp_tracker;
+pub mod s13_peer_sources;
+pub mod s14_peer_list;
+pub mod s15_swarm;
+pub mod s16_seeding;
+pub mod s17_udp_tracker;
 
 pub mod lab;
 pub mod trace;
@@ -96,13 +98,13 @@ struct Chapter11;
 struct Chapter12;
 
 #[cfg(doctest)]
-#[doc = include_str!("../docs/13-swarm.md")]
-struct Chapter13;
-
-#[cfg(doctest)]
-#[doc = include_str!("../docs/14-seeding.md")]
-struct Chapter14;
-
-#[cfg(doctest)]
-#[doc = include_str!("../docs/15-udp-tracker.md")]
+#[doc = include_str!("../docs/15-swarm.md")]
 struct Chapter15;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/16-seeding.md")]
+struct Chapter16;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/17-udp-tracker.md")]
+struct Chapter17;

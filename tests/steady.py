@@ -9,7 +9,7 @@ variables, of the environment or of make:
     CORES=      the cores to run on, as taskset takes them: `0`, or `0,1`; all if empty
     JITTER=     a seed: the tests' own peers and trackers sleep a little before and
                 after each thing they send or receive; no sleep if empty
-    ONLY=       the test binaries to run, with commas: `s13_swarm,doc`; all if empty
+    ONLY=       the test binaries to run, with commas: `s15_swarm,doc`; all if empty
 
 The exit code is 1 if any test failed. What a failed binary printed is kept in
 target/steady/. Ctrl-C ends the round that is running, and the table is of those before it.

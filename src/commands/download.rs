@@ -1,4 +1,4 @@
-//! `piecemeal download`: all of a torrent, from many peers at once. (stage 13)
+//! `piecemeal download`: all of a torrent, from many peers at once. (stage 15)
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -6,9 +6,9 @@ use std::sync::Arc;
 use piecemeal::s02_metainfo::Metainfo;
 use piecemeal::s03_tracker::PeerId;
 use piecemeal::s03_tracker::reach::first_urls;
-use piecemeal::s13_swarm::Plan;
-use piecemeal::s13_swarm::announcer::Announcer;
-use piecemeal::s13_swarm::source::Given;
+use piecemeal::s15_swarm::Plan;
+use piecemeal::s13_peer_sources::announcer::Announcer;
+use piecemeal::s13_peer_sources::source::Given;
 
 use super::failure::Failure;
 use super::fetching::fetch;
@@ -18,7 +18,7 @@ use super::size::size;
 use super::watching::Watching;
 use super::{Answer, Options};
 
-/// Download all of a torrent (stage 13)
+/// Download all of a torrent (stage 15)
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  piecemeal download -o sample.txt lab/sample.torrent")]
 pub struct Args {

@@ -1,4 +1,4 @@
-//! What both whole downloads share: the output, Ctrl-C, and telling how it goes. (stage 13)
+//! What both whole downloads share: the output, Ctrl-C, and telling how it goes. (stage 15)
 
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -15,12 +15,12 @@ use piecemeal::s10_storage::output::Output;
 use piecemeal::s10_storage::{StorageError, Store};
 use piecemeal::s11_work_queue::PeerNumber;
 use piecemeal::s12_session::rate::Rate;
-use piecemeal::s13_swarm::outcome::{Outcome, Traded};
-use piecemeal::s13_swarm::source::Linked;
-use piecemeal::s13_swarm::standing::Standing;
-use piecemeal::s13_swarm::view::Watch;
-use piecemeal::s13_swarm::waiting::Wait;
-use piecemeal::s13_swarm::{Event, Plan, SwarmError, download};
+use piecemeal::s15_swarm::outcome::{Outcome, Traded};
+use piecemeal::s13_peer_sources::source::Linked;
+use piecemeal::s15_swarm::standing::Standing;
+use piecemeal::s15_swarm::view::Watch;
+use piecemeal::s15_swarm::waiting::Wait;
+use piecemeal::s15_swarm::{Event, Plan, SwarmError, download};
 use serde_json::{Value, json};
 
 use super::download::Place;
@@ -41,7 +41,7 @@ pub fn fetch(mut plan: Plan, place: &Place, source: &str, options: &Options) -> 
     plan.stop = interrupt()?;
     let stop = Arc::clone(&plan.stop);
     let how = "each peer gets a thread; all of them take pieces from one queue, the rarest first";
-    options.narrator().say(13, how);
+    options.narrator().say(15, how);
     if plan.info.is_none() {
         options.narrator().say(8, "first any peer may send the info dictionary: the link has its hash, so a lie shows");
     }
@@ -203,11 +203,11 @@ impl Teller<'_> {
         self.served.retain(|(number, _)| peers.binary_search_by_key(number, |peer| peer.number).is_ok());
         for peer in peers {
             if peer.peer_interested && self.served.insert((peer.number, false)) {
-                self.progress.say(14, &format!("{} is interested: we have pieces that it needs", peer.address));
+                self.progress.say(16, &format!("{} is interested: we have pieces that it needs", peer.address));
             }
             if !peer.am_choking && self.served.insert((peer.number, true)) {
                 let who = peer.address;
-                self.progress.say(14, &format!("we unchoke {who}: it is one of the few that get blocks at a time"));
+                self.progress.say(16, &format!("we unchoke {who}: it is one of the few that get blocks at a time"));
             }
         }
     }
@@ -248,7 +248,7 @@ impl Teller<'_> {
                 json!({ "event": "progress", "verified": verified, "downloaded": downloaded, "uploaded": uploaded, "peers": peers })
             }
             Event::Waiting(waiting) => {
-                let chapter = if matches!(waiting.why, Wait::NoTaker { .. }) { 14 } else { 13 };
+                let chapter = if matches!(waiting.why, Wait::NoTaker { .. }) { 16 } else { 15 };
                 progress.waits(chapter, &waiting.text(Instant::now()), &mut |width, height| self.sight.lines(width, height));
                 waits::line(waiting)
             }
@@ -257,7 +257,7 @@ impl Teller<'_> {
                 progress.say(10, "the last piece is there, and the hash of each is right");
                 let next =
                     if self.stays { "what is there is given to others now" } else { "we say goodbye to peers and trackers" };
-                progress.say(13, next);
+                progress.say(15, next);
                 json!({ "event": "completed" })
             }
             Event::Joined(peer) => {
@@ -269,14 +269,14 @@ impl Teller<'_> {
                 match choked {
                     _ if self.seeding => {}
                     false => progress.say(9, &format!("{peer} unchokes us: now it answers requests for blocks, many at a time")),
-                    true => progress.say(13, &format!("{peer} chokes us and gives nothing for now: its pieces go to others")),
+                    true => progress.say(15, &format!("{peer} chokes us and gives nothing for now: its pieces go to others")),
                 }
                 json!({ "event": "choke", "peer": peer.to_string(), "choked": choked })
             }
             Event::Left(peer, why) => {
                 let next = if self.seeding { "" } else { "; its pieces go to others" };
                 match self.joined.remove(peer) {
-                    true => progress.say(13, &format!("{peer} is gone: {why}{next}")),
+                    true => progress.say(15, &format!("{peer} is gone: {why}{next}")),
                     false => progress.say(4, &format!("{peer} cannot be used: {why}")),
                 }
                 json!({ "event": "left", "peer": peer.to_string(), "why": why.to_string() })
@@ -286,13 +286,13 @@ impl Teller<'_> {
                 json!({ "event": "passed_over", "peer": peer.to_string(), "what": what })
             }
             Event::Withdrawn(piece) => {
-                progress.news(14, &format!("piece {piece} was changed on disk: it is no longer given"));
+                progress.news(16, &format!("piece {piece} was changed on disk: it is no longer given"));
                 json!({ "event": "withdrawn", "piece": piece.get() })
             }
             Event::Corrupt(piece, by) => {
                 let who: Vec<String> = by.iter().map(ToString::to_string).collect();
                 let what = if who.len() == 1 { "which is banned" } else { "one of which lies" };
-                progress.news(13, &format!("piece {piece} had the wrong hash; it came from {}, {what}", who.join(" and ")));
+                progress.news(15, &format!("piece {piece} had the wrong hash; it came from {}, {what}", who.join(" and ")));
                 json!({ "event": "corrupt", "piece": piece.get(), "peers": who })
             }
             Event::Lied(piece, peer) => {
@@ -329,7 +329,7 @@ fn next_step(standing: &Standing) -> &'static str {
 /// The chapter about a source.
 fn chapter(name: &str) -> u8 {
     match name.split_once("://") {
-        Some(("udp", _)) => 15,
+        Some(("udp", _)) => 17,
         Some(_) => 3,
         None => 4,
     }
@@ -348,6 +348,6 @@ impl From<SwarmError> for Failure {
                 (if standing.no_tracker() { TRACKER } else { NO_PEER }, next_step(standing))
             }
         };
-        Failure::new(code, error).help(help).see("13-swarm")
+        Failure::new(code, error).help(help).see("15-swarm")
     }
 }

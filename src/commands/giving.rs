@@ -1,13 +1,13 @@
-//! What every command that gives has in common: the listener, the slots, the limits. (stage 14)
+//! What every command that gives has in common: the listener, the slots, the limits. (stage 16)
 
 use std::io::{self, ErrorKind, Write};
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use piecemeal::s12_session::rate::Rate;
-use piecemeal::s13_swarm::Plan;
-use piecemeal::s14_seeding::listener::Listener;
-use piecemeal::s14_seeding::{Rules, Uploader};
+use piecemeal::s15_swarm::Plan;
+use piecemeal::s16_seeding::listener::Listener;
+use piecemeal::s16_seeding::{Rules, Uploader};
 use serde_json::json;
 
 use super::failure::{Failure, LOCAL};
@@ -84,7 +84,7 @@ impl Giving {
                     ErrorKind::AddrNotAvailable => "--bind must be an address of this computer",
                     _ => "choose another --port; 0 takes any that is free",
                 };
-                return Err(Failure::new(LOCAL, format!("{place}{port}: {error}")).help(help).see("14-seeding"));
+                return Err(Failure::new(LOCAL, format!("{place}{port}: {error}")).help(help).see("16-seeding"));
             }
         }
         plan.upload_rate = Rate::new(self.max_upload);

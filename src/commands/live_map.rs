@@ -1,4 +1,4 @@
-//! The pieces of a running download as a map. (stage 13)
+//! The pieces of a running download as a map. (stage 15)
 
 use std::ops::Range;
 

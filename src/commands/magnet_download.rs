@@ -1,7 +1,7 @@
-//! `piecemeal magnet_download`: all of a torrent, starting from a magnet link. (stage 13)
+//! `piecemeal magnet_download`: all of a torrent, starting from a magnet link. (stage 15)
 
 use piecemeal::s03_tracker::PeerId;
-use piecemeal::s13_swarm::Plan;
+use piecemeal::s15_swarm::Plan;
 
 use super::download::{Place, add_sources};
 use super::failure::Failure;
@@ -10,7 +10,7 @@ use super::magnet_peers::{need_somebody, tell_link};
 use super::reading_link::read;
 use super::{Answer, Options};
 
-/// Download all of a magnet link's torrent (stage 13)
+/// Download all of a magnet link's torrent (stage 15)
 #[derive(clap::Args)]
 #[command(after_help = concat!(
     "Example:\n  piecemeal magnet_download -o sample.txt --peer 127.0.0.2:6881 \\\n",

@@ -1,7 +1,7 @@
-//! The connected peers as a table. (stage 13)
+//! The connected peers as a table. (stage 15)
 
 use piecemeal::s03_tracker::PeerId;
-use piecemeal::s13_swarm::view::PeerView;
+use piecemeal::s15_swarm::view::PeerView;
 
 use crate::progress::size;
 

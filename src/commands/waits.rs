@@ -1,8 +1,8 @@
-//! What a download or a seed waits for, for programs. (stage 13)
+//! What a download or a seed waits for, for programs. (stage 15)
 
 use std::time::Instant;
 
-use piecemeal::s13_swarm::waiting::{Next, Wait, Waiting};
+use piecemeal::s15_swarm::waiting::{Next, Wait, Waiting};
 use serde_json::{Value, json};
 
 use super::{Options, json_line, print_line};

@@ -1,11 +1,11 @@
-//! Watching a download: `--peers` and `--map`. (stage 13)
+//! Watching a download: `--peers` and `--map`. (stage 15)
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
 use piecemeal::s11_work_queue::PeerNumber;
-use piecemeal::s13_swarm::view::Watch;
+use piecemeal::s15_swarm::view::Watch;
 
 use super::peer_table::{Row, Widest};
 use super::{live_map, peer_table};

@@ -72,10 +72,10 @@ impl Tour<'_> {
             (9, format!("magnet_download_piece -o piece-{last} {sample_link} {last}")),
             (10, format!("verify {sample} {original}")),
             (10, format!("create -o again.torrent {folder}")),
-            (13, format!("download -o {out} {album}")),
-            (13, format!("magnet_download -o {again} {album_link}")),
-            (14, format!("seed {sample} {original}")),
-            (15, format!("scrape {sample}")),
+            (15, format!("download -o {out} {album}")),
+            (15, format!("magnet_download -o {again} {album_link}")),
+            (16, format!("seed {sample} {original}")),
+            (17, format!("scrape {sample}")),
         ]
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A session knows nothing of other peers. It is given a host: the limits that it shares with
 //! them, the counters that it adds to, and a function to report to. One peer on one thread has a
-//! host of its own (`download_from`); fifty peers share one (stage 13).
+//! host of its own (`download_from`); fifty peers share one (stage 15).
 
 use std::io;
 use std::net::SocketAddr;

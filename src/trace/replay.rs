@@ -5,7 +5,7 @@
 //! conversation with Transmission is seen without Transmission.
 //!
 //! * **Run it:** `piecemeal replay session.capture --torrent sample.torrent`
-//! * **Builds on:** [`capture`](super::capture), the swarm of stage 13 and its `Dial`
+//! * **Builds on:** [`capture`](super::capture), the swarm of stage 15 and its `Dial`
 //!
 //! # What is played
 //! The peer's handshake follows ours. Its blocks are given for requests, by content: whoever

@@ -83,7 +83,7 @@ fn a_peer_that_lies_and_one_that_is_not_there_are_told_of_with_the_chapter() {
     let run = Run::new(["download", "-v", "--timeout", "2", "-o", "out", "test.torrent"]).dir(folder.path());
     let run = run.peer(liar.address()).peer(nobody).run();
     assert_eq!(run.code, Some(5), "{run}");
-    for words in [format!("{}, which is banned (chapter 13)", liar.address()), format!("{nobody} cannot be used: ")] {
+    for words in [format!("{}, which is banned (chapter 15)", liar.address()), format!("{nobody} cannot be used: ")] {
         run.mentions(&words);
     }
 }

@@ -81,7 +81,7 @@ fn a_story_says_so_with_the_chapter() {
     let folder = folder();
     let (run, _peer) = ten_of_nineteen(folder.path(), &["-v"]);
     let line = &run.line("stderr", NOBODY)[0];
-    assert!(line.ends_with(" s (chapter 13)"), "{line}");
+    assert!(line.ends_with(" s (chapter 15)"), "{line}");
     run.end("INT", 130);
 }
 

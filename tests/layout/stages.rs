@@ -81,13 +81,13 @@ const DECISIONS: [&str; 13] = [
     "s11_work_queue/seats.rs",
     "s11_work_queue/trust.rs",
     "s12_session/request_depth.rs",
-    "s13_swarm/bans.rs",
-    "s13_swarm/budget.rs",
-    "s13_swarm/manners.rs",
-    "s13_swarm/sharing.rs",
-    "s13_swarm/waiting.rs",
-    "s14_seeding/choking.rs",
-    "s14_seeding/sharing_slots.rs",
+    "s15_swarm/bans.rs",
+    "s15_swarm/budget.rs",
+    "s15_swarm/manners.rs",
+    "s15_swarm/sharing.rs",
+    "s15_swarm/waiting.rs",
+    "s16_seeding/choking.rs",
+    "s16_seeding/sharing_slots.rs",
 ];
 
 #[test]

@@ -17,8 +17,8 @@ use crate::s02_metainfo::Info;
 use crate::s04_handshake::transport::{Dial, Transport, pair};
 use crate::s05_messages::bitfield::Bitfield;
 use crate::s10_storage::{StorageError, Store};
-use crate::s13_swarm::source::Given;
-use crate::s13_swarm::{Event, Plan, SwarmError, download};
+use crate::s13_peer_sources::source::Given;
+use crate::s15_swarm::{Event, Plan, SwarmError, download};
 
 /// As (piece, begin, length).
 type Blocks = BTreeSet<(u32, u32, u32)>;

@@ -1,0 +1,118 @@
+//! When a download is over, for better or worse, and how it parts from its peers.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::Conductor;
+use crate::s04_handshake::transport::Hangup;
+use crate::s12_session::stats::PeerStats;
+use crate::s13_peer_sources::source::SourceReport;
+use crate::s15_swarm::{Note, SwarmError};
+
+/// How long those who take from us when we have finished may go on.
+const LINGER: Duration = Duration::from_secs(2);
+/// A peer that received no block for this long is not downloading from us.
+const TAKING: Duration = Duration::from_secs(1);
+/// How many notes are taken in before something else is done.
+const MOST_NOTES: usize = 1000;
+/// How long the peers' threads and the sources may take to end.
+const END_TIME: Duration = Duration::from_secs(1);
+
+impl Conductor<'_> {
+    /// Takes in the notes that wait, until it is over; but does not run after new ones
+    /// forever.
+    pub(super) fn catch_up(&mut self) -> Result<(), SwarmError> {
+        for _ in 0..MOST_NOTES {
+            if self.is_over() {
+                break;
+            }
+            let Ok(note) = self.notes.1.try_recv() else { break };
+            self.take(note)?;
+        }
+        Ok(())
+    }
+
+    /// Whether nothing more is to be taken.
+    pub(super) fn gives_only(&self) -> bool {
+        self.finished || self.swarm.upload_only
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        let uploaded = self.swarm.host.counters.uploaded.load(Ordering::Relaxed);
+        let length = self.swarm.torrent.get().map_or(0, |torrent| torrent.queue.info().length);
+        self.gives_only() && !self.swarm.host.uploads.stays(uploaded, length)
+    }
+
+    /// Waits a little for peers that are in the middle of a download from us.
+    pub(super) fn linger(&self, stop: &AtomicBool) {
+        let now = Instant::now;
+        let until = now() + LINGER;
+        let taking = |traffic: &PeerStats| traffic.last_sent().is_some_and(|went| went.elapsed() < TAKING);
+        while now() < until && !stop.load(Ordering::SeqCst) {
+            if !self.swarm.live().values().any(|live| taking(&live.stats)) {
+                return;
+            }
+            thread::sleep(TAKING / 20);
+        }
+    }
+
+    /// Ends a download without hope, so that it never waits forever.
+    pub(super) fn check_hope(&mut self, now: Instant) -> Result<(), SwarmError> {
+        let gives_only = self.gives_only();
+        let counter = if gives_only { &self.swarm.host.counters.uploaded } else { &self.swarm.host.counters.downloaded };
+        self.patience.look(now, counter.load(Ordering::Relaxed), !self.swarm.live().is_empty());
+        if gives_only {
+            return Ok(());
+        }
+        if let Some(time) = self.patience.without_block() {
+            let what = if self.prepare.is_none() { "no block came" } else { "no peer gave the info dictionary" };
+            return Err(self.no_hope(format!("{what} for {} s", time.as_secs_f64())));
+        }
+        if self.is_alone() && self.looking().next().is_none() && self.addresses.is_hopeless() {
+            return Err(self.no_hope("no peer is left, and nobody who could name another".to_owned()));
+        }
+        if let Some(time) = self.patience.without_peer().filter(|_| self.addresses.all_tried_twice()) {
+            return Err(self.no_hope(format!("no peer could be used for {} s", time.as_secs_f64())));
+        }
+        Ok(())
+    }
+
+    fn no_hope(&self, what: String) -> SwarmError {
+        let pieces = self.swarm.torrent.get().map(|torrent| {
+            let (_, _, done) = torrent.queue.counts();
+            (done as u32, torrent.queue.info().piece_count())
+        });
+        let live = self.swarm.live();
+        let terms = live.values().map(|live| (live.stats.address(), live.stats.flags()));
+        SwarmError::NoHope { what, standing: Box::new(self.record.sum_up(pieces, self.addresses.all(), terms)) }
+    }
+
+    /// Hangs up, says goodbye, and waits a little for both.
+    pub(super) fn end(&mut self) {
+        self.swarm.signals.stop();
+        self.swarm.host.stopping.store(true, Ordering::SeqCst);
+        let hang_ups: Vec<Hangup> = self.swarm.live().values().map(|live| Arc::clone(&live.hang_up)).collect();
+        hang_ups.iter().for_each(|hang_up| hang_up());
+        let until = Instant::now() + END_TIME;
+        // Threads that still dial end with the process; the others have a moment.
+        while !self.swarm.live().is_empty() || !self.sources.is_empty() {
+            match self.notes.1.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                Ok(Note::Ended(number, ..)) => {
+                    self.threads.remove(&number);
+                    let live = self.swarm.live().remove(&number);
+                    if let Some(live) = live {
+                        self.outcome.add(&live.stats);
+                    }
+                }
+                Ok(Note::Source(SourceReport::Gone(number))) => drop(self.sources.remove(&number)),
+                Ok(_) => {}
+                Err(_) => break,
+            }
+        }
+        // What came from those who have not ended by now has come all the same.
+        let late: Vec<Arc<PeerStats>> = self.swarm.live().values().map(|live| Arc::clone(&live.stats)).collect();
+        late.iter().for_each(|traffic| self.outcome.add(traffic));
+    }
+}

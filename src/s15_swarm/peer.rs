@@ -1,0 +1,223 @@
+//! Starting a peer's thread, and making sure that the swarm hears of its end.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::Instant;
+
+use thiserror::Error;
+
+use super::learning::learn;
+use super::{Live, Note, Swarm};
+use crate::s02_metainfo::MetainfoError;
+use crate::s04_handshake::HandshakeError;
+use crate::s05_messages::connection::{Connection, HANDSHAKE_TIME};
+use crate::s05_messages::{FAST_BIT, MessageError};
+use crate::s07_extension::dont_have::DontHave;
+use crate::s07_extension::{ExtensionError, Extensions};
+use crate::s08_metadata::{MetadataError, UtMetadata};
+use crate::s11_work_queue::PeerNumber;
+use crate::s12_session::host::SessionEnd;
+use crate::s12_session::stats::PeerStats;
+use crate::s12_session::{Start, run};
+use crate::s13_peer_sources::STACK;
+use crate::s14_peer_list::doubles::UNPROVED;
+
+/// A peer that a source has found.
+pub(super) enum Candidate {
+    /// An address to dial.
+    Dial(SocketAddr),
+    /// A connection whose handshakes are done.
+    Met(Box<Connection>),
+}
+
+/// Starts the thread of one peer. If the system refuses, the candidate comes back.
+pub(super) fn start_thread(
+    swarm: &Arc<Swarm>,
+    number: PeerNumber,
+    candidate: Candidate,
+    peer: SocketAddr,
+) -> Result<(), Candidate> {
+    let shared = Arc::clone(swarm);
+    let work = move |candidate| {
+        // Declared first, so that it is dropped last: when the swarm hears of the
+        // end, also of one by panic, all leases are back.
+        let mut farewell = Farewell { swarm: &shared, number, peer, why: Some(Ended::Panic) };
+        farewell.why = talk(&shared, number, candidate).err().or(Some(SessionEnd::Stopped.into()));
+    };
+    spawn_with(thread::Builder::new().name(format!("peer {peer}")).stack_size(STACK), candidate, work)
+}
+
+/// Starts a thread that takes something along. What a thread of `std` takes along is lost if the
+/// system refuses the thread; here it comes back.
+fn spawn_with<T: Send + 'static>(builder: thread::Builder, luggage: T, work: impl FnOnce(T) + Send + 'static) -> Result<(), T> {
+    let (give, take) = mpsc::channel();
+    let started = builder.spawn(move || take.recv().map(work));
+    if started.is_err() {
+        return Err(luggage);
+    }
+    // It waits for this, and does nothing else before.
+    give.send(luggage).map_err(|mpsc::SendError(luggage)| luggage)
+}
+
+struct Farewell<'s> {
+    swarm: &'s Swarm,
+    number: PeerNumber,
+    peer: SocketAddr,
+    why: Option<Ended>,
+}
+
+impl Drop for Farewell<'_> {
+    fn drop(&mut self) {
+        let why = self.why.take().unwrap_or(Ended::Panic);
+        self.swarm.note(Note::Ended(self.number, self.peer, why));
+    }
+}
+
+/// The whole life of a connection.
+fn talk(swarm: &Arc<Swarm>, number: PeerNumber, candidate: Candidate) -> Result<(), Ended> {
+    let dialled = matches!(candidate, Candidate::Dial(_));
+    let mut connection = match candidate {
+        Candidate::Dial(peer) => Connection::open(&*swarm.dial, peer, &swarm.handshake(), Instant::now() + HANDSHAKE_TIME)?,
+        Candidate::Met(connection) => *connection,
+    };
+    let stats = register(swarm, number, &connection, dialled)?;
+    let mut extensions = Extensions::new(vec![Box::new(UtMetadata::shared(&swarm.metadata)), Box::new(DontHave)]);
+    extensions.port = Some(swarm.port).filter(|port| *port != 0);
+    // Our handshake has the bit if we knew at that time what the pieces are.
+    let from_magnet = !connection.ours.has_bit(FAST_BIT);
+    let torrent = match swarm.torrent.get() {
+        Some(torrent) if !from_magnet => Arc::clone(torrent),
+        _ => match learn(swarm, &mut connection, &mut extensions)? {
+            Some(torrent) => torrent,
+            None => return Ok(()),
+        },
+    };
+    let (host, torrent, stats) = (&swarm.host, &torrent, &stats);
+    Ok(run(Start { host, torrent, number, stats, extensions, from_magnet }, connection)?)
+}
+
+/// Enters the connection in the list of live ones. First that, then the look
+/// whether the swarm is over: the other way round, it could miss the hang-up.
+fn register(swarm: &Swarm, number: PeerNumber, connection: &Connection, dialled: bool) -> Result<Arc<PeerStats>, Ended> {
+    let stats = Arc::new(PeerStats::new(connection.peer));
+    if dialled {
+        // That it can be reached there is certain; what it says may be an address behind
+        // a router.
+        stats.set_listen_port(connection.peer.port());
+    }
+    let peer_id = connection.theirs.peer_id;
+    let hang_up = Arc::clone(&connection.line.0);
+    let live = Live { peer_id, dialled, hang_up, stats: Arc::clone(&stats), parted: None, doubles: Vec::new() };
+    let mut all = swarm.live();
+    let unproved = UNPROVED * swarm.place_time;
+    let new = live.link();
+    let crossed = match all.values_mut().find(|other| other.link().is_doubled_by(&new, unproved)) {
+        None => None,
+        Some(other) if other.link().is_crossed_by(&new, swarm.peer_id) => {
+            other.parted = Some(Ended::Crossed);
+            Some(Arc::clone(&other.hang_up))
+        }
+        Some(other) => {
+            if dialled {
+                other.add_double(connection.peer);
+            }
+            return Err(Ended::Twice);
+        }
+    };
+    all.insert(number, live);
+    drop(all);
+    if let Some(hang_up) = crossed {
+        hang_up();
+    }
+    swarm.note(Note::Joined(connection.peer));
+    if swarm.host.is_stopping() { Err(SessionEnd::Stopped.into()) } else { Ok(stats) }
+}
+
+/// Why a connection ended.
+#[derive(Debug, Error)]
+#[allow(missing_docs)] // the messages say it
+pub enum Ended {
+    #[error("{0}")]
+    Handshake(HandshakeError),
+    #[error(transparent)]
+    Session(SessionEnd),
+    #[error(transparent)]
+    Metadata(MetadataError),
+    #[error("{0}")]
+    WrongMetadata(MetadataError),
+    #[error("blocks that it brought were wrong")]
+    Banned,
+    #[error("it is ourselves")]
+    Ourselves,
+    #[error("it is connected already")]
+    Twice,
+    #[error("two connections to it crossed, and the other one stays")]
+    Crossed,
+    #[error("others wait for its place, and it was of no use for long")]
+    MadeRoom,
+    /// A bug of ours. The other peers go on.
+    #[error("its thread panicked, which is a bug in piecemeal")]
+    Panic,
+    /// The magnet link's torrent itself is not usable: the download ends.
+    #[error("{0}")]
+    Unusable(MetainfoError),
+}
+
+impl From<HandshakeError> for Ended {
+    fn from(error: HandshakeError) -> Ended {
+        match error {
+            HandshakeError::Ourselves => Ended::Ourselves,
+            error => Ended::Handshake(error),
+        }
+    }
+}
+
+impl From<MetadataError> for Ended {
+    fn from(error: MetadataError) -> Ended {
+        match error {
+            MetadataError::Metainfo(error) => Ended::Unusable(error),
+            error @ MetadataError::WrongHash { .. } => Ended::WrongMetadata(error),
+            error => Ended::Metadata(error),
+        }
+    }
+}
+
+impl From<SessionEnd> for Ended {
+    fn from(end: SessionEnd) -> Ended {
+        Ended::Session(end)
+    }
+}
+
+impl From<MessageError> for Ended {
+    fn from(error: MessageError) -> Ended {
+        SessionEnd::from(error).into()
+    }
+}
+
+impl From<ExtensionError> for Ended {
+    fn from(error: ExtensionError) -> Ended {
+        SessionEnd::from(error).into()
+    }
+}
+
+impl From<io::Error> for Ended {
+    fn from(error: io::Error) -> Ended {
+        SessionEnd::from(error).into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_refused_thread_was_to_take_along_comes_back() {
+        let unlimited = thread::Builder::new().stack_size(usize::MAX / 4);
+        assert_eq!(spawn_with(unlimited, 7, |_| unreachable!("there is no room for its stack")), Err(7));
+        let (give, take) = mpsc::channel();
+        assert_eq!(spawn_with(thread::Builder::new(), 8, move |luggage| give.send(luggage).expect("we listen")), Ok(()));
+        assert_eq!(take.recv(), Ok(8));
+    }
+}

@@ -1,0 +1,302 @@
+//! Listening: peers that come by themselves.
+//!
+//! Whoever connects has not said anything yet. So nothing of ours is taken up before the
+//! handshake is done, but a thread with a deadline; there is a limit to how many of
+//! these there are. When it is reached, they are shared by address: the address with the
+//! most loses the one that we have waited for longest. If no address has too many, the
+//! longest wait of all ends, after a second at least; until then newcomers stay in the
+//! system's queue. The time that our own thread takes does not count: on a busy machine it
+//! may be the slower one.
+
+use std::cmp::Reverse;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::s03_tracker::DEFAULT_PORT;
+use crate::s04_handshake::origin::Origin;
+use crate::s04_handshake::transport::{Hangup, Transport, over_tcp};
+use crate::s04_handshake::{Handshake, HandshakeError};
+use crate::s05_messages::connection::{Connection, HANDSHAKE_TIME};
+use crate::s07_extension::BoxError;
+use crate::s14_peer_list::sharing::{Holder, makes_way};
+use crate::s13_peer_sources::signals::Wake;
+use crate::s13_peer_sources::source::{Finder, Introducer, PeerSource, };
+
+/// How long each of them may keep us waiting, even if others wait: a whole swarm may come at
+/// once, and a second is enough for an answer from the other end of the world.
+const IN_PEACE: Duration = Duration::from_secs(1);
+/// How long to wait before looking again whether one of them is done.
+const A_MOMENT: Duration = Duration::from_millis(5);
+/// How long to wait when the system has no room for another connection.
+const NO_ROOM: Duration = Duration::from_millis(100);
+/// BEP 3: "if it is taken, try 6882, then 6883, and give up after 6889".
+const LAST_PORT: u16 = 6889;
+/// What a thread gets of the address space.
+const STACK: usize = 256 << 10;
+
+/// Puts something around each connection that comes in.
+pub type Wrap = Box<dyn Fn(Transport) -> Transport + Send + Sync>;
+
+/// Sockets that listen, of both families if the system has them.
+pub struct Listener {
+    sockets: Vec<TcpListener>,
+    port: u16,
+    wrap: Option<Wrap>,
+}
+
+impl Listener {
+    /// Listens at an address of ours, or at all of them; at this port (0: any), or at
+    /// the first of BEP 3's that is free, or else at any.
+    ///
+    /// # Errors
+    /// If there is no such address, or the port is taken.
+    pub fn bind(ip: Option<IpAddr>, port: Option<u16>) -> io::Result<Listener> {
+        match port {
+            Some(port) => Listener::at(ip, port),
+            None => {
+                (DEFAULT_PORT..=LAST_PORT).find_map(|port| Listener::at(ip, port).ok()).map_or_else(|| Listener::at(ip, 0), Ok)
+            }
+        }
+    }
+
+    fn at(ip: Option<IpAddr>, port: u16) -> io::Result<Listener> {
+        if let Some(ip) = ip {
+            let socket = TcpListener::bind((ip, port))?;
+            return Ok(Listener { port: socket.local_addr()?.port(), sockets: vec![socket], wrap: None });
+        }
+        // On most systems a socket for IPv6 takes IPv4, too, and then there is no room
+        // for a second one. On others, and without IPv6, it is needed.
+        let six = TcpListener::bind((Ipv6Addr::UNSPECIFIED, port)).ok();
+        let port = six.as_ref().map_or(Ok(port), |six| six.local_addr().map(|address| address.port()))?;
+        let four = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port));
+        match (six, four) {
+            (None, four) => {
+                let four = four?;
+                Ok(Listener { port: four.local_addr()?.port(), sockets: vec![four], wrap: None })
+            }
+            (Some(six), four) => Ok(Listener { port, sockets: [six].into_iter().chain(four.ok()).collect(), wrap: None }),
+        }
+    }
+
+    /// Puts something around each connection that comes in.
+    pub fn through(self, wrap: Wrap) -> Listener {
+        Listener { wrap: Some(wrap), ..self }
+    }
+
+    /// The port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// All addresses it listens at.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.sockets.iter().filter_map(|socket| socket.local_addr().ok()).collect()
+    }
+}
+
+impl PeerSource for Listener {
+    fn name(&self) -> String {
+        format!("port {}", self.port)
+    }
+
+    fn is_passive(&self) -> bool {
+        true
+    }
+
+    fn run(self: Box<Self>, mut finder: Finder) -> Result<(), BoxError> {
+        let addresses = self.addresses();
+        let (introducer, (closed, next_number, guests)) = (finder.introducer(), Default::default());
+        let door = Arc::new(Door { introducer, wrap: self.wrap, closed, next_number, guests });
+        for socket in self.sockets {
+            let door = Arc::clone(&door);
+            let keep = move || door.keep(&socket);
+            // Without a thread, nobody is let in there.
+            let _ = thread::Builder::new().name("listener".to_owned()).stack_size(STACK).spawn(keep);
+        }
+        while finder.wait(Duration::from_secs(3600)) != Wake::Stop {}
+        door.closed.store(true, Ordering::SeqCst);
+        door.guests().iter().for_each(|guest| (guest.hang_up)());
+        addresses.into_iter().for_each(wake);
+        Ok(())
+    }
+}
+
+/// Wakes a thread that waits in `accept`, which cannot be interrupted in std, by a
+/// connection of our own.
+pub fn wake(listener: SocketAddr) {
+    let ip = match listener.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    // Refused means that nobody waits there any more; a full queue, that the thread has
+    // enough to wake it.
+    let _ = TcpStream::connect_timeout(&SocketAddr::new(ip, listener.port()), Duration::from_millis(500));
+}
+
+/// Where peers come in.
+struct Door {
+    introducer: Introducer,
+    wrap: Option<Wrap>,
+    closed: AtomicBool,
+    next_number: AtomicU64,
+    /// Those that are shaking hands, the oldest first. A leaf lock.
+    guests: Mutex<Vec<Guest>>,
+}
+
+/// Somebody who is shaking hands.
+struct Guest {
+    number: u64,
+    origin: Origin,
+    /// How long we have waited for it, until it last said something.
+    waited: Duration,
+    /// Since when we wait for what it says next; nothing while we are at work ourselves.
+    since: Option<Instant>,
+    hang_up: Hangup,
+}
+
+/// A guest's connection. It notes when we wait for the guest.
+struct Audience<'d> {
+    door: &'d Door,
+    number: u64,
+    transport: &'d mut Transport,
+}
+
+impl Read for Audience<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.door.edit(self.number, |guest| guest.since = Some(Instant::now()));
+        let read = self.transport.read(buffer);
+        self.door.edit(self.number, |guest| {
+            guest.waited += guest.since.take().map_or(Duration::ZERO, |since| since.elapsed());
+        });
+        read
+    }
+}
+
+impl Write for Audience<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.transport.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.transport.flush()
+    }
+}
+
+impl Door {
+    fn guests(&self) -> MutexGuard<'_, Vec<Guest>> {
+        self.guests.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn leaves(&self, number: u64) {
+        self.guests().retain(|guest| guest.number != number);
+    }
+
+    fn edit(&self, number: u64, change: impl FnOnce(&mut Guest)) {
+        if let Some(guest) = self.guests().iter_mut().find(|guest| guest.number == number) {
+            change(guest);
+        }
+    }
+
+    /// Waits until there is room for one more from this address, or until one of
+    /// the guests has to go.
+    fn make_room(&self, newcomer: Origin) {
+        while !self.closed.load(Ordering::SeqCst) {
+            let mut guests = self.guests();
+            let crowded = guests.len() >= self.introducer.max_handshakes();
+            let goes = if crowded { goes(&guests, newcomer) } else { None };
+            let guest = goes.map(|position| guests.remove(position));
+            drop(guests);
+            match guest {
+                Some(guest) => return (guest.hang_up)(),
+                None if crowded => thread::sleep(A_MOMENT),
+                None => return,
+            }
+        }
+    }
+
+    /// Takes in connections until the door is closed.
+    fn keep(self: &Arc<Door>, socket: &TcpListener) {
+        loop {
+            let accepted = socket.accept();
+            if self.closed.load(Ordering::SeqCst) {
+                return;
+            }
+            match accepted {
+                Ok((stream, peer)) => self.receive(stream, peer),
+                Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
+                // No descriptor is free, most likely: others have theirs. One will be.
+                Err(_) => thread::sleep(NO_ROOM),
+            }
+        }
+    }
+
+    /// Shakes hands on a thread of its own.
+    fn receive(self: &Arc<Door>, stream: TcpStream, peer: SocketAddr) {
+        let origin = Origin::of(peer.ip());
+        self.make_room(origin);
+        let number = self.next_number.fetch_add(1, Ordering::Relaxed);
+        let Ok(transport) = over_tcp(stream, Instant::now() + HANDSHAKE_TIME) else { return };
+        let transport = match &self.wrap {
+            Some(wrap) => wrap(transport),
+            None => transport,
+        };
+        let hang_up = Arc::clone(&transport.hang_up);
+        self.guests().push(Guest { number, origin, waited: Duration::ZERO, since: None, hang_up });
+        let door = Arc::clone(self);
+        let work = move || {
+            let mut transport = transport;
+            // The thread may have waited for a core.
+            transport.set_deadline(Instant::now() + HANDSHAKE_TIME);
+            let ours = door.introducer.handshake();
+            let answered = answer(&mut Audience { door: &door, number, transport: &mut transport }, &ours);
+            // It is nobody's guest any more who might have to go for another.
+            door.leaves(number);
+            // Whoever fails is not worth a word: it is hung up on when it is dropped.
+            if let Ok(theirs) = answered {
+                door.introducer.met(Connection::new(transport, ours, theirs));
+            }
+        };
+        // Without a thread, the connection is dropped.
+        if thread::Builder::new().name("guest".to_owned()).stack_size(STACK).spawn(work).is_err() {
+            self.leaves(number);
+        }
+    }
+}
+
+/// The position of the guest that makes way for a newcomer, if any has to by now. Only
+/// guests that we wait for can go.
+fn goes(guests: &[Guest], newcomer: Origin) -> Option<usize> {
+    let waited: Vec<_> = guests.iter().map(|guest| Some(guest.waited + guest.since?.elapsed())).collect();
+    let place = |(guest, waited): (&Guest, &Option<Duration>)| Holder { origin: guest.origin, worth: waited.map(Reverse) };
+    let places: Vec<_> = guests.iter().zip(&waited).map(place).collect();
+    makes_way(&places, newcomer).or_else(|| {
+        let (longest, waited) = waited.iter().enumerate().max_by_key(|(_, waited)| **waited)?;
+        waited.is_some_and(|waited| waited >= IN_PEACE).then_some(longest)
+    })
+}
+
+/// Waits for a handshake and answers it, if it is about our torrent.
+///
+/// We read before we write: the other side has dialled and says first what it wants. It
+/// is answered as soon as that is known, with its peer id still on the way, since some
+/// only look whether we are there.
+///
+/// # Errors
+/// If it hangs up, speaks another protocol, wants another torrent, or is ourselves.
+pub fn answer<S: Read + Write>(stream: &mut S, ours: &Handshake) -> Result<Handshake, HandshakeError> {
+    let (reserved, info_hash) = Handshake::read_opening(stream)?;
+    if info_hash != ours.info_hash {
+        return Err(HandshakeError::OtherTorrent { expected: ours.info_hash, found: info_hash });
+    }
+    stream.write_all(&ours.encode())?;
+    let peer_id = Handshake::read_peer_id(stream)?;
+    if peer_id == ours.peer_id {
+        return Err(HandshakeError::Ourselves);
+    }
+    Ok(Handshake { reserved, info_hash, peer_id })
+}

@@ -1,0 +1,47 @@
+//! Slots are shared by address, when others wait for one.
+//!
+//! The choker looks at connections, and a stranger can have many of those. This has the last
+//! word: an address with several slots gives one up to an address that has none. The rule
+//! is that of stage 15's `sharing`.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Instant;
+
+use crate::s04_handshake::origin::Origin;
+use crate::s14_peer_list::sharing::{Holder, makes_way};
+
+/// What counts of one peer.
+pub struct Claim {
+    /// What its slot counts against.
+    pub origin: Origin,
+    /// It wants something.
+    pub interested: bool,
+    /// What its slot is worth: bytes that have lately gone over its connection.
+    pub moved: u64,
+    /// Since when it waits for a slot, or has one.
+    pub since: Instant,
+}
+
+/// Evens out a decision of the choker's: those at these positions have a slot.
+pub fn share_slots(unchoked: &mut [usize], peers: &[Claim]) {
+    let waits = |position: &usize| peers.get(*position).is_some_and(|peer| peer.interested);
+    let mut waiting: Vec<usize> = (0..peers.len()).filter(waits).filter(|position| !unchoked.contains(position)).collect();
+    waiting.sort_by_key(|position| peers.get(*position).map(|peer| peer.since));
+    // They take turns: the first of each address, then the second of each.
+    let mut before: HashMap<Origin, usize> = HashMap::new();
+    waiting.sort_by_cached_key(|position| {
+        let before = peers.get(*position).map(|peer| before.entry(peer.origin).or_default());
+        before.map(|before| std::mem::replace(before, *before + 1))
+    });
+    // Of hundreds that wait, most come from addresses that have been looked at.
+    let mut have_enough = HashSet::new();
+    for position in waiting {
+        let Some(newcomer) = peers.get(position).filter(|peer| !have_enough.contains(&peer.origin)) else { continue };
+        let holder = |peer: &Claim| Holder { origin: peer.origin, worth: Some((peer.interested, peer.moved, peer.since)) };
+        let holders: Vec<_> = unchoked.iter().filter_map(|position| peers.get(*position)).map(holder).collect();
+        match makes_way(&holders, newcomer.origin).and_then(|goes| unchoked.get_mut(goes)) {
+            Some(slot) => *slot = position,
+            None => drop(have_enough.insert(newcomer.origin)),
+        }
+    }
+}

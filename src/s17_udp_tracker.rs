@@ -1,0 +1,242 @@
+//! Stage 17: the same phone book over UDP.
+//!
+//! An announce is a hundred bytes, and so is most of its answer. To open and close a
+//! TCP connection for it costs a tracker more than what it carries, so most public
+//! ones speak this: two small packets in each direction.
+//!
+//! * **Run it:** `piecemeal scrape lab/sample.torrent`
+//! * **Spec:** BEP 15; BEP 41 (URL data), BEP 48 (scrape); **chapter:** `docs/17-udp-tracker.md`
+//! * **Builds on:** [`Announce`] and the [`Tracker`] seam from stage 3
+//!
+//! # On the wire
+//! All integers are big-endian. The client sends:
+//! ```text
+//! connect, 16 bytes       announce, 98 bytes + options        scrape, 16 bytes + 20 n
+//!  0  8  41727101980 hex    0  8  connection id                 0  8  connection id
+//!  8  4  action 0           8  4  action 1                      8  4  action 2
+//! 12  4  transaction id    12  4  transaction id               12  4  transaction id
+//!                          16 20  info hash                    16 20  info hash
+//!                          36 20  peer id                      .. 20  up to 74 of them
+//!                          56  8  downloaded
+//!                          64  8  left                         options (BEP 41)
+//!                          72  8  uploaded                      0     the end
+//!                          80  4  event: 0 none, 1 completed,   1     nothing
+//!                                 2 started, 3 stopped          2 n   n bytes of the URL's
+//!                          84  4  IP address: 0                       path and query
+//!                          88  4  key
+//!                          92  4  how many peers, or -1
+//!                          96  2  port
+//! ```
+//! And the tracker:
+//! ```text
+//! connect, 16 bytes       announce, 20 bytes + 6 n or 18 n    scrape, 8 bytes + 12 n
+//!  0  4  action 0           0  4  action 1                      0  4  action 2
+//!  4  4  transaction id     4  4  transaction id                4  4  transaction id
+//!  8  8  connection id      8  4  interval, in seconds          8  4  seeders
+//!                          12  4  leechers                     12  4  downloads
+//! error, 8 bytes + n       16  4  seeders                      16  4  leechers
+//!  0  4  action 3          20  4  address (IPv6: 16 bytes)
+//!  4  4  transaction id    24  2  port
+//!  8  n  text
+//! ```
+//! # Decisions
+//! * **A connection is a socket and an id, and whoever uses it takes it out.** So no two
+//!   threads ever wait at one socket for each other's answers, and no lock is held
+//!   while waiting.
+//! * **What does not fit is ignored, not an error.** Anybody can send a packet with a
+//!   false sender. An error would let them end our announce.
+//! * **Asked again after 2, 4 and 8 s,** not after 15 and more as BEP 15 has it: a tier
+//!   that is out of time has other trackers.
+//! * **Left out:** several torrents in one scrape, which only [`packet`] can do.
+
+#![warn(clippy::indexing_slicing)] // decodes what strangers send
+
+mod host;
+pub mod line;
+pub mod packet;
+pub mod scrape;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use thiserror::Error;
+
+use self::host::Place;
+use self::line::{Line, Wrap};
+use self::packet::{Ask, Said};
+use crate::s01_bencode::counted;
+use crate::s03_tracker::names::Lookups;
+use crate::s03_tracker::reach::{Reach, packet_refusal};
+use crate::s03_tracker::{Announce, Announced, Retry, Tracker, TrackerError};
+
+/// How many connections wait to be used again.
+const MOST_LINES: usize = 64;
+
+/// Announces to `udp://` trackers.
+///
+/// One value serves all trackers and all threads.
+#[derive(Default)]
+pub struct UdpTracker {
+    /// Connections that nobody uses at the moment, the oldest first.
+    lines: Mutex<Vec<Line>>,
+    lookups: Lookups,
+    wrap: Option<Wrap>,
+}
+
+impl Tracker for UdpTracker {
+    fn schemes(&self) -> &[&str] {
+        &["udp"]
+    }
+
+    fn announce(&self, url: &str, ask: &Announce, until: Instant) -> Result<Announced, TrackerError> {
+        let request = |path: &str| Ask::Announce { announce: ask.clone(), url_data: path.as_bytes().to_vec() };
+        let announced = |said| match said {
+            Said::Announced { interval, leechers, seeders, peers } => Some(Announced {
+                peers,
+                interval: Some(interval),
+                complete: Some(seeders.into()),
+                incomplete: Some(leechers.into()),
+                ..Announced::default()
+            }),
+            _ => None,
+        };
+        let (address, announced) = self.ask(url, request, announced, until)?;
+        Ok(Announced { from: Reach::of(address.ip()), ..announced })
+    }
+}
+
+impl UdpTracker {
+    /// Puts something around each socket.
+    pub fn through(self, wrap: Wrap) -> UdpTracker {
+        UdpTracker { wrap: Some(wrap), ..self }
+    }
+
+    /// Asks each address of the tracker in turn until one answers. Each gets its share
+    /// of the time, as the trackers of a tier do. Returns which one it was, too.
+    fn ask<T>(
+        &self,
+        url: &str,
+        request: impl Fn(&str) -> Ask,
+        pick: impl Fn(Said) -> Option<T>,
+        until: Instant,
+    ) -> Result<(SocketAddr, T), TrackerError> {
+        let place = Place::parse(url)?;
+        let ask = request(&place.path);
+        let failed = |error| UdpError::Lookup { host: place.host.clone(), error };
+        let addresses = self.lookups.find(&place.host, place.port, until).map_err(failed)?;
+        let mut last = None;
+        for (number, address) in addresses.iter().enumerate() {
+            if let Some(why) = packet_refusal(*address) {
+                last = Some(UdpError::OffLimits(why));
+                continue;
+            }
+            let now = Instant::now();
+            let share = until.saturating_duration_since(now) / (addresses.len() - number) as u32;
+            match self.ask_at(*address, &ask, &pick, now + share) {
+                Ok(answer) => return Ok((*address, answer)),
+                Err(no @ UdpError::Refused(_)) => return Err(no.into()),
+                Err(error) => last = Some(error),
+            }
+        }
+        Err(last.map_or(TrackerError::TimedOut, TrackerError::from))
+    }
+
+    /// Asks over the connection that there is, if there is one, and else over a new one.
+    fn ask_at<T>(&self, address: SocketAddr, ask: &Ask, pick: impl Fn(Said) -> Option<T>, until: Instant) -> Result<T, UdpError> {
+        let kept = self.take(address);
+        let tried = kept.is_some();
+        if let Some(line) = kept {
+            let now = Instant::now();
+            let half = now + until.saturating_duration_since(now) / 2;
+            // A no may be about the id as well as about the torrent: a tracker that was
+            // started anew does not know it. Whatever went wrong is tried once more.
+            if let Ok(answer) = line.ask(ask, &pick, half) {
+                self.keep(line);
+                return Ok(answer);
+            }
+        }
+        let mut line = Line::open(address, self.wrap.as_ref(), until)?;
+        let mut answer = line.ask(ask, &pick, until);
+        // Some trackers are several machines behind one address, and another one than that
+        // which gave out the id may hear the announce.
+        if answer.as_ref().is_err_and(|error| !tried && error.is_about_connection()) {
+            line = Line::open(address, self.wrap.as_ref(), until)?;
+            answer = line.ask(ask, &pick, until);
+        }
+        if answer.is_ok() {
+            self.keep(line);
+        }
+        answer
+    }
+
+    fn lines(&self) -> MutexGuard<'_, Vec<Line>> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self, address: SocketAddr) -> Option<Line> {
+        let mut lines = self.lines();
+        lines.retain(Line::is_fresh);
+        let place = lines.iter().position(|line| line.address == address)?;
+        Some(lines.remove(place))
+    }
+
+    fn keep(&self, line: Line) {
+        let mut lines = self.lines();
+        lines.retain(Line::is_fresh);
+        if lines.len() >= MOST_LINES {
+            lines.remove(0);
+        }
+        lines.push(line);
+    }
+}
+
+/// Why a UDP tracker was not asked, or did not answer.
+#[derive(Debug, Error)]
+#[allow(missing_docs)] // of the fields: the messages say what they are
+pub enum UdpError {
+    /// The URL lacks something.
+    #[error("a udp tracker's URL needs {expected}: udp://HOST:PORT/announce")]
+    Url { expected: &'static str },
+    /// The name could not be looked up.
+    #[error("{host} could not be looked up: {error}")]
+    Lookup { host: String, error: io::Error },
+    /// The system could not send or receive: no way there, or nobody at that port.
+    #[error("{address}: {error}")]
+    Socket {
+        address: SocketAddr,
+        #[source]
+        error: io::Error,
+    },
+    /// Nothing that fits came in time.
+    #[error("{address} gave no answer to {}{}", counted(*sent, "packet"), misfit.as_ref().map(|why| format!("; what came did not fit: {why}")).unwrap_or_default())]
+    Silent { address: SocketAddr, sent: u32, misfit: Option<String> },
+    /// The tracker said no, in its own words.
+    #[error("the tracker refused: {0}")]
+    Refused(String),
+    /// It is on this machine or its network, and what is there is not for strangers to name.
+    #[error("{0}")]
+    OffLimits(&'static str),
+    /// An HTTP tracker's URL that the rule of BEP 48 does not fit.
+    #[error("this tracker cannot be scraped: the last part of its URL does not begin with \"announce\"")]
+    NoScrape,
+}
+
+impl UdpError {
+    /// Whether the tracker says that it does not know our connection id. There is no code
+    /// for that, but the words that trackers use for it have one word in common.
+    fn is_about_connection(&self) -> bool {
+        matches!(self, UdpError::Refused(reason) if reason.to_ascii_lowercase().contains("connection"))
+    }
+}
+
+impl From<UdpError> for TrackerError {
+    fn from(error: UdpError) -> TrackerError {
+        match error {
+            UdpError::Refused(reason) => TrackerError::Failure { reason, retry: Retry::Unsaid },
+            UdpError::OffLimits(why) => TrackerError::OffLimits(why),
+            error => TrackerError::Transport(Box::new(error)),
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! Stage 14: whom to dial, who has a place, and who is banned. Nothing here waits.
+
+mod s14_peer_list {
+    mod book;
+    mod budget;
+    mod sharing;
+}

@@ -1,0 +1,102 @@
+//! A peer id is a claim: whoever has heard it can use it.
+
+use super::super::support::{Gate, Torrent, wire};
+use super::net::{Net, PLAIN, Talk, brought, plan, run};
+use piecemeal::s15_swarm::Ended;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+const NAME: [u8; 20] = *b"-SC0001-the same one";
+const ALL: [usize; 5] = [0, 1, 2, 3, 4];
+
+/// Shakes hands under this name, and returns once it has been let in: we are interested in
+/// what it has, and nothing has come of that yet.
+fn is_let_in(talk: &mut Talk, torrent: &Torrent) -> io::Result<()> {
+    talk.hello_as(PLAIN, torrent, NAME)?;
+    talk.has(torrent, &ALL)?;
+    talk.until(wire::INTERESTED).map(drop)
+}
+
+/// Under the same name. It comes when it is its turn.
+fn comes_second(talk: &mut Talk, torrent: &Torrent, turn: &Gate) -> io::Result<()> {
+    turn.wait();
+    is_let_in(talk, torrent)
+}
+
+fn gives(talk: &mut Talk, torrent: &Torrent) -> io::Result<()> {
+    talk.unchoke()?;
+    talk.give(torrent)
+}
+
+#[test]
+fn a_stranger_with_a_peers_id_neither_keeps_us_from_it_nor_takes_its_place() {
+    for stranger_is_first in [true, false] {
+        let (net, torrent, here, both) = (Net::new(), Torrent::sample(), Gate::default(), Gate::default());
+        let peer = |host: u8, is_first: bool, is_good: bool| {
+            let (content, here, both) = (torrent.clone(), here.clone(), both.clone());
+            net.peer(host, move |talk| {
+                if is_first {
+                    is_let_in(talk, &content)?;
+                    here.open();
+                    both.wait();
+                } else {
+                    comes_second(talk, &content, &here)?;
+                    both.open();
+                }
+                if is_good { gives(talk, &content) } else { talk.hold() }
+            })
+        };
+        let (stranger, good) = (peer(1, stranger_is_first, false), peer(2, !stranger_is_first, true));
+        let ran = run(&net, plan(&net, &torrent, &[stranger, good]), &torrent);
+        assert_eq!(brought(ran.is_complete(&torrent)), [(good, 151_072)]);
+        assert_eq!((ran.left(good).len(), net.dials(good)), (0, 1), "the stranger is first: {stranger_is_first}");
+    }
+}
+
+#[test]
+fn a_peer_at_two_ports_of_an_address_is_talked_to_at_one_of_them() {
+    let (net, torrent, here, refused) = (Net::new(), Torrent::sample(), Gate::default(), Gate::default());
+    let (content, first, second) = (torrent.clone(), here.clone(), refused.clone());
+    let good = net.peer(1, move |talk| {
+        is_let_in(talk, &content)?;
+        first.open();
+        second.wait();
+        gives(talk, &content)
+    });
+    let content = torrent.clone();
+    let double = net.peer_at(SocketAddr::new(good.ip(), 7000), move |talk| {
+        let let_in = comes_second(talk, &content, &here);
+        refused.open();
+        assert!(let_in.is_err(), "we speak to it a second time");
+        let_in
+    });
+    let ran = run(&net, plan(&net, &torrent, &[good, double]), &torrent);
+    assert_eq!(brought(ran.is_complete(&torrent)), [(good, 151_072)]);
+    assert!(matches!(ran.left(double)[..], [Ended::Twice]), "{:?}", ran.left(double));
+}
+
+#[test]
+fn an_address_that_was_refused_as_a_double_is_dialled_again_when_the_other_goes() {
+    let (net, torrent, here, refused) = (Net::new(), Torrent::sample(), Gate::default(), Gate::default());
+    let (content, first, second) = (torrent.clone(), here.clone(), refused.clone());
+    let stranger = net.peer(1, move |talk| {
+        is_let_in(talk, &content)?;
+        first.open();
+        second.wait();
+        Ok(()) // it goes, and has given nothing
+    });
+    let content = torrent.clone();
+    let good = net.peer_at(SocketAddr::new(stranger.ip(), 7000), move |talk| {
+        let let_in = comes_second(talk, &content, &here);
+        refused.open();
+        let_in?;
+        gives(talk, &content)
+    });
+    let mut plan = plan(&net, &torrent, &[stranger, good]);
+    // It is dialled again after 1.25 s. If it were not for the other's going, that would be 40 s.
+    plan.patience = Duration::from_secs(40);
+    let ran = run(&net, plan, &torrent);
+    assert_eq!(brought(ran.is_complete(&torrent)), [(good, 151_072)]);
+    assert!(matches!(ran.left(good)[..], [Ended::Twice, ..]), "{:?}", ran.left(good));
+}
