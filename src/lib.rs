@@ -19,8 +19,8 @@
 //! | [`s11_work_queue`] | who fetches which piece: one Mutex, leases, rarest first | 3 | `work_queue` |
 //! | [`s12_session`] | one peer, one thread, one loop | 3, 6, 10, 21, 54 | `download_from` |
 //! | [`s15_swarm`] | many peers at once | 3, 6, 12 | `download`, `magnet_download` |
-//! | [`s16_seeding`] | listen, give, choke | 3, 6, 21, 54 | `seed` |
-//! | [`s17_udp_tracker`] | the same phone book over UDP; scrape | 15, 41, 48 | `scrape` |
+//! | [`s17_seeding`] | listen, give, choke | 3, 6, 21, 54 | `seed` |
+//! | [`s18_udp_tracker`] | the same phone book over UDP; scrape | 15, 41, 48 | `scrape` |
 //! | [`trace`] | what the bytes on the wire mean, field by field | | `explain`, `replay` |
 //! | [`lab`] | a swarm on this machine, and a tracker for a class | | `lab`, `tracker`, `demo` |
 //!
@@ -43,8 +43,8 @@ pub mod s12_session;
 pub mod s13_peer_sources;
 pub mod s14_peer_list;
 pub mod s15_swarm;
-pub mod s16_seeding;
-pub mod s17_udp_tracker;
+pub mod s17_seeding;
+pub mod s18_udp_tracker;
 
 pub mod lab;
 pub mod trace;
@@ -102,9 +102,9 @@ struct Chapter12;
 struct Chapter15;
 
 #[cfg(doctest)]
-#[doc = include_str!("../docs/16-seeding.md")]
-struct Chapter16;
+#[doc = include_str!("../docs/17-seeding.md")]
+struct Chapter17;
 
 #[cfg(doctest)]
-#[doc = include_str!("../docs/17-udp-tracker.md")]
-struct Chapter17;
+#[doc = include_str!("../docs/18-udp-tracker.md")]
+struct Chapter18;

@@ -28,7 +28,7 @@
 //! * **Unknown keys and names are skipped,** as BEP 10 asks. A key of the wrong type, or
 //!   a second one of the same name, is passed over with a note; a handshake that is not
 //!   bencode makes a peer without extensions. It still has pieces for us.
-//! * **Left out:** what `p`, `ipv4` and `ipv6` are good for: dialling back (stage 16).
+//! * **Left out:** what `p`, `ipv4` and `ipv6` are good for: dialling back (stage 17).
 
 #![warn(clippy::indexing_slicing)] // decodes what strangers send
 

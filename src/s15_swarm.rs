@@ -26,7 +26,7 @@
 //!   info dictionary (`learning`).
 //! * **An address costs something, a connection does not.** So places, turns and bans belong to
 //!   addresses ([`sharing`], [`bans`]).
-//! * **Left out:** listening, and what to give to whom. That is stage 16.
+//! * **Left out:** listening, and what to give to whom. That is stage 17.
 //!
 //! # One subject a file
 //! * `conductor` is the download's own thread: it dials, hears of ends, and decides when it is over.

@@ -48,7 +48,7 @@ pub mod s05;
 pub mod s06;
 pub mod s07;
 pub mod s08;
-pub mod s17;
+pub mod s18;
 pub mod stream;
 pub mod text;
 mod walk;

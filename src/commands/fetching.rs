@@ -15,8 +15,8 @@ use piecemeal::s10_storage::output::Output;
 use piecemeal::s10_storage::{StorageError, Store};
 use piecemeal::s11_work_queue::PeerNumber;
 use piecemeal::s12_session::rate::Rate;
-use piecemeal::s15_swarm::outcome::{Outcome, Traded};
 use piecemeal::s13_peer_sources::source::Linked;
+use piecemeal::s15_swarm::outcome::{Outcome, Traded};
 use piecemeal::s15_swarm::standing::Standing;
 use piecemeal::s15_swarm::view::Watch;
 use piecemeal::s15_swarm::waiting::Wait;
@@ -203,11 +203,11 @@ impl Teller<'_> {
         self.served.retain(|(number, _)| peers.binary_search_by_key(number, |peer| peer.number).is_ok());
         for peer in peers {
             if peer.peer_interested && self.served.insert((peer.number, false)) {
-                self.progress.say(16, &format!("{} is interested: we have pieces that it needs", peer.address));
+                self.progress.say(17, &format!("{} is interested: we have pieces that it needs", peer.address));
             }
             if !peer.am_choking && self.served.insert((peer.number, true)) {
                 let who = peer.address;
-                self.progress.say(16, &format!("we unchoke {who}: it is one of the few that get blocks at a time"));
+                self.progress.say(17, &format!("we unchoke {who}: it is one of the few that get blocks at a time"));
             }
         }
     }
@@ -248,7 +248,7 @@ impl Teller<'_> {
                 json!({ "event": "progress", "verified": verified, "downloaded": downloaded, "uploaded": uploaded, "peers": peers })
             }
             Event::Waiting(waiting) => {
-                let chapter = if matches!(waiting.why, Wait::NoTaker { .. }) { 16 } else { 15 };
+                let chapter = if matches!(waiting.why, Wait::NoTaker { .. }) { 17 } else { 15 };
                 progress.waits(chapter, &waiting.text(Instant::now()), &mut |width, height| self.sight.lines(width, height));
                 waits::line(waiting)
             }
@@ -286,7 +286,7 @@ impl Teller<'_> {
                 json!({ "event": "passed_over", "peer": peer.to_string(), "what": what })
             }
             Event::Withdrawn(piece) => {
-                progress.news(16, &format!("piece {piece} was changed on disk: it is no longer given"));
+                progress.news(17, &format!("piece {piece} was changed on disk: it is no longer given"));
                 json!({ "event": "withdrawn", "piece": piece.get() })
             }
             Event::Corrupt(piece, by) => {
@@ -329,7 +329,7 @@ fn next_step(standing: &Standing) -> &'static str {
 /// The chapter about a source.
 fn chapter(name: &str) -> u8 {
     match name.split_once("://") {
-        Some(("udp", _)) => 17,
+        Some(("udp", _)) => 18,
         Some(_) => 3,
         None => 4,
     }

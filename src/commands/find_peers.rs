@@ -28,7 +28,7 @@ const MOST: usize = 100;
 pub fn trackers() -> Arc<Vec<Box<dyn Tracker>>> {
     let mut trackers: Vec<Box<dyn Tracker>> = vec![
         Box::new(HttpTracker),
-        Box::new(piecemeal::s17_udp_tracker::UdpTracker::default()), // plugged in
+        Box::new(piecemeal::s18_udp_tracker::UdpTracker::default()), // plugged in
     ];
     super::tracing::trackers(&mut trackers); // plugged in
     Arc::new(trackers)
@@ -76,7 +76,7 @@ pub fn tell_given(address: &str, say: Narrator) {
 
 /// Tells that a tier of trackers is about to be asked; who only gives asks for little.
 pub fn tell_asking(urls: &[String], gives: bool, say: Narrator) {
-    let chapter = |url: &String| if url.starts_with("udp:") { 17 } else { 3 };
+    let chapter = |url: &String| if url.starts_with("udp:") { 18 } else { 3 };
     match urls {
         [] => {}
         [url, ..] if gives => {

@@ -1,4 +1,4 @@
-//! What every command that gives has in common: the listener, the slots, the limits. (stage 16)
+//! What every command that gives has in common: the listener, the slots, the limits. (stage 17)
 
 use std::io::{self, ErrorKind, Write};
 use std::net::IpAddr;
@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use piecemeal::s12_session::rate::Rate;
 use piecemeal::s15_swarm::Plan;
-use piecemeal::s16_seeding::listener::Listener;
-use piecemeal::s16_seeding::{Rules, Uploader};
+use piecemeal::s17_seeding::listener::Listener;
+use piecemeal::s17_seeding::{Rules, Uploader};
 use serde_json::json;
 
 use super::failure::{Failure, LOCAL};
@@ -84,7 +84,7 @@ impl Giving {
                     ErrorKind::AddrNotAvailable => "--bind must be an address of this computer",
                     _ => "choose another --port; 0 takes any that is free",
                 };
-                return Err(Failure::new(LOCAL, format!("{place}{port}: {error}")).help(help).see("16-seeding"));
+                return Err(Failure::new(LOCAL, format!("{place}{port}: {error}")).help(help).see("17-seeding"));
             }
         }
         plan.upload_rate = Rate::new(self.max_upload);

@@ -1,9 +1,9 @@
-//! `piecemeal scrape`: ask the trackers how many have the torrent. (stage 17)
+//! `piecemeal scrape`: ask the trackers how many have the torrent. (stage 18)
 
 use std::path::PathBuf;
 
 use piecemeal::s01_bencode::{counted, printable};
-use piecemeal::s17_udp_tracker::packet::Counts;
+use piecemeal::s18_udp_tracker::packet::Counts;
 use serde_json::json;
 
 use super::failure::Failure;
@@ -13,7 +13,7 @@ use super::scraping::{ask_all, no_tracker};
 use super::{Answer, Options, shown};
 use crate::progress::Progress;
 
-/// Ask the trackers how many have a torrent (stage 17)
+/// Ask the trackers how many have a torrent (stage 18)
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  piecemeal scrape lab/sample.torrent")]
 pub struct Args {

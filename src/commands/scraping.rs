@@ -1,4 +1,4 @@
-//! Asking many trackers for counts, side by side. (stage 17)
+//! Asking many trackers for counts, side by side. (stage 18)
 
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
@@ -8,9 +8,9 @@ use std::time::Instant;
 use piecemeal::s02_metainfo::InfoHash;
 use piecemeal::s03_tracker::TrackerError;
 use piecemeal::s03_tracker::http::{Get, fetch};
-use piecemeal::s17_udp_tracker::packet::Counts;
-use piecemeal::s17_udp_tracker::scrape::scrape_with;
-use piecemeal::s17_udp_tracker::{UdpError, UdpTracker};
+use piecemeal::s18_udp_tracker::packet::Counts;
+use piecemeal::s18_udp_tracker::scrape::scrape_with;
+use piecemeal::s18_udp_tracker::{UdpError, UdpTracker};
 
 use super::failure::{Failure, TRACKER};
 use super::find_peers::{GRACE, nobody_at_home};
@@ -54,12 +54,12 @@ fn failed(url: &str, error: TrackerError) -> Failure {
         _ if nobody_at_home(url, &error) => "nobody listens there: check the URL; is the lab running?",
         _ => "check the URL, and whether the tracker is up; not every tracker can be scraped",
     };
-    Failure::new(TRACKER, error).help(help).see("17-udp-tracker")
+    Failure::new(TRACKER, error).help(help).see("18-udp-tracker")
 }
 
 /// When there is nobody to ask.
 pub fn no_tracker(of_link: bool) -> Failure {
     let cut = "put the link in quotes, if it goes on with &: the shell cuts it there; or try another link";
     let help = if of_link { cut } else { "only a tracker can be scraped: try another torrent" };
-    Failure::new(TRACKER, "there is nobody to ask: no tracker is named").help(help).see("17-udp-tracker")
+    Failure::new(TRACKER, "there is nobody to ask: no tracker is named").help(help).see("18-udp-tracker")
 }

@@ -1,4 +1,4 @@
-//! `piecemeal seed`: give what is there to whoever wants it. (stage 16)
+//! `piecemeal seed`: give what is there to whoever wants it. (stage 17)
 
 use std::fs;
 use std::path::PathBuf;
@@ -22,7 +22,7 @@ use super::watching::Watching;
 use super::{Answer, Options};
 use crate::progress::Progress;
 
-/// Give a torrent's content, until Ctrl-C (stage 16)
+/// Give a torrent's content, until Ctrl-C (stage 17)
 #[derive(clap::Args)]
 #[command(after_help = "Example, which Ctrl-C ends:\n  piecemeal seed lab/sample.torrent lab/original/sample.txt")]
 pub struct Args {
@@ -44,7 +44,7 @@ impl Args {
         let Metainfo { info, tiers, .. } = open(&self.torrent, options)?;
         let path = printable(&self.path.to_string_lossy());
         if let Err(error) = fs::metadata(&self.path) {
-            return Err(Failure::new(LOCAL, format!("{path}: {error}")).help(right_path(&info, &self.path)).see("16-seeding"));
+            return Err(Failure::new(LOCAL, format!("{path}: {error}")).help(right_path(&info, &self.path)).see("17-seeding"));
         }
         let storage = Storage::through_links(&info, &self.path);
         storage.seal();
@@ -56,12 +56,12 @@ impl Args {
         let (good, all) = (have.count(), info.piece_count());
         if good == 0 && all > 0 {
             let what = format!("{path}: none of its {all} pieces is there");
-            return Err(Failure::new(WRONG_HASH, what).help(right_path(&info, &self.path)).see("16-seeding"));
+            return Err(Failure::new(WRONG_HASH, what).help(right_path(&info, &self.path)).see("17-seeding"));
         }
         options.note(&format!("{path}: {good} of {all} pieces are right"));
         let mut plan = Plan::new(info.info_hash, Some(info), PeerId::random());
         (plan.upload_only, plan.max_peers, plan.stop) = (true, self.max_peers.into(), stop);
-        options.narrator().say(16, "listening: who wants a piece dials us, and a few at a time get some");
+        options.narrator().say(17, "listening: who wants a piece dials us, and a few at a time get some");
         self.giving.plug(&mut plan, true, options)?;
         add_sources(&mut plan, tiers, options.peers.clone(), options);
         let ready = |_: &_| Ok((Arc::new(storage) as Arc<dyn Store>, have));

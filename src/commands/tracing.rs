@@ -11,8 +11,8 @@ use piecemeal::s02_metainfo::Info;
 use piecemeal::s03_tracker::Tracker;
 use piecemeal::s03_tracker::http::Get;
 use piecemeal::s04_handshake::transport::Dial;
-use piecemeal::s16_seeding::listener::Listener;
-use piecemeal::s17_udp_tracker::UdpTracker;
+use piecemeal::s17_seeding::listener::Listener;
+use piecemeal::s18_udp_tracker::UdpTracker;
 use piecemeal::trace::capture::is_capture;
 use piecemeal::trace::wiretap::{Form, Sink, Tap};
 

@@ -20,7 +20,7 @@ use crate::s02_metainfo::InfoHash;
 use crate::s03_tracker::Announce;
 use crate::s04_handshake::origin::Origin;
 use crate::s04_handshake::transport::Transport;
-use crate::s17_udp_tracker::packet::Counts;
+use crate::s18_udp_tracker::packet::Counts;
 use crate::trace::client;
 
 /// How long a client has, for the whole of its request and our answer.

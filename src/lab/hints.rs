@@ -27,7 +27,7 @@ pub(super) const MESSAGES: &str = "docs/05-messages.md";
 pub(super) const EXTENSION: &str = "docs/07-extension.md";
 pub(super) const METADATA: &str = "docs/08-metadata.md";
 pub(super) const PIECES: &str = "docs/09-pieces.md";
-pub(super) const UDP_TRACKER: &str = "docs/17-udp-tracker.md";
+pub(super) const UDP_TRACKER: &str = "docs/18-udp-tracker.md";
 
 /// A rule that was broken.
 #[derive(Debug, Clone, PartialEq, Eq)]

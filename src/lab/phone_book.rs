@@ -12,7 +12,7 @@ use crate::s02_metainfo::InfoHash;
 use crate::s03_tracker::{Announce, Event, PeerId};
 use crate::s04_handshake::origin::Origin;
 use crate::s14_peer_list::sharing::{Holder, first_to_go};
-use crate::s17_udp_tracker::packet::Counts;
+use crate::s18_udp_tracker::packet::Counts;
 
 /// How often clients are asked to announce, unless somebody wants it otherwise.
 pub const INTERVAL: Duration = Duration::from_secs(60);

@@ -15,7 +15,7 @@ use crate::s04_handshake::descriptors::is_exhausted;
 use crate::s04_handshake::origin::Origin;
 use crate::s04_handshake::transport::{Hangup, Transport, over_tcp};
 use crate::s14_peer_list::sharing::{Holder, first_to_go, makes_way};
-use crate::s16_seeding::listener::wake;
+use crate::s17_seeding::listener::wake;
 
 /// What each thread gets of the address space.
 const STACK: usize = 512 << 10;

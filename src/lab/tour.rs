@@ -74,8 +74,8 @@ impl Tour<'_> {
             (10, format!("create -o again.torrent {folder}")),
             (15, format!("download -o {out} {album}")),
             (15, format!("magnet_download -o {again} {album_link}")),
-            (16, format!("seed {sample} {original}")),
-            (17, format!("scrape {sample}")),
+            (17, format!("seed {sample} {original}")),
+            (18, format!("scrape {sample}")),
         ]
     }
 }

@@ -18,7 +18,7 @@ use super::announce::Heard;
 use super::desk::Desk;
 use super::hints;
 use super::tracker::own_address;
-use crate::s17_udp_tracker::packet::{Answer, Ask, Family, PROTOCOL_ID, Request, Said};
+use crate::s18_udp_tracker::packet::{Answer, Ask, Family, PROTOCOL_ID, Request, Said};
 use crate::trace::stream::Way;
 
 /// What the thread gets of the address space.

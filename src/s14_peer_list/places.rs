@@ -157,9 +157,8 @@ impl Places {
             return Some(number);
         }
         // And now and then the slowest.
-        let known = |member: &Member| {
-            self.knows(member.number) && member.activity.is_some_and(|activity| activity.last_useful.is_some())
-        };
+        let known =
+            |member: &Member| self.knows(member.number) && member.activity.is_some_and(|activity| activity.last_useful.is_some());
         if slowest_goes { first_to_go(&self.holders(members, known)).and_then(|goes| number(members, goes)) } else { None }
     }
 

@@ -3,9 +3,9 @@
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::s14_peer_list::sharing::{Holder, makes_way, next_in_turn};
 use crate::s04_handshake::origin::Origin;
 use crate::s05_messages::connection::Connection;
+use crate::s14_peer_list::sharing::{Holder, makes_way, next_in_turn};
 
 /// Connections whose handshakes are done, the longest wait first. A leaf lock.
 pub(super) struct Lobby {

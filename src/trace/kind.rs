@@ -4,12 +4,12 @@ use std::ops::ControlFlow;
 
 use super::client::Client;
 use super::stream::{self, Next};
-use super::{Context, Object, Placed, counted, s01, s02, s03, s04, s05, s06, s07, s08, s17};
+use super::{Context, Object, Placed, counted, s01, s02, s03, s04, s05, s06, s07, s08, s18};
 use crate::s03_tracker::PeerId;
 use crate::s04_handshake::{HANDSHAKE_LENGTH, PROTOCOL};
 use crate::s05_messages::Message;
 use crate::s05_messages::kinds::LONGEST_MESSAGE;
-use crate::s17_udp_tracker::packet::{Answer, Family, PROTOCOL_ID, Request};
+use crate::s18_udp_tracker::packet::{Answer, Family, PROTOCOL_ID, Request};
 
 /// The most objects of a stream that are described.
 pub const MOST_OBJECTS: usize = 500;
@@ -174,8 +174,8 @@ fn of_text(bytes: &[u8], describe: impl Fn(&str) -> Object) -> Object {
 /// a small number. A connection id that begins like one is as rare as four zeros in dice.
 fn udp(bytes: &[u8], family: Family) -> Object {
     match bytes {
-        [0, 0, 0, 0..=3, ..] => s17::answer(bytes, family),
-        _ => s17::request(bytes),
+        [0, 0, 0, 0..=3, ..] => s18::answer(bytes, family),
+        _ => s18::request(bytes),
     }
 }
 

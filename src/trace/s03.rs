@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::client::Client;
 use super::s01::{self, Meaning};
 use super::walk::Walk;
-use super::{MOST_PARAMETERS, Object, counted, hex_text, quoted, s17};
+use super::{MOST_PARAMETERS, Object, counted, hex_text, quoted, s18};
 use crate::s01_bencode::{Kind, excerpt, printable};
 use crate::s03_tracker::peers::{address_v4, address_v6};
 use crate::s03_tracker::{Announced, LIMITS, PeerId, TrackerError};
@@ -54,7 +54,7 @@ pub fn answer(bytes: &[u8]) -> Object {
         object.add(bytes.len(), "", quoted(bytes.get(object.covered()..).unwrap_or_default()), "ignored: it follows the value");
     }
     if object.field("files").is_some() && object.field("peers").is_none() {
-        return s17::scraped(object, bytes);
+        return s18::scraped(object, bytes);
     }
     match Announced::decode(bytes) {
         Ok(announced) => {
@@ -202,7 +202,7 @@ fn on_from_path(mut object: Object, text: &str) -> Object {
         object.name = "announce".to_owned();
         object.summary = object.field("event").map(|event| event.value.clone()).unwrap_or_default();
         if text.contains("/scrape") {
-            (object.name, object.stage, object.spec) = ("scrape".to_owned(), 17, "BEP 48");
+            (object.name, object.stage, object.spec) = ("scrape".to_owned(), 18, "BEP 48");
         }
     }
     object

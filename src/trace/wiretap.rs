@@ -12,7 +12,7 @@
 //! ```text
 //! peers            Tap::transport, around both halves of a connection
 //! HTTP trackers    Tap::get, around the one GET request of stage 3
-//! UDP trackers     Tap::udp, around the socket of stage 17
+//! UDP trackers     Tap::udp, around the socket of stage 18
 //! the lab's own    Tap::asked, Tap::answered, Tap::packet, told by the tracker itself
 //! ```
 //! # Decisions

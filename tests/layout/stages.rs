@@ -74,20 +74,23 @@ fn a_stage_uses_only_earlier_stages() {
 
 /// Files that decide: which piece, which peer, how much. They are told the time and handed the dice, so
 /// a test, or a simulation, can play them without waiting, and twice the same.
-const DECISIONS: [&str; 13] = [
+const DECISIONS: [&str; 16] = [
     "s11_work_queue/board.rs",
     "s11_work_queue/evidence.rs",
     "s11_work_queue/rarest.rs",
     "s11_work_queue/seats.rs",
     "s11_work_queue/trust.rs",
     "s12_session/request_depth.rs",
-    "s15_swarm/bans.rs",
-    "s15_swarm/budget.rs",
-    "s15_swarm/manners.rs",
-    "s15_swarm/sharing.rs",
+    "s14_peer_list/addresses.rs",
+    "s14_peer_list/bans.rs",
+    "s14_peer_list/budget.rs",
+    "s14_peer_list/doubles.rs",
+    "s14_peer_list/manners.rs",
+    "s14_peer_list/places.rs",
+    "s14_peer_list/sharing.rs",
     "s15_swarm/waiting.rs",
-    "s16_seeding/choking.rs",
-    "s16_seeding/sharing_slots.rs",
+    "s17_seeding/choking.rs",
+    "s17_seeding/sharing_slots.rs",
 ];
 
 #[test]

@@ -10,7 +10,7 @@ use piecemeal::s07_extension::BoxError;
 use piecemeal::s10_storage::output::Output;
 use piecemeal::s10_storage::{StorageError, Store};
 use piecemeal::s13_peer_sources::signals::Wake;
-use piecemeal::s13_peer_sources::source::{Finder, Given, PeerSource, };
+use piecemeal::s13_peer_sources::source::{Finder, Given, PeerSource};
 use piecemeal::s15_swarm::standing::{Reason, Standing};
 use piecemeal::s15_swarm::{Ended, Event, Plan, SwarmError, download};
 use std::io;

@@ -5,10 +5,10 @@ use super::net::{Net, plan, run};
 use piecemeal::s02_metainfo::InfoHash;
 use piecemeal::s03_tracker::reach::{NamedBy, Reach};
 use piecemeal::s07_extension::BoxError;
-use piecemeal::s15_swarm::Event;
+use piecemeal::s13_peer_sources::source::{Finder, Linked, PeerSource};
 use piecemeal::s14_peer_list::addresses::Addresses;
 use piecemeal::s14_peer_list::manners::MOST_VAIN;
-use piecemeal::s13_peer_sources::source::{Finder, Linked, PeerSource};
+use piecemeal::s15_swarm::Event;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 

@@ -10,8 +10,8 @@ use piecemeal::s04_handshake::transport::{Dial, Transport, pair};
 use piecemeal::s05_messages::bitfield::Bitfield;
 use piecemeal::s07_extension::BoxError;
 use piecemeal::s10_storage::{StorageError, Store};
-use piecemeal::s15_swarm::outcome::Outcome;
 use piecemeal::s13_peer_sources::source::{Finder, PeerSource};
+use piecemeal::s15_swarm::outcome::Outcome;
 use piecemeal::s15_swarm::{Ended, Event, Plan, SwarmError, download};
 use std::collections::HashMap;
 use std::io::{self, ErrorKind, Read, Write};
@@ -142,7 +142,7 @@ pub struct Talk {
 
 impl Talk {
     /// With somebody that the test has reached by itself.
-    #[allow(dead_code)] // for stage 16
+    #[allow(dead_code)] // for stage 17
     pub fn over(transport: Transport) -> Talk {
         Talk { address: transport.peer, transport, dialled: 1, unchoked: false }
     }

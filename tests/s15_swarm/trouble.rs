@@ -165,7 +165,10 @@ impl piecemeal::s13_peer_sources::source::PeerSource for Waits {
         "late".to_owned()
     }
 
-    fn run(self: Box<Self>, finder: piecemeal::s13_peer_sources::source::Finder) -> Result<(), piecemeal::s07_extension::BoxError> {
+    fn run(
+        self: Box<Self>,
+        finder: piecemeal::s13_peer_sources::source::Finder,
+    ) -> Result<(), piecemeal::s07_extension::BoxError> {
         self.gone.wait();
         finder.found(NamedBy::User, vec![self.liar]);
         // One that was met and is not banned is dialled again after 0.3 s.
@@ -535,7 +538,10 @@ impl piecemeal::s13_peer_sources::source::PeerSource for Nat {
         "a router".to_owned()
     }
 
-    fn run(self: Box<Self>, finder: piecemeal::s13_peer_sources::source::Finder) -> Result<(), piecemeal::s07_extension::BoxError> {
+    fn run(
+        self: Box<Self>,
+        finder: piecemeal::s13_peer_sources::source::Finder,
+    ) -> Result<(), piecemeal::s07_extension::BoxError> {
         self.given.wait();
         // One after the other: of two that share a piece, the later lie would not count.
         for (liar, gone) in &self.liars {

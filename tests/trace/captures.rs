@@ -134,14 +134,14 @@ fn a_scrape_is_known_by_what_is_asked_and_answered() {
         .filter(|line| line.starts_with('#'))
         .map(|line| line.split("   ").skip(1).map(str::trim).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" "))
         .collect();
-    let counts = "3 seeders, 17 downloads, 1 leecher [stage 17, BEP 48]";
+    let counts = "3 seeders, 17 downloads, 1 leecher [stage 18, BEP 48]";
     assert_eq!(
         heads,
         [
-            "scrape, 46 bytes [stage 17, BEP 48]",
+            "scrape, 46 bytes [stage 18, BEP 48]",
             &format!("scrape answer, 119 bytes: {counts}"),
             &format!("scrape answer, 138 bytes: {counts}"),
-            "scrape answer, 11 bytes: 0 torrents [stage 17, BEP 48]",
+            "scrape answer, 11 bytes: 0 torrents [stage 18, BEP 48]",
             "tracker answer, 23 bytes: the tracker refuses: no [stage 3, BEP 3]",
         ],
         "{out}"

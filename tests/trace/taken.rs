@@ -9,7 +9,7 @@ use piecemeal::s05_messages::{Message, MessageError, Messages};
 use piecemeal::s06_magnet::Magnet;
 use piecemeal::s07_extension::ExtensionHandshake;
 use piecemeal::s08_metadata::message::MetadataMessage;
-use piecemeal::s17_udp_tracker::packet::{Answer, Family, Request};
+use piecemeal::s18_udp_tracker::packet::{Answer, Family, Request};
 use piecemeal::trace::kind::Kind;
 
 /// Whether the stages take these bytes. `None` where none of them decodes this.

@@ -7,9 +7,9 @@ use serde_json::Value;
 
 use super::{Capture, CaptureError, Connection, Event, KEY, Lane, Role, Said, What};
 use crate::s03_tracker::secrets::hide;
-use crate::s17_udp_tracker::packet::Family;
+use crate::s18_udp_tracker::packet::Family;
 use crate::trace::stream::Way;
-use crate::trace::{Object, clipped, discreet, excerpt, quoted, s03, s17};
+use crate::trace::{Object, clipped, discreet, excerpt, quoted, s03, s18};
 
 /// The one version that there is.
 const VERSION: u64 = 1;
@@ -274,8 +274,8 @@ fn way(line: &Line) -> Result<Way, CaptureError> {
 fn exchanged(url: &str, to_tracker: bool, bytes: &[u8]) -> Object {
     let udp = url.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("udp://"));
     match (to_tracker, udp) {
-        (true, true) => s17::request(bytes),
-        (false, true) => s17::answer(bytes, if url.get(6..7) == Some("[") { Family::V6 } else { Family::V4 }),
+        (true, true) => s18::request(bytes),
+        (false, true) => s18::answer(bytes, if url.get(6..7) == Some("[") { Family::V6 } else { Family::V4 }),
         (true, false) => s03::request(bytes),
         (false, false) => s03::response(bytes),
     }

@@ -1,4 +1,4 @@
-//! Listening in on trackers: the GET request of stage 3, the packets of stage 17. Of those
+//! Listening in on trackers: the GET request of stage 3, the packets of stage 18. Of those
 //! that others run, on our side; of the lab's own, on theirs.
 
 use std::io;
@@ -7,14 +7,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::super::stream::Way;
-use super::super::{s03, s17};
+use super::super::{s03, s18};
 use super::Tap;
 use super::sink::Whom;
 use crate::s03_tracker::http::{Fetched, Get, HttpTracker, announce_with, fetch};
 use crate::s03_tracker::{Announce, Announced, Tracker, TrackerError};
-use crate::s17_udp_tracker::UdpTracker;
-use crate::s17_udp_tracker::line::Packets;
-use crate::s17_udp_tracker::packet::Family;
+use crate::s18_udp_tracker::UdpTracker;
+use crate::s18_udp_tracker::line::Packets;
+use crate::s18_udp_tracker::packet::Family;
 
 impl Tap {
     /// Trackers of both kinds, listened in on.
@@ -66,8 +66,8 @@ impl Tap {
     /// A packet to us, or our answer to one.
     pub fn packet(&self, asker: SocketAddr, way: Way, packet: &[u8]) {
         self.tracker(Whom::Asker(&format!("udp://{asker}")), way, packet, &[], |packet| match way {
-            Way::In => s17::request(packet),
-            Way::Out => s17::answer(packet, Family::of(asker)),
+            Way::In => s18::request(packet),
+            Way::Out => s18::answer(packet, Family::of(asker)),
         });
     }
 }
@@ -93,7 +93,7 @@ struct TappedPackets {
 
 impl Packets for TappedPackets {
     fn send(&self, packet: &[u8]) -> io::Result<()> {
-        self.tap.tracker(Whom::Tracker(&self.url), Way::Out, packet, &[], s17::request);
+        self.tap.tracker(Whom::Tracker(&self.url), Way::Out, packet, &[], s18::request);
         self.inner.send(packet).inspect_err(|error| self.tap.tracker_failed(&self.url, &error.to_string()))
     }
 
@@ -103,7 +103,7 @@ impl Packets for TappedPackets {
             Ok(Some(length)) => {
                 let packet = buffer.get(..*length).unwrap_or_default();
                 self.tap.tracker(Whom::Tracker(&self.url), Way::In, packet, &[], |packet| {
-                    s17::answer(packet, Family::of(self.address))
+                    s18::answer(packet, Family::of(self.address))
                 });
             }
             Ok(None) => {}

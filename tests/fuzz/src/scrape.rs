@@ -8,8 +8,8 @@ use piecemeal::s02_metainfo::InfoHash;
 use piecemeal::s03_tracker::http::{Fetched, Get, announce_with};
 use piecemeal::s03_tracker::reach::Reach;
 use piecemeal::s03_tracker::{Announce, PeerId};
-use piecemeal::s17_udp_tracker::UdpTracker;
-use piecemeal::s17_udp_tracker::scrape::scrape_with;
+use piecemeal::s18_udp_tracker::UdpTracker;
+use piecemeal::s18_udp_tracker::scrape::scrape_with;
 
 use super::{is_printable, parted};
 

@@ -14,7 +14,7 @@ use piecemeal::s07_extension::BoxError;
 use piecemeal::s10_storage::Store;
 use piecemeal::s13_peer_sources::source::{Finder, PeerSource};
 use piecemeal::s15_swarm::{Ended, Event, Plan, SwarmError, download};
-use piecemeal::s16_seeding::{Rules, Uploader};
+use piecemeal::s17_seeding::{Rules, Uploader};
 
 use super::memory::Memory;
 use super::script::Peer;

@@ -1,6 +1,6 @@
 //! Packets of UDP trackers, those of a client and those of a tracker.
 
-use piecemeal::s17_udp_tracker::packet::{Answer, Ask, Family, MOST_SCRAPED, PROTOCOL_ID, Request, Said};
+use piecemeal::s18_udp_tracker::packet::{Answer, Ask, Family, MOST_SCRAPED, PROTOCOL_ID, Request, Said};
 
 use super::{bounded, is_printable};
 

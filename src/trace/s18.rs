@@ -1,14 +1,14 @@
-//! Stage 17 on the wire: UDP packets, in both directions, and the answer to a scrape over HTTP.
+//! Stage 18 on the wire: UDP packets, in both directions, and the answer to a scrape over HTTP.
 
 use super::s03::{one_peer_id, peer_v4, peer_v6};
 use super::walk::Walk;
 use super::{Object, counted, hex_text, quoted};
 use crate::s01_bencode::{Value, decode_prefix};
-use crate::s17_udp_tracker::packet::{Answer, Family, PROTOCOL_ID, PacketError, Request};
+use crate::s18_udp_tracker::packet::{Answer, Family, PROTOCOL_ID, PacketError, Request};
 
 /// What a client sends.
 pub fn request(bytes: &[u8]) -> Object {
-    let mut walk = Walk::new(bytes, "UDP request", 17, "BEP 15");
+    let mut walk = Walk::new(bytes, "UDP request", 18, "BEP 15");
     if let Some(id) = walk.number(8, "connection id") {
         let magic = id == PROTOCOL_ID;
         walk.say(format!("{id:016x}"));
@@ -39,7 +39,7 @@ pub fn request(bytes: &[u8]) -> Object {
 /// What a tracker sends, over this family: IPv4 or IPv6 decides how long a peer is, and no
 /// packet says it.
 pub fn answer(bytes: &[u8], family: Family) -> Object {
-    let mut walk = Walk::new(bytes, "UDP answer", 17, "BEP 15");
+    let mut walk = Walk::new(bytes, "UDP answer", 18, "BEP 15");
     let action = walk.number(4, "action");
     transaction(&mut walk);
     match action {
@@ -76,7 +76,7 @@ pub fn answer(bytes: &[u8], family: Family) -> Object {
 
 /// An answer to a scrape over HTTP, of which the fields are there already.
 pub(super) fn scraped(mut object: Object, bytes: &[u8]) -> Object {
-    (object.name, object.stage, object.spec) = ("scrape answer".to_owned(), 17, "BEP 48");
+    (object.name, object.stage, object.spec) = ("scrape answer".to_owned(), 18, "BEP 48");
     let mut wrong = None;
     for field in &mut object.fields {
         // An info hash is no text, and of no use as text where it happens to be.

@@ -8,7 +8,7 @@ use piecemeal::s12_session::host::SessionEnd;
 use piecemeal::s13_peer_sources::announcer::Announcer;
 use piecemeal::s15_swarm::outcome::Traded;
 use piecemeal::s15_swarm::{Ended, Event};
-use piecemeal::s16_seeding::Rules;
+use piecemeal::s17_seeding::Rules;
 use std::io::ErrorKind;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};

@@ -5,8 +5,8 @@ use super::super::support::{Gate, Recipe, content, wire};
 use super::giver::{Giver, staying};
 use super::memory::Dice;
 use super::net::{FAST, Talk};
-use piecemeal::s16_seeding::Rules;
-use piecemeal::s16_seeding::choking::{Decision, LUCKY_ROUNDS, Standing, TURN, is_ahead, take_turns};
+use piecemeal::s17_seeding::Rules;
+use piecemeal::s17_seeding::choking::{Decision, LUCKY_ROUNDS, Standing, TURN, is_ahead, take_turns};
 use std::io;
 use std::time::Duration;
 

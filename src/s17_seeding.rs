@@ -1,4 +1,4 @@
-//! Stage 16: give. A program that only takes is not a peer.
+//! Stage 17: give. A program that only takes is not a peer.
 //!
 //! Every byte that somebody downloads, somebody else has uploaded. This stage plugs
 //! into the swarm of stage 15, so that a download gives what it has while it takes
@@ -6,7 +6,7 @@
 //! to do that stays.
 //!
 //! * **Run it:** `piecemeal seed lab/sample.torrent sample.txt`
-//! * **Spec:** BEP 3, 6, 21, 54; **chapter:** `docs/16-seeding.md`
+//! * **Spec:** BEP 3, 6, 21, 54; **chapter:** `docs/17-seeding.md`
 //! * **Builds on:** [`Uploads`] from stage 12, [`PeerSource`] from stage 15
 //!
 //! # On the wire

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use piecemeal::s02_metainfo::InfoHash;
 use piecemeal::s03_tracker::TrackerError;
-use piecemeal::s17_udp_tracker::UdpTracker;
-use piecemeal::s17_udp_tracker::packet::Counts;
-use piecemeal::s17_udp_tracker::scrape::scrape;
+use piecemeal::s18_udp_tracker::UdpTracker;
+use piecemeal::s18_udp_tracker::packet::Counts;
+use piecemeal::s18_udp_tracker::scrape::scrape;
 
 use super::trouble::SHORT;
 use crate::support::bencode::{bytes, dict, int};

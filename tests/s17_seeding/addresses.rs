@@ -6,8 +6,8 @@ use super::listener::{connect_from, gone, listening, met_over};
 use super::net::Talk;
 use piecemeal::s04_handshake::origin::Origin;
 use piecemeal::s15_swarm::Event;
-use piecemeal::s16_seeding::Rules;
-use piecemeal::s16_seeding::sharing_slots::{Claim, share_slots};
+use piecemeal::s17_seeding::Rules;
+use piecemeal::s17_seeding::sharing_slots::{Claim, share_slots};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 

@@ -8,7 +8,7 @@ use piecemeal::s02_metainfo::Info;
 use piecemeal::s05_messages::bitfield::Bitfield;
 use piecemeal::s10_storage::Store;
 use piecemeal::s15_swarm::{Event, Plan, download};
-use piecemeal::s16_seeding::{Rules, Uploader};
+use piecemeal::s17_seeding::{Rules, Uploader};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;

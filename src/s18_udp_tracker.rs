@@ -1,11 +1,11 @@
-//! Stage 17: the same phone book over UDP.
+//! Stage 18: the same phone book over UDP.
 //!
 //! An announce is a hundred bytes, and so is most of its answer. To open and close a
 //! TCP connection for it costs a tracker more than what it carries, so most public
 //! ones speak this: two small packets in each direction.
 //!
 //! * **Run it:** `piecemeal scrape lab/sample.torrent`
-//! * **Spec:** BEP 15; BEP 41 (URL data), BEP 48 (scrape); **chapter:** `docs/17-udp-tracker.md`
+//! * **Spec:** BEP 15; BEP 41 (URL data), BEP 48 (scrape); **chapter:** `docs/18-udp-tracker.md`
 //! * **Builds on:** [`Announce`] and the [`Tracker`] seam from stage 3
 //!
 //! # On the wire

@@ -22,9 +22,9 @@ use crate::s04_handshake::transport::{Hangup, Transport, over_tcp};
 use crate::s04_handshake::{Handshake, HandshakeError};
 use crate::s05_messages::connection::{Connection, HANDSHAKE_TIME};
 use crate::s07_extension::BoxError;
-use crate::s14_peer_list::sharing::{Holder, makes_way};
 use crate::s13_peer_sources::signals::Wake;
-use crate::s13_peer_sources::source::{Finder, Introducer, PeerSource, };
+use crate::s13_peer_sources::source::{Finder, Introducer, PeerSource};
+use crate::s14_peer_list::sharing::{Holder, makes_way};
 
 /// How long each of them may keep us waiting, even if others wait: a whole swarm may come at
 /// once, and a second is enough for an answer from the other end of the world.

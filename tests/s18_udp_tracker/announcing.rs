@@ -11,7 +11,7 @@ use piecemeal::s02_metainfo::InfoHash;
 use piecemeal::s03_tracker::http::HttpTracker;
 use piecemeal::s03_tracker::reach::Reach;
 use piecemeal::s03_tracker::{Announce, Announced, Event, PeerId, Retry, Tier, Tracker, TrackerError};
-use piecemeal::s17_udp_tracker::UdpTracker;
+use piecemeal::s18_udp_tracker::UdpTracker;
 
 use crate::support::udp_tracker::{ID, action, announced, answer, good, transaction};
 use crate::support::{Deed, FakeTracker, FakeUdpTracker, dead_address};

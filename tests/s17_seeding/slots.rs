@@ -3,7 +3,7 @@
 use super::super::support::{Gate, Recipe, Torrent, content, wire};
 use super::giver::{ALLOWED_FAST, BOTH, Giver, SUGGEST, block_of, staying};
 use super::net::{EXTENDED, FAST, Talk};
-use piecemeal::s16_seeding::Rules;
+use piecemeal::s17_seeding::Rules;
 use sha1::{Digest, Sha1};
 use std::collections::BTreeSet;
 use std::io;

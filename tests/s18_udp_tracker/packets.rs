@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use piecemeal::s02_metainfo::InfoHash;
 use piecemeal::s03_tracker::{Announce, Event, PeerId};
-use piecemeal::s17_udp_tracker::packet::{Answer, Ask, Counts, Family, MOST_SCRAPED, Request, Said};
+use piecemeal::s18_udp_tracker::packet::{Answer, Ask, Counts, Family, MOST_SCRAPED, Request, Said};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 

@@ -1,4 +1,4 @@
-//! Stage 16: a peer that gives, too.
+//! Stage 17: a peer that gives, too.
 //!
 //! First what decides, alone: who gets a slot, which pieces need none, how long a
 //! limit makes us wait. Then whole swarms: scripted peers that take from us, and
@@ -6,7 +6,7 @@
 
 mod support;
 
-mod s16_seeding {
+mod s17_seeding {
     #[allow(dead_code)] // stage 11's tests use the rest
     #[path = "../s11_work_queue/memory.rs"]
     mod memory;

@@ -1,7 +1,7 @@
 //! Who gets a slot: each rule by itself, and then the rules that always hold.
 
 use super::memory::Dice;
-use piecemeal::s16_seeding::choking::{Decision, Standing, decide};
+use piecemeal::s17_seeding::choking::{Decision, Standing, decide};
 
 /// Somebody who is interested, has been here for long, and has brought so many bytes.
 fn brings(bytes: u64) -> Standing {
