@@ -47,6 +47,7 @@ pub mod s17_seeding;
 pub mod s18_udp_tracker;
 
 pub mod lab;
+pub mod report;
 pub mod trace;
 
 #[cfg(doctest)]

@@ -23,7 +23,12 @@
 //!   that another kind of URL needs no change here.
 //! * **Hard about `peers`, forgiving about the rest.** A key of the wrong type, or one
 //!   that appears again, is passed over with a note ([`Announced::passed_over`]).
-//! * **Left out:** when to announce again, which is the announcer's business (stage 15).
+//! * **Left out:** when to announce again. That is stage 13.
+//!
+//! # In two sittings
+//! 1. This file, [`peers`], [`http`] and [`names`]: the question, and the answer.
+//! 2. [`reach`], which says whom a tracker may name; [`secrets`], which keeps passkeys off the
+//!    screen.
 
 #![warn(clippy::indexing_slicing)] // decodes what strangers send
 

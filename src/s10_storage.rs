@@ -30,6 +30,11 @@
 //! * **Files to torrent is the same, backwards** ([`create`]): one function hashes
 //!   pieces for both.
 //! * **Left out:** reserving disk space ahead. Files grow as pieces come.
+//!
+//! # In two sittings
+//! 1. This file, `place`, [`output`], `hashing`, `positioned` and `open_files`: from pieces to files.
+//! 2. [`create`], which goes from files to pieces; [`damage`] and `seal`, for files that others
+//!    change.
 
 pub mod create;
 pub mod damage;

@@ -35,10 +35,13 @@
 //!   file puts the lock around it.
 //! * **Finished pieces are a log.** Each peer's thread reads on from where it stopped, so nobody
 //!   has to know all threads in order to tell them.
-//! * **Skip at first reading:** [`rarest`], which finds the rarest piece without looking at all
-//!   of them (it pays off from about 10,000 pieces), and [`seats`], [`trust`] and
-//!   [`evidence`], which matter at the end of a download and when somebody lies.
 //! * **Left out:** sockets, deadlines, and everything a peer says. That is stage 12.
+//!
+//! # In two sittings
+//! 1. This file, [`board`], [`claimant`] and [`lease`]: the queue.
+//! 2. [`rarest`], which finds the rarest piece without looking at all of them (it pays off from
+//!    about 10,000 pieces); [`seats`], for the end of a download; [`trust`] and [`evidence`], for
+//!    when somebody lies.
 
 pub mod board;
 pub mod claimant;

@@ -24,10 +24,13 @@
 //! * **It knows a [`Host`], not a swarm.** The host has the limits that sessions share, and takes
 //!   their reports.
 //! * **Deadlines are on progress** (`deadlines`). A byte now and then does not count.
-//! * **Skip at first reading:** [`request_depth`], which finds the number of requests that fills the
-//!   line. With a fixed 16, a peer that is 50 ms away gives 5 MiB/s instead of 91.
 //! * **Left out:** whom to dial (stage 15), and what to give (stage 17). [`uploads`] is the seam for
 //!   it; until something is plugged in, requests are rejected, or ignored.
+//!
+//! # In two sittings
+//! 1. This file, `requests`, `deadlines`, [`host`], [`send_path`] and [`uploads`]: the conversation.
+//! 2. [`request_depth`], which finds the number of requests that fills the line (with a fixed 16, a
+//!    peer that is 50 ms away gives 5 MiB/s instead of 91); [`rate`] and [`stats`], which count.
 
 mod deadlines;
 pub mod host;

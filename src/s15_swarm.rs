@@ -1,12 +1,13 @@
 //! Stage 15: many peers at once, a thread each, around the queue of stage 11.
 //!
 //! One peer may be slow, lie, choke or vanish. A swarm does not mind: what one peer does not bring,
-//! another will. This stage finds peers, gives each a thread with a session of stage 12, and ends
-//! when the last piece is verified, or when there is no hope.
+//! another will. This stage runs the sources of stage 13, dials whom stage 14 names, gives each peer
+//! a thread with a session of stage 12, and ends when the last piece is verified, or when there is no
+//! hope.
 //!
 //! * **Run it:** `piecemeal download -o sample.txt lab/sample.torrent`
 //! * **Spec:** BEP 3, 6, 12; **chapter:** `docs/15-swarm.md`
-//! * **Builds on:** everything before; it adds no message of its own
+//! * **Builds on:** stages 11 to 14; it adds no message of its own
 //!
 //! # The threads
 //! ```text
@@ -24,19 +25,14 @@
 //!   A full disk is nobody's fault but ours.
 //! * **From a magnet link it is the same download,** except that each thread first tries to get the
 //!   info dictionary (`learning`).
-//! * **An address costs something, a connection does not.** So places, turns and bans belong to
-//!   addresses ([`sharing`], [`bans`]).
 //! * **Left out:** listening, and what to give to whom. That is stage 17.
 //!
-//! # One subject a file
-//! * `conductor` is the download's own thread: it dials, hears of ends, and decides when it is over.
-//! * `peer` starts a peer's thread; `learning` gets the info dictionary first; `doubles` tells which
-//!   connections lead to one peer.
-//! * [`source`] is where peers come from, and [`announcer`] is the one that asks trackers.
-//! * [`addresses`] says whom to dial, [`manners`] whom not to dial again and again, [`sharing`] who
-//!   gets a place, `lobby` where others wait for one, [`budget`] how many of each there may be.
-//! * [`view`] shows a running download, [`waiting`] what it waits for, [`outcome`] what it came to,
-//!   [`standing`] why it failed.
+//! # In two sittings
+//! 1. This file, `plan`, `conductor` (the download's own thread: it dials, hears of ends, and decides
+//!    when it is over) with `ending`, `patience` and [`outcome`], and `peer`, which starts a thread.
+//! 2. `places` and `lobby`, when more peers come than there is room for; `reports`, when one lies;
+//!    `learning`, before a magnet link's torrent is known; `telling`, [`waiting`], [`standing`] and
+//!    [`view`], for whoever watches. `report.rs` makes sentences of it.
 
 mod conductor;
 mod learning;
@@ -294,7 +290,7 @@ pub enum SwarmError {
     #[error(transparent)]
     Unusable(crate::s02_metainfo::MetainfoError),
     /// Nobody can, or wants to, give us what is missing.
-    #[error("{what}: {standing}")]
+    #[error("{what}")]
     NoHope { what: String, standing: Box<Standing> },
     /// It was told to stop.
     #[error("stopped; what is verified is kept")]

@@ -124,6 +124,7 @@ fn make_prefix(last: usize, folder: &Path) {
         let module = stem(&name);
         let stays = match stage_number(module) {
             Some(number) => number <= last,
+            None if module == "report" => command_stage(&folder.join("src").join(&name)).is_some_and(|stage| stage <= last),
             None => ["lib", "main", "commands", "progress"].contains(&module),
         };
         if !stays {

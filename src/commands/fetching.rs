@@ -344,8 +344,9 @@ impl From<SwarmError> for Failure {
                 return failure.help("every peer has the same one; look for another torrent or link");
             }
             SwarmError::Stopped => (stopped(), "the same command goes on where it stopped"),
-            SwarmError::NoHope { ref standing, .. } => {
-                (if standing.no_tracker() { TRACKER } else { NO_PEER }, next_step(standing))
+            SwarmError::NoHope { ref what, ref standing } => {
+                let code = if standing.no_tracker() { TRACKER } else { NO_PEER };
+                return Failure::new(code, format!("{what}: {standing}")).help(next_step(standing)).see("15-swarm");
             }
         };
         Failure::new(code, error).help(help).see("15-swarm")

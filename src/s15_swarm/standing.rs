@@ -3,14 +3,10 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::fmt;
 use std::net::SocketAddr;
 
 use crate::s12_session::stats::PeerFlags;
 use crate::s14_peer_list::addresses::REMEMBERED;
-
-/// How many reasons are told.
-const TOLD: usize = 3;
 
 /// Whom a download has met, and what came of each. Kept while it runs.
 #[derive(Default)]
@@ -176,37 +172,5 @@ impl Standing {
     /// Whether anything is verified, and so kept.
     pub fn has_some(&self) -> bool {
         self.pieces.is_some_and(|(have, _)| have > 0)
-    }
-
-    /// Who is known, and through whom.
-    fn peers(&self) -> Option<String> {
-        let nobody = if self.only_us { "nobody but us" } else { "nobody" };
-        match (self.known, self.answered) {
-            (0, 0) if self.sources == 0 => Some("no tracker is named, and no peer is given".to_owned()),
-            (0, 0) if self.only_us => Some("the address that was given is our own".to_owned()),
-            (0, 0) => None,
-            (0, 1) if self.trackers == 1 => Some(format!("the tracker names {nobody}")),
-            (0, answered) if answered == self.trackers => Some(format!("{answered} trackers name {nobody}")),
-            (0, answered) => Some(format!("{answered} of {} trackers answered, and named {nobody}", self.trackers)),
-            (1, _) => Some(format!("1 peer known, {} connected", self.connected)),
-            (known, _) => Some(format!("{known} peers known, {} connected", self.connected)),
-        }
-    }
-}
-
-impl fmt::Display for Standing {
-    fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
-        let mut parts: Vec<String> = Vec::new();
-        parts.extend(self.pieces.map(|(have, all)| format!("{have} of {all} pieces are verified")));
-        parts.extend(self.peers());
-        parts.extend(self.reasons.iter().take(TOLD).map(|Reason { peers, example, why }| match peers {
-            1 => format!("{example}: {why}"),
-            _ => format!("{peers} peers: {why}"),
-        }));
-        let others: usize = self.reasons.iter().skip(TOLD).map(|reason| reason.peers).sum();
-        parts.extend((others > 0).then(|| format!("{others} more, for other reasons")));
-        let room = TOLD.saturating_sub(self.reasons.len());
-        parts.extend(self.failures.iter().take(room).cloned());
-        write!(out, "{}", parts.join("; "))
     }
 }

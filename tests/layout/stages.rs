@@ -1,5 +1,7 @@
 //! The stages: numbers, direction, headers, length.
 
+use std::path::{Path, PathBuf};
+
 use super::tree::{Stage, assert_none, code, has_word, names, read, root, stage_number, stages};
 
 const LONGEST: usize = 400;
@@ -183,8 +185,73 @@ fn a_child_module_says_what_it_is_for() {
     assert_none("child modules without a header", &bare);
 }
 
+/// A sitting is 45 minutes, and a main file 15, at 25 lines a minute that are not blank.
+const SITTING: usize = 45 * 25;
+const MAIN: usize = 15 * 25;
+const FILES: usize = 9;
+
+/// The files of each sitting. A card that names no sittings has one. Otherwise each item of its list
+/// names files, or a file with its children, by their modules.
+fn sittings(stage: &Stage) -> Result<Vec<Vec<&Path>>, String> {
+    let text = read(&root().join(stage.main()));
+    let header = header(&text).join("\n");
+    let Some((_, list)) = header.split_once(" sittings\n") else {
+        return Ok(vec![stage.files.iter().map(PathBuf::as_path).collect()]);
+    };
+    let items: Vec<&str> = list.split("\n//! ").filter(|item| !item.is_empty()).collect();
+    let starts = |item: &&str| item.trim_start_matches("//! ").starts_with(|c: char| c.is_ascii_digit());
+    let mut sittings: Vec<String> = Vec::new();
+    for line in items {
+        match sittings.last_mut() {
+            Some(last) if !starts(&line) => *last += line,
+            _ => sittings.push(line.to_owned()),
+        }
+    }
+    let mut files: Vec<Vec<&Path>> = vec![Vec::new(); sittings.len()];
+    for file in &stage.files {
+        let named = |module: &std::ffi::OsStr| {
+            let name = format!("`{}`", Path::new(module).with_extension("").display());
+            sittings.iter().position(|sitting| sitting.contains(&name))
+        };
+        // A child may be named by itself, or come with its parent.
+        let sitting = if file == stage.main() { Some(0) } else { file.iter().rev().find_map(named) };
+        let sitting = sitting.ok_or_else(|| format!("{} is in no sitting", file.display()))?;
+        files[sitting].push(file);
+    }
+    Ok(files)
+}
+
 #[test]
-fn a_stage_file_is_read_in_one_sitting() {
+fn a_stage_is_read_in_sittings_of_45_minutes() {
+    let lines = |file: &Path| read(&root().join(file)).lines().filter(|line| !line.trim().is_empty()).count();
+    let mut long = Vec::new();
+    for stage in stages() {
+        let main = lines(stage.main());
+        if main > MAIN {
+            long.push(format!("{}: {main} lines of {MAIN}", stage.main().display()));
+        }
+        match sittings(&stage) {
+            Err(fault) => long.push(fault),
+            Ok(sittings) => {
+                for (number, files) in (1..).zip(&sittings) {
+                    let sum: usize = files.iter().map(|file| lines(file)).sum();
+                    println!("{}, sitting {number}: {sum} lines in {} files", stage.name, files.len());
+                    if sum > SITTING || files.len() > FILES {
+                        long.push(format!(
+                            "{}, sitting {number}: {sum} lines of {SITTING}, {} files of {FILES}",
+                            stage.name,
+                            files.len()
+                        ));
+                    }
+                }
+            }
+        }
+    }
+    assert_none("what does not fit a sitting", &long);
+}
+
+#[test]
+fn a_stage_file_is_not_long() {
     let mut long = Vec::new();
     for stage in stages() {
         for file in &stage.files {

@@ -120,7 +120,7 @@ fn a_tracker_whose_names_lead_nowhere_does_not_name_nobody() {
     let (net, torrent) = (Net::new(), torrent());
     let (plan, _) = with_tracker(plan(&net, &torrent, &[]), |_, _| names_hosts(&[("no.such.host.invalid", 6881)]));
     let error = match run(&net, plan, &torrent).result {
-        Err(error @ SwarmError::NoHope { .. }) => error.to_string(),
+        Err(SwarmError::NoHope { standing, .. }) => standing.to_string(),
         other => panic!("{other:?}"),
     };
     let expected = "fake://tracker: it names the peer no.such.host.invalid:6881, which cannot be looked up: ";

@@ -369,8 +369,9 @@ impl Ran {
     /// It ended for want of hope, and says so in these words.
     #[track_caller]
     pub fn is_hopeless(&self, words: &str) {
-        let Err(error @ SwarmError::NoHope { .. }) = &self.result else { panic!("{:?}; {:#?}", self.result, self.told()) };
-        assert!(error.to_string().contains(words), "no word of {words:?} in {error}");
+        let Err(SwarmError::NoHope { what, standing }) = &self.result else { panic!("{:?}; {:#?}", self.result, self.told()) };
+        let error = format!("{what}: {standing}");
+        assert!(error.contains(words), "no word of {words:?} in {error}");
     }
 
     /// The events, without progress.
