@@ -1,13 +1,13 @@
 //! Sentences for people: why a download waits, and how it stood when it was given up. (stage 15)
 //!
-//! The swarm says what is the case, in types: [`Waiting`] and [`Standing`]. What it is called in
+//! The swarm says what is the case, in types: [`Waiting`] and [`FailureReport`]. What it is called in
 //! English is decided here, once for the terminal, for JSON and for errors.
 
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
-use crate::s15_swarm::standing::{Reason, Standing};
+use crate::s15_swarm::failure_report::{FailureReport, Reason};
 use crate::s15_swarm::waiting::{Missing, Next, Wait, Waiting};
 
 /// The number of reasons that are told.
@@ -108,7 +108,7 @@ impl Waiting {
     }
 }
 
-impl fmt::Display for Standing {
+impl fmt::Display for FailureReport {
     fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
         let mut parts: Vec<String> = Vec::new();
         parts.extend(self.pieces.map(|(have, all)| format!("{have} of {all} pieces are verified")));
@@ -126,7 +126,7 @@ impl fmt::Display for Standing {
 }
 
 /// Who is known, and through whom.
-fn peers(standing: &Standing) -> Option<String> {
+fn peers(standing: &FailureReport) -> Option<String> {
     let nobody = if standing.only_us { "nobody but us" } else { "nobody" };
     match (standing.known, standing.answered) {
         (0, 0) if standing.sources == 0 => Some("no tracker is named, and no peer is given".to_owned()),

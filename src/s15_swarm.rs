@@ -13,35 +13,35 @@
 //! ```text
 //!         sources (a thread each) --candidates--> swarm --starts--> a thread per peer
 //!                                                   ^                     |
-//!         events to the user <---- this thread -----+------- notes -------+
+//!         events to the user <---- this thread -----+----- messages ------+
 //!                                                                         |
 //!         work queue (one Mutex)  <------- claim / give back / done ------+
 //!         storage (positioned)    <------- each block as it comes --------+
 //! ```
 //! # Decisions
-//! * **No end goes unheard.** However a peer's thread ends, also by a panic, its leases go back
-//!   first and then the swarm gets its last note.
+//! * **No end goes unheard.** However a peer's thread ends, even by a panic, its leases go back
+//!   first, and then the swarm gets the thread's last message.
 //! * **What ends one peer and what ends the download are two types,** [`Ended`] and [`SwarmError`].
 //!   A full disk is nobody's fault but ours.
 //! * **From a magnet link it is the same download,** except that each thread first tries to get the
-//!   info dictionary (`learning`).
+//!   info dictionary (`magnet`).
 //! * **Left out:** listening, and what to give to whom. That is stage 17.
 //!
 //! # In two sittings
-//! 1. This file, `plan`, `conductor` (the download's own thread: it dials, hears of ends, and decides
-//!    when it is over) with `ending`, `patience` and [`outcome`], and `peer`, which starts a thread.
+//! 1. This file, `plan`, `torrent_loop` (the download's own thread: it dials, hears of ends, and decides
+//!    when it is over) with `ending`, `patience` and [`summary`], and `peer_thread`, which starts a thread.
 //! 2. `places` and `lobby`, when more peers come than there is room for; `reports`, when one lies;
-//!    `learning`, before a magnet link's torrent is known; `telling`, [`waiting`], [`standing`] and
+//!    `magnet`, before a magnet link's torrent is known; `telling`, [`waiting`], [`failure_report`] and
 //!    [`view`], for whoever watches. `report.rs` makes sentences of it.
 
-mod conductor;
-mod learning;
+pub mod failure_report;
 mod lobby;
-pub mod outcome;
+mod magnet;
 mod patience;
-mod peer;
+mod peer_thread;
 mod plan;
-pub mod standing;
+pub mod summary;
+mod torrent_loop;
 pub mod view;
 pub mod waiting;
 
@@ -53,12 +53,12 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use self::conductor::{Conductor, Limits};
+use self::failure_report::FailureReport;
 use self::lobby::Lobby;
-use self::outcome::Outcome;
-pub use self::peer::Ended;
+pub use self::peer_thread::Ended;
 pub use self::plan::Plan;
-use self::standing::Standing;
+use self::summary::Summary;
+use self::torrent_loop::{Limits, TorrentLoop};
 use self::waiting::Waiting;
 use crate::s02_metainfo::{Info, InfoHash, PieceIndex};
 use crate::s03_tracker::PeerId;
@@ -88,64 +88,64 @@ pub enum Event {
         /// Bytes in all.
         length: u64,
     },
-    /// So many bytes were there before the download began.
+    /// The number of verified bytes that were on disk before the download began.
     Resumed(u64),
     /// About ten times a second, also when nothing has changed.
     Progress {
         /// Bytes in verified pieces.
         verified: u64,
-        /// Bytes in blocks that came in this session.
+        /// Bytes in blocks received in this session.
         downloaded: u64,
-        /// Bytes in blocks that went.
+        /// Bytes in blocks sent.
         uploaded: u64,
-        /// Peers whose handshake is done.
+        /// The number of connected peers.
         peers: usize,
         /// What is waited for, when nothing has come for two seconds.
         waiting: Option<Waiting>,
     },
-    /// Nothing has come for [`Plan::silence`]: why, and what happens next. Told again when the
-    /// reason is another one. A seed that nobody takes from tells it once.
+    /// No block has come for [`Plan::silence`]: why, and what happens next. Sent again when the
+    /// reason changes. A seed that uploads to nobody sends it once.
     Waiting(Waiting),
-    /// All pieces are there and verified, which they were not at the start.
+    /// The last missing piece is verified.
     Completed,
     /// A peer's handshake is done.
     Joined(SocketAddr),
-    /// A peer chokes us (`true`), or does so no longer: of each only the first time.
+    /// A peer chokes us (`true`) or unchokes us. Only the first of each is reported.
     Choked(SocketAddr, bool),
-    /// A peer is gone.
+    /// A connection has ended.
     Left(SocketAddr, Ended),
-    /// A peer broke a rule in a way that does no harm: what it was.
+    /// A peer broke a rule in a way that does no harm. The text says how.
     PassedOver(SocketAddr, String),
-    /// A piece that was there has been changed on disk by somebody: it is no longer given.
+    /// Another program has changed a verified piece on disk. It is no longer uploaded.
     Withdrawn(PieceIndex),
-    /// A piece had the wrong hash; these peers had a part in it. A single one is banned.
+    /// A piece had the wrong hash. These peers sent blocks of it; if it is only one, it is banned.
     Corrupt(PieceIndex, Vec<SocketAddr>),
-    /// A piece that had the wrong hash is right now, and shows that this peer's blocks were wrong:
-    /// it is banned.
+    /// A piece that had the wrong hash is now verified, which shows that this peer's blocks were
+    /// wrong. The peer is banned.
     Lied(PieceIndex, SocketAddr),
-    /// What a source has to say.
+    /// A source of peers reports something.
     Source {
-        /// Its name.
+        /// The source's name.
         name: String,
-        /// Its words.
+        /// What it reports.
         what: String,
-        /// Whether it could not find peers.
+        /// Whether it failed to find peers.
         failed: bool,
     },
-    /// It ends before it is complete, for the reason in the error: what it came to.
-    Unfinished(Outcome),
+    /// The download ends before it is complete. The error says why.
+    Unfinished(Summary),
 }
 
-/// What a thread tells the swarm. The channel is not bounded, since a thread that
-/// ends must never wait; but its notes are few, and none is sent for a block.
-enum Note {
+/// What the other threads send to the torrent loop. The channel is not bounded, because a thread
+/// that ends must never wait. The messages are few, and none is sent for a block.
+enum SwarmMessage {
     Source(SourceReport),
     /// A connection waits in the lobby.
     Came,
     Joined(SocketAddr),
-    /// Why no info dictionary comes from it, if anything speaks against it.
+    /// Why the peer cannot give the info dictionary. `None` if it still may.
     Lacks(SocketAddr, Option<&'static str>),
-    /// From a peer's session.
+    /// A report of a peer's session.
     Session(Report),
     Ended(PeerNumber, SocketAddr, Ended),
     Metadata(Box<Info>),
@@ -156,7 +156,7 @@ pub(crate) struct Swarm {
     info_hash: InfoHash,
     peer_id: PeerId,
     dial: Arc<dyn Dial>,
-    /// What the peers' sessions share.
+    /// What all sessions share.
     host: Arc<Host>,
     upload_only: bool,
     port: u16,
@@ -166,12 +166,12 @@ pub(crate) struct Swarm {
     /// Connections that have come by themselves and wait for a place.
     lobby: Lobby,
     max_handshakes: usize,
-    notes: Sender<Note>,
-    /// The connected peers: a leaf lock.
+    messages: Sender<SwarmMessage>,
+    /// The connected peers. A leaf lock.
     live: Mutex<HashMap<PeerNumber, Live>>,
-    /// Who is fetching the info dictionary: a leaf lock.
-    fetching: Mutex<learning::Fetching>,
-    /// How long one may keep a place that others wait for.
+    /// The fetches of the info dictionary that are running. A leaf lock.
+    fetching: Mutex<magnet::Fetching>,
+    /// The longest time that a peer keeps a place that others are waiting for.
     place_time: Duration,
 }
 
@@ -181,24 +181,24 @@ struct Live {
     dialled: bool,
     hang_up: Hangup,
     stats: Arc<PeerStats>,
-    /// Why we hung up, if we did: to its thread it looks as if the peer had.
+    /// Why we hung up, if we did. To the peer's thread it looks as if the peer had.
     parted: Option<Ended>,
-    /// Addresses that we have dialled and left, since this peer is here. When it goes, they
-    /// are dialled again.
+    /// Addresses at which we found this peer again, and hung up. They are dialled again once it
+    /// goes.
     doubles: Vec<SocketAddr>,
 }
 
-/// How many addresses of one peer are dialled again once it goes.
+/// The number of addresses that are remembered for one peer.
 const MAX_DOUBLES: usize = 100;
 
 impl Live {
-    /// What tells whether another connection leads to the same peer.
+    /// Returns what shows whether another connection leads to the same peer.
     fn link(&self) -> Link {
         let (ip, age) = (self.stats.address().ip(), self.stats.start().elapsed());
         Link { peer_id: self.peer_id, ip, dialled: self.dialled, proved: self.stats.last_useful().is_some(), age }
     }
 
-    /// Notes an address that is dialled again once this peer goes.
+    /// Remembers an address that is to be dialled again once this peer goes.
     fn add_double(&mut self, address: SocketAddr) {
         if self.doubles.len() < MAX_DOUBLES && !self.doubles.contains(&address) {
             self.doubles.push(address);
@@ -207,17 +207,18 @@ impl Live {
 }
 
 impl Swarm {
-    fn note(&self, note: Note) {
-        // The swarm is over when nobody listens.
-        let _ = self.notes.send(note);
+    fn send(&self, message: SwarmMessage) {
+        // It fails only when the swarm is over.
+        let _ = self.messages.send(message);
     }
 
     fn live(&self) -> MutexGuard<'_, HashMap<PeerNumber, Live>> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What we say of ourselves. Who offers the fast extension must say what it has right
-    /// away; without the info dictionary we do not know how many pieces there are.
+    /// Our handshake at this moment. A client that offers the fast extension must say which pieces
+    /// it has right after the handshake, and without the info dictionary we do not know how many
+    /// pieces there are.
     fn handshake(&self) -> Handshake {
         let ours = Handshake::new(self.info_hash, self.peer_id).with_bit(EXTENSION_BIT);
         if self.torrent.get().is_some() { ours.with_bit(FAST_BIT) } else { ours }
@@ -225,23 +226,24 @@ impl Swarm {
 }
 
 /// Downloads a torrent and returns when all of it is verified and stored, or later if
-/// [`Uploads::stays`](crate::s12_session::uploads::Uploads::stays) for others. What is complete at the start is only given.
+/// [`Uploads::stays`](crate::s12_session::uploads::Uploads::stays) says so. A torrent that is
+/// complete at the start is only seeded.
 ///
-/// `prepare` is called once the info dictionary is known; it returns where to store
-/// the content, and which pieces are there already. `event` is called on this thread.
+/// `prepare` is called once the info dictionary is known. It returns where to store the content, and
+/// which pieces are on disk already. `event` is called on this thread.
 ///
 /// # Errors
-/// If the store fails, if there is no hope or no patience left, or if it was stopped.
-pub fn download<P>(plan: Plan, prepare: P, event: &mut dyn FnMut(Event)) -> Result<Outcome, SwarmError>
+/// If the store fails, if there is no hope or no patience left, or if the download was stopped.
+pub fn download<P>(plan: Plan, prepare: P, event: &mut dyn FnMut(Event)) -> Result<Summary, SwarmError>
 where
     P: FnOnce(&Info) -> Result<(Arc<dyn Store>, Bitfield), StorageError>,
 {
-    let (notes, noted) = mpsc::channel();
+    let (messages, received) = mpsc::channel();
     let budget = Budget::of(allowed(Budget::wanted(plan.max_peers)), plan.max_peers);
     let counters = Arc::new(Counters::default());
     let signals = Arc::new(Signals::default());
     let retry = plan.retry();
-    let reports = notes.clone();
+    let reports = messages.clone();
     let host = Host {
         download_limit: plan.download_rate,
         upload_limit: plan.upload_rate,
@@ -249,10 +251,10 @@ where
         stopping: Arc::default(),
         uploads: Arc::clone(&plan.uploads),
         report: Box::new(move |report| {
-            // Progress is counted anyway; of the pieces, only the last is news.
+            // Progress is counted anyway. Of the verified pieces, only the last one is news.
             if !matches!(report, Report::Verified(1..)) {
-                // The swarm is over when nobody listens.
-                let _ = reports.send(Note::Session(report));
+                // It fails only when the swarm is over.
+                let _ = reports.send(SwarmMessage::Session(report));
             }
         }),
     };
@@ -268,20 +270,20 @@ where
         signals,
         lobby: Lobby::new(budget.lobby),
         max_handshakes: budget.handshakes,
-        notes: notes.clone(),
+        messages: messages.clone(),
         live: Mutex::default(),
         fetching: Mutex::default(),
         place_time: retry,
     });
     plan.watch.begin(&swarm);
     let limits = Limits { max_peers: budget.places, patience: plan.patience, retry, silence: plan.silence };
-    let conductor = Conductor::new(swarm, limits, Box::new(prepare), event, (notes, noted));
-    conductor.run(plan.info, plan.sources, &plan.stop)
+    let torrent_loop = TorrentLoop::new(swarm, limits, Box::new(prepare), event, (messages, received));
+    torrent_loop.run(plan.info, plan.sources, &plan.stop)
 }
 
 /// Why a download ended without being complete.
 #[derive(Debug, Error)]
-#[allow(missing_docs)] // of the fields: the messages say what they are
+#[allow(missing_docs)] // of the fields: the messages name them
 pub enum SwarmError {
     /// The content could not be stored (stage 10).
     #[error(transparent)]
@@ -289,10 +291,10 @@ pub enum SwarmError {
     /// The magnet link leads to an info dictionary that is no torrent we can use.
     #[error(transparent)]
     Unusable(crate::s02_metainfo::MetainfoError),
-    /// Nobody can, or wants to, give us what is missing.
+    /// No peer can or will give us the missing pieces.
     #[error("{what}")]
-    NoHope { what: String, standing: Box<Standing> },
-    /// It was told to stop.
+    NoHope { what: String, standing: Box<FailureReport> },
+    /// The user stopped it.
     #[error("stopped; what is verified is kept")]
     Stopped,
 }

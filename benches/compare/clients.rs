@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::content::{NAME, Torrent};
-use crate::{Outcome, role};
+use crate::{Summary, role};
 
 /// Ours, as the table calls it.
 pub const OURS: &str = "piecemeal";
@@ -115,7 +115,7 @@ impl Client {
 
     /// Downloads to `folder/content` and exits; `None`: it cannot. `seeders` is what the
     /// floor is told; all others ask the tracker.
-    pub fn download(&self, torrent: &Torrent, folder: &Path, seeders: &[String], ahead: u64) -> Outcome<Option<Command>> {
+    pub fn download(&self, torrent: &Torrent, folder: &Path, seeders: &[String], ahead: u64) -> Summary<Option<Command>> {
         let mut command = self.command(folder);
         // With more than anybody's default, all are told so, as a user would.
         let peers = seeders.len().max(50).to_string();
@@ -186,7 +186,7 @@ impl Client {
     }
 
     /// A download of what is there already.
-    pub fn resume(&self, torrent: &Torrent, folder: &Path) -> Outcome<Option<Command>> {
+    pub fn resume(&self, torrent: &Torrent, folder: &Path) -> Summary<Option<Command>> {
         let mut command = match self.kind {
             Kind::Floor => return Ok(None),
             _ => self.download(torrent, folder, &[], 0)?,

@@ -12,7 +12,7 @@ use crate::role::Helper;
 use crate::starter::measure;
 use crate::table::Table;
 use crate::tracker::Tracker;
-use crate::{Outcome, relay, seeder};
+use crate::{Summary, relay, seeder};
 
 const MIB: u64 = 1 << 20;
 /// Nothing here takes longer, unless it hangs...
@@ -68,7 +68,7 @@ pub const PEERS: [Job; 4] = [
 ];
 
 /// Runs those that are wanted.
-pub fn run(options: &Options, clients: &[Client], folder: &Path, table: &mut Table) -> Outcome<()> {
+pub fn run(options: &Options, clients: &[Client], folder: &Path, table: &mut Table) -> Summary<()> {
     let content = Content::new();
     let tracker = Tracker::start()?;
     for job in COLUMNS.iter().chain([&LINK]).chain(&PIECES).chain(&PEERS) {
@@ -90,7 +90,7 @@ struct Swarm {
 }
 
 impl Swarm {
-    fn start(job: &Job, torrent: &Torrent) -> Outcome<Swarm> {
+    fn start(job: &Job, torrent: &Torrent) -> Summary<Swarm> {
         let (seeder, addresses) = seeder::start(torrent, job.seeders)?;
         let [address] = &addresses[..] else { return Ok(Swarm { addresses, _running: vec![seeder] }) };
         if !job.far {
@@ -111,7 +111,7 @@ fn rounds(
     folder: &Path,
     content: &Content,
     table: &mut Table,
-) -> Outcome<()> {
+) -> Summary<()> {
     let out = folder.join("out");
     // Over the link, as much as it holds must be asked for, and more.
     let ahead = if job.far { 8 * MIB } else { MIB / 4 };
@@ -144,7 +144,7 @@ fn rounds(
 }
 
 /// An empty folder.
-pub fn fresh(folder: &Path) -> Outcome<()> {
+pub fn fresh(folder: &Path) -> Summary<()> {
     if folder.exists() {
         fs::remove_dir_all(folder)?;
     }
@@ -160,7 +160,7 @@ pub fn in_turn(
     folder: &Path,
     product: Option<&Path>,
     table: &mut Table,
-) -> Outcome<()> {
+) -> Summary<()> {
     let mut failed = Vec::new();
     for _ in 0..options.rounds {
         for (kind, command) in commands {

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::Outcome;
+use crate::Summary;
 use crate::clients::{Client, Kind};
 use crate::content::{Content, NAME, Torrent};
 use crate::downloads::{fresh, in_turn};
@@ -16,7 +16,7 @@ pub const VERIFY: &str = "verify, 1 GiB";
 pub const RESUME: &str = "resume with everything there, 1 GiB";
 
 /// Runs those that are wanted.
-pub fn run(options: &Options, clients: &[Client], folder: &Path, table: &mut Table) -> Outcome<()> {
+pub fn run(options: &Options, clients: &[Client], folder: &Path, table: &mut Table) -> Summary<()> {
     if ![CREATE, VERIFY, RESUME].iter().any(|work| options.wants(work)) {
         return Ok(());
     }
@@ -27,9 +27,9 @@ pub fn run(options: &Options, clients: &[Client], folder: &Path, table: &mut Tab
     let file = there.join(NAME);
     content.write(&file, 1 << 30)?;
     let torrent = Torrent::make(&content, folder.join("there.torrent"), 1 << 30, 1 << 20, &tracker.url)?;
-    let all = |command: &dyn Fn(&Client) -> Outcome<Option<Command>>| -> Outcome<Vec<(Kind, Command)>> {
+    let all = |command: &dyn Fn(&Client) -> Summary<Option<Command>>| -> Summary<Vec<(Kind, Command)>> {
         let commands = clients.iter().map(|client| Ok(command(client)?.map(|command| (client.kind, command))));
-        commands.filter_map(Outcome::transpose).collect()
+        commands.filter_map(Summary::transpose).collect()
     };
 
     if options.wants(CREATE) {

@@ -16,12 +16,12 @@ use std::thread;
 use piecemeal::s02_metainfo::{Info, Metainfo};
 use sha1::{Digest, Sha1};
 
-use crate::Outcome;
+use crate::Summary;
 use crate::wire::{BLOCK, HEAD, block_head, requests, until_unchoked};
 
 /// `TORRENT OUTPUT AHEAD ADDRESS...`; AHEAD is how many bytes a thread has asked for at
 /// the least, besides the next piece.
-pub fn play(arguments: &[String]) -> Outcome<()> {
+pub fn play(arguments: &[String]) -> Summary<()> {
     let [torrent, output, ahead, addresses @ ..] = arguments else { return Err("floor: TORRENT OUTPUT AHEAD ADDRESS".into()) };
     let info = Metainfo::read(Path::new(torrent))?.info;
     let ahead: u64 = ahead.parse()?;

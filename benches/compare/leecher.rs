@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use piecemeal::s02_metainfo::{Info, Metainfo};
 
-use crate::Outcome;
+use crate::Summary;
 use crate::role::until_stdin_ends;
 use crate::wire::{HEAD, handshake, requests, until_unchoked};
 
@@ -22,7 +22,7 @@ const SILENCE: Duration = Duration::from_secs(15);
 
 /// `TORRENT ADDRESS CONNECTIONS`: says `ready` once each connection was given a
 /// piece, waits for the end of its input, fetches everything once, and prints the seconds.
-pub fn play(arguments: &[String]) -> Outcome<()> {
+pub fn play(arguments: &[String]) -> Summary<()> {
     let [torrent, address, connections] = arguments else { return Err("leecher: TORRENT ADDRESS CONNECTIONS".into()) };
     let info = Arc::new(Metainfo::read(torrent.as_ref())?.info);
     let streams: Vec<TcpStream> =
@@ -112,7 +112,7 @@ fn take(reader: &mut impl BufRead, mut bytes: u64) -> io::Result<()> {
 
 /// `TORRENT ADDRESS CONNECTIONS`: opens them, says `ready`, and holds them until its
 /// input ends.
-pub fn idle(arguments: &[String]) -> Outcome<()> {
+pub fn idle(arguments: &[String]) -> Summary<()> {
     let [torrent, address, connections] = arguments else { return Err("idlers: TORRENT ADDRESS CONNECTIONS".into()) };
     let info = Metainfo::read(torrent.as_ref())?.info;
     served(address, &info, 0)?;

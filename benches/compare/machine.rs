@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs, thread};
 
-use crate::Outcome;
+use crate::Summary;
 use crate::clients::{Client, Kind};
 use crate::options::Options;
 
@@ -12,7 +12,7 @@ use crate::options::Options;
 pub struct Folder(tempfile::TempDir);
 
 impl Folder {
-    pub fn new() -> Outcome<Folder> {
+    pub fn new() -> Summary<Folder> {
         let shared = Path::new("/dev/shm");
         let memory = shared.is_dir().then(|| shared.to_owned());
         let chosen = env::var_os("PIECEMEAL_BENCH_DIR").map(PathBuf::from).or(memory).unwrap_or_else(env::temp_dir);
@@ -34,7 +34,7 @@ impl Folder {
 }
 
 /// User and system time of a process that runs, in seconds.
-pub fn cpu_of(id: u32) -> Outcome<f64> {
+pub fn cpu_of(id: u32) -> Summary<f64> {
     let text = fs::read_to_string(format!("/proc/{id}/stat"))?;
     // The second word, the name, may hold spaces; it ends with the last bracket.
     let words: Vec<&str> = text.rsplit_once(") ").ok_or("/proc/PID/stat")?.1.split(' ').collect();
@@ -44,7 +44,7 @@ pub fn cpu_of(id: u32) -> Outcome<f64> {
 }
 
 /// The most memory that a running process has had, in MiB.
-pub fn peak_of(id: u32) -> Outcome<f64> {
+pub fn peak_of(id: u32) -> Summary<f64> {
     let text = fs::read_to_string(format!("/proc/{id}/status"))?;
     let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("/proc/PID/status")?;
     Ok(line.trim().trim_end_matches(" kB").parse::<f64>()? / 1024.0)

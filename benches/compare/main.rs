@@ -73,10 +73,10 @@ fn main() {
 
 /// What may go wrong here ends a measurement or the program; nobody asks what it was.
 #[cfg(unix)]
-type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
+type Summary<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 #[cfg(unix)]
-fn bench(arguments: &[String]) -> Outcome<()> {
+fn bench(arguments: &[String]) -> Summary<()> {
     let Some(options) = options::Options::parse(arguments)? else { return Ok(()) };
     let load = machine::load();
     let folder = machine::Folder::new()?;

@@ -1,6 +1,6 @@
 //! The command line of the comparison.
 
-use crate::Outcome;
+use crate::Summary;
 
 const HELP: &str = "\
 cargo bench --locked --bench compare -- [--rounds N] [--only WORK]...
@@ -20,7 +20,7 @@ pub struct Options {
 
 impl Options {
     /// `None`: help was wanted, and given.
-    pub fn parse(arguments: &[String]) -> Outcome<Option<Options>> {
+    pub fn parse(arguments: &[String]) -> Summary<Option<Options>> {
         let mut options = Options { rounds: 5, only: Vec::new() };
         let mut arguments = arguments.iter();
         while let Some(argument) = arguments.next() {

@@ -12,7 +12,7 @@ use piecemeal::s11_work_queue::WorkQueue;
 use piecemeal::s11_work_queue::claimant::{Claim, Claimant};
 use sha1::{Digest, Sha1};
 
-use crate::Outcome;
+use crate::Summary;
 use crate::options::Options;
 use crate::table::Table;
 
@@ -38,7 +38,7 @@ impl Store for Nowhere {
 }
 
 /// A torrent of so many pieces of one zero byte each.
-fn torrent() -> Outcome<Arc<Info>> {
+fn torrent() -> Summary<Arc<Info>> {
     let hashes = Sha1::digest([0]).repeat(PIECES as usize);
     let pairs = [("name", bytes("n")), ("length", integer(PIECES)), ("piece length", integer(1)), ("pieces", bytes(hashes))];
     Ok(Arc::new(Info::from_bytes(&dictionary(pairs))?))
@@ -46,7 +46,7 @@ fn torrent() -> Outcome<Arc<Info>> {
 
 /// Measures the three, if they are wanted; the median of the rounds counts. Every peer
 /// has another half of the pieces, which is the hardest case that is likely.
-pub fn run(options: &Options, table: &mut Table) -> Outcome<()> {
+pub fn run(options: &Options, table: &mut Table) -> Summary<()> {
     if !options.wants(WORK) {
         return Ok(());
     }

@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::Outcome;
+use crate::Summary;
 use crate::role::{self, Helper, until_stdin_ends};
 
 /// What the link allows each way.
@@ -17,7 +17,7 @@ const SLACK: Duration = Duration::from_millis(10);
 const CHUNK: usize = 64 << 10;
 
 /// `ADDRESS`: prints where it listens, and connects whoever comes with that address.
-pub fn play(arguments: &[String]) -> Outcome<()> {
+pub fn play(arguments: &[String]) -> Summary<()> {
     let [address] = arguments else { return Err("relay: ADDRESS".into()) };
     let listener = TcpListener::bind((Ipv4Addr::new(127, 0, 9, 1), 0))?;
     println!("{}", listener.local_addr()?);
@@ -33,7 +33,7 @@ pub fn play(arguments: &[String]) -> Outcome<()> {
 }
 
 /// Starts a relay to an address.
-pub fn start(address: &str) -> Outcome<(Helper, String)> {
+pub fn start(address: &str) -> Summary<(Helper, String)> {
     let mut helper = Helper::start(role::command("relay")?.arg(address))?;
     let listening = helper.line()?;
     Ok((helper, listening))

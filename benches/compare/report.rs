@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
-use crate::Outcome;
+use crate::Summary;
 use crate::clients::{FLOOR, OURS};
 use crate::downloads::COLUMNS;
 use crate::plot;
@@ -111,7 +111,7 @@ fn summary(table: &Table, about: &str) -> String {
 }
 
 /// Writes `docs/benchmarks.md`, its plot, and the README's table.
-pub fn write(table: &Table, report: &str, about: &str) -> Outcome<()> {
+pub fn write(table: &Table, report: &str, about: &str) -> Summary<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     fs::write(root.join("docs/benchmarks.md"), report)?;
     fs::write(root.join("docs/benchmarks.svg"), plot::svg(table))?;

@@ -4,18 +4,18 @@ use std::env;
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-use crate::{Outcome, floor, leecher, relay, seeder, starter};
+use crate::{Summary, floor, leecher, relay, seeder, starter};
 
 /// The first argument of a process that plays a role.
 pub const FLAG: &str = "--role";
 
 /// What a process does that was started with a role. Whoever started it is told what
 /// went wrong in the place of the next line.
-pub fn play(arguments: &[String]) -> Outcome<()> {
+pub fn play(arguments: &[String]) -> Summary<()> {
     act(arguments).inspect_err(|error| println!("{TROUBLE}{error}"))
 }
 
-fn act(arguments: &[String]) -> Outcome<()> {
+fn act(arguments: &[String]) -> Summary<()> {
     match arguments.split_first() {
         Some((role, rest)) => match role.as_str() {
             "starter" => starter::play(rest),
@@ -33,7 +33,7 @@ fn act(arguments: &[String]) -> Outcome<()> {
 const TROUBLE: &str = "trouble: ";
 
 /// A command that plays a role.
-pub fn command(role: &str) -> Outcome<Command> {
+pub fn command(role: &str) -> Summary<Command> {
     let mut command = Command::new(env::current_exe()?);
     command.args([FLAG, role]);
     Ok(command)
@@ -53,7 +53,7 @@ pub struct Helper {
 
 impl Helper {
     /// Starts it.
-    pub fn start(command: &mut Command) -> Outcome<Helper> {
+    pub fn start(command: &mut Command) -> Summary<Helper> {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let input = child.stdin.take();
         let output = BufReader::new(child.stdout.take().ok_or("a helper without an output")?);
@@ -61,7 +61,7 @@ impl Helper {
     }
 
     /// The next line that it says.
-    pub fn line(&mut self) -> Outcome<String> {
+    pub fn line(&mut self) -> Summary<String> {
         let mut line = String::new();
         if self.output.read_line(&mut line)? == 0 {
             return Err("the other side gave up".into());

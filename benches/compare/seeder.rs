@@ -7,7 +7,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::thread;
 
-use crate::Outcome;
+use crate::Summary;
 use crate::content::{Content, MOST, Torrent};
 use crate::role::{self, Helper, until_stdin_ends};
 use crate::wire::{self, block_head, handshake, message, number, write_all};
@@ -18,7 +18,7 @@ const STACK: usize = 128 << 10;
 
 /// `LENGTH PIECE_LENGTH SEEDERS`: prints an address for each, and serves until its
 /// input ends.
-pub fn play(arguments: &[String]) -> Outcome<()> {
+pub fn play(arguments: &[String]) -> Summary<()> {
     let [length, piece_length, seeders] = arguments else { return Err("seeder: LENGTH PIECE_LENGTH SEEDERS".into()) };
     let (length, piece_length) = (length.parse::<u64>()?, piece_length.parse::<u64>()?);
     let shared = Arc::new((Content::new(), length.div_ceil(piece_length), piece_length));
@@ -42,11 +42,11 @@ pub fn play(arguments: &[String]) -> Outcome<()> {
 }
 
 /// Starts so many seeders of a torrent.
-pub fn start(torrent: &Torrent, seeders: usize) -> Outcome<(Helper, Vec<String>)> {
+pub fn start(torrent: &Torrent, seeders: usize) -> Summary<(Helper, Vec<String>)> {
     let mut command: Command = role::command("seeder")?;
     command.args([torrent.length.to_string(), torrent.piece_length.to_string(), seeders.to_string()]);
     let mut helper = Helper::start(&mut command)?;
-    let addresses = (0..seeders).map(|_| helper.line()).collect::<Outcome<_>>()?;
+    let addresses = (0..seeders).map(|_| helper.line()).collect::<Summary<_>>()?;
     Ok((helper, addresses))
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
-use crate::Outcome;
+use crate::Summary;
 use crate::clients::{Client, Kind};
 use crate::content::{Content, NAME, Torrent};
 use crate::downloads::fresh;
@@ -21,7 +21,7 @@ pub const SEEDING: &str = "seeding 1 GiB over 4 connections";
 pub const IDLE: &str = "seeding, 500 idle connections";
 
 /// Runs those that are wanted.
-pub fn run(options: &Options, clients: &[Client], folder: &Path, table: &mut Table) -> Outcome<()> {
+pub fn run(options: &Options, clients: &[Client], folder: &Path, table: &mut Table) -> Summary<()> {
     for (work, role, connections) in [(SEEDING, "leecher", 4), (IDLE, "idlers", 500)] {
         if !options.wants(work) {
             continue;
@@ -69,7 +69,7 @@ impl Drop for Running {
 
 /// CPU is what was used between "everybody is served" and the end, so that hashing at
 /// the start does not count. The peak is that of the whole time.
-fn give(mut command: Command, log: &Path, role: &str, torrent: &Torrent, port: u16, connections: usize) -> Outcome<Sample> {
+fn give(mut command: Command, log: &Path, role: &str, torrent: &Torrent, port: u16, connections: usize) -> Summary<Sample> {
     let output = File::create(log)?;
     for name in ["http_proxy", "https_proxy", "all_proxy"] {
         command.env_remove(name).env_remove(name.to_uppercase());

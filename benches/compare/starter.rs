@@ -16,12 +16,12 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::time::TimeValLike;
 use nix::unistd::Pid;
 
-use crate::Outcome;
+use crate::Summary;
 use crate::role;
 use crate::table::Sample;
 
 /// `LOG SECONDS PROGRAM ARGUMENT...`; prints exit code, wall, CPU (microseconds), peak (KiB).
-pub fn play(arguments: &[String]) -> Outcome<()> {
+pub fn play(arguments: &[String]) -> Summary<()> {
     let [log, seconds, program, arguments @ ..] = arguments else { return Err("starter: LOG SECONDS PROGRAM".into()) };
     let limit = Duration::from_secs(seconds.parse()?);
     let output = File::create(log)?;
@@ -51,7 +51,7 @@ pub fn play(arguments: &[String]) -> Outcome<()> {
 
 /// Runs a command to its end and measures it. Whatever is started here talks to
 /// loopback only, so it is not told of proxies.
-pub fn measure(command: &Command, log: &Path, limit: Duration) -> Outcome<Sample> {
+pub fn measure(command: &Command, log: &Path, limit: Duration) -> Summary<Sample> {
     let mut starter = role::command("starter")?;
     starter.arg(log).arg(limit.as_secs().to_string()).arg(command.get_program()).args(command.get_args());
     for (name, value) in command.get_envs() {

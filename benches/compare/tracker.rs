@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use piecemeal::s01_bencode::encode::{bytes, dictionary, integer};
 
-use crate::Outcome;
+use crate::Summary;
 
 /// A thread of this process; it waits while something is measured.
 pub struct Tracker {
@@ -18,7 +18,7 @@ pub struct Tracker {
 
 impl Tracker {
     /// Listens at a free port.
-    pub fn start() -> Outcome<Tracker> {
+    pub fn start() -> Summary<Tracker> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let url = format!("http://{}/announce", listener.local_addr()?);
         let peers = Arc::<Mutex<Vec<u8>>>::default();
@@ -34,7 +34,7 @@ impl Tracker {
     }
 
     /// From now on these are the peers.
-    pub fn set_peers(&self, addresses: &[String]) -> Outcome<()> {
+    pub fn set_peers(&self, addresses: &[String]) -> Summary<()> {
         let mut compact = Vec::new();
         for address in addresses {
             let SocketAddr::V4(address) = address.parse()? else { return Err("an IPv6 seeder".into()) };

@@ -16,8 +16,8 @@ use piecemeal::s10_storage::{StorageError, Store};
 use piecemeal::s11_work_queue::PeerNumber;
 use piecemeal::s12_session::rate::Rate;
 use piecemeal::s13_peer_sources::source::Linked;
-use piecemeal::s15_swarm::outcome::{Outcome, Traded};
-use piecemeal::s15_swarm::standing::Standing;
+use piecemeal::s15_swarm::failure_report::FailureReport;
+use piecemeal::s15_swarm::summary::{Summary, Traded};
 use piecemeal::s15_swarm::view::Watch;
 use piecemeal::s15_swarm::waiting::Wait;
 use piecemeal::s15_swarm::{Event, Plan, SwarmError, download};
@@ -141,8 +141,8 @@ where
 }
 
 /// Who gave what to whom.
-fn traded(outcome: &Outcome, event: &str, output: Option<&str>) -> Answer {
-    let Outcome { downloaded, uploaded, traded, banned } = outcome;
+fn traded(outcome: &Summary, event: &str, output: Option<&str>) -> Answer {
+    let Summary { downloaded, uploaded, traded, banned } = outcome;
     let mut text = format!("Gave {}, took {}.", counted(*uploaded, "byte"), counted(*downloaded, "byte"));
     let width = traded.iter().map(|traded| traded.peer.to_string().len()).max().unwrap_or(0).max(24);
     if !traded.is_empty() {
@@ -178,7 +178,7 @@ struct Teller<'o> {
     /// The progress that was told last, for programs: to them no news is no event.
     last: Option<Value>,
     /// What it came to, if it ended too early.
-    unfinished: Outcome,
+    unfinished: Summary,
 }
 
 impl Teller<'_> {
@@ -314,14 +314,14 @@ impl Teller<'_> {
 }
 
 /// What to do when there is no hope.
-fn next_step(standing: &Standing) -> &'static str {
+fn next_step(standing: &FailureReport) -> &'static str {
     match standing {
         _ if standing.has_some() => "what is verified is kept: the same command goes on; --peer HOST:PORT adds a peer",
         _ if standing.no_tracker() => "give a peer with --peer HOST:PORT, or try again later",
-        Standing { sources: 0, .. } => "give a peer with --peer HOST:PORT, or take a torrent with a tracker",
-        Standing { known: 0, trackers: 0, .. } => "check the address, or give another peer with --peer HOST:PORT",
-        Standing { known: 0, .. } => "others may come later: try the same again then, or give a peer with --peer HOST:PORT",
-        Standing { pieces: None, .. } => "try the same again later, or give a peer that has all of it with --peer HOST:PORT",
+        FailureReport { sources: 0, .. } => "give a peer with --peer HOST:PORT, or take a torrent with a tracker",
+        FailureReport { known: 0, trackers: 0, .. } => "check the address, or give another peer with --peer HOST:PORT",
+        FailureReport { known: 0, .. } => "others may come later: try the same again then, or give a peer with --peer HOST:PORT",
+        FailureReport { pieces: None, .. } => "try the same again later, or give a peer that has all of it with --peer HOST:PORT",
         _ => "try the same again later; --peer HOST:PORT adds a peer",
     }
 }

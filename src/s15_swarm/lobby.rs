@@ -1,4 +1,4 @@
-//! Where connections that others have made wait until there is a place for them.
+//! Where incoming connections wait until there is a place for them.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -7,14 +7,14 @@ use crate::s04_handshake::origin::Origin;
 use crate::s05_messages::connection::Connection;
 use crate::s14_peer_list::sharing::{Holder, makes_way, next_in_turn};
 
-/// Connections whose handshakes are done, the longest wait first. A leaf lock.
+/// Incoming connections after their handshakes, the longest wait first. A leaf lock.
 pub(super) struct Lobby {
     waiting: Mutex<VecDeque<Connection>>,
     most: usize,
 }
 
 impl Lobby {
-    /// An empty one, for this many.
+    /// Creates an empty lobby for this many connections.
     pub fn new(most: usize) -> Lobby {
         Lobby { waiting: Mutex::default(), most }
     }
@@ -28,11 +28,11 @@ impl Lobby {
         self.lock().is_empty()
     }
 
-    /// Takes one in; returns whether nobody else waits. If the lobby is full, connections that
-    /// have ended meanwhile go. Otherwise it is shared by address: the newcomer, or the latest
-    /// of the address with the most, is hung up on.
+    /// Adds a connection; returns whether it is the only one. If the lobby is full, connections that
+    /// have ended meanwhile make room. If none has, we hang up on the newcomer, or on the latest
+    /// connection of the address with the most.
     pub fn enter(&self, connection: Connection) -> bool {
-        // Declared before the lock, so that their sockets are closed after it is released.
+        // Declared before the lock, so that these sockets are closed after it is released.
         let mut sent_away = Vec::new();
         let mut waiting = self.lock();
         if waiting.len() >= self.most {
@@ -53,14 +53,14 @@ impl Lobby {
         waiting.len() == 1
     }
 
-    /// The address whose turn it is, if these have places.
+    /// Returns the address whose turn it is, given those that hold places.
     pub fn turn(&self, held: &[Origin]) -> Option<Origin> {
         let mut ended = Vec::new();
         let mut waiting = self.lock();
         next(&mut waiting, held, &mut ended).map(|(_, origin)| origin)
     }
 
-    /// The connection whose turn it is. It waits no longer.
+    /// Removes and returns the connection whose turn it is.
     pub fn next(&self, held: &[Origin]) -> Option<Connection> {
         let mut ended = Vec::new();
         let mut waiting = self.lock();
@@ -68,14 +68,14 @@ impl Lobby {
         waiting.remove(position)
     }
 
-    /// Takes one back, whose turn it was: it is the first again.
+    /// Puts a connection back at the front: it had its turn, but could not be started.
     pub fn put_back(&self, connection: Connection) {
         self.lock().push_front(connection);
     }
 }
 
-/// Whose turn it is. It must still be there, as another may be sent away for it: those that
-/// have ended are taken out, wherever they have waited.
+/// Returns the connection whose turn it is. It must still be alive, because a connected peer may
+/// have to go for it. So connections that have ended are taken out.
 fn next(waiting: &mut VecDeque<Connection>, held: &[Origin], ended: &mut Vec<Connection>) -> Option<(usize, Origin)> {
     loop {
         let line: Vec<Origin> = waiting.iter().map(|connection| Origin::of(connection.peer.ip())).collect();

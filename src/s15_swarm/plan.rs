@@ -1,4 +1,4 @@
-//! What to download and how, as whoever starts a download sees it.
+//! What to download, and how.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -16,38 +16,38 @@ use crate::s13_peer_sources::source::PeerSource;
 pub struct Plan {
     /// The torrent.
     pub info_hash: InfoHash,
-    /// Its info dictionary, if it is known already.
+    /// The info dictionary, if it is known already.
     pub info: Option<Info>,
-    /// Ourselves.
+    /// Our own peer id.
     pub peer_id: PeerId,
     /// Where peers come from.
     pub sources: Vec<Box<dyn PeerSource>>,
-    /// How they are reached.
+    /// How peers are dialled.
     pub dial: Arc<dyn Dial>,
-    /// How many may be connected.
+    /// The largest number of connected peers.
     pub max_peers: usize,
-    /// How long to go on without any live peer. Ten times as long without a block.
+    /// The longest time without a connected peer. Ten times as long without a block.
     pub patience: Duration,
-    /// What is given meanwhile.
+    /// Uploads to other peers.
     pub uploads: Arc<dyn Uploads>,
-    /// Whether to take nothing, even if pieces are missing.
+    /// Whether to download nothing, even if pieces are missing.
     pub upload_only: bool,
-    /// Where we listen; 0 if we do not.
+    /// The port at which we listen; 0 if we do not.
     pub port: u16,
-    /// The limit on the bytes in blocks that come, in bytes a second.
+    /// The limit on blocks received, in bytes a second.
     pub download_rate: Rate,
-    /// The same for what goes.
+    /// The limit on blocks sent, in bytes a second.
     pub upload_rate: Rate,
-    /// How long nothing may come before it is told why.
+    /// The time without a block after which an event says why.
     pub silence: Duration,
     /// Set from outside to end early.
     pub stop: Arc<AtomicBool>,
-    /// Looks at it from outside.
+    /// Shows the running download to others.
     pub watch: Arc<Watch>,
 }
 
 impl Plan {
-    /// Over TCP, 50 peers, 60 s of patience, 10 s of silence, no source yet.
+    /// Creates a plan: TCP, 50 peers, 60 s of patience, 10 s of silence, no source yet.
     pub fn new(info_hash: InfoHash, info: Option<Info>, peer_id: PeerId) -> Plan {
         Plan {
             info_hash,
@@ -68,15 +68,15 @@ impl Plan {
         }
     }
 
-    /// Has this much patience. Whoever has little is told sooner what the download waits for,
-    /// or it would be over before.
+    /// Sets the patience. With little of it, the first event about a wait comes sooner, or the
+    /// download would be over before.
     pub fn wait_for(&mut self, patience: Duration) {
         self.patience = patience;
         self.silence = (patience / 6).clamp(Duration::from_secs(2), self.silence.max(Duration::from_secs(2)));
     }
 
-    /// After which time a failed address or tracker is tried again, at first: so that
-    /// each gets a second chance while there is patience.
+    /// The time after which a failed address or tracker is tried again, at first. It is short enough
+    /// for each to get a second chance while there is patience.
     pub fn retry(&self) -> Duration {
         (self.patience / 4).min(Duration::from_secs(15))
     }

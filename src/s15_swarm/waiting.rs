@@ -1,7 +1,7 @@
 //! Why nothing comes, and what happens next. The sentences are in `report`.
 //!
 //! A download that has stopped moving may wait for a dozen things, and from outside they all
-//! look alike. So the conductor takes a [`Snapshot`] of what it knows, and [`decide`] names
+//! look alike. So the torrent loop takes a [`Snapshot`] of what it knows, and [`decide`] names
 //! the wait. It is a pure function: no lock, no socket, and the time is given. Nothing of
 //! this runs while blocks come.
 
@@ -85,7 +85,7 @@ pub struct Missing {
     pub first: Vec<RangeInclusive<u32>>,
 }
 
-/// What the conductor knows at one moment.
+/// What the torrent loop knows at one moment.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
     /// The moment.

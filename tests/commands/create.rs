@@ -1,6 +1,6 @@
 //! `create`: a .torrent of files, and the link to it.
 
-use crate::support::{Outcome, Run, content, folder};
+use crate::support::{Run, Summary, content, folder};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -9,7 +9,7 @@ fn write(path: &Path, bytes: &[u8]) {
     std::fs::write(path, bytes).expect("a temporary folder takes a file");
 }
 
-fn create(folder: &Path, words: &[&str]) -> Outcome {
+fn create(folder: &Path, words: &[&str]) -> Summary {
     Run::new(["create"].iter().chain(words)).dir(folder).run()
 }
 

@@ -1,7 +1,7 @@
 //! TERM and HUP, sent to a real process: it ends as after Ctrl-C, and its exit code says why.
 
 use crate::support::tracker::query_of;
-use crate::support::{FakePeer, FakeTracker, Gate, Outcome, Recipe, Reply, Run, Running, Serving, Torrent, content, folder};
+use crate::support::{FakePeer, FakeTracker, Gate, Recipe, Reply, Run, Running, Serving, Summary, Torrent, content, folder};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -54,7 +54,7 @@ fn download() -> Run {
 }
 
 #[track_caller]
-fn ends_in_good_order(outcome: &Outcome, code: i32, tracker: &FakeTracker, folder: &Path) {
+fn ends_in_good_order(outcome: &Summary, code: i32, tracker: &FakeTracker, folder: &Path) {
     assert_eq!(outcome.code, Some(code), "{outcome}");
     outcome.explains_itself().mentions("error: stopped; what is verified is kept");
     assert_eq!(events(tracker), ["started", "stopped"]);

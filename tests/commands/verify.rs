@@ -1,11 +1,11 @@
 //! `verify`: what is on disk, held against the torrent.
 
-use crate::support::{Outcome, Recipe, Run, Torrent, content, folder};
+use crate::support::{Recipe, Run, Summary, Torrent, content, folder};
 use std::path::Path;
 
 /// Exit code 6 with an error on stderr, and what was found nonetheless on stdout.
 #[track_caller]
-fn fails_with(outcome: &Outcome, expected: &str) {
+fn fails_with(outcome: &Summary, expected: &str) {
     assert!(outcome.code == Some(6) && outcome.out() == expected, "expected {expected:?}, got {outcome:#}");
     outcome.explains_itself();
 }
@@ -15,7 +15,7 @@ fn write(path: &Path, bytes: &[u8]) {
     std::fs::write(path, bytes).expect("a temporary folder takes a file");
 }
 
-fn verify(folder: &Path, path: &str) -> Outcome {
+fn verify(folder: &Path, path: &str) -> Summary {
     Run::new(["verify", "test.torrent", path]).dir(folder).run()
 }
 

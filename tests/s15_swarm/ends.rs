@@ -11,7 +11,7 @@ use piecemeal::s10_storage::output::Output;
 use piecemeal::s10_storage::{StorageError, Store};
 use piecemeal::s13_peer_sources::signals::Wake;
 use piecemeal::s13_peer_sources::source::{Finder, Given, PeerSource};
-use piecemeal::s15_swarm::standing::{Reason, Standing};
+use piecemeal::s15_swarm::failure_report::{FailureReport, Reason};
 use piecemeal::s15_swarm::{Ended, Event, Plan, SwarmError, download};
 use std::io;
 use std::net::SocketAddr;
@@ -515,17 +515,18 @@ fn the_end_sums_up_whom_it_knew_and_the_most_frequent_reason() {
 fn three_reasons_are_told_and_each_by_one_peer_or_by_their_number() {
     let reason = |peers: usize, why: &str| Reason { peers, example: ([127, 0, 0, 7], 6881).into(), why: why.to_owned() };
     let reasons = vec![reason(9, "refused"), reason(1, "it chokes us"), reason(1, "it is slow"), reason(1, "b"), reason(1, "c")];
-    let standing = Standing { pieces: Some((2, 5)), known: 13, connected: 4, trackers: 1, answered: 1, ..Standing::default() };
-    let told = Standing { reasons, failures: vec!["http://x/announce: refused".to_owned()], ..standing.clone() }.to_string();
+    let standing =
+        FailureReport { pieces: Some((2, 5)), known: 13, connected: 4, trackers: 1, answered: 1, ..FailureReport::default() };
+    let told = FailureReport { reasons, failures: vec!["http://x/announce: refused".to_owned()], ..standing.clone() }.to_string();
     let expected = "2 of 5 pieces are verified; 13 peers known, 4 connected; 9 peers: refused; \
                     127.0.0.7:6881: it chokes us; 127.0.0.7:6881: it is slow; 2 more, for other reasons";
     assert_eq!(told, expected);
-    let nobody = Standing { known: 0, sources: 3, ..standing };
+    let nobody = FailureReport { known: 0, sources: 3, ..standing };
     let table = [
-        (Standing { only_us: true, ..nobody.clone() }, "the tracker names nobody but us"),
-        (Standing { trackers: 3, answered: 3, ..nobody.clone() }, "3 trackers name nobody"),
-        (Standing { trackers: 3, answered: 2, ..nobody.clone() }, "2 of 3 trackers answered, and named nobody"),
-        (Standing { sources: 0, trackers: 0, answered: 0, ..nobody }, "no tracker is named, and no peer is given"),
+        (FailureReport { only_us: true, ..nobody.clone() }, "the tracker names nobody but us"),
+        (FailureReport { trackers: 3, answered: 3, ..nobody.clone() }, "3 trackers name nobody"),
+        (FailureReport { trackers: 3, answered: 2, ..nobody.clone() }, "2 of 3 trackers answered, and named nobody"),
+        (FailureReport { sources: 0, trackers: 0, answered: 0, ..nobody }, "no tracker is named, and no peer is given"),
     ];
     for (standing, expected) in table {
         assert_eq!(standing.to_string(), format!("2 of 5 pieces are verified; {expected}"));

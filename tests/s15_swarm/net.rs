@@ -11,7 +11,7 @@ use piecemeal::s05_messages::bitfield::Bitfield;
 use piecemeal::s07_extension::BoxError;
 use piecemeal::s10_storage::{StorageError, Store};
 use piecemeal::s13_peer_sources::source::{Finder, PeerSource};
-use piecemeal::s15_swarm::outcome::Outcome;
+use piecemeal::s15_swarm::summary::Summary;
 use piecemeal::s15_swarm::{Ended, Event, Plan, SwarmError, download};
 use std::collections::HashMap;
 use std::io::{self, ErrorKind, Read, Write};
@@ -325,7 +325,7 @@ pub fn magnet(net: &Arc<Net>, torrent: &Torrent, peers: &[SocketAddr]) -> Plan {
 
 /// What a download came to.
 pub struct Ran {
-    pub result: Result<Outcome, SwarmError>,
+    pub result: Result<Summary, SwarmError>,
     pub events: Vec<Event>,
     pub store: Arc<Memory>,
 }
@@ -360,7 +360,7 @@ where
 impl Ran {
     /// It succeeded, and all of the content is there.
     #[track_caller]
-    pub fn is_complete(&self, torrent: &Torrent) -> &Outcome {
+    pub fn is_complete(&self, torrent: &Torrent) -> &Summary {
         let outcome = self.result.as_ref().unwrap_or_else(|error| panic!("{error}; {:#?}", self.told()));
         assert!(self.store.content() == torrent.content, "the content is there");
         outcome
@@ -387,6 +387,6 @@ impl Ran {
 }
 
 /// Who brought how many bytes.
-pub fn brought(outcome: &Outcome) -> Vec<(SocketAddr, u64)> {
+pub fn brought(outcome: &Summary) -> Vec<(SocketAddr, u64)> {
     outcome.traded.iter().map(|traded| (traded.peer, traded.taken)).collect()
 }

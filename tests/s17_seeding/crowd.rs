@@ -12,7 +12,7 @@ use piecemeal::s07_extension::BoxError;
 use piecemeal::s10_storage::Store;
 use piecemeal::s13_peer_sources::signals::Wake;
 use piecemeal::s13_peer_sources::source::{Finder, Introducer, PeerSource};
-use piecemeal::s15_swarm::outcome::Outcome;
+use piecemeal::s15_swarm::summary::Summary;
 use piecemeal::s15_swarm::{Event, Plan, SwarmError, download};
 use piecemeal::s17_seeding::listener::answer;
 use piecemeal::s17_seeding::{Rules, Uploader};
@@ -136,7 +136,7 @@ pub struct Member {
 
 /// What became of one of them.
 pub struct Ran {
-    pub result: Result<Outcome, SwarmError>,
+    pub result: Result<Summary, SwarmError>,
     pub store: Arc<Memory>,
 }
 

@@ -6,7 +6,7 @@ use super::net::{FAST, PLAIN};
 use piecemeal::s03_tracker::{Announce, Announced, Event as Said, Tracker, TrackerError};
 use piecemeal::s12_session::host::SessionEnd;
 use piecemeal::s13_peer_sources::announcer::Announcer;
-use piecemeal::s15_swarm::outcome::Traded;
+use piecemeal::s15_swarm::summary::Traded;
 use piecemeal::s15_swarm::{Ended, Event};
 use piecemeal::s17_seeding::Rules;
 use std::io::ErrorKind;

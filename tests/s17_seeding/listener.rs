@@ -10,7 +10,7 @@ use piecemeal::s04_handshake::{Handshake, HandshakeError};
 use piecemeal::s07_extension::BoxError;
 use piecemeal::s13_peer_sources::signals::Wake;
 use piecemeal::s13_peer_sources::source::{Finder, Given, PeerSource};
-use piecemeal::s15_swarm::outcome::Traded;
+use piecemeal::s15_swarm::summary::Traded;
 use piecemeal::s15_swarm::{Ended, Event};
 use piecemeal::s17_seeding::listener::{Listener, answer};
 use socket2::{Domain, Socket, Type};

@@ -12,7 +12,7 @@ use piecemeal::s10_storage::{Storage, StorageError, Store, verify};
 use piecemeal::s12_session::rate::Rate;
 use piecemeal::s13_peer_sources::announcer::Announcer;
 use piecemeal::s13_peer_sources::source::Given;
-use piecemeal::s15_swarm::outcome::Outcome;
+use piecemeal::s15_swarm::summary::Summary;
 use piecemeal::s15_swarm::{Event, Plan, SwarmError, download};
 use piecemeal::s17_seeding::listener::Listener;
 use piecemeal::s17_seeding::{Rules, Uploader};
@@ -48,7 +48,7 @@ pub fn run(number: u64, swarm: &Swarm, report: &mut Report) {
         let plan = plan(&info, listener, &addresses, url.clone(), swarm.patience());
         Plan { info: plan.info.filter(|_| !magnet), ..plan }
     };
-    let ends: Vec<Result<Outcome, SwarmError>> = thread::scope(|scope| {
+    let ends: Vec<Result<Summary, SwarmError>> = thread::scope(|scope| {
         if swarm.seed {
             let mut plan = plan(listeners.next().expect("one for each"), false);
             (plan.upload_only, plan.stop) = (true, Arc::clone(&stop));
@@ -120,7 +120,7 @@ fn open(info: &Info, path: &Path) -> Result<Output, StorageError> {
 }
 
 /// Downloads to a file or folder, as the command does.
-fn fetch(mut plan: Plan, how: &Download, content: &[u8], info: &Info, folder: &Path) -> Result<Outcome, SwarmError> {
+fn fetch(mut plan: Plan, how: &Download, content: &[u8], info: &Info, folder: &Path) -> Result<Summary, SwarmError> {
     let path = folder.join("out");
     leave(how.there, content, info, &path).expect("there is room for a part of the content");
     plan.download_rate = Rate::new(how.rate);
@@ -154,7 +154,7 @@ fn leave(pieces: usize, content: &[u8], info: &Info, path: &Path) -> Result<(), 
 fn judge(
     swarm: &Swarm,
     how: &Download,
-    end: Result<Outcome, SwarmError>,
+    end: Result<Summary, SwarmError>,
     info: &Info,
     folder: &Path,
     report: &mut Report,

@@ -27,7 +27,7 @@ pub struct Running {
 
 /// What a run left behind.
 #[derive(Debug)]
-pub struct Outcome {
+pub struct Summary {
     pub stdout: Vec<u8>,
     pub stderr: Vec<u8>,
     /// `None` when a signal ended it.
@@ -118,7 +118,7 @@ impl Run {
         Running { child, stdout, stderr, begun: Instant::now(), limit: self.limit, shown: self.shown }
     }
 
-    pub fn run(self) -> Outcome {
+    pub fn run(self) -> Summary {
         self.start().finish()
     }
 }
@@ -135,7 +135,7 @@ fn drain(mut pipe: impl Read + Send + 'static) -> JoinHandle<Vec<u8>> {
 impl Running {
     /// Waits for the end. A run that takes too long is killed and fails the
     /// test, with all it had said so far.
-    pub fn finish(mut self) -> Outcome {
+    pub fn finish(mut self) -> Summary {
         let status = loop {
             if let Some(status) = self.child.try_wait().expect("the program can be waited for") {
                 break status;
@@ -156,7 +156,7 @@ impl Running {
         };
         let elapsed = self.begun.elapsed();
         let (stdout, stderr) = self.output();
-        Outcome { stdout, stderr, code: status.code(), elapsed, shown: std::mem::take(&mut self.shown) }
+        Summary { stdout, stderr, code: status.code(), elapsed, shown: std::mem::take(&mut self.shown) }
     }
 
     /// SIGKILL: no destructor, no last word.
@@ -211,7 +211,7 @@ impl Drop for Running {
     }
 }
 
-impl Outcome {
+impl Summary {
     pub fn out(&self) -> String {
         String::from_utf8_lossy(&self.stdout).into_owned()
     }
@@ -222,13 +222,13 @@ impl Outcome {
 
     /// Exit 0 with exactly this on stdout.
     #[track_caller]
-    pub fn prints(&self, expected: &str) -> &Outcome {
+    pub fn prints(&self, expected: &str) -> &Summary {
         assert!(self.code == Some(0) && self.out() == expected, "expected {expected:?}, got {self:#}");
         self
     }
 
     #[track_caller]
-    pub fn succeeds(&self) -> &Outcome {
+    pub fn succeeds(&self) -> &Summary {
         assert!(self.code == Some(0), "expected success, got {self:#}");
         self
     }
@@ -236,7 +236,7 @@ impl Outcome {
     /// One of these exit codes, nothing on stdout, and an error in the three
     /// lines of the contract: what, what to do, where to read on.
     #[track_caller]
-    pub fn fails(&self, codes: &[i32]) -> &Outcome {
+    pub fn fails(&self, codes: &[i32]) -> &Summary {
         assert!(self.code.is_some_and(|code| codes.contains(&code)), "expected exit code {codes:?}, got {self:#}");
         assert!(self.stdout.is_empty(), "an error leaves stdout empty: {self:#}");
         self.explains_itself();
@@ -245,7 +245,7 @@ impl Outcome {
 
     /// stderr ends with `error: `, `help: `, `see: docs/NN-...md`.
     #[track_caller]
-    pub fn explains_itself(&self) -> &Outcome {
+    pub fn explains_itself(&self) -> &Summary {
         let err = self.err();
         assert!(!err.contains("panicked"), "a panic: {self:#}");
         let lines: Vec<&str> = err.lines().collect();
@@ -265,13 +265,13 @@ impl Outcome {
 
     /// The error's text names this.
     #[track_caller]
-    pub fn mentions(&self, words: &str) -> &Outcome {
+    pub fn mentions(&self, words: &str) -> &Summary {
         assert!(self.err().to_lowercase().contains(&words.to_lowercase()), "no word of {words:?}: {self:#}");
         self
     }
 }
 
-impl std::fmt::Display for Outcome {
+impl std::fmt::Display for Summary {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let words: Vec<_> = self.shown.iter().map(|a| a.to_string_lossy()).collect();
         writeln!(f, "piecemeal {}", words.join(" "))?;

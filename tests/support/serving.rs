@@ -1,7 +1,7 @@
 //! A process that gives, with `--json`: where it listens, what it has said so far.
 
 use super::LIMIT;
-use super::run::{Outcome, Run, Running};
+use super::run::{Run, Running, Summary};
 use super::torrent::Torrent;
 use serde_json::Value;
 use std::ffi::OsStr;
@@ -19,7 +19,7 @@ pub struct Serving {
 
 /// How one has ended.
 pub struct Ended {
-    pub outcome: Outcome,
+    pub outcome: Summary,
     pub events: Vec<Value>,
 }
 

@@ -2,7 +2,7 @@
 
 use super::bytes::{self, sound};
 use super::tape::{OTHER, PEER, Tape, ours, request, small};
-use crate::support::{Outcome, wire};
+use crate::support::{Summary, wire};
 use piecemeal::trace::capture::{Capture, What, lines, mermaid, page};
 
 /// What holds for whatever is made of a capture.
@@ -24,7 +24,7 @@ fn harmless(bytes: &[u8]) -> Option<Capture> {
 
 /// Bad input, with nothing on stdout.
 #[track_caller]
-fn refused(tape: &Tape, why: &str) -> Outcome {
+fn refused(tape: &Tape, why: &str) -> Summary {
     let outcome = tape.explain(&[]);
     assert_eq!((outcome.code, outcome.stdout.len()), (Some(3), 0), "{outcome}");
     assert!(outcome.err().starts_with(&format!("error: tape: {why}\nhelp: ")), "expected {why}, got {outcome}");

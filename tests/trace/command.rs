@@ -2,16 +2,16 @@
 
 use super::bytes::handshake;
 use super::samples::{TORRENT, stream};
-use crate::support::{Outcome, Run, folder};
+use crate::support::{Run, Summary, folder};
 use serde_json::Value;
 
-fn explain(words: &[&str]) -> Outcome {
+fn explain(words: &[&str]) -> Summary {
     Run::new([&["explain"], words].concat()).run()
 }
 
 /// A failure that says what, what to do and where to read on; with an answer, or without.
 #[track_caller]
-fn fails(outcome: &Outcome, code: i32, answers: bool) {
+fn fails(outcome: &Summary, code: i32, answers: bool) {
     assert_eq!((outcome.code, !outcome.stdout.is_empty()), (Some(code), answers), "{outcome}");
     let starts: Vec<String> = outcome.err().lines().map(|line| line.split(' ').next().unwrap_or_default().to_owned()).collect();
     assert_eq!(starts, ["error:", "help:", "see:"], "{outcome}");
@@ -72,7 +72,7 @@ fn a_file_is_read_and_so_is_stdin() {
     write("stream", &stream());
     write("hex", format!("{}\n", hex::encode(stream())).as_bytes());
     let run = |name: &str| Run::new(["explain", name]).dir(folder.path()).run();
-    let first = |outcome: &Outcome| outcome.out().lines().next().unwrap_or_default().to_owned();
+    let first = |outcome: &Summary| outcome.out().lines().next().unwrap_or_default().to_owned();
     assert_eq!(first(&run("a.torrent")), "This looks like a .torrent file (a.torrent, 139 bytes).");
     assert_eq!(first(&run("hello")), "This looks like a handshake (hello, 68 bytes).");
     let shown = run("stream");
@@ -123,7 +123,7 @@ fn what_nobody_knows_is_bad_input_unless_it_is_said_what_it_is() {
 }
 
 /// The first line of the answer.
-fn first(outcome: &Outcome) -> String {
+fn first(outcome: &Summary) -> String {
     outcome.out().lines().next().unwrap_or_default().to_owned()
 }
 
@@ -191,7 +191,7 @@ fn forty_hex_digits_are_an_info_hash_or_a_peer_id() {
 #[test]
 fn json_is_one_object_whole_or_broken() {
     let parse =
-        |outcome: &Outcome| -> Value { serde_json::from_str(&outcome.out()).unwrap_or_else(|e| panic!("{e}: {outcome}")) };
+        |outcome: &Summary| -> Value { serde_json::from_str(&outcome.out()).unwrap_or_else(|e| panic!("{e}: {outcome}")) };
     let good = explain(&["--json", "-TR3000-k8hj0wgej6ch"]);
     good.succeeds();
     let good = parse(&good);

@@ -2,7 +2,7 @@
 //! our side says something else than now.
 
 use super::tape::{OTHER, PEER, Tape};
-use crate::support::{Outcome, Recipe, Run, Torrent, content, folder, wire};
+use crate::support::{Recipe, Run, Summary, Torrent, content, folder, wire};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
@@ -99,15 +99,15 @@ impl Scene {
         more(tape).end(100, 1, PEER)
     }
 
-    fn replay(&self, words: &[&str]) -> Outcome {
+    fn replay(&self, words: &[&str]) -> Summary {
         self.replay_tape(&self.tape(), words)
     }
 
-    fn replay_tape(&self, tape: &Tape, words: &[&str]) -> Outcome {
+    fn replay_tape(&self, tape: &Tape, words: &[&str]) -> Summary {
         self.replay_in(tape, &[&["--timeout", "10"], words].concat())
     }
 
-    fn replay_in(&self, tape: &Tape, words: &[&str]) -> Outcome {
+    fn replay_in(&self, tape: &Tape, words: &[&str]) -> Summary {
         let folder = folder();
         let file = [b"d4:info", &self.torrent.info[..], b"e"].concat();
         std::fs::write(folder.path().join("three.torrent"), file).expect("the folder can be written");
@@ -119,7 +119,7 @@ impl Scene {
 
 /// The exit code 1, with these differences on stdout.
 #[track_caller]
-fn differs(outcome: &Outcome, expected: &[&str]) {
+fn differs(outcome: &Summary, expected: &[&str]) {
     let out = outcome.out();
     let found: Vec<&str> = out.lines().filter_map(|line| line.strip_prefix("- ")).collect();
     assert_eq!((outcome.code, found.as_slice()), (Some(1), expected), "{outcome}");
@@ -230,7 +230,7 @@ fn a_block_with_a_wrong_byte_is_not_taken_for_the_same() {
 #[test]
 fn what_cannot_be_played_is_bad_input() {
     let scene = Scene::new();
-    let fails = |outcome: Outcome, what: &str| {
+    let fails = |outcome: Summary, what: &str| {
         assert_eq!((outcome.code, outcome.stdout.len()), (Some(3), 0), "{outcome}");
         assert!(outcome.err().starts_with(&format!("error: tape: {what}\nhelp: ")), "{what}: {outcome}");
     };

@@ -2,7 +2,7 @@
 
 use super::bytes::{INFO_HASH, handshake};
 use crate::support::wire;
-use crate::support::{Outcome, Run, folder};
+use crate::support::{Run, Summary, folder};
 use std::fmt::Write;
 
 pub const PEER: &str = "127.0.0.2:6881";
@@ -44,11 +44,11 @@ impl Tape {
     }
 
     /// Runs `piecemeal explain` on it, in a file `tape`.
-    pub fn explain(&self, words: &[&str]) -> Outcome {
+    pub fn explain(&self, words: &[&str]) -> Summary {
         self.run(&[&["explain", "tape"], words].concat())
     }
 
-    pub fn run(&self, words: &[&str]) -> Outcome {
+    pub fn run(&self, words: &[&str]) -> Summary {
         let folder = folder();
         std::fs::write(folder.path().join("tape"), &self.0).expect("the folder can be written");
         Run::new(words).dir(folder.path()).run()

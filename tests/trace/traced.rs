@@ -1,6 +1,6 @@
 //! `--trace` and `--capture` on the commands, against fakes that say literal bytes.
 
-use crate::support::{After, FakePeer, FakeTracker, FakeUdpTracker, Leech, Outcome, Run, Serving, Torrent, folder};
+use crate::support::{After, FakePeer, FakeTracker, FakeUdpTracker, Leech, Run, Serving, Summary, Torrent, folder};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
@@ -79,7 +79,7 @@ fn the_trace_goes_to_a_file_where_one_is_named() {
 }
 
 /// A download with one peer and these options.
-fn download(folder: &Path, options: &[&str]) -> (Outcome, FakePeer) {
+fn download(folder: &Path, options: &[&str]) -> (Summary, FakePeer) {
     let (torrent, path) = sample(folder, None);
     let peer = FakePeer::of(&torrent).fast().start();
     let out = folder.join("out");

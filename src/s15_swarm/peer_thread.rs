@@ -1,4 +1,5 @@
-//! Starting a peer's thread, and making sure that the swarm hears of its end.
+//! A peer's thread, from dialling to the end of its session. The torrent loop always hears of the
+//! end.
 
 use std::io;
 use std::net::SocketAddr;
@@ -8,8 +9,8 @@ use std::time::Instant;
 
 use thiserror::Error;
 
-use super::learning::learn;
-use super::{Live, Note, Swarm};
+use super::magnet::fetch_info_first;
+use super::{Live, Swarm, SwarmMessage};
 use crate::s02_metainfo::MetainfoError;
 use crate::s04_handshake::HandshakeError;
 use crate::s05_messages::connection::{Connection, HANDSHAKE_TIME};
@@ -32,7 +33,7 @@ pub(super) enum Candidate {
     Met(Box<Connection>),
 }
 
-/// Starts the thread of one peer. If the system refuses, the candidate comes back.
+/// Starts the thread of one peer. If the system refuses, returns the candidate.
 pub(super) fn start_thread(
     swarm: &Arc<Swarm>,
     number: PeerNumber,
@@ -41,23 +42,23 @@ pub(super) fn start_thread(
 ) -> Result<(), Candidate> {
     let shared = Arc::clone(swarm);
     let work = move |candidate| {
-        // Declared first, so that it is dropped last: when the swarm hears of the
-        // end, also of one by panic, all leases are back.
+        // Declared first, so that it is dropped last: when the torrent loop hears of the end, even
+        // of one by a panic, all leases are back.
         let mut farewell = Farewell { swarm: &shared, number, peer, why: Some(Ended::Panic) };
         farewell.why = talk(&shared, number, candidate).err().or(Some(SessionEnd::Stopped.into()));
     };
     spawn_with(thread::Builder::new().name(format!("peer {peer}")).stack_size(STACK), candidate, work)
 }
 
-/// Starts a thread that takes something along. What a thread of `std` takes along is lost if the
-/// system refuses the thread; here it comes back.
+/// Starts a thread that takes a value with it. `std` loses the value if the system refuses the
+/// thread; here it comes back.
 fn spawn_with<T: Send + 'static>(builder: thread::Builder, luggage: T, work: impl FnOnce(T) + Send + 'static) -> Result<(), T> {
     let (give, take) = mpsc::channel();
     let started = builder.spawn(move || take.recv().map(work));
     if started.is_err() {
         return Err(luggage);
     }
-    // It waits for this, and does nothing else before.
+    // The thread is waiting for this.
     give.send(luggage).map_err(|mpsc::SendError(luggage)| luggage)
 }
 
@@ -71,7 +72,7 @@ struct Farewell<'s> {
 impl Drop for Farewell<'_> {
     fn drop(&mut self) {
         let why = self.why.take().unwrap_or(Ended::Panic);
-        self.swarm.note(Note::Ended(self.number, self.peer, why));
+        self.swarm.send(SwarmMessage::Ended(self.number, self.peer, why));
     }
 }
 
@@ -85,11 +86,11 @@ fn talk(swarm: &Arc<Swarm>, number: PeerNumber, candidate: Candidate) -> Result<
     let stats = register(swarm, number, &connection, dialled)?;
     let mut extensions = Extensions::new(vec![Box::new(UtMetadata::shared(&swarm.metadata)), Box::new(DontHave)]);
     extensions.port = Some(swarm.port).filter(|port| *port != 0);
-    // Our handshake has the bit if we knew at that time what the pieces are.
+    // Our handshake has the bit if we knew the info dictionary at that time.
     let from_magnet = !connection.ours.has_bit(FAST_BIT);
     let torrent = match swarm.torrent.get() {
         Some(torrent) if !from_magnet => Arc::clone(torrent),
-        _ => match learn(swarm, &mut connection, &mut extensions)? {
+        _ => match fetch_info_first(swarm, &mut connection, &mut extensions)? {
             Some(torrent) => torrent,
             None => return Ok(()),
         },
@@ -98,13 +99,12 @@ fn talk(swarm: &Arc<Swarm>, number: PeerNumber, candidate: Candidate) -> Result<
     Ok(run(Start { host, torrent, number, stats, extensions, from_magnet }, connection)?)
 }
 
-/// Enters the connection in the list of live ones. First that, then the look
-/// whether the swarm is over: the other way round, it could miss the hang-up.
+/// Adds the connection to the live ones, and then checks whether the swarm is over. The other way
+/// round, it could miss the hang-up.
 fn register(swarm: &Swarm, number: PeerNumber, connection: &Connection, dialled: bool) -> Result<Arc<PeerStats>, Ended> {
     let stats = Arc::new(PeerStats::new(connection.peer));
     if dialled {
-        // That it can be reached there is certain; what it says may be an address behind
-        // a router.
+        // We have reached the peer there. The port that it will name may be one behind a router.
         stats.set_listen_port(connection.peer.port());
     }
     let peer_id = connection.theirs.peer_id;
@@ -131,13 +131,13 @@ fn register(swarm: &Swarm, number: PeerNumber, connection: &Connection, dialled:
     if let Some(hang_up) = crossed {
         hang_up();
     }
-    swarm.note(Note::Joined(connection.peer));
+    swarm.send(SwarmMessage::Joined(connection.peer));
     if swarm.host.is_stopping() { Err(SessionEnd::Stopped.into()) } else { Ok(stats) }
 }
 
 /// Why a connection ended.
 #[derive(Debug, Error)]
-#[allow(missing_docs)] // the messages say it
+#[allow(missing_docs)] // the messages say what each is
 pub enum Ended {
     #[error("{0}")]
     Handshake(HandshakeError),
@@ -160,7 +160,7 @@ pub enum Ended {
     /// A bug of ours. The other peers go on.
     #[error("its thread panicked, which is a bug in piecemeal")]
     Panic,
-    /// The magnet link's torrent itself is not usable: the download ends.
+    /// The magnet link's torrent itself cannot be used. The download ends.
     #[error("{0}")]
     Unusable(MetainfoError),
 }

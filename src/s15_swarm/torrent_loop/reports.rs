@@ -1,16 +1,16 @@
-//! What the peers' sessions report, and what becomes of a liar.
+//! Handling what the sessions report, and banning peers that sent wrong blocks.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::Conductor;
+use super::TorrentLoop;
 use crate::s11_work_queue::PeerNumber;
 use crate::s12_session::host::Report;
 use crate::s15_swarm::Event;
-use crate::s15_swarm::peer::Ended;
+use crate::s15_swarm::peer_thread::Ended;
 
-impl Conductor<'_> {
-    /// A peer's session has something to say.
+impl TorrentLoop<'_> {
+    /// Handles a report of a peer's session.
     pub(super) fn hear(&mut self, report: Report) {
         match report {
             Report::Choked(address, yes) => (self.event)(Event::Choked(address, yes)),
@@ -33,7 +33,7 @@ impl Conductor<'_> {
         }
     }
 
-    /// Parts from peers that are here and banned. Others of their IP stay.
+    /// Hangs up on banned peers. Others at their IP stay.
     fn hang_up_on_banned(&mut self) {
         let (threads, addresses) = (&self.threads, &self.addresses);
         let mut live = self.swarm.live();

@@ -4,17 +4,17 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::Conductor;
+use super::TorrentLoop;
 use crate::s04_handshake::origin::Origin;
 use crate::s12_session::stats::PeerStats;
 use crate::s14_peer_list::places::{Activity, Aims, Member};
 use crate::s15_swarm::Live;
-use crate::s15_swarm::peer::{Candidate, Ended, start_thread};
+use crate::s15_swarm::peer_thread::{Candidate, Ended, start_thread};
 
 /// How many addresses are dialled at the same time.
 const DIALLING: usize = 30;
 
-impl Conductor<'_> {
+impl TorrentLoop<'_> {
     /// Fills free places: with connections that others have made and with addresses to dial.
     pub(super) fn dial(&mut self) {
         let now = Instant::now();

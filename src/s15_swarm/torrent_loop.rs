@@ -1,5 +1,5 @@
-//! The thread that holds a download together: it starts the others, hears what became
-//! of them, and decides when it is over, for better or worse.
+//! The download's own thread. It starts the other threads, receives their messages, and decides when
+//! the download is over, complete or not.
 
 mod ending;
 mod places;
@@ -13,12 +13,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
-use super::outcome::Outcome;
+use super::failure_report::PeerRecord;
 use super::patience::Patience;
-use super::peer::Ended;
-use super::standing::Record;
+use super::peer_thread::Ended;
+use super::summary::Summary;
 use super::waiting::Silence;
-use super::{Event, Live, Note, Swarm, SwarmError};
+use super::{Event, Live, Swarm, SwarmError, SwarmMessage};
 use crate::s02_metainfo::Info;
 use crate::s04_handshake::HandshakeError;
 use crate::s04_handshake::descriptors::is_exhausted;
@@ -32,13 +32,13 @@ use crate::s13_peer_sources::start;
 use crate::s14_peer_list::addresses::Addresses;
 use crate::s14_peer_list::places::Places;
 
-/// How many IPs have to be turned away before the rest of an answer is not looked at.
+/// The number of IPs without room in the book after which the rest of an answer is skipped.
 const MOST_REFUSED: usize = 50;
-/// How often the user hears of progress.
+/// The time between two progress events.
 const EVENT_TIME: Duration = Duration::from_millis(100);
 
-/// How many addresses are remembered of peers that brought something. One that comes and goes
-/// with a block each time would otherwise fill our memory.
+/// The number of peers that are remembered after they have gone, of those that sent blocks. A peer
+/// that reconnects for each block would otherwise fill our memory.
 const MOST_KNOWN: usize = 10_000;
 
 /// The limits of a [`Plan`](super::Plan).
@@ -49,66 +49,66 @@ pub(super) struct Limits {
     pub silence: Duration,
 }
 
-/// A source that runs.
+/// A source that is running.
 struct Running {
     name: String,
-    /// Whether it only waits for others to come.
+    /// Whether it only waits for incoming connections.
     passive: bool,
-    /// When it looks for peers again; nothing, as long as it has not said so.
+    /// When it looks for peers again, once it has said so.
     again: Option<Instant>,
 }
 
-/// Says where the content goes and what is there of it, once the torrent is known.
+/// Returns where the content is stored and which pieces are on disk, once the torrent is known.
 pub(super) type Prepare<'e> = Box<dyn FnOnce(&Info) -> Result<(Arc<dyn Store>, Bitfield), StorageError> + 'e>;
 
-/// State of the download's own thread; never shared.
-pub(super) struct Conductor<'e> {
+/// The state of the download's own thread. It is never shared, so it needs no lock.
+pub(super) struct TorrentLoop<'e> {
     swarm: Arc<Swarm>,
     addresses: Addresses,
     limits: Limits,
     prepare: Option<Prepare<'e>>,
     event: &'e mut dyn FnMut(Event),
-    /// Both ends of the channel: with one sender kept here, it never closes.
-    notes: (Sender<Note>, Receiver<Note>),
-    outcome: Outcome,
-    /// The peers' threads that run, each with its peer: these are the places.
+    /// Both ends of the channel. With a sender kept here, it never closes.
+    messages: (Sender<SwarmMessage>, Receiver<SwarmMessage>),
+    outcome: Summary,
+    /// The running peer threads, each with its peer's address. Each has one place.
     threads: HashMap<PeerNumber, SocketAddr>,
     places: Places,
-    /// The address of each that is here, or was of use: who spoilt a piece may have gone since.
-    /// Of those that have gone, the latest are kept.
+    /// The address of each peer that is here, or has sent blocks: a peer may be gone by the time
+    /// its piece turns out to be wrong. Of those that are gone, the latest are kept.
     known: BTreeMap<PeerNumber, SocketAddr>,
     next_number: PeerNumber,
-    /// The sources that run, by their numbers.
+    /// The running sources, by number.
     sources: HashMap<usize, Running>,
     next_source: usize,
     patience: Patience,
     silence: Silence,
-    /// When the user last heard of progress.
+    /// When the last progress event was sent.
     told: Instant,
-    /// How many withdrawn pieces have been told of.
+    /// The number of withdrawn pieces that have been reported.
     seen_withdrawn: usize,
     finished: bool,
-    /// Whom we have met, for the error that may come of it.
-    record: Record,
+    /// The peers and sources that we have met, for the error if the download fails.
+    record: PeerRecord,
 }
 
-impl<'e> Conductor<'e> {
+impl<'e> TorrentLoop<'e> {
     pub(super) fn new(
         swarm: Arc<Swarm>,
         limits: Limits,
         prepare: Prepare<'e>,
         event: &'e mut dyn FnMut(Event),
-        notes: (Sender<Note>, Receiver<Note>),
-    ) -> Conductor<'e> {
+        messages: (Sender<SwarmMessage>, Receiver<SwarmMessage>),
+    ) -> TorrentLoop<'e> {
         let (patience, silence) = (Patience::new(limits.patience), Silence::new(limits.silence));
-        Conductor {
+        TorrentLoop {
             addresses: Addresses::new(limits.retry),
             swarm,
             limits,
             prepare: Some(prepare),
             event,
-            notes,
-            outcome: Outcome::default(),
+            messages,
+            outcome: Summary::default(),
             threads: HashMap::new(),
             places: Places::default(),
             known: BTreeMap::new(),
@@ -120,17 +120,17 @@ impl<'e> Conductor<'e> {
             told: Instant::now(),
             seen_withdrawn: 0,
             finished: false,
-            record: Record::default(),
+            record: PeerRecord::default(),
         }
     }
 
-    /// From the first source to the last piece, and the goodbyes.
+    /// Runs from the first source to the last piece, and says goodbye.
     pub(super) fn run(
         mut self,
         info: Option<Info>,
         sources: Vec<Box<dyn PeerSource>>,
         stop: &AtomicBool,
-    ) -> Result<Outcome, SwarmError> {
+    ) -> Result<Summary, SwarmError> {
         let result = self.until_finished(info, sources, stop);
         self.end();
         if result.is_err() {
@@ -152,8 +152,8 @@ impl<'e> Conductor<'e> {
             sources.into_iter().for_each(|source| self.start_source(source));
         }
         loop {
-            // What has happened comes before any verdict: who is told to stop when the last
-            // piece is there has it.
+            // Messages first, decisions second: a download that is stopped just after its last
+            // piece is complete.
             self.catch_up()?;
             if self.is_over() {
                 break;
@@ -162,12 +162,12 @@ impl<'e> Conductor<'e> {
             let now = Instant::now();
             self.check_hope(now)?;
             if stop.load(Ordering::SeqCst) {
-                // A seed has no unfinished work, so stopping it is success.
+                // A seed has no unfinished work, so to stop it is success.
                 return if self.gives_only() { Ok(()) } else { Err(SwarmError::Stopped) };
             }
             self.tell(now);
-            match self.notes.1.recv_timeout(EVENT_TIME) {
-                Ok(note) => self.take(note)?,
+            match self.messages.1.recv_timeout(EVENT_TIME) {
+                Ok(message) => self.take(message)?,
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => unreachable!("we hold a sender ourselves"),
             }
@@ -187,7 +187,7 @@ impl<'e> Conductor<'e> {
         start(source, number, &source_host(&self.swarm));
     }
 
-    /// The info dictionary is known: everything is made ready for pieces.
+    /// The info dictionary is known. Prepares everything for pieces.
     fn learn(&mut self, info: Info) -> Result<(), SwarmError> {
         let Some(prepare) = self.prepare.take() else { return Ok(()) };
         (self.event)(Event::Metadata { name: info.name.clone(), length: info.length });
@@ -199,25 +199,25 @@ impl<'e> Conductor<'e> {
         (self.event)(Event::Resumed(length - left));
         self.swarm.host.counters.left.store(left, Ordering::Relaxed);
         self.finished = left == 0;
-        // Hashing what is there took as long as it took.
+        // Hashing what is on disk may have taken minutes. That is not the peers' fault.
         self.patience = Patience::new(self.limits.patience);
         let _ = self.swarm.torrent.set(Arc::new(Torrent { queue, store, upload_only: self.swarm.upload_only }));
         Ok(())
     }
 
-    fn take(&mut self, note: Note) -> Result<(), SwarmError> {
-        match note {
-            Note::Source(report) => self.hear_source(report),
-            Note::Came => {}
-            Note::Joined(address) => {
+    fn take(&mut self, message: SwarmMessage) -> Result<(), SwarmError> {
+        match message {
+            SwarmMessage::Source(report) => self.hear_source(report),
+            SwarmMessage::Came => {}
+            SwarmMessage::Joined(address) => {
                 self.record.met(address);
                 self.addresses.answered(address.ip());
                 (self.event)(Event::Joined(address));
             }
-            Note::Lacks(address, lacks) => self.record.lacks(address, lacks),
-            Note::Session(report) => self.hear(report),
-            Note::Ended(number, address, why) => return self.ended(number, address, why),
-            Note::Metadata(info) => self.learn(*info)?,
+            SwarmMessage::Lacks(address, lacks) => self.record.lacks(address, lacks),
+            SwarmMessage::Session(report) => self.hear(report),
+            SwarmMessage::Ended(number, address, why) => return self.ended(number, address, why),
+            SwarmMessage::Metadata(info) => self.learn(*info)?,
         }
         Ok(())
     }
@@ -244,9 +244,9 @@ impl<'e> Conductor<'e> {
         }
     }
 
-    /// A source names peers.
+    /// A source has found addresses.
     fn found(&mut self, addresses: Vec<SocketAddr>) {
-        // An answer may hold more than will ever be dialled, and to find that out is not free.
+        // An answer may hold more addresses than will ever be dialled, and finding that out is not free.
         let (mut refused, now) = (HashSet::new(), Instant::now());
         for address in addresses {
             let origin = Origin::of(address.ip());
@@ -257,19 +257,19 @@ impl<'e> Conductor<'e> {
         }
     }
 
-    /// Whether nobody has a place, and nobody waits for one.
+    /// Whether no peer has a place or waits for one.
     fn is_alone(&self) -> bool {
         self.threads.is_empty() && self.swarm.lobby.is_empty()
     }
 
-    /// There is nobody to take from. Who only gives can wait until somebody comes.
+    /// There is no peer to download from. A seed can wait until one connects.
     fn hungry(&self) {
         if !self.gives_only() {
             self.swarm.signals.hungry();
         }
     }
 
-    /// The sources that look for peers, and do not only wait for them to come.
+    /// The sources that look for peers, as opposed to waiting for incoming connections.
     fn looking(&self) -> impl Iterator<Item = &Running> {
         self.sources.values().filter(|source| !source.passive)
     }
@@ -282,7 +282,7 @@ impl<'e> Conductor<'e> {
         }
     }
 
-    /// A peer's thread is over.
+    /// A peer's thread has ended.
     fn ended(&mut self, number: PeerNumber, address: SocketAddr, why: Ended) -> Result<(), SwarmError> {
         let now = Instant::now();
         self.threads.remove(&number);
@@ -313,7 +313,7 @@ impl<'e> Conductor<'e> {
             Ended::Session(SessionEnd::Corrupt(_)) | Ended::WrongMetadata(_) => self.ban(address),
             Ended::Ourselves | Ended::Session(SessionEnd::BothComplete) => self.addresses.forget(address),
             _ if here_too => self.addresses.may_be_a_double(address, now),
-            // That is not the peer's fault.
+            // We are out of sockets, which is not the peer's fault.
             Ended::Handshake(HandshakeError::Io(ref error)) if is_exhausted(error) => {
                 self.addresses.put_back(address, now);
                 self.places.rest(now);
@@ -321,7 +321,7 @@ impl<'e> Conductor<'e> {
             Ended::Twice => self.left_double(address, now),
             _ => {
                 self.addresses.ended(address, met, brought > 0, now);
-                // One that came by itself may have been dialled in vain meanwhile.
+                // While it was connected to us, its own address may have been dialled and given up.
                 if let Some(listened) = listened.filter(|listened| *listened != address) {
                     self.addresses.revive(listened, now);
                 }
@@ -330,7 +330,7 @@ impl<'e> Conductor<'e> {
         doubles.into_iter().for_each(|double| self.addresses.was_no_double(double, now));
         let why = parted.unwrap_or(why);
         match why {
-            // It is here all the same, or nobody.
+            // The peer is still connected, or the address was our own.
             Ended::Twice | Ended::Crossed => {}
             Ended::Ourselves => self.record.ourselves(address),
             _ => self.record.lost(address, why.to_string()),
@@ -339,8 +339,8 @@ impl<'e> Conductor<'e> {
         Ok(())
     }
 
-    /// An address was left, as its peer seems to be here already. It is dialled no more as long as
-    /// that is certain.
+    /// We hung up on an address because its peer seems to be connected already. While that is
+    /// certain, the address is not dialled.
     fn left_double(&mut self, address: SocketAddr, now: Instant) {
         let live = self.swarm.live();
         let certain = live.values().find(|live| live.doubles.contains(&address)).map(|live| live.dialled && live.link().proved);
@@ -348,7 +348,7 @@ impl<'e> Conductor<'e> {
         match certain {
             Some(true) => self.addresses.forget(address),
             Some(false) => self.addresses.may_be_a_double(address, now),
-            // It has just gone.
+            // The other connection has just ended.
             None => {
                 self.addresses.forget(address);
                 self.addresses.was_no_double(address, now);
@@ -356,8 +356,9 @@ impl<'e> Conductor<'e> {
         }
     }
 
-    /// Whether a connection that we dialled has ended at once, and its peer is here by another one,
-    /// or so that says. The address is dialled again when that goes, if not before.
+    /// Returns whether a connection that we dialled ended at once while its peer is connected by
+    /// another one, or one that claims to be. The address is dialled again when that one ends, if not
+    /// before.
     fn is_here_too(&self, gone: &Live, address: SocketAddr) -> bool {
         let mut live = self.swarm.live();
         let gone = gone.link();
@@ -366,7 +367,7 @@ impl<'e> Conductor<'e> {
     }
 }
 
-/// What the sources get of us.
+/// What the sources need of us.
 fn source_host(swarm: &Arc<Swarm>) -> SourceHost {
     let (introduces, listens) = (Arc::clone(swarm), Arc::clone(swarm));
     SourceHost {
@@ -375,9 +376,11 @@ fn source_host(swarm: &Arc<Swarm>) -> SourceHost {
         handshake: Arc::new(move || introduces.handshake()),
         max_handshakes: swarm.max_handshakes,
         report: Arc::new(move |report| match report {
-            // One note for all that wait: a flood of connections is not a flood of notes.
-            SourceReport::Met(connection) => !listens.lobby.enter(*connection) || listens.notes.send(Note::Came).is_ok(),
-            report => listens.notes.send(Note::Source(report)).is_ok(),
+            // One message for all that wait: a flood of connections is not a flood of messages.
+            SourceReport::Met(connection) => {
+                !listens.lobby.enter(*connection) || listens.messages.send(SwarmMessage::Came).is_ok()
+            }
+            report => listens.messages.send(SwarmMessage::Source(report)).is_ok(),
         }),
     }
 }

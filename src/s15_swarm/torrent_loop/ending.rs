@@ -1,40 +1,40 @@
-//! When a download is over, for better or worse, and how it parts from its peers.
+//! When a download is over, complete or not, and how it parts from its peers.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::Conductor;
+use super::TorrentLoop;
 use crate::s04_handshake::transport::Hangup;
 use crate::s12_session::stats::PeerStats;
 use crate::s13_peer_sources::source::SourceReport;
-use crate::s15_swarm::{Note, SwarmError};
+use crate::s15_swarm::{SwarmError, SwarmMessage};
 
-/// How long those who take from us when we have finished may go on.
+/// The longest time that we go on uploading after the last piece.
 const LINGER: Duration = Duration::from_secs(2);
-/// A peer that received no block for this long is not downloading from us.
+/// A peer that got no block for this long is not downloading from us.
 const TAKING: Duration = Duration::from_secs(1);
-/// How many notes are taken in before something else is done.
-const MOST_NOTES: usize = 1000;
-/// How long the peers' threads and the sources may take to end.
+/// The number of messages to handle before something else gets its turn.
+const MAX_MESSAGES: usize = 1000;
+/// The longest time that we wait for the other threads to end.
 const END_TIME: Duration = Duration::from_secs(1);
 
-impl Conductor<'_> {
-    /// Takes in the notes that wait, until it is over; but does not run after new ones
-    /// forever.
+impl TorrentLoop<'_> {
+    /// Handles the messages that are waiting. A limit keeps a flood of them from taking all our
+    /// time.
     pub(super) fn catch_up(&mut self) -> Result<(), SwarmError> {
-        for _ in 0..MOST_NOTES {
+        for _ in 0..MAX_MESSAGES {
             if self.is_over() {
                 break;
             }
-            let Ok(note) = self.notes.1.try_recv() else { break };
-            self.take(note)?;
+            let Ok(message) = self.messages.1.try_recv() else { break };
+            self.take(message)?;
         }
         Ok(())
     }
 
-    /// Whether nothing more is to be taken.
+    /// Whether we want no more pieces.
     pub(super) fn gives_only(&self) -> bool {
         self.finished || self.swarm.upload_only
     }
@@ -45,7 +45,7 @@ impl Conductor<'_> {
         self.gives_only() && !self.swarm.host.uploads.stays(uploaded, length)
     }
 
-    /// Waits a little for peers that are in the middle of a download from us.
+    /// Waits a little for peers that are downloading from us right now.
     pub(super) fn linger(&self, stop: &AtomicBool) {
         let now = Instant::now;
         let until = now() + LINGER;
@@ -58,7 +58,7 @@ impl Conductor<'_> {
         }
     }
 
-    /// Ends a download without hope, so that it never waits forever.
+    /// Returns an error if there is no hope left, so that a download never waits forever.
     pub(super) fn check_hope(&mut self, now: Instant) -> Result<(), SwarmError> {
         let gives_only = self.gives_only();
         let counter = if gives_only { &self.swarm.host.counters.uploaded } else { &self.swarm.host.counters.downloaded };
@@ -89,29 +89,29 @@ impl Conductor<'_> {
         SwarmError::NoHope { what, standing: Box::new(self.record.sum_up(pieces, self.addresses.all(), terms)) }
     }
 
-    /// Hangs up, says goodbye, and waits a little for both.
+    /// Hangs up on all peers, lets the sources say goodbye, and waits a little for both.
     pub(super) fn end(&mut self) {
         self.swarm.signals.stop();
         self.swarm.host.stopping.store(true, Ordering::SeqCst);
         let hang_ups: Vec<Hangup> = self.swarm.live().values().map(|live| Arc::clone(&live.hang_up)).collect();
         hang_ups.iter().for_each(|hang_up| hang_up());
         let until = Instant::now() + END_TIME;
-        // Threads that still dial end with the process; the others have a moment.
+        // Threads that are still dialling end with the process. The others get a moment.
         while !self.swarm.live().is_empty() || !self.sources.is_empty() {
-            match self.notes.1.recv_timeout(until.saturating_duration_since(Instant::now())) {
-                Ok(Note::Ended(number, ..)) => {
+            match self.messages.1.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                Ok(SwarmMessage::Ended(number, ..)) => {
                     self.threads.remove(&number);
                     let live = self.swarm.live().remove(&number);
                     if let Some(live) = live {
                         self.outcome.add(&live.stats);
                     }
                 }
-                Ok(Note::Source(SourceReport::Gone(number))) => drop(self.sources.remove(&number)),
+                Ok(SwarmMessage::Source(SourceReport::Gone(number))) => drop(self.sources.remove(&number)),
                 Ok(_) => {}
                 Err(_) => break,
             }
         }
-        // What came from those who have not ended by now has come all the same.
+        // Blocks of peers whose threads have not ended by now count all the same.
         let late: Vec<Arc<PeerStats>> = self.swarm.live().values().map(|live| Arc::clone(&live.stats)).collect();
         late.iter().for_each(|traffic| self.outcome.add(traffic));
     }

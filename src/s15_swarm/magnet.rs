@@ -1,14 +1,13 @@
-//! Before there are pieces: a magnet link's peers, until one has brought the info
-//! dictionary.
+//! The peers of a magnet link, until one of them has sent the info dictionary.
 //!
-//! Up to four peers are asked at a time, and a fifth that offers a large one; the others
-//! keep their connections and wait. When it is there, all of them go on as peers of the
-//! download, and read what their peers have said meanwhile: bitfields, haves, an unchoke.
+//! Up to four peers are asked at a time, and a fifth that offers a large one. The other threads keep
+//! their connections and wait. When the info dictionary is there, all of them go on as sessions, and
+//! first read what their peers have sent meanwhile: bitfields, haves, an unchoke.
 
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::{Ended, Note, Swarm};
+use super::{Ended, Swarm, SwarmMessage};
 use crate::s05_messages::Message;
 use crate::s05_messages::connection::{Connection, HANDSHAKE_TIME};
 use crate::s07_extension::{EXTENDED, EXTENSION_BIT, Extensions, exchange_extensions};
@@ -16,23 +15,22 @@ use crate::s08_metadata::{MetadataError, NAME, fetch_metadata, offered_size};
 use crate::s12_session::IDLE_TIMEOUT;
 use crate::s12_session::host::{SessionEnd, Torrent};
 
-/// How many peers are asked for the info dictionary at the same time: small ones, and large ones.
-/// Only the hash at the end shows which is genuine. Four liars that offer 48 MiB each would
-/// otherwise have us keep 192 MiB.
+/// The number of peers that are asked for the info dictionary at the same time: for a small one,
+/// and for a large one. Only the hash at the end shows which is genuine. Four liars that offer
+/// 48 MiB each would otherwise make us keep 192 MiB.
 const FETCHES: [usize; 2] = [4, 1];
-/// From this size on, in bytes, an info dictionary is a large one. Most are far below it.
+/// The size in bytes from which an info dictionary counts as large. Most are far smaller.
 const LARGE: usize = 2 << 20;
-/// How many changes in what a peer lacks are told. It can offer the info dictionary, and take that
-/// back, with each message.
+/// The number of changes in what a peer lacks that are reported. A peer can offer the info
+/// dictionary and take the offer back with each message.
 const MOST_TOLD: usize = 8;
-/// How often a waiting thread looks whether the info dictionary is there.
+/// The time after which a waiting thread checks again whether the info dictionary is there.
 const TICK: Duration = Duration::from_millis(100);
-/// How long one peer may take for all of the info dictionary.
+/// The longest time for one peer to send the whole info dictionary.
 const FETCH_TIME: Duration = Duration::from_secs(600);
 
-/// Returns when the torrent is known, from this peer or another; `None` if the
-/// swarm is over.
-pub(super) fn learn(
+/// Returns the torrent once it is known, from this peer or another; `None` if the swarm is over.
+pub(super) fn fetch_info_first(
     swarm: &Swarm,
     connection: &mut Connection,
     extensions: &mut Extensions,
@@ -40,7 +38,7 @@ pub(super) fn learn(
     connection.set_deadline(Instant::now() + HANDSHAKE_TIME);
     if connection.theirs.has_bit(EXTENSION_BIT) {
         match exchange_extensions(connection, extensions) {
-            // It cannot give the info dictionary, but pieces later.
+            // The peer cannot give the info dictionary, but it can give pieces later.
             Err(error) if error.is_unreadable() => extensions.pass_over_all(&error),
             other => other?,
         }
@@ -50,7 +48,7 @@ pub(super) fn learn(
     let (mut told, mut changes) = (None, 0);
     let mut heard = Instant::now();
     loop {
-        // Before the ways out, so that no note on what was heard last is lost.
+        // Before the ways out, so that no report on the last message is lost.
         swarm.host.report_passed_over(connection.peer, extensions);
         if swarm.host.is_stopping() {
             return Ok(None);
@@ -63,7 +61,7 @@ pub(super) fn learn(
         let lacks = lacks(connection, offers, done);
         if lacks != told && changes < MOST_TOLD {
             (told, changes) = (lacks, changes + 1);
-            swarm.note(Note::Lacks(connection.peer, lacks));
+            swarm.send(SwarmMessage::Lacks(connection.peer, lacks));
         }
         if offers && !done {
             let lane = usize::from(offered_size(extensions)? >= LARGE);
@@ -74,10 +72,10 @@ pub(super) fn learn(
                 match fetch_metadata(connection, extensions, swarm.info_hash, Instant::now() + FETCH_TIME, &gives_way) {
                     Ok(Some(info)) => {
                         done = true;
-                        swarm.note(Note::Metadata(Box::new(info)));
+                        swarm.send(SwarmMessage::Metadata(Box::new(info)));
                     }
                     Ok(None) => {}
-                    // It may still have pieces for us later.
+                    // The peer can still give pieces later.
                     Err(MetadataError::Rejected { .. }) => done = true,
                     Err(error) => return Err(error.into()),
                 }
@@ -95,7 +93,7 @@ pub(super) fn learn(
     }
 }
 
-/// Why the info dictionary will not come from a peer, as far as is known.
+/// Returns why a peer cannot give the info dictionary, as far as we know.
 fn lacks(connection: &Connection, offers: bool, done: bool) -> Option<&'static str> {
     match () {
         () if !connection.theirs.has_bit(EXTENSION_BIT) => Some("it does not speak the extension protocol (BEP 10)"),
@@ -105,7 +103,7 @@ fn lacks(connection: &Connection, offers: bool, done: bool) -> Option<&'static s
     }
 }
 
-/// Takes in one message, or a moment of nothing (`false`).
+/// Handles one message. Returns `false` if none came in time.
 fn wait(connection: &mut Connection, extensions: &mut Extensions) -> Result<bool, Ended> {
     connection.set_deadline(Instant::now() + TICK);
     let mut answers = Vec::new();
@@ -121,16 +119,17 @@ fn wait(connection: &mut Connection, extensions: &mut Extensions) -> Result<bool
     Ok(true)
 }
 
-/// Who fetches, and how many that have not had a try wait for it: small ones, and large ones.
+/// The fetches of a small info dictionary, and those of a large one.
 pub(super) type Fetching = [Lane; 2];
 
 #[derive(Default)]
 pub(super) struct Lane {
     running: usize,
+    /// Peers that have not had a try.
     waiting: usize,
 }
 
-/// How many peers are being asked for the info dictionary.
+/// Returns the number of peers that are being asked for the info dictionary.
 pub(super) fn asked(swarm: &Swarm) -> usize {
     lock(swarm).iter().map(|lane| lane.running).sum()
 }
@@ -139,9 +138,9 @@ fn lock(swarm: &Swarm) -> MutexGuard<'_, Fetching> {
     swarm.fetching.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// One of the [`FETCHES`] places, given back when dropped. A peer that drips, or has
-/// offered far more than there is, must not keep it from those who could be done soon:
-/// who has had a try comes behind those who have not.
+/// One of the [`FETCHES`], given back when dropped. A peer that drips, or has offered far more than
+/// there is, must not keep it from peers that could be done soon. So a peer that has had a try waits
+/// for those that have not.
 struct Place<'s> {
     swarm: &'s Swarm,
     lane: usize,
@@ -158,7 +157,7 @@ impl Place<'_> {
         })
     }
 
-    /// Whether it has been held long enough, and others wait.
+    /// Whether it has been held for long enough, and others wait.
     fn is_wanted(&self) -> bool {
         self.since.elapsed() > self.swarm.place_time && lock(self.swarm)[self.lane].waiting > 0
     }
@@ -170,7 +169,7 @@ impl Drop for Place<'_> {
     }
 }
 
-/// A first try that waits for a place.
+/// A peer that waits for its first try.
 struct Waiting<'s>(&'s Swarm, usize);
 
 impl Waiting<'_> {

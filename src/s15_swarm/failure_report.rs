@@ -1,5 +1,5 @@
-//! How a download stood when it was given up: what there is of it, whom it knew, and why
-//! they were of no use. The error says so, since nobody else remembers.
+//! Why a download failed: how much of it is verified, which peers it knew, and why they were of no
+//! use. The error carries it, because nothing else remembers.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -8,22 +8,22 @@ use std::net::SocketAddr;
 use crate::s12_session::stats::PeerFlags;
 use crate::s14_peer_list::addresses::REMEMBERED;
 
-/// Whom a download has met, and what came of each. Kept while it runs.
+/// The peers that a download has met, and what became of each. Kept while it runs.
 #[derive(Default)]
-pub(super) struct Record {
+pub(super) struct PeerRecord {
     peers: HashMap<SocketAddr, Peer>,
-    /// What each tracker, or other source, failed with last; nothing once it has answered.
+    /// The last failure of each tracker or other source, until it answers.
     sources: BTreeMap<String, Source>,
-    /// Addresses that are our own: nobody to download from.
+    /// Addresses that turned out to be our own.
     ourselves: HashSet<SocketAddr>,
 }
 
 #[derive(Default)]
 struct Peer {
     met: bool,
-    /// Why no info dictionary came from it. Before there is one, nothing else matters.
+    /// Why the peer cannot give the info dictionary. Before there is one, nothing else matters.
     lacks: Option<&'static str>,
-    /// Why its last connection ended.
+    /// Why the last connection to it ended.
     why: Option<String>,
 }
 
@@ -33,17 +33,17 @@ struct Source {
     failed: Option<String>,
 }
 
-impl Record {
-    /// A source begins to look for peers.
+impl PeerRecord {
+    /// Notes a source that begins to look for peers.
     pub fn source(&mut self, name: String) {
         self.sources.entry(name).or_default();
     }
 
-    /// A source has said something good, or why it found nobody.
+    /// Notes what a source has reported, and whether it failed.
     pub fn said(&mut self, source: &str, what: &str, failed: bool) {
         let Some(known) = self.sources.get_mut(source) else { return };
         known.answered |= !failed;
-        // A tracker's own words name its URL already.
+        // A tracker's report begins with its URL already.
         let named = if what.starts_with(source) { what.to_owned() } else { format!("{source}: {what}") };
         known.failed = failed.then_some(named);
     }
@@ -53,28 +53,28 @@ impl Record {
         room.then(|| self.peers.entry(address).or_default())
     }
 
-    /// Its handshake is done.
+    /// Notes that a peer's handshake is done.
     pub fn met(&mut self, address: SocketAddr) {
         if let Some(peer) = self.peer(address) {
             peer.met = true;
         }
     }
 
-    /// It cannot give the info dictionary, or nothing speaks against it any more.
+    /// Notes why a peer cannot give the info dictionary; `None` if it can.
     pub fn lacks(&mut self, address: SocketAddr, lacks: Option<&'static str>) {
         if let Some(peer) = self.peer(address) {
             peer.lacks = lacks;
         }
     }
 
-    /// Its connection has ended.
+    /// Notes why a connection ended.
     pub fn lost(&mut self, address: SocketAddr, why: String) {
         if let Some(peer) = self.peer(address) {
             peer.why = Some(why);
         }
     }
 
-    /// The address is our own.
+    /// Notes that an address is our own.
     pub fn ourselves(&mut self, address: SocketAddr) {
         self.peers.remove(&address);
         if self.ourselves.len() < REMEMBERED {
@@ -82,13 +82,13 @@ impl Record {
         }
     }
 
-    /// Sums up. `named` are all addresses that are known, `live` who is connected now.
+    /// Sums up. `named` are all known addresses, `live` the connected peers.
     pub fn sum_up<'p>(
         &self,
         pieces: Option<(u32, u32)>,
         named: impl Iterator<Item = SocketAddr>,
         live: impl Iterator<Item = (SocketAddr, &'p PeerFlags)>,
-    ) -> Standing {
+    ) -> FailureReport {
         let mut whys: HashMap<SocketAddr, &str> = HashMap::new();
         for (address, peer) in &self.peers {
             let lacks = peer.lacks.filter(|_| pieces.is_none());
@@ -107,11 +107,11 @@ impl Record {
             (reason.peers, reason.example) = (reason.peers + 1, address.min(reason.example));
         }
         let mut reasons: Vec<Reason> = counts.into_values().collect();
-        // Among equals, who is still here says more than who is gone.
+        // Among equals, a peer that is still connected says more than one that is gone.
         reasons.sort_by_key(|reason| Reverse((reason.peers, here.contains(reason.why.as_str()))));
-        // A source that is called by a URL is a tracker.
+        // A source with a URL for a name is a tracker.
         let trackers = || self.sources.iter().filter(|(name, _)| name.contains("://")).map(|(_, tracker)| tracker);
-        Standing {
+        FailureReport {
             pieces,
             known: self.peers.len()
                 + named.filter(|address| !self.peers.contains_key(address) && !self.ourselves.contains(address)).count(),
@@ -126,50 +126,47 @@ impl Record {
     }
 }
 
-/// How a download stood when it was given up.
+/// Why a download was given up.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Standing {
-    /// How many pieces are verified, and how many there are: nothing, if the info
-    /// dictionary never came.
+pub struct FailureReport {
+    /// The number of verified pieces, and of all pieces; `None` if the info dictionary never came.
     pub pieces: Option<(u32, u32)>,
-    /// Peers that anybody named, or that came by themselves, and how many of them ever
-    /// shook hands.
+    /// The number of peers that a source named, or that connected to us.
     pub known: usize,
-    /// As above.
+    /// The number of those with which a handshake was ever done.
     pub connected: usize,
-    /// Whether our own address was among those that were named.
+    /// Whether our own address was among those named.
     pub only_us: bool,
-    /// How many could name peers, how many of them are trackers, and how many of these
-    /// have ever answered.
+    /// The number of sources that could name peers.
     pub sources: usize,
-    /// As above.
+    /// The number of those that are trackers.
     pub trackers: usize,
-    /// As above.
+    /// The number of trackers that have ever answered.
     pub answered: usize,
-    /// Why peers were lost, or are of no use: the most frequent first.
+    /// Why peers were lost or are of no use, the most frequent reason first.
     pub reasons: Vec<Reason>,
-    /// Why those failed who could have named peers.
+    /// Why the sources failed.
     pub failures: Vec<String>,
 }
 
-/// Why some peers were of no use.
+/// A reason why peers were of no use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reason {
-    /// How many.
+    /// The number of those peers.
     pub peers: usize,
     /// One of them.
     pub example: SocketAddr,
-    /// The last that is known of them.
+    /// The reason, in words.
     pub why: String,
 }
 
-impl Standing {
-    /// Whether it is the trackers' fault: nobody is known, and none of them answered.
+impl FailureReport {
+    /// Whether the trackers are to blame: no peer is known, and no tracker answered.
     pub fn no_tracker(&self) -> bool {
         self.known == 0 && self.answered == 0 && self.trackers > 0 && !self.failures.is_empty()
     }
 
-    /// Whether anything is verified, and so kept.
+    /// Whether any piece is verified, and so kept.
     pub fn has_some(&self) -> bool {
         self.pieces.is_some_and(|(have, _)| have > 0)
     }

@@ -1,39 +1,38 @@
-//! What a download comes to: who brought, who got, and who was banned.
+//! The result of a download: which peers sent blocks, which got some, and which were banned.
 
 use std::net::SocketAddr;
 
 use crate::s12_session::stats::PeerStats;
 
-/// How many peers are named, and how many of those that were banned. Later ones count in the
-/// sums.
+/// The number of peers that are listed, and of banned ones. Later ones count only in the sums.
 const MOST_NAMED: usize = 1000;
 
-/// What a download came to.
+/// The result of a download.
 #[derive(Debug, Clone, Default)]
-pub struct Outcome {
-    /// Bytes of blocks that came in this session.
+pub struct Summary {
+    /// Bytes of blocks received in this session.
     pub downloaded: u64,
-    /// Bytes of blocks that went.
+    /// Bytes of blocks sent.
     pub uploaded: u64,
-    /// Who brought, and who got, how many bytes.
+    /// The bytes received from each peer, and sent to it.
     pub traded: Vec<Traded>,
     /// Peers that were banned.
     pub banned: Vec<SocketAddr>,
 }
 
-/// What one peer has given us, and we have given it, over all its connections.
+/// The bytes exchanged with one peer, over all its connections.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Traded {
-    /// The peer, as others could reach it, if we know that.
+    /// The address at which others can reach the peer, if we know that.
     pub peer: SocketAddr,
-    /// Bytes of blocks from it to us.
+    /// Bytes of blocks received from it.
     pub taken: u64,
-    /// Bytes of blocks from us to it.
+    /// Bytes of blocks sent to it.
     pub given: u64,
 }
 
-impl Outcome {
-    /// Adds what went over a connection that has ended.
+impl Summary {
+    /// Adds the bytes of a connection that has ended.
     pub(super) fn add(&mut self, traffic: &PeerStats) {
         let (peer, taken, given) = (traffic.address(), traffic.downloaded(), traffic.uploaded());
         self.downloaded += taken;
@@ -46,7 +45,7 @@ impl Outcome {
         }
     }
 
-    /// It was banned.
+    /// Adds a peer that was banned.
     pub(super) fn ban(&mut self, address: SocketAddr) {
         if self.banned.len() < MOST_NAMED && !self.banned.contains(&address) {
             self.banned.push(address);

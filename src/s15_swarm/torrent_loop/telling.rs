@@ -1,15 +1,15 @@
-//! What the user hears of a running download: how far it is, and what it waits for.
+//! The events of a running download: how far it is, and what it waits for.
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::{Conductor, EVENT_TIME};
+use super::{EVENT_TIME, TorrentLoop};
 use crate::s12_session::stats::Supply;
 use crate::s15_swarm::Event;
-use crate::s15_swarm::learning;
+use crate::s15_swarm::magnet;
 use crate::s15_swarm::waiting::{Hope, Missing, Snapshot, Waiting, decide};
 
-impl Conductor<'_> {
+impl TorrentLoop<'_> {
     pub(super) fn tell(&mut self, now: Instant) {
         if now.duration_since(self.told) < EVENT_TIME {
             return;
@@ -30,9 +30,10 @@ impl Conductor<'_> {
         (self.event)(Event::Progress { verified, downloaded, uploaded, peers, waiting });
     }
 
-    /// What is waited for, once nothing has come for a while. Told if it is news.
+    /// Returns what the download waits for, once no block has come for a while. Sends an event if
+    /// that is news.
     fn tell_wait(&mut self, now: Instant) -> Option<Waiting> {
-        // What has just ended is not waiting any more.
+        // A download that has just ended waits for nothing.
         let silent = if self.is_over() { Duration::ZERO } else { self.patience.silent() };
         let waiting = self.silence.is_shown(silent).then(|| decide(&self.snapshot(now))).flatten();
         let news = self.silence.is_news(now, silent, waiting.as_ref().map(|waiting| &waiting.why));
@@ -48,14 +49,14 @@ impl Conductor<'_> {
             live.values().map(|live| live.stats.flags()).map(|terms| (terms.supply(), terms.peer_interested())).unzip()
         };
         let torrent = self.swarm.torrent.get();
-        // All pieces are looked at only where it matters which are missing.
+        // To look at all pieces is worth it only where it matters which are missing.
         let nobody_has_it = peers.iter().all(|peer| *peer == Supply::Nothing) && !peers.is_empty() && !self.gives_only();
         let missing = torrent.filter(|_| nobody_has_it).map(|torrent| torrent.queue.places());
         let all_tried = self.addresses.all_tried_twice();
         Snapshot {
             now,
             takers: wanting.iter().filter(|wants| **wants).count(),
-            learning: torrent.is_none().then(|| learning::asked(&self.swarm)),
+            learning: torrent.is_none().then(|| magnet::asked(&self.swarm)),
             missing: missing.map_or_else(Missing::default, |places| Missing::of(&places.done, places.pieces)),
             rate: self.swarm.host.download_limit.wait_until(now),
             gives_at: self.gives_only().then_some(self.swarm.port),
