@@ -57,6 +57,8 @@ fn an_address_that_has_all_slots_gives_one_up_to_another_and_then_no_more() {
         // The one that makes nothing of its slot is the one to lose it.
         for number in [0, 2] {
             crowd[number].takes(&content, 0, 0, 16_384).expect("it gives");
+            // A block is counted after it was sent, and before the next one is.
+            crowd[number].takes(&content, 0, 0, 16).expect("it gives");
         }
         let mut other = interested(9, 9, address, &content);
         other.until(wire::UNCHOKE).expect("its address has nothing yet");
