@@ -1,12 +1,11 @@
-//! What a swarm looks like at one moment, for whoever watches it.
+//! A view of a running swarm, for a table of peers or a map of pieces.
 //!
-//! Being watched costs nothing while nobody looks. Each peer's own threads keep its
-//! [`PeerStats`] current; the pieces are where the queue has them anyway. An observer
-//! collects both, one lock after the other. So what it sees of the peers and of the pieces
-//! may be a moment apart; the pieces among themselves are of one moment, and each is in exactly
-//! one place.
+//! It costs nothing while nobody looks. Each peer's threads keep its [`PeerStats`] current, and the
+//! queue knows where the pieces are. An observer collects both, one lock after the other. So peers
+//! and pieces may be seen a moment apart. The pieces are all seen at one moment, each in exactly one
+//! place.
 //!
-//! Whoever looks may miss what comes and goes in between. What nobody may miss is told by an
+//! An observer can miss what comes and goes in between. For what must not be missed there is an
 //! [`Event`](super::Event).
 
 use std::net::SocketAddr;
@@ -20,11 +19,11 @@ use crate::s12_session::stats::PeerStats;
 /// A connected peer at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PeerView {
-    /// What [`Places::on_loan`] calls it.
+    /// Its number in [`Places::on_loan`].
     pub number: PeerNumber,
-    /// Where it is, or listens if we know that.
+    /// The address at which it listens, or else the one it connected from.
     pub address: SocketAddr,
-    /// What it calls itself.
+    /// Its peer id.
     pub peer_id: PeerId,
     /// We do not answer its requests.
     pub am_choking: bool,
@@ -38,9 +37,9 @@ pub struct PeerView {
     pub pieces: u32,
     /// The number of our requests that it has not answered.
     pub requests: u32,
-    /// Bytes of blocks from it.
+    /// Bytes of blocks received from it.
     pub downloaded: u64,
-    /// Bytes of blocks to it.
+    /// Bytes of blocks sent to it.
     pub uploaded: u64,
 }
 
@@ -63,12 +62,13 @@ impl PeerView {
     }
 }
 
-/// Looks at a running download. Shows nothing before it begins and after it is over.
+/// A handle to look at a running download. Before it begins and after it ends there is nothing to
+/// see.
 #[derive(Default)]
 pub struct Watch(OnceLock<Weak<Swarm>>);
 
 impl Watch {
-    /// This is what it looks at. A second download is not watched.
+    /// Watches this swarm. A second one is ignored.
     pub(super) fn begin(&self, swarm: &Arc<Swarm>) {
         let _ = self.0.set(Arc::downgrade(swarm));
     }
@@ -77,7 +77,7 @@ impl Watch {
         self.0.get().and_then(Weak::upgrade)
     }
 
-    /// The connected peers, in the order in which they were met.
+    /// Returns the connected peers, in the order in which they connected.
     pub fn peers(&self) -> Vec<PeerView> {
         let Some(swarm) = self.swarm() else { return Vec::new() };
         let live: Vec<_> = swarm.live().iter().map(|(number, live)| (*number, live.peer_id, Arc::clone(&live.stats))).collect();
@@ -87,7 +87,7 @@ impl Watch {
         peers
     }
 
-    /// Where each piece is, once the info dictionary is known.
+    /// Returns where each piece is, once the info dictionary is known.
     pub fn places(&self) -> Option<Places> {
         Some(self.swarm()?.torrent.get()?.queue.places())
     }

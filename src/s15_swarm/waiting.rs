@@ -1,9 +1,9 @@
-//! Why nothing comes, and what happens next. The sentences are in `report`.
+//! Why no block comes, and what happens next. The sentences for it are in `report`.
 //!
-//! A download that has stopped moving may wait for a dozen things, and from outside they all
-//! look alike. So the torrent loop takes a [`Snapshot`] of what it knows, and [`decide`] names
-//! the wait. It is a pure function: no lock, no socket, and the time is given. Nothing of
-//! this runs while blocks come.
+//! A download that has stopped may be waiting for a dozen things, and from outside they all look
+//! alike. So the torrent loop takes a [`Snapshot`] of what it knows, and [`decide`] names the wait.
+//! It is a pure function: no lock, no socket, and the time is an argument. Nothing here runs while
+//! blocks come.
 
 use std::mem;
 use std::net::SocketAddr;
@@ -13,118 +13,117 @@ use std::time::{Duration, Instant};
 use crate::s05_messages::bitfield::Bitfield;
 use crate::s12_session::stats::Supply;
 
-/// How many ranges of missing pieces are named.
+/// The number of ranges of missing pieces that are listed.
 const NAMED: usize = 3;
-/// A sentence must be true for this long before it is said: some waits are over at once.
+/// A wait must last this long before there is an event: some are over at once.
 const SETTLED: Duration = Duration::from_secs(1);
-/// A terminal shows the wait this soon. It takes the sentence back just as easily.
+/// The time after which a terminal shows a wait. It can take the sentence back just as easily.
 const SHOWN: Duration = Duration::from_secs(2);
 
 /// What a download, or a seed, waits for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[allow(missing_docs)] // of the fields: the line above each says what they are
+#[allow(missing_docs)] // of the fields: the line above each names them
 pub enum Wait {
-    /// Nobody is connected; this many addresses are known.
+    /// No peer is connected. This many addresses are known.
     NoPeer { known: usize },
-    /// Peers are connected, and the info dictionary has not come from them. Some may have been
-    /// asked for it.
+    /// This many peers are connected, and this many of them were asked for the info dictionary. It
+    /// has not come.
     Metadata { peers: usize, asked: usize },
-    /// Nobody connected has a piece that is missing.
+    /// No connected peer has a missing piece.
     NobodyHasIt { peers: usize, missing: Missing },
     /// Each peer that has a missing piece chokes us.
     Choked { peers: usize },
-    /// Peers were asked for blocks, and send none.
+    /// This many peers were asked for blocks and send none.
     NoAnswer { peers: usize },
     /// Our own limit on the download rate.
     RateLimit,
-    /// A block came and is still being written.
+    /// A block has come and is still being written.
     Disk,
-    /// We only give, and nobody wants anything. `port` is where we listen.
+    /// We only upload, and no peer wants anything. We listen at this port.
     NoTaker { peers: usize, port: u16 },
 }
 
 /// What happens next.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[allow(missing_docs)] // of the fields: the line above each says what they are
+#[allow(missing_docs)] // of the fields: the line above each names them
 pub enum Next {
-    /// This many addresses are being tried at this moment.
+    /// This many addresses are being dialled.
     Dialing { addresses: usize },
-    /// This address is tried then.
+    /// This address is dialled at this time.
     Dial { address: SocketAddr, at: Instant },
     /// A source of peers, such as a tracker, has been asked and has not answered yet.
     Asking { source: String },
-    /// It is asked again then.
+    /// A source is asked again at this time.
     Ask { source: String, at: Instant },
-    /// Addresses are waiting, but all places are taken: one becomes free after a while.
+    /// Addresses are waiting, but all places are taken. One becomes free after a while.
     MakeRoom,
-    /// A peer that does not answer is hung up on.
+    /// We hang up on a peer that does not answer.
     HangUp,
-    /// Our rate limit lets the next request go then.
+    /// Our rate limit allows the next request at this time.
     Request { at: Instant },
-    /// The download ends then, with an error.
+    /// The download ends with an error at this time.
     GiveUp { at: Instant },
-    /// No tracker knows of us: others need our address.
+    /// No tracker knows of us, so other peers need our address.
     NeedAddress,
 }
 
-/// A wait with what ends it.
+/// A wait, and what ends it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Waiting {
-    /// What is waited for.
+    /// The wait.
     pub why: Wait,
-    /// What happens next, if anything does that can be foretold.
+    /// What happens next, if that is known.
     pub next: Option<Next>,
 }
 
 /// Pieces that are missing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Missing {
-    /// How many.
+    /// The number of missing pieces.
     pub pieces: u32,
-    /// The first of them.
+    /// The first ranges of them.
     pub first: Vec<RangeInclusive<u32>>,
 }
 
 /// What the torrent loop knows at one moment.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
-    /// The moment.
+    /// The time.
     pub now: Instant,
-    /// What can come from each connected peer.
+    /// What each connected peer can send.
     pub peers: Vec<Supply>,
-    /// How many of them want something of us.
+    /// The number of peers that are interested in our pieces.
     pub takers: usize,
-    /// How many were asked for the info dictionary; nothing once we have it.
+    /// The number of peers that were asked for the info dictionary; `None` once we have it.
     pub learning: Option<usize>,
-    /// What is missing.
+    /// The missing pieces.
     pub missing: Missing,
-    /// Until when our rate limit holds requests back.
+    /// The time until which our rate limit holds requests back.
     pub rate: Option<Instant>,
-    /// Where we listen, if all we do is give.
+    /// The port at which we listen, if we only upload.
     pub gives_at: Option<u16>,
-    /// Where more peers may come from.
+    /// Where more peers can come from.
     pub hope: Hope,
 }
 
-/// Where more peers may come from, and for how long we hope.
+/// Where more peers can come from, and for how long we hope.
 #[derive(Debug, Clone, Default)]
 pub struct Hope {
-    /// How many addresses are known.
+    /// The number of known addresses.
     pub known: usize,
-    /// How many of them are being tried.
+    /// The number of those that are being dialled.
     pub dialing: usize,
-    /// The one that is tried next, and when.
+    /// The address that is dialled next, and when.
     pub dial: Option<(Instant, SocketAddr)>,
-    /// Whether all places for peers are taken.
+    /// Whether all places are taken.
     pub full: bool,
-    /// Each source that looks for peers, and when it does so again; without a time, it is
-    /// looking now.
+    /// Each source that looks for peers, and when it looks again; `None` if it is looking now.
     pub sources: Vec<(String, Option<Instant>)>,
-    /// When the download is given up if nothing changes.
+    /// When the download gives up if nothing changes.
     pub gives_up: Option<Instant>,
 }
 
-/// Names what is waited for; nothing, if what is missing could come at any moment.
+/// Returns what the download waits for, or `None` if a block could come at any moment.
 pub fn decide(state: &Snapshot) -> Option<Waiting> {
     let why = why(state)?;
     let next = match why {
@@ -172,7 +171,7 @@ fn why(state: &Snapshot) -> Option<Wait> {
 }
 
 impl Hope {
-    /// What happens now, or else first.
+    /// Returns what is happening now, or else what happens first.
     fn next(&self, now: Instant) -> Option<Next> {
         let due = |at: Instant| at <= now;
         if self.dialing > 0 {
@@ -191,7 +190,7 @@ impl Hope {
 }
 
 impl Missing {
-    /// All pieces that are not done.
+    /// Returns the pieces that are not done.
     pub fn of(done: &Bitfield, pieces: u32) -> Missing {
         let mut next = 0;
         let run = || {
@@ -205,7 +204,7 @@ impl Missing {
 }
 
 impl Next {
-    /// When, if that is known.
+    /// Returns when it happens, if that is known.
     pub fn at(&self) -> Option<Instant> {
         match self {
             Next::Dial { at, .. } | Next::Ask { at, .. } | Next::Request { at } | Next::GiveUp { at } => Some(*at),
@@ -214,12 +213,12 @@ impl Next {
     }
 }
 
-/// Which waits have been told.
+/// Which waits there have been events for.
 #[derive(Debug)]
 pub struct Silence {
-    /// How long nothing may come without a word.
+    /// The time without a block after which there is an event.
     limit: Duration,
-    /// What is waited for, without numbers, and since when.
+    /// The wait, without its numbers, and since when.
     current: Option<(Kind, Instant)>,
     told: Option<Kind>,
 }
@@ -227,23 +226,23 @@ pub struct Silence {
 type Kind = mem::Discriminant<Wait>;
 
 impl Silence {
-    /// Nothing has been told yet; a wait is, once it lasts for `limit`.
+    /// Creates it for events after `limit` without a block.
     pub fn new(limit: Duration) -> Silence {
         Silence { limit, current: None, told: None }
     }
 
-    /// Whether nothing has come for so long that the wait is shown. Before, nobody need find
-    /// out what it is.
+    /// Whether no block has come for long enough to show the wait. Before that, it need not be
+    /// found out.
     pub fn is_shown(&self, silent: Duration) -> bool {
         silent >= self.limit.min(SHOWN)
     }
 
-    /// Whether this wait is told now: nothing has come for long enough, and what was told last
-    /// was a wait of another kind.
+    /// Whether there is an event for this wait now: no block has come for long enough, and the last
+    /// event was for another kind of wait.
     pub fn is_news(&mut self, now: Instant, silent: Duration, wait: Option<&Wait>) -> bool {
         if !self.is_shown(silent) {
-            // The next silence is told again. But a seed that nobody takes from waits for days, and
-            // with a strict rate limit there is a silence before each block: once is enough.
+            // The next wait gets an event again. But a seed without takers waits for days, and with
+            // a strict rate limit there is a wait before each block: once is enough.
             let lasting = [Wait::NoTaker { peers: 0, port: 0 }, Wait::RateLimit].map(|wait| mem::discriminant(&wait));
             self.told = self.told.filter(|told| lasting.contains(told));
         }
