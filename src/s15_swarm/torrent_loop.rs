@@ -282,7 +282,17 @@ impl<'e> TorrentLoop<'e> {
         }
     }
 
-    /// A peer's thread has ended.
+    /// A peer's thread has ended. What becomes of its address, the first row that fits:
+    ///
+    /// | it ended because | the address is |
+    /// |---|---|
+    /// | our disk failed, or the magnet link's torrent is unusable | of no interest: the download ends |
+    /// | the peer alone made a wrong piece, or sent wrong metadata | banned |
+    /// | the peer is ourselves, or both sides are complete | not dialled again |
+    /// | it ended at once, and its peer is connected otherwise | dialled again after a minute |
+    /// | we had no socket left | dialled again at once |
+    /// | the peer is connected twice | left alone while that is certain, else as two rows above |
+    /// | anything else | dialled again, later each time; soon if the peer was there, and as if it were new if it sent blocks |
     fn ended(&mut self, number: PeerNumber, address: SocketAddr, why: Ended) -> Result<(), SwarmError> {
         let now = Instant::now();
         self.threads.remove(&number);
