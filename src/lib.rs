@@ -43,6 +43,7 @@ pub mod s12_session;
 pub mod s13_peer_sources;
 pub mod s14_peer_list;
 pub mod s15_swarm;
+pub mod s16_uploading;
 pub mod s17_seeding;
 pub mod s18_udp_tracker;
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use piecemeal::s12_session::rate::Rate;
 use piecemeal::s15_swarm::Plan;
 use piecemeal::s17_seeding::listener::Listener;
-use piecemeal::s17_seeding::{Rules, Uploader};
+use piecemeal::s17_seeding::{Rules, Seeder};
 use serde_json::json;
 
 use super::failure::{Failure, LOCAL};
@@ -92,7 +92,7 @@ impl Giving {
         if self.slots > 0 || stay {
             let scarce = self.max_upload.is_some() || self.ratio.is_some();
             let rules = Rules { slots: self.slots.into(), scarce, stay, ratio: self.ratio, ..Rules::default() };
-            plan.uploads = Arc::new(Uploader::new(rules));
+            plan.uploads = Arc::new(Seeder::new(rules));
         }
         Ok(())
     }
