@@ -115,10 +115,7 @@ impl Server<'_> {
             torrent: &self.torrent,
             number: 1,
             stats: &stats,
-            extensions: Extensions::new(vec![
-                Box::new(UtMetadata::new(Some(Arc::clone(&self.metadata)))),
-                Box::new(DontHave),
-            ]),
+            extensions: Extensions::new(vec![Box::new(UtMetadata::new(Some(Arc::clone(&self.metadata)))), Box::new(DontHave)]),
             from_magnet: false,
         };
         let why = match s12_session::run(start, connection) {

@@ -17,12 +17,7 @@ use crate::progress::Progress;
 
 /// Opens content and hashes it. Returns it with the pieces that are right: one at least, or
 /// there is nothing to give.
-pub fn verified_content(
-    info: &Info,
-    path: &Path,
-    stop: &AtomicBool,
-    options: &Options,
-) -> Result<(Storage, Bitfield), Failure> {
+pub fn verified_content(info: &Info, path: &Path, stop: &AtomicBool, options: &Options) -> Result<(Storage, Bitfield), Failure> {
     let shown = printable(&path.to_string_lossy());
     if let Err(error) = fs::metadata(path) {
         return Err(Failure::new(LOCAL, format!("{shown}: {error}")).help(right_path(info, path)).see("16-uploading"));
