@@ -26,7 +26,7 @@
 //! * **Deadlines are on progress** (`deadlines`). A byte now and then does not count.
 //! * **Skip at first reading:** [`request_depth`], which finds the number of requests that fills the
 //!   line. With a fixed 16, a peer that is 50 ms away gives 5 MiB/s instead of 91.
-//! * **Left out:** whom to dial (stage 15), and what to give (stage 17). [`uploads`] is the seam for
+//! * **Left out:** whom to dial (stage 15), and what to give (stage 16). [`uploads`] is the seam for
 //!   it; until something is plugged in, requests are rejected, or ignored.
 
 mod deadlines;

@@ -82,7 +82,8 @@ impl Choker for UnchokeAll {
     }
 }
 
-/// A peer that is unchoked as soon as it is interested, and from then on.
+/// A peer that is unchoked as soon as it is interested, and stays so: it takes up no slot that
+/// another peer could use.
 struct Unchoked(Arc<Requester>);
 
 impl Place for Unchoked {
@@ -115,8 +116,9 @@ impl Uploads for Uploader {
         Some(Box::new(PeerUpload { peer, place, shelf: Arc::clone(&self.shelf) }))
     }
 
+    /// Always false: a download leaves when it is complete. A seed stays, and that is stage 17.
     fn stays(&self, _: u64, _: u64) -> bool {
-        false // a seed stays; that is stage 17
+        false
     }
 }
 
@@ -149,6 +151,8 @@ impl Upload for PeerUpload {
     fn request(&mut self, request: Request) -> Result<(), BoxError> {
         let UploadPeer { torrent, fast, .. } = self.peer.peer();
         check(request, torrent)?;
+        // A piece that was withdrawn a moment ago is an honest mistake of the peer's. With BEP 6 it can
+        // be told so; without, the session has no message for it.
         let here = torrent.queue.given_piece(request.index).is_some();
         if !here && !fast {
             return Err(UploadError::NotHere { index: request.index }.into());

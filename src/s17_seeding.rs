@@ -28,7 +28,7 @@
 //! * **A download trades, a seed takes turns.** A download gives to the peers that give to it.
 //!   A seed needs nothing, so the peer that has waited longest is next.
 //! * **Slots are shared by address** ([`sharing_slots`]) when others wait for one. A stranger can
-//!   have many connections, and so many turns.
+//!   open many connections, and would have a turn with each.
 //! * **The choker decides, the peer's own threads act** (`waiting_list`). No decision waits for
 //!   a socket.
 //! * **Left out:** super seeding (BEP 16); `event=paused` of a partial seed (BEP 21);

@@ -34,6 +34,7 @@ impl Requester {
     pub(super) fn new(peer: UploadPeer) -> Requester {
         let allowed_fast = if peer.fast { allowed_fast::set_for(&peer) } else { Vec::new() };
         let info = peer.torrent.queue.info();
+        // Without this limit a choked peer could request the same ten pieces forever.
         let pieces = allowed_fast.iter().filter_map(|index| info.piece(*index));
         let allowed_bytes = AtomicU64::new(pieces.map(|piece| u64::from(info.piece_size(piece))).sum());
         let send_queue: Arc<SendQueue> = Arc::default();
@@ -65,6 +66,7 @@ impl Requester {
             if self.told_unchoked.swap(unchoked, Ordering::SeqCst) == unchoked {
                 return;
             }
+            // For whoever watches: what the peer knows, not what was decided.
             self.peer.stats.flags().set_am_choking(!unchoked);
             if unchoked {
                 Message::Unchoke.encode_to(&mut queued.messages);
@@ -81,6 +83,7 @@ impl Requester {
     /// that from the choke; in BEP 6 it is told of each one.
     fn choke(&self, queued: &mut Queued) {
         Message::Choke.encode_to(&mut queued.messages);
+        // BEP 6: requests for pieces that are allowed fast survive a choke.
         let stays = |index: u32| self.allowed_fast.contains(&index);
         if self.peer.fast {
             for request in queued.blocks.iter().filter(|request| !stays(request.index)) {
@@ -92,10 +95,15 @@ impl Requester {
 
     /// Returns whether the peer may request this block now: it has been told that it is unchoked, or
     /// the piece is allowed fast. The latter counts: the next time, the peer has requested this much.
+    ///
+    /// The argument only proves that the caller edits the queue: elsewhere the answer could be out of
+    /// date before it is used.
     pub(super) fn may_request(&self, request: Request, _editing: &Queued) -> bool {
         self.told_unchoked.load(Ordering::SeqCst) || self.spend_allowed(request)
     }
 
+    /// Counts a request for a piece that is allowed fast. Returns false if it is for another piece, or
+    /// for more bytes than are left.
     fn spend_allowed(&self, request: Request) -> bool {
         let length = u64::from(request.length);
         let spend = |left: u64| left.checked_sub(length);

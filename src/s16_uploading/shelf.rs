@@ -40,6 +40,7 @@ impl Blocks for Shelf {
         if let Ok(true) = done {
             return true;
         }
+        // A message whose block could not be read must not leave: the peer would take zeros for data.
         out.truncate(before);
         if done.is_ok_and(|right| !right) {
             torrent.queue.withdraw(piece);
@@ -57,11 +58,14 @@ impl Shelf {
             Err(error) if error.is_missing() => return Ok(false),
             changed => changed?,
         };
+        // Several writers may get here for one piece, and each hashes it. That is rare, and costs less than
+        // a lock that is held while hashing.
         let lock = || self.hashed.lock().unwrap_or_else(PoisonError::into_inner);
         if changed == 0 || lock().get(&piece).is_some_and(|hashed| *hashed >= changed) {
             return Ok(true);
         }
         let right = is_right(info, piece, &*torrent.store, &mut vec![0; READ_LENGTH])?;
+        // Only if it is right: a wrong piece is withdrawn, so nobody asks again.
         if right {
             lock().insert(piece, changed);
         }

@@ -68,7 +68,7 @@ impl Listener {
             let socket = TcpListener::bind((ip, port))?;
             return Ok(Listener { port: socket.local_addr()?.port(), sockets: vec![socket], wrap: None });
         }
-        // On most systems a socket for IPv6 takes IPv4, too, and then there is no room
+        // On most systems a socket for IPv6 also takes IPv4, and then there is no room
         // for a second one. On others, and without IPv6, it is needed.
         let six = TcpListener::bind((Ipv6Addr::UNSPECIFIED, port)).ok();
         let port = six.as_ref().map_or(Ok(port), |six| six.local_addr().map(|address| address.port()))?;

@@ -85,6 +85,7 @@ impl WaitingList {
         let entry = Entry { number, peer, interested: false, turn: None, since: Instant::now(), counted };
         let mut state = self.lock();
         state.entries.push(entry);
+        // Started here and not in `new`: a download that nobody takes from needs no choker.
         if !std::mem::replace(&mut state.running, true) {
             let list = Arc::downgrade(self);
             let pause = LOOK.min(self.round);
@@ -114,6 +115,7 @@ impl WaitingList {
             }
             let waiting = state.entries.iter_mut().filter(|entry| entry.waits());
             let Some(entry) = waiting.min_by_key(|entry| entry.since) else { break };
+            // Told below, outside the lock: that takes the peer's own.
             told.extend(entry.decide(true));
             free -= 1;
         }
@@ -127,11 +129,12 @@ impl WaitingList {
         self.tell(&told);
     }
 
-    /// Deals out the slots anew.
+    /// Deals out the slots for a new round.
     fn round(&self) {
         let now = Instant::now();
         let mut told = Vec::new();
         let mut state = self.lock();
+        // The order alone tells the rules which peer has waited longest.
         state.entries.sort_by_key(|entry| entry.since);
         let standings: Vec<Standing> = state.entries.iter_mut().map(|entry| entry.standing(now, self.round)).collect();
         state.lucky_rounds = state.lucky_rounds.saturating_sub(1);
@@ -139,10 +142,12 @@ impl WaitingList {
         let lucky = state.entries.iter().position(|entry| Some(entry.number) == lucky);
         let rule = if state.is_seeding() { take_turns } else { decide };
         let mut decision = rule(&standings, self.slots, lucky, |below| rand::random_range(0..below));
+        // A peer that keeps the slot for luck does not get three more rounds.
         if decision.lucky != lucky {
             state.lucky_rounds = LUCKY_ROUNDS;
         }
         state.lucky = decision.lucky.and_then(|position| state.entries.get(position)).map(|entry| entry.number);
+        // The rules look at connections, and a stranger can have many of those.
         share_slots(&mut decision.unchoked, &state.claims());
         told.extend(state.decide(&decision.unchoked));
         drop(state);
@@ -234,6 +239,7 @@ impl Entry {
         }
         let [before, last] = self.counted;
         self.counted = [last, (came, went)];
+        // Two rounds, not one: a slot that was given a moment ago has brought nothing yet.
         let bytes = if seeding { went - before.1 } else { came - before.0 };
         let silent = now.duration_since(stats.last_received().unwrap_or_else(|| stats.start()));
         Standing {
@@ -254,6 +260,7 @@ fn choke_again_and_again(list: &Weak<WaitingList>, pause: Duration) {
     let mut last = Instant::now();
     loop {
         thread::sleep(pause);
+        // A weak reference: the thread must not keep alive what it works for.
         let Some(list) = list.upgrade() else { return };
         if last.elapsed() >= list.round {
             last = Instant::now();
@@ -284,6 +291,7 @@ impl s16_uploading::Place for Place {
             && entry.interested != yes
         {
             entry.interested = yes;
+            // Otherwise a peer could keep its place in line while it wants nothing.
             if entry.turn.is_none() {
                 entry.since = Instant::now();
             }
