@@ -14,6 +14,7 @@ mod giving;
 mod info_from;
 mod interrupt;
 mod lab_options;
+mod listening;
 mod live_map;
 mod magnet_peers;
 mod making;
@@ -26,9 +27,11 @@ mod queue_peers;
 mod queue_story;
 mod reading_link;
 mod scraping;
+mod serving;
 mod size;
 mod tracing;
 mod until_ctrl_c;
+mod verified_content;
 mod waits;
 mod watching;
 
@@ -85,6 +88,7 @@ commands! {
     download_from,
     download,
     magnet_download,
+    serve,
     seed,
     scrape,
     lab,

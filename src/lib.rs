@@ -19,7 +19,8 @@
 //! | [`s11_work_queue`] | who fetches which piece: one Mutex, leases, rarest first | 3 | `work_queue` |
 //! | [`s12_session`] | one peer, one thread, one loop | 3, 6, 10, 21, 54 | `download_from` |
 //! | [`s15_swarm`] | many peers at once | 3, 6, 12 | `download`, `magnet_download` |
-//! | [`s17_seeding`] | listen, give, choke | 3, 6, 21, 54 | `seed` |
+//! | [`s16_uploading`] | answer requests with verified blocks | 3, 6, 54 | `serve` |
+//! | [`s17_seeding`] | listen, choose whom to give to, stay | 3, 6, 21 | `seed` |
 //! | [`s18_udp_tracker`] | the same phone book over UDP; scrape | 15, 41, 48 | `scrape` |
 //! | [`trace`] | what the bytes on the wire mean, field by field | | `explain`, `replay` |
 //! | [`lab`] | a swarm on this machine, and a tracker for a class | | `lab`, `tracker`, `demo` |
@@ -43,6 +44,7 @@ pub mod s12_session;
 pub mod s13_peer_sources;
 pub mod s14_peer_list;
 pub mod s15_swarm;
+pub mod s16_uploading;
 pub mod s17_seeding;
 pub mod s18_udp_tracker;
 
@@ -101,6 +103,10 @@ struct Chapter12;
 #[cfg(doctest)]
 #[doc = include_str!("../docs/15-swarm.md")]
 struct Chapter15;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/16-uploading.md")]
+struct Chapter16;
 
 #[cfg(doctest)]
 #[doc = include_str!("../docs/17-seeding.md")]

@@ -20,7 +20,7 @@
 //!   for it with [`Handshake::has_bit`].
 //! * **Deadlines, not timeouts.** A peer that sends a byte a second keeps every
 //!   read alive for ever; [`transport`] counts to a point in time instead.
-//! * **Left out:** answering. The side that was dialled reads before it writes (stage 17).
+//! * **Left out:** answering. The side that was dialled reads before it writes (stage 16).
 
 pub mod descriptors;
 pub mod origin;

@@ -203,7 +203,7 @@ impl WorkQueue {
     }
 }
 
-/// What stage 17 gives to others, and what it no longer may.
+/// What stage 16 gives to others, and what it no longer may.
 impl WorkQueue {
     /// The pieces that are done and unchanged on disk.
     pub fn given_pieces(&self) -> Bitfield {

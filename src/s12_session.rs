@@ -24,7 +24,7 @@
 //! * **It knows a [`Host`], not a swarm.** The host has the limits that sessions share, and takes
 //!   their reports.
 //! * **Deadlines are on progress** (`deadlines`). A byte now and then does not count.
-//! * **Left out:** whom to dial (stage 15), and what to give (stage 17). [`uploads`] is the seam for
+//! * **Left out:** whom to dial (stage 15), and what to give (stage 16). [`uploads`] is the seam for
 //!   it; until something is plugged in, requests are rejected, or ignored.
 //!
 //! # In two sittings

@@ -24,6 +24,7 @@ mod commands {
     mod progress;
     mod secrets;
     mod seed;
+    mod serve;
     mod session;
     mod signals;
     mod stages;

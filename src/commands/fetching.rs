@@ -286,7 +286,7 @@ impl Teller<'_> {
                 json!({ "event": "passed_over", "peer": peer.to_string(), "what": what })
             }
             Event::Withdrawn(piece) => {
-                progress.news(17, &format!("piece {piece} was changed on disk: it is no longer given"));
+                progress.news(16, &format!("piece {piece} was changed on disk: it is no longer given"));
                 json!({ "event": "withdrawn", "piece": piece.get() })
             }
             Event::Corrupt(piece, by) => {

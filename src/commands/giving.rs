@@ -1,18 +1,17 @@
 //! What every command that gives has in common: the listener, the slots, the limits. (stage 17)
 
-use std::io::{self, ErrorKind, Write};
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use piecemeal::s12_session::rate::Rate;
 use piecemeal::s15_swarm::Plan;
 use piecemeal::s17_seeding::listener::Listener;
-use piecemeal::s17_seeding::{Rules, Uploader};
-use serde_json::json;
+use piecemeal::s17_seeding::{Rules, Seeder};
 
-use super::failure::{Failure, LOCAL};
+use super::Options;
+use super::failure::Failure;
+use super::listening::{cannot_listen, tell_listening};
 use super::size::size;
-use super::{Options, json_line, print_line};
 
 /// How others find us, and what they get.
 #[derive(clap::Args)]
@@ -21,7 +20,7 @@ pub struct Giving {
     #[arg(long, value_name = "N")]
     pub port: Option<u16>,
     /// Listen at this address of ours only
-    #[arg(long, value_name = "IP", value_parser = ip)]
+    #[arg(long, value_name = "IP", value_parser = super::listening::ip)]
     pub bind: Option<IpAddr>,
     /// How many peers get something at a time
     #[arg(long, value_name = "N", default_value_t = Giving::default().slots)]
@@ -66,40 +65,23 @@ impl Giving {
         match Listener::bind(self.bind, self.port) {
             Ok(listener) => {
                 plan.port = listener.port();
-                let addresses: Vec<String> = listener.addresses().iter().map(ToString::to_string).collect();
-                if options.json {
-                    print_line(&json_line(&json!({ "event": "listening", "addresses": addresses })));
-                } else if (stay || wanted) && !options.quiet {
-                    let _ = writeln!(io::stderr(), "listening at {}", addresses.join(" and "));
-                }
+                tell_listening(&listener.addresses(), stay || wanted, options);
                 let listener = super::tracing::listener(listener); // plugged in
                 plan.sources.push(Box::new(listener));
             }
             // Nobody finds us then, but we find others.
             Err(_) if !wanted && !stay => {}
-            Err(error) => {
-                let place = self.bind.map(|ip| format!("{ip}, ")).unwrap_or_default();
-                let port = self.port.map_or("any port".to_owned(), |port| format!("port {port}"));
-                let help = match error.kind() {
-                    ErrorKind::AddrNotAvailable => "--bind must be an address of this computer",
-                    _ => "choose another --port; 0 takes any that is free",
-                };
-                return Err(Failure::new(LOCAL, format!("{place}{port}: {error}")).help(help).see("17-seeding"));
-            }
+            Err(error) => return Err(cannot_listen(self.bind, self.port, &error).see("17-seeding")),
         }
         plan.upload_rate = Rate::new(self.max_upload);
         // Without any slot there would still be the pieces that need none.
         if self.slots > 0 || stay {
             let scarce = self.max_upload.is_some() || self.ratio.is_some();
             let rules = Rules { slots: self.slots.into(), scarce, stay, ratio: self.ratio, ..Rules::default() };
-            plan.uploads = Arc::new(Uploader::new(rules));
+            plan.uploads = Arc::new(Seeder::new(rules));
         }
         Ok(())
     }
-}
-
-fn ip(text: &str) -> Result<IpAddr, String> {
-    text.parse().map_err(|_| "an address of this computer was expected, such as 127.0.0.1".to_owned())
 }
 
 fn ratio(text: &str) -> Result<f64, String> {

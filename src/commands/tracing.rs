@@ -10,7 +10,7 @@ use piecemeal::s01_bencode::printable;
 use piecemeal::s02_metainfo::Info;
 use piecemeal::s03_tracker::Tracker;
 use piecemeal::s03_tracker::http::Get;
-use piecemeal::s04_handshake::transport::Dial;
+use piecemeal::s04_handshake::transport::{Dial, Transport};
 use piecemeal::s17_seeding::listener::Listener;
 use piecemeal::s18_udp_tracker::UdpTracker;
 use piecemeal::trace::capture::is_capture;
@@ -150,6 +150,14 @@ pub fn listener(listener: Listener) -> Listener {
     match tap().cloned() {
         Some(tap) => listener.through(Box::new(move |transport| tap.transport(transport, "came in"))),
         None => listener,
+    }
+}
+
+/// One connection that has come in.
+pub fn came_in(transport: Transport) -> Transport {
+    match tap() {
+        Some(tap) => tap.transport(transport, "came in"),
+        None => transport,
     }
 }
 

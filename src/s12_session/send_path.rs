@@ -4,7 +4,7 @@
 //! they write is more than what fits in between. So a session never waits in a write. While it only
 //! downloads, it writes a few requests now and then ([`Direct`]): what does not leave at once is
 //! kept, and the session reads on before it tries again. Once it uploads, another path takes over
-//! (stage 17).
+//! (stage 16).
 //!
 //! A peer that asks and does not read is not read either ([`BEHIND`]): its next request comes up when
 //! the answers to the last ones have left.

@@ -12,7 +12,7 @@
 //!   room sooner ([`is_ahead`]): turns of the same length would give most to the quickest
 //!   line.
 //! * **One slot is for luck** in both ("optimistic unchoke"). It goes to somebody at
-//!   random, for 30 s. Newcomers, who have nothing to give yet, get three tickets each.
+//!   random, for 30 s. Newcomers have nothing to give yet, and get three tickets each.
 //!   A download finds better partners this way, and a newcomer its first piece.
 //! * **A peer that is not interested** gets no slot: it would not use it. A peer that
 //!   has a slot and makes nothing of it comes behind those that wait.

@@ -19,12 +19,12 @@ use std::time::{Duration, Instant};
 use crate::s03_tracker::DEFAULT_PORT;
 use crate::s04_handshake::origin::Origin;
 use crate::s04_handshake::transport::{Hangup, Transport, over_tcp};
-use crate::s04_handshake::{Handshake, HandshakeError};
 use crate::s05_messages::connection::{Connection, HANDSHAKE_TIME};
 use crate::s07_extension::BoxError;
 use crate::s13_peer_sources::signals::Wake;
 use crate::s13_peer_sources::source::{Finder, Introducer, PeerSource};
 use crate::s14_peer_list::sharing::{Holder, makes_way};
+use crate::s16_uploading::incoming::answer;
 
 /// How long each of them may keep us waiting, even if others wait: a whole swarm may come at
 /// once, and a second is enough for an answer from the other end of the world.
@@ -68,7 +68,7 @@ impl Listener {
             let socket = TcpListener::bind((ip, port))?;
             return Ok(Listener { port: socket.local_addr()?.port(), sockets: vec![socket], wrap: None });
         }
-        // On most systems a socket for IPv6 takes IPv4, too, and then there is no room
+        // On most systems a socket for IPv6 also takes IPv4, and then there is no room
         // for a second one. On others, and without IPv6, it is needed.
         let six = TcpListener::bind((Ipv6Addr::UNSPECIFIED, port)).ok();
         let port = six.as_ref().map_or(Ok(port), |six| six.local_addr().map(|address| address.port()))?;
@@ -278,25 +278,4 @@ fn goes(guests: &[Guest], newcomer: Origin) -> Option<usize> {
         let (longest, waited) = waited.iter().enumerate().max_by_key(|(_, waited)| **waited)?;
         waited.is_some_and(|waited| waited >= IN_PEACE).then_some(longest)
     })
-}
-
-/// Waits for a handshake and answers it, if it is about our torrent.
-///
-/// We read before we write: the other side has dialled and says first what it wants. It
-/// is answered as soon as that is known, with its peer id still on the way, since some
-/// only look whether we are there.
-///
-/// # Errors
-/// If it hangs up, speaks another protocol, wants another torrent, or is ourselves.
-pub fn answer<S: Read + Write>(stream: &mut S, ours: &Handshake) -> Result<Handshake, HandshakeError> {
-    let (reserved, info_hash) = Handshake::read_opening(stream)?;
-    if info_hash != ours.info_hash {
-        return Err(HandshakeError::OtherTorrent { expected: ours.info_hash, found: info_hash });
-    }
-    stream.write_all(&ours.encode())?;
-    let peer_id = Handshake::read_peer_id(stream)?;
-    if peer_id == ours.peer_id {
-        return Err(HandshakeError::Ourselves);
-    }
-    Ok(Handshake { reserved, info_hash, peer_id })
 }

@@ -1,21 +1,20 @@
 //! The peers that want something of us, and which of them have a slot.
 //!
-//! The list is locked to decide, and never while anybody is told. Each peer's choke and
-//! unchoke are told inside its own send queue, always by what was decided last; so two
-//! decisions that follow each other closely cannot be told in the wrong order.
+//! The list is locked to decide, and never while a peer is told. A decision is a flag in the peer's
+//! [`Requester`], which tells the peer what was decided last.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::Rules;
 use super::choking::{LUCKY_ROUNDS, NEWCOMER, SNUBBED, Standing, decide, is_ahead, take_turns};
-use super::send_queue::Queued;
 use super::sharing_slots::{Claim, share_slots};
-use super::{Rules, Taker};
 use crate::s04_handshake::origin::Origin;
-use crate::s05_messages::{Message, Request};
 use crate::s12_session::uploads::UploadPeer;
+use crate::s16_uploading::requester::Requester;
+use crate::s16_uploading::{self, Choker};
 
 /// How often the choker's thread checks whether it is still needed, and whether a peer
 /// makes room for another.
@@ -48,7 +47,7 @@ struct State {
 
 struct Entry {
     number: u64,
-    peer: Arc<Peer>,
+    peer: Arc<Requester>,
     interested: bool,
     /// Its slot, if it has one.
     turn: Option<Turn>,
@@ -68,18 +67,6 @@ struct Turn {
     before: u64,
 }
 
-/// One peer, as its own threads and the choker share it.
-struct Peer {
-    taker: Taker,
-    allowed: Vec<u32>,
-    /// How many bytes of these it may still ask for without a slot: each once.
-    allowed_bytes: AtomicU64,
-    /// What was decided last.
-    unchoked: AtomicBool,
-    /// What it has been told. Read and written while its send queue is being edited.
-    told: AtomicBool,
-}
-
 impl WaitingList {
     pub fn new(rules: &Rules) -> Arc<WaitingList> {
         let (state, suggest, next_number) = Default::default();
@@ -90,26 +77,23 @@ impl WaitingList {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One more peer; it is not yet interested.
-    pub fn enter(self: &Arc<WaitingList>, taker: Taker, allowed: Vec<u32>) -> Place {
+    /// Takes in one more peer, which is not yet interested.
+    fn add(self: &Arc<WaitingList>, peer: Arc<Requester>) -> Place {
         let number = self.next_number.fetch_add(1, Ordering::Relaxed);
-        let info = taker.peer.torrent.queue.info();
-        let sizes = allowed.iter().filter_map(|index| info.piece(*index)).map(|piece| u64::from(info.piece_size(piece)));
-        let allowed_bytes = AtomicU64::new(sizes.sum());
-        let counted = [(taker.peer.stats.downloaded(), taker.peer.stats.uploaded()); 2];
-        let (unchoked, told) = Default::default();
-        let peer = Arc::new(Peer { taker, allowed, allowed_bytes, unchoked, told });
-        let entry = Entry { number, peer: Arc::clone(&peer), interested: false, turn: None, since: Instant::now(), counted };
+        let stats = &peer.peer().stats;
+        let counted = [(stats.downloaded(), stats.uploaded()); 2];
+        let entry = Entry { number, peer, interested: false, turn: None, since: Instant::now(), counted };
         let mut state = self.lock();
         state.entries.push(entry);
+        // Started here and not in `new`: a download that nobody takes from needs no choker.
         if !std::mem::replace(&mut state.running, true) {
             let list = Arc::downgrade(self);
             let pause = LOOK.min(self.round);
             let work = move || choke_again_and_again(&list, pause);
-            // Without it, slots change hands only when somebody leaves.
+            // Without it, slots change hands only when a peer leaves.
             let _ = thread::Builder::new().name("choker".to_owned()).stack_size(STACK).spawn(work);
         }
-        Place { list: Arc::clone(self), number, peer }
+        Place { list: Arc::clone(self), number }
     }
 
     /// Gives free slots to the peers that have waited longest: nobody needs to wait for the
@@ -131,6 +115,7 @@ impl WaitingList {
             }
             let waiting = state.entries.iter_mut().filter(|entry| entry.waits());
             let Some(entry) = waiting.min_by_key(|entry| entry.since) else { break };
+            // Told below, outside the lock: that takes the peer's own.
             told.extend(entry.decide(true));
             free -= 1;
         }
@@ -144,11 +129,12 @@ impl WaitingList {
         self.tell(&told);
     }
 
-    /// Deals out the slots anew.
+    /// Deals out the slots for a new round.
     fn round(&self) {
         let now = Instant::now();
         let mut told = Vec::new();
         let mut state = self.lock();
+        // The order alone tells the rules which peer has waited longest.
         state.entries.sort_by_key(|entry| entry.since);
         let standings: Vec<Standing> = state.entries.iter_mut().map(|entry| entry.standing(now, self.round)).collect();
         state.lucky_rounds = state.lucky_rounds.saturating_sub(1);
@@ -156,10 +142,12 @@ impl WaitingList {
         let lucky = state.entries.iter().position(|entry| Some(entry.number) == lucky);
         let rule = if state.is_seeding() { take_turns } else { decide };
         let mut decision = rule(&standings, self.slots, lucky, |below| rand::random_range(0..below));
+        // A peer that keeps the slot for luck does not get three more rounds.
         if decision.lucky != lucky {
             state.lucky_rounds = LUCKY_ROUNDS;
         }
         state.lucky = decision.lucky.and_then(|position| state.entries.get(position)).map(|entry| entry.number);
+        // The rules look at connections, and a stranger can have many of those.
         share_slots(&mut decision.unchoked, &state.claims());
         told.extend(state.decide(&decision.unchoked));
         drop(state);
@@ -167,17 +155,16 @@ impl WaitingList {
     }
 
     /// Lets peers know what was decided.
-    fn tell(&self, peers: &[Arc<Peer>]) {
+    fn tell(&self, peers: &[Arc<Requester>]) {
         for peer in peers {
-            let suggestion = self.suggestion(peer);
-            peer.taker.send_queue.edit(|queued| peer.tell(queued, suggestion));
+            peer.tell(self.suggestion(peer.peer()));
         }
     }
 
     /// A seed suggests another piece to each, so that they have something to exchange.
-    fn suggestion(&self, peer: &Peer) -> Option<u32> {
-        let queue = &peer.taker.peer.torrent.queue;
-        let seeding = peer.taker.peer.fast && queue.is_complete();
+    fn suggestion(&self, peer: &UploadPeer) -> Option<u32> {
+        let queue = &peer.torrent.queue;
+        let seeding = peer.fast && queue.is_complete();
         let next = || self.suggest.fetch_add(1, Ordering::Relaxed) % queue.info().piece_count().max(1);
         seeding.then(next).filter(|index| queue.given_piece(*index).is_some())
     }
@@ -186,7 +173,7 @@ impl WaitingList {
 impl State {
     /// Whether we take nothing in return. All of them want the same torrent.
     fn is_seeding(&self) -> bool {
-        self.entries.iter().any(|entry| entry.peer.taker.peer.torrent.is_upload_only())
+        self.entries.iter().any(|entry| entry.peer.peer().torrent.is_upload_only())
     }
 
     /// What counts of each when slots are shared by address.
@@ -196,7 +183,7 @@ impl State {
 
     /// Takes a decision: those at these positions have a slot. Returns the peers for which
     /// it changes anything.
-    fn decide(&mut self, unchoked: &[usize]) -> Vec<Arc<Peer>> {
+    fn decide(&mut self, unchoked: &[usize]) -> Vec<Arc<Requester>> {
         let decide = |(position, entry): (usize, &mut Entry)| entry.decide(unchoked.contains(&position));
         self.entries.iter_mut().enumerate().filter_map(decide).collect()
     }
@@ -206,13 +193,13 @@ impl Entry {
     /// Bytes that it took since the round before the last.
     fn took_lately(&self) -> u64 {
         let [(_, before), _] = self.counted;
-        self.peer.taker.peer.stats.uploaded() - before
+        self.peer.peer().stats.uploaded() - before
     }
 
     /// Whether it has a slot and makes room for a peer that waits. `lately` is what each peer
     /// took, if that counts; where it does not, nothing is passed, and nobody is ahead.
     fn makes_room(&self, lately: &[u64]) -> bool {
-        let UploadPeer { stats, torrent, .. } = &self.peer.taker.peer;
+        let UploadPeer { stats, torrent, .. } = self.peer.peer();
         // A piece helps the swarm only when it is whole, so nobody leaves with less than one.
         let piece = u64::from(torrent.queue.info().piece_length);
         let ahead = |turn: Turn| stats.uploaded() - turn.before >= piece && is_ahead(self.took_lately(), lately);
@@ -220,7 +207,7 @@ impl Entry {
     }
 
     fn claim(&self) -> Claim {
-        let stats = &self.peer.taker.peer.stats;
+        let stats = &self.peer.peer().stats;
         let ((came, went), origin) = (self.counted[0], Origin::of(stats.address().ip()));
         let moved = (stats.downloaded() - came) + (stats.uploaded() - went);
         Claim { origin, interested: self.interested, moved, since: self.since }
@@ -232,19 +219,19 @@ impl Entry {
     }
 
     /// Takes a decision; returns the peer if it changes anything for it.
-    fn decide(&mut self, unchoked: bool) -> Option<Arc<Peer>> {
+    fn decide(&mut self, unchoked: bool) -> Option<Arc<Requester>> {
         if self.turn.is_some() == unchoked {
             return None;
         }
-        self.turn = unchoked.then(|| Turn { rounds: 0, before: self.peer.taker.peer.stats.uploaded() });
+        self.turn = unchoked.then(|| Turn { rounds: 0, before: self.peer.peer().stats.uploaded() });
         self.since = Instant::now();
-        self.peer.unchoked.store(unchoked, Ordering::SeqCst);
+        self.peer.set_unchoked(unchoked);
         Some(Arc::clone(&self.peer))
     }
 
     /// Returns what counts about it now that a new round begins.
     fn standing(&mut self, now: Instant, round: Duration) -> Standing {
-        let UploadPeer { stats, torrent, .. } = &self.peer.taker.peer;
+        let UploadPeer { stats, torrent, .. } = self.peer.peer();
         let seeding = torrent.is_upload_only();
         let (came, went) = (stats.downloaded(), stats.uploaded());
         if let Some(turn) = &mut self.turn {
@@ -252,6 +239,7 @@ impl Entry {
         }
         let [before, last] = self.counted;
         self.counted = [last, (came, went)];
+        // Two rounds, not one: a slot that was given a moment ago has brought nothing yet.
         let bytes = if seeding { went - before.1 } else { came - before.0 };
         let silent = now.duration_since(stats.last_received().unwrap_or_else(|| stats.start()));
         Standing {
@@ -266,38 +254,13 @@ impl Entry {
     }
 }
 
-impl Peer {
-    /// Tells it what was decided last, if it has been told otherwise.
-    fn tell(&self, queued: &mut Queued, suggestion: Option<u32>) {
-        let unchoked = self.unchoked.load(Ordering::SeqCst);
-        if self.told.swap(unchoked, Ordering::SeqCst) == unchoked {
-            return;
-        }
-        self.taker.peer.stats.flags().set_am_choking(!unchoked);
-        if unchoked {
-            Message::Unchoke.encode_to(&mut queued.messages);
-            if let Some(index) = suggestion {
-                Message::Suggest { index }.encode_to(&mut queued.messages);
-            }
-            return;
-        }
-        Message::Choke.encode_to(&mut queued.messages);
-        let stay = |index: u32| self.allowed.contains(&index);
-        if self.taker.peer.fast {
-            for request in queued.blocks.iter().filter(|request| !stay(request.index)) {
-                Message::Reject(*request).encode_to(&mut queued.messages);
-            }
-        }
-        queued.blocks.retain(|request| stay(request.index));
-    }
-}
-
 /// Deals out the slots round after round, on the choker's thread. It ends when nobody has
 /// the list any more.
 fn choke_again_and_again(list: &Weak<WaitingList>, pause: Duration) {
     let mut last = Instant::now();
     loop {
         thread::sleep(pause);
+        // A weak reference: the thread must not keep alive what it works for.
         let Some(list) = list.upgrade() else { return };
         if last.elapsed() >= list.round {
             last = Instant::now();
@@ -307,41 +270,28 @@ fn choke_again_and_again(list: &Weak<WaitingList>, pause: Duration) {
     }
 }
 
-/// A peer's place in the list. Dropping it makes room for another.
-pub(super) struct Place {
-    list: Arc<WaitingList>,
-    number: u64,
-    peer: Arc<Peer>,
+impl Choker for Arc<WaitingList> {
+    fn enter(&self, peer: Arc<Requester>) -> Box<dyn s16_uploading::Place> {
+        Box::new(self.add(peer))
+    }
 }
 
-impl Place {
-    /// Whose it is.
-    pub fn taker(&self) -> &Taker {
-        &self.peer.taker
-    }
+/// A peer's place in the list. Dropping it makes room for another.
+struct Place {
+    list: Arc<WaitingList>,
+    number: u64,
+}
 
-    /// Whether the peer has been told that it may ask. To be looked at while its send queue
-    /// is being edited.
-    pub fn is_unchoked(&self, _: &Queued) -> bool {
-        self.peer.told.load(Ordering::SeqCst)
-    }
-
-    /// Whether it may ask for this without a slot; if so, it has asked.
-    pub fn is_allowed(&self, request: Request) -> bool {
-        let length = u64::from(request.length);
-        let spend = |left: u64| left.checked_sub(length);
-        self.peer.allowed.contains(&request.index)
-            && self.peer.allowed_bytes.fetch_update(Ordering::SeqCst, Ordering::SeqCst, spend).is_ok()
-    }
-
-    /// It is interested now, or no longer. It keeps its slot until the next round, or until
+impl s16_uploading::Place for Place {
+    /// A peer that is no longer interested keeps its slot until the next round, or until
     /// another has a use for it.
-    pub fn interested(&self, yes: bool) {
+    fn set_interested(&self, yes: bool) {
         let mut state = self.list.lock();
         if let Some(entry) = state.entries.iter_mut().find(|entry| entry.number == self.number)
             && entry.interested != yes
         {
             entry.interested = yes;
+            // Otherwise a peer could keep its place in line while it wants nothing.
             if entry.turn.is_none() {
                 entry.since = Instant::now();
             }

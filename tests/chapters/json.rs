@@ -209,6 +209,11 @@ fn short_commands(page: &mut Page, folder: &Path) {
     let faults = ["work_queue", "--faults", "none,die,corrupt,slow", "--seed", "2", "lab/album.torrent", "lab/original/album"];
     page.run(folder, &faults, 0);
     page.run(folder, &["download_from", "-o", "from-one", torrent, &peer], 0);
+    let serving = Beside::start(folder, &["serve", "--once", "--port", "0", torrent, "from-one"]);
+    let address = serving.event("listening")["addresses"][0].as_str().expect("an address").to_owned();
+    page.run(folder, &["download_from", "-o", "from-ours", torrent, &address], 0);
+    serving.event("done");
+    page.meet_all("serve", &serving.printed());
     page.run(folder, &["work_queue", "--free", "lab/album.torrent", "lab/original/album"], 0);
     page.run(folder, &["explain", torrent], 0);
     page.run(folder, &["explain", "0000000d 06 00000002"], 3);

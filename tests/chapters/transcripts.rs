@@ -29,7 +29,7 @@ use std::fs::{self, File};
 use std::net::{TcpListener, UdpSocket};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -75,12 +75,13 @@ fn steps(block: &Block) -> Vec<Step> {
 struct Addresses(Vec<(String, String)>);
 
 impl Addresses {
-    fn of(lab: &Lab) -> Addresses {
+    fn of(lab: &Lab, needed: bool) -> Addresses {
         let seeders = lab.addresses().into_iter().zip(2..).map(|(real, last)| (format!("127.0.0.{last}:6881"), real.to_string()));
         let tracker = ("127.0.0.1:6969".to_owned(), lab.tracker.address().to_string());
         let plain: Vec<(String, String)> = seeders.chain([tracker]).collect();
         let escaped = plain.iter().map(|(shown, real)| (shown.replace(':', "%3A"), real.replace(':', "%3A")));
-        let ours = ["7009", "7010", "7011"].into_iter().zip(own_ports());
+        // Only for a document that has a use for them.
+        let ours = needed.then(own_ports).into_iter().flat_map(|real| ["7009", "7010", "7011"].into_iter().zip(real));
         let forms = |(shown, real): (&str, u16)| {
             ["127.0.0.1:", "port "].map(|before| (format!("{before}{shown}"), format!("{before}{real}")))
         };
@@ -236,7 +237,8 @@ pub fn check(document: &Document, lab: &Lab) -> Vec<Wrong> {
         let file = file.expect("the folder can be listed");
         fs::copy(file.path(), folder.path().join(captures).join(file.file_name())).expect("a capture can be copied");
     }
-    let addresses = Addresses::of(lab);
+    let listens = document.blocks.iter().flat_map(|block| &block.lines).any(|line| line.contains("7009"));
+    let addresses = Addresses::of(lab, listens);
     let tour = Tour::new(lab, &folder.path().join("lab")).expect("the lab's files can be written").to_string();
     let mut last_code = 0;
     let mut wrong = Vec::new();
@@ -282,14 +284,16 @@ fn is_free(port: &u16) -> bool {
     TcpListener::bind(("127.0.0.1", *port)).is_ok() && UdpSocket::bind(("127.0.0.1", *port)).is_ok()
 }
 
-/// Three free ports, looked for once, and far from those of another run of these tests
-/// that may go on at the same time.
+/// Three free ports for one document: no other document gets them, and another run of these tests
+/// that may go on at the same time looks far from them.
 fn own_ports() -> [u16; 3] {
-    static PORTS: OnceLock<[u16; 3]> = OnceLock::new();
-    *PORTS.get_or_init(|| {
-        let mut free = (7100 + 3 * (std::process::id() % 900) as u16..9999).filter(is_free);
-        std::array::from_fn(|_| free.next().expect("three ports are free"))
-    })
+    static NEXT: Mutex<Option<u16>> = Mutex::new(None);
+    let mut next = NEXT.lock().expect("nobody panics with this lock");
+    let from = next.unwrap_or_else(|| 7100 + 9 * (std::process::id() % 300) as u16);
+    let mut free = (from..9999).filter(is_free);
+    let ports = std::array::from_fn(|_| free.next().expect("three ports are free"));
+    *next = Some(ports[2] + 1);
+    ports
 }
 
 /// A free port of four digits, as 6969 has them: a .torrent file with a longer URL in

@@ -27,7 +27,7 @@ fn events(tracker: &FakeTracker) -> Vec<String> {
 
 /// Lets children hear HUP even if these tests were started with HUP ignored, by `nohup` or
 /// some runners of CI: a child inherits an ignored signal, but not one that has a handler.
-fn hear_hup() {
+pub fn hear_hup() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| drop(signal_hook::flag::register(signal_hook::consts::SIGHUP, Arc::default())));
 }

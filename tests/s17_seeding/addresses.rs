@@ -1,9 +1,10 @@
 //! One address with many connections, and others that want something, too.
 
 use super::super::support::{Torrent, wire};
-use super::giver::{BOTH, Giver, staying};
+use super::giver::{BOTH, Giver};
 use super::listener::{connect_from, gone, listening, met_over};
 use super::net::Talk;
+use super::rules::staying;
 use piecemeal::s04_handshake::origin::Origin;
 use piecemeal::s15_swarm::Event;
 use piecemeal::s17_seeding::Rules;
@@ -22,7 +23,7 @@ fn interested(host: u8, number: u8, address: SocketAddr, torrent: &Torrent) -> T
 fn an_address_that_has_all_places_gives_one_up_to_another() {
     let torrent = Torrent::sample();
     let content = torrent.clone();
-    let mut giver = Giver::new(&torrent);
+    let mut giver = Giver::new(&torrent).rules(staying());
     giver.plan.max_peers = 8;
     listening(giver, move |address| {
         // More than there are places for: the last ones wait in the lobby.
@@ -77,7 +78,7 @@ fn an_address_that_has_all_slots_gives_one_up_to_another_and_then_no_more() {
 fn an_address_that_holds_all_handshakes_loses_one_although_another_is_older() {
     let torrent = Torrent::sample();
     let content = torrent.clone();
-    listening(Giver::new(&torrent), move |address| {
+    listening(Giver::new(&torrent).rules(staying()), move |address| {
         let oldest = connect_from(8, address);
         let mut crowd: Vec<Talk> = (0..127).map(|_| connect_from(1, address)).collect();
         let newcomer = interested(9, 9, address, &content);
@@ -93,7 +94,7 @@ fn an_address_that_holds_all_handshakes_loses_one_although_another_is_older() {
 fn a_peer_that_hangs_up_while_it_waits_gets_no_place() {
     let torrent = Torrent::sample();
     let content = torrent.clone();
-    let mut giver = Giver::new(&torrent);
+    let mut giver = Giver::new(&torrent).rules(staying());
     giver.plan.max_peers = 2;
     let (ran, _) = listening(giver, move |address| {
         let mut crowd = [1, 2].map(|host| interested(host, host, address, &content));

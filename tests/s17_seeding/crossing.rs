@@ -2,8 +2,9 @@
 
 use super::super::support::Torrent;
 use super::crowd::{Link, Member, at, complete, equals, pipes, run_until, run_with_patience, tcp};
-use super::giver::{staying, stop_soon};
+use super::giver::stop_soon;
 use super::memory::within;
+use super::rules::seeding;
 use piecemeal::s12_session::host::SessionEnd;
 use piecemeal::s15_swarm::{Ended, Event, SwarmError};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,7 +21,7 @@ fn crosses(link: Link) {
     let (mut latest, mut settled) = ([(0, 0); 2], false);
     let lost = Arc::new(Mutex::new([0, 0]));
     let left = Arc::clone(&lost);
-    let ran = run_until(link, &torrent, &members, &staying(), true, move |number, event, stop| {
+    let ran = run_until(link, &torrent, &members, seeding, true, move |number, event, stop| {
         if stop.load(Ordering::SeqCst) {
             return; // what happens now is the end
         }
@@ -73,7 +74,7 @@ fn a_pair_that_has_nothing_to_give_does_not_end_up_with_two_connections() {
         let hung_up = number == 1 && matches!(event, Event::Left(who, Ended::Session(SessionEnd::Message(_))) if *who == at(0));
         stop.fetch_or(hung_up && begun.elapsed() >= patience, Ordering::SeqCst);
     };
-    let ran = run_with_patience(patience, pipes(4096), &torrent, &members, &staying(), true, over);
+    let ran = run_with_patience(patience, pipes(4096), &torrent, &members, seeding, true, over);
     for ran in &ran {
         assert!(matches!(ran.result, Err(SwarmError::Stopped)), "{:?}", ran.result);
     }
@@ -87,6 +88,6 @@ fn many_that_all_dial_each_other_all_get_everything() {
         for (number, member) in members.iter_mut().enumerate() {
             member.dials = (0..6).filter(|other| *other != number).collect();
         }
-        complete(pipes(4096), &torrent, &members, &staying());
+        complete(pipes(4096), &torrent, &members, seeding);
     });
 }

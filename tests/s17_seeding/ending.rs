@@ -1,8 +1,9 @@
 //! How long a swarm that gives goes on, and what it says of itself then.
 
 use super::super::support::{Gate, Torrent, wire};
-use super::giver::{BOTH, Giver, staying, stop_soon};
+use super::giver::{BOTH, Giver, stop_soon};
 use super::net::{FAST, PLAIN};
+use super::rules::staying;
 use piecemeal::s03_tracker::{Announce, Announced, Event as Said, Tracker, TrackerError};
 use piecemeal::s12_session::host::SessionEnd;
 use piecemeal::s13_peer_sources::announcer::Announcer;
@@ -17,7 +18,7 @@ use std::time::{Duration, Instant};
 fn two_that_have_everything_part_and_do_not_meet_again() {
     let torrent = Torrent::sample();
     for how in ["have all", "bitfield", "upload only"] {
-        let mut giver = Giver::new(&torrent);
+        let mut giver = Giver::new(&torrent).rules(staying());
         // If it were dialled again, that would be soon.
         giver.plan.patience = Duration::from_millis(40);
         let content = torrent.clone();
@@ -44,7 +45,7 @@ fn two_that_have_everything_part_and_do_not_meet_again() {
 #[test]
 fn the_last_piece_parts_us_from_seeds_at_once_and_from_nobody_else() {
     let torrent = Torrent::sample();
-    let mut giver = Giver::with(&torrent, [0, 1, 2], 1 << 16).completes();
+    let mut giver = Giver::with(&torrent, [0, 1, 2], 1 << 16).rules(staying()).completes();
     let greeted = Gate::default();
     let (content, gate) = (torrent.clone(), greeted.clone());
     let seed = giver.other(move |talk| {
@@ -111,7 +112,7 @@ fn who_has_everything_and_is_not_to_stay_is_done_at_once() {
 #[test]
 fn who_has_gone_to_and_fro_is_told_truly() {
     let torrent = Torrent::sample();
-    let mut giver = Giver::with(&torrent, [0, 1], 1 << 16).completes();
+    let mut giver = Giver::with(&torrent, [0, 1], 1 << 16).rules(staying()).completes();
     let (mut peers, shares) = (Vec::new(), [vec![2], vec![3, 4]]);
     for (share, takes) in shares.into_iter().zip([(0, 700), (1, 16_384)]) {
         let content = torrent.clone();
@@ -167,7 +168,7 @@ fn with_tracker(giver: &mut Giver) -> Asked {
 #[test]
 fn a_seed_tells_the_tracker_that_nothing_is_left_and_never_that_it_has_completed() {
     let torrent = Torrent::sample();
-    let mut giver = Giver::new(&torrent);
+    let mut giver = Giver::new(&torrent).rules(staying());
     let asked = with_tracker(&mut giver);
     let (content, said) = (torrent.clone(), Arc::clone(&asked));
     giver.taker(move |talk| {
@@ -199,7 +200,7 @@ fn told(asked: &Asked, event: Said) {
 #[test]
 fn a_download_that_stays_says_completed_when_it_is_and_stopped_when_it_goes() {
     let torrent = Torrent::sample();
-    let mut giver = Giver::with(&torrent, [0, 1], 1 << 16).completes();
+    let mut giver = Giver::with(&torrent, [0, 1], 1 << 16).rules(staying()).completes();
     let asked = with_tracker(&mut giver);
     let (content, said) = (torrent.clone(), Arc::clone(&asked));
     giver.other(move |talk| {

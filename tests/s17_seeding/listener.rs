@@ -2,19 +2,17 @@
 
 use super::super::support::{Gate, Torrent, wire};
 use super::giver::{BOTH, Giver, stop_soon};
-use super::net::{EXTENDED, FAST, Ran, Talk, US};
-use piecemeal::s02_metainfo::InfoHash;
-use piecemeal::s03_tracker::PeerId;
+use super::net::{EXTENDED, Ran, Talk, US};
+use super::rules::staying;
 use piecemeal::s04_handshake::transport::{Tcp, Transport, WriteHalf, over_tcp};
-use piecemeal::s04_handshake::{Handshake, HandshakeError};
 use piecemeal::s07_extension::BoxError;
 use piecemeal::s13_peer_sources::signals::Wake;
 use piecemeal::s13_peer_sources::source::{Finder, Given, PeerSource};
 use piecemeal::s15_swarm::summary::Traded;
 use piecemeal::s15_swarm::{Ended, Event};
-use piecemeal::s17_seeding::listener::{Listener, answer};
+use piecemeal::s17_seeding::listener::Listener;
 use socket2::{Domain, Socket, Type};
-use std::io::{self, Cursor, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -22,83 +20,6 @@ use std::time::{Duration, Instant};
 
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const THEM: [u8; 20] = *b"-TH0001-them them ..";
-
-/// A stream that says this and no more, and takes down what it is told.
-struct Said(Cursor<Vec<u8>>, Vec<u8>);
-
-impl Read for Said {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        // In the smallest parts there are.
-        let one = buffer.len().min(1);
-        self.0.read(&mut buffer[..one])
-    }
-}
-
-impl Write for Said {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.1.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-fn answered(said: &[u8]) -> (Result<Handshake, HandshakeError>, Vec<u8>) {
-    let ours = Handshake { reserved: BOTH, info_hash: InfoHash([7; 20]), peer_id: PeerId(US) };
-    let mut stream = Said(Cursor::new(said.to_vec()), Vec::new());
-    let result = answer(&mut stream, &ours);
-    (result, stream.1)
-}
-
-#[test]
-fn a_good_opening_is_answered_and_understood() {
-    let (result, told) = answered(&wire::handshake(FAST, [7; 20], THEM));
-    let theirs = result.expect("it is a good one");
-    assert_eq!((theirs.reserved, theirs.info_hash, theirs.peer_id), (FAST, InfoHash([7; 20]), PeerId(THEM)));
-    assert_eq!(told, wire::handshake(BOTH, [7; 20], US));
-}
-
-#[test]
-fn an_opening_that_is_cut_short_is_answered_only_when_it_is_clear_what_it_wants() {
-    let whole = wire::handshake(FAST, [7; 20], THEM);
-    for length in 0..68 {
-        let (result, told) = answered(&whole[..length]);
-        assert!(matches!(result, Err(HandshakeError::HungUp)), "{length}: {result:?}");
-        assert_eq!(told.len(), if length < 48 { 0 } else { 68 }, "{length} bytes");
-    }
-}
-
-#[test]
-fn a_bad_opening_gets_no_answer() {
-    let good = wire::handshake(FAST, [7; 20], THEM);
-    let changed = |at: usize| {
-        let mut bad = good.clone();
-        bad[at] ^= 0x20;
-        bad
-    };
-    for at in 0..20 {
-        let (result, told) = answered(&changed(at));
-        assert!(matches!(result, Err(HandshakeError::OtherProtocol { .. })), "{at}: {result:?}");
-        assert!(told.is_empty(), "byte {at}");
-    }
-    for at in [28, 47] {
-        let (result, told) = answered(&changed(at));
-        assert!(matches!(result, Err(HandshakeError::OtherTorrent { .. })), "{at}: {result:?}");
-        assert!(told.is_empty(), "byte {at}");
-    }
-    for other in [&b"GET / HTTP/1.1\r\n\r\n"[..], b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03 a hello of TLS", &[0; 100]] {
-        let (result, told) = answered(other);
-        assert!(matches!(result, Err(HandshakeError::OtherProtocol { .. })), "{result:?}");
-        assert!(told.is_empty());
-    }
-}
-
-#[test]
-fn we_do_not_talk_to_ourselves() {
-    let (result, _) = answered(&wire::handshake(FAST, [7; 20], US));
-    assert!(matches!(result, Err(HandshakeError::Ourselves)), "{result:?}");
-}
 
 #[test]
 fn a_port_is_the_one_that_was_asked_for_or_any_that_is_free() {
@@ -179,7 +100,7 @@ pub fn is_hung_up_on(talk: &mut Talk) {
 fn who_comes_by_itself_gets_what_it_wants_and_is_known_by_where_it_listens() {
     let torrent = Torrent::sample();
     let content = torrent.clone();
-    let (ran, _) = listening(Giver::new(&torrent), move |address| {
+    let (ran, _) = listening(Giver::new(&torrent).rules(staying()), move |address| {
         let mut talk = met(address, BOTH, &content, THEM);
         let ours = talk.greet(&[("p", b"i50123e".to_vec())]).expect("it greets");
         assert_eq!(ours.get("p").and_then(|port| port.int()), Some(i64::from(address.port())));
@@ -209,7 +130,7 @@ impl PeerSource for Hope {
 fn who_comes_by_itself_has_one_address_in_all_that_is_told_of_it() {
     let torrent = Torrent::sample();
     let content = torrent.clone();
-    let mut giver = Giver::with(&torrent, 0..4, 1 << 16);
+    let mut giver = Giver::with(&torrent, 0..4, 1 << 16).rules(staying());
     giver.plan.sources.push(Box::new(Hope));
     let (ran, _) = listening(giver, move |address| {
         let mut talk = met(address, BOTH, &content, THEM);
@@ -226,7 +147,7 @@ fn who_comes_by_itself_has_one_address_in_all_that_is_told_of_it() {
 fn forty_eight_bytes_are_enough_for_an_answer() {
     let torrent = Torrent::sample();
     let content = torrent.clone();
-    listening(Giver::new(&torrent), move |address| {
+    listening(Giver::new(&torrent).rules(staying()), move |address| {
         let hello = wire::handshake(EXTENDED, content.info_hash, THEM);
         let mut talk = connect(address);
         for part in hello[..48].chunks(7) {
@@ -243,7 +164,7 @@ fn forty_eight_bytes_are_enough_for_an_answer() {
 fn who_wants_something_else_is_hung_up_on_without_a_word() {
     let torrent = Torrent::sample();
     let content = torrent.clone();
-    let (ran, _) = listening(Giver::new(&torrent), move |address| {
+    let (ran, _) = listening(Giver::new(&torrent).rules(staying()), move |address| {
         let mut other = content.info_hash;
         other[19] ^= 1;
         for said in [&wire::handshake(BOTH, other, THEM)[..], b"GET / HTTP/1.1\r\n\r\n"] {
@@ -260,7 +181,7 @@ fn who_wants_something_else_is_hung_up_on_without_a_word() {
 #[test]
 fn our_own_address_is_tried_once() {
     let torrent = Torrent::sample();
-    let mut giver = Giver::new(&torrent);
+    let mut giver = Giver::new(&torrent).rules(staying());
     giver.plan.dial = Arc::new(Tcp);
     // If it were dialled again, that would be soon.
     giver.plan.patience = Duration::from_millis(40);
@@ -281,7 +202,7 @@ fn our_own_address_is_tried_once() {
 fn who_comes_twice_is_let_in_once() {
     let torrent = Torrent::sample();
     let content = torrent.clone();
-    let (ran, _) = listening(Giver::new(&torrent), move |address| {
+    let (ran, _) = listening(Giver::new(&torrent).rules(staying()), move |address| {
         let mut first = met(address, BOTH, &content, THEM);
         let ours = first.greet(&[]).expect("it greets");
         let mut second = connect(address);
@@ -298,7 +219,7 @@ fn who_comes_twice_is_let_in_once() {
 fn when_too_many_come_and_say_nothing_one_of_them_goes() {
     let torrent = Torrent::sample();
     let content = torrent.clone();
-    listening(Giver::new(&torrent), move |address| {
+    listening(Giver::new(&torrent).rules(staying()), move |address| {
         let mut silent: Vec<Talk> = (0..128).map(|_| connect(address)).collect();
         // There is no room for one more before one of those has had its second.
         let mut last = met(address, BOTH, &content, THEM);
@@ -358,7 +279,7 @@ fn when_too_many_come_nobody_goes_because_we_are_slow_ourselves() {
         Transport { writer: Box::new(Slow { writer, begun, may_go_on }), ..transport }
     };
     let listener = Listener::bind(Some(LOOPBACK), Some(0)).expect("loopback has a free port").through(Box::new(wrap));
-    listening_with(listener, Giver::new(&torrent), move |address| {
+    listening_with(listener, Giver::new(&torrent).rules(staying()), move |address| {
         let mut first = connect(address);
         first.send(&wire::handshake(BOTH, content.info_hash, [1; 20])).expect("it listens");
         begun.wait();
@@ -377,7 +298,7 @@ fn when_the_swarm_is_over_nobody_listens_and_nobody_is_left_in_the_door() {
     let guests: Arc<Mutex<Vec<Talk>>> = Arc::default();
     let come = Arc::clone(&guests);
     let content = torrent.clone();
-    let (ran, address) = listening(Giver::new(&torrent), move |address| {
+    let (ran, address) = listening(Giver::new(&torrent).rules(staying()), move |address| {
         let mut silent: Vec<Talk> = (0..3).map(|_| connect(address)).collect();
         // It has taken in all that came before this one.
         let mut last = met(address, BOTH, &content, THEM);

@@ -1,8 +1,9 @@
 //! Who is unchoked through a whole swarm, and what a choke does to a queue.
 
 use super::super::support::{Gate, Recipe, Torrent, content, wire};
-use super::giver::{ALLOWED_FAST, BOTH, Giver, SUGGEST, block_of, staying};
+use super::giver::{ALLOWED_FAST, BOTH, Giver, SUGGEST, block_of};
 use super::net::{EXTENDED, FAST, Talk};
+use super::rules::staying;
 use piecemeal::s17_seeding::Rules;
 use sha1::{Digest, Sha1};
 use std::collections::BTreeSet;
@@ -195,7 +196,7 @@ fn a_newcomer_may_have_ten_pieces_without_a_slot_and_others_none() {
 #[test]
 fn only_pieces_that_are_here_are_offered_without_a_slot_and_none_of_a_small_torrent() {
     let torrent = forty();
-    let mut giver = Giver::with(&torrent, 0..20, 1 << 16);
+    let mut giver = Giver::with(&torrent, 0..20, 1 << 16).rules(staying());
     let whole = torrent.clone();
     giver.taker(move |talk| {
         talk.hello(FAST, &whole)?;
@@ -207,7 +208,7 @@ fn only_pieces_that_are_here_are_offered_without_a_slot_and_none_of_a_small_torr
     });
     giver.run();
     let small = Recipe::single("t", 16_384, content(10 * 16_384, 3)).build();
-    let mut giver = Giver::new(&small);
+    let mut giver = Giver::new(&small).rules(staying());
     giver.taker(move |talk| {
         talk.hello(FAST, &small)?;
         talk.interested()?;
@@ -220,7 +221,7 @@ fn only_pieces_that_are_here_are_offered_without_a_slot_and_none_of_a_small_torr
 #[test]
 fn a_seed_advises_each_to_take_another_piece() {
     let torrent = forty();
-    let mut giver = Giver::new(&torrent);
+    let mut giver = Giver::new(&torrent).rules(staying());
     let advised: Arc<Mutex<Vec<u32>>> = Arc::default();
     for reserved in [BOTH, BOTH, BOTH, EXTENDED] {
         let (content, advised) = (torrent.clone(), Arc::clone(&advised));

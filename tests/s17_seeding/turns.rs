@@ -2,9 +2,10 @@
 //! crowds with a clock that counts rounds.
 
 use super::super::support::{Gate, Recipe, content, wire};
-use super::giver::{Giver, staying};
+use super::giver::Giver;
 use super::memory::Dice;
 use super::net::{FAST, Talk};
+use super::rules::staying;
 use piecemeal::s17_seeding::Rules;
 use piecemeal::s17_seeding::choking::{Decision, LUCKY_ROUNDS, Standing, TURN, is_ahead, take_turns};
 use std::io;

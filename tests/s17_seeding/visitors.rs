@@ -4,6 +4,7 @@ use super::super::support::{Gate, LIMIT, Recipe, Torrent, content, wire};
 use super::giver::{BOTH, Giver};
 use super::listener::{connect_from, listening, met_over};
 use super::net::{PLAIN, Talk};
+use super::rules::staying;
 use piecemeal::s03_tracker::reach::NamedBy;
 use piecemeal::s07_extension::BoxError;
 use piecemeal::s13_peer_sources::source::{Finder, PeerSource};
@@ -49,7 +50,7 @@ fn liars_that_do_not_wait_for_the_verdict_are_found_out_and_banned_by_ip() {
     // No piece is completed by liars alone.
     let torrent = Recipe::single("t", 524_288, content(3 * 524_288, 3)).build();
     let (content, lied, over) = (torrent.clone(), Gate::default(), Gate::default());
-    let mut giver = Giver::with(&torrent, [], 1 << 16);
+    let mut giver = Giver::with(&torrent, [], 1 << 16).rules(staying());
     let (given, gate) = (torrent.clone(), lied.clone());
     let good = giver.other(move |talk| {
         talk.hello(PLAIN, &given)?;
@@ -109,7 +110,7 @@ fn a_stranger_with_a_peers_id_and_ip_does_not_keep_us_from_it_for_long() {
     for gives in [true, false] {
         let torrent = Torrent::sample();
         let (given, content, here) = (torrent.clone(), torrent.clone(), Gate::default());
-        let mut giver = Giver::with(&torrent, [], 1 << 16);
+        let mut giver = Giver::with(&torrent, [], 1 << 16).rules(staying());
         // It is dialled again after 2 s.
         giver.plan.patience = Duration::from_secs(2);
         let good = giver.net.peer_at(SocketAddr::from(([127, 0, 0, 77], 7000)), move |talk| {
@@ -142,7 +143,7 @@ fn a_stranger_with_a_peers_id_and_ip_does_not_keep_us_from_it_for_long() {
 fn one_ip_that_comes_again_and_again_leaves_places_for_those_that_are_only_named() {
     let torrent = Torrent::sample();
     let (content, here) = (torrent.clone(), Gate::default());
-    let mut giver = Giver::with(&torrent, [], 1 << 16);
+    let mut giver = Giver::with(&torrent, [], 1 << 16).rules(staying());
     giver.plan.max_peers = 4;
     let good = giver.net.seed(9, &torrent, [0, 1, 2, 3, 4]);
     giver.plan.sources.push(Box::new(Late(here.clone(), good)));

@@ -15,7 +15,7 @@ use piecemeal::s13_peer_sources::source::Given;
 use piecemeal::s15_swarm::summary::Summary;
 use piecemeal::s15_swarm::{Event, Plan, SwarmError, download};
 use piecemeal::s17_seeding::listener::Listener;
-use piecemeal::s17_seeding::{Rules, Uploader};
+use piecemeal::s17_seeding::{Rules, Seeder};
 use std::cell::OnceCell;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -52,7 +52,7 @@ pub fn run(number: u64, swarm: &Swarm, report: &mut Report) {
         if swarm.seed {
             let mut plan = plan(listeners.next().expect("one for each"), false);
             (plan.upload_only, plan.stop) = (true, Arc::clone(&stop));
-            plan.uploads = Arc::new(Uploader::new(Rules { stay: true, ..Rules::default() }));
+            plan.uploads = Arc::new(Seeder::new(Rules { stay: true, ..Rules::default() }));
             let (content, info) = (&swarm.torrent.content, &info);
             scope.spawn(move || seed(plan, content, info));
         }
@@ -91,7 +91,7 @@ fn plan(info: &Info, listener: Listener, addresses: &[SocketAddr], url: Option<S
     let mut plan = Plan::new(info.info_hash, Some(info.clone()), peer_id);
     plan.patience = patience;
     plan.port = listener.port();
-    plan.uploads = Arc::new(Uploader::new(Rules::default()));
+    plan.uploads = Arc::new(Seeder::new(Rules::default()));
     match url {
         Some(url) => {
             let trackers = Arc::new(vec![Box::new(HttpTracker) as Box<_>]);

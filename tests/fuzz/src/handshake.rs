@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use piecemeal::s02_metainfo::InfoHash;
 use piecemeal::s03_tracker::PeerId;
 use piecemeal::s04_handshake::{HANDSHAKE_LENGTH, Handshake, HandshakeError, PROTOCOL, exchange};
-use piecemeal::s17_seeding::listener::answer;
+use piecemeal::s16_uploading::incoming::answer;
 
 use super::{Chunks, is_printable, parted};
 

@@ -14,7 +14,7 @@ use piecemeal::s07_extension::BoxError;
 use piecemeal::s10_storage::Store;
 use piecemeal::s13_peer_sources::source::{Finder, PeerSource};
 use piecemeal::s15_swarm::{Ended, Event, Plan, SwarmError, download};
-use piecemeal::s17_seeding::{Rules, Uploader};
+use piecemeal::s17_seeding::{Rules, Seeder};
 
 use super::memory::Memory;
 use super::script::Peer;
@@ -82,9 +82,9 @@ fn run(made: &Arc<Made>, info: Info, scripts: Vec<(u8, Arc<Peer>)>, magnet: bool
 }
 
 /// What is given. One for all sessions: each has a thread that ends a moment later.
-fn uploader(stay: bool) -> Arc<Uploader> {
-    static UPLOADERS: OnceLock<[Arc<Uploader>; 2]> = OnceLock::new();
-    let both = UPLOADERS.get_or_init(|| [false, true].map(|stay| Arc::new(Uploader::new(Rules { stay, ..Rules::default() }))));
+fn uploader(stay: bool) -> Arc<Seeder> {
+    static UPLOADERS: OnceLock<[Arc<Seeder>; 2]> = OnceLock::new();
+    let both = UPLOADERS.get_or_init(|| [false, true].map(|stay| Arc::new(Seeder::new(Rules { stay, ..Rules::default() }))));
     Arc::clone(&both[usize::from(stay)])
 }
 

@@ -102,7 +102,7 @@ fn who_is_always_asking_hears_of_new_pieces_too() {
 #[test]
 fn what_a_peer_offers_is_asked_for_in_spite_of_a_choke() {
     let torrent = Torrent::sample();
-    let mut giver = Giver::with(&torrent, [], 1 << 16).rules(Default::default());
+    let mut giver = Giver::with(&torrent, [], 1 << 16).leaves();
     let content = torrent.clone();
     giver.other(move |talk| {
         talk.hello(BOTH, &content)?;
@@ -133,7 +133,7 @@ fn what_a_peer_offers_is_asked_for_in_spite_of_a_choke() {
 fn what_a_peer_advises_is_asked_for_first() {
     for piece in 0..5u32 {
         let torrent = Torrent::sample();
-        let mut giver = Giver::with(&torrent, [], 1 << 16).rules(Default::default());
+        let mut giver = Giver::with(&torrent, [], 1 << 16).leaves();
         let content = torrent.clone();
         giver.other(move |talk| {
             talk.hello(FAST, &content)?;

@@ -1,10 +1,10 @@
 //! Reading a block that is due, and making sure that it is still what was verified.
 //!
-//! Between the hashing and the giving, hours may pass in which the user opens the
-//! file and saves it. To hash a whole piece for each block would cost sixty times the
-//! reading; to give what is there would make us the one who spoils pieces, and be
-//! banned for it. So the files' times of change are looked at, and only when one has
-//! moved are its pieces hashed again, each before the next block of it goes out.
+//! Between hashing a piece and sending it, hours may pass in which the user opens the file and saves
+//! it. A changed block would spoil a piece at the peer, and the peer would ban us. Hashing the whole
+//! piece for each block would cost as many times the reading as a piece has blocks: 64 with pieces of
+//! 1 MiB. So this compares the file's length and time of change, and hashes its pieces again only when
+//! one of them is different, each before the next block of it goes out.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -21,13 +21,13 @@ const READ_LENGTH: usize = 256 << 10;
 /// The way from the store to a peer.
 #[derive(Default)]
 pub(super) struct Shelf {
-    /// After which change a piece has been hashed again. A leaf lock.
+    /// The change after which each piece was last hashed again. A leaf lock.
     hashed: Mutex<HashMap<PieceIndex, u32>>,
 }
 
 impl Blocks for Shelf {
-    /// If the piece is not what it was, or is gone, it is withdrawn; what cannot be read just now is
-    /// only refused.
+    /// Withdraws the piece if it is gone, or is not what it was. What cannot be read just now, for
+    /// another reason, is only rejected.
     fn append(&self, torrent: &Torrent, request: Request, out: &mut Vec<u8>) -> bool {
         let Some(piece) = torrent.queue.given_piece(request.index) else { return false };
         let before = out.len();
@@ -40,6 +40,7 @@ impl Blocks for Shelf {
         if let Ok(true) = done {
             return true;
         }
+        // A message whose block could not be read must not leave: the peer would take zeros for data.
         out.truncate(before);
         if done.is_ok_and(|right| !right) {
             torrent.queue.withdraw(piece);
@@ -49,7 +50,7 @@ impl Blocks for Shelf {
 }
 
 impl Shelf {
-    /// Whether a piece is what it was when it was verified: looked at for one block.
+    /// Returns whether a piece is what it was when it was verified. Called for each block.
     fn check(&self, torrent: &Torrent, piece: PieceIndex, request: Request) -> Result<bool, StorageError> {
         let info = torrent.queue.info();
         let offset = info.piece_offset(piece) + u64::from(request.begin);
@@ -57,11 +58,14 @@ impl Shelf {
             Err(error) if error.is_missing() => return Ok(false),
             changed => changed?,
         };
+        // Several writers may get here for one piece, and each hashes it. That is rare, and costs less than
+        // a lock that is held while hashing.
         let lock = || self.hashed.lock().unwrap_or_else(PoisonError::into_inner);
         if changed == 0 || lock().get(&piece).is_some_and(|hashed| *hashed >= changed) {
             return Ok(true);
         }
         let right = is_right(info, piece, &*torrent.store, &mut vec![0; READ_LENGTH])?;
+        // Only if it is right: a wrong piece is withdrawn, so nobody asks again.
         if right {
             lock().insert(piece, changed);
         }
@@ -69,7 +73,7 @@ impl Shelf {
     }
 }
 
-/// The message is made in place, so that the block is copied only once: from the
+/// Appends a `piece` message. It is made in place, so that the block is copied only once: from the
 /// file's pages to where the socket takes it from.
 fn append(torrent: &Torrent, piece: PieceIndex, request: Request, out: &mut Vec<u8>) -> Result<(), StorageError> {
     let Request { index, begin, length } = request;

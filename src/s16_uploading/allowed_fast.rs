@@ -1,8 +1,8 @@
-//! The pieces that a newcomer may have without a slot (BEP 6, "allowed fast").
+//! The pieces that a newcomer may request while it is choked (BEP 6, "allowed fast").
 //!
-//! A peer without pieces has nothing to trade, so it may stay choked for a long time. A
-//! few pieces it may ask for all the same. Which ones depends on its network alone, so
-//! that nobody gets more of them by asking many peers, or by coming back.
+//! A peer without pieces has nothing to trade, so it may stay choked for a long time. It may
+//! request a few pieces all the same. Which ones depends on its network alone, so that no peer
+//! gets more of them by asking many others, or by coming back.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -11,11 +11,11 @@ use sha1::{Digest, Sha1};
 use crate::s02_metainfo::InfoHash;
 use crate::s12_session::uploads::UploadPeer;
 
-/// How many pieces that is, and how few one must have to get them.
+/// The number of these pieces. A peer that has this many itself gets none.
 pub const COUNT: usize = 10;
 
-/// The pieces for somebody at `ip`, in the order of BEP 6: hashes of the address's
-/// network and the info hash, and of their hashes, each cut into five numbers.
+/// Returns the pieces for a peer at `ip`, in the order of BEP 6. The numbers are cut from a SHA-1
+/// of the address's network and the info hash, then from the SHA-1 of that hash, and so on.
 pub fn allowed_fast(ip: Ipv4Addr, info_hash: InfoHash, pieces: u32, count: usize) -> Vec<u32> {
     let [a, b, c, _] = ip.octets();
     let mut text = [&[a, b, c, 0][..], &info_hash.0].concat();
@@ -34,13 +34,13 @@ pub fn allowed_fast(ip: Ipv4Addr, info_hash: InfoHash, pieces: u32, count: usize
     set
 }
 
-/// The set for a peer that has just come: those of the pieces that we have. BEP 6 has no
-/// rule for IPv6, so nobody there could check it.
+/// Returns the set for a peer that has just come: those of its pieces that we have. BEP 6 has no
+/// rule for IPv6, so a peer there could not check the set.
 pub(super) fn set_for(peer: &UploadPeer) -> Vec<u32> {
     let IpAddr::V4(ip) = peer.stats.address().ip().to_canonical() else { return Vec::new() };
     let queue = &peer.torrent.queue;
     let pieces = queue.info().piece_count();
-    // In a small torrent, that would be all there is.
+    // In a small torrent, that would be all of it.
     if peer.has as usize >= COUNT || pieces as usize <= COUNT {
         return Vec::new();
     }

@@ -4,6 +4,15 @@
 //! peer's first `interested` this takes over: all messages go into a queue, and a writer thread empties
 //! it. The writer may wait, because nobody waits for it. Blocks are read from the disk there, several
 //! for one write.
+//!
+//! ```text
+//!   session's thread                         writer's thread
+//!   haves, requests, rejects  --> messages --.
+//!                                            |--> socket     messages go first
+//!   the peer's requests       --> blocks ----'
+//! ```
+//! Messages go first because they are small and others wait for them: a reject frees a request at the
+//! peer, and a choke that waited behind 500 blocks would come minutes late.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
@@ -31,7 +40,8 @@ pub trait Blocks: Send + Sync {
     fn append(&self, torrent: &Torrent, request: Request, out: &mut Vec<u8>) -> bool;
 }
 
-/// What is to be sent to one peer. Its lock is a leaf, and never held while waiting.
+/// What is to be sent to one peer. Three threads share it: the peer's session and the choker put
+/// things in, and the writer takes them out. Its lock is a leaf, and never held while waiting.
 #[derive(Default)]
 pub struct SendQueue {
     state: Mutex<State>,
@@ -43,7 +53,8 @@ pub struct SendQueue {
 pub struct Queued {
     /// Messages, encoded. They go before blocks.
     pub messages: Vec<u8>,
-    /// Blocks that were requested, and are read when it is their turn.
+    /// Blocks that were requested, in that order. A block is read when it is its turn: until then it
+    /// costs twelve bytes, and may still be canceled.
     pub blocks: VecDeque<Request>,
 }
 
@@ -74,6 +85,7 @@ impl SendQueue {
         result
     }
 
+    /// Ends the writer. What is still queued is never sent.
     fn close(&self) {
         self.lock().closed = true;
         self.changed.notify_one();
@@ -82,6 +94,7 @@ impl SendQueue {
     /// Waits for what to write next: all messages, else a few blocks once the limit allows them. `None`
     /// when the queue is closed.
     fn next(&self, limit: &Rate) -> Option<Queued> {
+        // With a limit, several at once would be a burst and then a pause.
         let max = if limit.is_limited() { 1 } else { BLOCKS_A_WRITE };
         loop {
             // Asked before our own lock is taken: no thread holds both.
@@ -131,6 +144,7 @@ impl Writer {
     pub fn take_over(self, path: Box<dyn SendPath>, hang_up: &Hangup) -> Box<dyn SendPath> {
         let Some((output, unsent)) = path.into_socket() else { return Box::new(Lost) };
         let queue = Arc::clone(&self.queue);
+        // The old path may have sent half of a message. The rest must come before all else.
         queue.edit(|queued| queued.messages.splice(..0, unsent).for_each(drop));
         let wake = Arc::clone(hang_up);
         let work = move || {
@@ -149,8 +163,10 @@ impl Writer {
         }
     }
 
+    /// Writes what is queued until the queue is closed or the connection breaks.
     fn write_all(&self, mut output: Box<dyn WriteHalf>) -> io::Result<()> {
         let limit = &self.host.upload_limit;
+        // Kept from one write to the next: at most four blocks.
         let mut buffer = Vec::new();
         while let Some(Queued { messages, blocks }) = self.queue.next(limit) {
             // Messages go as they are: a copy would once more be memory that the peer chooses.
@@ -170,6 +186,7 @@ impl Writer {
                     return Err(io::Error::new(ErrorKind::NotFound, why));
                 }
             }
+            // Spent before it is sent: other writers share the limit, and ask before they read.
             limit.spend(bytes_in(&ends, bytes.len()), Instant::now());
             // A time for each block: a slow line has its chance.
             let deadline = Instant::now() + WRITE_TIMEOUT * count.max(1);
@@ -185,7 +202,8 @@ impl Writer {
     }
 }
 
-/// The number of bytes in the blocks of which every byte has been written.
+/// The number of bytes in the blocks of which every byte has been written. Half a block is of no use
+/// to the peer, so it does not count as given.
 fn bytes_in(ends: &[(usize, usize)], written: usize) -> usize {
     ends.iter().filter(|(end, _)| *end <= written).map(|(_, length)| length).sum()
 }
@@ -206,11 +224,13 @@ impl SendPath for ToWriter {
         })
     }
 
+    /// Always false: the session need not call again, since the writer sends on its own.
     fn has_unsent(&self) -> bool {
         false
     }
 
     fn is_behind(&self) -> bool {
+        // Once the writer has ended, nothing is written any more, and the session must not wait for it.
         let writes = self.thread.as_ref().is_some_and(|thread| !thread.is_finished());
         writes && self.queue.lock().queued.messages.len() > BEHIND
     }
@@ -227,6 +247,7 @@ impl SendPath for ToWriter {
 impl Drop for ToWriter {
     fn drop(&mut self) {
         self.queue.close();
+        // The writer may be in a write that the peer does not read.
         (self.hang_up)();
         if let Some(thread) = self.thread.take() {
             // It waits for nothing but a read from the disk now.

@@ -7,8 +7,9 @@ use super::net::{Net, Ran, Talk, plan, right};
 use piecemeal::s02_metainfo::Info;
 use piecemeal::s05_messages::bitfield::Bitfield;
 use piecemeal::s10_storage::Store;
+use piecemeal::s12_session::uploads::{Upload, UploadPeer, Uploads};
 use piecemeal::s15_swarm::{Event, Plan, download};
-use piecemeal::s17_seeding::{Rules, Uploader};
+use piecemeal::s16_uploading::{UnchokeAll, Uploader};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -24,8 +25,21 @@ pub const ALLOWED_FAST: u8 = 17;
 pub const METADATA_ID: u8 = 3;
 pub const DONT_HAVE_ID: u8 = 7;
 
-pub fn staying() -> Rules {
-    Rules { stay: true, ..Rules::default() }
+/// Uploads, and stays when all pieces are there.
+pub struct Stays(pub Uploader);
+
+impl Uploads for Stays {
+    fn open(&self, peer: UploadPeer) -> Option<Box<dyn Upload>> {
+        self.0.open(peer)
+    }
+
+    fn stays(&self, _: u64, _: u64) -> bool {
+        true
+    }
+}
+
+pub fn staying() -> Arc<dyn Uploads> {
+    Arc::new(Stays(Uploader::new(UnchokeAll)))
 }
 
 /// A store that has these pieces.
@@ -66,7 +80,7 @@ impl Giver {
         let net = Net::with_room(room);
         let mut plan = plan(&net, torrent, &[]);
         plan.sources.clear();
-        plan.uploads = Arc::new(Uploader::new(staying()));
+        plan.uploads = staying();
         // Nobody comes back before the test is over.
         plan.patience = Duration::from_secs(60);
         let (memory, have) = stocked(torrent, have);
@@ -83,8 +97,9 @@ impl Giver {
         self
     }
 
-    pub fn rules(mut self, rules: Rules) -> Giver {
-        self.plan.uploads = Arc::new(Uploader::new(rules));
+    /// It leaves when it has everything.
+    pub fn leaves(mut self) -> Giver {
+        self.plan.uploads = Arc::new(Uploader::new(UnchokeAll));
         self
     }
 

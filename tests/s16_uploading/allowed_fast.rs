@@ -1,7 +1,7 @@
 //! Which pieces a newcomer may ask for at once: BEP 6's own numbers.
 
 use piecemeal::s02_metainfo::InfoHash;
-use piecemeal::s17_seeding::allowed_fast::allowed_fast;
+use piecemeal::s16_uploading::allowed_fast::allowed_fast;
 use std::collections::HashSet;
 use std::net::Ipv4Addr;
 

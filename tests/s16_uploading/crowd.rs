@@ -10,12 +10,12 @@ use piecemeal::s04_handshake::transport::{Dial, Transport, over_tcp, pair};
 use piecemeal::s05_messages::connection::Connection;
 use piecemeal::s07_extension::BoxError;
 use piecemeal::s10_storage::Store;
+use piecemeal::s12_session::uploads::Uploads;
 use piecemeal::s13_peer_sources::signals::Wake;
 use piecemeal::s13_peer_sources::source::{Finder, Introducer, PeerSource};
 use piecemeal::s15_swarm::summary::Summary;
 use piecemeal::s15_swarm::{Event, Plan, SwarmError, download};
-use piecemeal::s17_seeding::listener::answer;
-use piecemeal::s17_seeding::{Rules, Uploader};
+use piecemeal::s16_uploading::incoming::answer;
 use socket2::{Domain, Socket, Type};
 use std::collections::HashMap;
 use std::io::{self, ErrorKind};
@@ -24,6 +24,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
+
+/// What each member gives to the others.
+pub type NewUploads = fn() -> Arc<dyn Uploads>;
 
 /// Makes both ends of a connection from one address to another.
 pub type Link = Box<dyn Fn(SocketAddr, SocketAddr) -> io::Result<(Transport, Transport)> + Send + Sync>;
@@ -146,11 +149,11 @@ pub fn run_until(
     link: Link,
     torrent: &Torrent,
     members: &[Member],
-    rules: &Rules,
+    uploads: NewUploads,
     together: bool,
     over: impl FnMut(usize, &Event, &Arc<AtomicBool>) + Send,
 ) -> Vec<Ran> {
-    run_with_patience(Duration::from_secs(60), link, torrent, members, rules, together, over)
+    run_with_patience(Duration::from_secs(60), link, torrent, members, uploads, together, over)
 }
 
 /// The same with this much patience: what failed is tried again after a quarter of it.
@@ -159,7 +162,7 @@ pub fn run_with_patience(
     link: Link,
     torrent: &Torrent,
     members: &[Member],
-    rules: &Rules,
+    uploads: NewUploads,
     together: bool,
     over: impl FnMut(usize, &Event, &Arc<AtomicBool>) + Send,
 ) -> Vec<Ran> {
@@ -176,7 +179,7 @@ pub fn run_with_patience(
             let mut plan = Plan::new(info.info_hash, Some(info), PeerId(id));
             plan.patience = patience;
             plan.stop = Arc::clone(&stop);
-            plan.uploads = Arc::new(Uploader::new(rules.clone()));
+            plan.uploads = uploads();
             plan.dial = Arc::new(Line { crowd: Arc::clone(&crowd), here, together: Mutex::new(together.clone()) });
             let names = member.dials.iter().map(|number| at(*number)).collect();
             plan.sources.push(Box::new(Door { crowd: Arc::clone(&crowd), here, names, open: Arc::clone(&open) }));
@@ -196,9 +199,9 @@ pub fn run_with_patience(
 }
 
 /// Runs them all until each has everything, which each must say once.
-pub fn complete(link: Link, torrent: &Torrent, members: &[Member], rules: &Rules) -> Vec<Ran> {
+pub fn complete(link: Link, torrent: &Torrent, members: &[Member], uploads: NewUploads) -> Vec<Ran> {
     let mut left = members.iter().filter(|member| member.have.len() < torrent.pieces()).count();
-    let ran = run_until(link, torrent, members, rules, false, |_, event, stop| {
+    let ran = run_until(link, torrent, members, uploads, false, |_, event, stop| {
         left -= usize::from(matches!(event, Event::Completed));
         stop.fetch_or(left == 0, Ordering::SeqCst);
     });

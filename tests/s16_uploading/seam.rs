@@ -12,7 +12,7 @@ use piecemeal::s12_session::host::SessionEnd;
 use piecemeal::s12_session::send_path::SendPath;
 use piecemeal::s12_session::uploads::{Upload, UploadPeer, Uploads};
 use piecemeal::s15_swarm::{Ended, Plan};
-use piecemeal::s17_seeding::send_queue::{Blocks, SendQueue, Writer};
+use piecemeal::s16_uploading::send_queue::{Blocks, SendQueue, Writer};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};

@@ -1,7 +1,7 @@
 //! What a session that gives says first, and the info dictionary for who asks.
 
 use super::super::support::{Recipe, Torrent, bencode, content, wire};
-use super::giver::{BOTH, Giver, METADATA_ID, staying};
+use super::giver::{BOTH, Giver, METADATA_ID};
 use super::net::{EXTENDED, FAST, PLAIN, Talk};
 use bencode::Value;
 use std::io;
@@ -195,7 +195,7 @@ fn who_asks_for_the_info_dictionary_without_end_is_refused() {
 fn who_began_with_a_magnet_link_gives_it_as_soon_as_it_is_there() {
     let [small, thousand, _] = torrents();
     for torrent in [small, thousand] {
-        let mut giver = Giver::with(&torrent, [], 1 << 16).rules(staying());
+        let mut giver = Giver::with(&torrent, [], 1 << 16);
         giver.plan.info = None;
         let content = torrent.clone();
         let asked = super::super::support::Gate::default();

@@ -1,0 +1,26 @@
+//! A peer that dials us: its handshake, and our answer.
+
+use std::io::{Read, Write};
+
+use crate::s04_handshake::{Handshake, HandshakeError};
+
+/// Reads a peer's handshake and answers it, if it is about our torrent.
+///
+/// We read before we write: the peer has dialed, and says first which torrent it wants. We answer
+/// after 48 bytes, as soon as that is known. The last 20, the peer id, may come later: some trackers
+/// and peers only check whether we are there, and hang up when they have our answer.
+///
+/// # Errors
+/// If the peer hangs up, speaks another protocol, wants another torrent, or is ourselves.
+pub fn answer<S: Read + Write>(stream: &mut S, ours: &Handshake) -> Result<Handshake, HandshakeError> {
+    let (reserved, info_hash) = Handshake::read_opening(stream)?;
+    if info_hash != ours.info_hash {
+        return Err(HandshakeError::OtherTorrent { expected: ours.info_hash, found: info_hash });
+    }
+    stream.write_all(&ours.encode())?;
+    let peer_id = Handshake::read_peer_id(stream)?;
+    if peer_id == ours.peer_id {
+        return Err(HandshakeError::Ourselves);
+    }
+    Ok(Handshake { reserved, info_hash, peer_id })
+}

@@ -1,0 +1,139 @@
+//! The seam for a choker: what a decision does to a peer and to its queue.
+
+use super::super::support::{Gate, Torrent, wire};
+use super::giver::{BOTH, Giver, Stays, block_of, numbers};
+use super::net::{FAST, PLAIN};
+use piecemeal::s16_uploading::requester::Requester;
+use piecemeal::s16_uploading::{Choker, Place, Uploader};
+use std::sync::{Arc, Mutex};
+
+/// A choker that does what a test says.
+#[derive(Clone, Default)]
+struct ByHand(Arc<Mutex<Vec<Arc<Requester>>>>);
+
+struct Nowhere;
+
+impl Place for Nowhere {
+    fn set_interested(&self, _: bool) {}
+}
+
+impl Choker for ByHand {
+    fn enter(&self, peer: Arc<Requester>) -> Box<dyn Place> {
+        self.0.lock().expect("nobody panics with this lock").push(peer);
+        Box::new(Nowhere)
+    }
+}
+
+impl ByHand {
+    /// Takes these decisions about the one peer, and tells it once.
+    fn decide(&self, decisions: &[bool]) {
+        let peers = self.0.lock().expect("nobody panics with this lock");
+        let [peer] = &peers[..] else { panic!("{} peers", peers.len()) };
+        decisions.iter().for_each(|unchoked| peer.set_unchoked(*unchoked));
+        peer.tell(None);
+    }
+}
+
+#[test]
+fn every_peer_that_is_interested_is_unchoked_and_stays_so() {
+    let torrent = Torrent::sample();
+    let mut giver = Giver::new(&torrent);
+    let gates: Vec<Gate> = (0..12).map(|_| Gate::default()).collect();
+    for number in 0..12 {
+        let (content, gates) = (torrent.clone(), gates.clone());
+        giver.taker(move |talk| {
+            talk.hello(FAST, &content)?;
+            talk.admitted()?;
+            gates[number].open();
+            // None of them has had its blocks, so none has made room.
+            gates.iter().for_each(Gate::wait);
+            talk.not_interested()?;
+            talk.takes_piece(&content, 4)
+        });
+    }
+    assert!(giver.run().result.is_ok());
+}
+
+#[test]
+fn a_peer_hears_the_last_decision_and_only_if_it_is_news() {
+    let torrent = Torrent::sample();
+    let mut giver = Giver::new(&torrent);
+    let choker = ByHand::default();
+    giver.plan.uploads = Arc::new(Stays(Uploader::new(choker.clone())));
+    let content = torrent.clone();
+    giver.taker(move |talk| {
+        talk.hello(BOTH, &content)?;
+        let ours = talk.greet(&[])?;
+        talk.interested()?;
+        assert_eq!(talk.fence(&ours)?, [], "a peer is choked at first");
+        for (decisions, heard) in [
+            (&[true][..], Some(wire::UNCHOKE)),
+            (&[true], None),
+            (&[false, true], None),
+            (&[true, false], Some(wire::CHOKE)),
+            (&[true, false], None),
+            (&[false, true], Some(wire::UNCHOKE)),
+        ] {
+            choker.decide(decisions);
+            let ids: Vec<u8> = talk.fence(&ours)?.iter().map(|(id, _)| *id).collect();
+            assert_eq!(ids, heard.into_iter().collect::<Vec<_>>(), "{decisions:?}");
+        }
+        Ok(())
+    });
+    assert!(giver.run().result.is_ok());
+}
+
+/// With BEP 6 each request has one answer, and without it a choke is the answer to all.
+#[test]
+fn a_choke_drops_what_is_queued() {
+    let torrent = Torrent::of_pieces(10, 1);
+    for reserved in [FAST, PLAIN] {
+        // A line that holds less than a block, so most requests wait in the queue. Of ten pieces, none is
+        // allowed fast.
+        let mut giver = Giver::with(&torrent, 0..10, 1024);
+        let choker = ByHand::default();
+        giver.plan.uploads = Arc::new(Stays(Uploader::new(choker.clone())));
+        let content = torrent.clone();
+        giver.taker(move |talk| {
+            talk.hello(reserved, &content)?;
+            talk.interested()?;
+            if reserved == FAST {
+                // Too early. Without the fast extension nothing would tell us that it has been read.
+                talk.request(0, 0, 0x4000)?;
+                assert_eq!(talk.until(wire::REJECT)?, numbers(0, 0, 0x4000));
+            }
+            while choker.0.lock().expect("nobody panics with this lock").is_empty() {
+                std::thread::yield_now();
+            }
+            choker.decide(&[true]);
+            talk.until(wire::UNCHOKE)?;
+            let size = content.piece(0).len() as u32;
+            (0..10).try_for_each(|piece| talk.request(piece, 0, size.min(0x4000)))?;
+            // The first block begins to leave when its request has been read.
+            let (mut sent, mut rejected) = (Vec::new(), Vec::new());
+            let (id, payload) = talk.next()?;
+            assert_eq!(id, wire::PIECE);
+            sent.push(block_of(&content, &payload).0);
+            choker.decide(&[false]);
+            loop {
+                match talk.next()? {
+                    (wire::PIECE, payload) => sent.push(block_of(&content, &payload).0),
+                    (id, _) => break assert_eq!(id, wire::CHOKE),
+                }
+            }
+            while reserved == FAST && sent.len() + rejected.len() < 10 {
+                let ((piece, ..), given) = talk.answer(&content)?;
+                assert!(!given, "piece {piece} comes after the choke");
+                rejected.push(piece);
+            }
+            assert!(sent.iter().copied().eq(0..sent.len() as u32) && sent.len() < 10, "{sent:?}");
+            choker.decide(&[true]);
+            talk.until(wire::UNCHOKE)?;
+            talk.request(9, 0, 1)?;
+            assert_eq!(talk.answer(&content)?, ((9, 0, 1), true), "nothing of the old queue comes");
+            Ok(())
+        });
+        let ran = giver.run();
+        assert!(ran.result.is_ok(), "{:?}", ran.result);
+    }
+}
