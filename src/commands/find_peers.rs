@@ -189,7 +189,7 @@ pub fn nobody(failures: &Mutex<Failures>) -> Failure {
             format!("no peers: of {} {answered} answered, and named nobody; {}", counted(asked, "tracker"), failure.what())
         }
         (None, 0, _) => "no peers: the name leads to no address".to_owned(),
-        (None, 1.., 0) => format!("no peers: asked {}, and no answer came in time", counted(asked, "tracker")),
+        (None, asked @ 1.., 0) => format!("no peers: asked {}, and no answer came in time", counted(asked, "tracker")),
         (None, 1, _) => "no peers: the tracker was asked, and named nobody".to_owned(),
         (None, asked, _) => format!("no peers: {asked} trackers were asked, and named nobody"),
     };
