@@ -19,13 +19,13 @@ use crate::progress::Progress;
     after_help = "Example:\n  piecemeal create -o new.torrent --announce http://127.0.0.1:6969/announce \\\n    lab/original/album"
 )]
 pub struct Args {
-    /// Where to write it [default: NAME.torrent, here]
+    /// Where to write it [default: NAME.torrent in this folder]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Overwrite that file
     #[arg(long)]
     force: bool,
-    /// Its name [default: that of the file or folder]
+    /// The torrent's name [default: that of the file or folder]
     #[arg(long)]
     name: Option<String>,
     #[command(flatten)]
@@ -43,7 +43,7 @@ impl Args {
         let purpose = "each piece is hashed; the torrent is written when all are";
         let progress = Progress::hashing(options, "hashing", content.length, purpose);
         let all = counted(content.length, "byte");
-        options.narrator().say(10, format!("hashing {all} in pieces: who downloads it can check each"));
+        options.narrator().say(10, format!("hashing {all} in pieces: a downloader can check each one"));
         let draft = Draft::from(self.draft);
         let created = content.torrent(&draft, &*interrupt()?, &|bytes| drop(progress.set(bytes)))?;
         progress.clear();

@@ -93,7 +93,7 @@ fn a_file_that_is_too_long_is_a_fault_though_all_pieces_are_right() {
     fails_with(&outcome, "0  ###\nnone: missing\nz: too long, 18 bytes instead of 10\n3 of 3 pieces are right.\n");
     outcome.mentions("out: all pieces are right, but 2 of 3 files are not as in the torrent");
     // What somebody added is not to be thrown away without a look.
-    outcome.mentions("help: what is behind the end of a file is not the torrent's: cut it off if you do not need it");
+    outcome.mentions("help: the bytes after the end of a file are not the torrent's: cut them off if you do not need them");
 }
 
 #[cfg(unix)]
@@ -132,7 +132,7 @@ fn nothing_that_would_overwrite_something_is_advised() {
         assert_eq!(help(command, "test.torrent", 6), right_path);
         assert_eq!(help(command, "other", 6), right_path);
     }
-    let mend = "download it to the same place: what is right is kept, the rest is made as in the torrent";
+    let mend = "download it to the same place: right pieces are kept, the rest is restored";
     assert_eq!(help("verify", "downloads/box", 6), mend);
     // It is true.
     let peer = crate::support::FakePeer::of(&torrent).start();
@@ -145,7 +145,7 @@ fn nothing_that_would_overwrite_something_is_advised() {
     for command in ["verify", "seed"] {
         assert_eq!(help(command, "test.torrent", 6), right_path);
         assert_eq!(help(command, "downloads", 7), "downloads/sample.bin has it: give that path");
-        let nothing = "give the path of the file itself, with its name; what is there is a folder, or the like";
+        let nothing = "give the path of the file itself, with its name; this path is a folder, or the like";
         assert_eq!(help(command, "other", 7), nothing);
     }
 }

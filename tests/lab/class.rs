@@ -199,7 +199,10 @@ fn an_address_that_a_client_claims_is_ignored_and_noted() {
     let tracker = LabTracker::start(address("127.0.0.1:0"), notes.clone()).expect("a port is free");
     ask(&tracker, "127.0.0.1", &query(6881, "&compact=1&ip=10.9.8.7"));
     let note = notes.take().remove(0);
-    assert!(note.text.ends_with("; told of 0 peers; its ip=10.9.8.7 is ignored: where it calls from counts"), "{note}");
+    assert!(
+        note.text.ends_with("; told of 0 peers; its ip=10.9.8.7 is ignored: the address that it calls from counts"),
+        "{note}"
+    );
     assert_eq!(ask(&tracker, "127.0.0.1", &query(6882, "")).get("peers"), Some(&Value::Bytes(b"\x7f\0\0\x01\x1a\xe1".to_vec())));
 }
 

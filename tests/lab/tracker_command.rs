@@ -56,7 +56,7 @@ fn each_announce_is_a_line_and_the_end_is_a_table() {
         "{refused}"
     );
     let end = tracker.end();
-    assert_eq!(end[0], "The tracker is over: 1 torrent, 2 peers there, 2 announces, 1 refused.");
+    assert_eq!(end[0], "The tracker has ended: 1 torrent, 2 peers there, 2 announces, 1 refused.");
     let rows: Vec<Vec<&str>> = end[2..].iter().map(|line| line.split_whitespace().collect()).collect();
     assert_eq!(rows, [vec!["torrent", "seeds", "others", "announces", "completed"], vec![hash, "1", "1", "2", "1"]]);
 }

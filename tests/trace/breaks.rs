@@ -53,7 +53,7 @@ fn what_follows_a_value() {
         Kind::Bencode,
         b"i1ei2e",
         "  0003  69 32 65                                          (here)
-        ^^^^^^^^ byte 3: expected nothing behind the value, found 3 bytes",
+        ^^^^^^^^ byte 3: expected nothing after the value, found 3 bytes",
     );
 }
 
@@ -166,7 +166,7 @@ fn a_break_at_the_end_of_a_long_field() {
         Kind::Messages,
         &bytes,
         "  0069  5c 5d 5e 5f 60 61 62 63                           (here)
-                                ^^ byte 113: expected 265 bytes behind the length, found 109",
+                                ^^ byte 113: expected 265 bytes after the length, found 109",
     );
 }
 

@@ -99,7 +99,7 @@ fn a_broken_object_ends_its_stream_and_no_other() {
     let err = "error: tape: #0002, 127.0.0.2:6881: the handshake: byte 0: expected byte 19 and \"BitTorrent protocol\", found ";
     assert!(outcome.err().starts_with(err), "{outcome}");
     assert!(outcome.out().contains("#0003 +0.0000s  OUT -> 127.0.0.2:6881   request, 17 bytes"), "{outcome}");
-    let behind = "\n  * what follows in this direction makes no sense, and is not shown\n  58 bytes behind it on this stream\n";
+    let behind = "\n  * what follows in this direction makes no sense, and is not shown\n  58 bytes after it on this stream\n";
     assert!(outcome.out().contains(behind), "{outcome}");
     for view in ["mermaid", "html"] {
         let outcome = tape.explain(&["--as", view]);
@@ -113,7 +113,7 @@ fn a_length_that_cannot_be_ends_its_stream_at_once() {
     let tape = Tape::new().out(1, ours()).comes(2, [ours(), too_long].concat()).comes(3, wire::message(1, b""));
     let outcome = tape.explain(&[]);
     outcome.mentions("#0003, 127.0.0.2:6881: the message: byte 0: expected at most 262145 bytes, found 2147483647");
-    assert!(outcome.out().contains("105 bytes behind it on this stream"), "{outcome}");
+    assert!(outcome.out().contains("105 bytes after it on this stream"), "{outcome}");
 }
 
 #[test]

@@ -96,10 +96,10 @@ fn a_file_is_read_and_so_is_stdin() {
 fn what_is_broken_is_shown_and_is_bad_input() {
     let outcome = explain(&["0000000d 06 00000002 000040"]);
     fails(&outcome, 3, true);
-    assert!(outcome.out().ends_with("  0009  00 00 40                                          begin          3 of 4 bytes\n                 ^^ byte 12: expected 13 bytes behind the length, found 8\n"), "{outcome}");
+    assert!(outcome.out().ends_with("  0009  00 00 40                                          begin          3 of 4 bytes\n                 ^^ byte 12: expected 13 bytes after the length, found 8\n"), "{outcome}");
     assert_eq!(
         outcome.err(),
-        "error: the hex digits: the request: byte 12: expected 13 bytes behind the length, found 8\n\
+        "error: the hex digits: the request: byte 12: expected 13 bytes after the length, found 8\n\
          help: the carets show where; if it is something else, say what, with --as\n\
          see: docs/05-messages.md\n"
     );

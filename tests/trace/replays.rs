@@ -160,7 +160,7 @@ fn a_peer_that_waited_for_more_than_we_say_now_goes_on_all_the_same() {
     scene.interested = scene.interested.repeat(2);
     let expected = [
         "our side did not say all that comes before the peer's unchoke in the capture",
-        "what we said of our interest: interested, interested in the capture, interested now",
+        "our messages about interest: interested, interested in the capture, interested now",
     ];
     differs(&scene.replay(&[]), &expected);
 }
@@ -213,7 +213,7 @@ fn without_an_unchoke_our_side_waits_and_it_ends() {
     let out = outcome.out();
     assert_eq!(outcome.code, Some(1), "{outcome}");
     assert!(
-        out.contains("\n- not all pieces came\n- our side goes on waiting, where in the capture it has all that comes\n"),
+        out.contains("\n- not all pieces came\n- our side still waits, where in the capture it has everything\n"),
         "{outcome}"
     );
 }
@@ -281,7 +281,7 @@ fn a_capture_that_waits_for_more_and_more_comes_to_an_end() {
     let waited = "our side did not say all that comes before the peer's have in the capture";
     assert_eq!(outcome.code, Some(1), "{outcome}");
     assert!((5..20).contains(&outcome.out().matches(waited).count()), "{outcome}");
-    assert!(outcome.out().contains("\n- what we said of our interest: "), "{outcome}");
+    assert!(outcome.out().contains("\n- our messages about interest: "), "{outcome}");
     assert!(outcome.out().lines().all(|line| line.len() < 1_000), "{outcome}");
 }
 

@@ -224,7 +224,7 @@ fn an_output_is_not_the_file_of_the_trace_or_the_capture() {
         for (option, what) in [("--capture=", "capture"), ("--trace=", "trace")] {
             let outcome = Run::new(words).arg(format!("{option}{file}")).dir(folder.path()).run();
             assert_eq!(outcome.code, Some(2), "{outcome}");
-            assert!(outcome.err().contains(&format!(": the {what} is written there, too\n")), "{outcome}");
+            assert!(outcome.err().contains(&format!(": the {what} is also written there\n")), "{outcome}");
             let there = fs::read_to_string(folder.path().join(file)).expect("it was opened before");
             assert!(there.lines().count() <= 1, "nothing has passed: {there}");
             fs::remove_file(folder.path().join(file)).expect("it can be removed");
