@@ -135,7 +135,7 @@ impl Lab {
         };
         let (blocks, bytes) = self.given();
         let lines: String = self.seeders.iter().map(line).collect();
-        format!("The lab is over: its seeders gave {}, {}.{lines}", counted(blocks, "block"), counted(bytes, "byte"))
+        format!("The lab has ended: its seeders gave {}, {}.{lines}", counted(blocks, "block"), counted(bytes, "byte"))
     }
 
     /// Returns the blocks that all seeders together have given, and the bytes in them.

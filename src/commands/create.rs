@@ -19,13 +19,13 @@ use crate::progress::Progress;
     after_help = "Example:\n  piecemeal create -o new.torrent --announce http://127.0.0.1:6969/announce \\\n    lab/original/album"
 )]
 pub struct Args {
-    /// Where to write it [default: NAME.torrent in this folder]
+    /// Where to write it [default: NAME.torrent, here]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Overwrite that file
     #[arg(long)]
     force: bool,
-    /// The torrent's name [default: that of the file or folder]
+    /// Its name [default: that of the file or folder]
     #[arg(long)]
     name: Option<String>,
     #[command(flatten)]

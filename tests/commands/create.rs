@@ -17,7 +17,7 @@ fn read(folder: &Path, name: &str) -> Vec<u8> {
     std::fs::read(folder.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
-/// `created by` has the version in it: the torrent with another program's name.
+/// Replaces `created by`, which has the version in it, with another program's name.
 fn by_nobody(torrent: &[u8]) -> Vec<u8> {
     let program = format!("piecemeal {}", env!("CARGO_PKG_VERSION"));
     let key = format!("10:created by{}:{program}", program.len());

@@ -1,4 +1,4 @@
-//! Aliases, global options, and a stdout that somebody closed.
+//! Aliases, global options, and a closed stdout.
 
 use crate::support::{FakePeer, FakeTracker, Run, Torrent, dead_address, folder};
 use serde_json::Value;

@@ -1,9 +1,9 @@
-//! `verify`: what is on disk, held against the torrent.
+//! `verify`: the files on disk, compared with the torrent.
 
 use crate::support::{Outcome, Recipe, Run, Torrent, content, folder};
 use std::path::Path;
 
-/// Exit code 6 with an error on stderr, and what was found nonetheless on stdout.
+/// Checks for exit code 6 with an error on stderr, and returns the findings on stdout.
 #[track_caller]
 fn fails_with(outcome: &Outcome, expected: &str) {
     assert!(outcome.code == Some(6) && outcome.out() == expected, "expected {expected:?}, got {outcome:#}");
@@ -84,7 +84,7 @@ fn a_file_that_is_too_long_is_a_fault_though_all_pieces_are_right() {
     write(&folder.path().join("out/a"), &torrent.content[..100]);
     write(&folder.path().join("out/none"), b"");
     write(&folder.path().join("out/z"), &torrent.content[100..]);
-    // A file that the torrent does not know is none of its business.
+    // A file that the torrent does not name is ignored.
     write(&folder.path().join("out/mine"), b"mine");
     verify(folder.path(), "out").prints("0  ###\n3 of 3 pieces are right.\n");
     write(&folder.path().join("out/z"), &[&torrent.content[100..], b"and more"].concat());
@@ -92,7 +92,7 @@ fn a_file_that_is_too_long_is_a_fault_though_all_pieces_are_right() {
     let outcome = verify(folder.path(), "out");
     fails_with(&outcome, "0  ###\nnone: missing\nz: too long, 18 bytes instead of 10\n3 of 3 pieces are right.\n");
     outcome.mentions("out: all pieces are right, but 2 of 3 files are not as in the torrent");
-    // What somebody added is not to be thrown away without a look.
+    // Bytes that the user may have added must not be thrown away unseen.
     outcome.mentions("help: the bytes after the end of a file are not the torrent's: cut them off if you do not need them");
 }
 
@@ -167,7 +167,7 @@ fn the_map_has_rows_of_64_and_never_more_than_16() {
     let full = map(1024, &[1023]);
     assert_eq!((full.len(), full[0].as_str()), (16, &*format!("  0  {}", "#".repeat(64))));
     assert_eq!(full[15], format!("960  {}.", "#".repeat(63)));
-    // From here on a character is two pieces: the last has one only.
+    // From here on a character is two pieces, but the last one has only one.
     let two = map(1025, &[0, 2, 3, 1024]);
     let legend = "A character is 2 pieces: # all are right, + some, . none.";
     assert_eq!((two.len(), two[0].as_str(), two[9].as_str()), (10, &*format!("   0  +.{}", "#".repeat(62)), legend));

@@ -1,4 +1,4 @@
-//! What those who write their first client do wrong, and what the lab says to it.
+//! Mistakes in first clients, and what the lab says about them.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -14,7 +14,7 @@ use crate::support::wire;
 
 const ID: [u8; 20] = *b"-XX0000-tester000001";
 
-/// Waits for the first mistake that is told of.
+/// Waits for the first note of a mistake.
 fn mistake(notes: &Notes, of: &str) -> Note {
     let mut seen = Vec::new();
     soon(&format!("something is said of {of}"), || {
@@ -77,7 +77,7 @@ fn sha1(parts: &[&[u8]]) -> [u8; 20] {
     Sha1::digest(parts.concat()).into()
 }
 
-/// Says it behind the handshakes. Whether the seeder goes on is part of the answer.
+/// Sends bytes after the handshakes, and checks the note and whether the seeder goes on.
 fn said(of: &str, reserved: [u8; 8], bytes: &[u8], expected: &str, see: &str, goes_on: bool) {
     let content = content();
     let (seeder, notes) = seeder(&content, Plan::default());
@@ -142,7 +142,7 @@ fn wrong_messages_are_told_which_rule_they_break() {
         ("begin in the file", interested_and(&request(1, 49_252, 16)), "from the first byte of the piece", "09-pieces"),
     ];
     for (of, bytes, expected, see) in ends {
-        // Unchoked is who is read so far: it comes in one write, and the hint on that comes first.
+        // The seeder unchokes once it has read `interested`; in one write with it, another hint would come first.
         let bytes = if bytes.starts_with(b"\0\0\0\x01\x02") { [b"\0\0\0\x01\x02\0\0\0\0", &bytes[5..]].concat() } else { bytes };
         said(of, PLAIN, &bytes, expected, see, false);
     }

@@ -1,4 +1,4 @@
-//! Seeders that do all well.
+//! Seeders without faults.
 
 use std::time::{Duration, Instant};
 
@@ -18,7 +18,7 @@ fn the_handshake_has_the_extension_bit_only_if_ours_has() {
         let (_client, answer) = Client::greet(seeder.address(), &content, reserved);
         assert_eq!(answer, wire::handshake(reserved, content.info_hash().0, *b"-LB0001-seeder000009"));
     }
-    // No other bit is answered: not the fast extension's, not the DHT's.
+    // No other bit is set in the answer: not the fast extension's, not the DHT's.
     let (_client, answer) = Client::greet(seeder.address(), &content, [0xff; 8]);
     assert_eq!(answer[20..28], EXTENDED);
 }

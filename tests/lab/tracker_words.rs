@@ -1,4 +1,4 @@
-//! What the tracker says about what is wrong.
+//! The tracker's words about wrong announces.
 
 use std::time::{Duration, Instant};
 

@@ -25,7 +25,7 @@ pub struct Running {
     shown: Vec<OsString>,
 }
 
-/// What a run left behind.
+/// The result of a run.
 #[derive(Debug)]
 pub struct Outcome {
     pub stdout: Vec<u8>,
@@ -48,7 +48,7 @@ impl Run {
         Run { command, shown, limit: LIMIT }
     }
 
-    /// The same, started by `nohup`: HUP is ignored from the beginning.
+    /// Starts the run with `nohup`: HUP is ignored from the beginning.
     pub fn nohup(mut self) -> Run {
         let mut command = Command::new("nohup");
         command.arg(self.command.get_program()).args(self.command.get_args());
@@ -57,7 +57,7 @@ impl Run {
         self
     }
 
-    /// The same, in a process that may have only so many descriptors. To be said first.
+    /// Starts the run in a process that may have at most this many descriptors. Call it first.
     pub fn with_descriptors(self, most: usize) -> Run {
         let mut command = Command::new("sh");
         command.arg("-c").arg(format!("ulimit -n {most} && exec \"$0\" \"$@\"")).arg(env!("CARGO_BIN_EXE_piecemeal"));
@@ -105,7 +105,7 @@ impl Run {
         self
     }
 
-    /// Another deadline: some tests ask for more time than they may take.
+    /// Sets another deadline: some tests set a `--timeout` beyond the usual one.
     pub fn within(mut self, seconds: u64) -> Run {
         self.limit = Duration::from_secs(seconds);
         self
@@ -133,8 +133,8 @@ fn drain(mut pipe: impl Read + Send + 'static) -> JoinHandle<Vec<u8>> {
 }
 
 impl Running {
-    /// Waits for the end. A run that takes too long is killed and fails the
-    /// test, with all it had said so far.
+    /// Waits for the end. A run that takes too long is killed and fails the test, with all its
+    /// output so far.
     pub fn finish(mut self) -> Outcome {
         let status = loop {
             if let Some(status) = self.child.try_wait().expect("the program can be waited for") {
@@ -177,8 +177,8 @@ impl Running {
         assert!(sent.is_ok_and(|status| status.success()), "the program is still running");
     }
 
-    /// Hundredths of a second that all its threads have computed so far. `None`
-    /// where the system does not tell.
+    /// The CPU time of all its threads so far, in hundredths of a second. `None` if the system
+    /// does not report it.
     pub fn computed(&self) -> Option<u64> {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).ok()?;
         // The name in parentheses may hold anything; fields are counted after it.
@@ -186,8 +186,8 @@ impl Running {
         Some(fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?)
     }
 
-    /// A number of `/proc/PID/status`: `Threads`, or `VmHWM`, the peak of the memory in
-    /// KiB. `None` where the system does not tell.
+    /// A number in `/proc/PID/status`: `Threads`, or `VmHWM`, the peak of the memory in KiB.
+    /// `None` if the system does not report it.
     pub fn status(&self, name: &str) -> Option<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
         let line = status.lines().find(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(':')))?;
@@ -220,7 +220,7 @@ impl Outcome {
         String::from_utf8_lossy(&self.stderr).into_owned()
     }
 
-    /// Exit 0 with exactly this on stdout.
+    /// Checks for exit code 0 with exactly this on stdout.
     #[track_caller]
     pub fn prints(&self, expected: &str) -> &Outcome {
         assert!(self.code == Some(0) && self.out() == expected, "expected {expected:?}, got {self:#}");
@@ -233,8 +233,8 @@ impl Outcome {
         self
     }
 
-    /// One of these exit codes, nothing on stdout, and an error in the three
-    /// lines of the contract: what, what to do, where to read on.
+    /// Checks for one of these exit codes, nothing on stdout, and an error in the three lines of
+    /// the contract: what, what to do, where to read on.
     #[track_caller]
     pub fn fails(&self, codes: &[i32]) -> &Outcome {
         assert!(self.code.is_some_and(|code| codes.contains(&code)), "expected exit code {codes:?}, got {self:#}");
@@ -243,7 +243,7 @@ impl Outcome {
         self
     }
 
-    /// stderr ends with `error: `, `help: `, `see: docs/NN-...md`.
+    /// Checks that stderr ends with `error: `, `help: `, `see: docs/NN-...md`.
     #[track_caller]
     pub fn explains_itself(&self) -> &Outcome {
         let err = self.err();
@@ -263,7 +263,7 @@ impl Outcome {
         self
     }
 
-    /// The error's text names this.
+    /// Checks that the error's text names this.
     #[track_caller]
     pub fn mentions(&self, words: &str) -> &Outcome {
         assert!(self.err().to_lowercase().contains(&words.to_lowercase()), "no word of {words:?}: {self:#}");

@@ -1,11 +1,11 @@
-//! Captures that are broken, cut, bent or meant to harm.
+//! Captures that are broken, cut, distorted or malicious.
 
 use super::bytes::{self, sound};
 use super::tape::{OTHER, PEER, Tape, ours, request, small};
 use crate::support::{Outcome, wire};
 use piecemeal::trace::capture::{Capture, What, lines, mermaid, page};
 
-/// What holds for whatever is made of a capture.
+/// Checks what holds for everything made from a capture.
 #[track_caller]
 fn harmless(bytes: &[u8]) -> Option<Capture> {
     let capture = Capture::read(bytes).ok()?;
@@ -166,7 +166,7 @@ fn however_many_objects_there_are_it_comes_to_an_end() {
     assert!(page::page(&capture, "x").len() < 100_000);
 }
 
-/// Connections that only end are no objects, and they come to an end, too.
+/// Connections without objects also count against the limit.
 #[test]
 fn however_many_connections_there_are_it_comes_to_an_end() {
     let mut tape = Tape::new();

@@ -1,4 +1,4 @@
-//! `piecemeal explain`: what it takes, what it prints, how it ends.
+//! `piecemeal explain`: its input, its output, its exit codes.
 
 use super::bytes::handshake;
 use super::samples::{TORRENT, stream};
@@ -144,7 +144,7 @@ fn bytes_are_read_as_people_paste_them() {
     for spelling in spellings {
         assert_eq!(explain(&[&spelling]).out(), plain.out(), "{spelling}");
     }
-    // A string in bencode is no byte and some letters.
+    // A bencoded string is not a byte followed by letters.
     assert!(first(&explain(&["1:a"])).starts_with("This looks like bencode"));
     assert!(first(&explain(&["4:beef"])).starts_with("This looks like bencode"));
     let table = [

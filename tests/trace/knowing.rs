@@ -1,5 +1,5 @@
-//! What is known from before: the receiver's extension ids, the number of pieces. And what
-//! a wiretap and a program need: objects one at a time, and JSON.
+//! The context of an object: the receiver's extension ids, the number of pieces. Also what a
+//! wiretap and a program need: objects one at a time, and JSON.
 
 use super::bytes::{handshake, sound};
 use super::samples::stream;

@@ -1,5 +1,5 @@
-//! A peer of a capture, played again: captures of real clients, and some by hand in which
-//! our side says something else than now.
+//! Replays of captures: of real clients, and some made by hand in which our side says something
+//! different from now.
 
 use super::tape::{OTHER, PEER, Tape};
 use crate::support::{Outcome, Recipe, Run, Torrent, content, folder, wire};
@@ -10,8 +10,8 @@ fn data(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/captures").join(name)
 }
 
-/// The captures of real clients: the file, what the peer calls itself, and whether the
-/// session began with a magnet link.
+/// The captures of real clients: the file, the peer's program, and whether the session began
+/// with a magnet link.
 const REAL: [(&str, &str, bool); 5] = [
     ("libtorrent.capture", "libtorrent 2.1.1", false),
     ("libtorrent-magnet.capture", "libtorrent 2.1.1", true),
@@ -64,7 +64,7 @@ struct Scene {
     torrent: Torrent,
     reserved: [u8; 8],
     interested: Vec<u8>,
-    /// What was asked for, as (piece, length), and what was given for it.
+    /// The requests, as (piece, length), and the answer to each.
     blocks: Vec<(u32, u32, Vec<u8>)>,
     unchoke: bool,
 }
@@ -80,7 +80,7 @@ impl Scene {
         self.tape_with(|tape| tape)
     }
 
-    /// With something more before the end.
+    /// The tape with more lines before the end.
     fn tape_with(&self, more: impl FnOnce(Tape) -> Tape) -> Tape {
         let ours = wire::handshake(self.reserved, self.torrent.info_hash, *b"-PM0001-abcdefghijkl");
         let theirs = wire::handshake([0; 8], self.torrent.info_hash, *b"-XX0001-abcdefghijkl");
@@ -117,7 +117,7 @@ impl Scene {
     }
 }
 
-/// The exit code 1, with these differences on stdout.
+/// Checks for exit code 1, with these differences on stdout.
 #[track_caller]
 fn differs(outcome: &Outcome, expected: &[&str]) {
     let out = outcome.out();
@@ -175,7 +175,7 @@ fn a_block_of_another_size_is_a_difference() {
             tape.out(40, asked).comes(41, wire::block(1, begin, &second[begin as usize..][..16]))
         })
     });
-    // Before these it says that it waits in vain.
+    // Before these there is a line about the wait in vain.
     let expected = [
         "of piece 1, begin 0, 16 bytes was asked for in the capture, and not now",
         "of piece 1, begin 16, 16 bytes was asked for in the capture, and not now",
@@ -266,7 +266,7 @@ fn a_connection_can_be_chosen_and_otherwise_the_busiest_is_played() {
     chosen.mentions("connection 9: expected the peer's handshake, found none");
 }
 
-/// A peer that waits, again and again, for what our side never says.
+/// A peer that repeatedly waits for something that our side never says.
 #[test]
 fn a_capture_that_waits_for_more_and_more_comes_to_an_end() {
     let scene = Scene { unchoke: false, ..Scene::new() };
@@ -285,14 +285,14 @@ fn a_capture_that_waits_for_more_and_more_comes_to_an_end() {
     assert!(outcome.out().lines().all(|line| line.len() < 1_000), "{outcome}");
 }
 
-/// Nobody gives up asking, and nobody gives up refusing.
+/// A client that never stops requesting, and a peer that never stops rejecting.
 #[test]
 fn a_peer_that_refuses_for_ever_comes_to_an_end() {
     let scene = Scene::new();
     let hello = |id| wire::handshake(scene.reserved, scene.torrent.info_hash, id);
     let block = |begin: usize| wire::block(1, begin as u32, &scene.torrent.content[32 + begin..][..31]);
     let no = wire::message(16, &[[0, 0, 0, 1], [0; 4], [0, 0, 0, 32]].concat());
-    // Both halves of the piece come, so it could be had; in the way we ask for it, it cannot.
+    // Both halves of the piece are there, but not as the blocks that we request.
     let said = [hello(*b"-XX0001-abcdefghijkl"), wire::message(14, b""), wire::message(1, b""), block(0), block(1), no].concat();
     let tape = Tape::new().out(1, hello(*b"-PM0001-abcdefghijkl")).comes(2, said);
     let outcome = scene.replay_in(&tape, &["--timeout", "1"]);

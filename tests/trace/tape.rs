@@ -65,8 +65,8 @@ pub fn request(piece: u32, begin: u32) -> Vec<u8> {
     wire::message(wire::REQUEST, &[piece.to_be_bytes(), begin.to_be_bytes(), 16u32.to_be_bytes()].concat())
 }
 
-/// A short conversation with everything in it: a tracker, two peers, chunks that end where
-/// they like, an extension whose id is in the handshake of the other side.
+/// A short conversation with everything in it: a tracker, two peers, chunks that end anywhere,
+/// an extension whose id is in the handshake of the other side.
 pub fn small() -> Tape {
     let (first, second) = (wire::block(3, 0, &[0xab; 16]), wire::block(3, 16, &[0xab; 16]));
     let blocks = [first, second].concat();
