@@ -1,7 +1,7 @@
 //! A listener with a thread that accepts, a thread for each connection, and a reliable end.
 //!
-//! std cannot interrupt `accept`. So [`Service::stop`] connects to the listener, which wakes
-//! the waiting thread. Every other wait is in a read or a write, which a hang-up wakes.
+//! std cannot interrupt `accept`. So the end connects to the listener, which wakes the waiting
+//! thread. Every other wait is in a read or a write, which a hang-up wakes.
 
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};

@@ -105,7 +105,7 @@ impl Drawing {
         while let Some(last) = self.hidden.pop_if(|last| back + row(last) <= height.saturating_sub(self.size.1)) {
             back += row(&last);
         }
-        // Text that was printed meanwhile has overwritten our lines.
+        // Text that is printed in between covers what is left of our lines.
         if lines.is_empty() || self.drawn.is_empty() {
             self.hidden.clear();
         }

@@ -80,8 +80,8 @@ impl std::fmt::Display for Client {
     }
 }
 
-/// Returns the program in a word or two, for use inside a line: `Transmission 3.0`, or else
-/// the start of the peer id.
+/// Returns the program in a word or two, for use inside a line: `Transmission 3.0`, the start of
+/// the peer id, or `unnamed`.
 pub fn named(peer_id: &PeerId) -> String {
     let tag = peer_id.0.get(..8).unwrap_or_default();
     match Client::of(peer_id) {

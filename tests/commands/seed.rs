@@ -182,7 +182,7 @@ fn a_ratio_that_is_reached_is_the_end() {
     second.wait_for("completed", |_| true);
     is_served(second.address, &torrent);
     let given = |ended: &Ended| bytes(ended.done(), "uploaded");
-    // Nobody has told it to end.
+    // No signal has told it to end.
     assert_eq!(given(&second.finish()), torrent.content.len() as u64);
     is_served(seed.address, &torrent);
     assert_eq!(given(&seed.finish()), 2 * torrent.content.len() as u64);

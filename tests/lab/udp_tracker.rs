@@ -98,7 +98,7 @@ fn a_socket_for_both_families_answers_ipv4_as_ipv4() {
 fn a_connection_id_is_good_for_the_address_that_it_was_given_to() {
     let tracker = tracker();
     let id = connect(&client([127, 0, 0, 1]), &tracker);
-    // From another port of the same address, and again and again.
+    // From another port of the same address, and repeatedly.
     for port in [1, 2, 3] {
         assert_eq!(exchange(&client([127, 0, 0, 1]), &tracker, &announce(id, port))[..8], *b"\0\0\0\x01efgh");
     }
@@ -155,7 +155,7 @@ fn a_scrape_counts_over_udp_and_over_http() {
     exchange(&socket, &tracker, &completed);
     let scrape = [&id[..], b"\0\0\0\x02ijkl", &[7; 20], &HASH_BYTES].concat();
     let answer = exchange(&socket, &tracker, &scrape);
-    // The order is that of the request: nobody; then 2 seeders, 1 download, 1 leecher.
+    // The order is that of the request: all zeros; then 2 seeders, 1 download, 1 leecher.
     assert_eq!(answer, b"\0\0\0\x02ijkl\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x02\0\0\0\x01\0\0\0\x01");
     let (status, answer) = get(&tracker, &format!("/scrape?info_hash={HASH}&info_hash={HASH}"));
     assert_eq!(status, "HTTP/1.1 200 OK");

@@ -39,7 +39,7 @@ fn explain(folder: &Path) -> String {
 
 #[track_caller]
 fn assert_nothing_strange(out: &str) {
-    for strange in ["^^", "the capture ends in the middle", "behind it", "not known here", "by its looks"] {
+    for strange in ["^^", "the capture ends in the middle", "after it on", "not known here", "by its looks"] {
         assert!(!out.contains(strange), "{strange}: {out}");
     }
 }

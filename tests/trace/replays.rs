@@ -27,7 +27,7 @@ fn each_capture_of_a_real_client_is_explained_to_its_end() {
         outcome.succeeds();
         let out = outcome.out();
         assert!(out.contains(client), "{file}: {client}: {}", &out[..300]);
-        for strange in ["^^", "the capture ends in the middle", "behind it", "not known here", "by its looks"] {
+        for strange in ["^^", "the capture ends in the middle", "after it on", "not known here", "by its looks"] {
             assert!(!out.contains(strange), "{file}: {strange}");
         }
         assert!(out.contains("piece 4, begin 0, 116 bytes"), "{file}: the last block");

@@ -11,7 +11,7 @@ use super::{Capture, Event, Role, Said, What};
 use crate::trace::text::{self, Look};
 use crate::trace::{counted, json as objects};
 
-/// Returns the first line: the numbers of peers, connections and events.
+/// Returns the first line: the numbers of events, peers and trackers, and the time of the start.
 pub fn head(capture: &Capture) -> String {
     let mut text = counted(capture.events.len(), "event");
     for role in [Role::Peer, Role::Tracker, Role::Asker] {

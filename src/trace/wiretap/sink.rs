@@ -212,7 +212,7 @@ impl Tap {
                 let (role, name) = (whom.role(), whom.to_string());
                 state.capture(&json!({ "t": t, role: name, "d": way.word(), "hex": digits(bytes) }));
             }
-            // Describe before taking the lock: a long answer would hold up all other threads.
+            // Describing a long answer holds up all other threads, so skip it without a trace.
             if state.trace.is_none() {
                 return;
             }
