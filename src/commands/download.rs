@@ -42,7 +42,7 @@ pub struct Place {
     /// The most peers connected at a time
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..))]
     pub max_peers: u16,
-    /// Download at most this many bytes a second: 500KiB, 2MiB
+    /// Limit for downloads, in bytes a second: 500KiB
     #[arg(long, value_name = "RATE", value_parser = size)]
     pub max_download: Option<u64>,
     #[command(flatten)]

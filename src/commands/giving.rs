@@ -23,13 +23,13 @@ pub struct Giving {
     /// Listen only on this address of this computer
     #[arg(long, value_name = "IP", value_parser = ip)]
     pub bind: Option<IpAddr>,
-    /// The number of peers that get blocks at a time
+    /// Peers that get blocks at a time
     #[arg(long, value_name = "N", default_value_t = Giving::default().slots)]
     pub slots: u16,
-    /// Upload at most this many bytes a second: 500KiB, 2MiB
+    /// Limit for uploads, in bytes a second: 500KiB
     #[arg(long, value_name = "RATE", value_parser = size)]
     pub max_upload: Option<u64>,
-    /// Stay until this many times the length has been uploaded
+    /// Seed until R times the length has been uploaded
     #[arg(long, value_name = "R", value_parser = ratio)]
     pub ratio: Option<f64>,
 }
