@@ -5,35 +5,35 @@
 help:
 	@echo "make demo      download from a swarm inside this process; no network needed"
 	@echo "make test      all tests that need no other program (under 3 minutes)"
-	@echo "make steady    the tests again and again on busy cores; ROUNDS=3 LOAD=4, more in tests/steady.py"
+	@echo "make steady    the tests many times on busy cores; ROUNDS=3 LOAD=4, more in tests/steady.py"
 	@echo "make check     formatting, clippy, documentation"
-	@echo "make docs      run the transcripts in docs/ and README.md, and write what they print now"
+	@echo "make docs      run the transcripts in docs/ and README.md, and write their new output"
 	@echo "make prefixes  stages 1..N compile and pass their tests alone, for every N"
 	@echo "make interop   against real clients and trackers (tests/interop/install.sh)"
 	@echo "make page      the page of a capture in a real browser: Chromium, from tests/interop/install.sh"
-	@echo "make fuzz      libFuzzer at all that reads what strangers send, MINUTES=1 each (cargo-fuzz)"
-	@echo "make soak      SWARMS=200 random swarms from SEED=1 on: each ends well or says why, and leaves nothing"
+	@echo "make fuzz      libFuzzer on everything that reads bytes from strangers, MINUTES=1 each (cargo-fuzz)"
+	@echo "make soak      SWARMS=200 random swarms from SEED=1 on: each completes or says why, and leaves nothing"
 	@echo "make bench     against a bare floor and other clients; writes docs/benchmarks.md (benches/install.sh)"
 
 demo:
 	cargo run --locked -- demo
 
-# Most tests wait for somebody, so more of them than there are cores run at a time.
+# Most tests mostly wait, so more of them run at a time than there are cores.
 test:
 	RUST_TEST_THREADS=6 cargo test --locked
 
-# Twenty minutes for ten rounds on two cores. Not in CI: chance decides what it finds.
+# Twenty minutes for ten rounds on two cores. Not in CI: what it finds depends on chance.
 steady:
 	python3 tests/steady.py
 
-# rustfmt does not look into the macro that declares the command modules.
+# rustfmt does not see the modules that a macro declares, so the commands are named.
 check:
 	cargo fmt --check
 	rustfmt --check --edition 2024 src/commands/*.rs
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --lib
 
-# Then read `git diff docs README.md`. `make test` fails while it would change anything.
+# Read `git diff docs README.md` afterwards. `make test` fails while this would change anything.
 docs:
 	WRITE_DOCS=1 cargo test --locked --test chapters every_transcript -- --nocapture
 
@@ -43,11 +43,11 @@ prefixes:
 interop:
 	cargo test --locked --test interop -- --nocapture --test-threads=1
 
-# `make test` runs these too where there is a browser, and skips them where there is none.
+# `make test` also runs these if there is a browser, and skips them otherwise.
 page:
 	PIECEMEAL_BROWSER=needed cargo test --locked --test trace -- --nocapture page::
 
-# MINUTES=5 JOBS=2 TARGETS="bencode magnet" for other than a minute of each; tests/fuzz/run.sh has them all.
+# MINUTES=5 JOBS=2 TARGETS="bencode magnet" in place of a minute for each; tests/fuzz/run.sh lists all options.
 fuzz:
 	tests/fuzz/run.sh
 

@@ -1,4 +1,7 @@
-//! The commands, one file and one line each.
+//! The table of commands, and what all commands share: answers, global options, JSON lines.
+//!
+//! A line that ends in `// plugged in` belongs to a later stage or to an unnumbered
+//! module: an early checkpoint of the crate is made by deleting such lines.
 
 mod asking;
 mod captures;
@@ -46,25 +49,25 @@ use serde::Serialize;
 
 use crate::progress::Narrator;
 
-/// Makes a module and a subcommand of each name. A module has `Args`, whose
-/// documentation is the help text, with `run(self, &Options)`.
+/// Declares a module and a subcommand for each name. The module's `Args` is documented
+/// by the help text, and has `run(self, &Options)`.
 macro_rules! commands {
     ($($name:ident,)*) => {
         $(mod $name;)*
 
         #[derive(Subcommand)]
         #[command(rename_all = "snake_case")]
-        #[allow(non_camel_case_types)] // a variant is called like its module
+        #[allow(non_camel_case_types)] // a variant has the name of its module
         pub enum Command { $($name($name::Args),)* }
 
         impl Command {
             /// Runs the command.
             pub fn run(self, options: &Options) -> Result<Answer, Failure> {
                 if options.show_secrets { discretion::show() } // plugged in
-                // The answer is what was typed in, to be used as it is.
+                // The answer repeats what was typed, for use elsewhere: hide nothing in it.
                 if matches!(self, Command::decode(_)) { discretion::show() } // plugged in
                 if matches!(self, Command::create(_)) { discretion::show() } // plugged in
-                // These talk to nobody; what they read must not be opened for writing.
+                // These open no connection, and the capture that they read must not be opened for writing.
                 if !matches!(self, Command::explain(_) | Command::replay(_)) { tracing::start(options) } // plugged in
                 match self { $(Command::$name(args) => args.run(options),)* }
             }
@@ -100,7 +103,7 @@ commands! {
     completions,
 }
 
-/// Returns the text as it is shown: without passkeys and passwords, unless they are asked for.
+/// Returns the text without passkeys and passwords, unless `--show-secrets` asks for them.
 pub fn shown(text: &str) -> String {
     match text {
         _ if discretion::wanted() => discretion::hide(text), // plugged in
@@ -108,7 +111,7 @@ pub fn shown(text: &str) -> String {
     }
 }
 
-/// The exit code of what a command came to.
+/// Returns the exit code for the outcome of a command.
 pub fn exit_code(outcome: &Result<Answer, Failure>) -> u8 {
     match outcome {
         Err(failure) => failure.code,
@@ -117,12 +120,12 @@ pub fn exit_code(outcome: &Result<Answer, Failure>) -> u8 {
     }
 }
 
-/// What a command found out.
+/// The result of a command.
 #[derive(Debug)]
 pub struct Answer {
-    /// For people, and for course material: without the last newline.
+    /// The text for people and for course material, without the last newline.
     pub text: String,
-    /// For programs: one object.
+    /// The JSON object for programs.
     pub json: serde_json::Value,
 }
 
@@ -138,13 +141,13 @@ pub fn write_json(out: &mut dyn Write, json: &impl Serialize) -> io::Result<()> 
     Ok(json.serialize(&mut serde_json::Serializer::with_formatter(out, OneLine))?)
 }
 
-/// serde_json escapes the control characters of ASCII on its own, but a terminal also obeys
-/// others.
+/// Escapes every control character. serde_json does so only for those of ASCII, but a
+/// terminal also obeys others.
 struct OneLine;
 
 impl serde_json::ser::Formatter for OneLine {
     fn write_string_fragment<W: ?Sized + Write>(&mut self, out: &mut W, fragment: &str) -> io::Result<()> {
-        // A file may be called `pass=1.mkv`; requests and headers are hidden before they come here.
+        // Only URLs: a file may be called `pass=1.mkv`, and requests are masked before they come here.
         let has_url =
             ["://", "%3A%2F%2F", "%3a%2f%2f"].iter().any(|sign| fragment.contains(sign)) || fragment.starts_with("magnet:");
         let shown = if has_url { shown(fragment) } else { fragment.to_owned() };
@@ -157,8 +160,8 @@ impl serde_json::ser::Formatter for OneLine {
     }
 }
 
-/// Prints an answer that may be too long to be held, while it is made. What is left to
-/// print is nothing.
+/// Prints a long answer while it is made, so that it is never held whole. Returns an empty
+/// answer: nothing is left to print.
 pub fn print_long(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<Answer, Failure> {
     // stdout itself would make a system call for each line.
     let mut out = BufWriter::new(io::stdout().lock());
@@ -168,14 +171,14 @@ pub fn print_long(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Resul
     }
 }
 
-/// Why an answer did not get out.
+/// Returns the failure for an answer that could not be printed.
 pub fn unprintable(error: &io::Error) -> Failure {
     let what = format!("the answer could not be printed: {error}");
     Failure::new(failure::LOCAL, what).help("check where stdout goes, and the free space there")
 }
 
-/// Prints a line to stdout while a command still runs. A closed stdout must not end
-/// it.
+/// Prints a line to stdout while a command still runs. A closed stdout must not end the
+/// command.
 pub fn print_line(line: &str) {
     let _ = writeln!(io::stdout().lock(), "{line}");
 }
@@ -190,19 +193,19 @@ pub struct Options {
     /// No progress and no notes, only the answer
     #[arg(short, long, global = true)]
     pub quiet: bool,
-    /// Tell each step and why, with its chapter
+    /// Explain each step, with its chapter
     #[arg(short, long, global = true, conflicts_with = "quiet", overrides_with = "verbose")]
     pub verbose: bool,
-    /// Show passkeys and passwords, which are … otherwise
+    /// Show passkeys and passwords instead of …
     #[arg(long, global = true)]
     pub show_secrets: bool,
-    /// Colour on stderr
+    /// Color on stderr
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto", hide_possible_values = true)]
     pub color: Color,
-    /// A peer to ask, beside those that trackers name [repeatable]
+    /// A peer to ask, besides those that trackers name [repeatable]
     #[arg(long = "peer", global = true, value_name = "HOST:PORT", value_parser = address)]
     pub peers: Vec<String>,
-    /// Give up after so long: in all (4 s), or without any live peer (downloads, 60 s)
+    /// Give up after this long: in all (4 s), or without a live peer (downloads, 60 s)
     #[arg(long, global = true, value_name = "SECONDS", value_parser = seconds)]
     pub timeout: Option<Duration>,
     #[command(flatten)] // tracing is plugged in
@@ -210,17 +213,17 @@ pub struct Options {
 }
 
 impl Options {
-    /// Tells what happens, with `-v`.
+    /// Returns the narrator, which explains each step if `-v` was given.
     pub fn narrator(&self) -> Narrator {
         Narrator { wanted: self.verbose, quiet: self.quiet }
     }
 
-    /// Tells something that is not the answer, while no bar is drawn.
+    /// Prints a note on stderr. No bar may be drawn at that time.
     pub fn note(&self, text: &str) {
         self.note_to_paste(&shown(text));
     }
 
-    /// The same with secrets: what is to be pasted must be whole.
+    /// Prints a note with its secrets: a text that the user pastes must be whole.
     pub fn note_to_paste(&self, text: &str) {
         if !self.quiet {
             // A closed stderr is no reason to stop.
@@ -228,18 +231,18 @@ impl Options {
         }
     }
 
-    /// When a command of one stage must have its answer: a little before its time is
-    /// over, so that there is time to say why it has none.
+    /// Returns the deadline of a stage command: a little before its time is over, so that
+    /// there is time to say why it has no answer.
     pub fn deadline(&self) -> Instant {
         let time = self.timeout.unwrap_or(Duration::from_secs(4));
         Instant::now() + time.saturating_sub(Duration::from_millis(400)).max(time / 2)
     }
 
-    /// Whether a bar may be drawn on a terminal: again and again, so that nothing else can
-    /// write there at will.
+    /// Whether a bar may be drawn. It is redrawn in place, so nothing else may write to the
+    /// same terminal.
     pub fn allow_bar(&self) -> bool {
         let mut allow = !self.quiet;
-        // Lines of JSON on the same terminal would go through it.
+        // Lines of JSON on the same terminal would break the bar.
         allow &= !self.json || !io::stdout().is_terminal();
         allow &= !self.tracing.on_stderr(); // plugged in
         allow
@@ -252,7 +255,7 @@ fn seconds(text: &str) -> Result<Duration, String> {
     if (0.001..=86400.0).contains(&seconds) { Duration::try_from_secs_f64(seconds).map_err(|_| range) } else { Err(range) }
 }
 
-/// `HOST:PORT`, with an IPv6 address in brackets. The name is looked up later.
+/// Checks a `HOST:PORT`, with an IPv6 address in brackets. The name is looked up later.
 pub fn address(text: &str) -> Result<String, String> {
     let (host, port) = text.rsplit_once(':').unwrap_or((text, ""));
     let named = !host.is_empty() && !host.contains([':', '[', ']', '/', ' ']) && port.parse::<u16>().is_ok();
@@ -264,19 +267,19 @@ pub fn address(text: &str) -> Result<String, String> {
     }
 }
 
-/// `--color`
+/// When to use color: `--color`.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Color {
     /// On a terminal, unless `NO_COLOR` is set.
     Auto,
-    /// Even into a file.
+    /// Always, even in a file.
     Always,
-    /// Not at all.
+    /// Never.
     Never,
 }
 
 impl Color {
-    /// Whether to use colour on a stream that is, or is not, a terminal.
+    /// Whether to use color on a stream that is, or is not, a terminal.
     pub fn wanted(self, terminal: bool) -> bool {
         match self {
             Color::Auto => terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),

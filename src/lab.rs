@@ -1,8 +1,8 @@
 //! The lab: a whole swarm inside the process, on loopback, for learning and for tests.
 //!
-//! A tracker, some seeders and content that is the same on every machine. All the
+//! It has a tracker, some seeders and content that is the same on every machine. All the
 //! chapters' commands can be tried against it without a network, and so can a client
-//! that is still being written: the lab says what was wrong with what it was sent.
+//! that is still being written: the lab says what is wrong with the messages it gets.
 //!
 //! * **Run it:** `piecemeal lab`, and for a class `piecemeal tracker`
 //! * **Builds on:** the stages' own encoders and decoders, from the other side
@@ -16,12 +16,12 @@
 //! # Decisions
 //! * **Every wait has a deadline, and dropping ends everything,** so that a test that
 //!   fails leaves nothing behind.
-//! * **Faults are made on purpose** ([`seeder::Fault`]), since a swarm in which all
-//!   goes well shows little of what a client must be able to do.
+//! * **Faults are made on purpose** ([`seeder::Fault`]), since a swarm in which
+//!   everything works shows little of what a client must be able to handle.
 //! * **Content is held in memory,** which bounds its size. Real seeders have files, and
 //!   can share the tracker.
-//! * **Left out:** leeching, choking by merit, the fast extension: the seeders of a
-//!   lab only give. Peers that break the protocol are the tests' business.
+//! * **Left out:** leeching, choking by merit, the fast extension: a lab's seeders only
+//!   upload. Peers that break the protocol belong to the tests.
 
 pub mod announce;
 pub mod content;
@@ -63,18 +63,18 @@ pub struct Lab {
     pub tracker: LabTracker,
     /// The seeders, each of which serves all the content.
     pub seeders: Vec<Seeder>,
-    /// What there is to download.
+    /// The contents to download.
     pub contents: Vec<Content>,
-    /// What the tracker and the seeders see.
+    /// Notes of what the tracker and the seeders see.
     pub notes: Notes,
 }
 
 impl Lab {
-    /// Starts a seeder for each plan, and a tracker at this port of 127.0.0.1, or where
-    /// the system likes if it is taken or 0.
+    /// Starts a seeder for each plan, and a tracker on this port of 127.0.0.1. If the port is
+    /// taken or 0, the system chooses one.
     ///
     /// # Errors
-    /// If there are no addresses or threads to be had, or more plans than addresses.
+    /// If the system has no address or thread left, or there are more plans than addresses.
     pub fn start(contents: Vec<Content>, plans: &[Plan], tracker_port: u16) -> io::Result<Lab> {
         if plans.len() > MAX_SEEDERS {
             return Err(io::Error::other(format!("a lab has at most {MAX_SEEDERS} seeders")));
@@ -94,17 +94,17 @@ impl Lab {
         Ok(Lab { tracker, seeders, contents, notes })
     }
 
-    /// Where the seeders listen, in their order.
+    /// Returns the addresses of the seeders, in their order.
     pub fn addresses(&self) -> Vec<SocketAddr> {
         self.seeders.iter().map(Seeder::address).collect()
     }
 
-    /// A magnet link that names the tracker.
+    /// Returns a magnet link that names the tracker.
     pub fn magnet(&self, content: &Content) -> String {
         content.magnet(&[self.tracker.url()], &[])
     }
 
-    /// A magnet link that names the seeders, and no tracker.
+    /// Returns a magnet link that names the seeders, and no tracker.
     pub fn magnet_with_peers(&self, content: &Content) -> String {
         content.magnet(&[], &self.addresses())
     }
@@ -125,7 +125,7 @@ impl Lab {
         self.contents.iter().map(|content| content.write_original(folder)).collect()
     }
 
-    /// What each seeder has given, a line each, below the sum.
+    /// Returns the total that the seeders have given, and a line for each of them.
     pub fn table(&self) -> String {
         let line = |seeder: &Seeder| {
             let (blocks, bytes) = (counted(seeder.blocks(), "block"), counted(seeder.bytes(), "byte"));
@@ -135,10 +135,10 @@ impl Lab {
         };
         let (blocks, bytes) = self.given();
         let lines: String = self.seeders.iter().map(line).collect();
-        format!("The lab is over: its seeders gave {}, {}.{lines}", counted(blocks, "block"), counted(bytes, "byte"))
+        format!("The lab has ended: its seeders gave {}, {}.{lines}", counted(blocks, "block"), counted(bytes, "byte"))
     }
 
-    /// Blocks that all seeders together have given, and the bytes in them.
+    /// Returns the blocks that all seeders together have given, and the bytes in them.
     pub fn given(&self) -> (u64, u64) {
         let sum = |of: fn(&Seeder) -> u64| self.seeders.iter().map(of).sum();
         (sum(Seeder::blocks), sum(Seeder::bytes))
@@ -148,7 +148,7 @@ impl Lab {
 /// The most seeders of a lab: each has an address 127.0.0.N of its own.
 pub const MAX_SEEDERS: usize = 200;
 
-/// The chapters' single file: three pieces, the last one shorter.
+/// Makes the chapters' single file: three pieces, the last one shorter.
 ///
 /// # Errors
 /// None: it is a torrent like any other.
@@ -156,8 +156,8 @@ pub fn sample() -> Result<Content, MetainfoError> {
     Content::single("sample.txt", 92_063, 32 << 10, 1)
 }
 
-/// The chapters' folder: a file in a folder, an empty one, a name that is not ASCII,
-/// and pieces that span files. About 1 MiB.
+/// Makes the chapters' folder, about 1 MiB: a file in a subfolder, an empty file, a name
+/// that is not ASCII, and pieces that span files.
 ///
 /// # Errors
 /// None: it is a torrent like any other.

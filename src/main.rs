@@ -44,7 +44,7 @@ fn main() -> ExitCode {
         Err(failure) => print_failure(failure, &cli.options),
     };
     match printed {
-        // Whoever reads us has read enough, as `head` does: end quietly.
+        // The reader of our output has closed it, as `head` does: end quietly.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => ExitCode::from(code),
         // It failed anyway and stderr says why, or the terminal has hung up and takes nothing.
         Err(_) if code > 0 => ExitCode::from(code),
@@ -59,8 +59,8 @@ fn main() -> ExitCode {
 
 /// The command line. Each snake_case command also goes by its kebab-case name.
 ///
-/// What all commands take is shown once, in the help of the whole; the help of each
-/// says so, and fits on a screen.
+/// Options that all commands take are listed once, in `piecemeal --help`. The help of
+/// each command refers to them, and fits on a screen.
 pub fn command_line() -> clap::Command {
     let mut cli = Cli::command();
     let shared: Vec<Arg> = cli.get_arguments().filter(|arg| arg.is_global_set()).map(|arg| arg.clone().hide(true)).collect();
@@ -84,11 +84,11 @@ fn parse() -> Result<Cli, clap::Error> {
 /// Shows the example of the command whose arguments were wrong.
 fn show_example(error: &clap::Error) {
     if !error.use_stderr() || error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        return; // that is a whole help, example and all
+        return; // clap has printed the whole help, example included
     }
     let cli = command_line();
     if let Some(clap::error::ContextValue::String(word)) = error.get(clap::error::ContextKind::InvalidSubcommand) {
-        let help = "help: a command comes first, and says what is to be done";
+        let help = "help: a command comes first";
         let of_link = word.starts_with("magnet:").then(|| format!("{help}: piecemeal magnet_download -o OUT 'LINK'"));
         let of_file = word.ends_with(".torrent").then(|| format!("{help}: piecemeal download -o OUT FILE"));
         of_link.or(of_file).into_iter().for_each(|help| drop(writeln!(io::stderr(), "\n{help}")));

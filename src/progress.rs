@@ -1,8 +1,8 @@
 //! The one place that knows about terminals.
 //!
-//! A command tells how far it is; here it becomes a line with a bar on a terminal, and
-//! below it what else there is to see, redrawn in place; elsewhere a plain line now and
-//! then; or, also in the background of a terminal, nothing.
+//! A command reports how far it is. On a terminal that becomes a line with a bar, with more
+//! lines below it, redrawn in place. Elsewhere it becomes a plain line now and then. In the
+//! background of a terminal nothing is drawn.
 
 mod line;
 mod narrator;
@@ -29,12 +29,12 @@ use self::speed::Forecast;
 pub use self::speed::Speed;
 use crate::commands::Options;
 
-/// How often a terminal is drawn on.
+/// The time between two drawings on a terminal.
 const DRAW_TIME: Duration = Duration::from_millis(100);
-/// Room for what stands below the line where there is no terminal: columns and rows.
+/// The room for the lines below the first one if there is no terminal: columns and rows.
 const PLAIN_ROOM: (usize, usize) = (100, 60);
 
-/// Work of a known size, in bytes, or without an end.
+/// The progress of work of a known size, in bytes, or of work without an end.
 pub struct Progress {
     bar: ProgressBar,
     shown: Shown,
@@ -58,39 +58,39 @@ struct State {
     forecast: Forecast,
     drawn: Option<Instant>,
     lines: Lines,
-    /// How the files are read, where that is the work, and what it is for.
+    /// The reading of files, if that is the work, and its purpose.
     reading: Option<(Reading, &'static str)>,
 }
 
-/// A download or a seed at one moment.
+/// The state of a download or a seed at one moment.
 #[derive(Clone)]
 pub struct Moment {
     /// Bytes in verified pieces.
     pub verified: u64,
-    /// Bytes that have come, and gone, in this session.
+    /// Bytes of blocks received in this session.
     pub downloaded: u64,
-    /// As above.
+    /// Bytes of blocks sent in this session.
     pub uploaded: u64,
-    /// How many peers are connected.
+    /// The number of connected peers.
     pub peers: usize,
-    /// What it waits for, if nothing happens.
+    /// What the download waits for, if nothing happens.
     pub waiting: Option<String>,
 }
 
 impl Progress {
-    /// Shows nothing until the first [`Progress::set`].
+    /// Makes a progress that shows nothing until the first [`Progress::set`].
     pub fn new(options: &Options, label: &'static str, total: u64) -> Progress {
         Progress::with_tally(options, Tally { label, total, ..Tally::default() })
     }
 
-    /// Files are hashed, and a sentence says what for.
+    /// Makes a progress for hashing files; `purpose` is a sentence that says why.
     pub fn hashing(options: &Options, label: &'static str, total: u64, purpose: &'static str) -> Progress {
         let progress = Progress::new(options, label, total);
         progress.state().reading = Some((Reading::new(Instant::now()), purpose));
         progress
     }
 
-    /// Work that has no end of its own.
+    /// Makes a progress for work that has no end of its own.
     pub fn endless(options: &Options, label: &'static str) -> Progress {
         Progress::with_tally(options, Tally { label, endless: true, ..Tally::default() })
     }
@@ -120,24 +120,24 @@ impl Progress {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The size has become known.
+    /// Sets the size once it is known.
     pub fn resize(&self, total: u64) {
         self.state().tally.total = total;
     }
 
-    /// This much was there from the start, and tells nothing of the speed.
+    /// Sets the bytes that were there from the start, which say nothing about the speed.
     pub fn start_at(&self, there: u64) {
         let mut state = self.state();
         (state.tally.done, state.tally.resumed) = (there, there);
-        // To find out what is there may have taken long. What counts is the work itself.
+        // Hashing what is there may have taken long, so the clock starts now.
         state.lines = Lines::new(Instant::now());
         if there == state.tally.total {
             state.only_give();
         }
     }
 
-    /// Shows that this many bytes are done. Any thread may say so, somewhat late, and again
-    /// when it is no more than before. Returns what the work waits for, if that is news.
+    /// Shows that this many bytes are done. Any thread may report it, even late or twice.
+    /// Returns what the work waits for, if that is news.
     pub fn set(&self, done: u64) -> Option<(Look, String)> {
         let mut state = self.state();
         let now = Instant::now();
@@ -160,8 +160,8 @@ impl Progress {
         news
     }
 
-    /// How a download or a seed is doing. `below` makes the lines that stand under the
-    /// bar, for so many columns and rows.
+    /// Shows the state of a download or a seed. `below` makes the lines under the bar, for
+    /// this many columns and rows.
     pub fn tell(&self, moment: Moment, below: &mut dyn FnMut(usize, usize) -> Vec<String>) {
         let Moment { verified, downloaded, uploaded, peers, waiting } = moment;
         let mut state = self.state();
@@ -174,8 +174,7 @@ impl Progress {
         self.show(&mut state, waiting.as_deref(), below);
     }
 
-    /// Nothing has come for so long that a word is due. On a terminal it stands under the bar
-    /// already.
+    /// Prints what a stalled download waits for. On a terminal it is already under the bar.
     pub fn waits(&self, chapter: u8, text: &str, below: &mut dyn FnMut(usize, usize) -> Vec<String>) {
         let text = format!("waiting: {text}");
         match self.shown {
@@ -188,7 +187,7 @@ impl Progress {
         }
     }
 
-    /// All is there. Whoever stays does so for others.
+    /// Shows that all pieces are there; what goes on from here is seeding.
     pub fn complete(&self, below: &mut dyn FnMut(usize, usize) -> Vec<String>) {
         let mut state = self.state();
         (state.tally.done, state.tally.unverified) = (state.tally.total, 0);
@@ -202,7 +201,7 @@ impl Progress {
         match self.shown {
             Shown::NotAtAll => {}
             Shown::AsLines => {
-                // The lock is held while printing, so that the lines of several threads rise.
+                // The lock is held while printing, so that the figures of several threads only rise.
                 if state.lines.is_due(now, &state.tally) {
                     let tally = state.tally(now);
                     let below = below(PLAIN_ROOM.0, PLAIN_ROOM.1);
@@ -224,31 +223,31 @@ impl Progress {
         }
     }
 
-    /// A note that stays.
+    /// Prints a note that stays.
     pub fn note(&self, text: &str) {
         if !self.quiet {
             self.line(text);
         }
     }
 
-    /// A note for who wants to know more.
+    /// Prints a note if `-v` was given.
     pub fn detail(&self, text: &str) {
         if self.verbose {
             self.line(text);
         }
     }
 
-    /// A note that stays; who wants to know more is told the chapter about it.
+    /// Prints a note that stays, with its chapter if `-v` was given.
     pub fn news(&self, chapter: u8, text: &str) {
         if self.verbose { self.say(chapter, text) } else { self.note(text) }
     }
 
-    /// What happens now, and why, for who wants to know more; with the chapter about it.
+    /// Explains a step, with its chapter, if `-v` was given.
     pub fn say(&self, chapter: u8, what: &str) {
         self.detail(&sentence(chapter, what));
     }
 
-    /// Does something that may write on the terminal, without the bar.
+    /// Removes the bar while `work` may write to the terminal.
     pub fn aside<R>(&self, work: impl FnOnce() -> R) -> R {
         self.bar.suspend(work)
     }
@@ -258,13 +257,13 @@ impl Progress {
         self.aside(|| drop(writeln!(io::stderr(), "{}", printable(&shown(text)))));
     }
 
-    /// The work is over, the bar goes away.
+    /// Removes the bar: the work is over.
     pub fn clear(&self) {
         self.bar.finish_and_clear();
     }
 }
 
-/// However the work ended, nothing of the bar stays behind.
+/// Removes the bar, however the work ended.
 impl Drop for Progress {
     fn drop(&mut self) {
         self.clear();
@@ -277,7 +276,7 @@ impl State {
         Tally { down: self.down.get(), up: self.up.get(), left: self.forecast.left(), elapsed, ..self.tally.clone() }
     }
 
-    /// What comes, and when all of it will have come. What came in vain counts as missing.
+    /// Updates the rate and the time left. Bytes that came in vain still count as missing.
     fn measure(&mut self, now: Instant, counter: u64) {
         let missing = self.tally.total.saturating_sub(self.tally.done);
         let rest = missing.checked_sub(self.tally.unverified).filter(|rest| *rest > 0).unwrap_or(missing);
@@ -291,7 +290,7 @@ impl State {
     }
 }
 
-/// What a look at the disk waits for, in words.
+/// Returns what the hashing of files waits for, in words.
 fn waits_for(look: Look, label: &str, purpose: &str) -> String {
     match look {
         Look::Hashing => purpose.to_owned(),
@@ -299,7 +298,7 @@ fn waits_for(look: Look, label: &str, purpose: &str) -> String {
     }
 }
 
-/// Text as it may be shown, for what is in this folder.
+/// Returns text without secrets, for the modules of this folder.
 fn shown(text: &str) -> String {
     crate::commands::shown(text)
 }

@@ -1,7 +1,7 @@
-//! Sentences for people: why a download waits, and how it stood when it was given up. (stage 15)
+//! Sentences for people: why a download waits, and how far it was when it gave up. (stage 15)
 //!
-//! The swarm says what is the case, in types: [`Waiting`] and [`FailureReport`]. What it is called in
-//! English is decided here, once for the terminal, for JSON and for errors.
+//! The swarm reports facts as types: [`Waiting`] and [`FailureReport`]. Their English is written
+//! here, once for the terminal, for JSON and for errors.
 
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::s15_swarm::failure_report::{FailureReport, Reason};
 use crate::s15_swarm::waiting::{Missing, Next, Wait, Waiting};
 
-/// The number of reasons that are told.
+/// The number of reasons that an error lists.
 const TOLD: usize = 3;
 
 /// `piece 3`, `pieces 10 to 18`, `pieces 1, 3 to 4, 7 and 90 more`
@@ -90,7 +90,7 @@ impl Next {
     }
 }
 
-/// `12 s`, `2 min`. Rounded up, so that it counts down to 1 and not to 0.
+/// `12 s`, `2 min`: rounded up, so that a countdown ends at 1 and not at 0.
 fn duration(time: Duration) -> String {
     match time.as_millis().div_ceil(1000) {
         seconds @ 0..120 => format!("{} s", seconds.max(1)),
@@ -99,7 +99,7 @@ fn duration(time: Duration) -> String {
 }
 
 impl Waiting {
-    /// The sentence, as it is true at this moment.
+    /// Returns the sentence, with times counted from `now`.
     pub fn text(&self, now: Instant) -> String {
         match &self.next {
             Some(next) => format!("{}; {}", self.why, next.text(now)),
@@ -125,7 +125,7 @@ impl fmt::Display for FailureReport {
     }
 }
 
-/// Who is known, and through whom.
+/// Says how many peers are known, or why none is.
 fn peers(standing: &FailureReport) -> Option<String> {
     let nobody = if standing.only_us { "nobody but us" } else { "nobody" };
     match (standing.known, standing.answered) {

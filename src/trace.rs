@@ -1,37 +1,37 @@
 //! The trace: what the bytes on the wire mean, field by field.
 //!
-//! A packet capture shows bytes, and a log shows what a program made of them. Here are
-//! both beside each other. Each wire object (a handshake, a message, a packet, a tracker's
-//! answer) is described in one place as a list of fields; whatever shows bytes to
-//! somebody is made from that list: [`text`] for people, [`json`] for programs.
+//! A packet capture shows bytes, and a log shows what a program made of them. A trace shows
+//! both side by side. Each wire object (a handshake, a message, a packet, a tracker's
+//! answer) is described in one place as a list of fields, and everything shown is made
+//! from that list: [`text`] for people, [`json`] for programs.
 //!
 //! * **Run it:** `piecemeal explain 13426974546f7272656e742070726f746f636f6c`
 //! * **Builds on:** the stages' decoders, which have the last word on what is broken
 //!
 //! # What is where
 //! ```text
-//! kind          which kind of bytes is this? and all of it described    what `explain` calls
-//! s01 ..        a describer for each stage's objects: &[u8] -> Object   walk, client: of use to them
+//! kind          finds the kind of some bytes, and describes them all    called by `explain`
+//! s01 ..        a describer for each stage's objects: &[u8] -> Object   helpers: walk, client
 //! stream        one direction of a connection, cut into its objects
 //! conversation  both directions: the objects, and what each changes
-//! wiretap       live connections, as it passes                          what `--trace` calls
+//! wiretap       live connections, as bytes pass                         called by `--trace`
 //! capture       a file of all that has passed -> events                 fold, lines, mermaid, page
-//! replay        one peer of a capture, played again                     what `replay` calls
+//! replay        one peer of a capture, played again                     called by `replay`
 //! text          an Object and its bytes -> lines                        json: -> one JSON object
 //! ```
 //! # Decisions
 //! * **Fields lie end to end.** Each byte of an object belongs to one field, in order, up
-//!   to the end or to where it breaks. So nothing is passed over in silence, and a test
-//!   can say so.
-//! * **An [`Object`] holds no bytes,** only where they are. Whoever shows it has them.
-//! * **Nothing here fails.** Broken bytes are what one wants explained: the fields up to
-//!   the break, and then [`Broken`].
-//! * **Everything is bounded,** the number of fields and each text. What is left out is
-//!   counted: [`MOST_FIELDS`], [`MOST_ITEMS`].
-//! * **All text is safe to print.** What came from outside has its control characters
-//!   escaped where it becomes a field, not where it is shown.
+//!   to the end or to the break. So no byte is passed over in silence, and a test checks
+//!   that.
+//! * **An [`Object`] holds no bytes,** only their ranges. The code that shows it has them.
+//! * **Nothing here fails.** Broken bytes are the ones that need explaining: they become
+//!   the fields up to the break, and then [`Broken`].
+//! * **Everything is bounded,** the number of fields and each text. Parts that are left out
+//!   are counted: [`MOST_FIELDS`], [`MOST_ITEMS`].
+//! * **All text is safe to print.** Control characters from outside are escaped where the
+//!   text becomes a field, not where it is shown.
 
-#![warn(clippy::indexing_slicing)] // looks at what strangers send
+#![warn(clippy::indexing_slicing)] // the bytes come from strangers
 
 pub mod capture;
 pub mod client;
@@ -59,7 +59,7 @@ use std::ops::Range;
 
 use crate::s01_bencode::{counted, excerpt, printable};
 
-/// The most fields that an object has. What else there is becomes one more.
+/// The most fields of an object. The rest becomes one more.
 pub const MOST_FIELDS: usize = 1_000;
 
 /// The most items of a list that become fields: peers, piece hashes, files.
@@ -72,91 +72,91 @@ const MOST_PARAMETERS: usize = 64;
 const MOST_HEX: usize = 32;
 const MOST_TEXT: usize = 100;
 
-/// Something that goes over the wire, or stands in a file or a link.
+/// Something that goes over the wire, or is in a file or a link.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Object {
     /// What it is: `handshake`, `request`, `tracker answer`.
     pub name: String,
-    /// All of it in a few words: `piece 3, begin 16384, 16384 bytes`. It may be empty.
+    /// A summary: `piece 3, begin 16384, 16384 bytes`. It may be empty.
     pub summary: String,
-    /// How many bytes it has. Where it breaks, as many as there are.
+    /// The length in bytes; of a broken object, as many as there are.
     pub length: usize,
-    /// The stage that knows it.
+    /// The stage that explains it.
     pub stage: u8,
-    /// Where it is specified: `BEP 3`.
+    /// The specification: `BEP 3`.
     pub spec: &'static str,
-    /// Its fields, in order and without a gap.
+    /// The fields, in order and without gaps.
     pub fields: Vec<Field>,
-    /// Where it breaks, if it does.
+    /// The place where it breaks a rule, if it does.
     pub broken: Option<Broken>,
 }
 
-/// A part of an object, and what it says.
+/// A part of an object, and its meaning.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Field {
-    /// Its bytes, counted from the start of the object.
+    /// The bytes, counted from the start of the object.
     pub range: Range<usize>,
-    /// What the specification calls it.
+    /// The specification's name for it.
     pub name: String,
-    /// What it says. Several lines where it says several things, as reserved bits do.
+    /// The value; several lines if it has several parts, as reserved bits do.
     pub value: String,
-    /// What that means, if it is not plain. It may be empty.
+    /// The meaning, if it is not obvious. It may be empty.
     pub note: String,
 }
 
-/// Where an object breaks a rule.
+/// The place where an object breaks a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Broken {
-    /// The bytes that are wrong. Empty where some are missing.
+    /// The wrong bytes; empty if some are missing.
     pub range: Range<usize>,
-    /// What should stand there.
+    /// What should be there.
     pub expected: String,
-    /// What stands there.
+    /// What is there.
     pub found: String,
 }
 
-/// What is known of a connection from before, and needed to understand what comes.
+/// What earlier messages of a connection have told, as far as later ones need it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Context {
-    /// How many pieces the torrent has.
+    /// The number of pieces in the torrent.
     pub pieces: Option<u32>,
-    /// The names by which the *receiver* of these bytes has asked for extensions, by id
-    /// (`m` in its extension handshake). Without it, extension messages are known by
-    /// their looks only.
+    /// The extension names that the *receiver* of these bytes has announced, by id (`m` in
+    /// its extension handshake). Without them, extension messages are known only by their
+    /// looks.
     pub extensions: BTreeMap<u8, String>,
 }
 
-/// An object that stands among others.
+/// An object among others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Placed {
-    /// Where it starts in all of the bytes.
+    /// The offset of its start in all of the bytes.
     pub at: usize,
-    /// What it is.
+    /// The object.
     pub object: Object,
 }
 
 impl Object {
-    /// An object of so many bytes, none of which has been looked at.
+    /// Makes an object of this many bytes, none of which is described yet.
     pub fn new(name: impl Into<String>, length: usize, stage: u8, spec: &'static str) -> Object {
         Object { name: name.into(), summary: String::new(), length, stage, spec, fields: Vec::new(), broken: None }
     }
 
-    /// Where the fields end, and the next one begins.
+    /// Returns the end of the fields so far, where the next one begins.
     pub fn covered(&self) -> usize {
         self.fields.last().map_or(0, |last| last.range.end)
     }
 
     /// Adds the field that reaches up to `end`.
     ///
-    /// Name, value and note are printed as they are: what comes from outside must have
-    /// been through [`quoted`] or its like.
+    /// Name, value and note are printed as they are: text from outside must have been through
+    /// [`quoted`] or the like.
     pub fn add(&mut self, end: usize, name: impl Into<String>, value: impl Into<String>, note: impl Into<String>) {
         let start = self.covered();
         self.fields.push(Field { range: start..end.max(start), name: name.into(), value: value.into(), note: note.into() });
     }
 
-    /// Adds a field for each `size` bytes of `items`, but for [`MOST_ITEMS`] at most; the
-    /// others share one. `show` makes value and note of one.
+    /// Adds a field for each `size` bytes of `items`, up to [`MOST_ITEMS`]; the others share
+    /// one. `show` returns value and note of an item.
     pub fn add_items(&mut self, items: &[u8], size: usize, name: &str, show: impl Fn(&[u8]) -> (String, String)) {
         let end = self.covered() + items.len();
         let items = items.chunks(size.max(1));
@@ -171,7 +171,7 @@ impl Object {
         }
     }
 
-    /// Where there are so many fields already: one for all that is left.
+    /// Adds one field for all that is left, if there are `most` fields already.
     fn add_many(&mut self, most: usize, end: usize, name: &str) {
         let left = end.saturating_sub(self.covered());
         if self.fields.len() >= most && left > 0 {
@@ -185,7 +185,7 @@ impl Object {
         self.add(end, name, format!("{items} more, {bytes} bytes"), "not shown");
     }
 
-    /// Puts the fields of another description behind these.
+    /// Appends the fields of another description.
     fn append(&mut self, inner: Object) {
         let base = self.covered();
         self.fields.extend(inner.fields.into_iter().map(|field| Field { range: moved(&field.range, base), ..field }));
@@ -194,21 +194,22 @@ impl Object {
         }
     }
 
-    /// Says that it breaks here. Of several breaks the first is kept.
+    /// Records a break here. Of several breaks the first is kept.
     pub fn break_at(&mut self, range: Range<usize>, expected: impl Into<String>, found: impl Into<String>) {
         let (expected, found) = (printable(&expected.into()), printable(&found.into()));
         let range = range.start.min(self.length)..range.end.min(self.length);
         self.broken.get_or_insert(Broken { range, expected, found });
     }
 
-    /// The same for the field with this name, or for the whole where there is none.
+    /// Records a break in the field with this name, or in the whole object if it has no such
+    /// field.
     pub fn break_field(&mut self, name: &str, expected: impl Into<String>, found: impl Into<String>) {
         let range = self.field(name).map_or(0..self.length, |field| field.range.clone());
         self.break_at(range, expected, found);
     }
 
-    /// Says at the fields what breaks a rule and is passed over. A note begins with the name of
-    /// what it is about; of a key that appears again, it is about the last.
+    /// Marks the fields that break a rule and are passed over. A note begins with the name of
+    /// its field; for a repeated key it means the last one.
     fn pass_over(&mut self, notes: &[String]) {
         for note in notes {
             let begins = |name: &str| !name.is_empty() && note.strip_prefix(name).is_some_and(|rest| rest.starts_with(' '));
@@ -220,12 +221,12 @@ impl Object {
         }
     }
 
-    /// The first field with this name.
+    /// Returns the first field with this name.
     pub fn field(&self, name: &str) -> Option<&Field> {
         self.fields.iter().find(|field| field.name == name)
     }
 
-    /// Adds to the note of the field that was added last.
+    /// Adds to the note of the last field.
     fn note_last(&mut self, note: &str) {
         if let Some(last) = self.fields.last_mut() {
             last.note = if last.note.is_empty() { note.to_owned() } else { format!("{}; {note}", last.note) };
@@ -237,8 +238,8 @@ fn moved(range: &Range<usize>, by: usize) -> Range<usize> {
     range.start + by..range.end + by
 }
 
-/// Bytes that may be text: in quotes if they are, else in hex. Cut where they are long,
-/// and then with their number.
+/// Shows bytes in quotes if they are text, or else in hex. A long value is cut, and its
+/// length is added.
 pub fn quoted(bytes: &[u8]) -> String {
     let start = bytes.get(..MOST_TEXT).unwrap_or(bytes);
     let text = match std::str::from_utf8(start) {
@@ -256,7 +257,7 @@ pub fn quoted(bytes: &[u8]) -> String {
     }
 }
 
-/// Bytes in hex, without spaces. Cut where they are many, and then with their number.
+/// Shows bytes in hex, without spaces. A long value is cut, and its length is added.
 pub fn hex_text(bytes: &[u8]) -> String {
     match bytes.get(..MOST_HEX) {
         Some(start) if bytes.len() > MOST_HEX => format!("{}… ({} bytes)", hex::encode(start), bytes.len()),
@@ -264,7 +265,7 @@ pub fn hex_text(bytes: &[u8]) -> String {
     }
 }
 
-/// The start of a text, safe to print.
+/// Returns the start of a text, safe to print.
 fn clipped(text: &str, most: usize) -> String {
     let start = text.get(..text.floor_char_boundary(most)).unwrap_or_default();
     let dots = if start.len() < text.len() { "…" } else { "" };

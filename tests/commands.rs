@@ -1,9 +1,9 @@
 //! The commands, from outside: what they print, what they send, how they end.
 //!
-//! The eleven commands of the public "build your own BitTorrent" course are held
-//! to its contract byte for byte. Their peers and trackers are fakes that never
-//! hang up first, so a command that waits for the end of a stream, or for an
-//! unchoke it does not need, runs into the deadline and fails.
+//! The eleven commands of the public "build your own BitTorrent" course must meet its
+//! contract byte for byte. Their peers and trackers are fakes that never hang up first, so
+//! a command that waits for the end of a stream, or for an unchoke it does not need, runs
+//! into the deadline and fails.
 
 mod support;
 

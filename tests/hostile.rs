@@ -1,9 +1,9 @@
-//! Bad input: peers, trackers, disks and torrents that are broken or mean harm.
+//! Bad input: peers, trackers, disks and torrents that are broken or malicious.
 //!
-//! Each kind of trouble is met twice where it makes sense: beside a good peer,
-//! where the command must still finish, and alone, where it must end with a
-//! clear error and the right exit code. The good peer waits until the bad one
-//! has done its worst, so that no test passes because the good one was quicker.
+//! Each kind of trouble is tested twice if that makes sense: beside a good peer, where
+//! the command must still finish, and alone, where it must end with a clear error and the
+//! right exit code. The good peer waits until the bad one has done its worst, so that no
+//! test passes because the good one was quicker.
 
 mod support;
 

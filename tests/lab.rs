@@ -1,7 +1,7 @@
-//! The lab, from outside: content that never changes, a tracker that says what is
-//! wrong, seeders that give what they should and fail as they are told.
+//! The lab, from outside: content that never changes, a tracker that says what is wrong, and
+//! seeders that give what they should and fail as they are told.
 //!
-//! What goes over the wire is written and read here by other code than the lab's.
+//! These tests write and read the bytes on the wire without the lab's code.
 
 mod support;
 

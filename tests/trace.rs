@@ -1,5 +1,5 @@
-//! The trace, from outside: literal bytes in, the fields and the lines that they must
-//! become out. And what is broken, in every way that these tests can think of.
+//! The trace, from outside: literal bytes go in, and the expected fields and lines come out. The
+//! bytes are also broken in every way that these tests can think of.
 
 mod support;
 

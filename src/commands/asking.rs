@@ -1,4 +1,4 @@
-//! Asking peers as they are found, several at once, until one answers. (stage 4)
+//! Asks peers as they are found, several at once, until one answers. (stage 4)
 
 use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError};
@@ -11,7 +11,7 @@ use piecemeal::s04_handshake::transport::{Dial, Tcp};
 use super::failure::{Failure, NO_PEER};
 use super::find_peers::{Found, GRACE, Search, nobody};
 
-/// How peers are reached.
+/// Returns the way to reach peers: TCP, perhaps with a wiretap.
 pub fn dial() -> Arc<dyn Dial> {
     let mut dial: Arc<dyn Dial> = Arc::new(Tcp);
     super::tracing::dial(&mut dial); // plugged in
@@ -27,7 +27,7 @@ impl Search {
     {
         let Search { peers, failures, say } = self;
         let refusing = Arc::clone(&failures);
-        // Whom not to dial is decided where addresses are dialled: `peers` shows them all.
+        // Unsafe addresses are filtered here, not in the search: the command `peers` shows them all.
         let peers = peers.into_iter().map(move |Found { by, addresses }| {
             let (dialled, told) = part(addresses, by);
             if let Some(told) = told {
@@ -39,18 +39,19 @@ impl Search {
         let ask = move |peer| {
             say.say(4, format!("dialling {peer}, to agree on the torrent by a handshake of 68 bytes each way"));
             let answer = ask(peer).map_err(|failure| failure.about(peer));
-            answer.inspect_err(|failure| say.say(4, format!("that leads nowhere, so others have to help: {}", failure.what())))
+            answer
+                .inspect_err(|failure| say.say(4, format!("that leads nowhere, so another peer has to help: {}", failure.what())))
         };
         first_answer(peers, until + GRACE, ask).map_err(|tried| {
             let count = tried.len();
             let mut reasons: Vec<Failure> = tried.into_iter().map(|(_, failure)| failure).collect();
-            // Wrong content says more than a closed port does.
+            // A wrong hash tells the user more than a closed port does.
             reasons.sort_by_key(|failure| failure.code);
             match reasons.pop() {
-                Some(failure) if count > 1 => failure.about(format!("{count} peers were tried in vain; for one")),
+                Some(failure) if count > 1 => failure.about(format!("{count} peers were tried in vain; one of them")),
                 Some(failure) => failure,
                 None if Instant::now() >= until => Failure::new(NO_PEER, "no peer answered in time")
-                    .help("allow for more time with --timeout SECONDS")
+                    .help("allow more time with --timeout SECONDS")
                     .see("03-tracker"),
                 None => nobody(&failures),
             }

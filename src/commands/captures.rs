@@ -1,4 +1,4 @@
-//! A capture, shown in the ways that `explain` knows; and read, for `replay`. (trace)
+//! Reads a capture, for `explain` and `replay`, and shows it in the ways that `explain` knows. (trace)
 
 use piecemeal::trace::capture::{self, Capture, CaptureError, lines, mermaid, page};
 use piecemeal::trace::kind::Kind;
@@ -10,23 +10,23 @@ use super::discretion::wanted;
 use super::explaining::{PAGE, Thing};
 use super::failure::{BAD_INPUT, Failure};
 
-/// `--as`: what it is, or how to show it.
+/// The value of `--as`: what the bytes are, or how to show a capture.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum View {
-    /// A thing by itself.
+    /// One kind of object, not a capture.
     Kind(Kind),
     /// A capture, event by event.
     Capture,
-    /// A capture as a diagram in the language of Mermaid.
+    /// A capture as a Mermaid diagram.
     Mermaid,
-    /// A capture as a page.
+    /// A capture as a page of HTML.
     Html,
 }
 
 const VIEWS: [(&str, View); 3] = [("capture", View::Capture), ("mermaid", View::Mermaid), ("html", View::Html)];
 
 impl View {
-    /// Reads what was typed.
+    /// Parses the value of `--as`.
     pub fn named(name: &str) -> Result<View, String> {
         let view = VIEWS.iter().find(|(known, _)| *known == name).map(|(_, view)| *view);
         view.or_else(|| Kind::named(name).map(View::Kind)).ok_or_else(|| {
@@ -35,21 +35,22 @@ impl View {
         })
     }
 
-    /// How to show this thing: as was said, or as it looks. `None` if nobody knows.
+    /// Returns how to show the bytes: as the user said, or else as they look. `None` if they
+    /// look like nothing that is known.
     pub fn of(said: Option<View>, thing: &Thing) -> Option<View> {
         let looks = || capture::is_capture(&thing.bytes).then_some(View::Capture);
         said.or_else(looks).or_else(|| Kind::of(&thing.bytes).map(View::Kind))
     }
 }
 
-/// Reads a capture, with all that is in it.
+/// Reads a capture, secrets included.
 pub fn read(thing: &Thing) -> Result<Capture, Failure> {
     read_by(Capture::read, thing)
 }
 
 fn read_by(read: impl Fn(&[u8]) -> Result<Capture, CaptureError>, thing: &Thing) -> Result<Capture, Failure> {
     read(&thing.bytes).map_err(|error: CaptureError| {
-        let help = "a capture is what --capture FILE writes, line by line; without its last line, if that is cut: sed '$d' FILE";
+        let help = "a capture is the file that --capture FILE writes; if its last line is cut short, drop it: sed '$d' FILE";
         Failure::new(BAD_INPUT, error).about(&thing.source).help(help).see(PAGE)
     })
 }
@@ -72,14 +73,14 @@ pub fn show(thing: &Thing, view: View, json: bool) -> Result<Answer, Failure> {
         why.expected,
         why.found
     );
-    let help = format!("look at #{number:04} in what is printed: the carets show where");
+    let help = format!("look at #{number:04} in the output: the carets show where");
     Err(Failure::new(BAD_INPUT, what).help(help).about(&thing.source).see(PAGE).answer(answer))
 }
 
 fn as_text(capture: &Capture, thing: &Thing, view: View) -> String {
     match view {
         View::Mermaid => mermaid::diagram(capture),
-        // Whoever gets the page need not know where the file was.
+        // The page may be passed on, and its readers need not know the folder.
         View::Html => page::page(capture, thing.source.rsplit('/').next().unwrap_or_default()),
         View::Kind(_) | View::Capture => {
             let mut text = format!("A capture ({}): {}.", thing.name(), lines::head(capture));

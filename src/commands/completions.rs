@@ -1,4 +1,4 @@
-//! `piecemeal completions`: what a shell completes behind `piecemeal`. (every stage)
+//! `piecemeal completions`: what a shell completes after `piecemeal`. (every stage)
 
 use clap_complete::{Shell, generate};
 use serde_json::json;
@@ -6,10 +6,10 @@ use serde_json::json;
 use super::failure::{Failure, OTHER};
 use super::{Answer, Options};
 
-/// Print a script for your shell's completion
+/// Print a completion script for your shell
 #[derive(clap::Args)]
 #[command(
-    after_help = "Example, for bash, which then reads it by `. ./piecemeal.bash`:\n  piecemeal completions bash > piecemeal.bash"
+    after_help = "Example, for bash, which loads it with `. ./piecemeal.bash`:\n  piecemeal completions bash > piecemeal.bash"
 )]
 pub struct Args {
     /// bash, zsh, fish, powershell or elvish

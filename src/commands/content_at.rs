@@ -1,4 +1,4 @@
-//! Content at a path, held against its torrent; and what to do where it is not. (stage 10)
+//! Compares the content at a path with its torrent, and says what to do where they differ. (stage 10)
 
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
@@ -17,8 +17,8 @@ use crate::progress::{Look, Progress};
 
 const RIGHT_PATH: &str = "give the path of the file itself, or of the folder that holds the torrent's files";
 
-/// Hashes what is there; returns which pieces are right. `looked` is told when the look at
-/// the files takes long.
+/// Hashes the files and returns the set of right pieces. Calls `looked` with the news if
+/// that takes long.
 pub fn hash(
     info: &Info,
     storage: &Storage,
@@ -30,13 +30,13 @@ pub fn hash(
     let right = verify(info, storage, stop, &|bytes| looked(progress.set(bytes)));
     progress.clear();
     right.map_err(|error| {
-        // Where a file should be is something else: perhaps the file is in it.
+        // A folder is where a file should be: perhaps the file is in it.
         let inside = matches!(error, StorageError::NotAFile { .. }).then(|| elsewhere(info, path)).flatten();
         inside.into_iter().fold(Failure::from(error), Failure::help)
     })
 }
 
-/// Makes sure that all pieces are right.
+/// Checks that all pieces are right; anything less is an error.
 pub fn whole(info: &Info, storage: &Storage, path: &Path, options: &Options) -> Result<(), Failure> {
     let purpose = "each piece is hashed first: what peers give must be right";
     let progress = Progress::hashing(options, "hashing", info.length, purpose);
@@ -49,24 +49,24 @@ pub fn whole(info: &Info, storage: &Storage, path: &Path, options: &Options) -> 
     Err(Failure::new(WRONG_HASH, what).about(path.to_string_lossy()).help(help).see("10-storage"))
 }
 
-/// Says what to do about content that is not as in the torrent.
+/// Returns the advice for content that differs from the torrent.
 pub fn mend(info: &Info, path: &Path, right: &Bitfield, files: &[FileReport]) -> String {
     if files.iter().any(|file| file.state == State::TooLong) {
-        return "what is behind the end of a file is not the torrent's: cut it off if you do not need it".to_owned();
+        return "the bytes after the end of a file are not the torrent's: cut them off if you do not need them".to_owned();
     }
     if is_part_of(info, right) {
-        return "download it to the same place: what is right is kept, the rest is made as in the torrent".to_owned();
+        return "download it to the same place: right pieces are kept, the rest is restored".to_owned();
     }
-    // What is there may be anything, so nothing may be advised that writes there.
+    // The path may hold something else entirely: never advise a command that writes there.
     right_path(info, path)
 }
 
-/// Says which path to give instead of one where nothing of the torrent is.
+/// Returns the advice for a path that has nothing of the torrent.
 pub fn right_path(info: &Info, path: &Path) -> String {
     elsewhere(info, path).unwrap_or(RIGHT_PATH.to_owned())
 }
 
-/// Says where the content is, if the path is that of the folder above it.
+/// Returns the path to give, if the user gave the folder above the content.
 fn elsewhere(info: &Info, path: &Path) -> Option<String> {
     let inside = path.join(&info.name);
     let what = if info.multi_file { "them" } else { "it" };
@@ -80,11 +80,11 @@ impl From<StorageError> for Failure {
             StorageError::Exists { .. } | StorageError::Foreign { .. } => "choose another -o, or overwrite it with --force",
             StorageError::Link { .. } => "remove the link, or choose another place",
             StorageError::NotAFile { .. } => {
-                "give the path of the file itself, with its name; what is there is a folder, or the like"
+                "give the path of the file itself, with its name; this path is a folder, or the like"
             }
             StorageError::Gone { .. } => "download again to the same place",
             StorageError::Stopped => {
-                return Failure::new(stopped(), error).help("the same command starts again").see("10-storage");
+                return Failure::new(stopped(), error).help("the same command starts over").see("10-storage");
             }
             StorageError::Io { ref error, .. } => at_the_disk(error),
         };

@@ -43,7 +43,7 @@ impl Args {
         let purpose = "each piece is hashed; the torrent is written when all are";
         let progress = Progress::hashing(options, "hashing", content.length, purpose);
         let all = counted(content.length, "byte");
-        options.narrator().say(10, format!("hashing {all} in pieces: who downloads it can check each"));
+        options.narrator().say(10, format!("hashing {all} in pieces: a downloader can check each one"));
         let draft = Draft::from(self.draft);
         let created = content.torrent(&draft, &*interrupt()?, &|bytes| drop(progress.set(bytes)))?;
         progress.clear();

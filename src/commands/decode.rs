@@ -24,7 +24,7 @@ impl Args {
         let bytes = self.value.as_encoded_bytes();
         let value = decode(bytes).map_err(|error| {
             let failure = Failure::from(error).about("the value");
-            // The first thing one tries.
+            // A common first try: the name of a .torrent file.
             if Path::new(&self.value).is_file() { failure.help("this is a file; decode takes the value itself") } else { failure }
         })?;
         Ok(Answer { text: json_line(&Json(&value)), json: json!({ "value": Json(&value) }) })
@@ -59,8 +59,8 @@ impl From<BencodeError> for Failure {
             Rule::CutShort { .. } | Rule::Ended => "it is cut short, or a length in it is wrong",
             Rule::Trailing { .. } => "one value is expected; wrap several in l...e",
             Rule::IntegerTooLarge { .. } => "write it as a string; integers end at 9223372036854775807",
-            Rule::DuplicateKey { .. } => "a key may stand there once; take the other one out",
-            Rule::TooDeep { .. } | Rule::TooManyItems { .. } => "nothing real looks like that; it may be meant to harm",
+            Rule::DuplicateKey { .. } => "a key may appear only once; remove the other one",
+            Rule::TooDeep { .. } | Rule::TooManyItems { .. } => "no real value looks like that; it may be malicious",
             _ => "compare it with the four forms: i52e, 5:hello, l...e, d...e",
         };
         Failure::new(BAD_INPUT, error).help(help).see("01-bencode")

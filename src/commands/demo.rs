@@ -44,7 +44,7 @@ impl Args {
     }
 }
 
-/// Tells who brought what, and what is on disk now.
+/// Prints which seeder sent what, and the verdict on the files on disk.
 fn tell(done: Value, begun: Instant, check: verify::Args, options: &Options) -> Result<Value, Failure> {
     let time = begun.elapsed().as_secs_f64();
     let verdict = check.run(options)?;
@@ -58,7 +58,7 @@ fn tell(done: Value, begun: Instant, check: verify::Args, options: &Options) -> 
     Ok(done)
 }
 
-/// The downloads give, too, but to nobody outside this machine.
+/// Returns upload options for the downloads: they also give, but only on this machine.
 fn at_home() -> Afterwards {
     Afterwards { giving: Giving { bind: Some(Ipv4Addr::LOCALHOST.into()), ..Giving::default() }, keep_seeding: false }
 }

@@ -8,8 +8,8 @@ use serde_json::json;
 use super::failure::Failure;
 use super::{Answer, Options, print_long, write_json};
 
-/// Prints the torrent as `info` and `magnet_info` show it. It may have two million pieces,
-/// so their hashes go out one by one.
+/// Prints a torrent as `info` and `magnet_info` show it. There may be two million hashes,
+/// so they are printed one by one.
 pub fn describe<'t>(info: &Info, trackers: impl Iterator<Item = &'t str>, options: &Options) -> Result<Answer, Failure> {
     let trackers: &[&str] = &trackers.collect::<Vec<_>>();
     print_long(|out| {
@@ -24,7 +24,7 @@ pub fn describe<'t>(info: &Info, trackers: impl Iterator<Item = &'t str>, option
     })
 }
 
-/// The same for programs.
+/// A torrent as JSON, for programs.
 struct Described<'t> {
     info: &'t Info,
     trackers: &'t [&'t str],

@@ -1,18 +1,18 @@
-//! What is shown of passkeys and passwords: nothing, unless somebody asks. (stage 3)
+//! Hides passkeys and passwords, unless the user asks for them. (stage 3)
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use piecemeal::s03_tracker::secrets;
 
-/// Whether secrets are shown: `--show-secrets`, or a command whose answer is what was typed in.
+/// Whether secrets are shown: with `--show-secrets`, or if the answer repeats what was typed.
 static SHOWN: AtomicBool = AtomicBool::new(false);
 
-/// From now on, secrets are shown.
+/// Shows secrets from now on.
 pub fn show() {
     SHOWN.store(true, Ordering::Relaxed);
 }
 
-/// Whether they are not.
+/// Whether secrets are hidden.
 pub fn wanted() -> bool {
     !SHOWN.load(Ordering::Relaxed)
 }

@@ -30,7 +30,7 @@ pub struct Args {
     pub torrent: PathBuf,
 }
 
-/// Where a download goes, and how many may bring it.
+/// Where a download goes, and the limits on its peers.
 #[derive(clap::Args, Default)]
 pub struct Place {
     /// The file, or for several files the folder
@@ -39,10 +39,10 @@ pub struct Place {
     /// Overwrite what is there; right pieces are kept
     #[arg(long)]
     pub force: bool,
-    /// How many peers may be connected
+    /// The most peers connected at a time
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..))]
     pub max_peers: u16,
-    /// Take at most so many bytes a second: 500KiB, 2MiB
+    /// Limit for downloads, in bytes a second: 500KiB
     #[arg(long, value_name = "RATE", value_parser = size)]
     pub max_download: Option<u64>,
     #[command(flatten)]
@@ -60,7 +60,7 @@ impl Args {
     }
 }
 
-/// A source for each tier of trackers and each given address, and the patience.
+/// Adds a source for each tier of trackers and each given address, and sets the patience.
 pub fn add_sources(plan: &mut Plan, tiers: Vec<Vec<String>>, given: Vec<String>, options: &Options) {
     options.timeout.into_iter().for_each(|time| plan.wait_for(time));
     super::tracing::dial(&mut plan.dial); // plugged in

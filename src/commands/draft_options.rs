@@ -1,4 +1,4 @@
-//! What goes into a torrent besides its content, and why none was made. (stage 10)
+//! Options for what goes into a torrent besides its content, and why none was made. (stage 10)
 
 use std::collections::HashSet;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -22,13 +22,13 @@ pub struct DraftOptions {
     /// Peers come from the trackers only
     #[arg(long)]
     private: bool,
-    /// A web server that has it, too [repeatable]
+    /// A web server that also has the content [repeatable]
     #[arg(long = "web-seed", value_name = "URL", value_parser = url)]
     web_seeds: Vec<String>,
-    /// A word to whoever looks into the .torrent
+    /// A comment, stored in the .torrent
     #[arg(long, value_name = "TEXT")]
     comment: Option<String>,
-    /// A mark that makes it another torrent
+    /// A tag that changes the info hash
     #[arg(long, value_name = "TEXT")]
     source: Option<String>,
     /// `now`, or seconds since 1970 [default: no date]
@@ -56,8 +56,8 @@ impl From<DraftOptions> for Draft {
     }
 }
 
-/// The tiers without the URLs that an earlier place has already: a tracker that is asked
-/// twice counts one client as two.
+/// Removes each URL that has appeared before: a tracker that is asked twice counts one
+/// client as two.
 fn each_once(tiers: Vec<Tier>) -> Vec<Vec<String>> {
     let mut seen = HashSet::new();
     let tiers = tiers.into_iter().map(|Tier(urls)| urls.into_iter().filter(|url| seen.insert(url.clone())).collect());
@@ -84,7 +84,7 @@ fn date(text: &str) -> Result<u64, String> {
         return Ok(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()));
     }
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-    // More would not fit in the bencoded integers that readers know.
+    // A larger number would not fit in the integers that other programs read.
     let seconds = text.parse::<i64>().ok().filter(|_| digits).and_then(|seconds| u64::try_from(seconds).ok());
     seconds.ok_or_else(|| "`now` or seconds since 1970 were expected".to_owned())
 }
@@ -95,7 +95,7 @@ impl From<CreateError> for Failure {
             CreateError::Storage(StorageError::Link { .. } | StorageError::NotAFile { .. }) => {
                 (LOCAL, "only files and folders go in: take it out, or put a file in its place")
             }
-            CreateError::Storage(StorageError::Stopped) => (super::interrupt::stopped(), "the same command starts again"),
+            CreateError::Storage(StorageError::Stopped) => (super::interrupt::stopped(), "the same command starts over"),
             CreateError::Storage(StorageError::Exists { .. }) => (LOCAL, "choose another -o, or overwrite it with --force"),
             CreateError::Storage(StorageError::Io { error, .. }) => (LOCAL, at_the_disk(error)),
             CreateError::Storage(_) => (LOCAL, "check the path, its permissions and the free space"),
@@ -103,7 +103,7 @@ impl From<CreateError> for Failure {
             CreateError::NotText { .. } | CreateError::Misread { .. } => {
                 (LOCAL, "rename it; if it is the torrent's own name, choose another --name")
             }
-            CreateError::Changed { .. } => (LOCAL, "create it again once nobody writes there"),
+            CreateError::Changed { .. } => (LOCAL, "create it again once nothing writes there"),
             CreateError::Inside { .. } => (LOCAL, "choose another -o, outside of it"),
             CreateError::TooLarge { .. } => (USAGE, "make several torrents of it"),
             CreateError::PieceLength { enough, .. } => {

@@ -27,10 +27,10 @@ pub struct Args {
     /// A file, - for stdin, hex digits, a magnet link, a tracker's URL, a peer id, bencode
     #[arg(allow_hyphen_values = true)]
     thing: OsString,
-    /// The rest of it, where it was written with spaces
+    /// The rest, if it was written with spaces
     #[arg(hide = true)]
     more: Vec<OsString>,
-    /// What it is. Otherwise that is found out
+    /// What it is [default: guessed from the bytes]
     #[arg(long = "as", value_name = "KIND", value_parser = View::named)]
     view: Option<View>,
 }

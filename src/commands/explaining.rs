@@ -23,16 +23,16 @@ use super::stages::chapter;
 /// The page of the documentation that belongs to the command.
 pub const PAGE: &str = "reading-a-trace";
 
-/// The bytes that are to be explained.
+/// The bytes to explain.
 pub struct Thing {
-    /// Where they come from: a path, `stdin`, `the hex digits`.
+    /// The origin of the bytes: a path, `stdin`, `the hex digits`.
     pub source: String,
     pub bytes: Vec<u8>,
 }
 
 impl Thing {
-    /// Takes the arguments for a file, or else for the thing itself. Several are one
-    /// that was written with spaces.
+    /// Reads the argument as a path, or else as the thing itself. Several arguments are one
+    /// thing that was written with spaces.
     pub fn read(mut thing: OsString, more: &[OsString]) -> Result<Thing, Failure> {
         for word in more {
             thing.push(" ");
@@ -53,14 +53,14 @@ impl Thing {
         }
     }
 
-    /// A file, and nothing else.
+    /// Reads a file; the argument can be nothing else.
     pub fn file(path: &Path) -> Result<Thing, Failure> {
         let shown = printable(&path.to_string_lossy());
         let file = File::open(path).map_err(|error| Failure::new(LOCAL, error).about(&shown).help("check the path").see(PAGE))?;
         Thing::take(file, shown)
     }
 
-    /// All of a file. Hex digits in it are what they stand for.
+    /// Reads all of a file. If it holds hex digits, they are decoded.
     fn take(input: impl Read, source: String) -> Result<Thing, Failure> {
         let local = |error| Failure::new(LOCAL, error).about(&source).help("check the path and its permissions").see(PAGE);
         let mut bytes = Vec::new();
@@ -75,7 +75,7 @@ impl Thing {
         }
     }
 
-    /// What was typed, if it is not a path.
+    /// Reads what was typed, if it is not a path.
     fn typed(text: &[u8]) -> Result<Option<Thing>, Failure> {
         if let Some(bytes) = digits(text) {
             return Ok(Some(Thing { source: "the hex digits".to_owned(), bytes }));
@@ -97,7 +97,7 @@ impl Thing {
             return kind.describe(&self.bytes, &Context::default());
         }
         let masked = mask(&self.bytes);
-        // A hash must be that of the true bytes, and the true values are hidden where they are shown.
+        // Hashes are taken over the true bytes, so secrets are masked only where they are shown.
         let has_hash = matches!(kind, Kind::Torrent | Kind::Metadata);
         let mut objects = kind.describe(if has_hash { &self.bytes } else { &masked }, &Context::default());
         if masked != self.bytes {
@@ -107,7 +107,7 @@ impl Thing {
         objects
     }
 
-    /// Nobody knows what this is.
+    /// Returns the failure for bytes that look like nothing known.
     pub fn unknown(&self) -> Failure {
         if let Some(failure) = other_form(&self.bytes) {
             return failure.about(&self.source);
@@ -118,13 +118,14 @@ impl Thing {
     }
 }
 
-/// Masked before it is cut short: half a URL does not show what in it is a key.
+/// Returns the start of the bytes, without secrets. They are masked before the cut: half
+/// a URL does not show which part of it is a key.
 fn hidden(bytes: &[u8]) -> Vec<u8> {
     if wanted() { mask(bytes) } else { bytes.to_vec() }
 }
 
-/// Two hex digits a byte, with white space wherever one likes; or each byte alone, as
-/// programs print them: `13:42:69`, `[0x13, 0x42, 0x69]`, `\x13\x42\x69`.
+/// Decodes hex digits: two a byte with any white space, or byte by byte as programs print
+/// them: `13:42:69`, `[0x13, 0x42, 0x69]`, `\x13\x42\x69`.
 fn digits(text: &[u8]) -> Option<Vec<u8>> {
     let plain: Vec<u8> = text.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
     if let Ok(bytes) = hex::decode(&plain) {
@@ -133,7 +134,7 @@ fn digits(text: &[u8]) -> Option<Vec<u8>> {
     let text = std::str::from_utf8(text).ok()?.replace("\\x", " ");
     let mut bytes = Vec::new();
     for word in words(&text) {
-        // Exactly two digits, or a string in bencode, such as `1:a`, would be taken for bytes.
+        // Exactly two digits a byte, or a bencoded string such as `1:a` would be taken for bytes.
         match word.strip_prefix("0x").or(word.strip_prefix("0X")) {
             Some(digits) => bytes.extend(hex::decode(digits).ok()?),
             None if word.len() == 2 => bytes.extend(hex::decode(word).ok()?),
@@ -143,13 +144,13 @@ fn digits(text: &[u8]) -> Option<Vec<u8>> {
     Some(bytes).filter(|bytes| !bytes.is_empty())
 }
 
-/// What is between the signs that programs put between bytes.
+/// Splits text at the signs that programs put between bytes.
 fn words(text: &str) -> impl Iterator<Item = &str> {
     let is_between = |letter: char| letter.is_ascii_whitespace() || ":,;-[]{}()".contains(letter);
     text.split(is_between).filter(|word| !word.is_empty())
 }
 
-/// What to say of bytes that are written in a way that is not read.
+/// Returns the failure for bytes in a notation that is not read.
 fn other_form(text: &[u8]) -> Option<Failure> {
     let text = std::str::from_utf8(text).ok()?.trim();
     let line = text.lines().next().unwrap_or_default();
@@ -171,8 +172,8 @@ fn other_form(text: &[u8]) -> Option<Failure> {
     Some(Failure::new(BAD_INPUT, format!("hex digits were expected, but this is {what}")).help(help).see(PAGE))
 }
 
-/// The objects for people. Of a large file this is large, and so is the JSON: only the one that
-/// is wanted is made.
+/// Returns the objects as text for people. For a large file this is large, and so is the
+/// JSON, so the caller makes only one of them.
 pub fn as_text(kind: Kind, guessed: bool, objects: &[Placed], thing: &Thing) -> String {
     let how = if guessed { "This looks like" } else { "Taken for" };
     let mut text = format!("{how} {} ({}).", kind.is(), thing.name());
@@ -186,7 +187,7 @@ pub fn as_text(kind: Kind, guessed: bool, objects: &[Placed], thing: &Thing) -> 
     text
 }
 
-/// The same for programs.
+/// Returns the objects as JSON for programs.
 pub fn as_json(kind: Kind, guessed: bool, objects: &[Placed], thing: &Thing) -> Value {
     let shown = objects.iter().map(|placed| {
         let bytes = thing.bytes.get(placed.at..).unwrap_or_default();
@@ -202,7 +203,7 @@ pub fn as_json(kind: Kind, guessed: bool, objects: &[Placed], thing: &Thing) -> 
     })
 }
 
-/// The last object is broken.
+/// Returns the failure for a last object that is broken.
 pub fn broken(placed: &Placed, why: &Broken) -> Failure {
     let at = placed.at + why.range.start;
     let what = format!("the {}: byte {at}: expected {}, found {}", placed.object.name, why.expected, why.found);

@@ -11,7 +11,7 @@ use piecemeal::s01_bencode::printable;
 
 use super::{Answer, shown};
 
-/// Exit code: none of the others.
+/// Exit code: any other failure.
 pub const OTHER: u8 = 1;
 /// Exit code: the arguments are wrong.
 pub const USAGE: u8 = 2;
@@ -30,23 +30,23 @@ pub const LOCAL: u8 = 7;
 pub const INTERRUPTED: u8 = 130;
 /// Exit code: SIGTERM.
 pub const TERMINATED: u8 = 143;
-/// Exit code: SIGHUP, of a terminal that closes.
+/// Exit code: SIGHUP, as when the terminal closes.
 pub const HUNG_UP: u8 = 129;
 
-/// What to do when a peer is slow.
-pub const MORE_TIME: &str = "try another peer, or allow for more time with --timeout SECONDS";
+/// The advice for a slow peer.
+pub const MORE_TIME: &str = "try another peer, or allow more time with --timeout SECONDS";
 
-/// What to do when the system lets us open no more files.
+/// The advice when the system lets us open no more files.
 const MORE_FILES: &str =
     "this shell allows too few open files: `ulimit -n 1024` allows more, or use fewer connections with --max-peers";
 
-/// What to look at when the system refuses.
+/// Returns the advice for an error of the file system.
 pub fn at_the_disk(error: &io::Error) -> &'static str {
     match error.kind() {
         ErrorKind::NotFound => "check the path, and the folder you are in",
         ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => "check the permissions, or choose another place",
         ErrorKind::NotADirectory => "a part of this path is a file: choose another",
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "make room on the disk, and use the same command again",
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "make room on the disk, and run the same command again",
         _ => "check the path, its permissions and the free space",
     }
 }
@@ -63,61 +63,61 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// What happened: object, place, expected and found. Whatever came from outside in
-    /// it is made safe to print here.
+    /// Makes a failure that says what happened: object, place, expected and found. Text from
+    /// outside is made safe to print here.
     pub fn new(code: u8, what: impl fmt::Display) -> Failure {
         Failure { code, what: printable(&shown(&what.to_string())), help: None, see: None, answer: None }
     }
 
-    /// What to do next.
+    /// Adds what to do next.
     pub fn help(mut self, help: impl Into<String>) -> Failure {
         let help = if self.lacks_descriptors() { MORE_FILES.to_owned() } else { help.into() };
         self.help = Some(shown(&help));
         self
     }
 
-    /// The same with secrets in it: what is to be pasted must be whole.
+    /// Adds what to do next, with its secrets: a text that the user pastes must be whole.
     pub fn help_to_paste(mut self, help: String) -> Failure {
         self.help = Some(help);
         self
     }
 
-    /// Whether the system lets this process open no more files or connections: EMFILE, which
-    /// may sit in any stage's error. std has no [`ErrorKind`] for it, so its number tells.
+    /// Whether the process may open no more files or connections (EMFILE), which can be
+    /// inside any stage's error. std has no [`ErrorKind`] for it, so the number decides.
     fn lacks_descriptors(&self) -> bool {
         cfg!(unix) && self.what.contains("(os error 24)")
     }
 
-    /// The chapter that explains it: `01-bencode`.
+    /// Adds the chapter that explains it: `01-bencode`.
     pub fn see(mut self, chapter: impl Into<Cow<'static, str>>) -> Failure {
         self.see = Some(chapter.into());
         self
     }
 
-    /// What was found out nonetheless, and goes to stdout as if it had worked.
+    /// Adds a result that goes to stdout all the same, as if the command had worked.
     pub fn answer(mut self, answer: Answer) -> Failure {
         self.answer = Some(Box::new(answer));
         self
     }
 
-    /// What happened, without what to do.
+    /// Returns what happened, without the advice.
     pub fn what(&self) -> &str {
         &self.what
     }
 
-    /// The text of that answer.
+    /// Returns the text of the result, if there is one.
     pub fn answer_text(&self) -> Option<&str> {
         self.answer.as_deref().map(|answer| answer.text.as_str()).filter(|text| !text.is_empty())
     }
 
-    /// Names the object that it is about: a file, an address.
+    /// Puts the object in front: a file, an address.
     pub fn about(mut self, object: impl fmt::Display) -> Failure {
-        // Together: a key in the object may be in the words about it, too.
+        // Mask both together: a key in the object may also be in the text about it.
         self.what = printable(&shown(&format!("{object}: {}", self.what)));
         self
     }
 
-    /// The same for programs: with an answer, its members come first.
+    /// Returns the failure as JSON for programs. The members of a result come first.
     pub fn json(&self) -> serde_json::Value {
         let see = self.see.as_ref().map(|chapter| format!("docs/{chapter}.md"));
         let mut json = self.answer.as_ref().map_or_else(|| serde_json::json!({}), |answer| answer.json.clone());

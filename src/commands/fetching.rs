@@ -1,4 +1,4 @@
-//! What both whole downloads share: the output, Ctrl-C, and telling how it goes. (stage 15)
+//! What both whole downloads share: the output, Ctrl-C, and reporting progress. (stage 15)
 
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -33,7 +33,7 @@ use super::watching::{Sight, Watching};
 use super::{Answer, Options, json_line, print_line, waits};
 use crate::progress::{Moment, Progress};
 
-/// Downloads to its place; `source` is the argument as it was typed.
+/// Downloads to `place`; `source` is the argument as the user typed it.
 pub fn fetch(mut plan: Plan, place: &Place, source: &str, options: &Options) -> Result<Answer, Failure> {
     super::tracing::keep_apart(&place.output, options)?; // plugged in
     plan.max_peers = place.max_peers.into();
@@ -45,7 +45,7 @@ pub fn fetch(mut plan: Plan, place: &Place, source: &str, options: &Options) -> 
     if plan.info.is_none() {
         options.narrator().say(8, "first any peer may send the info dictionary: the link has its hash, so a lie shows");
     }
-    // Whether there is still something to do once all is there, and nothing given.
+    // Once all pieces are there, a plan that uploads still has something to do.
     let stays = plan.uploads.stays(0, 1);
     let shown = (printable(source), printable(&place.output.to_string_lossy()));
     let text = format!("Downloaded {} to {}.", shown.0, shown.1);
@@ -89,7 +89,7 @@ pub fn fetch(mut plan: Plan, place: &Place, source: &str, options: &Options) -> 
     Ok(if stays { answer } else { Answer { text, ..answer } })
 }
 
-/// A source for each address in a magnet link.
+/// Adds a source for each address in a magnet link.
 pub fn add_linked(plan: &mut Plan, magnet: &Magnet, options: &Options) {
     let linked: Vec<String> = magnet.peers.iter().map(ToString::to_string).collect();
     linked.iter().for_each(|address| tell_given(address, options.narrator()));
@@ -97,8 +97,8 @@ pub fn add_linked(plan: &mut Plan, magnet: &Magnet, options: &Options) {
     plan.sources.extend(linked.into_iter().map(|address| Box::new(Linked(address, info_hash)) as _));
 }
 
-/// Runs a plan, and tells how it goes and, at its end, who gave what to whom. `completed` is
-/// called when all pieces are there; `output` is where they are, for programs.
+/// Runs a plan, reports its progress, and returns the totals for each peer. `completed` is
+/// called once all pieces are there; `output` is their path, for programs.
 pub fn take_part<P>(
     plan: Plan,
     prepare: P,
@@ -130,9 +130,9 @@ where
     teller.progress.clear();
     let (traded_so_far, failure) = match (finished, outcome) {
         (Ok(()), Ok(outcome)) => return Ok(traded(&outcome, "done", output)),
-        // What fails once all is there stops the download.
+        // A failure in `completed` stops the download.
         (Err(error), outcome) => (outcome.unwrap_or(teller.unfinished), Failure::from(error)),
-        // Whatever a signal interrupted, that is the reason.
+        // If a signal came, it is the reason, whatever error it caused.
         (Ok(()), Err(_)) if stop.load(Ordering::SeqCst) => (teller.unfinished, Failure::from(SwarmError::Stopped)),
         (Ok(()), Err(error)) => (teller.unfinished, Failure::from(error)),
     };
@@ -140,7 +140,7 @@ where
     Err(failure.answer(Answer { text: String::new(), json }))
 }
 
-/// Who gave what to whom.
+/// Returns the totals for each peer.
 fn traded(outcome: &Summary, event: &str, output: Option<&str>) -> Answer {
     let Summary { downloaded, uploaded, traded, banned } = outcome;
     let mut text = format!("Gave {}, took {}.", counted(*uploaded, "byte"), counted(*downloaded, "byte"));
@@ -163,7 +163,7 @@ fn traded(outcome: &Summary, event: &str, output: Option<&str>) -> Answer {
     Answer { text, json }
 }
 
-/// Tells of events: as lines of JSON, and on the terminal.
+/// Reports events, as lines of JSON and on the terminal.
 struct Teller<'o> {
     progress: Progress,
     sight: Sight,
@@ -172,12 +172,13 @@ struct Teller<'o> {
     seeding: bool,
     stays: bool,
     from_link: bool,
-    /// Who is connected, who wants something of us (`false`), and who may have it.
+    /// The connected peers.
     joined: HashSet<SocketAddr>,
+    /// The peers that were reported as interested (`false`) and as unchoked (`true`).
     served: HashSet<(PeerNumber, bool)>,
-    /// The progress that was told last, for programs: to them no news is no event.
+    /// The last progress event for programs; the same one is not repeated.
     last: Option<Value>,
-    /// What it came to, if it ended too early.
+    /// The totals of a run that ended early.
     unfinished: Summary,
 }
 
@@ -197,7 +198,7 @@ impl Teller<'_> {
         }
     }
 
-    /// Tells who wants something of us, and who is to have it: of each once.
+    /// Reports, once for each peer, that it is interested and that we unchoke it.
     fn tell_served(&mut self) {
         let peers = self.watch.peers();
         self.served.retain(|(number, _)| peers.binary_search_by_key(number, |peer| peer.number).is_ok());
@@ -207,12 +208,12 @@ impl Teller<'_> {
             }
             if !peer.am_choking && self.served.insert((peer.number, true)) {
                 let who = peer.address;
-                self.progress.say(17, &format!("we unchoke {who}: it is one of the few that get blocks at a time"));
+                self.progress.say(17, &format!("we unchoke {who}: it is one of the few peers that get blocks at a time"));
             }
         }
     }
 
-    /// Shows it to people; returns what programs get.
+    /// Shows an event to people, and returns its JSON for programs.
     fn line(&mut self, event: &Event) -> Value {
         let progress = &self.progress;
         match event {
@@ -286,7 +287,7 @@ impl Teller<'_> {
                 json!({ "event": "passed_over", "peer": peer.to_string(), "what": what })
             }
             Event::Withdrawn(piece) => {
-                progress.news(16, &format!("piece {piece} was changed on disk: it is no longer given"));
+                progress.news(16, &format!("piece {piece} was changed on disk: it is no longer offered"));
                 json!({ "event": "withdrawn", "piece": piece.get() })
             }
             Event::Corrupt(piece, by) => {
@@ -313,10 +314,10 @@ impl Teller<'_> {
     }
 }
 
-/// What to do when there is no hope.
+/// Returns the advice for a download that gave up.
 fn next_step(standing: &FailureReport) -> &'static str {
     match standing {
-        _ if standing.has_some() => "what is verified is kept: the same command goes on; --peer HOST:PORT adds a peer",
+        _ if standing.has_some() => "verified pieces are kept: the same command resumes; --peer HOST:PORT adds a peer",
         _ if standing.no_tracker() => "give a peer with --peer HOST:PORT, or try again later",
         FailureReport { sources: 0, .. } => "give a peer with --peer HOST:PORT, or take a torrent with a tracker",
         FailureReport { known: 0, trackers: 0, .. } => "check the address, or give another peer with --peer HOST:PORT",
@@ -326,7 +327,7 @@ fn next_step(standing: &FailureReport) -> &'static str {
     }
 }
 
-/// The chapter about a source.
+/// Returns the number of the chapter about a source.
 fn chapter(name: &str) -> u8 {
     match name.split_once("://") {
         Some(("udp", _)) => 18,
@@ -343,7 +344,7 @@ impl From<SwarmError> for Failure {
                 let failure = Failure::from(error).about("the info dictionary");
                 return failure.help("every peer has the same one; look for another torrent or link");
             }
-            SwarmError::Stopped => (stopped(), "the same command goes on where it stopped"),
+            SwarmError::Stopped => (stopped(), "the same command resumes where it stopped"),
             SwarmError::NoHope { ref what, ref standing } => {
                 let code = if standing.no_tracker() { TRACKER } else { NO_PEER };
                 return Failure::new(code, format!("{what}: {standing}")).help(next_step(standing)).see("15-swarm");

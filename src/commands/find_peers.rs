@@ -1,4 +1,4 @@
-//! From trackers and addresses to peers, for the commands that need one. (stage 3)
+//! Turns trackers and addresses into peers, for the commands that need one. (stage 3)
 
 use std::error::Error;
 use std::io::{self, ErrorKind};
@@ -22,10 +22,10 @@ use crate::progress::Narrator;
 /// millisecond, on a busy machine longer; then the error would be less exact.
 pub const GRACE: Duration = Duration::from_secs(2);
 
-/// How many names are looked up side by side, each on a thread. Links name no more; the user may.
+/// The most names looked up side by side, a thread each. A link has fewer; a user may give more.
 const MOST: usize = 100;
 
-/// Who is asked, by the scheme of a tracker's URL.
+/// Returns the clients for the URL schemes of trackers.
 pub fn trackers() -> Arc<Vec<Box<dyn Tracker>>> {
     let mut trackers: Vec<Box<dyn Tracker>> = vec![
         Box::new(HttpTracker),
@@ -35,47 +35,47 @@ pub fn trackers() -> Arc<Vec<Box<dyn Tracker>>> {
     Arc::new(trackers)
 }
 
-/// Peers that somebody has named.
+/// Peers from one tracker or one address.
 pub struct Found {
     pub by: NamedBy,
     pub addresses: Vec<SocketAddr>,
 }
 
-/// Peers as they are found, and who could not name any.
+/// Peers as they are found, and the sources that found none.
 pub struct Search {
-    /// Some peers from each that answers.
+    /// Peers from each source that answers.
     pub peers: Receiver<Found>,
     pub failures: Arc<Mutex<Failures>>,
-    /// Who tells what is done with them.
+    /// The narrator for what is done with them.
     pub say: Narrator,
 }
 
-/// How those were asked that might know peers.
+/// The sources that named no usable peer.
 #[derive(Default)]
 pub struct Failures {
-    /// Why some could not name any.
+    /// The error of each failed source.
     why: Vec<Failure>,
-    /// How many trackers, or tiers of them, were asked, and how many answered.
+    /// The number of tiers that were asked, and of those that answered.
     asked: usize,
     answered: usize,
-    /// What is said if all that they named are better not dialled.
+    /// The failure if no named peer is safe to dial.
     refused: Option<Failure>,
 }
 
 impl Failures {
-    /// Notes that peers were named which are better not dialled.
+    /// Notes that peers were named that are not safe to dial.
     pub fn refused(&mut self, told: String) {
         let help = "if you know that a peer is there, name it with --peer HOST:PORT";
         self.refused = Some(Failure::new(NO_PEER, told).help(help).see("03-tracker"));
     }
 }
 
-/// Tells that an address is a peer, by somebody's word.
+/// Says that an address was given as a peer.
 pub fn tell_given(address: &str, say: Narrator) {
     say.say(4, format!("{address} is given as a peer, so it needs no tracker to name it"));
 }
 
-/// Tells that a tier of trackers is about to be asked; who only gives asks for little.
+/// Says that a tier of trackers is about to be asked. A seed (`gives`) asks for no peers.
 pub fn tell_asking(urls: &[String], gives: bool, say: Narrator) {
     let chapter = |url: &String| if url.starts_with("udp:") { 18 } else { 3 };
     match urls {
@@ -83,20 +83,20 @@ pub fn tell_asking(urls: &[String], gives: bool, say: Narrator) {
         [url, ..] if gives => {
             say.say(chapter(url), format!("telling the tracker {url} where we are, so that it names us to others"))
         }
-        [url] => say.say(chapter(url), format!("asking the tracker {url} for peers, since it is named for this torrent")),
+        [url] => say.say(chapter(url), format!("asking the tracker {url} for peers, since the torrent names it")),
         [url, others @ ..] => {
-            let why = "each stands in for the one before it";
+            let why = "each is a fallback for the one before it";
             say.say(chapter(url), format!("asking one of {} trackers for peers, such as {url}: {why}", others.len() + 1));
         }
     }
 }
 
-/// The peers that the user names with `--peer`.
+/// Returns the peers that the user gave with `--peer`.
 pub fn given(options: &Options) -> Vec<(String, NamedBy)> {
     options.peers.iter().map(|address| (address.clone(), NamedBy::User)).collect()
 }
 
-/// Asks all tiers of trackers and looks up all `HOST:PORT`s that somebody has named, side by side.
+/// Asks all tiers of trackers and looks up all given `HOST:PORT`s, side by side.
 pub fn search(
     tiers: Vec<Vec<String>>,
     addresses: Vec<(String, NamedBy)>,
@@ -116,11 +116,11 @@ pub fn search(
     let spawn = |name: String, work: Box<dyn FnOnce() -> Result<Found, Vec<Failure>> + Send>| {
         let (found, failures) = (found.clone(), Arc::clone(&failures));
         let work = move || match work() {
-            // Nobody listens any more once the command has what it wants.
+            // Once the command has what it wants, the receiver is gone.
             Ok(peers) => drop(found.send(peers)),
             Err(why) => failures.lock().unwrap_or_else(PoisonError::into_inner).why.extend(why),
         };
-        // Without a thread, this source stays silent; the others go on.
+        // If the system refuses a thread, this source stays silent; the others go on.
         let _ = thread::Builder::new().name(name).spawn(work);
     };
     for (address, by) in addresses.into_iter().take(MOST) {
@@ -151,11 +151,11 @@ pub fn search(
     Search { peers, failures, say }
 }
 
-/// How long the names of peers may take to be looked up.
+/// The longest time that a lookup of peers' names may take.
 const NAMES_TIME: Duration = Duration::from_secs(2);
 
-/// The peers in a tracker's answer. Those that are named by host are looked up here, where a
-/// thread may wait.
+/// Returns the peers in a tracker's answer. Host names are looked up here, where a thread
+/// may wait.
 fn peers_of(url: &str, announced: Announced, until: Instant, say: Narrator) -> Vec<SocketAddr> {
     let Announced { mut peers, named, passed_over, .. } = announced;
     let count = counted(peers.len() + named.len(), "peer");
@@ -169,14 +169,14 @@ fn peers_of(url: &str, announced: Announced, until: Instant, say: Narrator) -> V
     let (found, lost) = Lookups::default().find_peers(&named, until.min(Instant::now() + NAMES_TIME));
     peers.extend(found);
     for what in lost {
-        // Without this line it would look as if the tracker had named nobody.
+        // Without this line it would look as if the tracker had named no peer.
         if peers.is_empty() { say.note(format!("{url}: {what}")) } else { say.say(3, format!("{url}: {what}")) }
     }
     peers
 }
 
-/// When nobody was found: whose fault it was. A tracker that answers may be the only one
-/// that knows the torrent, so its word counts more than others' trouble.
+/// Returns the failure when no peer was found. A tracker that answers may be the only one
+/// that knows the torrent, so its answer counts more than another one's error.
 pub fn nobody(failures: &Mutex<Failures>) -> Failure {
     let mut failures = failures.lock().unwrap_or_else(PoisonError::into_inner);
     let Failures { why, asked, answered, refused } = &mut *failures;
@@ -186,19 +186,19 @@ pub fn nobody(failures: &Mutex<Failures>) -> Failure {
     let what = match (why.pop(), *asked, *answered) {
         (Some(failure), _, 0) => return failure,
         (Some(failure), asked, answered) => {
-            format!("no peers: of {} {answered} answered, and named nobody; {}", counted(asked, "tracker"), failure.what())
+            format!("no peers: of {} {answered} answered, and named none; {}", counted(asked, "tracker"), failure.what())
         }
         (None, 0, _) => "no peers: the name leads to no address".to_owned(),
         (None, asked @ 1.., 0) => format!("no peers: asked {}, and no answer came in time", counted(asked, "tracker")),
-        (None, 1, _) => "no peers: the tracker was asked, and named nobody".to_owned(),
-        (None, asked, _) => format!("no peers: {asked} trackers were asked, and named nobody"),
+        (None, 1, _) => "no peers: the tracker was asked, and named none".to_owned(),
+        (None, asked, _) => format!("no peers: {asked} trackers were asked, and named none"),
     };
     let help = "others may come later: try again then, or give a peer with --peer HOST:PORT";
     Failure::new(NO_PEER, what).help(help).see("03-tracker")
 }
 
 impl Search {
-    /// The first peers that anybody names, if there are any.
+    /// Returns the peers of the first source that names any.
     pub fn first(self, until: Instant) -> Result<Vec<SocketAddr>, Failure> {
         let mut all = Vec::new();
         let mut answered = false;
@@ -214,15 +214,15 @@ impl Search {
     }
 }
 
-/// Why a tracker gave no answer.
+/// Returns the failure for a tracker that gave no answer.
 fn failed(url: &str, error: TrackerError) -> Failure {
     let at_home = nobody_at_home(url, &error);
     let failure = Failure::from(error);
-    let help = "nobody listens there: check the URL, or give a peer with --peer HOST:PORT; is the lab running?";
+    let help = "nothing listens there: check the URL, or give a peer with --peer HOST:PORT; is the lab running?";
     if at_home { failure.help(help) } else { failure }
 }
 
-/// Whether it is this machine that refuses: then the tracker is most often the lab's.
+/// Whether this machine refused the connection: then the tracker is most likely the lab's.
 pub fn nobody_at_home(url: &str, error: &TrackerError) -> bool {
     let host = url.split_once("://").map_or("", |(_, rest)| rest);
     let local = ["127.", "localhost:", "[::1]:"].iter().any(|local| host.starts_with(local));
@@ -243,11 +243,11 @@ impl From<TrackerError> for Failure {
         let help = match error {
             TrackerError::Failure { .. } => "the tracker may not know this torrent; --peer HOST:PORT does without it",
             TrackerError::Scheme { .. } => "use a torrent with an http tracker, or give a peer with --peer HOST:PORT",
-            TrackerError::TimedOut => "allow for more time with --timeout SECONDS, or give a peer with --peer HOST:PORT",
+            TrackerError::TimedOut => "allow more time with --timeout SECONDS, or give a peer with --peer HOST:PORT",
             TrackerError::Status(_) => "try again later, or check the URL; --peer HOST:PORT does without a tracker",
-            TrackerError::OffLimits(_) => "get the torrent from somebody you trust, or give a peer with --peer HOST:PORT",
+            TrackerError::OffLimits(_) => "get the torrent from a source you trust, or give a peer with --peer HOST:PORT",
             TrackerError::Bencode(_) | TrackerError::Answer { .. } | TrackerError::TooLong(_) => {
-                "that may be no tracker; check the URL, or give a peer with --peer HOST:PORT"
+                "that may not be a tracker; check the URL, or give a peer with --peer HOST:PORT"
             }
             _ => "check the URL, and whether the tracker is up; or give a peer with --peer HOST:PORT",
         };

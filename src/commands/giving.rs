@@ -1,4 +1,4 @@
-//! What every command that gives has in common: the listener, the slots, the limits. (stage 17)
+//! What all commands that upload share: the listener, the slots, the limits. (stage 17)
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -19,16 +19,16 @@ pub struct Giving {
     /// Listen here; 0: any [default: 6881 to 6889, or any]
     #[arg(long, value_name = "N")]
     pub port: Option<u16>,
-    /// Listen at this address of ours only
+    /// Listen only on this address of this computer
     #[arg(long, value_name = "IP", value_parser = super::listening::ip)]
     pub bind: Option<IpAddr>,
-    /// How many peers get something at a time
+    /// Peers that get blocks at a time
     #[arg(long, value_name = "N", default_value_t = Giving::default().slots)]
     pub slots: u16,
-    /// Give at most so many bytes a second: 500KiB, 2MiB
+    /// Limit for uploads, in bytes a second: 500KiB
     #[arg(long, value_name = "RATE", value_parser = size)]
     pub max_upload: Option<u64>,
-    /// Stay until so many times the length has been given
+    /// Seed until R times the length has been uploaded
     #[arg(long, value_name = "R", value_parser = ratio)]
     pub ratio: Option<f64>,
 }
@@ -40,18 +40,18 @@ impl Default for Giving {
     }
 }
 
-/// How to go on after a download.
+/// How to upload during and after a download.
 #[derive(clap::Args)]
 pub struct Afterwards {
     #[command(flatten)]
     pub giving: Giving,
-    /// Go on giving when it is complete, until Ctrl-C
+    /// Keep seeding when it is complete, until Ctrl-C
     #[arg(long)]
     pub keep_seeding: bool,
 }
 
 impl Afterwards {
-    /// Makes a download give, too.
+    /// Makes a download upload as well.
     pub fn plug(self, plan: &mut Plan, options: &Options) -> Result<(), Failure> {
         let stay = self.keep_seeding || self.giving.ratio.is_some();
         self.giving.plug(plan, stay, options)
@@ -59,7 +59,7 @@ impl Afterwards {
 }
 
 impl Giving {
-    /// Listens, and gives by these rules.
+    /// Adds a listener and an uploader to the plan.
     pub fn plug(self, plan: &mut Plan, stay: bool, options: &Options) -> Result<(), Failure> {
         let wanted = self.port.is_some() || self.bind.is_some();
         match Listener::bind(self.bind, self.port) {
@@ -69,12 +69,12 @@ impl Giving {
                 let listener = super::tracing::listener(listener); // plugged in
                 plan.sources.push(Box::new(listener));
             }
-            // Nobody finds us then, but we find others.
+            // Other peers cannot dial us then, but we can dial them.
             Err(_) if !wanted && !stay => {}
             Err(error) => return Err(cannot_listen(self.bind, self.port, &error).see("17-seeding")),
         }
         plan.upload_rate = Rate::new(self.max_upload);
-        // Without any slot there would still be the pieces that need none.
+        // Even with no slots, an uploader would give the allowed-fast pieces.
         if self.slots > 0 || stay {
             let scarce = self.max_upload.is_some() || self.ratio.is_some();
             let rules = Rules { slots: self.slots.into(), scarce, stay, ratio: self.ratio, ..Rules::default() };

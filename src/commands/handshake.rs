@@ -52,7 +52,7 @@ impl From<HandshakeError> for Failure {
             HandshakeError::OtherTorrent { .. } | HandshakeError::HungUp => "the peer may not have this torrent; try another",
             HandshakeError::Ourselves => "that is our own address; try another",
             HandshakeError::Io(ref error) if error.kind() == ErrorKind::TimedOut => MORE_TIME,
-            HandshakeError::Io(_) => "nobody listens there: check the address, or try another; is the lab running?",
+            HandshakeError::Io(_) => "nothing listens there: check the address, or try another; is the lab running?",
         };
         Failure::new(NO_PEER, error).help(help).see("04-handshake")
     }

@@ -11,7 +11,7 @@ use super::failure::{BAD_INPUT, Failure, MORE_TIME, NO_PEER, WRONG_HASH};
 use super::magnet_handshake::tell_broken_keys;
 use crate::progress::Narrator;
 
-/// Greets a peer and fetches the info dictionary; the connection can then go on.
+/// Exchanges extension handshakes and fetches the info dictionary. The connection stays usable.
 pub fn info_from(connection: &mut Connection, info_hash: InfoHash, until: Instant, say: Narrator) -> Result<Info, Failure> {
     let peer = connection.peer;
     say.say(7, format!("asking {peer} for its extensions: ut_metadata is the one that gives the info dictionary"));
@@ -22,7 +22,7 @@ pub fn info_from(connection: &mut Connection, info_hash: InfoHash, until: Instan
     let info = fetch_metadata(connection, &mut extensions, info_hash, until, &|| false)?;
     say.say(8, "the SHA-1 of what came is the info hash of the link, so it is genuine");
     connection.input.replay();
-    let info = info.expect("only a fetch that is over before its end has nothing");
+    let info = info.expect("a fetch that is never cancelled returns the info dictionary");
     super::tracing::learn(&info); // plugged in
     Ok(info)
 }

@@ -1,4 +1,4 @@
-//! Signals that end the work in good order: Ctrl-C, TERM and HUP. (stage 10)
+//! Signals that end the work in an orderly way: Ctrl-C, TERM and HUP. (stage 10)
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
@@ -9,10 +9,10 @@ use super::failure::{Failure, HUNG_UP, INTERRUPTED, OTHER, TERMINATED};
 /// The exit code of the first signal that came; 0 before that.
 static FIRST: AtomicU8 = AtomicU8::new(0);
 
-/// Returns a flag that a signal sets. The first signal ends the work politely; a Ctrl-C
-/// after it ends the program at once.
+/// Returns a flag that a signal sets. The first signal ends the work politely; a second
+/// one that is Ctrl-C ends the program at once.
 ///
-/// Only Ctrl-C, because it is somebody's impatience. The other two come in pairs: a
+/// Only Ctrl-C does, since it shows an impatient user. The other two come in pairs: a
 /// terminal that closes sends HUP, and its shell sends another; systemd sends TERM and HUP.
 pub fn interrupt() -> Result<Arc<AtomicBool>, Failure> {
     static STOP: OnceLock<Arc<AtomicBool>> = OnceLock::new();
@@ -33,7 +33,7 @@ pub fn interrupt() -> Result<Arc<AtomicBool>, Failure> {
     Ok(Arc::clone(stop))
 }
 
-/// The exit code of work that was stopped before its end.
+/// Returns the exit code for work that was stopped before its end.
 pub fn stopped() -> u8 {
     match FIRST.load(Ordering::SeqCst) {
         0 => INTERRUPTED,
@@ -41,9 +41,9 @@ pub fn stopped() -> u8 {
     }
 }
 
-/// The exit code of work that a signal ended and that has its answer. Ctrl-C is how
-/// `seed` and `tracker` are meant to end; the other signals come from elsewhere, and
-/// whoever started us may want to know.
+/// Returns the exit code for work that has its answer although a signal ended it. Ctrl-C
+/// is the normal end of `seed` and `tracker`, so it counts as success; the other signals
+/// come from elsewhere, and the parent process may want to know.
 pub fn answered() -> u8 {
     match FIRST.load(Ordering::SeqCst) {
         INTERRUPTED => 0,
@@ -56,7 +56,7 @@ pub fn answered() -> u8 {
 fn on_signal(act: impl Fn(u8) + Send + 'static) -> io::Result<()> {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
-    // `nohup` starts us with HUP ignored, and means it.
+    // `nohup` starts us with HUP ignored, and it must stay ignored.
     let signals = [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| *signal != SIGHUP || !ignored(*signal));
     let mut signals = signal_hook::iterator::Signals::new(signals)?;
     let listen = move || {
@@ -71,14 +71,14 @@ fn on_signal(act: impl Fn(u8) + Send + 'static) -> io::Result<()> {
     std::thread::Builder::new().name("signals".to_owned()).spawn(listen).map(drop)
 }
 
-/// Windows knows neither TERM nor HUP.
+/// Calls `act` on Ctrl-C. Windows has neither TERM nor HUP.
 #[cfg(not(unix))]
 fn on_signal(act: impl Fn(u8) + Send + 'static) -> io::Result<()> {
     ctrlc::set_handler(move || act(INTERRUPTED)).map_err(io::Error::other)
 }
 
-/// Whether a signal was ignored when we were started. To ask the system needs unsafe code;
-/// Linux also writes it into a file. Elsewhere the answer is no.
+/// Whether a signal was ignored when we were started. Asking the system needs unsafe code,
+/// but Linux also has it in a file. Elsewhere the answer is no.
 #[cfg(unix)]
 fn ignored(signal: i32) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();

@@ -1,4 +1,4 @@
-//! `piecemeal lab`: a tracker and seeders on this machine, to try everything against. (lab)
+//! `piecemeal lab`: a tracker and seeders on this machine, to try every command against. (lab)
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -42,14 +42,14 @@ impl Args {
         let tour = Tour::new(&lab, &self.dir).map_err(|error| place(error, &self.dir))?;
         print_line(&if options.json { json_line(&tour.json()) } else { tour.to_string() });
         if !options.json && !options.quiet && !as_in_the_chapters(&lab) {
-            let other = "The chapters' addresses are taken (by another lab?) or not to be had here: type those above instead.";
+            let other = "The chapters' addresses are taken (by another lab?) or not available here: type those above instead.";
             let _ = writeln!(io::stderr(), "{other}");
         }
         until_ctrl_c.show(&lab.notes, |note| {
             if options.json {
                 print_line(&json_line(&note.json));
             } else if !options.quiet {
-                let _ = writeln!(io::stderr(), "{}", shown(&note.to_string())); // a lab that nobody reads is still of use
+                let _ = writeln!(io::stderr(), "{}", shown(&note.to_string())); // a closed stderr does not end the lab
             }
             Ok(())
         });

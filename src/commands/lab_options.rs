@@ -1,4 +1,4 @@
-//! What a lab is made of: its content, and what its seeders do wrong. (lab)
+//! Options for a lab: its content, its seeders, and their faults. (lab)
 
 use std::io::{self, ErrorKind};
 use std::path::Path;
@@ -13,22 +13,22 @@ use piecemeal::s03_tracker::DEFAULT_PORT;
 use super::failure::{Failure, LOCAL, USAGE};
 use super::size::size;
 
-/// Content to order. Without any of these it is that of the chapters.
+/// Options for other content. Without any of these, the lab has the chapters' content.
 #[derive(clap::Args)]
 pub struct Order {
     /// Other content, of this size: 300KiB, up to 256MiB
     #[arg(long, value_name = "SIZE", value_parser = content_size)]
     size: Option<u64>,
-    /// Other content: a folder of so many files
+    /// Other content: a folder of this many files
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1000))]
     files: Option<u64>,
-    /// Other content for each number, everywhere the same
+    /// Different content for each number, the same on every machine
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
 }
 
 impl Order {
-    /// Makes it.
+    /// Makes the content.
     pub fn contents(&self) -> Result<Vec<Content>, Failure> {
         if self.size.is_none() && self.files.is_none() && self.seed.is_none() {
             return Ok(vec![sample()?, album()?]);
@@ -41,19 +41,19 @@ impl Order {
 /// The seeders.
 #[derive(clap::Args)]
 pub struct Crew {
-    /// How many seeders there are
+    /// The number of seeders
     #[arg(long, value_name = "N", default_value = "3", value_parser = clap::value_parser!(u64).range(1..=MAX_SEEDERS as u64))]
     seeders: u64,
     /// What the first, second, ... seeder does wrong: none, corrupt, choke, slow, die or silent
     #[arg(long, value_name = "FAULT,...", value_delimiter = ',', hide_possible_values = true)]
     faults: Vec<FaultName>,
-    /// What each seeder gives in a second: 500KiB
+    /// Upload rate of each seeder, in bytes a second: 500KiB
     #[arg(long, value_name = "SIZE", value_parser = size)]
     rate: Option<u64>,
 }
 
 impl Crew {
-    /// A plan for each.
+    /// Returns a plan for each seeder.
     pub fn plans(&self) -> Result<Vec<Plan>, Failure> {
         let (faults, seeders) = (self.faults.len(), self.seeders);
         if faults as u64 > seeders {
@@ -69,25 +69,25 @@ impl Crew {
     }
 }
 
-/// A fault by its name.
+/// The name of a fault.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum FaultName {
     /// Nothing.
     None,
     /// Spoils blocks.
     Corrupt,
-    /// Chokes again and again.
+    /// Chokes its peers every few blocks.
     Choke,
-    /// Drips.
+    /// Sends slowly.
     Slow,
-    /// Ends in the middle.
+    /// Dies in the middle of a download.
     Die,
     /// Says nothing.
     Silent,
 }
 
 impl FaultName {
-    /// In such measure that the chapters' small content shows it.
+    /// Returns the fault, strong enough to show with the chapters' small content.
     fn fault(self) -> Fault {
         match self {
             FaultName::None => Fault::None,
@@ -106,14 +106,14 @@ fn content_size(text: &str) -> Result<u64, String> {
     if size <= most { Ok(size) } else { Err(format!("{} MiB at most, since it is all held in memory", most >> 20)) }
 }
 
-/// What failed in the lab's folder, and may name a file of it already.
+/// Returns the failure for an error in the lab's folder; the error may name its file already.
 pub fn place(error: io::Error, folder: &Path) -> Failure {
     let named = error.raw_os_error().is_none();
     let failure = trouble(error);
     if named { failure } else { failure.about(folder.display()) }
 }
 
-/// What failed when the lab was made.
+/// Returns the failure for a lab that did not start.
 pub fn trouble(error: io::Error) -> Failure {
     let help = match error.kind() {
         ErrorKind::AlreadyExists => "remove it, or choose another folder with --dir",

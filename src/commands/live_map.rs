@@ -1,4 +1,4 @@
-//! The pieces of a running download as a map. (stage 15)
+//! Draws the pieces of a running download as a map. (stage 15)
 
 use std::ops::Range;
 
@@ -6,11 +6,11 @@ use piecemeal::s11_work_queue::{PeerNumber, Places};
 
 use super::piece_map::{self, grid};
 
-/// How many rows there are at most.
+/// The most rows of the map.
 const ROWS: usize = 16;
 
-/// Rows of characters, and a line that says what they mean, in so many columns and
-/// lines at most. `letter` is what stands for a peer.
+/// Returns rows of characters and a line that explains them, in at most `width` columns and
+/// `height` lines. `letter` returns the letter of a peer.
 pub fn lines(places: &Places, letter: &dyn Fn(PeerNumber) -> char, width: usize, height: usize) -> Vec<String> {
     let rows = height.saturating_sub(1).min(ROWS);
     if rows == 0 {
@@ -26,7 +26,7 @@ pub fn lines(places: &Places, letter: &dyn Fn(PeerNumber) -> char, width: usize,
         (!places.bad.is_empty(), "!", places.bad.len(), "bad"),
     ];
     let counts = counts.into_iter().filter(|(there, ..)| *there);
-    // All numbers are as wide as the largest can be, so that no word moves.
+    // Every number is padded to the widest one possible, so that no word moves.
     let digits = places.pieces.to_string().len();
     let mut long: Vec<String> = counts.clone().map(|(_, sign, count, word)| format!("{sign} {count:>digits$} {word}")).collect();
     let short: Vec<String> = counts.map(|(_, sign, count, _)| format!("{sign} {count}")).collect();
@@ -38,7 +38,8 @@ pub fn lines(places: &Places, letter: &dyn Fn(PeerNumber) -> char, width: usize,
     lines
 }
 
-/// What deserves attention comes first: a bad piece, then one that is being fetched.
+/// Returns the character for some pieces. What deserves attention wins: a bad piece, then
+/// one that is being fetched.
 fn cell(places: &Places, letter: &dyn Fn(PeerNumber) -> char, pieces: Range<u32>) -> char {
     let first_bad = places.bad.partition_point(|piece| piece.get() < pieces.start);
     if places.bad.get(first_bad).is_some_and(|piece| pieces.contains(&piece.get())) {
@@ -57,7 +58,7 @@ mod tests {
     use piecemeal::s02_metainfo::{Info, Metainfo};
     use piecemeal::s05_messages::bitfield::Bitfield;
 
-    /// A torrent of so many pieces of a byte each.
+    /// Returns a torrent of this many pieces, a byte each.
     fn info(pieces: usize) -> Info {
         let hashes = vec![b'h'; pieces * 20];
         let head = format!("d4:infod6:lengthi{pieces}e4:name1:t12:piece lengthi1e6:pieces{}:", hashes.len());

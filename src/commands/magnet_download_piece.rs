@@ -42,7 +42,7 @@ impl Args {
         let (piece, data) = search.ask(until, move |peer| {
             let mut connection = Connection::open(&*dial(), peer, &ours, until)?;
             let info = info_from(&mut connection, ours.info_hash, until, say)?;
-            // The same connection goes on: what the peer said meanwhile is read now.
+            // The same connection continues: messages that came during the fetch are read now.
             let piece = piece_of(&info, self.index)?;
             Ok((piece, fetch_from(&mut connection, &info, piece, until, say)?))
         })?;

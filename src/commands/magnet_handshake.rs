@@ -34,7 +34,7 @@ impl Args {
             let mut connection = Connection::open(&*dial(), peer, &ours, until)?;
             let mut extensions = Extensions::new(vec![Box::new(NamesOnly)]);
             if connection.theirs.has_bit(EXTENSION_BIT) {
-                say.say(7, format!("{peer} has set the extension bit, too: asking which extensions it has, by which ids"));
+                say.say(7, format!("{peer} has also set the extension bit: asking which extensions it has, and by which ids"));
                 exchange_extensions(&mut connection, &mut extensions)?;
                 tell_broken_keys(peer, &mut extensions, say);
             }
@@ -46,14 +46,14 @@ impl Args {
     }
 }
 
-/// Tells what the peer's extension handshake has wrong, without any harm.
+/// Reports harmless mistakes in the peer's extension handshake.
 pub fn tell_broken_keys(peer: SocketAddr, extensions: &mut Extensions, say: Narrator) {
     for what in extensions.take_passed_over() {
         say.say(7, format!("{peer}: {what}"));
     }
 }
 
-/// Says that we speak `ut_metadata`, whose messages are stage 8's subject.
+/// Offers `ut_metadata` by name only: its messages are stage 8's subject.
 struct NamesOnly;
 
 impl Extension for NamesOnly {

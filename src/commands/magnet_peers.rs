@@ -1,4 +1,4 @@
-//! From a magnet link to peers, and to the handshake for them. (stage 7)
+//! Turns a magnet link into a search for peers and the handshake for them. (stage 7)
 
 use std::time::Instant;
 
@@ -16,13 +16,13 @@ use super::find_peers::{Search, given, search};
 use super::reading_link::mend;
 use crate::progress::Narrator;
 
-/// The search for peers of a magnet link, and the handshake for them.
+/// Starts the search for peers of a magnet link; also returns the handshake for them.
 pub fn start(magnet: &Magnet, options: &Options, until: Instant) -> Result<(Handshake, Search), Failure> {
     let ours = Handshake::new(magnet.need_info_hash()?, PeerId::random()).with_bit(EXTENSION_BIT);
     need_somebody(magnet, options)?;
     let say = options.narrator();
     tell_link(magnet, ours.info_hash, say);
-    // Nobody knows the length yet, so 1 byte is missing: enough to be no seed.
+    // The length is not known yet. With 1 byte missing, we are at least not a seed.
     let ask = Announce::new(ours.info_hash, ours.peer_id, 1);
     let tiers = magnet.trackers.iter().map(|url| vec![url.clone()]).collect();
     let linked = magnet.peers.iter().map(|peer| (peer.to_string(), NamedBy::Link(ours.info_hash)));
@@ -30,7 +30,7 @@ pub fn start(magnet: &Magnet, options: &Options, until: Instant) -> Result<(Hand
     Ok((ours, search(tiers, addresses, &ask, until, say)))
 }
 
-/// A link without a tracker or a peer leads nowhere. Most often a shell has cut it.
+/// Checks that the link names a tracker or a peer. If not, a shell has most likely cut it.
 pub fn need_somebody(magnet: &Magnet, options: &Options) -> Result<(), Failure> {
     if magnet.trackers.is_empty() && magnet.peers.is_empty() && options.peers.is_empty() {
         let failure = Failure::new(NO_PEER, "the magnet link names no tracker and no peer");
@@ -41,7 +41,7 @@ pub fn need_somebody(magnet: &Magnet, options: &Options) -> Result<(), Failure> 
 
 const CUT: &str = "put the link in quotes, if it goes on with &: the shell cuts it there; or give a peer with --peer HOST:PORT";
 
-/// Tells what there is to go by.
+/// Says what the link contains.
 pub fn tell_link(magnet: &Magnet, info_hash: InfoHash, say: Narrator) {
     let trackers = counted(magnet.trackers.len(), "tracker");
     let peers = counted(magnet.peers.len(), "peer");

@@ -1,13 +1,13 @@
-//! Making the files that a command writes: none through a link, some for nobody else's eyes. (stage 9)
+//! Makes the files that a command writes: none through a link, some readable by their owner only. (stage 9)
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::Path;
 
-/// Opens a file for writing from its beginning; makes it if it is missing.
+/// Opens a file for writing from its beginning, and makes it if it is missing.
 ///
-/// A link to a file is not followed: somebody else may have put it there. A link to something
-/// else is, since `/dev/stdout` is one. A `private` file is only for its owner to read.
+/// A link to a file is not followed: another user may have put it there. A link to anything
+/// else is, since `/dev/stdout` is one. Only its owner can read a `private` file.
 pub fn make(path: &Path, private: bool) -> io::Result<File> {
     let special = fs::metadata(path).is_ok_and(|there| !there.is_file());
     if !special && fs::symlink_metadata(path).is_ok_and(|there| there.is_symlink()) {
@@ -18,7 +18,7 @@ pub fn make(path: &Path, private: bool) -> io::Result<File> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::OpenOptionsExt;
-        // The link may also have come since.
+        // A link may have appeared since the check.
         let flags = if special { rustix::fs::OFlags::empty() } else { rustix::fs::OFlags::NOFOLLOW };
         options.mode(if private { 0o600 } else { 0o666 }).custom_flags(flags.bits() as i32);
     }
@@ -29,7 +29,7 @@ pub fn make(path: &Path, private: bool) -> io::Result<File> {
     #[cfg(unix)]
     if private && !special {
         use std::os::unix::fs::PermissionsExt;
-        // It may be an older one that everybody could read.
+        // An older file may be readable by every user.
         file.set_permissions(fs::Permissions::from_mode(0o600))?;
     }
     Ok(file)

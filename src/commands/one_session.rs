@@ -1,4 +1,4 @@
-//! A session with one peer on this thread, and the place that its pieces go to. (stage 12)
+//! Runs a session with one peer on this thread, and opens the output for its pieces. (stage 12)
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use super::failure::{Failure, NO_PEER};
 use super::interrupt::stopped;
 use crate::progress::Progress;
 
-const GOES_ON: &str = "the same command goes on with what is verified";
+const GOES_ON: &str = "the same command resumes from the verified pieces";
 
 /// Where a download goes.
 #[derive(clap::Args)]
@@ -33,7 +33,7 @@ pub struct Place {
 }
 
 impl Place {
-    /// Opens it. What is there already is hashed, and kept where it is right.
+    /// Opens the output. Content that is there already is hashed, and right pieces are kept.
     pub fn open(&self, info: &Info, stop: &AtomicBool, options: &Options) -> Result<Output, Failure> {
         super::tracing::keep_apart(&self.output, options)?; // plugged in
         let purpose = "what is there is hashed; then the rest is downloaded";

@@ -1,4 +1,4 @@
-//! What every command that takes a .torrent file does first: read it, or say why not. (stage 2)
+//! Reads the .torrent file of a command, or says why that fails. (stage 2)
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind};
@@ -28,19 +28,19 @@ pub fn open(torrent: &Path, options: &Options) -> Result<Metainfo, Failure> {
     Ok(metainfo)
 }
 
-/// Tells what was broken in a torrent or a link, and was not needed.
+/// Reports broken parts of a torrent or a link that were not needed.
 pub fn tell_passed_over(object: impl Display, passed_over: &[String], options: &Options) {
     passed_over.iter().for_each(|note| options.note(&format!("note: {object}: {note}")));
 }
 
-/// What was given is no path, but another way to name a torrent.
+/// Returns the failure for something that names a torrent but is no path.
 fn something_else(given: &str) -> Option<Failure> {
     let is_hash = given.len() == 40 && given.bytes().all(|byte| byte.is_ascii_hexdigit());
     let (what, help) = match given {
         _ if given.starts_with("magnet:") => ("a magnet link", "a link is for the commands whose names begin with magnet_"),
         _ if given.contains("://") => ("a URL", "fetch the file first, with a browser or `curl -LO URL`, and give that"),
         _ if is_hash => {
-            ("an info hash", "put it into a link, 'magnet:?xt=urn:btih:HASH', for the commands that begin with magnet_")
+            ("an info hash", "put it into a link, 'magnet:?xt=urn:btih:HASH', for the commands whose names begin with magnet_")
         }
         _ => return None,
     };
@@ -48,7 +48,7 @@ fn something_else(given: &str) -> Option<Failure> {
     Some(Failure::new(USAGE, what).about(excerpt(given.as_bytes())).help(help).see("02-metainfo"))
 }
 
-/// What to do about a torrent that cannot be read.
+/// Returns the advice for a file that cannot be read.
 pub fn missing(error: &io::Error) -> &'static str {
     match error.kind() {
         ErrorKind::IsADirectory => "give the .torrent file itself",
@@ -66,18 +66,20 @@ impl From<MetainfoError> for Failure {
                         "this is a web page: download the .torrent itself, which it may link to"
                     }
                     (0, Rule::Ended) => "the file is empty: download it again",
-                    (0, Rule::NotAValue { .. }) => "this is no torrent: check which file it is, and the order of the arguments",
-                    _ => "it is damaged, or no torrent; download it again",
+                    (0, Rule::NotAValue { .. }) => {
+                        "this is not a torrent: check which file it is, and the order of the arguments"
+                    }
+                    _ => "it is damaged, or not a torrent; download it again",
                 };
                 return Failure::from(error.clone()).help(help);
             }
             MetainfoError::Io(error) => return Failure::new(LOCAL, error).help(missing(error)).see("02-metainfo"),
-            MetainfoError::UnsafePath { .. } => "this torrent may be meant to harm; get it from somewhere else",
+            MetainfoError::UnsafePath { .. } => "this torrent may be malicious; get it from somewhere else",
             MetainfoError::NewerFormat { .. } => {
                 "look for a version 1 or hybrid torrent of the same content, or a newer piecemeal"
             }
             MetainfoError::VersionTwo => "look for a version 1 or hybrid torrent of the same content",
-            _ => "it is damaged, or no torrent; download it again",
+            _ => "it is damaged, or not a torrent; download it again",
         };
         Failure::new(BAD_INPUT, error).help(help).see("02-metainfo")
     }

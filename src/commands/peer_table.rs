@@ -1,19 +1,19 @@
-//! The connected peers as a table. (stage 15)
+//! Draws the connected peers as a table. (stage 15)
 
 use piecemeal::s03_tracker::PeerId;
 use piecemeal::s15_swarm::view::PeerView;
 
 use crate::progress::size;
 
-/// How wide the column with the program is.
+/// The least and the greatest width of the column with the program.
 const CLIENT: (usize, usize) = (8, 20);
 
-/// A peer, and what has been found out by watching it.
+/// A peer, with what watching it has shown.
 pub struct Row {
-    /// What stands for it in the map of pieces.
+    /// The peer's letter in the map of pieces.
     pub letter: char,
     pub peer: PeerView,
-    /// Bytes a second, lately.
+    /// The recent download rate, in bytes a second.
     pub down: Option<u64>,
     pub up: Option<u64>,
 }
@@ -22,13 +22,13 @@ struct Column {
     title: &'static str,
     width: usize,
     right: bool,
-    /// The higher, the sooner it is left out.
+    /// The order of leaving out columns: the highest goes first.
     luxury: u8,
     cell: fn(&Row) -> String,
 }
 
-/// How much room addresses and programs have needed so far. It never shrinks: columns
-/// that move whenever somebody comes or goes cannot be read.
+/// The room that addresses and programs have needed so far. It never shrinks: columns
+/// that move whenever a peer comes or goes cannot be read.
 #[derive(Default)]
 pub struct Widest {
     address: usize,
@@ -36,7 +36,7 @@ pub struct Widest {
 }
 
 impl Widest {
-    /// Takes these into account, too.
+    /// Widens the columns for these rows.
     pub fn see(&mut self, rows: &[Row]) {
         let widest = |cell: fn(&Row) -> String| rows.iter().map(|row| cell(row).chars().count()).max().unwrap_or(0);
         self.address = self.address.max(widest(address)).max("peer".len());
@@ -44,14 +44,15 @@ impl Widest {
     }
 }
 
-/// A line for each peer, under a line of titles, in so many columns and lines at most.
+/// Returns a line of titles and a line for each peer, in at most `width` columns and
+/// `height` lines.
 pub fn lines(rows: &[Row], widest: &Widest, width: usize, height: usize) -> Vec<String> {
     if rows.is_empty() {
         return vec!["no peer is connected".chars().take(width).collect()].into_iter().take(height).collect();
     }
     let fits = rows.len() < height;
     if !fits && height < 3 {
-        return Vec::new(); // titles without a peer tell nothing
+        return Vec::new(); // titles alone say nothing
     }
     let columns = columns(widest, width);
     let shown = if fits { rows.len() } else { height.saturating_sub(2) };
@@ -67,7 +68,7 @@ pub fn lines(rows: &[Row], widest: &Widest, width: usize, height: usize) -> Vec<
     lines
 }
 
-/// Those that fit. The program's name gets what the others leave.
+/// Returns the columns that fit. The program's name gets the room that is left.
 fn columns(widest: &Widest, width: usize) -> Vec<Column> {
     let column = |title, width, right, luxury, cell| Column { title, width, right, luxury, cell };
     let mut columns = vec![
@@ -110,7 +111,7 @@ fn client(row: &Row) -> String {
     program(&row.peer.peer_id)
 }
 
-/// The program that a peer id names: its first eight characters, or what they mean.
+/// Returns the program that a peer id names: its first eight characters, or their meaning.
 fn program(peer_id: &PeerId) -> String {
     let known: Option<(&str, Option<String>)> = None;
     let known = known.or(piecemeal::trace::client::Client::of(peer_id).and_then(|it| Some((it.name?, it.version)))); // plugged in
@@ -118,7 +119,7 @@ fn program(peer_id: &PeerId) -> String {
     known.map_or_else(tag, |(name, version)| format!("{name} {}", version.unwrap_or_default()))
 }
 
-/// Which of the two sides something is true of.
+/// Names the side or sides for which a flag is set.
 fn either(ours: bool, our_word: &'static str, theirs: bool) -> &'static str {
     match (ours, theirs) {
         (true, true) => "both",

@@ -1,4 +1,4 @@
-//! From a number to a piece, and from a piece to a file. (stage 9)
+//! Turns a number into a piece, and writes a piece to a file. (stage 9)
 
 use std::fs;
 use std::io::{ErrorKind, Write};
@@ -16,12 +16,12 @@ use super::failure::{Failure, LOCAL, USAGE};
 use super::making::make;
 use crate::progress::Narrator;
 
-/// A number from the command line.
+/// Parses the number of a piece.
 pub fn index(text: &str) -> Result<u32, String> {
     text.parse().map_err(|_| "the number of a piece was expected: 0, 1, 2 and so on".to_owned())
 }
 
-/// The piece with a number from the command line.
+/// Returns the piece with a number from the command line.
 pub fn piece_of(info: &Info, index: u32) -> Result<PieceIndex, Failure> {
     info.piece(index).ok_or_else(|| {
         let count = info.piece_count();
@@ -33,7 +33,7 @@ pub fn piece_of(info: &Info, index: u32) -> Result<PieceIndex, Failure> {
     })
 }
 
-/// Fetches a verified piece from this peer, and tells how.
+/// Fetches a verified piece from this peer, and explains each step.
 pub fn fetch_from(
     connection: &mut Connection,
     info: &Info,
@@ -43,7 +43,7 @@ pub fn fetch_from(
 ) -> Result<Vec<u8>, Failure> {
     let address = connection.peer;
     let size = counted(info.piece_size(piece), "byte");
-    say.say(5, format!("telling {address} that we are interested, and waiting for its unchoke: nothing is given before"));
+    say.say(5, format!("telling {address} that we are interested, and waiting for its unchoke: before that it sends no block"));
     say.say(9, format!("then asking for the {size} of piece {piece} in blocks of 16 KiB, several at a time"));
     let mut peer = OnePeer::new(connection);
     let data = peer.fetch_piece(info, piece, until);
@@ -53,7 +53,7 @@ pub fn fetch_from(
     Ok(data?)
 }
 
-/// Writes a piece to a file, but never over content that is not the same.
+/// Writes a piece to a file, but never over different content unless `force` is set.
 pub fn save(output: &Path, data: &[u8], piece: PieceIndex, force: bool, say: Narrator) -> Result<Answer, Failure> {
     say.say(9, format!("piece {piece} has the hash that the torrent gives for it, so it does not matter who sent it"));
     let shown = printable(&output.to_string_lossy());

@@ -1,4 +1,4 @@
-//! Content held against its torrent, for the eye: a map of pieces, a line a file. (stage 10)
+//! Shows how content compares with its torrent: a map of pieces, and a line for each file. (stage 10)
 
 use std::ops::Range;
 use std::path::Path;
@@ -11,11 +11,10 @@ use serde_json::{Value, json};
 
 use super::Answer;
 
-/// How wide a screen is taken to be, and how many rows of the map fit on it, with room for
-/// what comes below.
+/// The assumed width of a screen, and the rows of the map that fit on it above the other lines.
 const SCREEN: (usize, usize) = (80, 16);
 
-/// The map, a line for each file that is not whole, and the sum.
+/// Returns the map, a line for each file that is not whole, and the total.
 pub fn describe(info: &Info, path: &Path, right: &Bitfield, files: &[FileReport]) -> Answer {
     let (good, all) = (right.count(), info.piece_count());
     let name = |file: &FileReport| match info.multi_file {
@@ -41,11 +40,11 @@ pub fn describe(info: &Info, path: &Path, right: &Bitfield, files: &[FileReport]
     Answer { text: lines.join("\n"), json: json!({ "pieces": all, "right": good, "wrong": wrong, "files": files }) }
 }
 
-/// Rows of characters, each with the number of its first piece, in so many columns and
-/// rows at most; and how many pieces a character stands for.
+/// Returns rows of characters, each after the number of its first piece, in at most
+/// `columns` and `rows`; and the number of pieces for which a character stands.
 pub fn grid(all: u32, columns: usize, rows: usize, cell: impl Fn(Range<u32>) -> char) -> (Vec<String>, u32) {
     let width = all.saturating_sub(1).to_string().len();
-    // Eights are easier to count. Longer rows are harder to, but show more of many pieces.
+    // Groups of eight are easier to count. Longer rows are harder, but show more of many pieces.
     let row = match columns.saturating_sub(width + 2) as u32 {
         128.. if all > 64 * rows as u32 => 128,
         64.. => 64,
@@ -66,7 +65,7 @@ pub fn grid(all: u32, columns: usize, rows: usize, cell: impl Fn(Range<u32>) -> 
     (starts.iter().map(line).collect(), each)
 }
 
-/// What is right. Where there are more pieces than room, a character stands for several.
+/// Returns the map of right pieces. If they do not all fit, a character stands for several.
 fn map(right: &Bitfield, all: u32) -> Vec<String> {
     let (mut lines, each) = grid(all, SCREEN.0, SCREEN.1, |pieces| cell(right, pieces));
     if each > 1 {
@@ -75,7 +74,7 @@ fn map(right: &Bitfield, all: u32) -> Vec<String> {
     lines
 }
 
-/// What stands for these pieces: `#` all are right, `+` some, `.` none.
+/// Returns the character for these pieces: `#` if all are right, `+` some, `.` none.
 pub fn cell(right: &Bitfield, pieces: Range<u32>) -> char {
     match count(right, &pieces) {
         0 => '.',
@@ -84,8 +83,8 @@ pub fn cell(right: &Bitfield, pieces: Range<u32>) -> char {
     }
 }
 
-/// How many of these pieces are in the set. It looks at 64 at a time: there may be
-/// millions, and the map of a download is drawn several times a second.
+/// Counts the pieces that are in the set, 64 at a time: there may be millions, and the map
+/// of a download is drawn several times a second.
 fn count(set: &Bitfield, pieces: &Range<u32>) -> u32 {
     let first = pieces.start / 64;
     let words = set.words().iter().take(pieces.end.div_ceil(64) as usize).enumerate().skip(first as usize);
@@ -98,7 +97,7 @@ fn count(set: &Bitfield, pieces: &Range<u32>) -> u32 {
     inside.sum()
 }
 
-/// The unbroken runs of wrong pieces.
+/// Returns the runs of wrong pieces.
 fn runs(right: &Bitfield, all: u32) -> impl Iterator<Item = Range<u32>> {
     let mut next = 0;
     std::iter::from_fn(move || {
@@ -108,7 +107,7 @@ fn runs(right: &Bitfield, all: u32) -> impl Iterator<Item = Range<u32>> {
     })
 }
 
-/// What is the matter with a file that should have `length` bytes.
+/// Says what is wrong with a file that should have `length` bytes.
 fn fault(file: &FileReport, length: u64) -> String {
     let found = file.found.unwrap_or(0);
     let wrong = file.first_wrong.as_ref().map(|bytes| {
@@ -124,7 +123,7 @@ fn fault(file: &FileReport, length: u64) -> String {
     what.into_iter().chain(wrong).collect::<Vec<_>>().join("; ")
 }
 
-/// The state for programs.
+/// Returns the name of a state for programs.
 fn word(state: State) -> &'static str {
     match state {
         State::Whole => "whole",

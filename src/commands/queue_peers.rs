@@ -21,8 +21,9 @@ use super::failure::{Failure, USAGE};
 
 /// The chance, in percent, that a peer has a piece at the start.
 const HAS: u32 = 60;
-/// The chance that a peer with that fault spoils a block, and that it dies before one: 1 in so many.
+/// A peer with that fault spoils one block in this many.
 const SPOILS: u32 = 4;
+/// A peer with that fault dies before one block in this many.
 const DIES: u32 = 5;
 
 /// What a peer does wrong.
@@ -30,21 +31,21 @@ const DIES: u32 = 5;
 pub enum Fault {
     /// Nothing.
     None,
-    /// Goes away in the middle of a piece.
+    /// Leaves in the middle of a piece.
     Die,
     /// Spoils some of its blocks.
     Corrupt,
-    /// Has its turn less often.
+    /// Gets a turn less often.
     Slow,
 }
 
-/// All that takes part.
+/// The peers, the queue, and the files of one run.
 pub struct Cast {
     /// The queue that the peers share.
     pub queue: Arc<WorkQueue>,
     /// The peers, `A` first.
     pub peers: Vec<Peer>,
-    /// The dice, after the pieces have been given out.
+    /// The random numbers, as they are after the pieces have been dealt.
     pub dice: StdRng,
     /// Where blocks come from and go to.
     pub files: Files,
@@ -61,7 +62,8 @@ pub struct Files {
 }
 
 impl Cast {
-    /// Draws what each peer has. Each piece is somewhere, and rather not only where it may be lost.
+    /// Draws the pieces of each peer. Every piece has a peer, if possible one that will neither
+    /// die nor spoil it.
     pub fn draw(info: Info, content: Storage, peers: u8, faults: &[Fault], seed: u64) -> Result<Cast, Failure> {
         if faults.len() > usize::from(peers) {
             let what = format!("--faults names {} faults, but there are {}", faults.len(), counted(peers, "peer"));
@@ -96,23 +98,23 @@ impl Cast {
 pub enum Move {
     /// It got a piece.
     Claims(PieceIndex, Why),
-    /// There is nothing for it.
+    /// It found no piece to claim.
     Waits,
-    /// It brought a block; `true` if it had spoilt it.
+    /// It brought a block; `true` if the block is spoilt.
     Brings(Request, bool),
-    /// It brought a block that another had brought already.
+    /// It brought a block that another peer had brought before.
     TooLate(Request),
     /// Its block completed a piece.
     Completes(PieceIndex),
     /// Its block completed a piece with the wrong hash, and these peers brought parts of it.
     Spoils(PieceIndex, Vec<char>),
-    /// It gave a piece back, as it has nothing more to bring of it.
+    /// It gave a piece back: no block is left to request.
     GivesBack(PieceIndex),
-    /// It is gone, with this piece in its hands.
+    /// It died with this piece on loan.
     Dies(PieceIndex),
 }
 
-/// A peer and its thread's side of the queue.
+/// A peer, and its claims on the queue.
 pub struct Peer {
     /// `A`, `B`, ..
     pub name: char,
@@ -133,15 +135,15 @@ impl Peer {
         Peer { name: name(u32::from(number)), fault, has, claimant: Some(claimant), lease: None, blocks: 0 }
     }
 
-    /// Whether it has died, or was sent away.
+    /// Whether the peer has died or was sent away.
     pub fn is_gone(&self) -> bool {
         self.claimant.is_none()
     }
 
-    /// Does one thing: claims a piece, or brings a block of the one it has.
+    /// Makes one move: claims a piece, or brings a block of the one it has.
     pub fn step(&mut self, files: &Files, now: Instant, dice: &mut StdRng) -> Result<Vec<Move>, StorageError> {
         let Some(claimant) = &mut self.claimant else { return Ok(Vec::new()) };
-        // What others have finished is not wanted from it any more.
+        // A piece that another peer has finished is no longer wanted.
         let news = claimant.news();
         self.lease.take_if(|lease| news.contains(&lease.piece()));
         if let Some(lease) = &mut self.lease {
@@ -202,12 +204,12 @@ impl Peer {
     }
 }
 
-/// The name of a peer with this number.
+/// Returns the name of the peer with this number.
 pub fn name(number: u32) -> char {
     (b'A'..=b'Z').nth(number as usize).map_or('?', char::from)
 }
 
-/// The blocks of pieces that are not verified yet. Nothing is kept of the others.
+/// The blocks of unverified pieces, in memory. Those of verified pieces are dropped.
 #[derive(Default)]
 pub struct Scratch(Mutex<BTreeMap<u64, Vec<u8>>>);
 

@@ -20,14 +20,14 @@ use super::piece_map::{cell, grid};
 use super::queue_peers::{Cast, Fault, Files, Move, Peer};
 use super::{Answer, json_line, print_line};
 
-/// Time that passes in a turn, as the queue sees it. It has patience with suspects.
+/// The time that passes in a turn, as the queue sees it: a suspect gets some time on its own.
 const TURN: Duration = Duration::from_secs(1);
-/// A slow peer has one turn in the time in which any other has this many.
+/// The turns that other peers get for each turn of a slow one.
 const QUICKER: usize = 4;
-/// Turns for each peer in which nobody finds anything to do, and after which it is over.
+/// The idle turns in a row, for each peer, after which the run ends.
 const MAX_IDLE_TURNS: usize = 12;
 
-/// What the peers did, counted.
+/// The totals of a run.
 #[derive(Default)]
 struct Sums {
     turns: usize,
@@ -59,7 +59,7 @@ impl Sums {
         self.completed.extend(other.completed);
     }
 
-    /// The map, with the letter of the peer that completed each piece, and the sums.
+    /// Returns the map, with the letter of the peer that completed each piece, and the totals.
     fn answer(mut self, pieces: u32, end: &str) -> Answer {
         self.completed.sort();
         let letter = |range: Range<u32>| {
@@ -86,21 +86,20 @@ impl Sums {
     }
 }
 
-/// A turn: whoever holds the dice moves.
+/// A turn, handed to one peer: the peer that holds the dice moves.
 struct Turn {
     now: Instant,
     dice: StdRng,
 }
 
-/// What became of a turn.
+/// The outcome of a turn.
 struct Moved {
     dice: StdRng,
     moves: Result<Vec<Move>, StorageError>,
     gone: bool,
 }
 
-/// Lets the peers move one after the other, in an order that the dice choose, and prints a line
-/// for each move.
+/// Lets the peers move one at a time, in random order, and prints a line for each move.
 pub fn tell(cast: Cast, as_json: bool) -> Result<Answer, Failure> {
     let Cast { queue, peers, mut dice, files } = cast;
     let pieces = files.info.piece_count();
@@ -111,7 +110,7 @@ pub fn tell(cast: Cast, as_json: bool) -> Result<Answer, Failure> {
     let (start, mut sums, mut idle) = (Instant::now(), Sums::default(), Vec::new());
     let names: Vec<char> = peers.iter().map(|peer| peer.name).collect();
     let mut sets: Vec<Bitfield> = peers.iter().map(|peer| peer.has.clone()).collect();
-    // A slow peer is in the hat once, any other several times.
+    // A slow peer's number is in the hat once, any other several times.
     let weights = peers.iter().map(|peer| if peer.fault == Fault::Slow { 1 } else { QUICKER });
     let mut hat: Vec<usize> = weights.enumerate().flat_map(|(peer, weight)| vec![peer; weight]).collect();
     thread::scope(|scope| {
@@ -163,7 +162,7 @@ fn act(mut peer: Peer, files: &Files, turns: &Receiver<Turn>, moved: &Sender<Mov
     }
 }
 
-/// A move in words. `holders` counts the peers that have a piece.
+/// Returns a move in words. `holders` counts the peers that have a piece.
 fn sentence(what: &Move, holders: impl Fn(PieceIndex) -> usize) -> String {
     match what {
         Move::Claims(piece, why) => format!("claims piece {piece}: {}", reason(*why, holders(*piece))),
@@ -186,7 +185,7 @@ fn sentence(what: &Move, holders: impl Fn(PieceIndex) -> usize) -> String {
     }
 }
 
-/// Why a peer got a piece that so many have.
+/// Returns why a peer got a piece that `holders` peers have.
 fn reason(why: Why, holders: usize) -> String {
     match why {
         Why::Begun => "it was begun, and given back".to_owned(),
@@ -199,7 +198,7 @@ fn reason(why: Why, holders: usize) -> String {
     }
 }
 
-/// A move for programs.
+/// Returns a move as JSON for programs.
 fn record(turn: usize, name: char, what: &Move) -> Value {
     let (what, piece, more) = match what {
         Move::Claims(piece, why) => ("claims", Some(piece.get()), json!({ "why": word(*why) })),
@@ -240,7 +239,7 @@ pub fn run_freely(cast: Cast) -> Result<Answer, Failure> {
             let now = start + TURN * turns.fetch_add(1, Ordering::Relaxed) as u32;
             for what in peer.step(&files, now, &mut dice)? {
                 sums.count(peer.name, &what);
-                // While others have pieces in their hands, one may come back.
+                // While pieces are on loan, one may come back.
                 let (_, on_loan, _) = queue.counts();
                 idle = if matches!(what, Move::Waits) && on_loan == 0 { idle + 1 } else { 0 };
                 if idle > 0 || peer.fault == Fault::Slow {

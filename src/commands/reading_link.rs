@@ -1,4 +1,4 @@
-//! What every command that takes a magnet link does first: read it, or say why not. (stage 6)
+//! Reads the magnet link of a command, or says why that fails. (stage 6)
 
 use piecemeal::s01_bencode::printable;
 use piecemeal::s06_magnet::{Magnet, MagnetError};
@@ -7,7 +7,7 @@ use super::Options;
 use super::failure::{BAD_INPUT, Failure};
 use super::opening::tell_passed_over;
 
-/// Reads a magnet link, and tells what is passed over in it.
+/// Reads a magnet link, and reports what is passed over in it.
 pub fn read(link: &str, options: &Options) -> Result<Magnet, Failure> {
     let magnet = Magnet::parse(link)?;
     let is_mended = |note: &String| magnet.should_be.as_ref().is_some_and(|link| note.ends_with(link));
@@ -17,13 +17,13 @@ pub fn read(link: &str, options: &Options) -> Result<Magnet, Failure> {
     Ok(magnet)
 }
 
-/// What to do with a link that was copied from HTML.
+/// Returns the advice for a link that was copied from HTML.
 pub fn mend(should_be: &str) -> String {
     let should_be = printable(should_be);
     format!("it was copied from HTML, where & is written &amp;; it should be '{should_be}'")
 }
 
-/// What to do with something else.
+/// Returns the advice for something that is not a magnet link.
 fn instead(text: &str) -> &'static str {
     let is_hash = matches!(text.len(), 32 | 40) && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
     match text {

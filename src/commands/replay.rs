@@ -1,4 +1,4 @@
-//! `piecemeal replay`: one peer of a capture, played again to the client. (trace)
+//! `piecemeal replay`: plays one peer of a capture to the client again. (trace)
 
 use std::path::PathBuf;
 
@@ -16,13 +16,13 @@ use super::{Answer, Options};
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  piecemeal replay session.capture --torrent lab/sample.torrent")]
 pub struct Args {
-    /// What --capture FILE has written
+    /// The file that --capture wrote
     #[arg(value_name = "CAPTURE")]
     recording: PathBuf,
-    /// The .torrent file. Without it the info dictionary must be in the capture
+    /// The .torrent file; needed unless the info dictionary is in the capture
     #[arg(long, value_name = "FILE")]
     torrent: Option<PathBuf>,
-    /// Which connection of the capture. Otherwise the one that brought most
+    /// The connection to play [default: the one that brought the most bytes]
     #[arg(long, value_name = "N")]
     connection: Option<u64>,
 }

@@ -1,4 +1,4 @@
-//! `piecemeal scrape`: ask the trackers how many have the torrent. (stage 18)
+//! `piecemeal scrape`: ask the trackers how many peers have the torrent. (stage 18)
 
 use std::path::PathBuf;
 
@@ -13,7 +13,7 @@ use super::scraping::{ask_all, no_tracker};
 use super::{Answer, Options, shown};
 use crate::progress::Progress;
 
-/// Ask the trackers how many have a torrent (stage 18)
+/// Ask the trackers how many peers have a torrent (stage 18)
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  piecemeal scrape lab/sample.torrent")]
 pub struct Args {

@@ -1,4 +1,4 @@
-//! Asking many trackers for counts, side by side. (stage 18)
+//! Asks many trackers for counts, side by side. (stage 18)
 
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
@@ -15,10 +15,10 @@ use piecemeal::s18_udp_tracker::{UdpError, UdpTracker};
 use super::failure::{Failure, TRACKER};
 use super::find_peers::{GRACE, nobody_at_home};
 
-/// How many trackers are asked, a thread each. A torrent may name any number.
+/// The most trackers asked, a thread each. A torrent may name any number.
 const MOST: usize = 100;
 
-/// Asks all trackers; their answers come in the order of the URLs.
+/// Asks all trackers, and returns their answers in the order of the URLs.
 pub fn ask_all(urls: Vec<String>, info_hash: InfoHash, until: Instant) -> Vec<(String, Result<Counts, Failure>)> {
     let (mut udp, mut get): (_, Arc<Get>) = (UdpTracker::default(), Arc::new(fetch));
     super::tracing::scrape(&mut udp, &mut get); // plugged in
@@ -26,9 +26,9 @@ pub fn ask_all(urls: Vec<String>, info_hash: InfoHash, until: Instant) -> Vec<(S
     let ask = |url: String| {
         let (send, answer) = mpsc::channel();
         let (udp, get, asked) = (Arc::clone(&udp), Arc::clone(&get), url.clone());
-        // Nobody listens any more to who comes too late.
+        // A late answer finds the receiver gone; that is fine.
         let work = move || drop(send.send(scrape_with(&*get, &udp, &asked, info_hash, until)));
-        // Without a thread, the sender is dropped, and there is no answer.
+        // If the system refuses a thread, the sender is dropped, and there is no answer.
         let _ = thread::Builder::new().name("scrape".to_owned()).spawn(work);
         (url, answer)
     };
@@ -44,20 +44,20 @@ pub fn ask_all(urls: Vec<String>, info_hash: InfoHash, until: Instant) -> Vec<(S
 
 fn failed(url: &str, error: TrackerError) -> Failure {
     let help = match error {
-        TrackerError::TimedOut => "allow for more time with --timeout SECONDS; not every tracker can be scraped",
+        TrackerError::TimedOut => "allow more time with --timeout SECONDS; not every tracker can be scraped",
         TrackerError::Failure { .. } => "the tracker may not know this torrent; try another torrent or link",
         TrackerError::Scheme { .. } => "use a torrent with an http or udp tracker",
-        TrackerError::OffLimits(_) => "get the torrent from somebody you trust",
+        TrackerError::OffLimits(_) => "get the torrent from a source you trust",
         TrackerError::Transport(ref error) if matches!(error.downcast_ref(), Some(UdpError::NoScrape)) => {
             "not every tracker can be scraped; `peers` asks it for peers, and so does `download`"
         }
-        _ if nobody_at_home(url, &error) => "nobody listens there: check the URL; is the lab running?",
+        _ if nobody_at_home(url, &error) => "nothing listens there: check the URL; is the lab running?",
         _ => "check the URL, and whether the tracker is up; not every tracker can be scraped",
     };
     Failure::new(TRACKER, error).help(help).see("18-udp-tracker")
 }
 
-/// When there is nobody to ask.
+/// Returns the failure for a torrent or link that names no tracker.
 pub fn no_tracker(of_link: bool) -> Failure {
     let cut = "put the link in quotes, if it goes on with &: the shell cuts it there; or try another link";
     let help = if of_link { cut } else { "only a tracker can be scraped: try another torrent" };

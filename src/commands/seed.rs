@@ -1,4 +1,4 @@
-//! `piecemeal seed`: give what is there to whoever wants it. (stage 17)
+//! `piecemeal seed`: upload a torrent's content to any peer that wants it. (stage 17)
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,13 +18,13 @@ use super::verified_content::verified_content;
 use super::watching::Watching;
 use super::{Answer, Options};
 
-/// Give a torrent's content, until Ctrl-C (stage 17)
+/// Seed a torrent's content, until Ctrl-C (stage 17)
 #[derive(clap::Args)]
 #[command(after_help = "Example, which Ctrl-C ends:\n  piecemeal seed lab/sample.torrent lab/original/sample.txt")]
 pub struct Args {
     #[command(flatten)]
     giving: Giving,
-    /// How many peers may be connected
+    /// The most peers connected at a time
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..))]
     max_peers: u16,
     #[command(flatten)]
@@ -42,7 +42,7 @@ impl Args {
         let (storage, have) = verified_content(&info, &self.path, &stop, options)?;
         let mut plan = Plan::new(info.info_hash, Some(info), PeerId::random());
         (plan.upload_only, plan.max_peers, plan.stop) = (true, self.max_peers.into(), stop);
-        options.narrator().say(17, "listening: who wants a piece dials us, and a few at a time get some");
+        options.narrator().say(17, "listening: a peer that wants a piece dials us, and a few at a time get blocks");
         self.giving.plug(&mut plan, true, options)?;
         add_sources(&mut plan, tiers, options.peers.clone(), options);
         let ready = |_: &_| Ok((Arc::new(storage) as Arc<dyn Store>, have));

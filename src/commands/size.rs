@@ -1,6 +1,6 @@
 //! Numbers of bytes as people type them: `65536`, `300KiB`, `1.5MiB`. (stage 10)
 
-/// Digits, and perhaps a unit of 1024. Above 0.
+/// Parses a number of bytes above 0: digits, and perhaps a unit of 1024.
 pub fn size(text: &str) -> Result<u64, String> {
     let units = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
     let found = units.into_iter().find_map(|(suffix, unit)| Some((text.strip_suffix(suffix)?, unit)));

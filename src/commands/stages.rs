@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use super::failure::Failure;
 use super::{Answer, Options};
 
-/// The crate's first page. Its table is the only one: whoever cuts a stage off cuts
-/// its line, and it is gone from here, too.
+/// The crate's first page. Its table is the only one: cutting off a stage cuts its line,
+/// and the stage disappears from this command as well.
 const MAP: &str = include_str!("../lib.rs");
 
 /// List the stages: BEPs, chapter, commands
@@ -21,7 +21,7 @@ impl Args {
     }
 }
 
-/// The chapter of a stage: `04-handshake`.
+/// Returns the chapter of a stage: `04-handshake`.
 pub fn chapter(stage: u8) -> Option<String> {
     let modules = MAP.lines().filter_map(|line| line.strip_prefix("//! | [`s")?.split('`').next());
     modules
@@ -29,7 +29,7 @@ pub fn chapter(stage: u8) -> Option<String> {
         .find(|module| module.split('-').next().and_then(|number| number.parse().ok()) == Some(stage))
 }
 
-/// A row of the table, such as ``//! | [`s04_handshake`] | the 68-byte hello | 3 | `handshake` |``.
+/// Parses a row of the table, such as ``//! | [`s04_handshake`] | the 68-byte hello | 3 | `handshake` |``.
 fn row(line: &str) -> Option<(String, Value)> {
     let cells = line.strip_prefix("//! | [`")?.strip_suffix(" |")?.replace('`', "");
     let [module, does, beps, commands] = cells.split('|').map(str::trim).collect::<Vec<_>>()[..] else { return None };

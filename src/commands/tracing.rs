@@ -1,4 +1,4 @@
-//! `--trace` and `--capture`: listening in on all that a command says and hears. (trace)
+//! `--trace` and `--capture`: listen in on all that a command sends and receives. (trace)
 
 use std::fs::{self, File};
 use std::io::{self, IsTerminal, Read, Write};
@@ -21,7 +21,7 @@ use super::explaining::PAGE;
 use super::failure::{Failure, USAGE};
 use super::making::make;
 
-/// What is written where.
+/// Options for what is recorded, and where.
 #[derive(clap::Args)]
 #[command(next_help_heading = "Global options")]
 pub struct Tracing {
@@ -39,19 +39,19 @@ impl Tracing {
         self.trace.as_deref() == Some(Path::new("-"))
     }
 
-    /// Whether both files are one: each would be written over by the other. Once the one is
-    /// there.
+    /// Whether both names lead to one file: each would overwrite the other. To be asked once
+    /// one of them exists.
     fn shared(&self) -> bool {
         let real = |path: &Option<PathBuf>| path.as_deref().and_then(|path| fs::canonicalize(path).ok());
         !self.on_stderr() && real(&self.trace).is_some_and(|trace| real(&self.capture) == Some(trace))
     }
 }
 
-/// The one tap of this run. Commands that run others have it in common with them.
+/// The one tap of this run. A command that runs another shares it.
 static TAP: OnceLock<Option<Arc<Tap>>> = OnceLock::new();
 
-/// Opens what is to be written, before anything passes. Where it cannot be, there is a
-/// warning, and the command goes on without.
+/// Opens the files before anything passes. If one cannot be opened, prints a warning, and
+/// the command goes on without it.
 pub fn start(options: &Options) {
     TAP.get_or_init(|| {
         let Tracing { trace, capture } = &options.tracing;
@@ -77,7 +77,7 @@ pub fn start(options: &Options) {
     });
 }
 
-/// How a trace of ours begins, as text and as JSON.
+/// The beginnings of our traces, as text and as JSON.
 const TRACES: [&[u8]; 3] = [b"# A trace: all messages of a session, field by field. ", b"#0001 +", b"{\"event\":\"trace\","];
 
 fn sink(what: &str, path: &Path) -> Option<Sink> {
@@ -91,19 +91,20 @@ fn sink(what: &str, path: &Path) -> Option<Sink> {
     None
 }
 
-/// Says in the first line of a trace what it holds. In JSON each line is an event.
+/// Writes a first line that says what the trace holds. In JSON each line is an event.
 fn headed(mut sink: Sink, options: &Options) -> Sink {
     let secrets = if options.show_secrets { "are in it: keep it to yourself" } else { "are … in it" };
     if !options.json {
-        // If this cannot be written, the first event cannot, and that is told.
+        // If this cannot be written, neither can the first event, and that is reported.
         let _ = writeln!(sink.out, "# A trace: all messages of a session, field by field. Passkeys and passwords {secrets}.");
     }
     sink
 }
 
-/// Whether there is something that must not be written over: all but an older trace or capture.
+/// Whether a path holds something that must not be overwritten: anything but an older
+/// trace or capture.
 fn is_precious(path: &Path) -> io::Result<bool> {
-    // A pipe or a terminal holds nothing, and nothing must be read from it.
+    // A pipe or a terminal holds nothing to keep, and reading from it would take its input.
     if !fs::metadata(path).is_ok_and(|there| there.is_file() && there.len() > 0) {
         return Ok(false);
     }
@@ -112,8 +113,8 @@ fn is_precious(path: &Path) -> io::Result<bool> {
     Ok(!is_capture(&start) && !TRACES.iter().any(|trace| start.starts_with(trace)))
 }
 
-/// Refuses an output that is the file of the trace or the capture, or a folder with it: each
-/// would be written over by the other.
+/// Refuses an output that is the file of the trace or the capture, or a folder that holds
+/// it: each would overwrite the other.
 pub fn keep_apart(output: &Path, options: &Options) -> Result<(), Failure> {
     let Tracing { trace, capture } = &options.tracing;
     let trace = trace.as_deref().filter(|_| !options.tracing.on_stderr());
@@ -121,7 +122,7 @@ pub fn keep_apart(output: &Path, options: &Options) -> Result<(), Failure> {
     for (what, path) in [("trace", trace), ("capture", capture.as_deref())] {
         let path = path.and_then(|path| fs::canonicalize(path).ok()).filter(|path| path.is_file());
         if path.is_some_and(|path| path.starts_with(&real)) {
-            let failure = Failure::new(USAGE, format!("the {what} is written there, too"));
+            let failure = Failure::new(USAGE, format!("the {what} is also written there"));
             let help = format!("choose another file for --{what}, or another -o");
             return Err(failure.about(output.to_string_lossy()).help(help).see(PAGE));
         }
@@ -129,7 +130,7 @@ pub fn keep_apart(output: &Path, options: &Options) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The conversation goes on, so this is no error.
+/// Prints a warning. The conversation goes on, so this is no error.
 fn warn(what: &str) {
     let _ = writeln!(io::stderr(), "warning: {what}");
 }
@@ -138,14 +139,14 @@ fn tap() -> Option<&'static Arc<Tap>> {
     TAP.get()?.as_ref()
 }
 
-/// Connections that are dialled.
+/// Listens in on connections that are dialled.
 pub fn dial(dial: &mut Arc<dyn Dial>) {
     if let Some(tap) = tap() {
         *dial = tap.dial(Arc::clone(dial));
     }
 }
 
-/// Connections that come in.
+/// Listens in on connections that come in.
 pub fn listener(listener: Listener) -> Listener {
     match tap().cloned() {
         Some(tap) => listener.through(Box::new(move |transport| tap.transport(transport, "came in"))),
@@ -153,7 +154,7 @@ pub fn listener(listener: Listener) -> Listener {
     }
 }
 
-/// One connection that has come in.
+/// Listens in on one connection that a peer has made.
 pub fn came_in(transport: Transport) -> Transport {
     match tap() {
         Some(tap) => tap.transport(transport, "came in"),
@@ -161,14 +162,14 @@ pub fn came_in(transport: Transport) -> Transport {
     }
 }
 
-/// Announces, over HTTP and UDP.
+/// Listens in on announces, over HTTP and UDP.
 pub fn trackers(trackers: &mut Vec<Box<dyn Tracker>>) {
     if let Some(tap) = tap() {
         *trackers = tap.trackers();
     }
 }
 
-/// Scrapes, over UDP and HTTP.
+/// Listens in on scrapes, over UDP and HTTP.
 pub fn scrape(udp: &mut UdpTracker, get: &mut Arc<Get>) {
     if let Some(tap) = tap() {
         *udp = tap.udp(UdpTracker::default());
@@ -176,12 +177,12 @@ pub fn scrape(udp: &mut UdpTracker, get: &mut Arc<Get>) {
     }
 }
 
-/// The lab's tracker and seeders, from their side.
+/// Listens in on the lab's tracker and seeders, from their side.
 pub fn lab(notes: &Notes) {
     tap().inspect(|tap| notes.listen_in(Arc::clone(tap)));
 }
 
-/// A torrent, so that its pieces can be counted.
+/// Tells the tap about a torrent, so that its pieces can be counted.
 pub fn learn(info: &Info) {
     if let Some(tap) = tap() {
         tap.learn(info);

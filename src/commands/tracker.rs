@@ -13,14 +13,14 @@ use super::failure::{Failure, LOCAL};
 use super::until_ctrl_c::UntilCtrlC;
 use super::{Answer, Options, json_line, shown};
 
-/// Run a tracker for a class, and see announces (lab)
+/// Run a tracker for a class, and see each announce (lab)
 #[derive(clap::Args)]
 #[command(after_help = "Example, which Ctrl-C ends:\n  piecemeal tracker --listen 0.0.0.0:7000")]
 pub struct Args {
-    /// Where to listen [default: port 6969 of all addresses]
+    /// Where to listen [default: port 6969 on all addresses]
     #[arg(long, value_name = "ADDR:PORT", value_parser = listen)]
     listen: Option<SocketAddr>,
-    /// How often clients are asked to announce
+    /// The seconds between two announces of a client
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = clap::value_parser!(u64).range(5..=86400))]
     interval: u64,
 }
@@ -48,7 +48,7 @@ impl Args {
     }
 }
 
-/// `ADDR:PORT`
+/// Parses `ADDR:PORT`.
 fn listen(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| "ADDR:PORT was expected, such as 0.0.0.0:7000".to_owned())
 }
@@ -62,11 +62,11 @@ fn local(error: io::Error) -> Failure {
 }
 
 fn greeting(urls: &[String], local_url: &str) -> String {
-    let mut lines = vec!["The tracker is there. Its announce URLs:\n".to_owned()];
+    let mut lines = vec!["The tracker is running. Its announce URLs:\n".to_owned()];
     lines.extend(urls.iter().map(|url| format!("  {url}")));
     if !urls.iter().any(|url| url == local_url) {
         lines.push(format!("  {local_url}   on this machine only"));
     }
-    lines.push("\nA line for each announce follows. Ctrl-C ends it.\n".to_owned());
+    lines.push("\nA line for each announce follows. Ctrl-C ends the tracker.\n".to_owned());
     lines.join("\n")
 }

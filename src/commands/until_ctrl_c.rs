@@ -1,4 +1,4 @@
-//! Waiting for Ctrl-C, and telling meanwhile what is seen. (lab)
+//! Waits for Ctrl-C, and shows notes meanwhile. (lab)
 
 use std::io;
 use std::sync::Arc;
@@ -11,22 +11,22 @@ use piecemeal::lab::notes::{Note, Notes};
 use super::failure::Failure;
 use super::interrupt::interrupt;
 
-/// How often notes are shown.
+/// The time between two looks for notes.
 const TICK: Duration = Duration::from_millis(200);
 
-/// Ctrl-C does not end the program any more; it ends the wait.
+/// A wait that Ctrl-C ends, in place of the program.
 pub struct UntilCtrlC {
     pressed: Arc<AtomicBool>,
 }
 
 impl UntilCtrlC {
-    /// From now on.
+    /// Takes over Ctrl-C from now on.
     pub fn new() -> Result<UntilCtrlC, Failure> {
         Ok(UntilCtrlC { pressed: interrupt()? })
     }
 
-    /// Shows each note, until Ctrl-C or until that fails, which is no error: whoever
-    /// read them has read enough.
+    /// Shows each note until Ctrl-C, or until `show` fails. That is no error: the reader has
+    /// closed the pipe.
     pub fn show(self, notes: &Notes, mut show: impl FnMut(&Note) -> io::Result<()>) {
         let mut over = false;
         while !over {

@@ -32,7 +32,7 @@ impl Args {
         let storage = Storage::through_links(&info, &self.path);
         let purpose = "each piece is hashed; the result comes when all are";
         let progress = Progress::hashing(options, "verifying", info.length, purpose);
-        options.narrator().say(10, "hashing each piece as it is on disk, and holding it against the torrent");
+        options.narrator().say(10, "hashing each piece on disk, and comparing it with the torrent");
         let right = hash(&info, &storage, &self.path, &*interrupt()?, &progress, &drop)?;
         let files = damage::files(&info, &storage, &right)?;
         let answer = describe(&info, &self.path, &right, &files);
@@ -42,7 +42,7 @@ impl Args {
         let what = match (first, broken) {
             (Some(first), _) => format!("{good} of {all} pieces are right; the first that is not is piece {first}"),
             (None, 0) => return Ok(answer),
-            // No hash covers what is behind the end of a file, or an empty one.
+            // No hash covers the bytes after the end of a file, or an empty file.
             (None, _) => format!("all pieces are right, but {broken} of {} files are not as in the torrent", files.len()),
         };
         let failure = Failure::new(WRONG_HASH, what).about(self.path.to_string_lossy());

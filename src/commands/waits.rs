@@ -1,4 +1,4 @@
-//! What a download or a seed waits for, for programs. (stage 15)
+//! Reports to programs what a download or a seed waits for. (stage 15)
 
 use std::time::Instant;
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{Options, json_line, print_line};
 use crate::progress::Look;
 
-/// The event `waiting`.
+/// Returns the event `waiting`.
 pub fn line(waiting: &Waiting) -> Value {
     let now = Instant::now();
     let why = match waiting.why {
@@ -35,7 +35,7 @@ pub fn line(waiting: &Waiting) -> Value {
     json!({ "event": "waiting", "why": why, "next": next, "seconds": seconds, "text": waiting.text(now) })
 }
 
-/// Tells programs what a look at the files waits for, if that is news.
+/// Reports to programs what the hashing of files waits for, if that is news.
 pub fn tell_look(news: Option<(Look, String)>, options: &Options) {
     let Some((look, text)) = news.filter(|_| options.json) else { return };
     let why = if look == Look::Disk { "disk" } else { "hashing" };

@@ -1,4 +1,4 @@
-//! Watching a download: `--peers` and `--map`. (stage 15)
+//! Shows a running download: `--peers` and `--map`. (stage 15)
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use super::peer_table::{Row, Widest};
 use super::{live_map, peer_table};
 use crate::progress::Speed;
 
-/// What there is to see under the bar.
+/// Options for what is shown under the bar.
 #[derive(clap::Args, Clone, Copy, Default)]
 pub struct Watching {
     /// Show the peers: chokes, pieces, requests, rates
@@ -22,7 +22,7 @@ pub struct Watching {
     pub map: bool,
 }
 
-/// What has been seen so far: rates need two looks.
+/// The observations so far: a rate needs two of them.
 pub struct Sight {
     watching: Watching,
     watch: Arc<Watch>,
@@ -31,7 +31,7 @@ pub struct Sight {
     widest: Widest,
 }
 
-/// A peer's letter is its own for as long as it is connected.
+/// A peer's letter, which it keeps while it is connected, and its rates.
 struct Seen {
     letter: char,
     down: Speed,
@@ -43,7 +43,8 @@ impl Sight {
         Sight { watching, watch, peers: HashMap::new(), rows: Vec::new(), widest: Widest::default() }
     }
 
-    /// To be done several times a second. Costs nothing if nobody watches.
+    /// Observes the download; call it several times a second. Costs nothing without `--peers`
+    /// and `--map`.
     pub fn look(&mut self) {
         if !self.watching.peers && !self.watching.map {
             return;
@@ -65,8 +66,8 @@ impl Sight {
         self.widest.see(&self.rows);
     }
 
-    /// The table and the map, in so many columns and lines at most. The table comes first,
-    /// but a long one leaves half of the room to the map.
+    /// Returns the table and the map, in at most `width` columns and `height` lines. The table
+    /// comes first, but a long one leaves half of the room to the map.
     pub fn lines(&self, width: usize, height: usize) -> Vec<String> {
         let Watching { peers, map } = self.watching;
         let places = if map { self.watch.places() } else { None };
@@ -77,7 +78,7 @@ impl Sight {
         }
         if let Some(places) = places {
             let letter = |peer: PeerNumber| self.peers.get(&peer).map_or('*', |seen| seen.letter);
-            // Where there is no table, a line says whose the letters are.
+            // Without a table, a line says which peer each letter is.
             let key = usize::from(!peers && height > 2 && !places.on_loan.is_empty());
             lines.extend(live_map::lines(&places, &letter, width, height - lines.len() - key));
             lines.extend(self.key(width).into_iter().take(key));
@@ -85,11 +86,11 @@ impl Sight {
         lines
     }
 
-    /// `a 127.0.0.2:6881  b 127.0.0.3:6881  and 3 more`
+    /// Returns the letters' peers: `a 127.0.0.2:6881  b 127.0.0.3:6881  and 3 more`.
     fn key(&self, width: usize) -> Option<String> {
         let name = |row: &Row| format!("{} {}", row.letter, row.peer.address);
         let all = self.rows.len();
-        // None of them is shorter than `a 1.2.3.4:5`: of 500 peers, few are looked at.
+        // No name is shorter than `a 1.2.3.4:5`, so of 500 peers only these can fit.
         let names: Vec<String> = self.rows.iter().take(width / 11).map(name).collect();
         let line = |shown: usize| {
             let more = (shown < all).then(|| format!("and {} more", all - shown));
@@ -99,7 +100,7 @@ impl Sight {
     }
 }
 
-/// The first of a to z and A to Z that no peer has; else a star.
+/// Returns the first of a to z and A to Z that no peer has, or else a star.
 fn free_letter(peers: &HashMap<PeerNumber, Seen>) -> char {
     let taken = |letter: &char| peers.values().any(|seen| seen.letter == *letter);
     ('a'..='z').chain('A'..='Z').find(|letter| !taken(letter)).unwrap_or('*')

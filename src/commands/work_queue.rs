@@ -23,15 +23,15 @@ pub struct Args {
     /// What the first, second, ... peer does wrong: none, die, corrupt or slow
     #[arg(long, value_name = "FAULT,...", value_delimiter = ',', hide_possible_values = true)]
     faults: Vec<Fault>,
-    /// Another story for each number, and the same for the same number
+    /// A different run for each number, and always the same run for one number
     #[arg(long, value_name = "N", default_value = "1")]
     seed: u64,
-    /// Run as fast as the threads can, and print only the sums
+    /// Run as fast as the threads can, and print only the totals
     #[arg(long)]
     free: bool,
     /// The .torrent file
     torrent: PathBuf,
-    /// Its content, from which the peers give: the file, or the folder of several
+    /// The content that the peers give: the file, or the folder of several
     content: PathBuf,
 }
 

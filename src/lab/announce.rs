@@ -1,4 +1,4 @@
-//! An announce as a tracker reads it, and what is wrong with a wrong one.
+//! Reads an announce as a tracker does, and says what is wrong with a wrong one.
 //!
 //! Stage 3 writes these queries. Here they are read by hand: `info_hash` and
 //! `peer_id` are raw bytes, which a URL library would take for text.
@@ -15,20 +15,19 @@ use crate::s03_tracker::{Announce, Event, PeerId};
 pub struct Heard {
     /// What the client says.
     pub announce: Announce,
-    /// Whether it takes the compact form (BEP 23). Who does not say, does.
+    /// Whether the client takes the compact form (BEP 23); `None`, which it does not say, means yes.
     pub compact: Option<bool>,
-    /// The address at which it says it is (`ip`).
+    /// The address that the client claims to have (`ip`).
     pub ip: Option<String>,
-    /// `left=NaN`, as WebTorrent says while it has only a magnet link.
+    /// Whether the query has `left=NaN`, as WebTorrent sends it with only a magnet link.
     pub nan: bool,
 }
 
 impl Heard {
-    /// Reads the part of the URL behind the `?`.
+    /// Reads the part of the URL after the `?`.
     ///
     /// # Errors
-    /// If something that must be there is not, or is wrong: with a hint for whoever
-    /// is writing a client.
+    /// If a required value is missing or wrong, with a hint for the author of the client.
     pub fn decode(query: &str) -> Result<Heard, AnnounceError> {
         let query = Query::decode(query)?;
         let info_hash = InfoHash(query.twenty_bytes("info_hash")?);
@@ -42,7 +41,7 @@ impl Heard {
         announce.downloaded = bytes("downloaded")?;
         announce.event = query.event()?;
         announce.numwant = match query.get("numwant") {
-            // Some clients write -1 for "as you like".
+            // Some clients write -1 for "any number".
             None | Some(b"-1") => None,
             Some(_) => Some(query.number("numwant", "a number of peers", |_: u32| true)?),
         };
@@ -55,28 +54,28 @@ impl Heard {
         Ok(Heard { announce, compact, ip, nan })
     }
 
-    /// What is odd in an announce that is good.
+    /// Returns what is odd about a good announce.
     pub fn oddities(&self) -> Vec<String> {
         let ask = &self.announce;
-        // Believed, it would let anybody send a whole swarm to a third party.
-        let ip = self.ip.as_ref().map(|ip| format!("its ip={ip} is ignored: where it calls from counts"));
-        let nan = self.nan.then(|| "its left=NaN is taken for 1: who does not know the length says that".to_owned());
+        // If it were believed, anyone could send a whole swarm to a third party.
+        let ip = self.ip.as_ref().map(|ip| format!("its ip={ip} is ignored: the address that it calls from counts"));
+        let nan = self.nan.then(|| "its left=NaN is taken for 1, the value to send while the length is unknown".to_owned());
         let plain = self.compact.is_none();
         let list =
             plain.then(|| format!("without compact=1 others may answer with a list of dictionaries; see {}", hints::TRACKER));
         let seed = (ask.left == 0 && ask.downloaded == 0 && matches!(ask.event, None | Some(Event::Started)))
             .then(|| "with nothing left it counts as a seed".to_owned());
         let early = (ask.event == Some(Event::Completed) && ask.left > 0)
-            .then(|| "it says completed, and that bytes are left".to_owned());
+            .then(|| "it says completed, but also that bytes are left".to_owned());
         let port = hints::reversed_port(ask.port);
         ip.into_iter().chain(early).chain(nan).chain(list).chain(seed).chain(port).collect()
     }
 }
 
-/// Reads the query of a scrape (BEP 48): the torrents that it asks for.
+/// Reads the query of a scrape (BEP 48), and returns the torrents that it asks for.
 ///
 /// # Errors
-/// If there is none, or one is wrong.
+/// If it names no torrent, or a wrong one.
 pub fn scraped(query: &str) -> Result<Vec<InfoHash>, AnnounceError> {
     let query = Query::decode(query)?;
     let torrents = query.pairs.iter().filter(|pair| pair.key == "info_hash");
@@ -133,7 +132,7 @@ impl<'q> Query<'q> {
         self.need(key)?.twenty_bytes(key)
     }
 
-    /// Digits and nothing else: Rust's own parser would also take `+7`.
+    /// Parses a number of digits only: Rust's own parser would also take `+7`.
     fn number<T: std::str::FromStr + Copy>(
         &self,
         key: &'static str,
@@ -154,14 +153,14 @@ impl<'q> Query<'q> {
             b"completed" => Ok(Some(Event::Completed)),
             b"stopped" => Ok(Some(Event::Stopped)),
             other => {
-                let expected = "started, completed or stopped, or not be there";
+                let expected = "started, completed or stopped, or be absent";
                 Err(AnnounceError::Value { key: "event", expected, found: excerpt(other) })
             }
         }
     }
 }
 
-/// Takes percent-encoding off; `None` where a `%` is not followed by two hex digits.
+/// Decodes percent-encoding; `None` if a `%` is not followed by two hex digits.
 fn percent_decode(text: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
@@ -180,7 +179,7 @@ fn percent_decode(text: &str) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// What somebody who sent these, in place of 20 bytes, has most likely done.
+/// Returns the likely mistake of a client that sent this instead of 20 bytes.
 fn hint(value: &[u8]) -> &'static str {
     let text = std::str::from_utf8(value);
     if value.len() == 40 && value.iter().all(u8::is_ascii_hexdigit) {
@@ -205,16 +204,16 @@ pub enum AnnounceError {
     /// A `%` that is not followed by two hex digits.
     #[error("{key} has a % that is not followed by two hex digits")]
     Escape { key: String },
-    /// Something that every announce must have is not there.
+    /// A required value is missing.
     #[error("{key} is missing")]
     Missing { key: &'static str },
-    /// Something is there twice.
-    #[error("{key} is there twice")]
+    /// A value appears twice.
+    #[error("{key} appears twice")]
     Twice { key: &'static str },
-    /// Not 20 bytes.
+    /// A value is not 20 bytes long.
     #[error("{key} is {}: {hint}", counted(*found, "byte"))]
     Length { key: &'static str, found: usize, hint: &'static str },
-    /// Programs do not agree on what a plus means.
+    /// A value has a plus, on whose meaning programs do not agree.
     #[error("{key} has a +, which some read as a plus and some as a space: send %2B or %20")]
     Plus { key: &'static str },
     /// A value that makes no sense.

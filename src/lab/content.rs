@@ -1,8 +1,8 @@
-//! Content made from a seed: the same bytes, and so the same info hash, everywhere.
+//! Makes content from a seed: the same bytes, and so the same info hash, on every machine.
 //!
 //! It is text in lines of 64 bytes, and each line begins with its own offset in the
-//! file. Whoever looks at a piece, or at a file that was put together wrongly, sees
-//! at once which bytes stand there.
+//! file. So a look at a piece, or at a file that was put together wrongly, shows at once
+//! which bytes are there.
 //!
 //! ```text
 //! 0000000000 amber frost birch gravel otter meadow ................
@@ -20,13 +20,13 @@ use sha1::{Digest, Sha1};
 use crate::s01_bencode::encode;
 use crate::s02_metainfo::{Info, InfoHash, Metainfo, MetainfoError};
 
-/// The most that [`Content::made`] is meant for: it is all held in memory.
+/// The largest content for [`Content::made`], in bytes: it is all held in memory.
 pub const MOST_MADE: usize = 256 << 20;
 
 /// The bytes in a line of content.
 const LINE: usize = 64;
 
-/// One for each number of five bits.
+/// A word for each number of five bits.
 const WORDS: [&str; 32] = [
     "amber", "birch", "cedar", "clover", "copper", "coral", "dusk", "ember", "fern", "flint", "frost", "gravel", "harbor",
     "hazel", "heron", "indigo", "ivy", "juniper", "lantern", "maple", "marble", "meadow", "mist", "moss", "otter", "pebble",
@@ -36,7 +36,7 @@ const WORDS: [&str; 32] = [
 /// A torrent's content, held in memory. Copies share it.
 #[derive(Debug, Clone)]
 pub struct Content {
-    /// What the content is, as stage 2 reads it.
+    /// The info dictionary, as stage 2 reads it.
     pub info: Arc<Info>,
     /// All files, one after the other.
     pub data: Arc<Vec<u8>>,
@@ -45,41 +45,41 @@ pub struct Content {
 }
 
 impl Content {
-    /// One file of `size` bytes.
+    /// Makes one file of `size` bytes.
     ///
     /// # Errors
-    /// If no torrent may be like that: a piece length of 0, an unsafe name.
+    /// If it would not be a valid torrent: a piece length of 0, an unsafe name.
     pub fn single(name: &str, size: usize, piece_length: u32, seed: u64) -> Result<Content, MetainfoError> {
         Content::new(name, text(size, seed), vec![("length", encode::integer(size as u64))], piece_length)
     }
 
-    /// A folder of files, each a path with `/` between its parts and a size in bytes.
+    /// Makes a folder of files, each a path with `/` between its parts, and a size in bytes.
     ///
     /// # Errors
-    /// As [`Content::single`], or if two files would be in each other's way.
+    /// As [`Content::single`], or if the paths of two files collide.
     pub fn folder(name: &str, files: &[(&str, usize)], piece_length: u32, seed: u64) -> Result<Content, MetainfoError> {
         let entry = |(path, size): &(&str, usize)| {
             let parts = encode::list(path.split('/').map(encode::bytes));
             encode::dictionary([("length", encode::integer(*size as u64)), ("path", parts)])
         };
         let list = encode::list(files.iter().map(entry));
-        // Each file has a seed of its own, or their beginnings would be alike.
+        // Each file has its own seed, or all files would begin alike.
         let mut data = Vec::with_capacity(files.iter().map(|(_, size)| size).sum());
         let seeds = (0..).map(|number| seed.wrapping_add(number));
         files.iter().zip(seeds).for_each(|((_, size), seed)| data.append(&mut text(*size, seed)));
         Content::new(name, data, vec![("files", list)], piece_length)
     }
 
-    /// Content made to order: so many bytes in one file, or in a folder of so many files.
-    /// Its name says all three numbers, so several can lie side by side.
+    /// Makes `size` bytes of content, in one file or in a folder of `files` files. The name has
+    /// all three numbers, so that several contents can be in one folder.
     ///
     /// # Errors
     /// As [`Content::single`].
     pub fn made(size: usize, files: Option<usize>, seed: u64) -> Result<Content, MetainfoError> {
         let name = format!("made-{seed}-{}", short_size(size));
-        // A thousand pieces at the most, as long as they stay below a megabyte.
+        // At most a thousand pieces, while a piece stays below a megabyte.
         let piece_length = (size as u64 / 1_000).next_power_of_two().clamp(32 << 10, 1 << 20) as u32;
-        // Neighbouring seeds must not share files, though files count their seeds upwards.
+        // Files count their seeds upwards, so neighboring seeds are spread out to share no file.
         let seed = SplitMix64(seed).next();
         let Some(count) = files else { return Content::single(&format!("{name}.txt"), size, piece_length, seed) };
         // Of every eight files one is short and one is long, and most pieces span two.
@@ -107,13 +107,13 @@ impl Content {
         Ok(Content { info: Arc::new(info), data: Arc::new(data), metadata: raw.into() })
     }
 
-    /// The torrent's name in every conversation.
+    /// Returns the info hash, which names the torrent everywhere.
     pub fn info_hash(&self) -> InfoHash {
         self.info.info_hash
     }
 
-    /// The bytes of a .torrent file. Each tracker is a tier of its own, since they
-    /// are not alternatives to each other.
+    /// Returns the bytes of a .torrent file. Each tracker is a tier of its own, since they are
+    /// not alternatives to each other.
     pub fn torrent(&self, trackers: &[String]) -> Vec<u8> {
         let mut keys = vec![("created by", encode::bytes("piecemeal lab")), ("info", self.metadata.to_vec())];
         keys.extend(trackers.first().map(|url| ("announce", encode::bytes(url))));
@@ -124,7 +124,7 @@ impl Content {
         encode::dictionary(keys)
     }
 
-    /// A magnet link, with trackers and peers or without.
+    /// Returns a magnet link with these trackers and peers, if any.
     pub fn magnet(&self, trackers: &[String], peers: &[SocketAddr]) -> String {
         let mut link = format!("magnet:?xt=urn:btih:{}&dn={}", self.info_hash(), urlencoding::encode(&self.info.name));
         trackers.iter().for_each(|url| link += &format!("&tr={}", urlencoding::encode(url)));
@@ -132,11 +132,11 @@ impl Content {
         link
     }
 
-    /// Writes the .torrent file into a folder, named after the content. One of the
-    /// same content is replaced, since its tracker may be another one today.
+    /// Writes the .torrent file into a folder, named after the content. It replaces a file for
+    /// the same content, which may name an older tracker.
     ///
     /// # Errors
-    /// If it cannot be written, or another file is there.
+    /// If it cannot be written, or a different file is there.
     pub fn write_torrent(&self, folder: &Path, trackers: &[String]) -> io::Result<PathBuf> {
         fs::create_dir_all(folder)?;
         let path = folder.join(Path::new(&self.info.name).with_extension("torrent"));
@@ -148,8 +148,8 @@ impl Content {
         Ok(path)
     }
 
-    /// Writes the content itself into a folder, to compare a download with, and
-    /// returns where it is.
+    /// Writes the content itself into a folder, to compare a download with, and returns its
+    /// path.
     ///
     /// # Errors
     /// If it cannot be written, or a file with other content is there.
@@ -175,14 +175,14 @@ impl Content {
     }
 }
 
-/// `1MiB`, or the bytes if it is nothing even.
+/// Returns a size in short: `1MiB`, or the bytes if it is not a round number.
 fn short_size(size: usize) -> String {
     let units = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
     let even = units.into_iter().find(|(unit, _)| size >= *unit && size.is_multiple_of(*unit));
     even.map_or_else(|| size.to_string(), |(unit, name)| format!("{}{name}", size / unit))
 }
 
-/// `size` bytes of lines.
+/// Returns `size` bytes of lines.
 fn text(size: usize, seed: u64) -> Vec<u8> {
     let mut random = SplitMix64(seed.wrapping_mul(0x2545_f491_4f6c_dd1d));
     let mut text = String::with_capacity(size + LINE);
@@ -225,7 +225,7 @@ fn other_content(path: &Path) -> io::Error {
     about(path, io::Error::new(ErrorKind::AlreadyExists, "exists, with other content"))
 }
 
-/// Says which file it was.
+/// Adds the path to an error.
 fn about(path: &Path, error: io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }

@@ -1,4 +1,4 @@
-//! The tracker's desk: what its threads share, and how a request becomes an answer.
+//! The tracker's desk: the state that its threads share, and the answer to each request.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
@@ -23,24 +23,24 @@ use crate::s04_handshake::transport::Transport;
 use crate::s18_udp_tracker::packet::Counts;
 use crate::trace::client;
 
-/// How long a client has, for the whole of its request and our answer.
+/// The longest time for a client's whole request and our answer.
 const REQUEST_TIME: Duration = Duration::from_secs(5);
-/// How many announces are remembered.
+/// The most announces remembered.
 const LONGEST_LOG: usize = 1_000;
 
-/// What the tracker's threads share.
+/// The state that the tracker's threads share.
 #[derive(Default)]
 pub(super) struct Desk {
     pub(super) book: Mutex<PhoneBook>,
     pub(super) log: Mutex<VecDeque<Logged>>,
     pub(super) refused: AtomicU64,
     pub(super) known: Mutex<Known>,
-    /// How much is told of whom. A leaf lock.
+    /// The notes that are still allowed for each address. A leaf lock.
     pub(super) quotas: Mutex<Quotas>,
     pub(super) notes: Notes,
 }
 
-/// The torrents of a lab. A tracker for a class knows none.
+/// The torrents of a lab. A tracker for a class has none.
 #[derive(Default)]
 pub(super) struct Known {
     pub(super) torrents: HashSet<InfoHash>,
@@ -48,10 +48,10 @@ pub(super) struct Known {
 }
 
 impl Desk {
-    /// One request, one answer.
+    /// Reads one request and sends one answer.
     pub(super) fn serve(&self, mut transport: Transport, reached: IpAddr) {
         transport.set_deadline(Instant::now() + REQUEST_TIME);
-        // Gone, or it said nothing.
+        // The client is gone, or it sent nothing.
         let Ok((head, request)) = read_request(&mut transport) else { return };
         transport.set_deadline(Instant::now() + REQUEST_TIME);
         let (asker, tap) = (transport.peer, self.notes.tap());
@@ -61,17 +61,17 @@ impl Desk {
             None => (400, failure(&self.refuse(asker, "", hints::http(&head), hints::TRACKER))),
         };
         tap.inspect(|tap| tap.answered(asker, status, &body));
-        // Whoever has hung up meanwhile does not want the answer.
+        // A client that has hung up meanwhile does not want the answer.
         let _ = respond(&mut transport, status, &body);
         (transport.hang_up)();
     }
 
-    /// The status and the body for a request. Trackers say no with status 200; where
-    /// HTTP has a status for it, that is sent.
+    /// Returns the status and the body for a request. Trackers refuse with status 200; if HTTP
+    /// has its own status for the case, that is sent.
     fn answer(&self, from: SocketAddr, reached: IpAddr, request: &Request) -> (u16, Vec<u8>) {
         let target = request.target.as_str();
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
-        // A private tracker puts a key of the user's before the last part.
+        // The URL of a private tracker has the user's key before the last part.
         let last = path.rsplit('/').next();
         if last != Some("announce") && last != Some("scrape") {
             let reason = format!("this tracker answers at /announce, not at {}", excerpt(path.as_bytes()));
@@ -94,8 +94,8 @@ impl Desk {
         (200, page.map_or_else(|reason| failure(&reason), |page| page.encode()))
     }
 
-    /// Enters an announce, over whatever it came, and notes it. `reached` is our address
-    /// as the asker called it, or unspecified.
+    /// Enters an announce from either protocol, and notes it. `reached` is our address as the
+    /// client dialed it, or unspecified.
     pub(super) fn announce(
         &self,
         from: SocketAddr,
@@ -133,7 +133,7 @@ impl Desk {
         page
     }
 
-    /// The counts of some torrents, in their order.
+    /// Returns the counts of some torrents, in their order.
     pub(super) fn scrape(&self, from: SocketAddr, torrents: Vec<InfoHash>) -> Vec<(InfoHash, Counts)> {
         let (shown, count) = (SocketAddr::new(from.ip().to_canonical(), from.port()), torrents.len());
         let more = json!({ "from": shown.to_string(), "torrents": count });
@@ -142,7 +142,7 @@ impl Desk {
         torrents.into_iter().map(|info_hash| (info_hash, book.counts(info_hash, now))).collect()
     }
 
-    /// Notes a request that is wrong, and hands back what to answer.
+    /// Notes a request that is wrong, and returns the reason to answer with.
     pub(super) fn refuse(&self, from: SocketAddr, target: &str, reason: String, see: &'static str) -> String {
         self.refused.fetch_add(1, Ordering::Relaxed);
         self.tell_refused(Some(from), from, &reason, see);
@@ -150,8 +150,7 @@ impl Desk {
         reason
     }
 
-    /// Notes a packet that is wrong. Its sender may be anybody: an address on a packet
-    /// proves nothing.
+    /// Notes a packet that is wrong. The address on it proves nothing about its sender.
     pub(super) fn refuse_stranger(&self, from: SocketAddr, reason: &str, see: &'static str) {
         self.refused.fetch_add(1, Ordering::Relaxed);
         if self.tell_refused(None, from, reason, see) {
@@ -165,8 +164,8 @@ impl Desk {
         self.note(proved, "refused", format!("refused {shown}: {reason}; see {see}"), more)
     }
 
-    /// Adds a note about an address that is certain, or about one that is not; returns
-    /// whether it was not one too many. Those are counted.
+    /// Adds a note about an address, or about an unproved one (`None`), and returns whether the
+    /// quota allowed it. Refused notes are counted.
     fn note(&self, about: Option<SocketAddr>, event: &str, text: String, more: Value) -> bool {
         let about = about.map(|address| Origin::of(address.ip()));
         let passed_over = lock(&self.quotas).take(about, Instant::now());
@@ -193,7 +192,7 @@ fn failure(reason: &str) -> Vec<u8> {
     encode::dictionary([("failure reason", encode::bytes(reason))])
 }
 
-/// Keys are raw bytes here, each once, in their order.
+/// The keys are raw bytes, each once, in order.
 fn encode_counts(counts: Vec<(InfoHash, Counts)>) -> Vec<u8> {
     let mut files = b"d".to_vec();
     for (info_hash, counts) in counts.into_iter().collect::<BTreeMap<_, _>>() {

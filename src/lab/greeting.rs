@@ -1,4 +1,4 @@
-//! A seeder's side of the handshake, and what was wrong with the other side's.
+//! A seeder's side of the handshake, and what is wrong with the peer's.
 
 use std::io::{self, Read};
 use std::time::{Duration, Instant};
@@ -15,13 +15,13 @@ use crate::s05_messages::bitfield::Bitfield;
 use crate::s05_messages::connection::Connection;
 use crate::s07_extension::EXTENSION_BIT;
 
-/// How long a peer may take for its handshake.
+/// The longest time for a peer's handshake.
 const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
-/// How many torrents are named to who asks for another one.
+/// The most torrents named to a peer that asks for another one.
 const MOST_NAMED: usize = 3;
 
-/// Reads the peer's handshake, and finds what it asks for: the content, and which pieces
-/// of it the seeder has. Ours is the first thing that the session sends.
+/// Reads the peer's handshake, and returns the content that it asks for with the pieces that
+/// the seeder has. The session then sends our own handshake first.
 pub(super) fn meet<'s>(
     seeder: &'s Shared,
     mut transport: Transport,
@@ -48,7 +48,7 @@ pub(super) fn meet<'s>(
     Ok((Connection::new(transport, ours, theirs), content, has))
 }
 
-/// Keeps what is read of a handshake, in case it is none.
+/// A reader that keeps the bytes of a handshake, in case they are something else.
 struct Opening<'t> {
     transport: &'t mut Transport,
     bytes: Vec<u8>,

@@ -1,8 +1,8 @@
-//! What is wrong with what a client sent, and what whoever wrote it has most likely done.
+//! Says what is wrong with the bytes of a client, and which mistake in it is the likely cause.
 //!
-//! The stages' errors say which rule was broken, what was expected and what was found. Here
-//! is what they cannot know: the usual ways to get there. Nobody who is told "a message of
-//! 16777216 bytes" thinks of the order of bytes at once, and everybody does so once.
+//! The stages' errors say which rule was broken, what was expected and what was found. These
+//! hints add what they cannot know: the usual mistakes. "A message of 16777216 bytes" does
+//! not make anyone think of byte order, and yet everyone gets it wrong once.
 
 use std::fmt;
 
@@ -32,7 +32,7 @@ pub(super) const UDP_TRACKER: &str = "docs/18-udp-tracker.md";
 /// A rule that was broken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Mistake {
-    /// Each kind is told once for each connection.
+    /// The kind of mistake; each is reported once for each connection.
     pub kind: &'static str,
     pub what: String,
     pub see: &'static str,
@@ -50,11 +50,11 @@ impl fmt::Display for Mistake {
     }
 }
 
-/// What begins like this is something else, wherever it was sent.
+/// Beginnings of other protocols, with what to say about them.
 const BEGINNINGS: [(&[u8], &str); 8] = [
     (b"GET ", "this is HTTP, for a tracker; here is a peer"),
     (b"POST ", "this is HTTP, for a tracker; here is a peer"),
-    (b"\x16\x03", "this is TLS (https), which nobody speaks here"),
+    (b"\x16\x03", "this is TLS (https), which is not spoken here"),
     (PROTOCOL, "this is a handshake, for a peer; here is a tracker"),
     (b"BitTorrent protocol", "the byte 19 (0x13) before the name is missing"),
     (b"19BitTorrent", "the length of the name is one byte, 0x13, not two digits"),
@@ -66,20 +66,20 @@ fn beginning(bytes: &[u8]) -> Option<&'static str> {
     BEGINNINGS.iter().find(|(begin, _)| bytes.starts_with(begin)).map(|(_, hint)| *hint)
 }
 
-/// Of a handshake that failed, by as much of it as was read.
+/// Returns the hint for a handshake that failed, from the bytes that were read.
 pub(super) fn handshake(bytes: &[u8]) -> String {
     let whole = format!("1 + 19 + 8 + 20 + 20 = {HANDSHAKE_LENGTH}");
     let (first, name) = bytes.split_first().map_or((None, bytes), |(first, name)| (Some(*first), name));
     match bytes.len() {
-        0 => "who dials speaks first".to_owned(),
-        60 if bytes.starts_with(PROTOCOL) => format!("60 bytes came of {whole}: are the 8 reserved ones missing?"),
-        67 if bytes.starts_with(PROTOCOL) => format!("67 bytes came of {whole}: has the peer id only 19?"),
-        come if come < PROTOCOL.len() || bytes.starts_with(PROTOCOL) => format!("{come} bytes came of {whole}"),
+        0 => "the side that dials speaks first".to_owned(),
+        60 if bytes.starts_with(PROTOCOL) => format!("60 bytes came, not {whole}: are the 8 reserved ones missing?"),
+        67 if bytes.starts_with(PROTOCOL) => format!("67 bytes came, not {whole}: has the peer id only 19?"),
+        come if come < PROTOCOL.len() || bytes.starts_with(PROTOCOL) => format!("{come} bytes came, not {whole}"),
         _ => match (beginning(bytes), first) {
             (Some(hint), _) => hint.to_owned(),
             (None, Some(first)) if PROTOCOL.ends_with(name) => format!("the first byte must be 19 (0x13), but is {first}"),
             _ if PROTOCOL.get(1..).is_some_and(|right| right.eq_ignore_ascii_case(name)) => {
-                "only the B and the T are large letters".to_owned()
+                "only the B and the T are capital letters".to_owned()
             }
             _ if bytes.is_ascii() => "it must begin with byte 19 (0x13) and the name".to_owned(),
             _ => "if it is encrypted (MSE), switch that off: it is not spoken here".to_owned(),
@@ -87,16 +87,16 @@ pub(super) fn handshake(bytes: &[u8]) -> String {
     }
 }
 
-/// Info hashes that are wrong, and of what they are.
+/// Wrong info hashes, and what each is the hash of.
 pub(super) type WrongHashes = Vec<(InfoHash, &'static str)>;
 
-/// Those that are made of this content by mistake.
+/// Returns the hashes that a mistake makes of this content.
 pub(super) fn wrong_hashes(content: &Content, trackers: &[String]) -> WrongHashes {
     let info = &*content.metadata;
     let cut = info.split_last().map_or(info, |(_, cut)| cut);
     let mut hashes = vec![
         (InfoHash::of(cut), "it is that of the info dictionary without its last byte, the e"),
-        (InfoHash::of(&[info, b"e"].concat()), "it is that of the info dictionary and one e too many"),
+        (InfoHash::of(&[info, b"e"].concat()), "it is that of the info dictionary with one e too many"),
         (InfoHash::of(&[b"4:info", info].concat()), "it is that of the key 4:info and its value; hash the value alone"),
         (InfoHash(Sha1::digest(Sha1::digest(info)).into()), "the hash was hashed once more"),
     ];
@@ -107,18 +107,19 @@ pub(super) fn wrong_hashes(content: &Content, trackers: &[String]) -> WrongHashe
     hashes
 }
 
-/// Of an info hash that nobody has here.
+/// Returns the hint for an info hash that is not here.
 pub(super) fn other_torrent(found: InfoHash, wrong: &[(InfoHash, &'static str)]) -> &'static str {
     match wrong.iter().find(|(hash, _)| *hash == found) {
         Some((_, hint)) => hint,
         None if found.0.iter().all(u8::is_ascii_hexdigit) => {
             "these are 20 hex digits; send the 20 bytes that 40 digits stand for"
         }
-        None => "if it was meant to be here, hash the bytes of info as they stand in the file, not encoded anew",
+        None => "if it was meant to be here, hash the bytes of info as they are in the file, not encoded again",
     }
 }
 
-/// Of a message that cannot be read. `before` is the last one, if it was a keep-alive.
+/// Returns the hint for a message that cannot be read. `keep_alive_before`: a keep-alive
+/// came right before it.
 pub(super) fn message(error: &MessageError, keep_alive_before: bool) -> Option<&'static str> {
     let mine = match error {
         MessageError::TooLong { length, .. } => {
@@ -126,7 +127,7 @@ pub(super) fn message(error: &MessageError, keep_alive_before: bool) -> Option<&
             match prefix.to_be_bytes() {
                 [0x13, b'B', b'i', b't'] => "this is a second handshake; there is one each way",
                 bytes if bytes.iter().all(|byte| byte.is_ascii_graphic() || *byte == b' ') => "this is text",
-                _ if keep_alive_before => "a length of 0 came before, a keep-alive: a length counts the id, too",
+                _ if keep_alive_before => "a length of 0 came before, a keep-alive: a length also counts the id",
                 _ if prefix.swap_bytes() <= 2 * BLOCK_LENGTH => "the length was sent low byte first; the high one comes first",
                 _ => "the message before it was longer or shorter than its length said",
             }
@@ -134,13 +135,13 @@ pub(super) fn message(error: &MessageError, keep_alive_before: bool) -> Option<&
         MessageError::Size { expected, found, .. } if *found == expected + 4 => {
             "if its length counts its own four bytes: it must not; it counts the id and what follows"
         }
-        MessageError::Size { expected, found, .. } if found + 1 == *expected => "a length counts the id, too",
+        MessageError::Size { expected, found, .. } if found + 1 == *expected => "a length also counts the id",
         _ => return None,
     };
     Some(mine)
 }
 
-/// Of the beginning of a message, when nothing more comes.
+/// Returns the hint for the start of a message after which nothing more comes.
 pub(super) fn unfinished(begun: &[u8]) -> String {
     let Some((prefix, behind)) = begun.split_first_chunk::<4>() else {
         return format!("a message begins with a length of 4 bytes, and {} came", begun.len());
@@ -150,12 +151,12 @@ pub(super) fn unfinished(begun: &[u8]) -> String {
         0 if length == 1 => ": the id is missing",
         _ if come + 4 == length => ": a length does not count its own four bytes",
         0 => "",
-        _ => "; if that is no length of yours, the message before was longer or shorter than its own said",
+        _ => "; if you sent no such length, the message before it was longer or shorter than its own length said",
     };
     format!("the message's length says that {length} bytes follow, and {come} came{hint}")
 }
 
-/// Of a request that is wrong.
+/// Returns the hint for a wrong request.
 pub(super) fn request(request: &Request, pieces: u32, size: Option<u32>) -> Option<String> {
     let Request { index, begin, length } = *request;
     let Some(size) = size else {
@@ -174,7 +175,7 @@ pub(super) fn request(request: &Request, pieces: u32, size: Option<u32>) -> Opti
     Some(format!("from {begin} on there are only {left} more, so the last block is shorter"))
 }
 
-/// Of a bitfield with a bit set for a piece that does not exist.
+/// Returns the mistake of a bitfield with a bit set for a piece that does not exist.
 pub(super) fn spare_bits(bits: &[u8], pieces: u32) -> Mistake {
     let last = bits.last().copied().unwrap_or_default();
     let reversed = !pieces.is_multiple_of(8) && last.reverse_bits() << (pieces % 8) == 0;
@@ -182,7 +183,7 @@ pub(super) fn spare_bits(bits: &[u8], pieces: u32) -> Mistake {
     Mistake::new("spare bits", format!("{SPARE_BITS}{hint}; others may hang up"), MESSAGES)
 }
 
-/// Of an extended message, before it is taken in; `pieces` are those of our metadata.
+/// Returns the mistake in an extended message, if any. `metadata` is the size of ours in bytes.
 pub(super) fn extended(payload: &[u8], extensions: &Extensions, metadata: usize) -> Option<Mistake> {
     let (&id, rest) = payload.split_first()?;
     let ours = extensions.our_id(NAME).unwrap_or_default();
@@ -207,10 +208,11 @@ pub(super) fn extended(payload: &[u8], extensions: &Extensions, metadata: usize)
         let said = || extensions.theirs.said.m.values().any(|theirs| *theirs == id);
         let hint = match id {
             b'd' => "; between message id 20 and the dictionary the extension id is missing, 0 for the handshake".to_owned(),
-            _ if said() => format!("; {id} is the number that it gave out itself, for what comes to it"),
+            _ if said() => format!("; {id} is the number that it assigned itself, for messages that it receives"),
             _ => String::new(),
         };
-        let what = format!("its message to extension {id} is for nobody: to this seeder {NAME} has the id {ours}{hint}");
+        let what =
+            format!("its message has extension id {id}, which means nothing here: to this seeder {NAME} has the id {ours}{hint}");
         return Some(Mistake::new("extension id", what, EXTENSION));
     }
     let Ok(MetadataMessage::Request { piece }) = MetadataMessage::decode(rest) else { return None };
@@ -226,30 +228,31 @@ pub(super) fn extended(payload: &[u8], extensions: &Extensions, metadata: usize)
     unsorted(&decode_prefix(rest).ok()?)
 }
 
-/// Stage 1 reads such a dictionary all the same, as others do.
+/// Returns the mistake of a dictionary with unsorted keys. Stage 1 reads it all the same.
 fn unsorted(value: &Value) -> Option<Mistake> {
     let pairs = value.dictionary()?;
     match pairs.windows(2).find(|pair| matches!(pair, [(first, _), (second, _)] if first > second)) {
         Some([(first, _), (second, _)]) => {
             let [first, second] = [first, second].map(|key| excerpt(key));
-            let what = format!("the keys of a dictionary must be sorted as bytes, but {second} comes behind {first}");
+            let what = format!("the keys of a dictionary must be sorted as bytes, but {second} comes after {first}");
             Some(Mistake::new("unsorted", what, BENCODE))
         }
         _ => pairs.iter().find_map(|(_, value)| unsorted(value)),
     }
 }
 
-/// Of a message that may be read, but not said, or not yet. `late` is too late for a bitfield.
+/// Returns the mistake of a message that is well formed but comes at the wrong time. `late`:
+/// a bitfield is no longer allowed.
 pub(super) fn out_of_place(message: &Message, late: bool, choked: bool) -> Option<Mistake> {
     let (kind, what, see) = match message {
         Message::Bitfield { .. } if late => {
-            ("late bitfield", "a bitfield may only be the first message of BEP 3; what is new later is said by have", MESSAGES)
+            ("late bitfield", "a bitfield may only be the first message of BEP 3; later pieces are announced by have", MESSAGES)
         }
         Message::Request(_) if choked => {
-            ("choked request", "it asks while it is choked, and gets nothing: interested first, then wait for unchoke", PIECES)
+            ("choked request", "it asks while it is choked, and gets nothing: send interested, then wait for unchoke", PIECES)
         }
         Message::Suggest { .. } | Message::HaveAll | Message::HaveNone | Message::Reject(_) | Message::AllowedFast { .. } => {
-            ("fast", "messages 13 to 17 need bit 2 in both handshakes, and this seeder's has it not; ignored", MESSAGES)
+            ("fast", "messages 13 to 17 need bit 2 in both handshakes, and this seeder does not set it; ignored", MESSAGES)
         }
         Message::Unknown { id, .. } if *id != EXTENDED => {
             let hint = if id.is_ascii_digit() { ": an id is a number, not a digit" } else { "" };
@@ -260,12 +263,12 @@ pub(super) fn out_of_place(message: &Message, late: bool, choked: bool) -> Optio
     Some(Mistake::new(kind, what, see))
 }
 
-/// A request that stands right behind `interested`.
+/// Whether a request comes right after `interested`.
 pub(super) fn hasty(begun: &[u8]) -> bool {
     matches!(begun, [0, 0, 0, 13, 6, ..])
 }
 
-/// Of what is no HTTP request.
+/// Returns the hint for bytes that are not an HTTP request.
 pub(super) fn http(head: &[u8]) -> String {
     let line = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let hint = match beginning(head).filter(|_| !head.starts_with(b"GET ")) {
@@ -285,7 +288,7 @@ pub(super) fn http(head: &[u8]) -> String {
     format!("this is not an HTTP request that a tracker understands: {hint}")
 }
 
-/// Of a packet that is none of the tracker's protocol.
+/// Returns the hint for a packet that is not of the tracker protocol.
 pub(super) fn packet(packet: &[u8]) -> &'static str {
     const MAGIC: [u8; 8] = [0, 0, 4, 0x17, 0x27, 0x10, 0x19, 0x80];
     let reversed: Vec<u8> = MAGIC.iter().rev().copied().collect();
@@ -299,7 +302,7 @@ pub(super) fn packet(packet: &[u8]) -> &'static str {
     }
 }
 
-/// A port that the default one becomes with its bytes in the wrong order.
+/// Returns the hint for a port that is a usual one with its bytes swapped.
 pub(super) fn reversed_port(port: u16) -> Option<String> {
     let usual = (6881..=6889).contains(&port.swap_bytes());
     usual.then(|| format!("its port {port} is {} low byte first; see {TRACKER}", port.swap_bytes()))

@@ -1,4 +1,4 @@
-//! As much of HTTP as a tracker needs: the head of a request, and an answer to it.
+//! The part of HTTP that a tracker needs: the head of a request, and an answer to it.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::time::{Duration, Instant};
@@ -8,19 +8,19 @@ use crate::s04_handshake::transport::Transport;
 /// The longest head of a request, in bytes.
 const LONGEST_HEAD: usize = 8 << 10;
 
-/// What is asked of a tracker.
+/// A request to a tracker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
-    /// `GET`, if it is a client.
+    /// The method; a client sends `GET`.
     pub method: String,
     /// The path and the query.
     pub target: String,
-    /// What a stricter server would not take.
+    /// Something that a stricter server would refuse.
     pub odd: Option<&'static str>,
 }
 
-/// Reads a request's head, and what it says; its body, if it has one, is of no use to us.
-/// `None` if it is no HTTP, or too long.
+/// Reads and parses a request's head; a body is not needed. `None` if it is not HTTP, or
+/// too long.
 ///
 /// # Errors
 /// If the connection ends, or nothing comes in time.
@@ -29,7 +29,7 @@ pub fn read_request(transport: &mut Transport) -> io::Result<(Vec<u8>, Option<Re
     let mut part = [0; 2048];
     loop {
         let count = match transport.read(&mut part) {
-            // It waits for an answer to what has no end.
+            // The client waits for an answer to a request without an end.
             Err(error) if error.kind() == ErrorKind::TimedOut && !head.is_empty() => return Ok((head, None)),
             count => count?,
         };
@@ -55,7 +55,7 @@ pub fn read_request(transport: &mut Transport) -> io::Result<(Vec<u8>, Option<Re
     }
 }
 
-/// Answers, so that the answer arrives also where the request was not read to its end.
+/// Answers so that the answer arrives even if the request was not read to its end.
 pub(super) fn respond(transport: &mut Transport, status: u16, body: &[u8]) -> io::Result<()> {
     let reason = match status {
         200 => "OK",
@@ -71,8 +71,8 @@ pub(super) fn respond(transport: &mut Transport, status: u16, body: &[u8]) -> io
     if status == 200 {
         return Ok(());
     }
-    // Closing over bytes that were not read would reset the connection, and the
-    // answer might be lost with it: the rest of a body gets a moment to arrive.
+    // Closing with unread bytes would reset the connection, and the answer could be lost
+    // with it: so the rest of a body gets a moment to arrive.
     transport.reader.set_deadline(Instant::now() + Duration::from_millis(250));
     io::copy(&mut Read::by_ref(&mut transport.reader).take(1 << 20), &mut io::sink()).map(drop)
 }

@@ -1,4 +1,4 @@
-//! What the tracker and the seeders see, a line each, for whoever wants to look.
+//! Notes of what the tracker and the seeders see, a line each.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -10,17 +10,17 @@ use serde_json::{Value, json};
 use crate::s01_bencode::printable;
 use crate::trace::wiretap::Tap;
 
-/// How many notes wait to be read. The oldest make room.
+/// The most notes that wait to be read. The oldest make room.
 const MOST: usize = 1_000;
 
-/// Something that was seen.
+/// One observation.
 #[derive(Debug, Clone)]
 pub struct Note {
-    /// Who saw it: the tracker, or a seeder by its address.
+    /// The observer: the tracker, or a seeder by its address.
     pub who: String,
-    /// What, on one line that is safe to print.
+    /// What it saw, on one line that is safe to print.
     pub text: String,
-    /// The same for programs: an object with `event` and `who`.
+    /// The note for programs: an object with `event` and `who`.
     pub json: Value,
 }
 
@@ -63,33 +63,33 @@ impl Notes {
         waiting.notes.push_back(Note { who, text: printable(&text), json });
     }
 
-    /// Counts what is not told of: it was too much of the same.
+    /// Counts notes that were left out because there were too many like them.
     pub(super) fn pass_over(&self, count: u64) {
         self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner).lost += count;
     }
 
-    /// From now on, each single message is of interest.
+    /// Asks for a note of every message from now on.
     pub fn watch_closely(&self) {
         self.0.closely.store(true, Ordering::Relaxed);
     }
 
-    /// Whether it is.
+    /// Whether a note of every message is wanted.
     pub fn closely(&self) -> bool {
         self.0.closely.load(Ordering::Relaxed)
     }
 
-    /// From now on, all bytes that come and go pass this wiretap. A second one does not count.
+    /// Sends all bytes through this wiretap from now on. A second wiretap is ignored.
     pub fn listen_in(&self, tap: Arc<Tap>) {
         let _ = self.0.tap.set(tap);
     }
 
-    /// The wiretap, if there is one.
+    /// Returns the wiretap, if there is one.
     pub(super) fn tap(&self) -> Option<&Arc<Tap>> {
         self.0.tap.get()
     }
 
-    /// Takes the notes that have come since the last time, oldest first. Where some had
-    /// to make room, the first one says how many.
+    /// Takes the notes since the last call, oldest first. If some had to make room, the first
+    /// note says how many.
     pub fn take(&self) -> Vec<Note> {
         let Waiting { notes, lost } = std::mem::take(&mut *self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner));
         let gap = (lost > 0).then(|| Note {

@@ -13,7 +13,7 @@ use crate::s05_messages::bitfield::BitfieldError;
 use crate::s05_messages::{MessageError, Request};
 use crate::s07_extension::ExtensionError;
 
-/// Why a connection is over, as a note tells it.
+/// Why a connection ended, as a note says it.
 #[derive(Debug, Error)]
 pub(super) enum Over {
     #[error("this seeder dies")]
@@ -36,14 +36,14 @@ pub(super) enum Over {
     Have { index: u32, pieces: u32 },
     #[error("more of its requests are waiting than this seeder keeps ({MAX_QUEUE})")]
     TooMany,
-    #[error("it left unread for {} s what it was sent: read while you write", WRITE_TIME.as_secs())]
+    #[error("for {} s it did not read what it was sent: read while you write", WRITE_TIME.as_secs())]
     Unread,
     #[error("it said nothing for {} s", IDLE_TIME.as_secs())]
     Idle,
 }
 
 impl Over {
-    /// The rule that was broken, unless the end is nobody's fault.
+    /// Returns the mistake that ended the connection, if one did.
     pub(super) fn mistake(&self) -> Option<Mistake> {
         let see = match self {
             Over::Message { error: MessageError::HungUp { .. } | MessageError::Io(_), .. } | Over::Died | Over::Idle => {
@@ -65,7 +65,7 @@ impl From<MessageError> for Over {
     }
 }
 
-/// A write failed. What is read fails with errors of its own.
+/// Converts an error of a write. Reads have errors of their own.
 impl From<io::Error> for Over {
     fn from(error: io::Error) -> Over {
         if error.kind() == ErrorKind::TimedOut { Over::Unread } else { MessageError::Io(error).into() }
@@ -76,7 +76,8 @@ fn behind<T: fmt::Display>(hint: &Option<T>) -> String {
     hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default()
 }
 
-/// To hang up is how every client ends, and on some systems looks like an error.
+/// Returns why a read failed. Every client ends by hanging up, which some systems report
+/// as an error.
 fn broken(error: &MessageError) -> String {
     match error {
         MessageError::HungUp { inside: false } => "it hung up".to_owned(),

@@ -1,4 +1,4 @@
-//! What a tracker remembers: for each torrent, who has announced and where they listen.
+//! A tracker's memory: for each torrent, the peers that have announced and their addresses.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddr};
@@ -14,10 +14,10 @@ use crate::s04_handshake::origin::Origin;
 use crate::s14_peer_list::sharing::{Holder, first_to_go};
 use crate::s18_udp_tracker::packet::Counts;
 
-/// How often clients are asked to announce, unless somebody wants it otherwise.
+/// The default time between two announces of a client.
 pub const INTERVAL: Duration = Duration::from_secs(60);
-/// Who has not announced for two intervals and a half is gone, but not earlier than
-/// this: however short the interval, few clients announce twice in half a minute.
+/// A peer that has not announced for two and a half intervals is gone, but never sooner
+/// than this: however short the interval, few clients announce twice in half a minute.
 const EARLIEST_EXPIRY: Duration = Duration::from_secs(150);
 /// The most torrents that are remembered.
 const MAX_TORRENTS: usize = 1_000;
@@ -25,9 +25,9 @@ const MAX_TORRENTS: usize = 1_000;
 const MAX_PEERS: usize = 1_000;
 /// The most peers of all torrents together.
 const MAX_ENTRIES: usize = 10_000;
-/// How many peers are named to who does not say how many he wants.
+/// The number of peers in an answer if the client sends no `numwant`.
 const DEFAULT_NUMWANT: usize = 50;
-/// And at the most.
+/// The most peers in an answer.
 const MAX_NUMWANT: usize = 200;
 
 /// The torrents and their peers.
@@ -38,7 +38,7 @@ pub struct PhoneBook {
 
 #[derive(Default)]
 struct Torrent {
-    /// By address and in its order, so that a small swarm's answer is always the same.
+    /// The peers, sorted by address, so that the answer for a small swarm is always the same.
     peers: BTreeMap<SocketAddr, Entry>,
     announces: u64,
     completed: u64,
@@ -47,60 +47,60 @@ struct Torrent {
 struct Entry {
     peer_id: PeerId,
     complete: bool,
-    /// When it announced. `None` was entered by hand, and stays.
+    /// The time of its last announce; `None` for a peer that was entered by hand, and stays.
     seen: Option<Instant>,
 }
 
-/// Who announces.
+/// The sender of an announce.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Asker {
-    /// Where it listens: the address that it called from, with the port that it named.
+    /// The address it listens on: the one that it called from, with the port that it named.
     pub listens: SocketAddr,
-    /// Our address, as it was called: by that one the asker reaches this machine.
-    /// Unspecified if it is not known.
+    /// Our address as the asker dialed it, by which it can reach this machine. Unspecified if
+    /// it is not known.
     pub reached: IpAddr,
 }
 
 impl Asker {
-    /// Addresses as an IPv4 socket would have them, whatever socket it was.
+    /// Makes an asker, with addresses as an IPv4 socket would have them.
     pub fn new(from: IpAddr, port: u16, reached: IpAddr) -> Asker {
         Asker { listens: SocketAddr::new(from.to_canonical(), port), reached: reached.to_canonical() }
     }
 
-    /// Where this asker finds a peer. Who announced over loopback is on the tracker's
-    /// own machine, and loopback means another machine to everybody else.
+    /// Returns the address at which this asker finds a peer. A peer that announced over
+    /// loopback is on the tracker's machine, and loopback means another machine to all others.
     fn way_to(&self, peer: SocketAddr) -> SocketAddr {
         let elsewhere = peer.ip().is_loopback() && !self.listens.ip().is_loopback() && !self.reached.is_unspecified();
         if elsewhere { SocketAddr::new(self.reached, peer.port()) } else { peer }
     }
 }
 
-/// What an announce is answered with.
+/// The answer to an announce.
 #[derive(Debug)]
 pub struct Page {
-    /// Others that have the torrent, or want it.
+    /// Other peers that have the torrent, or want it.
     pub peers: Vec<(SocketAddr, PeerId)>,
-    /// How many have all of it.
+    /// The number of peers that have everything.
     pub complete: usize,
-    /// How many have not.
+    /// The number of peers that do not.
     pub incomplete: usize,
-    /// When to ask again.
+    /// The time until the next announce.
     pub interval: Duration,
     compact: bool,
 }
 
-/// What is known of a torrent.
+/// The counts of a torrent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tally {
     /// The torrent.
     pub info_hash: InfoHash,
-    /// Peers that are there now and have all of it.
+    /// The number of present peers that have everything.
     pub complete: usize,
-    /// Peers that are there now and have not.
+    /// The number of present peers that do not.
     pub incomplete: usize,
-    /// Announces so far.
+    /// The number of announces so far.
     pub announces: u64,
-    /// How many announces said that the last piece had just come.
+    /// The number of announces with the event `completed`.
     pub completed: u64,
 }
 
@@ -111,19 +111,19 @@ impl Default for PhoneBook {
 }
 
 impl PhoneBook {
-    /// An empty one, whose clients are to announce so often.
+    /// Makes an empty phone book whose clients should announce at this interval.
     pub fn new(interval: Duration) -> PhoneBook {
         PhoneBook { interval, torrents: HashMap::new() }
     }
 
-    /// Enters a complete peer that need not announce, and never expires.
+    /// Enters a complete peer that never announces and never expires.
     pub fn add(&mut self, info_hash: InfoHash, peer_id: PeerId, address: SocketAddr) {
         let peers = &mut self.torrents.entry(info_hash).or_default().peers;
         peers.insert(address, Entry { peer_id, complete: true, seen: None });
     }
 
-    /// Takes in an announce, and looks up others. Whoever announces is answered, also when
-    /// all places are taken by others that cannot go.
+    /// Enters an announce, and returns other peers. Every announce is answered, even if all
+    /// places are taken by peers that cannot be dropped.
     pub fn announce(&mut self, asker: &Asker, heard: &Heard, now: Instant) -> Page {
         let (ask, address) = (&heard.announce, asker.listens);
         let (wanted, compact) = (how_many(ask), heard.compact.unwrap_or(true));
@@ -139,14 +139,14 @@ impl PhoneBook {
         let peers = &mut torrent.peers;
         let by_hand = peers.get(&address).is_some_and(|entry| entry.seen.is_none());
         if by_hand {
-            // Whatever announces from there, the peer that was entered listens there.
+            // An announce from there changes nothing: the peer entered by hand listens there.
         } else if ask.event == Some(Event::Stopped) {
             peers.remove(&address);
         } else {
             peers.insert(address, Entry { peer_id: ask.peer_id, complete: ask.left == 0, seen: Some(now) });
         }
-        // Nobody is told of itself. Complete peers are told of each other, useless as that
-        // is: aria2 says `left=0` also while it has only a magnet link.
+        // A peer is not told about itself. Seeds are told about each other although it is
+        // useless, since aria2 also says `left=0` while it has only a magnet link.
         let others = peers.iter().filter(|(_, entry)| entry.peer_id != ask.peer_id);
         // Two peers may be the same to this asker: one that moved from 127.0.0.1 to ::1.
         let others: BTreeMap<_, _> = others.map(|(other, entry)| (asker.way_to(*other), entry.peer_id)).collect();
@@ -156,7 +156,7 @@ impl PhoneBook {
         Page { peers: page, complete, incomplete, interval: self.interval, compact }
     }
 
-    /// What there is now, in the order of the info hashes.
+    /// Returns the counts of all torrents, in the order of the info hashes.
     pub fn tallies(&mut self, now: Instant) -> Vec<Tally> {
         self.expire(now);
         let tally = |(info_hash, torrent): (&InfoHash, &Torrent)| {
@@ -168,7 +168,7 @@ impl PhoneBook {
         tallies
     }
 
-    /// Makes room for one more torrent and peer, as far as that is needed. Whether there is any.
+    /// Makes room for one more torrent and peer if needed, and returns whether there is room.
     fn has_room_for(&mut self, info_hash: InfoHash, address: SocketAddr, now: Instant) -> bool {
         let torrent = self.torrents.get(&info_hash);
         if torrent.is_some_and(|torrent| torrent.peers.contains_key(&address)) {
@@ -194,8 +194,8 @@ impl PhoneBook {
         self.torrents.values().map(|torrent| torrent.peers.len()).sum()
     }
 
-    /// Drops torrents of the address that is in the most of them. A torrent counts for that one of
-    /// its peers' addresses that is in the fewest, so that one with a modest peer stays.
+    /// Drops torrents of the address that is in the most of them. A torrent counts for the one
+    /// of its addresses that is in the fewest, so that a torrent with a modest peer stays.
     fn drop_torrent(&mut self) -> bool {
         let mut held: HashMap<Origin, usize> = HashMap::new();
         for torrent in self.torrents.values() {
@@ -209,7 +209,7 @@ impl PhoneBook {
         let with_peers = self.torrents.iter().filter_map(|(hash, torrent)| Some((*hash, torrent, modest(torrent)?)));
         let torrents: Vec<_> = with_peers.collect();
         let holder = |(_, torrent, origin): &(InfoHash, &Torrent, Origin)| {
-            // Fewest peers first, and of these the one that was announced longest ago.
+            // Fewest peers first, then the longest time since an announce.
             let by_hand = torrent.peers.values().any(|entry| entry.seen.is_none());
             let newest = torrent.peers.values().filter_map(|entry| entry.seen).max().filter(|_| !by_hand);
             Holder { origin: *origin, worth: newest.map(|newest| (torrent.peers.len(), newest)) }
@@ -220,8 +220,8 @@ impl PhoneBook {
         !go.is_empty()
     }
 
-    /// Drops peers that announced longest ago, of the address with the most of them: in
-    /// one torrent, or in all.
+    /// Drops the peers with the oldest announces of the address with the most peers: in one
+    /// torrent, or in all.
     fn drop_peer(&mut self, of: Option<InfoHash>) -> bool {
         let torrents = self.torrents.iter().filter(|(hash, _)| of.is_none_or(|of| of == **hash));
         let places: Vec<(InfoHash, SocketAddr, Option<Instant>)> = torrents
@@ -247,7 +247,7 @@ impl PhoneBook {
         self.torrents.values_mut().for_each(|torrent| torrent.expire(now, expiry));
     }
 
-    /// What a scrape is answered with. Nobody has a torrent that is not known.
+    /// Returns the counts for a scrape; all are 0 for an unknown torrent.
     pub fn counts(&mut self, info_hash: InfoHash, now: Instant) -> Counts {
         let expiry = self.expiry();
         let Some(torrent) = self.torrents.get_mut(&info_hash) else { return Counts::default() };
@@ -257,8 +257,8 @@ impl PhoneBook {
     }
 }
 
-/// The positions of those that go: the first to go, and a tenth of what its address has beside it.
-/// To find it takes a look at all, which is not to be worth a single announce.
+/// Returns the positions to drop: the first to go, and a tenth of its address's others.
+/// Finding it takes a scan of all, so one scan should serve more than one announce.
 fn all_to_go<W: Ord>(holders: &[Holder<W>]) -> Vec<usize> {
     let Some(first) = first_to_go(holders).and_then(|position| holders.get(position)) else { return Vec::new() };
     let of_origin = holders.iter().enumerate().filter(|(_, holder)| holder.origin == first.origin && holder.worth.is_some());
@@ -268,14 +268,14 @@ fn all_to_go<W: Ord>(holders: &[Holder<W>]) -> Vec<usize> {
     go.into_iter().map(|(position, _)| position).collect()
 }
 
-/// How many peers to name.
+/// Returns the number of peers to put in the answer.
 fn how_many(ask: &Announce) -> usize {
     let wanted = ask.numwant.map_or(DEFAULT_NUMWANT, |count| (count as usize).min(MAX_NUMWANT));
     if ask.event == Some(Event::Stopped) { 0 } else { wanted }
 }
 
 /// Keeps `wanted` peers, drawn at random and shared evenly among addresses. Otherwise one
-/// address with a thousand ports would be all that a swarm hears of.
+/// address with a thousand ports could fill every answer.
 fn share(peers: &mut Vec<(SocketAddr, PeerId)>, wanted: usize) {
     if peers.len() <= wanted {
         return;
@@ -295,7 +295,7 @@ impl Torrent {
         self.peers.retain(|_, entry| entry.seen.is_none_or(|seen| now.saturating_duration_since(seen) < expiry));
     }
 
-    /// Peers that have all, and those that have not.
+    /// Counts the peers that have everything, and those that do not.
     fn count(&self) -> (usize, usize) {
         let complete = self.peers.values().filter(|entry| entry.complete).count();
         (complete, self.peers.len() - complete)
@@ -303,7 +303,7 @@ impl Torrent {
 }
 
 impl Page {
-    /// The bencoded answer.
+    /// Returns the bencoded answer.
     pub fn encode(&self) -> Vec<u8> {
         let mut keys = vec![
             ("interval", encode::integer(self.interval.as_secs())),

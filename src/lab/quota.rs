@@ -1,16 +1,16 @@
-//! How much the tracker tells of whom: its log grows with the time, not with the packets.
+//! Limits the tracker's notes about each address: its log grows with time, not with packets.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use crate::s04_handshake::origin::Origin;
 
-/// How many notes in a row, and how many a second after that, are about one address. A class
-/// behind one router has room in this: thirty clients announce every other second.
+/// The notes in a row about one address, and then for each second. That is enough for a
+/// class behind one router, whose thirty clients announce every other second.
 const OF_ONE: Rate = Rate { burst: 100.0, each_second: 10.0 };
-/// The same about all packets whose sender proves nothing. Each may name another address.
+/// The notes about all packets with an unproved sender: each may name another address.
 const OF_STRANGERS: Rate = Rate { burst: 20.0, each_second: 1.0 };
-/// How many addresses are told apart.
+/// The most addresses with a quota of their own.
 const MOST_ORIGINS: usize = 1_000;
 
 struct Rate {
@@ -18,7 +18,7 @@ struct Rate {
     each_second: f64,
 }
 
-/// What is left to tell.
+/// The notes that are left.
 #[derive(Debug)]
 struct Quota {
     left: f64,
@@ -27,8 +27,8 @@ struct Quota {
 }
 
 impl Quota {
-    /// Takes one; `None` if nothing is left. Otherwise the number of those that were passed over
-    /// since the last one.
+    /// Takes one note, and returns the number of those passed over since the last one; `None` if
+    /// none is left.
     fn take(&mut self, rate: &Rate, now: Instant) -> Option<u64> {
         let since = now.saturating_duration_since(self.at).as_secs_f64();
         (self.left, self.at) = ((self.left + since * rate.each_second).min(rate.burst), now);
@@ -50,8 +50,8 @@ pub(super) struct Quotas {
 }
 
 impl Quotas {
-    /// Takes one for a note about this address, or about one that is not certain. `None` if
-    /// that is one too many; otherwise the number that was passed over before it.
+    /// Takes one note about this address, or about an unproved one. Returns the number of notes
+    /// passed over before it, or `None` if it is one too many.
     pub fn take(&mut self, about: Option<Origin>, now: Instant) -> Option<u64> {
         let new = |rate: &Rate| Quota { left: rate.burst, at: now, passed_over: 0 };
         let Some(origin) = about else {
@@ -66,8 +66,8 @@ impl Quotas {
         self.by_origin.entry(origin).or_insert_with(|| new(&OF_ONE)).take(&OF_ONE, now)
     }
 
-    /// Forgets whoever has said nothing for so long that their quota is whole again. Once a
-    /// second at most: it looks at all of them.
+    /// Forgets addresses whose quota is full again. At most once a second, since it looks at
+    /// all of them.
     fn forget(&mut self, now: Instant) {
         if self.forgot.is_some_and(|last| now.saturating_duration_since(last) < Duration::from_secs(1)) {
             return;
@@ -84,7 +84,7 @@ mod tests {
 
     use super::*;
 
-    /// How many of so many notes in a second are told, and how many are counted with them.
+    /// Returns how many of `count` notes in a second pass, and how many are counted with them.
     fn told(quotas: &mut Quotas, count: u32, begun: Instant, about: impl Fn(u32) -> Option<Origin>) -> (usize, u64) {
         let at = |number| begun + Duration::from_secs(1) * number / count;
         let told: Vec<u64> = (0..count).filter_map(|number| quotas.take(about(number), at(number))).collect();

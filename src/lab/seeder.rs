@@ -1,8 +1,8 @@
-//! A peer that has everything and gives it away, well or badly.
+//! A peer that has the content and gives it away, well or badly.
 //!
-//! It listens on a loopback address of its own, where the system has more than one,
-//! so that the seeders of a lab look like machines. What can go wrong with a peer, a
-//! [`Fault`] makes go wrong on purpose.
+//! It listens on a loopback address of its own, if the system has more than one, so that
+//! the seeders of a lab look like separate machines. A [`Fault`] makes it misbehave on
+//! purpose, in the ways that real peers do.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -20,9 +20,9 @@ use crate::s01_bencode::counted;
 use crate::s03_tracker::PeerId;
 use crate::s05_messages::bitfield::Bitfield;
 
-/// How many peers a seeder serves at a time.
+/// The most peers that a seeder serves at a time.
 const MAX_CONNECTIONS: usize = 100;
-/// How many peers it can tell apart.
+/// The most peers that it can tell apart.
 const MOST_SERVED: usize = 10_000;
 
 /// What a seeder does wrong.
@@ -31,29 +31,29 @@ pub enum Fault {
     /// Nothing.
     #[default]
     None,
-    /// Spoils the last byte of some blocks: of the first it gives, and of each `every`
-    /// blocks after it one.
+    /// Spoils the last byte of some blocks: of the first one, and then of one in every
+    /// `every`.
     Corrupt {
         /// 1 spoils all blocks.
         every: u64,
     },
-    /// Ends, with all its connections, once it has given so many blocks.
+    /// Ends, with all its connections, once it has given this many blocks.
     Dies {
-        /// To all peers together. 0 ends at the first request.
+        /// The number of blocks, to all peers together; 0 ends at the first request.
         after_blocks: u64,
     },
-    /// Gives its blocks in drops of this many bytes a second.
+    /// Gives its blocks at this many bytes a second.
     Slow {
-        /// For all peers together.
+        /// Bytes a second, to all peers together.
         per_second: u64,
     },
-    /// Chokes after every so many blocks of a connection, forgets what it was asked,
-    /// and unchokes a moment later.
+    /// Chokes a peer after every few blocks, forgets its requests, and unchokes it a moment
+    /// later.
     Chokes {
-        /// 0 counts as 1.
+        /// The number of blocks; 0 counts as 1.
         every: u64,
     },
-    /// Takes connections and says nothing, not even a handshake.
+    /// Accepts connections and says nothing, not even a handshake.
     Silent,
 }
 
@@ -108,8 +108,8 @@ impl Holds {
     }
 }
 
-/// What a seeder is to be like. The default listens where the system likes, has
-/// everything, and gives it as fast as it goes.
+/// The properties of a seeder. By default the system chooses its port, and it gives
+/// everything as fast as it can.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Plan {
     /// The port, if it is free; 0 lets the system choose one.
@@ -123,12 +123,12 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// A seeder with a fault.
+    /// Returns a plan with a fault.
     pub fn with_fault(fault: Fault) -> Plan {
         Plan { fault, ..Plan::default() }
     }
 
-    /// The same at this many bytes a second.
+    /// Returns the plan with a limit of this many bytes a second.
     pub fn at_rate(mut self, per_second: u64) -> Plan {
         self.rate = Some(per_second);
         self
@@ -141,27 +141,27 @@ pub struct Seeder {
     shared: Arc<Shared>,
 }
 
-/// What a seeder's threads share.
+/// The state that a seeder's threads share.
 pub(super) struct Shared {
     pub(super) peer_id: PeerId,
-    /// Where it listens, for notes.
+    /// The address it listens on, for notes.
     pub(super) address: SocketAddr,
     /// The torrents it serves.
     pub(super) torrents: Vec<(Content, Bitfield)>,
     pub(super) fault: Fault,
     pub(super) pace: Pace,
     pub(super) notes: Notes,
-    /// Blocks that have been begun, to count faults by.
+    /// The number of blocks that were started, which the faults count.
     pub(super) begun: AtomicU64,
-    /// Blocks that have gone out whole, and the bytes in them.
+    /// The number of blocks that were sent whole, and the bytes in them.
     pub(super) blocks: AtomicU64,
     pub(super) bytes: AtomicU64,
-    /// Whom they went to.
+    /// The peers that they went to.
     served: Mutex<HashSet<PeerId>>,
 }
 
 impl Shared {
-    /// This peer has got a block.
+    /// Records that this peer has received a block.
     pub(super) fn remember(&self, peer_id: PeerId) {
         let mut served = self.served.lock().unwrap_or_else(PoisonError::into_inner);
         if served.len() < MOST_SERVED {
@@ -174,7 +174,7 @@ impl Seeder {
     /// Starts seeder `number`, counted from 1, on 127.0.0.`number + 1`.
     ///
     /// # Errors
-    /// If there is no address or thread to be had.
+    /// If the system has no address or thread left.
     pub fn start(number: u8, contents: &[Content], plan: &Plan, notes: Notes) -> io::Result<Seeder> {
         let listener = bind(number, plan.port)?;
         let rate = if let Fault::Slow { per_second } = plan.fault { Some(per_second) } else { plan.rate };
@@ -203,17 +203,17 @@ impl Seeder {
         Ok(Seeder { service, shared })
     }
 
-    /// Where it listens.
+    /// Returns the address it listens on.
     pub fn address(&self) -> SocketAddr {
         self.service.address()
     }
 
-    /// How it calls itself: always the same for the same number.
+    /// Returns its peer id, which is always the same for the same number.
     pub fn peer_id(&self) -> PeerId {
         self.shared.peer_id
     }
 
-    /// What it does wrong.
+    /// Returns its fault.
     pub fn fault(&self) -> Fault {
         self.shared.fault
     }
@@ -223,32 +223,32 @@ impl Seeder {
         self.service.is_running()
     }
 
-    /// Blocks it has given, corrupt ones included.
+    /// Returns the number of blocks it has given, corrupt ones included.
     pub fn blocks(&self) -> u64 {
         self.shared.blocks.load(Ordering::Relaxed)
     }
 
-    /// The bytes in them.
+    /// Returns the number of bytes in these blocks.
     pub fn bytes(&self) -> u64 {
         self.shared.bytes.load(Ordering::Relaxed)
     }
 
-    /// How many peers they went to, by their peer ids.
+    /// Returns the number of peers that they went to, by peer id.
     pub fn served(&self) -> usize {
         self.shared.served.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 }
 
-/// `-LB0001-seeder000001`
+/// Returns the peer id of a seeder: `-LB0001-seeder000001`.
 fn peer_id(number: u8) -> PeerId {
     let mut id = *b"-LB0001-seeder000...";
     id[17..].copy_from_slice(format!("{number:03}").as_bytes());
     PeerId(id)
 }
 
-/// Linux and Windows have all of 127.x.x.x on loopback, other systems 127.0.0.1 only.
-/// There the seeders differ by their ports, which the system chooses: a well-known
-/// one might be the one that a client announces from the same address.
+/// Binds a seeder's listener. Linux and Windows have all of 127.x.x.x on loopback, other
+/// systems only 127.0.0.1. There the seeders differ by port, and the system chooses it: a
+/// client might announce the well-known one from the same address.
 fn bind(number: u8, port: u16) -> io::Result<TcpListener> {
     let own = Ipv4Addr::new(127, 0, 0, number.saturating_add(1));
     TcpListener::bind((own, port))

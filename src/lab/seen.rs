@@ -1,5 +1,5 @@
-//! What a seeder sees of one peer, told as it happens: a handful of lines for each
-//! connection, or every message for who watches closely.
+//! Notes of what a seeder sees of one peer: a handful of lines for each connection, or
+//! every message if the user asks for that.
 
 use std::net::SocketAddr;
 
@@ -15,19 +15,19 @@ use crate::s05_messages::{Message, Request};
 use crate::s07_extension::EXTENDED;
 use crate::trace::client;
 
-/// How many runs of pieces the last line names.
+/// The most runs of pieces that the last line names.
 const MOST_RUNS: usize = 5;
 
-/// One connection.
+/// The notes about one connection.
 pub(super) struct Seen {
     notes: Notes,
     us: SocketAddr,
     peer: SocketAddr,
-    /// After the handshake: who it is, and which pieces it has had blocks of.
+    /// The peer id, and the pieces of which it received blocks; `None` before the handshake.
     greeted: Option<(PeerId, Bitfield)>,
-    /// What has been told, and is not told again.
+    /// The kinds of notes that were added and are not repeated.
     told: Vec<&'static str>,
-    /// Blocks that have gone out whole, and the bytes in them.
+    /// The number of blocks sent whole, and the bytes in them.
     pub(super) blocks: u64,
     pub(super) bytes: u64,
     spoiled: u64,
@@ -55,7 +55,7 @@ impl Seen {
         }
     }
 
-    /// It broke a rule, or has most likely forgotten something.
+    /// Notes a broken rule, or something that the client has most likely forgotten.
     pub(super) fn mistake(&mut self, mistake: Mistake) {
         let more = json!({ "what": mistake.what, "see": mistake.see });
         if !self.told.contains(&mistake.kind) {
@@ -64,7 +64,7 @@ impl Seen {
         }
     }
 
-    /// It has shaken hands for a torrent that is here.
+    /// Notes a handshake for a torrent that is here.
     pub(super) fn greeting(&mut self, peer_id: PeerId, info: &Info) {
         let client = client::named(&peer_id);
         let more = json!({ "client": client, "peer_id": peer_id.to_string(), "info_hash": info.info_hash.to_string() });
@@ -72,7 +72,7 @@ impl Seen {
         self.greeted = Some((peer_id, Bitfield::new(info.piece_count())));
     }
 
-    /// It said something.
+    /// Notes a message from the peer.
     pub(super) fn heard(&mut self, message: &Message) {
         if self.notes.closely() {
             let what = describe(message);
@@ -92,7 +92,7 @@ impl Seen {
         }
     }
 
-    /// It was told something.
+    /// Notes a message to the peer.
     pub(super) fn said(&self, message: &Message) {
         if self.notes.closely() {
             let what = describe(message);
@@ -100,28 +100,28 @@ impl Seen {
         }
     }
 
-    /// It was choked on purpose.
+    /// Notes a choke that is a fault on purpose.
     pub(super) fn choked(&mut self, forgotten: usize) {
         self.chokes += 1;
         let what = format!("is choked, and loses {}", counted(forgotten, "request"));
         self.once("choked", &what, json!({ "forgotten": forgotten }));
     }
 
-    /// A block was spoiled on purpose.
+    /// Notes a block that was spoiled on purpose.
     pub(super) fn spoiled(&mut self, index: u32, begin: u32) {
         self.spoiled += 1;
         let what = format!("is given a spoiled block: piece {index}, begin {begin}");
         self.once("spoiled", &what, json!({ "piece": index, "begin": begin }));
     }
 
-    /// A block of this piece is on its way.
+    /// Records that a block of this piece is on its way.
     pub(super) fn gives(&mut self, index: u32) {
         if let Some((_, pieces)) = &mut self.greeted {
             pieces.set(index, true);
         }
     }
 
-    /// Blocks have gone out. Whom they went to, if they are its first.
+    /// Records blocks that were sent. Returns the peer id if they are the peer's first.
     pub(super) fn gave(&mut self, blocks: u64, bytes: u64) -> Option<PeerId> {
         let first = self.blocks == 0 && blocks > 0;
         self.blocks += blocks;
@@ -129,7 +129,7 @@ impl Seen {
         self.greeted.as_ref().filter(|_| first).map(|(peer_id, _)| *peer_id)
     }
 
-    /// The connection is over, and if so by this mistake, which is told by itself.
+    /// Notes the end of the connection. A mistake that caused it gets a note of its own.
     pub(super) fn over(&mut self, why: &str, mistake: Option<Mistake>) {
         let ours = mistake.is_some();
         mistake.into_iter().for_each(|mistake| self.mistake(mistake));
@@ -147,7 +147,7 @@ impl Seen {
     }
 }
 
-/// `0 to 3, 7`, and dots if there is more.
+/// Returns the runs of some pieces: `0 to 3, 7`, with dots if there are more.
 fn runs(pieces: &Bitfield) -> String {
     let mut runs: Vec<(u32, u32)> = Vec::new();
     for index in pieces.iter() {
@@ -163,7 +163,7 @@ fn runs(pieces: &Bitfield) -> String {
     runs.iter().take(MOST_RUNS).map(shown).collect::<Vec<_>>().join(", ") + dots
 }
 
-/// A message by its name in the specification, with its fields.
+/// Returns a message by its name in the specification, with its fields.
 fn describe(message: &Message) -> String {
     let fields = |name: &str, request: &Request| format!("{name} {} {} {}", request.index, request.begin, request.length);
     match message {

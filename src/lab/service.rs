@@ -1,8 +1,7 @@
-//! Listening: a thread that accepts, one for each connection, and an end that comes.
+//! A listener with a thread that accepts, a thread for each connection, and a reliable end.
 //!
-//! `accept` cannot be interrupted in std. So whoever stops the service connects to
-//! it, which wakes the thread that waits there; every other wait in here is in a
-//! read or a write, and those a hang-up wakes.
+//! std cannot interrupt `accept`. So the end connects to the listener, which wakes the waiting
+//! thread. Every other wait is in a read or a write, which a hang-up wakes.
 
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
@@ -17,27 +16,27 @@ use crate::s04_handshake::transport::{Hangup, Transport, over_tcp};
 use crate::s14_peer_list::sharing::{Holder, first_to_go, makes_way};
 use crate::s17_seeding::listener::wake;
 
-/// What each thread gets of the address space.
+/// The stack of each thread, in bytes.
 const STACK: usize = 512 << 10;
-/// How long to wait when the system refuses another connection.
+/// The wait after the system refuses another connection.
 const A_MOMENT: Duration = Duration::from_millis(50);
-/// How long the end waits for its threads.
+/// The longest time that the end waits for the threads.
 const END_TIME: Duration = Duration::from_secs(2);
-/// How long a new connection has until its owner sets a deadline.
+/// The deadline of a new connection until its owner sets one.
 const FIRST_DEADLINE: Duration = Duration::from_secs(10);
 
-/// What happens when somebody comes, and all places are taken.
+/// What happens to a newcomer when all places are taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Crowd {
-    /// One goes in any case: the oldest of the address with the most. That is for
-    /// short conversations. Whoever has not finished by then is too slow for the crowd.
+    /// The oldest connection of the address with the most always goes. That suits short
+    /// conversations: a client that has not finished by then is too slow for the crowd.
     OneGoes,
-    /// The oldest of the address with the most goes if that address has too many, compared with
-    /// the newcomer's. Otherwise the newcomer is turned away.
+    /// The oldest connection of the address with the most goes only if that address has too
+    /// many, compared with the newcomer's. Otherwise the newcomer is turned away.
     Shares,
 }
 
-/// What happens to the service once a connection is over.
+/// What happens to the service after a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum After {
     /// It goes on.
@@ -46,9 +45,8 @@ pub enum After {
     Stop,
 }
 
-/// What is done with a connection, on a thread of its own; with it goes the address by
-/// which the other side reached us. It must come back soon after the connection was
-/// hung up.
+/// Serves a connection on a thread of its own; the address is ours, as the other side
+/// dialed it. It must return soon after a hang-up.
 pub type Serve = Arc<dyn Fn(Transport, SocketAddr) -> After + Send + Sync>;
 
 /// A listener and its connections. Dropping it ends them.
@@ -59,7 +57,7 @@ pub struct Service {
 struct Shared {
     address: SocketAddr,
     state: Mutex<State>,
-    /// Something in `state` has ended.
+    /// Signals that something in `state` has ended.
     changed: Condvar,
 }
 
@@ -67,11 +65,11 @@ struct State {
     stopping: bool,
     accepting: bool,
     next: u64,
-    /// By number, so in the order of their arrival.
+    /// The connections by number, so in the order of their arrival.
     open: BTreeMap<u64, Place>,
 }
 
-/// Somebody who is served.
+/// A connection that is being served.
 struct Place {
     origin: Origin,
     hang_up: Hangup,
@@ -95,12 +93,12 @@ impl Service {
         Ok(Service { shared })
     }
 
-    /// Where it listens.
+    /// Returns the address it listens on.
     pub fn address(&self) -> SocketAddr {
         self.shared.address
     }
 
-    /// Whether it has not been stopped.
+    /// Whether the service still runs.
     pub fn is_running(&self) -> bool {
         !self.shared.lock().stopping
     }
@@ -114,7 +112,7 @@ impl Drop for Service {
         while state.accepting || !state.open.is_empty() {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return; // whoever is left has deadlines of its own
+                return; // the threads that are left have deadlines of their own
             }
             state = self.shared.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
@@ -130,7 +128,7 @@ impl Shared {
         loop {
             let accepted = listener.accept();
             if self.lock().stopping {
-                return; // closes the listener, and resets who is still in its queue
+                return; // closes the listener, and resets connections in its queue
             }
             match accepted {
                 Ok((stream, _)) => self.spawn(stream, limit, name, serve),
@@ -141,23 +139,23 @@ impl Shared {
     }
 
     fn spawn(self: &Arc<Shared>, stream: TcpStream, limit: (usize, Crowd), name: &str, serve: &Serve) {
-        // A stream that has ended already, or one too many, is just dropped.
+        // A stream that has ended already, or one too many, is dropped.
         let Ok(reached) = stream.local_addr() else { return };
         let Ok(transport) = over_tcp(stream, Instant::now() + FIRST_DEADLINE) else { return };
         let Some(open) = Open::new(self, &transport, limit) else { return };
         let serve = Arc::clone(serve);
         let work = move || {
-            let open = open; // as above
+            let open = open; // moved in, to be dropped when the thread ends
             if serve(transport, reached) == After::Stop {
                 open.shared.stop();
             }
         };
-        // Without a thread, the closure is dropped, and with it the connection.
+        // If the system refuses a thread, the closure is dropped, and with it the connection.
         let _ = thread::Builder::new().name(name.to_owned()).stack_size(STACK).spawn(work);
     }
 
-    /// Waits a moment for somebody to leave. If the process may open no more descriptors, they
-    /// are what is short, although places are free: then one goes, as if there were none.
+    /// Waits a moment for a connection to end. If the process may open no more descriptors, a
+    /// connection has to go even though places are free.
     fn wait_for_room(&self, crowd: Crowd, error: &io::Error) {
         let goes = if is_exhausted(error) { self.lock().make_room(None, crowd) } else { None };
         if let Some(place) = goes {
@@ -166,7 +164,7 @@ impl Shared {
         drop(self.changed.wait_timeout(self.lock(), A_MOMENT));
     }
 
-    /// Hangs up on all, and wakes the thread that accepts. Waits for nobody.
+    /// Hangs up on all connections, and wakes the thread that accepts. Does not wait for any.
     fn stop(&self) {
         let hang_ups: Vec<Hangup> = {
             let mut state = self.lock();
@@ -180,7 +178,7 @@ impl Shared {
     }
 }
 
-/// The thread that accepts is there.
+/// A marker that the accepting thread exists.
 struct Accepting(Arc<Shared>);
 
 impl Drop for Accepting {
@@ -197,8 +195,8 @@ struct Open {
 }
 
 impl Open {
-    /// `None` when it is one too many, or too late. To look and to enter are one turn
-    /// at the lock, so that no connection can miss the hang-up.
+    /// Enters a connection; `None` if it is one too many, or too late. The check and the entry
+    /// happen under one lock, so that no connection can miss the hang-up.
     fn new(shared: &Arc<Shared>, transport: &Transport, (limit, crowd): (usize, Crowd)) -> Option<Open> {
         let newcomer = Origin::of(transport.peer.ip());
         let mut state = shared.lock();
@@ -210,7 +208,7 @@ impl Open {
         state.next += 1;
         state.open.insert(number, Place { origin: newcomer, hang_up: Arc::clone(&transport.hang_up) });
         drop(state);
-        // Its thread wakes up and finds that it has no place any more.
+        // The thread of that connection wakes up and finds that it has no place any more.
         if let Some(place) = goes {
             (place.hang_up)();
         }
@@ -219,8 +217,8 @@ impl Open {
 }
 
 impl State {
-    /// Takes the place of one that makes way for a newcomer, who may not be known yet; `None` if
-    /// nobody has to.
+    /// Removes the connection that makes way for a newcomer, whose address may be unknown;
+    /// `None` if none has to.
     fn make_room(&mut self, newcomer: Option<Origin>, crowd: Crowd) -> Option<Place> {
         let holders: Vec<_> =
             self.open.iter().map(|(number, place)| Holder { origin: place.origin, worth: Some(*number) }).collect();
@@ -235,7 +233,7 @@ impl State {
 
 impl Drop for Open {
     fn drop(&mut self) {
-        // It is the socket's last owner, and must not close it under the lock.
+        // The place is the socket's last owner, and must not be dropped under the lock.
         let place = self.shared.lock().open.remove(&self.number);
         if let Some(place) = place {
             (place.hang_up)();
@@ -248,7 +246,7 @@ impl Drop for Open {
 mod tests {
     use super::*;
 
-    /// The number of the place that is given up, of places in the order of their arrival.
+    /// Returns the number of the place that is given up; places are in the order of arrival.
     fn goes(places: &str, newcomer: char, crowd: Crowd) -> Option<u64> {
         let origin = |name: char| Origin::of([192, 0, 2, name as u8].into());
         let place = |name| Place { origin: origin(name), hang_up: Arc::new(|| {}) };

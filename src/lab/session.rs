@@ -1,8 +1,8 @@
-//! One peer's connection to a seeder: from our bitfield to its last block.
+//! One peer's connection to a seeder, from our bitfield to its last block.
 //!
-//! One thread reads and writes in turn. It reads what has come, and while there is
-//! something to give it looks only into the buffer, never at the socket; so it can
-//! wait for the peer, or for its own rate, but not for both at once.
+//! One thread reads and writes in turn. While there is something to send, it reads only
+//! from the buffer, never from the socket. So it can wait for the peer or for its own rate,
+//! but not for both at once.
 
 use std::collections::VecDeque;
 use std::io::{self, Read};
@@ -25,20 +25,20 @@ use crate::s05_messages::{BLOCK_LENGTH, Message, MessageError, Request};
 use crate::s07_extension::{EXTENDED, EXTENSION_BIT, Extensions, OUR_REQQ};
 use crate::s08_metadata::UtMetadata;
 
-/// After so long a silence, whoever is writing a client is told what may be missing.
+/// The silence after which a note says what the client may have forgotten.
 const LULL: Duration = Duration::from_secs(5);
-/// How long a peer may say nothing, and how long we may.
+/// The longest silence of the peer, and of ours.
 pub(super) const IDLE_TIME: Duration = Duration::from_secs(180);
 const KEEP_ALIVE: Duration = Duration::from_secs(100);
-/// How long a peer may leave what we send unread.
+/// The longest time that a peer may leave our data unread.
 pub(super) const WRITE_TIME: Duration = Duration::from_secs(20);
-/// How long [`Fault::Chokes`] leaves a peer choked.
+/// The time that [`Fault::Chokes`] keeps a peer choked.
 const CHOKE_TIME: Duration = Duration::from_millis(300);
-/// How many bytes of answers about metadata may wait to be sent. Some clients ask for all of it at once.
+/// The most bytes of metadata answers that wait to be sent. Some clients ask for all of it at once.
 const MOST_UNSENT: usize = 1 << 20;
-/// How many blocks leave in one write.
+/// The number of blocks in one write.
 const BATCH: usize = 4;
-/// How many requests may wait: twice what we tell the peer.
+/// The most requests that may wait: twice the number that we tell the peer.
 pub(super) const MAX_QUEUE: usize = 2 * OUR_REQQ as usize;
 
 /// Serves one connection, and notes how it went.
@@ -52,7 +52,7 @@ pub(super) fn serve(seeder: &Arc<Shared>, transport: Transport) -> After {
     if matches!(over, Over::Died) { After::Stop } else { After::GoOn }
 }
 
-/// [`Fault::Silent`]: reads, so that it notices the end.
+/// Reads without answering, for [`Fault::Silent`], so that it notices the end.
 fn say_nothing(mut transport: Transport) -> Over {
     transport.set_deadline(Instant::now() + IDLE_TIME);
     match io::copy(&mut Read::by_ref(&mut transport.reader).take(1 << 20), &mut io::sink()) {
@@ -72,7 +72,7 @@ fn talk(seeder: &Shared, transport: Transport, seen: &mut Seen) -> Over {
     }
 }
 
-/// Our side of a connection. It writes into buffers only; [`Session::run`] sends them.
+/// Our side of a connection. It writes only into buffers; [`Session::run`] sends them.
 struct Session<'s> {
     seeder: &'s Shared,
     content: &'s Content,
@@ -80,22 +80,22 @@ struct Session<'s> {
     seen: &'s mut Seen,
     extensions: Extensions,
     choking: bool,
-    /// When [`Fault::Chokes`] unchokes again.
+    /// The time at which [`Fault::Chokes`] unchokes again.
     unchoke_at: Option<Instant>,
-    /// Blocks since the last unchoke.
+    /// The number of blocks since the last unchoke.
     since_unchoke: u64,
     queue: VecDeque<Request>,
-    /// Messages, which go before blocks, but not into the middle of one.
+    /// Messages to send, before the next block but never inside one.
     messages: Vec<u8>,
-    /// Whole blocks on their way: how many, their messages, and how much has gone.
+    /// Whole blocks on their way: their number, their messages, and the bytes sent so far.
     batch: Batch,
     blocks: Vec<u8>,
     gone: usize,
     last_heard: Instant,
     last_said: Instant,
-    /// Whether a message has come that must not come before a bitfield.
+    /// Whether a bitfield may no longer come.
     bitfield_is_late: bool,
-    /// Whether the message before was a keep-alive.
+    /// Whether the last message was a keep-alive.
     keep_alive: bool,
     asked: bool,
     /// Whether both sides speak the extension protocol.
@@ -137,7 +137,7 @@ impl<'s> Session<'s> {
         }
     }
 
-    /// Serves until something ends it.
+    /// Serves the peer until something ends the connection.
     fn run(&mut self, connection: &mut Connection) -> Result<Never, Over> {
         connection.send_bytes(&connection.ours.encode())?;
         // Clients of the tutorials insist on the bitfield first.
@@ -159,7 +159,8 @@ impl<'s> Session<'s> {
                     let choked = self.choking;
                     self.hear(message)?;
                     if choked && !self.choking && hints::hasty(connection.input.begun()) {
-                        let what = "it sends a request right behind interested; others forget what comes before their unchoke";
+                        let what =
+                            "it sends a request right after interested; others drop requests that come before their unchoke";
                         self.seen.mistake(Mistake::new("hasty", what, hints::PIECES));
                     }
                 }
@@ -175,7 +176,7 @@ impl<'s> Session<'s> {
         }
     }
 
-    /// What is due at some time.
+    /// Does what is due by now.
     fn tick(&mut self, now: Instant, begun: &[u8]) -> Result<(), Over> {
         if now >= self.last_heard + LULL {
             self.silence(begun);
@@ -192,13 +193,15 @@ impl<'s> Session<'s> {
         Ok(())
     }
 
-    /// Nothing has come for a while. Each silence is told of once.
+    /// Notes a silence, once each.
     fn silence(&mut self, begun: &[u8]) {
         let (kind, what, see) = match begun {
             [] if self.asked || self.unchoke_at.is_some() => return,
-            [] if self.choking => {
-                ("no interest", "it is not interested: who wants blocks says so, and waits for unchoke".to_owned(), hints::PIECES)
-            }
+            [] if self.choking => (
+                "no interest",
+                "it is not interested: to get blocks, send interested and wait for unchoke".to_owned(),
+                hints::PIECES,
+            ),
             [] => ("no request", "it was unchoked, and asks for nothing".to_owned(), hints::PIECES),
             begun => ("unfinished", hints::unfinished(begun), hints::MESSAGES),
         };
@@ -206,7 +209,7 @@ impl<'s> Session<'s> {
         self.seen.mistake(Mistake::new(kind, what, see));
     }
 
-    /// Sends what may go now, and says until when there is time to listen.
+    /// Sends what may go now, and returns the time until which to listen.
     fn send(&mut self, connection: &mut Connection, now: Instant) -> Result<Instant, Over> {
         connection.output.set_deadline(now + WRITE_TIME);
         if self.blocks.is_empty() && !self.messages.is_empty() {
@@ -230,21 +233,21 @@ impl<'s> Session<'s> {
             if self.gone >= self.blocks.len() {
                 self.count()?;
             }
-            return Ok(now); // there may be more to send: only look into the buffer
+            return Ok(now); // there may be more to send: only look in the buffer
         }
         Ok(self.next_tick())
     }
 
     fn next_tick(&self) -> Instant {
-        // A lull that is over has been told of.
+        // A silence that has ended was noted before.
         let lull = Some(self.last_heard + LULL).filter(|lull| *lull > Instant::now());
         let next = (self.last_heard + IDLE_TIME).min(self.last_said + KEEP_ALIVE);
         let next = lull.map_or(next, |lull| lull.min(next));
         self.unchoke_at.map_or(next, |at| at.min(next))
     }
 
-    /// Puts the next blocks together: one when there is a rate to keep, since nothing
-    /// else can go before it is out.
+    /// Fills the next batch of blocks. With a rate limit it is a single block, since nothing
+    /// else can be sent before it is out.
     fn fill(&mut self) -> Result<(), Over> {
         let batch = if self.seeder.pace.is_limited() { 1 } else { BATCH };
         while self.batch.blocks < batch as u64
@@ -252,7 +255,7 @@ impl<'s> Session<'s> {
         {
             let number = self.seeder.begun.fetch_add(1, Ordering::Relaxed);
             if matches!(self.seeder.fault, Fault::Dies { after_blocks } if number >= after_blocks) {
-                // The others' last block may still be on its way, ours is not.
+                // Another connection's last block may still be on its way, but ours is not.
                 if self.batch.blocks == 0 {
                     return Err(Over::Died);
                 }
@@ -287,7 +290,7 @@ impl<'s> Session<'s> {
         Ok(())
     }
 
-    /// A batch has gone out whole.
+    /// Counts a batch that was sent whole.
     fn count(&mut self) -> Result<(), Over> {
         let Batch { blocks, bytes } = std::mem::take(&mut self.batch);
         self.blocks.clear();
@@ -385,10 +388,11 @@ impl<'s> Session<'s> {
             return Err(rule(format!("a block is 1 to {BLOCK_LENGTH} bytes long")));
         }
         if u64::from(begin) + u64::from(length) > u64::from(size) {
-            return Err(rule(format!("that piece is {} long", counted(size, "byte"))));
+            return Err(rule(format!("that piece has {}", counted(size, "byte"))));
         }
         if begin % BLOCK_LENGTH != 0 && begin % length != 0 {
-            let what = format!("begin {begin} is no multiple of {BLOCK_LENGTH}: it counts bytes, not blocks; others may refuse");
+            let what =
+                format!("begin {begin} is not a multiple of {BLOCK_LENGTH}: it counts bytes, not blocks; others may refuse");
             self.seen.mistake(Mistake::new("begin", what, hints::PIECES));
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! The demo's swarm: four seeders, of which one lies and one does not live to the end.
+//! The demo's swarm: four seeders, one of which lies, and one of which dies before the end.
 
 use std::io;
 
@@ -7,13 +7,13 @@ use super::content::Content;
 use super::seeder::{Fault, Plan};
 use crate::s02_metainfo::MetainfoError;
 
-/// Bytes a second that each seeder gives, so that there is something to see.
+/// The rate of each seeder, in bytes a second: slow enough that there is something to see.
 const RATE: u64 = 2 << 20;
 
 /// What each seeder does wrong.
 const FAULTS: [Fault; 4] = [Fault::None, Fault::Corrupt { every: 8 }, Fault::Dies { after_blocks: 60 }, Fault::None];
 
-/// A folder of five files: long, short, empty, and with a name that is not ASCII.
+/// Makes a folder of five files: long, short, empty, and with a name that is not ASCII.
 ///
 /// # Errors
 /// None: it is a torrent like any other.
@@ -23,7 +23,7 @@ pub fn album() -> Result<Content, MetainfoError> {
     Content::folder("album", &files, 64 << 10, 11)
 }
 
-/// A single file, whose last piece is shorter.
+/// Makes a single file whose last piece is shorter.
 ///
 /// # Errors
 /// None: it is a torrent like any other.
@@ -40,7 +40,7 @@ pub fn start(content: &Content) -> io::Result<Lab> {
     Lab::start(vec![content.clone()], &plans, 0)
 }
 
-/// Who is there, a line each.
+/// Returns a line for each member of the swarm.
 pub fn describe(lab: &Lab) -> String {
     let mut lines = vec![format!("   tracker {}", lab.tracker.url())];
     lines.extend(lab.seeders.iter().map(|seeder| format!("   seeder  {} {}", seeder.address(), seeder.fault())));

@@ -1,4 +1,4 @@
-//! What `piecemeal lab` says at its start: for each chapter, the command to paste.
+//! The text that `piecemeal lab` prints at its start: for each chapter, the command to paste.
 
 use std::fmt;
 use std::io;
@@ -9,11 +9,11 @@ use serde_json::{Value, json};
 use super::Lab;
 use super::seeder::Fault;
 
-/// A lab's files in a folder, and how to use them. The chapters' lab has two torrents,
-/// the first a single file; where there is only one, it takes both their places.
+/// A lab's files in a folder, and how to use them. The chapters' lab has two torrents, the
+/// first a single file; a lab with one torrent uses it for both.
 pub struct Tour<'l> {
     lab: &'l Lab,
-    /// The .torrent files, and the contents themselves, in the order of the contents.
+    /// The paths of the .torrent files and of the contents, in the order of the contents.
     torrents: Vec<String>,
     originals: Vec<String>,
 }
@@ -30,7 +30,7 @@ impl Tour<'_> {
         Ok(Tour { lab, torrents, originals })
     }
 
-    /// The same for programs.
+    /// Returns the tour as JSON for programs.
     pub fn json(&self) -> Value {
         let magnets: Vec<String> = self.lab.contents.iter().map(|content| self.lab.magnet(content)).collect();
         let peers: Vec<String> = self.lab.addresses().iter().map(ToString::to_string).collect();
@@ -45,7 +45,7 @@ impl Tour<'_> {
         })
     }
 
-    /// A command for each chapter that has one, and the chapter's number.
+    /// Returns a command for each chapter that has one, with the chapter's number.
     fn commands(&self) -> Vec<(u8, String)> {
         let path = |paths: &[String], index: usize| paths.get(index).or(paths.last()).map(|path| quoted(path));
         let [sample, album] = [0, 1].map(|index| path(&self.torrents, index).unwrap_or_default());
@@ -53,7 +53,7 @@ impl Tour<'_> {
         let content = |index: usize| self.lab.contents.get(index).or(self.lab.contents.last());
         let link = |index: usize| content(index).map(|content| quoted(&self.lab.magnet(content))).unwrap_or_default();
         let (sample_link, album_link) = (link(0), link(1));
-        // With one peer and no tracker it is always the same peer that answers.
+        // With one peer and no tracker, the same peer always answers.
         let first: Vec<_> = self.lab.addresses().into_iter().take(1).collect();
         let one_peer = content(0).map(|content| quoted(&content.magnet(&[], &first))).unwrap_or_default();
         let peer = first.first().map(ToString::to_string).unwrap_or_default();
@@ -100,7 +100,7 @@ impl fmt::Display for Tour<'_> {
     }
 }
 
-/// A word for a shell: in single quotes where it holds anything a shell would act on.
+/// Quotes a word for a shell, if it holds anything that a shell would act on.
 fn quoted(word: &str) -> String {
     let plain = |letter: char| letter.is_alphanumeric() || "-_./:,@%+=".contains(letter);
     if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }

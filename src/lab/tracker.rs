@@ -1,8 +1,8 @@
-//! A small tracker, which says what is wrong with an announce.
+//! A small tracker that says what is wrong with an announce.
 //!
-//! It takes any torrent, keeps everything in memory, and answers a wrong announce
-//! with a `failure reason` that helps whoever is writing a client. Here it is asked over
-//! HTTP; at the same port number over UDP, by the thread in `udp.rs`. A lab has one on
+//! It accepts any torrent, keeps everything in memory, and answers a wrong announce with a
+//! `failure reason` that helps the author of the client. This file answers over HTTP; the
+//! thread in `udp.rs` answers over UDP on the same port number. A lab has a tracker on
 //! loopback; `piecemeal tracker` is one for a class.
 
 use std::io;
@@ -24,32 +24,32 @@ use crate::s01_bencode::counted;
 use crate::s02_metainfo::InfoHash;
 use crate::s03_tracker::{Announce, PeerId};
 
-/// How many clients are served at a time.
+/// The most clients served at a time.
 const MAX_CONNECTIONS: usize = 64;
 
-/// An announce that came, good or bad.
+/// An announce that was received, good or bad.
 #[derive(Debug, Clone)]
 pub struct Logged {
-    /// Who made it: not where it listens.
+    /// The address of the sender, which is not where it listens.
     pub from: SocketAddr,
-    /// The path and query as they came; over UDP, what the URL data option holds.
+    /// The path and query as they came; over UDP, the value of the URL data option.
     pub target: String,
-    /// What it said, or what was wrong with it.
+    /// The announce, or what is wrong with it.
     pub outcome: Result<Announce, String>,
 }
 
 /// The tracker. Dropping it ends it.
 pub struct LabTracker {
-    /// At least one.
+    /// The listeners over HTTP, at least one.
     services: Vec<Service>,
     desk: Arc<Desk>,
     _udp: Vec<UdpDesk>,
 }
 
-/// What a tracker listens with: two sockets at one port number.
+/// The two sockets of a tracker, with one port number.
 pub type Ears = (TcpListener, UdpSocket);
 
-/// Listens at an address; port 0 lets the system choose one.
+/// Listens on an address; port 0 lets the system choose one.
 ///
 /// # Errors
 /// If it is taken, or not ours.
@@ -57,14 +57,14 @@ pub fn at(address: SocketAddr) -> io::Result<Vec<Ears>> {
     Ok(vec![bind_both(address)?])
 }
 
-/// Listens on all of the machine's addresses. Where one socket does not take both
-/// kinds of them, there are two.
+/// Listens on all of the machine's addresses, with two pairs of sockets if one pair does
+/// not serve both IPv4 and IPv6.
 ///
 /// # Errors
 /// If the port is taken.
 pub fn everywhere(port: u16) -> io::Result<Vec<Ears>> {
     let six = bind_both((Ipv6Addr::UNSPECIFIED, port).into());
-    // On the same port, should the system have chosen it.
+    // Use the same port, in case the system chose it.
     let port = six.as_ref().ok().and_then(|(six, _)| six.local_addr().ok()).map_or(port, |address| address.port());
     match (six, bind_both((Ipv4Addr::UNSPECIFIED, port).into())) {
         (Ok(six), Ok(four)) => Ok(vec![six, four]),
@@ -74,18 +74,18 @@ pub fn everywhere(port: u16) -> io::Result<Vec<Ears>> {
 }
 
 impl LabTracker {
-    /// Listens at `address`, over TCP and UDP; port 0 lets the system choose one.
+    /// Starts a tracker on `address`, over TCP and UDP; port 0 lets the system choose one.
     ///
     /// # Errors
-    /// If the address is taken, or there is no thread to be had.
+    /// If the address is taken, or the system refuses a thread.
     pub fn start(address: SocketAddr, notes: Notes) -> io::Result<LabTracker> {
         LabTracker::on(at(address)?, INTERVAL, notes)
     }
 
-    /// Answers at these, and asks clients to announce so often.
+    /// Starts a tracker on these sockets, which asks clients to announce at this interval.
     ///
     /// # Errors
-    /// If there is no listener, or no thread to be had.
+    /// If there is no listener, or the system refuses a thread.
     pub fn on(ears: Vec<Ears>, interval: Duration, notes: Notes) -> io::Result<LabTracker> {
         if ears.is_empty() {
             return Err(io::Error::other("a tracker needs an address to listen at"));
@@ -105,18 +105,18 @@ impl LabTracker {
         Ok(LabTracker { services, desk, _udp })
     }
 
-    /// Where it listens, or the first of such places.
+    /// Returns the address it listens on, or the first one.
     pub fn address(&self) -> SocketAddr {
         self.services.first().map_or(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)), Service::address)
     }
 
-    /// The announce URL.
+    /// Returns the announce URL.
     pub fn url(&self) -> String {
         url(self.address())
     }
 
-    /// Announce URLs for others: of a tracker on all interfaces, those with the machine's
-    /// own addresses, as far as it has any beside loopback.
+    /// Returns announce URLs for other machines. For a tracker on all interfaces they have the
+    /// machine's own addresses, if there are any besides loopback.
     pub fn urls(&self) -> Vec<String> {
         let addresses = self.services.iter().flat_map(|service| {
             let at = service.address();
@@ -129,13 +129,13 @@ impl LabTracker {
         urls
     }
 
-    /// The announce URL for programs on the same machine.
+    /// Returns the announce URL for programs on the same machine.
     pub fn local_url(&self) -> String {
         let at = self.address();
         if at.ip().is_unspecified() { url((Ipv4Addr::LOCALHOST, at.port()).into()) } else { url(at) }
     }
 
-    /// The same over UDP.
+    /// Returns the announce URL over UDP.
     pub fn udp_url(&self) -> String {
         udp_url(self.address())
     }
@@ -145,29 +145,29 @@ impl LabTracker {
         lock(&self.desk.book).add(info_hash, peer_id, address);
     }
 
-    /// From now on, an announce for a torrent that is not known is told of as odd.
+    /// Adds a known torrent. From now on, an announce for an unknown one is noted as odd.
     pub fn knows(&self, content: &Content) {
         let mut known = lock(&self.desk.known);
         known.torrents.insert(content.info_hash());
         known.wrong.extend(hints::wrong_hashes(content, &[self.url()]));
     }
 
-    /// The last thousand announces, oldest first.
+    /// Returns the last thousand announces, oldest first.
     pub fn announces(&self) -> Vec<Logged> {
         lock(&self.desk.log).iter().cloned().collect()
     }
 
-    /// What is known of each torrent.
+    /// Returns the counts of each torrent.
     pub fn tallies(&self) -> Vec<Tally> {
         lock(&self.desk.book).tallies(Instant::now())
     }
 
-    /// How many requests were wrong.
+    /// Returns the number of requests that were wrong.
     pub fn refused(&self) -> u64 {
         self.desk.refused.load(Ordering::Relaxed)
     }
 
-    /// The torrents and who is there, a line each, below the sum.
+    /// Returns the total, and a line for each torrent with its peers.
     pub fn table(&self) -> String {
         let tallies = self.tallies();
         let (torrents, refused) = (tallies.len(), self.refused());
@@ -181,10 +181,10 @@ impl LabTracker {
             if torrents > 0 { format!("\n\n{:<40}  seeds  others  announces  completed", "torrent") } else { String::new() };
         let lines: String = tallies.iter().map(line).collect();
         let there = [counted(torrents, "torrent"), counted(peers, "peer") + " there", counted(announces, "announce")];
-        format!("The tracker is over: {}, {refused} refused.{head}{lines}", there.join(", "))
+        format!("The tracker has ended: {}, {refused} refused.{head}{lines}", there.join(", "))
     }
 
-    /// The same for programs.
+    /// Returns the counts of each torrent as JSON for programs.
     pub fn tallies_json(&self) -> Vec<Value> {
         let object = |tally: &Tally| {
             json!({
@@ -204,8 +204,8 @@ fn udp_url(address: SocketAddr) -> String {
     format!("udp://{address}/announce")
 }
 
-/// The addresses by which this machine would call others, over IPv4 and perhaps over
-/// IPv6. The others are from the ranges for documentation.
+/// Returns the addresses from which this machine would dial others, over IPv4 and perhaps
+/// IPv6. The addresses to dial are from the ranges for documentation.
 fn own_addresses(also_six: bool) -> Vec<IpAddr> {
     let four = Some(Ipv4Addr::new(192, 0, 2, 1).into());
     let six = also_six.then_some(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into());
@@ -213,8 +213,8 @@ fn own_addresses(also_six: bool) -> Vec<IpAddr> {
     own.filter(|ip| !ip.is_loopback()).collect()
 }
 
-/// The address by which this machine would call another. To connect a UDP socket sends
-/// nothing: it only makes the system choose a way.
+/// Returns the address from which this machine would dial `peer`. Connecting a UDP socket
+/// sends nothing: it only makes the system choose a route.
 pub(super) fn own_address(peer: IpAddr) -> Option<IpAddr> {
     let from: IpAddr = if peer.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
     let socket = UdpSocket::bind((from, 0)).ok()?;

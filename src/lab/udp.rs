@@ -1,9 +1,8 @@
-//! The tracker over UDP (BEP 15): the same phone book, at the same port number.
+//! The tracker over UDP (BEP 15): the same phone book, on the same port number.
 //!
-//! One thread and one socket serve everybody, and remember nothing of anybody. That is
-//! the point of a connection id: it is made from a secret and the client's address, so
-//! that who shows it has received a packet at that address, and the tracker need not
-//! keep a list.
+//! One thread and one socket serve all clients, and keep no list of them. That is the
+//! point of a connection id: it is made from a secret and the client's address, so a client
+//! that sends it back has received a packet at that address.
 
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
@@ -21,27 +20,27 @@ use super::tracker::own_address;
 use crate::s18_udp_tracker::packet::{Answer, Ask, Family, PROTOCOL_ID, Request, Said};
 use crate::trace::stream::Way;
 
-/// What the thread gets of the address space.
+/// The stack of the thread, in bytes.
 const STACK: usize = 512 << 10;
-/// The largest request that is read; what is longer is cut. It has room for 74 torrents.
+/// The largest request in bytes; a longer one is cut. It has room for 74 torrents.
 const LARGEST_REQUEST: usize = 4_096;
-/// The thread looks up so often, should it have missed that it is to end.
+/// The thread checks this often whether it should end, in case it missed the wake-up.
 const LOOK_UP: Duration = Duration::from_secs(1);
 /// The bytes of an error before its text: the action and the transaction id.
 const ERROR_HEAD: usize = 8;
-/// A connection id is made anew after so long, ...
+/// The time after which connection ids change.
 const EPOCH: Duration = Duration::from_secs(60);
-/// ... and this many older ones are good, too: so each is good for two minutes at least.
+/// The number of older ids that are also accepted, so each is good for at least two minutes.
 const OLDER_EPOCHS: u64 = 2;
 
-/// Listens at one port number over TCP and UDP; port 0 lets the system choose one.
+/// Listens on one port number over TCP and UDP; port 0 lets the system choose one.
 pub(super) fn bind_both(address: SocketAddr) -> io::Result<(TcpListener, UdpSocket)> {
     let mut tries = 0;
     loop {
         let listener = TcpListener::bind(address)?;
         match UdpSocket::bind(listener.local_addr()?) {
             Ok(socket) => return Ok((listener, socket)),
-            // The system has chosen by what is free over TCP.
+            // The system has chosen a port that is free over TCP; over UDP it may be taken.
             Err(_) if address.port() == 0 && tries < 20 => tries += 1,
             Err(error) => return Err(error),
         }
@@ -56,7 +55,7 @@ pub(super) struct UdpDesk {
 }
 
 impl UdpDesk {
-    /// Answers at this socket, from this desk.
+    /// Starts the thread that answers on this socket, from this desk.
     pub fn start(socket: UdpSocket, desk: Arc<Desk>) -> io::Result<UdpDesk> {
         let address = socket.local_addr()?;
         socket.set_read_timeout(Some(LOOK_UP))?;
@@ -72,7 +71,7 @@ impl UdpDesk {
 impl Drop for UdpDesk {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
-        // A packet wakes the thread. If it does not arrive, the thread looks up by itself.
+        // A packet wakes the thread. If the packet is lost, the thread still checks on its own.
         let (ip, any): (IpAddr, IpAddr) = match self.address.ip() {
             IpAddr::V4(ip) if ip.is_unspecified() => (Ipv4Addr::LOCALHOST.into(), Ipv4Addr::UNSPECIFIED.into()),
             IpAddr::V6(ip) if ip.is_unspecified() => (Ipv6Addr::LOCALHOST.into(), Ipv6Addr::UNSPECIFIED.into()),
@@ -86,7 +85,7 @@ impl Drop for UdpDesk {
     }
 }
 
-/// Who answers the packets.
+/// The state of the answering thread.
 struct Clerk {
     desk: Arc<Desk>,
     secret: [u8; 20],
@@ -100,30 +99,30 @@ impl Clerk {
             match socket.recv_from(&mut buffer) {
                 Ok((0, _)) => {}
                 Ok((length, from)) => {
-                    // A socket for both families sees IPv4 as a part of IPv6.
+                    // A socket for both families shows IPv4 addresses as IPv6.
                     let asker = SocketAddr::new(from.ip().to_canonical(), from.port());
                     let (packet, tap) = (buffer.get(..length).unwrap_or_default(), self.desk.notes.tap());
                     tap.inspect(|tap| tap.packet(asker, Way::In, packet));
                     if let Some(answer) = self.answer(packet, asker) {
                         let packet = answer.encode(Family::of(asker));
                         tap.inspect(|tap| tap.packet(asker, Way::Out, &packet));
-                        // Who has closed the socket meanwhile does not want it.
+                        // A client that has closed its socket meanwhile does not want the answer.
                         let _ = socket.send_to(&packet, from);
                     }
                 }
                 Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
-                // An earlier answer did not arrive, or there is no memory for a moment.
+                // An earlier answer did not arrive, or the system is briefly out of memory.
                 Err(_) => thread::sleep(Duration::from_millis(1)),
             }
         }
     }
 
-    /// One packet, one answer.
+    /// Returns the answer to one packet.
     ///
-    /// The sender's address on a packet is whatever the sender wrote there. Until it is proved, by a
-    /// connection id, an answer is never longer than what came: otherwise anybody could make this
-    /// tracker send more to a victim than they send themselves. What is too short to have
-    /// a transaction id gets no answer.
+    /// The address on a packet is whatever its sender wrote there. Until a connection id proves
+    /// it, an answer is never longer than the packet: otherwise anyone could make this tracker
+    /// send a victim more than they send themselves. A packet that is too short for a
+    /// transaction id gets no answer.
     fn answer(&self, packet: &[u8], from: SocketAddr) -> Option<Answer> {
         let request = match Request::decode(packet) {
             Ok(request) => request,
@@ -153,8 +152,8 @@ impl Clerk {
                     Err(self.refuse(from, &target, "port must be 1 to 65535, but is 0".to_owned()))
                 } else {
                     let heard = Heard { announce, compact: Some(true), ip: None, nan: false };
-                    // std does not tell which of our addresses a packet came to; this is the one
-                    // from which the answer goes.
+                    // std does not report which of our addresses a packet came to, so take the one from
+                    // which the answer is sent.
                     let reached = own_address(from.ip()).unwrap_or(Ipv4Addr::UNSPECIFIED.into());
                     let page = self.desk.announce(from, reached, heard, &target, None);
                     Ok(Said::Announced {
@@ -177,10 +176,9 @@ impl Clerk {
         self.desk.refuse(from, target, reason, hints::UDP_TRACKER)
     }
 
-    /// Notes a packet of somebody who may be somebody else, and returns what to answer: as
-    /// much of the reason as keeps the answer shorter than the packet. Shorter and not as
-    /// long, or two trackers that are each made to believe that the other one asks would
-    /// answer each other forever.
+    /// Notes a packet with an unproved address, and returns as much of the reason as keeps the
+    /// answer shorter than the packet. With equal lengths, two trackers that each believe that
+    /// the other one asks would answer each other forever.
     fn refuse_stranger(&self, from: SocketAddr, packet: &[u8], reason: String) -> String {
         self.desk.refuse_stranger(from, &reason, hints::UDP_TRACKER);
         let room = packet.len().saturating_sub(ERROR_HEAD + 1);
@@ -189,12 +187,13 @@ impl Clerk {
         said.into_iter().find(|text| text.len() <= room).unwrap_or_default().to_owned()
     }
 
-    /// How many minutes the tracker is old.
+    /// Returns the age of the tracker in epochs.
     fn epoch(&self) -> u64 {
         self.born.elapsed().as_secs() / EPOCH.as_secs()
     }
 
-    /// The port is not in it: a client may ask from a new socket each time.
+    /// Returns the connection id of an address. The port is not in it: a client may ask from a
+    /// new socket each time.
     fn connection_id(&self, from: SocketAddr, epoch: u64) -> u64 {
         let ip = from.ip().to_canonical().to_string();
         let hash: [u8; 20] = Sha1::digest([&self.secret[..], &epoch.to_be_bytes(), ip.as_bytes()].concat()).into();

@@ -1,5 +1,5 @@
-//! The line that says how far a piece of work is: for a terminal of any width, and
-//! for a file. From numbers to text, nothing else.
+//! Makes the line that says how far the work is, for a terminal of any width and for a
+//! file. It turns numbers into text, and does nothing else.
 
 use std::time::Duration;
 
@@ -7,44 +7,44 @@ use piecemeal::s01_bencode::counted;
 
 use super::speed::Left;
 
-/// How long the bar is at least, if it is there, and at most.
+/// The least length of the bar, if there is one, and the greatest.
 const BAR: (usize, usize) = (6, 30);
 /// The room for `999 KiB/s`.
 const RATE: usize = 9;
 const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
 
-/// How far a piece of work is.
+/// The figures of some work.
 #[derive(Debug, Clone, Default)]
 pub struct Tally {
-    /// What is being done.
+    /// The name of the work: `downloading`.
     pub label: &'static str,
-    /// Whether it has no end of its own: then `total` is only a measure for `given`.
+    /// Whether the work has no end of its own; `total` is then only a measure for `given`.
     pub endless: bool,
-    /// Bytes in all; 0: not known yet.
+    /// The total number of bytes; 0 until it is known.
     pub total: u64,
-    /// How many of them are done; of a download, verified.
+    /// The bytes that are done; in a download, verified.
     pub done: u64,
-    /// How many of those were there from the start.
+    /// The part of `done` that was there from the start.
     pub resumed: u64,
-    /// How many have come beside them, and are not verified yet.
+    /// The bytes that have come but are not verified yet.
     pub unverified: u64,
-    /// Bytes a second that come, or are worked on.
+    /// The rate of receiving, or of working, in bytes a second.
     pub down: Option<u64>,
-    /// And that go.
+    /// The rate of sending, in bytes a second.
     pub up: Option<u64>,
-    /// Bytes that have gone.
+    /// The bytes that have been sent.
     pub given: u64,
-    /// How many peers are connected, where there are any to speak of.
+    /// The number of connected peers, if the work has peers.
     pub peers: Option<usize>,
-    /// How long it has taken so far.
+    /// The time since the start.
     pub elapsed: Duration,
-    /// How long it is going to take.
+    /// The time that is left.
     pub left: Left,
 }
 
 impl Tally {
-    /// One line of so many columns at most. What matters least is left out first. Each
-    /// part has room to grow, so that those behind it stay where they are.
+    /// Returns one line of at most `width` columns. The least important parts are left out
+    /// first. Each part has room to grow, so that the parts after it stay in place.
     pub fn line(&self, width: usize) -> String {
         if self.is_endless() {
             let label = if self.endless { self.label } else { "getting the info dictionary" };
@@ -53,7 +53,7 @@ impl Tally {
             return fit(width, &[part(0, 0, Some(started)), self.up_part(2), self.peers_part(1), part(3, 10, given)]);
         }
         let percent = Some(format!("{:>3}%", self.percent()));
-        // What is not known yet has its room, too.
+        // A figure that is not known yet also gets its room.
         let down = format!("{:>RATE$}", self.rate_down().unwrap_or_default());
         let left = self.left().unwrap_or_default();
         let parts = |bar| {
@@ -65,7 +65,7 @@ impl Tally {
                 part(1, RATE, Some(down.clone())),
                 self.up_part(7),
                 self.peers_part(6),
-                // The last one may grow as it likes, if there is room.
+                // The last one may grow freely, if there is room.
                 part(3, 10, Some(left.clone())),
             ]
         };
@@ -74,11 +74,11 @@ impl Tally {
         if !kept.contains(&1) {
             return fit(width, &least);
         }
-        // The bar gets what the others leave.
+        // The bar gets the room that is left.
         fit(width, &parts(Some(self.bar((BAR.0 + width.saturating_sub(room(&least, &kept))).min(BAR.1)))))
     }
 
-    /// The same without a bar, for a file.
+    /// Returns the line without a bar, for a file.
     pub fn plain(&self) -> String {
         let given = self.endless && self.total > 0;
         let percent = if given { self.given * 100 / self.total } else { self.percent() };
@@ -95,12 +95,12 @@ impl Tally {
         self.endless || self.total == 0
     }
 
-    /// Rounded down: 100 only when all is done.
+    /// Returns the percentage done, rounded down: it is 100 only when all is done.
     fn percent(&self) -> u64 {
         (u128::from(self.done) * 100 / u128::from(self.total.max(1))).min(100) as u64
     }
 
-    /// `=` was there, `#` is verified, `+` has come, `.` is missing.
+    /// Returns the bar: `=` was there, `#` is verified, `+` has come, `.` is missing.
     fn bar(&self, length: usize) -> String {
         let cells =
             |bytes: u64| (u128::from(bytes) * length as u128 / u128::from(self.total.max(1))).min(length as u128) as usize;
@@ -115,7 +115,7 @@ impl Tally {
         format!("[{}]", (0..length).map(cell).collect::<String>())
     }
 
-    /// `  2.8 of 12.0 MiB`: both in one unit, so that the width stays.
+    /// Returns `  2.8 of 12.0 MiB`: both in one unit, so that the width never changes.
     fn sums(&self) -> String {
         let (unit, total) = in_unit(self.total);
         let done = self.done as f64 / 1024f64.powi(unit as i32);
@@ -153,21 +153,21 @@ impl Tally {
     }
 }
 
-/// What a line is made of: the higher the first number, the sooner it is left out; the
-/// second is the room that is kept for it.
+/// A part of a line. The higher the first number, the sooner the part is left out; the
+/// second number is the room that is kept for it.
 type Part = (u8, usize, Option<String>);
 
 fn part(luxury: u8, room: usize, text: Option<String>) -> Part {
     (luxury, room, text)
 }
 
-/// How many columns so many parts take, with two between them.
+/// Returns the number of columns that these parts take, with two between them.
 fn room(parts: &[Part], kept: &[usize]) -> usize {
     let width = |at: &usize| parts[*at].2.as_deref().map_or(0, |text| text.chars().count()).max(parts[*at].1);
     kept.iter().map(|at| width(at) + 2).sum::<usize>().saturating_sub(2)
 }
 
-/// Those that fit, the lowest numbers first.
+/// Returns the parts that fit, the lowest numbers first.
 fn kept(width: usize, parts: &[Part]) -> Vec<usize> {
     let mut kept: Vec<usize> = (0..parts.len()).filter(|at| parts[*at].2.is_some()).collect();
     kept.sort_by_key(|at| parts[*at].0);
@@ -178,14 +178,14 @@ fn kept(width: usize, parts: &[Part]) -> Vec<usize> {
     kept
 }
 
-/// Those that fit, in the order in which they stand.
+/// Returns the parts that fit, in their order on the line.
 fn fit(width: usize, parts: &[Part]) -> String {
     let text = |at: &usize| format!("{:<room$}", parts[*at].2.as_deref().unwrap_or_default(), room = parts[*at].1);
     let line = kept(width, parts).iter().map(text).collect::<Vec<_>>().join("  ");
     line.trim_end().chars().take(width).collect()
 }
 
-/// A text on lines of so many columns at most, broken between words where it can be.
+/// Returns a text on lines of at most `width` columns, broken between words if possible.
 pub fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split(' ') {
@@ -194,19 +194,19 @@ pub fn wrapped(text: &str, width: usize) -> Vec<String> {
             _ => lines.push(word.to_owned()),
         }
     }
-    // A word that is longer than a line, such as a URL, is cut: all else would wrap by itself.
+    // A word longer than a line, such as a URL, is cut, or the terminal would wrap it.
     lines.iter_mut().for_each(|line| *line = line.chars().take(width).collect());
     lines
 }
 
-/// `999 B`, `1.2 KiB`, `12 KiB`, `1023 KiB`, `1.0 MiB`.
+/// Returns a size in short: `999 B`, `1.2 KiB`, `12 KiB`, `1023 KiB`, `1.0 MiB`.
 pub fn size(bytes: u64) -> String {
     let (unit, value) = in_unit(bytes);
     let digits = usize::from(unit > 0 && value < 9.95);
     format!("{value:.digits$} {}", UNITS[unit])
 }
 
-/// The number of the unit in which it is short, and how much it is in that.
+/// Returns the index of the unit that makes a size short, and the size in that unit.
 fn in_unit(bytes: u64) -> (usize, f64) {
     let (mut unit, mut value) = (0, bytes as f64);
     while value >= 1023.5 && unit < 4 {
@@ -215,7 +215,7 @@ fn in_unit(bytes: u64) -> (usize, f64) {
     (unit, value)
 }
 
-/// `8s`, `1:08`, `1:02:03`, `4d 3h`.
+/// Returns a time in short: `8s`, `1:08`, `1:02:03`, `4d 3h`.
 fn clock(seconds: u64) -> String {
     let (minutes, hours) = (seconds / 60 % 60, seconds / 3600);
     match hours {

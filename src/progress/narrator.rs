@@ -1,28 +1,28 @@
-//! `-v`: one sentence a step, what and why, and the chapter that tells more.
+//! `-v`: a sentence for each step, what and why, with the chapter that explains it.
 
 use std::fmt::Display;
 use std::io::{self, Write};
 
 use piecemeal::s01_bencode::printable;
 
-/// Tells the story of a command to who asked for it. Any thread may have a copy.
+/// Prints the steps of a command if `-v` was given. Any thread may have a copy.
 #[derive(Clone, Copy)]
 pub struct Narrator {
-    /// Whether anybody wants to hear it.
+    /// Whether the user wants to hear it: `-v`.
     pub wanted: bool,
-    /// Whether not even notes are wanted.
+    /// Whether even notes are unwanted: `-q`.
     pub quiet: bool,
 }
 
 impl Narrator {
-    /// Tells something that the user must know to understand the answer.
+    /// Prints a note that the user needs to understand the answer.
     pub fn note(self, what: impl Display) {
         if !self.quiet {
             let _ = writeln!(io::stderr(), "note: {}", printable(&super::shown(&what.to_string())));
         }
     }
 
-    /// What happens now, and why; chapter 3 has more about it.
+    /// Explains what happens now, and why, with the number of its chapter.
     pub fn say(self, chapter: u8, what: impl Display) {
         if self.wanted {
             // A closed stderr is no reason to stop.
@@ -31,7 +31,7 @@ impl Narrator {
     }
 }
 
-/// Strangers' words in it are made safe to print.
+/// Returns a sentence with its chapter. Text from strangers is made safe to print.
 pub fn sentence(chapter: u8, what: impl Display) -> String {
     format!("{} (chapter {chapter})", printable(&super::shown(&what.to_string())))
 }

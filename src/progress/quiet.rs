@@ -1,34 +1,34 @@
-//! When a line is worth printing where there is no terminal, and when a silence is worth a word.
+//! Decides when a line is due where there is no terminal, and when a silence needs a reason.
 
 use std::time::{Duration, Instant};
 
 use super::line::Tally;
 
-/// Work that is over sooner gets no line, and a line comes no sooner after another.
+/// Work that ends sooner gets no line, and two lines are at least this far apart.
 const SHORT: Duration = Duration::from_secs(2);
-/// A terminal says this soon why nothing seems to happen...
+/// The silence after which a terminal shows why nothing seems to happen.
 const SHOWN: Duration = Duration::from_secs(2);
-/// ...and a file this soon.
+/// The silence after which a file says so.
 const SAID: Duration = Duration::from_secs(10);
 
-/// The plain lines of one piece of work.
+/// The plain lines for some work.
 pub struct Lines {
-    /// When the work began, or the last line was printed.
+    /// The time of the start, or of the last line.
     since: Instant,
     printed: bool,
-    /// The tenth, or the copy given, that was printed last.
+    /// The last tenth that was printed; for a seed, the last full copy.
     step: u64,
 }
 
 impl Lines {
-    /// For work that begins now.
+    /// Starts the lines for work that begins now.
     pub fn new(now: Instant) -> Lines {
         Lines { since: now, printed: false, step: 0 }
     }
 
-    /// Whether a line is due: a tenth of the work is done since the last one, or by a seed a
-    /// whole copy is given, and the work is not short. The last tenth is told in any case where
-    /// others were.
+    /// Whether a line is due: a tenth of the work is done since the last one, or a seed has
+    /// sent a whole copy, and the work is not short. If any line was printed, so is the last
+    /// tenth.
     pub fn is_due(&mut self, now: Instant, tally: &Tally) -> bool {
         let Tally { endless, total, done, given, .. } = *tally;
         let step = if endless { given / total.max(1) } else { (u128::from(done) * 10 / u128::from(total.max(1))) as u64 };
@@ -41,32 +41,32 @@ impl Lines {
     }
 }
 
-/// What a look at the disk waits for.
+/// What the hashing of files waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Look {
-    /// It takes its time.
+    /// The hashing itself, which takes its time.
     Hashing,
-    /// Nothing can be read.
+    /// The disk: nothing can be read.
     Disk,
 }
 
-/// How files are being hashed: that may take minutes, and a disk may be slow.
+/// The progress of hashing files, which may take minutes on a slow disk.
 pub struct Reading {
     begun: Instant,
-    /// When it last got any further, and how far it was then.
+    /// The time of the last progress, and the bytes done by then.
     moved: Instant,
     done: u64,
     told: Option<Look>,
 }
 
 impl Reading {
-    /// It begins now.
+    /// Starts hashing now.
     pub fn new(now: Instant) -> Reading {
         Reading { begun: now, moved: now, done: 0, told: None }
     }
 
-    /// Takes in how much is done now. Returns what it waits for, if that is to be shown, and
-    /// whether it also deserves a line: only what has not been said before does.
+    /// Records the bytes done by now. Returns what the work waits for, if that should be
+    /// shown, and whether it is also due as a line: each reason is printed only once in a row.
     pub fn look(&mut self, now: Instant, done: u64) -> (Option<Look>, bool) {
         if done > self.done {
             (self.done, self.moved) = (done, now);

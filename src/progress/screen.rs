@@ -1,15 +1,15 @@
 //! The terminal that the bar is drawn on.
 //!
-//! The bar's library thinks of a terminal as so many lines of a fixed width. Here it only
-//! says which lines are to stand there; where they go, and what has to go for them, is found
-//! out anew each time, since somebody may have pulled at the window meanwhile:
+//! The bar's library assumes a terminal of a fixed width. Here it only supplies the lines.
+//! Where they go, and what must be erased first, is computed for each drawing, since the
+//! user may have resized the window meanwhile:
 //!
-//! * A terminal that became narrower has wrapped what was drawn, which takes more rows now.
-//! * One that became lower has moved what did not fit out of sight, and brings it back when
-//!   it grows again.
+//! * A terminal that became narrower has wrapped our lines, which now take more rows.
+//! * A terminal that became lower has moved some lines out of sight, and brings them back
+//!   when it grows again.
 //!
-//! Some columns stay free, for the `^C` that a terminal writes where the cursor stands: on a
-//! full line it would go to the next, and one line of the bar stay behind for ever.
+//! Some columns stay free for the `^C` that a terminal prints at the cursor. On a full line
+//! it would wrap to the next row, and one line of the bar would stay behind forever.
 
 use std::io::{self, Write};
 use std::mem;
@@ -20,9 +20,9 @@ use std::time::Duration;
 
 use indicatif::TermLike;
 
-/// How many columns stay free: as many as `^C` takes.
+/// The columns that stay free: the width of `^C`.
 const MARGIN: usize = 2;
-/// How many rows are drawn, for [`wipe`].
+/// The number of drawn rows, for [`wipe`].
 static DRAWN: AtomicUsize = AtomicUsize::new(0);
 
 /// stderr.
@@ -31,17 +31,17 @@ pub struct Screen(Mutex<Drawing>);
 
 #[derive(Debug, Default)]
 struct Drawing {
-    /// What is to stand there.
+    /// The lines to draw.
     wanted: Vec<String>,
-    /// How long the lines are that do.
+    /// The lengths of the lines on the screen.
     drawn: Vec<usize>,
-    /// How large the terminal was then.
+    /// The size of the terminal when they were drawn.
     size: (usize, usize),
-    /// How long the lines of ours are that are out of sight, right above the others.
+    /// The lengths of our lines that are out of sight, right above the others.
     hidden: Vec<usize>,
 }
 
-/// Columns to draw on, and rows.
+/// Returns the columns and rows to draw on.
 pub fn room() -> (usize, usize) {
     let (width, height) = size();
     (width.saturating_sub(MARGIN).max(1), height)
@@ -53,8 +53,8 @@ fn size() -> (usize, usize) {
     (usize::max(width, 1), usize::max(height, 1))
 }
 
-/// Whether the shell has put us into the background: then somebody types in the line that
-/// the bar would be drawn on.
+/// Whether the shell has put us in the background: then the user types on the line where
+/// the bar would go.
 pub fn in_background() -> bool {
     #[cfg(unix)]
     return rustix::termios::tcgetpgrp(io::stderr()).is_ok_and(|front| front != rustix::process::getpgrp());
@@ -62,8 +62,8 @@ pub fn in_background() -> bool {
     false
 }
 
-/// Takes away what is drawn, when the program is about to end without a destructor. A
-/// terminal that takes nothing does not hold that up for long.
+/// Erases the bar when the program is about to end without destructors. A terminal that
+/// accepts no output does not delay that for long.
 pub fn wipe() {
     let rows = DRAWN.swap(0, Ordering::Relaxed);
     if rows > 0 {
@@ -76,20 +76,20 @@ pub fn wipe() {
     }
 }
 
-/// To a terminal no step is one step.
+/// Moves the cursor up. The case of 0 is separate: a terminal takes 0 for 1.
 fn up(rows: usize) -> String {
     if rows == 0 { String::new() } else { format!("\x1b[{rows}A") }
 }
 
-/// Takes away so many rows, from the last one up. Some terminals keep a copy of what is
-/// cleared in one go from the top.
+/// Erases this many rows, from the last one up. Some terminals keep a copy of rows that
+/// are cleared all at once from the top.
 fn erase(rows: usize) -> String {
     format!("\r\x1b[K{}", "\x1b[1A\x1b[K".repeat(rows.saturating_sub(1)))
 }
 
 impl Drawing {
-    /// What to write so that the wanted lines stand where the others did. Nothing is
-    /// taken away before something else takes its place, or it would flicker.
+    /// Returns the text that replaces the drawn lines with the wanted ones. Each line is
+    /// overwritten rather than cleared first, or the screen would flicker.
     fn redraw(&mut self, (width, height): (usize, usize)) -> String {
         let lines = mem::take(&mut self.wanted);
         let row = |length: &usize| length.div_ceil(width).max(1);
@@ -105,7 +105,7 @@ impl Drawing {
         while let Some(last) = self.hidden.pop_if(|last| back + row(last) <= height.saturating_sub(self.size.1)) {
             back += row(&last);
         }
-        // What is written in between by others covers the traces of ours.
+        // Text that is printed in between covers what is left of our lines.
         if lines.is_empty() || self.drawn.is_empty() {
             self.hidden.clear();
         }
@@ -151,7 +151,8 @@ impl TermLike for Screen {
         self.write_str(text)
     }
 
-    /// Lines by turns with the spaces that fill them; no line is empty.
+    /// Takes the library's output: lines, alternating with the spaces that pad them. No line is
+    /// empty.
     fn write_str(&self, text: &str) -> io::Result<()> {
         let line = text.trim_matches(|letter| letter == ' ' || letter == '\r');
         if !line.is_empty() {
@@ -164,7 +165,7 @@ impl TermLike for Screen {
         Ok(())
     }
 
-    /// A drawing is complete: it is written in one go.
+    /// Writes a complete drawing with a single call.
     fn flush(&self) -> io::Result<()> {
         let text = self.0.lock().unwrap_or_else(PoisonError::into_inner).redraw(size());
         io::stderr().write_all(text.as_bytes())

@@ -1,26 +1,26 @@
-//! How many bytes a second, lately, and how long the rest will take.
+//! Measures the recent rate in bytes a second, and predicts the time for the rest.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// How far back it looks: long enough to be calm, short enough to be true.
+/// The window for a rate: long enough to be steady, short enough to be current.
 const WINDOW: Duration = Duration::from_secs(3);
-/// And to foretell the end, for which calm matters more.
+/// The window for predicting the end, where steadiness matters more.
 const LONG_WINDOW: Duration = Duration::from_secs(15);
-/// Two looks that are nearer to each other than this count as one.
+/// Samples that are closer together than this count as one.
 const STEP: Duration = Duration::from_millis(100);
-/// Before this much time has been seen, nobody knows.
+/// The least time of samples for a rate.
 const LEAST: Duration = Duration::from_millis(500);
-/// Nor what is to come before this much.
+/// The least time of samples for a prediction.
 const LEAST_TO_FORETELL: Duration = Duration::from_secs(2);
-/// A figure that changes more often than this cannot be read.
+/// The least time between changes of a figure; faster ones cannot be read.
 const CALM: Duration = Duration::from_millis(500);
 
-/// A counter that only rises, and when it was how high.
+/// The recent samples of a counter that only rises.
 pub struct Speed {
     window: Duration,
     looks: VecDeque<(Instant, u64)>,
-    /// What was told last, and when that was found out.
+    /// The last rate that was returned, and its time.
     told: Option<(Instant, u64)>,
 }
 
@@ -31,7 +31,7 @@ impl Default for Speed {
 }
 
 impl Speed {
-    /// The counter is here now.
+    /// Adds a sample of the counter.
     pub fn add(&mut self, now: Instant, count: u64) {
         let looks = &mut self.looks;
         let near = looks.len() > 1 && looks.iter().rev().nth(1).is_some_and(|(then, _)| now.duration_since(*then) < STEP);
@@ -47,7 +47,7 @@ impl Speed {
         }
     }
 
-    /// Bytes a second, once that can be told.
+    /// Returns the rate in bytes a second, once there is one.
     pub fn get(&self) -> Option<u64> {
         self.told.map(|(_, rate)| rate)
     }
@@ -59,20 +59,20 @@ impl Speed {
     }
 }
 
-/// What is left of the time.
+/// The time that is left.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Left {
-    /// Nobody knows yet, or nothing is left.
+    /// Not known yet, or nothing is left.
     #[default]
     Unknown,
-    /// Nothing comes, so it has no end.
+    /// Nothing comes, so there is no end in sight.
     Stalled,
-    /// So many seconds.
+    /// This many seconds.
     Seconds(u64),
 }
 
-/// Foretells the end. Once it has named a moment it stays with that, and counts down to
-/// it, until it turns out to be wrong by more than a little.
+/// A prediction of the end. It keeps the moment that it has named, and counts down to it,
+/// until that turns out to be clearly wrong.
 pub struct Forecast {
     speed: Speed,
     end: Option<Instant>,
@@ -86,7 +86,7 @@ impl Default for Forecast {
 }
 
 impl Forecast {
-    /// The counter is here now, and so far from its end.
+    /// Adds a sample of the counter, and the distance from its end.
     pub fn add(&mut self, now: Instant, count: u64, rest: u64) {
         self.speed.add(now, count);
         self.left = match self.speed.measure(LEAST_TO_FORETELL) {
@@ -95,7 +95,7 @@ impl Forecast {
         };
     }
 
-    /// What was found out by the last look.
+    /// Returns the prediction of the last sample.
     pub fn left(&self) -> Left {
         self.left
     }

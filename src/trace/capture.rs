@@ -1,6 +1,6 @@
-//! A capture: what has gone over all connections of a session, with times, from a file.
+//! A capture: a file with all bytes of all connections of a session, and their times.
 //!
-//! A wiretap writes one; here it is read again, and told as it was then.
+//! A wiretap writes it; this module reads it back, and shows it as the trace did.
 //!
 //! ```text
 //! {"piecemeal_capture":1,"started":"1792230000","holds":".."}    the first line
@@ -10,15 +10,15 @@
 //! {"t":12,"tracker":"http://..","d":"out","hex":".."}            to a tracker: an object a line
 //! {"t":12,"asker":"udp://127.0.0.1:4242","d":"in","hex":".."}    to us, where we are the tracker
 //! ```
-//! `t` is in microseconds since the start. Keys that are not known here are passed over.
+//! `t` is in microseconds since the start. Unknown keys are passed over.
 //!
 //! # Decisions
-//! * **A line is a chunk, not an object.** A read ends where the network likes. The chunks
-//!   go through the same `conversation` as live ones do, in the order
-//!   of the file, so what an object is and changes is what the trace said then.
-//! * **An object's time is that of its first byte.** What it changes, it changes with its last.
-//! * **All bytes are kept,** those of blocks, too: `replay` needs them.
-//! * **What follows a broken object is counted.** The other streams go on.
+//! * **A line is a chunk, not an object.** A read can end anywhere. The chunks go through
+//!   the same `conversation` as live ones, in the order of the file, so the objects and
+//!   their changes are those of the trace.
+//! * **An object's time is that of its first byte.** Its changes happen with its last.
+//! * **All bytes are kept,** even those of blocks: `replay` needs them.
+//! * **Bytes after a broken object are only counted.** The other streams go on.
 
 pub mod fold;
 pub mod lines;
@@ -35,33 +35,33 @@ use super::Object;
 use super::conversation::Conversation;
 use super::stream::Way;
 
-/// The key by which a capture is known.
+/// The key that marks a capture.
 const KEY: &str = "piecemeal_capture";
 
-/// Somebody that we talked to: a peer or a tracker.
+/// The other side of a conversation: a peer or a tracker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lane {
-    /// Its address or URL, safe to print.
+    /// The address or URL, safe to print.
     pub name: String,
-    /// The program that it says it is.
+    /// The program that it claims to be.
     pub client: Option<String>,
-    /// What it is to us.
+    /// Its role.
     pub role: Role,
 }
 
-/// What somebody is to us.
+/// The role of the other side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// A peer.
     Peer,
     /// A tracker.
     Tracker,
-    /// Somebody to whom we are the tracker.
+    /// A client of our own tracker.
     Asker,
 }
 
 impl Role {
-    /// What to call it.
+    /// Returns the word for it.
     pub fn word(self) -> &'static str {
         match self {
             Role::Peer => "peer",
@@ -74,11 +74,11 @@ impl Role {
 /// A connection to a peer.
 #[derive(Debug)]
 pub struct Connection {
-    /// Its number in the file.
+    /// The number in the file.
     pub number: u64,
-    /// Who is on the other side: a place in [`Capture::lanes`].
+    /// The other side: an index into [`Capture::lanes`].
     pub lane: usize,
-    /// What went each way, [`Way::In`] first.
+    /// The two directions, [`Way::In`] first.
     streams: [Stream; 2],
     talk: Conversation,
     ended: bool,
@@ -88,69 +88,69 @@ pub struct Connection {
 #[derive(Debug, Default)]
 struct Stream {
     bytes: Vec<u8>,
-    /// Where the chunks begin, when they came, and in which line they stand.
+    /// For each chunk: its start, its time, and its line.
     chunks: Vec<(usize, u64, usize)>,
-    /// How much of it has been cut into objects.
+    /// The bytes that have been cut into objects.
     cut: usize,
-    /// The last of these, as a place in [`Capture::events`] before they are in order.
+    /// The last object: an index into [`Capture::events`] before they are sorted.
     last: usize,
 }
 
-/// Something that has happened.
+/// An event.
 #[derive(Debug)]
 pub struct Event {
-    /// When, in microseconds since the start.
+    /// The time in microseconds since the start.
     pub time: u64,
-    /// With whom: a place in [`Capture::lanes`].
+    /// The other side: an index into [`Capture::lanes`].
     pub lane: usize,
-    /// On which connection: a place in [`Capture::connections`]. `None` for a tracker.
+    /// The connection: an index into [`Capture::connections`]; `None` for a tracker.
     pub connection: Option<usize>,
-    /// What.
+    /// What happened.
     pub what: What,
     /// The line of the file in which it begins.
     line: usize,
 }
 
-/// What has happened.
+/// The content of an event.
 #[derive(Debug)]
 pub enum What {
-    /// Something was said.
+    /// An object was sent.
     Said(Box<Said>),
     /// The connection has ended.
     End,
 }
 
-/// An object on its way.
+/// An object that was sent.
 #[derive(Debug)]
 pub struct Said {
-    /// Which way.
+    /// The direction.
     pub way: Way,
-    /// Where it stands in its stream.
+    /// The bytes in its stream.
     pub range: Range<usize>,
-    /// What it is.
+    /// The object.
     pub object: Object,
     /// Whether the capture ends in the middle of it.
     pub is_cut: bool,
-    /// What it changed, a line each.
+    /// The changes that it made, a line each.
     pub changes: Vec<String>,
-    /// How many bytes follow it that nobody can make sense of: it is broken.
+    /// The number of bytes after a broken object, which cannot be interpreted.
     pub rest: usize,
-    /// The bytes, where they stand in no stream: a tracker's.
+    /// The bytes of an object outside any stream: a tracker's.
     own: Vec<u8>,
 }
 
-/// All of it, in the order of time.
+/// A whole capture, in the order of time.
 #[derive(Debug)]
 pub struct Capture {
-    /// When it began, in seconds since 1970.
+    /// The time of the start, in seconds since 1970.
     pub started: Option<u64>,
-    /// Everybody that was talked to, in the order of the file.
+    /// The peers and trackers, in the order of the file.
     pub lanes: Vec<Lane>,
     /// The connections, in the order of the file.
     pub connections: Vec<Connection>,
-    /// What has happened.
+    /// The events.
     pub events: Vec<Event>,
-    /// How many bytes were not looked at, since there were too many objects before them.
+    /// The number of bytes that were not described, after too many objects.
     pub left_out: usize,
 }
 
@@ -160,9 +160,9 @@ pub struct Capture {
 pub struct CaptureError {
     /// The line, counted from 1.
     pub line: usize,
-    /// What should stand there.
+    /// What should be there.
     pub expected: String,
-    /// What stands there.
+    /// What is there.
     pub found: String,
 }
 
@@ -182,7 +182,7 @@ impl Capture {
         Capture::read_by(Reader::new(false), bytes)
     }
 
-    /// The same without the secrets that trackers were told, to be shown.
+    /// Reads a capture to be shown, without the secrets that trackers were sent.
     ///
     /// # Errors
     /// As [`Capture::read`].
@@ -193,14 +193,14 @@ impl Capture {
     fn read_by(mut reader: Reader, bytes: &[u8]) -> Result<Capture, CaptureError> {
         let whole = bytes.strip_suffix(b"\n").unwrap_or(bytes);
         for (number, line) in (1..).zip(whole.split(|byte| *byte == b'\n')) {
-            // Without a newline behind it.
+            // The last line may have no newline.
             let last = line.as_ptr_range().end == bytes.as_ptr_range().end;
             reader.line(&Line::parse(number, line, last)?)?;
         }
         Ok(reader.end())
     }
 
-    /// The bytes of something that was said.
+    /// Returns the bytes of an event's object.
     pub fn bytes<'c>(&'c self, event: &'c Event) -> &'c [u8] {
         match (&event.what, event.connection.and_then(|place| self.connections.get(place))) {
             (What::Said(said), Some(connection)) => connection.stream(said.way).bytes.get(said.range.clone()).unwrap_or_default(),
@@ -209,17 +209,17 @@ impl Capture {
         }
     }
 
-    /// Whom an event has to do with.
+    /// Returns the other side of an event.
     pub fn lane(&self, event: &Event) -> &Lane {
         self.lanes.get(event.lane).expect("an event's lane is in the list")
     }
 
-    /// All events with their numbers, from 1.
+    /// Returns all events with their numbers, from 1.
     pub fn numbered(&self) -> impl Iterator<Item = (u64, &Event)> {
         (1..).zip(&self.events)
     }
 
-    /// The first thing that is broken, if anything is, and its number.
+    /// Returns the first broken object and the number of its event, if there is one.
     pub fn broken(&self) -> Option<(u64, &Event, &Said)> {
         self.numbered().find_map(|(number, event)| match &event.what {
             What::Said(said) if said.object.broken.is_some() && !said.is_cut => Some((number, event, &**said)),
@@ -245,7 +245,7 @@ impl Stream {
         self.bytes.get(self.cut..).unwrap_or_default()
     }
 
-    /// The chunk in which this byte came: its time and its line.
+    /// Returns the time and the line of the chunk with this byte.
     fn came(&self, at: usize) -> (u64, usize) {
         let after = self.chunks.partition_point(|(start, _, _)| *start <= at);
         let chunk = after.checked_sub(1).and_then(|place| self.chunks.get(place));

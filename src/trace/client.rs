@@ -1,18 +1,18 @@
-//! Which program a peer id belongs to, by the conventions that BEP 20 wrote down.
+//! Finds the program that a peer id belongs to, by the conventions in BEP 20.
 //!
 //! ```text
 //! -TR3000-............   dash, two letters, four digits of version, dash: most programs
 //! M7-10-5--...........   a letter and a version with dashes: BitTorrent itself
 //! A2-1-36-0-..........   the same, by aria2
 //! ```
-//! What the four digits are, each program says for itself. Most write one for each part of the
-//! version. Ours are two and two, and so are the lab's: `-PM0001-` is piecemeal 0.1.
+//! The meaning of the four digits depends on the program. Most use one for each part of the
+//! version. Ours are two and two, as are the lab's: `-PM0001-` is piecemeal 0.1.
 //!
-//! Nobody checks it: a peer id is what somebody says of himself.
+//! A peer can claim any peer id, so nothing here is certain.
 
 use crate::s03_tracker::PeerId;
 
-/// The two letters of programs that one meets.
+/// The two letters of common programs.
 const KNOWN: [(&[u8; 2], &str); 22] = [
     (b"AZ", "Vuze"),
     (b"BC", "BitComet"),
@@ -38,10 +38,10 @@ const KNOWN: [(&[u8; 2], &str); 22] = [
     (b"rQ", "rqbit"),
 ];
 
-/// The programs that write two digits for each part of the version.
+/// The programs that use two digits for each part of the version.
 const PAIRS: [&[u8; 2]; 2] = [b"LB", b"PM"];
 
-/// What the first bytes of a peer id say.
+/// The program named by the first bytes of a peer id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Client {
     /// The bytes that follow the convention, safe to print: `-TR3000-`.
@@ -53,7 +53,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// Reads a peer id. `None` if it follows none of the conventions.
+    /// Parses a peer id; `None` if it follows none of the conventions.
     pub fn of(peer_id: &PeerId) -> Option<Client> {
         let tag = peer_id.0.first_chunk::<8>().filter(|tag| tag.iter().all(u8::is_ascii_graphic))?;
         match *tag {
@@ -69,7 +69,7 @@ impl Client {
     }
 }
 
-/// `Transmission 3.0`, or the tag where the program is not known.
+/// `Transmission 3.0`, or the tag if the program is not known.
 impl std::fmt::Display for Client {
     fn fmt(&self, out: &mut std::fmt::Formatter) -> std::fmt::Result {
         match (self.name, &self.version) {
@@ -80,8 +80,8 @@ impl std::fmt::Display for Client {
     }
 }
 
-/// The program in a word or two, for a line that is about something else: `Transmission 3.0`, or
-/// else what stands in its name's place.
+/// Returns the program in a word or two, for use inside a line: `Transmission 3.0`, the start of
+/// the peer id, or `unnamed`.
 pub fn named(peer_id: &PeerId) -> String {
     let tag = peer_id.0.get(..8).unwrap_or_default();
     match Client::of(peer_id) {
@@ -92,7 +92,7 @@ pub fn named(peer_id: &PeerId) -> String {
     }
 }
 
-/// Four digits, and letters for what is above 9: `3000` is 3.0, `20B0` is 2.0.11.
+/// Parses four digits, with letters above 9: `3000` is 3.0, `20B0` is 2.0.11.
 fn version(digits: &[u8]) -> Option<String> {
     let mut parts: Vec<u32> = digits.iter().map(|digit| char::from(*digit).to_digit(36)).collect::<Option<_>>()?;
     while parts.len() > 2 && parts.last() == Some(&0) {
@@ -101,14 +101,14 @@ fn version(digits: &[u8]) -> Option<String> {
     Some(parts.iter().map(u32::to_string).collect::<Vec<_>>().join("."))
 }
 
-/// Two digits and two: `0012` is 0.12.
+/// Parses two pairs of digits: `0012` is 0.12.
 fn pairs(digits: &[u8]) -> Option<String> {
     let digits = std::str::from_utf8(digits).ok().filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))?;
     let (major, minor) = digits.split_at_checked(2)?;
     Some(format!("{}.{}", major.parse::<u8>().ok()?, minor.parse::<u8>().ok()?))
 }
 
-/// Numbers between dashes, up to the first that is none: `M7-10-5--` is 7.10.5.
+/// Parses numbers between dashes, up to the first non-number: `M7-10-5--` is 7.10.5.
 fn dashed(peer_id: &PeerId, start: usize, name: &'static str) -> Option<Client> {
     let mut end = start;
     let mut parts = Vec::new();

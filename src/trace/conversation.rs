@@ -1,15 +1,15 @@
-//! What two peers say to each other: the bytes of one connection, cut into objects, and what each
+//! The conversation of two peers: the bytes of one connection cut into objects, with what each
 //! object changes.
 //!
-//! A wiretap feeds it what passes, and whoever reads a capture what has passed: the bytes in the
-//! order in which they went, cut wherever the network likes. What comes out is the same.
+//! A wiretap feeds it the bytes as they pass, and the reader of a capture feeds it the recorded
+//! ones: in the order in which they went, cut anywhere. The result is the same.
 //!
 //! # Decisions
-//! * **Little is kept:** of each direction the object that is not whole yet, and of a block only its
-//!   first 13 bytes.
-//! * **What breaks the frame ends its direction:** a length over the limits, or one that is not that
-//!   of such a message. Nobody knows where the next object begins. What a frame of the right length
-//!   holds may be what it likes.
+//! * **Little is kept:** in each direction the unfinished object, and of a block only its first 13
+//!   bytes.
+//! * **A broken frame ends its direction:** a length over the limits, or the wrong one for its
+//!   message. The start of the next object is then unknown. A frame of the right length may hold
+//!   anything.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,67 +21,67 @@ use crate::s05_messages::kinds::longest;
 use crate::s05_messages::{FAST_BIT, Message, Request};
 use crate::s07_extension::{EXTENDED, EXTENSION_BIT, ExtensionHandshake, dont_have};
 
-/// Where the data of a block begins in its message.
+/// The offset of a block's data in its message.
 const BLOCK_AT: usize = 13;
 /// The id of the message that brings a block.
 const PIECE: u8 = 7;
-/// How many requests are counted. Nobody has to allow for more.
+/// The most requests that are counted. No peer has to queue more.
 const MOST_REQUESTS: usize = 4096;
-/// Where the number of pieces is not known, no `have` above this is counted.
+/// While the number of pieces is unknown, no `have` above this is counted.
 const MOST_PIECES: u32 = 1 << 20;
-/// How many extensions are named in one line.
+/// The most extensions named in one line.
 const MOST_NAMES: usize = 8;
-/// Said of the object that ends its direction.
+/// The note on the object that ends its direction.
 const LOST: &str = "what follows in this direction makes no sense, and is not shown";
 
 /// An object that has passed.
 pub struct Heard {
     pub object: Object,
-    /// Its bytes. Of a block only those before the data.
+    /// The bytes; of a block, only those before the data.
     pub bytes: Vec<u8>,
-    /// What is different now, a line each.
+    /// The changes that it makes, a line each.
     pub changes: Vec<String>,
 }
 
-/// All that is known of a connection.
+/// The state of a connection.
 #[derive(Debug, Default)]
 pub struct Conversation {
     ours: Side,
     theirs: Side,
-    /// How many pieces the torrent has, if that is known.
+    /// The number of pieces in the torrent, if it is known.
     pub pieces: Option<u32>,
 }
 
-/// One of the two that talk: what is on its way from there, and what it has said.
+/// One of the two sides: its bytes in transit, and what it has said.
 #[derive(Debug, Default)]
 struct Side {
     next: Next,
-    /// The start of what is not whole yet.
+    /// The start of an unfinished object.
     kept: Vec<u8>,
-    /// How much of a block's data has passed.
+    /// The bytes of a block's data that have passed.
     passed: usize,
-    /// Nothing makes sense any more, and is not looked at.
+    /// Whether a frame broke; later bytes are ignored.
     lost: bool,
     total: usize,
     handshake: Option<Handshake>,
-    /// The ids by which it wants to be sent extension messages.
+    /// The ids that it assigned to extensions, for messages to it.
     extensions: BTreeMap<u8, String>,
     unchokes: bool,
     interested: bool,
     has: Pieces,
-    /// What it has asked for and neither got nor given up.
+    /// The requests that are neither answered nor cancelled.
     requests: BTreeSet<Request>,
 }
 
-/// What comes next on a side.
+/// What a side needs next.
 enum Want {
-    /// So many bytes are needed to go on.
+    /// This many more bytes.
     Bytes(usize),
-    /// The head of a block is there. So much data follows.
+    /// This much data of a block whose head is complete.
     Block(usize),
-    /// All of an object is there.
+    /// Nothing: the object is whole.
     Whole,
-    /// It is none, or too long.
+    /// Nothing: this is not an object, or it is too long.
     Broken,
 }
 
@@ -107,7 +107,7 @@ impl Side {
         }
     }
 
-    /// The next of these bytes, so many at most.
+    /// Takes the next bytes, at most this many.
     fn take<'b>(&mut self, bytes: &mut &'b [u8], most: usize) -> &'b [u8] {
         let (now, rest) = bytes.split_at(bytes.len().min(most));
         self.total = self.total.saturating_add(now.len());
@@ -125,17 +125,17 @@ impl Conversation {
         if way == Way::In { &mut self.theirs } else { &mut self.ours }
     }
 
-    /// The torrent that this is about, once either side has named it.
+    /// Returns the info hash, once either side has sent it.
     pub fn info_hash(&self) -> Option<InfoHash> {
         self.ours.handshake.or(self.theirs.handshake).map(|handshake| handshake.info_hash)
     }
 
-    /// Whether nothing makes sense any more in this direction.
+    /// Whether this direction has ended at a broken frame.
     pub fn is_lost(&self, way: Way) -> bool {
         self.side(way).lost
     }
 
-    /// `68 bytes out, 73 bytes in`, and what has been left unfinished.
+    /// Returns `68 bytes out, 73 bytes in`, with any unfinished objects.
     pub fn summary(&self) -> String {
         let end = |side: &Side, way: Way| {
             let begun = side.kept.len() + side.passed;
@@ -145,8 +145,8 @@ impl Conversation {
         format!("{}; {}", end(&self.ours, Way::Out), end(&self.theirs, Way::In))
     }
 
-    /// Takes from these bytes what is wanted next. If an object is whole with it, here it is;
-    /// otherwise all of them have been taken.
+    /// Takes bytes up to the end of the next object, and returns it. `None` if all bytes are
+    /// taken and the object is still unfinished.
     pub fn next(&mut self, way: Way, bytes: &mut &[u8]) -> Option<Heard> {
         loop {
             let pieces = self.pieces;
@@ -176,7 +176,7 @@ impl Conversation {
                 }
                 Want::Broken => {
                     if side.next == Next::Handshake {
-                        // Some more of it, so that one sees what it is instead.
+                        // Keep a few more bytes, to show what is there instead.
                         let more = side.take(bytes, HANDSHAKE_LENGTH - side.kept.len());
                         side.kept.extend_from_slice(more);
                     }
@@ -188,9 +188,9 @@ impl Conversation {
         }
     }
 
-    /// Describes what comes next, or as much of it as there is.
+    /// Describes the next object, or as much of it as there is.
     pub fn describe(&self, way: Way, bytes: &[u8]) -> Object {
-        // Only messages of extensions need to know a name, and only one.
+        // Only an extension message needs a name, and only one.
         let name = match bytes.get(4..6) {
             Some(&[EXTENDED, id]) => self.extension(way, id).map(|name| (id, name.clone())),
             _ => None,
@@ -198,12 +198,12 @@ impl Conversation {
         self.side(way).next.describe(bytes, &Context { pieces: self.pieces, extensions: name.into_iter().collect() })
     }
 
-    /// What an id means in this direction. The receiver has given it.
+    /// Returns the extension of an id in this direction. The receiver assigned the id.
     fn extension(&self, way: Way, id: u8) -> Option<&String> {
         self.side(way.back()).extensions.get(&id)
     }
 
-    /// An object that has come, or as much of it as shows that it is none.
+    /// Returns a finished object, or as much as shows that it is not one.
     fn whole(&mut self, way: Way, bytes: Vec<u8>) -> Heard {
         let object = self.describe(way, &bytes);
         let changes = if self.is_lost(way) { None } else { self.changes(way, &bytes) };
@@ -211,7 +211,7 @@ impl Conversation {
         Heard { object, bytes, changes: changes.unwrap_or_else(|| vec![LOST.to_owned()]) }
     }
 
-    /// What an object changes. `None` if its length is not that of such an object.
+    /// Applies an object, and returns its changes. `None` if its length does not fit its kind.
     fn changes(&mut self, way: Way, bytes: &[u8]) -> Option<Vec<String>> {
         if self.side(way).next == Next::Message {
             let message = Message::decode(bytes.get(4..)?).ok()?;
@@ -223,7 +223,7 @@ impl Conversation {
         Some(self.agreed())
     }
 
-    /// What both handshakes together say.
+    /// Returns what both handshakes agree on.
     fn agreed(&self) -> Vec<String> {
         let (Some(ours), Some(theirs)) = (&self.ours.handshake, &self.theirs.handshake) else { return Vec::new() };
         if ours.info_hash != theirs.info_hash {
@@ -241,7 +241,7 @@ impl Conversation {
         fast(&self.ours) && fast(&self.theirs)
     }
 
-    /// What a message changes.
+    /// Applies a message, and returns its changes.
     fn message(&mut self, way: Way, message: &Message) -> Vec<String> {
         let fast = self.is_fast();
         let (chokes, interested) = match way {
@@ -252,7 +252,7 @@ impl Conversation {
             Message::Choke | Message::Unchoke => {
                 let now = *message == Message::Unchoke;
                 let before = std::mem::replace(&mut self.side_mut(way).unchokes, now);
-                // BEP 3: nobody will answer what was asked for. With BEP 6 each request gets its answer.
+                // BEP 3: a choke discards all requests. With BEP 6 each request still gets an answer.
                 let void = if now || fast { None } else { self.requests(way.back(), |requests| requests.clear()) };
                 return yes_no(chokes, !before, !now).into_iter().chain(void).collect();
             }
@@ -282,7 +282,7 @@ impl Conversation {
         change.into_iter().collect()
     }
 
-    /// Changes what a side has.
+    /// Changes the pieces of a side.
     fn has(&mut self, way: Way, change: impl FnOnce(&mut Pieces, Option<u32>)) -> Option<String> {
         let (pieces, has) = (self.pieces, &mut self.side_mut(way).has);
         let before = has.shown(pieces);
@@ -293,7 +293,7 @@ impl Conversation {
         (before != now).then(|| format!("{who} {before} -> {now} {of}pieces"))
     }
 
-    /// What a block changes.
+    /// Applies a block, and returns its changes.
     fn block(&mut self, way: Way, head: &[u8], length: usize) -> Vec<String> {
         let number = |at: usize| head.get(at..).and_then(|rest| rest.first_chunk()).map_or(0, |four| u32::from_be_bytes(*four));
         let request = Request { index: number(5), begin: number(9), length: u32::try_from(length).unwrap_or(u32::MAX) };
@@ -306,7 +306,7 @@ impl Conversation {
         changes
     }
 
-    /// Changes what a side has asked for.
+    /// Changes the requests of a side.
     fn requests<T>(&mut self, asks: Way, change: impl FnOnce(&mut BTreeSet<Request>) -> T) -> Option<String> {
         let side = self.side_mut(asks);
         let before = side.requests.len();
@@ -316,7 +316,7 @@ impl Conversation {
         (before != now).then(|| format!("{whose} requests in flight: {before} -> {now}"))
     }
 
-    /// The ids that a side gives out.
+    /// Applies an extension handshake, which assigns ids.
     fn extension_handshake(&mut self, way: Way, payload: &[u8]) -> Option<String> {
         let said = ExtensionHandshake::decode(payload).ok()?;
         let side = self.side_mut(way);
@@ -333,7 +333,7 @@ fn yes_no(what: &str, before: bool, now: bool) -> Option<String> {
     (before != now).then(|| format!("{what}: {} -> {}", word(before), word(now)))
 }
 
-/// `ut_metadata 3, ut_pex 1`, in the order of the ids.
+/// Returns `ut_metadata 3, ut_pex 1`, in the order of the ids.
 fn names(extensions: &BTreeMap<u8, String>) -> String {
     if extensions.is_empty() {
         return "none".to_owned();
@@ -348,11 +348,11 @@ fn names(extensions: &BTreeMap<u8, String>) -> String {
 /// The pieces that a side says it has.
 #[derive(Debug, Default)]
 struct Pieces {
-    /// A bit for each, 64 in a word; words without any are not there. So a `have` of a high number
-    /// takes no more room than another.
+    /// A bit for each piece, 64 in a word; empty words are not stored. So a `have` with a high
+    /// index takes no more room than another.
     bits: BTreeMap<u32, u64>,
     count: u32,
-    /// Said in one word.
+    /// Whether it said `have all`.
     all: bool,
 }
 
@@ -362,7 +362,7 @@ impl Pieces {
             return;
         }
         if self.all {
-            // Not all any more. How many that were has to be known.
+            // It no longer has all. Without the number of pieces, the rest is unknown.
             let Some(pieces) = pieces else { return };
             self.replace(&vec![0xff; pieces.div_ceil(8) as usize]);
             self.count = pieces;

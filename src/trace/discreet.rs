@@ -1,11 +1,11 @@
-//! What is said to a tracker, without the secrets in it: in the values, and in the bytes beside them.
+//! Hides the secrets in requests to trackers, in the values and in the bytes beside them.
 
 use std::borrow::Cow;
 
 use super::Object;
 use crate::s03_tracker::secrets::{hide, mask};
 
-/// Describes bytes as if their secrets were `…`; and the bytes to show with that.
+/// Describes bytes with their secrets masked, and returns the bytes to show with that.
 pub fn describe(bytes: &[u8], describe: impl Fn(&[u8]) -> Object) -> (Object, Cow<'_, [u8]>) {
     let masked = mask(bytes);
     if masked == bytes {
@@ -22,7 +22,7 @@ pub fn soften(object: &mut Object) {
     object.summary = dots(&object.summary);
 }
 
-/// A masked secret as one sign, however long it is.
+/// Shortens a masked secret to one sign, whatever its length.
 fn dots(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for letter in hide(text).chars() {

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::{MOST_HEX, Object};
 
-/// One object. `at` is where it starts, and what all its offsets are counted from; `bytes`
-/// are its own. Of a long field the first bytes are given.
+/// Returns an object as JSON. `at` is the offset of its start, from which all offsets count;
+/// `bytes` are the object's own. A long field has only its first bytes.
 pub fn object(object: &Object, bytes: &[u8], at: usize) -> Value {
     let fields = object.fields.iter().map(|field| {
         let start = field.range.start.min(bytes.len());

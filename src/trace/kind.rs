@@ -1,4 +1,4 @@
-//! Which kind of thing some bytes are, and all of it described.
+//! Finds out what kind of thing some bytes are, and describes all of it.
 
 use std::ops::ControlFlow;
 
@@ -14,7 +14,7 @@ use crate::s18_udp_tracker::packet::{Answer, Family, PROTOCOL_ID, Request};
 /// The most objects of a stream that are described.
 pub const MOST_OBJECTS: usize = 500;
 
-/// A kind of thing that can be described by itself.
+/// A kind of thing that can be described on its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// A .torrent file.
@@ -35,7 +35,7 @@ pub enum Kind {
     Stream,
     /// A packet from or to a UDP tracker, over IPv4.
     Udp,
-    /// The same over IPv6.
+    /// A packet from or to a UDP tracker, over IPv6.
     Udp6,
     /// A magnet link.
     Magnet,
@@ -49,7 +49,7 @@ pub enum Kind {
     Reserved,
 }
 
-/// The kinds by name, and what each is called in a sentence.
+/// The kinds by name, with the phrase for each in a sentence.
 const NAMES: [(Kind, &str, &str); 15] = [
     (Kind::Torrent, "torrent", "a .torrent file"),
     (Kind::Answer, "answer", "a tracker's answer"),
@@ -69,17 +69,17 @@ const NAMES: [(Kind, &str, &str); 15] = [
 ];
 
 impl Kind {
-    /// All of them.
+    /// Returns all kinds.
     pub fn all() -> impl Iterator<Item = Kind> {
         NAMES.iter().map(|(kind, _, _)| *kind)
     }
 
-    /// Its name: `handshake`.
+    /// Returns the name: `handshake`.
     pub fn name(self) -> &'static str {
         self.entry().1
     }
 
-    /// What it is, in a sentence: `a handshake`.
+    /// Returns the phrase for a sentence: `a handshake`.
     pub fn is(self) -> &'static str {
         self.entry().2
     }
@@ -88,15 +88,15 @@ impl Kind {
         *NAMES.iter().find(|(kind, _, _)| *kind == self).expect("every kind has its line in the table")
     }
 
-    /// The kind with this name. One message is `message`, too.
+    /// Returns the kind with this name. `message` also means `messages`.
     pub fn named(name: &str) -> Option<Kind> {
         let name = if name == "message" { "messages" } else { name };
         NAMES.iter().find(|(_, known, _)| *known == name).map(|(kind, _, _)| *kind)
     }
 
-    /// Finds out what some bytes are. `None` if they look like nothing that is known.
+    /// Guesses what some bytes are; `None` if they look like nothing known.
     ///
-    /// What is whole is believed first, and then what begins well and breaks off.
+    /// A kind that fits all of the bytes wins over one that begins well and then breaks.
     pub fn of(bytes: &[u8]) -> Option<Kind> {
         let text = std::str::from_utf8(bytes).unwrap_or_default();
         if text.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("magnet:")) {
@@ -109,7 +109,7 @@ impl Kind {
         if named == PROTOCOL.len() || named > 0 && named == bytes.len() {
             return Some(if bytes.len() > HANDSHAKE_LENGTH { Kind::Stream } else { Kind::Handshake });
         }
-        // One that is told by its name, and shows what is wrong with it.
+        // A handshake is known by its name, even if the rest of it is broken.
         let name = PROTOCOL.get(1..).unwrap_or_default();
         let at = |start: usize| bytes.get(start..start + name.len()).is_some_and(|found| found.eq_ignore_ascii_case(name));
         if at(0) || at(1) {
@@ -121,7 +121,7 @@ impl Kind {
         let peer_id = || bytes.try_into().is_ok_and(|id| Client::of(&PeerId(id)).is_some()).then_some(Kind::PeerId);
         let udp = || is_udp(bytes).then_some(Kind::Udp);
         let messages = |whole| are_messages(bytes, whole).then_some(Kind::Messages);
-        // Most reserved bytes would be a keep-alive and then something strange.
+        // Before messages: most reserved bytes would be a keep-alive and then something strange.
         let reserved =
             || (bytes.len() == 8 && (bytes.starts_with(&[0; 4]) || messages(false).is_none())).then_some(Kind::Reserved);
         let bencode = bencoded(bytes).or_else(peer_id).or_else(reserved);
@@ -130,8 +130,8 @@ impl Kind {
         broken.or_else(|| (bytes.len() >= 16 && matches!(bytes, [0, 0, 0, 1..=3, ..])).then_some(Kind::Udp))
     }
 
-    /// Describes bytes as this kind of thing: one object, or the objects of a stream. Where
-    /// there are too many, or one is broken, they end before the bytes do.
+    /// Describes bytes as this kind of thing: one object, or the objects of a stream. They end
+    /// early after too many objects, or a broken one.
     pub fn describe(self, bytes: &[u8], context: &Context) -> Vec<Placed> {
         let object = match self {
             Kind::Messages => return stream::all(bytes, Next::Message, context, MOST_OBJECTS).0,
@@ -154,8 +154,7 @@ impl Kind {
     }
 }
 
-/// Something that is text, without the newline that a file may end in. Where it stops to be
-/// UTF-8, it breaks.
+/// Describes text, without the newline at the end of a file. It breaks where it is not UTF-8.
 fn of_text(bytes: &[u8], describe: impl Fn(&str) -> Object) -> Object {
     let bytes = bytes.trim_ascii_end();
     let error = match std::str::from_utf8(bytes) {
@@ -170,8 +169,8 @@ fn of_text(bytes: &[u8], describe: impl Fn(&str) -> Object) -> Object {
     object
 }
 
-/// A request begins with eight bytes of a connection id, an answer with its action, which is
-/// a small number. A connection id that begins like one is as rare as four zeros in dice.
+/// Describes a packet. A request begins with a connection id of eight bytes, an answer with its
+/// action, a small number. Few connection ids begin like one.
 fn udp(bytes: &[u8], family: Family) -> Object {
     match bytes {
         [0, 0, 0, 0..=3, ..] => s18::answer(bytes, family),
@@ -186,8 +185,8 @@ fn is_udp(bytes: &[u8]) -> bool {
     }
 }
 
-/// Whether these are messages with ids that are known: all of them whole, or only the first
-/// with a length that may be.
+/// Whether these are messages with known ids: all of them `whole`, or only the first one, with
+/// a possible length.
 fn are_messages(bytes: &[u8], whole: bool) -> bool {
     let mut rest = bytes;
     while let Some((prefix, behind)) = rest.split_first_chunk::<4>() {
@@ -196,7 +195,7 @@ fn are_messages(bytes: &[u8], whole: bool) -> bool {
         if length > LONGEST_MESSAGE || !known {
             return false;
         }
-        // One that begins like a message will do: what is wrong with it is what one wants to see.
+        // The start of a message is enough: the user wants to see what is wrong with it.
         let Some((message, behind)) = behind.split_at_checked(length).filter(|_| whole) else { return !whole };
         if Message::decode(message).is_err() {
             return false;
@@ -206,11 +205,12 @@ fn are_messages(bytes: &[u8], whole: bool) -> bool {
     whole && rest.is_empty() && !bytes.is_empty()
 }
 
-/// Bencode, by the keys at its top. Broken, it is known by those before the break.
+/// Guesses the kind of bencode from its top-level keys; if it is broken, from those before the
+/// break.
 fn bencoded(bytes: &[u8]) -> Option<Kind> {
     let whole = crate::s01_bencode::decode_prefix(bytes);
     if bytes.first() != Some(&b'd') {
-        // A number of a string's length begins many things that are no bencode.
+        // Many things besides bencode begin with a number, as the length of a string does.
         let all = whole.is_ok_and(|value| value.raw.len() == bytes.trim_ascii_end().len());
         return all.then_some(Kind::Bencode);
     }
@@ -228,7 +228,7 @@ fn bencoded(bytes: &[u8]) -> Option<Kind> {
     kind.break_value().or(Some(Kind::Bencode))
 }
 
-/// How many bytes follow what was described, if any do: `12 bytes more`.
+/// Returns the number of bytes that were not described, if any: `12 bytes more`.
 pub fn left_over(placed: &[Placed], bytes: &[u8]) -> Option<String> {
     let end = placed.last().map_or(0, |last| last.at + last.object.length);
     let rest = bytes.get(end..).unwrap_or_default();

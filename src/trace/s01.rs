@@ -1,6 +1,6 @@
-//! Stage 1 on the wire: bencode, with the place of every value.
+//! Stage 1 on the wire: bencode, with the offset of every value.
 //!
-//! Much of what later stages send is bencode: a [`Lexicon`] says what the keys mean there.
+//! Later stages also send bencode: a [`Lexicon`] says what its keys mean there.
 
 use super::{MOST_FIELDS, MOST_ITEMS, Object, counted, quoted};
 use crate::s01_bencode::forgiving::{PassedOver, decode_first_keys};
@@ -9,73 +9,73 @@ use crate::s01_bencode::{BencodeError, Kind, Rule, decode, decode_prefix, excerp
 
 /// The most pairs of a dictionary that become fields.
 const MOST_PAIRS: usize = 64;
-/// What a path is cut to, in bytes.
+/// The longest path, in bytes; a longer one is cut.
 const LONGEST_PATH: usize = 80;
 
-/// Says what an integer or a byte string means. The path leads there from the top, with
-/// `[]` for every position in a list: `info.files[].length`.
+/// Returns the meaning of an integer or a byte string. The path leads there from the top,
+/// with `[]` for every index into a list: `info.files[].length`.
 pub type Lexicon = fn(path: &str, value: &Kind) -> Meaning;
 
-/// What a value means.
+/// The meaning of a value.
 #[derive(Default)]
 pub struct Meaning {
-    /// In place of the value as it stands.
+    /// A text to show in place of the value itself.
     pub value: Option<String>,
-    /// What to say of it.
+    /// A note on it.
     pub note: String,
-    /// A byte string that is made of items, each of so many bytes.
+    /// The items of a byte string, if it consists of items of one size.
     pub items: Option<Items>,
 }
 
 /// The items in a byte string.
 pub struct Items {
-    /// What they are: `peer`.
+    /// The name of an item: `peer`.
     pub name: &'static str,
-    /// How many bytes each has.
+    /// The size of an item in bytes.
     pub size: usize,
-    /// Value and note of one.
+    /// Returns value and note of an item.
     pub show: fn(&[u8]) -> (String, String),
 }
 
 impl Meaning {
-    /// Only a note.
+    /// Makes a meaning with only a note.
     pub fn note(note: impl Into<String>) -> Meaning {
         Meaning { note: note.into(), ..Meaning::default() }
     }
 
-    /// Items of so many bytes.
+    /// Makes a meaning with items of `size` bytes.
     pub fn items(name: &'static str, size: usize, show: fn(&[u8]) -> (String, String)) -> Meaning {
         Meaning { items: Some(Items { name, size, show }), ..Meaning::default() }
     }
 }
 
-/// No key means anything in particular.
+/// A lexicon without any meanings.
 pub fn no_lexicon(_: &str, _: &Kind) -> Meaning {
     Meaning::default()
 }
 
-/// One value, and nothing behind it.
+/// Describes one value, with nothing after it.
 pub fn bencode(bytes: &[u8]) -> Object {
     let mut object = Object::new("bencode", bytes.len(), 1, "BEP 3");
     whole(&mut object, bytes, no_lexicon);
     object
 }
 
-/// Adds the fields of a value that must be all of the bytes.
+/// Adds the fields of a value that must take up all of the bytes.
 pub(super) fn whole(object: &mut Object, bytes: &[u8], lexicon: Lexicon) {
     let error = decode(bytes).err();
     value(object, bytes, error.as_ref(), lexicon);
 }
 
-/// The same, except that a key may appear again: the first one counts. What breaks the rule
-/// is said where the notes of the stage's decoder are taken in.
+/// Adds the fields of a value in which a key may appear again: the first one counts. The
+/// caller adds the notes of the stage's decoder about that.
 pub(super) fn first_keys(object: &mut Object, bytes: &[u8], limits: Limits, lexicon: Lexicon) {
     let error = decode_first_keys(bytes, limits, &mut PassedOver::default()).err();
     value(object, bytes, error.as_ref(), lexicon);
 }
 
-/// Adds the fields of the value at the start of the bytes; what follows is left alone. The
-/// bytes belong behind the fields that are there.
+/// Adds the fields of the value at the start of the bytes, after the fields that are there.
+/// Bytes after the value are left alone.
 pub(super) fn prefix(object: &mut Object, bytes: &[u8], limits: Limits, lexicon: Lexicon) {
     let error = decode_within(bytes, limits).err();
     value(object, bytes, error.as_ref(), lexicon);
@@ -83,7 +83,7 @@ pub(super) fn prefix(object: &mut Object, bytes: &[u8], limits: Limits, lexicon:
 
 fn value(object: &mut Object, bytes: &[u8], error: Option<&BencodeError>, lexicon: Lexicon) {
     let base = object.covered();
-    // The decoder says where it breaks; the walk goes on up to there.
+    // The decoder finds the break, and the walk goes up to it.
     let stop = error.map_or(bytes.len(), |error| error.at);
     let first = object.fields.len();
     let mut walk = Walk { object, bytes, base, stop, lexicon, path: String::new(), shape: String::new(), hidden: 0, first };
@@ -98,43 +98,43 @@ fn value(object: &mut Object, bytes: &[u8], error: Option<&BencodeError>, lexico
     }
 }
 
-/// How many bytes are wrong at the place where a rule is broken.
+/// Returns the number of wrong bytes at a broken rule.
 fn width(rule: &Rule, rest: &[u8]) -> usize {
     match rule {
         Rule::Ended => 0,
         Rule::Trailing { left } => *left,
-        // The length that is not to be believed.
+        // The length that cannot be right.
         Rule::CutShort { .. } => rest.iter().take(32).position(|byte| *byte == b':').map_or(1, |colon| colon + 1),
         Rule::DuplicateKey { .. } => decode_prefix(rest).map_or(1, |key| key.raw.len()),
         _ => 1,
     }
 }
 
-/// A way through the bytes, which the decoder has judged already. Where it returns `Err`,
-/// it has come to the break.
+/// A walk through bytes that the decoder has checked. `Err` means that it has reached the
+/// break.
 struct Walk<'w, 'b> {
     object: &'w mut Object,
     bytes: &'b [u8],
-    /// Where the bytes are in the object.
+    /// The offset of the bytes in the object.
     base: usize,
-    /// Where the decoder stopped.
+    /// The offset at which the decoder stopped.
     stop: usize,
     lexicon: Lexicon,
-    /// `info.files[3].length`, and with `[]` for `[3]`.
+    /// The path, `info.files[3].length`, and the same with `[]` for `[3]`.
     path: String,
     shape: String,
-    /// In how many lists we are whose further items are not shown.
+    /// The number of surrounding lists whose further items are not shown.
     hidden: usize,
-    /// How many fields were there before.
+    /// The number of fields before the walk.
     first: usize,
 }
 
-/// Where the walk has come to; as an error, where it breaks.
+/// The offset that the walk has reached; as an error, the break.
 type Place = Result<usize, usize>;
 
 impl<'b> Walk<'_, 'b> {
-    /// The value at `at`, of which the key before it has not become a field yet. A value
-    /// is `shown` where it is not one of too many.
+    /// Walks the value at `at`; a key before it is not a field yet. A value is `shown` unless it
+    /// is one of too many.
     fn value(&mut self, at: usize, top: bool) -> Place {
         if at >= self.stop {
             return self.broken(at);
@@ -147,7 +147,7 @@ impl<'b> Walk<'_, 'b> {
         }
     }
 
-    /// Something is wrong at `at`: a key before it becomes a field without a value.
+    /// Handles a break at `at`: a key before it becomes a field without a value.
     fn broken(&mut self, at: usize) -> Place {
         if self.hidden == 0 && self.base + at > self.object.covered() {
             let name = self.name();
@@ -208,7 +208,7 @@ impl<'b> Walk<'_, 'b> {
         Ok(at + 1)
     }
 
-    /// An integer or a byte string.
+    /// Walks an integer or a byte string.
     fn leaf(&mut self, at: usize, top: bool) -> Place {
         let Ok(value) = decode_prefix(self.bytes.get(at..).unwrap_or_default()) else { return self.broken(at) };
         let end = at + value.raw.len();
@@ -236,7 +236,7 @@ impl<'b> Walk<'_, 'b> {
         Ok(end)
     }
 
-    /// The byte string at `at`, if there is a whole one.
+    /// Returns the byte string at `at`, if it is whole.
     fn bytes_at(&self, at: usize) -> Option<&'b [u8]> {
         let rest = self.bytes.get(at..self.stop.max(at)).unwrap_or_default();
         if !rest.first()?.is_ascii_digit() {
@@ -249,21 +249,21 @@ impl<'b> Walk<'_, 'b> {
         self.object.fields.len() - self.first >= MOST_FIELDS
     }
 
-    /// A field up to `end`, unless there are too many.
+    /// Adds a field up to `end`, unless there are too many.
     fn add(&mut self, end: usize, name: &str, value: String, note: String) {
         if self.hidden == 0 && !self.full() {
             self.object.add(self.base + end, name, value, note);
         }
     }
 
-    /// One field for all that was hidden in a container.
+    /// Adds one field for all that was hidden in a container.
     fn left_out(&mut self, at: usize, name: &str, count: usize, what: &str) {
         let bytes = self.base + at - self.object.covered();
         self.add(at, &format!("{name}.."), format!("{count} more {what}, {bytes} bytes"), "not shown".to_owned());
     }
 
-    /// One field for all that has not become one, because there were too many or because
-    /// the break is in something that is not shown.
+    /// Adds one field for all that is left, because there were too many fields or because the
+    /// break is in something that is not shown.
     fn rest(&mut self, end: usize) {
         let covered = self.object.covered();
         if self.base + end > covered {
@@ -299,12 +299,12 @@ impl<'b> Walk<'_, 'b> {
     }
 }
 
-/// How long a byte string of so many bytes is when it is encoded: there is one spelling.
+/// Returns the encoded length of a byte string with this many bytes.
 fn encoded_length(length: usize) -> usize {
     length.to_string().len() + 1 + length
 }
 
-/// A broken rule as two halves of a sentence.
+/// Returns a broken rule as what was expected and what was found.
 fn words(rule: &Rule) -> (String, String) {
     let byte =
         |found: &u8| if found.is_ascii_graphic() { format!("{:?}", char::from(*found)) } else { format!("byte 0x{found:02x}") };
@@ -321,7 +321,7 @@ fn words(rule: &Rule) -> (String, String) {
         Rule::DuplicateKey { key } => ("a new key", format!("\"{key}\" for the second time")),
         Rule::TooDeep { .. } => ("fewer levels of lists and dictionaries", "one too many".to_owned()),
         Rule::TooManyItems { .. } => ("fewer values", "one too many".to_owned()),
-        Rule::Trailing { left } => ("nothing behind the value", counted(*left, "byte")),
+        Rule::Trailing { left } => ("nothing after the value", counted(*left, "byte")),
     };
     (expected.to_owned(), found)
 }

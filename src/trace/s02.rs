@@ -5,7 +5,7 @@ use super::{Object, counted, hex_text};
 use crate::s01_bencode::{Kind, decode, decode_prefix};
 use crate::s02_metainfo::{InfoHash, Metainfo, MetainfoError};
 
-/// A .torrent file. What follows its dictionary is passed over.
+/// Describes a .torrent file. Bytes after its dictionary are passed over.
 pub fn torrent(bytes: &[u8]) -> Object {
     let mut object = Object::new("torrent", bytes.len(), 2, "BEP 3");
     let end = decode_prefix(bytes).map_or(bytes.len(), |top| top.raw.len());
@@ -27,22 +27,22 @@ pub fn torrent(bytes: &[u8]) -> Object {
     object
 }
 
-/// Says at `info` what the torrent's name is, and over which bytes.
+/// Adds the info hash to `info`, and the bytes that it covers.
 fn name_info(object: &mut Object, bytes: &[u8]) {
     let Ok(top) = decode(bytes) else { return };
     let Some(info) = top.get("info").filter(|info| info.dictionary().is_some()) else { return };
     if let Some(field) = object.fields.iter_mut().find(|field| field.name == "info" && field.value == "{") {
-        let start = field.range.end - 1; // behind the key, at the `d`
+        let start = field.range.end - 1; // after the key, at the `d`
         field.note =
             format!("info hash {}: the SHA-1 of bytes {start} to {}", InfoHash::of(info.raw), start + info.raw.len() - 1);
     }
 }
 
-/// A rule of torrents that is broken in good bencode.
+/// Records a broken rule of torrents in valid bencode.
 fn breaks(object: &mut Object, error: MetainfoError) {
     match error {
         MetainfoError::Missing { path, expected } => {
-            // It is missing where the dictionary ends that should hold it.
+            // A missing key is reported at the end of the dictionary that should hold it.
             let end = format!("end of {}", path.rsplit_once('.').map_or("", |(before, _)| before));
             let end = object.fields.iter().rev().find(|field| field.note == end).or(object.fields.last());
             let at = end.map_or(0, |field| field.range.start);
@@ -62,7 +62,7 @@ fn breaks(object: &mut Object, error: MetainfoError) {
     }
 }
 
-/// What the keys of a torrent mean.
+/// Returns the meaning of a torrent's keys.
 fn lexicon(path: &str, value: &Kind) -> Meaning {
     match (path, value) {
         ("info.pieces", Kind::Bytes(_)) => Meaning {
@@ -73,7 +73,7 @@ fn lexicon(path: &str, value: &Kind) -> Meaning {
         _ => Meaning::note(match path {
             "announce" => "whom to ask for peers",
             "announce-list[][]" => "BEP 12: a tracker; the ones of a tier are alternatives",
-            "comment" => "whatever the maker wanted to say",
+            "comment" => "any text from the creator",
             "created by" => "the program that made it",
             "creation date" => "seconds since 1970",
             "info.name" => "suggested name of the file or folder",

@@ -10,7 +10,7 @@ use crate::s01_bencode::{Kind, excerpt, printable};
 use crate::s03_tracker::peers::{address_v4, address_v6};
 use crate::s03_tracker::{Announced, LIMITS, PeerId, TrackerError};
 
-/// A peer id: the part that names the program, and the rest.
+/// Describes a peer id: the part that names the program, and the rest.
 pub fn peer_id(bytes: &[u8]) -> Object {
     let mut walk = Walk::new(bytes, "peer id", 3, "BEP 20");
     let client = bytes.first_chunk().and_then(|id| Client::of(&PeerId(*id)));
@@ -29,7 +29,7 @@ pub fn peer_id(bytes: &[u8]) -> Object {
     walk.end()
 }
 
-/// 20 bytes that may be an info hash or a peer id: both readings, a line each.
+/// Describes 20 bytes that may be an info hash or a peer id: both readings, a line each.
 pub fn info_hash(bytes: &[u8]) -> Object {
     let mut walk = Walk::new(bytes, "info hash or peer id", 3, "BEP 3");
     walk.take(20, "20 bytes", |bytes| {
@@ -39,14 +39,14 @@ pub fn info_hash(bytes: &[u8]) -> Object {
     walk.end()
 }
 
-/// A peer id as one field says it: value and note.
+/// Returns value and note of a peer id that is a single field.
 pub(super) fn one_peer_id(bytes: &[u8]) -> (String, String) {
     let client = bytes.first_chunk().and_then(|id| Client::of(&PeerId(*id)));
     (quoted(bytes), client.map(|client| client.to_string()).unwrap_or_default())
 }
 
-/// A tracker's answer to an announce, or to a scrape, which has `files` in place of peers:
-/// the body, without HTTP's head.
+/// Describes the body of a tracker's answer to an announce or to a scrape, which has `files`
+/// in place of peers.
 pub fn answer(bytes: &[u8]) -> Object {
     let mut object = Object::new("tracker answer", bytes.len(), 3, "BEP 3");
     s01::first_keys(&mut object, bytes, LIMITS, lexicon);
@@ -68,7 +68,7 @@ pub fn answer(bytes: &[u8]) -> Object {
     object
 }
 
-/// What the keys of an answer mean.
+/// Returns the meaning of an answer's keys.
 fn lexicon(path: &str, value: &Kind) -> Meaning {
     match (path, value) {
         ("peers", Kind::Bytes(_)) => Meaning { note: "BEP 23: compact".to_owned(), ..Meaning::items("peer", 6, peer_v4) },
@@ -89,7 +89,7 @@ fn lexicon(path: &str, value: &Kind) -> Meaning {
             "tracker id" => "to be sent back with the next announce",
             "failure reason" => "the tracker refuses",
             "retry in" => "BEP 31: minutes, or never",
-            "warning message" => "to be read by people; the announce worked",
+            "warning message" => "for people to read; the announce worked",
             "peers[].ip" | "peers[].port" => "BEP 3: not compact",
             "flags.min_request_interval" => "BEP 48: seconds until the next scrape, at the least",
             _ => "",
@@ -97,12 +97,12 @@ fn lexicon(path: &str, value: &Kind) -> Meaning {
     }
 }
 
-/// A compact peer, 6 bytes.
+/// Returns value and note of a compact peer, 6 bytes.
 pub(super) fn peer_v4(bytes: &[u8]) -> (String, String) {
     bytes.first_chunk().map(address_v4).map_or_else(Default::default, peer)
 }
 
-/// A compact peer, 18 bytes.
+/// Returns value and note of a compact peer, 18 bytes.
 pub(super) fn peer_v6(bytes: &[u8]) -> (String, String) {
     bytes.first_chunk().map(address_v6).map_or_else(Default::default, peer)
 }
@@ -111,7 +111,7 @@ fn peer(address: SocketAddr) -> (String, String) {
     (address.to_string(), if address.port() == 0 { "port 0: of no use".to_owned() } else { String::new() })
 }
 
-/// A request to a tracker over HTTP: its head, or only the URL that it asks for.
+/// Describes a request to a tracker over HTTP: its head, or only its URL.
 pub fn request(bytes: &[u8]) -> Object {
     let line = bytes.split_inclusive(|byte| *byte == b'\n').next().unwrap_or_default();
     let words: Vec<&str> = std::str::from_utf8(line).unwrap_or_default().splitn(3, ' ').collect();
@@ -136,7 +136,7 @@ pub fn request(bytes: &[u8]) -> Object {
     object
 }
 
-/// What comes back: the body, with HTTP's head before it or without.
+/// Describes the response: the body, with or without HTTP's head.
 pub fn response(bytes: &[u8]) -> Object {
     if !bytes.starts_with(b"HTTP/") {
         return answer(bytes);
@@ -151,7 +151,7 @@ pub fn response(bytes: &[u8]) -> Object {
     object
 }
 
-/// Lines of HTTP, a field each.
+/// Describes lines of HTTP, a field each.
 fn head(name: &str, bytes: &[u8]) -> Object {
     let mut object = Object::new(name, bytes.len(), 3, "BEP 3");
     for line in bytes.split_inclusive(|byte| *byte == b'\n') {
@@ -165,7 +165,7 @@ fn head(name: &str, bytes: &[u8]) -> Object {
     object
 }
 
-/// The URL of a tracker, or of an announce with all its parameters.
+/// Describes the URL of a tracker, or of an announce with all its parameters.
 pub fn url(text: &str) -> Object {
     let mut object = Object::new("tracker URL", text.len(), 3, "BEP 3");
     let Some((scheme, _)) = text.split_once("://") else {
@@ -189,7 +189,7 @@ pub fn url(text: &str) -> Object {
     on_from_path(object, text)
 }
 
-/// A URL from its path on.
+/// Describes a URL from its path on.
 fn on_from_path(mut object: Object, text: &str) -> Object {
     part(&mut object, text, &['?', '#'], "path");
     while text.get(object.covered()..).is_some_and(|rest| rest.starts_with(['?', '&'])) {
@@ -208,12 +208,12 @@ fn on_from_path(mut object: Object, text: &str) -> Object {
     object
 }
 
-/// Where the first of these signs stands, or else the end.
+/// Returns the offset of the first of these signs, or else the end.
 fn end(text: &str, start: usize, signs: &[char]) -> usize {
     text.get(start..).and_then(|rest| rest.find(signs)).map_or(text.len(), |at| start + at)
 }
 
-/// A part of the URL up to one of these signs, if there is anything.
+/// Adds the part of the URL up to one of these signs, if it is not empty.
 fn part(object: &mut Object, text: &str, signs: &[char], name: &str) {
     let end = end(text, object.covered(), signs);
     if let Some(part) = text.get(object.covered()..end).filter(|part| !part.is_empty()) {
@@ -221,7 +221,7 @@ fn part(object: &mut Object, text: &str, signs: &[char], name: &str) {
     }
 }
 
-/// `?key=value` or `&key=value`, up to `end`.
+/// Adds `?key=value` or `&key=value`, up to `end`.
 fn parameter(object: &mut Object, text: &str, end: usize) {
     let start = object.covered();
     let pair = text.get(start..end).unwrap_or_default().trim_start_matches(['?', '&']);
@@ -244,7 +244,7 @@ fn parameter(object: &mut Object, text: &str, end: usize) {
     }
 }
 
-/// What is likely wrong with an info hash that is not 20 bytes long.
+/// Returns the likely mistake in an info hash that is not 20 bytes long.
 fn hint(value: &[u8]) -> &'static str {
     match value.len() {
         40 => "hex? the bytes themselves are wanted, each as it is or as %xx",
@@ -252,7 +252,7 @@ fn hint(value: &[u8]) -> &'static str {
     }
 }
 
-/// A number may have as many digits as it likes.
+/// Cuts a long value: a number may have any number of digits.
 fn cut(text: String) -> String {
     if text.len() > 200 { excerpt(text.as_bytes()) } else { text }
 }
@@ -263,7 +263,7 @@ fn meaning(key: &str) -> &'static str {
         "compact" => "BEP 23: 1 asks for 6 bytes a peer",
         "numwant" => "how many peers are wanted",
         "key" => "proves, after the address has changed, that it is still the same client",
-        "trackerid" => "what the tracker gave to say again",
+        "trackerid" => "the id from the tracker's last answer, echoed back",
         "ip" => "where the client says it is; most trackers ignore it",
         "no_peer_id" => "1 asks for no peer ids in the answer",
         "passkey" | "authkey" => "the user of a private tracker: keep it to yourself",

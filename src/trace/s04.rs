@@ -8,7 +8,7 @@ use crate::s02_metainfo::InfoHash;
 use crate::s03_tracker::PeerId;
 use crate::s04_handshake::{Handshake, HandshakeError, PROTOCOL};
 
-/// Who took which bit, counted from the right as the specifications do.
+/// The known bits and their uses, counted from the right as in the specifications.
 const BITS: [(usize, &str); 10] = [
     (0, "DHT (BEP 5)"),
     (1, "peer exchange of XBT, long gone"),
@@ -22,10 +22,10 @@ const BITS: [(usize, &str); 10] = [
     (63, "messages of Azureus"),
 ];
 
-const MISSING: &str = "so many? perhaps the 8 reserved bytes are missing, and this is the info hash";
+const MISSING: &str = "this many? perhaps the 8 reserved bytes are missing, and this is the info hash";
 const HEX: &str = "hex? the 20 bytes themselves are wanted, not their digits";
 
-/// A handshake, 68 bytes.
+/// Describes a handshake, 68 bytes.
 pub fn handshake(bytes: &[u8]) -> Object {
     let mut walk = Walk::new(bytes, "handshake", 4, "BEP 3");
     if let Some(client) = bytes.get(48..68).and_then(|id| Client::of(&PeerId(*id.first_chunk()?))) {
@@ -38,8 +38,8 @@ pub fn handshake(bytes: &[u8]) -> Object {
     walk.take(20, "info hash", |bytes| (hex_text(bytes), hash(bytes)));
     walk.take(20, "peer id", one_peer_id);
     let mut object = walk.end();
-    // The stage has the last word, and says it first: what begins with another byte is
-    // not a handshake that is cut short.
+    // The stage's decoder decides, and it checks the first byte first: other bytes are no
+    // handshake, not one that is cut short.
     if let Err(HandshakeError::OtherProtocol { .. }) = Handshake::read_from(&mut &*bytes) {
         let wrong = bytes.iter().zip(PROTOCOL).position(|(found, expected)| found != expected).unwrap_or(bytes.len());
         object.broken = None;
@@ -54,7 +54,7 @@ pub fn handshake(bytes: &[u8]) -> Object {
     object
 }
 
-/// The eight reserved bytes alone.
+/// Describes the eight reserved bytes alone.
 pub fn reserved(bytes: &[u8]) -> Object {
     let mut walk = Walk::new(bytes, "reserved bytes", 4, "BEP 3");
     walk.take(8, "reserved", |bytes| (bits(bytes), String::new()));
@@ -67,18 +67,19 @@ pub fn reserved(bytes: &[u8]) -> Object {
     walk.end()
 }
 
-/// Who sends a handshake of 60 bytes has the info hash here. No program sets so many bits.
+/// Whether this looks like an info hash, as in a handshake of 60 bytes: no program sets
+/// this many bits.
 fn unlikely(reserved: &[u8]) -> bool {
     let known: u64 = BITS.iter().map(|(bit, _)| 1 << bit).sum();
     reserved.first_chunk().is_some_and(|bytes| (u64::from_be_bytes(*bytes) & !known).count_ones() > 8)
 }
 
-/// Whether these may be digits in place of bytes: by chance, one hash of 10^21 is so.
+/// Whether these look like hex digits in place of bytes. By chance, one hash in 10^21 does.
 fn is_hex(hash: &[u8]) -> bool {
     hash.iter().all(u8::is_ascii_hexdigit) && hash.iter().any(u8::is_ascii_digit)
 }
 
-/// A line for each bit that is set, the lowest first.
+/// Returns a line for each bit that is set, the lowest first.
 fn bits(bytes: &[u8]) -> String {
     let Some(reserved) = bytes.first_chunk::<8>() else { return String::new() };
     let handshake = Handshake { reserved: *reserved, ..Handshake::new(InfoHash([0; 20]), PeerId([0; 20])) };

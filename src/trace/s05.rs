@@ -9,8 +9,8 @@ use crate::s05_messages::kinds::{longest, name};
 use crate::s05_messages::{BLOCK_LENGTH, Message, MessageError};
 use crate::s07_extension::EXTENDED;
 
-/// How long the message is that starts here, prefix included, if that much is there to
-/// say it. Whether it may be as long is not looked at.
+/// Returns the length of the message that starts here, prefix included, if the prefix is
+/// whole. Does not check the limits.
 pub fn length(bytes: &[u8]) -> Option<usize> {
     let prefix = bytes.first_chunk::<4>()?;
     Some((u32::from_be_bytes(*prefix) as usize).saturating_add(4))
@@ -21,7 +21,7 @@ pub fn is_known(id: u8) -> bool {
     known(id).is_some()
 }
 
-/// The name of a message, and the BEP that specifies it.
+/// Returns the name of a message, and the BEP that specifies it.
 fn known(id: u8) -> Option<(&'static str, &'static str)> {
     match id {
         EXTENDED => Some(("extended", "BEP 10")),
@@ -31,8 +31,8 @@ fn known(id: u8) -> Option<(&'static str, &'static str)> {
     }
 }
 
-/// One message, its length prefix included; what follows it is not looked at. Of a
-/// block's data only the size is told.
+/// Describes one message with its length prefix, and ignores what follows it. A block's
+/// data is shown only as a size.
 pub fn message(bytes: &[u8], context: &Context) -> Object {
     let bytes = length(bytes).and_then(|length| bytes.get(..length)).unwrap_or(bytes);
     let id = bytes.get(4).copied();
@@ -61,7 +61,7 @@ pub fn message(bytes: &[u8], context: &Context) -> Object {
     if come < length {
         object.broken = None;
         let hint = if come + 4 == length { " (a length does not count its own 4 bytes)" } else { "" };
-        let expected = format!("{} behind the length", counted(length, "byte"));
+        let expected = format!("{} after the length", counted(length, "byte"));
         object.break_at(bytes.len()..bytes.len(), expected, format!("{come}{hint}"));
     } else if let Err(MessageError::Size { expected, found, .. }) = Message::decode(bytes.get(4..).unwrap_or_default()) {
         object.break_at(0..4, format!("a payload of {}", counted(expected, "byte")), found.to_string());
@@ -69,7 +69,7 @@ pub fn message(bytes: &[u8], context: &Context) -> Object {
     object
 }
 
-/// A `piece` message of which only what comes before the data is at hand: 13 bytes.
+/// Describes a `piece` message from the 13 bytes before its data.
 pub fn piece_head(head: &[u8]) -> Object {
     let length = length(head).unwrap_or(head.len());
     let mut walk = Walk::new(head, "piece", 5, "BEP 3");
@@ -118,7 +118,7 @@ fn request(walk: &mut Walk) -> Option<String> {
     let (index, begin) = (walk.number(4, "index")?, walk.number(4, "begin")?);
     let length = walk.number(4, "length")?;
     if length > u64::from(BLOCK_LENGTH) {
-        walk.note("more than 16384: others hang up on who asks for so much");
+        walk.note("more than 16384: others hang up on a peer that asks for this much");
     }
     Some(format!("piece {index}, begin {begin}, {length} bytes"))
 }
@@ -132,7 +132,7 @@ fn piece(walk: &mut Walk) -> Option<String> {
     Some(format!("piece {index}, begin {begin}, {length} bytes"))
 }
 
-/// The bits, and what is wrong with them where the number of pieces is known.
+/// Describes the bits, and checks them if the number of pieces is known.
 fn bitfield(walk: &mut Walk, context: &Context) -> Option<String> {
     let bits = walk.left();
     let set: u32 = bits.iter().map(|byte| byte.count_ones()).sum();

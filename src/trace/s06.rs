@@ -4,7 +4,7 @@ use super::{MOST_PARAMETERS, Object, counted, quoted};
 use crate::s01_bencode::excerpt;
 use crate::s06_magnet::{Magnet, MagnetError, query_at};
 
-/// A magnet link.
+/// Describes a magnet link.
 pub fn magnet(text: &str) -> Object {
     let mut object = Object::new("magnet link", text.len(), 6, "BEP 9");
     let Some(query) = query_at(text) else {
@@ -35,8 +35,8 @@ pub fn magnet(text: &str) -> Object {
     object
 }
 
-/// `&key=value`, one at a time: so it is known which of them is wrong. What else is wrong
-/// does no harm, but an info hash does where the link is refused.
+/// Describes `&key=value`. Each is parsed alone, to show which one is wrong. A wrong info
+/// hash breaks a link that is `refused`; other mistakes are only noted.
 fn parameter(object: &mut Object, pair: &str, refused: bool) {
     let start = object.covered();
     let bare = pair.trim_start_matches('&');
@@ -68,7 +68,7 @@ fn parameter(object: &mut Object, pair: &str, refused: bool) {
     }
 }
 
-/// A key without its number: `tr` of `tr.1`.
+/// Returns a key without its number: `tr` for `tr.1`.
 fn name_of(key: &str) -> String {
     key.trim_end_matches(|letter: char| letter.is_ascii_digit()).trim_end_matches('.').to_ascii_lowercase()
 }

@@ -15,22 +15,22 @@ use crate::s07_extension::kept::LIMITS;
 use crate::s07_extension::{ExtensionError, ExtensionHandshake, dont_have};
 use crate::s08_metadata::message::MetadataMessage;
 
-/// A message of which only the receiver knows the extension.
+/// The name of a message whose extension only the receiver knows.
 const UNKNOWN: &str = "extension message";
 
 /// Peers that the sender has met or lost since its last message of this kind (BEP 11).
 const PEX: &str = "ut_pex";
-/// What an extension handshake says at this key, said again because it has changed.
+/// A value of the extension handshake, sent again because it has changed.
 const UPLOAD_ONLY: &str = "upload_only";
 const UPLOAD_ONLY_MEANS: &str = "BEP 21: 1 wants no more pieces";
 
-/// The lists of addresses in a `ut_pex` message, and the size of one.
+/// The lists of addresses in a `ut_pex` message, and the size of an address in bytes.
 const PEX_LISTS: [(&str, usize); 4] = [("added", 6), ("added6", 18), ("dropped", 6), ("dropped6", 18)];
-/// What the bits say that `added.f` has for each peer in `added`.
+/// The meaning of the bits in `added.f`, which has a byte for each peer in `added`.
 const PEX_FLAGS: [&str; 5] =
     ["prefers encryption", "a seed or upload only", "speaks uTP", "speaks ut_holepunch", "the sender has dialled it"];
 
-/// The payload of an extension handshake: the dictionary.
+/// Describes the payload of an extension handshake: the dictionary.
 pub fn handshake(bytes: &[u8]) -> Object {
     let mut object = Object::new("extension handshake", bytes.len(), 7, "BEP 10");
     s01::first_keys(&mut object, bytes, LIMITS, lexicon);
@@ -58,8 +58,8 @@ pub fn handshake(bytes: &[u8]) -> Object {
     object
 }
 
-/// Takes in the names in an extension handshake, by the ids under which its sender wants to
-/// be sent them. A later handshake adds to an earlier one, and 0 takes away.
+/// Adds the names in an extension handshake, by the ids that its sender wants to receive.
+/// A later handshake adds to an earlier one, and an id of 0 removes a name.
 pub(super) fn learn(names: &mut BTreeMap<u8, String>, said: ExtensionHandshake) {
     for (name, id) in said.m {
         let name = excerpt(name.as_bytes());
@@ -70,7 +70,7 @@ pub(super) fn learn(names: &mut BTreeMap<u8, String>, said: ExtensionHandshake) 
     }
 }
 
-/// The payload of a message 20, behind the id. Its fields go behind those that are there.
+/// Adds the payload of a message 20, which follows the id.
 pub(super) fn extended(walk: &mut Walk, context: &Context) -> Option<String> {
     let id = walk.number(1, "extension id")?;
     walk.object.stage = 7;
@@ -94,7 +94,7 @@ pub(super) fn extended(walk: &mut Walk, context: &Context) -> Option<String> {
         0x64 if inner.name == UNKNOWN => walk.note("a d? perhaps the extension id is missing, 0 for the handshake"),
         _ if inner.name == UNKNOWN => walk.note("the receiver's handshake says which one"),
         _ if looks => walk.note(&format!("{name} by its looks; the receiver's handshake says it")),
-        _ => walk.note(&format!("{name}: so says the receiver's handshake")),
+        _ => walk.note(&format!("{name}, according to the receiver's handshake")),
     }
     walk.object.name.clone_from(&inner.name);
     (walk.object.stage, walk.object.spec) = (inner.stage, inner.spec);
@@ -103,7 +103,7 @@ pub(super) fn extended(walk: &mut Walk, context: &Context) -> Option<String> {
     Some(summary)
 }
 
-/// `lt_donthave`
+/// Describes `lt_donthave`.
 fn lost(payload: &[u8]) -> Object {
     let mut walk = Walk::new(payload, dont_have::NAME, 7, "BEP 54");
     let piece = walk.number(4, "index");
@@ -112,7 +112,7 @@ fn lost(payload: &[u8]) -> Object {
     walk.end()
 }
 
-/// `upload_only`
+/// Describes `upload_only`.
 fn upload_only(payload: &[u8]) -> Object {
     let mut walk = Walk::new(payload, UPLOAD_ONLY, 7, "BEP 21");
     let now = walk.number(1, UPLOAD_ONLY);
@@ -126,7 +126,7 @@ fn looks_like_pex(payload: &[u8]) -> bool {
         .is_ok_and(|top| PEX_LISTS.iter().any(|(key, _)| top.get(key).is_some_and(|list| list.bytes().is_some())))
 }
 
-/// `ut_pex`
+/// Describes `ut_pex`.
 fn met(payload: &[u8]) -> Object {
     let mut object = Object::new(PEX, payload.len(), 7, "BEP 11");
     s01::whole(&mut object, payload, pex_lexicon);
@@ -158,7 +158,7 @@ fn met(payload: &[u8]) -> Object {
     object
 }
 
-/// What the keys of a `ut_pex` message mean.
+/// Returns the meaning of a `ut_pex` message's keys.
 fn pex_lexicon(path: &str, value: &Kind) -> Meaning {
     let Kind::Bytes(_) = value else { return Meaning::default() };
     let list = |note: &str, size| {
@@ -183,7 +183,7 @@ fn pex_flags(byte: &[u8]) -> (String, String) {
     (format!("0x{flags:02x}"), names.collect::<Vec<_>>().join("; "))
 }
 
-/// An extension that no stage knows: bencode, or just bytes.
+/// Describes a message of an unknown extension: bencode, or just bytes.
 fn other(payload: &[u8], name: Option<&str>) -> Object {
     let name = name.map_or(UNKNOWN.to_owned(), |name| excerpt(name.as_bytes()));
     let mut object = Object::new(name, payload.len(), 7, "BEP 10");
@@ -197,7 +197,7 @@ fn other(payload: &[u8], name: Option<&str>) -> Object {
     object
 }
 
-/// What the keys of an extension handshake mean.
+/// Returns the meaning of an extension handshake's keys.
 fn lexicon(path: &str, value: &Kind) -> Meaning {
     let ip = |bytes: &[u8]| {
         let v4 = <[u8; 4]>::try_from(bytes).map(IpAddr::from).ok();

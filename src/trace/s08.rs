@@ -8,7 +8,7 @@ use crate::s08_metadata::message::{LIMITS, MetadataMessage, MetadataMessageError
 /// The extension's name in `m`.
 pub const NAME: &str = "ut_metadata";
 
-/// The payload of a `ut_metadata` message, without any id.
+/// Describes the payload of a `ut_metadata` message, without any id.
 pub fn message(bytes: &[u8]) -> Object {
     let mut object = Object::new(NAME, bytes.len(), 8, "BEP 9");
     s01::prefix(&mut object, bytes, LIMITS, lexicon);

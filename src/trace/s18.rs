@@ -6,13 +6,13 @@ use super::{Object, counted, hex_text, quoted};
 use crate::s01_bencode::{Value, decode_prefix};
 use crate::s18_udp_tracker::packet::{Answer, Family, PROTOCOL_ID, PacketError, Request};
 
-/// What a client sends.
+/// Describes a packet from a client.
 pub fn request(bytes: &[u8]) -> Object {
     let mut walk = Walk::new(bytes, "UDP request", 18, "BEP 15");
     if let Some(id) = walk.number(8, "connection id") {
         let magic = id == PROTOCOL_ID;
         walk.say(format!("{id:016x}"));
-        walk.note(if magic { "the protocol id: nobody has a connection yet" } else { "what the tracker gave us" });
+        walk.note(if magic { "the protocol id: there is no connection yet" } else { "what the tracker gave us" });
     }
     let action = walk.number(4, "action");
     transaction(&mut walk);
@@ -36,8 +36,8 @@ pub fn request(bytes: &[u8]) -> Object {
     verdict(walk, Request::decode(bytes).err())
 }
 
-/// What a tracker sends, over this family: IPv4 or IPv6 decides how long a peer is, and no
-/// packet says it.
+/// Describes a packet from a tracker. The family decides the length of a peer, and no packet
+/// says which one it is.
 pub fn answer(bytes: &[u8], family: Family) -> Object {
     let mut walk = Walk::new(bytes, "UDP answer", 18, "BEP 15");
     let action = walk.number(4, "action");
@@ -74,12 +74,12 @@ pub fn answer(bytes: &[u8], family: Family) -> Object {
     verdict(walk, Answer::decode(bytes, family).err())
 }
 
-/// An answer to a scrape over HTTP, of which the fields are there already.
+/// Completes an answer to a scrape over HTTP whose fields have been added.
 pub(super) fn scraped(mut object: Object, bytes: &[u8]) -> Object {
     (object.name, object.stage, object.spec) = ("scrape answer".to_owned(), 18, "BEP 48");
     let mut wrong = None;
     for field in &mut object.fields {
-        // An info hash is no text, and of no use as text where it happens to be.
+        // Show an info hash in hex, even if its bytes happen to be text.
         if let Some(hash) = field.note.strip_prefix("end of files.$hex:") {
             field.note = format!("end of files.{}", short(hash));
         }
@@ -110,7 +110,7 @@ pub(super) fn scraped(mut object: Object, bytes: &[u8]) -> Object {
     object
 }
 
-/// An info hash in hex, as far as one needs it to know it again: `d69f..9a7f`.
+/// Shortens an info hash in hex so that it can still be recognized: `d69f..9a7f`.
 fn short(hash: &str) -> String {
     format!("{}..{}", hash.get(..4).unwrap_or_default(), hash.get(36..).unwrap_or_default())
 }
@@ -119,7 +119,7 @@ fn three(seeders: u64, downloads: u64, leechers: u64) -> String {
     [counted(seeders, "seeder"), counted(downloads, "download"), counted(leechers, "leecher")].join(", ")
 }
 
-/// Says what the action is, which is known only behind the transaction id.
+/// Names the object by its action, which comes only after the transaction id.
 fn named(walk: &mut Walk, name: &str, action: &str) {
     walk.object.name = name.to_owned();
     if let Some(field) = walk.object.fields.iter_mut().find(|field| field.name == "action") {
@@ -130,7 +130,7 @@ fn named(walk: &mut Walk, name: &str, action: &str) {
 fn transaction(walk: &mut Walk) {
     if let Some(id) = walk.number(4, "transaction id") {
         walk.say(format!("{id:08x}"));
-        walk.note("by this the answer is known");
+        walk.note("the answer repeats it");
     }
 }
 
@@ -164,7 +164,7 @@ fn announce(walk: &mut Walk) {
     }
 }
 
-/// BEP 41
+/// Describes the options of BEP 41.
 fn options(walk: &mut Walk) {
     for _ in 0..super::MOST_ITEMS {
         match *walk.left() {
@@ -181,7 +181,7 @@ fn options(walk: &mut Walk) {
                 let length = usize::from(length);
                 walk.take(2 + length, "option", |bytes| (quoted(bytes.get(2..).unwrap_or_default()), note.to_owned()));
             }
-            _ => return, // cut short, as the decoder will say
+            _ => return, // cut short, as the decoder will report
         }
     }
     let left = walk.left();
@@ -190,7 +190,7 @@ fn options(walk: &mut Walk) {
     }
 }
 
-/// What nobody reads: a packet may be longer than it must.
+/// Adds spare bytes as a field: a packet may be longer than it must be.
 fn spare(walk: &mut Walk) {
     let left = walk.left();
     if !left.is_empty() {
@@ -221,7 +221,7 @@ fn counts(bytes: &[u8]) -> (String, String) {
     (three(count(0).into(), count(4).into(), count(8).into()), String::new())
 }
 
-/// The object, with what the stage says of it.
+/// Returns the object, with the error that the stage's decoder found.
 fn verdict(walk: Walk, error: Option<PacketError>) -> Object {
     let length = walk.object.length;
     let behind = walk.object.covered()..length;

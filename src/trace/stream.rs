@@ -1,12 +1,12 @@
 //! One direction of a connection between peers, cut into its objects.
 //!
-//! Here all of it is at hand. What comes bit by bit, and in both directions, is for
+//! Here all bytes are in memory. Bytes that come bit by bit, in both directions, are for
 //! `conversation`.
 
 use super::{Context, Object, Placed, s04, s05};
 use crate::s04_handshake::{HANDSHAKE_LENGTH, PROTOCOL};
 
-/// Which way something goes.
+/// The direction of an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Way {
     /// To us.
@@ -16,7 +16,7 @@ pub enum Way {
 }
 
 impl Way {
-    /// The other one.
+    /// Returns the other direction.
     pub fn back(self) -> Way {
         match self {
             Way::In => Way::Out,
@@ -24,7 +24,7 @@ impl Way {
         }
     }
 
-    /// `in`, `out`
+    /// Returns `in` or `out`.
     pub fn word(self) -> &'static str {
         match self {
             Way::In => "in",
@@ -32,7 +32,7 @@ impl Way {
         }
     }
 
-    /// The same at the start of a line, where the two are equally wide.
+    /// Returns the direction for the start of a line, where both have the same width.
     pub fn arrow(self) -> &'static str {
         match self {
             Way::In => "IN  <-",
@@ -41,7 +41,7 @@ impl Way {
     }
 }
 
-/// What comes next in a stream.
+/// The next object in a stream.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Next {
     /// The handshake, with which each direction begins.
@@ -52,7 +52,7 @@ pub enum Next {
 }
 
 impl Next {
-    /// How long the object is that starts here, if all of it is there.
+    /// Returns the length of the object that starts here, if all of it is there.
     fn length(self, bytes: &[u8]) -> Option<usize> {
         let length = match self {
             Next::Handshake => HANDSHAKE_LENGTH,
@@ -61,7 +61,7 @@ impl Next {
         (bytes.len() >= length).then_some(length)
     }
 
-    /// Describes the object that is these bytes, or as much of it as there is.
+    /// Describes the object in these bytes, or as much of it as there is.
     pub fn describe(self, bytes: &[u8], context: &Context) -> Object {
         match self {
             Next::Handshake => s04::handshake(bytes),
@@ -70,12 +70,12 @@ impl Next {
     }
 }
 
-/// What a stream begins with, as far as one can see.
+/// Guesses what a stream begins with.
 pub fn begins_with(bytes: &[u8]) -> Next {
     if bytes.first() == PROTOCOL.first() { Next::Handshake } else { Next::Message }
 }
 
-/// The objects in a stream, at most so many, and where they end. A broken one is the last.
+/// Returns at most `most` objects of a stream, and where they end. A broken one is the last.
 pub fn all(bytes: &[u8], mut next: Next, context: &Context, most: usize) -> (Vec<Placed>, usize) {
     let mut found = Vec::new();
     let mut at = 0;

@@ -1,79 +1,80 @@
-//! An object as lines for people: where, the bytes, the field, what it says.
+//! An object as lines for people: offset, bytes, field, value.
 //!
 //! ```text
 //! handshake, 68 bytes                                                        [stage 4, BEP 3]
 //!   0000  13                                               length of the name  19
 //!   0001  42 69 74 54 6f 72 72 65 6e 74 20 70 72 6f 74 …   name                "BitTorrent protocol"
 //! ```
-//! Where it breaks, carets stand under the bytes, and behind them what was expected.
+//! At a break, carets mark the bytes, followed by what was expected.
 
 use std::fmt::Write;
 use std::ops::Range;
 
 use super::{Broken, Field, Object, counted};
 
-/// Where the stage stands in the first line of an event, if there is room.
+/// The column of the stage in the first line of an event, if there is room.
 const EVENT_PLACE: usize = 100;
 
-/// How many bytes a line has room for.
+/// The most bytes in a line.
 const ROW: usize = 16;
-/// From the start of a line to its bytes.
+/// The column of the bytes.
 const MARGIN: usize = 8;
-/// Where the stage stands in the first line, if there is room.
+/// The column of the stage in the first line, if there is room.
 const PLACE: usize = 75;
-/// Beyond these widths a column no longer pushes what is behind it to the right.
+/// The widest name that moves the columns after it to the right.
 const WIDEST_NAME: usize = 28;
 const WIDEST_VALUE: usize = 30;
 
-/// How to show it.
+/// How to show an object.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Look {
-    /// Where the object starts, to count the offsets from.
+    /// The offset of the object's start; all offsets count from it.
     pub at: usize,
-    /// With colours, for a terminal.
+    /// Whether to use colors, for a terminal.
     pub color: bool,
 }
 
-/// The first line: `handshake, 68 bytes: Transmission 3.0`.
+/// Returns the first line: `handshake, 68 bytes: Transmission 3.0`.
 pub fn head(object: &Object) -> String {
     let colon = if object.summary.is_empty() { "" } else { ": " };
     format!("{}, {}{colon}{}", object.name, counted(object.length, "byte"), object.summary)
 }
 
-/// Where it is explained: `[stage 4, BEP 3]`.
+/// Returns where the object is explained: `[stage 4, BEP 3]`.
 pub fn place(object: &Object) -> String {
     format!("[stage {}, {}]", object.stage, object.spec)
 }
 
-/// `+0.0132s`
+/// Returns a time: `+0.0132s`.
 pub fn seconds(micros: u64) -> String {
     format!("+{}.{:04}s", micros / 1_000_000, micros % 1_000_000 / 100)
 }
 
-/// An event in one line: `#0003 +0.0132s  OUT -> 127.0.0.2:6881   interested, 5 bytes`.
+/// Returns an event in one line: `#0003 +0.0132s  OUT -> 127.0.0.2:6881   interested, 5 bytes`.
 pub fn event(number: u64, time: u64, sign: &str, who: &str, what: &str) -> String {
     format!("#{number:04} {}  {sign} {who}   {what}", seconds(time))
 }
 
-/// The line of an event in which an object passes, where that is explained, and `behind` it.
+/// Returns the line of an event with an object: the event, where the object is explained, and
+/// then `behind`.
 pub fn passing(event: &str, object: &Object, behind: &str, color: bool) -> String {
     format!("{} {}{behind}", Paint(color).bold(&format!("{event:<EVENT_PLACE$}")), place(object))
 }
 
-/// What an object changes: a line each, with a newline before it.
+/// Returns the changes, a line each, with a newline before it.
 pub fn changes(changes: &[String]) -> String {
     changes.iter().map(|change| format!("\n  * {change}")).collect()
 }
 
-/// The whole object, without a newline at the end. `bytes` are its own, from its start;
-/// what is not there is not shown.
+/// Returns the whole object, without a newline at the end. `bytes` are the object's own;
+/// missing ones at the end are not shown.
 pub fn object(object: &Object, bytes: &[u8], look: Look) -> String {
     let paint = Paint(look.color);
     let head = format!("{:<PLACE$}", head(object));
     format!("{} {}{}", paint.bold(&head), place(object), fields(object, bytes, look))
 }
 
-/// The lines below the first one, each with a newline before it.
+/// Returns the lines below the first one, each with a newline before it.
 pub fn fields(object: &Object, bytes: &[u8], look: Look) -> String {
     let width = |texts: &mut dyn Iterator<Item = usize>, most| texts.filter(|width| *width <= most).max().unwrap_or(0);
     let names = width(&mut object.fields.iter().map(|field| letters(&field.name)), WIDEST_NAME);
@@ -98,11 +99,11 @@ pub fn fields(object: &Object, bytes: &[u8], look: Look) -> String {
     out
 }
 
-/// Where the carets go.
+/// The place for the carets.
 enum Place {
     /// Under the line of the field with this number.
     Under(usize),
-    /// Under a line of their own, which shows these bytes.
+    /// Under an extra line, which shows these bytes.
     Own(Range<usize>),
 }
 
@@ -113,14 +114,14 @@ impl Place {
         let row = object.fields.iter().rposition(holds);
         match row.and_then(|row| Some((row, object.fields.get(row)?))) {
             Some((row, field)) if at - field.range.start < shown(&field.range) || field.range.len() <= ROW => Place::Under(row),
-            // Some bytes before it, so that one sees where one is.
+            // Show some bytes before it, for context.
             Some((_, field)) => Place::Own(at.saturating_sub(ROW / 2).max(field.range.start)..(at + ROW / 2).min(object.length)),
             None => Place::Own(at..(at + ROW).min(object.length)),
         }
     }
 }
 
-/// How many bytes of a field its line shows.
+/// Returns the number of bytes that a field's line shows.
 fn shown(range: &Range<usize>) -> usize {
     if range.len() > ROW { ROW - 1 } else { range.len() }
 }
@@ -133,7 +134,7 @@ struct Table<'b> {
 }
 
 impl Table<'_> {
-    /// One field: a line, or one for each line of its value.
+    /// Appends a field: a line for each line of its value.
     fn row(&self, field: &Field, out: &mut String) {
         let there = self.bytes.get(field.range.start..).unwrap_or_default();
         let mut hex: Vec<String> = there.iter().take(shown(&field.range)).map(|byte| format!("{byte:02x}")).collect();
@@ -159,7 +160,7 @@ impl Table<'_> {
         }
     }
 
-    /// Carets under the bytes that are wrong, in a line that shows these bytes.
+    /// Appends carets for the wrong bytes, under a line that shows them.
     fn carets(&self, line: &Range<usize>, broken: &Broken, out: &mut String) {
         let (start, end) = (broken.range.start - line.start.min(broken.range.start), broken.range.end.saturating_sub(line.start));
         let count = end.min(shown(line).max(start + 1)).saturating_sub(start).max(1);
@@ -171,12 +172,12 @@ impl Table<'_> {
     }
 }
 
-/// How wide a text is, nearly: wide letters count as one.
+/// Returns the approximate width of a text: wide letters count as one.
 fn letters(text: &str) -> usize {
     text.chars().count()
 }
 
-/// Colours, or none.
+/// Adds colors, or none.
 struct Paint(bool);
 
 impl Paint {

@@ -1,8 +1,8 @@
-//! Walking through bytes that have a fixed layout, a field a step.
+//! Walks through bytes with a fixed layout, field by field.
 
 use super::{Object, counted};
 
-/// An object on the way of being described.
+/// An object that is being described.
 pub(super) struct Walk<'b> {
     bytes: &'b [u8],
     pub object: Object,
@@ -13,13 +13,13 @@ impl<'b> Walk<'b> {
         Walk { bytes, object: Object::new(name, bytes.len(), stage, spec) }
     }
 
-    /// What has not been walked through.
+    /// Returns the bytes that are left.
     pub fn left(&self) -> &'b [u8] {
         self.bytes.get(self.object.covered()..).unwrap_or_default()
     }
 
-    /// The next bytes as a field; `show` makes value and note. Where too few are left,
-    /// that is where the object breaks, and nothing follows.
+    /// Adds the next bytes as a field; `show` returns value and note. If too few are left, the
+    /// object breaks there, and nothing follows.
     pub fn take(&mut self, count: usize, name: &str, show: impl FnOnce(&'b [u8]) -> (String, String)) -> Option<&'b [u8]> {
         if self.object.broken.is_some() {
             return None;
@@ -39,13 +39,13 @@ impl<'b> Walk<'b> {
         Some(bytes)
     }
 
-    /// The next 1 to 8 bytes as a number, high byte first.
+    /// Adds the next 1 to 8 bytes as a big-endian number, and returns it.
     pub fn number(&mut self, count: usize, name: &str) -> Option<u64> {
         let number = |bytes: &[u8]| bytes.iter().fold(0, |number, byte| number << 8 | u64::from(*byte));
         self.take(count, name, |bytes| (number(bytes).to_string(), String::new())).map(number)
     }
 
-    /// Adds to the note of the last field, unless it breaks off.
+    /// Adds to the note of the last field, unless that breaks off.
     pub fn note(&mut self, note: &str) {
         if self.object.broken.is_none() {
             self.object.note_last(note);
@@ -59,7 +59,7 @@ impl<'b> Walk<'b> {
         }
     }
 
-    /// The object. If anything is left, it breaks there.
+    /// Returns the object. If bytes are left, it breaks there.
     pub fn end(mut self) -> Object {
         let left = self.left().len();
         if left > 0 && self.object.broken.is_none() {

@@ -1,8 +1,8 @@
-//! A wiretap: listens in on live connections, and nobody on them notices.
+//! A wiretap: listens in on live connections, and neither side notices.
 //!
-//! It is a [`Transport`] around a Transport, a [`Dial`] around a Dial. What passes is
-//! annotated, in both directions: who, when, on which thread, what it is, and what it
-//! changes. Whoever does not ask for it has no wrapper in the way.
+//! It is a [`Transport`] around a Transport, a [`Dial`] around a Dial. Each object is
+//! annotated, in both directions: the peer, the time, the thread, the fields and the
+//! changes. Without a trace there is no wrapper at all.
 //!
 //! * **Run it:** `piecemeal handshake --trace lab/sample.torrent 127.0.0.2:6881`
 //! * **Page:** `docs/reading-a-trace.md`
@@ -13,14 +13,14 @@
 //! peers            Tap::transport, around both halves of a connection
 //! HTTP trackers    Tap::get, around the one GET request of stage 3
 //! UDP trackers     Tap::udp, around the socket of stage 18
-//! the lab's own    Tap::asked, Tap::answered, Tap::packet, told by the tracker itself
+//! the lab's own    Tap::asked, Tap::answered, Tap::packet, called by the tracker itself
 //! ```
 //! # Decisions
 //! * **One event, one write,** under one lock that also gives out the numbers. So events of
 //!   several threads do not run into each other, and are in the order of their numbers.
-//! * **What goes out is told before it goes,** when it is handed to the system. Told
-//!   afterwards, the peer's answer could come first: another thread may read it. What a
-//!   write leaves over is not told again when it is handed over again.
+//! * **Outgoing bytes are recorded before they are written.** Afterwards would be too late:
+//!   another thread might read the peer's answer first. The rest of a partial write is not
+//!   recorded twice.
 //! * **A trace that cannot be written ends,** with one warning. The conversation does not.
 
 mod sink;
@@ -37,7 +37,7 @@ use super::stream::Way;
 use crate::s04_handshake::transport::{Dial, Hangup, ReadHalf, Transport, WriteHalf};
 
 impl Tap {
-    /// The same connection, listened in on.
+    /// Wraps a connection in the wiretap.
     pub fn transport(self: &Arc<Tap>, transport: Transport, how: &str) -> Transport {
         let Transport { peer, reader, writer, hang_up } = transport;
         let (number, tap, hung_up) = (self.opened(peer, how), Arc::clone(self), Arc::<AtomicBool>::default());
@@ -56,7 +56,7 @@ impl Tap {
         Transport { peer, reader, writer, hang_up }
     }
 
-    /// Dials, and listens in on all that is dialled.
+    /// Returns a dialer that listens in on all its connections.
     pub fn dial(self: &Arc<Tap>, dial: Arc<dyn Dial>) -> Arc<dyn Dial> {
         Arc::new(Tapped { tap: Arc::clone(self), inner: dial })
     }
@@ -77,7 +77,7 @@ impl Dial for Tapped {
     }
 }
 
-/// A connection that is listened in on. It is over when both halves have let go of it.
+/// A connection with a wiretap, which ends when both halves are dropped.
 struct Line {
     number: u64,
     tap: Arc<Tap>,
@@ -85,14 +85,14 @@ struct Line {
 }
 
 impl Line {
-    /// Tells once how a direction has ended, unless we have ended it ourselves.
+    /// Records once how a direction ended, unless we ended it ourselves.
     fn ended(&self, how: &str, ended: &mut bool) {
         if !std::mem::replace(ended, true) && !self.hung_up.load(Ordering::SeqCst) {
             self.tap.say(self.number, how);
         }
     }
 
-    /// A deadline that has come is no end: whoever set it may set another one.
+    /// Records a broken connection. A passed deadline is not an end: it may be set again.
     fn broke(&self, error: &io::Error, ended: &mut bool) {
         if !matches!(error.kind(), ErrorKind::TimedOut | ErrorKind::WouldBlock | ErrorKind::Interrupted) {
             self.ended(&format!("the connection broke: {error}"), ended);
@@ -106,7 +106,7 @@ impl Drop for Line {
     }
 }
 
-/// What they send.
+/// The half that receives.
 struct Listening {
     inner: Box<dyn ReadHalf>,
     line: Arc<Line>,
@@ -137,11 +137,11 @@ impl ReadHalf for Listening {
     }
 }
 
-/// What we send.
+/// The half that sends.
 struct Speaking {
     inner: Box<dyn WriteHalf>,
     line: Arc<Line>,
-    /// How many bytes have been told of and not left yet. They come again.
+    /// The number of bytes that were recorded but not sent yet. They are written again.
     told: usize,
     ended: bool,
 }

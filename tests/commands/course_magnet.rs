@@ -106,7 +106,7 @@ fn a_link_with_only_a_peer_address_works() {
 
 #[test]
 fn magnet_download_piece_fetches_a_data_piece() {
-    // Index 1 is piece 1 of the data, not of the metadata: a known slip.
+    // Index 1 is piece 1 of the content, not of the metadata: a common mistake.
     let folder = folder();
     for torrent in [Torrent::sample(), many_pieces()] {
         let peer = FakePeer::of(&torrent).start();

@@ -83,8 +83,8 @@ fn info_prints_the_course_lines() {
 
 #[test]
 fn info_hash_is_taken_over_the_raw_bytes_of_the_info_dictionary() {
-    // Unsorted, with keys that nobody knows: only the bytes as they stand give
-    // the hash that the swarm knows.
+    // Unsorted, with unknown keys: only the bytes as they are in the file give the hash
+    // that the swarm knows.
     let torrent = b"d4:infod4:name1:a12:piece lengthi4e6:pieces20:\
 \x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\
 6:lengthi3e7:x-extrali1e2:zzeee";

@@ -61,7 +61,7 @@ fn peers_that_are_named_by_host_are_looked_up() {
     outcome.succeeds();
     let local = |line: &str| line.parse::<SocketAddr>().is_ok_and(|peer| peer.ip().is_loopback() && peer.port() == 6881);
     assert!(outcome.out().lines().count() > 0 && outcome.out().lines().all(local), "{outcome}");
-    // And where nobody knows the name, nobody is told that there is no peer.
+    // If the name cannot be looked up, the error must not say that there is no peer.
     let tracker = named("no.such.host.invalid");
     let torrent = Torrent::sample().write(folder.path(), Some(&tracker.url()));
     let outcome = Run::new(["peers"]).arg(torrent).run();

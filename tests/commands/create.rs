@@ -1,6 +1,6 @@
 //! `create`: a .torrent of files, and the link to it.
 
-use crate::support::{Run, Summary, content, folder};
+use crate::support::{Run, Outcome, content, folder};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -9,7 +9,7 @@ fn write(path: &Path, bytes: &[u8]) {
     std::fs::write(path, bytes).expect("a temporary folder takes a file");
 }
 
-fn create(folder: &Path, words: &[&str]) -> Summary {
+fn create(folder: &Path, words: &[&str]) -> Outcome {
     Run::new(["create"].iter().chain(words)).dir(folder).run()
 }
 
@@ -17,7 +17,7 @@ fn read(folder: &Path, name: &str) -> Vec<u8> {
     std::fs::read(folder.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
-/// `created by` has the version in it: the torrent with another program's name.
+/// Replaces `created by`, which has the version in it, with another program's name.
 fn by_nobody(torrent: &[u8]) -> Vec<u8> {
     let program = format!("piecemeal {}", env!("CARGO_PKG_VERSION"));
     let key = format!("10:created by{}:{program}", program.len());

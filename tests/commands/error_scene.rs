@@ -1,5 +1,5 @@
-//! What the command lines in `errors.txt` name: files, peers and trackers that are broken
-//! in one way each.
+//! The files, peers and trackers that the command lines in `errors.txt` name, each broken in one
+//! way.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,7 +14,7 @@ use crate::support::{
 };
 use tempfile::TempDir;
 
-/// A folder with what a command line names, and the peers and trackers.
+/// A folder with the files that a command line names, and the peers and trackers.
 pub struct Scene {
     pub folder: TempDir,
     torrent: Torrent,
@@ -22,7 +22,7 @@ pub struct Scene {
     trackers: Vec<FakeTracker>,
     udp_trackers: Vec<FakeUdpTracker>,
     listeners: Vec<TcpListener>,
-    /// What is shown for what really stands there.
+    /// The texts to replace in the output, with their replacements.
     names: BTreeMap<String, String>,
 }
 
@@ -85,7 +85,7 @@ impl Scene {
         self.write("lab-in-the-way/sample.torrent", "mine");
     }
 
-    /// Makes what a word names, and returns the word with it in its place.
+    /// Makes the thing that a word names, and returns the word with its real address or path.
     pub fn set(&mut self, word: &str) -> String {
         if let Some(name) = word.strip_suffix("-tracker.torrent") {
             let url = self.tracker(name);
@@ -157,7 +157,7 @@ impl Scene {
         let url = match name {
             "websocket" => return "wss://tracker.example/announce".to_owned(),
             "misspelt" => return "htp//tracker.example".to_owned(),
-            // A name that cannot be one is refused by this machine alone.
+            // This machine refuses an impossible name on its own, without a network.
             "udp-unknown" => return "udp://no..name:6969/announce".to_owned(),
             "udp-without-port" => return "udp://tracker.example/announce".to_owned(),
             "udp-dead" => {
@@ -186,7 +186,7 @@ impl Scene {
         folder.to_string_lossy().into_owned()
     }
 
-    /// What was printed, with names for what varies.
+    /// Returns the output, with names for what varies.
     pub fn shown(&self, printed: &str) -> String {
         let folder = format!("{}/", self.folder.path().display());
         let text = self.names.iter().fold(printed.replace(&folder, ""), |text, (real, name)| text.replace(real, name));
@@ -194,7 +194,7 @@ impl Scene {
     }
 }
 
-/// A line without what differs from system to system.
+/// Returns a line without what differs from system to system.
 fn settled(line: &str) -> String {
     const LOOKUP: &str = "failed to lookup address information";
     if let Some((before, _)) = line.split_once(LOOKUP) {
@@ -216,14 +216,14 @@ fn info_with(changed: &str, value: Option<Vec<u8>>) -> Vec<u8> {
     dict(&[("info", dict(&pairs))])
 }
 
-/// A torrent whose info dictionary has the hash that a link says, and is of no use.
+/// A torrent whose info dictionary matches the link's hash, but cannot be used.
 fn unusable(name: &str) -> Torrent {
     let file = broken_torrent(name).unwrap_or_else(|| panic!("no torrent is {name:?}"));
     let length = if name == "poisoned" { 4 } else { 5 };
     Torrent::of_info(file["d4:info".len()..file.len() - 1].to_vec(), vec![0; length], 4)
 }
 
-/// A torrent of several files, of these paths.
+/// A torrent of several files with these paths.
 fn of_paths(paths: &[&[&str]]) -> Vec<u8> {
     let files: Vec<Vec<u8>> = paths
         .iter()

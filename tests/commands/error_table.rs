@@ -1,13 +1,13 @@
-//! The table of errors in `errors.txt`: a command line, all that it prints, and how it
-//! ends. It is there to be read: would somebody who is learning know what to do next?
+//! The table of errors in `errors.txt`: a command line, everything that it prints, and its exit
+//! code. Read it with one question: would a learner know what to do next?
 //!
-//! What a command line names is made here: `NAME.torrent`, `{NAME}` for the address of a
-//! peer or a tracker that behaves in one way, `NAME-tracker.torrent` for the sample with
-//! the URL of a tracker. What varies is replaced: addresses by those names, the number
-//! of an error (`os error N`), and what the system says of names that nobody has.
+//! The things that a command line names are made here: `NAME.torrent`, `{NAME}` for the address
+//! of a peer or a tracker that behaves in one way, `NAME-tracker.torrent` for the sample with the
+//! URL of a tracker. Texts that vary are replaced: addresses by those names, the number of an
+//! error (`os error N`), and the system's message for a name that does not exist.
 //!
-//! stderr is compared to the byte. `verify` and `explain` have something on stdout, too, which is
-//! not of interest here.
+//! stderr is compared byte for byte. `verify` and `explain` also print to stdout, which is ignored
+//! here.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -37,7 +37,7 @@ fn entries() -> Vec<Entry> {
     blocks.map(entry).collect()
 }
 
-/// Words as a shell has them, as far as single quotes go.
+/// Splits a line into words as a shell does, with single quotes only.
 pub fn words(line: &str) -> Vec<String> {
     let (mut words, mut word, mut quoted, mut begun) = (Vec::new(), String::new(), false, false);
     for letter in line.chars() {
@@ -60,7 +60,7 @@ pub fn words(line: &str) -> Vec<String> {
     words
 }
 
-/// Runs an entry, and returns what should stand below its command line.
+/// Runs an entry, and returns the text for below its command line.
 fn outcome(command: &str) -> String {
     let mut scene = Scene::new();
     let words: Vec<String> = words(command).iter().map(|word| scene.set(word)).collect();
@@ -127,7 +127,7 @@ fn every_error_in_the_table_has_its_three_lines() {
         let lines: Vec<&str> = text.lines().collect();
         let error = lines.iter().position(|line| line.starts_with("error: ")).unwrap_or_else(|| panic!("{command}: no error"));
         if lines.contains(&"exit 2") && lines.iter().any(|line| line.starts_with("For more information")) {
-            // The form of the parser of arguments, and our example.
+            // The errors of the argument parser have their own form, and then our example.
             assert!(lines[error..].iter().any(|line| line.starts_with("Example")), "{command}: {text}");
             continue;
         }

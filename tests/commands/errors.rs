@@ -12,7 +12,7 @@ use crate::support::{FakePeer, FakeTracker, Reply, Run, Torrent, content, dead_a
 fn too_many_open_files_are_a_matter_of_ulimit() {
     let folder = folder();
     let torrent = Torrent::sample().write(folder.path(), None);
-    // Four: the three that everybody has, and one more.
+    // Four: the three standard ones, and one more.
     let script = "ulimit -n 4; exec \"$0\" download --quiet --port 0 --timeout 1 --peer 127.0.0.1:1 -o out \"$1\"";
     let mut command = std::process::Command::new("sh");
     command.args(["-c", script, env!("CARGO_BIN_EXE_piecemeal")]).arg(torrent).current_dir(folder.path());
@@ -211,12 +211,12 @@ fn arguments_that_are_not_utf8_do_not_panic() {
         assert!(outcome.code.is_some_and(|code| code != 0 && code != 101), "{outcome}");
         assert!(!outcome.err().contains("panicked"), "{outcome}");
     }
-    // A name that is only bytes is a name all the same.
+    // A name that is not UTF-8 is still a name.
     fs::write(folder.path().join(bad), Torrent::sample().file(None)).expect("Linux takes any bytes but / and NUL");
     Run::new(["info"]).arg(bad).dir(folder.path()).run().succeeds();
 }
 
-/// The numbers right behind a mark, in each line of a text.
+/// The numbers right after a mark, in each line of a text.
 fn codes_behind(text: &str, mark: &str) -> BTreeSet<u8> {
     let numbers = text.lines().filter_map(|line| line.split_once(mark)?.1.split(|letter: char| !letter.is_ascii_digit()).next());
     numbers.filter_map(|number| number.parse().ok()).collect()

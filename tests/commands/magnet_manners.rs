@@ -1,6 +1,6 @@
-//! What a magnet session may say, and when. Course checks and polite clients
-//! both hold it to this: until the metadata is complete, nothing but the
-//! extension handshake, metadata requests, and rejects.
+//! What a magnet session may send, and when. Course checks and polite clients both
+//! require this: until the metadata is complete, nothing but the extension handshake,
+//! metadata requests, and rejects.
 
 use crate::support::bencode::{Value, decode};
 use crate::support::wire::EXTENDED;
@@ -90,8 +90,8 @@ fn a_peer_without_the_extension_bit_hears_the_handshake_only() {
 #[test]
 fn a_peer_is_answered_before_it_has_said_anything() {
     // It waits for our extension handshake before it sends its own bitfield and
-    // handshake: a client that waits too would wait for ever. The gate keeps
-    // back its answers, never what a client must not need.
+    // handshake: a client that also waits would wait forever. The gate holds back its
+    // answers, and nothing else.
     let torrent = Torrent::sample();
     let gate = Gate::default();
     let peer = FakePeer::of(&torrent).order(Order::NoBitfield).once(gate.clone()).start();

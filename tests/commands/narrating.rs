@@ -1,4 +1,4 @@
-//! `-v`: a sentence a step, with the chapter that tells more.
+//! `-v`: a sentence for each step, with its chapter.
 
 use crate::support::{Blocks, FakePeer, FakeTracker, Run, Torrent, folder};
 

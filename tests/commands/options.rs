@@ -1,4 +1,4 @@
-//! Aliases, global options, and a stdout that somebody closed.
+//! Aliases, global options, and a closed stdout.
 
 use crate::support::{FakePeer, FakeTracker, Run, Torrent, dead_address, folder};
 use serde_json::Value;
@@ -50,7 +50,7 @@ fn peers_named_by_hand_need_no_tracker_that_works() {
 
 /// The one JSON object that a short command prints.
 #[track_caller]
-fn object(outcome: &crate::support::Summary) -> Value {
+fn object(outcome: &crate::support::Outcome) -> Value {
     outcome.succeeds();
     assert_eq!(outcome.out().lines().count(), 1, "one line: {outcome}");
     let value: Value = serde_json::from_str(&outcome.out()).unwrap_or_else(|e| panic!("{e}: {outcome}"));

@@ -1,4 +1,4 @@
-//! What is broken and not needed: a note on stderr, and the answer all the same.
+//! Broken parts that are not needed: a note on stderr, and the answer all the same.
 
 use crate::support::torrent::sha1;
 use crate::support::{FakePeer, Recipe, Run, Torrent, content, folder};

@@ -1,10 +1,10 @@
-//! What a download shows where there is no terminal.
+//! The progress of a download without a terminal.
 
 use crate::support::{FakePeer, Run, Torrent, folder};
 use serde_json::Value;
 use std::time::Duration;
 
-/// The lines on stderr of a download that succeeds, and takes three seconds at least.
+/// The lines on stderr of a download that succeeds and takes at least three seconds.
 fn shown(options: &[&str]) -> Vec<String> {
     download(300, options).0
 }

@@ -1,4 +1,4 @@
-//! Passkeys and passwords: in nothing that is shown, unless somebody asks.
+//! Passkeys and passwords: never shown, unless the user asks.
 
 use crate::support::bencode::{bytes, dict, int};
 use crate::support::{FakePeer, FakeTracker, Reply, Run, Torrent, folder};
@@ -6,7 +6,7 @@ use std::path::Path;
 
 const PATH_KEY: &str = "0ddba11c0ffee0ddba11c0ffee0ddba1";
 const SECRETS: [&str; 3] = ["hunter2hunter2", PATH_KEY, "SECRETPASS"];
-/// A tracker's own, to be said again.
+/// A tracker's id, which the client echoes back.
 const COOKIE: &str = "c00kie of a tracker";
 
 /// An announce URL with all three kinds.
@@ -14,13 +14,13 @@ fn url(tracker: &FakeTracker) -> String {
     format!("http://me:{}@{}/{PATH_KEY}/announce?passkey={}", SECRETS[0], tracker.address(), SECRETS[2])
 }
 
-/// Everything that a scene with such a tracker prints or writes for people and programs.
+/// All output of a scene with such a tracker, for people and for programs.
 fn shown(folder: &Path, torrent: &Torrent, tracker: &FakeTracker, options: &[&str]) -> Vec<(String, String)> {
     let (url, peer) = (url(tracker), FakePeer::of(torrent).start());
     torrent.write(folder, Some(&url));
     let link = torrent.magnet(&[&url]);
     let peer = peer.address().to_string();
-    // No kind that is known, and cut short in the error.
+    // Of an unknown kind, and cut short in the error.
     std::fs::write(folder.join("log"), format!("asked {url} in vain")).expect("the folder is ours");
     let answer = format!("d10:tracker id{}:{COOKIE}15:warning message{}:{url}e", COOKIE.len(), url.len());
     // An announce over UDP: 98 bytes, and the path as an option (BEP 41).
@@ -78,7 +78,7 @@ fn holds(text: &str, secret: &str) -> bool {
 
 #[test]
 fn no_secret_is_shown_by_any_command() {
-    // One that answers, and one that fails and says the URL in its own words.
+    // One that answers, and one that fails and repeats the URL in its own text.
     for fails in [false, true] {
         let (hidden, open, torrent) = (folder(), folder(), Torrent::sample());
         let tracker = FakeTracker::start(move |target, _| match fails {
@@ -89,7 +89,7 @@ fn no_secret_is_shown_by_any_command() {
             }
         });
         for (what, text) in shown(hidden.path(), &torrent, &tracker, &[]) {
-            // What is hidden leaves all else as it is.
+            // Hiding a secret changes nothing else.
             assert!(what != "explain test.torrent" || text.contains(&torrent.hex()) && text.contains("announce"), "{text}");
             for secret in SECRETS.into_iter().chain([COOKIE]) {
                 assert!(!holds(&text, secret), "{what} shows {secret}:\n{text}");
@@ -137,14 +137,14 @@ fn captures_and_traces_are_for_nobody_elses_eyes_and_say_what_they_hold() {
             assert_eq!(mode(file), 0o600, "{file}");
             let text = std::fs::read_to_string(folder.path().join(file)).expect("it is there");
             assert!(text.lines().next().is_some_and(|first| first.contains(says)), "{file}: {text}");
-            // One that an older version left for everybody to read.
+            // One that an older version left readable for every user.
             let open = std::fs::Permissions::from_mode(0o644);
             std::fs::set_permissions(folder.path().join(file), open).expect("it is ours");
         }
     }
 }
 
-/// Not a secret: what only looks like one where no URL is. And a link that is to be pasted is whole.
+/// Text outside a URL that only looks like a secret is shown. And a link to paste is whole.
 #[test]
 fn names_of_files_and_links_to_paste_stay_as_they_are() {
     let folder = folder();

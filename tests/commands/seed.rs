@@ -1,5 +1,5 @@
-//! Giving: `seed`, and downloads that give. Our own programs among themselves, since
-//! what others make of them is for `tests/interop`.
+//! Uploading: `seed`, and downloads that upload. Only our own programs take part; others are for
+//! `tests/interop`.
 
 use crate::support::leech::is_served;
 use crate::support::serving::Ended;
@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-/// A tracker that tells each who has announced itself, and is not gone.
+/// A tracker that names every peer that has announced itself and has not stopped.
 fn meeting_place() -> FakeTracker {
     let known: Arc<Mutex<Vec<SocketAddr>>> = Arc::default();
     FakeTracker::start(move |target, _| {
@@ -28,7 +28,7 @@ fn meeting_place() -> FakeTracker {
     })
 }
 
-/// A download that stays.
+/// A download that keeps seeding.
 fn staying(folder: &Path, name: &str, file: &Path, options: &[&str]) -> Serving {
     let run = Run::new(["download", "-o"]).arg(folder.join(name)).arg(file);
     let run = options.iter().fold(run, Run::arg);
@@ -44,7 +44,7 @@ fn bytes(event: &Value, key: &str) -> u64 {
     event[key].as_u64().expect("a number")
 }
 
-/// What went between this one and the one at an address.
+/// The bytes between this process and the one at an address.
 fn moved(done: &Value, key: &str, with: SocketAddr) -> u64 {
     let list = done[key].as_array().expect("a list");
     list.iter().find(|entry| entry["peer"] == with.to_string()).map_or(0, |entry| bytes(entry, "bytes"))
@@ -182,13 +182,13 @@ fn a_ratio_that_is_reached_is_the_end() {
     second.wait_for("completed", |_| true);
     is_served(second.address, &torrent);
     let given = |ended: &Ended| bytes(ended.done(), "uploaded");
-    // Nobody has told it to end.
+    // No signal has told it to end.
     assert_eq!(given(&second.finish()), torrent.content.len() as u64);
     is_served(seed.address, &torrent);
     assert_eq!(given(&seed.finish()), 2 * torrent.content.len() as u64);
 }
 
-/// A download of which half is there: every piece whose number leaves this rest.
+/// A download with half of the pieces: those whose number, divided by two, leaves this remainder.
 fn half(folder: &Path, name: &str, torrent: &Torrent, rest: usize) {
     let pieces = torrent.content.chunks(torrent.piece_length).enumerate();
     let held: Vec<u8> =
@@ -214,8 +214,8 @@ fn two_halves_make_two_wholes_without_any_seed() {
     holds(folder.path(), "odd", &torrent);
     let half = torrent.content.len() as u64 / 2;
     for (one, other) in [(even.done(), odd_at), (odd.done(), even_at)] {
-        // At first there may be two connections; what is on its way in the one that goes
-        // is given once more.
+        // At first there may be two connections; blocks in transit on the one that is closed are
+        // sent again.
         let (taken, given) = (moved(one, "from", other), moved(one, "to", other));
         assert!((half..2 * half).contains(&taken) && (half..2 * half).contains(&given), "{one}");
     }
@@ -223,8 +223,8 @@ fn two_halves_make_two_wholes_without_any_seed() {
 
 #[test]
 fn a_download_gives_while_it_takes() {
-    // Its seed gives so slowly that it cannot be complete when the leech has the half
-    // that was there.
+    // Its seed is so slow that it cannot be complete by the time the leech has the existing
+    // half.
     let (folder, torrent) = (folder(), Torrent::of_pieces(64, 81));
     let seed = Serving::seed(folder.path(), &torrent, ["--max-upload", "16KiB"]);
     let file = folder.path().join("test.torrent");
@@ -250,7 +250,7 @@ fn limits_on_the_rate_are_kept() {
         let run = taking.into_iter().fold(run, |run, option| run.arg(option).arg("512KiB"));
         let begun = Instant::now();
         run.run().succeeds();
-        // 1 MiB at 512 KiB a second; the first moment may be a little ahead.
+        // 1 MiB at 512 KiB a second; the start may be a little faster.
         assert!(begun.elapsed() > Duration::from_secs(1), "{name}: {:?}", begun.elapsed());
         seed.interrupt().done();
         holds(folder.path(), name, &torrent);
@@ -278,7 +278,7 @@ fn for_people_there_is_a_table() {
         std::thread::sleep(Duration::from_millis(5));
     };
     let out = folder.path().join("out");
-    // The contract of the course, to the byte, whatever is given meanwhile.
+    // The contract of the course, byte for byte, whatever is uploaded meanwhile.
     let promise = format!("Downloaded {} to {}.\n", file.display(), out.display());
     Run::new(["download", "-o"]).arg(&out).arg(&file).peer(address).run().prints(&promise);
     seed.interrupt();
@@ -345,7 +345,7 @@ fn an_address_that_is_not_ours_cannot_be_bound() {
     let content = folder.path().join("content");
     std::fs::write(&content, &torrent.content).expect("the folder takes a file");
     let file = torrent.write(folder.path(), None);
-    // TEST-NET-1: nobody has it.
+    // TEST-NET-1: no machine has this address.
     Run::new(["seed", "--bind", "192.0.2.1", "--port", "0"]).arg(&file).arg(&content).run().fails(&[7]).mentions("192.0.2.1");
     let out = folder.path().join("out");
     Run::new(["download", "--bind", "192.0.2.1", "-o"]).arg(out).arg(file).run().fails(&[7]).mentions("192.0.2.1");
@@ -365,7 +365,7 @@ fn ctrl_c_ends_a_download_that_is_complete_with_success_and_one_that_is_not_with
     seed.interrupt().done();
 }
 
-/// The seed can afford so little that nearly everything must come from each other.
+/// The seed is so limited that the peers must get nearly everything from each other.
 #[test]
 fn in_a_swarm_a_slow_seed_gives_few_copies_and_the_rest_comes_from_each_other() {
     const PEERS: usize = 11;

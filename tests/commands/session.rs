@@ -1,4 +1,4 @@
-//! What a whole download tells its tracker.
+//! The announces of a whole download.
 
 use crate::support::tracker::{percent_decoded, query_of};
 use crate::support::{FakePeer, FakeTracker, Reply, Run, Torrent, folder};

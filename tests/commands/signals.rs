@@ -1,14 +1,14 @@
 //! TERM and HUP, sent to a real process: it ends as after Ctrl-C, and its exit code says why.
 
 use crate::support::tracker::query_of;
-use crate::support::{FakePeer, FakeTracker, Gate, Recipe, Reply, Run, Running, Serving, Summary, Torrent, content, folder};
+use crate::support::{FakePeer, FakeTracker, Gate, Recipe, Reply, Run, Running, Serving, Outcome, Torrent, content, folder};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Once};
 use std::time::{Duration, Instant};
 
-/// How long anything may take.
+/// The limit for any wait.
 const LIMIT: Duration = Duration::from_secs(30);
 
 fn wait_until(what: &str, happened: impl Fn() -> bool) {
@@ -19,14 +19,14 @@ fn wait_until(what: &str, happened: impl Fn() -> bool) {
     }
 }
 
-/// The events that a tracker was told.
+/// The events that a tracker received.
 fn events(tracker: &FakeTracker) -> Vec<String> {
     let event = |target: &String| query_of(target).into_iter().find(|(key, _)| key == "event").map(|(_, event)| event);
     tracker.asked().iter().filter_map(event).filter(|event| !event.is_empty()).collect()
 }
 
-/// Lets children hear HUP even if these tests were started with HUP ignored, by `nohup` or
-/// some runners of CI: a child inherits an ignored signal, but not one that has a handler.
+/// Lets children receive HUP even if these tests were started with HUP ignored, by `nohup` or
+/// some CI runners: a child inherits an ignored signal, but not one that has a handler.
 pub fn hear_hup() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| drop(signal_hook::flag::register(signal_hook::consts::SIGHUP, Arc::default())));
@@ -54,7 +54,7 @@ fn download() -> Run {
 }
 
 #[track_caller]
-fn ends_in_good_order(outcome: &Summary, code: i32, tracker: &FakeTracker, folder: &Path) {
+fn ends_in_good_order(outcome: &Outcome, code: i32, tracker: &FakeTracker, folder: &Path) {
     assert_eq!(outcome.code, Some(code), "{outcome}");
     outcome.explains_itself().mentions("error: stopped; what is verified is kept");
     assert_eq!(events(tracker), ["started", "stopped"]);
@@ -123,7 +123,7 @@ fn a_tracker_and_a_lab_end_the_same_way() {
         assert!(sent.is_ok_and(|status| status.success()), "{words:?}");
         let rest: Vec<String> = lines.map_while(Result::ok).collect();
         assert_eq!(child.wait().expect("it ends").code(), Some(143), "{words:?}: {rest:#?}");
-        assert!(rest.iter().any(|line| line.contains(" is over")), "{words:?}: no summary: {rest:#?}");
+        assert!(rest.iter().any(|line| line.contains(" has ended")), "{words:?}: no summary: {rest:#?}");
     }
 }
 
@@ -145,7 +145,7 @@ fn a_terminal_that_closes_ends_the_download_in_good_order() {
     let (torrent, peer, tracker) = slow();
     let folder = folder();
     torrent.write(folder.path(), Some(&tracker.url()));
-    // Whoever leads the session gets HUP from the system, and what it writes comes to nothing.
+    // The leader of the session gets HUP from the system, and its output is lost.
     let line = format!("exec '{}' download -o out test.torrent", env!("CARGO_BIN_EXE_piecemeal"));
     let mut command = Command::new("script");
     command.args(["-qec", &line, "/dev/null"]).current_dir(folder.path()).env("TERM", "xterm").env("SHELL", "/bin/sh");

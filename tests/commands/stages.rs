@@ -1,5 +1,5 @@
-//! The table of stages: one in `src/lib.rs`, which `stages` prints, and what else says
-//! the same.
+//! The table of stages in `src/lib.rs`, which `stages` prints, and the other texts that must
+//! agree with it.
 
 use std::collections::BTreeSet;
 use std::fs;

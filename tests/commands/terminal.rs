@@ -1,6 +1,6 @@
-//! What stands on a terminal in the end: what was said, and nothing of the bar.
+//! What is on a terminal in the end: the messages, and nothing of the bar.
 //!
-//! The terminal is made by `script`, which most systems have; a small one in here takes in
+//! `script`, which most systems have, makes the terminal; a small emulator in here interprets
 //! what the program writes.
 
 use std::io::{Read, Write};
@@ -49,7 +49,7 @@ impl OnTerminal {
         rows(&String::from_utf8_lossy(&self.written.lock().expect("nobody panics with this lock")))
     }
 
-    /// Waits until that stands on the screen.
+    /// Waits until this text is on the screen.
     #[track_caller]
     fn shows(&self, what: &str) {
         let begun = Instant::now();
@@ -59,7 +59,7 @@ impl OnTerminal {
         }
     }
 
-    /// Presses Ctrl-C; returns the exit code, and what stands on the screen then.
+    /// Presses Ctrl-C; returns the exit code and the final screen.
     #[track_caller]
     fn interrupt(mut self) -> (Option<i32>, Vec<String>) {
         self.keys.write_all(b"\x03").expect("the terminal takes keys");
@@ -87,7 +87,7 @@ impl Drop for OnTerminal {
     }
 }
 
-/// What such a text looks like, row by row; empty rows at the end are left out.
+/// Renders a text, row by row; empty rows at the end are left out.
 fn rows(text: &str) -> Vec<String> {
     let mut rows = vec![Vec::new()];
     let (mut row, mut column) = (0_usize, 0);
@@ -168,7 +168,7 @@ fn what_it_waits_for_stands_under_the_bar_and_goes_with_it() {
     torrent.write(folder.path(), None);
     let arguments = format!("download -o out test.torrent --peer {}", peer.address());
     let Some(run) = start(&arguments, folder.path()) else { return };
-    // Sooner than a file has a line about it, and as often as it changes.
+    // Sooner than a line in a file, and as often as it changes.
     run.shows("waiting: the one connected peer does not have pieces 10 to 18, all that are");
     run.shows("missing; if that does not change, the download ends in 10 min");
     let (code, rows) = run.interrupt();

@@ -1,11 +1,11 @@
-//! `verify`: what is on disk, held against the torrent.
+//! `verify`: the files on disk, compared with the torrent.
 
-use crate::support::{Recipe, Run, Summary, Torrent, content, folder};
+use crate::support::{Recipe, Run, Outcome, Torrent, content, folder};
 use std::path::Path;
 
-/// Exit code 6 with an error on stderr, and what was found nonetheless on stdout.
+/// Checks for exit code 6 with an error on stderr, and returns the findings on stdout.
 #[track_caller]
-fn fails_with(outcome: &Summary, expected: &str) {
+fn fails_with(outcome: &Outcome, expected: &str) {
     assert!(outcome.code == Some(6) && outcome.out() == expected, "expected {expected:?}, got {outcome:#}");
     outcome.explains_itself();
 }
@@ -15,7 +15,7 @@ fn write(path: &Path, bytes: &[u8]) {
     std::fs::write(path, bytes).expect("a temporary folder takes a file");
 }
 
-fn verify(folder: &Path, path: &str) -> Summary {
+fn verify(folder: &Path, path: &str) -> Outcome {
     Run::new(["verify", "test.torrent", path]).dir(folder).run()
 }
 
@@ -84,7 +84,7 @@ fn a_file_that_is_too_long_is_a_fault_though_all_pieces_are_right() {
     write(&folder.path().join("out/a"), &torrent.content[..100]);
     write(&folder.path().join("out/none"), b"");
     write(&folder.path().join("out/z"), &torrent.content[100..]);
-    // A file that the torrent does not know is none of its business.
+    // A file that the torrent does not name is ignored.
     write(&folder.path().join("out/mine"), b"mine");
     verify(folder.path(), "out").prints("0  ###\n3 of 3 pieces are right.\n");
     write(&folder.path().join("out/z"), &[&torrent.content[100..], b"and more"].concat());
@@ -92,8 +92,8 @@ fn a_file_that_is_too_long_is_a_fault_though_all_pieces_are_right() {
     let outcome = verify(folder.path(), "out");
     fails_with(&outcome, "0  ###\nnone: missing\nz: too long, 18 bytes instead of 10\n3 of 3 pieces are right.\n");
     outcome.mentions("out: all pieces are right, but 2 of 3 files are not as in the torrent");
-    // What somebody added is not to be thrown away without a look.
-    outcome.mentions("help: what is behind the end of a file is not the torrent's: cut it off if you do not need it");
+    // Bytes that the user may have added must not be thrown away unseen.
+    outcome.mentions("help: the bytes after the end of a file are not the torrent's: cut them off if you do not need them");
 }
 
 #[cfg(unix)]
@@ -132,7 +132,7 @@ fn nothing_that_would_overwrite_something_is_advised() {
         assert_eq!(help(command, "test.torrent", 6), right_path);
         assert_eq!(help(command, "other", 6), right_path);
     }
-    let mend = "download it to the same place: what is right is kept, the rest is made as in the torrent";
+    let mend = "download it to the same place: right pieces are kept, the rest is restored";
     assert_eq!(help("verify", "downloads/box", 6), mend);
     // It is true.
     let peer = crate::support::FakePeer::of(&torrent).start();
@@ -145,7 +145,7 @@ fn nothing_that_would_overwrite_something_is_advised() {
     for command in ["verify", "seed"] {
         assert_eq!(help(command, "test.torrent", 6), right_path);
         assert_eq!(help(command, "downloads", 7), "downloads/sample.bin has it: give that path");
-        let nothing = "give the path of the file itself, with its name; what is there is a folder, or the like";
+        let nothing = "give the path of the file itself, with its name; this path is a folder, or the like";
         assert_eq!(help(command, "other", 7), nothing);
     }
 }
@@ -167,7 +167,7 @@ fn the_map_has_rows_of_64_and_never_more_than_16() {
     let full = map(1024, &[1023]);
     assert_eq!((full.len(), full[0].as_str()), (16, &*format!("  0  {}", "#".repeat(64))));
     assert_eq!(full[15], format!("960  {}.", "#".repeat(63)));
-    // From here on a character is two pieces: the last has one only.
+    // From here on a character is two pieces, but the last one has only one.
     let two = map(1025, &[0, 2, 3, 1024]);
     let legend = "A character is 2 pieces: # all are right, + some, . none.";
     assert_eq!((two.len(), two[0].as_str(), two[9].as_str()), (10, &*format!("   0  +.{}", "#".repeat(62)), legend));

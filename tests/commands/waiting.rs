@@ -6,10 +6,10 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// How long to wait for a line. It guards against hangs only.
+/// The limit for a wait. It only guards against hangs.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// A command that runs, with its output in files.
+/// A running command, with its output in files.
 struct Beside {
     run: Running,
     folder: PathBuf,
@@ -27,7 +27,7 @@ impl Beside {
         whole.lines().map(str::to_owned).collect()
     }
 
-    /// Waits for a line that begins so; returns it, and those that come after it.
+    /// Waits for a line that begins with this; returns it, and the lines after it.
     #[track_caller]
     fn line(&self, name: &str, begins: &str) -> Vec<String> {
         let begun = Instant::now();
@@ -52,8 +52,8 @@ impl Beside {
     }
 }
 
-/// A download from a peer that has 10 of 19 pieces, gives them, and stays. It has little
-/// patience, so that it says soon what it waits for.
+/// A download from a peer that has 10 of 19 pieces, gives them, and stays. The download has
+/// little patience, so that it soon says what it waits for.
 fn ten_of_nineteen(folder: &Path, options: &[&str]) -> (Beside, FakePeer) {
     let torrent = Torrent::of_pieces(19, 12);
     let peer = FakePeer::of(&torrent).only(0..10).start();
@@ -162,7 +162,7 @@ fn a_seed_that_nobody_takes_from_says_where_it_listens() {
     run.end("INT", 0);
 }
 
-/// A file that takes long to hash however many cores there are, and no room on the disk.
+/// A file that takes long to hash on any number of cores, but no room on the disk.
 pub fn long_work(folder: &Path) {
     const PIECE: u64 = 16 << 20;
     let pieces = 1 << 18;

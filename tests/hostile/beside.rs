@@ -2,8 +2,8 @@
 
 use crate::support::{After, Blocks, FakePeer, Greeting, Plan, Run, Torrent, Unchoke, folder, wire};
 
-/// Downloads from a bad peer and a good one that serves only once the bad one
-/// has done what it is for.
+/// Downloads from a bad peer and a good one, which serves only once the bad one has
+/// misbehaved.
 #[track_caller]
 fn finishes_beside(torrent: &Torrent, bad: Plan) {
     let folder = folder();

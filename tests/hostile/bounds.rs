@@ -1,5 +1,5 @@
-//! Strangers that fill whatever they can, and try to fill more. The limits, with the memory
-//! of fifty peers that are all there, are a table in `docs/design.md`.
+//! Strangers that fill everything they can, and try to fill more. `docs/design.md` has a table of
+//! the limits, with the memory of fifty peers that are all at them.
 
 use crate::support::bencode::{bytes, dict, int, list};
 use crate::support::leech::{is_served, request};
@@ -8,14 +8,14 @@ use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-/// By how much fifty peers may raise the peak of the memory, in KiB.
+/// The most that fifty peers may raise the peak of the memory, in KiB.
 const GROWTH: u64 = 64 << 10;
 const PEERS: usize = 50;
 /// The longest message that is read.
 const LONGEST: usize = 128 << 10;
-/// How many values of an extension handshake are read.
+/// The most values of an extension handshake that are read.
 const VALUES: usize = 1_000;
-/// How many different requests a peer may refuse.
+/// The most different requests that a peer may reject.
 const REFUSED: usize = 2_000;
 /// Metadata pieces of a torrent, and how often a peer may have each.
 const METADATA_PIECES: usize = 64;
@@ -25,7 +25,7 @@ const ALLOWED_FAST: u8 = 17;
 /// Both the extension protocol and the fast extension.
 const BOTH: [u8; 8] = [0, 0, 0, 0, 0, wire::EXTENSION_BIT, 0, wire::FAST_BIT];
 
-/// What makes an info dictionary of 1 MiB, with somewhat fewer bytes than this beside it.
+/// Padding that makes an info dictionary of 1 MiB, with slightly fewer than `beside` other bytes.
 fn padding(beside: usize) -> Vec<u8> {
     bytes(vec![b'x'; METADATA_PIECES * 16_384 - beside])
 }
@@ -35,7 +35,7 @@ fn given() -> Torrent {
     Recipe::single("many.bin", 32_768, content(16 * 32_768, 91)).extra("zz", padding(1_000)).build()
 }
 
-/// A torrent that is wanted, and that nobody has: 3,000 pieces of a block each.
+/// A torrent to download that no peer has: 3,000 pieces of a block each.
 fn wanted() -> Torrent {
     let (length, hashes) = (int(3_000 * 16_384), bytes(content(3_000 * 20, 95)));
     let pairs =
@@ -53,14 +53,14 @@ fn greeting() -> Vec<u8> {
 
 /// A message of the largest size: an extension handshake with this many values.
 fn largest(values: usize) -> Vec<u8> {
-    // The dictionary, the list and the padding are values, too.
+    // The dictionary, the list and the padding also count as values.
     let list = format!("d1:al{}e", "0:".repeat(values - 3));
     let padding = vec![b'y'; LONGEST - list.len() - 20];
     wire::extended(0, &[list.as_bytes(), b"1:b", &bytes(padding), b"e"].concat())
 }
 
-/// A peer that has everything but piece 0, and takes up as much as it can. What it is answered
-/// at the end, it never reads.
+/// A peer that has everything but piece 0, and takes up as much memory as it can. It never reads
+/// the last answers.
 fn fills_everything(address: SocketAddr, torrent: &Torrent, pieces: u32) -> Leech {
     let mut leech = Leech::dial(address, torrent, BOTH).expect("it has a place");
     let has: Vec<bool> = (0..pieces).map(|piece| piece > 0).collect();
@@ -75,7 +75,7 @@ fn fills_everything(address: SocketAddr, torrent: &Torrent, pieces: u32) -> Leec
     } else {
         leech.wait_for_slot();
     }
-    // Pieces that it advises, and that it would give in spite of the choke.
+    // Pieces that it suggests, and that it allows in spite of the choke.
     let advice = |id: u8| (0..1_000).flat_map(move |number| wire::message(id, &(number % pieces).to_be_bytes()));
     leech.say(&advice(SUGGEST).chain(advice(ALLOWED_FAST)).collect::<Vec<u8>>());
     let blocks = (0..500).flat_map(|number| request(number % pieces, 0, 16_384));
@@ -83,17 +83,17 @@ fn fills_everything(address: SocketAddr, torrent: &Torrent, pieces: u32) -> Leec
     leech
 }
 
-/// Requests for the info dictionary, as often as it is given.
+/// As many requests for the info dictionary as are answered.
 fn all_metadata() -> Vec<u8> {
     let request = |piece| wire::extended(1, format!("d8:msg_typei0e5:piecei{piece}ee").as_bytes());
     (0..METADATA_PIECES).flat_map(request).collect::<Vec<u8>>().repeat(TIMES)
 }
 
-/// Unchokes, refuses as many different blocks as a peer may, and leaves the rest to others.
+/// Unchokes, rejects as many different requests as a peer may, and leaves the rest to others.
 fn refuses(leech: &mut Leech) {
     let mut refused = HashSet::new();
     while refused.len() < REFUSED {
-        // With each choke, the time that a peer has for a block begins anew.
+        // Each choke restarts the peer's time for a block.
         leech.say(&wire::message(wire::UNCHOKE, b""));
         let next = refused.len() + 100;
         while refused.len() < next {
@@ -107,8 +107,8 @@ fn refuses(leech: &mut Leech) {
     }
 }
 
-/// Connects fifty of them, and returns by how much the peak has risen, in KiB, once that does
-/// not change any more while `honest` is served. `None` where the system does not tell.
+/// Connects fifty of them, and returns the rise of the peak, in KiB, once that no longer changes
+/// while `honest` is served. `None` if the system does not report it.
 fn fifty_peers(serving: &Serving, torrent: &Torrent, pieces: u32, honest: impl Fn()) -> Option<u64> {
     let idle = serving.status("VmHWM")?;
     let all: Vec<Leech> = std::thread::scope(|scope| {
@@ -132,7 +132,7 @@ fn is_bounded(growth: Option<u64>) {
     let Some(growth) = growth else { return };
     eprintln!("fifty peers take {growth} KiB");
     assert!(growth < GROWTH, "fifty peers take {growth} KiB");
-    // Fifty of the largest messages at least: otherwise the peers were not at their limits.
+    // At least fifty of the largest messages: otherwise the peers were not at their limits.
     assert!(growth > (PEERS * LONGEST) as u64 >> 10, "{growth} KiB only");
 }
 
@@ -147,7 +147,7 @@ fn fifty_peers_at_every_limit_take_less_than_64_mib_of_a_seed() {
 #[test]
 fn fifty_peers_at_every_limit_take_less_than_64_mib_of_a_download() {
     let (folder, torrent) = (folder(), wanted());
-    // While a tracker may name somebody, the download waits.
+    // While a tracker may still name a peer, the download waits.
     let tracker = FakeTracker::knowing(&[]);
     let run = Run::new(["download", "--max-peers", "51", "-o"]).arg(folder.path().join("out"));
     let download = Serving::start(run.arg(torrent.write(folder.path(), Some(&tracker.url()))), &folder.path().join("said"));
@@ -170,7 +170,7 @@ fn names_without_end_take_no_memory() {
     if let (Some(idle), Some(peak)) = (idle, seed.status("VmHWM")) {
         assert!(peak < idle + (8 << 10), "{idle} KiB before, {peak} KiB after 32 MiB of names");
     }
-    // Longer, it is no message that anybody sends.
+    // No real peer sends a longer message.
     for longer in [LONGEST + 1, 1 << 20] {
         let mut leech = Leech::extended(seed.address, &torrent);
         leech.try_say(&[&(longer as u32).to_be_bytes()[..], &[wire::EXTENDED, 0]].concat());

@@ -30,13 +30,13 @@ fn more_peers_files_and_strangers_than_descriptors_do_not_end_a_download() {
     }
 }
 
-/// A port at which nobody listens yet.
+/// A port on which nothing listens yet.
 fn free_port() -> u16 {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
     listener.local_addr().expect("it is bound").port()
 }
 
-/// Connects once somebody listens there, and says nothing.
+/// Connects once something listens there, and says nothing.
 fn knock(port: u16) -> TcpStream {
     let begun = Instant::now();
     loop {

@@ -1,4 +1,4 @@
-//! A disk that is full, and one that takes no writes.
+//! A disk that is full, and one that is read-only.
 
 use crate::support::mount::Mount;
 use crate::support::{FakePeer, Run, Torrent, folder};

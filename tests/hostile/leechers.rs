@@ -1,5 +1,5 @@
-//! `seed` among peers that take badly. An honest one is served meanwhile, each time, and
-//! gets every byte right.
+//! `seed` among leechers that misbehave. Each time an honest one is served meanwhile, and gets
+//! every byte right.
 
 use crate::all_at_once;
 use crate::support::leech::{is_served, peer_id, request};
@@ -8,10 +8,10 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// By how much the peak of the memory may grow, in KiB, whatever is done to the seed.
+/// The most that the peak of the memory may grow, in KiB, under any attack.
 const GROWTH: u64 = 64 << 10;
 
-/// A seed to be attacked, with a torrent of 16 pieces.
+/// A seed to attack, with a torrent of 16 pieces.
 struct Attacked {
     _folder: tempfile::TempDir,
     torrent: Torrent,
@@ -35,7 +35,7 @@ impl Attacked {
         is_served(self.address(), &self.torrent);
     }
 
-    /// An honest one is served still, memory has stayed bounded, and the seed ends well.
+    /// Checks that an honest peer is still served, memory is bounded, and the seed ends well.
     fn survives(self) {
         self.is_served();
         if let (Some(before), Some(after)) = (self.memory, self.seed.status("VmHWM")) {
@@ -66,7 +66,7 @@ fn a_million_requests_do_not_choose_the_memory() {
     let attacked = Attacked::new(&[]);
     let many: Vec<u8> = (0..1000).flat_map(|number| request(number % 16, 0, 16_384)).collect();
     std::thread::scope(|scope| {
-        // Fast or not, with a slot or without; none of them reads.
+        // With or without the fast extension, with or without a slot; none of them reads.
         for (fast, slot) in [(false, false), (false, true), (true, false), (true, true)] {
             let (attacked, many) = (&attacked, &many);
             scope.spawn(move || {
@@ -134,8 +134,8 @@ fn those_that_sit_on_their_slots_do_not_keep_others_from_one() {
     attacked.survives();
 }
 
-/// How many connections the system's limit on open files leaves room for, in a process
-/// where other tests run.
+/// The number of connections that the system's limit on open files allows, in a process where
+/// other tests run.
 fn room_for_connections() -> usize {
     let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
     let files = limits.lines().find_map(|line| line.strip_prefix("Max open files")?.split_whitespace().next()?.parse().ok());
@@ -162,7 +162,7 @@ fn five_hundred_that_come_at_once_are_all_served() {
     assert_eq!(ended.done()["uploaded"].as_u64(), Some((many * torrent.content.len()) as u64), "each got it all, once");
 }
 
-/// The bytes that a leecher with a slot says, and what must come of it.
+/// The bytes of a leecher with a slot, and the expected outcome.
 #[test]
 fn a_request_that_cannot_be_meant_well_ends_the_connection() {
     let attacked = Attacked::new(&[]);
@@ -190,7 +190,7 @@ fn a_request_that_cannot_be_meant_well_ends_the_connection() {
     all_at_once(cases.into_iter().flat_map(|bytes| [(bytes.clone(), false), (bytes, true)]).collect(), |(bytes, fast)| {
         let kind = if fast { Leech::fast } else { Leech::plain };
         let mut leech = kind(attacked.address(), &attacked.torrent);
-        // All of them want a slot, and eight get one: what is out of range is so with
+        // All of them want a slot, and eight get one: a request out of range must fail with a slot
         // and without.
         leech.say(&wire::message(wire::INTERESTED, b""));
         leech.try_say(&bytes);
@@ -230,7 +230,7 @@ fn nonsense_that_does_no_harm_is_borne() {
 #[test]
 fn a_flood_of_haves_does_no_harm() {
     let attacked = Attacked::new(&[]);
-    // All but piece 0: who has everything is parted with.
+    // All but piece 0: a seed hangs up on a peer that has everything.
     let haves: Vec<u8> = (1..1001u32).flat_map(wire::have).collect();
     std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -255,7 +255,7 @@ fn who_has_no_slot_gets_silence_or_with_the_fast_extension_a_refusal() {
             if interested {
                 leech.say(&wire::message(wire::INTERESTED, b""));
             }
-            // A piece that no allowance is for, if there are any.
+            // A piece without an `allowed fast`.
             leech.say(&request(0, 0, 16_384));
         }
         let (said, closed) = plain.until_silence();
@@ -347,7 +347,7 @@ fn its_own_address_is_dialled_once_and_never_again() {
     let (folder, torrent) = (folder(), Torrent::of_pieces(16, 72));
     let content = folder.path().join("content");
     std::fs::write(&content, &torrent.content).expect("the folder takes a file");
-    // It hands out whoever has announced itself.
+    // It names every peer that has announced itself.
     let tracker = FakeTracker::start(|target, _| {
         let port = crate::support::tracker::query_of(target).into_iter().find(|(key, _)| key == "port");
         let port: u16 = port.and_then(|(_, port)| port.parse().ok()).unwrap_or_default();
@@ -358,7 +358,7 @@ fn its_own_address_is_dialled_once_and_never_again() {
     let mut seed = Serving::start(run, &folder.path().join("said"));
     let ourselves = |event: &serde_json::Value| event["why"].as_str().is_some_and(|why| why.contains("ourselves"));
     seed.wait_for("left", ourselves);
-    // With --timeout 2 a failed address is dialled again after half a second.
+    // With --timeout 2 a failed address is dialed again after half a second.
     std::thread::sleep(Duration::from_millis(1500));
     is_served(seed.address, &torrent);
     let left = seed.events().iter().filter(|event| ourselves(event)).count();
@@ -416,7 +416,7 @@ fn garbage_in_extension_messages_harms_only_whoever_sends_it() {
     attacked.survives();
 }
 
-/// A seed of a file that somebody changes: `lt_donthave` has id 9 with the leecher.
+/// A seed whose file is changed; the leecher's id for `lt_donthave` is 9.
 fn changed(change: impl Fn(&Path, &Torrent)) -> (tempfile::TempDir, Torrent, Serving, Leech) {
     let (folder, torrent) = (folder(), Torrent::of_pieces(16, 73));
     let seed = Serving::seed(folder.path(), &torrent, ["-q"]);
@@ -449,7 +449,7 @@ fn of_a_file_that_was_changed_only_what_is_still_right_is_given() {
         }
     }
     leech.takes_on(&torrent, (0..3).chain(4..16));
-    // And whoever comes now is told the truth at once.
+    // A peer that comes now is told the truth at once.
     let mut late = Leech::plain(seed.address, &torrent);
     assert_eq!(late.until(wire::BITFIELD), [0xEF, 0xFF]);
     late.takes(&torrent, (0..3).chain(4..16));
@@ -483,7 +483,7 @@ fn a_file_that_was_replaced_is_not_given_for_what_it_was() {
         std::fs::remove_file(path).expect("the file is ours");
         std::fs::write(path, vec![0; torrent.content.len()]).expect("the folder is ours");
     });
-    // What is open stays what it was; what is opened anew is refused. Never the new bytes.
+    // An open file keeps its content; one that is opened again is refused. The new bytes are never sent.
     leech.say(&request(5, 0, 16_384));
     loop {
         match leech.hear() {
@@ -510,7 +510,7 @@ fn ctrl_c_ends_it_with_many_connected_and_half_of_them_deaf() {
     }
     let begun = Instant::now();
     attacked.seed.interrupt().done();
-    // The patience with somebody who does not read is 20 s: it must not count here.
+    // A peer that does not read is dropped after 20 s: that must not happen here.
     assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
 }
 

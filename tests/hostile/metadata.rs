@@ -40,7 +40,7 @@ fn magnet_info_from_a_liar_alone_is_an_error() {
     let torrent = torrent();
     all_at_once(lies(&torrent), |(what, plan)| {
         let peer = plan.start();
-        // What is corrupt must have come before time is up.
+        // The corrupt data must have come before the time is up.
         let timeout = if what == "corrupt" { "60" } else { "2" };
         let outcome = Run::new(["magnet_info", "--timeout", timeout, &torrent.magnet(&[])]).peer(peer.address()).run();
         if what == "too long" && outcome.code == Some(0) {

@@ -1,10 +1,9 @@
-//! File names that mean harm.
+//! Malicious file names.
 
 use crate::support::{FakePeer, Recipe, Run, Torrent, content, folder};
 use std::path::{Path, PathBuf};
 
-/// A torrent of files with these paths, as raw as they come. Each file holds
-/// ten bytes of its own.
+/// A torrent of files with these raw paths. Each file holds ten bytes of its own.
 fn torrent(paths: &[&[&[u8]]]) -> Torrent {
     let mut recipe = Recipe::single("hostile", 32_768, Vec::new());
     for (number, path) in paths.iter().enumerate() {
@@ -150,7 +149,7 @@ fn padding_files_are_never_written_and_may_share_a_path() {
 
 #[test]
 fn the_name_of_a_torrent_is_only_advice() {
-    // -o says where; what the torrent would like to be called leads nowhere.
+    // -o says where; the torrent's own name leads nowhere.
     for name in ["/etc/evil", "../../evil", "evil\0"] {
         let folder = folder();
         let inner = folder.path().join("x/y");

@@ -3,7 +3,7 @@
 use crate::support::{Blocks, FakePeer, Greeting, Run, Torrent, Unchoke, folder};
 use std::time::Duration;
 
-/// How long to look on. A loop that spins does so within a hundredth of this.
+/// The time to watch. A spinning loop shows within a hundredth of it.
 const WHILE: Duration = Duration::from_millis(1_500);
 
 #[test]

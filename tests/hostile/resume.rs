@@ -1,4 +1,4 @@
-//! SIGKILL in the middle, and what the next run makes of what is there.
+//! SIGKILL in the middle of a download, and what the next run makes of the files.
 
 use crate::support::{Blocks, FakePeer, FakeTracker, LIMIT, Recipe, Run, Torrent, content, folder};
 use std::collections::BTreeSet;
@@ -6,8 +6,8 @@ use std::fs::File;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// Starts a download and kills it once so many pieces are verified. What the peer has served
-/// says little: it may wait in the kernel.
+/// Starts a download and kills it once this many pieces are verified. The number of blocks that
+/// the peer has served would say little: they may wait in the kernel.
 fn killed_after(pieces: u64, torrent: &Torrent, folder: &Path) {
     let peer = FakePeer::of(torrent).pace(4).start();
     let events = folder.join("events");
@@ -27,15 +27,15 @@ fn killed_after(pieces: u64, torrent: &Torrent, folder: &Path) {
     run.kill();
 }
 
-/// Whether some piece is there as it should be.
+/// Whether at least one piece is right.
 fn has_a_piece(out: &Path, torrent: &Torrent) -> bool {
     let there = std::fs::read(out).unwrap_or_default();
     there.chunks_exact(32_768).zip(torrent.content.chunks_exact(32_768)).any(|(found, expected)| found == expected)
 }
 
-/// Finishes the download; the pieces that were fetched for it.
+/// Finishes the download, and returns the pieces that it fetched.
 fn resumed(torrent: &Torrent, folder: &Path) -> BTreeSet<u32> {
-    // Another peer than before, by its name, too: a tracker may still name that one.
+    // Use a different peer, also by its peer id: a tracker may still name the old one.
     let peer = FakePeer::of(torrent).host(9).start();
     Run::new(["download", "-o", "out", "test.torrent"])
         .dir(folder)
@@ -68,7 +68,7 @@ fn a_resumed_download_believes_nothing_but_hashes() {
     let hex = torrent.hex();
     let mark = || std::fs::write(folder.path().join("out.piecemeal"), &hex).expect("a temporary folder takes a file");
 
-    // All there, but for one spoiled byte in piece 3.
+    // All there, except for one spoiled byte in piece 3.
     let mut spoiled = torrent.content.clone();
     spoiled[3 * 32_768 + 7] ^= 1;
     std::fs::write(&out, &spoiled).expect("a temporary folder takes a file");

@@ -1,11 +1,11 @@
-//! Services of our own machine that a stranger names: nobody speaks to them.
+//! Services on our own machine that a stranger names: no command connects to them.
 
 use crate::all_at_once;
 use crate::support::{FakePeer, FakeTracker, Reply, Run, Torrent, folder};
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
 
-/// Something that listens, and is no peer.
+/// A listener that is not a peer.
 struct Service(TcpListener);
 
 impl Service {
@@ -19,7 +19,7 @@ impl Service {
         self.0.local_addr().expect("it is bound")
     }
 
-    /// Whether nobody has connected. The command has ended, so nobody will.
+    /// Whether no connection has come. The command has ended, so none will.
     #[track_caller]
     fn is_left_alone(&self, what: &str) {
         let came = self.0.accept();
@@ -31,7 +31,7 @@ impl Service {
 const OF_LINKS: [&[&str]; 4] =
     [&["magnet_handshake"], &["magnet_info"], &["magnet_download_piece", "-o", "out"], &["magnet_download", "-o", "out"]];
 
-/// What follows the link.
+/// Adds the arguments after the link.
 fn run(words: &[&str], link: &str) -> Run {
     let run = Run::new(words).arg("--timeout").arg("2").arg(link);
     if words[0] == "magnet_download_piece" { run.arg("0") } else { run }
@@ -55,7 +55,7 @@ fn a_link_sends_no_command_to_a_service_of_this_machine() {
 #[test]
 fn a_link_and_a_tracker_send_nobody_to_a_port_of_the_systems_own_services() {
     let torrent = Torrent::sample();
-    // Over a name, too. Nobody listens at port 9; had it been dialled, the error would say so.
+    // Also over a name. Nothing listens on port 9; if it had been dialed, the error would say so.
     let links = ["127.0.0.1:9", "localhost:9", "[::ffff:127.0.0.1]:9"].map(|peer| format!("{}&x.pe={peer}", torrent.magnet(&[])));
     let cases: Vec<_> = OF_LINKS.iter().flat_map(|words| links.iter().map(move |link| (*words, link.as_str()))).collect();
     all_at_once(cases, |(words, link)| {
@@ -73,7 +73,7 @@ fn a_link_and_a_tracker_send_nobody_to_a_port_of_the_systems_own_services() {
         let outcome = more.iter().fold(run, Run::arg).dir(folder.path()).run();
         outcome.fails(&[5]).mentions("a port below 1024 of this machine or its network");
         assert!(!outcome.err().contains("refused"), "{outcome}");
-        // What the user names is dialled.
+        // An address that the user names is dialed.
         let run = Run::new(words).arg("--timeout").arg("2").peer("127.0.0.1:9").arg("test.torrent");
         more.iter().fold(run, Run::arg).dir(folder.path()).run().fails(&[5]).mentions("refused");
     });
@@ -100,7 +100,7 @@ fn a_torrent_sends_no_order_to_a_service_of_this_machine() {
             service.is_left_alone(words[0]);
         }
     });
-    // Nor does a tracker that redirects there.
+    // A tracker that redirects there gets no further either.
     let (folder, service) = (folder(), Service::start());
     let order = format!("http://{}/shutdown", service.address());
     let tracker = FakeTracker::saying(Reply::Redirect(order));

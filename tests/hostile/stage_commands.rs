@@ -1,12 +1,12 @@
-//! Bad peers and the commands that need one good answer: with a good peer beside
-//! it they get it, alone they end with an error within their time.
+//! Bad peers and the commands that need one good answer: with a good peer beside the bad one
+//! they get it, with the bad one alone they end with an error in time.
 
 use crate::all_at_once;
 use crate::support::{
     After, Blocks, FakePeer, FakeTracker, Gate, Greeting, Metadata, Plan, Run, Torrent, Unchoke, dead_address, folder, wire,
 };
 
-/// Every way to be of no use, with the exit code that it is worth.
+/// Every way to be useless, with the expected exit code.
 fn useless(torrent: &Torrent) -> Vec<(&'static str, Plan, &'static [i32])> {
     let peer = || FakePeer::of(torrent);
     vec![
@@ -43,7 +43,7 @@ fn download_piece_from_a_useless_peer_ends_with_an_error_and_no_file() {
         let peer = plan.start();
         let file = torrent.write(folder.path(), None);
         let out = folder.path().join("piece");
-        // What is corrupt must have come before time is up.
+        // The corrupt data must have come before the time is up.
         let timeout = if what == "corrupt" { "60" } else { "2" };
         let outcome =
             Run::new(["download_piece", "--timeout", timeout, "-o"]).arg(&out).arg(file).arg("3").peer(peer.address()).run();
@@ -105,7 +105,7 @@ fn odd_but_honest_peers_are_good_enough_for_a_piece() {
         let outcome =
             Run::new(["download_piece", "--timeout", "60", "-o"]).arg(&out).arg(file).arg("3").peer(peer.address()).run();
         if strict && outcome.code != Some(0) {
-            // To leave a peer that sends what nobody asked for is allowed too.
+            // Hanging up on a peer that sends unrequested blocks is also allowed.
             outcome.fails(&[5]);
         } else {
             outcome.succeeds();

@@ -1,11 +1,11 @@
-//! `download` with nobody but bad peers: an error that says why, and no hang.
+//! `download` with only bad peers: an error that says why, and no hang.
 
 use crate::all_at_once;
 use crate::support::wire::NOT_INTERESTED;
 use crate::support::{After, Blocks, FakePeer, FakeTracker, Greeting, LIMIT, Plan, Run, Torrent, dead_address, folder};
 
-/// Peers that go away by themselves or are sent away. (A peer that stays and is
-/// of no use counts as alive: there the limit is ten minutes without a block.)
+/// Peers that leave or are sent away. (A useless peer that stays counts as alive: there the
+/// limit is ten minutes without a block.)
 fn dying(torrent: &Torrent) -> Vec<(&'static str, Plan, &'static [i32])> {
     let peer = || FakePeer::of(torrent);
     vec![
@@ -81,7 +81,7 @@ fn when_nobody_has_a_piece_the_download_says_so_and_keeps_the_rest() {
     let out = folder.path().join("out");
     let run = Run::new(["download", "--timeout", "2", "-o"]).arg(&out).arg(&file).peer(peer.address()).start();
     let begun = std::time::Instant::now();
-    // It says so when there is nothing left to want from this peer.
+    // It says so when this peer has nothing more that we want.
     while !peer.talks().iter().any(|talk| talk.ids().contains(&NOT_INTERESTED)) {
         assert!(begun.elapsed() < LIMIT, "seven pieces of two blocks are served");
         std::thread::sleep(std::time::Duration::from_millis(5));
@@ -95,7 +95,7 @@ fn when_nobody_has_a_piece_the_download_says_so_and_keeps_the_rest() {
 
 #[test]
 fn a_peer_that_returns_is_found_again() {
-    // It dies half-way and comes back: addresses are remembered and redialled.
+    // It dies halfway and comes back: addresses are remembered and dialed again.
     let folder = folder();
     let torrent = Torrent::of_pieces(8, 33);
     let first = FakePeer::of(&torrent).blocks(Blocks::CloseAfter(5)).host(2).start();

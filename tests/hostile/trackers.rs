@@ -5,8 +5,8 @@ use crate::support::bencode::{bytes, dict, int, list};
 use crate::support::{FakePeer, FakeTracker, Reply, Run, Torrent, dead_address, folder};
 use std::net::SocketAddr;
 
-/// An address that a tracker may name. Nobody listens there, and no packet
-/// leaves this machine.
+/// An address that a tracker may name. Nothing listens there, and no packet leaves this
+/// machine.
 fn somebody() -> SocketAddr {
     "127.0.0.1:9".parse().expect("a literal address")
 }
@@ -114,7 +114,7 @@ fn a_tracker_url_that_leads_nowhere_is_an_error() {
     all_at_once(urls, |url| {
         let folder = folder();
         let file = Torrent::sample().write(folder.path(), Some(url));
-        // An empty one is as good as none: then it is a peer that is missing.
+        // An empty list is a good answer: then the error is about a missing peer.
         let codes: &[i32] = if url.is_empty() { &[3, 4, 5] } else { &[3, 4] };
         Run::new(["peers", "--timeout", "6"]).arg(file).run().fails(codes);
     });

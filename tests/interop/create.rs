@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::fixtures::{Fixture, Kind, every_fixture};
 use crate::process::command;
 use crate::programs::Program;
-use crate::report::{Report, Summary};
+use crate::report::{Report, Outcome};
 
 /// What libtorrent understands of a torrent, one fact a line.
 const LIBTORRENT: &str = "
@@ -101,7 +101,7 @@ fn create_makes_torrents_that_other_programs_read_as_meant() {
             let made = create(&fixture, folder.path(), options);
             for (program, path) in &present {
                 let begun = Instant::now();
-                let outcome: Summary = made.clone().and_then(|(hash, torrent)| {
+                let outcome: Outcome = made.clone().and_then(|(hash, torrent)| {
                     let (found, said) = read_by(*program, path, &torrent)?;
                     if found != hash {
                         return Err(format!("it finds the info hash {found}, and we {hash}"));

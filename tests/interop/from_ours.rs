@@ -16,7 +16,7 @@ use crate::download::How;
 use crate::fixtures::{Torrent, every_fixture, one_file};
 use crate::process::wait_for;
 use crate::programs::Program;
-use crate::report::{Report, Summary};
+use crate::report::{Report, Outcome};
 use crate::world::{Terms, World};
 
 /// How long a client may take to fetch a few MiB; Transmission and aria2 look
@@ -216,7 +216,7 @@ fn mixed_swarms_make_a_whole_of_thirds() {
     report.finish();
 }
 
-fn swarm_of_thirds(others: [(Program, PathBuf); 2]) -> Summary {
+fn swarm_of_thirds(others: [(Program, PathBuf); 2]) -> Outcome {
     let fixture = one_file("thirds.bin", 6 * MIB + 12_345, 65_536);
     let Some(world) = World::new(slice::from_ref(&fixture)) else { return Err("no world".into()) };
     let torrent = &world.torrents[0];

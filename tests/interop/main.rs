@@ -30,7 +30,7 @@ use download::{Download, How, beside};
 use fixtures::{every_fixture, one_file};
 use process::wait_for;
 use programs::Program;
-use report::{Report, Summary};
+use report::{Report, Outcome};
 use world::{Terms, World};
 
 const MIB: u64 = 1 << 20;
@@ -134,7 +134,7 @@ fn two_seeders_with_different_halves_make_a_whole() {
     report.finish();
 }
 
-fn download_from_halves(world: &World, how: How, pair: [&(Program, PathBuf); 2], halves: &[Range<u64>; 2]) -> Summary {
+fn download_from_halves(world: &World, how: How, pair: [&(Program, PathBuf); 2], halves: &[Range<u64>; 2]) -> Outcome {
     let torrent = &world.torrents[0];
     let mut seeders = Vec::new();
     for ((program, path), held) in pair.into_iter().zip(halves) {

@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// How long it took and what there is to say of it, or what went wrong.
-pub type Summary = Result<(Duration, String), String>;
+pub type Outcome = Result<(Duration, String), String>;
 
 /// Collects rows from many threads; prints them when it goes, panic or not.
 pub struct Report {
@@ -17,7 +17,7 @@ struct Row {
     fixture: &'static str,
     how: &'static str,
     bytes: u64,
-    outcome: Summary,
+    outcome: Outcome,
 }
 
 impl Report {
@@ -26,7 +26,7 @@ impl Report {
     }
 
     /// Adds a row.
-    pub fn add(&self, client: &str, fixture: &'static str, how: &'static str, bytes: u64, outcome: Summary) {
+    pub fn add(&self, client: &str, fixture: &'static str, how: &'static str, bytes: u64, outcome: Outcome) {
         let row = Row { client: client.to_owned(), fixture, how, bytes, outcome };
         self.rows.lock().unwrap_or_else(PoisonError::into_inner).push(row);
     }

@@ -1,4 +1,4 @@
-//! A tracker for several machines: who is told which address of whom.
+//! A tracker for several machines: which address of a peer each client is told.
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpStream};
@@ -21,8 +21,8 @@ fn address(text: &str) -> SocketAddr {
     text.parse().expect("an address and a port")
 }
 
-/// Announces from an address, having reached the tracker by another, and returns the
-/// addresses that come back.
+/// Announces from an address, with `reached` as the tracker's address, and returns the
+/// addresses in the answer.
 fn told(book: &mut PhoneBook, from: &str, port: u16, reached: &str) -> Vec<SocketAddr> {
     let heard = Heard::decode(&query(port, "")).expect("a good announce");
     let page = book.announce(&Asker::new(ip(from), port, ip(reached)), &heard, Instant::now());
@@ -84,7 +84,7 @@ fn two_entries_that_are_one_address_to_an_asker_are_told_once() {
 fn nobody_is_told_of_an_address_that_is_his_own_to_him() {
     let mut book = PhoneBook::default();
     told(&mut book, "127.0.0.1", 6881, "127.0.0.1");
-    // The tracker's machine calls itself by its outer address.
+    // A program on the tracker's machine dials it by its outer address.
     let heard = Heard::decode(&query(6881, "").replace("-XX0000-", "-YY0000-")).expect("a good announce");
     let asker = Asker::new(ip("192.168.1.5"), 6881, ip("192.168.1.5"));
     assert!(book.announce(&asker, &heard, Instant::now()).peers.is_empty());
@@ -159,7 +159,7 @@ fn one_port_of_all_addresses_takes_both_families() {
     let tracker = LabTracker::on(listeners, Duration::from_secs(77), Notes::default()).expect("a tracker");
     let answer = ask(&tracker, "127.0.0.1", &query(6881, ""));
     assert_eq!(answer.get("interval").and_then(Value::int), Some(77));
-    // To the phone book an IPv4 address is one, whatever socket it came through.
+    // To the phone book an IPv4 address is the same, whatever socket it came through.
     assert_eq!(ask(&tracker, "127.0.0.1", &query(6882, "")).get("peers"), Some(&Value::Bytes(b"\x7f\0\0\x01\x1a\xe1".to_vec())));
     if tracker.address().is_ipv6() {
         let peers = ask(&tracker, "::1", &query(6883, ""));
@@ -177,7 +177,7 @@ fn over_http_the_tracker_knows_by_which_address_it_was_reached() {
     let tracker =
         LabTracker::on(everywhere(0).expect("a port is free"), Duration::from_secs(60), Notes::default()).expect("a tracker");
     ask(&tracker, "127.0.0.1", &query(6881, ""));
-    // What goes to an own address stays on the machine, but does not come from loopback.
+    // A packet to the machine's own address stays on the machine, but its source is not loopback.
     for own in tracker.urls().iter().filter_map(|url| url.strip_prefix("http://")?.strip_suffix("/announce")) {
         let own = address(own);
         let answer = ask(&tracker, &own.ip().to_string(), &query(7000, "&event=stopped&compact=0"));
@@ -199,7 +199,10 @@ fn an_address_that_a_client_claims_is_ignored_and_noted() {
     let tracker = LabTracker::start(address("127.0.0.1:0"), notes.clone()).expect("a port is free");
     ask(&tracker, "127.0.0.1", &query(6881, "&compact=1&ip=10.9.8.7"));
     let note = notes.take().remove(0);
-    assert!(note.text.ends_with("; told of 0 peers; its ip=10.9.8.7 is ignored: where it calls from counts"), "{note}");
+    assert!(
+        note.text.ends_with("; told of 0 peers; its ip=10.9.8.7 is ignored: the address that it calls from counts"),
+        "{note}"
+    );
     assert_eq!(ask(&tracker, "127.0.0.1", &query(6882, "")).get("peers"), Some(&Value::Bytes(b"\x7f\0\0\x01\x1a\xe1".to_vec())));
 }
 

@@ -23,7 +23,7 @@ pub fn seeder(content: &Content, plan: Plan) -> (Seeder, Notes) {
     (Seeder::start(9, std::slice::from_ref(content), &plan, notes.clone()).expect("a port is free"), notes)
 }
 
-/// Waits until something is so; a note comes when the connection is over.
+/// Waits until a condition holds; the last note comes when the connection is over.
 pub fn soon(what: &str, mut is_so: impl FnMut() -> bool) {
     let until = Instant::now() + LIMIT;
     while !is_so() {
@@ -32,13 +32,13 @@ pub fn soon(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-/// Waits until a connection is refused. It may take a moment: a program that another test is
-/// starting has a copy of every socket, until it runs.
+/// Waits until a connection is refused. It may take a moment: a process that another test is
+/// just starting holds a copy of every socket until its program runs.
 pub fn nobody_listens(address: SocketAddr) {
     soon("nobody listens", || TcpStream::connect_timeout(&address, LIMIT).is_err());
 }
 
-/// What is noted up to the end of a connection.
+/// The notes up to the end of a connection.
 pub fn notes_to_the_last(notes: &Notes) -> Vec<String> {
     let mut seen = Vec::new();
     soon("the connection's last note", || {
@@ -68,7 +68,7 @@ impl Client {
         Client { stream }
     }
 
-    /// Shakes hands; returns the 68 bytes that came back, too.
+    /// Shakes hands, and also returns the 68 bytes that came back.
     pub fn greet(address: SocketAddr, content: &Content, reserved: [u8; 8]) -> (Client, Vec<u8>) {
         let mut client = Client::dial(address);
         client.send(&wire::handshake(reserved, content.info_hash().0, *b"-XX0000-tester000001"));
@@ -108,7 +108,7 @@ impl Client {
         self.send(&request(index, begin, length));
     }
 
-    /// Asks for a block and returns what comes.
+    /// Requests a block and returns what comes.
     pub fn block(&mut self, index: u32, begin: u32, length: u32) -> Vec<u8> {
         self.request(index, begin, length);
         self.piece(index, begin)

@@ -76,8 +76,8 @@ fn the_command_prints_what_to_paste_and_ends_with_ctrl_c() {
     let exists = |name: &str| help.lines().any(|line| line.split_whitespace().next() == Some(name));
     for command in commands {
         let name = command.split(' ').next().unwrap_or_default();
-        // A command whose chapter is still being written is in the tour already; `seed`
-        // stays up, and has tests of its own.
+        // A command may be in the tour while its chapter is still being written; `seed` runs
+        // until Ctrl-C, and has tests of its own.
         if !exists(name) || name == "seed" {
             continue;
         }
@@ -91,10 +91,10 @@ fn the_command_prints_what_to_paste_and_ends_with_ctrl_c() {
     let original = fs::read(folder.path().join("lab/original/sample.txt")).expect("the original");
     assert!(fs::read(folder.path().join("piece-2")).expect("the piece") == original[65_536..]);
     let end = lab.end();
-    assert!(end[0].starts_with("The lab is over: its seeders gave "), "{end:#?}");
+    assert!(end[0].starts_with("The lab has ended: its seeders gave "), "{end:#?}");
     let table: Vec<Vec<&str>> = end[1..].iter().map(|line| line.split_whitespace().collect()).collect();
     assert_eq!(table.len(), 2, "a line for each seeder: {end:#?}");
-    // Which of the two gave how much is a matter of luck: "1 peer" is as good as "3 peers".
+    // How much each of the two gave is a matter of luck: "1 peer" is as good as "3 peers".
     let counts = |number: &str, noun: &str, word: &str| {
         number.parse::<u64>().is_ok_and(|number| noun == if number == 1 { word.to_owned() } else { format!("{word}s") })
     };
@@ -120,7 +120,7 @@ fn two_labs_can_run_and_one_outlives_its_reader() {
     assert_eq!(start["peers"].as_array().map(Vec::len), Some(3));
     let link = start["magnets"][1].as_str().expect("a link");
     Run::new(["magnet_info", link]).run().succeeds();
-    // Nobody reads any more; it goes on, and ends as it should.
+    // The reader has gone; the lab goes on, and ends as it should.
     second.lines = mpsc::channel().1;
     second.interrupt();
     soon("it ends", || second.child.try_wait().expect("a state").is_some());
@@ -142,8 +142,8 @@ fn a_lab_beside_another_says_that_its_addresses_are_not_those_of_the_chapters() 
         };
         (lab, places.all(is_chapters))
     };
-    // Both run now, so one of them at least is elsewhere. It may be both: other tests have
-    // labs, too, which come and go.
+    // Both run now, so at least one of them uses other ports. Perhaps both do: other tests also
+    // have labs, which come and go.
     let labs = [start(one.path()), start(two.path())];
     assert!(labs.iter().any(|(_, as_in_the_chapters)| !as_in_the_chapters), "two labs have the same addresses");
     for (mut lab, as_in_the_chapters) in labs {

@@ -1,4 +1,4 @@
-//! A tracker whose places are all taken: who goes, and that whoever comes is answered.
+//! A tracker whose places are all taken: which client has to go, and that newcomers are answered.
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
@@ -21,7 +21,7 @@ use crate::lab::tracker::query;
 #[cfg(unix)]
 use crate::support::folder;
 
-/// A phone book, its clock, and who asks it.
+/// A phone book, its clock, and the client that asks it.
 struct Scene {
     book: PhoneBook,
     now: Instant,
@@ -32,7 +32,7 @@ impl Scene {
         Scene { book: PhoneBook::default(), now: Instant::now() }
     }
 
-    /// One announces a torrent, a moment later than the one before.
+    /// A client announces a torrent, a moment after the last one.
     fn announce(&mut self, ip: impl Into<IpAddr>, port: u16, torrent: u32) -> Page {
         self.now += Duration::from_millis(1);
         let ip = ip.into();
@@ -101,7 +101,7 @@ fn a_stranger_with_several_addresses_or_ports_in_each_torrent_gets_no_more() {
     for (kind, who) in kinds.iter().enumerate() {
         let mut scene = Scene::new();
         scene.announce([10, 0, 0, 1], 6881, 1);
-        // That a stranger is in it, too, does not make a torrent the stranger's.
+        // A torrent does not become the stranger's because the stranger is also in it.
         scene.announce(STRANGER, 6881, 1);
         for torrent in 100..1_150 {
             who(torrent).into_iter().for_each(|(ip, port)| drop(scene.announce(ip, port, torrent)));
@@ -158,7 +158,7 @@ fn what_was_entered_by_hand_stays_and_whoever_comes_then_is_still_answered() {
     assert_eq!(scene.known().len(), 1_000);
 }
 
-/// Connects from an address, begins an announce and says no more; again when it is closed.
+/// A client that connects, begins an announce and says no more, and connects again when closed.
 struct Slow {
     stop: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
@@ -188,7 +188,7 @@ impl Slow {
         Slow { stop, threads }
     }
 
-    /// A hundred of them, all of which have come.
+    /// Makes a hundred of them, and waits until all have connected.
     fn hundred(from: impl Fn(usize) -> [u8; 4], tracker: SocketAddr) -> Slow {
         let connected = Arc::new(AtomicUsize::new(0));
         let slow = Slow::start(100, from, tracker, &connected);
@@ -228,7 +228,7 @@ fn slow_announces_do_not_silence_a_tracker() {
     }
 }
 
-/// There are places for more then, and nothing to open a connection with.
+/// There are free places then, but no descriptors for new connections.
 #[test]
 #[cfg(unix)]
 fn slow_announces_that_take_all_descriptors_do_not_silence_a_tracker_either() {
@@ -241,7 +241,7 @@ fn slow_announces_that_take_all_descriptors_do_not_silence_a_tracker_either() {
     assert_eq!(answered(address), 20);
 }
 
-/// How many of 20 good announces are answered.
+/// Counts how many of 20 good announces are answered.
 fn answered(tracker: SocketAddr) -> usize {
     let announce = |port: u16| {
         let mut stream = connect([127, 0, 0, 9], tracker).expect("the tracker is there");
@@ -254,8 +254,8 @@ fn answered(tracker: SocketAddr) -> usize {
     (0..20).filter(|port| announce(*port)).count()
 }
 
-/// Where each of the slow ones has an address of its own, an honest one has no more right to a place
-/// than they have: it must be quicker than the sixty-four that come after it.
+/// If each slow client has an address of its own, an honest one has no better right to a place: it
+/// must be quicker than the sixty-four that come after it.
 fn least(kind: usize) -> usize {
     if kind == 0 { 20 } else { 10 }
 }

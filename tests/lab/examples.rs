@@ -12,7 +12,7 @@ use piecemeal::lab::{Lab, album, sample};
 
 use crate::support::{Run, commands, folder};
 
-/// How long an example may take, and one that stays up until it has said something.
+/// The longest time for an example, and for the first words of one that runs until Ctrl-C.
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// The examples of a command, a shell command each.
@@ -37,7 +37,7 @@ impl Shell {
         let printed = File::create(folder.join(".printed")).expect("the folder can be written");
         let program = Path::new(env!("CARGO_BIN_EXE_piecemeal")).parent().expect("it is in a folder");
         let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap_or_default());
-        // In the shell's place, so that a Ctrl-C comes through.
+        // The program replaces the shell, so that it gets the Ctrl-C.
         let mut shell = Command::new("sh");
         shell.arg("-c").arg(format!("exec {command}")).current_dir(folder).env("PATH", path).stdin(Stdio::null());
         let both = shell.stdout(printed.try_clone().expect("a file can be shared")).stderr(printed);
@@ -55,7 +55,7 @@ impl Shell {
         }
     }
 
-    /// Ctrl-C, once it has printed this.
+    /// Sends Ctrl-C once the command has printed this.
     fn interrupt_after(&self, words: &str, command: &str, folder: &Path) {
         let until = Instant::now() + LIMIT;
         while !printed(folder).contains(words) {
@@ -82,7 +82,7 @@ fn printed(folder: &Path) -> String {
 fn the_example_of_every_help_works_beside_a_running_lab() {
     let contents = vec![sample().expect("a torrent"), album().expect("a torrent")];
     let lab = Lab::start(contents, &vec![Plan::default(); 3], 0).expect("a lab");
-    // What the examples take for granted: the lab's usual places.
+    // The examples assume the lab's usual addresses.
     let places: Vec<(String, String)> = (2..)
         .zip(lab.addresses())
         .map(|(last, real)| (format!("127.0.0.{last}:6881"), real.to_string()))
@@ -93,7 +93,7 @@ fn the_example_of_every_help_works_beside_a_running_lab() {
     for name in commands() {
         for example in examples(name) {
             let folder = folder();
-            // A lab of its own has other places, in a folder of its own.
+            // Give this lab other addresses and a folder of its own.
             if name != "lab" {
                 Tour::new(&lab, &folder.path().join("lab")).expect("the lab's files can be written");
             }
@@ -110,7 +110,7 @@ fn the_example_of_every_help_works_beside_a_running_lab() {
             match name {
                 "serve" | "seed" => shell.interrupt_after("listening at", &real, folder.path()),
                 "lab" => shell.interrupt_after("Ctrl-C ends the lab", &real, folder.path()),
-                "tracker" => shell.interrupt_after("Ctrl-C ends it", &real, folder.path()),
+                "tracker" => shell.interrupt_after("Ctrl-C ends the tracker", &real, folder.path()),
                 _ => {}
             }
             let code = shell.end(&real);

@@ -1,4 +1,4 @@
-//! What those who write their first client do wrong, and what the lab says to it.
+//! Mistakes in first clients, and what the lab says about them.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -14,7 +14,7 @@ use crate::support::wire;
 
 const ID: [u8; 20] = *b"-XX0000-tester000001";
 
-/// Waits for the first mistake that is told of.
+/// Waits for the first note of a mistake.
 fn mistake(notes: &Notes, of: &str) -> Note {
     let mut seen = Vec::new();
     soon(&format!("something is said of {of}"), || {
@@ -42,20 +42,20 @@ fn a_wrong_handshake_is_told_what_is_wrong_with_it() {
         (
             "no reserved bytes",
             with(20..28, b""),
-            "60 bytes came of 1 + 19 + 8 + 20 + 20 = 68: are the 8 reserved",
+            "60 bytes came, not 1 + 19 + 8 + 20 + 20 = 68: are the 8 reserved",
             "04-handshake",
         ),
-        ("a short peer id", good[..67].to_vec(), "67 bytes came of 1 + 19 + 8 + 20 + 20 = 68: has the peer id", "04-handshake"),
-        ("half of it", good[..30].to_vec(), "30 bytes came of", "04-handshake"),
+        ("a short peer id", good[..67].to_vec(), "67 bytes came, not 1 + 19 + 8 + 20 + 20 = 68: has the peer id", "04-handshake"),
+        ("half of it", good[..30].to_vec(), "30 bytes came, not", "04-handshake"),
         ("a length of 20", with(0..1, &[20]), "the first byte must be 19 (0x13), but is 20", "04-handshake"),
         ("no length", with(0..1, b""), "the byte 19 (0x13) before the name is missing", "04-handshake"),
         ("digits", with(0..1, b"19"), "one byte, 0x13, not two digits", "04-handshake"),
-        ("small letters", with(1..20, b"bittorrent protocol"), "only the B and the T are large", "04-handshake"),
+        ("small letters", with(1..20, b"bittorrent protocol"), "only the B and the T are capital", "04-handshake"),
         ("HTTP", b"GET /announce HTTP/1.1\r\n\r\n".to_vec(), "this is HTTP, for a tracker", "04-handshake"),
         ("TLS", b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03abcdefghijkl".to_vec(), "this is TLS", "04-handshake"),
         ("noise", (0x80..0xe0).collect(), "encrypted (MSE)", "04-handshake"),
         ("hex digits", with(28..48, &hex.as_bytes()[..20]), "these are 20 hex digits", "02-metainfo"),
-        ("anything", with(28..48, &[7; 20]), "hash the bytes of info as they stand", "02-metainfo"),
+        ("anything", with(28..48, &[7; 20]), "hash the bytes of info as they are", "02-metainfo"),
         (
             "a byte too few",
             with(28..48, &sha1(&[&content.metadata[..content.metadata.len() - 1]])),
@@ -77,7 +77,7 @@ fn sha1(parts: &[&[u8]]) -> [u8; 20] {
     Sha1::digest(parts.concat()).into()
 }
 
-/// Says it behind the handshakes. Whether the seeder goes on is part of the answer.
+/// Sends bytes after the handshakes, and checks the note and whether the seeder goes on.
 fn said(of: &str, reserved: [u8; 8], bytes: &[u8], expected: &str, see: &str, goes_on: bool) {
     let content = content();
     let (seeder, notes) = seeder(&content, Plan::default());
@@ -116,8 +116,8 @@ fn wrong_lengths_are_told_how_lengths_are_counted() {
     let table = [
         ("low byte first", b"\x01\0\0\0\x02".to_vec(), "the length was sent low byte first"),
         ("itself counted", [b"\0\0\0\x05\x02\0\0\0\x11\x06", asks].concat(), "if its length counts its own four bytes"),
-        ("no id counted", [b"\0\0\0\0\x02\0\0\0\x0c\x06", asks].concat(), "a length counts the id, too"),
-        ("no id counted in a request", [b"\0\0\0\x0c\x06", asks].concat(), "a length counts the id, too"),
+        ("no id counted", [b"\0\0\0\0\x02\0\0\0\x0c\x06", asks].concat(), "a length also counts the id"),
+        ("no id counted in a request", [b"\0\0\0\x0c\x06", asks].concat(), "a length also counts the id"),
         ("twice", wire::handshake(PLAIN, [7; 20], ID), "this is a second handshake"),
         ("text", b"GET / HTTP/1.1\r\n\r\n".to_vec(), "this is text"),
     ];
@@ -142,7 +142,7 @@ fn wrong_messages_are_told_which_rule_they_break() {
         ("begin in the file", interested_and(&request(1, 49_252, 16)), "from the first byte of the piece", "09-pieces"),
     ];
     for (of, bytes, expected, see) in ends {
-        // Unchoked is who is read so far: it comes in one write, and the hint on that comes first.
+        // The seeder unchokes once it has read `interested`; in one write with it, another hint would come first.
         let bytes = if bytes.starts_with(b"\0\0\0\x01\x02") { [b"\0\0\0\x01\x02\0\0\0\0", &bytes[5..]].concat() } else { bytes };
         said(of, PLAIN, &bytes, expected, see, false);
     }
@@ -150,12 +150,12 @@ fn wrong_messages_are_told_which_rule_they_break() {
         ("spare bits", wire::message(wire::BITFIELD, b"\x01"), "which must be zero (BEP 3)", "05-messages"),
         ("bits from the right", wire::message(wire::BITFIELD, b"\x07"), "the first piece is the highest bit", "05-messages"),
         ("late", interested_and(&wire::message(wire::BITFIELD, b"\0")), "may only be the first message", "05-messages"),
-        ("choked", request(0, 0, 16_384), "interested first, then wait for unchoke", "09-pieces"),
-        ("hasty", interested_and(&request(0, 0, 16_384)), "a request right behind interested", "09-pieces"),
+        ("choked", request(0, 0, 16_384), "send interested, then wait for unchoke", "09-pieces"),
+        ("hasty", interested_and(&request(0, 0, 16_384)), "a request right after interested", "09-pieces"),
         (
             "a block's number",
             interested_and(&[wire::keep_alive(), request(0, 1, 16_384)].concat()),
-            "begin 1 is no multiple",
+            "begin 1 is not a multiple",
             "09-pieces",
         ),
         ("a digit", wire::message(b'2', b""), "no message has the id 50: an id is a number, not a digit", "05-messages"),
@@ -179,7 +179,7 @@ fn wrong_extended_messages_are_told_why_no_answer_comes() {
             "the extension id is missing",
             "07-extension",
         ),
-        ("its own id", after_hello(wire::extended(3, ask)), "3 is the number that it gave out itself", "07-extension"),
+        ("its own id", after_hello(wire::extended(3, ask)), "3 is the number that it assigned itself", "07-extension"),
         ("any id", after_hello(wire::extended(9, ask)), "to this seeder ut_metadata has the id 1", "07-extension"),
         ("no handshake", wire::extended(1, ask), "gave ut_metadata an id to answer with", "07-extension"),
         ("no m", wire::extended(0, b"d11:ut_metadatai1ee"), "has no dictionary m", "07-extension"),
@@ -192,7 +192,7 @@ fn wrong_extended_messages_are_told_why_no_answer_comes() {
         ("no bencode", wire::extended(0, b"junk!"), "counts as one without extensions", "07-extension"),
         ("twice", wire::extended(0, b"d1:mde1:mdee"), "m appears more than once", "07-extension"),
         ("text", wire::extended(0, b"d1:mde4:reqq3:250e"), "reqq must be a number of requests", "07-extension"),
-        ("unsorted", wire::extended(0, b"d1:v2:me1:mdee"), "but m comes behind v", "01-bencode"),
+        ("unsorted", wire::extended(0, b"d1:v2:me1:mdee"), "but m comes after v", "01-bencode"),
     ];
     for (of, bytes, expected, see) in table {
         said(of, EXTENDED, &bytes, expected, see, true);

@@ -1,4 +1,4 @@
-//! `piecemeal lab` with content and faults to order.
+//! `piecemeal lab` with options for content and faults.
 
 use std::fs;
 
@@ -10,7 +10,7 @@ use crate::support::{Run, folder};
 #[test]
 fn the_same_order_gives_the_same_torrent_everywhere() {
     let hash = |size, files, seed| Content::made(size, files, seed).expect("a torrent").info_hash().to_string();
-    // Literals: another machine, or a later version, must come to the same.
+    // Literals: another machine, or a later version, must give the same.
     assert_eq!(hash(1 << 20, None, 7), "5c714dd9f8e88be8e8a5ab2f6b4db75c5226d593");
     assert_eq!(hash(1 << 20, Some(5), 7), "6e5bf2ffa51a55805cb7977650375ee8057614f0");
     let all = [
@@ -31,7 +31,7 @@ fn other_seeds_give_other_bytes_and_not_only_other_names() {
     assert_eq!(data(None, 7), data(None, 7));
     let share = |one: &[u8], two: &[u8]| one.chunks(64).filter(|line| two.chunks(64).any(|other| other == *line)).count();
     assert!(share(&data(None, 7), &data(None, 8)) == 0);
-    // Files count their seeds upwards: neighbours must not meet.
+    // Files count their seeds upwards: neighboring seeds must not share any.
     assert!(share(&data(Some(3), 7), &data(Some(3), 8)) == 0);
     assert!(data(None, u64::MAX) != data(None, 0));
     assert_eq!(data(Some(3), u64::MAX).len(), 50_000);
@@ -62,7 +62,7 @@ mod running {
     use super::*;
     use crate::lab::running::Running;
 
-    /// A lab that is up, and what it said at its start.
+    /// Starts a lab, and returns what it printed at its start.
     fn start(folder: &std::path::Path, arguments: &[&str]) -> (Running, serde_json::Value) {
         let arguments: Vec<&str> = ["lab", "--json", "-q"].iter().chain(arguments).copied().collect();
         let lab = Running::start(folder, &arguments);

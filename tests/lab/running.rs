@@ -1,4 +1,4 @@
-//! A command that stays up until Ctrl-C.
+//! A command that runs until Ctrl-C.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::lab::client::soon;
 
-/// A command that stays up, killed if the test ends first.
+/// A command that runs until Ctrl-C, and is killed if the test ends first.
 pub struct Running {
     pub child: Child,
     pub lines: mpsc::Receiver<String>,
@@ -21,7 +21,7 @@ impl Running {
         Running::of(Command::new(env!("CARGO_BIN_EXE_piecemeal")), folder, arguments)
     }
 
-    /// In a process that may have only so many descriptors.
+    /// Starts it in a process that may have at most this many descriptors.
     pub fn with_descriptors(most: usize, folder: &Path, arguments: &[&str]) -> Running {
         let mut command = Command::new("sh");
         command.arg("-c").arg(format!("ulimit -n {most} && exec \"$0\" \"$@\"")).arg(env!("CARGO_BIN_EXE_piecemeal"));
@@ -56,7 +56,7 @@ impl Running {
         serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"))
     }
 
-    /// Ctrl-C, and the lines up to the end, which must be a good one.
+    /// Sends Ctrl-C, and returns the lines up to the end, which must be a success.
     pub fn end(&mut self) -> Vec<String> {
         self.interrupt();
         let mut rest = Vec::new();

@@ -1,4 +1,4 @@
-//! Seeders that do all well.
+//! Seeders without faults.
 
 use std::time::{Duration, Instant};
 
@@ -18,7 +18,7 @@ fn the_handshake_has_the_extension_bit_only_if_ours_has() {
         let (_client, answer) = Client::greet(seeder.address(), &content, reserved);
         assert_eq!(answer, wire::handshake(reserved, content.info_hash().0, *b"-LB0001-seeder000009"));
     }
-    // No other bit is answered: not the fast extension's, not the DHT's.
+    // No other bit is set in the answer: not the fast extension's, not the DHT's.
     let (_client, answer) = Client::greet(seeder.address(), &content, [0xff; 8]);
     assert_eq!(answer[20..28], EXTENDED);
 }
@@ -117,9 +117,9 @@ fn wrong_requests_end_the_connection_and_the_note_says_why() {
         ((1, 0, 1), "this seeder does not have that piece"),
         ((0, 0, 16_385), "a block is 1 to 16384 bytes long"),
         ((0, 0, 0), "a block is 1 to 16384 bytes long"),
-        ((0, PIECE, 1), "that piece is 49252 bytes long"),
-        ((2, 1, 1), "that piece is 1 byte long"),
-        ((0, u32::MAX, 16_384), "that piece is 49252 bytes long"),
+        ((0, PIECE, 1), "that piece has 49252 bytes"),
+        ((2, 1, 1), "that piece has 1 byte"),
+        ((0, u32::MAX, 16_384), "that piece has 49252 bytes"),
     ];
     for ((index, begin, length), expected) in table {
         let mut client = Client::unchoked(seeder.address(), &content);

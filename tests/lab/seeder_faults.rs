@@ -30,7 +30,7 @@ fn a_dying_seeder_gives_its_blocks_and_is_gone() {
     let (seeder, notes) = seeder(&content, Plan::with_fault(Fault::Dies { after_blocks: 5 }));
     let mut idle = Client::unchoked(seeder.address(), &content);
     let mut client = Client::unchoked(seeder.address(), &content);
-    // In one write: it may be dead before it could read a second.
+    // In one write: the seeder may be dead before a second one.
     client.send(&(0..7).flat_map(|block| request(0, block, 16_384)).collect::<Vec<u8>>());
     (0..5).for_each(|block| drop(client.piece(0, block)));
     assert!(client.message().is_err());
@@ -67,7 +67,7 @@ fn a_choking_seeder_forgets_requests_and_unchokes_again() {
     assert_eq!(client.message().expect("a choke").0, wire::CHOKE);
     assert_eq!(client.message().expect("an unchoke").0, wire::UNCHOKE);
     assert!(begun.elapsed() > Duration::from_millis(250), "{:?}", begun.elapsed());
-    // Only what is asked after the unchoke is answered.
+    // Only requests after the unchoke are answered.
     client.block(0, 50, 10);
     let seen: Vec<String> = notes.take().into_iter().map(|note| note.text).collect();
     // How many had arrived by then is a matter of timing.

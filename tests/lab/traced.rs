@@ -1,5 +1,5 @@
-//! `lab --trace` and `tracker --trace`: what a client that is still being written sent, and
-//! where it went wrong.
+//! `lab --trace` and `tracker --trace`: the bytes of a client that is still being written, and
+//! its mistakes.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -19,7 +19,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// A connect packet of BEP 15: magic, action 0, transaction id.
 const CONNECT: [u8; 16] = [0, 0, 4, 0x17, 0x27, 0x10, 0x19, 0x80, 0, 0, 0, 0, 1, 2, 3, 4];
 
-/// A command under way that writes `its.trace` and `its.capture`.
+/// Starts a command that writes `its.trace` and `its.capture`.
 fn traced(folder: &Path, words: &[&str]) -> (Running, Value) {
     let running = Running::start(folder, &[words, &["--json", "--trace=its.trace", "--capture", "its.capture"]].concat());
     let started = running.object();
@@ -27,7 +27,7 @@ fn traced(folder: &Path, words: &[&str]) -> (Running, Value) {
     (running, started)
 }
 
-/// The events so far that hold an object.
+/// The events with an object so far.
 fn objects(folder: &Path) -> Vec<Value> {
     let text = fs::read_to_string(folder.join("its.trace")).unwrap_or_default();
     let whole = text.rfind('\n').map_or("", |end| &text[..=end]);
@@ -35,7 +35,7 @@ fn objects(folder: &Path) -> Vec<Value> {
     events.filter(|event| event.get("object").is_some()).collect()
 }
 
-/// Waits until so many objects have passed; the direction and the name of each.
+/// Waits until this many objects have passed, and returns the direction and the name of each.
 fn passed(folder: &Path, count: usize) -> Vec<String> {
     soon("the trace has it all", || objects(folder).len() >= count);
     let name = |event: &Value| format!("{} {}", event["direction"], event["object"]["name"]).replace('"', "");
@@ -66,7 +66,7 @@ fn the_lab_shows_what_a_client_sent_it_and_where_it_breaks() {
     client.stream.set_read_timeout(Some(LIMIT)).expect("a socket has timeouts");
     client.stream.write_all(&wire::handshake(PLAIN, info_hash, *b"-XX0001-abcdefghijkl")).expect("it reads");
     client.stream.read_exact(&mut [0; 68 + 6]).expect("a handshake and a bitfield");
-    // One byte too few, as it happens to whoever counts the id in.
+    // One byte too few, a common mistake in a length that should count the id.
     client.stream.write_all(&[0, 0, 0, 12, 6, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 64]).expect("it reads");
     let names = passed(folder.path(), 4);
     assert_eq!(names, ["in handshake", "out handshake", "out bitfield", "in request"]);

@@ -19,7 +19,7 @@ pub fn tracker() -> LabTracker {
     LabTracker::start(SocketAddr::from(([127, 0, 0, 1], 0)), Notes::default()).expect("a port is free")
 }
 
-/// A query with another port and more behind it.
+/// A query with this port, and more at its end.
 pub fn query(port: u16, more: &str) -> String {
     format!("info_hash={HASH}&peer_id=-XX0000-{port:012}&port={port}&uploaded=0&downloaded=0&left=1{more}")
 }

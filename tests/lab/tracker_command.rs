@@ -17,7 +17,7 @@ fn announce(url: &str, query: &str) -> String {
     String::from_utf8_lossy(&answer).into_owned()
 }
 
-/// An announce whose answer has not been read.
+/// Sends an announce without reading its answer.
 fn send(url: &str, query: &str) -> TcpStream {
     let place = url.strip_prefix("http://").and_then(|rest| rest.strip_suffix("/announce")).expect("an announce URL");
     let mut stream = TcpStream::connect(place).expect("the tracker listens");
@@ -26,7 +26,7 @@ fn send(url: &str, query: &str) -> TcpStream {
     stream
 }
 
-/// The command at a port of the system's choice, and the URL that it prints.
+/// Starts the command on a port of the system's choice, and returns the URL that it prints.
 fn start(arguments: &[&str]) -> (Running, String) {
     let folder = folder();
     let arguments: Vec<&str> = ["tracker", "--listen", "127.0.0.1:0"].iter().chain(arguments).copied().collect();
@@ -56,7 +56,7 @@ fn each_announce_is_a_line_and_the_end_is_a_table() {
         "{refused}"
     );
     let end = tracker.end();
-    assert_eq!(end[0], "The tracker is over: 1 torrent, 2 peers there, 2 announces, 1 refused.");
+    assert_eq!(end[0], "The tracker has ended: 1 torrent, 2 peers there, 2 announces, 1 refused.");
     let rows: Vec<Vec<&str>> = end[2..].iter().map(|line| line.split_whitespace().collect()).collect();
     assert_eq!(rows, [vec!["torrent", "seeds", "others", "announces", "completed"], vec![hash, "1", "1", "2", "1"]]);
 }

@@ -1,4 +1,4 @@
-//! What the tracker says about what is wrong.
+//! The tracker's words about wrong announces.
 
 use std::time::{Duration, Instant};
 
@@ -34,7 +34,7 @@ fn wrong_announces_are_told_what_is_wrong() {
         (with_hash("+%01%02%03%04%05%06%07%08%09%0a%0b%0c%0d%0e%0f%10%11%12%13"), "info_hash has a +"),
         (with_hash("%0g"), "info_hash has a % that is not followed by two hex digits"),
         (with_hash("%1"), "info_hash has a % that is not followed by two hex digits"),
-        (format!("{good}&info_hash={HASH}"), "info_hash is there twice"),
+        (format!("{good}&info_hash={HASH}"), "info_hash appears twice"),
         (good.replace("&peer_id", "&peer"), "peer_id is missing"),
         (good.replace("-XX0000-", "-XX-"), "peer_id is 16 bytes: it must be exactly 20"),
         (good.replace("&port=6881", ""), "port is missing"),
@@ -44,7 +44,7 @@ fn wrong_announces_are_told_what_is_wrong() {
         (good.replace("left=1", "left=-1"), "left must be a number of bytes, but is \"-1\""),
         (good.replace("&uploaded=0", ""), "uploaded is missing"),
         (good.replace("downloaded=0", "downloaded=%2B1"), "downloaded must be a number of bytes, but is \"+1\""),
-        (format!("{good}&event=begin"), "event must be started, completed or stopped, or not be there, but is \"begin\""),
+        (format!("{good}&event=begin"), "event must be started, completed or stopped, or be absent, but is \"begin\""),
         (format!("{good}&compact=yes"), "compact must be 0 or 1, but is \"yes\""),
         (format!("{good}&numwant=many"), "numwant must be a number of peers, but is \"many\""),
     ];

@@ -56,7 +56,7 @@ fn the_same_phone_book_answers_over_udp() {
     let answer = exchange(&socket, &tracker, &packet);
     // 60 s, 1 leecher, 2 seeders, and of these the one with an IPv4 address.
     assert_eq!(answer, b"\0\0\0\x01efgh\0\0\0\x3c\0\0\0\x01\0\0\0\x02\x7f\0\0\x02\x1a\xe1");
-    // Who has announced over UDP is told of over HTTP.
+    // A peer that announced over UDP is in the answer over HTTP.
     let (_, over_http) = get(&tracker, &format!("/announce?{}", query(7001, "")));
     assert_eq!(over_http.get("peers"), Some(&Value::Bytes(b"\x7f\0\0\x01\x1b\x58\x7f\0\0\x02\x1a\xe1".to_vec())));
     let log = tracker.announces();
@@ -98,7 +98,7 @@ fn a_socket_for_both_families_answers_ipv4_as_ipv4() {
 fn a_connection_id_is_good_for_the_address_that_it_was_given_to() {
     let tracker = tracker();
     let id = connect(&client([127, 0, 0, 1]), &tracker);
-    // From another port of the same address, and again and again.
+    // From another port of the same address, and repeatedly.
     for port in [1, 2, 3] {
         assert_eq!(exchange(&client([127, 0, 0, 1]), &tracker, &announce(id, port))[..8], *b"\0\0\0\x01efgh");
     }
@@ -136,7 +136,7 @@ fn wrong_requests_are_told_what_is_wrong() {
         assert!(notes.take().iter().any(|note| note.text.contains(&reason)), "no note says {reason:?}");
     }
     assert!(tracker.announces().iter().all(|logged| logged.outcome.is_err()));
-    // What has no transaction id gets no answer; the next request does.
+    // A packet without a transaction id gets no answer; the next request does.
     socket.send_to(b"hello", tracker.address()).expect("loopback takes it");
     connect(&socket, &tracker);
     assert!(notes.take().iter().any(|note| note.text.contains("a request has at least 16 bytes, but this one has 5")));
@@ -155,7 +155,7 @@ fn a_scrape_counts_over_udp_and_over_http() {
     exchange(&socket, &tracker, &completed);
     let scrape = [&id[..], b"\0\0\0\x02ijkl", &[7; 20], &HASH_BYTES].concat();
     let answer = exchange(&socket, &tracker, &scrape);
-    // The order is that of the request: nobody; then 2 seeders, 1 download, 1 leecher.
+    // The order is that of the request: all zeros; then 2 seeders, 1 download, 1 leecher.
     assert_eq!(answer, b"\0\0\0\x02ijkl\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x02\0\0\0\x01\0\0\0\x01");
     let (status, answer) = get(&tracker, &format!("/scrape?info_hash={HASH}&info_hash={HASH}"));
     assert_eq!(status, "HTTP/1.1 200 OK");
@@ -185,12 +185,12 @@ fn ending_the_tracker_frees_its_udp_port_at_once() {
     let tracker = tracker();
     let address = tracker.address();
     drop(tracker);
-    // Not at once: a program that another test is starting has a copy of every socket, until
-    // it runs.
+    // It may take a moment: a process that another test is just starting holds a copy of every
+    // socket until its program runs.
     soon("the port is free again", || UdpSocket::bind(address).is_ok());
 }
 
-/// What anybody can send without showing that they are where they say.
+/// Packets that need no proof of the sender's address.
 #[test]
 fn nobody_gets_more_than_they_sent_before_they_proved_where_they_are() {
     let notes = Notes::default();
@@ -223,7 +223,7 @@ fn nobody_gets_more_than_they_sent_before_they_proved_where_they_are() {
     for length in 0..16 {
         socket.send_to(&CONNECT[..length], tracker.address()).expect("loopback takes it");
     }
-    // The next answer is to this, so there was none to those.
+    // The next answer is to this request, so there was none to those packets.
     connect(&socket, &tracker);
 }
 
@@ -247,14 +247,14 @@ fn a_flood_of_packets_does_not_flood_the_log_and_others_are_still_told_of() {
     let seconds = begun.elapsed().as_secs() + 1;
     assert!((20..=20 + seconds).contains(&lines), "{lines} lines in {seconds} s");
     assert_eq!(tracker.refused(), 2_000);
-    // What a client that has proved itself says is told of all the same.
+    // A client that has proved its address still gets its note.
     let socket = client([127, 0, 0, 9]);
     let id = connect(&socket, &tracker);
     exchange(&socket, &tracker, &announce(id, 7009));
     assert!(notes.take().iter().any(|note| note.text.contains("127.0.0.9:7009")));
 }
 
-/// A packet with another tracker's address as its sender makes each answer the other's answers.
+/// A packet with another tracker's address as its sender would make the two answer each other.
 #[test]
 fn two_trackers_do_not_answer_each_other_forever() {
     let tracker = tracker();

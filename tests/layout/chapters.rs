@@ -51,7 +51,7 @@ fn section<'t>(chapter: &'t str, title: &str) -> Option<&'t str> {
     Some(&rest[..end])
 }
 
-/// What stands between backticks, without fenced blocks.
+/// The texts between backticks, without fenced blocks.
 fn quoted(text: &str) -> Vec<&str> {
     let mut found = Vec::new();
     let mut fenced = false;
@@ -77,10 +77,10 @@ fn segments(quoted: &str) -> Option<Vec<&str>> {
     parts.iter().all(is_name).then_some(parts)
 }
 
-/// Words of the protocol that chapters name because the code leaves them alone.
+/// Words of the protocol that chapters name although the code does not use them.
 const FOREIGN: [&str; 2] = ["source", "md5sum"];
 
-/// What a chapter names in "Read along" and its stage, or one before, has not.
+/// The names in a chapter's "Read along" that neither its stage nor an earlier one has.
 fn missing(stage: &Stage, earlier: &str, chapter: &str, text: &str) -> Vec<String> {
     let mut missing = Vec::new();
     let Some(section) = section(text, "Read along") else {

@@ -2,8 +2,8 @@
 
 use super::tree::{assert_none, code, has_word, names, read, root, stages};
 
-/// Where a command stops to be a conversation. The design asks for 15 to 40
-/// lines of code; this is where the test gives up on it.
+/// The most lines of code in a command. The design asks for 15 to 40, so that it reads
+/// as a conversation.
 const MOST: usize = 60;
 
 fn files() -> Vec<String> {

@@ -3,7 +3,7 @@
 use super::tree::{assert_none, code, has_word, names, read, root, sources, stage_number};
 use std::path::{Path, PathBuf};
 
-/// Each line of code of these files for which `wrong` holds.
+/// The lines of code in these files for which `wrong` holds.
 fn lines(files: &[PathBuf], wrong: impl Fn(&Path, &str) -> bool) -> Vec<String> {
     let mut found = Vec::new();
     for file in files {
@@ -109,7 +109,7 @@ fn the_map_holds_modules_and_words_only() {
         .filter(|(_, line)| {
             let line = line.trim();
             let module = line.starts_with("pub mod ") && line.ends_with(';');
-            // Chapters compile as doctests; the macro that hangs them in is part of the map.
+            // Chapters compile as doctests; the lines that include them are part of the map.
             let attribute = line.starts_with("#[") || line.starts_with("#![");
             let doctest = line.starts_with("mod chapter") || line.starts_with("struct Chapter") || line.starts_with("mod readme");
             !(line.is_empty() || module || attribute || doctest)

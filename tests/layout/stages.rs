@@ -74,8 +74,8 @@ fn a_stage_uses_only_earlier_stages() {
     assert_none("a stage may use crate::sMM only where MM is smaller, and none of lab, trace, progress, commands", &wrong);
 }
 
-/// Files that decide: which piece, which peer, how much. They are told the time and handed the dice, so
-/// a test, or a simulation, can play them without waiting, and twice the same.
+/// Files that decide: which piece, which peer, how much. They get the time and the dice as arguments,
+/// so a test or a simulation can run them without waiting, and get the same result twice.
 const DECISIONS: [&str; 16] = [
     "s11_work_queue/board.rs",
     "s11_work_queue/evidence.rs",
@@ -185,13 +185,13 @@ fn a_child_module_says_what_it_is_for() {
     assert_none("child modules without a header", &bare);
 }
 
-/// A sitting is 45 minutes, and a main file 15, at 25 lines a minute that are not blank.
+/// The most lines in a sitting: 45 minutes (15 for a main file), at 25 non-blank lines a minute.
 const SITTING: usize = 45 * 25;
 const MAIN: usize = 15 * 25;
 const FILES: usize = 9;
 
-/// The files of each sitting. A card that names no sittings has one. Otherwise each item of its list
-/// names files, or a file with its children, by their modules.
+/// The files of each sitting. A card without a list of sittings has one. Otherwise each item of the
+/// list names files, or a file with its children, by their modules.
 fn sittings(stage: &Stage) -> Result<Vec<Vec<&Path>>, String> {
     let text = read(&root().join(stage.main()));
     let header = header(&text).join("\n");
@@ -213,7 +213,7 @@ fn sittings(stage: &Stage) -> Result<Vec<Vec<&Path>>, String> {
             let name = format!("`{}`", Path::new(module).with_extension("").display());
             sittings.iter().position(|sitting| sitting.contains(&name))
         };
-        // A child may be named by itself, or come with its parent.
+        // A child may be named on its own, or come with its parent.
         let sitting = if file == stage.main() { Some(0) } else { file.iter().rev().find_map(named) };
         let sitting = sitting.ok_or_else(|| format!("{} is in no sitting", file.display()))?;
         files[sitting].push(file);
@@ -260,7 +260,7 @@ fn a_stage_file_is_not_long() {
             if lines > LONGEST {
                 long.push(format!("{}: {lines} lines", file.display()));
             }
-            // Only a hint: the right share is the one that teaches.
+            // Only a hint: the right share is the one that teaches best.
             let before_tests = text.split("#[cfg(test)]").next().unwrap_or_default();
             let comments = before_tests.lines().filter(|l| l.trim_start().starts_with("//")).count();
             let share = 100 * comments / before_tests.lines().count().max(1);

@@ -11,7 +11,7 @@ pub fn read(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
-/// The names in a folder, sorted; none if there is no such folder.
+/// The names in a folder, sorted; empty if there is no such folder.
 pub fn names(folder: &str) -> Vec<String> {
     let Ok(entries) = std::fs::read_dir(root().join(folder)) else { return Vec::new() };
     let mut names: Vec<String> =
@@ -61,7 +61,7 @@ pub fn stage_number(module: &str) -> Option<usize> {
     (number.len() == 2 && !subject.is_empty()).then(|| number.parse().ok())?
 }
 
-/// The stages that are there, in order.
+/// The stages in the tree, in order.
 pub fn stages() -> Vec<Stage> {
     let mut stages = Vec::new();
     for file in names("src") {
@@ -74,9 +74,9 @@ pub fn stages() -> Vec<Stage> {
     stages
 }
 
-/// The lines of code with their numbers: comments blanked out, string literals
-/// kept. A comment is what starts with `//` outside of a string; block comments
-/// are not used in this project, and a test says so.
+/// The lines of code with their numbers: comments blanked out, string literals kept. A
+/// comment starts with `//` outside a string; block comments are not used in this
+/// project, and a test checks that.
 pub fn code(text: &str) -> Vec<(usize, String)> {
     text.lines().enumerate().map(|(number, line)| (number + 1, without_comment(line).to_owned())).collect()
 }
@@ -98,7 +98,7 @@ fn without_comment(line: &str) -> &str {
     line
 }
 
-/// Whether `word` stands in `text` by itself.
+/// Whether `word` is in `text` as a whole word.
 pub fn has_word(text: &str, word: &str) -> bool {
     let is_part = |c: char| c.is_alphanumeric() || c == '_';
     text.match_indices(word).any(|(at, _)| {
@@ -106,7 +106,7 @@ pub fn has_word(text: &str, word: &str) -> bool {
     })
 }
 
-/// Fails with all that was found, one a line.
+/// Fails with all findings, one a line.
 #[track_caller]
 pub fn assert_none(rule: &str, found: &[String]) {
     assert!(found.is_empty(), "{rule}:\n  {}", found.join("\n  "));

@@ -1,6 +1,6 @@
 //! The command: the real queue and real threads, in turns.
 
-use super::super::support::{Run, Summary, Torrent, folder};
+use super::super::support::{Run, Outcome, Torrent, folder};
 use std::path::Path;
 
 /// Twenty pieces, and their content.
@@ -11,12 +11,12 @@ fn torrent(folder: &Path) -> Torrent {
     torrent
 }
 
-fn story(folder: &Path, options: &[&str]) -> Summary {
+fn story(folder: &Path, options: &[&str]) -> Outcome {
     let command = ["work_queue"].iter().chain(options).chain(&["test.torrent", "content"]);
     Run::new(command.copied()).dir(folder).run()
 }
 
-fn text(outcome: &Summary) -> String {
+fn text(outcome: &Outcome) -> String {
     outcome.succeeds();
     String::from_utf8(outcome.stdout.clone()).expect("it is text")
 }

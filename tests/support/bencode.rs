@@ -1,5 +1,5 @@
-//! A bencode of our own: encoders that may also write nonsense, and a decoder
-//! that says where the value ended.
+//! The tests' own bencode: encoders that can also write nonsense, and a decoder that says
+//! where the value ended.
 
 /// A decoded value.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,9 +1,9 @@
-//! Pauses by chance, for finding tests that lean on who is faster. Off unless
-//! `PIECEMEAL_JITTER` is a number: the seed.
+//! Random pauses, to find tests that depend on which side is faster. Off unless
+//! `PIECEMEAL_JITTER` is a number, the seed.
 //!
 //! The tests' own peers and trackers pause before and after each thing they send or
-//! receive, and before each lock they take. Most pauses are none at all and a few are long: a
-//! little everywhere would only slow everybody down alike.
+//! receive, and before each lock they take. Most pauses are zero and a few are long: a short
+//! pause everywhere would only slow all sides down alike.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{LazyLock, Mutex, MutexGuard};
@@ -28,7 +28,7 @@ pub fn pause() {
     }
 }
 
-/// What `act` returns, with a pause before it and one behind it.
+/// Runs `act` with a pause before and after it, and returns its result.
 pub fn around<T>(act: impl FnOnce() -> T) -> T {
     pause();
     let done = act();
@@ -41,7 +41,7 @@ pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     around(|| mutex.lock().expect("no test thread panics with a lock"))
 }
 
-/// The last steps of SplitMix64: near numbers come out far from each other.
+/// The last steps of SplitMix64: close numbers become far apart.
 fn mixed(number: u64) -> u64 {
     let number = number.wrapping_add(0x9E37_79B9_7F4A_7C15);
     let number = (number ^ (number >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);

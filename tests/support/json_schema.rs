@@ -1,14 +1,14 @@
-//! The part of JSON Schema that `docs/json.md` uses, and an error for any other: a
-//! keyword that nobody looks at would promise what nobody checks.
+//! The part of JSON Schema that `docs/json.md` uses, and an error for any other keyword: an
+//! ignored keyword would promise something that no test checks.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-/// Schemas by their `$id`: what a `$ref` in another one stands for.
+/// Schemas by their `$id`, to which a `$ref` in another schema refers.
 pub type Shared = BTreeMap<String, Value>;
 
-/// What is wrong with a value, with the way to it; nothing if it fits.
+/// Returns what is wrong with a value, and where; empty if the value fits.
 ///
 /// # Panics
 /// If the schema itself is wrong.

@@ -1,4 +1,4 @@
-//! A peer that dials, and takes: well, or as badly as the test likes.
+//! A peer that dials and downloads, well or as badly as the test likes.
 
 use super::torrent::Torrent;
 use super::wire;
@@ -8,9 +8,9 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-/// How long nothing must have come before that counts as silence.
+/// The time without a message that counts as silence.
 const SILENCE: Duration = Duration::from_millis(400);
-/// How many requests an honest one keeps on their way.
+/// The number of outstanding requests of an honest peer.
 const AHEAD: usize = 16;
 
 /// What came next.
@@ -24,12 +24,12 @@ pub enum Heard {
     Silence,
 }
 
-/// One connection to somebody who gives.
+/// One connection to a peer that uploads.
 pub struct Leech {
     stream: TcpStream,
     input: Vec<u8>,
     closed: bool,
-    /// Whether it may be given something in spite of a choke (BEP 6).
+    /// Whether it may receive blocks in spite of a choke (BEP 6).
     fast: bool,
     /// The handshake that came back.
     pub handshake: Vec<u8>,
@@ -90,19 +90,19 @@ impl Leech {
         Ok(Leech { stream, input: Vec::new(), closed: false, fast: false, handshake: Vec::new() })
     }
 
-    /// Says something; false if nobody listens any more.
+    /// Sends bytes; false if the other side is gone.
     pub fn try_say(&mut self, bytes: &[u8]) -> bool {
         jitter::around(|| self.stream.write_all(bytes)).is_ok()
     }
 
-    /// Says something that is taken.
+    /// Sends bytes that must be accepted.
     #[track_caller]
     pub fn say(&mut self, bytes: &[u8]) {
         jitter::around(|| self.stream.write_all(bytes)).expect("the seed takes what we say");
     }
 
-    /// Says as much of these bytes as is taken without delay, again and again, so often
-    /// at the most; tells how many bytes left. Reads nothing.
+    /// Sends these bytes up to `times` times, as far as the socket takes them without delay;
+    /// returns the number of bytes sent. Reads nothing.
     pub fn flood(&mut self, bytes: &[u8], times: usize) -> usize {
         let _ = self.stream.set_write_timeout(Some(Duration::from_millis(700)));
         let mut gone = 0;
@@ -155,7 +155,7 @@ impl Leech {
         }
     }
 
-    /// Passes over what comes until a message with this id, which must come.
+    /// Skips messages until one with this id, which must come.
     #[track_caller]
     pub fn until(&mut self, id: u8) -> Vec<u8> {
         loop {
@@ -178,8 +178,8 @@ impl Leech {
         }
     }
 
-    /// Waits until the seed has taken in all that was said, and returns what it has said
-    /// meanwhile: a metadata piece that there is not is refused. For [`Leech::extended`].
+    /// Waits until the seed has handled everything sent so far, and returns its messages until
+    /// then: a request for a metadata piece that does not exist is rejected. For [`Leech::extended`].
     #[track_caller]
     pub fn fence(&mut self) -> Vec<(u8, Vec<u8>)> {
         self.say(&wire::extended(0, b"d1:md11:ut_metadatai3eee"));
@@ -194,7 +194,7 @@ impl Leech {
         }
     }
 
-    /// Whether the seed hangs up, with whatever it says before that.
+    /// Whether the seed hangs up, whatever it says before that.
     pub fn is_hung_up_on(&mut self) -> bool {
         let until = Instant::now() + LIMIT;
         while Instant::now() < until {
@@ -212,14 +212,14 @@ impl Leech {
         self.until(wire::UNCHOKE);
     }
 
-    /// Takes these pieces, and compares each block; a slot is waited for.
+    /// Waits for a slot, downloads these pieces, and compares each block.
     #[track_caller]
     pub fn takes(&mut self, torrent: &Torrent, pieces: impl IntoIterator<Item = usize>) {
         self.wait_for_slot();
         self.takes_on(torrent, pieces);
     }
 
-    /// The same, for one that has a slot already.
+    /// Downloads these pieces with the slot that it has, and compares each block.
     #[track_caller]
     pub fn takes_on(&mut self, torrent: &Torrent, pieces: impl IntoIterator<Item = usize>) {
         let blocks = |piece: usize| {
@@ -229,8 +229,8 @@ impl Leech {
         let mut wanted: Vec<(u32, u32, u32)> = pieces.into_iter().flat_map(blocks).collect();
         wanted.reverse();
         let mut asked = Vec::new();
-        // Asked for before a choke. The seed may have heard that before the choke, and drops
-        // it; or after the next unchoke, and then it still answers.
+        // A request from before a choke. If the seed read it before the choke, it drops it; if
+        // after the next unchoke, it still answers.
         let mut crossed = Vec::new();
         let mut choked = false;
         while !(wanted.is_empty() && asked.is_empty()) {
@@ -273,7 +273,7 @@ pub fn block_of(payload: &[u8]) -> (u32, u32, &[u8]) {
     (number(0), number(4), &payload[8..])
 }
 
-/// An honest peer comes, and gets everything right.
+/// An honest peer comes, and gets all pieces right.
 #[track_caller]
 pub fn is_served(address: SocketAddr, torrent: &Torrent) {
     Leech::plain(address, torrent).takes(torrent, 0..torrent.pieces());

@@ -1,9 +1,8 @@
-//! What the black-box tests talk to, and how they start the program.
+//! The fakes that the black-box tests talk to, and the code that starts the program.
 //!
-//! Nothing in here uses the crate under test. An error that our encoder and our
-//! decoder share would cancel out, and only a real client would notice it. So
-//! the few lines of bencode and of wire format that the fakes need are written
-//! a second time.
+//! Nothing in here uses the crate under test. An error that our encoder and our decoder
+//! share would cancel out, and only a real client would notice it. So the few lines of
+//! bencode and of wire format that the fakes need are written a second time.
 //!
 //! Every wait in here has a deadline, and every thread ends when the value that
 //! started it is dropped.
@@ -29,14 +28,14 @@ pub mod wire;
 pub use leech::{Heard, Leech};
 pub use peer::{FakePeer, Gate, Talk};
 pub use peer_plan::{After, Blocks, Greeting, Metadata, Order, Plan, Unchoke};
-pub use run::{Run, Running, Summary};
+pub use run::{Run, Running, Outcome};
 pub use serving::Serving;
 pub use torrent::{Recipe, Torrent, content};
 pub use tracker::{FakeTracker, Reply};
 pub use udp_tracker::{Deed, FakeUdpTracker};
 
-/// How long a test waits for what must come. It is far more than anything takes, also
-/// where all cores are busy, and only stops a hang.
+/// The limit for any wait. It is far more than anything takes, even if all cores are busy, and
+/// only stops a hang.
 pub const LIMIT: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// A folder that vanishes with the test.
@@ -51,13 +50,13 @@ pub fn commands() -> Vec<&'static str> {
     list.split(',').map(str::trim).filter(|name| !name.is_empty()).collect()
 }
 
-/// A port on loopback where nobody listens. No fake uses this address, so the
-/// port cannot become another test's a moment later.
+/// A port on loopback where nothing listens. No fake uses this address, so another test
+/// cannot get the port a moment later.
 pub fn dead_address() -> std::net::SocketAddr {
     let listener = std::net::TcpListener::bind("127.0.0.99:0").expect("loopback has a free port");
     let address = listener.local_addr().expect("a bound listener has an address");
     drop(listener);
-    // A program that another test is starting has a copy of every socket, until it runs.
+    // A process that another test is just starting holds a copy of every socket until its program runs.
     while std::net::TcpStream::connect(address).is_ok() {
         std::thread::yield_now();
     }

@@ -1,6 +1,5 @@
-//! Small and read-only file systems. They are real ones: permission bits do not
-//! stop root, and nothing but a full disk says "no space left" at the moment
-//! that matters.
+//! Small and read-only file systems. They are real ones: permission bits do not stop root,
+//! and only a full disk says "no space left" at the moment that matters.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,13 +10,13 @@ pub struct Mount {
 }
 
 impl Mount {
-    /// An empty file system that holds about so many bytes. `None`, and a loud
-    /// line, where this user or this machine may not mount.
+    /// An empty file system that holds about this much. `None`, with a loud line, if this user or
+    /// this machine may not mount.
     pub fn small(path: &Path, kibibytes: u32) -> Option<Mount> {
         Mount::tmpfs(path, &format!("size={kibibytes}k"))
     }
 
-    /// A file system that takes no writes at all.
+    /// A read-only file system.
     pub fn read_only(path: &Path) -> Option<Mount> {
         Mount::tmpfs(path, "ro,size=64k")
     }
@@ -41,7 +40,7 @@ impl Mount {
 
 impl Drop for Mount {
     fn drop(&mut self) {
-        // Lazy: a file that is still open must not keep the mount for ever.
+        // Lazy: a file that is still open must not keep the mount forever.
         let _ = Command::new("umount").arg("-l").arg(&self.path).status();
     }
 }

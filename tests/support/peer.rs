@@ -1,4 +1,4 @@
-//! A peer with a listener of its own, which remembers all that it is told.
+//! A peer with a listener of its own, which records everything that it receives.
 
 use super::LIMIT;
 use super::jitter;
@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// Something that has happened, or not yet.
+/// An event that has happened, or not yet.
 #[derive(Debug, Clone, Default)]
 pub struct Gate(Arc<AtomicBool>);
 
@@ -79,7 +79,7 @@ impl Talk {
         self.messages.iter().map(|m| m.id.unwrap_or(255)).collect()
     }
 
-    /// What was asked for: piece, begin, length.
+    /// The requests: piece, begin, length.
     pub fn requests(&self) -> Vec<(u32, u32, u32)> {
         self.messages.iter().filter(|m| m.id == Some(wire::REQUEST)).filter_map(|m| wire::three(&m.payload)).collect()
     }
@@ -92,11 +92,11 @@ pub struct FakePeer {
     thread: Option<JoinHandle<()>>,
 }
 
-/// What all connections of a peer have in common.
+/// The state that all connections of a peer share.
 pub(super) struct Shared {
     pub plan: Plan,
     pub stop: AtomicBool,
-    /// The process has "died": nobody listens any more.
+    /// Whether the process has "died": nothing listens any more.
     pub dead: AtomicBool,
     /// Blocks served over all connections.
     pub served: AtomicUsize,
@@ -111,7 +111,7 @@ impl Shared {
 }
 
 impl FakePeer {
-    /// A good seeder of this torrent, to be altered.
+    /// The plan of a good seeder of this torrent, to be altered.
     pub fn of(torrent: &Torrent) -> Plan {
         Plan::new(torrent)
     }
@@ -139,7 +139,7 @@ impl FakePeer {
         self.address
     }
 
-    /// Opens when the peer has done what it was made for.
+    /// Opens when the peer has misbehaved as planned.
     pub fn mischief(&self) -> Gate {
         self.shared.mischief.clone()
     }

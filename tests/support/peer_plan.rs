@@ -1,4 +1,4 @@
-//! How a fake peer is to behave.
+//! The behavior of a fake peer.
 
 use super::peer::{FakePeer, Gate};
 use super::torrent::Torrent;
@@ -30,14 +30,14 @@ pub enum Greeting {
     Echo,
 }
 
-/// What follows the handshakes.
+/// The action after the handshakes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum After {
     /// The conversation.
     Talk,
     /// The end of the connection.
     Close,
-    /// Nothing, for ever.
+    /// Nothing, forever.
     Hold,
     /// These bytes, and then nothing.
     Say(Vec<u8>),
@@ -62,7 +62,7 @@ pub enum Unchoke {
     Never,
 }
 
-/// How requests for blocks are answered. The numbers count blocks served well.
+/// The answers to requests for blocks. The numbers count blocks served well.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Blocks {
     Good,
@@ -72,13 +72,13 @@ pub enum Blocks {
     TooLong,
     /// One byte less than asked for.
     TooShort,
-    /// A block that nobody asked for, of a piece that exists, before each.
+    /// An unrequested block of a piece that exists, before each block.
     Unasked,
-    /// A block of a piece that does not exist, before each.
+    /// A block of a piece that does not exist, before each block.
     OutOfRange,
     /// Each block twice.
     Twice,
-    /// Whatever was asked for within a moment, last request first.
+    /// The requests of a moment, last one first.
     Backwards,
     /// Chokes with requests outstanding; unchokes after a moment, or never.
     ChokeAfter(usize, bool),
@@ -94,7 +94,7 @@ pub enum Blocks {
     Reject,
 }
 
-/// How requests for metadata are answered.
+/// The answers to requests for metadata.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Metadata {
     Good,
@@ -114,7 +114,7 @@ pub enum Metadata {
     OutOfRange,
 }
 
-/// All of a fake peer's behaviour. The default is a good seeder.
+/// The whole behavior of a fake peer. The default is a good seeder.
 #[derive(Clone)]
 pub struct Plan {
     pub torrent: Arc<Torrent>,
@@ -130,7 +130,7 @@ pub struct Plan {
     pub by_haves: bool,
     /// Raw bytes in place of the bitfield message.
     pub opening: Option<Vec<u8>>,
-    /// The extension handshake's payload, when it is not the usual one.
+    /// The extension handshake's payload, if it is not the usual one.
     pub greets: Option<Vec<u8>>,
     /// The id it wants ut_metadata messages under.
     pub metadata_id: u8,

@@ -1,5 +1,5 @@
-//! One connection of a fake peer: it does what the plan says and writes down
-//! what it hears.
+//! One connection of a fake peer: it does what the plan says, and records what it
+//! receives.
 
 use super::bencode::{self, bytes, dict, int};
 use super::jitter;
@@ -70,7 +70,7 @@ impl<'a> Talker<'a> {
             After::Talk => {}
             After::Close => {
                 self.mischief();
-                // What the client says at the same time is still written down;
+                // What the client says at the same time is still recorded;
                 // closing on unread bytes would also reset the connection.
                 let _ = self.stream.shutdown(std::net::Shutdown::Write);
                 return self.hold();
@@ -239,7 +239,7 @@ impl<'a> Talker<'a> {
         self.send(&wire::message(wire::UNCHOKE, &[]))
     }
 
-    /// Reads what there is. False when nothing came for a moment.
+    /// Reads what is there. False if nothing came for a moment.
     fn take(&mut self) -> io::Result<bool> {
         if self.shared.over() {
             return Err(done());
@@ -257,8 +257,8 @@ impl<'a> Talker<'a> {
         }
     }
 
-    /// Takes what there is, and writes down its messages with what we had said
-    /// until then.
+    /// Reads what is there, and records its messages with what we had sent until
+    /// then.
     fn hear(&mut self) -> io::Result<bool> {
         let came = self.take()?;
         while let Some(prefix) = self.inbox.first_chunk::<4>() {
@@ -279,7 +279,7 @@ impl<'a> Talker<'a> {
         Ok(came)
     }
 
-    /// Listens, says nothing, until the client goes away.
+    /// Reads without answering until the client goes away.
     fn hold(&mut self) -> io::Result<()> {
         loop {
             self.hear()?;
@@ -343,7 +343,7 @@ impl<'a> Talker<'a> {
                 self.bad(&wire::block(piece, begin, &block))
             }
             Blocks::Unasked => {
-                // A place inside the block, where no request begins.
+                // An offset inside the block, where no request begins.
                 let block = vec![0xAA; (length as usize).min(100)];
                 self.bad(&wire::block(piece, begin + 1, &block))?;
                 self.good_block(piece, begin, length)
@@ -406,7 +406,7 @@ impl<'a> Talker<'a> {
         Err(done())
     }
 
-    /// The torrent's bytes there; a request out of range ends the connection.
+    /// The requested bytes of the torrent; a request out of range ends the connection.
     fn data(&self, piece: u32, begin: u32, length: u32) -> io::Result<Vec<u8>> {
         let torrent = &self.plan.torrent;
         if piece as usize >= torrent.pieces() || !self.plan.have[piece as usize] || length > 16_384 {
@@ -423,7 +423,7 @@ impl<'a> Talker<'a> {
         self.send(&wire::block(piece, begin, &block))
     }
 
-    /// Sends something bad, and then tells the test of it.
+    /// Sends something bad, and then reports it to the test.
     fn bad(&mut self, raw: &[u8]) -> io::Result<()> {
         self.count();
         self.send(raw)?;
@@ -486,8 +486,8 @@ impl<'a> Talker<'a> {
     }
 }
 
-/// What a client must let pass: a keep-alive, an id nobody has heard of, an
-/// extended message under an id that nobody agreed on, a DHT port.
+/// Messages that a client must ignore: a keep-alive, an unknown id, an extended
+/// message with an id that was never assigned, a DHT port.
 fn noise() -> Vec<u8> {
     [
         wire::keep_alive(),

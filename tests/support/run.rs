@@ -25,9 +25,9 @@ pub struct Running {
     shown: Vec<OsString>,
 }
 
-/// What a run left behind.
+/// The result of a run.
 #[derive(Debug)]
-pub struct Summary {
+pub struct Outcome {
     pub stdout: Vec<u8>,
     pub stderr: Vec<u8>,
     /// `None` when a signal ended it.
@@ -48,7 +48,7 @@ impl Run {
         Run { command, shown, limit: LIMIT }
     }
 
-    /// The same, started by `nohup`: HUP is ignored from the beginning.
+    /// Starts the run with `nohup`: HUP is ignored from the beginning.
     pub fn nohup(mut self) -> Run {
         let mut command = Command::new("nohup");
         command.arg(self.command.get_program()).args(self.command.get_args());
@@ -57,7 +57,7 @@ impl Run {
         self
     }
 
-    /// The same, in a process that may have only so many descriptors. To be said first.
+    /// Starts the run in a process that may have at most this many descriptors. Call it first.
     pub fn with_descriptors(self, most: usize) -> Run {
         let mut command = Command::new("sh");
         command.arg("-c").arg(format!("ulimit -n {most} && exec \"$0\" \"$@\"")).arg(env!("CARGO_BIN_EXE_piecemeal"));
@@ -105,7 +105,7 @@ impl Run {
         self
     }
 
-    /// Another deadline: some tests ask for more time than they may take.
+    /// Sets another deadline: some tests set a `--timeout` beyond the usual one.
     pub fn within(mut self, seconds: u64) -> Run {
         self.limit = Duration::from_secs(seconds);
         self
@@ -118,7 +118,7 @@ impl Run {
         Running { child, stdout, stderr, begun: Instant::now(), limit: self.limit, shown: self.shown }
     }
 
-    pub fn run(self) -> Summary {
+    pub fn run(self) -> Outcome {
         self.start().finish()
     }
 }
@@ -133,9 +133,9 @@ fn drain(mut pipe: impl Read + Send + 'static) -> JoinHandle<Vec<u8>> {
 }
 
 impl Running {
-    /// Waits for the end. A run that takes too long is killed and fails the
-    /// test, with all it had said so far.
-    pub fn finish(mut self) -> Summary {
+    /// Waits for the end. A run that takes too long is killed and fails the test, with all its
+    /// output so far.
+    pub fn finish(mut self) -> Outcome {
         let status = loop {
             if let Some(status) = self.child.try_wait().expect("the program can be waited for") {
                 break status;
@@ -156,7 +156,7 @@ impl Running {
         };
         let elapsed = self.begun.elapsed();
         let (stdout, stderr) = self.output();
-        Summary { stdout, stderr, code: status.code(), elapsed, shown: std::mem::take(&mut self.shown) }
+        Outcome { stdout, stderr, code: status.code(), elapsed, shown: std::mem::take(&mut self.shown) }
     }
 
     /// SIGKILL: no destructor, no last word.
@@ -177,8 +177,8 @@ impl Running {
         assert!(sent.is_ok_and(|status| status.success()), "the program is still running");
     }
 
-    /// Hundredths of a second that all its threads have computed so far. `None`
-    /// where the system does not tell.
+    /// The CPU time of all its threads so far, in hundredths of a second. `None` if the system
+    /// does not report it.
     pub fn computed(&self) -> Option<u64> {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).ok()?;
         // The name in parentheses may hold anything; fields are counted after it.
@@ -186,8 +186,8 @@ impl Running {
         Some(fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?)
     }
 
-    /// A number of `/proc/PID/status`: `Threads`, or `VmHWM`, the peak of the memory in
-    /// KiB. `None` where the system does not tell.
+    /// A number in `/proc/PID/status`: `Threads`, or `VmHWM`, the peak of the memory in KiB.
+    /// `None` if the system does not report it.
     pub fn status(&self, name: &str) -> Option<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
         let line = status.lines().find(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(':')))?;
@@ -211,7 +211,7 @@ impl Drop for Running {
     }
 }
 
-impl Summary {
+impl Outcome {
     pub fn out(&self) -> String {
         String::from_utf8_lossy(&self.stdout).into_owned()
     }
@@ -220,32 +220,32 @@ impl Summary {
         String::from_utf8_lossy(&self.stderr).into_owned()
     }
 
-    /// Exit 0 with exactly this on stdout.
+    /// Checks for exit code 0 with exactly this on stdout.
     #[track_caller]
-    pub fn prints(&self, expected: &str) -> &Summary {
+    pub fn prints(&self, expected: &str) -> &Outcome {
         assert!(self.code == Some(0) && self.out() == expected, "expected {expected:?}, got {self:#}");
         self
     }
 
     #[track_caller]
-    pub fn succeeds(&self) -> &Summary {
+    pub fn succeeds(&self) -> &Outcome {
         assert!(self.code == Some(0), "expected success, got {self:#}");
         self
     }
 
-    /// One of these exit codes, nothing on stdout, and an error in the three
-    /// lines of the contract: what, what to do, where to read on.
+    /// Checks for one of these exit codes, nothing on stdout, and an error in the three lines of
+    /// the contract: what, what to do, where to read on.
     #[track_caller]
-    pub fn fails(&self, codes: &[i32]) -> &Summary {
+    pub fn fails(&self, codes: &[i32]) -> &Outcome {
         assert!(self.code.is_some_and(|code| codes.contains(&code)), "expected exit code {codes:?}, got {self:#}");
         assert!(self.stdout.is_empty(), "an error leaves stdout empty: {self:#}");
         self.explains_itself();
         self
     }
 
-    /// stderr ends with `error: `, `help: `, `see: docs/NN-...md`.
+    /// Checks that stderr ends with `error: `, `help: `, `see: docs/NN-...md`.
     #[track_caller]
-    pub fn explains_itself(&self) -> &Summary {
+    pub fn explains_itself(&self) -> &Outcome {
         let err = self.err();
         assert!(!err.contains("panicked"), "a panic: {self:#}");
         let lines: Vec<&str> = err.lines().collect();
@@ -263,15 +263,15 @@ impl Summary {
         self
     }
 
-    /// The error's text names this.
+    /// Checks that the error's text names this.
     #[track_caller]
-    pub fn mentions(&self, words: &str) -> &Summary {
+    pub fn mentions(&self, words: &str) -> &Outcome {
         assert!(self.err().to_lowercase().contains(&words.to_lowercase()), "no word of {words:?}: {self:#}");
         self
     }
 }
 
-impl std::fmt::Display for Summary {
+impl std::fmt::Display for Outcome {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let words: Vec<_> = self.shown.iter().map(|a| a.to_string_lossy()).collect();
         writeln!(f, "piecemeal {}", words.join(" "))?;

@@ -1,7 +1,7 @@
-//! A process that gives, with `--json`: where it listens, what it has said so far.
+//! A process that uploads, with `--json`: its address, and its events so far.
 
 use super::LIMIT;
-use super::run::{Run, Running, Summary};
+use super::run::{Run, Running, Outcome};
 use super::torrent::Torrent;
 use serde_json::Value;
 use std::ffi::OsStr;
@@ -17,15 +17,14 @@ pub struct Serving {
     pub address: SocketAddr,
 }
 
-/// How one has ended.
+/// The end of such a process.
 pub struct Ended {
-    pub outcome: Summary,
+    pub outcome: Outcome,
     pub events: Vec<Value>,
 }
 
 impl Serving {
-    /// Starts a command that listens, and waits until it does. `said` is a file for
-    /// what it prints.
+    /// Starts a command that listens, and waits until it does. `said` is a file for its output.
     #[track_caller]
     pub fn start(run: Run, said: &Path) -> Serving {
         let file = File::create(said).expect("the test's folder takes a file");
@@ -94,7 +93,7 @@ impl Serving {
 }
 
 impl Ended {
-    /// Exit code 0, and the last event: who gave what to whom.
+    /// Checks for exit code 0, and returns the last event, with the totals for each peer.
     #[track_caller]
     pub fn done(&self) -> &Value {
         self.outcome.succeeds();

@@ -1,5 +1,5 @@
-//! Torrents to test with: an info dictionary, the bytes it describes, and the
-//! file or the magnet link that leads there.
+//! Torrents to test with: an info dictionary, the bytes it describes, and the file or the
+//! magnet link for it.
 
 use super::bencode::{bytes, dict, int, list};
 use sha1::{Digest, Sha1};
@@ -19,7 +19,7 @@ pub fn content(length: usize, seed: u32) -> Vec<u8> {
 /// A torrent and all of its content.
 #[derive(Debug, Clone)]
 pub struct Torrent {
-    /// The info dictionary, as its hash is taken.
+    /// The info dictionary, over which the hash is taken.
     pub info: Vec<u8>,
     pub info_hash: [u8; 20],
     /// All files, one after the other, padding included.
@@ -35,7 +35,7 @@ pub struct Recipe {
     content: Vec<u8>,
     /// `None` makes a torrent of the single-file kind.
     files: Option<Vec<File>>,
-    /// Further keys of the info dictionary, put where sorting wants them.
+    /// Further keys of the info dictionary, put in their sorted places.
     extra: Vec<(&'static str, Vec<u8>)>,
 }
 
@@ -62,7 +62,7 @@ impl Recipe {
         recipe
     }
 
-    /// One more file, its components as raw as they come, with `attr` (BEP 47).
+    /// Adds a file with raw components and `attr` (BEP 47).
     pub fn file(mut self, path: &[&[u8]], data: Vec<u8>, attr: &'static str) -> Recipe {
         let path = path.iter().map(|c| c.to_vec()).collect();
         self.files.get_or_insert_default().push(File { path, length: data.len(), attr });
@@ -113,7 +113,7 @@ impl Torrent {
         Recipe::single("sample.bin", 32_768, content(4 * 32_768 + 20_000, 1)).build()
     }
 
-    /// As many pieces of two blocks as asked for; `seed` tells torrents apart.
+    /// This many pieces of two blocks; `seed` makes torrents different.
     pub fn of_pieces(pieces: usize, seed: u32) -> Torrent {
         Recipe::single("many.bin", 32_768, content(pieces * 32_768, seed)).build()
     }

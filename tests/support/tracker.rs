@@ -1,4 +1,4 @@
-//! A tracker that says whatever the test wants, and remembers what it was asked.
+//! A tracker that answers as the test wants, and records its requests.
 
 use super::bencode::{bytes, dict, int, list};
 use super::{LIMIT, jitter};
@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// What the tracker does with one request.
+/// The tracker's reaction to a request.
 #[derive(Debug, Clone)]
 pub enum Reply {
     /// HTTP 200 with this body.
@@ -20,7 +20,7 @@ pub enum Reply {
     Redirect(String),
     /// These bytes instead of HTTP.
     Raw(Vec<u8>),
-    /// A body that promises much and comes one byte a second, for ever.
+    /// A long announced body that comes one byte a second, forever.
     Drip,
     /// Headers, and then a body that never ends, as fast as it can.
     Flood,
@@ -90,7 +90,7 @@ impl FakeTracker {
         FakeTracker::saying(Reply::peers(peers))
     }
 
-    /// So many redirects, each to the next, and then these peers.
+    /// This many redirects, each to the next, and then these peers.
     pub fn redirecting(times: usize, peers: &[SocketAddr]) -> FakeTracker {
         let last = Reply::peers(peers);
         FakeTracker::start(move |target, _| {
@@ -123,7 +123,7 @@ impl FakeTracker {
         self.address
     }
 
-    /// The targets that were asked for, in order: `/announce?info_hash=...`.
+    /// The targets of all requests, in order: `/announce?info_hash=...`.
     pub fn asked(&self) -> Vec<String> {
         jitter::lock(&self.asked).clone()
     }
@@ -147,7 +147,7 @@ pub fn query_of(target: &str) -> Vec<(String, String)> {
         .collect()
 }
 
-/// What percent-encoding stands for.
+/// Decodes percent-encoding.
 pub fn percent_decoded(text: &str) -> Vec<u8> {
     urlencoding::decode_binary(text.as_bytes()).into_owned()
 }

@@ -1,4 +1,4 @@
-//! A UDP tracker that sends whatever the test wants, and remembers what it was sent.
+//! A UDP tracker that sends what the test wants, and records what it receives.
 
 use super::jitter;
 use super::tracker::compact;
@@ -8,12 +8,12 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// What the fake does about one packet, in order.
+/// The fake's reaction to a packet, step by step.
 #[derive(Debug, Clone)]
 pub enum Deed {
-    /// Sends these bytes to who asked.
+    /// Sends these bytes to the client.
     Send(Vec<u8>),
-    /// The same from another port: somebody guesses.
+    /// Sends these bytes from another port, as a stranger that guesses would.
     Forge(Vec<u8>),
     /// Sends these bytes for as long as the fake lives, as fast as it can.
     Flood(Vec<u8>),
@@ -45,7 +45,7 @@ pub fn announced(peers: &[SocketAddr]) -> Vec<u8> {
     [&[0, 0, 7, 8, 0, 0, 0, 2, 0, 0, 0, 3][..], &compact(peers)].concat()
 }
 
-/// What a good tracker answers to a request.
+/// A good tracker's answer to a request.
 pub fn good(request: &[u8], peers: &[SocketAddr]) -> Vec<u8> {
     match action(request) {
         0 => answer(request, 0, &ID),
@@ -85,12 +85,12 @@ impl FakeUdpTracker {
         FakeUdpTracker::start_at("127.0.0.1:0", deeds).expect("loopback has a free port")
     }
 
-    /// The same on `::1`; nothing where there is no IPv6.
+    /// Starts the fake on `::1`; `None` if there is no IPv6.
     pub fn start_v6(deeds: impl Fn(&[u8], usize) -> Vec<Deed> + Send + 'static) -> Option<FakeUdpTracker> {
         FakeUdpTracker::start_at("[::1]:0", deeds)
     }
 
-    /// The same at this address; nothing if it is not to be had.
+    /// Starts the fake on this address; `None` if it is not available.
     pub fn start_at(place: &str, deeds: impl Fn(&[u8], usize) -> Vec<Deed> + Send + 'static) -> Option<FakeUdpTracker> {
         let socket = UdpSocket::bind(place).ok()?;
         let other = UdpSocket::bind((socket.local_addr().ok()?.ip(), 0)).ok()?;
@@ -149,7 +149,7 @@ fn serve(
             heard.push(packet.to_vec());
             heard.len() - 1
         };
-        // Who asked may have closed its socket meanwhile.
+        // The client may have closed its socket meanwhile.
         for deed in deeds(packet, number) {
             match deed {
                 Deed::Send(bytes) => drop(jitter::around(|| socket.send_to(&bytes, from))),

@@ -1,4 +1,4 @@
-//! The trace calls broken what the stages refuse, and nothing else.
+//! The trace reports exactly those bytes as broken that the stages refuse.
 
 use super::samples::{all, described};
 use super::taken::taken;

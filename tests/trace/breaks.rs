@@ -1,11 +1,11 @@
-//! Where it breaks: the fields up to there, carets under the bytes, expected and found.
+//! Breaks: the fields up to there, carets under the bytes, expected and found.
 
 use super::bytes::{handshake, lines, sound};
 use super::samples::described;
 use crate::support::wire;
 use piecemeal::trace::kind::Kind;
 
-/// What is shown from the line before the carets on.
+/// The output from the line before the carets on.
 #[track_caller]
 fn breaks(kind: Kind, bytes: &[u8], expected: &str) {
     let (at, object) = described(kind, bytes).pop().expect("there is an object");
@@ -53,7 +53,7 @@ fn what_follows_a_value() {
         Kind::Bencode,
         b"i1ei2e",
         "  0003  69 32 65                                          (here)
-        ^^^^^^^^ byte 3: expected nothing behind the value, found 3 bytes",
+        ^^^^^^^^ byte 3: expected nothing after the value, found 3 bytes",
     );
 }
 
@@ -157,7 +157,7 @@ fn a_udp_announce_that_is_cut_short() {
     );
 }
 
-/// The break is far behind what the field's line shows, so a line of its own shows it.
+/// The break is far beyond the bytes in the field's line, so an extra line shows it.
 #[test]
 fn a_break_at_the_end_of_a_long_field() {
     let mut bytes = b"\0\0\x01\x09\x07\0\0\0\0\0\0\0\0".to_vec();
@@ -166,7 +166,7 @@ fn a_break_at_the_end_of_a_long_field() {
         Kind::Messages,
         &bytes,
         "  0069  5c 5d 5e 5f 60 61 62 63                           (here)
-                                ^^ byte 113: expected 265 bytes behind the length, found 109",
+                                ^^ byte 113: expected 265 bytes after the length, found 109",
     );
 }
 
@@ -212,7 +212,7 @@ fn a_magnet_link_with_a_bad_info_hash_and_one_without_a_torrent() {
     );
 }
 
-/// Not broken: the stages take them, and say in a note what they pass over.
+/// Not broken: the stages accept these, and pass over the mistake with a note.
 #[test]
 fn what_is_passed_over_is_said_at_its_field() {
     let note = |kind: Kind, bytes: &[u8], name: &str, place: usize| -> String {
@@ -311,7 +311,7 @@ fn a_ut_pex_message_with_half_an_address_or_too_few_flags() {
     );
 }
 
-/// What beginners send, and the words that tell them.
+/// Beginners' mistakes, and the words about each.
 #[test]
 fn what_beginners_send_is_known_for_what_it_was_meant_to_be() {
     let good = handshake();

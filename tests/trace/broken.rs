@@ -1,5 +1,5 @@
-//! Bytes that are broken, in every way: cut at each length, with bits turned over, and
-//! plain noise. No description panics, leaves a gap, or grows without bound.
+//! Bytes broken in every way: cut at each length, with flipped bits, and plain noise. No
+//! description panics, leaves a gap, or grows without bound.
 
 use super::bytes::sound;
 use super::samples::{all, described};
@@ -37,13 +37,13 @@ fn every_sample_is_whole_and_known_for_what_it_is() {
 fn every_kind_has_a_sample_and_a_name_by_which_it_is_found() {
     for kind in Kind::all() {
         assert_eq!(Kind::named(kind.name()), Some(kind));
-        // Which family it is cannot be seen in a packet.
+        // A packet does not show its address family.
         assert!(kind == Kind::Udp6 || all().iter().any(|sample| sample.kind == kind), "{kind:?}");
     }
     assert_eq!((Kind::named("message"), Kind::named("nonsense")), (Some(Kind::Messages), None));
 }
 
-/// A shorter thing may be whole by itself: a stream between two messages, a URL, a text.
+/// A shorter thing can be whole: a stream between two messages, a URL, a text.
 #[test]
 fn what_is_cut_short_is_broken_at_its_end_or_whole() {
     let may_be_whole = [Kind::Stream, Kind::Messages, Kind::Url, Kind::Magnet, Kind::Udp, Kind::Metadata];
@@ -60,7 +60,7 @@ fn what_is_cut_short_is_broken_at_its_end_or_whole() {
     }
 }
 
-/// Where the layout is fixed, the break of what is cut short is the place of the cut.
+/// With a fixed layout, an object that is cut short breaks at the cut.
 #[test]
 fn the_place_of_the_cut_is_named() {
     for sample in all().iter().filter(|sample| [Kind::Handshake, Kind::PeerId, Kind::Reserved].contains(&sample.kind)) {
@@ -104,7 +104,7 @@ fn bits_that_are_turned_over_do_no_harm() {
 #[test]
 fn noise_does_no_harm() {
     let mut random = StdRng::seed_from_u64(6);
-    // Bytes that mean something somewhere turn up more often than by chance.
+    // Use bytes with a meaning somewhere more often than chance would.
     let likely = b"dlei0123456789::\0\0\0\0\x01\x13\x14%&=?\x1b\xe2\x80\xae\xef\xbb\xbf";
     for _ in 0..4_000 {
         let length = random.random_range(0..200);

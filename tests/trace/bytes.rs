@@ -1,4 +1,4 @@
-//! Bytes that all of these tests use, written out by hand.
+//! Bytes that all these tests use, written out by hand.
 
 use piecemeal::trace::Object;
 use piecemeal::trace::text::{self, Look};
@@ -10,12 +10,12 @@ pub fn handshake() -> Vec<u8> {
     [&b"\x13BitTorrent protocol\0\0\0\0\0\x10\0\x05"[..], INFO_HASH, b"-TR3000-k8hj0wgej6ch"].concat()
 }
 
-/// The lines, without what is at their ends.
+/// The lines, without trailing spaces.
 pub fn lines(object: &Object, bytes: &[u8]) -> String {
     text::object(object, bytes, Look::default())
 }
 
-/// Nothing in it that a terminal obeys, or that nobody sees.
+/// Checks for characters that a terminal obeys, or that are invisible.
 #[track_caller]
 pub fn harmless(text: &str) {
     let turns =
@@ -24,7 +24,7 @@ pub fn harmless(text: &str) {
     assert!(!text.contains(bad), "{text:?}");
 }
 
-/// What holds for every description of anything.
+/// Checks what holds for every description.
 #[track_caller]
 pub fn sound(object: &Object, bytes: &[u8]) {
     let shown = lines(object, bytes);

@@ -1,11 +1,11 @@
-//! Captures that are broken, cut, bent or meant to harm.
+//! Captures that are broken, cut, distorted or malicious.
 
 use super::bytes::{self, sound};
 use super::tape::{OTHER, PEER, Tape, ours, request, small};
-use crate::support::{Summary, wire};
+use crate::support::{Outcome, wire};
 use piecemeal::trace::capture::{Capture, What, lines, mermaid, page};
 
-/// What holds for whatever is made of a capture.
+/// Checks what holds for everything made from a capture.
 #[track_caller]
 fn harmless(bytes: &[u8]) -> Option<Capture> {
     let capture = Capture::read(bytes).ok()?;
@@ -24,7 +24,7 @@ fn harmless(bytes: &[u8]) -> Option<Capture> {
 
 /// Bad input, with nothing on stdout.
 #[track_caller]
-fn refused(tape: &Tape, why: &str) -> Summary {
+fn refused(tape: &Tape, why: &str) -> Outcome {
     let outcome = tape.explain(&[]);
     assert_eq!((outcome.code, outcome.stdout.len()), (Some(3), 0), "{outcome}");
     assert!(outcome.err().starts_with(&format!("error: tape: {why}\nhelp: ")), "expected {why}, got {outcome}");
@@ -99,7 +99,7 @@ fn a_broken_object_ends_its_stream_and_no_other() {
     let err = "error: tape: #0002, 127.0.0.2:6881: the handshake: byte 0: expected byte 19 and \"BitTorrent protocol\", found ";
     assert!(outcome.err().starts_with(err), "{outcome}");
     assert!(outcome.out().contains("#0003 +0.0000s  OUT -> 127.0.0.2:6881   request, 17 bytes"), "{outcome}");
-    let behind = "\n  * what follows in this direction makes no sense, and is not shown\n  58 bytes behind it on this stream\n";
+    let behind = "\n  * what follows in this direction makes no sense, and is not shown\n  58 bytes after it on this stream\n";
     assert!(outcome.out().contains(behind), "{outcome}");
     for view in ["mermaid", "html"] {
         let outcome = tape.explain(&["--as", view]);
@@ -113,7 +113,7 @@ fn a_length_that_cannot_be_ends_its_stream_at_once() {
     let tape = Tape::new().out(1, ours()).comes(2, [ours(), too_long].concat()).comes(3, wire::message(1, b""));
     let outcome = tape.explain(&[]);
     outcome.mentions("#0003, 127.0.0.2:6881: the message: byte 0: expected at most 262145 bytes, found 2147483647");
-    assert!(outcome.out().contains("105 bytes behind it on this stream"), "{outcome}");
+    assert!(outcome.out().contains("105 bytes after it on this stream"), "{outcome}");
 }
 
 #[test]
@@ -166,7 +166,7 @@ fn however_many_objects_there_are_it_comes_to_an_end() {
     assert!(page::page(&capture, "x").len() < 100_000);
 }
 
-/// Connections that only end are no objects, and they come to an end, too.
+/// Connections without objects also count against the limit.
 #[test]
 fn however_many_connections_there_are_it_comes_to_an_end() {
     let mut tape = Tape::new();

@@ -1,4 +1,4 @@
-//! What a capture is shown as: text, a diagram, a page, JSON.
+//! The forms of a capture: text, a diagram, a page, JSON.
 
 use super::tape::{PEER, TRACKER, Tape, ours, small};
 use crate::support::wire;
@@ -14,7 +14,7 @@ fn a_capture_becomes_a_sequence_diagram() {
     small().explain(&["--as", "mermaid"]).prints(include_str!("capture.mmd"));
 }
 
-/// What a peer and a tracker may send to harm whoever looks at the page or the diagram.
+/// Bytes from a peer and a tracker that attack the viewer of the page or the diagram.
 fn evil() -> Tape {
     let script = "</pre><script>alert(1)</script>";
     let mut hello = ours();

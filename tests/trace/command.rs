@@ -1,17 +1,17 @@
-//! `piecemeal explain`: what it takes, what it prints, how it ends.
+//! `piecemeal explain`: its input, its output, its exit codes.
 
 use super::bytes::handshake;
 use super::samples::{TORRENT, stream};
-use crate::support::{Run, Summary, folder};
+use crate::support::{Run, Outcome, folder};
 use serde_json::Value;
 
-fn explain(words: &[&str]) -> Summary {
+fn explain(words: &[&str]) -> Outcome {
     Run::new([&["explain"], words].concat()).run()
 }
 
 /// A failure that says what, what to do and where to read on; with an answer, or without.
 #[track_caller]
-fn fails(outcome: &Summary, code: i32, answers: bool) {
+fn fails(outcome: &Outcome, code: i32, answers: bool) {
     assert_eq!((outcome.code, !outcome.stdout.is_empty()), (Some(code), answers), "{outcome}");
     let starts: Vec<String> = outcome.err().lines().map(|line| line.split(' ').next().unwrap_or_default().to_owned()).collect();
     assert_eq!(starts, ["error:", "help:", "see:"], "{outcome}");
@@ -72,7 +72,7 @@ fn a_file_is_read_and_so_is_stdin() {
     write("stream", &stream());
     write("hex", format!("{}\n", hex::encode(stream())).as_bytes());
     let run = |name: &str| Run::new(["explain", name]).dir(folder.path()).run();
-    let first = |outcome: &Summary| outcome.out().lines().next().unwrap_or_default().to_owned();
+    let first = |outcome: &Outcome| outcome.out().lines().next().unwrap_or_default().to_owned();
     assert_eq!(first(&run("a.torrent")), "This looks like a .torrent file (a.torrent, 139 bytes).");
     assert_eq!(first(&run("hello")), "This looks like a handshake (hello, 68 bytes).");
     let shown = run("stream");
@@ -96,10 +96,10 @@ fn a_file_is_read_and_so_is_stdin() {
 fn what_is_broken_is_shown_and_is_bad_input() {
     let outcome = explain(&["0000000d 06 00000002 000040"]);
     fails(&outcome, 3, true);
-    assert!(outcome.out().ends_with("  0009  00 00 40                                          begin          3 of 4 bytes\n                 ^^ byte 12: expected 13 bytes behind the length, found 8\n"), "{outcome}");
+    assert!(outcome.out().ends_with("  0009  00 00 40                                          begin          3 of 4 bytes\n                 ^^ byte 12: expected 13 bytes after the length, found 8\n"), "{outcome}");
     assert_eq!(
         outcome.err(),
-        "error: the hex digits: the request: byte 12: expected 13 bytes behind the length, found 8\n\
+        "error: the hex digits: the request: byte 12: expected 13 bytes after the length, found 8\n\
          help: the carets show where; if it is something else, say what, with --as\n\
          see: docs/05-messages.md\n"
     );
@@ -123,7 +123,7 @@ fn what_nobody_knows_is_bad_input_unless_it_is_said_what_it_is() {
 }
 
 /// The first line of the answer.
-fn first(outcome: &Summary) -> String {
+fn first(outcome: &Outcome) -> String {
     outcome.out().lines().next().unwrap_or_default().to_owned()
 }
 
@@ -144,7 +144,7 @@ fn bytes_are_read_as_people_paste_them() {
     for spelling in spellings {
         assert_eq!(explain(&[&spelling]).out(), plain.out(), "{spelling}");
     }
-    // A string in bencode is no byte and some letters.
+    // A bencoded string is not a byte followed by letters.
     assert!(first(&explain(&["1:a"])).starts_with("This looks like bencode"));
     assert!(first(&explain(&["4:beef"])).starts_with("This looks like bencode"));
     let table = [
@@ -191,7 +191,7 @@ fn forty_hex_digits_are_an_info_hash_or_a_peer_id() {
 #[test]
 fn json_is_one_object_whole_or_broken() {
     let parse =
-        |outcome: &Summary| -> Value { serde_json::from_str(&outcome.out()).unwrap_or_else(|e| panic!("{e}: {outcome}")) };
+        |outcome: &Outcome| -> Value { serde_json::from_str(&outcome.out()).unwrap_or_else(|e| panic!("{e}: {outcome}")) };
     let good = explain(&["--json", "-TR3000-k8hj0wgej6ch"]);
     good.succeeds();
     let good = parse(&good);

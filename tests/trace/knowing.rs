@@ -1,5 +1,5 @@
-//! What is known from before: the receiver's extension ids, the number of pieces. And what
-//! a wiretap and a program need: objects one at a time, and JSON.
+//! The context of an object: the receiver's extension ids, the number of pieces. Also what a
+//! wiretap and a program need: objects one at a time, and JSON.
 
 use super::bytes::{handshake, sound};
 use super::samples::stream;
@@ -21,7 +21,7 @@ fn an_extension_message_is_known_by_the_number_that_the_receiver_gave() {
         sound(&object, &bytes);
         (object.name.clone(), object.fields[2].note.clone(), object.broken.is_some())
     };
-    let by = |name: &str| format!("{name}: so says the receiver's handshake");
+    let by = |name: &str| format!("{name}, according to the receiver's handshake");
     assert_eq!(describe(3, b"\0\0\0\x05"), ("lt_donthave".into(), by("lt_donthave"), false));
     assert_eq!(describe(3, b"\0\0\x05"), ("lt_donthave".into(), by("lt_donthave"), true));
     assert_eq!(describe(5, b"d8:msg_typei2e5:piecei0ee"), ("ut_metadata reject".into(), by("ut_metadata"), false));
@@ -108,7 +108,7 @@ fn json_has_the_same_fields() {
                 { "at": 104, "length": 1, "hex": "04", "name": "id", "value": "4", "note": "have" },
                 { "at": 105, "length": 2, "hex": "0000", "name": "index", "value": "2 of 4 bytes", "note": "" },
             ],
-            "broken": { "at": 107, "length": 0, "expected": "5 bytes behind the length", "found": "3" },
+            "broken": { "at": 107, "length": 0, "expected": "5 bytes after the length", "found": "3" },
         })
     );
 }

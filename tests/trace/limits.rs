@@ -1,4 +1,4 @@
-//! However much comes, what is shown has an end, and says what is missing.
+//! However much comes, the output is bounded, and says what is missing.
 
 use super::bytes::{lines, sound};
 use super::samples::described;
@@ -95,7 +95,7 @@ fn a_long_stream_ends_after_some_objects_and_says_what_is_left() {
     assert_eq!(left_over(&objects[..1], b"\0\0\0\0\n"), None);
 }
 
-/// A magnet link and a URL may have as many parameters as they like.
+/// A magnet link and a URL may have any number of parameters.
 #[test]
 fn many_parameters_come_to_an_end() {
     let link = format!("magnet:?xt=urn:btih:d69f91e6b2ae4c542468d1073a71d4ea13879a7f{}", "&tr=a".repeat(20_000));

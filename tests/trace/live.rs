@@ -1,5 +1,5 @@
-//! The wiretap on connections in memory: literal bytes in, the lines that it must write
-//! out. What peers send and how reads cut it, sinks that are full, threads.
+//! The wiretap on connections in memory: literal bytes go in, and the expected lines come out. The
+//! tests vary the messages, the cuts between reads, full sinks, and threads.
 
 use super::bytes::{INFO_HASH, handshake, harmless};
 use piecemeal::s04_handshake::transport::{Transport, pair};
@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// What is written, for a test to look at; it may be full from the start, or closed.
+/// A sink that a test can read; it may be full from the start, or closed.
 #[derive(Clone, Default)]
 struct Paper {
     written: Arc<Mutex<Vec<u8>>>,
@@ -58,7 +58,7 @@ fn address(last: u8) -> SocketAddr {
     SocketAddr::from(([10, 0, 0, last], 6881))
 }
 
-/// Our end of a connection, listened in on, and the peer's.
+/// Our end of a connection, with a wiretap, and the peer's.
 fn connection(tap: &Arc<Tap>, room: usize, last: u8) -> (Transport, Transport) {
     let (ours, mut theirs) = pair(room, address(0), address(last));
     let mut ours = tap.transport(ours, "connected");
@@ -86,7 +86,7 @@ fn settled(text: &str) -> String {
         .collect()
 }
 
-/// First lines and changes only, without what varies.
+/// First lines and changes only, without the parts that vary.
 fn told(text: &str) -> Vec<String> {
     let line = |line: &str| {
         if let Some(change) = line.strip_prefix("  * ") {
@@ -99,12 +99,12 @@ fn told(text: &str) -> Vec<String> {
     text.lines().filter_map(line).collect()
 }
 
-/// What both say, in turns: the trace of it.
+/// Plays a conversation, and returns its trace.
 fn talk(room: usize, chunk: usize, turns: &[(bool, Vec<u8>)]) -> String {
     recorded(room, chunk, turns).0
 }
 
-/// The trace and the capture.
+/// Plays a conversation, and returns the trace and the capture.
 fn recorded(room: usize, chunk: usize, turns: &[(bool, Vec<u8>)]) -> (String, String) {
     let (paper, capture) = (Paper::default(), Paper::default());
     let tap = Tap::new(paper.sink("the trace"), TEXT, capture.sink("the capture"), |warning| panic!("{warning}"));
@@ -112,7 +112,7 @@ fn recorded(room: usize, chunk: usize, turns: &[(bool, Vec<u8>)]) -> (String, St
     for (us, bytes) in turns {
         let (from, to) = if *us { (&mut ours, &mut theirs) } else { (&mut theirs, &mut ours) };
         thread::scope(|scope| {
-            // Reading here, so that what is told has this thread's name.
+            // Read on this thread, so that the events have its name.
             let said = scope.spawn(|| if *us { Ok(()) } else { from.write_all(bytes) });
             let mut heard = vec![0; bytes.len()];
             if !us {
@@ -141,7 +141,7 @@ fn theirs() -> Vec<u8> {
     [&b"\x13BitTorrent protocol\0\0\0\0\0\x10\0\0"[..], INFO_HASH, b"-LT20B0-abcdefghijkl"].concat()
 }
 
-/// A download of one block, with all that may come before it.
+/// A download of one block, with everything that can come before it.
 fn story() -> Vec<(bool, Vec<u8>)> {
     let block = [&b"\0\0\0\x0d\x07\0\0\0\x01\0\0\0\0"[..], b"data"].concat();
     vec![
@@ -207,7 +207,7 @@ fn what_leaves_in_several_parts_is_told_once() {
     assert_eq!(told(&talk(7, 1 << 16, &story())), told(&talk(1 << 16, 1 << 16, &story())));
 }
 
-/// What is not an object is in the trace only, and the capture has the end of a connection.
+/// Events without an object are only in the trace, except for the end of a connection.
 #[test]
 fn a_capture_says_afterwards_what_the_trace_said_then() {
     let no_peer = b"HTTP/1.1 400 Bad Request\r\n".repeat(9);
@@ -350,7 +350,7 @@ fn a_length_that_cannot_be_ends_that_direction_only() {
     }
 }
 
-/// Numbers that are always the same.
+/// A generator whose numbers are always the same.
 struct Dice(u64);
 
 impl Dice {

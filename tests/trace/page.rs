@@ -1,5 +1,5 @@
-//! The page of a capture, in a browser that shows nothing on a screen. Where there is none,
-//! this is skipped, and says so.
+//! The page of a capture, in a headless browser. Without a browser these tests are skipped, with a
+//! note.
 
 use super::tape::{Tape, ours, small};
 use crate::support::folder;
@@ -20,7 +20,7 @@ fn browser() -> Option<PathBuf> {
     found
 }
 
-/// Runs the browser on a page, with a deadline that ends it; returns what it printed.
+/// Runs the browser on a page, with a deadline; returns its output.
 fn show(browser: &PathBuf, page: &str, words: &[&str]) -> String {
     let folder = folder();
     let file = folder.path().join("page.html");

@@ -1,4 +1,4 @@
-//! What goes over a connection between peers: the handshake, and the messages of stage 5.
+//! The bytes of a connection between peers: the handshake, and the messages of stage 5.
 
 use super::bytes::{handshake, lines, sound};
 use piecemeal::trace::{Context, s04, s05};

@@ -1,5 +1,5 @@
-//! Captures of real downloads from the lab: each is explained to its end, replays the same,
-//! and is of use however the program that wrote it ended.
+//! Captures of real downloads from the lab: each is explained to its end, replays the same, and
+//! can be used however the program that wrote it ended.
 
 use crate::support::{Run, folder};
 use piecemeal::lab::content::Content;
@@ -11,21 +11,21 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// A lab with so many seeders, and its torrent in the folder.
+/// A lab with these seeders, and its torrent in the folder.
 fn lab(folder: &Path, content: Content, seeders: &[Plan]) -> Lab {
     let lab = Lab::start(vec![content], seeders, 0).expect("a lab");
     lab.write_torrents(folder).expect("the folder can be written");
     lab
 }
 
-/// A download with `--capture`, and what it has written.
+/// Runs a download with `--capture`, and returns the file.
 fn recorded(folder: &Path, words: &[&str]) -> Vec<u8> {
     let options = ["-q", "-o", "out", "--capture", "session.capture", "--bind", "127.0.0.1", "--port", "0"];
     Run::new([words, &options].concat()).dir(folder).run().succeeds();
     fs::read(folder.join("session.capture")).expect("there is a capture")
 }
 
-/// `explain` shows all of it, and finds nothing broken.
+/// Checks that `explain` shows all of it, and finds nothing broken.
 #[track_caller]
 fn explained(folder: &Path) -> String {
     let out = explain(folder);
@@ -39,12 +39,12 @@ fn explain(folder: &Path) -> String {
 
 #[track_caller]
 fn assert_nothing_strange(out: &str) {
-    for strange in ["^^", "the capture ends in the middle", "behind it", "not known here", "by its looks"] {
+    for strange in ["^^", "the capture ends in the middle", "after it on", "not known here", "by its looks"] {
         assert!(!out.contains(strange), "{strange}: {out}");
     }
 }
 
-/// The same without what says that a message is not whole, where the connection ends in it.
+/// The output without the note on a message that is cut off by the end of a connection.
 fn without_cut_off(out: &str) -> String {
     let lines: Vec<&str> = out.lines().collect();
     let is_cut = |line: Option<&&str>| line.is_some_and(|line| line.trim() == "(the capture ends in the middle of it)");
@@ -55,7 +55,7 @@ fn without_cut_off(out: &str) -> String {
     kept.map(|at| lines[at]).collect::<Vec<_>>().join("\n")
 }
 
-/// `replay` takes as many pieces as the capture holds, and says "the same".
+/// Checks that `replay` receives all pieces of the capture, and says "the same".
 #[track_caller]
 fn replayed(folder: &Path, words: &[&str], pieces: u64) {
     let outcome = Run::new([&["replay", "session.capture", "--json", "--timeout", "50"], words].concat()).dir(folder).run();
@@ -92,7 +92,7 @@ fn of_several_recorded_peers_each_replays_the_same() {
     let slow = Plan::default().at_rate(1 << 20);
     let _lab = lab(folder.path(), content, &[slow.clone(), slow]);
     let bytes = recorded(folder.path(), &["download", "film.torrent"]);
-    // Both are asked for the last blocks. Whoever is slower is hung up on in the middle of one.
+    // Both are asked for the last blocks. The slower one is hung up on in the middle of a block.
     assert_nothing_strange(&without_cut_off(&explain(folder.path())));
     let capture = Capture::read(&bytes).expect("it is a capture");
     let brought = |place: usize| {
@@ -136,12 +136,12 @@ fn a_capture_that_ends_inside_its_last_line_is_whole_without_that_line() {
         }
         let without_newline = Capture::read(&whole[..start + line.len()]).expect("only the newline is not there");
         assert!(without_newline.events.len() >= before);
-        // The program says what to do then, and that is of help.
+        // The program says what to do then, and its advice works.
         let path = folder.path().join("cut.capture");
         fs::write(&path, &whole[..start + line.len() / 2]).expect("the folder can be written");
         let outcome = Run::new(["explain", "cut.capture"]).dir(folder.path()).run();
         assert_eq!(outcome.code, Some(3), "{outcome}");
-        assert!(outcome.err().contains("without its last line, if that is cut: sed '$d' FILE\n"), "{outcome}");
+        assert!(outcome.err().contains("if its last line is cut short, drop it: sed '$d' FILE\n"), "{outcome}");
         fs::write(&path, &whole[..start]).expect("the folder can be written");
         Run::new(["explain", "cut.capture"]).dir(folder.path()).run().succeeds();
     }

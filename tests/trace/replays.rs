@@ -1,8 +1,8 @@
-//! A peer of a capture, played again: captures of real clients, and some by hand in which
-//! our side says something else than now.
+//! Replays of captures: of real clients, and some made by hand in which our side says something
+//! different from now.
 
 use super::tape::{OTHER, PEER, Tape};
-use crate::support::{Recipe, Run, Summary, Torrent, content, folder, wire};
+use crate::support::{Recipe, Run, Outcome, Torrent, content, folder, wire};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
@@ -10,8 +10,8 @@ fn data(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/captures").join(name)
 }
 
-/// The captures of real clients: the file, what the peer calls itself, and whether the
-/// session began with a magnet link.
+/// The captures of real clients: the file, the peer's program, and whether the session began
+/// with a magnet link.
 const REAL: [(&str, &str, bool); 5] = [
     ("libtorrent.capture", "libtorrent 2.1.1", false),
     ("libtorrent-magnet.capture", "libtorrent 2.1.1", true),
@@ -27,7 +27,7 @@ fn each_capture_of_a_real_client_is_explained_to_its_end() {
         outcome.succeeds();
         let out = outcome.out();
         assert!(out.contains(client), "{file}: {client}: {}", &out[..300]);
-        for strange in ["^^", "the capture ends in the middle", "behind it", "not known here", "by its looks"] {
+        for strange in ["^^", "the capture ends in the middle", "after it on", "not known here", "by its looks"] {
             assert!(!out.contains(strange), "{file}: {strange}");
         }
         assert!(out.contains("piece 4, begin 0, 116 bytes"), "{file}: the last block");
@@ -64,7 +64,7 @@ struct Scene {
     torrent: Torrent,
     reserved: [u8; 8],
     interested: Vec<u8>,
-    /// What was asked for, as (piece, length), and what was given for it.
+    /// The requests, as (piece, length), and the answer to each.
     blocks: Vec<(u32, u32, Vec<u8>)>,
     unchoke: bool,
 }
@@ -80,7 +80,7 @@ impl Scene {
         self.tape_with(|tape| tape)
     }
 
-    /// With something more before the end.
+    /// The tape with more lines before the end.
     fn tape_with(&self, more: impl FnOnce(Tape) -> Tape) -> Tape {
         let ours = wire::handshake(self.reserved, self.torrent.info_hash, *b"-PM0001-abcdefghijkl");
         let theirs = wire::handshake([0; 8], self.torrent.info_hash, *b"-XX0001-abcdefghijkl");
@@ -99,15 +99,15 @@ impl Scene {
         more(tape).end(100, 1, PEER)
     }
 
-    fn replay(&self, words: &[&str]) -> Summary {
+    fn replay(&self, words: &[&str]) -> Outcome {
         self.replay_tape(&self.tape(), words)
     }
 
-    fn replay_tape(&self, tape: &Tape, words: &[&str]) -> Summary {
+    fn replay_tape(&self, tape: &Tape, words: &[&str]) -> Outcome {
         self.replay_in(tape, &[&["--timeout", "10"], words].concat())
     }
 
-    fn replay_in(&self, tape: &Tape, words: &[&str]) -> Summary {
+    fn replay_in(&self, tape: &Tape, words: &[&str]) -> Outcome {
         let folder = folder();
         let file = [b"d4:info", &self.torrent.info[..], b"e"].concat();
         std::fs::write(folder.path().join("three.torrent"), file).expect("the folder can be written");
@@ -117,9 +117,9 @@ impl Scene {
     }
 }
 
-/// The exit code 1, with these differences on stdout.
+/// Checks for exit code 1, with these differences on stdout.
 #[track_caller]
-fn differs(outcome: &Summary, expected: &[&str]) {
+fn differs(outcome: &Outcome, expected: &[&str]) {
     let out = outcome.out();
     let found: Vec<&str> = out.lines().filter_map(|line| line.strip_prefix("- ")).collect();
     assert_eq!((outcome.code, found.as_slice()), (Some(1), expected), "{outcome}");
@@ -160,7 +160,7 @@ fn a_peer_that_waited_for_more_than_we_say_now_goes_on_all_the_same() {
     scene.interested = scene.interested.repeat(2);
     let expected = [
         "our side did not say all that comes before the peer's unchoke in the capture",
-        "what we said of our interest: interested, interested in the capture, interested now",
+        "our messages about interest: interested, interested in the capture, interested now",
     ];
     differs(&scene.replay(&[]), &expected);
 }
@@ -175,7 +175,7 @@ fn a_block_of_another_size_is_a_difference() {
             tape.out(40, asked).comes(41, wire::block(1, begin, &second[begin as usize..][..16]))
         })
     });
-    // Before these it says that it waits in vain.
+    // Before these there is a line about the wait in vain.
     let expected = [
         "of piece 1, begin 0, 16 bytes was asked for in the capture, and not now",
         "of piece 1, begin 16, 16 bytes was asked for in the capture, and not now",
@@ -213,7 +213,7 @@ fn without_an_unchoke_our_side_waits_and_it_ends() {
     let out = outcome.out();
     assert_eq!(outcome.code, Some(1), "{outcome}");
     assert!(
-        out.contains("\n- not all pieces came\n- our side goes on waiting, where in the capture it has all that comes\n"),
+        out.contains("\n- not all pieces came\n- our side still waits, where in the capture it has everything\n"),
         "{outcome}"
     );
 }
@@ -230,7 +230,7 @@ fn a_block_with_a_wrong_byte_is_not_taken_for_the_same() {
 #[test]
 fn what_cannot_be_played_is_bad_input() {
     let scene = Scene::new();
-    let fails = |outcome: Summary, what: &str| {
+    let fails = |outcome: Outcome, what: &str| {
         assert_eq!((outcome.code, outcome.stdout.len()), (Some(3), 0), "{outcome}");
         assert!(outcome.err().starts_with(&format!("error: tape: {what}\nhelp: ")), "{what}: {outcome}");
     };
@@ -266,7 +266,7 @@ fn a_connection_can_be_chosen_and_otherwise_the_busiest_is_played() {
     chosen.mentions("connection 9: expected the peer's handshake, found none");
 }
 
-/// A peer that waits, again and again, for what our side never says.
+/// A peer that repeatedly waits for something that our side never says.
 #[test]
 fn a_capture_that_waits_for_more_and_more_comes_to_an_end() {
     let scene = Scene { unchoke: false, ..Scene::new() };
@@ -281,18 +281,18 @@ fn a_capture_that_waits_for_more_and_more_comes_to_an_end() {
     let waited = "our side did not say all that comes before the peer's have in the capture";
     assert_eq!(outcome.code, Some(1), "{outcome}");
     assert!((5..20).contains(&outcome.out().matches(waited).count()), "{outcome}");
-    assert!(outcome.out().contains("\n- what we said of our interest: "), "{outcome}");
+    assert!(outcome.out().contains("\n- our messages about interest: "), "{outcome}");
     assert!(outcome.out().lines().all(|line| line.len() < 1_000), "{outcome}");
 }
 
-/// Nobody gives up asking, and nobody gives up refusing.
+/// A client that never stops requesting, and a peer that never stops rejecting.
 #[test]
 fn a_peer_that_refuses_for_ever_comes_to_an_end() {
     let scene = Scene::new();
     let hello = |id| wire::handshake(scene.reserved, scene.torrent.info_hash, id);
     let block = |begin: usize| wire::block(1, begin as u32, &scene.torrent.content[32 + begin..][..31]);
     let no = wire::message(16, &[[0, 0, 0, 1], [0; 4], [0, 0, 0, 32]].concat());
-    // Both halves of the piece come, so it could be had; in the way we ask for it, it cannot.
+    // Both halves of the piece are there, but not as the blocks that we request.
     let said = [hello(*b"-XX0001-abcdefghijkl"), wire::message(14, b""), wire::message(1, b""), block(0), block(1), no].concat();
     let tape = Tape::new().out(1, hello(*b"-PM0001-abcdefghijkl")).comes(2, said);
     let outcome = scene.replay_in(&tape, &["--timeout", "1"]);

@@ -5,7 +5,7 @@ use crate::support::wire;
 use piecemeal::trace::Object;
 use piecemeal::trace::kind::Kind;
 
-/// A thing and the kind that it is.
+/// A thing and its kind.
 pub struct Sample {
     pub what: &'static str,
     pub kind: Kind,
@@ -27,7 +27,7 @@ pub fn udp_announce() -> Vec<u8> {
     [&head[..], INFO_HASH, b"-PM0001-abcdefghijkl", counts, rest].concat()
 }
 
-/// A seed over IPv4 that can be dialled, a peer without flags, one over IPv6, one that has gone.
+/// A seed over IPv4 that was dialed, a peer without flags, one over IPv6, one that has gone.
 pub const PEX: &[u8] = b"d5:added12:\x7f\0\0\x02\x1a\xe1\x7f\0\0\x03\x1a\xe17:added.f2:\x12\x006:added618:\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01\x1a\xe18:added6.f1:\x047:dropped6:\x7f\0\0\x04\x1a\xe1e";
 
 /// An answer to a scrape (BEP 48): one torrent.
@@ -48,7 +48,7 @@ pub fn stream() -> Vec<u8> {
     .concat()
 }
 
-/// All of them: for each there is a test that looks at it more closely.
+/// All samples. Each also has a test of its own.
 pub fn all() -> Vec<Sample> {
     let fixed = |id| wire::message(id, b"\0\0\0\x02\0\0\x40\0\0\0\x40\0");
     vec![
@@ -99,7 +99,7 @@ pub fn all() -> Vec<Sample> {
     ]
 }
 
-/// What a sample is described as.
+/// The description of a sample.
 pub fn described(kind: Kind, bytes: &[u8]) -> Vec<(usize, Object)> {
     kind.describe(bytes, &Default::default()).into_iter().map(|placed| (placed.at, placed.object)).collect()
 }

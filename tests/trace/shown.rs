@@ -1,5 +1,5 @@
-//! What each sample is shown as. `shown.txt` is read by people whenever it changes: the
-//! samples' bytes are in `samples.rs`, and each line must be what they say.
+//! The output for each sample. Read `shown.txt` whenever it changes: the samples' bytes are in
+//! `samples.rs`, and each line must be true of them.
 
 use super::bytes::lines;
 use super::samples::{all, described};

@@ -1,5 +1,5 @@
-//! Whether the stages take some bytes: what the trace's verdict is compared with, here and by
-//! the fuzzer.
+//! Whether the stages accept some bytes. These tests and the fuzzer compare the trace's verdict with
+//! that.
 
 use piecemeal::s01_bencode::decode;
 use piecemeal::s02_metainfo::Metainfo;
@@ -12,14 +12,14 @@ use piecemeal::s08_metadata::message::MetadataMessage;
 use piecemeal::s18_udp_tracker::packet::{Answer, Family, Request};
 use piecemeal::trace::kind::Kind;
 
-/// Whether the stages take these bytes. `None` where none of them decodes this.
+/// Whether the stages accept these bytes; `None` if no stage decodes this kind.
 pub fn taken(kind: Kind, bytes: &[u8]) -> Option<bool> {
     Some(match kind {
         Kind::Bencode => decode(bytes).is_ok(),
         Kind::Torrent => Metainfo::from_bytes(bytes).is_ok(),
-        // What is asked of a scrape's answer is another stage's; breaks.rs has that.
+        // The answer to a scrape belongs to another stage; breaks.rs has that.
         Kind::Answer if bytes.starts_with(b"d5:files") => return None,
-        // A refusal is a good answer of its kind.
+        // A failure reason is also a valid answer.
         Kind::Answer => matches!(Announced::decode(bytes), Ok(_) | Err(TrackerError::Failure { .. })),
         Kind::Handshake => bytes.len() == 68 && Handshake::read_from(&mut &*bytes).is_ok(),
         Kind::Extension => ExtensionHandshake::decode(bytes).is_ok(),
@@ -34,8 +34,8 @@ pub fn taken(kind: Kind, bytes: &[u8]) -> Option<bool> {
     })
 }
 
-/// Whether these are messages up to their end. What is inside of an extension message is
-/// another stage's.
+/// Whether all of these bytes are messages. The content of an extension message belongs to
+/// another stage.
 fn messages(bytes: &[u8]) -> Option<bool> {
     let mut messages = Messages::new(bytes);
     loop {

@@ -2,7 +2,7 @@
 
 use super::bytes::{INFO_HASH, handshake};
 use crate::support::wire;
-use crate::support::{Run, Summary, folder};
+use crate::support::{Run, Outcome, folder};
 use std::fmt::Write;
 
 pub const PEER: &str = "127.0.0.2:6881";
@@ -44,11 +44,11 @@ impl Tape {
     }
 
     /// Runs `piecemeal explain` on it, in a file `tape`.
-    pub fn explain(&self, words: &[&str]) -> Summary {
+    pub fn explain(&self, words: &[&str]) -> Outcome {
         self.run(&[&["explain", "tape"], words].concat())
     }
 
-    pub fn run(&self, words: &[&str]) -> Summary {
+    pub fn run(&self, words: &[&str]) -> Outcome {
         let folder = folder();
         std::fs::write(folder.path().join("tape"), &self.0).expect("the folder can be written");
         Run::new(words).dir(folder.path()).run()
@@ -65,8 +65,8 @@ pub fn request(piece: u32, begin: u32) -> Vec<u8> {
     wire::message(wire::REQUEST, &[piece.to_be_bytes(), begin.to_be_bytes(), 16u32.to_be_bytes()].concat())
 }
 
-/// A short conversation with everything in it: a tracker, two peers, chunks that end where
-/// they like, an extension whose id is in the handshake of the other side.
+/// A short conversation with everything in it: a tracker, two peers, chunks that end anywhere,
+/// an extension whose id is in the handshake of the other side.
 pub fn small() -> Tape {
     let (first, second) = (wire::block(3, 0, &[0xab; 16]), wire::block(3, 16, &[0xab; 16]));
     let blocks = [first, second].concat();

@@ -1,12 +1,12 @@
-//! `--trace` and `--capture` on the commands, against fakes that say literal bytes.
+//! `--trace` and `--capture` on the commands, against fakes that send literal bytes.
 
-use crate::support::{After, FakePeer, FakeTracker, FakeUdpTracker, Leech, Run, Serving, Summary, Torrent, folder};
+use crate::support::{After, FakePeer, FakeTracker, FakeUdpTracker, Leech, Run, Serving, Outcome, Torrent, folder};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
 
-/// The first lines of events, and what they change; without numbers and times, and with
-/// words for the peer, the tracker and our own peer id.
+/// The first lines of events, and their changes, without numbers and times, and with words for
+/// the peer, the tracker and our own peer id.
 fn told(trace: &str, words: &[(String, &str)]) -> Vec<String> {
     let line = |line: &str| {
         if let Some(change) = line.strip_prefix("  * ") {
@@ -79,7 +79,7 @@ fn the_trace_goes_to_a_file_where_one_is_named() {
 }
 
 /// A download with one peer and these options.
-fn download(folder: &Path, options: &[&str]) -> (Summary, FakePeer) {
+fn download(folder: &Path, options: &[&str]) -> (Outcome, FakePeer) {
     let (torrent, path) = sample(folder, None);
     let peer = FakePeer::of(&torrent).fast().start();
     let out = folder.join("out");
@@ -134,7 +134,7 @@ fn a_capture_has_all_that_the_peer_heard() {
     let lines = objects(&fs::read_to_string(file).expect("it is there"));
     let sent: String = lines.iter().filter(|line| line["d"] == "out").map(|line| line["hex"].as_str().expect("hex")).collect();
     let heard = peer.finished().remove(0);
-    // What leaves last may be lost where the connection ends in a reset.
+    // The last bytes may be lost if the connection ends in a reset.
     assert!(sent.starts_with(&hex_of(&heard.raw)) && heard.messages.len() > 10, "{sent}\n{}", hex_of(&heard.raw));
     assert!(lines.iter().skip(1).all(|line| line["c"] == 1 && line["peer"] == peer.address().to_string()));
     assert_eq!(lines.last().expect("there are lines")["d"], "end");
@@ -224,13 +224,13 @@ fn an_output_is_not_the_file_of_the_trace_or_the_capture() {
         for (option, what) in [("--capture=", "capture"), ("--trace=", "trace")] {
             let outcome = Run::new(words).arg(format!("{option}{file}")).dir(folder.path()).run();
             assert_eq!(outcome.code, Some(2), "{outcome}");
-            assert!(outcome.err().contains(&format!(": the {what} is written there, too\n")), "{outcome}");
+            assert!(outcome.err().contains(&format!(": the {what} is also written there\n")), "{outcome}");
             let there = fs::read_to_string(folder.path().join(file)).expect("it was opened before");
             assert!(there.lines().count() <= 1, "nothing has passed: {there}");
             fs::remove_file(folder.path().join(file)).expect("it can be removed");
         }
     }
-    // Beside it there is room, and on what holds nothing, too.
+    // Another path is fine, and so is a file that holds nothing.
     let (outcome, _) = download(folder.path(), &["--capture", folder.path().join("out.capture").to_str().expect("a plain path")]);
     assert!(!outcome.err().contains("warning"), "{outcome}");
 }

@@ -1,15 +1,15 @@
-//! Runs of events that say the same of different blocks, as one.
+//! Folds runs of events that differ only in their block into one.
 //!
-//! Of a thousand requests a diagram would show nothing else. On each connection and each
-//! way, requests of one piece are one run, and so are its blocks, in whatever order they
-//! cross each other. Anything else that is said ends both runs.
+//! Otherwise a thousand requests would fill a diagram. On each connection and in each
+//! direction, the requests for one piece are one run, and so are its blocks, however the
+//! two interleave. Any other message ends both runs.
 
 use std::collections::HashMap;
 
 use super::{Capture, Event, Said, What};
 use crate::trace::stream::Way;
 
-/// What comes in runs, and what of it must be the same in one.
+/// The objects that come in runs, and whether a run is limited to one piece.
 const RUNS: [(&str, bool); 9] = [
     ("request", true),
     ("piece", true),
@@ -25,18 +25,18 @@ const RUNS: [(&str, bool); 9] = [
 /// One event, or several that are alike.
 #[derive(Debug)]
 pub struct Run<'c> {
-    /// Places in [`Capture::events`].
+    /// The indices into [`Capture::events`].
     pub places: Vec<usize>,
-    /// The first of them.
+    /// The first event.
     pub first: &'c Event,
-    /// The time of the last.
+    /// The time of the last event.
     pub until: u64,
-    /// Which piece they are about, if all are about one.
+    /// The piece that they are about, if it is a single one.
     piece: Option<&'c str>,
 }
 
 impl Run<'_> {
-    /// The first object, if anything was said.
+    /// Returns the first object, if there is one.
     pub fn said(&self) -> Option<&Said> {
         match &self.first.what {
             What::Said(said) => Some(said),
@@ -44,7 +44,7 @@ impl Run<'_> {
         }
     }
 
-    /// What to write at the arrow: `piece: 8 blocks of piece 3`.
+    /// Returns the label of the arrow: `piece: 8 blocks of piece 3`.
     pub fn label(&self) -> String {
         let Some(said) = self.said() else { return "the connection ends".to_owned() };
         let (name, summary) = (&said.object.name, &said.object.summary);
@@ -56,7 +56,7 @@ impl Run<'_> {
         }
     }
 
-    /// What it changes, where that is short and a turn of the story: who is choked, who wants what.
+    /// Returns the change, if it is short and important: a choke, an interest.
     pub fn turn(&self) -> Option<String> {
         let turns = |said: &&Said| said.object.stage == 5 && alike(self.first).is_none() && !said.changes.is_empty();
         let said = self.said().filter(turns)?;
@@ -64,10 +64,10 @@ impl Run<'_> {
     }
 }
 
-/// All events, in the order in which each run begins.
+/// Returns all events as runs, in the order in which the runs begin.
 pub fn folded(capture: &Capture) -> Vec<Run<'_>> {
     let mut runs: Vec<Run> = Vec::new();
-    // The run that goes on, of each connection and way.
+    // The current run of each connection and direction.
     let mut open: HashMap<(usize, Way), usize> = HashMap::new();
     for (place, event) in capture.events.iter().enumerate() {
         let alike = alike(event);
@@ -90,7 +90,7 @@ pub fn folded(capture: &Capture) -> Vec<Run<'_>> {
     runs
 }
 
-/// What an event may share with others, if it comes in runs: its name, and the piece.
+/// Returns what an event shares with the others of its run, its name and piece, if it comes in runs.
 fn alike(event: &Event) -> Option<(&'static str, Option<&str>)> {
     let What::Said(said) = &event.what else { return None };
     let object = &said.object;

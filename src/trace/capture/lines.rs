@@ -11,7 +11,7 @@ use super::{Capture, Event, Role, Said, What};
 use crate::trace::text::{self, Look};
 use crate::trace::{counted, json as objects};
 
-/// Everybody, and how much there is.
+/// Returns the first line: the numbers of events, peers and trackers, and the time of the start.
 pub fn head(capture: &Capture) -> String {
     let mut text = counted(capture.events.len(), "event");
     for role in [Role::Peer, Role::Tracker, Role::Asker] {
@@ -26,7 +26,7 @@ pub fn head(capture: &Capture) -> String {
     text
 }
 
-/// A line for each peer and tracker.
+/// Returns a line for each peer and tracker.
 pub fn lanes(capture: &Capture) -> Vec<String> {
     let name = |place: usize| capture.lanes.get(place).map(|lane| lane.name.as_str()).unwrap_or_default();
     let mut lines = Vec::new();
@@ -40,7 +40,7 @@ pub fn lanes(capture: &Capture) -> Vec<String> {
     lines
 }
 
-/// One event: a line, and what it says field by field.
+/// Returns one event: a line, and the fields of its object.
 pub fn event(capture: &Capture, number: u64, event: &Event) -> String {
     let who = &capture.lane(event).name;
     match &event.what {
@@ -56,23 +56,23 @@ pub fn event(capture: &Capture, number: u64, event: &Event) -> String {
     }
 }
 
-/// The lines below the first one: its fields, what it changed, what there is to say of the bytes behind it.
+/// Returns the lines below the first one: the fields, the changes, and a note on the bytes after it.
 pub fn details(capture: &Capture, event: &Event, said: &Said) -> String {
     let after = match (said.is_cut, said.rest) {
         (true, _) => "\n  (the capture ends in the middle of it)".to_owned(),
         (_, 0) => String::new(),
-        (_, rest) => format!("\n  {} behind it on this stream", counted(rest, "byte")),
+        (_, rest) => format!("\n  {} after it on this stream", counted(rest, "byte")),
     };
     text::fields(&said.object, capture.bytes(event), Look::default()) + &text::changes(&said.changes) + &after
 }
 
-/// What was not described, if there is anything.
+/// Returns a line about the bytes that were not described, if there are any.
 pub fn left_out(capture: &Capture) -> Option<String> {
     (capture.left_out > 0)
         .then(|| format!("{} more, not looked at: there are too many objects", counted(capture.left_out, "byte")))
 }
 
-/// All of it. `source` is what to call the file.
+/// Returns the whole capture as JSON. `source` names the file.
 pub fn to_json(capture: &Capture, source: &str) -> Value {
     let connections = capture.connections.iter().map(|connection| {
         let lane = capture.lanes.get(connection.lane);
@@ -115,7 +115,7 @@ pub fn to_json(capture: &Capture, source: &str) -> Value {
     })
 }
 
-/// A time as people write it: `2026-10-16 14:40:00 UTC`.
+/// Returns a time in the form `2026-10-16 14:40:00 UTC`.
 pub fn utc(seconds: u64) -> String {
     let (days, second) = (seconds / 86_400, seconds % 86_400);
     // Days are counted from the 1st of March of a leap year that began an era of 400 years.

@@ -1,18 +1,18 @@
-//! A capture as a sequence diagram in the language of Mermaid.
+//! A capture as a Mermaid sequence diagram.
 //!
-//! It goes into a page of documentation, so it is short: runs are folded, and after some
-//! hundred arrows it ends, with the number of those that are left.
+//! It is meant for a page of documentation, so it is short: runs are folded, and after a
+//! few hundred arrows it ends with the number of those that are left.
 
 use super::fold::folded;
 use super::{Capture, Role};
 use crate::trace::stream::Way;
 use crate::trace::text::seconds;
 
-/// The most arrows, and the most participants beside ourselves.
+/// The most arrows, and the most participants besides us.
 const MOST_ARROWS: usize = 300;
 const MOST_LANES: usize = 30;
 
-/// The diagram, without a newline at the end.
+/// Returns the diagram, without a newline at the end.
 pub fn diagram(capture: &Capture) -> String {
     let mut lines = vec!["sequenceDiagram".to_owned(), "    participant us as piecemeal".to_owned()];
     for (number, lane) in capture.lanes.iter().enumerate().take(MOST_LANES) {
@@ -32,7 +32,7 @@ pub fn diagram(capture: &Capture) -> String {
             Some(said) => {
                 let (from, to) =
                     if said.way == Way::Out { ("us".into(), format!("p{lane}")) } else { (format!("p{lane}"), "us".to_owned()) };
-                // A cross at the tip: what came is not what it should be.
+                // A cross at the tip marks a broken object.
                 let arrow = if said.object.broken.is_some() { "-x" } else { "->>" };
                 format!("    {from}{arrow}{to}: {} {}", escaped(&label), escaped(&time))
             }
@@ -45,11 +45,11 @@ pub fn diagram(capture: &Capture) -> String {
     lines.join("\n")
 }
 
-/// Text that Mermaid shows as it is. Many signs mean something to it, or to the HTML that
-/// it becomes, so all but a few are written as the number of the character.
+/// Escapes text for Mermaid. Many characters mean something to it, or to the HTML that it
+/// becomes, so all but a few are written as their number.
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    // `wrap:` at the start is an order.
+    // `wrap:` at the start is a command.
     let order = text.starts_with("wrap") || text.starts_with("nowrap");
     for letter in text.chars() {
         if letter.is_alphanumeric() || " .,-_/()+×…".contains(letter) || letter == ':' && !order {

@@ -1,7 +1,7 @@
 //! A capture as one page of HTML: a lane for each peer, an arrow for each message.
 //!
-//! It needs nothing but itself: no network, no font, no script. What opens and closes are
-//! `<details>`, which every browser can do, with the mouse and with the keyboard.
+//! It needs nothing else: no network, no font, no script. The parts that open and close are
+//! `<details>`, which work in every browser, with the mouse and with the keyboard.
 
 use std::fmt::Write;
 
@@ -12,19 +12,19 @@ use crate::trace::counted;
 use crate::trace::stream::Way;
 use crate::trace::text::{self, seconds};
 
-/// The most rows, lanes beside our own, and bytes.
+/// The most rows, lanes besides our own, and bytes.
 const MOST_ROWS: usize = 2_000;
 const MOST_LANES: usize = 24;
 const MOST_BYTES: usize = 8 << 20;
 
-/// Of a run so many objects are shown field by field.
+/// The most objects of a run that are shown field by field.
 const MOST_OF_RUN: usize = 3;
 
-/// Nothing is fetched, and no script runs.
+/// The head of the page: it forbids fetching anything and running scripts.
 const META: &str = include_str!("page.meta.html");
 const STYLE: &str = include_str!("page.css");
 
-/// The page. `title` is what to call the capture.
+/// Returns the page. `title` names the capture.
 pub fn page(capture: &Capture, title: &str) -> String {
     let title = escaped(title);
     let lanes = capture.lanes.len().min(MOST_LANES);
@@ -56,7 +56,7 @@ pub fn page(capture: &Capture, title: &str) -> String {
     out
 }
 
-/// Who stands over each lane.
+/// Writes the heading of each lane.
 fn heads(capture: &Capture, out: &mut String) {
     *out += "<div class=\"heads\"><span></span><b>piecemeal</b>";
     for lane in capture.lanes.iter().take(MOST_LANES) {
@@ -67,7 +67,7 @@ fn heads(capture: &Capture, out: &mut String) {
     *out += "</div>\n";
 }
 
-/// An arrow, and below it, once it is opened, the bytes.
+/// Writes an arrow, and below it the bytes, which are shown once it is opened.
 fn row(capture: &Capture, run: &Run, out: &mut String) {
     let (time, label) = (seconds(run.first.time), escaped(&run.label()));
     let lane = run.first.lane + 1;
@@ -109,7 +109,7 @@ fn row(capture: &Capture, run: &Run, out: &mut String) {
     *out += "</pre></details>\n";
 }
 
-/// The lines of fields, each to be found by the mouse.
+/// Makes each line of fields an element, so that the mouse can highlight it.
 fn rows(fields: &str) -> String {
     let mut out = String::new();
     for line in fields.lines().filter(|line| !line.is_empty()) {
@@ -123,7 +123,7 @@ fn rows(fields: &str) -> String {
     out
 }
 
-/// Text as HTML shows it, also between double quotes.
+/// Escapes text for HTML, also between double quotes.
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for letter in text.chars() {

@@ -1,4 +1,4 @@
-//! Reading a capture: line by line, chunk by chunk.
+//! Reads a capture, line by line and chunk by chunk.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -11,20 +11,20 @@ use crate::s18_udp_tracker::packet::Family;
 use crate::trace::stream::Way;
 use crate::trace::{Object, clipped, discreet, excerpt, quoted, s03, s18};
 
-/// The one version that there is.
+/// The only version so far.
 const VERSION: u64 = 1;
 
-/// The longest line. A wiretap's chunks are far shorter.
+/// The longest line in bytes. A wiretap's chunks are far shorter.
 const LONGEST_LINE: usize = 8 << 20;
 
-/// How many fields are described, of all objects together. A connection and its end count as one
-/// each, so that this bounds the rest, too.
+/// The most fields described in all objects together. A connection and its end count as one
+/// field each, so this also bounds them.
 const MOST_FIELDS: usize = 300_000;
 
-/// How much is kept of the name of a peer or a tracker.
+/// The longest name of a peer or a tracker, in bytes; a longer one is cut.
 const MOST_NAME: usize = 120;
 
-/// A line of the file, and how to complain about it.
+/// A line of the file, and its number for errors.
 pub(super) struct Line {
     number: usize,
     json: Value,
@@ -47,7 +47,7 @@ impl Line {
         CaptureError { line: self.number, expected: expected.to_owned(), found: found.into() }
     }
 
-    /// What stands at a key, for an error.
+    /// Returns the value of a key, for an error.
     fn found(&self, key: &str) -> String {
         match self.json.get(key) {
             None => "nothing".to_owned(),
@@ -72,12 +72,12 @@ impl Line {
 /// A capture while it is being read.
 pub(super) struct Reader {
     capture: Capture,
-    /// Connections by their number, lanes by their name.
+    /// The connections by their number, and the lanes by their name.
     connections: HashMap<u64, usize>,
     lanes: HashMap<String, usize>,
-    /// How many fields have been described.
+    /// The number of fields described so far.
     fields: usize,
-    /// Whether what trackers are told is read without its secrets.
+    /// Whether requests to trackers are read without their secrets.
     discreet: bool,
 }
 
@@ -165,7 +165,7 @@ impl Reader {
         })
     }
 
-    /// What is said to or by a tracker, whole in one line.
+    /// Adds a message to or from a tracker, which is whole in one line.
     fn exchange(&mut self, line: &Line, time: u64, key: &str) -> Result<(), CaptureError> {
         let url = line.text(key, &format!("a URL at \"{key}\""))?;
         let way = way(line)?;
@@ -174,7 +174,7 @@ impl Reader {
         let url = hidden.as_str();
         let (lane, to_tracker) = match key {
             "tracker" => (self.lane(url, Role::Tracker), Way::Out),
-            // Without the port: a client asks from a new one each time.
+            // Leave out the port: a client asks from a new one each time.
             _ => (self.lane(url.rsplit_once(':').map_or(url, |(ip, _)| ip), Role::Asker), Way::In),
         };
         let describe = |bytes: &[u8]| exchanged(url, way == to_tracker, bytes);
@@ -189,7 +189,7 @@ impl Reader {
         Ok(())
     }
 
-    /// Takes in a chunk of a stream, and the objects that are whole with it.
+    /// Adds a chunk of a stream, and the objects that it completes.
     fn hear(&mut self, place: usize, way: Way, mut bytes: &[u8]) {
         while !self.is_full() {
             let connection = self.capture.connections.get_mut(place).expect("its place was noted when it was added");
@@ -207,7 +207,7 @@ impl Reader {
         let (time, line) = stream.came(range.start);
         (stream.cut, stream.last) = (range.end, self.capture.events.len());
         self.fields += object.fields.len() + 1;
-        // A handshake is summed up in the name of the program.
+        // The summary of a handshake is the name of the program.
         let client = Some(&object.summary).filter(|name| way == Way::In && range.start == 0 && !name.is_empty());
         if let (Some(lane), Some(client)) = (self.capture.lanes.get_mut(lane), client) {
             lane.client = Some(client.clone());
@@ -228,14 +228,14 @@ impl Reader {
         Ok(())
     }
 
-    /// The ends of all streams, and everything in its order.
+    /// Ends all streams, and sorts all events.
     pub fn end(mut self) -> Capture {
         for place in 0..self.capture.connections.len() {
             for way in [Way::In, Way::Out] {
                 self.end_of(place, way);
             }
         }
-        // Stable, so that objects of one line stay as they are.
+        // A stable sort keeps the order of objects from one line.
         self.capture.events.sort_by_key(|event| (event.time, event.line));
         self.capture
     }
@@ -261,7 +261,7 @@ impl Reader {
     }
 }
 
-/// `d` where it must be a way.
+/// Parses `d` as a direction.
 fn way(line: &Line) -> Result<Way, CaptureError> {
     match line.json.get("d").and_then(Value::as_str) {
         Some("in") => Ok(Way::In),
@@ -270,7 +270,7 @@ fn way(line: &Line) -> Result<Way, CaptureError> {
     }
 }
 
-/// What was said to a tracker, or by it.
+/// Describes a message to or from a tracker.
 fn exchanged(url: &str, to_tracker: bool, bytes: &[u8]) -> Object {
     let udp = url.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("udp://"));
     match (to_tracker, udp) {

@@ -1,4 +1,4 @@
-//! Plays the peer's part on a line in memory, and listens to ours.
+//! Plays the peer's part on a connection in memory, and records ours.
 
 use std::collections::VecDeque;
 use std::io::Write;
@@ -10,26 +10,26 @@ use crate::s04_handshake::Handshake;
 use crate::s04_handshake::transport::{Transport, WriteHalf};
 use crate::s05_messages::{Message, Messages, Request};
 
-/// How long it waits once our side has let it wait in vain.
+/// The wait after our side has let the peer wait in vain.
 const IMPATIENT: Duration = Duration::from_secs(1);
 
-/// How often it may be: a capture can wait for as much as it likes.
+/// The most waits in vain; a capture could have any number.
 const MOST_WAITS: usize = 10;
 
-/// What was said, and given.
+/// The outcome of playing.
 #[derive(Debug, Default)]
 pub(super) struct Played {
     /// Our side.
     pub now: Side,
     pub blocks: usize,
     parts: usize,
-    /// Where our side did not say what the capture has.
+    /// The places where our side did not say what the capture has.
     pub waited: Vec<String>,
-    /// The peer hung up, since our side said no more; otherwise our side did.
+    /// Whether the peer hung up because our side said no more; otherwise our side hung up.
     pub gave_up: bool,
 }
 
-/// The line is broken: our side has hung up.
+/// Our side has hung up.
 struct HungUp;
 
 /// Plays until our side hangs up, or has nothing more to say.
@@ -46,7 +46,7 @@ pub(super) fn play(script: Script, line: Transport, patience: Duration) -> Playe
     }
     let mut stage = Stage { script, writer, patience, played };
     let mut input = Messages::new(reader);
-    // An error is our side's hanging up: there is nobody left to be told.
+    // An error means that our side has hung up, so there is nothing to report.
     let _ = stage.open().and_then(|()| stage.go_on(&mut input));
     stage.played
 }
@@ -84,7 +84,7 @@ impl Stage {
         }
     }
 
-    /// What has waited for nothing but what has happened.
+    /// Sends the lines whose conditions are met.
     fn say_what_is_due(&mut self) -> Result<(), HungUp> {
         while let Some(line) = self.script.lines.front() {
             let (needs, said) = (line.needs, self.played.now.counts);
@@ -109,13 +109,13 @@ impl Stage {
         }
     }
 
-    /// Our side says nothing. The next line is said nonetheless, and all that waits for no more.
-    /// If there is none, or this has happened too often, that was all.
+    /// Handles a silence of our side: sends the next line all the same, and those that wait for
+    /// nothing else. Ends if there is none, or after too many silences.
     fn lose_patience(&mut self) -> Result<(), HungUp> {
         let Played { waited, gave_up, .. } = &mut self.played;
         *gave_up = true;
         let Some(line) = self.script.lines.front() else {
-            waited.push("our side goes on waiting, where in the capture it has all that comes".to_owned());
+            waited.push("our side still waits, where in the capture it has everything".to_owned());
             return Err(HungUp);
         };
         waited.push(format!("our side did not say all that comes before the peer's {} in the capture", line.name));
@@ -157,7 +157,7 @@ impl Stage {
     }
 }
 
-/// The next answer. The last one is given again to whoever asks again.
+/// Returns the next answer. The last one is repeated for a repeated request.
 fn next(answers: &mut VecDeque<Vec<u8>>) -> Option<Vec<u8>> {
     if answers.len() > 1 { answers.pop_front() } else { answers.front().cloned() }
 }

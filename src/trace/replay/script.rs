@@ -1,4 +1,4 @@
-//! A peer's part: what it says by itself, and what it answers.
+//! A peer's part: the lines it sends on its own, and its answers.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
@@ -15,7 +15,7 @@ use crate::s08_metadata::message::MetadataMessage;
 use crate::trace::capture::{Capture, Said, What};
 use crate::trace::stream::Way;
 
-/// All that one connection of a capture says.
+/// The two parts of one connection of a capture.
 #[derive(Debug)]
 pub struct Script {
     pub(super) connection: u64,
@@ -24,41 +24,41 @@ pub struct Script {
     pub(super) theirs: Handshake,
     /// What we said.
     pub(super) ours: Side,
-    /// What it says by itself, in order.
+    /// The lines that it sends on its own, in order.
     pub(super) lines: VecDeque<Line>,
-    /// What it answers to a request, one answer after the other.
+    /// Its answers to each request, in order.
     pub(super) blocks: BTreeMap<(u32, u32, u32), VecDeque<Vec<u8>>>,
     pub(super) metadata: BTreeMap<u32, VecDeque<Vec<u8>>>,
-    /// The id by which it takes requests for the info dictionary.
+    /// Its id for requests for the info dictionary.
     pub(super) metadata_id: Option<u8>,
-    /// The blocks that come.
+    /// The blocks that it sends.
     pub(super) given: BTreeSet<(u32, u32, u32)>,
 }
 
-/// A message, and what must have happened before.
+/// A message, and what must happen before it.
 #[derive(Debug)]
 pub(super) struct Line {
-    /// With its length prefix.
+    /// The message with its length prefix.
     pub bytes: Vec<u8>,
-    /// What it is called.
+    /// The name of the message.
     pub name: String,
-    /// What we must have said.
+    /// The messages that we must have sent.
     pub needs: Counts,
-    /// How many blocks must have gone, and parts of the info dictionary.
+    /// The number of blocks that must have been sent, and of parts of the info dictionary.
     pub blocks: usize,
     pub parts: usize,
 }
 
 impl Line {
-    /// All that must have happened before.
+    /// Returns all that must happen before it.
     pub fn due(&self) -> (Counts, usize, usize) {
         (self.needs, self.blocks, self.parts)
     }
 }
 
 impl Script {
-    /// The part of the peer on the connection with this number, or else on the one that
-    /// brought most.
+    /// Makes the script of the connection with this number, or else of the one with the most
+    /// bytes received.
     ///
     /// # Errors
     /// If it says too little to be played.
@@ -85,7 +85,7 @@ impl Script {
         let mut builder = Builder::default();
         for event in capture.events.iter().filter(|event| event.connection == Some(place)) {
             let What::Said(said) = &event.what else { continue };
-            // What was cut off was not said, and what is broken cannot be.
+            // An object that is cut off was never sent whole, and a broken one cannot be played.
             if said.object.broken.is_none() {
                 builder.take(said, capture.bytes(event));
             }
@@ -110,18 +110,18 @@ impl Script {
         })
     }
 
-    /// The torrent that it is about.
+    /// Returns the info hash of the connection.
     pub fn info_hash(&self) -> InfoHash {
         self.theirs.info_hash
     }
 
-    /// Who we were.
+    /// Returns our peer id in the capture.
     pub(super) fn peer_id(&self) -> PeerId {
         self.ours.handshake.map_or(PeerId([0; 20]), |ours| ours.peer_id)
     }
 }
 
-/// The pieces that come whole in these blocks.
+/// Returns the pieces that these blocks make whole.
 pub(super) fn whole_pieces(given: &BTreeSet<(u32, u32, u32)>, info: &Info) -> Bitfield {
     let mut whole = Bitfield::new(info.piece_count());
     for piece in info.pieces() {
@@ -138,13 +138,13 @@ pub(super) fn whole_pieces(given: &BTreeSet<(u32, u32, u32)>, info: &Info) -> Bi
     whole
 }
 
-/// The connections that there are.
+/// Lists the connections of a capture.
 fn known(capture: &Capture) -> String {
     let numbers: Vec<String> = capture.connections.iter().take(20).map(|connection| connection.number.to_string()).collect();
     if numbers.is_empty() { "the capture has none".to_owned() } else { format!("the capture has {}", numbers.join(", ")) }
 }
 
-/// The connection on which most bytes came.
+/// Returns the connection with the most bytes received.
 fn busiest(capture: &Capture) -> usize {
     let mut bytes = vec![0; capture.connections.len()];
     for event in &capture.events {
@@ -168,7 +168,7 @@ struct Builder {
     blocks: BTreeMap<(u32, u32, u32), VecDeque<Vec<u8>>>,
     metadata: BTreeMap<u32, VecDeque<Vec<u8>>>,
     given: BTreeSet<(u32, u32, u32)>,
-    /// How many blocks and parts of the info dictionary have come.
+    /// The number of blocks and parts of the info dictionary so far.
     came: usize,
     parts: usize,
 }
@@ -214,15 +214,15 @@ impl Builder {
         }
     }
 
-    /// Something that it says by itself.
+    /// Adds a message that it sends on its own.
     fn line(&mut self, bytes: &[u8], name: &str) {
         let (needs, blocks, parts) = (self.ours.counts, self.came, self.parts);
         self.lines.push_back(Line { bytes: bytes.to_vec(), name: name.to_owned(), needs, blocks, parts });
     }
 }
 
-/// A message with the id that its extension has now, if it has another one. `None` if we no longer
-/// speak it.
+/// Returns an extension message with the id that we use for it now; `None` if we no longer speak
+/// that extension.
 pub(super) fn with_our_ids(message: &[u8], then: &Side, now: &Side) -> Option<Vec<u8>> {
     let mut message = message.to_vec();
     if let [_, _, _, _, EXTENDED, id, ..] = message.as_mut_slice()

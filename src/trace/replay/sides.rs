@@ -1,4 +1,4 @@
-//! What our side says on one connection, as far as it can be the same twice.
+//! What one side says on a connection, as far as it can be the same twice.
 
 use std::collections::BTreeSet;
 
@@ -10,10 +10,10 @@ use crate::s08_metadata::NAME;
 use crate::s08_metadata::message::MetadataMessage;
 use crate::trace::clipped;
 
-/// How much is told of what one side said, where it is not the same.
+/// The longest text of a side in a difference, in bytes.
 const LONGEST_SIDE: usize = 300;
 
-/// What one side has said of itself, and asked for.
+/// What one side has said about itself, and requested.
 #[derive(Debug, Default, Clone)]
 pub struct Side {
     pub handshake: Option<Handshake>,
@@ -21,18 +21,18 @@ pub struct Side {
     pub greeting: Option<ExtensionHandshake>,
     /// `interested` and `not interested`, as they came, up to the last block.
     pub interest: Vec<bool>,
-    /// And since: they count once another block comes. What is said at the end depends on who
-    /// hangs up first.
+    /// Those since the last block. They count once another block comes: what a side says at the
+    /// end depends on which side hangs up first.
     late: Vec<bool>,
-    /// The blocks that it asked for, as (piece, begin, length).
+    /// The requested blocks, as (piece, begin, length).
     pub blocks: BTreeSet<(u32, u32, u32)>,
-    /// The parts of the info dictionary that it asked for.
+    /// The requested parts of the info dictionary.
     pub metadata: BTreeSet<u32>,
-    /// How many of each kind came: what others wait for.
+    /// The numbers of messages for which the other side may have waited.
     pub counts: Counts,
 }
 
-/// How often the things were said that the other side may have waited for.
+/// The numbers of messages for which the other side may have waited.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Counts {
     pub greetings: usize,
@@ -40,7 +40,7 @@ pub struct Counts {
     pub not_interested: usize,
 }
 
-/// What a message asks for.
+/// The request in a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Asked {
     Block(Request),
@@ -48,8 +48,8 @@ pub enum Asked {
 }
 
 impl Side {
-    /// Takes in a message. `their_metadata` is the id by which the other side takes requests for
-    /// the info dictionary.
+    /// Records a message, and returns its request. `their_metadata` is the id of the other side for
+    /// requests for the info dictionary.
     pub fn hear(&mut self, message: &Message, their_metadata: Option<u8>) -> Option<Asked> {
         match message {
             Message::Interested => {
@@ -81,13 +81,13 @@ impl Side {
         None
     }
 
-    /// It was given a block.
+    /// Records a block that it received.
     pub fn got_block(&mut self) {
         self.interest.append(&mut self.late);
     }
 }
 
-/// In what `now` differs from `then`: a sentence each.
+/// Returns the differences between `then` and `now`, a sentence each.
 pub fn differences(then: &Side, now: &Side) -> Vec<String> {
     let mut found = Vec::new();
     let mut differ = |what: &str, then: String, now: String| {
@@ -99,7 +99,7 @@ pub fn differences(then: &Side, now: &Side) -> Vec<String> {
     let reserved = |side: &Side| side.handshake.map_or("nothing".to_owned(), |said| hex::encode(said.reserved));
     differ("the reserved bytes of our handshake", reserved(then), reserved(now));
     differ("our extension handshake", greeting(then), greeting(now));
-    differ("what we said of our interest", interest(then), interest(now));
+    differ("our messages about interest", interest(then), interest(now));
     let lost =
         then.blocks.difference(&now.blocks).map(|block| format!("{} was asked for in the capture, and not now", shown(block)));
     let new =
@@ -117,7 +117,7 @@ fn shown((index, begin, length): &(u32, u32, u32)) -> String {
     format!("the block of piece {index}, begin {begin}, {length} bytes")
 }
 
-/// What of an extension handshake can be the same twice.
+/// Returns the part of an extension handshake that can be the same twice.
 fn greeting(side: &Side) -> String {
     let Some(said) = &side.greeting else { return "none".to_owned() };
     let names: Vec<String> = said.m.iter().map(|(name, id)| format!("{name} {id}")).collect();
@@ -132,7 +132,7 @@ fn interest(side: &Side) -> String {
     if words.is_empty() { "nothing".to_owned() } else { words.join(", ") }
 }
 
-/// The id that a side has given to `ut_metadata`.
+/// Returns the id that a side has assigned to `ut_metadata`.
 pub fn metadata_id(side: &Side) -> Option<u8> {
     side.greeting.as_ref()?.m.get(NAME).copied().filter(|id| *id != 0)
 }

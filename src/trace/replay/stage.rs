@@ -1,5 +1,5 @@
-//! The stage on which a script is performed: a line in memory, a client, a place for
-//! what it takes.
+//! The harness that runs a script: a connection in memory, a client, and a store for its
+//! pieces.
 
 use std::collections::{BTreeSet, HashMap};
 use std::io::{self, ErrorKind};
@@ -20,13 +20,13 @@ use crate::s10_storage::{StorageError, Store};
 use crate::s13_peer_sources::source::Given;
 use crate::s15_swarm::{Event, Plan, SwarmError, download};
 
-/// As (piece, begin, length).
+/// Blocks, as (piece, begin, length).
 type Blocks = BTreeSet<(u32, u32, u32)>;
 
-/// How much may be on its way in each direction.
+/// The most bytes in transit in each direction.
 const ROOM: usize = 1 << 20;
 
-/// Performs it.
+/// Runs a script, and reports what differs.
 pub(super) fn perform(script: Script, info: Option<Info>, patience: Duration) -> Result<Report, ReplayError> {
     let number = script.connection;
     let unfit = |expected, found: &str| ReplayError::Unfit { number, expected, found: found.to_owned() };
@@ -52,13 +52,13 @@ pub(super) fn perform(script: Script, info: Option<Info>, patience: Duration) ->
     plan.stop = Arc::clone(&stop);
     let (given, mut then, peer, program) = (script.given.clone(), script.ours.clone(), script.peer, script.client.clone());
     let (over, is_over) = mpsc::channel::<()>();
-    // The blocks of the pieces that come whole, once somebody knows how large a piece is.
+    // The blocks of complete pieces, once the size of a piece is known.
     let come = Arc::new(OnceLock::new());
     let all = Arc::clone(&come);
     let work = move || {
         let played = play(script, line, patience);
-        // Whoever has all may be about to say so, and needs a moment, as does who hung up. Whoever
-        // waits for more waits in vain.
+        // A client that has all pieces may be about to say so, and a client that hung up needs a
+        // moment to end. One that waits for more waits in vain.
         if !played.gave_up || all.get().is_some_and(|all: &Blocks| all.is_subset(&played.now.blocks)) {
             let _ = is_over.recv_timeout(patience);
         }
@@ -75,8 +75,8 @@ pub(super) fn perform(script: Script, info: Option<Info>, patience: Duration) ->
         for piece in whole.iter() {
             there.set(piece, false);
         }
-        // What was asked for in vain, since others brought it or the capture ends, is not asked for
-        // again.
+        // Requests without an answer (another peer brought the block, or the capture ends) are not
+        // repeated.
         then.blocks.retain(|(piece, _, _)| whole.has(*piece));
         let _ = come.set(given.iter().copied().filter(|(piece, _, _)| whole.has(*piece)).collect());
         Ok((Arc::new(Memory::default()), there))
@@ -103,7 +103,7 @@ pub(super) fn perform(script: Script, info: Option<Info>, patience: Duration) ->
     Ok(Report { connection: number, peer, client: program, pieces, blocks, bytes, differences: found, more })
 }
 
-/// A line that can be dialled once.
+/// A connection that can be dialed once.
 struct Once(Mutex<Option<Transport>>);
 
 impl Dial for Once {
@@ -113,10 +113,10 @@ impl Dial for Once {
     }
 }
 
-/// How large a page of memory is: there is one where something was written.
+/// The size of a page in bytes. Pages exist only where something was written.
 const PAGE: usize = 16 * 1024;
 
-/// Keeps what is taken in memory, which is no more than the capture holds.
+/// A store in memory for the pieces, which are no larger than the capture.
 #[derive(Default)]
 struct Memory(Mutex<HashMap<u64, Vec<u8>>>);
 
@@ -126,7 +126,7 @@ impl Memory {
     }
 }
 
-/// The pages that so many bytes lie on from `offset`: each with where it is cut.
+/// Returns the pages under `length` bytes from `offset`, each with its range.
 fn pages(offset: u64, length: usize) -> impl Iterator<Item = (u64, usize, usize)> {
     let mut done = 0;
     std::iter::from_fn(move || {

@@ -1,7 +1,7 @@
-//! Where events go: as text, as a JSON object a line, and all bytes into a capture.
+//! Writes events, as text or as a JSON object a line, and all bytes into a capture.
 //!
-//! A line of the capture is what one read brought or one write was given. To cut that into messages
-//! is left to whoever reads it: see [`capture`](super::super::capture).
+//! A line of the capture has the bytes of one read or one write. Its reader cuts them into
+//! messages: see [`capture`](super::super::capture).
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -23,25 +23,25 @@ use crate::s01_bencode::printable;
 use crate::s02_metainfo::{Info, InfoHash};
 use crate::s03_tracker::secrets::hide;
 
-/// What whoever finds a capture should know before they pass it on.
+/// A warning in the capture, for anyone who would pass it on.
 const HOLDS: &str = "every byte that was sent and received, with passkeys and passwords: keep it to yourself";
-/// Of how many torrents the number of pieces is kept.
+/// The most torrents whose number of pieces is kept.
 const MOST_TORRENTS: usize = 64;
 
-/// A place to write to, and what to call it in a warning.
+/// A place to write to, with its name for warnings.
 pub struct Sink {
     /// `the trace in FILE`
     pub name: String,
-    /// Each event is one call of `write_all`.
+    /// The writer. Each event is one call of `write_all`.
     pub out: Box<dyn Write + Send>,
 }
 
-/// How events are written.
+/// The form of events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
     /// For people.
     Text {
-        /// With colours, for a terminal.
+        /// Whether to use colors, for a terminal.
         color: bool,
     },
     /// For programs: one object a line.
@@ -55,29 +55,29 @@ pub struct Tap {
     warn: Box<dyn Fn(&str) + Send + Sync>,
     /// Whether secrets are shown.
     open_hearted: AtomicBool,
-    /// Held while an event is described and written, and never while anything else is.
+    /// The state. Its lock is held only while an event is described and written.
     state: Mutex<State>,
 }
 
 struct State {
     trace: Option<Sink>,
     capture: Option<Sink>,
-    /// The number of the last event, and of the last connection.
+    /// The numbers of the last event and of the last connection.
     events: u64,
     connections: u64,
     open: BTreeMap<u64, Open>,
-    /// How many pieces the torrents have that we know.
+    /// The number of pieces of each known torrent.
     pieces: BTreeMap<InfoHash, u32>,
     warnings: Vec<String>,
 }
 
-/// A connection that is listened in on.
+/// A connection with a wiretap.
 struct Open {
     peer: SocketAddr,
     talk: Conversation,
 }
 
-/// Whom an event is about.
+/// The other side of an event.
 #[derive(Clone, Copy)]
 pub(super) enum Whom<'w> {
     Peer {
@@ -85,20 +85,20 @@ pub(super) enum Whom<'w> {
         connection: Option<u64>,
     },
     Tracker(&'w str),
-    /// Who asks a tracker of ours.
+    /// A client that asks our own tracker.
     Asker(&'w str),
 }
 
 /// What happened.
 enum What<'w> {
-    /// Something passed.
+    /// An object that passed.
     Object { way: Way, object: &'w Object, bytes: &'w [u8], changes: &'w [String] },
-    /// Something else, in words.
+    /// Anything else, in words.
     Words(&'w str),
 }
 
 impl Whom<'_> {
-    /// The key that it stands at.
+    /// Returns the JSON key for it.
     fn role(&self) -> &'static str {
         match self {
             Whom::Peer { .. } => "peer",
@@ -118,8 +118,8 @@ impl fmt::Display for Whom<'_> {
 }
 
 impl Tap {
-    /// Writes events to `trace` and bytes to `capture`. Whoever cannot be written to is
-    /// left alone from then on, which is told to `warn` unless nobody reads any more.
+    /// Makes a tap that writes events to `trace` and bytes to `capture`. After a failed write,
+    /// that sink is dropped with one `warn`; a closed pipe needs no warning.
     pub fn new(trace: Option<Sink>, form: Form, capture: Option<Sink>, warn: impl Fn(&str) + Send + Sync + 'static) -> Arc<Tap> {
         let (events, connections, open, pieces, warnings) = Default::default();
         let state = Mutex::new(State { trace, capture, events, connections, open, pieces, warnings });
@@ -129,7 +129,7 @@ impl Tap {
         Arc::new(tap)
     }
 
-    /// A torrent has become known: a bitfield can be counted, and checked.
+    /// Adds a torrent, so that its bitfields can be counted and checked.
     pub fn learn(&self, info: &Info) {
         self.with(|state| {
             if state.pieces.len() < MOST_TORRENTS {
@@ -138,7 +138,7 @@ impl Tap {
         });
     }
 
-    /// Runs this under the lock, and warns afterwards.
+    /// Runs `act` under the lock, and warns afterwards.
     fn with<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let done = act(&mut state);
@@ -148,7 +148,7 @@ impl Tap {
         done
     }
 
-    /// A new connection, and its number.
+    /// Records a new connection, and returns its number.
     pub(super) fn opened(&self, peer: SocketAddr, how: &str) -> u64 {
         self.with(|state| {
             state.connections += 1;
@@ -159,12 +159,12 @@ impl Tap {
         })
     }
 
-    /// Something to be said of a peer with whom there is no connection.
+    /// Writes an event about a peer without a connection.
     pub(super) fn say_of(&self, peer: SocketAddr, what: &str) {
         self.with(|state| self.tell(state, Whom::Peer { peer, connection: None }, &What::Words(what)));
     }
 
-    /// Something to be said of a connection.
+    /// Writes an event about a connection.
     pub(super) fn say(&self, number: u64, what: &str) {
         self.with(|state| {
             let Some(peer) = state.open.get(&number).map(|open| open.peer) else { return };
@@ -172,7 +172,7 @@ impl Tap {
         });
     }
 
-    /// Both halves have been let go of.
+    /// Records the end of a connection, once both halves are dropped.
     pub(super) fn closed(&self, number: u64) {
         self.with(|state| {
             let Some(open) = state.open.remove(&number) else { return };
@@ -183,7 +183,7 @@ impl Tap {
         });
     }
 
-    /// Bytes pass on a connection.
+    /// Records bytes that pass on a connection.
     pub(super) fn pass(&self, number: u64, way: Way, bytes: &[u8]) {
         self.with(|state| {
             let Some(mut open) = state.open.remove(&number) else { return };
@@ -204,7 +204,7 @@ impl Tap {
         });
     }
 
-    /// A request to a tracker, or its answer: all of it. The capture gets every byte, the trace no secrets.
+    /// Records a whole request to a tracker, or its answer. The capture gets every byte, the trace no secrets.
     pub(super) fn tracker(&self, whom: Whom, way: Way, bytes: &[u8], changes: &[String], describe: impl Fn(&[u8]) -> Object) {
         self.with(|state| {
             if state.capture.is_some() {
@@ -212,7 +212,7 @@ impl Tap {
                 let (role, name) = (whom.role(), whom.to_string());
                 state.capture(&json!({ "t": t, role: name, "d": way.word(), "hex": digits(bytes) }));
             }
-            // To describe a stranger's answer takes time, and nobody else gets on meanwhile.
+            // Describing a long answer holds up all other threads, so skip it without a trace.
             if state.trace.is_none() {
                 return;
             }
@@ -224,12 +224,12 @@ impl Tap {
         });
     }
 
-    /// From now on the trace shows secrets, too.
+    /// Shows secrets in the trace from now on.
     pub fn show_secrets(&self) {
         self.open_hearted.store(true, Ordering::Relaxed);
     }
 
-    /// Something to be said of a tracker.
+    /// Writes an event about a tracker that failed.
     pub(super) fn tracker_failed(&self, url: &str, why: &str) {
         self.with(|state| self.tell(state, Whom::Tracker(url), &What::Words(why)));
     }
@@ -272,7 +272,7 @@ impl State {
     }
 }
 
-/// Writes to a sink, which is gone when that fails.
+/// Writes to a sink, and drops it if that fails.
 fn put(sink: &mut Option<Sink>, warnings: &mut Vec<String>, bytes: &[u8]) {
     let Some(Sink { name, out }) = sink else { return };
     if let Err(error) = out.write_all(bytes).and_then(|()| out.flush()) {
@@ -283,17 +283,17 @@ fn put(sink: &mut Option<Sink>, warnings: &mut Vec<String>, bytes: &[u8]) {
     }
 }
 
-/// Two hex digits a byte. All bytes of a session go through here: `hex::encode` pushes one letter
-/// after the other, and takes most of a capture's time.
+/// Encodes bytes as hex. All bytes of a session go through here, and `hex::encode`, which
+/// pushes letter by letter, would take most of a capture's time.
 fn digits(bytes: &[u8]) -> String {
     let mut digits = vec![0; 2 * bytes.len()];
-    let _ = hex::encode_to_slice(bytes, &mut digits); // fails only where the length is another one
+    let _ = hex::encode_to_slice(bytes, &mut digits); // fails only for a wrong length
     String::from_utf8(digits).unwrap_or_default()
 }
 
 fn as_text(number: u64, time: u64, whom: Whom, what: &What, thread: &str, color: bool) -> String {
     let whom = whom.to_string();
-    // Many are called after the peer that they are for.
+    // Many threads are named after their peer.
     let thread = format!("(thread {})", thread.strip_suffix(whom.as_str()).map_or(thread, str::trim_end));
     match what {
         What::Words(words) => format!("{}   {thread}\n", text::event(number, time, "   ---", &whom, &printable(words))),

@@ -1,5 +1,5 @@
-//! Listening in on trackers: the GET request of stage 3, the packets of stage 18. Of those
-//! that others run, on our side; of the lab's own, on theirs.
+//! Listens in on trackers: the GET request of stage 3, the packets of stage 18. With a
+//! remote tracker it listens on our side; with the lab's own, on the tracker's.
 
 use std::io;
 use std::net::SocketAddr;
@@ -17,12 +17,12 @@ use crate::s18_udp_tracker::line::Packets;
 use crate::s18_udp_tracker::packet::Family;
 
 impl Tap {
-    /// Trackers of both kinds, listened in on.
+    /// Returns trackers of both kinds with a wiretap.
     pub fn trackers(self: &Arc<Tap>) -> Vec<Box<dyn Tracker>> {
         vec![Box::new(TappedHttp(self.get(Arc::new(fetch)))), Box::new(self.udp(UdpTracker::default()))]
     }
 
-    /// The same UDP tracker, listened in on.
+    /// Wraps a UDP tracker in a wiretap.
     pub fn udp(self: &Arc<Tap>, udp: UdpTracker) -> UdpTracker {
         let tap = Arc::clone(self);
         udp.through(Arc::new(move |inner, address| {
@@ -31,8 +31,8 @@ impl Tap {
         }))
     }
 
-    /// The same GET requests, listened in on. Redirects and what is compressed on the way
-    /// are not seen, only what was asked first and what came of it.
+    /// Wraps GET requests in a wiretap. It sees the first request and the final, decoded answer,
+    /// but no redirects.
     pub fn get(self: &Arc<Tap>, get: Arc<Get>) -> Arc<Get> {
         let tap = Arc::clone(self);
         Arc::new(move |url: &str, until: Instant| {
@@ -50,20 +50,20 @@ impl Tap {
     }
 }
 
-/// Where we are the tracker.
+/// The wiretap of our own tracker.
 impl Tap {
-    /// A request over HTTP: its head.
+    /// Records the head of an HTTP request to us.
     pub fn asked(&self, asker: SocketAddr, head: &[u8]) {
         self.tracker(Whom::Asker(&format!("http://{asker}")), Way::In, head, &[], s03::request);
     }
 
-    /// Our answer to it.
+    /// Records our answer to it.
     pub fn answered(&self, asker: SocketAddr, status: u16, body: &[u8]) {
         let status = format!("HTTP status {status}");
         self.tracker(Whom::Asker(&format!("http://{asker}")), Way::Out, body, &[status], s03::answer);
     }
 
-    /// A packet to us, or our answer to one.
+    /// Records a packet to us, or our answer to one.
     pub fn packet(&self, asker: SocketAddr, way: Way, packet: &[u8]) {
         self.tracker(Whom::Asker(&format!("udp://{asker}")), way, packet, &[], |packet| match way {
             Way::In => s18::request(packet),
