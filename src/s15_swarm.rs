@@ -33,7 +33,7 @@
 //! * `peer` starts a peer's thread; `learning` gets the info dictionary first; `doubles` tells which
 //!   connections lead to one peer.
 //! * [`source`] is where peers come from, and [`announcer`] is the one that asks trackers.
-//! * [`addresses`] says whom to dial, [`manners`] whom not to dial again and again, [`sharing`] who
+//! * [`addresses`] says whom to dial, [`failed_ports`] whom not to dial again and again, [`sharing`] who
 //!   gets a place, `lobby` where others wait for one, [`budget`] how many of each there may be.
 //! * [`view`] shows a running download, [`waiting`] what it waits for, [`outcome`] what it came to,
 //!   [`standing`] why it failed.
