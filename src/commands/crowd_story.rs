@@ -89,6 +89,9 @@ impl Story {
             self.fill();
         }
         self.second = seconds;
+        for place in self.taken.iter().filter(|place| place.connected.is_some()) {
+            self.crowd.peers[place.peer].tally.seconds += seconds - place.since;
+        }
         let rows = (0..self.crowd.peers.len()).map(|peer| Row { fate: self.fate(peer), peer: &self.crowd.peers[peer] });
         answer(rows.collect(), seconds, self.max_places)
     }

@@ -123,7 +123,7 @@ fn sentence(second: u64, what: &Move) -> String {
         }
         Move::Connects(address) => format!("{address} is connected"),
         Move::Fails { address, again } => format!("{address} does not answer; {}", later(second, *again)),
-        Move::LeftAlone { ip, removed } => format!("{ip} has nobody at any port: {removed} more are not even tried"),
+        Move::LeftAlone { ip, removed } => format!("{ip} has nobody at any port: {removed} others are not even tried"),
         Move::DialsUs { address, waits: false } => format!("{address} dials us"),
         Move::DialsUs { address, waits: true } => format!("{address} dials us, and waits: all places are taken"),
         Move::ComesIn { address, over } => format!("{} comes in: {}", address.address, why_received(*address, *over)),

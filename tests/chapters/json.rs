@@ -209,6 +209,8 @@ fn short_commands(page: &mut Page, folder: &Path) {
     let faults = ["work_queue", "--faults", "none,die,corrupt,slow", "--seed", "2", "lab/album.torrent", "lab/original/album"];
     page.run(folder, &faults, 0);
     page.run(folder, &["download_from", "-o", "from-one", torrent, &peer], 0);
+    page.run(folder, &["peer_list"], 0);
+    page.run(folder, &["peer_list", "--faults", "ports,idle,liars", "--minutes", "60"], 0);
     page.run(folder, &["work_queue", "--free", "lab/album.torrent", "lab/original/album"], 0);
     page.run(folder, &["explain", torrent], 0);
     page.run(folder, &["explain", "0000000d 06 00000002"], 3);

@@ -6,7 +6,7 @@ use piecemeal::s14_peer_list::places::{Activity, Aims, Contenders, Member, Place
 use piecemeal::s14_peer_list::sharing::next_in_turn;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,8 @@ const AIMS: Aims = Aims { learning: false, gives_only: false };
 /// Newcomers come for this long, and after that for a few times as long nobody new is named.
 const NAMING: u64 = 300;
 const SECONDS: u64 = 6000;
-/// No peer stays for longer.
+/// No dial and no peer takes longer, in seconds.
+const MAX_DIAL: u64 = 6;
 const MAX_STAY: u64 = 20;
 
 struct Peer {
@@ -33,9 +34,12 @@ struct Crowd {
     max_places: usize,
     taken: Vec<Peer>,
     lobby: Vec<SocketAddr>,
-    named: BTreeSet<SocketAddr>,
+    /// Each new address, and when it was named.
+    named: BTreeMap<SocketAddr, u64>,
     dialled: BTreeSet<SocketAddr>,
     numbers: u32,
+    /// The longest time from the name to the first dial.
+    longest: u64,
     start: Instant,
     second: u64,
 }
@@ -54,9 +58,10 @@ impl Crowd {
             places: Places::default(),
             taken: Vec::new(),
             lobby: Vec::new(),
-            named: BTreeSet::new(),
+            named: BTreeMap::new(),
             dialled: BTreeSet::new(),
             numbers: 0,
+            longest: 0,
             start: Instant::now(),
             second: 0,
         }
@@ -90,7 +95,7 @@ impl Crowd {
         if self.second < NAMING && self.one_in(3) {
             let (address, now) = (self.address(), self.now());
             if self.book.found(address, now) == Found::New {
-                self.named.insert(address);
+                self.named.insert(address, self.second);
             }
         }
         if self.one_in(4) {
@@ -149,7 +154,7 @@ impl Crowd {
     fn take(&mut self, address: SocketAddr, dialled: bool) {
         assert!(!self.book.is_banned(address), "{address} is banned, and gets a place");
         self.numbers += 1;
-        let until = self.second + self.dice.random_range(1..6);
+        let until = self.second + self.dice.random_range(1..MAX_DIAL);
         self.taken.push(Peer { number: self.numbers, address, dialled, activity: None, until });
         if !dialled {
             self.connect(self.taken.len() - 1);
@@ -177,7 +182,10 @@ impl Crowd {
                     }
                     None => {
                         let Some(address) = self.book.next(self.now()) else { return };
-                        self.dialled.insert(address);
+                        if self.dialled.insert(address) {
+                            let waited = self.second - self.named[&address];
+                            self.longest = self.longest.max(waited);
+                        }
                         self.take(address, true);
                     }
                 }
@@ -215,7 +223,10 @@ impl Crowd {
             self.fill();
             self.check();
         }
-        for address in self.named.difference(&self.dialled) {
+        // All that are named, one after the other, in all places: each takes a dial and a stay at most.
+        let most = self.named.len() as u64 * (MAX_DIAL + MAX_STAY) / self.max_places as u64;
+        assert!(self.longest <= most, "one was dialled after {} s, {most} s are enough", self.longest);
+        for address in self.named.keys().filter(|address| !self.dialled.contains(address)) {
             let left_alone = self.book.all().all(|known| known != *address);
             let (barred, now) = (self.book.is_banned(*address), self.now());
             let nobody = left_alone && self.book.found(*address, now) == Found::NobodyThere;
@@ -226,7 +237,7 @@ impl Crowd {
 }
 
 #[test]
-fn in_any_crowd_places_are_shared_and_everybody_is_dialled_in_the_end() {
+fn in_any_crowd_places_are_shared_and_everybody_is_dialled_in_time() {
     for seed in 0..20 {
         println!("seed {seed}");
         Crowd::new(seed).play();
