@@ -237,7 +237,7 @@ fn record(second: u64, what: &Move) -> Value {
                 Why::Useless | Why::Slowest => None,
             };
             let rival = rival.map(|rival| rival.address.to_string());
-            ("makes way", Some(address.address), json!({ "why": word(*why), "places": address.places, "for": rival }))
+            ("makes way", Some(address.address), json!({ "places": address.places, "why": word(*why), "for": rival }))
         }
         Move::Lies { address, barred } => ("lies", Some(*address), json!({ "barred": barred.is_some() })),
         Move::Leaves { address, again: at } => ("leaves", Some(*address), json!({ "again": again(at) })),
