@@ -252,7 +252,8 @@ impl Addresses {
     pub fn ban(&mut self, address: SocketAddr) {
         self.bans.add(address);
         self.give_up(address);
-        // Removed, and not only given up: if honest peers let the IP in again, they can be found again.
+        // Removed, and not only given up: if honest peers let the IP in again, they can be found
+        // again.
         let barred: Vec<SocketAddr> = self.entries.keys().copied().filter(|known| self.is_banned(*known)).collect();
         self.entries.retain(|known, _| self.bans.has(*known) || !barred.contains(known));
     }

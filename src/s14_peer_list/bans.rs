@@ -1,10 +1,10 @@
 //! Addresses that have sent bad data, and what an IP has earned.
 //!
-//! Ports cost nothing, so a liar must not get a fresh start at its next port: three bans bar the IP,
-//! or the /64 of an IPv6 address. But a whole school may share one IP, and three liars must not
-//! speak for it. So what honest peers bring from there counts: for each ten verified pieces, one more
-//! liar is tolerated. A liar that brings ten pieces in order to spoil one wastes a tenth of the
-//! traffic, and has still helped.
+//! Ports cost nothing, so a liar must not get a fresh start at its next port: three bans bar the
+//! IP, or the /64 of an IPv6 address. But a whole school may share one IP, and three liars must not
+//! speak for it. So what honest peers bring from there counts: for each ten verified pieces, one
+//! more liar is tolerated. A liar that brings ten pieces in order to spoil one wastes a tenth of
+//! the traffic, and has still helped.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::SocketAddr;
@@ -15,8 +15,8 @@ use crate::s04_handshake::origin::Origin;
 const STRIKES: u32 = 3;
 /// How many verified pieces from an IP make up for one banned peer of it.
 const PIECES_PER_STRIKE: u32 = 10;
-/// How many bans are remembered, as many as addresses; then the oldest is forgotten. To push one out,
-/// a stranger needs 2,000 bans of its own, and each costs it a whole piece of data.
+/// How many bans are remembered, as many as addresses; then the oldest is forgotten. To push one
+/// out, a stranger needs 2,000 bans of its own, and each costs it a whole piece of data.
 pub const MOST_BANS: usize = 2_000;
 
 /// The bans, the oldest first, and the reputation of each IP.
@@ -61,8 +61,8 @@ impl Bans {
         }
     }
 
-    /// Counts verified pieces that a peer has completed. The number of IPs is bounded: those that come
-    /// after that earn nothing.
+    /// Counts verified pieces that a peer has completed. The number of IPs is bounded: those that
+    /// come after that earn nothing.
     pub fn credit(&mut self, address: SocketAddr, pieces: u32) {
         let origin = Origin::of(address.ip());
         if self.reputes.len() < 2 * MOST_BANS || self.reputes.contains_key(&origin) {

@@ -1,8 +1,8 @@
 //! How many connections there may be, by what they are for.
 //!
-//! A peer that dials us shakes hands, waits in the lobby, and then has a place. Each of the three has a
-//! limit, and all together stay below the number of descriptors that the process may have. Otherwise
-//! a stranger could keep us from opening our own files, just by connecting often enough.
+//! A peer that dials us shakes hands, waits in the lobby, and then has a place. Each of the three
+//! has a limit, and all together stay below the number of descriptors that the process may have.
+//! Otherwise a stranger could keep us from opening our own files, just by connecting often enough.
 
 /// What is kept for everything else: open files, trackers, listeners, the terminal.
 const KEPT: usize = 112;
@@ -28,8 +28,8 @@ impl Budget {
         max_peers + LOBBY + HANDSHAKES + KEPT
     }
 
-    /// Shares out the descriptors that the process is allowed. Places come first: the others only lead
-    /// to one. If very few are allowed, half of them are kept for files.
+    /// Shares out the descriptors that the process is allowed. Places come first: the others only
+    /// lead to one. If very few are allowed, half of them are kept for files.
     pub fn of(allowed: usize, max_peers: usize) -> Budget {
         let free = allowed - KEPT.min(allowed / 2);
         let places = max_peers.min(free * 3 / 5).max(1);

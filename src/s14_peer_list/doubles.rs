@@ -1,8 +1,8 @@
 //! Whether two connections lead to the same peer, and which of them stays.
 //!
 //! A peer id is a claim. Everybody who has talked to a peer knows its id, and can use it. If an id
-//! alone proved anything, a stranger could keep us from a good peer by being there first, under that
-//! peer's id.
+//! alone proved anything, a stranger could keep us from a good peer by being there first, under
+//! that peer's id.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -12,11 +12,11 @@ use crate::s03_tracker::PeerId;
 /// How long two connections to one peer count as having crossed. After that the older one stays:
 /// nobody can talk us out of a good connection by using its peer's id.
 const CROSSING: Duration = Duration::from_secs(10);
-/// The same, once a block has gone over the older one. Peers that really dial each other at the same
-/// time are quicker than that.
+/// The same, once a block has gone over the older one. Peers that really dial each other at the
+/// same time are quicker than that.
 const PROVED_CROSSING: Duration = Duration::from_secs(5);
-/// How long a connection that claims to be a peer keeps us from dialling that peer's own address, in
-/// pauses after a failed address: a minute.
+/// How long a connection that claims to be a peer keeps us from dialling that peer's own address,
+/// in pauses after a failed address: a minute.
 pub const UNPROVED: u32 = 4;
 
 /// What two connections are compared by.
@@ -37,10 +37,11 @@ pub struct Link {
 impl Link {
     /// Whether a new connection leads to the peer of this one, so that one of the two has to end.
     ///
-    /// A peer that has dialled us may be a stranger behind the router of the peer that it claims to be.
-    /// So after a while, `unproved`, we dial that peer's own address all the same. If another peer is
-    /// there, it lets us in, and both stay. If it is the same peer, it dialled us itself and knows that
-    /// we are connected, so it hangs up: for it our connection comes in, and its own was dialled.
+    /// A peer that has dialled us may be a stranger behind the router of the peer that it claims to
+    /// be. So after a while, `unproved`, we dial that peer's own address all the same. If another
+    /// peer is there, it lets us in, and both stay. If it is the same peer, it dialled us itself
+    /// and knows that we are connected, so it hangs up: for it our connection comes in, and its own
+    /// was dialled.
     pub fn is_doubled_by(&self, new: &Link, unproved: Duration) -> bool {
         let is_young = self.age <= unproved;
         let counts = match (self.dialled, new.dialled) {
@@ -53,8 +54,8 @@ impl Link {
 
     /// Whether two connections seem to lead to one peer: peer id *and* IP agree.
     ///
-    /// A peer with two IPs may be connected twice, once by each. That costs us a place. To believe the
-    /// id alone could cost us the peer.
+    /// A peer with two IPs may be connected twice, once by each. That costs us a place. To believe
+    /// the id alone could cost us the peer.
     pub fn claims_to_be(&self, other: &Link) -> bool {
         self.peer_id == other.peer_id && self.ip.to_canonical() == other.ip.to_canonical()
     }

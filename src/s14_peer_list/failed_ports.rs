@@ -22,8 +22,8 @@ const MAX_IPS: usize = 2000;
 /// Counts, for each IP, the ports at which nobody was.
 #[derive(Debug, Default)]
 pub struct FailedPorts {
-    /// The number of ports that failed. `None` once a peer has answered: from then on, all ports are
-    /// worth dialling.
+    /// The number of ports that failed. `None` once a peer has answered: from then on, all ports
+    /// are worth dialling.
     failed: HashMap<Origin, Option<u32>>,
 }
 

@@ -1,8 +1,8 @@
 //! Who gets the next place, and who has to leave one.
 //!
-//! A free place goes to the IP with the fewest places, whether we dial that peer or it has dialled us.
-//! When all places are taken and others wait, one peer goes: one of an IP that has too many, one that
-//! is of no use, or now and then the slowest. The others get a chance to be faster.
+//! A free place goes to the IP with the fewest places, whether we dial that peer or it has dialled
+//! us. When all places are taken and others wait, one peer goes: one of an IP that has too many,
+//! one that is of no use, or now and then the slowest. The others get a chance to be faster.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -110,8 +110,8 @@ type Worth = (u64, Instant);
 
 /// Whose turn it is to get a place, and what has gone over each connection lately.
 ///
-/// Time is cut into turns. *Lately* means the last whole turn and this one so far, so a peer is never
-/// judged by a moment.
+/// Time is cut into turns. *Lately* means the last whole turn and this one so far, so a peer is
+/// never judged by a moment.
 #[derive(Default)]
 pub struct Places {
     /// The last free place went to an address that we dialled, and not to a connection that waited.
@@ -142,9 +142,9 @@ impl Places {
         self.rests_until.is_some_and(|until| now < until)
     }
 
-    /// Whether a free place goes to the connection that waits, and not to the address that is named.
-    /// The one whose IP holds fewer of the places in `held` goes first. Equals take turns, so that
-    /// neither kind can keep the other out.
+    /// Whether a free place goes to the connection that waits, and not to the address that is
+    /// named. The one whose IP holds fewer of the places in `held` goes first. Equals take turns,
+    /// so that neither kind can keep the other out.
     pub fn receives_first(&self, held: &[Origin], contenders: Contenders) -> bool {
         let Contenders { waits: Some(waits), named: Some(named) } = contenders else { return contenders.waits.is_some() };
         let places = |origin: Origin| held.iter().filter(|held| **held == origin).count();
@@ -152,7 +152,8 @@ impl Places {
     }
 
     /// All places are taken: returns the peer that has to leave its place to one of the contenders,
-    /// and why. Usually nobody has to. It is called often; the slowest goes only once in each `turn`.
+    /// and why. Usually nobody has to. It is called often; the slowest goes only once in each
+    /// `turn`.
     pub fn makes_room(
         &mut self,
         members: &[Member],
@@ -169,8 +170,8 @@ impl Places {
         if let Some(goes) = waits.and_then(|waits| makes_way(&self.holders(members, |_| true), waits)) {
             return number(members, goes, Why::Crowded);
         }
-        // There may be nobody at an address that is only named. It displaces no peer that has been of
-        // any use.
+        // There may be nobody at an address that is only named. It displaces no peer that has been
+        // of any use.
         let is_unproved = |activity: &Activity| activity.is_unproved(now) && !aims.gives_only;
         let unproved = |member: &Member| member.activity.as_ref().is_some_and(is_unproved);
         if let Some(goes) = named.and_then(|named| makes_way(&self.holders(members, unproved), named)) {
@@ -189,8 +190,8 @@ impl Places {
         first_to_go(&self.holders(members, known)).and_then(|goes| number(members, goes, Why::Slowest))
     }
 
-    /// Returns all that have a place, and what it is worth. A member that may not `go` counts for its IP,
-    /// and stays.
+    /// Returns all that have a place, and what it is worth. A member that may not `go` counts for
+    /// its IP, and stays.
     fn holders(&self, members: &[Member], go: impl Fn(&Member) -> bool) -> Vec<Holder<Worth>> {
         let worth = |member: &Member| {
             let activity = member.activity.filter(|_| go(member))?;

@@ -126,7 +126,7 @@ fn port_zero_is_no_address() {
 }
 
 #[test]
-fn who_is_forgotten_is_not_dialled_when_it_is_named_again() {
+fn an_address_that_was_given_up_is_not_dialled_when_it_is_named_again() {
     let mut book = Addresses::new(RETRY);
     book.found(at(1, 1), Instant::now());
     book.next(Instant::now());
@@ -191,7 +191,7 @@ fn an_ipv6_network_is_one_ip_for_bans() {
 }
 
 #[test]
-fn only_so_many_are_remembered_and_the_useless_make_room() {
+fn two_thousand_are_remembered_and_the_useless_make_room() {
     let mut book = Addresses::new(RETRY);
     let address = |number: usize| at((number / 60_000) as u8, (number % 60_000) as u16 + 1);
     (0..REMEMBERED + 500).for_each(|number| {
