@@ -6,6 +6,9 @@
 mod asking;
 mod captures;
 mod content_at;
+mod crowd;
+mod crowd_story;
+mod crowd_telling;
 mod describing;
 mod discretion;
 mod draft_options;
@@ -89,6 +92,7 @@ commands! {
     verify,
     work_queue,
     download_from,
+    peer_list,
     download,
     magnet_download,
     serve,

@@ -1,35 +1,48 @@
-//! Stage 14: whom to dial, who has a place, and who is banned.
+//! Stage 14: whom to dial, who gets a place, and who is banned.
 //!
-//! Addresses are free to invent: a tracker's answer holds two hundred of them, and one stranger can
-//! own a thousand ports. Places are few. So before a thread is started, somebody decides whom we
-//! dial, and when all places are taken, who makes way.
+//! Addresses are free to invent: one answer of a tracker names two hundred of them, and one
+//! stranger can have a thousand ports. Places are few, since each takes a thread and a connection.
+//! So three questions come up all the time. Which address do we dial next? When a place is free,
+//! which peer gets it? When none is free and others wait, which peer makes way?
 //!
 //! * **Run it:** `piecemeal peer_list --places 4`
 //! * **Spec:** BEP 3 leaves it to the client; **chapter:** `docs/14-peer-list.md`
-//! * **Builds on:** `Origin` and `Connection` from stages 4 and 5
+//! * **Builds on:** [`PeerId`](crate::s03_tracker::PeerId) from stage 3,
+//!   [`Origin`](crate::s04_handshake::origin::Origin) from stage 4,
+//!   [`PeerNumber`](crate::s11_work_queue::PeerNumber) from stage 11
 //!
 //! # The rule
-//! > An address costs something; a name, a port and a connection do not. So whatever is short is
-//! > shared among addresses.
+//! > An IP costs something. A port, a peer id, a connection and the mention of an address do not.
+//! > So whatever is short is shared by IP.
 //!
 //! ```text
-//!   named -----> addresses ----> dialled --\
-//!                  ^   |                    >---- place ----> gone: dialled again later, or banned
-//!                  |   banned, failed      /
-//!   comes in ----------------> lobby -----/
+//!   named ------> addresses ---- dialled ----\
+//!                   ^                         >---- place ----> gone: dialled again later,
+//!                   |                        /        |         or never, if it is banned
+//!   dials us -------|-----> lobby ----------/         |
+//!                   +---------------------------------+
 //! ```
+//! # How to read it
+//! 1. [`sharing`]: three functions on lists. All else is built on them.
+//! 2. [`addresses`]: what is known of each address, and which is due. It asks [`bans`] and
+//!    [`failed_ports`] which addresses are not worth dialling.
+//! 3. [`places`]: who gets a free place, and who makes way.
+//! 4. [`doubles`]: two connections that lead to one peer, and which of them stays.
+//! 5. [`budget`]: how many connections the system allows. Skip it at first reading.
+//!
 //! # Decisions
-//! * **All of it decides and nothing waits.** No file here has a socket, a thread or a clock of its
-//!   own, so a crowd of a thousand peers is a loop in a test.
-//! * **A peer id is a claim.** Everybody who has talked to a peer knows its id ([`doubles`]).
-//! * **A failure is not the end of an address.** It is dialled again, later and later ([`addresses`]).
-//! * **Three strikes bar an IP** and what honest peers bring from there counts for it ([`bans`]).
-//! * **Left out:** threads and sockets. That is stage 15.
+//! * **Everything decides, and nothing waits.** No file here has a socket, a thread, a lock or a
+//!   clock. The time is an argument, so an hour with a thousand peers is a loop in a test.
+//! * **A failure is not the end of an address.** It is dialled again, later and later: six times in
+//!   all, over eight minutes.
+//! * **Three bans bar an IP,** and what honest peers bring from there counts in its favor.
+//! * **A peer id is a claim.** Everybody who has talked to a peer knows its id and can use it.
+//! * **Left out:** threads and sockets. They come in stage 15.
 
 pub mod addresses;
 pub mod bans;
 pub mod budget;
 pub mod doubles;
-pub mod manners;
+pub mod failed_ports;
 pub mod places;
 pub mod sharing;

@@ -1,7 +1,14 @@
 //! The addresses we know, and what came of each: whom to dial next.
 //!
-//! The book and the dialling are shared by address, as places are: a name costs nothing, and one
-//! address could have thousands of them.
+//! To name an address costs nothing, and one IP could be named with thousands of ports. So both the
+//! room in here and the turns to be dialled are shared by IP.
+//!
+//! ```text
+//!           found                 next                  ended: it is tried again later
+//!   unknown ------> Due(at once) ------> Busy ---------------------------------------> Due(later)
+//!                                         |   banned, a double, ourselves,
+//!                                         +-- or no use six times in a row ----------> GivenUp
+//! ```
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -9,14 +16,16 @@ use std::time::{Duration, Instant};
 
 use super::bans::Bans;
 use super::doubles::UNPROVED;
-use super::manners::Knocks;
+use super::failed_ports::FailedPorts;
 use super::sharing::{Holder, makes_way};
 use crate::s04_handshake::origin::Origin;
 
 /// How many addresses are remembered.
 pub const REMEMBERED: usize = 2000;
-/// How often an address is dialled again after a failure.
-const MOST_RETRIES: u32 = 5;
+/// How often an address is dialled again after a failure, unless it is of use in between.
+const MAX_RETRIES: u32 = 5;
+/// The early second chance comes after this part of the usual pause.
+const EARLY: u32 = 8;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -24,206 +33,236 @@ enum State {
     Due(Instant),
     /// Being dialled, or connected.
     Busy,
-    /// Not to be dialled any more.
-    Over,
+    /// Not dialled any more, unless the reason for that goes away.
+    GivenUp,
 }
 
-struct Known {
+/// What is known of an address.
+struct Entry {
     state: State,
-    /// How often it has been dialled since it last was of use.
-    dialled: u32,
-    /// Whether it has had its early second chance since then.
-    forgiven: bool,
-    /// Whether a verified piece came from there.
+    /// How often it has been dialled since it was last of use; that last time counts as one.
+    attempts: u32,
+    /// It has used its early second chance since then.
+    was_early: bool,
+    /// A verified piece came from there, at any time.
     proved: bool,
+}
+
+/// What came of naming an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    /// It is new, and due at once.
+    New,
+    /// It is remembered already.
+    Known,
+    /// Nobody is let in from there.
+    Banned,
+    /// Many ports of its IP have been dialled, and nobody was at any of them.
+    NobodyThere,
+    /// There is no room for another address of its IP.
+    NoRoom,
+    /// Port 0 cannot be dialled.
+    NoPort,
 }
 
 /// The address book.
 pub struct Addresses {
-    known: HashMap<SocketAddr, Known>,
+    entries: HashMap<SocketAddr, Entry>,
     bans: Bans,
-    knocks: Knocks,
+    failed_ports: FailedPorts,
     retry: Duration,
 }
 
 impl Addresses {
-    /// An empty one; a failed address is dialled again after `retry`, then twice
-    /// that, and so on.
+    /// An empty one. A failed address is dialled again after `retry`, then after twice that, and so
+    /// on.
     pub fn new(retry: Duration) -> Addresses {
-        Addresses { known: HashMap::new(), bans: Bans::default(), knocks: Knocks::default(), retry }
+        Addresses { entries: HashMap::new(), bans: Bans::default(), failed_ports: FailedPorts::default(), retry }
     }
 
-    /// Remembers an address, if it is new and not banned. `false` if there is no room for it.
-    pub fn found(&mut self, address: SocketAddr, now: Instant) -> bool {
-        if address.port() == 0
-            || self.is_banned(address)
-            || self.knocks.is_enough(address.ip())
-            || self.known.contains_key(&address)
-        {
-            return true;
+    /// Remembers an address that somebody has named, if it is new and worth dialling.
+    pub fn found(&mut self, address: SocketAddr, now: Instant) -> Found {
+        if address.port() == 0 {
+            return Found::NoPort;
         }
-        let room = self.known.len() < REMEMBERED || self.make_room(Origin::of(address.ip()));
-        if room {
-            self.known.insert(address, Known { state: State::Due(now), dialled: 0, forgiven: false, proved: false });
+        if self.is_banned(address) {
+            return Found::Banned;
         }
-        room
+        if self.entries.contains_key(&address) {
+            return Found::Known;
+        }
+        if self.failed_ports.is_enough(address.ip()) {
+            return Found::NobodyThere;
+        }
+        if self.entries.len() >= REMEMBERED && !self.make_room(Origin::of(address.ip())) {
+            return Found::NoRoom;
+        }
+        let entry = Entry { state: State::Due(now), attempts: 0, was_early: false, proved: false };
+        self.entries.insert(address, entry);
+        Found::New
     }
 
-    /// Makes room for one more from this origin, and some to spare, as it takes a look at all.
-    /// First those go that are no longer dialled. Then the origin with the most gives up a tenth
-    /// of what it has, those first that have been dialled most often.
+    /// Makes room for one more from this origin; returns whether there is any. It makes some to
+    /// spare, since it looks at everything. First those go that are no longer dialled. Then the
+    /// origin with the most gives up a tenth of its own, the most often dialled first.
     fn make_room(&mut self, newcomer: Origin) -> bool {
-        self.known.retain(|_, known| known.state != State::Over);
-        if self.known.len() < REMEMBERED {
+        self.entries.retain(|_, entry| entry.state != State::GivenUp);
+        if self.entries.len() < REMEMBERED {
             return true;
         }
-        let all: Vec<SocketAddr> = self.known.keys().copied().collect();
-        let holder = |(address, known): (&SocketAddr, &Known)| Holder {
+        let all: Vec<SocketAddr> = self.entries.keys().copied().collect();
+        // One that is dialled or connected now counts for its origin, and stays.
+        let holder = |(address, entry): (&SocketAddr, &Entry)| Holder {
             origin: Origin::of(address.ip()),
-            worth: matches!(known.state, State::Due(_)).then_some(()),
+            worth: matches!(entry.state, State::Due(_)).then_some(()),
         };
-        let holders: Vec<_> = self.known.iter().map(holder).collect();
+        let holders: Vec<_> = self.entries.iter().map(holder).collect();
         let Some(crowded) = makes_way(&holders, newcomer).and_then(|goes| holders.get(goes)) else { return false };
         let of_crowded = all.iter().zip(&holders).filter(|(_, holder)| holder.origin == crowded.origin && holder.worth.is_some());
         let mut go: Vec<SocketAddr> = of_crowded.map(|(address, _)| *address).collect();
-        go.sort_by_key(|address| self.known.get(address).map(|known| std::cmp::Reverse(known.dialled)));
+        go.sort_by_key(|address| self.entries.get(address).map(|entry| std::cmp::Reverse(entry.attempts)));
         go.truncate(1 + go.len() / 10);
-        self.known.retain(|address, _| !go.contains(address));
+        self.entries.retain(|address, _| !go.contains(address));
         true
     }
 
-    /// An address to dial now. It is busy then.
+    /// Returns the address to dial now, if one is due. It is busy from here on.
     pub fn next(&mut self, now: Instant) -> Option<SocketAddr> {
         let address = self.due(now)?;
-        if let Some(known) = self.known.get_mut(&address) {
-            known.state = State::Busy;
-            known.dialled += 1;
+        if let Some(entry) = self.entries.get_mut(&address) {
+            entry.state = State::Busy;
+            entry.attempts += 1;
         }
         Some(address)
     }
 
-    /// The address that [`Addresses::next`] would return, which stays as it is: one of the origin
-    /// with the fewest that are busy, and of those the one that has waited longest.
+    /// Returns the address that [`Addresses::next`] would, and leaves it as it is. It belongs to
+    /// the origin with the fewest busy addresses, and of those it has been due longest.
     pub fn due(&self, now: Instant) -> Option<SocketAddr> {
         let mut busy: HashMap<Origin, usize> = HashMap::new();
-        for (address, _) in self.known.iter().filter(|(_, known)| known.state == State::Busy) {
+        for (address, _) in self.entries.iter().filter(|(_, entry)| entry.state == State::Busy) {
             *busy.entry(Origin::of(address.ip())).or_default() += 1;
         }
-        let due = self.known.iter().filter_map(|(address, known)| match known.state {
+        let due = self.entries.iter().filter_map(|(address, entry)| match entry.state {
             State::Due(time) if time <= now => Some((busy.get(&Origin::of(address.ip())).copied().unwrap_or(0), time, *address)),
             _ => None,
         });
         due.min().map(|(_, _, address)| address)
     }
 
-    /// It could not even be tried; it is due at once.
+    /// Takes back an address that could not even be tried, as when the system refuses a thread. It
+    /// is due at once.
     pub fn put_back(&mut self, address: SocketAddr, now: Instant) {
-        if let Some(known) = self.known.get_mut(&address) {
-            known.state = State::Due(now);
-            known.dialled = known.dialled.saturating_sub(1);
+        if let Some(entry) = self.entries.get_mut(&address) {
+            entry.state = State::Due(now);
+            entry.attempts = entry.attempts.saturating_sub(1);
         }
     }
 
-    /// The connection is over. One that was of use is dialled again as if it were
-    /// new; one that was not, later and later, and at last no more. A peer that we had
-    /// `met` is there: it gets one early second chance, whatever came before, since some
-    /// hang up only to go on in another state. What follows is as long as for the others.
-    pub fn ended(&mut self, address: SocketAddr, met: bool, was_useful: bool, now: Instant) {
-        let retry = self.retry;
-        self.knocked(address, met);
-        if let Some(known) = self.known.get_mut(&address).filter(|known| known.state == State::Busy) {
-            if was_useful {
-                (known.dialled, known.forgiven) = (1, false);
-            }
-            let again = known.dialled <= MOST_RETRIES;
-            let pause = if met && !known.forgiven {
-                known.forgiven = true;
-                retry / 8
-            } else {
-                // The early chance is not counted among the failures.
-                let failures = known.dialled.saturating_sub(1 + u32::from(known.forgiven));
-                retry * 2u32.pow(failures.min(MOST_RETRIES))
-            };
-            known.state = if again { State::Due(now + pause) } else { State::Over };
+    /// Notes that a dialled connection has ended; returns when the address is dialled again.
+    ///
+    /// An address that was of use is as good as new. One that was not is dialled later and later,
+    /// and at last no more. A peer that we had `met` is certainly there, and gets one early second
+    /// chance, whatever came before: some peers hang up only to go on in another state. After that
+    /// its pauses are as long as those of others.
+    pub fn ended(&mut self, address: SocketAddr, met: bool, was_useful: bool, now: Instant) -> Option<Instant> {
+        self.count_failed_port(address, met);
+        let entry = self.entries.get_mut(&address).filter(|entry| entry.state == State::Busy)?;
+        if was_useful {
+            (entry.attempts, entry.was_early) = (1, false);
         }
+        let again = entry.attempts <= MAX_RETRIES;
+        let pause = if met && !entry.was_early {
+            entry.was_early = true;
+            self.retry / EARLY
+        } else {
+            // The early chance is not counted among the failures.
+            let failures = entry.attempts.saturating_sub(1 + u32::from(entry.was_early));
+            self.retry * 2u32.pow(failures.min(MAX_RETRIES))
+        };
+        entry.state = if again { State::Due(now + pause) } else { State::GivenUp };
+        again.then_some(now + pause)
     }
 
-    /// There is a peer at this IP: others at it are worth dialling.
+    /// Notes that there is a peer at this IP: others there are worth dialling.
     pub fn answered(&mut self, ip: IpAddr) {
-        self.knocks.answered(ip);
+        self.failed_ports.answered(ip);
     }
 
-    /// Notes whether there was a peer at an address that has been dialled. If an IP has many
-    /// ports and a peer at none, those that have not been dialled are forgotten. They may be
-    /// found again once somebody from there has answered.
-    fn knocked(&mut self, address: SocketAddr, met: bool) {
+    /// Notes whether there was a peer at an address that has been dialled. If many ports of its IP
+    /// have failed, and none has answered, those that have not been dialled yet are removed. They
+    /// may be found again once a peer there has answered.
+    fn count_failed_port(&mut self, address: SocketAddr, met: bool) {
         let ip = address.ip();
         if met {
             return self.answered(ip);
         }
-        if self.known.get(&address).is_some_and(|known| known.dialled == 1) {
-            self.knocks.in_vain(ip);
+        if self.entries.get(&address).is_some_and(|entry| entry.attempts == 1) {
+            self.failed_ports.count(ip);
         }
-        if self.knocks.is_enough(ip) {
+        if self.failed_ports.is_enough(ip) {
             let origin = Origin::of(ip);
-            self.known.retain(|other, known| Origin::of(other.ip()) != origin || known.dialled > 0);
+            self.entries.retain(|other, entry| Origin::of(other.ip()) != origin || entry.attempts > 0);
         }
     }
 
-    /// Nothing will ever come of it: it is ourselves, or a peer we have already.
-    pub fn forget(&mut self, address: SocketAddr) {
-        if let Some(known) = self.known.get_mut(&address) {
-            known.state = State::Over;
+    /// Gives up an address at which there is nothing for us: ourselves, or a peer that is here
+    /// already. It stays in the book, so it is not new when it is named again.
+    pub fn give_up(&mut self, address: SocketAddr) {
+        if let Some(entry) = self.entries.get_mut(&address) {
+            entry.state = State::GivenUp;
         }
     }
 
-    /// A peer that listens there has gone: if we had given the address up because it was
-    /// here, it can be dialled again.
+    /// Makes an address due again that was given up because its peer had dialled us: that
+    /// connection has ended.
     pub fn revive(&mut self, address: SocketAddr, now: Instant) {
         self.revive_at(now + self.retry, address);
     }
 
-    /// The peer that we took for the one at this address has gone, and may have been
-    /// another: the address is dialled again soon.
+    /// Makes an address due soon: the peer that we took for the one there has gone, and may have
+    /// been another.
     pub fn was_no_double(&mut self, address: SocketAddr, now: Instant) {
-        let soon = now + self.retry / 8;
-        if matches!(self.known.get(&address), Some(Known { state: State::Due(time), .. }) if *time > soon) {
-            self.forget(address);
+        let soon = now + self.retry / EARLY;
+        if matches!(self.entries.get(&address), Some(Entry { state: State::Due(time), .. }) if *time > soon) {
+            self.give_up(address);
         }
         self.revive_at(soon, address);
     }
 
-    /// The peer at this address is here already, or another that uses its name. It is dialled a few
-    /// more times, each after a pause in which the other one could have ended.
+    /// Notes that the peer at a dialled address is here already, or another peer that uses its id.
+    /// The address is dialled a few more times, each after a pause in which the other connection
+    /// may have ended.
     pub fn may_be_a_double(&mut self, address: SocketAddr, now: Instant) {
         let again = State::Due(now + UNPROVED * self.retry);
-        if let Some(known) = self.known.get_mut(&address).filter(|known| known.state == State::Busy) {
-            known.state = if known.dialled <= MOST_RETRIES { again } else { State::Over };
+        if let Some(entry) = self.entries.get_mut(&address).filter(|entry| entry.state == State::Busy) {
+            entry.state = if entry.attempts <= MAX_RETRIES { again } else { State::GivenUp };
         }
     }
 
     fn revive_at(&mut self, time: Instant, address: SocketAddr) {
         let banned = self.is_banned(address);
-        if let Some(known) = self.known.get_mut(&address).filter(|known| known.state == State::Over && !banned) {
-            *known = Known { state: State::Due(time), dialled: 1, forgiven: false, ..*known };
+        if let Some(entry) = self.entries.get_mut(&address).filter(|entry| entry.state == State::GivenUp && !banned) {
+            *entry = Entry { state: State::Due(time), attempts: 1, was_early: false, ..*entry };
         }
     }
 
-    /// It has sent bad data.
+    /// Bans an address that has sent bad data. If its IP is barred now, the other addresses there
+    /// are removed, except for those that have proved themselves.
     pub fn ban(&mut self, address: SocketAddr) {
         self.bans.add(address);
-        self.forget(address);
-        // With the last one, the others of the IP are over, too: they may be found again if it
-        // comes to be let in again.
-        let over: Vec<SocketAddr> = self.known.keys().copied().filter(|known| self.is_banned(*known)).collect();
-        self.known.retain(|known, _| self.bans.has(*known) || !over.contains(known));
+        self.give_up(address);
+        // Removed, and not only given up: if honest peers let the IP in again, they can be found
+        // again.
+        let barred: Vec<SocketAddr> = self.entries.keys().copied().filter(|known| self.is_banned(*known)).collect();
+        self.entries.retain(|known, _| self.bans.has(*known) || !barred.contains(known));
     }
 
-    /// It has completed this many pieces, and they are verified.
+    /// Notes that a peer has completed this many pieces, and that their hashes are right.
     pub fn brought(&mut self, address: SocketAddr, pieces: u32) {
         if pieces > 0 {
             self.bans.credit(address, pieces);
-            self.known.entry(address).and_modify(|known| known.proved = true);
+            self.entries.entry(address).and_modify(|entry| entry.proved = true);
         }
     }
 
@@ -232,44 +271,44 @@ impl Addresses {
         self.bans.has(address)
     }
 
-    /// Whether nobody is let in from there: it is banned, or others of its IP are and it has not
-    /// proved itself. Peers that are connected already stay.
+    /// Whether nobody is let in from there: the address is banned, or its IP is barred and the
+    /// address has not proved itself. Peers that are connected already stay.
     pub fn is_banned(&self, address: SocketAddr) -> bool {
-        let proved = self.known.get(&address).is_some_and(|known| known.proved);
-        self.bans.has(address) || self.bans.bar(address) && !proved
+        let proved = self.entries.get(&address).is_some_and(|entry| entry.proved);
+        self.bans.has(address) || self.bans.bars(address) && !proved
     }
 
     /// Whether every address has been dialled twice, or is not dialled any more.
     pub fn all_tried_twice(&self) -> bool {
-        self.known.values().all(|known| known.state == State::Over || known.dialled >= 2)
+        self.entries.values().all(|entry| entry.state == State::GivenUp || entry.attempts >= 2)
     }
 
     /// Whether no address can be dialled, now or later, and none is busy.
     pub fn is_hopeless(&self) -> bool {
-        self.known.values().all(|known| known.state == State::Over)
+        self.entries.values().all(|entry| entry.state == State::GivenUp)
     }
 
     /// When the next address is due, and which it is.
     pub fn next_due(&self) -> Option<(Instant, SocketAddr)> {
-        let due = |(address, known): (&SocketAddr, &Known)| match known.state {
+        let due = |(address, entry): (&SocketAddr, &Entry)| match entry.state {
             State::Due(time) => Some((time, *address)),
             _ => None,
         };
-        self.known.iter().filter_map(due).min()
+        self.entries.iter().filter_map(due).min()
     }
 
     /// How many are remembered.
     pub fn count(&self) -> usize {
-        self.known.len()
+        self.entries.len()
     }
 
-    /// Whether none is known at all.
+    /// Whether none is remembered.
     pub fn is_empty(&self) -> bool {
-        self.known.is_empty()
+        self.entries.is_empty()
     }
 
-    /// Each that is remembered.
+    /// Each address that is remembered, in no order.
     pub fn all(&self) -> impl Iterator<Item = SocketAddr> {
-        self.known.keys().copied()
+        self.entries.keys().copied()
     }
 }

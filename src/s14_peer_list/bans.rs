@@ -1,10 +1,10 @@
 //! Addresses that have sent bad data, and what an IP has earned.
 //!
-//! Ports cost nothing, so a liar's next one must not get a fresh start: three strikes bar the IP, or
-//! the /64 of an IPv6 address. But a whole school may share one, and three liars must not speak for
-//! it. So what honest peers bring from there counts for it: one more liar is borne for each ten
-//! verified pieces. Somebody who brings ten pieces to spoil one wastes a tenth of the traffic, and has
-//! still helped.
+//! Ports cost nothing, so a liar must not get a fresh start at its next port: three bans bar the
+//! IP, or the /64 of an IPv6 address. But a whole school may share one IP, and three liars must not
+//! speak for it. So what honest peers bring from there counts: for each ten verified pieces, one
+//! more liar is tolerated. A liar that brings ten pieces in order to spoil one wastes a tenth of
+//! the traffic, and has still helped.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::SocketAddr;
@@ -15,11 +15,11 @@ use crate::s04_handshake::origin::Origin;
 const STRIKES: u32 = 3;
 /// How many verified pieces from an IP make up for one banned peer of it.
 const PIECES_PER_STRIKE: u32 = 10;
-/// How many bans are remembered: as many as there are addresses in the book. Then the oldest is
-/// forgotten. Each has cost somebody a whole piece of data.
+/// How many bans are remembered, as many as addresses; then the oldest is forgotten. To push one
+/// out, a stranger needs 2,000 bans of its own, and each costs it a whole piece of data.
 pub const MOST_BANS: usize = 2_000;
 
-/// The bans, in their order.
+/// The bans, the oldest first, and the reputation of each IP.
 #[derive(Debug, Default)]
 pub struct Bans {
     order: VecDeque<SocketAddr>,
@@ -27,7 +27,7 @@ pub struct Bans {
     reputes: HashMap<Origin, Repute>,
 }
 
-/// What has come from an IP, of all the peers behind it.
+/// What has come from an IP, from all the peers behind it.
 #[derive(Debug, Default)]
 struct Repute {
     /// How many of its peers are banned.
@@ -61,8 +61,8 @@ impl Bans {
         }
     }
 
-    /// Counts verified pieces that a peer has completed. Of more IPs than bans are remembered for,
-    /// nothing is counted.
+    /// Counts verified pieces that a peer has completed. The number of IPs is bounded: those that
+    /// come after that earn nothing.
     pub fn credit(&mut self, address: SocketAddr, pieces: u32) {
         let origin = Origin::of(address.ip());
         if self.reputes.len() < 2 * MOST_BANS || self.reputes.contains_key(&origin) {
@@ -76,8 +76,8 @@ impl Bans {
         self.banned.contains(&address)
     }
 
-    /// Whether no peer comes in from its IP that has not proved itself.
-    pub fn bar(&self, address: SocketAddr) -> bool {
+    /// Whether the IP of this address is barred: only peers that have proved themselves are let in.
+    pub fn bars(&self, address: SocketAddr) -> bool {
         let barred = |repute: &Repute| repute.strikes >= STRIKES + repute.pieces / PIECES_PER_STRIKE;
         self.reputes.get(&Origin::of(address.ip())).is_some_and(barred)
     }
@@ -95,11 +95,11 @@ mod tests {
     fn the_oldest_ban_is_forgotten_and_no_more_are_kept() {
         let mut bans = Bans::default();
         (1..=3).for_each(|port| bans.add(address(0, port)));
-        assert!(bans.bar(address(0, 4)), "three ports are the whole IP");
+        assert!(bans.bars(address(0, 4)), "three ports are the whole IP");
         (1..MOST_BANS as u32 - 2).for_each(|number| bans.add(address(number, 1)));
-        assert!(bans.bar(address(0, 4)));
+        assert!(bans.bars(address(0, 4)));
         bans.add(address(1, 2));
-        assert!(!bans.bar(address(0, 4)) && !bans.has(address(0, 1)) && bans.has(address(0, 2)));
+        assert!(!bans.bars(address(0, 4)) && !bans.has(address(0, 1)) && bans.has(address(0, 2)));
         (0..100_000).for_each(|number| bans.add(address(1_000_000 + number, 1)));
         assert_eq!([bans.order.len(), bans.banned.len(), bans.reputes.len()], [MOST_BANS; 3]);
         (0..100_000).for_each(|number| bans.credit(address(2_000_000 + number, 1), 1));

@@ -1,8 +1,8 @@
 //! Who gets the next place, and who has to leave one.
 //!
-//! A free place goes to the IP with the fewest places, be it one to dial or one that has come by
-//! itself. When all are taken and others wait, one peer goes: of an IP that has too many, or one that
-//! is of no use, or now and then the slowest. The others get a chance to be faster.
+//! A free place goes to the IP with the fewest places, whether we dial that peer or it has dialled
+//! us. When all places are taken and others wait, one peer goes: one of an IP that has too many,
+//! one that is of no use, or now and then the slowest. The others get a chance to be faster.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -11,14 +11,14 @@ use super::sharing::{Holder, first_to_go, makes_way};
 use crate::s04_handshake::origin::Origin;
 use crate::s11_work_queue::PeerNumber;
 
-/// How long nobody is dialled when the system has no room for another connection.
+/// How long nobody is dialled once the system has refused another connection.
 const REST: Duration = Duration::from_secs(1);
-/// How long a place that is needed is left to a peer to and from which nothing goes.
+/// How long a peer keeps a place that others need, after its last block.
 const USELESS_TIME: Duration = Duration::from_secs(180);
-/// The same for one that has not been of any use yet, if one of us waits to be unchoked, or for
-/// the info dictionary...
+/// The same for a peer without any block yet, if one side wants to be unchoked, or we want the info
+/// dictionary. The optimistic unchoke goes round every 30 s (BEP 3): that makes three chances.
 const WAITING_TIME: Duration = Duration::from_secs(90);
-/// ...and if neither wants anything.
+/// The same for a peer without any block yet, if neither side wants anything.
 const IDLE_TIME: Duration = Duration::from_secs(10);
 
 /// A peer that has a place.
@@ -28,11 +28,12 @@ pub struct Member {
     pub number: PeerNumber,
     /// What its place counts against.
     pub origin: Origin,
-    /// What has come of it. `None` while it is being dialled.
+    /// What has gone over the connection. `None` while it is being dialled: such a peer never makes
+    /// way, since nothing is known of it yet.
     pub activity: Option<Activity>,
 }
 
-/// What has come of a connection.
+/// What has gone over a connection.
 #[derive(Debug, Clone, Copy)]
 pub struct Activity {
     /// When it was made.
@@ -48,27 +49,27 @@ pub struct Activity {
 }
 
 impl Activity {
-    /// When it was last of use; at first, when it came.
+    /// When it was last of use, or when it was made, if it never was.
     fn latest(&self) -> Instant {
         self.last_useful.unwrap_or(self.since)
     }
 
-    /// Whether it has not been of use yet, though there was time for it.
+    /// Whether it has not been of any use yet, although there was time for that.
     fn is_unproved(&self, now: Instant) -> bool {
         self.last_useful.is_none() && now.duration_since(self.since) >= IDLE_TIME
     }
 
-    /// For how long it has been useless beyond what it may be.
+    /// For how long it has been useless beyond what it is allowed. `None` if it is not.
     fn overdue(&self, aims: Aims, now: Instant) -> Option<Duration> {
         let wants = self.am_interested || self.peer_interested;
-        let may = match self.last_useful {
+        let allowed = match self.last_useful {
             Some(_) => USELESS_TIME,
-            // It is in line for a slot, and the longest wait comes next.
+            // A seed gives in turn, and a peer that has to leave would lose its place in that line.
             None if aims.gives_only && self.peer_interested => USELESS_TIME,
             None if aims.learning || wants => WAITING_TIME,
             None => IDLE_TIME,
         };
-        now.duration_since(self.latest()).checked_sub(may)
+        now.duration_since(self.latest()).checked_sub(allowed)
     }
 }
 
@@ -81,32 +82,57 @@ pub struct Aims {
     pub gives_only: bool,
 }
 
-/// What a place is worth: the bytes of blocks that have lately gone over the connection, in either
-/// direction; where there are none, the time of the last one.
+/// Those that want a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Contenders {
+    /// Where the next connection in the lobby comes from. That peer is certainly there.
+    pub waits: Option<Origin>,
+    /// Where the next address to dial is. There may be nobody.
+    pub named: Option<Origin>,
+}
+
+/// Why a peer makes way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// Its IP has more than its share of the places.
+    Crowded,
+    /// The same, and nothing has gone over its connection yet: that is enough to try an address.
+    Unproved,
+    /// It has been of no use for longer than it may.
+    Useless,
+    /// It is the slowest, and it is time to give another peer a chance.
+    Slowest,
+}
+
+/// What a place is worth: the bytes of blocks that have gone over the connection lately, in either
+/// direction; where these are equal, the time of the last block.
 type Worth = (u64, Instant);
 
-/// Whose turn it is, and what has gone over each connection lately: in the turn before this one, and
-/// in this one so far.
+/// Whose turn it is to get a place, and what has gone over each connection lately.
+///
+/// Time is cut into turns. *Lately* means the last whole turn and this one so far, so a peer is
+/// never judged by a moment.
 #[derive(Default)]
 pub struct Places {
-    /// Whether the last free place went to an address that we dialled.
-    dialled: bool,
-    /// When we may dial again, after the system had no room for another connection.
+    /// The last free place went to an address that we dialled, and not to a connection that waited.
+    last_was_dialled: bool,
+    /// When we may dial again, after the system has refused another connection.
     rests_until: Option<Instant>,
     /// When this turn began.
-    since: Option<Instant>,
-    /// Bytes that had gone over each connection when the turn before this one began, and when
-    /// this one did.
+    turn_began: Option<Instant>,
+    /// Bytes that had gone over each connection when the turn before this one began, and when this
+    /// one did. A peer that came later is not in here.
     counted: HashMap<PeerNumber, [u64; 2]>,
 }
 
 impl Places {
-    /// A free place was filled: with an address that we dial, or with a connection that waited.
+    /// Notes that a free place was filled: with an address that we dial, or with a connection that
+    /// waited.
     pub fn filled(&mut self, dialled: bool) {
-        self.dialled = dialled;
+        self.last_was_dialled = dialled;
     }
 
-    /// The system has no room for another connection: nobody is dialled for a while.
+    /// Notes that the system has refused another connection: nobody is dialled for a while.
     pub fn rest(&mut self, now: Instant) {
         self.rests_until = Some(now + REST);
     }
@@ -116,69 +142,71 @@ impl Places {
         self.rests_until.is_some_and(|until| now < until)
     }
 
-    /// Whether a free place goes to the connection that `waits`, and not to the address that is
-    /// `named`; `held` is what the places that are taken count against. The IP with fewer goes first. Among equals they take turns, so that neither
-    /// kind can keep the other out.
-    pub fn receives_first(&self, held: &[Origin], waits: Option<Origin>, named: Option<Origin>) -> bool {
-        let (Some(waits), Some(named)) = (waits, named) else { return waits.is_some() };
+    /// Whether a free place goes to the connection that waits, and not to the address that is
+    /// named. The one whose IP holds fewer of the places in `held` goes first. Equals take turns,
+    /// so that neither kind can keep the other out.
+    pub fn receives_first(&self, held: &[Origin], contenders: Contenders) -> bool {
+        let Contenders { waits: Some(waits), named: Some(named) } = contenders else { return contenders.waits.is_some() };
         let places = |origin: Origin| held.iter().filter(|held| **held == origin).count();
-        places(waits) < places(named) || (places(waits) == places(named) && self.dialled)
+        places(waits) < places(named) || (places(waits) == places(named) && self.last_was_dialled)
     }
 
-    /// All places are taken: returns the peer that has to leave its place, if one has to, for a
-    /// connection that `waits` or an address that is `named`. Called again and again; `turn` is the
-    /// time after which the slowest may go once more.
+    /// All places are taken: returns the peer that has to leave its place to one of the contenders,
+    /// and why. Usually nobody has to. It is called often; the slowest goes only once in each
+    /// `turn`.
     pub fn makes_room(
         &mut self,
         members: &[Member],
-        (waits, named): (Option<Origin>, Option<Origin>),
+        Contenders { waits, named }: Contenders,
         aims: Aims,
         turn: Duration,
         now: Instant,
-    ) -> Option<PeerNumber> {
-        let slowest_goes = self.pass(members, turn, now);
+    ) -> Option<(PeerNumber, Why)> {
+        // Turns end on time, whether anybody wants a place or not: what they count must be recent.
+        let turn_ends = self.end_turn(members, turn, now);
         if waits.is_none() && named.is_none() {
             return None;
         }
-        // First of an IP that has too many.
         if let Some(goes) = waits.and_then(|waits| makes_way(&self.holders(members, |_| true), waits)) {
-            return number(members, goes);
+            return number(members, goes, Why::Crowded);
         }
-        // An address that is only due may have nobody at it: for that alone, only a peer goes that has
-        // been of no use yet, and whose IP has too many places.
-        let is_idle = |activity: &Activity| activity.is_unproved(now) && !aims.gives_only;
-        let idle = |member: &Member| member.activity.as_ref().is_some_and(is_idle);
-        if let Some(goes) = named.and_then(|named| makes_way(&self.holders(members, idle), named)) {
-            return number(members, goes);
+        // There may be nobody at an address that is only named. It displaces no peer that has been
+        // of any use.
+        let is_unproved = |activity: &Activity| activity.is_unproved(now) && !aims.gives_only;
+        let unproved = |member: &Member| member.activity.as_ref().is_some_and(is_unproved);
+        if let Some(goes) = named.and_then(|named| makes_way(&self.holders(members, unproved), named)) {
+            return number(members, goes, Why::Unproved);
         }
-        // Then the one that has been useless longest, and for too long.
         let overdue = members.iter().filter_map(|member| Some((member.activity?.overdue(aims, now)?, member.number)));
         if let Some((_, number)) = overdue.max() {
-            return Some(number);
+            return Some((number, Why::Useless));
         }
-        // And now and then the slowest.
+        if !turn_ends {
+            return None;
+        }
+        // A peer that is too new to have a speed, or waits for its first block, is not the slowest.
         let known =
             |member: &Member| self.knows(member.number) && member.activity.is_some_and(|activity| activity.last_useful.is_some());
-        if slowest_goes { first_to_go(&self.holders(members, known)).and_then(|goes| number(members, goes)) } else { None }
+        first_to_go(&self.holders(members, known)).and_then(|goes| number(members, goes, Why::Slowest))
     }
 
-    /// All that have a place. Those that `may` not go count, and are worth more than anything.
-    fn holders(&self, members: &[Member], may: impl Fn(&Member) -> bool) -> Vec<Holder<Worth>> {
+    /// Returns all that have a place, and what it is worth. A member that may not `go` counts for
+    /// its IP, and stays.
+    fn holders(&self, members: &[Member], go: impl Fn(&Member) -> bool) -> Vec<Holder<Worth>> {
         let worth = |member: &Member| {
-            let activity = member.activity.filter(|_| may(member))?;
+            let activity = member.activity.filter(|_| go(member))?;
             Some((self.moved(member.number, activity.bytes), activity.latest()))
         };
         members.iter().map(|member| Holder { origin: member.origin, worth: worth(member) }).collect()
     }
 
-    /// Ends the turn once it has taken this long. Returns whether it has: the slowest may go once in
-    /// each.
-    fn pass(&mut self, members: &[Member], turn: Duration, now: Instant) -> bool {
-        let since = *self.since.get_or_insert(now);
-        if now.duration_since(since) < turn {
+    /// Ends the turn once it has taken this long; returns whether it has.
+    fn end_turn(&mut self, members: &[Member], turn: Duration, now: Instant) -> bool {
+        let began = *self.turn_began.get_or_insert(now);
+        if now.duration_since(began) < turn {
             return false;
         }
-        self.since = Some(now);
+        self.turn_began = Some(now);
         let count = |member: &Member| {
             let [_, last] = self.counted.get(&member.number).copied().unwrap_or_default();
             Some((member.number, [last, member.activity?.bytes]))
@@ -187,17 +215,18 @@ impl Places {
         true
     }
 
-    /// Whether a peer has been here long enough for its speed to be known.
+    /// Whether a peer's speed is known: a whole turn lies between its first bytes and now.
     fn knows(&self, number: PeerNumber) -> bool {
         self.counted.get(&number).is_some_and(|[before, _]| *before > 0)
     }
 
+    /// Returns the bytes that have gone over a peer's connection lately.
     fn moved(&self, number: PeerNumber, bytes: u64) -> u64 {
         let [before, _] = self.counted.get(&number).copied().unwrap_or_default();
         bytes.saturating_sub(before)
     }
 }
 
-fn number(members: &[Member], position: usize) -> Option<PeerNumber> {
-    members.get(position).map(|member| member.number)
+fn number(members: &[Member], position: usize, why: Why) -> Option<(PeerNumber, Why)> {
+    members.get(position).map(|member| (member.number, why))
 }

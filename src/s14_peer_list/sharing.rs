@@ -1,43 +1,42 @@
 //! Places are shared by address: the one rule for everything that can be full.
 //!
-//! A peer id costs nothing, and neither does another connection. An address costs
-//! something. So whenever places are short (those of a swarm, of a listener, of a
-//! tracker), they are shared among addresses, and what one address gets does not depend on
-//! how often it knocks.
+//! A peer id costs nothing, and neither does another connection. An address costs something: an
+//! IPv4 address, or the /64 of an IPv6 address ([`Origin`]). So whenever places are short (those of
+//! a swarm, of a listener, of a tracker), they are shared by address, and what one address gets
+//! does not depend on how often it tries.
 //!
-//! While there is room, nothing here applies: twenty programs on one machine, or a class
-//! behind one router, have all the places that they want.
+//! While there is room, nothing here applies. Twenty programs on one machine, or a class behind one
+//! router, have all the places that they want.
 //!
-//! The functions are pure. They are told who has a place and who wants one, and return
-//! a position in that list; the caller holds the lock and hangs up.
+//! The functions are pure. They are told who has a place and who wants one, and return a position
+//! in that list. The caller holds the lock and hangs up.
 //!
-//! * **Somebody comes, and all places are taken:** [`makes_way`]. The address with
-//!   the most places gives one up, if that leaves it no worse off than the newcomer's.
-//! * **Nobody has too many, but others wait:** [`first_to_go`], one at a time, after a
-//!   pause that the caller chooses.
+//! * **A peer comes, and all places are taken:** [`makes_way`]. The address with the most places
+//!   gives one up, if that leaves it no worse off than the newcomer's.
+//! * **No address has too many, but others wait:** [`first_to_go`], one at a time, after a pause
+//!   that the caller chooses.
 //! * **A place is free:** [`next_in_turn`] among those that wait.
 
 use std::collections::HashMap;
 
 use crate::s04_handshake::origin::Origin;
 
-/// One that has a place.
+/// A peer, an address or a guest that has a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Holder<W> {
     /// What its place counts against.
     pub origin: Origin,
-    /// What its place is worth: the one with the least goes first. A rate, or the time
-    /// of its arrival where the oldest is to go. `None`: it stays in any case.
+    /// What its place is worth; the least goes first. It may be a rate, or the time of its arrival
+    /// where the oldest is to go. `None` if it stays in any case.
     pub worth: Option<W>,
 }
 
-/// The position of the holder that makes way for somebody from `newcomer`. All places are
-/// taken.
+/// Returns the position of the holder that makes way for a newcomer from this address. All places
+/// are taken.
 ///
-/// It belongs to the address with the most places, and of those it is the one that
-/// is worth least. `None` if no address has at least two more than the newcomer's: to
-/// take from one that has only one more would turn the inequality round, and the next
-/// to come would turn it back.
+/// It belongs to the address with the most places, and is worth least of those. `None` if no
+/// address has at least two more than the newcomer's. To take a place from an address with only one
+/// more would turn the inequality round, and the next to come would turn it back.
 pub fn makes_way<W: Ord>(holders: &[Holder<W>], newcomer: Origin) -> Option<usize> {
     let position = first_to_go(holders)?;
     let held = |origin: Origin| holders.iter().filter(|holder| holder.origin == origin).count();
@@ -45,9 +44,9 @@ pub fn makes_way<W: Ord>(holders: &[Holder<W>], newcomer: Origin) -> Option<usiz
     (most > held(newcomer) + 1).then_some(position)
 }
 
-/// The position of the holder that goes if one has to: the one that is worth least, of
-/// the address with the most places among those that could give one up. Among
-/// addresses with the same number, worth alone decides.
+/// Returns the position of the holder that goes if one has to. Of the addresses that could give up
+/// a place, the one with the most places loses the one that is worth least. Among addresses with
+/// the same number, worth alone decides.
 pub fn first_to_go<W: Ord>(holders: &[Holder<W>]) -> Option<usize> {
     let held = count(holders.iter().map(|holder| holder.origin));
     let places = |origin: &Origin| held.get(origin).copied().unwrap_or(0);
@@ -59,8 +58,8 @@ pub fn first_to_go<W: Ord>(holders: &[Holder<W>]) -> Option<usize> {
     goes.map(|(position, _)| position)
 }
 
-/// The position of the next one in a line, the longest wait first: the address with the
-/// fewest places has its turn.
+/// Returns the position of the next one in a line that begins with the longest wait. It belongs to
+/// the address with the fewest places.
 pub fn next_in_turn(line: &[Origin], holders: impl IntoIterator<Item = Origin>) -> Option<usize> {
     let held = count(holders);
     let next = line.iter().enumerate().min_by_key(|(_, origin)| held.get(origin).copied().unwrap_or(0));

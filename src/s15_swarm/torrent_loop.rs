@@ -29,7 +29,7 @@ use crate::s11_work_queue::{PeerNumber, WorkQueue};
 use crate::s12_session::host::{SessionEnd, Torrent};
 use crate::s13_peer_sources::source::{PeerSource, SourceHost, SourceReport};
 use crate::s13_peer_sources::start;
-use crate::s14_peer_list::addresses::Addresses;
+use crate::s14_peer_list::addresses::{Addresses, Found};
 use crate::s14_peer_list::places::Places;
 
 /// The number of IPs without room in the book after which the rest of an answer is skipped.
@@ -251,7 +251,7 @@ impl<'e> TorrentLoop<'e> {
         for address in addresses {
             let origin = Origin::of(address.ip());
             let full = refused.len() >= MOST_REFUSED || refused.contains(&origin);
-            if !full && !self.addresses.found(address, now) {
+            if !full && self.addresses.found(address, now) == Found::NoRoom {
                 refused.insert(origin);
             }
         }
@@ -321,7 +321,7 @@ impl<'e> TorrentLoop<'e> {
             Ended::Session(SessionEnd::Local(error)) => return Err(error.into()),
             Ended::Unusable(error) => return Err(SwarmError::Unusable(error)),
             Ended::Session(SessionEnd::Corrupt(_)) | Ended::WrongMetadata(_) => self.ban(address),
-            Ended::Ourselves | Ended::Session(SessionEnd::BothComplete) => self.addresses.forget(address),
+            Ended::Ourselves | Ended::Session(SessionEnd::BothComplete) => self.addresses.give_up(address),
             _ if here_too => self.addresses.may_be_a_double(address, now),
             // We are out of sockets, which is not the peer's fault.
             Ended::Handshake(HandshakeError::Io(ref error)) if is_exhausted(error) => {
@@ -356,11 +356,11 @@ impl<'e> TorrentLoop<'e> {
         let certain = live.values().find(|live| live.doubles.contains(&address)).map(|live| live.dialled && live.link().proved);
         drop(live);
         match certain {
-            Some(true) => self.addresses.forget(address),
+            Some(true) => self.addresses.give_up(address),
             Some(false) => self.addresses.may_be_a_double(address, now),
             // The other connection has just ended.
             None => {
-                self.addresses.forget(address);
+                self.addresses.give_up(address);
                 self.addresses.was_no_double(address, now);
             }
         }

@@ -214,6 +214,8 @@ fn short_commands(page: &mut Page, folder: &Path) {
     page.run(folder, &["download_from", "-o", "from-ours", torrent, &address], 0);
     serving.event("done");
     page.meet_all("serve", &serving.printed());
+    page.run(folder, &["peer_list"], 0);
+    page.run(folder, &["peer_list", "--faults", "ports,idle,liars", "--minutes", "60"], 0);
     page.run(folder, &["work_queue", "--free", "lab/album.torrent", "lab/original/album"], 0);
     page.run(folder, &["explain", torrent], 0);
     page.run(folder, &["explain", "0000000d 06 00000002"], 3);

@@ -87,7 +87,7 @@ const DECISIONS: [&str; 16] = [
     "s14_peer_list/bans.rs",
     "s14_peer_list/budget.rs",
     "s14_peer_list/doubles.rs",
-    "s14_peer_list/manners.rs",
+    "s14_peer_list/failed_ports.rs",
     "s14_peer_list/places.rs",
     "s14_peer_list/sharing.rs",
     "s15_swarm/waiting.rs",

@@ -1,6 +1,6 @@
 //! Whom to dial next.
 
-use piecemeal::s14_peer_list::addresses::{Addresses, REMEMBERED};
+use piecemeal::s14_peer_list::addresses::{Addresses, Found, REMEMBERED};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -83,7 +83,7 @@ fn an_address_that_was_given_up_for_a_peer_that_came_by_itself_is_dialled_when_t
     let mut book = Addresses::new(RETRY);
     book.found(at(1, 1), Instant::now());
     assert_eq!(next_in(&mut book), Some(0));
-    book.forget(at(1, 1));
+    book.give_up(at(1, 1));
     assert!(book.is_hopeless());
     book.revive(at(1, 1), Instant::now());
     assert_eq!(next_in(&mut book), Some(15));
@@ -126,11 +126,11 @@ fn port_zero_is_no_address() {
 }
 
 #[test]
-fn who_is_forgotten_is_not_dialled_when_it_is_named_again() {
+fn an_address_that_was_given_up_is_not_dialled_when_it_is_named_again() {
     let mut book = Addresses::new(RETRY);
     book.found(at(1, 1), Instant::now());
     book.next(Instant::now());
-    book.forget(at(1, 1));
+    book.give_up(at(1, 1));
     book.ended(at(1, 1), false, true, Instant::now());
     book.found(at(1, 1), Instant::now());
     assert!(book.is_hopeless() && book.next(Instant::now() + RETRY * 1000).is_none());
@@ -159,7 +159,7 @@ fn three_bans_of_one_ip_ban_all_of_it() {
 #[test]
 fn what_honest_peers_bring_counts_for_the_ip_that_they_share_with_liars() {
     let mut book = Addresses::new(RETRY);
-    (1..=6).for_each(|port| assert!(book.found(at(1, port), Instant::now())));
+    (1..=6).for_each(|port| assert_eq!(book.found(at(1, port), Instant::now()), Found::New));
     // Two are here, and one of them has brought something before the liars are found out.
     assert!([book.next(Instant::now()), book.next(Instant::now())].iter().all(Option::is_some));
     let [honest, newcomer] = [at(1, 1), at(1, 6)];
@@ -191,7 +191,7 @@ fn an_ipv6_network_is_one_ip_for_bans() {
 }
 
 #[test]
-fn only_so_many_are_remembered_and_the_useless_make_room() {
+fn two_thousand_are_remembered_and_the_useless_make_room() {
     let mut book = Addresses::new(RETRY);
     let address = |number: usize| at((number / 60_000) as u8, (number % 60_000) as u16 + 1);
     (0..REMEMBERED + 500).for_each(|number| {
@@ -201,7 +201,7 @@ fn only_so_many_are_remembered_and_the_useless_make_room() {
     assert_eq!(known, REMEMBERED);
     book.found(at(9, 9), Instant::now());
     assert_eq!(book.next(Instant::now()), None, "all are busy");
-    book.forget(address(7));
+    book.give_up(address(7));
     book.found(at(9, 9), Instant::now());
     assert_eq!(book.next(Instant::now()), Some(at(9, 9)));
 }
@@ -251,9 +251,9 @@ fn many_ports_of_one_ip_or_network_make_room_in_a_full_book() {
             book.found(stranger(port), Instant::now());
         });
         assert_eq!(book.count(), REMEMBERED);
-        assert!(!book.found(stranger(9000), Instant::now()), "it has enough");
+        assert_eq!(book.found(stranger(9000), Instant::now()), Found::NoRoom, "it has enough");
         for host in 2..=201 {
-            assert!(book.found(at(host, 1), Instant::now()), "{host}, IPv6: {six}");
+            assert_eq!(book.found(at(host, 1), Instant::now()), Found::New, "{host}, IPv6: {six}");
         }
         assert!((REMEMBERED * 9 / 10..=REMEMBERED).contains(&book.count()), "{} are known", book.count());
         assert_eq!((2..=201).filter(|host| book.all().any(|known| known == at(*host, 1))).count(), 200);
@@ -272,7 +272,7 @@ fn an_address_that_may_be_a_double_is_dialled_again_after_a_minute() {
     book.was_no_double(at(1, 1), Instant::now());
     assert_eq!(next_in(&mut book), Some(2), "the other has gone");
     // It was one, and the other has gone.
-    book.forget(at(1, 1));
+    book.give_up(at(1, 1));
     assert!(book.is_hopeless());
     book.was_no_double(at(1, 1), Instant::now());
     assert_eq!(next_in(&mut book), Some(2));

@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::TorrentLoop;
 use crate::s04_handshake::origin::Origin;
 use crate::s12_session::stats::PeerStats;
-use crate::s14_peer_list::places::{Activity, Aims, Member};
+use crate::s14_peer_list::places::{Activity, Aims, Contenders, Member};
 use crate::s15_swarm::Live;
 use crate::s15_swarm::peer_thread::{Candidate, Ended, start_thread};
 
@@ -22,8 +22,7 @@ impl TorrentLoop<'_> {
         while self.threads.len() < self.limits.max_peers {
             let may_dial = self.threads.len() < live + DIALLING && !self.places.rests(now);
             let held = self.held();
-            let (waits, named) = (self.swarm.lobby.turn(&held), self.named(now));
-            let filled = match self.places.receives_first(&held, waits, named) {
+            let filled = match self.places.receives_first(&held, self.contenders(&held, now)) {
                 true => self.receive() || (may_dial && self.dial_next(now)),
                 false => (may_dial && self.dial_next(now)) || self.receive(),
             };
@@ -44,9 +43,10 @@ impl TorrentLoop<'_> {
         live.len()
     }
 
-    /// The IP that would be dialled next.
-    fn named(&self, now: Instant) -> Option<Origin> {
-        self.addresses.due(now).map(|address| Origin::of(address.ip()))
+    /// What the next connection and the next address to dial count against.
+    fn contenders(&self, held: &[Origin], now: Instant) -> Contenders {
+        let named = self.addresses.due(now).map(|address| Origin::of(address.ip()));
+        Contenders { waits: self.swarm.lobby.turn(held), named }
     }
 
     /// Takes in a connection that waits. `false` if there is none, or if the system refuses a
@@ -111,7 +111,7 @@ impl TorrentLoop<'_> {
     /// free before its thread has ended.
     fn make_room(&mut self, now: Instant) {
         let aims = Aims { learning: self.swarm.torrent.get().is_none(), gives_only: self.gives_only() };
-        let others = (self.swarm.lobby.turn(&self.held()), self.named(now));
+        let others = self.contenders(&self.held(), now);
         let goes = self.places.makes_room(&self.members(), others, aims, self.limits.retry, now);
         let mut live = self.swarm.live();
         if live.values().any(|live| live.parted.is_some()) {
@@ -121,7 +121,7 @@ impl TorrentLoop<'_> {
             live.parted = Some(Ended::MadeRoom);
             Arc::clone(&live.hang_up)
         };
-        let hang_up = goes.and_then(|number| live.get_mut(&number)).map(parts);
+        let hang_up = goes.and_then(|(number, _)| live.get_mut(&number)).map(parts);
         drop(live);
         if let Some(hang_up) = hang_up {
             hang_up();
