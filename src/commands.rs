@@ -1,5 +1,7 @@
 //! The commands, one file and one line each.
 
+mod announce_story;
+mod announcers;
 mod asking;
 mod captures;
 mod content_at;
@@ -83,6 +85,7 @@ commands! {
     verify,
     work_queue,
     download_from,
+    announce,
     download,
     magnet_download,
     seed,

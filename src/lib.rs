@@ -18,6 +18,7 @@
 //! | [`s10_storage`] | pieces and files; create, verify, resume | 3, 19, 47 | `create`, `verify` |
 //! | [`s11_work_queue`] | who fetches which piece: one Mutex, leases, rarest first | 3 | `work_queue` |
 //! | [`s12_session`] | one peer, one thread, one loop | 3, 6, 10, 21, 54 | `download_from` |
+//! | [`s13_peer_sources`] | where peers come from, again and again | 3, 12, 31 | `announce` |
 //! | [`s15_swarm`] | many peers at once | 3, 6, 12 | `download`, `magnet_download` |
 //! | [`s17_seeding`] | listen, give, choke | 3, 6, 21, 54 | `seed` |
 //! | [`s18_udp_tracker`] | the same phone book over UDP; scrape | 15, 41, 48 | `scrape` |
@@ -96,6 +97,10 @@ struct Chapter11;
 #[cfg(doctest)]
 #[doc = include_str!("../docs/12-session.md")]
 struct Chapter12;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/13-peer-sources.md")]
+struct Chapter13;
 
 #[cfg(doctest)]
 #[doc = include_str!("../docs/15-swarm.md")]

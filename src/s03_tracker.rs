@@ -23,7 +23,7 @@
 //!   that another kind of URL needs no change here.
 //! * **Hard about `peers`, forgiving about the rest.** A key of the wrong type, or one
 //!   that appears again, is passed over with a note ([`Announced::passed_over`]).
-//! * **Left out:** when to announce again, which is the announcer's business (stage 15).
+//! * **Left out:** when to announce again, which is the announcer's business (stage 13).
 
 #![warn(clippy::indexing_slicing)] // decodes what strangers send
 

@@ -7,7 +7,7 @@
 //!
 //! * **Run it:** `piecemeal seed lab/sample.torrent sample.txt`
 //! * **Spec:** BEP 3, 6, 21, 54; **chapter:** `docs/17-seeding.md`
-//! * **Builds on:** [`Uploads`] from stage 12, [`PeerSource`] from stage 15
+//! * **Builds on:** [`Uploads`] from stage 12, [`PeerSource`] from stage 13
 //!
 //! # On the wire
 //! ```text
