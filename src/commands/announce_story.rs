@@ -44,10 +44,14 @@ pub fn tell(
         match reports.recv_timeout(TICK) {
             Ok((number, SourceReport::Gone(_))) => {
                 running -= 1;
-                // The reason of the last one is in the error below.
-                if running > 0 || end.is_some() {
-                    story.tell(number, None);
+                // When nobody is left, the last reason is told by the error below.
+                if running == 0
+                    && end.is_none()
+                    && let Some(outcome) = story.told[number].pop()
+                {
+                    story.last = outcome.text;
                 }
+                story.tell(number, None);
             }
             Ok((number, report)) => story.hear(number, report),
             Err(_) => {}
@@ -80,11 +84,11 @@ fn start_all(sources: Vec<Box<dyn PeerSource>>, we: &Ourselves, left: u64) -> (A
     let ours = Handshake::new(we.info_hash, we.peer_id);
     let (sender, reports) = mpsc::channel();
     for (number, source) in sources.into_iter().enumerate() {
-        let (sender, ours) = (sender.clone(), ours.clone());
+        let sender = sender.clone();
         let host = SourceHost {
             signals: Arc::clone(&signals),
             counters: Arc::clone(&counters),
-            handshake: Arc::new(move || ours.clone()),
+            handshake: Arc::new(move || ours),
             max_handshakes: 0, // we only say that we listen
             report: Arc::new(move |report| sender.send((number, report)).is_ok()),
         };
