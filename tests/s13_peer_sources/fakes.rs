@@ -98,8 +98,12 @@ impl Sources {
     /// The next report that `fits`, which picks something out of it.
     #[track_caller]
     pub fn next<T>(&self, fits: impl Fn(&SourceReport) -> Option<T>) -> T {
+        // One limit for all of them: a source that never ends may report without end.
+        let until = Instant::now() + LIMIT;
         loop {
-            let report = self.reports.recv_timeout(LIMIT).expect("a report that fits");
+            let left = until.saturating_duration_since(Instant::now());
+            let report = self.reports.recv_timeout(left).ok().filter(|_| !left.is_zero());
+            let report = report.expect("a report that fits");
             if let Some(found) = fits(&report) {
                 return found;
             }
