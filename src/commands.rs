@@ -3,6 +3,8 @@
 //! A line that ends in `// plugged in` belongs to a later stage or to an unnumbered
 //! module: an early checkpoint of the crate is made by deleting such lines.
 
+mod announce_story;
+mod announcers;
 mod asking;
 mod captures;
 mod content_at;
@@ -92,6 +94,7 @@ commands! {
     verify,
     work_queue,
     download_from,
+    announce,
     peer_list,
     download,
     magnet_download,

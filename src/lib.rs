@@ -18,11 +18,13 @@
 //! | [`s10_storage`] | pieces and files; create, verify, resume | 3, 19, 47 | `create`, `verify` |
 //! | [`s11_work_queue`] | who fetches which piece: one Mutex, leases, rarest first | 3 | `work_queue` |
 //! | [`s12_session`] | one peer, one thread, one loop | 3, 6, 10, 21, 54 | `download_from` |
+//! | [`s13_peer_sources`] | where peers come from, again and again | 3, 12, 31 | `announce` |
 //! | [`s14_peer_list`] | whom to dial, who gets a place, who is banned | 3 | `peer_list` |
 //! | [`s15_swarm`] | many peers at once | 3, 6, 12 | `download`, `magnet_download` |
 //! | [`s16_uploading`] | answer requests with verified blocks | 3, 6, 54 | `serve` |
 //! | [`s17_seeding`] | listen, choose whom to give to, stay | 3, 6, 21 | `seed` |
 //! | [`s18_udp_tracker`] | the same phone book over UDP; scrape | 15, 41, 48 | `scrape` |
+//! | [`report`] | why a download waits, and why it failed, in words | | |
 //! | [`trace`] | what the bytes on the wire mean, field by field | | `explain`, `replay` |
 //! | [`lab`] | a swarm on this machine, and a tracker for a class | | `lab`, `tracker`, `demo` |
 //!
@@ -100,6 +102,10 @@ struct Chapter11;
 #[cfg(doctest)]
 #[doc = include_str!("../docs/12-session.md")]
 struct Chapter12;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/13-peer-sources.md")]
+struct Chapter13;
 
 #[cfg(doctest)]
 #[doc = include_str!("../docs/14-peer-list.md")]

@@ -1,28 +1,38 @@
-//! Stage 13: where peers come from, again and again.
+//! Stage 13: find peers, again and again, from several sources at once.
 //!
-//! Stage 3 asks a tracker once. A download of an hour asks forty times: the tracker must hear that
-//! we are still here, peers go and others come, and the tracker itself may fail and be back. So each
-//! source of peers has a thread, and reports what it finds until it is told to stop.
+//! Stage 3 asks a tracker once. A download of an hour asks several times: the tracker must hear that
+//! we are still here, peers leave and others come, and the tracker itself may fail for a while. So
+//! each source of peers runs on a thread of its own, and reports what it finds until it is told to
+//! stop.
 //!
 //! * **Run it:** `piecemeal announce lab/sample.torrent`
-//! * **Spec:** BEP 3, 12; **chapter:** `docs/13-peer-sources.md`
-//! * **Builds on:** `Tier` and `Tracker` from stage 3, `Counters` from stage 12
+//! * **Spec:** BEP 3, 12, 31; **chapter:** `docs/13-peer-sources.md`
+//! * **Builds on:** [`Tier`](crate::s03_tracker::Tier) and [`Tracker`](crate::s03_tracker::Tracker)
+//!   from stage 3, [`Counters`](crate::s12_session::host::Counters) from stage 12
 //!
 //! ```text
 //!   announcer: tier 1  --+
-//!   announcer: tier 2  --+-- SourceReport -->  whoever runs them
+//!   announcer: tier 2  --+-- SourceReport -->  the swarm, or a command
 //!   --peer 10.0.0.1:80 --+                           |
 //!          ^                                         |
 //!          +--------- hungry, completed, stop -------+
 //! ```
+//! # How to use it
+//! 1. Fill in a [`SourceHost`]: the signals, the counters, and a function that takes the reports.
+//! 2. [`start`] each source under a number.
+//! 3. Read the reports. The last one of each source is [`SourceReport::Gone`].
+//! 4. [`Signals::stop`](signals::Signals::stop) ends them all; wait for the `Gone`s, but not forever.
+//!
 //! # Decisions
 //! * **A source waits on its own thread,** for a tracker or for a name to be looked up. Nobody else
-//!   waits with it, and a tier that fails holds up no other tier.
-//! * **It reports through a function,** and knows nothing of who listens. A swarm does (stage 15), and
-//!   so does the command `announce`, which only prints.
-//! * **It is told three things:** that there are no peers, so that it may ask sooner; that the last
-//!   piece has come, which a tracker counts; and that it is over, so that it says goodbye.
-//! * **Left out:** whom to dial of all that are found. That is stage 14.
+//!   waits with it, and a tier that is silent does not delay the others.
+//! * **It reports through a function,** and does not know whose. A swarm listens in stage 15. The
+//!   command `announce` listens as well, and only prints.
+//! * **It is told three things:** that there are no peers, so it may ask sooner; that the last piece
+//!   has arrived, which a tracker counts; and that it must stop, so it says goodbye.
+//! * **Its end is never missed.** [`SourceReport::Gone`] is sent by a destructor: an early return, a
+//!   panic and a thread that never started all report the same.
+//! * **Left out:** which of the peers to dial. That is stage 14.
 
 pub mod announcer;
 pub mod signals;
@@ -32,27 +42,29 @@ use std::thread;
 
 use self::source::{Finder, PeerSource, SourceHost, SourceReport};
 
-/// The stack of a source's thread, and of a peer's. They need little; the default of 2 MiB would be
-/// 100 MiB for 50 peers where the system reserves what it is asked for.
+/// Stack of a source's thread, and of a peer's, in bytes. They need little. The default of 2 MiB
+/// would be 100 MiB for 50 peers on a system that reserves it all at once.
 pub const STACK: usize = 512 * 1024;
 
-/// Starts the thread of a source, which has this number in its reports. The last one is that it has
-/// gone, however it ends.
+/// Starts the thread of a source, which has this number in its reports.
+///
+/// The last report is [`SourceReport::Gone`], however the source ends.
 pub fn start(source: Box<dyn PeerSource>, number: usize, host: &SourceHost) {
     let gone = Gone(host.clone(), number);
     let finder = Finder::new(source.name(), number, host.clone());
     let (name, report) = (source.name(), host.report.clone());
     let work = move || {
+        // Dropped last, so the error below comes before it.
         let _gone = gone;
         if let Err(error) = source.run(finder) {
             report(SourceReport::Said { source: name, what: error.to_string(), failed: true });
         }
     };
-    // Where the system refuses a thread, `gone` is dropped with it.
+    // If the system refuses a thread, `work` is dropped, and `gone` with it.
     let _ = thread::Builder::new().name("source".to_owned()).stack_size(STACK).spawn(work);
 }
 
-/// Says when dropped that a source has gone.
+/// Reports, when it is dropped, that the source with this number has ended.
 struct Gone(SourceHost, usize);
 
 impl Drop for Gone {

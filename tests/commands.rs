@@ -8,6 +8,7 @@
 mod support;
 
 mod commands {
+    mod announce;
     mod course_download;
     mod course_magnet;
     mod course_offline;

@@ -1,18 +1,16 @@
 //! `piecemeal download`: all of a torrent, from many peers at once. (stage 15)
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use piecemeal::s02_metainfo::Metainfo;
 use piecemeal::s03_tracker::PeerId;
-use piecemeal::s03_tracker::reach::first_urls;
-use piecemeal::s15_swarm::Plan;
-use piecemeal::s13_peer_sources::announcer::Announcer;
 use piecemeal::s13_peer_sources::source::Given;
+use piecemeal::s15_swarm::Plan;
 
+use super::announcers::{Ourselves, announcers};
 use super::failure::Failure;
 use super::fetching::fetch;
-use super::find_peers::{tell_asking, tell_given, trackers};
+use super::find_peers::tell_given;
 use super::opening::open;
 use super::size::size;
 use super::watching::Watching;
@@ -64,14 +62,9 @@ impl Args {
 pub fn add_sources(plan: &mut Plan, tiers: Vec<Vec<String>>, given: Vec<String>, options: &Options) {
     options.timeout.into_iter().for_each(|time| plan.wait_for(time));
     super::tracing::dial(&mut plan.dial); // plugged in
-    let trackers = trackers();
-    // Each tier has a thread.
-    for urls in first_urls(tiers) {
-        tell_asking(&urls, plan.upload_only, options.narrator());
-        let announcer = Announcer::new(urls, Arc::clone(&trackers), plan.info_hash, plan.peer_id, plan.retry());
-        let announcer = announcer.at_port(plan.port);
-        plan.sources.push(Box::new(announcer));
-    }
+    let Plan { info_hash, peer_id, port, upload_only: gives, .. } = *plan;
+    let we = Ourselves { info_hash, peer_id, port, gives, retry: plan.retry() };
+    plan.sources.extend(announcers(tiers, &we, options));
     given.iter().for_each(|address| tell_given(address, options.narrator()));
     plan.sources.extend(given.into_iter().map(|address| Box::new(Given(address)) as _));
 }

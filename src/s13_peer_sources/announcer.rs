@@ -1,4 +1,7 @@
-//! Announcing, again and again: the part of a tracker's work that needs a clock.
+//! The announcer: a source that asks one tier of trackers, again and again.
+//!
+//! Stage 3 knows how to announce once. What is added here is a clock: when to announce next, what
+//! to say this time, and what to do after a failure.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -6,36 +9,48 @@ use std::time::{Duration, Instant};
 
 use super::signals::Wake;
 use super::source::{Finder, PeerSource};
-use crate::s01_bencode::counted;
 use crate::s02_metainfo::InfoHash;
 use crate::s03_tracker::names::Lookups;
 use crate::s03_tracker::reach::NamedBy;
 use crate::s03_tracker::{Announce, Announced, Event, PeerId, Retry, Tier, Tracker, TrackerError};
 use crate::s07_extension::BoxError;
 
-/// How long an announce may take.
+/// Time limit of one announce, with all trackers of the tier.
 const ANNOUNCE_TIME: Duration = Duration::from_secs(15);
-/// How long names may take to be looked up, of the peers that a tracker names by host.
-const NAMES_TIME: Duration = Duration::from_secs(5);
-/// How many of those that cannot be looked up are told of.
-const MOST_TOLD: usize = 3;
-/// How long we wait to say goodbye.
+/// Time limit of the last one, `stopped`. The user waits for it.
 const STOPPED_TIME: Duration = Duration::from_secs(2);
-/// The interval where a tracker gives none, and the bounds for what it gives.
+/// Time limit for looking up the peers that a tracker names by host.
+const NAMES_TIME: Duration = Duration::from_secs(5);
+/// Most host names of one answer that are reported as unknown.
+const MAX_REPORTED: usize = 3;
+/// Pause between two announces where the tracker asks for none.
 const INTERVAL: Duration = Duration::from_secs(30 * 60);
-const SHORTEST: Duration = Duration::from_secs(30);
-const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+/// Shortest pause that we keep. A tracker that asks for 0 s would be asked without end.
+const MIN_INTERVAL: Duration = Duration::from_secs(30);
+/// Longest one. A tracker may also ask for a billion years.
+const MAX_INTERVAL: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Announces to one tier of trackers. Tiers run side by side, each with its own.
+/// Announces to one tier of trackers. Each tier has an announcer, and so a thread, of its own.
 pub struct Announcer {
-    urls: Vec<String>,
+    /// The first URL as the torrent has it. The tier itself is shuffled.
+    name: String,
+    tier: Tier,
     trackers: Arc<Vec<Box<dyn Tracker>>>,
-    ask: Announce,
+    /// The next request. Our peer id and key stay the same for the whole session.
+    request: Announce,
+    /// Pause after the first failure; it doubles with each further one.
     retry: Duration,
+    /// Announces in a row that no tracker of the tier took.
+    failures: u32,
+    /// A tracker has taken `started`.
+    started: bool,
+    /// The last piece has arrived, and no tracker has been told so yet.
+    completed: bool,
+    names: Lookups,
 }
 
 impl Announcer {
-    /// For the trackers of one tier; after a failure the first retry comes after `retry`.
+    /// Makes an announcer for the URLs of one tier, which pauses this long after a first failure.
     pub fn new(
         urls: Vec<String>,
         trackers: Arc<Vec<Box<dyn Tracker>>>,
@@ -43,149 +58,166 @@ impl Announcer {
         peer_id: PeerId,
         retry: Duration,
     ) -> Announcer {
-        let ask = Announce { key: Some(rand::random()), ..Announce::new(info_hash, peer_id, 1) };
-        Announcer { urls, trackers, ask, retry }
+        let request = Announce { key: Some(rand::random()), ..Announce::new(info_hash, peer_id, 1) };
+        let (name, tier) = (urls.first().cloned().unwrap_or_default(), Tier::new(urls));
+        let (failures, started, completed, names) = Default::default();
+        Announcer { name, tier, trackers, request, retry, failures, started, completed, names }
     }
 
-    /// Says that we listen at this port; 0 says nothing.
+    /// Says that we listen at this port. 0 leaves the usual one.
     pub fn at_port(mut self, port: u16) -> Announcer {
         if port != 0 {
-            self.ask.port = port;
+            self.request.port = port;
         }
         self
+    }
+
+    /// Announces once. Returns when the next announce is due, or nothing if there must be none.
+    fn announce(&mut self, finder: &Finder) -> Option<Pause> {
+        // `started` comes first, for as long as it takes: a tracker that has not taken it does not
+        // know us, and `completed` from a stranger would spoil its count of downloads.
+        self.request.event = match (self.started, self.completed) {
+            (false, _) => Some(Event::Started),
+            (true, true) => Some(Event::Completed),
+            (true, false) => None,
+        };
+        (self.request.uploaded, self.request.downloaded, self.request.left) = finder.counters();
+        let since = Instant::now();
+        match self.tier.announce(&self.trackers, &self.request, since + ANNOUNCE_TIME) {
+            Ok((url, answer)) => {
+                self.started = true;
+                self.failures = 0;
+                // Still unsaid, if the last piece arrived before any tracker took `started`.
+                self.completed &= self.request.event == Some(Event::Started);
+                if !self.hand_over(finder, &url, &answer) {
+                    return None;
+                }
+                let usual = if self.completed { Duration::ZERO } else { interval(&answer) };
+                let least = answer.min_interval.unwrap_or(MIN_INTERVAL).clamp(MIN_INTERVAL, MAX_INTERVAL);
+                // A tracker need not repeat its id; the last one that it gave counts.
+                self.request.tracker_id = answer.tracker_id.or(self.request.tracker_id.take());
+                Some(Pause { since, usual, least })
+            }
+            Err(tried) => {
+                let never = tried.iter().all(|(_, error)| is_final(error));
+                let backoff = self.retry * 2u32.pow(self.failures.min(7));
+                let pause = wanted_pause(&tried).unwrap_or(backoff.min(INTERVAL));
+                self.failures += 1;
+                report_failures(finder, tried);
+                // A tracker that fails is left alone even where there are no peers.
+                (!never).then_some(Pause { since, usual: pause, least: pause })
+            }
+        }
+    }
+
+    /// Says goodbye, so that the tracker stops naming us to others.
+    fn say_goodbye(&mut self, finder: &Finder) {
+        // Without `started` no tracker knows us.
+        if !self.started {
+            return;
+        }
+        (self.request.uploaded, self.request.downloaded, self.request.left) = finder.counters();
+        (self.request.event, self.request.numwant) = (Some(Event::Stopped), Some(0));
+        match self.tier.announce(&self.trackers, &self.request, Instant::now() + STOPPED_TIME) {
+            Ok((url, answer)) => finder.announced(&url, Some(Event::Stopped), &answer),
+            Err(tried) => report_failures(finder, tried),
+        }
+    }
+
+    /// Hands over the peers of an answer. Returns whether anybody still wants them.
+    fn hand_over(&self, finder: &Finder, url: &str, answer: &Announced) -> bool {
+        let found = |peers: &[SocketAddr]| finder.found(NamedBy::Tracker(answer.from), peers.to_vec());
+        let report = || finder.announced(url, self.request.event, answer);
+        if answer.named.is_empty() {
+            report();
+            return found(&answer.peers);
+        }
+        // Names come last: peers with an address need not wait for them.
+        if !found(&answer.peers) {
+            return false;
+        }
+        let (looked_up, lost) = self.names.find_peers(&answer.named, Instant::now() + NAMES_TIME);
+        // A tracker whose names all lead nowhere has failed, and "names 1 peer" would be misleading.
+        let useless = answer.peers.is_empty() && looked_up.is_empty();
+        if !useless {
+            report();
+        }
+        for what in lost.into_iter().take(MAX_REPORTED) {
+            let what = format!("{url}: {what}");
+            if useless { finder.failed(what) } else { finder.say(what) }
+        }
+        found(&looked_up)
     }
 }
 
 impl PeerSource for Announcer {
     fn name(&self) -> String {
-        self.urls.first().cloned().unwrap_or_default()
+        self.name.clone()
     }
 
-    fn run(self: Box<Self>, mut finder: Finder) -> Result<(), BoxError> {
-        let Announcer { urls, trackers, mut ask, retry } = *self;
-        let mut tier = Tier::new(urls);
-        let names = Lookups::default();
-        let mut failures = 0;
-        // `started` is said until a tracker has taken it, and nothing before it.
-        let mut started = false;
-        let mut completed = false;
-        loop {
-            ask.event = match (started, completed) {
-                (false, _) => Some(Event::Started),
-                (true, true) => Some(Event::Completed),
-                (true, false) => None,
-            };
-            (ask.uploaded, ask.downloaded, ask.left) = finder.counters();
-            let asked = Instant::now();
-            let (pause, earliest) = match tier.announce(&trackers, &ask, asked + ANNOUNCE_TIME) {
-                Ok((url, answer)) => {
-                    started = true;
-                    completed &= ask.event == Some(Event::Started);
-                    failures = 0;
-                    if !hand_over(&finder, &names, &url, &answer) {
-                        return Ok(());
-                    }
-                    // If `started` was late, `completed` follows it at once.
-                    let pause = if completed { Duration::ZERO } else { interval(&answer) };
-                    let earliest = answer.min_interval.unwrap_or(SHORTEST).clamp(SHORTEST, LONGEST);
-                    ask.tracker_id = answer.tracker_id.or(ask.tracker_id);
-                    (pause, earliest)
-                }
-                Err(tried) => {
-                    let never = tried.iter().all(|(_, error)| is_final(error));
-                    let later = later(&tried);
-                    for (url, error) in tried {
-                        finder.failed(format!("{url}: {error}"));
-                    }
-                    if never {
-                        return Ok(());
-                    }
-                    failures += 1;
-                    let pause = later.unwrap_or((retry * 2u32.pow((failures - 1).min(7))).min(INTERVAL));
-                    (pause, pause)
-                }
-            };
-            match pause_until(&mut finder, asked + pause, asked + earliest) {
-                Wake::Stop => break,
-                Wake::Completed => completed = true,
+    fn run(mut self: Box<Self>, mut finder: Finder) -> Result<(), BoxError> {
+        while let Some(pause) = self.announce(&finder) {
+            match pause.wait(&mut finder) {
                 Wake::Due | Wake::Hungry => {}
+                Wake::Completed => self.completed = true,
+                Wake::Stop => {
+                    self.say_goodbye(&finder);
+                    break;
+                }
             }
-        }
-        if started {
-            (ask.uploaded, ask.downloaded, ask.left) = finder.counters();
-            (ask.event, ask.numwant) = (Some(Event::Stopped), Some(0));
-            // Goodbye is a courtesy: nobody waits for an answer to it.
-            let _ = tier.announce(&trackers, &ask, Instant::now() + STOPPED_TIME);
         }
         Ok(())
     }
 }
 
-/// Waits for the next announce. Hunger brings it nearer, but never before `earliest`:
-/// a tracker that fails, or asks for time, is not to be pressed.
-fn pause_until(finder: &mut Finder, mut due: Instant, earliest: Instant) -> Wake {
-    loop {
-        finder.again(due);
-        match finder.wait(due.saturating_duration_since(Instant::now())) {
-            Wake::Hungry => due = due.min(earliest),
-            other => return other,
+/// The pause between two announces.
+struct Pause {
+    /// When the last announce began.
+    since: Instant,
+    /// Pause after which the next one is due.
+    usual: Duration,
+    /// Shortest pause, which also holds when there are no peers.
+    least: Duration,
+}
+
+impl Pause {
+    /// Waits until the next announce is due. Hunger brings it nearer, but the tracker's minimum
+    /// holds: a client that has no peers is not the tracker's emergency.
+    fn wait(self, finder: &mut Finder) -> Wake {
+        let mut pause = self.usual;
+        loop {
+            finder.again(self.since, pause);
+            match finder.wait((self.since + pause).saturating_duration_since(Instant::now())) {
+                Wake::Hungry => pause = pause.min(self.least),
+                other => return other,
+            }
         }
     }
 }
 
-/// The larger of `interval` and `min interval`, within bounds.
+/// Returns the larger of `interval` and `min interval`, within our bounds.
 fn interval(answer: &Announced) -> Duration {
     let asked = answer.interval.max(answer.min_interval).unwrap_or(INTERVAL);
-    asked.clamp(SHORTEST, LONGEST)
+    asked.clamp(MIN_INTERVAL, MAX_INTERVAL)
 }
 
-/// The longest time that a tracker of the tier asks us to stay away.
-fn later(tried: &[(String, TrackerError)]) -> Option<Duration> {
-    let after = |error: &TrackerError| match error {
-        TrackerError::Failure { retry: Retry::After(time), .. } => Some((*time).clamp(SHORTEST, LONGEST)),
+/// Returns the longest pause that a tracker of the tier asks for in its refusal (BEP 31).
+fn wanted_pause(tried: &[(String, TrackerError)]) -> Option<Duration> {
+    let wanted = |error: &TrackerError| match error {
+        TrackerError::Failure { retry: Retry::After(time), .. } => Some((*time).clamp(MIN_INTERVAL, MAX_INTERVAL)),
         _ => None,
     };
-    tried.iter().filter_map(|(_, error)| after(error)).max()
+    tried.iter().filter_map(|(_, error)| wanted(error)).max()
 }
 
-/// Whether a tracker is not asked again in this session.
+/// Returns whether asking again cannot help: the tracker says so, or its URL is the reason.
 fn is_final(error: &TrackerError) -> bool {
-    matches!(error, TrackerError::Failure { retry: Retry::Never, .. } | TrackerError::OffLimits(_))
+    use TrackerError::{Failure, OffLimits, Scheme};
+    matches!(error, Failure { retry: Retry::Never, .. } | OffLimits(_) | Scheme { .. })
 }
 
-/// Hands the peers of an answer to the swarm. `false` says that it is over.
-fn hand_over(finder: &Finder, names: &Lookups, url: &str, answer: &Announced) -> bool {
-    let dial = |found: &[SocketAddr]| finder.found(NamedBy::Tracker(answer.from), found.to_vec());
-    let say = || {
-        let peers = counted(answer.peers.len() + answer.named.len(), "peer");
-        finder.say(format!("{url} names {peers}{}{}", warning(answer), passed_over(answer)));
-    };
-    if answer.named.is_empty() {
-        say();
-        return dial(&answer.peers);
+fn report_failures(finder: &Finder, tried: Vec<(String, TrackerError)>) {
+    for (url, error) in tried {
+        finder.failed(format!("{url}: {error}"));
     }
-    // Names come last: the other peers need not wait for them.
-    if !dial(&answer.peers) {
-        return false;
-    }
-    let (found, lost) = names.find_peers(&answer.named, Instant::now() + NAMES_TIME);
-    // A tracker whose names all lead nowhere is no better than one that does not answer, and
-    // what is wrong is not that it names nobody.
-    let nobody = answer.peers.is_empty() && found.is_empty();
-    if !nobody {
-        say();
-    }
-    for what in lost.into_iter().take(MOST_TOLD) {
-        let what = format!("{url}: {what}");
-        if nobody { finder.failed(what) } else { finder.say(what) }
-    }
-    dial(&found)
-}
-
-fn warning(answer: &Announced) -> String {
-    answer.warning.as_ref().map(|text| format!(", and warns: {text}")).unwrap_or_default()
-}
-
-fn passed_over(answer: &Announced) -> String {
-    if answer.passed_over.is_empty() { String::new() } else { format!("; {}", answer.passed_over.join("; ")) }
 }

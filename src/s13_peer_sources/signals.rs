@@ -1,22 +1,27 @@
-//! What all sources are told, and how they wait for it.
+//! What all sources are told, and how a source waits for it.
+//!
+//! A source waits for minutes, and must wake at once when something happens. A channel for each
+//! source would do; one shared state with a condition variable is less, and a source that is busy
+//! cannot miss anything: it reads the state when it comes to wait.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Why a source's waiting has ended.
+/// Why a source's wait has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wake {
     /// The time is over.
     Due,
-    /// There are no peers. Said once each time that this happens.
+    /// There are no peers. Returned once each time that this is said.
     Hungry,
-    /// The last piece has come. Said once, and not if it was there from the start.
+    /// The last piece has arrived. Returned once, and never for a torrent that was complete from the
+    /// start.
     Completed,
-    /// It is over.
+    /// The source is to end.
     Stop,
 }
 
-/// What is said to all sources. One lock, held for as long as it takes to look.
+/// What is said to all sources. Its lock is held only to read or change a flag.
 #[derive(Default)]
 pub struct Signals {
     phase: Mutex<Phase>,
@@ -25,13 +30,14 @@ pub struct Signals {
 
 #[derive(Default, Clone, Copy)]
 struct Phase {
-    /// Goes up each time that the last peer has left.
+    /// Number of times that there were no peers. A flag would have to be taken back, and each source
+    /// hears it at a different time.
     hunger: u32,
     completed: bool,
     stop: bool,
 }
 
-/// What one source has heard of it.
+/// What one source has heard of this.
 #[derive(Default)]
 pub(super) struct Heard {
     hunger: u32,
@@ -43,30 +49,31 @@ impl Signals {
         self.phase.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// There are no peers.
+    /// Says that there are no peers.
     pub fn hungry(&self) {
         self.lock().hunger += 1;
         self.changed.notify_all();
     }
 
-    /// The last piece has come.
+    /// Says that the last piece has arrived.
     pub fn completed(&self) {
         self.lock().completed = true;
         self.changed.notify_all();
     }
 
-    /// It is over. A source says goodbye and ends.
+    /// Tells the sources to end. Each says goodbye first.
     pub fn stop(&self) {
         self.lock().stop = true;
         self.changed.notify_all();
     }
 
-    /// Waits for this long, or until there is something to hear.
+    /// Waits for this long, or until there is something that this source has not heard.
     pub(super) fn wait(&self, time: Duration, heard: &mut Heard) -> Wake {
         let deadline = Instant::now() + time;
         let mut phase = self.lock();
         loop {
-            // What happened first is said first: `completed` is not lost to `stop`.
+            // What happened first is returned first. A download that is complete stops at once, and
+            // the tracker must hear of both.
             if phase.completed && !heard.completed {
                 heard.completed = true;
                 return Wake::Completed;

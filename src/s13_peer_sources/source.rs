@@ -1,4 +1,4 @@
-//! A source of peers: what it is, what it says, and what it is given to say it with.
+//! A source of peers: what it is, what it reports, and what it is given.
 
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
@@ -8,69 +8,92 @@ use std::time::{Duration, Instant};
 use super::signals::{Heard, Signals, Wake};
 use crate::s02_metainfo::InfoHash;
 use crate::s03_tracker::reach::{NamedBy, part};
+use crate::s03_tracker::{Announced, Event};
 use crate::s04_handshake::Handshake;
 use crate::s05_messages::connection::Connection;
 use crate::s07_extension::BoxError;
 use crate::s12_session::host::Counters;
 
-/// Finds peers, on a thread of its own. It looks up names itself, since that may
-/// take as long as the system likes.
+/// Finds peers, on a thread of its own. Tracker, magnet link, `--peer`: to the swarm they all look
+/// like this, and what later stages bring plugs in here as well.
+///
+/// A source looks up names itself. std has no time limit for that, so it may take as long as the
+/// system likes.
 pub trait PeerSource: Send {
-    /// What to call it in messages.
+    /// Returns what messages call it.
     fn name(&self) -> String;
 
-    /// Finds peers until there are no more to be found, or it is over.
+    /// Finds peers until there are no more to be found, or until it is told to stop.
     ///
     /// # Errors
     /// If it can never find any. Other sources go on.
     fn run(self: Box<Self>, finder: Finder) -> Result<(), BoxError>;
 
-    /// Whether it only waits for others to come: nobody's hope while there is no one
-    /// else.
+    /// Returns whether it only waits for peers to come, as a listener does. It never runs out of
+    /// peers, and may never have one, so a download without any other source has no hope.
     fn is_passive(&self) -> bool {
         false
     }
 }
 
-/// What a source has to say.
+/// What a source reports.
 pub enum SourceReport {
     /// It has found peers at these addresses, all of which may be dialled.
     Found(Vec<SocketAddr>),
-    /// A peer has come by itself; the handshakes are done.
+    /// A peer has dialled us; the handshakes are done.
     Met(Box<Connection>),
+    /// A tracker has taken an announce.
+    Announced {
+        /// The source's name.
+        source: String,
+        /// URL of the tracker of its tier that answered.
+        tracker: String,
+        /// The event that was announced.
+        event: Option<Event>,
+        /// Number of peers that the tracker names.
+        peers: usize,
+        /// The tracker's warning, and what was passed over in its answer. Often empty.
+        notes: Vec<String>,
+    },
     /// Something for the user to read.
     Said {
         /// The source's name.
         source: String,
         /// Its words.
         what: String,
-        /// Whether it could not find peers.
+        /// Whether it failed to find peers.
         failed: bool,
     },
-    /// The source with this number looks for peers again at this time. Until then it has nothing
-    /// more to offer, and from then on it is looking.
-    Again(usize, Instant),
+    /// It looks for peers again when this long has passed since the last time. Until then it has
+    /// nothing more to offer.
+    Again {
+        /// The source's number.
+        source: usize,
+        /// When it last began to look for peers.
+        since: Instant,
+        /// Pause between the two.
+        pause: Duration,
+    },
     /// The source with this number has ended.
     Gone(usize),
 }
 
-/// What a source needs of whoever runs it, and whom it reports to.
+/// What a source needs from the program around it, and where its reports go.
 #[derive(Clone)]
 pub struct SourceHost {
     /// What all sources are told.
     pub signals: Arc<Signals>,
     /// Bytes received, sent and left, which trackers want to know.
     pub counters: Arc<Counters>,
-    /// What we say of ourselves at this moment.
+    /// Makes our handshake, as it is at this moment. Only a source whose peers dial us needs it.
     pub handshake: Arc<dyn Fn() -> Handshake + Send + Sync>,
-    /// The number of handshakes that may go on at the same time with peers that come by
-    /// themselves.
+    /// Most handshakes at the same time with peers that have dialled us.
     pub max_handshakes: usize,
-    /// Takes a report; returns whether anybody still listens. Called on any thread.
+    /// Takes a report, on any thread; returns whether anybody still wants reports.
     pub report: Arc<dyn Fn(SourceReport) -> bool + Send + Sync>,
 }
 
-/// A source's line to whoever runs it.
+/// What a source has in its hands while it runs: it reports through this, and waits on it.
 pub struct Finder {
     name: String,
     number: usize,
@@ -83,17 +106,30 @@ impl Finder {
         Finder { name, number, host, heard: Heard::default() }
     }
 
-    /// What hands over a peer that has come by itself.
+    /// Returns what hands over peers that have dialled us.
     pub fn introducer(&self) -> Introducer {
         Introducer(self.host.clone())
     }
 
-    /// Hands over addresses, but for those that are better not dialled: it depends on where they
-    /// come from. `false` says that it is over.
+    /// Reports addresses, without those that must not be dialled: that depends on where they come
+    /// from. Returns whether anybody still wants them.
     pub fn found(&self, by: NamedBy, addresses: Vec<SocketAddr>) -> bool {
-        let (dialled, told) = part(addresses, by);
-        told.into_iter().for_each(|told| self.say(told));
+        // Checked here, where all sources pass: none of them can forget it.
+        let (dialled, refused) = part(addresses, by);
+        refused.into_iter().for_each(|refused| self.say(refused));
         (self.host.report)(SourceReport::Found(dialled))
+    }
+
+    /// Reports that a tracker has taken an announce.
+    pub fn announced(&self, tracker: &str, event: Option<Event>, answer: &Announced) {
+        let warning = answer.warning.iter().map(|text| format!("it warns: {text}"));
+        (self.host.report)(SourceReport::Announced {
+            source: self.name.clone(),
+            tracker: tracker.to_owned(),
+            event,
+            peers: answer.peers.len() + answer.named.len(),
+            notes: warning.chain(answer.passed_over.iter().cloned()).collect(),
+        });
     }
 
     /// Tells the user something.
@@ -106,12 +142,12 @@ impl Finder {
         (self.host.report)(SourceReport::Said { source: self.name.clone(), what: why, failed: true });
     }
 
-    /// Says when it looks for peers again.
-    pub fn again(&self, at: Instant) {
-        (self.host.report)(SourceReport::Again(self.number, at));
+    /// Reports when it looks for peers again: when `pause` has passed since it last did.
+    pub fn again(&self, since: Instant, pause: Duration) {
+        (self.host.report)(SourceReport::Again { source: self.number, since, pause });
     }
 
-    /// Bytes uploaded, downloaded and left. While the length is unknown, 1 is left.
+    /// Returns the bytes uploaded, downloaded and left. While the length is unknown, 1 is left.
     pub fn counters(&self) -> (u64, u64, u64) {
         let counters = &self.host.counters;
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
@@ -129,18 +165,18 @@ impl Finder {
 pub struct Introducer(SourceHost);
 
 impl Introducer {
-    /// What we say of ourselves at this moment.
+    /// Makes our handshake, as it is at this moment.
     pub fn handshake(&self) -> Handshake {
         (self.0.handshake)()
     }
 
-    /// The number of handshakes that may go on at the same time.
+    /// Returns the most handshakes that may go on at the same time.
     pub fn max_handshakes(&self) -> usize {
         self.0.max_handshakes
     }
 
     /// Hands over a connection whose handshakes are done. It waits for a place; if too many wait
-    /// already, one of them is hung up on. `false` says that it is over.
+    /// already, one of them is hung up on. Returns whether anybody still wants it.
     pub fn met(&self, connection: Connection) -> bool {
         (self.0.report)(SourceReport::Met(Box::new(connection)))
     }
@@ -161,7 +197,7 @@ impl PeerSource for Given {
 }
 
 /// An address in a magnet link, `x.pe`, and the link's info hash. The user has typed the link,
-/// but somebody else may have written it.
+/// but somebody else may have written it, so not everything that it names is dialled.
 pub struct Linked(pub String, pub InfoHash);
 
 impl PeerSource for Linked {

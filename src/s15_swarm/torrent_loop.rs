@@ -19,6 +19,7 @@ use super::peer_thread::Ended;
 use super::summary::Summary;
 use super::waiting::Silence;
 use super::{Event, Live, Swarm, SwarmError, SwarmMessage};
+use crate::s01_bencode::counted;
 use crate::s02_metainfo::Info;
 use crate::s04_handshake::HandshakeError;
 use crate::s04_handshake::descriptors::is_exhausted;
@@ -231,17 +232,24 @@ impl<'e> TorrentLoop<'e> {
                 }
             }
             SourceReport::Met(_) => {} // in the lobby already
-            SourceReport::Said { source, what, failed } => {
-                self.record.said(&source, &what, failed);
-                (self.event)(Event::Source { name: source, what, failed });
+            SourceReport::Announced { source, tracker, peers, notes, .. } => {
+                let names = format!("{tracker} names {}", counted(peers, "peer"));
+                self.said(source, [vec![names], notes].concat().join("; "), false);
             }
-            SourceReport::Again(number, at) => {
-                if let Some(source) = self.sources.get_mut(&number) {
-                    source.again = Some(at);
+            SourceReport::Said { source, what, failed } => self.said(source, what, failed),
+            SourceReport::Again { source, since, pause } => {
+                if let Some(source) = self.sources.get_mut(&source) {
+                    source.again = Some(since + pause);
                 }
             }
             SourceReport::Gone(number) => drop(self.sources.remove(&number)),
         }
+    }
+
+    /// A source has something to tell the user.
+    fn said(&mut self, name: String, what: String, failed: bool) {
+        self.record.said(&name, &what, failed);
+        (self.event)(Event::Source { name, what, failed });
     }
 
     /// A source has found addresses.

@@ -284,6 +284,10 @@ fn long_commands(page: &mut Page, folder: &Path) {
     other.event("completed");
     page.meet_all("magnet_download", &other.end());
     page.meet_all("seed", &seed.end());
+    let announce = Beside::start(folder, &["announce", &link]);
+    announce.event("announced");
+    announce.event("failed");
+    page.meet_all("announce", &announce.end());
     let odd = Torrent::sample();
     let peer = FakePeer::of(&odd).greets("junk!").start();
     let file = odd.write(folder, None);

@@ -108,6 +108,7 @@ fn the_example_of_every_help_works_beside_a_running_lab() {
             let real = places.iter().fold(example.clone(), |text, (shown, real)| text.replace(shown, real));
             let mut shell = Shell::start(&real, folder.path());
             match name {
+                "announce" => shell.interrupt_after("again in", &real, folder.path()),
                 "serve" | "seed" => shell.interrupt_after("listening at", &real, folder.path()),
                 "lab" => shell.interrupt_after("Ctrl-C ends the lab", &real, folder.path()),
                 "tracker" => shell.interrupt_after("Ctrl-C ends the tracker", &real, folder.path()),

@@ -1,0 +1,55 @@
+//! `piecemeal announce`: tell the trackers that we are here, until Ctrl-C. (stage 13)
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use piecemeal::s03_tracker::{DEFAULT_PORT, PeerId};
+
+use super::announce_story::tell;
+use super::announcers::{Ourselves, announcers, no_tracker};
+use super::failure::Failure;
+use super::interrupt::interrupt;
+use super::magnet_peers::tell_link;
+use super::opening::open;
+use super::reading_link::read;
+use super::{Answer, Options};
+
+/// Announce to a torrent's trackers, until Ctrl-C (stage 13)
+#[derive(clap::Args)]
+#[command(after_help = "Example, which Ctrl-C ends:\n  piecemeal announce lab/sample.torrent")]
+pub struct Args {
+    /// Say that we listen at this port
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_PORT, value_parser = clap::value_parser!(u16).range(1..))]
+    port: u16,
+    /// Say that we have everything, as a seed does
+    #[arg(long)]
+    seed: bool,
+    /// The .torrent file, or the magnet link in quotes
+    #[arg(value_name = "TORRENT|MAGNET")]
+    torrent: PathBuf,
+}
+
+impl Args {
+    pub fn run(self, options: &Options) -> Result<Answer, Failure> {
+        let stop = interrupt()?;
+        let link = self.torrent.to_str().filter(|text| text.to_ascii_lowercase().starts_with("magnet:"));
+        let (info_hash, length, tiers) = if let Some(link) = link {
+            let magnet = read(link, options)?;
+            let info_hash = magnet.need_info_hash()?;
+            tell_link(&magnet, info_hash, options.narrator());
+            // Nobody knows the length yet, so 1 byte is missing: enough to be no seed.
+            (info_hash, 1, magnet.trackers.into_iter().map(|url| vec![url]).collect())
+        } else {
+            let metainfo = open(&self.torrent, options)?;
+            (metainfo.info.info_hash, metainfo.info.length, metainfo.tiers)
+        };
+        let retry = options.timeout.map_or(Duration::MAX, |time| time / 4).min(Duration::from_secs(15));
+        let we = Ourselves { info_hash, peer_id: PeerId::random(), port: self.port, gives: self.seed, retry };
+        let sources = announcers(tiers, &we, options);
+        if sources.is_empty() {
+            return Err(no_tracker(link.is_some()));
+        }
+        let left = if self.seed { 0 } else { length.max(1) };
+        tell(sources, &we, left, &stop, options)
+    }
+}
