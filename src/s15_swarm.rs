@@ -29,7 +29,8 @@
 //!
 //! # In two sittings
 //! 1. This file, `plan`, `torrent_loop` (the download's own thread: it dials, hears of ends, and decides
-//!    when it is over) with `ending` and `patience`, and `peer_thread`, which starts a thread.
+//!    when it is over) with `sources`, `ending` and `patience`, and `peer_thread`, which starts a
+//!    thread.
 //! 2. `places` and `lobby`, when more peers come than there is room for; `reports`, when one lies;
 //!    `magnet`, before a magnet link's torrent is known; `telling`, [`waiting`], [`view`], [`summary`]
 //!    and [`failure_report`], for whoever watches. `report.rs` makes sentences of it.

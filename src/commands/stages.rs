@@ -33,6 +33,9 @@ pub fn chapter(stage: u8) -> Option<String> {
 fn row(line: &str) -> Option<(String, Value)> {
     let cells = line.strip_prefix("//! | [`")?.strip_suffix(" |")?.replace('`', "");
     let [module, does, beps, commands] = cells.split('|').map(str::trim).collect::<Vec<_>>()[..] else { return None };
+    if beps.is_empty() && commands.is_empty() {
+        return None; // no stage, and nothing to run
+    }
     let module = module.trim_end_matches(']');
     // `s04_handshake` is stage 4, and its chapter is `docs/04-handshake.md`.
     let stage = module.strip_prefix('s').and_then(|rest| rest.split_once('_'));

@@ -4,9 +4,10 @@
 mod ending;
 mod places;
 mod reports;
+mod sources;
 mod telling;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,22 +20,17 @@ use super::peer_thread::Ended;
 use super::summary::Summary;
 use super::waiting::Silence;
 use super::{Event, Live, Swarm, SwarmError, SwarmMessage};
-use crate::s01_bencode::counted;
 use crate::s02_metainfo::Info;
 use crate::s04_handshake::HandshakeError;
 use crate::s04_handshake::descriptors::is_exhausted;
-use crate::s04_handshake::origin::Origin;
 use crate::s05_messages::bitfield::Bitfield;
 use crate::s10_storage::{StorageError, Store};
 use crate::s11_work_queue::{PeerNumber, WorkQueue};
 use crate::s12_session::host::{SessionEnd, Torrent};
-use crate::s13_peer_sources::source::{PeerSource, SourceHost, SourceReport};
-use crate::s13_peer_sources::start;
-use crate::s14_peer_list::addresses::{Addresses, Found};
+use crate::s13_peer_sources::source::PeerSource;
+use crate::s14_peer_list::addresses::Addresses;
 use crate::s14_peer_list::places::Places;
 
-/// The number of IPs without room in the book after which the rest of an answer is skipped.
-const MOST_REFUSED: usize = 50;
 /// The time between two progress events.
 const EVENT_TIME: Duration = Duration::from_millis(100);
 
@@ -178,16 +174,6 @@ impl<'e> TorrentLoop<'e> {
         Ok(())
     }
 
-    fn start_source(&mut self, source: Box<dyn PeerSource>) {
-        let (number, name, passive) = (self.next_source, source.name(), source.is_passive());
-        self.next_source += 1;
-        if !passive {
-            self.record.source(name.clone());
-        }
-        self.sources.insert(number, Running { name, passive, again: None });
-        start(source, number, &source_host(&self.swarm));
-    }
-
     /// The info dictionary is known. Prepares everything for pieces.
     fn learn(&mut self, info: Info) -> Result<(), SwarmError> {
         let Some(prepare) = self.prepare.take() else { return Ok(()) };
@@ -221,48 +207,6 @@ impl<'e> TorrentLoop<'e> {
             SwarmMessage::Metadata(info) => self.learn(*info)?,
         }
         Ok(())
-    }
-
-    fn hear_source(&mut self, report: SourceReport) {
-        match report {
-            SourceReport::Found(addresses) => {
-                self.found(addresses);
-                if self.is_alone() && self.addresses.next_due().is_none() {
-                    self.hungry();
-                }
-            }
-            SourceReport::Met(_) => {} // in the lobby already
-            SourceReport::Announced { source, tracker, peers, notes, .. } => {
-                let names = format!("{tracker} names {}", counted(peers, "peer"));
-                self.said(source, [vec![names], notes].concat().join("; "), false);
-            }
-            SourceReport::Said { source, what, failed } => self.said(source, what, failed),
-            SourceReport::Again { source, since, pause } => {
-                if let Some(source) = self.sources.get_mut(&source) {
-                    source.again = Some(since + pause);
-                }
-            }
-            SourceReport::Gone(number) => drop(self.sources.remove(&number)),
-        }
-    }
-
-    /// A source has something to tell the user.
-    fn said(&mut self, name: String, what: String, failed: bool) {
-        self.record.said(&name, &what, failed);
-        (self.event)(Event::Source { name, what, failed });
-    }
-
-    /// A source has found addresses.
-    fn found(&mut self, addresses: Vec<SocketAddr>) {
-        // An answer may hold more addresses than will ever be dialled, and finding that out is not free.
-        let (mut refused, now) = (HashSet::new(), Instant::now());
-        for address in addresses {
-            let origin = Origin::of(address.ip());
-            let full = refused.len() >= MOST_REFUSED || refused.contains(&origin);
-            if !full && self.addresses.found(address, now) == Found::NoRoom {
-                refused.insert(origin);
-            }
-        }
     }
 
     /// Whether no peer has a place or waits for one.
@@ -382,23 +326,5 @@ impl<'e> TorrentLoop<'e> {
         let gone = gone.link();
         let here = live.values_mut().find(|here| gone.was_short() && here.link().claims_to_be(&gone));
         here.map(|here| here.add_double(address)).is_some()
-    }
-}
-
-/// What the sources need of us.
-fn source_host(swarm: &Arc<Swarm>) -> SourceHost {
-    let (introduces, listens) = (Arc::clone(swarm), Arc::clone(swarm));
-    SourceHost {
-        signals: Arc::clone(&swarm.signals),
-        counters: Arc::clone(&swarm.host.counters),
-        handshake: Arc::new(move || introduces.handshake()),
-        max_handshakes: swarm.max_handshakes,
-        report: Arc::new(move |report| match report {
-            // One message for all that wait: a flood of connections is not a flood of messages.
-            SourceReport::Met(connection) => {
-                !listens.lobby.enter(*connection) || listens.messages.send(SwarmMessage::Came).is_ok()
-            }
-            report => listens.messages.send(SwarmMessage::Source(report)).is_ok(),
-        }),
     }
 }

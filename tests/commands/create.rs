@@ -1,6 +1,6 @@
 //! `create`: a .torrent of files, and the link to it.
 
-use crate::support::{Run, Outcome, content, folder};
+use crate::support::{Outcome, Run, content, folder};
 use serde_json::{Value, json};
 use std::path::Path;
 

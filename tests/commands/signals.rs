@@ -1,7 +1,7 @@
 //! TERM and HUP, sent to a real process: it ends as after Ctrl-C, and its exit code says why.
 
 use crate::support::tracker::query_of;
-use crate::support::{FakePeer, FakeTracker, Gate, Recipe, Reply, Run, Running, Serving, Outcome, Torrent, content, folder};
+use crate::support::{FakePeer, FakeTracker, Gate, Outcome, Recipe, Reply, Run, Running, Serving, Torrent, content, folder};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};

@@ -1,6 +1,6 @@
 //! `verify`: the files on disk, compared with the torrent.
 
-use crate::support::{Recipe, Run, Outcome, Torrent, content, folder};
+use crate::support::{Outcome, Recipe, Run, Torrent, content, folder};
 use std::path::Path;
 
 /// Checks for exit code 6 with an error on stderr, and returns the findings on stdout.

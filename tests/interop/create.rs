@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::fixtures::{Fixture, Kind, every_fixture};
 use crate::process::command;
 use crate::programs::Program;
-use crate::report::{Report, Outcome};
+use crate::report::{Outcome, Report};
 
 /// What libtorrent understands of a torrent, one fact a line.
 const LIBTORRENT: &str = "

@@ -16,7 +16,7 @@ use crate::download::How;
 use crate::fixtures::{Torrent, every_fixture, one_file};
 use crate::process::wait_for;
 use crate::programs::Program;
-use crate::report::{Report, Outcome};
+use crate::report::{Outcome, Report};
 use crate::world::{Terms, World};
 
 /// How long a client may take to fetch a few MiB; Transmission and aria2 look

@@ -30,7 +30,7 @@ use download::{Download, How, beside};
 use fixtures::{every_fixture, one_file};
 use process::wait_for;
 use programs::Program;
-use report::{Report, Outcome};
+use report::{Outcome, Report};
 use world::{Terms, World};
 
 const MIB: u64 = 1 << 20;

@@ -1,6 +1,6 @@
 //! The command: the real queue and real threads, in turns.
 
-use super::super::support::{Run, Outcome, Torrent, folder};
+use super::super::support::{Outcome, Run, Torrent, folder};
 use std::path::Path;
 
 /// Twenty pieces, and their content.

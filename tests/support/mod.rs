@@ -28,7 +28,7 @@ pub mod wire;
 pub use leech::{Heard, Leech};
 pub use peer::{FakePeer, Gate, Talk};
 pub use peer_plan::{After, Blocks, Greeting, Metadata, Order, Plan, Unchoke};
-pub use run::{Run, Running, Outcome};
+pub use run::{Outcome, Run, Running};
 pub use serving::Serving;
 pub use torrent::{Recipe, Torrent, content};
 pub use tracker::{FakeTracker, Reply};

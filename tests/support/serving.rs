@@ -1,7 +1,7 @@
 //! A process that uploads, with `--json`: its address, and its events so far.
 
 use super::LIMIT;
-use super::run::{Run, Running, Outcome};
+use super::run::{Outcome, Run, Running};
 use super::torrent::Torrent;
 use serde_json::Value;
 use std::ffi::OsStr;

@@ -2,7 +2,7 @@
 
 use super::bytes::handshake;
 use super::samples::{TORRENT, stream};
-use crate::support::{Run, Outcome, folder};
+use crate::support::{Outcome, Run, folder};
 use serde_json::Value;
 
 fn explain(words: &[&str]) -> Outcome {

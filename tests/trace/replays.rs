@@ -2,7 +2,7 @@
 //! different from now.
 
 use super::tape::{OTHER, PEER, Tape};
-use crate::support::{Recipe, Run, Outcome, Torrent, content, folder, wire};
+use crate::support::{Outcome, Recipe, Run, Torrent, content, folder, wire};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 

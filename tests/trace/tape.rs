@@ -2,7 +2,7 @@
 
 use super::bytes::{INFO_HASH, handshake};
 use crate::support::wire;
-use crate::support::{Run, Outcome, folder};
+use crate::support::{Outcome, Run, folder};
 use std::fmt::Write;
 
 pub const PEER: &str = "127.0.0.2:6881";

@@ -1,6 +1,6 @@
 //! `--trace` and `--capture` on the commands, against fakes that send literal bytes.
 
-use crate::support::{After, FakePeer, FakeTracker, FakeUdpTracker, Leech, Run, Serving, Outcome, Torrent, folder};
+use crate::support::{After, FakePeer, FakeTracker, FakeUdpTracker, Leech, Outcome, Run, Serving, Torrent, folder};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
