@@ -366,7 +366,7 @@ pub enum MetainfoError {
     /// A name that must not become a path.
     #[error("{path}: {why}: \"{}\"", printable(name))]
     UnsafePath { path: String, why: &'static str, name: String },
-    /// A `meta version` that nobody has defined yet (BEP 52).
+    /// A `meta version` that is not defined yet (BEP 52).
     #[error("info.meta version is {found}, but only 2 is known (BEP 52): the torrent is of a newer format")]
     NewerFormat { found: i64 },
     /// Version 2 only (BEP 52).

@@ -179,7 +179,7 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// An extension: one value for each peer.
 pub trait Extension: Send {
-    /// Its name in `m`.
+    /// The extension's name in `m`.
     fn name(&self) -> &'static str;
 
     /// Adds the extension's own keys to our handshake, such as `metadata_size`.

@@ -27,7 +27,7 @@
 //!                          92  4  how many peers, or -1
 //!                          96  2  port
 //! ```
-//! And the tracker:
+//! The tracker answers:
 //! ```text
 //! connect, 16 bytes       announce, 20 bytes + 6 n or 18 n    scrape, 8 bytes + 12 n
 //!  0  4  action 0           0  4  action 1                      0  4  action 2
@@ -160,7 +160,7 @@ impl UdpTracker {
         let mut line = Line::open(address, self.wrap.as_ref(), until)?;
         let mut answer = line.ask(ask, &pick, until);
         // Some trackers are several machines behind one address. The announce may reach
-        // another machine than the one that gave out the id.
+        // a machine that does not know the id.
         if answer.as_ref().is_err_and(|error| !tried && error.is_about_connection()) {
             line = Line::open(address, self.wrap.as_ref(), until)?;
             answer = line.ask(ask, &pick, until);

@@ -34,7 +34,7 @@ const PRIVILEGED: u16 = 1024;
 pub enum Reach {
     /// This machine.
     Machine,
-    /// Its own network.
+    /// This machine's own network.
     Network,
     /// Anywhere else. An address that is not known to be nearer counts as this.
     #[default]

@@ -85,7 +85,7 @@ impl Evidence {
         for (who, lied) in self.by.iter().zip(lied) {
             if lied { verdict.liars.push(*who) } else { verdict.cleared.push(*who) }
         }
-        // A piece that was never complete made nobody a suspect, so it clears nobody.
+        // A piece that was never complete made no peer a suspect, so it clears none.
         if self.blocks.len() < info.piece_size(piece).div_ceil(BLOCK_LENGTH) as usize {
             verdict.cleared.clear();
         }
