@@ -141,7 +141,7 @@ pub fn run(start: Start, connection: Connection) -> Result<(), SessionEnd> {
     input.set_limit(session.torrent.queue.info().piece_count());
     while !session.host.is_stopping() {
         // Do not read more requests while so much is unsent: the answers would only wait as well. Two
-        // peers cannot wait for each other here: apart from blocks, no conversation is this long.
+        // peers cannot wait for each other here: blocks aside, they never both owe this much.
         if path.is_behind() {
             path.send(&[])?;
             thread::sleep(UNSENT_TICK);

@@ -271,7 +271,7 @@ impl Claimant {
         };
         if lent.why == (Why::EndGame { takes_over: true }) {
             // Remembered, because a peer whose speed is forgotten counts as unknown again: it gets
-            // no second trial before this one is long over.
+            // no second trial so soon.
             self.tried = Some(now);
         }
         Claim::Lease(self.lease(lent))
