@@ -372,7 +372,7 @@ pub enum CreateError {
     #[error("{path}: was changed while it was hashed")]
     Changed { path: String },
     /// The torrent would become a part of its own content.
-    #[error("{path}: is inside the content, which would change")]
+    #[error("{path}: is part of the content, which would change")]
     Inside { path: String },
     /// Our own reader refuses it.
     #[error(transparent)]
