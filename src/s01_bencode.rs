@@ -1,8 +1,8 @@
 //! Stage 1: read and write bencode, the notation everything else is written in.
 //!
 //! Torrent files, tracker answers and half of the peer messages are bencoded.
-//! There are four types and no way to write one value in two ways, which is
-//! why a hash over the encoded bytes can serve as a name (stage 2).
+//! There are four types, and each value has exactly one spelling. So a hash of
+//! the encoded bytes can serve as a name (stage 2).
 //!
 //! * **Run it:** `piecemeal decode d3:cow3:moo4:spami7ee`
 //! * **Spec:** BEP 3, "bencoding"; **chapter:** `docs/01-bencode.md`
@@ -17,15 +17,15 @@
 //! ```
 //! # Decisions
 //! * **Bytes, not text.** A bencoded string is any bytes at all: a hash, an IP
-//!   address. Whoever knows that a field is text says so ([`Value::text`]).
+//!   address. Code that knows a field is text asks for text ([`Value::text`]).
 //! * **Nothing is copied.** A [`Value`] borrows from the input and remembers
-//!   the very bytes it was read from ([`Value::raw`]), so that stage 2 can hash
-//!   them as they stood. Encoding a value again could change them.
-//! * **Strict where two spellings would mean the same** (`i01e`, `i-0e`, a key
-//!   twice), lenient where the world is: unsorted keys are read, never written.
+//!   exactly the bytes it was read from ([`Value::raw`]), so that stage 2 can
+//!   hash them unchanged. Encoding a value again could change them.
+//! * **Strict where two spellings would mean the same** (`i01e`, `i-0e`, a
+//!   repeated key), lenient where real files are: unsorted keys are read, never written.
 //! * **The input cannot pick our memory or our stack.** [`MAX_DEPTH`] bounds the
 //!   recursion of reading, printing and dropping, [`MAX_ITEMS`] the size of the tree;
-//!   messages have closer [`limits`]. No string is believed before its bytes are there.
+//!   messages have tighter [`limits`]. No length is trusted before its bytes are there.
 //! * **Left out:** integers beyond 64 bits. The spec allows them, no field needs
 //!   them.
 
@@ -42,11 +42,11 @@ use thiserror::Error;
 use self::forgiving::{PassedOver, duplicate, keep_first, repeated};
 use self::limits::{Limits, TORRENT};
 
-/// How deep lists and dictionaries may nest. Real torrents need 4.
+/// The deepest nesting of lists and dictionaries. Real torrents need 4.
 pub const MAX_DEPTH: usize = 64;
 
-/// How many values one input may hold. A torrent of a million files has three
-/// times as many.
+/// The most values in one input. A torrent of a million files needs this many:
+/// three for each file.
 pub const MAX_ITEMS: usize = 3_000_000;
 
 /// A decoded value, borrowed from the input it was read from.
@@ -54,7 +54,7 @@ pub const MAX_ITEMS: usize = 3_000_000;
 pub struct Value<'a> {
     /// The bytes this value was decoded from, `d` to `e` for a dictionary.
     pub raw: &'a [u8],
-    /// What they say.
+    /// What they mean.
     pub kind: Kind<'a>,
 }
 
@@ -133,8 +133,8 @@ pub fn decode(input: &[u8]) -> Result<Value<'_>, BencodeError> {
 
 /// Decodes the value at the start of `input` and ignores what follows it.
 ///
-/// `value.raw.len()` tells where it ended: stage 8's messages are a dictionary
-/// with plain bytes behind it.
+/// The value ended at `value.raw.len()`. Stage 8 needs that: its messages are a
+/// dictionary followed by plain bytes.
 ///
 /// # Errors
 /// If the value is broken.
@@ -162,14 +162,14 @@ struct Decoder<'a, 'n> {
     at: usize,
     items: usize,
     limits: Limits,
-    /// Where we are. After an error it still says where that was.
+    /// Where we are; after an error, where it was found.
     path: Vec<Step<'a>>,
-    /// Notes about keys that repeat, where that is no error.
+    /// Notes about repeated keys; `None` where a repeated key is an error.
     repeated: Option<&'n mut PassedOver>,
 }
 
 impl<'a> Decoder<'a, '_> {
-    /// The first byte of a value tells its type.
+    /// Decodes one value. Its first byte gives its type.
     fn value(&mut self) -> Result<Value<'a>, Broken> {
         let (start, most) = (self.at, self.limits);
         self.items += 1;
@@ -218,7 +218,7 @@ impl<'a> Decoder<'a, '_> {
                 self.at += length;
                 self.slice(self.at - length, self.at)
             }
-            // More digits than a usize has are certainly more than is left.
+            // A length that does not fit a usize is certainly more than is left.
             _ => Err((start, Rule::CutShort { length: text.to_owned(), left })),
         }
     }
@@ -270,7 +270,7 @@ impl<'a> Decoder<'a, '_> {
         self.input.get(self.at).copied().ok_or((self.at, Rule::Ended))
     }
 
-    /// Returns the bytes up to `end`, which is passed over. No number has more than 20 digits, so we
+    /// Returns the bytes up to `end`, and skips `end`. No number has more than 20 digits, so we
     /// search 32 bytes at most: a long input without an `e` costs nothing.
     fn until(&mut self, end: u8, missing: Rule) -> Result<&'a [u8], Broken> {
         let start = self.at;
@@ -310,8 +310,8 @@ pub fn excerpt(bytes: &[u8]) -> String {
     printable(short) + dots
 }
 
-/// Text from outside, safe to print: control characters, and those that turn
-/// the direction of writing, are escaped.
+/// Text from outside, safe to print: control characters, and those that change
+/// the direction of the text, are escaped.
 pub fn printable(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for letter in text.chars() {
@@ -324,12 +324,12 @@ pub fn printable(text: &str) -> String {
     safe
 }
 
-/// Whether a terminal that shows a character turns the direction of writing, or breaks the line.
+/// Whether a character changes the direction of the text on a terminal, or breaks the line.
 pub fn turns_text(letter: char) -> bool {
     matches!(letter, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
-/// `1 byte`, `2 bytes`, for whoever tells of a number.
+/// A count with its noun: `1 byte`, `2 bytes`.
 pub fn counted<N: fmt::Display + PartialEq + From<u8>>(count: N, what: &str) -> String {
     let ending = if count == N::from(1) { "" } else { "s" };
     format!("{count} {what}{ending}")
@@ -340,8 +340,8 @@ pub fn counted<N: fmt::Display + PartialEq + From<u8>>(count: N, what: &str) -> 
 pub struct BencodeError {
     /// Offset in the input, in bytes.
     pub at: usize,
-    /// Keys and list positions that lead there: `info.files[3].length`. Empty
-    /// at the top.
+    /// The keys and list positions that lead to it: `info.files[3].length`.
+    /// Empty at the top.
     pub path: String,
     /// What was expected there, and what was found.
     pub rule: Rule,
@@ -368,13 +368,13 @@ pub enum Rule {
     NotAValue { found: u8 },
     #[error("a value was expected, or the `e` of what holds it, but the input ends")]
     Ended,
-    #[error("an integer was expected, but there is no `e` behind the `i`")]
+    #[error("an integer was expected, but there is no `e` after the `i`")]
     UnendedInteger,
     #[error("an integer is digits without leading zeros, but found \"{found}\"")]
     BadInteger { found: String },
     #[error("an integer of 64 bits was expected, but found {found}")]
     IntegerTooLarge { found: String },
-    #[error("a string was expected, but there is no `:` behind its length")]
+    #[error("a string was expected, but there is no `:` after its length")]
     UnendedLength,
     #[error("a string's length is digits without leading zeros, but found \"{found}\"")]
     BadLength { found: String },
@@ -382,7 +382,7 @@ pub enum Rule {
     CutShort { length: String, left: usize },
     #[error("a key must be a string, but found {}", byte_text(*found))]
     KeyNotBytes { found: u8 },
-    #[error("the key \"{key}\" stands twice in one dictionary")]
+    #[error("the key \"{key}\" appears twice in one dictionary")]
     DuplicateKey { key: String },
     #[error("lists and dictionaries nest deeper than {most}")]
     TooDeep { most: usize },

@@ -1,9 +1,9 @@
-//! Stage 2: read a .torrent file, and find the 20 bytes that name a torrent.
+//! Stage 2: read a .torrent file, and compute the 20 bytes that identify a torrent.
 //!
-//! A .torrent file says two things: whom to ask for peers (`announce`), and
-//! what the content is (`info`): its files, and a SHA-1 for every piece of
-//! them. The SHA-1 of `info` itself is the *info hash*, the torrent's name in
-//! every later conversation.
+//! A .torrent file says two things: which trackers to ask for peers
+//! (`announce`), and what the content is (`info`): its files, and a SHA-1 for
+//! every piece of them. The SHA-1 of `info` itself is the *info hash*, the
+//! torrent's name in every later conversation.
 //!
 //! * **Run it:** `piecemeal info lab/sample.torrent`
 //! * **Spec:** BEP 3, "metainfo files"; BEP 12, 27, 47; **chapter:** `docs/02-metainfo.md`
@@ -12,8 +12,8 @@
 //! # In the file
 //! ```text
 //! d
-//!   8:announce       whom to ask
-//!   13:announce-list tiers of such URLs (BEP 12), takes the place of announce
+//!   8:announce       the URL of a tracker
+//!   13:announce-list tiers of such URLs (BEP 12); replaces announce
 //!   4:info           d                                   <- from this d ..
 //!                      4:name         a file, or a folder
 //!                      12:piece length bytes in a piece
@@ -21,16 +21,16 @@
 //!                      6:length       one file: its size
 //!                      5:files        or a list of  d 6:length .. 4:path l .. e e
 //!                      7:private      1: peers from the tracker only
-//!                    e                                   <- .. to this e, as they
-//! e                                                            stand, goes the info hash
+//!                    e                                   <- .. to this e: hash exactly these bytes
+//! e
 //! ```
 //! # Decisions
-//! * **Hash the bytes, not the meaning.** Keys we do not know are part of the
-//!   name too. A client that decodes into a struct and encodes it again gets a
-//!   wrong info hash from the first torrent with a key it does not know.
+//! * **Hash the bytes, not the meaning.** Unknown keys are hashed like the rest.
+//!   A client that decodes into a struct and encodes that again gets a wrong
+//!   info hash for the first torrent with a key it does not know.
 //! * **[`PieceIndex`] is made only here,** so holding one proves that the piece
 //!   exists.
-//! * **Names are untrusted.** See [`paths`]: what comes out of here is safe to
+//! * **Names are untrusted.** [`paths`] turns them into paths that are safe to
 //!   join to an output folder.
 //! * **Left out:** version 2 torrents (BEP 52). A hybrid one is read as version 1.
 
@@ -54,12 +54,12 @@ use crate::s01_bencode::{BencodeError, Kind, Value, counted, decode, decode_pref
 pub const MAX_TORRENT_FILE: u64 = 64 << 20;
 /// The most pieces a torrent may have.
 pub const MAX_PIECES: u64 = 1 << 21;
-/// The longest a piece may be, in bytes.
+/// The longest piece, in bytes.
 pub const MAX_PIECE_LENGTH: u64 = 512 << 20;
-/// How much is kept of a comment, and of the name of the program, in bytes: more than anybody
-/// reads there. The rest is cut off.
+/// The longest comment or program name that is kept, in bytes: more than anyone reads. The
+/// rest is cut off.
 pub const LONGEST_TEXT: usize = 16 << 10;
-/// What is expected of a key that a user may read.
+/// What is expected of a key that is shown to the user.
 const TEXT: &str = "text in UTF-8";
 
 /// The SHA-1 of the raw info dictionary: the torrent's name (BEP 3).
@@ -90,12 +90,12 @@ impl fmt::Debug for InfoHash {
 pub struct PieceIndex(u32);
 
 impl PieceIndex {
-    /// The number, as it goes over the wire.
+    /// The number, as it is sent over the wire.
     pub fn get(self) -> u32 {
         self.0
     }
 
-    /// The number, to index with.
+    /// The number as an index for slices.
     pub fn position(self) -> usize {
         self.0 as usize
     }
@@ -110,18 +110,18 @@ impl fmt::Display for PieceIndex {
 /// A whole .torrent file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Metainfo {
-    /// Tracker URLs in tiers: the ones of a tier are alternatives. From
-    /// `announce-list` where there is one, else the one from `announce`.
+    /// Tracker URLs in tiers: those of one tier are alternatives. From
+    /// `announce-list` if there is one, else the single URL of `announce`.
     pub tiers: Vec<Vec<String>>,
     /// What the content is.
     pub info: Info,
-    /// `comment`, whatever the maker wanted to say.
+    /// `comment`: free text from whoever made the torrent.
     pub comment: Option<String>,
-    /// `created by`, the program.
+    /// `created by`: the program that made the torrent.
     pub created_by: Option<String>,
     /// `creation date`, in seconds since 1970.
     pub creation_date: Option<u64>,
-    /// What was broken around the info dictionary and is not needed: a sentence each,
+    /// What was broken outside the info dictionary and is not needed: a sentence each,
     /// a few at most. [`Info::passed_over`] has what was broken inside.
     pub passed_over: Vec<String>,
 }
@@ -140,8 +140,8 @@ impl Metainfo {
         Metainfo::from_bytes(&bytes)
     }
 
-    /// Reads the bytes of a .torrent file. What follows its dictionary is passed over:
-    /// servers add an error message or a few zeros, and the torrent is whole before them.
+    /// Reads the bytes of a .torrent file. Bytes after its dictionary are passed over:
+    /// servers append an error message or a few zeros to a torrent that is complete.
     ///
     /// # Errors
     /// If they are not bencode, or not a torrent.
@@ -177,26 +177,26 @@ impl Metainfo {
 /// What the content is: the info dictionary.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Info {
-    /// The torrent's name in every conversation.
+    /// Identifies the torrent everywhere.
     pub info_hash: InfoHash,
-    /// The dictionary's bytes, `d` to `e`, over which the info hash is.
+    /// The dictionary's bytes, `d` to `e`: the bytes that were hashed.
     pub raw: Vec<u8>,
     /// The suggested name of the file or folder: one safe path component.
     pub name: String,
-    /// The bytes in every piece but the last.
+    /// The length of every piece but the last, in bytes.
     pub piece_length: u32,
-    /// The bytes in all files together, padding included.
+    /// The length of all files together, padding included, in bytes.
     pub length: u64,
     /// The files in order, one after the other without gaps. A piece may cover
     /// the end of one and the start of the next.
     pub files: Vec<FileEntry>,
-    /// Whether there is a `files` list: then `name` is a folder, even around a
-    /// single file.
+    /// Whether there is a `files` list. Then `name` is a folder, even if it holds
+    /// a single file.
     pub multi_file: bool,
     /// `private`: peers may come from the torrent's trackers only (BEP 27).
     pub private: bool,
-    /// What was broken in it and is not needed, or was mended so that the user should
-    /// know: a sentence each, a few at most.
+    /// What was broken inside and is not needed, or was repaired in a way that the user
+    /// should know about: a sentence each, a few at most.
     pub passed_over: Vec<String>,
     hashes: Vec<[u8; 20]>,
 }
@@ -205,14 +205,14 @@ pub struct Info {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileEntry {
     /// Where it goes, below the output folder (or, without `files`, the name of
-    /// the one file). Safe to join. Empty for padding.
+    /// the single file). Safe to join. Empty for padding.
     pub path: PathBuf,
     /// Where it starts in the whole content, in bytes.
     pub offset: u64,
     /// Its size in bytes.
     pub length: u64,
-    /// Padding (BEP 47) makes the next file start at a piece. It counts as
-    /// zeros and is never written.
+    /// Padding (BEP 47) makes the next file start at a piece boundary. It counts
+    /// as zeros and is never written.
     pub padding: bool,
 }
 
@@ -227,8 +227,8 @@ impl Info {
 
     fn from_value(info: &Value) -> Result<Info, MetainfoError> {
         let mut notes = PassedOver::default();
-        // BEP 52: look at the version before anything else, since another one may give
-        // every key a new meaning. A hybrid has a version 1 part, which is complete.
+        // BEP 52: check the version before anything else, since another version may give
+        // every key a new meaning. A hybrid torrent has a complete version 1 part.
         match notes.read_inside(info, "info", "meta version", "an integer", Value::integer) {
             None => {}
             Some(2) if info.get("pieces").is_some() => {}
@@ -248,8 +248,8 @@ impl Info {
         let (name, files) = if multi_file { paths::many(info, &mut notes)? } else { paths::one(info, &mut notes)? };
         let length = files.last().map_or(0, |last| last.offset + last.length);
 
-        // BEP 3: `pieces` holds 20 bytes for each piece. Its length is what
-        // everything later is sized by, so it must agree with the files.
+        // BEP 3: `pieces` holds 20 bytes for each piece. Everything later is
+        // sized by its length, so it must agree with the files.
         let count = length.div_ceil(piece_length);
         if count > MAX_PIECES {
             return Err(broken("info.pieces", format!("at most {MAX_PIECES} pieces"), count));
@@ -276,7 +276,7 @@ impl Info {
         })
     }
 
-    /// How many pieces there are.
+    /// The number of pieces.
     pub fn piece_count(&self) -> u32 {
         u32::try_from(self.hashes.len()).expect("at most 2^21 pieces was checked when reading")
     }
@@ -301,14 +301,14 @@ impl Info {
         u64::from(piece.get()) * u64::from(self.piece_length)
     }
 
-    /// The bytes in this piece: the last one may be shorter.
+    /// The length of this piece, in bytes: the last one may be shorter.
     pub fn piece_size(&self, piece: PieceIndex) -> u32 {
         let left = self.length - self.piece_offset(piece);
         u32::try_from(left).map_or(self.piece_length, |left| left.min(self.piece_length))
     }
 }
 
-/// The start of a text that a user may read, with a note if that is not all of it.
+/// Returns the start of a text that is shown to the user, and notes a cut.
 fn shortened(key: &str, text: &str, notes: &mut PassedOver) -> String {
     let start = text.get(..text.floor_char_boundary(LONGEST_TEXT)).unwrap_or_default();
     if start.len() < text.len() {
@@ -317,7 +317,7 @@ fn shortened(key: &str, text: &str, notes: &mut PassedOver) -> String {
     start.to_owned()
 }
 
-/// The value of `key` in the dictionary `at`, as the type that `read` makes of it.
+/// Returns the value of `key` in the dictionary at the path `at`, as read by `read`.
 fn need<'v, 'a, T>(
     dictionary: &'v Value<'a>,
     at: &str,
@@ -357,7 +357,7 @@ pub enum MetainfoError {
     /// It is not bencode (stage 1).
     #[error(transparent)]
     Bencode(#[from] BencodeError),
-    /// A key that every torrent has is not there.
+    /// A key that every torrent has is missing.
     #[error("the key {path} is missing; it must be {expected}")]
     Missing { path: String, expected: &'static str },
     /// A key's value breaks a rule.
@@ -366,7 +366,7 @@ pub enum MetainfoError {
     /// A name that must not become a path.
     #[error("{path}: {why}: \"{}\"", printable(name))]
     UnsafePath { path: String, why: &'static str, name: String },
-    /// A `meta version` that nobody has defined yet (BEP 52).
+    /// A `meta version` that is not defined yet (BEP 52).
     #[error("info.meta version is {found}, but only 2 is known (BEP 52): the torrent is of a newer format")]
     NewerFormat { found: i64 },
     /// Version 2 only (BEP 52).

@@ -1,7 +1,7 @@
 //! Stage 3: ask a tracker who else has the torrent.
 //!
 //! A tracker is a phone book: each client tells it "I am here, I want this
-//! torrent", and is told the addresses of some others. Over HTTP this is one
+//! torrent", and gets the addresses of some other peers. Over HTTP this is one
 //! GET request, the *announce*, and a bencoded answer.
 //!
 //! * **Run it:** `piecemeal peers lab/sample.torrent`
@@ -19,16 +19,16 @@
 //! * **The query is built by hand.** `info_hash` is 20 raw bytes, percent-encoded
 //!   one by one. A URL library would take them for text and spoil them.
 //! * **The answer is decoded as a prefix.** Trackers append newlines and worse.
-//! * **[`Tracker`] is a seam.** A tier ([`Tier`]) works over any list of them, so
-//!   that another kind of URL needs no change here.
-//! * **Hard about `peers`, forgiving about the rest.** A key of the wrong type, or one
-//!   that appears again, is passed over with a note ([`Announced::passed_over`]).
+//! * **[`Tracker`] is a seam.** A tier ([`Tier`]) works over any list of trackers, so
+//!   another kind of URL needs no change here.
+//! * **Strict about `peers`, lenient about the rest.** Any other key that has the wrong
+//!   type, and any repeated key, is passed over with a note ([`Announced::passed_over`]).
 //! * **Left out:** when to announce again. That is stage 13.
 //!
 //! # In two sittings
-//! 1. This file, [`peers`], [`http`] and [`names`]: the question, and the answer.
-//! 2. [`reach`], which says whom a tracker may name; [`secrets`], which keeps passkeys off the
-//!    screen.
+//! 1. This file, [`peers`], [`http`] and [`names`]: the request, and the answer.
+//! 2. [`reach`], which says which addresses a tracker may name; [`secrets`], which keeps
+//!    passkeys off the screen.
 
 #![warn(clippy::indexing_slicing)] // decodes what strangers send
 
@@ -52,15 +52,15 @@ use crate::s01_bencode::limits::Limits;
 use crate::s01_bencode::{BencodeError, Value, excerpt, printable};
 use crate::s02_metainfo::InfoHash;
 
-/// The 20 bytes by which a client calls itself, new for each run.
+/// The 20 bytes a client identifies itself with; new for each run.
 ///
-/// By a convention that BEP 20 wrote down, the first eight name the program:
-/// `-PM0001-` is piecemeal 0.1. The rest is random.
+/// By a convention (BEP 20), the first eight name the program: `-PM0001-` is
+/// piecemeal 0.1. The rest is random.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PeerId(pub [u8; 20]);
 
 impl PeerId {
-    /// A new one.
+    /// Generates a new id.
     pub fn random() -> PeerId {
         let mut id = *b"-PM0001-............";
         for byte in &mut id[8..] {
@@ -89,27 +89,27 @@ pub struct Announce {
     pub info_hash: InfoHash,
     /// Ourselves.
     pub peer_id: PeerId,
-    /// Where we listen.
+    /// The port we listen on.
     pub port: u16,
-    /// Bytes given to others in this session.
+    /// Bytes of blocks sent in this session.
     pub uploaded: u64,
     /// Bytes of blocks received in this session.
     pub downloaded: u64,
-    /// Bytes still missing; 0 says that we are a seed. Who has only a magnet
-    /// link does not know, and says 1.
+    /// Bytes still missing; 0 says that we are a seed. With only a magnet link the
+    /// length is unknown, so we say 1.
     pub left: u64,
-    /// Something that has just happened, if anything.
+    /// What has just happened, if anything.
     pub event: Option<Event>,
-    /// How many peers we would like. The tracker's own choice if `None`.
+    /// The number of peers we would like; the tracker decides if `None`.
     pub numwant: Option<u32>,
-    /// A secret that proves, after our address has changed, that we are still us.
+    /// A secret by which the tracker recognizes us after our address has changed.
     pub key: Option<u32>,
-    /// What the tracker gave us to say again ([`Announced::tracker_id`]).
+    /// The tracker's id from its last answer, sent back ([`Announced::tracker_id`]).
     pub tracker_id: Option<Vec<u8>>,
 }
 
 impl Announce {
-    /// A first announce without an event: nothing moved yet.
+    /// A first announce, without an event: nothing transferred yet.
     pub fn new(info_hash: InfoHash, peer_id: PeerId, left: u64) -> Announce {
         let (port, event, numwant, key, tracker_id) = (DEFAULT_PORT, None, None, None, None);
         Announce { info_hash, peer_id, port, uploaded: 0, downloaded: 0, left, event, numwant, key, tracker_id }
@@ -142,7 +142,7 @@ impl Announce {
     }
 }
 
-/// The port that BEP 3 suggests to listen on.
+/// The port that BEP 3 suggests for listening.
 pub const DEFAULT_PORT: u16 = 6881;
 
 /// What has just happened (BEP 3). A regular announce has none.
@@ -150,7 +150,7 @@ pub const DEFAULT_PORT: u16 = 6881;
 pub enum Event {
     /// The first announce of a session.
     Started,
-    /// The last piece has arrived; never sent for what was complete at the start.
+    /// The last piece has arrived. Never sent for a torrent that was complete at the start.
     Completed,
     /// We are leaving.
     Stopped,
@@ -169,10 +169,10 @@ impl fmt::Display for Event {
 /// What a tracker answers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Announced {
-    /// Addresses of others, IPv4 first: at most [`peers::MOST_PEERS`] of each family. Port 0 has
-    /// been left out.
+    /// Addresses of other peers, IPv4 first: at most [`peers::MOST_PEERS`] of each family. Those
+    /// with port 0 are left out.
     pub peers: Vec<SocketAddr>,
-    /// Others by host name, which somebody has to look up. Only a list can hold them.
+    /// Other peers by host name, which the caller has to look up. Only the list form can hold them.
     pub named: Vec<PeerAddress>,
     /// When to announce again.
     pub interval: Option<Duration>,
@@ -180,20 +180,20 @@ pub struct Announced {
     pub min_interval: Option<Duration>,
     /// To be sent back with each later announce (`tracker id`).
     pub tracker_id: Option<Vec<u8>>,
-    /// Something the tracker wants people to read; the announce worked.
+    /// Text that the tracker wants the user to read; the announce worked.
     pub warning: Option<String>,
-    /// How many have everything (`complete`).
+    /// The number of seeds (`complete`).
     pub complete: Option<u64>,
-    /// How many are still downloading (`incomplete`).
+    /// The number of peers that are still downloading (`incomplete`).
     pub incomplete: Option<u64>,
-    /// What breaks a rule in the answer, and was passed over.
+    /// What breaks a rule in the answer and was passed over.
     pub passed_over: Vec<String>,
-    /// How far away the tracker is that answered: it decides whom the tracker may name.
+    /// How far away the tracker is that answered. It limits the addresses that this tracker may name.
     pub from: Reach,
 }
 
 impl Announced {
-    /// Decodes a tracker's answer. What follows the dictionary is ignored. A key of the
+    /// Decodes a tracker's answer. Bytes after the dictionary are ignored. A key of the
     /// wrong type is passed over, except `peers`; of two equal keys the first counts.
     ///
     /// # Errors
@@ -210,7 +210,7 @@ impl Announced {
         }
         let Peers { addresses: mut peers, named } =
             top.get("peers").map(|peers| compact_or_list(peers, &mut notes)).transpose()?.unwrap_or_default();
-        // Broken, it costs no more than itself: the others may be good.
+        // A broken `peers6` is dropped alone: the IPv4 peers may be good.
         let mut more = PassedOver::default();
         let six = |value: &Value| compact(value.bytes()?, "peers6", address_v6, &mut more).ok();
         peers.extend(notes.read(&top, "peers6", "a multiple of 18 bytes", six).unwrap_or_default());
@@ -239,17 +239,17 @@ impl Announced {
 pub const LIMITS: Limits = Limits { depth: 8, items: 20_000 };
 /// The longest `tracker id` that is sent back, in bytes: it goes into the next URL.
 const LONGEST_TRACKER_ID: usize = 1000;
-/// How much is kept of what a tracker, or a library, says to people, in bytes.
+/// The longest text from a tracker or a library that is shown, in bytes.
 const LONGEST_WORDS: usize = 500;
 
-/// The refusal that an answer holds, if it does.
+/// Returns the refusal in an answer, if there is one.
 pub(crate) fn failure(answer: &Value) -> Option<TrackerError> {
     let reason = answer.get("failure reason")?.bytes().filter(|reason| !reason.is_empty());
     let reason = words(reason.unwrap_or(b"(it gives no reason)"));
     Some(TrackerError::Failure { reason, retry: Retry::decode(answer.get("retry in")) })
 }
 
-/// What a tracker says to people: a sentence or two of it, safe to print.
+/// Returns the first sentence or two of a tracker's text, safe to print.
 pub(crate) fn words(text: &[u8]) -> String {
     printable(&String::from_utf8_lossy(text.get(..LONGEST_WORDS).unwrap_or(text)))
 }
@@ -259,32 +259,32 @@ pub trait Tracker: Send + Sync {
     /// The URL schemes it speaks: `["http", "https"]`.
     fn schemes(&self) -> &[&str];
 
-    /// Announces once. It returns by `until`, whatever the other side does.
+    /// Announces once, and returns by `until` whatever the other side does.
     ///
     /// # Errors
     /// If there is no good answer by then.
     fn announce(&self, url: &str, ask: &Announce, until: Instant) -> Result<Announced, TrackerError>;
 }
 
-/// Some tracker URLs that are alternatives to each other (BEP 12).
+/// Tracker URLs that are alternatives to each other (BEP 12).
 #[derive(Debug, Clone)]
 pub struct Tier {
     urls: Vec<String>,
 }
 
 impl Tier {
-    /// A tier, shuffled: so the load spreads over its trackers.
+    /// Makes a tier of the URLs, shuffled so that the load spreads over its trackers.
     pub fn new(mut urls: Vec<String>) -> Tier {
         urls.shuffle(&mut rand::rng());
         Tier { urls }
     }
 
-    /// Announces to the first tracker that answers, which moves to the front
+    /// Announces to the first tracker that answers, and moves it to the front
     /// for the next time. No tracker gets more than its share of the time left,
-    /// so that a silent one does not use it all up.
+    /// so a silent one cannot use it all up.
     ///
     /// # Errors
-    /// If none of them answers well by `until`: each URL with its reason.
+    /// If no tracker gives a good answer by `until`: each URL with its reason.
     pub fn announce(
         &mut self,
         trackers: &[Box<dyn Tracker>],
@@ -308,10 +308,10 @@ impl Tier {
     }
 }
 
-/// Announces to one URL, with whichever tracker speaks its scheme.
+/// Announces to one URL, using the tracker that speaks its scheme.
 ///
 /// # Errors
-/// As [`Tracker::announce`], or if no tracker speaks it.
+/// As [`Tracker::announce`], or if no tracker speaks the scheme.
 pub fn announce(trackers: &[Box<dyn Tracker>], url: &str, ask: &Announce, until: Instant) -> Result<Announced, TrackerError> {
     let scheme = scheme(url);
     match trackers.iter().find(|tracker| tracker.schemes().contains(&scheme.as_str())) {
@@ -320,12 +320,12 @@ pub fn announce(trackers: &[Box<dyn Tracker>], url: &str, ask: &Announce, until:
     }
 }
 
-/// The start of the part of a URL before `://`, in lower case and safe to print. It may be empty.
+/// Returns a URL's scheme, in lower case, shortened and safe to print; empty if there is none.
 pub(crate) fn scheme(url: &str) -> String {
     excerpt(url.split_once("://").map_or("", |(scheme, _)| scheme).to_ascii_lowercase().as_bytes())
 }
 
-/// What these trackers speak: `http, https or udp`.
+/// The schemes these trackers speak, as text: `http, https or udp`.
 pub(crate) fn spoken<'t>(trackers: impl Iterator<Item = &'t dyn Tracker>) -> String {
     let schemes: Vec<&str> = trackers.flat_map(Tracker::schemes).copied().collect();
     match schemes.split_last() {
@@ -334,12 +334,12 @@ pub(crate) fn spoken<'t>(trackers: impl Iterator<Item = &'t dyn Tracker>) -> Str
     }
 }
 
-/// When a tracker that failed wants to be asked again (BEP 31).
+/// When a tracker that refused may be asked again (BEP 31).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Retry {
     /// It does not say.
     Unsaid,
-    /// After this time.
+    /// After this long.
     After(Duration),
     /// Not in this session.
     Never,
@@ -359,35 +359,35 @@ impl Retry {
     }
 }
 
-/// Why an announce came to nothing.
+/// Why an announce failed.
 #[derive(Debug, Error)]
 #[allow(missing_docs)] // of the fields: the messages say what they are
 pub enum TrackerError {
-    /// The tracker said no, in its own words.
+    /// The tracker refused, for the reason that it gives.
     #[error("the tracker refused: {reason}")]
     Failure { reason: String, retry: Retry },
     /// The answer is not bencode.
     #[error("the tracker's answer is not bencode: {0}")]
     Bencode(#[from] BencodeError),
-    /// The answer is bencode, but not an answer.
+    /// The answer is valid bencode, but a key has the wrong type.
     #[error("{key} must be {expected}, but is {found}")]
     Answer { key: &'static str, expected: &'static str, found: String },
-    /// An HTTP status that is not 200, and no failure reason with it.
+    /// The HTTP status is not 200, and there is no failure reason.
     #[error("the tracker answered with HTTP status {0}")]
     Status(u16),
-    /// The answer is over the limit, in bytes.
+    /// The answer is over this limit, in bytes.
     #[error("the tracker's answer is over {0} bytes")]
     TooLong(usize),
-    /// There was no whole answer by the deadline.
+    /// No complete answer arrived by the deadline.
     #[error("the tracker gave no whole answer in time")]
     TimedOut,
-    /// No tracker of ours speaks the URL's scheme.
+    /// None of our trackers speaks the URL's scheme.
     #[error("a URL of {spoken} was expected, but {}", if scheme.is_empty() { "there is no ://".to_owned() } else { format!("found the scheme \"{scheme}\"") })]
     Scheme { scheme: String, spoken: String },
-    /// It is on this machine or its network, and what is there is not for strangers to name.
+    /// The tracker is on this machine or its network, which strangers may not make us contact.
     #[error("{0}")]
     OffLimits(&'static str),
-    /// The request itself failed. It carries what a later stage's tracker says, too.
+    /// The request itself failed. Also carries the errors of a later stage's tracker.
     #[error("{0}")]
     Transport(Box<dyn std::error::Error + Send + Sync>),
 }

@@ -1,7 +1,7 @@
 //! Stage 4: agree on the torrent with a 68-byte handshake.
 //!
-//! The first thing each side says. It names the torrent and the speaker. If
-//! the torrents differ there is nothing to talk about: the connection ends.
+//! The first thing each side sends. It names the torrent and the sender. If
+//! the torrents differ, there is nothing to talk about: the connection ends.
 //!
 //! * **Run it:** `piecemeal handshake lab/sample.torrent 127.0.0.2:6881`
 //! * **Spec:** BEP 3, "peer protocol"; **chapter:** `docs/04-handshake.md`
@@ -13,13 +13,13 @@
 //! | 19 | "BitTorrent protocol" | reserved | info hash | peer id |
 //! ```
 //! # Decisions
-//! * **The first byte decides.** If it is not 19, this is not BitTorrent, and a web
-//!   server is recognised at once instead of being waited for. After that it is
-//!   exactly 67 bytes more: no parser state.
+//! * **The first byte decides.** If it is not 19, this is not BitTorrent: a web server
+//!   is recognized at once, without waiting for more. After it come exactly 67 bytes:
+//!   no parser state.
 //! * **Reserved bytes stay raw.** Each later stage knows its own bit and asks
 //!   for it with [`Handshake::has_bit`].
 //! * **Deadlines, not timeouts.** A peer that sends a byte a second keeps every
-//!   read alive for ever; [`transport`] counts to a point in time instead.
+//!   read alive forever; [`transport`] reads until a point in time instead.
 //! * **Left out:** answering. The side that was dialled reads before it writes (stage 16).
 
 pub mod descriptors;
@@ -41,14 +41,14 @@ pub const PROTOCOL: &[u8; 20] = b"\x13BitTorrent protocol";
 /// The size of a handshake in bytes.
 pub const HANDSHAKE_LENGTH: usize = 68;
 
-/// What one side says of itself.
+/// What one side says about itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Handshake {
-    /// Eight bytes, all zero in BEP 3, in which extensions took a bit each.
+    /// Eight bytes, all zero in BEP 3. Extensions have since taken a bit each.
     pub reserved: [u8; 8],
     /// The torrent this connection is about.
     pub info_hash: InfoHash,
-    /// Who is speaking.
+    /// The sender.
     pub peer_id: PeerId,
 }
 
@@ -58,8 +58,8 @@ impl Handshake {
         Handshake { reserved: [0; 8], info_hash, peer_id }
     }
 
-    /// The same handshake with one reserved bit (0 to 63) set, counted from the right,
-    /// as the specifications do: bit 0 is the last bit of the last byte.
+    /// The same handshake with one reserved bit (0 to 63) set. Bits are counted from the right,
+    /// as in the specifications: bit 0 is the last bit of the last byte.
     pub fn with_bit(mut self, bit: usize) -> Handshake {
         self.reserved[7 - bit / 8] |= 1 << (bit % 8);
         self
@@ -70,7 +70,7 @@ impl Handshake {
         self.reserved[7 - bit / 8] & 1 << (bit % 8) != 0
     }
 
-    /// The 68 bytes.
+    /// Encodes the 68 bytes.
     pub fn encode(&self) -> [u8; HANDSHAKE_LENGTH] {
         let mut bytes = [0; HANDSHAKE_LENGTH];
         bytes[..20].copy_from_slice(PROTOCOL);
@@ -89,16 +89,16 @@ impl Handshake {
         Ok(Handshake { reserved, info_hash, peer_id: Handshake::read_peer_id(stream)? })
     }
 
-    /// Reads the first 48 bytes: the reserved ones and which torrent it is about. Who
-    /// answers may do so as soon as it knows this much.
+    /// Reads the first 48 bytes, which include the reserved ones and the info hash. The side
+    /// that was dialled can answer as soon as it knows these.
     ///
     /// # Errors
     /// As [`Handshake::read_from`].
     pub fn read_opening(stream: &mut impl Read) -> Result<([u8; 8], InfoHash), HandshakeError> {
         let mut name = [0; 20];
         let come = stream.read(&mut name).map_err(HandshakeError::ended)?;
-        // Who speaks another protocol may say little and then wait for us. The
-        // first byte tells.
+        // A server of another protocol may send a few bytes and then wait for us, so the
+        // first byte decides.
         if come > 0 && name[0] == PROTOCOL[0] {
             stream.read_exact(&mut name[come..]).map_err(HandshakeError::ended)?;
         }
@@ -115,7 +115,7 @@ impl Handshake {
         Ok((reserved, InfoHash(info_hash)))
     }
 
-    /// Reads the last 20 bytes: who is speaking.
+    /// Reads the last 20 bytes: the peer id.
     ///
     /// # Errors
     /// If the stream ends or fails first.
@@ -129,8 +129,8 @@ impl Handshake {
 /// Sends our handshake, then waits for the peer's.
 ///
 /// We write before we read. A peer that offers several torrents cannot answer
-/// until it knows which one we mean, so two sides that both listened first
-/// would wait for each other for ever.
+/// until it knows which one we mean. If both sides read first, they would
+/// wait for each other forever.
 ///
 /// # Errors
 /// If the peer hangs up, speaks another protocol, or serves another torrent.
@@ -153,16 +153,16 @@ pub enum HandshakeError {
     /// The connection could not be made, or broke, or was too slow.
     #[error("{0}")]
     Io(#[from] io::Error),
-    /// The peer closed the connection: most often it does not have the torrent.
+    /// The peer closed the connection, most often because it does not have the torrent.
     #[error("the peer hung up before its handshake was complete")]
     HungUp,
     /// Whatever answers there is not a BitTorrent peer.
     #[error("a BitTorrent handshake was expected, but found \"{found}\"")]
     OtherProtocol { found: String },
-    /// The peer answered for a torrent that we did not ask for.
+    /// The peer answered for another torrent than ours.
     #[error("the peer serves another torrent: expected info hash {expected}, found {found}")]
     OtherTorrent { expected: InfoHash, found: InfoHash },
-    /// Our own peer id came back: a tracker gave us our own address.
+    /// Our own peer id came back: a tracker had given us our own address.
     #[error("the peer is ourselves")]
     Ourselves,
 }

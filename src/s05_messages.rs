@@ -1,9 +1,9 @@
-//! Stage 5: length-prefixed messages, which are all that follows a handshake.
+//! Stage 5: length-prefixed messages: everything after the handshake.
 //!
 //! A connection carries two independent conversations, one in each direction.
-//! In each, one side tells what it has (`bitfield`, `have`), whether it wants
-//! something (`interested`), whether it gives something (`choke`, `unchoke`),
-//! and asks for blocks (`request`) or sends them (`piece`).
+//! In each, one side says which pieces it has (`bitfield`, `have`), whether it
+//! wants any (`interested`) and whether it uploads (`choke`, `unchoke`), and it
+//! asks for blocks (`request`) or sends them (`piece`).
 //!
 //! * **Run it:** `piecemeal download_piece -o piece-0 lab/sample.torrent 0` (stage 9 speaks all of these)
 //! * **Spec:** BEP 3, "peer messages"; BEP 6; **chapter:** `docs/05-messages.md`
@@ -14,7 +14,7 @@
 //! 0          4    5
 //! | length   | id | payload, length - 1 bytes |     length 0: keep-alive, no id
 //!
-//!  0 choke            5 bitfield  a bit a piece       if both handshakes have bit 2 (BEP 6):
+//!  0 choke            5 bitfield  one bit per piece   if both handshakes have bit 2 (BEP 6):
 //!  1 unchoke          6 request   index begin length  13 suggest piece   index
 //!  2 interested       7 piece     index begin block   14 have all
 //!  3 not interested   8 cancel    index begin length  15 have none
@@ -26,9 +26,9 @@
 //! # Decisions
 //! * **Framing happens here and nowhere else**, in [`Messages`].
 //! * **A message borrows from the buffer it was read into.** A block goes from
-//!   the socket to the disk without being copied in between.
-//! * **The buffer grows with what has come,** never with what a length prefix says
-//!   will come.
+//!   that buffer to the disk without another copy.
+//! * **The buffer grows with the bytes received,** never with what a length prefix
+//!   claims.
 //! * **Unknown ids are carried, not fatal** ([`Message::Unknown`]): extensions
 //!   add messages, and the extension protocol (stage 7) is itself one of them.
 //! * **Left out:** what the messages do; that begins in stage 9.
@@ -46,8 +46,8 @@ use thiserror::Error;
 use self::kinds::{LONGEST_MESSAGE, longest, name};
 use crate::s02_metainfo::MAX_PIECES;
 
-/// A block: the part of a piece that one `request` asks for, in bytes. Everybody
-/// uses 16 KiB, and many hang up on whoever asks for more.
+/// The length of a block, the part of a piece that one `request` asks for, in bytes.
+/// Every client uses 16 KiB, and many hang up on a peer that asks for more.
 pub const BLOCK_LENGTH: u32 = 16 * 1024;
 
 /// The reserved bit that offers the fast extension (BEP 6).
@@ -56,11 +56,11 @@ pub const FAST_BIT: usize = 2;
 /// A part of a piece, as `request`, `cancel` and `reject` name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Request {
-    /// The piece. From the wire: not checked yet.
+    /// The piece's number, as received: it may not exist.
     pub index: u32,
     /// Where the block starts in the piece, in bytes.
     pub begin: u32,
-    /// How long it is, in bytes.
+    /// The length of the block, in bytes.
     pub length: u32,
 }
 
@@ -68,7 +68,7 @@ pub struct Request {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(missing_docs)] // of the fields, which are those of the table above
 pub enum Message<'a> {
-    /// Nothing: the connection is still wanted.
+    /// "I am still here."
     KeepAlive,
     /// "I will not answer your requests for now."
     Choke,
@@ -100,7 +100,7 @@ pub enum Message<'a> {
     Reject(Request),
     /// "You may ask for this piece while choked" (BEP 6).
     AllowedFast { index: u32 },
-    /// A message of a kind that is not known here.
+    /// A message that this stage does not know.
     Unknown { id: u8, payload: &'a [u8] },
 }
 
@@ -175,8 +175,8 @@ impl<'a> Message<'a> {
         }
     }
 
-    /// Appends what stands before a block in a `piece` message: the block itself, of so
-    /// many bytes, is to follow.
+    /// Appends the header of a `piece` message; the caller then appends `length` bytes of
+    /// block.
     pub fn piece_head(index: u32, begin: u32, length: u32, out: &mut Vec<u8>) {
         out.extend_from_slice(&(9 + length).to_be_bytes());
         out.push(7);
@@ -195,7 +195,7 @@ impl<'a> Message<'a> {
     }
 }
 
-/// The big-endian integer at `at` in a payload that must be `size` long.
+/// Returns the big-endian integer at `at` in a payload that must be `size` bytes long.
 fn word(id: u8, payload: &[u8], at: usize, size: usize) -> Result<u32, MessageError> {
     match payload.get(at..).and_then(|rest| rest.first_chunk()) {
         Some(bytes) if payload.len() == size => Ok(u32::from_be_bytes(*bytes)),
@@ -207,21 +207,21 @@ fn word(id: u8, payload: &[u8], at: usize, size: usize) -> Result<u32, MessageEr
 pub struct Messages<R> {
     stream: R,
     buffer: Vec<u8>,
-    /// `start..next` is the message returned last, passed over by the next read;
-    /// `next..end` is what has come behind it.
+    /// `start..next` is the message returned last, which the next read skips;
+    /// `next..end` is what was received after it.
     start: usize,
     next: usize,
     end: usize,
-    /// How many pieces the torrent has; the most there can be, until that is known.
+    /// The number of pieces in the torrent; until it is known, the largest there can be.
     pieces: u32,
     /// Messages put aside, to be read again later.
     aside: Vec<u8>,
 }
 
-/// A buffer starts small, since most peers are idle most of the time...
+/// The size of a new buffer, in bytes: small, since most peers are idle most of the time.
 const FIRST_BUFFER: usize = 1 << 10;
-/// ...and under load grows to four blocks, each with length, id, index and begin before
-/// it, so that one system call reads them all and leaves no part of a fifth.
+/// The size of a buffer under load, in bytes: exactly four blocks, each after its length, id,
+/// index and begin. One system call reads them all, and no part of a fifth.
 const BUSY_BUFFER: usize = 4 * (4 + 1 + 4 + 4 + BLOCK_LENGTH as usize);
 
 impl<R: Read> Messages<R> {
@@ -231,24 +231,23 @@ impl<R: Read> Messages<R> {
         Messages { stream, buffer, start: 0, next: 0, end: 0, pieces, aside: Vec::new() }
     }
 
-    /// The stream below, to set a deadline.
+    /// The stream below, for setting a deadline.
     pub fn get_mut(&mut self) -> &mut R {
         &mut self.stream
     }
 
-    /// Allows for the bitfield of a torrent with so many pieces, and for no longer one.
+    /// Sets the number of pieces, which limits the length of a bitfield.
     pub fn set_limit(&mut self, pieces: u32) {
         self.pieces = pieces;
     }
 
-    /// What has come behind the message read last, if anything has: a part of the next one,
-    /// or more.
+    /// Bytes received after the last message: part of the next one, or more.
     pub fn begun(&self) -> &[u8] {
         self.buffer.get(self.next..self.end).unwrap_or_default()
     }
 
-    /// The next message. After [`ErrorKind::TimedOut`], what had come is kept and
-    /// reading goes on where it stopped.
+    /// Returns the next message. After [`ErrorKind::TimedOut`], the bytes received are
+    /// kept, and the next call goes on where this one stopped.
     ///
     /// # Errors
     /// If the stream ends or fails, or a message breaks a rule.
@@ -256,8 +255,8 @@ impl<R: Read> Messages<R> {
         self.read_with_rest().map(|(message, _)| message)
     }
 
-    /// The next message, and what has come behind it: under load the blocks of a piece
-    /// come one after another, and can be taken at one go.
+    /// Returns the next message, and the bytes received after it. Under load the blocks of
+    /// a piece come one after another, and can be taken together.
     ///
     /// # Errors
     /// As [`Messages::read`].
@@ -275,12 +274,12 @@ impl<R: Read> Messages<R> {
         Ok((Message::decode(message)?, Rest { bytes: rest, next: &mut self.next }))
     }
 
-    /// The next message's length, once all of it is in the buffer.
+    /// Returns the next message's length, once all of it is in the buffer.
     fn frame(&self) -> Result<Option<usize>, MessageError> {
         let come = self.buffer.get(self.start..self.end).unwrap_or_default();
         let Some((prefix, rest)) = come.split_first_chunk() else { return Ok(None) };
         let length = u32::from_be_bytes(*prefix) as usize;
-        // Known from the first bytes, so that nobody waits for the rest.
+        // Checked on the first bytes, so that we do not wait for a message we will refuse.
         let limit = longest(rest.first().copied(), self.pieces);
         if length > limit {
             return Err(MessageError::TooLong { length, limit });
@@ -290,14 +289,14 @@ impl<R: Read> Messages<R> {
 
     /// Reads more from the stream, once.
     fn fill(&mut self) -> Result<(), MessageError> {
-        // At the end of the buffer: what is unread moves to the front.
+        // The buffer is full to its end, or nothing is unread: move what is unread to the front.
         if self.start > 0 && (self.start == self.end || self.end == self.buffer.len()) {
             self.buffer.copy_within(self.start..self.end, 0);
             self.end -= self.start;
             (self.start, self.next) = (0, 0);
         }
-        // Full, with a message that is not complete: twice as much room, but no more than the
-        // longest message and its length need.
+        // Still full, and the message is not complete: double the buffer, but not beyond the
+        // longest message and its length prefix.
         if self.end == self.buffer.len() {
             let most = BUSY_BUFFER.max(4 + longest(None, self.pieces));
             self.buffer.resize((self.buffer.len() * 2).min(most.max(self.end + 1)), 0);
@@ -310,7 +309,7 @@ impl<R: Read> Messages<R> {
             Err(error) => return Err(error.into()),
         };
         self.end += length;
-        // A read that fills the buffer says that there is more: a busy peer.
+        // A read that fills the buffer means that there is more: a busy peer.
         if length == wanted && self.buffer.len() < BUSY_BUFFER {
             self.buffer.resize(BUSY_BUFFER.min(self.buffer.len() * 4), 0);
         }
@@ -321,7 +320,7 @@ impl<R: Read> Messages<R> {
     /// stages wait for one message while others come.
     ///
     /// # Errors
-    /// If the messages put aside come to more than a bitfield and [`LONGEST_MESSAGE`] of others.
+    /// If the messages put aside exceed the limit for one message by more than [`LONGEST_MESSAGE`].
     pub fn put_aside(&mut self) -> Result<(), MessageError> {
         let message = self.buffer.get(self.start..self.next).unwrap_or_default();
         let length = self.aside.len() + message.len();
@@ -333,7 +332,7 @@ impl<R: Read> Messages<R> {
         Ok(())
     }
 
-    /// From now on the messages put aside are read again, before anything new.
+    /// Makes the next reads return the messages put aside, before anything new.
     pub fn replay(&mut self) {
         let new = self.buffer.get(self.next..self.end).unwrap_or_default();
         let mut buffer = std::mem::take(&mut self.aside);
@@ -344,7 +343,7 @@ impl<R: Read> Messages<R> {
     }
 }
 
-/// What has come behind a message.
+/// The bytes received after a message.
 pub struct Rest<'m> {
     bytes: &'m [u8],
     /// Where the next message starts.
@@ -352,8 +351,8 @@ pub struct Rest<'m> {
 }
 
 impl<'m> Rest<'m> {
-    /// Takes the next message, if it is whole and brings the block that stands at `begin`
-    /// in this piece. Whatever else it is, it stays there to be read.
+    /// Takes the next message if it is whole and brings the block at `begin` of this piece.
+    /// Any other message stays, to be read.
     pub fn block(&mut self, index: u32, begin: u32) -> Option<&'m [u8]> {
         let (prefix, rest) = self.bytes.split_first_chunk()?;
         let (message, rest) = rest.split_at_checked(u32::from_be_bytes(*prefix) as usize)?;
@@ -377,7 +376,7 @@ pub enum MessageError {
     /// The peer closed the connection.
     #[error("the peer hung up{}", if *inside { " in the middle of a message" } else { "" })]
     HungUp { inside: bool },
-    /// A length prefix, or messages to be kept, over the limit.
+    /// A length prefix, or the messages put aside, are over the limit.
     #[error("a message of {length} bytes is announced, at most {limit} are allowed")]
     TooLong { length: usize, limit: usize },
     /// The payload's size does not fit the message.
@@ -386,7 +385,7 @@ pub enum MessageError {
 }
 
 impl MessageError {
-    /// Whether this is only the deadline: the message may still come.
+    /// Whether only the deadline was reached: the message may still come.
     pub fn is_timeout(&self) -> bool {
         matches!(self, MessageError::Io(error) if error.kind() == ErrorKind::TimedOut)
     }

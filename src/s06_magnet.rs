@@ -2,7 +2,7 @@
 //!
 //! A magnet link carries the info hash and some hints where to find peers. That
 //! is enough: the peers have the info dictionary (stage 8), and its SHA-1 must be
-//! the info hash, so it does not matter who they are.
+//! the info hash, so it can come from any peer.
 //!
 //! * **Run it:** `piecemeal magnet_parse 'magnet:?xt=urn:btih:cda492889448d540ee036365137eedd24308d22c&dn=sample'`
 //! * **Spec:** BEP 9, "magnet URI format"; BEP 53; **chapter:** `docs/06-magnet.md`
@@ -19,11 +19,11 @@
 //! ```
 //! # Decisions
 //! * **Unknown parameters are ignored,** as in any URL. A broken one is passed over with
-//!   a note, as long as the link still names a torrent: links are cut, quoted and copied
-//!   by people, and one bad tracker says nothing against the others.
-//! * **`magnet:///?` is a magnet link, too.** GLib, and so each GTK program, puts three
+//!   a note, as long as the link still names a torrent: people cut, quote and copy links,
+//!   and one bad tracker says nothing against the others.
+//! * **`magnet:///?` is also a magnet link.** GLib, and so every GTK program, puts three
 //!   slashes there.
-//! * **`+` is a space in `dn` only.** Browsers write it so in forms; in a tracker
+//! * **`+` is a space in `dn` only.** Web forms encode a space that way; in a tracker
 //!   URL or an address it is a plus.
 //! * **Left out:** obeying `so` and `ws`, which are read and shown; downloading by
 //!   `btmh` alone.
@@ -42,7 +42,7 @@ use crate::s02_metainfo::InfoHash;
 use crate::s02_metainfo::trackers::{LONGEST_URL, MOST_TIERS};
 use crate::s03_tracker::peers::PeerAddress;
 
-/// How many `x.pe`, and how many `ws`, are taken of a link. A thread is started for each peer.
+/// The most `x.pe`, and the most `ws`, that are used of a link. A thread is started for each peer.
 pub const MOST_NAMED: usize = 100;
 
 /// What a magnet link says.
@@ -64,7 +64,7 @@ pub struct Magnet {
     pub select_only: Vec<(u32, u32)>,
     /// `ws`, web seeds.
     pub web_seeds: Vec<String>,
-    /// What is broken in the link, and was passed over.
+    /// What is broken in the link and was passed over.
     pub passed_over: Vec<String>,
     /// The link as it should be, if it was copied from HTML, where `&` is written `&amp;`.
     pub should_be: Option<String>,
@@ -84,7 +84,7 @@ impl Magnet {
         let mut broken_topic = None;
         for pair in query.split('&') {
             if pair.starts_with("amp;") {
-                // It will be pasted into a shell, in quotes.
+                // The user will paste it into a shell, in single quotes.
                 magnet.should_be.get_or_insert_with(|| link.replace("&amp;", "&").replace('\'', "%27"));
                 continue;
             }
@@ -103,13 +103,13 @@ impl Magnet {
         Ok(magnet)
     }
 
-    /// Takes in `key=value`.
+    /// Adds a parameter, `key=value`.
     ///
     /// # Errors
-    /// If the value of a key that is used is broken, or the key was there before.
+    /// If the value of a known key is broken, or the key is repeated where it must not be.
     pub(crate) fn parameter(&mut self, pair: &str) -> Result<(), MagnetError> {
         let (key, raw) = pair.split_once('=').unwrap_or((pair, ""));
-        // Some programs number what repeats: `tr.1=`, `tr.2=`.
+        // Some programs number repeated keys: `tr.1=`, `tr.2=`.
         let name = key.to_ascii_lowercase();
         let name = name.trim_end_matches(|letter: char| letter.is_ascii_digit()).trim_end_matches('.');
         let text = || decoded(key, raw);
@@ -119,7 +119,7 @@ impl Magnet {
             url => Ok(url),
         };
         let few = |there: usize, most, expected| if there < most { Ok(()) } else { Err(value_error(key, expected, raw)) };
-        let once = |is_there: bool| if is_there { Err(value_error(key, "there only once", raw)) } else { Ok(()) };
+        let once = |is_there: bool| if is_there { Err(value_error(key, "given only once", raw)) } else { Ok(()) };
         match name {
             "xt" => self.exact_topic(&text()?)?,
             "dn" => {
@@ -127,11 +127,11 @@ impl Magnet {
                 self.name = Some(decoded(key, &raw.replace('+', " "))?);
             }
             "tr" => {
-                few(self.trackers.len(), MOST_TIERS, "there 100 times at most")?;
+                few(self.trackers.len(), MOST_TIERS, "given at most 100 times")?;
                 self.trackers.push(url()?);
             }
             "x.pe" => {
-                few(self.peers.len(), MOST_NAMED, "there 100 times at most")?;
+                few(self.peers.len(), MOST_NAMED, "given at most 100 times")?;
                 let text = text()?;
                 let expected = "host:port, with a port from 1 to 65535";
                 self.peers.push(PeerAddress::parse(&text).ok_or_else(|| value_error(key, expected, &text))?);
@@ -146,7 +146,7 @@ impl Magnet {
                 self.select_only = select_only(&text()?).ok_or_else(|| value_error(key, "indices like 0,2,4-6", raw))?;
             }
             "ws" => {
-                few(self.web_seeds.len(), MOST_NAMED, "there 100 times at most")?;
+                few(self.web_seeds.len(), MOST_NAMED, "given at most 100 times")?;
                 self.web_seeds.push(url()?);
             }
             _ => {}
@@ -154,7 +154,7 @@ impl Magnet {
         Ok(())
     }
 
-    /// `urn:btih:` or `urn:btmh:`. Other topics belong to other networks.
+    /// Reads `urn:btih:` or `urn:btmh:`. Other topics belong to other networks.
     fn exact_topic(&mut self, topic: &str) -> Result<(), MagnetError> {
         let lower = topic.to_ascii_lowercase();
         if let Some(text) = lower.strip_prefix("urn:btih:") {
@@ -164,7 +164,7 @@ impl Magnet {
                 _ => None,
             };
             let hash = hash.and_then(|bytes| bytes.try_into().ok());
-            let hash = hash.ok_or_else(|| value_error("xt", "40 hex digits or 32 of base32 behind urn:btih:", text))?;
+            let hash = hash.ok_or_else(|| value_error("xt", "40 hex digits or 32 of base32 after urn:btih:", text))?;
             let hash = InfoHash(hash);
             if *self.info_hash.get_or_insert(hash) != hash {
                 return Err(value_error("xt", "one torrent", text));
@@ -172,7 +172,7 @@ impl Magnet {
         } else if let Some(text) = lower.strip_prefix("urn:btmh:") {
             // A multihash: 0x12 says SHA-256, 0x20 says 32 bytes.
             let hash = text.strip_prefix("1220").and_then(|text| hex::decode(text).ok()?.try_into().ok());
-            let hash = hash.ok_or_else(|| value_error("xt", "1220 and 64 hex digits behind urn:btmh:", text))?;
+            let hash = hash.ok_or_else(|| value_error("xt", "1220 and 64 hex digits after urn:btmh:", text))?;
             if *self.info_hash_v2.get_or_insert(hash) != hash {
                 return Err(value_error("xt", "one torrent", text));
             }
@@ -180,16 +180,16 @@ impl Magnet {
         Ok(())
     }
 
-    /// The info hash by which we can download.
+    /// Returns the version 1 info hash, which a download needs.
     ///
     /// # Errors
-    /// If the link has only a version 2 one.
+    /// If the link has only a version 2 info hash.
     pub fn need_info_hash(&self) -> Result<InfoHash, MagnetError> {
         self.info_hash.ok_or(MagnetError::VersionTwo)
     }
 }
 
-/// The link, as [`Magnet::parse`] reads it: percent-encoded, so that nothing in a name
+/// Writes a link that [`Magnet::parse`] can read: percent-encoded, so that nothing in a name
 /// or a URL can end its parameter.
 impl fmt::Display for Magnet {
     fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
@@ -212,8 +212,8 @@ impl fmt::Display for Magnet {
     }
 }
 
-/// Where the parameters of a magnet link begin, behind `magnet:?`. Up to three slashes may
-/// come before the question mark.
+/// Returns where the parameters of a magnet link begin, after `magnet:?`. There may be up to
+/// three slashes before the question mark.
 pub(crate) fn query_at(link: &str) -> Option<usize> {
     const SCHEME: &str = "magnet:";
     let rest =
@@ -222,7 +222,7 @@ pub(crate) fn query_at(link: &str) -> Option<usize> {
     rest.get(slashes..)?.starts_with('?').then_some(SCHEME.len() + slashes + 1)
 }
 
-/// Takes percent-encoding off. A `%` without two hex digits stays as it is.
+/// Decodes percent-encoding. A `%` without two hex digits stays as it is.
 fn decoded(key: &str, raw: &str) -> Result<String, MagnetError> {
     match urlencoding::decode_binary(raw.as_bytes()) {
         Cow::Borrowed(_) => Ok(raw.to_owned()),
@@ -230,7 +230,7 @@ fn decoded(key: &str, raw: &str) -> Result<String, MagnetError> {
     }
 }
 
-/// RFC 4648 base32, in lower case here: 5 bits a letter, so 32 letters are 20 bytes.
+/// Decodes RFC 4648 base32, in lower case: 5 bits for each character, so 32 of them are 20 bytes.
 fn base32(text: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(20);
     let (mut bits, mut count) = (0u32, 0);
@@ -250,7 +250,7 @@ fn base32(text: &str) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// A number of digits alone: `parse` by itself would take "+5".
+/// Parses a number that is only digits: `parse` alone would accept "+5".
 fn digits<N: FromStr>(text: &str) -> Option<N> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
 }
@@ -283,12 +283,12 @@ pub enum MagnetError {
     #[error("{key} must be {expected}, but is \"{found}\"")]
     Value { key: String, expected: &'static str, found: String },
     /// Only `btmh`: BEP 52.
-    #[error("the link has only a version 2 info hash (btmh), by which nothing can be downloaded yet")]
+    #[error("the link has only a version 2 info hash (btmh), which is not enough to download yet")]
     VersionTwo,
 }
 
 impl MagnetError {
-    /// Whether it is about the parameter without which a link is of no use.
+    /// Whether the error is about `xt`, without which a link is useless.
     fn is_topic(&self) -> bool {
         matches!(self, MagnetError::Value { key, .. } if key.get(..2).is_some_and(|key| key.eq_ignore_ascii_case("xt")))
     }

@@ -1,8 +1,8 @@
-//! Stage 7: the extension handshake, by which peers agree on new messages.
+//! Stage 7: the extension handshake, with which peers agree on new messages.
 //!
-//! BEP 3 has a byte for the message id, and nobody to hand the ids out. The
-//! extension protocol needs no such office: all extensions share message 20, and
-//! each side says by *name* which it speaks and which number it wants to see.
+//! BEP 3 has one byte for the message id, and no authority that assigns the ids.
+//! The extension protocol needs none: all extensions share message 20, and each
+//! side lists by *name* the ones it speaks, and the id it wants for each.
 //!
 //! * **Run it:** `piecemeal magnet_handshake 'magnet:?xt=urn:btih:cda492889448d540ee036365137eedd24308d22c&x.pe=127.0.0.2:6881'`
 //! * **Spec:** BEP 10, 54; **chapter:** `docs/07-extension.md`
@@ -16,19 +16,19 @@
 //! extension id 0: the extension handshake, a bencoded dictionary
 //!   d 1:m d 11:ut_metadata i3e e  1:p i6881e  4:reqq i500e  1:v 15:piecemeal 0.1.0 e
 //!         "to reach my ut_metadata, send me message 20 with extension id 3"
-//! any other: the extension to which the *receiver* gave this number
+//! any other: the extension that the *receiver* gave this id
 //! ```
 //! # Decisions
-//! * **Ids belong to the receiver.** Ours are constants of ours; theirs are kept
-//!   per peer, in [`PeerExtensions`].
-//! * **A later handshake adds to the earlier one;** 0 turns an extension off. It is
+//! * **Ids belong to the receiver.** Ours are fixed by the order of our extensions;
+//!   theirs are kept per peer, in [`PeerExtensions`].
+//! * **A later handshake adds to the earlier one;** id 0 turns an extension off. It is
 //!   never a reason to hang up.
-//! * **[`Extension`] is a seam.** What an extension does with its messages is
-//!   plugged in, so that this stage does not change when one is added.
+//! * **[`Extension`] is a seam.** Each extension handles its own messages, so this
+//!   stage does not change when one is added.
 //! * **Unknown keys and names are skipped,** as BEP 10 asks. A key of the wrong type, or
-//!   a second one of the same name, is passed over with a note; a handshake that is not
-//!   bencode makes a peer without extensions. It still has pieces for us.
-//! * **Left out:** what `p`, `ipv4` and `ipv6` are good for: dialling back (stage 17).
+//!   a repeated one, is passed over with a note. A peer whose handshake is not bencode
+//!   counts as a peer without extensions: it still has pieces for us.
+//! * **Left out:** the use of `p`, `ipv4` and `ipv6`: dialling back (stage 17).
 
 #![warn(clippy::indexing_slicing)] // decodes what strangers send
 
@@ -47,50 +47,50 @@ use crate::s01_bencode::{BencodeError, Value, encode};
 use crate::s05_messages::connection::Connection;
 use crate::s05_messages::{Message, MessageError};
 
-/// The reserved bit in the handshake: "I speak the extension protocol". It gives
-/// the bytes `00 00 00 00 00 10 00 00`.
+/// The reserved bit in the handshake that means "I speak the extension protocol". Alone,
+/// it makes the bytes `00 00 00 00 00 10 00 00`.
 pub const EXTENSION_BIT: usize = 20;
 
 /// The message id that all extensions share.
 pub const EXTENDED: u8 = 20;
 
-/// What `reqq` is taken to be where it is not sent, as libtorrent does.
+/// The `reqq` that is assumed if a peer sends none; libtorrent assumes the same.
 pub const DEFAULT_REQQ: u32 = 250;
 
-/// How many requests we queue for a peer before we drop any: our own `reqq`.
+/// The number of requests we queue for a peer before we drop any: our own `reqq`.
 pub const OUR_REQQ: u32 = 500;
 
-/// How many notes are kept of what one peer's handshakes have wrong.
+/// The most notes that are kept about one peer's handshakes.
 const MOST_NOTES: usize = 8;
 
 /// The dictionary of an extension handshake. Every key may be absent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ExtensionHandshake {
-    /// `m`: extension names, and the id each is to be reached by. 0 turns it off.
+    /// `m`: extension names, and the id the sender wants for each. 0 turns it off.
     pub m: BTreeMap<String, u8>,
-    /// `p`: the port at which the sender listens. Who has dialled is seen at another one.
+    /// `p`: the port the sender listens on. A peer that dialled us appears at another one.
     pub p: Option<u16>,
     /// `v`: the client's name and version.
     pub v: Option<String>,
     /// `yourip`: the receiver's address as the sender sees it.
     pub yourip: Option<IpAddr>,
-    /// `ipv4`: the sender's other address.
+    /// `ipv4`: the sender's IPv4 address.
     pub ipv4: Option<IpAddr>,
-    /// `ipv6`: the sender's other address.
+    /// `ipv6`: the sender's IPv6 address.
     pub ipv6: Option<IpAddr>,
-    /// `reqq`: how many requests the sender queues before it drops any.
+    /// `reqq`: the number of requests the sender queues before it drops any.
     pub reqq: Option<u32>,
-    /// `metadata_size`: bytes in the info dictionary, if the sender has it (BEP 9).
+    /// `metadata_size`: the size of the info dictionary in bytes, if the sender has it (BEP 9).
     pub metadata_size: Option<u64>,
-    /// `upload_only`: the sender does not want any more pieces, whether it has all of
-    /// them or not (BEP 21).
+    /// `upload_only`: the sender wants no more pieces, whether or not it has all of them
+    /// (BEP 21).
     pub upload_only: Option<bool>,
-    /// Keys that break a rule, and were passed over. Never sent.
+    /// Notes about keys that break a rule and were passed over. Never sent.
     pub passed_over: Vec<String>,
 }
 
 impl ExtensionHandshake {
-    /// The bencoded dictionary.
+    /// Encodes the dictionary.
     pub fn encode(&self) -> Vec<u8> {
         let ids = self.m.iter().map(|(name, id)| (name.as_str(), encode::integer(*id)));
         let ip = |ip: IpAddr| match ip {
@@ -111,8 +111,8 @@ impl ExtensionHandshake {
         encode::dictionary(keys.into_iter().filter_map(|(key, value)| Some((key, value?))))
     }
 
-    /// Decodes the dictionary. What follows it is ignored. All keys are optional: one of
-    /// the wrong type is passed over, and so is one that appears again.
+    /// Decodes the dictionary. Bytes after it are ignored. All keys are optional: one of the
+    /// wrong type is passed over, and so is a repeated one.
     ///
     /// # Errors
     /// If it is not a bencoded dictionary, or a larger one than [`LIMITS`] allow.
@@ -144,16 +144,16 @@ impl ExtensionHandshake {
     }
 }
 
-/// What a peer has said of its extensions so far.
+/// What a peer has said about its extensions so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PeerExtensions {
-    /// All its extension handshakes, laid over each other.
+    /// All its extension handshakes, merged.
     pub said: ExtensionHandshake,
 }
 
 impl PeerExtensions {
-    /// Takes in a first or a later extension handshake: what it does not mention
-    /// stays as it was.
+    /// Merges a first or later extension handshake: keys it does not mention stay
+    /// as they were.
     pub fn update(&mut self, later: ExtensionHandshake) {
         let said = &mut self.said;
         said.p = later.p.or(said.p);
@@ -167,28 +167,28 @@ impl PeerExtensions {
         add_names(said, later.m);
     }
 
-    /// The id by which this peer wants to be sent messages of an extension. `None`
-    /// if it does not speak it, or has turned it off.
+    /// The id this peer wants for messages of an extension. `None` if the peer does
+    /// not speak it, or has turned it off.
     pub fn id(&self, name: &str) -> Option<u8> {
         self.said.m.get(name).copied().filter(|id| *id != 0)
     }
 }
 
-/// What went wrong inside an extension, in its own words.
+/// An extension's own error.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// An extension: one value for each peer.
 pub trait Extension: Send {
-    /// Its name in `m`.
+    /// The extension's name in `m`.
     fn name(&self) -> &'static str;
 
-    /// Adds keys of its own to our handshake, such as `metadata_size`.
+    /// Adds the extension's own keys to our handshake, such as `metadata_size`.
     fn offer(&self, _ours: &mut ExtensionHandshake) {}
 
-    /// Takes in a message that the peer sent to it, without any of the ids.
+    /// Handles a message from the peer, given without the ids.
     ///
     /// # Errors
-    /// If the message breaks the extension's rules: the connection ends.
+    /// If the message breaks the extension's rules; then the connection ends.
     fn message(&mut self, payload: &[u8], reply: &mut Reply) -> Result<(), BoxError>;
 }
 
@@ -197,7 +197,7 @@ pub trait Extension: Send {
 pub struct Reply {
     /// Payloads to send to the same extension on the other side.
     pub send: Vec<Vec<u8>>,
-    /// Pieces that the peer no longer has. Numbers from the wire, not checked.
+    /// Pieces that the peer no longer has. Numbers as received: they may not exist.
     pub lost: Vec<u32>,
 }
 
@@ -205,36 +205,36 @@ pub struct Reply {
 #[derive(Default)]
 pub struct Extensions {
     ours: Vec<Box<dyn Extension>>,
-    /// Where we listen, if we do.
+    /// The port we listen on, if we do.
     pub port: Option<u16>,
     /// Whether we want no more pieces.
     pub upload_only: bool,
     /// What the peer has said.
     pub theirs: PeerExtensions,
-    /// Notes about the peer's handshakes that nobody has taken yet, and how many there
-    /// have been in all.
+    /// Notes about the peer's handshakes that have not been taken yet.
     passed_over: Vec<String>,
+    /// The number of notes so far, with those that have been taken.
     noted: usize,
 }
 
 impl Extensions {
-    /// Our extensions. The first gets id 1, and so on.
+    /// Starts with our extensions. The first gets id 1, and so on.
     pub fn new(ours: Vec<Box<dyn Extension>>) -> Extensions {
         Extensions { ours, ..Extensions::default() }
     }
 
-    /// The id that the peer must use to reach this extension of ours.
+    /// Returns the id that the peer must use for this extension of ours.
     pub fn our_id(&self, name: &str) -> Option<u8> {
         let position = self.ours.iter().position(|extension| extension.name() == name)?;
         u8::try_from(position + 1).ok()
     }
 
-    /// Our extension handshake, to the peer at this address. When something in it has
-    /// changed it is sent again, all of it: some forget what is not repeated.
+    /// Returns our extension handshake for the peer at this address. When a key changes, the
+    /// whole handshake is sent again: some clients forget keys that are not repeated.
     pub fn greeting(&self, peer: IpAddr) -> ExtensionHandshake {
         let v = Some(concat!("piecemeal ", env!("CARGO_PKG_VERSION")).to_owned());
         let (yourip, reqq) = (Some(peer.to_canonical()), Some(OUR_REQQ));
-        // Nobody is to be told that it is 0: that is what everybody starts with.
+        // Sent only if true: a missing key means 0.
         let upload_only = self.upload_only.then_some(true);
         let mut ours = ExtensionHandshake { p: self.port, v, yourip, reqq, upload_only, ..Default::default() };
         for (extension, id) in self.ours.iter().zip(1..) {
@@ -244,7 +244,7 @@ impl Extensions {
         ours
     }
 
-    /// Takes in the dictionary of an extension handshake.
+    /// Merges the dictionary of an extension handshake from the peer.
     fn greeted(&mut self, payload: &[u8]) -> Result<(), ExtensionError> {
         let mut said = ExtensionHandshake::decode(payload)?;
         std::mem::take(&mut said.passed_over).into_iter().for_each(|note| self.pass_over(note));
@@ -258,21 +258,20 @@ impl Extensions {
     }
 
     fn pass_over(&mut self, note: String) {
-        // A peer may send handshakes without end.
+        // A peer can send any number of handshakes.
         if self.noted < MOST_NOTES {
             self.noted += 1;
             self.passed_over.push(note);
         }
     }
 
-    /// What has been passed over since the last call.
+    /// Returns the notes since the last call.
     pub fn take_passed_over(&mut self) -> Vec<String> {
         std::mem::take(&mut self.passed_over)
     }
 
-    /// Takes in the payload of a message 20. Encoded answers are appended to `out`;
-    /// pieces that the peer has lost are returned. A handshake that cannot be read is
-    /// passed over.
+    /// Handles the payload of a message 20. Appends encoded answers to `out`, and returns
+    /// the pieces that the peer has lost. A handshake that cannot be read is passed over.
     ///
     /// # Errors
     /// If there is no extension id, or an extension's rules are broken.
@@ -282,11 +281,11 @@ impl Extensions {
             self.greeted(payload).unwrap_or_else(|error| self.pass_over_all(&error));
             return Ok(Vec::new());
         }
-        // An id that we never gave out is for nobody.
+        // Ignore an id that we never assigned.
         let Some(extension) = self.ours.get_mut(usize::from(id) - 1) else { return Ok(Vec::new()) };
         let mut reply = Reply::default();
         extension.message(payload, &mut reply).map_err(|error| ExtensionError::Extension { name: extension.name(), error })?;
-        // Who gave the extension no id, or took it away, cannot be answered.
+        // A peer that gave the extension no id, or turned it off, cannot be answered.
         if let Some(id) = self.theirs.id(extension.name()) {
             reply.send.iter().for_each(|payload| encode_extended(id, payload, out));
         }
@@ -302,12 +301,12 @@ pub fn encode_extended(id: u8, payload: &[u8], out: &mut Vec<u8>) {
 
 /// Sends our extension handshake and waits for the peer's.
 ///
-/// A peer may send its bitfield first, or afterwards, or never: whatever else
-/// comes meanwhile is put aside for [`Messages::replay`]. The connection's
+/// A peer may send its bitfield first, or later, or never: other messages that
+/// come meanwhile are put aside for [`Messages::replay`]. The connection's
 /// deadline is in force.
 ///
 /// # Errors
-/// If the peer does not speak the extension protocol, or hangs up, or is silent.
+/// If the peer does not speak the extension protocol, hangs up, or is silent.
 ///
 /// [`Messages::replay`]: crate::s05_messages::Messages::replay
 pub fn exchange_extensions(connection: &mut Connection, extensions: &mut Extensions) -> Result<(), ExtensionError> {
@@ -335,7 +334,7 @@ pub enum ExtensionError {
     /// The connection failed (stage 5).
     #[error("its extension handshake was expected, but {0}")]
     Message(#[from] MessageError),
-    /// The peer's handshake does not have the bit.
+    /// The peer's handshake does not have the bit set.
     #[error("the peer does not speak the extension protocol (BEP 10)")]
     NotSpoken,
     /// A message 20 without an extension id.

@@ -2,7 +2,7 @@
 //!
 //! A magnet link has no piece hashes and no file names. Peers have them: the raw
 //! bytes of the info dictionary, here called the *metadata*. They come in pieces
-//! of 16 KiB, and since their SHA-1 must be the info hash, no peer is trusted.
+//! of 16 KiB. Their SHA-1 must be the info hash, so no peer needs to be trusted.
 //!
 //! * **Run it:** `piecemeal magnet_info 'magnet:?xt=urn:btih:cda492889448d540ee036365137eedd24308d22c&x.pe=127.0.0.2:6881'`
 //! * **Spec:** BEP 9; **chapter:** `docs/08-metadata.md`
@@ -15,14 +15,14 @@
 //! | length | 20 | id | d 8:msg_type i2e 5:piece i0e e                                   reject
 //! ```
 //! # Decisions
-//! * **The bytes start where the dictionary ends,** by the decoder's own count. To
-//!   encode the dictionary again and take its length fails as soon as a peer
-//!   sends a key that we do not know.
-//! * **Memory grows with what has come,** never with the size a peer claims.
+//! * **The bytes start where the dictionary ends,** by the decoder's own count.
+//!   Encoding the dictionary again to get its length fails as soon as a peer sends
+//!   a key that we do not know.
+//! * **Memory grows with the bytes received,** never with the size a peer claims.
 //! * **Any message in any order.** A bitfield may come in between; it is put aside
 //!   and read again when the download begins.
 //! * **A metadata piece is not a piece.** [`MetadataPieceIndex`] keeps them apart: the
-//!   classic mistake is to ask for metadata piece 7 when piece 7 is wanted.
+//!   classic mistake is to ask for metadata piece 7 instead of piece 7.
 //! * **Left out:** `LT_metadata`, libtorrent's first design, except for its codec in
 //!   [`lt_metadata`], which says why it lost.
 
@@ -47,15 +47,15 @@ use crate::s07_extension::{
 
 /// The extension's name in `m`.
 pub const NAME: &str = "ut_metadata";
-/// The bytes in every metadata piece but the last.
+/// The length of every metadata piece but the last, in bytes.
 pub const METADATA_PIECE_LENGTH: usize = 16 * 1024;
 /// The largest info dictionary that is fetched, in bytes. Real ones reach 14 MB.
 pub const MAX_METADATA: u64 = 48 << 20;
-/// How long a peer may take for each metadata piece.
+/// The longest time a peer may take for each metadata piece.
 pub const METADATA_PIECE_TIME: Duration = Duration::from_secs(10);
-/// How many metadata pieces are asked for ahead.
+/// The number of requests that are outstanding at once.
 const AHEAD: u32 = 5;
-/// How often a waiting fetch looks whether it is still wanted.
+/// The time after which a waiting fetch checks whether it is still wanted.
 const TICK: Duration = Duration::from_millis(250);
 
 /// The number of a 16 KiB part of the info dictionary.
@@ -69,21 +69,21 @@ pub type Metadata = Arc<OnceLock<Arc<[u8]>>>;
 /// with a reject if not.
 pub struct UtMetadata {
     metadata: Metadata,
-    /// How many data messages have gone.
+    /// The number of data messages sent.
     given: usize,
 }
 
-/// How many times over a peer may have the metadata. A request is 25 bytes, its answer
-/// 16 KiB: for who asks on and on we would be an amplifier.
+/// The number of times a peer may fetch all the metadata. A request is 25 bytes, its answer
+/// 16 KiB: a peer that asks endlessly would use us as an amplifier.
 const MOST_TIMES: usize = 8;
 
 impl UtMetadata {
-    /// With the raw info dictionary, or without.
+    /// Offers the raw info dictionary; with `None`, rejects every request.
     pub fn new(metadata: Option<Arc<[u8]>>) -> UtMetadata {
         UtMetadata { metadata: Arc::new(metadata.map_or_else(OnceLock::new, OnceLock::from)), given: 0 }
     }
 
-    /// With one that others may still fetch.
+    /// Offers metadata that may not be known yet: another thread may be fetching it.
     pub fn shared(metadata: &Metadata) -> UtMetadata {
         UtMetadata { metadata: Arc::clone(metadata), given: 0 }
     }
@@ -116,14 +116,13 @@ impl Extension for UtMetadata {
 
 /// Fetches the info dictionary from one peer and checks it against the info hash.
 ///
-/// The extension handshakes have been exchanged. `over` is asked after each message,
-/// and a few times a second; if it says yes, the caller has no more use for this
-/// fetch, and `None` is returned with the connection still good. A peer that
-/// keeps us waiting has [`METADATA_PIECE_TIME`] for each metadata piece that is new, and
-/// `until` for all.
+/// The extension handshakes must have been exchanged. `over` is called after each
+/// message, and a few times a second; when it returns true, the fetch stops and
+/// returns `None`, and the connection stays usable. The peer has
+/// [`METADATA_PIECE_TIME`] for each new metadata piece, and until `until` for all.
 ///
 /// # Errors
-/// If the peer does not have it, refuses, lies, or is too slow.
+/// If the peer does not have the metadata, refuses, lies, or is too slow.
 pub fn fetch_metadata(
     connection: &mut Connection,
     extensions: &mut Extensions,
@@ -149,8 +148,8 @@ pub fn fetch_metadata(
         connection.set_deadline(deadline);
         connection.send_bytes(&requests)?;
         let Some((piece, data)) = next_data(connection, extensions, size, deadline, over)? else { return Ok(None) };
-        // A piece that comes twice, or that was not asked for, changes nothing; nor does
-        // it give the peer more time.
+        // A metadata piece that comes twice, or that was not asked for, changes nothing, and
+        // does not give the peer more time.
         if piece.0 < asked && here.set(piece.0, true) {
             place(&mut metadata, piece, &data);
             come += 1;
@@ -164,8 +163,8 @@ pub fn fetch_metadata(
     Ok(Some(Info::from_bytes(&metadata)?))
 }
 
-/// Puts a metadata piece where it belongs. All of them are in one buffer from the start: to
-/// join them at the end would take the memory twice.
+/// Copies a metadata piece to its place in the buffer. Joining separate pieces at the end would
+/// need the memory twice.
 fn place(metadata: &mut Vec<u8>, piece: MetadataPieceIndex, data: &[u8]) {
     let start = piece.0 as usize * METADATA_PIECE_LENGTH;
     metadata.resize(metadata.len().max(start + data.len()), 0);
@@ -174,7 +173,7 @@ fn place(metadata: &mut Vec<u8>, piece: MetadataPieceIndex, data: &[u8]) {
     }
 }
 
-/// The size of the metadata that the peer offers, in bytes, if it makes sense.
+/// Returns the size of the metadata that the peer offers, in bytes, if it is within the limit.
 pub(crate) fn offered_size(extensions: &Extensions) -> Result<usize, MetadataError> {
     let size = extensions.theirs.said.metadata_size.ok_or(MetadataError::NotOffered)?;
     if size == 0 || size > MAX_METADATA {
@@ -183,8 +182,8 @@ pub(crate) fn offered_size(extensions: &Extensions) -> Result<usize, MetadataErr
     Ok(usize::try_from(size).expect("48 MiB fit in memory"))
 }
 
-/// Waits for the next data message of the right size. Requests to us are answered,
-/// everything else is put aside.
+/// Returns the next data message; `None` if `over` says to stop. Meanwhile it answers the
+/// peer's requests, and puts everything else aside.
 fn next_data(
     connection: &mut Connection,
     extensions: &mut Extensions,
@@ -213,7 +212,7 @@ fn next_data(
     Ok(None)
 }
 
-/// The content of a message 20 that brings metadata; `None` if it does something else.
+/// Returns the content of a message 20 that brings metadata; `None` if it is another message.
 fn data_of(payload: &[u8], extensions: &Extensions, size: usize) -> Result<Option<(MetadataPieceIndex, Vec<u8>)>, MetadataError> {
     let Some((&id, payload)) = payload.split_first() else { return Ok(None) };
     if extensions.our_id(NAME) != Some(id) {
@@ -258,7 +257,7 @@ pub enum MetadataError {
     /// The peer refused to send a metadata piece.
     #[error("the peer rejected the request for metadata piece {piece}")]
     Rejected { piece: u32 },
-    /// A metadata piece is not as long as `metadata_size` makes it.
+    /// The length of a metadata piece does not fit `metadata_size`.
     #[error("{}", match expected {
         0 => format!("there is no metadata piece {piece}, but {found} bytes of it came"),
         _ => format!("metadata piece {piece} must be {expected} bytes, but is {found}"),
@@ -267,10 +266,10 @@ pub enum MetadataError {
     /// A data message disagrees with the peer's own extension handshake.
     #[error("total_size must be {expected} bytes as metadata_size said, but is {found}")]
     TotalSize { expected: usize, found: u64 },
-    /// The peer sent something else than what the link names.
+    /// The peer sent another info dictionary than the one the link names.
     #[error("the info dictionary has the wrong hash: expected {expected}, found {found}")]
     WrongHash { expected: InfoHash, found: InfoHash },
-    /// It is what the link names, but not a torrent we can use (stage 2).
+    /// The info dictionary is the one the link names, but not a torrent we can use (stage 2).
     #[error("the info dictionary is right, but cannot be used: {0}")]
     Metainfo(#[from] MetainfoError),
 }

@@ -1,9 +1,9 @@
 //! Stage 9: fetch one piece from one peer, block by block, and verify it.
 //!
-//! A piece is asked for in blocks of 16 KiB. Asking for the next block only when
-//! the last has come would leave the line idle for a whole round trip each time;
-//! so several requests are on their way at once. When all blocks are there, the
-//! SHA-1 of the piece must be the one in the torrent.
+//! A piece is requested in blocks of 16 KiB. Requesting the next block only when
+//! the last has arrived would leave the line idle for a whole round trip each
+//! time, so several requests are outstanding at once. When all blocks have
+//! arrived, the SHA-1 of the piece must be the one in the torrent.
 //!
 //! * **Run it:** `piecemeal download_piece -o piece-0 lab/sample.torrent 0`
 //! * **Spec:** BEP 3, "peer messages"; **chapter:** `docs/09-pieces.md`
@@ -15,20 +15,20 @@
 //!                     <-- bitfield           which pieces it has (may be absent)
 //! interested          -->
 //!                     <-- unchoke
-//! request 0 .. 15     -->                    16 on their way
+//! request 0 .. 15     -->                    16 outstanding
 //!                     <-- piece (block 0)
-//! request 16          -->                    for each that comes, one more goes
+//! request 16          -->                    one more for each block received
 //!                     <-- piece (block 1) ..
 //! ```
 //! # Decisions
 //! * **[`OnePeer`] outlives the piece,** since choke and interest belong to the
 //!   connection. A new connection for every piece is a classic mistake.
-//! * **What is missing is a set, not a count.** A block that comes twice is then
-//!   counted once, and one that is no block of this piece not at all.
-//! * **After a choke everything is asked again:** without the fast extension, a
-//!   choke throws our requests away.
+//! * **The missing blocks are a set, not a count.** So a block that arrives twice
+//!   counts once, and anything that is not a block of this piece does not count.
+//! * **After an unchoke we request again:** without the fast extension, a choke
+//!   discards our requests.
 //! * **Left out:** several peers, files, and pieces larger than memory. Stages 10
-//!   and 11 hash and write each block as it comes.
+//!   and 11 hash and write each block as it arrives.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -42,12 +42,12 @@ use crate::s05_messages::bitfield::{Bitfield, BitfieldError, SPARE_BITS, has_spa
 use crate::s05_messages::connection::Connection;
 use crate::s05_messages::{BLOCK_LENGTH, Message, MessageError, Request};
 
-/// How many requests are on their way at once. Stage 12 finds the right number;
-/// this one is plenty on a local network, and no peer minds it.
+/// The number of requests that are outstanding at once. Stage 12 finds the right
+/// number; this one is plenty on a local network, and every peer accepts it.
 pub const PIPELINE: usize = 16;
 
-/// The blocks of a piece of `size` bytes, in order: where each begins, and its
-/// length. Only the last may be shorter than [`BLOCK_LENGTH`].
+/// Returns the blocks of a piece of `size` bytes in order, each as begin and length.
+/// Only the last may be shorter than [`BLOCK_LENGTH`].
 pub fn blocks(size: u32) -> impl Iterator<Item = (u32, u32)> {
     (0..size.div_ceil(BLOCK_LENGTH)).map(move |block| {
         let begin = block * BLOCK_LENGTH;
@@ -55,20 +55,20 @@ pub fn blocks(size: u32) -> impl Iterator<Item = (u32, u32)> {
     })
 }
 
-/// A peer from which pieces are fetched, one after the other.
+/// Fetches pieces from one peer, one after the other.
 pub struct OnePeer<'c> {
     connection: &'c mut Connection,
-    /// What it says it has. `None`: it has not said, so we ask, and see.
+    /// The pieces the peer says it has. `None` until it says; then we ask anyway and see.
     has: Option<Bitfield>,
-    /// Whether it will answer requests. A connection starts choked.
+    /// Whether the peer chokes us: it answers no requests. A connection starts this way.
     choked: bool,
     interested: bool,
-    /// A rule that the peer broke without any harm.
+    /// A rule that the peer broke, which does no harm.
     pub passed_over: Option<&'static str>,
 }
 
 impl<'c> OnePeer<'c> {
-    /// Nothing is sent yet.
+    /// Takes over a connection, without sending anything yet.
     pub fn new(connection: &'c mut Connection) -> OnePeer<'c> {
         OnePeer { connection, has: None, choked: true, interested: false, passed_over: None }
     }
@@ -76,7 +76,7 @@ impl<'c> OnePeer<'c> {
     /// Fetches a piece by `until` and returns its verified bytes.
     ///
     /// # Errors
-    /// If the peer does not have it, or does not give it in time, or gives
+    /// If the peer does not have the piece, does not send it in time, or sends
     /// something else.
     pub fn fetch_piece(&mut self, info: &Info, piece: PieceIndex, until: Instant) -> Result<Vec<u8>, PieceError> {
         self.connection.set_deadline(until);
@@ -117,7 +117,8 @@ impl<'c> OnePeer<'c> {
                 Message::Piece { index, begin, block } if index == piece.get() => {
                     let part = (begin, block.len() as u32);
                     asked.remove(&part);
-                    // Not further ahead than we ask: `data` must not grow by more than comes.
+                    // Refuse a block far beyond what we requested: one block must not make
+                    // `data` grow to the size of the piece.
                     let near = begin as usize <= data.len() + PIPELINE * BLOCK_LENGTH as usize;
                     if near && missing.remove(&part) {
                         put(&mut data, begin as usize, block);
@@ -133,7 +134,7 @@ impl<'c> OnePeer<'c> {
         Ok(data)
     }
 
-    /// Keeps [`PIPELINE`] requests on their way.
+    /// Sends requests until [`PIPELINE`] are outstanding.
     fn ask_ahead(
         &mut self,
         piece: PieceIndex,
@@ -153,8 +154,8 @@ impl<'c> OnePeer<'c> {
     }
 }
 
-/// Copies a block to its place. The buffer grows as blocks come, which is why a
-/// torrent cannot make us allocate 512 MiB by claiming such a piece.
+/// Copies a block to its place. The buffer grows as blocks arrive, so a torrent
+/// cannot make us allocate 512 MiB just by claiming such a piece.
 fn put(data: &mut Vec<u8>, begin: usize, block: &[u8]) {
     let end = begin + block.len();
     if data.len() < end {
@@ -182,7 +183,7 @@ pub enum PieceError {
     /// The peer has other pieces, but not this one.
     #[error("the peer does not have piece {piece}")]
     NotThere { piece: PieceIndex },
-    /// All blocks came, and together they are not the piece.
+    /// All blocks arrived, but together they are not the piece.
     #[error("piece {piece} has the wrong hash: expected {expected}, found {found}")]
     WrongHash { piece: PieceIndex, expected: String, found: String },
 }

@@ -2,7 +2,7 @@
 //!
 //! To the protocol a torrent is one long row of bytes, cut into pieces. On disk it
 //! is files of any length. A piece may end one file, hold three whole ones and
-//! begin a fifth; [`Storage`] finds, for any range of bytes, the files it lies in.
+//! begin a fifth; [`Storage`] finds the files that hold any range of bytes.
 //!
 //! * **Run it:** `piecemeal verify lab/sample.torrent sample.txt`, `piecemeal create sample.txt`
 //! * **Spec:** BEP 3, "info dictionary"; BEP 19, 47; **chapter:** `docs/10-storage.md`
@@ -20,16 +20,16 @@
 //! # Decisions
 //! * **Positioned reads and writes.** No seek, no shared position: any number of
 //!   threads use one open file at once.
-//! * **Only hashes are believed.** What is on disk counts after its pieces have been
+//! * **Only hashes are trusted.** Content on disk counts after its pieces have been
 //!   hashed ([`verify`]), never because a note says so.
-//! * **Foreign content is refused.** A marker, or a piece that is right, tells this
+//! * **Foreign content is refused.** A marker, or a piece that is right, distinguishes this
 //!   torrent's content from a file that happens to have its name ([`output::Output`]).
-//!   In this torrent's content, every wrong piece is written over, whoever changed it.
+//!   In this torrent's content, every wrong piece is overwritten, whoever changed it.
 //! * **No symbolic link is written through** below the output: one that leads out of it
 //!   would let a torrent write anywhere. Content that is only read may be the user's own links.
-//! * **Files to torrent is the same, backwards** ([`create`]): one function hashes
+//! * **Creating a torrent is the same, backwards** ([`create`]): one function hashes
 //!   pieces for both.
-//! * **Left out:** reserving disk space ahead. Files grow as pieces come.
+//! * **Left out:** reserving disk space ahead. Files grow as pieces arrive.
 //!
 //! # In two sittings
 //! 1. This file, `place`, [`output`], `hashing`, `positioned` and `open_files`: from pieces to files.
@@ -71,8 +71,8 @@ pub trait Store: Send + Sync {
     /// If it cannot be stored.
     fn write(&self, offset: u64, data: &[u8]) -> Result<(), StorageError>;
 
-    /// Writes `parts` side by side, the first at `offset`. A store that can do it at
-    /// one go saves a system call for each.
+    /// Writes `parts` one after the other, the first at `offset`. A store that can do it
+    /// in one call saves a system call for each part.
     ///
     /// # Errors
     /// If not all of them can be stored; some may have been.
@@ -90,11 +90,11 @@ pub trait Store: Send + Sync {
     /// If not all of it is there.
     fn read(&self, offset: u64, buffer: &mut [u8]) -> Result<(), StorageError>;
 
-    /// When others were last seen to change a file with these bytes, since they were
-    /// verified: the number of the change, counted over all files. 0: never.
+    /// The number of the last outside change to any file in this range since it was
+    /// verified, counted over all files; 0 if there was none.
     ///
     /// # Errors
-    /// If they cannot be looked at.
+    /// If the files cannot be examined.
     fn changes(&self, _offset: u64, _length: usize) -> Result<u32, StorageError> {
         Ok(0)
     }
@@ -105,21 +105,21 @@ pub struct Storage {
     root: PathBuf,
     files: Vec<FileEntry>,
     writable: bool,
-    /// How files are opened that are not written. Links are followed only where nothing ever is.
+    /// How files are opened for reading only. Links are followed only if nothing is ever written.
     reads: How,
-    /// Whether nothing more is written, and how the files were then. A leaf lock: who
-    /// holds it takes no other.
+    /// Whether nothing more is written.
     sealed: AtomicBool,
+    /// The state of the files when last checked. A leaf lock: its holder takes no other.
     seals: Mutex<Seals>,
     /// A leaf lock: held to look a file up, not to read or write it.
     open: Mutex<OpenFiles>,
-    /// Whose turn it is to open a file; `open` is taken inside it.
+    /// Held while a file is opened; `open` is taken inside it.
     opening: Mutex<()>,
 }
 
 impl Storage {
-    /// The content of a torrent at `root`: the one file, or the folder of several.
-    /// Nothing is touched yet.
+    /// The content of a torrent at `root`: the single file, or the folder of several.
+    /// Nothing on disk is touched yet.
     pub fn new(info: &Info, root: &Path, writable: bool) -> Storage {
         let mut files = info.files.clone();
         if !info.multi_file {
@@ -129,7 +129,7 @@ impl Storage {
         Storage::of(files, root, writable)
     }
 
-    /// The content of a torrent at `root`, to be read only. Symbolic links below it are
+    /// The content of a torrent at `root`, read-only. Symbolic links below it are
     /// followed: people keep whole libraries as links.
     pub fn through_links(info: &Info, root: &Path) -> Storage {
         Storage { reads: How::Follow, ..Storage::new(info, root, false) }
@@ -148,16 +148,16 @@ impl Storage {
         }
     }
 
-    /// From now on nobody is expected to change the files, and whoever does is noticed
-    /// ([`Store::changes`]). Call it before verifying: what is changed in between counts.
+    /// Starts noticing changes that others make to the files ([`Store::changes`]). Call it
+    /// before verifying, so that a change in between is noticed.
     pub fn seal(&self) {
         let seals = Seals::of((0..self.files.len()).map(|number| fs::metadata(self.path(number)).ok()));
         *self.seals.lock().unwrap_or_else(PoisonError::into_inner) = seals;
         self.sealed.store(true, Ordering::SeqCst);
     }
 
-    /// Calls `act` for each file that holds a part of the range, with where in the
-    /// file, and which part of the range.
+    /// Calls `act` for each file that holds a part of the range, with the offset in the
+    /// file, and the part of the range.
     fn each_file(
         &self,
         offset: u64,
@@ -172,7 +172,7 @@ impl Storage {
             }
             let from = offset.max(file.offset);
             let to = end.min(file.offset + file.length);
-            // Both lie in the range, whose length is a usize.
+            // Both are within the range, whose length is a usize.
             let part = (from - offset) as usize..(to - offset) as usize;
             if !part.is_empty() {
                 act(number, from - file.offset, part)?;
@@ -181,18 +181,18 @@ impl Storage {
         Ok(())
     }
 
-    /// The open file with this number.
+    /// Returns the file with this number, opened if necessary.
     fn file(&self, number: usize) -> Result<Arc<File>, StorageError> {
         if let Some(file) = self.lock().get(number) {
             return Ok(file);
         }
-        // One thread at a time: on the way to a file its folders are open as well, and fifty
+        // One thread at a time: while a file is opened its folders are open as well, and fifty
         // threads at once would need twice as many descriptors.
         let _turn = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(file) = self.lock().get(number) {
             return Ok(file);
         }
-        // What was complete and is gone now is not to be made again, empty.
+        // A file that was complete and is gone now must not be made again, empty.
         let writes = self.writable && !self.sealed.load(Ordering::SeqCst);
         let how = if writes { How::Make } else { self.reads };
         let file = Arc::new(self.open_anew(number, how)?);
@@ -200,7 +200,7 @@ impl Storage {
         Ok(file)
     }
 
-    /// Opens a file. If there are too few descriptors, those that we hold on to go first.
+    /// Opens a file. If there are no descriptors left, it closes files that we keep open.
     fn open_anew(&self, number: usize, how: How) -> Result<File, StorageError> {
         let exhausted = |error: &StorageError| matches!(error, StorageError::Io { error, .. } if is_exhausted(error));
         loop {
@@ -223,8 +223,8 @@ impl Storage {
         self.place(number).path()
     }
 
-    /// Brings the files to their exact lengths once all pieces are there: makes
-    /// empty ones, which no piece covers, and cuts what an older content left over.
+    /// Brings the files to their exact lengths once all pieces are there: makes empty
+    /// ones, which no piece covers, and cuts off what older content left behind.
     ///
     /// # Errors
     /// If a file cannot be made or cut, or is shorter than what was written to it.
@@ -235,7 +235,7 @@ impl Storage {
                 continue;
             }
             if length < Some(entry.length) && entry.length > 0 {
-                // All of it was written: somebody has cut it, or taken it away.
+                // All of it was written: another program has cut it, or removed it.
                 return Err(StorageError::Gone { path: shown(&place.path()) });
             }
             let file = self.open_anew(number, How::Make)?;
@@ -278,7 +278,7 @@ impl Store for Storage {
         }
         self.each_file(offset, length, |number, _, _| {
             if !self.files[number].padding {
-                // The file that is open, which is the one that is read.
+                // The open file, since that is the one that is read.
                 let now = self.file(number)?.metadata().ok();
                 let mut seals = self.seals.lock().unwrap_or_else(PoisonError::into_inner);
                 last = seals.look(number, now).max(last);
@@ -289,12 +289,12 @@ impl Store for Storage {
     }
 }
 
-/// Hashes all pieces, on all cores, and tells which are right. `checked` is called
-/// with the number of bytes that are done so far; it may be asked to `stop`.
+/// Hashes all pieces, on all cores, and returns which are right. `checked` is called
+/// with the number of bytes done so far; setting `stop` ends the check early.
 ///
 /// # Errors
-/// If a file is there but cannot be read, or if it was stopped. A missing or short file
-/// only makes its pieces wrong.
+/// If a file is there but cannot be read, or at `stop`. A missing or short file only
+/// makes its pieces wrong.
 pub fn verify(
     info: &Info,
     store: &dyn Store,
@@ -311,7 +311,7 @@ pub fn verify(
     Ok(right.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// Whether a piece is there and has its hash; `buffer` is for reading.
+/// Whether a piece is there and has the right hash; `buffer` is for reading.
 ///
 /// # Errors
 /// As [`verify`].
@@ -320,7 +320,7 @@ pub fn is_right(info: &Info, piece: PieceIndex, store: &dyn Store, buffer: &mut 
     verdict(info, piece, hash(store, begin..begin + u64::from(info.piece_size(piece)), buffer))
 }
 
-/// What is missing is wrong; what cannot be read is an error.
+/// Whether the hash is right. A missing piece is wrong; one that cannot be read is an error.
 fn verdict(info: &Info, piece: PieceIndex, hash: Result<[u8; 20], StorageError>) -> Result<bool, StorageError> {
     match hash {
         Ok(hash) => Ok(hash == info.piece_hash(piece)),
@@ -333,26 +333,26 @@ fn verdict(info: &Info, piece: PieceIndex, hash: Result<[u8; 20], StorageError>)
 #[derive(Debug, Error)]
 #[allow(missing_docs)] // of the fields: the messages say what they are
 pub enum StorageError {
-    /// The system says no.
+    /// The system refuses.
     #[error("{path}: {error}")]
     Io { path: String, error: io::Error },
     /// A symbolic link below the output.
     #[error("{path}: is a symbolic link, which is not followed")]
     Link { path: String },
-    /// A folder, pipe or device stands where a file goes.
+    /// A folder, pipe or device is where a file goes.
     #[error("{path}: a file was expected, but something else is there")]
     NotAFile { path: String },
-    /// Content that was written is not there any more.
-    #[error("{path}: was cut or removed by somebody else while it was downloaded")]
+    /// Content that was written is no longer there.
+    #[error("{path}: was truncated or removed by another program during the download")]
     Gone { path: String },
-    /// It was told to stop.
+    /// We were told to stop.
     #[error("stopped")]
     Stopped,
-    /// Something is there that must not be overwritten.
+    /// There is something that must not be overwritten.
     #[error("{path}: exists, and is not {what}")]
     Exists { path: String, what: &'static str },
     /// The output holds content that has been hashed, and none of it is this torrent's.
-    #[error("{path}: exists, and is not of this torrent: {} looked at, none right", counted(*pieces, "piece"))]
+    #[error("{path}: exists, and is not part of this torrent: {} checked, none right", counted(*pieces, "piece"))]
     Foreign { path: String, pieces: u32 },
 }
 
@@ -361,7 +361,7 @@ impl StorageError {
         StorageError::Io { path: shown(path), error }
     }
 
-    /// Whether it only says that something is not there, or not all of it.
+    /// Whether the error only says that a file, or a part of it, is not there.
     pub fn is_missing(&self) -> bool {
         matches!(self, StorageError::Io { error, .. } if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::UnexpectedEof | ErrorKind::NotADirectory))
     }

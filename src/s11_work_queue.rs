@@ -1,4 +1,4 @@
-//! Stage 11: decide who fetches which piece.
+//! Stage 11: decide which peer fetches which piece.
 //!
 //! Fifty threads download one torrent. They share one data structure, the work queue, and it
 //! answers one question for each of them: which piece should I fetch next? Nothing here opens
@@ -31,17 +31,17 @@
 //! # Decisions
 //! * **One lock, held for bookkeeping only.** Sockets, hashing and files stay outside it. A
 //!   download that holds the lock during writes takes 1.17 s instead of 0.71 s.
-//! * **Who gets which piece is decided by [`board`],** which knows no lock, clock or dice. This
+//! * **[`board`] decides which peer gets which piece,** and knows no lock, clock or dice. This
 //!   file puts the lock around it.
-//! * **Finished pieces are a log.** Each peer's thread reads on from where it stopped, so nobody
-//!   has to know all threads in order to tell them.
+//! * **Finished pieces are a log.** Each peer's thread reads on from where it stopped, so no
+//!   thread has to know all the others in order to tell them.
 //! * **Left out:** sockets, deadlines, and everything a peer says. That is stage 12.
 //!
 //! # In two sittings
 //! 1. This file, [`board`], [`claimant`] and [`lease`]: the queue.
 //! 2. [`rarest`], which finds the rarest piece without looking at all of them (it pays off from
 //!    about 10,000 pieces); [`seats`], for the end of a download; [`trust`] and [`evidence`], for
-//!    when somebody lies.
+//!    peers that lie.
 
 pub mod board;
 pub mod claimant;
@@ -64,7 +64,7 @@ use crate::s02_metainfo::{Info, PieceIndex};
 use crate::s05_messages::BLOCK_LENGTH;
 use crate::s05_messages::bitfield::Bitfield;
 
-/// A peer, for as long as it is connected. Never used twice.
+/// Identifies a peer for as long as it is connected. Never used twice.
 pub type PeerNumber = u32;
 
 /// Where each piece is at one moment: waiting, if it is neither on loan nor done.
@@ -95,8 +95,8 @@ pub struct WorkQueue {
 struct State {
     board: Board<Arc<Mutex<Progress>>>,
     bytes_left: u64,
-    /// Finished pieces that somebody has changed on disk since. They stay done, because we do
-    /// not write over what others have changed. But nobody gets them from us.
+    /// Finished pieces that have been changed on disk since. They stay done, because we do not
+    /// overwrite what others have changed. But no peer gets them from us.
     withdrawn: Vec<PieceIndex>,
     /// The finished pieces without the withdrawn ones.
     given: Bitfield,
@@ -138,7 +138,7 @@ impl WorkQueue {
         self.lock().board.counts()
     }
 
-    /// Returns where each piece is. Copied under the lock, at once: a bit for each piece, and
+    /// Returns where each piece is. The lock is held only to copy one bit for each piece, and
     /// the few on loan.
     pub fn places(&self) -> Places {
         let state = self.lock();
@@ -152,8 +152,8 @@ impl WorkQueue {
         Places { pieces: self.info.piece_count(), done, on_loan, bad }
     }
 
-    /// A panic elsewhere does not make the bookkeeping wrong: every change of it is complete
-    /// before anything can panic.
+    /// Takes the lock, even after a panic in another thread: every change of the bookkeeping is
+    /// complete before anything can panic.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -162,10 +162,10 @@ impl WorkQueue {
         self.info.piece(index).expect("the board has only pieces of this torrent")
     }
 
-    /// A lease's last block made the piece complete, and its hash is right.
+    /// Marks a piece as done: it is complete, and its hash is right.
     fn done(&self, piece: PieceIndex, by: &[Contributor]) {
         let mut state = self.lock();
-        // Two holders may complete a piece that was given back and lent again in between.
+        // Two holders may complete the same piece, if it was given back and lent again in between.
         if state.board.done_with(piece.get(), by) {
             state.given.set(piece.get(), true);
             state.bytes_left -= u64::from(self.info.piece_size(piece));
@@ -173,8 +173,7 @@ impl WorkQueue {
         }
     }
 
-    /// A lease's last block made the piece complete, and its hash is wrong. All of it is to be
-    /// fetched again.
+    /// Puts back a piece that is complete and has the wrong hash. All of it must be fetched again.
     fn corrupt(&self, piece: PieceIndex, by: &[Contributor], evidence: Option<Evidence>, now: Instant) {
         self.lock().board.spoil(piece.get(), by, evidence, now);
     }
@@ -197,13 +196,14 @@ impl WorkQueue {
         exposed.into_iter().map(|(piece, peer)| (self.piece(piece), peer)).collect()
     }
 
-    /// A lease ends and its piece is not complete. `begun` says whether any of it was written.
+    /// Gives back an incomplete piece when its lease ends. `begun` says whether any of it was
+    /// written.
     fn give_back(&self, piece: PieceIndex, peer: PeerNumber, seat: &Arc<Seat>, begun: bool) {
         self.lock().board.give_back(piece.get(), peer, seat, begun);
     }
 }
 
-/// What stage 16 gives to others, and what it no longer may.
+/// The pieces that stage 16 may upload, and those that it no longer may.
 impl WorkQueue {
     /// The pieces that are done and unchanged on disk.
     pub fn given_pieces(&self) -> Bitfield {
@@ -215,7 +215,7 @@ impl WorkQueue {
         self.info.piece(index).filter(|_| self.lock().given.has(index))
     }
 
-    /// Withdraws a finished piece that was changed on disk: nobody gets it from us any more.
+    /// Withdraws a finished piece that was changed on disk: no peer gets it from us any more.
     pub fn withdraw(&self, piece: PieceIndex) {
         let mut state = self.lock();
         if state.given.set(piece.get(), false) {

@@ -1,9 +1,9 @@
 //! Stage 12: one peer, one thread, one loop.
 //!
 //! Each peer has a thread, and this is what the thread does from the first message after the
-//! handshakes to the last. It claims pieces from the queue of stage 11, keeps requests on their way,
-//! writes and hashes each block as it comes, and tells the peer what we have. Nothing here knows of
-//! any other peer.
+//! handshakes to the last. It claims pieces from the queue of stage 11, keeps requests outstanding,
+//! writes and hashes each block as it arrives, and tells the peer which pieces we have. Nothing here
+//! knows about any other peer.
 //!
 //! * **Run it:** `piecemeal download_from -o sample.txt lab/sample.torrent 127.0.0.2:6881`
 //! * **Spec:** BEP 3, "peer messages"; BEP 6, 10, 21, 54; **chapter:** `docs/12-session.md`
@@ -14,23 +14,23 @@
 //! ```text
 //!   news of finished pieces -> keep requests outstanding -> send -> check the deadlines
 //!        ^                                                        |
-//!        +-------- take in one message, or a moment of nothing <--+
+//!        +-------- receive one message, or wait for a moment <----+
 //! ```
 //! # Decisions
 //! * **The thread that reads a block also hashes and writes it.** So there is no queue of blocks
-//!   anywhere, and the work spreads over the cores without a plan.
-//! * **A session never waits in a write** ([`send_path`]). Two peers that both write and do not read
-//!   meanwhile would wait for each other forever.
+//!   anywhere, and the work spreads over the cores on its own.
+//! * **A session never waits in a write** ([`send_path`]). Two peers that both write without reading
+//!   would wait for each other forever.
 //! * **It knows a [`Host`], not a swarm.** The host has the limits that sessions share, and takes
 //!   their reports.
 //! * **Deadlines are on progress** (`deadlines`). A byte now and then does not count.
-//! * **Left out:** whom to dial (stage 15), and what to give (stage 16). [`uploads`] is the seam for
-//!   it; until something is plugged in, requests are rejected, or ignored.
+//! * **Left out:** which peers to dial (stage 15), and uploading (stage 16). [`uploads`] is the seam
+//!   for that; until something is plugged in, requests are rejected or ignored.
 //!
 //! # In two sittings
 //! 1. This file, `requests`, `deadlines`, [`host`], [`send_path`] and [`uploads`]: the conversation.
 //! 2. [`request_depth`], which finds the number of requests that fills the line (with a fixed 16, a
-//!    peer that is 50 ms away gives 5 MiB/s instead of 91); [`rate`] and [`stats`], which count.
+//!    peer 50 ms away sends 5 MiB/s instead of 91); [`rate`] and [`stats`], which count.
 
 mod deadlines;
 pub mod host;
@@ -69,19 +69,19 @@ const TICK: Duration = Duration::from_millis(250);
 const IDLE_TICK: Duration = Duration::from_secs(2);
 /// The same, while something is unsent.
 const UNSENT_TICK: Duration = Duration::from_millis(10);
-/// How long haves wait for company. Each sent alone is a system call; but until they know, other
-/// peers ask a seed for what they could get from us.
+/// Longest time that a `have` waits for others to be sent with it. Sending each alone costs a system
+/// call; but until they know, other peers ask a seed for pieces that they could get from us.
 const HAVE_DELAY: Duration = Duration::from_millis(25);
 
 /// A peer's session, as it begins.
 pub struct Start<'s> {
     /// What all sessions share.
     pub host: &'s Arc<Host>,
-    /// What is shared with the peer.
+    /// The torrent that we share with the peer.
     pub torrent: &'s Arc<Torrent>,
-    /// The peer, as the queue knows it.
+    /// The peer's number in the queue.
     pub number: PeerNumber,
-    /// The peer, as everybody may see it.
+    /// The peer's counters, visible to all threads.
     pub stats: &'s Arc<PeerStats>,
     /// Our extensions, and what the peer has said of its own.
     pub extensions: Extensions,
@@ -104,17 +104,18 @@ struct Session<'s> {
     claimant: Claimant,
     state: State,
     requests: Requests,
-    /// What the peer gets from us, once it was interested.
+    /// The upload to the peer, from the first time it was interested.
     upload: Option<Box<dyn Upload>>,
+    /// Encoded messages that are not handed to the send path yet.
     out: Vec<u8>,
-    /// Whether what is in `out` must not wait for company.
+    /// Whether `out` must be sent at once, instead of collecting more haves.
     urgent: bool,
-    /// When the first have went into `out`.
+    /// When the first `have` was added to `out`.
     waiting_since: Instant,
     clock: Deadlines,
 }
 
-/// What the two sides have said. `am` is we, `peer` is the other side.
+/// What the two sides have said: `am` is our side, `peer` the other.
 struct State {
     /// The peer does not answer our requests. A connection starts this way.
     peer_choking: bool,
@@ -122,32 +123,33 @@ struct State {
     am_interested: bool,
     /// The peer has said which pieces it has, all at once.
     said_pieces: bool,
-    /// The host has heard of a choke, and of an unchoke: once of each, or a peer could fill the
-    /// host's channel by flipping the two.
+    /// We have reported a choke to the host. Each is reported once, or a peer that alternates them
+    /// could fill the host's channel.
     reported_choke: bool,
+    /// We have reported an unchoke to the host.
     reported_unchoke: bool,
 }
 
-/// Downloads from a peer, and uploads to it, until one side has had enough.
+/// Downloads from a peer, and uploads to it, until one side ends the session.
 ///
 /// # Errors
-/// Why it ended, if it was not the host that stopped it.
+/// The reason for the end, unless the host stopped it.
 pub fn run(start: Start, connection: Connection) -> Result<(), SessionEnd> {
     let mut session = Session::new(start, &connection);
     let Connection { mut input, output, line, .. } = connection;
     let mut path: Box<dyn SendPath> = Box::new(Direct::new(output));
     input.set_limit(session.torrent.queue.info().piece_count());
     while !session.host.is_stopping() {
-        // Whatever the peer asks for now, its answer would wait as well. Two peers never wait for each
-        // other here: of messages that are not blocks, nobody owes both sides this much.
+        // Do not read more requests while so much is unsent: the answers would only wait as well. Two
+        // peers cannot wait for each other here: blocks aside, they never both owe this much.
         if path.is_behind() {
             path.send(&[])?;
             thread::sleep(UNSENT_TICK);
             continue;
         }
         // News first: a piece that another peer has finished frees requests here. Then requests, so
-        // that they leave in the same write as the haves. The deadlines come last, when the peer has
-        // been asked for everything that it may owe us.
+        // that they leave in the same write as the haves. The deadlines come last, when everything
+        // that the peer may owe us has been requested.
         session.take_news();
         session.request_ahead();
         session.stats.flags().set_requests(session.requests.outstanding());
@@ -184,8 +186,8 @@ impl<'s> Session<'s> {
             extended: connection.has_bit(EXTENSION_BIT),
             fast: connection.has_bit(FAST_BIT),
             extensions,
-            // Joined before the bitfield is made: a piece that is finished in between is told twice,
-            // not never. After a magnet link we send no bitfield, and haves make up for it.
+            // Join before making the bitfield: a piece that is finished in between is announced twice,
+            // instead of never. After a magnet link we send haves instead of a bitfield.
             claimant: match from_magnet {
                 true => Claimant::join_from_start(&torrent.queue, who),
                 false => Claimant::join(&torrent.queue, who),
@@ -211,7 +213,8 @@ impl<'s> Session<'s> {
         session
     }
 
-    /// BEP 6: exactly one of three messages. BEP 3: an empty bitfield is left out.
+    /// Says which pieces we have. BEP 6 requires exactly one of three messages; BEP 3 allows us to
+    /// leave out an empty bitfield.
     fn say_what_we_have(&mut self) {
         let pieces = self.torrent.queue.given_pieces();
         match pieces.count() {
@@ -231,8 +234,8 @@ impl<'s> Session<'s> {
         }
     }
 
-    /// Tells the peer of pieces that are finished, or lost. Finished pieces that it was helping with
-    /// are no longer wanted from it.
+    /// Tells the peer which pieces are finished, or lost. Gives up the finished ones that we were
+    /// also fetching here.
     fn take_news(&mut self) {
         for piece in self.claimant.news() {
             // A seed does not need our haves.
@@ -261,7 +264,7 @@ impl<'s> Session<'s> {
         if theirs && self.torrent.is_upload_only() { Err(SessionEnd::BothComplete) } else { Ok(()) }
     }
 
-    /// Sends what has gathered, if it is urgent or has waited long enough, and what is still unsent.
+    /// Sends `out` if it is urgent or has waited long enough, and anything still unsent.
     fn send(&mut self, path: &mut dyn SendPath) -> Result<(), SessionEnd> {
         let due = self.urgent || self.clock.now.duration_since(self.waiting_since) >= HAVE_DELAY;
         if due && !self.out.is_empty() {
@@ -275,7 +278,7 @@ impl<'s> Session<'s> {
         Ok(())
     }
 
-    /// How long the next read may sleep.
+    /// The longest time that the next read may sleep.
     fn tick(&self, unsent: bool) -> Duration {
         let tick = if unsent {
             UNSENT_TICK
@@ -333,7 +336,7 @@ impl<'s> Session<'s> {
         Ok(())
     }
 
-    /// An extension message (BEP 10).
+    /// Handles an extension message (BEP 10).
     fn receive_extended(&mut self, payload: &[u8]) -> Result<(), SessionEnd> {
         let before = self.out.len();
         for piece in self.extensions.hear(payload, &mut self.out)? {
@@ -344,14 +347,14 @@ impl<'s> Session<'s> {
         if let Some(port) = self.extensions.theirs.said.p.filter(|port| *port != 0) {
             self.stats.set_listen_port(port);
         }
-        // The info dictionary may be large, and is limited as blocks are.
+        // The info dictionary may be large, so it counts towards the upload limit as blocks do.
         self.host.upload_limit.spend(self.out.len() - before, self.clock.now);
         self.urgent |= self.out.len() > before;
         Ok(())
     }
 
-    /// The peer says at the start which pieces it has. Each time costs a look at all pieces, so it is
-    /// believed once.
+    /// Sets which pieces the peer has. It can say so only once: each time costs a pass over all
+    /// pieces.
     fn set_pieces(&mut self, pieces: PeerPieces) {
         if !self.state.said_pieces {
             self.state.said_pieces = true;

@@ -1,8 +1,8 @@
 //! Stage 18: the same phone book over UDP.
 //!
-//! An announce is a hundred bytes, and so is most of its answer. To open and close a
-//! TCP connection for it costs a tracker more than what it carries, so most public
-//! ones speak this: two small packets in each direction.
+//! An announce is a hundred bytes, and its answer is usually not much longer. Opening
+//! and closing a TCP connection costs a tracker more than that. So most public trackers
+//! speak this protocol: two small packets in each direction.
 //!
 //! * **Run it:** `piecemeal scrape lab/sample.torrent`
 //! * **Spec:** BEP 15; BEP 41 (URL data), BEP 48 (scrape); **chapter:** `docs/18-udp-tracker.md`
@@ -27,7 +27,7 @@
 //!                          92  4  how many peers, or -1
 //!                          96  2  port
 //! ```
-//! And the tracker:
+//! The tracker answers:
 //! ```text
 //! connect, 16 bytes       announce, 20 bytes + 6 n or 18 n    scrape, 8 bytes + 12 n
 //!  0  4  action 0           0  4  action 1                      0  4  action 2
@@ -40,13 +40,13 @@
 //!  8  n  text
 //! ```
 //! # Decisions
-//! * **A connection is a socket and an id, and whoever uses it takes it out.** So no two
-//!   threads ever wait at one socket for each other's answers, and no lock is held
+//! * **A connection is a socket and an id, and a thread takes it out to use it.** So no
+//!   two threads ever wait at one socket for each other's answers, and no lock is held
 //!   while waiting.
-//! * **What does not fit is ignored, not an error.** Anybody can send a packet with a
-//!   false sender. An error would let them end our announce.
-//! * **Asked again after 2, 4 and 8 s,** not after 15 and more as BEP 15 has it: a tier
-//!   that is out of time has other trackers.
+//! * **A packet that does not fit is ignored; it is not an error.** Anyone can send a
+//!   packet with a false sender. An error would let them end our announce.
+//! * **Requests are sent again after 2, 4 and 8 s,** not after 15 s and more as BEP 15
+//!   says: the announce has a deadline, and the tier has other trackers.
 //! * **Left out:** several torrents in one scrape, which only [`packet`] can do.
 
 #![warn(clippy::indexing_slicing)] // decodes what strangers send
@@ -71,7 +71,7 @@ use crate::s03_tracker::names::Lookups;
 use crate::s03_tracker::reach::{Reach, packet_refusal};
 use crate::s03_tracker::{Announce, Announced, Retry, Tracker, TrackerError};
 
-/// How many connections wait to be used again.
+/// The most connections kept to be used again.
 const MOST_LINES: usize = 64;
 
 /// Announces to `udp://` trackers.
@@ -79,7 +79,7 @@ const MOST_LINES: usize = 64;
 /// One value serves all trackers and all threads.
 #[derive(Default)]
 pub struct UdpTracker {
-    /// Connections that nobody uses at the moment, the oldest first.
+    /// Connections that no thread is using, the oldest first.
     lines: Mutex<Vec<Line>>,
     lookups: Lookups,
     wrap: Option<Wrap>,
@@ -108,13 +108,13 @@ impl Tracker for UdpTracker {
 }
 
 impl UdpTracker {
-    /// Puts something around each socket.
+    /// Wraps each socket with `wrap`.
     pub fn through(self, wrap: Wrap) -> UdpTracker {
         UdpTracker { wrap: Some(wrap), ..self }
     }
 
-    /// Asks each address of the tracker in turn until one answers. Each gets its share
-    /// of the time, as the trackers of a tier do. Returns which one it was, too.
+    /// Asks each address of the tracker in turn until one answers. Each gets its share of
+    /// the time, like the trackers of a tier. Returns the address and the answer.
     fn ask<T>(
         &self,
         url: &str,
@@ -143,15 +143,15 @@ impl UdpTracker {
         Err(last.map_or(TrackerError::TimedOut, TrackerError::from))
     }
 
-    /// Asks over the connection that there is, if there is one, and else over a new one.
+    /// Asks over the connection we have to the address, if any, and otherwise over a new one.
     fn ask_at<T>(&self, address: SocketAddr, ask: &Ask, pick: impl Fn(Said) -> Option<T>, until: Instant) -> Result<T, UdpError> {
         let kept = self.take(address);
         let tried = kept.is_some();
         if let Some(line) = kept {
             let now = Instant::now();
             let half = now + until.saturating_duration_since(now) / 2;
-            // A no may be about the id as well as about the torrent: a tracker that was
-            // started anew does not know it. Whatever went wrong is tried once more.
+            // A refusal may be about the id instead of the torrent: a tracker that was
+            // restarted does not know it. So any failure is tried once more.
             if let Ok(answer) = line.ask(ask, &pick, half) {
                 self.keep(line);
                 return Ok(answer);
@@ -159,8 +159,8 @@ impl UdpTracker {
         }
         let mut line = Line::open(address, self.wrap.as_ref(), until)?;
         let mut answer = line.ask(ask, &pick, until);
-        // Some trackers are several machines behind one address, and another one than that
-        // which gave out the id may hear the announce.
+        // Some trackers are several machines behind one address. The announce may reach
+        // a machine that does not know the id.
         if answer.as_ref().is_err_and(|error| !tried && error.is_about_connection()) {
             line = Line::open(address, self.wrap.as_ref(), until)?;
             answer = line.ask(ask, &pick, until);
@@ -202,30 +202,30 @@ pub enum UdpError {
     /// The name could not be looked up.
     #[error("{host} could not be looked up: {error}")]
     Lookup { host: String, error: io::Error },
-    /// The system could not send or receive: no way there, or nobody at that port.
+    /// The system could not send or receive: there is no route, or nothing at that port.
     #[error("{address}: {error}")]
     Socket {
         address: SocketAddr,
         #[source]
         error: io::Error,
     },
-    /// Nothing that fits came in time.
+    /// No answer that fits came in time.
     #[error("{address} gave no answer to {}{}", counted(*sent, "packet"), misfit.as_ref().map(|why| format!("; what came did not fit: {why}")).unwrap_or_default())]
     Silent { address: SocketAddr, sent: u32, misfit: Option<String> },
-    /// The tracker said no, in its own words.
+    /// The tracker refused, for the reason that it gives.
     #[error("the tracker refused: {0}")]
     Refused(String),
-    /// It is on this machine or its network, and what is there is not for strangers to name.
+    /// The tracker is on this machine or its network, which strangers may not make us contact.
     #[error("{0}")]
     OffLimits(&'static str),
-    /// An HTTP tracker's URL that the rule of BEP 48 does not fit.
+    /// The URL of an HTTP tracker that BEP 48 gives no scrape URL for.
     #[error("this tracker cannot be scraped: the last part of its URL does not begin with \"announce\"")]
     NoScrape,
 }
 
 impl UdpError {
     /// Whether the tracker says that it does not know our connection id. There is no code
-    /// for that, but the words that trackers use for it have one word in common.
+    /// for that, but the texts that trackers use all contain "connection".
     fn is_about_connection(&self) -> bool {
         matches!(self, UdpError::Refused(reason) if reason.to_ascii_lowercase().contains("connection"))
     }

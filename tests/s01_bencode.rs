@@ -45,17 +45,17 @@ fn of_equal_keys_the_first_counts_where_that_is_asked_for() {
     let note = |path: &str| format!("{path} appears more than once: the first one counts");
     assert_eq!(first_keys(b"d1:ai1e1:bi2ee"), (kind(b"d1:ai1e1:bi2ee"), vec![]));
     assert_eq!(first_keys(b"d1:ai1e1:ai2ee"), (kind(b"d1:ai1ee"), vec![note("a")]));
-    // Wherever they are, how ever often, and in any order of the keys.
+    // Wherever they are, however often, and in any order of the keys.
     assert_eq!(first_keys(b"d1:bi1e1:ai2e1:bi3e1:cle1:bi4ee"), (kind(b"d1:bi1e1:ai2e1:clee"), vec![note("b"), note("b")]));
     let (nested, notes) = first_keys(b"d1:mld1:xi1e1:xi2eee1:m0:e");
     assert_eq!(notes, [note("m[0].x"), note("m")]);
     let Kind::Dictionary(pairs) = nested else { panic!("{nested:?}") };
     assert_eq!((pairs.len(), pairs[0].1.list().map(|list| list[0].get("x").and_then(Value::integer))), (1, Some(Some(1))));
-    // What was read is still known as it stood.
+    // The raw bytes are still those of the input.
     let mut passed_over = PassedOver::default();
     let raw = decode_first_keys(b"d1:ai1e1:ai2eexyz", TORRENT, &mut passed_over).map(|value| value.raw);
     assert_eq!(raw, Ok(&b"d1:ai1e1:ai2ee"[..]));
-    // Nothing else is forgiven, and elsewhere repeated keys are not either.
+    // Nothing else is passed over, and elsewhere repeated keys are errors.
     for input in [&b"d1:ai1e1:ai02ee"[..], b"d1:a1:x1:a", b"d1:ai1e1:ai2e"] {
         assert!(decode_first_keys(input, TORRENT, &mut passed_over).is_err());
     }
@@ -153,7 +153,7 @@ fn a_huge_length_is_refused_without_being_believed() {
         assert_eq!(at, 0);
         assert!(matches!(rule, Rule::CutShort { left: 3, .. }), "{length}: {rule:?}");
     }
-    // Longer than any number: nobody looks for its end through all of the input.
+    // Longer than any number: the decoder must not search all of the input for its end.
     broken(&[&b"i"[..], &vec![b'1'; 1 << 20], b"e"].concat());
     broken(&[&vec![b'1'; 1 << 20][..], b":"].concat());
 }
@@ -184,13 +184,13 @@ fn a_message_has_closer_limits() {
 #[test]
 fn more_values_than_the_limit_are_refused() {
     let input = [&b"l"[..], &b"0:".repeat(MAX_ITEMS), b"e"].concat();
-    // The list itself is one, so its last item is one too many.
+    // The list itself counts as a value, so its last item is one too many.
     assert_eq!(broken(&input), (1 + 2 * (MAX_ITEMS - 1), format!("[{}]", MAX_ITEMS - 1), Rule::TooManyItems { most: MAX_ITEMS }));
 }
 
 #[test]
 fn a_prefix_is_decoded_and_tells_where_it_ended() {
-    // A metadata message of BEP 9: a dictionary, and plain bytes behind it.
+    // A metadata message of BEP 9: a dictionary, followed by plain bytes.
     let message = b"d8:msg_typei1e5:piecei0e10:total_sizei3eed1:";
     let value = decode_prefix(message).expect("what follows does not matter");
     assert_eq!(value.raw.len(), 41);
@@ -223,7 +223,7 @@ fn a_key_that_stands_twice_is_refused_where_it_comes_again() {
         (&b"d1:ai1e1:ai1ee"[..], 7, ""),
         (b"d1:ai1e1:bi1e1:ai1ee", 13, ""),
         (b"d1:ci1e1:bi1e1:ai1e1:bi1ee", 19, ""),
-        // Of several, the first one that comes a second time; of one, the second.
+        // Of several repeated keys, the first that repeats; of a key, its second copy.
         (b"d1:bi1e1:bi1e1:ai1e1:ai1ee", 7, ""),
         (b"d1:bi1e1:ai1e1:ai1e1:ai1e1:bi1ee", 13, ""),
         (b"d10:abcdefghijli1ee10:abcdefghijlee", 19, ""),

@@ -1,4 +1,4 @@
-//! Stage 2 from outside: torrent files that are right, and what is wrong with the others.
+//! Stage 2 from outside: good torrent files, and the errors of bad ones.
 
 mod s02_metainfo {
     mod optional;
@@ -14,7 +14,7 @@ use piecemeal::s02_metainfo::{Info, MAX_TORRENT_FILE, Metainfo, MetainfoError};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-/// `4:spam`, written here a second time so that the crate's own encoder proves nothing.
+/// `4:spam`, written again here, so that the tests do not depend on the crate's own encoder.
 fn string(bytes: impl AsRef<[u8]>) -> Vec<u8> {
     let bytes = bytes.as_ref();
     [format!("{}:", bytes.len()).as_bytes(), bytes].concat()
@@ -26,13 +26,13 @@ fn entry(path: &[&[u8]]) -> Vec<u8> {
     [b"d6:lengthi1e4:pathl", &path[..], b"ee"].concat()
 }
 
-/// An info dictionary with these entries, all in one piece.
+/// An info dictionary with these entries, in a single piece.
 fn folder(entries: &[Vec<u8>]) -> Vec<u8> {
     let hash = if entries.is_empty() { &b"0:"[..] } else { b"20:aaaaaaaaaaaaaaaaaaaa" };
     [b"d5:filesl", &entries.concat()[..], b"e4:name1:n12:piece lengthi268435456e6:pieces", hash, b"e"].concat()
 }
 
-/// The paths of a torrent, one string each with `/` in between.
+/// The paths of a torrent, each as one string with `/` in between.
 fn paths(entries: &[Vec<u8>]) -> Result<Vec<String>, MetainfoError> {
     let text = |path: PathBuf| path.to_str().expect("paths are text").to_owned();
     Ok(Info::from_bytes(&folder(entries))?.files.into_iter().map(|file| text(file.path)).collect())
@@ -42,7 +42,7 @@ fn refusal(info: &[u8]) -> String {
     Info::from_bytes(info).expect_err(&String::from_utf8_lossy(info)).to_string()
 }
 
-/// Fails where `work` does not come to an end, instead of waiting for it.
+/// Fails if `work` does not end, instead of waiting for it.
 fn within<T: Send + 'static>(seconds: u64, work: impl FnOnce() -> T + Send + 'static) -> T {
     let (done, result) = mpsc::channel();
     thread::spawn(move || done.send(work()));
@@ -169,7 +169,7 @@ fn what_the_maker_says_of_the_torrent_is_kept() {
 
 #[test]
 fn missing_and_broken_keys_are_named_with_what_was_expected_and_found() {
-    // @ stands for what is right in the rest, # for the hashes.
+    // @ is replaced with the other keys, all right, and # with the hashes.
     let hashes = "6:pieces20:aaaaaaaaaaaaaaaaaaaae";
     let rest = format!("4:name1:a12:piece lengthi4e{hashes}");
     let table = [
@@ -316,7 +316,7 @@ fn names_that_collide_after_mending_are_numbered() {
         (&[&[b".profile"], &[b".profile"]], &[".profile", ".profile.1"]),
         (&[&[b"a. b"], &[b"a. b"], &[b"c."], &[b"c."]], &["a. b", "a. b.1", "c.", "c..1"]),
         (&[&[b"a.seventeen-letters"], &[b"a.seventeen-letters"]], &["a.seventeen-letters", "a.seventeen-letters.1"]),
-        // Two entries of one path are two files.
+        // Two entries with one path are two files.
         (&[&[b"a"], &[b"a"], &[b"a"]], &["a", "a.1", "a.2"]),
         (&[&[b"d", b"b.iso"], &[b"c"], &[b"d", b"b.iso"]], &["d/b.iso", "c", "d/b.1.iso"]),
         (&[&[b"a.txt"], &[b"a.1.txt"], &[b"a.txt"]], &["a.txt", "a.1.txt", "a.2.txt"]),
@@ -345,7 +345,7 @@ fn an_overlong_name_keeps_a_short_extension() {
     assert_eq!(long("x", ".日本語"), "x".repeat(245) + ".日本語");
     assert_eq!(long("x.", ""), "x.".repeat(127) + "x");
     assert_eq!(long(".", "mkv"), ".".repeat(251) + ".mkv");
-    // The number, too, goes before it.
+    // The number also goes before the extension.
     let twice = entry(&[("x".repeat(300) + ".mkv").as_bytes()]);
     let paths = paths(&[twice.clone(), twice]).expect("it can be mended");
     assert_eq!(paths[1], "x".repeat(240) + ".1.mkv");
@@ -355,7 +355,7 @@ fn an_overlong_name_keeps_a_short_extension() {
 fn a_second_file_of_one_path_is_told_of() {
     let info =
         Info::from_bytes(&folder(&[entry(&[b"d", b"\x1ba.txt"]), entry(&[b"d", b"\x1ba.txt"])])).expect("it can be mended");
-    let note = "info.files[1].path is the path of an earlier file, too; this one becomes d/_a.1.txt";
+    let note = "info.files[1].path is also the path of an earlier file; this one becomes d/_a.1.txt";
     assert_eq!((info.length, info.passed_over), (2, vec![note.to_owned()]));
 }
 
@@ -388,7 +388,7 @@ fn an_unknown_meta_version_is_a_newer_format() {
             assert_eq!(refusal(info.as_bytes()), format!("info.meta version is {version}, {expected}"));
         }
     }
-    // The version comes before everything else: there may be nothing else that we know.
+    // The version comes before everything else: we may not know any other key.
     assert!(refusal(b"d12:meta versioni3ee").contains("newer format"));
 }
 
@@ -404,7 +404,7 @@ fn a_file_in_place_of_a_folder_is_refused() {
 
 #[test]
 fn two_hundred_thousand_colliding_names_take_no_longer_than_others() {
-    // All of them are "__________________" once they are mended.
+    // All of them are "__________________" after the repair.
     let name = |n: u32| std::array::from_fn::<u8, 18, _>(|bit| if n >> bit & 1 == 0 { b'/' } else { b'\\' });
     let entries: Vec<Vec<u8>> = (0..200_000).map(|n| entry(&[&name(n)])).collect();
     let files = within(40, move || paths(&entries).expect("names can be mended"));
@@ -443,7 +443,7 @@ fn padding_files_count_as_bytes_but_have_no_path() {
     assert_eq!((files, info.length), (expected.to_vec(), 11));
 }
 
-/// What holds for the files of any torrent that is taken, whoever made it.
+/// Checks what must be true of the files of any torrent that is accepted.
 fn check(info: &Info) {
     let mut end = 0;
     let (mut files, mut folders) = (HashSet::new(), HashSet::new());

@@ -75,7 +75,7 @@ fn a_peer_whose_bytes_hold_a_newline_is_not_lost() {
 fn peers_may_be_a_list_of_dictionaries() {
     let entry = "d2:ip9:192.0.2.17:peer id20:aaaaaaaaaaaaaaaaaaaa4:porti6881ee";
     let six = "d2:ip11:2001:db8::14:porti1ee";
-    // No port, a port too large or negative or no number, what is no host name, no dictionary: passed over.
+    // No port, a port that is too large, negative or not a number, a bad host name, not a dictionary: passed over.
     let bad = "d2:ip9:192.0.2.2ed2:ip9:192.0.2.24:porti65536eed2:ip9:192.0.2.24:porti-1eed2:ip9:192.0.2.24:port1:1e\
                d2:ip7:exam/le4:porti1eed2:ip0:4:porti1eed2:ip1:\u{7f}4:porti1eed2:ip4:host4:porti0eed2:ipi1e4:porti1eei1e";
     let nobody = "d2:ip9:192.0.2.34:porti0ee"; // port 0 is left out without a word
@@ -94,7 +94,7 @@ fn peers_may_be_named_by_host() {
     assert_eq!(decoded.peers, ["192.0.2.1:1".parse().expect("an address")]);
     assert_eq!(decoded.named.iter().map(ToString::to_string).collect::<Vec<_>>(), ["localhost:6881", "peer.example.org:2"]);
     assert!(decoded.passed_over.is_empty());
-    // Each costs a lookup, so there are only so many.
+    // Each costs a lookup, so their number is limited.
     let many = format!("d5:peersl{}ee", "d2:ip1:x4:porti1ee".repeat(60));
     let decoded = Announced::decode(many.as_bytes()).expect("it is an answer");
     assert_eq!(decoded.named.len(), 50);
@@ -113,7 +113,7 @@ fn names_are_looked_up_by_a_point_in_time() {
     assert!(lost[0].starts_with("it names the peer no.such.host.invalid:6881, which cannot be looked up: "), "{lost:?}");
 }
 
-/// Notes about an answer that has only these keys beside good peers.
+/// The notes about an answer that has these keys and good peers.
 fn passed_over(keys: &str) -> Vec<String> {
     let answer = [format!("d{keys}").as_bytes(), b"5:peers6:\x7f\0\0\x02\x1a\xe1e"].concat();
     let announced = Announced::decode(&answer).unwrap_or_else(|error| panic!("{keys}: {error}"));
@@ -155,7 +155,7 @@ fn every_optional_key_of_an_answer_may_be_absent_of_another_type_empty_huge_repe
         ("6:peers617:12345678901234567", note("peers6", "a multiple of 18 bytes", "\"12345678901234567\"")),
         ("6:peers60:", vec![]),
         ("6:peers60:6:peers60:", twice("peers6")),
-        // Read by nobody.
+        // Not read.
         ("10:downloadedle11:external ipi1e8:retry inle3:abci1e", vec![]),
     ];
     for (keys, expected) in table {
@@ -275,7 +275,7 @@ fn mutilated_answers_are_refused_or_read_but_never_panic() {
     }
 }
 
-/// A tracker of the URL scheme `test`, which does what a function says and notes who was asked.
+/// A tracker for the URL scheme `test`, which does what a function says and records each URL.
 struct Fake<F>(F, Sender<String>);
 
 impl<F: Fn(&str, Instant) -> Result<Announced, TrackerError> + Send + Sync> Tracker for Fake<F> {
@@ -368,7 +368,7 @@ fn the_scheme_chooses_the_tracker_in_any_case() {
     assert_eq!(error.to_string(), "a URL of http or https was expected, but found the scheme \"wss\"");
 }
 
-/// A web server that gives each connection the next answer, and tells of each request its first line.
+/// A web server that gives each connection the next answer, and reports the first line of each request.
 fn server(answers: Vec<Vec<u8>>) -> (String, Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
     let url = format!("http://{}", listener.local_addr().expect("it is bound"));
@@ -378,7 +378,7 @@ fn server(answers: Vec<Vec<u8>>) -> (String, Receiver<String>) {
             let (stream, _) = listener.accept().expect("it listens");
             let _ = lines.send(request_line(&stream));
             let _ = (&stream).write_all(&answer);
-            // What a client that has had enough still sends must not reset the connection.
+            // Bytes that the client still sends must not reset the connection.
             let _ = stream.shutdown(std::net::Shutdown::Write);
             let _ = (&stream).read(&mut [0; 16]);
         }
@@ -434,7 +434,7 @@ fn what_a_uri_may_not_hold_is_encoded_before_it_is_asked() {
         ("/announce x", "GET /announce%20x?info_hash=%D6"),
         (" /announce?k=a b ", "GET /announce?k=a%20b&info_hash=%D6"),
         ("/announce\u{e9}|\"<>^`{}[]?x=\u{e9}\\", "GET /announce%C3%A9%7C%22%3C%3E%5E%60%7B%7D%5B%5D?x=%C3%A9%5C&info_hash=%D6"),
-        // What is encoded stays, and what only looks so becomes it.
+        // Existing encodings stay; a % that only looks like one is encoded.
         ("/announce%20%zz%4?a=%26%", "GET /announce%20%25zz%254?a=%26%25&info_hash=%D6"),
         ("/announce-._~!$&'()*+,;=:@/?-._~!$&'()*+,;=:@/?", "GET /announce-._~!$&'()*+,;=:@/?-._~!$&'()*+,;=:@/?&info_hash=%D6"),
     ] {
@@ -449,7 +449,7 @@ fn what_a_uri_may_not_hold_is_encoded_before_it_is_asked() {
 
 #[test]
 fn user_and_password_in_a_url_are_decoded_before_they_are_sent() {
-    // Base64 by hand: `us@er:pa:ss`, `user:`, and `a:` with a byte that is no text.
+    // Base64 by hand: `us@er:pa:ss`, `user:`, and `a:` with a byte that is not text.
     for (user, expected) in [
         ("us%40er:pa%3Ass@", Some("authorization: Basic dXNAZXI6cGE6c3M=")),
         ("user@", Some("authorization: Basic dXNlcjo=")),
@@ -544,7 +544,7 @@ fn what_a_redirect_leads_to_is_not_quoted_at_any_length() {
     assert!(scheme.to_string().len() < 200, "{scheme:.300}");
 }
 
-/// A gzip stream of so many times 258 `a`s, in RFC 1951's fixed code: the letter once, then "258 more
+/// A gzip stream of this many times 258 `a`s, in RFC 1951's fixed code: the letter once, then "258 more
 /// of what was 1 ago" in 13 bits each.
 fn gzip_bomb(times: usize) -> Vec<u8> {
     let mut bits: Vec<u8> = vec![1, 1, 0]; // the last block, of type 1
@@ -605,7 +605,7 @@ fn a_tracker_that_is_silent_or_drips_is_given_up_at_the_deadline() {
         thread::spawn(move || {
             let (mut stream, _) = listener.accept().expect("it listens");
             let _ = stream.write_all(head.as_bytes());
-            // As long as the test runs: each byte comes well before a read would time out.
+            // For as long as the test runs: each byte comes well before a read would time out.
             while running.try_lock().is_err() {
                 thread::sleep(Duration::from_millis(20));
                 if !head.is_empty() && stream.write_all(b"1").is_err() {
@@ -640,7 +640,7 @@ fn secrets_of_a_url_are_hidden_wherever_they_are_and_nothing_else_is() {
         ("http://t/passkey/ab/announce", "http://t/passkey/…/announce"),
         ("udp://t:80/announce?auth=a%20b", "udp://t:80/announce?auth=…"),
         (&format!("/{key}/announce?info_hash=%01"), "/…/announce?info_hash=%01"),
-        // Over UDP a byte before the path says how long it is.
+        // Over UDP a byte before the path gives its length.
         (&format!("=/{key}/announce"), "=/…/announce"),
         (&format!("?/{key}/announce?a=1"), "?/…/announce?a=1"),
         (&format!("127.0.0.1:80/{key}/announce"), "127.0.0.1:80/…/announce"),
@@ -702,7 +702,7 @@ fn secrets_of_a_url_are_hidden_wherever_they_are_and_nothing_else_is() {
     }
 }
 
-/// A URL in bencode ends with its string, whatever comes behind it.
+/// A URL in bencode ends with its string, whatever follows it.
 #[test]
 fn secrets_in_bencode_are_masked_string_by_string() {
     use piecemeal::s03_tracker::secrets::mask;
@@ -714,7 +714,7 @@ fn secrets_in_bencode_are_masked_string_by_string() {
         (b"d8:intervali60e10:tracker id6:a b&c=e", b"d8:intervali60e10:tracker id6:******e"),
         (b"l20:http://t/?passkey=ab4:a=bce", b"l20:http://t/?passkey=**4:a=bce"),
         (b"d6:pieces8:\xff?pwd=ab1:xi-3ee", b"d6:pieces8:\xff?pwd=ab1:xi-3ee"),
-        // What is cut short, or follows.
+        // Bencode that is cut short, or followed by more.
         (b"d8:announce99:http://t/?passkey=ab", b"d8:announce99:http://t/?passkey=**"),
         (b"de http://t/?passkey=ab", b"de http://t/?passkey=**"),
         (b"d99999999999999999999:http://t/?pwd=ab", b"d99999999999999999999:http://t/?pwd=**"),
@@ -723,7 +723,7 @@ fn secrets_in_bencode_are_masked_string_by_string() {
     }
 }
 
-/// Whatever bytes come, it hides or leaves them, and never panics.
+/// Any bytes are hidden or left as they are, and never cause a panic.
 #[test]
 fn hiding_secrets_takes_any_bytes() {
     use piecemeal::s03_tracker::secrets::{hide, mask};
@@ -764,7 +764,7 @@ fn hiding_secrets_takes_any_bytes() {
     }
 }
 
-/// A stranger's text may be one long line. If it were gone through once for each of its words, this
+/// A stranger's text may be one long line. If each of its words cost a pass over the line, this
 /// would take many minutes.
 #[test]
 fn hiding_secrets_in_a_long_line_goes_through_it_once() {

@@ -22,7 +22,7 @@ fn ours() -> Handshake {
     Handshake::new(InfoHash(*b"aaaaaaaaaaaaaaaaaaaa"), PeerId(*b"-PM0001-cccccccccccc"))
 }
 
-/// Fails where `work` does not come to an end, instead of waiting for it.
+/// Fails if `work` does not end, instead of waiting for it.
 fn within<T: Send + 'static>(seconds: u64, work: impl FnOnce() -> T + Send + 'static) -> T {
     let (done, result) = mpsc::channel();
     thread::spawn(move || done.send(work()));
@@ -37,7 +37,7 @@ fn address(last: u8) -> SocketAddr {
     SocketAddr::from(([192, 0, 2, last], 6881))
 }
 
-/// Says what it was told to, and keeps what it is told. Who reads too early learns nothing.
+/// A stream that returns fixed bytes, and keeps what is written to it. A read before the write gets nothing.
 struct Script {
     says: io::Cursor<Vec<u8>>,
     told: Vec<u8>,
@@ -110,7 +110,7 @@ fn a_handshake_cut_at_any_length_is_a_peer_that_hung_up() {
 
 #[test]
 fn another_protocol_is_recognised_by_its_first_20_bytes() {
-    // Whoever waits for more than these bytes sees the end of the stream.
+    // A reader that waits for more than these bytes sees the end of the stream.
     let table: [&[u8; 20]; 5] = [
         b"HTTP/1.1 400 Bad Req",
         b"\x12BitTorrent protocol",
@@ -291,7 +291,7 @@ fn hanging_up_wakes_a_reader_and_a_writer_that_wait() {
         let also = ended.clone();
         thread::spawn(move || ended.send(reader.read(&mut [0; 4]).map_or(0, |length| length)));
         thread::spawn(move || also.send(usize::from(writer.write_all(&vec![0; 64 << 20]).is_ok())));
-        // Whether they wait already or come to it later, they must not stay.
+        // Whether they are waiting already or start later, they must not stay.
         thread::sleep(Duration::from_millis(20));
         hang_up();
         for _ in 0..2 {
@@ -334,7 +334,7 @@ fn an_accepted_stream_becomes_a_transport_with_its_first_deadline() {
     assert_eq!(kind(result), ErrorKind::TimedOut);
 }
 
-/// These peers, and nobody else.
+/// A source of these peers and no others.
 fn only(peers: impl IntoIterator<Item = u8>) -> Receiver<Vec<SocketAddr>> {
     let (found, peers_found) = mpsc::channel();
     found.send(peers.into_iter().map(address).collect()).expect("it is open");
@@ -388,7 +388,7 @@ fn eight_peers_are_asked_at_once_and_no_more() {
     assert_eq!(AT_ONCE, 8);
     let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let (now, peak) = (Arc::clone(&running), Arc::clone(&most));
-    // Nobody comes past the barrier alone: eight must be there at the same time.
+    // No thread passes the barrier alone: eight must be there at the same time.
     let barrier = Arc::new(Barrier::new(8));
     let failed = within(60, move || {
         first_answer(only(1..=24), millis(60_000), move |_| {

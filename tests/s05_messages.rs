@@ -48,7 +48,7 @@ enum Comes {
     Fails(ErrorKind),
 }
 
-/// A stream by a script; at its end it panics, or says that there is no more.
+/// A scripted stream; at its end it panics, or says that there is no more.
 struct Script {
     comes: VecDeque<Comes>,
     ends: bool,
@@ -56,14 +56,14 @@ struct Script {
 }
 
 impl Script {
-    /// The bytes in chunks of a size, a failure of this kind before each, and the end.
+    /// The bytes in chunks of one size, with an error of this kind before each, and then the end.
     fn chunks(bytes: &[u8], size: usize, before: Option<ErrorKind>) -> Script {
         let chunks = bytes.chunks(size).map(|chunk| Comes::Bytes(chunk.to_vec()));
         let comes = chunks.flat_map(|chunk| before.map(Comes::Fails).into_iter().chain([chunk])).collect();
         Script { comes, ends: true, largest: 0 }
     }
 
-    /// The bytes, behind which nobody may read.
+    /// The bytes; reading beyond them panics.
     fn only(bytes: &[u8]) -> Script {
         Script { ends: false, ..Script::chunks(bytes, bytes.len(), None) }
     }
@@ -257,7 +257,7 @@ fn the_limit_grows_with_the_bitfield_of_the_torrent_and_never_shrinks() {
 
 #[test]
 fn a_length_prefix_alone_allocates_nothing() {
-    // 128 KiB are announced, and a little comes: what is offered to the stream grows with what has come.
+    // 128 KiB are announced, and a little comes: the buffer grows only with the bytes received.
     for come in [0, 1, 100, 5000, 100_000] {
         let stream = [&[0, 0x02, 0, 0, 20][..], &vec![0; come]].concat();
         let mut messages = Messages::new(Script::chunks(&stream, 1000, None));
@@ -316,7 +316,7 @@ fn piece(index: u32, begin: u32, block: &[u8]) -> Vec<u8> {
 }
 
 /// A block of the longest kind, the first of a run. With it in the buffer, there is room
-/// for three more behind it.
+/// for three more after it.
 fn longest() -> Vec<u8> {
     piece(1, 0, &[b'x'; 16_384])
 }
@@ -363,7 +363,7 @@ fn what_is_not_the_next_block_stays_to_be_read() {
         assert_eq!([rest.block(1, 16_384), rest.block(1, 16_384)], [None; 2], "{what}");
         let (message, mut rest) = messages.read_with_rest().expect("it is right");
         assert_eq!(message, expected, "{what}");
-        // In front now, and not a part of any run yet.
+        // It is at the front now, but not part of any run yet.
         assert_eq!(rest.block(1, 16_384), Some(&b"eggs"[..]), "behind {what}");
     }
     let broken = [
@@ -526,7 +526,7 @@ fn mutilated_messages_are_refused_or_read_but_never_panic() {
                 let _ = messages.put_aside();
             }
         }
-        // What is read is what stands there: written again, it is the same.
+        // Written again, it gives the same bytes.
         assert_eq!(written, stream[..written.len()]);
     }
 }

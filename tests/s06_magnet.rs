@@ -103,7 +103,7 @@ fn a_version_2_link_is_read_and_cannot_be_downloaded_by_yet() {
 
 #[test]
 fn a_broken_link_is_refused_with_what_was_expected_and_found() {
-    let hash = "40 hex digits or 32 of base32 behind urn:btih:";
+    let hash = "40 hex digits or 32 of base32 after urn:btih:";
     let table = [
         ("".to_owned(), "a magnet link starts with \"magnet:?\", but found \"\"".to_owned()),
         (
@@ -122,11 +122,11 @@ fn a_broken_link_is_refused_with_what_was_expected_and_found() {
         (format!("magnet:?xt=urn:btih:{HEX}0"), format!("xt must be {hash}, but is \"{HEX}…\"")),
         (
             "magnet:?xt=urn:btmh:1220ff".to_owned(),
-            "xt must be 1220 and 64 hex digits behind urn:btmh:, but is \"1220ff\"".to_owned(),
+            "xt must be 1220 and 64 hex digits after urn:btmh:, but is \"1220ff\"".to_owned(),
         ),
         (
             format!("magnet:?xt=urn:btmh:1114{HEX}"),
-            format!("xt must be 1220 and 64 hex digits behind urn:btmh:, but is \"1114{}…\"", &HEX[..36]),
+            format!("xt must be 1220 and 64 hex digits after urn:btmh:, but is \"1114{}…\"", &HEX[..36]),
         ),
         (
             "magnet:////?xt=urn:btih:".to_owned(),
@@ -140,8 +140,7 @@ fn a_broken_link_is_refused_with_what_was_expected_and_found() {
     assert!(!refusal("magnet:?xt=urn:btih:%1b[2J").contains('\x1b'));
 }
 
-/// What is passed over in a link that has only these parameters beside its info hash, and a good
-/// tracker behind them.
+/// The notes about a link that has its info hash, these parameters, and then a good tracker.
 fn passed_over(parameters: &str) -> (Magnet, Vec<String>) {
     let mut magnet = with(&format!("{parameters}&tr=http://good/"));
     assert_eq!(magnet.info_hash.map(|hash| hash.to_string()).as_deref(), Some(HEX), "{parameters}");
@@ -154,7 +153,7 @@ fn passed_over(parameters: &str) -> (Magnet, Vec<String>) {
 fn a_hundred_of_each_are_taken_and_no_url_of_any_length() {
     let many = |key: &str, value: &str| (0..103).map(|_| format!("{key}={value}")).collect::<Vec<_>>().join("&");
     let told =
-        |key: &str, value: &str| vec![format!("{key} must be there 100 times at most, but is \"{value}\"; it is passed over"); 3];
+        |key: &str, value: &str| vec![format!("{key} must be given at most 100 times, but is \"{value}\"; it is passed over"); 3];
     for (key, value) in [("tr", "http://t/"), ("x.pe", "h:1"), ("ws", "http://w/")] {
         let magnet = with(&many(key, value));
         assert_eq!([magnet.trackers.len(), magnet.peers.len(), magnet.web_seeds.len()].iter().sum::<usize>(), 100);
@@ -198,10 +197,10 @@ fn every_optional_parameter_may_be_absent_empty_broken_huge_or_repeated() {
         ("ws=", note("ws", "a URL", "")),
         ("ws=%E9", note("ws", "UTF-8", "%E9")),
         ("dn=%ff", note("dn", "UTF-8", "%ff")),
-        ("xt=urn:btih:", note("xt", "40 hex digits or 32 of base32 behind urn:btih:", "")),
-        ("xt=urn:btmh:12", note("xt", "1220 and 64 hex digits behind urn:btmh:", "12")),
+        ("xt=urn:btih:", note("xt", "40 hex digits or 32 of base32 after urn:btih:", "")),
+        ("xt=urn:btmh:12", note("xt", "1220 and 64 hex digits after urn:btmh:", "12")),
         ("xt=%ff", note("xt", "UTF-8", "%ff")),
-        // What is read by nobody cannot be wrong.
+        // A parameter that is not read cannot be wrong.
         ("xs=%ff&as=%ff&kt=%ff&mt=%ff&xs=&as=&kt=&mt=&xt=", vec![]),
     ];
     for (parameters, expected) in table {
@@ -210,9 +209,9 @@ fn every_optional_parameter_may_be_absent_empty_broken_huge_or_repeated() {
     // The first of two counts.
     let other = "0".repeat(40);
     let table = [
-        ("dn=a&dn=b", note("dn", "there only once", "b")),
-        ("xl=1&xl=2", note("xl", "there only once", "2")),
-        ("so=1&so=2", note("so", "there only once", "2")),
+        ("dn=a&dn=b", note("dn", "given only once", "b")),
+        ("xl=1&xl=2", note("xl", "given only once", "2")),
+        ("so=1&so=2", note("so", "given only once", "2")),
         (&format!("xt=urn:btih:{other}"), note("xt", "one torrent", &other)),
         (&format!("xt=urn:btih:{HEX}"), vec![]),
     ];
@@ -222,7 +221,7 @@ fn every_optional_parameter_may_be_absent_empty_broken_huge_or_repeated() {
         assert_eq!(magnet.name.as_deref().unwrap_or("a"), "a");
         assert!([None, Some(1)].contains(&magnet.length) && [vec![], vec![(1, 1)]].contains(&magnet.select_only));
     }
-    // A broken one does not stand in the way of a good one.
+    // A broken one does not keep a good one from being used.
     assert_eq!(passed_over("xl=x&xl=2").0.length, Some(2));
     let long = "a".repeat(100_000);
     assert_eq!(passed_over(&format!("dn={long}")).0.name, Some(long));

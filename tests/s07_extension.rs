@@ -1,4 +1,4 @@
-//! Stage 7 from outside: extension handshakes byte by byte, whose id is whose, and peers with manners of their own.
+//! Stage 7 from outside: extension handshakes byte by byte, which id belongs to which side, and odd peers.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, SocketAddr};
@@ -50,7 +50,7 @@ fn m_is_a_dictionary_of_names_and_ids_with_metadata_size_beside_it() {
     let mut handshake = decode(with);
     assert_eq!((m(&handshake), handshake.metadata_size), (vec![("ut_metadata", 3)], Some(31235)));
     assert_eq!(handshake.encode(), with);
-    // Who has no metadata leaves its size away.
+    // Without the metadata, its size is left out.
     handshake.metadata_size = None;
     assert_eq!(handshake.encode(), b"d1:md11:ut_metadatai3eee");
     // What the sources print, without the colon, is a set, and no id can be read from it.
@@ -134,7 +134,7 @@ fn every_key_may_be_absent_of_another_type_empty_huge_repeated_or_no_text() {
     .into();
     for (payload, notes) in &table {
         assert_eq!(&decode(payload.as_bytes()).passed_over, notes, "{payload}");
-        // And the others hold.
+        // And the other keys count.
         let with = format!("{}1:zi0e4:zreqi7ee", &payload[..payload.len() - 1]);
         assert_eq!(&decode(with.as_bytes()).passed_over, notes, "{with}");
         if !payload.contains("1:m") {
@@ -145,7 +145,7 @@ fn every_key_may_be_absent_of_another_type_empty_huge_repeated_or_no_text() {
     assert_eq!(m(&decode(b"d1:md2:uti1e2:uti2eee")), [("ut", 1)], "the first counts");
     assert_eq!(m(&decode(b"d1:md1:ai1ee1:md1:bi2eee")), [("a", 1)], "the first counts");
     assert_eq!(decode(b"d13:metadata_sizei1e13:metadata_sizei2ee").metadata_size, Some(1));
-    // Not UTF-8, and longer than anybody reads.
+    // Not UTF-8, and longer than anyone reads.
     assert_eq!(decode(b"d1:v3:a\xffbe").v.as_deref(), Some("a\u{fffd}b"));
     let name = "m.\u{fffd} must be a name in UTF-8 of at most 100 bytes; it is passed over";
     assert_eq!(decode(b"d1:md1:\xffi1eee").passed_over, [name]);
@@ -155,7 +155,7 @@ fn every_key_may_be_absent_of_another_type_empty_huge_repeated_or_no_text() {
 
 #[test]
 fn a_handshake_beyond_its_limits_makes_a_peer_without_extensions() {
-    // A name for each id, 255 of 100 bytes, is far from all that may be there.
+    // A name of 100 bytes for each of the 255 ids is well within the limits.
     let values = |count: usize| format!("d1:al{}e1:md3:onei3eee", "0:".repeat(count - 4));
     assert_eq!(decode(values(1_000).as_bytes()).m["one"], 3);
     let deep = |depth: usize| format!("d1:a{}{}1:md3:onei3eee", "l".repeat(depth - 1), "e".repeat(depth - 1));
@@ -187,7 +187,7 @@ fn notes_about_a_handshake_are_few() {
     let names: String = (0..990).map(|n| format!("3:{n:03}i-1e")).collect();
     let notes = decode(format!("d1:md{names}ee").as_bytes()).passed_over;
     assert_eq!((notes.len(), notes.last().map(String::as_str)), (9, Some("there are 982 more notes like these")));
-    // And of one peer, however often it greets.
+    // And for one peer, however many handshakes it sends.
     let (mut extensions, mut out) = (echoes(), Vec::new());
     let mut taken = Vec::new();
     for _ in 0..100 {
@@ -216,7 +216,7 @@ fn a_handshake_that_is_not_bencode_makes_a_peer_without_extensions() {
         assert!(extensions.hear(payload, &mut out).expect("it does no harm").is_empty());
         assert_eq!(extensions.theirs, PeerExtensions::default());
         assert_eq!(extensions.take_passed_over(), [format!("{why}; it counts as a peer without extensions")]);
-        // A later one that is right is taken in.
+        // A later, good handshake counts.
         extensions.hear(b"\0d1:md3:onei3eee", &mut out).expect("a handshake");
         assert_eq!((extensions.theirs.id("one"), extensions.take_passed_over().len()), (Some(3), 0));
     }
@@ -291,13 +291,13 @@ fn the_value_in_m_is_the_id_by_which_that_peer_wants_to_be_sent_messages() {
     first.hear(b"\0d1:md3:twoi3eee", &mut out).expect("a handshake");
     second.hear(b"\0d1:md3:twoi200eee", &mut out).expect("a handshake");
     assert!(out.is_empty());
-    // They reach us by our id, and are answered by theirs, each by its own.
+    // Messages to us have our id, and answers have theirs.
     first.hear(b"\x02hi", &mut out).expect("a message");
     assert_eq!(out, b"\0\0\0\x04\x14\x03hi\0\0\0\x04\x14\x03hi");
     out.clear();
     second.hear(b"\x02hi", &mut out).expect("a message");
     assert_eq!(out, b"\0\0\0\x04\x14\xc8hi\0\0\0\x04\x14\xc8hi");
-    // One that has turned it off again is not answered.
+    // A peer that has turned it off again gets no answer.
     out.clear();
     second.hear(b"\0d1:md3:twoi0eee", &mut out).expect("a handshake");
     second.hear(b"\x02hi", &mut out).expect("a message");
@@ -349,7 +349,7 @@ fn lt_donthave_is_the_index_of_a_piece_that_is_lost() {
 
 #[test]
 fn what_is_kept_of_a_peers_extensions_does_not_grow_for_ever() {
-    // An id is one byte, so no more than 255 can be on. A peer that goes on inventing names is not believed.
+    // An id is one byte, so no more than 255 can be on. A peer cannot keep inventing names.
     let (mut extensions, mut out) = (echoes(), Vec::new());
     extensions.hear(b"\0d1:md3:onei3eee", &mut out).expect("a handshake");
     for round in 0..1000 {
@@ -406,7 +406,7 @@ fn our_extension_handshake_waits_for_nothing_and_nothing_goes_before_it() {
     let (mut connection, mut far) = connected(BIT_20);
     let (heard, hears) = mpsc::channel();
     thread::spawn(move || {
-        // This peer says nothing until it has heard us: no bitfield, nothing.
+        // This peer sends nothing, not even a bitfield, until it has heard from us.
         let mut first = vec![0; greeting().len()];
         far.read_exact(&mut first).expect("our handshake comes");
         far.write_all(b"\0\0\0\x11\x14\0d1:md3:onei3eee").expect("we listen");

@@ -136,7 +136,7 @@ fn mutilated_metadata_messages_are_refused_or_read_but_never_panic() {
     }
 }
 
-/// An info dictionary that is `size` bytes long: so many pieces of one byte as fit, and a name for the rest.
+/// An info dictionary that is `size` bytes long: as many pieces of one byte as fit, and a name for the rest.
 fn metadata(size: usize) -> Vec<u8> {
     let pieces = (size - 200) / 20;
     let build = |name: usize| {
@@ -184,7 +184,7 @@ impl Peer {
         self.extended(&[head.as_bytes(), metadata.chunks(16384).nth(piece).unwrap_or_default()]);
     }
 
-    /// Answers all there is to answer.
+    /// Answers every request.
     fn serve(&mut self, metadata: &[u8]) {
         while let Some(piece) = self.wanted(3) {
             self.data(metadata, piece);
@@ -194,7 +194,7 @@ impl Peer {
 
 type Fetched = Result<Option<Info>, MetadataError>;
 
-/// Fetches from a peer that greeted with these keys, and then does this.
+/// Fetches from a peer whose extension handshake had these keys, and that then does this.
 fn fetch(greeting: &str, hash: [u8; 20], peer: impl FnOnce(Peer) + Send + 'static) -> (Fetched, Connection) {
     fetch_by(Instant::now() + Duration::from_secs(60), &|| false, greeting, hash, peer)
 }
@@ -313,7 +313,7 @@ fn requests_from_the_peer_are_answered_with_a_reject() {
     let (fetched, _) = fetch_this(whole.clone(), |mut peer, metadata| {
         let wanted = peer.wanted(3).expect("they want it");
         peer.extended(&[b"d8:msg_typei0e5:piecei7ee"]);
-        // Not before the reject is here do they get what they want.
+        // They get what they want only after the reject has come.
         if peer.hear().as_deref() == Some(b"\x14\x03d8:msg_typei2e5:piecei7ee") {
             peer.data(metadata, wanted);
         }
@@ -340,7 +340,7 @@ fn an_id_that_a_later_handshake_changes_is_used_from_then_on() {
         let first = peer.wanted(3).expect("they want it");
         peer.say(20, b"\0d1:md11:ut_metadatai9eee");
         peer.data(metadata, first);
-        // What was asked for before they heard of it still bears the old id, but the last does not.
+        // Requests from before they heard of the change still have the old id, but the last one does not.
         while let Some(frame) = peer.hear() {
             let piece = String::from_utf8_lossy(&frame[2..]).replace("d8:msg_typei0e5:piecei", "").replace("ee", "");
             match piece.parse().expect("it is a request") {

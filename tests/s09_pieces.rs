@@ -1,4 +1,4 @@
-//! Stage 9 from outside: one peer, scripted byte by byte, and what is asked of it.
+//! Stage 9 from outside: one peer, scripted byte by byte, and the requests it gets.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::SocketAddr;
@@ -17,7 +17,7 @@ use sha1::{Digest, Sha1};
 
 const BLOCK: usize = 16384;
 
-/// A torrent of so many bytes, and the bytes.
+/// A torrent of this many bytes, and the bytes.
 fn torrent(length: usize, piece_length: usize) -> (Info, Vec<u8>) {
     let content: Vec<u8> = (0..length).map(|n| (n % 251 + n / 16384) as u8).collect();
     let hashes: Vec<u8> = content.chunks(piece_length).flat_map(|piece| <[u8; 20]>::from(Sha1::digest(piece))).collect();
@@ -38,7 +38,7 @@ impl Peer {
         Some(frame)
     }
 
-    /// Nothing comes. It cannot be waited for, so this waits for a while.
+    /// Checks that nothing comes. There is no event to wait for, so this waits for a while.
     fn hears_nothing(&mut self) {
         self.0.set_deadline(Instant::now() + Duration::from_millis(60));
         assert_eq!(self.hear(), None);
@@ -62,7 +62,7 @@ impl Peer {
         self.say(7, &[&index.to_be_bytes()[..], &begin.to_be_bytes(), data].concat());
     }
 
-    /// Hears that they are interested, and unchokes them.
+    /// Reads that they are interested, and unchokes them.
     fn begin(&mut self) {
         assert_eq!(self.hear().as_deref(), Some(&[2][..]), "interested comes first");
         self.say(1, b"");
@@ -81,7 +81,7 @@ impl Peer {
     }
 }
 
-/// A connection to a peer that does this, on a thread of its own. The receiver tells when it is done.
+/// A connection to a peer that does this, on a thread of its own. The receiver hears when it is done.
 fn connect(peer: impl FnOnce(Peer) + Send + 'static) -> (Connection, Receiver<()>) {
     let address = |last| SocketAddr::from(([192, 0, 2, last], 6881));
     let (near, mut far) = pair(1 << 17, address(1), address(2));
@@ -99,7 +99,7 @@ fn soon() -> Instant {
     Instant::now() + Duration::from_secs(60)
 }
 
-/// Fetches one piece from a peer that does this. A peer that found something amiss has panicked, and fails the test.
+/// Fetches one piece from a peer that does this. If the peer finds an error it panics, which fails the test.
 fn fetch(info: &Info, index: u32, until: Instant, peer: impl FnOnce(Peer) + Send + 'static) -> Result<Vec<u8>, PieceError> {
     let (mut connection, ended) = connect(peer);
     let piece = info.piece(index).expect("there is such a piece");
@@ -147,7 +147,7 @@ fn sixteen_requests_are_on_their_way_and_never_more() {
         let mut waiting: Vec<[u32; 3]> = (0..16).map(|_| peer.asked().expect("sixteen at once")).collect();
         peer.hears_nothing();
         for block in 16..40 {
-            // Whichever is answered, one more is asked for.
+            // For each that is answered, one more is requested.
             peer.give(waiting.remove(block % 16), &whole, 40 * BLOCK);
             assert_eq!(peer.asked(), Some([0, (block * BLOCK) as u32, 16384]));
             waiting.push([0, (block * BLOCK) as u32, 16384]);
@@ -208,7 +208,7 @@ fn blocks_that_were_never_asked_for_change_nothing() {
                 (0, 0, BLOCK),               // another piece
                 (9, 0, BLOCK),               // no piece
                 (u32::MAX, u32::MAX, BLOCK), // as far away as can be
-                (1, 2 * 16384, BLOCK),       // behind the end
+                (1, 2 * 16384, BLOCK),       // after the end
                 (1, u32::MAX, 1),
                 (1, 8192, BLOCK), // across two blocks
                 (1, 0, BLOCK - 1),
@@ -229,7 +229,7 @@ fn blocks_that_were_never_asked_for_change_nothing() {
 
 #[test]
 fn all_pieces_come_over_one_connection_whatever_the_last_ones_size() {
-    // A whole number of pieces; a last piece of one byte; one piece less than a block; something in between.
+    // A whole number of pieces; a last piece of one byte; one piece shorter than a block; something in between.
     for (length, piece_length) in [(4 * BLOCK, 2 * BLOCK), (2 * BLOCK + 1, BLOCK), (5, BLOCK), (100_000, 30_001), (7, 1)] {
         let (info, content) = torrent(length, piece_length);
         let whole = content.clone();
@@ -395,7 +395,7 @@ fn a_peer_that_never_unchokes_or_only_keeps_alive_is_left_at_the_deadline() {
                 thread::sleep(Duration::from_millis(5));
             }
         });
-        // The unchoke is there, or it never comes.
+        // The unchoke has come, or it never comes.
         begins.recv().expect("the peer begins");
         let (piece, until) = (info.piece(0).expect("there is one"), Instant::now() + Duration::from_millis(500));
         let fetched = OnePeer::new(&mut connection).fetch_piece(&info, piece, until);

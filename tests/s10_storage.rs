@@ -61,7 +61,7 @@ fn files_in(root: &Path) -> Vec<String> {
     all.map(|(name, _)| name.to_string_lossy().into_owned()).collect()
 }
 
-/// What `act` returns; a test that would block for ever fails instead.
+/// What `act` returns; a test that would block forever fails instead.
 #[track_caller]
 fn without_blocking<T: Send + 'static>(act: impl FnOnce() -> T + Send + 'static) -> T {
     let (done, wait) = mpsc::channel();

@@ -1,4 +1,4 @@
-//! Stage 12: one peer's session. What it says to a whole swarm is tested with stage 15.
+//! Stage 12: one peer's session. Sessions in a swarm are tested with stage 15.
 
 mod s12_session {
     mod depth;

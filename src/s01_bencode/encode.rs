@@ -1,4 +1,4 @@
-//! Writing bencode: a value is made of the encoded values inside it.
+//! Writing bencode: a value is built from the encoded values inside it.
 //!
 //! There is no tree to build first. `list([integer(1), bytes(b"two")])` *is*
 //! the encoded list, so what is written here looks like what it says.
@@ -18,7 +18,7 @@ pub fn bytes(bytes: impl AsRef<[u8]>) -> Vec<u8> {
     out
 }
 
-/// `l4:spami7ee` from items that are encoded already.
+/// `l4:spami7ee`, from items that are already encoded.
 pub fn list(items: impl IntoIterator<Item = Vec<u8>>) -> Vec<u8> {
     let mut out = vec![b'l'];
     for item in items {
@@ -28,8 +28,8 @@ pub fn list(items: impl IntoIterator<Item = Vec<u8>>) -> Vec<u8> {
     out
 }
 
-/// `d3:cow3:mooe` from values that are encoded already. The keys are sorted
-/// here, as raw bytes, which BEP 3 demands.
+/// `d3:cow3:mooe`, from values that are already encoded. The keys are sorted
+/// here, as raw bytes: BEP 3 requires it.
 pub fn dictionary<'k>(pairs: impl IntoIterator<Item = (&'k str, Vec<u8>)>) -> Vec<u8> {
     let sorted: BTreeMap<&str, Vec<u8>> = pairs.into_iter().collect();
     let mut out = vec![b'd'];

@@ -1,14 +1,14 @@
-//! Reading what somebody got slightly wrong: the first of two equal keys counts, and
-//! notes say what was passed over.
+//! Reading input that is slightly wrong: the first of two equal keys counts, and notes
+//! say what was passed over.
 
 use super::limits::Limits;
 use super::{BencodeError, Kind, Rule, Value, counted, excerpt, read};
 
-/// How many notes are kept of one input. The rest is counted.
+/// The most notes kept about one input. The rest are only counted.
 const MOST_NOTES: usize = 8;
 
-/// What was broken in an input, but not needed. Whoever fills the input with errors gets a
-/// few short notes, not our memory.
+/// What was broken in an input, but not needed. An input full of errors gets a few short
+/// notes; it cannot fill our memory.
 #[derive(Debug, Default)]
 pub struct PassedOver {
     notes: Vec<String>,
@@ -16,7 +16,7 @@ pub struct PassedOver {
 }
 
 impl PassedOver {
-    /// Adds a note, or counts it where there are too many.
+    /// Adds a note, or only counts it if there are too many.
     pub fn add(&mut self, note: impl FnOnce() -> String) {
         if self.notes.len() < MOST_NOTES {
             self.notes.push(note());
@@ -25,7 +25,7 @@ impl PassedOver {
         }
     }
 
-    /// Adds the note that a value is not what its key promises.
+    /// Notes that a key's value is not what was expected.
     pub fn skip(&mut self, key: &str, expected: &str, value: &Value) {
         self.add(|| {
             let found = match value.kind {
@@ -49,7 +49,7 @@ impl PassedOver {
         self.read_inside(dictionary, "", key, expected, read)
     }
 
-    /// The same for a dictionary that is itself inside another, at the path `at`.
+    /// The same for a dictionary inside another one, at the path `at`.
     pub fn read_inside<'v, 'a, T>(
         &mut self,
         dictionary: &'v Value<'a>,
@@ -79,7 +79,7 @@ impl PassedOver {
 /// Decodes as [`decode_within`](super::limits::decode_within) does, except that a key may appear
 /// more than once in a dictionary: the first one counts, and a note names the others.
 ///
-/// What is hashed or signed must not be read this way: two programs would see two
+/// Nothing that is hashed or signed may be read this way: two programs would see two
 /// different things in it.
 ///
 /// # Errors
@@ -98,7 +98,7 @@ pub(super) fn repeated(pairs: &[(&[u8], Value)]) -> Vec<usize> {
     places
 }
 
-/// Takes the pairs at these places out, with a note for each.
+/// Removes the pairs at these places, with a note for each.
 pub(super) fn keep_first<'a>(pairs: &mut Vec<(&'a [u8], Value<'a>)>, places: &[usize], path: &str, notes: &mut PassedOver) {
     let mut place = 0;
     let mut next = places.iter().copied().peekable();
@@ -113,10 +113,11 @@ pub(super) fn keep_first<'a>(pairs: &mut Vec<(&'a [u8], Value<'a>)>, places: &[u
     });
 }
 
-/// A key that appears again, as the error that it is where bencode is read strictly. The
-/// dictionary starts at `start`.
+/// Returns the error for a repeated key where bencode is read strictly. The dictionary
+/// starts at `start`.
 pub(super) fn duplicate(pairs: &[(&[u8], Value)], place: usize, start: usize) -> Option<(usize, Rule)> {
-    // A string has one spelling, so what stands before the key can be counted.
+    // Pairs do not keep their offsets. But a string has only one spelling, so the bytes
+    // before the key can be counted.
     let length = |(key, value): &(&[u8], Value)| key.len().to_string().len() + 1 + key.len() + value.raw.len();
     let (key, _) = pairs.get(place)?;
     Some((start + 1 + pairs.iter().take(place).map(length).sum::<usize>(), Rule::DuplicateKey { key: excerpt(key) }))

@@ -1,7 +1,7 @@
-//! How much one input may hold: the input's use decides. A first reading can skip this.
+//! How much one input may hold; it depends on where the input comes from. Skip this at first reading.
 //!
 //! Decoded, a value of two bytes takes 40, and 56 in a dictionary. A .torrent file of a million
-//! files needs three million values, and it is the user's. A peer's message needs ten, and fifty
+//! files needs three million values, and the user chose it. A peer's message needs ten, and fifty
 //! peers can send one at the same time.
 
 use super::{BencodeError, MAX_DEPTH, MAX_ITEMS, Value, read};
@@ -9,13 +9,13 @@ use super::{BencodeError, MAX_DEPTH, MAX_ITEMS, Value, read};
 /// How much one input may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// How deep lists and dictionaries may nest.
+    /// The deepest nesting of lists and dictionaries.
     pub depth: usize,
-    /// How many values there may be, each list and dictionary among them.
+    /// The most values. Each list and dictionary is also one.
     pub items: usize,
 }
 
-/// The limits of a .torrent file, and of whatever has no closer ones.
+/// The limits of a .torrent file, and of any input that has no tighter ones.
 pub const TORRENT: Limits = Limits { depth: MAX_DEPTH, items: MAX_ITEMS };
 
 /// Decodes the value at the start of `input`, within these limits, and ignores what follows it.

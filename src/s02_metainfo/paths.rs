@@ -1,21 +1,21 @@
 //! From the names in a torrent to paths that are safe to write.
 //!
-//! Whoever made the torrent chose the names, and may not be a friend: `..`
-//! climbs out of the output folder, an absolute path ignores it, a NUL ends a
-//! name early, and an escape sequence rewrites the reader's terminal. What
-//! cannot be meant well is an error; what may be an accident is mended.
+//! Whoever made the torrent chose the names, and may mean harm: `..` climbs
+//! out of the output folder, an absolute path ignores it, a NUL ends a name
+//! early, and an escape sequence rewrites the user's terminal. What can only
+//! be an attack is an error; what may be an accident is repaired.
 //!
 //! | in the torrent | here |
 //! |---|---|
-//! | `name.utf-8`, `path.utf-8` | taken instead of `name`, `path`, and trusted no more |
+//! | `name.utf-8`, `path.utf-8` | used instead of `name`, `path`, and trusted as little |
 //! | `.` or `..` as a component | an error |
-//! | an empty component | left out; an error if nothing else is there, and the file has bytes |
+//! | an empty component | left out; an error if no other is left and the file is not empty |
 //! | a file where another needs a folder | an error |
 //! | `/`, `\`, NUL and control characters in a component | `_` |
-//! | letters that are not seen or turn text round: bidi controls, zero width | left out |
-//! | a component over 255 bytes | cut, at a character, before a short extension |
-//! | names that differ, but no longer after that | `.1`, `.2`, ... before the extension |
-//! | two files of one path | the same, with a note |
+//! | invisible characters, and those that reverse text: zero width, bidi controls | left out |
+//! | a component over 255 bytes | cut between two characters, before a short extension |
+//! | names that differ in the torrent, but no longer after these changes | `.1`, `.2`, ... before the extension |
+//! | two files with one path | the same, with a note |
 //! | more than 128 names in a path | an error |
 //! | padding (BEP 47) | needs no path and gets none |
 
@@ -26,17 +26,17 @@ use super::{FileEntry, MetainfoError, Value, broken, need};
 use crate::s01_bencode::forgiving::PassedOver;
 use crate::s01_bencode::{excerpt, printable};
 
-/// What file systems allow for one name, in bytes.
+/// The longest name that file systems allow, in bytes.
 const LONGEST: usize = 255;
-/// How many names a path may have. Real ones have fewer than 20, and every error about a file
+/// The most names in a path. Real paths have fewer than 20, and every error about a file
 /// quotes its path.
 const DEEPEST: usize = 128;
-/// What is left of a name that gets a suffix: the longest is `.4294967295`.
+/// The longest part kept of a name that gets a suffix, in bytes: the longest suffix is `.4294967295`.
 const LONGEST_STEM: usize = LONGEST - 11;
-/// A longer extension, with its dot, is a part of the name.
+/// The longest extension, with its dot, in bytes. A longer one counts as part of the name.
 const LONGEST_EXTENSION: usize = 16;
 
-/// Reads the name and the one entry of a torrent without `files`.
+/// Reads the name and the single entry of a torrent without `files`.
 pub(super) fn one(info: &Value, notes: &mut PassedOver) -> Result<(String, Vec<FileEntry>), MetainfoError> {
     let (name, at) = name(info, notes)?;
     let length = need(info, "info", "length", "an integer, 0 or more", Value::unsigned)?;
@@ -64,17 +64,17 @@ pub(super) fn many(info: &Value, notes: &mut PassedOver) -> Result<(String, Vec<
         if attr.contains(&b'l') && !padding {
             notes.add(|| format!("{at} is a symbolic link, which is not made: {} is a file", shown(&path)));
         }
-        // A path that is empty here has no bytes, like padding.
+        // An entry whose path is empty here has no bytes: it is handled like padding.
         files.push(FileEntry { padding: padding || path.as_os_str().is_empty(), path, offset, length });
         offset = offset.checked_add(length).ok_or_else(|| broken(&at, "a total below 2^64".to_owned(), "more"))?;
     }
     Ok((name, files))
 }
 
-/// Reads the name of the file or folder, and where it stands in the torrent.
+/// Returns the name of the file or folder, and the key that it came from.
 ///
-/// BEP 3 wants UTF-8. Clients of the 2000s wrote what their system spoke, such as GBK,
-/// and the same in UTF-8 beside it, in a key of their own.
+/// BEP 3 wants UTF-8. Clients of the 2000s wrote names in their system's encoding, such
+/// as GBK, and the same names in UTF-8 in a key of their own.
 fn name(info: &Value, notes: &mut PassedOver) -> Result<(String, &'static str), MetainfoError> {
     let filled = |value: &Value| value.text().filter(|name| !name.is_empty()).map(|_| ());
     if notes.read_inside(info, "info", "name.utf-8", "text in UTF-8", filled).is_some() {
@@ -91,16 +91,16 @@ fn components<'a>(path: &Value<'a>) -> Option<Vec<&'a [u8]>> {
 }
 
 /// The names given out so far, folder by folder. A raw name is what the torrent
-/// says; each gets one safe name in its folder, and no two the same. The cost
-/// is linear in the torrent's size, whatever names it holds.
+/// says; each gets a safe name that is unique in its folder. The cost is linear
+/// in the torrent's size, whatever names it holds.
 #[derive(Default)]
 struct Tree<'a> {
-    /// What each raw name in each folder is. The output folder is number 0.
+    /// The file or folder that each raw name in each folder became. The output folder is number 0.
     places: HashMap<(usize, &'a [u8]), Place>,
     /// Every safe name in each folder.
     taken: HashSet<(usize, String)>,
     /// The last suffix of each stem and extension. A stem is cut to the same length whatever its
-    /// suffix, so that no number is tried twice for one.
+    /// suffix, so no number is tried twice.
     suffixes: HashMap<(usize, String, String), u32>,
     folders: usize,
 }
@@ -111,8 +111,8 @@ enum Place {
 }
 
 impl<'a> Tree<'a> {
-    /// Finds a place for an entry of `files`. The path is empty if the entry has neither
-    /// a name nor bytes.
+    /// Returns a safe path for an entry of `files`. It is empty if the entry has neither a
+    /// name nor bytes.
     fn entry(&mut self, file: &Value<'a>, at: &str, length: u64, notes: &mut PassedOver) -> Result<PathBuf, MetainfoError> {
         let named = |raw: &Vec<&[u8]>| raw.iter().any(|part| !part.is_empty());
         let text = |raw: &Vec<&[u8]>| raw.iter().all(|part| std::str::from_utf8(part).is_ok());
@@ -155,12 +155,12 @@ impl<'a> Tree<'a> {
         }
         let there = self.places.insert((folder, last), Place::File);
         if let Some(Place::Folder { .. }) = there {
-            return Err(unsafe_path("a file stands where another needs a folder"));
+            return Err(unsafe_path("a file is where another needs a folder"));
         }
         path.push(self.free(folder, component(last, at)?));
         if there.is_some() {
-            // The bytes of both belong to the content.
-            notes.add(|| format!("{at} is the path of an earlier file, too; this one becomes {}", shown(&path)));
+            // The bytes of both files belong to the content.
+            notes.add(|| format!("{at} is also the path of an earlier file; this one becomes {}", shown(&path)));
         }
         checked(path, at)
     }
@@ -184,18 +184,18 @@ impl<'a> Tree<'a> {
     }
 }
 
-/// One raw component as a name that is safe by itself.
+/// Turns one raw component into a name that is safe on its own.
 fn component(raw: &[u8], at: &str) -> Result<String, MetainfoError> {
     let clean = |letter: char| if letter.is_control() || letter == '/' || letter == '\\' { '_' } else { letter };
     let name: String = String::from_utf8_lossy(raw).chars().filter(|letter| !is_hidden(*letter)).map(clean).collect();
     let why = match name.as_str() {
         "" if raw.is_empty() => "a name may not be empty",
         "" => return Ok("_".to_owned()),
-        // Also if it became one just now.
+        // Checked after the cleaning, which can produce one.
         "." | ".." => "a name may not be a step up or to itself",
         _ if name.len() <= LONGEST => return Ok(name),
         _ => {
-            // Without its extension, no program would open the file.
+            // Keep the extension: without it, no program would open the file.
             let (stem, extension) = split(&name);
             return Ok(format!("{}{extension}", cut(stem, LONGEST - extension.len())));
         }
@@ -203,8 +203,8 @@ fn component(raw: &[u8], at: &str) -> Result<String, MetainfoError> {
     Err(MetainfoError::UnsafePath { path: at.to_owned(), why, name: excerpt(raw) })
 }
 
-/// Whether a letter cannot be seen, or turns the ones beside it round. It makes two names
-/// look the same, or `gpj.exe` look like `exe.jpg`.
+/// Whether a character is invisible, or reverses those around it. Such a character makes
+/// two names look the same, or `gpj.exe` look like `exe.jpg`.
 fn is_hidden(letter: char) -> bool {
     matches!(letter, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}')
         || matches!(letter, '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
@@ -217,12 +217,12 @@ fn split(name: &str) -> (&str, &str) {
     if usual && !stem.is_empty() { (stem, extension) } else { (name, "") }
 }
 
-/// At most `length` bytes of the name, not ending inside a character.
+/// The first `length` bytes of the name at most, cut between two characters.
 fn cut(name: &str, length: usize) -> &str {
     &name[..name.floor_char_boundary(length)]
 }
 
-/// The last line of defence: whatever went wrong above, a path that leaves the
+/// The last line of defense: whatever went wrong above, a path that leaves the
 /// output folder does not get past here.
 fn checked(path: PathBuf, at: &str) -> Result<PathBuf, MetainfoError> {
     let safe = path.components().count() > 0 && path.components().all(|part| matches!(part, Component::Normal(_)));

@@ -1,23 +1,23 @@
-//! The tracker URLs of a torrent, in tiers, and how many of them are taken.
+//! The tracker URLs of a torrent, in tiers, and the limits on their number.
 //!
-//! Each tier gets a thread, and each URL its share of a tier's time. Torrents from lists of public
-//! trackers name about a hundred.
+//! Each tier gets a thread, and each URL its share of a tier's time. Torrents made with lists of
+//! public trackers name about a hundred.
 
 use super::{TEXT, Value};
 use crate::s01_bencode::counted;
 use crate::s01_bencode::forgiving::PassedOver;
 
-/// How many tiers are taken.
+/// The most tiers that are used.
 pub const MOST_TIERS: usize = 100;
-/// How many URLs are taken, of all tiers together.
+/// The most URLs that are used, in all tiers together.
 pub const MOST_TRACKERS: usize = 500;
-/// The longest URL that is taken, in bytes. With a passkey, real ones have 200; few servers take
+/// The longest URL that is used, in bytes. Real ones have 200 with a passkey; few servers accept
 /// more than this.
 pub const LONGEST_URL: usize = 2_048;
 
-/// Reads the tracker URLs (BEP 12: `announce-list`, where present, takes the place of
-/// `announce`). What is not a URL is passed over, since the others may still work, and so
-/// is what exceeds a limit. An empty one is how some programs say that there is none.
+/// Reads the tracker URLs (BEP 12: `announce-list`, where present, replaces `announce`).
+/// An entry that is not a URL or exceeds a limit is passed over, since the others may
+/// still work. Some programs write an empty URL when there is no tracker.
 pub(super) fn tiers(top: &Value, notes: &mut PassedOver) -> Vec<Vec<String>> {
     let mut tiers = Vec::new();
     let (mut urls, mut more) = (0, 0_usize);
@@ -50,7 +50,7 @@ pub(super) fn tiers(top: &Value, notes: &mut PassedOver) -> Vec<Vec<String>> {
     tiers
 }
 
-/// A URL that can be used, unless it is empty. Notes what is wrong with another.
+/// Returns a URL that can be used; `None` if it is empty, or broken, which is noted.
 fn url<'v>(value: &'v Value, at: &str, notes: &mut PassedOver) -> Option<&'v str> {
     let (key, expected) = if at == "announce" { (at.to_owned(), "a URL") } else { (format!("a URL in {at}"), TEXT) };
     match value.text().map(str::trim) {

@@ -1,10 +1,10 @@
 //! Announcing over HTTP and HTTPS: one GET request.
 //!
-//! A tracker's URL comes from a torrent that anybody may have written, and the
+//! A tracker's URL comes from a torrent that anyone may have written, and the
 //! answer from whoever runs the tracker. So everything has a limit: the time,
 //! the size of the answer, the number of redirects and where they may lead. A
-//! tracker on the open internet must not send us on to a router's or a
-//! neighbour's web page; one on our own network may.
+//! tracker on the open internet must not redirect us to the web page of a
+//! router on our network; a tracker on our own network may.
 
 use std::io::{self, Read};
 use std::net::SocketAddr;
@@ -24,12 +24,12 @@ use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 use super::reach::{Reach, path_refusal, redirect_refusal};
 use super::{Announce, Announced, Tracker, TrackerError, words};
 
-/// The longest answer that is read, decompressed, in bytes. Three thousand peers fit in, in the
-/// longest form; and a torrent may have us ask a hundred trackers at the same time.
+/// The longest answer that is read, decompressed, in bytes. Three thousand peers fit, in the
+/// longest form. Not more, since a torrent can make us ask a hundred trackers at the same time.
 const LONGEST_ANSWER: usize = 256 << 10;
-/// The longest head of an answer, in bytes: twice what is usual for servers.
+/// The longest head of an answer, in bytes: twice the usual limit of servers.
 const LONGEST_HEAD: usize = 16 << 10;
-/// How many redirects are followed.
+/// The most redirects that are followed.
 const MOST_REDIRECTS: u32 = 5;
 
 /// Announces to `http://` and `https://` trackers.
@@ -52,14 +52,14 @@ pub struct Fetched {
     pub status: u16,
     /// The body, decompressed.
     pub body: Vec<u8>,
-    /// How far away it is, or the farthest of the servers that redirected to it.
+    /// How far away the server is, or the farthest of those that redirected to it.
     pub from: Reach,
 }
 
-/// Makes one GET request, by a point in time. A seam; [`fetch`] does it over the network.
+/// Makes one GET request by a deadline. A seam for tests; [`fetch`] uses the network.
 pub type Get = dyn Fn(&str, Instant) -> Result<Fetched, TrackerError> + Send + Sync;
 
-/// Announces with a request that is made by `get`.
+/// Announces with a request made by `get`.
 ///
 /// # Errors
 /// As [`Tracker::announce`].
@@ -73,7 +73,7 @@ pub fn announce_with(get: &Get, url: &str, ask: &Announce, until: Instant) -> Re
     }
 }
 
-/// Decodes an answer, while no other thread of the process does: a decoded answer may take
+/// Decodes an answer while no other thread of the process does: a decoded answer may take
 /// four times the memory of its bytes.
 pub(crate) fn one_at_a_time<T>(decode: impl FnOnce() -> T) -> T {
     static DECODING: Mutex<()> = Mutex::new(());
@@ -81,17 +81,16 @@ pub(crate) fn one_at_a_time<T>(decode: impl FnOnce() -> T) -> T {
     decode()
 }
 
-/// The tracker's URL with our query behind its own: a private tracker knows its
-/// users by a `?passkey=`.
+/// Appends our query to the tracker's URL, after the URL's own query: a private
+/// tracker knows its users by a `?passkey=`.
 fn announce_url(url: &str, ask: &Announce) -> String {
     let url = uri(url);
     let joint = if url.contains('?') { '&' } else { '?' };
     format!("{url}{joint}{}", ask.query())
 }
 
-/// The URL as a request may hold it: without its fragment, and with every character that
-/// RFC 3986 does not allow in a path or query percent-encoded. What is encoded already
-/// stays as it is.
+/// Makes a URL valid for a request: removes its fragment, and percent-encodes every
+/// character that RFC 3986 does not allow in a path or query. Existing encodings stay.
 pub(crate) fn uri(url: &str) -> String {
     let url = url.trim().split('#').next().unwrap_or_default();
     let authority = url.find("://").map_or(0, |at| at + 3);
@@ -109,8 +108,8 @@ pub(crate) fn uri(url: &str) -> String {
     uri
 }
 
-/// Takes user and password out of a URL: the URL without them, and what the header
-/// `Authorization` says instead. Both are percent-encoded in a URL, and not in the header.
+/// Returns a URL without its user and password, and the value of the `Authorization` header
+/// that replaces them. They are percent-encoded in a URL, but not in the header.
 fn credentials(url: &str) -> (String, Option<String>) {
     let authority = url.find("://").map_or(0, |at| at + 3);
     let (scheme, rest) = url.split_at(authority);
@@ -122,14 +121,14 @@ fn credentials(url: &str) -> (String, Option<String>) {
     (format!("{scheme}{host}{path}"), Some(format!("Basic {basic}")))
 }
 
-/// Returns what a tracker answers to one GET request.
+/// Returns a tracker's answer to one GET request.
 ///
 /// # Errors
-/// If there is no whole answer by `until`, if it is too long, or if there is no business of ours
-/// ([`reach`](super::reach)).
+/// If there is no whole answer by `until`, if it is too long, or if we may not contact that
+/// address ([`reach`](super::reach)).
 pub fn fetch(url: &str, until: Instant) -> Result<Fetched, TrackerError> {
     let fetched = match get(url, until) {
-        // A tracker that is just being started refuses connections.
+        // A tracker that is only just starting refuses connections.
         Err(ureq::Error::Io(error)) if error.kind() == io::ErrorKind::ConnectionRefused => {
             thread::sleep(Duration::from_millis(150).min(until.saturating_duration_since(Instant::now())));
             get(url, until)
@@ -147,7 +146,7 @@ pub fn fetch(url: &str, until: Instant) -> Result<Fetched, TrackerError> {
         },
         ureq::Error::Protocol(error) => TrackerError::Transport(format!("an HTTP answer was expected, but: {error}").into()),
         ureq::Error::TooManyRedirects => TrackerError::Transport(format!("it redirects more than {MOST_REDIRECTS} times").into()),
-        // It may quote what the tracker redirects to.
+        // The error may quote the URL that the tracker redirects to.
         error => TrackerError::Transport(words(error.to_string().as_bytes()).into()),
     })?;
     if fetched.body.len() > LONGEST_ANSWER {
@@ -156,12 +155,12 @@ pub fn fetch(url: &str, until: Instant) -> Result<Fetched, TrackerError> {
     Ok(fetched)
 }
 
-/// Fetches a body, of which one byte more than allowed is read at most.
+/// Makes the request, and reads at most one byte more than allowed.
 fn get(url: &str, until: Instant) -> Result<Fetched, ureq::Error> {
     let config = Config::builder()
         .timeout_global(Some(until.saturating_duration_since(Instant::now()).max(Duration::from_millis(1))))
         .http_status_as_error(false) // a 4xx may hold a failure reason
-        .proxy(None) // HTTP_PROXY would take even a tracker on loopback away
+        .proxy(None) // HTTP_PROXY would divert even a tracker on loopback
         .max_redirects(MOST_REDIRECTS)
         .max_response_header_size(LONGEST_HEAD)
         .input_buffer_size(LONGEST_HEAD)
@@ -183,7 +182,7 @@ fn get(url: &str, until: Instant) -> Result<Fetched, ureq::Error> {
     Ok(Fetched { status: response.status().as_u16(), body, from })
 }
 
-/// ureq wraps its own errors when it acts as a reader; take them out again.
+/// Unwraps an error of ureq, which wraps its own errors when it acts as a reader.
 fn timeout_as_such(error: io::Error) -> ureq::Error {
     match error.downcast::<ureq::Error>() {
         Ok(inner) => inner,
@@ -191,8 +190,8 @@ fn timeout_as_such(error: io::Error) -> ureq::Error {
     }
 }
 
-/// Looks up names, and hands on only addresses that may be asked: those of a tracker, and of
-/// where it redirects to.
+/// Looks up names, and passes on only addresses that we may contact: of a tracker, and of the
+/// servers that it redirects to.
 #[derive(Debug, Default)]
 struct Guarded {
     names: DefaultResolver,
@@ -202,9 +201,9 @@ struct Guarded {
 /// Where requests have gone so far.
 #[derive(Debug, Default)]
 struct Way {
-    /// How far away the farthest of the servers is.
+    /// The distance of the farthest server.
     farthest: Option<Reach>,
-    /// The last server, as its URL has it.
+    /// The last server, as written in its URL.
     server: Option<Authority>,
 }
 
@@ -218,12 +217,12 @@ impl Resolver for Guarded {
         let found = self.names.resolve(uri, config, timeout)?;
         let reach = |address: &SocketAddr| Reach::of(address.ip());
         let nearest = found.iter().map(reach).min().unwrap_or_default();
-        // Of a name with addresses of several kinds, only the nearest are tried: ureq does not
-        // tell which one answered, and peers are judged by it.
+        // If a name has addresses at several distances, only the nearest are tried: ureq does
+        // not report which one answered, and the answer's peers are judged by its distance.
         let mut kept = self.empty();
         found.iter().filter(|address| reach(address) == nearest).for_each(|address| kept.push(*address));
         let mut way = self.way.lock().unwrap_or_else(PoisonError::into_inner);
-        // A server that sends us on to itself could have done at once whatever it does then.
+        // A redirect to the same server gains it nothing: it could have acted on the first request.
         let itself = way.server.is_some() && way.server.as_ref() == uri.authority();
         let path = if itself { None } else { path_refusal(nearest, uri.path()) };
         let inward = way.farthest.and_then(|farthest| redirect_refusal(farthest, nearest));

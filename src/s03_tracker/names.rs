@@ -1,7 +1,7 @@
-//! From a name to addresses, by a point in time.
+//! From a name to addresses, by a deadline.
 //!
-//! std looks names up with no limit of time, so it is done on a thread of its own,
-//! which may outlive our interest in it. There are only so many such threads.
+//! std looks names up without a time limit. So each lookup gets a thread of its own,
+//! which may outlive our interest in it. The number of such threads is bounded.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
@@ -13,18 +13,18 @@ use std::time::Instant;
 
 use super::peers::PeerAddress;
 
-/// How many names are looked up at a time.
+/// The most names that are looked up at the same time.
 const MOST_LOOKUPS: usize = 64;
-/// How many addresses of one name are tried.
+/// The most addresses of one name that are tried.
 const MOST_ADDRESSES: usize = 4;
-/// What each thread gets of the address space.
+/// The stack of each thread, in bytes.
 const STACK: usize = 512 << 10;
 
-/// Looks up names, a bounded number at a time.
+/// Looks up names, a bounded number at the same time.
 #[derive(Debug, Default)]
 pub struct Lookups(Arc<AtomicUsize>);
 
-/// One of the threads that look up. Dropping it makes room for the next.
+/// The right to run one lookup thread. Dropping it makes room for the next.
 struct Ticket(Arc<AtomicUsize>);
 
 impl Drop for Ticket {
@@ -34,7 +34,7 @@ impl Drop for Ticket {
 }
 
 impl Lookups {
-    /// The addresses to try, in this order; at least one.
+    /// Returns the addresses to try, in this order; at least one.
     ///
     /// # Errors
     /// If the name leads nowhere, or there is no answer by `until`.
@@ -51,7 +51,7 @@ impl Lookups {
         let look_up = move || {
             let _ticket = ticket;
             let found = (name.0.as_str(), name.1).to_socket_addrs().map(Iterator::collect::<Vec<_>>);
-            let _ = send.send(found); // nobody listens any more if it took too long
+            let _ = send.send(found); // the receiver is gone if it took too long
         };
         thread::Builder::new().name("look up".to_owned()).stack_size(STACK).spawn(look_up)?;
         let found = match found.recv_timeout(until.saturating_duration_since(Instant::now())) {
@@ -62,9 +62,9 @@ impl Lookups {
         if found.is_empty() { Err(io::Error::other("it has no address")) } else { Ok(found) }
     }
 
-    /// The addresses of peers that are named by host, and a sentence for each that leads
-    /// nowhere. Each gets its share of the time left, so that one name without an answer
-    /// does not use it all up.
+    /// Returns the addresses of peers that are named by host, and a sentence for each name
+    /// that leads nowhere. Each name gets its share of the time left, so one without an
+    /// answer cannot use it all up.
     pub fn find_peers(&self, named: &[PeerAddress], until: Instant) -> (Vec<SocketAddr>, Vec<String>) {
         let (mut found, mut lost) = (Vec::new(), Vec::new());
         for (number, peer) in named.iter().enumerate() {
@@ -79,8 +79,8 @@ impl Lookups {
     }
 }
 
-/// The first address of each family, then others: a machine without a way to the IPv6
-/// internet must come to an IPv4 address while there is time, and the other way round.
+/// Returns the first address of each family, then others: a machine that cannot reach the
+/// IPv6 internet must get to an IPv4 address while there is time, and vice versa.
 fn spread(found: Vec<SocketAddr>) -> Vec<SocketAddr> {
     let mut order: Vec<SocketAddr> = Vec::new();
     let found = found.into_iter().map(|address| SocketAddr::new(address.ip().to_canonical(), address.port()));

@@ -7,12 +7,12 @@ use super::TrackerError;
 use crate::s01_bencode::Value;
 use crate::s01_bencode::forgiving::PassedOver;
 
-/// How many peers are taken of one answer, in each of its keys. A swarm remembers no more, and
+/// The most peers that are used of each key of one answer. A swarm remembers no more, and
 /// trackers name 50 to 200.
 pub const MOST_PEERS: usize = 2_000;
-/// How many peers of one answer may be named by host. Each costs a lookup.
+/// The most peers of one answer that may be named by host. Each costs a lookup.
 const MOST_NAMED: usize = 50;
-/// A host name is never longer, in bytes (RFC 1035).
+/// The longest host name, in bytes (RFC 1035).
 const LONGEST_HOST: usize = 255;
 
 /// A peer by host name or IP address, and port.
@@ -37,7 +37,7 @@ impl PeerAddress {
         PeerAddress::new(host, port)
     }
 
-    /// A host and a port, unless one of them cannot be any.
+    /// A host and a port; `None` if either cannot be valid.
     pub fn new(host: &str, port: u16) -> Option<PeerAddress> {
         let is_odd = |letter: char| "[]/".contains(letter) || letter <= ' ' || letter.is_control();
         let good = port != 0 && !host.is_empty() && host.len() <= LONGEST_HOST && !host.contains(is_odd);
@@ -55,15 +55,15 @@ impl fmt::Display for PeerAddress {
     }
 }
 
-/// Peers as an answer names them.
+/// The peers that an answer names.
 #[derive(Debug, Default)]
 pub(super) struct Peers {
     pub addresses: Vec<SocketAddr>,
     pub named: Vec<PeerAddress>,
 }
 
-/// `peers` in either of its two forms: a string of six bytes a peer (BEP 23),
-/// or a list of dictionaries (BEP 3).
+/// Reads `peers` in either of its two forms: a string with six bytes for each
+/// peer (BEP 23), or a list of dictionaries (BEP 3).
 pub(super) fn compact_or_list(peers: &Value, notes: &mut PassedOver) -> Result<Peers, TrackerError> {
     if let Some(bytes) = peers.bytes() {
         return Ok(Peers { addresses: compact(bytes, "peers", address_v4, notes)?, named: Vec::new() });
@@ -92,7 +92,7 @@ pub(super) fn compact_or_list(peers: &Value, notes: &mut PassedOver) -> Result<P
     Ok(peers)
 }
 
-/// Cuts compact peers into chunks of `N` bytes, and takes the first [`MOST_PEERS`].
+/// Reads compact peers, `N` bytes each, and takes the first [`MOST_PEERS`].
 pub(super) fn compact<const N: usize>(
     bytes: &[u8],
     key: &'static str,
@@ -108,19 +108,19 @@ pub(super) fn compact<const N: usize>(
     Ok(chunks.iter().take(MOST_PEERS).map(read).collect())
 }
 
-/// Notes that an answer names more peers than are taken.
+/// Notes that an answer names more peers than are used.
 fn too_many(found: usize, key: &str, notes: &mut PassedOver) {
     if found > MOST_PEERS {
         notes.add(|| format!("{key} has {found} entries; those after the first {MOST_PEERS} are passed over"));
     }
 }
 
-/// 4 bytes of address and 2 of port, both in network byte order (BEP 23).
+/// Reads 4 bytes of address and 2 of port, both in network byte order (BEP 23).
 pub(crate) fn address_v4(&[a, b, c, d, high, low]: &[u8; 6]) -> SocketAddr {
     SocketAddr::new(Ipv4Addr::new(a, b, c, d).into(), u16::from_be_bytes([high, low]))
 }
 
-/// 16 bytes of address and 2 of port (BEP 7).
+/// Reads 16 bytes of address and 2 of port (BEP 7).
 pub(crate) fn address_v6(bytes: &[u8; 18]) -> SocketAddr {
     let [ip @ .., high, low] = *bytes;
     SocketAddr::new(Ipv6Addr::from(ip).into(), u16::from_be_bytes([high, low]))

@@ -1,24 +1,24 @@
-//! Whom not to speak to: how far away an address is, and what it may be named for.
+//! How far away an address is, and which addresses we do not contact.
 //!
 //! An address is a claim. A torrent, a magnet link, a tracker's answer, or a redirect may
 //! name any address and any port, and a whole swarm would knock there. Our own machine and
-//! its network lie behind the firewall that keeps the same strangers out. So the farther
-//! away a name comes from, the less it may ask of us:
+//! its network are behind the firewall that keeps those same strangers out. So the farther
+//! away the source of an address, the fewer addresses it may name:
 //!
 //! | what is named | by whom | rule | why |
 //! |---|---|---|---|
 //! | a peer | the user | any address, any port | they know their network |
-//! | a peer near us, port below 1024 | anybody else | refused | routers, printers, mail servers |
-//! | a peer near us | a link | unless its info hash has a command in it | it is the one thing that a link makes us say |
-//! | a peer near us | a tracker farther away | refused | it cannot know who is here |
+//! | a peer near us, port below 1024 | anyone else | refused | routers, printers, mail servers |
+//! | a peer near us | a link | refused if its info hash contains a command | the info hash is all that a link makes us send |
+//! | a peer near us | a tracker farther away | refused | it cannot know which peers are here |
 //! | a peer, port below 1024 | a tracker on the internet | refused | a swarm that knocks there is an attack |
-//! | a tracker near us, HTTP | a torrent or link | only `/announce`, or `/KEY/announce` | other services take a GET for an order |
+//! | a tracker near us, HTTP | a torrent or link | only `/announce`, or `/KEY/announce` | other services obey a GET |
 //! | a tracker near us, UDP, port below 1024 | a torrent or link | refused | name servers, management |
 //! | a tracker nearer to us | a redirect | refused | as for peers |
 //! | more than 100 trackers | a torrent or link | the first 100 | each peer of a swarm would ask them all |
 //!
-//! *Near us* is this machine or its network. The rules are about the address that is really
-//! dialled, once its name has been looked up: a name may lead anywhere, and elsewhere
+//! *Near us* is this machine or its network. The rules apply to the address that is really
+//! dialled, after its name has been looked up: a name may lead anywhere, and somewhere else
 //! the second time.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -26,7 +26,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use crate::s01_bencode::counted;
 use crate::s02_metainfo::InfoHash;
 
-/// The ports below this one belong to a system's own services.
+/// Ports below this one are for a system's own services.
 const PRIVILEGED: u16 = 1024;
 
 /// How far away an address is.
@@ -34,16 +34,16 @@ const PRIVILEGED: u16 = 1024;
 pub enum Reach {
     /// This machine.
     Machine,
-    /// Its own network.
+    /// This machine's own network.
     Network,
-    /// Anywhere. Whatever is not known to be nearer counts as this.
+    /// Anywhere else. An address that is not known to be nearer counts as this.
     #[default]
     Internet,
 }
 
 impl Reach {
-    /// Returns how far away an address is. One that only wraps an IPv4 address, for some way
-    /// from IPv6 to there, is as far away as that.
+    /// Returns how far away an address is. An IPv6 address that only wraps an IPv4 address is as
+    /// far away as the IPv4 address.
     pub fn of(ip: IpAddr) -> Reach {
         match ip {
             IpAddr::V4(ip) => Reach::of_v4(ip),
@@ -72,7 +72,7 @@ impl Reach {
     }
 }
 
-/// The IPv4 address that packets to this IPv6 address end at, if it is such a one.
+/// Returns the IPv4 address that an IPv6 address wraps, if it wraps one.
 fn wrapped(ip: Ipv6Addr) -> Option<Ipv4Addr> {
     let v4 = |high: u16, low: u16| Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low));
     match ip.segments() {
@@ -92,7 +92,7 @@ fn wrapped(ip: Ipv6Addr) -> Option<Ipv4Addr> {
 pub enum NamedBy {
     /// The user, on the command line.
     User,
-    /// A magnet link with this info hash. Others write it, and the user passes it on.
+    /// A magnet link with this info hash. Someone else wrote it; the user only passed it on.
     Link(InfoHash),
     /// A tracker that is this far away.
     Tracker(Reach),
@@ -120,7 +120,7 @@ pub fn refusal(address: SocketAddr, by: NamedBy) -> Option<&'static str> {
     }
 }
 
-/// Parts addresses into those to dial, and a sentence about the others, if there are any.
+/// Returns the addresses to dial, and a sentence about the others, if there are any.
 pub fn part(addresses: Vec<SocketAddr>, by: NamedBy) -> (Vec<SocketAddr>, Option<String>) {
     let (refused, dialled): (Vec<_>, Vec<_>) = addresses.into_iter().partition(|address| refusal(*address, by).is_some());
     let example = refused.first().and_then(|address| Some((address, refusal(*address, by)?)));
@@ -129,9 +129,9 @@ pub fn part(addresses: Vec<SocketAddr>, by: NamedBy) -> (Vec<SocketAddr>, Option
     (dialled, told)
 }
 
-/// Whether a line begins within the 20 bytes, with a word of four letters in it: Redis skips
-/// our handshake as a line that it does not know, and obeys the next. One true info hash in
-/// 500 looks like that.
+/// Whether a new line begins within the 20 bytes and has a word of four letters: Redis skips
+/// the start of our handshake as an unknown command, and obeys the next line. One real info
+/// hash in 500 looks like that.
 fn has_command(InfoHash(hash): &InfoHash) -> bool {
     let lines = hash.splitn(2, |byte| matches!(byte, b'\n' | b'\r')).nth(1);
     lines.is_some_and(|lines| lines.windows(4).any(|word| word.iter().all(u8::is_ascii_alphabetic)))
@@ -150,13 +150,13 @@ pub fn path_refusal(reach: Reach, path: &str) -> Option<&'static str> {
         .then_some("a tracker of this machine or its network is asked only for /announce, or /KEY/announce")
 }
 
-/// Returns why a redirect is not followed, if it is not: from a tracker this far away to one
-/// that far away.
+/// Returns why a redirect from a tracker at one distance to one at another is not followed, if
+/// it is not.
 pub fn redirect_refusal(from: Reach, to: Reach) -> Option<&'static str> {
     (to < from).then_some("a redirect to this machine or its network, from farther away, is not followed")
 }
 
-/// Whether a path is a tracker's. Whatever a server might take out of the path again, or take
+/// Whether a path is a tracker's. A path that a server might resolve to another one, or take
 /// for the name of a program, is not: `/announce/../x`, `/x.php/announce`.
 fn is_announce(path: &str) -> bool {
     let path = path.to_ascii_lowercase();
@@ -167,11 +167,11 @@ fn is_announce(path: &str) -> bool {
     !escapes && parts.find(|part| is_named(part) || !is_key(part)).is_some_and(is_named)
 }
 
-/// How many tracker URLs of a torrent or a link are asked at all.
+/// The most tracker URLs of a torrent or a link that are asked at all.
 const MOST_URLS: usize = 100;
 
-/// Returns the first hundred URLs, in their tiers. Whoever writes a torrent chooses whom all its peers
-/// ask, and without a limit each of them would send thousands of requests to a single host.
+/// Returns the first hundred URLs, in their tiers. A torrent's author chooses where all its peers
+/// announce. Without a limit, each of them could be made to send thousands of requests to one host.
 pub fn first_urls(tiers: Vec<Vec<String>>) -> impl Iterator<Item = Vec<String>> {
     let mut left = MOST_URLS;
     let take = move |mut urls: Vec<String>| {

@@ -1,21 +1,21 @@
-//! What in an announce URL is nobody else's business. A first reading can skip this file.
+//! Hides the secrets in an announce URL. Skip this at first reading.
 //!
-//! A private tracker knows its users by a key in the URL. Whoever has the key downloads in
-//! the user's name, and screens, logs and pages get shown around. So everything that is shown
-//! passes [`hide`], and bytes that are shown pass [`mask`].
+//! A private tracker knows its users by a key in the URL. Anyone who has the key can download
+//! in the user's name, and people share screenshots and logs. So all text that is shown passes
+//! [`hide`], and bytes that are shown pass [`mask`].
 //!
 //! | where | what is hidden | why |
 //! |---|---|---|
 //! | `://user:PASSWORD@` | the password; a user without one if it looks like a key | HTTP's own login |
 //! | `?passkey=KEY` and other names in `NAMES` | the value, however short | the name says it |
-//! | `?x=KEY`, no parameter of an announce | a value that looks like a key | trackers invent names |
+//! | `?x=KEY`, where `x` is no usual parameter | a value that looks like a key | trackers invent names |
 //! | `/KEY/announce`, `/passkey/KEY` | a part that looks like a key, or follows such a name | the oldest form |
 //! | `Authorization: KEY`, `Cookie: KEY` | the value | the same in a header |
 //! | `tracker id` in an answer, `?trackerid=` | the value | a tracker's own cookie |
 //!
-//! *Looks like a key*: at least 16 letters and digits, both of them, or 24 of a base64
-//! alphabet. The client's own `key=` is shorter, and worth nothing once the session is over.
-//! In a link the signs may be percent-encoded (`passkey%3D`).
+//! *Looks like a key*: at least 16 letters and digits, with some of each, or 24 characters of a
+//! base64 alphabet. The client's own `key=` is shorter, and worthless once the session is over.
+//! In a link, `=`, `/` and the like may be percent-encoded (`passkey%3D`).
 
 use std::ops::{Range, RangeInclusive};
 
@@ -45,13 +45,13 @@ const NAMES: [&str; 22] = [
     "trackerid",
 ];
 
-/// What every announce, scrape or link says, whatever it looks like.
+/// Parameters of every announce, scrape or link. Their values are shown, even if they look like a key.
 const PUBLIC: [&str; 11] = ["info_hash", "peer_id", "port", "uploaded", "downloaded", "left", "event", "xt", "dn", "ip", "x.pe"];
 
-/// A secret of this many bytes is looked for where nothing else shows what it is. Shorter ones may be
-/// words of the language.
+/// The lengths of secrets, in bytes, that are also searched for in the rest of the text. Shorter
+/// ones may be ordinary words.
 const WORDS: RangeInclusive<usize> = 8..=100;
-/// How many secrets are looked for so.
+/// The most secrets that are searched for this way.
 const MOST_WORDS: usize = 8;
 
 /// Returns the text with `…` in place of each secret.
@@ -67,7 +67,7 @@ pub fn hide(text: &str) -> String {
 }
 
 /// Returns the bytes with `*` in place of each byte of a secret. In bencode, each string is
-/// looked at alone: what follows a URL there is not a part of it.
+/// searched alone: the bytes after a URL are not part of it.
 pub fn mask(bytes: &[u8]) -> Vec<u8> {
     let mut shown = bytes.to_vec();
     let is_bencode = matches!(bytes, [b'd' | b'l', b'0'..=b'9' | b'd' | b'l' | b'i' | b'e', ..]);
@@ -83,7 +83,7 @@ pub fn mask(bytes: &[u8]) -> Vec<u8> {
         }
         is_cookie = text == b"tracker id";
     }
-    // All of it, if it is no bencode; and what cannot be read in it.
+    // Everything, if this is not bencode; else the part that could not be read.
     cover(&mut shown, at..bytes.len());
     shown
 }
@@ -96,7 +96,8 @@ fn cover(shown: &mut [u8], range: Range<usize>) {
     }
 }
 
-/// The content of the next whole string in bencode. Brackets and numbers before it are passed over.
+/// Returns the content of the next whole string in bencode. Integers, and where lists and
+/// dictionaries begin or end, are passed over.
 fn next_string(bytes: &[u8], mut at: usize) -> Option<Range<usize>> {
     loop {
         match bytes.get(at)? {
@@ -113,15 +114,15 @@ fn next_string(bytes: &[u8], mut at: usize) -> Option<Range<usize>> {
     }
 }
 
-/// Whether a string may hold a URL. Hashes and addresses are to be shown as they are.
+/// Whether a string may hold a URL. Hashes and addresses are shown unchanged.
 fn is_text(bytes: &[u8]) -> bool {
     std::str::from_utf8(bytes).is_ok() || has(bytes, b"://")
 }
 
-/// Where secrets are, in order.
+/// Returns where the secrets are, in order.
 fn secrets(text: &[u8]) -> Vec<Range<usize>> {
     let mut found = Vec::new();
-    // Two million hashes pass here, and no secret goes without one of these signs.
+    // Two million hashes pass through here, and every secret has one of these characters near it.
     if !text.iter().any(|byte| matches!(byte, b'=' | b'/' | b':' | b'%')) {
         return found;
     }
@@ -146,8 +147,8 @@ fn secrets(text: &[u8]) -> Vec<Range<usize>> {
     found
 }
 
-/// Where the same secrets are once more: a tracker says in its own words which key it refuses. Of
-/// the first few, since a stranger's text may have any number.
+/// Returns where the same secrets appear again: a tracker may quote the key that it refuses. Only
+/// the first few are searched for, since a stranger's text may have any number.
 fn again(text: &[u8], found: &[Range<usize>]) -> Vec<Range<usize>> {
     let mut known: Vec<&[u8]> = Vec::new();
     for secret in found.iter().map(|secret| part(text, secret.clone())) {
@@ -162,8 +163,8 @@ fn again(text: &[u8], found: &[Range<usize>]) -> Vec<Range<usize>> {
     known.into_iter().flat_map(places).collect()
 }
 
-/// What has no blanks in it. A URL may have commas and brackets, so they end only other words, and
-/// a URL of a list where the next one begins. Each byte is looked at a few times, however long it is.
+/// Finds the secrets in a run of characters without blanks. Commas and brackets end a word, but a URL
+/// may contain them; they end it only where the next URL of a list begins. The cost is linear.
 fn of_run(text: &[u8], run: Range<usize>, found: &mut Vec<Range<usize>>) {
     let is_url = is_url(part(text, run.clone()));
     let mut start = run.start;
@@ -176,30 +177,30 @@ fn of_run(text: &[u8], run: Range<usize>, found: &mut Vec<Range<usize>>) {
     of_word(text, trimmed(text, start..run.end), found);
 }
 
-/// Whether `http://` or the like comes first. The longest such name in use has eight letters.
+/// Whether the text begins with a scheme such as `http://`. The longest one in use has eight letters.
 fn begins_url(text: &[u8]) -> bool {
     let letters = text.iter().take(16).take_while(|byte| byte.is_ascii_alphanumeric()).count();
     letters > 0 && part(text, letters..text.len()).starts_with(b"://")
 }
 
-/// The same without the brackets and commas around it.
+/// Returns the range without the brackets and commas around it.
 fn trimmed(text: &[u8], range: Range<usize>) -> Range<usize> {
     let around = |byte: &&u8| !is_of_word(**byte);
     let end = range.end - part(text, range.clone()).iter().rev().take_while(around).count();
     range.start + part(text, range.start..end).iter().take_while(around).count()..end
 }
 
-/// What a URL consists of, in any text.
+/// Whether a byte may be part of a URL, in any text.
 fn is_of_url(byte: u8) -> bool {
     !byte.is_ascii_whitespace() && !byte.is_ascii_control() && !b"\"'`<>".contains(&byte)
 }
 
-/// What other words consist of.
+/// Whether a byte may be part of another word.
 fn is_of_word(byte: u8) -> bool {
     is_of_url(byte) && !b"()[]{}\\,;".contains(&byte)
 }
 
-/// Whether it is a URL, a query, or a link with a URL in it.
+/// Whether a word is a URL, a query, or a link with a URL in it.
 fn is_url(word: &[u8]) -> bool {
     word.contains(&b'?') || [&b"://"[..], b"%3A%2F%2F", b"%3a%2f%2f"].iter().any(|sign| has(word, sign))
 }
@@ -208,7 +209,7 @@ fn has(text: &[u8], sign: &[u8]) -> bool {
     text.windows(sign.len()).any(|there| there == sign)
 }
 
-/// All that a word hides.
+/// Finds all secrets in a word.
 fn of_word(text: &[u8], word: Range<usize>, found: &mut Vec<Range<usize>>) {
     let scheme = part(text, word.clone()).windows(3).position(|three| three == b"://").map(|at| word.start + at + 3);
     let until =
@@ -223,13 +224,13 @@ fn of_word(text: &[u8], word: Range<usize>, found: &mut Vec<Range<usize>>) {
         }
     }
     // The path of a request may have a URL in its query. Before the path there may be a host, or
-    // one byte that says how long the path is (BEP 41), whatever sign that is.
+    // a byte with the path's length (BEP 41), which can be any character.
     let behind_length = part(text, word.start + 1..word.end).starts_with(b"/");
     let before = if behind_length { word.start + 1 } else { until(word.start, b"/?") };
     let is_path = text.get(before) == Some(&b'/') && scheme.is_none_or(|scheme| before + 2 < scheme);
     let path = if is_path { before } else { host.end };
     let steps = || split(text, path..until(path, b"?"), &[b"/", b"%2F", b"%2f"]);
-    // A path of its own must look like a tracker's, or every file's would be meant.
+    // A path without a host counts only if it looks like a tracker's: most are paths of files.
     let is_trackers =
         |step: &Range<usize>| [&b"announce"[..], b"scrape"].iter().any(|name| part(text, step.clone()).starts_with(name));
     if scheme.is_some() || is_path && steps().any(|step| is_trackers(&step)) {
@@ -247,15 +248,15 @@ fn of_word(text: &[u8], word: Range<usize>, found: &mut Vec<Range<usize>>) {
     }
 }
 
-/// The value of a parameter. Percent-encoded, its name stands behind the name of what it is in:
-/// tr=http..%3Fpasskey%3Dx.
+/// Finds a secret in the value of a parameter. In a percent-encoded URL, the parameter's name
+/// follows that of the outer parameter: tr=http..%3Fpasskey%3Dx.
 fn of_pair(text: &[u8], pair: Range<usize>, found: &mut Vec<Range<usize>>) {
     let mut sides = split(text, pair.clone(), &[b"=", b"%3D", b"%3d"]);
     let Some(mut name) = sides.next() else { return };
     let value = sides.clone().next().map_or(pair.end, |side| side.start);
     for side in sides {
         let named = part(text, name);
-        // A key may have `=` in it and at its end.
+        // A key may contain `=`, and end with it.
         if is_name(named) && side.start < pair.end {
             found.push(side.start..pair.end);
             break;
@@ -268,8 +269,8 @@ fn of_pair(text: &[u8], pair: Range<usize>, found: &mut Vec<Range<usize>>) {
     of_encoded_url(text, value..pair.end, found);
 }
 
-/// The same for a URL in a link, whose signs are percent-encoded: login and path. Its query is
-/// split like any other.
+/// Finds secrets in the login and the path of a percent-encoded URL in a link. Its query is split
+/// like any other.
 fn of_encoded_url(text: &[u8], url: Range<usize>, found: &mut Vec<Range<usize>>) {
     let mut parts = split(text, url, &[b"%2F", b"%2f", b"/"]).skip(2);
     let Some(host) = parts.next() else { return };
@@ -282,17 +283,17 @@ fn of_encoded_url(text: &[u8], url: Range<usize>, found: &mut Vec<Range<usize>>)
     found.extend(parts.filter(|step| has_key(part(text, step.clone()))));
 }
 
-/// The value of a header line that says who asks, behind the last of these words.
+/// Returns the value of a header that carries a login, if the last of these words is its name.
 fn of_header(text: &[u8], run: Range<usize>) -> Option<Range<usize>> {
     let headers: [&[u8]; 3] = [b"authorization:", b"cookie:", b"proxy-authorization:"];
     let name = part(text, run.clone()).rsplit(|byte| !is_of_word(*byte)).next()?;
-    // Most words are none of these: only then may the rest of the line be gone through.
+    // Checked first: going through the rest of the line for every word would cost too much.
     headers.iter().find(|header| name.eq_ignore_ascii_case(header))?;
     let line = part(text, run.end..text.len()).iter().take_while(|byte| **byte != b'\n' && **byte != b'\r').count();
     (line > 1).then(|| run.end + 1..run.end + line)
 }
 
-/// Splits a range at any of these, and keeps none of the parts: a stranger's text may have millions.
+/// Splits a range at any of these. It is an iterator, since a stranger's text may have millions of parts.
 fn split<'t>(text: &'t [u8], range: Range<usize>, at: &'t [&'t [u8]]) -> impl Iterator<Item = Range<usize>> + Clone + 't {
     let mut rest = Some(range);
     std::iter::from_fn(move || {
@@ -311,18 +312,18 @@ fn part(text: &[u8], range: Range<usize>) -> &[u8] {
     text.get(range).unwrap_or_default()
 }
 
-/// Whether the last word of it is such a name.
+/// Whether the last word of a parameter's name is one of `NAMES`.
 fn is_name(name: &[u8]) -> bool {
     let name = name.rsplit(|byte| !is_of_word(*byte)).next().unwrap_or_default();
     NAMES.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
 }
 
-/// Whether a word in it looks like a key.
+/// Whether any word of the text looks like a key.
 fn has_key(text: &[u8]) -> bool {
     text.split(|byte| !is_of_word(*byte)).any(is_key)
 }
 
-/// Whether nobody would have chosen it as a name. A masked one still is.
+/// Whether a word looks like a key: no one would choose it as a name. A masked key still counts.
 fn is_key(mut text: &[u8]) -> bool {
     while let Some(unpadded) = [&b"="[..], b"%3D", b"%3d"].iter().find_map(|padding| text.strip_suffix(*padding)) {
         text = unpadded;

@@ -1,13 +1,13 @@
-//! Descriptors: the system counts what a process has open, and there is an end to it.
+//! The system's limit on open files and connections.
 //!
-//! Each connection and each open file takes one. On some systems a process may have 256,
-//! or less where somebody has set a limit. So whoever opens many at a time plans with the
-//! number that there is, and takes "no more" for a reason to wait, not to give up.
+//! Each connection and each open file takes a descriptor. On some systems a process may have
+//! 256, or fewer if an administrator has set a limit. So code that opens many plans with the
+//! number it may have, and when there are no more, it waits instead of giving up.
 
 use std::io;
 
-/// How many this process may have open, or close to that. If it may raise the limit up to
-/// `wanted`, it does.
+/// Returns how many descriptors this process may have open. Raises the limit up to `wanted`
+/// if the system allows it.
 pub fn allowed(wanted: usize) -> usize {
     #[cfg(unix)]
     {
@@ -22,7 +22,7 @@ pub fn allowed(wanted: usize) -> usize {
     wanted
 }
 
-/// Whether the system refuses to open one more, here or altogether.
+/// Whether an error means that this process, or the whole system, has no descriptor left.
 pub fn is_exhausted(error: &io::Error) -> bool {
     #[cfg(unix)]
     {

@@ -1,8 +1,9 @@
 //! Ask several peers the same thing at once; the first answer wins.
 //!
-//! Of the addresses a tracker gives, many lead nowhere: the machine is off, or
-//! behind a router, or full. Trying them one by one would be waiting for the
-//! slowest. So eight are asked at a time, a thread each, until one answers.
+//! Many of the addresses that a tracker gives lead nowhere: the machine is off,
+//! or behind a router, or has no free place. Trying one after the other would
+//! wait for each of these. So eight are asked at a time, a thread each, until
+//! one answers.
 
 use std::collections::{HashSet, VecDeque};
 use std::net::SocketAddr;
@@ -10,7 +11,7 @@ use std::sync::mpsc::{self, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How many peers are asked at the same time.
+/// The number of peers that are asked at the same time.
 pub const AT_ONCE: usize = 8;
 
 /// Stack of an asking thread, in bytes.
@@ -21,11 +22,11 @@ enum Note<T, E> {
     Found(Vec<SocketAddr>),
     NoMore,
     Asked(SocketAddr, Result<T, E>),
-    /// A thread has ended, with an answer or in a panic.
+    /// A thread has ended, normally or in a panic.
     Ended,
 }
 
-/// Tells that a thread has ended, however it does.
+/// Sends [`Note::Ended`] when it is dropped, which also happens if its thread panics.
 struct Ends<T, E>(Sender<Note<T, E>>);
 
 impl<T, E> Drop for Ends<T, E> {
@@ -35,11 +36,11 @@ impl<T, E> Drop for Ends<T, E> {
 }
 
 /// Runs `ask` for each peer as it is found, [`AT_ONCE`] of them at a time, and
-/// returns the first success. Threads that are still busy then are left to their
-/// own deadlines, so `ask` must have one.
+/// returns the first success. Nothing waits for threads that are still busy then,
+/// so `ask` must have a deadline of its own.
 ///
 /// # Errors
-/// If all fail and no more can be found, or `until` comes: the peers that failed,
+/// If all fail and no more can be found, or at `until`: the peers that failed,
 /// each with its reason.
 pub fn first_answer<T, E, P, F>(peers: P, until: Instant, ask: F) -> Result<T, Vec<(SocketAddr, E)>>
 where
@@ -50,7 +51,7 @@ where
 {
     let (notes, noted) = mpsc::channel();
     let finder = notes.clone();
-    // Nobody listens to a note any more once the race is over.
+    // Sending fails once the race is over; that is fine.
     let forward = move || {
         peers.into_iter().for_each(|found| drop(finder.send(Note::Found(found))));
         let _ = finder.send(Note::NoMore);
@@ -66,8 +67,8 @@ where
             let (ends, ask) = (Ends(notes.clone()), ask.clone());
             let work = move || drop(ends.0.send(Note::Asked(peer, ask(peer))));
             running += 1;
-            // Where the system refuses a thread, those that run go on alone for
-            // now. The work that is dropped here says `Ended`, too.
+            // If the system refuses a thread, the running ones go on alone for now.
+            // Dropping `work` here also sends `Ended`, which keeps `running` right.
             if thread::Builder::new().name(format!("ask {peer}")).stack_size(STACK).spawn(work).is_err() {
                 waiting.push_back(peer);
                 thread::sleep(Duration::from_millis(50));

@@ -1,13 +1,12 @@
 //! A connection whose every wait ends: two halves with absolute deadlines.
 //!
-//! A [`Transport`] is what a peer is talked to over, and a seam: TCP here,
-//! pipes in memory for tests, anything that can be wrapped around either. Its
-//! halves can be given to two threads, and [`Transport::hang_up`] wakes both
-//! from a third.
+//! A [`Transport`] carries the conversation with a peer, and is a seam: TCP
+//! here, pipes in memory for tests, or a wrapper around either. Its halves can
+//! be used by two threads, and [`Transport::hang_up`] wakes both from a third.
 //!
-//! std has timeouts for a *single* read. A peer that sends one byte each time
-//! before it runs out would keep us for ever. So a half is told a point in time,
-//! and a read after it fails, however much is still coming.
+//! std has timeouts for a *single* read. A peer that sends one byte just before
+//! each timeout would hold us forever. So a half has a deadline, a point in
+//! time, and a read after it fails, however much is still coming.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
@@ -18,22 +17,22 @@ use std::time::{Duration, Instant};
 
 /// The half we read from.
 pub trait ReadHalf: Read + Send {
-    /// From `until` on, reads fail with [`ErrorKind::TimedOut`]. One that waits already
-    /// may be late by a quarter of what was left.
+    /// Makes reads fail with [`ErrorKind::TimedOut`] from `until` on. A read that is already
+    /// waiting may overshoot by up to a quarter of the time left.
     fn set_deadline(&mut self, until: Instant);
 
     /// Whether the other side has ended the connection, even if something is left to read.
-    /// Takes nothing, and does not wait.
+    /// Consumes nothing, and does not wait.
     fn has_ended(&self) -> bool;
 }
 
 /// The half we write to.
 pub trait WriteHalf: Write + Send {
-    /// From `until` on, writes fail with [`ErrorKind::TimedOut`], as reads do.
+    /// Makes writes fail with [`ErrorKind::TimedOut`] from `until` on, as reads do.
     fn set_deadline(&mut self, until: Instant);
 }
 
-/// Ends a connection from any thread: a read or write that waits comes back.
+/// Ends a connection from any thread: a read or write that is waiting returns.
 pub type Hangup = Arc<dyn Fn() + Send + Sync>;
 
 /// A connection to a peer.
@@ -49,7 +48,7 @@ pub struct Transport {
 }
 
 impl Transport {
-    /// One deadline for both directions.
+    /// Sets one deadline for both directions.
     pub fn set_deadline(&mut self, until: Instant) {
         self.reader.set_deadline(until);
         self.writer.set_deadline(until);
@@ -77,7 +76,7 @@ pub trait Dial: Send + Sync {
     /// Connects to `peer` by `until`.
     ///
     /// # Errors
-    /// If nobody listens there, or nobody answers in time.
+    /// If nothing listens there, or the connection is not made in time.
     fn dial(&self, peer: SocketAddr, until: Instant) -> io::Result<Transport>;
 }
 
@@ -94,7 +93,7 @@ impl Dial for Tcp {
             TcpStream::connect_timeout(&peer, left.max(Duration::from_millis(1)))
         };
         let stream = match connect() {
-            // A peer that is just being started refuses: ask once more.
+            // A peer that is only just starting refuses: try once more.
             Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
                 thread::sleep(Duration::from_millis(150));
                 connect()?
@@ -108,12 +107,12 @@ impl Dial for Tcp {
 /// Makes a transport of a connected TCP stream, with `until` as its first deadline.
 ///
 /// # Errors
-/// If the stream is not connected any more.
+/// If the stream is no longer connected.
 pub fn over_tcp(stream: TcpStream, until: Instant) -> io::Result<Transport> {
-    // Small messages leave at once instead of waiting for company.
+    // Send small messages at once, instead of collecting them (Nagle's algorithm).
     stream.set_nodelay(true)?;
     let peer = stream.peer_addr()?;
-    // A socket that listens for IPv6 sees IPv4 as a part of it. There is one name for each.
+    // A dual-stack socket reports IPv4 peers as ::ffff:a.b.c.d; one address, one spelling.
     let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
     let stream = Arc::new(stream);
     let half = || TcpHalf { stream: Arc::clone(&stream), until, in_force: Duration::MAX };
@@ -125,7 +124,7 @@ pub fn over_tcp(stream: TcpStream, until: Instant) -> io::Result<Transport> {
     Ok(Transport { peer, reader, writer, hang_up })
 }
 
-/// What a reader and a writer say at their deadline.
+/// The errors of a read and a write at the deadline.
 const NOTHING_CAME: &str = "nothing more came in time";
 const NOTHING_TAKEN: &str = "nothing more was taken in time";
 
@@ -140,9 +139,9 @@ struct TcpHalf {
 impl TcpHalf {
     /// Runs one read or write that gives up at the deadline.
     ///
-    /// Setting the socket's timeout is a system call. It is made again only when
-    /// the one in force would be more than a quarter too long; one that is too
-    /// short just goes round the loop.
+    /// Setting the socket's timeout is a system call. It is set again only when the
+    /// current one would be more than a quarter too long; after one that is too short,
+    /// the loop just goes round again.
     fn by_deadline(
         &mut self,
         set: fn(&TcpStream, Option<Duration>) -> io::Result<()>,
@@ -160,7 +159,7 @@ impl TcpHalf {
             }
             match act(&self.stream) {
                 Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
-                    self.in_force = Duration::MAX; // too short, or over: look again
+                    self.in_force = Duration::MAX; // too short, or over: check again
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 done => return done,
@@ -195,12 +194,12 @@ impl ReadHalf for TcpHalf {
     }
 }
 
-/// Whether a TCP connection is over. The end of the stream alone would not show it: what came
-/// before that end must be read first.
+/// Whether a TCP connection is over. Reading would not show it at once: everything that came
+/// before the end would have to be read first.
 #[cfg(unix)]
 fn has_ended(stream: &TcpStream) -> bool {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
-    // Other systems say HUP for the end of one direction, too.
+    // Other systems also report HUP for the end of one direction.
     #[cfg(any(target_os = "linux", target_os = "android"))]
     let asked = PollFlags::RDHUP;
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
@@ -210,7 +209,7 @@ fn has_ended(stream: &TcpStream) -> bool {
     poll(&mut polled, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).is_ok_and(|reported| reported > 0)
 }
 
-/// The same without `poll`: it shows once everything that came before the end has been read.
+/// The same without `poll`: true only after everything that came before the end has been read.
 #[cfg(not(unix))]
 fn has_ended(stream: &TcpStream) -> bool {
     let peek = || -> io::Result<usize> {
@@ -231,9 +230,8 @@ impl WriteHalf for TcpHalf {
     }
 }
 
-/// Two transports that are each other's other side, in memory. Each direction
-/// holds `room` bytes: a writer of more waits, as on a socket whose buffers are
-/// full.
+/// Makes the two ends of a connection in memory. Each direction holds `room`
+/// bytes; a writer waits while it is full, as on a socket whose buffers are full.
 pub fn pair(room: usize, a: SocketAddr, b: SocketAddr) -> (Transport, Transport) {
     let (there, back) = (Arc::new(Pipe::new(room)), Arc::new(Pipe::new(room)));
     let end = |peer, input: &Arc<Pipe>, output: &Arc<Pipe>| {
@@ -247,7 +245,7 @@ pub fn pair(room: usize, a: SocketAddr, b: SocketAddr) -> (Transport, Transport)
 
 struct Pipe {
     room: usize,
-    /// What is on its way, and whether more may come.
+    /// The bytes on their way, and whether the pipe is open.
     state: Mutex<(VecDeque<u8>, bool)>,
     changed: Condvar,
 }
@@ -266,7 +264,7 @@ impl Pipe {
         self.changed.notify_all();
     }
 
-    /// Waits until `ready`, or fails at the deadline.
+    /// Waits until `ready` is true, or fails at the deadline.
     fn wait(
         &self,
         until: Instant,

@@ -1,4 +1,4 @@
-//! Which pieces somebody has: one bit each, the first piece in the highest bit.
+//! The pieces a peer has: one bit each, the first piece in the highest bit.
 
 use thiserror::Error;
 
@@ -6,8 +6,8 @@ use crate::s01_bencode::counted;
 
 /// A set of pieces of one torrent.
 ///
-/// It is kept in words of 64, in which the first piece is the highest bit, as it
-/// is in the bytes on the wire. So two sets can be compared 64 pieces at a time.
+/// Stored as words of 64 bits. The first piece is the highest bit, as in the bytes
+/// on the wire. So two sets can be compared 64 pieces at a time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bitfield {
     words: Vec<u64>,
@@ -35,7 +35,7 @@ impl Bitfield {
     /// BEP 3 wants them zero, but nothing depends on them ([`has_spare_bits`]).
     ///
     /// # Errors
-    /// If it is too short or too long for this many pieces. Then nobody knows which bit is
+    /// If it is too short or too long for this many pieces. Then it is unclear which bit is
     /// which piece.
     pub fn decode(bytes: &[u8], pieces: u32) -> Result<Bitfield, BitfieldError> {
         let expected = pieces.div_ceil(8) as usize;
@@ -78,7 +78,7 @@ impl Bitfield {
         true
     }
 
-    /// How many pieces are in the set.
+    /// The number of pieces in the set.
     pub fn count(&self) -> u32 {
         self.words.iter().map(|word| word.count_ones()).sum()
     }
@@ -99,7 +99,7 @@ impl Bitfield {
     }
 }
 
-/// The pieces a peer has. A seed says so in one byte, and takes no more room here either.
+/// The pieces a peer has. A seed says so in one byte (`have all`), and needs no bits here either.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PeerPieces {
     /// Everything: the peer is a seed.
@@ -122,7 +122,7 @@ fn mask(index: u32) -> u64 {
     1 << (63 - index % 64)
 }
 
-/// What a bitfield with a spare bit set does wrong.
+/// The note about a bitfield with a spare bit set.
 pub const SPARE_BITS: &str = "its bitfield sets bits beyond the last piece, which must be zero (BEP 3); they are passed over";
 
 /// Whether a bit is set for a piece that does not exist, in a payload of the right length.
@@ -135,7 +135,7 @@ pub fn has_spare_bits(bytes: &[u8], pieces: u32) -> bool {
 #[derive(Debug, PartialEq, Eq, Error)]
 #[allow(missing_docs)] // of the fields: the messages say what they are
 pub enum BitfieldError {
-    /// It is not one bit a piece.
+    /// It does not have one bit for each piece.
     #[error("a bitfield for {pieces} pieces must be {}, but is {found}", counted(*expected, "byte"))]
     Length { expected: usize, pieces: u32, found: usize },
 }

@@ -8,7 +8,7 @@ use super::{Message, MessageError, Messages};
 use crate::s04_handshake::transport::{Dial, Hangup, ReadHalf, Transport, WriteHalf};
 use crate::s04_handshake::{Handshake, HandshakeError, exchange};
 
-/// The longest that connecting and shaking hands may take together.
+/// The longest time for connecting and the handshake together.
 pub const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
 
 /// A connection on which both handshakes have been exchanged. Dropping it, or its
@@ -16,9 +16,9 @@ pub const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
 pub struct Connection {
     /// The other side's address.
     pub peer: SocketAddr,
-    /// What we said in our handshake.
+    /// Our handshake.
     pub ours: Handshake,
-    /// What they said in theirs.
+    /// The peer's handshake.
     pub theirs: Handshake,
     /// What they send.
     pub input: Messages<Box<dyn ReadHalf>>,
@@ -38,10 +38,10 @@ impl Drop for Line {
 }
 
 impl Connection {
-    /// Dials a peer and shakes hands. The deadline then stays in force.
+    /// Dials a peer and exchanges handshakes. The deadline then stays in force.
     ///
     /// # Errors
-    /// If it cannot be reached, or is not a peer for this torrent.
+    /// If the peer cannot be reached, or does not serve this torrent.
     pub fn open(dial: &dyn Dial, peer: SocketAddr, ours: &Handshake, until: Instant) -> Result<Connection, HandshakeError> {
         let until = until.min(Instant::now() + HANDSHAKE_TIME);
         let mut transport = dial.dial(peer, until)?;
@@ -50,13 +50,13 @@ impl Connection {
         Ok(Connection::new(transport, *ours, theirs))
     }
 
-    /// Goes on after a handshake that was exchanged by other means.
+    /// Makes a connection of a transport whose handshakes have been exchanged already.
     pub fn new(transport: Transport, ours: Handshake, theirs: Handshake) -> Connection {
         let Transport { peer, reader, writer, hang_up } = transport;
         Connection { peer, ours, theirs, input: Messages::new(reader), output: writer, line: Line(hang_up) }
     }
 
-    /// Whether both sides have set a reserved bit: what it stands for is agreed on.
+    /// Whether both sides have set a reserved bit: then its extension is agreed on.
     pub fn has_bit(&self, bit: usize) -> bool {
         self.ours.has_bit(bit) && self.theirs.has_bit(bit)
     }
@@ -66,7 +66,7 @@ impl Connection {
         self.input.get_mut().has_ended()
     }
 
-    /// One deadline for both directions.
+    /// Sets one deadline for both directions.
     pub fn set_deadline(&mut self, until: Instant) {
         self.input.get_mut().set_deadline(until);
         self.output.set_deadline(until);
@@ -80,7 +80,7 @@ impl Connection {
         message.write_to(&mut self.output)
     }
 
-    /// Sends bytes that are messages already.
+    /// Sends messages that are already encoded.
     ///
     /// # Errors
     /// If the connection breaks, or the deadline comes.

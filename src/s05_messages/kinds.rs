@@ -1,14 +1,14 @@
-//! What is known of a message by its id alone: its name, and how long it may be.
+//! What a message's id alone gives: its name, and the longest it may be.
 
 use super::BLOCK_LENGTH;
 
-/// The longest message that is read, in bytes, unless it is a bitfield. Of all that are
-/// known, only blocks and metadata pieces exceed a few KiB, and these stay below 17 KiB;
-/// fifty peers can have us keep a message of this length each.
+/// The longest message that is read, in bytes, unless it is a bitfield. Of the known
+/// messages, only blocks and metadata pieces exceed a few KiB, and those stay below 17 KiB.
+/// Not more, since fifty peers can each make us keep a message of this length.
 pub const LONGEST_MESSAGE: usize = 128 << 10;
 
-/// The longest that a message may be in a torrent of this many pieces, in bytes, its id among
-/// them. An id that has not come yet may be a bitfield's.
+/// Returns the longest that a message may be in a torrent with this many pieces, in bytes, its id
+/// included. If the id has not come yet, it may be a bitfield's.
 pub fn longest(id: Option<u8>, pieces: u32) -> usize {
     match id {
         // Id, index and begin, before the block.

@@ -12,7 +12,7 @@ use super::{BoxError, Extension, Reply};
 /// Receives a peer's notices that it lost a piece.
 pub struct DontHave;
 
-/// Its name in `m`.
+/// The extension's name in `m`.
 pub const NAME: &str = "lt_donthave";
 
 impl Extension for DontHave {
@@ -26,12 +26,12 @@ impl Extension for DontHave {
     }
 }
 
-/// The payload for a piece.
+/// Encodes the payload for a piece.
 pub fn encode(index: u32) -> [u8; 4] {
     index.to_be_bytes()
 }
 
-/// The piece of a payload. Not checked against the torrent.
+/// Decodes the piece in a payload. It is not checked against the torrent.
 ///
 /// # Errors
 /// If the payload is not four bytes.
@@ -43,6 +43,6 @@ pub fn decode(payload: &[u8]) -> Result<u32, DontHaveError> {
 #[derive(Debug, PartialEq, Eq, Error)]
 #[error("a piece index of 4 bytes was expected, but found {found}")]
 pub struct DontHaveError {
-    /// Its size in bytes.
+    /// The payload's size in bytes.
     pub found: usize,
 }

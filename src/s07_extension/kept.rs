@@ -1,4 +1,4 @@
-//! How much of a peer's extension handshake is read and kept. A first reading can skip this.
+//! How much of a peer's extension handshake is read and kept. Skip this at first reading.
 
 use std::collections::BTreeMap;
 
@@ -7,18 +7,18 @@ use crate::s01_bencode::forgiving::PassedOver;
 use crate::s01_bencode::limits::Limits;
 use crate::s01_bencode::{Value, excerpt, printable};
 
-/// Limits of the dictionary. Real ones hold some twenty values, two levels deep. A name for each
-/// of the 255 ids fits in three times over.
+/// Limits of the dictionary. Real ones hold some twenty values, two levels deep. These leave room
+/// for three names for each of the 255 ids.
 pub const LIMITS: Limits = Limits { depth: 8, items: 1_000 };
 
-/// How many extension names are kept of one peer: ids are one byte.
+/// The most extension names that are kept for one peer: an id is one byte.
 const MOST_NAMES: usize = 255;
 
-/// The longest name in `m`, and client's name in `v`, in bytes. A longer name is passed over;
-/// `v` is cut. Real names stay below 30.
+/// The longest name in `m` and the longest client name in `v`, in bytes. A longer name is passed
+/// over; a longer `v` is cut. Real names stay below 30.
 const LONGEST_NAME: usize = 100;
 
-/// Reads an entry of `m`: the name, and the id by which the sender wants to be reached.
+/// Reads an entry of `m`: the name, and the id the sender wants for it.
 pub(super) fn extension(name: &[u8], id: &Value, notes: &mut PassedOver) -> Option<(String, u8)> {
     let text = std::str::from_utf8(name).ok().filter(|text| text.len() <= LONGEST_NAME);
     let number = id.unsigned().and_then(|id| u8::try_from(id).ok());
@@ -30,17 +30,17 @@ pub(super) fn extension(name: &[u8], id: &Value, notes: &mut PassedOver) -> Opti
     Some((text?.to_owned(), number?))
 }
 
-/// Returns the client's name and version, safe to print, and no longer than anybody reads.
+/// Returns the client's name and version, safe to print and cut to [`LONGEST_NAME`].
 pub(super) fn client_name(v: &[u8]) -> String {
     let start = String::from_utf8_lossy(v.get(..LONGEST_NAME).unwrap_or(v));
     let whole = if v.len() > LONGEST_NAME { start.trim_end_matches('\u{fffd}') } else { &start };
     let mut name = printable(whole);
-    // A control character is longer where it can be seen.
+    // An escaped control character takes more bytes, so cut again.
     name.truncate(name.floor_char_boundary(LONGEST_NAME));
     name
 }
 
-/// Adds the names of a later handshake to those of the earlier ones. A peer that goes on
+/// Adds the names of a later handshake to the earlier ones, up to a limit: a peer that keeps
 /// inventing names would fill our memory.
 pub(super) fn add_names(said: &mut ExtensionHandshake, later: BTreeMap<String, u8>) {
     for (name, id) in later {

@@ -5,12 +5,12 @@
 //! | 1 | total_size, 4 bytes | offset, 4 | bytes..  data
 //! | 2 |                                           "I don't have metadata"
 //! ```
-//! It lost to `ut_metadata` (BEP 9), and one can see why:
+//! It lost to `ut_metadata` (BEP 9), for reasons that are easy to see:
 //!
 //! * The requester does not know the size, so it asks in 256ths. A part has no
-//!   fixed size, and parts asked for with different `size` overlap.
-//! * Nothing in an answer says which request it answers, so a refusal cannot say
-//!   *what* is refused, and two requests cannot be told apart.
+//!   fixed size, and requests with different `size` overlap.
+//! * Nothing in an answer says which request it belongs to. So a refusal cannot
+//!   say *what* is refused, and the answers to two requests look alike.
 //! * Its fields are fixed. A bencoded dictionary takes another key; this does not.
 //!
 //! BEP 9 put the size into the extension handshake, and the rest followed.
@@ -20,16 +20,16 @@ use thiserror::Error;
 /// The payload of an `LT_metadata` message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LtMetadata<'a> {
-    /// Wanted: from `start` / 256 of the whole, `size` / 256 of it.
+    /// "Send me `size` / 256 of the whole, from `start` / 256 on."
     Request {
         /// 0 to 255.
         start: u8,
-        /// 1 to 256; one less goes over the wire.
+        /// 1 to 256; one less is sent.
         size: u16,
     },
     /// A part of the metadata.
     Data {
-        /// The size of all of it, in bytes.
+        /// The size of all the metadata, in bytes.
         total_size: u32,
         /// Where this part belongs, in bytes.
         offset: u32,
@@ -58,7 +58,7 @@ impl<'a> LtMetadata<'a> {
         }
     }
 
-    /// The payload, without the extension id.
+    /// Encodes the payload, without the extension id.
     pub fn encode(&self) -> Vec<u8> {
         match *self {
             LtMetadata::Request { start, size } => vec![0, start, (size.clamp(1, 256) - 1) as u8],

@@ -6,7 +6,7 @@ use super::MetadataPieceIndex;
 use crate::s01_bencode::limits::{Limits, decode_within};
 use crate::s01_bencode::{BencodeError, Value, encode};
 
-/// Limits of the dictionary: it has two or three numbers, and room for what others may add.
+/// Limits of the dictionary: two or three numbers, and room for keys that others may add.
 pub const LIMITS: Limits = Limits { depth: 4, items: 50 };
 
 /// The payload of a `ut_metadata` message.
@@ -20,7 +20,7 @@ pub enum MetadataMessage<'a> {
     Data { piece: MetadataPieceIndex, total_size: Option<u64>, data: &'a [u8] },
     /// `msg_type` 2: "I do not have it".
     Reject { piece: MetadataPieceIndex },
-    /// A `msg_type` that is not known here. BEP 9: to be ignored.
+    /// An unknown `msg_type`, which BEP 9 says to ignore.
     Unknown { msg_type: u64 },
 }
 
@@ -49,7 +49,7 @@ impl<'a> MetadataMessage<'a> {
         })
     }
 
-    /// The payload, without the extension id.
+    /// Encodes the payload, without the extension id.
     pub fn encode(&self) -> Vec<u8> {
         let head = |msg_type: u64, piece: Option<u32>, total_size: Option<u64>| {
             let keys = [("msg_type", Some(msg_type)), ("piece", piece.map(u64::from)), ("total_size", total_size)];
@@ -71,7 +71,7 @@ pub enum MetadataMessageError {
     /// It does not start with bencode.
     #[error("a ut_metadata message is not bencode: {0}")]
     Bencode(#[from] BencodeError),
-    /// A key is not there, or not a number that makes sense.
+    /// A key is missing, or not a number in the valid range.
     #[error("a ut_metadata message needs a number at {key}")]
     Missing { key: &'static str },
 }

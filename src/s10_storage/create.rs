@@ -1,17 +1,16 @@
-//! The other way round: from files to a .torrent.
+//! The other way around: from files to a .torrent.
 //!
-//! Whoever makes a torrent decides what everybody else will call it. So the same
-//! content must give the same bytes each time, on every machine: files go in a
-//! fixed order, and no date goes in unless it is asked for. And nothing is written
-//! that our own reader would take for something else: what was encoded is read back
-//! before anybody gets to see it.
+//! Whoever makes a torrent decides its info hash for everyone. So the same content
+//! must give the same bytes each time, on every machine: files are in a fixed order,
+//! and no date is written unless the user asks for one. And our own reader must read
+//! exactly what was meant: the encoded bytes are read back before they are written.
 //!
 //! | found in the folder | in the torrent |
 //! |---|---|
 //! | files, hidden and empty ones included | in the order of their names' bytes, folder by folder |
 //! | folders | as parts of paths; one without files leaves no trace |
-//! | symbolic links, pipes, devices | an error: what they lead to is not content |
-//! | names that are not UTF-8, or that readers change to be safe (see [`paths`]) | an error |
+//! | symbolic links, pipes, devices | an error: they are not content |
+//! | names that are not UTF-8, or that a reader changes to be safe (see [`paths`]) | an error |
 //!
 //! [`paths`]: crate::s02_metainfo::paths
 
@@ -31,57 +30,59 @@ use crate::s01_bencode::encode::{bytes, dictionary, integer, list};
 use crate::s01_bencode::printable;
 use crate::s02_metainfo::{FileEntry, Info, MAX_PIECE_LENGTH, MAX_PIECES, MAX_TORRENT_FILE, Metainfo, MetainfoError};
 
-/// The most pieces that a piece length chosen here leads to, while it is below
-/// [`LONGEST_CHOICE`]: 40 KiB of hashes.
+/// The most pieces that we aim for: 40 KiB of hashes. Content that would need pieces longer
+/// than [`LONGEST_CHOICE`] gets more.
 const PIECES_MEANT: u64 = 2048;
-/// A block (stage 9): a shorter piece would have more hash for no use.
+/// The shortest piece length that we choose, in bytes: a block (stage 9). Shorter pieces would
+/// only add hashes.
 const SHORTEST_CHOICE: u64 = 16 << 10;
-/// A piece is the least that can be checked, so also the least that can be passed on.
+/// The longest piece length that we choose, in bytes. A peer can pass on only whole pieces, so
+/// they must not be too long.
 const LONGEST_CHOICE: u64 = 16 << 20;
 
-/// What goes in besides the content.
+/// What a torrent says besides its content.
 #[derive(Debug, Clone, Default)]
 pub struct Draft {
-    /// The bytes in a piece, or none to have it chosen by [`piece_length_for`].
+    /// The length of a piece, in bytes; if `None`, [`piece_length_for`] chooses it.
     pub piece_length: Option<u64>,
     /// Tracker URLs in tiers (BEP 12).
     pub tiers: Vec<Vec<String>>,
     /// `private`: peers from the trackers only (BEP 27).
     pub private: bool,
-    /// `url-list`: HTTP servers that have the content, too (BEP 19).
+    /// `url-list`: HTTP servers that also have the content (BEP 19).
     pub web_seeds: Vec<String>,
-    /// `comment`, for whoever looks into the torrent.
+    /// `comment`: free text for anyone who reads the torrent.
     pub comment: Option<String>,
-    /// `source`, inside of info: by it, trackers give the same content two names.
+    /// `source`, inside info: it gives the same content another info hash at each tracker.
     pub source: Option<String>,
-    /// `created by`, a program.
+    /// `created by`: a program.
     pub created_by: Option<String>,
     /// `creation date`, in seconds since 1970.
     pub creation_date: Option<u64>,
 }
 
-/// Files that have been found, and can be made a torrent of.
+/// Files that were found, and that a torrent can be made from.
 #[derive(Debug)]
 pub struct Content {
     /// The torrent's name.
     pub name: String,
-    /// The files in their order. As in [`Storage`], the one file of a torrent
+    /// The files in their order. As in [`Storage`], the single file of a torrent
     /// without a folder has an empty path.
     pub files: Vec<FileEntry>,
-    /// The bytes in all of them together.
+    /// The length of all files together, in bytes.
     pub length: u64,
     root: PathBuf,
     folder: bool,
-    /// When each file was last changed, where the system tells.
+    /// When each file was last changed, if the system reports it.
     changed: Vec<Option<SystemTime>>,
 }
 
 impl Content {
-    /// Looks at a file, or at a folder and all that is in it. Without a `name` it is
-    /// the last part of the path.
+    /// Finds a file, or a folder and everything in it. The default for `name` is the last
+    /// part of the path.
     ///
     /// # Errors
-    /// If there is nothing, or anything that cannot be told in a torrent.
+    /// If there is nothing, or anything that a torrent cannot describe.
     pub fn find(path: &Path, name: Option<&str>) -> Result<Content, CreateError> {
         let there = fs::metadata(path).map_err(|error| StorageError::io(path, error))?;
         let name = name.map_or_else(|| own_name(path), |name| Ok(name.to_owned()))?;
@@ -95,8 +96,8 @@ impl Content {
         if content.length == 0 {
             return Err(CreateError::Empty { path: shown(path) });
         }
-        // With no bytes and no hashes it is a torrent already, whose names can be
-        // read back before hours are spent on hashing.
+        // Make a torrent of empty files first, without hashes: its names can be read back
+        // before hours are spent on hashing.
         let empty = |file: &FileEntry| FileEntry { offset: 0, length: 0, ..file.clone() };
         let files: Vec<FileEntry> = content.files.iter().map(empty).collect();
         let raw = info(&content.name, folder, &files, 1, &[], &Draft::default());
@@ -104,12 +105,12 @@ impl Content {
         Ok(content)
     }
 
-    /// Adds what is in a folder, which is given relative to the root.
+    /// Adds everything in a folder, which is given relative to the root.
     fn walk(&mut self, below: &Path) -> Result<(), CreateError> {
         let folder = self.root.join(below);
         let failed = |error| StorageError::io(&folder, error);
-        // Names alone: an entry itself would keep the folder open, and there may be
-        // more folders in each other than files that may be open.
+        // Keep only names: an entry would keep its folder open, and folders may be nested
+        // deeper than the number of files that may be open.
         let named = |entry: io::Result<fs::DirEntry>| entry.and_then(|entry| Ok((entry.file_name(), entry.file_type()?)));
         let mut entries: Vec<(OsString, FileType)> =
             fs::read_dir(&folder).map_err(failed)?.map(named).collect::<io::Result<_>>().map_err(failed)?;
@@ -144,8 +145,8 @@ impl Content {
         Ok(())
     }
 
-    /// The torrent of these files, without a part of it on disk yet. `hashed` is
-    /// called with the bytes done so far; it may be asked to `stop`.
+    /// Makes the torrent of these files, in memory. `hashed` is called with the number of
+    /// bytes done so far; setting `stop` ends it early.
     ///
     /// # Errors
     /// If a file cannot be read or changes meanwhile, or if there would be too many
@@ -153,14 +154,14 @@ impl Content {
     pub fn torrent(&self, draft: &Draft, stop: &AtomicBool, hashed: &(dyn Fn(u64) + Sync)) -> Result<Created, CreateError> {
         let piece_length = self.piece_length(draft)?;
         let count = self.length.div_ceil(u64::from(piece_length));
-        // The only thing that grows with the content: 20 bytes a piece.
+        // All that grows with the content: 20 bytes for each piece.
         let hashes = Mutex::new(vec![[0; 20]; count as usize]); // at most 2^21
         let store = Storage::of(self.files.clone(), &self.root, false);
         let done = hash_pieces(&store, self.length, piece_length, stop, hashed, &|index, hash| {
             hashes.lock().unwrap_or_else(PoisonError::into_inner)[index as usize] = hash?;
             Ok(())
         });
-        // Before the error: a file that was cut explains itself better so.
+        // Before the error: "was changed" explains a file that was cut better than "ends early".
         self.unchanged()?;
         done?;
         if stop.load(Ordering::Relaxed) {
@@ -171,7 +172,7 @@ impl Content {
         self.read_back(torrent(raw, draft), draft)
     }
 
-    /// The piece length to use, which leads to no more pieces than a torrent may have.
+    /// Returns the piece length to use, if it makes no more pieces than a torrent may have.
     fn piece_length(&self, draft: &Draft) -> Result<u32, CreateError> {
         let length = draft.piece_length.unwrap_or_else(|| piece_length_for(self.length));
         let enough = self.length.div_ceil(MAX_PIECES).max(1).next_power_of_two();
@@ -185,11 +186,11 @@ impl Content {
         }
     }
 
-    /// Makes sure that every file still is what it was when it was found.
+    /// Checks that every file is unchanged since it was found.
     fn unchanged(&self) -> Result<(), CreateError> {
         for (file, changed) in self.files.iter().zip(&self.changed) {
             let place = join(&self.root, &file.path);
-            // The root may be a link by which the user named a file.
+            // If the user named a single file, that may be a link.
             let there = if self.folder { fs::symlink_metadata(&place) } else { fs::metadata(&place) };
             let same =
                 there.is_ok_and(|there| there.is_file() && there.len() == file.length && there.modified().ok() == *changed);
@@ -200,7 +201,7 @@ impl Content {
         Ok(())
     }
 
-    /// Reads what was encoded as any client will, and compares.
+    /// Reads the encoded torrent as any client will, and compares.
     fn read_back(&self, bytes: Vec<u8>, draft: &Draft) -> Result<Created, CreateError> {
         if bytes.len() as u64 > MAX_TORRENT_FILE {
             return Err(CreateError::TooLarge { what: "the .torrent file", limit: MAX_TORRENT_FILE });
@@ -214,7 +215,7 @@ impl Content {
         Ok(Created { bytes, metainfo })
     }
 
-    /// Whether a reader has exactly our names, and has mended none of them.
+    /// Checks that a reader gets exactly our names, and repairs none of them.
     fn same_names(&self, info: &Info) -> Result<(), CreateError> {
         let misread =
             |written: &str, read: &str| Err(CreateError::Misread { written: written.to_owned(), read: read.to_owned() });
@@ -229,11 +230,11 @@ impl Content {
         Ok(())
     }
 
-    /// Looks whether a .torrent may be written to `output`: not over the content, and
-    /// not into it, where the next torrent of the same folder would hold it.
+    /// Checks whether a .torrent may be written to `output`: not over the content, and
+    /// not into it, where the next torrent of the same folder would include it.
     ///
     /// # Errors
-    /// If it may not, or if something is there already and there is no `force`.
+    /// If it may not, or if something is already there and `force` is not set.
     pub fn allows(&self, output: &Path, force: bool) -> Result<(), CreateError> {
         let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let real = |path: &Path| path.canonicalize().map_err(|error| StorageError::io(path, error));
@@ -254,22 +255,22 @@ impl Content {
 pub struct Created {
     /// The .torrent file.
     pub bytes: Vec<u8>,
-    /// The same, as it is read.
+    /// The same, decoded.
     pub metainfo: Metainfo,
 }
 
 impl Created {
-    /// Writes it beside its place and then renames it, so that nobody ever sees half
-    /// of a torrent.
+    /// Writes a temporary file beside `output` and then renames it, so that no program
+    /// ever sees half of a torrent.
     ///
     /// # Errors
-    /// If it cannot be written, or if something is there already and there is no
-    /// `force`.
+    /// If it cannot be written, or if something is already there and `force` is not
+    /// set.
     pub fn write(&self, output: &Path, force: bool) -> Result<(), CreateError> {
         let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let mut builder = tempfile::Builder::new();
         builder.prefix(".piecemeal-").suffix(".torrent");
-        // A temporary file is for its owner alone by default; a torrent is for others.
+        // By default only its owner can read a temporary file; a torrent is for others.
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
         let write = || {
@@ -283,14 +284,14 @@ impl Created {
     }
 }
 
-/// A power of two between 16 KiB and 16 MiB that makes 1,024 to 2,048 pieces of the
-/// content, or as near to that as it goes. More pieces make a large .torrent, fewer
-/// make each mistake costly.
+/// Returns a power of two from 16 KiB to 16 MiB that makes 1,024 to 2,048 pieces of the
+/// content, or as close to that as possible. More pieces make a large .torrent; fewer
+/// make each wrong piece expensive.
 pub fn piece_length_for(length: u64) -> u64 {
     length.div_ceil(PIECES_MEANT).clamp(SHORTEST_CHOICE, LONGEST_CHOICE).next_power_of_two()
 }
 
-/// The info dictionary. Keys are sorted by [`dictionary`].
+/// Encodes the info dictionary. [`dictionary`] sorts the keys.
 fn info(name: &str, folder: bool, files: &[FileEntry], piece_length: u32, hashes: &[[u8; 20]], draft: &Draft) -> Vec<u8> {
     let mut pairs =
         vec![("name", bytes(name)), ("piece length", integer(piece_length)), ("pieces", bytes(hashes.as_flattened()))];
@@ -310,11 +311,11 @@ fn info(name: &str, folder: bool, files: &[FileEntry], piece_length: u32, hashes
     dictionary(pairs)
 }
 
-/// The whole .torrent file around an info dictionary.
+/// Encodes the whole .torrent file around an info dictionary.
 fn torrent(info: Vec<u8>, draft: &Draft) -> Vec<u8> {
     let mut pairs = vec![("info", info)];
     let urls = || draft.tiers.iter().flatten();
-    // BEP 12: who knows `announce-list` ignores `announce`, and the other way round.
+    // BEP 12: clients that know `announce-list` ignore `announce`; older ones need it.
     pairs.extend(urls().next().map(|first| ("announce", bytes(first))));
     if urls().count() > 1 {
         let tiers = draft.tiers.iter().map(|tier| list(tier.iter().map(bytes)));
@@ -329,7 +330,7 @@ fn torrent(info: Vec<u8>, draft: &Draft) -> Vec<u8> {
     dictionary(pairs)
 }
 
-/// The last part of a path; for `.` and the like, that of the folder it stands for.
+/// Returns the last part of a path; for `.` and the like, that of the folder it means.
 fn own_name(path: &Path) -> Result<String, CreateError> {
     let plain = matches!(path.components().next_back(), Some(Component::Normal(_)));
     let real = if plain { Ok(path.to_owned()) } else { path.canonicalize() };
@@ -338,7 +339,7 @@ fn own_name(path: &Path) -> Result<String, CreateError> {
     name.map(str::to_owned).ok_or_else(|| CreateError::NotText { path: shown(path) })
 }
 
-/// Joins, but puts no `/` behind a file.
+/// Joins two paths, without a `/` after a file.
 fn join(root: &Path, below: &Path) -> PathBuf {
     if below.as_os_str().is_empty() { root.to_owned() } else { root.join(below) }
 }
@@ -347,31 +348,31 @@ fn join(root: &Path, below: &Path) -> PathBuf {
 #[derive(Debug, Error)]
 #[allow(missing_docs)] // of the fields: the messages say what they are
 pub enum CreateError {
-    /// They cannot be read, are no files, or the output cannot be written.
+    /// They cannot be read, are not files, or the output cannot be written.
     #[error(transparent)]
     Storage(#[from] StorageError),
-    /// There is no file, or none with a byte in it: clients refuse such a torrent.
+    /// There is no file with at least one byte: clients refuse such a torrent.
     #[error("{path}: a file with at least one byte was expected, but there is none")]
     Empty { path: String },
     /// BEP 3: names are UTF-8.
     #[error("{path}: names in a torrent are UTF-8, but this one is not")]
     NotText { path: String },
-    /// Readers would mend it to something else.
+    /// Readers would change it.
     #[error("{}: clients would change this to {}", printable(written), printable(read))]
     Misread { written: String, read: String },
-    /// A length below 1 byte or over 512 MiB, or one that makes too many pieces.
+    /// The piece length is below 1 byte or over 512 MiB, or makes too many pieces.
     #[error(
         "pieces of {length} bytes would be {pieces} pieces; 1 to {MAX_PIECE_LENGTH} bytes and at most {MAX_PIECES} pieces are allowed"
     )]
     PieceLength { length: u64, pieces: u64, enough: u64 },
-    /// Over a limit that no piece length helps against.
+    /// The content is over a limit, whatever the piece length.
     #[error("{what} would be over {limit} bytes, the most that is read")]
     TooLarge { what: &'static str, limit: u64 },
-    /// The hashes are of something that is not there any more.
+    /// The hashes are of content that has changed since.
     #[error("{path}: was changed while it was hashed")]
     Changed { path: String },
     /// The torrent would become a part of its own content.
-    #[error("{path}: is in the content itself, which would change by it")]
+    #[error("{path}: is part of the content, which would change")]
     Inside { path: String },
     /// Our own reader refuses it.
     #[error(transparent)]

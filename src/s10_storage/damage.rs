@@ -1,5 +1,5 @@
-//! From pieces that are wrong to the files that this concerns: hashes speak of
-//! pieces, people of files.
+//! From wrong pieces to the files they belong to: hashes are about pieces, but users
+//! think in files.
 
 use std::ops::Range;
 use std::path::PathBuf;
@@ -8,17 +8,17 @@ use super::{Storage, StorageError};
 use crate::s02_metainfo::{FileEntry, Info};
 use crate::s05_messages::bitfield::Bitfield;
 
-/// One file, held against the torrent.
+/// One file, compared with the torrent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileReport {
-    /// Which of [`Info::files`] it is.
+    /// The file's index in [`Info::files`].
     pub number: usize,
-    /// The bytes it has on disk; `None` if it is not there.
+    /// The length on disk, in bytes; `None` if the file is not there.
     pub found: Option<u64>,
-    /// The pieces that hold a part of it. A piece at either end may hold parts of
-    /// other files, too.
+    /// The pieces that hold a part of the file. A piece at either end may also hold
+    /// parts of other files.
     pub pieces: Range<u32>,
-    /// How many of these pieces are wrong.
+    /// The number of these pieces that are wrong.
     pub wrong: u32,
     /// The bytes of the file that its first unbroken run of wrong pieces covers.
     pub first_wrong: Option<Range<u64>>,
@@ -26,27 +26,27 @@ pub struct FileReport {
     pub state: State,
 }
 
-/// What is the matter with a file: the most telling thing first.
+/// What is wrong with a file, the most important first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
-    /// Nothing: it has its length, and all of its pieces are right.
+    /// Nothing: it has the right length, and all of its pieces are right.
     Whole,
-    /// It is not there. An empty file can be missing, though no piece tells.
+    /// It is not there. An empty file can be missing, though no piece shows it.
     Missing,
     /// It ends too early.
     TooShort,
-    /// It goes on behind its end. All of its pieces may be right nonetheless.
+    /// It is longer than in the torrent. All of its pieces may still be right.
     TooLong,
-    /// It has its length, and at least one piece that is wrong. Where that piece
-    /// has parts of other files, the fault may be theirs.
+    /// It has the right length, but at least one piece is wrong. If that piece has
+    /// parts of other files, the wrong bytes may be theirs.
     Wrong,
 }
 
-/// Every file but padding, in the order of the torrent. `right` is what
-/// [`verify`](super::verify) found.
+/// Reports on every file but padding, in the order of the torrent. `right` is the
+/// result of [`verify`](super::verify).
 ///
 /// # Errors
-/// If a file cannot be looked at, or something else stands in its place.
+/// If a file cannot be examined, or something else is in its place.
 pub fn files(info: &Info, storage: &Storage, right: &Bitfield) -> Result<Vec<FileReport>, StorageError> {
     let files = info.files.iter().enumerate().filter(|(_, file)| !file.padding);
     files.map(|(number, file)| report(info, number, file, storage.length_of(number)?, right)).collect()
@@ -76,9 +76,9 @@ fn report(
     Ok(FileReport { number, found, pieces, wrong, first_wrong, state })
 }
 
-/// The pieces that a file lies in: none for an empty one.
+/// Returns the pieces that hold a part of a file: none for an empty one.
 fn pieces_of(info: &Info, file: &FileEntry) -> Range<u32> {
-    // Where a torrent is read, its number of pieces is checked to fit.
+    // Always fits: reading the torrent checked its number of pieces.
     let index = |piece: u64| u32::try_from(piece).unwrap_or(u32::MAX);
     let first = index(file.offset / u64::from(info.piece_length));
     match file.length {
@@ -88,12 +88,12 @@ fn pieces_of(info: &Info, file: &FileEntry) -> Range<u32> {
 }
 
 impl Storage {
-    /// Whether every file is there with its exact length.
+    /// Whether every file is there with the right length.
     pub fn has_right_sizes(&self) -> bool {
         self.lengths().all(|(number, length)| length == Some(self.files[number].length))
     }
 
-    /// Whether one of the files is there, whatever is in it.
+    /// Whether any of the files is there, whatever is in it.
     pub fn has_any(&self) -> bool {
         self.lengths().any(|(_, length)| length.is_some())
     }
@@ -104,13 +104,13 @@ impl Storage {
         self.lengths().find(|(number, length)| longer(*number, *length)).map(|(number, _)| self.path(number))
     }
 
-    /// Returns the number of each file but padding, with its length on disk if it is there.
+    /// Returns the index of each file but padding, with its length on disk if it is there.
     fn lengths(&self) -> impl Iterator<Item = (usize, Option<u64>)> {
         let length = |number| self.length_of(number).ok().flatten();
         self.files.iter().enumerate().filter(|(_, entry)| !entry.padding).map(move |(number, _)| (number, length(number)))
     }
 
-    /// The length that a file has on disk, if it is there.
+    /// Returns the length of a file on disk, if it is there.
     pub(super) fn length_of(&self, number: usize) -> Result<Option<u64>, StorageError> {
         let place = self.place(number);
         match self.open_anew(number, self.reads) {

@@ -1,4 +1,4 @@
-//! Hashing pieces on all cores, to compare the hashes or to write them down.
+//! Hashing pieces on all cores, to compare the hashes or to put them into a torrent.
 
 use std::num::NonZero;
 use std::ops::Range;
@@ -12,15 +12,15 @@ use sha1::{Digest, Sha1};
 
 use super::{StorageError, Store};
 
-/// How much is read at once when hashing, in bytes: small enough for a cache.
+/// The number of bytes read at once when hashing: small enough for a cache.
 const READ_LENGTH: usize = 256 * 1024;
-/// How often it is told how far this is, even if no piece is done in between: a disk that
-/// does not answer must not look like a program that does not.
+/// The time between progress reports, even if no piece is done in between: when a disk hangs,
+/// the program must not seem to hang.
 const TOLD: Duration = Duration::from_millis(250);
 
-/// Hashes each piece of the first `length` bytes of a store, on all cores, and has
-/// `take` its number with its hash, or with why it could not be read. The first error
-/// that `take` returns ends it, and so does `stop`.
+/// Hashes each piece of the first `length` bytes of a store, on all cores, and calls
+/// `take` with its number and its hash, or with the error of reading it. The first error
+/// that `take` returns ends everything, and so does `stop`.
 pub(super) fn hash_pieces(
     store: &dyn Store,
     length: u64,
@@ -37,8 +37,8 @@ pub(super) fn hash_pieces(
     let work = || {
         let mut buffer = vec![0; READ_LENGTH.min(piece_length as usize)];
         while !stop.load(Ordering::Relaxed) {
-            // Whoever is free takes the next piece, so that neighbours on disk are
-            // read at about the same time.
+            // Each free thread takes the next piece, so neighbors on disk are read at
+            // about the same time.
             let index = next.fetch_add(1, Ordering::Relaxed);
             let begin = u64::from(index) * u64::from(piece_length);
             if begin >= length {
@@ -46,7 +46,7 @@ pub(super) fn hash_pieces(
             }
             let size = (length - begin).min(u64::from(piece_length));
             if let Err(error) = take(index, hash(store, begin..begin + size, &mut buffer)) {
-                // Beyond all pieces: nobody finds another one.
+                // Beyond all pieces: no thread finds another one.
                 next.store(u32::MAX / 2, Ordering::Relaxed);
                 failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
                 return;
@@ -54,7 +54,7 @@ pub(super) fn hash_pieces(
             checked(done.fetch_add(size, Ordering::Relaxed) + size);
         }
     };
-    // Each worker holds a sender while it works. When the last one is dropped, all is over.
+    // Each worker holds a sender while it works. When the last one is dropped, all are done.
     let (working, over) = mpsc::channel::<()>();
     let hashed = &done;
     let tell = move || {
@@ -65,7 +65,7 @@ pub(super) fn hash_pieces(
     thread::scope(|scope| {
         for number in 1..cores {
             let working = working.clone();
-            // Where the system refuses a thread, the others do its part.
+            // If the system refuses a thread, the others do its part.
             let worker = move || {
                 work();
                 drop(working);

@@ -1,11 +1,11 @@
-//! The files that are kept open, since to open one for each block would cost too much.
+//! The files that are kept open, since opening one for each block would cost too much.
 
 use std::collections::{HashMap, VecDeque};
 use std::fs::File;
 use std::sync::Arc;
 
-/// How many files are kept open. The system allows for 1,024 in all, by default,
-/// and sockets need theirs.
+/// The most files that are kept open. By default the system allows 1,024 descriptors
+/// in all, and sockets need some of them.
 const OPEN_FILES: usize = 64;
 
 /// Open files by number.
@@ -21,7 +21,7 @@ impl OpenFiles {
         self.by_number.get(&number).map(Arc::clone)
     }
 
-    /// Keeps it open, and closes the oldest if there are too many.
+    /// Keeps a file open, and closes the oldest if there are too many.
     pub fn keep(&mut self, number: usize, file: &Arc<File>) {
         if self.by_number.insert(number, Arc::clone(file)).is_none() {
             self.oldest_first.push_back(number);
@@ -31,8 +31,8 @@ impl OpenFiles {
         }
     }
 
-    /// Closes the one that was opened first, once nobody reads or writes it any more. `false` if
-    /// none is open.
+    /// Closes the file that was opened first, as soon as no thread is using it. Returns `false`
+    /// if none is open.
     pub fn close_oldest(&mut self) -> bool {
         let oldest = self.oldest_first.pop_front();
         oldest.and_then(|oldest| self.by_number.remove(&oldest)).is_some()

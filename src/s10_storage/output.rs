@@ -1,5 +1,5 @@
-//! What is at the output before a download: nothing, a part of this very torrent,
-//! all of it, or something that is none of our business.
+//! What is at the output before a download: nothing, a part of this torrent, all of
+//! it, or something that is not ours to touch.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -15,29 +15,29 @@ use super::{Storage, StorageError, shown, verify};
 use crate::s02_metainfo::{Info, PieceIndex};
 use crate::s05_messages::bitfield::Bitfield;
 
-/// A piece of fewer bytes does not show whose content it is in. No real torrent has
-/// pieces as short as this, but for the last.
+/// The shortest piece, in bytes, that shows which torrent the content belongs to. In real
+/// torrents only the last piece is shorter.
 const SHORTEST_PROOF: u32 = 1024;
 
 /// An output that is ready to be downloaded to.
 pub struct Output {
-    /// Its files.
+    /// The torrent's files.
     pub storage: Arc<Storage>,
-    /// The pieces that are there already, each with the right hash.
+    /// The pieces that are already there, each with the right hash.
     pub have: Bitfield,
-    /// Whether a part of the content was there without our marker: another program has
-    /// begun the download.
+    /// Whether a part of the content was there without our marker: another program
+    /// began the download.
     pub begun_elsewhere: bool,
     marker: PathBuf,
 }
 
 impl Output {
-    /// Hashes what is there. `checked` is told how many bytes have been hashed; `stop`
-    /// ends that early. Nothing is written before it is known what is there.
+    /// Hashes what is there, before anything is written. `checked` is called with the
+    /// number of bytes done so far; setting `stop` ends the check early.
     ///
     /// Without `force`, content is left alone if it neither is marked as a download of
-    /// this torrent nor has a piece of it ([`is_part_of`]). With it, everything but the
-    /// pieces that are right will be overwritten.
+    /// this torrent nor has a piece of it ([`is_part_of`]). With `force`, everything but
+    /// the pieces that are right will be overwritten.
     ///
     /// # Errors
     /// If there is foreign content, or the place cannot be read or written.
@@ -60,21 +60,21 @@ impl Output {
             return Err(StorageError::Exists { path: shown(&marker), what: "of this torrent" });
         }
         let there = holds_something(&path);
-        // Read-only, so that hashing makes no file that was not there.
+        // Read-only, so that hashing creates no files.
         let reader = Storage::new(info, &path, false);
         let have = if there { verify(info, &reader, stop, checked)? } else { Bitfield::new(info.piece_count()) };
         if stop.load(Ordering::Relaxed) {
             return Err(StorageError::Stopped);
         }
         let ours = !there || marked || (have.is_full() && storage.has_right_sizes());
-        // One right piece is enough, whatever the others hold. In a partial download of another client
-        // wrong pieces that are not zero are normal: those that it had begun, and where it reserved
-        // no space, whatever the disk held. They cannot be told from what the user has changed since.
+        // One right piece is enough, whatever the others hold. In a partial download of another client,
+        // wrong pieces that are not zero are normal: pieces it had begun, and leftovers of the disk
+        // where it reserved no space. Nothing distinguishes them from changes that the user made since.
         let begun_elsewhere = !ours && is_part_of(info, &have);
         if !ours && !begun_elsewhere && !force {
             return Err(StorageError::Foreign { path: shown(&path), pieces: info.piece_count() });
         }
-        // No client writes more than the torrent has. Somebody added to the file since.
+        // No client writes more than the torrent has, so the extra bytes are the user's.
         if begun_elsewhere
             && !force
             && let Some(path) = storage.too_long()
@@ -88,22 +88,22 @@ impl Output {
         Ok(output)
     }
 
-    /// Leaves the note by which a later run knows this partial download, perhaps in place
-    /// of another one.
+    /// Writes the marker by which a later run recognizes this partial download; `instead`
+    /// of another one, if there is one.
     fn mark(&self, info: &Info, instead: bool) -> Result<(), StorageError> {
         if instead {
-            // Written over, it would change under all its names, and one may be somebody else's file.
+            // Overwriting it would also change every hard link to it, which may be someone's file.
             fs::remove_file(&self.marker).map_err(|error| StorageError::io(&self.marker, error))?;
         }
         let mut file = at(&self.marker).make_new()?;
         writeln!(file, "{}", info.info_hash).map_err(|error| StorageError::io(&self.marker, error))
     }
 
-    /// All pieces are there: brings the files to their lengths and takes the marker
-    /// away. From here on we do not write any more.
+    /// Finishes a download that has all pieces: brings the files to their lengths and
+    /// removes the marker. Nothing is written afterwards.
     ///
     /// # Errors
-    /// If a file cannot be made or cut, or the marker not removed.
+    /// If a file cannot be made or cut, or the marker cannot be removed.
     pub fn complete(&self) -> Result<(), StorageError> {
         self.storage.finish()?;
         self.storage.seal();
@@ -114,9 +114,9 @@ impl Output {
     }
 }
 
-/// Whether pieces that are right show that what is there belongs to the torrent.
+/// Whether the pieces that are right prove that the content belongs to the torrent.
 ///
-/// Not all do. Zeros are in every file whose space was reserved, and padding is zeros
+/// Not all do. Every file whose space was reserved has zeros, and padding is zeros
 /// where there is no file at all; and a few bytes, as in a short last piece, may be the
 /// same in any two files.
 pub fn is_part_of(info: &Info, right: &Bitfield) -> bool {
@@ -128,7 +128,7 @@ pub fn is_part_of(info: &Info, right: &Bitfield) -> bool {
     })
 }
 
-/// The path with a last component, behind which the marker's name can go.
+/// Returns the path in a form that ends in a name, which the marker's name can extend.
 fn named(path: &Path) -> Result<PathBuf, StorageError> {
     let path: PathBuf = path.components().collect();
     if path.file_name().is_some() {
@@ -152,7 +152,7 @@ fn at(path: &Path) -> Place<'_> {
     Place { root: path, below: Path::new("") }
 }
 
-/// Returns the start of what is in a marker, if there is one.
+/// Returns the start of a marker's content, if there is a marker.
 fn note_in(marker: &Path) -> Result<Option<Vec<u8>>, StorageError> {
     let file = match at(marker).open(How::Read) {
         Err(StorageError::Io { error, .. }) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -163,8 +163,8 @@ fn note_in(marker: &Path) -> Result<Option<Vec<u8>>, StorageError> {
     Ok(Some(note))
 }
 
-/// Whether there is a file with something in it, or a folder with something in
-/// it. What is empty can be used: nothing is lost.
+/// Whether there is a file or folder that is not empty. An empty one can be used:
+/// nothing is lost.
 fn holds_something(path: &Path) -> bool {
     match fs::metadata(path) {
         Ok(there) if there.is_dir() => fs::read_dir(path).map_or(true, |mut entries| entries.next().is_some()),

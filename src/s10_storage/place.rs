@@ -1,10 +1,10 @@
 //! Where a file goes, and how it is opened there without following a link.
 //!
-//! To look at a path and to open it are two steps. Between them, somebody with access to
-//! the folder can put a link in the place of a folder that was looked at. So there is no
-//! looking ahead here: each folder is opened by its name in the one before it, and the system
-//! is told to follow no link (`openat` with `O_NOFOLLOW`). A folder that is open stays what
-//! it is, whatever its name leads to a moment later.
+//! Checking a path and opening it are two steps. Between them, another user with access to
+//! the folder can replace a checked folder with a link. So nothing is checked in advance here:
+//! each folder is opened by its name in the one before it, and the system is told to follow no
+//! link (`openat` with `O_NOFOLLOW`). An open folder stays the same, whatever its name leads to
+//! a moment later.
 
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
@@ -15,18 +15,18 @@ use super::{StorageError, shown};
 /// A file at the output, or below it.
 #[derive(Clone, Copy)]
 pub struct Place<'p> {
-    /// The output, which the user named. A folder may be a link.
+    /// The output, which the user named. If it is a folder, it may be a link.
     pub root: &'p Path,
-    /// The way from there. Empty: the output is the file.
+    /// The path from there. Empty if the output is the file.
     pub below: &'p Path,
 }
 
-/// What for.
+/// What a file is opened for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum How {
     /// Reading.
     Read,
-    /// Reading and writing. What is missing is made, folders as well.
+    /// Reading and writing. A missing file is made, with its folders.
     Make,
     /// Reading the user's own content. Links are followed.
     Follow,
@@ -38,10 +38,10 @@ impl Place<'_> {
         if self.below.as_os_str().is_empty() { self.root.to_owned() } else { self.root.join(self.below) }
     }
 
-    /// Opens it.
+    /// Opens the file.
     ///
     /// # Errors
-    /// If there is a link on the way, or something that is no file; or if the system says no.
+    /// If there is a link on the way, or something that is not a file; or if the system refuses.
     pub fn open(&self, how: How) -> Result<File, StorageError> {
         let file = system::open(self, how)?;
         match file.metadata() {
@@ -51,10 +51,10 @@ impl Place<'_> {
         }
     }
 
-    /// Makes it.
+    /// Makes the file.
     ///
     /// # Errors
-    /// If anything is there already, be it a link; or if the system says no.
+    /// If anything is already there, even a link; or if the system refuses.
     pub fn make_new(&self) -> Result<File, StorageError> {
         let path = self.path();
         let parent = path.parent().filter(|folder| !folder.as_os_str().is_empty());
@@ -62,7 +62,7 @@ impl Place<'_> {
         OpenOptions::new().write(true).create_new(true).open(&path).map_err(|error| StorageError::io(&path, error))
     }
 
-    /// Splits it into a folder that the user named and the names from there.
+    /// Splits the path into a folder that the user named and the names from there.
     fn steps(&self) -> (&Path, Vec<&OsStr>) {
         if !self.below.as_os_str().is_empty() {
             return (self.root, self.below.iter().collect());
@@ -85,14 +85,14 @@ mod system {
 
     use super::{How, Place, StorageError, shown};
 
-    /// To go through a folder, no permission to list it is needed.
+    /// Opens a folder only to go through it, which needs no permission to list it.
     #[cfg(any(target_os = "linux", target_os = "android"))]
     const FOLDER: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
-    /// A pipe must not wait for its other end, and a terminal not become ours.
+    /// Opening a pipe must not wait for its other end, and a terminal must not become ours.
     const FILE: OFlags = OFlags::NONBLOCK.union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
-    /// How often to try again when somebody makes and removes the file meanwhile.
+    /// The number of attempts when another program makes and removes the file meanwhile.
     const TRIES: usize = 10;
 
     pub fn open(place: &Place, how: How) -> Result<File, StorageError> {
@@ -122,7 +122,7 @@ mod system {
         Ok(file.into())
     }
 
-    /// Opens a folder in another one.
+    /// Opens a folder inside another one.
     fn step(folder: &OwnedFd, name: &OsStr, make: bool) -> Result<OwnedFd, Errno> {
         let open = || openat(folder, name, FOLDER | OFlags::NOFOLLOW, Mode::empty());
         match open() {
@@ -134,8 +134,8 @@ mod system {
         }
     }
 
-    /// Opens the file, or makes it. To make what is there already would follow a link on
-    /// some systems, so these are two calls.
+    /// Opens the file, or makes it. These are two calls: on some systems, one call that
+    /// does either would follow a link.
     fn file(folder: &OwnedFd, name: &OsStr, make: bool) -> Result<OwnedFd, Errno> {
         let access = if make { OFlags::RDWR } else { OFlags::RDONLY };
         let mut opened = Err(Errno::NOENT);
@@ -152,13 +152,13 @@ mod system {
         opened
     }
 
-    /// Each system has an error of its own for a link that it is told not to follow. What
-    /// is there by now tells the reason.
+    /// Returns the reason why opening failed. Each system has an error of its own for a link that
+    /// it is told not to follow, so this checks what is there now.
     fn why(folder: &OwnedFd, name: &OsStr, at: &Path, error: Errno) -> StorageError {
         let there = statat(folder, name, AtFlags::SYMLINK_NOFOLLOW).map(|there| FileType::from_raw_mode(there.st_mode));
         match there {
             Ok(FileType::Symlink) if error != Errno::MFILE && error != Errno::NFILE => StorageError::Link { path: shown(at) },
-            // A folder is in the way of a file, or a pipe of a writer.
+            // There is a folder where a file goes, or a pipe without a reader.
             Ok(kind) if kind != FileType::RegularFile && matches!(error, Errno::ISDIR | Errno::NOTDIR | Errno::NXIO) => {
                 StorageError::NotAFile { path: shown(at) }
             }
@@ -167,7 +167,7 @@ mod system {
     }
 }
 
-/// Without `openat`, one looks first and opens then, and the gap between the two stays.
+/// Without `openat`, we can only check first and then open, and the gap between the two remains.
 #[cfg(not(unix))]
 mod system {
     use std::fs::{self, File, OpenOptions};

@@ -1,10 +1,10 @@
-//! Reading and writing at an offset, which each system spells in its own way.
+//! Reading and writing at an offset, which is a different call on each system.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, IoSlice};
 use std::ops::Range;
 
-/// Returns what of a row of parts lies in a range of it.
+/// Returns the slices of `parts` that fall into `range`.
 pub fn cut<'p>(parts: &[&'p [u8]], range: Range<usize>) -> Vec<IoSlice<'p>> {
     let mut end = 0;
     let mut cut = |part: &&'p [u8]| {
@@ -21,8 +21,8 @@ pub fn read_exact(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<()>
     std::os::unix::fs::FileExt::read_exact_at(file, buffer, offset)
 }
 
-/// Writes parts that lie apart in memory, and side by side in the file. std can do
-/// either, vectored or positioned, but not both at once.
+/// Writes parts that are separate in memory and adjacent in the file. std can do
+/// vectored or positioned writes, but not both at once.
 #[cfg(unix)]
 pub fn write_all(file: &File, mut parts: &mut [IoSlice], mut offset: u64) -> io::Result<()> {
     while !parts.is_empty() {

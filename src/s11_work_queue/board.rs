@@ -1,4 +1,4 @@
-//! The decisions: where every piece is, and who gets which.
+//! The decisions: where every piece is, and which peer gets which.
 //!
 //! A board knows no lock, thread, socket or file. It is told the time and handed the dice, so a
 //! test can play a whole download in a loop, and the same numbers give the same download. The
@@ -8,7 +8,7 @@
 //!
 //! | while | it gets |
 //! |---|---|
-//! | a piece waits that was begun | that one: half a piece is of no use to anybody |
+//! | a piece waits that was begun | that one: half a piece is useless |
 //! | pieces wait | the rarest of those that it has, a random one among equals |
 //! | none waits, and it is idle | a seat at a piece that others are fetching: the end game |
 //!
@@ -31,7 +31,7 @@ use crate::s05_messages::bitfield::{Bitfield, PeerPieces};
 /// The number of spoilt pieces to look at in one claim.
 const MAX_LOOKS: usize = 64;
 
-/// Where every piece is. `P` is what the holders of a piece share while they fetch it.
+/// Where every piece is. `P` is the progress that the holders of a piece share.
 pub struct Board<P> {
     waiting: Waiting,
     on_loan: BTreeMap<u32, Loan<P>>,
@@ -40,13 +40,13 @@ pub struct Board<P> {
     finished: Vec<u32>,
     /// Progress of waiting pieces that were begun.
     begun: BTreeMap<u32, Begun<P>>,
-    /// Pieces whose hash was wrong, and when it was. The next peer gets such a piece alone and from
-    /// the start, so that it is clear who is to blame.
+    /// Pieces whose hash was wrong, and when. The next peer gets such a piece alone and from the
+    /// start, so that it is clear which peer is to blame.
     spoilt: BTreeMap<u32, Instant>,
-    /// The blocks that were fetched in vain, of pieces that are not right yet.
+    /// Fingerprints of blocks that were fetched in vain, for pieces that are not right yet.
     evidence: BTreeMap<u32, Vec<Evidence>>,
     trust: Trust,
-    /// Peers that are known to have lied, until somebody asks.
+    /// Peers that are known to have lied, since [`Board::take_exposed`] was last called.
     exposed: Vec<(u32, PeerNumber)>,
     /// Goes up whenever a piece comes back, so that a peer that found nothing need not search
     /// again until then.
@@ -57,16 +57,16 @@ pub struct Board<P> {
 struct Loan<P> {
     progress: P,
     holders: Holders,
-    /// Nobody may join: the verdict must have one name on it.
+    /// No other peer may join: a wrong hash must be the fault of one peer.
     alone: bool,
-    /// What others had begun. It waits again if nothing comes of this loan.
+    /// The progress that others had made. It waits again if this loan brings nothing.
     replaced: Option<Begun<P>>,
 }
 
 /// The progress of a piece that waits.
 struct Begun<P> {
     progress: P,
-    /// The peer that made it alone. Nobody else goes on with it.
+    /// The peer that made this progress alone. No other peer goes on with it.
     owner: Option<PeerNumber>,
 }
 
@@ -75,11 +75,11 @@ struct Begun<P> {
 pub struct Asker<'p> {
     /// The peer and its address.
     pub who: Contributor,
-    /// What it has.
+    /// The pieces the peer has.
     pub pieces: &'p PeerPieces,
-    /// The time it takes for a block, if that is known.
+    /// The time the peer takes for a block, if that is known.
     pub block_time: Option<Duration>,
-    /// When it last took another's seat in the end game.
+    /// When the peer last took another's seat in the end game.
     pub tried: Option<Instant>,
 }
 
@@ -87,11 +87,11 @@ pub struct Asker<'p> {
 pub struct Lent<P> {
     /// The piece.
     pub piece: u32,
-    /// What its holders share.
+    /// The progress that its holders share.
     pub progress: P,
-    /// The peer's own seat at it.
+    /// The peer's own seat at the piece.
     pub seat: Arc<Seat>,
-    /// Why this piece.
+    /// The reason for this piece.
     pub why: Why,
 }
 
@@ -100,8 +100,7 @@ pub struct Lent<P> {
 pub enum Why {
     /// It was begun, and given back.
     Begun,
-    /// This many peers have it, not counting those that have everything, and fewer than for
-    /// the other pieces.
+    /// This many peers have it, seeds not counted: fewer than for the other pieces.
     Rarest(u16),
     /// Its hash was wrong. This peer fetches all of it, alone.
     Spoilt,
@@ -166,48 +165,48 @@ impl<P: Clone> Board<P> {
         self.waiting.is_empty()
     }
 
-    /// A peer is here.
+    /// Adds a peer.
     pub fn join(&mut self, who: Contributor, now: Instant) {
         self.trust.join(who, now);
     }
 
-    /// A peer has gone, with what it had.
+    /// Removes a peer that had these pieces.
     pub fn leave(&mut self, who: Contributor, pieces: &PeerPieces) {
         self.count_out(pieces);
         self.trust.leave(who);
     }
 
-    /// A peer has these pieces: they are less rare now. A peer that has everything changes
-    /// nothing in their order, and is not counted.
+    /// Counts the pieces a peer has: they are less rare now. A seed changes nothing in their
+    /// order, and is not counted.
     pub fn count_in(&mut self, pieces: &PeerPieces) {
         if let PeerPieces::Some(pieces) = pieces {
             pieces.iter().for_each(|piece| self.waiting.count_up(piece));
         }
     }
 
-    /// A peer no longer has these pieces.
+    /// Counts out pieces that a peer no longer has.
     pub fn count_out(&mut self, pieces: &PeerPieces) {
         if let PeerPieces::Some(pieces) = pieces {
             pieces.iter().for_each(|piece| self.waiting.count_down(piece));
         }
     }
 
-    /// One more peer, or one less, has this piece.
+    /// Counts one more peer that has this piece, or one fewer.
     pub fn count(&mut self, piece: u32, has: bool) {
         if has { self.waiting.count_up(piece) } else { self.waiting.count_down(piece) }
     }
 
-    /// Looks for a waiting piece that a peer can give: at turn 0 by rarity, and from then on
-    /// through a part of all pieces in order. `None` in `turn` after the last part.
+    /// Returns a waiting piece that a peer can give. Turn 0 searches by rarity first; each turn
+    /// searches one part of all pieces in order.
     ///
-    /// A search is cut into turns so that the caller can let go of its lock in between: of a
-    /// million pieces, a peer may have a few that rarity overlooks.
+    /// A search is cut into turns so that the caller can release its lock in between: of a
+    /// million pieces, a peer may have only a few, which the search by rarity misses.
     pub fn find(&self, asker: &Asker, turn: usize, now: Instant, draw: Draw) -> Option<u32> {
         let has = |piece| asker.pieces.has(piece);
         let rarest = match turn {
-            // A suspect works alone, so it would have to start again what others have begun.
+            // A suspect works alone, so it would have to start a begun piece again.
             0 if self.trust.is_suspect(asker.who.peer) => self.waiting.find(false, has, draw),
-            // Rather a piece that it need not leave to others.
+            // Preferably a piece that the peer does not have to leave to others.
             0 => self.waiting.find(true, |piece| has(piece) && !self.holds_back(asker, piece, now), draw),
             _ => None,
         };
@@ -218,8 +217,8 @@ impl<P: Clone> Board<P> {
         })
     }
 
-    /// Finds a spoilt piece for a peer that has proved itself. The others wait until it has had a
-    /// look.
+    /// Returns a spoilt piece for a peer that has proved itself. The other peers leave such pieces
+    /// to it for a while.
     pub fn find_spoilt(&self, asker: &Asker) -> Option<u32> {
         let fits = |piece: &u32| self.waiting.has(*piece) && asker.pieces.has(*piece);
         let mut spoilt = self.spoilt.keys().take(MAX_LOOKS).copied();
@@ -236,24 +235,24 @@ impl<P: Clone> Board<P> {
         self.trust.asks(who.peer, now);
     }
 
-    /// The number of turns after which [`Board::find`] has looked at everything.
+    /// The number of turns after which [`Board::find`] has searched everything.
     pub fn turns(&self) -> usize {
         (self.done.words().len()).div_ceil(WORDS_A_TURN).max(1)
     }
 
-    /// Whether a peer is to leave a waiting piece to others that have proved themselves.
+    /// Whether a peer must leave a waiting piece to others that have proved themselves.
     pub fn holds_back(&self, asker: &Asker, piece: u32, now: Instant) -> bool {
         self.trust.holds_back(asker.who.peer, self.spoilt.get(&piece).copied(), now)
     }
 
-    /// Whether a peer may have this very piece, which it has offered to give.
+    /// Whether a peer may fetch exactly this piece, which it has offered.
     pub fn may_lend(&self, asker: &Asker, piece: u32, now: Instant) -> bool {
         let waits = self.waiting.has(piece) && asker.pieces.has(piece);
         waits && !self.trust.is_suspect(asker.who.peer) && !self.holds_back(asker, piece, now)
     }
 
-    /// Lends a waiting piece. `fresh` makes the progress of one that is fetched from the start,
-    /// perhaps in place of what others have begun.
+    /// Lends a waiting piece. If it is fetched from the start, `fresh` makes its progress; it gets
+    /// the progress of others that this replaces, if there is any.
     pub fn lend(&mut self, asker: &Asker, piece: u32, now: Instant, fresh: impl FnOnce(Option<&P>) -> P) -> Lent<P> {
         let why = if self.trust.is_suspect(asker.who.peer) {
             Why::Suspect
@@ -266,7 +265,7 @@ impl<P: Clone> Board<P> {
         };
         self.waiting.remove(piece);
         let alone = matches!(why, Why::Suspect | Why::Spoilt);
-        // Progress that a peer made alone is of use to that peer alone, and to it no other is.
+        // A peer that works alone can only go on with its own progress, and no other peer can.
         let owner = alone.then_some(asker.who.peer);
         let (progress, replaced) = match self.begun.remove(&piece) {
             Some(begun) if begun.owner == owner => (begun.progress, None),
@@ -278,8 +277,8 @@ impl<P: Clone> Board<P> {
         Lent { piece, progress, seat, why }
     }
 
-    /// The end game: nothing waits, so a piece that others are fetching is shared. Otherwise the
-    /// slowest peer of all would decide when the download ends.
+    /// Lends a piece that others are fetching, if the peer can have a seat. This is the end game:
+    /// without it, the slowest peer of all would decide when the download ends.
     pub fn join_loan(&mut self, asker: &Asker, now: Instant) -> Option<Lent<P>> {
         if self.trust.is_suspect(asker.who.peer) {
             return None;
@@ -292,7 +291,7 @@ impl<P: Clone> Board<P> {
             let offer = loan.holders.offer(asker.block_time, now)?;
             (!offer.is_taken() || !had_its_chance).then_some((offer, *piece, loan))
         });
-        // Rather a free seat than another peer's, and of those where the fewest are taken.
+        // Prefer a free seat to another peer's, and then the piece with the fewest seats taken.
         let (offer, piece, loan) = offers.min_by_key(|(offer, _, loan)| (offer.is_taken(), loan.holders.taken()))?;
         let takes_over = offer.is_taken();
         if let Offer::Of(slower) = offer {
@@ -302,9 +301,9 @@ impl<P: Clone> Board<P> {
         Some(Lent { piece, progress: loan.progress.clone(), seat, why: Why::EndGame { takes_over } })
     }
 
-    /// A piece that one peer has for itself cannot be shared. If that peer has proved nothing and is
-    /// slow, a peer that has takes the piece over: it waits again in a moment. Otherwise a stranger
-    /// that is suspected could keep the last piece for as long as it likes.
+    /// Takes a piece from a slow peer that works on it alone, if that peer has not proved itself and
+    /// the asker has. The piece waits again in a moment. Otherwise a suspect could keep the last piece
+    /// for as long as it likes.
     pub fn take_over(&mut self, asker: &Asker, now: Instant) {
         if !self.trust.is_proved(asker.who.peer) {
             return;
@@ -320,7 +319,7 @@ impl<P: Clone> Board<P> {
         self.spoilt.entry(piece).and_modify(|since| *since = now);
     }
 
-    /// Keeps what was fetched of a piece in vain, until the piece is right.
+    /// Keeps the evidence about a piece until the piece is right.
     pub fn keep_evidence(&mut self, piece: u32, evidence: Evidence) {
         let kept: usize = self.evidence.values().flatten().map(Evidence::len).sum();
         if kept + evidence.len() <= MAX_BLOCKS && !self.done.has(piece) {
@@ -328,12 +327,12 @@ impl<P: Clone> Board<P> {
         }
     }
 
-    /// Returns what is to be compared with a piece that is right now, before it is done.
+    /// Returns the evidence about a piece, to be compared with it now that it is right.
     pub fn take_evidence(&mut self, piece: u32) -> Vec<Evidence> {
         self.evidence.remove(&piece).unwrap_or_default()
     }
 
-    /// It is known who lied about a piece, and who did not.
+    /// Records which peers lied about a piece, and which did not.
     pub fn judge(&mut self, piece: u32, verdict: &Verdict) {
         self.trust.judged(verdict);
         self.exposed.extend(verdict.liars.iter().map(|who| (piece, who.peer)));
@@ -344,7 +343,7 @@ impl<P: Clone> Board<P> {
         std::mem::take(&mut self.exposed)
     }
 
-    /// A piece is complete and its hash is right. Returns whether it was missing until now.
+    /// Marks a piece as done; returns whether it was missing until now.
     pub fn done_with(&mut self, piece: u32, by: &[Contributor]) -> bool {
         self.on_loan.remove(&piece);
         self.spoilt.remove(&piece);
@@ -357,8 +356,8 @@ impl<P: Clone> Board<P> {
         new
     }
 
-    /// A piece is complete and its hash is wrong. It waits again, and whatever was written of it
-    /// counts for nothing.
+    /// Puts back a complete piece whose hash is wrong. It waits again, and all its progress is
+    /// discarded.
     pub fn spoil(&mut self, piece: u32, by: &[Contributor], evidence: Option<Evidence>, now: Instant) {
         self.on_loan.remove(&piece);
         self.spoilt.insert(piece, now);
@@ -370,11 +369,11 @@ impl<P: Clone> Board<P> {
         self.generation += 1;
     }
 
-    /// A peer gives up its seat at a piece that is not complete. If it was the last one, the
-    /// piece waits again, with its progress if any was made, or else with what others had begun.
+    /// Gives up a peer's seat at an incomplete piece. If it was the last one, the piece waits
+    /// again, with its progress if any was made, or else with the progress it had replaced.
     pub fn give_back(&mut self, piece: u32, peer: PeerNumber, seat: &Arc<Seat>, begun: bool) {
-        // Another holder may have completed it since. If its hash was wrong, it may even be on
-        // loan again: that loan is not ours to end, so the seat must match.
+        // Another holder may have completed the piece since. If its hash was wrong, it may even be
+        // on loan again, and that loan must go on. So the seat must match.
         let Some(loan) = self.on_loan.get_mut(&piece).filter(|loan| loan.holders.includes(seat)) else {
             return;
         };

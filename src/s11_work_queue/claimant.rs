@@ -1,7 +1,7 @@
-//! One peer's side of the work queue: what the peer has, and what its thread may claim.
+//! One peer's side of the work queue: the pieces the peer has, and those its thread may claim.
 //!
-//! A claimant keeps count of the pieces that the peer has and we lack. So whether the peer is of
-//! interest at all is one comparison, and needs no lock.
+//! A claimant counts the pieces that the peer has and we lack. So whether we are interested in the
+//! peer at all is one comparison, and needs no lock.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
@@ -15,7 +15,7 @@ use super::{State, WorkQueue};
 use crate::s02_metainfo::PieceIndex;
 use crate::s05_messages::bitfield::{Bitfield, PeerPieces};
 
-/// The number of finished pieces that a peer is told of at a time.
+/// The most finished pieces that a peer is told about at a time.
 const MAX_NEWS: usize = 1000;
 
 /// What a peer's thread gets when it wants a piece.
@@ -34,7 +34,7 @@ pub struct Claimant {
     who: Contributor,
     /// The time the peer takes for a block, if that is known.
     block_time: Option<Duration>,
-    /// When it last took another's seat in the end game.
+    /// When the peer last took another's seat in the end game.
     tried: Option<Instant>,
     pieces: PeerPieces,
     /// The number of pieces that the peer has, if it is not all of them.
@@ -45,12 +45,12 @@ pub struct Claimant {
     seen: usize,
     /// Position in the list of withdrawn pieces.
     seen_withdrawn: usize,
-    /// The generation in which it found nothing.
+    /// The generation of the board in which it found nothing.
     found_nothing: Option<u64>,
 }
 
 impl Claimant {
-    /// Joins for a peer that has nothing, as far as we know. It is told of the pieces that are
+    /// Joins for a peer that has nothing, as far as we know. It hears of the pieces that are
     /// finished from now on.
     pub fn join(queue: &Arc<WorkQueue>, who: impl Into<Contributor>) -> Claimant {
         let seen = queue.finished.load(Ordering::Acquire);
@@ -58,7 +58,7 @@ impl Claimant {
         Claimant::new(queue, who.into(), (seen, seen_withdrawn))
     }
 
-    /// Joins for a peer that has not heard of any piece, and is told of all.
+    /// Joins for a peer that has not heard of any piece, and must hear of all.
     pub fn join_from_start(queue: &Arc<WorkQueue>, who: impl Into<Contributor>) -> Claimant {
         Claimant::new(queue, who.into(), (0, 0))
     }
@@ -104,7 +104,7 @@ impl Claimant {
         }
     }
 
-    /// The peer says which pieces it has, all at once.
+    /// Sets all the pieces that the peer has.
     pub fn set_pieces(&mut self, pieces: PeerPieces) {
         let pieces = match pieces {
             PeerPieces::Some(bits) if bits.is_full() => PeerPieces::All,
@@ -120,7 +120,7 @@ impl Claimant {
         state.board.set_useful(self.who, self.wanted > 0);
     }
 
-    /// The peer has one piece more. A number that is no piece changes nothing.
+    /// Adds a piece to those the peer has. An index out of range changes nothing.
     pub fn have(&mut self, index: u32) {
         let PeerPieces::Some(bits) = &mut self.pieces else { return };
         if !bits.set(index, true) {
@@ -134,7 +134,7 @@ impl Claimant {
         state.board.set_useful(self.who, self.wanted > 0);
     }
 
-    /// The peer has one piece less.
+    /// Removes a piece from those the peer has.
     pub fn lost(&mut self, index: u32) {
         if self.queue.info.piece(index).is_none() || !self.pieces.has(index) {
             return;
@@ -203,7 +203,7 @@ impl Claimant {
         Asker { who: self.who, pieces: &self.pieces, block_time: self.block_time, tried: self.tried }
     }
 
-    /// Claims this very piece, if it waits and the peer has it.
+    /// Claims exactly this piece, if it waits and the peer has it.
     pub fn claim_piece(&self, index: u32) -> Option<Lease> {
         let piece = self.queue.info.piece(index)?;
         let (now, mut state) = (Instant::now(), self.queue.lock());
@@ -247,11 +247,11 @@ impl Claimant {
                 return Claim::Lease(self.lend(&mut state, queue.piece(index), now));
             }
             if turn + 1 >= state.board.turns() {
-                // Pieces that came back during the search were not all looked at.
+                // The generation from before the search: pieces that came back since may have been missed.
                 self.found_nothing = Some(began);
                 break;
             }
-            // Let go of the lock between turns, so that a search among a million pieces does not
+            // Release the lock between turns, so that a search among a million pieces does not
             // stall the other threads.
         }
         Claim::Later
@@ -270,7 +270,8 @@ impl Claimant {
             return Claim::Later;
         };
         if lent.why == (Why::EndGame { takes_over: true }) {
-            // Its speed may be forgotten, if it goes back on what it owes: then this was its chance.
+            // Remembered, because a peer whose speed is forgotten counts as unknown again: it gets
+            // no second trial so soon.
             self.tried = Some(now);
         }
         Claim::Lease(self.lease(lent))

@@ -1,13 +1,13 @@
-//! Which of several peers spoilt a piece. It shows once the piece is right.
+//! Finds out which of several peers spoilt a piece, once the piece is right.
 //!
-//! **Skip at first reading.** A wrong hash does not say who lied, and guessing would be a weapon: a
-//! liar could have honest peers banned just by working beside them. So a spoilt piece leaves a
-//! fingerprint of each block, and who brought that block. When the piece has been fetched again and
-//! is right, a block that differs was a lie, and everybody else is cleared. Blocks of a piece that
-//! somebody begins anew leave theirs, too, or a liar would only have to go in time.
+//! **Skip at first reading.** A wrong hash does not say which peer lied, and guessing would be a
+//! weapon: a liar could get honest peers banned just by working beside them. So for each block of a
+//! spoilt piece we keep a fingerprint, and the peer that brought it. When the piece has been fetched
+//! again and is right, a block that differs was a lie, and the other peers are cleared. If a begun
+//! piece is started again, its blocks also leave fingerprints; otherwise a liar would only have to
+//! leave in time.
 //!
-//! The fingerprints are keyed at random, so nobody can make a wrong block that looks like the right
-//! one.
+//! The fingerprints use a random key, so no one can make a wrong block that looks like the right one.
 
 use std::hash::{BuildHasher, RandomState};
 
@@ -16,10 +16,10 @@ use crate::s02_metainfo::{Info, PieceIndex};
 use crate::s05_messages::BLOCK_LENGTH;
 use crate::s10_storage::{StorageError, Store};
 
-/// The number of blocks to remember, of all spoilt pieces together, at 16 bytes each.
+/// The most blocks to remember, of all spoilt pieces together, at 16 bytes each.
 pub(super) const MAX_BLOCKS: usize = 65_536;
 
-/// Blocks of a piece that count for nothing any more, and who brought them.
+/// Fingerprints of discarded blocks of a piece, and the peers that brought them.
 pub struct Evidence {
     by: Vec<Contributor>,
     blocks: Vec<Brought>,
@@ -34,7 +34,7 @@ struct Brought {
     by: u16,
 }
 
-/// What becomes of the peers once the piece is right.
+/// What the evidence says about the peers once the piece is right.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Verdict {
     /// Peers that brought a wrong block.
@@ -44,8 +44,8 @@ pub struct Verdict {
 }
 
 impl Evidence {
-    /// Reads blocks as they were written. Each comes with the position in `by` of the peer that
-    /// brought it.
+    /// Takes the fingerprints of blocks, as they were written. Each block comes with the position
+    /// in `by` of the peer that brought it.
     ///
     /// # Errors
     /// If the store cannot be read.
@@ -64,12 +64,12 @@ impl Evidence {
         Ok(Evidence { blocks: blocks.collect::<Result<_, _>>()?, by, key })
     }
 
-    /// The number of blocks that it is about.
+    /// The number of blocks in the evidence.
     pub(super) fn len(&self) -> usize {
         self.blocks.len()
     }
 
-    /// Compares with the piece as it is now, when its hash is right.
+    /// Compares the fingerprints with the piece, whose hash is right now.
     ///
     /// # Errors
     /// If the store cannot be read.
@@ -85,7 +85,7 @@ impl Evidence {
         for (who, lied) in self.by.iter().zip(lied) {
             if lied { verdict.liars.push(*who) } else { verdict.cleared.push(*who) }
         }
-        // A piece that was never complete made nobody a suspect, so it clears nobody.
+        // A piece that was never complete made no peer a suspect, so it clears none.
         if self.blocks.len() < info.piece_size(piece).div_ceil(BLOCK_LENGTH) as usize {
             verdict.cleared.clear();
         }

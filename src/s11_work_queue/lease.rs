@@ -21,12 +21,12 @@ use crate::s05_messages::bitfield::Bitfield;
 use crate::s05_messages::{BLOCK_LENGTH, Request};
 use crate::s10_storage::{StorageError, Store};
 
-/// How far a piece has come. It has a lock of its own, held by whoever hashes and writes the
-/// piece's next block.
+/// The progress of a piece. It has a lock of its own, held by the thread that hashes and writes
+/// the piece's next block.
 pub struct Progress {
     /// The blocks that have been written.
     written: Bitfield,
-    /// The number of blocks that have not.
+    /// The number of blocks that have not been written.
     left: u32,
     /// The number of blocks, from the start, that have been hashed: the unbroken part.
     hashed: u32,
@@ -37,12 +37,12 @@ pub struct Progress {
     bringers: Vec<u16>,
     /// The hash has been compared: nothing more may be written.
     over: bool,
-    /// What others had begun, until the first block is written over theirs.
+    /// The progress of others that this replaces, until the first of their blocks is overwritten.
     replaced: Option<Arc<Mutex<Progress>>>,
 }
 
 impl Progress {
-    /// Nothing, in place of what others may have begun.
+    /// Starts from nothing, in place of the progress that others may have made.
     pub(super) fn replacing(replaced: Option<Arc<Mutex<Progress>>>, blocks: u32) -> Progress {
         Progress {
             written: Bitfield::new(blocks),
@@ -75,8 +75,8 @@ impl Progress {
     }
 }
 
-/// Locks a piece's progress. If a thread panicked in the middle of a block, nobody knows how far
-/// it came, so the piece starts again.
+/// Locks a piece's progress. If a thread panicked in the middle of a block, it is unknown how far
+/// it got, so the piece starts again.
 fn lock(progress: &Mutex<Progress>, blocks: u32) -> MutexGuard<'_, Progress> {
     progress.lock().unwrap_or_else(|poison| {
         progress.clear_poison();
@@ -126,13 +126,13 @@ impl Lease {
         self.piece
     }
 
-    /// Why this piece, and not another one.
+    /// The reason why it is this piece, and not another one.
     pub fn why(&self) -> Why {
         self.why
     }
 
-    /// Returns the next block to request from the peer. `None` once each has been requested or
-    /// has come, or when a faster peer has taken over.
+    /// Returns the next block to request from the peer. `None` once every block has been requested
+    /// or has arrived, or when a faster peer has taken the seat.
     pub fn next_request(&mut self) -> Option<Request> {
         if self.seat.is_lost() {
             return None;
@@ -151,7 +151,7 @@ impl Lease {
         Some(Request { index: self.piece.get(), begin, length })
     }
 
-    /// Whether another peer has taken the piece over, and nothing is to come of it here.
+    /// Whether another peer has taken the piece over, so that this lease must end.
     pub fn is_taken_over(&self) -> bool {
         self.seat.is_taken_over()
     }
@@ -174,7 +174,7 @@ impl Lease {
         self.write_at(begin, blocks, store, Instant::now())
     }
 
-    /// The same, at this time.
+    /// [`Lease::write`] at this time, for tests.
     ///
     /// # Errors
     /// As [`Lease::write`].
@@ -187,8 +187,8 @@ impl Lease {
         if missing.is_empty() {
             return Ok(Written::Stale);
         }
-        // One write for each unbroken run. Mostly there is one run: all blocks that one read from
-        // the socket has brought.
+        // One write for each unbroken run. Usually there is one run: all the blocks from one read of
+        // the socket.
         for run in missing.chunk_by(|(number, _), (next, _)| number + 1 == *next) {
             let first = run.first().map_or(0, |(number, _)| *number);
             let parts: Vec<&[u8]> = run.iter().map(|(_, block)| *block).collect();
@@ -208,15 +208,15 @@ impl Lease {
         progress.over = true;
         let (by, bringers) = (std::mem::take(&mut progress.by), std::mem::take(&mut progress.bringers));
         let found: [u8; 20] = std::mem::take(&mut progress.hash).finalize().into();
-        // Release the piece before taking the queue's lock: no thread holds both. Nobody writes into
-        // the piece before the queue hears of it.
+        // Release the piece before taking the queue's lock: no thread holds both. Because it is over,
+        // no other thread writes into the piece before the queue hears of it.
         drop(progress);
         let right = found == self.queue.info().piece_hash(self.piece);
         Ok(if right { self.verified(&by, store) } else { self.corrupt(by, &bringers, store, now) })
     }
 
-    /// The piece is right. If it was spoilt before, it is known now by whom; if it cannot be read
-    /// again, that stays unknown.
+    /// Reports that the piece is right. If it was spoilt before, we now know by which peer, unless
+    /// the piece cannot be read back.
     fn verified(&self, by: &[Contributor], store: &dyn Store) -> Written {
         for evidence in self.queue.take_evidence(self.piece) {
             if let Ok(verdict) = evidence.judge(self.queue.info(), self.piece, store) {
@@ -227,7 +227,7 @@ impl Lease {
         Written::Verified
     }
 
-    /// The piece is wrong. If one peer made all of it, there is nothing to find out.
+    /// Reports that the piece is wrong. If one peer brought all of it, no evidence is needed.
     fn corrupt(&self, by: Vec<Contributor>, bringers: &[u16], store: &dyn Store, now: Instant) -> Written {
         let peers = by.iter().map(|who| who.peer).collect();
         let evidence = (by.len() > 1).then(|| self.gather(by.clone(), (0..).zip(bringers.iter().copied()), store)).flatten();
@@ -235,12 +235,12 @@ impl Lease {
         Written::Corrupt(peers)
     }
 
-    /// Keeps the fingerprints of what others had begun, before it is written over.
+    /// Keeps the fingerprints of blocks that others brought, before they are overwritten.
     fn keep_replaced(&self, store: &dyn Store) {
         let blocks = self.queue.blocks(self.piece);
         let mut progress = lock(&self.progress, blocks);
         let Some(replaced) = progress.replaced.take() else { return };
-        // Nobody else has it any more, so nobody else waits for this lock.
+        // No other thread has it any more, so none waits for this lock.
         let replaced = lock(&replaced, blocks);
         let bringer = |block: u32| Some((block, *replaced.bringers.get(block as usize)?));
         let evidence = self.gather(replaced.by.clone(), replaced.written.iter().filter_map(bringer), store);
@@ -251,12 +251,12 @@ impl Lease {
         }
     }
 
-    /// If the blocks cannot be read, it stays unknown who lied.
+    /// Gathers evidence. `None` if the blocks cannot be read: then the liar stays unknown.
     fn gather(&self, by: Vec<Contributor>, brought: impl Iterator<Item = (u32, u16)>, store: &dyn Store) -> Option<Evidence> {
         Evidence::gather(self.queue.info(), self.piece, by, brought, store).ok()
     }
 
-    /// Hashes the blocks that came too early, by reading them back from where they were written.
+    /// Hashes the blocks that arrived out of order, by reading them back from the store.
     fn catch_up(&self, progress: &mut Progress, store: &dyn Store) -> Result<(), StorageError> {
         let offset = self.queue.info().piece_offset(self.piece);
         let size = self.queue.info().piece_size(self.piece);

@@ -3,20 +3,20 @@
 //! **Skip at first reading.** A loop over all pieces gives the same answers. This pays off from
 //! about 10,000 pieces: with a million, a claim takes 1 µs, and the loop some milliseconds.
 //!
-//! If everybody fetched the pieces in order, everybody would have the first and nobody the last,
-//! and the torrent would die with its only seed. So the piece that the fewest peers have goes
-//! first, and among equals a random one.
+//! If all peers fetched the pieces in order, they would all have the first and none the last, and
+//! the torrent would die with its only seed. So the piece that the fewest peers have goes first,
+//! and among equals a random one.
 //!
 //! The waiting pieces are kept in one array that is always sorted, coarsely, by class:
 //!
 //! ```text
-//! order   | begun | nobody | 1 peer | 2 peers | ...        | 30 and more |
+//! order   | begun | no one | 1 peer | 2 peers | ...        | 30 and more |
 //!         ^       ^        ^        ^
 //! starts  0       1        2        3
 //! ```
 //! When a count changes by one, the piece swaps places with the first or last of its class and
-//! the border moves over it: one step, however many pieces there are. Peers that have everything
-//! are not counted, because they change nothing in the order.
+//! the border moves over it: one step, however many pieces there are. Seeds are not counted,
+//! because they change nothing in the order.
 
 use crate::s05_messages::bitfield::Bitfield;
 
@@ -26,7 +26,7 @@ pub type Draw<'d> = &'d mut dyn FnMut(usize) -> usize;
 /// The number of classes: begun, 0 to 29 peers, 30 and more.
 const CLASSES: usize = 32;
 const BEGUN: usize = 0;
-/// Where a piece is in the order when it is not waiting.
+/// The position of a piece that is not waiting.
 const NOWHERE: u32 = u32::MAX;
 /// The number of pieces of a class to look at before the search turns to the words.
 const MAX_LOOKS: usize = 64;
@@ -48,7 +48,7 @@ pub struct Waiting {
 }
 
 impl Waiting {
-    /// All pieces wait, except those that are done. No peer has any yet.
+    /// Starts with all pieces waiting, except those that are done. No peer has any yet.
     pub fn new(pieces: u32, done: &Bitfield) -> Waiting {
         let order: Vec<u32> = (0..pieces).filter(|piece| !done.has(*piece)).collect();
         let mut position = vec![NOWHERE; pieces as usize];
@@ -97,7 +97,7 @@ impl Waiting {
         }
     }
 
-    /// Takes out a piece that goes on loan.
+    /// Removes a piece that goes on loan.
     pub fn remove(&mut self, piece: u32) {
         for class in self.class(piece)..CLASSES - 1 {
             self.move_up(piece, class);
@@ -119,7 +119,7 @@ impl Waiting {
         }
     }
 
-    /// Counts one partial peer less.
+    /// Counts one fewer partial peer that has the piece.
     pub fn count_down(&mut self, piece: u32) {
         let before = self.class(piece);
         self.counts[piece as usize] = self.counts[piece as usize].saturating_sub(1);
@@ -156,8 +156,8 @@ impl Waiting {
         self.position[piece as usize] = to as u32;
     }
 
-    /// Finds a piece that `fits`, in the lowest class in which a short look finds one. Without
-    /// `begun_too`, it is one that nobody has begun.
+    /// Finds a piece that `fits`, in the lowest class in which a short search finds one. Without
+    /// `begun_too`, only pieces that are not begun count.
     pub fn find(&self, begun_too: bool, fits: impl Fn(u32) -> bool, draw: Draw) -> Option<u32> {
         let lowest = if begun_too { BEGUN } else { BEGUN + 1 };
         self.starts.windows(2).skip(lowest).find_map(|borders| {
@@ -165,8 +165,8 @@ impl Waiting {
             if class.is_empty() {
                 return None;
             }
-            // From a random place, or all threads would want the same piece. Around the end, or
-            // the pieces at the front would be found more seldom than the others.
+            // From a random place, or all threads would want the same piece. Wrapping around at the
+            // end, or the pieces at the front would be found less often than the others.
             let start = draw(class.len());
             let around = class[start..].iter().chain(&class[..start]);
             around.take(MAX_LOOKS).copied().find(|piece| fits(*piece))
@@ -174,7 +174,7 @@ impl Waiting {
     }
 
     /// Finds any waiting piece that the peer has, in [`WORDS_A_TURN`] words from `word` on. This
-    /// finds what [`Waiting::find`] overlooks in a class of thousands of which the peer has few.
+    /// finds what [`Waiting::find`] misses in a class of thousands if the peer has only a few of them.
     pub fn find_from(&self, pieces: &Bitfield, word: usize) -> Option<u32> {
         let words = self.set.words().iter().zip(pieces.words()).enumerate();
         let mut both = words.skip(word).take(WORDS_A_TURN).map(|(word, (waiting, has))| (word, waiting & has));

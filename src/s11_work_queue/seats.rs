@@ -14,14 +14,14 @@ use super::PeerNumber;
 
 /// The number of peers that may be asked for the same piece in the end game.
 const MAX_SEATS: usize = 3;
-/// How many times faster a peer must be than the one whose seat it takes. Among equals, seats
-/// would go to and fro.
+/// The factor by which a peer must be faster than the one whose seat it takes. Among equals, seats
+/// would go back and forth.
 const MIN_SPEEDUP: u32 = 2;
-/// Time for a block from which on a holder is slow enough for a peer of unknown speed to take
-/// its seat.
+/// A holder that takes longer than this for a block is slow enough for a peer of unknown speed to
+/// take its seat.
 const SLOW: Duration = Duration::from_millis(250);
-/// How long a peer that took a seat and brought nothing takes no other. A peer that still owes us
-/// blocks by then has been hung up on.
+/// The time for which a peer that took a seat and brought nothing cannot take another. If it still
+/// owes us blocks after this, we have hung up on it.
 pub(super) const TRIAL: Duration = Duration::from_secs(20);
 
 /// What a peer's thread and the queue share about its part in a piece.
@@ -30,7 +30,7 @@ pub struct Seat {
     blocks: AtomicU32,
     lost: AtomicBool,
     taken_over: AtomicBool,
-    /// Whether the peer took it from another before its own speed was known.
+    /// Whether the peer took the seat from another before its own speed was known.
     on_trial: bool,
 }
 
@@ -71,7 +71,7 @@ impl Seat {
         self.taken_over.store(true, Ordering::Relaxed);
     }
 
-    /// The time that the peer takes for a block, the one that is on its way included.
+    /// The average time that the peer takes for a block, including the one that is on its way.
     fn block_time(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.since) / (self.blocks.load(Ordering::Relaxed) + 1)
     }
@@ -79,14 +79,14 @@ impl Seat {
 
 /// A seat that a peer can have.
 pub(super) enum Offer {
-    /// One that is free.
+    /// A free seat.
     Free,
-    /// One that a slower peer has.
+    /// The seat of a slower peer.
     Of(Arc<Seat>),
 }
 
 impl Offer {
-    /// Whether somebody else has it.
+    /// Whether another peer has the seat.
     pub fn is_taken(&self) -> bool {
         matches!(self, Offer::Of(_))
     }
@@ -112,14 +112,14 @@ impl Holders {
         self.0.iter().any(|(_, theirs)| Arc::ptr_eq(theirs, seat))
     }
 
-    /// Removes the peer in a seat; returns whether nobody is left.
+    /// Removes the peer in a seat; returns whether no peer is left.
     pub fn leave(&mut self, seat: &Arc<Seat>) -> bool {
         self.0.retain(|(_, theirs)| !Arc::ptr_eq(theirs, seat));
         self.0.is_empty()
     }
 
-    /// Adds a peer and gives it a seat; `on_trial` if it was another's, and the peer's speed is not
-    /// known.
+    /// Adds a peer and gives it a seat; `on_trial` if the seat was another peer's and the new peer's
+    /// speed is not known.
     pub fn sit(&mut self, peer: PeerNumber, on_trial: bool, now: Instant) -> Arc<Seat> {
         let seat = Seat::new(now, on_trial);
         self.0.push((peer, Arc::clone(&seat)));
@@ -135,28 +135,29 @@ impl Holders {
         self.0.iter().map(|(_, seat)| seat).filter(|seat| !seat.is_lost())
     }
 
-    /// The seat that a peer with this time for a block can have, if there is one. `None` as the
-    /// time means that it is not known yet.
+    /// Returns the seat that a peer with this time for a block can have, if there is one. A
+    /// `block_time` of `None` means that it is not known yet.
     pub fn offer(&self, block_time: Option<Duration>, now: Instant) -> Option<Offer> {
         if self.taken() < MAX_SEATS {
             return Some(Offer::Free);
         }
-        // One seat is for trying out. Otherwise strangers that bring nothing could pass the seats of
-        // slow, honest peers round among themselves.
+        // Only one seat at a time is on trial. Otherwise strangers that bring nothing could pass the
+        // seats of slow, honest peers around among themselves.
         let trial = block_time.is_none() && self.seated().any(|seat| seat.on_trial);
         let seats = self.seated().filter(|seat| !trial || seat.on_trial);
         slowest(seats, block_time, now).map(|seat| Offer::Of(Arc::clone(seat)))
     }
 
-    /// The only peer that may fetch the piece, and its seat, if a peer with this time for a block is
-    /// faster.
+    /// Returns the only peer that may fetch the piece, and its seat, if a peer with this time for a
+    /// block is faster.
     pub fn slow_owner(&self, block_time: Option<Duration>, now: Instant) -> Option<(PeerNumber, Arc<Seat>)> {
         let seat = slowest(self.0.iter().map(|(_, seat)| seat), block_time, now)?;
         self.0.iter().find(|(_, theirs)| Arc::ptr_eq(theirs, seat)).cloned()
     }
 }
 
-/// Returns the slowest of these seats, if a peer with this time for a block is so much faster.
+/// Returns the slowest of these seats, if a peer with this time for a block is [`MIN_SPEEDUP`] times
+/// faster.
 fn slowest<'s>(seats: impl Iterator<Item = &'s Arc<Seat>>, block_time: Option<Duration>, now: Instant) -> Option<&'s Arc<Seat>> {
     let (slowest, seat) = seats.map(|seat| (seat.block_time(now), seat)).max_by_key(|(time, _)| *time)?;
     let limit = block_time.map_or(SLOW, |time| time * MIN_SPEEDUP);

@@ -1,9 +1,9 @@
 //! Which peers have proved themselves, and which are suspects.
 //!
-//! **Skip at first reading.** This matters when somebody lies. A wrong hash is certain, and says
-//! nothing about who: if several peers had a part in the piece, each of them may be honest. So
-//! all of them are suspects, and work alone until a piece of theirs is right. A liar cannot
-//! hide among honest peers twice.
+//! **Skip at first reading.** This matters when a peer lies. A wrong hash is certain, but does not
+//! say which peer lied: if several brought blocks of the piece, each of them may be honest. So all
+//! of them are suspects, and work alone until a piece of theirs is right. A liar cannot hide among
+//! honest peers twice.
 //!
 //! A liar may be gone before the piece is complete, and come back under another name. So
 //! suspicion belongs to the address, and stays when the connection ends.
@@ -15,10 +15,10 @@ use super::PeerNumber;
 use super::evidence::Verdict;
 use crate::s04_handshake::origin::Origin;
 
-/// How long a peer that has proved nothing leaves a spoilt piece to those that have. A suspect
-/// leaves them any piece.
+/// The time for which a peer that has not proved itself leaves a spoilt piece to those that have.
+/// A suspect leaves any piece to them.
 pub const HOLD_BACK: Duration = Duration::from_secs(10);
-/// The number of addresses remembered as those of suspects that have gone.
+/// The most addresses remembered of suspects that have gone.
 const MAX_REMEMBERED: usize = 1000;
 
 /// A peer that brings blocks, and its address if that is known.
@@ -26,7 +26,7 @@ const MAX_REMEMBERED: usize = 1000;
 pub struct Contributor {
     /// The peer, as long as it is connected.
     pub peer: PeerNumber,
-    /// Its address, which it still has when it comes again.
+    /// Its address, which is the same when it comes back.
     pub origin: Option<Origin>,
 }
 
@@ -36,22 +36,22 @@ impl From<PeerNumber> for Contributor {
     }
 }
 
-/// What is known of the peers that are here, and of suspects that have gone.
+/// What is known about the peers that are connected, and about suspects that have gone.
 #[derive(Default)]
 pub(super) struct Trust {
     here: HashSet<PeerNumber>,
-    /// The peers that had a part in a piece that was right, and when each last asked for a piece.
+    /// The peers that brought blocks of a piece that was right, and when each last asked for a piece.
     proved: HashMap<PeerNumber, Option<Instant>>,
-    /// The peers that have nothing that is missing. Nobody needs to wait for them.
+    /// The peers that have none of the missing pieces. No other peer needs to wait for them.
     useless: HashSet<PeerNumber>,
-    /// The suspects, each with the time since when it is one.
+    /// The suspects, and since when each has been one.
     suspects: HashMap<PeerNumber, Instant>,
     /// The addresses of suspects that have gone, the oldest first.
     gone: VecDeque<Origin>,
 }
 
 impl Trust {
-    /// A peer comes. It is a suspect if it comes from a suspect's address.
+    /// Adds a peer. It is a suspect if it comes from a suspect's address.
     pub fn join(&mut self, who: Contributor, now: Instant) {
         self.here.insert(who.peer);
         if who.origin.is_some_and(|origin| self.gone.contains(&origin)) {
@@ -59,7 +59,7 @@ impl Trust {
         }
     }
 
-    /// A peer goes.
+    /// Removes a peer.
     pub fn leave(&mut self, who: Contributor) {
         self.here.remove(&who.peer);
         self.proved.remove(&who.peer);
@@ -77,7 +77,7 @@ impl Trust {
         self.gone.push_back(origin);
     }
 
-    /// A piece was right. If one peer made all of it, that peer is no longer a suspect.
+    /// Records that a piece was right. If one peer brought all of it, that peer is no longer a suspect.
     pub fn right(&mut self, by: &[Contributor]) {
         if let [alone] = by {
             self.suspects.remove(&alone.peer);
@@ -88,7 +88,7 @@ impl Trust {
         }
     }
 
-    /// A piece that was wrong is right now, and shows who lied.
+    /// Records a verdict: a piece that was wrong is right now, and shows which peers lied.
     pub fn judged(&mut self, verdict: &Verdict) {
         for who in &verdict.cleared {
             self.suspects.remove(&who.peer);
@@ -100,8 +100,8 @@ impl Trust {
         }
     }
 
-    /// A piece was wrong. A peer that made all of it is banned; but an address has many ports,
-    /// so the next peer from there is a suspect.
+    /// Records that a piece was wrong. A peer that brought all of it is banned elsewhere; but an
+    /// address has many ports, so the next peer from there is a suspect.
     pub fn wrong(&mut self, by: &[Contributor], now: Instant) {
         for who in by {
             if by.len() > 1 && self.here.contains(&who.peer) {
@@ -112,17 +112,17 @@ impl Trust {
         }
     }
 
-    /// Whether a peer works alone.
+    /// Whether a peer is a suspect, and so works alone.
     pub fn is_suspect(&self, peer: PeerNumber) -> bool {
         self.suspects.contains_key(&peer)
     }
 
-    /// Whether a peer had a part in a piece that was right.
+    /// Whether a peer brought blocks of a piece that was right.
     pub fn is_proved(&self, peer: PeerNumber) -> bool {
         self.proved.contains_key(&peer)
     }
 
-    /// Sets whether a peer has a piece that is missing.
+    /// Sets whether a peer has a missing piece.
     pub fn set_useful(&mut self, peer: PeerNumber, useful: bool) {
         if useful {
             self.useless.remove(&peer);
@@ -131,22 +131,23 @@ impl Trust {
         }
     }
 
-    /// A peer asks for a piece. If it has proved itself, it may take what was left to such peers.
+    /// Notes that a peer asks for a piece. If it has proved itself, it may take a piece that others
+    /// left to it.
     pub fn asks(&mut self, peer: PeerNumber, now: Instant) {
         if let Some(asked) = self.proved.get_mut(&peer) {
             *asked = Some(now);
         }
     }
 
-    /// A piece was taken from a peer. If that is a suspect, it leaves all pieces to others for a
+    /// Notes that a piece was taken from a peer. A suspect then leaves all pieces to others for a
     /// while.
     pub fn gave_way(&mut self, peer: PeerNumber, now: Instant) {
         self.suspects.entry(peer).and_modify(|since| *since = now);
     }
 
     /// Whether a peer leaves a piece to others that have proved themselves. `spoilt` is when the
-    /// piece had the wrong hash, if it ever had. Nobody waits long, nor for a peer that has nothing of
-    /// what is missing, or that could have had the piece and took none or another one.
+    /// piece had the wrong hash, if it ever had. No peer waits long. None waits for a peer that has
+    /// no missing piece, or that has asked since and did not take this one.
     pub fn holds_back(&self, peer: PeerNumber, spoilt: Option<Instant>, now: Instant) -> bool {
         let useful = self.proved.iter().filter(|(other, _)| !self.useless.contains(other));
         let mut others = useful.map(|(_, asked)| asked).peekable();

@@ -10,24 +10,24 @@ use super::host::SessionEnd;
 const MESSAGE_TIMEOUT: Duration = Duration::from_secs(20);
 /// Longest time between blocks while the peer owes us any.
 const BLOCK_TIMEOUT: Duration = Duration::from_secs(20);
-/// Longest time for a piece: this, or what its length takes at [`MIN_RATE`].
+/// Longest time for a piece: this, or the time that its length takes at [`MIN_RATE`], if longer.
 const PIECE_TIMEOUT: Duration = Duration::from_secs(60);
-/// The slowest a large piece may come, in bytes a second.
+/// The slowest rate for a large piece, in bytes a second.
 const MIN_RATE: u32 = 4 * 1024;
 /// Longest time without any message at all.
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(180);
 /// We send a keep-alive after this long. Others hang up after 120 s of silence.
 const KEEP_ALIVE: Duration = Duration::from_secs(100);
 
-/// When a session last did this or that.
+/// The times of a session's last events.
 pub(super) struct Deadlines {
-    /// The time, looked up once a turn.
+    /// The current time, looked up once per turn of the loop.
     pub now: Instant,
-    /// When a block last came, or the first of several was requested.
+    /// When the last block arrived, or when the first of several was requested.
     pub block: Instant,
     received: Instant,
     sent: Instant,
-    /// When the message began that is only partly there.
+    /// When the message that is only partly there began.
     begun: Option<Instant>,
 }
 
@@ -36,14 +36,14 @@ impl Deadlines {
         Deadlines { now, block: now, received: now, sent: now, begun: None }
     }
 
-    /// A whole message has come. A keep-alive counts: the peer is there.
+    /// Notes that a whole message has arrived. A keep-alive counts: the peer is there.
     pub fn message_received(&mut self) {
         self.now = Instant::now();
         self.received = self.now;
         self.begun = None;
     }
 
-    /// Something was sent.
+    /// Notes that something was sent.
     pub fn message_sent(&mut self) {
         self.sent = self.now;
     }
@@ -53,8 +53,8 @@ impl Deadlines {
         self.now.duration_since(self.sent) > KEEP_ALIVE
     }
 
-    /// Checks all deadlines. A message may have `begun`, and the peer may be `owing` us blocks. The
-    /// first of them is of a `piece` that was claimed then and has this many bytes.
+    /// Checks all deadlines. A message may have `begun`, and the peer may be `owing` us blocks. `piece`
+    /// is the oldest piece it owes us: since when, and its length in bytes.
     pub fn check(&mut self, begun: bool, owing: bool, piece: Option<(Instant, u32)>) -> Result<(), SessionEnd> {
         // The clock of a message starts when we first see it incomplete.
         let since = if begun { *self.begun.get_or_insert(self.now) } else { self.now };

@@ -1,8 +1,8 @@
-//! What a session needs of whoever runs it, and what it reports in return.
+//! What a session needs from the code that runs it, and what it reports in return.
 //!
-//! A session knows nothing of other peers. It is given a host: the limits that it shares with
-//! them, the counters that it adds to, and a function to report to. One peer on one thread has a
-//! host of its own (`download_from`); fifty peers share one (stage 15).
+//! A session knows nothing about other peers. It is given a host: the limits that it shares with
+//! them, the counters that it adds to, and a function to report to. A single peer has a host of its
+//! own (`download_from`); fifty peers share one (stage 15).
 
 use std::io;
 use std::net::SocketAddr;
@@ -22,11 +22,11 @@ use crate::s07_extension::{BoxError, ExtensionError, Extensions};
 use crate::s10_storage::{StorageError, Store};
 use crate::s11_work_queue::{PeerNumber, WorkQueue};
 
-/// A torrent that can be shared: its info dictionary is known, and its place on disk.
+/// A torrent that can be shared: its info dictionary and its place on disk are known.
 pub struct Torrent {
-    /// Where each of its pieces is.
+    /// The torrent's pieces, and where each of them is.
     pub queue: Arc<WorkQueue>,
-    /// Its bytes.
+    /// The torrent's content.
     pub store: Arc<dyn Store>,
     /// Whether we want no pieces, even if some are missing.
     pub upload_only: bool,
@@ -46,7 +46,7 @@ pub struct Counters {
     pub downloaded: AtomicU64,
     /// Bytes sent.
     pub uploaded: AtomicU64,
-    /// Bytes in pieces that are not verified.
+    /// Bytes in pieces that are not verified yet.
     pub left: AtomicU64,
 }
 
@@ -58,16 +58,16 @@ impl Default for Counters {
     }
 }
 
-/// What a session reports. A few for each piece, and none for a block.
+/// What a session reports: a few reports for each piece, and none for a block.
 #[derive(Debug)]
 pub enum Report {
-    /// A peer chokes us, or no longer does: of each only the first time.
+    /// A peer choked or unchoked us. Only the first of each is reported.
     Choked(SocketAddr, bool),
     /// A peer broke a rule in a way that does no harm.
     PassedOver(SocketAddr, String),
     /// A piece had the wrong hash, and these peers brought blocks of it.
     Corrupt(PieceIndex, Vec<PeerNumber>),
-    /// A piece that was spoilt is right now, and shows that blocks of this peer were wrong.
+    /// A spoilt piece is right now, which shows that this peer sent wrong blocks.
     Lied(PieceIndex, PeerNumber),
     /// A piece was verified, and this many bytes are left. Two sessions may report that none are.
     Verified(u64),
@@ -79,18 +79,18 @@ pub struct Host {
     pub download_limit: Rate,
     /// Limit on the blocks we send.
     pub upload_limit: Rate,
-    /// What has gone, in both directions.
+    /// Bytes transferred, in both directions.
     pub counters: Arc<Counters>,
     /// Set when all sessions are to end.
     pub stopping: Arc<AtomicBool>,
-    /// What peers get from us.
+    /// Decides what peers get from us.
     pub uploads: Arc<dyn Uploads>,
     /// Takes the reports, from any thread. It must not block.
     pub report: Box<dyn Fn(Report) + Send + Sync>,
 }
 
 impl Host {
-    /// Makes a host without limits and uploads.
+    /// Makes a host without limits and without uploads.
     pub fn new(report: impl Fn(Report) + Send + Sync + 'static) -> Host {
         Host {
             download_limit: Rate::default(),
@@ -107,13 +107,13 @@ impl Host {
         self.stopping.load(Ordering::SeqCst)
     }
 
-    /// Counts blocks that have come from a peer.
+    /// Counts blocks received from a peer.
     pub fn count_received(&self, stats: &PeerStats, length: usize, now: Instant) {
         self.counters.downloaded.fetch_add(length as u64, Ordering::Relaxed);
         stats.count_received(length, now);
     }
 
-    /// Counts blocks that have gone to a peer.
+    /// Counts blocks sent to a peer.
     pub fn count_sent(&self, stats: &PeerStats, length: usize) {
         if length > 0 {
             self.counters.uploaded.fetch_add(length as u64, Ordering::Relaxed);
@@ -126,7 +126,7 @@ impl Host {
         for (piece, liar) in torrent.queue.take_exposed() {
             (self.report)(Report::Lied(piece, liar));
         }
-        // Two threads may get here at once, and the later one with the older number.
+        // Two threads may get here at once, and the later one may have the older number.
         let left = torrent.queue.bytes_left();
         self.counters.left.fetch_min(left, Ordering::Relaxed);
         (self.report)(Report::Verified(left));

@@ -1,18 +1,18 @@
-//! A limit on bytes a second, which many threads share.
+//! A limit on bytes a second, shared by many threads.
 //!
 //! ```text
 //!   paid for until     now
-//! -------|--------------|-----> time      nothing is owed: the next bytes may go
-//! ----------------------|--|--> time      they may not before then
+//! -------|--------------|-----> time      nothing is owed: the next bytes may go now
+//! ----------------------|--|--> time      the next bytes must wait until then
 //!                      now paid for until
 //! ```
-//! It is a token bucket, seen from the other side: instead of tokens that drop in,
-//! it keeps the time until which all that has gone is paid for.
+//! It is a token bucket seen from the other side. Instead of counting tokens, it
+//! keeps the time until which everything sent so far is paid for.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How much unused time may be made up for later: a limit is on the average.
+/// The most unused time that may be made up for later: the limit is on the average.
 const BURST: Duration = Duration::from_millis(250);
 
 /// A limit, or none. Its lock is a leaf.
@@ -24,7 +24,7 @@ pub struct Rate {
 }
 
 impl Rate {
-    /// So many bytes a second; as many as go, if `None`.
+    /// Makes a limit of this many bytes a second; unlimited if `None`.
     pub fn new(limit: Option<u64>) -> Rate {
         Rate { limit: limit.map(|limit| limit.max(1)), paid_until: Mutex::default() }
     }
@@ -34,16 +34,16 @@ impl Rate {
         self.limit.is_some()
     }
 
-    /// Whether the next bytes must wait, and until when. Several threads may be told
-    /// at the same time that they need not; then all that they send is paid for by
-    /// a longer wait afterwards.
+    /// Returns until when the next bytes must wait, if they must. Several threads may
+    /// find at the same time that they need not wait; then the next wait is longer, and
+    /// pays for all that they send.
     pub fn wait_until(&self, now: Instant) -> Option<Instant> {
         self.limit?;
         let paid_until = *self.paid_until.lock().unwrap_or_else(PoisonError::into_inner);
         paid_until.filter(|paid_until| *paid_until > now)
     }
 
-    /// So many bytes that were paid for will not come after all.
+    /// Takes back this many bytes that were counted, but will not come after all.
     pub fn refund(&self, bytes: usize) {
         let Some(limit) = self.limit else { return };
         let mut paid_until = self.paid_until.lock().unwrap_or_else(PoisonError::into_inner);
@@ -51,7 +51,7 @@ impl Rate {
         *paid_until = paid_until.and_then(earlier);
     }
 
-    /// So many bytes have gone, or are about to.
+    /// Counts this many bytes that were sent or requested.
     pub fn spend(&self, bytes: usize, now: Instant) {
         let Some(limit) = self.limit else { return };
         let mut paid_until = self.paid_until.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,9 +1,9 @@
 //! How many requests to keep outstanding to one peer.
 //!
-//! **Skip at first reading.** A fixed number gives the same bytes, more slowly. Too few, and the line
-//! is idle while a request travels: with one at a time and a round trip of 50 ms, 20 blocks a second,
-//! whatever the line could carry. Too many, and a slow peer sits on work that others would have done
-//! long ago, while what a fast one sends waits in the kernel until no cache holds it any more.
+//! **Skip at first reading.** A fixed number gives the same bytes, more slowly. With too few, the line
+//! is idle while a request travels: one at a time and a round trip of 50 ms make 20 blocks a second,
+//! whatever the line can carry. With too many, a slow peer holds work that others would have done
+//! long ago, and the data of a fast one waits in the kernel until it has left every cache.
 //!
 //! The rule is bandwidth times delay, with a margin:
 //!
@@ -17,7 +17,7 @@ use crate::s05_messages::BLOCK_LENGTH;
 
 /// Depth for a peer whose speed is not known yet.
 const INITIAL: usize = 16;
-/// Added to the measured depth, so that it can grow, and so that a slow peer has something to do.
+/// Added to the measured depth, so that it can grow, and so that a slow peer always has a request.
 const MARGIN: usize = 4;
 /// Depth that nearly always fills the line: 1 MiB.
 const PLENTY: usize = 64;
@@ -36,19 +36,19 @@ const WINDOW: Duration = Duration::from_secs(1);
 /// kernel, unless a long round trip needs more to keep the line full.
 pub struct RequestDepth {
     depth: usize,
-    /// Blocks that have come since then.
+    /// Blocks received since `since`.
     blocks: usize,
     since: Instant,
-    /// Whether nothing was outstanding before then, and nothing has come since.
+    /// Whether nothing was outstanding before `since`, and nothing has arrived after it.
     resumed: bool,
     /// The shortest time from a request to its block.
     round_trip: Duration,
-    /// The time for a block, when that was last measured.
+    /// The time for a block, as last measured.
     block_time: Option<Duration>,
 }
 
 impl RequestDepth {
-    /// Starts for a peer that we know nothing of.
+    /// Starts for a peer that we know nothing about.
     pub fn new(now: Instant) -> RequestDepth {
         RequestDepth { depth: INITIAL, blocks: 0, since: now, resumed: false, round_trip: WINDOW, block_time: None }
     }
@@ -58,23 +58,23 @@ impl RequestDepth {
         self.depth
     }
 
-    /// The time for a block: at first that of the first one that came, then as it was last measured.
+    /// The time for a block: at first that of the first block, then as last measured.
     pub fn block_time(&self) -> Option<Duration> {
         self.block_time
     }
 
-    /// Forgets how fast the peer was: it owed us blocks, and has taken that back.
+    /// Forgets how fast the peer was, because it choked us while it owed us blocks.
     pub fn forget_block_time(&mut self) {
         self.block_time = None;
     }
 
     /// Notes that requests are sent after a time in which nothing was outstanding. That time says
-    /// nothing of the speed; and the first answer shows the round trip, since no other is before it.
+    /// nothing about the speed. And the first answer gives the round trip, since it waits for no other.
     pub fn resume(&mut self, now: Instant) {
         (self.blocks, self.since, self.resumed) = (0, now, true);
     }
 
-    /// Counts blocks that have come, from a peer that queues `max` requests.
+    /// Counts blocks received from a peer that queues `max` requests.
     pub fn count(&mut self, blocks: usize, now: Instant, max: usize) {
         self.blocks += blocks;
         let time = now.duration_since(self.since).max(Duration::from_micros(1));
@@ -83,8 +83,8 @@ impl RequestDepth {
         }
         // Better a rough value than none: the end game may be over before the first adjustment.
         self.block_time.get_or_insert(time / self.blocks.max(1) as u32);
-        // Adjust as soon as everything that was outstanding has come: so the depth can grow with
-        // every round trip.
+        // Adjust as soon as everything that was outstanding has arrived, so that the depth can grow
+        // with every round trip.
         if self.blocks >= self.depth || time >= WINDOW {
             self.block_time = Some(time / self.blocks as u32);
             let rate = self.blocks as f64 / time.as_secs_f64();

@@ -1,9 +1,9 @@
 //! The half of a session that downloads: requests out, blocks in.
 //!
 //! A session holds leases on pieces, the oldest first, and a list of requests that the peer has not
-//! answered. New requests are for the newest lease, and when it has no block left to request, the
-//! next piece is claimed at once: for the peer there are no pieces, only requests, so its line never
-//! drains between two of them.
+//! answered. New requests are for the newest lease. When it has no block left to request, the next
+//! piece is claimed at once: the peer sees no pieces, only requests, so the line never runs empty
+//! between two pieces.
 
 use std::collections::{HashSet, VecDeque};
 use std::time::{Duration, Instant};
@@ -19,31 +19,31 @@ use crate::s11_work_queue::lease::{Lease, Written};
 
 /// The most requests outstanding for pieces that other peers are also fetching.
 const MAX_SHARED: usize = 8;
-/// The number of requests that a peer may reject. Each is remembered, because a second reject means
-/// more than the first.
+/// The most requests that a peer may reject. Each is remembered, because a second reject means more
+/// than the first.
 const MAX_REJECTED: usize = 2_000;
-/// The number of pieces that are remembered of those that the peer allows, or suggests.
+/// The most pieces remembered of those that the peer allows, and of those that it suggests.
 const MAX_ADVICE: usize = 64;
-/// The number of blocks that may come unrequested, before any request was taken back.
+/// The number of blocks that may arrive unrequested, before we have taken any request back.
 const FORGIVEN: usize = 64;
 
 /// What a session has claimed and requested.
 pub(super) struct Requests {
     /// Pieces on loan to this session, the oldest first.
     leases: Vec<Lease>,
-    /// Since when the first of them is the oldest: from then on the peer owes us that piece.
+    /// When the first lease became the oldest: from then on the peer owes us that piece.
     oldest_since: Instant,
     /// Requests without an answer, the oldest first.
     outstanding: VecDeque<Request>,
-    /// Requests that were rejected once. A second time, and the peer does not have the piece.
+    /// Requests that were rejected once. After a second reject we assume the piece is not there.
     rejected: HashSet<Request>,
-    /// Pieces that the peer gives in spite of a choke.
+    /// Pieces that the peer sends even while it chokes us.
     allowed: Vec<u32>,
-    /// Pieces that the peer advises us to take.
+    /// Pieces that the peer suggests.
     suggested: Vec<u32>,
     depth: RequestDepth,
-    /// The number of blocks that may still come although nobody waits for them. Each request that we
-    /// take back adds one, because its block may be on its way.
+    /// The number of unexpected blocks that may still arrive. Each request that we take back adds one,
+    /// because its block may be on its way.
     forgiven: usize,
 }
 
@@ -81,7 +81,7 @@ impl Requests {
         remember(&mut self.suggested, index);
     }
 
-    /// A piece that another peer has taken over.
+    /// A piece of ours that another peer has taken over.
     fn taken_over(&self) -> Option<u32> {
         self.leases.iter().find(|lease| lease.is_taken_over()).map(|lease| lease.piece().get())
     }
@@ -103,8 +103,8 @@ impl Requests {
         self.leases.len() < before
     }
 
-    /// Gives back leases that have nothing outstanding and nothing left to request: other peers are
-    /// bringing what those pieces lack.
+    /// Gives back leases with nothing outstanding and nothing left to request: other peers are
+    /// fetching the missing blocks.
     fn drop_idle(&mut self, now: Instant) {
         let outstanding = std::mem::take(&mut self.outstanding);
         let owed = |lease: &Lease| outstanding.iter().any(|request| request.index == lease.piece().get());
@@ -154,7 +154,7 @@ impl Session<'_> {
         let now = self.clock.now;
         while self.requests.outstanding() < self.request_limit() && self.host.download_limit.wait_until(now).is_none() {
             if let Some(request) = self.requests.leases.last_mut().and_then(Lease::next_request) {
-                // Paid for when it is requested, not when it comes: what was asked for will come.
+                // Counted when it is requested, not when it arrives: what we request will come.
                 self.host.download_limit.spend(request.length as usize, now);
                 Message::Request(request).encode_to(&mut self.out);
                 self.requests.outstanding.push_back(request);
@@ -162,17 +162,16 @@ impl Session<'_> {
                 continue;
             }
             let Some(lease) = self.claim() else { break };
-            // If we hold one of this piece already, others have made the piece wrong, and that lease
-            // is dead. Its requests are taken back, or blocks would be requested twice and answered
-            // once.
+            // If we already hold a lease on this piece, the piece was wrong and that lease is dead. Its
+            // requests are taken back, or blocks would be requested twice and answered once.
             self.let_go(lease.piece().get());
             self.requests.add(lease, now);
         }
         self.requests.drop_idle(now);
     }
 
-    /// Claims a piece: while we are choked, one that the peer gives nevertheless; else rather one that
-    /// it suggests.
+    /// Claims a piece: while we are choked, one that the peer allows anyway; otherwise preferably one
+    /// that it suggests.
     fn claim(&mut self) -> Option<Lease> {
         if self.state.peer_choking {
             return self.requests.allowed.iter().find_map(|index| self.claimant.claim_piece(*index));
@@ -182,7 +181,7 @@ impl Session<'_> {
                 return Some(lease);
             }
         }
-        // A peer that was fast once, and owes us a block since, is as slow as that.
+        // A peer that was fast, but has owed us a block for longer than its block time, is slow now.
         let owed = match self.requests.outstanding() {
             0 => Duration::ZERO,
             _ => self.clock.now.duration_since(self.clock.block),
@@ -195,20 +194,20 @@ impl Session<'_> {
         }
     }
 
-    /// The number of requests that may be outstanding. In the end game each may be one too many,
-    /// because another peer was asked for the same block.
+    /// The number of requests that may be outstanding. In the end game there are few, because each may
+    /// be wasted: another peer was asked for the same block.
     fn request_limit(&self) -> usize {
         let limit = self.requests.depth.get().min(self.peer_queue().max(1));
         let shared = self.requests.leases.last().is_some_and(Lease::is_shared);
         if shared { limit.min(MAX_SHARED) } else { limit }
     }
 
-    /// The number of requests that the peer queues, by its own word.
+    /// The number of requests that the peer says it queues.
     fn peer_queue(&self) -> usize {
         self.extensions.theirs.said.reqq.unwrap_or(DEFAULT_REQQ) as usize
     }
 
-    /// Gives a piece back, if we hold it, and cancels what was requested of it.
+    /// Gives a piece back, if we hold it, and cancels our requests for it.
     pub(super) fn let_go(&mut self, index: u32) {
         if !self.requests.retain(|lease| lease.piece().get() != index, self.clock.now) {
             return;
@@ -224,9 +223,9 @@ impl Session<'_> {
         }
     }
 
-    /// BEP 3: a choke throws our requests away. BEP 6: it does not, and each still gets its answer; but
-    /// mostly that is a reject, and some peers owe it forever. So the pieces go back at once, and a late
-    /// answer of either kind does no harm.
+    /// Gives everything back when the peer chokes us. BEP 3: a choke discards our requests. BEP 6: it
+    /// does not, and each still gets an answer; but that is usually a reject, and some peers never send
+    /// it. So the pieces go back at once, and a late answer of either kind does no harm.
     pub(super) fn choked(&mut self) {
         self.set_peer_choking(true);
         if self.requests.outstanding() > 0 {
@@ -251,10 +250,10 @@ impl Session<'_> {
         self.stats.flags().set_peer_choking(choking);
     }
 
-    /// A request is rejected. The first time this may be the late answer to one from before a choke, and
-    /// we ask again. The second time, the peer does not have the piece, whatever it says. While it chokes
-    /// us, a reject says only that it gives no more of this piece for free: it has the piece, and may
-    /// unchoke us later.
+    /// Handles a reject. The first one may be the late answer to a request from before a choke, so we
+    /// ask again. After the second, we assume that the peer does not have the piece, whatever it says.
+    /// While it chokes us, a reject only means that this piece is no longer allowed: the peer has it, and
+    /// may unchoke us later.
     pub(super) fn rejected(&mut self, request: Request) -> Result<(), SessionEnd> {
         if !self.requests.take_outstanding(request) {
             return Ok(());
@@ -275,8 +274,8 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// A block, and those behind it that go on where it ends. Each has been read already, and writing
-    /// them together costs one system call instead of one for each.
+    /// Handles a block, and the blocks after it that continue it. All have been read already, and
+    /// writing them together costs one system call instead of one for each.
     pub(super) fn blocks(&mut self, index: u32, begin: u32, block: &[u8], mut rest: Rest) -> Result<(), SessionEnd> {
         let (mut blocks, mut length) = (Vec::new(), 0);
         let mut next = Some(block);
@@ -322,12 +321,12 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// A block came that nobody waits for. After a choke, a cancel or a give-back this is normal. It is
-    /// not, forever.
+    /// Counts an unexpected block. After a choke, a cancel or a give-back some are normal, but only
+    /// this many.
     fn forgive(&mut self, length: usize) -> Result<(), SessionEnd> {
         self.host.download_limit.spend(length, self.clock.now);
         let left = self.requests.forgiven.checked_sub(1);
-        self.requests.forgiven = left.ok_or(SessionEnd::Rule("it sends blocks that nobody asked for"))?;
+        self.requests.forgiven = left.ok_or(SessionEnd::Rule("it sends blocks that we did not request"))?;
         Ok(())
     }
 }

@@ -1,33 +1,34 @@
-//! The way out: where a session's messages go.
+//! The send path: how a session's messages get to the socket.
 //!
-//! Two peers that both write and do not read meanwhile wait for each other forever, as soon as what
-//! they write is more than what fits in between. So a session never waits in a write. While it only
-//! downloads, it writes a few requests now and then ([`Direct`]): what does not leave at once is
+//! Two peers that both write without reading wait for each other forever, as soon as they write more
+//! than the buffers between them hold. So a session never waits in a write. A session that only
+//! downloads writes a few requests now and then ([`Direct`]). Bytes that cannot leave at once are
 //! kept, and the session reads on before it tries again. Once it uploads, another path takes over
 //! (stage 16).
 //!
-//! A peer that asks and does not read is not read either ([`BEHIND`]): its next request comes up when
-//! the answers to the last ones have left.
+//! If a peer sends requests but does not read, we stop reading from it ([`BEHIND`]) until the answers
+//! to its last requests have left.
 
 use std::io::{self, ErrorKind};
 use std::time::{Duration, Instant};
 
 use crate::s04_handshake::transport::WriteHalf;
 
-/// How long a peer may leave a block, or the messages of one write, unread before we hang up.
+/// Longest time for which a peer may leave a block, or the messages of one write, unread before we
+/// hang up.
 pub const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
-/// From this many unsent bytes of messages on, the peer is not read until some have left. The longest
-/// answer to one message, a metadata piece, has an eighth of this.
+/// With more unsent bytes than this, we do not read from the peer until some have left. The longest
+/// answer to one message, a metadata piece, is an eighth of this.
 pub const BEHIND: usize = 128 << 10;
-/// Bytes of messages that may wait to be written. Only our own news, of finished pieces, can bring
-/// more than [`BEHIND`].
+/// The most bytes of messages that may be unsent. Only our own haves can add up to more than
+/// [`BEHIND`].
 pub const MAX_UNSENT: usize = 1 << 20;
-/// How long a session may be in a write before it checks whether there is something to read.
+/// Longest time in a write before the session checks whether there is something to read.
 const WRITE_TICK: Duration = Duration::from_millis(50);
 
 /// Takes encoded messages, and sends them in that order.
 pub trait SendPath {
-    /// Sends messages, or as much of them as leaves; at the next call, the rest.
+    /// Sends messages, or as many bytes as can leave now; the next call sends the rest.
     ///
     /// # Errors
     /// If the connection has ended, or too much is unsent.
@@ -36,14 +37,14 @@ pub trait SendPath {
     /// Whether something is unsent that only another [`SendPath::send`] will send.
     fn has_unsent(&self) -> bool;
 
-    /// Whether so much is unsent that the peer must not get to ask for more.
+    /// Whether so much is unsent that we must not read further requests.
     fn is_behind(&self) -> bool;
 
-    /// Returns why the connection ended, if it was a write that ended it.
+    /// Returns why the connection ended, if a write ended it.
     fn take_failure(&self) -> Option<io::Error>;
 
-    /// Gives up the socket, with what is unsent; for another path to take over. `None` if this one
-    /// cannot.
+    /// Returns the socket and the unsent bytes, so that another path can take over. `None` if this
+    /// path cannot give them up.
     fn into_socket(self: Box<Self>) -> Option<(Box<dyn WriteHalf>, Vec<u8>)>;
 }
 
@@ -51,17 +52,17 @@ pub trait SendPath {
 pub struct Direct {
     output: Box<dyn WriteHalf>,
     unsent: Vec<u8>,
-    /// Since when nothing has left.
+    /// When bytes last left, or when the oldest unsent ones were added.
     stuck_since: Instant,
 }
 
 impl Direct {
-    /// Sends to this socket.
+    /// Makes a path to this socket.
     pub fn new(output: Box<dyn WriteHalf>) -> Direct {
         Direct { output, unsent: Vec::new(), stuck_since: Instant::now() }
     }
 
-    /// Writes what leaves at once, or nearly so.
+    /// Writes what can leave at once, or nearly so.
     fn flush(&mut self) -> io::Result<()> {
         let deadline = Instant::now() + WRITE_TICK;
         let (written, ended) = write(&mut *self.output, &self.unsent, WRITE_TICK, deadline);
@@ -112,7 +113,7 @@ pub fn does_not_read() -> io::Error {
 }
 
 /// Writes all `bytes` by the deadline, and never waits longer than `pause` for any of them to leave.
-/// Returns how many have left, and the error if those are not all.
+/// Returns the number that have left, and the error if some have not.
 pub fn write(output: &mut dyn WriteHalf, bytes: &[u8], pause: Duration, deadline: Instant) -> (usize, io::Result<()>) {
     let mut written = 0;
     while let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty()) {

@@ -1,7 +1,7 @@
-//! One peer: its address, what went in each direction, and the four flags.
+//! One peer: its address, the bytes sent in each direction, and the four flags.
 //!
-//! The peer's own threads write here, a plain store when something changes; whoever wants to see the
-//! peer reads. So being watched costs nothing while nobody looks.
+//! The peer's own threads write here, with a plain store when something changes. Other threads read.
+//! So being watched costs nothing while no thread is looking.
 
 use std::net::SocketAddr;
 use std::sync::OnceLock;
@@ -12,16 +12,16 @@ use std::time::{Duration, Instant};
 #[derive(Debug)]
 pub struct PeerStats {
     address: SocketAddr,
-    /// Where it listens, if it has dialled us and said so.
+    /// The address the peer listens on, if it has dialled us and said so.
     listens: OnceLock<SocketAddr>,
     start: Instant,
     downloaded: AtomicU64,
     uploaded: AtomicU64,
-    /// Verified pieces that it has completed, and that nobody has counted yet.
+    /// The number of verified pieces that the peer has completed since they were last taken.
     completed: AtomicU32,
-    /// When a block last came, in milliseconds from the start. 0: never.
+    /// When we last received a block, in milliseconds from the start; 0 if never.
     received_at: AtomicU64,
-    /// When a block last went, likewise.
+    /// When we last sent a block, likewise.
     sent_at: AtomicU64,
     flags: PeerFlags,
 }
@@ -42,13 +42,13 @@ impl PeerStats {
         }
     }
 
-    /// The peer's address, as others could reach it. A peer that has dialled us did so from a port
-    /// at which nobody listens.
+    /// The address at which others can reach the peer, if we know it. A peer that dialled us did so
+    /// from another port than the one it listens on.
     pub fn address(&self) -> SocketAddr {
         *self.listens.get().unwrap_or(&self.address)
     }
 
-    /// The peer has told us the port at which it listens.
+    /// Sets the port that the peer says it listens on.
     pub fn set_listen_port(&self, port: u16) {
         let _ = self.listens.set(SocketAddr::new(self.address.ip(), port));
     }
@@ -58,54 +58,54 @@ impl PeerStats {
         self.start
     }
 
-    /// Bytes of blocks that it has brought.
+    /// Bytes of blocks that the peer has sent us.
     pub fn downloaded(&self) -> u64 {
         self.downloaded.load(Ordering::Relaxed)
     }
 
-    /// Bytes of blocks that it has got.
+    /// Bytes of blocks that we have sent the peer.
     pub fn uploaded(&self) -> u64 {
         self.uploaded.load(Ordering::Relaxed)
     }
 
-    /// When it last brought a block.
+    /// When we last received a block from the peer.
     pub fn last_received(&self) -> Option<Instant> {
         self.at(&self.received_at)
     }
 
-    /// When a block last went to it.
+    /// When we last sent the peer a block.
     pub fn last_sent(&self) -> Option<Instant> {
         self.at(&self.sent_at)
     }
 
-    /// When a block last went in either direction.
+    /// When a block was last sent in either direction.
     pub fn last_useful(&self) -> Option<Instant> {
         self.last_received().max(self.last_sent())
     }
 
-    /// Who chokes whom and who is interested, at this moment.
+    /// Which sides are choking and interested at this moment.
     pub fn flags(&self) -> &PeerFlags {
         &self.flags
     }
 
-    /// Counts bytes of blocks that have come.
+    /// Counts bytes of blocks received.
     pub fn count_received(&self, bytes: usize, now: Instant) {
         self.downloaded.fetch_add(bytes as u64, Ordering::Relaxed);
         self.received_at.store(self.since_start(now), Ordering::Relaxed);
     }
 
-    /// Counts bytes of blocks that have gone.
+    /// Counts bytes of blocks sent.
     pub fn count_sent(&self, bytes: usize, now: Instant) {
         self.uploaded.fetch_add(bytes as u64, Ordering::Relaxed);
         self.sent_at.store(self.since_start(now), Ordering::Relaxed);
     }
 
-    /// Counts a verified piece of which the peer has brought the last block.
+    /// Counts a verified piece whose last block came from the peer.
     pub(super) fn count_piece(&self) {
         self.completed.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Returns the number of verified pieces that it has completed since the last call.
+    /// Returns the number of verified pieces that the peer has completed since the last call.
     pub fn take_pieces(&self) -> u32 {
         self.completed.swap(0, Ordering::Relaxed)
     }
@@ -120,8 +120,8 @@ impl PeerStats {
     }
 }
 
-/// The four flags of a connection, and what else there is to see. A connection starts choked and
-/// without interest on both sides (BEP 3).
+/// The four flags of a connection, and some numbers to show. Both sides start out choking and not
+/// interested (BEP 3).
 #[derive(Debug)]
 pub struct PeerFlags {
     am_choking: AtomicBool,
@@ -133,18 +133,18 @@ pub struct PeerFlags {
     requests: AtomicU32,
 }
 
-/// What can come from a peer at this moment.
+/// What we can get from a peer at this moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Supply {
-    /// It has nothing of what is missing, or refuses it.
+    /// It has none of the missing pieces, or refuses to send them.
     Nothing,
-    /// It has something, and chokes us.
+    /// It has a missing piece, but chokes us.
     Choked,
-    /// It has something, and can be asked for it.
+    /// It has a missing piece, and we can request it.
     Free,
-    /// It was asked, and has not answered yet.
+    /// It has not answered a request yet.
     Asked,
-    /// A block from it is being written to disk.
+    /// A block from the peer is being written to disk.
     Storing,
 }
 
@@ -163,44 +163,44 @@ impl Default for PeerFlags {
 }
 
 impl PeerFlags {
-    /// Whether we do not answer its requests.
+    /// Whether we do not answer the peer's requests.
     pub fn am_choking(&self) -> bool {
         self.am_choking.load(Ordering::Relaxed)
     }
 
-    /// Whether it has something that we lack, and we have told it so.
+    /// Whether we have told the peer that it has a piece that we lack.
     pub fn am_interested(&self) -> bool {
         self.am_interested.load(Ordering::Relaxed)
     }
 
-    /// Whether it does not answer our requests.
+    /// Whether the peer does not answer our requests.
     pub fn peer_choking(&self) -> bool {
         self.peer_choking.load(Ordering::Relaxed)
     }
 
-    /// Whether it has told us that we have something that it lacks.
+    /// Whether the peer has told us that we have a piece that it lacks.
     pub fn peer_interested(&self) -> bool {
         self.peer_interested.load(Ordering::Relaxed)
     }
 
-    /// The number of pieces that it has.
+    /// The number of pieces that the peer has.
     pub fn pieces(&self) -> u32 {
         self.pieces.load(Ordering::Relaxed)
     }
 
-    /// The number of our requests that it has not answered.
+    /// The number of our requests that the peer has not answered.
     pub fn requests(&self) -> u32 {
         self.requests.load(Ordering::Relaxed)
     }
 
-    /// What can come from it at this moment.
+    /// What we can get from the peer at this moment.
     pub fn supply(&self) -> Supply {
         if self.storing.load(Ordering::Relaxed) {
             Supply::Storing
         } else if !self.am_interested() {
             Supply::Nothing
         } else if self.requests() > 0 {
-            // Checked before the choke: with the fast extension some pieces come in spite of it.
+            // Checked before the choke: with the fast extension a peer can send some pieces anyway.
             Supply::Asked
         } else if self.peer_choking() {
             Supply::Choked
@@ -209,7 +209,7 @@ impl PeerFlags {
         }
     }
 
-    /// Sets whether we choke it. For whoever decides on uploads.
+    /// Sets whether we choke the peer. Called by the choker.
     pub fn set_am_choking(&self, yes: bool) {
         self.am_choking.store(yes, Ordering::Relaxed);
     }
@@ -234,18 +234,18 @@ impl PeerFlags {
         self.requests.store(requests as u32, Ordering::Relaxed);
     }
 
-    /// Sets whether a block from it is being written. A thread that hangs in a system call cannot be
-    /// asked.
+    /// Sets whether a block from the peer is being written. It is a flag, because a thread that hangs
+    /// in a system call cannot answer.
     pub(super) fn set_storing(&self, yes: bool) {
         self.storing.store(yes, Ordering::Relaxed);
     }
 }
 
 impl Supply {
-    /// Why nothing comes from the peer, if that is the peer's doing.
+    /// The reason why nothing comes from the peer, if the cause is the peer.
     pub fn complaint(self) -> Option<&'static str> {
         match self {
-            Supply::Nothing => Some("it has nothing of what is missing, or refuses it"),
+            Supply::Nothing => Some("it has none of the missing pieces, or refuses to send them"),
             Supply::Choked => Some("it chokes us"),
             Supply::Asked => Some("it does not send what it was asked for"),
             Supply::Free | Supply::Storing => None,

@@ -1,4 +1,4 @@
-//! The seam for uploading: what peers get, and how fast, is plugged in here.
+//! The seam for uploading: what peers get from us is plugged in here.
 
 use std::sync::Arc;
 
@@ -12,48 +12,48 @@ use crate::s07_extension::BoxError;
 
 /// Decides what peers get from us.
 pub trait Uploads: Send + Sync {
-    /// A peer is interested for the first time. `None` if it gets nothing.
+    /// Opens the upload to a peer that is interested for the first time. `None` if it gets nothing.
     fn open(&self, peer: UploadPeer) -> Option<Box<dyn Upload>>;
 
-    /// Whether to stay for the sake of others when we have all pieces. `uploaded` bytes have gone, of
-    /// a torrent of this length. Called again and again.
+    /// Whether to keep seeding now that we have all pieces. We have `uploaded` this many bytes of a
+    /// torrent of this length. Called repeatedly.
     fn stays(&self, uploaded: u64, length: u64) -> bool;
 }
 
 /// A peer that is interested in what we have.
 pub struct UploadPeer {
-    /// The host of its session.
+    /// The host of the peer's session.
     pub host: Arc<Host>,
     /// The torrent.
     pub torrent: Arc<Torrent>,
-    /// Its address and counters.
+    /// The peer's address and counters.
     pub stats: Arc<PeerStats>,
     /// Whether both sides speak the fast extension (BEP 6).
     pub fast: bool,
-    /// The number of pieces it has.
+    /// The number of pieces the peer has.
     pub has: u32,
 }
 
-/// What one peer gets. It is told what the peer says, and answers by the path that it made.
+/// The upload to one peer. It gets the peer's messages, and answers through the path that it made.
 pub trait Upload: Send {
-    /// Takes over the way out: from now on, the session's messages go through what this returns.
+    /// Takes over the send path: from now on, the session's messages go through the path returned.
     /// Called once, before anything else. `hang_up` ends the connection.
     fn take_over(&mut self, path: Box<dyn SendPath>, hang_up: &Hangup) -> Box<dyn SendPath>;
 
-    /// The peer is interested, or no longer.
+    /// Sets whether the peer is interested.
     fn set_interested(&mut self, yes: bool);
 
-    /// The peer asks for a block.
+    /// Handles a request for a block.
     ///
     /// # Errors
-    /// If the request breaks a rule: the connection ends.
+    /// If the request breaks a rule; then the connection ends.
     fn request(&mut self, request: Request) -> Result<(), BoxError>;
 
-    /// The peer does not need a block any more.
+    /// Cancels a request.
     fn cancel(&mut self, request: Request);
 }
 
-/// Gives nothing.
+/// Uploads nothing.
 pub struct NoUploads;
 
 impl Uploads for NoUploads {
@@ -66,9 +66,9 @@ impl Uploads for NoUploads {
     }
 }
 
-/// The half of a session that uploads. What, and how much, is for [`Uploads`] to say.
+/// The half of a session that uploads. [`Uploads`] decides what, and how much.
 impl Session<'_> {
-    /// The peer is interested for the first time. Returns the path by which messages go from now on.
+    /// Opens the upload when the peer is first interested. Returns the path for all further messages.
     pub(super) fn open_upload(&mut self, path: Box<dyn SendPath>, hang_up: &Hangup) -> Box<dyn SendPath> {
         self.upload = self.host.uploads.open(UploadPeer {
             host: Arc::clone(self.host),
@@ -90,7 +90,7 @@ impl Session<'_> {
         }
     }
 
-    /// A peer that gets nothing is told so, if both speak the fast extension.
+    /// Passes a request on. If there is no upload, rejects it, if both sides speak the fast extension.
     pub(super) fn requested(&mut self, request: Request) -> Result<(), SessionEnd> {
         if let Some(upload) = &mut self.upload {
             return upload.request(request).map_err(SessionEnd::Upload);

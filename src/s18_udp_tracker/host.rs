@@ -1,9 +1,9 @@
-//! A tracker's URL, taken apart.
+//! Parses the URL of a UDP tracker.
 
 use super::UdpError;
 use crate::s03_tracker::http::uri;
 
-/// The longest path and query, in bytes: all of a request must fit into one packet.
+/// The longest path and query, in bytes: the whole request must fit into one packet.
 const LONGEST_PATH: usize = 1_000;
 
 /// The parts of a tracker's URL.
@@ -17,7 +17,7 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// Takes a URL apart. There is no usual port for UDP trackers, so one must be there.
+    /// Parses a URL. UDP trackers have no default port, so the URL must have one.
     pub fn parse(url: &str) -> Result<Place, UdpError> {
         let wrong = |expected| UdpError::Url { expected };
         let url = uri(url);

@@ -10,37 +10,38 @@ use super::UdpError;
 use super::packet::{Answer, Ask, Family, PROTOCOL_ID, Request, Said};
 use crate::s03_tracker::words;
 
-/// After this time a request is sent for the second time; the pause doubles each time.
-/// BEP 15 has 15 s here, which is longer than anybody looks at a terminal.
+/// The time after which a request is sent again; it doubles each time. BEP 15 has 15 s
+/// here, which is too long for a user who waits.
 const FIRST_PAUSE: Duration = Duration::from_secs(2);
-/// A request that is not answered by then will not be: its fourth copy is 16 s old.
+/// Give up after this: four copies have been sent, the last 16 s ago.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// A tracker that is just being started has no socket yet; we ask again after this.
+/// A tracker that is only just starting has no socket yet; we ask again after this.
 const QUICK_RETRY: Duration = Duration::from_millis(150);
-/// A connection id may be used for so long after it came (BEP 15).
+/// The time for which a connection id may be used after it arrived (BEP 15).
 const ID_TIME: Duration = Duration::from_secs(60);
-/// No packet is larger.
+/// The largest packet, in bytes.
 const LARGEST_PACKET: usize = 65_536;
 
-/// Packets to one address and from there: a seam, as the transport of stage 4 is one.
+/// Sends packets to one address and receives them from there. A seam, like the transport of
+/// stage 4.
 pub trait Packets: Send {
-    /// Sends one.
+    /// Sends a packet.
     ///
     /// # Errors
-    /// If the system cannot, or says of an earlier one that nobody is there.
+    /// If the system cannot, or reports that an earlier packet found nothing there.
     fn send(&self, packet: &[u8]) -> io::Result<()>;
 
-    /// Waits for the next one: how long it is, if one comes within this time.
+    /// Waits for the next packet; returns its length, if one comes within this time.
     ///
     /// # Errors
     /// As [`Packets::send`].
     fn receive(&self, time: Duration, buffer: &mut [u8]) -> io::Result<Option<usize>>;
 }
 
-/// Puts something around each socket to an address.
+/// Wraps a socket to an address.
 pub type Wrap = Arc<dyn Fn(Box<dyn Packets>, SocketAddr) -> Box<dyn Packets> + Send + Sync>;
 
-/// A connected socket, and what the tracker there answered to our connect.
+/// A connected socket, and the connection id that the tracker gave us.
 pub(super) struct Line {
     socket: Box<dyn Packets>,
     pub address: SocketAddr,
@@ -51,8 +52,8 @@ pub(super) struct Line {
 impl Line {
     /// Opens a socket and asks for a connection id.
     ///
-    /// The socket is connected: the system then hands us packets from this address
-    /// only, and tells us when nobody is there.
+    /// The socket is connected, so the system gives us only packets from this address, and
+    /// reports when nothing listens there.
     pub fn open(address: SocketAddr, wrap: Option<&Wrap>, until: Instant) -> Result<Line, UdpError> {
         let any = match Family::of(address) {
             Family::V4 => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
@@ -77,11 +78,11 @@ impl Line {
         self.since.elapsed() < ID_TIME
     }
 
-    /// Sends a request, again and again, until an answer comes that `pick` takes.
+    /// Sends a request repeatedly until an answer comes that `pick` accepts.
     ///
-    /// Whatever does not fit is ignored and we wait on, for the time that was left
-    /// before it came: an answer to an earlier request, or the work of somebody who
-    /// guesses. Only the transaction id tells a true answer from those.
+    /// A packet that does not fit is ignored, and does not extend the wait: it may answer
+    /// an earlier request, or come from an attacker that guesses. Only the transaction id
+    /// distinguishes the true answer.
     pub fn ask<T>(&self, ask: &Ask, pick: impl Fn(Said) -> Option<T>, until: Instant) -> Result<T, UdpError> {
         let failed = |error| UdpError::Socket { address: self.address, error };
         let transaction_id = rand::random();
@@ -117,7 +118,7 @@ impl Line {
                         None => misfit = Some("it answers another kind of request".to_owned()),
                     },
                 },
-                // Over loopback, and sometimes from afar, we hear that the port is closed.
+                // On loopback, and sometimes over a network, the system reports that the port is closed.
                 Err(error) if is_refusal(&error) && !refused => {
                     refused = true;
                     thread::sleep(QUICK_RETRY.min(until.saturating_duration_since(now)));
@@ -135,7 +136,7 @@ impl Packets for UdpSocket {
     }
 
     fn receive(&self, time: Duration, buffer: &mut [u8]) -> io::Result<Option<usize>> {
-        // A timeout of zero would be none at all.
+        // A timeout of zero is not allowed.
         self.set_read_timeout(Some(time.max(Duration::from_millis(1))))?;
         match self.recv(buffer) {
             Ok(length) => Ok(Some(length)),
@@ -151,7 +152,7 @@ fn is_refusal(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset)
 }
 
-/// A tracker's words. Some end them as C does.
+/// Returns a tracker's text, safe to print. Some trackers end it with a zero byte, as in C.
 fn said(text: &[u8]) -> String {
     let end = text.iter().position(|byte| *byte == 0).unwrap_or(text.len());
     match text.get(..end).unwrap_or_default() {

@@ -1,8 +1,8 @@
-//! The packets, written and read from either side: ours, and a tracker's.
+//! The packets, encoded and decoded for both sides: the client and the tracker.
 //!
-//! Pure functions over bytes. The layouts stand at the top of the stage. A packet
-//! comes whole or not at all, so there is no "wait for more" in here: what is too
-//! short is wrong.
+//! Pure functions over bytes. The layouts are in the header of the stage. A packet
+//! comes whole or not at all, so there is no "wait for more" here: a packet that is
+//! too short is an error.
 
 #![warn(clippy::indexing_slicing)] // decodes what strangers send
 
@@ -16,32 +16,32 @@ use crate::s02_metainfo::InfoHash;
 use crate::s03_tracker::peers::{MOST_PEERS, address_v4, address_v6};
 use crate::s03_tracker::{Announce, Event, PeerId};
 
-/// What a connect request has in place of a connection id: nobody has one yet.
+/// The number that a connect request has in place of a connection id: there is none yet.
 pub const PROTOCOL_ID: u64 = 0x417_2710_1980;
-/// How many torrents one scrape may ask for, so that its packet is not split on the way.
+/// The most torrents in one scrape, so that its packet is not fragmented.
 pub const MOST_SCRAPED: usize = 74;
 
 /// What a client sends.
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// [`PROTOCOL_ID`], or what the tracker answered to it.
+    /// [`PROTOCOL_ID`], or the id that the tracker answered.
     pub connection_id: u64,
-    /// By this the answer is known.
+    /// Matches the answer to its request.
     pub transaction_id: u32,
-    /// What it wants.
+    /// The request itself.
     pub ask: Ask,
 }
 
-/// The three things that a client can want.
+/// The three requests of a client.
 #[derive(Debug, Clone)]
 pub enum Ask {
     /// A connection id.
     Connect,
     /// Peers.
     Announce {
-        /// As over HTTP. `tracker_id` has no place in the packet.
+        /// The same values as over HTTP; the packet has no field for `tracker_id`.
         announce: Announce,
-        /// Path and query of the tracker's URL (BEP 41), or nothing.
+        /// The path and query of the tracker's URL (BEP 41); may be empty.
         url_data: Vec<u8>,
     },
     /// Counts.
@@ -51,54 +51,54 @@ pub enum Ask {
 /// What a tracker sends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
-    /// As in the request.
+    /// The transaction id of the request.
     pub transaction_id: u32,
-    /// What it says.
+    /// The answer itself.
     pub said: Said,
 }
 
-/// The four things that a tracker can say.
+/// The four answers of a tracker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Said {
-    /// To a connect.
+    /// The answer to a connect.
     Connected {
-        /// Goes into the requests of the next minute.
+        /// The id for the requests of the next minute.
         connection_id: u64,
     },
-    /// To an announce.
+    /// The answer to an announce.
     Announced {
         /// When to announce again.
         interval: Duration,
-        /// How many are still downloading.
+        /// The number of peers that are still downloading.
         leechers: u32,
-        /// How many have everything.
+        /// The number of peers that have everything.
         seeders: u32,
-        /// All of the family over which the packet travels.
+        /// The peers, all of the address family of the socket.
         peers: Vec<SocketAddr>,
     },
-    /// To a scrape: for each torrent, in the order of the request.
+    /// The answer to a scrape: one for each torrent, in the order of the request.
     Scraped(Vec<Counts>),
-    /// To anything: no, in bytes that are meant to be text.
+    /// An error, which can answer any request. The bytes should be text.
     Failed(Vec<u8>),
 }
 
-/// How many have a torrent, want it, and have ever finished it.
+/// The numbers of peers that have a torrent, have ever finished it, and still want it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Who have everything (`complete`).
+    /// Peers that have everything (`complete`).
     pub seeders: u64,
-    /// Who have ever reported that they finished (`downloaded`).
+    /// Peers that have ever reported that they finished (`downloaded`).
     pub downloads: u64,
-    /// Who are still downloading (`incomplete`).
+    /// Peers that are still downloading (`incomplete`).
     pub leechers: u64,
 }
 
-/// IPv4 or IPv6: no packet says how long its peers are, it is a property of the socket.
+/// IPv4 or IPv6. No packet says how long its addresses are; that depends on the socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Family {
-    /// 6 bytes a peer.
+    /// 6 bytes for each peer.
     V4,
-    /// 18 bytes a peer.
+    /// 18 bytes for each peer.
     V6,
 }
 
@@ -119,7 +119,7 @@ const NO_OPTION: u8 = 1;
 const URL_DATA: u8 = 2;
 
 impl Request {
-    /// The packet.
+    /// Encodes the packet.
     pub fn encode(&self) -> Vec<u8> {
         let mut packet = self.connection_id.to_be_bytes().to_vec();
         let action = match self.ask {
@@ -137,10 +137,10 @@ impl Request {
         packet
     }
 
-    /// Reads a client's packet, as a tracker does.
+    /// Decodes a client's packet, as a tracker does.
     ///
     /// # Errors
-    /// If it is too short, or says what no client may say.
+    /// If it is too short, or has a value that is not allowed.
     pub fn decode(packet: &[u8]) -> Result<Request, PacketError> {
         let mut rest = Rest::of(packet, "a request", 16)?;
         let connection_id = rest.u64();
@@ -176,7 +176,7 @@ fn encode_announce(announce: &Announce, url_data: &[u8], packet: &mut Vec<u8>) {
     for count in [announce.downloaded, announce.left, announce.uploaded] {
         packet.extend(count.to_be_bytes());
     }
-    // Not the order of HTTP's documentation, and not the one in which things happen.
+    // BEP 15's numbers. They follow neither the order of BEP 3 nor the order of events.
     let event: u32 = match announce.event {
         None => 0,
         Some(Event::Completed) => 1,
@@ -190,8 +190,8 @@ fn encode_announce(announce: &Announce, url_data: &[u8], packet: &mut Vec<u8>) {
     packet.extend(announce.key.unwrap_or_default().to_be_bytes());
     packet.extend(numwant.to_be_bytes());
     packet.extend(announce.port.to_be_bytes());
-    // An option's length is one byte, so a long path takes several. The end of the
-    // packet is the end of the options.
+    // An option's length is one byte, so a long path takes several options. They end
+    // where the packet ends.
     for part in url_data.chunks(255) {
         packet.extend([URL_DATA, part.len() as u8]);
         packet.extend(part);
@@ -213,7 +213,7 @@ fn decode_announce(packet: &[u8]) -> Result<Ask, PacketError> {
             return Err(PacketError::Value { field: "the event", expected, found: other.to_string() });
         }
     };
-    rest.skip(4); // an address: everybody could send us somebody else's
+    rest.skip(4); // an IP address: ignored, since a client could send someone else's
     let key = Some(rest.u32());
     let numwant = u32::try_from(i32::from_be_bytes(rest.take())).ok();
     let port = u16::from_be_bytes(rest.take());
@@ -222,7 +222,7 @@ fn decode_announce(packet: &[u8]) -> Result<Ask, PacketError> {
     Ok(Ask::Announce { announce, url_data })
 }
 
-/// The options behind an announce (BEP 41). One that is not known is passed over.
+/// Decodes the options after an announce (BEP 41). Unknown ones are passed over.
 fn decode_options(mut rest: &[u8]) -> Result<Vec<u8>, PacketError> {
     let mut url_data = Vec::new();
     while let Some((&kind, behind)) = rest.split_first() {
@@ -232,7 +232,7 @@ fn decode_options(mut rest: &[u8]) -> Result<Vec<u8>, PacketError> {
             _ => {
                 let option = behind.split_first().and_then(|(&length, behind)| behind.split_at_checked(length.into()));
                 let found = || excerpt(behind);
-                let expected = "a length and so many bytes";
+                let expected = "a length and this many bytes";
                 let (data, behind) = option.ok_or_else(|| PacketError::Value { field: "an option", expected, found: found() })?;
                 if kind == URL_DATA {
                     url_data.extend(data);
@@ -245,8 +245,8 @@ fn decode_options(mut rest: &[u8]) -> Result<Vec<u8>, PacketError> {
 }
 
 impl Answer {
-    /// The packet, for a client that is asked over this family: peers of the other
-    /// one are left out.
+    /// Encodes the packet for a client of this address family: peers of the other family
+    /// are left out.
     pub fn encode(&self, family: Family) -> Vec<u8> {
         let action = match self.said {
             Said::Connected { .. } => CONNECT,
@@ -281,7 +281,7 @@ impl Answer {
         packet
     }
 
-    /// Reads a tracker's packet that came over a socket of this family. Peers with
+    /// Decodes a tracker's packet that came over a socket of this family. Peers with
     /// port 0 are left out.
     ///
     /// # Errors
@@ -305,7 +305,7 @@ impl Answer {
                     Family::V6 => whole(rest.0, "18 bytes for each peer", address_v6)?,
                 };
                 peers.retain(|peer| peer.port() != 0);
-                // A packet has room for ten thousand, which nobody asks for.
+                // A packet has room for ten thousand, more than any client asks for.
                 peers.truncate(MOST_PEERS);
                 peers.shrink_to_fit();
                 Said::Announced { interval: Duration::from_secs(interval.into()), leechers, seeders, peers }
@@ -325,7 +325,7 @@ impl Answer {
     }
 }
 
-/// Cuts into chunks of `N` bytes, none of which may be shorter.
+/// Reads items of `N` bytes each; the last one must not be shorter.
 fn whole<T, const N: usize>(bytes: &[u8], expected: &'static str, read: impl Fn(&[u8; N]) -> T) -> Result<Vec<T>, PacketError> {
     let (chunks, over) = bytes.as_chunks::<N>();
     if !over.is_empty() {
@@ -334,7 +334,7 @@ fn whole<T, const N: usize>(bytes: &[u8], expected: &'static str, read: impl Fn(
     Ok(chunks.iter().map(read).collect())
 }
 
-/// What has not been read yet of a packet whose length was checked before.
+/// The unread part of a packet whose length was checked before.
 struct Rest<'p>(&'p [u8]);
 
 impl<'p> Rest<'p> {
@@ -345,8 +345,8 @@ impl<'p> Rest<'p> {
         Ok(Rest(packet))
     }
 
-    /// The next bytes. Behind the end there are zeros, which no caller gets to see:
-    /// each has checked the length of all that it takes.
+    /// Returns the next bytes. After the end it would return zeros, but that never happens:
+    /// every caller has checked the length.
     fn take<const N: usize>(&mut self) -> [u8; N] {
         let (bytes, rest) = self.0.split_first_chunk().unwrap_or((&[0; N], &[]));
         self.0 = rest;
@@ -373,7 +373,7 @@ pub enum PacketError {
     /// It ends too early.
     #[error("{what} has at least {expected} bytes, but this one has {found}")]
     Short { what: &'static str, expected: usize, found: usize },
-    /// It says what cannot be said.
+    /// A field has a value that is not allowed.
     #[error("{field} must be {expected}, but is {found}")]
     Value { field: &'static str, expected: &'static str, found: String },
 }

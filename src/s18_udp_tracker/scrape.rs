@@ -1,8 +1,8 @@
-//! Scraping: how many have a torrent, without joining them (BEP 48 and BEP 15).
+//! Scraping: how many peers have a torrent, without joining the swarm (BEP 48 and BEP 15).
 //!
-//! An announce changes what the tracker knows; a scrape only looks. Over HTTP it has a
-//! URL of its own, which is made from the announce URL by a rule. Over UDP it is
-//! action 2 at the same address.
+//! An announce changes what the tracker knows; a scrape only reads. Over HTTP it has a
+//! URL of its own, which a rule derives from the announce URL. Over UDP it is action 2
+//! at the same address.
 
 #![warn(clippy::indexing_slicing)] // decodes what strangers send
 
@@ -16,16 +16,16 @@ use crate::s02_metainfo::InfoHash;
 use crate::s03_tracker::http::{Fetched, Get, HttpTracker, fetch, one_at_a_time, uri};
 use crate::s03_tracker::{LIMITS, Tracker, TrackerError, failure, scheme, spoken};
 
-/// Asks the tracker with this announce URL for the counts of a torrent. One that does
-/// not know the torrent counts nobody.
+/// Asks the tracker with this announce URL for the counts of a torrent. All are 0 if the
+/// tracker does not know the torrent.
 ///
 /// # Errors
-/// If it has no good answer by `until`, or cannot be scraped.
+/// If the tracker gives no good answer by `until`, or cannot be scraped.
 pub fn scrape(udp: &UdpTracker, url: &str, info_hash: InfoHash, until: Instant) -> Result<Counts, TrackerError> {
     scrape_with(&fetch, udp, url, info_hash, until)
 }
 
-/// The same; where the tracker is an HTTP one, the request is made by `get`.
+/// The same; for an HTTP tracker, `get` makes the request.
 ///
 /// # Errors
 /// As [`scrape`].
@@ -48,8 +48,8 @@ pub fn scrape_with(get: &Get, udp: &UdpTracker, url: &str, info_hash: InfoHash, 
     }
 }
 
-/// What stands behind the last slash, wherever that is, must begin with `announce`;
-/// this word becomes `scrape`. `None` if it does not: such a tracker cannot be scraped.
+/// Returns the scrape URL: the part after the last slash, wherever that is, must begin
+/// with `announce`, which becomes `scrape`. `None` otherwise: there is no way to scrape.
 fn scrape_url(url: &str, info_hash: InfoHash) -> Option<String> {
     let url = uri(url);
     let (before, last) = url.rsplit_once('/')?;
@@ -58,8 +58,8 @@ fn scrape_url(url: &str, info_hash: InfoHash) -> Option<String> {
     Some(format!("{before}/scrape{behind}{joint}info_hash={}", urlencoding::encode_binary(&info_hash.0)))
 }
 
-/// `files` is a dictionary by info hash, of 20 raw bytes; in it, a dictionary of three
-/// counts for each torrent. A count that is not there is 0.
+/// Decodes an answer. `files` maps each info hash, 20 raw bytes, to a dictionary of three
+/// counts. A missing count is 0.
 fn decode(answer: &[u8], info_hash: InfoHash) -> Result<Counts, TrackerError> {
     let top = decode_first_keys(answer, LIMITS, &mut PassedOver::default())?;
     if let Some(failure) = failure(&top) {

@@ -114,7 +114,7 @@ fn the_current_folder_can_be_created_from_itself_with_an_output_elsewhere() {
     let folder = folder();
     let top = folder.path().join("top");
     write(&top.join("a"), b"abc");
-    create(&top, &["."]).fails(&[7]).mentions("top.torrent: is in the content itself");
+    create(&top, &["."]).fails(&[7]).mentions("top.torrent: is part of the content");
     create(&top, &["-o", "../out.torrent", "."]).succeeds();
     assert_eq!(std::fs::read_dir(&top).expect("it is there").count(), 1, "nothing was left in the content");
     Run::new(["info", "--json", "out.torrent"]).dir(folder.path()).run().succeeds();
@@ -127,7 +127,7 @@ fn an_output_that_is_there_is_not_overwritten_unless_forced() {
     write(&folder.path().join("a.torrent"), b"mine");
     create(folder.path(), &["a"]).fails(&[7]).mentions("a.torrent: exists").mentions("--force");
     assert_eq!(read(folder.path(), "a.torrent"), b"mine");
-    create(folder.path(), &["--force", "-o", "a", "a"]).fails(&[7]).mentions("in the content");
+    create(folder.path(), &["--force", "-o", "a", "a"]).fails(&[7]).mentions("part of the content");
     assert_eq!(read(folder.path(), "a"), b"abc");
     create(folder.path(), &["--force", "a"]).succeeds();
     assert_ne!(read(folder.path(), "a.torrent"), b"mine");

@@ -50,7 +50,7 @@ fn a_note_does_not_obey_the_escape_sequences_of_a_name() {
     let twice = Recipe::files("t", 16, &[("a\u{202e}b", content(3, 1)), ("a\u{202e}b", content(3, 2))]).build();
     twice.write(folder.path(), None);
     let (_, notes) = notes(folder.path(), &["info", "test.torrent"]);
-    let note = "info.files[1].path is the path of an earlier file, too; this one becomes ab.1";
+    let note = "info.files[1].path is also the path of an earlier file; this one becomes ab.1";
     assert_eq!(notes, [format!("note: test.torrent: {note}").replace("\\\\", "\\")]);
 }
 

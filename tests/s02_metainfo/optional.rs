@@ -1,5 +1,5 @@
 //! Keys that a torrent can do without, one row for each way to break them; and the names
-//! that are there twice, once in UTF-8.
+//! that appear twice, once in UTF-8.
 
 use super::super::{entry, folder, refusal, string};
 use piecemeal::s02_metainfo::{Info, InfoHash, Metainfo, MetainfoError};
@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 const HUGE: usize = 1 << 20;
 
-/// Pairs without which nothing is a torrent of one file, of 3 bytes.
+/// The pairs that a torrent of one file, of 3 bytes, needs at least.
 const NEEDED: [(&str, &str); 4] =
     [("length", "i3e"), ("name", "1:a"), ("piece length", "i4e"), ("pieces", "20:aaaaaaaaaaaaaaaaaaaa")];
 
@@ -47,15 +47,15 @@ fn notes(torrent: &Metainfo) -> Vec<&str> {
     torrent.passed_over.iter().chain(&torrent.info.passed_over).map(String::as_str).collect()
 }
 
-/// What is told of a broken key. Without a name: nothing, since nobody reads the key.
+/// The notes about a broken key. Without a name there are none, since the key is not read.
 struct Row {
     make: fn(&str, &[u8]) -> Vec<u8>,
     key: &'static str,
-    /// How the notes call it.
+    /// Its name in the notes.
     told: &'static str,
     expected: &'static str,
     wrong_type: &'static str,
-    /// What is said of a wrong type, of something empty, of a megabyte, and of `ff fe`; or, if it
+    /// The notes about a wrong type, an empty value, a megabyte, and `ff fe`; or, if the text
     /// begins with the key, the whole note.
     says: [Option<&'static str>; 4],
 }
@@ -178,7 +178,7 @@ fn a_broken_optional_key_is_passed_over_with_a_note() {
             let expected = says.map(|says| if says.starts_with(row.key) { says.to_owned() } else { note(says) });
             assert_eq!(notes(&read), expected.as_deref().into_iter().collect::<Vec<_>>(), "{} = {shown}", row.key);
             assert_eq!((read.info.length, read.info.piece_count()), (3, 1), "{} = {shown}", row.key);
-            // Whatever the key says, it is a part of what is hashed.
+            // Whatever the key says, it is hashed.
             let info = torrent.windows(6).position(|part| part == b"4:info").expect("it is there") + 6;
             assert_eq!(read.info.info_hash, InfoHash::of(&torrent[info..][..read.info.raw.len()]));
         }

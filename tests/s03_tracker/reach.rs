@@ -1,4 +1,4 @@
-//! Whom not to speak to, as tables, and that each request goes through them.
+//! Which addresses we do not contact, as tables; and that each request is checked against them.
 
 use super::super::{ANSWER, ask, http, redirect, server, soon};
 use piecemeal::s02_metainfo::InfoHash;

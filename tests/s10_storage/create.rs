@@ -291,7 +291,7 @@ fn names_that_a_torrent_cannot_hold_are_errors() {
             assert!(matches!(error, CreateError::NotText { .. } | CreateError::Misread { .. }), "{error}");
             let text = error.to_string();
             assert!(text.contains(shown) && !text.contains(char::is_control), "{text:?}");
-            // A folder of such a name needs another.
+            // A folder with such a name needs another name.
             fs::remove_file(&bad).expect("it is ours");
             fs::create_dir(&bad).expect("the file system takes any bytes");
             fs::write(bad.join("file"), b"x").expect("the folder takes a file");

@@ -1,4 +1,4 @@
-//! Which files wrong pieces concern.
+//! Which files have wrong pieces.
 
 use super::super::support::{Recipe, Torrent, content, folder};
 use super::super::{fill, info};
@@ -50,11 +50,11 @@ fn every_file_but_padding_is_told_of_with_the_pieces_it_lies_in() {
 fn a_wrong_byte_is_told_as_the_bytes_of_the_file_that_its_piece_covers() {
     let folder = folder();
     let torrent = torrent();
-    // A byte of the row, and for each file the range that is wrong.
+    // A byte of the content, and the wrong range of each file.
     let table = [
         (0, vec![(0, 0..40)]),
         (79, vec![(0, 40..80)]),
-        // Piece 2 ends `a`, and begins `b`: nobody can tell whose fault it is.
+        // Piece 2 ends `a` and begins `b`: either may be wrong.
         (80, vec![(0, 80..100), (2, 0..20)]),
         (119, vec![(0, 80..100), (2, 0..20)]),
         // Piece 3 has the rest of `b`, padding, and ten bytes of `c/d`.
@@ -100,13 +100,13 @@ fn missing_short_and_long_files_are_told_apart() {
         fill(&torrent, &root);
     };
     fresh();
-    // No piece covers an empty file, and it is missing nonetheless.
+    // No piece covers an empty file, but it is still missing.
     fs::remove_file(root.join("none")).expect("it is there");
     assert_eq!(states(&torrent, &root), [Whole, Missing, Whole, Whole, Whole]);
     fs::write(root.join("none"), b"something").expect("the folder takes it");
     assert_eq!(states(&torrent, &root), [Whole, TooLong, Whole, Whole, Whole]);
     fresh();
-    // `e` has a piece of its own, `b` shares both of its.
+    // `e` has a piece of its own; `b` shares both of its pieces.
     fs::remove_file(root.join("e")).expect("it is there");
     assert_eq!(states(&torrent, &root), [Whole, Whole, Whole, Whole, Missing]);
     fs::remove_file(root.join("b")).expect("it is there");

@@ -1,4 +1,4 @@
-//! Ranges of bytes, and the files they lie in.
+//! Ranges of bytes, and the files that hold them.
 
 use super::super::support::{Recipe, Torrent, content, folder};
 use super::super::{files_in, fill, info};
@@ -134,7 +134,7 @@ fn the_output_takes_the_place_of_the_name() {
     let single = Recipe::single("name-in-the-torrent", 4, b"abcdef".to_vec()).build();
     fill(&single, &folder.path().join("mine"));
     assert_eq!(fs::read(folder.path().join("mine")).expect("it was written"), b"abcdef");
-    // A list of one file makes a folder all the same.
+    // A list of one file still makes a folder.
     let listed = Recipe::files("name-in-the-torrent", 4, &[("x", b"abcdef".to_vec())]).build();
     fill(&listed, &folder.path().join("listed"));
     assert_eq!(files_in(folder.path()), ["listed/x", "mine"]);
@@ -194,7 +194,7 @@ fn finishing_makes_empty_files_and_cuts_longer_ones() {
     assert!(Storage::new(&info(&torrent), folder.path(), false).has_right_sizes());
 }
 
-/// Somebody deletes or cuts a file during the download. What is open is still written
+/// Another program deletes or cuts a file during the download. An open file is still written
 /// to, and every piece was verified; but the content is not there.
 #[test]
 fn finishing_does_not_make_up_zeros_for_content_that_is_gone() {

@@ -1,4 +1,4 @@
-//! Links that somebody puts in the way of a download, before it or while it runs.
+//! Links that another user puts in the way of a download, before it starts or while it runs.
 
 use super::super::support::{Recipe, Torrent, content, folder};
 use super::super::{files_in, info, snapshot};
@@ -19,7 +19,7 @@ fn open(torrent: &Torrent, path: &Path, force: bool) -> Result<Output, StorageEr
     Output::open(&info(torrent), path, force, &AtomicBool::new(false), &|_| {})
 }
 
-/// It is refused with and without `force`, for being a link, and nothing changes.
+/// The output is refused as a link, with and without `force`, and nothing changes.
 #[track_caller]
 fn is_refused(torrent: &Torrent, folder: &Path, named: &str) {
     let before = snapshot(folder);
@@ -75,7 +75,7 @@ fn a_marker_without_an_end_is_not_read_to_its_end() {
     assert!(matches!(error, StorageError::Exists { .. }), "{error}");
 }
 
-/// Somebody who puts something else in a place, and takes it back, all the time.
+/// A thread that keeps swapping something else into a place and back.
 struct Swapper {
     stop: Arc<AtomicBool>,
     thread: Option<std::thread::JoinHandle<()>>,
@@ -108,7 +108,7 @@ impl Drop for Swapper {
     }
 }
 
-/// Writes and finishes again and again, until it was refused and let in often enough to know that
+/// Writes and finishes repeatedly, until it was refused and accepted often enough to know that
 /// the swapping went on in between.
 fn write_meanwhile(torrent: &Torrent, root: &Path, swapped: PathBuf, leads: PathBuf) {
     let (refused, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
@@ -144,7 +144,7 @@ fn a_file_that_is_swapped_for_a_link_meanwhile_leads_nowhere() {
     let (outside, folder) = (folder(), folder());
     let root = folder.path().join("out");
     fs::create_dir(&root).expect("the folder takes a folder");
-    // One that is there is written to; one that is not is made.
+    // An existing file is written to; a missing one is made.
     fs::write(outside.path().join("there"), "somebody's").expect("the folder takes a file");
     for leads in ["there", "missing"] {
         write_meanwhile(&torrent, &root, root.join("b"), outside.path().join(leads));

@@ -1,4 +1,4 @@
-//! What stands at the output before a download, and what becomes of it.
+//! What is at the output before a download, and what happens to it.
 
 use super::super::support::{Recipe, Torrent, content, folder};
 use super::super::{files_in, fill, info, snapshot};
@@ -37,7 +37,7 @@ fn is_marked(torrent: &Torrent, path: &Path) {
     assert_eq!(text.trim_end(), torrent.hex());
 }
 
-/// It is refused, by naming `named`, and everything stays as it was.
+/// The output is refused with an error that names `named`, and nothing changes.
 #[track_caller]
 fn is_refused(torrent: &Torrent, folder: &Path, path: &Path, named: &str) {
     let before = snapshot(folder);
@@ -82,7 +82,7 @@ fn a_marked_partial_goes_on_with_the_pieces_that_are_right() {
         let path = folder.path().join("out");
         let output = open(&torrent, &path, false).expect("the place is free");
         output.storage.write(8, &torrent.content[8..24]).expect("the folder takes files");
-        // The marker of a run that was killed, without its newline, will do too.
+        // The marker of a run that was killed, without its newline, also counts.
         fs::write(marker(&path), torrent.hex()).expect("the folder takes files");
         let checked = AtomicU64::new(0);
         let again = Output::open(&info(&torrent), &path, false, &AtomicBool::new(false), &|bytes| {
@@ -103,7 +103,7 @@ fn a_marker_is_believed_as_far_as_the_hashes_go() {
     fs::write(&path, &spoilt).expect("the folder takes files");
     fs::write(marker(&path), torrent.hex()).expect("the folder takes files");
     assert_eq!(has(&open(&torrent, &path, false).expect("it is marked")), [1, 2]);
-    // Marked, and nothing is there any more.
+    // Marked, but the content is gone.
     fs::remove_file(&path).expect("it is there");
     assert_eq!(has(&open(&torrent, &path, false).expect("it is marked")), [0; 0]);
 }
@@ -147,7 +147,7 @@ fn a_folder_with_foreign_content_is_left_alone() {
     fs::create_dir(&path).expect("the folder takes a folder");
     fs::write(path.join("my diary"), b"").expect("the folder takes files");
     is_refused(&torrent, folder.path(), &path, "/out");
-    // The right names and sizes do not make it ours either.
+    // The right names and sizes do not make it ours.
     fill(&torrent, &path);
     fs::write(path.join("sub/b"), [b'x'; 11]).expect("the folder takes files");
     is_refused(&torrent, folder.path(), &path, "/out");
@@ -159,7 +159,7 @@ fn a_folder_with_foreign_content_is_left_alone() {
     assert_eq!(snapshot(folder.path()), before);
 }
 
-/// Of pieces that are long enough to show whose they are; the last has 452 bytes.
+/// A torrent with pieces long enough to prove whose they are; the last has 452 bytes.
 fn long_pieces() -> Torrent {
     Recipe::files("t", 1024, &[("a", content(2500, 4)), ("sub/b", content(1024, 5))]).build()
 }
@@ -182,7 +182,7 @@ fn one_whole_piece_shows_that_another_client_has_begun_the_download() {
         assert_eq!((has(&output), output.begun_elsewhere), (vec![piece as u32], true));
         is_marked(&torrent, &path);
         assert_eq!(snapshot(&path), before, "nothing has come yet");
-        // From now on it is ours.
+        // From now on it counts as ours.
         assert!(!open(&torrent, &path, false).expect("it is marked").begun_elsewhere);
     }
 }
@@ -195,7 +195,7 @@ fn the_refusal_says_how_many_pieces_were_looked_at() {
     fs::write(path.join("a"), b"mine").expect("the folder takes files");
     is_refused(&torrent, folder.path(), &path, "/out");
     let error = open(&torrent, &path, false).map(drop).expect_err("it is foreign").to_string();
-    assert!(error.ends_with("/out: exists, and is not of this torrent: 4 pieces looked at, none right"), "{error}");
+    assert!(error.ends_with("/out: exists, and is not part of this torrent: 4 pieces checked, none right"), "{error}");
 }
 
 #[test]
@@ -211,9 +211,9 @@ fn pieces_that_any_file_may_have_do_not_show_whose_it_is() {
     // A torrent, a file, what is in it, and pieces that happen to be right.
     type Case<'a> = (&'a Torrent, &'a [&'a str], Vec<u8>, &'a [u32]);
     let table: [Case; 4] = [
-        // Space that was reserved for something else.
+        // Space that was reserved for another file.
         (&with_zeros, &["out"], vec![0; 3048], &[1, 2]),
-        // Padding is right whatever is there.
+        // Padding is always right.
         (&padded, &["out", "a"], b"mine".to_vec(), &[1, 2]),
         (&with_short_end, &["out"], [vec![b'x'; 2048], b"</html>".to_vec()].concat(), &[2]),
         (&with_short_pieces, &["out"], [content(500, 9), vec![0; 1500]].concat(), &[0, 1]),
@@ -225,11 +225,11 @@ fn pieces_that_any_file_may_have_do_not_show_whose_it_is() {
         fs::create_dir_all(file.parent().expect("it has one")).expect("the folder takes folders");
         fs::write(&file, &there).expect("the folder takes files");
         is_refused(torrent, folder.path(), &path, "/out");
-        // They are right all the same.
+        // They are still right.
         let output = open(torrent, &path, true).expect("it was forced");
         assert!(right.iter().all(|piece| output.have.has(*piece)) && !output.begun_elsewhere);
     }
-    // Where all of it is there, in its length, nothing has to be written.
+    // If all of it is there, with the right lengths, nothing has to be written.
     let folder = folder();
     let all_zeros = Recipe::single("t", 1024, vec![0; 3000]).build();
     let path = folder.path().join("out");
@@ -373,6 +373,6 @@ fn a_download_stopped_while_it_was_checked_is_not_called_foreign() {
     let opened = Output::open(&info(&torrent), &path, false, &stop, &|_| {});
     let foreign = opened.is_err_and(|error| matches!(error, StorageError::Exists { .. } | StorageError::Foreign { .. }));
     assert!(!foreign, "nobody has hashed it, so nobody can say that it is not this torrent's");
-    // And nobody can say that it is, so it gets no marker.
+    // And nothing proves that it is ours, so it gets no marker.
     assert_eq!(snapshot(folder.path()), before);
 }

@@ -23,7 +23,7 @@ fn several() -> Torrent {
 fn parts_land_in_the_files_that_they_lie_in() {
     let folder = folder();
     let storage = Storage::new(&info(&several()), folder.path(), true);
-    // Over three borders, with padding in the middle of a part, and nothing between two.
+    // Across three borders, with padding inside a part, and an empty file between two.
     let parts: [&[u8]; 6] = [b"", b"b", b"cdefgh", b"", b"ijkl.", b"....mno"];
     storage.write_parts(1, &parts).expect("the folder takes files");
     holds_b_to_o(folder.path());
@@ -38,7 +38,7 @@ fn no_bytes_touch_nothing_however_many_parts_they_are() {
             storage.write_parts(offset, parts).expect("no bytes need no file");
         }
     }
-    // Only padding is no file, either.
+    // Padding alone makes no file.
     storage.write_parts(12, &[b"xx", b"", b"xxx"]).expect("padding needs no file");
     assert_eq!(files_in(folder.path()), [""; 0]);
 }
@@ -51,7 +51,7 @@ fn however_a_range_is_cut_the_files_are_those_of_one_write() {
     let at_once = Storage::new(&info(&torrent), whole.path(), true);
     let in_parts = Storage::new(&info(&torrent), parted.path(), true);
     let mut fresh = 0u8;
-    // Some go over the end, where nothing is.
+    // Some go beyond the end, where there is nothing.
     for from in 0..=length + 1 {
         for to in from..=length + 3 {
             for first in [0, 1, 3, 8] {
@@ -109,7 +109,7 @@ fn a_disk_that_fills_up_in_the_middle_of_the_parts_is_an_error_that_names_the_fi
         let error = storage.write_parts(0, parts).expect_err("it does not hold 340,000 bytes");
         let StorageError::Io { path, error } = error else { panic!("{error}") };
         assert!(path.ends_with("/b") && error.kind() == ErrorKind::StorageFull, "{path}: {error}");
-        // What went before is as it should be.
+        // Everything before it is right.
         assert!(fs::read(disk.path().join("a")).expect("it was written") == torrent.content[..40_000]);
         let second = fs::read(disk.path().join("b")).expect("it was begun");
         assert!(!second.is_empty() && torrent.content[40_000..].starts_with(&second), "{} bytes", second.len());

@@ -16,7 +16,7 @@ fn torrent() -> Torrent {
     Recipe::files("t", 8, &[("a", b"aaaaaaaa".to_vec()), ("sub/b", b"bbbbbbbb".to_vec()), ("empty", vec![])]).build()
 }
 
-/// Everything that touches the files refuses, and names the place.
+/// Everything that touches the files fails with an error that names the place.
 #[track_caller]
 fn everything_refuses(root: &Path, at: u64, refused: impl Fn(&StorageError) -> bool) {
     let info = info(&torrent());

@@ -1,4 +1,4 @@
-//! Only hashes are believed.
+//! Only hashes are trusted.
 
 use super::super::support::{Recipe, Torrent, content, folder};
 use super::super::{files_in, fill, info, without_blocking};
@@ -87,10 +87,10 @@ fn missing_and_short_files_make_only_their_pieces_wrong() {
     // One byte short, of bytes 150 to 200: piece 4.
     fs::write(root.join("c/d"), &torrent.content[150..199]).expect("it can be written");
     assert_eq!(wrong_at(&torrent, &root), [2, 3, 4]);
-    // A longer file is right as far as it should go.
+    // A longer file is right up to its length in the torrent.
     fs::write(root.join("e"), [&torrent.content[200..], b"and more"].concat()).expect("it can be written");
     assert_eq!(wrong_at(&torrent, &root), [2, 3, 4]);
-    // Its folder is a file.
+    // A file is in the place of its folder.
     fs::remove_dir_all(root.join("c")).expect("it is there");
     fs::write(root.join("c"), b"").expect("it can be written");
     assert_eq!(wrong_at(&torrent, &root), [2, 3, 4]);

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::memory::{Dice, bits};
 
-/// What the holders of a piece share is of no interest here.
+/// The progress that the holders of a piece share, which these tests do not need.
 type Plain = Board<()>;
 
 fn board(pieces: u32) -> Plain {
@@ -98,7 +98,7 @@ fn suspicion_outlives_the_connection_and_patience_with_it_ends() {
     assert_eq!(back.why, Why::Suspect, "another number, the same address");
     board.give_back(back.piece, 3, &back.seat, false);
 
-    // Once somebody has proved itself, the spoilt piece is left to it for a while.
+    // Once a peer has proved itself, the spoilt piece is left to it for a while.
     let other = (0..4).find(|piece| *piece != lent.piece).expect("there are four");
     board.lend(&asker(at(1, 1)), other, now, |_| ());
     assert!(board.done_with(other, &[at(1, 1)]));
@@ -160,7 +160,7 @@ fn a_download_can_be_played_in_a_loop_and_twice_the_same() {
                     held[peer as usize] = lent;
                 }
             }
-            // A holder whose piece is done, or wrong, hears of it and lets go.
+            // A holder hears that its piece is done or wrong, and gives it back.
             let loans: Vec<u32> = board.loans().map(|(piece, _)| piece).collect();
             held.iter_mut().for_each(|held| drop(held.take_if(|lent| !loans.contains(&lent.piece))));
             let (waiting, on_loan, done) = board.counts();

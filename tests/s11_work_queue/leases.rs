@@ -1,4 +1,4 @@
-//! The way of a block from the socket to the disk, and whose fault it is.
+//! The way of a block from the socket to the disk, and which peer is to blame.
 
 use super::super::support::{Recipe, Torrent, content};
 use super::memory::{Failing, Memory, lease, queue, seed};
@@ -109,7 +109,7 @@ fn a_piece_given_back_keeps_its_progress_and_is_claimed_before_rarer_ones() {
     assert_eq!(write(&mut begun, &torrent, 16_384, &*store), Written::More);
     drop(begun);
     assert_eq!(queue.counts(), (4, 0, 0));
-    // All others are rarer: ten peers have this one.
+    // All other pieces are rarer: ten peers have this one.
     let _others: Vec<Claimant> = (10..20).map(|number| only(&queue, number, piece)).collect();
     let mut second = seed(&queue, 2);
     let mut resumed = lease(&mut second);
@@ -143,7 +143,7 @@ fn a_corrupt_piece_from_one_peer_names_it_alone_and_starts_again() {
     assert_eq!(write(&mut again, &torrent, 16_384, &*store), Written::Verified);
 }
 
-/// Peer 1 brings a right block and goes; peer 2 completes the piece with wrong ones.
+/// Peer 1 brings a right block and leaves; peer 2 completes the piece with wrong ones.
 fn spoilt_by_two(queue: &Arc<WorkQueue>, torrent: &Torrent, store: &Memory) -> (Claimant, Claimant) {
     let (mut honest, mut liar) = (only(queue, 1, 0), only(queue, 2, 0));
     let mut begun = lease(&mut honest);
@@ -163,7 +163,7 @@ fn a_corrupt_piece_from_several_names_them_all_and_its_next_loan_is_exclusive() 
     let queue = queue(&torrent);
     let store = Memory::of(&torrent);
     let _both = spoilt_by_two(&queue, &torrent, &store);
-    // The other piece goes on loan, so that nothing waits but the spoilt one.
+    // The other piece goes on loan, so that only the spoilt one waits.
     let mut helper = only(&queue, 3, 1);
     let _busy = lease(&mut helper);
     let (mut third, mut fourth) = (only(&queue, 4, 0), only(&queue, 5, 0));
@@ -202,14 +202,14 @@ fn suspects_work_alone_until_a_piece_of_theirs_is_right() {
     let mut helper = only(&queue, 3, 2);
     let _of_helper = lease(&mut helper);
     let mut mine = lease(&mut honest);
-    // Nothing waits any more: nobody joins a suspect, and a suspect joins nobody.
+    // Nothing waits any more: no peer joins a suspect, and a suspect joins no other.
     let mut seed = seed(&queue, 4);
     let joined = lease(&mut seed);
     assert_eq!(joined.piece().get(), 2);
     assert!(is_later(&mut seed));
     honest.have(2);
     assert!(is_later(&mut honest));
-    // It brings a right piece, and is one of us again.
+    // It brings a right piece, and is no longer a suspect.
     assert_eq!(BEGINS.map(|begin| write(&mut mine, &torrent, begin, &*store))[2], Written::Verified);
     assert_eq!(lease(&mut honest).piece().get(), 2);
     drop(of_suspect);
@@ -248,7 +248,7 @@ fn in_the_end_game_three_may_hold_a_piece_and_no_copy_counts_twice() {
     assert_eq!(write(&mut leases[1], &torrent, 16_384, &*store), Written::More);
     assert_eq!(write_wrong(&mut leases[0], &torrent, 16_384, &*store), Written::Stale);
     assert_eq!(asks(&mut leases[2]), [(0, 16_384)], "what has come is not asked for again");
-    // Two go; the third stays, and there is a place for the fourth.
+    // Two leave; the third stays, and there is a seat for the fourth.
     leases.truncate(2);
     let mut late = lease(&mut peers[3]);
     assert_eq!(write(&mut leases[0], &torrent, 0, &*store), Written::Verified);
@@ -341,7 +341,7 @@ fn a_panic_in_the_middle_of_a_block_costs_that_piece_its_progress_and_nothing_el
     let panicked = catch_unwind(AssertUnwindSafe(move || held.write(0, &[&[0; 16_384]], &Panicking)));
     assert!(panicked.is_err());
     assert_eq!(queue.counts(), (0, 1, 0), "the other holds it still");
-    // Nobody knows what the panic left behind, so all of it is fetched again.
+    // It is unknown what the panic left behind, so all of it is fetched again.
     assert_eq!(asks(&mut other), [(16_384, 3_616), (0, 16_384)]);
     write(&mut other, &torrent, 16_384, &*store);
     assert_eq!(write(&mut other, &torrent, 0, &*store), Written::Verified);

@@ -34,7 +34,7 @@ pub fn seed(queue: &Arc<WorkQueue>, who: impl Into<Contributor>) -> Claimant {
     share
 }
 
-/// What it claims; it must get something.
+/// The lease that a peer claims; it must get one.
 #[track_caller]
 pub fn lease(share: &mut Claimant) -> Lease {
     match share.claim(true) {
@@ -44,7 +44,7 @@ pub fn lease(share: &mut Claimant) -> Lease {
     }
 }
 
-/// A torrent of so many pieces of one byte, whose hashes are all wrong.
+/// A torrent of this many pieces of one byte, whose hashes are all wrong.
 pub fn of_bytes(pieces: u32) -> Info {
     let head = format!("d6:lengthi{pieces}e4:name1:t12:piece lengthi1e6:pieces{}:", pieces * 20);
     let raw = [head.as_bytes(), &vec![0; pieces as usize * 20], b"e"].concat();
@@ -62,7 +62,7 @@ pub fn bits(pieces: u32, which: impl IntoIterator<Item = u32>) -> Bitfield {
 pub struct Memory {
     content: Mutex<Vec<u8>>,
     writes: Mutex<Vec<Range<u64>>>,
-    /// Ranges that nobody may write to any more.
+    /// Ranges that must not be written to any more.
     sealed: Mutex<Vec<Range<u64>>>,
     broken: Mutex<HashSet<u64>>,
     reads: AtomicU64,
@@ -86,17 +86,17 @@ impl Memory {
         self.writes.lock().expect("nobody panics with this lock").clone()
     }
 
-    /// How many bytes were read back.
+    /// The number of bytes that were read back.
     pub fn bytes_read(&self) -> u64 {
         self.reads.load(Ordering::SeqCst)
     }
 
-    /// From now on a write there is a mistake, found by [`Memory::broken`].
+    /// From now on a write to this range is a bug, which [`Memory::broken`] reports.
     pub fn seal(&self, range: Range<u64>) {
         self.sealed.lock().expect("nobody panics with this lock").push(range);
     }
 
-    /// Where somebody wrote after it was sealed.
+    /// Where a write came after the range was sealed.
     pub fn broken(&self) -> Vec<u64> {
         self.broken.lock().expect("nobody panics with this lock").iter().copied().collect()
     }
@@ -137,7 +137,7 @@ impl Store for Failing {
     }
 }
 
-/// Dice that fall the same way every time.
+/// Dice with a seed: they fall the same way every time.
 pub struct Dice(u64);
 
 impl Dice {

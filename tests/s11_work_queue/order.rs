@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// The waiting pieces and whether each was begun; how many have each piece.
+/// The waiting pieces and whether each was begun; the number of peers that have each piece.
 struct Model {
     waiting: BTreeMap<u32, bool>,
     counts: Vec<u32>,
@@ -25,7 +25,7 @@ impl Model {
         self.waiting.keys().filter(|piece| have(**piece)).map(|piece| self.class(*piece)).min()
     }
 
-    /// Whether some class has more pieces than one short look takes in.
+    /// Whether some class has more pieces than one short search covers.
     fn is_crowded(&self) -> bool {
         let mut sizes = BTreeMap::new();
         self.waiting.keys().for_each(|piece| *sizes.entry(self.class(*piece)).or_insert(0) += 1);
@@ -44,7 +44,7 @@ impl Model {
         if !self.is_crowded() {
             assert_eq!(found.map(|piece| self.class(piece)), self.lowest(|piece| have.has(piece)), "the rarest it has");
         }
-        // Word by word, nothing is overlooked, and nothing is found too early.
+        // Word by word, nothing is missed, and nothing is found too early.
         let mut word = 0;
         while word < have.words().len() {
             let turn = word as u32 * 64..(word + WORDS_A_TURN) as u32 * 64;
@@ -68,7 +68,7 @@ fn the_order_is_that_of_a_model_whatever_happens_to_it() {
             counts: vec![0; pieces as usize],
         };
         for _ in 0..steps {
-            // A few pieces are everybody's favourites, so that counts get past 30.
+            // A few pieces are favorites of all peers, so that counts get past 30.
             let piece = if dice.one_in(2) { dice.roll(pieces) } else { dice.roll(pieces.min(3)) };
             match dice.roll(8) {
                 0 | 1 if model.waiting.contains_key(&piece) => {
@@ -94,7 +94,7 @@ fn the_order_is_that_of_a_model_whatever_happens_to_it() {
             let have = bits(pieces, (0..pieces).filter(|_| dice.one_in(sparse)).collect::<Vec<_>>());
             model.check(&waiting, &have);
         }
-        // Taken out one by one, they come rarest first.
+        // Removed one by one, they come rarest first.
         let mut last = 0;
         while let Some(piece) = waiting.find(true, |_| true, &mut |_| 0) {
             let class = model.class(piece);
@@ -131,7 +131,7 @@ fn a_claim_costs_the_same_among_a_million_pieces() {
         }
         assert_eq!(queue.counts(), (pieces as usize - held.len(), held.len(), 0));
         drop(held);
-        // A peer that has next to nothing finds what it has all the same.
+        // A peer that has next to nothing still finds its pieces.
         let mut sparse = Claimant::join(&queue, 2);
         [999_999, 500_000, 3].into_iter().for_each(|piece| sparse.have(piece));
         let mut found: Vec<_> = (0..3)
@@ -147,7 +147,7 @@ fn a_claim_costs_the_same_among_a_million_pieces() {
 }
 
 /// A peer looks through the words of the waiting pieces in several turns. A piece
-/// that comes back behind its back must be found by its next claim.
+/// that comes back meanwhile must be found by its next claim.
 #[test]
 fn a_piece_that_comes_back_during_a_claim_is_not_overlooked_by_the_next() {
     in_time(|| {

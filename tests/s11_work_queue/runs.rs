@@ -16,7 +16,7 @@ fn torrent() -> Torrent {
     Recipe::single("t", SIZE, content(SIZE, 6)).build()
 }
 
-/// Where these blocks stand.
+/// Where these blocks are.
 fn place(blocks: Range<u32>) -> Range<u64> {
     u64::from(blocks.start) * 16_384..(u64::from(blocks.end) * 16_384).min(SIZE as u64)
 }
@@ -47,8 +47,8 @@ fn write(lease: &mut Lease, run: Range<u32>, wrong: &[u32], store: &dyn Store) -
     try_run(lease, run, wrong, store).expect("the store takes it")
 }
 
-/// Whatever is there already, and whichever run comes then: what was missing is written, and
-/// nothing else; and the rest makes the piece.
+/// Whatever blocks are there already, and whichever run comes then: only missing blocks are
+/// written, and the rest completes the piece.
 #[test]
 fn of_each_run_just_the_missing_blocks_are_written() {
     let torrent = torrent();
@@ -74,7 +74,7 @@ fn of_each_run_just_the_missing_blocks_are_written() {
                 (false, false) => Written::More,
                 (false, true) => Written::Verified,
             };
-            // What is there already comes a second time, and wrong.
+            // Blocks that are already there come a second time, and wrong.
             assert_eq!(write(&mut held, run.clone(), &already, &*store), expected, "{case}");
             let places: Vec<Range<u64>> = already.iter().chain(&fresh).map(|number| place(*number..number + 1)).collect();
             assert_eq!(store.writes(), places, "{case}");
@@ -91,11 +91,11 @@ fn of_each_run_just_the_missing_blocks_are_written() {
     }
 }
 
-/// Remembers how many parts come at one go, and fails from a number of them on.
+/// Remembers how many parts come in one call, and fails after a number of them.
 struct Parts<'m> {
     memory: &'m Memory,
     calls: Mutex<Vec<(u64, usize)>>,
-    /// So many more parts can be written, and so many blocks read.
+    /// The number of parts that can still be written, and of blocks that can be read.
     room: Mutex<(usize, usize)>,
 }
 
@@ -135,7 +135,7 @@ impl Store for Parts<'_> {
 
 #[test]
 fn a_run_is_one_write_for_each_gap_that_it_fills_and_no_more_is_read_back_than_came_too_early() {
-    // What is there, what is written in addition, how much is read: what had come too early.
+    // The blocks there, the blocks written then, and the number read back: those that came too early.
     for (there, calls, read) in [
         (vec![], vec![(0, 5)], 0),
         (vec![0], vec![(16_384, 4)], 0),
@@ -182,9 +182,9 @@ fn to_blame_is_who_brought_a_block_that_was_written_and_nobody_else() {
     let mut peers = [1, 2, 3].map(|number| seed(&queue, number));
     let [mut one, mut two, mut three] = [0, 1, 2].map(|which| lease(&mut peers[which]));
     assert_eq!(write(&mut one, 0..2, &[], &*store), Written::More);
-    // All that the third brings is there already.
+    // All that the third peer brings is already there.
     assert_eq!(write(&mut three, 0..2, &[0, 1], &*store), Written::Stale);
-    // The second's run begins with what is there, too, and ends the piece.
+    // The second peer's run begins with blocks that are already there, and completes the piece.
     let Written::Corrupt(mut by) = write(&mut two, 1..5, &[2], &*store) else { panic!("block 2 is wrong") };
     by.sort_unstable();
     assert_eq!(by, [1, 2]);
@@ -202,7 +202,7 @@ fn who_brought_nothing_that_could_be_written_is_not_to_blame() {
 
 #[test]
 fn a_store_that_fails_in_the_middle_of_a_run_loses_no_piece_and_what_was_written_counts() {
-    // Block 1 is there, so that a run of all five is two writes: of block 0, and of 2 to 4.
+    // Block 1 is there, so a run of all five is two writes: of block 0, and of 2 to 4.
     for (room, left) in [(0, vec![0, 2, 3, 4]), (1, vec![2, 3, 4]), (2, vec![2, 3, 4]), (3, vec![2, 3, 4])] {
         let queue = queue(&torrent());
         let memory = Memory::of(&torrent());
@@ -223,7 +223,7 @@ fn a_store_that_fails_in_the_middle_of_a_run_loses_no_piece_and_what_was_written
 
 #[test]
 fn a_store_that_cannot_be_read_back_loses_no_piece() {
-    // Blocks that came too early are read back. Of these three, so many can be.
+    // Blocks that came too early are read back. Of these three, this many can be.
     for room in 0..3 {
         let queue = queue(&torrent());
         let memory = Memory::of(&torrent());

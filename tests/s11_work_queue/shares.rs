@@ -1,4 +1,4 @@
-//! One peer's part in the queue: what it has, what it is told, what it is good for.
+//! One peer's part in the queue: what it has, what it hears, and when it is useful.
 
 use super::super::support::{Recipe, Torrent, content};
 use super::memory::{Dice, Memory, bits, info, join, queue, seed};
@@ -10,7 +10,7 @@ use piecemeal::s11_work_queue::lease::{Lease, Written};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// So many pieces of one block of 16 bytes.
+/// This many pieces of one block of 16 bytes.
 fn torrent(pieces: u32) -> Torrent {
     Recipe::single("t", 16, content(pieces as usize * 16, pieces)).build()
 }
@@ -56,7 +56,7 @@ fn interest_and_news_are_right_in_whatever_order_things_happen() {
             }
             let chosen = dice.roll(model.len() as u32) as usize;
             let (share, has, told) = &mut model[chosen];
-            // Now and then a number that is no piece.
+            // Now and then an index out of range.
             let piece = dice.roll(pieces + 1);
             match dice.roll(9) {
                 0 => {
@@ -145,7 +145,7 @@ fn the_rarest_piece_goes_first() {
     let mut peers: Vec<Claimant> = (1..=4).map(|number| Claimant::join(&queue, number)).collect();
     // Piece 3 has one peer, 1 has two, 4 three, the others four.
     let has = [vec![0, 1, 2, 3, 4, 5], vec![0, 1, 2, 4, 5], vec![0, 2, 4, 5], vec![0, 2, 5]];
-    // The first has all: who has everything is not counted, and changes nothing.
+    // The first has all: a seed is not counted, and changes nothing.
     for (peer, has) in peers.iter_mut().zip(&has) {
         peer.set_pieces(PeerPieces::Some(bits(6, has.iter().copied())));
     }

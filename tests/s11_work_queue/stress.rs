@@ -1,4 +1,4 @@
-//! Sixty-four threads that do everything wrong that a peer's thread may do.
+//! Sixty-four threads that do everything wrong that a peer's thread can do.
 
 use super::super::support::{Recipe, Torrent, content};
 use super::memory::{Dice, Memory, join, queue, within};
@@ -22,7 +22,7 @@ struct World {
     queue: Arc<WorkQueue>,
     store: Arc<Memory>,
     next_peer: AtomicU32,
-    /// How often each thing happened, so that the test is known to test it.
+    /// How often each thing happened, so that we know that the test tests it.
     verified: AtomicUsize,
     corrupt: AtomicUsize,
     stale: AtomicUsize,
@@ -51,8 +51,8 @@ impl World {
         assert_eq!(waiting + on_loan + done, PIECES, "{waiting} wait, {on_loan} are on loan, {done} are done");
     }
 
-    /// Writes a block, or that and the ones behind it, rightly or wrongly; tells whether the
-    /// lease is still good.
+    /// Writes a block, or a run of blocks from it on, right or wrong; returns whether the lease is
+    /// still good.
     fn write(&self, lease: &mut Lease, begin: u32, count: usize, wrong: Option<usize>) -> bool {
         let piece = lease.piece().position();
         let all = self.torrent.piece(piece);
@@ -82,7 +82,7 @@ impl World {
         false
     }
 
-    /// One peer's life: it comes, does this and that, and goes or panics.
+    /// One peer's life: it joins, does this and that, and leaves or panics.
     fn live(&self, dice: &mut Dice) {
         let number = self.next_peer.fetch_add(1, Ordering::Relaxed);
         let mut share = join(&self.queue, number, dice.one_in(2));
@@ -113,7 +113,7 @@ impl World {
                 _ if !held.is_empty() => {
                     let which = dice.roll(held.len() as u32) as usize;
                     let asked = held[which].next_request().map(|request| request.begin);
-                    // Asked for, or come a second time, or in the wrong order.
+                    // Requested, or a second time, or in the wrong order.
                     let begin = asked.unwrap_or(16_384 * dice.roll(2));
                     let count = 1 + usize::from(dice.one_in(3));
                     let wrong = (liar && dice.one_in(3)).then(|| dice.roll(count as u32) as usize);
@@ -169,7 +169,7 @@ fn one_world(round: u64) {
             });
         }
     });
-    // Everybody is gone, and every lease is back.
+    // All peers are gone, and every lease is back.
     let (waiting, on_loan, done) = world.queue.counts();
     assert_eq!((waiting + done, on_loan), (PIECES, 0));
     assert_eq!(world.verified.load(Ordering::Relaxed), done, "each piece is verified once");

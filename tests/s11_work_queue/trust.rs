@@ -40,7 +40,7 @@ fn bring(lease: &mut Lease, torrent: &Torrent, store: &dyn Store, good: bool) ->
     lease.write(asked.begin, &[&block], store).expect("memory takes it")
 }
 
-/// Brings all that is missing of a piece.
+/// Brings all missing blocks of a piece.
 fn finish(lease: &mut Lease, torrent: &Torrent, store: &dyn Store) -> Written {
     loop {
         match bring(lease, torrent, store, true) {
@@ -79,7 +79,7 @@ fn a_spoilt_piece_goes_to_a_peer_with_a_verified_one_and_a_peer_with_none_waits(
     let (queue, store) = (queue(&torrent), Memory::of(&torrent));
     let mut good = at(&queue, 1, 1);
     assert_eq!(finish(&mut claim(&mut good).expect("two pieces wait"), &torrent, &*store), Written::Verified);
-    // The liar goes before the verdict.
+    // The liar leaves before the verdict.
     {
         let mut liar = at(&queue, 2, 2);
         bring(&mut claim(&mut liar).expect("one piece waits"), &torrent, &*store, false);
@@ -116,7 +116,7 @@ fn with(queue: &Arc<WorkQueue>, host: u8, number: u32, has: &[u32]) -> Claimant 
     share
 }
 
-/// Two visitors, the peers with these numbers, spoil a piece together and go. The first lies.
+/// Two visitors, the peers with these numbers, spoil a piece together and leave. The first lies.
 fn spoil(queue: &Arc<WorkQueue>, torrent: &Torrent, store: &dyn Store, piece: u32, numbers: [u32; 2]) {
     let [mut liar, mut other] = numbers.map(|number| at(queue, number as u8, number));
     let claim = |share: &mut Claimant| share.claim_piece(piece).expect("the piece waits");
@@ -127,7 +127,7 @@ fn spoil(queue: &Arc<WorkQueue>, torrent: &Torrent, store: &dyn Store, piece: u3
 
 #[test]
 fn a_piece_that_is_right_at_last_shows_who_lied_about_it() {
-    // Whoever fetches it then: one that had no part in it, the liar itself, or the one beside it.
+    // Whichever peer fetches it then: one that had no part in it, the liar itself, or the one beside it.
     for third in [3, 1, 2] {
         let torrent = torrent(1);
         let (queue, store) = (queue(&torrent), Memory::of(&torrent));
@@ -146,7 +146,7 @@ fn lies_of_each_time_that_a_piece_was_wrong_come_to_light() {
     let torrent = torrent(1);
     let (queue, store) = (queue(&torrent), Memory::of(&torrent));
     spoil(&queue, &torrent, &*store, 0, [1, 2]);
-    // A liar that has the piece for itself: known at once.
+    // A liar that has the piece alone is known at once.
     let mut liar = at(&queue, 3, 3);
     let mut lease = claim(&mut liar).expect("it waits");
     bring(&mut lease, &torrent, &*store, false);
@@ -172,12 +172,12 @@ fn a_lie_in_a_piece_that_somebody_begins_anew_comes_to_light_too() {
     let (queue, store) = (queue(&torrent), Memory::of(&torrent));
     let [mut suspect, _] = suspects(&queue, &torrent, &*store, 0, [1, 2]);
     suspect.lost(0);
-    // Two bring a block each of the other piece, and go. One of them lies.
+    // Two peers bring one block each of the other piece, and leave. One of them lies.
     for (number, good) in [(3, true), (4, false)] {
         let visitor = at(&queue, number as u8, number);
         bring(&mut visitor.claim_piece(1).expect("it waits"), &torrent, &*store, good);
     }
-    // One that works alone cannot use what they brought. As long as it brings nothing itself, nothing is lost.
+    // A peer that works alone cannot use their blocks. As long as it brings nothing itself, nothing is lost.
     drop(claim(&mut suspect).expect("it waits"));
     let good = at(&queue, 5, 5);
     let mut lease = good.claim_piece(1).expect("it waits");
@@ -264,7 +264,7 @@ fn a_suspect_cannot_keep_the_last_piece_for_itself() {
     proved.set_block_time(Some(Duration::from_millis(10)));
     assert_eq!(finish(&mut proved.claim_piece(2).expect("it waits"), &torrent, &*store), Written::Verified);
     spoil(&queue, &torrent, &*store, 0, [1, 2]);
-    // Others from one of their addresses: suspects, of which nobody may share a piece.
+    // Others from one of their addresses are suspects, and no suspect may share a piece.
     let mut suspect = at(&queue, 1, 9);
     let now = Instant::now();
     let late = now + Duration::from_secs(60);

@@ -3,8 +3,8 @@
 use piecemeal::s12_session::request_depth::RequestDepth;
 use std::time::{Duration, Instant};
 
-/// What the depth is after so many blocks, one every `pause` microseconds, the first of
-/// them `round_trip` microseconds after it was asked for.
+/// The depth after this many blocks, one every `pause` microseconds, the first of
+/// them `round_trip` microseconds after it was requested.
 fn depth_after(blocks: u64, pause: u64, round_trip: u64, most: usize) -> usize {
     let start = Instant::now();
     let mut depth = RequestDepth::new(start);
@@ -19,7 +19,7 @@ fn depth_after(blocks: u64, pause: u64, round_trip: u64, most: usize) -> usize {
 fn the_depth_fits_the_rate_and_the_round_trip() {
     let first = depth_after(0, 0, 0, 250);
     assert!((1..=64).contains(&first), "{first}");
-    // Slow: about a second's worth, and something to do even for the slowest.
+    // Slow: about a second's worth, and always a request even for the slowest.
     assert!((20..=40).contains(&depth_after(200, 33_333, 50_000, 250)), "30 blocks a second");
     assert!((1..=8).contains(&depth_after(20, 10_000_000, 50_000, 250)), "a block every ten seconds");
     // Fast and near: enough, and no more.
@@ -35,7 +35,7 @@ fn the_depth_grows_within_a_few_round_trips() {
     let (start, trip) = (Instant::now(), Duration::from_millis(50));
     let mut depth = RequestDepth::new(start);
     depth.resume(start);
-    // Each round trip brings all that was asked for.
+    // Each round trip brings all that was requested.
     for round in 1..=6 {
         depth.count(depth.get(), start + round * trip, 100_000);
     }

@@ -1,4 +1,4 @@
-//! A limit on bytes a second: how long it makes us wait. No test here waits itself.
+//! A limit on bytes a second, and how long it makes us wait. No test here really waits.
 
 use piecemeal::s12_session::rate::Rate;
 use std::time::{Duration, Instant};
@@ -23,7 +23,7 @@ fn what_has_gone_is_paid_for_by_waiting() {
     assert!(rate.is_limited());
     assert_eq!(rate.wait_until(start), None, "nothing has gone yet");
     rate.spend(1000, start);
-    // A second's worth has gone; a quarter of a second was to be made up for.
+    // A second's worth was sent; a quarter of a second may be made up for.
     assert_eq!(rate.wait_until(start), Some(start + ms(750)));
     assert_eq!(rate.wait_until(start + ms(749)), Some(start + ms(750)));
     assert_eq!(rate.wait_until(start + ms(750)), None);
@@ -50,7 +50,7 @@ fn in_the_long_run_a_limit_is_kept_to_the_byte() {
         for _ in 0..1000 {
             rate.spend(block, now);
             gone += block as u64;
-            // Who is told to wait does; sometimes for a little longer than it has to.
+            // The sender waits as told, and sometimes a little longer.
             now = rate.wait_until(now).unwrap_or(now) + ms(gone % 3);
         }
         let (took, due) = ((now - start).as_secs_f64(), gone as f64 / limit as f64);

@@ -1,4 +1,4 @@
-//! Announces that come to a good end: over either family, over old connections, beside HTTP.
+//! Announces that succeed: over either family, over old connections, beside HTTP.
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
@@ -16,7 +16,7 @@ use piecemeal::s18_udp_tracker::UdpTracker;
 use crate::support::udp_tracker::{ID, action, announced, answer, good, transaction};
 use crate::support::{Deed, FakeTracker, FakeUdpTracker, dead_address};
 
-/// How long an announce may take that nothing holds up.
+/// The longest that an announce may take if nothing delays it.
 pub const PLENTY: Duration = Duration::from_secs(60);
 
 pub fn ask() -> Announce {
@@ -31,7 +31,7 @@ pub fn peers() -> Vec<SocketAddr> {
     vec![SocketAddr::from(([127, 0, 0, 2], 6881)), SocketAddr::from(([192, 0, 2, 255], 65_535))]
 }
 
-/// Announces, and fails the test if that is not over soon after its time.
+/// Announces, and fails the test if that does not end soon after its deadline.
 #[track_caller]
 pub fn announce_with(udp: &Arc<UdpTracker>, url: &str, ask: Announce, time: Duration) -> Result<Announced, TrackerError> {
     let (send, result) = mpsc::channel();
@@ -122,7 +122,7 @@ fn each_request_has_a_transaction_id_of_its_own() {
     assert_eq!(ids.len(), 21);
 }
 
-/// Takes an announce by the id of the last connect only; `forget` says after which packets it forgets that id.
+/// Accepts only the id of the last connect; `forget` says after which packets it forgets that id.
 fn forgetful(forget: fn(usize) -> bool, how: fn(&[u8]) -> Vec<Deed>) -> FakeUdpTracker {
     FakeUdpTracker::start(move |packet, number| match action(packet) {
         0 => vec![Deed::Send(answer(packet, 0, &(number as u64).to_be_bytes()))],
@@ -161,7 +161,7 @@ fn announces_side_by_side_do_not_take_each_others_answers() {
     let tracker = FakeUdpTracker::start(|packet, _| {
         let said = match action(packet) {
             0 => answer(packet, 0, &ID),
-            // Who asked from port N is told of a peer at port N.
+            // A client that asks from port N gets a peer at port N.
             _ => answer(packet, 1, &[&[0; 12][..], &[127, 0, 0, 2], &packet[96..98]].concat()),
         };
         vec![Deed::Send(said)]

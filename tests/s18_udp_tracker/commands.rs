@@ -77,7 +77,7 @@ fn peers_asks_udp_trackers() {
     let tracker = FakeUdpTracker::knowing(&[known]);
     let file = Torrent::sample().write(folder.path(), Some(&tracker.url()));
     Run::new(["peers"]).arg(&file).run().prints("127.0.0.1:9\n");
-    // As a stage command has it: once, without an event, and with something left.
+    // As a stage's command does it: once, without an event, and with something left.
     let announce = tracker.heard().pop().expect("an announce");
     assert_eq!((tracker.actions(), announce[80..84].to_vec()), (vec![0, 1], vec![0; 4]));
     assert_ne!(announce[64..72], [0; 8]);

@@ -1,4 +1,4 @@
-//! The codec: every packet from the tables, both ways, and what is none.
+//! The codec: every packet of the tables, both ways, and packets that are not valid.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -104,7 +104,7 @@ fn the_path_follows_as_an_option_in_parts_of_255_bytes() {
 fn an_announce_is_read_field_by_field() {
     let mut packet = full_announce();
     packet[84..88].copy_from_slice(&[192, 0, 2, 1]); // somebody's address: not to be believed
-    // Nothing, an unknown option, the path in two parts, the end, and what is behind it.
+    // Nothing, an unknown option, the path in two parts, the end, and bytes after it.
     packet.extend(b"\x01\x7f\x03abc\x02\x02/a\x01\x02\x01b\x00\x02\x05/evil");
     let read = Request::decode(&packet).expect("an announce");
     assert_eq!((read.connection_id, read.transaction_id), (0x1122_3344_5566_7788, 0xdead_beef));
@@ -145,9 +145,9 @@ fn what_is_no_request_is_refused_and_the_error_says_why() {
         (with(8, b"\x01\0\0\0", CONNECT), "but is 16777216"),
         (announce[..97].to_vec(), "an announce has at least 98 bytes, but this one has 97"),
         (with(80, b"\0\0\0\x04", &announce), "the event must be 0 (none), 1 (completed), 2 (started) or 3 (stopped), but is 4"),
-        ([&announce[..], b"\x02"].concat(), "an option must be a length and so many bytes"),
-        ([&announce[..], b"\x02\x05/abc"].concat(), "an option must be a length and so many bytes"),
-        ([&announce[..], b"\x09\x01"].concat(), "an option must be a length and so many bytes"),
+        ([&announce[..], b"\x02"].concat(), "an option must be a length and this many bytes"),
+        ([&announce[..], b"\x02\x05/abc"].concat(), "an option must be a length and this many bytes"),
+        ([&announce[..], b"\x09\x01"].concat(), "an option must be a length and this many bytes"),
         (scrape[..16].to_vec(), "a scrape must be 1 to 74 times 20 bytes, but is 0 bytes"),
         (scrape[..35].to_vec(), "but is 19 bytes"),
         (scrape[..37].to_vec(), "but is 21 bytes"),
@@ -233,7 +233,7 @@ fn what_is_no_answer_is_refused_and_the_error_says_why() {
         let error = Answer::decode(packet, family).expect_err(expected).to_string();
         assert!(error.contains(expected), "{error:?} does not say {expected:?}");
     }
-    // A shorter one is wrong, or another answer as good: never the same.
+    // A shorter packet is an error, or another valid answer: never the same one.
     for (packet, family, said) in answers() {
         for length in 0..packet.len() {
             assert_ne!(Answer::decode(&packet[..length], family).ok().map(|answer| answer.said), Some(said.clone()));

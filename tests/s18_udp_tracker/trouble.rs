@@ -8,7 +8,7 @@ use super::announcing::{PLENTY, announce, peers};
 use crate::support::udp_tracker::{ID, action, announced, answer, good};
 use crate::support::{Deed, FakeUdpTracker, dead_address};
 
-/// What may come in place of the right answer, and must be passed over.
+/// Packets that may come instead of the right answer, and must be ignored.
 fn wrong(packet: &[u8]) -> Vec<Vec<u8>> {
     let mut right = good(packet, &peers());
     let mut all: Vec<Vec<u8>> = match action(packet) {
@@ -19,7 +19,7 @@ fn wrong(packet: &[u8]) -> Vec<Vec<u8>> {
             .collect(),
         _ => (0..right.len()).map(|length| right[..length].to_vec()).collect(),
     };
-    // Another kind of answer; an action that there is not.
+    // Another kind of answer; an unknown action.
     let kind = 1 - action(packet);
     all.push(answer(packet, kind, &if kind == 0 { ID.to_vec() } else { announced(&peers()) }));
     all.push(answer(packet, 2, &[0; 12]));
@@ -34,7 +34,7 @@ fn wrong(packet: &[u8]) -> Vec<Vec<u8>> {
     all
 }
 
-/// How long to ask a tracker that will not answer: long enough that all else happens in it,
+/// The time to ask a tracker that will not answer: long enough for everything else to happen,
 /// and shorter than the two seconds after which a request is sent again.
 pub const SHORT: Duration = Duration::from_secs(1);
 
@@ -55,7 +55,7 @@ fn a_connection_id_that_the_tracker_no_longer_knows_is_asked_for_anew_once() {
     });
     assert_eq!(announce(&tracker.url(), PLENTY).expect("the second id is good").peers, peers());
     assert_eq!(tracker.actions(), [0, 1, 0, 1]);
-    // One that never knows any is asked twice and no more; another refusal is final at once.
+    // A tracker that never knows any id is asked twice and no more; another refusal is final at once.
     for (refusal, actions) in [(&b"bad connection ID"[..], &[0, 1, 0, 1][..]), (b"not registered", &[0, 1])] {
         let tracker = FakeUdpTracker::start(|packet, _| match action(packet) {
             1 => vec![Deed::Send(answer(packet, 3, refusal))],
@@ -150,7 +150,7 @@ fn no_time_at_all_is_an_error_at_once() {
     announce(&tracker.url(), Duration::ZERO).expect_err("there is no time");
 }
 
-/// Where a system tells that a port is closed, and does not just swallow the packet.
+/// For systems that report a closed port, instead of just dropping the packet.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_dead_port_is_told_at_once() {

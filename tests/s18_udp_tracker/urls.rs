@@ -1,4 +1,4 @@
-//! Where a URL leads, and which lead nowhere.
+//! Which address a URL leads to, and which URLs are refused.
 
 use std::net::{IpAddr, ToSocketAddrs};
 use std::time::Duration;
@@ -7,7 +7,7 @@ use super::announcing::{PLENTY, announce, peers};
 use crate::support::udp_tracker::good;
 use crate::support::{Deed, FakeUdpTracker};
 
-/// The announce's bytes behind the first 98.
+/// The announce's bytes after the first 98.
 fn options(tracker: &FakeUdpTracker) -> Vec<u8> {
     tracker.heard().last().expect("an announce came")[98..].to_vec()
 }
@@ -33,7 +33,7 @@ fn path_and_query_travel_with_the_announce_and_a_fragment_does_not() {
 fn a_tracker_may_be_named_and_each_of_its_families_is_tried() {
     let tracker = FakeUdpTracker::knowing(&peers());
     let port = tracker.address().port();
-    // `localhost` may be ::1 first, where nobody listens. Schemes have no case.
+    // `localhost` may be ::1 first, where nothing listens. Schemes have no case.
     for host in ["localhost", "user@127.0.0.1", "user:word@localhost", "[::ffff:127.0.0.1]"] {
         let found = announce(&format!("UDP://{host}:{port}/announce"), PLENTY).unwrap_or_else(|e| panic!("{host}: {e}"));
         assert_eq!(found.peers, peers());

@@ -202,7 +202,7 @@ fn a_magnet_link_with_a_bad_info_hash_and_one_without_a_torrent() {
         Kind::Magnet,
         b"magnet:?x.pe=here&xt=urn:btih:d69f",
         "  0011  26 78 74 3d 75 72 6e 3a 62 74 69 68 3a 64 36 …    xt      \"urn:btih:d69f\"  an info hash
-        ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ byte 17: expected xt to be 40 hex digits or 32 of base32 behind urn:btih:, found \"d69f\"",
+        ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ byte 17: expected xt to be 40 hex digits or 32 of base32 after urn:btih:, found \"d69f\"",
     );
     breaks(
         Kind::Magnet,
