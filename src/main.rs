@@ -3,6 +3,7 @@
 //! A command returns its answer; only here is it printed. stdout gets the answer
 //! and nothing else, stderr everything that is for people.
 
+mod cli;
 mod commands;
 mod progress;
 
@@ -11,8 +12,9 @@ use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, CommandFactory, FromArgMatches, Parser};
 
-use commands::failure::Failure;
-use commands::{Answer, Command, Options, exit_code, unprintable, write_json};
+use cli::failure::Failure;
+use cli::{Answer, Options, exit_code, unprintable, write_json};
+use commands::Command;
 
 /// BitTorrent, piece by piece: each step of the protocol as a command of its own.
 #[derive(Parser)]
@@ -118,7 +120,7 @@ fn print_failure(failure: &Failure, options: &Options) -> io::Result<()> {
     // A closed stderr must not turn one error into another.
     let _ = writeln!(err, "{red}error:{plain} {failure}");
     if options.json {
-        writeln!(io::stdout(), "{}", commands::json_line(&failure.json()))?;
+        writeln!(io::stdout(), "{}", cli::json_line(&failure.json()))?;
     }
     answered
 }

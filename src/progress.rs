@@ -27,7 +27,7 @@ pub use self::screen::wipe;
 use self::screen::{Screen, room};
 use self::speed::Forecast;
 pub use self::speed::Speed;
-use crate::commands::Options;
+use crate::cli::Options;
 
 /// The time between two drawings on a terminal.
 const DRAW_TIME: Duration = Duration::from_millis(100);
@@ -300,5 +300,5 @@ fn waits_for(look: Look, label: &str, purpose: &str) -> String {
 
 /// Returns text without secrets, for the modules of this folder.
 fn shown(text: &str) -> String {
-    crate::commands::shown(text)
+    crate::cli::shown(text)
 }

@@ -2,7 +2,7 @@
 //! and pass their tests with all later stages deleted.
 //!
 //! Each prefix is made by deleting: files, and whole lines in `src/lib.rs` and
-//! `src/commands.rs`, and in commands those that end with `plugged in` and name
+//! `src/commands.rs` and `src/cli.rs`, and in those folders the lines that end with `plugged in` and name
 //! something that is gone. Nothing is rewritten. So a reader who stops at chapter N
 //! has a program that works, and starters and checkpoints are cut the same way.
 //!
@@ -33,6 +33,9 @@ fn names(folder: &Path) -> Vec<String> {
 fn stem(name: &str) -> &str {
     name.strip_suffix(".rs").unwrap_or(name)
 }
+
+/// The folders whose files name their stage in their first line, each with a parent of the same name.
+const COMMAND_LINE: [&str; 3] = ["src/commands", "src/cli", "src/cli/failure"];
 
 /// Copies a file or a folder with all that is in it.
 fn copy(from: &Path, to: &Path) {
@@ -125,7 +128,7 @@ fn make_prefix(last: usize, folder: &Path) {
         let stays = match stage_number(module) {
             Some(number) => number <= last,
             None if module == "report" => command_stage(&folder.join("src").join(&name)).is_some_and(|stage| stage <= last),
-            None => ["lib", "main", "commands", "progress"].contains(&module),
+            None => ["lib", "main", "cli", "commands", "progress"].contains(&module),
         };
         if !stays {
             remove(&folder.join("src").join(&name));
@@ -133,22 +136,26 @@ fn make_prefix(last: usize, folder: &Path) {
         }
     }
     delete_lines(&folder.join("src/lib.rs"), |line| gone.iter().any(|module| has_word(line, module)));
-    for name in names(&folder.join("src/commands")) {
-        let path = folder.join("src/commands").join(&name);
-        if path.is_dir() || command_stage(&path).is_some_and(|stage| stage <= last) {
-            continue;
+    for parent in COMMAND_LINE {
+        for name in names(&folder.join(parent)) {
+            let path = folder.join(parent).join(&name);
+            if path.is_dir() || command_stage(&path).is_some_and(|stage| stage <= last) {
+                continue;
+            }
+            remove(&path);
+            let module = stem(&name);
+            delete_lines(&folder.join(parent).with_extension("rs"), |line| {
+                let line = line.trim().trim_start_matches("pub ").trim_start_matches("mod ");
+                line.strip_suffix([',', ';']) == Some(module)
+            });
+            gone.push(module.to_owned());
         }
-        remove(&path);
-        let module = stem(&name);
-        delete_lines(&folder.join("src/commands.rs"), |line| {
-            let line = line.trim().trim_start_matches("pub ").trim_start_matches("mod ");
-            line.strip_suffix([',', ';']) == Some(module)
-        });
-        gone.push(module.to_owned());
     }
-    let commands = names(&folder.join("src/commands")).into_iter().map(|name| folder.join("src/commands").join(name));
-    for path in commands.chain([folder.join("src/commands.rs")]) {
-        delete_lines(&path, |line| line.ends_with("plugged in") && gone.iter().any(|module| has_word(line, module)));
+    for parent in COMMAND_LINE {
+        let files = names(&folder.join(parent)).into_iter().map(|name| folder.join(parent).join(name));
+        for path in files.chain([folder.join(parent).with_extension("rs")]).filter(|path| path.is_file()) {
+            delete_lines(&path, |line| line.ends_with("plugged in") && gone.iter().any(|module| has_word(line, module)));
+        }
     }
     for name in names(&root().join("tests")) {
         if stage_number(stem(&name)).is_some_and(|number| number <= last) {

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use piecemeal::s03_tracker::{DEFAULT_PORT, PeerId};
 
-use super::announce_story::tell;
-use super::announcers::{Ourselves, announcers, no_tracker};
-use super::failure::Failure;
-use super::interrupt::interrupt;
-use super::magnet_peers::tell_link;
-use super::opening::open;
-use super::reading_link::read;
-use super::{Answer, Options};
+use crate::cli::announce_story::tell;
+use crate::cli::announcers::{Ourselves, announcers, no_tracker};
+use crate::cli::failure::Failure;
+use crate::cli::interrupt::interrupt;
+use crate::cli::magnet_peers::tell_link;
+use crate::cli::opening::open;
+use crate::cli::reading_link::read;
+use crate::cli::{Answer, Options};
 
 /// Announce to a torrent's trackers, until Ctrl-C (stage 13)
 #[derive(clap::Args)]

@@ -3,8 +3,8 @@
 use clap_complete::{Shell, generate};
 use serde_json::json;
 
-use super::failure::{Failure, OTHER};
-use super::{Answer, Options};
+use crate::cli::failure::{Failure, OTHER};
+use crate::cli::{Answer, Options};
 
 /// Print a completion script for your shell
 #[derive(clap::Args)]

@@ -7,10 +7,10 @@ use piecemeal::s06_magnet::Magnet;
 use piecemeal::s10_storage::create::{Content, Draft};
 use serde_json::json;
 
-use super::draft_options::DraftOptions;
-use super::failure::Failure;
-use super::interrupt::interrupt;
-use super::{Answer, Options};
+use crate::cli::draft_options::DraftOptions;
+use crate::cli::failure::Failure;
+use crate::cli::interrupt::interrupt;
+use crate::cli::{Answer, Options};
 use crate::progress::Progress;
 
 /// Make a .torrent of a file or a folder (stage 10)
@@ -38,7 +38,7 @@ impl Args {
     pub fn run(self, options: &Options) -> Result<Answer, Failure> {
         let content = Content::find(&self.path, self.name.as_deref())?;
         let output = self.output.unwrap_or_else(|| format!("{}.torrent", content.name).into());
-        super::tracing::keep_apart(&output, options)?; // plugged in
+        crate::cli::tracing::keep_apart(&output, options)?; // plugged in
         content.allows(&output, self.force)?;
         let purpose = "each piece is hashed; the torrent is written when all are";
         let progress = Progress::hashing(options, "hashing", content.length, purpose);

@@ -3,12 +3,12 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use piecemeal::s01_bencode::{BencodeError, Kind, Rule, Value, decode};
+use piecemeal::s01_bencode::{Kind, Value, decode};
 use serde::{Serialize, Serializer};
 use serde_json::json;
 
-use super::failure::{BAD_INPUT, Failure};
-use super::{Answer, Options, json_line};
+use crate::cli::failure::Failure;
+use crate::cli::{Answer, Options, json_line};
 
 /// Decode a bencoded value, to JSON (stage 1)
 #[derive(clap::Args)]
@@ -50,19 +50,4 @@ impl Serialize for Json<'_> {
 
 fn key_text(key: &[u8]) -> String {
     std::str::from_utf8(key).map_or_else(|_| format!("$hex:{}", hex::encode(key)), str::to_owned)
-}
-
-impl From<BencodeError> for Failure {
-    fn from(error: BencodeError) -> Failure {
-        let help = match error.rule {
-            Rule::Ended if error.at == 0 => "give a value, such as 5:hello; in quotes, if the shell might change it",
-            Rule::CutShort { .. } | Rule::Ended => "it is cut short, or a length in it is wrong",
-            Rule::Trailing { .. } => "one value is expected; wrap several in l...e",
-            Rule::IntegerTooLarge { .. } => "write it as a string; integers end at 9223372036854775807",
-            Rule::DuplicateKey { .. } => "a key may appear only once; remove the other one",
-            Rule::TooDeep { .. } | Rule::TooManyItems { .. } => "no real value looks like that; it may be malicious",
-            _ => "compare it with the four forms: i52e, 5:hello, l...e, d...e",
-        };
-        Failure::new(BAD_INPUT, error).help(help).see("01-bencode")
-    }
 }

@@ -9,10 +9,11 @@ use piecemeal::lab::show::{album, describe, film, start};
 use piecemeal::s01_bencode::counted;
 use serde_json::{Value, json};
 
-use super::download::Place;
-use super::failure::{Failure, LOCAL};
-use super::giving::{Afterwards, Giving};
-use super::{Answer, Options, download, magnet_download, print_line, verify};
+use super::{download, magnet_download, verify};
+use crate::cli::failure::{Failure, LOCAL};
+use crate::cli::fetching::Place;
+use crate::cli::giving::{Afterwards, Giving};
+use crate::cli::{Answer, Options, print_line};
 
 /// Watch two downloads inside this process (lab)
 #[derive(clap::Args)]

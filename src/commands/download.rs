@@ -7,14 +7,12 @@ use piecemeal::s03_tracker::PeerId;
 use piecemeal::s13_peer_sources::source::Given;
 use piecemeal::s15_swarm::Plan;
 
-use super::announcers::{Ourselves, announcers};
-use super::failure::Failure;
-use super::fetching::fetch;
-use super::find_peers::tell_given;
-use super::opening::open;
-use super::size::size;
-use super::watching::Watching;
-use super::{Answer, Options};
+use crate::cli::announcers::{Ourselves, announcers};
+use crate::cli::failure::Failure;
+use crate::cli::fetching::{Place, fetch};
+use crate::cli::find_peers::tell_given;
+use crate::cli::opening::open;
+use crate::cli::{Answer, Options};
 
 /// Download all of a torrent (stage 15)
 #[derive(clap::Args)]
@@ -23,28 +21,9 @@ pub struct Args {
     #[command(flatten)]
     pub place: Place,
     #[command(flatten)] // giving is plugged in
-    pub giving: super::giving::Afterwards, // plugged in
+    pub giving: crate::cli::giving::Afterwards, // plugged in
     /// The .torrent file
     pub torrent: PathBuf,
-}
-
-/// Where a download goes, and the limits on its peers.
-#[derive(clap::Args, Default)]
-pub struct Place {
-    /// The file, or for several files the folder
-    #[arg(short, long, value_name = "OUT")]
-    pub output: PathBuf,
-    /// Overwrite what is there; right pieces are kept
-    #[arg(long)]
-    pub force: bool,
-    /// The most peers connected at a time
-    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..))]
-    pub max_peers: u16,
-    /// Limit for downloads, in bytes a second: 500KiB
-    #[arg(long, value_name = "RATE", value_parser = size)]
-    pub max_download: Option<u64>,
-    #[command(flatten)]
-    pub watching: Watching,
 }
 
 impl Args {
@@ -61,7 +40,7 @@ impl Args {
 /// Adds a source for each tier of trackers and each given address, and sets the patience.
 pub fn add_sources(plan: &mut Plan, tiers: Vec<Vec<String>>, given: Vec<String>, options: &Options) {
     options.timeout.into_iter().for_each(|time| plan.wait_for(time));
-    super::tracing::dial(&mut plan.dial); // plugged in
+    crate::cli::tracing::dial(&mut plan.dial); // plugged in
     let Plan { info_hash, peer_id, port, upload_only: gives, .. } = *plan;
     let we = Ourselves { info_hash, peer_id, port, gives, retry: plan.retry() };
     plan.sources.extend(announcers(tiers, &we, options));

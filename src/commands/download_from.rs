@@ -14,13 +14,13 @@ use piecemeal::s11_work_queue::WorkQueue;
 use piecemeal::s12_session::host::Torrent;
 use serde_json::json;
 
-use super::asking::dial;
-use super::failure::Failure;
-use super::find_peers::search;
-use super::interrupt::interrupt;
-use super::one_session::{self, Place};
-use super::opening::open;
-use super::{Answer, Options};
+use crate::cli::asking::dial;
+use crate::cli::failure::Failure;
+use crate::cli::find_peers::search;
+use crate::cli::interrupt::interrupt;
+use crate::cli::one_session::{self, Place};
+use crate::cli::opening::open;
+use crate::cli::{Answer, Options};
 
 /// Download all of a torrent from one peer, on one thread (stage 12)
 #[derive(clap::Args)]
@@ -31,7 +31,7 @@ pub struct Args {
     /// The .torrent file
     torrent: PathBuf,
     /// The peer
-    #[arg(value_name = "HOST:PORT", value_parser = super::address)]
+    #[arg(value_name = "HOST:PORT", value_parser = crate::cli::address)]
     peer: String,
 }
 

@@ -4,16 +4,14 @@ use std::path::PathBuf;
 
 use piecemeal::s03_tracker::{Announce, PeerId};
 use piecemeal::s04_handshake::Handshake;
-use piecemeal::s05_messages::MessageError;
 use piecemeal::s05_messages::connection::Connection;
-use piecemeal::s09_pieces::PieceError;
 
-use super::asking::dial;
-use super::failure::{Failure, MORE_TIME, NO_PEER, WRONG_HASH};
-use super::find_peers::{given, search};
-use super::opening::open;
-use super::piece_file::{fetch_from, piece_of, save};
-use super::{Answer, Options};
+use crate::cli::asking::dial;
+use crate::cli::failure::Failure;
+use crate::cli::find_peers::{given, search};
+use crate::cli::opening::open;
+use crate::cli::piece_file::{fetch_from, piece_of, save};
+use crate::cli::{Answer, Options};
 
 /// Download one piece and verify it (stage 9)
 #[derive(clap::Args)]
@@ -28,14 +26,14 @@ pub struct Args {
     /// The .torrent file
     torrent: PathBuf,
     /// The piece, counted from 0
-    #[arg(value_parser = super::piece_file::index)]
+    #[arg(value_parser = crate::cli::piece_file::index)]
     index: u32,
 }
 
 impl Args {
     pub fn run(self, options: &Options) -> Result<Answer, Failure> {
         let until = options.deadline();
-        super::tracing::keep_apart(&self.output, options)?; // plugged in
+        crate::cli::tracing::keep_apart(&self.output, options)?; // plugged in
         let metainfo = open(&self.torrent, options)?;
         let piece = piece_of(&metainfo.info, self.index)?;
         let ours = Handshake::new(metainfo.info.info_hash, PeerId::random());
@@ -47,21 +45,5 @@ impl Args {
             fetch_from(&mut connection, &info, piece, until, say)
         })?;
         save(&self.output, &data, piece, self.force, say)
-    }
-}
-
-impl From<PieceError> for Failure {
-    fn from(error: PieceError) -> Failure {
-        let code = if let PieceError::WrongHash { .. } = error { WRONG_HASH } else { NO_PEER };
-        let help = match error {
-            PieceError::WrongHash { .. } => "the peer sent bad data; try another",
-            PieceError::Bitfield(_) | PieceError::Message(MessageError::TooLong { .. } | MessageError::Size { .. }) => {
-                "try another peer: this one breaks the rules"
-            }
-            PieceError::NotThere { .. } => "try another peer: this one has other pieces",
-            PieceError::Message(MessageError::HungUp { .. }) => "try another peer, or the same one again",
-            _ => MORE_TIME,
-        };
-        Failure::new(code, error).help(help).see("09-pieces")
     }
 }

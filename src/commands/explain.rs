@@ -4,11 +4,11 @@ use std::ffi::OsString;
 
 use serde_json::Value;
 
-use super::captures::{View, show};
-use super::discretion::wanted;
-use super::explaining::{Thing, as_json, as_text, broken};
-use super::failure::Failure;
-use super::{Answer, Options, shown};
+use crate::cli::captures::{View, show};
+use crate::cli::discretion::wanted;
+use crate::cli::explaining::{Thing, as_json, as_text, broken};
+use crate::cli::failure::Failure;
+use crate::cli::{Answer, Options, shown};
 
 /// Show what bytes mean, field by field: a file, hex digits, a link (trace)
 #[derive(clap::Args)]

@@ -1,6 +1,5 @@
 //! `piecemeal handshake`: shake hands with one peer. (stage 4)
 
-use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use piecemeal::s03_tracker::reach::NamedBy;
@@ -8,11 +7,11 @@ use piecemeal::s03_tracker::{Announce, PeerId};
 use piecemeal::s04_handshake::{Handshake, HandshakeError, exchange};
 use serde_json::json;
 
-use super::asking::dial;
-use super::failure::{Failure, MORE_TIME, NO_PEER};
-use super::find_peers::search;
-use super::opening::open;
-use super::{Answer, Options};
+use crate::cli::asking::dial;
+use crate::cli::failure::Failure;
+use crate::cli::find_peers::search;
+use crate::cli::opening::open;
+use crate::cli::{Answer, Options};
 
 /// Shake hands with a peer (stage 4)
 #[derive(clap::Args)]
@@ -21,7 +20,7 @@ pub struct Args {
     /// The .torrent file
     torrent: PathBuf,
     /// The peer
-    #[arg(value_name = "HOST:PORT", value_parser = super::address)]
+    #[arg(value_name = "HOST:PORT", value_parser = crate::cli::address)]
     peer: String,
 }
 
@@ -42,18 +41,5 @@ impl Args {
             text: format!("Peer ID: {}", theirs.peer_id),
             json: json!({ "peer_id": theirs.peer_id.to_string(), "reserved": reserved }),
         })
-    }
-}
-
-impl From<HandshakeError> for Failure {
-    fn from(error: HandshakeError) -> Failure {
-        let help = match error {
-            HandshakeError::OtherProtocol { .. } => "this is not a BitTorrent peer; check the address and the port",
-            HandshakeError::OtherTorrent { .. } | HandshakeError::HungUp => "the peer may not have this torrent; try another",
-            HandshakeError::Ourselves => "that is our own address; try another",
-            HandshakeError::Io(ref error) if error.kind() == ErrorKind::TimedOut => MORE_TIME,
-            HandshakeError::Io(_) => "nothing listens there: check the address, or try another; is the lab running?",
-        };
-        Failure::new(NO_PEER, error).help(help).see("04-handshake")
     }
 }

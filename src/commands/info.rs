@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use super::describing::describe;
-use super::failure::Failure;
-use super::opening::open;
-use super::{Answer, Options};
+use crate::cli::describing::describe;
+use crate::cli::failure::Failure;
+use crate::cli::opening::open;
+use crate::cli::{Answer, Options};
 
 /// Show a .torrent file: length, hashes (stage 2)
 #[derive(clap::Args)]

@@ -9,10 +9,10 @@ use piecemeal::lab::{Lab, TRACKER_PORT};
 use piecemeal::s03_tracker::DEFAULT_PORT;
 use serde_json::{Value, json};
 
-use super::failure::Failure;
-use super::lab_options::{Crew, Order, place, trouble};
-use super::until_ctrl_c::UntilCtrlC;
-use super::{Answer, Options, json_line, print_line, shown};
+use crate::cli::failure::Failure;
+use crate::cli::lab_options::{Crew, Order, place, trouble};
+use crate::cli::until_ctrl_c::UntilCtrlC;
+use crate::cli::{Answer, Options, json_line, print_line, shown};
 
 /// Run a swarm on this machine to try things on (lab)
 #[derive(clap::Args)]
@@ -34,8 +34,8 @@ impl Args {
         let plans = self.crew.plans()?;
         let until_ctrl_c = UntilCtrlC::new()?;
         let lab = Lab::start(self.order.contents()?, &plans, TRACKER_PORT).map_err(trouble)?;
-        super::tracing::lab(&lab.notes);
-        lab.contents.iter().for_each(|content| super::tracing::learn(&content.info));
+        crate::cli::tracing::lab(&lab.notes);
+        lab.contents.iter().for_each(|content| crate::cli::tracing::learn(&content.info));
         if options.verbose {
             lab.notes.watch_closely();
         }

@@ -3,12 +3,13 @@
 use piecemeal::s03_tracker::PeerId;
 use piecemeal::s15_swarm::Plan;
 
-use super::download::{Place, add_sources};
-use super::failure::Failure;
-use super::fetching::{add_linked, fetch};
-use super::magnet_peers::{need_somebody, tell_link};
-use super::reading_link::read;
-use super::{Answer, Options};
+use super::download::add_sources;
+use crate::cli::failure::Failure;
+use crate::cli::fetching::Place;
+use crate::cli::fetching::{add_linked, fetch};
+use crate::cli::magnet_peers::{need_somebody, tell_link};
+use crate::cli::reading_link::read;
+use crate::cli::{Answer, Options};
 
 /// Download all of a magnet link's torrent (stage 15)
 #[derive(clap::Args)]
@@ -20,7 +21,7 @@ pub struct Args {
     #[command(flatten)]
     pub place: Place,
     #[command(flatten)] // giving is plugged in
-    pub giving: super::giving::Afterwards, // plugged in
+    pub giving: crate::cli::giving::Afterwards, // plugged in
     /// The magnet link, in quotes
     #[arg(hide = true)] // it is in the usage and the example, and the help must fit on a screen
     pub magnet: String,

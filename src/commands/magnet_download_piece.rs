@@ -4,13 +4,13 @@ use std::path::PathBuf;
 
 use piecemeal::s05_messages::connection::Connection;
 
-use super::asking::dial;
-use super::failure::Failure;
-use super::info_from::info_from;
-use super::magnet_peers::start;
-use super::piece_file::{fetch_from, piece_of, save};
-use super::reading_link::read;
-use super::{Answer, Options};
+use crate::cli::asking::dial;
+use crate::cli::failure::Failure;
+use crate::cli::info_from::info_from;
+use crate::cli::magnet_peers::start;
+use crate::cli::piece_file::{fetch_from, piece_of, save};
+use crate::cli::reading_link::read;
+use crate::cli::{Answer, Options};
 
 /// Download one piece of a magnet link (stage 9)
 #[derive(clap::Args)]
@@ -28,14 +28,14 @@ pub struct Args {
     /// The magnet link, in quotes
     magnet: String,
     /// The piece, counted from 0
-    #[arg(value_parser = super::piece_file::index)]
+    #[arg(value_parser = crate::cli::piece_file::index)]
     index: u32,
 }
 
 impl Args {
     pub fn run(self, options: &Options) -> Result<Answer, Failure> {
         let until = options.deadline();
-        super::tracing::keep_apart(&self.output, options)?; // plugged in
+        crate::cli::tracing::keep_apart(&self.output, options)?; // plugged in
         let magnet = read(&self.magnet, options)?;
         let (ours, search) = start(&magnet, options, until)?;
         let say = options.narrator();

@@ -1,17 +1,14 @@
 //! `piecemeal magnet_handshake`: both handshakes with a peer of a magnet link. (stage 7)
 
-use std::net::SocketAddr;
-
 use piecemeal::s05_messages::connection::Connection;
-use piecemeal::s07_extension::{BoxError, EXTENSION_BIT, Extension, ExtensionError, Extensions, Reply, exchange_extensions};
+use piecemeal::s07_extension::{BoxError, EXTENSION_BIT, Extension, Extensions, Reply, exchange_extensions};
 use serde_json::json;
 
-use super::asking::dial;
-use super::failure::{Failure, MORE_TIME, NO_PEER};
-use super::magnet_peers::start;
-use super::reading_link::read;
-use super::{Answer, Options};
-use crate::progress::Narrator;
+use crate::cli::asking::dial;
+use crate::cli::failure::Failure;
+use crate::cli::magnet_peers::{start, tell_broken_keys};
+use crate::cli::reading_link::read;
+use crate::cli::{Answer, Options};
 
 /// Exchange both handshakes with a peer (stage 7)
 #[derive(clap::Args)]
@@ -46,13 +43,6 @@ impl Args {
     }
 }
 
-/// Reports harmless mistakes in the peer's extension handshake.
-pub fn tell_broken_keys(peer: SocketAddr, extensions: &mut Extensions, say: Narrator) {
-    for what in extensions.take_passed_over() {
-        say.say(7, format!("{peer}: {what}"));
-    }
-}
-
 /// Offers `ut_metadata` by name only: its messages are stage 8's subject.
 struct NamesOnly;
 
@@ -63,13 +53,5 @@ impl Extension for NamesOnly {
 
     fn message(&mut self, _: &[u8], _: &mut Reply) -> Result<(), BoxError> {
         Ok(())
-    }
-}
-
-impl From<ExtensionError> for Failure {
-    fn from(error: ExtensionError) -> Failure {
-        let late = matches!(&error, ExtensionError::Message(error) if error.is_timeout());
-        let help = if late { MORE_TIME } else { "try another peer: this one cannot give metadata" };
-        Failure::new(NO_PEER, error).help(help).see("07-extension")
     }
 }

@@ -2,14 +2,14 @@
 
 use piecemeal::s05_messages::connection::Connection;
 
-use super::asking::dial;
-use super::describing::describe;
-use super::failure::Failure;
-use super::info_from::info_from;
-use super::magnet_peers::start;
-use super::opening::tell_passed_over;
-use super::reading_link::read;
-use super::{Answer, Options};
+use crate::cli::asking::dial;
+use crate::cli::describing::describe;
+use crate::cli::failure::Failure;
+use crate::cli::info_from::info_from;
+use crate::cli::magnet_peers::start;
+use crate::cli::opening::tell_passed_over;
+use crate::cli::reading_link::read;
+use crate::cli::{Answer, Options};
 
 /// Fetch a link's info dictionary and show it (stage 8)
 #[derive(clap::Args)]

@@ -3,9 +3,9 @@
 use piecemeal::s01_bencode::printable;
 use serde_json::json;
 
-use super::failure::Failure;
-use super::reading_link::read;
-use super::{Answer, Options};
+use crate::cli::failure::Failure;
+use crate::cli::reading_link::read;
+use crate::cli::{Answer, Options};
 
 /// Show a magnet link: trackers, info hash (stage 6)
 #[derive(clap::Args)]

@@ -1,15 +1,13 @@
 //! `piecemeal peer_list`: who gets a place in a crowd, told move by move. (stage 14)
 
-use super::crowd::{Crowd, Fault};
-use super::crowd_story::Story;
-use super::failure::Failure;
-use super::{Answer, Options};
+use crate::cli::crowd::{Crowd, Fault};
+use crate::cli::crowd_story::Story;
+use crate::cli::failure::Failure;
+use crate::cli::{Answer, Options};
 
 /// Watch a crowd compete for a few places; no network (stage 14)
 #[derive(clap::Args)]
-#[command(
-    after_help = "Example:\n  piecemeal peer_list --places 4 --peers 20 --faults dead,liars,crowd,slow --seed 1"
-)]
+#[command(after_help = "Example:\n  piecemeal peer_list --places 4 --peers 20 --faults dead,liars,crowd,slow --seed 1")]
 pub struct Args {
     /// Number of places
     #[arg(long, value_name = "N", default_value = "4", value_parser = clap::value_parser!(u8).range(1..=30))]
@@ -18,7 +16,13 @@ pub struct Args {
     #[arg(id = "count", long = "peers", value_name = "N", default_value = "20", value_parser = clap::value_parser!(u8).range(1..=200))]
     peers: u8,
     /// Groups in the crowd, an equal share each: dead, ports, liars, crowd, slow or idle
-    #[arg(long, value_name = "GROUP,...", value_delimiter = ',', default_value = "dead,liars,crowd,slow", hide_possible_values = true)]
+    #[arg(
+        long,
+        value_name = "GROUP,...",
+        value_delimiter = ',',
+        default_value = "dead,liars,crowd,slow",
+        hide_possible_values = true
+    )]
     faults: Vec<Fault>,
     /// Simulated minutes
     #[arg(long, value_name = "N", default_value = "10", value_parser = clap::value_parser!(u16).range(1..=1440))]

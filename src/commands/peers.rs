@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use piecemeal::s03_tracker::{Announce, PeerId};
 use serde_json::json;
 
-use super::failure::Failure;
-use super::find_peers::{given, search};
-use super::opening::open;
-use super::{Answer, Options};
+use crate::cli::failure::Failure;
+use crate::cli::find_peers::{given, search};
+use crate::cli::opening::open;
+use crate::cli::{Answer, Options};
 
 /// Ask the torrent's trackers for peers (stage 3)
 #[derive(clap::Args)]

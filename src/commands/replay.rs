@@ -6,11 +6,11 @@ use piecemeal::s01_bencode::{counted, printable};
 use piecemeal::trace::replay::{PATIENCE, Report, replay};
 use serde_json::json;
 
-use super::captures::read;
-use super::explaining::{PAGE, Thing};
-use super::failure::{Failure, OTHER};
-use super::opening::open;
-use super::{Answer, Options};
+use crate::cli::captures::read;
+use crate::cli::explaining::{PAGE, Thing};
+use crate::cli::failure::{Failure, OTHER};
+use crate::cli::opening::open;
+use crate::cli::{Answer, Options};
 
 /// Play a peer of a capture to the client, and see whether it says the same (trace)
 #[derive(clap::Args)]

@@ -6,11 +6,11 @@ use piecemeal::s01_bencode::{counted, printable};
 use piecemeal::s18_udp_tracker::packet::Counts;
 use serde_json::json;
 
-use super::failure::Failure;
-use super::opening::open;
-use super::reading_link::read;
-use super::scraping::{ask_all, no_tracker};
-use super::{Answer, Options, shown};
+use crate::cli::failure::Failure;
+use crate::cli::opening::open;
+use crate::cli::reading_link::read;
+use crate::cli::scraping::{ask_all, no_tracker};
+use crate::cli::{Answer, Options, shown};
 use crate::progress::Progress;
 
 /// Ask the trackers how many peers have a torrent (stage 18)

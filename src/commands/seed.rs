@@ -9,14 +9,14 @@ use piecemeal::s10_storage::Store;
 use piecemeal::s15_swarm::Plan;
 
 use super::download::add_sources;
-use super::failure::Failure;
-use super::fetching::take_part;
-use super::giving::Giving;
-use super::interrupt::interrupt;
-use super::opening::open;
-use super::verified_content::verified_content;
-use super::watching::Watching;
-use super::{Answer, Options};
+use crate::cli::failure::Failure;
+use crate::cli::fetching::take_part;
+use crate::cli::giving::Giving;
+use crate::cli::interrupt::interrupt;
+use crate::cli::opening::open;
+use crate::cli::verified_content::verified_content;
+use crate::cli::watching::Watching;
+use crate::cli::{Answer, Options};
 
 /// Seed a torrent's content, until Ctrl-C (stage 17)
 #[derive(clap::Args)]

@@ -14,12 +14,12 @@ use piecemeal::s11_work_queue::WorkQueue;
 use piecemeal::s12_session::host::Torrent;
 use serde_json::json;
 
-use super::failure::Failure;
-use super::interrupt::interrupt;
-use super::opening::open;
-use super::serving::{Server, listen, next_peer};
-use super::verified_content::verified_content;
-use super::{Answer, Options};
+use crate::cli::failure::Failure;
+use crate::cli::interrupt::interrupt;
+use crate::cli::opening::open;
+use crate::cli::serving::{Server, listen, next_peer};
+use crate::cli::verified_content::verified_content;
+use crate::cli::{Answer, Options};
 
 /// Upload a torrent's content to one peer at a time (stage 16)
 #[derive(clap::Args)]
@@ -29,7 +29,7 @@ pub struct Args {
     #[arg(long, value_name = "N")]
     port: Option<u16>,
     /// Listen at this address of ours
-    #[arg(long, value_name = "IP", default_value = "127.0.0.1", value_parser = super::listening::ip)]
+    #[arg(long, value_name = "IP", default_value = "127.0.0.1", value_parser = crate::cli::listening::ip)]
     bind: IpAddr,
     /// End when the first peer has left
     #[arg(long)]

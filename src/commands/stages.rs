@@ -2,12 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::failure::Failure;
-use super::{Answer, Options};
-
-/// The crate's first page. Its table is the only one: cutting off a stage cuts its line,
-/// and the stage disappears from this command as well.
-const MAP: &str = include_str!("../lib.rs");
+use crate::cli::failure::Failure;
+use crate::cli::stage_table::MAP;
+use crate::cli::{Answer, Options};
 
 /// List the stages: BEPs, chapter, commands
 #[derive(clap::Args)]
@@ -19,14 +16,6 @@ impl Args {
         let (lines, stages): (Vec<String>, Vec<Value>) = MAP.lines().filter_map(row).unzip();
         Ok(Answer { text: lines.join("\n"), json: json!({ "stages": stages }) })
     }
-}
-
-/// Returns the chapter of a stage: `04-handshake`.
-pub fn chapter(stage: u8) -> Option<String> {
-    let modules = MAP.lines().filter_map(|line| line.strip_prefix("//! | [`s")?.split('`').next());
-    modules
-        .map(|module| module.replace('_', "-"))
-        .find(|module| module.split('-').next().and_then(|number| number.parse().ok()) == Some(stage))
 }
 
 /// Parses a row of the table, such as ``//! | [`s04_handshake`] | the 68-byte hello | 3 | `handshake` |``.

@@ -9,9 +9,9 @@ use piecemeal::lab::notes::Notes;
 use piecemeal::lab::tracker::{LabTracker, at, everywhere};
 use serde_json::{Value, json};
 
-use super::failure::{Failure, LOCAL};
-use super::until_ctrl_c::UntilCtrlC;
-use super::{Answer, Options, json_line, shown};
+use crate::cli::failure::{Failure, LOCAL};
+use crate::cli::until_ctrl_c::UntilCtrlC;
+use crate::cli::{Answer, Options, json_line, shown};
 
 /// Run a tracker for a class, and see each announce (lab)
 #[derive(clap::Args)]
@@ -31,7 +31,7 @@ impl Args {
         let place = self.listen.map_or(format!("port {TRACKER_PORT}"), |address| address.to_string());
         let ears = self.listen.map_or_else(|| everywhere(TRACKER_PORT), at);
         let notes = Notes::default();
-        super::tracing::lab(&notes);
+        crate::cli::tracing::lab(&notes);
         let started = ears.and_then(|all| LabTracker::on(all, Duration::from_secs(self.interval), notes.clone()));
         let tracker = started.map_err(|error| local(error).about(place))?;
         let urls = tracker.urls();

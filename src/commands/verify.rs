@@ -6,12 +6,12 @@ use piecemeal::s01_bencode::printable;
 use piecemeal::s10_storage::damage::{self, State};
 use piecemeal::s10_storage::{Storage, StorageError};
 
-use super::content_at::{hash, mend};
-use super::failure::{Failure, WRONG_HASH};
-use super::interrupt::interrupt;
-use super::opening::open;
-use super::piece_map::describe;
-use super::{Answer, Options};
+use crate::cli::content_at::{hash, mend};
+use crate::cli::failure::{Failure, WRONG_HASH};
+use crate::cli::interrupt::interrupt;
+use crate::cli::opening::open;
+use crate::cli::piece_map::describe;
+use crate::cli::{Answer, Options};
 use crate::progress::Progress;
 
 /// Check files against a torrent (stage 10)

@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use piecemeal::s10_storage::Storage;
 
-use super::content_at::whole;
-use super::failure::Failure;
-use super::opening::open;
-use super::queue_peers::{Cast, Fault};
-use super::queue_story::{run_freely, tell};
-use super::{Answer, Options};
+use crate::cli::content_at::whole;
+use crate::cli::failure::Failure;
+use crate::cli::opening::open;
+use crate::cli::queue_peers::{Cast, Fault};
+use crate::cli::queue_story::{run_freely, tell};
+use crate::cli::{Answer, Options};
 
 /// Watch peers share out the pieces of a torrent; no network (stage 11)
 #[derive(clap::Args)]

@@ -22,7 +22,7 @@ fn the_readme_names_every_command() {
 
 #[test]
 fn the_readme_lists_every_exit_code() {
-    let source = read("src/commands/failure.rs");
+    let source = read("src/cli/failure.rs");
     let codes = source.lines().filter_map(|line| line.strip_prefix("pub const ")?.split_once(": u8 = ")?.1.strip_suffix(';'));
     let readme = read("README.md");
     let missing: Vec<&str> = codes.filter(|code| !readme.contains(&format!("\n| {code} | "))).collect();

@@ -6,8 +6,11 @@ use super::tree::{assert_none, code, has_word, names, read, root, stages};
 /// as a conversation.
 const MOST: usize = 60;
 
+/// The commands, and what they share: each file names its stage in its first line.
 fn files() -> Vec<String> {
-    names("src/commands").into_iter().filter(|name| name.ends_with(".rs")).collect()
+    let files = |folder: &str| names(folder).into_iter().map(|name| format!("{folder}/{name}")).collect::<Vec<_>>();
+    let all = ["src/commands", "src/cli", "src/cli/failure"].iter().flat_map(|folder| files(folder));
+    all.filter(|name| name.ends_with(".rs")).collect()
 }
 
 /// `(stage 4)`, `(lab)`, `(trace)` or `(every stage)` at the end of the first line.
@@ -22,7 +25,7 @@ fn a_command_file_says_in_its_first_line_which_stage_it_shows() {
     let most = stages().len();
     let mut wrong = Vec::new();
     for name in files() {
-        let text = read(&root().join("src/commands").join(&name));
+        let text = read(&root().join(&name));
         let first = text.lines().next().unwrap_or_default();
         let good = match place(first) {
             Some("lab" | "trace" | "every stage") => true,
@@ -32,7 +35,7 @@ fn a_command_file_says_in_its_first_line_which_stage_it_shows() {
             None => false,
         };
         if !first.starts_with("//! ") || !good {
-            wrong.push(format!("src/commands/{name}: {first}"));
+            wrong.push(format!("{name}: {first}"));
         }
     }
     assert_none("`//! ... (stage N)`, with a stage that is there, or `(lab)`, or `(trace)`", &wrong);
@@ -42,15 +45,15 @@ fn a_command_file_says_in_its_first_line_which_stage_it_shows() {
 fn a_command_reads_like_the_conversation() {
     let mut long = Vec::new();
     for name in files() {
-        let text = read(&root().join("src/commands").join(&name));
+        let text = read(&root().join(&name));
         let tests = text.split("#[cfg(test)]").next().unwrap_or_default();
         let lines = code(tests).iter().filter(|(_, line)| !line.trim().is_empty()).count();
         let is_command = tests.contains("struct Args");
         if is_command && !(15..=40).contains(&lines) {
-            println!("hint: src/commands/{name}: {lines} lines of code (15 to 40 are meant)");
+            println!("hint: {name}: {lines} lines of code (15 to 40 are meant)");
         }
         if is_command && lines > MOST {
-            long.push(format!("src/commands/{name}: {lines} lines of code"));
+            long.push(format!("{name}: {lines} lines of code"));
         }
     }
     assert_none(&format!("commands of more than {MOST} lines of code"), &long);
@@ -60,7 +63,7 @@ fn a_command_reads_like_the_conversation() {
 fn a_command_uses_no_stage_later_than_its_own() {
     let mut wrong = Vec::new();
     for name in files() {
-        let text = read(&root().join("src/commands").join(&name));
+        let text = read(&root().join(&name));
         let place = place(text.lines().next().unwrap_or_default()).unwrap_or_default();
         let own = match place {
             "lab" | "trace" => continue,
@@ -73,7 +76,7 @@ fn a_command_uses_no_stage_later_than_its_own() {
                 // `make prefixes` deletes these, and what is left must still compile.
                 let plugged = raw.get(number - 1).is_some_and(|line| line.ends_with("plugged in"));
                 if has_word(&line, &stage.name) && !plugged {
-                    wrong.push(format!("src/commands/{name}:{number} (stage {own}): {}", line.trim()));
+                    wrong.push(format!("{name}:{number} (stage {own}): {}", line.trim()));
                 }
             }
         }
@@ -83,10 +86,10 @@ fn a_command_uses_no_stage_later_than_its_own() {
 
 #[test]
 fn every_command_file_has_its_line() {
-    let commands = read(&root().join("src/commands.rs"));
     let mut wrong = Vec::new();
     for name in files() {
-        let module = name.trim_end_matches(".rs");
+        let (parent, module) = name.trim_end_matches(".rs").rsplit_once('/').expect("it is in a folder");
+        let commands = read(&root().join(parent).with_extension("rs"));
         let lines = commands
             .lines()
             .map(str::trim)
@@ -96,8 +99,8 @@ fn every_command_file_has_its_line() {
             })
             .count();
         if lines != 1 {
-            wrong.push(format!("src/commands/{name}: {lines} lines"));
+            wrong.push(format!("{name}: {lines} lines"));
         }
     }
-    assert_none("one line a command in src/commands.rs, so that cutting is deleting lines", &wrong);
+    assert_none("one line a file in its parent, so that cutting is deleting lines", &wrong);
 }

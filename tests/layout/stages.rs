@@ -16,7 +16,7 @@ fn stages_are_numbered_from_one_without_a_gap() {
 #[test]
 fn a_folder_of_child_modules_belongs_to_a_file_of_the_same_name() {
     let mut orphans = Vec::new();
-    for folder in ["src", "src/commands"] {
+    for folder in ["src", "src/cli", "src/commands"] {
         for name in names(folder) {
             if root().join(folder).join(&name).is_dir() && !root().join(folder).join(format!("{name}.rs")).is_file() {
                 orphans.push(format!("{folder}/{name}/ without {folder}/{name}.rs"));
@@ -280,11 +280,11 @@ fn a_stage_does_not_mention_unnumbered_modules_in_its_code() {
             for (number, line) in code(&read(&root().join(file))) {
                 let line = line.trim();
                 let import = line.starts_with("use ") || line.starts_with("pub use ");
-                if import && ["lab", "trace", "progress", "commands"].iter().any(|module| has_word(line, module)) {
+                if import && ["lab", "trace", "report", "progress", "cli", "commands"].iter().any(|module| has_word(line, module)) {
                     wrong.push(format!("{}:{number}: {line}", file.display()));
                 }
             }
         }
     }
-    assert_none("no stage imports lab, trace, progress or commands", &wrong);
+    assert_none("no stage imports lab, trace, report, progress, cli or commands", &wrong);
 }

@@ -11,8 +11,8 @@ use piecemeal::s10_storage::output::is_part_of;
 use piecemeal::s10_storage::{Storage, StorageError, verify};
 
 use super::Options;
-use super::failure::{Failure, LOCAL, WRONG_HASH, at_the_disk};
-use super::interrupt::{interrupt, stopped};
+use super::failure::{Failure, WRONG_HASH};
+use super::interrupt::interrupt;
 use crate::progress::{Look, Progress};
 
 const RIGHT_PATH: &str = "give the path of the file itself, or of the folder that holds the torrent's files";
@@ -72,22 +72,4 @@ fn elsewhere(info: &Info, path: &Path) -> Option<String> {
     let what = if info.multi_file { "them" } else { "it" };
     let help = || format!("{} has {what}: give that path", printable(&inside.to_string_lossy()));
     Storage::through_links(info, &inside).has_any().then(help)
-}
-
-impl From<StorageError> for Failure {
-    fn from(error: StorageError) -> Failure {
-        let help = match error {
-            StorageError::Exists { .. } | StorageError::Foreign { .. } => "choose another -o, or overwrite it with --force",
-            StorageError::Link { .. } => "remove the link, or choose another place",
-            StorageError::NotAFile { .. } => {
-                "give the path of the file itself, with its name; this path is a folder, or the like"
-            }
-            StorageError::Gone { .. } => "download again to the same place",
-            StorageError::Stopped => {
-                return Failure::new(stopped(), error).help("the same command starts over").see("10-storage");
-            }
-            StorageError::Io { ref error, .. } => at_the_disk(error),
-        };
-        Failure::new(LOCAL, error).help(help).see("10-storage")
-    }
 }

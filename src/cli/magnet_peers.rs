@@ -1,5 +1,6 @@
 //! Turns a magnet link into a search for peers and the handshake for them. (stage 7)
 
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use piecemeal::s01_bencode::counted;
@@ -9,6 +10,8 @@ use piecemeal::s03_tracker::{Announce, PeerId};
 use piecemeal::s04_handshake::Handshake;
 use piecemeal::s06_magnet::Magnet;
 use piecemeal::s07_extension::EXTENSION_BIT;
+
+use piecemeal::s07_extension::Extensions;
 
 use super::Options;
 use super::failure::{Failure, NO_PEER};
@@ -46,4 +49,11 @@ pub fn tell_link(magnet: &Magnet, info_hash: InfoHash, say: Narrator) {
     let trackers = counted(magnet.trackers.len(), "tracker");
     let peers = counted(magnet.peers.len(), "peer");
     say.say(6, format!("the link has the info hash {info_hash}, {trackers} and {peers}; the rest comes from peers"));
+}
+
+/// Reports harmless mistakes in the peer's extension handshake.
+pub fn tell_broken_keys(peer: SocketAddr, extensions: &mut Extensions, say: Narrator) {
+    for what in extensions.take_passed_over() {
+        say.say(7, format!("{peer}: {what}"));
+    }
 }

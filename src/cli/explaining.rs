@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use super::discretion::wanted;
 use super::failure::{BAD_INPUT, Failure, LOCAL};
 use super::opening::missing;
-use super::stages::chapter;
+use super::stage_table::chapter;
 
 /// The page of the documentation that belongs to the command.
 pub const PAGE: &str = "reading-a-trace";

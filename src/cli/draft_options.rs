@@ -4,10 +4,8 @@ use std::collections::HashSet;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use piecemeal::s02_metainfo::MAX_PIECE_LENGTH;
-use piecemeal::s10_storage::StorageError;
-use piecemeal::s10_storage::create::{CreateError, Draft};
+use piecemeal::s10_storage::create::Draft;
 
-use super::failure::{Failure, LOCAL, USAGE, at_the_disk};
 use super::size::size;
 
 /// Options of `create`.
@@ -87,31 +85,4 @@ fn date(text: &str) -> Result<u64, String> {
     // A larger number would not fit in the integers that other programs read.
     let seconds = text.parse::<i64>().ok().filter(|_| digits).and_then(|seconds| u64::try_from(seconds).ok());
     seconds.ok_or_else(|| "`now` or seconds since 1970 were expected".to_owned())
-}
-
-impl From<CreateError> for Failure {
-    fn from(error: CreateError) -> Failure {
-        let (code, help) = match &error {
-            CreateError::Storage(StorageError::Link { .. } | StorageError::NotAFile { .. }) => {
-                (LOCAL, "only files and folders go in: take it out, or put a file in its place")
-            }
-            CreateError::Storage(StorageError::Stopped) => (super::interrupt::stopped(), "the same command starts over"),
-            CreateError::Storage(StorageError::Exists { .. }) => (LOCAL, "choose another -o, or overwrite it with --force"),
-            CreateError::Storage(StorageError::Io { error, .. }) => (LOCAL, at_the_disk(error)),
-            CreateError::Storage(_) => (LOCAL, "check the path, its permissions and the free space"),
-            CreateError::Empty { .. } => (LOCAL, "choose a file, or a folder with one, that is not empty"),
-            CreateError::NotText { .. } | CreateError::Misread { .. } => {
-                (LOCAL, "rename it; if it is the torrent's own name, choose another --name")
-            }
-            CreateError::Changed { .. } => (LOCAL, "create it again once nothing writes there"),
-            CreateError::Inside { .. } => (LOCAL, "choose another -o, outside of it"),
-            CreateError::TooLarge { .. } => (USAGE, "make several torrents of it"),
-            CreateError::PieceLength { enough, .. } => {
-                let help = format!("use --piece-length {enough} or more");
-                return Failure::new(USAGE, error).help(help).see("10-storage");
-            }
-            CreateError::Refused(_) => (USAGE, "choose another --name"),
-        };
-        Failure::new(code, error).help(help).see("10-storage")
-    }
 }

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::HashSet;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -16,18 +17,17 @@ use piecemeal::s10_storage::{StorageError, Store};
 use piecemeal::s11_work_queue::PeerNumber;
 use piecemeal::s12_session::rate::Rate;
 use piecemeal::s13_peer_sources::source::Linked;
-use piecemeal::s15_swarm::failure_report::FailureReport;
 use piecemeal::s15_swarm::summary::{Summary, Traded};
 use piecemeal::s15_swarm::view::Watch;
 use piecemeal::s15_swarm::waiting::Wait;
 use piecemeal::s15_swarm::{Event, Plan, SwarmError, download};
 use serde_json::{Value, json};
 
-use super::download::Place;
-use super::failure::{Failure, NO_PEER, TRACKER};
+use super::failure::Failure;
 use super::find_peers::tell_given;
-use super::interrupt::{interrupt, stopped};
+use super::interrupt::interrupt;
 use super::opening::tell_passed_over;
+use super::size::size;
 use super::waits::tell_look;
 use super::watching::{Sight, Watching};
 use super::{Answer, Options, json_line, print_line, waits};
@@ -314,19 +314,6 @@ impl Teller<'_> {
     }
 }
 
-/// Returns the advice for a download that gave up.
-fn next_step(standing: &FailureReport) -> &'static str {
-    match standing {
-        _ if standing.has_some() => "verified pieces are kept: the same command resumes; --peer HOST:PORT adds a peer",
-        _ if standing.no_tracker() => "give a peer with --peer HOST:PORT, or try again later",
-        FailureReport { sources: 0, .. } => "give a peer with --peer HOST:PORT, or take a torrent with a tracker",
-        FailureReport { known: 0, trackers: 0, .. } => "check the address, or give another peer with --peer HOST:PORT",
-        FailureReport { known: 0, .. } => "others may come later: try the same again then, or give a peer with --peer HOST:PORT",
-        FailureReport { pieces: None, .. } => "try the same again later, or give a peer that has all of it with --peer HOST:PORT",
-        _ => "try the same again later; --peer HOST:PORT adds a peer",
-    }
-}
-
 /// Returns the number of the chapter about a source.
 fn chapter(name: &str) -> u8 {
     match name.split_once("://") {
@@ -336,20 +323,21 @@ fn chapter(name: &str) -> u8 {
     }
 }
 
-impl From<SwarmError> for Failure {
-    fn from(error: SwarmError) -> Failure {
-        let (code, help) = match error {
-            SwarmError::Storage(error) => return error.into(),
-            SwarmError::Unusable(error) => {
-                let failure = Failure::from(error).about("the info dictionary");
-                return failure.help("every peer has the same one; look for another torrent or link");
-            }
-            SwarmError::Stopped => (stopped(), "the same command resumes where it stopped"),
-            SwarmError::NoHope { ref what, ref standing } => {
-                let code = if standing.no_tracker() { TRACKER } else { NO_PEER };
-                return Failure::new(code, format!("{what}: {standing}")).help(next_step(standing)).see("15-swarm");
-            }
-        };
-        Failure::new(code, error).help(help).see("15-swarm")
-    }
+/// Where a download goes, and the limits on its peers.
+#[derive(clap::Args, Default)]
+pub struct Place {
+    /// The file, or for several files the folder
+    #[arg(short, long, value_name = "OUT")]
+    pub output: PathBuf,
+    /// Overwrite what is there; right pieces are kept
+    #[arg(long)]
+    pub force: bool,
+    /// The most peers connected at a time
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..))]
+    pub max_peers: u16,
+    /// Limit for downloads, in bytes a second: 500KiB
+    #[arg(long, value_name = "RATE", value_parser = size)]
+    pub max_download: Option<u64>,
+    #[command(flatten)]
+    pub watching: Watching,
 }

@@ -4,11 +4,11 @@ use std::fmt::Display;
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
-use piecemeal::s01_bencode::{Rule, counted, excerpt};
+use piecemeal::s01_bencode::{counted, excerpt};
 use piecemeal::s02_metainfo::{Info, Metainfo, MetainfoError};
 
 use super::Options;
-use super::failure::{BAD_INPUT, Failure, LOCAL, USAGE};
+use super::failure::{Failure, USAGE};
 
 /// Reads a .torrent file.
 pub fn open(torrent: &Path, options: &Options) -> Result<Metainfo, Failure> {
@@ -54,33 +54,5 @@ pub fn missing(error: &io::Error) -> &'static str {
         ErrorKind::IsADirectory => "give the .torrent file itself",
         ErrorKind::NotFound => "check the path, and the folder you are in; `piecemeal lab` makes lab/sample.torrent",
         _ => "check the path and its permissions",
-    }
-}
-
-impl From<MetainfoError> for Failure {
-    fn from(error: MetainfoError) -> Failure {
-        let help = match &error {
-            MetainfoError::Bencode(error) => {
-                let help = match (error.at, &error.rule) {
-                    (0, Rule::NotAValue { found: b'<' }) => {
-                        "this is a web page: download the .torrent itself, which it may link to"
-                    }
-                    (0, Rule::Ended) => "the file is empty: download it again",
-                    (0, Rule::NotAValue { .. }) => {
-                        "this is not a torrent: check which file it is, and the order of the arguments"
-                    }
-                    _ => "it is damaged, or not a torrent; download it again",
-                };
-                return Failure::from(error.clone()).help(help);
-            }
-            MetainfoError::Io(error) => return Failure::new(LOCAL, error).help(missing(error)).see("02-metainfo"),
-            MetainfoError::UnsafePath { .. } => "this torrent may be malicious; get it from somewhere else",
-            MetainfoError::NewerFormat { .. } => {
-                "look for a version 1 or hybrid torrent of the same content, or a newer piecemeal"
-            }
-            MetainfoError::VersionTwo => "look for a version 1 or hybrid torrent of the same content",
-            _ => "it is damaged, or not a torrent; download it again",
-        };
-        Failure::new(BAD_INPUT, error).help(help).see("02-metainfo")
     }
 }

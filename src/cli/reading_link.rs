@@ -1,10 +1,10 @@
 //! Reads the magnet link of a command, or says why that fails. (stage 6)
 
 use piecemeal::s01_bencode::printable;
-use piecemeal::s06_magnet::{Magnet, MagnetError};
+use piecemeal::s06_magnet::Magnet;
 
 use super::Options;
-use super::failure::{BAD_INPUT, Failure};
+use super::failure::Failure;
 use super::opening::tell_passed_over;
 
 /// Reads a magnet link, and reports what is passed over in it.
@@ -24,7 +24,7 @@ pub fn mend(should_be: &str) -> String {
 }
 
 /// Returns the advice for something that is not a magnet link.
-fn instead(text: &str) -> &'static str {
+pub fn instead(text: &str) -> &'static str {
     let is_hash = matches!(text.len(), 32 | 40) && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
     match text {
         _ if is_hash => "an info hash goes into a link, with a peer or a tracker: 'magnet:?xt=urn:btih:HASH&x.pe=HOST:PORT'",
@@ -33,20 +33,5 @@ fn instead(text: &str) -> &'static str {
         }
         _ if text.ends_with(".torrent") => "commands without magnet_ in their names take a .torrent file: info, download",
         _ => "copy the whole link, and put it in quotes: the shell would cut it at &",
-    }
-}
-
-impl From<MagnetError> for Failure {
-    fn from(error: MagnetError) -> Failure {
-        if let MagnetError::NoTopic { should_be: Some(link) } = &error {
-            let help = mend(link);
-            return Failure::new(BAD_INPUT, error).help_to_paste(help).about("the magnet link").see("06-magnet");
-        }
-        let help = match &error {
-            MagnetError::VersionTwo => "look for a link that also has xt=urn:btih:".to_owned(),
-            MagnetError::NotMagnet(text) => instead(text).to_owned(),
-            _ => "copy the whole link, and put it in quotes: the shell would cut it at &".to_owned(),
-        };
-        Failure::new(BAD_INPUT, error).help(help).about("the magnet link").see("06-magnet")
     }
 }

@@ -1,7 +1,19 @@
 //! How a command fails: what happened, what to do, where to read on. (stage 1)
 //!
-//! Each stage's error becomes a [`Failure`] in the file of the first command that
-//! meets it, so that this file knows none of the later ones.
+//! Each stage's error becomes a [`Failure`] in a file of its own, so that this file knows none of the
+//! stages.
+
+mod s01;
+mod s02;
+mod s03;
+mod s04;
+mod s06;
+mod s07;
+mod s08;
+mod s09;
+mod s10;
+mod s15;
+mod trace;
 
 use std::borrow::Cow;
 use std::fmt;

@@ -2,7 +2,6 @@
 
 use piecemeal::trace::capture::{self, Capture, CaptureError, lines, mermaid, page};
 use piecemeal::trace::kind::Kind;
-use piecemeal::trace::replay::ReplayError;
 use serde_json::Value;
 
 use super::Answer;
@@ -90,18 +89,5 @@ fn as_text(capture: &Capture, thing: &Thing, view: View) -> String {
             lines::left_out(capture).iter().for_each(|rest| line(&format!("\n{rest}")));
             text
         }
-    }
-}
-
-impl From<ReplayError> for Failure {
-    fn from(error: ReplayError) -> Failure {
-        let help = match error {
-            ReplayError::NoConnection { .. } => "--connection N takes one of these",
-            ReplayError::Unfit { .. } => {
-                "piecemeal explain shows what is in the capture; --torrent FILE adds the torrent, --connection N takes another one"
-            }
-            ReplayError::OtherTorrent { .. } => "give the torrent that was downloaded then, with --torrent FILE",
-        };
-        Failure::new(BAD_INPUT, error).help(help).see(PAGE)
     }
 }

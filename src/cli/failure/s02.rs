@@ -1,0 +1,34 @@
+//! What to do about a broken torrent. (stage 2)
+
+use crate::cli::failure::{BAD_INPUT, Failure, LOCAL};
+use crate::cli::opening::missing;
+use piecemeal::s01_bencode::Rule;
+use piecemeal::s02_metainfo::MetainfoError;
+
+impl From<MetainfoError> for Failure {
+    fn from(error: MetainfoError) -> Failure {
+        let help = match &error {
+            MetainfoError::Bencode(error) => {
+                let help = match (error.at, &error.rule) {
+                    (0, Rule::NotAValue { found: b'<' }) => {
+                        "this is a web page: download the .torrent itself, which it may link to"
+                    }
+                    (0, Rule::Ended) => "the file is empty: download it again",
+                    (0, Rule::NotAValue { .. }) => {
+                        "this is not a torrent: check which file it is, and the order of the arguments"
+                    }
+                    _ => "it is damaged, or not a torrent; download it again",
+                };
+                return Failure::from(error.clone()).help(help);
+            }
+            MetainfoError::Io(error) => return Failure::new(LOCAL, error).help(missing(error)).see("02-metainfo"),
+            MetainfoError::UnsafePath { .. } => "this torrent may be malicious; get it from somewhere else",
+            MetainfoError::NewerFormat { .. } => {
+                "look for a version 1 or hybrid torrent of the same content, or a newer piecemeal"
+            }
+            MetainfoError::VersionTwo => "look for a version 1 or hybrid torrent of the same content",
+            _ => "it is damaged, or not a torrent; download it again",
+        };
+        Failure::new(BAD_INPUT, error).help(help).see("02-metainfo")
+    }
+}
