@@ -13,7 +13,7 @@ use piecemeal::s01_bencode::encode::{bytes, dictionary, integer, list};
 use piecemeal::s02_metainfo::{Info, Metainfo};
 use piecemeal::s04_handshake::transport::{Transport, pair};
 use piecemeal::s05_messages::bitfield::{Bitfield, PeerPieces};
-use piecemeal::s05_messages::{BLOCK_LENGTH, Message, Messages, Request};
+use piecemeal::s05_messages::{BLOCK_LENGTH, Message, MessageReader, Request};
 use piecemeal::s10_storage::{StorageError, Store};
 use piecemeal::s11_work_queue::WorkQueue;
 use piecemeal::s11_work_queue::claimant::{Claim, Claimant};
@@ -62,7 +62,7 @@ fn messages_read_haves(bencher: Bencher, count: u32) {
 }
 
 fn read_all(mut stream: &[u8], count: u32) -> bool {
-    let mut messages = Messages::new(&mut stream);
+    let mut messages = MessageReader::new(&mut stream);
     (0..count).all(|_| messages.read().is_ok())
 }
 
@@ -166,7 +166,7 @@ fn blocks_over_a_pair(bencher: Bencher, count: u32, around: impl Fn(Transport) -
         theirs.write_all(&stream).expect("there is room");
         let mut first = [0; 68];
         ours.reader.read_exact(&mut first).expect("it is there");
-        let mut messages = Messages::new(&mut ours.reader);
+        let mut messages = MessageReader::new(&mut ours.reader);
         (0..count).all(|_| messages.read().is_ok())
     });
 }

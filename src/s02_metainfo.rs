@@ -58,7 +58,7 @@ pub const MAX_PIECES: u64 = 1 << 21;
 pub const MAX_PIECE_LENGTH: u64 = 512 << 20;
 /// The longest comment or program name that is kept, in bytes: more than anyone reads. The
 /// rest is cut off.
-pub const LONGEST_TEXT: usize = 16 << 10;
+pub const MAX_TEXT_LENGTH: usize = 16 << 10;
 /// What is expected of a key that is shown to the user.
 const TEXT: &str = "text in UTF-8";
 
@@ -310,7 +310,7 @@ impl Info {
 
 /// Returns the start of a text that is shown to the user, and notes a cut.
 fn shortened(key: &str, text: &str, notes: &mut PassedOver) -> String {
-    let start = text.get(..text.floor_char_boundary(LONGEST_TEXT)).unwrap_or_default();
+    let start = text.get(..text.floor_char_boundary(MAX_TEXT_LENGTH)).unwrap_or_default();
     if start.len() < text.len() {
         notes.add(|| format!("{key} is cut after {}, of {}", counted(start.len(), "byte"), text.len()));
     }

@@ -22,7 +22,7 @@
 //! * **[`Tracker`] is a seam.** A tier ([`Tier`]) works over any list of trackers, so
 //!   another kind of URL needs no change here.
 //! * **Strict about `peers`, lenient about the rest.** Any other key that has the wrong
-//!   type, and any repeated key, is passed over with a note ([`Announced::passed_over`]).
+//!   type, and any repeated key, is passed over with a note ([`AnnounceResponse::passed_over`]).
 //! * **Left out:** when to announce again. That is stage 13.
 //!
 //! # In two sittings
@@ -84,7 +84,7 @@ impl fmt::Debug for PeerId {
 
 /// What a client tells a tracker.
 #[derive(Debug, Clone)]
-pub struct Announce {
+pub struct AnnounceRequest {
     /// The torrent.
     pub info_hash: InfoHash,
     /// Ourselves.
@@ -104,15 +104,15 @@ pub struct Announce {
     pub numwant: Option<u32>,
     /// A secret by which the tracker recognizes us after our address has changed.
     pub key: Option<u32>,
-    /// The tracker's id from its last answer, sent back ([`Announced::tracker_id`]).
+    /// The tracker's id from its last answer, sent back ([`AnnounceResponse::tracker_id`]).
     pub tracker_id: Option<Vec<u8>>,
 }
 
-impl Announce {
+impl AnnounceRequest {
     /// A first announce, without an event: nothing transferred yet.
-    pub fn new(info_hash: InfoHash, peer_id: PeerId, left: u64) -> Announce {
+    pub fn new(info_hash: InfoHash, peer_id: PeerId, left: u64) -> AnnounceRequest {
         let (port, event, numwant, key, tracker_id) = (DEFAULT_PORT, None, None, None, None);
-        Announce { info_hash, peer_id, port, uploaded: 0, downloaded: 0, left, event, numwant, key, tracker_id }
+        AnnounceRequest { info_hash, peer_id, port, uploaded: 0, downloaded: 0, left, event, numwant, key, tracker_id }
     }
 
     /// The query string, without the `?`.
@@ -168,8 +168,8 @@ impl fmt::Display for Event {
 
 /// What a tracker answers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Announced {
-    /// Addresses of other peers, IPv4 first: at most [`peers::MOST_PEERS`] of each family. Those
+pub struct AnnounceResponse {
+    /// Addresses of other peers, IPv4 first: at most [`peers::MAX_PEERS`] of each family. Those
     /// with port 0 are left out.
     pub peers: Vec<SocketAddr>,
     /// Other peers by host name, which the caller has to look up. Only the list form can hold them.
@@ -192,14 +192,14 @@ pub struct Announced {
     pub from: Reach,
 }
 
-impl Announced {
+impl AnnounceResponse {
     /// Decodes a tracker's answer. Bytes after the dictionary are ignored. A key of the
     /// wrong type is passed over, except `peers`; of two equal keys the first counts.
     ///
     /// # Errors
     /// If it is not a dictionary, if it holds a `failure reason`, or if `peers`
     /// is neither compact nor a list.
-    pub fn decode(answer: &[u8]) -> Result<Announced, TrackerError> {
+    pub fn decode(answer: &[u8]) -> Result<AnnounceResponse, TrackerError> {
         let mut notes = PassedOver::default();
         let top = decode_first_keys(answer, LIMITS, &mut notes)?;
         if top.dictionary().is_none() {
@@ -219,8 +219,8 @@ impl Announced {
         let mut number = |key, expected| notes.read(&top, key, expected, Value::unsigned);
         let [interval, min_interval] = ["interval", "min interval"].map(|key| number(key, "a number of seconds"));
         let [complete, incomplete] = ["complete", "incomplete"].map(|key| number(key, "a number of peers"));
-        let id = |value: &Value| value.bytes().filter(|id| id.len() <= LONGEST_TRACKER_ID).map(<[u8]>::to_vec);
-        Ok(Announced {
+        let id = |value: &Value| value.bytes().filter(|id| id.len() <= MAX_TRACKER_ID_LENGTH).map(<[u8]>::to_vec);
+        Ok(AnnounceResponse {
             peers,
             named,
             interval: interval.map(Duration::from_secs),
@@ -238,9 +238,9 @@ impl Announced {
 /// Limits of the dictionary. A list of two thousand peers has eight thousand values.
 pub const LIMITS: Limits = Limits { depth: 8, items: 20_000 };
 /// The longest `tracker id` that is sent back, in bytes: it goes into the next URL.
-const LONGEST_TRACKER_ID: usize = 1000;
+const MAX_TRACKER_ID_LENGTH: usize = 1000;
 /// The longest text from a tracker or a library that is shown, in bytes.
-const LONGEST_WORDS: usize = 500;
+const MAX_WORDS_LENGTH: usize = 500;
 
 /// Returns the refusal in an answer, if there is one.
 pub(crate) fn failure(answer: &Value) -> Option<TrackerError> {
@@ -251,7 +251,7 @@ pub(crate) fn failure(answer: &Value) -> Option<TrackerError> {
 
 /// Returns the first sentence or two of a tracker's text, safe to print.
 pub(crate) fn words(text: &[u8]) -> String {
-    printable(&String::from_utf8_lossy(text.get(..LONGEST_WORDS).unwrap_or(text)))
+    printable(&String::from_utf8_lossy(text.get(..MAX_WORDS_LENGTH).unwrap_or(text)))
 }
 
 /// A way to announce: HTTP here, UDP in a later stage.
@@ -263,7 +263,7 @@ pub trait Tracker: Send + Sync {
     ///
     /// # Errors
     /// If there is no good answer by then.
-    fn announce(&self, url: &str, ask: &Announce, until: Instant) -> Result<Announced, TrackerError>;
+    fn announce(&self, url: &str, ask: &AnnounceRequest, deadline: Instant) -> Result<AnnounceResponse, TrackerError>;
 }
 
 /// Tracker URLs that are alternatives to each other (BEP 12).
@@ -288,13 +288,13 @@ impl Tier {
     pub fn announce(
         &mut self,
         trackers: &[Box<dyn Tracker>],
-        ask: &Announce,
-        until: Instant,
-    ) -> Result<(String, Announced), Vec<(String, TrackerError)>> {
+        ask: &AnnounceRequest,
+        deadline: Instant,
+    ) -> Result<(String, AnnounceResponse), Vec<(String, TrackerError)>> {
         let mut failures = Vec::new();
         for (number, url) in self.urls.clone().into_iter().enumerate() {
             let now = Instant::now();
-            let share = until.saturating_duration_since(now) / (self.urls.len() - number) as u32;
+            let share = deadline.saturating_duration_since(now) / (self.urls.len() - number) as u32;
             match announce(trackers, &url, ask, now + share) {
                 Ok(announced) => {
                     self.urls.remove(number);
@@ -312,10 +312,15 @@ impl Tier {
 ///
 /// # Errors
 /// As [`Tracker::announce`], or if no tracker speaks the scheme.
-pub fn announce(trackers: &[Box<dyn Tracker>], url: &str, ask: &Announce, until: Instant) -> Result<Announced, TrackerError> {
+pub fn announce(
+    trackers: &[Box<dyn Tracker>],
+    url: &str,
+    ask: &AnnounceRequest,
+    deadline: Instant,
+) -> Result<AnnounceResponse, TrackerError> {
     let scheme = scheme(url);
     match trackers.iter().find(|tracker| tracker.schemes().contains(&scheme.as_str())) {
-        Some(tracker) => tracker.announce(url, ask, until),
+        Some(tracker) => tracker.announce(url, ask, deadline),
         None => Err(TrackerError::Scheme { scheme, spoken: spoken(trackers.iter().map(AsRef::as_ref)) }),
     }
 }

@@ -20,7 +20,7 @@
 //!   for it with [`Handshake::has_bit`].
 //! * **Deadlines, not timeouts.** A peer that sends a byte a second keeps every
 //!   read alive forever; [`transport`] reads until a point in time instead.
-//! * **Left out:** answering. The side that was dialled reads before it writes (stage 16).
+//! * **Left out:** answering. The side that was dialed reads before it writes (stage 16).
 
 pub mod descriptors;
 pub mod origin;
@@ -90,7 +90,7 @@ impl Handshake {
     }
 
     /// Reads the first 48 bytes, which include the reserved ones and the info hash. The side
-    /// that was dialled can answer as soon as it knows these.
+    /// that was dialed can answer as soon as it knows these.
     ///
     /// # Errors
     /// As [`Handshake::read_from`].

@@ -24,7 +24,7 @@
 //! All integers are four bytes, big-endian; `port` is two.
 //!
 //! # Decisions
-//! * **Framing happens here and nowhere else**, in [`Messages`].
+//! * **Framing happens here and nowhere else**, in [`MessageReader`].
 //! * **A message borrows from the buffer it was read into.** A block goes from
 //!   that buffer to the disk without another copy.
 //! * **The buffer grows with the bytes received,** never with what a length prefix
@@ -43,7 +43,7 @@ use std::io::{self, ErrorKind, Read, Write};
 
 use thiserror::Error;
 
-use self::kinds::{LONGEST_MESSAGE, longest, name};
+use self::kinds::{MAX_MESSAGE_LENGTH, longest, name};
 use crate::s02_metainfo::MAX_PIECES;
 
 /// The length of a block, the part of a piece that one `request` asks for, in bytes.
@@ -204,7 +204,7 @@ fn word(id: u8, payload: &[u8], at: usize, size: usize) -> Result<u32, MessageEr
 }
 
 /// Reads messages from a stream.
-pub struct Messages<R> {
+pub struct MessageReader<R> {
     stream: R,
     buffer: Vec<u8>,
     /// `start..next` is the message returned last, which the next read skips;
@@ -224,11 +224,11 @@ const FIRST_BUFFER: usize = 1 << 10;
 /// index and begin. One system call reads them all, and no part of a fifth.
 const BUSY_BUFFER: usize = 4 * (4 + 1 + 4 + 4 + BLOCK_LENGTH as usize);
 
-impl<R: Read> Messages<R> {
+impl<R: Read> MessageReader<R> {
     /// Reads messages from here on.
-    pub fn new(stream: R) -> Messages<R> {
+    pub fn new(stream: R) -> MessageReader<R> {
         let (buffer, pieces) = (vec![0; FIRST_BUFFER], MAX_PIECES as u32);
-        Messages { stream, buffer, start: 0, next: 0, end: 0, pieces, aside: Vec::new() }
+        MessageReader { stream, buffer, start: 0, next: 0, end: 0, pieces, aside: Vec::new() }
     }
 
     /// The stream below, for setting a deadline.
@@ -259,7 +259,7 @@ impl<R: Read> Messages<R> {
     /// a piece come one after another, and can be taken together.
     ///
     /// # Errors
-    /// As [`Messages::read`].
+    /// As [`MessageReader::read`].
     pub fn read_with_rest(&mut self) -> Result<(Message<'_>, Rest<'_>), MessageError> {
         self.start = self.next;
         let length = loop {
@@ -316,15 +316,15 @@ impl<R: Read> Messages<R> {
         Ok(())
     }
 
-    /// Puts the message that was just read aside, for [`Messages::replay`]: some
+    /// Puts the message that was just read aside, for [`MessageReader::replay`]: some
     /// stages wait for one message while others come.
     ///
     /// # Errors
-    /// If the messages put aside exceed the limit for one message by more than [`LONGEST_MESSAGE`].
-    pub fn put_aside(&mut self) -> Result<(), MessageError> {
+    /// If the messages put aside exceed the limit for one message by more than [`MAX_MESSAGE_LENGTH`].
+    pub fn defer(&mut self) -> Result<(), MessageError> {
         let message = self.buffer.get(self.start..self.next).unwrap_or_default();
         let length = self.aside.len() + message.len();
-        let limit = longest(None, self.pieces) + LONGEST_MESSAGE;
+        let limit = longest(None, self.pieces) + MAX_MESSAGE_LENGTH;
         if length > limit {
             return Err(MessageError::TooLong { length, limit });
         }

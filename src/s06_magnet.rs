@@ -39,11 +39,11 @@ use thiserror::Error;
 use crate::s01_bencode::excerpt;
 use crate::s01_bencode::forgiving::PassedOver;
 use crate::s02_metainfo::InfoHash;
-use crate::s02_metainfo::trackers::{LONGEST_URL, MOST_TIERS};
+use crate::s02_metainfo::trackers::{MAX_TIERS, MAX_URL_LENGTH};
 use crate::s03_tracker::peers::PeerAddress;
 
 /// The most `x.pe`, and the most `ws`, that are used of a link. A thread is started for each peer.
-pub const MOST_NAMED: usize = 100;
+pub const MAX_NAMED: usize = 100;
 
 /// What a magnet link says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -115,7 +115,7 @@ impl Magnet {
         let text = || decoded(key, raw);
         let url = || match text()? {
             url if url.is_empty() => Err(value_error(key, "a URL", raw)),
-            url if url.len() > LONGEST_URL => Err(value_error(key, "a URL of at most 2048 bytes", raw)),
+            url if url.len() > MAX_URL_LENGTH => Err(value_error(key, "a URL of at most 2048 bytes", raw)),
             url => Ok(url),
         };
         let few = |there: usize, most, expected| if there < most { Ok(()) } else { Err(value_error(key, expected, raw)) };
@@ -127,11 +127,11 @@ impl Magnet {
                 self.name = Some(decoded(key, &raw.replace('+', " "))?);
             }
             "tr" => {
-                few(self.trackers.len(), MOST_TIERS, "given at most 100 times")?;
+                few(self.trackers.len(), MAX_TIERS, "given at most 100 times")?;
                 self.trackers.push(url()?);
             }
             "x.pe" => {
-                few(self.peers.len(), MOST_NAMED, "given at most 100 times")?;
+                few(self.peers.len(), MAX_NAMED, "given at most 100 times")?;
                 let text = text()?;
                 let expected = "host:port, with a port from 1 to 65535";
                 self.peers.push(PeerAddress::parse(&text).ok_or_else(|| value_error(key, expected, &text))?);
@@ -146,7 +146,7 @@ impl Magnet {
                 self.select_only = select_only(&text()?).ok_or_else(|| value_error(key, "indices like 0,2,4-6", raw))?;
             }
             "ws" => {
-                few(self.web_seeds.len(), MOST_NAMED, "given at most 100 times")?;
+                few(self.web_seeds.len(), MAX_NAMED, "given at most 100 times")?;
                 self.web_seeds.push(url()?);
             }
             _ => {}

@@ -28,7 +28,7 @@
 //! * **Unknown keys and names are skipped,** as BEP 10 asks. A key of the wrong type, or
 //!   a repeated one, is passed over with a note. A peer whose handshake is not bencode
 //!   counts as a peer without extensions: it still has pieces for us.
-//! * **Left out:** the use of `p`, `ipv4` and `ipv6`: dialling back (stage 17).
+//! * **Left out:** the use of `p`, `ipv4` and `ipv6`: dialing back (stage 17).
 
 #![warn(clippy::indexing_slicing)] // decodes what strangers send
 
@@ -61,14 +61,14 @@ pub const DEFAULT_REQQ: u32 = 250;
 pub const OUR_REQQ: u32 = 500;
 
 /// The most notes that are kept about one peer's handshakes.
-const MOST_NOTES: usize = 8;
+const MAX_NOTES: usize = 8;
 
 /// The dictionary of an extension handshake. Every key may be absent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ExtensionHandshake {
     /// `m`: extension names, and the id the sender wants for each. 0 turns it off.
     pub m: BTreeMap<String, u8>,
-    /// `p`: the port the sender listens on. A peer that dialled us appears at another one.
+    /// `p`: the port the sender listens on. A peer that dialed us appears at another one.
     pub p: Option<u16>,
     /// `v`: the client's name and version.
     pub v: Option<String>,
@@ -259,7 +259,7 @@ impl Extensions {
 
     fn pass_over(&mut self, note: String) {
         // A peer can send any number of handshakes.
-        if self.noted < MOST_NOTES {
+        if self.noted < MAX_NOTES {
             self.noted += 1;
             self.passed_over.push(note);
         }
@@ -302,13 +302,13 @@ pub fn encode_extended(id: u8, payload: &[u8], out: &mut Vec<u8>) {
 /// Sends our extension handshake and waits for the peer's.
 ///
 /// A peer may send its bitfield first, or later, or never: other messages that
-/// come meanwhile are put aside for [`Messages::replay`]. The connection's
+/// come meanwhile are put aside for [`MessageReader::replay`]. The connection's
 /// deadline is in force.
 ///
 /// # Errors
 /// If the peer does not speak the extension protocol, hangs up, or is silent.
 ///
-/// [`Messages::replay`]: crate::s05_messages::Messages::replay
+/// [`MessageReader::replay`]: crate::s05_messages::MessageReader::replay
 pub fn exchange_extensions(connection: &mut Connection, extensions: &mut Extensions) -> Result<(), ExtensionError> {
     if !connection.theirs.has_bit(EXTENSION_BIT) {
         return Err(ExtensionError::NotSpoken);
@@ -322,7 +322,7 @@ pub fn exchange_extensions(connection: &mut Connection, extensions: &mut Extensi
                 return extensions.greeted(payload);
             }
             Message::KeepAlive | Message::Unknown { .. } => {}
-            _ => connection.input.put_aside()?,
+            _ => connection.input.defer()?,
         }
     }
 }

@@ -52,7 +52,7 @@ pub const METADATA_PIECE_LENGTH: usize = 16 * 1024;
 /// The largest info dictionary that is fetched, in bytes. Real ones reach 14 MB.
 pub const MAX_METADATA: u64 = 48 << 20;
 /// The longest time a peer may take for each metadata piece.
-pub const METADATA_PIECE_TIME: Duration = Duration::from_secs(10);
+pub const METADATA_PIECE_TIMEOUT: Duration = Duration::from_secs(10);
 /// The number of requests that are outstanding at once.
 const AHEAD: u32 = 5;
 /// The time after which a waiting fetch checks whether it is still wanted.
@@ -75,7 +75,7 @@ pub struct UtMetadata {
 
 /// The number of times a peer may fetch all the metadata. A request is 25 bytes, its answer
 /// 16 KiB: a peer that asks endlessly would use us as an amplifier.
-const MOST_TIMES: usize = 8;
+const MAX_TIMES: usize = 8;
 
 impl UtMetadata {
     /// Offers the raw info dictionary; with `None`, rejects every request.
@@ -101,7 +101,7 @@ impl Extension for UtMetadata {
     fn message(&mut self, payload: &[u8], reply: &mut Reply) -> Result<(), BoxError> {
         if let MetadataMessage::Request { piece } = MetadataMessage::decode(payload)? {
             let metadata = self.metadata.get().map(|metadata| &**metadata).unwrap_or_default();
-            let enough = self.given >= MOST_TIMES * metadata.len().div_ceil(METADATA_PIECE_LENGTH);
+            let enough = self.given >= MAX_TIMES * metadata.len().div_ceil(METADATA_PIECE_LENGTH);
             let data = metadata.chunks(METADATA_PIECE_LENGTH).nth(piece.0 as usize).filter(|_| !enough);
             self.given += usize::from(data.is_some());
             let answer = match data {
@@ -119,7 +119,7 @@ impl Extension for UtMetadata {
 /// The extension handshakes must have been exchanged. `over` is called after each
 /// message, and a few times a second; when it returns true, the fetch stops and
 /// returns `None`, and the connection stays usable. The peer has
-/// [`METADATA_PIECE_TIME`] for each new metadata piece, and until `until` for all.
+/// [`METADATA_PIECE_TIMEOUT`] for each new metadata piece, and until `until` for all.
 ///
 /// # Errors
 /// If the peer does not have the metadata, refuses, lies, or is too slow.
@@ -127,7 +127,7 @@ pub fn fetch_metadata(
     connection: &mut Connection,
     extensions: &mut Extensions,
     info_hash: InfoHash,
-    until: Instant,
+    deadline: Instant,
     over: &dyn Fn() -> bool,
 ) -> Result<Option<Info>, MetadataError> {
     let size = offered_size(extensions)?;
@@ -135,7 +135,7 @@ pub fn fetch_metadata(
     let count = u32::try_from(size.div_ceil(METADATA_PIECE_LENGTH)).expect("48 MiB was checked");
     let (mut metadata, mut here) = (Vec::new(), Bitfield::new(count));
     let (mut asked, mut come) = (0, 0);
-    let mut deadline = until.min(Instant::now() + METADATA_PIECE_TIME);
+    let mut deadline = deadline.min(Instant::now() + METADATA_PIECE_TIMEOUT);
     while come < count {
         // Looked up each time: a later handshake may change it.
         let id = extensions.theirs.id(NAME).ok_or(MetadataError::NotOffered)?;
@@ -153,7 +153,7 @@ pub fn fetch_metadata(
         if piece.0 < asked && here.set(piece.0, true) {
             place(&mut metadata, piece, &data);
             come += 1;
-            deadline = until.min(Instant::now() + METADATA_PIECE_TIME);
+            deadline = deadline.min(Instant::now() + METADATA_PIECE_TIMEOUT);
         }
     }
     let found = InfoHash::of(&metadata);
@@ -204,7 +204,7 @@ fn next_data(
                 connection.send_bytes(&std::mem::take(&mut answers))?;
             }
             Ok(Message::KeepAlive | Message::Unknown { .. }) => {}
-            Ok(_) => connection.input.put_aside()?,
+            Ok(_) => connection.input.defer()?,
             Err(error) if error.is_timeout() && Instant::now() < deadline => {}
             Err(error) => return Err(error.into()),
         }

@@ -21,7 +21,7 @@
 //!                     <-- piece (block 1) ..
 //! ```
 //! # Decisions
-//! * **[`OnePeer`] outlives the piece,** since choke and interest belong to the
+//! * **[`PieceFetcher`] outlives the piece,** since choke and interest belong to the
 //!   connection. A new connection for every piece is a classic mistake.
 //! * **The missing blocks are a set, not a count.** So a block that arrives twice
 //!   counts once, and anything that is not a block of this piece does not count.
@@ -56,7 +56,7 @@ pub fn blocks(size: u32) -> impl Iterator<Item = (u32, u32)> {
 }
 
 /// Fetches pieces from one peer, one after the other.
-pub struct OnePeer<'c> {
+pub struct PieceFetcher<'c> {
     connection: &'c mut Connection,
     /// The pieces the peer says it has. `None` until it says; then we ask anyway and see.
     has: Option<Bitfield>,
@@ -67,10 +67,10 @@ pub struct OnePeer<'c> {
     pub passed_over: Option<&'static str>,
 }
 
-impl<'c> OnePeer<'c> {
+impl<'c> PieceFetcher<'c> {
     /// Takes over a connection, without sending anything yet.
-    pub fn new(connection: &'c mut Connection) -> OnePeer<'c> {
-        OnePeer { connection, has: None, choked: true, interested: false, passed_over: None }
+    pub fn new(connection: &'c mut Connection) -> PieceFetcher<'c> {
+        PieceFetcher { connection, has: None, choked: true, interested: false, passed_over: None }
     }
 
     /// Fetches a piece by `until` and returns its verified bytes.
@@ -78,8 +78,8 @@ impl<'c> OnePeer<'c> {
     /// # Errors
     /// If the peer does not have the piece, does not send it in time, or sends
     /// something else.
-    pub fn fetch_piece(&mut self, info: &Info, piece: PieceIndex, until: Instant) -> Result<Vec<u8>, PieceError> {
-        self.connection.set_deadline(until);
+    pub fn fetch_piece(&mut self, info: &Info, piece: PieceIndex, deadline: Instant) -> Result<Vec<u8>, PieceError> {
+        self.connection.set_deadline(deadline);
         self.connection.input.set_limit(info.piece_count());
         if !self.interested {
             self.connection.send(&Message::Interested)?;

@@ -40,7 +40,7 @@ pub mod source;
 
 use std::thread;
 
-use self::source::{Finder, PeerSource, SourceHost, SourceReport};
+use self::source::{PeerSource, SourceHandle, SourceHost, SourceReport};
 
 /// Stack of a source's thread, and of a peer's, in bytes. They need little. The default of 2 MiB
 /// would be 100 MiB for 50 peers on a system that reserves it all at once.
@@ -51,7 +51,7 @@ pub const STACK: usize = 512 * 1024;
 /// The last report is [`SourceReport::Gone`], however the source ends.
 pub fn start(source: Box<dyn PeerSource>, number: usize, host: &SourceHost) {
     let gone = Gone(host.clone(), number);
-    let finder = Finder::new(source.name(), number, host.clone());
+    let finder = SourceHandle::new(source.name(), number, host.clone());
     let (name, report) = (source.name(), host.report.clone());
     let work = move || {
         // Dropped last, so the error below comes before it.

@@ -16,8 +16,8 @@
 //! > So whatever is short is shared by IP.
 //!
 //! ```text
-//!   named ------> addresses ---- dialled ----\
-//!                   ^                         >---- place ----> gone: dialled again later,
+//!   named ------> addresses ---- dialed ----\
+//!                   ^                         >---- place ----> gone: dialed again later,
 //!                   |                        /        |         or never, if it is banned
 //!   dials us -------|-----> lobby ----------/         |
 //!                   +---------------------------------+
@@ -25,7 +25,7 @@
 //! # How to read it
 //! 1. [`sharing`]: three functions on lists. All else is built on them.
 //! 2. [`addresses`]: what is known of each address, and which is due. It asks [`bans`] and
-//!    [`failed_ports`] which addresses are not worth dialling.
+//!    [`failed_ports`] which addresses are not worth dialing.
 //! 3. [`places`]: who gets a free place, and who makes way.
 //! 4. [`doubles`]: two connections that lead to one peer, and which of them stays.
 //! 5. [`budget`]: how many connections the system allows. Skip it at first reading.
@@ -33,7 +33,7 @@
 //! # Decisions
 //! * **Everything decides, and nothing waits.** No file here has a socket, a thread, a lock or a
 //!   clock. The time is an argument, so an hour with a thousand peers is a loop in a test.
-//! * **A failure is not the end of an address.** It is dialled again, later and later: six times in
+//! * **A failure is not the end of an address.** It is dialed again, later and later: six times in
 //!   all, over eight minutes.
 //! * **Three bans bar an IP,** and what honest peers bring from there counts in its favor.
 //! * **A peer id is a claim.** Everybody who has talked to a peer knows its id and can use it.

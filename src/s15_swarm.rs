@@ -179,12 +179,12 @@ pub(crate) struct Swarm {
 struct Live {
     peer_id: PeerId,
     /// Whether the connection was made by us.
-    dialled: bool,
+    dialed: bool,
     hang_up: Hangup,
     stats: Arc<PeerStats>,
     /// Why we hung up, if we did. To the peer's thread it looks as if the peer had.
     parted: Option<Ended>,
-    /// Addresses at which we found this peer again, and hung up. They are dialled again once it
+    /// Addresses at which we found this peer again, and hung up. They are dialed again once it
     /// goes.
     doubles: Vec<SocketAddr>,
 }
@@ -196,10 +196,10 @@ impl Live {
     /// Returns what shows whether another connection leads to the same peer.
     fn link(&self) -> Link {
         let (ip, age) = (self.stats.address().ip(), self.stats.start().elapsed());
-        Link { peer_id: self.peer_id, ip, dialled: self.dialled, proved: self.stats.last_useful().is_some(), age }
+        Link { peer_id: self.peer_id, ip, dialed: self.dialed, proved: self.stats.last_useful().is_some(), age }
     }
 
-    /// Remembers an address that is to be dialled again once this peer goes.
+    /// Remembers an address that is to be dialed again once this peer goes.
     fn add_double(&mut self, address: SocketAddr) {
         if self.doubles.len() < MAX_DOUBLES && !self.doubles.contains(&address) {
             self.doubles.push(address);

@@ -6,7 +6,7 @@
 //!
 //! * **Run it:** `piecemeal scrape lab/sample.torrent`
 //! * **Spec:** BEP 15; BEP 41 (URL data), BEP 48 (scrape); **chapter:** `docs/18-udp-tracker.md`
-//! * **Builds on:** [`Announce`] and the [`Tracker`] seam from stage 3
+//! * **Builds on:** [`AnnounceRequest`] and the [`Tracker`] seam from stage 3
 //!
 //! # On the wire
 //! All integers are big-endian. The client sends:
@@ -65,14 +65,14 @@ use thiserror::Error;
 
 use self::host::Place;
 use self::line::{Line, Wrap};
-use self::packet::{Ask, Said};
+use self::packet::{RequestBody, ResponseBody};
 use crate::s01_bencode::counted;
 use crate::s03_tracker::names::Lookups;
 use crate::s03_tracker::reach::{Reach, packet_refusal};
-use crate::s03_tracker::{Announce, Announced, Retry, Tracker, TrackerError};
+use crate::s03_tracker::{AnnounceRequest, AnnounceResponse, Retry, Tracker, TrackerError};
 
 /// The most connections kept to be used again.
-const MOST_LINES: usize = 64;
+const MAX_LINES: usize = 64;
 
 /// Announces to `udp://` trackers.
 ///
@@ -90,20 +90,20 @@ impl Tracker for UdpTracker {
         &["udp"]
     }
 
-    fn announce(&self, url: &str, ask: &Announce, until: Instant) -> Result<Announced, TrackerError> {
-        let request = |path: &str| Ask::Announce { announce: ask.clone(), url_data: path.as_bytes().to_vec() };
+    fn announce(&self, url: &str, ask: &AnnounceRequest, deadline: Instant) -> Result<AnnounceResponse, TrackerError> {
+        let request = |path: &str| RequestBody::Announce { announce: ask.clone(), url_data: path.as_bytes().to_vec() };
         let announced = |said| match said {
-            Said::Announced { interval, leechers, seeders, peers } => Some(Announced {
+            ResponseBody::Announced { interval, leechers, seeders, peers } => Some(AnnounceResponse {
                 peers,
                 interval: Some(interval),
                 complete: Some(seeders.into()),
                 incomplete: Some(leechers.into()),
-                ..Announced::default()
+                ..AnnounceResponse::default()
             }),
             _ => None,
         };
-        let (address, announced) = self.ask(url, request, announced, until)?;
-        Ok(Announced { from: Reach::of(address.ip()), ..announced })
+        let (address, announced) = self.ask(url, request, announced, deadline)?;
+        Ok(AnnounceResponse { from: Reach::of(address.ip()), ..announced })
     }
 }
 
@@ -118,14 +118,14 @@ impl UdpTracker {
     fn ask<T>(
         &self,
         url: &str,
-        request: impl Fn(&str) -> Ask,
-        pick: impl Fn(Said) -> Option<T>,
-        until: Instant,
+        request: impl Fn(&str) -> RequestBody,
+        pick: impl Fn(ResponseBody) -> Option<T>,
+        deadline: Instant,
     ) -> Result<(SocketAddr, T), TrackerError> {
         let place = Place::parse(url)?;
         let ask = request(&place.path);
         let failed = |error| UdpError::Lookup { host: place.host.clone(), error };
-        let addresses = self.lookups.find(&place.host, place.port, until).map_err(failed)?;
+        let addresses = self.lookups.find(&place.host, place.port, deadline).map_err(failed)?;
         let mut last = None;
         for (number, address) in addresses.iter().enumerate() {
             if let Some(why) = packet_refusal(*address) {
@@ -133,7 +133,7 @@ impl UdpTracker {
                 continue;
             }
             let now = Instant::now();
-            let share = until.saturating_duration_since(now) / (addresses.len() - number) as u32;
+            let share = deadline.saturating_duration_since(now) / (addresses.len() - number) as u32;
             match self.ask_at(*address, &ask, &pick, now + share) {
                 Ok(answer) => return Ok((*address, answer)),
                 Err(no @ UdpError::Refused(_)) => return Err(no.into()),
@@ -144,12 +144,18 @@ impl UdpTracker {
     }
 
     /// Asks over the connection we have to the address, if any, and otherwise over a new one.
-    fn ask_at<T>(&self, address: SocketAddr, ask: &Ask, pick: impl Fn(Said) -> Option<T>, until: Instant) -> Result<T, UdpError> {
+    fn ask_at<T>(
+        &self,
+        address: SocketAddr,
+        ask: &RequestBody,
+        pick: impl Fn(ResponseBody) -> Option<T>,
+        deadline: Instant,
+    ) -> Result<T, UdpError> {
         let kept = self.take(address);
         let tried = kept.is_some();
         if let Some(line) = kept {
             let now = Instant::now();
-            let half = now + until.saturating_duration_since(now) / 2;
+            let half = now + deadline.saturating_duration_since(now) / 2;
             // A refusal may be about the id instead of the torrent: a tracker that was
             // restarted does not know it. So any failure is tried once more.
             if let Ok(answer) = line.ask(ask, &pick, half) {
@@ -157,13 +163,13 @@ impl UdpTracker {
                 return Ok(answer);
             }
         }
-        let mut line = Line::open(address, self.wrap.as_ref(), until)?;
-        let mut answer = line.ask(ask, &pick, until);
+        let mut line = Line::open(address, self.wrap.as_ref(), deadline)?;
+        let mut answer = line.ask(ask, &pick, deadline);
         // Some trackers are several machines behind one address. The announce may reach
         // a machine that does not know the id.
         if answer.as_ref().is_err_and(|error| !tried && error.is_about_connection()) {
-            line = Line::open(address, self.wrap.as_ref(), until)?;
-            answer = line.ask(ask, &pick, until);
+            line = Line::open(address, self.wrap.as_ref(), deadline)?;
+            answer = line.ask(ask, &pick, deadline);
         }
         if answer.is_ok() {
             self.keep(line);
@@ -185,7 +191,7 @@ impl UdpTracker {
     fn keep(&self, line: Line) {
         let mut lines = self.lines();
         lines.retain(Line::is_fresh);
-        if lines.len() >= MOST_LINES {
+        if lines.len() >= MAX_LINES {
             lines.remove(0);
         }
         lines.push(line);
@@ -210,8 +216,8 @@ pub enum UdpError {
         error: io::Error,
     },
     /// No answer that fits came in time.
-    #[error("{address} gave no answer to {}{}", counted(*sent, "packet"), misfit.as_ref().map(|why| format!("; what came did not fit: {why}")).unwrap_or_default())]
-    Silent { address: SocketAddr, sent: u32, misfit: Option<String> },
+    #[error("{address} gave no answer to {}{}", counted(*sent, "packet"), last_mismatch.as_ref().map(|why| format!("; what came did not fit: {why}")).unwrap_or_default())]
+    Silent { address: SocketAddr, sent: u32, last_mismatch: Option<String> },
     /// The tracker refused, for the reason that it gives.
     #[error("the tracker refused: {0}")]
     Refused(String),

@@ -27,7 +27,7 @@
 //! * **Nothing here fails.** Broken bytes are the ones that need explaining: they become
 //!   the fields up to the break, and then [`Broken`].
 //! * **Everything is bounded,** the number of fields and each text. Parts that are left out
-//!   are counted: [`MOST_FIELDS`], [`MOST_ITEMS`].
+//!   are counted: [`MAX_FIELDS`], [`MAX_ITEMS`].
 //! * **All text is safe to print.** Control characters from outside are escaped where the
 //!   text becomes a field, not where it is shown.
 
@@ -60,17 +60,17 @@ use std::ops::Range;
 use crate::s01_bencode::{counted, excerpt, printable};
 
 /// The most fields of an object. The rest becomes one more.
-pub const MOST_FIELDS: usize = 1_000;
+pub const MAX_FIELDS: usize = 1_000;
 
 /// The most items of a list that become fields: peers, piece hashes, files.
-pub const MOST_ITEMS: usize = 16;
+pub const MAX_ITEMS: usize = 16;
 
 /// The most parameters of a link or a URL that become fields.
-const MOST_PARAMETERS: usize = 64;
+const MAX_PARAMETERS: usize = 64;
 
 /// The most bytes that a value shows in hex, or as text.
-const MOST_HEX: usize = 32;
-const MOST_TEXT: usize = 100;
+const MAX_HEX: usize = 32;
+const MAX_TEXT: usize = 100;
 
 /// Something that goes over the wire, or is in a file or a link.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -155,19 +155,19 @@ impl Object {
         self.fields.push(Field { range: start..end.max(start), name: name.into(), value: value.into(), note: note.into() });
     }
 
-    /// Adds a field for each `size` bytes of `items`, up to [`MOST_ITEMS`]; the others share
+    /// Adds a field for each `size` bytes of `items`, up to [`MAX_ITEMS`]; the others share
     /// one. `show` returns value and note of an item.
     pub fn add_items(&mut self, items: &[u8], size: usize, name: &str, show: impl Fn(&[u8]) -> (String, String)) {
         let end = self.covered() + items.len();
         let items = items.chunks(size.max(1));
         let count = items.len();
-        for (number, item) in items.enumerate().take(MOST_ITEMS) {
+        for (number, item) in items.enumerate().take(MAX_ITEMS) {
             let (value, note) =
                 if item.len() == size { show(item) } else { (format!("{} of {size} bytes", item.len()), String::new()) };
             self.add(self.covered() + item.len(), format!("{name} {number}"), value, note);
         }
-        if count > MOST_ITEMS {
-            self.add_rest(end, &format!("{name} {MOST_ITEMS}.."), count - MOST_ITEMS);
+        if count > MAX_ITEMS {
+            self.add_rest(end, &format!("{name} {MAX_ITEMS}.."), count - MAX_ITEMS);
         }
     }
 
@@ -241,7 +241,7 @@ fn moved(range: &Range<usize>, by: usize) -> Range<usize> {
 /// Shows bytes in quotes if they are text, or else in hex. A long value is cut, and its
 /// length is added.
 pub fn quoted(bytes: &[u8]) -> String {
-    let start = bytes.get(..MOST_TEXT).unwrap_or(bytes);
+    let start = bytes.get(..MAX_TEXT).unwrap_or(bytes);
     let text = match std::str::from_utf8(start) {
         Ok(text) => text,
         // The cut may have left half a character behind.
@@ -259,8 +259,8 @@ pub fn quoted(bytes: &[u8]) -> String {
 
 /// Shows bytes in hex, without spaces. A long value is cut, and its length is added.
 pub fn hex_text(bytes: &[u8]) -> String {
-    match bytes.get(..MOST_HEX) {
-        Some(start) if bytes.len() > MOST_HEX => format!("{}… ({} bytes)", hex::encode(start), bytes.len()),
+    match bytes.get(..MAX_HEX) {
+        Some(start) if bytes.len() > MAX_HEX => format!("{}… ({} bytes)", hex::encode(start), bytes.len()),
         _ => hex::encode(bytes),
     }
 }

@@ -15,17 +15,17 @@ use piecemeal::s02_metainfo::InfoHash;
 use piecemeal::s03_tracker::http::HttpTracker;
 use piecemeal::s03_tracker::names::Lookups;
 use piecemeal::s03_tracker::peers::PeerAddress;
-use piecemeal::s03_tracker::{Announce, Announced, Event, PeerId, Retry, Tier, Tracker, TrackerError, announce};
+use piecemeal::s03_tracker::{AnnounceRequest, AnnounceResponse, Event, PeerId, Retry, Tier, Tracker, TrackerError, announce};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-fn ask() -> Announce {
+fn ask() -> AnnounceRequest {
     let hash = *b"\xd6\x9f\x91\xe6\xb2\xae\x4c\x54\x24\x68\xd1\x07\x3a\x71\xd4\xea\x13\x87\x9a\x7f";
-    Announce::new(InfoHash(hash), PeerId(*b"-PM0001-abcdefghijkl"), 92063)
+    AnnounceRequest::new(InfoHash(hash), PeerId(*b"-PM0001-abcdefghijkl"), 92063)
 }
 
 fn peers(answer: &[u8]) -> Vec<String> {
-    Announced::decode(answer).expect("it is an answer").peers.iter().map(SocketAddr::to_string).collect()
+    AnnounceResponse::decode(answer).expect("it is an answer").peers.iter().map(SocketAddr::to_string).collect()
 }
 
 fn soon() -> Instant {
@@ -81,7 +81,7 @@ fn peers_may_be_a_list_of_dictionaries() {
     let nobody = "d2:ip9:192.0.2.34:porti0ee"; // port 0 is left out without a word
     let answer = format!("d8:intervali60e5:peersl{entry}{bad}{nobody}{six}ee");
     assert_eq!(peers(answer.as_bytes()), ["192.0.2.1:6881", "[2001:db8::1]:1"]);
-    let decoded = Announced::decode(answer.as_bytes()).expect("it is an answer");
+    let decoded = AnnounceResponse::decode(answer.as_bytes()).expect("it is an answer");
     assert_eq!(decoded.passed_over, ["peers has 10 of 13 entries without a usable ip and port; they are passed over"]);
     assert!(decoded.named.is_empty());
     assert!(peers(b"d5:peerslee").is_empty());
@@ -90,13 +90,13 @@ fn peers_may_be_a_list_of_dictionaries() {
 #[test]
 fn peers_may_be_named_by_host() {
     let answer = b"d5:peersld2:ip9:localhost4:porti6881eed2:ip9:192.0.2.14:porti1eed2:ip16:peer.example.org4:porti2eeee";
-    let decoded = Announced::decode(answer).expect("it is an answer");
+    let decoded = AnnounceResponse::decode(answer).expect("it is an answer");
     assert_eq!(decoded.peers, ["192.0.2.1:1".parse().expect("an address")]);
     assert_eq!(decoded.named.iter().map(ToString::to_string).collect::<Vec<_>>(), ["localhost:6881", "peer.example.org:2"]);
     assert!(decoded.passed_over.is_empty());
     // Each costs a lookup, so their number is limited.
     let many = format!("d5:peersl{}ee", "d2:ip1:x4:porti1ee".repeat(60));
-    let decoded = Announced::decode(many.as_bytes()).expect("it is an answer");
+    let decoded = AnnounceResponse::decode(many.as_bytes()).expect("it is an answer");
     assert_eq!(decoded.named.len(), 50);
     assert_eq!(decoded.passed_over, ["peers has 10 of 60 entries without a usable ip and port; they are passed over"]);
 }
@@ -116,7 +116,7 @@ fn names_are_looked_up_by_a_point_in_time() {
 /// The notes about an answer that has these keys and good peers.
 fn passed_over(keys: &str) -> Vec<String> {
     let answer = [format!("d{keys}").as_bytes(), b"5:peers6:\x7f\0\0\x02\x1a\xe1e"].concat();
-    let announced = Announced::decode(&answer).unwrap_or_else(|error| panic!("{keys}: {error}"));
+    let announced = AnnounceResponse::decode(&answer).unwrap_or_else(|error| panic!("{keys}: {error}"));
     assert_eq!(announced.peers, ["127.0.0.2:6881".parse().expect("an address")], "{keys}");
     announced.passed_over
 }
@@ -162,12 +162,12 @@ fn every_optional_key_of_an_answer_may_be_absent_of_another_type_empty_huge_repe
         assert_eq!(passed_over(keys), expected, "{keys}");
     }
     let first = b"d8:intervali1e8:intervali2e5:peers6:\x7f\0\0\x02\x1a\xe15:peers0:e";
-    let first = Announced::decode(first).expect("the first ones count");
+    let first = AnnounceResponse::decode(first).expect("the first ones count");
     assert_eq!((first.interval, first.peers.len()), (Some(Duration::from_secs(1)), 1));
-    let warning = Announced::decode(b"d15:warning message3:a\xffbe").expect("words in any encoding").warning;
+    let warning = AnnounceResponse::decode(b"d15:warning message3:a\xffbe").expect("words in any encoding").warning;
     assert_eq!(warning.as_deref(), Some("a\u{fffd}b"));
     let long = format!("d15:warning message100000:{}e", "x".repeat(100_000));
-    assert_eq!(Announced::decode(long.as_bytes()).expect("it is right").warning.map(|text| text.len()), Some(500));
+    assert_eq!(AnnounceResponse::decode(long.as_bytes()).expect("it is right").warning.map(|text| text.len()), Some(500));
 }
 
 #[test]
@@ -184,13 +184,16 @@ fn port_0_is_nobody() {
 
 #[test]
 fn absent_peers_are_no_peers_and_what_follows_the_answer_is_ignored() {
-    assert_eq!(Announced::decode(b"de").expect("a tracker may know nobody"), Announced::default());
-    assert_eq!(Announced::decode(b"d8:intervali60ee\r\n<!-- x -->").expect("a prefix").interval, Some(Duration::from_secs(60)));
+    assert_eq!(AnnounceResponse::decode(b"de").expect("a tracker may know nobody"), AnnounceResponse::default());
+    assert_eq!(
+        AnnounceResponse::decode(b"d8:intervali60ee\r\n<!-- x -->").expect("a prefix").interval,
+        Some(Duration::from_secs(60))
+    );
 }
 
 #[test]
 fn everything_else_in_an_answer_is_read_and_none_of_it_is_needed() {
-    let answer = Announced::decode(
+    let answer = AnnounceResponse::decode(
         b"d8:completei5e10:incompletei7e8:intervali1800e12:min intervali60e5:peers0:10:tracker id3:a\xff 15:warning message5:slow\x1be",
     )
     .expect("it is right");
@@ -199,9 +202,9 @@ fn everything_else_in_an_answer_is_read_and_none_of_it_is_needed() {
     assert_eq!(answer.tracker_id.as_deref(), Some(&b"a\xff "[..]));
     assert_eq!(answer.warning.as_deref(), Some("slow\\u{1b}"));
     let wrong = b"d8:complete1:x10:incompletei-1e8:intervali-1e12:min intervalle6:peers6i1e10:tracker idi1e15:warning messagelee";
-    let wrong = Announced::decode(wrong).expect("a wrong type is no reason to do without peers");
-    assert_eq!((wrong.passed_over.len(), Announced { passed_over: vec![], ..wrong }), (7, Announced::default()));
-    let longest = Announced::decode(b"d8:intervali9223372036854775807ee").expect("it fits");
+    let wrong = AnnounceResponse::decode(wrong).expect("a wrong type is no reason to do without peers");
+    assert_eq!((wrong.passed_over.len(), AnnounceResponse { passed_over: vec![], ..wrong }), (7, AnnounceResponse::default()));
+    let longest = AnnounceResponse::decode(b"d8:intervali9223372036854775807ee").expect("it fits");
     assert_eq!(longest.interval, Some(Duration::from_secs(i64::MAX as u64)));
 }
 
@@ -220,16 +223,16 @@ fn a_failure_carries_its_reason_and_when_to_come_back() {
     ];
     for (keys, expected) in table {
         let answer = [b"d14:failure reason7:go\x07away5:peers6:\x7f\0\0\x01\0\x01", keys, b"e"].concat();
-        match Announced::decode(&answer) {
+        match AnnounceResponse::decode(&answer) {
             Err(TrackerError::Failure { reason, retry }) => assert_eq!((reason.as_str(), retry), ("go\\u{7}away", expected)),
             other => panic!("{other:?}"),
         }
     }
     for empty in [&b"d14:failure reasoni1ee"[..], b"d14:failure reason0:e", b"d14:failure reasonlee"] {
-        let error = Announced::decode(empty).expect_err("it is a refusal");
+        let error = AnnounceResponse::decode(empty).expect_err("it is a refusal");
         assert_eq!(error.to_string(), "the tracker refused: (it gives no reason)");
     }
-    let first = Announced::decode(b"d14:failure reason1:a14:failure reason1:b8:retry in1:18:retry in1:2e");
+    let first = AnnounceResponse::decode(b"d14:failure reason1:a14:failure reason1:b8:retry in1:18:retry in1:2e");
     assert!(matches!(first, Err(TrackerError::Failure { reason, retry }) if reason == "a" && retry == minutes(1)));
 }
 
@@ -247,14 +250,14 @@ fn a_malformed_answer_is_refused() {
         (b"d5:peers7:1234567e", "peers must be a multiple of 6 bytes, but is 7 bytes"),
     ];
     for (answer, expected) in table {
-        assert_eq!(Announced::decode(answer).expect_err("it is no answer").to_string(), expected);
+        assert_eq!(AnnounceResponse::decode(answer).expect_err("it is no answer").to_string(), expected);
     }
     // Broken `peers6` costs only itself.
-    let half =
-        Announced::decode(b"d5:peers6:\x7f\0\0\x02\x1a\xe16:peers617:12345678901234567e").expect("the IPv4 peers are good");
+    let half = AnnounceResponse::decode(b"d5:peers6:\x7f\0\0\x02\x1a\xe16:peers617:12345678901234567e")
+        .expect("the IPv4 peers are good");
     assert_eq!(half.peers, ["127.0.0.2:6881".parse().expect("an address")]);
     let whole = b"d8:intervali60e5:peers6:\x7f\0\0\x02\x1a\xe1e";
-    (0..whole.len()).for_each(|length| drop(Announced::decode(&whole[..length]).expect_err("a part is not the whole")));
+    (0..whole.len()).for_each(|length| drop(AnnounceResponse::decode(&whole[..length]).expect_err("a part is not the whole")));
 }
 
 #[test]
@@ -271,19 +274,19 @@ fn mutilated_answers_are_refused_or_read_but_never_panic() {
             let at = random.random_range(0..answer.len());
             answer[at] = if random.random() { random.random() } else { b"ilde0123456789:-"[random.random_range(0..16)] };
         }
-        let _ = Announced::decode(&answer);
+        let _ = AnnounceResponse::decode(&answer);
     }
 }
 
 /// A tracker for the URL scheme `test`, which does what a function says and records each URL.
 struct Fake<F>(F, Sender<String>);
 
-impl<F: Fn(&str, Instant) -> Result<Announced, TrackerError> + Send + Sync> Tracker for Fake<F> {
+impl<F: Fn(&str, Instant) -> Result<AnnounceResponse, TrackerError> + Send + Sync> Tracker for Fake<F> {
     fn schemes(&self) -> &[&str] {
         &["test"]
     }
 
-    fn announce(&self, url: &str, _: &Announce, until: Instant) -> Result<Announced, TrackerError> {
+    fn announce(&self, url: &str, _: &AnnounceRequest, until: Instant) -> Result<AnnounceResponse, TrackerError> {
         self.1.send(url.to_owned()).expect("the test listens");
         (self.0)(url, until)
     }
@@ -292,7 +295,7 @@ impl<F: Fn(&str, Instant) -> Result<Announced, TrackerError> + Send + Sync> Trac
 type Trackers = Vec<Box<dyn Tracker>>;
 
 fn fake(
-    answer: impl Fn(&str, Instant) -> Result<Announced, TrackerError> + Send + Sync + 'static,
+    answer: impl Fn(&str, Instant) -> Result<AnnounceResponse, TrackerError> + Send + Sync + 'static,
 ) -> (Trackers, Receiver<String>) {
     let (asked, who) = mpsc::channel();
     (vec![Box::new(Fake(answer, asked))], who)
@@ -305,7 +308,7 @@ fn urls(names: &[&str]) -> Vec<String> {
 #[test]
 fn the_tracker_that_answers_moves_to_the_front_of_its_tier() {
     let (trackers, who) =
-        fake(|url, _| if url == "test://c" { Ok(Announced::default()) } else { Err(TrackerError::Status(503)) });
+        fake(|url, _| if url == "test://c" { Ok(AnnounceResponse::default()) } else { Err(TrackerError::Status(503)) });
     let mut tier = Tier::new(urls(&["test://a", "test://b", "test://c", "test://d"]));
     for round in 0..3 {
         let (url, _) = tier.announce(&trackers, &ask(), soon()).expect("one of them answers");
@@ -337,7 +340,7 @@ fn a_silent_tracker_leaves_time_for_the_others_of_its_tier() {
         let mut count = count.lock().expect("one announce at a time");
         *count += 1;
         if *count == 3 {
-            return Ok(Announced::default());
+            return Ok(AnnounceResponse::default());
         }
         thread::sleep(until.saturating_duration_since(Instant::now()));
         Err(TrackerError::Status(504))
@@ -349,7 +352,7 @@ fn a_silent_tracker_leaves_time_for_the_others_of_its_tier() {
 
 #[test]
 fn the_load_spreads_over_a_tier() {
-    let (trackers, who) = fake(|_, _| Ok(Announced::default()));
+    let (trackers, who) = fake(|_, _| Ok(AnnounceResponse::default()));
     for _ in 0..200 {
         Tier::new(urls(&["test://a", "test://b"])).announce(&trackers, &ask(), soon()).expect("it answers");
     }
@@ -359,7 +362,7 @@ fn the_load_spreads_over_a_tier() {
 
 #[test]
 fn the_scheme_chooses_the_tracker_in_any_case() {
-    let (trackers, _who) = fake(|_, _| Ok(Announced::default()));
+    let (trackers, _who) = fake(|_, _| Ok(AnnounceResponse::default()));
     announce(&trackers, "TEST://x", &ask(), soon()).expect("schemes have no case");
     let error = announce(&trackers, "wss://x", &ask(), soon()).expect_err("nobody speaks it");
     assert_eq!(error.to_string(), "a URL of test was expected, but found the scheme \"wss\"");
@@ -516,21 +519,21 @@ fn of_each_key_two_thousand_peers_are_taken() {
     let note = |key: &str, found: usize| format!("{key} has {found} entries; those after the first 2000 are passed over");
     let (six, eighteen) = ([1, 2, 3, 4, 0, 5].repeat(3000), [1; 18].repeat(2001));
     let answer = [&b"d5:peers18000:"[..], &six, b"6:peers636018:", &eighteen, b"e"].concat();
-    let Announced { peers, passed_over, .. } = Announced::decode(&answer).expect("it is an answer");
+    let AnnounceResponse { peers, passed_over, .. } = AnnounceResponse::decode(&answer).expect("it is an answer");
     assert_eq!((peers.len(), passed_over), (4000, vec![note("peers", 3000), note("peers6", 2001)]));
     let list = [&b"d5:peersl"[..], &b"d2:ip7:1.2.3.44:porti5ee".repeat(3000), b"ee"].concat();
-    let Announced { peers, passed_over, .. } = Announced::decode(&list).expect("it is an answer");
+    let AnnounceResponse { peers, passed_over, .. } = AnnounceResponse::decode(&list).expect("it is an answer");
     assert_eq!((peers.len(), passed_over), (2000, vec![note("peers", 3000)]));
 }
 
 #[test]
 fn an_answer_of_too_many_values_is_refused() {
     let answer = |values: usize| [&b"d1:al"[..], &b"0:".repeat(values - 3), b"e5:peers0:e"].concat();
-    Announced::decode(&answer(20_000)).expect("the limit itself is allowed");
-    let error = Announced::decode(&answer(20_001)).expect_err("one more");
+    AnnounceResponse::decode(&answer(20_000)).expect("the limit itself is allowed");
+    let error = AnnounceResponse::decode(&answer(20_001)).expect_err("one more");
     assert!(error.to_string().ends_with("there are more than 20000 values"), "{error}");
     let deep = [&b"d1:a"[..], &b"l".repeat(8), &b"e".repeat(9)].concat();
-    let error = Announced::decode(&deep).expect_err("nine levels");
+    let error = AnnounceResponse::decode(&deep).expect_err("nine levels");
     assert!(error.to_string().ends_with("nest deeper than 8"), "{error}");
 }
 

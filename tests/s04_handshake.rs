@@ -170,7 +170,7 @@ fn mutilated_handshakes_are_refused_or_read_but_never_panic() {
 fn tcp() -> (Transport, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
     let transport = Tcp.dial(listener.local_addr().expect("it is bound"), millis(60_000)).expect("it listens");
-    (transport, listener.accept().expect("somebody dialled").0)
+    (transport, listener.accept().expect("somebody dialed").0)
 }
 
 /// A transport, and a writer and a reader on its other side.

@@ -13,8 +13,8 @@ use piecemeal::s04_handshake::transport::{Dial, Transport, pair};
 use piecemeal::s04_handshake::{Handshake, HandshakeError};
 use piecemeal::s05_messages::bitfield::{Bitfield, BitfieldError, has_spare_bits};
 use piecemeal::s05_messages::connection::Connection;
-use piecemeal::s05_messages::kinds::LONGEST_MESSAGE;
-use piecemeal::s05_messages::{Message, MessageError, Messages, Request};
+use piecemeal::s05_messages::kinds::MAX_MESSAGE_LENGTH;
+use piecemeal::s05_messages::{Message, MessageError, MessageReader, Request};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
@@ -140,7 +140,7 @@ fn a_payload_of_the_wrong_size_is_refused() {
 #[test]
 fn messages_are_length_prefixed_not_of_a_fixed_length() {
     for size in [1, 2, 3, 4, 5, 7, 64, 5000] {
-        let mut messages = Messages::new(Script::chunks(&all(), size, None));
+        let mut messages = MessageReader::new(Script::chunks(&all(), size, None));
         for (message, _) in GOLDEN {
             assert_eq!(messages.read().expect("it is right"), message, "in chunks of {size}");
         }
@@ -151,7 +151,7 @@ fn messages_are_length_prefixed_not_of_a_fixed_length() {
 #[test]
 fn after_a_timeout_reading_goes_on_where_it_stopped() {
     for (kind, size) in [(ErrorKind::TimedOut, 1), (ErrorKind::TimedOut, 6), (ErrorKind::Interrupted, 1)] {
-        let mut messages = Messages::new(Script::chunks(&all(), size, Some(kind)));
+        let mut messages = MessageReader::new(Script::chunks(&all(), size, Some(kind)));
         for (message, _) in GOLDEN {
             loop {
                 match messages.read() {
@@ -165,7 +165,7 @@ fn after_a_timeout_reading_goes_on_where_it_stopped() {
 
 #[test]
 fn a_message_that_has_begun_is_told_from_silence() {
-    let mut messages = Messages::new(Script::chunks(b"\0\0\0\x01\x01", 2, Some(ErrorKind::TimedOut)));
+    let mut messages = MessageReader::new(Script::chunks(b"\0\0\0\x01\x01", 2, Some(ErrorKind::TimedOut)));
     for begun in [false, true, true] {
         assert!(messages.read().expect_err("it is not complete").is_timeout());
         assert_eq!(!messages.begun().is_empty(), begun);
@@ -178,49 +178,49 @@ fn a_message_that_has_begun_is_told_from_silence() {
 fn a_stream_that_ends_inside_a_message_says_so() {
     let stream = b"\0\0\0\x05\x04\0\0\0\x07";
     for length in 0..stream.len() {
-        match Messages::new(Script::chunks(&stream[..length], 100, None)).read() {
+        match MessageReader::new(Script::chunks(&stream[..length], 100, None)).read() {
             Err(MessageError::HungUp { inside }) => assert_eq!(inside, length > 0),
             other => panic!("{length}: {other:?}"),
         }
     }
-    let mut broken = Messages::new(Script::chunks(stream, 100, Some(ErrorKind::ConnectionReset)));
+    let mut broken = MessageReader::new(Script::chunks(stream, 100, Some(ErrorKind::ConnectionReset)));
     assert!(matches!(broken.read(), Err(MessageError::Io(error)) if error.kind() == ErrorKind::ConnectionReset));
 }
 
 #[test]
 fn a_block_over_16_kib_is_refused_from_its_first_five_bytes() {
     let mut longest = [&[0, 0, 0x40, 9, 7][..], &[0; 8], &[b'x'; 16384]].concat();
-    match Messages::new(Script::only(&longest)).read() {
+    match MessageReader::new(Script::only(&longest)).read() {
         Ok(Message::Piece { block, .. }) => assert_eq!(block, [b'x'; 16384]),
         other => panic!("{other:?}"),
     }
     longest[3] += 1;
-    let mut messages = Messages::new(Script::only(&longest[..5]));
+    let mut messages = MessageReader::new(Script::only(&longest[..5]));
     messages.set_limit(u32::MAX); // a bitfield may be longer, a block never
     assert!(matches!(messages.read(), Err(MessageError::TooLong { length: 16394, limit: 16393 })));
 }
 
 /// The bitfield of the largest torrent, 2^21 pieces, with its id.
-const LONGEST_BITFIELD: usize = (1 << 18) + 1;
+const MAX_BITFIELD_LENGTH: usize = (1 << 18) + 1;
 
 #[test]
 fn a_message_over_the_limit_is_refused_from_its_length() {
     for prefix in [[0, 0x04, 0, 2], [0x7f, 0xff, 0xff, 0xff], [0xff; 4], *b"GET "] {
-        let result = Messages::new(Script::only(&prefix)).read().map(|_| ());
-        assert!(matches!(result, Err(MessageError::TooLong { limit: LONGEST_BITFIELD, .. })), "{prefix:?}: {result:?}");
+        let result = MessageReader::new(Script::only(&prefix)).read().map(|_| ());
+        assert!(matches!(result, Err(MessageError::TooLong { limit: MAX_BITFIELD_LENGTH, .. })), "{prefix:?}: {result:?}");
     }
     // Only a bitfield may be as long as that.
     for id in [0, 4, 6, 20, 99] {
-        let result = Messages::new(Script::only(&[0, 0x02, 0, 1, id])).read().map(|_| ());
-        assert!(matches!(result, Err(MessageError::TooLong { length: 131_073, limit: LONGEST_MESSAGE })), "{id}: {result:?}");
+        let result = MessageReader::new(Script::only(&[0, 0x02, 0, 1, id])).read().map(|_| ());
+        assert!(matches!(result, Err(MessageError::TooLong { length: 131_073, limit: MAX_MESSAGE_LENGTH })), "{id}: {result:?}");
     }
     let longest = [&[0, 0x02, 0, 0, 20][..], &vec![7; (128 << 10) - 1]].concat();
-    match Messages::new(Script::only(&longest)).read() {
+    match MessageReader::new(Script::only(&longest)).read() {
         Ok(Message::Unknown { id: 20, payload }) => assert_eq!(payload.len(), (128 << 10) - 1),
         other => panic!("{other:?}"),
     }
     let longest = [&[0, 0x04, 0, 1, 5][..], &vec![0xff; 1 << 18]].concat();
-    match Messages::new(Script::only(&longest)).read() {
+    match MessageReader::new(Script::only(&longest)).read() {
         Ok(Message::Bitfield { bits }) => assert_eq!(bits.len(), 1 << 18),
         other => panic!("{other:?}"),
     }
@@ -229,8 +229,8 @@ fn a_message_over_the_limit_is_refused_from_its_length() {
 #[test]
 fn the_buffer_does_not_outgrow_the_longest_message() {
     let longest = [&[0, 0x02, 0, 0, 20][..], &vec![7; (128 << 10) - 1]].concat();
-    for (pieces, most) in [(1, 4 + (128 << 10)), (1 << 21, 4 + LONGEST_BITFIELD)] {
-        let mut messages = Messages::new(Script::chunks(&longest.repeat(3), 60_000, None));
+    for (pieces, most) in [(1, 4 + (128 << 10)), (1 << 21, 4 + MAX_BITFIELD_LENGTH)] {
+        let mut messages = MessageReader::new(Script::chunks(&longest.repeat(3), 60_000, None));
         messages.set_limit(pieces);
         for _ in 0..3 {
             messages.read().expect("it is right");
@@ -244,13 +244,13 @@ fn the_buffer_does_not_outgrow_the_longest_message() {
 fn the_limit_grows_with_the_bitfield_of_the_torrent_and_never_shrinks() {
     let bits = vec![0xff; 2 << 20];
     let stream = [&[0, 0x20, 0, 1, 5][..], &bits].concat();
-    let mut messages = Messages::new(Script::only(&stream));
+    let mut messages = MessageReader::new(Script::only(&stream));
     messages.set_limit(16 << 20);
     assert_eq!(messages.read().expect("it has one bit a piece"), Message::Bitfield { bits: &bits });
-    let mut messages = Messages::new(Script::only(&stream[..4]));
+    let mut messages = MessageReader::new(Script::only(&stream[..4]));
     messages.set_limit((16 << 20) - 8);
     assert!(matches!(messages.read(), Err(MessageError::TooLong { .. })));
-    let mut messages = Messages::new(Script::only(b"\0\0\0\x03\x14\0\0"));
+    let mut messages = MessageReader::new(Script::only(b"\0\0\0\x03\x14\0\0"));
     messages.set_limit(1);
     messages.read().expect("a small torrent has large extended messages, too");
 }
@@ -260,7 +260,7 @@ fn a_length_prefix_alone_allocates_nothing() {
     // 128 KiB are announced, and a little comes: the buffer grows only with the bytes received.
     for come in [0, 1, 100, 5000, 100_000] {
         let stream = [&[0, 0x02, 0, 0, 20][..], &vec![0; come]].concat();
-        let mut messages = Messages::new(Script::chunks(&stream, 1000, None));
+        let mut messages = MessageReader::new(Script::chunks(&stream, 1000, None));
         assert!(matches!(messages.read(), Err(MessageError::HungUp { inside: true })));
         let largest = messages.get_mut().largest;
         assert!(largest <= (4 * stream.len()).max(1024), "{largest} bytes for {come}");
@@ -271,11 +271,11 @@ fn a_length_prefix_alone_allocates_nothing() {
 fn messages_put_aside_are_read_again_in_order_and_before_anything_new() {
     for size in [1, 5, 11, 5000] {
         let stream = b"\0\0\0\x03\x05\xff\x80\0\0\0\x01\x0e\0\0\0\x01\x01\0\0\0\0\0\0\0\x05\x04\0\0\0\x07";
-        let mut messages = Messages::new(Script::chunks(stream, size, None));
+        let mut messages = MessageReader::new(Script::chunks(stream, size, None));
         for kept in [true, false, true] {
             messages.read().expect("it is right");
             if kept {
-                messages.put_aside().expect("it is short");
+                messages.defer().expect("it is short");
             }
         }
         messages.replay();
@@ -289,7 +289,7 @@ fn messages_put_aside_are_read_again_in_order_and_before_anything_new() {
 
 #[test]
 fn replay_without_anything_put_aside_changes_nothing() {
-    let mut messages = Messages::new(Script::chunks(&all(), 7, None));
+    let mut messages = MessageReader::new(Script::chunks(&all(), 7, None));
     for (message, _) in GOLDEN {
         messages.replay();
         assert_eq!(messages.read().expect("it is right"), message);
@@ -299,14 +299,14 @@ fn replay_without_anything_put_aside_changes_nothing() {
 #[test]
 fn no_more_is_put_aside_than_a_bitfield_and_one_message_may_be_long() {
     let have = b"\0\0\0\x05\x04\0\0\0\x07";
-    let count = (LONGEST_BITFIELD + LONGEST_MESSAGE) / have.len();
-    let mut messages = Messages::new(Script::chunks(&have.repeat(count + 1), 4096, None));
+    let count = (MAX_BITFIELD_LENGTH + MAX_MESSAGE_LENGTH) / have.len();
+    let mut messages = MessageReader::new(Script::chunks(&have.repeat(count + 1), 4096, None));
     for _ in 0..count {
         messages.read().expect("it is right");
-        messages.put_aside().expect("there is room");
+        messages.defer().expect("there is room");
     }
     messages.read().expect("it is right");
-    assert!(matches!(messages.put_aside(), Err(MessageError::TooLong { .. })));
+    assert!(matches!(messages.defer(), Err(MessageError::TooLong { .. })));
 }
 
 /// A `piece` message.
@@ -324,7 +324,7 @@ fn longest() -> Vec<u8> {
 #[test]
 fn the_block_that_goes_on_where_one_ends_is_taken_with_it() {
     let stream = [longest(), piece(1, 16_384, &[b'y'; 16_384]), piece(1, 32_768, b"z"), b"\0\0\0\x01\x01".to_vec()].concat();
-    let mut messages = Messages::new(Script::only(&stream));
+    let mut messages = MessageReader::new(Script::only(&stream));
     let (message, mut rest) = messages.read_with_rest().expect("it is right");
     assert_eq!(message, Message::Piece { index: 1, begin: 0, block: &[b'x'; 16_384] });
     let taken = [rest.block(1, 16_384), rest.block(1, 32_768), rest.block(1, 32_769)];
@@ -357,7 +357,7 @@ fn what_is_not_the_next_block_stays_to_be_read() {
         ),
     ];
     for (what, bytes, expected) in whole {
-        let mut messages = Messages::new(Script::only(&[longest(), bytes, next.clone()].concat()));
+        let mut messages = MessageReader::new(Script::only(&[longest(), bytes, next.clone()].concat()));
         let (_, mut rest) = messages.read_with_rest().expect("it is right");
         // Asking again changes nothing.
         assert_eq!([rest.block(1, 16_384), rest.block(1, 16_384)], [None; 2], "{what}");
@@ -373,7 +373,7 @@ fn what_is_not_the_next_block_stays_to_be_read() {
         ("a length of 4 GiB", [&[0xff; 4], &next[4..]].concat()),
     ];
     for (what, bytes) in broken {
-        let mut messages = Messages::new(Script::only(&[longest(), bytes, next.clone()].concat()));
+        let mut messages = MessageReader::new(Script::only(&[longest(), bytes, next.clone()].concat()));
         let (_, mut rest) = messages.read_with_rest().expect("it is right");
         assert_eq!(rest.block(1, 16_384), None, "{what}");
         match messages.read().map(|_| ()) {
@@ -389,7 +389,7 @@ fn a_block_that_has_not_come_in_full_stays_to_be_read() {
     for come in 0..next.len() {
         let comes = [Comes::Bytes([&longest()[..], &next[..come]].concat()), Comes::Fails(ErrorKind::TimedOut)];
         let comes = comes.into_iter().chain([Comes::Bytes(next[come..].to_vec())]).collect();
-        let mut messages = Messages::new(Script { comes, ends: false, largest: 0 });
+        let mut messages = MessageReader::new(Script { comes, ends: false, largest: 0 });
         let (_, mut rest) = messages.read_with_rest().expect("it is right");
         assert_eq!(rest.block(1, 16_384), None, "{come} bytes of it");
         assert_eq!(!messages.begun().is_empty(), come > 0);
@@ -403,10 +403,10 @@ fn a_block_that_has_not_come_in_full_stays_to_be_read() {
 #[test]
 fn blocks_that_were_taken_together_are_put_aside_together() {
     let stream = [piece(1, 0, b"spam"), piece(1, 4, b"eggs"), piece(1, 8, b"ham"), b"\0\0\0\x01\x01".to_vec()].concat();
-    let mut messages = Messages::new(Script::only(&stream));
+    let mut messages = MessageReader::new(Script::only(&stream));
     let (_, mut rest) = messages.read_with_rest().expect("it is right");
     assert_eq!(rest.block(1, 4), Some(&b"eggs"[..]));
-    messages.put_aside().expect("it is short");
+    messages.defer().expect("it is short");
     assert_eq!(messages.read().expect("it is right"), Message::Piece { index: 1, begin: 8, block: b"ham" });
     messages.replay();
     assert!(!messages.begun().is_empty());
@@ -419,7 +419,7 @@ fn blocks_that_were_taken_together_are_put_aside_together() {
 #[test]
 fn replay_right_behind_a_run_goes_on_with_what_came_after_it() {
     let stream = [piece(1, 0, b"spam"), piece(1, 4, b"eggs"), b"\0\0\0\x01\x01\0\0".to_vec()].concat();
-    let mut messages = Messages::new(Script::only(&stream));
+    let mut messages = MessageReader::new(Script::only(&stream));
     let (_, mut rest) = messages.read_with_rest().expect("it is right");
     assert_eq!(rest.block(1, 4), Some(&b"eggs"[..]));
     messages.replay();
@@ -454,7 +454,7 @@ fn taken_in_runs_or_one_by_one_the_messages_are_the_same() {
             }
         }
         let mut expected = Vec::new();
-        let mut messages = Messages::new(Script::chunks(&stream, stream.len().max(1), None));
+        let mut messages = MessageReader::new(Script::chunks(&stream, stream.len().max(1), None));
         while let Ok(message) = messages.read() {
             expected.push(kept(&message));
         }
@@ -469,7 +469,7 @@ fn taken_in_runs_or_one_by_one_the_messages_are_the_same() {
             }
             left = rest;
         }
-        let mut messages = Messages::new(Script { comes, ends: true, largest: 0 });
+        let mut messages = MessageReader::new(Script { comes, ends: true, largest: 0 });
         let mut found = Vec::new();
         loop {
             match messages.read_with_rest() {
@@ -501,7 +501,7 @@ fn taken_in_runs_or_one_by_one_the_messages_are_the_same() {
 fn a_busy_peer_is_read_four_blocks_at_a_time_and_no_more() {
     let block = 4 + 9 + 16_384;
     let stream = longest().repeat(100);
-    let mut messages = Messages::new(Script::chunks(&stream, stream.len(), None));
+    let mut messages = MessageReader::new(Script::chunks(&stream, stream.len(), None));
     for number in 0..100 {
         let Ok(Message::Piece { index: 1, begin: 0, block }) = messages.read() else { panic!("block {number}") };
         assert!(block == [b'x'; 16_384], "block {number}");
@@ -518,12 +518,12 @@ fn mutilated_messages_are_refused_or_read_but_never_panic() {
             let at = random.random_range(0..stream.len());
             stream[at] = random.random();
         }
-        let mut messages = Messages::new(Script::chunks(&stream, 1 + round % 40, None));
+        let mut messages = MessageReader::new(Script::chunks(&stream, 1 + round % 40, None));
         let mut written = Vec::new();
         while let Ok(message) = messages.read() {
             message.encode_to(&mut written);
             if round % 7 == 0 {
-                let _ = messages.put_aside();
+                let _ = messages.defer();
             }
         }
         // Written again, it gives the same bytes.

@@ -12,7 +12,7 @@ use piecemeal::s04_handshake::Handshake;
 use piecemeal::s04_handshake::transport::{Transport, pair};
 use piecemeal::s05_messages::MessageError;
 use piecemeal::s05_messages::connection::Connection;
-use piecemeal::s09_pieces::{OnePeer, PIPELINE, PieceError, blocks};
+use piecemeal::s09_pieces::{PIPELINE, PieceError, PieceFetcher, blocks};
 use sha1::{Digest, Sha1};
 
 const BLOCK: usize = 16384;
@@ -103,7 +103,7 @@ fn soon() -> Instant {
 fn fetch(info: &Info, index: u32, until: Instant, peer: impl FnOnce(Peer) + Send + 'static) -> Result<Vec<u8>, PieceError> {
     let (mut connection, ended) = connect(peer);
     let piece = info.piece(index).expect("there is such a piece");
-    let fetched = OnePeer::new(&mut connection).fetch_piece(info, piece, until);
+    let fetched = PieceFetcher::new(&mut connection).fetch_piece(info, piece, until);
     drop(connection);
     ended.recv_timeout(Duration::from_secs(60)).expect("the peer has nothing to complain of");
     fetched
@@ -244,7 +244,7 @@ fn all_pieces_come_over_one_connection_whatever_the_last_ones_size() {
             }
             assert_eq!((last[0] as usize * piece_length) + last[1] as usize + last[2] as usize, length);
         });
-        let mut peer = OnePeer::new(&mut connection);
+        let mut peer = PieceFetcher::new(&mut connection);
         let all: Vec<u8> = info.pieces().flat_map(|piece| peer.fetch_piece(&info, piece, soon()).expect("it is there")).collect();
         assert_eq!(all, content);
         drop(connection);
@@ -282,7 +282,7 @@ fn spare_bits_in_a_bitfield_do_no_harm_and_are_told_of() {
             peer.begin();
             peer.serve(&whole, BLOCK);
         });
-        let mut peer = OnePeer::new(&mut connection);
+        let mut peer = PieceFetcher::new(&mut connection);
         let piece = info.piece(0).expect("there is one");
         assert_eq!(peer.fetch_piece(&info, piece, soon()).expect("it is all there"), content);
         assert_eq!(peer.passed_over.is_some(), told);
@@ -341,7 +341,7 @@ fn a_peer_known_to_lack_the_next_piece_is_not_asked_for_it() {
         peer.give(request, &content, BLOCK);
         assert_eq!(peer.hear(), None, "and only the first");
     });
-    let mut peer = OnePeer::new(&mut connection);
+    let mut peer = PieceFetcher::new(&mut connection);
     let mut fetch = |index, until| peer.fetch_piece(&info, info.piece(index).expect("there is"), until);
     fetch(0, soon()).expect("it is there");
     let second = fetch(1, Instant::now() + Duration::from_secs(1));
@@ -398,7 +398,7 @@ fn a_peer_that_never_unchokes_or_only_keeps_alive_is_left_at_the_deadline() {
         // The unchoke has come, or it never comes.
         begins.recv().expect("the peer begins");
         let (piece, until) = (info.piece(0).expect("there is one"), Instant::now() + Duration::from_millis(500));
-        let fetched = OnePeer::new(&mut connection).fetch_piece(&info, piece, until);
+        let fetched = PieceFetcher::new(&mut connection).fetch_piece(&info, piece, until);
         drop(connection);
         ended.recv_timeout(Duration::from_secs(60)).expect("the peer has nothing to complain of");
         match fetched {

@@ -20,7 +20,7 @@ pub fn dial() -> Arc<dyn Dial> {
 
 impl Search {
     /// Asks the peers, several at once, until one answers.
-    pub fn ask<T, F>(self, until: Instant, ask: F) -> Result<T, Failure>
+    pub fn ask<T, F>(self, deadline: Instant, ask: F) -> Result<T, Failure>
     where
         T: Send + 'static,
         F: Fn(SocketAddr) -> Result<T, Failure> + Clone + Send + 'static,
@@ -29,20 +29,20 @@ impl Search {
         let refusing = Arc::clone(&failures);
         // Unsafe addresses are filtered here, not in the search: the command `peers` shows them all.
         let peers = peers.into_iter().map(move |Found { by, addresses }| {
-            let (dialled, told) = part(addresses, by);
+            let (dialed, told) = part(addresses, by);
             if let Some(told) = told {
                 say.say(3, &told);
                 refusing.lock().unwrap_or_else(PoisonError::into_inner).refused(told);
             }
-            dialled
+            dialed
         });
         let ask = move |peer| {
-            say.say(4, format!("dialling {peer}, to agree on the torrent by a handshake of 68 bytes each way"));
+            say.say(4, format!("dialing {peer}, to agree on the torrent by a handshake of 68 bytes each way"));
             let answer = ask(peer).map_err(|failure| failure.about(peer));
             answer
                 .inspect_err(|failure| say.say(4, format!("that leads nowhere, so another peer has to help: {}", failure.what())))
         };
-        first_answer(peers, until + GRACE, ask).map_err(|tried| {
+        first_answer(peers, deadline + GRACE, ask).map_err(|tried| {
             let count = tried.len();
             let mut reasons: Vec<Failure> = tried.into_iter().map(|(_, failure)| failure).collect();
             // A wrong hash tells the user more than a closed port does.
@@ -50,7 +50,7 @@ impl Search {
             match reasons.pop() {
                 Some(failure) if count > 1 => failure.about(format!("{count} peers were tried in vain; one of them")),
                 Some(failure) => failure,
-                None if Instant::now() >= until => Failure::new(NO_PEER, "no peer answered in time")
+                None if Instant::now() >= deadline => Failure::new(NO_PEER, "no peer answered in time")
                     .help("allow more time with --timeout SECONDS")
                     .see("03-tracker"),
                 None => nobody(&failures),

@@ -53,15 +53,15 @@ pub struct Peer {
 /// What has come of a peer.
 #[derive(Default)]
 pub struct Tally {
-    /// How often we dialled it.
-    pub dialled: u32,
+    /// How often we dialed it.
+    pub dialed: u32,
     /// How often it was connected.
     pub connected: u32,
     /// For how many seconds it was connected.
     pub seconds: u64,
     /// Bytes that came from it.
     pub bytes: u64,
-    /// When it is dialled again, after it last was.
+    /// When it is dialed again, after it last was.
     pub again: Option<Again>,
 }
 

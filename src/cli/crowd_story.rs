@@ -116,7 +116,7 @@ impl Story {
     fn announce(&mut self) {
         let (mut named, now) = (Named::default(), self.now());
         for (peer, place) in self.crowd.peers.iter().filter(|peer| !peer.dials_us).zip(0..) {
-            // The order of the answer is the order of dialling, as long as nothing else counts.
+            // The order of the answer is the order of dialing, as long as nothing else counts.
             let count = match self.addresses.found(peer.address, now + Duration::from_micros(place)) {
                 Found::New => &mut named.new,
                 Found::Known => &mut named.known,
@@ -310,8 +310,8 @@ impl Story {
                 let Some(address) = self.addresses.next(self.now()) else { return false };
                 let Some(peer) = self.crowd.peers.iter().position(|peer| peer.address == address) else { return false };
                 self.places.filled(true);
-                self.crowd.peers[peer].tally.dialled += 1;
-                let attempt = self.crowd.peers[peer].tally.dialled;
+                self.crowd.peers[peer].tally.dialed += 1;
+                let attempt = self.crowd.peers[peer].tally.dialed;
                 self.say(Move::Dials { address: self.rival(address), attempt, over: waiting });
                 self.take(peer);
                 true
@@ -351,12 +351,12 @@ impl Story {
         let address = self.address(peer);
         let place = self.taken.iter().find(|place| place.peer == peer);
         match (place, self.crowd.peers[peer].tally.again) {
-            (Some(place), _) if place.connected.is_none() => Fate::Dialled,
+            (Some(place), _) if place.connected.is_none() => Fate::Dialed,
             (Some(_), _) => Fate::HasPlace,
             _ if self.addresses.has_lied(address) => Fate::Banned,
             _ if self.addresses.is_banned(address) => Fate::Barred,
             _ if self.lobby.iter().any(|waiting| waiting.peer == peer) => Fate::Waits,
-            (None, Some(Again::At(at))) => Fate::DialledAgain(at),
+            (None, Some(Again::At(at))) => Fate::DialedAgain(at),
             (None, Some(Again::Never)) => Fate::GivenUp,
             _ if self.addresses.all().any(|known| known == address) => Fate::Due,
             _ if self.crowd.peers[peer].dials_us => Fate::Gone,

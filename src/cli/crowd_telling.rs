@@ -29,9 +29,9 @@ pub struct Rival {
 /// When a peer that has gone may have a place again.
 #[derive(Clone, Copy)]
 pub enum Again {
-    /// It is dialled at this second.
+    /// It is dialed at this second.
     At(u64),
-    /// It is not dialled any more.
+    /// It is not dialed any more.
     Never,
     /// It may dial us.
     DialsUs,
@@ -119,7 +119,7 @@ fn sentence(second: u64, what: &Move) -> String {
         Move::Named(named) => names(named),
         Move::Dials { address, attempt, over } => {
             let again = if *attempt > 1 { format!(", attempt {attempt}") } else { String::new() };
-            format!("dials {}{again}: {}", address.address, why_dialled(*address, *over))
+            format!("dials {}{again}: {}", address.address, why_dialed(*address, *over))
         }
         Move::Connects(address) => format!("{address} is connected"),
         Move::Fails { address, again } => format!("{address} does not answer; {}", later(second, *again)),
@@ -156,7 +156,7 @@ fn names(named: &Named) -> String {
     format!("the tracker names {count}: {parts}")
 }
 
-fn why_dialled(address: Rival, over: Option<Rival>) -> String {
+fn why_dialed(address: Rival, over: Option<Rival>) -> String {
     match over {
         Some(over) if over.places > address.places => {
             format!("its IP has {}, that of {}, which waits, {}", places(address.places), over.address, over.places)
@@ -195,7 +195,7 @@ fn make_way(address: Rival, why: Why, idle: u64, waits: Option<Rival>, named: Op
 
 fn later(second: u64, again: Again) -> String {
     match again {
-        Again::At(at) => format!("it is dialled again in {} s", at.saturating_sub(second)),
+        Again::At(at) => format!("it is dialed again in {} s", at.saturating_sub(second)),
         Again::Never => "it is given up".to_owned(),
         Again::DialsUs => "it may dial us again".to_owned(),
     }
@@ -263,10 +263,10 @@ fn word(why: Why) -> &'static str {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
     HasPlace,
-    Dialled,
+    Dialed,
     Waits,
     Due,
-    DialledAgain(u64),
+    DialedAgain(u64),
     GivenUp,
     Banned,
     Barred,
@@ -278,11 +278,11 @@ impl Fate {
     fn words(self, now: u64) -> String {
         match self {
             Fate::HasPlace => "has a place".to_owned(),
-            Fate::Dialled => "is being dialled".to_owned(),
+            Fate::Dialed => "is being dialed".to_owned(),
             Fate::Waits => "waits for a place".to_owned(),
-            Fate::Due => "was never dialled".to_owned(),
-            Fate::DialledAgain(at) if at <= now => format!("due since {}", clock(at)),
-            Fate::DialledAgain(at) => format!("due at {}", clock(at)),
+            Fate::Due => "was never dialed".to_owned(),
+            Fate::DialedAgain(at) if at <= now => format!("due since {}", clock(at)),
+            Fate::DialedAgain(at) => format!("due at {}", clock(at)),
             Fate::GivenUp => "given up".to_owned(),
             Fate::Banned => "banned".to_owned(),
             Fate::Barred => "barred with its IP".to_owned(),
@@ -294,9 +294,9 @@ impl Fate {
     fn word(self) -> &'static str {
         match self {
             Fate::HasPlace => "has a place",
-            Fate::Dialled => "dialled",
+            Fate::Dialed => "dialed",
             Fate::Waits => "waits",
-            Fate::Due | Fate::DialledAgain(_) => "due",
+            Fate::Due | Fate::DialedAgain(_) => "due",
             Fate::GivenUp => "given up",
             Fate::Banned => "banned",
             Fate::Barred => "barred",
@@ -316,15 +316,15 @@ impl Row<'_> {
     /// All but the address and the last words.
     fn cells(&self) -> String {
         let tally = &self.peer.tally;
-        let (dialled, connected) = (tally.dialled, tally.connected);
-        format!("{:<7}{dialled:>7}{connected:>10}{:>7}{:>8}", group(self.peer.fault), clock(tally.seconds), tally.bytes >> 10)
+        let (dialed, connected) = (tally.dialed, tally.connected);
+        format!("{:<7}{dialed:>7}{connected:>10}{:>7}{:>8}", group(self.peer.fault), clock(tally.seconds), tally.bytes >> 10)
     }
 
     fn json(&self) -> Value {
         let Peer { address, fault, dials_us, tally, .. } = self.peer;
-        let again = if let Fate::DialledAgain(at) = self.fate { Some(at) } else { None };
+        let again = if let Fate::DialedAgain(at) = self.fate { Some(at) } else { None };
         json!({
-            "address": address.to_string(), "group": group(*fault), "dials_us": dials_us, "dialled": tally.dialled,
+            "address": address.to_string(), "group": group(*fault), "dials_us": dials_us, "dialed": tally.dialed,
             "connected": tally.connected, "seconds": tally.seconds, "bytes": tally.bytes, "fate": self.fate.word(), "again": again,
         })
     }
@@ -347,7 +347,7 @@ pub fn answer(mut rows: Vec<Row>, seconds: u64, places: usize) -> Answer {
     rows.sort_by_key(|row| row.peer.address);
     let json = json!({ "seconds": seconds, "places": places, "addresses": rows.iter().map(Row::json).collect::<Vec<_>>() });
     let mut lines =
-        vec![format!("{:<26}{:<7}{:>7}{:>10}{:>7}{:>8}  in the end", "address", "group", "dialled", "connected", "time", "KiB")];
+        vec![format!("{:<26}{:<7}{:>7}{:>10}{:>7}{:>8}  in the end", "address", "group", "dialed", "connected", "time", "KiB")];
     let same = |one: &Row, other: &Row| {
         one.peer.address.ip() == other.peer.address.ip() && one.fate == other.fate && one.cells() == other.cells()
     };

@@ -12,7 +12,7 @@ use piecemeal::s01_bencode::counted;
 use piecemeal::s03_tracker::http::HttpTracker;
 use piecemeal::s03_tracker::names::Lookups;
 use piecemeal::s03_tracker::reach::{NamedBy, first_urls};
-use piecemeal::s03_tracker::{Announce, Announced, Tier, Tracker, TrackerError};
+use piecemeal::s03_tracker::{AnnounceRequest, AnnounceResponse, Tier, Tracker, TrackerError};
 
 use super::Options;
 use super::failure::{Failure, NO_PEER};
@@ -23,7 +23,7 @@ use crate::progress::Narrator;
 pub const GRACE: Duration = Duration::from_secs(2);
 
 /// The most names looked up side by side, a thread each. A link has fewer; a user may give more.
-const MOST: usize = 100;
+const MAX_TRACKERS: usize = 100;
 
 /// Returns the clients for the URL schemes of trackers.
 pub fn trackers() -> Arc<Vec<Box<dyn Tracker>>> {
@@ -100,8 +100,8 @@ pub fn given(options: &Options) -> Vec<(String, NamedBy)> {
 pub fn search(
     tiers: Vec<Vec<String>>,
     addresses: Vec<(String, NamedBy)>,
-    ask: &Announce,
-    until: Instant,
+    ask: &AnnounceRequest,
+    deadline: Instant,
     say: Narrator,
 ) -> Search {
     let (found, peers) = mpsc::channel();
@@ -123,7 +123,7 @@ pub fn search(
         // If the system refuses a thread, this source stays silent; the others go on.
         let _ = thread::Builder::new().name(name).spawn(work);
     };
-    for (address, by) in addresses.into_iter().take(MOST) {
+    for (address, by) in addresses.into_iter().take(MAX_TRACKERS) {
         tell_given(&address, say);
         let lookup = move || match address.to_socket_addrs() {
             Ok(found) => Ok(Found { by, addresses: found.collect() }),
@@ -138,11 +138,11 @@ pub fn search(
     for urls in tiers {
         tell_asking(&urls, false, say);
         let (trackers, ask, heard) = (Arc::clone(&trackers), ask.clone(), Arc::clone(&failures));
-        let announce = move || match Tier::new(urls).announce(&trackers, &ask, until) {
+        let announce = move || match Tier::new(urls).announce(&trackers, &ask, deadline) {
             Ok((url, announced)) => {
                 heard.lock().unwrap_or_else(PoisonError::into_inner).answered += 1;
                 let by = NamedBy::Tracker(announced.from);
-                Ok(Found { by, addresses: peers_of(&url, announced, until, say) })
+                Ok(Found { by, addresses: peers_of(&url, announced, deadline, say) })
             }
             Err(why) => Err(why.into_iter().map(|(url, error)| failed(&url, error).about(url)).collect()),
         };
@@ -152,12 +152,12 @@ pub fn search(
 }
 
 /// The longest time that a lookup of peers' names may take.
-const NAMES_TIME: Duration = Duration::from_secs(2);
+const LOOKUP_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Returns the peers in a tracker's answer. Host names are looked up here, where a thread
 /// may wait.
-fn peers_of(url: &str, announced: Announced, until: Instant, say: Narrator) -> Vec<SocketAddr> {
-    let Announced { mut peers, named, passed_over, .. } = announced;
+fn peers_of(url: &str, announced: AnnounceResponse, deadline: Instant, say: Narrator) -> Vec<SocketAddr> {
+    let AnnounceResponse { mut peers, named, passed_over, .. } = announced;
     let count = counted(peers.len() + named.len(), "peer");
     let few = peers.iter().map(ToString::to_string).chain(named.iter().map(ToString::to_string));
     let few: Vec<String> = few.take(5).collect();
@@ -166,7 +166,7 @@ fn peers_of(url: &str, announced: Announced, until: Instant, say: Narrator) -> V
     for what in passed_over {
         say.say(3, format!("{url}: {what}"));
     }
-    let (found, lost) = Lookups::default().find_peers(&named, until.min(Instant::now() + NAMES_TIME));
+    let (found, lost) = Lookups::default().find_peers(&named, deadline.min(Instant::now() + LOOKUP_TIMEOUT));
     peers.extend(found);
     for what in lost {
         // Without this line it would look as if the tracker had named no peer.
@@ -199,11 +199,11 @@ pub fn nobody(failures: &Mutex<Failures>) -> Failure {
 
 impl Search {
     /// Returns the peers of the first source that names any.
-    pub fn first(self, until: Instant) -> Result<Vec<SocketAddr>, Failure> {
+    pub fn first(self, deadline: Instant) -> Result<Vec<SocketAddr>, Failure> {
         let mut all = Vec::new();
         let mut answered = false;
         while all.is_empty() {
-            match self.peers.recv_timeout((until + GRACE).saturating_duration_since(Instant::now())) {
+            match self.peers.recv_timeout((deadline + GRACE).saturating_duration_since(Instant::now())) {
                 Ok(found) => all = found.addresses,
                 Err(_) if answered => return Ok(all),
                 Err(_) => return Err(nobody(&self.failures)),

@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind};
 use std::path::Path;
 
 use clap::ValueEnum;
-use piecemeal::lab::content::{Content, MOST_MADE};
+use piecemeal::lab::content::{Content, MAX_MADE};
 use piecemeal::lab::seeder::{Fault, Plan};
 use piecemeal::lab::{MAX_SEEDERS, album, sample};
 use piecemeal::s01_bencode::counted;
@@ -102,7 +102,7 @@ impl FaultName {
 
 fn content_size(text: &str) -> Result<u64, String> {
     let size = size(text)?;
-    let most = MOST_MADE as u64;
+    let most = MAX_MADE as u64;
     if size <= most { Ok(size) } else { Err(format!("{} MiB at most, since it is all held in memory", most >> 20)) }
 }
 

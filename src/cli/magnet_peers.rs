@@ -6,7 +6,7 @@ use std::time::Instant;
 use piecemeal::s01_bencode::counted;
 use piecemeal::s02_metainfo::InfoHash;
 use piecemeal::s03_tracker::reach::NamedBy;
-use piecemeal::s03_tracker::{Announce, PeerId};
+use piecemeal::s03_tracker::{AnnounceRequest, PeerId};
 use piecemeal::s04_handshake::Handshake;
 use piecemeal::s06_magnet::Magnet;
 use piecemeal::s07_extension::EXTENSION_BIT;
@@ -20,17 +20,17 @@ use super::reading_link::mend;
 use crate::progress::Narrator;
 
 /// Starts the search for peers of a magnet link; also returns the handshake for them.
-pub fn start(magnet: &Magnet, options: &Options, until: Instant) -> Result<(Handshake, Search), Failure> {
+pub fn start(magnet: &Magnet, options: &Options, deadline: Instant) -> Result<(Handshake, Search), Failure> {
     let ours = Handshake::new(magnet.need_info_hash()?, PeerId::random()).with_bit(EXTENSION_BIT);
     need_somebody(magnet, options)?;
     let say = options.narrator();
     tell_link(magnet, ours.info_hash, say);
     // The length is not known yet. With 1 byte missing, we are at least not a seed.
-    let ask = Announce::new(ours.info_hash, ours.peer_id, 1);
+    let ask = AnnounceRequest::new(ours.info_hash, ours.peer_id, 1);
     let tiers = magnet.trackers.iter().map(|url| vec![url.clone()]).collect();
     let linked = magnet.peers.iter().map(|peer| (peer.to_string(), NamedBy::Link(ours.info_hash)));
     let addresses = given(options).into_iter().chain(linked).collect();
-    Ok((ours, search(tiers, addresses, &ask, until, say)))
+    Ok((ours, search(tiers, addresses, &ask, deadline, say)))
 }
 
 /// Checks that the link names a tracker or a peer. If not, a shell has most likely cut it.

@@ -8,7 +8,7 @@ use std::time::Instant;
 use piecemeal::s01_bencode::{counted, printable};
 use piecemeal::s02_metainfo::{Info, PieceIndex};
 use piecemeal::s05_messages::connection::Connection;
-use piecemeal::s09_pieces::OnePeer;
+use piecemeal::s09_pieces::PieceFetcher;
 use serde_json::json;
 
 use super::Answer;
@@ -38,15 +38,15 @@ pub fn fetch_from(
     connection: &mut Connection,
     info: &Info,
     piece: PieceIndex,
-    until: Instant,
+    deadline: Instant,
     say: Narrator,
 ) -> Result<Vec<u8>, Failure> {
     let address = connection.peer;
     let size = counted(info.piece_size(piece), "byte");
     say.say(5, format!("telling {address} that we are interested, and waiting for its unchoke: before that it sends no block"));
     say.say(9, format!("then asking for the {size} of piece {piece} in blocks of 16 KiB, several at a time"));
-    let mut peer = OnePeer::new(connection);
-    let data = peer.fetch_piece(info, piece, until);
+    let mut peer = PieceFetcher::new(connection);
+    let data = peer.fetch_piece(info, piece, deadline);
     if let Some(what) = peer.passed_over {
         say.say(5, format!("{address}: {what}"));
     }

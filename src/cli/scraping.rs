@@ -8,7 +8,7 @@ use std::time::Instant;
 use piecemeal::s02_metainfo::InfoHash;
 use piecemeal::s03_tracker::TrackerError;
 use piecemeal::s03_tracker::http::{Get, fetch};
-use piecemeal::s18_udp_tracker::packet::Counts;
+use piecemeal::s18_udp_tracker::packet::ScrapeCounts;
 use piecemeal::s18_udp_tracker::scrape::scrape_with;
 use piecemeal::s18_udp_tracker::{UdpError, UdpTracker};
 
@@ -16,10 +16,10 @@ use super::failure::{Failure, TRACKER};
 use super::find_peers::{GRACE, nobody_at_home};
 
 /// The most trackers asked, a thread each. A torrent may name any number.
-const MOST: usize = 100;
+const MAX_TRACKERS: usize = 100;
 
 /// Asks all trackers, and returns their answers in the order of the URLs.
-pub fn ask_all(urls: Vec<String>, info_hash: InfoHash, until: Instant) -> Vec<(String, Result<Counts, Failure>)> {
+pub fn ask_all(urls: Vec<String>, info_hash: InfoHash, deadline: Instant) -> Vec<(String, Result<ScrapeCounts, Failure>)> {
     let (mut udp, mut get): (_, Arc<Get>) = (UdpTracker::default(), Arc::new(fetch));
     super::tracing::scrape(&mut udp, &mut get); // plugged in
     let udp = Arc::new(udp);
@@ -27,14 +27,14 @@ pub fn ask_all(urls: Vec<String>, info_hash: InfoHash, until: Instant) -> Vec<(S
         let (send, answer) = mpsc::channel();
         let (udp, get, asked) = (Arc::clone(&udp), Arc::clone(&get), url.clone());
         // A late answer finds the receiver gone; that is fine.
-        let work = move || drop(send.send(scrape_with(&*get, &udp, &asked, info_hash, until)));
+        let work = move || drop(send.send(scrape_with(&*get, &udp, &asked, info_hash, deadline)));
         // If the system refuses a thread, the sender is dropped, and there is no answer.
         let _ = thread::Builder::new().name("scrape".to_owned()).spawn(work);
         (url, answer)
     };
-    let asked: Vec<_> = urls.into_iter().take(MOST).map(ask).collect();
+    let asked: Vec<_> = urls.into_iter().take(MAX_TRACKERS).map(ask).collect();
     let answer = |(url, answer): (String, Receiver<_>)| {
-        let left = (until + GRACE).saturating_duration_since(Instant::now());
+        let left = (deadline + GRACE).saturating_duration_since(Instant::now());
         let answer = answer.recv_timeout(left).unwrap_or(Err(TrackerError::TimedOut));
         let answer = answer.map_err(|error| failed(&url, error));
         (url, answer)

@@ -12,7 +12,7 @@ use piecemeal::s01_bencode::counted;
 use piecemeal::s03_tracker::DEFAULT_PORT;
 use piecemeal::s04_handshake::transport::{Hangup, Transport, over_tcp};
 use piecemeal::s04_handshake::{Handshake, HandshakeError};
-use piecemeal::s05_messages::connection::{Connection, HANDSHAKE_TIME};
+use piecemeal::s05_messages::connection::{Connection, HANDSHAKE_TIMEOUT};
 use piecemeal::s07_extension::Extensions;
 use piecemeal::s07_extension::dont_have::DontHave;
 use piecemeal::s08_metadata::UtMetadata;
@@ -91,7 +91,7 @@ impl Server<'_> {
     /// Serves one peer until it leaves. Returns whether it was one: some only look whether anybody
     /// is there.
     pub fn serve(&self, stream: TcpStream) -> bool {
-        let Ok(transport) = over_tcp(stream, Instant::now() + HANDSHAKE_TIME) else { return false };
+        let Ok(transport) = over_tcp(stream, Instant::now() + HANDSHAKE_TIMEOUT) else { return false };
         let transport = super::tracing::came_in(transport); // plugged in
         let (peer, hang_up) = (transport.peer, Arc::clone(&transport.hang_up));
         let served = unless_stopped(&self.host.stopping, &hang_up, || self.talk(transport));

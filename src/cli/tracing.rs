@@ -139,7 +139,7 @@ fn tap() -> Option<&'static Arc<Tap>> {
     TAP.get()?.as_ref()
 }
 
-/// Listens in on connections that are dialled.
+/// Listens in on connections that are dialed.
 pub fn dial(dial: &mut Arc<dyn Dial>) {
     if let Some(tap) = tap() {
         *dial = tap.dial(Arc::clone(dial));

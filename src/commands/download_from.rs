@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use piecemeal::s01_bencode::printable;
 use piecemeal::s03_tracker::reach::NamedBy;
-use piecemeal::s03_tracker::{Announce, PeerId};
+use piecemeal::s03_tracker::{AnnounceRequest, PeerId};
 use piecemeal::s04_handshake::Handshake;
 use piecemeal::s05_messages::FAST_BIT;
 use piecemeal::s05_messages::connection::Connection;
@@ -43,10 +43,10 @@ impl Args {
         let torrent = Arc::new(Torrent { queue, store: output.storage.clone(), upload_only: false });
         if !torrent.queue.is_complete() {
             let ours = Handshake::new(info.info_hash, PeerId::random()).with_bit(EXTENSION_BIT).with_bit(FAST_BIT);
-            let ask = Announce::new(ours.info_hash, ours.peer_id, 1); // for a search without trackers
-            let (until, say) = (options.deadline(), options.narrator());
-            let connection = search(Vec::new(), vec![(self.peer, NamedBy::User)], &ask, until, say)
-                .ask(until, move |peer| Ok(Connection::open(&*dial(), peer, &ours, until)?))?;
+            let ask = AnnounceRequest::new(ours.info_hash, ours.peer_id, 1); // for a search without trackers
+            let (deadline, say) = (options.deadline(), options.narrator());
+            let connection = search(Vec::new(), vec![(self.peer, NamedBy::User)], &ask, deadline, say)
+                .ask(deadline, move |peer| Ok(Connection::open(&*dial(), peer, &ours, deadline)?))?;
             one_session::run(connection, &torrent, stop, options)?;
         }
         output.complete()?;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use piecemeal::s03_tracker::{Announce, PeerId};
+use piecemeal::s03_tracker::{AnnounceRequest, PeerId};
 use piecemeal::s04_handshake::Handshake;
 use piecemeal::s05_messages::connection::Connection;
 
@@ -32,17 +32,17 @@ pub struct Args {
 
 impl Args {
     pub fn run(self, options: &Options) -> Result<Answer, Failure> {
-        let until = options.deadline();
+        let deadline = options.deadline();
         crate::cli::tracing::keep_apart(&self.output, options)?; // plugged in
         let metainfo = open(&self.torrent, options)?;
         let piece = piece_of(&metainfo.info, self.index)?;
         let ours = Handshake::new(metainfo.info.info_hash, PeerId::random());
-        let ask = Announce::new(ours.info_hash, ours.peer_id, metainfo.info.length.max(1));
+        let ask = AnnounceRequest::new(ours.info_hash, ours.peer_id, metainfo.info.length.max(1));
         let info = metainfo.info;
         let say = options.narrator();
-        let data = search(metainfo.tiers, given(options), &ask, until, say).ask(until, move |peer| {
-            let mut connection = Connection::open(&*dial(), peer, &ours, until)?;
-            fetch_from(&mut connection, &info, piece, until, say)
+        let data = search(metainfo.tiers, given(options), &ask, deadline, say).ask(deadline, move |peer| {
+            let mut connection = Connection::open(&*dial(), peer, &ours, deadline)?;
+            fetch_from(&mut connection, &info, piece, deadline, say)
         })?;
         save(&self.output, &data, piece, self.force, say)
     }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use piecemeal::s03_tracker::reach::NamedBy;
-use piecemeal::s03_tracker::{Announce, PeerId};
+use piecemeal::s03_tracker::{AnnounceRequest, PeerId};
 use piecemeal::s04_handshake::{Handshake, HandshakeError, exchange};
 use serde_json::json;
 
@@ -26,13 +26,13 @@ pub struct Args {
 
 impl Args {
     pub fn run(self, options: &Options) -> Result<Answer, Failure> {
-        let until = options.deadline();
+        let deadline = options.deadline();
         let info = open(&self.torrent, options)?.info;
         let ours = Handshake::new(info.info_hash, PeerId::random());
-        let ask = Announce::new(ours.info_hash, ours.peer_id, 1); // for a search without trackers
+        let ask = AnnounceRequest::new(ours.info_hash, ours.peer_id, 1); // for a search without trackers
         let say = options.narrator();
-        let theirs = search(Vec::new(), vec![(self.peer, NamedBy::User)], &ask, until, say).ask(until, move |peer| {
-            let mut transport = dial().dial(peer, until).map_err(HandshakeError::from)?;
+        let theirs = search(Vec::new(), vec![(self.peer, NamedBy::User)], &ask, deadline, say).ask(deadline, move |peer| {
+            let mut transport = dial().dial(peer, deadline).map_err(HandshakeError::from)?;
             Ok(exchange(&mut transport, &ours)?)
         })?;
         say.say(4, "the peer has answered with the same info hash: it has this torrent, or wants it");

@@ -34,17 +34,17 @@ pub struct Args {
 
 impl Args {
     pub fn run(self, options: &Options) -> Result<Answer, Failure> {
-        let until = options.deadline();
+        let deadline = options.deadline();
         crate::cli::tracing::keep_apart(&self.output, options)?; // plugged in
         let magnet = read(&self.magnet, options)?;
-        let (ours, search) = start(&magnet, options, until)?;
+        let (ours, search) = start(&magnet, options, deadline)?;
         let say = options.narrator();
-        let (piece, data) = search.ask(until, move |peer| {
-            let mut connection = Connection::open(&*dial(), peer, &ours, until)?;
-            let info = info_from(&mut connection, ours.info_hash, until, say)?;
+        let (piece, data) = search.ask(deadline, move |peer| {
+            let mut connection = Connection::open(&*dial(), peer, &ours, deadline)?;
+            let info = info_from(&mut connection, ours.info_hash, deadline, say)?;
             // The same connection continues: messages that came during the fetch are read now.
             let piece = piece_of(&info, self.index)?;
-            Ok((piece, fetch_from(&mut connection, &info, piece, until, say)?))
+            Ok((piece, fetch_from(&mut connection, &info, piece, deadline, say)?))
         })?;
         save(&self.output, &data, piece, self.force, say)
     }

@@ -23,12 +23,12 @@ pub struct Args {
 
 impl Args {
     pub fn run(self, options: &Options) -> Result<Answer, Failure> {
-        let until = options.deadline();
+        let deadline = options.deadline();
         let magnet = read(&self.magnet, options)?;
-        let (ours, search) = start(&magnet, options, until)?;
+        let (ours, search) = start(&magnet, options, deadline)?;
         let say = options.narrator();
-        let (peer_id, id) = search.ask(until, move |peer| {
-            let mut connection = Connection::open(&*dial(), peer, &ours, until)?;
+        let (peer_id, id) = search.ask(deadline, move |peer| {
+            let mut connection = Connection::open(&*dial(), peer, &ours, deadline)?;
             let mut extensions = Extensions::new(vec![Box::new(NamesOnly)]);
             if connection.theirs.has_bit(EXTENSION_BIT) {
                 say.say(7, format!("{peer} has also set the extension bit: asking which extensions it has, and by which ids"));

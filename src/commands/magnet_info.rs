@@ -24,13 +24,13 @@ pub struct Args {
 
 impl Args {
     pub fn run(self, options: &Options) -> Result<Answer, Failure> {
-        let until = options.deadline();
+        let deadline = options.deadline();
         let magnet = read(&self.magnet, options)?;
-        let (ours, search) = start(&magnet, options, until)?;
+        let (ours, search) = start(&magnet, options, deadline)?;
         let say = options.narrator();
-        let info = search.ask(until, move |peer| {
-            let mut connection = Connection::open(&*dial(), peer, &ours, until)?;
-            info_from(&mut connection, ours.info_hash, until, say)
+        let info = search.ask(deadline, move |peer| {
+            let mut connection = Connection::open(&*dial(), peer, &ours, deadline)?;
+            info_from(&mut connection, ours.info_hash, deadline, say)
         })?;
         tell_passed_over("the info dictionary", &info.passed_over, options);
         describe(&info, magnet.trackers.iter().map(String::as_str), options)

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use piecemeal::s03_tracker::{Announce, PeerId};
+use piecemeal::s03_tracker::{AnnounceRequest, PeerId};
 use serde_json::json;
 
 use crate::cli::failure::Failure;
@@ -20,10 +20,10 @@ pub struct Args {
 
 impl Args {
     pub fn run(self, options: &Options) -> Result<Answer, Failure> {
-        let until = options.deadline();
+        let deadline = options.deadline();
         let metainfo = open(&self.torrent, options)?;
-        let ask = Announce::new(metainfo.info.info_hash, PeerId::random(), metainfo.info.length.max(1));
-        let peers = search(metainfo.tiers, given(options), &ask, until, options.narrator()).first(until)?;
+        let ask = AnnounceRequest::new(metainfo.info.info_hash, PeerId::random(), metainfo.info.length.max(1));
+        let peers = search(metainfo.tiers, given(options), &ask, deadline, options.narrator()).first(deadline)?;
         let lines: Vec<String> = peers.iter().map(ToString::to_string).collect();
         Ok(Answer { text: lines.join("\n"), json: json!({ "peers": lines }) })
     }

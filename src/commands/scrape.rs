@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use piecemeal::s01_bencode::{counted, printable};
-use piecemeal::s18_udp_tracker::packet::Counts;
+use piecemeal::s18_udp_tracker::packet::ScrapeCounts;
 use serde_json::json;
 
 use crate::cli::failure::Failure;
@@ -24,7 +24,7 @@ pub struct Args {
 
 impl Args {
     pub fn run(self, options: &Options) -> Result<Answer, Failure> {
-        let until = options.deadline();
+        let deadline = options.deadline();
         let link = self.torrent.to_str().filter(|text| text.to_ascii_lowercase().starts_with("magnet:"));
         let of_link = link.is_some();
         let (info_hash, urls) = if let Some(link) = link {
@@ -35,9 +35,9 @@ impl Args {
             (metainfo.info.info_hash, metainfo.tiers.concat())
         };
         let (mut lines, mut objects, mut failures) = (Vec::new(), Vec::new(), Vec::new());
-        for (url, counts) in ask_all(urls, info_hash, until) {
+        for (url, counts) in ask_all(urls, info_hash, deadline) {
             match counts {
-                Ok(Counts { seeders, leechers, downloads }) => {
+                Ok(ScrapeCounts { seeders, leechers, downloads }) => {
                     let there = [counted(seeders, "seeder"), counted(leechers, "leecher"), counted(downloads, "download")];
                     lines.push(format!("{}: {}", printable(&shown(&url)), there.join(", ")));
                     objects.push(json!({ "url": url, "seeders": seeders, "leechers": leechers, "downloads": downloads }));

@@ -8,13 +8,13 @@ use thiserror::Error;
 use super::hints;
 use crate::s01_bencode::{counted, excerpt};
 use crate::s02_metainfo::InfoHash;
-use crate::s03_tracker::{Announce, Event, PeerId};
+use crate::s03_tracker::{AnnounceRequest, Event, PeerId};
 
 /// A good announce.
 #[derive(Debug, Clone)]
 pub struct Heard {
     /// What the client says.
-    pub announce: Announce,
+    pub announce: AnnounceRequest,
     /// Whether the client takes the compact form (BEP 23); `None`, which it does not say, means yes.
     pub compact: Option<bool>,
     /// The address that the client claims to have (`ip`).
@@ -35,7 +35,7 @@ impl Heard {
         let port = query.number("port", "1 to 65535", |port: u16| port != 0)?;
         let bytes = |key| query.number(key, "a number of bytes", |_: u64| true);
         let nan = query.get("left") == Some(b"NaN");
-        let mut announce = Announce::new(info_hash, peer_id, if nan { 1 } else { bytes("left")? });
+        let mut announce = AnnounceRequest::new(info_hash, peer_id, if nan { 1 } else { bytes("left")? });
         announce.port = port;
         announce.uploaded = bytes("uploaded")?;
         announce.downloaded = bytes("downloaded")?;

@@ -21,7 +21,7 @@ use crate::s01_bencode::encode;
 use crate::s02_metainfo::{Info, InfoHash, Metainfo, MetainfoError};
 
 /// The largest content for [`Content::made`], in bytes: it is all held in memory.
-pub const MOST_MADE: usize = 256 << 20;
+pub const MAX_MADE: usize = 256 << 20;
 
 /// The bytes in a line of content.
 const LINE: usize = 64;

@@ -17,16 +17,16 @@ use super::quota::Quotas;
 use super::tracker::Logged;
 use crate::s01_bencode::{counted, encode, excerpt};
 use crate::s02_metainfo::InfoHash;
-use crate::s03_tracker::Announce;
+use crate::s03_tracker::AnnounceRequest;
 use crate::s04_handshake::origin::Origin;
 use crate::s04_handshake::transport::Transport;
-use crate::s18_udp_tracker::packet::Counts;
+use crate::s18_udp_tracker::packet::ScrapeCounts;
 use crate::trace::client;
 
 /// The longest time for a client's whole request and our answer.
-const REQUEST_TIME: Duration = Duration::from_secs(5);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// The most announces remembered.
-const LONGEST_LOG: usize = 1_000;
+const MAX_LOG_LENGTH: usize = 1_000;
 
 /// The state that the tracker's threads share.
 #[derive(Default)]
@@ -50,10 +50,10 @@ pub(super) struct Known {
 impl Desk {
     /// Reads one request and sends one answer.
     pub(super) fn serve(&self, mut transport: Transport, reached: IpAddr) {
-        transport.set_deadline(Instant::now() + REQUEST_TIME);
+        transport.set_deadline(Instant::now() + REQUEST_TIMEOUT);
         // The client is gone, or it sent nothing.
         let Ok((head, request)) = read_request(&mut transport) else { return };
-        transport.set_deadline(Instant::now() + REQUEST_TIME);
+        transport.set_deadline(Instant::now() + REQUEST_TIMEOUT);
         let (asker, tap) = (transport.peer, self.notes.tap());
         tap.inspect(|tap| tap.asked(asker, &head));
         let (status, body) = match request {
@@ -134,7 +134,7 @@ impl Desk {
     }
 
     /// Returns the counts of some torrents, in their order.
-    pub(super) fn scrape(&self, from: SocketAddr, torrents: Vec<InfoHash>) -> Vec<(InfoHash, Counts)> {
+    pub(super) fn scrape(&self, from: SocketAddr, torrents: Vec<InfoHash>) -> Vec<(InfoHash, ScrapeCounts)> {
         let (shown, count) = (SocketAddr::new(from.ip().to_canonical(), from.port()), torrents.len());
         let more = json!({ "from": shown.to_string(), "torrents": count });
         self.note(Some(from), "scrape", format!("{shown} asks for the counts of {}", counted(count, "torrent")), more);
@@ -175,9 +175,9 @@ impl Desk {
         true
     }
 
-    fn log(&self, from: SocketAddr, target: &str, outcome: Result<Announce, String>) {
+    fn log(&self, from: SocketAddr, target: &str, outcome: Result<AnnounceRequest, String>) {
         let mut log = lock(&self.log);
-        if log.len() == LONGEST_LOG {
+        if log.len() == MAX_LOG_LENGTH {
             log.pop_front();
         }
         log.push_back(Logged { from, target: target.to_owned(), outcome });
@@ -193,7 +193,7 @@ fn failure(reason: &str) -> Vec<u8> {
 }
 
 /// The keys are raw bytes, each once, in order.
-fn encode_counts(counts: Vec<(InfoHash, Counts)>) -> Vec<u8> {
+fn encode_counts(counts: Vec<(InfoHash, ScrapeCounts)>) -> Vec<u8> {
     let mut files = b"d".to_vec();
     for (info_hash, counts) in counts.into_iter().collect::<BTreeMap<_, _>>() {
         files.extend(encode::bytes(info_hash.0));

@@ -16,9 +16,9 @@ use crate::s05_messages::connection::Connection;
 use crate::s07_extension::EXTENSION_BIT;
 
 /// The longest time for a peer's handshake.
-const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// The most torrents named to a peer that asks for another one.
-const MOST_NAMED: usize = 3;
+const MAX_NAMED: usize = 3;
 
 /// Reads the peer's handshake, and returns the content that it asks for with the pieces that
 /// the seeder has. The session then sends our own handshake first.
@@ -27,7 +27,7 @@ pub(super) fn meet<'s>(
     mut transport: Transport,
     seen: &mut Seen,
 ) -> Result<(Connection, &'s Content, &'s Bitfield), Over> {
-    transport.set_deadline(Instant::now() + HANDSHAKE_TIME);
+    transport.set_deadline(Instant::now() + HANDSHAKE_TIMEOUT);
     let mut opening = Opening { transport: &mut transport, bytes: Vec::new() };
     let theirs = Handshake::read_from(&mut opening).map_err(|error| match error {
         HandshakeError::HungUp if opening.bytes.is_empty() => MessageError::HungUp { inside: false }.into(),
@@ -36,7 +36,7 @@ pub(super) fn meet<'s>(
     let asked = seeder.torrents.iter().find(|(content, _)| content.info_hash() == theirs.info_hash);
     let (content, has) = asked.ok_or_else(|| {
         let wrong: Vec<_> = seeder.torrents.iter().flat_map(|(content, _)| hints::wrong_hashes(content, &[])).collect();
-        let here = seeder.torrents.iter().take(MOST_NAMED).map(|(content, _)| content.info_hash().to_string());
+        let here = seeder.torrents.iter().take(MAX_NAMED).map(|(content, _)| content.info_hash().to_string());
         let here = here.collect::<Vec<_>>().join(" or ");
         Over::OtherTorrent { found: theirs.info_hash, here, hint: hints::other_torrent(theirs.info_hash, &wrong) }
     })?;

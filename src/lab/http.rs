@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::s04_handshake::transport::Transport;
 
 /// The longest head of a request, in bytes.
-const LONGEST_HEAD: usize = 8 << 10;
+const MAX_HEAD_LENGTH: usize = 8 << 10;
 
 /// A request to a tracker.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,7 +49,7 @@ pub fn read_request(transport: &mut Transport) -> io::Result<(Vec<u8>, Option<Re
                 head.truncate(length);
                 return Ok((head, Some(request)));
             }
-            Ok(httparse::Status::Partial) if head.len() < LONGEST_HEAD => {}
+            Ok(httparse::Status::Partial) if head.len() < MAX_HEAD_LENGTH => {}
             _ => return Ok((head, None)),
         }
     }

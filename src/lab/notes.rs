@@ -11,7 +11,7 @@ use crate::s01_bencode::printable;
 use crate::trace::wiretap::Tap;
 
 /// The most notes that wait to be read. The oldest make room.
-const MOST: usize = 1_000;
+const MAX_NOTES: usize = 1_000;
 
 /// One observation.
 #[derive(Debug, Clone)]
@@ -56,7 +56,7 @@ impl Notes {
             all.extend(more);
         }
         let mut waiting = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        if waiting.notes.len() == MOST {
+        if waiting.notes.len() == MAX_NOTES {
             waiting.notes.pop_front();
             waiting.lost += 1;
         }

@@ -6,7 +6,7 @@ use std::io::{self, ErrorKind};
 use thiserror::Error;
 
 use super::hints::{self, Mistake};
-use super::session::{IDLE_TIME, MAX_QUEUE, WRITE_TIME};
+use super::session::{IDLE_TIME, MAX_QUEUE, WRITE_TIMEOUT};
 use crate::s02_metainfo::InfoHash;
 use crate::s04_handshake::HandshakeError;
 use crate::s05_messages::bitfield::BitfieldError;
@@ -36,7 +36,7 @@ pub(super) enum Over {
     Have { index: u32, pieces: u32 },
     #[error("more of its requests are waiting than this seeder keeps ({MAX_QUEUE})")]
     TooMany,
-    #[error("for {} s it did not read what it was sent: read while you write", WRITE_TIME.as_secs())]
+    #[error("for {} s it did not read what it was sent: read while you write", WRITE_TIMEOUT.as_secs())]
     Unread,
     #[error("it said nothing for {} s", IDLE_TIME.as_secs())]
     Idle,

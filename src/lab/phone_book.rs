@@ -9,10 +9,10 @@ use rand::seq::SliceRandom;
 use super::announce::Heard;
 use crate::s01_bencode::encode;
 use crate::s02_metainfo::InfoHash;
-use crate::s03_tracker::{Announce, Event, PeerId};
+use crate::s03_tracker::{AnnounceRequest, Event, PeerId};
 use crate::s04_handshake::origin::Origin;
 use crate::s14_peer_list::sharing::{Holder, first_to_go};
-use crate::s18_udp_tracker::packet::Counts;
+use crate::s18_udp_tracker::packet::ScrapeCounts;
 
 /// The default time between two announces of a client.
 pub const INTERVAL: Duration = Duration::from_secs(60);
@@ -248,12 +248,12 @@ impl PhoneBook {
     }
 
     /// Returns the counts for a scrape; all are 0 for an unknown torrent.
-    pub fn counts(&mut self, info_hash: InfoHash, now: Instant) -> Counts {
+    pub fn counts(&mut self, info_hash: InfoHash, now: Instant) -> ScrapeCounts {
         let expiry = self.expiry();
-        let Some(torrent) = self.torrents.get_mut(&info_hash) else { return Counts::default() };
+        let Some(torrent) = self.torrents.get_mut(&info_hash) else { return ScrapeCounts::default() };
         torrent.expire(now, expiry);
         let (complete, incomplete) = torrent.count();
-        Counts { seeders: complete as u64, downloads: torrent.completed, leechers: incomplete as u64 }
+        ScrapeCounts { seeders: complete as u64, downloads: torrent.completed, leechers: incomplete as u64 }
     }
 }
 
@@ -269,7 +269,7 @@ fn all_to_go<W: Ord>(holders: &[Holder<W>]) -> Vec<usize> {
 }
 
 /// Returns the number of peers to put in the answer.
-fn how_many(ask: &Announce) -> usize {
+fn how_many(ask: &AnnounceRequest) -> usize {
     let wanted = ask.numwant.map_or(DEFAULT_NUMWANT, |count| (count as usize).min(MAX_NUMWANT));
     if ask.event == Some(Event::Stopped) { 0 } else { wanted }
 }

@@ -11,7 +11,7 @@ const OF_ONE: Rate = Rate { burst: 100.0, each_second: 10.0 };
 /// The notes about all packets with an unproved sender: each may name another address.
 const OF_STRANGERS: Rate = Rate { burst: 20.0, each_second: 1.0 };
 /// The most addresses with a quota of their own.
-const MOST_ORIGINS: usize = 1_000;
+const MAX_ORIGINS: usize = 1_000;
 
 struct Rate {
     burst: f64,
@@ -57,9 +57,9 @@ impl Quotas {
         let Some(origin) = about else {
             return self.strangers.get_or_insert_with(|| new(&OF_STRANGERS)).take(&OF_STRANGERS, now);
         };
-        if self.by_origin.len() >= MOST_ORIGINS && !self.by_origin.contains_key(&origin) {
+        if self.by_origin.len() >= MAX_ORIGINS && !self.by_origin.contains_key(&origin) {
             self.forget(now);
-            if self.by_origin.len() >= MOST_ORIGINS {
+            if self.by_origin.len() >= MAX_ORIGINS {
                 return self.take(None, now);
             }
         }
@@ -121,7 +121,7 @@ mod tests {
     fn with_an_address_for_each_note_it_does_not_grow_either() {
         let (mut quotas, begun) = (Quotas::default(), Instant::now());
         told(&mut quotas, 100_000, begun, origin);
-        assert!(quotas.by_origin.len() <= MOST_ORIGINS);
+        assert!(quotas.by_origin.len() <= MAX_ORIGINS);
         let (lines, _) = told(&mut quotas, 100_000, begun + Duration::from_secs(1), |number| origin(number + 100_000));
         assert!(lines <= 2, "{lines} lines");
     }

@@ -23,7 +23,7 @@ use crate::s05_messages::bitfield::Bitfield;
 /// The most peers that a seeder serves at a time.
 const MAX_CONNECTIONS: usize = 100;
 /// The most peers that it can tell apart.
-const MOST_SERVED: usize = 10_000;
+const MAX_SERVED: usize = 10_000;
 
 /// What a seeder does wrong.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -164,7 +164,7 @@ impl Shared {
     /// Records that this peer has received a block.
     pub(super) fn remember(&self, peer_id: PeerId) {
         let mut served = self.served.lock().unwrap_or_else(PoisonError::into_inner);
-        if served.len() < MOST_SERVED {
+        if served.len() < MAX_SERVED {
             served.insert(peer_id);
         }
     }

@@ -16,7 +16,7 @@ use crate::s07_extension::EXTENDED;
 use crate::trace::client;
 
 /// The most runs of pieces that the last line names.
-const MOST_RUNS: usize = 5;
+const MAX_RUNS: usize = 5;
 
 /// The notes about one connection.
 pub(super) struct Seen {
@@ -151,7 +151,7 @@ impl Seen {
 fn runs(pieces: &Bitfield) -> String {
     let mut runs: Vec<(u32, u32)> = Vec::new();
     for index in pieces.iter() {
-        let full = runs.len() > MOST_RUNS;
+        let full = runs.len() > MAX_RUNS;
         match runs.last_mut() {
             Some((_, last)) if *last + 1 == index => *last = index,
             _ if full => break,
@@ -159,8 +159,8 @@ fn runs(pieces: &Bitfield) -> String {
         }
     }
     let shown = |(first, last): &(u32, u32)| if first == last { first.to_string() } else { format!("{first} to {last}") };
-    let dots = if runs.len() > MOST_RUNS { ", …" } else { "" };
-    runs.iter().take(MOST_RUNS).map(shown).collect::<Vec<_>>().join(", ") + dots
+    let dots = if runs.len() > MAX_RUNS { ", …" } else { "" };
+    runs.iter().take(MAX_RUNS).map(shown).collect::<Vec<_>>().join(", ") + dots
 }
 
 /// Returns a message by its name in the specification, with its fields.

@@ -19,9 +19,9 @@ use crate::s17_seeding::listener::wake;
 /// The stack of each thread, in bytes.
 const STACK: usize = 512 << 10;
 /// The wait after the system refuses another connection.
-const A_MOMENT: Duration = Duration::from_millis(50);
+const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 /// The longest time that the end waits for the threads.
-const END_TIME: Duration = Duration::from_secs(2);
+const END_TIMEOUT: Duration = Duration::from_secs(2);
 /// The deadline of a new connection until its owner sets one.
 const FIRST_DEADLINE: Duration = Duration::from_secs(10);
 
@@ -107,10 +107,10 @@ impl Service {
 impl Drop for Service {
     fn drop(&mut self) {
         self.shared.stop();
-        let until = Instant::now() + END_TIME;
+        let deadline = Instant::now() + END_TIMEOUT;
         let mut state = self.shared.lock();
         while state.accepting || !state.open.is_empty() {
-            let left = until.saturating_duration_since(Instant::now());
+            let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return; // the threads that are left have deadlines of their own
             }
@@ -161,7 +161,7 @@ impl Shared {
         if let Some(place) = goes {
             (place.hang_up)();
         }
-        drop(self.changed.wait_timeout(self.lock(), A_MOMENT));
+        drop(self.changed.wait_timeout(self.lock(), ACCEPT_RETRY));
     }
 
     /// Hangs up on all connections, and wakes the thread that accepts. Does not wait for any.

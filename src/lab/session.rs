@@ -31,11 +31,11 @@ const LULL: Duration = Duration::from_secs(5);
 pub(super) const IDLE_TIME: Duration = Duration::from_secs(180);
 const KEEP_ALIVE: Duration = Duration::from_secs(100);
 /// The longest time that a peer may leave our data unread.
-pub(super) const WRITE_TIME: Duration = Duration::from_secs(20);
+pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
 /// The time that [`Fault::Chokes`] keeps a peer choked.
 const CHOKE_TIME: Duration = Duration::from_millis(300);
 /// The most bytes of metadata answers that wait to be sent. Some clients ask for all of it at once.
-const MOST_UNSENT: usize = 1 << 20;
+const MAX_UNSENT: usize = 1 << 20;
 /// The number of blocks in one write.
 const BATCH: usize = 4;
 /// The most requests that may wait: twice the number that we tell the peer.
@@ -211,7 +211,7 @@ impl<'s> Session<'s> {
 
     /// Sends what may go now, and returns the time until which to listen.
     fn send(&mut self, connection: &mut Connection, now: Instant) -> Result<Instant, Over> {
-        connection.output.set_deadline(now + WRITE_TIME);
+        connection.output.set_deadline(now + WRITE_TIMEOUT);
         if self.blocks.is_empty() && !self.messages.is_empty() {
             connection.send_bytes(&self.messages)?;
             self.messages.clear();
@@ -364,7 +364,7 @@ impl<'s> Session<'s> {
                     self.seen.said(&Message::Unknown { id: EXTENDED, payload });
                 }
                 self.messages.append(&mut answer);
-                if self.messages.len() > MOST_UNSENT {
+                if self.messages.len() > MAX_UNSENT {
                     return Err(Over::TooMany);
                 }
             }

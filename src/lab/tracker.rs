@@ -22,7 +22,7 @@ use super::service::{After, Crowd, Service};
 use super::udp::{UdpDesk, bind_both};
 use crate::s01_bencode::counted;
 use crate::s02_metainfo::InfoHash;
-use crate::s03_tracker::{Announce, PeerId};
+use crate::s03_tracker::{AnnounceRequest, PeerId};
 
 /// The most clients served at a time.
 const MAX_CONNECTIONS: usize = 64;
@@ -35,7 +35,7 @@ pub struct Logged {
     /// The path and query as they came; over UDP, the value of the URL data option.
     pub target: String,
     /// The announce, or what is wrong with it.
-    pub outcome: Result<Announce, String>,
+    pub outcome: Result<AnnounceRequest, String>,
 }
 
 /// The tracker. Dropping it ends it.

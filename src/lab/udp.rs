@@ -17,7 +17,7 @@ use super::announce::Heard;
 use super::desk::Desk;
 use super::hints;
 use super::tracker::own_address;
-use crate::s18_udp_tracker::packet::{Answer, Ask, Family, PROTOCOL_ID, Request, Said};
+use crate::s18_udp_tracker::packet::{Answer, Family, PROTOCOL_ID, Request, RequestBody, ResponseBody};
 use crate::trace::stream::Way;
 
 /// The stack of the thread, in bytes.
@@ -131,11 +131,11 @@ impl Clerk {
                 let begins = packet.first_chunk().is_some_and(|id| self.gave(u64::from_be_bytes(*id), from));
                 let said = if begins { self.refuse(from, "", reason) } else { self.refuse_stranger(from, packet, reason) };
                 let transaction_id = u32::from_be_bytes(packet.get(12..16)?.try_into().ok()?);
-                return Some(Answer { transaction_id, said: Said::Failed(said.into_bytes()) });
+                return Some(Answer { transaction_id, said: ResponseBody::Failed(said.into_bytes()) });
             }
         };
         let said = match request.ask {
-            Ask::Connect => Ok(Said::Connected { connection_id: self.connection_id(from, self.epoch()) }),
+            RequestBody::Connect => Ok(ResponseBody::Connected { connection_id: self.connection_id(from, self.epoch()) }),
             _ if !self.gave(request.connection_id, from) => {
                 let id = request.connection_id;
                 let hint = match id {
@@ -146,7 +146,7 @@ impl Clerk {
                 let reason = "the connection id is not one that this tracker gave you lately: connect first";
                 Err(self.refuse_stranger(from, packet, format!("{reason}{hint}")))
             }
-            Ask::Announce { announce, url_data } => {
+            RequestBody::Announce { announce, url_data } => {
                 let target = String::from_utf8_lossy(&url_data).into_owned();
                 if announce.port == 0 {
                     Err(self.refuse(from, &target, "port must be 1 to 65535, but is 0".to_owned()))
@@ -156,7 +156,7 @@ impl Clerk {
                     // which the answer is sent.
                     let reached = own_address(from.ip()).unwrap_or(Ipv4Addr::UNSPECIFIED.into());
                     let page = self.desk.announce(from, reached, heard, &target, None);
-                    Ok(Said::Announced {
+                    Ok(ResponseBody::Announced {
                         interval: page.interval,
                         leechers: page.incomplete as u32,
                         seeders: page.complete as u32,
@@ -164,11 +164,11 @@ impl Clerk {
                     })
                 }
             }
-            Ask::Scrape(torrents) => {
-                Ok(Said::Scraped(self.desk.scrape(from, torrents).into_iter().map(|(_, counts)| counts).collect()))
+            RequestBody::Scrape(torrents) => {
+                Ok(ResponseBody::Scraped(self.desk.scrape(from, torrents).into_iter().map(|(_, counts)| counts).collect()))
             }
         };
-        let said = said.unwrap_or_else(|reason| Said::Failed(reason.into_bytes()));
+        let said = said.unwrap_or_else(|reason| ResponseBody::Failed(reason.into_bytes()));
         Some(Answer { transaction_id: request.transaction_id, said })
     }
 

@@ -10,9 +10,9 @@ const LONG_WINDOW: Duration = Duration::from_secs(15);
 /// Samples that are closer together than this count as one.
 const STEP: Duration = Duration::from_millis(100);
 /// The least time of samples for a rate.
-const LEAST: Duration = Duration::from_millis(500);
+const MIN_TIME: Duration = Duration::from_millis(500);
 /// The least time of samples for a prediction.
-const LEAST_TO_FORETELL: Duration = Duration::from_secs(2);
+const MIN_TO_FORETELL: Duration = Duration::from_secs(2);
 /// The least time between changes of a figure; faster ones cannot be read.
 const CALM: Duration = Duration::from_millis(500);
 
@@ -43,7 +43,7 @@ impl Speed {
             looks.pop_front();
         }
         if self.told.is_none_or(|(then, _)| now.duration_since(then) >= CALM) {
-            self.told = self.measure(LEAST).map(|rate| (now, rate));
+            self.told = self.measure(MIN_TIME).map(|rate| (now, rate));
         }
     }
 
@@ -89,7 +89,7 @@ impl Forecast {
     /// Adds a sample of the counter, and the distance from its end.
     pub fn add(&mut self, now: Instant, count: u64, rest: u64) {
         self.speed.add(now, count);
-        self.left = match self.speed.measure(LEAST_TO_FORETELL) {
+        self.left = match self.speed.measure(MIN_TO_FORETELL) {
             Some(rate) if rest > 0 => self.foretell(now, rest, rate),
             _ => Left::Unknown,
         };

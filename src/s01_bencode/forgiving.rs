@@ -5,7 +5,7 @@ use super::limits::Limits;
 use super::{BencodeError, Kind, Rule, Value, counted, excerpt, read};
 
 /// The most notes kept about one input. The rest are only counted.
-const MOST_NOTES: usize = 8;
+const MAX_NOTES: usize = 8;
 
 /// What was broken in an input, but not needed. An input full of errors gets a few short
 /// notes; it cannot fill our memory.
@@ -18,7 +18,7 @@ pub struct PassedOver {
 impl PassedOver {
     /// Adds a note, or only counts it if there are too many.
     pub fn add(&mut self, note: impl FnOnce() -> String) {
-        if self.notes.len() < MOST_NOTES {
+        if self.notes.len() < MAX_NOTES {
             self.notes.push(note());
         } else {
             self.more += 1;

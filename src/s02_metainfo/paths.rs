@@ -27,14 +27,14 @@ use crate::s01_bencode::forgiving::PassedOver;
 use crate::s01_bencode::{excerpt, printable};
 
 /// The longest name that file systems allow, in bytes.
-const LONGEST: usize = 255;
+const MAX_NAME_LENGTH: usize = 255;
 /// The most names in a path. Real paths have fewer than 20, and every error about a file
 /// quotes its path.
 const DEEPEST: usize = 128;
 /// The longest part kept of a name that gets a suffix, in bytes: the longest suffix is `.4294967295`.
-const LONGEST_STEM: usize = LONGEST - 11;
+const MAX_STEM_LENGTH: usize = MAX_NAME_LENGTH - 11;
 /// The longest extension, with its dot, in bytes. A longer one counts as part of the name.
-const LONGEST_EXTENSION: usize = 16;
+const MAX_EXTENSION_LENGTH: usize = 16;
 
 /// Reads the name and the single entry of a torrent without `files`.
 pub(super) fn one(info: &Value, notes: &mut PassedOver) -> Result<(String, Vec<FileEntry>), MetainfoError> {
@@ -171,7 +171,7 @@ impl<'a> Tree<'a> {
         let mut free = name;
         if self.taken.contains(&(folder, free.clone())) {
             let (stem, extension) = split(&free);
-            let stem = cut(stem, LONGEST_STEM - extension.len()).to_owned();
+            let stem = cut(stem, MAX_STEM_LENGTH - extension.len()).to_owned();
             let extension = extension.to_owned();
             let number = self.suffixes.entry((folder, stem.clone(), extension.clone())).or_insert(0);
             while self.taken.contains(&(folder, free.clone())) {
@@ -193,11 +193,11 @@ fn component(raw: &[u8], at: &str) -> Result<String, MetainfoError> {
         "" => return Ok("_".to_owned()),
         // Checked after the cleaning, which can produce one.
         "." | ".." => "a name may not be a step up or to itself",
-        _ if name.len() <= LONGEST => return Ok(name),
+        _ if name.len() <= MAX_NAME_LENGTH => return Ok(name),
         _ => {
             // Keep the extension: without it, no program would open the file.
             let (stem, extension) = split(&name);
-            return Ok(format!("{}{extension}", cut(stem, LONGEST - extension.len())));
+            return Ok(format!("{}{extension}", cut(stem, MAX_NAME_LENGTH - extension.len())));
         }
     };
     Err(MetainfoError::UnsafePath { path: at.to_owned(), why, name: excerpt(raw) })
@@ -213,7 +213,7 @@ fn is_hidden(letter: char) -> bool {
 /// Splits a name before its extension, if it has a short one.
 fn split(name: &str) -> (&str, &str) {
     let (stem, extension) = name.split_at(name.rfind('.').unwrap_or(name.len()));
-    let usual = (2..=LONGEST_EXTENSION).contains(&extension.len()) && extension.chars().skip(1).all(char::is_alphanumeric);
+    let usual = (2..=MAX_EXTENSION_LENGTH).contains(&extension.len()) && extension.chars().skip(1).all(char::is_alphanumeric);
     if usual && !stem.is_empty() { (stem, extension) } else { (name, "") }
 }
 

@@ -8,12 +8,12 @@ use crate::s01_bencode::counted;
 use crate::s01_bencode::forgiving::PassedOver;
 
 /// The most tiers that are used.
-pub const MOST_TIERS: usize = 100;
+pub const MAX_TIERS: usize = 100;
 /// The most URLs that are used, in all tiers together.
-pub const MOST_TRACKERS: usize = 500;
+pub const MAX_TRACKERS: usize = 500;
 /// The longest URL that is used, in bytes. Real ones have 200 with a passkey; few servers accept
 /// more than this.
-pub const LONGEST_URL: usize = 2_048;
+pub const MAX_URL_LENGTH: usize = 2_048;
 
 /// Reads the tracker URLs (BEP 12: `announce-list`, where present, replaces `announce`).
 /// An entry that is not a URL or exceeds a limit is passed over, since the others may
@@ -30,7 +30,7 @@ pub(super) fn tiers(top: &Value, notes: &mut PassedOver) -> Vec<Vec<String>> {
         };
         let mut tier = Vec::new();
         for url in list.iter().filter_map(|value| url(value, &at, notes)) {
-            if urls < MOST_TRACKERS && tiers.len() < MOST_TIERS {
+            if urls < MAX_TRACKERS && tiers.len() < MAX_TIERS {
                 urls += 1;
                 tier.push(url.to_owned());
             } else {
@@ -40,7 +40,7 @@ pub(super) fn tiers(top: &Value, notes: &mut PassedOver) -> Vec<Vec<String>> {
         tiers.extend(Some(tier).filter(|tier| !tier.is_empty()));
     }
     if more > 0 {
-        let limits = format!("at most {MOST_TRACKERS} are taken, in at most {MOST_TIERS} tiers");
+        let limits = format!("at most {MAX_TRACKERS} are taken, in at most {MAX_TIERS} tiers");
         notes.add(|| format!("announce-list names {} too many, which are passed over: {limits}", counted(more, "tracker")));
     }
     let announce = top.get("announce").and_then(|value| url(value, "announce", notes));
@@ -55,7 +55,7 @@ fn url<'v>(value: &'v Value, at: &str, notes: &mut PassedOver) -> Option<&'v str
     let (key, expected) = if at == "announce" { (at.to_owned(), "a URL") } else { (format!("a URL in {at}"), TEXT) };
     match value.text().map(str::trim) {
         None => notes.skip(&key, expected, value),
-        Some(url) if url.len() > LONGEST_URL => notes.skip(&key, "at most 2048 bytes long", value),
+        Some(url) if url.len() > MAX_URL_LENGTH => notes.skip(&key, "at most 2048 bytes long", value),
         Some(url) => return Some(url).filter(|url| !url.is_empty()),
     }
     None

@@ -22,15 +22,15 @@ use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 
 use super::reach::{Reach, path_refusal, redirect_refusal};
-use super::{Announce, Announced, Tracker, TrackerError, words};
+use super::{AnnounceRequest, AnnounceResponse, Tracker, TrackerError, words};
 
 /// The longest answer that is read, decompressed, in bytes. Three thousand peers fit, in the
 /// longest form. Not more, since a torrent can make us ask a hundred trackers at the same time.
-const LONGEST_ANSWER: usize = 256 << 10;
+const MAX_ANSWER_LENGTH: usize = 256 << 10;
 /// The longest head of an answer, in bytes: twice the usual limit of servers.
-const LONGEST_HEAD: usize = 16 << 10;
+const MAX_HEAD_LENGTH: usize = 16 << 10;
 /// The most redirects that are followed.
-const MOST_REDIRECTS: u32 = 5;
+const MAX_REDIRECTS: u32 = 5;
 
 /// Announces to `http://` and `https://` trackers.
 pub struct HttpTracker;
@@ -40,8 +40,8 @@ impl Tracker for HttpTracker {
         &["http", "https"]
     }
 
-    fn announce(&self, url: &str, ask: &Announce, until: Instant) -> Result<Announced, TrackerError> {
-        announce_with(&fetch, url, ask, until)
+    fn announce(&self, url: &str, ask: &AnnounceRequest, deadline: Instant) -> Result<AnnounceResponse, TrackerError> {
+        announce_with(&fetch, url, ask, deadline)
     }
 }
 
@@ -63,13 +63,13 @@ pub type Get = dyn Fn(&str, Instant) -> Result<Fetched, TrackerError> + Send + S
 ///
 /// # Errors
 /// As [`Tracker::announce`].
-pub fn announce_with(get: &Get, url: &str, ask: &Announce, until: Instant) -> Result<Announced, TrackerError> {
-    let Fetched { status, body, from } = get(&announce_url(url, ask), until)?;
-    match one_at_a_time(|| Announced::decode(&body)) {
+pub fn announce_with(get: &Get, url: &str, ask: &AnnounceRequest, deadline: Instant) -> Result<AnnounceResponse, TrackerError> {
+    let Fetched { status, body, from } = get(&announce_url(url, ask), deadline)?;
+    match one_at_a_time(|| AnnounceResponse::decode(&body)) {
         // The reason in the body says more than the status.
         Err(failure @ TrackerError::Failure { .. }) => Err(failure),
         _ if status != 200 => Err(TrackerError::Status(status)),
-        answer => answer.map(|answer| Announced { from, ..answer }),
+        answer => answer.map(|answer| AnnounceResponse { from, ..answer }),
     }
 }
 
@@ -83,7 +83,7 @@ pub(crate) fn one_at_a_time<T>(decode: impl FnOnce() -> T) -> T {
 
 /// Appends our query to the tracker's URL, after the URL's own query: a private
 /// tracker knows its users by a `?passkey=`.
-fn announce_url(url: &str, ask: &Announce) -> String {
+fn announce_url(url: &str, ask: &AnnounceRequest) -> String {
     let url = uri(url);
     let joint = if url.contains('?') { '&' } else { '?' };
     format!("{url}{joint}{}", ask.query())
@@ -126,12 +126,12 @@ fn credentials(url: &str) -> (String, Option<String>) {
 /// # Errors
 /// If there is no whole answer by `until`, if it is too long, or if we may not contact that
 /// address ([`reach`](super::reach)).
-pub fn fetch(url: &str, until: Instant) -> Result<Fetched, TrackerError> {
-    let fetched = match get(url, until) {
+pub fn fetch(url: &str, deadline: Instant) -> Result<Fetched, TrackerError> {
+    let fetched = match get(url, deadline) {
         // A tracker that is only just starting refuses connections.
         Err(ureq::Error::Io(error)) if error.kind() == io::ErrorKind::ConnectionRefused => {
-            thread::sleep(Duration::from_millis(150).min(until.saturating_duration_since(Instant::now())));
-            get(url, until)
+            thread::sleep(Duration::from_millis(150).min(deadline.saturating_duration_since(Instant::now())));
+            get(url, deadline)
         }
         other => other,
     }
@@ -145,26 +145,26 @@ pub fn fetch(url: &str, until: Instant) -> Result<Fetched, TrackerError> {
             None => TrackerError::Transport(error.into()),
         },
         ureq::Error::Protocol(error) => TrackerError::Transport(format!("an HTTP answer was expected, but: {error}").into()),
-        ureq::Error::TooManyRedirects => TrackerError::Transport(format!("it redirects more than {MOST_REDIRECTS} times").into()),
+        ureq::Error::TooManyRedirects => TrackerError::Transport(format!("it redirects more than {MAX_REDIRECTS} times").into()),
         // The error may quote the URL that the tracker redirects to.
         error => TrackerError::Transport(words(error.to_string().as_bytes()).into()),
     })?;
-    if fetched.body.len() > LONGEST_ANSWER {
-        return Err(TrackerError::TooLong(LONGEST_ANSWER));
+    if fetched.body.len() > MAX_ANSWER_LENGTH {
+        return Err(TrackerError::TooLong(MAX_ANSWER_LENGTH));
     }
     Ok(fetched)
 }
 
 /// Makes the request, and reads at most one byte more than allowed.
-fn get(url: &str, until: Instant) -> Result<Fetched, ureq::Error> {
+fn get(url: &str, deadline: Instant) -> Result<Fetched, ureq::Error> {
     let config = Config::builder()
-        .timeout_global(Some(until.saturating_duration_since(Instant::now()).max(Duration::from_millis(1))))
+        .timeout_global(Some(deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1))))
         .http_status_as_error(false) // a 4xx may hold a failure reason
         .proxy(None) // HTTP_PROXY would divert even a tracker on loopback
-        .max_redirects(MOST_REDIRECTS)
-        .max_response_header_size(LONGEST_HEAD)
-        .input_buffer_size(LONGEST_HEAD)
-        .output_buffer_size(LONGEST_HEAD)
+        .max_redirects(MAX_REDIRECTS)
+        .max_response_header_size(MAX_HEAD_LENGTH)
+        .input_buffer_size(MAX_HEAD_LENGTH)
+        .output_buffer_size(MAX_HEAD_LENGTH)
         .user_agent(concat!("piecemeal/", env!("CARGO_PKG_VERSION")))
         .build();
     let guarded = Guarded::default();
@@ -177,7 +177,7 @@ fn get(url: &str, until: Instant) -> Result<Fetched, ureq::Error> {
     }
     let mut response = request.call()?;
     let mut body = Vec::new();
-    response.body_mut().as_reader().take(LONGEST_ANSWER as u64 + 1).read_to_end(&mut body).map_err(timeout_as_such)?;
+    response.body_mut().as_reader().take(MAX_ANSWER_LENGTH as u64 + 1).read_to_end(&mut body).map_err(timeout_as_such)?;
     let from = way.lock().unwrap_or_else(PoisonError::into_inner).farthest.unwrap_or_default();
     Ok(Fetched { status: response.status().as_u16(), body, from })
 }

@@ -14,9 +14,9 @@ use std::time::Instant;
 use super::peers::PeerAddress;
 
 /// The most names that are looked up at the same time.
-const MOST_LOOKUPS: usize = 64;
+const MAX_LOOKUPS: usize = 64;
 /// The most addresses of one name that are tried.
-const MOST_ADDRESSES: usize = 4;
+const MAX_ADDRESSES: usize = 4;
 /// The stack of each thread, in bytes.
 const STACK: usize = 512 << 10;
 
@@ -38,12 +38,12 @@ impl Lookups {
     ///
     /// # Errors
     /// If the name leads nowhere, or there is no answer by `until`.
-    pub fn find(&self, host: &str, port: u16, until: Instant) -> io::Result<Vec<SocketAddr>> {
+    pub fn find(&self, host: &str, port: u16, deadline: Instant) -> io::Result<Vec<SocketAddr>> {
         if let Ok(ip) = host.parse::<IpAddr>() {
             return Ok(vec![SocketAddr::new(ip.to_canonical(), port)]);
         }
         let ticket = Ticket(Arc::clone(&self.0));
-        if self.0.fetch_add(1, Ordering::Relaxed) >= MOST_LOOKUPS {
+        if self.0.fetch_add(1, Ordering::Relaxed) >= MAX_LOOKUPS {
             return Err(io::Error::other("too many names are being looked up already"));
         }
         let (send, found) = mpsc::channel();
@@ -54,7 +54,7 @@ impl Lookups {
             let _ = send.send(found); // the receiver is gone if it took too long
         };
         thread::Builder::new().name("look up".to_owned()).stack_size(STACK).spawn(look_up)?;
-        let found = match found.recv_timeout(until.saturating_duration_since(Instant::now())) {
+        let found = match found.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
             Ok(found) => spread(found?),
             Err(RecvTimeoutError::Timeout) => return Err(io::Error::other("no answer in time")),
             Err(RecvTimeoutError::Disconnected) => Vec::new(),
@@ -65,11 +65,11 @@ impl Lookups {
     /// Returns the addresses of peers that are named by host, and a sentence for each name
     /// that leads nowhere. Each name gets its share of the time left, so one without an
     /// answer cannot use it all up.
-    pub fn find_peers(&self, named: &[PeerAddress], until: Instant) -> (Vec<SocketAddr>, Vec<String>) {
+    pub fn find_peers(&self, named: &[PeerAddress], deadline: Instant) -> (Vec<SocketAddr>, Vec<String>) {
         let (mut found, mut lost) = (Vec::new(), Vec::new());
         for (number, peer) in named.iter().enumerate() {
             let now = Instant::now();
-            let share = until.saturating_duration_since(now) / (named.len() - number) as u32;
+            let share = deadline.saturating_duration_since(now) / (named.len() - number) as u32;
             match self.find(&peer.host, peer.port, now + share) {
                 Ok(addresses) => found.extend(addresses),
                 Err(error) => lost.push(format!("it names the peer {peer}, which cannot be looked up: {error}")),
@@ -95,7 +95,7 @@ fn spread(found: Vec<SocketAddr>) -> Vec<SocketAddr> {
     {
         to_front.rotate_right(1);
     }
-    order.truncate(MOST_ADDRESSES);
+    order.truncate(MAX_ADDRESSES);
     order
 }
 

@@ -9,11 +9,11 @@ use crate::s01_bencode::forgiving::PassedOver;
 
 /// The most peers that are used of each key of one answer. A swarm remembers no more, and
 /// trackers name 50 to 200.
-pub const MOST_PEERS: usize = 2_000;
+pub const MAX_PEERS: usize = 2_000;
 /// The most peers of one answer that may be named by host. Each costs a lookup.
-const MOST_NAMED: usize = 50;
+const MAX_NAMED: usize = 50;
 /// The longest host name, in bytes (RFC 1035).
-const LONGEST_HOST: usize = 255;
+const MAX_HOST_LENGTH: usize = 255;
 
 /// A peer by host name or IP address, and port.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,7 +40,7 @@ impl PeerAddress {
     /// A host and a port; `None` if either cannot be valid.
     pub fn new(host: &str, port: u16) -> Option<PeerAddress> {
         let is_odd = |letter: char| "[]/".contains(letter) || letter <= ' ' || letter.is_control();
-        let good = port != 0 && !host.is_empty() && host.len() <= LONGEST_HOST && !host.contains(is_odd);
+        let good = port != 0 && !host.is_empty() && host.len() <= MAX_HOST_LENGTH && !host.contains(is_odd);
         good.then(|| PeerAddress { host: host.to_owned(), port })
     }
 }
@@ -71,20 +71,20 @@ pub(super) fn compact_or_list(peers: &Value, notes: &mut PassedOver) -> Result<P
     let expected = "a byte string or a list";
     let list = peers.list().ok_or(TrackerError::Answer { key: "peers", expected, found: peers.type_name().to_owned() })?;
     let (mut peers, mut unusable) = (Peers::default(), 0);
-    for peer in list.iter().take(MOST_PEERS) {
+    for peer in list.iter().take(MAX_PEERS) {
         let host = peer.get("ip").and_then(Value::text).unwrap_or_default();
         let port = peer.get("port").and_then(Value::unsigned).and_then(|port| u16::try_from(port).ok());
         match (host.parse::<IpAddr>(), port) {
             (Ok(ip), Some(port)) => peers.addresses.push(SocketAddr::new(ip, port)),
             // BEP 3 also allows "dns name as a string".
-            (Err(_), Some(port)) if peers.named.len() < MOST_NAMED => match PeerAddress::new(host, port) {
+            (Err(_), Some(port)) if peers.named.len() < MAX_NAMED => match PeerAddress::new(host, port) {
                 Some(peer) => peers.named.push(peer),
                 None => unusable += 1,
             },
             _ => unusable += 1,
         }
     }
-    let all = list.len().min(MOST_PEERS);
+    let all = list.len().min(MAX_PEERS);
     too_many(list.len(), "peers", notes);
     if unusable > 0 {
         notes.add(|| format!("peers has {unusable} of {all} entries without a usable ip and port; they are passed over"));
@@ -92,7 +92,7 @@ pub(super) fn compact_or_list(peers: &Value, notes: &mut PassedOver) -> Result<P
     Ok(peers)
 }
 
-/// Reads compact peers, `N` bytes each, and takes the first [`MOST_PEERS`].
+/// Reads compact peers, `N` bytes each, and takes the first [`MAX_PEERS`].
 pub(super) fn compact<const N: usize>(
     bytes: &[u8],
     key: &'static str,
@@ -105,13 +105,13 @@ pub(super) fn compact<const N: usize>(
         return Err(TrackerError::Answer { key, expected, found: format!("{} bytes", bytes.len()) });
     }
     too_many(chunks.len(), key, notes);
-    Ok(chunks.iter().take(MOST_PEERS).map(read).collect())
+    Ok(chunks.iter().take(MAX_PEERS).map(read).collect())
 }
 
 /// Notes that an answer names more peers than are used.
 fn too_many(found: usize, key: &str, notes: &mut PassedOver) {
-    if found > MOST_PEERS {
-        notes.add(|| format!("{key} has {found} entries; those after the first {MOST_PEERS} are passed over"));
+    if found > MAX_PEERS {
+        notes.add(|| format!("{key} has {found} entries; those after the first {MAX_PEERS} are passed over"));
     }
 }
 

@@ -18,7 +18,7 @@
 //! | more than 100 trackers | a torrent or link | the first 100 | each peer of a swarm would ask them all |
 //!
 //! *Near us* is this machine or its network. The rules apply to the address that is really
-//! dialled, after its name has been looked up: a name may lead anywhere, and somewhere else
+//! dialed, after its name has been looked up: a name may lead anywhere, and somewhere else
 //! the second time.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -98,20 +98,20 @@ pub enum NamedBy {
     Tracker(Reach),
 }
 
-/// Returns why a peer's address is not dialled, if it is not.
+/// Returns why a peer's address is not dialed, if it is not.
 pub fn refusal(address: SocketAddr, by: NamedBy) -> Option<&'static str> {
     let (reach, privileged) = (Reach::of(address.ip()), address.port() < PRIVILEGED);
     let near = reach < Reach::Internet;
     match by {
         NamedBy::User => None,
         NamedBy::Link(_) | NamedBy::Tracker(Reach::Machine | Reach::Network) if privileged && near => {
-            Some("a port below 1024 of this machine or its network is dialled only where the user names it")
+            Some("a port below 1024 of this machine or its network is dialed only where the user names it")
         }
         NamedBy::Link(info_hash) if near && has_command(&info_hash) => {
             Some("the info hash of the link has a command in it, which a service of this network might obey")
         }
         NamedBy::Tracker(Reach::Internet) if privileged => {
-            Some("a port below 1024 is dialled only where the user or a tracker of our own network names it")
+            Some("a port below 1024 is dialed only where the user or a tracker of our own network names it")
         }
         NamedBy::Tracker(tracker) if reach < tracker => {
             Some("a tracker farther away does not know who is on this machine or its network")
@@ -122,11 +122,11 @@ pub fn refusal(address: SocketAddr, by: NamedBy) -> Option<&'static str> {
 
 /// Returns the addresses to dial, and a sentence about the others, if there are any.
 pub fn part(addresses: Vec<SocketAddr>, by: NamedBy) -> (Vec<SocketAddr>, Option<String>) {
-    let (refused, dialled): (Vec<_>, Vec<_>) = addresses.into_iter().partition(|address| refusal(*address, by).is_some());
+    let (refused, dialed): (Vec<_>, Vec<_>) = addresses.into_iter().partition(|address| refusal(*address, by).is_some());
     let example = refused.first().and_then(|address| Some((address, refusal(*address, by)?)));
     let count = counted(refused.len(), "peer");
-    let told = example.map(|(address, why)| format!("{count} not dialled, for one {address}: {why}"));
-    (dialled, told)
+    let told = example.map(|(address, why)| format!("{count} not dialed, for one {address}: {why}"));
+    (dialed, told)
 }
 
 /// Whether a new line begins within the 20 bytes and has a word of four letters: Redis skips
@@ -168,12 +168,12 @@ fn is_announce(path: &str) -> bool {
 }
 
 /// The most tracker URLs of a torrent or a link that are asked at all.
-const MOST_URLS: usize = 100;
+const MAX_URLS: usize = 100;
 
 /// Returns the first hundred URLs, in their tiers. A torrent's author chooses where all its peers
 /// announce. Without a limit, each of them could be made to send thousands of requests to one host.
 pub fn first_urls(tiers: Vec<Vec<String>>) -> impl Iterator<Item = Vec<String>> {
-    let mut left = MOST_URLS;
+    let mut left = MAX_URLS;
     let take = move |mut urls: Vec<String>| {
         urls.truncate(left);
         left -= urls.len();

@@ -52,7 +52,7 @@ const PUBLIC: [&str; 11] = ["info_hash", "peer_id", "port", "uploaded", "downloa
 /// ones may be ordinary words.
 const WORDS: RangeInclusive<usize> = 8..=100;
 /// The most secrets that are searched for this way.
-const MOST_WORDS: usize = 8;
+const MAX_WORDS: usize = 8;
 
 /// Returns the text with `…` in place of each secret.
 pub fn hide(text: &str) -> String {
@@ -152,7 +152,7 @@ fn secrets(text: &[u8]) -> Vec<Range<usize>> {
 fn again(text: &[u8], found: &[Range<usize>]) -> Vec<Range<usize>> {
     let mut known: Vec<&[u8]> = Vec::new();
     for secret in found.iter().map(|secret| part(text, secret.clone())) {
-        if WORDS.contains(&secret.len()) && known.len() < MOST_WORDS && !known.contains(&secret) {
+        if WORDS.contains(&secret.len()) && known.len() < MAX_WORDS && !known.contains(&secret) {
             known.push(secret);
         }
     }

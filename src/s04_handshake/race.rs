@@ -42,7 +42,7 @@ impl<T, E> Drop for Ends<T, E> {
 /// # Errors
 /// If all fail and no more can be found, or at `until`: the peers that failed,
 /// each with its reason.
-pub fn first_answer<T, E, P, F>(peers: P, until: Instant, ask: F) -> Result<T, Vec<(SocketAddr, E)>>
+pub fn first_answer<T, E, P, F>(peers: P, deadline: Instant, ask: F) -> Result<T, Vec<(SocketAddr, E)>>
 where
     P: IntoIterator<Item = Vec<SocketAddr>> + Send + 'static,
     T: Send + 'static,
@@ -78,7 +78,7 @@ where
         if running == 0 && !finding {
             return Err(failures);
         }
-        match noted.recv_timeout(until.saturating_duration_since(Instant::now())) {
+        match noted.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
             Ok(Note::Found(found)) => waiting.extend(found.into_iter().filter(|peer| seen.insert(*peer))),
             Ok(Note::NoMore) => finding = false,
             Ok(Note::Asked(_, Ok(answer))) => return Ok(answer),

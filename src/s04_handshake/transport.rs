@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 pub trait ReadHalf: Read + Send {
     /// Makes reads fail with [`ErrorKind::TimedOut`] from `until` on. A read that is already
     /// waiting may overshoot by up to a quarter of the time left.
-    fn set_deadline(&mut self, until: Instant);
+    fn set_deadline(&mut self, deadline: Instant);
 
     /// Whether the other side has ended the connection, even if something is left to read.
     /// Consumes nothing, and does not wait.
@@ -29,7 +29,7 @@ pub trait ReadHalf: Read + Send {
 /// The half we write to.
 pub trait WriteHalf: Write + Send {
     /// Makes writes fail with [`ErrorKind::TimedOut`] from `until` on, as reads do.
-    fn set_deadline(&mut self, until: Instant);
+    fn set_deadline(&mut self, deadline: Instant);
 }
 
 /// Ends a connection from any thread: a read or write that is waiting returns.
@@ -49,9 +49,9 @@ pub struct Transport {
 
 impl Transport {
     /// Sets one deadline for both directions.
-    pub fn set_deadline(&mut self, until: Instant) {
-        self.reader.set_deadline(until);
-        self.writer.set_deadline(until);
+    pub fn set_deadline(&mut self, deadline: Instant) {
+        self.reader.set_deadline(deadline);
+        self.writer.set_deadline(deadline);
     }
 }
 
@@ -77,19 +77,19 @@ pub trait Dial: Send + Sync {
     ///
     /// # Errors
     /// If nothing listens there, or the connection is not made in time.
-    fn dial(&self, peer: SocketAddr, until: Instant) -> io::Result<Transport>;
+    fn dial(&self, peer: SocketAddr, deadline: Instant) -> io::Result<Transport>;
 }
 
 /// The longest a connection may take to be made.
-pub const CONNECT_TIME: Duration = Duration::from_secs(5);
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Dials over TCP.
 pub struct Tcp;
 
 impl Dial for Tcp {
-    fn dial(&self, peer: SocketAddr, until: Instant) -> io::Result<Transport> {
+    fn dial(&self, peer: SocketAddr, deadline: Instant) -> io::Result<Transport> {
         let connect = || {
-            let left = until.saturating_duration_since(Instant::now()).min(CONNECT_TIME);
+            let left = deadline.saturating_duration_since(Instant::now()).min(CONNECT_TIMEOUT);
             TcpStream::connect_timeout(&peer, left.max(Duration::from_millis(1)))
         };
         let stream = match connect() {
@@ -100,7 +100,7 @@ impl Dial for Tcp {
             }
             other => other?,
         };
-        over_tcp(stream, until)
+        over_tcp(stream, deadline)
     }
 }
 
@@ -108,14 +108,14 @@ impl Dial for Tcp {
 ///
 /// # Errors
 /// If the stream is no longer connected.
-pub fn over_tcp(stream: TcpStream, until: Instant) -> io::Result<Transport> {
+pub fn over_tcp(stream: TcpStream, deadline: Instant) -> io::Result<Transport> {
     // Send small messages at once, instead of collecting them (Nagle's algorithm).
     stream.set_nodelay(true)?;
     let peer = stream.peer_addr()?;
     // A dual-stack socket reports IPv4 peers as ::ffff:a.b.c.d; one address, one spelling.
     let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
     let stream = Arc::new(stream);
-    let half = || TcpHalf { stream: Arc::clone(&stream), until, in_force: Duration::MAX };
+    let half = || TcpHalf { stream: Arc::clone(&stream), deadline, in_force: Duration::MAX };
     let (reader, writer) = (Box::new(half()), Box::new(half()));
     let hang_up = Arc::new(move || {
         // An error means that the connection has ended already.
@@ -131,7 +131,7 @@ const NOTHING_TAKEN: &str = "nothing more was taken in time";
 /// Both halves share one socket: reading and writing work on `&TcpStream`.
 struct TcpHalf {
     stream: Arc<TcpStream>,
-    until: Instant,
+    deadline: Instant,
     /// The socket's timeout in this direction, as we last set it.
     in_force: Duration,
 }
@@ -149,7 +149,7 @@ impl TcpHalf {
         mut act: impl FnMut(&TcpStream) -> io::Result<usize>,
     ) -> io::Result<usize> {
         loop {
-            let left = self.until.saturating_duration_since(Instant::now());
+            let left = self.deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Err(io::Error::new(ErrorKind::TimedOut, late));
             }
@@ -185,8 +185,8 @@ impl Write for TcpHalf {
 }
 
 impl ReadHalf for TcpHalf {
-    fn set_deadline(&mut self, until: Instant) {
-        self.until = until;
+    fn set_deadline(&mut self, deadline: Instant) {
+        self.deadline = deadline;
     }
 
     fn has_ended(&self) -> bool {
@@ -225,8 +225,8 @@ fn has_ended(stream: &TcpStream) -> bool {
 }
 
 impl WriteHalf for TcpHalf {
-    fn set_deadline(&mut self, until: Instant) {
-        self.until = until;
+    fn set_deadline(&mut self, deadline: Instant) {
+        self.deadline = deadline;
     }
 }
 
@@ -235,7 +235,7 @@ impl WriteHalf for TcpHalf {
 pub fn pair(room: usize, a: SocketAddr, b: SocketAddr) -> (Transport, Transport) {
     let (there, back) = (Arc::new(Pipe::new(room)), Arc::new(Pipe::new(room)));
     let end = |peer, input: &Arc<Pipe>, output: &Arc<Pipe>| {
-        let half = |pipe: &Arc<Pipe>| Box::new(PipeHalf { pipe: Arc::clone(pipe), until: Instant::now() + CONNECT_TIME });
+        let half = |pipe: &Arc<Pipe>| Box::new(PipeHalf { pipe: Arc::clone(pipe), deadline: Instant::now() + CONNECT_TIMEOUT });
         let pipes = [Arc::clone(input), Arc::clone(output)];
         let hang_up = Arc::new(move || pipes.iter().for_each(|pipe| pipe.close()));
         Transport { peer, reader: half(input), writer: half(output), hang_up }
@@ -267,13 +267,13 @@ impl Pipe {
     /// Waits until `ready` is true, or fails at the deadline.
     fn wait(
         &self,
-        until: Instant,
+        deadline: Instant,
         late: &'static str,
         ready: impl Fn(&VecDeque<u8>, bool) -> bool,
     ) -> io::Result<MutexGuard<'_, (VecDeque<u8>, bool)>> {
         let mut state = self.lock();
         loop {
-            let left = until.saturating_duration_since(Instant::now());
+            let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Err(io::Error::new(ErrorKind::TimedOut, late));
             }
@@ -287,7 +287,7 @@ impl Pipe {
 
 struct PipeHalf {
     pipe: Arc<Pipe>,
-    until: Instant,
+    deadline: Instant,
 }
 
 impl Drop for PipeHalf {
@@ -298,7 +298,7 @@ impl Drop for PipeHalf {
 
 impl Read for PipeHalf {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let mut state = self.pipe.wait(self.until, NOTHING_CAME, |bytes, open| !bytes.is_empty() || !open)?;
+        let mut state = self.pipe.wait(self.deadline, NOTHING_CAME, |bytes, open| !bytes.is_empty() || !open)?;
         let length = state.0.read(buffer)?;
         self.pipe.changed.notify_all();
         Ok(length)
@@ -308,7 +308,7 @@ impl Read for PipeHalf {
 impl Write for PipeHalf {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let room = self.pipe.room;
-        let mut state = self.pipe.wait(self.until, NOTHING_TAKEN, |waiting, open| waiting.len() < room || !open)?;
+        let mut state = self.pipe.wait(self.deadline, NOTHING_TAKEN, |waiting, open| waiting.len() < room || !open)?;
         if !state.1 {
             return Err(ErrorKind::BrokenPipe.into());
         }
@@ -324,8 +324,8 @@ impl Write for PipeHalf {
 }
 
 impl ReadHalf for PipeHalf {
-    fn set_deadline(&mut self, until: Instant) {
-        self.until = until;
+    fn set_deadline(&mut self, deadline: Instant) {
+        self.deadline = deadline;
     }
 
     fn has_ended(&self) -> bool {
@@ -334,7 +334,7 @@ impl ReadHalf for PipeHalf {
 }
 
 impl WriteHalf for PipeHalf {
-    fn set_deadline(&mut self, until: Instant) {
-        self.until = until;
+    fn set_deadline(&mut self, deadline: Instant) {
+        self.deadline = deadline;
     }
 }

@@ -4,12 +4,12 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use super::{Message, MessageError, Messages};
+use super::{Message, MessageError, MessageReader};
 use crate::s04_handshake::transport::{Dial, Hangup, ReadHalf, Transport, WriteHalf};
 use crate::s04_handshake::{Handshake, HandshakeError, exchange};
 
 /// The longest time for connecting and the handshake together.
-pub const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
+pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A connection on which both handshakes have been exchanged. Dropping it, or its
 /// [`Line`], hangs up.
@@ -21,7 +21,7 @@ pub struct Connection {
     /// The peer's handshake.
     pub theirs: Handshake,
     /// What they send.
-    pub input: Messages<Box<dyn ReadHalf>>,
+    pub input: MessageReader<Box<dyn ReadHalf>>,
     /// What we send.
     pub output: Box<dyn WriteHalf>,
     /// Ends the connection.
@@ -42,10 +42,10 @@ impl Connection {
     ///
     /// # Errors
     /// If the peer cannot be reached, or does not serve this torrent.
-    pub fn open(dial: &dyn Dial, peer: SocketAddr, ours: &Handshake, until: Instant) -> Result<Connection, HandshakeError> {
-        let until = until.min(Instant::now() + HANDSHAKE_TIME);
-        let mut transport = dial.dial(peer, until)?;
-        transport.set_deadline(until);
+    pub fn open(dial: &dyn Dial, peer: SocketAddr, ours: &Handshake, deadline: Instant) -> Result<Connection, HandshakeError> {
+        let deadline = deadline.min(Instant::now() + HANDSHAKE_TIMEOUT);
+        let mut transport = dial.dial(peer, deadline)?;
+        transport.set_deadline(deadline);
         let theirs = exchange(&mut transport, ours)?;
         Ok(Connection::new(transport, *ours, theirs))
     }
@@ -53,7 +53,7 @@ impl Connection {
     /// Makes a connection of a transport whose handshakes have been exchanged already.
     pub fn new(transport: Transport, ours: Handshake, theirs: Handshake) -> Connection {
         let Transport { peer, reader, writer, hang_up } = transport;
-        Connection { peer, ours, theirs, input: Messages::new(reader), output: writer, line: Line(hang_up) }
+        Connection { peer, ours, theirs, input: MessageReader::new(reader), output: writer, line: Line(hang_up) }
     }
 
     /// Whether both sides have set a reserved bit: then its extension is agreed on.
@@ -67,9 +67,9 @@ impl Connection {
     }
 
     /// Sets one deadline for both directions.
-    pub fn set_deadline(&mut self, until: Instant) {
-        self.input.get_mut().set_deadline(until);
-        self.output.set_deadline(until);
+    pub fn set_deadline(&mut self, deadline: Instant) {
+        self.input.get_mut().set_deadline(deadline);
+        self.output.set_deadline(deadline);
     }
 
     /// Sends one message.
@@ -91,7 +91,7 @@ impl Connection {
     /// Reads one message.
     ///
     /// # Errors
-    /// As [`Messages::read`].
+    /// As [`MessageReader::read`].
     pub fn read(&mut self) -> Result<Message<'_>, MessageError> {
         self.input.read()
     }

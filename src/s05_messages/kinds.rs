@@ -5,7 +5,7 @@ use super::BLOCK_LENGTH;
 /// The longest message that is read, in bytes, unless it is a bitfield. Of the known
 /// messages, only blocks and metadata pieces exceed a few KiB, and those stay below 17 KiB.
 /// Not more, since fifty peers can each make us keep a message of this length.
-pub const LONGEST_MESSAGE: usize = 128 << 10;
+pub const MAX_MESSAGE_LENGTH: usize = 128 << 10;
 
 /// Returns the longest that a message may be in a torrent with this many pieces, in bytes, its id
 /// included. If the id has not come yet, it may be a bitfield's.
@@ -13,8 +13,8 @@ pub fn longest(id: Option<u8>, pieces: u32) -> usize {
     match id {
         // Id, index and begin, before the block.
         Some(7) => 9 + BLOCK_LENGTH as usize,
-        Some(5) | None => LONGEST_MESSAGE.max(1 + pieces.div_ceil(8) as usize),
-        Some(_) => LONGEST_MESSAGE,
+        Some(5) | None => MAX_MESSAGE_LENGTH.max(1 + pieces.div_ceil(8) as usize),
+        Some(_) => MAX_MESSAGE_LENGTH,
     }
 }
 

@@ -31,14 +31,14 @@ use crate::s01_bencode::printable;
 use crate::s02_metainfo::{FileEntry, Info, MAX_PIECE_LENGTH, MAX_PIECES, MAX_TORRENT_FILE, Metainfo, MetainfoError};
 
 /// The most pieces that we aim for: 40 KiB of hashes. Content that would need pieces longer
-/// than [`LONGEST_CHOICE`] gets more.
+/// than [`MAX_PIECE_CHOICE`] gets more.
 const PIECES_MEANT: u64 = 2048;
 /// The shortest piece length that we choose, in bytes: a block (stage 9). Shorter pieces would
 /// only add hashes.
-const SHORTEST_CHOICE: u64 = 16 << 10;
+const MIN_PIECE_CHOICE: u64 = 16 << 10;
 /// The longest piece length that we choose, in bytes. A peer can pass on only whole pieces, so
 /// they must not be too long.
-const LONGEST_CHOICE: u64 = 16 << 20;
+const MAX_PIECE_CHOICE: u64 = 16 << 20;
 
 /// What a torrent says besides its content.
 #[derive(Debug, Clone, Default)]
@@ -288,7 +288,7 @@ impl Created {
 /// content, or as close to that as possible. More pieces make a large .torrent; fewer
 /// make each wrong piece expensive.
 pub fn piece_length_for(length: u64) -> u64 {
-    length.div_ceil(PIECES_MEANT).clamp(SHORTEST_CHOICE, LONGEST_CHOICE).next_power_of_two()
+    length.div_ceil(PIECES_MEANT).clamp(MIN_PIECE_CHOICE, MAX_PIECE_CHOICE).next_power_of_two()
 }
 
 /// Encodes the info dictionary. [`dictionary`] sorts the keys.

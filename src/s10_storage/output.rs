@@ -17,7 +17,7 @@ use crate::s05_messages::bitfield::Bitfield;
 
 /// The shortest piece, in bytes, that shows which torrent the content belongs to. In real
 /// torrents only the last piece is shorter.
-const SHORTEST_PROOF: u32 = 1024;
+const MIN_PROOF: u32 = 1024;
 
 /// An output that is ready to be downloaded to.
 pub struct Output {
@@ -121,7 +121,7 @@ impl Output {
 /// same in any two files.
 pub fn is_part_of(info: &Info, right: &Bitfield) -> bool {
     let mut zeros: HashMap<u32, [u8; 20]> = HashMap::new();
-    let long = |piece: &PieceIndex| info.piece_size(*piece) >= SHORTEST_PROOF;
+    let long = |piece: &PieceIndex| info.piece_size(*piece) >= MIN_PROOF;
     info.pieces().filter(|piece| right.has(piece.get())).filter(long).any(|piece| {
         let length = info.piece_size(piece); // one of two: the last piece has its own
         info.piece_hash(piece) != *zeros.entry(length).or_insert_with(|| hash_of_zeros(length))

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 #[derive(Debug)]
 pub struct PeerStats {
     address: SocketAddr,
-    /// The address the peer listens on, if it has dialled us and said so.
+    /// The address the peer listens on, if it has dialed us and said so.
     listens: OnceLock<SocketAddr>,
     start: Instant,
     downloaded: AtomicU64,
@@ -42,7 +42,7 @@ impl PeerStats {
         }
     }
 
-    /// The address at which others can reach the peer, if we know it. A peer that dialled us did so
+    /// The address at which others can reach the peer, if we know it. A peer that dialed us did so
     /// from another port than the one it listens on.
     pub fn address(&self) -> SocketAddr {
         *self.listens.get().unwrap_or(&self.address)

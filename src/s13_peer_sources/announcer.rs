@@ -8,23 +8,23 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::signals::Wake;
-use super::source::{Finder, PeerSource};
+use super::source::{PeerSource, SourceHandle};
 use crate::s02_metainfo::InfoHash;
 use crate::s03_tracker::names::Lookups;
 use crate::s03_tracker::reach::NamedBy;
-use crate::s03_tracker::{Announce, Announced, Event, PeerId, Retry, Tier, Tracker, TrackerError};
+use crate::s03_tracker::{AnnounceRequest, AnnounceResponse, Event, PeerId, Retry, Tier, Tracker, TrackerError};
 use crate::s07_extension::BoxError;
 
 /// Time limit of one announce, with all trackers of the tier.
-const ANNOUNCE_TIME: Duration = Duration::from_secs(15);
+const ANNOUNCE_TIMEOUT: Duration = Duration::from_secs(15);
 /// Time limit of the last one, `stopped`. The user waits for it.
-const STOPPED_TIME: Duration = Duration::from_secs(2);
+const STOPPED_TIMEOUT: Duration = Duration::from_secs(2);
 /// Time limit for looking up the peers that a tracker names by host.
-const NAMES_TIME: Duration = Duration::from_secs(5);
+const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
 /// Most host names of one answer that are reported as unknown.
 const MAX_REPORTED: usize = 3;
 /// Pause between two announces where the tracker asks for none.
-const INTERVAL: Duration = Duration::from_secs(30 * 60);
+const DEFAULT_INTERVAL: Duration = Duration::from_secs(30 * 60);
 /// Shortest pause that we keep. A tracker that asks for 0 s would be asked without end.
 const MIN_INTERVAL: Duration = Duration::from_secs(30);
 /// Longest one. A tracker may also ask for a billion years.
@@ -37,7 +37,7 @@ pub struct Announcer {
     tier: Tier,
     trackers: Arc<Vec<Box<dyn Tracker>>>,
     /// The next request. Our peer id and key stay the same for the whole session.
-    request: Announce,
+    request: AnnounceRequest,
     /// Pause after the first failure; it doubles with each further one.
     retry: Duration,
     /// Announces in a row that no tracker of the tier took.
@@ -58,7 +58,7 @@ impl Announcer {
         peer_id: PeerId,
         retry: Duration,
     ) -> Announcer {
-        let request = Announce { key: Some(rand::random()), ..Announce::new(info_hash, peer_id, 1) };
+        let request = AnnounceRequest { key: Some(rand::random()), ..AnnounceRequest::new(info_hash, peer_id, 1) };
         let (name, tier) = (urls.first().cloned().unwrap_or_default(), Tier::new(urls));
         let (failures, started, completed, names) = Default::default();
         Announcer { name, tier, trackers, request, retry, failures, started, completed, names }
@@ -73,7 +73,7 @@ impl Announcer {
     }
 
     /// Announces once. Returns when the next announce is due, or nothing if there must be none.
-    fn announce(&mut self, finder: &Finder) -> Option<Pause> {
+    fn announce(&mut self, finder: &SourceHandle) -> Option<Pause> {
         // `started` comes first, for as long as it takes: a tracker that has not taken it does not
         // know us, and `completed` from a stranger would spoil its count of downloads.
         self.request.event = match (self.started, self.completed) {
@@ -83,7 +83,7 @@ impl Announcer {
         };
         (self.request.uploaded, self.request.downloaded, self.request.left) = finder.counters();
         let since = Instant::now();
-        match self.tier.announce(&self.trackers, &self.request, since + ANNOUNCE_TIME) {
+        match self.tier.announce(&self.trackers, &self.request, since + ANNOUNCE_TIMEOUT) {
             Ok((url, answer)) => {
                 self.started = true;
                 self.failures = 0;
@@ -101,7 +101,7 @@ impl Announcer {
             Err(tried) => {
                 let never = tried.iter().all(|(_, error)| is_final(error));
                 let backoff = self.retry * 2u32.pow(self.failures.min(7));
-                let pause = wanted_pause(&tried).unwrap_or(backoff.min(INTERVAL));
+                let pause = wanted_pause(&tried).unwrap_or(backoff.min(DEFAULT_INTERVAL));
                 self.failures += 1;
                 report_failures(finder, tried);
                 // A tracker that fails is left alone even where there are no peers.
@@ -111,21 +111,21 @@ impl Announcer {
     }
 
     /// Says goodbye, so that the tracker stops naming us to others.
-    fn say_goodbye(&mut self, finder: &Finder) {
+    fn say_goodbye(&mut self, finder: &SourceHandle) {
         // Without `started` no tracker knows us.
         if !self.started {
             return;
         }
         (self.request.uploaded, self.request.downloaded, self.request.left) = finder.counters();
         (self.request.event, self.request.numwant) = (Some(Event::Stopped), Some(0));
-        match self.tier.announce(&self.trackers, &self.request, Instant::now() + STOPPED_TIME) {
+        match self.tier.announce(&self.trackers, &self.request, Instant::now() + STOPPED_TIMEOUT) {
             Ok((url, answer)) => finder.announced(&url, Some(Event::Stopped), &answer),
             Err(tried) => report_failures(finder, tried),
         }
     }
 
     /// Hands over the peers of an answer. Returns whether anybody still wants them.
-    fn hand_over(&self, finder: &Finder, url: &str, answer: &Announced) -> bool {
+    fn hand_over(&self, finder: &SourceHandle, url: &str, answer: &AnnounceResponse) -> bool {
         let found = |peers: &[SocketAddr]| finder.found(NamedBy::Tracker(answer.from), peers.to_vec());
         let report = || finder.announced(url, self.request.event, answer);
         if answer.named.is_empty() {
@@ -136,7 +136,7 @@ impl Announcer {
         if !found(&answer.peers) {
             return false;
         }
-        let (looked_up, lost) = self.names.find_peers(&answer.named, Instant::now() + NAMES_TIME);
+        let (looked_up, lost) = self.names.find_peers(&answer.named, Instant::now() + LOOKUP_TIMEOUT);
         // A tracker whose names all lead nowhere has failed, and "names 1 peer" would be misleading.
         let useless = answer.peers.is_empty() && looked_up.is_empty();
         if !useless {
@@ -155,7 +155,7 @@ impl PeerSource for Announcer {
         self.name.clone()
     }
 
-    fn run(mut self: Box<Self>, mut finder: Finder) -> Result<(), BoxError> {
+    fn run(mut self: Box<Self>, mut finder: SourceHandle) -> Result<(), BoxError> {
         while let Some(pause) = self.announce(&finder) {
             match pause.wait(&mut finder) {
                 Wake::Due | Wake::Hungry => {}
@@ -183,7 +183,7 @@ struct Pause {
 impl Pause {
     /// Waits until the next announce is due. Hunger brings it nearer, but the tracker's minimum
     /// holds: a client that has no peers is not the tracker's emergency.
-    fn wait(self, finder: &mut Finder) -> Wake {
+    fn wait(self, finder: &mut SourceHandle) -> Wake {
         let mut pause = self.usual;
         loop {
             finder.again(self.since, pause);
@@ -196,8 +196,8 @@ impl Pause {
 }
 
 /// Returns the larger of `interval` and `min interval`, within our bounds.
-fn interval(answer: &Announced) -> Duration {
-    let asked = answer.interval.max(answer.min_interval).unwrap_or(INTERVAL);
+fn interval(answer: &AnnounceResponse) -> Duration {
+    let asked = answer.interval.max(answer.min_interval).unwrap_or(DEFAULT_INTERVAL);
     asked.clamp(MIN_INTERVAL, MAX_INTERVAL)
 }
 
@@ -216,7 +216,7 @@ fn is_final(error: &TrackerError) -> bool {
     matches!(error, Failure { retry: Retry::Never, .. } | OffLimits(_) | Scheme { .. })
 }
 
-fn report_failures(finder: &Finder, tried: Vec<(String, TrackerError)>) {
+fn report_failures(finder: &SourceHandle, tried: Vec<(String, TrackerError)>) {
     for (url, error) in tried {
         finder.failed(format!("{url}: {error}"));
     }

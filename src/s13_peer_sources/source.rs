@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::signals::{Heard, Signals, Wake};
 use crate::s02_metainfo::InfoHash;
 use crate::s03_tracker::reach::{NamedBy, part};
-use crate::s03_tracker::{Announced, Event};
+use crate::s03_tracker::{AnnounceResponse, Event};
 use crate::s04_handshake::Handshake;
 use crate::s05_messages::connection::Connection;
 use crate::s07_extension::BoxError;
@@ -27,7 +27,7 @@ pub trait PeerSource: Send {
     ///
     /// # Errors
     /// If it can never find any. Other sources go on.
-    fn run(self: Box<Self>, finder: Finder) -> Result<(), BoxError>;
+    fn run(self: Box<Self>, finder: SourceHandle) -> Result<(), BoxError>;
 
     /// Returns whether it only waits for peers to come, as a listener does. It never runs out of
     /// peers, and may never have one, so a download without any other source has no hope.
@@ -38,12 +38,12 @@ pub trait PeerSource: Send {
 
 /// What a source reports.
 pub enum SourceReport {
-    /// It has found peers at these addresses, all of which may be dialled.
+    /// It has found peers at these addresses, all of which may be dialed.
     Found(Vec<SocketAddr>),
-    /// A peer has dialled us; the handshakes are done.
+    /// A peer has dialed us; the handshakes are done.
     Met(Box<Connection>),
     /// A tracker has taken an announce.
-    Announced {
+    AnnounceResponse {
         /// The source's name.
         source: String,
         /// URL of the tracker of its tier that answered.
@@ -87,43 +87,43 @@ pub struct SourceHost {
     pub counters: Arc<Counters>,
     /// Makes our handshake, as it is at this moment. Only a source whose peers dial us needs it.
     pub handshake: Arc<dyn Fn() -> Handshake + Send + Sync>,
-    /// Most handshakes at the same time with peers that have dialled us.
+    /// Most handshakes at the same time with peers that have dialed us.
     pub max_handshakes: usize,
     /// Takes a report, on any thread; returns whether anybody still wants reports.
     pub report: Arc<dyn Fn(SourceReport) -> bool + Send + Sync>,
 }
 
 /// What a source has in its hands while it runs: it reports through this, and waits on it.
-pub struct Finder {
+pub struct SourceHandle {
     name: String,
     number: usize,
     host: SourceHost,
     heard: Heard,
 }
 
-impl Finder {
-    pub(super) fn new(name: String, number: usize, host: SourceHost) -> Finder {
-        Finder { name, number, host, heard: Heard::default() }
+impl SourceHandle {
+    pub(super) fn new(name: String, number: usize, host: SourceHost) -> SourceHandle {
+        SourceHandle { name, number, host, heard: Heard::default() }
     }
 
-    /// Returns what hands over peers that have dialled us.
-    pub fn introducer(&self) -> Introducer {
-        Introducer(self.host.clone())
+    /// Returns what hands over peers that have dialed us.
+    pub fn introducer(&self) -> IncomingPeers {
+        IncomingPeers(self.host.clone())
     }
 
-    /// Reports addresses, without those that must not be dialled: that depends on where they come
+    /// Reports addresses, without those that must not be dialed: that depends on where they come
     /// from. Returns whether anybody still wants them.
     pub fn found(&self, by: NamedBy, addresses: Vec<SocketAddr>) -> bool {
         // Checked here, where all sources pass: none of them can forget it.
-        let (dialled, refused) = part(addresses, by);
+        let (dialed, refused) = part(addresses, by);
         refused.into_iter().for_each(|refused| self.say(refused));
-        (self.host.report)(SourceReport::Found(dialled))
+        (self.host.report)(SourceReport::Found(dialed))
     }
 
     /// Reports that a tracker has taken an announce.
-    pub fn announced(&self, tracker: &str, event: Option<Event>, answer: &Announced) {
+    pub fn announced(&self, tracker: &str, event: Option<Event>, answer: &AnnounceResponse) {
         let warning = answer.warning.iter().map(|text| format!("it warns: {text}"));
-        (self.host.report)(SourceReport::Announced {
+        (self.host.report)(SourceReport::AnnounceResponse {
             source: self.name.clone(),
             tracker: tracker.to_owned(),
             event,
@@ -162,9 +162,9 @@ impl Finder {
 
 /// Hands over connections, from any thread.
 #[derive(Clone)]
-pub struct Introducer(SourceHost);
+pub struct IncomingPeers(SourceHost);
 
-impl Introducer {
+impl IncomingPeers {
     /// Makes our handshake, as it is at this moment.
     pub fn handshake(&self) -> Handshake {
         (self.0.handshake)()
@@ -190,14 +190,14 @@ impl PeerSource for Given {
         self.0.clone()
     }
 
-    fn run(self: Box<Self>, finder: Finder) -> Result<(), BoxError> {
+    fn run(self: Box<Self>, finder: SourceHandle) -> Result<(), BoxError> {
         finder.found(NamedBy::User, self.0.to_socket_addrs()?.collect());
         Ok(())
     }
 }
 
 /// An address in a magnet link, `x.pe`, and the link's info hash. The user has typed the link,
-/// but somebody else may have written it, so not everything that it names is dialled.
+/// but somebody else may have written it, so not everything that it names is dialed.
 pub struct Linked(pub String, pub InfoHash);
 
 impl PeerSource for Linked {
@@ -205,7 +205,7 @@ impl PeerSource for Linked {
         self.0.clone()
     }
 
-    fn run(self: Box<Self>, finder: Finder) -> Result<(), BoxError> {
+    fn run(self: Box<Self>, finder: SourceHandle) -> Result<(), BoxError> {
         finder.found(NamedBy::Link(self.1), self.0.to_socket_addrs()?.collect());
         Ok(())
     }

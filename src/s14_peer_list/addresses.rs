@@ -1,7 +1,7 @@
 //! The addresses we know, and what came of each: whom to dial next.
 //!
 //! To name an address costs nothing, and one IP could be named with thousands of ports. So both the
-//! room in here and the turns to be dialled are shared by IP.
+//! room in here and the turns to be dialed are shared by IP.
 //!
 //! ```text
 //!           found                 next                  ended: it is tried again later
@@ -22,25 +22,25 @@ use crate::s04_handshake::origin::Origin;
 
 /// How many addresses are remembered.
 pub const REMEMBERED: usize = 2000;
-/// How often an address is dialled again after a failure, unless it is of use in between.
+/// How often an address is dialed again after a failure, unless it is of use in between.
 const MAX_RETRIES: u32 = 5;
 /// The early second chance comes after this part of the usual pause.
 const EARLY: u32 = 8;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// To be dialled from this time on.
+    /// To be dialed from this time on.
     Due(Instant),
-    /// Being dialled, or connected.
+    /// Being dialed, or connected.
     Busy,
-    /// Not dialled any more, unless the reason for that goes away.
+    /// Not dialed any more, unless the reason for that goes away.
     GivenUp,
 }
 
 /// What is known of an address.
 struct Entry {
     state: State,
-    /// How often it has been dialled since it was last of use; that last time counts as one.
+    /// How often it has been dialed since it was last of use; that last time counts as one.
     attempts: u32,
     /// It has used its early second chance since then.
     was_early: bool,
@@ -57,11 +57,11 @@ pub enum Found {
     Known,
     /// Nobody is let in from there.
     Banned,
-    /// Many ports of its IP have been dialled, and nobody was at any of them.
+    /// Many ports of its IP have been dialed, and nobody was at any of them.
     NobodyThere,
     /// There is no room for another address of its IP.
     NoRoom,
-    /// Port 0 cannot be dialled.
+    /// Port 0 cannot be dialed.
     NoPort,
 }
 
@@ -74,13 +74,13 @@ pub struct Addresses {
 }
 
 impl Addresses {
-    /// An empty one. A failed address is dialled again after `retry`, then after twice that, and so
+    /// An empty one. A failed address is dialed again after `retry`, then after twice that, and so
     /// on.
     pub fn new(retry: Duration) -> Addresses {
         Addresses { entries: HashMap::new(), bans: Bans::default(), failed_ports: FailedPorts::default(), retry }
     }
 
-    /// Remembers an address that somebody has named, if it is new and worth dialling.
+    /// Remembers an address that somebody has named, if it is new and worth dialing.
     pub fn found(&mut self, address: SocketAddr, now: Instant) -> Found {
         if address.port() == 0 {
             return Found::NoPort;
@@ -103,15 +103,15 @@ impl Addresses {
     }
 
     /// Makes room for one more from this origin; returns whether there is any. It makes some to
-    /// spare, since it looks at everything. First those go that are no longer dialled. Then the
-    /// origin with the most gives up a tenth of its own, the most often dialled first.
+    /// spare, since it looks at everything. First those go that are no longer dialed. Then the
+    /// origin with the most gives up a tenth of its own, the most often dialed first.
     fn make_room(&mut self, newcomer: Origin) -> bool {
         self.entries.retain(|_, entry| entry.state != State::GivenUp);
         if self.entries.len() < REMEMBERED {
             return true;
         }
         let all: Vec<SocketAddr> = self.entries.keys().copied().collect();
-        // One that is dialled or connected now counts for its origin, and stays.
+        // One that is dialed or connected now counts for its origin, and stays.
         let holder = |(address, entry): (&SocketAddr, &Entry)| Holder {
             origin: Origin::of(address.ip()),
             worth: matches!(entry.state, State::Due(_)).then_some(()),
@@ -159,9 +159,9 @@ impl Addresses {
         }
     }
 
-    /// Notes that a dialled connection has ended; returns when the address is dialled again.
+    /// Notes that a dialed connection has ended; returns when the address is dialed again.
     ///
-    /// An address that was of use is as good as new. One that was not is dialled later and later,
+    /// An address that was of use is as good as new. One that was not is dialed later and later,
     /// and at last no more. A peer that we had `met` is certainly there, and gets one early second
     /// chance, whatever came before: some peers hang up only to go on in another state. After that
     /// its pauses are as long as those of others.
@@ -184,13 +184,13 @@ impl Addresses {
         again.then_some(now + pause)
     }
 
-    /// Notes that there is a peer at this IP: others there are worth dialling.
+    /// Notes that there is a peer at this IP: others there are worth dialing.
     pub fn answered(&mut self, ip: IpAddr) {
         self.failed_ports.answered(ip);
     }
 
-    /// Notes whether there was a peer at an address that has been dialled. If many ports of its IP
-    /// have failed, and none has answered, those that have not been dialled yet are removed. They
+    /// Notes whether there was a peer at an address that has been dialed. If many ports of its IP
+    /// have failed, and none has answered, those that have not been dialed yet are removed. They
     /// may be found again once a peer there has answered.
     fn count_failed_port(&mut self, address: SocketAddr, met: bool) {
         let ip = address.ip();
@@ -214,7 +214,7 @@ impl Addresses {
         }
     }
 
-    /// Makes an address due again that was given up because its peer had dialled us: that
+    /// Makes an address due again that was given up because its peer had dialed us: that
     /// connection has ended.
     pub fn revive(&mut self, address: SocketAddr, now: Instant) {
         self.revive_at(now + self.retry, address);
@@ -230,8 +230,8 @@ impl Addresses {
         self.revive_at(soon, address);
     }
 
-    /// Notes that the peer at a dialled address is here already, or another peer that uses its id.
-    /// The address is dialled a few more times, each after a pause in which the other connection
+    /// Notes that the peer at a dialed address is here already, or another peer that uses its id.
+    /// The address is dialed a few more times, each after a pause in which the other connection
     /// may have ended.
     pub fn may_be_a_double(&mut self, address: SocketAddr, now: Instant) {
         let again = State::Due(now + UNPROVED * self.retry);
@@ -278,12 +278,12 @@ impl Addresses {
         self.bans.has(address) || self.bans.bars(address) && !proved
     }
 
-    /// Whether every address has been dialled twice, or is not dialled any more.
+    /// Whether every address has been dialed twice, or is not dialed any more.
     pub fn all_tried_twice(&self) -> bool {
         self.entries.values().all(|entry| entry.state == State::GivenUp || entry.attempts >= 2)
     }
 
-    /// Whether no address can be dialled, now or later, and none is busy.
+    /// Whether no address can be dialed, now or later, and none is busy.
     pub fn is_hopeless(&self) -> bool {
         self.entries.values().all(|entry| entry.state == State::GivenUp)
     }

@@ -17,7 +17,7 @@ const STRIKES: u32 = 3;
 const PIECES_PER_STRIKE: u32 = 10;
 /// How many bans are remembered, as many as addresses; then the oldest is forgotten. To push one
 /// out, a stranger needs 2,000 bans of its own, and each costs it a whole piece of data.
-pub const MOST_BANS: usize = 2_000;
+pub const MAX_BANS: usize = 2_000;
 
 /// The bans, the oldest first, and the reputation of each IP.
 #[derive(Debug, Default)]
@@ -44,7 +44,7 @@ impl Bans {
         }
         self.reputes.entry(Origin::of(address.ip())).or_default().strikes += 1;
         self.order.push_back(address);
-        if self.order.len() > MOST_BANS {
+        if self.order.len() > MAX_BANS {
             self.forget_oldest();
         }
     }
@@ -65,7 +65,7 @@ impl Bans {
     /// come after that earn nothing.
     pub fn credit(&mut self, address: SocketAddr, pieces: u32) {
         let origin = Origin::of(address.ip());
-        if self.reputes.len() < 2 * MOST_BANS || self.reputes.contains_key(&origin) {
+        if self.reputes.len() < 2 * MAX_BANS || self.reputes.contains_key(&origin) {
             let repute = self.reputes.entry(origin).or_default();
             repute.pieces = repute.pieces.saturating_add(pieces);
         }
@@ -96,13 +96,13 @@ mod tests {
         let mut bans = Bans::default();
         (1..=3).for_each(|port| bans.add(address(0, port)));
         assert!(bans.bars(address(0, 4)), "three ports are the whole IP");
-        (1..MOST_BANS as u32 - 2).for_each(|number| bans.add(address(number, 1)));
+        (1..MAX_BANS as u32 - 2).for_each(|number| bans.add(address(number, 1)));
         assert!(bans.bars(address(0, 4)));
         bans.add(address(1, 2));
         assert!(!bans.bars(address(0, 4)) && !bans.has(address(0, 1)) && bans.has(address(0, 2)));
         (0..100_000).for_each(|number| bans.add(address(1_000_000 + number, 1)));
-        assert_eq!([bans.order.len(), bans.banned.len(), bans.reputes.len()], [MOST_BANS; 3]);
+        assert_eq!([bans.order.len(), bans.banned.len(), bans.reputes.len()], [MAX_BANS; 3]);
         (0..100_000).for_each(|number| bans.credit(address(2_000_000 + number, 1), 1));
-        assert!(bans.reputes.len() <= 2 * MOST_BANS);
+        assert!(bans.reputes.len() <= 2 * MAX_BANS);
     }
 }

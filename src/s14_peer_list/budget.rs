@@ -14,11 +14,11 @@ const LOBBY: usize = 512;
 /// How many connections there may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Budget {
-    /// Peers that are connected or being dialled.
+    /// Peers that are connected or being dialed.
     pub places: usize,
     /// Connections that peers have made, and that wait for a place.
     pub lobby: usize,
-    /// Peers that have dialled us and have not finished their handshake.
+    /// Peers that have dialed us and have not finished their handshake.
     pub handshakes: usize,
 }
 

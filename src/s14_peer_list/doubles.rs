@@ -15,7 +15,7 @@ const CROSSING: Duration = Duration::from_secs(10);
 /// The same, once a block has gone over the older one. Peers that really dial each other at the
 /// same time are quicker than that.
 const PROVED_CROSSING: Duration = Duration::from_secs(5);
-/// How long a connection that claims to be a peer keeps us from dialling that peer's own address,
+/// How long a connection that claims to be a peer keeps us from dialing that peer's own address,
 /// in pauses after a failed address: a minute.
 pub const UNPROVED: u32 = 4;
 
@@ -26,8 +26,8 @@ pub struct Link {
     pub peer_id: PeerId,
     /// The peer's address.
     pub ip: IpAddr,
-    /// We dialled. Otherwise the peer did.
-    pub dialled: bool,
+    /// We dialed. Otherwise the peer did.
+    pub dialed: bool,
     /// A block has gone over it.
     pub proved: bool,
     /// How long it has existed.
@@ -37,14 +37,14 @@ pub struct Link {
 impl Link {
     /// Whether a new connection leads to the peer of this one, so that one of the two has to end.
     ///
-    /// A peer that has dialled us may be a stranger behind the router of the peer that it claims to
+    /// A peer that has dialed us may be a stranger behind the router of the peer that it claims to
     /// be. So after a while, `unproved`, we dial that peer's own address all the same. If another
-    /// peer is there, it lets us in, and both stay. If it is the same peer, it dialled us itself
+    /// peer is there, it lets us in, and both stay. If it is the same peer, it dialed us itself
     /// and knows that we are connected, so it hangs up: for it our connection comes in, and its own
-    /// was dialled.
+    /// was dialed.
     pub fn is_doubled_by(&self, new: &Link, unproved: Duration) -> bool {
         let is_young = self.age <= unproved;
-        let counts = match (self.dialled, new.dialled) {
+        let counts = match (self.dialed, new.dialed) {
             (true, false) => true,
             (false, true) => is_young,
             _ => is_young || self.proved,
@@ -63,16 +63,16 @@ impl Link {
     /// Whether it was so short that the peer may have hung up only because it is connected to us
     /// already.
     pub fn was_short(&self) -> bool {
-        self.dialled && !self.proved && self.age <= CROSSING
+        self.dialed && !self.proved && self.age <= CROSSING
     }
 
     /// Whether a new connection to the same peer replaces this one.
     ///
     /// When two peers dial each other at the same time, both must keep the same one of the two
-    /// connections: the one that the smaller peer id has dialled.
+    /// connections: the one that the smaller peer id has dialed.
     pub fn is_crossed_by(&self, new: &Link, us: PeerId) -> bool {
-        let stays = new.dialled == (us < new.peer_id);
+        let stays = new.dialed == (us < new.peer_id);
         let window = if self.proved { PROVED_CROSSING } else { CROSSING };
-        stays && self.dialled != new.dialled && self.age <= window
+        stays && self.dialed != new.dialed && self.age <= window
     }
 }

@@ -1,11 +1,11 @@
-//! IPs with many ports and nobody at any of them: when to stop dialling more ports there.
+//! IPs with many ports and nobody at any of them: when to stop dialing more ports there.
 //!
 //! A magnet link or a peer can name a thousand ports of somebody's machine, and have us scan it.
 //! Twenty programs on one machine are a swarm, however, and look the same at first. What tells them
 //! apart is an answer: after [`MAX_FAILED_PORTS`] ports without one, the IP is left alone, until a
 //! peer there answers or comes to us.
 //!
-//! Which addresses are never dialled at all is a table in stage 3
+//! Which addresses are never dialed at all is a table in stage 3
 //! ([`refusal`](crate::s03_tracker::reach::refusal)).
 
 use std::collections::HashMap;
@@ -23,12 +23,12 @@ const MAX_IPS: usize = 2000;
 #[derive(Debug, Default)]
 pub struct FailedPorts {
     /// The number of ports that failed. `None` once a peer has answered: from then on, all ports
-    /// are worth dialling.
+    /// are worth dialing.
     failed: HashMap<Origin, Option<u32>>,
 }
 
 impl FailedPorts {
-    /// Counts a port that was dialled for the first time, and had no peer.
+    /// Counts a port that was dialed for the first time, and had no peer.
     pub fn count(&mut self, ip: IpAddr) {
         self.make_room();
         if let Some(failed) = self.failed.entry(Origin::of(ip)).or_insert(Some(0)) {
@@ -42,7 +42,7 @@ impl FailedPorts {
         self.failed.insert(Origin::of(ip), None);
     }
 
-    /// Whether no more ports of this IP are dialled.
+    /// Whether no more ports of this IP are dialed.
     pub fn is_enough(&self, ip: IpAddr) -> bool {
         self.failed.get(&Origin::of(ip)).is_some_and(|failed| failed.is_some_and(|failed| failed >= MAX_FAILED_PORTS))
     }

@@ -1,6 +1,6 @@
 //! Who gets the next place, and who has to leave one.
 //!
-//! A free place goes to the IP with the fewest places, whether we dial that peer or it has dialled
+//! A free place goes to the IP with the fewest places, whether we dial that peer or it has dialed
 //! us. When all places are taken and others wait, one peer goes: one of an IP that has too many,
 //! one that is of no use, or now and then the slowest. The others get a chance to be faster.
 
@@ -11,7 +11,7 @@ use super::sharing::{Holder, first_to_go, makes_way};
 use crate::s04_handshake::origin::Origin;
 use crate::s11_work_queue::PeerNumber;
 
-/// How long nobody is dialled once the system has refused another connection.
+/// How long nobody is dialed once the system has refused another connection.
 const REST: Duration = Duration::from_secs(1);
 /// How long a peer keeps a place that others need, after its last block.
 const USELESS_TIME: Duration = Duration::from_secs(180);
@@ -28,7 +28,7 @@ pub struct Member {
     pub number: PeerNumber,
     /// What its place counts against.
     pub origin: Origin,
-    /// What has gone over the connection. `None` while it is being dialled: such a peer never makes
+    /// What has gone over the connection. `None` while it is being dialed: such a peer never makes
     /// way, since nothing is known of it yet.
     pub activity: Option<Activity>,
 }
@@ -114,8 +114,8 @@ type Worth = (u64, Instant);
 /// never judged by a moment.
 #[derive(Default)]
 pub struct Places {
-    /// The last free place went to an address that we dialled, and not to a connection that waited.
-    last_was_dialled: bool,
+    /// The last free place went to an address that we dialed, and not to a connection that waited.
+    last_was_dialed: bool,
     /// When we may dial again, after the system has refused another connection.
     rests_until: Option<Instant>,
     /// When this turn began.
@@ -128,16 +128,16 @@ pub struct Places {
 impl Places {
     /// Notes that a free place was filled: with an address that we dial, or with a connection that
     /// waited.
-    pub fn filled(&mut self, dialled: bool) {
-        self.last_was_dialled = dialled;
+    pub fn filled(&mut self, dialed: bool) {
+        self.last_was_dialed = dialed;
     }
 
-    /// Notes that the system has refused another connection: nobody is dialled for a while.
+    /// Notes that the system has refused another connection: nobody is dialed for a while.
     pub fn rest(&mut self, now: Instant) {
         self.rests_until = Some(now + REST);
     }
 
-    /// Whether nobody is dialled for now.
+    /// Whether nobody is dialed for now.
     pub fn rests(&self, now: Instant) -> bool {
         self.rests_until.is_some_and(|until| now < until)
     }
@@ -148,7 +148,7 @@ impl Places {
     pub fn receives_first(&self, held: &[Origin], contenders: Contenders) -> bool {
         let Contenders { waits: Some(waits), named: Some(named) } = contenders else { return contenders.waits.is_some() };
         let places = |origin: Origin| held.iter().filter(|held| **held == origin).count();
-        places(waits) < places(named) || (places(waits) == places(named) && self.last_was_dialled)
+        places(waits) < places(named) || (places(waits) == places(named) && self.last_was_dialed)
     }
 
     /// All places are taken: returns the peer that has to leave its place to one of the contenders,

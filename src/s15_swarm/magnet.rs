@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::{Ended, Swarm, SwarmMessage};
 use crate::s05_messages::Message;
-use crate::s05_messages::connection::{Connection, HANDSHAKE_TIME};
+use crate::s05_messages::connection::{Connection, HANDSHAKE_TIMEOUT};
 use crate::s07_extension::{EXTENDED, EXTENSION_BIT, Extensions, exchange_extensions};
 use crate::s08_metadata::{MetadataError, NAME, fetch_metadata, offered_size};
 use crate::s12_session::IDLE_TIMEOUT;
@@ -23,11 +23,11 @@ const FETCHES: [usize; 2] = [4, 1];
 const LARGE: usize = 2 << 20;
 /// The number of changes in what a peer lacks that are reported. A peer can offer the info
 /// dictionary and take the offer back with each message.
-const MOST_TOLD: usize = 8;
+const MAX_TOLD: usize = 8;
 /// The time after which a waiting thread checks again whether the info dictionary is there.
 const TICK: Duration = Duration::from_millis(100);
 /// The longest time for one peer to send the whole info dictionary.
-const FETCH_TIME: Duration = Duration::from_secs(600);
+const FETCH_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// Returns the torrent once it is known, from this peer or another; `None` if the swarm is over.
 pub(super) fn fetch_info_first(
@@ -35,7 +35,7 @@ pub(super) fn fetch_info_first(
     connection: &mut Connection,
     extensions: &mut Extensions,
 ) -> Result<Option<Arc<Torrent>>, Ended> {
-    connection.set_deadline(Instant::now() + HANDSHAKE_TIME);
+    connection.set_deadline(Instant::now() + HANDSHAKE_TIMEOUT);
     if connection.theirs.has_bit(EXTENSION_BIT) {
         match exchange_extensions(connection, extensions) {
             // The peer cannot give the info dictionary, but it can give pieces later.
@@ -59,7 +59,7 @@ pub(super) fn fetch_info_first(
         }
         let offers = extensions.theirs.id(NAME).is_some() && extensions.theirs.said.metadata_size.is_some();
         let lacks = lacks(connection, offers, done);
-        if lacks != told && changes < MOST_TOLD {
+        if lacks != told && changes < MAX_TOLD {
             (told, changes) = (lacks, changes + 1);
             swarm.send(SwarmMessage::Lacks(connection.peer, lacks));
         }
@@ -69,7 +69,7 @@ pub(super) fn fetch_info_first(
                 waiting = None;
                 tries += 1;
                 let gives_way = || over() || place.is_wanted();
-                match fetch_metadata(connection, extensions, swarm.info_hash, Instant::now() + FETCH_TIME, &gives_way) {
+                match fetch_metadata(connection, extensions, swarm.info_hash, Instant::now() + FETCH_TIMEOUT, &gives_way) {
                     Ok(Some(info)) => {
                         done = true;
                         swarm.send(SwarmMessage::Metadata(Box::new(info)));
@@ -110,11 +110,11 @@ fn wait(connection: &mut Connection, extensions: &mut Extensions) -> Result<bool
     match connection.input.read() {
         Ok(Message::Unknown { id: EXTENDED, payload }) => drop(extensions.hear(payload, &mut answers)?),
         Ok(Message::KeepAlive | Message::Unknown { .. }) => {}
-        Ok(_) => connection.input.put_aside()?,
+        Ok(_) => connection.input.defer()?,
         Err(error) if error.is_timeout() => return Ok(false),
         Err(error) => return Err(error.into()),
     }
-    connection.set_deadline(Instant::now() + HANDSHAKE_TIME);
+    connection.set_deadline(Instant::now() + HANDSHAKE_TIMEOUT);
     connection.send_bytes(&answers)?;
     Ok(true)
 }

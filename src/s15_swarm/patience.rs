@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 /// The longest time between two looks that counts. If we were held up for longer, by Ctrl-Z or by a
 /// terminal that takes no output, that is not the peers' fault.
-const MOST_COUNTED: Duration = Duration::from_secs(1);
+const MAX_COUNTED: Duration = Duration::from_secs(1);
 
 /// A download's patience with its peers.
 pub(super) struct Patience {
@@ -27,7 +27,7 @@ impl Patience {
     /// Notes how things are now: the bytes received so far (for a seed, sent), and whether a peer is
     /// connected. To be called again and again.
     pub fn look(&mut self, now: Instant, moved: u64, live: bool) {
-        let held_up = now.duration_since(self.looked).saturating_sub(MOST_COUNTED);
+        let held_up = now.duration_since(self.looked).saturating_sub(MAX_COUNTED);
         self.looked = now;
         self.live = if live { now } else { self.live + held_up };
         self.block = if moved == self.moved { self.block + held_up } else { now };

@@ -1,4 +1,4 @@
-//! A peer's thread, from dialling to the end of its session. The torrent loop always hears of the
+//! A peer's thread, from dialing to the end of its session. The torrent loop always hears of the
 //! end.
 
 use std::io;
@@ -13,7 +13,7 @@ use super::magnet::fetch_info_first;
 use super::{Live, Swarm, SwarmMessage};
 use crate::s02_metainfo::MetainfoError;
 use crate::s04_handshake::HandshakeError;
-use crate::s05_messages::connection::{Connection, HANDSHAKE_TIME};
+use crate::s05_messages::connection::{Connection, HANDSHAKE_TIMEOUT};
 use crate::s05_messages::{FAST_BIT, MessageError};
 use crate::s07_extension::dont_have::DontHave;
 use crate::s07_extension::{ExtensionError, Extensions};
@@ -78,12 +78,12 @@ impl Drop for Farewell<'_> {
 
 /// The whole life of a connection.
 fn talk(swarm: &Arc<Swarm>, number: PeerNumber, candidate: Candidate) -> Result<(), Ended> {
-    let dialled = matches!(candidate, Candidate::Dial(_));
+    let dialed = matches!(candidate, Candidate::Dial(_));
     let mut connection = match candidate {
-        Candidate::Dial(peer) => Connection::open(&*swarm.dial, peer, &swarm.handshake(), Instant::now() + HANDSHAKE_TIME)?,
+        Candidate::Dial(peer) => Connection::open(&*swarm.dial, peer, &swarm.handshake(), Instant::now() + HANDSHAKE_TIMEOUT)?,
         Candidate::Met(connection) => *connection,
     };
-    let stats = register(swarm, number, &connection, dialled)?;
+    let stats = register(swarm, number, &connection, dialed)?;
     let mut extensions = Extensions::new(vec![Box::new(UtMetadata::shared(&swarm.metadata)), Box::new(DontHave)]);
     extensions.port = Some(swarm.port).filter(|port| *port != 0);
     // Our handshake has the bit if we knew the info dictionary at that time.
@@ -101,15 +101,15 @@ fn talk(swarm: &Arc<Swarm>, number: PeerNumber, candidate: Candidate) -> Result<
 
 /// Adds the connection to the live ones, and then checks whether the swarm is over. The other way
 /// round, it could miss the hang-up.
-fn register(swarm: &Swarm, number: PeerNumber, connection: &Connection, dialled: bool) -> Result<Arc<PeerStats>, Ended> {
+fn register(swarm: &Swarm, number: PeerNumber, connection: &Connection, dialed: bool) -> Result<Arc<PeerStats>, Ended> {
     let stats = Arc::new(PeerStats::new(connection.peer));
-    if dialled {
+    if dialed {
         // We have reached the peer there. The port that it will name may be one behind a router.
         stats.set_listen_port(connection.peer.port());
     }
     let peer_id = connection.theirs.peer_id;
     let hang_up = Arc::clone(&connection.line.0);
-    let live = Live { peer_id, dialled, hang_up, stats: Arc::clone(&stats), parted: None, doubles: Vec::new() };
+    let live = Live { peer_id, dialed, hang_up, stats: Arc::clone(&stats), parted: None, doubles: Vec::new() };
     let mut all = swarm.live();
     let unproved = UNPROVED * swarm.place_time;
     let new = live.link();
@@ -120,7 +120,7 @@ fn register(swarm: &Swarm, number: PeerNumber, connection: &Connection, dialled:
             Some(Arc::clone(&other.hang_up))
         }
         Some(other) => {
-            if dialled {
+            if dialed {
                 other.add_double(connection.peer);
             }
             return Err(Ended::Twice);

@@ -22,7 +22,7 @@ pub struct Plan {
     pub peer_id: PeerId,
     /// Where peers come from.
     pub sources: Vec<Box<dyn PeerSource>>,
-    /// How peers are dialled.
+    /// How peers are dialed.
     pub dial: Arc<dyn Dial>,
     /// The largest number of connected peers.
     pub max_peers: usize,

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use crate::s12_session::stats::PeerStats;
 
 /// The number of peers that are listed, and of banned ones. Later ones count only in the sums.
-const MOST_NAMED: usize = 1000;
+const MAX_NAMED: usize = 1000;
 
 /// The result of a download.
 #[derive(Debug, Clone, Default)]
@@ -37,7 +37,7 @@ impl Summary {
         let (peer, taken, given) = (traffic.address(), traffic.downloaded(), traffic.uploaded());
         self.downloaded += taken;
         self.uploaded += given;
-        let room = self.traded.len() < MOST_NAMED;
+        let room = self.traded.len() < MAX_NAMED;
         match self.traded.iter_mut().find(|traded| traded.peer == peer) {
             Some(traded) => (traded.taken, traded.given) = (traded.taken + taken, traded.given + given),
             None if taken + given > 0 && room => self.traded.push(Traded { peer, taken, given }),
@@ -47,7 +47,7 @@ impl Summary {
 
     /// Adds a peer that was banned.
     pub(super) fn ban(&mut self, address: SocketAddr) {
-        if self.banned.len() < MOST_NAMED && !self.banned.contains(&address) {
+        if self.banned.len() < MAX_NAMED && !self.banned.contains(&address) {
             self.banned.push(address);
         }
     }

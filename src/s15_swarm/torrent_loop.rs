@@ -32,11 +32,11 @@ use crate::s14_peer_list::addresses::Addresses;
 use crate::s14_peer_list::places::Places;
 
 /// The time between two progress events.
-const EVENT_TIME: Duration = Duration::from_millis(100);
+const EVENT_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The number of peers that are remembered after they have gone, of those that sent blocks. A peer
 /// that reconnects for each block would otherwise fill our memory.
-const MOST_KNOWN: usize = 10_000;
+const MAX_KNOWN: usize = 10_000;
 
 /// The limits of a [`Plan`](super::Plan).
 pub(super) struct Limits {
@@ -163,14 +163,14 @@ impl<'e> TorrentLoop<'e> {
                 return if self.gives_only() { Ok(()) } else { Err(SwarmError::Stopped) };
             }
             self.tell(now);
-            match self.messages.1.recv_timeout(EVENT_TIME) {
+            match self.messages.1.recv_timeout(EVENT_INTERVAL) {
                 Ok(message) => self.take(message)?,
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => unreachable!("we hold a sender ourselves"),
             }
         }
         self.linger(stop);
-        self.tell(Instant::now() + EVENT_TIME);
+        self.tell(Instant::now() + EVENT_INTERVAL);
         Ok(())
     }
 
@@ -240,11 +240,11 @@ impl<'e> TorrentLoop<'e> {
     /// |---|---|
     /// | our disk failed, or the magnet link's torrent is unusable | of no interest: the download ends |
     /// | the peer alone made a wrong piece, or sent wrong metadata | banned |
-    /// | the peer is ourselves, or both sides are complete | not dialled again |
-    /// | it ended at once, and its peer is connected otherwise | dialled again after a minute |
-    /// | we had no socket left | dialled again at once |
+    /// | the peer is ourselves, or both sides are complete | not dialed again |
+    /// | it ended at once, and its peer is connected otherwise | dialed again after a minute |
+    /// | we had no socket left | dialed again at once |
     /// | the peer is connected twice | left alone while that is certain, else as two rows above |
-    /// | anything else | dialled again, later each time; soon if the peer was there, and as if it were new if it sent blocks |
+    /// | anything else | dialed again, later each time; soon if the peer was there, and as if it were new if it sent blocks |
     fn ended(&mut self, number: PeerNumber, address: SocketAddr, why: Ended) -> Result<(), SwarmError> {
         let now = Instant::now();
         self.threads.remove(&number);
@@ -254,7 +254,7 @@ impl<'e> TorrentLoop<'e> {
         if brought == 0 {
             self.known.remove(&number);
         }
-        if self.known.len() > MOST_KNOWN
+        if self.known.len() > MAX_KNOWN
             && let Some(oldest) = self.known.keys().find(|known| !self.threads.contains_key(known)).copied()
         {
             self.known.remove(&oldest);
@@ -283,7 +283,7 @@ impl<'e> TorrentLoop<'e> {
             Ended::Twice => self.left_double(address, now),
             _ => {
                 self.addresses.ended(address, met, brought > 0, now);
-                // While it was connected to us, its own address may have been dialled and given up.
+                // While it was connected to us, its own address may have been dialed and given up.
                 if let Some(listened) = listened.filter(|listened| *listened != address) {
                     self.addresses.revive(listened, now);
                 }
@@ -302,10 +302,10 @@ impl<'e> TorrentLoop<'e> {
     }
 
     /// We hung up on an address because its peer seems to be connected already. While that is
-    /// certain, the address is not dialled.
+    /// certain, the address is not dialed.
     fn left_double(&mut self, address: SocketAddr, now: Instant) {
         let live = self.swarm.live();
-        let certain = live.values().find(|live| live.doubles.contains(&address)).map(|live| live.dialled && live.link().proved);
+        let certain = live.values().find(|live| live.doubles.contains(&address)).map(|live| live.dialed && live.link().proved);
         drop(live);
         match certain {
             Some(true) => self.addresses.give_up(address),
@@ -318,8 +318,8 @@ impl<'e> TorrentLoop<'e> {
         }
     }
 
-    /// Returns whether a connection that we dialled ended at once while its peer is connected by
-    /// another one, or one that claims to be. The address is dialled again when that one ends, if not
+    /// Returns whether a connection that we dialed ended at once while its peer is connected by
+    /// another one, or one that claims to be. The address is dialed again when that one ends, if not
     /// before.
     fn is_here_too(&self, gone: &Live, address: SocketAddr) -> bool {
         let mut live = self.swarm.live();

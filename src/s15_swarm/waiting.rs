@@ -47,9 +47,9 @@ pub enum Wait {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(missing_docs)] // of the fields: the line above each names them
 pub enum Next {
-    /// This many addresses are being dialled.
+    /// This many addresses are being dialed.
     Dialing { addresses: usize },
-    /// This address is dialled at this time.
+    /// This address is dialed at this time.
     Dial { address: SocketAddr, at: Instant },
     /// A source of peers, such as a tracker, has been asked and has not answered yet.
     Asking { source: String },
@@ -111,9 +111,9 @@ pub struct Snapshot {
 pub struct Hope {
     /// The number of known addresses.
     pub known: usize,
-    /// The number of those that are being dialled.
+    /// The number of those that are being dialed.
     pub dialing: usize,
-    /// The address that is dialled next, and when.
+    /// The address that is dialed next, and when.
     pub dial: Option<(Instant, SocketAddr)>,
     /// Whether all places are taken.
     pub full: bool,

@@ -19,18 +19,18 @@ use std::time::{Duration, Instant};
 use crate::s03_tracker::DEFAULT_PORT;
 use crate::s04_handshake::origin::Origin;
 use crate::s04_handshake::transport::{Hangup, Transport, over_tcp};
-use crate::s05_messages::connection::{Connection, HANDSHAKE_TIME};
+use crate::s05_messages::connection::{Connection, HANDSHAKE_TIMEOUT};
 use crate::s07_extension::BoxError;
 use crate::s13_peer_sources::signals::Wake;
-use crate::s13_peer_sources::source::{Finder, Introducer, PeerSource};
+use crate::s13_peer_sources::source::{IncomingPeers, PeerSource, SourceHandle};
 use crate::s14_peer_list::sharing::{Holder, makes_way};
 use crate::s16_uploading::incoming::answer;
 
 /// How long each of them may keep us waiting, even if others wait: a whole swarm may come at
 /// once, and a second is enough for an answer from the other end of the world.
-const IN_PEACE: Duration = Duration::from_secs(1);
+const MIN_HANDSHAKE_TIME: Duration = Duration::from_secs(1);
 /// How long to wait before looking again whether one of them is done.
-const A_MOMENT: Duration = Duration::from_millis(5);
+const ACCEPT_RETRY: Duration = Duration::from_millis(5);
 /// How long to wait when the system has no room for another connection.
 const NO_ROOM: Duration = Duration::from_millis(100);
 /// BEP 3: "if it is taken, try 6882, then 6883, and give up after 6889".
@@ -107,7 +107,7 @@ impl PeerSource for Listener {
         true
     }
 
-    fn run(self: Box<Self>, mut finder: Finder) -> Result<(), BoxError> {
+    fn run(self: Box<Self>, mut finder: SourceHandle) -> Result<(), BoxError> {
         let addresses = self.addresses();
         let (introducer, (closed, next_number, guests)) = (finder.introducer(), Default::default());
         let door = Arc::new(Door { introducer, wrap: self.wrap, closed, next_number, guests });
@@ -140,7 +140,7 @@ pub fn wake(listener: SocketAddr) {
 
 /// Where peers come in.
 struct Door {
-    introducer: Introducer,
+    introducer: IncomingPeers,
     wrap: Option<Wrap>,
     closed: AtomicBool,
     next_number: AtomicU64,
@@ -213,7 +213,7 @@ impl Door {
             drop(guests);
             match guest {
                 Some(guest) => return (guest.hang_up)(),
-                None if crowded => thread::sleep(A_MOMENT),
+                None if crowded => thread::sleep(ACCEPT_RETRY),
                 None => return,
             }
         }
@@ -240,7 +240,7 @@ impl Door {
         let origin = Origin::of(peer.ip());
         self.make_room(origin);
         let number = self.next_number.fetch_add(1, Ordering::Relaxed);
-        let Ok(transport) = over_tcp(stream, Instant::now() + HANDSHAKE_TIME) else { return };
+        let Ok(transport) = over_tcp(stream, Instant::now() + HANDSHAKE_TIMEOUT) else { return };
         let transport = match &self.wrap {
             Some(wrap) => wrap(transport),
             None => transport,
@@ -251,7 +251,7 @@ impl Door {
         let work = move || {
             let mut transport = transport;
             // The thread may have waited for a core.
-            transport.set_deadline(Instant::now() + HANDSHAKE_TIME);
+            transport.set_deadline(Instant::now() + HANDSHAKE_TIMEOUT);
             let ours = door.introducer.handshake();
             let answered = answer(&mut Audience { door: &door, number, transport: &mut transport }, &ours);
             // It is nobody's guest any more who might have to go for another.
@@ -276,6 +276,6 @@ fn goes(guests: &[Guest], newcomer: Origin) -> Option<usize> {
     let places: Vec<_> = guests.iter().zip(&waited).map(place).collect();
     makes_way(&places, newcomer).or_else(|| {
         let (longest, waited) = waited.iter().enumerate().max_by_key(|(_, waited)| **waited)?;
-        waited.is_some_and(|waited| waited >= IN_PEACE).then_some(longest)
+        waited.is_some_and(|waited| waited >= MIN_HANDSHAKE_TIME).then_some(longest)
     })
 }

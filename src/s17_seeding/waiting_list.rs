@@ -89,7 +89,7 @@ impl WaitingList {
         if !std::mem::replace(&mut state.running, true) {
             let list = Arc::downgrade(self);
             let pause = LOOK.min(self.round);
-            let work = move || choke_again_and_again(&list, pause);
+            let work = move || run_choker(&list, pause);
             // Without it, slots change hands only when a peer leaves.
             let _ = thread::Builder::new().name("choker".to_owned()).stack_size(STACK).spawn(work);
         }
@@ -256,7 +256,7 @@ impl Entry {
 
 /// Deals out the slots round after round, on the choker's thread. It ends when nobody has
 /// the list any more.
-fn choke_again_and_again(list: &Weak<WaitingList>, pause: Duration) {
+fn run_choker(list: &Weak<WaitingList>, pause: Duration) {
     let mut last = Instant::now();
     loop {
         thread::sleep(pause);

@@ -4,7 +4,7 @@ use super::UdpError;
 use crate::s03_tracker::http::uri;
 
 /// The longest path and query, in bytes: the whole request must fit into one packet.
-const LONGEST_PATH: usize = 1_000;
+const MAX_PATH_LENGTH: usize = 1_000;
 
 /// The parts of a tracker's URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +32,7 @@ impl Place {
         }
         let digits = port.bytes().all(|byte| byte.is_ascii_digit());
         let port = port.parse().ok().filter(|port| digits && *port != 0).ok_or_else(|| wrong("a port from 1 to 65535"))?;
-        if path.len() > LONGEST_PATH {
+        if path.len() > MAX_PATH_LENGTH {
             return Err(wrong("a path and query of at most 1000 bytes"));
         }
         Ok(Place { host: host.to_owned(), port, path: path.to_owned() })

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::UdpError;
-use super::packet::{Answer, Ask, Family, PROTOCOL_ID, Request, Said};
+use super::packet::{Answer, Family, PROTOCOL_ID, Request, RequestBody, ResponseBody};
 use crate::s03_tracker::words;
 
 /// The time after which a request is sent again; it doubles each time. BEP 15 has 15 s
@@ -54,7 +54,7 @@ impl Line {
     ///
     /// The socket is connected, so the system gives us only packets from this address, and
     /// reports when nothing listens there.
-    pub fn open(address: SocketAddr, wrap: Option<&Wrap>, until: Instant) -> Result<Line, UdpError> {
+    pub fn open(address: SocketAddr, wrap: Option<&Wrap>, deadline: Instant) -> Result<Line, UdpError> {
         let any = match Family::of(address) {
             Family::V4 => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
             Family::V6 => SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
@@ -67,8 +67,8 @@ impl Line {
             None => Box::new(socket),
         };
         let mut line = Line { socket, address, connection_id: PROTOCOL_ID, since: Instant::now() };
-        let connected = |said| if let Said::Connected { connection_id } = said { Some(connection_id) } else { None };
-        line.connection_id = line.ask(&Ask::Connect, connected, until)?;
+        let connected = |said| if let ResponseBody::Connected { connection_id } = said { Some(connection_id) } else { None };
+        line.connection_id = line.ask(&RequestBody::Connect, connected, deadline)?;
         line.since = Instant::now();
         Ok(line)
     }
@@ -83,18 +83,18 @@ impl Line {
     /// A packet that does not fit is ignored, and does not extend the wait: it may answer
     /// an earlier request, or come from an attacker that guesses. Only the transaction id
     /// distinguishes the true answer.
-    pub fn ask<T>(&self, ask: &Ask, pick: impl Fn(Said) -> Option<T>, until: Instant) -> Result<T, UdpError> {
+    pub fn ask<T>(&self, ask: &RequestBody, pick: impl Fn(ResponseBody) -> Option<T>, deadline: Instant) -> Result<T, UdpError> {
         let failed = |error| UdpError::Socket { address: self.address, error };
         let transaction_id = rand::random();
         let request = Request { connection_id: self.connection_id, transaction_id, ask: ask.clone() }.encode();
-        let until = until.min(Instant::now() + PATIENCE);
+        let deadline = deadline.min(Instant::now() + PATIENCE);
         let mut buffer = vec![0; LARGEST_PACKET];
         let (mut due, mut pause) = (Instant::now(), FIRST_PAUSE);
-        let (mut sent, mut refused, mut misfit) = (0, false, None);
+        let (mut sent, mut refused, mut last_mismatch) = (0, false, None);
         loop {
             let now = Instant::now();
-            if now >= until {
-                return Err(UdpError::Silent { address: self.address, sent, misfit });
+            if now >= deadline {
+                return Err(UdpError::Silent { address: self.address, sent, last_mismatch });
             }
             let outcome = if now >= due {
                 due = now + pause;
@@ -102,26 +102,26 @@ impl Line {
                 sent += 1;
                 self.socket.send(&request).map(|()| None)
             } else {
-                let time = due.min(until) - now;
+                let time = due.min(deadline) - now;
                 self.socket.receive(time, &mut buffer).map(|length| buffer.get(..length?))
             };
             match outcome {
                 Ok(None) => {}
                 Ok(Some(packet)) => match Answer::decode(packet, Family::of(self.address)) {
-                    Err(error) => misfit = Some(error.to_string()),
+                    Err(error) => last_mismatch = Some(error.to_string()),
                     Ok(answer) if answer.transaction_id != transaction_id => {
-                        misfit = Some("it has another transaction id".to_owned());
+                        last_mismatch = Some("it has another transaction id".to_owned());
                     }
-                    Ok(Answer { said: Said::Failed(text), .. }) => return Err(UdpError::Refused(said(&text))),
+                    Ok(Answer { said: ResponseBody::Failed(text), .. }) => return Err(UdpError::Refused(said(&text))),
                     Ok(answer) => match pick(answer.said) {
                         Some(picked) => return Ok(picked),
-                        None => misfit = Some("it answers another kind of request".to_owned()),
+                        None => last_mismatch = Some("it answers another kind of request".to_owned()),
                     },
                 },
                 // On loopback, and sometimes over a network, the system reports that the port is closed.
                 Err(error) if is_refusal(&error) && !refused => {
                     refused = true;
-                    thread::sleep(QUICK_RETRY.min(until.saturating_duration_since(now)));
+                    thread::sleep(QUICK_RETRY.min(deadline.saturating_duration_since(now)));
                     due = Instant::now();
                 }
                 Err(error) => return Err(failed(error)),

@@ -13,13 +13,13 @@ use thiserror::Error;
 
 use crate::s01_bencode::excerpt;
 use crate::s02_metainfo::InfoHash;
-use crate::s03_tracker::peers::{MOST_PEERS, address_v4, address_v6};
-use crate::s03_tracker::{Announce, Event, PeerId};
+use crate::s03_tracker::peers::{MAX_PEERS, address_v4, address_v6};
+use crate::s03_tracker::{AnnounceRequest, Event, PeerId};
 
 /// The number that a connect request has in place of a connection id: there is none yet.
 pub const PROTOCOL_ID: u64 = 0x417_2710_1980;
 /// The most torrents in one scrape, so that its packet is not fragmented.
-pub const MOST_SCRAPED: usize = 74;
+pub const MAX_SCRAPED: usize = 74;
 
 /// What a client sends.
 #[derive(Debug, Clone)]
@@ -29,18 +29,18 @@ pub struct Request {
     /// Matches the answer to its request.
     pub transaction_id: u32,
     /// The request itself.
-    pub ask: Ask,
+    pub ask: RequestBody,
 }
 
 /// The three requests of a client.
 #[derive(Debug, Clone)]
-pub enum Ask {
+pub enum RequestBody {
     /// A connection id.
     Connect,
     /// Peers.
     Announce {
         /// The same values as over HTTP; the packet has no field for `tracker_id`.
-        announce: Announce,
+        announce: AnnounceRequest,
         /// The path and query of the tracker's URL (BEP 41); may be empty.
         url_data: Vec<u8>,
     },
@@ -54,12 +54,12 @@ pub struct Answer {
     /// The transaction id of the request.
     pub transaction_id: u32,
     /// The answer itself.
-    pub said: Said,
+    pub said: ResponseBody,
 }
 
 /// The four answers of a tracker.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Said {
+pub enum ResponseBody {
     /// The answer to a connect.
     Connected {
         /// The id for the requests of the next minute.
@@ -77,14 +77,14 @@ pub enum Said {
         peers: Vec<SocketAddr>,
     },
     /// The answer to a scrape: one for each torrent, in the order of the request.
-    Scraped(Vec<Counts>),
+    Scraped(Vec<ScrapeCounts>),
     /// An error, which can answer any request. The bytes should be text.
     Failed(Vec<u8>),
 }
 
 /// The numbers of peers that have a torrent, have ever finished it, and still want it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counts {
+pub struct ScrapeCounts {
     /// Peers that have everything (`complete`).
     pub seeders: u64,
     /// Peers that have ever reported that they finished (`downloaded`).
@@ -123,16 +123,16 @@ impl Request {
     pub fn encode(&self) -> Vec<u8> {
         let mut packet = self.connection_id.to_be_bytes().to_vec();
         let action = match self.ask {
-            Ask::Connect => CONNECT,
-            Ask::Announce { .. } => ANNOUNCE,
-            Ask::Scrape(_) => SCRAPE,
+            RequestBody::Connect => CONNECT,
+            RequestBody::Announce { .. } => ANNOUNCE,
+            RequestBody::Scrape(_) => SCRAPE,
         };
         packet.extend(action.to_be_bytes());
         packet.extend(self.transaction_id.to_be_bytes());
         match &self.ask {
-            Ask::Connect => {}
-            Ask::Announce { announce, url_data } => encode_announce(announce, url_data, &mut packet),
-            Ask::Scrape(torrents) => packet.extend(torrents.iter().flat_map(|info_hash| info_hash.0)),
+            RequestBody::Connect => {}
+            RequestBody::Announce { announce, url_data } => encode_announce(announce, url_data, &mut packet),
+            RequestBody::Scrape(torrents) => packet.extend(torrents.iter().flat_map(|info_hash| info_hash.0)),
         }
         packet
     }
@@ -151,15 +151,15 @@ impl Request {
                 let expected = "41727101980 (hex), high byte first, in a connect request";
                 return Err(PacketError::Value { field: "the protocol id", expected, found: format!("{connection_id:x}") });
             }
-            CONNECT => Ask::Connect,
+            CONNECT => RequestBody::Connect,
             ANNOUNCE => decode_announce(packet)?,
             SCRAPE => {
                 let (torrents, over) = rest.0.as_chunks::<20>();
-                if torrents.is_empty() || torrents.len() > MOST_SCRAPED || !over.is_empty() {
+                if torrents.is_empty() || torrents.len() > MAX_SCRAPED || !over.is_empty() {
                     let found = format!("{} bytes", rest.0.len());
                     return Err(PacketError::Value { field: "a scrape", expected: "1 to 74 times 20 bytes", found });
                 }
-                Ask::Scrape(torrents.iter().copied().map(InfoHash).collect())
+                RequestBody::Scrape(torrents.iter().copied().map(InfoHash).collect())
             }
             other => {
                 let expected = "0 (connect), 1 (announce) or 2 (scrape)";
@@ -170,7 +170,7 @@ impl Request {
     }
 }
 
-fn encode_announce(announce: &Announce, url_data: &[u8], packet: &mut Vec<u8>) {
+fn encode_announce(announce: &AnnounceRequest, url_data: &[u8], packet: &mut Vec<u8>) {
     packet.extend(announce.info_hash.0);
     packet.extend(announce.peer_id.0);
     for count in [announce.downloaded, announce.left, announce.uploaded] {
@@ -198,7 +198,7 @@ fn encode_announce(announce: &Announce, url_data: &[u8], packet: &mut Vec<u8>) {
     }
 }
 
-fn decode_announce(packet: &[u8]) -> Result<Ask, PacketError> {
+fn decode_announce(packet: &[u8]) -> Result<RequestBody, PacketError> {
     let mut rest = Rest::of(packet, "an announce", 98)?;
     rest.skip(16);
     let (info_hash, peer_id) = (InfoHash(rest.take()), PeerId(rest.take()));
@@ -218,8 +218,9 @@ fn decode_announce(packet: &[u8]) -> Result<Ask, PacketError> {
     let numwant = u32::try_from(i32::from_be_bytes(rest.take())).ok();
     let port = u16::from_be_bytes(rest.take());
     let url_data = decode_options(rest.0)?;
-    let announce = Announce { port, uploaded, downloaded, event, numwant, key, ..Announce::new(info_hash, peer_id, left) };
-    Ok(Ask::Announce { announce, url_data })
+    let announce =
+        AnnounceRequest { port, uploaded, downloaded, event, numwant, key, ..AnnounceRequest::new(info_hash, peer_id, left) };
+    Ok(RequestBody::Announce { announce, url_data })
 }
 
 /// Decodes the options after an announce (BEP 41). Unknown ones are passed over.
@@ -249,16 +250,16 @@ impl Answer {
     /// are left out.
     pub fn encode(&self, family: Family) -> Vec<u8> {
         let action = match self.said {
-            Said::Connected { .. } => CONNECT,
-            Said::Announced { .. } => ANNOUNCE,
-            Said::Scraped(_) => SCRAPE,
-            Said::Failed(_) => ERROR,
+            ResponseBody::Connected { .. } => CONNECT,
+            ResponseBody::Announced { .. } => ANNOUNCE,
+            ResponseBody::Scraped(_) => SCRAPE,
+            ResponseBody::Failed(_) => ERROR,
         };
         let mut packet = action.to_be_bytes().to_vec();
         packet.extend(self.transaction_id.to_be_bytes());
         match &self.said {
-            Said::Connected { connection_id } => packet.extend(connection_id.to_be_bytes()),
-            Said::Announced { interval, leechers, seeders, peers } => {
+            ResponseBody::Connected { connection_id } => packet.extend(connection_id.to_be_bytes()),
+            ResponseBody::Announced { interval, leechers, seeders, peers } => {
                 let interval = u32::try_from(interval.as_secs()).unwrap_or(u32::MAX);
                 packet.extend([interval, *leechers, *seeders].into_iter().flat_map(u32::to_be_bytes));
                 for peer in peers.iter().filter(|peer| Family::of(**peer) == family) {
@@ -269,14 +270,14 @@ impl Answer {
                     packet.extend(peer.port().to_be_bytes());
                 }
             }
-            Said::Scraped(torrents) => {
+            ResponseBody::Scraped(torrents) => {
                 let narrow = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
                 for counts in torrents {
                     let three = [counts.seeders, counts.downloads, counts.leechers];
                     packet.extend(three.into_iter().flat_map(|count| narrow(count).to_be_bytes()));
                 }
             }
-            Said::Failed(text) => packet.extend(text),
+            ResponseBody::Failed(text) => packet.extend(text),
         }
         packet
     }
@@ -294,7 +295,7 @@ impl Answer {
             CONNECT => {
                 let mut rest = Rest::of(packet, "the answer to a connect", 16)?;
                 rest.skip(8);
-                Said::Connected { connection_id: rest.u64() }
+                ResponseBody::Connected { connection_id: rest.u64() }
             }
             ANNOUNCE => {
                 let mut rest = Rest::of(packet, "the answer to an announce", 20)?;
@@ -306,16 +307,16 @@ impl Answer {
                 };
                 peers.retain(|peer| peer.port() != 0);
                 // A packet has room for ten thousand, more than any client asks for.
-                peers.truncate(MOST_PEERS);
+                peers.truncate(MAX_PEERS);
                 peers.shrink_to_fit();
-                Said::Announced { interval: Duration::from_secs(interval.into()), leechers, seeders, peers }
+                ResponseBody::Announced { interval: Duration::from_secs(interval.into()), leechers, seeders, peers }
             }
-            SCRAPE => Said::Scraped(whole(rest.0, "12 bytes for each torrent", |twelve: &[u8; 12]| {
+            SCRAPE => ResponseBody::Scraped(whole(rest.0, "12 bytes for each torrent", |twelve: &[u8; 12]| {
                 let mut rest = Rest(twelve);
                 let [seeders, downloads, leechers] = [rest.u32(), rest.u32(), rest.u32()].map(u64::from);
-                Counts { seeders, downloads, leechers }
+                ScrapeCounts { seeders, downloads, leechers }
             })?),
-            ERROR => Said::Failed(rest.0.to_vec()),
+            ERROR => ResponseBody::Failed(rest.0.to_vec()),
             other => {
                 let expected = "0 (connect), 1 (announce), 2 (scrape) or 3 (error)";
                 return Err(PacketError::Value { field: "the action", expected, found: other.to_string() });

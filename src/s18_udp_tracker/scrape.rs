@@ -8,7 +8,7 @@
 
 use std::time::Instant;
 
-use super::packet::{Ask, Counts, Said};
+use super::packet::{RequestBody, ResponseBody, ScrapeCounts};
 use super::{UdpError, UdpTracker};
 use crate::s01_bencode::Value;
 use crate::s01_bencode::forgiving::{PassedOver, decode_first_keys};
@@ -21,25 +21,31 @@ use crate::s03_tracker::{LIMITS, Tracker, TrackerError, failure, scheme, spoken}
 ///
 /// # Errors
 /// If the tracker gives no good answer by `until`, or cannot be scraped.
-pub fn scrape(udp: &UdpTracker, url: &str, info_hash: InfoHash, until: Instant) -> Result<Counts, TrackerError> {
-    scrape_with(&fetch, udp, url, info_hash, until)
+pub fn scrape(udp: &UdpTracker, url: &str, info_hash: InfoHash, deadline: Instant) -> Result<ScrapeCounts, TrackerError> {
+    scrape_with(&fetch, udp, url, info_hash, deadline)
 }
 
 /// The same; for an HTTP tracker, `get` makes the request.
 ///
 /// # Errors
 /// As [`scrape`].
-pub fn scrape_with(get: &Get, udp: &UdpTracker, url: &str, info_hash: InfoHash, until: Instant) -> Result<Counts, TrackerError> {
+pub fn scrape_with(
+    get: &Get,
+    udp: &UdpTracker,
+    url: &str,
+    info_hash: InfoHash,
+    deadline: Instant,
+) -> Result<ScrapeCounts, TrackerError> {
     let scheme = scheme(url);
     if udp.schemes().contains(&scheme.as_str()) {
-        let one = |said| if let Said::Scraped(counts) = said { <[Counts; 1]>::try_from(counts).ok() } else { None };
-        return udp.ask(url, |_| Ask::Scrape(vec![info_hash]), one, until).map(|(_, [counts])| counts);
+        let one = |said| if let ResponseBody::Scraped(counts) = said { <[ScrapeCounts; 1]>::try_from(counts).ok() } else { None };
+        return udp.ask(url, |_| RequestBody::Scrape(vec![info_hash]), one, deadline).map(|(_, [counts])| counts);
     }
     if !HttpTracker.schemes().contains(&scheme.as_str()) {
         return Err(TrackerError::Scheme { spoken: spoken([&HttpTracker as &dyn Tracker, udp].into_iter()), scheme });
     }
     let url = scrape_url(url, info_hash).ok_or(UdpError::NoScrape)?;
-    let Fetched { status, body, .. } = get(&url, until)?;
+    let Fetched { status, body, .. } = get(&url, deadline)?;
     match one_at_a_time(|| decode(&body, info_hash)) {
         // The reason in the body says more than the status.
         Err(failure @ TrackerError::Failure { .. }) => Err(failure),
@@ -60,7 +66,7 @@ fn scrape_url(url: &str, info_hash: InfoHash) -> Option<String> {
 
 /// Decodes an answer. `files` maps each info hash, 20 raw bytes, to a dictionary of three
 /// counts. A missing count is 0.
-fn decode(answer: &[u8], info_hash: InfoHash) -> Result<Counts, TrackerError> {
+fn decode(answer: &[u8], info_hash: InfoHash) -> Result<ScrapeCounts, TrackerError> {
     let top = decode_first_keys(answer, LIMITS, &mut PassedOver::default())?;
     if let Some(failure) = failure(&top) {
         return Err(failure);
@@ -70,10 +76,10 @@ fn decode(answer: &[u8], info_hash: InfoHash) -> Result<Counts, TrackerError> {
     let files = top.get("files");
     let torrents = files.and_then(Value::dictionary);
     let torrents = torrents.ok_or_else(|| TrackerError::Answer { key: "files", expected, found: found(files) })?;
-    let Some((_, counts)) = torrents.iter().find(|(key, _)| *key == info_hash.0) else { return Ok(Counts::default()) };
+    let Some((_, counts)) = torrents.iter().find(|(key, _)| *key == info_hash.0) else { return Ok(ScrapeCounts::default()) };
     if counts.dictionary().is_none() {
         return Err(TrackerError::Answer { key: "files.(info hash)", expected, found: found(Some(counts)) });
     }
     let count = |key| counts.get(key).and_then(Value::unsigned).unwrap_or(0);
-    Ok(Counts { seeders: count("complete"), downloads: count("downloaded"), leechers: count("incomplete") })
+    Ok(ScrapeCounts { seeders: count("complete"), downloads: count("downloaded"), leechers: count("incomplete") })
 }

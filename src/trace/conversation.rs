@@ -26,11 +26,11 @@ const BLOCK_AT: usize = 13;
 /// The id of the message that brings a block.
 const PIECE: u8 = 7;
 /// The most requests that are counted. No peer has to queue more.
-const MOST_REQUESTS: usize = 4096;
+const MAX_REQUESTS: usize = 4096;
 /// While the number of pieces is unknown, no `have` above this is counted.
-const MOST_PIECES: u32 = 1 << 20;
+const MAX_KNOWN_PIECES: u32 = 1 << 20;
 /// The most extensions named in one line.
-const MOST_NAMES: usize = 8;
+const MAX_NAMES: usize = 8;
 /// The note on the object that ends its direction.
 const LOST: &str = "what follows in this direction makes no sense, and is not shown";
 
@@ -265,7 +265,7 @@ impl Conversation {
             Message::HaveAll => self.has(way, |has, _| has.all = true),
             Message::HaveNone => self.has(way, |has, _| has.replace(&[])),
             Message::Request(request) => self.requests(way, |requests| {
-                if requests.len() < MOST_REQUESTS {
+                if requests.len() < MAX_REQUESTS {
                     requests.insert(request);
                 }
             }),
@@ -338,9 +338,9 @@ fn names(extensions: &BTreeMap<u8, String>) -> String {
     if extensions.is_empty() {
         return "none".to_owned();
     }
-    let mut names: Vec<String> = extensions.iter().take(MOST_NAMES).map(|(id, name)| format!("{name} {id}")).collect();
-    if extensions.len() > MOST_NAMES {
-        names.push(format!("{} more", extensions.len() - MOST_NAMES));
+    let mut names: Vec<String> = extensions.iter().take(MAX_NAMES).map(|(id, name)| format!("{name} {id}")).collect();
+    if extensions.len() > MAX_NAMES {
+        names.push(format!("{} more", extensions.len() - MAX_NAMES));
     }
     names.join(", ")
 }
@@ -358,7 +358,7 @@ struct Pieces {
 
 impl Pieces {
     fn set(&mut self, index: u32, has: bool, pieces: Option<u32>) {
-        if index >= pieces.unwrap_or(MOST_PIECES) || self.all && has {
+        if index >= pieces.unwrap_or(MAX_KNOWN_PIECES) || self.all && has {
             return;
         }
         if self.all {

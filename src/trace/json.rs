@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{MOST_HEX, Object};
+use super::{MAX_HEX, Object};
 
 /// Returns an object as JSON. `at` is the offset of its start, from which all offsets count;
 /// `bytes` are the object's own. A long field has only its first bytes.
@@ -13,7 +13,7 @@ pub fn object(object: &Object, bytes: &[u8], at: usize) -> Value {
         json!({
             "at": at + field.range.start,
             "length": field.range.len(),
-            "hex": hex::encode(there.get(..MOST_HEX).unwrap_or(there)),
+            "hex": hex::encode(there.get(..MAX_HEX).unwrap_or(there)),
             "name": field.name,
             "value": field.value,
             "note": field.note,

@@ -8,11 +8,11 @@ use super::{Context, Object, Placed, counted, s01, s02, s03, s04, s05, s06, s07,
 use crate::s03_tracker::PeerId;
 use crate::s04_handshake::{HANDSHAKE_LENGTH, PROTOCOL};
 use crate::s05_messages::Message;
-use crate::s05_messages::kinds::LONGEST_MESSAGE;
+use crate::s05_messages::kinds::MAX_MESSAGE_LENGTH;
 use crate::s18_udp_tracker::packet::{Answer, Family, PROTOCOL_ID, Request};
 
 /// The most objects of a stream that are described.
-pub const MOST_OBJECTS: usize = 500;
+pub const MAX_OBJECTS: usize = 500;
 
 /// A kind of thing that can be described on its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub enum Kind {
     /// A handshake.
     Handshake,
     /// One message or several.
-    Messages,
+    MessageReader,
     /// One direction of a connection: a handshake and messages.
     Stream,
     /// A packet from or to a UDP tracker, over IPv4.
@@ -57,7 +57,7 @@ const NAMES: [(Kind, &str, &str); 15] = [
     (Kind::Metadata, "metadata", "the payload of a ut_metadata message"),
     (Kind::Bencode, "bencode", "bencode"),
     (Kind::Handshake, "handshake", "a handshake"),
-    (Kind::Messages, "messages", "messages between peers"),
+    (Kind::MessageReader, "messages", "messages between peers"),
     (Kind::Stream, "stream", "one direction of a connection between peers"),
     (Kind::Udp, "udp", "a packet of a UDP tracker"),
     (Kind::Udp6, "udp6", "a packet of a UDP tracker over IPv6"),
@@ -120,7 +120,7 @@ impl Kind {
         }
         let peer_id = || bytes.try_into().is_ok_and(|id| Client::of(&PeerId(id)).is_some()).then_some(Kind::PeerId);
         let udp = || is_udp(bytes).then_some(Kind::Udp);
-        let messages = |whole| are_messages(bytes, whole).then_some(Kind::Messages);
+        let messages = |whole| are_messages(bytes, whole).then_some(Kind::MessageReader);
         // Before messages: most reserved bytes would be a keep-alive and then something strange.
         let reserved =
             || (bytes.len() == 8 && (bytes.starts_with(&[0; 4]) || messages(false).is_none())).then_some(Kind::Reserved);
@@ -134,8 +134,8 @@ impl Kind {
     /// early after too many objects, or a broken one.
     pub fn describe(self, bytes: &[u8], context: &Context) -> Vec<Placed> {
         let object = match self {
-            Kind::Messages => return stream::all(bytes, Next::Message, context, MOST_OBJECTS).0,
-            Kind::Stream => return stream::all(bytes, stream::begins_with(bytes), context, MOST_OBJECTS).0,
+            Kind::MessageReader => return stream::all(bytes, Next::Message, context, MAX_OBJECTS).0,
+            Kind::Stream => return stream::all(bytes, stream::begins_with(bytes), context, MAX_OBJECTS).0,
             Kind::Torrent => s02::torrent(bytes),
             Kind::Answer => s03::answer(bytes),
             Kind::Extension => s07::handshake(bytes),
@@ -192,7 +192,7 @@ fn are_messages(bytes: &[u8], whole: bool) -> bool {
     while let Some((prefix, behind)) = rest.split_first_chunk::<4>() {
         let length = u32::from_be_bytes(*prefix) as usize;
         let known = length == 0 || behind.first().is_none_or(|id| s05::is_known(*id));
-        if length > LONGEST_MESSAGE || !known {
+        if length > MAX_MESSAGE_LENGTH || !known {
             return false;
         }
         // The start of a message is enough: the user wants to see what is wrong with it.

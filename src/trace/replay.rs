@@ -52,7 +52,7 @@ pub use script::Script;
 pub const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The most differences that are listed.
-const MOST_DIFFERENCES: usize = 20;
+const MAX_DIFFERENCES: usize = 20;
 
 /// The result of a replay.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,15 +2,15 @@
 //!
 //! Later stages also send bencode: a [`Lexicon`] says what its keys mean there.
 
-use super::{MOST_FIELDS, MOST_ITEMS, Object, counted, quoted};
+use super::{MAX_FIELDS, MAX_ITEMS, Object, counted, quoted};
 use crate::s01_bencode::forgiving::{PassedOver, decode_first_keys};
 use crate::s01_bencode::limits::{Limits, decode_within};
 use crate::s01_bencode::{BencodeError, Kind, Rule, decode, decode_prefix, excerpt};
 
 /// The most pairs of a dictionary that become fields.
-const MOST_PAIRS: usize = 64;
+const MAX_PAIRS: usize = 64;
 /// The longest path, in bytes; a longer one is cut.
-const LONGEST_PATH: usize = 80;
+const MAX_PATH_LENGTH: usize = 80;
 
 /// Returns the meaning of an integer or a byte string. The path leads there from the top,
 /// with `[]` for every index into a list: `info.files[].length`.
@@ -164,16 +164,16 @@ impl<'b> Walk<'_, 'b> {
         while self.bytes.get(at).is_some_and(|byte| *byte != b'e') && at < self.stop {
             let key = self.bytes_at(at).ok_or(at)?;
             pairs += 1;
-            if pairs == MOST_PAIRS + 1 {
+            if pairs == MAX_PAIRS + 1 {
                 self.hidden += 1;
             }
             self.enter(key);
             at = self.value(at + encoded_length(key.len()), false)?;
             self.leave(lengths);
         }
-        if pairs > MOST_PAIRS {
+        if pairs > MAX_PAIRS {
             self.hidden -= 1;
-            self.left_out(at, &name, pairs - MOST_PAIRS, "pairs");
+            self.left_out(at, &name, pairs - MAX_PAIRS, "pairs");
         }
         self.end_of(at, &name, "}")
     }
@@ -184,7 +184,7 @@ impl<'b> Walk<'_, 'b> {
         let mut at = start + 1;
         let mut items = 0;
         while self.bytes.get(at).is_some_and(|byte| *byte != b'e') && at < self.stop {
-            if items == MOST_ITEMS {
+            if items == MAX_ITEMS {
                 self.hidden += 1;
             }
             self.path += &format!("[{items}]");
@@ -193,9 +193,9 @@ impl<'b> Walk<'_, 'b> {
             at = self.value(at, false)?;
             self.leave(lengths);
         }
-        if items > MOST_ITEMS {
+        if items > MAX_ITEMS {
             self.hidden -= 1;
-            self.left_out(at, &name, items - MOST_ITEMS, "items");
+            self.left_out(at, &name, items - MAX_ITEMS, "items");
         }
         self.end_of(at, &name, "]")
     }
@@ -246,7 +246,7 @@ impl<'b> Walk<'_, 'b> {
     }
 
     fn full(&self) -> bool {
-        self.object.fields.len() - self.first >= MOST_FIELDS
+        self.object.fields.len() - self.first >= MAX_FIELDS
     }
 
     /// Adds a field up to `end`, unless there are too many.
@@ -283,7 +283,7 @@ impl<'b> Walk<'_, 'b> {
             format!("$hex:{}", hex::encode(key.get(..20).unwrap_or(key)))
         };
         for path in [&mut self.path, &mut self.shape] {
-            if path.len() > LONGEST_PATH {
+            if path.len() > MAX_PATH_LENGTH {
                 continue;
             }
             if !path.is_empty() {

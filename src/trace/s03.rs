@@ -5,10 +5,10 @@ use std::net::{IpAddr, SocketAddr};
 use super::client::Client;
 use super::s01::{self, Meaning};
 use super::walk::Walk;
-use super::{MOST_PARAMETERS, Object, counted, hex_text, quoted, s18};
+use super::{MAX_PARAMETERS, Object, counted, hex_text, quoted, s18};
 use crate::s01_bencode::{Kind, excerpt, printable};
 use crate::s03_tracker::peers::{address_v4, address_v6};
-use crate::s03_tracker::{Announced, LIMITS, PeerId, TrackerError};
+use crate::s03_tracker::{AnnounceResponse, LIMITS, PeerId, TrackerError};
 
 /// Describes a peer id: the part that names the program, and the rest.
 pub fn peer_id(bytes: &[u8]) -> Object {
@@ -56,7 +56,7 @@ pub fn answer(bytes: &[u8]) -> Object {
     if object.field("files").is_some() && object.field("peers").is_none() {
         return s18::scraped(object, bytes);
     }
-    match Announced::decode(bytes) {
+    match AnnounceResponse::decode(bytes) {
         Ok(announced) => {
             object.summary = counted(announced.peers.len() + announced.named.len(), "peer");
             object.pass_over(&announced.passed_over);
@@ -157,7 +157,7 @@ fn head(name: &str, bytes: &[u8]) -> Object {
     for line in bytes.split_inclusive(|byte| *byte == b'\n') {
         let shown = printable(&String::from_utf8_lossy(line.trim_ascii()));
         object.add(object.covered() + line.len(), "head", excerpt(shown.as_bytes()), "");
-        object.add_many(MOST_PARAMETERS, bytes.len(), "head");
+        object.add_many(MAX_PARAMETERS, bytes.len(), "head");
         if object.covered() == bytes.len() {
             break;
         }
@@ -195,7 +195,7 @@ fn on_from_path(mut object: Object, text: &str) -> Object {
     while text.get(object.covered()..).is_some_and(|rest| rest.starts_with(['?', '&'])) {
         let next = end(text, object.covered() + 1, &['&', '#']);
         parameter(&mut object, text, next);
-        object.add_many(MOST_PARAMETERS, text.len(), "parameters");
+        object.add_many(MAX_PARAMETERS, text.len(), "parameters");
     }
     part(&mut object, text, &[], "fragment");
     if object.field("info_hash").is_some() {

@@ -1,6 +1,6 @@
 //! Stage 6 in a link: a magnet.
 
-use super::{MOST_PARAMETERS, Object, counted, quoted};
+use super::{MAX_PARAMETERS, Object, counted, quoted};
 use crate::s01_bencode::excerpt;
 use crate::s06_magnet::{Magnet, MagnetError, query_at};
 
@@ -19,7 +19,7 @@ pub fn magnet(text: &str) -> Object {
         let sign = usize::from(rest.starts_with('&'));
         let end = rest.get(sign..).and_then(|rest| rest.find('&')).map_or(text.len(), |at| start + sign + at);
         parameter(&mut object, text.get(start..end).unwrap_or_default(), read.is_err());
-        object.add_many(MOST_PARAMETERS, text.len(), "parameters");
+        object.add_many(MAX_PARAMETERS, text.len(), "parameters");
     }
     match read {
         Ok(magnet) => {

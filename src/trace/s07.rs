@@ -28,7 +28,7 @@ const UPLOAD_ONLY_MEANS: &str = "BEP 21: 1 wants no more pieces";
 const PEX_LISTS: [(&str, usize); 4] = [("added", 6), ("added6", 18), ("dropped", 6), ("dropped6", 18)];
 /// The meaning of the bits in `added.f`, which has a byte for each peer in `added`.
 const PEX_FLAGS: [&str; 5] =
-    ["prefers encryption", "a seed or upload only", "speaks uTP", "speaks ut_holepunch", "the sender has dialled it"];
+    ["prefers encryption", "a seed or upload only", "speaks uTP", "speaks ut_holepunch", "the sender has dialed it"];
 
 /// Describes the payload of an extension handshake: the dictionary.
 pub fn handshake(bytes: &[u8]) -> Object {

@@ -166,7 +166,7 @@ fn announce(walk: &mut Walk) {
 
 /// Describes the options of BEP 41.
 fn options(walk: &mut Walk) {
-    for _ in 0..super::MOST_ITEMS {
+    for _ in 0..super::MAX_ITEMS {
         match *walk.left() {
             [] => return,
             [0, ..] => {

@@ -68,10 +68,10 @@ struct Tapped {
 }
 
 impl Dial for Tapped {
-    fn dial(&self, peer: SocketAddr, until: Instant) -> io::Result<Transport> {
-        self.tap.say_of(peer, "dialling");
-        let dialled = self.inner.dial(peer, until);
-        dialled
+    fn dial(&self, peer: SocketAddr, deadline: Instant) -> io::Result<Transport> {
+        self.tap.say_of(peer, "dialing");
+        let dialed = self.inner.dial(peer, deadline);
+        dialed
             .map(|transport| self.tap.transport(transport, "connected"))
             .inspect_err(|error| self.tap.say_of(peer, &format!("could not connect: {error}")))
     }
@@ -128,8 +128,8 @@ impl Read for Listening {
 }
 
 impl ReadHalf for Listening {
-    fn set_deadline(&mut self, until: Instant) {
-        self.inner.set_deadline(until);
+    fn set_deadline(&mut self, deadline: Instant) {
+        self.inner.set_deadline(deadline);
     }
 
     fn has_ended(&self) -> bool {
@@ -166,7 +166,7 @@ impl Write for Speaking {
 }
 
 impl WriteHalf for Speaking {
-    fn set_deadline(&mut self, until: Instant) {
-        self.inner.set_deadline(until);
+    fn set_deadline(&mut self, deadline: Instant) {
+        self.inner.set_deadline(deadline);
     }
 }

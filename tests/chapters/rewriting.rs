@@ -56,11 +56,11 @@ three
 $ printf 'a (os error 7)\nb (os error 8)\n'
 a (os error 111)
 c
-$ printf 'a (os error 7)\n#0001 +0.0050s  --- somebody   dialling\n'
+$ printf 'a (os error 7)\n#0001 +0.0050s  --- somebody   dialing\n'
 a (os error 111)
-#0001 +0.0001s  --- somebody dialling
-$ printf '#0001 +0.0050s  --- A   dialling\n#0002 +0.0051s  --- A   connected\n#0003 +0.0052s  --- A   closed\n'
-#0001 +0.0201s  --- A   dialling
+#0001 +0.0001s  --- somebody dialing
+$ printf '#0001 +0.0050s  --- A   dialing\n#0002 +0.0051s  --- A   connected\n#0003 +0.0052s  --- A   closed\n'
+#0001 +0.0201s  --- A   dialing
 #0002 +0.0202s  --- A   there
 #0003 +0.0203s  --- A   closed
 $ echo 'nothing is below' \
@@ -98,11 +98,11 @@ two
 $ printf 'a (os error 7)\nb (os error 8)\n'
 a (os error 7)
 b (os error 8)
-$ printf 'a (os error 7)\n#0001 +0.0050s  --- somebody   dialling\n'
+$ printf 'a (os error 7)\n#0001 +0.0050s  --- somebody   dialing\n'
 a (os error 111)
-#0001 +0.0001s  --- somebody dialling
-$ printf '#0001 +0.0050s  --- A   dialling\n#0002 +0.0051s  --- A   connected\n#0003 +0.0052s  --- A   closed\n'
-#0001 +0.0050s  --- A   dialling
+#0001 +0.0001s  --- somebody dialing
+$ printf '#0001 +0.0050s  --- A   dialing\n#0002 +0.0051s  --- A   connected\n#0003 +0.0052s  --- A   closed\n'
+#0001 +0.0050s  --- A   dialing
 #0002 +0.0051s  --- A   connected
 #0003 +0.0052s  --- A   closed
 $ echo 'nothing is below' \

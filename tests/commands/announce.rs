@@ -92,7 +92,7 @@ fn each_answer_is_a_line_and_a_signal_ends_it_with_a_goodbye() {
         assert_eq!(told(&tracker, "left"), some(&[&length, &length]));
         assert_eq!(told(&tracker, "port"), some(&["6881", "6881"]));
         assert_eq!(told(&tracker, "numwant"), [None, Some("0".to_owned())]);
-        assert_eq!(peer.served(), 0, "nobody is dialled");
+        assert_eq!(peer.served(), 0, "nobody is dialed");
     }
 }
 

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 const GROWTH: u64 = 64 << 10;
 const PEERS: usize = 50;
 /// The longest message that is read.
-const LONGEST: usize = 128 << 10;
+const MAX_MESSAGE_LENGTH: usize = 128 << 10;
 /// The most values of an extension handshake that are read.
 const VALUES: usize = 1_000;
 /// The most different requests that a peer may reject.
@@ -55,7 +55,7 @@ fn greeting() -> Vec<u8> {
 fn largest(values: usize) -> Vec<u8> {
     // The dictionary, the list and the padding also count as values.
     let list = format!("d1:al{}e", "0:".repeat(values - 3));
-    let padding = vec![b'y'; LONGEST - list.len() - 20];
+    let padding = vec![b'y'; MAX_MESSAGE_LENGTH - list.len() - 20];
     wire::extended(0, &[list.as_bytes(), b"1:b", &bytes(padding), b"e"].concat())
 }
 
@@ -133,7 +133,7 @@ fn is_bounded(growth: Option<u64>) {
     eprintln!("fifty peers take {growth} KiB");
     assert!(growth < GROWTH, "fifty peers take {growth} KiB");
     // At least fifty of the largest messages: otherwise the peers were not at their limits.
-    assert!(growth > (PEERS * LONGEST) as u64 >> 10, "{growth} KiB only");
+    assert!(growth > (PEERS * MAX_MESSAGE_LENGTH) as u64 >> 10, "{growth} KiB only");
 }
 
 #[test]
@@ -163,7 +163,7 @@ fn names_without_end_take_no_memory() {
     let idle = seed.status("VmHWM");
     let mut leech = Leech::extended(seed.address, &torrent);
     for number in 0..250 {
-        let name = format!("{number:0>3}{}", "x".repeat(LONGEST - 100));
+        let name = format!("{number:0>3}{}", "x".repeat(MAX_MESSAGE_LENGTH - 100));
         leech.say(&wire::extended(0, &[b"d1:md", &bytes(name)[..], b"i1eee"].concat()));
     }
     leech.fence();
@@ -171,10 +171,10 @@ fn names_without_end_take_no_memory() {
         assert!(peak < idle + (8 << 10), "{idle} KiB before, {peak} KiB after 32 MiB of names");
     }
     // No real peer sends a longer message.
-    for longer in [LONGEST + 1, 1 << 20] {
+    for longer in [MAX_MESSAGE_LENGTH + 1, 1 << 20] {
         let mut leech = Leech::extended(seed.address, &torrent);
         leech.try_say(&[&(longer as u32).to_be_bytes()[..], &[wire::EXTENDED, 0]].concat());
-        let why = format!("a message of {longer} bytes is announced, at most {LONGEST} are allowed");
+        let why = format!("a message of {longer} bytes is announced, at most {MAX_MESSAGE_LENGTH} are allowed");
         seed.wait_for("left", |event| event["why"] == why.as_str());
     }
     is_served(seed.address, &torrent);

@@ -343,7 +343,7 @@ fn whoever_speaks_another_protocol_is_hung_up_on_at_its_first_words() {
 }
 
 #[test]
-fn its_own_address_is_dialled_once_and_never_again() {
+fn its_own_address_is_dialed_once_and_never_again() {
     let (folder, torrent) = (folder(), Torrent::of_pieces(16, 72));
     let content = folder.path().join("content");
     std::fs::write(&content, &torrent.content).expect("the folder takes a file");

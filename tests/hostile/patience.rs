@@ -48,7 +48,7 @@ fn a_peer_that_rejects_everything_is_not_asked_in_a_loop() {
 }
 
 #[test]
-fn a_peer_that_hangs_up_at_once_is_not_dialled_in_a_loop() {
+fn a_peer_that_hangs_up_at_once_is_not_dialed_in_a_loop() {
     let folder = folder();
     let torrent = Torrent::of_pieces(8, 82);
     let closing = FakePeer::of(&torrent).greeting(Greeting::Close).host(2).start();
@@ -58,13 +58,13 @@ fn a_peer_that_hangs_up_at_once_is_not_dialled_in_a_loop() {
     let run = run.peer(closing.address()).peer(holding.address()).start();
     closing.mischief().wait();
     std::thread::sleep(WHILE);
-    let dialled = closing.talks().len();
+    let dialed = closing.talks().len();
     drop(run);
-    assert!(dialled <= 3, "dialled {dialled} times in {WHILE:?}");
+    assert!(dialed <= 3, "dialed {dialed} times in {WHILE:?}");
 }
 
 #[test]
-fn a_peer_that_sent_a_corrupt_piece_alone_is_not_dialled_again() {
+fn a_peer_that_sent_a_corrupt_piece_alone_is_not_dialed_again() {
     let folder = folder();
     let torrent = Torrent::of_pieces(8, 83);
     let corrupt = FakePeer::of(&torrent).blocks(Blocks::Corrupt).host(2).start();

@@ -46,7 +46,7 @@ fn a_link_sends_no_command_to_a_service_of_this_machine() {
         for host in ["127.0.0.1", "localhost"] {
             let link = format!("magnet:?xt=urn:btih:{hash}&x.pe={host}:{}", service.address().port());
             let outcome = run(words, &link).arg("-v").dir(folder.path()).run();
-            outcome.fails(&[5]).mentions("1 peer not dialled, for one 127.0.0.1:").mentions("the info hash of the link");
+            outcome.fails(&[5]).mentions("1 peer not dialed, for one 127.0.0.1:").mentions("the info hash of the link");
             service.is_left_alone(words[0]);
         }
     });
@@ -110,7 +110,7 @@ fn a_torrent_sends_no_order_to_a_service_of_this_machine() {
 }
 
 #[test]
-fn a_peer_of_this_machine_that_a_link_names_is_dialled_as_ever() {
+fn a_peer_of_this_machine_that_a_link_names_is_dialed_as_ever() {
     let torrent = Torrent::sample();
     let peer = FakePeer::of(&torrent).start();
     let link = format!("{}&x.pe={}", torrent.magnet(&[]), peer.address());

@@ -121,7 +121,7 @@ fn a_tracker_url_that_leads_nowhere_is_an_error() {
 }
 
 #[test]
-fn peers_that_cannot_be_dialled_are_left_out_of_the_list() {
+fn peers_that_cannot_be_dialed_are_left_out_of_the_list() {
     let entry = |ip: &str, port: i64| dict(&[("ip", bytes(ip)), ("port", int(port))]);
     let body = dict(&[(
         "peers",

@@ -58,8 +58,8 @@ fn label(program: Program, how: How) -> &'static str {
     match (how, program) {
         (How::MagnetAndPeers, Program::Rqbit) => "magnet, its API",
         (How::MagnetAndPeers, _) => "magnet, x.pe",
-        (_, Program::Transmission) if how.is_magnet() => "magnet, dialled",
-        (_, Program::Transmission) => ".torrent, dialled",
+        (_, Program::Transmission) if how.is_magnet() => "magnet, dialed",
+        (_, Program::Transmission) => ".torrent, dialed",
         _ => how.label(),
     }
 }

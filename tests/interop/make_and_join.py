@@ -59,7 +59,7 @@ def make(wish):
         info, layers = by_libtorrent(content, piece_length, lt.create_torrent.canonical_files)
     announce = {b"announce": wish["announce"].encode()}
     for path, first, last in [(wish["announced"], announce, layers), (wish["trackerless"], {}, layers)]:
-        # The info dictionary goes in as it was hashed, its neighbours around it.
+        # The info dictionary goes in as it was hashed, its neighbors around it.
         with open(path, "wb") as file:
             file.write(lt.bencode(first)[:-1] + b"4:info" + info + lt.bencode(last)[1:])
     hashes = [hashlib.sha1(info).hexdigest()]

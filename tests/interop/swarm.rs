@@ -20,7 +20,7 @@ use crate::world::World;
 const DOWNLOADS: usize = 19;
 const MIB: u64 = 1 << 20;
 /// How many copies the seed may give.
-const MOST_COPIES: f64 = 3.0;
+const MAX_COPIES: f64 = 3.0;
 
 /// One of the processes, and what it prints.
 struct Member {
@@ -118,7 +118,7 @@ fn in_a_swarm_of_twenty_the_seed_gives_three_copies_at_the_most() {
     }
     let given = number_of(&seed.end(), "uploaded");
     let note = format!("gave {:.2} copies", copies(given));
-    let outcome = if copies(given) <= MOST_COPIES { Ok((elapsed, note)) } else { Err(note) };
+    let outcome = if copies(given) <= MAX_COPIES { Ok((elapsed, note)) } else { Err(note) };
     report.add("seed", fixture.label, ".torrent, tracker", given, outcome);
     report.finish();
 }

@@ -4,7 +4,7 @@ use super::tree::{assert_none, code, has_word, names, read, root, stages};
 
 /// The most lines of code in a command. The design asks for 15 to 40, so that it reads
 /// as a conversation.
-const MOST: usize = 60;
+const MAX_LINES: usize = 60;
 
 /// The commands, and what they share: each file names its stage in its first line.
 fn files() -> Vec<String> {
@@ -52,11 +52,11 @@ fn a_command_reads_like_the_conversation() {
         if is_command && !(15..=40).contains(&lines) {
             println!("hint: {name}: {lines} lines of code (15 to 40 are meant)");
         }
-        if is_command && lines > MOST {
+        if is_command && lines > MAX_LINES {
             long.push(format!("{name}: {lines} lines of code"));
         }
     }
-    assert_none(&format!("commands of more than {MOST} lines of code"), &long);
+    assert_none(&format!("commands of more than {MAX_LINES} lines of code"), &long);
 }
 
 #[test]

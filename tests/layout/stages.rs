@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::tree::{Stage, assert_none, code, has_word, names, read, root, stage_number, stages};
 
-const LONGEST: usize = 400;
+const MAX_LINES: usize = 400;
 
 #[test]
 fn stages_are_numbered_from_one_without_a_gap() {
@@ -257,7 +257,7 @@ fn a_stage_file_is_not_long() {
         for file in &stage.files {
             let text = read(&root().join(file));
             let lines = text.lines().count();
-            if lines > LONGEST {
+            if lines > MAX_LINES {
                 long.push(format!("{}: {lines} lines", file.display()));
             }
             // Only a hint: the right share is the one that teaches best.
@@ -269,7 +269,7 @@ fn a_stage_file_is_not_long() {
             }
         }
     }
-    assert_none(&format!("files of more than {LONGEST} lines"), &long);
+    assert_none(&format!("files of more than {MAX_LINES} lines"), &long);
 }
 
 #[test]
@@ -280,7 +280,8 @@ fn a_stage_does_not_mention_unnumbered_modules_in_its_code() {
             for (number, line) in code(&read(&root().join(file))) {
                 let line = line.trim();
                 let import = line.starts_with("use ") || line.starts_with("pub use ");
-                if import && ["lab", "trace", "report", "progress", "cli", "commands"].iter().any(|module| has_word(line, module)) {
+                if import && ["lab", "trace", "report", "progress", "cli", "commands"].iter().any(|module| has_word(line, module))
+                {
                     wrong.push(format!("{}:{number}: {line}", file.display()));
                 }
             }

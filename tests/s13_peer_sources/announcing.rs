@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, mpsc};
 
-use piecemeal::s03_tracker::{Announced, Event, Retry};
+use piecemeal::s03_tracker::{AnnounceResponse, Event, Retry};
 use piecemeal::s13_peer_sources::source::SourceReport;
 
 use super::fakes::{LIMIT, Sources, announcer, asks_for, event, next, refuses, trackers};
@@ -90,7 +90,7 @@ fn a_tracker_that_took_no_started_hears_no_stopped() {
 fn the_tracker_id_is_sent_back_and_kept_where_the_next_answer_has_none() {
     let (trackers, asked) = trackers(|_, _, before| {
         let tracker_id = (before == 0).then(|| b"\xFFid".to_vec());
-        Ok(Announced { tracker_id, ..Announced::default() })
+        Ok(AnnounceResponse { tracker_id, ..AnnounceResponse::default() })
     });
     let sources = Sources::running(vec![announcer("fake://t", &trackers)]);
     let first = next(&asked);
@@ -115,7 +115,7 @@ fn a_tier_that_is_silent_does_not_delay_another() {
     let sources = Sources::running(vec![announcer("fake://silent", &trackers), announcer("fake://quick", &trackers)]);
     let answered = |sources: &Sources| {
         sources.next(|report| match report {
-            SourceReport::Announced { tracker, .. } => Some(tracker.clone()),
+            SourceReport::AnnounceResponse { tracker, .. } => Some(tracker.clone()),
             _ => None,
         })
     };

@@ -1,10 +1,10 @@
 //! However a source ends, the last that is heard of it is that it has gone.
 
 use piecemeal::s03_tracker::reach::NamedBy;
-use piecemeal::s03_tracker::{Announced, Retry, TrackerError};
+use piecemeal::s03_tracker::{AnnounceResponse, Retry, TrackerError};
 use piecemeal::s07_extension::BoxError;
 use piecemeal::s13_peer_sources::signals::Wake;
-use piecemeal::s13_peer_sources::source::{Finder, PeerSource};
+use piecemeal::s13_peer_sources::source::{PeerSource, SourceHandle};
 use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
 
@@ -16,17 +16,17 @@ const HOUR: Duration = Duration::from_secs(3600);
 /// A source that does one thing.
 struct Does<F>(F);
 
-impl<F: FnOnce(Finder) -> Result<(), BoxError> + Send> PeerSource for Does<F> {
+impl<F: FnOnce(SourceHandle) -> Result<(), BoxError> + Send> PeerSource for Does<F> {
     fn name(&self) -> String {
         "the source".to_owned()
     }
 
-    fn run(self: Box<Self>, finder: Finder) -> Result<(), BoxError> {
+    fn run(self: Box<Self>, finder: SourceHandle) -> Result<(), BoxError> {
         (self.0)(finder)
     }
 }
 
-fn does(what: impl FnOnce(Finder) -> Result<(), BoxError> + Send + 'static) -> Box<dyn PeerSource> {
+fn does(what: impl FnOnce(SourceHandle) -> Result<(), BoxError> + Send + 'static) -> Box<dyn PeerSource> {
     Box::new(Does(what))
 }
 
@@ -54,7 +54,7 @@ fn a_source_that_panics_is_gone_and_the_others_go_on() {
 fn an_announcer_ends_only_when_no_tracker_of_its_tier_can_ever_answer() {
     let never = || refuses(Retry::Never);
     let off_limits = || Err(TrackerError::OffLimits("it is too near"));
-    let answers: [fn() -> Result<Announced, TrackerError>; 2] = [never, off_limits];
+    let answers: [fn() -> Result<AnnounceResponse, TrackerError>; 2] = [never, off_limits];
     for answer in answers {
         let (trackers, asked) = trackers(move |_, _, _| answer());
         let sources = Sources::running(vec![announcer("fake://t", &trackers)]);

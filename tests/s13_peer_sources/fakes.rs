@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use piecemeal::s02_metainfo::InfoHash;
-use piecemeal::s03_tracker::{Announce, Announced, Event, PeerId, Retry, Tracker, TrackerError};
+use piecemeal::s03_tracker::{AnnounceRequest, AnnounceResponse, Event, PeerId, Retry, Tracker, TrackerError};
 use piecemeal::s04_handshake::Handshake;
 use piecemeal::s12_session::host::Counters;
 use piecemeal::s13_peer_sources::announcer::Announcer;
@@ -16,7 +16,7 @@ use piecemeal::s13_peer_sources::start;
 /// Far more than anything takes: it only stops a hang.
 pub const LIMIT: Duration = Duration::from_secs(60);
 
-pub type Answer = Result<Announced, TrackerError>;
+pub type Answer = Result<AnnounceResponse, TrackerError>;
 
 /// The first pause after a failure, short enough to be over before anybody looks.
 pub const RETRY: Duration = Duration::from_millis(1);
@@ -24,16 +24,16 @@ pub const RETRY: Duration = Duration::from_millis(1);
 /// Speaks `fake://`. It hands each request to the test, and answers by a script: `answer` sees the
 /// request and how many came before it.
 struct Fake<A> {
-    asked: Mutex<(Sender<Announce>, usize)>,
+    asked: Mutex<(Sender<AnnounceRequest>, usize)>,
     answer: A,
 }
 
-impl<A: Fn(&str, &Announce, usize) -> Answer + Send + Sync> Tracker for Fake<A> {
+impl<A: Fn(&str, &AnnounceRequest, usize) -> Answer + Send + Sync> Tracker for Fake<A> {
     fn schemes(&self) -> &[&str] {
         &["fake"]
     }
 
-    fn announce(&self, url: &str, ask: &Announce, _: Instant) -> Answer {
+    fn announce(&self, url: &str, ask: &AnnounceRequest, _: Instant) -> Answer {
         let before = {
             let mut asked = self.asked.lock().expect("no tracker panics");
             // Nobody reads on once the test has seen enough.
@@ -47,8 +47,8 @@ impl<A: Fn(&str, &Announce, usize) -> Answer + Send + Sync> Tracker for Fake<A> 
 
 /// Trackers that answer like this, and the requests that reach them.
 pub fn trackers(
-    answer: impl Fn(&str, &Announce, usize) -> Answer + Send + Sync + 'static,
-) -> (Arc<Vec<Box<dyn Tracker>>>, Receiver<Announce>) {
+    answer: impl Fn(&str, &AnnounceRequest, usize) -> Answer + Send + Sync + 'static,
+) -> (Arc<Vec<Box<dyn Tracker>>>, Receiver<AnnounceRequest>) {
     let (sender, asked) = mpsc::channel();
     let fake = Fake { asked: Mutex::new((sender, 0)), answer };
     (Arc::new(vec![Box::new(fake)]), asked)
@@ -62,7 +62,7 @@ pub fn announcer(url: &str, trackers: &Arc<Vec<Box<dyn Tracker>>>) -> Box<dyn Pe
 /// An answer with these pauses, in seconds.
 pub fn asks_for(interval: impl Into<Option<u64>>, min_interval: impl Into<Option<u64>>) -> Answer {
     let [interval, min_interval] = [interval.into(), min_interval.into()].map(|seconds| seconds.map(Duration::from_secs));
-    Ok(Announced { interval, min_interval, ..Announced::default() })
+    Ok(AnnounceResponse { interval, min_interval, ..AnnounceResponse::default() })
 }
 
 pub fn refuses(retry: Retry) -> Answer {
@@ -145,7 +145,7 @@ pub fn shown(report: &SourceReport) -> String {
     match report {
         SourceReport::Found(peers) => format!("found {peers:?}"),
         SourceReport::Met(_) => "met".to_owned(),
-        SourceReport::Announced { tracker, event, peers, .. } => format!("{tracker} {event:?} {peers}"),
+        SourceReport::AnnounceResponse { tracker, event, peers, .. } => format!("{tracker} {event:?} {peers}"),
         SourceReport::Said { source, what, failed } => format!("{source} says {what}, failed: {failed}"),
         SourceReport::Again { pause, .. } => format!("again after {pause:?}"),
         SourceReport::Gone(number) => format!("{number} is gone"),
@@ -154,12 +154,12 @@ pub fn shown(report: &SourceReport) -> String {
 
 /// The event of the next request.
 #[track_caller]
-pub fn event(asked: &Receiver<Announce>) -> Option<Event> {
+pub fn event(asked: &Receiver<AnnounceRequest>) -> Option<Event> {
     next(asked).event
 }
 
 /// The next request.
 #[track_caller]
-pub fn next(asked: &Receiver<Announce>) -> Announce {
+pub fn next(asked: &Receiver<AnnounceRequest>) -> AnnounceRequest {
     asked.recv_timeout(LIMIT).expect("an announce")
 }

@@ -1,7 +1,7 @@
 //! Addresses that the user, a magnet link or a tracker names.
 
 use piecemeal::s02_metainfo::InfoHash;
-use piecemeal::s03_tracker::Announced;
+use piecemeal::s03_tracker::AnnounceResponse;
 use piecemeal::s03_tracker::peers::PeerAddress;
 use piecemeal::s03_tracker::reach::Reach;
 use piecemeal::s13_peer_sources::source::{Given, Linked, PeerSource};
@@ -23,7 +23,7 @@ fn a_link_may_not_name_a_service_of_this_machine() {
     let linked = |address: &str| said(Box::new(Linked(address.to_owned(), InfoHash([7; 20]))));
     assert_eq!(linked("127.0.0.2:6881"), ["found [127.0.0.2:6881]"]);
     let refused = linked("127.0.0.1:22");
-    assert!(matches!(&refused[..], [told, found] if told.contains("1 peer not dialled") && found == "found []"), "{refused:?}");
+    assert!(matches!(&refused[..], [told, found] if told.contains("1 peer not dialed") && found == "found []"), "{refused:?}");
 }
 
 #[test]
@@ -40,7 +40,7 @@ fn a_name_that_nobody_has_is_a_failure() {
 }
 
 /// The reports about one answer of a tracker.
-fn of_answer(answer: impl Fn() -> Announced + Send + Sync + 'static) -> Vec<String> {
+fn of_answer(answer: impl Fn() -> AnnounceResponse + Send + Sync + 'static) -> Vec<String> {
     let (trackers, _asked) =
         trackers(
             move |_, _, before| {
@@ -59,25 +59,30 @@ fn of_answer(answer: impl Fn() -> Announced + Send + Sync + 'static) -> Vec<Stri
 fn a_tracker_far_away_may_not_name_who_is_near() {
     let answer = |from| {
         let peers = ["127.0.0.2:6881", "192.0.2.7:6881"].map(|peer| peer.parse().expect("an address")).to_vec();
-        Announced { peers, from, ..Announced::default() }
+        AnnounceResponse { peers, from, ..AnnounceResponse::default() }
     };
     let near = of_answer(move || answer(Reach::Machine));
     assert_eq!(near, ["fake://t Some(Started) 2", "found [127.0.0.2:6881, 192.0.2.7:6881]"]);
     let far = of_answer(move || answer(Reach::Internet));
-    assert!(matches!(&far[..], [_, told, _] if told.contains("not dialled, for one 127.0.0.2:6881")), "{far:?}");
+    assert!(matches!(&far[..], [_, told, _] if told.contains("not dialed, for one 127.0.0.2:6881")), "{far:?}");
     assert!(far[2].starts_with("found") && !far[2].contains("127.0.0.2"), "{far:?}");
 }
 
 #[test]
 fn a_tracker_whose_names_lead_nowhere_has_failed() {
     let named = || vec![PeerAddress { host: "no.such.host.invalid".to_owned(), port: 6881 }];
-    let nowhere = of_answer(move || Announced { named: named(), ..Announced::default() });
+    let nowhere = of_answer(move || AnnounceResponse { named: named(), ..AnnounceResponse::default() });
     assert!(
         matches!(&nowhere[..], [first, failed, last] if first == "found []" && failed.ends_with("failed: true") && last == "found []"),
         "{nowhere:?}"
     );
     let peers = || vec![([192, 0, 2, 7], 6881).into()];
-    let one = of_answer(move || Announced { named: named(), peers: peers(), from: Reach::Network, ..Announced::default() });
+    let one = of_answer(move || AnnounceResponse {
+        named: named(),
+        peers: peers(),
+        from: Reach::Network,
+        ..AnnounceResponse::default()
+    });
     assert_eq!(one[..2], ["found [192.0.2.7:6881]", "fake://t Some(Started) 2"]);
     assert!(one[2].ends_with("failed: false"), "{one:?}");
 }

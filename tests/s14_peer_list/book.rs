@@ -10,7 +10,7 @@ fn at(host: u8, port: u16) -> SocketAddr {
     SocketAddr::from(([192, 0, 2, host], port))
 }
 
-/// The seconds from now after which it is dialled again; it is busy then.
+/// The seconds from now after which it is dialed again; it is busy then.
 fn next_in(book: &mut Addresses) -> Option<u64> {
     let (due, _) = book.next_due()?;
     let left = due.saturating_duration_since(Instant::now());
@@ -19,7 +19,7 @@ fn next_in(book: &mut Addresses) -> Option<u64> {
 }
 
 #[test]
-fn a_failed_address_is_dialled_again_later_and_later_and_then_no_more() {
+fn a_failed_address_is_dialed_again_later_and_later_and_then_no_more() {
     let mut book = Addresses::new(RETRY);
     assert!(book.is_empty() && book.is_hopeless() && book.all_tried_twice() && book.next(Instant::now()).is_none());
     book.found(at(1, 1), Instant::now());
@@ -53,7 +53,7 @@ fn an_address_that_was_of_use_is_as_good_as_new() {
 }
 
 #[test]
-fn a_peer_that_was_there_and_hung_up_is_dialled_again_soon_and_then_as_the_others() {
+fn a_peer_that_was_there_and_hung_up_is_dialed_again_soon_and_then_as_the_others() {
     let mut book = Addresses::new(RETRY);
     book.found(at(1, 1), Instant::now());
     let mut pauses = Vec::new();
@@ -71,7 +71,7 @@ fn a_peer_that_hung_up_early_gets_one_early_chance_whatever_came_before() {
     let mut pauses = Vec::new();
     // Nobody is there at first; then it shakes hands and hangs up; then it is of use.
     for (met, useful) in [(false, false), (true, false), (true, false), (true, true), (true, false), (false, false)] {
-        pauses.push(next_in(&mut book).expect("it is dialled again"));
+        pauses.push(next_in(&mut book).expect("it is dialed again"));
         book.ended(at(1, 1), met, useful, Instant::now());
     }
     pauses.extend(next_in(&mut book));
@@ -79,7 +79,7 @@ fn a_peer_that_hung_up_early_gets_one_early_chance_whatever_came_before() {
 }
 
 #[test]
-fn an_address_that_was_given_up_for_a_peer_that_came_by_itself_is_dialled_when_that_goes() {
+fn an_address_that_was_given_up_for_a_peer_that_came_by_itself_is_dialed_when_that_goes() {
     let mut book = Addresses::new(RETRY);
     book.found(at(1, 1), Instant::now());
     assert_eq!(next_in(&mut book), Some(0));
@@ -126,7 +126,7 @@ fn port_zero_is_no_address() {
 }
 
 #[test]
-fn an_address_that_was_given_up_is_not_dialled_when_it_is_named_again() {
+fn an_address_that_was_given_up_is_not_dialed_when_it_is_named_again() {
     let mut book = Addresses::new(RETRY);
     book.found(at(1, 1), Instant::now());
     book.next(Instant::now());
@@ -153,7 +153,7 @@ fn three_bans_of_one_ip_ban_all_of_it() {
     assert!(book.is_banned(at(1, 4)) && book.is_banned(at(1, 999)) && !book.is_banned(at(2, 1)));
     book.found(at(1, 999), Instant::now());
     let rest: Vec<SocketAddr> = std::iter::from_fn(|| book.next(Instant::now())).collect();
-    assert_eq!(rest, [at(2, 1)], "nobody at a banned IP is dialled, whenever it was named");
+    assert_eq!(rest, [at(2, 1)], "nobody at a banned IP is dialed, whenever it was named");
 }
 
 #[test]
@@ -208,7 +208,7 @@ fn two_thousand_are_remembered_and_the_useless_make_room() {
 
 /// Hundreds of ports of one IP, all named before the others.
 #[test]
-fn one_ip_with_many_ports_does_not_take_all_turns_to_be_dialled() {
+fn one_ip_with_many_ports_does_not_take_all_turns_to_be_dialed() {
     for six in [false, true] {
         let stranger = |port: u16| if six { of_network(7, port, 1) } else { at(1, port) };
         let mut book = Addresses::new(RETRY);
@@ -219,8 +219,8 @@ fn one_ip_with_many_ports_does_not_take_all_turns_to_be_dialled() {
         (2..=30).for_each(|host| {
             book.found(at(host, 1), Instant::now());
         });
-        let dialled: Vec<SocketAddr> = std::iter::from_fn(|| book.next(Instant::now())).take(30).collect();
-        let strangers = dialled.iter().filter(|address| !(2..=30).any(|host| **address == at(host, 1))).count();
+        let dialed: Vec<SocketAddr> = std::iter::from_fn(|| book.next(Instant::now())).take(30).collect();
+        let strangers = dialed.iter().filter(|address| !(2..=30).any(|host| **address == at(host, 1))).count();
         assert_eq!(strangers, 1, "of the first thirty, IPv6: {six}");
         // Whoever fails leaves its turn to an IP with fewer.
         book.ended(at(5, 1), false, false, Instant::now());
@@ -261,7 +261,7 @@ fn many_ports_of_one_ip_or_network_make_room_in_a_full_book() {
 }
 
 #[test]
-fn an_address_that_may_be_a_double_is_dialled_again_after_a_minute() {
+fn an_address_that_may_be_a_double_is_dialed_again_after_a_minute() {
     let mut book = Addresses::new(RETRY);
     book.found(at(1, 1), Instant::now());
     assert_eq!(next_in(&mut book), Some(0));

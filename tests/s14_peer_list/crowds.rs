@@ -22,7 +22,7 @@ const MAX_STAY: u64 = 20;
 struct Peer {
     number: u32,
     address: SocketAddr,
-    dialled: bool,
+    dialed: bool,
     activity: Option<Activity>,
     until: u64,
 }
@@ -36,7 +36,7 @@ struct Crowd {
     lobby: Vec<SocketAddr>,
     /// Each new address, and when it was named.
     named: BTreeMap<SocketAddr, u64>,
-    dialled: BTreeSet<SocketAddr>,
+    dialed: BTreeSet<SocketAddr>,
     numbers: u32,
     /// The longest time from the name to the first dial.
     longest: u64,
@@ -59,7 +59,7 @@ impl Crowd {
             taken: Vec::new(),
             lobby: Vec::new(),
             named: BTreeMap::new(),
-            dialled: BTreeSet::new(),
+            dialed: BTreeSet::new(),
             numbers: 0,
             longest: 0,
             start: Instant::now(),
@@ -145,18 +145,18 @@ impl Crowd {
 
     fn end(&mut self, at: usize) {
         let (peer, now) = (self.taken.remove(at), self.now());
-        if peer.dialled {
+        if peer.dialed {
             let bytes = peer.activity.map_or(0, |activity| activity.bytes);
             self.book.ended(peer.address, peer.activity.is_some(), bytes > 0, now);
         }
     }
 
-    fn take(&mut self, address: SocketAddr, dialled: bool) {
+    fn take(&mut self, address: SocketAddr, dialed: bool) {
         assert!(!self.book.is_banned(address), "{address} is banned, and gets a place");
         self.numbers += 1;
         let until = self.second + self.dice.random_range(1..MAX_DIAL);
-        self.taken.push(Peer { number: self.numbers, address, dialled, activity: None, until });
-        if !dialled {
+        self.taken.push(Peer { number: self.numbers, address, dialed, activity: None, until });
+        if !dialed {
             self.connect(self.taken.len() - 1);
         }
     }
@@ -182,7 +182,7 @@ impl Crowd {
                     }
                     None => {
                         let Some(address) = self.book.next(self.now()) else { return };
-                        if self.dialled.insert(address) {
+                        if self.dialed.insert(address) {
                             let waited = self.second - self.named[&address];
                             self.longest = self.longest.max(waited);
                         }
@@ -195,7 +195,7 @@ impl Crowd {
                 let goes = self.places.makes_room(&members, contenders, AIMS, RETRY, self.now());
                 let Some((number, _)) = goes else { return };
                 let at = self.taken.iter().position(|peer| peer.number == number).expect("it has a place");
-                assert!(self.taken[at].activity.is_some(), "it is being dialled");
+                assert!(self.taken[at].activity.is_some(), "it is being dialed");
                 self.end(at);
             }
         }
@@ -225,19 +225,19 @@ impl Crowd {
         }
         // All that are named, one after the other, in all places: each takes a dial and a stay at most.
         let most = self.named.len() as u64 * (MAX_DIAL + MAX_STAY) / self.max_places as u64;
-        assert!(self.longest <= most, "one was dialled after {} s, {most} s are enough", self.longest);
-        for address in self.named.keys().filter(|address| !self.dialled.contains(address)) {
+        assert!(self.longest <= most, "one was dialed after {} s, {most} s are enough", self.longest);
+        for address in self.named.keys().filter(|address| !self.dialed.contains(address)) {
             let left_alone = self.book.all().all(|known| known != *address);
             let (barred, now) = (self.book.is_banned(*address), self.now());
             let nobody = left_alone && self.book.found(*address, now) == Found::NobodyThere;
-            assert!(barred || nobody, "{address} was never dialled: {} were", self.dialled.len());
+            assert!(barred || nobody, "{address} was never dialed: {} were", self.dialed.len());
         }
-        assert!(self.dialled.len() > 20, "{} were dialled", self.dialled.len());
+        assert!(self.dialed.len() > 20, "{} were dialed", self.dialed.len());
     }
 }
 
 #[test]
-fn in_any_crowd_places_are_shared_and_everybody_is_dialled_in_time() {
+fn in_any_crowd_places_are_shared_and_everybody_is_dialed_in_time() {
     for seed in 0..20 {
         println!("seed {seed}");
         Crowd::new(seed).play();

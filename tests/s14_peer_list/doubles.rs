@@ -10,14 +10,14 @@ const WE: bool = true;
 const IT: bool = false;
 
 /// A connection with this peer id from 192.0.2.`host`.
-fn link(id: u8, host: u8, dialled: bool, proved: bool, age: u64) -> Link {
+fn link(id: u8, host: u8, dialed: bool, proved: bool, age: u64) -> Link {
     let age = Duration::from_secs(age);
-    Link { peer_id: PeerId([id; 20]), ip: [192, 0, 2, host].into(), dialled, proved, age }
+    Link { peer_id: PeerId([id; 20]), ip: [192, 0, 2, host].into(), dialed, proved, age }
 }
 
 #[test]
 fn a_new_connection_is_a_double_if_id_and_ip_agree_and_the_older_one_can_be_trusted() {
-    for (old_dialled, new_dialled, proved, age, doubled) in [
+    for (old_dialed, new_dialed, proved, age, doubled) in [
         // We reached the old one by its address. One that comes in is the same peer, at any time.
         (WE, IT, false, 0, true),
         (WE, IT, false, 1000, true),
@@ -36,9 +36,9 @@ fn a_new_connection_is_a_double_if_id_and_ip_agree_and_the_older_one_can_be_trus
         (IT, IT, false, 61, false),
         (IT, IT, true, 61, true),
     ] {
-        let old = link(7, 1, old_dialled, proved, age);
-        let new = link(7, 1, new_dialled, false, 0);
-        let what = format!("old dialled {old_dialled}, new dialled {new_dialled}, proved {proved}, {age} s");
+        let old = link(7, 1, old_dialed, proved, age);
+        let new = link(7, 1, new_dialed, false, 0);
+        let what = format!("old dialed {old_dialed}, new dialed {new_dialed}, proved {proved}, {age} s");
         assert_eq!(old.is_doubled_by(&new, UNPROVED), doubled, "{what}");
         // Another id, or another IP, is another peer.
         assert!(!old.is_doubled_by(&Link { peer_id: PeerId([8; 20]), ..new }, UNPROVED), "{what}");
@@ -57,8 +57,8 @@ fn an_ipv4_address_is_the_same_in_a_socket_for_ipv6() {
 #[test]
 fn of_two_that_cross_the_one_of_the_smaller_id_stays_and_only_while_they_are_young() {
     let [smaller, larger] = [PeerId([1; 20]), PeerId([9; 20])];
-    for (us, old_dialled, new_dialled, proved, age, replaced) in [
-        // Ours is the smaller id: the connection that we dialled stays.
+    for (us, old_dialed, new_dialed, proved, age, replaced) in [
+        // Ours is the smaller id: the connection that we dialed stays.
         (smaller, IT, WE, false, 0, true),
         (smaller, WE, IT, false, 0, false),
         // Theirs is.
@@ -73,9 +73,9 @@ fn of_two_that_cross_the_one_of_the_smaller_id_stays_and_only_while_they_are_you
         (smaller, IT, WE, true, 5, true),
         (smaller, IT, WE, true, 6, false),
     ] {
-        let old = link(5, 1, old_dialled, proved, age);
-        let new = link(5, 1, new_dialled, false, 0);
-        let what = format!("us {us:?}, old dialled {old_dialled}, new dialled {new_dialled}, proved {proved}, {age} s");
+        let old = link(5, 1, old_dialed, proved, age);
+        let new = link(5, 1, new_dialed, false, 0);
+        let what = format!("us {us:?}, old dialed {old_dialed}, new dialed {new_dialed}, proved {proved}, {age} s");
         assert_eq!(old.is_crossed_by(&new, us), replaced, "{what}");
     }
 }
@@ -98,10 +98,10 @@ fn both_sides_keep_the_same_one_of_two_that_cross() {
 }
 
 #[test]
-fn a_connection_was_short_if_we_dialled_and_it_ended_at_once_without_a_block() {
-    for (dialled, proved, age, short) in
+fn a_connection_was_short_if_we_dialed_and_it_ended_at_once_without_a_block() {
+    for (dialed, proved, age, short) in
         [(WE, false, 0, true), (WE, false, 10, true), (WE, false, 11, false), (WE, true, 1, false), (IT, false, 1, false)]
     {
-        assert_eq!(link(5, 1, dialled, proved, age).was_short(), short, "dialled {dialled}, proved {proved}, {age} s");
+        assert_eq!(link(5, 1, dialed, proved, age).was_short(), short, "dialed {dialed}, proved {proved}, {age} s");
     }
 }

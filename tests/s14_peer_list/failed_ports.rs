@@ -5,14 +5,14 @@ use piecemeal::s14_peer_list::failed_ports::MAX_FAILED_PORTS;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-/// Dials all that is due, and only the given port answers; returns how many were dialled.
+/// Dials all that is due, and only the given port answers; returns how many were dialed.
 fn dial_all(book: &mut Addresses, answers: Option<u16>) -> usize {
-    let mut dialled = 0;
+    let mut dialed = 0;
     while let Some(address) = book.next(Instant::now()) {
-        dialled += 1;
+        dialed += 1;
         book.ended(address, answers == Some(address.port()), false, Instant::now());
     }
-    dialled
+    dialed
 }
 
 #[test]
@@ -25,11 +25,11 @@ fn an_address_with_many_ports_and_nobody_at_any_is_left_alone() {
         book.found(at(port), Instant::now());
     });
     book.found(elsewhere, Instant::now());
-    let dialled = dial_all(&mut book, None);
-    assert!(dialled as u32 <= MAX_FAILED_PORTS + 1, "{dialled} were dialled");
+    let dialed = dial_all(&mut book, None);
+    assert!(dialed as u32 <= MAX_FAILED_PORTS + 1, "{dialed} were dialed");
     assert_eq!(book.found(at(3000), Instant::now()), Found::NobodyThere);
     assert_eq!(dial_all(&mut book, None), 0, "no more of it");
-    // A peer from there has dialled us: those that were removed may be found again.
+    // A peer from there has dialed us: those that were removed may be found again.
     book.answered(at(50_000).ip());
     book.found(at(3001), Instant::now());
     book.found(at(2199), Instant::now());

@@ -41,7 +41,7 @@ fn giver(number: u32, name: &str, bytes: u64, last: Instant) -> Member {
     Member { number, origin: letter(name), activity: Some(activity) }
 }
 
-fn dialled(number: u32, name: &str) -> Member {
+fn dialed(number: u32, name: &str) -> Member {
     Member { number, origin: letter(name), activity: None }
 }
 
@@ -62,11 +62,11 @@ fn a_free_place_goes_to_the_ip_with_fewer_and_equals_take_turns() {
         ("A B C C", "A", "B", true, false),
         ("A A", "A", "A", true, false),
     ] {
-        for (last_was_dialled, receives) in [(true, after_a_dial), (false, after_a_connection)] {
+        for (last_was_dialed, receives) in [(true, after_a_dial), (false, after_a_connection)] {
             let mut places = Places::default();
-            places.filled(last_was_dialled);
+            places.filled(last_was_dialed);
             let first = places.receives_first(&origins(held), contenders(waits, named));
-            assert_eq!(first, receives, "{held:?} have places, {waits} waits, {named} is named, dialled: {last_was_dialled}");
+            assert_eq!(first, receives, "{held:?} have places, {waits} waits, {named} is named, dialed: {last_was_dialed}");
         }
     }
 }
@@ -156,10 +156,10 @@ fn of_useless_peers_the_one_that_has_overstayed_most_goes() {
 fn the_slowest_goes_once_in_a_turn_and_only_among_those_whose_speed_is_known() {
     let start = Instant::now();
     let mut places = Places::default();
-    // A gives 100 bytes a second, B 10, and D, which comes after 20 s, a single one. C is being dialled.
+    // A gives 100 bytes a second, B 10, and D, which comes after 20 s, a single one. C is being dialed.
     let mut asked = |second: u64| {
         let now = after(start, second);
-        let mut members = vec![giver(1, "A", 100 * second, now), giver(2, "B", 10 * second, now), dialled(3, "C")];
+        let mut members = vec![giver(1, "A", 100 * second, now), giver(2, "B", 10 * second, now), dialed(3, "C")];
         if second >= 20 {
             members.push(giver(4, "D", second - 19, now));
         }
@@ -192,21 +192,21 @@ fn the_slowest_is_told_by_what_went_lately_and_not_by_what_went_in_all() {
 }
 
 #[test]
-fn a_peer_that_is_being_dialled_never_makes_way_and_still_counts_for_its_ip() {
+fn a_peer_that_is_being_dialed_never_makes_way_and_still_counts_for_its_ip() {
     let start = Instant::now();
     let mut places = Places::default();
-    let members = [dialled(0, "A"), dialled(1, "A"), dialled(2, "A")];
+    let members = [dialed(0, "A"), dialed(1, "A"), dialed(2, "A")];
     for second in (0..1000).step_by(15) {
         let goes = places.makes_room(&members, contenders("B", "C"), DOWNLOAD, TURN, after(start, second));
         assert_eq!(goes, None, "after {second} s");
     }
-    let members = [dialled(0, "A"), giver(1, "A", 1_000_000, start), giver(2, "B", 1, start), giver(3, "D", 1, start)];
+    let members = [dialed(0, "A"), giver(1, "A", 1_000_000, start), giver(2, "B", 1, start), giver(3, "D", 1, start)];
     let goes = Places::default().makes_room(&members, contenders("C", "-"), DOWNLOAD, TURN, start);
     assert_eq!(goes, Some((1, Why::Crowded)));
 }
 
 #[test]
-fn when_the_system_refuses_a_connection_nobody_is_dialled_for_a_second() {
+fn when_the_system_refuses_a_connection_nobody_is_dialed_for_a_second() {
     let (mut places, now) = (Places::default(), Instant::now());
     assert!(!places.rests(now));
     places.rest(now);

@@ -53,7 +53,7 @@ fn there_are_never_more_peers_than_places_and_no_banned_one_among_them() {
             let rows = rows.filter(|row| fates.contains(&row["fate"].as_str().expect("text")));
             rows.map(|row| row["address"].as_str().expect("text").to_owned()).collect::<BTreeSet<_>>()
         };
-        assert_eq!(with_fate(["has a place", "dialled"]), taken);
+        assert_eq!(with_fate(["has a place", "dialed"]), taken);
         assert_eq!(with_fate(["banned", "banned"]), banned);
     }
 }
@@ -69,10 +69,10 @@ fn every_rule_of_the_stage_shows_in_some_story() {
         "its IP has no place, and it has been due longest",
         "and no IP with fewer is due",
         "has its turn after",
-        "does not answer; it is dialled again in 15 s",
-        "does not answer; it is dialled again in 120 s",
+        "does not answer; it is dialed again in 15 s",
+        "does not answer; it is dialed again in 120 s",
         "does not answer; it is given up",
-        "leaves; it is dialled again in 2 s",
+        "leaves; it is dialed again in 2 s",
         "makes way: its IP has",
         "makes way: it gave nothing yet",
         "it gave nothing for 10 s",
@@ -89,7 +89,7 @@ fn every_rule_of_the_stage_shows_in_some_story() {
 }
 
 #[test]
-fn a_dead_address_is_dialled_six_times_with_longer_and_longer_pauses() {
+fn a_dead_address_is_dialed_six_times_with_longer_and_longer_pauses() {
     let (moves, sum) = moves(&["--places", "1", "--peers", "1", "--faults", "dead", "--minutes", "60"]);
     let again = |step: &&Value| step["what"] == "fails";
     let pauses: Vec<Option<u64>> = moves

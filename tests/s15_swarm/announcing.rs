@@ -6,19 +6,19 @@ use super::net::{EXTENDED, LITTLE, Net, PLAIN, US, magnet, plan, run, run_into};
 use piecemeal::s02_metainfo::InfoHash;
 use piecemeal::s03_tracker::peers::PeerAddress;
 use piecemeal::s03_tracker::reach::{NamedBy, Reach};
-use piecemeal::s03_tracker::{Announce, Announced, Event, PeerId, Retry, Tracker, TrackerError};
+use piecemeal::s03_tracker::{AnnounceRequest, AnnounceResponse, Event, PeerId, Retry, Tracker, TrackerError};
 use piecemeal::s07_extension::BoxError;
 use piecemeal::s13_peer_sources::announcer::Announcer;
 use piecemeal::s13_peer_sources::signals::Wake;
-use piecemeal::s13_peer_sources::source::{Finder, PeerSource};
+use piecemeal::s13_peer_sources::source::{PeerSource, SourceHandle};
 use piecemeal::s15_swarm::{Event as SwarmEvent, Plan, SwarmError};
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-type Asked = Arc<Mutex<Vec<(String, Announce)>>>;
-type Answer = Box<dyn Fn(usize, &Announce) -> Result<Announced, TrackerError> + Send + Sync>;
+type Asked = Arc<Mutex<Vec<(String, AnnounceRequest)>>>;
+type Answer = Box<dyn Fn(usize, &AnnounceRequest) -> Result<AnnounceResponse, TrackerError> + Send + Sync>;
 
 /// A tracker that writes down what it is asked; its answer may depend on how many
 /// announces came before.
@@ -29,13 +29,13 @@ impl Tracker for Fake {
         &["fake"]
     }
 
-    fn announce(&self, url: &str, ask: &Announce, _: Instant) -> Result<Announced, TrackerError> {
+    fn announce(&self, url: &str, ask: &AnnounceRequest, _: Instant) -> Result<AnnounceResponse, TrackerError> {
         let mut asked = self.0.lock().expect("no tracker panics");
         asked.push((url.to_owned(), ask.clone()));
         let before = asked.len() - 1;
         drop(asked);
         // The addresses of `Net` are those of a network of our own.
-        (self.1)(before, ask).map(|answer| Announced { from: Reach::Network, ..answer })
+        (self.1)(before, ask).map(|answer| AnnounceResponse { from: Reach::Network, ..answer })
     }
 }
 
@@ -46,7 +46,7 @@ fn torrent() -> Torrent {
 /// The plan with this tracker as its only source; and what the tracker is asked.
 fn with_tracker(
     plan: Plan,
-    answer: impl Fn(usize, &Announce) -> Result<Announced, TrackerError> + Send + Sync + 'static,
+    answer: impl Fn(usize, &AnnounceRequest) -> Result<AnnounceResponse, TrackerError> + Send + Sync + 'static,
 ) -> (Plan, Asked) {
     with_tier(plan, &["fake://tracker"], answer)
 }
@@ -54,7 +54,7 @@ fn with_tracker(
 fn with_tier(
     mut plan: Plan,
     urls: &[&str],
-    answer: impl Fn(usize, &Announce) -> Result<Announced, TrackerError> + Send + Sync + 'static,
+    answer: impl Fn(usize, &AnnounceRequest) -> Result<AnnounceResponse, TrackerError> + Send + Sync + 'static,
 ) -> (Plan, Asked) {
     let asked = Asked::default();
     let trackers: Vec<Box<dyn Tracker>> = vec![Box::new(Fake(Arc::clone(&asked), Box::new(answer)))];
@@ -64,15 +64,15 @@ fn with_tier(
     (plan, asked)
 }
 
-fn names(peers: &[SocketAddr]) -> Result<Announced, TrackerError> {
-    Ok(Announced { peers: peers.to_vec(), ..Announced::default() })
+fn names(peers: &[SocketAddr]) -> Result<AnnounceResponse, TrackerError> {
+    Ok(AnnounceResponse { peers: peers.to_vec(), ..AnnounceResponse::default() })
 }
 
-fn failure(retry: Retry) -> Result<Announced, TrackerError> {
+fn failure(retry: Retry) -> Result<AnnounceResponse, TrackerError> {
     Err(TrackerError::Failure { reason: "not today".to_owned(), retry })
 }
 
-fn asked(asked: &Asked) -> Vec<Announce> {
+fn asked(asked: &Asked) -> Vec<AnnounceRequest> {
     asked.lock().expect("no tracker panics").iter().map(|(_, ask)| ask.clone()).collect()
 }
 
@@ -97,13 +97,13 @@ fn started_completed_and_stopped_are_said_once_each_with_true_counters() {
     assert_eq!(counters, [(0, 151_072, None), (151_072, 0, None), (151_072, 0, Some(0))]);
 }
 
-fn names_hosts(hosts: &[(&str, u16)]) -> Result<Announced, TrackerError> {
+fn names_hosts(hosts: &[(&str, u16)]) -> Result<AnnounceResponse, TrackerError> {
     let named = hosts.iter().map(|(host, port)| PeerAddress { host: (*host).to_owned(), port: *port }).collect();
-    Ok(Announced { named, ..Announced::default() })
+    Ok(AnnounceResponse { named, ..AnnounceResponse::default() })
 }
 
 #[test]
-fn a_peer_that_is_named_by_host_is_dialled() {
+fn a_peer_that_is_named_by_host_is_dialed() {
     let (net, torrent) = (Net::new(), torrent());
     let peer = net.seed(1, &torrent, 0..5);
     // In this network addresses are the names.
@@ -242,7 +242,7 @@ fn the_tracker_id_is_said_back_and_kept() {
     let peer = net.seed(1, &torrent, 0..5);
     let (plan, all) = with_tracker(plan(&net, &torrent, &[]), move |before, _| {
         let tracker_id = (before == 0).then(|| b"\xFFid".to_vec());
-        Ok(Announced { peers: vec![peer], tracker_id, ..Announced::default() })
+        Ok(AnnounceResponse { peers: vec![peer], tracker_id, ..AnnounceResponse::default() })
     });
     run(&net, plan, &torrent).is_complete(&torrent);
     let ids: Vec<Option<Vec<u8>>> = asked(&all).into_iter().map(|ask| ask.tracker_id).collect();
@@ -267,7 +267,7 @@ fn intervals_are_kept_within_bounds() {
         });
         let (plan, all) = with_tracker(plan(&net, &torrent, &[]), move |_, _| {
             let [interval, min_interval] = [interval, min_interval].map(|seconds| seconds.map(Duration::from_secs));
-            Ok(Announced { peers: vec![peer], interval, min_interval, ..Announced::default() })
+            Ok(AnnounceResponse { peers: vec![peer], interval, min_interval, ..AnnounceResponse::default() })
         });
         run(&net, plan, &torrent).is_complete(&torrent);
         assert_eq!(events(&all).len(), 3, "interval {interval:?}, min interval {min_interval:?}: {:?}", events(&all));
@@ -315,7 +315,7 @@ fn a_warning_reaches_the_user_and_its_peers_are_used() {
     let (net, torrent) = (Net::new(), torrent());
     let peer = net.seed(1, &torrent, 0..5);
     let (plan, _) = with_tracker(plan(&net, &torrent, &[]), move |_, _| {
-        Ok(Announced { peers: vec![peer], warning: Some("upgrade your client".to_owned()), ..Announced::default() })
+        Ok(AnnounceResponse { peers: vec![peer], warning: Some("upgrade your client".to_owned()), ..AnnounceResponse::default() })
     });
     let ran = run(&net, plan, &torrent);
     ran.is_complete(&torrent);
@@ -333,7 +333,7 @@ fn a_tracker_that_knew_nobody_is_asked_again_before_hope_is_lost() {
         fn name(&self) -> String {
             "hungry".to_owned()
         }
-        fn run(self: Box<Self>, mut finder: Finder) -> Result<(), BoxError> {
+        fn run(self: Box<Self>, mut finder: SourceHandle) -> Result<(), BoxError> {
             finder.found(NamedBy::User, vec![]);
             self.0.send(finder.wait(Duration::from_secs(60))).map_err(|error| error.to_string())?;
             Ok(())
@@ -355,14 +355,14 @@ impl Tracker for Somewhere {
         &["fake"]
     }
 
-    fn announce(&self, url: &str, _: &Announce, _: Instant) -> Result<Announced, TrackerError> {
+    fn announce(&self, url: &str, _: &AnnounceRequest, _: Instant) -> Result<AnnounceResponse, TrackerError> {
         let from = match url {
             "fake://lan" => Reach::Network,
             "fake://internet" => Reach::Internet,
             _ => return Err(TrackerError::Status(503)),
         };
         let service = "127.0.0.1:6379".parse().expect("an address");
-        Ok(Announced { peers: vec![self.0, service], from, ..Announced::default() })
+        Ok(AnnounceResponse { peers: vec![self.0, service], from, ..AnnounceResponse::default() })
     }
 }
 
@@ -395,7 +395,7 @@ impl PeerSource for Later {
         "the user".to_owned()
     }
 
-    fn run(self: Box<Self>, mut finder: Finder) -> Result<(), BoxError> {
+    fn run(self: Box<Self>, mut finder: SourceHandle) -> Result<(), BoxError> {
         while finder.wait(Duration::from_secs(60)) == Wake::Due {}
         finder.found(NamedBy::User, vec![self.0]);
         Ok(())

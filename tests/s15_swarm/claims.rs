@@ -77,7 +77,7 @@ fn a_peer_at_two_ports_of_an_address_is_talked_to_at_one_of_them() {
 }
 
 #[test]
-fn an_address_that_was_refused_as_a_double_is_dialled_again_when_the_other_goes() {
+fn an_address_that_was_refused_as_a_double_is_dialed_again_when_the_other_goes() {
     let (net, torrent, here, refused) = (Net::new(), Torrent::sample(), Gate::default(), Gate::default());
     let (content, first, second) = (torrent.clone(), here.clone(), refused.clone());
     let stranger = net.peer(1, move |talk| {
@@ -94,7 +94,7 @@ fn an_address_that_was_refused_as_a_double_is_dialled_again_when_the_other_goes(
         gives(talk, &content)
     });
     let mut plan = plan(&net, &torrent, &[stranger, good]);
-    // It is dialled again after 1.25 s. If it were not for the other's going, that would be 40 s.
+    // It is dialed again after 1.25 s. If it were not for the other's going, that would be 40 s.
     plan.patience = Duration::from_secs(40);
     let ran = run(&net, plan, &torrent);
     assert_eq!(brought(ran.is_complete(&torrent)), [(good, 151_072)]);

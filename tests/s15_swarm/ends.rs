@@ -10,7 +10,7 @@ use piecemeal::s07_extension::BoxError;
 use piecemeal::s10_storage::output::Output;
 use piecemeal::s10_storage::{StorageError, Store};
 use piecemeal::s13_peer_sources::signals::Wake;
-use piecemeal::s13_peer_sources::source::{Finder, Given, PeerSource};
+use piecemeal::s13_peer_sources::source::{Given, PeerSource, SourceHandle};
 use piecemeal::s15_swarm::failure_report::{FailureReport, Reason};
 use piecemeal::s15_swarm::{Ended, Event, Plan, SwarmError, download};
 use std::io;
@@ -26,17 +26,17 @@ fn torrent() -> Torrent {
 /// A source made of a closure.
 struct Source<F>(F);
 
-impl<F: FnOnce(Finder) -> Result<(), BoxError> + Send> PeerSource for Source<F> {
+impl<F: FnOnce(SourceHandle) -> Result<(), BoxError> + Send> PeerSource for Source<F> {
     fn name(&self) -> String {
         "a closure".to_owned()
     }
 
-    fn run(self: Box<Self>, finder: Finder) -> Result<(), BoxError> {
+    fn run(self: Box<Self>, finder: SourceHandle) -> Result<(), BoxError> {
         (self.0)(finder)
     }
 }
 
-fn source(run: impl FnOnce(Finder) -> Result<(), BoxError> + Send + 'static) -> Box<dyn PeerSource> {
+fn source(run: impl FnOnce(SourceHandle) -> Result<(), BoxError> + Send + 'static) -> Box<dyn PeerSource> {
     Box::new(Source(run))
 }
 
@@ -74,7 +74,7 @@ fn when_all_refuse_each_is_tried_again_before_hope_is_lost() {
     let ran = run(&net, plan, &torrent);
     ran.is_hopeless("refused");
     for peer in peers {
-        assert!((2..=6).contains(&net.dials(peer)), "{} was dialled {} times", peer, net.dials(peer));
+        assert!((2..=6).contains(&net.dials(peer)), "{} was dialed {} times", peer, net.dials(peer));
     }
 }
 
@@ -477,7 +477,7 @@ fn said(event: &Event) -> Option<(&str, bool)> {
 }
 
 #[test]
-fn an_address_named_a_hundred_times_is_dialled_once() {
+fn an_address_named_a_hundred_times_is_dialed_once() {
     let (net, torrent) = (Net::new(), torrent());
     let peer = net.seed(1, &torrent, 0..5);
     let mut plan = plan(&net, &torrent, &[peer; 100]);

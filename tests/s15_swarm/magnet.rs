@@ -90,7 +90,7 @@ fn give_metadata(talk: &mut Talk, torrent: &Torrent, metadata: &[u8]) -> io::Res
 
 /// The script is about a first connection, before there is metadata.
 fn once(talk: &mut Talk) -> io::Result<&mut Talk> {
-    if talk.dialled == 1 { Ok(talk) } else { Err(io::ErrorKind::ConnectionAborted.into()) }
+    if talk.dialed == 1 { Ok(talk) } else { Err(io::ErrorKind::ConnectionAborted.into()) }
 }
 
 fn all(torrent: &Torrent) -> Vec<usize> {
@@ -402,7 +402,7 @@ fn peers_that_bring_metadata_for_ever_do_not_keep_others_from_bringing_it() {
             let (begun, greetings) = (Arc::clone(&begun), Arc::clone(&greetings));
             net.peer(host, move |talk| {
                 if busy.is_open() {
-                    // Dialled once more, when it had hung up.
+                    // Dialed once more, when it had hung up.
                     return Err(io::Error::other("it has had its turn"));
                 }
                 talk.hello(EXTENDED, &content)?;

@@ -5,7 +5,7 @@ use super::net::{Net, plan, run};
 use piecemeal::s02_metainfo::InfoHash;
 use piecemeal::s03_tracker::reach::{NamedBy, Reach};
 use piecemeal::s07_extension::BoxError;
-use piecemeal::s13_peer_sources::source::{Finder, Linked, PeerSource};
+use piecemeal::s13_peer_sources::source::{Linked, PeerSource, SourceHandle};
 use piecemeal::s15_swarm::Event;
 use std::net::SocketAddr;
 
@@ -17,7 +17,7 @@ impl PeerSource for Meddler {
         "a meddler".to_owned()
     }
 
-    fn run(self: Box<Self>, finder: Finder) -> Result<(), BoxError> {
+    fn run(self: Box<Self>, finder: SourceHandle) -> Result<(), BoxError> {
         let services = ["127.0.0.1:22", "127.0.0.1:6379", "192.168.1.1:80"].map(|address| address.parse().expect("an address"));
         finder.found(NamedBy::Tracker(Reach::Network), services.into_iter().chain([self.0]).collect());
         Ok(())
@@ -25,7 +25,7 @@ impl PeerSource for Meddler {
 }
 
 #[test]
-fn services_that_a_tracker_or_a_link_names_are_not_dialled_and_the_user_hears_of_it() {
+fn services_that_a_tracker_or_a_link_names_are_not_dialed_and_the_user_hears_of_it() {
     let (net, torrent) = (Net::new(), Torrent::sample());
     let peer = net.seed(1, &torrent, 0..5);
     let mut plan = plan(&net, &torrent, &[]);
@@ -36,6 +36,6 @@ fn services_that_a_tracker_or_a_link_names_are_not_dialled_and_the_user_hears_of
         assert_eq!(net.dials(service.parse().expect("an address")), 0, "{service}");
     }
     let said = |words: &str| ran.events.iter().any(|event| matches!(event, Event::Source { what, .. } if what.contains(words)));
-    assert!(said("3 peers not dialled, for one 127.0.0.1:22: a port below 1024"), "{:?}", ran.told());
+    assert!(said("3 peers not dialed, for one 127.0.0.1:22: a port below 1024"), "{:?}", ran.told());
     assert_eq!(net.dials(peer), 1);
 }

@@ -10,7 +10,7 @@ use piecemeal::s04_handshake::transport::{Dial, Transport, pair};
 use piecemeal::s05_messages::bitfield::Bitfield;
 use piecemeal::s07_extension::BoxError;
 use piecemeal::s10_storage::{StorageError, Store};
-use piecemeal::s13_peer_sources::source::{Finder, PeerSource};
+use piecemeal::s13_peer_sources::source::{PeerSource, SourceHandle};
 use piecemeal::s15_swarm::summary::Summary;
 use piecemeal::s15_swarm::{Ended, Event, Plan, SwarmError, download};
 use std::collections::HashMap;
@@ -85,9 +85,9 @@ impl Net {
         })
     }
 
-    /// How often this address was dialled.
+    /// How often this address was dialed.
     pub fn dials(&self, peer: SocketAddr) -> usize {
-        jitter::lock(&self.dials).iter().filter(|dialled| **dialled == peer).count()
+        jitter::lock(&self.dials).iter().filter(|dialed| **dialed == peer).count()
     }
 
     /// How many connections there were at once.
@@ -116,7 +116,7 @@ impl Dial for Net {
         let (hang_up, live) = (Arc::clone(&ours.hang_up), Arc::clone(&self.live));
         let now = live.0.fetch_add(1, Ordering::SeqCst) + 1;
         live.1.fetch_max(now, Ordering::SeqCst);
-        let mut talk = Talk { transport: theirs, address: peer, dialled: self.dials(peer), unchoked: false };
+        let mut talk = Talk { transport: theirs, address: peer, dialed: self.dials(peer), unchoked: false };
         let thread = std::thread::spawn(move || {
             // An error is our hanging up, which is our right.
             let _ = script(&mut talk);
@@ -135,8 +135,8 @@ pub type Asked = (u32, u32, u32);
 pub struct Talk {
     transport: Transport,
     pub address: SocketAddr,
-    /// How often this address has been dialled by now.
-    pub dialled: usize,
+    /// How often this address has been dialed by now.
+    pub dialed: usize,
     unchoked: bool,
 }
 
@@ -144,7 +144,7 @@ impl Talk {
     /// With somebody that the test has reached by itself.
     #[allow(dead_code)] // for stage 17
     pub fn over(transport: Transport) -> Talk {
-        Talk { address: transport.peer, transport, dialled: 1, unchoked: false }
+        Talk { address: transport.peer, transport, dialed: 1, unchoked: false }
     }
 
     fn peer_id(&self) -> [u8; 20] {
@@ -298,7 +298,7 @@ impl PeerSource for Names {
         "the test".to_owned()
     }
 
-    fn run(self: Box<Self>, finder: Finder) -> Result<(), BoxError> {
+    fn run(self: Box<Self>, finder: SourceHandle) -> Result<(), BoxError> {
         finder.found(NamedBy::User, self.0);
         Ok(())
     }

@@ -8,7 +8,7 @@ use piecemeal::s10_storage::Store;
 use piecemeal::s11_work_queue::claimant::{Claim, Claimant};
 use piecemeal::s11_work_queue::lease::{Lease, Written};
 use piecemeal::s12_session::request_depth::RequestDepth;
-use piecemeal::s13_peer_sources::source::{Finder, PeerSource};
+use piecemeal::s13_peer_sources::source::{PeerSource, SourceHandle};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -145,7 +145,7 @@ impl PeerSource for Late {
         "late".to_owned()
     }
 
-    fn run(self: Box<Self>, finder: Finder) -> Result<(), BoxError> {
+    fn run(self: Box<Self>, finder: SourceHandle) -> Result<(), BoxError> {
         self.0.wait();
         Box::new(Names(vec![self.1])).run(finder)
     }

@@ -148,7 +148,7 @@ fn thousands_of_tiny_blocks_end_the_connection() {
         let (net, torrent) = (Net::with_room(1 << 19), torrent());
         let content = torrent.clone();
         let flooder = net.peer(1, move |talk| {
-            if talk.dialled > 1 {
+            if talk.dialed > 1 {
                 return Ok(());
             }
             talk.hello(PLAIN, &content)?;
@@ -175,7 +175,7 @@ fn a_wanted_block_does_not_pay_for_one_that_nobody_asked_for() {
     let (net, torrent) = (Net::with_room(1 << 19), Recipe::single("t", 131_072, content(12 * 131_072, 13)).build());
     let content = torrent.clone();
     let flooder = net.peer(1, move |talk| {
-        if talk.dialled > 1 {
+        if talk.dialed > 1 {
             return Ok(());
         }
         talk.hello(PLAIN, &content)?;

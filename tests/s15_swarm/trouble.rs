@@ -122,7 +122,7 @@ fn a_corrupt_peer_alone_is_banned_and_the_end() {
     let peer = corrupt(&net, 1, &torrent);
     let ran = run(&net, plan(&net, &torrent, &[peer]), &torrent);
     ran.is_hopeless("wrong hash");
-    assert_eq!(net.dials(peer), 1, "whoever is banned is not dialled again");
+    assert_eq!(net.dials(peer), 1, "whoever is banned is not dialed again");
     assert!(matches!(ran.left(peer)[..], [Ended::Session(SessionEnd::Corrupt(_))]), "{:?}", ran.left(peer));
     let told = ran.events.iter().any(|event| matches!(event, Event::Corrupt(_, by) if *by == [peer]));
     assert!(told, "{:?}", ran.told());
@@ -167,11 +167,11 @@ impl piecemeal::s13_peer_sources::source::PeerSource for Waits {
 
     fn run(
         self: Box<Self>,
-        finder: piecemeal::s13_peer_sources::source::Finder,
+        finder: piecemeal::s13_peer_sources::source::SourceHandle,
     ) -> Result<(), piecemeal::s07_extension::BoxError> {
         self.gone.wait();
         finder.found(NamedBy::User, vec![self.liar]);
-        // One that was met and is not banned is dialled again after 0.3 s.
+        // One that was met and is not banned is dialed again after 0.3 s.
         std::thread::sleep(Duration::from_millis(800));
         self.named.open();
         Ok(())
@@ -317,7 +317,7 @@ fn a_peer_that_dies_and_returns_is_found_again() {
     let (net, torrent) = (Net::new(), torrent());
     let content = torrent.clone();
     let peer = net.peer(1, move |talk| {
-        let (reserved, times) = (PLAIN, talk.dialled);
+        let (reserved, times) = (PLAIN, talk.dialed);
         talk.hello(reserved, &content)?;
         talk.has(&content, &[0, 1, 2, 3, 4])?;
         for _ in 0..3 {
@@ -448,12 +448,12 @@ fn our_own_address_is_left_alone_once_it_is_known() {
 }
 
 #[test]
-fn a_peer_that_shakes_hands_and_hangs_up_is_dialled_six_times_and_no_more() {
+fn a_peer_that_shakes_hands_and_hangs_up_is_dialed_six_times_and_no_more() {
     let (net, torrent) = (Net::new(), Torrent::sample());
-    let dialled: [Gate; 6] = Default::default();
-    let (content, gates) = (torrent.clone(), dialled.clone());
+    let dialed: [Gate; 6] = Default::default();
+    let (content, gates) = (torrent.clone(), dialed.clone());
     let useless = net.peer(2, move |talk| {
-        if let Some(gate) = gates.get(talk.dialled - 1) {
+        if let Some(gate) = gates.get(talk.dialed - 1) {
             gate.open();
         }
         talk.hello(PLAIN, &content).map(drop)
@@ -463,7 +463,7 @@ fn a_peer_that_shakes_hands_and_hangs_up_is_dialled_six_times_and_no_more() {
         talk.hello(PLAIN, &content)?;
         talk.has(&content, &[0, 1, 2, 3, 4])?;
         // A block after each, so that our patience never runs out.
-        for gate in &dialled {
+        for gate in &dialed {
             gate.wait();
             let asked = talk.asked()?;
             talk.block(&content, asked)?;
@@ -540,7 +540,7 @@ impl piecemeal::s13_peer_sources::source::PeerSource for Nat {
 
     fn run(
         self: Box<Self>,
-        finder: piecemeal::s13_peer_sources::source::Finder,
+        finder: piecemeal::s13_peer_sources::source::SourceHandle,
     ) -> Result<(), piecemeal::s07_extension::BoxError> {
         self.given.wait();
         // One after the other: of two that share a piece, the later lie would not count.

@@ -3,7 +3,7 @@
 use super::super::support::{Gate, Torrent, bencode, wire};
 use super::memory::{Memory, bits, in_time};
 use super::net::{EXTENDED, Names, Net, PLAIN, Talk, magnet, plan};
-use piecemeal::s03_tracker::{Announce, Announced, Tracker, TrackerError};
+use piecemeal::s03_tracker::{AnnounceRequest, AnnounceResponse, Tracker, TrackerError};
 use piecemeal::s10_storage::{StorageError, Store};
 use piecemeal::s12_session::rate::Rate;
 use piecemeal::s12_session::stats::Supply;
@@ -359,9 +359,9 @@ impl Tracker for Fake {
         &["fake"]
     }
 
-    fn announce(&self, _: &str, _: &Announce, _: Instant) -> Result<Announced, TrackerError> {
+    fn announce(&self, _: &str, _: &AnnounceRequest, _: Instant) -> Result<AnnounceResponse, TrackerError> {
         self.0.iter().for_each(Gate::wait);
-        Ok(Announced::default())
+        Ok(AnnounceResponse::default())
     }
 }
 

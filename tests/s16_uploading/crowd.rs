@@ -12,7 +12,7 @@ use piecemeal::s07_extension::BoxError;
 use piecemeal::s10_storage::Store;
 use piecemeal::s12_session::uploads::Uploads;
 use piecemeal::s13_peer_sources::signals::Wake;
-use piecemeal::s13_peer_sources::source::{Finder, Introducer, PeerSource};
+use piecemeal::s13_peer_sources::source::{IncomingPeers, PeerSource, SourceHandle};
 use piecemeal::s15_swarm::summary::Summary;
 use piecemeal::s15_swarm::{Event, Plan, SwarmError, download};
 use piecemeal::s16_uploading::incoming::answer;
@@ -68,11 +68,11 @@ pub fn at(number: usize) -> SocketAddr {
 /// Who is where.
 pub struct Crowd {
     link: Link,
-    doors: Mutex<HashMap<SocketAddr, Introducer>>,
+    doors: Mutex<HashMap<SocketAddr, IncomingPeers>>,
 }
 
 impl Crowd {
-    fn doors(&self) -> std::sync::MutexGuard<'_, HashMap<SocketAddr, Introducer>> {
+    fn doors(&self) -> std::sync::MutexGuard<'_, HashMap<SocketAddr, IncomingPeers>> {
         self.doors.lock().expect("nobody panics with this lock")
     }
 }
@@ -120,7 +120,7 @@ impl PeerSource for Door {
         "the test".to_owned()
     }
 
-    fn run(self: Box<Self>, mut finder: Finder) -> Result<(), BoxError> {
+    fn run(self: Box<Self>, mut finder: SourceHandle) -> Result<(), BoxError> {
         self.crowd.doors().insert(self.here, finder.introducer());
         self.open.wait();
         finder.found(NamedBy::User, self.names.clone());
@@ -212,7 +212,7 @@ pub fn complete(link: Link, torrent: &Torrent, members: &[Member], uploads: NewU
     ran
 }
 
-/// So many, each with the pieces whose number leaves this rest, and each dialling those
+/// So many, each with the pieces whose number leaves this rest, and each dialing those
 /// behind it.
 pub fn equals(count: usize, pieces: usize) -> Vec<Member> {
     let share = |number: usize| (number as u32..pieces as u32).step_by(count).collect();

@@ -62,7 +62,7 @@ fn one_of_two_connections_that_cross_remains_and_the_download_goes_on() {
     });
 }
 
-/// Each has dialled the other, and neither has anything for the other.
+/// Each has dialed the other, and neither has anything for the other.
 #[test]
 fn a_pair_that_has_nothing_to_give_does_not_end_up_with_two_connections() {
     let torrent = Torrent::sample();

@@ -4,7 +4,7 @@ use super::super::support::{Gate, Torrent, wire};
 use super::giver::{BOTH, Giver, stop_soon};
 use super::net::{FAST, PLAIN};
 use super::rules::staying;
-use piecemeal::s03_tracker::{Announce, Announced, Event as Said, Tracker, TrackerError};
+use piecemeal::s03_tracker::{AnnounceRequest, AnnounceResponse, Event as Said, Tracker, TrackerError};
 use piecemeal::s12_session::host::SessionEnd;
 use piecemeal::s13_peer_sources::announcer::Announcer;
 use piecemeal::s15_swarm::summary::Traded;
@@ -19,7 +19,7 @@ fn two_that_have_everything_part_and_do_not_meet_again() {
     let torrent = Torrent::sample();
     for how in ["have all", "bitfield", "upload only"] {
         let mut giver = Giver::new(&torrent).rules(staying());
-        // If it were dialled again, that would be soon.
+        // If it were dialed again, that would be soon.
         giver.plan.patience = Duration::from_millis(40);
         let content = torrent.clone();
         let seed = giver.other(move |talk| {
@@ -134,14 +134,14 @@ fn who_has_gone_to_and_fro_is_told_truly() {
     let outcome = ran.is_complete(&torrent);
     let mut traded = outcome.traded.clone();
     traded.sort_by_key(|traded| traded.peer);
-    // We have dialled them: that they listen elsewhere, too, does not rename them.
+    // We have dialed them: that they listen elsewhere, too, does not rename them.
     let expected =
         [Traded { peer: peers[0], taken: 32_768, given: 700 }, Traded { peer: peers[1], taken: 32_768 + 20_000, given: 16_384 }];
     assert_eq!(traded, expected);
     assert_eq!((outcome.downloaded, outcome.uploaded), (85_536, 17_084));
 }
 
-type Asked = Arc<Mutex<Vec<Announce>>>;
+type Asked = Arc<Mutex<Vec<AnnounceRequest>>>;
 
 struct Fake(Asked);
 
@@ -150,9 +150,9 @@ impl Tracker for Fake {
         &["fake"]
     }
 
-    fn announce(&self, _: &str, ask: &Announce, _: Instant) -> Result<Announced, TrackerError> {
+    fn announce(&self, _: &str, ask: &AnnounceRequest, _: Instant) -> Result<AnnounceResponse, TrackerError> {
         self.0.lock().expect("no tracker panics").push(ask.clone());
-        Ok(Announced::default())
+        Ok(AnnounceResponse::default())
     }
 }
 

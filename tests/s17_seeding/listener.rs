@@ -7,7 +7,7 @@ use super::rules::staying;
 use piecemeal::s04_handshake::transport::{Tcp, Transport, WriteHalf, over_tcp};
 use piecemeal::s07_extension::BoxError;
 use piecemeal::s13_peer_sources::signals::Wake;
-use piecemeal::s13_peer_sources::source::{Finder, Given, PeerSource};
+use piecemeal::s13_peer_sources::source::{Given, PeerSource, SourceHandle};
 use piecemeal::s15_swarm::summary::Traded;
 use piecemeal::s15_swarm::{Ended, Event};
 use piecemeal::s17_seeding::listener::Listener;
@@ -120,7 +120,7 @@ impl PeerSource for Hope {
         "hope".to_owned()
     }
 
-    fn run(self: Box<Self>, mut finder: Finder) -> Result<(), BoxError> {
+    fn run(self: Box<Self>, mut finder: SourceHandle) -> Result<(), BoxError> {
         while finder.wait(Duration::from_secs(60)) != Wake::Stop {}
         Ok(())
     }
@@ -183,7 +183,7 @@ fn our_own_address_is_tried_once() {
     let torrent = Torrent::sample();
     let mut giver = Giver::new(&torrent).rules(staying());
     giver.plan.dial = Arc::new(Tcp);
-    // If it were dialled again, that would be soon.
+    // If it were dialed again, that would be soon.
     giver.plan.patience = Duration::from_millis(40);
     let listener = Listener::bind(Some(LOOPBACK), Some(0)).expect("loopback has a free port");
     let address = listener.addresses()[0];

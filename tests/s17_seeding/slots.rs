@@ -91,7 +91,7 @@ fn who_has_waited_longest_comes_first() {
     let mut giver = Giver::new(&torrent).rules(Rules { slots: 1, ..staying() });
     let gates: Vec<Gate> = (0..4).map(|_| Gate::default()).collect();
     let order: Arc<Mutex<Vec<usize>>> = Arc::default();
-    // They are dialled in one order, and become interested in another.
+    // They are dialed in one order, and become interested in another.
     for number in [2, 0, 3, 1] {
         let (content, gates, order) = (torrent.clone(), gates.clone(), Arc::clone(&order));
         giver.taker(move |talk| {

@@ -7,7 +7,7 @@ use super::net::{PLAIN, Talk};
 use super::rules::staying;
 use piecemeal::s03_tracker::reach::NamedBy;
 use piecemeal::s07_extension::BoxError;
-use piecemeal::s13_peer_sources::source::{Finder, PeerSource};
+use piecemeal::s13_peer_sources::source::{PeerSource, SourceHandle};
 use piecemeal::s15_swarm::Ended;
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
@@ -111,7 +111,7 @@ fn a_stranger_with_a_peers_id_and_ip_does_not_keep_us_from_it_for_long() {
         let torrent = Torrent::sample();
         let (given, content, here) = (torrent.clone(), torrent.clone(), Gate::default());
         let mut giver = Giver::with(&torrent, [], 1 << 16).rules(staying());
-        // It is dialled again after 2 s.
+        // It is dialed again after 2 s.
         giver.plan.patience = Duration::from_secs(2);
         let good = giver.net.peer_at(SocketAddr::from(([127, 0, 0, 77], 7000)), move |talk| {
             talk.hello_as(PLAIN, &given, NAME)?;
@@ -183,7 +183,7 @@ impl PeerSource for Late {
         "late".to_owned()
     }
 
-    fn run(self: Box<Self>, finder: Finder) -> Result<(), BoxError> {
+    fn run(self: Box<Self>, finder: SourceHandle) -> Result<(), BoxError> {
         self.0.wait();
         finder.found(NamedBy::User, vec![self.1]);
         Ok(())

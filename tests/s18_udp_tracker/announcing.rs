@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use piecemeal::s02_metainfo::InfoHash;
 use piecemeal::s03_tracker::http::HttpTracker;
 use piecemeal::s03_tracker::reach::Reach;
-use piecemeal::s03_tracker::{Announce, Announced, Event, PeerId, Retry, Tier, Tracker, TrackerError};
+use piecemeal::s03_tracker::{AnnounceRequest, AnnounceResponse, Event, PeerId, Retry, Tier, Tracker, TrackerError};
 use piecemeal::s18_udp_tracker::UdpTracker;
 
 use crate::support::udp_tracker::{ID, action, announced, answer, good, transaction};
@@ -19,8 +19,8 @@ use crate::support::{Deed, FakeTracker, FakeUdpTracker, dead_address};
 /// The longest that an announce may take if nothing delays it.
 pub const PLENTY: Duration = Duration::from_secs(60);
 
-pub fn ask() -> Announce {
-    Announce::new(
+pub fn ask() -> AnnounceRequest {
+    AnnounceRequest::new(
         InfoHash(*b"\xd6\x9f\x91\xe6\xb2\xae\x4c\x54\x24\x68\xd1\x07\x3a\x71\xd4\xea\x13\x87\x9a\x7f"),
         PeerId([b'p'; 20]),
         92063,
@@ -33,7 +33,12 @@ pub fn peers() -> Vec<SocketAddr> {
 
 /// Announces, and fails the test if that does not end soon after its deadline.
 #[track_caller]
-pub fn announce_with(udp: &Arc<UdpTracker>, url: &str, ask: Announce, time: Duration) -> Result<Announced, TrackerError> {
+pub fn announce_with(
+    udp: &Arc<UdpTracker>,
+    url: &str,
+    ask: AnnounceRequest,
+    time: Duration,
+) -> Result<AnnounceResponse, TrackerError> {
     let (send, result) = mpsc::channel();
     let (udp, url) = (Arc::clone(udp), url.to_owned());
     let until = Instant::now() + time;
@@ -42,22 +47,22 @@ pub fn announce_with(udp: &Arc<UdpTracker>, url: &str, ask: Announce, time: Dura
 }
 
 #[track_caller]
-pub fn announce(url: &str, time: Duration) -> Result<Announced, TrackerError> {
+pub fn announce(url: &str, time: Duration) -> Result<AnnounceResponse, TrackerError> {
     announce_with(&Arc::default(), url, ask(), time)
 }
 
 #[test]
 fn two_packets_each_way_bring_peers() {
     let tracker = FakeUdpTracker::knowing(&peers());
-    let all = Announce { port: 7000, event: Some(Event::Stopped), numwant: Some(9), key: Some(0xabcd), ..ask() };
+    let all = AnnounceRequest { port: 7000, event: Some(Event::Stopped), numwant: Some(9), key: Some(0xabcd), ..ask() };
     let found = announce_with(&Arc::default(), &tracker.url(), all, PLENTY).expect("it answers");
-    let expected = Announced {
+    let expected = AnnounceResponse {
         peers: peers(),
         interval: Some(Duration::from_secs(1800)),
         complete: Some(3),
         incomplete: Some(2),
         from: Reach::Machine,
-        ..Announced::default()
+        ..AnnounceResponse::default()
     };
     assert_eq!(found, expected);
     let heard = tracker.heard();
@@ -172,7 +177,8 @@ fn announces_side_by_side_do_not_take_each_others_answers() {
             let (udp, tracker) = (&udp, &tracker);
             scope.spawn(move || {
                 for port in (first..200).step_by(8) {
-                    let found = announce_with(udp, &tracker.url(), Announce { port, ..ask() }, PLENTY).expect("it answers");
+                    let found =
+                        announce_with(udp, &tracker.url(), AnnounceRequest { port, ..ask() }, PLENTY).expect("it answers");
                     assert_eq!(found.peers, [SocketAddr::from(([127, 0, 0, 2], port))]);
                 }
             });

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use piecemeal::s02_metainfo::InfoHash;
-use piecemeal::s03_tracker::{Announce, Event, PeerId};
-use piecemeal::s18_udp_tracker::packet::{Answer, Ask, Counts, Family, MOST_SCRAPED, Request, Said};
+use piecemeal::s03_tracker::{AnnounceRequest, Event, PeerId};
+use piecemeal::s18_udp_tracker::packet::{Answer, Family, MAX_SCRAPED, Request, RequestBody, ResponseBody, ScrapeCounts};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
@@ -32,29 +32,29 @@ fn full_announce() -> Vec<u8> {
     .concat()
 }
 
-fn plain() -> Announce {
-    Announce::new(InfoHash(*HASH), PeerId(*b"-PM0001-abcdefghijkl"), (1 << 32) + 6)
+fn plain() -> AnnounceRequest {
+    AnnounceRequest::new(InfoHash(*HASH), PeerId(*b"-PM0001-abcdefghijkl"), (1 << 32) + 6)
 }
 
-fn full() -> Announce {
+fn full() -> AnnounceRequest {
     let (event, numwant, key) = (Some(Event::Started), Some(50), Some(0xabcd));
-    Announce { uploaded: 0x107, downloaded: 5, event, numwant, key, ..plain() }
+    AnnounceRequest { uploaded: 0x107, downloaded: 5, event, numwant, key, ..plain() }
 }
 
-fn encode(ask: Ask) -> Vec<u8> {
+fn encode(ask: RequestBody) -> Vec<u8> {
     Request { connection_id: 0x1122_3344_5566_7788, transaction_id: 0xdead_beef, ask }.encode()
 }
 
-fn announce(announce: Announce, path: &str) -> Vec<u8> {
-    encode(Ask::Announce { announce, url_data: path.as_bytes().to_vec() })
+fn announce(announce: AnnounceRequest, path: &str) -> Vec<u8> {
+    encode(RequestBody::Announce { announce, url_data: path.as_bytes().to_vec() })
 }
 
 #[test]
 fn a_connect_request_is_sixteen_bytes() {
-    let request = Request { connection_id: 0x417_2710_1980, transaction_id: 0xdead_beef, ask: Ask::Connect };
+    let request = Request { connection_id: 0x417_2710_1980, transaction_id: 0xdead_beef, ask: RequestBody::Connect };
     assert_eq!(request.encode(), CONNECT);
     let read = Request::decode(CONNECT).expect("it is a connect");
-    assert_eq!((read.transaction_id, matches!(read.ask, Ask::Connect)), (0xdead_beef, true));
+    assert_eq!((read.transaction_id, matches!(read.ask, RequestBody::Connect)), (0xdead_beef, true));
 }
 
 #[test]
@@ -72,17 +72,19 @@ fn what_an_announce_does_not_say_is_zero_and_minus_one() {
     expected[88..92].fill(0); // no key
     expected[92..96].fill(0xff); // as many as you like
     assert_eq!(announce(plain(), ""), expected);
-    let huge = announce(Announce { numwant: Some(u32::MAX), ..plain() }, "");
+    let huge = announce(AnnounceRequest { numwant: Some(u32::MAX), ..plain() }, "");
     assert_eq!(huge[92..96], [0x7f, 0xff, 0xff, 0xff], "a number that would be negative");
 }
 
 #[test]
 fn events_have_numbers_of_their_own() {
     for (event, number) in [(None, 0), (Some(Event::Completed), 1), (Some(Event::Started), 2), (Some(Event::Stopped), 3)] {
-        let mut packet = announce(Announce { event, ..plain() }, "");
+        let mut packet = announce(AnnounceRequest { event, ..plain() }, "");
         assert_eq!(packet[80..84], [0, 0, 0, number]);
         packet[83] = number;
-        let Ask::Announce { announce, .. } = Request::decode(&packet).expect("an announce").ask else { panic!("an announce") };
+        let RequestBody::Announce { announce, .. } = Request::decode(&packet).expect("an announce").ask else {
+            panic!("an announce")
+        };
         assert_eq!(announce.event, event);
     }
 }
@@ -96,7 +98,7 @@ fn the_path_follows_as_an_option_in_parts_of_255_bytes() {
     assert_eq!(packet[98..], [&b"\x02\xff/"[..], &[b'x'; 254], b"\x02\x2d", &[b'x'; 45]].concat());
     for path in ["", "/announce?key=1", &long] {
         let read = Request::decode(&announce(full(), path)).expect("an announce").ask;
-        assert!(matches!(read, Ask::Announce { url_data, .. } if url_data == path.as_bytes()), "{path}");
+        assert!(matches!(read, RequestBody::Announce { url_data, .. } if url_data == path.as_bytes()), "{path}");
     }
 }
 
@@ -108,7 +110,7 @@ fn an_announce_is_read_field_by_field() {
     packet.extend(b"\x01\x7f\x03abc\x02\x02/a\x01\x02\x01b\x00\x02\x05/evil");
     let read = Request::decode(&packet).expect("an announce");
     assert_eq!((read.connection_id, read.transaction_id), (0x1122_3344_5566_7788, 0xdead_beef));
-    let Ask::Announce { announce, url_data } = read.ask else { panic!("an announce") };
+    let RequestBody::Announce { announce, url_data } = read.ask else { panic!("an announce") };
     assert_eq!(url_data, b"/ab");
     assert_eq!((announce.info_hash.0, announce.peer_id.0), (*HASH, *b"-PM0001-abcdefghijkl"));
     assert_eq!((announce.downloaded, announce.left, announce.uploaded), (5, (1 << 32) + 6, 0x107));
@@ -119,12 +121,12 @@ fn an_announce_is_read_field_by_field() {
 #[test]
 fn a_scrape_request_names_up_to_74_torrents() {
     let two = [&b"\x11\x22\x33\x44\x55\x66\x77\x88\0\0\0\x02\xde\xad\xbe\xef"[..], HASH, &[7; 20]].concat();
-    assert_eq!(encode(Ask::Scrape(vec![InfoHash(*HASH), InfoHash([7; 20])])), two);
+    assert_eq!(encode(RequestBody::Scrape(vec![InfoHash(*HASH), InfoHash([7; 20])])), two);
     let read = Request::decode(&two).expect("a scrape").ask;
-    assert!(matches!(read, Ask::Scrape(torrents) if torrents == [InfoHash(*HASH), InfoHash([7; 20])]));
-    assert_eq!(MOST_SCRAPED, 74);
-    Request::decode(&encode(Ask::Scrape(vec![InfoHash([7; 20]); 74]))).expect("74 are allowed");
-    Request::decode(&encode(Ask::Scrape(vec![InfoHash([7; 20]); 75]))).expect_err("75 are not");
+    assert!(matches!(read, RequestBody::Scrape(torrents) if torrents == [InfoHash(*HASH), InfoHash([7; 20])]));
+    assert_eq!(MAX_SCRAPED, 74);
+    Request::decode(&encode(RequestBody::Scrape(vec![InfoHash([7; 20]); 74]))).expect("74 are allowed");
+    Request::decode(&encode(RequestBody::Scrape(vec![InfoHash([7; 20]); 75]))).expect_err("75 are not");
 }
 
 #[test]
@@ -164,11 +166,11 @@ fn peers(addresses: &[&str]) -> Vec<SocketAddr> {
 }
 
 /// Each kind of answer: bytes, family, meaning.
-fn answers() -> Vec<(Vec<u8>, Family, Said)> {
+fn answers() -> Vec<(Vec<u8>, Family, ResponseBody)> {
     let head = |action: u8| vec![0, 0, 0, action, 0xde, 0xad, 0xbe, 0xef];
     let with = |action, rest: &[u8]| [&head(action)[..], rest].concat();
     let counts = b"\0\0\x07\x08\0\0\0\x02\0\x01\0\x03";
-    let announced = |addresses: &[&str]| Said::Announced {
+    let announced = |addresses: &[&str]| ResponseBody::Announced {
         interval: Duration::from_secs(1800),
         leechers: 2,
         seeders: 65_539,
@@ -177,21 +179,25 @@ fn answers() -> Vec<(Vec<u8>, Family, Said)> {
     let four = [&counts[..], b"\x7f\0\0\x02\x1a\xe1\n\n\n\n\n\n"].concat();
     let six = [&counts[..], b"\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01\x1a\xe1"].concat();
     vec![
-        (with(0, b"\x11\x22\x33\x44\x55\x66\x77\x88"), Family::V4, Said::Connected { connection_id: 0x1122_3344_5566_7788 }),
+        (
+            with(0, b"\x11\x22\x33\x44\x55\x66\x77\x88"),
+            Family::V4,
+            ResponseBody::Connected { connection_id: 0x1122_3344_5566_7788 },
+        ),
         (with(1, counts), Family::V4, announced(&[])),
         (with(1, &four), Family::V4, announced(&["127.0.0.2:6881", "10.10.10.10:2570"])),
         (with(1, &six), Family::V6, announced(&["[2001:db8::1]:6881"])),
-        (with(2, b""), Family::V4, Said::Scraped(Vec::new())),
+        (with(2, b""), Family::V4, ResponseBody::Scraped(Vec::new())),
         (
             with(2, b"\0\0\0\x05\0\0\0\x07\0\0\0\x01\xff\xff\xff\xff\0\0\0\0\0\0\0\0"),
             Family::V6,
-            Said::Scraped(vec![
-                Counts { seeders: 5, downloads: 7, leechers: 1 },
-                Counts { seeders: u64::from(u32::MAX), downloads: 0, leechers: 0 },
+            ResponseBody::Scraped(vec![
+                ScrapeCounts { seeders: 5, downloads: 7, leechers: 1 },
+                ScrapeCounts { seeders: u64::from(u32::MAX), downloads: 0, leechers: 0 },
             ]),
         ),
-        (with(3, b"go away"), Family::V4, Said::Failed(b"go away".to_vec())),
-        (with(3, b""), Family::V6, Said::Failed(Vec::new())),
+        (with(3, b"go away"), Family::V4, ResponseBody::Failed(b"go away".to_vec())),
+        (with(3, b""), Family::V6, ResponseBody::Failed(Vec::new())),
     ]
 }
 
@@ -207,12 +213,14 @@ fn answers_are_written_and_read_after_the_tables() {
 #[test]
 fn peers_of_the_other_family_are_not_written_and_port_0_is_not_read() {
     let both = peers(&["192.0.2.1:1", "[2001:db8::1]:2", "192.0.2.2:0"]);
-    let said = Said::Announced { interval: Duration::MAX, leechers: 0, seeders: 0, peers: both };
+    let said = ResponseBody::Announced { interval: Duration::MAX, leechers: 0, seeders: 0, peers: both };
     let answer = Answer { transaction_id: 1, said };
     let four = answer.encode(Family::V4);
     assert_eq!(four[8..], *b"\xff\xff\xff\xff\0\0\0\0\0\0\0\0\xc0\0\x02\x01\0\x01\xc0\0\x02\x02\0\0");
     assert_eq!(answer.encode(Family::V6).len(), 20 + 18);
-    let Ok(Answer { said: Said::Announced { peers: read, .. }, .. }) = Answer::decode(&four, Family::V4) else { panic!("read") };
+    let Ok(Answer { said: ResponseBody::Announced { peers: read, .. }, .. }) = Answer::decode(&four, Family::V4) else {
+        panic!("read")
+    };
     assert_eq!(read, peers(&["192.0.2.1:1"]));
 }
 

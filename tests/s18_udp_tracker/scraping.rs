@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use piecemeal::s02_metainfo::InfoHash;
 use piecemeal::s03_tracker::TrackerError;
 use piecemeal::s18_udp_tracker::UdpTracker;
-use piecemeal::s18_udp_tracker::packet::Counts;
+use piecemeal::s18_udp_tracker::packet::ScrapeCounts;
 use piecemeal::s18_udp_tracker::scrape::scrape;
 
 use super::trouble::SHORT;
@@ -19,7 +19,7 @@ const HASH: &[u8; 20] = b"\xd6\x9f\x91\xe6\xb2\xae\x4c\x54\x24\x68\xd1\x07\x3a\x
 const QUERY: &str = "info_hash=%D6%9F%91%E6%B2%AELT%24h%D1%07%3Aq%D4%EA%13%87%9A%7F";
 
 #[track_caller]
-fn ask(url: &str, time: Duration) -> Result<Counts, TrackerError> {
+fn ask(url: &str, time: Duration) -> Result<ScrapeCounts, TrackerError> {
     let (send, result) = mpsc::channel();
     let (url, until) = (url.to_owned(), Instant::now() + time);
     thread::spawn(move || drop(send.send(scrape(&UdpTracker::default(), &url, InfoHash(*HASH), until))));
@@ -41,7 +41,7 @@ fn five() -> Vec<u8> {
 fn over_udp_it_is_action_2() {
     let tracker = FakeUdpTracker::knowing(&[]);
     let counts = ask(&tracker.url(), PLENTY).expect("it answers");
-    assert_eq!(counts, Counts { seeders: 5, downloads: 7, leechers: 1 });
+    assert_eq!(counts, ScrapeCounts { seeders: 5, downloads: 7, leechers: 1 });
     let heard = tracker.heard();
     assert_eq!(tracker.actions(), [0, 2]);
     assert_eq!(heard[1], [&ID[..], b"\0\0\0\x02", &transaction(&heard[1]), HASH].concat());
@@ -62,7 +62,7 @@ fn an_answer_for_another_number_of_torrents_is_not_taken() {
 fn over_http_it_is_another_url_and_a_dictionary_by_raw_bytes() {
     let tracker = FakeTracker::saying(Reply::Body(five()));
     let counts = ask(&tracker.url(), PLENTY).expect("it answers");
-    assert_eq!(counts, Counts { seeders: 5, downloads: 7, leechers: 1 });
+    assert_eq!(counts, ScrapeCounts { seeders: 5, downloads: 7, leechers: 1 });
     assert_eq!(tracker.asked(), [format!("/scrape?{QUERY}")]);
 }
 
@@ -101,7 +101,7 @@ fn the_scrape_url_is_made_by_the_rule_of_bep_48() {
 #[test]
 fn a_tracker_that_does_not_know_the_torrent_counts_nobody() {
     for body in [files(&[7; 20], &[("complete", int(5))]), b"d5:filesdee".to_vec(), files(HASH, &[])] {
-        assert_eq!(ask(&FakeTracker::saying(Reply::Body(body)).url(), PLENTY).expect("it answers"), Counts::default());
+        assert_eq!(ask(&FakeTracker::saying(Reply::Body(body)).url(), PLENTY).expect("it answers"), ScrapeCounts::default());
     }
 }
 
@@ -109,7 +109,7 @@ fn a_tracker_that_does_not_know_the_torrent_counts_nobody() {
 fn a_count_of_the_wrong_type_is_nothing() {
     let odd = files(HASH, &[("complete", int(-5)), ("downloaded", bytes("7")), ("incomplete", int(1))]);
     let counts = ask(&FakeTracker::saying(Reply::Body(odd)).url(), PLENTY).expect("it answers");
-    assert_eq!(counts, Counts { seeders: 0, downloads: 0, leechers: 1 });
+    assert_eq!(counts, ScrapeCounts { seeders: 0, downloads: 0, leechers: 1 });
 }
 
 #[test]

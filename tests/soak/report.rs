@@ -6,7 +6,7 @@ use std::fmt;
 use std::time::Duration;
 
 /// The longest that a swarm may take beyond the time for which it waits for a block.
-const LONGEST: Duration = Duration::from_secs(60);
+const MAX_TIME: Duration = Duration::from_secs(60);
 
 #[derive(Default)]
 pub struct Report {
@@ -45,7 +45,7 @@ impl Report {
         self.swarms += 1;
         self.took += time;
         self.slowest = self.slowest.max((time, number));
-        if time > LONGEST + swarm.patience() * 10 {
+        if time > MAX_TIME + swarm.patience() * 10 {
             self.wrong(number, format!("it took {time:?}: {swarm}"));
         }
     }

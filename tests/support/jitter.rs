@@ -10,7 +10,7 @@ use std::sync::{LazyLock, Mutex, MutexGuard};
 use std::time::Duration;
 
 /// The longest pause.
-const LONGEST: u64 = 20_000;
+const MAX_SLEEP: u64 = 20_000;
 /// One call in this many pauses.
 const ONE_IN: u64 = 8;
 
@@ -24,7 +24,7 @@ pub fn pause() {
     let Some(seed) = *SEED else { return };
     let dice = mixed(seed.wrapping_add(mixed(CALLS.fetch_add(1, Ordering::Relaxed))));
     if dice.is_multiple_of(ONE_IN) {
-        std::thread::sleep(Duration::from_micros(dice / ONE_IN % LONGEST));
+        std::thread::sleep(Duration::from_micros(dice / ONE_IN % MAX_SLEEP));
     }
 }
 

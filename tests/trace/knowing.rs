@@ -85,7 +85,7 @@ fn bytes_that_are_not_there_are_not_shown() {
 }
 
 #[test]
-fn colours_are_only_where_they_are_asked_for() {
+fn colors_are_only_where_they_are_asked_for() {
     let bytes = &handshake()[..30];
     let object = Next::Handshake.describe(bytes, &Context::default());
     let colored = text::object(&object, bytes, Look { at: 0, color: true });

@@ -2,14 +2,14 @@
 
 use super::bytes::{lines, sound};
 use super::samples::described;
-use piecemeal::trace::kind::{Kind, MOST_OBJECTS, left_over};
-use piecemeal::trace::{MOST_FIELDS, MOST_ITEMS, Object};
+use piecemeal::trace::kind::{Kind, MAX_OBJECTS, left_over};
+use piecemeal::trace::{MAX_FIELDS, MAX_ITEMS, Object};
 
 #[track_caller]
 fn one(kind: Kind, bytes: &[u8]) -> Object {
     let (_, object) = described(kind, bytes).remove(0);
     sound(&object, bytes);
-    assert!(object.fields.len() <= MOST_FIELDS + 2 * MOST_ITEMS, "{} fields", object.fields.len());
+    assert!(object.fields.len() <= MAX_FIELDS + 2 * MAX_ITEMS, "{} fields", object.fields.len());
     object
 }
 
@@ -19,7 +19,7 @@ fn a_hundred_thousand_files_are_counted_and_not_shown() {
     let bytes = format!("d4:infod5:filesl{files}e4:name1:aee");
     let object = one(Kind::Bencode, bytes.as_bytes());
     let rest = object.field("info.files..").expect("a field for the rest");
-    assert_eq!(rest.value, format!("{} more items, {} bytes", 100_000 - MOST_ITEMS, 24 * (100_000 - MOST_ITEMS)));
+    assert_eq!(rest.value, format!("{} more items, {} bytes", 100_000 - MAX_ITEMS, 24 * (100_000 - MAX_ITEMS)));
     assert_eq!(object.field("info.name").expect("what follows is shown").value, "\"a\"");
     assert!(lines(&object, bytes.as_bytes()).len() < 20_000);
 }
@@ -76,7 +76,7 @@ fn a_thousand_peers_are_a_few_lines() {
     let object = one(Kind::Udp, &peers);
     assert_eq!(
         object.fields.last().expect("a last field").value,
-        format!("{} more, {} bytes", 1000 - MOST_ITEMS, 6 * (1000 - MOST_ITEMS))
+        format!("{} more, {} bytes", 1000 - MAX_ITEMS, 6 * (1000 - MAX_ITEMS))
     );
     assert_eq!(object.summary, "1000 peers");
     let mut packet = super::samples::udp_announce();
@@ -90,8 +90,8 @@ fn a_thousand_peers_are_a_few_lines() {
 fn a_long_stream_ends_after_some_objects_and_says_what_is_left() {
     let bytes = [0; 4].repeat(100_000);
     let objects = Kind::Stream.describe(&bytes, &Default::default());
-    assert_eq!(objects.len(), MOST_OBJECTS);
-    assert_eq!(left_over(&objects, &bytes), Some(format!("{} bytes more", 400_000 - 4 * MOST_OBJECTS)));
+    assert_eq!(objects.len(), MAX_OBJECTS);
+    assert_eq!(left_over(&objects, &bytes), Some(format!("{} bytes more", 400_000 - 4 * MAX_OBJECTS)));
     assert_eq!(left_over(&objects[..1], b"\0\0\0\0\n"), None);
 }
 
@@ -112,7 +112,7 @@ fn thousands_of_exchanged_peers_are_a_few_lines() {
     payload.extend(b"7:added.f10000:");
     payload.extend([0xff; 10_000]);
     payload.push(b'e');
-    let object = one(Kind::Messages, &crate::support::wire::extended(1, &payload));
+    let object = one(Kind::MessageReader, &crate::support::wire::extended(1, &payload));
     assert_eq!((object.summary.as_str(), &object.broken), ("10000 added, 0 dropped", &None));
     assert!(object.fields.len() < 50, "{} fields", object.fields.len());
 }

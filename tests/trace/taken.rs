@@ -3,9 +3,9 @@
 
 use piecemeal::s01_bencode::decode;
 use piecemeal::s02_metainfo::Metainfo;
-use piecemeal::s03_tracker::{Announced, TrackerError};
+use piecemeal::s03_tracker::{AnnounceResponse, TrackerError};
 use piecemeal::s04_handshake::Handshake;
-use piecemeal::s05_messages::{Message, MessageError, Messages};
+use piecemeal::s05_messages::{Message, MessageError, MessageReader};
 use piecemeal::s06_magnet::Magnet;
 use piecemeal::s07_extension::ExtensionHandshake;
 use piecemeal::s08_metadata::message::MetadataMessage;
@@ -20,7 +20,7 @@ pub fn taken(kind: Kind, bytes: &[u8]) -> Option<bool> {
         // The answer to a scrape belongs to another stage; breaks.rs has that.
         Kind::Answer if bytes.starts_with(b"d5:files") => return None,
         // A failure reason is also a valid answer.
-        Kind::Answer => matches!(Announced::decode(bytes), Ok(_) | Err(TrackerError::Failure { .. })),
+        Kind::Answer => matches!(AnnounceResponse::decode(bytes), Ok(_) | Err(TrackerError::Failure { .. })),
         Kind::Handshake => bytes.len() == 68 && Handshake::read_from(&mut &*bytes).is_ok(),
         Kind::Extension => ExtensionHandshake::decode(bytes).is_ok(),
         Kind::Metadata => MetadataMessage::decode(bytes).is_ok(),
@@ -29,7 +29,7 @@ pub fn taken(kind: Kind, bytes: &[u8]) -> Option<bool> {
             [0, 0, 0, 0..=3, ..] => Answer::decode(bytes, Family::V4).is_ok(),
             _ => Request::decode(bytes).is_ok(),
         },
-        Kind::Messages => return messages(bytes),
+        Kind::MessageReader => return messages(bytes),
         _ => return None,
     })
 }
@@ -37,7 +37,7 @@ pub fn taken(kind: Kind, bytes: &[u8]) -> Option<bool> {
 /// Whether all of these bytes are messages. The content of an extension message belongs to
 /// another stage.
 fn messages(bytes: &[u8]) -> Option<bool> {
-    let mut messages = Messages::new(bytes);
+    let mut messages = MessageReader::new(bytes);
     loop {
         match messages.read() {
             Ok(Message::Unknown { id: 20, .. }) => return None,

@@ -50,7 +50,7 @@ fn a_handshake_is_shown_on_stderr_and_the_answer_stays_as_it_was() {
     assert_eq!(
         told(&trace, &words),
         [
-            "   --- PEER   dialling",
+            "   --- PEER   dialing",
             "   --- PEER   connected",
             "OUT -> PEER   handshake, 68 bytes: piecemeal 0.1",
             "IN  <- PEER   handshake, 68 bytes: -FP0001-, a program that is not known here",

@@ -18,7 +18,7 @@ const TAKING: Duration = Duration::from_secs(1);
 /// The number of messages to handle before something else gets its turn.
 const MAX_MESSAGES: usize = 1000;
 /// The longest time that we wait for the other threads to end.
-const END_TIME: Duration = Duration::from_secs(1);
+const END_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl TorrentLoop<'_> {
     /// Handles the messages that are waiting. A limit keeps a flood of them from taking all our
@@ -48,9 +48,9 @@ impl TorrentLoop<'_> {
     /// Waits a little for peers that are downloading from us right now.
     pub(super) fn linger(&self, stop: &AtomicBool) {
         let now = Instant::now;
-        let until = now() + LINGER;
+        let deadline = now() + LINGER;
         let taking = |traffic: &PeerStats| traffic.last_sent().is_some_and(|went| went.elapsed() < TAKING);
-        while now() < until && !stop.load(Ordering::SeqCst) {
+        while now() < deadline && !stop.load(Ordering::SeqCst) {
             if !self.swarm.live().values().any(|live| taking(&live.stats)) {
                 return;
             }
@@ -95,10 +95,10 @@ impl TorrentLoop<'_> {
         self.swarm.host.stopping.store(true, Ordering::SeqCst);
         let hang_ups: Vec<Hangup> = self.swarm.live().values().map(|live| Arc::clone(&live.hang_up)).collect();
         hang_ups.iter().for_each(|hang_up| hang_up());
-        let until = Instant::now() + END_TIME;
-        // Threads that are still dialling end with the process. The others get a moment.
+        let deadline = Instant::now() + END_TIMEOUT;
+        // Threads that are still dialing end with the process. The others get a moment.
         while !self.swarm.live().is_empty() || !self.sources.is_empty() {
-            match self.messages.1.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            match self.messages.1.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 Ok(SwarmMessage::Ended(number, ..)) => {
                     self.threads.remove(&number);
                     let live = self.swarm.live().remove(&number);

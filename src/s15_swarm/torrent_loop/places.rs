@@ -11,8 +11,8 @@ use crate::s14_peer_list::places::{Activity, Aims, Contenders, Member};
 use crate::s15_swarm::Live;
 use crate::s15_swarm::peer_thread::{Candidate, Ended, start_thread};
 
-/// How many addresses are dialled at the same time.
-const DIALLING: usize = 30;
+/// How many addresses are dialed at the same time.
+const DIALING: usize = 30;
 
 impl TorrentLoop<'_> {
     /// Fills free places: with connections that others have made and with addresses to dial.
@@ -20,7 +20,7 @@ impl TorrentLoop<'_> {
         let now = Instant::now();
         let live = self.count_live();
         while self.threads.len() < self.limits.max_peers {
-            let may_dial = self.threads.len() < live + DIALLING && !self.places.rests(now);
+            let may_dial = self.threads.len() < live + DIALING && !self.places.rests(now);
             let held = self.held();
             let filled = match self.places.receives_first(&held, self.contenders(&held, now)) {
                 true => self.receive() || (may_dial && self.dial_next(now)),

@@ -14,7 +14,7 @@ use crate::s14_peer_list::addresses::Found;
 use crate::s15_swarm::{Event, Swarm, SwarmMessage};
 
 /// The number of IPs without room in the book after which the rest of an answer is skipped.
-const MOST_REFUSED: usize = 50;
+const MAX_REFUSED: usize = 50;
 impl TorrentLoop<'_> {
     pub(super) fn start_source(&mut self, source: Box<dyn PeerSource>) {
         let (number, name, passive) = (self.next_source, source.name(), source.is_passive());
@@ -36,7 +36,7 @@ impl TorrentLoop<'_> {
                 }
             }
             SourceReport::Met(_) => {} // in the lobby already
-            SourceReport::Announced { source, tracker, peers, notes, .. } => {
+            SourceReport::AnnounceResponse { source, tracker, peers, notes, .. } => {
                 let names = format!("{tracker} names {}", counted(peers, "peer"));
                 self.said(source, [vec![names], notes].concat().join("; "), false);
             }
@@ -58,11 +58,11 @@ impl TorrentLoop<'_> {
 
     /// A source has found addresses.
     fn found(&mut self, addresses: Vec<SocketAddr>) {
-        // An answer may hold more addresses than will ever be dialled, and finding that out is not free.
+        // An answer may hold more addresses than will ever be dialed, and finding that out is not free.
         let (mut refused, now) = (HashSet::new(), Instant::now());
         for address in addresses {
             let origin = Origin::of(address.ip());
-            let full = refused.len() >= MOST_REFUSED || refused.contains(&origin);
+            let full = refused.len() >= MAX_REFUSED || refused.contains(&origin);
             if !full && self.addresses.found(address, now) == Found::NoRoom {
                 refused.insert(origin);
             }

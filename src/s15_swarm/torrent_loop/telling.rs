@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::{EVENT_TIME, TorrentLoop};
+use super::{EVENT_INTERVAL, TorrentLoop};
 use crate::s12_session::stats::Supply;
 use crate::s15_swarm::Event;
 use crate::s15_swarm::magnet;
@@ -11,7 +11,7 @@ use crate::s15_swarm::waiting::{Hope, Missing, Snapshot, Waiting, decide};
 
 impl TorrentLoop<'_> {
     pub(super) fn tell(&mut self, now: Instant) {
-        if now.duration_since(self.told) < EVENT_TIME {
+        if now.duration_since(self.told) < EVENT_INTERVAL {
             return;
         }
         self.told = now;

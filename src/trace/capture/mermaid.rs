@@ -9,19 +9,19 @@ use crate::trace::stream::Way;
 use crate::trace::text::seconds;
 
 /// The most arrows, and the most participants besides us.
-const MOST_ARROWS: usize = 300;
-const MOST_LANES: usize = 30;
+const MAX_ARROWS: usize = 300;
+const MAX_LANES: usize = 30;
 
 /// Returns the diagram, without a newline at the end.
 pub fn diagram(capture: &Capture) -> String {
     let mut lines = vec!["sequenceDiagram".to_owned(), "    participant us as piecemeal".to_owned()];
-    for (number, lane) in capture.lanes.iter().enumerate().take(MOST_LANES) {
+    for (number, lane) in capture.lanes.iter().enumerate().take(MAX_LANES) {
         let who = if lane.role == Role::Peer { String::new() } else { format!("{} ", lane.role.word()) };
         let client = lane.client.as_ref().map(|client| format!(", {client}")).unwrap_or_default();
         lines.push(format!("    participant p{number} as {}", escaped(&format!("{who}{}{client}", lane.name))));
     }
     let runs = folded(capture);
-    let shown = runs.iter().filter(|run| run.first.lane < MOST_LANES).take(MOST_ARROWS);
+    let shown = runs.iter().filter(|run| run.first.lane < MAX_LANES).take(MAX_ARROWS);
     let mut count = 0;
     for run in shown {
         count += 1;

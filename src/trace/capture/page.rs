@@ -13,12 +13,12 @@ use crate::trace::stream::Way;
 use crate::trace::text::{self, seconds};
 
 /// The most rows, lanes besides our own, and bytes.
-const MOST_ROWS: usize = 2_000;
-const MOST_LANES: usize = 24;
-const MOST_BYTES: usize = 8 << 20;
+const MAX_ROWS: usize = 2_000;
+const MAX_LANES: usize = 24;
+const MAX_BYTES: usize = 8 << 20;
 
 /// The most objects of a run that are shown field by field.
-const MOST_OF_RUN: usize = 3;
+const MAX_OF_RUN: usize = 3;
 
 /// The head of the page: it forbids fetching anything and running scripts.
 const META: &str = include_str!("page.meta.html");
@@ -27,7 +27,7 @@ const STYLE: &str = include_str!("page.css");
 /// Returns the page. `title` names the capture.
 pub fn page(capture: &Capture, title: &str) -> String {
     let title = escaped(title);
-    let lanes = capture.lanes.len().min(MOST_LANES);
+    let lanes = capture.lanes.len().min(MAX_LANES);
     let mut out = format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n{META}\
          <title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<header>\n<h1>{title}</h1>\n<p>{}</p>\n\
@@ -38,8 +38,8 @@ pub fn page(capture: &Capture, title: &str) -> String {
     heads(capture, &mut out);
     let runs = folded(capture);
     let mut left = runs.len();
-    for run in runs.iter().filter(|run| run.first.lane < MOST_LANES).take(MOST_ROWS) {
-        if out.len() > MOST_BYTES {
+    for run in runs.iter().filter(|run| run.first.lane < MAX_LANES).take(MAX_ROWS) {
+        if out.len() > MAX_BYTES {
             break;
         }
         row(capture, run, &mut out);
@@ -59,7 +59,7 @@ pub fn page(capture: &Capture, title: &str) -> String {
 /// Writes the heading of each lane.
 fn heads(capture: &Capture, out: &mut String) {
     *out += "<div class=\"heads\"><span></span><b>piecemeal</b>";
-    for lane in capture.lanes.iter().take(MOST_LANES) {
+    for lane in capture.lanes.iter().take(MAX_LANES) {
         let name = escaped(&lane.name);
         let what = lane.client.as_deref().unwrap_or(lane.role.word());
         let _ = write!(out, "<b title=\"{name}\">{name}<i>{}</i></b>", escaped(what));
@@ -92,7 +92,7 @@ fn row(capture: &Capture, run: &Run, out: &mut String) {
          <span class=\"who\"> {sign} {to_whom} {who}</span></span></span></summary>\n<pre>"
     );
     let events = run.places.iter().filter_map(|place| Some((place + 1, capture.events.get(*place)?)));
-    for (number, event) in events.take(MOST_OF_RUN) {
+    for (number, event) in events.take(MAX_OF_RUN) {
         let What::Said(said) = &event.what else { continue };
         let _ = writeln!(
             out,
@@ -103,7 +103,7 @@ fn row(capture: &Capture, run: &Run, out: &mut String) {
             rows(&details(capture, event, said)),
         );
     }
-    if let Some(more) = run.places.len().checked_sub(MOST_OF_RUN).filter(|more| *more > 0) {
+    if let Some(more) = run.places.len().checked_sub(MAX_OF_RUN).filter(|more| *more > 0) {
         let _ = writeln!(out, "<b>{more} more like these, until {}</b>", seconds(run.until));
     }
     *out += "</pre></details>\n";

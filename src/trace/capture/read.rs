@@ -15,14 +15,14 @@ use crate::trace::{Object, clipped, discreet, excerpt, quoted, s03, s18};
 const VERSION: u64 = 1;
 
 /// The longest line in bytes. A wiretap's chunks are far shorter.
-const LONGEST_LINE: usize = 8 << 20;
+const MAX_LINE_LENGTH: usize = 8 << 20;
 
 /// The most fields described in all objects together. A connection and its end count as one
 /// field each, so this also bounds them.
-const MOST_FIELDS: usize = 300_000;
+const MAX_FIELDS: usize = 300_000;
 
 /// The longest name of a peer or a tracker, in bytes; a longer one is cut.
-const MOST_NAME: usize = 120;
+const MAX_NAME: usize = 120;
 
 /// A line of the file, and its number for errors.
 pub(super) struct Line {
@@ -33,8 +33,8 @@ pub(super) struct Line {
 impl Line {
     pub fn parse(number: usize, line: &[u8], last: bool) -> Result<Line, CaptureError> {
         let error = |expected: &str, found: String| CaptureError { line: number, expected: expected.to_owned(), found };
-        if line.len() > LONGEST_LINE {
-            return Err(error(&format!("at most {LONGEST_LINE} bytes in a line"), line.len().to_string()));
+        if line.len() > MAX_LINE_LENGTH {
+            return Err(error(&format!("at most {MAX_LINE_LENGTH} bytes in a line"), line.len().to_string()));
         }
         match serde_json::from_slice::<Value>(line) {
             Ok(json @ Value::Object(_)) => Ok(Line { number, json }),
@@ -160,7 +160,7 @@ impl Reader {
     fn lane(&mut self, name: &str, role: Role) -> usize {
         let lanes = &mut self.capture.lanes;
         *self.lanes.entry(name.to_owned()).or_insert_with(|| {
-            lanes.push(Lane { name: clipped(name, MOST_NAME), client: None, role });
+            lanes.push(Lane { name: clipped(name, MAX_NAME), client: None, role });
             lanes.len() - 1
         })
     }
@@ -217,7 +217,7 @@ impl Reader {
     }
 
     fn is_full(&self) -> bool {
-        self.fields >= MOST_FIELDS
+        self.fields >= MAX_FIELDS
     }
 
     /// Only counts the bytes of a line.

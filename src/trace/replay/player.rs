@@ -8,13 +8,13 @@ use super::script::{Script, with_our_ids};
 use super::sides::{Asked, Side};
 use crate::s04_handshake::Handshake;
 use crate::s04_handshake::transport::{Transport, WriteHalf};
-use crate::s05_messages::{Message, Messages, Request};
+use crate::s05_messages::{Message, MessageReader, Request};
 
 /// The wait after our side has let the peer wait in vain.
 const IMPATIENT: Duration = Duration::from_secs(1);
 
 /// The most waits in vain; a capture could have any number.
-const MOST_WAITS: usize = 10;
+const MAX_WAITS: usize = 10;
 
 /// The outcome of playing.
 #[derive(Debug, Default)]
@@ -45,7 +45,7 @@ pub(super) fn play(script: Script, line: Transport, patience: Duration) -> Playe
         }
     }
     let mut stage = Stage { script, writer, patience, played };
-    let mut input = Messages::new(reader);
+    let mut input = MessageReader::new(reader);
     // An error means that our side has hung up, so there is nothing to report.
     let _ = stage.open().and_then(|()| stage.go_on(&mut input));
     stage.played
@@ -64,7 +64,7 @@ impl Stage {
         self.send(&handshake)
     }
 
-    fn go_on(&mut self, input: &mut Messages<Box<dyn crate::s04_handshake::transport::ReadHalf>>) -> Result<(), HungUp> {
+    fn go_on(&mut self, input: &mut MessageReader<Box<dyn crate::s04_handshake::transport::ReadHalf>>) -> Result<(), HungUp> {
         loop {
             self.say_what_is_due()?;
             input.get_mut().set_deadline(Instant::now() + self.patience);
@@ -119,7 +119,7 @@ impl Stage {
             return Err(HungUp);
         };
         waited.push(format!("our side did not say all that comes before the peer's {} in the capture", line.name));
-        if waited.len() > MOST_WAITS {
+        if waited.len() > MAX_WAITS {
             return Err(HungUp);
         }
         *gave_up = false;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::MOST_DIFFERENCES;
+use super::MAX_DIFFERENCES;
 use crate::s04_handshake::Handshake;
 use crate::s05_messages::{Message, Request};
 use crate::s07_extension::{EXTENDED, ExtensionHandshake};
@@ -11,7 +11,7 @@ use crate::s08_metadata::message::MetadataMessage;
 use crate::trace::clipped;
 
 /// The longest text of a side in a difference, in bytes.
-const LONGEST_SIDE: usize = 300;
+const MAX_SIDE_LENGTH: usize = 300;
 
 /// What one side has said about itself, and requested.
 #[derive(Debug, Default, Clone)]
@@ -92,7 +92,7 @@ pub fn differences(then: &Side, now: &Side) -> Vec<String> {
     let mut found = Vec::new();
     let mut differ = |what: &str, then: String, now: String| {
         if then != now {
-            let (then, now) = (clipped(&then, LONGEST_SIDE), clipped(&now, LONGEST_SIDE));
+            let (then, now) = (clipped(&then, MAX_SIDE_LENGTH), clipped(&now, MAX_SIDE_LENGTH));
             found.push(format!("{what}: {then} in the capture, {now} now"));
         }
     };
@@ -109,7 +109,7 @@ pub fn differences(then: &Side, now: &Side) -> Vec<String> {
         then.metadata.difference(&now.metadata).map(|it| format!("{} was asked for in the capture, and not now", part(it)));
     let new_parts =
         now.metadata.difference(&then.metadata).map(|it| format!("{} is asked for now, and was not in the capture", part(it)));
-    found.extend(lost.chain(new).chain(lost_parts).chain(new_parts).take(10 * MOST_DIFFERENCES));
+    found.extend(lost.chain(new).chain(lost_parts).chain(new_parts).take(10 * MAX_DIFFERENCES));
     found
 }
 

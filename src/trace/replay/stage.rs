@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use super::player::{Played, play};
 use super::script::{Script, whole_pieces};
 use super::sides::differences;
-use super::{MOST_DIFFERENCES, ReplayError, Report};
+use super::{MAX_DIFFERENCES, ReplayError, Report};
 use crate::s02_metainfo::Info;
 use crate::s04_handshake::transport::{Dial, Transport, pair};
 use crate::s05_messages::bitfield::Bitfield;
@@ -97,8 +97,8 @@ pub(super) fn perform(script: Script, info: Option<Info>, patience: Duration) ->
     }
     found.extend(waited);
     found.extend(differences(&then, &now));
-    let more = found.len().saturating_sub(MOST_DIFFERENCES);
-    found.truncate(MOST_DIFFERENCES);
+    let more = found.len().saturating_sub(MAX_DIFFERENCES);
+    found.truncate(MAX_DIFFERENCES);
     let bytes = now.blocks.intersection(&given).map(|(_, _, length)| u64::from(*length)).sum();
     Ok(Report { connection: number, peer, client: program, pieces, blocks, bytes, differences: found, more })
 }

@@ -26,7 +26,7 @@ use crate::s03_tracker::secrets::hide;
 /// A warning in the capture, for anyone who would pass it on.
 const HOLDS: &str = "every byte that was sent and received, with passkeys and passwords: keep it to yourself";
 /// The most torrents whose number of pieces is kept.
-const MOST_TORRENTS: usize = 64;
+const MAX_TORRENTS: usize = 64;
 
 /// A place to write to, with its name for warnings.
 pub struct Sink {
@@ -132,7 +132,7 @@ impl Tap {
     /// Adds a torrent, so that its bitfields can be counted and checked.
     pub fn learn(&self, info: &Info) {
         self.with(|state| {
-            if state.pieces.len() < MOST_TORRENTS {
+            if state.pieces.len() < MAX_TORRENTS {
                 state.pieces.insert(info.info_hash, info.piece_count());
             }
         });

@@ -11,7 +11,7 @@ use super::super::{s03, s18};
 use super::Tap;
 use super::sink::Whom;
 use crate::s03_tracker::http::{Fetched, Get, HttpTracker, announce_with, fetch};
-use crate::s03_tracker::{Announce, Announced, Tracker, TrackerError};
+use crate::s03_tracker::{AnnounceRequest, AnnounceResponse, Tracker, TrackerError};
 use crate::s18_udp_tracker::UdpTracker;
 use crate::s18_udp_tracker::line::Packets;
 use crate::s18_udp_tracker::packet::Family;
@@ -35,10 +35,10 @@ impl Tap {
     /// but no redirects.
     pub fn get(self: &Arc<Tap>, get: Arc<Get>) -> Arc<Get> {
         let tap = Arc::clone(self);
-        Arc::new(move |url: &str, until: Instant| {
+        Arc::new(move |url: &str, deadline: Instant| {
             let base = url.split(['?', '#']).next().unwrap_or_default();
             tap.tracker(Whom::Tracker(base), Way::Out, url.as_bytes(), &[], |url| s03::url(&String::from_utf8_lossy(url)));
-            let answer = get(url, until);
+            let answer = get(url, deadline);
             match &answer {
                 Ok(Fetched { status, body, .. }) => {
                     tap.tracker(Whom::Tracker(base), Way::In, body, &[format!("HTTP status {status}")], s03::answer);
@@ -79,8 +79,8 @@ impl Tracker for TappedHttp {
         HttpTracker.schemes()
     }
 
-    fn announce(&self, url: &str, ask: &Announce, until: Instant) -> Result<Announced, TrackerError> {
-        announce_with(&*self.0, url, ask, until)
+    fn announce(&self, url: &str, ask: &AnnounceRequest, deadline: Instant) -> Result<AnnounceResponse, TrackerError> {
+        announce_with(&*self.0, url, ask, deadline)
     }
 }
 

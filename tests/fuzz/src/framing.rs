@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use piecemeal::s02_metainfo::MAX_PIECES;
 use piecemeal::s05_messages::kinds::longest;
-use piecemeal::s05_messages::{BLOCK_LENGTH, Message, MessageError, Messages};
+use piecemeal::s05_messages::{BLOCK_LENGTH, Message, MessageError, MessageReader};
 
 use super::{Chunks, bounded, is_printable, parted};
 
@@ -25,7 +25,7 @@ pub fn check(input: &[u8]) {
     let stream = Chunks::new(bytes, sizes);
     let read = stream.read.clone();
     let told = bounded(input.len() + BUSY, 16, || {
-        let mut messages = Messages::new(stream);
+        let mut messages = MessageReader::new(stream);
         messages.set_limit(sizes.len() as u32);
         all(&mut messages, sizes.len() % 2 == 0)
     });
@@ -35,13 +35,13 @@ pub fn check(input: &[u8]) {
     assert!(framed <= read.load(Ordering::Relaxed));
 
     // Some are put aside, and come again before what had not been read.
-    let mut messages = Messages::new(Chunks::new(bytes, sizes));
+    let mut messages = MessageReader::new(Chunks::new(bytes, sizes));
     let mut aside = Vec::new();
     let before = expected.messages.len().min(sizes.len());
     for (size, told) in sizes.iter().zip(&expected.messages) {
         let message = next(&mut messages).expect("it came the first time");
         assert_eq!(message, *told);
-        if size.is_multiple_of(3) && messages.put_aside().is_ok() {
+        if size.is_multiple_of(3) && messages.defer().is_ok() {
             aside.push(message);
         }
     }
@@ -51,7 +51,7 @@ pub fn check(input: &[u8]) {
 }
 
 /// The next message, past all deadlines and signals.
-fn next(messages: &mut Messages<Chunks>) -> Result<Vec<u8>, MessageError> {
+fn next(messages: &mut MessageReader<Chunks>) -> Result<Vec<u8>, MessageError> {
     loop {
         match messages.read() {
             Ok(message) => return Ok(encoded(&message)),
@@ -62,7 +62,7 @@ fn next(messages: &mut Messages<Chunks>) -> Result<Vec<u8>, MessageError> {
 }
 
 /// All messages. With `rest`, blocks that follow one another are taken at one go.
-fn all(messages: &mut Messages<Chunks>, rest: bool) -> Told {
+fn all(messages: &mut MessageReader<Chunks>, rest: bool) -> Told {
     let mut told = Vec::new();
     loop {
         match messages.read_with_rest() {

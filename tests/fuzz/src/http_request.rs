@@ -9,7 +9,7 @@ use std::time::Instant;
 use piecemeal::lab::announce::{Heard, scraped};
 use piecemeal::lab::http::{Request, read_request};
 use piecemeal::lab::phone_book::{Asker, PhoneBook};
-use piecemeal::s03_tracker::Announced;
+use piecemeal::s03_tracker::AnnounceResponse;
 use piecemeal::s04_handshake::transport::{Transport, pair};
 
 use super::{Chunks, bounded, is_printable, parted};
@@ -67,7 +67,7 @@ fn query(request: &Request) {
     let from = |host| Asker::new(IpAddr::from([10, 0, 0, host]), heard.announce.port, IpAddr::from(Ipv4Addr::LOCALHOST));
     for host in [1, 2] {
         let page = book.announce(&from(host), &heard, Instant::now());
-        let answer = Announced::decode(&page.encode()).expect("what our tracker writes, our client reads");
+        let answer = AnnounceResponse::decode(&page.encode()).expect("what our tracker writes, our client reads");
         assert!(answer.peers.iter().all(|peer| peer.ip() != from(host).listens.ip()), "nobody is told of themselves");
         assert_eq!(answer.peers.len(), page.peers.len());
     }

@@ -5,7 +5,7 @@ use std::path::{Component, Path};
 
 use arbitrary::Unstructured;
 use piecemeal::s01_bencode::encode;
-use piecemeal::s02_metainfo::trackers::{LONGEST_URL, MOST_TIERS, MOST_TRACKERS};
+use piecemeal::s02_metainfo::trackers::{MAX_TIERS, MAX_TRACKERS, MAX_URL_LENGTH};
 use piecemeal::s02_metainfo::{Info, InfoHash, Metainfo};
 
 use super::{bounded, is_printable, torrent};
@@ -28,8 +28,8 @@ pub fn check(input: &[u8]) {
                 format!("{:?}", (alone.info_hash, &alone.files, alone.length)),
                 format!("{:?}", (info.info_hash, &info.files, info.length))
             );
-            assert!(torrent.trackers().all(|url| (1..=LONGEST_URL).contains(&url.len())));
-            assert!(torrent.tiers.len() <= MOST_TIERS && torrent.trackers().count() <= MOST_TRACKERS);
+            assert!(torrent.trackers().all(|url| (1..=MAX_URL_LENGTH).contains(&url.len())));
+            assert!(torrent.tiers.len() <= MAX_TIERS && torrent.trackers().count() <= MAX_TRACKERS);
         }
         Err(error) => is_printable(error),
     }

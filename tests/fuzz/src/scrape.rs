@@ -7,7 +7,7 @@ use piecemeal::s01_bencode::{Value, decode_prefix};
 use piecemeal::s02_metainfo::InfoHash;
 use piecemeal::s03_tracker::http::{Fetched, Get, announce_with};
 use piecemeal::s03_tracker::reach::Reach;
-use piecemeal::s03_tracker::{Announce, PeerId};
+use piecemeal::s03_tracker::{AnnounceRequest, PeerId};
 use piecemeal::s18_udp_tracker::UdpTracker;
 use piecemeal::s18_udp_tracker::scrape::scrape_with;
 
@@ -43,7 +43,7 @@ pub fn check(input: &[u8]) {
         }
         Err(error) => is_printable(error),
     }
-    match announce_with(&*get, url, &Announce::new(INFO_HASH, PeerId([b'b'; 20]), 1), now) {
+    match announce_with(&*get, url, &AnnounceRequest::new(INFO_HASH, PeerId([b'b'; 20]), 1), now) {
         Ok(answer) => assert!(status == 200 && answer.peers.iter().all(|peer| peer.port() != 0)),
         Err(error) => is_printable(error),
     }

@@ -12,7 +12,7 @@ use piecemeal::s05_messages::bitfield::Bitfield;
 use piecemeal::s05_messages::connection::Connection;
 use piecemeal::s07_extension::BoxError;
 use piecemeal::s10_storage::Store;
-use piecemeal::s13_peer_sources::source::{Finder, PeerSource};
+use piecemeal::s13_peer_sources::source::{PeerSource, SourceHandle};
 use piecemeal::s15_swarm::{Ended, Event, Plan, SwarmError, download};
 use piecemeal::s17_seeding::{Rules, Seeder};
 
@@ -21,7 +21,7 @@ use super::script::Peer;
 use super::torrent::{self, Made};
 
 /// How long a session may take: nobody waits in it, but the machine may be busy.
-const LONGEST: Duration = Duration::from_secs(20);
+const MAX_TIME: Duration = Duration::from_secs(20);
 
 /// The torrents: many small pieces, and few of several blocks.
 const SIZES: [(usize, usize); 4] = [(20, 1000), (3, 40_000), (70, 20), (1, 16_384)];
@@ -78,7 +78,7 @@ fn run(made: &Arc<Made>, info: Info, scripts: Vec<(u8, Arc<Peer>)>, magnet: bool
         Err(SwarmError::NoHope { .. } | SwarmError::Stopped) => {}
         Err(error) => panic!("no peer can do this: {error}"),
     }
-    assert!(begun.elapsed() < LONGEST, "it took {:?}", begun.elapsed());
+    assert!(begun.elapsed() < MAX_TIME, "it took {:?}", begun.elapsed());
 }
 
 /// What is given. One for all sessions: each has a thread that ends a moment later.
@@ -96,7 +96,7 @@ impl PeerSource for Comers {
         "the script".to_owned()
     }
 
-    fn run(self: Box<Self>, finder: Finder) -> Result<(), BoxError> {
+    fn run(self: Box<Self>, finder: SourceHandle) -> Result<(), BoxError> {
         let introducer = finder.introducer();
         for (number, (bits, peer)) in (1..).zip(self.0) {
             let ours = introducer.handshake();

@@ -1,19 +1,19 @@
-//! A tracker's answer: as many peers as there are bytes for, and none that cannot be dialled.
+//! A tracker's answer: as many peers as there are bytes for, and none that cannot be dialed.
 
 use std::net::SocketAddr;
 
 use piecemeal::s01_bencode::{Value, decode_prefix, encode};
-use piecemeal::s03_tracker::peers::MOST_PEERS;
-use piecemeal::s03_tracker::{Announced, TrackerError};
+use piecemeal::s03_tracker::peers::MAX_PEERS;
+use piecemeal::s03_tracker::{AnnounceResponse, TrackerError};
 
 use super::{bounded, is_printable};
 
 /// Decodes the input as an answer, and as the compact peers in one.
 pub fn check(input: &[u8]) {
-    match bounded(input.len(), 512, || Announced::decode(input)) {
+    match bounded(input.len(), 512, || AnnounceResponse::decode(input)) {
         Ok(answer) => {
             assert!(answer.peers.iter().all(|peer| peer.port() != 0));
-            assert!(answer.peers.len() <= (input.len() / 6).min(2 * MOST_PEERS));
+            assert!(answer.peers.len() <= (input.len() / 6).min(2 * MAX_PEERS));
             answer.warning.iter().for_each(is_printable);
             answer.passed_over.iter().for_each(is_printable);
             // A strict reading refuses repeated keys.
@@ -33,7 +33,7 @@ pub fn check(input: &[u8]) {
         Some(SocketAddr::from(([a, b, c, d], u16::from_be_bytes([high, low]))))
     });
     let peers: Option<Vec<SocketAddr>> = peers.collect();
-    let read = Announced::decode(&compact).ok().map(|answer| answer.peers);
-    let most = |peers: Vec<SocketAddr>| peers.into_iter().take(MOST_PEERS).filter(|peer| peer.port() != 0).collect();
+    let read = AnnounceResponse::decode(&compact).ok().map(|answer| answer.peers);
+    let most = |peers: Vec<SocketAddr>| peers.into_iter().take(MAX_PEERS).filter(|peer| peer.port() != 0).collect();
     assert_eq!(read, peers.map(most));
 }

@@ -1,6 +1,6 @@
 //! Packets of UDP trackers, those of a client and those of a tracker.
 
-use piecemeal::s18_udp_tracker::packet::{Answer, Ask, Family, MOST_SCRAPED, PROTOCOL_ID, Request, Said};
+use piecemeal::s18_udp_tracker::packet::{Answer, Family, MAX_SCRAPED, PROTOCOL_ID, Request, RequestBody, ResponseBody};
 
 use super::{bounded, is_printable};
 
@@ -12,12 +12,12 @@ pub fn check(input: &[u8]) {
             let again = Request::decode(&written).expect("what we write, we can read");
             assert_eq!(again.encode(), written);
             match &request.ask {
-                Ask::Connect => assert_eq!((request.connection_id, &written[..]), (PROTOCOL_ID, &input[..16])),
-                Ask::Scrape(torrents) => {
-                    assert!((1..=MOST_SCRAPED).contains(&torrents.len()));
+                RequestBody::Connect => assert_eq!((request.connection_id, &written[..]), (PROTOCOL_ID, &input[..16])),
+                RequestBody::Scrape(torrents) => {
+                    assert!((1..=MAX_SCRAPED).contains(&torrents.len()));
                     assert_eq!(written, input);
                 }
-                Ask::Announce { announce, url_data } => {
+                RequestBody::Announce { announce, url_data } => {
                     // All but an address, which is passed over, and an odd way to say "as you like".
                     assert_eq!((&written[..84], &written[88..92]), (&input[..84], &input[88..92]));
                     assert_eq!(&written[96..98], &input[96..98]);
@@ -37,13 +37,13 @@ pub fn check(input: &[u8]) {
                 let written = answer.encode(family);
                 assert_eq!(Answer::decode(&written, family), Ok(answer.clone()));
                 match &answer.said {
-                    Said::Connected { .. } => assert_eq!(written, input[..16]),
-                    Said::Announced { peers, .. } => {
+                    ResponseBody::Connected { .. } => assert_eq!(written, input[..16]),
+                    ResponseBody::Announced { peers, .. } => {
                         assert!(peers.iter().all(|peer| peer.port() != 0 && Family::of(*peer) == family));
                         let all = (input.len() - 20) / size;
                         assert!(peers.len() < all || written == input, "nothing is lost but peers with port 0");
                     }
-                    Said::Scraped(_) | Said::Failed(_) => assert_eq!(written, input),
+                    ResponseBody::Scraped(_) | ResponseBody::Failed(_) => assert_eq!(written, input),
                 }
             }
             Err(error) => is_printable(error),
