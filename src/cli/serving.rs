@@ -88,7 +88,7 @@ impl Server<'_> {
         Server { host: Arc::new(host), ours, torrent: Arc::new(torrent), metadata, withdrawn: Cell::new(0), options }
     }
 
-    /// Serves one peer until it leaves. Returns whether it was one: some only look whether anybody
+    /// Serves one peer until it leaves. Returns whether it was one: some only check whether anybody
     /// is there.
     pub fn serve(&self, stream: TcpStream) -> bool {
         let Ok(transport) = over_tcp(stream, Instant::now() + HANDSHAKE_TIMEOUT) else { return false };

@@ -156,3 +156,39 @@ fn each_dependency_says_in_one_line_what_it_is_for() {
     }
     assert_none("dependencies without a reason", &wrong);
 }
+
+/// Phrases that sound translated, or say less than they seem to, and what to write instead.
+const BANNED: [(&str, &str); 12] = [
+    ("so many", "this many, or the number of"),
+    ("looks whether", "checks whether"),
+    ("look whether", "check whether"),
+    ("As above", "say it again, or join the two"),
+    ("for ever", "forever"),
+    (" anew", "again, or from the start"),
+    (", too.", "also"),
+    (", too,", "also"),
+    (", too;", "also"),
+    ("Who only", "a peer that only"),
+    ("who only", "a peer that only"),
+    ("dialled", "dialed: the spelling is American"),
+];
+
+#[test]
+fn no_sentence_has_a_phrase_that_is_banned() {
+    let mut wrong = Vec::new();
+    let documents = names("docs").into_iter().filter(|name| name.ends_with(".md")).map(|name| format!("docs/{name}"));
+    let paths = sources("src").into_iter().map(|path| path.display().to_string()).chain(documents);
+    for path in paths.chain(["README.md", "Makefile"].map(str::to_owned)) {
+        for (number, line) in (1..).zip(read(&root().join(&path)).lines()) {
+            for (phrase, instead) in BANNED.iter().filter(|(phrase, _)| has_phrase(line, phrase)) {
+                wrong.push(format!("{path}:{number}: {phrase:?} (write: {instead})"));
+            }
+        }
+    }
+    assert_none("phrases that stop a reader", &wrong);
+}
+
+/// Whether a line has a phrase that no word goes on from: "for ever" is not in "for everything".
+fn has_phrase(line: &str, phrase: &str) -> bool {
+    line.match_indices(phrase).any(|(at, _)| !line[at + phrase.len()..].starts_with(|next: char| next.is_alphanumeric()))
+}
