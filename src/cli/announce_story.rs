@@ -118,7 +118,7 @@ struct Outcome {
 impl Story<'_> {
     fn hear(&mut self, number: usize, report: SourceReport) {
         match report {
-            SourceReport::AnnounceResponse { tracker, event, peers, notes, .. } => {
+            SourceReport::Announced { tracker, event, peers, notes, .. } => {
                 self.taken += 1;
                 let said = event.map(|event| event.to_string());
                 // One that leaves asks for no peers.

@@ -43,7 +43,7 @@ pub enum SourceReport {
     /// A peer has dialed us; the handshakes are done.
     Met(Box<Connection>),
     /// A tracker has taken an announce.
-    AnnounceResponse {
+    Announced {
         /// The source's name.
         source: String,
         /// URL of the tracker of its tier that answered.
@@ -123,7 +123,7 @@ impl SourceHandle {
     /// Reports that a tracker has taken an announce.
     pub fn announced(&self, tracker: &str, event: Option<Event>, answer: &AnnounceResponse) {
         let warning = answer.warning.iter().map(|text| format!("it warns: {text}"));
-        (self.host.report)(SourceReport::AnnounceResponse {
+        (self.host.report)(SourceReport::Announced {
             source: self.name.clone(),
             tracker: tracker.to_owned(),
             event,

@@ -115,7 +115,7 @@ fn a_tier_that_is_silent_does_not_delay_another() {
     let sources = Sources::running(vec![announcer("fake://silent", &trackers), announcer("fake://quick", &trackers)]);
     let answered = |sources: &Sources| {
         sources.next(|report| match report {
-            SourceReport::AnnounceResponse { tracker, .. } => Some(tracker.clone()),
+            SourceReport::Announced { tracker, .. } => Some(tracker.clone()),
             _ => None,
         })
     };

@@ -145,7 +145,7 @@ pub fn shown(report: &SourceReport) -> String {
     match report {
         SourceReport::Found(peers) => format!("found {peers:?}"),
         SourceReport::Met(_) => "met".to_owned(),
-        SourceReport::AnnounceResponse { tracker, event, peers, .. } => format!("{tracker} {event:?} {peers}"),
+        SourceReport::Announced { tracker, event, peers, .. } => format!("{tracker} {event:?} {peers}"),
         SourceReport::Said { source, what, failed } => format!("{source} says {what}, failed: {failed}"),
         SourceReport::Again { pause, .. } => format!("again after {pause:?}"),
         SourceReport::Gone(number) => format!("{number} is gone"),

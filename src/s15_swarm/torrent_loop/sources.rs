@@ -36,7 +36,7 @@ impl TorrentLoop<'_> {
                 }
             }
             SourceReport::Met(_) => {} // in the lobby already
-            SourceReport::AnnounceResponse { source, tracker, peers, notes, .. } => {
+            SourceReport::Announced { source, tracker, peers, notes, .. } => {
                 let names = format!("{tracker} names {}", counted(peers, "peer"));
                 self.said(source, [vec![names], notes].concat().join("; "), false);
             }
