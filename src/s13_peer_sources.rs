@@ -1,9 +1,9 @@
 //! Stage 13: find peers, again and again, from several sources at once.
 //!
-//! Stage 3 asks a tracker once. A download of an hour asks several times: the tracker must hear that
-//! we are still here, peers leave and others come, and the tracker itself may fail for a while. So
-//! each source of peers runs on a thread of its own, and reports what it finds until it is told to
-//! stop.
+//! Stage 3 asks a tracker once. An hour-long download asks several times: the tracker must hear
+//! that we are still here, peers leave and others come, and the tracker itself may fail for a
+//! while. So each source of peers runs on a thread of its own, and reports what it finds until it
+//! is told to stop.
 //!
 //! * **Run it:** `piecemeal announce lab/sample.torrent`
 //! * **Spec:** BEP 3, 12, 31; **chapter:** `docs/13-peer-sources.md`
@@ -19,7 +19,7 @@
 //! ```
 //! # How to use it
 //! 1. Fill in a [`SourceHost`]: the signals, the counters, and a function that takes the reports.
-//! 2. [`start`] each source under a number.
+//! 2. Number each source and [`start`] it.
 //! 3. Read the reports. The last one of each source is [`SourceReport::Gone`].
 //! 4. [`Signals::stop`](signals::Signals::stop) ends them all; wait for the `Gone`s, but not forever.
 //!
@@ -46,7 +46,7 @@ use self::source::{PeerSource, SourceHandle, SourceHost, SourceReport};
 /// would be 100 MiB for 50 peers on a system that reserves it all at once.
 pub const STACK: usize = 512 * 1024;
 
-/// Starts the thread of a source, which has this number in its reports.
+/// Starts a source's thread. `Again` and `Gone` will carry this number.
 ///
 /// The last report is [`SourceReport::Gone`], however the source ends.
 pub fn start(source: Box<dyn PeerSource>, number: usize, host: &SourceHost) {

@@ -1,8 +1,8 @@
 //! Stage 16: answer a peer's requests with verified blocks.
 //!
-//! Every byte that somebody downloads, somebody else has uploaded. This stage plugs
-//! into the session of stage 12, which so far rejects each request. A request waits in
-//! the peer's queue until a thread of its own has read the block and sent it.
+//! Every byte that somebody downloads, somebody else has uploaded. This stage plugs into the
+//! session of stage 12, which so far rejects each request. A request waits in the peer's queue
+//! until the peer's writer thread has sent the block.
 //!
 //! * **Run it:** `piecemeal serve lab/sample.torrent lab/original/sample.txt`
 //! * **Spec:** BEP 3, 6, 54; **chapter:** `docs/16-uploading.md`
@@ -25,15 +25,15 @@
 //!                        <-  reject, ..  the peer is told of each request
 //! ```
 //! # Decisions
-//! * **The reader never waits for a write** ([`send_queue`]). Two peers that upload to each
-//!   other, and both wait in a write, wait forever.
+//! * **The reader never waits for a write** ([`send_queue`]). Two peers that upload to each other
+//!   and both block in a write wait forever.
 //! * **The queue holds requests, not blocks.** A block is read from the disk when its turn has
 //!   come, so 500 requests cost 6 KB and not 8 MB.
 //! * **Only verified bytes leave.** A file that somebody has changed since is hashed again
 //!   before any more of it goes out (`shelf`).
-//! * **A request that cannot be meant well ends the connection:** a block outside the
-//!   piece, or longer than 16 KiB. One that merely comes too late, after a choke, is rejected,
-//!   or ignored where the peer does not speak BEP 6.
+//! * **A request that no honest peer sends ends the connection:** a block outside the piece, or
+//!   longer than 16 KiB. One that merely comes too late, after a choke, is rejected, or ignored
+//!   where the peer does not speak BEP 6.
 //! * **[`Choker`] is a seam.** It decides which peers may request blocks; [`requester`] carries the
 //!   decision to the peer. Here it is [`UnchokeAll`]; stage 17 has one that chooses.
 //! * **Left out:** choosing among peers, and listening for more than one (stage 17).
@@ -62,14 +62,14 @@ use crate::s12_session::uploads::{Upload, UploadPeer, Uploads};
 
 /// Decides which peers are unchoked.
 pub trait Choker: Send + Sync {
-    /// Takes in a peer, just before its first `interested`. What is returned lives as long as
-    /// the connection.
+    /// Takes in a peer when it is first interested. What is returned lives as long as the
+    /// connection.
     fn enter(&self, peer: Arc<Requester>) -> Box<dyn Place>;
 }
 
 /// A peer's place with the choker. Dropping it makes room for another peer.
 pub trait Place: Send {
-    /// The peer is interested, or no longer.
+    /// Notes whether the peer is interested.
     fn set_interested(&self, yes: bool);
 }
 
@@ -82,8 +82,7 @@ impl Choker for UnchokeAll {
     }
 }
 
-/// A peer that is unchoked as soon as it is interested, and stays so: it takes up no slot that
-/// another peer could use.
+/// A peer that is unchoked once it is interested, and stays unchoked: it takes no slot from others.
 struct Unchoked(Arc<Requester>);
 
 impl Place for Unchoked {
@@ -151,8 +150,8 @@ impl Upload for PeerUpload {
     fn request(&mut self, request: Request) -> Result<(), BoxError> {
         let UploadPeer { torrent, fast, .. } = self.peer.peer();
         check(request, torrent)?;
-        // A piece that was withdrawn a moment ago is an honest mistake of the peer's. With BEP 6 it can
-        // be told so; without, the session has no message for it.
+        // To request a piece withdrawn a moment ago is an honest mistake. With BEP 6 we can say so;
+        // without it no message can, so we hang up.
         let here = torrent.queue.given_piece(request.index).is_some();
         if !here && !fast {
             return Err(UploadError::NotHere { index: request.index }.into());
@@ -186,7 +185,7 @@ impl Upload for PeerUpload {
     }
 }
 
-/// Returns an error if no peer with good intentions sends this request.
+/// Returns an error if no honest peer would send this request.
 fn check(request: Request, torrent: &Torrent) -> Result<(), UploadError> {
     let Request { index, begin, length } = request;
     let info = torrent.queue.info();

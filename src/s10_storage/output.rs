@@ -35,12 +35,12 @@ impl Output {
     /// Hashes what is there, before anything is written. `checked` is called with the
     /// number of bytes done so far; setting `stop` ends the check early.
     ///
-    /// Without `force`, content is left alone if it neither is marked as a download of
-    /// this torrent nor has a piece of it ([`is_part_of`]). With `force`, everything but
-    /// the pieces that are right will be overwritten.
+    /// Without `force`, refuses content that neither is marked as a download of this torrent nor
+    /// has a piece of it ([`is_part_of`]). With `force`, everything but the pieces that are right
+    /// will be overwritten.
     ///
     /// # Errors
-    /// If there is foreign content, or the place cannot be read or written.
+    /// On foreign content, a link, an I/O error, or `stop`.
     pub fn open(
         info: &Info,
         path: &Path,
@@ -52,7 +52,7 @@ impl Output {
         let marker = marker_of(&path);
         let storage = Arc::new(Storage::new(info, &path, true));
         if !info.multi_file && fs::symlink_metadata(&path).is_ok_and(|there| there.is_symlink()) {
-            return Err(StorageError::Link { path: shown(&path) }); // before a piece is fetched for it
+            return Err(StorageError::Link { path: shown(&path) }); // before any piece is fetched
         }
         let note = note_in(&marker)?;
         let marked = note.as_ref().is_some_and(|note| note.trim_ascii() == info.info_hash.to_string().as_bytes());
@@ -116,14 +116,13 @@ impl Output {
 
 /// Whether the pieces that are right prove that the content belongs to the torrent.
 ///
-/// Not all do. Every file whose space was reserved has zeros, and padding is zeros
-/// where there is no file at all; and a few bytes, as in a short last piece, may be the
-/// same in any two files.
+/// Not all do. Reserved space is zeros, and padding is zeros even without a file; and a few bytes,
+/// as in a short last piece, may be the same in any two files.
 pub fn is_part_of(info: &Info, right: &Bitfield) -> bool {
     let mut zeros: HashMap<u32, [u8; 20]> = HashMap::new();
     let long = |piece: &PieceIndex| info.piece_size(*piece) >= MIN_PROOF;
     info.pieces().filter(|piece| right.has(piece.get())).filter(long).any(|piece| {
-        let length = info.piece_size(piece); // one of two: the last piece has its own
+        let length = info.piece_size(piece); // only the last piece's differs
         info.piece_hash(piece) != *zeros.entry(length).or_insert_with(|| hash_of_zeros(length))
     })
 }
@@ -163,8 +162,7 @@ fn note_in(marker: &Path) -> Result<Option<Vec<u8>>, StorageError> {
     Ok(Some(note))
 }
 
-/// Whether there is a file or folder that is not empty. An empty one can be used:
-/// nothing is lost.
+/// Whether more than an empty file or folder is there. An empty one can be used: nothing is lost.
 fn holds_something(path: &Path) -> bool {
     match fs::metadata(path) {
         Ok(there) if there.is_dir() => fs::read_dir(path).map_or(true, |mut entries| entries.next().is_some()),

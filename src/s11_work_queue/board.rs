@@ -8,12 +8,12 @@
 //!
 //! | while | it gets |
 //! |---|---|
-//! | a piece waits that was begun | that one: half a piece is useless |
+//! | a begun piece waits | that one: half a piece is useless |
 //! | pieces wait | the rarest of those that it has, a random one among equals |
 //! | none waits, and it is idle | a seat at a piece that others are fetching: the end game |
 //!
-//! Two kinds of peers get less. A *suspect* works alone and starts pieces afresh. And a piece
-//! whose hash was wrong goes to peers that have proved themselves, for a while ([`trust`]).
+//! Two kinds of peers get less. A *suspect* works alone and starts pieces afresh. An unproved peer
+//! is kept from pieces whose hash was wrong, for a while ([`trust`]).
 //!
 //! [`trust`]: super::trust
 
@@ -57,7 +57,7 @@ pub struct Board<P> {
 struct Loan<P> {
     progress: P,
     holders: Holders,
-    /// No other peer may join: a wrong hash must be the fault of one peer.
+    /// No other peer may join, so that only one can be to blame.
     alone: bool,
     /// The progress that others had made. It waits again if this loan brings nothing.
     replaced: Option<Begun<P>>,
@@ -70,7 +70,7 @@ struct Begun<P> {
     owner: Option<PeerNumber>,
 }
 
-/// A peer that wants a piece.
+/// A peer ready to fetch.
 #[derive(Debug, Clone, Copy)]
 pub struct Asker<'p> {
     /// The peer and its address.
@@ -100,7 +100,7 @@ pub struct Lent<P> {
 pub enum Why {
     /// It was begun, and given back.
     Begun,
-    /// This many peers have it, seeds not counted: fewer than for the other pieces.
+    /// This many peers have it, seeds not counted; usually the fewest.
     Rarest(u16),
     /// Its hash was wrong. This peer fetches all of it, alone.
     Spoilt,
@@ -196,11 +196,11 @@ impl<P: Clone> Board<P> {
         if has { self.waiting.count_up(piece) } else { self.waiting.count_down(piece) }
     }
 
-    /// Returns a waiting piece that a peer can give. Turn 0 searches by rarity first; each turn
-    /// searches one part of all pieces in order.
+    /// Returns a waiting piece that a peer can give. Turn 0 searches by rarity first; then each
+    /// turn scans one stretch of the pieces.
     ///
-    /// A search is cut into turns so that the caller can release its lock in between: of a
-    /// million pieces, a peer may have only a few, which the search by rarity misses.
+    /// The search by rarity is short: of a million pieces, it may miss the few that a peer has. The
+    /// turns let the caller release its lock in between.
     pub fn find(&self, asker: &Asker, turn: usize, now: Instant, draw: Draw) -> Option<u32> {
         let has = |piece| asker.pieces.has(piece);
         let rarest = match turn {
@@ -225,7 +225,7 @@ impl<P: Clone> Board<P> {
         if self.trust.is_proved(asker.who.peer) { spoilt.find(fits) } else { None }
     }
 
-    /// Sets whether a peer has a piece that is missing.
+    /// Sets whether a peer has a piece we lack.
     pub fn set_useful(&mut self, who: Contributor, useful: bool) {
         self.trust.set_useful(who.peer, useful);
     }
@@ -251,8 +251,8 @@ impl<P: Clone> Board<P> {
         waits && !self.trust.is_suspect(asker.who.peer) && !self.holds_back(asker, piece, now)
     }
 
-    /// Lends a waiting piece. If it is fetched from the start, `fresh` makes its progress; it gets
-    /// the progress of others that this replaces, if there is any.
+    /// Lends a waiting piece. If it is fetched from the start, `fresh` makes its progress; it is
+    /// given the progress that it replaces, if any.
     pub fn lend(&mut self, asker: &Asker, piece: u32, now: Instant, fresh: impl FnOnce(Option<&P>) -> P) -> Lent<P> {
         let why = if self.trust.is_suspect(asker.who.peer) {
             Why::Suspect
@@ -265,7 +265,7 @@ impl<P: Clone> Board<P> {
         };
         self.waiting.remove(piece);
         let alone = matches!(why, Why::Suspect | Why::Spoilt);
-        // A peer that works alone can only go on with its own progress, and no other peer can.
+        // A lone peer continues only its own progress, and nobody else continues that.
         let owner = alone.then_some(asker.who.peer);
         let (progress, replaced) = match self.begun.remove(&piece) {
             Some(begun) if begun.owner == owner => (begun.progress, None),
@@ -301,9 +301,9 @@ impl<P: Clone> Board<P> {
         Some(Lent { piece, progress: loan.progress.clone(), seat, why: Why::EndGame { takes_over } })
     }
 
-    /// Takes a piece from a slow peer that works on it alone, if that peer has not proved itself and
-    /// the asker has. The piece waits again in a moment. Otherwise a suspect could keep the last piece
-    /// for as long as it likes.
+    /// Takes a piece from a slow peer that works on it alone, if that peer has not proved itself
+    /// and the asker has. The piece waits again in a moment. Without this, a suspect could keep the
+    /// last piece forever.
     pub fn take_over(&mut self, asker: &Asker, now: Instant) {
         if !self.trust.is_proved(asker.who.peer) {
             return;
@@ -319,7 +319,7 @@ impl<P: Clone> Board<P> {
         self.spoilt.entry(piece).and_modify(|since| *since = now);
     }
 
-    /// Keeps the evidence about a piece until the piece is right.
+    /// Keeps evidence on a piece until it is right, if it fits.
     pub fn keep_evidence(&mut self, piece: u32, evidence: Evidence) {
         let kept: usize = self.evidence.values().flatten().map(Evidence::len).sum();
         if kept + evidence.len() <= MAX_BLOCKS && !self.done.has(piece) {
@@ -338,7 +338,7 @@ impl<P: Clone> Board<P> {
         self.exposed.extend(verdict.liars.iter().map(|who| (piece, who.peer)));
     }
 
-    /// Returns the peers that are known to have lied since the last call, and about which piece.
+    /// Returns the peers found to be liars since the last call, each with the piece.
     pub fn take_exposed(&mut self) -> Vec<(u32, PeerNumber)> {
         std::mem::take(&mut self.exposed)
     }

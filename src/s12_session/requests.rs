@@ -17,14 +17,14 @@ use crate::s07_extension::DEFAULT_REQQ;
 use crate::s11_work_queue::claimant::Claim;
 use crate::s11_work_queue::lease::{Lease, Written};
 
-/// The most requests outstanding for pieces that other peers are also fetching.
+/// The most requests outstanding while other peers also fetch the newest piece.
 const MAX_SHARED: usize = 8;
 /// The most requests that a peer may reject. Each is remembered, because a second reject means more
 /// than the first.
 const MAX_REJECTED: usize = 2_000;
 /// The most pieces remembered of those that the peer allows, and of those that it suggests.
 const MAX_ADVICE: usize = 64;
-/// The number of blocks that may arrive unrequested, before we have taken any request back.
+/// The number of unrequested blocks that are forgiven at the start.
 const FORGIVEN: usize = 64;
 
 /// What a session has claimed and requested.
@@ -66,7 +66,7 @@ impl Requests {
         self.outstanding.len()
     }
 
-    /// The oldest piece on loan, and since when it is the oldest.
+    /// The oldest piece on loan, and when it became the oldest.
     pub fn oldest(&self) -> Option<(PieceIndex, Instant)> {
         self.leases.first().map(|lease| (lease.piece(), self.oldest_since))
     }
@@ -93,7 +93,7 @@ impl Requests {
         self.leases.push(lease);
     }
 
-    /// Gives back all leases but those to `keep`; returns whether there were any.
+    /// Gives back all leases but those to `keep`; returns whether any went.
     fn retain(&mut self, keep: impl Fn(&Lease) -> bool, now: Instant) -> bool {
         let (before, oldest) = (self.leases.len(), self.leases.first().map(Lease::piece));
         self.leases.retain(keep);
@@ -128,7 +128,7 @@ fn remember(advice: &mut Vec<u32>, index: u32) {
 }
 
 impl Session<'_> {
-    /// Keeps our interest true, and requests outstanding, across the borders of pieces.
+    /// Keeps our interest up to date, and requests outstanding from piece to piece.
     pub(super) fn request_ahead(&mut self) {
         if let Some(index) = self.requests.taken_over() {
             self.let_go(index);
@@ -321,8 +321,8 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Counts an unexpected block. After a choke, a cancel or a give-back some are normal, but only
-    /// this many.
+    /// Counts an unexpected block. After a choke, a cancel or a give-back some are normal, up to
+    /// `forgiven`.
     fn forgive(&mut self, length: usize) -> Result<(), SessionEnd> {
         self.host.download_limit.spend(length, self.clock.now);
         let left = self.requests.forgiven.checked_sub(1);

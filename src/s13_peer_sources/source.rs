@@ -14,13 +14,13 @@ use crate::s05_messages::connection::Connection;
 use crate::s07_extension::BoxError;
 use crate::s12_session::host::Counters;
 
-/// Finds peers, on a thread of its own. Tracker, magnet link, `--peer`: to the swarm they all look
-/// like this, and what later stages bring plugs in here as well.
+/// Finds peers, on a thread of its own. To the swarm, trackers, magnet links and `--peer` all look
+/// like this. Later stages plug in more.
 ///
-/// A source looks up names itself. std has no time limit for that, so it may take as long as the
-/// system likes.
+/// A source resolves host names itself. std has no timeout for that: it takes as long as the system
+/// likes.
 pub trait PeerSource: Send {
-    /// Returns what messages call it.
+    /// Returns its name in messages.
     fn name(&self) -> String;
 
     /// Finds peers until there are no more to be found, or until it is told to stop.
@@ -29,8 +29,8 @@ pub trait PeerSource: Send {
     /// If it can never find any. Other sources go on.
     fn run(self: Box<Self>, finder: SourceHandle) -> Result<(), BoxError>;
 
-    /// Returns whether it only waits for peers to come, as a listener does. It never runs out of
-    /// peers, and may never have one, so a download without any other source has no hope.
+    /// Returns whether it only waits for peers to connect, as a listener does. Such a source never
+    /// ends, yet may bring nobody, so a download with no other source has no hope.
     fn is_passive(&self) -> bool {
         false
     }
@@ -42,7 +42,7 @@ pub enum SourceReport {
     Found(Vec<SocketAddr>),
     /// A peer has dialed us; the handshakes are done.
     Met(Box<Connection>),
-    /// A tracker has taken an announce.
+    /// A tracker accepted an announce.
     Announced {
         /// The source's name.
         source: String,
@@ -64,14 +64,14 @@ pub enum SourceReport {
         /// Whether it failed to find peers.
         failed: bool,
     },
-    /// It looks for peers again when this long has passed since the last time. Until then it has
-    /// nothing more to offer.
+    /// It looks for peers again when `pause` has passed after `since`. Until then it has nothing
+    /// more to offer.
     Again {
         /// The source's number.
         source: usize,
         /// When it last began to look for peers.
         since: Instant,
-        /// Pause between the two.
+        /// How long after that.
         pause: Duration,
     },
     /// The source with this number has ended.
@@ -87,13 +87,13 @@ pub struct SourceHost {
     pub counters: Arc<Counters>,
     /// Makes our handshake, as it is at this moment. Only a source whose peers dial us needs it.
     pub handshake: Arc<dyn Fn() -> Handshake + Send + Sync>,
-    /// Most handshakes at the same time with peers that have dialed us.
+    /// The limit on simultaneous handshakes with incoming peers.
     pub max_handshakes: usize,
     /// Takes a report, on any thread; returns whether anybody still wants reports.
     pub report: Arc<dyn Fn(SourceReport) -> bool + Send + Sync>,
 }
 
-/// What a source has in its hands while it runs: it reports through this, and waits on it.
+/// What a running source is given: it reports through this handle, and waits on it.
 pub struct SourceHandle {
     name: String,
     number: usize,
@@ -106,15 +106,15 @@ impl SourceHandle {
         SourceHandle { name, number, host, heard: Heard::default() }
     }
 
-    /// Returns what hands over peers that have dialed us.
+    /// Returns a handle that delivers incoming peers.
     pub fn introducer(&self) -> IncomingPeers {
         IncomingPeers(self.host.clone())
     }
 
-    /// Reports addresses, without those that must not be dialed: that depends on where they come
-    /// from. Returns whether anybody still wants them.
+    /// Reports those addresses that may be dialed, which depends on where they come from. Returns
+    /// whether anybody still wants them.
     pub fn found(&self, by: NamedBy, addresses: Vec<SocketAddr>) -> bool {
-        // Checked here, where all sources pass: none of them can forget it.
+        // Checked here, on every source's path: none can forget it.
         let (dialed, refused) = part(addresses, by);
         refused.into_iter().for_each(|refused| self.say(refused));
         (self.host.report)(SourceReport::Found(dialed))
@@ -142,12 +142,12 @@ impl SourceHandle {
         (self.host.report)(SourceReport::Said { source: self.name.clone(), what: why, failed: true });
     }
 
-    /// Reports when it looks for peers again: when `pause` has passed since it last did.
+    /// Reports when it looks for peers again: `pause` after `since`.
     pub fn again(&self, since: Instant, pause: Duration) {
         (self.host.report)(SourceReport::Again { source: self.number, since, pause });
     }
 
-    /// Returns the bytes uploaded, downloaded and left. While the length is unknown, 1 is left.
+    /// Returns the bytes uploaded, downloaded and left. While the length is unknown, left is 1.
     pub fn counters(&self) -> (u64, u64, u64) {
         let counters = &self.host.counters;
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
@@ -175,8 +175,8 @@ impl IncomingPeers {
         self.0.max_handshakes
     }
 
-    /// Hands over a connection whose handshakes are done. It waits for a place; if too many wait
-    /// already, one of them is hung up on. Returns whether anybody still wants it.
+    /// Hands over a connection whose handshakes are done. It waits for a place; if too many wait,
+    /// we hang up on one, maybe this. Returns whether anybody still wants it.
     pub fn met(&self, connection: Connection) -> bool {
         (self.0.report)(SourceReport::Met(Box::new(connection)))
     }
@@ -196,8 +196,8 @@ impl PeerSource for Given {
     }
 }
 
-/// An address in a magnet link, `x.pe`, and the link's info hash. The user has typed the link,
-/// but somebody else may have written it, so not everything that it names is dialed.
+/// An address in a magnet link, `x.pe`, and the link's info hash. The user has pasted the link, but
+/// somebody else may have made it, so not everything that it names is dialed.
 pub struct Linked(pub String, pub InfoHash);
 
 impl PeerSource for Linked {

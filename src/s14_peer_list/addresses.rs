@@ -1,13 +1,13 @@
 //! The addresses we know, and what came of each: whom to dial next.
 //!
-//! To name an address costs nothing, and one IP could be named with thousands of ports. So both the
-//! room in here and the turns to be dialed are shared by IP.
+//! Naming an address costs nothing, and one IP could be named with thousands of ports. So both the
+//! room in here and the dialing are shared by IP.
 //!
 //! ```text
 //!           found                 next                  ended: it is tried again later
 //!   unknown ------> Due(at once) ------> Busy ---------------------------------------> Due(later)
 //!                                         |   banned, a double, ourselves,
-//!                                         +-- or no use six times in a row ----------> GivenUp
+//!                                         +-- or of no use too many times -----------> GivenUp
 //! ```
 
 use std::collections::HashMap;
@@ -20,11 +20,11 @@ use super::failed_ports::FailedPorts;
 use super::sharing::{Holder, makes_way};
 use crate::s04_handshake::origin::Origin;
 
-/// How many addresses are remembered.
+/// The most addresses remembered.
 pub const REMEMBERED: usize = 2000;
-/// How often an address is dialed again after a failure, unless it is of use in between.
+/// How many retries an address gets, unless it is of use in between.
 const MAX_RETRIES: u32 = 5;
-/// The early second chance comes after this part of the usual pause.
+/// The early second chance comes after 1/`EARLY` of the usual pause.
 const EARLY: u32 = 8;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,9 +40,9 @@ enum State {
 /// What is known of an address.
 struct Entry {
     state: State,
-    /// How often it has been dialed since it was last of use; that last time counts as one.
+    /// Number of dials since it was last of use, that one included.
     attempts: u32,
-    /// It has used its early second chance since then.
+    /// Its early second chance has been used up.
     was_early: bool,
     /// A verified piece came from there, at any time.
     proved: bool,
@@ -74,8 +74,7 @@ pub struct Addresses {
 }
 
 impl Addresses {
-    /// An empty one. A failed address is dialed again after `retry`, then after twice that, and so
-    /// on.
+    /// An empty one. A failed address is dialed again after `retry`, doubled each time.
     pub fn new(retry: Duration) -> Addresses {
         Addresses { entries: HashMap::new(), bans: Bans::default(), failed_ports: FailedPorts::default(), retry }
     }
@@ -103,8 +102,8 @@ impl Addresses {
     }
 
     /// Makes room for one more from this origin; returns whether there is any. It makes some to
-    /// spare, since it looks at everything. First those go that are no longer dialed. Then the
-    /// origin with the most gives up a tenth of its own, the most often dialed first.
+    /// spare, since a scan is slow. Those no longer dialed go first. Then the origin with the most
+    /// loses a tenth of its own, the most often dialed first.
     fn make_room(&mut self, newcomer: Origin) -> bool {
         self.entries.retain(|_, entry| entry.state != State::GivenUp);
         if self.entries.len() < REMEMBERED {
@@ -136,8 +135,8 @@ impl Addresses {
         Some(address)
     }
 
-    /// Returns the address that [`Addresses::next`] would, and leaves it as it is. It belongs to
-    /// the origin with the fewest busy addresses, and of those it has been due longest.
+    /// Returns the address that [`Addresses::next`] would, and leaves it as it is. It is of the
+    /// origin with the fewest busy addresses; among equals, it has been due longest.
     pub fn due(&self, now: Instant) -> Option<SocketAddr> {
         let mut busy: HashMap<Origin, usize> = HashMap::new();
         for (address, _) in self.entries.iter().filter(|(_, entry)| entry.state == State::Busy) {
@@ -161,10 +160,10 @@ impl Addresses {
 
     /// Notes that a dialed connection has ended; returns when the address is dialed again.
     ///
-    /// An address that was of use is as good as new. One that was not is dialed later and later,
-    /// and at last no more. A peer that we had `met` is certainly there, and gets one early second
-    /// chance, whatever came before: some peers hang up only to go on in another state. After that
-    /// its pauses are as long as those of others.
+    /// An address that was of use is as good as new. One that was not waits longer each time, until
+    /// it is given up. A peer that we had `met` is certainly there, and gets one early second
+    /// chance, if it has attempts left: some peers hang up only to start over. After that its
+    /// pauses are as long as those of others.
     pub fn ended(&mut self, address: SocketAddr, met: bool, was_useful: bool, now: Instant) -> Option<Instant> {
         self.count_failed_port(address, met);
         let entry = self.entries.get_mut(&address).filter(|entry| entry.state == State::Busy)?;
@@ -207,7 +206,7 @@ impl Addresses {
     }
 
     /// Gives up an address at which there is nothing for us: ourselves, or a peer that is here
-    /// already. It stays in the book, so it is not new when it is named again.
+    /// already. Until the book is full it stays, and is not new if named again.
     pub fn give_up(&mut self, address: SocketAddr) {
         if let Some(entry) = self.entries.get_mut(&address) {
             entry.state = State::GivenUp;
@@ -220,8 +219,8 @@ impl Addresses {
         self.revive_at(now + self.retry, address);
     }
 
-    /// Makes an address due soon: the peer that we took for the one there has gone, and may have
-    /// been another.
+    /// Makes an address due soon: the peer that we took for its double has gone, and may be
+    /// another.
     pub fn was_no_double(&mut self, address: SocketAddr, now: Instant) {
         let soon = now + self.retry / EARLY;
         if matches!(self.entries.get(&address), Some(Entry { state: State::Due(time), .. }) if *time > soon) {
@@ -230,9 +229,8 @@ impl Addresses {
         self.revive_at(soon, address);
     }
 
-    /// Notes that the peer at a dialed address is here already, or another peer that uses its id.
-    /// The address is dialed a few more times, each after a pause in which the other connection
-    /// may have ended.
+    /// Notes that a peer with the id of the one at a dialed address is here already. The address is
+    /// dialed a few more times, each after a pause in which the other connection may have ended.
     pub fn may_be_a_double(&mut self, address: SocketAddr, now: Instant) {
         let again = State::Due(now + UNPROVED * self.retry);
         if let Some(entry) = self.entries.get_mut(&address).filter(|entry| entry.state == State::Busy) {
@@ -252,8 +250,7 @@ impl Addresses {
     pub fn ban(&mut self, address: SocketAddr) {
         self.bans.add(address);
         self.give_up(address);
-        // Removed, and not only given up: if honest peers let the IP in again, they can be found
-        // again.
+        // Removed, and not only given up: if the IP earns its way back, they can be found again.
         let barred: Vec<SocketAddr> = self.entries.keys().copied().filter(|known| self.is_banned(*known)).collect();
         self.entries.retain(|known, _| self.bans.has(*known) || !barred.contains(known));
     }
@@ -278,7 +275,7 @@ impl Addresses {
         self.bans.has(address) || self.bans.bars(address) && !proved
     }
 
-    /// Whether every address has been dialed twice, or is not dialed any more.
+    /// Whether every address has used two attempts, or is given up.
     pub fn all_tried_twice(&self) -> bool {
         self.entries.values().all(|entry| entry.state == State::GivenUp || entry.attempts >= 2)
     }

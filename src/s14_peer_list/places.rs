@@ -1,8 +1,8 @@
-//! Who gets the next place, and who has to leave one.
+//! Who gets the next place, and who gives one up.
 //!
 //! A free place goes to the IP with the fewest places, whether we dial that peer or it has dialed
-//! us. When all places are taken and others wait, one peer goes: one of an IP that has too many,
-//! one that is of no use, or now and then the slowest. The others get a chance to be faster.
+//! us. When all places are taken and others wait, a peer may have to go: one of an IP that has too
+//! many, one that is of no use, or now and then the slowest. A newcomer may be faster.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -11,14 +11,14 @@ use super::sharing::{Holder, first_to_go, makes_way};
 use crate::s04_handshake::origin::Origin;
 use crate::s11_work_queue::PeerNumber;
 
-/// How long nobody is dialed once the system has refused another connection.
+/// How long nobody is dialed once the system has refused a connection.
 const REST: Duration = Duration::from_secs(1);
-/// How long a peer keeps a place that others need, after its last block.
+/// How long a peer keeps a wanted place after a block, or at a seed.
 const USELESS_TIME: Duration = Duration::from_secs(180);
-/// The same for a peer without any block yet, if one side wants to be unchoked, or we want the info
+/// The same before its first block, if one side wants to be unchoked, or we want the info
 /// dictionary. The optimistic unchoke goes round every 30 s (BEP 3): that makes three chances.
 const WAITING_TIME: Duration = Duration::from_secs(90);
-/// The same for a peer without any block yet, if neither side wants anything.
+/// Before the first block, if nobody wants anything; also for `is_unproved`.
 const IDLE_TIME: Duration = Duration::from_secs(10);
 
 /// A peer that has a place.
@@ -26,7 +26,7 @@ const IDLE_TIME: Duration = Duration::from_secs(10);
 pub struct Member {
     /// The peer.
     pub number: PeerNumber,
-    /// What its place counts against.
+    /// The IP its place counts for.
     pub origin: Origin,
     /// What has gone over the connection. `None` while it is being dialed: such a peer never makes
     /// way, since nothing is known of it yet.
@@ -40,7 +40,7 @@ pub struct Activity {
     pub since: Instant,
     /// When the last block went over it, in either direction.
     pub last_useful: Option<Instant>,
-    /// Bytes in those blocks.
+    /// Bytes of all blocks.
     pub bytes: u64,
     /// We want something that the peer has.
     pub am_interested: bool,
@@ -49,7 +49,7 @@ pub struct Activity {
 }
 
 impl Activity {
-    /// When it was last of use, or when it was made, if it never was.
+    /// When it was last of use; if never, when it was made.
     fn latest(&self) -> Instant {
         self.last_useful.unwrap_or(self.since)
     }
@@ -59,12 +59,12 @@ impl Activity {
         self.last_useful.is_none() && now.duration_since(self.since) >= IDLE_TIME
     }
 
-    /// For how long it has been useless beyond what it is allowed. `None` if it is not.
+    /// How long it has been useless beyond its limit. `None` if within it.
     fn overdue(&self, aims: Aims, now: Instant) -> Option<Duration> {
         let wants = self.am_interested || self.peer_interested;
         let allowed = match self.last_useful {
             Some(_) => USELESS_TIME,
-            // A seed gives in turn, and a peer that has to leave would lose its place in that line.
+            // A seed serves a queue, and a peer that has to leave would lose its position.
             None if aims.gives_only && self.peer_interested => USELESS_TIME,
             None if aims.learning || wants => WAITING_TIME,
             None => IDLE_TIME,
@@ -87,7 +87,7 @@ pub struct Aims {
 pub struct Contenders {
     /// Where the next connection in the lobby comes from. That peer is certainly there.
     pub waits: Option<Origin>,
-    /// Where the next address to dial is. There may be nobody.
+    /// Where the next address to dial is. It may be dead.
     pub named: Option<Origin>,
 }
 
@@ -96,19 +96,19 @@ pub struct Contenders {
 pub enum Why {
     /// Its IP has more than its share of the places.
     Crowded,
-    /// The same, and nothing has gone over its connection yet: that is enough to try an address.
+    /// The same, and no block has come or gone yet: reason enough to try an address.
     Unproved,
-    /// It has been of no use for longer than it may.
+    /// It has been of no use for too long.
     Useless,
     /// It is the slowest, and it is time to give another peer a chance.
     Slowest,
 }
 
 /// What a place is worth: the bytes of blocks that have gone over the connection lately, in either
-/// direction; where these are equal, the time of the last block.
+/// direction; where these are equal, `latest`.
 type Worth = (u64, Instant);
 
-/// Whose turn it is to get a place, and what has gone over each connection lately.
+/// Who is next for a place, and what has gone over each connection lately.
 ///
 /// Time is cut into turns. *Lately* means the last whole turn and this one so far, so a peer is
 /// never judged by a moment.
@@ -116,7 +116,7 @@ type Worth = (u64, Instant);
 pub struct Places {
     /// The last free place went to an address that we dialed, and not to a connection that waited.
     last_was_dialed: bool,
-    /// When we may dial again, after the system has refused another connection.
+    /// When we may dial again, after the system has refused a connection.
     rests_until: Option<Instant>,
     /// When this turn began.
     turn_began: Option<Instant>,
@@ -132,12 +132,12 @@ impl Places {
         self.last_was_dialed = dialed;
     }
 
-    /// Notes that the system has refused another connection: nobody is dialed for a while.
+    /// Notes that the system has refused a connection: nobody is dialed for a while.
     pub fn rest(&mut self, now: Instant) {
         self.rests_until = Some(now + REST);
     }
 
-    /// Whether nobody is dialed for now.
+    /// Whether dialing is paused.
     pub fn rests(&self, now: Instant) -> bool {
         self.rests_until.is_some_and(|until| now < until)
     }
@@ -162,7 +162,7 @@ impl Places {
         turn: Duration,
         now: Instant,
     ) -> Option<(PeerNumber, Why)> {
-        // Turns end on time, whether anybody wants a place or not: what they count must be recent.
+        // Turns end on time, whether anybody wants a place or not: the counts must be recent.
         let turn_ends = self.end_turn(members, turn, now);
         if waits.is_none() && named.is_none() {
             return None;
@@ -170,8 +170,8 @@ impl Places {
         if let Some(goes) = waits.and_then(|waits| makes_way(&self.holders(members, |_| true), waits)) {
             return number(members, goes, Why::Crowded);
         }
-        // There may be nobody at an address that is only named. It displaces no peer that has been
-        // of any use.
+        // There may be nobody at an address that is only named. It crowds out no peer that has been
+        // of use.
         let is_unproved = |activity: &Activity| activity.is_unproved(now) && !aims.gives_only;
         let unproved = |member: &Member| member.activity.as_ref().is_some_and(is_unproved);
         if let Some(goes) = named.and_then(|named| makes_way(&self.holders(members, unproved), named)) {

@@ -34,8 +34,8 @@ use crate::s14_peer_list::places::Places;
 /// The time between two progress events.
 const EVENT_INTERVAL: Duration = Duration::from_millis(100);
 
-/// The number of peers that are remembered after they have gone, of those that sent blocks. A peer
-/// that reconnects for each block would otherwise fill our memory.
+/// Above this many `known` peers, the oldest that has gone is forgotten. A peer that reconnects for
+/// each block would otherwise fill our memory.
 const MAX_KNOWN: usize = 10_000;
 
 /// The limits of a [`Plan`](super::Plan).
@@ -149,8 +149,8 @@ impl<'e> TorrentLoop<'e> {
             sources.into_iter().for_each(|source| self.start_source(source));
         }
         loop {
-            // Messages first, decisions second: a download that is stopped just after its last
-            // piece is complete.
+            // Messages first, decisions second: stopped just after its last piece, a download is
+            // complete.
             self.catch_up()?;
             if self.is_over() {
                 break;
@@ -159,7 +159,7 @@ impl<'e> TorrentLoop<'e> {
             let now = Instant::now();
             self.check_hope(now)?;
             if stop.load(Ordering::SeqCst) {
-                // A seed has no unfinished work, so to stop it is success.
+                // A seed has no unfinished work: stopping it is success.
                 return if self.gives_only() { Ok(()) } else { Err(SwarmError::Stopped) };
             }
             self.tell(now);
@@ -174,7 +174,7 @@ impl<'e> TorrentLoop<'e> {
         Ok(())
     }
 
-    /// The info dictionary is known. Prepares everything for pieces.
+    /// The info dictionary is known. Sets up store and queue.
     fn learn(&mut self, info: Info) -> Result<(), SwarmError> {
         let Some(prepare) = self.prepare.take() else { return Ok(()) };
         (self.event)(Event::Metadata { name: info.name.clone(), length: info.length });
@@ -214,7 +214,7 @@ impl<'e> TorrentLoop<'e> {
         self.threads.is_empty() && self.swarm.lobby.is_empty()
     }
 
-    /// There is no peer to download from. A seed can wait until one connects.
+    /// Tells sources that there is nobody to download from. A seed can wait.
     fn hungry(&self) {
         if !self.gives_only() {
             self.swarm.signals.hungry();
@@ -234,17 +234,17 @@ impl<'e> TorrentLoop<'e> {
         }
     }
 
-    /// A peer's thread has ended. What becomes of its address, the first row that fits:
+    /// A peer's thread has ended. The first row that fits decides about its address:
     ///
     /// | it ended because | the address is |
     /// |---|---|
     /// | our disk failed, or the magnet link's torrent is unusable | of no interest: the download ends |
-    /// | the peer alone made a wrong piece, or sent wrong metadata | banned |
+    /// | a wrong piece or wrong metadata came from this peer alone | banned |
     /// | the peer is ourselves, or both sides are complete | not dialed again |
-    /// | it ended at once, and its peer is connected otherwise | dialed again after a minute |
-    /// | we had no socket left | dialed again at once |
-    /// | the peer is connected twice | left alone while that is certain, else as two rows above |
-    /// | anything else | dialed again, later each time; soon if the peer was there, and as if it were new if it sent blocks |
+    /// | it ended at once, and its peer is already connected | dialed again after a minute |
+    /// | we had no socket left | dialed again in 1 s |
+    /// | the peer is connected twice | not dialed while that is certain, else after a minute |
+    /// | anything else | dialed again, later each time, then never; sooner if it had connected, as if new if it sent blocks |
     fn ended(&mut self, number: PeerNumber, address: SocketAddr, why: Ended) -> Result<(), SwarmError> {
         let now = Instant::now();
         self.threads.remove(&number);
@@ -283,7 +283,7 @@ impl<'e> TorrentLoop<'e> {
             Ended::Twice => self.left_double(address, now),
             _ => {
                 self.addresses.ended(address, met, brought > 0, now);
-                // While it was connected to us, its own address may have been dialed and given up.
+                // Meanwhile, the address it listens on may have been dialed and given up.
                 if let Some(listened) = listened.filter(|listened| *listened != address) {
                     self.addresses.revive(listened, now);
                 }
@@ -292,7 +292,7 @@ impl<'e> TorrentLoop<'e> {
         doubles.into_iter().for_each(|double| self.addresses.was_no_double(double, now));
         let why = parted.unwrap_or(why);
         match why {
-            // The peer is still connected, or the address was our own.
+            // The peer's other connection stays.
             Ended::Twice | Ended::Crossed => {}
             Ended::Ourselves => self.record.ourselves(address),
             _ => self.record.lost(address, why.to_string()),
@@ -301,8 +301,8 @@ impl<'e> TorrentLoop<'e> {
         Ok(())
     }
 
-    /// We hung up on an address because its peer seems to be connected already. While that is
-    /// certain, the address is not dialed.
+    /// We hung up because this peer seems to be connected already. As long as that is proved, the
+    /// address is not dialed.
     fn left_double(&mut self, address: SocketAddr, now: Instant) {
         let live = self.swarm.live();
         let certain = live.values().find(|live| live.doubles.contains(&address)).map(|live| live.dialed && live.link().proved);
@@ -310,7 +310,7 @@ impl<'e> TorrentLoop<'e> {
         match certain {
             Some(true) => self.addresses.give_up(address),
             Some(false) => self.addresses.may_be_a_double(address, now),
-            // The other connection has just ended.
+            // Gone by now: given up, then revived.
             None => {
                 self.addresses.give_up(address);
                 self.addresses.was_no_double(address, now);
@@ -318,9 +318,8 @@ impl<'e> TorrentLoop<'e> {
         }
     }
 
-    /// Returns whether a connection that we dialed ended at once while its peer is connected by
-    /// another one, or one that claims to be. The address is dialed again when that one ends, if not
-    /// before.
+    /// Notes, and returns, whether a dialed connection ended at once while one that claims to be
+    /// the same peer is up. The address is dialed again when that one ends, if not before.
     fn is_here_too(&self, gone: &Live, address: SocketAddr) -> bool {
         let mut live = self.swarm.live();
         let gone = gone.link();

@@ -1,6 +1,6 @@
 //! The peers that want something of us, and which of them have a slot.
 //!
-//! The list is locked to decide, and never while a peer is told. A decision is a flag in the peer's
+//! The lock is held to decide, never while a peer is told. A decision is a flag in the peer's
 //! [`Requester`], which tells the peer what was decided last.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -19,7 +19,7 @@ use crate::s16_uploading::{self, Choker};
 /// How often the choker's thread checks whether it is still needed, and whether a peer
 /// makes room for another.
 const LOOK: Duration = Duration::from_millis(500);
-/// What the choker's thread gets of the address space.
+/// The stack size of the choker's thread.
 const STACK: usize = 256 << 10;
 
 /// All peers that have ever been interested, for as long as they are connected.
@@ -27,7 +27,7 @@ pub(super) struct WaitingList {
     slots: usize,
     /// How long a round lasts.
     round: Duration,
-    /// Whether a seed shares by heads.
+    /// Whether our upload is limited.
     scarce: bool,
     state: Mutex<State>,
     /// The piece that is suggested next.
@@ -38,7 +38,7 @@ pub(super) struct WaitingList {
 #[derive(Default)]
 struct State {
     entries: Vec<Entry>,
-    /// Who has the slot for luck, and for how many rounds more.
+    /// Who has the lucky slot, and for how many more rounds.
     lucky: Option<u64>,
     lucky_rounds: u32,
     /// Whether the choker's thread has been started.
@@ -51,10 +51,9 @@ struct Entry {
     interested: bool,
     /// Its slot, if it has one.
     turn: Option<Turn>,
-    /// Since when it waits for a slot, or has one.
+    /// When it began to wait, or got its slot.
     since: Instant,
-    /// Bytes that had come from it, and gone to it, at the end of the round before the last,
-    /// and of the last.
+    /// (Bytes from it, bytes to it) at the end of the round before the last, and of the last.
     counted: [(u64, u64); 2],
 }
 
@@ -77,7 +76,7 @@ impl WaitingList {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes in one more peer, which is not yet interested.
+    /// Adds a peer; `set_interested` follows.
     fn add(self: &Arc<WaitingList>, peer: Arc<Requester>) -> Place {
         let number = self.next_number.fetch_add(1, Ordering::Relaxed);
         let stats = &peer.peer().stats;
@@ -90,21 +89,21 @@ impl WaitingList {
             let list = Arc::downgrade(self);
             let pause = LOOK.min(self.round);
             let work = move || run_choker(&list, pause);
-            // Without it, slots change hands only when a peer leaves.
+            // If it fails, only `fill` moves slots, not `round`.
             let _ = thread::Builder::new().name("choker".to_owned()).stack_size(STACK).spawn(work);
         }
         Place { list: Arc::clone(self), number }
     }
 
-    /// Gives free slots to the peers that have waited longest: nobody needs to wait for the
-    /// next round while there is room. A holder that wants nothing now makes room; otherwise
-    /// each change of mind would make one more slot. At a seed that may give only
-    /// so much, a holder that is ahead of the others also makes room.
+    /// Gives free slots to the peers that have waited longest: nobody needs to wait for the next
+    /// round while there is room. A holder that now wants nothing makes room, but only for a peer
+    /// that waits. At a seed that may give only so much, a holder that is ahead of the others also
+    /// makes room.
     fn fill(&self) {
         let mut told = Vec::new();
         let mut state = self.lock();
         let mut free = self.slots.saturating_sub(state.entries.iter().filter(|entry| entry.turn.is_some()).count());
-        // Only those that wait now: a peer that makes room does not take the next one's.
+        // Counted first: a peer that makes room does not take the next slot.
         for _ in 0..state.entries.iter().filter(|entry| entry.waits()).count() {
             if free == 0 {
                 let shared = self.scarce && state.is_seeding();
@@ -115,7 +114,7 @@ impl WaitingList {
             }
             let waiting = state.entries.iter_mut().filter(|entry| entry.waits());
             let Some(entry) = waiting.min_by_key(|entry| entry.since) else { break };
-            // Told below, outside the lock: that takes the peer's own.
+            // Told below, unlocked: telling takes the peer's lock.
             told.extend(entry.decide(true));
             free -= 1;
         }
@@ -142,7 +141,7 @@ impl WaitingList {
         let lucky = state.entries.iter().position(|entry| Some(entry.number) == lucky);
         let rule = if state.is_seeding() { take_turns } else { decide };
         let mut decision = rule(&standings, self.slots, lucky, |below| rand::random_range(0..below));
-        // A peer that keeps the slot for luck does not get three more rounds.
+        // A peer that keeps the lucky slot does not get three more rounds.
         if decision.lucky != lucky {
             state.lucky_rounds = LUCKY_ROUNDS;
         }
@@ -161,7 +160,7 @@ impl WaitingList {
         }
     }
 
-    /// A seed suggests another piece to each, so that they have something to exchange.
+    /// A seed suggests a different piece to each, so that they can exchange.
     fn suggestion(&self, peer: &UploadPeer) -> Option<u32> {
         let queue = &peer.torrent.queue;
         let seeding = peer.fast && queue.is_complete();
@@ -171,18 +170,18 @@ impl WaitingList {
 }
 
 impl State {
-    /// Whether we take nothing in return. All of them want the same torrent.
+    /// Whether we take nothing in return. All entries share one torrent.
     fn is_seeding(&self) -> bool {
         self.entries.iter().any(|entry| entry.peer.peer().torrent.is_upload_only())
     }
 
-    /// What counts of each when slots are shared by address.
+    /// Each entry's claim when slots are shared by IP.
     fn claims(&self) -> Vec<Claim> {
         self.entries.iter().map(Entry::claim).collect()
     }
 
-    /// Takes a decision: those at these positions have a slot. Returns the peers for which
-    /// it changes anything.
+    /// Applies a decision: these positions have a slot. Returns the peers for which it changes
+    /// anything.
     fn decide(&mut self, unchoked: &[usize]) -> Vec<Arc<Requester>> {
         let decide = |(position, entry): (usize, &mut Entry)| entry.decide(unchoked.contains(&position));
         self.entries.iter_mut().enumerate().filter_map(decide).collect()
@@ -190,14 +189,14 @@ impl State {
 }
 
 impl Entry {
-    /// Bytes that it took since the round before the last.
+    /// Bytes it has taken since the round before the last.
     fn took_lately(&self) -> u64 {
         let [(_, before), _] = self.counted;
         self.peer.peer().stats.uploaded() - before
     }
 
-    /// Whether it has a slot and makes room for a peer that waits. `lately` is what each peer
-    /// took, if that counts; where it does not, nothing is passed, and nobody is ahead.
+    /// Whether it has a slot and makes room for a peer that waits. `lately` is what each peer took;
+    /// it is empty if that does not count, and then nobody is ahead.
     fn makes_room(&self, lately: &[u64]) -> bool {
         let UploadPeer { stats, torrent, .. } = self.peer.peer();
         // A piece helps the swarm only when it is whole, so nobody leaves with less than one.
@@ -218,7 +217,7 @@ impl Entry {
         self.interested && self.turn.is_none()
     }
 
-    /// Takes a decision; returns the peer if it changes anything for it.
+    /// Applies a decision; returns the peer if its slot changes.
     fn decide(&mut self, unchoked: bool) -> Option<Arc<Requester>> {
         if self.turn.is_some() == unchoked {
             return None;
@@ -229,7 +228,7 @@ impl Entry {
         Some(Arc::clone(&self.peer))
     }
 
-    /// Returns what counts about it now that a new round begins.
+    /// Returns its standing as a new round begins.
     fn standing(&mut self, now: Instant, round: Duration) -> Standing {
         let UploadPeer { stats, torrent, .. } = self.peer.peer();
         let seeding = torrent.is_upload_only();
