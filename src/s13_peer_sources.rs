@@ -51,12 +51,12 @@ pub const STACK: usize = 512 * 1024;
 /// The last report is [`SourceReport::Gone`], however the source ends.
 pub fn start(source: Box<dyn PeerSource>, number: usize, host: &SourceHost) {
     let gone = Gone(host.clone(), number);
-    let finder = SourceHandle::new(source.name(), number, host.clone());
+    let handle = SourceHandle::new(source.name(), number, host.clone());
     let (name, report) = (source.name(), host.report.clone());
     let work = move || {
         // Dropped last, so the error below comes before it.
         let _gone = gone;
-        if let Err(error) = source.run(finder) {
+        if let Err(error) = source.run(handle) {
             report(SourceReport::Said { source: name, what: error.to_string(), failed: true });
         }
     };

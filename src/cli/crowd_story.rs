@@ -296,11 +296,11 @@ impl Story {
         let (waits, named) = self.contenders();
         let waiting = waits.map(|at| self.rival(self.address(self.lobby[at].peer)));
         let due = named.map(|address| self.rival(address));
-        let receives = self.places.receives_first(&self.held(), self.origins((waits, named)));
+        let receives = self.places.lobby_first(&self.held(), self.origins((waits, named)));
         match (receives, waits, named) {
             (true, Some(at), _) => {
                 let Waiting { peer, .. } = self.lobby.remove(at);
-                self.places.filled(false);
+                self.places.note_filled(false);
                 self.say(Move::ComesIn { address: self.rival(self.address(peer)), over: due });
                 let at = self.take(peer);
                 self.connect(at);
@@ -309,7 +309,7 @@ impl Story {
             (false, _, Some(_)) => {
                 let Some(address) = self.addresses.next(self.now()) else { return false };
                 let Some(peer) = self.crowd.peers.iter().position(|peer| peer.address == address) else { return false };
-                self.places.filled(true);
+                self.places.note_filled(true);
                 self.crowd.peers[peer].tally.dialed += 1;
                 let attempt = self.crowd.peers[peer].tally.dialed;
                 self.say(Move::Dials { address: self.rival(address), attempt, over: waiting });
@@ -335,7 +335,7 @@ impl Story {
         };
         let members: Vec<Member> = self.taken.iter().map(member).collect();
         let contenders = self.origins((waits, named));
-        let goes = self.places.makes_room(&members, contenders, AIMS, RETRY, self.now());
+        let goes = self.places.who_leaves(&members, contenders, AIMS, RETRY, self.now());
         let Some((number, why)) = goes else { return false };
         let Some(at) = self.taken.iter().position(|place| place.number == number) else { return false };
         let waiting = waits.map(|at| self.rival(self.address(self.lobby[at].peer)));

@@ -73,7 +73,7 @@ impl Announcer {
     }
 
     /// Announces once. Returns when the next announce is due, or nothing if there must be none.
-    fn announce(&mut self, finder: &SourceHandle) -> Option<Pause> {
+    fn announce(&mut self, handle: &SourceHandle) -> Option<Pause> {
         // `started` comes first, for as long as it takes: a tracker that has not taken it does not
         // know us, and `completed` from a stranger would spoil its count of downloads.
         self.request.event = match (self.started, self.completed) {
@@ -81,7 +81,7 @@ impl Announcer {
             (true, true) => Some(Event::Completed),
             (true, false) => None,
         };
-        (self.request.uploaded, self.request.downloaded, self.request.left) = finder.counters();
+        (self.request.uploaded, self.request.downloaded, self.request.left) = handle.counters();
         let since = Instant::now();
         match self.tier.announce(&self.trackers, &self.request, since + ANNOUNCE_TIMEOUT) {
             Ok((url, answer)) => {
@@ -89,7 +89,7 @@ impl Announcer {
                 self.failures = 0;
                 // Still unsaid, if the last piece arrived before any tracker took `started`.
                 self.completed &= self.request.event == Some(Event::Started);
-                if !self.hand_over(finder, &url, &answer) {
+                if !self.hand_over(handle, &url, &answer) {
                     return None;
                 }
                 let usual = if self.completed { Duration::ZERO } else { interval(&answer) };
@@ -103,7 +103,7 @@ impl Announcer {
                 let backoff = self.retry * 2u32.pow(self.failures.min(7));
                 let pause = wanted_pause(&tried).unwrap_or(backoff.min(DEFAULT_INTERVAL));
                 self.failures += 1;
-                report_failures(finder, tried);
+                report_failures(handle, tried);
                 // A tracker that fails is left alone even where there are no peers.
                 (!never).then_some(Pause { since, usual: pause, least: pause })
             }
@@ -111,23 +111,23 @@ impl Announcer {
     }
 
     /// Says goodbye, so that the tracker stops naming us to others.
-    fn say_goodbye(&mut self, finder: &SourceHandle) {
+    fn say_goodbye(&mut self, handle: &SourceHandle) {
         // Without `started` no tracker knows us.
         if !self.started {
             return;
         }
-        (self.request.uploaded, self.request.downloaded, self.request.left) = finder.counters();
+        (self.request.uploaded, self.request.downloaded, self.request.left) = handle.counters();
         (self.request.event, self.request.numwant) = (Some(Event::Stopped), Some(0));
         match self.tier.announce(&self.trackers, &self.request, Instant::now() + STOPPED_TIMEOUT) {
-            Ok((url, answer)) => finder.announced(&url, Some(Event::Stopped), &answer),
-            Err(tried) => report_failures(finder, tried),
+            Ok((url, answer)) => handle.announced(&url, Some(Event::Stopped), &answer),
+            Err(tried) => report_failures(handle, tried),
         }
     }
 
     /// Hands over the peers of an answer. Returns whether anybody still wants them.
-    fn hand_over(&self, finder: &SourceHandle, url: &str, answer: &AnnounceResponse) -> bool {
-        let found = |peers: &[SocketAddr]| finder.found(NamedBy::Tracker(answer.from), peers.to_vec());
-        let report = || finder.announced(url, self.request.event, answer);
+    fn hand_over(&self, handle: &SourceHandle, url: &str, answer: &AnnounceResponse) -> bool {
+        let found = |peers: &[SocketAddr]| handle.found(NamedBy::Tracker(answer.from), peers.to_vec());
+        let report = || handle.announced(url, self.request.event, answer);
         if answer.named.is_empty() {
             report();
             return found(&answer.peers);
@@ -144,7 +144,7 @@ impl Announcer {
         }
         for what in lost.into_iter().take(MAX_REPORTED) {
             let what = format!("{url}: {what}");
-            if useless { finder.failed(what) } else { finder.say(what) }
+            if useless { handle.failed(what) } else { handle.say(what) }
         }
         found(&looked_up)
     }
@@ -155,13 +155,13 @@ impl PeerSource for Announcer {
         self.name.clone()
     }
 
-    fn run(mut self: Box<Self>, mut finder: SourceHandle) -> Result<(), BoxError> {
-        while let Some(pause) = self.announce(&finder) {
-            match pause.wait(&mut finder) {
+    fn run(mut self: Box<Self>, mut handle: SourceHandle) -> Result<(), BoxError> {
+        while let Some(pause) = self.announce(&handle) {
+            match pause.wait(&mut handle) {
                 Wake::Due | Wake::Hungry => {}
                 Wake::Completed => self.completed = true,
                 Wake::Stop => {
-                    self.say_goodbye(&finder);
+                    self.say_goodbye(&handle);
                     break;
                 }
             }
@@ -183,11 +183,11 @@ struct Pause {
 impl Pause {
     /// Waits until the next announce is due. Hunger brings it nearer, but the tracker's minimum
     /// holds: a client that has no peers is not the tracker's emergency.
-    fn wait(self, finder: &mut SourceHandle) -> Wake {
+    fn wait(self, handle: &mut SourceHandle) -> Wake {
         let mut pause = self.usual;
         loop {
-            finder.again(self.since, pause);
-            match finder.wait((self.since + pause).saturating_duration_since(Instant::now())) {
+            handle.again(self.since, pause);
+            match handle.wait((self.since + pause).saturating_duration_since(Instant::now())) {
                 Wake::Hungry => pause = pause.min(self.least),
                 other => return other,
             }
@@ -216,8 +216,8 @@ fn is_final(error: &TrackerError) -> bool {
     matches!(error, Failure { retry: Retry::Never, .. } | OffLimits(_) | Scheme { .. })
 }
 
-fn report_failures(finder: &SourceHandle, tried: Vec<(String, TrackerError)>) {
+fn report_failures(handle: &SourceHandle, tried: Vec<(String, TrackerError)>) {
     for (url, error) in tried {
-        finder.failed(format!("{url}: {error}"));
+        handle.failed(format!("{url}: {error}"));
     }
 }

@@ -27,7 +27,7 @@ pub trait PeerSource: Send {
     ///
     /// # Errors
     /// If it can never find any. Other sources go on.
-    fn run(self: Box<Self>, finder: SourceHandle) -> Result<(), BoxError>;
+    fn run(self: Box<Self>, handle: SourceHandle) -> Result<(), BoxError>;
 
     /// Returns whether it only waits for peers to connect, as a listener does. Such a source never
     /// ends, yet may bring nobody, so a download with no other source has no hope.
@@ -107,7 +107,7 @@ impl SourceHandle {
     }
 
     /// Returns a handle that delivers incoming peers.
-    pub fn introducer(&self) -> IncomingPeers {
+    pub fn incoming(&self) -> IncomingPeers {
         IncomingPeers(self.host.clone())
     }
 
@@ -190,8 +190,8 @@ impl PeerSource for Given {
         self.0.clone()
     }
 
-    fn run(self: Box<Self>, finder: SourceHandle) -> Result<(), BoxError> {
-        finder.found(NamedBy::User, self.0.to_socket_addrs()?.collect());
+    fn run(self: Box<Self>, handle: SourceHandle) -> Result<(), BoxError> {
+        handle.found(NamedBy::User, self.0.to_socket_addrs()?.collect());
         Ok(())
     }
 }
@@ -205,8 +205,8 @@ impl PeerSource for Linked {
         self.0.clone()
     }
 
-    fn run(self: Box<Self>, finder: SourceHandle) -> Result<(), BoxError> {
-        finder.found(NamedBy::Link(self.1), self.0.to_socket_addrs()?.collect());
+    fn run(self: Box<Self>, handle: SourceHandle) -> Result<(), BoxError> {
+        handle.found(NamedBy::Link(self.1), self.0.to_socket_addrs()?.collect());
         Ok(())
     }
 }

@@ -221,7 +221,7 @@ impl Addresses {
 
     /// Makes an address due soon: the peer that we took for its double has gone, and may be
     /// another.
-    pub fn was_no_double(&mut self, address: SocketAddr, now: Instant) {
+    pub fn double_gone(&mut self, address: SocketAddr, now: Instant) {
         let soon = now + self.retry / EARLY;
         if matches!(self.entries.get(&address), Some(Entry { state: State::Due(time), .. }) if *time > soon) {
             self.give_up(address);

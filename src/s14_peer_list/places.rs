@@ -128,24 +128,24 @@ pub struct Places {
 impl Places {
     /// Notes that a free place was filled: with an address that we dial, or with a connection that
     /// waited.
-    pub fn filled(&mut self, dialed: bool) {
+    pub fn note_filled(&mut self, dialed: bool) {
         self.last_was_dialed = dialed;
     }
 
     /// Notes that the system has refused a connection: nobody is dialed for a while.
-    pub fn rest(&mut self, now: Instant) {
+    pub fn pause_dialing(&mut self, now: Instant) {
         self.rests_until = Some(now + REST);
     }
 
     /// Whether dialing is paused.
-    pub fn rests(&self, now: Instant) -> bool {
+    pub fn is_paused(&self, now: Instant) -> bool {
         self.rests_until.is_some_and(|until| now < until)
     }
 
     /// Whether a free place goes to the connection that waits, and not to the address that is
     /// named. The one whose IP holds fewer of the places in `held` goes first. Equals take turns,
     /// so that neither kind can keep the other out.
-    pub fn receives_first(&self, held: &[Origin], contenders: Contenders) -> bool {
+    pub fn lobby_first(&self, held: &[Origin], contenders: Contenders) -> bool {
         let Contenders { waits: Some(waits), named: Some(named) } = contenders else { return contenders.waits.is_some() };
         let places = |origin: Origin| held.iter().filter(|held| **held == origin).count();
         places(waits) < places(named) || (places(waits) == places(named) && self.last_was_dialed)
@@ -154,7 +154,7 @@ impl Places {
     /// All places are taken: returns the peer that has to leave its place to one of the contenders,
     /// and why. Usually nobody has to. It is called often; the slowest goes only once in each
     /// `turn`.
-    pub fn makes_room(
+    pub fn who_leaves(
         &mut self,
         members: &[Member],
         Contenders { waits, named }: Contenders,

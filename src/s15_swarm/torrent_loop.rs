@@ -215,7 +215,7 @@ impl<'e> TorrentLoop<'e> {
     }
 
     /// Tells sources that there is nobody to download from. A seed can wait.
-    fn hungry(&self) {
+    fn signal_hungry(&self) {
         if !self.gives_only() {
             self.swarm.signals.hungry();
         }
@@ -227,7 +227,7 @@ impl<'e> TorrentLoop<'e> {
     }
 
     /// The last piece is verified.
-    fn finished(&mut self) {
+    fn finish(&mut self) {
         if !std::mem::replace(&mut self.finished, true) {
             (self.event)(Event::Completed);
             self.swarm.signals.completed();
@@ -260,14 +260,14 @@ impl<'e> TorrentLoop<'e> {
             self.known.remove(&oldest);
         }
         let listened = live.as_ref().map(|live| live.stats.address());
-        let here_too = live.as_ref().is_some_and(|live| self.is_here_too(live, address));
+        let here_too = live.as_ref().is_some_and(|live| self.note_double(live, address));
         let (parted, doubles) = live.map_or_else(Default::default, |live| {
             self.outcome.add(&live.stats);
             self.addresses.brought(address, live.stats.take_pieces());
             (live.parted, live.doubles)
         });
         if self.swarm.live().is_empty() {
-            self.hungry();
+            self.signal_hungry();
         }
         match why {
             Ended::Session(SessionEnd::Local(error)) => return Err(error.into()),
@@ -278,7 +278,7 @@ impl<'e> TorrentLoop<'e> {
             // We are out of sockets, which is not the peer's fault.
             Ended::Handshake(HandshakeError::Io(ref error)) if is_exhausted(error) => {
                 self.addresses.put_back(address, now);
-                self.places.rest(now);
+                self.places.pause_dialing(now);
             }
             Ended::Twice => self.left_double(address, now),
             _ => {
@@ -289,7 +289,7 @@ impl<'e> TorrentLoop<'e> {
                 }
             }
         }
-        doubles.into_iter().for_each(|double| self.addresses.was_no_double(double, now));
+        doubles.into_iter().for_each(|double| self.addresses.double_gone(double, now));
         let why = parted.unwrap_or(why);
         match why {
             // The peer's other connection stays.
@@ -313,14 +313,14 @@ impl<'e> TorrentLoop<'e> {
             // Gone by now: given up, then revived.
             None => {
                 self.addresses.give_up(address);
-                self.addresses.was_no_double(address, now);
+                self.addresses.double_gone(address, now);
             }
         }
     }
 
     /// Notes, and returns, whether a dialed connection ended at once while one that claims to be
     /// the same peer is up. The address is dialed again when that one ends, if not before.
-    fn is_here_too(&self, gone: &Live, address: SocketAddr) -> bool {
+    fn note_double(&self, gone: &Live, address: SocketAddr) -> bool {
         let mut live = self.swarm.live();
         let gone = gone.link();
         let here = live.values_mut().find(|here| gone.was_short() && here.link().claims_to_be(&gone));

@@ -109,8 +109,8 @@ impl PeerSource for Listener {
 
     fn run(self: Box<Self>, mut finder: SourceHandle) -> Result<(), BoxError> {
         let addresses = self.addresses();
-        let (introducer, (closed, next_number, guests)) = (finder.introducer(), Default::default());
-        let door = Arc::new(Door { introducer, wrap: self.wrap, closed, next_number, guests });
+        let (incoming, (closed, next_number, guests)) = (finder.incoming(), Default::default());
+        let door = Arc::new(Door { incoming, wrap: self.wrap, closed, next_number, guests });
         for socket in self.sockets {
             let door = Arc::clone(&door);
             let keep = move || door.keep(&socket);
@@ -140,7 +140,7 @@ pub fn wake(listener: SocketAddr) {
 
 /// Where peers come in.
 struct Door {
-    introducer: IncomingPeers,
+    incoming: IncomingPeers,
     wrap: Option<Wrap>,
     closed: AtomicBool,
     next_number: AtomicU64,
@@ -207,7 +207,7 @@ impl Door {
     fn make_room(&self, newcomer: Origin) {
         while !self.closed.load(Ordering::SeqCst) {
             let mut guests = self.guests();
-            let crowded = guests.len() >= self.introducer.max_handshakes();
+            let crowded = guests.len() >= self.incoming.max_handshakes();
             let goes = if crowded { goes(&guests, newcomer) } else { None };
             let guest = goes.map(|position| guests.remove(position));
             drop(guests);
@@ -252,13 +252,13 @@ impl Door {
             let mut transport = transport;
             // The thread may have waited for a core.
             transport.set_deadline(Instant::now() + HANDSHAKE_TIMEOUT);
-            let ours = door.introducer.handshake();
+            let ours = door.incoming.handshake();
             let answered = answer(&mut Audience { door: &door, number, transport: &mut transport }, &ours);
             // It is nobody's guest any more who might have to go for another.
             door.leaves(number);
             // Whoever fails is not worth a word: it is hung up on when it is dropped.
             if let Ok(theirs) = answered {
-                door.introducer.met(Connection::new(transport, ours, theirs));
+                door.incoming.met(Connection::new(transport, ours, theirs));
             }
         };
         // Without a thread, the connection is dropped.

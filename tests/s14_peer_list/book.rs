@@ -269,11 +269,11 @@ fn an_address_that_may_be_a_double_is_dialed_again_after_a_minute() {
     assert!(!book.is_hopeless());
     assert_eq!(next_in(&mut book), Some(60));
     book.may_be_a_double(at(1, 1), Instant::now());
-    book.was_no_double(at(1, 1), Instant::now());
+    book.double_gone(at(1, 1), Instant::now());
     assert_eq!(next_in(&mut book), Some(2), "the other has gone");
     // It was one, and the other has gone.
     book.give_up(at(1, 1));
     assert!(book.is_hopeless());
-    book.was_no_double(at(1, 1), Instant::now());
+    book.double_gone(at(1, 1), Instant::now());
     assert_eq!(next_in(&mut book), Some(2));
 }

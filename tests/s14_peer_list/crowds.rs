@@ -173,8 +173,8 @@ impl Crowd {
             self.lobby.retain(|address| !book.is_banned(*address));
             let (waits, contenders) = self.contenders();
             if self.taken.len() < self.max_places {
-                let receives = self.places.receives_first(&self.held(), contenders);
-                self.places.filled(!receives);
+                let receives = self.places.lobby_first(&self.held(), contenders);
+                self.places.note_filled(!receives);
                 match waits.filter(|_| receives) {
                     Some(at) => {
                         let address = self.lobby.remove(at);
@@ -192,7 +192,7 @@ impl Crowd {
             } else {
                 let member = |peer: &Peer| Member { number: peer.number, origin: origin(peer.address), activity: peer.activity };
                 let members: Vec<Member> = self.taken.iter().map(member).collect();
-                let goes = self.places.makes_room(&members, contenders, AIMS, RETRY, self.now());
+                let goes = self.places.who_leaves(&members, contenders, AIMS, RETRY, self.now());
                 let Some((number, _)) = goes else { return };
                 let at = self.taken.iter().position(|peer| peer.number == number).expect("it has a place");
                 assert!(self.taken[at].activity.is_some(), "it is being dialed");

@@ -64,8 +64,8 @@ fn a_free_place_goes_to_the_ip_with_fewer_and_equals_take_turns() {
     ] {
         for (last_was_dialed, receives) in [(true, after_a_dial), (false, after_a_connection)] {
             let mut places = Places::default();
-            places.filled(last_was_dialed);
-            let first = places.receives_first(&origins(held), contenders(waits, named));
+            places.note_filled(last_was_dialed);
+            let first = places.lobby_first(&origins(held), contenders(waits, named));
             assert_eq!(first, receives, "{held:?} have places, {waits} waits, {named} is named, dialed: {last_was_dialed}");
         }
     }
@@ -77,11 +77,11 @@ fn a_connection_that_waits_displaces_a_peer_of_a_crowded_ip() {
     for (waits, goes) in [("C", Some((2, Why::Crowded))), ("B", Some((2, Why::Crowded))), ("A", None), ("-", None)] {
         // All of them are useful. The third has given least of those from A.
         let members = [giver(0, "A", 30, now), giver(1, "A", 20, now), giver(2, "A", 10, now), giver(3, "B", 1, now)];
-        assert_eq!(Places::default().makes_room(&members, contenders(waits, "-"), DOWNLOAD, NO_TURN, now), goes, "{waits}");
+        assert_eq!(Places::default().who_leaves(&members, contenders(waits, "-"), DOWNLOAD, NO_TURN, now), goes, "{waits}");
     }
     // One more than the newcomer is no crowd.
     let members = [giver(0, "A", 30, now), giver(1, "A", 20, now), giver(2, "B", 1, now)];
-    assert_eq!(Places::default().makes_room(&members, contenders("B", "-"), DOWNLOAD, NO_TURN, now), None);
+    assert_eq!(Places::default().who_leaves(&members, contenders("B", "-"), DOWNLOAD, NO_TURN, now), None);
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn an_address_that_is_only_named_displaces_nobody_but_an_unproved_peer_of_a_crow
         member.activity.as_mut().expect("it is connected").am_interested = true;
     }
     let asked = |members: &[Member], named, aims, seconds| {
-        Places::default().makes_room(members, contenders("-", named), aims, NO_TURN, after(start, seconds))
+        Places::default().who_leaves(members, contenders("-", named), aims, NO_TURN, after(start, seconds))
     };
     assert_eq!(asked(&members, "C", DOWNLOAD, 9), None, "there was no time yet to be of use");
     let goes = asked(&members, "C", DOWNLOAD, 10).expect("one makes way");
@@ -129,14 +129,14 @@ fn a_useless_peer_keeps_its_place_for_a_time_that_depends_on_what_it_is_for() {
         let member = Member { number: 7, origin: letter("A"), activity: Some(activity) };
         for (waits, named) in [("B", "-"), ("-", "B")] {
             let goes =
-                |at: u64| Places::default().makes_room(&[member], contenders(waits, named), aims, NO_TURN, after(start, at));
+                |at: u64| Places::default().who_leaves(&[member], contenders(waits, named), aims, NO_TURN, after(start, at));
             let what = format!("useful {was_useful}, interested {am_interested} and {peer_interested}, {aims:?}");
             assert_eq!(goes(seconds - 1), None, "{what}");
             assert_eq!(goes(seconds), Some((7, Why::Useless)), "{what}");
         }
         let long_after = after(start, 10_000);
         assert_eq!(
-            Places::default().makes_room(&[member], contenders("-", "-"), aims, NO_TURN, long_after),
+            Places::default().who_leaves(&[member], contenders("-", "-"), aims, NO_TURN, long_after),
             None,
             "nobody waits"
         );
@@ -148,7 +148,7 @@ fn of_useless_peers_the_one_that_has_overstayed_most_goes() {
     let start = Instant::now();
     // 90 s beyond its 10 s; 20 s beyond its 180 s, although it has not given anything for longer.
     let members = [giver(1, "A", 5, start), idle(2, "B", after(start, 100)), giver(3, "C", 5, after(start, 199))];
-    let goes = Places::default().makes_room(&members, contenders("D", "-"), DOWNLOAD, NO_TURN, after(start, 200));
+    let goes = Places::default().who_leaves(&members, contenders("D", "-"), DOWNLOAD, NO_TURN, after(start, 200));
     assert_eq!(goes, Some((2, Why::Useless)));
 }
 
@@ -163,7 +163,7 @@ fn the_slowest_goes_once_in_a_turn_and_only_among_those_whose_speed_is_known() {
         if second >= 20 {
             members.push(giver(4, "D", second - 19, now));
         }
-        places.makes_room(&members, contenders("E", "-"), DOWNLOAD, TURN, now)
+        places.who_leaves(&members, contenders("E", "-"), DOWNLOAD, TURN, now)
     };
     assert_eq!(asked(0), None, "a turn begins");
     assert_eq!(asked(14), None);
@@ -182,7 +182,7 @@ fn the_slowest_is_told_by_what_went_lately_and_not_by_what_went_in_all() {
     let mut asked = |second: u64, bytes: [u64; 2]| {
         let now = after(start, second);
         let members = [giver(1, "A", bytes[0], now), giver(2, "B", bytes[1], now)];
-        places.makes_room(&members, contenders("-", "C"), DOWNLOAD, TURN, now)
+        places.who_leaves(&members, contenders("-", "C"), DOWNLOAD, TURN, now)
     };
     asked(0, [0, 0]);
     asked(15, [1_000_000, 10]);
@@ -197,19 +197,19 @@ fn a_peer_that_is_being_dialed_never_makes_way_and_still_counts_for_its_ip() {
     let mut places = Places::default();
     let members = [dialed(0, "A"), dialed(1, "A"), dialed(2, "A")];
     for second in (0..1000).step_by(15) {
-        let goes = places.makes_room(&members, contenders("B", "C"), DOWNLOAD, TURN, after(start, second));
+        let goes = places.who_leaves(&members, contenders("B", "C"), DOWNLOAD, TURN, after(start, second));
         assert_eq!(goes, None, "after {second} s");
     }
     let members = [dialed(0, "A"), giver(1, "A", 1_000_000, start), giver(2, "B", 1, start), giver(3, "D", 1, start)];
-    let goes = Places::default().makes_room(&members, contenders("C", "-"), DOWNLOAD, TURN, start);
+    let goes = Places::default().who_leaves(&members, contenders("C", "-"), DOWNLOAD, TURN, start);
     assert_eq!(goes, Some((1, Why::Crowded)));
 }
 
 #[test]
 fn when_the_system_refuses_a_connection_nobody_is_dialed_for_a_second() {
     let (mut places, now) = (Places::default(), Instant::now());
-    assert!(!places.rests(now));
-    places.rest(now);
-    assert!(places.rests(now) && places.rests(now + Duration::from_millis(999)));
-    assert!(!places.rests(after(now, 1)));
+    assert!(!places.is_paused(now));
+    places.pause_dialing(now);
+    assert!(places.is_paused(now) && places.is_paused(now + Duration::from_millis(999)));
+    assert!(!places.is_paused(after(now, 1)));
 }

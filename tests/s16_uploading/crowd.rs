@@ -121,7 +121,7 @@ impl PeerSource for Door {
     }
 
     fn run(self: Box<Self>, mut finder: SourceHandle) -> Result<(), BoxError> {
-        self.crowd.doors().insert(self.here, finder.introducer());
+        self.crowd.doors().insert(self.here, finder.incoming());
         self.open.wait();
         finder.found(NamedBy::User, self.names.clone());
         while finder.wait(Duration::from_secs(3600)) != Wake::Stop {}

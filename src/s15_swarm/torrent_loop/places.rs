@@ -20,9 +20,9 @@ impl TorrentLoop<'_> {
         let now = Instant::now();
         let live = self.count_live();
         while self.threads.len() < self.limits.max_peers {
-            let may_dial = self.threads.len() < live + DIALING && !self.places.rests(now);
+            let may_dial = self.threads.len() < live + DIALING && !self.places.is_paused(now);
             let held = self.held();
-            let filled = match self.places.receives_first(&held, self.contenders(&held, now)) {
+            let filled = match self.places.lobby_first(&held, self.contenders(&held, now)) {
                 true => self.receive() || (may_dial && self.dial_next(now)),
                 false => (may_dial && self.dial_next(now)) || self.receive(),
             };
@@ -54,7 +54,7 @@ impl TorrentLoop<'_> {
     fn receive(&mut self) -> bool {
         let Some(connection) = self.swarm.lobby.next(&self.held()) else { return false };
         let peer = connection.peer;
-        self.places.filled(false);
+        self.places.note_filled(false);
         if self.addresses.is_banned(peer) {
             return true;
         }
@@ -71,7 +71,7 @@ impl TorrentLoop<'_> {
     /// a thread.
     fn dial_next(&mut self, now: Instant) -> bool {
         let Some(peer) = self.addresses.next(now) else { return false };
-        self.places.filled(true);
+        self.places.note_filled(true);
         let started = self.start(Candidate::Dial(peer), peer).is_ok();
         if !started {
             self.addresses.put_back(peer, now);
@@ -112,7 +112,7 @@ impl TorrentLoop<'_> {
     fn make_room(&mut self, now: Instant) {
         let aims = Aims { learning: self.swarm.torrent.get().is_none(), gives_only: self.gives_only() };
         let others = self.contenders(&self.held(), now);
-        let goes = self.places.makes_room(&self.members(), others, aims, self.limits.retry, now);
+        let goes = self.places.who_leaves(&self.members(), others, aims, self.limits.retry, now);
         let mut live = self.swarm.live();
         if live.values().any(|live| live.parted.is_some()) {
             return;

@@ -29,7 +29,7 @@ impl TorrentLoop<'_> {
                     self.hang_up_on_banned();
                 }
             }
-            Report::Verified(_) => self.finished(),
+            Report::Verified(_) => self.finish(),
         }
     }
 

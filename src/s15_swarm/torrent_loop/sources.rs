@@ -32,7 +32,7 @@ impl TorrentLoop<'_> {
             SourceReport::Found(addresses) => {
                 self.found(addresses);
                 if self.is_alone() && self.addresses.next_due().is_none() {
-                    self.hungry();
+                    self.signal_hungry();
                 }
             }
             SourceReport::Met(_) => {} // in the lobby already

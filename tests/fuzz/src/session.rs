@@ -97,9 +97,9 @@ impl PeerSource for Comers {
     }
 
     fn run(self: Box<Self>, finder: SourceHandle) -> Result<(), BoxError> {
-        let introducer = finder.introducer();
+        let incoming = finder.incoming();
         for (number, (bits, peer)) in (1..).zip(self.0) {
-            let ours = introducer.handshake();
+            let ours = incoming.handshake();
             let mut peer_id = [b'a'; 20];
             peer_id[19] = number;
             let mut theirs = Handshake::new(ours.info_hash, PeerId(peer_id));
@@ -107,7 +107,7 @@ impl PeerSource for Comers {
                 theirs = theirs.with_bit(bit);
             }
             let address = SocketAddr::from(([10, 0, 0, number], 6881));
-            introducer.met(Connection::new(peer.transport(address), ours, theirs));
+            incoming.met(Connection::new(peer.transport(address), ours, theirs));
         }
         Ok(())
     }
