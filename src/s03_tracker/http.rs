@@ -141,7 +141,9 @@ pub fn fetch(url: &str, deadline: Instant) -> Result<Fetched, TrackerError> {
             TrackerError::Transport("the tracker hung up before it had answered".into())
         }
         ureq::Error::Io(error) => match error.get_ref().and_then(|error| error.downcast_ref()) {
-            Some(OffLimits(why)) => TrackerError::OffLimits(why),
+            // A redirect may be over tomorrow, a URL that we do not ask is that for good.
+            Some(OffLimits { why, redirected: true }) => TrackerError::Transport(format!("it redirects elsewhere: {why}").into()),
+            Some(OffLimits { why, .. }) => TrackerError::OffLimits(why),
             None => TrackerError::Transport(error.into()),
         },
         ureq::Error::Protocol(error) => TrackerError::Transport(format!("an HTTP answer was expected, but: {error}").into()),
@@ -171,6 +173,10 @@ fn get(url: &str, deadline: Instant) -> Result<Fetched, ureq::Error> {
     let way = Arc::clone(&guarded.way);
     let agent = ureq::Agent::with_parts(config, DefaultConnector::default(), guarded);
     let (url, authorization) = credentials(url);
+    // ureq would take 80 instead of a port that is too large.
+    if url.parse::<Uri>().is_ok_and(|uri| has_bad_port(&uri)) {
+        return Err(ureq::Error::BadUri("its port is not a number from 1 to 65535".to_owned()));
+    }
     let mut request = agent.get(url);
     if let Some(basic) = authorization {
         request = request.header("Authorization", basic);
@@ -180,6 +186,14 @@ fn get(url: &str, deadline: Instant) -> Result<Fetched, ureq::Error> {
     response.body_mut().as_reader().take(MAX_ANSWER_LENGTH as u64 + 1).read_to_end(&mut body).map_err(timeout_as_such)?;
     let from = way.lock().unwrap_or_else(PoisonError::into_inner).farthest.unwrap_or_default();
     Ok(Fetched { status: response.status().as_u16(), body, from })
+}
+
+/// Whether a URL names a port that is none.
+fn has_bad_port(url: &Uri) -> bool {
+    let authority = url.authority().map(Authority::as_str).unwrap_or_default();
+    // The colons of an IPv6 address are in brackets.
+    let after_host = authority.rsplit(']').next().unwrap_or_default();
+    after_host.split_once(':').is_some_and(|(_, port)| !port.is_empty() && port.parse::<u16>().unwrap_or(0) == 0)
 }
 
 /// Unwraps an error of ureq, which wraps its own errors when it acts as a reader.
@@ -209,8 +223,12 @@ struct Way {
 
 /// Why the resolver gives no address.
 #[derive(Debug, Error)]
-#[error("{0}")]
-struct OffLimits(&'static str);
+#[error("{why}")]
+struct OffLimits {
+    why: &'static str,
+    /// Whether another server led there.
+    redirected: bool,
+}
 
 impl Resolver for Guarded {
     fn resolve(&self, uri: &Uri, config: &Config, timeout: NextTimeout) -> Result<ResolvedSocketAddrs, ureq::Error> {
@@ -227,7 +245,7 @@ impl Resolver for Guarded {
         let path = if itself { None } else { path_refusal(nearest, uri.path()) };
         let inward = way.farthest.and_then(|farthest| redirect_refusal(farthest, nearest));
         if let Some(why) = inward.or(path) {
-            return Err(io::Error::other(OffLimits(why)).into());
+            return Err(io::Error::other(OffLimits { why, redirected: way.server.is_some() }).into());
         }
         way.farthest = way.farthest.max(Some(nearest));
         way.server = uri.authority().cloned();

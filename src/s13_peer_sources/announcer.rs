@@ -142,9 +142,10 @@ impl Announcer {
         if !useless {
             report();
         }
-        for what in lost.into_iter().take(MAX_REPORTED) {
+        for (number, what) in lost.into_iter().take(MAX_REPORTED).enumerate() {
             let what = format!("{url}: {what}");
-            if useless { handle.failed(what) } else { handle.say(what) }
+            // One announce fails once, however many names are lost.
+            if useless && number == 0 { handle.failed(what) } else { handle.say(what) }
         }
         found(&looked_up)
     }

@@ -199,6 +199,17 @@ fn a_redirect_leads_to_a_tracker_or_nowhere() {
         let (url, _requests) = server(vec![redirect(&format!("{other}{path}"))]);
         let answer = HttpTracker.announce(&format!("{url}/announce"), &ask(), soon());
         assert_eq!(answer.is_ok(), is_followed, "{path}: {answer:?}");
+        // The tracker itself may be asked again: its redirect may be gone by then.
+        assert!(matches!(answer, Ok(_) | Err(TrackerError::Transport(_))), "{path}: {answer:?}");
         assert_eq!(requests.try_recv().is_ok(), is_followed, "{path}");
+    }
+}
+
+#[test]
+fn a_port_that_is_none_is_not_taken_for_another() {
+    for authority in ["127.0.0.1:99999", "127.0.0.1:0", "[::1]:65536", "user@127.0.0.1:70000"] {
+        let answer = HttpTracker.announce(&format!("http://{authority}/announce"), &ask(), soon());
+        let error = answer.expect_err("there is no such port").to_string();
+        assert!(error.contains("its port is not a number from 1 to 65535"), "{authority}: {error}");
     }
 }
