@@ -43,7 +43,9 @@ impl Args {
             let metainfo = open(&self.torrent, options)?;
             (metainfo.info.info_hash, metainfo.info.length, metainfo.tiers)
         };
-        let retry = options.timeout.map_or(Duration::MAX, |time| time / 4).min(Duration::from_secs(15));
+        // A second chance while there is time for one, but no flood of requests.
+        let retry = options.timeout.map_or(Duration::MAX, |time| time / 4);
+        let retry = retry.clamp(Duration::from_millis(500), Duration::from_secs(15));
         let we = Ourselves { info_hash, peer_id: PeerId::random(), port: self.port, gives: self.seed, retry };
         let sources = announcers(tiers, &we, options);
         if sources.is_empty() {

@@ -76,6 +76,10 @@ fn a_tracker_whose_names_lead_nowhere_has_failed() {
         matches!(&nowhere[..], [first, failed, last] if first == "found []" && failed.ends_with("failed: true") && last == "found []"),
         "{nowhere:?}"
     );
+    let three = || (1..=3).map(|number| PeerAddress { host: format!("no{number}.such.host.invalid"), port: 6881 }).collect();
+    let lost = of_answer(move || AnnounceResponse { named: three(), ..AnnounceResponse::default() });
+    let failures = lost.iter().filter(|told| told.ends_with("failed: true")).count();
+    assert_eq!(failures, 1, "it was one announce: {lost:?}");
     let peers = || vec![([192, 0, 2, 7], 6881).into()];
     let one = of_answer(move || AnnounceResponse {
         named: named(),
