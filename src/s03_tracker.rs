@@ -21,8 +21,8 @@
 //! * **The answer is decoded as a prefix.** Trackers append newlines and worse.
 //! * **[`Tracker`] is a seam.** A tier ([`Tier`]) works over any list of trackers, so
 //!   another kind of URL needs no change here.
-//! * **Strict about `peers`, lenient about the rest.** Any other key that has the wrong
-//!   type, and any repeated key, is passed over with a note ([`AnnounceResponse::passed_over`]).
+//! * **Strict about `peers`, lenient about the rest.** Most other keys of the wrong type, and
+//!   repeated keys, are passed over with a note ([`AnnounceResponse::passed_over`]).
 //! * **Left out:** when to announce again. That is stage 13.
 //!
 //! # In two sittings
@@ -186,9 +186,9 @@ pub struct AnnounceResponse {
     pub complete: Option<u64>,
     /// The number of peers that are still downloading (`incomplete`).
     pub incomplete: Option<u64>,
-    /// What breaks a rule in the answer and was passed over.
+    /// What in the answer breaks a rule and was passed over.
     pub passed_over: Vec<String>,
-    /// How far away the tracker is that answered. It limits the addresses that this tracker may name.
+    /// How far away the answering tracker is. It limits the addresses that this tracker may name.
     pub from: Reach,
 }
 
@@ -249,7 +249,7 @@ pub(crate) fn failure(answer: &Value) -> Option<TrackerError> {
     Some(TrackerError::Failure { reason, retry: Retry::decode(answer.get("retry in")) })
 }
 
-/// Returns the first sentence or two of a tracker's text, safe to print.
+/// Returns the first 500 bytes of a tracker's text, safe to print.
 pub(crate) fn words(text: &[u8]) -> String {
     printable(&String::from_utf8_lossy(text.get(..MAX_WORDS_LENGTH).unwrap_or(text)))
 }
@@ -259,7 +259,7 @@ pub trait Tracker: Send + Sync {
     /// The URL schemes it speaks: `["http", "https"]`.
     fn schemes(&self) -> &[&str];
 
-    /// Announces once, and returns by `until` whatever the other side does.
+    /// Announces once; returns by `deadline` whatever the other side does.
     ///
     /// # Errors
     /// If there is no good answer by then.
@@ -284,7 +284,7 @@ impl Tier {
     /// so a silent one cannot use it all up.
     ///
     /// # Errors
-    /// If no tracker gives a good answer by `until`: each URL with its reason.
+    /// If no tracker answers well by `deadline`: each URL with its reason.
     pub fn announce(
         &mut self,
         trackers: &[Box<dyn Tracker>],

@@ -62,15 +62,15 @@ use crate::s11_work_queue::PeerNumber;
 use crate::s11_work_queue::claimant::Claimant;
 use crate::s11_work_queue::trust::Contributor;
 
-/// Longest sleep in a read while pieces are missing. A peer hears of a finished piece at most this
-/// late.
+/// Longest sleep in a read while pieces are missing. A peer hears of a finished piece within this
+/// time.
 const TICK: Duration = Duration::from_millis(250);
 /// The same, once no piece is missing.
 const IDLE_TICK: Duration = Duration::from_secs(2);
 /// The same, while something is unsent.
 const UNSENT_TICK: Duration = Duration::from_millis(10);
-/// Longest time that a `have` waits for others to be sent with it. Sending each alone costs a system
-/// call; but until they know, other peers ask a seed for pieces that they could get from us.
+/// Longest time that a `have` waits for others to be sent with it. Sending each alone costs a
+/// system call; but until told, peers ask a seed for pieces that they could get from us.
 const HAVE_DELAY: Duration = Duration::from_millis(25);
 
 /// A peer's session, as it begins.
@@ -85,8 +85,8 @@ pub struct Start<'s> {
     pub stats: &'s Arc<PeerStats>,
     /// Our extensions, and what the peer has said of its own.
     pub extensions: Extensions,
-    /// Whether the connection began without the info dictionary. Then both sides have sent an
-    /// extension handshake, and we have sent no bitfield.
+    /// Whether the connection began without the info dictionary. Then any extension handshakes have
+    /// been sent, and we have sent no bitfield.
     pub from_magnet: bool,
 }
 
@@ -123,7 +123,7 @@ struct State {
     am_interested: bool,
     /// The peer has said which pieces it has, all at once.
     said_pieces: bool,
-    /// We have reported a choke to the host. Each is reported once, or a peer that alternates them
+    /// We have reported a choke to the host. Once only: a peer that keeps choking and unchoking
     /// could fill the host's channel.
     reported_choke: bool,
     /// We have reported an unchoke to the host.
@@ -140,8 +140,8 @@ pub fn run(start: Start, connection: Connection) -> Result<(), SessionEnd> {
     let mut path: Box<dyn SendPath> = Box::new(Direct::new(output));
     input.set_limit(session.torrent.queue.info().piece_count());
     while !session.host.is_stopping() {
-        // Do not read more requests while so much is unsent: the answers would only wait as well. Two
-        // peers cannot wait for each other here: blocks aside, they never both owe this much.
+        // Do not read more requests while so much is unsent: the answers would only wait as well.
+        // Two peers cannot get stuck here: they never both have this much unsent besides blocks.
         if path.is_behind() {
             path.send(&[])?;
             thread::sleep(UNSENT_TICK);
@@ -292,7 +292,7 @@ impl<'s> Session<'s> {
         if self.out.is_empty() { tick } else { tick.min(HAVE_DELAY) }
     }
 
-    /// Ends the session of a peer that takes too long, and keeps ours alive.
+    /// Ends the session if the peer is too slow. Keeps it alive otherwise.
     fn check_deadlines(&mut self, begun: bool) -> Result<(), SessionEnd> {
         let owing = self.requests.outstanding() > 0;
         let size = |piece| self.torrent.queue.info().piece_size(piece);
@@ -347,7 +347,7 @@ impl<'s> Session<'s> {
         if let Some(port) = self.extensions.theirs.said.p.filter(|port| *port != 0) {
             self.stats.set_listen_port(port);
         }
-        // The info dictionary may be large, so it counts towards the upload limit as blocks do.
+        // The info dictionary may be large, so it counts toward the upload limit as blocks do.
         self.host.upload_limit.spend(self.out.len() - before, self.clock.now);
         self.urgent |= self.out.len() > before;
         Ok(())

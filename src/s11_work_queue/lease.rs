@@ -1,9 +1,8 @@
 //! A claim on a piece, which gives itself back, and the progress of that piece.
 //!
 //! A block is written to its place as soon as it comes, and hashed while it is still in the
-//! processor's cache. So a piece in progress needs a hash state and a bitmap in memory, but none
-//! of its bytes: 200 peers with pieces of 16 MiB take no more memory than 200 with pieces of
-//! 16 KiB.
+//! processor's cache. So a piece in progress needs a hash state and a bitmap in memory, but none of
+//! its bytes: 200 peers with pieces of 16 MiB take hardly more memory than with 16 KiB.
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -60,11 +59,11 @@ impl Progress {
         !self.over && !self.written.has(block)
     }
 
-    /// Ticks a block that was just written, and hashes it if it is the next in line.
+    /// Ticks off a block just written, and hashes it if it is the next in line.
     fn tick(&mut self, number: u32, block: &[u8], bringer: usize) {
         self.written.set(number, true);
         if let Some(position) = self.bringers.get_mut(number as usize) {
-            // With more peers than that, the rest cannot be told apart.
+            // Beyond 65,535 peers, the rest cannot be told apart.
             *position = u16::try_from(bringer).unwrap_or(u16::MAX);
         }
         self.left -= 1;
@@ -174,7 +173,7 @@ impl Lease {
         self.write_at(begin, blocks, store, Instant::now())
     }
 
-    /// [`Lease::write`] at this time, for tests.
+    /// [`Lease::write`] at `now`, for tests.
     ///
     /// # Errors
     /// As [`Lease::write`].
@@ -240,7 +239,7 @@ impl Lease {
         let blocks = self.queue.blocks(self.piece);
         let mut progress = lock(&self.progress, blocks);
         let Some(replaced) = progress.replaced.take() else { return };
-        // No other thread has it any more, so none waits for this lock.
+        // No other thread has it anymore, so none waits for this lock.
         let replaced = lock(&replaced, blocks);
         let bringer = |block: u32| Some((block, *replaced.bringers.get(block as usize)?));
         let evidence = self.gather(replaced.by.clone(), replaced.written.iter().filter_map(bringer), store);

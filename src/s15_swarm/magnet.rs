@@ -1,7 +1,7 @@
 //! The peers of a magnet link, until one of them has sent the info dictionary.
 //!
-//! Up to four peers are asked at a time, and a fifth that offers a large one. The other threads keep
-//! their connections and wait. When the info dictionary is there, all of them go on as sessions, and
+//! At most four are asked for a small one at a time, and one for a large one. The other threads
+//! keep their connections and wait. Once the info dictionary has come, all go on as sessions, and
 //! first read what their peers have sent meanwhile: bitfields, haves, an unchoke.
 
 use std::sync::{Arc, MutexGuard, PoisonError};
@@ -21,8 +21,8 @@ use crate::s12_session::host::{SessionEnd, Torrent};
 const FETCHES: [usize; 2] = [4, 1];
 /// The size in bytes from which an info dictionary counts as large. Most are far smaller.
 const LARGE: usize = 2 << 20;
-/// The number of changes in what a peer lacks that are reported. A peer can offer the info
-/// dictionary and take the offer back with each message.
+/// How many changes in what a peer lacks are reported. A peer can offer the info dictionary and
+/// take the offer back with each message.
 const MAX_TOLD: usize = 8;
 /// The time after which a waiting thread checks again whether the info dictionary is there.
 const TICK: Duration = Duration::from_millis(100);
@@ -48,7 +48,7 @@ pub(super) fn fetch_info_first(
     let (mut told, mut changes) = (None, 0);
     let mut heard = Instant::now();
     loop {
-        // Before the ways out, so that no report on the last message is lost.
+        // Before any return, so that no report on the last message is lost.
         swarm.host.report_passed_over(connection.peer, extensions);
         if swarm.host.is_stopping() {
             return Ok(None);
@@ -138,9 +138,9 @@ fn lock(swarm: &Swarm) -> MutexGuard<'_, Fetching> {
     swarm.fetching.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// One of the [`FETCHES`], given back when dropped. A peer that drips, or has offered far more than
-/// there is, must not keep it from peers that could be done soon. So a peer that has had a try waits
-/// for those that have not.
+/// One of the [`FETCHES`], given back when dropped. A slow peer, or one that has offered far more
+/// than there is, must not keep it from peers that could be quick. So a peer that has had a try
+/// waits for those that have not.
 struct Place<'s> {
     swarm: &'s Swarm,
     lane: usize,

@@ -3,14 +3,13 @@
 //! Pure functions over what is known of the peers, so that each rule can be tried on its
 //! own. The slots are dealt out every 10 s.
 //!
-//! * **A download trades** ([`decide`]). The peers that gave us most lately get the
-//!   slots. That is what makes giving worthwhile. A peer that snubs us, and has given
-//!   nothing for a minute, comes behind all others.
-//! * **A seed gives in turn** ([`take_turns`]). It needs nothing, so it has nothing to
-//!   trade for. The peers that have waited longest get the slots, for three rounds each.
-//!   Where what it may give is limited, a peer that takes much more than the others makes
-//!   room sooner ([`is_ahead`]): turns of the same length would give most to the quickest
-//!   line.
+//! * **A download trades** ([`decide`]). The peers that lately gave us most get the slots. That is
+//!   what makes giving worthwhile. A peer that snubs us by giving nothing for a minute comes behind
+//!   all others.
+//! * **A seed gives in turn** ([`take_turns`]). It needs nothing, so it has nothing to trade for.
+//!   The peers that have waited longest get the slots, for three rounds each. Where its giving is
+//!   limited, a peer that takes much more than the others makes room sooner ([`is_ahead`]): turns
+//!   of the same length would give most to the quickest line.
 //! * **One slot is for luck** in both ("optimistic unchoke"). It goes to somebody at
 //!   random, for 30 s. Newcomers have nothing to give yet, and get three tickets each.
 //!   A download finds better partners this way, and a newcomer its first piece.
@@ -22,28 +21,28 @@ use std::time::Duration;
 
 /// How often the slots are dealt out.
 pub const ROUND: Duration = Duration::from_secs(10);
-/// For how many rounds a seed's slot is a peer's own. TCP needs a few seconds to find
-/// its speed; a slot that is lost within a round was spent on little else.
+/// For how many rounds a peer keeps a seed's slot. TCP needs a few seconds to find its speed; a
+/// slot that is lost within a round was spent on little else.
 pub const TURN: u32 = 3;
 /// For how many rounds a lucky peer keeps its slot.
 pub const LUCKY_ROUNDS: u32 = 3;
 /// A peer that has given nothing for this long snubs us.
 pub const SNUBBED: Duration = Duration::from_secs(60);
-/// A peer that came less long ago than this is a newcomer.
+/// A peer that came more recently than this is a newcomer.
 pub const NEWCOMER: Duration = Duration::from_secs(60);
 /// A newcomer's tickets in the draw; others have one.
 const TICKETS: usize = 3;
 
-/// What counts about one peer.
+/// What matters about a peer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Standing {
     /// It wants something.
     pub interested: bool,
     /// It has a slot now.
     pub unchoked: bool,
-    /// How many rounds have begun since it got this slot, with the one that begins now.
+    /// Rounds begun since it got this slot, including the one that begins now.
     pub rounds: u32,
-    /// Bytes in the last two rounds: that it gave us or, if we seed, took.
+    /// Bytes in the last two rounds: given to us or, if we seed, taken.
     pub bytes: u64,
     /// It has had a slot for a round or more, and nothing has come of it.
     pub idle: bool,
@@ -65,9 +64,8 @@ pub struct Decision {
 /// A peer, and its place in the slice that we are given.
 type Ranked<'p> = (usize, &'p Standing);
 
-/// Deals out a download's slots. The first of `peers` has waited longest. `lucky` has
-/// the slot for luck, and keeps it if it still may; `draw` draws a number below the one
-/// it is given.
+/// Deals out a download's slots. The first of `peers` has waited longest. `lucky` has the slot for
+/// luck, and keeps it if still in the draw; `draw` draws below the number it is given.
 pub fn decide(peers: &[Standing], slots: usize, lucky: Option<usize>, draw: impl FnMut(usize) -> usize) -> Decision {
     let Some(by_merit) = slots.checked_sub(1) else { return Decision::default() };
     let mut ranked = interested(peers);
@@ -88,8 +86,8 @@ pub fn take_turns(peers: &[Standing], slots: usize, lucky: Option<usize>, draw: 
     let has_turn = |(number, peer): &Ranked| peer.unchoked && !peer.idle && (peer.rounds < TURN || lucky == Some(*number));
     let (mut chosen, mut others): (Vec<Ranked>, Vec<Ranked>) = interested(peers).into_iter().partition(has_turn);
     chosen.truncate(slots);
-    // First those that wait. A peer whose turn is over keeps its slot only if nobody
-    // needs it, and the next one to come gets that of the peer that had its slot longest.
+    // First those that wait. A peer whose turn is over keeps its slot only if nobody needs it; of
+    // several such slots, the one held longest goes first.
     others.sort_by_key(|(_, peer)| (peer.idle, peer.rounds));
     let waiting = others.iter().filter(|(_, peer)| !peer.unchoked).count();
 
@@ -105,10 +103,10 @@ pub fn take_turns(peers: &[Standing], slots: usize, lucky: Option<usize>, draw: 
     Decision { unchoked, lucky: lucky.or(drawn) }
 }
 
-/// Returns whether a peer that took this many bytes from a seed lately is ahead of the others
-/// and makes room for those that wait: it took more than 1.5 times the average. `all` is
-/// what each peer took, this one included. Peers that took nothing do not count. Otherwise
-/// those that only pretend to be interested could have all the others choked.
+/// Returns whether a peer that lately took this many bytes from a seed must make room for those
+/// that wait: it took more than 1.5 times the average. `all` is what each peer took, this one
+/// included. Peers that took nothing do not count. Otherwise those that only pretend to be
+/// interested could have all the others choked.
 pub fn is_ahead(took: u64, all: &[u64]) -> bool {
     let takers = all.iter().filter(|took| **took > 0).count() as u64;
     2 * took * takers > 3 * all.iter().sum::<u64>()
