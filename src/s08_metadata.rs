@@ -119,7 +119,7 @@ impl Extension for UtMetadata {
 /// The extension handshakes must have been exchanged. `over` is called after each
 /// message, and a few times a second; when it returns true, the fetch stops and
 /// returns `None`, and the connection stays usable. The peer has
-/// [`METADATA_PIECE_TIMEOUT`] for each new metadata piece, and until `until` for all.
+/// [`METADATA_PIECE_TIMEOUT`] for each new metadata piece, and until `deadline` for all.
 ///
 /// # Errors
 /// If the peer does not have the metadata, refuses, lies, or is too slow.

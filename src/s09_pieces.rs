@@ -73,7 +73,7 @@ impl<'c> PieceFetcher<'c> {
         PieceFetcher { connection, has: None, choked: true, interested: false, passed_over: None }
     }
 
-    /// Fetches a piece by `until` and returns its verified bytes.
+    /// Fetches a piece by `deadline` and returns its verified bytes.
     ///
     /// # Errors
     /// If the peer does not have the piece, does not send it in time, or sends

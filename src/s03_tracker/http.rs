@@ -124,7 +124,7 @@ fn credentials(url: &str) -> (String, Option<String>) {
 /// Returns a tracker's answer to one GET request.
 ///
 /// # Errors
-/// If there is no whole answer by `until`, if it is too long, or if we may not contact that
+/// If there is no whole answer by `deadline`, if it is too long, or if we may not contact that
 /// address ([`reach`](super::reach)).
 pub fn fetch(url: &str, deadline: Instant) -> Result<Fetched, TrackerError> {
     let fetched = match get(url, deadline) {

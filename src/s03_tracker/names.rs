@@ -37,7 +37,7 @@ impl Lookups {
     /// Returns the addresses to try, in this order; at least one.
     ///
     /// # Errors
-    /// If the name leads nowhere, or there is no answer by `until`.
+    /// If the name leads nowhere, or there is no answer by `deadline`.
     pub fn find(&self, host: &str, port: u16, deadline: Instant) -> io::Result<Vec<SocketAddr>> {
         if let Ok(ip) = host.parse::<IpAddr>() {
             return Ok(vec![SocketAddr::new(ip.to_canonical(), port)]);

@@ -40,7 +40,7 @@ impl<T, E> Drop for Ends<T, E> {
 /// so `ask` must have a deadline of its own.
 ///
 /// # Errors
-/// If all fail and no more can be found, or at `until`: the peers that failed,
+/// If all fail and no more can be found, or at `deadline`: the peers that failed,
 /// each with its reason.
 pub fn first_answer<T, E, P, F>(peers: P, deadline: Instant, ask: F) -> Result<T, Vec<(SocketAddr, E)>>
 where

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 /// The half we read from.
 pub trait ReadHalf: Read + Send {
-    /// Makes reads fail with [`ErrorKind::TimedOut`] from `until` on. A read that is already
+    /// Makes reads fail with [`ErrorKind::TimedOut`] from `deadline` on. A read that is already
     /// waiting may overshoot by up to a quarter of the time left.
     fn set_deadline(&mut self, deadline: Instant);
 
@@ -28,7 +28,7 @@ pub trait ReadHalf: Read + Send {
 
 /// The half we write to.
 pub trait WriteHalf: Write + Send {
-    /// Makes writes fail with [`ErrorKind::TimedOut`] from `until` on, as reads do.
+    /// Makes writes fail with [`ErrorKind::TimedOut`] from `deadline` on, as reads do.
     fn set_deadline(&mut self, deadline: Instant);
 }
 
@@ -73,7 +73,7 @@ impl Write for Transport {
 
 /// Makes connections.
 pub trait Dial: Send + Sync {
-    /// Connects to `peer` by `until`.
+    /// Connects to `peer` by `deadline`.
     ///
     /// # Errors
     /// If nothing listens there, or the connection is not made in time.
@@ -104,7 +104,7 @@ impl Dial for Tcp {
     }
 }
 
-/// Makes a transport of a connected TCP stream, with `until` as its first deadline.
+/// Makes a transport of a connected TCP stream, with `deadline` as its first.
 ///
 /// # Errors
 /// If the stream is no longer connected.

@@ -20,7 +20,7 @@ use crate::s03_tracker::{LIMITS, Tracker, TrackerError, failure, scheme, spoken}
 /// tracker does not know the torrent.
 ///
 /// # Errors
-/// If the tracker gives no good answer by `until`, or cannot be scraped.
+/// If the tracker gives no good answer by `deadline`, or cannot be scraped.
 pub fn scrape(udp: &UdpTracker, url: &str, info_hash: InfoHash, deadline: Instant) -> Result<ScrapeCounts, TrackerError> {
     scrape_with(&fetch, udp, url, info_hash, deadline)
 }
