@@ -1,9 +1,9 @@
 //! Stage 15: many peers at once, a thread each, around the queue of stage 11.
 //!
 //! One peer may be slow, lie, choke or vanish. A swarm does not mind: what one peer does not bring,
-//! another will. This stage runs the sources of stage 13, dials whom stage 14 names, gives each peer
-//! a thread with a session of stage 12, and ends when the last piece is verified, or when there is no
-//! hope.
+//! another will. This stage runs the sources of stage 13, dials the addresses that stage 14 picks,
+//! gives each peer a thread with a session of stage 12, and ends when the last piece is verified, or
+//! when there is no hope.
 //!
 //! * **Run it:** `piecemeal download -o sample.txt lab/sample.torrent`
 //! * **Spec:** BEP 3, 6, 12; **chapter:** `docs/15-swarm.md`
@@ -25,7 +25,7 @@
 //!   A full disk is nobody's fault but ours.
 //! * **From a magnet link it is the same download,** except that each thread first tries to get the
 //!   info dictionary (`magnet`).
-//! * **Left out:** listening, and what to give to whom. That is stage 17.
+//! * **Left out:** uploading (stage 16), listening and choking (stage 17).
 //!
 //! # In two sittings
 //! 1. This file, `plan`, `torrent_loop` (the download's own thread: it dials, hears of ends, and decides

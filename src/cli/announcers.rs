@@ -13,7 +13,7 @@ use super::Options;
 use super::failure::{Failure, TRACKER};
 use super::find_peers::{tell_asking, trackers};
 
-/// Who announces, and how.
+/// What an announce says of us.
 pub struct Ourselves {
     pub info_hash: InfoHash,
     pub peer_id: PeerId,

@@ -1,4 +1,4 @@
-//! Who gets the next place, and who gives one up.
+//! Which peer gets the next place, and which gives one up.
 //!
 //! A free place goes to the IP with the fewest places, whether we dial that peer or it has dialed
 //! us. When all places are taken and others wait, a peer may have to go: one of an IP that has too
@@ -108,7 +108,7 @@ pub enum Why {
 /// direction; where these are equal, `latest`.
 type Worth = (u64, Instant);
 
-/// Who is next for a place, and what has gone over each connection lately.
+/// What is remembered between decisions: the turns, and the bytes lately moved by each connection.
 ///
 /// Time is cut into turns. *Lately* means the last whole turn and this one so far, so a peer is
 /// never judged by a moment.

@@ -2,7 +2,7 @@
 //!
 //! The choker looks at connections, and a stranger can have many of those. This has the last
 //! word: an address with several slots gives one up to an address that has none. The rule
-//! is that of stage 15's `sharing`.
+//! is that of stage 14's `sharing`.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Instant;

@@ -38,7 +38,7 @@ pub(super) struct WaitingList {
 #[derive(Default)]
 struct State {
     entries: Vec<Entry>,
-    /// Who has the lucky slot, and for how many more rounds.
+    /// The peer with the lucky slot, and the number of rounds left to it.
     lucky: Option<u64>,
     lucky_rounds: u32,
     /// Whether the choker's thread has been started.

@@ -15,6 +15,7 @@ use crate::s15_swarm::{Event, Swarm, SwarmMessage};
 
 /// The number of IPs without room in the book after which the rest of an answer is skipped.
 const MAX_REFUSED: usize = 50;
+
 impl TorrentLoop<'_> {
     pub(super) fn start_source(&mut self, source: Box<dyn PeerSource>) {
         let (number, name, passive) = (self.next_source, source.name(), source.is_passive());
