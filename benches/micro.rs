@@ -27,7 +27,12 @@ fn main() {
 /// The info dictionary of a torrent with so many pieces of one zero byte each.
 fn info(pieces: u32) -> Vec<u8> {
     let hashes = Sha1::digest([0]).repeat(pieces as usize);
-    dictionary([("name", bytes("n")), ("length", integer(pieces)), ("piece length", integer(1)), ("pieces", bytes(hashes))])
+    dictionary([
+        ("name", bytes("n")),
+        ("length", integer(pieces)),
+        ("piece length", integer(1)),
+        ("pieces", bytes(hashes)),
+    ])
 }
 
 #[divan::bench(args = [100, 10_000])]
@@ -43,14 +48,17 @@ fn bencode_decode_list_of_files(bencher: Bencher, files: u32) {
 #[divan::bench(args = [1_000, 1_000_000])]
 fn metainfo_of_pieces(bencher: Bencher, pieces: u32) {
     let torrent = dictionary([("info", info(pieces))]);
-    bencher.counter(BytesCount::new(torrent.len())).bench(|| Metainfo::from_bytes(black_box(&torrent)).is_ok());
+    bencher
+        .counter(BytesCount::new(torrent.len()))
+        .bench(|| Metainfo::from_bytes(black_box(&torrent)).is_ok());
 }
 
 #[divan::bench(args = [1_000])]
 fn messages_read_blocks(bencher: Bencher, count: u32) {
     let block = vec![0; BLOCK_LENGTH as usize];
     let mut stream = Vec::new();
-    (0..count).for_each(|index| Message::Piece { index, begin: 0, block: &block }.encode_to(&mut stream));
+    (0..count)
+        .for_each(|index| Message::Piece { index, begin: 0, block: &block }.encode_to(&mut stream));
     bencher.counter(BytesCount::new(stream.len())).bench(|| read_all(&stream, count));
 }
 
@@ -69,7 +77,9 @@ fn read_all(mut stream: &[u8], count: u32) -> bool {
 #[divan::bench(args = [1_000])]
 fn messages_write_requests(bencher: Bencher, count: u32) {
     bencher.counter(ItemsCount::new(count)).with_inputs(Vec::new).bench_refs(|out| {
-        (0..count).for_each(|index| Message::Request(Request { index, begin: 0, length: BLOCK_LENGTH }).encode_to(out));
+        (0..count).for_each(|index| {
+            Message::Request(Request { index, begin: 0, length: BLOCK_LENGTH }).encode_to(out)
+        });
     });
 }
 
@@ -135,30 +145,40 @@ impl Store for Nowhere {
 /// The whole torrent, claimed and done piece by piece by 200 seeds.
 #[divan::bench(args = SIZES, sample_count = 5, sample_size = 1)]
 fn queue_claim_and_done_of_all(bencher: Bencher, pieces: u32) {
-    bencher.counter(ItemsCount::new(pieces)).with_inputs(|| queue(pieces, true)).bench_local_values(|mut shares| {
-        for turn in 0..pieces as usize {
-            let place = turn % shares.len();
-            if let Claim::Lease(mut lease) = shares[place].claim(false) {
-                black_box(lease.write(0, &[&[0]], &Nowhere).is_ok());
+    bencher
+        .counter(ItemsCount::new(pieces))
+        .with_inputs(|| queue(pieces, true))
+        .bench_local_values(|mut shares| {
+            for turn in 0..pieces as usize {
+                let place = turn % shares.len();
+                if let Claim::Lease(mut lease) = shares[place].claim(false) {
+                    black_box(lease.write(0, &[&[0]], &Nowhere).is_ok());
+                }
             }
-        }
-        shares
-    });
+            shares
+        });
 }
 
 /// A wiretap that writes to nobody.
 fn tap(form: Form, trace: bool) -> Arc<Tap> {
-    let sink = |name: &str, wanted: bool| wanted.then(|| Sink { name: name.to_owned(), out: Box::new(std::io::sink()) });
+    let sink = |name: &str, wanted: bool| {
+        wanted.then(|| Sink { name: name.to_owned(), out: Box::new(std::io::sink()) })
+    };
     Tap::new(sink("the trace", trace), form, sink("the capture", !trace), |_| {})
 }
 
 /// Sends blocks through a connection in memory and reads them; `around` may put
 /// something around the receiver's end.
-fn blocks_over_a_pair(bencher: Bencher, count: u32, around: impl Fn(Transport) -> Transport + Sync) {
+fn blocks_over_a_pair(
+    bencher: Bencher,
+    count: u32,
+    around: impl Fn(Transport) -> Transport + Sync,
+) {
     let handshake = [&b"\x13BitTorrent protocol"[..], &[0; 48]].concat();
     let mut stream = handshake.clone();
     let block = vec![0; BLOCK_LENGTH as usize];
-    (0..count).for_each(|index| Message::Piece { index, begin: 0, block: &block }.encode_to(&mut stream));
+    (0..count)
+        .for_each(|index| Message::Piece { index, begin: 0, block: &block }.encode_to(&mut stream));
     let place = SocketAddr::from(([127, 0, 0, 1], 1));
     bencher.counter(BytesCount::new(stream.len())).bench(|| {
         let (mut theirs, ours) = pair(stream.len(), place, place);

@@ -99,13 +99,19 @@ pub fn write_json(out: &mut dyn Write, json: &impl Serialize) -> io::Result<()> 
 struct OneLine;
 
 impl serde_json::ser::Formatter for OneLine {
-    fn write_string_fragment<W: ?Sized + Write>(&mut self, out: &mut W, fragment: &str) -> io::Result<()> {
+    fn write_string_fragment<W: ?Sized + Write>(
+        &mut self,
+        out: &mut W,
+        fragment: &str,
+    ) -> io::Result<()> {
         // Only URLs: a file may be called `pass=1.mkv`, and requests are masked before they come here.
-        let has_url =
-            ["://", "%3A%2F%2F", "%3a%2f%2f"].iter().any(|sign| fragment.contains(sign)) || fragment.starts_with("magnet:");
+        let has_url = ["://", "%3A%2F%2F", "%3a%2f%2f"].iter().any(|sign| fragment.contains(sign))
+            || fragment.starts_with("magnet:");
         let shown = if has_url { shown(fragment) } else { fragment.to_owned() };
         let mut rest = shown.as_str();
-        while let Some((at, letter)) = rest.char_indices().find(|(_, letter)| letter.is_control() || turns_text(*letter)) {
+        while let Some((at, letter)) =
+            rest.char_indices().find(|(_, letter)| letter.is_control() || turns_text(*letter))
+        {
             write!(out, "{}\\u{:04x}", &rest[..at], u32::from(letter))?;
             rest = &rest[at + letter.len_utf8()..];
         }
@@ -153,7 +159,13 @@ pub struct Options {
     #[arg(long, global = true)]
     pub show_secrets: bool,
     /// Color on stderr
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", hide_possible_values = true)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        default_value = "auto",
+        hide_possible_values = true
+    )]
     pub color: Color,
     /// A peer to ask, besides those that trackers name [repeatable]
     #[arg(long = "peer", global = true, value_name = "HOST:PORT", value_parser = address)]
@@ -203,15 +215,22 @@ impl Options {
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds: f64 = text.parse().map_err(|_| "a number of seconds was expected, such as 2.5".to_owned())?;
+    let seconds: f64 =
+        text.parse().map_err(|_| "a number of seconds was expected, such as 2.5".to_owned())?;
     let range = "0.001 to 86400 seconds were expected".to_owned();
-    if (0.001..=86400.0).contains(&seconds) { Duration::try_from_secs_f64(seconds).map_err(|_| range) } else { Err(range) }
+    if (0.001..=86400.0).contains(&seconds) {
+        Duration::try_from_secs_f64(seconds).map_err(|_| range)
+    } else {
+        Err(range)
+    }
 }
 
 /// Checks a `HOST:PORT`, with an IPv6 address in brackets. The name is looked up later.
 pub fn address(text: &str) -> Result<String, String> {
     let (host, port) = text.rsplit_once(':').unwrap_or((text, ""));
-    let named = !host.is_empty() && !host.contains([':', '[', ']', '/', ' ']) && port.parse::<u16>().is_ok();
+    let named = !host.is_empty()
+        && !host.contains([':', '[', ']', '/', ' '])
+        && port.parse::<u16>().is_ok();
     let known = named || text.parse::<std::net::SocketAddr>().is_ok();
     if known && port != "0" {
         Ok(text.to_owned())
@@ -235,7 +254,9 @@ impl Color {
     /// Whether to use color on a stream that is, or is not, a terminal.
     pub fn wanted(self, terminal: bool) -> bool {
         match self {
-            Color::Auto => terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+            Color::Auto => {
+                terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+            }
             Color::Always => true,
             Color::Never => false,
         }

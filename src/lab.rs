@@ -81,7 +81,8 @@ impl Lab {
         }
         let notes = Notes::default();
         let at = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let tracker = LabTracker::start(at(tracker_port), notes.clone()).or_else(|_| LabTracker::start(at(0), notes.clone()))?;
+        let tracker = LabTracker::start(at(tracker_port), notes.clone())
+            .or_else(|_| LabTracker::start(at(0), notes.clone()))?;
         contents.iter().for_each(|content| tracker.knows(content));
         let mut seeders = Vec::new();
         for (number, plan) in (1..).zip(plans) {
@@ -114,7 +115,10 @@ impl Lab {
     /// # Errors
     /// As [`Content::write_torrent`].
     pub fn write_torrents(&self, folder: &Path) -> io::Result<Vec<PathBuf>> {
-        self.contents.iter().map(|content| content.write_torrent(folder, &[self.tracker.url()])).collect()
+        self.contents
+            .iter()
+            .map(|content| content.write_torrent(folder, &[self.tracker.url()]))
+            .collect()
     }
 
     /// Writes each content itself into a folder, to compare downloads with.
@@ -128,14 +132,19 @@ impl Lab {
     /// Returns the total that the seeders have given, and a line for each of them.
     pub fn table(&self) -> String {
         let line = |seeder: &Seeder| {
-            let (blocks, bytes) = (counted(seeder.blocks(), "block"), counted(seeder.bytes(), "byte"));
+            let (blocks, bytes) =
+                (counted(seeder.blocks(), "block"), counted(seeder.bytes(), "byte"));
             let served = counted(seeder.served(), "peer");
             let end = if seeder.is_alive() { "" } else { ", and died" };
             format!("\n  {:<17} gave {blocks:>13}, {bytes:>16}, to {served}{end}", seeder.address())
         };
         let (blocks, bytes) = self.given();
         let lines: String = self.seeders.iter().map(line).collect();
-        format!("The lab has ended: its seeders gave {}, {}.{lines}", counted(blocks, "block"), counted(bytes, "byte"))
+        format!(
+            "The lab has ended: its seeders gave {}, {}.{lines}",
+            counted(blocks, "block"),
+            counted(bytes, "byte")
+        )
     }
 
     /// Returns the blocks that all seeders together have given, and the bytes in them.

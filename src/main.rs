@@ -65,7 +65,11 @@ fn main() -> ExitCode {
 /// each command refers to them, and fits on a screen.
 pub fn command_line() -> clap::Command {
     let mut cli = Cli::command();
-    let shared: Vec<Arg> = cli.get_arguments().filter(|arg| arg.is_global_set()).map(|arg| arg.clone().hide(true)).collect();
+    let shared: Vec<Arg> = cli
+        .get_arguments()
+        .filter(|arg| arg.is_global_set())
+        .map(|arg| arg.clone().hide(true))
+        .collect();
     let help = Arg::new("help").short('h').long("help").action(ArgAction::Help);
     let help = help.help("Print this (--json and so on: piecemeal --help)");
     for name in cli.get_subcommands().map(|sub| sub.get_name().to_owned()).collect::<Vec<_>>() {
@@ -85,17 +89,25 @@ fn parse() -> Result<Cli, clap::Error> {
 
 /// Shows the example of the command whose arguments were wrong.
 fn show_example(error: &clap::Error) {
-    if !error.use_stderr() || error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+    if !error.use_stderr()
+        || error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+    {
         return; // clap has printed the whole help, example included
     }
     let cli = command_line();
-    if let Some(clap::error::ContextValue::String(word)) = error.get(clap::error::ContextKind::InvalidSubcommand) {
+    if let Some(clap::error::ContextValue::String(word)) =
+        error.get(clap::error::ContextKind::InvalidSubcommand)
+    {
         let help = "help: a command comes first";
-        let of_link = word.starts_with("magnet:").then(|| format!("{help}: piecemeal magnet_download -o OUT 'LINK'"));
-        let of_file = word.ends_with(".torrent").then(|| format!("{help}: piecemeal download -o OUT FILE"));
+        let of_link = word
+            .starts_with("magnet:")
+            .then(|| format!("{help}: piecemeal magnet_download -o OUT 'LINK'"));
+        let of_file =
+            word.ends_with(".torrent").then(|| format!("{help}: piecemeal download -o OUT FILE"));
         of_link.or(of_file).into_iter().for_each(|help| drop(writeln!(io::stderr(), "\n{help}")));
     }
-    let command = std::env::args_os().skip(1).find_map(|word| cli.find_subcommand(word)).unwrap_or(&cli);
+    let command =
+        std::env::args_os().skip(1).find_map(|word| cli.find_subcommand(word)).unwrap_or(&cli);
     if let Some(example) = command.get_after_help() {
         let _ = writeln!(io::stderr(), "\n{example}");
     }
@@ -116,7 +128,11 @@ fn print_failure(failure: &Failure, options: &Options) -> io::Result<()> {
     let answer = failure.answer_text().filter(|_| !options.json);
     let answered = answer.map_or(Ok(()), |answer| writeln!(io::stdout(), "{answer}"));
     let mut err = io::stderr().lock();
-    let (red, plain) = if options.color.wanted(io::stderr().is_terminal()) { ("\x1b[1;31m", "\x1b[0m") } else { ("", "") };
+    let (red, plain) = if options.color.wanted(io::stderr().is_terminal()) {
+        ("\x1b[1;31m", "\x1b[0m")
+    } else {
+        ("", "")
+    };
     // A closed stderr must not turn one error into another.
     let _ = writeln!(err, "{red}error:{plain} {failure}");
     if options.json {

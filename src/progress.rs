@@ -84,7 +84,12 @@ impl Progress {
     }
 
     /// Makes a progress for hashing files; `purpose` is a sentence that says why.
-    pub fn hashing(options: &Options, label: &'static str, total: u64, purpose: &'static str) -> Progress {
+    pub fn hashing(
+        options: &Options,
+        label: &'static str,
+        total: u64,
+        purpose: &'static str,
+    ) -> Progress {
         let progress = Progress::new(options, label, total);
         progress.state().reading = Some((Reading::new(Instant::now()), purpose));
         progress
@@ -96,7 +101,8 @@ impl Progress {
     }
 
     fn with_tally(options: &Options, tally: Tally) -> Progress {
-        let terminal = io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
+        let terminal = io::stderr().is_terminal()
+            && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
         let terminal = terminal && options.allow_bar();
         let shown = match terminal {
             _ if options.quiet => Shown::NotAtAll,
@@ -108,10 +114,20 @@ impl Progress {
         } else {
             ProgressDrawTarget::hidden()
         };
-        let style = ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
+        let style =
+            ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
         let (down, up, forecast, drawn, reading) = Default::default();
         let now = Instant::now();
-        let state = Mutex::new(State { tally, begun: now, down, up, forecast, drawn, lines: Lines::new(now), reading });
+        let state = Mutex::new(State {
+            tally,
+            begun: now,
+            down,
+            up,
+            forecast,
+            drawn,
+            lines: Lines::new(now),
+            reading,
+        });
         let bar = ProgressBar::with_draw_target(None, target).with_style(style);
         Progress { bar, shown, verbose: options.verbose, quiet: options.quiet, state }
     }
@@ -175,7 +191,12 @@ impl Progress {
     }
 
     /// Prints what a stalled download waits for. On a terminal it is already under the bar.
-    pub fn waits(&self, chapter: u8, text: &str, below: &mut dyn FnMut(usize, usize) -> Vec<String>) {
+    pub fn waits(
+        &self,
+        chapter: u8,
+        text: &str,
+        below: &mut dyn FnMut(usize, usize) -> Vec<String>,
+    ) {
         let text = format!("waiting: {text}");
         match self.shown {
             Shown::AsLines => {
@@ -196,7 +217,12 @@ impl Progress {
         state.only_give();
     }
 
-    fn show(&self, state: &mut State, waiting: Option<&str>, below: &mut dyn FnMut(usize, usize) -> Vec<String>) {
+    fn show(
+        &self,
+        state: &mut State,
+        waiting: Option<&str>,
+        below: &mut dyn FnMut(usize, usize) -> Vec<String>,
+    ) {
         let now = Instant::now();
         match self.shown {
             Shown::NotAtAll => {}
@@ -208,12 +234,17 @@ impl Progress {
                     [tally.plain()].iter().chain(&below).for_each(|line| self.line(line));
                 }
             }
-            Shown::OnTerminal if state.drawn.is_some_and(|drawn| now.duration_since(drawn) < DRAW_TIME) => {}
+            Shown::OnTerminal
+                if state.drawn.is_some_and(|drawn| now.duration_since(drawn) < DRAW_TIME) => {}
             Shown::OnTerminal if screen::in_background() => {}
             Shown::OnTerminal => {
                 let (width, height) = room();
                 let mut lines = vec![state.tally(now).line(width)];
-                lines.extend(waiting.into_iter().flat_map(|text| wrapped(&printable(&format!("waiting: {text}")), width)));
+                lines.extend(
+                    waiting
+                        .into_iter()
+                        .flat_map(|text| wrapped(&printable(&format!("waiting: {text}")), width)),
+                );
                 lines.extend(below(width, height.saturating_sub(lines.len() + 1)));
                 lines.retain(|line| !line.is_empty());
                 lines.truncate(height.max(1));
@@ -273,13 +304,20 @@ impl Drop for Progress {
 impl State {
     fn tally(&self, now: Instant) -> Tally {
         let elapsed = now.duration_since(self.begun);
-        Tally { down: self.down.get(), up: self.up.get(), left: self.forecast.left(), elapsed, ..self.tally.clone() }
+        Tally {
+            down: self.down.get(),
+            up: self.up.get(),
+            left: self.forecast.left(),
+            elapsed,
+            ..self.tally.clone()
+        }
     }
 
     /// Updates the rate and the time left. Bytes that came in vain still count as missing.
     fn measure(&mut self, now: Instant, counter: u64) {
         let missing = self.tally.total.saturating_sub(self.tally.done);
-        let rest = missing.checked_sub(self.tally.unverified).filter(|rest| *rest > 0).unwrap_or(missing);
+        let rest =
+            missing.checked_sub(self.tally.unverified).filter(|rest| *rest > 0).unwrap_or(missing);
         self.down.add(now, counter);
         self.forecast.add(now, counter, rest);
     }
@@ -294,7 +332,9 @@ impl State {
 fn waits_for(look: Look, label: &str, purpose: &str) -> String {
     match look {
         Look::Hashing => purpose.to_owned(),
-        Look::Disk => format!("the disk is slow, or does not answer: nothing could be read; {label} goes on when it does"),
+        Look::Disk => format!(
+            "the disk is slow, or does not answer: nothing could be read; {label} goes on when it does"
+        ),
     }
 }
 

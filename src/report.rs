@@ -33,33 +33,66 @@ impl fmt::Display for Wait {
         match self {
             Wait::NoPeer { known: 0 } => write!(out, "no peer is known"),
             Wait::NoPeer { known: 1 } => write!(out, "the one peer that is known is not connected"),
-            Wait::NoPeer { known } => write!(out, "{} peers that are known is connected", none_of(*known)),
-            Wait::Metadata { peers: 1, asked: 0 } => write!(out, "the one connected peer does not have the info dictionary"),
-            Wait::Metadata { peers, asked: 0 } => write!(out, "{} connected peers has the info dictionary", none_of(*peers)),
-            Wait::Metadata { asked: 1, .. } => write!(out, "the peer that was asked for the info dictionary has not sent it"),
+            Wait::NoPeer { known } => {
+                write!(out, "{} peers that are known is connected", none_of(*known))
+            }
+            Wait::Metadata { peers: 1, asked: 0 } => {
+                write!(out, "the one connected peer does not have the info dictionary")
+            }
+            Wait::Metadata { peers, asked: 0 } => {
+                write!(out, "{} connected peers has the info dictionary", none_of(*peers))
+            }
+            Wait::Metadata { asked: 1, .. } => {
+                write!(out, "the peer that was asked for the info dictionary has not sent it")
+            }
             Wait::Metadata { asked, .. } => {
-                write!(out, "the {asked} peers that were asked for the info dictionary have not sent it")
+                write!(
+                    out,
+                    "the {asked} peers that were asked for the info dictionary have not sent it"
+                )
             }
             Wait::NobodyHasIt { peers, missing } => {
-                let also = if missing.pieces == 1 { "the last one missing" } else { "all that are missing" };
+                let also = if missing.pieces == 1 {
+                    "the last one missing"
+                } else {
+                    "all that are missing"
+                };
                 match peers {
                     1 => write!(out, "the one connected peer does not have {missing}, {also}"),
                     _ => write!(out, "{} connected peers has {missing}, {also}", none_of(*peers)),
                 }
             }
-            Wait::Choked { peers: 1 } => write!(out, "the one peer that has what is missing chokes us"),
-            Wait::Choked { peers: 2 } => write!(out, "both peers that have what is missing choke us"),
-            Wait::Choked { peers } => write!(out, "all {peers} peers that have what is missing choke us"),
-            Wait::NoAnswer { peers: 1 } => write!(out, "the peer that was asked for blocks sends none"),
-            Wait::NoAnswer { peers } => write!(out, "the {peers} peers that were asked for blocks send none"),
-            Wait::RateLimit => write!(out, "our own limit on the download rate holds requests back"),
+            Wait::Choked { peers: 1 } => {
+                write!(out, "the one peer that has what is missing chokes us")
+            }
+            Wait::Choked { peers: 2 } => {
+                write!(out, "both peers that have what is missing choke us")
+            }
+            Wait::Choked { peers } => {
+                write!(out, "all {peers} peers that have what is missing choke us")
+            }
+            Wait::NoAnswer { peers: 1 } => {
+                write!(out, "the peer that was asked for blocks sends none")
+            }
+            Wait::NoAnswer { peers } => {
+                write!(out, "the {peers} peers that were asked for blocks send none")
+            }
+            Wait::RateLimit => {
+                write!(out, "our own limit on the download rate holds requests back")
+            }
             Wait::Disk => write!(out, "the disk is slow: a block that came is still being written"),
-            Wait::NoTaker { peers: 0, port } => write!(out, "no peer is connected; we listen at port {port}"),
+            Wait::NoTaker { peers: 0, port } => {
+                write!(out, "no peer is connected; we listen at port {port}")
+            }
             Wait::NoTaker { peers: 1, port } => {
                 write!(out, "the one connected peer wants nothing of us; we listen at port {port}")
             }
             Wait::NoTaker { peers, port } => {
-                write!(out, "{} connected peers wants anything of us; we listen at port {port}", none_of(*peers))
+                write!(
+                    out,
+                    "{} connected peers wants anything of us; we listen at port {port}",
+                    none_of(*peers)
+                )
             }
         }
     }
@@ -71,7 +104,8 @@ fn none_of(peers: usize) -> String {
 
 impl Next {
     fn text(&self, now: Instant) -> String {
-        let time = self.at().map_or_else(String::new, |at| duration(at.saturating_duration_since(now)));
+        let time =
+            self.at().map_or_else(String::new, |at| duration(at.saturating_duration_since(now)));
         match self {
             Next::Dialing { addresses: 1 } => "an address is being tried".to_owned(),
             Next::Dialing { addresses } => format!("{addresses} addresses are being tried"),
@@ -81,7 +115,10 @@ impl Next {
             }
             Next::Asking { source } => format!("{source} is still being looked up"),
             Next::Ask { source, .. } => format!("{source} is asked again in {time}"),
-            Next::MakeRoom => "others wait for a place; a peer that is of no use makes room, or the slowest does".to_owned(),
+            Next::MakeRoom => {
+                "others wait for a place; a peer that is of no use makes room, or the slowest does"
+                    .to_owned()
+            }
             Next::HangUp => "a peer that sends nothing for 20 s is left for others".to_owned(),
             Next::Request { .. } => format!("the next one goes out in {time}"),
             Next::GiveUp { .. } => format!("if that does not change, the download ends in {time}"),
@@ -113,10 +150,12 @@ impl fmt::Display for FailureReport {
         let mut parts: Vec<String> = Vec::new();
         parts.extend(self.pieces.map(|(have, all)| format!("{have} of {all} pieces are verified")));
         parts.extend(peers(self));
-        parts.extend(self.reasons.iter().take(TOLD).map(|Reason { peers, example, why }| match peers {
-            1 => format!("{example}: {why}"),
-            _ => format!("{peers} peers: {why}"),
-        }));
+        parts.extend(self.reasons.iter().take(TOLD).map(
+            |Reason { peers, example, why }| match peers {
+                1 => format!("{example}: {why}"),
+                _ => format!("{peers} peers: {why}"),
+            },
+        ));
         let others: usize = self.reasons.iter().skip(TOLD).map(|reason| reason.peers).sum();
         parts.extend((others > 0).then(|| format!("{others} more, for other reasons")));
         let room = TOLD.saturating_sub(self.reasons.len());
@@ -129,12 +168,19 @@ impl fmt::Display for FailureReport {
 fn peers(standing: &FailureReport) -> Option<String> {
     let nobody = if standing.only_us { "nobody but us" } else { "nobody" };
     match (standing.known, standing.answered) {
-        (0, 0) if standing.sources == 0 => Some("no tracker is named, and no peer is given".to_owned()),
+        (0, 0) if standing.sources == 0 => {
+            Some("no tracker is named, and no peer is given".to_owned())
+        }
         (0, 0) if standing.only_us => Some("the address that was given is our own".to_owned()),
         (0, 0) => None,
         (0, 1) if standing.trackers == 1 => Some(format!("the tracker names {nobody}")),
-        (0, answered) if answered == standing.trackers => Some(format!("{answered} trackers name {nobody}")),
-        (0, answered) => Some(format!("{answered} of {} trackers answered, and named {nobody}", standing.trackers)),
+        (0, answered) if answered == standing.trackers => {
+            Some(format!("{answered} trackers name {nobody}"))
+        }
+        (0, answered) => Some(format!(
+            "{answered} of {} trackers answered, and named {nobody}",
+            standing.trackers
+        )),
         (1, _) => Some(format!("1 peer known, {} connected", standing.connected)),
         (known, _) => Some(format!("{known} peers known, {} connected", standing.connected)),
     }

@@ -142,7 +142,11 @@ pub fn decode_prefix(input: &[u8]) -> Result<Value<'_>, BencodeError> {
     read(input, TORRENT, None)
 }
 
-fn read<'a>(input: &'a [u8], limits: Limits, repeated: Option<&mut PassedOver>) -> Result<Value<'a>, BencodeError> {
+fn read<'a>(
+    input: &'a [u8],
+    limits: Limits,
+    repeated: Option<&mut PassedOver>,
+) -> Result<Value<'a>, BencodeError> {
     let mut decoder = Decoder { input, at: 0, items: 0, limits, path: Vec::new(), repeated };
     decoder.value().map_err(|(at, rule)| BencodeError { at, path: path_text(&decoder.path), rule })
 }
@@ -178,7 +182,9 @@ impl<'a> Decoder<'a, '_> {
         }
         let kind = match self.peek()? {
             // Each container puts one step on the path, so the path is the depth.
-            b'l' | b'd' if self.path.len() >= most.depth => return Err((start, Rule::TooDeep { most: most.depth })),
+            b'l' | b'd' if self.path.len() >= most.depth => {
+                return Err((start, Rule::TooDeep { most: most.depth }));
+            }
             b'i' => Kind::Integer(self.integer()?),
             b'l' => Kind::List(self.list()?),
             b'd' => Kind::Dictionary(self.dictionary()?),
@@ -209,7 +215,10 @@ impl<'a> Decoder<'a, '_> {
         let start = self.at;
         let digits = self.until(b':', Rule::UnendedLength)?;
         let text = std::str::from_utf8(digits).unwrap_or_default();
-        if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) || (text.len() > 1 && text.starts_with('0')) {
+        if text.is_empty()
+            || !text.bytes().all(|byte| byte.is_ascii_digit())
+            || (text.len() > 1 && text.starts_with('0'))
+        {
             return Err((start, Rule::BadLength { found: excerpt(digits) }));
         }
         let left = self.input.len() - self.at;
@@ -260,7 +269,9 @@ impl<'a> Decoder<'a, '_> {
         if let Some(first) = again.first() {
             match &mut self.repeated {
                 Some(notes) => keep_first(&mut pairs, &again, &path_text(&self.path), notes),
-                None => return Err(duplicate(&pairs, *first, start).unwrap_or((start, Rule::Ended))),
+                None => {
+                    return Err(duplicate(&pairs, *first, start).unwrap_or((start, Rule::Ended)));
+                }
             }
         }
         Ok(pairs)

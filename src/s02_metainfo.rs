@@ -150,13 +150,16 @@ impl Metainfo {
         if top.dictionary().is_none() {
             return Err(broken("the file", "a dictionary".to_owned(), top.type_name()));
         }
-        let info = need(&top, "", "info", "a dictionary", |value| value.dictionary().map(|_| value))?;
+        let info =
+            need(&top, "", "info", "a dictionary", |value| value.dictionary().map(|_| value))?;
         let info = Info::from_value(info)?;
         let mut notes = PassedOver::default();
         // An editor's newline is not worth a note.
         let rest = bytes.get(top.raw.len()..).unwrap_or_default().trim_ascii_end().len();
         if rest > 0 {
-            notes.add(|| format!("{} after the end of the torrent: passed over", counted(rest, "byte")));
+            notes.add(|| {
+                format!("{} after the end of the torrent: passed over", counted(rest, "byte"))
+            });
         }
         let tiers = trackers::tiers(&top, &mut notes);
         let mut text = |key: &str| {
@@ -164,8 +167,16 @@ impl Metainfo {
             Some(shortened(key, text, &mut notes))
         };
         let (comment, created_by) = (text("comment"), text("created by"));
-        let creation_date = notes.read(&top, "creation date", "seconds since 1970", Value::unsigned);
-        Ok(Metainfo { tiers, info, comment, created_by, creation_date, passed_over: notes.into_notes() })
+        let creation_date =
+            notes.read(&top, "creation date", "seconds since 1970", Value::unsigned);
+        Ok(Metainfo {
+            tiers,
+            info,
+            comment,
+            created_by,
+            creation_date,
+            passed_over: notes.into_notes(),
+        })
     }
 
     /// Every tracker URL, first tier first.
@@ -235,17 +246,27 @@ impl Info {
             Some(2) => return Err(MetainfoError::VersionTwo),
             Some(found) => return Err(MetainfoError::NewerFormat { found }),
         }
-        let piece_length = need(info, "info", "piece length", "a positive integer", Value::unsigned)?;
+        let piece_length =
+            need(info, "info", "piece length", "a positive integer", Value::unsigned)?;
         if !(1..=MAX_PIECE_LENGTH).contains(&piece_length) {
-            return Err(broken("info.piece length", format!("1 to {MAX_PIECE_LENGTH}"), piece_length));
+            return Err(broken(
+                "info.piece length",
+                format!("1 to {MAX_PIECE_LENGTH}"),
+                piece_length,
+            ));
         }
         let hashes = need(info, "info", "pieces", "a byte string", Value::bytes)?;
 
         let multi_file = info.get("files").is_some();
         if let (Some(_), Some(files)) = (info.get("length"), info.get("files")) {
-            return Err(broken("info.files", "left out where info.length is (BEP 3)".to_owned(), files.type_name()));
+            return Err(broken(
+                "info.files",
+                "left out where info.length is (BEP 3)".to_owned(),
+                files.type_name(),
+            ));
         }
-        let (name, files) = if multi_file { paths::many(info, &mut notes)? } else { paths::one(info, &mut notes)? };
+        let (name, files) =
+            if multi_file { paths::many(info, &mut notes)? } else { paths::one(info, &mut notes)? };
         let length = files.last().map_or(0, |last| last.offset + last.length);
 
         // BEP 3: `pieces` holds 20 bytes for each piece. Everything later is
@@ -270,7 +291,9 @@ impl Info {
             files,
             multi_file,
             // As in libtorrent: whatever a number other than 0 means, it is not "no".
-            private: notes.read_inside(info, "info", "private", "0 or 1", Value::integer).is_some_and(|private| private != 0),
+            private: notes
+                .read_inside(info, "info", "private", "0 or 1", Value::integer)
+                .is_some_and(|private| private != 0),
             passed_over: notes.into_notes(),
             hashes: hashes.as_chunks().0.to_vec(),
         })
@@ -293,7 +316,10 @@ impl Info {
 
     /// The SHA-1 that the piece's content must have.
     pub fn piece_hash(&self, piece: PieceIndex) -> [u8; 20] {
-        *self.hashes.get(piece.position()).expect("a PieceIndex is made by its own Info, for a piece that exists")
+        *self
+            .hashes
+            .get(piece.position())
+            .expect("a PieceIndex is made by its own Info, for a piece that exists")
     }
 
     /// Where the piece starts in the whole content, in bytes.
@@ -312,7 +338,9 @@ impl Info {
 fn shortened(key: &str, text: &str, notes: &mut PassedOver) -> String {
     let start = text.get(..text.floor_char_boundary(MAX_TEXT_LENGTH)).unwrap_or_default();
     if start.len() < text.len() {
-        notes.add(|| format!("{key} is cut after {}, of {}", counted(start.len(), "byte"), text.len()));
+        notes.add(|| {
+            format!("{key} is cut after {}, of {}", counted(start.len(), "byte"), text.len())
+        });
     }
     start.to_owned()
 }
@@ -326,8 +354,14 @@ fn need<'v, 'a, T>(
     read: impl Fn(&'v Value<'a>) -> Option<T>,
 ) -> Result<T, MetainfoError> {
     let path = if at.is_empty() { key.to_owned() } else { format!("{at}.{key}") };
-    let Some(value) = dictionary.get(key) else { return Err(MetainfoError::Missing { path, expected }) };
-    read(value).ok_or_else(|| MetainfoError::Broken { path, expected: expected.to_owned(), found: found(value) })
+    let Some(value) = dictionary.get(key) else {
+        return Err(MetainfoError::Missing { path, expected });
+    };
+    read(value).ok_or_else(|| MetainfoError::Broken {
+        path,
+        expected: expected.to_owned(),
+        found: found(value),
+    })
 }
 
 /// What a value is, for an error message.
@@ -335,7 +369,9 @@ fn found(value: &Value) -> String {
     match value.kind {
         Kind::Integer(number) => number.to_string(),
         Kind::Bytes([]) => "empty".to_owned(),
-        Kind::Bytes(bytes) if std::str::from_utf8(bytes).is_err() => "a byte string that is not UTF-8".to_owned(),
+        Kind::Bytes(bytes) if std::str::from_utf8(bytes).is_err() => {
+            "a byte string that is not UTF-8".to_owned()
+        }
         _ => value.type_name().to_owned(),
     }
 }
@@ -367,9 +403,13 @@ pub enum MetainfoError {
     #[error("{path}: {why}: \"{}\"", printable(name))]
     UnsafePath { path: String, why: &'static str, name: String },
     /// A `meta version` that is not defined yet (BEP 52).
-    #[error("info.meta version is {found}, but only 2 is known (BEP 52): the torrent is of a newer format")]
+    #[error(
+        "info.meta version is {found}, but only 2 is known (BEP 52): the torrent is of a newer format"
+    )]
     NewerFormat { found: i64 },
     /// Version 2 only (BEP 52).
-    #[error("this is a version 2 torrent (BEP 52) without a version 1 part, which cannot be downloaded yet")]
+    #[error(
+        "this is a version 2 torrent (BEP 52) without a version 1 part, which cannot be downloaded yet"
+    )]
     VersionTwo,
 }

@@ -112,7 +112,18 @@ impl AnnounceRequest {
     /// A first announce, without an event: nothing transferred yet.
     pub fn new(info_hash: InfoHash, peer_id: PeerId, left: u64) -> AnnounceRequest {
         let (port, event, numwant, key, tracker_id) = (DEFAULT_PORT, None, None, None, None);
-        AnnounceRequest { info_hash, peer_id, port, uploaded: 0, downloaded: 0, left, event, numwant, key, tracker_id }
+        AnnounceRequest {
+            info_hash,
+            peer_id,
+            port,
+            uploaded: 0,
+            downloaded: 0,
+            left,
+            event,
+            numwant,
+            key,
+            tracker_id,
+        }
     }
 
     /// The query string, without the `?`.
@@ -203,13 +214,20 @@ impl AnnounceResponse {
         let mut notes = PassedOver::default();
         let top = decode_first_keys(answer, LIMITS, &mut notes)?;
         if top.dictionary().is_none() {
-            return Err(TrackerError::Answer { key: "the answer", expected: "a dictionary", found: top.type_name().to_owned() });
+            return Err(TrackerError::Answer {
+                key: "the answer",
+                expected: "a dictionary",
+                found: top.type_name().to_owned(),
+            });
         }
         if let Some(failure) = failure(&top) {
             return Err(failure);
         }
-        let Peers { addresses: mut peers, named } =
-            top.get("peers").map(|peers| compact_or_list(peers, &mut notes)).transpose()?.unwrap_or_default();
+        let Peers { addresses: mut peers, named } = top
+            .get("peers")
+            .map(|peers| compact_or_list(peers, &mut notes))
+            .transpose()?
+            .unwrap_or_default();
         // A broken `peers6` is dropped alone: the IPv4 peers may be good.
         let mut more = PassedOver::default();
         let six = |value: &Value| compact(value.bytes()?, "peers6", address_v6, &mut more).ok();
@@ -217,9 +235,13 @@ impl AnnounceResponse {
         more.into_notes().into_iter().for_each(|note| notes.add(|| note));
         peers.retain(|peer| peer.port() != 0);
         let mut number = |key, expected| notes.read(&top, key, expected, Value::unsigned);
-        let [interval, min_interval] = ["interval", "min interval"].map(|key| number(key, "a number of seconds"));
-        let [complete, incomplete] = ["complete", "incomplete"].map(|key| number(key, "a number of peers"));
-        let id = |value: &Value| value.bytes().filter(|id| id.len() <= MAX_TRACKER_ID_LENGTH).map(<[u8]>::to_vec);
+        let [interval, min_interval] =
+            ["interval", "min interval"].map(|key| number(key, "a number of seconds"));
+        let [complete, incomplete] =
+            ["complete", "incomplete"].map(|key| number(key, "a number of peers"));
+        let id = |value: &Value| {
+            value.bytes().filter(|id| id.len() <= MAX_TRACKER_ID_LENGTH).map(<[u8]>::to_vec)
+        };
         Ok(AnnounceResponse {
             peers,
             named,
@@ -263,7 +285,12 @@ pub trait Tracker: Send + Sync {
     ///
     /// # Errors
     /// If there is no good answer by then.
-    fn announce(&self, url: &str, ask: &AnnounceRequest, deadline: Instant) -> Result<AnnounceResponse, TrackerError>;
+    fn announce(
+        &self,
+        url: &str,
+        ask: &AnnounceRequest,
+        deadline: Instant,
+    ) -> Result<AnnounceResponse, TrackerError>;
 }
 
 /// Tracker URLs that are alternatives to each other (BEP 12).
@@ -321,7 +348,9 @@ pub fn announce(
     let scheme = scheme(url);
     match trackers.iter().find(|tracker| tracker.schemes().contains(&scheme.as_str())) {
         Some(tracker) => tracker.announce(url, ask, deadline),
-        None => Err(TrackerError::Scheme { scheme, spoken: spoken(trackers.iter().map(AsRef::as_ref)) }),
+        None => {
+            Err(TrackerError::Scheme { scheme, spoken: spoken(trackers.iter().map(AsRef::as_ref)) })
+        }
     }
 }
 
@@ -358,7 +387,9 @@ impl Retry {
             Some(value) => value
                 .unsigned()
                 .or_else(|| value.text()?.parse().ok())
-                .map_or(Retry::Unsaid, |minutes| Retry::After(Duration::from_secs(minutes.saturating_mul(60)))),
+                .map_or(Retry::Unsaid, |minutes| {
+                    Retry::After(Duration::from_secs(minutes.saturating_mul(60)))
+                }),
             None => Retry::Unsaid,
         }
     }

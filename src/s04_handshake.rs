@@ -105,7 +105,9 @@ impl Handshake {
         match come {
             0 => return Err(HandshakeError::HungUp),
             _ if name != *PROTOCOL => {
-                return Err(HandshakeError::OtherProtocol { found: excerpt(name.get(..come).unwrap_or(&name)) });
+                return Err(HandshakeError::OtherProtocol {
+                    found: excerpt(name.get(..come).unwrap_or(&name)),
+                });
             }
             _ => {}
         }
@@ -134,11 +136,17 @@ impl Handshake {
 ///
 /// # Errors
 /// If the peer hangs up, speaks another protocol, or serves another torrent.
-pub fn exchange<S: Read + Write>(stream: &mut S, ours: &Handshake) -> Result<Handshake, HandshakeError> {
+pub fn exchange<S: Read + Write>(
+    stream: &mut S,
+    ours: &Handshake,
+) -> Result<Handshake, HandshakeError> {
     stream.write_all(&ours.encode()).map_err(HandshakeError::ended)?;
     let theirs = Handshake::read_from(stream)?;
     if theirs.info_hash != ours.info_hash {
-        return Err(HandshakeError::OtherTorrent { expected: ours.info_hash, found: theirs.info_hash });
+        return Err(HandshakeError::OtherTorrent {
+            expected: ours.info_hash,
+            found: theirs.info_hash,
+        });
     }
     if theirs.peer_id == ours.peer_id {
         return Err(HandshakeError::Ourselves);
@@ -170,10 +178,13 @@ pub enum HandshakeError {
 impl HandshakeError {
     fn ended(error: io::Error) -> HandshakeError {
         match error.kind() {
-            io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => HandshakeError::HungUp,
-            kind @ io::ErrorKind::TimedOut => {
-                HandshakeError::Io(io::Error::new(kind, format!("its handshake was expected, but {error}")))
-            }
+            io::ErrorKind::UnexpectedEof
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::BrokenPipe => HandshakeError::HungUp,
+            kind @ io::ErrorKind::TimedOut => HandshakeError::Io(io::Error::new(
+                kind,
+                format!("its handshake was expected, but {error}"),
+            )),
             _ => HandshakeError::Io(error),
         }
     }

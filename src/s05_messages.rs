@@ -117,7 +117,9 @@ impl<'a> Message<'a> {
         };
         let index = || word(id, payload, 0, 4);
         Ok(match id {
-            0..=3 | 14 | 15 if !payload.is_empty() => return Err(MessageError::Size { id, expected: 0, found: payload.len() }),
+            0..=3 | 14 | 15 if !payload.is_empty() => {
+                return Err(MessageError::Size { id, expected: 0, found: payload.len() });
+            }
             0 => Message::Choke,
             1 => Message::Unchoke,
             2 => Message::Interested,
@@ -126,8 +128,11 @@ impl<'a> Message<'a> {
             5 => Message::Bitfield { bits: payload },
             6 => Message::Request(request()?),
             7 => {
-                let (head, block) =
-                    payload.split_at_checked(8).ok_or(MessageError::Size { id, expected: 8, found: payload.len() })?;
+                let (head, block) = payload.split_at_checked(8).ok_or(MessageError::Size {
+                    id,
+                    expected: 8,
+                    found: payload.len(),
+                })?;
                 Message::Piece { index: word(id, head, 0, 8)?, begin: word(id, head, 4, 8)?, block }
             }
             8 => Message::Cancel(request()?),
@@ -149,7 +154,9 @@ impl<'a> Message<'a> {
     pub fn encode_to(&self, out: &mut Vec<u8>) {
         let mut put = |id: u8, numbers: &[u32], tail: &[u8]| {
             let length = 1 + 4 * numbers.len() + tail.len();
-            out.extend_from_slice(&u32::try_from(length).expect("a message is far below 4 GiB").to_be_bytes());
+            out.extend_from_slice(
+                &u32::try_from(length).expect("a message is far below 4 GiB").to_be_bytes(),
+            );
             out.push(id);
             numbers.iter().for_each(|number| out.extend_from_slice(&number.to_be_bytes()));
             out.extend_from_slice(tail);
@@ -162,14 +169,20 @@ impl<'a> Message<'a> {
             Message::NotInterested => put(3, &[], &[]),
             Message::Have { index } => put(4, &[index], &[]),
             Message::Bitfield { bits } => put(5, &[], bits),
-            Message::Request(Request { index, begin, length }) => put(6, &[index, begin, length], &[]),
+            Message::Request(Request { index, begin, length }) => {
+                put(6, &[index, begin, length], &[])
+            }
             Message::Piece { index, begin, block } => put(7, &[index, begin], block),
-            Message::Cancel(Request { index, begin, length }) => put(8, &[index, begin, length], &[]),
+            Message::Cancel(Request { index, begin, length }) => {
+                put(8, &[index, begin, length], &[])
+            }
             Message::Port { port } => put(9, &[], &port.to_be_bytes()),
             Message::Suggest { index } => put(13, &[index], &[]),
             Message::HaveAll => put(14, &[], &[]),
             Message::HaveNone => put(15, &[], &[]),
-            Message::Reject(Request { index, begin, length }) => put(16, &[index, begin, length], &[]),
+            Message::Reject(Request { index, begin, length }) => {
+                put(16, &[index, begin, length], &[])
+            }
             Message::AllowedFast { index } => put(17, &[index], &[]),
             Message::Unknown { id, payload } => put(id, &[], payload),
         }
@@ -269,8 +282,12 @@ impl<R: Read> MessageReader<R> {
             }
         };
         self.next = self.start + 4 + length;
-        let (message, rest) =
-            self.buffer.get(self.start + 4..self.end).unwrap_or_default().split_at_checked(length).unwrap_or_default();
+        let (message, rest) = self
+            .buffer
+            .get(self.start + 4..self.end)
+            .unwrap_or_default()
+            .split_at_checked(length)
+            .unwrap_or_default();
         Ok((Message::decode(message)?, Rest { bytes: rest, next: &mut self.next }))
     }
 
@@ -356,7 +373,9 @@ impl<'m> Rest<'m> {
     pub fn block(&mut self, index: u32, begin: u32) -> Option<&'m [u8]> {
         let (prefix, rest) = self.bytes.split_first_chunk()?;
         let (message, rest) = rest.split_at_checked(u32::from_be_bytes(*prefix) as usize)?;
-        let Ok(Message::Piece { index: i, begin: b, block }) = Message::decode(message) else { return None };
+        let Ok(Message::Piece { index: i, begin: b, block }) = Message::decode(message) else {
+            return None;
+        };
         let next = (i, b) == (index, begin) && (1..=BLOCK_LENGTH as usize).contains(&block.len());
         next.then(|| {
             self.bytes = rest;

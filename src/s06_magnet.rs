@@ -85,7 +85,9 @@ impl Magnet {
         for pair in query.split('&') {
             if pair.starts_with("amp;") {
                 // The user will paste it into a shell, in single quotes.
-                magnet.should_be.get_or_insert_with(|| link.replace("&amp;", "&").replace('\'', "%27"));
+                magnet
+                    .should_be
+                    .get_or_insert_with(|| link.replace("&amp;", "&").replace('\'', "%27"));
                 continue;
             }
             if let Err(error) = magnet.parameter(pair) {
@@ -94,10 +96,14 @@ impl Magnet {
             }
         }
         if magnet.info_hash.is_none() && magnet.info_hash_v2.is_none() {
-            return Err(broken_topic.unwrap_or(MagnetError::NoTopic { should_be: magnet.should_be }));
+            return Err(
+                broken_topic.unwrap_or(MagnetError::NoTopic { should_be: magnet.should_be })
+            );
         }
         if let Some(link) = &magnet.should_be {
-            passed_over.add(|| format!("it was copied from HTML, where & is written &amp;, and should be {link}"));
+            passed_over.add(|| {
+                format!("it was copied from HTML, where & is written &amp;, and should be {link}")
+            });
         }
         magnet.passed_over = passed_over.into_notes();
         Ok(magnet)
@@ -111,15 +117,22 @@ impl Magnet {
         let (key, raw) = pair.split_once('=').unwrap_or((pair, ""));
         // Some programs number repeated keys: `tr.1=`, `tr.2=`.
         let name = key.to_ascii_lowercase();
-        let name = name.trim_end_matches(|letter: char| letter.is_ascii_digit()).trim_end_matches('.');
+        let name =
+            name.trim_end_matches(|letter: char| letter.is_ascii_digit()).trim_end_matches('.');
         let text = || decoded(key, raw);
         let url = || match text()? {
             url if url.is_empty() => Err(value_error(key, "a URL", raw)),
-            url if url.len() > MAX_URL_LENGTH => Err(value_error(key, "a URL of at most 2048 bytes", raw)),
+            url if url.len() > MAX_URL_LENGTH => {
+                Err(value_error(key, "a URL of at most 2048 bytes", raw))
+            }
             url => Ok(url),
         };
-        let few = |there: usize, most, expected| if there < most { Ok(()) } else { Err(value_error(key, expected, raw)) };
-        let once = |is_there: bool| if is_there { Err(value_error(key, "given only once", raw)) } else { Ok(()) };
+        let few = |there: usize, most, expected| {
+            if there < most { Ok(()) } else { Err(value_error(key, expected, raw)) }
+        };
+        let once = |is_there: bool| {
+            if is_there { Err(value_error(key, "given only once", raw)) } else { Ok(()) }
+        };
         match name {
             "xt" => self.exact_topic(&text()?)?,
             "dn" => {
@@ -134,16 +147,21 @@ impl Magnet {
                 few(self.peers.len(), MAX_NAMED, "given at most 100 times")?;
                 let text = text()?;
                 let expected = "host:port, with a port from 1 to 65535";
-                self.peers.push(PeerAddress::parse(&text).ok_or_else(|| value_error(key, expected, &text))?);
+                self.peers.push(
+                    PeerAddress::parse(&text).ok_or_else(|| value_error(key, expected, &text))?,
+                );
             }
             "xl" => {
                 once(self.length.is_some())?;
                 let text = text()?;
-                self.length = Some(digits(&text).ok_or_else(|| value_error(key, "a number of bytes", &text))?);
+                self.length = Some(
+                    digits(&text).ok_or_else(|| value_error(key, "a number of bytes", &text))?,
+                );
             }
             "so" => {
                 once(!self.select_only.is_empty())?;
-                self.select_only = select_only(&text()?).ok_or_else(|| value_error(key, "indices like 0,2,4-6", raw))?;
+                self.select_only = select_only(&text()?)
+                    .ok_or_else(|| value_error(key, "indices like 0,2,4-6", raw))?;
             }
             "ws" => {
                 few(self.web_seeds.len(), MAX_NAMED, "given at most 100 times")?;
@@ -164,15 +182,19 @@ impl Magnet {
                 _ => None,
             };
             let hash = hash.and_then(|bytes| bytes.try_into().ok());
-            let hash = hash.ok_or_else(|| value_error("xt", "40 hex digits or 32 of base32 after urn:btih:", text))?;
+            let hash = hash.ok_or_else(|| {
+                value_error("xt", "40 hex digits or 32 of base32 after urn:btih:", text)
+            })?;
             let hash = InfoHash(hash);
             if *self.info_hash.get_or_insert(hash) != hash {
                 return Err(value_error("xt", "one torrent", text));
             }
         } else if let Some(text) = lower.strip_prefix("urn:btmh:") {
             // A multihash: 0x12 says SHA-256, 0x20 says 32 bytes.
-            let hash = text.strip_prefix("1220").and_then(|text| hex::decode(text).ok()?.try_into().ok());
-            let hash = hash.ok_or_else(|| value_error("xt", "1220 and 64 hex digits after urn:btmh:", text))?;
+            let hash =
+                text.strip_prefix("1220").and_then(|text| hex::decode(text).ok()?.try_into().ok());
+            let hash = hash
+                .ok_or_else(|| value_error("xt", "1220 and 64 hex digits after urn:btmh:", text))?;
             if *self.info_hash_v2.get_or_insert(hash) != hash {
                 return Err(value_error("xt", "one torrent", text));
             }
@@ -196,18 +218,25 @@ impl fmt::Display for Magnet {
         let text = urlencoding::encode;
         let mut pairs: Vec<(&str, String)> = Vec::new();
         pairs.extend(self.info_hash.map(|hash| ("xt", format!("urn:btih:{hash}"))));
-        pairs.extend(self.info_hash_v2.map(|hash| ("xt", format!("urn:btmh:1220{}", hex::encode(hash)))));
+        pairs.extend(
+            self.info_hash_v2.map(|hash| ("xt", format!("urn:btmh:1220{}", hex::encode(hash)))),
+        );
         pairs.extend(self.name.iter().map(|name| ("dn", text(name).into_owned())));
         pairs.extend(self.trackers.iter().map(|url| ("tr", text(url).into_owned())));
         // The characters of an address need no encoding, and are easier to read.
-        let address = |peer: &PeerAddress| text(&peer.to_string()).replace("%3A", ":").replace("%5B", "[").replace("%5D", "]");
+        let address = |peer: &PeerAddress| {
+            text(&peer.to_string()).replace("%3A", ":").replace("%5B", "[").replace("%5D", "]")
+        };
         pairs.extend(self.peers.iter().map(|peer| ("x.pe", address(peer))));
         pairs.extend(self.length.map(|length| ("xl", length.to_string())));
-        let range = |(first, last): &(u32, u32)| if first == last { first.to_string() } else { format!("{first}-{last}") };
+        let range = |(first, last): &(u32, u32)| {
+            if first == last { first.to_string() } else { format!("{first}-{last}") }
+        };
         let ranges: Vec<String> = self.select_only.iter().map(range).collect();
         pairs.extend((!ranges.is_empty()).then(|| ("so", ranges.join(","))));
         pairs.extend(self.web_seeds.iter().map(|url| ("ws", text(url).into_owned())));
-        let pairs: Vec<String> = pairs.into_iter().map(|(key, value)| format!("{key}={value}")).collect();
+        let pairs: Vec<String> =
+            pairs.into_iter().map(|(key, value)| format!("{key}={value}")).collect();
         write!(out, "magnet:?{}", pairs.join("&"))
     }
 }
@@ -216,8 +245,9 @@ impl fmt::Display for Magnet {
 /// three slashes before the question mark.
 pub(crate) fn query_at(link: &str) -> Option<usize> {
     const SCHEME: &str = "magnet:";
-    let rest =
-        link.get(SCHEME.len()..).filter(|_| link.get(..SCHEME.len()).is_some_and(|start| start.eq_ignore_ascii_case(SCHEME)))?;
+    let rest = link.get(SCHEME.len()..).filter(|_| {
+        link.get(..SCHEME.len()).is_some_and(|start| start.eq_ignore_ascii_case(SCHEME))
+    })?;
     let slashes = rest.bytes().take(3).take_while(|byte| *byte == b'/').count();
     rest.get(slashes..)?.starts_with('?').then_some(SCHEME.len() + slashes + 1)
 }

@@ -124,7 +124,10 @@ impl ExtensionHandshake {
         }
         let ip = |value: &Value| {
             let v4 = <[u8; 4]>::try_from(value.bytes()?).map(IpAddr::from);
-            v4.or_else(|_| <[u8; 16]>::try_from(value.bytes().unwrap_or_default()).map(IpAddr::from)).ok()
+            v4.or_else(|_| {
+                <[u8; 16]>::try_from(value.bytes().unwrap_or_default()).map(IpAddr::from)
+            })
+            .ok()
         };
         let m = notes.read(&top, "m", "a dictionary", Value::dictionary).unwrap_or_default();
         Ok(ExtensionHandshake {
@@ -138,7 +141,9 @@ impl ExtensionHandshake {
                 .read(&top, "reqq", "a number of requests", Value::unsigned)
                 .map(|count| u32::try_from(count).unwrap_or(u32::MAX)),
             metadata_size: notes.read(&top, "metadata_size", "a number of bytes", Value::unsigned),
-            upload_only: notes.read(&top, "upload_only", "0 or 1", Value::unsigned).map(|yes| yes != 0),
+            upload_only: notes
+                .read(&top, "upload_only", "0 or 1", Value::unsigned)
+                .map(|yes| yes != 0),
             passed_over: notes.into_notes(),
         })
     }
@@ -236,7 +241,8 @@ impl Extensions {
         let (yourip, reqq) = (Some(peer.to_canonical()), Some(OUR_REQQ));
         // Sent only if true: a missing key means 0.
         let upload_only = self.upload_only.then_some(true);
-        let mut ours = ExtensionHandshake { p: self.port, v, yourip, reqq, upload_only, ..Default::default() };
+        let mut ours =
+            ExtensionHandshake { p: self.port, v, yourip, reqq, upload_only, ..Default::default() };
         for (extension, id) in self.ours.iter().zip(1..) {
             ours.m.insert(extension.name().to_owned(), id);
             extension.offer(&mut ours);
@@ -284,7 +290,9 @@ impl Extensions {
         // Ignore an id that we never assigned.
         let Some(extension) = self.ours.get_mut(usize::from(id) - 1) else { return Ok(Vec::new()) };
         let mut reply = Reply::default();
-        extension.message(payload, &mut reply).map_err(|error| ExtensionError::Extension { name: extension.name(), error })?;
+        extension
+            .message(payload, &mut reply)
+            .map_err(|error| ExtensionError::Extension { name: extension.name(), error })?;
         // A peer that gave the extension no id, or turned it off, cannot be answered.
         if let Some(id) = self.theirs.id(extension.name()) {
             reply.send.iter().for_each(|payload| encode_extended(id, payload, out));
@@ -309,7 +317,10 @@ pub fn encode_extended(id: u8, payload: &[u8], out: &mut Vec<u8>) {
 /// If the peer does not speak the extension protocol, hangs up, or is silent.
 ///
 /// [`MessageReader::replay`]: crate::s05_messages::MessageReader::replay
-pub fn exchange_extensions(connection: &mut Connection, extensions: &mut Extensions) -> Result<(), ExtensionError> {
+pub fn exchange_extensions(
+    connection: &mut Connection,
+    extensions: &mut Extensions,
+) -> Result<(), ExtensionError> {
     if !connection.theirs.has_bit(EXTENSION_BIT) {
         return Err(ExtensionError::NotSpoken);
     }

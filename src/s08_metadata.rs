@@ -42,7 +42,8 @@ use crate::s05_messages::bitfield::Bitfield;
 use crate::s05_messages::connection::Connection;
 use crate::s05_messages::{Message, MessageError};
 use crate::s07_extension::{
-    BoxError, EXTENDED, Extension, ExtensionError, ExtensionHandshake, Extensions, Reply, encode_extended,
+    BoxError, EXTENDED, Extension, ExtensionError, ExtensionHandshake, Extensions, Reply,
+    encode_extended,
 };
 
 /// The extension's name in `m`.
@@ -80,7 +81,10 @@ const MAX_TIMES: usize = 8;
 impl UtMetadata {
     /// Offers the raw info dictionary; with `None`, rejects every request.
     pub fn new(metadata: Option<Arc<[u8]>>) -> UtMetadata {
-        UtMetadata { metadata: Arc::new(metadata.map_or_else(OnceLock::new, OnceLock::from)), given: 0 }
+        UtMetadata {
+            metadata: Arc::new(metadata.map_or_else(OnceLock::new, OnceLock::from)),
+            given: 0,
+        }
     }
 
     /// Offers metadata that may not be known yet: another thread may be fetching it.
@@ -102,10 +106,13 @@ impl Extension for UtMetadata {
         if let MetadataMessage::Request { piece } = MetadataMessage::decode(payload)? {
             let metadata = self.metadata.get().map(|metadata| &**metadata).unwrap_or_default();
             let enough = self.given >= MAX_TIMES * metadata.len().div_ceil(METADATA_PIECE_LENGTH);
-            let data = metadata.chunks(METADATA_PIECE_LENGTH).nth(piece.0 as usize).filter(|_| !enough);
+            let data =
+                metadata.chunks(METADATA_PIECE_LENGTH).nth(piece.0 as usize).filter(|_| !enough);
             self.given += usize::from(data.is_some());
             let answer = match data {
-                Some(data) => MetadataMessage::Data { piece, total_size: Some(metadata.len() as u64), data },
+                Some(data) => {
+                    MetadataMessage::Data { piece, total_size: Some(metadata.len() as u64), data }
+                }
                 None => MetadataMessage::Reject { piece },
             };
             reply.send.push(answer.encode());
@@ -147,7 +154,9 @@ pub fn fetch_metadata(
         }
         connection.set_deadline(deadline);
         connection.send_bytes(&requests)?;
-        let Some((piece, data)) = next_data(connection, extensions, size, deadline, over)? else { return Ok(None) };
+        let Some((piece, data)) = next_data(connection, extensions, size, deadline, over)? else {
+            return Ok(None);
+        };
         // A metadata piece that comes twice, or that was not asked for, changes nothing, and
         // does not give the peer more time.
         if piece.0 < asked && here.set(piece.0, true) {
@@ -213,7 +222,11 @@ fn next_data(
 }
 
 /// Returns the content of a message 20 that brings metadata; `None` if it is another message.
-fn data_of(payload: &[u8], extensions: &Extensions, size: usize) -> Result<Option<(MetadataPieceIndex, Vec<u8>)>, MetadataError> {
+fn data_of(
+    payload: &[u8],
+    extensions: &Extensions,
+    size: usize,
+) -> Result<Option<(MetadataPieceIndex, Vec<u8>)>, MetadataError> {
     let Some((&id, payload)) = payload.split_first() else { return Ok(None) };
     if extensions.our_id(NAME) != Some(id) {
         return Ok(None);

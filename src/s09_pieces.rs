@@ -78,7 +78,12 @@ impl<'c> PieceFetcher<'c> {
     /// # Errors
     /// If the peer does not have the piece, does not send it in time, or sends
     /// something else.
-    pub fn fetch_piece(&mut self, info: &Info, piece: PieceIndex, deadline: Instant) -> Result<Vec<u8>, PieceError> {
+    pub fn fetch_piece(
+        &mut self,
+        info: &Info,
+        piece: PieceIndex,
+        deadline: Instant,
+    ) -> Result<Vec<u8>, PieceError> {
         self.connection.set_deadline(deadline);
         self.connection.input.set_limit(info.piece_count());
         if !self.interested {
@@ -97,7 +102,11 @@ impl<'c> PieceFetcher<'c> {
             }
             let choked = self.choked;
             let late = |error: MessageError| {
-                if choked && error.is_timeout() { PieceError::Choked { piece } } else { error.into() }
+                if choked && error.is_timeout() {
+                    PieceError::Choked { piece }
+                } else {
+                    error.into()
+                }
             };
             match self.connection.read().map_err(late)? {
                 Message::Choke => {
@@ -107,7 +116,9 @@ impl<'c> PieceFetcher<'c> {
                 Message::Unchoke => self.choked = false,
                 Message::Bitfield { bits } => {
                     self.has = Some(Bitfield::decode(bits, info.piece_count())?);
-                    self.passed_over = has_spare_bits(bits, info.piece_count()).then_some(SPARE_BITS).or(self.passed_over);
+                    self.passed_over = has_spare_bits(bits, info.piece_count())
+                        .then_some(SPARE_BITS)
+                        .or(self.passed_over);
                 }
                 Message::Have { index } => {
                     if let Some(has) = &mut self.has {
@@ -129,7 +140,11 @@ impl<'c> PieceFetcher<'c> {
         }
         let (expected, found) = (info.piece_hash(piece), <[u8; 20]>::from(Sha1::digest(&data)));
         if found != expected {
-            return Err(PieceError::WrongHash { piece, expected: hex::encode(expected), found: hex::encode(found) });
+            return Err(PieceError::WrongHash {
+                piece,
+                expected: hex::encode(expected),
+                found: hex::encode(found),
+            });
         }
         Ok(data)
     }
@@ -147,7 +162,8 @@ impl<'c> PieceFetcher<'c> {
                 break;
             }
             if asked.insert((begin, length)) {
-                Message::Request(Request { index: piece.get(), begin, length }).encode_to(&mut requests);
+                Message::Request(Request { index: piece.get(), begin, length })
+                    .encode_to(&mut requests);
             }
         }
         self.connection.send_bytes(&requests)

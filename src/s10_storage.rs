@@ -151,7 +151,8 @@ impl Storage {
     /// Starts noticing changes that others make to the files ([`Store::changes`]). Call it
     /// before verifying, so that a change in between is noticed.
     pub fn seal(&self) {
-        let seals = Seals::of((0..self.files.len()).map(|number| fs::metadata(self.path(number)).ok()));
+        let seals =
+            Seals::of((0..self.files.len()).map(|number| fs::metadata(self.path(number)).ok()));
         *self.seals.lock().unwrap_or_else(PoisonError::into_inner) = seals;
         self.sealed.store(true, Ordering::SeqCst);
     }
@@ -315,13 +316,22 @@ pub fn verify(
 ///
 /// # Errors
 /// As [`verify`].
-pub fn is_right(info: &Info, piece: PieceIndex, store: &dyn Store, buffer: &mut [u8]) -> Result<bool, StorageError> {
+pub fn is_right(
+    info: &Info,
+    piece: PieceIndex,
+    store: &dyn Store,
+    buffer: &mut [u8],
+) -> Result<bool, StorageError> {
     let begin = info.piece_offset(piece);
     verdict(info, piece, hash(store, begin..begin + u64::from(info.piece_size(piece)), buffer))
 }
 
 /// Whether the hash is right. A missing piece is wrong; one that cannot be read is an error.
-fn verdict(info: &Info, piece: PieceIndex, hash: Result<[u8; 20], StorageError>) -> Result<bool, StorageError> {
+fn verdict(
+    info: &Info,
+    piece: PieceIndex,
+    hash: Result<[u8; 20], StorageError>,
+) -> Result<bool, StorageError> {
     match hash {
         Ok(hash) => Ok(hash == info.piece_hash(piece)),
         Err(error) if error.is_missing() => Ok(false),

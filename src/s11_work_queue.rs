@@ -106,11 +106,22 @@ impl WorkQueue {
     /// Makes the queue of a torrent. Every piece waits, except those in `have`.
     pub fn new(info: Arc<Info>, have: &Bitfield) -> Arc<WorkQueue> {
         let board = Board::new(info.piece_count(), have);
-        let size = |piece: &u32| info.piece(*piece).map_or(0, |piece| u64::from(info.piece_size(piece)));
+        let size =
+            |piece: &u32| info.piece(*piece).map_or(0, |piece| u64::from(info.piece_size(piece)));
         let bytes_there: u64 = board.finished().iter().map(size).sum();
         let finished = AtomicUsize::new(board.finished().len());
-        let state = State { bytes_left: info.length - bytes_there, given: board.done().clone(), withdrawn: Vec::new(), board };
-        Arc::new(WorkQueue { info, state: Mutex::new(state), finished, withdrawn: AtomicUsize::new(0) })
+        let state = State {
+            bytes_left: info.length - bytes_there,
+            given: board.done().clone(),
+            withdrawn: Vec::new(),
+            board,
+        };
+        Arc::new(WorkQueue {
+            info,
+            state: Mutex::new(state),
+            finished,
+            withdrawn: AtomicUsize::new(0),
+        })
     }
 
     /// The torrent's info dictionary.
@@ -148,7 +159,8 @@ impl WorkQueue {
         bad.extend(&state.withdrawn);
         drop(state);
         bad.sort();
-        let on_loan = on_loan.into_iter().map(|(piece, peers)| (self.piece(piece), peers)).collect();
+        let on_loan =
+            on_loan.into_iter().map(|(piece, peers)| (self.piece(piece), peers)).collect();
         Places { pieces: self.info.piece_count(), done, on_loan, bad }
     }
 
@@ -174,7 +186,13 @@ impl WorkQueue {
     }
 
     /// Puts back a piece that is complete and has the wrong hash. All of it must be fetched again.
-    fn corrupt(&self, piece: PieceIndex, by: &[Contributor], evidence: Option<Evidence>, now: Instant) {
+    fn corrupt(
+        &self,
+        piece: PieceIndex,
+        by: &[Contributor],
+        evidence: Option<Evidence>,
+        now: Instant,
+    ) {
         self.lock().board.spoil(piece.get(), by, evidence, now);
     }
 

@@ -166,7 +166,9 @@ pub fn run(start: Start, connection: Connection) -> Result<(), SessionEnd> {
                 session.receive(message, rest)?;
             }
             Err(error) if error.is_timeout() => session.urgent = true,
-            Err(error) => return Err(path.take_failure().map_or_else(|| error.into(), SessionEnd::from)),
+            Err(error) => {
+                return Err(path.take_failure().map_or_else(|| error.into(), SessionEnd::from));
+            }
         }
     }
     Ok(())
@@ -260,7 +262,8 @@ impl<'s> Session<'s> {
 
     /// Ends the session if neither side wants anything.
     fn leave_if_useless(&self) -> Result<(), SessionEnd> {
-        let theirs = self.claimant.is_seed() || self.extensions.theirs.said.upload_only == Some(true);
+        let theirs =
+            self.claimant.is_seed() || self.extensions.theirs.said.upload_only == Some(true);
         if theirs && self.torrent.is_upload_only() { Err(SessionEnd::BothComplete) } else { Ok(()) }
     }
 
@@ -296,7 +299,8 @@ impl<'s> Session<'s> {
     fn check_deadlines(&mut self, begun: bool) -> Result<(), SessionEnd> {
         let owing = self.requests.outstanding() > 0;
         let size = |piece| self.torrent.queue.info().piece_size(piece);
-        let piece = self.requests.oldest().filter(|_| owing).map(|(piece, since)| (since, size(piece)));
+        let piece =
+            self.requests.oldest().filter(|_| owing).map(|(piece, since)| (since, size(piece)));
         self.clock.check(begun, owing, piece)?;
         if self.clock.needs_keep_alive() {
             Message::KeepAlive.encode_to(&mut self.out);
@@ -322,7 +326,9 @@ impl<'s> Session<'s> {
             }
             Message::HaveAll => self.set_pieces(PeerPieces::All),
             Message::HaveNone => self.set_pieces(PeerPieces::Some(Bitfield::new(self.pieces()))),
-            Message::Piece { index, begin, block } => return self.blocks(index, begin, block, rest),
+            Message::Piece { index, begin, block } => {
+                return self.blocks(index, begin, block, rest);
+            }
             Message::Reject(request) => return self.rejected(request),
             Message::Suggest { index } => self.requests.suggest(index),
             Message::AllowedFast { index } => self.requests.allow(index),

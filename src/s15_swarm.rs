@@ -196,7 +196,13 @@ impl Live {
     /// Returns what shows whether another connection leads to the same peer.
     fn link(&self) -> Link {
         let (ip, age) = (self.stats.address().ip(), self.stats.start().elapsed());
-        Link { peer_id: self.peer_id, ip, dialed: self.dialed, proved: self.stats.last_useful().is_some(), age }
+        Link {
+            peer_id: self.peer_id,
+            ip,
+            dialed: self.dialed,
+            proved: self.stats.last_useful().is_some(),
+            age,
+        }
     }
 
     /// Remembers an address that is to be dialed again once this peer goes.
@@ -235,7 +241,11 @@ impl Swarm {
 ///
 /// # Errors
 /// If the store fails, if there is no hope or no patience left, or if the download was stopped.
-pub fn download<P>(plan: Plan, prepare: P, event: &mut dyn FnMut(Event)) -> Result<Summary, SwarmError>
+pub fn download<P>(
+    plan: Plan,
+    prepare: P,
+    event: &mut dyn FnMut(Event),
+) -> Result<Summary, SwarmError>
 where
     P: FnOnce(&Info) -> Result<(Arc<dyn Store>, Bitfield), StorageError>,
 {
@@ -277,8 +287,10 @@ where
         place_time: retry,
     });
     plan.watch.begin(&swarm);
-    let limits = Limits { max_peers: budget.places, patience: plan.patience, retry, silence: plan.silence };
-    let torrent_loop = TorrentLoop::new(swarm, limits, Box::new(prepare), event, (messages, received));
+    let limits =
+        Limits { max_peers: budget.places, patience: plan.patience, retry, silence: plan.silence };
+    let torrent_loop =
+        TorrentLoop::new(swarm, limits, Box::new(prepare), event, (messages, received));
     torrent_loop.run(plan.info, plan.sources, &plan.stop)
 }
 

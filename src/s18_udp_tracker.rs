@@ -90,16 +90,26 @@ impl Tracker for UdpTracker {
         &["udp"]
     }
 
-    fn announce(&self, url: &str, ask: &AnnounceRequest, deadline: Instant) -> Result<AnnounceResponse, TrackerError> {
-        let request = |path: &str| RequestBody::Announce { announce: ask.clone(), url_data: path.as_bytes().to_vec() };
+    fn announce(
+        &self,
+        url: &str,
+        ask: &AnnounceRequest,
+        deadline: Instant,
+    ) -> Result<AnnounceResponse, TrackerError> {
+        let request = |path: &str| RequestBody::Announce {
+            announce: ask.clone(),
+            url_data: path.as_bytes().to_vec(),
+        };
         let announced = |said| match said {
-            ResponseBody::Announced { interval, leechers, seeders, peers } => Some(AnnounceResponse {
-                peers,
-                interval: Some(interval),
-                complete: Some(seeders.into()),
-                incomplete: Some(leechers.into()),
-                ..AnnounceResponse::default()
-            }),
+            ResponseBody::Announced { interval, leechers, seeders, peers } => {
+                Some(AnnounceResponse {
+                    peers,
+                    interval: Some(interval),
+                    complete: Some(seeders.into()),
+                    incomplete: Some(leechers.into()),
+                    ..AnnounceResponse::default()
+                })
+            }
             _ => None,
         };
         let (address, announced) = self.ask(url, request, announced, deadline)?;
@@ -225,7 +235,9 @@ pub enum UdpError {
     #[error("{0}")]
     OffLimits(&'static str),
     /// The URL of an HTTP tracker that BEP 48 gives no scrape URL for.
-    #[error("this tracker cannot be scraped: the last part of its URL does not begin with \"announce\"")]
+    #[error(
+        "this tracker cannot be scraped: the last part of its URL does not begin with \"announce\""
+    )]
     NoScrape,
 }
 

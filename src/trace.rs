@@ -138,7 +138,15 @@ pub struct Placed {
 impl Object {
     /// Makes an object of this many bytes, none of which is described yet.
     pub fn new(name: impl Into<String>, length: usize, stage: u8, spec: &'static str) -> Object {
-        Object { name: name.into(), summary: String::new(), length, stage, spec, fields: Vec::new(), broken: None }
+        Object {
+            name: name.into(),
+            summary: String::new(),
+            length,
+            stage,
+            spec,
+            fields: Vec::new(),
+            broken: None,
+        }
     }
 
     /// Returns the end of the fields so far, where the next one begins.
@@ -150,20 +158,40 @@ impl Object {
     ///
     /// Name, value and note are printed as they are: text from outside must have been through
     /// [`quoted`] or the like.
-    pub fn add(&mut self, end: usize, name: impl Into<String>, value: impl Into<String>, note: impl Into<String>) {
+    pub fn add(
+        &mut self,
+        end: usize,
+        name: impl Into<String>,
+        value: impl Into<String>,
+        note: impl Into<String>,
+    ) {
         let start = self.covered();
-        self.fields.push(Field { range: start..end.max(start), name: name.into(), value: value.into(), note: note.into() });
+        self.fields.push(Field {
+            range: start..end.max(start),
+            name: name.into(),
+            value: value.into(),
+            note: note.into(),
+        });
     }
 
     /// Adds a field for each `size` bytes of `items`, up to [`MAX_ITEMS`]; the others share
     /// one. `show` returns value and note of an item.
-    pub fn add_items(&mut self, items: &[u8], size: usize, name: &str, show: impl Fn(&[u8]) -> (String, String)) {
+    pub fn add_items(
+        &mut self,
+        items: &[u8],
+        size: usize,
+        name: &str,
+        show: impl Fn(&[u8]) -> (String, String),
+    ) {
         let end = self.covered() + items.len();
         let items = items.chunks(size.max(1));
         let count = items.len();
         for (number, item) in items.enumerate().take(MAX_ITEMS) {
-            let (value, note) =
-                if item.len() == size { show(item) } else { (format!("{} of {size} bytes", item.len()), String::new()) };
+            let (value, note) = if item.len() == size {
+                show(item)
+            } else {
+                (format!("{} of {size} bytes", item.len()), String::new())
+            };
             self.add(self.covered() + item.len(), format!("{name} {number}"), value, note);
         }
         if count > MAX_ITEMS {
@@ -188,14 +216,24 @@ impl Object {
     /// Appends the fields of another description.
     fn append(&mut self, inner: Object) {
         let base = self.covered();
-        self.fields.extend(inner.fields.into_iter().map(|field| Field { range: moved(&field.range, base), ..field }));
+        self.fields.extend(
+            inner
+                .fields
+                .into_iter()
+                .map(|field| Field { range: moved(&field.range, base), ..field }),
+        );
         if let Some(broken) = inner.broken {
             self.break_at(moved(&broken.range, base), broken.expected, broken.found);
         }
     }
 
     /// Records a break here. Of several breaks the first is kept.
-    pub fn break_at(&mut self, range: Range<usize>, expected: impl Into<String>, found: impl Into<String>) {
+    pub fn break_at(
+        &mut self,
+        range: Range<usize>,
+        expected: impl Into<String>,
+        found: impl Into<String>,
+    ) {
         let (expected, found) = (printable(&expected.into()), printable(&found.into()));
         let range = range.start.min(self.length)..range.end.min(self.length);
         self.broken.get_or_insert(Broken { range, expected, found });
@@ -203,7 +241,12 @@ impl Object {
 
     /// Records a break in the field with this name, or in the whole object if it has no such
     /// field.
-    pub fn break_field(&mut self, name: &str, expected: impl Into<String>, found: impl Into<String>) {
+    pub fn break_field(
+        &mut self,
+        name: &str,
+        expected: impl Into<String>,
+        found: impl Into<String>,
+    ) {
         let range = self.field(name).map_or(0..self.length, |field| field.range.clone());
         self.break_at(range, expected, found);
     }
@@ -212,10 +255,15 @@ impl Object {
     /// its field; for a repeated key it means the last one.
     fn pass_over(&mut self, notes: &[String]) {
         for note in notes {
-            let begins = |name: &str| !name.is_empty() && note.strip_prefix(name).is_some_and(|rest| rest.starts_with(' '));
-            let field = self.fields.iter().rposition(|field| begins(&field.name)).unwrap_or_default();
+            let begins = |name: &str| {
+                !name.is_empty()
+                    && note.strip_prefix(name).is_some_and(|rest| rest.starts_with(' '))
+            };
+            let field =
+                self.fields.iter().rposition(|field| begins(&field.name)).unwrap_or_default();
             if let Some(field) = self.fields.get_mut(field) {
-                let before = if field.note.is_empty() { String::new() } else { format!("{}; ", field.note) };
+                let before =
+                    if field.note.is_empty() { String::new() } else { format!("{}; ", field.note) };
                 field.note = format!("{before}breaks a rule: {}", printable(note));
             }
         }
@@ -229,7 +277,11 @@ impl Object {
     /// Adds to the note of the last field.
     fn note_last(&mut self, note: &str) {
         if let Some(last) = self.fields.last_mut() {
-            last.note = if last.note.is_empty() { note.to_owned() } else { format!("{}; {note}", last.note) };
+            last.note = if last.note.is_empty() {
+                note.to_owned()
+            } else {
+                format!("{}; {note}", last.note)
+            };
         }
     }
 }
@@ -245,9 +297,10 @@ pub fn quoted(bytes: &[u8]) -> String {
     let text = match std::str::from_utf8(start) {
         Ok(text) => text,
         // The cut may have left half a character behind.
-        Err(error) if error.error_len().is_none() && start.len() < bytes.len() => {
-            start.get(..error.valid_up_to()).and_then(|whole| std::str::from_utf8(whole).ok()).unwrap_or_default()
-        }
+        Err(error) if error.error_len().is_none() && start.len() < bytes.len() => start
+            .get(..error.valid_up_to())
+            .and_then(|whole| std::str::from_utf8(whole).ok())
+            .unwrap_or_default(),
         Err(_) => return hex_text(bytes),
     };
     if text.len() < bytes.len() {
@@ -260,7 +313,9 @@ pub fn quoted(bytes: &[u8]) -> String {
 /// Shows bytes in hex, without spaces. A long value is cut, and its length is added.
 pub fn hex_text(bytes: &[u8]) -> String {
     match bytes.get(..MAX_HEX) {
-        Some(start) if bytes.len() > MAX_HEX => format!("{}… ({} bytes)", hex::encode(start), bytes.len()),
+        Some(start) if bytes.len() > MAX_HEX => {
+            format!("{}… ({} bytes)", hex::encode(start), bytes.len())
+        }
         _ => hex::encode(bytes),
     }
 }

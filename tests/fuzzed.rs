@@ -13,8 +13,10 @@ use std::path::{Path, PathBuf};
 /// The inputs of a target.
 fn inputs(target: &str) -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/fuzz").join(target);
-    let entries = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
-    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.expect("the folder can be read").path()).collect();
+    let entries =
+        fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let mut paths: Vec<PathBuf> =
+        entries.map(|entry| entry.expect("the folder can be read").path()).collect();
     paths.sort();
     paths
 }
@@ -36,11 +38,15 @@ fn every_input_that_was_found_holds() {
 #[test]
 fn every_target_has_a_program_and_inputs_to_begin_with() {
     let names = |folder: &str| -> BTreeSet<String> {
-        let entries = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)).expect("the folder is there");
-        let name = |path: PathBuf| path.file_stem().expect("a file has a name").to_string_lossy().into_owned();
+        let entries = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(folder))
+            .expect("the folder is there");
+        let name = |path: PathBuf| {
+            path.file_stem().expect("a file has a name").to_string_lossy().into_owned()
+        };
         entries.map(|entry| name(entry.expect("the folder can be read").path())).collect()
     };
-    let targets: BTreeSet<String> = fuzz::TARGETS.iter().map(|(name, _)| (*name).to_owned()).collect();
+    let targets: BTreeSet<String> =
+        fuzz::TARGETS.iter().map(|(name, _)| (*name).to_owned()).collect();
     assert_eq!(targets, names("tests/fuzz/src/bin"));
     assert_eq!(targets, names("tests/data/fuzz"));
     assert!(targets.iter().all(|target| inputs(target).len() >= 2));
@@ -52,6 +58,9 @@ fn a_property_that_does_not_hold_is_seen() {
         fuzz::bounded(10, 1, || drop(vec![1u8; bytes]));
     }
     held(10 + (16 << 10));
-    assert!(catch_unwind(|| held(11 + (16 << 10))).is_err(), "more memory than the input allows for");
+    assert!(
+        catch_unwind(|| held(11 + (16 << 10))).is_err(),
+        "more memory than the input allows for"
+    );
     assert!(catch_unwind(|| fuzz::is_printable("\x1b[2J")).is_err(), "text that a terminal obeys");
 }

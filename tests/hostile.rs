@@ -29,9 +29,14 @@ mod hostile {
 fn all_at_once<T: Send>(cases: Vec<T>, check: impl Fn(T) + Sync) {
     let check = &check;
     std::thread::scope(|scope| {
-        let running: Vec<_> = cases.into_iter().map(|case| scope.spawn(move || check(case))).collect();
+        let running: Vec<_> =
+            cases.into_iter().map(|case| scope.spawn(move || check(case))).collect();
         let ended = running.into_iter().map(|thread| thread.join().is_err()).enumerate();
-        let failed: Vec<usize> = ended.filter_map(|(number, failed)| failed.then_some(number)).collect();
-        assert!(failed.is_empty(), "cases {failed:?} failed, counted from 0; their own messages stand above");
+        let failed: Vec<usize> =
+            ended.filter_map(|(number, failed)| failed.then_some(number)).collect();
+        assert!(
+            failed.is_empty(),
+            "cases {failed:?} failed, counted from 0; their own messages stand above"
+        );
     });
 }

@@ -24,8 +24,9 @@ fn stage_number(module: &str) -> Option<usize> {
 
 fn names(folder: &Path) -> Vec<String> {
     let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
-    let mut names: Vec<String> =
-        entries.map(|e| e.expect("the folder can be read").file_name().to_string_lossy().into_owned()).collect();
+    let mut names: Vec<String> = entries
+        .map(|e| e.expect("the folder can be read").file_name().to_string_lossy().into_owned())
+        .collect();
     names.sort();
     names
 }
@@ -64,7 +65,8 @@ fn delete_lines(path: &Path, cut: impl Fn(&str) -> bool) {
 fn has_word(text: &str, word: &str) -> bool {
     let is_part = |c: char| c.is_alphanumeric() || c == '_';
     text.match_indices(word).any(|(at, _)| {
-        !text[..at].chars().next_back().is_some_and(is_part) && !text[at + word.len()..].chars().next().is_some_and(is_part)
+        !text[..at].chars().next_back().is_some_and(is_part)
+            && !text[at + word.len()..].chars().next().is_some_and(is_part)
     })
 }
 
@@ -72,13 +74,16 @@ fn has_word(text: &str, word: &str) -> bool {
 fn command_stage(path: &Path) -> Option<usize> {
     let text = fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     let first = text.lines().next().unwrap_or_default();
-    let place = first.rsplit_once('(').and_then(|(_, place)| place.split_once(')')).map(|(place, _)| place);
+    let place =
+        first.rsplit_once('(').and_then(|(_, place)| place.split_once(')')).map(|(place, _)| place);
     match place {
         Some("lab" | "trace") => None,
         Some("every stage") => Some(0),
-        Some(place) if place.starts_with("stage ") => {
-            Some(place["stage ".len()..].parse().unwrap_or_else(|_| panic!("{}: {first}", path.display())))
-        }
+        Some(place) if place.starts_with("stage ") => Some(
+            place["stage ".len()..]
+                .parse()
+                .unwrap_or_else(|_| panic!("{}: {first}", path.display())),
+        ),
         _ => panic!("{}: the first line is to name a stage: {first}", path.display()),
     }
 }
@@ -97,7 +102,9 @@ fn cut_manifest(manifest: &str, folder: &Path) -> String {
     }
     let keep = |section: &&String| {
         let value = |key: &str| {
-            let line = section.lines().find(|l| l.starts_with(key) && l[key.len()..].trim_start().starts_with('='))?;
+            let line = section
+                .lines()
+                .find(|l| l.starts_with(key) && l[key.len()..].trim_start().starts_with('='))?;
             line.split('"').nth(1).map(str::to_owned)
         };
         if section.starts_with("[[bench]]") || section.starts_with("[workspace]") {
@@ -119,7 +126,16 @@ fn make_prefix(last: usize, folder: &Path) {
         remove(folder);
     }
     fs::create_dir_all(folder.join("tests")).expect("the target folder takes a folder");
-    for name in ["Cargo.lock", "README.md", "rustfmt.toml", "clippy.toml", ".cargo", "docs", "src", "tests/support"] {
+    for name in [
+        "Cargo.lock",
+        "README.md",
+        "rustfmt.toml",
+        "clippy.toml",
+        ".cargo",
+        "docs",
+        "src",
+        "tests/support",
+    ] {
         copy(&root().join(name), &folder.join(name));
     }
     let mut gone = Vec::new();
@@ -127,7 +143,9 @@ fn make_prefix(last: usize, folder: &Path) {
         let module = stem(&name);
         let stays = match stage_number(module) {
             Some(number) => number <= last,
-            None if module == "report" => command_stage(&folder.join("src").join(&name)).is_some_and(|stage| stage <= last),
+            None if module == "report" => {
+                command_stage(&folder.join("src").join(&name)).is_some_and(|stage| stage <= last)
+            }
             None => ["lib", "main", "cli", "commands", "progress"].contains(&module),
         };
         if !stays {
@@ -135,7 +153,9 @@ fn make_prefix(last: usize, folder: &Path) {
             gone.push(module.to_owned());
         }
     }
-    delete_lines(&folder.join("src/lib.rs"), |line| gone.iter().any(|module| has_word(line, module)));
+    delete_lines(&folder.join("src/lib.rs"), |line| {
+        gone.iter().any(|module| has_word(line, module))
+    });
     for parent in COMMAND_LINE {
         for name in names(&folder.join(parent)) {
             let path = folder.join(parent).join(&name);
@@ -152,9 +172,14 @@ fn make_prefix(last: usize, folder: &Path) {
         }
     }
     for parent in COMMAND_LINE {
-        let files = names(&folder.join(parent)).into_iter().map(|name| folder.join(parent).join(name));
-        for path in files.chain([folder.join(parent).with_extension("rs")]).filter(|path| path.is_file()) {
-            delete_lines(&path, |line| line.ends_with("plugged in") && gone.iter().any(|module| has_word(line, module)));
+        let files =
+            names(&folder.join(parent)).into_iter().map(|name| folder.join(parent).join(name));
+        for path in
+            files.chain([folder.join(parent).with_extension("rs")]).filter(|path| path.is_file())
+        {
+            delete_lines(&path, |line| {
+                line.ends_with("plugged in") && gone.iter().any(|module| has_word(line, module))
+            });
         }
     }
     for name in names(&root().join("tests")) {
@@ -162,8 +187,10 @@ fn make_prefix(last: usize, folder: &Path) {
             copy(&root().join("tests").join(&name), &folder.join("tests").join(&name));
         }
     }
-    let manifest = fs::read_to_string(root().join("Cargo.toml")).expect("this crate has a manifest");
-    fs::write(folder.join("Cargo.toml"), cut_manifest(&manifest, folder)).expect("the copy can be written");
+    let manifest =
+        fs::read_to_string(root().join("Cargo.toml")).expect("this crate has a manifest");
+    fs::write(folder.join("Cargo.toml"), cut_manifest(&manifest, folder))
+        .expect("the copy can be written");
 }
 
 /// Cargo in the prefix. All prefixes share a target folder of their own, so that
@@ -182,19 +209,32 @@ fn cargo(folder: &Path, target: &Path, arguments: &[&str]) -> Result<(), String>
     if output.status.success() {
         return Ok(());
     }
-    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned()
+        + &String::from_utf8_lossy(&output.stderr);
     // Code that only a later stage uses is unused here, and that is fine.
-    let told: Vec<&str> = said.split("\n\n").filter(|part| !part.trim_start().starts_with("warning")).collect();
+    let told: Vec<&str> =
+        said.split("\n\n").filter(|part| !part.trim_start().starts_with("warning")).collect();
     let told = told.join("\n\n");
     let last: Vec<&str> = told.lines().rev().take(80).collect();
-    Err(format!("cargo {} failed\n{}", arguments.join(" "), last.into_iter().rev().collect::<Vec<_>>().join("\n")))
+    Err(format!(
+        "cargo {} failed\n{}",
+        arguments.join(" "),
+        last.into_iter().rev().collect::<Vec<_>>().join("\n")
+    ))
 }
 
 #[test]
 fn every_prefix_of_the_stages_compiles_and_passes_its_tests() {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("the target folder has a parent").join("prefixes");
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR"))
+        .parent()
+        .expect("the target folder has a parent")
+        .join("prefixes");
     let folder: PathBuf = target.join("crate");
-    let most = names(&root().join("src")).iter().filter_map(|n| stage_number(n.strip_suffix(".rs")?)).max().unwrap_or(0);
+    let most = names(&root().join("src"))
+        .iter()
+        .filter_map(|n| stage_number(n.strip_suffix(".rs")?))
+        .max()
+        .unwrap_or(0);
     assert!(most > 0, "there are stages");
     let mut broken = Vec::new();
     for last in 1..=most {
@@ -206,8 +246,9 @@ fn every_prefix_of_the_stages_compiles_and_passes_its_tests() {
         if let Some(test) = tests.iter().find(|name| stage_number(stem(name)) == Some(last)) {
             run.extend(["--test", stem(test)]);
         }
-        let done = cargo(&folder, &target, &["test", "--quiet", "--no-run", "--lib", "--bins", "--tests"])
-            .and_then(|()| cargo(&folder, &target, &run));
+        let done =
+            cargo(&folder, &target, &["test", "--quiet", "--no-run", "--lib", "--bins", "--tests"])
+                .and_then(|()| cargo(&folder, &target, &run));
         match done {
             Ok(()) => println!("stages 1 to {last}: good"),
             Err(why) => {

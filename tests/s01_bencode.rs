@@ -2,18 +2,23 @@
 
 use piecemeal::s01_bencode::forgiving::{PassedOver, decode_first_keys};
 use piecemeal::s01_bencode::limits::{Limits, TORRENT, decode_within};
-use piecemeal::s01_bencode::{Kind, MAX_DEPTH, MAX_ITEMS, Rule, Value, decode, decode_prefix, encode, excerpt, printable};
+use piecemeal::s01_bencode::{
+    Kind, MAX_DEPTH, MAX_ITEMS, Rule, Value, decode, decode_prefix, encode, excerpt, printable,
+};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 /// The kind of a value that must be right.
 fn kind(input: &[u8]) -> Kind<'_> {
-    decode(input).unwrap_or_else(|error| panic!("{:?}: {error}", String::from_utf8_lossy(input))).kind
+    decode(input)
+        .unwrap_or_else(|error| panic!("{:?}: {error}", String::from_utf8_lossy(input)))
+        .kind
 }
 
 /// Offset, path and rule of an input that must be wrong.
 fn broken(input: &[u8]) -> (usize, String, Rule) {
-    let error = decode(input).expect_err(&format!("{:?} was taken", String::from_utf8_lossy(input)));
+    let error =
+        decode(input).expect_err(&format!("{:?} was taken", String::from_utf8_lossy(input)));
     (error.at, error.path, error.rule)
 }
 
@@ -36,7 +41,8 @@ fn the_examples_of_bep_3_are_read() {
 /// The value where a key may repeat, encoded again, and the notes.
 fn first_keys(input: &[u8]) -> (Kind<'_>, Vec<String>) {
     let mut passed_over = PassedOver::default();
-    let value = decode_first_keys(input, TORRENT, &mut passed_over).unwrap_or_else(|error| panic!("{error}"));
+    let value = decode_first_keys(input, TORRENT, &mut passed_over)
+        .unwrap_or_else(|error| panic!("{error}"));
     (value.kind, passed_over.into_notes())
 }
 
@@ -46,23 +52,35 @@ fn of_equal_keys_the_first_counts_where_that_is_asked_for() {
     assert_eq!(first_keys(b"d1:ai1e1:bi2ee"), (kind(b"d1:ai1e1:bi2ee"), vec![]));
     assert_eq!(first_keys(b"d1:ai1e1:ai2ee"), (kind(b"d1:ai1ee"), vec![note("a")]));
     // Wherever they are, however often, and in any order of the keys.
-    assert_eq!(first_keys(b"d1:bi1e1:ai2e1:bi3e1:cle1:bi4ee"), (kind(b"d1:bi1e1:ai2e1:clee"), vec![note("b"), note("b")]));
+    assert_eq!(
+        first_keys(b"d1:bi1e1:ai2e1:bi3e1:cle1:bi4ee"),
+        (kind(b"d1:bi1e1:ai2e1:clee"), vec![note("b"), note("b")])
+    );
     let (nested, notes) = first_keys(b"d1:mld1:xi1e1:xi2eee1:m0:e");
     assert_eq!(notes, [note("m[0].x"), note("m")]);
     let Kind::Dictionary(pairs) = nested else { panic!("{nested:?}") };
-    assert_eq!((pairs.len(), pairs[0].1.list().map(|list| list[0].get("x").and_then(Value::integer))), (1, Some(Some(1))));
+    assert_eq!(
+        (pairs.len(), pairs[0].1.list().map(|list| list[0].get("x").and_then(Value::integer))),
+        (1, Some(Some(1)))
+    );
     // The raw bytes are still those of the input.
     let mut passed_over = PassedOver::default();
-    let raw = decode_first_keys(b"d1:ai1e1:ai2eexyz", TORRENT, &mut passed_over).map(|value| value.raw);
+    let raw =
+        decode_first_keys(b"d1:ai1e1:ai2eexyz", TORRENT, &mut passed_over).map(|value| value.raw);
     assert_eq!(raw, Ok(&b"d1:ai1e1:ai2ee"[..]));
     // Nothing else is passed over, and elsewhere repeated keys are errors.
     for input in [&b"d1:ai1e1:ai02ee"[..], b"d1:a1:x1:a", b"d1:ai1e1:ai2e"] {
         assert!(decode_first_keys(input, TORRENT, &mut passed_over).is_err());
     }
-    assert!(matches!(broken(b"d1:bi1e1:ai2e1:bi3ee"), (13, _, Rule::DuplicateKey { key }) if key == "b"));
+    assert!(
+        matches!(broken(b"d1:bi1e1:ai2e1:bi3ee"), (13, _, Rule::DuplicateKey { key }) if key == "b")
+    );
     let many = ["d".to_owned(), "1:ai1e".repeat(1000), "e".to_owned()].concat();
     let notes = first_keys(many.as_bytes()).1;
-    assert_eq!((notes.len(), notes.last().map(String::as_str)), (9, Some("there are 991 more notes like these")));
+    assert_eq!(
+        (notes.len(), notes.last().map(String::as_str)),
+        (9, Some("there are 991 more notes like these"))
+    );
 }
 
 #[test]
@@ -70,7 +88,10 @@ fn the_smallest_and_the_largest_values_are_read() {
     assert_eq!(kind(b"0:"), Kind::Bytes(b""));
     assert_eq!(kind(b"le"), Kind::List(vec![]));
     assert_eq!(kind(b"de"), Kind::Dictionary(vec![]));
-    assert_eq!(kind(b"d0:0:e"), Kind::Dictionary(vec![(b"", Value { raw: b"0:", kind: Kind::Bytes(b"") })]));
+    assert_eq!(
+        kind(b"d0:0:e"),
+        Kind::Dictionary(vec![(b"", Value { raw: b"0:", kind: Kind::Bytes(b"") })])
+    );
     assert_eq!(kind(b"i9223372036854775807e"), Kind::Integer(i64::MAX));
     assert_eq!(kind(b"i-9223372036854775808e"), Kind::Integer(i64::MIN));
 }
@@ -104,8 +125,16 @@ fn malformed_input_is_refused_at_the_byte_that_breaks_the_rule() {
         (b"i1 e", 0, bad("1 ")),
         (b"i0x1e", 0, bad("0x1")),
         (b"i1.5e", 0, bad("1.5")),
-        (b"i9223372036854775808e", 0, Rule::IntegerTooLarge { found: "9223372036854775808".into() }),
-        (b"i-9223372036854775809e", 0, Rule::IntegerTooLarge { found: "-9223372036854775809".into() }),
+        (
+            b"i9223372036854775808e",
+            0,
+            Rule::IntegerTooLarge { found: "9223372036854775808".into() },
+        ),
+        (
+            b"i-9223372036854775809e",
+            0,
+            Rule::IntegerTooLarge { found: "-9223372036854775809".into() },
+        ),
         (b"01:a", 0, long("01")),
         (b"00:", 0, long("00")),
         (b"1 :a", 0, long("1 ")),
@@ -148,7 +177,13 @@ fn a_value_cut_at_any_length_is_refused() {
 
 #[test]
 fn a_huge_length_is_refused_without_being_believed() {
-    for length in ["2147483648", "4294967296", "9223372036854775807", "18446744073709551615", "18446744073709551616"] {
+    for length in [
+        "2147483648",
+        "4294967296",
+        "9223372036854775807",
+        "18446744073709551615",
+        "18446744073709551616",
+    ] {
         let (at, _, rule) = broken(format!("{length}:abc").as_bytes());
         assert_eq!(at, 0);
         assert!(matches!(rule, Rule::CutShort { left: 3, .. }), "{length}: {rule:?}");
@@ -160,7 +195,9 @@ fn a_huge_length_is_refused_without_being_believed() {
 
 #[test]
 fn lists_and_dictionaries_nest_to_the_limit_and_no_deeper() {
-    let nested = |open: &[u8], inner: &[u8], depth: usize| [&open.repeat(depth)[..], inner, &b"e".repeat(depth)].concat();
+    let nested = |open: &[u8], inner: &[u8], depth: usize| {
+        [&open.repeat(depth)[..], inner, &b"e".repeat(depth)].concat()
+    };
     for (open, inner) in [(&b"l"[..], &b"i1e"[..]), (b"d1:a", b"i1e"), (b"l", b"")] {
         decode(&nested(open, inner, MAX_DEPTH)).expect("the limit itself is allowed");
         let (at, _, rule) = broken(&nested(open, inner, MAX_DEPTH + 1));
@@ -177,7 +214,8 @@ fn a_message_has_closer_limits() {
     let rule = |input: &[u8]| decode_within(input, limits).expect_err("beyond a limit").rule;
     assert_eq!(rule(b"llleee"), Rule::TooDeep { most: 2 });
     assert_eq!(rule(b"li1ei2ei3ei4ee"), Rule::TooManyItems { most: 4 });
-    let first = decode_first_keys(b"d1:ai1e1:ai2e1:ai3e1:ai4ee", limits, &mut PassedOver::default());
+    let first =
+        decode_first_keys(b"d1:ai1e1:ai2e1:ai3e1:ai4ee", limits, &mut PassedOver::default());
     assert_eq!(first.expect_err("repeated keys count").rule, Rule::TooManyItems { most: 4 });
 }
 
@@ -185,7 +223,14 @@ fn a_message_has_closer_limits() {
 fn more_values_than_the_limit_are_refused() {
     let input = [&b"l"[..], &b"0:".repeat(MAX_ITEMS), b"e"].concat();
     // The list itself counts as a value, so its last item is one too many.
-    assert_eq!(broken(&input), (1 + 2 * (MAX_ITEMS - 1), format!("[{}]", MAX_ITEMS - 1), Rule::TooManyItems { most: MAX_ITEMS }));
+    assert_eq!(
+        broken(&input),
+        (
+            1 + 2 * (MAX_ITEMS - 1),
+            format!("[{}]", MAX_ITEMS - 1),
+            Rule::TooManyItems { most: MAX_ITEMS }
+        )
+    );
 }
 
 #[test]
@@ -207,13 +252,17 @@ fn each_value_keeps_the_bytes_it_was_read_from() {
     assert_eq!(top.get("z").map(|value| value.raw), Some(&b"i-7e"[..]));
     let inner = top.get("a").expect("it is there");
     assert_eq!(inner.raw, b"d1:bl1:xee");
-    assert_eq!(inner.get("b").and_then(Value::list).and_then(<[Value]>::first).map(|item| item.raw), Some(&b"1:x"[..]));
+    assert_eq!(
+        inner.get("b").and_then(Value::list).and_then(<[Value]>::first).map(|item| item.raw),
+        Some(&b"1:x"[..])
+    );
 }
 
 #[test]
 fn unsorted_keys_are_read_in_their_order() {
     let value = decode(b"d1:bi1e1:ai2e2:aai3ee").expect("the world has such files");
-    let keys: Vec<&[u8]> = value.dictionary().expect("a dictionary").iter().map(|(key, _)| *key).collect();
+    let keys: Vec<&[u8]> =
+        value.dictionary().expect("a dictionary").iter().map(|(key, _)| *key).collect();
     assert_eq!(keys, [&b"b"[..], b"a", b"aa"]);
 }
 
@@ -232,7 +281,12 @@ fn a_key_that_stands_twice_is_refused_where_it_comes_again() {
     ] {
         let (found_at, found_path, rule) = broken(input);
         assert!(matches!(rule, Rule::DuplicateKey { .. }), "{rule:?}");
-        assert_eq!((found_at, found_path.as_str()), (at, path), "{:?}", String::from_utf8_lossy(input));
+        assert_eq!(
+            (found_at, found_path.as_str()),
+            (at, path),
+            "{:?}",
+            String::from_utf8_lossy(input)
+        );
     }
     decode(b"d1:ad1:ai1eee").expect("one key in two dictionaries is not twice");
 }
@@ -240,13 +294,22 @@ fn a_key_that_stands_twice_is_refused_where_it_comes_again() {
 #[test]
 fn an_error_names_the_byte_the_keys_and_what_was_found() {
     let table: &[(&[u8], &str)] = &[
-        (b"d4:infod4:name40:abcee", "byte 14: at info.name: the string says 40 bytes, only 5 are left"),
+        (
+            b"d4:infod4:name40:abcee",
+            "byte 14: at info.name: the string says 40 bytes, only 5 are left",
+        ),
         (
             b"d5:filesld6:lengthi1eed6:lengthi01eeee",
             "byte 31: at files[1].length: an integer is digits without leading zeros, but found \"01\"",
         ),
-        (b"l4:spami1ex", "byte 10: at [2]: a value was expected (i, l, d or a digit), but found 'x'"),
-        (b"lli1e\x07", "byte 5: at [0][1]: a value was expected (i, l, d or a digit), but found byte 0x07"),
+        (
+            b"l4:spami1ex",
+            "byte 10: at [2]: a value was expected (i, l, d or a digit), but found 'x'",
+        ),
+        (
+            b"lli1e\x07",
+            "byte 5: at [0][1]: a value was expected (i, l, d or a digit), but found byte 0x07",
+        ),
         (b"i1e:", "byte 3: the value ends here, but 1 more bytes follow"),
     ];
     for (input, expected) in table {
@@ -273,7 +336,9 @@ fn a_value_of_another_type_is_none() {
     let bytes = decode(b"1:1").expect("it is right");
     assert!(bytes.integer().is_none() && bytes.unsigned().is_none() && bytes.get("1").is_none());
     assert!(decode(b"d1:ai1ee").expect("it is right").get("b").is_none());
-    let names: Vec<_> = [&b"i1e"[..], b"0:", b"le", b"de"].map(|input| decode(input).map(|value| value.type_name())).into();
+    let names: Vec<_> = [&b"i1e"[..], b"0:", b"le", b"de"]
+        .map(|input| decode(input).map(|value| value.type_name()))
+        .into();
     assert_eq!(names, [Ok("an integer"), Ok("a byte string"), Ok("a list"), Ok("a dictionary")]);
 }
 
@@ -293,7 +358,14 @@ fn values_are_written_as_bep_3_writes_them() {
 #[test]
 fn dictionaries_are_written_with_their_keys_sorted_as_bytes() {
     let one = || encode::integer(1);
-    let written = encode::dictionary([("b", one()), ("é", one()), ("aa", one()), ("B", one()), ("a", one()), ("", one())]);
+    let written = encode::dictionary([
+        ("b", one()),
+        ("é", one()),
+        ("aa", one()),
+        ("B", one()),
+        ("a", one()),
+        ("", one()),
+    ]);
     assert_eq!(written, "d0:i1e1:Bi1e1:ai1e2:aai1e1:bi1e2:éi1ee".as_bytes());
 }
 

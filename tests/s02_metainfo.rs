@@ -29,7 +29,14 @@ fn entry(path: &[&[u8]]) -> Vec<u8> {
 /// An info dictionary with these entries, in a single piece.
 fn folder(entries: &[Vec<u8>]) -> Vec<u8> {
     let hash = if entries.is_empty() { &b"0:"[..] } else { b"20:aaaaaaaaaaaaaaaaaaaa" };
-    [b"d5:filesl", &entries.concat()[..], b"e4:name1:n12:piece lengthi268435456e6:pieces", hash, b"e"].concat()
+    [
+        b"d5:filesl",
+        &entries.concat()[..],
+        b"e4:name1:n12:piece lengthi268435456e6:pieces",
+        hash,
+        b"e",
+    ]
+    .concat()
 }
 
 /// The paths of a torrent, each as one string with `/` in between.
@@ -54,7 +61,8 @@ fn sample() -> Vec<u8> {
     let hashes = "e876f67a2a8886e8f36b136726c30fa29703022d6e2275e604a0766656736e81ff10b55204ad8d35\
                   f00d937a0213df1982bc8d097227ad9e909acc17";
     let hashes = hex::decode(hashes).expect("it is hex");
-    [b"d6:lengthi92063e4:name10:sample.txt12:piece lengthi32768e6:pieces60:", &hashes[..], b"e"].concat()
+    [b"d6:lengthi92063e4:name10:sample.txt12:piece lengthi32768e6:pieces60:", &hashes[..], b"e"]
+        .concat()
 }
 
 const TINY: &[u8] = b"d6:lengthi3e4:name1:a12:piece lengthi16384e6:pieces20:aaaaaaaaaaaaaaaaaaaae";
@@ -65,8 +73,14 @@ fn the_sample_torrent_of_the_course_has_its_known_info_hash() {
         [b"d8:announce55:http://bittorrent-test-tracker.codecrafters.io/announce10:created by4:test4:info", &sample()[..], b"e"];
     let torrent = Metainfo::from_bytes(&file.concat()).expect("it is a torrent");
     assert_eq!(torrent.info.info_hash.to_string(), "d69f91e6b2ae4c542468d1073a71d4ea13879a7f");
-    assert_eq!(torrent.trackers().collect::<Vec<_>>(), ["http://bittorrent-test-tracker.codecrafters.io/announce"]);
-    assert_eq!((torrent.info.name.as_str(), torrent.info.length, torrent.info.piece_length), ("sample.txt", 92063, 32768));
+    assert_eq!(
+        torrent.trackers().collect::<Vec<_>>(),
+        ["http://bittorrent-test-tracker.codecrafters.io/announce"]
+    );
+    assert_eq!(
+        (torrent.info.name.as_str(), torrent.info.length, torrent.info.piece_length),
+        ("sample.txt", 92063, 32768)
+    );
     assert_eq!(torrent.created_by.as_deref(), Some("test"));
     assert!(!torrent.info.multi_file && !torrent.info.private);
     assert_eq!(torrent.info.files.len(), 1);
@@ -76,7 +90,8 @@ fn the_sample_torrent_of_the_course_has_its_known_info_hash() {
 #[test]
 fn only_pieces_have_hashes() {
     let info = Info::from_bytes(&sample()).expect("it is right");
-    let hashes: Vec<String> = info.pieces().map(|piece| hex::encode(info.piece_hash(piece))).collect();
+    let hashes: Vec<String> =
+        info.pieces().map(|piece| hex::encode(info.piece_hash(piece))).collect();
     assert_eq!(hashes[0], "e876f67a2a8886e8f36b136726c30fa29703022d");
     assert_eq!(hashes[1], "6e2275e604a0766656736e81ff10b55204ad8d35");
     assert_eq!(hashes[2], "f00d937a0213df1982bc8d097227ad9e909acc17");
@@ -100,14 +115,16 @@ fn unknown_keys_and_odd_order_stay_in_the_info_hash() {
     for (info, hash) in table {
         let read = Info::from_bytes(info).expect("all of them are right");
         assert_eq!((read.info_hash.to_string().as_str(), &read.raw[..]), (hash, info));
-        let torrent = Metainfo::from_bytes(&[b"d4:info", info, b"3:zzzi1ee"].concat()).expect("all of them are right");
+        let torrent = Metainfo::from_bytes(&[b"d4:info", info, b"3:zzzi1ee"].concat())
+            .expect("all of them are right");
         assert_eq!(torrent.info, read);
     }
 }
 
 #[test]
 fn length_is_read_from_inside_info_not_from_the_top_of_the_file() {
-    let torrent = Metainfo::from_bytes(&[b"d4:info", TINY, b"6:lengthi99ee"].concat()).expect("it is right");
+    let torrent =
+        Metainfo::from_bytes(&[b"d4:info", TINY, b"6:lengthi99ee"].concat()).expect("it is right");
     assert_eq!(torrent.info.length, 3);
 }
 
@@ -116,8 +133,19 @@ fn files_is_a_list_of_dictionaries() {
     let info = b"d5:filesld6:lengthi5e4:pathl3:doc5:a.txteed6:lengthi0e4:pathl5:emptyeed6:lengthi3e4:pathl3:doc1:beee\
                  4:name3:top12:piece lengthi4e6:pieces40:aaaaaaaaaaaaaaaaaaaabbbbbbbbbbbbbbbbbbbb7:privatei1ee";
     let info = Info::from_bytes(info).expect("it is right");
-    let files: Vec<_> = info.files.iter().map(|file| (file.path.to_str(), file.offset, file.length, file.padding)).collect();
-    assert_eq!(files, [(Some("doc/a.txt"), 0, 5, false), (Some("empty"), 5, 0, false), (Some("doc/b"), 5, 3, false)]);
+    let files: Vec<_> = info
+        .files
+        .iter()
+        .map(|file| (file.path.to_str(), file.offset, file.length, file.padding))
+        .collect();
+    assert_eq!(
+        files,
+        [
+            (Some("doc/a.txt"), 0, 5, false),
+            (Some("empty"), 5, 0, false),
+            (Some("doc/b"), 5, 3, false)
+        ]
+    );
     assert!(info.multi_file && info.private);
     assert_eq!((info.name.as_str(), info.length, info.piece_count()), ("top", 8, 2));
     let dictionary = b"d5:filesd6:lengthi5e4:pathl1:aee4:name1:n12:piece lengthi16384e6:pieces0:e";
@@ -127,15 +155,25 @@ fn files_is_a_list_of_dictionaries() {
 #[test]
 fn a_length_that_is_a_multiple_of_the_piece_length_has_no_piece_too_many() {
     let info = |length: u64, hashes: usize| {
-        let head = format!("d6:lengthi{length}e4:name1:a12:piece lengthi4e6:pieces{}:", hashes * 20);
+        let head =
+            format!("d6:lengthi{length}e4:name1:a12:piece lengthi4e6:pieces{}:", hashes * 20);
         Info::from_bytes(&[head.as_bytes(), &vec![b'h'; hashes * 20], b"e"].concat())
     };
-    for (length, sizes) in [(0, &[][..]), (1, &[1]), (4, &[4]), (5, &[4, 1]), (8, &[4, 4]), (9, &[4, 4, 1])] {
+    for (length, sizes) in
+        [(0, &[][..]), (1, &[1]), (4, &[4]), (5, &[4, 1]), (8, &[4, 4]), (9, &[4, 4, 1])]
+    {
         let info = info(length, sizes.len()).expect("it is right");
-        assert_eq!(info.pieces().map(|piece| info.piece_size(piece)).collect::<Vec<_>>(), sizes, "{length} bytes");
+        assert_eq!(
+            info.pieces().map(|piece| info.piece_size(piece)).collect::<Vec<_>>(),
+            sizes,
+            "{length} bytes"
+        );
         assert!(info.piece(sizes.len() as u32).is_none() && info.piece(u32::MAX).is_none());
     }
-    assert_eq!(info(8, 3).expect_err("one too many").to_string(), "info.pieces must be 40 bytes for 2 pieces, but is 60 bytes");
+    assert_eq!(
+        info(8, 3).expect_err("one too many").to_string(),
+        "info.pieces must be 40 bytes for 2 pieces, but is 60 bytes"
+    );
     assert!(info(9, 2).is_err());
 }
 
@@ -148,7 +186,10 @@ fn tracker_urls_come_in_tiers() {
     assert_eq!(tiers(""), Vec::<Vec<String>>::new());
     assert_eq!(tiers("8:announce5:x://a"), [["x://a"]]);
     assert_eq!(tiers("8:announcei1e"), Vec::<Vec<String>>::new());
-    assert_eq!(tiers("8:announce5:x://a13:announce-listll5:x://b5:x://cel5:x://dee"), [&["x://b", "x://c"][..], &["x://d"]]);
+    assert_eq!(
+        tiers("8:announce5:x://a13:announce-listll5:x://b5:x://cel5:x://dee"),
+        [&["x://b", "x://c"][..], &["x://d"]]
+    );
     assert_eq!(tiers("8:announce5:x://a13:announce-listle"), [["x://a"]]);
     assert_eq!(tiers("8:announce5:x://a13:announce-listllee"), [["x://a"]]);
     assert_eq!(tiers("8:announce5:x://a13:announce-list1:x"), [["x://a"]]);
@@ -158,12 +199,17 @@ fn tracker_urls_come_in_tiers() {
 
 #[test]
 fn what_the_maker_says_of_the_torrent_is_kept() {
-    let file = [b"d7:comment2:hi10:created by3:me 13:creation datei1700000000e4:info", TINY, b"e"].concat();
+    let file = [b"d7:comment2:hi10:created by3:me 13:creation datei1700000000e4:info", TINY, b"e"]
+        .concat();
     let torrent = Metainfo::from_bytes(&file).expect("it is right");
-    assert_eq!((torrent.comment.as_deref(), torrent.created_by.as_deref()), (Some("hi"), Some("me ")));
+    assert_eq!(
+        (torrent.comment.as_deref(), torrent.created_by.as_deref()),
+        (Some("hi"), Some("me "))
+    );
     assert_eq!(torrent.creation_date, Some(1_700_000_000));
     let file = [b"d7:commenti1e10:created byle13:creation datei-1e4:info", TINY, b"e"].concat();
-    let torrent = Metainfo::from_bytes(&file).expect("a broken comment is no reason to refuse a torrent");
+    let torrent =
+        Metainfo::from_bytes(&file).expect("a broken comment is no reason to refuse a torrent");
     assert_eq!((torrent.comment, torrent.created_by, torrent.creation_date), (None, None, None));
 }
 
@@ -173,41 +219,81 @@ fn missing_and_broken_keys_are_named_with_what_was_expected_and_found() {
     let hashes = "6:pieces20:aaaaaaaaaaaaaaaaaaaae";
     let rest = format!("4:name1:a12:piece lengthi4e{hashes}");
     let table = [
-        ("d6:lengthi3e12:piece lengthi4e#", "the key info.name is missing; it must be a byte string"),
+        (
+            "d6:lengthi3e12:piece lengthi4e#",
+            "the key info.name is missing; it must be a byte string",
+        ),
         ("d6:lengthi3e4:namei1e12:piece lengthi4e#", "info.name must be a byte string, but is 1"),
-        ("d6:lengthi3e4:name1:a#", "the key info.piece length is missing; it must be a positive integer"),
-        ("d6:lengthi3e4:name1:a12:piece lengthi0e#", "info.piece length must be 1 to 536870912, but is 0"),
-        ("d6:lengthi3e4:name1:a12:piece lengthi-1e#", "info.piece length must be a positive integer, but is -1"),
-        ("d4:name1:a12:piece lengthi536870913e#", "info.piece length must be 1 to 536870912, but is 536870913"),
-        ("d4:name1:a12:piece lengthi4ee", "the key info.pieces is missing; it must be a byte string"),
+        (
+            "d6:lengthi3e4:name1:a#",
+            "the key info.piece length is missing; it must be a positive integer",
+        ),
+        (
+            "d6:lengthi3e4:name1:a12:piece lengthi0e#",
+            "info.piece length must be 1 to 536870912, but is 0",
+        ),
+        (
+            "d6:lengthi3e4:name1:a12:piece lengthi-1e#",
+            "info.piece length must be a positive integer, but is -1",
+        ),
+        (
+            "d4:name1:a12:piece lengthi536870913e#",
+            "info.piece length must be 1 to 536870912, but is 536870913",
+        ),
+        (
+            "d4:name1:a12:piece lengthi4ee",
+            "the key info.pieces is missing; it must be a byte string",
+        ),
         ("d4:name1:a12:piece lengthi4e6:piecesi1ee", "info.pieces must be a byte string, but is 1"),
         ("d@", "the key info.length is missing; it must be an integer, 0 or more"),
         ("d6:lengthi-3e@", "info.length must be an integer, 0 or more, but is -3"),
         ("d6:lengthi5e@", "info.pieces must be 40 bytes for 2 pieces, but is 20 bytes"),
         ("d6:lengthi8388609e@", "info.pieces must be at most 2097152 pieces, but is 2097153"),
-        ("d6:lengthi9223372036854775807e@", "info.pieces must be at most 2097152 pieces, but is 2305843009213693952"),
+        (
+            "d6:lengthi9223372036854775807e@",
+            "info.pieces must be at most 2097152 pieces, but is 2305843009213693952",
+        ),
         ("d5:filesi1e@", "info.files must be a list, but is 1"),
-        ("d5:filesli1ee@", "the key info.files[0].length is missing; it must be an integer, 0 or more"),
-        ("d5:filesld6:lengthi1eee@", "the key info.files[0].path is missing; it must be a list of byte strings"),
-        ("d5:filesld6:lengthi1e4:path1:aee@", "info.files[0].path must be a list of byte strings, but is a byte string"),
-        ("d5:filesld6:lengthi1e4:pathli1eeee@", "info.files[0].path must be a list of byte strings, but is a list"),
+        (
+            "d5:filesli1ee@",
+            "the key info.files[0].length is missing; it must be an integer, 0 or more",
+        ),
+        (
+            "d5:filesld6:lengthi1eee@",
+            "the key info.files[0].path is missing; it must be a list of byte strings",
+        ),
+        (
+            "d5:filesld6:lengthi1e4:path1:aee@",
+            "info.files[0].path must be a list of byte strings, but is a byte string",
+        ),
+        (
+            "d5:filesld6:lengthi1e4:pathli1eeee@",
+            "info.files[0].path must be a list of byte strings, but is a list",
+        ),
     ];
     for (info, expected) in table {
-        assert_eq!(refusal(info.replace('@', &rest).replace('#', hashes).as_bytes()), expected, "{info}");
+        assert_eq!(
+            refusal(info.replace('@', &rest).replace('#', hashes).as_bytes()),
+            expected,
+            "{info}"
+        );
     }
     let top = |file: &[u8]| Metainfo::from_bytes(file).expect_err("it is no torrent").to_string();
     assert_eq!(top(b"de"), "the key info is missing; it must be a dictionary");
     assert_eq!(top(b"le"), "the file must be a dictionary, but is a list");
     assert_eq!(top(b"d4:info1:xe"), "info must be a dictionary, but is a byte string");
     let huge = "d6:lengthi9223372036854775807e4:pathl1:";
-    let huge = format!("d5:filesl{huge}aee{huge}bee{huge}ceee4:name1:n12:piece lengthi4e6:pieces0:e");
+    let huge =
+        format!("d5:filesl{huge}aee{huge}bee{huge}ceee4:name1:n12:piece lengthi4e6:pieces0:e");
     assert_eq!(refusal(huge.as_bytes()), "info.files[2] must be a total below 2^64, but is more");
 }
 
 #[test]
 fn a_torrent_cut_at_any_length_is_refused() {
     let file = [b"d4:info", &sample()[..], b"e"].concat();
-    (0..file.len()).for_each(|length| drop(Metainfo::from_bytes(&file[..length]).expect_err("a part is not the whole")));
+    (0..file.len()).for_each(|length| {
+        drop(Metainfo::from_bytes(&file[..length]).expect_err("a part is not the whole"))
+    });
 }
 
 #[test]
@@ -220,9 +306,13 @@ fn a_hybrid_torrent_is_read_as_version_1() {
 
 #[test]
 fn a_torrent_of_version_2_alone_is_refused_as_such() {
-    let info = b"d9:file treed1:ad0:d6:lengthi3eeee12:meta versioni2e4:name1:a12:piece lengthi16384ee";
+    let info =
+        b"d9:file treed1:ad0:d6:lengthi3eeee12:meta versioni2e4:name1:a12:piece lengthi16384ee";
     assert!(matches!(Info::from_bytes(info), Err(MetainfoError::VersionTwo)));
-    assert!(matches!(Metainfo::from_bytes(&[b"d4:info", &info[..], b"e"].concat()), Err(MetainfoError::VersionTwo)));
+    assert!(matches!(
+        Metainfo::from_bytes(&[b"d4:info", &info[..], b"e"].concat()),
+        Err(MetainfoError::VersionTwo)
+    ));
 }
 
 #[test]
@@ -282,10 +372,18 @@ fn hostile_names_are_mended_or_refused() {
 
 #[test]
 fn a_hostile_name_of_the_whole_is_mended_or_refused() {
-    for (name, expected) in
-        [("a/b", Some("a_b")), ("/tmp", Some("_tmp")), ("..", None), (".", None), ("", None), ("\u{1b}c", Some("_c"))]
-    {
-        let head = format!("4:name{}:{name}12:piece lengthi16384e6:pieces20:aaaaaaaaaaaaaaaaaaaae", name.len());
+    for (name, expected) in [
+        ("a/b", Some("a_b")),
+        ("/tmp", Some("_tmp")),
+        ("..", None),
+        (".", None),
+        ("", None),
+        ("\u{1b}c", Some("_c")),
+    ] {
+        let head = format!(
+            "4:name{}:{name}12:piece lengthi16384e6:pieces20:aaaaaaaaaaaaaaaaaaaae",
+            name.len()
+        );
         let single = Info::from_bytes(format!("d6:lengthi3e{head}").as_bytes());
         let many = Info::from_bytes(format!("d5:filesld6:lengthi3e4:pathl1:feee{head}").as_bytes());
         assert_eq!(many.ok().map(|info| info.name).as_deref(), expected);
@@ -295,7 +393,9 @@ fn a_hostile_name_of_the_whole_is_mended_or_refused() {
 
 #[test]
 fn an_error_about_a_name_does_not_obey_its_escape_sequences() {
-    let error = paths(&[entry(&[b"\x1b[31m"]), entry(&[b"\x1b[31m", b"a"])]).expect_err("a folder is needed").to_string();
+    let error = paths(&[entry(&[b"\x1b[31m"]), entry(&[b"\x1b[31m", b"a"])])
+        .expect_err("a folder is needed")
+        .to_string();
     assert!(!error.contains('\x1b') && error.contains("u{1b}"), "{error}");
 }
 
@@ -306,7 +406,10 @@ fn names_that_collide_after_mending_are_numbered() {
         (&[&[b"a/b"], &[b"a_b"], &[b"a\\b"]], &["a_b", "a_b.1", "a_b.2"]),
         (&[&[b"a_b.1"], &[b"a/b"], &[b"a_b"]], &["a_b.1", "a_b", "a_b.2"]),
         (&[&[b"a/b"], &[b"a_b"], &[b"a_b.1"]], &["a_b", "a_b.1", "a_b.1.1"]),
-        (&[&[b"x/", b"1"], &[b"x_", b"1"], &[b"x/", b"2"], &[b"x_", b"2"]], &["x_/1", "x_.1/1", "x_/2", "x_.1/2"]),
+        (
+            &[&[b"x/", b"1"], &[b"x_", b"1"], &[b"x/", b"2"], &[b"x_", b"2"]],
+            &["x_/1", "x_.1/1", "x_/2", "x_.1/2"],
+        ),
         (&[&[b"d/", b"f"], &[b"d_"]], &["d_/f", "d_.1"]),
         (&[&[b"a", b"b/"], &[b"c", b"b_"]], &["a/b_", "c/b_"]),
         (&[&[b"A"], &[b"a"]], &["A", "a"]),
@@ -315,7 +418,10 @@ fn names_that_collide_after_mending_are_numbered() {
         (&[&[b"a.tar.gz"], &[b"a.tar.gz"]], &["a.tar.gz", "a.tar.1.gz"]),
         (&[&[b".profile"], &[b".profile"]], &[".profile", ".profile.1"]),
         (&[&[b"a. b"], &[b"a. b"], &[b"c."], &[b"c."]], &["a. b", "a. b.1", "c.", "c..1"]),
-        (&[&[b"a.seventeen-letters"], &[b"a.seventeen-letters"]], &["a.seventeen-letters", "a.seventeen-letters.1"]),
+        (
+            &[&[b"a.seventeen-letters"], &[b"a.seventeen-letters"]],
+            &["a.seventeen-letters", "a.seventeen-letters.1"],
+        ),
         // Two entries with one path are two files.
         (&[&[b"a"], &[b"a"], &[b"a"]], &["a", "a.1", "a.2"]),
         (&[&[b"d", b"b.iso"], &[b"c"], &[b"d", b"b.iso"]], &["d/b.iso", "c", "d/b.1.iso"]),
@@ -334,7 +440,8 @@ fn names_that_collide_after_mending_are_numbered() {
 #[test]
 fn an_overlong_name_keeps_a_short_extension() {
     let long = |stem: &str, extension: &str| {
-        let paths = paths(&[entry(&[(stem.repeat(300) + extension).as_bytes()])]).expect("it can be mended");
+        let paths = paths(&[entry(&[(stem.repeat(300) + extension).as_bytes()])])
+            .expect("it can be mended");
         paths.into_iter().next().expect("there is one")
     };
     assert_eq!(long("x", ".mkv"), "x".repeat(251) + ".mkv");
@@ -354,8 +461,10 @@ fn an_overlong_name_keeps_a_short_extension() {
 #[test]
 fn a_second_file_of_one_path_is_told_of() {
     let info =
-        Info::from_bytes(&folder(&[entry(&[b"d", b"\x1ba.txt"]), entry(&[b"d", b"\x1ba.txt"])])).expect("it can be mended");
-    let note = "info.files[1].path is also the path of an earlier file; this one becomes d/_a.1.txt";
+        Info::from_bytes(&folder(&[entry(&[b"d", b"\x1ba.txt"]), entry(&[b"d", b"\x1ba.txt"])]))
+            .expect("it can be mended");
+    let note =
+        "info.files[1].path is also the path of an earlier file; this one becomes d/_a.1.txt";
     assert_eq!((info.length, info.passed_over), (2, vec![note.to_owned()]));
 }
 
@@ -364,7 +473,10 @@ fn a_file_without_a_name_needs_none_if_it_has_no_bytes() {
     for path in ["le", "l0:e", "l0:0:e"] {
         let nameless = format!("d6:lengthi0e4:path{path}e").into_bytes();
         let info = Info::from_bytes(&folder(&[entry(&[b"a"]), nameless])).expect("nothing is lost");
-        assert_eq!(info.passed_over, ["info.files[1].path is empty, and so is the file; it is passed over"]);
+        assert_eq!(
+            info.passed_over,
+            ["info.files[1].path is empty, and so is the file; it is passed over"]
+        );
         assert!(info.files[1].padding && info.files[1].path.as_os_str().is_empty());
     }
 }
@@ -372,9 +484,14 @@ fn a_file_without_a_name_needs_none_if_it_has_no_bytes() {
 #[test]
 fn a_torrent_is_one_file_or_several_and_not_both() {
     let head = "4:name1:a12:piece lengthi4e6:pieces20:aaaaaaaaaaaaaaaaaaaae";
-    for (files, found) in [("ld6:lengthi3e4:pathl1:feee", "a list"), ("le", "a list"), ("i1e", "an integer")] {
+    for (files, found) in
+        [("ld6:lengthi3e4:pathl1:feee", "a list"), ("le", "a list"), ("i1e", "an integer")]
+    {
         let both = refusal(format!("d5:files{files}6:lengthi3e{head}").as_bytes());
-        assert_eq!(both, format!("info.files must be left out where info.length is (BEP 3), but is {found}"));
+        assert_eq!(
+            both,
+            format!("info.files must be left out where info.length is (BEP 3), but is {found}")
+        );
     }
 }
 
@@ -383,9 +500,14 @@ fn an_unknown_meta_version_is_a_newer_format() {
     let pieces = "6:pieces20:aaaaaaaaaaaaaaaaaaaa";
     for version in ["-1", "0", "1", "3", "9223372036854775807"] {
         for pieces in ["", pieces] {
-            let info = format!("d6:lengthi3e12:meta versioni{version}e4:name1:a12:piece lengthi16384e{pieces}e");
+            let info = format!(
+                "d6:lengthi3e12:meta versioni{version}e4:name1:a12:piece lengthi16384e{pieces}e"
+            );
             let expected = "but only 2 is known (BEP 52): the torrent is of a newer format";
-            assert_eq!(refusal(info.as_bytes()), format!("info.meta version is {version}, {expected}"));
+            assert_eq!(
+                refusal(info.as_bytes()),
+                format!("info.meta version is {version}, {expected}")
+            );
         }
     }
     // The version comes before everything else: we may not know any other key.
@@ -394,7 +516,11 @@ fn an_unknown_meta_version_is_a_newer_format() {
 
 #[test]
 fn a_file_in_place_of_a_folder_is_refused() {
-    let table: &[&[&[&[u8]]]] = &[&[&[b"a"], &[b"a", b"b"]], &[&[b"a", b"b"], &[b"a"]], &[&[b"a", b"b", b"c"], &[b"a", b"b"]]];
+    let table: &[&[&[&[u8]]]] = &[
+        &[&[b"a"], &[b"a", b"b"]],
+        &[&[b"a", b"b"], &[b"a"]],
+        &[&[b"a", b"b", b"c"], &[b"a", b"b"]],
+    ];
     for files in table {
         let entries: Vec<Vec<u8>> = files.iter().map(|path| entry(path)).collect();
         let error = paths(&entries).expect_err("it cannot be meant well");
@@ -405,7 +531,9 @@ fn a_file_in_place_of_a_folder_is_refused() {
 #[test]
 fn two_hundred_thousand_colliding_names_take_no_longer_than_others() {
     // All of them are "__________________" after the repair.
-    let name = |n: u32| std::array::from_fn::<u8, 18, _>(|bit| if n >> bit & 1 == 0 { b'/' } else { b'\\' });
+    let name = |n: u32| {
+        std::array::from_fn::<u8, 18, _>(|bit| if n >> bit & 1 == 0 { b'/' } else { b'\\' })
+    };
     let entries: Vec<Vec<u8>> = (0..200_000).map(|n| entry(&[&name(n)])).collect();
     let files = within(40, move || paths(&entries).expect("names can be mended"));
     assert_eq!(files.last().map(String::as_str), Some("__________________.199999"));
@@ -416,7 +544,9 @@ fn long_names_that_differ_only_where_a_suffix_goes_take_no_longer_than_others() 
     // 10,000 pairs. Each pair is cut to one name of 255 bytes; the pairs' names
     // differ in the last four bytes only, which is where the number must go.
     let name = |n: u32, tail: char| format!("{}{n:04}{tail}", "x".repeat(251));
-    let entries: Vec<Vec<u8>> = (0..10_000).flat_map(|n| ['1', '2'].map(|tail| entry(&[name(n, tail).as_bytes()]))).collect();
+    let entries: Vec<Vec<u8>> = (0..10_000)
+        .flat_map(|n| ['1', '2'].map(|tail| entry(&[name(n, tail).as_bytes()])))
+        .collect();
     let files = within(40, move || paths(&entries).expect("names can be mended"));
     assert_eq!(files.into_iter().collect::<HashSet<String>>().len(), 20_000);
 }
@@ -430,7 +560,11 @@ fn padding_files_count_as_bytes_but_have_no_path() {
          4:name1:n12:piece lengthi16e6:pieces20:aaaaaaaaaaaaaaaaaaaae"
     );
     let info = Info::from_bytes(info.as_bytes()).expect("padding may repeat a path, or have none");
-    let files: Vec<_> = info.files.iter().map(|file| (file.path.to_str(), file.offset, file.length, file.padding)).collect();
+    let files: Vec<_> = info
+        .files
+        .iter()
+        .map(|file| (file.path.to_str(), file.offset, file.length, file.padding))
+        .collect();
     let padding = |offset, length| (Some(""), offset, length, true);
     let expected = [
         (Some("a"), 0, 1, false),
@@ -452,7 +586,12 @@ fn check(info: &Info) {
         end += file.length;
         if !file.padding {
             assert!(file.path.components().count() > 0);
-            assert!(file.path.components().all(|part| matches!(part, Component::Normal(name) if name.len() <= 255)), "{file:?}");
+            assert!(
+                file.path
+                    .components()
+                    .all(|part| matches!(part, Component::Normal(name) if name.len() <= 255)),
+                "{file:?}"
+            );
             assert!(files.insert(file.path.clone()), "{file:?} is there twice");
             folders.extend(file.path.ancestors().skip(1).map(PathBuf::from));
         }
@@ -465,12 +604,29 @@ fn check(info: &Info) {
 
 #[test]
 fn whatever_the_names_no_two_files_share_a_path() {
-    let names: [&[u8]; 13] =
-        [b"a", "a\u{200b}".as_bytes(), b"a/", b"a_", b"a\\", b"a.1", b"a_.1", b"a_.1.1", b"b", b"\x01", b"_", b"\xff", b"\xfe"];
+    let names: [&[u8]; 13] = [
+        b"a",
+        "a\u{200b}".as_bytes(),
+        b"a/",
+        b"a_",
+        b"a\\",
+        b"a.1",
+        b"a_.1",
+        b"a_.1.1",
+        b"b",
+        b"\x01",
+        b"_",
+        b"\xff",
+        b"\xfe",
+    ];
     let mut random = StdRng::seed_from_u64(2);
     for _ in 0..4_000 {
         let entries: Vec<Vec<u8>> = (0..random.random_range(1..12))
-            .map(|_| (0..random.random_range(1..4)).map(|_| names[random.random_range(0..names.len())]).collect::<Vec<_>>())
+            .map(|_| {
+                (0..random.random_range(1..4))
+                    .map(|_| names[random.random_range(0..names.len())])
+                    .collect::<Vec<_>>()
+            })
             .map(|path| entry(&path))
             .collect();
         if let Ok(info) = Info::from_bytes(&folder(&entries)) {
@@ -483,7 +639,8 @@ fn whatever_the_names_no_two_files_share_a_path() {
 #[test]
 fn mutilated_torrents_are_refused_or_read_but_never_panic() {
     let entries: [&[&[u8]]; 4] = [&[b"a", b"b"], &[b"c/"], &[b"a", b"d"], &[b"ee"]];
-    let seeds = [folder(&entries.map(entry)), sample()].map(|info| [b"d8:announce5:x://a4:info", &info[..], b"e"].concat());
+    let seeds = [folder(&entries.map(entry)), sample()]
+        .map(|info| [b"d8:announce5:x://a4:info", &info[..], b"e"].concat());
     let mut random = StdRng::seed_from_u64(3);
     for round in 0..10_000 {
         let mut file = seeds[round % 2].clone();

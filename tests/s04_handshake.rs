@@ -16,7 +16,8 @@ use piecemeal::s04_handshake::transport::{Dial, Tcp, Transport, over_tcp, pair};
 use piecemeal::s04_handshake::{Handshake, HandshakeError, exchange};
 
 /// BEP 3's handshake: 19, the name, 8 reserved bytes, the info hash, the peer id.
-const THEIRS: &[u8; 68] = b"\x13BitTorrent protocol\0\0\0\0\0\x10\0\x05aaaaaaaaaaaaaaaaaaaa-TR4060-bbbbbbbbbbbb";
+const THEIRS: &[u8; 68] =
+    b"\x13BitTorrent protocol\0\0\0\0\0\x10\0\x05aaaaaaaaaaaaaaaaaaaa-TR4060-bbbbbbbbbbbb";
 
 fn ours() -> Handshake {
     Handshake::new(InfoHash(*b"aaaaaaaaaaaaaaaaaaaa"), PeerId(*b"-PM0001-cccccccccccc"))
@@ -73,9 +74,15 @@ impl Write for Script {
 
 #[test]
 fn a_handshake_is_68_bytes_the_reserved_ones_included() {
-    assert_eq!(&ours().encode()[..], b"\x13BitTorrent protocol\0\0\0\0\0\0\0\0aaaaaaaaaaaaaaaaaaaa-PM0001-cccccccccccc");
+    assert_eq!(
+        &ours().encode()[..],
+        b"\x13BitTorrent protocol\0\0\0\0\0\0\0\0aaaaaaaaaaaaaaaaaaaa-PM0001-cccccccccccc"
+    );
     let theirs = Handshake::read_from(&mut &THEIRS[..]).expect("it is right");
-    assert_eq!((theirs.reserved, theirs.info_hash.0), ([0, 0, 0, 0, 0, 0x10, 0, 5], *b"aaaaaaaaaaaaaaaaaaaa"));
+    assert_eq!(
+        (theirs.reserved, theirs.info_hash.0),
+        ([0, 0, 0, 0, 0, 0x10, 0, 5], *b"aaaaaaaaaaaaaaaaaaaa")
+    );
     assert_eq!(theirs.peer_id.0, *b"-TR4060-bbbbbbbbbbbb");
 }
 
@@ -95,7 +102,10 @@ fn our_handshake_is_sent_before_theirs_is_read_and_nothing_is_read_behind_it() {
         let mut stream = Script::new(&[&THEIRS[..], b"\0\0\0\x02\x05\xff"].concat(), at_a_time);
         let theirs = exchange(&mut stream, &ours()).expect("it is the same torrent");
         assert_eq!(theirs.peer_id.0, *b"-TR4060-bbbbbbbbbbbb");
-        assert_eq!(stream.told, b"\x13BitTorrent protocol\0\0\0\0\0\0\0\0aaaaaaaaaaaaaaaaaaaa-PM0001-cccccccccccc");
+        assert_eq!(
+            stream.told,
+            b"\x13BitTorrent protocol\0\0\0\0\0\0\0\0aaaaaaaaaaaaaaaaaaaa-PM0001-cccccccccccc"
+        );
         assert_eq!(stream.says.position(), 68);
     }
 }
@@ -120,7 +130,9 @@ fn another_protocol_is_recognised_by_its_first_20_bytes() {
     ];
     for first in table {
         match exchange(&mut Script::new(first, 500), &ours()) {
-            Err(error @ HandshakeError::OtherProtocol { .. }) => assert!(!error.to_string().chars().any(char::is_control)),
+            Err(error @ HandshakeError::OtherProtocol { .. }) => {
+                assert!(!error.to_string().chars().any(char::is_control))
+            }
             other => panic!("{other:?}"),
         }
     }
@@ -143,7 +155,11 @@ fn an_info_hash_that_ends_in_zeros_or_spaces_is_still_the_same_torrent() {
     for hash in [b"aaaaaaaaaaaaaaaaaa\0\0", b"aaaaaaaaaaaaaaaaa  \n", b"                    "] {
         let mut theirs = *THEIRS;
         theirs[28..48].copy_from_slice(hash);
-        exchange(&mut Script::new(&theirs, 500), &Handshake { info_hash: InfoHash(*hash), ..ours() }).expect("it is the same");
+        exchange(
+            &mut Script::new(&theirs, 500),
+            &Handshake { info_hash: InfoHash(*hash), ..ours() },
+        )
+        .expect("it is the same");
     }
 }
 
@@ -151,7 +167,10 @@ fn an_info_hash_that_ends_in_zeros_or_spaces_is_still_the_same_torrent() {
 fn our_own_peer_id_coming_back_is_ourselves() {
     let mut ourselves = *THEIRS;
     ourselves[48..].copy_from_slice(b"-PM0001-cccccccccccc");
-    assert!(matches!(exchange(&mut Script::new(&ourselves, 500), &ours()), Err(HandshakeError::Ourselves)));
+    assert!(matches!(
+        exchange(&mut Script::new(&ourselves, 500), &ours()),
+        Err(HandshakeError::Ourselves)
+    ));
 }
 
 #[test]
@@ -169,7 +188,8 @@ fn mutilated_handshakes_are_refused_or_read_but_never_panic() {
 /// Two ends of a TCP connection, the first as a transport.
 fn tcp() -> (Transport, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
-    let transport = Tcp.dial(listener.local_addr().expect("it is bound"), millis(60_000)).expect("it listens");
+    let transport =
+        Tcp.dial(listener.local_addr().expect("it is bound"), millis(60_000)).expect("it listens");
     (transport, listener.accept().expect("somebody dialed").0)
 }
 
@@ -182,7 +202,10 @@ fn all_kinds() -> Vec<Connected> {
     let again = stream.try_clone().expect("it is open");
     let (near, mut far) = pair(64, address(1), address(2));
     far.set_deadline(millis(20_000));
-    vec![(transport, Box::new(stream), Box::new(again)), (near, Box::new(far.writer), Box::new(far.reader))]
+    vec![
+        (transport, Box::new(stream), Box::new(again)),
+        (near, Box::new(far.writer), Box::new(far.reader)),
+    ]
 }
 
 fn kind<T: std::fmt::Debug>(result: io::Result<T>) -> ErrorKind {
@@ -323,7 +346,9 @@ fn a_peer_that_drips_its_handshake_is_given_up() {
         transport.set_deadline(millis(200));
         exchange(&mut transport, &ours())
     });
-    assert!(matches!(result, Err(HandshakeError::Io(error)) if error.kind() == ErrorKind::TimedOut));
+    assert!(
+        matches!(result, Err(HandshakeError::Io(error)) if error.kind() == ErrorKind::TimedOut)
+    );
 }
 
 #[test]
@@ -364,7 +389,9 @@ fn when_all_peers_fail_each_is_named_once_with_its_reason() {
     found.send(vec![]).expect("it is open");
     found.send(vec![address(2), address(3)]).expect("it is open");
     drop(found);
-    let failed = within(60, move || first_answer(peers, millis(60_000), |peer| Err::<(), _>(format!("no {peer}"))));
+    let failed = within(60, move || {
+        first_answer(peers, millis(60_000), |peer| Err::<(), _>(format!("no {peer}")))
+    });
     let mut failed = failed.expect_err("nobody answers");
     failed.sort_by_key(|(peer, _)| *peer);
     assert_eq!(failed, [1, 2, 3].map(|n| (address(n), format!("no 192.0.2.{n}:6881"))));
@@ -378,8 +405,11 @@ fn when_nobody_can_be_found_the_race_is_over_at_once() {
 
 #[test]
 fn dead_peers_do_not_hide_the_one_that_lives() {
-    let asked =
-        within(60, || first_answer(only(1..=100), millis(60_000), |peer| if peer == address(100) { Ok(peer) } else { Err(()) }));
+    let asked = within(60, || {
+        first_answer(only(1..=100), millis(60_000), |peer| {
+            if peer == address(100) { Ok(peer) } else { Err(()) }
+        })
+    });
     assert_eq!(asked, Ok(address(100)));
 }
 

@@ -30,7 +30,10 @@ const GOLDEN: [(Message, &[u8]); 18] = [
     (Message::Have { index: 0x0a0b_0c0d }, b"\0\0\0\x05\x04\x0a\x0b\x0c\x0d"),
     (Message::Bitfield { bits: b"\xff\x80" }, b"\0\0\0\x03\x05\xff\x80"),
     (Message::Request(BLOCK), b"\0\0\0\x0d\x06\0\0\0\x01\0\0\x40\0\x01\x02\x03\x04"),
-    (Message::Piece { index: 1, begin: 0x4000, block: b"spam" }, b"\0\0\0\x0d\x07\0\0\0\x01\0\0\x40\0spam"),
+    (
+        Message::Piece { index: 1, begin: 0x4000, block: b"spam" },
+        b"\0\0\0\x0d\x07\0\0\0\x01\0\0\x40\0spam",
+    ),
     (Message::Piece { index: 1, begin: 0, block: b"" }, b"\0\0\0\x09\x07\0\0\0\x01\0\0\0\0"),
     (Message::Cancel(BLOCK), b"\0\0\0\x0d\x08\0\0\0\x01\0\0\x40\0\x01\x02\x03\x04"),
     (Message::Port { port: 0x1ae1 }, b"\0\0\0\x03\x09\x1a\xe1"),
@@ -59,7 +62,8 @@ impl Script {
     /// The bytes in chunks of one size, with an error of this kind before each, and then the end.
     fn chunks(bytes: &[u8], size: usize, before: Option<ErrorKind>) -> Script {
         let chunks = bytes.chunks(size).map(|chunk| Comes::Bytes(chunk.to_vec()));
-        let comes = chunks.flat_map(|chunk| before.map(Comes::Fails).into_iter().chain([chunk])).collect();
+        let comes =
+            chunks.flat_map(|chunk| before.map(Comes::Fails).into_iter().chain([chunk])).collect();
         Script { comes, ends: true, largest: 0 }
     }
 
@@ -112,16 +116,34 @@ fn each_message_is_read_as_the_specifications_say() {
 fn unknown_ids_are_carried_with_their_payload() {
     for id in [10, 11, 12, 18, 19, 20, 21, 99, 255] {
         let frame = [id, 1, 2, 3];
-        assert_eq!(Message::decode(&frame).expect("no id is an error"), Message::Unknown { id, payload: &[1, 2, 3] });
-        assert_eq!(Message::decode(&frame[..1]).expect("no id is an error"), Message::Unknown { id, payload: b"" });
+        assert_eq!(
+            Message::decode(&frame).expect("no id is an error"),
+            Message::Unknown { id, payload: &[1, 2, 3] }
+        );
+        assert_eq!(
+            Message::decode(&frame[..1]).expect("no id is an error"),
+            Message::Unknown { id, payload: b"" }
+        );
     }
 }
 
 #[test]
 fn a_payload_of_the_wrong_size_is_refused() {
-    for (id, size) in
-        [(0, 0), (1, 0), (2, 0), (3, 0), (4, 4), (6, 12), (8, 12), (9, 2), (13, 4), (14, 0), (15, 0), (16, 12), (17, 4)]
-    {
+    for (id, size) in [
+        (0, 0),
+        (1, 0),
+        (2, 0),
+        (3, 0),
+        (4, 4),
+        (6, 12),
+        (8, 12),
+        (9, 2),
+        (13, 4),
+        (14, 0),
+        (15, 0),
+        (16, 12),
+        (17, 4),
+    ] {
         for length in (0..20).filter(|length| *length != size) {
             let frame = [&[id], &vec![0; length][..]].concat();
             match Message::decode(&frame) {
@@ -133,7 +155,10 @@ fn a_payload_of_the_wrong_size_is_refused() {
         }
     }
     for length in 0..8 {
-        assert!(matches!(Message::decode(&[7; 9][..=length]), Err(MessageError::Size { id: 7, .. })));
+        assert!(matches!(
+            Message::decode(&[7; 9][..=length]),
+            Err(MessageError::Size { id: 7, .. })
+        ));
     }
 }
 
@@ -150,13 +175,17 @@ fn messages_are_length_prefixed_not_of_a_fixed_length() {
 
 #[test]
 fn after_a_timeout_reading_goes_on_where_it_stopped() {
-    for (kind, size) in [(ErrorKind::TimedOut, 1), (ErrorKind::TimedOut, 6), (ErrorKind::Interrupted, 1)] {
+    for (kind, size) in
+        [(ErrorKind::TimedOut, 1), (ErrorKind::TimedOut, 6), (ErrorKind::Interrupted, 1)]
+    {
         let mut messages = MessageReader::new(Script::chunks(&all(), size, Some(kind)));
         for (message, _) in GOLDEN {
             loop {
                 match messages.read() {
                     Ok(found) => break assert_eq!(found, message),
-                    Err(error) => assert!(error.is_timeout() && kind == ErrorKind::TimedOut, "{error}"),
+                    Err(error) => {
+                        assert!(error.is_timeout() && kind == ErrorKind::TimedOut, "{error}")
+                    }
                 }
             }
         }
@@ -165,7 +194,8 @@ fn after_a_timeout_reading_goes_on_where_it_stopped() {
 
 #[test]
 fn a_message_that_has_begun_is_told_from_silence() {
-    let mut messages = MessageReader::new(Script::chunks(b"\0\0\0\x01\x01", 2, Some(ErrorKind::TimedOut)));
+    let mut messages =
+        MessageReader::new(Script::chunks(b"\0\0\0\x01\x01", 2, Some(ErrorKind::TimedOut)));
     for begun in [false, true, true] {
         assert!(messages.read().expect_err("it is not complete").is_timeout());
         assert_eq!(!messages.begun().is_empty(), begun);
@@ -183,8 +213,11 @@ fn a_stream_that_ends_inside_a_message_says_so() {
             other => panic!("{length}: {other:?}"),
         }
     }
-    let mut broken = MessageReader::new(Script::chunks(stream, 100, Some(ErrorKind::ConnectionReset)));
-    assert!(matches!(broken.read(), Err(MessageError::Io(error)) if error.kind() == ErrorKind::ConnectionReset));
+    let mut broken =
+        MessageReader::new(Script::chunks(stream, 100, Some(ErrorKind::ConnectionReset)));
+    assert!(
+        matches!(broken.read(), Err(MessageError::Io(error)) if error.kind() == ErrorKind::ConnectionReset)
+    );
 }
 
 #[test]
@@ -207,12 +240,21 @@ const MAX_BITFIELD_LENGTH: usize = (1 << 18) + 1;
 fn a_message_over_the_limit_is_refused_from_its_length() {
     for prefix in [[0, 0x04, 0, 2], [0x7f, 0xff, 0xff, 0xff], [0xff; 4], *b"GET "] {
         let result = MessageReader::new(Script::only(&prefix)).read().map(|_| ());
-        assert!(matches!(result, Err(MessageError::TooLong { limit: MAX_BITFIELD_LENGTH, .. })), "{prefix:?}: {result:?}");
+        assert!(
+            matches!(result, Err(MessageError::TooLong { limit: MAX_BITFIELD_LENGTH, .. })),
+            "{prefix:?}: {result:?}"
+        );
     }
     // Only a bitfield may be as long as that.
     for id in [0, 4, 6, 20, 99] {
         let result = MessageReader::new(Script::only(&[0, 0x02, 0, 1, id])).read().map(|_| ());
-        assert!(matches!(result, Err(MessageError::TooLong { length: 131_073, limit: MAX_MESSAGE_LENGTH })), "{id}: {result:?}");
+        assert!(
+            matches!(
+                result,
+                Err(MessageError::TooLong { length: 131_073, limit: MAX_MESSAGE_LENGTH })
+            ),
+            "{id}: {result:?}"
+        );
     }
     let longest = [&[0, 0x02, 0, 0, 20][..], &vec![7; (128 << 10) - 1]].concat();
     match MessageReader::new(Script::only(&longest)).read() {
@@ -270,7 +312,8 @@ fn a_length_prefix_alone_allocates_nothing() {
 #[test]
 fn messages_put_aside_are_read_again_in_order_and_before_anything_new() {
     for size in [1, 5, 11, 5000] {
-        let stream = b"\0\0\0\x03\x05\xff\x80\0\0\0\x01\x0e\0\0\0\x01\x01\0\0\0\0\0\0\0\x05\x04\0\0\0\x07";
+        let stream =
+            b"\0\0\0\x03\x05\xff\x80\0\0\0\x01\x0e\0\0\0\x01\x01\0\0\0\0\0\0\0\x05\x04\0\0\0\x07";
         let mut messages = MessageReader::new(Script::chunks(stream, size, None));
         for kept in [true, false, true] {
             messages.read().expect("it is right");
@@ -312,7 +355,8 @@ fn no_more_is_put_aside_than_a_bitfield_and_one_message_may_be_long() {
 /// A `piece` message.
 fn piece(index: u32, begin: u32, block: &[u8]) -> Vec<u8> {
     let length = 9 + block.len() as u32;
-    [&length.to_be_bytes(), &b"\x07"[..], &index.to_be_bytes(), &begin.to_be_bytes(), block].concat()
+    [&length.to_be_bytes(), &b"\x07"[..], &index.to_be_bytes(), &begin.to_be_bytes(), block]
+        .concat()
 }
 
 /// A block of the longest kind, the first of a run. With it in the buffer, there is room
@@ -323,7 +367,13 @@ fn longest() -> Vec<u8> {
 
 #[test]
 fn the_block_that_goes_on_where_one_ends_is_taken_with_it() {
-    let stream = [longest(), piece(1, 16_384, &[b'y'; 16_384]), piece(1, 32_768, b"z"), b"\0\0\0\x01\x01".to_vec()].concat();
+    let stream = [
+        longest(),
+        piece(1, 16_384, &[b'y'; 16_384]),
+        piece(1, 32_768, b"z"),
+        b"\0\0\0\x01\x01".to_vec(),
+    ]
+    .concat();
     let mut messages = MessageReader::new(Script::only(&stream));
     let (message, mut rest) = messages.read_with_rest().expect("it is right");
     assert_eq!(message, Message::Piece { index: 1, begin: 0, block: &[b'x'; 16_384] });
@@ -338,17 +388,37 @@ fn the_block_that_goes_on_where_one_ends_is_taken_with_it() {
 fn what_is_not_the_next_block_stays_to_be_read() {
     let next = piece(1, 16_384, b"eggs");
     let whole: [(&str, Vec<u8>, Message); 9] = [
-        ("another piece", piece(2, 16_384, b"eggs"), Message::Piece { index: 2, begin: 16_384, block: b"eggs" }),
-        ("another begin", piece(1, 16_383, b"eggs"), Message::Piece { index: 1, begin: 16_383, block: b"eggs" }),
-        ("the one before", piece(1, 0, b"eggs"), Message::Piece { index: 1, begin: 0, block: b"eggs" }),
-        ("an empty block", piece(1, 16_384, b""), Message::Piece { index: 1, begin: 16_384, block: b"" }),
+        (
+            "another piece",
+            piece(2, 16_384, b"eggs"),
+            Message::Piece { index: 2, begin: 16_384, block: b"eggs" },
+        ),
+        (
+            "another begin",
+            piece(1, 16_383, b"eggs"),
+            Message::Piece { index: 1, begin: 16_383, block: b"eggs" },
+        ),
+        (
+            "the one before",
+            piece(1, 0, b"eggs"),
+            Message::Piece { index: 1, begin: 0, block: b"eggs" },
+        ),
+        (
+            "an empty block",
+            piece(1, 16_384, b""),
+            Message::Piece { index: 1, begin: 16_384, block: b"" },
+        ),
         ("a keep-alive", b"\0\0\0\0".to_vec(), Message::KeepAlive),
         ("a choke", b"\0\0\0\x01\x00".to_vec(), Message::Choke),
         ("a have", b"\0\0\0\x05\x04\0\0\0\x07".to_vec(), Message::Have { index: 7 }),
         (
             "a request of the same numbers",
             b"\0\0\0\x0d\x06\0\0\0\x01\0\0\x40\0eggs".to_vec(),
-            Message::Request(Request { index: 1, begin: 16_384, length: u32::from_be_bytes(*b"eggs") }),
+            Message::Request(Request {
+                index: 1,
+                begin: 16_384,
+                length: u32::from_be_bytes(*b"eggs"),
+            }),
         ),
         (
             "an unknown one that looks like it",
@@ -357,7 +427,8 @@ fn what_is_not_the_next_block_stays_to_be_read() {
         ),
     ];
     for (what, bytes, expected) in whole {
-        let mut messages = MessageReader::new(Script::only(&[longest(), bytes, next.clone()].concat()));
+        let mut messages =
+            MessageReader::new(Script::only(&[longest(), bytes, next.clone()].concat()));
         let (_, mut rest) = messages.read_with_rest().expect("it is right");
         // Asking again changes nothing.
         assert_eq!([rest.block(1, 16_384), rest.block(1, 16_384)], [None; 2], "{what}");
@@ -373,7 +444,8 @@ fn what_is_not_the_next_block_stays_to_be_read() {
         ("a length of 4 GiB", [&[0xff; 4], &next[4..]].concat()),
     ];
     for (what, bytes) in broken {
-        let mut messages = MessageReader::new(Script::only(&[longest(), bytes, next.clone()].concat()));
+        let mut messages =
+            MessageReader::new(Script::only(&[longest(), bytes, next.clone()].concat()));
         let (_, mut rest) = messages.read_with_rest().expect("it is right");
         assert_eq!(rest.block(1, 16_384), None, "{what}");
         match messages.read().map(|_| ()) {
@@ -387,7 +459,10 @@ fn what_is_not_the_next_block_stays_to_be_read() {
 fn a_block_that_has_not_come_in_full_stays_to_be_read() {
     let next = piece(1, 16_384, b"eggs");
     for come in 0..next.len() {
-        let comes = [Comes::Bytes([&longest()[..], &next[..come]].concat()), Comes::Fails(ErrorKind::TimedOut)];
+        let comes = [
+            Comes::Bytes([&longest()[..], &next[..come]].concat()),
+            Comes::Fails(ErrorKind::TimedOut),
+        ];
         let comes = comes.into_iter().chain([Comes::Bytes(next[come..].to_vec())]).collect();
         let mut messages = MessageReader::new(Script { comes, ends: false, largest: 0 });
         let (_, mut rest) = messages.read_with_rest().expect("it is right");
@@ -395,30 +470,49 @@ fn a_block_that_has_not_come_in_full_stays_to_be_read() {
         assert_eq!(!messages.begun().is_empty(), come > 0);
         assert!(messages.read().expect_err("it is not complete").is_timeout());
         assert_eq!(!messages.begun().is_empty(), come > 0);
-        assert_eq!(messages.read().expect("it is right"), Message::Piece { index: 1, begin: 16_384, block: b"eggs" });
+        assert_eq!(
+            messages.read().expect("it is right"),
+            Message::Piece { index: 1, begin: 16_384, block: b"eggs" }
+        );
         assert!(messages.begun().is_empty());
     }
 }
 
 #[test]
 fn blocks_that_were_taken_together_are_put_aside_together() {
-    let stream = [piece(1, 0, b"spam"), piece(1, 4, b"eggs"), piece(1, 8, b"ham"), b"\0\0\0\x01\x01".to_vec()].concat();
+    let stream = [
+        piece(1, 0, b"spam"),
+        piece(1, 4, b"eggs"),
+        piece(1, 8, b"ham"),
+        b"\0\0\0\x01\x01".to_vec(),
+    ]
+    .concat();
     let mut messages = MessageReader::new(Script::only(&stream));
     let (_, mut rest) = messages.read_with_rest().expect("it is right");
     assert_eq!(rest.block(1, 4), Some(&b"eggs"[..]));
     messages.defer().expect("it is short");
-    assert_eq!(messages.read().expect("it is right"), Message::Piece { index: 1, begin: 8, block: b"ham" });
+    assert_eq!(
+        messages.read().expect("it is right"),
+        Message::Piece { index: 1, begin: 8, block: b"ham" }
+    );
     messages.replay();
     assert!(!messages.begun().is_empty());
-    assert_eq!(messages.read().expect("it is right"), Message::Piece { index: 1, begin: 0, block: b"spam" });
-    assert_eq!(messages.read().expect("it is right"), Message::Piece { index: 1, begin: 4, block: b"eggs" });
+    assert_eq!(
+        messages.read().expect("it is right"),
+        Message::Piece { index: 1, begin: 0, block: b"spam" }
+    );
+    assert_eq!(
+        messages.read().expect("it is right"),
+        Message::Piece { index: 1, begin: 4, block: b"eggs" }
+    );
     assert_eq!(messages.read().expect("it is right"), Message::Unchoke);
     assert!(messages.begun().is_empty());
 }
 
 #[test]
 fn replay_right_behind_a_run_goes_on_with_what_came_after_it() {
-    let stream = [piece(1, 0, b"spam"), piece(1, 4, b"eggs"), b"\0\0\0\x01\x01\0\0".to_vec()].concat();
+    let stream =
+        [piece(1, 0, b"spam"), piece(1, 4, b"eggs"), b"\0\0\0\x01\x01\0\0".to_vec()].concat();
     let mut messages = MessageReader::new(Script::only(&stream));
     let (_, mut rest) = messages.read_with_rest().expect("it is right");
     assert_eq!(rest.block(1, 4), Some(&b"eggs"[..]));
@@ -430,7 +524,9 @@ fn replay_right_behind_a_run_goes_on_with_what_came_after_it() {
 /// A message that owns its bytes.
 fn kept(message: &Message) -> (Option<(u32, u32, Vec<u8>)>, String) {
     match message {
-        Message::Piece { index, begin, block } => (Some((*index, *begin, block.to_vec())), String::new()),
+        Message::Piece { index, begin, block } => {
+            (Some((*index, *begin, block.to_vec())), String::new())
+        }
         other => (None, format!("{other:?}")),
     }
 }
@@ -447,7 +543,11 @@ fn taken_in_runs_or_one_by_one_the_messages_are_the_same() {
                 0 => (index, begin) = (random.random_range(0..2), random.random_range(0..9)),
                 1 => stream.extend(GOLDEN[random.random_range(0..GOLDEN.len())].1),
                 _ => {
-                    let length = if random.random_range(0..6) == 0 { 16_384 } else { random.random_range(0..300) };
+                    let length = if random.random_range(0..6) == 0 {
+                        16_384
+                    } else {
+                        random.random_range(0..300)
+                    };
                     stream.extend(piece(index, begin, &vec![random.random(); length]));
                     begin += length as u32;
                 }
@@ -465,7 +565,9 @@ fn taken_in_runs_or_one_by_one_the_messages_are_the_same() {
             let (chunk, rest) = left.split_at(random.random_range(1..=most).min(left.len()));
             comes.push_back(Comes::Bytes(chunk.to_vec()));
             if random.random_range(0..4) == 0 {
-                comes.push_back(Comes::Fails([ErrorKind::TimedOut, ErrorKind::Interrupted][random.random_range(0..2)]));
+                comes.push_back(Comes::Fails(
+                    [ErrorKind::TimedOut, ErrorKind::Interrupted][random.random_range(0..2)],
+                ));
             }
             left = rest;
         }
@@ -492,7 +594,12 @@ fn taken_in_runs_or_one_by_one_the_messages_are_the_same() {
                 Err(error) => panic!("round {round}: {error}"),
             }
         }
-        assert!(found == expected, "round {round}: {} messages, not {}", found.len(), expected.len());
+        assert!(
+            found == expected,
+            "round {round}: {} messages, not {}",
+            found.len(),
+            expected.len()
+        );
     }
     assert!(in_runs > 1000 && alone > 1000, "{in_runs} in runs, {alone} alone");
 }
@@ -503,7 +610,9 @@ fn a_busy_peer_is_read_four_blocks_at_a_time_and_no_more() {
     let stream = longest().repeat(100);
     let mut messages = MessageReader::new(Script::chunks(&stream, stream.len(), None));
     for number in 0..100 {
-        let Ok(Message::Piece { index: 1, begin: 0, block }) = messages.read() else { panic!("block {number}") };
+        let Ok(Message::Piece { index: 1, begin: 0, block }) = messages.read() else {
+            panic!("block {number}")
+        };
         assert!(block == [b'x'; 16_384], "block {number}");
     }
     assert_eq!(messages.get_mut().largest, 4 * block);
@@ -535,7 +644,10 @@ fn mutilated_messages_are_refused_or_read_but_never_panic() {
 fn the_first_piece_is_the_highest_bit() {
     let bits = Bitfield::decode(&[0b1000_0001, 0b0100_0000], 10).expect("it is right");
     assert_eq!(bits.iter().collect::<Vec<_>>(), [0, 7, 9]);
-    assert_eq!((bits.count(), bits.is_full(), bits.encode()), (3, false, vec![0b1000_0001, 0b0100_0000]));
+    assert_eq!(
+        (bits.count(), bits.is_full(), bits.encode()),
+        (3, false, vec![0b1000_0001, 0b0100_0000])
+    );
     assert!(bits.has(7) && !bits.has(8) && !bits.has(10) && !bits.has(u32::MAX));
     assert_eq!(bits.words(), [0x8140_0000_0000_0000]);
 }
@@ -554,7 +666,11 @@ fn a_bitfield_of_the_wrong_length_is_refused_and_spare_bits_are_cleared() {
             let mut spare = full.clone();
             spare[bytes - 1] |= 1 << (7 - pieces % 8);
             assert!(has_spare_bits(&spare, pieces) && !has_spare_bits(&full, pieces));
-            assert_eq!(Bitfield::decode(&spare, pieces), Ok(Bitfield::full(pieces)), "nothing is left of them");
+            assert_eq!(
+                Bitfield::decode(&spare, pieces),
+                Ok(Bitfield::full(pieces)),
+                "nothing is left of them"
+            );
             assert_eq!(Bitfield::decode(&vec![0xff; bytes], pieces), Ok(Bitfield::full(pieces)));
         }
     }
@@ -562,7 +678,9 @@ fn a_bitfield_of_the_wrong_length_is_refused_and_spare_bits_are_cleared() {
     // The six lowest bits of the second byte belong to no piece; the two highest do.
     assert!([0x3f, 0x20, 0x01].iter().all(|last| has_spare_bits(&[0, *last], 10)));
     assert!([0x00, 0x40, 0x80, 0xc0].iter().all(|last| !has_spare_bits(&[0, *last], 10)));
-    assert!(!has_spare_bits(&[], 0) && !has_spare_bits(&[0xff], 8) && !has_spare_bits(&[0xff, 0xff], 5));
+    assert!(
+        !has_spare_bits(&[], 0) && !has_spare_bits(&[0xff], 8) && !has_spare_bits(&[0xff, 0xff], 5)
+    );
 }
 
 #[test]
@@ -572,12 +690,16 @@ fn a_bitfield_is_a_set_of_pieces() {
         let (mut bits, mut model) = (Bitfield::new(pieces), BTreeSet::new());
         for _ in 0..500 {
             let (index, has) = (random.random_range(0..pieces + 70), random.random());
-            let changed = index < pieces && if has { model.insert(index) } else { model.remove(&index) };
+            let changed =
+                index < pieces && if has { model.insert(index) } else { model.remove(&index) };
             assert_eq!(bits.set(index, has), changed);
             assert_eq!(bits.has(index), model.contains(&index));
         }
         assert_eq!(bits.iter().collect::<Vec<_>>(), model.iter().copied().collect::<Vec<_>>());
-        assert_eq!((bits.count() as usize, bits.is_full()), (model.len(), model.len() == pieces as usize));
+        assert_eq!(
+            (bits.count() as usize, bits.is_full()),
+            (model.len(), model.len() == pieces as usize)
+        );
         assert_eq!(Bitfield::decode(&bits.encode(), pieces), Ok(bits));
         assert!(Bitfield::full(pieces).is_full() && !Bitfield::new(pieces).is_full());
     }
@@ -588,7 +710,11 @@ struct Pipe(Mutex<Option<Transport>>);
 
 impl Dial for Pipe {
     fn dial(&self, _: SocketAddr, _: Instant) -> io::Result<Transport> {
-        self.0.lock().expect("nobody panics").take().ok_or_else(|| ErrorKind::ConnectionRefused.into())
+        self.0
+            .lock()
+            .expect("nobody panics")
+            .take()
+            .ok_or_else(|| ErrorKind::ConnectionRefused.into())
     }
 }
 
@@ -600,14 +726,17 @@ fn open(answer: &[u8], time: Duration) -> (Result<Connection, HandshakeError>, T
     let ours = Handshake::new(InfoHash([b'a'; 20]), PeerId([b'b'; 20]));
     let (done, opened) = mpsc::channel();
     let until = Instant::now() + time;
-    thread::spawn(move || drop(done.send(Connection::open(&Pipe(Mutex::new(Some(near))), address(2), &ours, until))));
+    thread::spawn(move || {
+        drop(done.send(Connection::open(&Pipe(Mutex::new(Some(near))), address(2), &ours, until)))
+    });
     (opened.recv_timeout(Duration::from_secs(120)).expect("it ends in time"), far)
 }
 
 #[test]
 fn a_connection_shakes_hands_then_speaks_in_messages_and_hangs_up_when_dropped() {
     let hello = b"\x13BitTorrent protocol\0\0\0\0\0\0\0\0aaaaaaaaaaaaaaaaaaaacccccccccccccccccccc";
-    let (connection, mut far) = open(&[&hello[..], b"\0\0\0\x01\x01"].concat(), Duration::from_secs(60));
+    let (connection, mut far) =
+        open(&[&hello[..], b"\0\0\0\x01\x01"].concat(), Duration::from_secs(60));
     let mut connection = connection.expect("it is the same torrent");
     assert_eq!((connection.theirs.peer_id.0, connection.peer.port()), ([b'c'; 20], 6881));
     assert_eq!(connection.read().expect("it has come"), Message::Unchoke);
@@ -623,6 +752,8 @@ fn a_connection_shakes_hands_then_speaks_in_messages_and_hangs_up_when_dropped()
 fn a_peer_that_stays_silent_is_given_up_at_the_deadline() {
     for answer in [&b""[..], b"\x13", b"\x13BitTorrent protocol\0\0"] {
         let (result, _far) = open(answer, Duration::from_millis(500));
-        assert!(matches!(result.map(|_| ()), Err(HandshakeError::Io(error)) if error.kind() == ErrorKind::TimedOut));
+        assert!(
+            matches!(result.map(|_| ()), Err(HandshakeError::Io(error)) if error.kind() == ErrorKind::TimedOut)
+        );
     }
 }

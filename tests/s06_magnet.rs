@@ -28,7 +28,12 @@ fn peer(host: &str, port: u16) -> PeerAddress {
 #[test]
 fn the_info_hash_is_40_hex_digits_or_32_of_base32_in_any_case() {
     for text in [HEX, BASE32, &HEX.to_uppercase(), &BASE32.to_lowercase()] {
-        for scheme in ["magnet:?xt=urn:btih:", "MAGNET:?XT=URN:BTIH:", "magnet:?xt=urn%3Abtih%3a", "  magnet:?xt.1=urn:btih:"] {
+        for scheme in [
+            "magnet:?xt=urn:btih:",
+            "MAGNET:?XT=URN:BTIH:",
+            "magnet:?xt=urn%3Abtih%3a",
+            "  magnet:?xt.1=urn:btih:",
+        ] {
             let magnet = parse(&format!("{scheme}{text}"));
             assert_eq!(magnet.need_info_hash().map(|hash| hash.to_string()).as_deref(), Ok(HEX));
             assert_eq!(magnet.info_hash_v2, None);
@@ -46,7 +51,10 @@ fn a_link_with_every_parameter_is_read() {
     ));
     assert_eq!(magnet.name.as_deref(), Some("a b c+é"));
     assert_eq!(magnet.trackers, ["http://t/announce?k=1&2", "udp://u:1/a+b"]);
-    assert_eq!(magnet.peers, [peer("192.0.2.1", 6881), peer("2001:db8::1", 1), peer("peer.example.org", 65535)]);
+    assert_eq!(
+        magnet.peers,
+        [peer("192.0.2.1", 6881), peer("2001:db8::1", 1), peer("peer.example.org", 65535)]
+    );
     assert_eq!((magnet.length, magnet.select_only), (Some(92063), vec![(0, 0), (2, 2), (4, 6)]));
     assert_eq!(magnet.web_seeds, ["http://w/x"]);
 }
@@ -108,17 +116,36 @@ fn a_broken_link_is_refused_with_what_was_expected_and_found() {
         ("".to_owned(), "a magnet link starts with \"magnet:?\", but found \"\"".to_owned()),
         (
             "http://x/?xt=urn:btih:".to_owned(),
-            "a magnet link starts with \"magnet:?\", but found \"http://x/?xt=urn:btih:\"".to_owned(),
+            "a magnet link starts with \"magnet:?\", but found \"http://x/?xt=urn:btih:\""
+                .to_owned(),
         ),
-        ("http:?x".to_owned(), "a magnet link starts with \"magnet:?\", but found \"http:?x\"".to_owned()),
-        ("magnet:".to_owned(), "a magnet link starts with \"magnet:?\", but found \"magnet:\"".to_owned()),
+        (
+            "http:?x".to_owned(),
+            "a magnet link starts with \"magnet:?\", but found \"http:?x\"".to_owned(),
+        ),
+        (
+            "magnet:".to_owned(),
+            "a magnet link starts with \"magnet:?\", but found \"magnet:\"".to_owned(),
+        ),
         ("magnet:?".to_owned(), "the link names no torrent: xt=urn:btih: is missing".to_owned()),
-        ("magnet:?dn=x".to_owned(), "the link names no torrent: xt=urn:btih: is missing".to_owned()),
-        ("magnet:?xt=urn:sha1:X".to_owned(), "the link names no torrent: xt=urn:btih: is missing".to_owned()),
+        (
+            "magnet:?dn=x".to_owned(),
+            "the link names no torrent: xt=urn:btih: is missing".to_owned(),
+        ),
+        (
+            "magnet:?xt=urn:sha1:X".to_owned(),
+            "the link names no torrent: xt=urn:btih: is missing".to_owned(),
+        ),
         ("magnet:?xt=urn:btih:".to_owned(), format!("xt must be {hash}, but is \"\"")),
         ("magnet:?xt=urn:btih:xyz".to_owned(), format!("xt must be {hash}, but is \"xyz\"")),
-        (format!("magnet:?xt=urn:btih:{}", "g".repeat(40)), format!("xt must be {hash}, but is \"{}\"", "g".repeat(40))),
-        (format!("magnet:?xt=urn:btih:{}", "1".repeat(32)), format!("xt must be {hash}, but is \"{}\"", "1".repeat(32))),
+        (
+            format!("magnet:?xt=urn:btih:{}", "g".repeat(40)),
+            format!("xt must be {hash}, but is \"{}\"", "g".repeat(40)),
+        ),
+        (
+            format!("magnet:?xt=urn:btih:{}", "1".repeat(32)),
+            format!("xt must be {hash}, but is \"{}\"", "1".repeat(32)),
+        ),
         (format!("magnet:?xt=urn:btih:{HEX}0"), format!("xt must be {hash}, but is \"{HEX}…\"")),
         (
             "magnet:?xt=urn:btmh:1220ff".to_owned(),
@@ -126,13 +153,20 @@ fn a_broken_link_is_refused_with_what_was_expected_and_found() {
         ),
         (
             format!("magnet:?xt=urn:btmh:1114{HEX}"),
-            format!("xt must be 1220 and 64 hex digits after urn:btmh:, but is \"1114{}…\"", &HEX[..36]),
+            format!(
+                "xt must be 1220 and 64 hex digits after urn:btmh:, but is \"1114{}…\"",
+                &HEX[..36]
+            ),
         ),
         (
             "magnet:////?xt=urn:btih:".to_owned(),
-            "a magnet link starts with \"magnet:?\", but found \"magnet:////?xt=urn:btih:\"".to_owned(),
+            "a magnet link starts with \"magnet:?\", but found \"magnet:////?xt=urn:btih:\""
+                .to_owned(),
         ),
-        ("magnet:?xt=urn:btih:x&xt=urn:btih:y".to_owned(), format!("xt must be {hash}, but is \"x\"")),
+        (
+            "magnet:?xt=urn:btih:x&xt=urn:btih:y".to_owned(),
+            format!("xt must be {hash}, but is \"x\""),
+        ),
     ];
     for (link, expected) in table {
         assert_eq!(refusal(&link), expected);
@@ -151,20 +185,34 @@ fn passed_over(parameters: &str) -> (Magnet, Vec<String>) {
 
 #[test]
 fn a_hundred_of_each_are_taken_and_no_url_of_any_length() {
-    let many = |key: &str, value: &str| (0..103).map(|_| format!("{key}={value}")).collect::<Vec<_>>().join("&");
-    let told =
-        |key: &str, value: &str| vec![format!("{key} must be given at most 100 times, but is \"{value}\"; it is passed over"); 3];
+    let many = |key: &str, value: &str| {
+        (0..103).map(|_| format!("{key}={value}")).collect::<Vec<_>>().join("&")
+    };
+    let told = |key: &str, value: &str| {
+        vec![
+            format!("{key} must be given at most 100 times, but is \"{value}\"; it is passed over");
+            3
+        ]
+    };
     for (key, value) in [("tr", "http://t/"), ("x.pe", "h:1"), ("ws", "http://w/")] {
         let magnet = with(&many(key, value));
-        assert_eq!([magnet.trackers.len(), magnet.peers.len(), magnet.web_seeds.len()].iter().sum::<usize>(), 100);
+        assert_eq!(
+            [magnet.trackers.len(), magnet.peers.len(), magnet.web_seeds.len()]
+                .iter()
+                .sum::<usize>(),
+            100
+        );
         assert_eq!(magnet.passed_over, told(key, value));
     }
     for key in ["tr", "ws"] {
-        let magnet = with(&format!("{key}=x://{}&{key}=x://{}", "y".repeat(2044), "y".repeat(2045)));
+        let magnet =
+            with(&format!("{key}=x://{}&{key}=x://{}", "y".repeat(2044), "y".repeat(2045)));
         assert_eq!(magnet.trackers.len() + magnet.web_seeds.len(), 1);
         let [note] = &magnet.passed_over[..] else { panic!("{:?}", magnet.passed_over) };
         assert!(
-            note.starts_with(&format!("{key} must be a URL of at most 2048 bytes, but is \"x://yy")) && note.len() < 200,
+            note.starts_with(&format!(
+                "{key} must be a URL of at most 2048 bytes, but is \"x://yy"
+            )) && note.len() < 200,
             "{note}"
         );
     }
@@ -173,9 +221,11 @@ fn a_hundred_of_each_are_taken_and_no_url_of_any_length() {
 #[test]
 fn every_optional_parameter_may_be_absent_empty_broken_huge_or_repeated() {
     let good = passed_over("zz=1").0;
-    let note =
-        |key: &str, expected: &str, found: &str| vec![format!("{key} must be {expected}, but is \"{found}\"; it is passed over")];
-    let (peer, bytes, indices) = ("host:port, with a port from 1 to 65535", "a number of bytes", "indices like 0,2,4-6");
+    let note = |key: &str, expected: &str, found: &str| {
+        vec![format!("{key} must be {expected}, but is \"{found}\"; it is passed over")]
+    };
+    let (peer, bytes, indices) =
+        ("host:port, with a port from 1 to 65535", "a number of bytes", "indices like 0,2,4-6");
     let many = "9".repeat(40);
     let table = [
         ("x.pe=nonsense", note("x.pe", peer, "nonsense")),
@@ -193,7 +243,10 @@ fn every_optional_parameter_may_be_absent_empty_broken_huge_or_repeated() {
         ("so=4294967296", note("so", indices, "4294967296")),
         ("so=%ff", note("so", "UTF-8", "%ff")),
         ("tr=", note("tr", "a URL", "")),
-        ("tr=http://127.0.0.1:1/%E9/announce", note("tr", "UTF-8", "http://127.0.0.1:1/%E9/announce")),
+        (
+            "tr=http://127.0.0.1:1/%E9/announce",
+            note("tr", "UTF-8", "http://127.0.0.1:1/%E9/announce"),
+        ),
         ("ws=", note("ws", "a URL", "")),
         ("ws=%E9", note("ws", "UTF-8", "%E9")),
         ("dn=%ff", note("dn", "UTF-8", "%ff")),
@@ -219,7 +272,10 @@ fn every_optional_parameter_may_be_absent_empty_broken_huge_or_repeated() {
         let (magnet, notes) = passed_over(parameters);
         assert_eq!(notes, expected, "{parameters}");
         assert_eq!(magnet.name.as_deref().unwrap_or("a"), "a");
-        assert!([None, Some(1)].contains(&magnet.length) && [vec![], vec![(1, 1)]].contains(&magnet.select_only));
+        assert!(
+            [None, Some(1)].contains(&magnet.length)
+                && [vec![], vec![(1, 1)]].contains(&magnet.select_only)
+        );
     }
     // A broken one does not keep a good one from being used.
     assert_eq!(passed_over("xl=x&xl=2").0.length, Some(2));
@@ -230,7 +286,10 @@ fn every_optional_parameter_may_be_absent_empty_broken_huge_or_repeated() {
 #[test]
 fn notes_are_few_and_short() {
     let (_, notes) = passed_over(&"xl=x&".repeat(1000));
-    assert_eq!((notes.len(), notes.last().map(String::as_str)), (9, Some("there are 992 more notes like these")));
+    assert_eq!(
+        (notes.len(), notes.last().map(String::as_str)),
+        (9, Some("there are 992 more notes like these"))
+    );
     let (_, notes) = passed_over(&format!("xl={}", "x".repeat(100_000)));
     assert!(notes[0].len() < 200, "{notes:?}");
 }
@@ -238,7 +297,10 @@ fn notes_are_few_and_short() {
 #[test]
 fn a_broken_info_hash_is_an_error_only_where_it_is_the_only_one() {
     let magnet = parse(&format!("magnet:?xt=urn:btih:zz&xt=urn:btih:{HEX}"));
-    assert_eq!((magnet.info_hash.map(|hash| hash.to_string()).as_deref(), magnet.passed_over.len()), (Some(HEX), 1));
+    assert_eq!(
+        (magnet.info_hash.map(|hash| hash.to_string()).as_deref(), magnet.passed_over.len()),
+        (Some(HEX), 1)
+    );
     let magnet = parse(&format!("magnet:?xt=urn:btmh:1220{}&xt=urn:btih:zz", "ab".repeat(32)));
     assert_eq!((magnet.info_hash, magnet.passed_over.len()), (None, 1));
 }
@@ -246,7 +308,10 @@ fn a_broken_info_hash_is_an_error_only_where_it_is_the_only_one() {
 #[test]
 fn up_to_three_slashes_may_come_before_the_question_mark() {
     for slashes in ["", "/", "//", "///"] {
-        assert_eq!(parse(&format!("Magnet:{slashes}?xt=urn:btih:{HEX}")), parse(&format!("magnet:?xt=urn:btih:{HEX}")));
+        assert_eq!(
+            parse(&format!("Magnet:{slashes}?xt=urn:btih:{HEX}")),
+            parse(&format!("magnet:?xt=urn:btih:{HEX}"))
+        );
     }
 }
 
@@ -255,18 +320,27 @@ fn a_link_that_was_copied_from_html_says_how_it_should_be() {
     let magnet = with("amp;tr=http://a/?x&amp;dn=it's&tr=http://b/");
     let should_be = format!("magnet:?xt=urn:btih:{HEX}&tr=http://a/?x&dn=it%27s&tr=http://b/");
     assert_eq!((magnet.trackers.len(), magnet.name.is_some()), (1, false));
-    assert_eq!(magnet.passed_over, [format!("it was copied from HTML, where & is written &amp;, and should be {should_be}")]);
+    assert_eq!(
+        magnet.passed_over,
+        [format!("it was copied from HTML, where & is written &amp;, and should be {should_be}")]
+    );
     assert_eq!(parse(&should_be).trackers, ["http://a/?x", "http://b/"]);
     assert_eq!(magnet.should_be, Some(should_be));
-    let error = Magnet::parse("magnet:?dn=x&amp;xt=urn:btih:y").expect_err("nothing names a torrent");
-    assert_eq!(error, MagnetError::NoTopic { should_be: Some("magnet:?dn=x&xt=urn:btih:y".to_owned()) });
+    let error =
+        Magnet::parse("magnet:?dn=x&amp;xt=urn:btih:y").expect_err("nothing names a torrent");
+    assert_eq!(
+        error,
+        MagnetError::NoTopic { should_be: Some("magnet:?dn=x&xt=urn:btih:y".to_owned()) }
+    );
 }
 
 #[test]
 fn a_link_cut_inside_its_hash_is_refused_at_every_length() {
     let link = format!("magnet:?xt=urn:btih:{HEX}");
     // 32 of the 40 digits could be base32, and here are not: it has no 0, 1, 8 or 9.
-    (0..link.len()).for_each(|length| drop(Magnet::parse(&link[..length]).expect_err("a part is not the whole")));
+    (0..link.len()).for_each(|length| {
+        drop(Magnet::parse(&link[..length]).expect_err("a part is not the whole"))
+    });
 }
 
 #[test]
@@ -310,20 +384,26 @@ fn a_peer_is_a_host_and_a_port() {
 #[test]
 fn numbers_are_digits_and_nothing_else() {
     for number in ["+5", "-5", "0x5", "5.0", " 5"] {
-        let taken = Magnet::parse(&format!("magnet:?xt=urn:btih:{HEX}&xl={number}")).ok().and_then(|magnet| magnet.length);
+        let taken = Magnet::parse(&format!("magnet:?xt=urn:btih:{HEX}&xl={number}"))
+            .ok()
+            .and_then(|magnet| magnet.length);
         assert_eq!(taken, None, "xl={number}");
-        let taken = Magnet::parse(&format!("magnet:?xt=urn:btih:{HEX}&so={number}")).map_or(vec![], |magnet| magnet.select_only);
+        let taken = Magnet::parse(&format!("magnet:?xt=urn:btih:{HEX}&so={number}"))
+            .map_or(vec![], |magnet| magnet.select_only);
         assert!(taken.is_empty(), "so={number}");
     }
     for ranges in ["5-4", "1-", "-1", "1--2", "a", "1,,2", "4294967296"] {
-        let taken = Magnet::parse(&format!("magnet:?xt=urn:btih:{HEX}&so={ranges}")).map_or(vec![], |magnet| magnet.select_only);
+        let taken = Magnet::parse(&format!("magnet:?xt=urn:btih:{HEX}&so={ranges}"))
+            .map_or(vec![], |magnet| magnet.select_only);
         assert!(taken.is_empty(), "so={ranges}");
     }
 }
 
 #[test]
 fn mutilated_links_are_refused_or_read_but_never_panic() {
-    let seed = format!("magnet:?xt=urn:btih:{BASE32}&dn=é+%C3%A9&tr=http%3A%2F%2Ft&x.pe=[::1]:1&xl=1&so=0-1&xt=urn:btmh:1220");
+    let seed = format!(
+        "magnet:?xt=urn:btih:{BASE32}&dn=é+%C3%A9&tr=http%3A%2F%2Ft&x.pe=[::1]:1&xl=1&so=0-1&xt=urn:btmh:1220"
+    );
     let letters: Vec<char> = "é%&=?:.-+[]0129azÿ\0\u{202e}".chars().collect();
     let mut random = StdRng::seed_from_u64(7);
     for _ in 0..20_000 {

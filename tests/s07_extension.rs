@@ -14,8 +14,8 @@ use piecemeal::s05_messages::connection::Connection;
 use piecemeal::s05_messages::{Message, MessageError};
 use piecemeal::s07_extension::dont_have::{self, DontHave, DontHaveError};
 use piecemeal::s07_extension::{
-    BoxError, Extension, ExtensionError, ExtensionHandshake, Extensions, PeerExtensions, Reply, encode_extended,
-    exchange_extensions,
+    BoxError, Extension, ExtensionError, ExtensionHandshake, Extensions, PeerExtensions, Reply,
+    encode_extended, exchange_extensions,
 };
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -24,7 +24,8 @@ use rand::{RngExt, SeedableRng};
 const LIBTORRENT: &[u8] = b"d1:md11:LT_metadatai1e6:ut_pexi2ee1:pi6881e1:v12:uTorrent 1.2e";
 
 fn decode(payload: &[u8]) -> ExtensionHandshake {
-    ExtensionHandshake::decode(payload).unwrap_or_else(|error| panic!("{:?}: {error}", String::from_utf8_lossy(payload)))
+    ExtensionHandshake::decode(payload)
+        .unwrap_or_else(|error| panic!("{:?}: {error}", String::from_utf8_lossy(payload)))
 }
 
 /// Names and ids, as `m` has them.
@@ -40,7 +41,10 @@ fn ip(text: &str) -> IpAddr {
 fn the_example_of_libtorrents_document_is_read_and_written() {
     let handshake = decode(LIBTORRENT);
     assert_eq!(m(&handshake), [("LT_metadata", 1), ("ut_pex", 2)]);
-    assert_eq!((handshake.p, handshake.v.as_deref(), handshake.metadata_size), (Some(6881), Some("uTorrent 1.2"), None));
+    assert_eq!(
+        (handshake.p, handshake.v.as_deref(), handshake.metadata_size),
+        (Some(6881), Some("uTorrent 1.2"), None)
+    );
     assert_eq!(handshake.encode(), LIBTORRENT);
 }
 
@@ -63,7 +67,10 @@ fn every_key_is_read_and_written_with_the_keys_sorted() {
                   13:metadata_sizei7e1:pi65535e4:reqqi250e1:v3:\xc3\xa9!6:yourip4:\x7f\0\0\x01e";
     let handshake = decode(bytes);
     assert_eq!((handshake.ipv4, handshake.ipv6), (Some(ip("192.0.2.1")), Some(ip("2001:db8::1"))));
-    assert_eq!((handshake.yourip, handshake.reqq, handshake.p), (Some(ip("127.0.0.1")), Some(250), Some(65535)));
+    assert_eq!(
+        (handshake.yourip, handshake.reqq, handshake.p),
+        (Some(ip("127.0.0.1")), Some(250), Some(65535))
+    );
     assert_eq!(handshake.v.as_deref(), Some("é!"));
     assert_eq!(handshake.encode(), bytes);
     let six = decode(b"d6:yourip16:\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01e");
@@ -75,15 +82,24 @@ fn the_micro_sign_of_bep_10s_example_is_two_bytes() {
     let right = "d1:md11:LT_metadatai1e7:µT_PEXi2ee1:pi6881e1:v13:µTorrent 1.2e";
     assert_eq!(m(&decode(right.as_bytes())), [("LT_metadata", 1), ("µT_PEX", 2)]);
     let printed = "d1:md11:LT_metadatai1e6:µT_PEXi2ee1:pi6881e1:v13:µTorrent 1.2e";
-    assert!(matches!(ExtensionHandshake::decode(printed.as_bytes()), Err(ExtensionError::Bencode(_))));
+    assert!(matches!(
+        ExtensionHandshake::decode(printed.as_bytes()),
+        Err(ExtensionError::Bencode(_))
+    ));
 }
 
 #[test]
 fn keys_that_are_unknown_or_of_another_type_are_skipped() {
     let wrong = b"d4:ipv41:x4:ipv6i1e1:mle13:metadata_sizei-1e1:pi65536e4:reqq3:2506:unknowndi1e0:e1:vi1e6:yourip5:12345e";
-    assert!(ExtensionHandshake::decode(wrong).is_err(), "a key must be a string, even in a key nobody knows");
+    assert!(
+        ExtensionHandshake::decode(wrong).is_err(),
+        "a key must be a string, even in a key nobody knows"
+    );
     let wrong = b"d4:ipv41:x4:ipv6i1e1:mle13:metadata_sizei-1e1:pi65536e4:reqq3:2507:unknownd0:i1ee1:vi1e6:yourip5:12345e";
-    assert_eq!(ExtensionHandshake { passed_over: Vec::new(), ..decode(wrong) }, ExtensionHandshake::default());
+    assert_eq!(
+        ExtensionHandshake { passed_over: Vec::new(), ..decode(wrong) },
+        ExtensionHandshake::default()
+    );
     let ids = b"d1:md1:ai-1e1:bi256e1:c1:11:di255e1:\xffi1e1:zi0eee";
     assert_eq!(m(&decode(ids)), [("d", 255), ("z", 0)]);
     assert_eq!(decode(b"d4:reqqi9223372036854775807ee").reqq, Some(u32::MAX));
@@ -93,8 +109,9 @@ fn keys_that_are_unknown_or_of_another_type_are_skipped() {
 
 #[test]
 fn every_key_may_be_absent_of_another_type_empty_huge_repeated_or_no_text() {
-    let note =
-        |key: &str, expected: &str, found: &str| vec![format!("{key} must be {expected}, but is {found}; it is passed over")];
+    let note = |key: &str, expected: &str, found: &str| {
+        vec![format!("{key} must be {expected}, but is {found}; it is passed over")]
+    };
     let twice = |key: &str| vec![format!("{key} appears more than once: the first one counts")];
     let (id, bytes, long) = ("an id from 0 to 255", "a byte string", "x".repeat(101));
     let table: Vec<(String, Vec<String>)> = [
@@ -158,13 +175,18 @@ fn a_handshake_beyond_its_limits_makes_a_peer_without_extensions() {
     // A name of 100 bytes for each of the 255 ids is well within the limits.
     let values = |count: usize| format!("d1:al{}e1:md3:onei3eee", "0:".repeat(count - 4));
     assert_eq!(decode(values(1_000).as_bytes()).m["one"], 3);
-    let deep = |depth: usize| format!("d1:a{}{}1:md3:onei3eee", "l".repeat(depth - 1), "e".repeat(depth - 1));
+    let deep = |depth: usize| {
+        format!("d1:a{}{}1:md3:onei3eee", "l".repeat(depth - 1), "e".repeat(depth - 1))
+    };
     assert_eq!(decode(deep(8).as_bytes()).m["one"], 3);
-    for (payload, why) in
-        [(values(1_001), "there are more than 1000 values"), (deep(9), "lists and dictionaries nest deeper than 8")]
-    {
+    for (payload, why) in [
+        (values(1_001), "there are more than 1000 values"),
+        (deep(9), "lists and dictionaries nest deeper than 8"),
+    ] {
         let (mut extensions, mut out) = (echoes(), Vec::new());
-        extensions.hear(&[b"\0", payload.as_bytes()].concat(), &mut out).expect("never a reason to hang up");
+        extensions
+            .hear(&[b"\0", payload.as_bytes()].concat(), &mut out)
+            .expect("never a reason to hang up");
         let notes = extensions.take_passed_over();
         assert!(notes.len() == 1 && notes[0].contains(why), "{notes:?}");
         assert!(extensions.theirs.said.m.is_empty());
@@ -175,8 +197,11 @@ fn a_handshake_beyond_its_limits_makes_a_peer_without_extensions() {
 fn names_are_kept_as_many_as_there_are_ids_and_no_longer_than_100_bytes() {
     let (mut extensions, mut out) = (echoes(), Vec::new());
     for round in 0..50 {
-        let names: String = (0..100).map(|number| format!("100:{:0>100}i1e", round * 100 + number)).collect();
-        extensions.hear(format!("\0d1:md{names}ee").as_bytes(), &mut out).expect("never a reason to hang up");
+        let names: String =
+            (0..100).map(|number| format!("100:{:0>100}i1e", round * 100 + number)).collect();
+        extensions
+            .hear(format!("\0d1:md{names}ee").as_bytes(), &mut out)
+            .expect("never a reason to hang up");
     }
     assert_eq!(extensions.theirs.said.m.len(), 255);
     assert!(extensions.theirs.said.m.keys().all(|name| name.len() == 100));
@@ -186,7 +211,10 @@ fn names_are_kept_as_many_as_there_are_ids_and_no_longer_than_100_bytes() {
 fn notes_about_a_handshake_are_few() {
     let names: String = (0..990).map(|n| format!("3:{n:03}i-1e")).collect();
     let notes = decode(format!("d1:md{names}ee").as_bytes()).passed_over;
-    assert_eq!((notes.len(), notes.last().map(String::as_str)), (9, Some("there are 982 more notes like these")));
+    assert_eq!(
+        (notes.len(), notes.last().map(String::as_str)),
+        (9, Some("there are 982 more notes like these"))
+    );
     // And for one peer, however many handshakes it sends.
     let (mut extensions, mut out) = (echoes(), Vec::new());
     let mut taken = Vec::new();
@@ -205,7 +233,10 @@ fn a_handshake_that_is_not_bencode_makes_a_peer_without_extensions() {
             &b"\0junk!"[..],
             "the extension handshake is not bencode: byte 0: a value was expected (i, l, d or a digit), but found 'j'",
         ),
-        (b"\0", "the extension handshake is not bencode: byte 0: a value was expected, but there is nothing"),
+        (
+            b"\0",
+            "the extension handshake is not bencode: byte 0: a value was expected, but there is nothing",
+        ),
         (b"\0le", "the extension handshake must be a dictionary, but is a list"),
         (
             b"\0d1:mi1e",
@@ -215,22 +246,33 @@ fn a_handshake_that_is_not_bencode_makes_a_peer_without_extensions() {
         let (mut extensions, mut out) = (echoes(), Vec::new());
         assert!(extensions.hear(payload, &mut out).expect("it does no harm").is_empty());
         assert_eq!(extensions.theirs, PeerExtensions::default());
-        assert_eq!(extensions.take_passed_over(), [format!("{why}; it counts as a peer without extensions")]);
+        assert_eq!(
+            extensions.take_passed_over(),
+            [format!("{why}; it counts as a peer without extensions")]
+        );
         // A later, good handshake counts.
         extensions.hear(b"\0d1:md3:onei3eee", &mut out).expect("a handshake");
-        assert_eq!((extensions.theirs.id("one"), extensions.take_passed_over().len()), (Some(3), 0));
+        assert_eq!(
+            (extensions.theirs.id("one"), extensions.take_passed_over().len()),
+            (Some(3), 0)
+        );
     }
 }
 
 #[test]
 fn a_handshake_that_is_no_dictionary_or_is_cut_short_is_refused() {
     for payload in [&b"le"[..], b"i1e", b"1:x"] {
-        assert!(matches!(ExtensionHandshake::decode(payload), Err(ExtensionError::NotDictionary { .. })));
+        assert!(matches!(
+            ExtensionHandshake::decode(payload),
+            Err(ExtensionError::NotDictionary { .. })
+        ));
     }
     for payload in [&b""[..], b"x", b"d1:m99:x", b"d1:m99999999999999999999:x"] {
         assert!(matches!(ExtensionHandshake::decode(payload), Err(ExtensionError::Bencode(_))));
     }
-    (0..LIBTORRENT.len()).for_each(|length| drop(ExtensionHandshake::decode(&LIBTORRENT[..length]).expect_err("a part")));
+    (0..LIBTORRENT.len()).for_each(|length| {
+        drop(ExtensionHandshake::decode(&LIBTORRENT[..length]).expect_err("a part"))
+    });
 }
 
 #[test]
@@ -239,7 +281,10 @@ fn a_later_handshake_adds_to_the_earlier_one_and_0_turns_off() {
     assert_eq!(peer.id("ut_pex"), None);
     peer.update(decode(LIBTORRENT));
     peer.update(decode(b"d1:md6:ut_pexi7e5:ut_hpi9eee"));
-    assert_eq!(["LT_metadata", "ut_pex", "ut_hp"].map(|name| peer.id(name)), [Some(1), Some(7), Some(9)]);
+    assert_eq!(
+        ["LT_metadata", "ut_pex", "ut_hp"].map(|name| peer.id(name)),
+        [Some(1), Some(7), Some(9)]
+    );
     assert_eq!((peer.said.p, peer.said.v.as_deref()), (Some(6881), Some("uTorrent 1.2")));
     peer.update(decode(b"d1:md6:ut_pexi0ee13:metadata_sizei5ee"));
     assert_eq!(["LT_metadata", "ut_pex"].map(|name| peer.id(name)), [Some(1), None]);
@@ -286,7 +331,10 @@ fn echoes() -> Extensions {
 #[test]
 fn the_value_in_m_is_the_id_by_which_that_peer_wants_to_be_sent_messages() {
     let (mut first, mut second) = (echoes(), echoes());
-    assert_eq!((first.our_id("one"), first.our_id("two"), first.our_id("three")), (Some(1), Some(2), None));
+    assert_eq!(
+        (first.our_id("one"), first.our_id("two"), first.our_id("three")),
+        (Some(1), Some(2), None)
+    );
     let mut out = Vec::new();
     first.hear(b"\0d1:md3:twoi3eee", &mut out).expect("a handshake");
     second.hear(b"\0d1:md3:twoi200eee", &mut out).expect("a handshake");
@@ -319,7 +367,8 @@ fn extended_messages_for_nobody_are_skipped_and_broken_ones_end_the_connection()
 /// Our extension handshake to a peer at 192.0.2.2, as a whole message.
 fn greeting() -> Vec<u8> {
     let v = concat!("piecemeal ", env!("CARGO_PKG_VERSION"));
-    let head = format!("d1:md3:onei1e3:twoi2ee13:metadata_sizei5e4:reqqi500e1:v{}:{v}6:yourip4:", v.len());
+    let head =
+        format!("d1:md3:onei1e3:twoi2ee13:metadata_sizei5e4:reqqi500e1:v{}:{v}6:yourip4:", v.len());
     let payload = [b"\x14\0", head.as_bytes(), b"\xc0\x00\x02\x02e"].concat();
     [&u32::try_from(payload.len()).expect("it is short").to_be_bytes()[..], &payload].concat()
 }
@@ -344,7 +393,10 @@ fn lt_donthave_is_the_index_of_a_piece_that_is_lost() {
     for length in (0..9).filter(|length| *length != 4) {
         assert_eq!(dont_have::decode(&[0; 8][..length]), Err(DontHaveError { found: length }));
     }
-    assert!(matches!(extensions.hear(b"\x01\x00", &mut out), Err(ExtensionError::Extension { name: "lt_donthave", .. })));
+    assert!(matches!(
+        extensions.hear(b"\x01\x00", &mut out),
+        Err(ExtensionError::Extension { name: "lt_donthave", .. })
+    ));
 }
 
 #[test]
@@ -354,9 +406,15 @@ fn what_is_kept_of_a_peers_extensions_does_not_grow_for_ever() {
     extensions.hear(b"\0d1:md3:onei3eee", &mut out).expect("a handshake");
     for round in 0..1000 {
         let names: String = (0..10).map(|n| format!("8:{:04}{n:04}i1e", round)).collect();
-        extensions.hear(format!("\0d1:md{names}ee").as_bytes(), &mut out).expect("never a reason to hang up");
+        extensions
+            .hear(format!("\0d1:md{names}ee").as_bytes(), &mut out)
+            .expect("never a reason to hang up");
     }
-    assert!(extensions.theirs.said.m.len() <= 256, "{} names are kept", extensions.theirs.said.m.len());
+    assert!(
+        extensions.theirs.said.m.len() <= 256,
+        "{} names are kept",
+        extensions.theirs.said.m.len()
+    );
     assert_eq!(extensions.theirs.id("one"), Some(3));
 }
 
@@ -371,7 +429,11 @@ fn mutilated_extended_messages_are_refused_or_read_but_never_panic() {
         }
         for _ in 0..random.random_range(1..4) {
             let at = random.random_range(0..payload.len());
-            payload[at] = if random.random() { random.random() } else { b"ilde0123456789:-"[random.random_range(0..16)] };
+            payload[at] = if random.random() {
+                random.random()
+            } else {
+                b"ilde0123456789:-"[random.random_range(0..16)]
+            };
         }
         let _ = extensions.hear(&payload, &mut Vec::new());
     }
@@ -381,7 +443,8 @@ fn mutilated_extended_messages_are_refused_or_read_but_never_panic() {
 fn connected(reserved: [u8; 8]) -> (Connection, Transport) {
     let address = |last| SocketAddr::from(([192, 0, 2, last], 6881));
     let (near, mut far) = pair(1 << 16, address(1), address(2));
-    let theirs = Handshake { reserved, info_hash: InfoHash([b'a'; 20]), peer_id: PeerId([b'b'; 20]) };
+    let theirs =
+        Handshake { reserved, info_hash: InfoHash([b'a'; 20]), peer_id: PeerId([b'b'; 20]) };
     let mut connection = Connection::new(near, theirs, theirs);
     connection.set_deadline(Instant::now() + Duration::from_secs(60));
     far.set_deadline(Instant::now() + Duration::from_secs(60));
@@ -423,8 +486,11 @@ fn our_extension_handshake_waits_for_nothing_and_nothing_goes_before_it() {
 
 #[test]
 fn a_bitfield_may_come_before_the_extension_handshake_or_after_it() {
-    let (hello, bits) = (&b"\0\0\0\x11\x14\0d1:md3:onei3eee"[..], &b"\0\0\0\x02\x05\xe0\0\0\0\x01\x01"[..]);
-    for says in [[hello, bits].concat(), [bits, hello].concat(), [&bits[..6], hello, &bits[6..]].concat()] {
+    let (hello, bits) =
+        (&b"\0\0\0\x11\x14\0d1:md3:onei3eee"[..], &b"\0\0\0\x02\x05\xe0\0\0\0\x01\x01"[..]);
+    for says in
+        [[hello, bits].concat(), [bits, hello].concat(), [&bits[..6], hello, &bits[6..]].concat()]
+    {
         let (mut connection, extensions, result) = exchange(&says);
         result.expect("any order is right");
         assert_eq!(extensions.theirs.id("one"), Some(3));
@@ -436,7 +502,8 @@ fn a_bitfield_may_come_before_the_extension_handshake_or_after_it() {
 
 #[test]
 fn keep_alives_and_unknown_messages_in_between_are_skipped() {
-    let says = b"\0\0\0\0\0\0\0\x02\x63x\0\0\0\x01\x14\0\0\0\x03\x14\x07x\0\0\0\x04\x14\0de\0\0\0\0";
+    let says =
+        b"\0\0\0\0\0\0\0\x02\x63x\0\0\0\x01\x14\0\0\0\x03\x14\x07x\0\0\0\x04\x14\0de\0\0\0\0";
     let (_, extensions, result) = exchange(says);
     result.expect("none of them is a reason to hang up");
     assert_eq!(extensions.theirs.said, ExtensionHandshake::default());
@@ -457,13 +524,21 @@ fn a_peer_without_the_bit_is_told_nothing() {
 fn a_peer_that_is_silent_or_broken_or_gone_is_an_error() {
     assert!(matches!(exchange(b"\0\0\0\x04\x14\0le").2, Err(ExtensionError::NotDictionary { .. })));
     assert!(matches!(exchange(b"\0\0\0\x04\x14\0d1").2, Err(ExtensionError::Bencode(_))));
-    assert!(matches!(exchange(b"\x7f\0\0\0\x14").2, Err(ExtensionError::Message(MessageError::TooLong { .. }))));
+    assert!(matches!(
+        exchange(b"\x7f\0\0\0\x14").2,
+        Err(ExtensionError::Message(MessageError::TooLong { .. }))
+    ));
     let hung_up = exchange(b"\0\0\0\x11\x14\0d1:m").2;
-    assert!(matches!(hung_up, Err(ExtensionError::Message(MessageError::HungUp { inside: true }))), "{hung_up:?}");
+    assert!(
+        matches!(hung_up, Err(ExtensionError::Message(MessageError::HungUp { inside: true }))),
+        "{hung_up:?}"
+    );
     let (mut connection, _far) = connected(BIT_20);
     connection.set_deadline(Instant::now() + Duration::from_millis(50));
     match exchange_extensions(&mut connection, &mut echoes()) {
-        Err(ExtensionError::Message(MessageError::Io(error))) => assert_eq!(error.kind(), ErrorKind::TimedOut),
+        Err(ExtensionError::Message(MessageError::Io(error))) => {
+            assert_eq!(error.kind(), ErrorKind::TimedOut)
+        }
         other => panic!("{other:?}"),
     }
 }

@@ -24,7 +24,8 @@ use sha1::{Digest, Sha1};
 const ZERO: MetadataPieceIndex = MetadataPieceIndex(0);
 
 fn decode(payload: &[u8]) -> MetadataMessage<'_> {
-    MetadataMessage::decode(payload).unwrap_or_else(|error| panic!("{:?}: {error}", String::from_utf8_lossy(payload)))
+    MetadataMessage::decode(payload)
+        .unwrap_or_else(|error| panic!("{:?}: {error}", String::from_utf8_lossy(payload)))
 }
 
 #[test]
@@ -44,7 +45,10 @@ fn the_three_messages_of_bep_9_are_read_and_written() {
 fn the_total_size_that_bep_9_prints_has_a_digit_too_many() {
     // "{'msg_type': 1, 'piece': 0, 'total_size': 3425}", it says, is this:
     let printed = decode(b"d8:msg_typei1e5:piecei0e10:total_sizei34256eexxxxxxxx");
-    assert_eq!(printed, MetadataMessage::Data { piece: ZERO, total_size: Some(34256), data: b"xxxxxxxx" });
+    assert_eq!(
+        printed,
+        MetadataMessage::Data { piece: ZERO, total_size: Some(34256), data: b"xxxxxxxx" }
+    );
 }
 
 #[test]
@@ -63,7 +67,10 @@ fn the_data_starts_where_the_dictionary_ends_whatever_is_in_it() {
     ] {
         for data in [&b""[..], b"e", b"ee", b"d1:a", b"4:spam", b"\0\xff"] {
             let payload = [dictionary, data].concat();
-            assert_eq!(decode(&payload), MetadataMessage::Data { piece: ZERO, total_size: Some(9), data });
+            assert_eq!(
+                decode(&payload),
+                MetadataMessage::Data { piece: ZERO, total_size: Some(9), data }
+            );
         }
     }
 }
@@ -82,19 +89,32 @@ fn malformed_metadata_messages_are_refused() {
         (b"d8:msg_typei2e5:piecei4294967296ee", missing("piece")),
         (b"d8:msg_typei0e5:piecelee", missing("piece")),
     ] {
-        assert_eq!(MetadataMessage::decode(payload), Err(expected), "{:?}", String::from_utf8_lossy(payload));
+        assert_eq!(
+            MetadataMessage::decode(payload),
+            Err(expected),
+            "{:?}",
+            String::from_utf8_lossy(payload)
+        );
     }
     let whole = b"d8:msg_typei0e5:piecei0ee";
     for length in 0..whole.len() {
-        assert!(matches!(MetadataMessage::decode(&whole[..length]), Err(MetadataMessageError::Bencode(_))));
+        assert!(matches!(
+            MetadataMessage::decode(&whole[..length]),
+            Err(MetadataMessageError::Bencode(_))
+        ));
     }
-    assert!(matches!(MetadataMessage::decode(b"d99999999999:"), Err(MetadataMessageError::Bencode(_))));
+    assert!(matches!(
+        MetadataMessage::decode(b"d99999999999:"),
+        Err(MetadataMessageError::Bencode(_))
+    ));
     assert_eq!(decode(b"d8:msg_typei7ee"), MetadataMessage::Unknown { msg_type: 7 });
 }
 
 #[test]
 fn a_dictionary_of_too_many_values_is_refused() {
-    let message = |values: usize| format!("d1:al{}e8:msg_typei0e5:piecei0ee", "0:".repeat(values - 4)).into_bytes();
+    let message = |values: usize| {
+        format!("d1:al{}e8:msg_typei0e5:piecei0ee", "0:".repeat(values - 4)).into_bytes()
+    };
     assert_eq!(decode(&message(50)), MetadataMessage::Request { piece: MetadataPieceIndex(0) });
     let error = MetadataMessage::decode(&message(51)).expect_err("one more").to_string();
     assert!(error.ends_with("there are more than 50 values"), "{error}");
@@ -114,7 +134,17 @@ fn lt_metadata_counts_in_256ths_and_sends_one_less() {
         assert_eq!(LtMetadata::decode(bytes).as_ref(), Ok(&message));
         assert_eq!(message.encode(), bytes);
     }
-    for bytes in [&b""[..], b"\0", b"\0\0", b"\0\0\0\0", b"\x01", b"\x01\0\0\0\0\0\0\0", b"\x02\0", b"\x03", b"\xff\0\0"] {
+    for bytes in [
+        &b""[..],
+        b"\0",
+        b"\0\0",
+        b"\0\0\0\0",
+        b"\x01",
+        b"\x01\0\0\0\0\0\0\0",
+        b"\x02\0",
+        b"\x03",
+        b"\xff\0\0",
+    ] {
         let error = LtMetadata::decode(bytes).expect_err("it is none of the three");
         assert_eq!((error.msg_type, error.length), (bytes.first().copied(), bytes.len()));
     }
@@ -127,7 +157,11 @@ fn mutilated_metadata_messages_are_refused_or_read_but_never_panic() {
         let mut payload = b"d8:msg_typei1e5:piecei0e10:total_sizei3425eexxxxxxxx".to_vec();
         for _ in 0..random.random_range(1..5) {
             let at = random.random_range(0..payload.len());
-            payload[at] = if random.random() { random.random() } else { b"ilde0123456789:-"[random.random_range(0..16)] };
+            payload[at] = if random.random() {
+                random.random()
+            } else {
+                b"ilde0123456789:-"[random.random_range(0..16)]
+            };
         }
         let _ = MetadataMessage::decode(&payload);
         payload[0] = random.random_range(0..4);
@@ -140,8 +174,13 @@ fn mutilated_metadata_messages_are_refused_or_read_but_never_panic() {
 fn metadata(size: usize) -> Vec<u8> {
     let pieces = (size - 200) / 20;
     let build = |name: usize| {
-        let head = format!("d6:lengthi{pieces}e4:name{name}:{}12:piece lengthi1e6:pieces{}:", "n".repeat(name), pieces * 20);
-        [head.as_bytes(), &(0..pieces * 20).map(|n| (n % 253) as u8).collect::<Vec<u8>>(), b"e"].concat()
+        let head = format!(
+            "d6:lengthi{pieces}e4:name{name}:{}12:piece lengthi1e6:pieces{}:",
+            "n".repeat(name),
+            pieces * 20
+        );
+        [head.as_bytes(), &(0..pieces * 20).map(|n| (n % 253) as u8).collect::<Vec<u8>>(), b"e"]
+            .concat()
     };
     (1..250).map(build).find(|info| info.len() == size).expect("a name makes up the rest")
 }
@@ -165,7 +204,12 @@ impl Peer {
         let text = String::from_utf8_lossy(&frame).into_owned();
         let piece = text.strip_prefix(&format!("\x14{}d8:msg_typei0e5:piecei", char::from(id)));
         let piece = piece.and_then(|rest| rest.strip_suffix("ee"));
-        Some(piece.unwrap_or_else(|| panic!("{text:?} is no request to {id}")).parse().expect("it is a number"))
+        Some(
+            piece
+                .unwrap_or_else(|| panic!("{text:?} is no request to {id}"))
+                .parse()
+                .expect("it is a number"),
+        )
     }
 
     fn say(&mut self, id: u8, payload: &[u8]) {
@@ -195,7 +239,11 @@ impl Peer {
 type Fetched = Result<Option<Info>, MetadataError>;
 
 /// Fetches from a peer whose extension handshake had these keys, and that then does this.
-fn fetch(greeting: &str, hash: [u8; 20], peer: impl FnOnce(Peer) + Send + 'static) -> (Fetched, Connection) {
+fn fetch(
+    greeting: &str,
+    hash: [u8; 20],
+    peer: impl FnOnce(Peer) + Send + 'static,
+) -> (Fetched, Connection) {
     fetch_by(Instant::now() + Duration::from_secs(60), &|| false, greeting, hash, peer)
 }
 
@@ -209,7 +257,11 @@ fn fetch_by(
     let address = |last| SocketAddr::from(([192, 0, 2, last], 6881));
     let (near, mut far) = pair(1 << 16, address(1), address(2));
     far.set_deadline(Instant::now() + Duration::from_secs(60));
-    let theirs = Handshake { reserved: [0, 0, 0, 0, 0, 16, 0, 0], info_hash: InfoHash(hash), peer_id: PeerId([b'b'; 20]) };
+    let theirs = Handshake {
+        reserved: [0, 0, 0, 0, 0, 16, 0, 0],
+        info_hash: InfoHash(hash),
+        peer_id: PeerId([b'b'; 20]),
+    };
     let mut connection = Connection::new(near, theirs, theirs);
     let mut extensions = Extensions::new(vec![Box::new(UtMetadata::new(None))]);
     extensions.hear(format!("\0d{greeting}e").as_bytes(), &mut Vec::new()).expect("a greeting");
@@ -223,8 +275,13 @@ fn greeting(size: usize) -> String {
 }
 
 /// Fetches this from a peer that does this with it.
-fn fetch_this(metadata: Vec<u8>, peer: impl FnOnce(Peer, &[u8]) + Send + 'static) -> (Fetched, Connection) {
-    fetch(&greeting(metadata.len()), Sha1::digest(&metadata).into(), move |end| peer(end, &metadata))
+fn fetch_this(
+    metadata: Vec<u8>,
+    peer: impl FnOnce(Peer, &[u8]) + Send + 'static,
+) -> (Fetched, Connection) {
+    fetch(&greeting(metadata.len()), Sha1::digest(&metadata).into(), move |end| {
+        peer(end, &metadata)
+    })
 }
 
 fn expect(fetched: Fetched, metadata: &[u8]) {
@@ -233,7 +290,9 @@ fn expect(fetched: Fetched, metadata: &[u8]) {
 
 #[test]
 fn metadata_of_any_number_of_pieces_is_fetched_whole_and_no_piece_too_many() {
-    for (size, pieces) in [(300, 1), (16383, 1), (16384, 1), (16385, 2), (32768, 2), (32769, 3), (200_000, 13)] {
+    for (size, pieces) in
+        [(300, 1), (16383, 1), (16384, 1), (16385, 2), (32768, 2), (32769, 3), (200_000, 13)]
+    {
         let whole = metadata(size);
         let (counted, count) = mpsc::channel();
         let (fetched, connection) = fetch_this(whole.clone(), move |mut peer, metadata| {
@@ -246,7 +305,11 @@ fn metadata_of_any_number_of_pieces_is_fetched_whole_and_no_piece_too_many() {
         });
         expect(fetched, &whole);
         drop(connection);
-        assert_eq!(count.recv_timeout(Duration::from_secs(60)), Ok((0..pieces).collect::<Vec<_>>()), "{size} bytes");
+        assert_eq!(
+            count.recv_timeout(Duration::from_secs(60)),
+            Ok((0..pieces).collect::<Vec<_>>()),
+            "{size} bytes"
+        );
     }
 }
 
@@ -268,7 +331,10 @@ fn keys_nobody_knows_do_not_shift_the_data() {
     let (fetched, _) = fetch_this(whole.clone(), |mut peer, metadata| {
         while let Some(piece) = peer.wanted(3) {
             let head = format!("d5:piecei{piece}e8:msg_typei1e1:xl1:de1:y3:eeee");
-            peer.extended(&[head.as_bytes(), metadata.chunks(16384).nth(piece).unwrap_or_default()]);
+            peer.extended(&[
+                head.as_bytes(),
+                metadata.chunks(16384).nth(piece).unwrap_or_default(),
+            ]);
         }
     });
     expect(fetched, &whole);
@@ -302,7 +368,9 @@ fn a_bitfield_in_the_middle_is_kept_for_the_download() {
     });
     expect(fetched, &whole);
     connection.input.replay();
-    for expected in [Message::Bitfield { bits: &[0xff; 3] }, Message::Unchoke, Message::Have { index: 5 }] {
+    for expected in
+        [Message::Bitfield { bits: &[0xff; 3] }, Message::Unchoke, Message::Have { index: 5 }]
+    {
         assert_eq!(connection.read().expect("it was kept"), expected);
     }
 }
@@ -342,7 +410,9 @@ fn an_id_that_a_later_handshake_changes_is_used_from_then_on() {
         peer.data(metadata, first);
         // Requests from before they heard of the change still have the old id, but the last one does not.
         while let Some(frame) = peer.hear() {
-            let piece = String::from_utf8_lossy(&frame[2..]).replace("d8:msg_typei0e5:piecei", "").replace("ee", "");
+            let piece = String::from_utf8_lossy(&frame[2..])
+                .replace("d8:msg_typei0e5:piecei", "")
+                .replace("ee", "");
             match piece.parse().expect("it is a request") {
                 12 if frame[1] != 9 => return, // nobody listens to the old id any more
                 piece => peer.data(metadata, piece),
@@ -364,14 +434,18 @@ fn a_peer_that_rejects_is_left_at_once() {
 
 #[test]
 fn a_piece_of_the_wrong_size_is_refused() {
-    for (piece, size) in [(0, 0), (0, 16383), (0, 16385), (1, 3615), (1, 3617), (2, 1), (4_294_967_295u32, 16384)] {
+    for (piece, size) in
+        [(0, 0), (0, 16383), (0, 16385), (1, 3615), (1, 3617), (2, 1), (4_294_967_295u32, 16384)]
+    {
         let (fetched, _) = fetch_this(metadata(20_000), move |mut peer, _| {
             let head = format!("d8:msg_typei1e5:piecei{piece}e10:total_sizei20000ee");
             peer.extended(&[head.as_bytes(), &vec![b'x'; size]]);
             while peer.hear().is_some() {}
         });
         match fetched {
-            Err(MetadataError::Data { piece: of, found, .. }) => assert_eq!((of, found), (piece, size)),
+            Err(MetadataError::Data { piece: of, found, .. }) => {
+                assert_eq!((of, found), (piece, size))
+            }
             other => panic!("piece {piece}, {size} bytes: {other:?}"),
         }
     }
@@ -411,7 +485,8 @@ fn a_peer_that_offers_no_metadata_or_an_absurd_size_is_asked_nothing() {
         ("13:metadata_sizei5e".to_owned(), None),
     ] {
         let (told, heard) = mpsc::channel();
-        let (fetched, connection) = fetch(&keys, [0; 20], move |mut peer| drop(told.send(peer.hear())));
+        let (fetched, connection) =
+            fetch(&keys, [0; 20], move |mut peer| drop(told.send(peer.hear())));
         match (&fetched, size) {
             (Err(MetadataError::Size { found }), Some(size)) => assert_eq!(*found, size),
             (Err(MetadataError::NotOffered), None) => {}
@@ -429,7 +504,10 @@ fn a_peer_that_hangs_up_or_speaks_nonsense_in_the_middle_is_an_error() {
         peer.data(metadata, 0);
     });
     assert!(
-        matches!(fetched, Err(MetadataError::Extension(ExtensionError::Message(MessageError::HungUp { .. })))),
+        matches!(
+            fetched,
+            Err(MetadataError::Extension(ExtensionError::Message(MessageError::HungUp { .. })))
+        ),
         "{fetched:?}"
     );
     let (fetched, _) = fetch_this(metadata(20_000), |mut peer, _| {
@@ -477,7 +555,10 @@ fn our_metadata_is_served_in_pieces_of_16_kib() {
     let mut ours = Extensions::new(vec![Box::new(UtMetadata::new(Some(Arc::clone(&whole))))]);
     let peer = [192, 0, 2, 1].into();
     assert_eq!(ours.greeting(peer).metadata_size, Some(40_000));
-    assert_eq!(Extensions::new(vec![Box::new(UtMetadata::new(None))]).greeting(peer).metadata_size, None);
+    assert_eq!(
+        Extensions::new(vec![Box::new(UtMetadata::new(None))]).greeting(peer).metadata_size,
+        None
+    );
     ours.hear(b"\0d1:md11:ut_metadatai3eee", &mut Vec::new()).expect("a greeting");
     let mut answer = |request: &str| {
         let mut out = Vec::new();
@@ -485,11 +566,18 @@ fn our_metadata_is_served_in_pieces_of_16_kib() {
     };
     for (piece, bytes) in whole.chunks(16384).enumerate() {
         let dictionary = format!("d8:msg_typei1e5:piecei{piece}e10:total_sizei40000ee");
-        let length = u32::try_from(2 + dictionary.len() + bytes.len()).expect("it is short").to_be_bytes();
+        let length =
+            u32::try_from(2 + dictionary.len() + bytes.len()).expect("it is short").to_be_bytes();
         let expected = [&length, &b"\x14\x03"[..], dictionary.as_bytes(), bytes].concat();
-        assert_eq!(answer(&format!("d8:msg_typei0e5:piecei{piece}ee")).expect("a request"), expected);
+        assert_eq!(
+            answer(&format!("d8:msg_typei0e5:piecei{piece}ee")).expect("a request"),
+            expected
+        );
     }
-    assert_eq!(answer("d8:msg_typei0e5:piecei3ee").expect("a request"), b"\0\0\0\x1b\x14\x03d8:msg_typei2e5:piecei3ee");
+    assert_eq!(
+        answer("d8:msg_typei0e5:piecei3ee").expect("a request"),
+        b"\0\0\0\x1b\x14\x03d8:msg_typei2e5:piecei3ee"
+    );
     for ignored in ["d8:msg_typei1e5:piecei0eexx", "d8:msg_typei2e5:piecei0ee", "d8:msg_typei9ee"] {
         assert_eq!(answer(ignored).expect("not for us"), b"");
     }

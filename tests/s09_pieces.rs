@@ -20,8 +20,14 @@ const BLOCK: usize = 16384;
 /// A torrent of this many bytes, and the bytes.
 fn torrent(length: usize, piece_length: usize) -> (Info, Vec<u8>) {
     let content: Vec<u8> = (0..length).map(|n| (n % 251 + n / 16384) as u8).collect();
-    let hashes: Vec<u8> = content.chunks(piece_length).flat_map(|piece| <[u8; 20]>::from(Sha1::digest(piece))).collect();
-    let head = format!("d6:lengthi{length}e4:name1:a12:piece lengthi{piece_length}e6:pieces{}:", hashes.len());
+    let hashes: Vec<u8> = content
+        .chunks(piece_length)
+        .flat_map(|piece| <[u8; 20]>::from(Sha1::digest(piece)))
+        .collect();
+    let head = format!(
+        "d6:lengthi{length}e4:name1:a12:piece lengthi{piece_length}e6:pieces{}:",
+        hashes.len()
+    );
     (Info::from_bytes(&[head.as_bytes(), &hashes, b"e"].concat()).expect("it is right"), content)
 }
 
@@ -49,7 +55,11 @@ impl Peer {
     fn asked(&mut self) -> Option<[u32; 3]> {
         let frame = self.hear()?;
         assert_eq!((frame[0], frame.len()), (6, 13), "{frame:?} is no request");
-        Some([1, 5, 9].map(|at| u32::from_be_bytes([frame[at], frame[at + 1], frame[at + 2], frame[at + 3]])))
+        Some(
+            [1, 5, 9].map(|at| {
+                u32::from_be_bytes([frame[at], frame[at + 1], frame[at + 2], frame[at + 3]])
+            }),
+        )
     }
 
     fn say(&mut self, id: u8, payload: &[u8]) {
@@ -86,7 +96,11 @@ fn connect(peer: impl FnOnce(Peer) + Send + 'static) -> (Connection, Receiver<()
     let address = |last| SocketAddr::from(([192, 0, 2, last], 6881));
     let (near, mut far) = pair(1 << 17, address(1), address(2));
     far.set_deadline(Instant::now() + Duration::from_secs(60));
-    let theirs = Handshake { reserved: [0; 8], info_hash: InfoHash([b'a'; 20]), peer_id: PeerId([b'b'; 20]) };
+    let theirs = Handshake {
+        reserved: [0; 8],
+        info_hash: InfoHash([b'a'; 20]),
+        peer_id: PeerId([b'b'; 20]),
+    };
     let (done, ended) = mpsc::channel();
     thread::spawn(move || {
         peer(Peer(far));
@@ -100,7 +114,12 @@ fn soon() -> Instant {
 }
 
 /// Fetches one piece from a peer that does this. If the peer finds an error it panics, which fails the test.
-fn fetch(info: &Info, index: u32, until: Instant, peer: impl FnOnce(Peer) + Send + 'static) -> Result<Vec<u8>, PieceError> {
+fn fetch(
+    info: &Info,
+    index: u32,
+    until: Instant,
+    peer: impl FnOnce(Peer) + Send + 'static,
+) -> Result<Vec<u8>, PieceError> {
     let (mut connection, ended) = connect(peer);
     let piece = info.piece(index).expect("there is such a piece");
     let fetched = PieceFetcher::new(&mut connection).fetch_piece(info, piece, until);
@@ -131,7 +150,9 @@ fn one_request_asks_for_a_block_and_not_for_a_byte() {
         assert_eq!(peer.hear().as_deref(), Some(&b"\x06\0\0\0\x01\0\0\0\0\0\0\x40\0"[..]));
         assert_eq!(peer.hear().as_deref(), Some(&b"\x06\0\0\0\x01\0\0\x40\0\0\0\x40\0"[..]));
         assert_eq!(peer.hear().as_deref(), Some(&b"\x06\0\0\0\x01\0\0\x80\0\0\0\x1c\x40"[..]));
-        [[1, 0, 16384], [1, 16384, 16384], [1, 32768, 7232]].into_iter().for_each(|asked| peer.give(asked, &whole, 40_000));
+        [[1, 0, 16384], [1, 16384, 16384], [1, 32768, 7232]]
+            .into_iter()
+            .for_each(|asked| peer.give(asked, &whole, 40_000));
         assert_eq!(peer.hear(), None);
     });
     assert_eq!(fetched.expect("it is all there"), content[40_000..80_000]);
@@ -144,7 +165,8 @@ fn sixteen_requests_are_on_their_way_and_never_more() {
     let whole = content.clone();
     let fetched = fetch(&info, 0, soon(), move |mut peer| {
         peer.begin();
-        let mut waiting: Vec<[u32; 3]> = (0..16).map(|_| peer.asked().expect("sixteen at once")).collect();
+        let mut waiting: Vec<[u32; 3]> =
+            (0..16).map(|_| peer.asked().expect("sixteen at once")).collect();
         peer.hears_nothing();
         for block in 16..40 {
             // For each that is answered, one more is requested.
@@ -165,7 +187,8 @@ fn after_a_choke_in_the_middle_everything_that_is_missing_is_asked_again() {
     let whole = content.clone();
     let fetched = fetch(&info, 0, soon(), move |mut peer| {
         peer.begin();
-        let first: Vec<[u32; 3]> = (0..16).map(|_| peer.asked().expect("sixteen at once")).collect();
+        let first: Vec<[u32; 3]> =
+            (0..16).map(|_| peer.asked().expect("sixteen at once")).collect();
         peer.give(first[0], &whole, 20 * BLOCK);
         peer.give(first[1], &whole, 20 * BLOCK);
         peer.say(0, b"");
@@ -230,7 +253,9 @@ fn blocks_that_were_never_asked_for_change_nothing() {
 #[test]
 fn all_pieces_come_over_one_connection_whatever_the_last_ones_size() {
     // A whole number of pieces; a last piece of one byte; one piece shorter than a block; something in between.
-    for (length, piece_length) in [(4 * BLOCK, 2 * BLOCK), (2 * BLOCK + 1, BLOCK), (5, BLOCK), (100_000, 30_001), (7, 1)] {
+    for (length, piece_length) in
+        [(4 * BLOCK, 2 * BLOCK), (2 * BLOCK + 1, BLOCK), (5, BLOCK), (100_000, 30_001), (7, 1)]
+    {
         let (info, content) = torrent(length, piece_length);
         let whole = content.clone();
         let (mut connection, ended) = connect(move |mut peer| {
@@ -242,10 +267,16 @@ fn all_pieces_come_over_one_connection_whatever_the_last_ones_size() {
                 peer.give(request, &whole, piece_length);
                 last = request;
             }
-            assert_eq!((last[0] as usize * piece_length) + last[1] as usize + last[2] as usize, length);
+            assert_eq!(
+                (last[0] as usize * piece_length) + last[1] as usize + last[2] as usize,
+                length
+            );
         });
         let mut peer = PieceFetcher::new(&mut connection);
-        let all: Vec<u8> = info.pieces().flat_map(|piece| peer.fetch_piece(&info, piece, soon()).expect("it is there")).collect();
+        let all: Vec<u8> = info
+            .pieces()
+            .flat_map(|piece| peer.fetch_piece(&info, piece, soon()).expect("it is there"))
+            .collect();
         assert_eq!(all, content);
         drop(connection);
         ended.recv_timeout(Duration::from_secs(60)).expect("the peer has nothing to complain of");
@@ -328,7 +359,10 @@ fn a_peer_that_lacks_the_piece_is_left_at_once() {
         assert_eq!(peer.hear().as_deref(), Some(&[2][..]));
         assert_eq!(peer.hear(), None);
     });
-    assert!(matches!(fetched, Err(PieceError::NotThere { piece }) if piece.get() == 1), "{fetched:?}");
+    assert!(
+        matches!(fetched, Err(PieceError::NotThere { piece }) if piece.get() == 1),
+        "{fetched:?}"
+    );
 }
 
 #[test]
@@ -342,7 +376,8 @@ fn a_peer_known_to_lack_the_next_piece_is_not_asked_for_it() {
         assert_eq!(peer.hear(), None, "and only the first");
     });
     let mut peer = PieceFetcher::new(&mut connection);
-    let mut fetch = |index, until| peer.fetch_piece(&info, info.piece(index).expect("there is"), until);
+    let mut fetch =
+        |index, until| peer.fetch_piece(&info, info.piece(index).expect("there is"), until);
     fetch(0, soon()).expect("it is there");
     let second = fetch(1, Instant::now() + Duration::from_secs(1));
     assert!(matches!(second, Err(PieceError::NotThere { .. })), "{second:?}");
@@ -372,13 +407,19 @@ fn a_peer_that_breaks_the_rules_or_hangs_up_in_the_middle_is_an_error() {
         let Peer(Transport { reader: _still_reads, mut writer, .. }) = peer;
         writer.write_all(b"\0\0\x40\x09\x07\0\0").expect("they listen");
     });
-    assert!(matches!(fetched, Err(PieceError::Message(MessageError::HungUp { inside: true }))), "{fetched:?}");
+    assert!(
+        matches!(fetched, Err(PieceError::Message(MessageError::HungUp { inside: true }))),
+        "{fetched:?}"
+    );
     let fetched = fetch(&info, 0, soon(), |mut peer| {
         peer.begin();
         peer.block(0, 0, &[0; BLOCK + 1]);
         while peer.hear().is_some() {}
     });
-    assert!(matches!(fetched, Err(PieceError::Message(MessageError::TooLong { .. }))), "{fetched:?}");
+    assert!(
+        matches!(fetched, Err(PieceError::Message(MessageError::TooLong { .. }))),
+        "{fetched:?}"
+    );
 }
 
 #[test]
@@ -397,12 +438,15 @@ fn a_peer_that_never_unchokes_or_only_keeps_alive_is_left_at_the_deadline() {
         });
         // The unchoke has come, or it never comes.
         begins.recv().expect("the peer begins");
-        let (piece, until) = (info.piece(0).expect("there is one"), Instant::now() + Duration::from_millis(500));
+        let (piece, until) =
+            (info.piece(0).expect("there is one"), Instant::now() + Duration::from_millis(500));
         let fetched = PieceFetcher::new(&mut connection).fetch_piece(&info, piece, until);
         drop(connection);
         ended.recv_timeout(Duration::from_secs(60)).expect("the peer has nothing to complain of");
         match fetched {
-            Err(PieceError::Message(MessageError::Io(error))) if unchokes => assert_eq!(error.kind(), ErrorKind::TimedOut),
+            Err(PieceError::Message(MessageError::Io(error))) if unchokes => {
+                assert_eq!(error.kind(), ErrorKind::TimedOut)
+            }
             Err(PieceError::Choked { piece }) if !unchokes => assert_eq!(piece.get(), 0),
             other => panic!("{other:?}"),
         }
@@ -420,7 +464,8 @@ fn peak() -> u64 {
 #[test]
 #[cfg(target_os = "linux")]
 fn one_block_cannot_make_us_allocate_a_piece_of_512_mib() {
-    let raw = b"d6:lengthi536870912e4:name1:a12:piece lengthi536870912e6:pieces20:aaaaaaaaaaaaaaaaaaaae";
+    let raw =
+        b"d6:lengthi536870912e4:name1:a12:piece lengthi536870912e6:pieces20:aaaaaaaaaaaaaaaaaaaae";
     let info = Info::from_bytes(raw).expect("it is within the limits");
     let before = peak();
     let fetched = fetch(&info, 0, soon(), |mut peer| {

@@ -48,7 +48,10 @@ fn snapshot(root: &Path) -> BTreeMap<PathBuf, Option<Vec<u8>>> {
             } else if kind.is_file() {
                 found.insert(name, Some(std::fs::read(&path).expect("the file can be read")));
             } else {
-                found.insert(name, Some(format!("{kind:?} {:?}", std::fs::read_link(&path).ok()).into_bytes()));
+                found.insert(
+                    name,
+                    Some(format!("{kind:?} {:?}", std::fs::read_link(&path).ok()).into_bytes()),
+                );
             }
         }
     }

@@ -42,7 +42,9 @@ impl Content {
 
     /// All of a range, in parts.
     fn parts(&self, from: u64, to: u64) -> impl Iterator<Item = &[u8]> {
-        (from..to).step_by(MOST).map(move |offset| self.part(offset, (to - offset).min(MOST as u64) as usize))
+        (from..to)
+            .step_by(MOST)
+            .map(move |offset| self.part(offset, (to - offset).min(MOST as u64) as usize))
     }
 
     /// Writes the first `length` bytes to a file.
@@ -81,11 +83,19 @@ pub const NAME: &str = "content";
 
 impl Torrent {
     /// Hashes the content and writes a torrent of it.
-    pub fn make(content: &Content, path: PathBuf, length: u64, piece_length: u32, tracker: &str) -> io::Result<Torrent> {
+    pub fn make(
+        content: &Content,
+        path: PathBuf,
+        length: u64,
+        piece_length: u32,
+        tracker: &str,
+    ) -> io::Result<Torrent> {
         let mut hashes = Vec::new();
         for begin in (0..length).step_by(piece_length as usize) {
             let mut hash = Sha1::new();
-            content.parts(begin, length.min(begin + u64::from(piece_length))).for_each(|part| hash.update(part));
+            content
+                .parts(begin, length.min(begin + u64::from(piece_length)))
+                .for_each(|part| hash.update(part));
             hashes.extend_from_slice(&hash.finalize());
         }
         let info = dictionary([

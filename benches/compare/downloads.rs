@@ -49,7 +49,8 @@ pub const COLUMNS: [Job; 4] = [
 ];
 
 /// One peer behind a link with a round trip of 50 ms.
-pub const LINK: Job = Job { far: true, ..job("512 MiB, 50 ms round trip, one peer", 512 * MIB, 1 << 20, 1) };
+pub const LINK: Job =
+    Job { far: true, ..job("512 MiB, 50 ms round trip, one peer", 512 * MIB, 1 << 20, 1) };
 
 /// The same 64 MiB, cut ever finer.
 pub const PIECES: [Job; 4] = [
@@ -74,7 +75,8 @@ pub fn run(options: &Options, clients: &[Client], folder: &Path, table: &mut Tab
     for job in COLUMNS.iter().chain([&LINK]).chain(&PIECES).chain(&PEERS) {
         if options.wants(job.name) {
             let path = folder.join("job.torrent");
-            let torrent = Torrent::make(&content, path, job.length, job.piece_length, &tracker.url)?;
+            let torrent =
+                Torrent::make(&content, path, job.length, job.piece_length, &tracker.url)?;
             let swarm = Swarm::start(job, &torrent)?;
             tracker.set_peers(&swarm.addresses)?;
             rounds(job, &torrent, &swarm, options, clients, folder, &content, table)?;
@@ -92,7 +94,9 @@ struct Swarm {
 impl Swarm {
     fn start(job: &Job, torrent: &Torrent) -> Summary<Swarm> {
         let (seeder, addresses) = seeder::start(torrent, job.seeders)?;
-        let [address] = &addresses[..] else { return Ok(Swarm { addresses, _running: vec![seeder] }) };
+        let [address] = &addresses[..] else {
+            return Ok(Swarm { addresses, _running: vec![seeder] });
+        };
         if !job.far {
             return Ok(Swarm { addresses, _running: vec![seeder] });
         }
@@ -123,11 +127,17 @@ fn rounds(
             if failed.contains(&client.kind) || (job.growth && !few) {
                 continue;
             }
-            let Some(command) = client.download(torrent, &out, &swarm.addresses, ahead)? else { continue };
+            let Some(command) = client.download(torrent, &out, &swarm.addresses, ahead)? else {
+                continue;
+            };
             let file = out.join(NAME);
             fresh(&out)?;
             let sample = measure(&command, &folder.join("log"), limit).and_then(|sample| {
-                let right = if round == 0 { content.is_in(&file, job.length)? } else { fs::metadata(&file)?.len() == job.length };
+                let right = if round == 0 {
+                    content.is_in(&file, job.length)?
+                } else {
+                    fs::metadata(&file)?.len() == job.length
+                };
                 if right { Ok(sample) } else { Err("what it downloaded is wrong".into()) }
             });
             match sample {

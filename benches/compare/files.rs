@@ -26,21 +26,46 @@ pub fn run(options: &Options, clients: &[Client], folder: &Path, table: &mut Tab
     fresh(&home)?;
     let file = there.join(NAME);
     content.write(&file, 1 << 30)?;
-    let torrent = Torrent::make(&content, folder.join("there.torrent"), 1 << 30, 1 << 20, &tracker.url)?;
-    let all = |command: &dyn Fn(&Client) -> Summary<Option<Command>>| -> Summary<Vec<(Kind, Command)>> {
-        let commands = clients.iter().map(|client| Ok(command(client)?.map(|command| (client.kind, command))));
-        commands.filter_map(Summary::transpose).collect()
-    };
+    let torrent =
+        Torrent::make(&content, folder.join("there.torrent"), 1 << 30, 1 << 20, &tracker.url)?;
+    let all =
+        |command: &dyn Fn(&Client) -> Summary<Option<Command>>| -> Summary<Vec<(Kind, Command)>> {
+            let commands = clients
+                .iter()
+                .map(|client| Ok(command(client)?.map(|command| (client.kind, command))));
+            commands.filter_map(Summary::transpose).collect()
+        };
 
     if options.wants(CREATE) {
         let made = folder.join("made.torrent");
-        in_turn(CREATE, options, &all(&|client| Ok(client.create(&file, &made, &home)))?, folder, Some(&made), table)?;
+        in_turn(
+            CREATE,
+            options,
+            &all(&|client| Ok(client.create(&file, &made, &home)))?,
+            folder,
+            Some(&made),
+            table,
+        )?;
     }
     if options.wants(VERIFY) {
-        in_turn(VERIFY, options, &all(&|client| Ok(client.verify(&torrent, &there, &home)))?, folder, None, table)?;
+        in_turn(
+            VERIFY,
+            options,
+            &all(&|client| Ok(client.verify(&torrent, &there, &home)))?,
+            folder,
+            None,
+            table,
+        )?;
     }
     if options.wants(RESUME) {
-        in_turn(RESUME, options, &all(&|client| client.resume(&torrent, &there))?, folder, None, table)?;
+        in_turn(
+            RESUME,
+            options,
+            &all(&|client| client.resume(&torrent, &there))?,
+            folder,
+            None,
+            table,
+        )?;
     }
     std::fs::remove_dir_all(&there)?;
     Ok(())

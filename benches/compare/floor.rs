@@ -22,20 +22,35 @@ use crate::wire::{BLOCK, HEAD, block_head, requests, until_unchoked};
 /// `TORRENT OUTPUT AHEAD ADDRESS...`; AHEAD is how many bytes a thread has asked for at
 /// the least, besides the next piece.
 pub fn play(arguments: &[String]) -> Summary<()> {
-    let [torrent, output, ahead, addresses @ ..] = arguments else { return Err("floor: TORRENT OUTPUT AHEAD ADDRESS".into()) };
+    let [torrent, output, ahead, addresses @ ..] = arguments else {
+        return Err("floor: TORRENT OUTPUT AHEAD ADDRESS".into());
+    };
     let info = Metainfo::read(Path::new(torrent))?.info;
     let ahead: u64 = ahead.parse()?;
     let (file, next) = (File::create(output)?, AtomicU32::new(0));
     file.set_len(info.length)?;
     let outcomes: Vec<io::Result<()>> = thread::scope(|scope| {
-        let fetch = |(number, address): (usize, &String)| fetch(address, number, &info, ahead, &next, &file);
-        let threads: Vec<_> = addresses.iter().enumerate().map(|each| scope.spawn(move || fetch(each))).collect();
-        threads.into_iter().map(|thread| thread.join().unwrap_or_else(|_| Err(io::Error::other("a panic")))).collect()
+        let fetch = |(number, address): (usize, &String)| {
+            fetch(address, number, &info, ahead, &next, &file)
+        };
+        let threads: Vec<_> =
+            addresses.iter().enumerate().map(|each| scope.spawn(move || fetch(each))).collect();
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or_else(|_| Err(io::Error::other("a panic"))))
+            .collect()
     });
     Ok(outcomes.into_iter().collect::<io::Result<()>>()?)
 }
 
-fn fetch(address: &str, number: usize, info: &Info, ahead: u64, next: &AtomicU32, file: &File) -> io::Result<()> {
+fn fetch(
+    address: &str,
+    number: usize,
+    info: &Info,
+    ahead: u64,
+    next: &AtomicU32,
+    file: &File,
+) -> io::Result<()> {
     let mut stream = TcpStream::connect(address)?;
     until_unchoked(&mut stream, &info.info_hash.0, number)?;
     let (mut asked, mut on_the_way) = (VecDeque::new(), 0);
@@ -66,7 +81,8 @@ fn read_piece(stream: &mut TcpStream, piece: u32, buffer: &mut [u8]) -> io::Resu
     let sizes: Vec<u32> = buffer.chunks(BLOCK as usize).map(|block| block.len() as u32).collect();
     let blocks = buffer.chunks_mut(BLOCK as usize);
     let pairs = heads.iter_mut().zip(blocks);
-    let mut slices: Vec<IoSliceMut> = pairs.flat_map(|(head, block)| [IoSliceMut::new(head), IoSliceMut::new(block)]).collect();
+    let mut slices: Vec<IoSliceMut> =
+        pairs.flat_map(|(head, block)| [IoSliceMut::new(head), IoSliceMut::new(block)]).collect();
     let mut rest = &mut slices[..];
     while !rest.is_empty() {
         match stream.read_vectored(rest)? {
@@ -74,7 +90,10 @@ fn read_piece(stream: &mut TcpStream, piece: u32, buffer: &mut [u8]) -> io::Resu
             read => IoSliceMut::advance_slices(&mut rest, read),
         }
     }
-    let expected = sizes.iter().zip((0..).step_by(BLOCK as usize)).map(|(size, begin)| block_head(piece, begin, *size));
+    let expected = sizes
+        .iter()
+        .zip((0..).step_by(BLOCK as usize))
+        .map(|(size, begin)| block_head(piece, begin, *size));
     if !expected.eq(heads) {
         return Err(io::Error::other("a block came that was not the next one"));
     }

@@ -23,10 +23,13 @@ const SILENCE: Duration = Duration::from_secs(15);
 /// `TORRENT ADDRESS CONNECTIONS`: says `ready` once each connection was given a
 /// piece, waits for the end of its input, fetches everything once, and prints the seconds.
 pub fn play(arguments: &[String]) -> Summary<()> {
-    let [torrent, address, connections] = arguments else { return Err("leecher: TORRENT ADDRESS CONNECTIONS".into()) };
+    let [torrent, address, connections] = arguments else {
+        return Err("leecher: TORRENT ADDRESS CONNECTIONS".into());
+    };
     let info = Arc::new(Metainfo::read(torrent.as_ref())?.info);
-    let streams: Vec<TcpStream> =
-        (0..connections.parse()?).map(|number| served(address, &info, number)).collect::<io::Result<_>>()?;
+    let streams: Vec<TcpStream> = (0..connections.parse()?)
+        .map(|number| served(address, &info, number))
+        .collect::<io::Result<_>>()?;
     println!("ready");
     until_stdin_ends();
 
@@ -113,7 +116,9 @@ fn take(reader: &mut impl BufRead, mut bytes: u64) -> io::Result<()> {
 /// `TORRENT ADDRESS CONNECTIONS`: opens them, says `ready`, and holds them until its
 /// input ends.
 pub fn idle(arguments: &[String]) -> Summary<()> {
-    let [torrent, address, connections] = arguments else { return Err("idlers: TORRENT ADDRESS CONNECTIONS".into()) };
+    let [torrent, address, connections] = arguments else {
+        return Err("idlers: TORRENT ADDRESS CONNECTIONS".into());
+    };
     let info = Metainfo::read(torrent.as_ref())?.info;
     served(address, &info, 0)?;
     let (start, mut streams) = (Instant::now(), Vec::new());

@@ -15,7 +15,10 @@ impl Folder {
     pub fn new() -> Summary<Folder> {
         let shared = Path::new("/dev/shm");
         let memory = shared.is_dir().then(|| shared.to_owned());
-        let chosen = env::var_os("PIECEMEAL_BENCH_DIR").map(PathBuf::from).or(memory).unwrap_or_else(env::temp_dir);
+        let chosen = env::var_os("PIECEMEAL_BENCH_DIR")
+            .map(PathBuf::from)
+            .or(memory)
+            .unwrap_or_else(env::temp_dir);
         Ok(Folder(tempfile::Builder::new().prefix("piecemeal-bench-").tempdir_in(chosen)?))
     }
 
@@ -28,7 +31,9 @@ impl Folder {
         let mounts = fs::read_to_string("/proc/mounts").unwrap_or_default();
         let mut words = mounts.lines().map(|line| line.split(' ').skip(1));
         let above = words.by_ref().filter_map(|mut line| Some((line.next()?, line.next()?)));
-        let found = above.filter(|(point, _)| self.path().starts_with(point)).max_by_key(|(point, _)| point.len());
+        let found = above
+            .filter(|(point, _)| self.path().starts_with(point))
+            .max_by_key(|(point, _)| point.len());
         found.map_or("an unknown file system".into(), |(_, kind)| kind.to_owned())
     }
 }
@@ -38,7 +43,12 @@ pub fn cpu_of(id: u32) -> Summary<f64> {
     let text = fs::read_to_string(format!("/proc/{id}/stat"))?;
     // The second word, the name, may hold spaces; it ends with the last bracket.
     let words: Vec<&str> = text.rsplit_once(") ").ok_or("/proc/PID/stat")?.1.split(' ').collect();
-    let ticks: f64 = words.get(11..13).unwrap_or_default().iter().filter_map(|word| word.parse::<f64>().ok()).sum();
+    let ticks: f64 = words
+        .get(11..13)
+        .unwrap_or_default()
+        .iter()
+        .filter_map(|word| word.parse::<f64>().ok())
+        .sum();
     // Linux tells all programs that it counts in hundredths, whatever it counts in.
     Ok(ticks / 100.0)
 }
@@ -46,7 +56,8 @@ pub fn cpu_of(id: u32) -> Summary<f64> {
 /// The most memory that a running process has had, in MiB.
 pub fn peak_of(id: u32) -> Summary<f64> {
     let text = fs::read_to_string(format!("/proc/{id}/status"))?;
-    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("/proc/PID/status")?;
+    let line =
+        text.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("/proc/PID/status")?;
     Ok(line.trim().trim_end_matches(" kB").parse::<f64>()? / 1024.0)
 }
 
@@ -60,7 +71,8 @@ pub fn load() -> String {
 pub fn about(options: &Options, folder: &Folder, clients: &[Client], load: &str) -> String {
     let cores = thread::available_parallelism().map_or(0, usize::from);
     let processors = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = processors.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    let model =
+        processors.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
     let model = model.map_or("unknown processor", |(_, model)| model);
     let versions: Vec<String> = clients
         .iter()
@@ -82,5 +94,8 @@ pub fn about(options: &Options, folder: &Folder, clients: &[Client], load: &str)
 /// What a program says in one line.
 fn say(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).output();
-    output.map_or_else(|_| String::new(), |output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    output.map_or_else(
+        |_| String::new(),
+        |output| String::from_utf8_lossy(&output.stdout).trim().to_owned(),
+    )
 }

@@ -58,7 +58,9 @@ fn main() -> std::process::ExitCode {
     match outcome {
         Ok(()) => std::process::ExitCode::SUCCESS,
         // Said already, to whoever gave the role.
-        Err(_) if arguments.first().is_some_and(|first| first == role::FLAG) => std::process::ExitCode::FAILURE,
+        Err(_) if arguments.first().is_some_and(|first| first == role::FLAG) => {
+            std::process::ExitCode::FAILURE
+        }
         Err(error) => {
             eprintln!("error: {error}");
             std::process::ExitCode::FAILURE
@@ -68,7 +70,9 @@ fn main() -> std::process::ExitCode {
 
 #[cfg(not(unix))]
 fn main() {
-    println!("The comparison needs a Unix: it reads what a process used by getrusage and from /proc.");
+    println!(
+        "The comparison needs a Unix: it reads what a process used by getrusage and from /proc."
+    );
 }
 
 /// What may go wrong here ends a measurement or the program; nobody asks what it was.

@@ -24,7 +24,8 @@ impl Options {
         let mut options = Options { rounds: 5, only: Vec::new() };
         let mut arguments = arguments.iter();
         while let Some(argument) = arguments.next() {
-            let mut value = || arguments.next().ok_or_else(|| format!("{argument} needs a value\n\n{HELP}"));
+            let mut value =
+                || arguments.next().ok_or_else(|| format!("{argument} needs a value\n\n{HELP}"));
             match argument.as_str() {
                 // What cargo adds.
                 "--bench" => {}

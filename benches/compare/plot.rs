@@ -16,7 +16,8 @@ const WIDTH: f64 = LABEL + 3.0 * PANEL;
 /// The plot, as it goes into docs/. Each panel of each work has a scale of its own.
 pub fn svg(table: &Table) -> String {
     let works: Vec<&Work> = COLUMNS.iter().filter_map(|job| table.work(job.name)).collect();
-    let height: f64 = works.iter().map(|work| 40.0 + LINE * work.cells.len() as f64).sum::<f64>() + 30.0;
+    let height: f64 =
+        works.iter().map(|work| 40.0 + LINE * work.cells.len() as f64).sum::<f64>() + 30.0;
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" font-family=\"sans-serif\" font-size=\"11\">\n\
          <title>Wall, CPU and peak memory of downloads</title>\n\
@@ -44,10 +45,14 @@ fn write_row(svg: &mut String, work: &Work, cell: &Cell, y: f64) {
         _ => "#588b8b",
     };
     for (panel, value) in VALUES.into_iter().enumerate() {
-        let most = work.cells.iter().map(|cell| cell.median(value)).fold(f64::MIN_POSITIVE, f64::max);
+        let most =
+            work.cells.iter().map(|cell| cell.median(value)).fold(f64::MIN_POSITIVE, f64::max);
         let (x, found) = (LABEL + PANEL * panel as f64, cell.median(value));
         let width = (PANEL - 75.0) * found / most;
-        let _ = writeln!(svg, "<rect x=\"{x}\" y=\"{y}\" width=\"{width:.1}\" height=\"{BAR}\" fill=\"{color}\"/>");
+        let _ = writeln!(
+            svg,
+            "<rect x=\"{x}\" y=\"{y}\" width=\"{width:.1}\" height=\"{BAR}\" fill=\"{color}\"/>"
+        );
         let shown = match panel {
             2 => format!("{found:.1} MiB"),
             _ if found < 0.1 => format!("{:.1} ms", found * 1000.0),

@@ -40,7 +40,12 @@ impl Store for Nowhere {
 /// A torrent of so many pieces of one zero byte each.
 fn torrent() -> Summary<Arc<Info>> {
     let hashes = Sha1::digest([0]).repeat(PIECES as usize);
-    let pairs = [("name", bytes("n")), ("length", integer(PIECES)), ("piece length", integer(1)), ("pieces", bytes(hashes))];
+    let pairs = [
+        ("name", bytes("n")),
+        ("length", integer(PIECES)),
+        ("piece length", integer(1)),
+        ("pieces", bytes(hashes)),
+    ];
     Ok(Arc::new(Info::from_bytes(&dictionary(pairs))?))
 }
 
@@ -56,16 +61,20 @@ pub fn run(options: &Options, table: &mut Table) -> Summary<()> {
     let mut times = [const { Vec::new() }; 3];
     for _ in 0..options.rounds {
         let start = Instant::now();
-        let leases: Vec<Claim> = (0..STEPS).map(|step| shares[(step % PEERS) as usize].claim(false)).collect();
+        let leases: Vec<Claim> =
+            (0..STEPS).map(|step| shares[(step % PEERS) as usize].claim(false)).collect();
         times[0].push(start.elapsed());
         let start = Instant::now();
         drop(black_box(leases));
         times[1].push(start.elapsed());
 
-        let mut leases: Vec<Claim> = (0..STEPS).map(|step| shares[(step % PEERS) as usize].claim(false)).collect();
+        let mut leases: Vec<Claim> =
+            (0..STEPS).map(|step| shares[(step % PEERS) as usize].claim(false)).collect();
         let start = Instant::now();
         for claim in &mut leases {
-            let Claim::Lease(lease) = claim else { return Err("the queue has nothing for a peer".into()) };
+            let Claim::Lease(lease) = claim else {
+                return Err("the queue has nothing for a peer".into());
+            };
             black_box(lease.write(0, &[&[0]], &Nowhere)?);
         }
         times[2].push(start.elapsed());

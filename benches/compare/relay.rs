@@ -58,7 +58,8 @@ fn accept(mut from: TcpStream, on_the_way: &mpsc::Sender<(Instant, Vec<u8>)>) ->
         let read = from.read(&mut buffer)?;
         let now = Instant::now();
         // A sleep ends too late, never too early: what that costs is not the link's.
-        free = free.max(now.checked_sub(SLACK).unwrap_or(now)) + Duration::from_nanos(read as u64 * 1_000_000_000 / RATE);
+        free = free.max(now.checked_sub(SLACK).unwrap_or(now))
+            + Duration::from_nanos(read as u64 * 1_000_000_000 / RATE);
         let chunk = buffer.get(..read).unwrap_or_default().to_vec();
         if on_the_way.send((free.max(now) + DELAY, chunk)).is_err() || read == 0 {
             return Ok(());

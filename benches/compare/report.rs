@@ -16,8 +16,12 @@ const END: &str = "<!-- end of what `make bench` writes -->";
 
 /// Everything that was measured.
 pub fn markdown(table: &Table, about: &str) -> String {
-    let mut text = String::from("# Benchmarks\n\nWritten by `make bench`; changed by nothing else.\n\n");
-    let _ = writeln!(text, "{about}\n\n{HOW}\n\n![wall, CPU and memory](benchmarks.svg)\n\n## Targets\n");
+    let mut text =
+        String::from("# Benchmarks\n\nWritten by `make bench`; changed by nothing else.\n\n");
+    let _ = writeln!(
+        text,
+        "{about}\n\n{HOW}\n\n![wall, CPU and memory](benchmarks.svg)\n\n## Targets\n"
+    );
     text.push_str("| target | limit | measured | |\n|---|---|---|---|\n");
     for target in targets::all(table) {
         let verdict = match (target.found, target.met) {
@@ -25,11 +29,15 @@ pub fn markdown(table: &Table, about: &str) -> String {
             (_, true) => "met",
             (_, false) => "**not met**",
         };
-        let found = target.found.map(|found| format!("{found:.2}{}", target.unit)).unwrap_or_default();
+        let found =
+            target.found.map(|found| format!("{found:.2}{}", target.unit)).unwrap_or_default();
         let _ = writeln!(text, "| {} | {} | {found} | {verdict} |", target.what, target.limit);
     }
     if let Some(grown) = targets::with_peers(table, FLOOR) {
-        let _ = writeln!(text, "\nFrom 500 peers the floor takes {grown:.2}x what it takes from one. {PEERS}");
+        let _ = writeln!(
+            text,
+            "\nFrom 500 peers the floor takes {grown:.2}x what it takes from one. {PEERS}"
+        );
     }
     text.push_str("\n## Works\n");
     table.works.iter().for_each(|work| write_work(&mut text, work));
@@ -56,17 +64,31 @@ how many. With seeding, wall is the leecher's, and CPU what was used while it wa
 
 fn write_work(text: &mut String, work: &Work) {
     let _ = writeln!(text, "\n### {}\n", work.name);
-    text.push_str("| client | wall | CPU | peak | wall / floor | CPU / floor | wall / ours | CPU / ours |\n");
+    text.push_str(
+        "| client | wall | CPU | peak | wall / floor | CPU / floor | wall / ours | CPU / ours |\n",
+    );
     text.push_str("|---|---|---|---|---|---|---|---|\n");
     let of = |client: &str| work.cells.iter().find(|cell| cell.client == client);
     let (floor, ours) = (of(FLOOR), of(OURS));
     for cell in &work.cells {
         let [wall, cpu, peak] = VALUES.map(|value| cell.median(value));
-        let _ = write!(text, "| {} | {} | {} | {peak:.1} MiB |", cell.client, seconds(wall), seconds(cpu));
+        let _ = write!(
+            text,
+            "| {} | {} | {} | {peak:.1} MiB |",
+            cell.client,
+            seconds(wall),
+            seconds(cpu)
+        );
         for other in [floor, ours] {
             for value in [VALUES[0], VALUES[1]] {
-                let ratio = other.map(|other| cell.median(value) / other.median(value)).filter(|ratio| ratio.is_finite());
-                let _ = write!(text, " {} |", ratio.map(|ratio| format!("{ratio:.2}")).unwrap_or_default());
+                let ratio = other
+                    .map(|other| cell.median(value) / other.median(value))
+                    .filter(|ratio| ratio.is_finite());
+                let _ = write!(
+                    text,
+                    " {} |",
+                    ratio.map(|ratio| format!("{ratio:.2}")).unwrap_or_default()
+                );
             }
         }
         text.push('\n');
@@ -74,7 +96,8 @@ fn write_work(text: &mut String, work: &Work) {
 }
 
 /// Wall, CPU, peak.
-pub const VALUES: [fn(&Sample) -> f64; 3] = [|sample| sample.wall, |sample| sample.cpu, |sample| sample.peak];
+pub const VALUES: [fn(&Sample) -> f64; 3] =
+    [|sample| sample.wall, |sample| sample.cpu, |sample| sample.peak];
 
 /// Three digits that say something.
 fn seconds(time: f64) -> String {
@@ -117,7 +140,8 @@ pub fn write(table: &Table, report: &str, about: &str) -> Summary<()> {
     fs::write(root.join("docs/benchmarks.svg"), plot::svg(table))?;
     let path = root.join("README.md");
     let readme = fs::read_to_string(&path)?;
-    let around = readme.split_once(BEGIN).and_then(|(before, rest)| Some((before, rest.split_once(END)?.1)));
+    let around =
+        readme.split_once(BEGIN).and_then(|(before, rest)| Some((before, rest.split_once(END)?.1)));
     let (before, after) = around.ok_or("README.md has no place for the table")?;
     fs::write(path, format!("{before}{}{after}", summary(table, about)))?;
     Ok(())

@@ -19,7 +19,9 @@ const STACK: usize = 128 << 10;
 /// `LENGTH PIECE_LENGTH SEEDERS`: prints an address for each, and serves until its
 /// input ends.
 pub fn play(arguments: &[String]) -> Summary<()> {
-    let [length, piece_length, seeders] = arguments else { return Err("seeder: LENGTH PIECE_LENGTH SEEDERS".into()) };
+    let [length, piece_length, seeders] = arguments else {
+        return Err("seeder: LENGTH PIECE_LENGTH SEEDERS".into());
+    };
     let (length, piece_length) = (length.parse::<u64>()?, piece_length.parse::<u64>()?);
     let shared = Arc::new((Content::new(), length.div_ceil(piece_length), piece_length));
     for seeder in 0..seeders.parse::<usize>()? {
@@ -44,13 +46,23 @@ pub fn play(arguments: &[String]) -> Summary<()> {
 /// Starts so many seeders of a torrent.
 pub fn start(torrent: &Torrent, seeders: usize) -> Summary<(Helper, Vec<String>)> {
     let mut command: Command = role::command("seeder")?;
-    command.args([torrent.length.to_string(), torrent.piece_length.to_string(), seeders.to_string()]);
+    command.args([
+        torrent.length.to_string(),
+        torrent.piece_length.to_string(),
+        seeders.to_string(),
+    ]);
     let mut helper = Helper::start(&mut command)?;
     let addresses = (0..seeders).map(|_| helper.line()).collect::<Summary<_>>()?;
     Ok((helper, addresses))
 }
 
-fn serve(mut stream: TcpStream, content: &Content, pieces: u64, piece_length: u64, seeder: usize) -> io::Result<()> {
+fn serve(
+    mut stream: TcpStream,
+    content: &Content,
+    pieces: u64,
+    piece_length: u64,
+    seeder: usize,
+) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let mut hello = [0; 68];
     stream.read_exact(&mut hello)?;
@@ -78,12 +90,18 @@ fn serve(mut stream: TcpStream, content: &Content, pieces: u64, piece_length: u6
             match frame.first() {
                 Some(2) => stream.write_all(&message(1, &[]))?,
                 Some(6) => {
-                    let (piece, begin, size) = (number(frame, 1), number(frame, 5), number(frame, 9));
+                    let (piece, begin, size) =
+                        (number(frame, 1), number(frame, 5), number(frame, 9));
                     if size as usize > MOST {
                         return Err(io::ErrorKind::InvalidData.into());
                     }
                     heads.push(block_head(piece, begin, size));
-                    blocks.push(content.part(u64::from(piece) * piece_length + u64::from(begin), size as usize));
+                    blocks.push(
+                        content.part(
+                            u64::from(piece) * piece_length + u64::from(begin),
+                            size as usize,
+                        ),
+                    );
                 }
                 _ => {}
             }
@@ -92,7 +110,8 @@ fn serve(mut stream: TcpStream, content: &Content, pieces: u64, piece_length: u6
         buffer.copy_within(used..filled, 0);
         filled -= used;
         let pairs = heads.iter().zip(blocks);
-        let mut slices: Vec<IoSlice> = pairs.flat_map(|(head, block)| [IoSlice::new(head), IoSlice::new(block)]).collect();
+        let mut slices: Vec<IoSlice> =
+            pairs.flat_map(|(head, block)| [IoSlice::new(head), IoSlice::new(block)]).collect();
         write_all(&mut stream, &mut slices)?;
     }
 }

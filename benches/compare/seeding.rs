@@ -33,19 +33,24 @@ pub fn run(options: &Options, clients: &[Client], folder: &Path, table: &mut Tab
         fresh(&there)?;
         fresh(&home)?;
         content.write(&there.join(NAME), length)?;
-        let torrent = Torrent::make(&content, folder.join("there.torrent"), length, 1 << 20, &tracker.url)?;
+        let torrent =
+            Torrent::make(&content, folder.join("there.torrent"), length, 1 << 20, &tracker.url)?;
         let mut failed: Vec<Kind> = Vec::new();
         for _ in 0..options.rounds {
             for client in clients.iter() {
                 let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
                 let command = client.seed(&torrent, &there, &home, port, connections + 10);
-                let Some(command) = command.filter(|_| !failed.contains(&client.kind)) else { continue };
+                let Some(command) = command.filter(|_| !failed.contains(&client.kind)) else {
+                    continue;
+                };
                 let log = folder.join("log");
                 match give(command, &log, role, &torrent, port, connections) {
                     Ok(sample) => table.add(work, client.kind.name(), sample),
                     Err(error) => {
                         let (name, said) = (client.kind.name(), last_line(&log));
-                        table.note(format!("{work}: {name} could not: {error}; its last words: {said}"));
+                        table.note(format!(
+                            "{work}: {name} could not: {error}; its last words: {said}"
+                        ));
                         failed.push(client.kind);
                     }
                 }
@@ -69,15 +74,25 @@ impl Drop for Running {
 
 /// CPU is what was used between "everybody is served" and the end, so that hashing at
 /// the start does not count. The peak is that of the whole time.
-fn give(mut command: Command, log: &Path, role: &str, torrent: &Torrent, port: u16, connections: usize) -> Summary<Sample> {
+fn give(
+    mut command: Command,
+    log: &Path,
+    role: &str,
+    torrent: &Torrent,
+    port: u16,
+    connections: usize,
+) -> Summary<Sample> {
     let output = File::create(log)?;
     for name in ["http_proxy", "https_proxy", "all_proxy"] {
         command.env_remove(name).env_remove(name.to_uppercase());
     }
-    let seeder = Running(command.stdin(Stdio::null()).stderr(output.try_clone()?).stdout(output).spawn()?);
+    let seeder =
+        Running(command.stdin(Stdio::null()).stderr(output.try_clone()?).stdout(output).spawn()?);
     let id = seeder.0.id();
     let address = format!("127.0.0.1:{port}");
-    let mut other = Helper::start(role::command(role)?.arg(&torrent.path).args([address, connections.to_string()]))?;
+    let mut other = Helper::start(
+        role::command(role)?.arg(&torrent.path).args([address, connections.to_string()]),
+    )?;
     let start = Instant::now();
     other.line()?;
     let before = cpu_of(id)?;

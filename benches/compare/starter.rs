@@ -22,7 +22,9 @@ use crate::table::Sample;
 
 /// `LOG SECONDS PROGRAM ARGUMENT...`; prints exit code, wall, CPU (microseconds), peak (KiB).
 pub fn play(arguments: &[String]) -> Summary<()> {
-    let [log, seconds, program, arguments @ ..] = arguments else { return Err("starter: LOG SECONDS PROGRAM".into()) };
+    let [log, seconds, program, arguments @ ..] = arguments else {
+        return Err("starter: LOG SECONDS PROGRAM".into());
+    };
     let limit = Duration::from_secs(seconds.parse()?);
     let output = File::create(log)?;
     let mut command = Command::new(program);
@@ -53,7 +55,11 @@ pub fn play(arguments: &[String]) -> Summary<()> {
 /// loopback only, so it is not told of proxies.
 pub fn measure(command: &Command, log: &Path, limit: Duration) -> Summary<Sample> {
     let mut starter = role::command("starter")?;
-    starter.arg(log).arg(limit.as_secs().to_string()).arg(command.get_program()).args(command.get_args());
+    starter
+        .arg(log)
+        .arg(limit.as_secs().to_string())
+        .arg(command.get_program())
+        .args(command.get_args());
     for (name, value) in command.get_envs() {
         value.map(|value: &OsStr| starter.env(name, value));
     }
@@ -64,8 +70,14 @@ pub fn measure(command: &Command, log: &Path, limit: Duration) -> Summary<Sample
     let text = String::from_utf8(output.stdout)?;
     let numbers: Vec<i64> = text.split_whitespace().map(str::parse).collect::<Result<_, _>>()?;
     match numbers[..] {
-        [0, wall, cpu, peak] => Ok(Sample { wall: wall as f64 / 1e6, cpu: cpu as f64 / 1e6, peak: peak as f64 / 1024.0 }),
-        [-1, wall, ..] if wall >= limit.as_micros() as i64 => Err(format!("not done after {} s", limit.as_secs()).into()),
+        [0, wall, cpu, peak] => Ok(Sample {
+            wall: wall as f64 / 1e6,
+            cpu: cpu as f64 / 1e6,
+            peak: peak as f64 / 1024.0,
+        }),
+        [-1, wall, ..] if wall >= limit.as_micros() as i64 => {
+            Err(format!("not done after {} s", limit.as_secs()).into())
+        }
         [code, ..] => Err(format!("exit code {code}: {}", last_line(log)).into()),
         [] => Err("could not be started".into()),
     }

@@ -50,7 +50,10 @@ pub struct Table {
 impl Table {
     /// Adds one run.
     pub fn add(&mut self, work: &str, client: &str, sample: Sample) {
-        eprintln!("{work:44} {client:18} {:8.3} s {:8.3} s {:8.1} MiB", sample.wall, sample.cpu, sample.peak);
+        eprintln!(
+            "{work:44} {client:18} {:8.3} s {:8.3} s {:8.1} MiB",
+            sample.wall, sample.cpu, sample.peak
+        );
         let place = self.works.iter().position(|known| known.name == work).unwrap_or_else(|| {
             self.works.push(Work { name: work.into(), cells: Vec::new() });
             self.works.len() - 1

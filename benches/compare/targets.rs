@@ -29,7 +29,13 @@ pub fn all(table: &Table) -> Vec<Target> {
     let rqbit = "rqbit";
     let mut list = vec![
         most(few, "wall, to the floor's", ratio(table, few, FLOOR, WALL), 1.15, "x"),
-        least(few, "rqbit's wall, to ours", ratio(table, few, rqbit, WALL).map(f64::recip), 1.5, "x"),
+        least(
+            few,
+            "rqbit's wall, to ours",
+            ratio(table, few, rqbit, WALL).map(f64::recip),
+            1.5,
+            "x",
+        ),
         most(few, "CPU, to the floor's", ratio(table, few, FLOOR, CPU), 1.1, "x"),
         most(few, "peak", table.median(few, OURS, PEAK), 8.0, " MiB"),
         most(large, "wall, to the floor's", ratio(table, large, FLOOR, WALL), 1.2, "x"),
@@ -40,24 +46,39 @@ pub fn all(table: &Table) -> Vec<Target> {
     ];
     let yardstick = table.median(CREATE, "mktorrent", WALL);
     for work in [CREATE, VERIFY, RESUME] {
-        let wall = table.median(work, OURS, WALL).zip(yardstick).map(|(ours, theirs)| ours / theirs);
+        let wall =
+            table.median(work, OURS, WALL).zip(yardstick).map(|(ours, theirs)| ours / theirs);
         list.push(most(work, "wall, to mktorrent's with 2 threads", wall, 0.9, "x"));
         list.push(most(work, "peak", table.median(work, OURS, PEAK), 8.0, " MiB"));
     }
     list.push(most(SEEDING, "wall, to rqbit's", ratio(table, SEEDING, rqbit, WALL), 1.0, "x"));
     list.push(most(SEEDING, "CPU, to rqbit's", ratio(table, SEEDING, rqbit, CPU), 0.8, "x"));
     list.push(most(IDLE, "peak", table.median(IDLE, OURS, PEAK), 32.0, " MiB"));
-    let through = table.median(LINK.name, OURS, WALL).map(|wall| LINK.length as f64 / wall / RATE as f64);
+    let through =
+        table.median(LINK.name, OURS, WALL).map(|wall| LINK.length as f64 / wall / RATE as f64);
     list.push(least(LINK.name, "throughput, to what the link allows", through, 0.9, "x"));
 
     // Between the last two, pieces are so small that nothing but the piece itself counts.
-    let [.., before, last] = PIECES.map(|job| table.median(job.name, OURS, WALL).map(|wall| wall / pieces(&job)));
+    let [.., before, last] =
+        PIECES.map(|job| table.median(job.name, OURS, WALL).map(|wall| wall / pieces(&job)));
     let grown = last.zip(before).map(|(last, before)| last / before);
     list.push(most("64 MiB as 1M pieces", "time per piece, to that with 100k", grown, 1.25, "x"));
     for name in [CLAIM, GIVE_BACK, DONE] {
-        list.push(most("work queue, 1M pieces, 200 peers", name, table.cost(name).map(|cost| cost / 1000.0), 2.0, " us"));
+        list.push(most(
+            "work queue, 1M pieces, 200 peers",
+            name,
+            table.cost(name).map(|cost| cost / 1000.0),
+            2.0,
+            " us",
+        ));
     }
-    list.push(most("64 MiB from 500 peers", "wall, to that from one", with_peers(table, OURS), 1.25, "x"));
+    list.push(most(
+        "64 MiB from 500 peers",
+        "wall, to that from one",
+        with_peers(table, OURS),
+        1.25,
+        "x",
+    ));
     list
 }
 

@@ -37,7 +37,9 @@ impl Tracker {
     pub fn set_peers(&self, addresses: &[String]) -> Summary<()> {
         let mut compact = Vec::new();
         for address in addresses {
-            let SocketAddr::V4(address) = address.parse()? else { return Err("an IPv6 seeder".into()) };
+            let SocketAddr::V4(address) = address.parse()? else {
+                return Err("an IPv6 seeder".into());
+            };
             compact.extend(address.ip().octets());
             compact.extend(address.port().to_be_bytes());
         }
@@ -56,7 +58,9 @@ fn answer(mut stream: TcpStream, peers: Vec<u8>) -> io::Result<()> {
         }
     }
     let body = dictionary([("interval", integer(1800)), ("peers", bytes(peers))]);
-    let head =
-        format!("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+    let head = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        body.len()
+    );
     stream.write_all(&[head.as_bytes(), &body].concat())
 }

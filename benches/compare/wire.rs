@@ -35,7 +35,9 @@ pub fn requests(piece: u32, size: u32) -> Vec<u8> {
         let length = BLOCK.min(size - begin);
         all.extend_from_slice(&13_u32.to_be_bytes());
         all.push(6);
-        [piece, begin, length].iter().for_each(|number| all.extend_from_slice(&number.to_be_bytes()));
+        [piece, begin, length]
+            .iter()
+            .for_each(|number| all.extend_from_slice(&number.to_be_bytes()));
     }
     all
 }

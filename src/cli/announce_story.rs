@@ -65,7 +65,9 @@ pub fn tell(
         } else if story.taken == 0 && patience.is_some_and(|patience| Instant::now() > patience) {
             let time = options.timeout.unwrap_or_default().as_secs_f64();
             let help = "check the URL, and whether the tracker is up; without --timeout it is asked again and again";
-            return Err(story.failure(&format!("no tracker took an announce for {time} s")).help(help));
+            return Err(story
+                .failure(&format!("no tracker took an announce for {time} s"))
+                .help(help));
         }
     }
     if end.is_none() {
@@ -73,12 +75,19 @@ pub fn tell(
         return Err(story.failure("no tracker is left to announce to").help(help));
     }
     let text = format!("{} taken, {} failed.", counted(story.taken, "announce"), story.failed);
-    Ok(Answer { text, json: json!({ "event": "done", "taken": story.taken, "failed": story.failed }) })
+    Ok(Answer {
+        text,
+        json: json!({ "event": "done", "taken": story.taken, "failed": story.failed }),
+    })
 }
 
 /// Starts the announcers. Each has a report function of its own, so every report comes with the
 /// number of its source.
-fn start_all(sources: Vec<Box<dyn PeerSource>>, we: &Ourselves, left: u64) -> (Arc<Signals>, Receiver<(usize, SourceReport)>) {
+fn start_all(
+    sources: Vec<Box<dyn PeerSource>>,
+    we: &Ourselves,
+    left: u64,
+) -> (Arc<Signals>, Receiver<(usize, SourceReport)>) {
     let (signals, counters) = (Arc::<Signals>::default(), Arc::<Counters>::default());
     counters.left.store(left, Ordering::Relaxed);
     let ours = Handshake::new(we.info_hash, we.peer_id);
@@ -122,9 +131,12 @@ impl Story<'_> {
                 self.taken += 1;
                 let said = event.map(|event| event.to_string());
                 // One that leaves asks for no peers.
-                let names = (event != Some(Event::Stopped)).then(|| format!("names {}", counted(peers, "peer")));
+                let names = (event != Some(Event::Stopped))
+                    .then(|| format!("names {}", counted(peers, "peer")));
                 let what: Vec<String> = said.iter().cloned().chain(names).collect();
-                let text = [vec![format!("{tracker}: {}", what.join(", "))], notes.clone()].concat().join("; ");
+                let text = [vec![format!("{tracker}: {}", what.join(", "))], notes.clone()]
+                    .concat()
+                    .join("; ");
                 let json = json!({ "event": "announced", "tracker": tracker, "said": said, "peers": peers, "notes": notes });
                 self.told[number].push(Outcome { text, json, failed: false });
             }
@@ -136,9 +148,12 @@ impl Story<'_> {
             }
             SourceReport::Said { what, failed: false, .. } => self.options.narrator().say(3, what),
             SourceReport::Found(peers) if !peers.is_empty() => {
-                let listed: Vec<String> = peers.iter().take(MAX_LISTED).map(ToString::to_string).collect();
+                let listed: Vec<String> =
+                    peers.iter().take(MAX_LISTED).map(ToString::to_string).collect();
                 let more = if peers.len() > MAX_LISTED { ", ..." } else { "" };
-                self.options.narrator().say(13, format!("a download would dial {}{more}", listed.join(", ")));
+                self.options
+                    .narrator()
+                    .say(13, format!("a download would dial {}{more}", listed.join(", ")));
             }
             SourceReport::Again { pause, .. } => self.tell(number, Some(pause)),
             SourceReport::Found(_) | SourceReport::Met(_) | SourceReport::Gone(_) => {}
@@ -148,7 +163,8 @@ impl Story<'_> {
     /// Tells what came of a source's last announce, and after which time the next one follows.
     fn tell(&mut self, number: usize, next: Option<Duration>) {
         for Outcome { text, mut json, failed } in self.told[number].drain(..) {
-            let next_text = next.map_or_else(String::new, |next| format!("; again in {}", minutes(next)));
+            let next_text =
+                next.map_or_else(String::new, |next| format!("; again in {}", minutes(next)));
             let text = printable(&shown(&(text + &next_text)));
             json["seconds"] = next.map(|next| next.as_secs_f64().ceil() as u64).into();
             match failed {
@@ -169,7 +185,9 @@ impl Story<'_> {
 /// `30 min`, `90 s`
 fn minutes(time: Duration) -> String {
     match time.as_secs() {
-        seconds if seconds >= 120 && seconds % 60 == 0 && time.subsec_nanos() == 0 => format!("{} min", seconds / 60),
+        seconds if seconds >= 120 && seconds % 60 == 0 && time.subsec_nanos() == 0 => {
+            format!("{} min", seconds / 60)
+        }
         _ => format!("{} s", time.as_secs_f64()),
     }
 }

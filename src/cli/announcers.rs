@@ -26,11 +26,16 @@ pub struct Ourselves {
 }
 
 /// Makes an announcer for each tier.
-pub fn announcers(tiers: Vec<Vec<String>>, we: &Ourselves, options: &Options) -> Vec<Box<dyn PeerSource>> {
+pub fn announcers(
+    tiers: Vec<Vec<String>>,
+    we: &Ourselves,
+    options: &Options,
+) -> Vec<Box<dyn PeerSource>> {
     let trackers = trackers();
     let announcer = |urls: Vec<String>| {
         tell_asking(&urls, we.gives, options.narrator());
-        let announcer = Announcer::new(urls, Arc::clone(&trackers), we.info_hash, we.peer_id, we.retry);
+        let announcer =
+            Announcer::new(urls, Arc::clone(&trackers), we.info_hash, we.peer_id, we.retry);
         Box::new(announcer.at_port(we.port)) as Box<dyn PeerSource>
     };
     first_urls(tiers).map(announcer).collect()
@@ -40,5 +45,7 @@ pub fn announcers(tiers: Vec<Vec<String>>, we: &Ourselves, options: &Options) ->
 pub fn no_tracker(of_link: bool) -> Failure {
     let cut = "put the link in quotes, if it goes on with &: the shell cuts it there; or try another link";
     let help = if of_link { cut } else { "only a tracker takes announces: try another torrent" };
-    Failure::new(TRACKER, "there is nobody to announce to: no tracker is named").help(help).see("13-peer-sources")
+    Failure::new(TRACKER, "there is nobody to announce to: no tracker is named")
+        .help(help)
+        .see("13-peer-sources")
 }

@@ -37,10 +37,19 @@ impl Search {
             dialed
         });
         let ask = move |peer| {
-            say.say(4, format!("dialing {peer}, to agree on the torrent by a handshake of 68 bytes each way"));
+            say.say(
+                4,
+                format!(
+                    "dialing {peer}, to agree on the torrent by a handshake of 68 bytes each way"
+                ),
+            );
             let answer = ask(peer).map_err(|failure| failure.about(peer));
-            answer
-                .inspect_err(|failure| say.say(4, format!("that leads nowhere, so another peer has to help: {}", failure.what())))
+            answer.inspect_err(|failure| {
+                say.say(
+                    4,
+                    format!("that leads nowhere, so another peer has to help: {}", failure.what()),
+                )
+            })
         };
         first_answer(peers, deadline + GRACE, ask).map_err(|tried| {
             let count = tried.len();
@@ -48,11 +57,15 @@ impl Search {
             // A wrong hash tells the user more than a closed port does.
             reasons.sort_by_key(|failure| failure.code);
             match reasons.pop() {
-                Some(failure) if count > 1 => failure.about(format!("{count} peers were tried in vain; one of them")),
+                Some(failure) if count > 1 => {
+                    failure.about(format!("{count} peers were tried in vain; one of them"))
+                }
                 Some(failure) => failure,
-                None if Instant::now() >= deadline => Failure::new(NO_PEER, "no peer answered in time")
-                    .help("allow more time with --timeout SECONDS")
-                    .see("03-tracker"),
+                None if Instant::now() >= deadline => {
+                    Failure::new(NO_PEER, "no peer answered in time")
+                        .help("allow more time with --timeout SECONDS")
+                        .see("03-tracker")
+                }
                 None => nobody(&failures),
             }
         })

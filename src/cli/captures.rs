@@ -22,14 +22,16 @@ pub enum View {
     Html,
 }
 
-const VIEWS: [(&str, View); 3] = [("capture", View::Capture), ("mermaid", View::Mermaid), ("html", View::Html)];
+const VIEWS: [(&str, View); 3] =
+    [("capture", View::Capture), ("mermaid", View::Mermaid), ("html", View::Html)];
 
 impl View {
     /// Parses the value of `--as`.
     pub fn named(name: &str) -> Result<View, String> {
         let view = VIEWS.iter().find(|(known, _)| *known == name).map(|(_, view)| *view);
         view.or_else(|| Kind::named(name).map(View::Kind)).ok_or_else(|| {
-            let all: Vec<&str> = Kind::all().map(Kind::name).chain(VIEWS.iter().map(|(name, _)| *name)).collect();
+            let all: Vec<&str> =
+                Kind::all().map(Kind::name).chain(VIEWS.iter().map(|(name, _)| *name)).collect();
             format!("one of these was expected: {}", all.join(", "))
         })
     }
@@ -47,7 +49,10 @@ pub fn read(thing: &Thing) -> Result<Capture, Failure> {
     read_by(Capture::read, thing)
 }
 
-fn read_by(read: impl Fn(&[u8]) -> Result<Capture, CaptureError>, thing: &Thing) -> Result<Capture, Failure> {
+fn read_by(
+    read: impl Fn(&[u8]) -> Result<Capture, CaptureError>,
+    thing: &Thing,
+) -> Result<Capture, Failure> {
     read(&thing.bytes).map_err(|error: CaptureError| {
         let help = "a capture is the file that --capture FILE writes; if its last line is cut short, drop it: sed '$d' FILE";
         Failure::new(BAD_INPUT, error).about(&thing.source).help(help).see(PAGE)
@@ -85,7 +90,9 @@ fn as_text(capture: &Capture, thing: &Thing, view: View) -> String {
             let mut text = format!("A capture ({}): {}.", thing.name(), lines::head(capture));
             let mut line = |line: &str| text += &format!("\n{line}");
             lines::lanes(capture).iter().for_each(|lane| line(lane));
-            capture.numbered().for_each(|(number, event)| line(&format!("\n{}", lines::event(capture, number, event))));
+            capture.numbered().for_each(|(number, event)| {
+                line(&format!("\n{}", lines::event(capture, number, event)))
+            });
             lines::left_out(capture).iter().for_each(|rest| line(&format!("\n{rest}")));
             text
         }

@@ -15,7 +15,8 @@ use super::failure::{Failure, WRONG_HASH};
 use super::interrupt::interrupt;
 use crate::progress::{Look, Progress};
 
-const RIGHT_PATH: &str = "give the path of the file itself, or of the folder that holds the torrent's files";
+const RIGHT_PATH: &str =
+    "give the path of the file itself, or of the folder that holds the torrent's files";
 
 /// Hashes the files and returns the set of right pieces. Calls `looked` with the news if
 /// that takes long.
@@ -31,20 +32,27 @@ pub fn hash(
     progress.clear();
     right.map_err(|error| {
         // A folder is where a file should be: perhaps the file is in it.
-        let inside = matches!(error, StorageError::NotAFile { .. }).then(|| elsewhere(info, path)).flatten();
+        let inside =
+            matches!(error, StorageError::NotAFile { .. }).then(|| elsewhere(info, path)).flatten();
         inside.into_iter().fold(Failure::from(error), Failure::help)
     })
 }
 
 /// Checks that all pieces are right; anything less is an error.
-pub fn whole(info: &Info, storage: &Storage, path: &Path, options: &Options) -> Result<(), Failure> {
+pub fn whole(
+    info: &Info,
+    storage: &Storage,
+    path: &Path,
+    options: &Options,
+) -> Result<(), Failure> {
     let purpose = "each piece is hashed first: what peers give must be right";
     let progress = Progress::hashing(options, "hashing", info.length, purpose);
     let right = hash(info, storage, path, &*interrupt()?, &progress, &drop)?;
     if right.is_full() {
         return Ok(());
     }
-    let what = format!("{} of {} pieces are right, and all must be", right.count(), info.piece_count());
+    let what =
+        format!("{} of {} pieces are right, and all must be", right.count(), info.piece_count());
     let help = "`piecemeal verify`, with the same two paths, shows which are wrong";
     Err(Failure::new(WRONG_HASH, what).about(path.to_string_lossy()).help(help).see("10-storage"))
 }
@@ -55,7 +63,8 @@ pub fn mend(info: &Info, path: &Path, right: &Bitfield, files: &[FileReport]) ->
         return "the bytes after the end of a file are not the torrent's: cut them off if you do not need them".to_owned();
     }
     if is_part_of(info, right) {
-        return "download it to the same place: right pieces are kept, the rest is restored".to_owned();
+        return "download it to the same place: right pieces are kept, the rest is restored"
+            .to_owned();
     }
     // The path may hold something else entirely: never advise a command that writes there.
     right_path(info, path)

@@ -89,7 +89,11 @@ impl Crowd {
     pub fn draw(count: u8, faults: &[Fault], seed: u64) -> Result<Crowd, Failure> {
         let count = usize::from(count);
         if faults.len() > count {
-            let what = format!("--faults names {} groups, but there are {}", faults.len(), counted(count, "peer"));
+            let what = format!(
+                "--faults names {} groups, but there are {}",
+                faults.len(),
+                counted(count, "peer")
+            );
             let help = format!("add --peers {}, or leave some groups out", faults.len());
             return Err(Failure::new(USAGE, what).help(help).see("14-peer-list"));
         }
@@ -104,7 +108,8 @@ impl Crowd {
             *number += 1;
             match fault {
                 Fault::Ports if *number > 1 => {} // one IP, however large its share is
-                Fault::Ports => peers.extend((1..=EMPTY_PORTS).map(|port| Peer::new(fault, port as u8, &mut dice))),
+                Fault::Ports => peers
+                    .extend((1..=EMPTY_PORTS).map(|port| Peer::new(fault, port as u8, &mut dice))),
                 _ => peers.push(Peer::new(fault, *number, &mut dice)),
             }
         }
@@ -157,7 +162,11 @@ impl Peer {
     pub fn visit(&self, second: u64, dice: &mut StdRng) -> Visit {
         let gives_from = (self.rate > 0).then(|| second + dice.random_range(2..20));
         let lies_at = (self.fault == Fault::Liars).then(|| second + dice.random_range(20..40));
-        let stay = if self.fault == Fault::None { dice.random_range(60..480) } else { u64::from(u32::MAX) };
+        let stay = if self.fault == Fault::None {
+            dice.random_range(60..480)
+        } else {
+            u64::from(u32::MAX)
+        };
         Visit { gives_from, lies_at, leaves_at: second + stay }
     }
 }

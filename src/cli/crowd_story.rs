@@ -92,7 +92,8 @@ impl Story {
         for place in self.taken.iter().filter(|place| place.connected.is_some()) {
             self.crowd.peers[place.peer].tally.seconds += seconds - place.since;
         }
-        let rows = (0..self.crowd.peers.len()).map(|peer| Row { fate: self.fate(peer), peer: &self.crowd.peers[peer] });
+        let rows = (0..self.crowd.peers.len())
+            .map(|peer| Row { fate: self.fate(peer), peer: &self.crowd.peers[peer] });
         answer(rows.collect(), seconds, self.max_places)
     }
 
@@ -117,7 +118,8 @@ impl Story {
         let (mut named, now) = (Named::default(), self.now());
         for (peer, place) in self.crowd.peers.iter().filter(|peer| !peer.dials_us).zip(0..) {
             // The order of the answer is the order of dialing, as long as nothing else counts.
-            let count = match self.addresses.found(peer.address, now + Duration::from_micros(place)) {
+            let count = match self.addresses.found(peer.address, now + Duration::from_micros(place))
+            {
                 Found::New => &mut named.new,
                 Found::Known => &mut named.known,
                 Found::Banned => &mut named.banned,
@@ -133,15 +135,21 @@ impl Story {
     fn move_on(&mut self) {
         let numbers: Vec<PeerNumber> = self.taken.iter().map(|place| place.number).collect();
         for number in numbers {
-            let Some(at) = self.taken.iter().position(|place| place.number == number) else { continue };
+            let Some(at) = self.taken.iter().position(|place| place.number == number) else {
+                continue;
+            };
             let (peer, since) = (self.taken[at].peer, self.taken[at].since);
             match self.taken[at].connected {
                 None if self.crowd.peers[peer].answers(self.second) => self.connect(at),
                 None if self.second >= since + CONNECT => self.fail(at),
                 None => {}
-                Some((_, visit)) if visit.lies_at.is_some_and(|lies| lies <= self.second) => self.ban(at),
+                Some((_, visit)) if visit.lies_at.is_some_and(|lies| lies <= self.second) => {
+                    self.ban(at)
+                }
                 Some((_, visit)) if visit.leaves_at <= self.second => self.leave(at),
-                Some((_, visit)) if visit.gives_from.is_some_and(|gives| gives <= self.second) => self.give(at),
+                Some((_, visit)) if visit.gives_from.is_some_and(|gives| gives <= self.second) => {
+                    self.give(at)
+                }
                 Some(_) => {}
             }
         }
@@ -153,7 +161,13 @@ impl Story {
         let peer = &mut peers[self.taken[at].peer];
         peer.tally.connected += 1;
         let wants = peer.fault != Fault::Idle;
-        let activity = Activity { since: now, last_useful: None, bytes: 0, am_interested: wants, peer_interested: false };
+        let activity = Activity {
+            since: now,
+            last_useful: None,
+            bytes: 0,
+            am_interested: wants,
+            peer_interested: false,
+        };
         let address = peer.address;
         self.taken[at].connected = Some((activity, peer.visit(second, dice)));
         self.taken[at].since = second;
@@ -166,7 +180,10 @@ impl Story {
     fn give(&mut self, at: usize) {
         let now = self.now();
         let place = &mut self.taken[at];
-        let (Some((activity, _)), peer) = (&mut place.connected, &mut self.crowd.peers[place.peer]) else { return };
+        let (Some((activity, _)), peer) = (&mut place.connected, &mut self.crowd.peers[place.peer])
+        else {
+            return;
+        };
         let pieces = (activity.bytes + peer.rate) / PIECE - activity.bytes / PIECE;
         (activity.bytes, activity.last_useful) = (activity.bytes + peer.rate, Some(now));
         peer.tally.bytes += peer.rate;
@@ -203,7 +220,8 @@ impl Story {
         let addresses = &self.addresses;
         let peers = &self.crowd.peers;
         self.lobby.retain(|waiting| !addresses.is_banned(peers[waiting.peer].address));
-        let barred = (self.is_barred(address.ip()) && !was_barred).then(|| before - self.addresses.count());
+        let barred =
+            (self.is_barred(address.ip()) && !was_barred).then(|| before - self.addresses.count());
         self.end(at);
         self.say(Move::Lies { address, barred });
         // It tries to come back.
@@ -251,11 +269,21 @@ impl Story {
             }
             stays
         });
-        for (number, peer) in peers.iter_mut().enumerate().filter(|(_, peer)| peer.dials_us && peer.there_from == second) {
+        for (number, peer) in peers
+            .iter_mut()
+            .enumerate()
+            .filter(|(_, peer)| peer.dials_us && peer.there_from == second)
+        {
             if self.addresses.is_banned(peer.address) {
-                said.push(Move::Refused { address: peer.address, lied: self.addresses.has_lied(peer.address) });
+                said.push(Move::Refused {
+                    address: peer.address,
+                    lied: self.addresses.has_lied(peer.address),
+                });
             } else {
-                said.push(Move::DialsUs { address: peer.address, waits: self.taken.len() == self.max_places });
+                said.push(Move::DialsUs {
+                    address: peer.address,
+                    waits: self.taken.len() == self.max_places,
+                });
                 self.lobby.push(Waiting { peer: number, since: second });
             }
         }
@@ -268,7 +296,8 @@ impl Story {
 
     /// The place in the lobby of the connection whose turn it is, and the address that is due.
     fn contenders(&self) -> (Option<usize>, Option<SocketAddr>) {
-        let line: Vec<Origin> = self.lobby.iter().map(|waiting| self.origin(waiting.peer)).collect();
+        let line: Vec<Origin> =
+            self.lobby.iter().map(|waiting| self.origin(waiting.peer)).collect();
         (next_in_turn(&line, self.held()), self.addresses.due(self.now()))
     }
 
@@ -308,7 +337,10 @@ impl Story {
             }
             (false, _, Some(_)) => {
                 let Some(address) = self.addresses.next(self.now()) else { return false };
-                let Some(peer) = self.crowd.peers.iter().position(|peer| peer.address == address) else { return false };
+                let Some(peer) = self.crowd.peers.iter().position(|peer| peer.address == address)
+                else {
+                    return false;
+                };
                 self.places.note_filled(true);
                 self.crowd.peers[peer].tally.dialed += 1;
                 let attempt = self.crowd.peers[peer].tally.dialed;
@@ -322,7 +354,12 @@ impl Story {
 
     fn take(&mut self, peer: usize) -> usize {
         self.next_number += 1;
-        self.taken.push(Place { number: self.next_number, peer, connected: None, since: self.second });
+        self.taken.push(Place {
+            number: self.next_number,
+            peer,
+            connected: None,
+            since: self.second,
+        });
         self.taken.len() - 1
     }
 
@@ -337,12 +374,22 @@ impl Story {
         let contenders = self.origins((waits, named));
         let goes = self.places.who_leaves(&members, contenders, AIMS, RETRY, self.now());
         let Some((number, why)) = goes else { return false };
-        let Some(at) = self.taken.iter().position(|place| place.number == number) else { return false };
+        let Some(at) = self.taken.iter().position(|place| place.number == number) else {
+            return false;
+        };
         let waiting = waits.map(|at| self.rival(self.address(self.lobby[at].peer)));
         let goes = self.rival(self.address(self.taken[at].peer));
         let activity = self.taken[at].connected.map(|(activity, _)| activity);
-        let idle = activity.map_or(0, |activity| (self.now() - activity.last_useful.unwrap_or(activity.since)).as_secs());
-        self.say(Move::MakesWay { address: goes, why, idle, waits: waiting, named: named.map(|address| self.rival(address)) });
+        let idle = activity.map_or(0, |activity| {
+            (self.now() - activity.last_useful.unwrap_or(activity.since)).as_secs()
+        });
+        self.say(Move::MakesWay {
+            address: goes,
+            why,
+            idle,
+            waits: waiting,
+            named: named.map(|address| self.rival(address)),
+        });
         self.end(at);
         true
     }

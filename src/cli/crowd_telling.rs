@@ -122,18 +122,35 @@ fn sentence(second: u64, what: &Move) -> String {
             format!("dials {}{again}: {}", address.address, why_dialed(*address, *over))
         }
         Move::Connects(address) => format!("{address} is connected"),
-        Move::Fails { address, again } => format!("{address} does not answer; {}", later(second, *again)),
-        Move::LeftAlone { ip, removed } => format!("{ip} has nobody at any port: {removed} others are not even tried"),
+        Move::Fails { address, again } => {
+            format!("{address} does not answer; {}", later(second, *again))
+        }
+        Move::LeftAlone { ip, removed } => {
+            format!("{ip} has nobody at any port: {removed} others are not even tried")
+        }
         Move::DialsUs { address, waits: false } => format!("{address} dials us"),
-        Move::DialsUs { address, waits: true } => format!("{address} dials us, and waits: all places are taken"),
-        Move::ComesIn { address, over } => format!("{} comes in: {}", address.address, why_received(*address, *over)),
-        Move::Refused { address, lied: true } => format!("{address} dials us, and is refused: it is banned"),
-        Move::Refused { address, lied: false } => format!("{address} dials us, and is refused: its IP is barred"),
+        Move::DialsUs { address, waits: true } => {
+            format!("{address} dials us, and waits: all places are taken")
+        }
+        Move::ComesIn { address, over } => {
+            format!("{} comes in: {}", address.address, why_received(*address, *over))
+        }
+        Move::Refused { address, lied: true } => {
+            format!("{address} dials us, and is refused: it is banned")
+        }
+        Move::Refused { address, lied: false } => {
+            format!("{address} dials us, and is refused: its IP is barred")
+        }
         Move::GoesAway(address) => format!("{address} has waited long enough, and hangs up"),
-        Move::MakesWay { address, why, idle, waits, named } => make_way(*address, *why, *idle, *waits, *named),
+        Move::MakesWay { address, why, idle, waits, named } => {
+            make_way(*address, *why, *idle, *waits, *named)
+        }
         Move::Lies { address, barred } => {
-            let more =
-                barred.map(|removed| format!("; three of its IP are banned now, so the IP is barred, {removed} more with it"));
+            let more = barred.map(|removed| {
+                format!(
+                    "; three of its IP are banned now, so the IP is barred, {removed} more with it"
+                )
+            });
             format!("{address} sent a wrong piece, and is banned{}", more.unwrap_or_default())
         }
         Move::Leaves { address, again } => format!("{address} leaves; {}", later(second, *again)),
@@ -149,8 +166,11 @@ fn names(named: &Named) -> String {
         (nobody_there, "of an IP where nobody answers"),
         (no_room, "without room for them"),
     ];
-    let parts: Vec<String> =
-        kinds.iter().filter(|(count, _)| **count > 0).map(|(count, what)| format!("{count} {what}")).collect();
+    let parts: Vec<String> = kinds
+        .iter()
+        .filter(|(count, _)| **count > 0)
+        .map(|(count, what)| format!("{count} {what}"))
+        .collect();
     let count = kinds.iter().map(|(count, _)| **count).sum::<usize>();
     let parts = if parts.is_empty() { "nobody".to_owned() } else { parts.join(", ") };
     format!("the tracker names {count}: {parts}")
@@ -159,10 +179,17 @@ fn names(named: &Named) -> String {
 fn why_dialed(address: Rival, over: Option<Rival>) -> String {
     match over {
         Some(over) if over.places > address.places => {
-            format!("its IP has {}, that of {}, which waits, {}", places(address.places), over.address, over.places)
+            format!(
+                "its IP has {}, that of {}, which waits, {}",
+                places(address.places),
+                over.address,
+                over.places
+            )
         }
         Some(_) => "an address has its turn after a connection".to_owned(),
-        None if address.places == 0 => "its IP has no place, and it has been due longest".to_owned(),
+        None if address.places == 0 => {
+            "its IP has no place, and it has been due longest".to_owned()
+        }
         None => format!("its IP has {}, and no IP with fewer is due", places(address.places)),
     }
 }
@@ -171,25 +198,47 @@ fn why_received(address: Rival, over: Option<Rival>) -> String {
     match over {
         None => "a place is free, and no address is due".to_owned(),
         Some(over) if over.places > address.places => {
-            format!("its IP has {}, that of {}, which is due, {}", places(address.places), over.address, over.places)
+            format!(
+                "its IP has {}, that of {}, which is due, {}",
+                places(address.places),
+                over.address,
+                over.places
+            )
         }
         Some(_) => "a connection has its turn after an address".to_owned(),
     }
 }
 
-fn make_way(address: Rival, why: Why, idle: u64, waits: Option<Rival>, named: Option<Rival>) -> String {
+fn make_way(
+    address: Rival,
+    why: Why,
+    idle: u64,
+    waits: Option<Rival>,
+    named: Option<Rival>,
+) -> String {
     let (goes, its) = (address.address, places(address.places));
     let rival = |rival: Option<Rival>, what| {
-        rival.map_or_else(String::new, |rival| format!("{}, {what}, {}", rival.address, places(rival.places)))
+        rival.map_or_else(String::new, |rival| {
+            format!("{}, {what}, {}", rival.address, places(rival.places))
+        })
     };
     let (waits, named) = (|what| rival(waits, what), |what| rival(named, what));
     match why {
-        Why::Crowded => format!("{goes} makes way: its IP has {its}, that of {}", waits("which waits")),
-        Why::Unproved => {
-            format!("{goes} makes way: it gave nothing yet, and its IP has {its}, that of {}", named("which is due"))
+        Why::Crowded => {
+            format!("{goes} makes way: its IP has {its}, that of {}", waits("which waits"))
         }
-        Why::Useless => format!("{goes} makes way, as others want its place: it gave nothing for {idle} s"),
-        Why::Slowest => format!("{goes} makes way, as others want its place: it is the slowest whose speed is known"),
+        Why::Unproved => {
+            format!(
+                "{goes} makes way: it gave nothing yet, and its IP has {its}, that of {}",
+                named("which is due")
+            )
+        }
+        Why::Useless => {
+            format!("{goes} makes way, as others want its place: it gave nothing for {idle} s")
+        }
+        Why::Slowest => format!(
+            "{goes} makes way, as others want its place: it is the slowest whose speed is known"
+        ),
     }
 }
 
@@ -219,15 +268,21 @@ fn record(second: u64, what: &Move) -> Value {
             json!({ "attempt": attempt, "places": address.places, "over": over.map(|over| over.address.to_string()) }),
         ),
         Move::Connects(address) => ("connects", Some(*address), json!({})),
-        Move::Fails { address, again: at } => ("fails", Some(*address), json!({ "again": again(at) })),
-        Move::LeftAlone { ip, removed } => ("left alone", None, json!({ "ip": ip.to_string(), "removed": removed })),
+        Move::Fails { address, again: at } => {
+            ("fails", Some(*address), json!({ "again": again(at) }))
+        }
+        Move::LeftAlone { ip, removed } => {
+            ("left alone", None, json!({ "ip": ip.to_string(), "removed": removed }))
+        }
         Move::DialsUs { address, waits } => ("dials us", Some(*address), json!({ "waits": waits })),
         Move::ComesIn { address, over } => (
             "comes in",
             Some(address.address),
             json!({ "places": address.places, "over": over.map(|over| over.address.to_string()) }),
         ),
-        Move::Refused { address, lied } => ("refused", Some(*address), json!({ "why": if *lied { "banned" } else { "barred" } })),
+        Move::Refused { address, lied } => {
+            ("refused", Some(*address), json!({ "why": if *lied { "banned" } else { "barred" } }))
+        }
         Move::GoesAway(address) => ("goes away", Some(*address), json!({})),
         Move::MakesWay { address, why, waits, named, .. } => {
             let rival = match why {
@@ -237,10 +292,18 @@ fn record(second: u64, what: &Move) -> Value {
                 Why::Useless | Why::Slowest => None,
             };
             let rival = rival.map(|rival| rival.address.to_string());
-            ("makes way", Some(address.address), json!({ "places": address.places, "why": word(*why), "for": rival }))
+            (
+                "makes way",
+                Some(address.address),
+                json!({ "places": address.places, "why": word(*why), "for": rival }),
+            )
         }
-        Move::Lies { address, barred } => ("lies", Some(*address), json!({ "barred": barred.is_some() })),
-        Move::Leaves { address, again: at } => ("leaves", Some(*address), json!({ "again": again(at) })),
+        Move::Lies { address, barred } => {
+            ("lies", Some(*address), json!({ "barred": barred.is_some() }))
+        }
+        Move::Leaves { address, again: at } => {
+            ("leaves", Some(*address), json!({ "again": again(at) }))
+        }
     };
     let address = address.map(|address| address.to_string());
     let mut record = json!({ "event": "move", "second": second, "what": what, "address": address });
@@ -317,7 +380,12 @@ impl Row<'_> {
     fn cells(&self) -> String {
         let tally = &self.peer.tally;
         let (dialed, connected) = (tally.dialed, tally.connected);
-        format!("{:<7}{dialed:>7}{connected:>10}{:>7}{:>8}", group(self.peer.fault), clock(tally.seconds), tally.bytes >> 10)
+        format!(
+            "{:<7}{dialed:>7}{connected:>10}{:>7}{:>8}",
+            group(self.peer.fault),
+            clock(tally.seconds),
+            tally.bytes >> 10
+        )
     }
 
     fn json(&self) -> Value {
@@ -346,19 +414,31 @@ fn group(fault: Fault) -> &'static str {
 pub fn answer(mut rows: Vec<Row>, seconds: u64, places: usize) -> Answer {
     rows.sort_by_key(|row| row.peer.address);
     let json = json!({ "seconds": seconds, "places": places, "addresses": rows.iter().map(Row::json).collect::<Vec<_>>() });
-    let mut lines =
-        vec![format!("{:<26}{:<7}{:>7}{:>10}{:>7}{:>8}  in the end", "address", "group", "dialed", "connected", "time", "KiB")];
+    let mut lines = vec![format!(
+        "{:<26}{:<7}{:>7}{:>10}{:>7}{:>8}  in the end",
+        "address", "group", "dialed", "connected", "time", "KiB"
+    )];
     let same = |one: &Row, other: &Row| {
-        one.peer.address.ip() == other.peer.address.ip() && one.fate == other.fate && one.cells() == other.cells()
+        one.peer.address.ip() == other.peer.address.ip()
+            && one.fate == other.fate
+            && one.cells() == other.cells()
     };
     for rows in rows.chunk_by(same) {
         let Some(first) = rows.first() else { continue };
         let more = if rows.len() > 1 { format!(" +{}", rows.len() - 1) } else { String::new() };
-        lines.push(format!("{:<26}{}  {}", format!("{}{more}", first.peer.address), first.cells(), first.fate.words(seconds)));
+        lines.push(format!(
+            "{:<26}{}  {}",
+            format!("{}{more}", first.peer.address),
+            first.cells(),
+            first.fate.words(seconds)
+        ));
     }
     let given = rows.iter().map(|row| row.peer.tally.bytes).sum::<u64>() >> 20;
     let used = rows.iter().map(|row| row.peer.tally.seconds).sum::<u64>();
     let share = 100 * used / (seconds * places as u64);
-    lines.push(format!("{given} MiB came in {}. A place was connected {share}% of the time.", clock(seconds)));
+    lines.push(format!(
+        "{given} MiB came in {}. A place was connected {share}% of the time.",
+        clock(seconds)
+    ));
     Answer { text: lines.join("\n"), json }
 }

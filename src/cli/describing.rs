@@ -10,7 +10,11 @@ use super::{Answer, Options, print_long, write_json};
 
 /// Prints a torrent as `info` and `magnet_info` show it. There may be two million hashes,
 /// so they are printed one by one.
-pub fn describe<'t>(info: &Info, trackers: impl Iterator<Item = &'t str>, options: &Options) -> Result<Answer, Failure> {
+pub fn describe<'t>(
+    info: &Info,
+    trackers: impl Iterator<Item = &'t str>,
+    options: &Options,
+) -> Result<Answer, Failure> {
     let trackers: &[&str] = &trackers.collect::<Vec<_>>();
     print_long(|out| {
         if options.json {
@@ -34,7 +38,9 @@ impl Serialize for Described<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let info = self.info;
         let files = info.files.iter().filter(|file| !file.padding);
-        let files: Vec<_> = files.map(|file| json!({ "path": file.path.to_string_lossy(), "length": file.length })).collect();
+        let files: Vec<_> = files
+            .map(|file| json!({ "path": file.path.to_string_lossy(), "length": file.length }))
+            .collect();
         let mut object = serializer.serialize_map(None)?;
         object.serialize_entry("trackers", self.trackers)?;
         object.serialize_entry("name", &info.name)?;

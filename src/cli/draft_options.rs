@@ -45,7 +45,11 @@ impl From<DraftOptions> for Draft {
             piece_length: options.piece_length,
             tiers: each_once(options.announce),
             private: options.private,
-            web_seeds: options.web_seeds.into_iter().filter(|url| seen.insert(url.clone())).collect(),
+            web_seeds: options
+                .web_seeds
+                .into_iter()
+                .filter(|url| seen.insert(url.clone()))
+                .collect(),
             comment: options.comment,
             source: options.source,
             created_by: Some(concat!("piecemeal ", env!("CARGO_PKG_VERSION")).to_owned()),
@@ -58,13 +62,17 @@ impl From<DraftOptions> for Draft {
 /// client as two.
 fn each_once(tiers: Vec<Tier>) -> Vec<Vec<String>> {
     let mut seen = HashSet::new();
-    let tiers = tiers.into_iter().map(|Tier(urls)| urls.into_iter().filter(|url| seen.insert(url.clone())).collect());
+    let tiers = tiers
+        .into_iter()
+        .map(|Tier(urls)| urls.into_iter().filter(|url| seen.insert(url.clone())).collect());
     tiers.filter(|urls: &Vec<String>| !urls.is_empty()).collect()
 }
 
 fn piece_length(text: &str) -> Result<u64, String> {
     let allowed = size(text).ok().filter(|length| (1..=MAX_PIECE_LENGTH).contains(length));
-    allowed.ok_or_else(|| format!("1 to {MAX_PIECE_LENGTH} bytes were expected, such as 262144, 256KiB or 1MiB"))
+    allowed.ok_or_else(|| {
+        format!("1 to {MAX_PIECE_LENGTH} bytes were expected, such as 262144, 256KiB or 1MiB")
+    })
 }
 
 fn tier(text: &str) -> Result<Tier, String> {
@@ -73,8 +81,14 @@ fn tier(text: &str) -> Result<Tier, String> {
 
 fn url(text: &str) -> Result<String, String> {
     let (scheme, rest) = text.split_once("://").unwrap_or_default();
-    let good = !scheme.is_empty() && !rest.is_empty() && text.chars().all(|letter| letter.is_ascii_graphic());
-    if good { Ok(text.to_owned()) } else { Err("a URL was expected, such as http://127.0.0.1:6969/announce".to_owned()) }
+    let good = !scheme.is_empty()
+        && !rest.is_empty()
+        && text.chars().all(|letter| letter.is_ascii_graphic());
+    if good {
+        Ok(text.to_owned())
+    } else {
+        Err("a URL was expected, such as http://127.0.0.1:6969/announce".to_owned())
+    }
 }
 
 fn date(text: &str) -> Result<u64, String> {
@@ -83,6 +97,7 @@ fn date(text: &str) -> Result<u64, String> {
     }
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
     // A larger number would not fit in the integers that other programs read.
-    let seconds = text.parse::<i64>().ok().filter(|_| digits).and_then(|seconds| u64::try_from(seconds).ok());
+    let seconds =
+        text.parse::<i64>().ok().filter(|_| digits).and_then(|seconds| u64::try_from(seconds).ok());
     seconds.ok_or_else(|| "`now` or seconds since 1970 were expected".to_owned())
 }

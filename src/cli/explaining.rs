@@ -56,18 +56,31 @@ impl Thing {
     /// Reads a file; the argument can be nothing else.
     pub fn file(path: &Path) -> Result<Thing, Failure> {
         let shown = printable(&path.to_string_lossy());
-        let file = File::open(path).map_err(|error| Failure::new(LOCAL, error).about(&shown).help("check the path").see(PAGE))?;
+        let file = File::open(path).map_err(|error| {
+            Failure::new(LOCAL, error).about(&shown).help("check the path").see(PAGE)
+        })?;
         Thing::take(file, shown)
     }
 
     /// Reads all of a file. If it holds hex digits, they are decoded.
     fn take(input: impl Read, source: String) -> Result<Thing, Failure> {
-        let local = |error| Failure::new(LOCAL, error).about(&source).help("check the path and its permissions").see(PAGE);
+        let local = |error| {
+            Failure::new(LOCAL, error)
+                .about(&source)
+                .help("check the path and its permissions")
+                .see(PAGE)
+        };
         let mut bytes = Vec::new();
         input.take(MAX_TORRENT_FILE + 1).read_to_end(&mut bytes).map_err(local)?;
         if bytes.len() as u64 > MAX_TORRENT_FILE {
-            let failure = Failure::new(BAD_INPUT, format!("at most {MAX_TORRENT_FILE} bytes were expected, but there are more"));
-            return Err(failure.about(&source).help("take a part of it: head -c 1M FILE | piecemeal explain -").see(PAGE));
+            let failure = Failure::new(
+                BAD_INPUT,
+                format!("at most {MAX_TORRENT_FILE} bytes were expected, but there are more"),
+            );
+            return Err(failure
+                .about(&source)
+                .help("take a part of it: head -c 1M FILE | piecemeal explain -")
+                .see(PAGE));
         }
         match digits(&bytes) {
             Some(bytes) => Ok(Thing { source: format!("{source}, hex digits"), bytes }),
@@ -83,7 +96,8 @@ impl Thing {
         if let Some(failure) = other_form(text) {
             return Err(failure.about("the argument"));
         }
-        Ok(Kind::of(text).map(|_| Thing { source: "the argument".to_owned(), bytes: text.to_vec() }))
+        Ok(Kind::of(text)
+            .map(|_| Thing { source: "the argument".to_owned(), bytes: text.to_vec() }))
     }
 
     /// `lab/sample.torrent, 213 bytes`
@@ -99,7 +113,8 @@ impl Thing {
         let masked = mask(&self.bytes);
         // Hashes are taken over the true bytes, so secrets are masked only where they are shown.
         let has_hash = matches!(kind, Kind::Torrent | Kind::Metadata);
-        let mut objects = kind.describe(if has_hash { &self.bytes } else { &masked }, &Context::default());
+        let mut objects =
+            kind.describe(if has_hash { &self.bytes } else { &masked }, &Context::default());
         if masked != self.bytes {
             objects.iter_mut().for_each(|placed| soften(&mut placed.object));
         }
@@ -112,7 +127,10 @@ impl Thing {
         if let Some(failure) = other_form(&self.bytes) {
             return failure.about(&self.source);
         }
-        let what = format!("a handshake, a message or the like was expected, but found {}", quoted(&hidden(&self.bytes)));
+        let what = format!(
+            "a handshake, a message or the like was expected, but found {}",
+            quoted(&hidden(&self.bytes))
+        );
         let help = "say what it is, with --as KIND; explain --help lists the kinds";
         Failure::new(BAD_INPUT, what).about(&self.source).help(help).see(PAGE)
     }
@@ -157,11 +175,18 @@ fn other_form(text: &[u8]) -> Option<Failure> {
     let (offset, rest) = line.split_once(' ').unwrap_or_default();
     let offset = offset.trim_end_matches(':');
     let is_hex = |word: &str| word.len() >= 2 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let is_dump = (4..=8).contains(&offset.len()) && is_hex(offset) && rest.split_whitespace().next().is_some_and(is_hex);
-    let is_literal = ["b'", "b\"", "'", "\""].iter().any(|start| text.starts_with(start)) && text.contains("\\x");
-    let is_decimal = || words(text).count() > 1 && words(text).all(|word| word.parse::<u8>().is_ok());
+    let is_dump = (4..=8).contains(&offset.len())
+        && is_hex(offset)
+        && rest.split_whitespace().next().is_some_and(is_hex);
+    let is_literal = ["b'", "b\"", "'", "\""].iter().any(|start| text.starts_with(start))
+        && text.contains("\\x");
+    let is_decimal =
+        || words(text).count() > 1 && words(text).all(|word| word.parse::<u8>().is_ok());
     let (what, help) = if is_dump {
-        ("a dump with offsets", "give the digits alone: xxd -p FILE, or in Wireshark Copy, \"as a Hex Stream\"")
+        (
+            "a dump with offsets",
+            "give the digits alone: xxd -p FILE, or in Wireshark Copy, \"as a Hex Stream\"",
+        )
     } else if is_literal {
         ("a literal of a program", "give its hex digits: print(data.hex()) in Python")
     } else if is_decimal() {
@@ -169,7 +194,11 @@ fn other_form(text: &[u8]) -> Option<Failure> {
     } else {
         return None;
     };
-    Some(Failure::new(BAD_INPUT, format!("hex digits were expected, but this is {what}")).help(help).see(PAGE))
+    Some(
+        Failure::new(BAD_INPUT, format!("hex digits were expected, but this is {what}"))
+            .help(help)
+            .see(PAGE),
+    )
 }
 
 /// Returns the objects as text for people. For a large file this is large, and so is the
@@ -179,7 +208,10 @@ pub fn as_text(kind: Kind, guessed: bool, objects: &[Placed], thing: &Thing) -> 
     let mut text = format!("{how} {} ({}).", kind.is(), thing.name());
     for placed in objects {
         let bytes = thing.bytes.get(placed.at..).unwrap_or_default();
-        text += &format!("\n\n{}", text::object(&placed.object, bytes, Look { at: placed.at, color: false }));
+        text += &format!(
+            "\n\n{}",
+            text::object(&placed.object, bytes, Look { at: placed.at, color: false })
+        );
     }
     if let Some(rest) = left_over(objects, &thing.bytes) {
         text += &format!("\n\n{rest}, not looked at");
@@ -206,7 +238,10 @@ pub fn as_json(kind: Kind, guessed: bool, objects: &[Placed], thing: &Thing) -> 
 /// Returns the failure for a last object that is broken.
 pub fn broken(placed: &Placed, why: &Broken) -> Failure {
     let at = placed.at + why.range.start;
-    let what = format!("the {}: byte {at}: expected {}, found {}", placed.object.name, why.expected, why.found);
+    let what = format!(
+        "the {}: byte {at}: expected {}, found {}",
+        placed.object.name, why.expected, why.found
+    );
     let help = "the carets show where; if it is something else, say what, with --as";
     let failure = Failure::new(BAD_INPUT, what).help(help);
     failure.see(chapter(placed.object.stage).map_or(PAGE.into(), Cow::from))

@@ -49,16 +49,19 @@ pub const HUNG_UP: u8 = 129;
 pub const MORE_TIME: &str = "try another peer, or allow more time with --timeout SECONDS";
 
 /// The advice when the system lets us open no more files.
-const MORE_FILES: &str =
-    "this shell allows too few open files: `ulimit -n 1024` allows more, or use fewer connections with --max-peers";
+const MORE_FILES: &str = "this shell allows too few open files: `ulimit -n 1024` allows more, or use fewer connections with --max-peers";
 
 /// Returns the advice for an error of the file system.
 pub fn at_the_disk(error: &io::Error) -> &'static str {
     match error.kind() {
         ErrorKind::NotFound => "check the path, and the folder you are in",
-        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => "check the permissions, or choose another place",
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+            "check the permissions, or choose another place"
+        }
         ErrorKind::NotADirectory => "a part of this path is a file: choose another",
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "make room on the disk, and run the same command again",
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            "make room on the disk, and run the same command again"
+        }
         _ => "check the path, its permissions and the free space",
     }
 }
@@ -78,7 +81,13 @@ impl Failure {
     /// Makes a failure that says what happened: object, place, expected and found. Text from
     /// outside is made safe to print here.
     pub fn new(code: u8, what: impl fmt::Display) -> Failure {
-        Failure { code, what: printable(&shown(&what.to_string())), help: None, see: None, answer: None }
+        Failure {
+            code,
+            what: printable(&shown(&what.to_string())),
+            help: None,
+            see: None,
+            answer: None,
+        }
     }
 
     /// Adds what to do next.
@@ -132,7 +141,10 @@ impl Failure {
     /// Returns the failure as JSON for programs. The members of a result come first.
     pub fn json(&self) -> serde_json::Value {
         let see = self.see.as_ref().map(|chapter| format!("docs/{chapter}.md"));
-        let mut json = self.answer.as_ref().map_or_else(|| serde_json::json!({}), |answer| answer.json.clone());
+        let mut json = self
+            .answer
+            .as_ref()
+            .map_or_else(|| serde_json::json!({}), |answer| answer.json.clone());
         json["error"] = self.what.as_str().into();
         json["help"] = self.help.as_deref().into();
         json["see"] = see.into();

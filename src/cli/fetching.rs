@@ -34,7 +34,12 @@ use super::{Answer, Options, json_line, print_line, waits};
 use crate::progress::{Moment, Progress};
 
 /// Downloads to `place`; `source` is the argument as the user typed it.
-pub fn fetch(mut plan: Plan, place: &Place, source: &str, options: &Options) -> Result<Answer, Failure> {
+pub fn fetch(
+    mut plan: Plan,
+    place: &Place,
+    source: &str,
+    options: &Options,
+) -> Result<Answer, Failure> {
     super::tracing::keep_apart(&place.output, options)?; // plugged in
     plan.max_peers = place.max_peers.into();
     plan.download_rate = Rate::new(place.max_download);
@@ -43,7 +48,10 @@ pub fn fetch(mut plan: Plan, place: &Place, source: &str, options: &Options) -> 
     let how = "each peer gets a thread; all of them take pieces from one queue, the rarest first";
     options.narrator().say(15, how);
     if plan.info.is_none() {
-        options.narrator().say(8, "first any peer may send the info dictionary: the link has its hash, so a lie shows");
+        options.narrator().say(
+            8,
+            "first any peer may send the info dictionary: the link has its hash, so a lie shows",
+        );
     }
     // Once all pieces are there, a plan that uploads still has something to do.
     let stays = plan.uploads.stays(0, 1);
@@ -68,7 +76,10 @@ pub fn fetch(mut plan: Plan, place: &Place, source: &str, options: &Options) -> 
         }
         if opened.begun_elsewhere {
             let (good, all) = (opened.have.count(), counted(info.piece_count(), "piece"));
-            checking.note(&format!("{}: has {good} of {all} of this torrent already; going on with those", shown.1));
+            checking.note(&format!(
+                "{}: has {good} of {all} of this torrent already; going on with those",
+                shown.1
+            ));
         }
         let (storage, have) = (Arc::clone(&opened.storage), opened.have.clone());
         if have.is_full() {
@@ -85,7 +96,8 @@ pub fn fetch(mut plan: Plan, place: &Place, source: &str, options: &Options) -> 
         say();
         Ok(())
     };
-    let answer = take_part(plan, prepare, &mut completed, (Some(&shown.1), place.watching), options)?;
+    let answer =
+        take_part(plan, prepare, &mut completed, (Some(&shown.1), place.watching), options)?;
     Ok(if stays { answer } else { Answer { text, ..answer } })
 }
 
@@ -94,7 +106,8 @@ pub fn add_linked(plan: &mut Plan, magnet: &Magnet, options: &Options) {
     let linked: Vec<String> = magnet.peers.iter().map(ToString::to_string).collect();
     linked.iter().for_each(|address| tell_given(address, options.narrator()));
     let info_hash = plan.info_hash;
-    plan.sources.extend(linked.into_iter().map(|address| Box::new(Linked(address, info_hash)) as _));
+    plan.sources
+        .extend(linked.into_iter().map(|address| Box::new(Linked(address, info_hash)) as _));
 }
 
 /// Runs a plan, reports its progress, and returns the totals for each peer. `completed` is
@@ -111,12 +124,28 @@ where
 {
     let stop = Arc::clone(&plan.stop);
     let seeding = plan.upload_only;
-    let progress = if seeding { Progress::endless(options, "seeding") } else { Progress::new(options, "downloading", 0) };
+    let progress = if seeding {
+        Progress::endless(options, "seeding")
+    } else {
+        Progress::new(options, "downloading", 0)
+    };
     let (watch, from_link) = (Arc::clone(&plan.watch), plan.info.is_none());
     let sight = Sight::new(watching, Arc::clone(&watch));
     let stays = plan.uploads.stays(0, 1);
     let (joined, served, last, unfinished) = Default::default();
-    let mut teller = Teller { progress, sight, watch, options, seeding, stays, from_link, joined, served, last, unfinished };
+    let mut teller = Teller {
+        progress,
+        sight,
+        watch,
+        options,
+        seeding,
+        stays,
+        from_link,
+        joined,
+        served,
+        last,
+        unfinished,
+    };
     let mut finished = Ok(());
     let outcome = download(plan, prepare, &mut |event| {
         if matches!(event, Event::Completed) {
@@ -133,7 +162,9 @@ where
         // A failure in `completed` stops the download.
         (Err(error), outcome) => (outcome.unwrap_or(teller.unfinished), Failure::from(error)),
         // If a signal came, it is the reason, whatever error it caused.
-        (Ok(()), Err(_)) if stop.load(Ordering::SeqCst) => (teller.unfinished, Failure::from(SwarmError::Stopped)),
+        (Ok(()), Err(_)) if stop.load(Ordering::SeqCst) => {
+            (teller.unfinished, Failure::from(SwarmError::Stopped))
+        }
         (Ok(()), Err(error)) => (teller.unfinished, Failure::from(error)),
     };
     let Answer { json, .. } = traded(&traded_so_far, "unfinished", output);
@@ -143,8 +174,10 @@ where
 /// Returns the totals for each peer.
 fn traded(outcome: &Summary, event: &str, output: Option<&str>) -> Answer {
     let Summary { downloaded, uploaded, traded, banned } = outcome;
-    let mut text = format!("Gave {}, took {}.", counted(*uploaded, "byte"), counted(*downloaded, "byte"));
-    let width = traded.iter().map(|traded| traded.peer.to_string().len()).max().unwrap_or(0).max(24);
+    let mut text =
+        format!("Gave {}, took {}.", counted(*uploaded, "byte"), counted(*downloaded, "byte"));
+    let width =
+        traded.iter().map(|traded| traded.peer.to_string().len()).max().unwrap_or(0).max(24);
     if !traded.is_empty() {
         text += &format!("\n{:<width$} {:>14} {:>14}", "peer", "given", "taken");
     }
@@ -153,7 +186,9 @@ fn traded(outcome: &Summary, event: &str, output: Option<&str>) -> Answer {
     }
     let to_json = |bytes: fn(&Traded) -> u64| -> Value {
         let moved = traded.iter().filter(|traded| bytes(traded) > 0);
-        moved.map(|traded| json!({ "peer": traded.peer.to_string(), "bytes": bytes(traded) })).collect()
+        moved
+            .map(|traded| json!({ "peer": traded.peer.to_string(), "bytes": bytes(traded) }))
+            .collect()
     };
     let banned: Vec<String> = banned.iter().map(ToString::to_string).collect();
     let json = json!({
@@ -192,7 +227,8 @@ impl Teller<'_> {
         if !self.options.json {
             return;
         }
-        let is_news = !matches!(event, Event::Progress { .. }) || self.last.replace(line.clone()).is_none_or(|last| last != line);
+        let is_news = !matches!(event, Event::Progress { .. })
+            || self.last.replace(line.clone()).is_none_or(|last| last != line);
         if is_news {
             print_line(&json_line(&line));
         }
@@ -201,14 +237,23 @@ impl Teller<'_> {
     /// Reports, once for each peer, that it is interested and that we unchoke it.
     fn tell_served(&mut self) {
         let peers = self.watch.peers();
-        self.served.retain(|(number, _)| peers.binary_search_by_key(number, |peer| peer.number).is_ok());
+        self.served
+            .retain(|(number, _)| peers.binary_search_by_key(number, |peer| peer.number).is_ok());
         for peer in peers {
             if peer.peer_interested && self.served.insert((peer.number, false)) {
-                self.progress.say(17, &format!("{} is interested: we have pieces that it needs", peer.address));
+                self.progress.say(
+                    17,
+                    &format!("{} is interested: we have pieces that it needs", peer.address),
+                );
             }
             if !peer.am_choking && self.served.insert((peer.number, true)) {
                 let who = peer.address;
-                self.progress.say(17, &format!("we unchoke {who}: it is one of the few peers that get blocks at a time"));
+                self.progress.say(
+                    17,
+                    &format!(
+                        "we unchoke {who}: it is one of the few peers that get blocks at a time"
+                    ),
+                );
             }
         }
     }
@@ -224,7 +269,10 @@ impl Teller<'_> {
                     progress.say(8, what);
                     progress.say(
                         2,
-                        &format!("the torrent is {name}, {}; the hash of each piece is known now", counted(*length, "byte")),
+                        &format!(
+                            "the torrent is {name}, {}; the hash of each piece is known now",
+                            counted(*length, "byte")
+                        ),
                     );
                 }
                 json!({ "event": "metadata", "name": name, "length": length })
@@ -238,7 +286,8 @@ impl Teller<'_> {
                 json!({ "event": "resumed", "bytes": there })
             }
             Event::Progress { verified, downloaded, uploaded, peers, waiting } => {
-                let (verified, downloaded, uploaded, peers) = (*verified, *downloaded, *uploaded, *peers);
+                let (verified, downloaded, uploaded, peers) =
+                    (*verified, *downloaded, *uploaded, *peers);
                 self.sight.look();
                 let below = &mut |width, height| self.sight.lines(width, height);
                 let waiting = waiting.as_ref().map(|waiting| waiting.text(Instant::now()));
@@ -250,27 +299,45 @@ impl Teller<'_> {
             }
             Event::Waiting(waiting) => {
                 let chapter = if matches!(waiting.why, Wait::NoTaker { .. }) { 17 } else { 15 };
-                progress.waits(chapter, &waiting.text(Instant::now()), &mut |width, height| self.sight.lines(width, height));
+                progress.waits(chapter, &waiting.text(Instant::now()), &mut |width, height| {
+                    self.sight.lines(width, height)
+                });
                 waits::line(waiting)
             }
             Event::Completed => {
                 progress.complete(&mut |width, height| self.sight.lines(width, height));
                 progress.say(10, "the last piece is there, and the hash of each is right");
-                let next =
-                    if self.stays { "what is there is given to others now" } else { "we say goodbye to peers and trackers" };
+                let next = if self.stays {
+                    "what is there is given to others now"
+                } else {
+                    "we say goodbye to peers and trackers"
+                };
                 progress.say(15, next);
                 json!({ "event": "completed" })
             }
             Event::Joined(peer) => {
                 self.joined.insert(*peer);
-                progress.say(4, &format!("{peer} is connected: its handshake names this torrent, as ours did"));
+                progress.say(
+                    4,
+                    &format!("{peer} is connected: its handshake names this torrent, as ours did"),
+                );
                 json!({ "event": "joined", "peer": peer.to_string() })
             }
             Event::Choked(peer, choked) => {
                 match choked {
                     _ if self.seeding => {}
-                    false => progress.say(9, &format!("{peer} unchokes us: now it answers requests for blocks, many at a time")),
-                    true => progress.say(15, &format!("{peer} chokes us and gives nothing for now: its pieces go to others")),
+                    false => progress.say(
+                        9,
+                        &format!(
+                            "{peer} unchokes us: now it answers requests for blocks, many at a time"
+                        ),
+                    ),
+                    true => progress.say(
+                        15,
+                        &format!(
+                            "{peer} chokes us and gives nothing for now: its pieces go to others"
+                        ),
+                    ),
                 }
                 json!({ "event": "choke", "peer": peer.to_string(), "choked": choked })
             }
@@ -287,21 +354,37 @@ impl Teller<'_> {
                 json!({ "event": "passed_over", "peer": peer.to_string(), "what": what })
             }
             Event::Withdrawn(piece) => {
-                progress.news(16, &format!("piece {piece} was changed on disk: it is no longer offered"));
+                progress.news(
+                    16,
+                    &format!("piece {piece} was changed on disk: it is no longer offered"),
+                );
                 json!({ "event": "withdrawn", "piece": piece.get() })
             }
             Event::Corrupt(piece, by) => {
                 let who: Vec<String> = by.iter().map(ToString::to_string).collect();
                 let what = if who.len() == 1 { "which is banned" } else { "one of which lies" };
-                progress.news(15, &format!("piece {piece} had the wrong hash; it came from {}, {what}", who.join(" and ")));
+                progress.news(
+                    15,
+                    &format!(
+                        "piece {piece} had the wrong hash; it came from {}, {what}",
+                        who.join(" and ")
+                    ),
+                );
                 json!({ "event": "corrupt", "piece": piece.get(), "peers": who })
             }
             Event::Lied(piece, peer) => {
-                progress.news(11, &format!("piece {piece} was wrong because of {peer}, which is banned"));
+                progress.news(
+                    11,
+                    &format!("piece {piece} was wrong because of {peer}, which is banned"),
+                );
                 json!({ "event": "lied", "piece": piece.get(), "peer": peer.to_string() })
             }
             Event::Source { name, what, failed: true } => {
-                let named = if what.contains(name.as_str()) { what.clone() } else { format!("{name}: {what}") };
+                let named = if what.contains(name.as_str()) {
+                    what.clone()
+                } else {
+                    format!("{name}: {what}")
+                };
                 progress.news(chapter(name), &named);
                 json!({ "event": "source_failed", "source": name, "what": what })
             }

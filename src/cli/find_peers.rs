@@ -80,13 +80,23 @@ pub fn tell_asking(urls: &[String], gives: bool, say: Narrator) {
     let chapter = |url: &String| if url.starts_with("udp:") { 18 } else { 3 };
     match urls {
         [] => {}
-        [url, ..] if gives => {
-            say.say(chapter(url), format!("telling the tracker {url} where we are, so that it names us to others"))
-        }
-        [url] => say.say(chapter(url), format!("asking the tracker {url} for peers, since the torrent names it")),
+        [url, ..] if gives => say.say(
+            chapter(url),
+            format!("telling the tracker {url} where we are, so that it names us to others"),
+        ),
+        [url] => say.say(
+            chapter(url),
+            format!("asking the tracker {url} for peers, since the torrent names it"),
+        ),
         [url, others @ ..] => {
             let why = "each is a fallback for the one before it";
-            say.say(chapter(url), format!("asking one of {} trackers for peers, such as {url}: {why}", others.len() + 1));
+            say.say(
+                chapter(url),
+                format!(
+                    "asking one of {} trackers for peers, such as {url}: {why}",
+                    others.len() + 1
+                ),
+            );
         }
     }
 }
@@ -108,7 +118,10 @@ pub fn search(
     let tiers: Vec<_> = first_urls(tiers).collect();
     let failures = Arc::new(Mutex::new(Failures { asked: tiers.len(), ..Failures::default() }));
     if tiers.is_empty() && addresses.is_empty() {
-        let failure = Failure::new(NO_PEER, "there is nobody to ask: no tracker is named, and no peer is given");
+        let failure = Failure::new(
+            NO_PEER,
+            "there is nobody to ask: no tracker is named, and no peer is given",
+        );
         let failure = failure.help("give a peer with --peer HOST:PORT").see("03-tracker");
         failures.lock().unwrap_or_else(PoisonError::into_inner).why.push(failure);
     }
@@ -144,7 +157,9 @@ pub fn search(
                 let by = NamedBy::Tracker(announced.from);
                 Ok(Found { by, addresses: peers_of(&url, announced, deadline, say) })
             }
-            Err(why) => Err(why.into_iter().map(|(url, error)| failed(&url, error).about(url)).collect()),
+            Err(why) => {
+                Err(why.into_iter().map(|(url, error)| failed(&url, error).about(url)).collect())
+            }
         };
         spawn("tracker".to_owned(), Box::new(announce));
     }
@@ -156,7 +171,12 @@ const LOOKUP_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Returns the peers in a tracker's answer. Host names are looked up here, where a thread
 /// may wait.
-fn peers_of(url: &str, announced: AnnounceResponse, deadline: Instant, say: Narrator) -> Vec<SocketAddr> {
+fn peers_of(
+    url: &str,
+    announced: AnnounceResponse,
+    deadline: Instant,
+    say: Narrator,
+) -> Vec<SocketAddr> {
     let AnnounceResponse { mut peers, named, passed_over, .. } = announced;
     let count = counted(peers.len() + named.len(), "peer");
     let few = peers.iter().map(ToString::to_string).chain(named.iter().map(ToString::to_string));
@@ -166,11 +186,16 @@ fn peers_of(url: &str, announced: AnnounceResponse, deadline: Instant, say: Narr
     for what in passed_over {
         say.say(3, format!("{url}: {what}"));
     }
-    let (found, lost) = Lookups::default().find_peers(&named, deadline.min(Instant::now() + LOOKUP_TIMEOUT));
+    let (found, lost) =
+        Lookups::default().find_peers(&named, deadline.min(Instant::now() + LOOKUP_TIMEOUT));
     peers.extend(found);
     for what in lost {
         // Without this line it would look as if the tracker had named no peer.
-        if peers.is_empty() { say.note(format!("{url}: {what}")) } else { say.say(3, format!("{url}: {what}")) }
+        if peers.is_empty() {
+            say.note(format!("{url}: {what}"))
+        } else {
+            say.say(3, format!("{url}: {what}"))
+        }
     }
     peers
 }
@@ -186,10 +211,16 @@ pub fn nobody(failures: &Mutex<Failures>) -> Failure {
     let what = match (why.pop(), *asked, *answered) {
         (Some(failure), _, 0) => return failure,
         (Some(failure), asked, answered) => {
-            format!("no peers: of {} {answered} answered, and named none; {}", counted(asked, "tracker"), failure.what())
+            format!(
+                "no peers: of {} {answered} answered, and named none; {}",
+                counted(asked, "tracker"),
+                failure.what()
+            )
         }
         (None, 0, _) => "no peers: the name leads to no address".to_owned(),
-        (None, asked @ 1.., 0) => format!("no peers: asked {}, and no answer came in time", counted(asked, "tracker")),
+        (None, asked @ 1.., 0) => {
+            format!("no peers: asked {}, and no answer came in time", counted(asked, "tracker"))
+        }
         (None, 1, _) => "no peers: the tracker was asked, and named none".to_owned(),
         (None, asked, _) => format!("no peers: {asked} trackers were asked, and named none"),
     };
@@ -203,7 +234,10 @@ impl Search {
         let mut all = Vec::new();
         let mut answered = false;
         while all.is_empty() {
-            match self.peers.recv_timeout((deadline + GRACE).saturating_duration_since(Instant::now())) {
+            match self
+                .peers
+                .recv_timeout((deadline + GRACE).saturating_duration_since(Instant::now()))
+            {
                 Ok(found) => all = found.addresses,
                 Err(_) if answered => return Ok(all),
                 Err(_) => return Err(nobody(&self.failures)),
@@ -229,7 +263,9 @@ pub fn nobody_at_home(url: &str, error: &TrackerError) -> bool {
     let TrackerError::Transport(error) = error else { return false };
     let mut cause: Option<&(dyn Error + 'static)> = Some(&**error);
     while let Some(error) = cause {
-        let refused = error.downcast_ref().is_some_and(|error: &io::Error| error.kind() == ErrorKind::ConnectionRefused);
+        let refused = error
+            .downcast_ref()
+            .is_some_and(|error: &io::Error| error.kind() == ErrorKind::ConnectionRefused);
         if refused {
             return local;
         }

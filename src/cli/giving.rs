@@ -77,7 +77,13 @@ impl Giving {
         // Even with no slots, an uploader would give the allowed-fast pieces.
         if self.slots > 0 || stay {
             let scarce = self.max_upload.is_some() || self.ratio.is_some();
-            let rules = Rules { slots: self.slots.into(), scarce, stay, ratio: self.ratio, ..Rules::default() };
+            let rules = Rules {
+                slots: self.slots.into(),
+                scarce,
+                stay,
+                ratio: self.ratio,
+                ..Rules::default()
+            };
             plan.uploads = Arc::new(Seeder::new(rules));
         }
         Ok(())
@@ -86,5 +92,8 @@ impl Giving {
 
 fn ratio(text: &str) -> Result<f64, String> {
     let good = |ratio: &f64| ratio.is_finite() && *ratio > 0.0;
-    text.parse().ok().filter(good).ok_or_else(|| "a number above 0 was expected, such as 1.5".to_owned())
+    text.parse()
+        .ok()
+        .filter(good)
+        .ok_or_else(|| "a number above 0 was expected, such as 1.5".to_owned())
 }

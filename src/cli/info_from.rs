@@ -12,13 +12,23 @@ use super::magnet_peers::tell_broken_keys;
 use crate::progress::Narrator;
 
 /// Exchanges extension handshakes and fetches the info dictionary. The connection stays usable.
-pub fn info_from(connection: &mut Connection, info_hash: InfoHash, deadline: Instant, say: Narrator) -> Result<Info, Failure> {
+pub fn info_from(
+    connection: &mut Connection,
+    info_hash: InfoHash,
+    deadline: Instant,
+    say: Narrator,
+) -> Result<Info, Failure> {
     let peer = connection.peer;
     say.say(7, format!("asking {peer} for its extensions: ut_metadata is the one that gives the info dictionary"));
     let mut extensions = Extensions::new(vec![Box::new(UtMetadata::new(None))]);
     exchange_extensions(connection, &mut extensions)?;
     tell_broken_keys(peer, &mut extensions, say);
-    say.say(8, format!("asking {peer} for the info dictionary, in pieces of 16 KiB: a link has only its hash"));
+    say.say(
+        8,
+        format!(
+            "asking {peer} for the info dictionary, in pieces of 16 KiB: a link has only its hash"
+        ),
+    );
     let info = fetch_metadata(connection, &mut extensions, info_hash, deadline, &|| false)?;
     say.say(8, "the SHA-1 of what came is the info hash of the link, so it is genuine");
     connection.input.replay();

@@ -28,7 +28,8 @@ pub fn interrupt() -> Result<Arc<AtomicBool>, Failure> {
         }
     });
     listening.map_err(|error| {
-        Failure::new(OTHER, format!("Ctrl-C cannot be handled: {error}")).help("start it from another terminal")
+        Failure::new(OTHER, format!("Ctrl-C cannot be handled: {error}"))
+            .help("start it from another terminal")
     })?;
     Ok(Arc::clone(stop))
 }
@@ -57,7 +58,9 @@ fn on_signal(act: impl Fn(u8) + Send + 'static) -> io::Result<()> {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
     // `nohup` starts us with HUP ignored, and it must stay ignored.
-    let signals = [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| *signal != SIGHUP || !ignored(*signal));
+    let signals = [SIGINT, SIGTERM, SIGHUP]
+        .into_iter()
+        .filter(|signal| *signal != SIGHUP || !ignored(*signal));
     let mut signals = signal_hook::iterator::Signals::new(signals)?;
     let listen = move || {
         signals.forever().for_each(|signal| {

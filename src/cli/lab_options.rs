@@ -34,7 +34,11 @@ impl Order {
             return Ok(vec![sample()?, album()?]);
         }
         let size = self.size.unwrap_or(1 << 20) as usize;
-        Ok(vec![Content::made(size, self.files.map(|files| files as usize), self.seed.unwrap_or(7))?])
+        Ok(vec![Content::made(
+            size,
+            self.files.map(|files| files as usize),
+            self.seed.unwrap_or(7),
+        )?])
     }
 }
 
@@ -57,13 +61,16 @@ impl Crew {
     pub fn plans(&self) -> Result<Vec<Plan>, Failure> {
         let (faults, seeders) = (self.faults.len(), self.seeders);
         if faults as u64 > seeders {
-            let what =
-                format!("--faults names {faults} faults, one for each seeder, but the lab has {}", counted(seeders, "seeder"));
+            let what = format!(
+                "--faults names {faults} faults, one for each seeder, but the lab has {}",
+                counted(seeders, "seeder")
+            );
             return Err(Failure::new(USAGE, what)
                 .help(format!("add --seeders {faults}, or leave some faults out"))
                 .see("README"));
         }
-        let faults = self.faults.iter().map(|name| name.fault()).chain(std::iter::repeat(Fault::None));
+        let faults =
+            self.faults.iter().map(|name| name.fault()).chain(std::iter::repeat(Fault::None));
         let plan = |fault| Plan { port: DEFAULT_PORT, fault, rate: self.rate, ..Plan::default() };
         Ok(faults.take(seeders as usize).map(plan).collect())
     }
@@ -103,7 +110,11 @@ impl FaultName {
 fn content_size(text: &str) -> Result<u64, String> {
     let size = size(text)?;
     let most = MAX_MADE as u64;
-    if size <= most { Ok(size) } else { Err(format!("{} MiB at most, since it is all held in memory", most >> 20)) }
+    if size <= most {
+        Ok(size)
+    } else {
+        Err(format!("{} MiB at most, since it is all held in memory", most >> 20))
+    }
 }
 
 /// Returns the failure for an error in the lab's folder; the error may name its file already.
@@ -117,7 +128,9 @@ pub fn place(error: io::Error, folder: &Path) -> Failure {
 pub fn trouble(error: io::Error) -> Failure {
     let help = match error.kind() {
         ErrorKind::AlreadyExists => "remove it, or choose another folder with --dir",
-        _ => "check the folder, its permissions and the free space, or choose another one with --dir",
+        _ => {
+            "check the folder, its permissions and the free space, or choose another one with --dir"
+        }
     };
     Failure::new(LOCAL, error).help(help).see("README")
 }

@@ -31,5 +31,6 @@ pub fn cannot_listen(bind: Option<IpAddr>, port: Option<u16>, error: &io::Error)
 
 /// The value of `--bind`.
 pub fn ip(text: &str) -> Result<IpAddr, String> {
-    text.parse().map_err(|_| "an address of this computer was expected, such as 127.0.0.1".to_owned())
+    text.parse()
+        .map_err(|_| "an address of this computer was expected, such as 127.0.0.1".to_owned())
 }

@@ -11,7 +11,12 @@ const ROWS: usize = 16;
 
 /// Returns rows of characters and a line that explains them, in at most `width` columns and
 /// `height` lines. `letter` returns the letter of a peer.
-pub fn lines(places: &Places, letter: &dyn Fn(PeerNumber) -> char, width: usize, height: usize) -> Vec<String> {
+pub fn lines(
+    places: &Places,
+    letter: &dyn Fn(PeerNumber) -> char,
+    width: usize,
+    height: usize,
+) -> Vec<String> {
     let rows = height.saturating_sub(1).min(ROWS);
     if rows == 0 {
         return Vec::new();
@@ -28,7 +33,10 @@ pub fn lines(places: &Places, letter: &dyn Fn(PeerNumber) -> char, width: usize,
     let counts = counts.into_iter().filter(|(there, ..)| *there);
     // Every number is padded to the widest one possible, so that no word moves.
     let digits = places.pieces.to_string().len();
-    let mut long: Vec<String> = counts.clone().map(|(_, sign, count, word)| format!("{sign} {count:>digits$} {word}")).collect();
+    let mut long: Vec<String> = counts
+        .clone()
+        .map(|(_, sign, count, word)| format!("{sign} {count:>digits$} {word}"))
+        .collect();
     let short: Vec<String> = counts.map(|(_, sign, count, _)| format!("{sign} {count}")).collect();
     if each > 1 {
         long.insert(1, format!("+ some of {each}"));
@@ -46,7 +54,9 @@ fn cell(places: &Places, letter: &dyn Fn(PeerNumber) -> char, pieces: Range<u32>
         return '!';
     }
     let first_loan = places.on_loan.partition_point(|(piece, _)| piece.get() < pieces.start);
-    if let Some((_, holders)) = places.on_loan.get(first_loan).filter(|(piece, _)| pieces.contains(&piece.get())) {
+    if let Some((_, holders)) =
+        places.on_loan.get(first_loan).filter(|(piece, _)| pieces.contains(&piece.get()))
+    {
         return holders.first().map_or('*', |peer| letter(*peer));
     }
     piece_map::cell(&places.done, pieces)
@@ -61,8 +71,13 @@ mod tests {
     /// Returns a torrent of this many pieces, a byte each.
     fn info(pieces: usize) -> Info {
         let hashes = vec![b'h'; pieces * 20];
-        let head = format!("d4:infod6:lengthi{pieces}e4:name1:t12:piece lengthi1e6:pieces{}:", hashes.len());
-        Metainfo::from_bytes(&[head.as_bytes(), &hashes, b"ee"].concat()).expect("it is a torrent").info
+        let head = format!(
+            "d4:infod6:lengthi{pieces}e4:name1:t12:piece lengthi1e6:pieces{}:",
+            hashes.len()
+        );
+        Metainfo::from_bytes(&[head.as_bytes(), &hashes, b"ee"].concat())
+            .expect("it is a torrent")
+            .info
     }
 
     fn places(pieces: u32, done: &[u32], on_loan: &[(u32, u32)], bad: &[u32]) -> Places {
@@ -83,7 +98,8 @@ mod tests {
     #[test]
     fn each_piece_is_a_character() {
         let places = places(20, &[0, 1, 2, 7, 19], &[(3, 0), (4, 1), (6, 25)], &[5, 6, 19]);
-        let expected = ["0  ###ab!!#...........!", "#  5 verified  . 12 missing  a-z  3 on loan  !  3 bad"];
+        let expected =
+            ["0  ###ab!!#...........!", "#  5 verified  . 12 missing  a-z  3 on loan  !  3 bad"];
         assert_eq!(drawn(&places, 79, 24), expected);
     }
 
@@ -119,9 +135,13 @@ mod tests {
     #[test]
     fn a_map_fits_whatever_room_there_is() {
         let places = places(300, &[7], &[(8, 0)], &[9]);
-        for (width, height) in (0..90).flat_map(|width| (0..24).map(move |height| (width, height))) {
+        for (width, height) in (0..90).flat_map(|width| (0..24).map(move |height| (width, height)))
+        {
             let lines = drawn(&places, width, height);
-            assert!(lines.len() <= height && lines.iter().all(|line| line.len() <= width), "{width}x{height}: {lines:#?}");
+            assert!(
+                lines.len() <= height && lines.iter().all(|line| line.len() <= width),
+                "{width}x{height}: {lines:#?}"
+            );
         }
     }
 }

@@ -20,7 +20,11 @@ use super::reading_link::mend;
 use crate::progress::Narrator;
 
 /// Starts the search for peers of a magnet link; also returns the handshake for them.
-pub fn start(magnet: &Magnet, options: &Options, deadline: Instant) -> Result<(Handshake, Search), Failure> {
+pub fn start(
+    magnet: &Magnet,
+    options: &Options,
+    deadline: Instant,
+) -> Result<(Handshake, Search), Failure> {
     let ours = Handshake::new(magnet.need_info_hash()?, PeerId::random()).with_bit(EXTENSION_BIT);
     need_somebody(magnet, options)?;
     let say = options.narrator();
@@ -37,7 +41,9 @@ pub fn start(magnet: &Magnet, options: &Options, deadline: Instant) -> Result<(H
 pub fn need_somebody(magnet: &Magnet, options: &Options) -> Result<(), Failure> {
     if magnet.trackers.is_empty() && magnet.peers.is_empty() && options.peers.is_empty() {
         let failure = Failure::new(NO_PEER, "the magnet link names no tracker and no peer");
-        return Err(failure.help_to_paste(magnet.should_be.as_deref().map_or(CUT.to_owned(), mend)).see("06-magnet"));
+        return Err(failure
+            .help_to_paste(magnet.should_be.as_deref().map_or(CUT.to_owned(), mend))
+            .see("06-magnet"));
     }
     Ok(())
 }

@@ -19,7 +19,8 @@ pub fn make(path: &Path, private: bool) -> io::Result<File> {
     {
         use std::os::unix::fs::OpenOptionsExt;
         // A link may have appeared since the check.
-        let flags = if special { rustix::fs::OFlags::empty() } else { rustix::fs::OFlags::NOFOLLOW };
+        let flags =
+            if special { rustix::fs::OFlags::empty() } else { rustix::fs::OFlags::NOFOLLOW };
         options.mode(if private { 0o600 } else { 0o666 }).custom_flags(flags.bits() as i32);
     }
     let file = options.open(path)?;

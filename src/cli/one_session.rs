@@ -34,11 +34,17 @@ pub struct Place {
 
 impl Place {
     /// Opens the output. Content that is there already is hashed, and right pieces are kept.
-    pub fn open(&self, info: &Info, stop: &AtomicBool, options: &Options) -> Result<Output, Failure> {
+    pub fn open(
+        &self,
+        info: &Info,
+        stop: &AtomicBool,
+        options: &Options,
+    ) -> Result<Output, Failure> {
         super::tracing::keep_apart(&self.output, options)?; // plugged in
         let purpose = "what is there is hashed; then the rest is downloaded";
         let checking = Progress::hashing(options, "checking", info.length, purpose);
-        let output = Output::open(info, &self.output, self.force, stop, &|bytes| drop(checking.set(bytes)))?;
+        let output =
+            Output::open(info, &self.output, self.force, stop, &|bytes| drop(checking.set(bytes)))?;
         checking.clear();
         let (have, all) = (output.have.count(), counted(info.piece_count(), "piece"));
         if have > 0 {
@@ -49,7 +55,12 @@ impl Place {
 }
 
 /// Downloads from the peer until nothing is missing.
-pub fn run(connection: Connection, torrent: &Arc<Torrent>, stop: Arc<AtomicBool>, options: &Options) -> Result<(), Failure> {
+pub fn run(
+    connection: Connection,
+    torrent: &Arc<Torrent>,
+    stop: Arc<AtomicBool>,
+    options: &Options,
+) -> Result<(), Failure> {
     let (peer, length, done) = (connection.peer, torrent.queue.info().length, Arc::clone(&stop));
     let progress = Arc::new(Progress::new(options, "downloading", length));
     progress.start_at(length - torrent.queue.bytes_left());
@@ -60,7 +71,9 @@ pub fn run(connection: Connection, torrent: &Arc<Torrent>, stop: Arc<AtomicBool>
             done.fetch_or(left == 0, Ordering::SeqCst);
         }
         Report::Choked(_, true) => bar.say(12, "the peer chokes us, and gives nothing for now"),
-        Report::Choked(_, false) => bar.say(9, "the peer unchokes us: now it answers requests for blocks, many at a time"),
+        Report::Choked(_, false) => {
+            bar.say(9, "the peer unchokes us: now it answers requests for blocks, many at a time")
+        }
         Report::PassedOver(_, what) => bar.say(7, &what),
         Report::Lied(..) => {} // there is only one peer
         Report::Corrupt(piece, _) => bar.news(12, &format!("piece {piece} had the wrong hash")),
@@ -77,14 +90,20 @@ pub fn run(connection: Connection, torrent: &Arc<Torrent>, stop: Arc<AtomicBool>
     let ended = s12_session::run(start, connection);
     progress.clear();
     let (_, _, verified) = torrent.queue.counts();
-    let of_all = format!("{verified} of {} pieces are verified", torrent.queue.info().piece_count());
+    let of_all =
+        format!("{verified} of {} pieces are verified", torrent.queue.info().piece_count());
     match ended {
         _ if torrent.queue.is_complete() => Ok(()),
-        Ok(()) => Err(Failure::new(stopped(), format!("stopped; {of_all}")).help(GOES_ON).see("12-session")),
+        Ok(()) => Err(Failure::new(stopped(), format!("stopped; {of_all}"))
+            .help(GOES_ON)
+            .see("12-session")),
         Err(SessionEnd::Local(error)) => Err(error.into()),
         Err(end) => {
             let help = format!("give another peer: {GOES_ON}");
-            Err(Failure::new(NO_PEER, format!("{end}; {of_all}")).about(peer).help(help).see("12-session"))
+            Err(Failure::new(NO_PEER, format!("{end}; {of_all}"))
+                .about(peer)
+                .help(help)
+                .see("12-session"))
         }
     }
 }

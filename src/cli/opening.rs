@@ -14,14 +14,22 @@ use super::failure::{Failure, USAGE};
 pub fn open(torrent: &Path, options: &Options) -> Result<Metainfo, Failure> {
     let shown = torrent.to_string_lossy();
     let metainfo = Metainfo::read(torrent).map_err(|error| match &error {
-        MetainfoError::Io(_) => something_else(&shown).unwrap_or_else(|| Failure::from(error).about(&shown)),
+        MetainfoError::Io(_) => {
+            something_else(&shown).unwrap_or_else(|| Failure::from(error).about(&shown))
+        }
         _ => Failure::from(error).about(&shown),
     })?;
     let Info { info_hash, length, .. } = &metainfo.info;
     let say = options.narrator();
     let pieces = counted(metainfo.info.piece_count(), "piece");
-    say.say(2, format!("{shown} describes {} in {pieces}, each with its hash", counted(*length, "byte")));
-    say.say(2, format!("trackers and peers know it by the hash of its info dictionary, {info_hash}"));
+    say.say(
+        2,
+        format!("{shown} describes {} in {pieces}, each with its hash", counted(*length, "byte")),
+    );
+    say.say(
+        2,
+        format!("trackers and peers know it by the hash of its info dictionary, {info_hash}"),
+    );
     super::tracing::learn(&metainfo.info); // plugged in
     tell_passed_over(&shown, &metainfo.passed_over, options);
     tell_passed_over(&shown, &metainfo.info.passed_over, options);
@@ -37,11 +45,16 @@ pub fn tell_passed_over(object: impl Display, passed_over: &[String], options: &
 fn something_else(given: &str) -> Option<Failure> {
     let is_hash = given.len() == 40 && given.bytes().all(|byte| byte.is_ascii_hexdigit());
     let (what, help) = match given {
-        _ if given.starts_with("magnet:") => ("a magnet link", "a link is for the commands whose names begin with magnet_"),
-        _ if given.contains("://") => ("a URL", "fetch the file first, with a browser or `curl -LO URL`, and give that"),
-        _ if is_hash => {
-            ("an info hash", "put it into a link, 'magnet:?xt=urn:btih:HASH', for the commands whose names begin with magnet_")
+        _ if given.starts_with("magnet:") => {
+            ("a magnet link", "a link is for the commands whose names begin with magnet_")
         }
+        _ if given.contains("://") => {
+            ("a URL", "fetch the file first, with a browser or `curl -LO URL`, and give that")
+        }
+        _ if is_hash => (
+            "an info hash",
+            "put it into a link, 'magnet:?xt=urn:btih:HASH', for the commands whose names begin with magnet_",
+        ),
         _ => return None,
     };
     let what = format!("a .torrent file was expected, but this is {what}");
@@ -52,7 +65,9 @@ fn something_else(given: &str) -> Option<Failure> {
 pub fn missing(error: &io::Error) -> &'static str {
     match error.kind() {
         ErrorKind::IsADirectory => "give the .torrent file itself",
-        ErrorKind::NotFound => "check the path, and the folder you are in; `piecemeal lab` makes lab/sample.torrent",
+        ErrorKind::NotFound => {
+            "check the path, and the folder you are in; `piecemeal lab` makes lab/sample.torrent"
+        }
         _ => "check the path and its permissions",
     }
 }

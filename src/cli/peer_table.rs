@@ -38,7 +38,9 @@ pub struct Widest {
 impl Widest {
     /// Widens the columns for these rows.
     pub fn see(&mut self, rows: &[Row]) {
-        let widest = |cell: fn(&Row) -> String| rows.iter().map(|row| cell(row).chars().count()).max().unwrap_or(0);
+        let widest = |cell: fn(&Row) -> String| {
+            rows.iter().map(|row| cell(row).chars().count()).max().unwrap_or(0)
+        };
         self.address = self.address.max(widest(address)).max("peer".len());
         self.client = self.client.max(widest(client)).clamp(CLIENT.0, CLIENT.1);
     }
@@ -48,7 +50,10 @@ impl Widest {
 /// `height` lines.
 pub fn lines(rows: &[Row], widest: &Widest, width: usize, height: usize) -> Vec<String> {
     if rows.is_empty() {
-        return vec!["no peer is connected".chars().take(width).collect()].into_iter().take(height).collect();
+        return vec!["no peer is connected".chars().take(width).collect()]
+            .into_iter()
+            .take(height)
+            .collect();
     }
     let fits = rows.len() < height;
     if !fits && height < 3 {
@@ -56,8 +61,11 @@ pub fn lines(rows: &[Row], widest: &Widest, width: usize, height: usize) -> Vec<
     }
     let columns = columns(widest, width);
     let shown = if fits { rows.len() } else { height.saturating_sub(2) };
-    let titles = columns.iter().map(|column| column.fill(column.title)).collect::<Vec<_>>().join(" ");
-    let row = |row: &Row| columns.iter().map(|column| column.fill(&(column.cell)(row))).collect::<Vec<_>>().join(" ");
+    let titles =
+        columns.iter().map(|column| column.fill(column.title)).collect::<Vec<_>>().join(" ");
+    let row = |row: &Row| {
+        columns.iter().map(|column| column.fill(&(column.cell)(row))).collect::<Vec<_>>().join(" ")
+    };
     let mut lines = vec![titles];
     lines.extend(rows.iter().take(shown).map(row));
     if !fits {
@@ -75,8 +83,12 @@ fn columns(widest: &Widest, width: usize) -> Vec<Column> {
         column("", 1, false, 0, |row| row.letter.to_string()),
         column("peer", widest.address, false, 0, address),
         column("client", widest.client, false, 6, client),
-        column("choked", 6, false, 3, |row| either(row.peer.peer_choking, "us", row.peer.am_choking).to_owned()),
-        column("wants", 5, false, 4, |row| either(row.peer.am_interested, "we", row.peer.peer_interested).to_owned()),
+        column("choked", 6, false, 3, |row| {
+            either(row.peer.peer_choking, "us", row.peer.am_choking).to_owned()
+        }),
+        column("wants", 5, false, 4, |row| {
+            either(row.peer.am_interested, "we", row.peer.peer_interested).to_owned()
+        }),
         column("pieces", 6, true, 7, |row| row.peer.pieces.to_string()),
         column("requests", 8, true, 5, |row| row.peer.requests.to_string()),
         column("down/s", 8, true, 1, |row| rate(row.down)),
@@ -114,8 +126,17 @@ fn client(row: &Row) -> String {
 /// Returns the program that a peer id names: its first eight characters, or their meaning.
 fn program(peer_id: &PeerId) -> String {
     let known: Option<(&str, Option<String>)> = None;
-    let known = known.or(piecemeal::trace::client::Client::of(peer_id).and_then(|it| Some((it.name?, it.version)))); // plugged in
-    let tag = || peer_id.0.iter().take(8).map(|byte| if byte.is_ascii_graphic() { char::from(*byte) } else { '.' }).collect();
+    let known = known
+        .or(piecemeal::trace::client::Client::of(peer_id)
+            .and_then(|it| Some((it.name?, it.version)))); // plugged in
+    let tag = || {
+        peer_id
+            .0
+            .iter()
+            .take(8)
+            .map(|byte| if byte.is_ascii_graphic() { char::from(*byte) } else { '.' })
+            .collect()
+    };
     known.map_or_else(tag, |(name, version)| format!("{name} {}", version.unwrap_or_default()))
 }
 
@@ -213,7 +234,10 @@ mod tests {
         assert_eq!(low, [0, 0, 0, 3, 4, 4]);
         assert_eq!(
             lines(&three(), 80, 3)[1..],
-            ["a 127.0.0.2:6881 -XQ3000- it     we        40       16  300 KiB        -", "  and 2 more"]
+            [
+                "a 127.0.0.2:6881 -XQ3000- it     we        40       16  300 KiB        -",
+                "  and 2 more"
+            ]
         );
         assert_eq!(lines(&[], 80, 24), ["no peer is connected"]);
     }

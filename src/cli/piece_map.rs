@@ -23,7 +23,11 @@ pub fn describe(info: &Info, path: &Path, right: &Bitfield, files: &[FileReport]
     };
     let mut lines = map(right, all);
     for file in files.iter().filter(|file| file.state != State::Whole) {
-        lines.push(format!("{}: {}", printable(&name(file)), fault(file, info.files[file.number].length)));
+        lines.push(format!(
+            "{}: {}",
+            printable(&name(file)),
+            fault(file, info.files[file.number].length)
+        ));
     }
     lines.push(format!("{good} of {all} pieces are right."));
     let files: Vec<Value> = files
@@ -37,12 +41,20 @@ pub fn describe(info: &Info, path: &Path, right: &Bitfield, files: &[FileReport]
         })
         .collect();
     let wrong: Vec<[u32; 2]> = runs(right, all).map(|run| [run.start, run.end - 1]).collect();
-    Answer { text: lines.join("\n"), json: json!({ "pieces": all, "right": good, "wrong": wrong, "files": files }) }
+    Answer {
+        text: lines.join("\n"),
+        json: json!({ "pieces": all, "right": good, "wrong": wrong, "files": files }),
+    }
 }
 
 /// Returns rows of characters, each after the number of its first piece, in at most
 /// `columns` and `rows`; and the number of pieces for which a character stands.
-pub fn grid(all: u32, columns: usize, rows: usize, cell: impl Fn(Range<u32>) -> char) -> (Vec<String>, u32) {
+pub fn grid(
+    all: u32,
+    columns: usize,
+    rows: usize,
+    cell: impl Fn(Range<u32>) -> char,
+) -> (Vec<String>, u32) {
     let width = all.saturating_sub(1).to_string().len();
     // Groups of eight are easier to count. Longer rows are harder, but show more of many pieces.
     let row = match columns.saturating_sub(width + 2) as u32 {
@@ -87,7 +99,8 @@ pub fn cell(right: &Bitfield, pieces: Range<u32>) -> char {
 /// of a download is drawn several times a second.
 fn count(set: &Bitfield, pieces: &Range<u32>) -> u32 {
     let first = pieces.start / 64;
-    let words = set.words().iter().take(pieces.end.div_ceil(64) as usize).enumerate().skip(first as usize);
+    let words =
+        set.words().iter().take(pieces.end.div_ceil(64) as usize).enumerate().skip(first as usize);
     let inside = words.map(|(at, word)| {
         let start = at as u32 * 64;
         let after = (start + 64).saturating_sub(pieces.end);
@@ -112,7 +125,10 @@ fn fault(file: &FileReport, length: u64) -> String {
     let found = file.found.unwrap_or(0);
     let wrong = file.first_wrong.as_ref().map(|bytes| {
         let (pieces, last) = (file.pieces.len(), bytes.end.saturating_sub(1));
-        format!("{} of its {pieces} pieces wrong, first in bytes {} to {last}", file.wrong, bytes.start)
+        format!(
+            "{} of its {pieces} pieces wrong, first in bytes {} to {last}",
+            file.wrong, bytes.start
+        )
     });
     let what = match file.state {
         State::Missing => return "missing".to_owned(),

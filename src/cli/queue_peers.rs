@@ -64,17 +64,30 @@ pub struct Files {
 impl Cast {
     /// Draws the pieces of each peer. Every piece has a peer, if possible one that will neither
     /// die nor spoil it.
-    pub fn draw(info: Info, content: Storage, peers: u8, faults: &[Fault], seed: u64) -> Result<Cast, Failure> {
+    pub fn draw(
+        info: Info,
+        content: Storage,
+        peers: u8,
+        faults: &[Fault],
+        seed: u64,
+    ) -> Result<Cast, Failure> {
         if faults.len() > usize::from(peers) {
-            let what = format!("--faults names {} faults, but there are {}", faults.len(), counted(peers, "peer"));
+            let what = format!(
+                "--faults names {} faults, but there are {}",
+                faults.len(),
+                counted(peers, "peer")
+            );
             let help = format!("add --peers {}, or leave some faults out", faults.len());
             return Err(Failure::new(USAGE, what).help(help).see("11-work-queue"));
         }
         let mut dice = StdRng::seed_from_u64(seed);
         let pieces = info.piece_count();
         let mut has = vec![Bitfield::new(pieces); usize::from(peers)];
-        let faults: Vec<Fault> = faults.iter().copied().chain(std::iter::repeat(Fault::None)).take(has.len()).collect();
-        let safe: Vec<usize> = (0..has.len()).filter(|peer| !matches!(faults[*peer], Fault::Die | Fault::Corrupt)).collect();
+        let faults: Vec<Fault> =
+            faults.iter().copied().chain(std::iter::repeat(Fault::None)).take(has.len()).collect();
+        let safe: Vec<usize> = (0..has.len())
+            .filter(|peer| !matches!(faults[*peer], Fault::Die | Fault::Corrupt))
+            .collect();
         for piece in 0..pieces {
             for set in &mut has {
                 set.set(piece, dice.random_range(0..100) < HAS);
@@ -88,7 +101,8 @@ impl Cast {
         let info = Arc::new(info);
         let queue = WorkQueue::new(Arc::clone(&info), &Bitfield::new(pieces));
         let parts = (0u8..).zip(has).zip(faults);
-        let peers = parts.map(|((number, has), fault)| Peer::join(&queue, number, has, fault)).collect();
+        let peers =
+            parts.map(|((number, has), fault)| Peer::join(&queue, number, has, fault)).collect();
         Ok(Cast { queue, peers, dice, files: Files { info, content, scratch: Scratch::default() } })
     }
 }
@@ -132,7 +146,14 @@ impl Peer {
     fn join(queue: &Arc<WorkQueue>, number: u8, has: Bitfield, fault: Fault) -> Peer {
         let mut claimant = Claimant::join(queue, u32::from(number));
         claimant.set_pieces(PeerPieces::Some(has.clone()));
-        Peer { name: name(u32::from(number)), fault, has, claimant: Some(claimant), lease: None, blocks: 0 }
+        Peer {
+            name: name(u32::from(number)),
+            fault,
+            has,
+            claimant: Some(claimant),
+            lease: None,
+            blocks: 0,
+        }
     }
 
     /// Whether the peer has died or was sent away.
@@ -141,7 +162,12 @@ impl Peer {
     }
 
     /// Makes one move: claims a piece, or brings a block of the one it has.
-    pub fn step(&mut self, files: &Files, now: Instant, dice: &mut StdRng) -> Result<Vec<Move>, StorageError> {
+    pub fn step(
+        &mut self,
+        files: &Files,
+        now: Instant,
+        dice: &mut StdRng,
+    ) -> Result<Vec<Move>, StorageError> {
         let Some(claimant) = &mut self.claimant else { return Ok(Vec::new()) };
         // A piece that another peer has finished is no longer wanted.
         let news = claimant.news();
@@ -149,7 +175,12 @@ impl Peer {
         if let Some(lease) = &mut self.lease {
             return match lease.next_request() {
                 Some(request) => self.bring(request, files, now, dice),
-                None => Ok(self.lease.take().map(|lease| Move::GivesBack(lease.piece())).into_iter().collect()),
+                None => Ok(self
+                    .lease
+                    .take()
+                    .map(|lease| Move::GivesBack(lease.piece()))
+                    .into_iter()
+                    .collect()),
             };
         }
         match claimant.claim_at(true, now, &mut |below| dice.random_range(0..below)) {
@@ -162,7 +193,13 @@ impl Peer {
         }
     }
 
-    fn bring(&mut self, request: Request, files: &Files, now: Instant, dice: &mut StdRng) -> Result<Vec<Move>, StorageError> {
+    fn bring(
+        &mut self,
+        request: Request,
+        files: &Files,
+        now: Instant,
+        dice: &mut StdRng,
+    ) -> Result<Vec<Move>, StorageError> {
         let Some(lease) = &mut self.lease else { return Ok(Vec::new()) };
         let piece = lease.piece();
         if self.fault == Fault::Die && self.blocks > 0 && dice.random_range(0..DIES) == 0 {

@@ -69,7 +69,9 @@ impl Sums {
         };
         let (mut lines, each) = grid(pieces, 80, 16, letter);
         if each > 1 {
-            lines.push(format!("A letter stands for {each} pieces: the peer that completed the first of them."));
+            lines.push(format!(
+                "A letter stands for {each} pieces: the peer that completed the first of them."
+            ));
         }
         let verified = self.completed.len();
         lines.push(format!(
@@ -112,7 +114,8 @@ pub fn tell(cast: Cast, as_json: bool) -> Result<Answer, Failure> {
     let mut sets: Vec<Bitfield> = peers.iter().map(|peer| peer.has.clone()).collect();
     // A slow peer's number is in the hat once, any other several times.
     let weights = peers.iter().map(|peer| if peer.fault == Fault::Slow { 1 } else { QUICKER });
-    let mut hat: Vec<usize> = weights.enumerate().flat_map(|(peer, weight)| vec![peer; weight]).collect();
+    let mut hat: Vec<usize> =
+        weights.enumerate().flat_map(|(peer, weight)| vec![peer; weight]).collect();
     thread::scope(|scope| {
         let actors: Vec<(Sender<Turn>, Receiver<Moved>)> = peers
             .into_iter()
@@ -133,11 +136,17 @@ pub fn tell(cast: Cast, as_json: bool) -> Result<Answer, Failure> {
             dice = moved.dice;
             for what in moved.moves? {
                 sums.count(names[peer], &what);
-                let holders = |piece: PieceIndex| sets.iter().filter(|set| set.has(piece.get())).count();
+                let holders =
+                    |piece: PieceIndex| sets.iter().filter(|set| set.has(piece.get())).count();
                 match (matches!(what, Move::Waits), idle.contains(&peer)) {
                     (true, true) => {}
                     _ if as_json => print_line(&json_line(&record(sums.turns, names[peer], &what))),
-                    _ => print_line(&format!("{:>4} {} {}", sums.turns, names[peer], sentence(&what, holders))),
+                    _ => print_line(&format!(
+                        "{:>4} {} {}",
+                        sums.turns,
+                        names[peer],
+                        sentence(&what, holders)
+                    )),
                 }
                 if matches!(what, Move::Waits) { idle.push(peer) } else { idle.clear() }
             }
@@ -165,22 +174,30 @@ fn act(mut peer: Peer, files: &Files, turns: &Receiver<Turn>, moved: &Sender<Mov
 /// Returns a move in words. `holders` counts the peers that have a piece.
 fn sentence(what: &Move, holders: impl Fn(PieceIndex) -> usize) -> String {
     match what {
-        Move::Claims(piece, why) => format!("claims piece {piece}: {}", reason(*why, holders(*piece))),
+        Move::Claims(piece, why) => {
+            format!("claims piece {piece}: {}", reason(*why, holders(*piece)))
+        }
         Move::Waits => "waits: there is nothing for it now".to_owned(),
         Move::Brings(request, spoilt) => {
             let bad = if *spoilt { ", with a wrong byte in it" } else { "" };
             format!("brings the block of piece {} at {}{bad}", request.index, request.begin)
         }
-        Move::TooLate(request) => format!("brings the block of piece {} at {}, too late", request.index, request.begin),
+        Move::TooLate(request) => {
+            format!("brings the block of piece {} at {}, too late", request.index, request.begin)
+        }
         Move::Completes(piece) => format!("has completed piece {piece}, and its hash is right"),
         Move::Spoils(piece, by) => match by.as_slice() {
-            [one] => format!("has completed piece {piece}, and its hash is wrong: all of it came from {one}, which is sent away"),
+            [one] => format!(
+                "has completed piece {piece}, and its hash is wrong: all of it came from {one}, which is sent away"
+            ),
             by => format!(
                 "has completed piece {piece}, and its hash is wrong: {} are suspects, and work alone",
                 by.iter().map(char::to_string).collect::<Vec<_>>().join(" and ")
             ),
         },
-        Move::GivesBack(piece) => format!("gives piece {piece} back: it has no more of it to bring"),
+        Move::GivesBack(piece) => {
+            format!("gives piece {piece} back: it has no more of it to bring")
+        }
         Move::Dies(piece) => format!("dies; piece {piece} goes back, with whatever has come of it"),
     }
 }
@@ -189,12 +206,18 @@ fn sentence(what: &Move, holders: impl Fn(PieceIndex) -> usize) -> String {
 fn reason(why: Why, holders: usize) -> String {
     match why {
         Why::Begun => "it was begun, and given back".to_owned(),
-        Why::Rarest(_) if holders == 1 => "the rarest that it can give: nobody else has it".to_owned(),
+        Why::Rarest(_) if holders == 1 => {
+            "the rarest that it can give: nobody else has it".to_owned()
+        }
         Why::Rarest(_) => format!("the rarest that it can give: {holders} peers have it"),
         Why::Spoilt => "its hash was wrong, so one peer fetches all of it".to_owned(),
         Why::Suspect => "as a suspect, it fetches all of a piece alone".to_owned(),
-        Why::EndGame { takes_over: false } => "no piece waits, so it helps with one that others fetch".to_owned(),
-        Why::EndGame { takes_over: true } => "no piece waits, so it takes over from a slower peer".to_owned(),
+        Why::EndGame { takes_over: false } => {
+            "no piece waits, so it helps with one that others fetch".to_owned()
+        }
+        Why::EndGame { takes_over: true } => {
+            "no piece waits, so it takes over from a slower peer".to_owned()
+        }
     }
 }
 
@@ -203,14 +226,19 @@ fn record(turn: usize, name: char, what: &Move) -> Value {
     let (what, piece, more) = match what {
         Move::Claims(piece, why) => ("claims", Some(piece.get()), json!({ "why": word(*why) })),
         Move::Waits => ("waits", None, json!({})),
-        Move::Brings(request, spoilt) => ("brings", Some(request.index), json!({ "begin": request.begin, "spoilt": spoilt })),
-        Move::TooLate(request) => ("too late", Some(request.index), json!({ "begin": request.begin })),
+        Move::Brings(request, spoilt) => {
+            ("brings", Some(request.index), json!({ "begin": request.begin, "spoilt": spoilt }))
+        }
+        Move::TooLate(request) => {
+            ("too late", Some(request.index), json!({ "begin": request.begin }))
+        }
         Move::Completes(piece) => ("completes", Some(piece.get()), json!({})),
         Move::Spoils(piece, by) => ("spoils", Some(piece.get()), json!({ "by": by })),
         Move::GivesBack(piece) => ("gives back", Some(piece.get()), json!({})),
         Move::Dies(piece) => ("dies", Some(piece.get()), json!({})),
     };
-    let mut record = json!({ "event": "move", "turn": turn, "peer": name, "what": what, "piece": piece });
+    let mut record =
+        json!({ "event": "move", "turn": turn, "peer": name, "what": what, "piece": piece });
     if let (Value::Object(record), Value::Object(more)) = (&mut record, more) {
         record.extend(more);
     }
@@ -253,11 +281,19 @@ pub fn run_freely(cast: Cast) -> Result<Answer, Failure> {
     thread::scope(|scope| {
         let run = &run;
         let dice: Vec<StdRng> = peers.iter().map(|_| StdRng::from_rng(&mut dice)).collect();
-        let threads: Vec<_> = peers.into_iter().zip(dice).map(|(peer, dice)| scope.spawn(move || run(peer, dice))).collect();
+        let threads: Vec<_> = peers
+            .into_iter()
+            .zip(dice)
+            .map(|(peer, dice)| scope.spawn(move || run(peer, dice)))
+            .collect();
         for thread in threads {
             all.add(thread.join().expect("no peer's thread panics")?);
         }
-        let end = format!(" by {} in {:.1} ms", counted(count, "thread"), start.elapsed().as_secs_f64() * 1000.0);
+        let end = format!(
+            " by {} in {:.1} ms",
+            counted(count, "thread"),
+            start.elapsed().as_secs_f64() * 1000.0
+        );
         Ok(all.answer(files.info.piece_count(), &end))
     })
 }

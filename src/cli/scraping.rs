@@ -19,7 +19,11 @@ use super::find_peers::{GRACE, nobody_at_home};
 const MAX_TRACKERS: usize = 100;
 
 /// Asks all trackers, and returns their answers in the order of the URLs.
-pub fn ask_all(urls: Vec<String>, info_hash: InfoHash, deadline: Instant) -> Vec<(String, Result<ScrapeCounts, Failure>)> {
+pub fn ask_all(
+    urls: Vec<String>,
+    info_hash: InfoHash,
+    deadline: Instant,
+) -> Vec<(String, Result<ScrapeCounts, Failure>)> {
     let (mut udp, mut get): (_, Arc<Get>) = (UdpTracker::default(), Arc::new(fetch));
     super::tracing::scrape(&mut udp, &mut get); // plugged in
     let udp = Arc::new(udp);
@@ -44,14 +48,22 @@ pub fn ask_all(urls: Vec<String>, info_hash: InfoHash, deadline: Instant) -> Vec
 
 fn failed(url: &str, error: TrackerError) -> Failure {
     let help = match error {
-        TrackerError::TimedOut => "allow more time with --timeout SECONDS; not every tracker can be scraped",
-        TrackerError::Failure { .. } => "the tracker may not know this torrent; try another torrent or link",
+        TrackerError::TimedOut => {
+            "allow more time with --timeout SECONDS; not every tracker can be scraped"
+        }
+        TrackerError::Failure { .. } => {
+            "the tracker may not know this torrent; try another torrent or link"
+        }
         TrackerError::Scheme { .. } => "use a torrent with an http or udp tracker",
         TrackerError::OffLimits(_) => "get the torrent from a source you trust",
-        TrackerError::Transport(ref error) if matches!(error.downcast_ref(), Some(UdpError::NoScrape)) => {
+        TrackerError::Transport(ref error)
+            if matches!(error.downcast_ref(), Some(UdpError::NoScrape)) =>
+        {
             "not every tracker can be scraped; `peers` asks it for peers, and so does `download`"
         }
-        _ if nobody_at_home(url, &error) => "nothing listens there: check the URL; is the lab running?",
+        _ if nobody_at_home(url, &error) => {
+            "nothing listens there: check the URL; is the lab running?"
+        }
         _ => "check the URL, and whether the tracker is up; not every tracker can be scraped",
     };
     Failure::new(TRACKER, error).help(help).see("18-udp-tracker")
@@ -61,5 +73,7 @@ fn failed(url: &str, error: TrackerError) -> Failure {
 pub fn no_tracker(of_link: bool) -> Failure {
     let cut = "put the link in quotes, if it goes on with &: the shell cuts it there; or try another link";
     let help = if of_link { cut } else { "only a tracker can be scraped: try another torrent" };
-    Failure::new(TRACKER, "there is nobody to ask: no tracker is named").help(help).see("18-udp-tracker")
+    Failure::new(TRACKER, "there is nobody to ask: no tracker is named")
+        .help(help)
+        .see("18-udp-tracker")
 }

@@ -75,7 +75,12 @@ pub struct Server<'o> {
 
 impl Server<'_> {
     /// Says `ours` to each peer, and ends its session when `stop` is set.
-    pub fn new(ours: Handshake, torrent: Torrent, stop: Arc<AtomicBool>, options: &Options) -> Server<'_> {
+    pub fn new(
+        ours: Handshake,
+        torrent: Torrent,
+        stop: Arc<AtomicBool>,
+        options: &Options,
+    ) -> Server<'_> {
         let say = options.narrator();
         say.say(16, "a peer that wants a piece dials us; one at a time is let in, and all that it requests is answered");
         let mut host = Host::new(move |report| {
@@ -85,13 +90,22 @@ impl Server<'_> {
         });
         (host.uploads, host.stopping) = (Arc::new(Uploader::new(UnchokeAll)), stop);
         let metadata = torrent.queue.info().raw.clone().into();
-        Server { host: Arc::new(host), ours, torrent: Arc::new(torrent), metadata, withdrawn: Cell::new(0), options }
+        Server {
+            host: Arc::new(host),
+            ours,
+            torrent: Arc::new(torrent),
+            metadata,
+            withdrawn: Cell::new(0),
+            options,
+        }
     }
 
     /// Serves one peer until it leaves. Returns whether it was one: some only check whether anybody
     /// is there.
     pub fn serve(&self, stream: TcpStream) -> bool {
-        let Ok(transport) = over_tcp(stream, Instant::now() + HANDSHAKE_TIMEOUT) else { return false };
+        let Ok(transport) = over_tcp(stream, Instant::now() + HANDSHAKE_TIMEOUT) else {
+            return false;
+        };
         let transport = super::tracing::came_in(transport); // plugged in
         let (peer, hang_up) = (transport.peer, Arc::clone(&transport.hang_up));
         let served = unless_stopped(&self.host.stopping, &hang_up, || self.talk(transport));
@@ -107,7 +121,10 @@ impl Server<'_> {
         let connection = Connection::new(transport, self.ours, theirs);
         let (peer, stats) = (connection.peer, Arc::new(PeerStats::new(connection.peer)));
         let say = self.options.narrator();
-        say.say(4, format!("{peer} is connected: its handshake names this torrent, and ours has answered"));
+        say.say(
+            4,
+            format!("{peer} is connected: its handshake names this torrent, and ours has answered"),
+        );
         self.tell(&json!({ "event": "joined", "peer": peer.to_string() }));
         let (queue, mut seen) = (&self.torrent.queue, self.withdrawn.get());
         let start = Start {
@@ -115,7 +132,10 @@ impl Server<'_> {
             torrent: &self.torrent,
             number: 1,
             stats: &stats,
-            extensions: Extensions::new(vec![Box::new(UtMetadata::new(Some(Arc::clone(&self.metadata)))), Box::new(DontHave)]),
+            extensions: Extensions::new(vec![
+                Box::new(UtMetadata::new(Some(Arc::clone(&self.metadata)))),
+                Box::new(DontHave),
+            ]),
             from_magnet: false,
         };
         let why = match s12_session::run(start, connection) {
@@ -129,7 +149,9 @@ impl Server<'_> {
         self.withdrawn.set(seen);
         let bytes = stats.uploaded();
         self.options.note(&format!("{} took {}, and has left", peer.ip(), counted(bytes, "byte")));
-        self.tell(&json!({ "event": "left", "peer": peer.to_string(), "why": why, "bytes": bytes }));
+        self.tell(
+            &json!({ "event": "left", "peer": peer.to_string(), "why": why, "bytes": bytes }),
+        );
         Ok(())
     }
 

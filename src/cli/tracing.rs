@@ -42,8 +42,10 @@ impl Tracing {
     /// Whether both names lead to one file: each would overwrite the other. To be asked once
     /// one of them exists.
     fn shared(&self) -> bool {
-        let real = |path: &Option<PathBuf>| path.as_deref().and_then(|path| fs::canonicalize(path).ok());
-        !self.on_stderr() && real(&self.trace).is_some_and(|trace| real(&self.capture) == Some(trace))
+        let real =
+            |path: &Option<PathBuf>| path.as_deref().and_then(|path| fs::canonicalize(path).ok());
+        !self.on_stderr()
+            && real(&self.trace).is_some_and(|trace| real(&self.capture) == Some(trace))
     }
 }
 
@@ -57,11 +59,14 @@ pub fn start(options: &Options) {
         let Tracing { trace, capture } = &options.tracing;
         let to_stderr = options.tracing.on_stderr();
         let trace = match trace.as_deref() {
-            Some(_) if to_stderr => Some(Sink { name: "the trace".to_owned(), out: Box::new(io::stderr()) }),
+            Some(_) if to_stderr => {
+                Some(Sink { name: "the trace".to_owned(), out: Box::new(io::stderr()) })
+            }
             path => path.and_then(|path| sink("the trace", path)).map(|sink| headed(sink, options)),
         };
         let shared = options.tracing.shared();
-        let capture = capture.as_deref().filter(|_| !shared).and_then(|path| sink("the capture", path));
+        let capture =
+            capture.as_deref().filter(|_| !shared).and_then(|path| sink("the capture", path));
         if shared {
             warn("there is no capture: its file is that of the trace");
         }
@@ -78,12 +83,19 @@ pub fn start(options: &Options) {
 }
 
 /// The beginnings of our traces, as text and as JSON.
-const TRACES: [&[u8]; 3] = [b"# A trace: all messages of a session, field by field. ", b"#0001 +", b"{\"event\":\"trace\","];
+const TRACES: [&[u8]; 3] = [
+    b"# A trace: all messages of a session, field by field. ",
+    b"#0001 +",
+    b"{\"event\":\"trace\",",
+];
 
 fn sink(what: &str, path: &Path) -> Option<Sink> {
     let name = format!("{what} in {}", printable(&path.to_string_lossy()));
-    let no_sink = |why: &str| warn(&format!("there is no {}: {why}", name.trim_start_matches("the ")));
-    match is_precious(path).and_then(|precious| if precious { Ok(None) } else { make(path, true).map(Some) }) {
+    let no_sink =
+        |why: &str| warn(&format!("there is no {}: {why}", name.trim_start_matches("the ")));
+    match is_precious(path)
+        .and_then(|precious| if precious { Ok(None) } else { make(path, true).map(Some) })
+    {
         Ok(Some(file)) => return Some(Sink { name, out: Box::new(file) }),
         Ok(None) => no_sink("something else is in that file, and is kept"),
         Err(error) => no_sink(&error.to_string()),
@@ -93,10 +105,14 @@ fn sink(what: &str, path: &Path) -> Option<Sink> {
 
 /// Writes a first line that says what the trace holds. In JSON each line is an event.
 fn headed(mut sink: Sink, options: &Options) -> Sink {
-    let secrets = if options.show_secrets { "are in it: keep it to yourself" } else { "are … in it" };
+    let secrets =
+        if options.show_secrets { "are in it: keep it to yourself" } else { "are … in it" };
     if !options.json {
         // If this cannot be written, neither can the first event, and that is reported.
-        let _ = writeln!(sink.out, "# A trace: all messages of a session, field by field. Passkeys and passwords {secrets}.");
+        let _ = writeln!(
+            sink.out,
+            "# A trace: all messages of a session, field by field. Passkeys and passwords {secrets}."
+        );
     }
     sink
 }
@@ -149,7 +165,9 @@ pub fn dial(dial: &mut Arc<dyn Dial>) {
 /// Listens in on connections that come in.
 pub fn listener(listener: Listener) -> Listener {
     match tap().cloned() {
-        Some(tap) => listener.through(Box::new(move |transport| tap.transport(transport, "came in"))),
+        Some(tap) => {
+            listener.through(Box::new(move |transport| tap.transport(transport, "came in")))
+        }
         None => listener,
     }
 }

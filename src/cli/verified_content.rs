@@ -17,10 +17,17 @@ use crate::progress::Progress;
 
 /// Opens content and hashes it. Returns it with the pieces that are right: one at least, or
 /// there is nothing to give.
-pub fn verified_content(info: &Info, path: &Path, stop: &AtomicBool, options: &Options) -> Result<(Storage, Bitfield), Failure> {
+pub fn verified_content(
+    info: &Info,
+    path: &Path,
+    stop: &AtomicBool,
+    options: &Options,
+) -> Result<(Storage, Bitfield), Failure> {
     let shown = printable(&path.to_string_lossy());
     if let Err(error) = fs::metadata(path) {
-        return Err(Failure::new(LOCAL, format!("{shown}: {error}")).help(right_path(info, path)).see("16-uploading"));
+        return Err(Failure::new(LOCAL, format!("{shown}: {error}"))
+            .help(right_path(info, path))
+            .see("16-uploading"));
     }
     let storage = Storage::through_links(info, path);
     // Before the hashing, or a change in between would go unnoticed.
@@ -32,7 +39,9 @@ pub fn verified_content(info: &Info, path: &Path, stop: &AtomicBool, options: &O
     let (good, all) = (have.count(), info.piece_count());
     if good == 0 && all > 0 {
         let what = format!("{shown}: none of its {all} pieces is there");
-        return Err(Failure::new(WRONG_HASH, what).help(right_path(info, path)).see("16-uploading"));
+        return Err(Failure::new(WRONG_HASH, what)
+            .help(right_path(info, path))
+            .see("16-uploading"));
     }
     options.note(&format!("{shown}: {good} of {all} pieces are right"));
     Ok((storage, have))

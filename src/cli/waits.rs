@@ -40,5 +40,7 @@ pub fn tell_look(news: Option<(Look, String)>, options: &Options) {
     let Some((look, text)) = news.filter(|_| options.json) else { return };
     let why = if look == Look::Disk { "disk" } else { "hashing" };
     let none = Value::Null;
-    print_line(&json_line(&json!({ "event": "waiting", "why": why, "next": none, "seconds": none, "text": text })));
+    print_line(&json_line(
+        &json!({ "event": "waiting", "why": why, "next": none, "seconds": none, "text": text }),
+    ));
 }

@@ -40,7 +40,13 @@ struct Seen {
 
 impl Sight {
     pub fn new(watching: Watching, watch: Arc<Watch>) -> Sight {
-        Sight { watching, watch, peers: HashMap::new(), rows: Vec::new(), widest: Widest::default() }
+        Sight {
+            watching,
+            watch,
+            peers: HashMap::new(),
+            rows: Vec::new(),
+            widest: Widest::default(),
+        }
     }
 
     /// Observes the download; call it several times a second. Costs nothing without `--peers`
@@ -51,11 +57,15 @@ impl Sight {
         }
         let now = Instant::now();
         let peers = self.watch.peers();
-        self.peers.retain(|number, _| peers.binary_search_by_key(number, |peer| peer.number).is_ok());
+        self.peers
+            .retain(|number, _| peers.binary_search_by_key(number, |peer| peer.number).is_ok());
         let rows = peers.into_iter().map(|peer| {
             if !self.peers.contains_key(&peer.number) {
                 let letter = free_letter(&self.peers);
-                self.peers.insert(peer.number, Seen { letter, down: Speed::default(), up: Speed::default() });
+                self.peers.insert(
+                    peer.number,
+                    Seen { letter, down: Speed::default(), up: Speed::default() },
+                );
             }
             let seen = self.peers.get_mut(&peer.number).expect("it has just been put there");
             seen.down.add(now, peer.downloaded);

@@ -32,7 +32,8 @@ pub struct Args {
 impl Args {
     pub fn run(self, options: &Options) -> Result<Answer, Failure> {
         let stop = interrupt()?;
-        let link = self.torrent.to_str().filter(|text| text.to_ascii_lowercase().starts_with("magnet:"));
+        let link =
+            self.torrent.to_str().filter(|text| text.to_ascii_lowercase().starts_with("magnet:"));
         let (info_hash, length, tiers) = if let Some(link) = link {
             let magnet = read(link, options)?;
             let info_hash = magnet.need_info_hash()?;
@@ -46,7 +47,13 @@ impl Args {
         // A second chance while there is time for one, but no flood of requests.
         let retry = options.timeout.map_or(Duration::MAX, |time| time / 4);
         let retry = retry.clamp(Duration::from_millis(500), Duration::from_secs(15));
-        let we = Ourselves { info_hash, peer_id: PeerId::random(), port: self.port, gives: self.seed, retry };
+        let we = Ourselves {
+            info_hash,
+            peer_id: PeerId::random(),
+            port: self.port,
+            gives: self.seed,
+            retry,
+        };
         let sources = announcers(tiers, &we, options);
         if sources.is_empty() {
             return Err(no_tracker(link.is_some()));

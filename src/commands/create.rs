@@ -43,9 +43,12 @@ impl Args {
         let purpose = "each piece is hashed; the torrent is written when all are";
         let progress = Progress::hashing(options, "hashing", content.length, purpose);
         let all = counted(content.length, "byte");
-        options.narrator().say(10, format!("hashing {all} in pieces: a downloader can check each one"));
+        options
+            .narrator()
+            .say(10, format!("hashing {all} in pieces: a downloader can check each one"));
         let draft = Draft::from(self.draft);
-        let created = content.torrent(&draft, &*interrupt()?, &|bytes| drop(progress.set(bytes)))?;
+        let created =
+            content.torrent(&draft, &*interrupt()?, &|bytes| drop(progress.set(bytes)))?;
         progress.clear();
         created.write(&output, self.force)?;
 
@@ -53,8 +56,15 @@ impl Args {
         let (info_hash, shown) = (info.info_hash, output.to_string_lossy());
         let trackers = created.metainfo.trackers().map(str::to_owned).collect();
         let name = Some(info.name.clone());
-        let magnet = Magnet { info_hash: Some(info_hash), name, trackers, web_seeds: draft.web_seeds, ..Magnet::default() };
-        let text = format!("Info Hash: {info_hash}\nMagnet: {magnet}\nCreated {}.", printable(&shown));
+        let magnet = Magnet {
+            info_hash: Some(info_hash),
+            name,
+            trackers,
+            web_seeds: draft.web_seeds,
+            ..Magnet::default()
+        };
+        let text =
+            format!("Info Hash: {info_hash}\nMagnet: {magnet}\nCreated {}.", printable(&shown));
         let json = json!({
             "info_hash": info_hash.to_string(), "magnet": magnet.to_string(), "output": shown, "pieces": info.piece_count(),
             "piece_length": info.piece_length, "length": info.length, "files": content.files.len(),

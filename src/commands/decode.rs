@@ -25,7 +25,11 @@ impl Args {
         let value = decode(bytes).map_err(|error| {
             let failure = Failure::from(error).about("the value");
             // A common first try: the name of a .torrent file.
-            if Path::new(&self.value).is_file() { failure.help("this is a file; decode takes the value itself") } else { failure }
+            if Path::new(&self.value).is_file() {
+                failure.help("this is a file; decode takes the value itself")
+            } else {
+                failure
+            }
         })?;
         Ok(Answer { text: json_line(&Json(&value)), json: json!({ "value": Json(&value) }) })
     }
@@ -39,7 +43,9 @@ impl Serialize for Json<'_> {
         match &self.0.kind {
             Kind::Integer(number) => out.serialize_i64(*number),
             Kind::List(items) => out.collect_seq(items.iter().map(Json)),
-            Kind::Dictionary(pairs) => out.collect_map(pairs.iter().map(|(key, value)| (key_text(key), Json(value)))),
+            Kind::Dictionary(pairs) => {
+                out.collect_map(pairs.iter().map(|(key, value)| (key_text(key), Json(value))))
+            }
             Kind::Bytes(bytes) => match std::str::from_utf8(bytes) {
                 Ok(text) => out.serialize_str(text),
                 Err(_) => out.collect_map([("$hex", hex::encode(bytes))]),

@@ -38,7 +38,12 @@ impl Args {
 }
 
 /// Adds a source for each tier of trackers and each given address, and sets the patience.
-pub fn add_sources(plan: &mut Plan, tiers: Vec<Vec<String>>, given: Vec<String>, options: &Options) {
+pub fn add_sources(
+    plan: &mut Plan,
+    tiers: Vec<Vec<String>>,
+    given: Vec<String>,
+    options: &Options,
+) {
     options.timeout.into_iter().for_each(|time| plan.wait_for(time));
     crate::cli::tracing::dial(&mut plan.dial); // plugged in
     let Plan { info_hash, peer_id, port, upload_only: gives, .. } = *plan;

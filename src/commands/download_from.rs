@@ -24,7 +24,9 @@ use crate::cli::{Answer, Options};
 
 /// Download all of a torrent from one peer, on one thread (stage 12)
 #[derive(clap::Args)]
-#[command(after_help = "Example:\n  piecemeal download_from -o sample.txt lab/sample.torrent 127.0.0.2:6881")]
+#[command(
+    after_help = "Example:\n  piecemeal download_from -o sample.txt lab/sample.torrent 127.0.0.2:6881"
+)]
 pub struct Args {
     #[command(flatten)]
     place: Place,
@@ -40,13 +42,19 @@ impl Args {
         let (info, stop) = (Arc::new(open(&self.torrent, options)?.info), interrupt()?);
         let output = self.place.open(&info, &stop, options)?;
         let queue = WorkQueue::new(Arc::clone(&info), &output.have);
-        let torrent = Arc::new(Torrent { queue, store: output.storage.clone(), upload_only: false });
+        let torrent =
+            Arc::new(Torrent { queue, store: output.storage.clone(), upload_only: false });
         if !torrent.queue.is_complete() {
-            let ours = Handshake::new(info.info_hash, PeerId::random()).with_bit(EXTENSION_BIT).with_bit(FAST_BIT);
+            let ours = Handshake::new(info.info_hash, PeerId::random())
+                .with_bit(EXTENSION_BIT)
+                .with_bit(FAST_BIT);
             let ask = AnnounceRequest::new(ours.info_hash, ours.peer_id, 1); // for a search without trackers
             let (deadline, say) = (options.deadline(), options.narrator());
-            let connection = search(Vec::new(), vec![(self.peer, NamedBy::User)], &ask, deadline, say)
-                .ask(deadline, move |peer| Ok(Connection::open(&*dial(), peer, &ours, deadline)?))?;
+            let connection =
+                search(Vec::new(), vec![(self.peer, NamedBy::User)], &ask, deadline, say)
+                    .ask(deadline, move |peer| {
+                        Ok(Connection::open(&*dial(), peer, &ours, deadline)?)
+                    })?;
             one_session::run(connection, &torrent, stop, options)?;
         }
         output.complete()?;

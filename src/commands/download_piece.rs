@@ -40,10 +40,13 @@ impl Args {
         let ask = AnnounceRequest::new(ours.info_hash, ours.peer_id, metainfo.info.length.max(1));
         let info = metainfo.info;
         let say = options.narrator();
-        let data = search(metainfo.tiers, given(options), &ask, deadline, say).ask(deadline, move |peer| {
-            let mut connection = Connection::open(&*dial(), peer, &ours, deadline)?;
-            fetch_from(&mut connection, &info, piece, deadline, say)
-        })?;
+        let data = search(metainfo.tiers, given(options), &ask, deadline, say).ask(
+            deadline,
+            move |peer| {
+                let mut connection = Connection::open(&*dial(), peer, &ours, deadline)?;
+                fetch_from(&mut connection, &info, piece, deadline, say)
+            },
+        )?;
         save(&self.output, &data, piece, self.force, say)
     }
 }

@@ -31,11 +31,15 @@ impl Args {
         let ours = Handshake::new(info.info_hash, PeerId::random());
         let ask = AnnounceRequest::new(ours.info_hash, ours.peer_id, 1); // for a search without trackers
         let say = options.narrator();
-        let theirs = search(Vec::new(), vec![(self.peer, NamedBy::User)], &ask, deadline, say).ask(deadline, move |peer| {
-            let mut transport = dial().dial(peer, deadline).map_err(HandshakeError::from)?;
-            Ok(exchange(&mut transport, &ours)?)
-        })?;
-        say.say(4, "the peer has answered with the same info hash: it has this torrent, or wants it");
+        let theirs = search(Vec::new(), vec![(self.peer, NamedBy::User)], &ask, deadline, say)
+            .ask(deadline, move |peer| {
+                let mut transport = dial().dial(peer, deadline).map_err(HandshakeError::from)?;
+                Ok(exchange(&mut transport, &ours)?)
+            })?;
+        say.say(
+            4,
+            "the peer has answered with the same info hash: it has this torrent, or wants it",
+        );
         let reserved = hex::encode(theirs.reserved);
         Ok(Answer {
             text: format!("Peer ID: {}", theirs.peer_id),

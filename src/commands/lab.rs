@@ -55,12 +55,16 @@ impl Args {
         });
         let (blocks, bytes) = lab.given();
         let seeders: Vec<Value> = lab.seeders.iter().map(counts).collect();
-        Ok(Answer { text: lab.table(), json: json!({ "event": "done", "blocks": blocks, "bytes": bytes, "seeders": seeders }) })
+        Ok(Answer {
+            text: lab.table(),
+            json: json!({ "event": "done", "blocks": blocks, "bytes": bytes, "seeders": seeders }),
+        })
     }
 }
 
 fn as_in_the_chapters(lab: &Lab) -> bool {
-    lab.tracker.address().port() == TRACKER_PORT && lab.addresses().iter().all(|seeder| seeder.port() == DEFAULT_PORT)
+    lab.tracker.address().port() == TRACKER_PORT
+        && lab.addresses().iter().all(|seeder| seeder.port() == DEFAULT_PORT)
 }
 
 fn counts(seeder: &Seeder) -> Value {

@@ -23,7 +23,8 @@ pub struct Args {
     #[command(flatten)] // giving is plugged in
     pub giving: crate::cli::giving::Afterwards, // plugged in
     /// The magnet link, in quotes
-    #[arg(hide = true)] // it is in the usage and the example, and the help must fit on a screen
+    #[arg(hide = true)]
+    // it is in the usage and the example, and the help must fit on a screen
     pub magnet: String,
 }
 

@@ -1,7 +1,9 @@
 //! `piecemeal magnet_handshake`: both handshakes with a peer of a magnet link. (stage 7)
 
 use piecemeal::s05_messages::connection::Connection;
-use piecemeal::s07_extension::{BoxError, EXTENSION_BIT, Extension, Extensions, Reply, exchange_extensions};
+use piecemeal::s07_extension::{
+    BoxError, EXTENSION_BIT, Extension, Extensions, Reply, exchange_extensions,
+};
 use serde_json::json;
 
 use crate::cli::asking::dial;

@@ -7,7 +7,9 @@ use crate::cli::{Answer, Options};
 
 /// Watch a crowd compete for a few places; no network (stage 14)
 #[derive(clap::Args)]
-#[command(after_help = "Example:\n  piecemeal peer_list --places 4 --peers 20 --faults dead,liars,crowd,slow --seed 1")]
+#[command(
+    after_help = "Example:\n  piecemeal peer_list --places 4 --peers 20 --faults dead,liars,crowd,slow --seed 1"
+)]
 pub struct Args {
     /// Number of places
     #[arg(long, value_name = "N", default_value = "4", value_parser = clap::value_parser!(u8).range(1..=30))]

@@ -22,8 +22,13 @@ impl Args {
     pub fn run(self, options: &Options) -> Result<Answer, Failure> {
         let deadline = options.deadline();
         let metainfo = open(&self.torrent, options)?;
-        let ask = AnnounceRequest::new(metainfo.info.info_hash, PeerId::random(), metainfo.info.length.max(1));
-        let peers = search(metainfo.tiers, given(options), &ask, deadline, options.narrator()).first(deadline)?;
+        let ask = AnnounceRequest::new(
+            metainfo.info.info_hash,
+            PeerId::random(),
+            metainfo.info.length.max(1),
+        );
+        let peers = search(metainfo.tiers, given(options), &ask, deadline, options.narrator())
+            .first(deadline)?;
         let lines: Vec<String> = peers.iter().map(ToString::to_string).collect();
         Ok(Answer { text: lines.join("\n"), json: json!({ "peers": lines }) })
     }

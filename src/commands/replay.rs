@@ -31,17 +31,25 @@ impl Args {
     pub fn run(self, options: &Options) -> Result<Answer, Failure> {
         let thing = Thing::file(&self.recording)?;
         let capture = read(&thing)?;
-        let info = self.torrent.as_deref().map(|torrent| open(torrent, options)).transpose()?.map(|metainfo| metainfo.info);
+        let info = self
+            .torrent
+            .as_deref()
+            .map(|torrent| open(torrent, options))
+            .transpose()?
+            .map(|metainfo| metainfo.info);
         let patience = options.timeout.unwrap_or(PATIENCE);
-        let report =
-            replay(&capture, self.connection, info, patience).map_err(|error| Failure::from(error).about(&thing.source))?;
+        let report = replay(&capture, self.connection, info, patience)
+            .map_err(|error| Failure::from(error).about(&thing.source))?;
         let answer = told(&report);
         let count = report.differences.len() + report.more;
         if count == 0 {
             return Ok(answer);
         }
-        let what =
-            format!("connection {} was not the same as in the capture: {}", report.connection, counted(count, "difference"));
+        let what = format!(
+            "connection {} was not the same as in the capture: {}",
+            report.connection,
+            counted(count, "difference")
+        );
         let help = "if the change is meant, capture the session again; piecemeal explain shows what was said then";
         Err(Failure::new(OTHER, what).about(&thing.source).help(help).see(PAGE).answer(answer))
     }
@@ -51,10 +59,17 @@ fn told(report: &Report) -> Answer {
     let Report { connection, peer, client, pieces, blocks, bytes, differences, more } = report;
     let client = client.as_ref().map(|client| format!(", {client}")).unwrap_or_default();
     let mut lines = vec![format!("Connection {connection}: {peer}{client}.")];
-    lines.push(format!("Took {} in {}, {}.", counted(*pieces, "piece"), counted(*blocks, "block"), counted(*bytes, "byte")));
+    lines.push(format!(
+        "Took {} in {}, {}.",
+        counted(*pieces, "piece"),
+        counted(*blocks, "block"),
+        counted(*bytes, "byte")
+    ));
     lines.extend(differences.iter().map(|difference| format!("- {}", printable(difference))));
     lines.extend((*more > 0).then(|| format!("- {more} more")));
-    lines.extend(differences.is_empty().then(|| "Our side said the same as in the capture.".to_owned()));
+    lines.extend(
+        differences.is_empty().then(|| "Our side said the same as in the capture.".to_owned()),
+    );
     let json = json!({
         "connection": connection, "peer": peer.to_string(), "client": report.client, "pieces": pieces, "blocks": blocks,
         "bytes": bytes, "same": differences.is_empty(), "differences": differences, "more": more,

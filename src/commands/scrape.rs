@@ -25,7 +25,8 @@ pub struct Args {
 impl Args {
     pub fn run(self, options: &Options) -> Result<Answer, Failure> {
         let deadline = options.deadline();
-        let link = self.torrent.to_str().filter(|text| text.to_ascii_lowercase().starts_with("magnet:"));
+        let link =
+            self.torrent.to_str().filter(|text| text.to_ascii_lowercase().starts_with("magnet:"));
         let of_link = link.is_some();
         let (info_hash, urls) = if let Some(link) = link {
             let magnet = read(link, options)?;
@@ -38,7 +39,11 @@ impl Args {
         for (url, counts) in ask_all(urls, info_hash, deadline) {
             match counts {
                 Ok(ScrapeCounts { seeders, leechers, downloads }) => {
-                    let there = [counted(seeders, "seeder"), counted(leechers, "leecher"), counted(downloads, "download")];
+                    let there = [
+                        counted(seeders, "seeder"),
+                        counted(leechers, "leecher"),
+                        counted(downloads, "download"),
+                    ];
                     lines.push(format!("{}: {}", printable(&shown(&url)), there.join(", ")));
                     objects.push(json!({ "url": url, "seeders": seeders, "leechers": leechers, "downloads": downloads }));
                 }
@@ -48,9 +53,18 @@ impl Args {
                 }
             }
         }
-        let fatal = if lines.is_empty() { Some(failures.pop().unwrap_or_else(|| no_tracker(of_link))) } else { None };
+        let fatal = if lines.is_empty() {
+            Some(failures.pop().unwrap_or_else(|| no_tracker(of_link)))
+        } else {
+            None
+        };
         let notes = Progress::new(options, "asking", 0);
-        failures.iter().for_each(|failure| notes.note(failure.json()["error"].as_str().unwrap_or_default()));
-        fatal.map_or_else(|| Ok(Answer { text: lines.join("\n"), json: json!({ "trackers": objects }) }), Err)
+        failures
+            .iter()
+            .for_each(|failure| notes.note(failure.json()["error"].as_str().unwrap_or_default()));
+        fatal.map_or_else(
+            || Ok(Answer { text: lines.join("\n"), json: json!({ "trackers": objects }) }),
+            Err,
+        )
     }
 }

@@ -20,7 +20,9 @@ use crate::cli::{Answer, Options};
 
 /// Seed a torrent's content, until Ctrl-C (stage 17)
 #[derive(clap::Args)]
-#[command(after_help = "Example, which Ctrl-C ends:\n  piecemeal seed lab/sample.torrent lab/original/sample.txt")]
+#[command(
+    after_help = "Example, which Ctrl-C ends:\n  piecemeal seed lab/sample.torrent lab/original/sample.txt"
+)]
 pub struct Args {
     #[command(flatten)]
     giving: Giving,
@@ -42,7 +44,10 @@ impl Args {
         let (storage, have) = verified_content(&info, &self.path, &stop, options)?;
         let mut plan = Plan::new(info.info_hash, Some(info), PeerId::random());
         (plan.upload_only, plan.max_peers, plan.stop) = (true, self.max_peers.into(), stop);
-        options.narrator().say(17, "listening: a peer that wants a piece dials us, and a few at a time get blocks");
+        options.narrator().say(
+            17,
+            "listening: a peer that wants a piece dials us, and a few at a time get blocks",
+        );
         self.giving.plug(&mut plan, true, options)?;
         add_sources(&mut plan, tiers, options.peers.clone(), options);
         let ready = |_: &_| Ok((Arc::new(storage) as Arc<dyn Store>, have));

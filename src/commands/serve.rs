@@ -23,7 +23,9 @@ use crate::cli::{Answer, Options};
 
 /// Upload a torrent's content to one peer at a time (stage 16)
 #[derive(clap::Args)]
-#[command(after_help = "Example, which Ctrl-C ends:\n  piecemeal serve lab/sample.torrent lab/original/sample.txt")]
+#[command(
+    after_help = "Example, which Ctrl-C ends:\n  piecemeal serve lab/sample.torrent lab/original/sample.txt"
+)]
 pub struct Args {
     /// Listen here; 0: any [default: 6881 to 6889, or any]
     #[arg(long, value_name = "N")]
@@ -44,8 +46,14 @@ impl Args {
     pub fn run(self, options: &Options) -> Result<Answer, Failure> {
         let (info, stop) = (Arc::new(open(&self.torrent, options)?.info), interrupt()?);
         let (storage, have) = verified_content(&info, &self.content, &stop, options)?;
-        let ours = Handshake::new(info.info_hash, PeerId::random()).with_bit(EXTENSION_BIT).with_bit(FAST_BIT);
-        let torrent = Torrent { queue: WorkQueue::new(info, &have), store: Arc::new(storage), upload_only: true };
+        let ours = Handshake::new(info.info_hash, PeerId::random())
+            .with_bit(EXTENSION_BIT)
+            .with_bit(FAST_BIT);
+        let torrent = Torrent {
+            queue: WorkQueue::new(info, &have),
+            store: Arc::new(storage),
+            upload_only: true,
+        };
         let listener = listen(self.bind, self.port, options)?;
         let server = Server::new(ours, torrent, Arc::clone(&stop), options);
         let mut peers = 0;

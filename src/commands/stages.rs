@@ -21,18 +21,25 @@ impl Args {
 /// Parses a row of the table, such as ``//! | [`s04_handshake`] | the 68-byte hello | 3 | `handshake` |``.
 fn row(line: &str) -> Option<(String, Value)> {
     let cells = line.strip_prefix("//! | [`")?.strip_suffix(" |")?.replace('`', "");
-    let [module, does, beps, commands] = cells.split('|').map(str::trim).collect::<Vec<_>>()[..] else { return None };
+    let [module, does, beps, commands] = cells.split('|').map(str::trim).collect::<Vec<_>>()[..]
+    else {
+        return None;
+    };
     if beps.is_empty() && commands.is_empty() {
         return None; // no stage, and nothing to run
     }
     let module = module.trim_end_matches(']');
     // `s04_handshake` is stage 4, and its chapter is `docs/04-handshake.md`.
     let stage = module.strip_prefix('s').and_then(|rest| rest.split_once('_'));
-    let stage = stage.and_then(|(digits, subject)| Some((digits.parse::<u8>().ok()?, digits, subject)));
-    let chapter = stage.map(|(_, digits, subject)| format!("docs/{digits}-{}.md", subject.replace('_', "-")));
+    let stage =
+        stage.and_then(|(digits, subject)| Some((digits.parse::<u8>().ok()?, digits, subject)));
+    let chapter =
+        stage.map(|(_, digits, subject)| format!("docs/{digits}-{}.md", subject.replace('_', "-")));
     let number = stage.map(|(number, ..)| number);
 
-    let listed = |cell: &str| -> Vec<String> { cell.split(", ").filter(|it| !it.is_empty()).map(str::to_owned).collect() };
+    let listed = |cell: &str| -> Vec<String> {
+        cell.split(", ").filter(|it| !it.is_empty()).map(str::to_owned).collect()
+    };
     let spec = if beps.is_empty() { String::new() } else { format!("BEP {beps}") };
     let beps: Vec<u16> = listed(beps).iter().filter_map(|bep| bep.parse().ok()).collect();
     let mut facts = vec![spec, chapter.clone().unwrap_or_default(), commands.to_owned()];

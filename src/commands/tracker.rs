@@ -28,11 +28,13 @@ pub struct Args {
 impl Args {
     pub fn run(self, options: &Options) -> Result<Answer, Failure> {
         let until_ctrl_c = UntilCtrlC::new()?;
-        let place = self.listen.map_or(format!("port {TRACKER_PORT}"), |address| address.to_string());
+        let place =
+            self.listen.map_or(format!("port {TRACKER_PORT}"), |address| address.to_string());
         let ears = self.listen.map_or_else(|| everywhere(TRACKER_PORT), at);
         let notes = Notes::default();
         crate::cli::tracing::lab(&notes);
-        let started = ears.and_then(|all| LabTracker::on(all, Duration::from_secs(self.interval), notes.clone()));
+        let started = ears
+            .and_then(|all| LabTracker::on(all, Duration::from_secs(self.interval), notes.clone()));
         let tracker = started.map_err(|error| local(error).about(place))?;
         let urls = tracker.urls();
         let start = json!({ "event": "started", "urls": urls, "local_url": tracker.local_url() });
@@ -55,7 +57,9 @@ fn listen(text: &str) -> Result<SocketAddr, String> {
 
 fn local(error: io::Error) -> Failure {
     let help = match error.kind() {
-        ErrorKind::AddrNotAvailable => "choose an address of this computer, or all of them with --listen 0.0.0.0:7000",
+        ErrorKind::AddrNotAvailable => {
+            "choose an address of this computer, or all of them with --listen 0.0.0.0:7000"
+        }
         _ => "end what listens there, or choose another place, such as --listen 0.0.0.0:7000",
     };
     Failure::new(LOCAL, error).help(help).see("a-swarm-in-class")

@@ -27,8 +27,10 @@ pub struct Args {
 impl Args {
     pub fn run(self, options: &Options) -> Result<Answer, Failure> {
         let info = open(&self.torrent, options)?.info;
-        std::fs::metadata(&self.path)
-            .map_err(|error| StorageError::Io { path: printable(&self.path.to_string_lossy()), error })?;
+        std::fs::metadata(&self.path).map_err(|error| StorageError::Io {
+            path: printable(&self.path.to_string_lossy()),
+            error,
+        })?;
         let storage = Storage::through_links(&info, &self.path);
         let purpose = "each piece is hashed; the result comes when all are";
         let progress = Progress::hashing(options, "verifying", info.length, purpose);
@@ -40,10 +42,15 @@ impl Args {
         let first = info.pieces().find(|piece| !right.has(piece.get()));
         let broken = files.iter().filter(|file| file.state != State::Whole).count();
         let what = match (first, broken) {
-            (Some(first), _) => format!("{good} of {all} pieces are right; the first that is not is piece {first}"),
+            (Some(first), _) => {
+                format!("{good} of {all} pieces are right; the first that is not is piece {first}")
+            }
             (None, 0) => return Ok(answer),
             // No hash covers the bytes after the end of a file, or an empty file.
-            (None, _) => format!("all pieces are right, but {broken} of {} files are not as in the torrent", files.len()),
+            (None, _) => format!(
+                "all pieces are right, but {broken} of {} files are not as in the torrent",
+                files.len()
+            ),
         };
         let failure = Failure::new(WRONG_HASH, what).about(self.path.to_string_lossy());
         Err(failure.help(mend(&info, &self.path, &right, &files)).see("10-storage").answer(answer))

@@ -35,7 +35,8 @@ impl Heard {
         let port = query.number("port", "1 to 65535", |port: u16| port != 0)?;
         let bytes = |key| query.number(key, "a number of bytes", |_: u64| true);
         let nan = query.get("left") == Some(b"NaN");
-        let mut announce = AnnounceRequest::new(info_hash, peer_id, if nan { 1 } else { bytes("left")? });
+        let mut announce =
+            AnnounceRequest::new(info_hash, peer_id, if nan { 1 } else { bytes("left")? });
         announce.port = port;
         announce.uploaded = bytes("uploaded")?;
         announce.downloaded = bytes("downloaded")?;
@@ -45,7 +46,9 @@ impl Heard {
             None | Some(b"-1") => None,
             Some(_) => Some(query.number("numwant", "a number of peers", |_: u32| true)?),
         };
-        announce.key = query.get("key").and_then(|key| u32::from_str_radix(std::str::from_utf8(key).ok()?, 16).ok());
+        announce.key = query
+            .get("key")
+            .and_then(|key| u32::from_str_radix(std::str::from_utf8(key).ok()?, 16).ok());
         let compact = match query.get("compact") {
             None => None,
             Some(_) => Some(query.number("compact", "0 or 1", |compact: u8| compact <= 1)? == 1),
@@ -58,13 +61,24 @@ impl Heard {
     pub fn oddities(&self) -> Vec<String> {
         let ask = &self.announce;
         // If it were believed, anyone could send a whole swarm to a third party.
-        let ip = self.ip.as_ref().map(|ip| format!("its ip={ip} is ignored: the address that it calls from counts"));
-        let nan = self.nan.then(|| "its left=NaN is taken for 1, the value to send while the length is unknown".to_owned());
+        let ip = self
+            .ip
+            .as_ref()
+            .map(|ip| format!("its ip={ip} is ignored: the address that it calls from counts"));
+        let nan = self.nan.then(|| {
+            "its left=NaN is taken for 1, the value to send while the length is unknown".to_owned()
+        });
         let plain = self.compact.is_none();
-        let list =
-            plain.then(|| format!("without compact=1 others may answer with a list of dictionaries; see {}", hints::TRACKER));
-        let seed = (ask.left == 0 && ask.downloaded == 0 && matches!(ask.event, None | Some(Event::Started)))
-            .then(|| "with nothing left it counts as a seed".to_owned());
+        let list = plain.then(|| {
+            format!(
+                "without compact=1 others may answer with a list of dictionaries; see {}",
+                hints::TRACKER
+            )
+        });
+        let seed = (ask.left == 0
+            && ask.downloaded == 0
+            && matches!(ask.event, None | Some(Event::Started)))
+        .then(|| "with nothing left it counts as a seed".to_owned());
         let early = (ask.event == Some(Event::Completed) && ask.left > 0)
             .then(|| "it says completed, but also that bytes are left".to_owned());
         let port = hints::reversed_port(ask.port);
@@ -79,8 +93,14 @@ impl Heard {
 pub fn scraped(query: &str) -> Result<Vec<InfoHash>, AnnounceError> {
     let query = Query::decode(query)?;
     let torrents = query.pairs.iter().filter(|pair| pair.key == "info_hash");
-    let torrents: Vec<InfoHash> = torrents.map(|pair| pair.twenty_bytes("info_hash").map(InfoHash)).collect::<Result<_, _>>()?;
-    if torrents.is_empty() { Err(AnnounceError::Missing { key: "info_hash" }) } else { Ok(torrents) }
+    let torrents: Vec<InfoHash> = torrents
+        .map(|pair| pair.twenty_bytes("info_hash").map(InfoHash))
+        .collect::<Result<_, _>>()?;
+    if torrents.is_empty() {
+        Err(AnnounceError::Missing { key: "info_hash" })
+    } else {
+        Ok(torrents)
+    }
 }
 
 /// The pairs of a query string.
@@ -99,7 +119,8 @@ impl Pair<'_> {
         if self.raw.contains('+') {
             return Err(AnnounceError::Plus { key });
         }
-        let wrong = |_| AnnounceError::Length { key, found: self.value.len(), hint: hint(&self.value) };
+        let wrong =
+            |_| AnnounceError::Length { key, found: self.value.len(), hint: hint(&self.value) };
         self.value.as_slice().try_into().map_err(wrong)
     }
 }
@@ -109,7 +130,8 @@ impl<'q> Query<'q> {
         let mut pairs = Vec::new();
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (key, raw) = pair.split_once('=').unwrap_or((pair, ""));
-            let value = percent_decode(raw).ok_or_else(|| AnnounceError::Escape { key: excerpt(key.as_bytes()) })?;
+            let value = percent_decode(raw)
+                .ok_or_else(|| AnnounceError::Escape { key: excerpt(key.as_bytes()) })?;
             pairs.push(Pair { key, raw, value });
         }
         Ok(Query { pairs })
@@ -140,7 +162,9 @@ impl<'q> Query<'q> {
         allowed: impl Fn(T) -> bool,
     ) -> Result<T, AnnounceError> {
         let value = &self.need(key)?.value;
-        let text = std::str::from_utf8(value).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+        let text = std::str::from_utf8(value)
+            .ok()
+            .filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
         let number = text.and_then(|text| text.parse().ok()).filter(|number| allowed(*number));
         number.ok_or_else(|| AnnounceError::Value { key, expected, found: excerpt(value) })
     }
@@ -186,9 +210,13 @@ fn hint(value: &[u8]) -> &'static str {
         "send the 20 raw bytes, percent-encoded, not hex"
     } else if value.contains(&b'%') {
         "they were percent-encoded twice"
-    } else if text.is_ok_and(|text| !text.is_ascii() && (text.chars().count() == 20 || text.contains('\u{fffd}'))) {
+    } else if text.is_ok_and(|text| {
+        !text.is_ascii() && (text.chars().count() == 20 || text.contains('\u{fffd}'))
+    }) {
         "they were taken for text, which spoils them; percent-encode the bytes one by one"
-    } else if matches!(value.len(), 27 | 28) && value.iter().all(|byte| byte.is_ascii_alphanumeric() || b"+/-_=".contains(byte)) {
+    } else if matches!(value.len(), 27 | 28)
+        && value.iter().all(|byte| byte.is_ascii_alphanumeric() || b"+/-_=".contains(byte))
+    {
         "send the 20 raw bytes, percent-encoded, not base64"
     } else if value.len() < 20 {
         "it must be exactly 20, percent-encoded; a bare & or # would cut it short"

@@ -28,9 +28,10 @@ const LINE: usize = 64;
 
 /// A word for each number of five bits.
 const WORDS: [&str; 32] = [
-    "amber", "birch", "cedar", "clover", "copper", "coral", "dusk", "ember", "fern", "flint", "frost", "gravel", "harbor",
-    "hazel", "heron", "indigo", "ivy", "juniper", "lantern", "maple", "marble", "meadow", "mist", "moss", "otter", "pebble",
-    "quartz", "raven", "reed", "sparrow", "thistle", "willow",
+    "amber", "birch", "cedar", "clover", "copper", "coral", "dusk", "ember", "fern", "flint",
+    "frost", "gravel", "harbor", "hazel", "heron", "indigo", "ivy", "juniper", "lantern", "maple",
+    "marble", "meadow", "mist", "moss", "otter", "pebble", "quartz", "raven", "reed", "sparrow",
+    "thistle", "willow",
 ];
 
 /// A torrent's content, held in memory. Copies share it.
@@ -49,15 +50,30 @@ impl Content {
     ///
     /// # Errors
     /// If it would not be a valid torrent: a piece length of 0, an unsafe name.
-    pub fn single(name: &str, size: usize, piece_length: u32, seed: u64) -> Result<Content, MetainfoError> {
-        Content::new(name, text(size, seed), vec![("length", encode::integer(size as u64))], piece_length)
+    pub fn single(
+        name: &str,
+        size: usize,
+        piece_length: u32,
+        seed: u64,
+    ) -> Result<Content, MetainfoError> {
+        Content::new(
+            name,
+            text(size, seed),
+            vec![("length", encode::integer(size as u64))],
+            piece_length,
+        )
     }
 
     /// Makes a folder of files, each a path with `/` between its parts, and a size in bytes.
     ///
     /// # Errors
     /// As [`Content::single`], or if the paths of two files collide.
-    pub fn folder(name: &str, files: &[(&str, usize)], piece_length: u32, seed: u64) -> Result<Content, MetainfoError> {
+    pub fn folder(
+        name: &str,
+        files: &[(&str, usize)],
+        piece_length: u32,
+        seed: u64,
+    ) -> Result<Content, MetainfoError> {
         let entry = |(path, size): &(&str, usize)| {
             let parts = encode::list(path.split('/').map(encode::bytes));
             encode::dictionary([("length", encode::integer(*size as u64)), ("path", parts)])
@@ -78,10 +94,13 @@ impl Content {
     pub fn made(size: usize, files: Option<usize>, seed: u64) -> Result<Content, MetainfoError> {
         let name = format!("made-{seed}-{}", short_size(size));
         // At most a thousand pieces, while a piece stays below a megabyte.
-        let piece_length = (size as u64 / 1_000).next_power_of_two().clamp(32 << 10, 1 << 20) as u32;
+        let piece_length =
+            (size as u64 / 1_000).next_power_of_two().clamp(32 << 10, 1 << 20) as u32;
         // Files count their seeds upwards, so neighboring seeds are spread out to share no file.
         let seed = SplitMix64(seed).next();
-        let Some(count) = files else { return Content::single(&format!("{name}.txt"), size, piece_length, seed) };
+        let Some(count) = files else {
+            return Content::single(&format!("{name}.txt"), size, piece_length, seed);
+        };
         // Of every eight files one is short and one is long, and most pieces span two.
         let parts: Vec<usize> = [3, 1, 4, 1, 5, 9, 2, 6].into_iter().cycle().take(count).collect();
         let all: usize = parts.iter().sum();
@@ -89,7 +108,8 @@ impl Content {
             *before += part;
             Some(*before)
         });
-        let ends: Vec<usize> = ends.map(|end| (size as u128 * end as u128 / all as u128) as usize).collect();
+        let ends: Vec<usize> =
+            ends.map(|end| (size as u128 * end as u128 / all as u128) as usize).collect();
         let paths: Vec<String> = (1..=count).map(|number| format!("{number:04}.txt")).collect();
         let starts = std::iter::once(0).chain(ends.iter().copied());
         let sizes = starts.zip(&ends).map(|(start, end)| end - start);
@@ -97,11 +117,20 @@ impl Content {
         Content::folder(&format!("{name}-{count}"), &list, piece_length, seed)
     }
 
-    fn new(name: &str, data: Vec<u8>, files: Vec<(&str, Vec<u8>)>, piece_length: u32) -> Result<Content, MetainfoError> {
+    fn new(
+        name: &str,
+        data: Vec<u8>,
+        files: Vec<(&str, Vec<u8>)>,
+        piece_length: u32,
+    ) -> Result<Content, MetainfoError> {
         // Stage 2 refuses a piece length of 0; cutting by it would panic before.
-        let hashes: Vec<u8> = data.chunks((piece_length as usize).max(1)).flat_map(Sha1::digest).collect();
-        let keys =
-            [("name", encode::bytes(name)), ("piece length", encode::integer(piece_length)), ("pieces", encode::bytes(hashes))];
+        let hashes: Vec<u8> =
+            data.chunks((piece_length as usize).max(1)).flat_map(Sha1::digest).collect();
+        let keys = [
+            ("name", encode::bytes(name)),
+            ("piece length", encode::integer(piece_length)),
+            ("pieces", encode::bytes(hashes)),
+        ];
         let raw = encode::dictionary(keys.into_iter().chain(files));
         let info = Info::from_bytes(&raw)?;
         Ok(Content { info: Arc::new(info), data: Arc::new(data), metadata: raw.into() })
@@ -115,7 +144,8 @@ impl Content {
     /// Returns the bytes of a .torrent file. Each tracker is a tier of its own, since they are
     /// not alternatives to each other.
     pub fn torrent(&self, trackers: &[String]) -> Vec<u8> {
-        let mut keys = vec![("created by", encode::bytes("piecemeal lab")), ("info", self.metadata.to_vec())];
+        let mut keys =
+            vec![("created by", encode::bytes("piecemeal lab")), ("info", self.metadata.to_vec())];
         keys.extend(trackers.first().map(|url| ("announce", encode::bytes(url))));
         if trackers.len() > 1 {
             let tiers = trackers.iter().map(|url| encode::list([encode::bytes(url)]));
@@ -126,7 +156,11 @@ impl Content {
 
     /// Returns a magnet link with these trackers and peers, if any.
     pub fn magnet(&self, trackers: &[String], peers: &[SocketAddr]) -> String {
-        let mut link = format!("magnet:?xt=urn:btih:{}&dn={}", self.info_hash(), urlencoding::encode(&self.info.name));
+        let mut link = format!(
+            "magnet:?xt=urn:btih:{}&dn={}",
+            self.info_hash(),
+            urlencoding::encode(&self.info.name)
+        );
         trackers.iter().for_each(|url| link += &format!("&tr={}", urlencoding::encode(url)));
         peers.iter().for_each(|peer| link += &format!("&x.pe={peer}"));
         link
@@ -140,7 +174,8 @@ impl Content {
     pub fn write_torrent(&self, folder: &Path, trackers: &[String]) -> io::Result<PathBuf> {
         fs::create_dir_all(folder)?;
         let path = folder.join(Path::new(&self.info.name).with_extension("torrent"));
-        let same = || Metainfo::read(&path).is_ok_and(|there| there.info.info_hash == self.info_hash());
+        let same =
+            || Metainfo::read(&path).is_ok_and(|there| there.info.info_hash == self.info_hash());
         if path.exists() && !same() {
             return Err(other_content(&path));
         }
@@ -160,7 +195,9 @@ impl Content {
             if let Some(parent) = path.parent() {
                 fs::create_dir_all(parent).map_err(|error| about(parent, error))?;
             }
-            let data = usize::try_from(file.offset).ok().and_then(|offset| self.data.get(offset..)?.get(..file.length as usize));
+            let data = usize::try_from(file.offset)
+                .ok()
+                .and_then(|offset| self.data.get(offset..)?.get(..file.length as usize));
             let data = data.unwrap_or_default();
             match fs::read(&path) {
                 Ok(there) if there == data => {}

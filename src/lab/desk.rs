@@ -74,16 +74,20 @@ impl Desk {
         // The URL of a private tracker has the user's key before the last part.
         let last = path.rsplit('/').next();
         if last != Some("announce") && last != Some("scrape") {
-            let reason = format!("this tracker answers at /announce, not at {}", excerpt(path.as_bytes()));
+            let reason =
+                format!("this tracker answers at /announce, not at {}", excerpt(path.as_bytes()));
             return (404, failure(&self.refuse(from, target, reason, hints::TRACKER)));
         }
         if request.method != "GET" {
-            let reason = format!("an announce is a GET request, not {}", excerpt(request.method.as_bytes()));
+            let reason =
+                format!("an announce is a GET request, not {}", excerpt(request.method.as_bytes()));
             return (405, failure(&self.refuse(from, target, reason, hints::TRACKER)));
         }
         if last == Some("scrape") {
             return match scraped(query) {
-                Err(error) => (200, failure(&self.refuse(from, target, error.to_string(), hints::TRACKER))),
+                Err(error) => {
+                    (200, failure(&self.refuse(from, target, error.to_string(), hints::TRACKER)))
+                }
                 Ok(torrents) => (200, encode_counts(self.scrape(from, torrents))),
             };
         }
@@ -107,12 +111,18 @@ impl Desk {
         let ask = &heard.announce;
         let asker = Asker::new(from.ip(), ask.port, reached);
         let page = lock(&self.book).announce(&asker, &heard, Instant::now());
-        let (listens, client, told) = (asker.listens, client::named(&ask.peer_id), page.peers.len());
+        let (listens, client, told) =
+            (asker.listens, client::named(&ask.peer_id), page.peers.len());
         let Known { torrents, wrong } = &*lock(&self.known);
         let nobodys = (!torrents.is_empty() && !torrents.contains(&ask.info_hash)).then(|| {
-            format!("no seeder has this torrent: {}; see {}", hints::other_torrent(ask.info_hash, wrong), hints::METAINFO)
+            format!(
+                "no seeder has this torrent: {}; see {}",
+                hints::other_torrent(ask.info_hash, wrong),
+                hints::METAINFO
+            )
         });
-        let odd: Vec<String> = heard.oddities().into_iter().chain(strict.map(str::to_owned)).chain(nobodys).collect();
+        let odd: Vec<String> =
+            heard.oddities().into_iter().chain(strict.map(str::to_owned)).chain(nobodys).collect();
         let event = ask.event.map_or("announces".to_owned(), |event| event.to_string());
         let text = format!(
             "{listens} ({client}) {event}: uploaded {}, downloaded {}, {} left of {}; told of {}{}",
@@ -134,16 +144,32 @@ impl Desk {
     }
 
     /// Returns the counts of some torrents, in their order.
-    pub(super) fn scrape(&self, from: SocketAddr, torrents: Vec<InfoHash>) -> Vec<(InfoHash, ScrapeCounts)> {
-        let (shown, count) = (SocketAddr::new(from.ip().to_canonical(), from.port()), torrents.len());
+    pub(super) fn scrape(
+        &self,
+        from: SocketAddr,
+        torrents: Vec<InfoHash>,
+    ) -> Vec<(InfoHash, ScrapeCounts)> {
+        let (shown, count) =
+            (SocketAddr::new(from.ip().to_canonical(), from.port()), torrents.len());
         let more = json!({ "from": shown.to_string(), "torrents": count });
-        self.note(Some(from), "scrape", format!("{shown} asks for the counts of {}", counted(count, "torrent")), more);
+        self.note(
+            Some(from),
+            "scrape",
+            format!("{shown} asks for the counts of {}", counted(count, "torrent")),
+            more,
+        );
         let (mut book, now) = (lock(&self.book), Instant::now());
         torrents.into_iter().map(|info_hash| (info_hash, book.counts(info_hash, now))).collect()
     }
 
     /// Notes a request that is wrong, and returns the reason to answer with.
-    pub(super) fn refuse(&self, from: SocketAddr, target: &str, reason: String, see: &'static str) -> String {
+    pub(super) fn refuse(
+        &self,
+        from: SocketAddr,
+        target: &str,
+        reason: String,
+        see: &'static str,
+    ) -> String {
         self.refused.fetch_add(1, Ordering::Relaxed);
         self.tell_refused(Some(from), from, &reason, see);
         self.log(from, target, Err(reason.clone()));
@@ -158,7 +184,13 @@ impl Desk {
         }
     }
 
-    fn tell_refused(&self, proved: Option<SocketAddr>, from: SocketAddr, reason: &str, see: &'static str) -> bool {
+    fn tell_refused(
+        &self,
+        proved: Option<SocketAddr>,
+        from: SocketAddr,
+        reason: &str,
+        see: &'static str,
+    ) -> bool {
         let shown = SocketAddr::new(from.ip().to_canonical(), from.port());
         let more = json!({ "from": shown.to_string(), "why": reason, "see": see });
         self.note(proved, "refused", format!("refused {shown}: {reason}; see {see}"), more)

@@ -30,15 +30,29 @@ pub(super) fn meet<'s>(
     transport.set_deadline(Instant::now() + HANDSHAKE_TIMEOUT);
     let mut opening = Opening { transport: &mut transport, bytes: Vec::new() };
     let theirs = Handshake::read_from(&mut opening).map_err(|error| match error {
-        HandshakeError::HungUp if opening.bytes.is_empty() => MessageError::HungUp { inside: false }.into(),
+        HandshakeError::HungUp if opening.bytes.is_empty() => {
+            MessageError::HungUp { inside: false }.into()
+        }
         error => Over::Handshake { error, hint: hints::handshake(&opening.bytes) },
     })?;
     let asked = seeder.torrents.iter().find(|(content, _)| content.info_hash() == theirs.info_hash);
     let (content, has) = asked.ok_or_else(|| {
-        let wrong: Vec<_> = seeder.torrents.iter().flat_map(|(content, _)| hints::wrong_hashes(content, &[])).collect();
-        let here = seeder.torrents.iter().take(MAX_NAMED).map(|(content, _)| content.info_hash().to_string());
+        let wrong: Vec<_> = seeder
+            .torrents
+            .iter()
+            .flat_map(|(content, _)| hints::wrong_hashes(content, &[]))
+            .collect();
+        let here = seeder
+            .torrents
+            .iter()
+            .take(MAX_NAMED)
+            .map(|(content, _)| content.info_hash().to_string());
         let here = here.collect::<Vec<_>>().join(" or ");
-        Over::OtherTorrent { found: theirs.info_hash, here, hint: hints::other_torrent(theirs.info_hash, &wrong) }
+        Over::OtherTorrent {
+            found: theirs.info_hash,
+            here,
+            hint: hints::other_torrent(theirs.info_hash, &wrong),
+        }
     })?;
     seen.greeting(theirs.peer_id, &content.info);
     let mut ours = Handshake::new(content.info_hash(), seeder.peer_id);

@@ -69,15 +69,24 @@ fn beginning(bytes: &[u8]) -> Option<&'static str> {
 /// Returns the hint for a handshake that failed, from the bytes that were read.
 pub(super) fn handshake(bytes: &[u8]) -> String {
     let whole = format!("1 + 19 + 8 + 20 + 20 = {HANDSHAKE_LENGTH}");
-    let (first, name) = bytes.split_first().map_or((None, bytes), |(first, name)| (Some(*first), name));
+    let (first, name) =
+        bytes.split_first().map_or((None, bytes), |(first, name)| (Some(*first), name));
     match bytes.len() {
         0 => "the side that dials speaks first".to_owned(),
-        60 if bytes.starts_with(PROTOCOL) => format!("60 bytes came, not {whole}: are the 8 reserved ones missing?"),
-        67 if bytes.starts_with(PROTOCOL) => format!("67 bytes came, not {whole}: has the peer id only 19?"),
-        come if come < PROTOCOL.len() || bytes.starts_with(PROTOCOL) => format!("{come} bytes came, not {whole}"),
+        60 if bytes.starts_with(PROTOCOL) => {
+            format!("60 bytes came, not {whole}: are the 8 reserved ones missing?")
+        }
+        67 if bytes.starts_with(PROTOCOL) => {
+            format!("67 bytes came, not {whole}: has the peer id only 19?")
+        }
+        come if come < PROTOCOL.len() || bytes.starts_with(PROTOCOL) => {
+            format!("{come} bytes came, not {whole}")
+        }
         _ => match (beginning(bytes), first) {
             (Some(hint), _) => hint.to_owned(),
-            (None, Some(first)) if PROTOCOL.ends_with(name) => format!("the first byte must be 19 (0x13), but is {first}"),
+            (None, Some(first)) if PROTOCOL.ends_with(name) => {
+                format!("the first byte must be 19 (0x13), but is {first}")
+            }
             _ if PROTOCOL.get(1..).is_some_and(|right| right.eq_ignore_ascii_case(name)) => {
                 "only the B and the T are capital letters".to_owned()
             }
@@ -96,8 +105,14 @@ pub(super) fn wrong_hashes(content: &Content, trackers: &[String]) -> WrongHashe
     let cut = info.split_last().map_or(info, |(_, cut)| cut);
     let mut hashes = vec![
         (InfoHash::of(cut), "it is that of the info dictionary without its last byte, the e"),
-        (InfoHash::of(&[info, b"e"].concat()), "it is that of the info dictionary with one e too many"),
-        (InfoHash::of(&[b"4:info", info].concat()), "it is that of the key 4:info and its value; hash the value alone"),
+        (
+            InfoHash::of(&[info, b"e"].concat()),
+            "it is that of the info dictionary with one e too many",
+        ),
+        (
+            InfoHash::of(&[b"4:info", info].concat()),
+            "it is that of the key 4:info and its value; hash the value alone",
+        ),
         (InfoHash(Sha1::digest(Sha1::digest(info)).into()), "the hash was hashed once more"),
     ];
     if !trackers.is_empty() {
@@ -114,7 +129,9 @@ pub(super) fn other_torrent(found: InfoHash, wrong: &[(InfoHash, &'static str)])
         None if found.0.iter().all(u8::is_ascii_hexdigit) => {
             "these are 20 hex digits; send the 20 bytes that 40 digits stand for"
         }
-        None => "if it was meant to be here, hash the bytes of info as they are in the file, not encoded again",
+        None => {
+            "if it was meant to be here, hash the bytes of info as they are in the file, not encoded again"
+        }
     }
 }
 
@@ -126,16 +143,24 @@ pub(super) fn message(error: &MessageError, keep_alive_before: bool) -> Option<&
             let prefix = u32::try_from(*length).unwrap_or(u32::MAX);
             match prefix.to_be_bytes() {
                 [0x13, b'B', b'i', b't'] => "this is a second handshake; there is one each way",
-                bytes if bytes.iter().all(|byte| byte.is_ascii_graphic() || *byte == b' ') => "this is text",
-                _ if keep_alive_before => "a length of 0 came before, a keep-alive: a length also counts the id",
-                _ if prefix.swap_bytes() <= 2 * BLOCK_LENGTH => "the length was sent low byte first; the high one comes first",
+                bytes if bytes.iter().all(|byte| byte.is_ascii_graphic() || *byte == b' ') => {
+                    "this is text"
+                }
+                _ if keep_alive_before => {
+                    "a length of 0 came before, a keep-alive: a length also counts the id"
+                }
+                _ if prefix.swap_bytes() <= 2 * BLOCK_LENGTH => {
+                    "the length was sent low byte first; the high one comes first"
+                }
                 _ => "the message before it was longer or shorter than its length said",
             }
         }
         MessageError::Size { expected, found, .. } if *found == expected + 4 => {
             "if its length counts its own four bytes: it must not; it counts the id and what follows"
         }
-        MessageError::Size { expected, found, .. } if found + 1 == *expected => "a length also counts the id",
+        MessageError::Size { expected, found, .. } if found + 1 == *expected => {
+            "a length also counts the id"
+        }
         _ => return None,
     };
     Some(mine)
@@ -151,7 +176,9 @@ pub(super) fn unfinished(begun: &[u8]) -> String {
         0 if length == 1 => ": the id is missing",
         _ if come + 4 == length => ": a length does not count its own four bytes",
         0 => "",
-        _ => "; if you sent no such length, the message before it was longer or shorter than its own length said",
+        _ => {
+            "; if you sent no such length, the message before it was longer or shorter than its own length said"
+        }
     };
     format!("the message's length says that {length} bytes follow, and {come} came{hint}")
 }
@@ -160,7 +187,8 @@ pub(super) fn unfinished(begun: &[u8]) -> String {
 pub(super) fn request(request: &Request, pieces: u32, size: Option<u32>) -> Option<String> {
     let Request { index, begin, length } = *request;
     let Some(size) = size else {
-        return (index.swap_bytes() < pieces && index > 0xffff).then(|| "sent low byte first?".to_owned());
+        return (index.swap_bytes() < pieces && index > 0xffff)
+            .then(|| "sent low byte first?".to_owned());
     };
     if length == 0 {
         return None;
@@ -184,24 +212,34 @@ pub(super) fn spare_bits(bits: &[u8], pieces: u32) -> Mistake {
 }
 
 /// Returns the mistake in an extended message, if any. `metadata` is the size of ours in bytes.
-pub(super) fn extended(payload: &[u8], extensions: &Extensions, metadata: usize) -> Option<Mistake> {
+pub(super) fn extended(
+    payload: &[u8],
+    extensions: &Extensions,
+    metadata: usize,
+) -> Option<Mistake> {
     let (&id, rest) = payload.split_first()?;
     let ours = extensions.our_id(NAME).unwrap_or_default();
     if id == 0 {
         let broken = |why: String| Some(Mistake::new("extension handshake", why, EXTENSION));
         let said = match ExtensionHandshake::decode(rest) {
             Ok(said) => said,
-            Err(error) => return broken(format!("{error}; a peer that sends it counts as one without extensions")),
+            Err(error) => {
+                return broken(format!(
+                    "{error}; a peer that sends it counts as one without extensions"
+                ));
+            }
         };
         let Ok(dictionary) = decode_prefix(rest) else {
             return broken(format!("in its extension handshake {}", said.passed_over.join("; ")));
         };
         let flat = dictionary.dictionary()?.iter().any(|(key, _)| *key == NAME.as_bytes());
         if flat || dictionary.get("m").is_some_and(|m| m.dictionary().is_none()) {
-            let what = "its extension handshake has no dictionary m, in which names and numbers belong";
+            let what =
+                "its extension handshake has no dictionary m, in which names and numbers belong";
             return Some(Mistake::new("no m", what, EXTENSION));
         }
-        let wrong = said.passed_over.first().map(|note| format!("in its extension handshake {note}"));
+        let wrong =
+            said.passed_over.first().map(|note| format!("in its extension handshake {note}"));
         return wrong.map_or_else(|| unsorted(&dictionary), broken);
     }
     if id != ours {
@@ -211,18 +249,24 @@ pub(super) fn extended(payload: &[u8], extensions: &Extensions, metadata: usize)
             _ if said() => format!("; {id} is the number that it assigned itself, for messages that it receives"),
             _ => String::new(),
         };
-        let what =
-            format!("its message has extension id {id}, which means nothing here: to this seeder {NAME} has the id {ours}{hint}");
+        let what = format!(
+            "its message has extension id {id}, which means nothing here: to this seeder {NAME} has the id {ours}{hint}"
+        );
         return Some(Mistake::new("extension id", what, EXTENSION));
     }
     let Ok(MetadataMessage::Request { piece }) = MetadataMessage::decode(rest) else { return None };
     if extensions.theirs.id(NAME).is_none() {
-        let what = format!("it asks for metadata, but no extension handshake of its own gave {NAME} an id to answer with");
+        let what = format!(
+            "it asks for metadata, but no extension handshake of its own gave {NAME} an id to answer with"
+        );
         return Some(Mistake::new("no id", what, EXTENSION));
     }
     let count = metadata.div_ceil(METADATA_PIECE_LENGTH);
     if piece.0 as usize >= count {
-        let what = format!("there is no metadata piece {}: {metadata} bytes make {count}, counted from 0; rejected", piece.0);
+        let what = format!(
+            "there is no metadata piece {}: {metadata} bytes make {count}, counted from 0; rejected",
+            piece.0
+        );
         return Some(Mistake::new("metadata piece", what, METADATA));
     }
     unsorted(&decode_prefix(rest).ok()?)
@@ -231,10 +275,13 @@ pub(super) fn extended(payload: &[u8], extensions: &Extensions, metadata: usize)
 /// Returns the mistake of a dictionary with unsorted keys. Stage 1 reads it all the same.
 fn unsorted(value: &Value) -> Option<Mistake> {
     let pairs = value.dictionary()?;
-    match pairs.windows(2).find(|pair| matches!(pair, [(first, _), (second, _)] if first > second)) {
+    match pairs.windows(2).find(|pair| matches!(pair, [(first, _), (second, _)] if first > second))
+    {
         Some([(first, _), (second, _)]) => {
             let [first, second] = [first, second].map(|key| excerpt(key));
-            let what = format!("the keys of a dictionary must be sorted as bytes, but {second} comes after {first}");
+            let what = format!(
+                "the keys of a dictionary must be sorted as bytes, but {second} comes after {first}"
+            );
             Some(Mistake::new("unsorted", what, BENCODE))
         }
         _ => pairs.iter().find_map(|(_, value)| unsorted(value)),
@@ -245,18 +292,32 @@ fn unsorted(value: &Value) -> Option<Mistake> {
 /// a bitfield is no longer allowed.
 pub(super) fn out_of_place(message: &Message, late: bool, choked: bool) -> Option<Mistake> {
     let (kind, what, see) = match message {
-        Message::Bitfield { .. } if late => {
-            ("late bitfield", "a bitfield may only be the first message of BEP 3; later pieces are announced by have", MESSAGES)
-        }
-        Message::Request(_) if choked => {
-            ("choked request", "it asks while it is choked, and gets nothing: send interested, then wait for unchoke", PIECES)
-        }
-        Message::Suggest { .. } | Message::HaveAll | Message::HaveNone | Message::Reject(_) | Message::AllowedFast { .. } => {
-            ("fast", "messages 13 to 17 need bit 2 in both handshakes, and this seeder does not set it; ignored", MESSAGES)
-        }
+        Message::Bitfield { .. } if late => (
+            "late bitfield",
+            "a bitfield may only be the first message of BEP 3; later pieces are announced by have",
+            MESSAGES,
+        ),
+        Message::Request(_) if choked => (
+            "choked request",
+            "it asks while it is choked, and gets nothing: send interested, then wait for unchoke",
+            PIECES,
+        ),
+        Message::Suggest { .. }
+        | Message::HaveAll
+        | Message::HaveNone
+        | Message::Reject(_)
+        | Message::AllowedFast { .. } => (
+            "fast",
+            "messages 13 to 17 need bit 2 in both handshakes, and this seeder does not set it; ignored",
+            MESSAGES,
+        ),
         Message::Unknown { id, .. } if *id != EXTENDED => {
             let hint = if id.is_ascii_digit() { ": an id is a number, not a digit" } else { "" };
-            return Some(Mistake::new("unknown", format!("no message has the id {id}{hint}; ignored"), MESSAGES));
+            return Some(Mistake::new(
+                "unknown",
+                format!("no message has the id {id}{hint}; ignored"),
+                MESSAGES,
+            ));
         }
         _ => return None,
     };
@@ -277,7 +338,9 @@ pub(super) fn http(head: &[u8]) -> String {
         None if line.starts_with(b"GET ") && line.iter().any(|byte| !byte.is_ascii()) => {
             "its first line has raw bytes; in info_hash and peer_id each byte is percent-encoded"
         }
-        None if line.starts_with(b"GET ") && line.iter().filter(|byte| **byte == b' ').count() > 2 => {
+        None if line.starts_with(b"GET ")
+            && line.iter().filter(|byte| **byte == b' ').count() > 2 =>
+        {
             "its first line has a space too many; %20 stands for one"
         }
         None if head.starts_with(b"GET ") && head.len() < 8 << 10 => {
@@ -297,7 +360,9 @@ pub(super) fn packet(packet: &[u8]) -> &'static str {
         _ if packet.get(4..12) == Some(&MAGIC) => ": the protocol id comes first, then the action",
         _ if packet.starts_with(b"GET ") => ": this is HTTP, which goes over TCP",
         _ if packet.starts_with(b"d1:") => ": this looks like a packet of the DHT",
-        _ if packet.len() == 100 => ": an announce has 98 bytes, and a struct may have been padded to 100",
+        _ if packet.len() == 100 => {
+            ": an announce has 98 bytes, and a struct may have been padded to 100"
+        }
         _ => "",
     }
 }

@@ -30,7 +30,9 @@ pub fn read_request(transport: &mut Transport) -> io::Result<(Vec<u8>, Option<Re
     loop {
         let count = match transport.read(&mut part) {
             // The client waits for an answer to a request without an end.
-            Err(error) if error.kind() == ErrorKind::TimedOut && !head.is_empty() => return Ok((head, None)),
+            Err(error) if error.kind() == ErrorKind::TimedOut && !head.is_empty() => {
+                return Ok((head, None));
+            }
             count => count?,
         };
         if count == 0 {
@@ -42,10 +44,13 @@ pub fn read_request(transport: &mut Transport) -> io::Result<(Vec<u8>, Option<Re
         match request.parse(&head) {
             Ok(httparse::Status::Complete(length)) => {
                 let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
-                let host = request.headers.iter().any(|header| header.name.eq_ignore_ascii_case("host"));
-                let odd = (request.version == Some(1) && !host)
-                    .then_some("HTTP/1.1 needs a Host header, and there is none; see docs/03-tracker.md");
-                let request = Request { method: text(request.method), target: text(request.path), odd };
+                let host =
+                    request.headers.iter().any(|header| header.name.eq_ignore_ascii_case("host"));
+                let odd = (request.version == Some(1) && !host).then_some(
+                    "HTTP/1.1 needs a Host header, and there is none; see docs/03-tracker.md",
+                );
+                let request =
+                    Request { method: text(request.method), target: text(request.path), odd };
                 head.truncate(length);
                 return Ok((head, Some(request)));
             }

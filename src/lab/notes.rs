@@ -91,7 +91,8 @@ impl Notes {
     /// Takes the notes since the last call, oldest first. If some had to make room, the first
     /// note says how many.
     pub fn take(&self) -> Vec<Note> {
-        let Waiting { notes, lost } = std::mem::take(&mut *self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+        let Waiting { notes, lost } =
+            std::mem::take(&mut *self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner));
         let gap = (lost > 0).then(|| Note {
             who: "notes".to_owned(),
             text: format!("{lost} came too fast to be shown"),

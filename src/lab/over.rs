@@ -46,14 +46,19 @@ impl Over {
     /// Returns the mistake that ended the connection, if one did.
     pub(super) fn mistake(&self) -> Option<Mistake> {
         let see = match self {
-            Over::Message { error: MessageError::HungUp { .. } | MessageError::Io(_), .. } | Over::Died | Over::Idle => {
+            Over::Message { error: MessageError::HungUp { .. } | MessageError::Io(_), .. }
+            | Over::Died
+            | Over::Idle => {
                 return None;
             }
             Over::Handshake { .. } => hints::HANDSHAKE,
             Over::OtherTorrent { .. } => hints::METAINFO,
             Over::Extension(_) => hints::EXTENSION,
             Over::Request { .. } | Over::TooMany | Over::Unread => hints::PIECES,
-            Over::Message { .. } | Over::Unfinished { .. } | Over::Bitfield(_) | Over::Have { .. } => hints::MESSAGES,
+            Over::Message { .. }
+            | Over::Unfinished { .. }
+            | Over::Bitfield(_)
+            | Over::Have { .. } => hints::MESSAGES,
         };
         Some(Mistake::new("end", self.to_string(), see))
     }
@@ -68,7 +73,11 @@ impl From<MessageError> for Over {
 /// Converts an error of a write. Reads have errors of their own.
 impl From<io::Error> for Over {
     fn from(error: io::Error) -> Over {
-        if error.kind() == ErrorKind::TimedOut { Over::Unread } else { MessageError::Io(error).into() }
+        if error.kind() == ErrorKind::TimedOut {
+            Over::Unread
+        } else {
+            MessageError::Io(error).into()
+        }
     }
 }
 
@@ -81,7 +90,9 @@ fn behind<T: fmt::Display>(hint: &Option<T>) -> String {
 fn broken(error: &MessageError) -> String {
     match error {
         MessageError::HungUp { inside: false } => "it hung up".to_owned(),
-        MessageError::Io(error) if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => {
+        MessageError::Io(error)
+            if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) =>
+        {
             "it hung up".to_owned()
         }
         other => other.to_string(),

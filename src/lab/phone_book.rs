@@ -64,13 +64,18 @@ pub struct Asker {
 impl Asker {
     /// Makes an asker, with addresses as an IPv4 socket would have them.
     pub fn new(from: IpAddr, port: u16, reached: IpAddr) -> Asker {
-        Asker { listens: SocketAddr::new(from.to_canonical(), port), reached: reached.to_canonical() }
+        Asker {
+            listens: SocketAddr::new(from.to_canonical(), port),
+            reached: reached.to_canonical(),
+        }
     }
 
     /// Returns the address at which this asker finds a peer. A peer that announced over
     /// loopback is on the tracker's machine, and loopback means another machine to all others.
     fn way_to(&self, peer: SocketAddr) -> SocketAddr {
-        let elsewhere = peer.ip().is_loopback() && !self.listens.ip().is_loopback() && !self.reached.is_unspecified();
+        let elsewhere = peer.ip().is_loopback()
+            && !self.listens.ip().is_loopback()
+            && !self.reached.is_unspecified();
         if elsewhere { SocketAddr::new(self.reached, peer.port()) } else { peer }
     }
 }
@@ -129,7 +134,13 @@ impl PhoneBook {
         let (wanted, compact) = (how_many(ask), heard.compact.unwrap_or(true));
         if !self.has_room_for(ask.info_hash, address, now) {
             let (complete, incomplete) = Default::default();
-            return Page { peers: Vec::new(), complete, incomplete, interval: self.interval, compact };
+            return Page {
+                peers: Vec::new(),
+                complete,
+                incomplete,
+                interval: self.interval,
+                compact,
+            };
         }
         let expiry = self.expiry();
         let torrent = self.torrents.entry(ask.info_hash).or_default();
@@ -143,13 +154,17 @@ impl PhoneBook {
         } else if ask.event == Some(Event::Stopped) {
             peers.remove(&address);
         } else {
-            peers.insert(address, Entry { peer_id: ask.peer_id, complete: ask.left == 0, seen: Some(now) });
+            peers.insert(
+                address,
+                Entry { peer_id: ask.peer_id, complete: ask.left == 0, seen: Some(now) },
+            );
         }
         // A peer is not told about itself. Seeds are told about each other although it is
         // useless, since aria2 also says `left=0` while it has only a magnet link.
         let others = peers.iter().filter(|(_, entry)| entry.peer_id != ask.peer_id);
         // Two peers may be the same to this asker: one that moved from 127.0.0.1 to ::1.
-        let others: BTreeMap<_, _> = others.map(|(other, entry)| (asker.way_to(*other), entry.peer_id)).collect();
+        let others: BTreeMap<_, _> =
+            others.map(|(other, entry)| (asker.way_to(*other), entry.peer_id)).collect();
         let mut page: Vec<_> = others.into_iter().filter(|(other, _)| *other != address).collect();
         share(&mut page, wanted);
         let (complete, incomplete) = torrent.count();
@@ -161,7 +176,13 @@ impl PhoneBook {
         self.expire(now);
         let tally = |(info_hash, torrent): (&InfoHash, &Torrent)| {
             let (complete, incomplete) = torrent.count();
-            Tally { info_hash: *info_hash, complete, incomplete, announces: torrent.announces, completed: torrent.completed }
+            Tally {
+                info_hash: *info_hash,
+                complete,
+                incomplete,
+                announces: torrent.announces,
+                completed: torrent.completed,
+            }
         };
         let mut tallies: Vec<Tally> = self.torrents.iter().map(tally).collect();
         tallies.sort_by_key(|tally| tally.info_hash.0);
@@ -174,7 +195,8 @@ impl PhoneBook {
         if torrent.is_some_and(|torrent| torrent.peers.contains_key(&address)) {
             return true;
         }
-        let (known, of_torrent) = (torrent.is_some(), torrent.map_or(0, |torrent| torrent.peers.len()));
+        let (known, of_torrent) =
+            (torrent.is_some(), torrent.map_or(0, |torrent| torrent.peers.len()));
         let crowded = of_torrent >= MAX_PEERS || self.entries() >= MAX_ENTRIES;
         if crowded || (!known && self.torrents.len() >= MAX_TORRENTS) {
             self.expire(now);
@@ -199,23 +221,29 @@ impl PhoneBook {
     fn drop_torrent(&mut self) -> bool {
         let mut held: HashMap<Origin, usize> = HashMap::new();
         for torrent in self.torrents.values() {
-            let origins: BTreeSet<Origin> = torrent.peers.keys().map(|address| Origin::of(address.ip())).collect();
+            let origins: BTreeSet<Origin> =
+                torrent.peers.keys().map(|address| Origin::of(address.ip())).collect();
             origins.into_iter().for_each(|origin| *held.entry(origin).or_default() += 1);
         }
         let modest = |torrent: &Torrent| {
             let origins = torrent.peers.keys().map(|address| Origin::of(address.ip()));
             origins.min_by_key(|origin| (held.get(origin), *origin))
         };
-        let with_peers = self.torrents.iter().filter_map(|(hash, torrent)| Some((*hash, torrent, modest(torrent)?)));
+        let with_peers = self
+            .torrents
+            .iter()
+            .filter_map(|(hash, torrent)| Some((*hash, torrent, modest(torrent)?)));
         let torrents: Vec<_> = with_peers.collect();
         let holder = |(_, torrent, origin): &(InfoHash, &Torrent, Origin)| {
             // Fewest peers first, then the longest time since an announce.
             let by_hand = torrent.peers.values().any(|entry| entry.seen.is_none());
-            let newest = torrent.peers.values().filter_map(|entry| entry.seen).max().filter(|_| !by_hand);
+            let newest =
+                torrent.peers.values().filter_map(|entry| entry.seen).max().filter(|_| !by_hand);
             Holder { origin: *origin, worth: newest.map(|newest| (torrent.peers.len(), newest)) }
         };
         let go = all_to_go(&torrents.iter().map(holder).collect::<Vec<_>>());
-        let go: Vec<InfoHash> = go.into_iter().filter_map(|position| Some(torrents.get(position)?.0)).collect();
+        let go: Vec<InfoHash> =
+            go.into_iter().filter_map(|position| Some(torrents.get(position)?.0)).collect();
         go.iter().for_each(|hash| drop(self.torrents.remove(hash)));
         !go.is_empty()
     }
@@ -225,7 +253,9 @@ impl PhoneBook {
     fn drop_peer(&mut self, of: Option<InfoHash>) -> bool {
         let torrents = self.torrents.iter().filter(|(hash, _)| of.is_none_or(|of| of == **hash));
         let places: Vec<(InfoHash, SocketAddr, Option<Instant>)> = torrents
-            .flat_map(|(hash, torrent)| torrent.peers.iter().map(|(address, entry)| (*hash, *address, entry.seen)))
+            .flat_map(|(hash, torrent)| {
+                torrent.peers.iter().map(|(address, entry)| (*hash, *address, entry.seen))
+            })
             .collect();
         let holder = |(_, address, seen): &(InfoHash, SocketAddr, Option<Instant>)| Holder {
             origin: Origin::of(address.ip()),
@@ -250,18 +280,29 @@ impl PhoneBook {
     /// Returns the counts for a scrape; all are 0 for an unknown torrent.
     pub fn counts(&mut self, info_hash: InfoHash, now: Instant) -> ScrapeCounts {
         let expiry = self.expiry();
-        let Some(torrent) = self.torrents.get_mut(&info_hash) else { return ScrapeCounts::default() };
+        let Some(torrent) = self.torrents.get_mut(&info_hash) else {
+            return ScrapeCounts::default();
+        };
         torrent.expire(now, expiry);
         let (complete, incomplete) = torrent.count();
-        ScrapeCounts { seeders: complete as u64, downloads: torrent.completed, leechers: incomplete as u64 }
+        ScrapeCounts {
+            seeders: complete as u64,
+            downloads: torrent.completed,
+            leechers: incomplete as u64,
+        }
     }
 }
 
 /// Returns the positions to drop: the first to go, and a tenth of its address's others.
 /// Finding it takes a scan of all, so one scan should serve more than one announce.
 fn all_to_go<W: Ord>(holders: &[Holder<W>]) -> Vec<usize> {
-    let Some(first) = first_to_go(holders).and_then(|position| holders.get(position)) else { return Vec::new() };
-    let of_origin = holders.iter().enumerate().filter(|(_, holder)| holder.origin == first.origin && holder.worth.is_some());
+    let Some(first) = first_to_go(holders).and_then(|position| holders.get(position)) else {
+        return Vec::new();
+    };
+    let of_origin = holders
+        .iter()
+        .enumerate()
+        .filter(|(_, holder)| holder.origin == first.origin && holder.worth.is_some());
     let mut go: Vec<(usize, &Holder<W>)> = of_origin.collect();
     go.sort_by(|(_, one), (_, other)| one.worth.cmp(&other.worth));
     go.truncate(1 + go.len() / 10);
@@ -292,7 +333,9 @@ fn share(peers: &mut Vec<(SocketAddr, PeerId)>, wanted: usize) {
 
 impl Torrent {
     fn expire(&mut self, now: Instant, expiry: Duration) {
-        self.peers.retain(|_, entry| entry.seen.is_none_or(|seen| now.saturating_duration_since(seen) < expiry));
+        self.peers.retain(|_, entry| {
+            entry.seen.is_none_or(|seen| now.saturating_duration_since(seen) < expiry)
+        });
     }
 
     /// Counts the peers that have everything, and those that do not.
@@ -314,8 +357,12 @@ impl Page {
             let (mut four, mut six) = (Vec::new(), Vec::new());
             for (address, _) in &self.peers {
                 match address.ip() {
-                    IpAddr::V4(ip) => four.extend(ip.octets().into_iter().chain(address.port().to_be_bytes())),
-                    IpAddr::V6(ip) => six.extend(ip.octets().into_iter().chain(address.port().to_be_bytes())),
+                    IpAddr::V4(ip) => {
+                        four.extend(ip.octets().into_iter().chain(address.port().to_be_bytes()))
+                    }
+                    IpAddr::V6(ip) => {
+                        six.extend(ip.octets().into_iter().chain(address.port().to_be_bytes()))
+                    }
                 }
             }
             keys.push(("peers", encode::bytes(four)));

@@ -55,7 +55,10 @@ impl Quotas {
     pub fn take(&mut self, about: Option<Origin>, now: Instant) -> Option<u64> {
         let new = |rate: &Rate| Quota { left: rate.burst, at: now, passed_over: 0 };
         let Some(origin) = about else {
-            return self.strangers.get_or_insert_with(|| new(&OF_STRANGERS)).take(&OF_STRANGERS, now);
+            return self
+                .strangers
+                .get_or_insert_with(|| new(&OF_STRANGERS))
+                .take(&OF_STRANGERS, now);
         };
         if self.by_origin.len() >= MAX_ORIGINS && !self.by_origin.contains_key(&origin) {
             self.forget(now);
@@ -69,7 +72,10 @@ impl Quotas {
     /// Forgets addresses whose quota is full again. At most once a second, since it looks at
     /// all of them.
     fn forget(&mut self, now: Instant) {
-        if self.forgot.is_some_and(|last| now.saturating_duration_since(last) < Duration::from_secs(1)) {
+        if self
+            .forgot
+            .is_some_and(|last| now.saturating_duration_since(last) < Duration::from_secs(1))
+        {
             return;
         }
         self.forgot = Some(now);
@@ -85,9 +91,15 @@ mod tests {
     use super::*;
 
     /// Returns how many of `count` notes in a second pass, and how many are counted with them.
-    fn told(quotas: &mut Quotas, count: u32, begun: Instant, about: impl Fn(u32) -> Option<Origin>) -> (usize, u64) {
+    fn told(
+        quotas: &mut Quotas,
+        count: u32,
+        begun: Instant,
+        about: impl Fn(u32) -> Option<Origin>,
+    ) -> (usize, u64) {
         let at = |number| begun + Duration::from_secs(1) * number / count;
-        let told: Vec<u64> = (0..count).filter_map(|number| quotas.take(about(number), at(number))).collect();
+        let told: Vec<u64> =
+            (0..count).filter_map(|number| quotas.take(about(number), at(number))).collect();
         (told.len(), told.iter().sum())
     }
 
@@ -100,11 +112,13 @@ mod tests {
         let (mut quotas, begun) = (Quotas::default(), Instant::now());
         assert_eq!(told(&mut quotas, 20, begun, |_| None), (20, 0));
         for second in 1..10 {
-            let (lines, _) = told(&mut quotas, 100_000, begun + Duration::from_secs(second), |_| None);
+            let (lines, _) =
+                told(&mut quotas, 100_000, begun + Duration::from_secs(second), |_| None);
             assert!(lines <= 2, "{lines} lines in second {second}");
         }
         // The first one after the flood says how many there were.
-        let passed_over = quotas.take(None, begun + Duration::from_secs(60)).expect("one is left again");
+        let passed_over =
+            quotas.take(None, begun + Duration::from_secs(60)).expect("one is left again");
         assert!(passed_over > 90_000, "{passed_over}");
     }
 
@@ -122,7 +136,9 @@ mod tests {
         let (mut quotas, begun) = (Quotas::default(), Instant::now());
         told(&mut quotas, 100_000, begun, origin);
         assert!(quotas.by_origin.len() <= MAX_ORIGINS);
-        let (lines, _) = told(&mut quotas, 100_000, begun + Duration::from_secs(1), |number| origin(number + 100_000));
+        let (lines, _) = told(&mut quotas, 100_000, begun + Duration::from_secs(1), |number| {
+            origin(number + 100_000)
+        });
         assert!(lines <= 2, "{lines} lines");
     }
 }

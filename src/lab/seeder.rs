@@ -62,10 +62,18 @@ impl fmt::Display for Fault {
         match self {
             Fault::None => write!(out, "gives what it has"),
             Fault::Corrupt { every } => write!(out, "spoils one block of {every}"),
-            Fault::Dies { after_blocks } => write!(out, "dies after {}", counted(*after_blocks, "block")),
-            Fault::Slow { per_second } => write!(out, "gives {} a second", counted(*per_second, "byte")),
+            Fault::Dies { after_blocks } => {
+                write!(out, "dies after {}", counted(*after_blocks, "block"))
+            }
+            Fault::Slow { per_second } => {
+                write!(out, "gives {} a second", counted(*per_second, "byte"))
+            }
             Fault::Chokes { every } => {
-                write!(out, "chokes after every {}, and forgets what it was asked", counted(*every, "block"))
+                write!(
+                    out,
+                    "chokes after every {}, and forgets what it was asked",
+                    counted(*every, "block")
+                )
             }
             Fault::Silent => write!(out, "takes connections and says nothing"),
         }
@@ -175,10 +183,17 @@ impl Seeder {
     ///
     /// # Errors
     /// If the system has no address or thread left.
-    pub fn start(number: u8, contents: &[Content], plan: &Plan, notes: Notes) -> io::Result<Seeder> {
+    pub fn start(
+        number: u8,
+        contents: &[Content],
+        plan: &Plan,
+        notes: Notes,
+    ) -> io::Result<Seeder> {
         let listener = bind(number, plan.port)?;
-        let rate = if let Fault::Slow { per_second } = plan.fault { Some(per_second) } else { plan.rate };
-        let holding = |content: &Content| (content.clone(), plan.holds.bitfield(content.info.piece_count()));
+        let rate =
+            if let Fault::Slow { per_second } = plan.fault { Some(per_second) } else { plan.rate };
+        let holding =
+            |content: &Content| (content.clone(), plan.holds.bitfield(content.info.piece_count()));
         let shared = Arc::new(Shared {
             peer_id: peer_id(number),
             address: listener.local_addr()?,
@@ -199,7 +214,13 @@ impl Seeder {
             };
             session::serve(&for_threads, transport)
         });
-        let service = Service::start(listener, &format!("seeder {number}"), MAX_CONNECTIONS, Crowd::Shares, serve)?;
+        let service = Service::start(
+            listener,
+            &format!("seeder {number}"),
+            MAX_CONNECTIONS,
+            Crowd::Shares,
+            serve,
+        )?;
         Ok(Seeder { service, shared })
     }
 

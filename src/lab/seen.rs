@@ -37,7 +37,17 @@ pub(super) struct Seen {
 impl Seen {
     pub(super) fn new(notes: &Notes, us: SocketAddr, peer: SocketAddr) -> Seen {
         let notes = notes.clone();
-        Seen { notes, us, peer, greeted: None, told: Vec::new(), blocks: 0, bytes: 0, spoiled: 0, chokes: 0 }
+        Seen {
+            notes,
+            us,
+            peer,
+            greeted: None,
+            told: Vec::new(),
+            blocks: 0,
+            bytes: 0,
+            spoiled: 0,
+            chokes: 0,
+        }
     }
 
     fn note(&self, event: &str, what: &str, more: Value) {
@@ -82,7 +92,11 @@ impl Seen {
             Message::Interested => self.once("interested", "is interested", json!({})),
             Message::Request(Request { index, begin, .. }) => {
                 let more = json!({ "piece": index, "begin": begin });
-                self.once("asked", &format!("asks for its first block: piece {index}, begin {begin}"), more);
+                self.once(
+                    "asked",
+                    &format!("asks for its first block: piece {index}, begin {begin}"),
+                    more,
+                );
             }
             // There is one extension here.
             Message::Unknown { id: EXTENDED, payload } if payload.first() == Some(&1) => {
@@ -137,8 +151,16 @@ impl Seen {
         let runs = self.greeted.as_ref().map(|(_, pieces)| runs(pieces)).unwrap_or_default();
         let several = if runs.contains(' ') { "s" } else { "" };
         let pieces = if runs.is_empty() { runs } else { format!(", of piece{several} {runs}") };
-        let spoiled = if self.spoiled > 0 { format!(", {} of the blocks spoiled", self.spoiled) } else { String::new() };
-        let chokes = if self.chokes > 0 { format!(", and was choked {}", counted(self.chokes, "time")) } else { String::new() };
+        let spoiled = if self.spoiled > 0 {
+            format!(", {} of the blocks spoiled", self.spoiled)
+        } else {
+            String::new()
+        };
+        let chokes = if self.chokes > 0 {
+            format!(", and was choked {}", counted(self.chokes, "time"))
+        } else {
+            String::new()
+        };
         let told = if ours { "that mistake ended it" } else { why };
         let got = format!("{}, {}", counted(blocks, "block"), counted(bytes, "byte"));
         let what = format!("got {got}{pieces}{spoiled}{chokes}; {told}");
@@ -158,14 +180,18 @@ fn runs(pieces: &Bitfield) -> String {
             _ => runs.push((index, index)),
         }
     }
-    let shown = |(first, last): &(u32, u32)| if first == last { first.to_string() } else { format!("{first} to {last}") };
+    let shown = |(first, last): &(u32, u32)| {
+        if first == last { first.to_string() } else { format!("{first} to {last}") }
+    };
     let dots = if runs.len() > MAX_RUNS { ", …" } else { "" };
     runs.iter().take(MAX_RUNS).map(shown).collect::<Vec<_>>().join(", ") + dots
 }
 
 /// Returns a message by its name in the specification, with its fields.
 fn describe(message: &Message) -> String {
-    let fields = |name: &str, request: &Request| format!("{name} {} {} {}", request.index, request.begin, request.length);
+    let fields = |name: &str, request: &Request| {
+        format!("{name} {} {} {}", request.index, request.begin, request.length)
+    };
     match message {
         Message::KeepAlive => "keep-alive".to_owned(),
         Message::Choke => "choke".to_owned(),
@@ -175,7 +201,9 @@ fn describe(message: &Message) -> String {
         Message::Have { index } => format!("have {index}"),
         Message::Bitfield { bits } => format!("bitfield, {}", counted(bits.len(), "byte")),
         Message::Request(request) => fields("request", request),
-        Message::Piece { index, begin, block } => format!("piece {index} {begin}, {}", counted(block.len(), "byte")),
+        Message::Piece { index, begin, block } => {
+            format!("piece {index} {begin}, {}", counted(block.len(), "byte"))
+        }
         Message::Cancel(request) => fields("cancel", request),
         Message::Port { port } => format!("port {port}"),
         Message::Suggest { index } => format!("suggest piece {index}"),
@@ -189,6 +217,8 @@ fn describe(message: &Message) -> String {
         Message::Unknown { id: EXTENDED, payload: [id, payload @ ..] } => {
             format!("extended {id}, {}", counted(payload.len() + 1, "byte"))
         }
-        Message::Unknown { id, payload } => format!("message {id}, {}", counted(payload.len(), "byte")),
+        Message::Unknown { id, payload } => {
+            format!("message {id}, {}", counted(payload.len(), "byte"))
+        }
     }
 }

@@ -80,9 +80,19 @@ impl Service {
     ///
     /// # Errors
     /// If the listener has no address, or the system refuses a thread.
-    pub fn start(listener: TcpListener, name: &str, limit: usize, crowd: Crowd, serve: Serve) -> io::Result<Service> {
+    pub fn start(
+        listener: TcpListener,
+        name: &str,
+        limit: usize,
+        crowd: Crowd,
+        serve: Serve,
+    ) -> io::Result<Service> {
         let state = State { stopping: false, accepting: true, next: 0, open: BTreeMap::new() };
-        let shared = Arc::new(Shared { address: listener.local_addr()?, state: Mutex::new(state), changed: Condvar::new() });
+        let shared = Arc::new(Shared {
+            address: listener.local_addr()?,
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+        });
         let accepting = Accepting(Arc::clone(&shared));
         let thread_name = format!("{name} peer");
         let work = move || {
@@ -114,7 +124,12 @@ impl Drop for Service {
             if left.is_zero() {
                 return; // the threads that are left have deadlines of their own
             }
-            state = self.shared.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            state = self
+                .shared
+                .changed
+                .wait_timeout(state, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
         }
     }
 }
@@ -124,7 +139,13 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn accept_all(self: &Arc<Shared>, listener: TcpListener, limit: (usize, Crowd), name: &str, serve: &Serve) {
+    fn accept_all(
+        self: &Arc<Shared>,
+        listener: TcpListener,
+        limit: (usize, Crowd),
+        name: &str,
+        serve: &Serve,
+    ) {
         loop {
             let accepted = listener.accept();
             if self.lock().stopping {
@@ -138,7 +159,13 @@ impl Shared {
         }
     }
 
-    fn spawn(self: &Arc<Shared>, stream: TcpStream, limit: (usize, Crowd), name: &str, serve: &Serve) {
+    fn spawn(
+        self: &Arc<Shared>,
+        stream: TcpStream,
+        limit: (usize, Crowd),
+        name: &str,
+        serve: &Serve,
+    ) {
         // A stream that has ended already, or one too many, is dropped.
         let Ok(reached) = stream.local_addr() else { return };
         let Ok(transport) = over_tcp(stream, Instant::now() + FIRST_DEADLINE) else { return };
@@ -197,16 +224,26 @@ struct Open {
 impl Open {
     /// Enters a connection; `None` if it is one too many, or too late. The check and the entry
     /// happen under one lock, so that no connection can miss the hang-up.
-    fn new(shared: &Arc<Shared>, transport: &Transport, (limit, crowd): (usize, Crowd)) -> Option<Open> {
+    fn new(
+        shared: &Arc<Shared>,
+        transport: &Transport,
+        (limit, crowd): (usize, Crowd),
+    ) -> Option<Open> {
         let newcomer = Origin::of(transport.peer.ip());
         let mut state = shared.lock();
         if state.stopping {
             return None;
         }
-        let goes = if state.open.len() >= limit { Some(state.make_room(Some(newcomer), crowd)?) } else { None };
+        let goes = if state.open.len() >= limit {
+            Some(state.make_room(Some(newcomer), crowd)?)
+        } else {
+            None
+        };
         let number = state.next;
         state.next += 1;
-        state.open.insert(number, Place { origin: newcomer, hang_up: Arc::clone(&transport.hang_up) });
+        state
+            .open
+            .insert(number, Place { origin: newcomer, hang_up: Arc::clone(&transport.hang_up) });
         drop(state);
         // The thread of that connection wakes up and finds that it has no place any more.
         if let Some(place) = goes {
@@ -220,8 +257,11 @@ impl State {
     /// Removes the connection that makes way for a newcomer, whose address may be unknown;
     /// `None` if none has to.
     fn make_room(&mut self, newcomer: Option<Origin>, crowd: Crowd) -> Option<Place> {
-        let holders: Vec<_> =
-            self.open.iter().map(|(number, place)| Holder { origin: place.origin, worth: Some(*number) }).collect();
+        let holders: Vec<_> = self
+            .open
+            .iter()
+            .map(|(number, place)| Holder { origin: place.origin, worth: Some(*number) })
+            .collect();
         let position = match crowd {
             Crowd::OneGoes => first_to_go(&holders)?,
             Crowd::Shares => makes_way(&holders, newcomer?)?,
@@ -265,8 +305,16 @@ mod tests {
             ("BAB", 'B', Some(0), None),
             ("ABC", 'D', Some(0), None),
         ] {
-            assert_eq!(goes(places, newcomer, Crowd::OneGoes), one_goes, "{newcomer} comes to {places}");
-            assert_eq!(goes(places, newcomer, Crowd::Shares), shares, "{newcomer} comes to {places}");
+            assert_eq!(
+                goes(places, newcomer, Crowd::OneGoes),
+                one_goes,
+                "{newcomer} comes to {places}"
+            );
+            assert_eq!(
+                goes(places, newcomer, Crowd::Shares),
+                shares,
+                "{newcomer} comes to {places}"
+            );
         }
     }
 }

@@ -62,10 +62,11 @@ fn say_nothing(mut transport: Transport) -> Over {
 }
 
 fn talk(seeder: &Shared, transport: Transport, seen: &mut Seen) -> Over {
-    let served = greeting::meet(seeder, transport, seen).and_then(|(mut connection, content, has)| {
-        let mut session = Session::new(seeder, content, has, seen);
-        session.run(&mut connection)
-    });
+    let served =
+        greeting::meet(seeder, transport, seen).and_then(|(mut connection, content, has)| {
+            let mut session = Session::new(seeder, content, has, seen);
+            session.run(&mut connection)
+        });
     match served {
         Ok(never) => match never {},
         Err(over) => over,
@@ -111,7 +112,12 @@ struct Batch {
 enum Never {}
 
 impl<'s> Session<'s> {
-    fn new(seeder: &'s Shared, content: &'s Content, has: &'s Bitfield, seen: &'s mut Seen) -> Session<'s> {
+    fn new(
+        seeder: &'s Shared,
+        content: &'s Content,
+        has: &'s Bitfield,
+        seen: &'s mut Seen,
+    ) -> Session<'s> {
         let now = Instant::now();
         let metadata = UtMetadata::new(Some(Arc::clone(&content.metadata)));
         Session {
@@ -145,7 +151,10 @@ impl<'s> Session<'s> {
         self.extended = connection.has_bit(EXTENSION_BIT);
         if self.extended {
             let greeting = self.extensions.greeting(connection.peer.ip()).encode();
-            self.say(&Message::Unknown { id: EXTENDED, payload: &[&[0], greeting.as_slice()].concat() });
+            self.say(&Message::Unknown {
+                id: EXTENDED,
+                payload: &[&[0], greeting.as_slice()].concat(),
+            });
         }
         connection.input.set_limit(self.content.info.piece_count());
         loop {
@@ -159,14 +168,15 @@ impl<'s> Session<'s> {
                     let choked = self.choking;
                     self.hear(message)?;
                     if choked && !self.choking && hints::hasty(connection.input.begun()) {
-                        let what =
-                            "it sends a request right after interested; others drop requests that come before their unchoke";
+                        let what = "it sends a request right after interested; others drop requests that come before their unchoke";
                         self.seen.mistake(Mistake::new("hasty", what, hints::PIECES));
                     }
                 }
                 Err(error) if error.is_timeout() => {}
                 Err(MessageError::HungUp { inside: true }) => {
-                    return Err(Over::Unfinished { hint: hints::unfinished(connection.input.begun()) });
+                    return Err(Over::Unfinished {
+                        hint: hints::unfinished(connection.input.begun()),
+                    });
                 }
                 Err(error) => {
                     let hint = hints::message(&error, self.keep_alive);
@@ -199,7 +209,8 @@ impl<'s> Session<'s> {
             [] if self.asked || self.unchoke_at.is_some() => return,
             [] if self.choking => (
                 "no interest",
-                "it is not interested: to get blocks, send interested and wait for unchoke".to_owned(),
+                "it is not interested: to get blocks, send interested and wait for unchoke"
+                    .to_owned(),
                 hints::PIECES,
             ),
             [] => ("no request", "it was unchoked, and asks for nothing".to_owned(), hints::PIECES),
@@ -261,9 +272,14 @@ impl<'s> Session<'s> {
                 }
                 break;
             }
-            let offset = u64::from(request.index) * u64::from(self.content.info.piece_length) + u64::from(request.begin);
+            let offset = u64::from(request.index) * u64::from(self.content.info.piece_length)
+                + u64::from(request.begin);
             let start = usize::try_from(offset).unwrap_or(usize::MAX);
-            let block = self.content.data.get(start..start.saturating_add(request.length as usize)).unwrap_or_default();
+            let block = self
+                .content
+                .data
+                .get(start..start.saturating_add(request.length as usize))
+                .unwrap_or_default();
             let Request { index, begin, .. } = request;
             let message = Message::Piece { index, begin, block };
             message.encode_to(&mut self.blocks);
@@ -331,7 +347,8 @@ impl<'s> Session<'s> {
             self.seen.mistake(mistake);
         }
         let pieces = self.content.info.piece_count();
-        self.bitfield_is_late |= !matches!(message, Message::KeepAlive | Message::Port { .. } | Message::Unknown { .. });
+        self.bitfield_is_late |=
+            !matches!(message, Message::KeepAlive | Message::Port { .. } | Message::Unknown { .. });
         match message {
             Message::Interested if self.choking && self.unchoke_at.is_none() => self.unchoke(),
             // A request that comes while we choke was sent before the peer knew.
@@ -355,7 +372,9 @@ impl<'s> Session<'s> {
                 self.seen.mistake(Mistake::new("no bit", what, hints::EXTENSION));
             }
             Message::Unknown { id: EXTENDED, payload } => {
-                if let Some(mistake) = hints::extended(payload, &self.extensions, self.content.metadata.len()) {
+                if let Some(mistake) =
+                    hints::extended(payload, &self.extensions, self.content.metadata.len())
+                {
                     self.seen.mistake(mistake);
                 }
                 let mut answer = Vec::new();
@@ -377,9 +396,17 @@ impl<'s> Session<'s> {
         let Request { index, begin, length } = request;
         let info = &self.content.info;
         let size = info.piece(index).map(|piece| info.piece_size(piece));
-        let rule = |rule: String| Over::Request { request, rule, hint: hints::request(&request, info.piece_count(), size) };
-        let size =
-            size.ok_or_else(|| rule(format!("the torrent has {}, counted from 0", counted(info.piece_count(), "piece"))))?;
+        let rule = |rule: String| Over::Request {
+            request,
+            rule,
+            hint: hints::request(&request, info.piece_count(), size),
+        };
+        let size = size.ok_or_else(|| {
+            rule(format!(
+                "the torrent has {}, counted from 0",
+                counted(info.piece_count(), "piece")
+            ))
+        })?;
         if !self.has.has(index) {
             let rule = "this seeder does not have that piece; its bitfield says so".to_owned();
             return Err(Over::Request { request, rule, hint: None });
@@ -391,8 +418,9 @@ impl<'s> Session<'s> {
             return Err(rule(format!("that piece has {}", counted(size, "byte"))));
         }
         if begin % BLOCK_LENGTH != 0 && begin % length != 0 {
-            let what =
-                format!("begin {begin} is not a multiple of {BLOCK_LENGTH}: it counts bytes, not blocks; others may refuse");
+            let what = format!(
+                "begin {begin} is not a multiple of {BLOCK_LENGTH}: it counts bytes, not blocks; others may refuse"
+            );
             self.seen.mistake(Mistake::new("begin", what, hints::PIECES));
         }
         Ok(())

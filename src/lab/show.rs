@@ -11,15 +11,21 @@ use crate::s02_metainfo::MetainfoError;
 const RATE: u64 = 2 << 20;
 
 /// What each seeder does wrong.
-const FAULTS: [Fault; 4] = [Fault::None, Fault::Corrupt { every: 8 }, Fault::Dies { after_blocks: 60 }, Fault::None];
+const FAULTS: [Fault; 4] =
+    [Fault::None, Fault::Corrupt { every: 8 }, Fault::Dies { after_blocks: 60 }, Fault::None];
 
 /// Makes a folder of five files: long, short, empty, and with a name that is not ASCII.
 ///
 /// # Errors
 /// None: it is a torrent like any other.
 pub fn album() -> Result<Content, MetainfoError> {
-    let files =
-        [("README", 2_000), ("music/one.wav", 3 << 20), ("music/two.wav", 2 << 20), ("ünïcode.txt", 70_001), ("empty", 0)];
+    let files = [
+        ("README", 2_000),
+        ("music/one.wav", 3 << 20),
+        ("music/two.wav", 2 << 20),
+        ("ünïcode.txt", 70_001),
+        ("empty", 0),
+    ];
     Content::folder("album", &files, 64 << 10, 11)
 }
 
@@ -43,6 +49,10 @@ pub fn start(content: &Content) -> io::Result<Lab> {
 /// Returns a line for each member of the swarm.
 pub fn describe(lab: &Lab) -> String {
     let mut lines = vec![format!("   tracker {}", lab.tracker.url())];
-    lines.extend(lab.seeders.iter().map(|seeder| format!("   seeder  {} {}", seeder.address(), seeder.fault())));
+    lines.extend(
+        lab.seeders
+            .iter()
+            .map(|seeder| format!("   seeder  {} {}", seeder.address(), seeder.fault())),
+    );
     lines.join("\n")
 }

@@ -24,7 +24,9 @@ impl Tour<'_> {
     /// # Errors
     /// If that fails, or other files are in the way.
     pub fn new<'l>(lab: &'l Lab, folder: &Path) -> io::Result<Tour<'l>> {
-        let shown = |paths: Vec<PathBuf>| paths.iter().map(|path| path.to_string_lossy().into_owned()).collect();
+        let shown = |paths: Vec<PathBuf>| {
+            paths.iter().map(|path| path.to_string_lossy().into_owned()).collect()
+        };
         let torrents = shown(lab.write_torrents(folder)?);
         let originals = shown(lab.write_originals(&folder.join("original"))?);
         Ok(Tour { lab, torrents, originals })
@@ -32,10 +34,13 @@ impl Tour<'_> {
 
     /// Returns the tour as JSON for programs.
     pub fn json(&self) -> Value {
-        let magnets: Vec<String> = self.lab.contents.iter().map(|content| self.lab.magnet(content)).collect();
+        let magnets: Vec<String> =
+            self.lab.contents.iter().map(|content| self.lab.magnet(content)).collect();
         let peers: Vec<String> = self.lab.addresses().iter().map(ToString::to_string).collect();
-        let faults: Vec<String> = self.lab.seeders.iter().map(|seeder| seeder.fault().to_string()).collect();
-        let command = |(chapter, command): &(u8, String)| json!({ "chapter": chapter, "command": command });
+        let faults: Vec<String> =
+            self.lab.seeders.iter().map(|seeder| seeder.fault().to_string()).collect();
+        let command =
+            |(chapter, command): &(u8, String)| json!({ "chapter": chapter, "command": command });
         let commands: Vec<Value> = self.commands().iter().map(command).collect();
         json!({
             "event": "started", "tracker": self.lab.tracker.url(), "udp_tracker": self.lab.tracker.udp_url(),
@@ -47,17 +52,24 @@ impl Tour<'_> {
 
     /// Returns a command for each chapter that has one, with the chapter's number.
     fn commands(&self) -> Vec<(u8, String)> {
-        let path = |paths: &[String], index: usize| paths.get(index).or(paths.last()).map(|path| quoted(path));
+        let path = |paths: &[String], index: usize| {
+            paths.get(index).or(paths.last()).map(|path| quoted(path))
+        };
         let [sample, album] = [0, 1].map(|index| path(&self.torrents, index).unwrap_or_default());
-        let [original, folder] = [0, 1].map(|index| path(&self.originals, index).unwrap_or_default());
+        let [original, folder] =
+            [0, 1].map(|index| path(&self.originals, index).unwrap_or_default());
         let content = |index: usize| self.lab.contents.get(index).or(self.lab.contents.last());
-        let link = |index: usize| content(index).map(|content| quoted(&self.lab.magnet(content))).unwrap_or_default();
+        let link = |index: usize| {
+            content(index).map(|content| quoted(&self.lab.magnet(content))).unwrap_or_default()
+        };
         let (sample_link, album_link) = (link(0), link(1));
         // With one peer and no tracker, the same peer always answers.
         let first: Vec<_> = self.lab.addresses().into_iter().take(1).collect();
-        let one_peer = content(0).map(|content| quoted(&content.magnet(&[], &first))).unwrap_or_default();
+        let one_peer =
+            content(0).map(|content| quoted(&content.magnet(&[], &first))).unwrap_or_default();
         let peer = first.first().map(ToString::to_string).unwrap_or_default();
-        let last = content(0).map_or(0, |content| content.info.piece_count().saturating_sub(1)).min(2);
+        let last =
+            content(0).map_or(0, |content| content.info.piece_count().saturating_sub(1)).min(2);
         let name = content(1).map(|content| content.info.name.clone()).unwrap_or_default();
         let [out, again] = [quoted(&name), quoted(&format!("{name}-again"))];
         vec![
@@ -85,8 +97,21 @@ impl fmt::Display for Tour<'_> {
         writeln!(out, "A swarm of your own:\n\n  tracker   {}", self.lab.tracker.url())?;
         writeln!(out, "  and       {}", self.lab.tracker.udp_url())?;
         for seeder in &self.lab.seeders {
-            write!(out, "  seeder    {}   {}", seeder.address(), String::from_utf8_lossy(&seeder.peer_id().0))?;
-            writeln!(out, "{}", if seeder.fault() == Fault::None { String::new() } else { format!("   {}", seeder.fault()) })?;
+            write!(
+                out,
+                "  seeder    {}   {}",
+                seeder.address(),
+                String::from_utf8_lossy(&seeder.peer_id().0)
+            )?;
+            writeln!(
+                out,
+                "{}",
+                if seeder.fault() == Fault::None {
+                    String::new()
+                } else {
+                    format!("   {}", seeder.fault())
+                }
+            )?;
         }
         for (content, torrent) in self.lab.contents.iter().zip(&self.torrents) {
             writeln!(out, "  torrent   {}", quoted(torrent))?;
@@ -103,5 +128,9 @@ impl fmt::Display for Tour<'_> {
 /// Quotes a word for a shell, if it holds anything that a shell would act on.
 fn quoted(word: &str) -> String {
     let plain = |letter: char| letter.is_alphanumeric() || "-_./:,@%+=".contains(letter);
-    if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
 }

@@ -65,7 +65,11 @@ pub fn at(address: SocketAddr) -> io::Result<Vec<Ears>> {
 pub fn everywhere(port: u16) -> io::Result<Vec<Ears>> {
     let six = bind_both((Ipv6Addr::UNSPECIFIED, port).into());
     // Use the same port, in case the system chose it.
-    let port = six.as_ref().ok().and_then(|(six, _)| six.local_addr().ok()).map_or(port, |address| address.port());
+    let port = six
+        .as_ref()
+        .ok()
+        .and_then(|(six, _)| six.local_addr().ok())
+        .map_or(port, |address| address.port());
     match (six, bind_both((Ipv4Addr::UNSPECIFIED, port).into())) {
         (Ok(six), Ok(four)) => Ok(vec![six, four]),
         (Ok(both), Err(_)) => Ok(vec![both]),
@@ -99,7 +103,16 @@ impl LabTracker {
                 desk.serve(transport, reached.ip());
                 After::GoOn
             };
-            Ok((Service::start(listener, "tracker", MAX_CONNECTIONS, Crowd::OneGoes, Arc::new(serve))?, udp))
+            Ok((
+                Service::start(
+                    listener,
+                    "tracker",
+                    MAX_CONNECTIONS,
+                    Crowd::OneGoes,
+                    Arc::new(serve),
+                )?,
+                udp,
+            ))
         };
         let (services, _udp) = ears.into_iter().map(serve).collect::<io::Result<_>>()?;
         Ok(LabTracker { services, desk, _udp })
@@ -120,7 +133,12 @@ impl LabTracker {
     pub fn urls(&self) -> Vec<String> {
         let addresses = self.services.iter().flat_map(|service| {
             let at = service.address();
-            let own = || own_addresses(at.is_ipv6()).into_iter().map(|ip| SocketAddr::new(ip, at.port())).collect();
+            let own = || {
+                own_addresses(at.is_ipv6())
+                    .into_iter()
+                    .map(|ip| SocketAddr::new(ip, at.port()))
+                    .collect()
+            };
             if at.ip().is_unspecified() { own() } else { vec![at] }
         });
         let mut urls: Vec<String> = addresses.flat_map(|at| [url(at), udp_url(at)]).collect();
@@ -132,7 +150,11 @@ impl LabTracker {
     /// Returns the announce URL for programs on the same machine.
     pub fn local_url(&self) -> String {
         let at = self.address();
-        if at.ip().is_unspecified() { url((Ipv4Addr::LOCALHOST, at.port()).into()) } else { url(at) }
+        if at.ip().is_unspecified() {
+            url((Ipv4Addr::LOCALHOST, at.port()).into())
+        } else {
+            url(at)
+        }
     }
 
     /// Returns the announce URL over UDP.
@@ -177,10 +199,17 @@ impl LabTracker {
             let Tally { info_hash, complete, incomplete, announces, completed } = tally;
             format!("\n{info_hash}  {complete:>5}  {incomplete:>6}  {announces:>9}  {completed:>9}")
         };
-        let head =
-            if torrents > 0 { format!("\n\n{:<40}  seeds  others  announces  completed", "torrent") } else { String::new() };
+        let head = if torrents > 0 {
+            format!("\n\n{:<40}  seeds  others  announces  completed", "torrent")
+        } else {
+            String::new()
+        };
         let lines: String = tallies.iter().map(line).collect();
-        let there = [counted(torrents, "torrent"), counted(peers, "peer") + " there", counted(announces, "announce")];
+        let there = [
+            counted(torrents, "torrent"),
+            counted(peers, "peer") + " there",
+            counted(announces, "announce"),
+        ];
         format!("The tracker has ended: {}, {refused} refused.{head}{lines}", there.join(", "))
     }
 
@@ -216,7 +245,8 @@ fn own_addresses(also_six: bool) -> Vec<IpAddr> {
 /// Returns the address from which this machine would dial `peer`. Connecting a UDP socket
 /// sends nothing: it only makes the system choose a route.
 pub(super) fn own_address(peer: IpAddr) -> Option<IpAddr> {
-    let from: IpAddr = if peer.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let from: IpAddr =
+        if peer.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
     let socket = UdpSocket::bind((from, 0)).ok()?;
     socket.connect((peer, 9)).ok()?;
     Some(socket.local_addr().ok()?.ip()).filter(|ip| !ip.is_unspecified())

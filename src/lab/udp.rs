@@ -17,7 +17,9 @@ use super::announce::Heard;
 use super::desk::Desk;
 use super::hints;
 use super::tracker::own_address;
-use crate::s18_udp_tracker::packet::{Answer, Family, PROTOCOL_ID, Request, RequestBody, ResponseBody};
+use crate::s18_udp_tracker::packet::{
+    Answer, Family, PROTOCOL_ID, Request, RequestBody, ResponseBody,
+};
 use crate::trace::stream::Way;
 
 /// The stack of the thread, in bytes.
@@ -63,7 +65,8 @@ impl UdpDesk {
         let clerk = Clerk { desk, secret: rand::random(), born: Instant::now() };
         let stopped = Arc::clone(&stop);
         let work = move || clerk.serve(&socket, &stopped);
-        let thread = thread::Builder::new().name("tracker udp".to_owned()).stack_size(STACK).spawn(work)?;
+        let thread =
+            thread::Builder::new().name("tracker udp".to_owned()).stack_size(STACK).spawn(work)?;
         Ok(UdpDesk { address, stop, thread: Some(thread) })
     }
 }
@@ -73,12 +76,17 @@ impl Drop for UdpDesk {
         self.stop.store(true, Ordering::Relaxed);
         // A packet wakes the thread. If the packet is lost, the thread still checks on its own.
         let (ip, any): (IpAddr, IpAddr) = match self.address.ip() {
-            IpAddr::V4(ip) if ip.is_unspecified() => (Ipv4Addr::LOCALHOST.into(), Ipv4Addr::UNSPECIFIED.into()),
-            IpAddr::V6(ip) if ip.is_unspecified() => (Ipv6Addr::LOCALHOST.into(), Ipv6Addr::UNSPECIFIED.into()),
+            IpAddr::V4(ip) if ip.is_unspecified() => {
+                (Ipv4Addr::LOCALHOST.into(), Ipv4Addr::UNSPECIFIED.into())
+            }
+            IpAddr::V6(ip) if ip.is_unspecified() => {
+                (Ipv6Addr::LOCALHOST.into(), Ipv6Addr::UNSPECIFIED.into())
+            }
             ip @ IpAddr::V4(_) => (ip, Ipv4Addr::UNSPECIFIED.into()),
             ip @ IpAddr::V6(_) => (ip, Ipv6Addr::UNSPECIFIED.into()),
         };
-        let _ = UdpSocket::bind((any, 0)).and_then(|socket| socket.send_to(b"", (ip, self.address.port())));
+        let _ = UdpSocket::bind((any, 0))
+            .and_then(|socket| socket.send_to(b"", (ip, self.address.port())));
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
@@ -101,7 +109,8 @@ impl Clerk {
                 Ok((length, from)) => {
                     // A socket for both families shows IPv4 addresses as IPv6.
                     let asker = SocketAddr::new(from.ip().to_canonical(), from.port());
-                    let (packet, tap) = (buffer.get(..length).unwrap_or_default(), self.desk.notes.tap());
+                    let (packet, tap) =
+                        (buffer.get(..length).unwrap_or_default(), self.desk.notes.tap());
                     tap.inspect(|tap| tap.packet(asker, Way::In, packet));
                     if let Some(answer) = self.answer(packet, asker) {
                         let packet = answer.encode(Family::of(asker));
@@ -110,7 +119,8 @@ impl Clerk {
                         let _ = socket.send_to(&packet, from);
                     }
                 }
-                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
                 // An earlier answer did not arrive, or the system is briefly out of memory.
                 Err(_) => thread::sleep(Duration::from_millis(1)),
             }
@@ -128,14 +138,24 @@ impl Clerk {
             Ok(request) => request,
             Err(error) => {
                 let reason = format!("{error}{}", hints::packet(packet));
-                let begins = packet.first_chunk().is_some_and(|id| self.gave(u64::from_be_bytes(*id), from));
-                let said = if begins { self.refuse(from, "", reason) } else { self.refuse_stranger(from, packet, reason) };
+                let begins =
+                    packet.first_chunk().is_some_and(|id| self.gave(u64::from_be_bytes(*id), from));
+                let said = if begins {
+                    self.refuse(from, "", reason)
+                } else {
+                    self.refuse_stranger(from, packet, reason)
+                };
                 let transaction_id = u32::from_be_bytes(packet.get(12..16)?.try_into().ok()?);
-                return Some(Answer { transaction_id, said: ResponseBody::Failed(said.into_bytes()) });
+                return Some(Answer {
+                    transaction_id,
+                    said: ResponseBody::Failed(said.into_bytes()),
+                });
             }
         };
         let said = match request.ask {
-            RequestBody::Connect => Ok(ResponseBody::Connected { connection_id: self.connection_id(from, self.epoch()) }),
+            RequestBody::Connect => Ok(ResponseBody::Connected {
+                connection_id: self.connection_id(from, self.epoch()),
+            }),
             _ if !self.gave(request.connection_id, from) => {
                 let id = request.connection_id;
                 let hint = match id {
@@ -143,7 +163,8 @@ impl Clerk {
                     _ if self.gave(id.swap_bytes(), from) => "; this one was sent low byte first",
                     _ => "",
                 };
-                let reason = "the connection id is not one that this tracker gave you lately: connect first";
+                let reason =
+                    "the connection id is not one that this tracker gave you lately: connect first";
                 Err(self.refuse_stranger(from, packet, format!("{reason}{hint}")))
             }
             RequestBody::Announce { announce, url_data } => {
@@ -164,9 +185,9 @@ impl Clerk {
                     })
                 }
             }
-            RequestBody::Scrape(torrents) => {
-                Ok(ResponseBody::Scraped(self.desk.scrape(from, torrents).into_iter().map(|(_, counts)| counts).collect()))
-            }
+            RequestBody::Scrape(torrents) => Ok(ResponseBody::Scraped(
+                self.desk.scrape(from, torrents).into_iter().map(|(_, counts)| counts).collect(),
+            )),
         };
         let said = said.unwrap_or_else(|reason| ResponseBody::Failed(reason.into_bytes()));
         Some(Answer { transaction_id: request.transaction_id, said })
@@ -196,13 +217,15 @@ impl Clerk {
     /// new socket each time.
     fn connection_id(&self, from: SocketAddr, epoch: u64) -> u64 {
         let ip = from.ip().to_canonical().to_string();
-        let hash: [u8; 20] = Sha1::digest([&self.secret[..], &epoch.to_be_bytes(), ip.as_bytes()].concat()).into();
+        let hash: [u8; 20] =
+            Sha1::digest([&self.secret[..], &epoch.to_be_bytes(), ip.as_bytes()].concat()).into();
         let [a, b, c, d, e, f, g, h, ..] = hash;
         u64::from_be_bytes([a, b, c, d, e, f, g, h])
     }
 
     fn gave(&self, connection_id: u64, from: SocketAddr) -> bool {
         let now = self.epoch();
-        (now.saturating_sub(OLDER_EPOCHS)..=now).any(|epoch| self.connection_id(from, epoch) == connection_id)
+        (now.saturating_sub(OLDER_EPOCHS)..=now)
+            .any(|epoch| self.connection_id(from, epoch) == connection_id)
     }
 }

@@ -50,7 +50,15 @@ impl Tally {
             let label = if self.endless { self.label } else { "getting the info dictionary" };
             let started = format!("{label} for {:<7}", clock(self.elapsed.as_secs()));
             let given = (self.given > 0).then(|| format!("{} given", size(self.given)));
-            return fit(width, &[part(0, 0, Some(started)), self.up_part(2), self.peers_part(1), part(3, 10, given)]);
+            return fit(
+                width,
+                &[
+                    part(0, 0, Some(started)),
+                    self.up_part(2),
+                    self.peers_part(1),
+                    part(3, 10, given),
+                ],
+            );
         }
         let percent = Some(format!("{:>3}%", self.percent()));
         // A figure that is not known yet also gets its room.
@@ -75,7 +83,10 @@ impl Tally {
             return fit(width, &least);
         }
         // The bar gets the room that is left.
-        fit(width, &parts(Some(self.bar((BAR.0 + width.saturating_sub(room(&least, &kept))).min(BAR.1)))))
+        fit(
+            width,
+            &parts(Some(self.bar((BAR.0 + width.saturating_sub(room(&least, &kept))).min(BAR.1)))),
+        )
     }
 
     /// Returns the line without a bar, for a file.
@@ -102,8 +113,10 @@ impl Tally {
 
     /// Returns the bar: `=` was there, `#` is verified, `+` has come, `.` is missing.
     fn bar(&self, length: usize) -> String {
-        let cells =
-            |bytes: u64| (u128::from(bytes) * length as u128 / u128::from(self.total.max(1))).min(length as u128) as usize;
+        let cells = |bytes: u64| {
+            (u128::from(bytes) * length as u128 / u128::from(self.total.max(1))).min(length as u128)
+                as usize
+        };
         let (resumed, done) = (cells(self.resumed.min(self.done)), cells(self.done));
         let came = cells(self.done.saturating_add(self.unverified));
         let cell = |at| match at {
@@ -119,7 +132,8 @@ impl Tally {
     fn sums(&self) -> String {
         let (unit, total) = in_unit(self.total);
         let done = self.done as f64 / 1024f64.powi(unit as i32);
-        let digits = if unit == 0 { 0 } else { usize::from(total < 99.95) + usize::from(total < 9.95) };
+        let digits =
+            if unit == 0 { 0 } else { usize::from(total < 99.95) + usize::from(total < 9.95) };
         let total = format!("{total:.digits$}");
         format!("{done:>width$.digits$} of {total} {}", UNITS[unit], width = total.len())
     }
@@ -129,7 +143,9 @@ impl Tally {
     }
 
     fn rate_up(&self) -> Option<String> {
-        self.up.filter(|_| self.given > 0 || self.endless).map(|rate| format!("up {}/s", size(rate)))
+        self.up
+            .filter(|_| self.given > 0 || self.endless)
+            .map(|rate| format!("up {}/s", size(rate)))
     }
 
     fn peers(&self) -> Option<String> {
@@ -145,7 +161,11 @@ impl Tally {
     }
 
     fn up_part(&self, luxury: u8) -> Part {
-        part(luxury, RATE + 3, self.rate_up().map(|rate| format!("{rate:>width$}", width = RATE + 3)))
+        part(
+            luxury,
+            RATE + 3,
+            self.rate_up().map(|rate| format!("{rate:>width$}", width = RATE + 3)),
+        )
     }
 
     fn peers_part(&self, luxury: u8) -> Part {
@@ -163,7 +183,9 @@ fn part(luxury: u8, room: usize, text: Option<String>) -> Part {
 
 /// Returns the number of columns that these parts take, with two between them.
 fn room(parts: &[Part], kept: &[usize]) -> usize {
-    let width = |at: &usize| parts[*at].2.as_deref().map_or(0, |text| text.chars().count()).max(parts[*at].1);
+    let width = |at: &usize| {
+        parts[*at].2.as_deref().map_or(0, |text| text.chars().count()).max(parts[*at].1)
+    };
     kept.iter().map(|at| width(at) + 2).sum::<usize>().saturating_sub(2)
 }
 
@@ -180,7 +202,9 @@ fn kept(width: usize, parts: &[Part]) -> Vec<usize> {
 
 /// Returns the parts that fit, in their order on the line.
 fn fit(width: usize, parts: &[Part]) -> String {
-    let text = |at: &usize| format!("{:<room$}", parts[*at].2.as_deref().unwrap_or_default(), room = parts[*at].1);
+    let text = |at: &usize| {
+        format!("{:<room$}", parts[*at].2.as_deref().unwrap_or_default(), room = parts[*at].1)
+    };
     let line = kept(width, parts).iter().map(text).collect::<Vec<_>>().join("  ");
     line.trim_end().chars().take(width).collect()
 }
@@ -190,7 +214,9 @@ pub fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split(' ') {
         match lines.last_mut() {
-            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => *line += &format!(" {word}"),
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
+                *line += &format!(" {word}")
+            }
             _ => lines.push(word.to_owned()),
         }
     }
@@ -238,13 +264,27 @@ mod tests {
         let label = "downloading";
         let (total, done, resumed, unverified) = (20 * MIB, 10 * MIB, 4 * MIB, 2 * MIB);
         let left = Left::Seconds(9);
-        Tally { label, total, done, resumed, unverified, down, up, given: 1, peers: Some(3), elapsed, left, ..Tally::default() }
+        Tally {
+            label,
+            total,
+            done,
+            resumed,
+            unverified,
+            down,
+            up,
+            given: 1,
+            peers: Some(3),
+            elapsed,
+            left,
+            ..Tally::default()
+        }
     }
 
     #[test]
     fn a_line_leaves_out_what_does_not_fit() {
         let tally = half_way();
-        let lines: Vec<String> = [120, 100, 79, 60, 39, 20, 5].iter().map(|width| tally.line(*width)).collect();
+        let lines: Vec<String> =
+            [120, 100, 79, 60, 39, 20, 5].iter().map(|width| tally.line(*width)).collect();
         let expected = [
             "downloading  [======#########+++............]   50%  10.0 of 20.0 MiB  1.2 MiB/s  up 300 KiB/s  3 peers   9s left",
             "downloading  [==#####+......]   50%  10.0 of 20.0 MiB  1.2 MiB/s  up 300 KiB/s  3 peers   9s left",
@@ -255,7 +295,12 @@ mod tests {
             " 50%",
         ];
         assert_eq!(lines, expected);
-        assert!([120, 100, 79, 60, 39, 20, 5].iter().zip(&lines).all(|(width, line)| line.len() <= *width));
+        assert!(
+            [120, 100, 79, 60, 39, 20, 5]
+                .iter()
+                .zip(&lines)
+                .all(|(width, line)| line.len() <= *width)
+        );
     }
 
     #[test]
@@ -269,31 +314,57 @@ mod tests {
 
     #[test]
     fn what_becomes_longer_moves_nothing() {
-        let early = Tally { done: 0, resumed: 0, unverified: 0, down: None, peers: Some(1), left: Left::Unknown, ..half_way() };
-        let later = Tally { done: 20 * MIB - 1, peers: Some(50), left: Left::Seconds(3599), ..early.clone() };
+        let early = Tally {
+            done: 0,
+            resumed: 0,
+            unverified: 0,
+            down: None,
+            peers: Some(1),
+            left: Left::Unknown,
+            ..half_way()
+        };
+        let later = Tally {
+            done: 20 * MIB - 1,
+            peers: Some(50),
+            left: Left::Seconds(3599),
+            ..early.clone()
+        };
         for width in [78, 98, 120] {
             let at = |tally: &Tally, what: char| tally.line(width).find(what);
-            assert_eq!((at(&early, ']'), at(&early, 'p')), (at(&later, ']'), at(&later, 'p')), "{width}");
+            assert_eq!(
+                (at(&early, ']'), at(&early, 'p')),
+                (at(&later, ']'), at(&later, 'p')),
+                "{width}"
+            );
         }
     }
 
     #[test]
     fn a_plain_line_has_everything_but_the_bar() {
-        assert_eq!(half_way().plain(), "downloading: 50%, 10 MiB of 20 MiB, 1.2 MiB/s, up 300 KiB/s, 3 peers, 9s left");
+        assert_eq!(
+            half_way().plain(),
+            "downloading: 50%, 10 MiB of 20 MiB, 1.2 MiB/s, up 300 KiB/s, 3 peers, 9s left"
+        );
         let hashing = Tally { label: "hashing", total: 1000, done: 300, ..Tally::default() };
         assert_eq!(hashing.plain(), "hashing: 30%, 300 B of 1000 B");
-        let over = Tally { done: 20 * MIB, unverified: 0, up: Some(0), left: Left::Unknown, ..half_way() };
+        let over =
+            Tally { done: 20 * MIB, unverified: 0, up: Some(0), left: Left::Unknown, ..half_way() };
         assert_eq!(over.plain(), "downloading: 100%, 20 MiB of 20 MiB, 1.2 MiB/s, 3 peers");
     }
 
     #[test]
     fn what_has_no_end_tells_for_how_long_it_runs() {
-        let seed = Tally { label: "seeding", endless: true, given: 45 * MIB, down: None, ..half_way() };
+        let seed =
+            Tally { label: "seeding", endless: true, given: 45 * MIB, down: None, ..half_way() };
         assert_eq!(seed.line(79), "seeding for 1:08     up 300 KiB/s  3 peers   45 MiB given");
         assert_eq!(seed.line(43), "seeding for 1:08     up 300 KiB/s  3 peers");
         assert_eq!(seed.plain(), "seeding: 225% given, up 300 KiB/s, 3 peers");
         let magnet = Tally { label: "downloading", peers: Some(1), ..Tally::default() };
-        assert_eq!(magnet.line(79), "getting the info dictionary for 0s       1 peer", "no size is known yet");
+        assert_eq!(
+            magnet.line(79),
+            "getting the info dictionary for 0s       1 peer",
+            "no size is known yet"
+        );
     }
 
     #[test]
@@ -311,13 +382,22 @@ mod tests {
         let stalled = Tally { down: Some(0), up: None, left: Left::Stalled, ..half_way() };
         assert!(stalled.line(79).ends_with("   0 B/s  3 peers   stalled"), "{}", stalled.line(79));
         let early = Tally { down: None, up: None, left: Left::Unknown, ..half_way() };
-        assert!(early.line(79).ends_with("10.0 of 20.0 MiB             3 peers"), "{}", early.line(79));
+        assert!(
+            early.line(79).ends_with("10.0 of 20.0 MiB             3 peers"),
+            "{}",
+            early.line(79)
+        );
     }
 
     #[test]
     fn a_sentence_is_wrapped_and_fits_whatever_room_there_is() {
-        let text = "waiting: no peer is known; http://127.0.0.1:6969/announce is asked again in 12 s";
-        let expected = ["waiting: no peer is known;", "http://127.0.0.1:6969/announc", "is asked again in 12 s"];
+        let text =
+            "waiting: no peer is known; http://127.0.0.1:6969/announce is asked again in 12 s";
+        let expected = [
+            "waiting: no peer is known;",
+            "http://127.0.0.1:6969/announc",
+            "is asked again in 12 s",
+        ];
         assert_eq!(wrapped(text, 29), expected);
         assert_eq!(wrapped(text, 100), [text]);
         assert!((1..100).all(|width| wrapped(text, width).iter().all(|line| line.len() <= width)));
@@ -325,9 +405,20 @@ mod tests {
 
     #[test]
     fn sizes_and_times_are_short() {
-        let sizes = [0, 999, 1023, 1024, 10_188, 10_189, 1_047_552, 1_048_064, 5 << 30, u64::MAX].map(size);
-        let expected =
-            ["0 B", "999 B", "1023 B", "1.0 KiB", "9.9 KiB", "10 KiB", "1023 KiB", "1.0 MiB", "5.0 GiB", "16777216 TiB"];
+        let sizes =
+            [0, 999, 1023, 1024, 10_188, 10_189, 1_047_552, 1_048_064, 5 << 30, u64::MAX].map(size);
+        let expected = [
+            "0 B",
+            "999 B",
+            "1023 B",
+            "1.0 KiB",
+            "9.9 KiB",
+            "10 KiB",
+            "1023 KiB",
+            "1.0 MiB",
+            "5.0 GiB",
+            "16777216 TiB",
+        ];
         assert_eq!(sizes, expected);
         assert_eq!(
             [0, 59, 60, 3599, 3600, 172_799, 172_800].map(clock),

@@ -31,9 +31,14 @@ impl Lines {
     /// tenth.
     pub fn is_due(&mut self, now: Instant, tally: &Tally) -> bool {
         let Tally { endless, total, done, given, .. } = *tally;
-        let step = if endless { given / total.max(1) } else { (u128::from(done) * 10 / u128::from(total.max(1))) as u64 };
+        let step = if endless {
+            given / total.max(1)
+        } else {
+            (u128::from(done) * 10 / u128::from(total.max(1))) as u64
+        };
         let last = self.printed && !endless && done >= total;
-        let due = total > 0 && step > self.step && (last || now.duration_since(self.since) >= SHORT);
+        let due =
+            total > 0 && step > self.step && (last || now.duration_since(self.since) >= SHORT);
         if due {
             (self.since, self.printed, self.step) = (now, true, step);
         }
@@ -92,14 +97,26 @@ mod tests {
         let start = Instant::now();
         let mut lines = Lines::new(start);
         let tally = |done| Tally { total: 100, done, ..Tally::default() };
-        moments.iter().map(|(millis, done)| lines.is_due(start + Duration::from_millis(*millis), &tally(*done))).collect()
+        moments
+            .iter()
+            .map(|(millis, done)| {
+                lines.is_due(start + Duration::from_millis(*millis), &tally(*done))
+            })
+            .collect()
     }
 
     #[test]
     fn short_work_has_no_line_and_long_work_one_in_two_seconds() {
         assert_eq!(lines(&[(0, 10), (1000, 50), (1999, 100)]), [false, false, false]);
-        assert_eq!(lines(&[(1999, 90), (2000, 90), (3000, 95), (3500, 100)]), [false, true, false, true], "the end is told");
-        assert_eq!(lines(&[(2000, 9), (2100, 10), (4000, 20), (4100, 20), (9000, 29)]), [false, true, false, true, false]);
+        assert_eq!(
+            lines(&[(1999, 90), (2000, 90), (3000, 95), (3500, 100)]),
+            [false, true, false, true],
+            "the end is told"
+        );
+        assert_eq!(
+            lines(&[(2000, 9), (2100, 10), (4000, 20), (4100, 20), (9000, 29)]),
+            [false, true, false, true, false]
+        );
     }
 
     #[test]
@@ -112,7 +129,10 @@ mod tests {
                 &Tally { endless: true, total: 100, done: 100, given, ..Tally::default() },
             )
         };
-        assert_eq!([after(1, 100), after(2, 150), after(3, 199), after(4, 200)], [false, true, false, true]);
+        assert_eq!(
+            [after(1, 100), after(2, 150), after(3, 199), after(4, 200)],
+            [false, true, false, true]
+        );
     }
 
     #[test]

@@ -49,7 +49,8 @@ pub fn room() -> (usize, usize) {
 
 fn size() -> (usize, usize) {
     let size = terminal_size::terminal_size_of(io::stderr());
-    let (width, height) = size.map_or((80, 24), |(width, height)| (width.0.into(), height.0.into()));
+    let (width, height) =
+        size.map_or((80, 24), |(width, height)| (width.0.into(), height.0.into()));
     (usize::max(width, 1), usize::max(height, 1))
 }
 
@@ -57,7 +58,8 @@ fn size() -> (usize, usize) {
 /// the bar would go.
 pub fn in_background() -> bool {
     #[cfg(unix)]
-    return rustix::termios::tcgetpgrp(io::stderr()).is_ok_and(|front| front != rustix::process::getpgrp());
+    return rustix::termios::tcgetpgrp(io::stderr())
+        .is_ok_and(|front| front != rustix::process::getpgrp());
     #[cfg(not(unix))]
     false
 }
@@ -102,7 +104,9 @@ impl Drawing {
             over -= gone;
         }
         let mut back = 0;
-        while let Some(last) = self.hidden.pop_if(|last| back + row(last) <= height.saturating_sub(self.size.1)) {
+        while let Some(last) =
+            self.hidden.pop_if(|last| back + row(last) <= height.saturating_sub(self.size.1))
+        {
             back += row(&last);
         }
         // Text that is printed in between covers what is left of our lines.
@@ -113,7 +117,9 @@ impl Drawing {
             (true, true) => String::new(),
             (false, true) => erase(before + back),
             (true, false) => lines.join("\x1b[K\r\n") + "\x1b[J",
-            (false, false) => format!("{}\r{}\x1b[J", up(before - 1 + back), lines.join("\x1b[K\r\n")),
+            (false, false) => {
+                format!("{}\r{}\x1b[J", up(before - 1 + back), lines.join("\x1b[K\r\n"))
+            }
         };
         self.drawn = lines.iter().map(|line| line.chars().count()).collect();
         self.size = (width, height);
@@ -205,10 +211,22 @@ mod tests {
         let mut drawing = Drawing::default();
         let ten = ["x"; 10];
         drawn(&mut drawing, &ten, (80, 24));
-        assert!(drawn(&mut drawing, &["a", "b"], (80, 4)).starts_with("\x1b[9A\ra"), "six are out of sight");
-        assert!(drawn(&mut drawing, &["a", "b"], (80, 6)).starts_with("\x1b[3A\ra"), "two are back");
-        assert!(drawn(&mut drawing, &["a", "b"], (80, 24)).starts_with("\x1b[5A\ra"), "the other four");
-        assert!(drawn(&mut drawing, &["a", "b"], (80, 30)).starts_with("\x1b[1A\ra"), "and no more");
+        assert!(
+            drawn(&mut drawing, &["a", "b"], (80, 4)).starts_with("\x1b[9A\ra"),
+            "six are out of sight"
+        );
+        assert!(
+            drawn(&mut drawing, &["a", "b"], (80, 6)).starts_with("\x1b[3A\ra"),
+            "two are back"
+        );
+        assert!(
+            drawn(&mut drawing, &["a", "b"], (80, 24)).starts_with("\x1b[5A\ra"),
+            "the other four"
+        );
+        assert!(
+            drawn(&mut drawing, &["a", "b"], (80, 30)).starts_with("\x1b[1A\ra"),
+            "and no more"
+        );
     }
 
     #[test]

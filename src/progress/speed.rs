@@ -34,7 +34,8 @@ impl Speed {
     /// Adds a sample of the counter.
     pub fn add(&mut self, now: Instant, count: u64) {
         let looks = &mut self.looks;
-        let near = looks.len() > 1 && looks.iter().rev().nth(1).is_some_and(|(then, _)| now.duration_since(*then) < STEP);
+        let near = looks.len() > 1
+            && looks.iter().rev().nth(1).is_some_and(|(then, _)| now.duration_since(*then) < STEP);
         if near {
             looks.pop_back();
         }
@@ -81,7 +82,11 @@ pub struct Forecast {
 
 impl Default for Forecast {
     fn default() -> Forecast {
-        Forecast { speed: Speed { window: LONG_WINDOW, ..Speed::default() }, end: None, left: Left::Unknown }
+        Forecast {
+            speed: Speed { window: LONG_WINDOW, ..Speed::default() },
+            end: None,
+            left: Left::Unknown,
+        }
     }
 }
 
@@ -101,12 +106,17 @@ impl Forecast {
     }
 
     fn foretell(&mut self, now: Instant, rest: u64, rate: u64) -> Left {
-        let Some(end) = rest.checked_div(rate).and_then(|seconds| now.checked_add(Duration::from_secs(seconds))) else {
+        let Some(end) = rest
+            .checked_div(rate)
+            .and_then(|seconds| now.checked_add(Duration::from_secs(seconds)))
+        else {
             self.end = None;
             return Left::Stalled;
         };
         let bearable = (end.duration_since(now) / 8).max(Duration::from_secs(1));
-        let wrong = |named: Instant| named.max(end).duration_since(named.min(end)) > bearable || named <= now;
+        let wrong = |named: Instant| {
+            named.max(end).duration_since(named.min(end)) > bearable || named <= now
+        };
         if self.end.is_none_or(wrong) {
             self.end = Some(end);
         }
@@ -122,7 +132,9 @@ mod tests {
     fn after(looks: impl IntoIterator<Item = (u64, u64)>) -> Option<u64> {
         let start = Instant::now();
         let mut speed = Speed::default();
-        looks.into_iter().for_each(|(millis, count)| speed.add(start + Duration::from_millis(millis), count));
+        looks
+            .into_iter()
+            .for_each(|(millis, count)| speed.add(start + Duration::from_millis(millis), count));
         speed.get()
     }
 
@@ -136,10 +148,15 @@ mod tests {
 
     #[test]
     fn only_the_last_three_seconds_count() {
-        let quick_then_slow =
-            (0..=10).map(|second| (second * 1000, if second < 5 { second * 1_000_000 } else { 5_000_000 + second * 10 }));
+        let quick_then_slow = (0..=10).map(|second| {
+            (second * 1000, if second < 5 { second * 1_000_000 } else { 5_000_000 + second * 10 })
+        });
         assert_eq!(after(quick_then_slow), Some(10));
-        assert_eq!(after([(0, 0), (1000, 3000), (4000, 3000), (5000, 3000)]), Some(0), "a stall shows");
+        assert_eq!(
+            after([(0, 0), (1000, 3000), (4000, 3000), (5000, 3000)]),
+            Some(0),
+            "a stall shows"
+        );
     }
 
     #[test]
@@ -177,10 +194,17 @@ mod tests {
     #[test]
     fn the_end_is_foretold_after_two_seconds_and_when_nothing_comes_there_is_none() {
         let looks = [(0, 0), (1000, 1000), (2000, 2000), (3000, 3000), (99_000, 100_000)];
-        assert_eq!(foretold(looks)[..4], [Left::Unknown, Left::Unknown, Left::Seconds(98), Left::Seconds(97)]);
+        assert_eq!(
+            foretold(looks)[..4],
+            [Left::Unknown, Left::Unknown, Left::Seconds(98), Left::Seconds(97)]
+        );
         assert_eq!(foretold(looks)[4], Left::Unknown, "nothing is left");
         assert_eq!(foretold([(0, 500), (2000, 500)])[1], Left::Stalled);
-        assert_eq!(foretold([(0, 500), (2000, 500), (4000, 1500)])[2], Left::Seconds(394), "it comes again");
+        assert_eq!(
+            foretold([(0, 500), (2000, 500), (4000, 1500)])[2],
+            Left::Seconds(394),
+            "it comes again"
+        );
     }
 
     #[test]
@@ -192,7 +216,11 @@ mod tests {
             .skip(2)
             .map(|left| if let Left::Seconds(left) = left { left } else { panic!("{left:?}") })
             .collect();
-        let steps: Vec<u64> = seconds.windows(2).map(|two| two[0].abs_diff(two[1])).filter(|step| *step != 1).collect();
+        let steps: Vec<u64> = seconds
+            .windows(2)
+            .map(|two| two[0].abs_diff(two[1]))
+            .filter(|step| *step != 1)
+            .collect();
         assert!(steps.len() <= 4, "it counts down, and is seldom mended: {seconds:?}");
     }
 }

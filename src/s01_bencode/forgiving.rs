@@ -30,8 +30,12 @@ impl PassedOver {
         self.add(|| {
             let found = match value.kind {
                 Kind::Integer(number) => number.to_string(),
-                Kind::Bytes(bytes) if std::str::from_utf8(bytes).is_ok() => format!("\"{}\"", excerpt(bytes)),
-                Kind::Bytes(bytes) => format!("{} that are not UTF-8", counted(bytes.len(), "byte")),
+                Kind::Bytes(bytes) if std::str::from_utf8(bytes).is_ok() => {
+                    format!("\"{}\"", excerpt(bytes))
+                }
+                Kind::Bytes(bytes) => {
+                    format!("{} that are not UTF-8", counted(bytes.len(), "byte"))
+                }
                 _ => value.type_name().to_owned(),
             };
             format!("{key} must be {expected}, but is {found}; it is passed over")
@@ -84,13 +88,18 @@ impl PassedOver {
 ///
 /// # Errors
 /// If the value is broken in any other way.
-pub fn decode_first_keys<'a>(input: &'a [u8], limits: Limits, notes: &mut PassedOver) -> Result<Value<'a>, BencodeError> {
+pub fn decode_first_keys<'a>(
+    input: &'a [u8],
+    limits: Limits,
+    notes: &mut PassedOver,
+) -> Result<Value<'a>, BencodeError> {
     read(input, limits, Some(notes))
 }
 
 /// The pairs of a dictionary whose key an earlier pair has: their places, in rising order.
 pub(super) fn repeated(pairs: &[(&[u8], Value)]) -> Vec<usize> {
-    let mut keys: Vec<(&[u8], usize)> = pairs.iter().zip(0..).map(|((key, _), place)| (*key, place)).collect();
+    let mut keys: Vec<(&[u8], usize)> =
+        pairs.iter().zip(0..).map(|((key, _), place)| (*key, place)).collect();
     keys.sort_unstable();
     let again = keys.iter().zip(keys.iter().skip(1)).filter(|(one, next)| one.0 == next.0);
     let mut places: Vec<usize> = again.map(|(_, next)| next.1).collect();
@@ -99,7 +108,12 @@ pub(super) fn repeated(pairs: &[(&[u8], Value)]) -> Vec<usize> {
 }
 
 /// Removes the pairs at these places, with a note for each.
-pub(super) fn keep_first<'a>(pairs: &mut Vec<(&'a [u8], Value<'a>)>, places: &[usize], path: &str, notes: &mut PassedOver) {
+pub(super) fn keep_first<'a>(
+    pairs: &mut Vec<(&'a [u8], Value<'a>)>,
+    places: &[usize],
+    path: &str,
+    notes: &mut PassedOver,
+) {
     let mut place = 0;
     let mut next = places.iter().copied().peekable();
     pairs.retain(|(key, _)| {
@@ -107,7 +121,9 @@ pub(super) fn keep_first<'a>(pairs: &mut Vec<(&'a [u8], Value<'a>)>, places: &[u
         place += 1;
         if goes {
             let dot = if path.is_empty() { "" } else { "." };
-            notes.add(|| format!("{path}{dot}{} appears more than once: the first one counts", excerpt(key)));
+            notes.add(|| {
+                format!("{path}{dot}{} appears more than once: the first one counts", excerpt(key))
+            });
         }
         !goes
     });
@@ -115,10 +131,19 @@ pub(super) fn keep_first<'a>(pairs: &mut Vec<(&'a [u8], Value<'a>)>, places: &[u
 
 /// Returns the error for a repeated key where bencode is read strictly. The dictionary
 /// starts at `start`.
-pub(super) fn duplicate(pairs: &[(&[u8], Value)], place: usize, start: usize) -> Option<(usize, Rule)> {
+pub(super) fn duplicate(
+    pairs: &[(&[u8], Value)],
+    place: usize,
+    start: usize,
+) -> Option<(usize, Rule)> {
     // Pairs do not keep their offsets. But a string has only one spelling, so the bytes
     // before the key can be counted.
-    let length = |(key, value): &(&[u8], Value)| key.len().to_string().len() + 1 + key.len() + value.raw.len();
+    let length = |(key, value): &(&[u8], Value)| {
+        key.len().to_string().len() + 1 + key.len() + value.raw.len()
+    };
     let (key, _) = pairs.get(place)?;
-    Some((start + 1 + pairs.iter().take(place).map(length).sum::<usize>(), Rule::DuplicateKey { key: excerpt(key) }))
+    Some((
+        start + 1 + pairs.iter().take(place).map(length).sum::<usize>(),
+        Rule::DuplicateKey { key: excerpt(key) },
+    ))
 }

@@ -37,7 +37,10 @@ const MAX_STEM_LENGTH: usize = MAX_NAME_LENGTH - 11;
 const MAX_EXTENSION_LENGTH: usize = 16;
 
 /// Reads the name and the single entry of a torrent without `files`.
-pub(super) fn one(info: &Value, notes: &mut PassedOver) -> Result<(String, Vec<FileEntry>), MetainfoError> {
+pub(super) fn one(
+    info: &Value,
+    notes: &mut PassedOver,
+) -> Result<(String, Vec<FileEntry>), MetainfoError> {
     let (name, at) = name(info, notes)?;
     let length = need(info, "info", "length", "an integer, 0 or more", Value::unsigned)?;
     let path = checked(PathBuf::from(&name), at)?;
@@ -45,7 +48,10 @@ pub(super) fn one(info: &Value, notes: &mut PassedOver) -> Result<(String, Vec<F
 }
 
 /// Reads the folder's name and the entries of a torrent with `files`.
-pub(super) fn many(info: &Value, notes: &mut PassedOver) -> Result<(String, Vec<FileEntry>), MetainfoError> {
+pub(super) fn many(
+    info: &Value,
+    notes: &mut PassedOver,
+) -> Result<(String, Vec<FileEntry>), MetainfoError> {
     let (name, at) = name(info, notes)?;
     checked(PathBuf::from(&name), at)?;
     let list = need(info, "info", "files", "a list", Value::list)?;
@@ -54,7 +60,8 @@ pub(super) fn many(info: &Value, notes: &mut PassedOver) -> Result<(String, Vec<
     let mut offset: u64 = 0;
     for (number, file) in list.iter().enumerate() {
         let at = format!("info.files[{number}]");
-        let attr = notes.read_inside(file, &at, "attr", "a byte string", Value::bytes).unwrap_or_default();
+        let attr =
+            notes.read_inside(file, &at, "attr", "a byte string", Value::bytes).unwrap_or_default();
         let length = match attr.contains(&b'l') && file.get("length").is_none() {
             true => 0, // BEP 47: a symbolic link
             false => need(file, &at, "length", "an integer, 0 or more", Value::unsigned)?,
@@ -62,11 +69,20 @@ pub(super) fn many(info: &Value, notes: &mut PassedOver) -> Result<(String, Vec<
         let padding = attr.contains(&b'p');
         let path = if padding { PathBuf::new() } else { tree.entry(file, &at, length, notes)? };
         if attr.contains(&b'l') && !padding {
-            notes.add(|| format!("{at} is a symbolic link, which is not made: {} is a file", shown(&path)));
+            notes.add(|| {
+                format!("{at} is a symbolic link, which is not made: {} is a file", shown(&path))
+            });
         }
         // An entry whose path is empty here has no bytes: it is handled like padding.
-        files.push(FileEntry { padding: padding || path.as_os_str().is_empty(), path, offset, length });
-        offset = offset.checked_add(length).ok_or_else(|| broken(&at, "a total below 2^64".to_owned(), "more"))?;
+        files.push(FileEntry {
+            padding: padding || path.as_os_str().is_empty(),
+            path,
+            offset,
+            length,
+        });
+        offset = offset
+            .checked_add(length)
+            .ok_or_else(|| broken(&at, "a total below 2^64".to_owned(), "more"))?;
     }
     Ok((name, files))
 }
@@ -113,14 +129,24 @@ enum Place {
 impl<'a> Tree<'a> {
     /// Returns a safe path for an entry of `files`. It is empty if the entry has neither a
     /// name nor bytes.
-    fn entry(&mut self, file: &Value<'a>, at: &str, length: u64, notes: &mut PassedOver) -> Result<PathBuf, MetainfoError> {
+    fn entry(
+        &mut self,
+        file: &Value<'a>,
+        at: &str,
+        length: u64,
+        notes: &mut PassedOver,
+    ) -> Result<PathBuf, MetainfoError> {
         let named = |raw: &Vec<&[u8]>| raw.iter().any(|part| !part.is_empty());
         let text = |raw: &Vec<&[u8]>| raw.iter().all(|part| std::str::from_utf8(part).is_ok());
         let utf8 = |path: &Value<'a>| components(path).filter(named).filter(text);
-        let (mut raw, at) = match notes.read_inside(file, at, "path.utf-8", "a list of names in UTF-8", utf8) {
-            Some(raw) => (raw, format!("{at}.path.utf-8")),
-            None => (need(file, at, "path", "a list of byte strings", components)?, format!("{at}.path")),
-        };
+        let (mut raw, at) =
+            match notes.read_inside(file, at, "path.utf-8", "a list of names in UTF-8", utf8) {
+                Some(raw) => (raw, format!("{at}.path.utf-8")),
+                None => (
+                    need(file, at, "path", "a list of byte strings", components)?,
+                    format!("{at}.path"),
+                ),
+            };
         if !named(&raw) && length == 0 {
             notes.add(|| format!("{at} is empty, and so is the file; it is passed over"));
             return Ok(PathBuf::new());
@@ -129,9 +155,17 @@ impl<'a> Tree<'a> {
         self.place(&raw, &at, notes)
     }
 
-    fn place(&mut self, raw: &[&'a [u8]], at: &str, notes: &mut PassedOver) -> Result<PathBuf, MetainfoError> {
-        let unsafe_path = |why| MetainfoError::UnsafePath { path: at.to_owned(), why, name: raw_text(raw) };
-        let Some((last, parents)) = raw.split_last() else { return Err(unsafe_path("a path needs at least one name")) };
+    fn place(
+        &mut self,
+        raw: &[&'a [u8]],
+        at: &str,
+        notes: &mut PassedOver,
+    ) -> Result<PathBuf, MetainfoError> {
+        let unsafe_path =
+            |why| MetainfoError::UnsafePath { path: at.to_owned(), why, name: raw_text(raw) };
+        let Some((last, parents)) = raw.split_last() else {
+            return Err(unsafe_path("a path needs at least one name"));
+        };
         if raw.len() > DEEPEST {
             return Err(broken(at, format!("a list of at most {DEEPEST} names"), raw.len()));
         }
@@ -139,7 +173,9 @@ impl<'a> Tree<'a> {
         let mut folder = 0;
         for parent in parents {
             match self.places.get(&(folder, *parent)) {
-                Some(Place::File) => return Err(unsafe_path("a folder is needed where another file is")),
+                Some(Place::File) => {
+                    return Err(unsafe_path("a folder is needed where another file is"));
+                }
                 Some(Place::Folder { number, name }) => {
                     path.push(name);
                     folder = *number;
@@ -148,7 +184,8 @@ impl<'a> Tree<'a> {
                     let name = self.free(folder, component(parent, at)?);
                     path.push(&name);
                     self.folders += 1;
-                    self.places.insert((folder, parent), Place::Folder { number: self.folders, name });
+                    self.places
+                        .insert((folder, parent), Place::Folder { number: self.folders, name });
                     folder = self.folders;
                 }
             }
@@ -160,7 +197,12 @@ impl<'a> Tree<'a> {
         path.push(self.free(folder, component(last, at)?));
         if there.is_some() {
             // The bytes of both files belong to the content.
-            notes.add(|| format!("{at} is also the path of an earlier file; this one becomes {}", shown(&path)));
+            notes.add(|| {
+                format!(
+                    "{at} is also the path of an earlier file; this one becomes {}",
+                    shown(&path)
+                )
+            });
         }
         checked(path, at)
     }
@@ -173,7 +215,8 @@ impl<'a> Tree<'a> {
             let (stem, extension) = split(&free);
             let stem = cut(stem, MAX_STEM_LENGTH - extension.len()).to_owned();
             let extension = extension.to_owned();
-            let number = self.suffixes.entry((folder, stem.clone(), extension.clone())).or_insert(0);
+            let number =
+                self.suffixes.entry((folder, stem.clone(), extension.clone())).or_insert(0);
             while self.taken.contains(&(folder, free.clone())) {
                 *number += 1;
                 free = format!("{stem}.{number}{extension}");
@@ -186,8 +229,14 @@ impl<'a> Tree<'a> {
 
 /// Turns one raw component into a name that is safe on its own.
 fn component(raw: &[u8], at: &str) -> Result<String, MetainfoError> {
-    let clean = |letter: char| if letter.is_control() || letter == '/' || letter == '\\' { '_' } else { letter };
-    let name: String = String::from_utf8_lossy(raw).chars().filter(|letter| !is_hidden(*letter)).map(clean).collect();
+    let clean = |letter: char| {
+        if letter.is_control() || letter == '/' || letter == '\\' { '_' } else { letter }
+    };
+    let name: String = String::from_utf8_lossy(raw)
+        .chars()
+        .filter(|letter| !is_hidden(*letter))
+        .map(clean)
+        .collect();
     let why = match name.as_str() {
         "" if raw.is_empty() => "a name may not be empty",
         "" => return Ok("_".to_owned()),
@@ -213,7 +262,8 @@ fn is_hidden(letter: char) -> bool {
 /// Splits a name before its extension, if it has a short one.
 fn split(name: &str) -> (&str, &str) {
     let (stem, extension) = name.split_at(name.rfind('.').unwrap_or(name.len()));
-    let usual = (2..=MAX_EXTENSION_LENGTH).contains(&extension.len()) && extension.chars().skip(1).all(char::is_alphanumeric);
+    let usual = (2..=MAX_EXTENSION_LENGTH).contains(&extension.len())
+        && extension.chars().skip(1).all(char::is_alphanumeric);
     if usual && !stem.is_empty() { (stem, extension) } else { (name, "") }
 }
 
@@ -225,7 +275,8 @@ fn cut(name: &str, length: usize) -> &str {
 /// The last line of defense: whatever went wrong above, a path that leaves the
 /// output folder does not get past here.
 fn checked(path: PathBuf, at: &str) -> Result<PathBuf, MetainfoError> {
-    let safe = path.components().count() > 0 && path.components().all(|part| matches!(part, Component::Normal(_)));
+    let safe = path.components().count() > 0
+        && path.components().all(|part| matches!(part, Component::Normal(_)));
     if safe {
         return Ok(path);
     }

@@ -21,7 +21,9 @@ pub const MAX_URL_LENGTH: usize = 2_048;
 pub(super) fn tiers(top: &Value, notes: &mut PassedOver) -> Vec<Vec<String>> {
     let mut tiers = Vec::new();
     let (mut urls, mut more) = (0, 0_usize);
-    let lists = notes.read(top, "announce-list", "a list of lists of URLs", Value::list).unwrap_or_default();
+    let lists = notes
+        .read(top, "announce-list", "a list of lists of URLs", Value::list)
+        .unwrap_or_default();
     for (number, list) in lists.iter().enumerate() {
         let at = format!("announce-list[{number}]");
         let Some(list) = list.list() else {
@@ -41,7 +43,12 @@ pub(super) fn tiers(top: &Value, notes: &mut PassedOver) -> Vec<Vec<String>> {
     }
     if more > 0 {
         let limits = format!("at most {MAX_TRACKERS} are taken, in at most {MAX_TIERS} tiers");
-        notes.add(|| format!("announce-list names {} too many, which are passed over: {limits}", counted(more, "tracker")));
+        notes.add(|| {
+            format!(
+                "announce-list names {} too many, which are passed over: {limits}",
+                counted(more, "tracker")
+            )
+        });
     }
     let announce = top.get("announce").and_then(|value| url(value, "announce", notes));
     if tiers.is_empty() {
@@ -52,10 +59,13 @@ pub(super) fn tiers(top: &Value, notes: &mut PassedOver) -> Vec<Vec<String>> {
 
 /// Returns a URL that can be used; `None` if it is empty, or broken, which is noted.
 fn url<'v>(value: &'v Value, at: &str, notes: &mut PassedOver) -> Option<&'v str> {
-    let (key, expected) = if at == "announce" { (at.to_owned(), "a URL") } else { (format!("a URL in {at}"), TEXT) };
+    let (key, expected) =
+        if at == "announce" { (at.to_owned(), "a URL") } else { (format!("a URL in {at}"), TEXT) };
     match value.text().map(str::trim) {
         None => notes.skip(&key, expected, value),
-        Some(url) if url.len() > MAX_URL_LENGTH => notes.skip(&key, "at most 2048 bytes long", value),
+        Some(url) if url.len() > MAX_URL_LENGTH => {
+            notes.skip(&key, "at most 2048 bytes long", value)
+        }
         Some(url) => return Some(url).filter(|url| !url.is_empty()),
     }
     None

@@ -40,7 +40,12 @@ impl Tracker for HttpTracker {
         &["http", "https"]
     }
 
-    fn announce(&self, url: &str, ask: &AnnounceRequest, deadline: Instant) -> Result<AnnounceResponse, TrackerError> {
+    fn announce(
+        &self,
+        url: &str,
+        ask: &AnnounceRequest,
+        deadline: Instant,
+    ) -> Result<AnnounceResponse, TrackerError> {
         announce_with(&fetch, url, ask, deadline)
     }
 }
@@ -63,7 +68,12 @@ pub type Get = dyn Fn(&str, Instant) -> Result<Fetched, TrackerError> + Send + S
 ///
 /// # Errors
 /// As [`Tracker::announce`].
-pub fn announce_with(get: &Get, url: &str, ask: &AnnounceRequest, deadline: Instant) -> Result<AnnounceResponse, TrackerError> {
+pub fn announce_with(
+    get: &Get,
+    url: &str,
+    ask: &AnnounceRequest,
+    deadline: Instant,
+) -> Result<AnnounceResponse, TrackerError> {
     let Fetched { status, body, from } = get(&announce_url(url, ask), deadline)?;
     match one_at_a_time(|| AnnounceResponse::decode(&body)) {
         // The reason in the body says more than the status.
@@ -98,10 +108,16 @@ pub(crate) fn uri(url: &str) -> String {
     let (start, path) = url.split_at(path);
     let mut uri = start.to_owned();
     for (at, byte) in path.bytes().enumerate() {
-        let is_encoding = || path.as_bytes().get(at + 1..at + 3).is_some_and(|two| two.iter().all(u8::is_ascii_hexdigit));
+        let is_encoding = || {
+            path.as_bytes()
+                .get(at + 1..at + 3)
+                .is_some_and(|two| two.iter().all(u8::is_ascii_hexdigit))
+        };
         match byte {
             b'%' if is_encoding() => uri.push('%'),
-            _ if byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/?".contains(&byte) => uri.push(byte.into()),
+            _ if byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/?".contains(&byte) => {
+                uri.push(byte.into())
+            }
             _ => uri += &format!("%{byte:02X}"),
         }
     }
@@ -130,7 +146,9 @@ pub fn fetch(url: &str, deadline: Instant) -> Result<Fetched, TrackerError> {
     let fetched = match get(url, deadline) {
         // A tracker that is only just starting refuses connections.
         Err(ureq::Error::Io(error)) if error.kind() == io::ErrorKind::ConnectionRefused => {
-            thread::sleep(Duration::from_millis(150).min(deadline.saturating_duration_since(Instant::now())));
+            thread::sleep(
+                Duration::from_millis(150).min(deadline.saturating_duration_since(Instant::now())),
+            );
             get(url, deadline)
         }
         other => other,
@@ -142,12 +160,18 @@ pub fn fetch(url: &str, deadline: Instant) -> Result<Fetched, TrackerError> {
         }
         ureq::Error::Io(error) => match error.get_ref().and_then(|error| error.downcast_ref()) {
             // A redirect may be over tomorrow, a URL that we do not ask is that for good.
-            Some(OffLimits { why, redirected: true }) => TrackerError::Transport(format!("it redirects elsewhere: {why}").into()),
+            Some(OffLimits { why, redirected: true }) => {
+                TrackerError::Transport(format!("it redirects elsewhere: {why}").into())
+            }
             Some(OffLimits { why, .. }) => TrackerError::OffLimits(why),
             None => TrackerError::Transport(error.into()),
         },
-        ureq::Error::Protocol(error) => TrackerError::Transport(format!("an HTTP answer was expected, but: {error}").into()),
-        ureq::Error::TooManyRedirects => TrackerError::Transport(format!("it redirects more than {MAX_REDIRECTS} times").into()),
+        ureq::Error::Protocol(error) => {
+            TrackerError::Transport(format!("an HTTP answer was expected, but: {error}").into())
+        }
+        ureq::Error::TooManyRedirects => {
+            TrackerError::Transport(format!("it redirects more than {MAX_REDIRECTS} times").into())
+        }
         // The error may quote the URL that the tracker redirects to.
         error => TrackerError::Transport(words(error.to_string().as_bytes()).into()),
     })?;
@@ -160,7 +184,9 @@ pub fn fetch(url: &str, deadline: Instant) -> Result<Fetched, TrackerError> {
 /// Makes the request, and reads at most one byte more than allowed.
 fn get(url: &str, deadline: Instant) -> Result<Fetched, ureq::Error> {
     let config = Config::builder()
-        .timeout_global(Some(deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1))))
+        .timeout_global(Some(
+            deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1)),
+        ))
         .http_status_as_error(false) // a 4xx may hold a failure reason
         .proxy(None) // HTTP_PROXY would divert even a tracker on loopback
         .max_redirects(MAX_REDIRECTS)
@@ -183,7 +209,12 @@ fn get(url: &str, deadline: Instant) -> Result<Fetched, ureq::Error> {
     }
     let mut response = request.call()?;
     let mut body = Vec::new();
-    response.body_mut().as_reader().take(MAX_ANSWER_LENGTH as u64 + 1).read_to_end(&mut body).map_err(timeout_as_such)?;
+    response
+        .body_mut()
+        .as_reader()
+        .take(MAX_ANSWER_LENGTH as u64 + 1)
+        .read_to_end(&mut body)
+        .map_err(timeout_as_such)?;
     let from = way.lock().unwrap_or_else(PoisonError::into_inner).farthest.unwrap_or_default();
     Ok(Fetched { status: response.status().as_u16(), body, from })
 }
@@ -193,7 +224,9 @@ fn has_bad_port(url: &Uri) -> bool {
     let authority = url.authority().map(Authority::as_str).unwrap_or_default();
     // The colons of an IPv6 address are in brackets.
     let after_host = authority.rsplit(']').next().unwrap_or_default();
-    after_host.split_once(':').is_some_and(|(_, port)| !port.is_empty() && port.parse::<u16>().unwrap_or(0) == 0)
+    after_host
+        .split_once(':')
+        .is_some_and(|(_, port)| !port.is_empty() && port.parse::<u16>().unwrap_or(0) == 0)
 }
 
 /// Unwraps an error of ureq, which wraps its own errors when it acts as a reader.
@@ -231,21 +264,31 @@ struct OffLimits {
 }
 
 impl Resolver for Guarded {
-    fn resolve(&self, uri: &Uri, config: &Config, timeout: NextTimeout) -> Result<ResolvedSocketAddrs, ureq::Error> {
+    fn resolve(
+        &self,
+        uri: &Uri,
+        config: &Config,
+        timeout: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
         let found = self.names.resolve(uri, config, timeout)?;
         let reach = |address: &SocketAddr| Reach::of(address.ip());
         let nearest = found.iter().map(reach).min().unwrap_or_default();
         // If a name has addresses at several distances, only the nearest are tried: ureq does
         // not report which one answered, and the answer's peers are judged by its distance.
         let mut kept = self.empty();
-        found.iter().filter(|address| reach(address) == nearest).for_each(|address| kept.push(*address));
+        found
+            .iter()
+            .filter(|address| reach(address) == nearest)
+            .for_each(|address| kept.push(*address));
         let mut way = self.way.lock().unwrap_or_else(PoisonError::into_inner);
         // A redirect to the same server gains it nothing: it could have acted on the first request.
         let itself = way.server.is_some() && way.server.as_ref() == uri.authority();
         let path = if itself { None } else { path_refusal(nearest, uri.path()) };
         let inward = way.farthest.and_then(|farthest| redirect_refusal(farthest, nearest));
         if let Some(why) = inward.or(path) {
-            return Err(io::Error::other(OffLimits { why, redirected: way.server.is_some() }).into());
+            return Err(
+                io::Error::other(OffLimits { why, redirected: way.server.is_some() }).into()
+            );
         }
         way.farthest = way.farthest.max(Some(nearest));
         way.server = uri.authority().cloned();

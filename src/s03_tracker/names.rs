@@ -50,7 +50,8 @@ impl Lookups {
         let name = (host.to_owned(), port);
         let look_up = move || {
             let _ticket = ticket;
-            let found = (name.0.as_str(), name.1).to_socket_addrs().map(Iterator::collect::<Vec<_>>);
+            let found =
+                (name.0.as_str(), name.1).to_socket_addrs().map(Iterator::collect::<Vec<_>>);
             let _ = send.send(found); // the receiver is gone if it took too long
         };
         thread::Builder::new().name("look up".to_owned()).stack_size(STACK).spawn(look_up)?;
@@ -65,14 +66,19 @@ impl Lookups {
     /// Returns the addresses of peers that are named by host, and a sentence for each name
     /// that leads nowhere. Each name gets its share of the time left, so one without an
     /// answer cannot use it all up.
-    pub fn find_peers(&self, named: &[PeerAddress], deadline: Instant) -> (Vec<SocketAddr>, Vec<String>) {
+    pub fn find_peers(
+        &self,
+        named: &[PeerAddress],
+        deadline: Instant,
+    ) -> (Vec<SocketAddr>, Vec<String>) {
         let (mut found, mut lost) = (Vec::new(), Vec::new());
         for (number, peer) in named.iter().enumerate() {
             let now = Instant::now();
             let share = deadline.saturating_duration_since(now) / (named.len() - number) as u32;
             match self.find(&peer.host, peer.port, now + share) {
                 Ok(addresses) => found.extend(addresses),
-                Err(error) => lost.push(format!("it names the peer {peer}, which cannot be looked up: {error}")),
+                Err(error) => lost
+                    .push(format!("it names the peer {peer}, which cannot be looked up: {error}")),
             }
         }
         (found, lost)
@@ -83,7 +89,9 @@ impl Lookups {
 /// IPv6 internet must get to an IPv4 address while there is time, and vice versa.
 fn spread(found: Vec<SocketAddr>) -> Vec<SocketAddr> {
     let mut order: Vec<SocketAddr> = Vec::new();
-    let found = found.into_iter().map(|address| SocketAddr::new(address.ip().to_canonical(), address.port()));
+    let found = found
+        .into_iter()
+        .map(|address| SocketAddr::new(address.ip().to_canonical(), address.port()));
     for address in found {
         if !order.contains(&address) {
             order.push(address);
@@ -109,8 +117,14 @@ mod tests {
             let found = found.iter().map(|ip| SocketAddr::new(ip.parse().expect("an address"), 1));
             spread(found.collect()).iter().map(|address| address.ip().to_string()).collect()
         };
-        assert_eq!(order(&["::1", "::2", "::3", "::4", "::5", "192.0.2.1"]), ["::1", "192.0.2.1", "::2", "::3"]);
-        assert_eq!(order(&["192.0.2.1", "192.0.2.2", "192.0.2.1", "::1"]), ["192.0.2.1", "::1", "192.0.2.2"]);
+        assert_eq!(
+            order(&["::1", "::2", "::3", "::4", "::5", "192.0.2.1"]),
+            ["::1", "192.0.2.1", "::2", "::3"]
+        );
+        assert_eq!(
+            order(&["192.0.2.1", "192.0.2.2", "192.0.2.1", "::1"]),
+            ["192.0.2.1", "::1", "192.0.2.2"]
+        );
         assert_eq!(order(&["192.0.2.1", "::1"]), ["192.0.2.1", "::1"]);
         assert_eq!(order(&["::ffff:192.0.2.1", "192.0.2.1"]), ["192.0.2.1"]);
         assert!(order(&[]).is_empty());

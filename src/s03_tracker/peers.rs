@@ -40,7 +40,10 @@ impl PeerAddress {
     /// A host and a port; `None` if either cannot be valid.
     pub fn new(host: &str, port: u16) -> Option<PeerAddress> {
         let is_odd = |letter: char| "[]/".contains(letter) || letter <= ' ' || letter.is_control();
-        let good = port != 0 && !host.is_empty() && host.len() <= MAX_HOST_LENGTH && !host.contains(is_odd);
+        let good = port != 0
+            && !host.is_empty()
+            && host.len() <= MAX_HOST_LENGTH
+            && !host.contains(is_odd);
         good.then(|| PeerAddress { host: host.to_owned(), port })
     }
 }
@@ -64,23 +67,36 @@ pub(super) struct Peers {
 
 /// Reads `peers` in either of its two forms: a string with six bytes for each
 /// peer (BEP 23), or a list of dictionaries (BEP 3).
-pub(super) fn compact_or_list(peers: &Value, notes: &mut PassedOver) -> Result<Peers, TrackerError> {
+pub(super) fn compact_or_list(
+    peers: &Value,
+    notes: &mut PassedOver,
+) -> Result<Peers, TrackerError> {
     if let Some(bytes) = peers.bytes() {
-        return Ok(Peers { addresses: compact(bytes, "peers", address_v4, notes)?, named: Vec::new() });
+        return Ok(Peers {
+            addresses: compact(bytes, "peers", address_v4, notes)?,
+            named: Vec::new(),
+        });
     }
     let expected = "a byte string or a list";
-    let list = peers.list().ok_or(TrackerError::Answer { key: "peers", expected, found: peers.type_name().to_owned() })?;
+    let list = peers.list().ok_or(TrackerError::Answer {
+        key: "peers",
+        expected,
+        found: peers.type_name().to_owned(),
+    })?;
     let (mut peers, mut unusable) = (Peers::default(), 0);
     for peer in list.iter().take(MAX_PEERS) {
         let host = peer.get("ip").and_then(Value::text).unwrap_or_default();
-        let port = peer.get("port").and_then(Value::unsigned).and_then(|port| u16::try_from(port).ok());
+        let port =
+            peer.get("port").and_then(Value::unsigned).and_then(|port| u16::try_from(port).ok());
         match (host.parse::<IpAddr>(), port) {
             (Ok(ip), Some(port)) => peers.addresses.push(SocketAddr::new(ip, port)),
             // BEP 3 also allows "dns name as a string".
-            (Err(_), Some(port)) if peers.named.len() < MAX_NAMED => match PeerAddress::new(host, port) {
-                Some(peer) => peers.named.push(peer),
-                None => unusable += 1,
-            },
+            (Err(_), Some(port)) if peers.named.len() < MAX_NAMED => {
+                match PeerAddress::new(host, port) {
+                    Some(peer) => peers.named.push(peer),
+                    None => unusable += 1,
+                }
+            }
             _ => unusable += 1,
         }
     }
@@ -102,7 +118,11 @@ pub(super) fn compact<const N: usize>(
     let (chunks, rest) = bytes.as_chunks::<N>();
     if !rest.is_empty() {
         let expected = if N == 6 { "a multiple of 6 bytes" } else { "a multiple of 18 bytes" };
-        return Err(TrackerError::Answer { key, expected, found: format!("{} bytes", bytes.len()) });
+        return Err(TrackerError::Answer {
+            key,
+            expected,
+            found: format!("{} bytes", bytes.len()),
+        });
     }
     too_many(chunks.len(), key, notes);
     Ok(chunks.iter().take(MAX_PEERS).map(read).collect())
@@ -111,7 +131,9 @@ pub(super) fn compact<const N: usize>(
 /// Notes that an answer names more peers than are used.
 fn too_many(found: usize, key: &str, notes: &mut PassedOver) {
     if found > MAX_PEERS {
-        notes.add(|| format!("{key} has {found} entries; those after the first {MAX_PEERS} are passed over"));
+        notes.add(|| {
+            format!("{key} has {found} entries; those after the first {MAX_PEERS} are passed over")
+        });
     }
 }
 

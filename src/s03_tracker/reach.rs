@@ -56,7 +56,7 @@ impl Reach {
             [0 | 127, ..] => Reach::Machine,
             [10, ..] | [172, 16..=31, ..] | [192, 168, ..] | [169, 254, ..] => Reach::Network,
             [100, 64..=127, ..] | [192, 0, 0, _] => Reach::Network, // behind a provider's NAT: RFC 6598, RFC 6333
-            [224..=255, ..] => Reach::Network,                      // multicast, reserved, broadcast
+            [224..=255, ..] => Reach::Network, // multicast, reserved, broadcast
             _ => Reach::Internet,
         }
     }
@@ -66,7 +66,7 @@ impl Reach {
             [0, 0, 0, 0, 0, 0, 0, 0 | 1] => Reach::Machine,
             [0xfc00..=0xfdff, ..] | [0xfe80..=0xfeff, ..] => Reach::Network, // unique local; link-local, site-local
             [0xff00..=0xffff, ..] => Reach::Network,                         // multicast
-            [0x64, 0xff9b, 1, ..] => Reach::Network,                         // a network's own NAT64: RFC 8215
+            [0x64, 0xff9b, 1, ..] => Reach::Network, // a network's own NAT64: RFC 8215
             _ => Reach::Internet,
         }
     }
@@ -78,10 +78,10 @@ fn wrapped(ip: Ipv6Addr) -> Option<Ipv4Addr> {
     match ip.segments() {
         [0, 0, 0, 0, 0, 0, 0, 0 | 1] => None, // no IPv4 address, but :: and ::1
         [0, 0, 0, 0, 0, 0 | 0xffff, high, low] => Some(v4(high, low)), // compatible and mapped: RFC 4291
-        [0, 0, 0, 0, 0xffff, 0, high, low] => Some(v4(high, low)), // translated: RFC 2765
-        [0x64, 0xff9b, 0, 0, 0, 0, high, low] => Some(v4(high, low)), // NAT64: RFC 6052
-        [0x2002, high, low, ..] => Some(v4(high, low)), // 6to4: RFC 3056
-        [0x2001, 0, _, _, _, _, high, low] => Some(v4(!high, !low)), // Teredo: RFC 4380
+        [0, 0, 0, 0, 0xffff, 0, high, low] => Some(v4(high, low)),     // translated: RFC 2765
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] => Some(v4(high, low)),  // NAT64: RFC 6052
+        [0x2002, high, low, ..] => Some(v4(high, low)),                // 6to4: RFC 3056
+        [0x2001, 0, _, _, _, _, high, low] => Some(v4(!high, !low)),   // Teredo: RFC 4380
         [_, _, _, _, 0 | 0x200, 0x5efe, high, low] => Some(v4(high, low)), // ISATAP: RFC 5214
         _ => None,
     }
@@ -104,15 +104,19 @@ pub fn refusal(address: SocketAddr, by: NamedBy) -> Option<&'static str> {
     let near = reach < Reach::Internet;
     match by {
         NamedBy::User => None,
-        NamedBy::Link(_) | NamedBy::Tracker(Reach::Machine | Reach::Network) if privileged && near => {
-            Some("a port below 1024 of this machine or its network is dialed only where the user names it")
+        NamedBy::Link(_) | NamedBy::Tracker(Reach::Machine | Reach::Network)
+            if privileged && near =>
+        {
+            Some(
+                "a port below 1024 of this machine or its network is dialed only where the user names it",
+            )
         }
-        NamedBy::Link(info_hash) if near && has_command(&info_hash) => {
-            Some("the info hash of the link has a command in it, which a service of this network might obey")
-        }
-        NamedBy::Tracker(Reach::Internet) if privileged => {
-            Some("a port below 1024 is dialed only where the user or a tracker of our own network names it")
-        }
+        NamedBy::Link(info_hash) if near && has_command(&info_hash) => Some(
+            "the info hash of the link has a command in it, which a service of this network might obey",
+        ),
+        NamedBy::Tracker(Reach::Internet) if privileged => Some(
+            "a port below 1024 is dialed only where the user or a tracker of our own network names it",
+        ),
         NamedBy::Tracker(tracker) if reach < tracker => {
             Some("a tracker farther away does not know who is on this machine or its network")
         }
@@ -122,10 +126,12 @@ pub fn refusal(address: SocketAddr, by: NamedBy) -> Option<&'static str> {
 
 /// Returns the addresses to dial, and a sentence about the others, if there are any.
 pub fn part(addresses: Vec<SocketAddr>, by: NamedBy) -> (Vec<SocketAddr>, Option<String>) {
-    let (refused, dialed): (Vec<_>, Vec<_>) = addresses.into_iter().partition(|address| refusal(*address, by).is_some());
+    let (refused, dialed): (Vec<_>, Vec<_>) =
+        addresses.into_iter().partition(|address| refusal(*address, by).is_some());
     let example = refused.first().and_then(|address| Some((address, refusal(*address, by)?)));
     let count = counted(refused.len(), "peer");
-    let told = example.map(|(address, why)| format!("{count} not dialed, for one {address}: {why}"));
+    let told =
+        example.map(|(address, why)| format!("{count} not dialed, for one {address}: {why}"));
     (dialed, told)
 }
 
@@ -140,20 +146,23 @@ fn has_command(InfoHash(hash): &InfoHash) -> bool {
 /// Returns why a tracker at this address is not asked over UDP, if it is not.
 pub fn packet_refusal(address: SocketAddr) -> Option<&'static str> {
     let privileged = address.port() < PRIVILEGED;
-    (privileged && Reach::of(address.ip()) < Reach::Internet)
-        .then_some("a tracker of this machine or its network is not asked over UDP at a port below 1024")
+    (privileged && Reach::of(address.ip()) < Reach::Internet).then_some(
+        "a tracker of this machine or its network is not asked over UDP at a port below 1024",
+    )
 }
 
 /// Returns why a tracker this far away is not asked over HTTP for this path, if it is not.
 pub fn path_refusal(reach: Reach, path: &str) -> Option<&'static str> {
-    (reach < Reach::Internet && !is_announce(path))
-        .then_some("a tracker of this machine or its network is asked only for /announce, or /KEY/announce")
+    (reach < Reach::Internet && !is_announce(path)).then_some(
+        "a tracker of this machine or its network is asked only for /announce, or /KEY/announce",
+    )
 }
 
 /// Returns why a redirect from a tracker at one distance to one at another is not followed, if
 /// it is not.
 pub fn redirect_refusal(from: Reach, to: Reach) -> Option<&'static str> {
-    (to < from).then_some("a redirect to this machine or its network, from farther away, is not followed")
+    (to < from)
+        .then_some("a redirect to this machine or its network, from farther away, is not followed")
 }
 
 /// Whether a path is a tracker's. A path that a server might resolve to another one, or take
@@ -162,7 +171,8 @@ fn is_announce(path: &str) -> bool {
     let path = path.to_ascii_lowercase();
     let escapes = ["/.", "\\", "%2e", "%2f", "%5c"].iter().any(|escape| path.contains(escape));
     let mut parts = path.split('/').skip(1);
-    let is_key = |part: &str| part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+    let is_key =
+        |part: &str| part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
     let is_named = |part: &str| ["announce", "scrape"].iter().any(|name| part.starts_with(name));
     !escapes && parts.find(|part| is_named(part) || !is_key(part)).is_some_and(is_named)
 }

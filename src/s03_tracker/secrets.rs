@@ -46,7 +46,19 @@ const NAMES: [&str; 22] = [
 ];
 
 /// Parameters of every announce, scrape or link. Their values are shown, even if they look like a key.
-const PUBLIC: [&str; 11] = ["info_hash", "peer_id", "port", "uploaded", "downloaded", "left", "event", "xt", "dn", "ip", "x.pe"];
+const PUBLIC: [&str; 11] = [
+    "info_hash",
+    "peer_id",
+    "port",
+    "uploaded",
+    "downloaded",
+    "left",
+    "event",
+    "xt",
+    "dn",
+    "ip",
+    "x.pe",
+];
 
 /// The lengths of secrets, in bytes, that are also searched for in the rest of the text. Shorter
 /// ones may be ordinary words.
@@ -104,8 +116,10 @@ fn next_string(bytes: &[u8], mut at: usize) -> Option<Range<usize>> {
             b'd' | b'l' | b'e' => at += 1,
             b'i' => at += 1 + part(bytes, at..bytes.len()).iter().position(|byte| *byte == b'e')?,
             b'0'..=b'9' => {
-                let digits = part(bytes, at..bytes.len()).iter().take(20).position(|byte| *byte == b':')?;
-                let length: usize = std::str::from_utf8(part(bytes, at..at + digits)).ok()?.parse().ok()?;
+                let digits =
+                    part(bytes, at..bytes.len()).iter().take(20).position(|byte| *byte == b':')?;
+                let length: usize =
+                    std::str::from_utf8(part(bytes, at..at + digits)).ok()?.parse().ok()?;
                 let start = at + digits + 1;
                 return Some(start..start.checked_add(length).filter(|end| *end <= bytes.len())?);
             }
@@ -128,7 +142,8 @@ fn secrets(text: &[u8]) -> Vec<Range<usize>> {
     }
     let mut at = 0;
     while at < text.len() {
-        let end = at + part(text, at..text.len()).iter().take_while(|byte| is_of_url(**byte)).count();
+        let end =
+            at + part(text, at..text.len()).iter().take_while(|byte| is_of_url(**byte)).count();
         of_run(text, at..end, &mut found);
         let value = of_header(text, at..end);
         at = value.as_ref().map_or(end + 1, |value| value.end);
@@ -202,7 +217,8 @@ fn is_of_word(byte: u8) -> bool {
 
 /// Whether a word is a URL, a query, or a link with a URL in it.
 fn is_url(word: &[u8]) -> bool {
-    word.contains(&b'?') || [&b"://"[..], b"%3A%2F%2F", b"%3a%2f%2f"].iter().any(|sign| has(word, sign))
+    word.contains(&b'?')
+        || [&b"://"[..], b"%3A%2F%2F", b"%3a%2f%2f"].iter().any(|sign| has(word, sign))
 }
 
 fn has(text: &[u8], sign: &[u8]) -> bool {
@@ -211,9 +227,13 @@ fn has(text: &[u8], sign: &[u8]) -> bool {
 
 /// Finds all secrets in a word.
 fn of_word(text: &[u8], word: Range<usize>, found: &mut Vec<Range<usize>>) {
-    let scheme = part(text, word.clone()).windows(3).position(|three| three == b"://").map(|at| word.start + at + 3);
-    let until =
-        |from: usize, stops: &[u8]| from + part(text, from..word.end).iter().take_while(|byte| !stops.contains(byte)).count();
+    let scheme = part(text, word.clone())
+        .windows(3)
+        .position(|three| three == b"://")
+        .map(|at| word.start + at + 3);
+    let until = |from: usize, stops: &[u8]| {
+        from + part(text, from..word.end).iter().take_while(|byte| !stops.contains(byte)).count()
+    };
     let host = scheme.map_or(word.start..word.start, |from| from..until(from, b"/?#"));
     if let Some(at) = part(text, host.clone()).iter().rposition(|byte| *byte == b'@') {
         let login = host.start..host.start + at;
@@ -227,12 +247,14 @@ fn of_word(text: &[u8], word: Range<usize>, found: &mut Vec<Range<usize>>) {
     // a byte with the path's length (BEP 41), which can be any character.
     let behind_length = part(text, word.start + 1..word.end).starts_with(b"/");
     let before = if behind_length { word.start + 1 } else { until(word.start, b"/?") };
-    let is_path = text.get(before) == Some(&b'/') && scheme.is_none_or(|scheme| before + 2 < scheme);
+    let is_path =
+        text.get(before) == Some(&b'/') && scheme.is_none_or(|scheme| before + 2 < scheme);
     let path = if is_path { before } else { host.end };
     let steps = || split(text, path..until(path, b"?"), &[b"/", b"%2F", b"%2f"]);
     // A path without a host counts only if it looks like a tracker's: most are paths of files.
-    let is_trackers =
-        |step: &Range<usize>| [&b"announce"[..], b"scrape"].iter().any(|name| part(text, step.clone()).starts_with(name));
+    let is_trackers = |step: &Range<usize>| {
+        [&b"announce"[..], b"scrape"].iter().any(|name| part(text, step.clone()).starts_with(name))
+    };
     if scheme.is_some() || is_path && steps().any(|step| is_trackers(&step)) {
         let mut before = word.start..word.start;
         for step in steps() {
@@ -261,7 +283,9 @@ fn of_pair(text: &[u8], pair: Range<usize>, found: &mut Vec<Range<usize>>) {
             found.push(side.start..pair.end);
             break;
         }
-        if !PUBLIC.iter().any(|known| known.as_bytes() == named) && has_key(part(text, side.clone())) {
+        if !PUBLIC.iter().any(|known| known.as_bytes() == named)
+            && has_key(part(text, side.clone()))
+        {
             found.push(side.clone());
         }
         name = side;
@@ -274,11 +298,16 @@ fn of_pair(text: &[u8], pair: Range<usize>, found: &mut Vec<Range<usize>>) {
 fn of_encoded_url(text: &[u8], url: Range<usize>, found: &mut Vec<Range<usize>>) {
     let mut parts = split(text, url, &[b"%2F", b"%2f", b"/"]).skip(2);
     let Some(host) = parts.next() else { return };
-    let behind_login = split(text, host.clone(), &[b"%40", b"@"]).last().map_or(host.start, |last| last.start);
+    let behind_login =
+        split(text, host.clone(), &[b"%40", b"@"]).last().map_or(host.start, |last| last.start);
     if behind_login > host.start {
         let sign = if text.get(behind_login - 1) == Some(&b'@') { 1 } else { 3 };
         let login = host.start..behind_login - sign;
-        found.extend(split(text, login.clone(), &[b"%3A", b"%3a", b":"]).nth(1).map(|password| password.start..login.end));
+        found.extend(
+            split(text, login.clone(), &[b"%3A", b"%3a", b":"])
+                .nth(1)
+                .map(|password| password.start..login.end),
+        );
     }
     found.extend(parts.filter(|step| has_key(part(text, step.clone()))));
 }
@@ -289,12 +318,19 @@ fn of_header(text: &[u8], run: Range<usize>) -> Option<Range<usize>> {
     let name = part(text, run.clone()).rsplit(|byte| !is_of_word(*byte)).next()?;
     // Checked first: going through the rest of the line for every word would cost too much.
     headers.iter().find(|header| name.eq_ignore_ascii_case(header))?;
-    let line = part(text, run.end..text.len()).iter().take_while(|byte| **byte != b'\n' && **byte != b'\r').count();
+    let line = part(text, run.end..text.len())
+        .iter()
+        .take_while(|byte| **byte != b'\n' && **byte != b'\r')
+        .count();
     (line > 1).then(|| run.end + 1..run.end + line)
 }
 
 /// Splits a range at any of these. It is an iterator, since a stranger's text may have millions of parts.
-fn split<'t>(text: &'t [u8], range: Range<usize>, at: &'t [&'t [u8]]) -> impl Iterator<Item = Range<usize>> + Clone + 't {
+fn split<'t>(
+    text: &'t [u8],
+    range: Range<usize>,
+    at: &'t [&'t [u8]],
+) -> impl Iterator<Item = Range<usize>> + Clone + 't {
     let mut rest = Some(range);
     std::iter::from_fn(move || {
         let Range { start, end } = rest.take()?;
@@ -325,12 +361,16 @@ fn has_key(text: &[u8]) -> bool {
 
 /// Whether a word looks like a key: no one would choose it as a name. A masked key still counts.
 fn is_key(mut text: &[u8]) -> bool {
-    while let Some(unpadded) = [&b"="[..], b"%3D", b"%3d"].iter().find_map(|padding| text.strip_suffix(*padding)) {
+    while let Some(unpadded) =
+        [&b"="[..], b"%3D", b"%3d"].iter().find_map(|padding| text.strip_suffix(*padding))
+    {
         text = unpadded;
     }
     let alphanumeric = text.iter().all(u8::is_ascii_alphanumeric);
     let mixed = text.iter().any(u8::is_ascii_digit) && text.iter().any(u8::is_ascii_alphabetic);
     let base64 = text.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_+".contains(byte));
     let masked = !text.is_empty() && text.iter().all(|byte| *byte == b'*');
-    masked || text.len() >= 16 && alphanumeric && mixed || text.len() >= 24 && base64 && (mixed || alphanumeric)
+    masked
+        || text.len() >= 16 && alphanumeric && mixed
+        || text.len() >= 24 && base64 && (mixed || alphanumeric)
 }

@@ -15,7 +15,8 @@ pub fn allowed(wanted: usize) -> usize {
         let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
         let Some(current) = current else { return wanted };
         let raised = maximum.map_or(wanted as u64, |maximum| maximum.min(wanted as u64));
-        let may = raised > current && setrlimit(Resource::Nofile, Rlimit { current: Some(raised), maximum }).is_ok();
+        let may = raised > current
+            && setrlimit(Resource::Nofile, Rlimit { current: Some(raised), maximum }).is_ok();
         usize::try_from(if may { raised } else { current }).unwrap_or(wanted)
     }
     #[cfg(not(unix))]

@@ -42,7 +42,11 @@ impl<T, E> Drop for Ends<T, E> {
 /// # Errors
 /// If all fail and no more can be found, or at `deadline`: the peers that failed,
 /// each with its reason.
-pub fn first_answer<T, E, P, F>(peers: P, deadline: Instant, ask: F) -> Result<T, Vec<(SocketAddr, E)>>
+pub fn first_answer<T, E, P, F>(
+    peers: P,
+    deadline: Instant,
+    ask: F,
+) -> Result<T, Vec<(SocketAddr, E)>>
 where
     P: IntoIterator<Item = Vec<SocketAddr>> + Send + 'static,
     T: Send + 'static,
@@ -69,7 +73,12 @@ where
             running += 1;
             // If the system refuses a thread, the running ones go on alone for now.
             // Dropping `work` here also sends `Ended`, which keeps `running` right.
-            if thread::Builder::new().name(format!("ask {peer}")).stack_size(STACK).spawn(work).is_err() {
+            if thread::Builder::new()
+                .name(format!("ask {peer}"))
+                .stack_size(STACK)
+                .spawn(work)
+                .is_err()
+            {
                 waiting.push_back(peer);
                 thread::sleep(Duration::from_millis(50));
                 break;
@@ -79,7 +88,9 @@ where
             return Err(failures);
         }
         match noted.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-            Ok(Note::Found(found)) => waiting.extend(found.into_iter().filter(|peer| seen.insert(*peer))),
+            Ok(Note::Found(found)) => {
+                waiting.extend(found.into_iter().filter(|peer| seen.insert(*peer)))
+            }
             Ok(Note::NoMore) => finding = false,
             Ok(Note::Asked(_, Ok(answer))) => return Ok(answer),
             Ok(Note::Asked(peer, Err(error))) => failures.push((peer, error)),

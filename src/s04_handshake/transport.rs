@@ -158,7 +158,9 @@ impl TcpHalf {
                 set(&self.stream, Some(self.in_force))?;
             }
             match act(&self.stream) {
-                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) =>
+                {
                     self.in_force = Duration::MAX; // too short, or over: check again
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -170,13 +172,17 @@ impl TcpHalf {
 
 impl Read for TcpHalf {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.by_deadline(TcpStream::set_read_timeout, NOTHING_CAME, |mut stream| stream.read(buffer))
+        self.by_deadline(TcpStream::set_read_timeout, NOTHING_CAME, |mut stream| {
+            stream.read(buffer)
+        })
     }
 }
 
 impl Write for TcpHalf {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.by_deadline(TcpStream::set_write_timeout, NOTHING_TAKEN, |mut stream| stream.write(bytes))
+        self.by_deadline(TcpStream::set_write_timeout, NOTHING_TAKEN, |mut stream| {
+            stream.write(bytes)
+        })
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -235,7 +241,12 @@ impl WriteHalf for TcpHalf {
 pub fn pair(room: usize, a: SocketAddr, b: SocketAddr) -> (Transport, Transport) {
     let (there, back) = (Arc::new(Pipe::new(room)), Arc::new(Pipe::new(room)));
     let end = |peer, input: &Arc<Pipe>, output: &Arc<Pipe>| {
-        let half = |pipe: &Arc<Pipe>| Box::new(PipeHalf { pipe: Arc::clone(pipe), deadline: Instant::now() + CONNECT_TIMEOUT });
+        let half = |pipe: &Arc<Pipe>| {
+            Box::new(PipeHalf {
+                pipe: Arc::clone(pipe),
+                deadline: Instant::now() + CONNECT_TIMEOUT,
+            })
+        };
         let pipes = [Arc::clone(input), Arc::clone(output)];
         let hang_up = Arc::new(move || pipes.iter().for_each(|pipe| pipe.close()));
         Transport { peer, reader: half(input), writer: half(output), hang_up }
@@ -280,7 +291,8 @@ impl Pipe {
             if ready(&state.0, state.1) {
                 return Ok(state);
             }
-            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            state =
+                self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 }
@@ -298,7 +310,9 @@ impl Drop for PipeHalf {
 
 impl Read for PipeHalf {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let mut state = self.pipe.wait(self.deadline, NOTHING_CAME, |bytes, open| !bytes.is_empty() || !open)?;
+        let mut state = self
+            .pipe
+            .wait(self.deadline, NOTHING_CAME, |bytes, open| !bytes.is_empty() || !open)?;
         let length = state.0.read(buffer)?;
         self.pipe.changed.notify_all();
         Ok(length)
@@ -308,7 +322,9 @@ impl Read for PipeHalf {
 impl Write for PipeHalf {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let room = self.pipe.room;
-        let mut state = self.pipe.wait(self.deadline, NOTHING_TAKEN, |waiting, open| waiting.len() < room || !open)?;
+        let mut state = self
+            .pipe
+            .wait(self.deadline, NOTHING_TAKEN, |waiting, open| waiting.len() < room || !open)?;
         if !state.1 {
             return Err(ErrorKind::BrokenPipe.into());
         }

@@ -42,7 +42,12 @@ impl Connection {
     ///
     /// # Errors
     /// If the peer cannot be reached, or does not serve this torrent.
-    pub fn open(dial: &dyn Dial, peer: SocketAddr, ours: &Handshake, deadline: Instant) -> Result<Connection, HandshakeError> {
+    pub fn open(
+        dial: &dyn Dial,
+        peer: SocketAddr,
+        ours: &Handshake,
+        deadline: Instant,
+    ) -> Result<Connection, HandshakeError> {
         let deadline = deadline.min(Instant::now() + HANDSHAKE_TIMEOUT);
         let mut transport = dial.dial(peer, deadline)?;
         transport.set_deadline(deadline);
@@ -53,7 +58,14 @@ impl Connection {
     /// Makes a connection of a transport whose handshakes have been exchanged already.
     pub fn new(transport: Transport, ours: Handshake, theirs: Handshake) -> Connection {
         let Transport { peer, reader, writer, hang_up } = transport;
-        Connection { peer, ours, theirs, input: MessageReader::new(reader), output: writer, line: Line(hang_up) }
+        Connection {
+            peer,
+            ours,
+            theirs,
+            input: MessageReader::new(reader),
+            output: writer,
+            line: Line(hang_up),
+        }
     }
 
     /// Whether both sides have set a reserved bit: then its extension is agreed on.

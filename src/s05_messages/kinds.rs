@@ -20,9 +20,20 @@ pub fn longest(id: Option<u8>, pieces: u32) -> usize {
 
 /// The name that BEP 3, 5 or 6 gives to the message with this id.
 pub fn name(id: u8) -> Option<&'static str> {
-    const BASIC: [&str; 10] =
-        ["choke", "unchoke", "interested", "not interested", "have", "bitfield", "request", "piece", "cancel", "port"];
-    const FAST: [&str; 5] = ["suggest piece", "have all", "have none", "reject request", "allowed fast"];
+    const BASIC: [&str; 10] = [
+        "choke",
+        "unchoke",
+        "interested",
+        "not interested",
+        "have",
+        "bitfield",
+        "request",
+        "piece",
+        "cancel",
+        "port",
+    ];
+    const FAST: [&str; 5] =
+        ["suggest piece", "have all", "have none", "reject request", "allowed fast"];
     let fast = || FAST.get(usize::from(id).checked_sub(13)?);
     BASIC.get(usize::from(id)).or_else(fast).copied()
 }

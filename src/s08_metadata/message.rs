@@ -31,18 +31,28 @@ impl<'a> MetadataMessage<'a> {
     /// If it does not start with a dictionary that has `msg_type` and `piece`.
     pub fn decode(payload: &'a [u8]) -> Result<MetadataMessage<'a>, MetadataMessageError> {
         let dictionary = decode_within(payload, LIMITS)?;
-        let number =
-            |key: &'static str| dictionary.get(key).and_then(Value::unsigned).ok_or(MetadataMessageError::Missing { key });
+        let number = |key: &'static str| {
+            dictionary
+                .get(key)
+                .and_then(Value::unsigned)
+                .ok_or(MetadataMessageError::Missing { key })
+        };
         let piece = || {
             let number = number("piece")?;
-            u32::try_from(number).map(MetadataPieceIndex).map_err(|_| MetadataMessageError::Missing { key: "piece" })
+            u32::try_from(number)
+                .map(MetadataPieceIndex)
+                .map_err(|_| MetadataMessageError::Missing { key: "piece" })
         };
         Ok(match number("msg_type")? {
             0 => MetadataMessage::Request { piece: piece()? },
             1 => {
                 // Where the dictionary ended, by the decoder's own count.
                 let data = payload.get(dictionary.raw.len()..).unwrap_or_default();
-                MetadataMessage::Data { piece: piece()?, total_size: number("total_size").ok(), data }
+                MetadataMessage::Data {
+                    piece: piece()?,
+                    total_size: number("total_size").ok(),
+                    data,
+                }
             }
             2 => MetadataMessage::Reject { piece: piece()? },
             msg_type => MetadataMessage::Unknown { msg_type },
@@ -52,12 +62,20 @@ impl<'a> MetadataMessage<'a> {
     /// Encodes the payload, without the extension id.
     pub fn encode(&self) -> Vec<u8> {
         let head = |msg_type: u64, piece: Option<u32>, total_size: Option<u64>| {
-            let keys = [("msg_type", Some(msg_type)), ("piece", piece.map(u64::from)), ("total_size", total_size)];
-            encode::dictionary(keys.into_iter().filter_map(|(key, number)| Some((key, encode::integer(number?)))))
+            let keys = [
+                ("msg_type", Some(msg_type)),
+                ("piece", piece.map(u64::from)),
+                ("total_size", total_size),
+            ];
+            encode::dictionary(
+                keys.into_iter().filter_map(|(key, number)| Some((key, encode::integer(number?)))),
+            )
         };
         match self {
             MetadataMessage::Request { piece } => head(0, Some(piece.0), None),
-            MetadataMessage::Data { piece, total_size, data } => [&head(1, Some(piece.0), *total_size), *data].concat(),
+            MetadataMessage::Data { piece, total_size, data } => {
+                [&head(1, Some(piece.0), *total_size), *data].concat()
+            }
             MetadataMessage::Reject { piece } => head(2, Some(piece.0), None),
             MetadataMessage::Unknown { msg_type } => head(*msg_type, None, None),
         }

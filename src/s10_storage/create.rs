@@ -28,7 +28,9 @@ use super::hashing::hash_pieces;
 use super::{Storage, StorageError, shown};
 use crate::s01_bencode::encode::{bytes, dictionary, integer, list};
 use crate::s01_bencode::printable;
-use crate::s02_metainfo::{FileEntry, Info, MAX_PIECE_LENGTH, MAX_PIECES, MAX_TORRENT_FILE, Metainfo, MetainfoError};
+use crate::s02_metainfo::{
+    FileEntry, Info, MAX_PIECE_LENGTH, MAX_PIECES, MAX_TORRENT_FILE, Metainfo, MetainfoError,
+};
 
 /// The most pieces that we aim for: 40 KiB of hashes. Content that would need pieces longer
 /// than [`MAX_PIECE_CHOICE`] gets more.
@@ -87,7 +89,8 @@ impl Content {
         let there = fs::metadata(path).map_err(|error| StorageError::io(path, error))?;
         let name = name.map_or_else(|| own_name(path), |name| Ok(name.to_owned()))?;
         let (root, folder) = (path.to_owned(), there.is_dir());
-        let mut content = Content { name, files: Vec::new(), length: 0, root, folder, changed: Vec::new() };
+        let mut content =
+            Content { name, files: Vec::new(), length: 0, root, folder, changed: Vec::new() };
         if folder {
             content.walk(Path::new(""))?;
         } else {
@@ -111,10 +114,17 @@ impl Content {
         let failed = |error| StorageError::io(&folder, error);
         // Keep only names: an entry would keep its folder open, and folders may be nested
         // deeper than the number of files that may be open.
-        let named = |entry: io::Result<fs::DirEntry>| entry.and_then(|entry| Ok((entry.file_name(), entry.file_type()?)));
-        let mut entries: Vec<(OsString, FileType)> =
-            fs::read_dir(&folder).map_err(failed)?.map(named).collect::<io::Result<_>>().map_err(failed)?;
-        entries.sort_unstable_by(|(one, _), (other, _)| one.as_encoded_bytes().cmp(other.as_encoded_bytes()));
+        let named = |entry: io::Result<fs::DirEntry>| {
+            entry.and_then(|entry| Ok((entry.file_name(), entry.file_type()?)))
+        };
+        let mut entries: Vec<(OsString, FileType)> = fs::read_dir(&folder)
+            .map_err(failed)?
+            .map(named)
+            .collect::<io::Result<_>>()
+            .map_err(failed)?;
+        entries.sort_unstable_by(|(one, _), (other, _)| {
+            one.as_encoded_bytes().cmp(other.as_encoded_bytes())
+        });
         for (name, kind) in entries {
             let path = below.join(&name);
             if name.to_str().is_none() {
@@ -124,7 +134,8 @@ impl Content {
                 self.walk(&path)?;
             } else {
                 let place = self.root.join(&path);
-                let there = fs::symlink_metadata(&place).map_err(|error| StorageError::io(&place, error))?;
+                let there = fs::symlink_metadata(&place)
+                    .map_err(|error| StorageError::io(&place, error))?;
                 self.add(path, &there)?;
             }
         }
@@ -139,7 +150,12 @@ impl Content {
         if !there.is_file() {
             return Err(StorageError::NotAFile { path: place() }.into());
         }
-        self.files.push(FileEntry { path, offset: self.length, length: there.len(), padding: false });
+        self.files.push(FileEntry {
+            path,
+            offset: self.length,
+            length: there.len(),
+            padding: false,
+        });
         self.changed.push(there.modified().ok());
         self.length = self.length.saturating_add(there.len());
         Ok(())
@@ -151,7 +167,12 @@ impl Content {
     /// # Errors
     /// If a file cannot be read or changes meanwhile, or if there would be too many
     /// pieces.
-    pub fn torrent(&self, draft: &Draft, stop: &AtomicBool, hashed: &(dyn Fn(u64) + Sync)) -> Result<Created, CreateError> {
+    pub fn torrent(
+        &self,
+        draft: &Draft,
+        stop: &AtomicBool,
+        hashed: &(dyn Fn(u64) + Sync),
+    ) -> Result<Created, CreateError> {
         let piece_length = self.piece_length(draft)?;
         let count = self.length.div_ceil(u64::from(piece_length));
         // All that grows with the content: 20 bytes for each piece.
@@ -178,10 +199,13 @@ impl Content {
         let enough = self.length.div_ceil(MAX_PIECES).max(1).next_power_of_two();
         let pieces = self.length.div_ceil(length.max(1));
         match u32::try_from(length) {
-            Ok(fits) if pieces <= MAX_PIECES && (1..=MAX_PIECE_LENGTH).contains(&length) => Ok(fits),
-            _ if enough > MAX_PIECE_LENGTH => {
-                Err(CreateError::TooLarge { what: "the content", limit: MAX_PIECES * MAX_PIECE_LENGTH })
+            Ok(fits) if pieces <= MAX_PIECES && (1..=MAX_PIECE_LENGTH).contains(&length) => {
+                Ok(fits)
             }
+            _ if enough > MAX_PIECE_LENGTH => Err(CreateError::TooLarge {
+                what: "the content",
+                limit: MAX_PIECES * MAX_PIECE_LENGTH,
+            }),
             _ => Err(CreateError::PieceLength { length, pieces, enough }),
         }
     }
@@ -191,9 +215,11 @@ impl Content {
         for (file, changed) in self.files.iter().zip(&self.changed) {
             let place = join(&self.root, &file.path);
             // If the user named a single file, that may be a link.
-            let there = if self.folder { fs::symlink_metadata(&place) } else { fs::metadata(&place) };
-            let same =
-                there.is_ok_and(|there| there.is_file() && there.len() == file.length && there.modified().ok() == *changed);
+            let there =
+                if self.folder { fs::symlink_metadata(&place) } else { fs::metadata(&place) };
+            let same = there.is_ok_and(|there| {
+                there.is_file() && there.len() == file.length && there.modified().ok() == *changed
+            });
             if !same {
                 return Err(CreateError::Changed { path: shown(&place) });
             }
@@ -204,7 +230,10 @@ impl Content {
     /// Reads the encoded torrent as any client will, and compares.
     fn read_back(&self, bytes: Vec<u8>, draft: &Draft) -> Result<Created, CreateError> {
         if bytes.len() as u64 > MAX_TORRENT_FILE {
-            return Err(CreateError::TooLarge { what: "the .torrent file", limit: MAX_TORRENT_FILE });
+            return Err(CreateError::TooLarge {
+                what: "the .torrent file",
+                limit: MAX_TORRENT_FILE,
+            });
         }
         let metainfo = Metainfo::from_bytes(&bytes)?;
         self.same_names(&metainfo.info)?;
@@ -217,8 +246,9 @@ impl Content {
 
     /// Checks that a reader gets exactly our names, and repairs none of them.
     fn same_names(&self, info: &Info) -> Result<(), CreateError> {
-        let misread =
-            |written: &str, read: &str| Err(CreateError::Misread { written: written.to_owned(), read: read.to_owned() });
+        let misread = |written: &str, read: &str| {
+            Err(CreateError::Misread { written: written.to_owned(), read: read.to_owned() })
+        };
         if info.name != self.name {
             return misread(&self.name, &info.name);
         }
@@ -236,15 +266,26 @@ impl Content {
     /// # Errors
     /// If it may not, or if something is already there and `force` is not set.
     pub fn allows(&self, output: &Path, force: bool) -> Result<(), CreateError> {
-        let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let folder = output
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
         let real = |path: &Path| path.canonicalize().map_err(|error| StorageError::io(path, error));
         let (place, root) = (real(folder)?, real(&self.root)?);
-        let inside = if self.folder { place.starts_with(&root) } else { real(output).is_ok_and(|output| output == root) };
+        let inside = if self.folder {
+            place.starts_with(&root)
+        } else {
+            real(output).is_ok_and(|output| output == root)
+        };
         if inside {
             return Err(CreateError::Inside { path: shown(output) });
         }
         if !force && fs::symlink_metadata(output).is_ok() {
-            return Err(StorageError::Exists { path: shown(output), what: "to be overwritten without being asked" }.into());
+            return Err(StorageError::Exists {
+                path: shown(output),
+                what: "to be overwritten without being asked",
+            }
+            .into());
         }
         Ok(())
     }
@@ -267,7 +308,10 @@ impl Created {
     /// If it cannot be written, or if something is already there and `force` is not
     /// set.
     pub fn write(&self, output: &Path, force: bool) -> Result<(), CreateError> {
-        let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let folder = output
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
         let mut builder = tempfile::Builder::new();
         builder.prefix(".piecemeal-").suffix(".torrent");
         // By default only its owner can read a temporary file; a torrent is for others.
@@ -292,12 +336,23 @@ pub fn piece_length_for(length: u64) -> u64 {
 }
 
 /// Encodes the info dictionary. [`dictionary`] sorts the keys.
-fn info(name: &str, folder: bool, files: &[FileEntry], piece_length: u32, hashes: &[[u8; 20]], draft: &Draft) -> Vec<u8> {
-    let mut pairs =
-        vec![("name", bytes(name)), ("piece length", integer(piece_length)), ("pieces", bytes(hashes.as_flattened()))];
+fn info(
+    name: &str,
+    folder: bool,
+    files: &[FileEntry],
+    piece_length: u32,
+    hashes: &[[u8; 20]],
+    draft: &Draft,
+) -> Vec<u8> {
+    let mut pairs = vec![
+        ("name", bytes(name)),
+        ("piece length", integer(piece_length)),
+        ("pieces", bytes(hashes.as_flattened())),
+    ];
     if folder {
         let entry = |file: &FileEntry| {
-            let parts = file.path.components().map(|part| bytes(part.as_os_str().as_encoded_bytes()));
+            let parts =
+                file.path.components().map(|part| bytes(part.as_os_str().as_encoded_bytes()));
             dictionary([("length", integer(file.length)), ("path", list(parts))])
         };
         pairs.push(("files", list(files.iter().map(entry))));

@@ -47,9 +47,15 @@ pub enum State {
 ///
 /// # Errors
 /// If a file cannot be examined, or something else is in its place.
-pub fn files(info: &Info, storage: &Storage, right: &Bitfield) -> Result<Vec<FileReport>, StorageError> {
+pub fn files(
+    info: &Info,
+    storage: &Storage,
+    right: &Bitfield,
+) -> Result<Vec<FileReport>, StorageError> {
     let files = info.files.iter().enumerate().filter(|(_, file)| !file.padding);
-    files.map(|(number, file)| report(info, number, file, storage.length_of(number)?, right)).collect()
+    files
+        .map(|(number, file)| report(info, number, file, storage.length_of(number)?, right))
+        .collect()
 }
 
 fn report(
@@ -63,7 +69,11 @@ fn report(
     let wrong = pieces.clone().filter(|piece| !right.has(*piece)).count() as u32; // of u32 pieces
     let first_wrong = pieces.clone().find(|piece| !right.has(*piece)).map(|first| {
         let behind = (first..pieces.end).find(|piece| right.has(*piece)).unwrap_or(pieces.end);
-        let at = |piece: u32| (u64::from(piece) * u64::from(info.piece_length)).saturating_sub(file.offset).min(file.length);
+        let at = |piece: u32| {
+            (u64::from(piece) * u64::from(info.piece_length))
+                .saturating_sub(file.offset)
+                .min(file.length)
+        };
         at(first)..at(behind)
     });
     let state = match found {
@@ -100,14 +110,22 @@ impl Storage {
 
     /// Returns the first file that is longer than in the torrent.
     pub(super) fn too_long(&self) -> Option<PathBuf> {
-        let longer = |number: usize, length: Option<u64>| length.is_some_and(|length| length > self.files[number].length);
-        self.lengths().find(|(number, length)| longer(*number, *length)).map(|(number, _)| self.path(number))
+        let longer = |number: usize, length: Option<u64>| {
+            length.is_some_and(|length| length > self.files[number].length)
+        };
+        self.lengths()
+            .find(|(number, length)| longer(*number, *length))
+            .map(|(number, _)| self.path(number))
     }
 
     /// Returns the index of each file but padding, with its length on disk if it is there.
     fn lengths(&self) -> impl Iterator<Item = (usize, Option<u64>)> {
         let length = |number| self.length_of(number).ok().flatten();
-        self.files.iter().enumerate().filter(|(_, entry)| !entry.padding).map(move |(number, _)| (number, length(number)))
+        self.files
+            .iter()
+            .enumerate()
+            .filter(|(_, entry)| !entry.padding)
+            .map(move |(number, _)| (number, length(number)))
     }
 
     /// Returns the length of a file on disk, if it is there.
@@ -115,7 +133,9 @@ impl Storage {
         let place = self.place(number);
         match self.open_anew(number, self.reads) {
             Err(error) if error.is_missing() => Ok(None),
-            file => Ok(Some(file?.metadata().map_err(|error| StorageError::io(&place.path(), error))?.len())),
+            file => Ok(Some(
+                file?.metadata().map_err(|error| StorageError::io(&place.path(), error))?.len(),
+            )),
         }
     }
 }

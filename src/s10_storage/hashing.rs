@@ -30,7 +30,9 @@ pub(super) fn hash_pieces(
     take: &(dyn Fn(u32, Result<[u8; 20], StorageError>) -> Result<(), StorageError> + Sync),
 ) -> Result<(), StorageError> {
     let pieces = length.div_ceil(u64::from(piece_length));
-    let cores = thread::available_parallelism().map_or(1, NonZero::get).min(usize::try_from(pieces).unwrap_or(usize::MAX));
+    let cores = thread::available_parallelism()
+        .map_or(1, NonZero::get)
+        .min(usize::try_from(pieces).unwrap_or(usize::MAX));
     let next = AtomicU32::new(0);
     let done = AtomicU64::new(0);
     let failed = Mutex::new(None);
@@ -70,7 +72,8 @@ pub(super) fn hash_pieces(
                 work();
                 drop(working);
             };
-            let _ = thread::Builder::new().name(format!("hash {number}")).spawn_scoped(scope, worker);
+            let _ =
+                thread::Builder::new().name(format!("hash {number}")).spawn_scoped(scope, worker);
         }
         let _ = thread::Builder::new().name("hashed".to_owned()).spawn_scoped(scope, tell);
         work();
@@ -85,11 +88,16 @@ pub(super) fn hash_pieces(
 }
 
 /// The SHA-1 of a part of a store, read through the buffer, one chunk at a time.
-pub(super) fn hash(store: &dyn Store, range: Range<u64>, buffer: &mut [u8]) -> Result<[u8; 20], StorageError> {
+pub(super) fn hash(
+    store: &dyn Store,
+    range: Range<u64>,
+    buffer: &mut [u8],
+) -> Result<[u8; 20], StorageError> {
     let mut hash = Sha1::new();
     let mut offset = range.start;
     while offset < range.end {
-        let length = usize::try_from(range.end - offset).map_or(buffer.len(), |left| left.min(buffer.len()));
+        let length =
+            usize::try_from(range.end - offset).map_or(buffer.len(), |left| left.min(buffer.len()));
         store.read(offset, &mut buffer[..length])?;
         hash.update(&buffer[..length]);
         offset += length as u64;

@@ -55,14 +55,20 @@ impl Output {
             return Err(StorageError::Link { path: shown(&path) }); // before any piece is fetched
         }
         let note = note_in(&marker)?;
-        let marked = note.as_ref().is_some_and(|note| note.trim_ascii() == info.info_hash.to_string().as_bytes());
+        let marked = note
+            .as_ref()
+            .is_some_and(|note| note.trim_ascii() == info.info_hash.to_string().as_bytes());
         if note.is_some() && !marked && !force {
             return Err(StorageError::Exists { path: shown(&marker), what: "of this torrent" });
         }
         let there = holds_something(&path);
         // Read-only, so that hashing creates no files.
         let reader = Storage::new(info, &path, false);
-        let have = if there { verify(info, &reader, stop, checked)? } else { Bitfield::new(info.piece_count()) };
+        let have = if there {
+            verify(info, &reader, stop, checked)?
+        } else {
+            Bitfield::new(info.piece_count())
+        };
         if stop.load(Ordering::Relaxed) {
             return Err(StorageError::Stopped);
         }
@@ -79,7 +85,10 @@ impl Output {
             && !force
             && let Some(path) = storage.too_long()
         {
-            return Err(StorageError::Exists { path: shown(&path), what: "as in the torrent: it has more bytes" });
+            return Err(StorageError::Exists {
+                path: shown(&path),
+                what: "as in the torrent: it has more bytes",
+            });
         }
         let output = Output { storage, have, begun_elsewhere, marker };
         if !output.have.is_full() && !marked {
@@ -108,7 +117,9 @@ impl Output {
         self.storage.finish()?;
         self.storage.seal();
         match fs::remove_file(&self.marker) {
-            Err(error) if error.kind() != ErrorKind::NotFound => Err(StorageError::io(&self.marker, error)),
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                Err(StorageError::io(&self.marker, error))
+            }
             _ => Ok(()),
         }
     }
@@ -154,7 +165,9 @@ fn at(path: &Path) -> Place<'_> {
 /// Returns the start of a marker's content, if there is a marker.
 fn note_in(marker: &Path) -> Result<Option<Vec<u8>>, StorageError> {
     let file = match at(marker).open(How::Read) {
-        Err(StorageError::Io { error, .. }) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(StorageError::Io { error, .. }) if error.kind() == ErrorKind::NotFound => {
+            return Ok(None);
+        }
         file => file?,
     };
     let mut note = Vec::new();
@@ -165,7 +178,9 @@ fn note_in(marker: &Path) -> Result<Option<Vec<u8>>, StorageError> {
 /// Whether more than an empty file or folder is there. An empty one can be used: nothing is lost.
 fn holds_something(path: &Path) -> bool {
     match fs::metadata(path) {
-        Ok(there) if there.is_dir() => fs::read_dir(path).map_or(true, |mut entries| entries.next().is_some()),
+        Ok(there) if there.is_dir() => {
+            fs::read_dir(path).map_or(true, |mut entries| entries.next().is_some())
+        }
         Ok(there) => there.len() > 0 || !there.is_file(),
         Err(_) => false,
     }

@@ -35,7 +35,11 @@ pub enum How {
 impl Place<'_> {
     /// The whole path.
     pub fn path(&self) -> PathBuf {
-        if self.below.as_os_str().is_empty() { self.root.to_owned() } else { self.root.join(self.below) }
+        if self.below.as_os_str().is_empty() {
+            self.root.to_owned()
+        } else {
+            self.root.join(self.below)
+        }
     }
 
     /// Opens the file.
@@ -58,8 +62,14 @@ impl Place<'_> {
     pub fn make_new(&self) -> Result<File, StorageError> {
         let path = self.path();
         let parent = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        parent.map_or(Ok(()), fs::create_dir_all).map_err(|error| StorageError::io(parent.unwrap_or(&path), error))?;
-        OpenOptions::new().write(true).create_new(true).open(&path).map_err(|error| StorageError::io(&path, error))
+        parent
+            .map_or(Ok(()), fs::create_dir_all)
+            .map_err(|error| StorageError::io(parent.unwrap_or(&path), error))?;
+        OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .open(&path)
+            .map_err(|error| StorageError::io(&path, error))
     }
 
     /// Splits the path into a folder that the user named and the names from there.
@@ -80,7 +90,9 @@ mod system {
     use std::os::fd::OwnedFd;
     use std::path::Path;
 
-    use rustix::fs::{AtFlags, FileType, Mode, OFlags, mkdirat, open as open_folder, openat, statat};
+    use rustix::fs::{
+        AtFlags, FileType, Mode, OFlags, mkdirat, open as open_folder, openat, statat,
+    };
     use rustix::io::Errno;
 
     use super::{How, Place, StorageError, shown};
@@ -144,7 +156,12 @@ mod system {
             if !make || !matches!(opened, Err(Errno::NOENT)) {
                 break;
             }
-            opened = openat(folder, name, access | OFlags::CREATE | OFlags::EXCL | FILE, Mode::from(0o666));
+            opened = openat(
+                folder,
+                name,
+                access | OFlags::CREATE | OFlags::EXCL | FILE,
+                Mode::from(0o666),
+            );
             if !matches!(opened, Err(Errno::EXIST)) {
                 break;
             }
@@ -155,11 +172,17 @@ mod system {
     /// Returns the reason why opening failed. Each system has an error of its own for a link that
     /// it is told not to follow, so this checks what is there now.
     fn why(folder: &OwnedFd, name: &OsStr, at: &Path, error: Errno) -> StorageError {
-        let there = statat(folder, name, AtFlags::SYMLINK_NOFOLLOW).map(|there| FileType::from_raw_mode(there.st_mode));
+        let there = statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)
+            .map(|there| FileType::from_raw_mode(there.st_mode));
         match there {
-            Ok(FileType::Symlink) if error != Errno::MFILE && error != Errno::NFILE => StorageError::Link { path: shown(at) },
+            Ok(FileType::Symlink) if error != Errno::MFILE && error != Errno::NFILE => {
+                StorageError::Link { path: shown(at) }
+            }
             // There is a folder where a file goes, or a pipe without a reader.
-            Ok(kind) if kind != FileType::RegularFile && matches!(error, Errno::ISDIR | Errno::NOTDIR | Errno::NXIO) => {
+            Ok(kind)
+                if kind != FileType::RegularFile
+                    && matches!(error, Errno::ISDIR | Errno::NOTDIR | Errno::NXIO) =>
+            {
                 StorageError::NotAFile { path: shown(at) }
             }
             _ => StorageError::io(at, error.into()),
@@ -181,7 +204,8 @@ mod system {
         let mut at = base.to_owned();
         for name in names {
             at.push(name);
-            let link = how != How::Follow && fs::symlink_metadata(&at).is_ok_and(|there| there.is_symlink());
+            let link = how != How::Follow
+                && fs::symlink_metadata(&at).is_ok_and(|there| there.is_symlink());
             if link {
                 return Err(StorageError::Link { path: shown(&at) });
             }
@@ -189,7 +213,9 @@ mod system {
         if fs::metadata(&whole).is_ok_and(|there| !there.is_file()) {
             return Err(StorageError::NotAFile { path: shown(&whole) });
         }
-        let open = |new| OpenOptions::new().read(true).write(how == How::Make).create_new(new).open(&whole);
+        let open = |new| {
+            OpenOptions::new().read(true).write(how == How::Make).create_new(new).open(&whole)
+        };
         let file = match open(false) {
             Err(error) if how == How::Make && error.kind() == ErrorKind::NotFound => {
                 whole.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| open(true))

@@ -207,7 +207,11 @@ impl<P: Clone> Board<P> {
             // A suspect works alone, so it would have to start a begun piece again.
             0 if self.trust.is_suspect(asker.who.peer) => self.waiting.find(false, has, draw),
             // Preferably a piece that the peer does not have to leave to others.
-            0 => self.waiting.find(true, |piece| has(piece) && !self.holds_back(asker, piece, now), draw),
+            0 => self.waiting.find(
+                true,
+                |piece| has(piece) && !self.holds_back(asker, piece, now),
+                draw,
+            ),
             _ => None,
         };
         rarest.or_else(|| match asker.pieces {
@@ -253,7 +257,13 @@ impl<P: Clone> Board<P> {
 
     /// Lends a waiting piece. If it is fetched from the start, `fresh` makes its progress; it is
     /// given the progress that it replaces, if any.
-    pub fn lend(&mut self, asker: &Asker, piece: u32, now: Instant, fresh: impl FnOnce(Option<&P>) -> P) -> Lent<P> {
+    pub fn lend(
+        &mut self,
+        asker: &Asker,
+        piece: u32,
+        now: Instant,
+        fresh: impl FnOnce(Option<&P>) -> P,
+    ) -> Lent<P> {
         let why = if self.trust.is_suspect(asker.who.peer) {
             Why::Suspect
         } else if self.spoilt.contains_key(&piece) {
@@ -284,21 +294,29 @@ impl<P: Clone> Board<P> {
             return None;
         }
         let unknown = asker.block_time.is_none();
-        let had_its_chance = unknown && asker.tried.is_some_and(|tried| now.saturating_duration_since(tried) < TRIAL);
-        let may_join =
-            |(piece, loan): &(&u32, &mut Loan<P>)| !loan.alone && !loan.holders.has(asker.who.peer) && asker.pieces.has(**piece);
+        let had_its_chance = unknown
+            && asker.tried.is_some_and(|tried| now.saturating_duration_since(tried) < TRIAL);
+        let may_join = |(piece, loan): &(&u32, &mut Loan<P>)| {
+            !loan.alone && !loan.holders.has(asker.who.peer) && asker.pieces.has(**piece)
+        };
         let offers = self.on_loan.iter_mut().filter(may_join).filter_map(|(piece, loan)| {
             let offer = loan.holders.offer(asker.block_time, now)?;
             (!offer.is_taken() || !had_its_chance).then_some((offer, *piece, loan))
         });
         // Prefer a free seat to another peer's, and then the piece with the fewest seats taken.
-        let (offer, piece, loan) = offers.min_by_key(|(offer, _, loan)| (offer.is_taken(), loan.holders.taken()))?;
+        let (offer, piece, loan) =
+            offers.min_by_key(|(offer, _, loan)| (offer.is_taken(), loan.holders.taken()))?;
         let takes_over = offer.is_taken();
         if let Offer::Of(slower) = offer {
             slower.lose();
         }
         let seat = loan.holders.sit(asker.who.peer, takes_over && unknown, now);
-        Some(Lent { piece, progress: loan.progress.clone(), seat, why: Why::EndGame { takes_over } })
+        Some(Lent {
+            piece,
+            progress: loan.progress.clone(),
+            seat,
+            why: Why::EndGame { takes_over },
+        })
     }
 
     /// Takes a piece from a slow peer that works on it alone, if that peer has not proved itself
@@ -308,7 +326,8 @@ impl<P: Clone> Board<P> {
         if !self.trust.is_proved(asker.who.peer) {
             return;
         }
-        let alone = self.on_loan.iter().filter(|(piece, loan)| loan.alone && asker.pieces.has(**piece));
+        let alone =
+            self.on_loan.iter().filter(|(piece, loan)| loan.alone && asker.pieces.has(**piece));
         let mut slow = alone.filter_map(|(piece, loan)| {
             let (owner, seat) = loan.holders.slow_owner(asker.block_time, now)?;
             (!self.trust.is_proved(owner)).then_some((*piece, owner, seat))
@@ -358,7 +377,13 @@ impl<P: Clone> Board<P> {
 
     /// Puts back a complete piece whose hash is wrong. It waits again, and all its progress is
     /// discarded.
-    pub fn spoil(&mut self, piece: u32, by: &[Contributor], evidence: Option<Evidence>, now: Instant) {
+    pub fn spoil(
+        &mut self,
+        piece: u32,
+        by: &[Contributor],
+        evidence: Option<Evidence>,
+        now: Instant,
+    ) {
         self.on_loan.remove(&piece);
         self.spoilt.insert(piece, now);
         if let Some(evidence) = evidence {
@@ -374,14 +399,18 @@ impl<P: Clone> Board<P> {
     pub fn give_back(&mut self, piece: u32, peer: PeerNumber, seat: &Arc<Seat>, begun: bool) {
         // Another holder may have completed the piece since. If its hash was wrong, it may even be
         // on loan again, and that loan must go on. So the seat must match.
-        let Some(loan) = self.on_loan.get_mut(&piece).filter(|loan| loan.holders.includes(seat)) else {
+        let Some(loan) = self.on_loan.get_mut(&piece).filter(|loan| loan.holders.includes(seat))
+        else {
             return;
         };
         if !loan.holders.leave(seat) {
             return;
         }
-        let Some(Loan { progress, alone, replaced, .. }) = self.on_loan.remove(&piece) else { return };
-        let left = if begun { Some(Begun { progress, owner: alone.then_some(peer) }) } else { replaced };
+        let Some(Loan { progress, alone, replaced, .. }) = self.on_loan.remove(&piece) else {
+            return;
+        };
+        let left =
+            if begun { Some(Begun { progress, owner: alone.then_some(peer) }) } else { replaced };
         self.waiting.insert(piece, left.as_ref().is_some_and(|begun| begun.owner.is_none()));
         self.begun.extend(left.map(|begun| (piece, begun)));
         self.generation += 1;

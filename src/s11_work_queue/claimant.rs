@@ -63,7 +63,11 @@ impl Claimant {
         Claimant::new(queue, who.into(), (0, 0))
     }
 
-    fn new(queue: &Arc<WorkQueue>, who: Contributor, (seen, seen_withdrawn): (usize, usize)) -> Claimant {
+    fn new(
+        queue: &Arc<WorkQueue>,
+        who: Contributor,
+        (seen, seen_withdrawn): (usize, usize),
+    ) -> Claimant {
         queue.lock().board.join(who, Instant::now());
         let pieces = PeerPieces::Some(Bitfield::new(queue.info.piece_count()));
         Claimant {
@@ -172,7 +176,8 @@ impl Claimant {
                 both.map(|(has, done)| (has & !done).count_ones()).sum()
             }
         };
-        self.wanted += self.unseen(state).iter().filter(|piece| self.pieces.has(**piece)).count() as u32;
+        self.wanted +=
+            self.unseen(state).iter().filter(|piece| self.pieces.has(**piece)).count() as u32;
         self.found_nothing = None;
     }
 
@@ -200,7 +205,12 @@ impl Claimant {
     }
 
     fn asker(&self) -> Asker<'_> {
-        Asker { who: self.who, pieces: &self.pieces, block_time: self.block_time, tried: self.tried }
+        Asker {
+            who: self.who,
+            pieces: &self.pieces,
+            block_time: self.block_time,
+            tried: self.tried,
+        }
     }
 
     /// Claims exactly this piece, if it waits and the peer has it.
@@ -258,8 +268,9 @@ impl Claimant {
     }
 
     fn lend(&self, state: &mut State, piece: PieceIndex, now: Instant) -> Lease {
-        let fresh =
-            |replaced: Option<&Arc<_>>| Arc::new(Mutex::new(Progress::replacing(replaced.cloned(), self.queue.blocks(piece))));
+        let fresh = |replaced: Option<&Arc<_>>| {
+            Arc::new(Mutex::new(Progress::replacing(replaced.cloned(), self.queue.blocks(piece))))
+        };
         let lent = state.board.lend(&self.asker(), piece.get(), now, fresh);
         self.lease(lent)
     }

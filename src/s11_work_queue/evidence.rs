@@ -73,7 +73,12 @@ impl Evidence {
     ///
     /// # Errors
     /// If the store cannot be read.
-    pub(super) fn judge(&self, info: &Info, piece: PieceIndex, store: &dyn Store) -> Result<Verdict, StorageError> {
+    pub(super) fn judge(
+        &self,
+        info: &Info,
+        piece: PieceIndex,
+        store: &dyn Store,
+    ) -> Result<Verdict, StorageError> {
         let (mut lied, mut buffer) = (vec![false; self.by.len()], Vec::new());
         for brought in &self.blocks {
             let right = fingerprint(info, piece, brought.block, &self.key, &mut buffer, store)?;

@@ -114,7 +114,12 @@ pub struct Lease {
 }
 
 impl Lease {
-    pub(super) fn new(queue: &Arc<WorkQueue>, piece: PieceIndex, who: Contributor, lent: Lent<Arc<Mutex<Progress>>>) -> Lease {
+    pub(super) fn new(
+        queue: &Arc<WorkQueue>,
+        piece: PieceIndex,
+        who: Contributor,
+        lent: Lent<Arc<Mutex<Progress>>>,
+    ) -> Lease {
         let Lent { progress, seat, why, .. } = lent;
         let to_request = 0..queue.blocks(piece);
         Lease { queue: Arc::clone(queue), piece, who, progress, seat, why, to_request }
@@ -169,7 +174,12 @@ impl Lease {
     ///
     /// # Errors
     /// If the store fails. What was not written is then still missing.
-    pub fn write(&mut self, begin: u32, blocks: &[&[u8]], store: &dyn Store) -> Result<Written, StorageError> {
+    pub fn write(
+        &mut self,
+        begin: u32,
+        blocks: &[&[u8]],
+        store: &dyn Store,
+    ) -> Result<Written, StorageError> {
         self.write_at(begin, blocks, store, Instant::now())
     }
 
@@ -177,7 +187,13 @@ impl Lease {
     ///
     /// # Errors
     /// As [`Lease::write`].
-    pub fn write_at(&mut self, begin: u32, blocks: &[&[u8]], store: &dyn Store, now: Instant) -> Result<Written, StorageError> {
+    pub fn write_at(
+        &mut self,
+        begin: u32,
+        blocks: &[&[u8]],
+        store: &dyn Store,
+        now: Instant,
+    ) -> Result<Written, StorageError> {
         let offset = self.queue.info().piece_offset(self.piece);
         self.keep_replaced(store);
         let mut progress = lock(&self.progress, self.queue.blocks(self.piece));
@@ -193,10 +209,11 @@ impl Lease {
             let parts: Vec<&[u8]> = run.iter().map(|(_, block)| *block).collect();
             store.write_parts(offset + u64::from(first * BLOCK_LENGTH), &parts)?;
             // Only now: a peer that brought nothing is not to blame.
-            let bringer = progress.by.iter().position(|who| *who == self.who).unwrap_or_else(|| {
-                progress.by.push(self.who);
-                progress.by.len() - 1
-            });
+            let bringer =
+                progress.by.iter().position(|who| *who == self.who).unwrap_or_else(|| {
+                    progress.by.push(self.who);
+                    progress.by.len() - 1
+                });
             self.seat.count(run.len());
             run.iter().for_each(|(number, block)| progress.tick(*number, block, bringer));
             self.catch_up(&mut progress, store)?;
@@ -205,7 +222,8 @@ impl Lease {
             return Ok(Written::More);
         }
         progress.over = true;
-        let (by, bringers) = (std::mem::take(&mut progress.by), std::mem::take(&mut progress.bringers));
+        let (by, bringers) =
+            (std::mem::take(&mut progress.by), std::mem::take(&mut progress.bringers));
         let found: [u8; 20] = std::mem::take(&mut progress.hash).finalize().into();
         // Release the piece before taking the queue's lock: no thread holds both. Because it is over,
         // no other thread writes into the piece before the queue hears of it.
@@ -227,9 +245,17 @@ impl Lease {
     }
 
     /// Reports that the piece is wrong. If one peer brought all of it, no evidence is needed.
-    fn corrupt(&self, by: Vec<Contributor>, bringers: &[u16], store: &dyn Store, now: Instant) -> Written {
+    fn corrupt(
+        &self,
+        by: Vec<Contributor>,
+        bringers: &[u16],
+        store: &dyn Store,
+        now: Instant,
+    ) -> Written {
         let peers = by.iter().map(|who| who.peer).collect();
-        let evidence = (by.len() > 1).then(|| self.gather(by.clone(), (0..).zip(bringers.iter().copied()), store)).flatten();
+        let evidence = (by.len() > 1)
+            .then(|| self.gather(by.clone(), (0..).zip(bringers.iter().copied()), store))
+            .flatten();
         self.queue.corrupt(self.piece, &by, evidence, now);
         Written::Corrupt(peers)
     }
@@ -242,7 +268,8 @@ impl Lease {
         // No other thread has it anymore, so none waits for this lock.
         let replaced = lock(&replaced, blocks);
         let bringer = |block: u32| Some((block, *replaced.bringers.get(block as usize)?));
-        let evidence = self.gather(replaced.by.clone(), replaced.written.iter().filter_map(bringer), store);
+        let evidence =
+            self.gather(replaced.by.clone(), replaced.written.iter().filter_map(bringer), store);
         // Release the piece before taking the queue's lock.
         drop(progress);
         if let Some(evidence) = evidence {
@@ -251,7 +278,12 @@ impl Lease {
     }
 
     /// Gathers evidence. `None` if the blocks cannot be read: then the liar stays unknown.
-    fn gather(&self, by: Vec<Contributor>, brought: impl Iterator<Item = (u32, u16)>, store: &dyn Store) -> Option<Evidence> {
+    fn gather(
+        &self,
+        by: Vec<Contributor>,
+        brought: impl Iterator<Item = (u32, u16)>,
+        store: &dyn Store,
+    ) -> Option<Evidence> {
         Evidence::gather(self.queue.info(), self.piece, by, brought, store).ok()
     }
 

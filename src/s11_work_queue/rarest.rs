@@ -177,7 +177,8 @@ impl Waiting {
     /// finds what [`Waiting::find`] misses in a class of thousands if the peer has only a few of them.
     pub fn find_from(&self, pieces: &Bitfield, word: usize) -> Option<u32> {
         let words = self.set.words().iter().zip(pieces.words()).enumerate();
-        let mut both = words.skip(word).take(WORDS_A_TURN).map(|(word, (waiting, has))| (word, waiting & has));
+        let mut both =
+            words.skip(word).take(WORDS_A_TURN).map(|(word, (waiting, has))| (word, waiting & has));
         let (word, both) = both.find(|(_, both)| *both != 0)?;
         Some(word as u32 * 64 + both.leading_zeros())
     }

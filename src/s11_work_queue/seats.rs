@@ -150,7 +150,11 @@ impl Holders {
 
     /// Returns the only peer that may fetch the piece, and its seat, if a peer with this time for a
     /// block is faster.
-    pub fn slow_owner(&self, block_time: Option<Duration>, now: Instant) -> Option<(PeerNumber, Arc<Seat>)> {
+    pub fn slow_owner(
+        &self,
+        block_time: Option<Duration>,
+        now: Instant,
+    ) -> Option<(PeerNumber, Arc<Seat>)> {
         let seat = slowest(self.0.iter().map(|(_, seat)| seat), block_time, now)?;
         self.0.iter().find(|(_, theirs)| Arc::ptr_eq(theirs, seat)).cloned()
     }
@@ -158,8 +162,13 @@ impl Holders {
 
 /// Returns the slowest of these seats, if a peer with this time for a block is [`MIN_SPEEDUP`] times
 /// faster.
-fn slowest<'s>(seats: impl Iterator<Item = &'s Arc<Seat>>, block_time: Option<Duration>, now: Instant) -> Option<&'s Arc<Seat>> {
-    let (slowest, seat) = seats.map(|seat| (seat.block_time(now), seat)).max_by_key(|(time, _)| *time)?;
+fn slowest<'s>(
+    seats: impl Iterator<Item = &'s Arc<Seat>>,
+    block_time: Option<Duration>,
+    now: Instant,
+) -> Option<&'s Arc<Seat>> {
+    let (slowest, seat) =
+        seats.map(|seat| (seat.block_time(now), seat)).max_by_key(|(time, _)| *time)?;
     let limit = block_time.map_or(SLOW, |time| time * MIN_SPEEDUP);
     (slowest > limit).then_some(seat)
 }

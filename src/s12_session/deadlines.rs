@@ -55,7 +55,12 @@ impl Deadlines {
 
     /// Checks all deadlines. A message may have `begun`, and the peer may be `owing` us blocks. `piece`
     /// is the oldest piece it owes us: since when, and its length in bytes.
-    pub fn check(&mut self, begun: bool, owing: bool, piece: Option<(Instant, u32)>) -> Result<(), SessionEnd> {
+    pub fn check(
+        &mut self,
+        begun: bool,
+        owing: bool,
+        piece: Option<(Instant, u32)>,
+    ) -> Result<(), SessionEnd> {
         // The clock of a message starts when we first see it incomplete.
         let since = if begun { *self.begun.get_or_insert(self.now) } else { self.now };
         let over = |since: Instant, limit: Duration| self.now.duration_since(since) > limit;

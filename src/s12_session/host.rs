@@ -54,7 +54,11 @@ impl Default for Counters {
     fn default() -> Counters {
         // With only a magnet link the length is unknown. 0 would say that we have everything,
         // and trackers name no seeds to a seed.
-        Counters { downloaded: AtomicU64::new(0), uploaded: AtomicU64::new(0), left: AtomicU64::new(1) }
+        Counters {
+            downloaded: AtomicU64::new(0),
+            uploaded: AtomicU64::new(0),
+            left: AtomicU64::new(1),
+        }
     }
 }
 

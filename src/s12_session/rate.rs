@@ -47,7 +47,8 @@ impl Rate {
     pub fn refund(&self, bytes: usize) {
         let Some(limit) = self.limit else { return };
         let mut paid_until = self.paid_until.lock().unwrap_or_else(PoisonError::into_inner);
-        let earlier = |paid: Instant| paid.checked_sub(Duration::from_secs_f64(bytes as f64 / limit as f64));
+        let earlier =
+            |paid: Instant| paid.checked_sub(Duration::from_secs_f64(bytes as f64 / limit as f64));
         *paid_until = paid_until.and_then(earlier);
     }
 

@@ -50,7 +50,14 @@ pub struct RequestDepth {
 impl RequestDepth {
     /// Starts for a peer that we know nothing about.
     pub fn new(now: Instant) -> RequestDepth {
-        RequestDepth { depth: INITIAL, blocks: 0, since: now, resumed: false, round_trip: WINDOW, block_time: None }
+        RequestDepth {
+            depth: INITIAL,
+            blocks: 0,
+            since: now,
+            resumed: false,
+            round_trip: WINDOW,
+            block_time: None,
+        }
     }
 
     /// The number of requests that may be outstanding.

@@ -107,7 +107,8 @@ impl Requests {
     /// fetching the missing blocks.
     fn drop_idle(&mut self, now: Instant) {
         let outstanding = std::mem::take(&mut self.outstanding);
-        let owed = |lease: &Lease| outstanding.iter().any(|request| request.index == lease.piece().get());
+        let owed =
+            |lease: &Lease| outstanding.iter().any(|request| request.index == lease.piece().get());
         self.retain(|lease| !lease.is_asked() || owed(lease), now);
         self.outstanding = outstanding;
     }
@@ -152,7 +153,9 @@ impl Session<'_> {
             self.requests.depth.resume(self.clock.now);
         }
         let now = self.clock.now;
-        while self.requests.outstanding() < self.request_limit() && self.host.download_limit.wait_until(now).is_none() {
+        while self.requests.outstanding() < self.request_limit()
+            && self.host.download_limit.wait_until(now).is_none()
+        {
             if let Some(request) = self.requests.leases.last_mut().and_then(Lease::next_request) {
                 // Counted when it is requested, not when it arrives: what we request will come.
                 self.host.download_limit.spend(request.length as usize, now);
@@ -174,7 +177,11 @@ impl Session<'_> {
     /// that it suggests.
     fn claim(&mut self) -> Option<Lease> {
         if self.state.peer_choking {
-            return self.requests.allowed.iter().find_map(|index| self.claimant.claim_piece(*index));
+            return self
+                .requests
+                .allowed
+                .iter()
+                .find_map(|index| self.claimant.claim_piece(*index));
         }
         while let Some(index) = self.requests.suggested.pop() {
             if let Some(lease) = self.claimant.claim_piece(index) {
@@ -213,7 +220,8 @@ impl Session<'_> {
             return;
         }
         let outstanding = std::mem::take(&mut self.requests.outstanding);
-        let (gone, kept): (VecDeque<_>, VecDeque<_>) = outstanding.into_iter().partition(|request| request.index == index);
+        let (gone, kept): (VecDeque<_>, VecDeque<_>) =
+            outstanding.into_iter().partition(|request| request.index == index);
         self.requests.outstanding = kept;
         for request in gone {
             self.requests.forgiven += 1; // it may be on its way already
@@ -232,7 +240,8 @@ impl Session<'_> {
             self.requests.depth.forget_block_time();
         }
         self.requests.forgiven += self.requests.outstanding();
-        let refund = self.requests.outstanding.drain(..).map(|request| request.length as usize).sum();
+        let refund =
+            self.requests.outstanding.drain(..).map(|request| request.length as usize).sum();
         self.host.download_limit.refund(refund);
         self.requests.leases.clear();
     }
@@ -276,7 +285,13 @@ impl Session<'_> {
 
     /// Handles a block, and the blocks after it that continue it. All have been read already, and
     /// writing them together costs one system call instead of one for each.
-    pub(super) fn blocks(&mut self, index: u32, begin: u32, block: &[u8], mut rest: Rest) -> Result<(), SessionEnd> {
+    pub(super) fn blocks(
+        &mut self,
+        index: u32,
+        begin: u32,
+        block: &[u8],
+        mut rest: Rest,
+    ) -> Result<(), SessionEnd> {
         let (mut blocks, mut length) = (Vec::new(), 0);
         let mut next = Some(block);
         while let Some(block) = next {
@@ -326,7 +341,8 @@ impl Session<'_> {
     fn forgive(&mut self, length: usize) -> Result<(), SessionEnd> {
         self.host.download_limit.spend(length, self.clock.now);
         let left = self.requests.forgiven.checked_sub(1);
-        self.requests.forgiven = left.ok_or(SessionEnd::Rule("it sends blocks that we did not request"))?;
+        self.requests.forgiven =
+            left.ok_or(SessionEnd::Rule("it sends blocks that we did not request"))?;
         Ok(())
     }
 }

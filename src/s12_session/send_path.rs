@@ -114,7 +114,12 @@ pub fn does_not_read() -> io::Error {
 
 /// Writes all `bytes` by the deadline, and never waits longer than `pause` for any of them to leave.
 /// Returns the number that have left, and the error if some have not.
-pub fn write(output: &mut dyn WriteHalf, bytes: &[u8], pause: Duration, deadline: Instant) -> (usize, io::Result<()>) {
+pub fn write(
+    output: &mut dyn WriteHalf,
+    bytes: &[u8],
+    pause: Duration,
+    deadline: Instant,
+) -> (usize, io::Result<()>) {
     let mut written = 0;
     while let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty()) {
         output.set_deadline(deadline.min(Instant::now() + pause));

@@ -69,7 +69,11 @@ impl Uploads for NoUploads {
 /// The half of a session that uploads. [`Uploads`] decides what, and how much.
 impl Session<'_> {
     /// Opens the upload when the peer is first interested. Returns the path for all further messages.
-    pub(super) fn open_upload(&mut self, path: Box<dyn SendPath>, hang_up: &Hangup) -> Box<dyn SendPath> {
+    pub(super) fn open_upload(
+        &mut self,
+        path: Box<dyn SendPath>,
+        hang_up: &Hangup,
+    ) -> Box<dyn SendPath> {
         self.upload = self.host.uploads.open(UploadPeer {
             host: Arc::clone(self.host),
             torrent: Arc::clone(self.torrent),

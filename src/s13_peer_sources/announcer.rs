@@ -12,7 +12,9 @@ use super::source::{PeerSource, SourceHandle};
 use crate::s02_metainfo::InfoHash;
 use crate::s03_tracker::names::Lookups;
 use crate::s03_tracker::reach::NamedBy;
-use crate::s03_tracker::{AnnounceRequest, AnnounceResponse, Event, PeerId, Retry, Tier, Tracker, TrackerError};
+use crate::s03_tracker::{
+    AnnounceRequest, AnnounceResponse, Event, PeerId, Retry, Tier, Tracker, TrackerError,
+};
 use crate::s07_extension::BoxError;
 
 /// Time limit of one announce, with all trackers of the tier.
@@ -58,7 +60,10 @@ impl Announcer {
         peer_id: PeerId,
         retry: Duration,
     ) -> Announcer {
-        let request = AnnounceRequest { key: Some(rand::random()), ..AnnounceRequest::new(info_hash, peer_id, 1) };
+        let request = AnnounceRequest {
+            key: Some(rand::random()),
+            ..AnnounceRequest::new(info_hash, peer_id, 1)
+        };
         let (name, tier) = (urls.first().cloned().unwrap_or_default(), Tier::new(urls));
         let (failures, started, completed, names) = Default::default();
         Announcer { name, tier, trackers, request, retry, failures, started, completed, names }
@@ -93,7 +98,8 @@ impl Announcer {
                     return None;
                 }
                 let usual = if self.completed { Duration::ZERO } else { interval(&answer) };
-                let least = answer.min_interval.unwrap_or(MIN_INTERVAL).clamp(MIN_INTERVAL, MAX_INTERVAL);
+                let least =
+                    answer.min_interval.unwrap_or(MIN_INTERVAL).clamp(MIN_INTERVAL, MAX_INTERVAL);
                 // A tracker need not repeat its id; the last one that it gave counts.
                 self.request.tracker_id = answer.tracker_id.or(self.request.tracker_id.take());
                 Some(Pause { since, usual, least })
@@ -126,7 +132,8 @@ impl Announcer {
 
     /// Hands over the peers of an answer. Returns whether anybody still wants them.
     fn hand_over(&self, handle: &SourceHandle, url: &str, answer: &AnnounceResponse) -> bool {
-        let found = |peers: &[SocketAddr]| handle.found(NamedBy::Tracker(answer.from), peers.to_vec());
+        let found =
+            |peers: &[SocketAddr]| handle.found(NamedBy::Tracker(answer.from), peers.to_vec());
         let report = || handle.announced(url, self.request.event, answer);
         if answer.named.is_empty() {
             report();
@@ -136,7 +143,8 @@ impl Announcer {
         if !found(&answer.peers) {
             return false;
         }
-        let (looked_up, lost) = self.names.find_peers(&answer.named, Instant::now() + LOOKUP_TIMEOUT);
+        let (looked_up, lost) =
+            self.names.find_peers(&answer.named, Instant::now() + LOOKUP_TIMEOUT);
         // A tracker whose names all lead nowhere has failed, and "names 1 peer" would be misleading.
         let useless = answer.peers.is_empty() && looked_up.is_empty();
         if !useless {
@@ -205,7 +213,9 @@ fn interval(answer: &AnnounceResponse) -> Duration {
 /// Returns the longest pause that a tracker of the tier asks for in its refusal (BEP 31).
 fn wanted_pause(tried: &[(String, TrackerError)]) -> Option<Duration> {
     let wanted = |error: &TrackerError| match error {
-        TrackerError::Failure { retry: Retry::After(time), .. } => Some((*time).clamp(MIN_INTERVAL, MAX_INTERVAL)),
+        TrackerError::Failure { retry: Retry::After(time), .. } => {
+            Some((*time).clamp(MIN_INTERVAL, MAX_INTERVAL))
+        }
         _ => None,
     };
     tried.iter().filter_map(|(_, error)| wanted(error)).max()

@@ -89,7 +89,8 @@ impl Signals {
             if left.is_zero() {
                 return Wake::Due;
             }
-            phase = self.changed.wait_timeout(phase, left).unwrap_or_else(PoisonError::into_inner).0;
+            phase =
+                self.changed.wait_timeout(phase, left).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 }

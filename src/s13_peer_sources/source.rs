@@ -139,7 +139,11 @@ impl SourceHandle {
 
     /// Tells the user that something failed, for now.
     pub fn failed(&self, why: String) {
-        (self.host.report)(SourceReport::Said { source: self.name.clone(), what: why, failed: true });
+        (self.host.report)(SourceReport::Said {
+            source: self.name.clone(),
+            what: why,
+            failed: true,
+        });
     }
 
     /// Reports when it looks for peers again: `pause` after `since`.

@@ -76,7 +76,12 @@ pub struct Addresses {
 impl Addresses {
     /// An empty one. A failed address is dialed again after `retry`, doubled each time.
     pub fn new(retry: Duration) -> Addresses {
-        Addresses { entries: HashMap::new(), bans: Bans::default(), failed_ports: FailedPorts::default(), retry }
+        Addresses {
+            entries: HashMap::new(),
+            bans: Bans::default(),
+            failed_ports: FailedPorts::default(),
+            retry,
+        }
     }
 
     /// Remembers an address that somebody has named, if it is new and worth dialing.
@@ -116,10 +121,17 @@ impl Addresses {
             worth: matches!(entry.state, State::Due(_)).then_some(()),
         };
         let holders: Vec<_> = self.entries.iter().map(holder).collect();
-        let Some(crowded) = makes_way(&holders, newcomer).and_then(|goes| holders.get(goes)) else { return false };
-        let of_crowded = all.iter().zip(&holders).filter(|(_, holder)| holder.origin == crowded.origin && holder.worth.is_some());
+        let Some(crowded) = makes_way(&holders, newcomer).and_then(|goes| holders.get(goes)) else {
+            return false;
+        };
+        let of_crowded = all
+            .iter()
+            .zip(&holders)
+            .filter(|(_, holder)| holder.origin == crowded.origin && holder.worth.is_some());
         let mut go: Vec<SocketAddr> = of_crowded.map(|(address, _)| *address).collect();
-        go.sort_by_key(|address| self.entries.get(address).map(|entry| std::cmp::Reverse(entry.attempts)));
+        go.sort_by_key(|address| {
+            self.entries.get(address).map(|entry| std::cmp::Reverse(entry.attempts))
+        });
         go.truncate(1 + go.len() / 10);
         self.entries.retain(|address, _| !go.contains(address));
         true
@@ -143,7 +155,9 @@ impl Addresses {
             *busy.entry(Origin::of(address.ip())).or_default() += 1;
         }
         let due = self.entries.iter().filter_map(|(address, entry)| match entry.state {
-            State::Due(time) if time <= now => Some((busy.get(&Origin::of(address.ip())).copied().unwrap_or(0), time, *address)),
+            State::Due(time) if time <= now => {
+                Some((busy.get(&Origin::of(address.ip())).copied().unwrap_or(0), time, *address))
+            }
             _ => None,
         });
         due.min().map(|(_, _, address)| address)
@@ -164,7 +178,13 @@ impl Addresses {
     /// it is given up. A peer that we had `met` is certainly there, and gets one early second
     /// chance, if it has attempts left: some peers hang up only to start over. After that its
     /// pauses are as long as those of others.
-    pub fn ended(&mut self, address: SocketAddr, met: bool, was_useful: bool, now: Instant) -> Option<Instant> {
+    pub fn ended(
+        &mut self,
+        address: SocketAddr,
+        met: bool,
+        was_useful: bool,
+        now: Instant,
+    ) -> Option<Instant> {
         self.count_failed_port(address, met);
         let entry = self.entries.get_mut(&address).filter(|entry| entry.state == State::Busy)?;
         if was_useful {
@@ -201,7 +221,8 @@ impl Addresses {
         }
         if self.failed_ports.is_enough(ip) {
             let origin = Origin::of(ip);
-            self.entries.retain(|other, entry| Origin::of(other.ip()) != origin || entry.attempts > 0);
+            self.entries
+                .retain(|other, entry| Origin::of(other.ip()) != origin || entry.attempts > 0);
         }
     }
 
@@ -223,7 +244,8 @@ impl Addresses {
     /// another.
     pub fn double_gone(&mut self, address: SocketAddr, now: Instant) {
         let soon = now + self.retry / EARLY;
-        if matches!(self.entries.get(&address), Some(Entry { state: State::Due(time), .. }) if *time > soon) {
+        if matches!(self.entries.get(&address), Some(Entry { state: State::Due(time), .. }) if *time > soon)
+        {
             self.give_up(address);
         }
         self.revive_at(soon, address);
@@ -233,14 +255,18 @@ impl Addresses {
     /// dialed a few more times, each after a pause in which the other connection may have ended.
     pub fn may_be_a_double(&mut self, address: SocketAddr, now: Instant) {
         let again = State::Due(now + UNPROVED * self.retry);
-        if let Some(entry) = self.entries.get_mut(&address).filter(|entry| entry.state == State::Busy) {
+        if let Some(entry) =
+            self.entries.get_mut(&address).filter(|entry| entry.state == State::Busy)
+        {
             entry.state = if entry.attempts <= MAX_RETRIES { again } else { State::GivenUp };
         }
     }
 
     fn revive_at(&mut self, time: Instant, address: SocketAddr) {
         let banned = self.is_banned(address);
-        if let Some(entry) = self.entries.get_mut(&address).filter(|entry| entry.state == State::GivenUp && !banned) {
+        if let Some(entry) =
+            self.entries.get_mut(&address).filter(|entry| entry.state == State::GivenUp && !banned)
+        {
             *entry = Entry { state: State::Due(time), attempts: 1, was_early: false, ..*entry };
         }
     }
@@ -251,7 +277,8 @@ impl Addresses {
         self.bans.add(address);
         self.give_up(address);
         // Removed, and not only given up: if the IP earns its way back, they can be found again.
-        let barred: Vec<SocketAddr> = self.entries.keys().copied().filter(|known| self.is_banned(*known)).collect();
+        let barred: Vec<SocketAddr> =
+            self.entries.keys().copied().filter(|known| self.is_banned(*known)).collect();
         self.entries.retain(|known, _| self.bans.has(*known) || !barred.contains(known));
     }
 

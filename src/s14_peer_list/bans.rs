@@ -78,7 +78,8 @@ impl Bans {
 
     /// Whether the IP of this address is barred: only peers that have proved themselves are let in.
     pub fn bars(&self, address: SocketAddr) -> bool {
-        let barred = |repute: &Repute| repute.strikes >= STRIKES + repute.pieces / PIECES_PER_STRIKE;
+        let barred =
+            |repute: &Repute| repute.strikes >= STRIKES + repute.pieces / PIECES_PER_STRIKE;
         self.reputes.get(&Origin::of(address.ip())).is_some_and(barred)
     }
 }

@@ -44,7 +44,9 @@ impl FailedPorts {
 
     /// Whether no more ports of this IP are dialed.
     pub fn is_enough(&self, ip: IpAddr) -> bool {
-        self.failed.get(&Origin::of(ip)).is_some_and(|failed| failed.is_some_and(|failed| failed >= MAX_FAILED_PORTS))
+        self.failed
+            .get(&Origin::of(ip))
+            .is_some_and(|failed| failed.is_some_and(|failed| failed >= MAX_FAILED_PORTS))
     }
 
     // To start over is crude, and costs at most 30 more dials for each IP. An order of age would

@@ -146,7 +146,9 @@ impl Places {
     /// named. The one whose IP holds fewer of the places in `held` goes first. Equals take turns,
     /// so that neither kind can keep the other out.
     pub fn lobby_first(&self, held: &[Origin], contenders: Contenders) -> bool {
-        let Contenders { waits: Some(waits), named: Some(named) } = contenders else { return contenders.waits.is_some() };
+        let Contenders { waits: Some(waits), named: Some(named) } = contenders else {
+            return contenders.waits.is_some();
+        };
         let places = |origin: Origin| held.iter().filter(|held| **held == origin).count();
         places(waits) < places(named) || (places(waits) == places(named) && self.last_was_dialed)
     }
@@ -167,17 +169,23 @@ impl Places {
         if waits.is_none() && named.is_none() {
             return None;
         }
-        if let Some(goes) = waits.and_then(|waits| makes_way(&self.holders(members, |_| true), waits)) {
+        if let Some(goes) =
+            waits.and_then(|waits| makes_way(&self.holders(members, |_| true), waits))
+        {
             return number(members, goes, Why::Crowded);
         }
         // There may be nobody at an address that is only named. It crowds out no peer that has been
         // of use.
         let is_unproved = |activity: &Activity| activity.is_unproved(now) && !aims.gives_only;
         let unproved = |member: &Member| member.activity.as_ref().is_some_and(is_unproved);
-        if let Some(goes) = named.and_then(|named| makes_way(&self.holders(members, unproved), named)) {
+        if let Some(goes) =
+            named.and_then(|named| makes_way(&self.holders(members, unproved), named))
+        {
             return number(members, goes, Why::Unproved);
         }
-        let overdue = members.iter().filter_map(|member| Some((member.activity?.overdue(aims, now)?, member.number)));
+        let overdue = members
+            .iter()
+            .filter_map(|member| Some((member.activity?.overdue(aims, now)?, member.number)));
         if let Some((_, number)) = overdue.max() {
             return Some((number, Why::Useless));
         }
@@ -185,9 +193,12 @@ impl Places {
             return None;
         }
         // A peer that is too new to have a speed, or waits for its first block, is not the slowest.
-        let known =
-            |member: &Member| self.knows(member.number) && member.activity.is_some_and(|activity| activity.last_useful.is_some());
-        first_to_go(&self.holders(members, known)).and_then(|goes| number(members, goes, Why::Slowest))
+        let known = |member: &Member| {
+            self.knows(member.number)
+                && member.activity.is_some_and(|activity| activity.last_useful.is_some())
+        };
+        first_to_go(&self.holders(members, known))
+            .and_then(|goes| number(members, goes, Why::Slowest))
     }
 
     /// Returns all that have a place, and what it is worth. A member that may not `go` counts for
@@ -197,7 +208,10 @@ impl Places {
             let activity = member.activity.filter(|_| go(member))?;
             Some((self.moved(member.number, activity.bytes), activity.latest()))
         };
-        members.iter().map(|member| Holder { origin: member.origin, worth: worth(member) }).collect()
+        members
+            .iter()
+            .map(|member| Holder { origin: member.origin, worth: worth(member) })
+            .collect()
     }
 
     /// Ends the turn once it has taken this long; returns whether it has.

@@ -62,7 +62,8 @@ pub fn first_to_go<W: Ord>(holders: &[Holder<W>]) -> Option<usize> {
 /// the address with the fewest places.
 pub fn next_in_turn(line: &[Origin], holders: impl IntoIterator<Item = Origin>) -> Option<usize> {
     let held = count(holders);
-    let next = line.iter().enumerate().min_by_key(|(_, origin)| held.get(origin).copied().unwrap_or(0));
+    let next =
+        line.iter().enumerate().min_by_key(|(_, origin)| held.get(origin).copied().unwrap_or(0));
     next.map(|(position, _)| position)
 }
 

@@ -44,7 +44,8 @@ impl PeerRecord {
         let Some(known) = self.sources.get_mut(source) else { return };
         known.answered |= !failed;
         // A tracker's report begins with its URL already.
-        let named = if what.starts_with(source) { what.to_owned() } else { format!("{source}: {what}") };
+        let named =
+            if what.starts_with(source) { what.to_owned() } else { format!("{source}: {what}") };
         known.failed = failed.then_some(named);
     }
 
@@ -110,11 +111,17 @@ impl PeerRecord {
         // Among equals, a peer that is still connected says more than one that is gone.
         reasons.sort_by_key(|reason| Reverse((reason.peers, here.contains(reason.why.as_str()))));
         // A source with a URL for a name is a tracker.
-        let trackers = || self.sources.iter().filter(|(name, _)| name.contains("://")).map(|(_, tracker)| tracker);
+        let trackers = || {
+            self.sources.iter().filter(|(name, _)| name.contains("://")).map(|(_, tracker)| tracker)
+        };
         FailureReport {
             pieces,
             known: self.peers.len()
-                + named.filter(|address| !self.peers.contains_key(address) && !self.ourselves.contains(address)).count(),
+                + named
+                    .filter(|address| {
+                        !self.peers.contains_key(address) && !self.ourselves.contains(address)
+                    })
+                    .count(),
             connected: self.peers.values().filter(|peer| peer.met).count(),
             only_us: !self.ourselves.is_empty(),
             sources: self.sources.len(),

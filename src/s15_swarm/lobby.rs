@@ -37,7 +37,11 @@ impl Lobby {
         let mut waiting = self.lock();
         if waiting.len() >= self.most {
             for mut connection in std::mem::take(&mut *waiting) {
-                if connection.has_ended() { sent_away.push(connection) } else { waiting.push_back(connection) }
+                if connection.has_ended() {
+                    sent_away.push(connection)
+                } else {
+                    waiting.push_back(connection)
+                }
             }
         }
         if waiting.len() >= self.most {
@@ -46,7 +50,9 @@ impl Lobby {
                 worth: Some(self.most - position),
             };
             let places: Vec<_> = waiting.iter().enumerate().map(place).collect();
-            let Some(position) = makes_way(&places, Origin::of(connection.peer.ip())) else { return false };
+            let Some(position) = makes_way(&places, Origin::of(connection.peer.ip())) else {
+                return false;
+            };
             sent_away.extend(waiting.remove(position));
         }
         waiting.push_back(connection);
@@ -76,9 +82,14 @@ impl Lobby {
 
 /// Returns the connection whose turn it is. It must still be alive, because a connected peer may
 /// have to go for it. So connections that have ended are taken out.
-fn next(waiting: &mut VecDeque<Connection>, held: &[Origin], ended: &mut Vec<Connection>) -> Option<(usize, Origin)> {
+fn next(
+    waiting: &mut VecDeque<Connection>,
+    held: &[Origin],
+    ended: &mut Vec<Connection>,
+) -> Option<(usize, Origin)> {
     loop {
-        let line: Vec<Origin> = waiting.iter().map(|connection| Origin::of(connection.peer.ip())).collect();
+        let line: Vec<Origin> =
+            waiting.iter().map(|connection| Origin::of(connection.peer.ip())).collect();
         let position = next_in_turn(&line, held.iter().copied())?;
         if !waiting.get_mut(position)?.has_ended() {
             return Some((position, *line.get(position)?));
@@ -100,7 +111,11 @@ mod tests {
     /// A connection from 192.0.2.`host`, and its other end.
     fn connection(host: u8) -> (Connection, Transport) {
         let hello = Handshake::new(InfoHash([7; 20]), PeerId([host; 20]));
-        let (ours, theirs) = pair(100, SocketAddr::from(([10, 0, 0, 1], 1)), SocketAddr::from(([192, 0, 2, host], 6881)));
+        let (ours, theirs) = pair(
+            100,
+            SocketAddr::from(([10, 0, 0, 1], 1)),
+            SocketAddr::from(([192, 0, 2, host], 6881)),
+        );
         (Connection::new(ours, hello, hello), theirs)
     }
 
@@ -118,7 +133,10 @@ mod tests {
         assert_eq!(lobby.turn(&held), Some(origin(1)), "it has waited longer, and has no place");
         drop(other_end);
         assert_eq!(lobby.turn(&held), Some(origin(2)));
-        assert_eq!(lobby.next(&held).map(|connection| connection.peer.ip()), Some([192, 0, 2, 2].into()));
+        assert_eq!(
+            lobby.next(&held).map(|connection| connection.peer.ip()),
+            Some([192, 0, 2, 2].into())
+        );
         assert!(lobby.next(&held).is_none() && lobby.is_empty());
     }
 
@@ -133,8 +151,13 @@ mod tests {
         drop(first_end);
         // Of two that are there, the later one would have to go.
         lobby.enter(connection(3).0);
-        let order: Vec<_> = std::iter::from_fn(|| lobby.next(&[])).map(|connection| connection.peer.ip()).collect();
-        assert_eq!(order, [[192, 0, 2, 1], [192, 0, 2, 2]].map(std::net::IpAddr::from), "the newcomer has hung up since");
+        let order: Vec<_> =
+            std::iter::from_fn(|| lobby.next(&[])).map(|connection| connection.peer.ip()).collect();
+        assert_eq!(
+            order,
+            [[192, 0, 2, 1], [192, 0, 2, 2]].map(std::net::IpAddr::from),
+            "the newcomer has hung up since"
+        );
     }
 
     #[test]

@@ -57,7 +57,8 @@ pub(super) fn fetch_info_first(
             connection.input.replay();
             return Ok(Some(Arc::clone(torrent)));
         }
-        let offers = extensions.theirs.id(NAME).is_some() && extensions.theirs.said.metadata_size.is_some();
+        let offers =
+            extensions.theirs.id(NAME).is_some() && extensions.theirs.said.metadata_size.is_some();
         let lacks = lacks(connection, offers, done);
         if lacks != told && changes < MAX_TOLD {
             (told, changes) = (lacks, changes + 1);
@@ -69,7 +70,13 @@ pub(super) fn fetch_info_first(
                 waiting = None;
                 tries += 1;
                 let gives_way = || over() || place.is_wanted();
-                match fetch_metadata(connection, extensions, swarm.info_hash, Instant::now() + FETCH_TIMEOUT, &gives_way) {
+                match fetch_metadata(
+                    connection,
+                    extensions,
+                    swarm.info_hash,
+                    Instant::now() + FETCH_TIMEOUT,
+                    &gives_way,
+                ) {
                     Ok(Some(info)) => {
                         done = true;
                         swarm.send(SwarmMessage::Metadata(Box::new(info)));
@@ -96,7 +103,9 @@ pub(super) fn fetch_info_first(
 /// Returns why a peer cannot give the info dictionary, as far as we know.
 fn lacks(connection: &Connection, offers: bool, done: bool) -> Option<&'static str> {
     match () {
-        () if !connection.theirs.has_bit(EXTENSION_BIT) => Some("it does not speak the extension protocol (BEP 10)"),
+        () if !connection.theirs.has_bit(EXTENSION_BIT) => {
+            Some("it does not speak the extension protocol (BEP 10)")
+        }
         () if !offers => Some("it does not offer the info dictionary (BEP 9)"),
         () if done => Some("it refuses to give the info dictionary"),
         () => None,
@@ -108,7 +117,9 @@ fn wait(connection: &mut Connection, extensions: &mut Extensions) -> Result<bool
     connection.set_deadline(Instant::now() + TICK);
     let mut answers = Vec::new();
     match connection.input.read() {
-        Ok(Message::Unknown { id: EXTENDED, payload }) => drop(extensions.hear(payload, &mut answers)?),
+        Ok(Message::Unknown { id: EXTENDED, payload }) => {
+            drop(extensions.hear(payload, &mut answers)?)
+        }
         Ok(Message::KeepAlive | Message::Unknown { .. }) => {}
         Ok(_) => connection.input.defer()?,
         Err(error) if error.is_timeout() => return Ok(false),

@@ -42,7 +42,9 @@ impl Patience {
     /// When patience ends if nothing changes. Without a connected peer that is sooner, once each
     /// address has had its chances.
     pub fn ends(&self, all_tried: bool) -> Option<Instant> {
-        let without_peer = (all_tried && self.live < self.looked).then(|| self.live.checked_add(self.limit)).flatten();
+        let without_peer = (all_tried && self.live < self.looked)
+            .then(|| self.live.checked_add(self.limit))
+            .flatten();
         without_peer.into_iter().chain(self.block.checked_add(self.limit * 10)).min()
     }
 

@@ -47,12 +47,20 @@ pub(super) fn start_thread(
         let mut farewell = Farewell { swarm: &shared, number, peer, why: Some(Ended::Panic) };
         farewell.why = talk(&shared, number, candidate).err().or(Some(SessionEnd::Stopped.into()));
     };
-    spawn_with(thread::Builder::new().name(format!("peer {peer}")).stack_size(STACK), candidate, work)
+    spawn_with(
+        thread::Builder::new().name(format!("peer {peer}")).stack_size(STACK),
+        candidate,
+        work,
+    )
 }
 
 /// Starts a thread that takes a value with it. `std` loses the value if the system refuses the
 /// thread; here it comes back.
-fn spawn_with<T: Send + 'static>(builder: thread::Builder, luggage: T, work: impl FnOnce(T) + Send + 'static) -> Result<(), T> {
+fn spawn_with<T: Send + 'static>(
+    builder: thread::Builder,
+    luggage: T,
+    work: impl FnOnce(T) + Send + 'static,
+) -> Result<(), T> {
     let (give, take) = mpsc::channel();
     let started = builder.spawn(move || take.recv().map(work));
     if started.is_err() {
@@ -80,11 +88,17 @@ impl Drop for Farewell<'_> {
 fn talk(swarm: &Arc<Swarm>, number: PeerNumber, candidate: Candidate) -> Result<(), Ended> {
     let dialed = matches!(candidate, Candidate::Dial(_));
     let mut connection = match candidate {
-        Candidate::Dial(peer) => Connection::open(&*swarm.dial, peer, &swarm.handshake(), Instant::now() + HANDSHAKE_TIMEOUT)?,
+        Candidate::Dial(peer) => Connection::open(
+            &*swarm.dial,
+            peer,
+            &swarm.handshake(),
+            Instant::now() + HANDSHAKE_TIMEOUT,
+        )?,
         Candidate::Met(connection) => *connection,
     };
     let stats = register(swarm, number, &connection, dialed)?;
-    let mut extensions = Extensions::new(vec![Box::new(UtMetadata::shared(&swarm.metadata)), Box::new(DontHave)]);
+    let mut extensions =
+        Extensions::new(vec![Box::new(UtMetadata::shared(&swarm.metadata)), Box::new(DontHave)]);
     extensions.port = Some(swarm.port).filter(|port| *port != 0);
     // Our handshake has the bit if we knew the info dictionary at that time.
     let from_magnet = !connection.ours.has_bit(FAST_BIT);
@@ -101,7 +115,12 @@ fn talk(swarm: &Arc<Swarm>, number: PeerNumber, candidate: Candidate) -> Result<
 
 /// Adds the connection to the live ones, and then checks whether the swarm is over. The other way
 /// round, it could miss the hang-up.
-fn register(swarm: &Swarm, number: PeerNumber, connection: &Connection, dialed: bool) -> Result<Arc<PeerStats>, Ended> {
+fn register(
+    swarm: &Swarm,
+    number: PeerNumber,
+    connection: &Connection,
+    dialed: bool,
+) -> Result<Arc<PeerStats>, Ended> {
     let stats = Arc::new(PeerStats::new(connection.peer));
     if dialed {
         // We have reached the peer there. The port that it will name may be one behind a router.
@@ -109,7 +128,14 @@ fn register(swarm: &Swarm, number: PeerNumber, connection: &Connection, dialed: 
     }
     let peer_id = connection.theirs.peer_id;
     let hang_up = Arc::clone(&connection.line.0);
-    let live = Live { peer_id, dialed, hang_up, stats: Arc::clone(&stats), parted: None, doubles: Vec::new() };
+    let live = Live {
+        peer_id,
+        dialed,
+        hang_up,
+        stats: Arc::clone(&stats),
+        parted: None,
+        doubles: Vec::new(),
+    };
     let mut all = swarm.live();
     let unproved = UNPROVED * swarm.place_time;
     let new = live.link();
@@ -215,9 +241,17 @@ mod tests {
     #[test]
     fn what_a_refused_thread_was_to_take_along_comes_back() {
         let unlimited = thread::Builder::new().stack_size(usize::MAX / 4);
-        assert_eq!(spawn_with(unlimited, 7, |_| unreachable!("there is no room for its stack")), Err(7));
+        assert_eq!(
+            spawn_with(unlimited, 7, |_| unreachable!("there is no room for its stack")),
+            Err(7)
+        );
         let (give, take) = mpsc::channel();
-        assert_eq!(spawn_with(thread::Builder::new(), 8, move |luggage| give.send(luggage).expect("we listen")), Ok(()));
+        assert_eq!(
+            spawn_with(thread::Builder::new(), 8, move |luggage| give
+                .send(luggage)
+                .expect("we listen")),
+            Ok(())
+        );
         assert_eq!(take.recv(), Ok(8));
     }
 }

@@ -72,7 +72,8 @@ impl Plan {
     /// download would be over before.
     pub fn wait_for(&mut self, patience: Duration) {
         self.patience = patience;
-        self.silence = (patience / 6).clamp(Duration::from_secs(2), self.silence.max(Duration::from_secs(2)));
+        self.silence =
+            (patience / 6).clamp(Duration::from_secs(2), self.silence.max(Duration::from_secs(2)));
     }
 
     /// The time after which a failed address or tracker is tried again, at first. It is short enough

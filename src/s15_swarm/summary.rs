@@ -39,7 +39,9 @@ impl Summary {
         self.uploaded += given;
         let room = self.traded.len() < MAX_NAMED;
         match self.traded.iter_mut().find(|traded| traded.peer == peer) {
-            Some(traded) => (traded.taken, traded.given) = (traded.taken + taken, traded.given + given),
+            Some(traded) => {
+                (traded.taken, traded.given) = (traded.taken + taken, traded.given + given)
+            }
             None if taken + given > 0 && room => self.traded.push(Traded { peer, taken, given }),
             None => {}
         }

@@ -56,7 +56,8 @@ struct Running {
 }
 
 /// Returns where the content is stored and which pieces are on disk, once the torrent is known.
-pub(super) type Prepare<'e> = Box<dyn FnOnce(&Info) -> Result<(Arc<dyn Store>, Bitfield), StorageError> + 'e>;
+pub(super) type Prepare<'e> =
+    Box<dyn FnOnce(&Info) -> Result<(Arc<dyn Store>, Bitfield), StorageError> + 'e>;
 
 /// The state of the download's own thread. It is never shared, so it needs no lock.
 pub(super) struct TorrentLoop<'e> {
@@ -188,7 +189,11 @@ impl<'e> TorrentLoop<'e> {
         self.finished = left == 0;
         // Hashing what is on disk may have taken minutes. That is not the peers' fault.
         self.patience = Patience::new(self.limits.patience);
-        let _ = self.swarm.torrent.set(Arc::new(Torrent { queue, store, upload_only: self.swarm.upload_only }));
+        let _ = self.swarm.torrent.set(Arc::new(Torrent {
+            queue,
+            store,
+            upload_only: self.swarm.upload_only,
+        }));
         Ok(())
     }
 
@@ -245,7 +250,12 @@ impl<'e> TorrentLoop<'e> {
     /// | we had no socket left | dialed again in 1 s |
     /// | the peer is connected twice | not dialed while that is certain, else after a minute |
     /// | anything else | dialed again, later each time, then never; sooner if it had connected, as if new if it sent blocks |
-    fn ended(&mut self, number: PeerNumber, address: SocketAddr, why: Ended) -> Result<(), SwarmError> {
+    fn ended(
+        &mut self,
+        number: PeerNumber,
+        address: SocketAddr,
+        why: Ended,
+    ) -> Result<(), SwarmError> {
         let now = Instant::now();
         self.threads.remove(&number);
         let live = self.swarm.live().remove(&number);
@@ -255,7 +265,8 @@ impl<'e> TorrentLoop<'e> {
             self.known.remove(&number);
         }
         if self.known.len() > MAX_KNOWN
-            && let Some(oldest) = self.known.keys().find(|known| !self.threads.contains_key(known)).copied()
+            && let Some(oldest) =
+                self.known.keys().find(|known| !self.threads.contains_key(known)).copied()
         {
             self.known.remove(&oldest);
         }
@@ -273,7 +284,9 @@ impl<'e> TorrentLoop<'e> {
             Ended::Session(SessionEnd::Local(error)) => return Err(error.into()),
             Ended::Unusable(error) => return Err(SwarmError::Unusable(error)),
             Ended::Session(SessionEnd::Corrupt(_)) | Ended::WrongMetadata(_) => self.ban(address),
-            Ended::Ourselves | Ended::Session(SessionEnd::BothComplete) => self.addresses.give_up(address),
+            Ended::Ourselves | Ended::Session(SessionEnd::BothComplete) => {
+                self.addresses.give_up(address)
+            }
             _ if here_too => self.addresses.may_be_a_double(address, now),
             // We are out of sockets, which is not the peer's fault.
             Ended::Handshake(HandshakeError::Io(ref error)) if is_exhausted(error) => {
@@ -305,7 +318,10 @@ impl<'e> TorrentLoop<'e> {
     /// address is not dialed.
     fn left_double(&mut self, address: SocketAddr, now: Instant) {
         let live = self.swarm.live();
-        let certain = live.values().find(|live| live.doubles.contains(&address)).map(|live| live.dialed && live.link().proved);
+        let certain = live
+            .values()
+            .find(|live| live.doubles.contains(&address))
+            .map(|live| live.dialed && live.link().proved);
         drop(live);
         match certain {
             Some(true) => self.addresses.give_up(address),
@@ -323,7 +339,8 @@ impl<'e> TorrentLoop<'e> {
     fn note_double(&self, gone: &Live, address: SocketAddr) -> bool {
         let mut live = self.swarm.live();
         let gone = gone.link();
-        let here = live.values_mut().find(|here| gone.was_short() && here.link().claims_to_be(&gone));
+        let here =
+            live.values_mut().find(|here| gone.was_short() && here.link().claims_to_be(&gone));
         here.map(|here| here.add_double(address)).is_some()
     }
 }

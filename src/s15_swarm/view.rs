@@ -80,9 +80,15 @@ impl Watch {
     /// Returns the connected peers, in the order in which they connected.
     pub fn peers(&self) -> Vec<PeerView> {
         let Some(swarm) = self.swarm() else { return Vec::new() };
-        let live: Vec<_> = swarm.live().iter().map(|(number, live)| (*number, live.peer_id, Arc::clone(&live.stats))).collect();
-        let mut peers: Vec<PeerView> =
-            live.iter().map(|(number, peer_id, stats)| PeerView::new(*number, *peer_id, stats)).collect();
+        let live: Vec<_> = swarm
+            .live()
+            .iter()
+            .map(|(number, live)| (*number, live.peer_id, Arc::clone(&live.stats)))
+            .collect();
+        let mut peers: Vec<PeerView> = live
+            .iter()
+            .map(|(number, peer_id, stats)| PeerView::new(*number, *peer_id, stats))
+            .collect();
         peers.sort_by_key(|peer| peer.number);
         peers
     }

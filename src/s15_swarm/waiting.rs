@@ -181,8 +181,11 @@ impl Hope {
         if let Some((source, _)) = asking {
             return Some(Next::Asking { source: source.clone() });
         }
-        let dial = self.dial.map(|(at, address)| if self.full { (at, Next::MakeRoom) } else { (at, Next::Dial { address, at }) });
-        let ask = self.sources.iter().filter_map(|(source, at)| Some((*at.as_ref()?, source.clone())));
+        let dial = self.dial.map(|(at, address)| {
+            if self.full { (at, Next::MakeRoom) } else { (at, Next::Dial { address, at }) }
+        });
+        let ask =
+            self.sources.iter().filter_map(|(source, at)| Some((*at.as_ref()?, source.clone())));
         let ask = ask.min().map(|(at, source)| (at, Next::Ask { source, at }));
         let give_up = self.gives_up.map(|at| (at, Next::GiveUp { at }));
         dial.into_iter().chain(ask).chain(give_up).min_by_key(|(at, _)| *at).map(|(_, next)| next)
@@ -207,7 +210,10 @@ impl Next {
     /// Returns when it happens, if that is known.
     pub fn at(&self) -> Option<Instant> {
         match self {
-            Next::Dial { at, .. } | Next::Ask { at, .. } | Next::Request { at } | Next::GiveUp { at } => Some(*at),
+            Next::Dial { at, .. }
+            | Next::Ask { at, .. }
+            | Next::Request { at }
+            | Next::GiveUp { at } => Some(*at),
             _ => None,
         }
     }
@@ -243,11 +249,15 @@ impl Silence {
         if !self.is_shown(silent) {
             // The next wait gets an event again. But a seed without takers waits for days, and with
             // a strict rate limit there is a wait before each block: once is enough.
-            let lasting = [Wait::NoTaker { peers: 0, port: 0 }, Wait::RateLimit].map(|wait| mem::discriminant(&wait));
+            let lasting = [Wait::NoTaker { peers: 0, port: 0 }, Wait::RateLimit]
+                .map(|wait| mem::discriminant(&wait));
             self.told = self.told.filter(|told| lasting.contains(told));
         }
         let kind = wait.map(mem::discriminant);
-        let since = self.current.filter(|(current, _)| Some(*current) == kind).map_or(now, |(_, since)| since);
+        let since = self
+            .current
+            .filter(|(current, _)| Some(*current) == kind)
+            .map_or(now, |(_, since)| since);
         self.current = kind.map(|kind| (kind, since));
         let settled = now.duration_since(since) >= SETTLED.min(self.limit / 2);
         let news = kind.is_some() && kind != self.told && silent >= self.limit && settled;

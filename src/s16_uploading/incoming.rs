@@ -12,7 +12,10 @@ use crate::s04_handshake::{Handshake, HandshakeError};
 ///
 /// # Errors
 /// If the peer hangs up, speaks another protocol, wants another torrent, or is ourselves.
-pub fn answer<S: Read + Write>(stream: &mut S, ours: &Handshake) -> Result<Handshake, HandshakeError> {
+pub fn answer<S: Read + Write>(
+    stream: &mut S,
+    ours: &Handshake,
+) -> Result<Handshake, HandshakeError> {
     let (reserved, info_hash) = Handshake::read_opening(stream)?;
     if info_hash != ours.info_hash {
         return Err(HandshakeError::OtherTorrent { expected: ours.info_hash, found: info_hash });

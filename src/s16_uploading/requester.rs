@@ -36,7 +36,8 @@ impl Requester {
         let info = peer.torrent.queue.info();
         // Without this limit a choked peer could request the same ten pieces forever.
         let pieces = allowed_fast.iter().filter_map(|index| info.piece(*index));
-        let allowed_bytes = AtomicU64::new(pieces.map(|piece| u64::from(info.piece_size(piece))).sum());
+        let allowed_bytes =
+            AtomicU64::new(pieces.map(|piece| u64::from(info.piece_size(piece))).sum());
         let send_queue: Arc<SendQueue> = Arc::default();
         send_queue.edit(|queued| {
             for index in &allowed_fast {

@@ -24,7 +24,9 @@ use crate::s04_handshake::transport::{Hangup, WriteHalf};
 use crate::s05_messages::{Message, Request};
 use crate::s12_session::host::{Host, Torrent};
 use crate::s12_session::rate::Rate;
-use crate::s12_session::send_path::{BEHIND, MAX_UNSENT, SendPath, WRITE_TIMEOUT, does_not_read, write};
+use crate::s12_session::send_path::{
+    BEHIND, MAX_UNSENT, SendPath, WRITE_TIMEOUT, does_not_read, write,
+};
 use crate::s12_session::stats::PeerStats;
 
 /// The number of blocks in one write. A gigabyte takes 0.69 s of CPU with one, 0.46 s with four, and
@@ -196,7 +198,9 @@ impl Writer {
                 bytes.clear();
                 buffer = bytes;
             }
-            ended.map_err(|error| if error.kind() == ErrorKind::TimedOut { does_not_read() } else { error })?;
+            ended.map_err(|error| {
+                if error.kind() == ErrorKind::TimedOut { does_not_read() } else { error }
+            })?;
         }
         Ok(())
     }

@@ -51,7 +51,12 @@ impl Blocks for Shelf {
 
 impl Shelf {
     /// Returns whether a piece is what it was when it was verified. Called for each block.
-    fn check(&self, torrent: &Torrent, piece: PieceIndex, request: Request) -> Result<bool, StorageError> {
+    fn check(
+        &self,
+        torrent: &Torrent,
+        piece: PieceIndex,
+        request: Request,
+    ) -> Result<bool, StorageError> {
         let info = torrent.queue.info();
         let offset = info.piece_offset(piece) + u64::from(request.begin);
         let changed = match torrent.store.changes(offset, request.length as usize) {
@@ -75,7 +80,12 @@ impl Shelf {
 
 /// Appends a `piece` message. It is made in place, so that the block is copied only once: from the
 /// file's pages to where the socket takes it from.
-fn append(torrent: &Torrent, piece: PieceIndex, request: Request, out: &mut Vec<u8>) -> Result<(), StorageError> {
+fn append(
+    torrent: &Torrent,
+    piece: PieceIndex,
+    request: Request,
+    out: &mut Vec<u8>,
+) -> Result<(), StorageError> {
     let Request { index, begin, length } = request;
     let offset = torrent.queue.info().piece_offset(piece) + u64::from(begin);
     Message::piece_head(index, begin, length, out);

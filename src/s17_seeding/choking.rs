@@ -66,7 +66,12 @@ type Ranked<'p> = (usize, &'p Standing);
 
 /// Deals out a download's slots. The first of `peers` has waited longest. `lucky` has the slot for
 /// luck, and keeps it if still in the draw; `draw` draws below the number it is given.
-pub fn decide(peers: &[Standing], slots: usize, lucky: Option<usize>, draw: impl FnMut(usize) -> usize) -> Decision {
+pub fn decide(
+    peers: &[Standing],
+    slots: usize,
+    lucky: Option<usize>,
+    draw: impl FnMut(usize) -> usize,
+) -> Decision {
     let Some(by_merit) = slots.checked_sub(1) else { return Decision::default() };
     let mut ranked = interested(peers);
     // Among equals, a peer that has a slot keeps it; then the longest wait comes first.
@@ -82,9 +87,17 @@ pub fn decide(peers: &[Standing], slots: usize, lucky: Option<usize>, draw: impl
 ///
 /// What a peer took does not decide who is next. The peers that take fastest are the ones
 /// with the fastest lines, not those that pass most on.
-pub fn take_turns(peers: &[Standing], slots: usize, lucky: Option<usize>, draw: impl FnMut(usize) -> usize) -> Decision {
-    let has_turn = |(number, peer): &Ranked| peer.unchoked && !peer.idle && (peer.rounds < TURN || lucky == Some(*number));
-    let (mut chosen, mut others): (Vec<Ranked>, Vec<Ranked>) = interested(peers).into_iter().partition(has_turn);
+pub fn take_turns(
+    peers: &[Standing],
+    slots: usize,
+    lucky: Option<usize>,
+    draw: impl FnMut(usize) -> usize,
+) -> Decision {
+    let has_turn = |(number, peer): &Ranked| {
+        peer.unchoked && !peer.idle && (peer.rounds < TURN || lucky == Some(*number))
+    };
+    let (mut chosen, mut others): (Vec<Ranked>, Vec<Ranked>) =
+        interested(peers).into_iter().partition(has_turn);
     chosen.truncate(slots);
     // First those that wait. A peer whose turn is over keeps its slot only if nobody needs it; of
     // several such slots, the one held longest goes first.
@@ -119,7 +132,9 @@ fn interested(peers: &[Standing]) -> Vec<Ranked<'_>> {
 
 /// Draws one of these peers, if there is any.
 fn draw_one(peers: &[Ranked], mut draw: impl FnMut(usize) -> usize) -> Option<usize> {
-    let tickets = |(number, peer): &Ranked| std::iter::repeat_n(*number, if peer.newcomer { TICKETS } else { 1 });
+    let tickets = |(number, peer): &Ranked| {
+        std::iter::repeat_n(*number, if peer.newcomer { TICKETS } else { 1 })
+    };
     let hat: Vec<usize> = peers.iter().flat_map(tickets).collect();
     if hat.is_empty() { None } else { hat.get(draw(hat.len())).copied() }
 }

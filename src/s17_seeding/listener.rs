@@ -57,28 +57,37 @@ impl Listener {
     pub fn bind(ip: Option<IpAddr>, port: Option<u16>) -> io::Result<Listener> {
         match port {
             Some(port) => Listener::at(ip, port),
-            None => {
-                (DEFAULT_PORT..=LAST_PORT).find_map(|port| Listener::at(ip, port).ok()).map_or_else(|| Listener::at(ip, 0), Ok)
-            }
+            None => (DEFAULT_PORT..=LAST_PORT)
+                .find_map(|port| Listener::at(ip, port).ok())
+                .map_or_else(|| Listener::at(ip, 0), Ok),
         }
     }
 
     fn at(ip: Option<IpAddr>, port: u16) -> io::Result<Listener> {
         if let Some(ip) = ip {
             let socket = TcpListener::bind((ip, port))?;
-            return Ok(Listener { port: socket.local_addr()?.port(), sockets: vec![socket], wrap: None });
+            return Ok(Listener {
+                port: socket.local_addr()?.port(),
+                sockets: vec![socket],
+                wrap: None,
+            });
         }
         // On most systems a socket for IPv6 also takes IPv4, and then there is no room
         // for a second one. On others, and without IPv6, it is needed.
         let six = TcpListener::bind((Ipv6Addr::UNSPECIFIED, port)).ok();
-        let port = six.as_ref().map_or(Ok(port), |six| six.local_addr().map(|address| address.port()))?;
+        let port =
+            six.as_ref().map_or(Ok(port), |six| six.local_addr().map(|address| address.port()))?;
         let four = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port));
         match (six, four) {
             (None, four) => {
                 let four = four?;
                 Ok(Listener { port: four.local_addr()?.port(), sockets: vec![four], wrap: None })
             }
-            (Some(six), four) => Ok(Listener { port, sockets: [six].into_iter().chain(four.ok()).collect(), wrap: None }),
+            (Some(six), four) => Ok(Listener {
+                port,
+                sockets: [six].into_iter().chain(four.ok()).collect(),
+                wrap: None,
+            }),
         }
     }
 
@@ -115,7 +124,8 @@ impl PeerSource for Listener {
             let door = Arc::clone(&door);
             let keep = move || door.keep(&socket);
             // Without a thread, nobody is let in there.
-            let _ = thread::Builder::new().name("listener".to_owned()).stack_size(STACK).spawn(keep);
+            let _ =
+                thread::Builder::new().name("listener".to_owned()).stack_size(STACK).spawn(keep);
         }
         while finder.wait(Duration::from_secs(3600)) != Wake::Stop {}
         door.closed.store(true, Ordering::SeqCst);
@@ -135,7 +145,10 @@ pub fn wake(listener: SocketAddr) {
     };
     // Refused means that nobody waits there any more; a full queue, that the thread has
     // enough to wake it.
-    let _ = TcpStream::connect_timeout(&SocketAddr::new(ip, listener.port()), Duration::from_millis(500));
+    let _ = TcpStream::connect_timeout(
+        &SocketAddr::new(ip, listener.port()),
+        Duration::from_millis(500),
+    );
 }
 
 /// Where peers come in.
@@ -253,7 +266,8 @@ impl Door {
             // The thread may have waited for a core.
             transport.set_deadline(Instant::now() + HANDSHAKE_TIMEOUT);
             let ours = door.incoming.handshake();
-            let answered = answer(&mut Audience { door: &door, number, transport: &mut transport }, &ours);
+            let answered =
+                answer(&mut Audience { door: &door, number, transport: &mut transport }, &ours);
             // It is nobody's guest any more who might have to go for another.
             door.leaves(number);
             // Whoever fails is not worth a word: it is hung up on when it is dropped.
@@ -271,8 +285,12 @@ impl Door {
 /// The position of the guest that makes way for a newcomer, if any has to by now. Only
 /// guests that we wait for can go.
 fn goes(guests: &[Guest], newcomer: Origin) -> Option<usize> {
-    let waited: Vec<_> = guests.iter().map(|guest| Some(guest.waited + guest.since?.elapsed())).collect();
-    let place = |(guest, waited): (&Guest, &Option<Duration>)| Holder { origin: guest.origin, worth: waited.map(Reverse) };
+    let waited: Vec<_> =
+        guests.iter().map(|guest| Some(guest.waited + guest.since?.elapsed())).collect();
+    let place = |(guest, waited): (&Guest, &Option<Duration>)| Holder {
+        origin: guest.origin,
+        worth: waited.map(Reverse),
+    };
     let places: Vec<_> = guests.iter().zip(&waited).map(place).collect();
     makes_way(&places, newcomer).or_else(|| {
         let (longest, waited) = waited.iter().enumerate().max_by_key(|(_, waited)| **waited)?;

@@ -25,7 +25,8 @@ pub struct Claim {
 /// Evens out a decision of the choker's: those at these positions have a slot.
 pub fn share_slots(unchoked: &mut [usize], peers: &[Claim]) {
     let waits = |position: &usize| peers.get(*position).is_some_and(|peer| peer.interested);
-    let mut waiting: Vec<usize> = (0..peers.len()).filter(waits).filter(|position| !unchoked.contains(position)).collect();
+    let mut waiting: Vec<usize> =
+        (0..peers.len()).filter(waits).filter(|position| !unchoked.contains(position)).collect();
     waiting.sort_by_key(|position| peers.get(*position).map(|peer| peer.since));
     // They take turns: the first of each address, then the second of each.
     let mut before: HashMap<Origin, usize> = HashMap::new();
@@ -36,9 +37,16 @@ pub fn share_slots(unchoked: &mut [usize], peers: &[Claim]) {
     // Of hundreds that wait, most come from addresses that have been looked at.
     let mut have_enough = HashSet::new();
     for position in waiting {
-        let Some(newcomer) = peers.get(position).filter(|peer| !have_enough.contains(&peer.origin)) else { continue };
-        let holder = |peer: &Claim| Holder { origin: peer.origin, worth: Some((peer.interested, peer.moved, peer.since)) };
-        let holders: Vec<_> = unchoked.iter().filter_map(|position| peers.get(*position)).map(holder).collect();
+        let Some(newcomer) = peers.get(position).filter(|peer| !have_enough.contains(&peer.origin))
+        else {
+            continue;
+        };
+        let holder = |peer: &Claim| Holder {
+            origin: peer.origin,
+            worth: Some((peer.interested, peer.moved, peer.since)),
+        };
+        let holders: Vec<_> =
+            unchoked.iter().filter_map(|position| peers.get(*position)).map(holder).collect();
         match makes_way(&holders, newcomer.origin).and_then(|goes| unchoked.get_mut(goes)) {
             Some(slot) => *slot = position,
             None => drop(have_enough.insert(newcomer.origin)),

@@ -69,7 +69,14 @@ struct Turn {
 impl WaitingList {
     pub fn new(rules: &Rules) -> Arc<WaitingList> {
         let (state, suggest, next_number) = Default::default();
-        Arc::new(WaitingList { slots: rules.slots, round: rules.round, scarce: rules.scarce, state, suggest, next_number })
+        Arc::new(WaitingList {
+            slots: rules.slots,
+            round: rules.round,
+            scarce: rules.scarce,
+            state,
+            suggest,
+            next_number,
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -81,7 +88,8 @@ impl WaitingList {
         let number = self.next_number.fetch_add(1, Ordering::Relaxed);
         let stats = &peer.peer().stats;
         let counted = [(stats.downloaded(), stats.uploaded()); 2];
-        let entry = Entry { number, peer, interested: false, turn: None, since: Instant::now(), counted };
+        let entry =
+            Entry { number, peer, interested: false, turn: None, since: Instant::now(), counted };
         let mut state = self.lock();
         state.entries.push(entry);
         // Started here and not in `new`: a download that nobody takes from needs no choker.
@@ -102,13 +110,19 @@ impl WaitingList {
     fn fill(&self) {
         let mut told = Vec::new();
         let mut state = self.lock();
-        let mut free = self.slots.saturating_sub(state.entries.iter().filter(|entry| entry.turn.is_some()).count());
+        let mut free = self
+            .slots
+            .saturating_sub(state.entries.iter().filter(|entry| entry.turn.is_some()).count());
         // Counted first: a peer that makes room does not take the next slot.
         for _ in 0..state.entries.iter().filter(|entry| entry.waits()).count() {
             if free == 0 {
                 let shared = self.scarce && state.is_seeding();
-                let lately: Vec<u64> = state.entries.iter().filter(|_| shared).map(Entry::took_lately).collect();
-                let Some(holder) = state.entries.iter_mut().find(|entry| entry.makes_room(&lately)) else { break };
+                let lately: Vec<u64> =
+                    state.entries.iter().filter(|_| shared).map(Entry::took_lately).collect();
+                let Some(holder) = state.entries.iter_mut().find(|entry| entry.makes_room(&lately))
+                else {
+                    break;
+                };
                 told.extend(holder.decide(false));
                 free += 1;
             }
@@ -119,7 +133,8 @@ impl WaitingList {
             free -= 1;
         }
         if state.entries.iter().any(Entry::waits) {
-            let unchoked = state.entries.iter().enumerate().filter(|(_, entry)| entry.turn.is_some());
+            let unchoked =
+                state.entries.iter().enumerate().filter(|(_, entry)| entry.turn.is_some());
             let mut unchoked: Vec<usize> = unchoked.map(|(position, _)| position).collect();
             share_slots(&mut unchoked, &state.claims());
             told.extend(state.decide(&unchoked));
@@ -135,17 +150,22 @@ impl WaitingList {
         let mut state = self.lock();
         // The order alone tells the rules which peer has waited longest.
         state.entries.sort_by_key(|entry| entry.since);
-        let standings: Vec<Standing> = state.entries.iter_mut().map(|entry| entry.standing(now, self.round)).collect();
+        let standings: Vec<Standing> =
+            state.entries.iter_mut().map(|entry| entry.standing(now, self.round)).collect();
         state.lucky_rounds = state.lucky_rounds.saturating_sub(1);
         let lucky = state.lucky.filter(|_| state.lucky_rounds > 0);
         let lucky = state.entries.iter().position(|entry| Some(entry.number) == lucky);
         let rule = if state.is_seeding() { take_turns } else { decide };
-        let mut decision = rule(&standings, self.slots, lucky, |below| rand::random_range(0..below));
+        let mut decision =
+            rule(&standings, self.slots, lucky, |below| rand::random_range(0..below));
         // A peer that keeps the lucky slot does not get three more rounds.
         if decision.lucky != lucky {
             state.lucky_rounds = LUCKY_ROUNDS;
         }
-        state.lucky = decision.lucky.and_then(|position| state.entries.get(position)).map(|entry| entry.number);
+        state.lucky = decision
+            .lucky
+            .and_then(|position| state.entries.get(position))
+            .map(|entry| entry.number);
         // The rules look at connections, and a stranger can have many of those.
         share_slots(&mut decision.unchoked, &state.claims());
         told.extend(state.decide(&decision.unchoked));
@@ -164,7 +184,8 @@ impl WaitingList {
     fn suggestion(&self, peer: &UploadPeer) -> Option<u32> {
         let queue = &peer.torrent.queue;
         let seeding = peer.fast && queue.is_complete();
-        let next = || self.suggest.fetch_add(1, Ordering::Relaxed) % queue.info().piece_count().max(1);
+        let next =
+            || self.suggest.fetch_add(1, Ordering::Relaxed) % queue.info().piece_count().max(1);
         seeding.then(next).filter(|index| queue.given_piece(*index).is_some())
     }
 }
@@ -183,7 +204,8 @@ impl State {
     /// Applies a decision: these positions have a slot. Returns the peers for which it changes
     /// anything.
     fn decide(&mut self, unchoked: &[usize]) -> Vec<Arc<Requester>> {
-        let decide = |(position, entry): (usize, &mut Entry)| entry.decide(unchoked.contains(&position));
+        let decide =
+            |(position, entry): (usize, &mut Entry)| entry.decide(unchoked.contains(&position));
         self.entries.iter_mut().enumerate().filter_map(decide).collect()
     }
 }
@@ -201,7 +223,9 @@ impl Entry {
         let UploadPeer { stats, torrent, .. } = self.peer.peer();
         // A piece helps the swarm only when it is whole, so nobody leaves with less than one.
         let piece = u64::from(torrent.queue.info().piece_length);
-        let ahead = |turn: Turn| stats.uploaded() - turn.before >= piece && is_ahead(self.took_lately(), lately);
+        let ahead = |turn: Turn| {
+            stats.uploaded() - turn.before >= piece && is_ahead(self.took_lately(), lately)
+        };
         self.turn.is_some_and(|turn| !self.interested || ahead(turn))
     }
 

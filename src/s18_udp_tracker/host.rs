@@ -27,11 +27,16 @@ impl Place {
         let (host, port) = authority.rsplit_once(':').ok_or_else(|| wrong("a host and a port"))?;
         let bracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
         let host = bracketed.unwrap_or(host);
-        if host.is_empty() || host.contains(['[', ']']) || bracketed.is_none() && host.contains(':') {
+        if host.is_empty() || host.contains(['[', ']']) || bracketed.is_none() && host.contains(':')
+        {
             return Err(wrong("a host name or address, IPv6 in brackets"));
         }
         let digits = port.bytes().all(|byte| byte.is_ascii_digit());
-        let port = port.parse().ok().filter(|port| digits && *port != 0).ok_or_else(|| wrong("a port from 1 to 65535"))?;
+        let port = port
+            .parse()
+            .ok()
+            .filter(|port| digits && *port != 0)
+            .ok_or_else(|| wrong("a port from 1 to 65535"))?;
         if path.len() > MAX_PATH_LENGTH {
             return Err(wrong("a path and query of at most 1000 bytes"));
         }

@@ -54,7 +54,11 @@ impl Line {
     ///
     /// The socket is connected, so the system gives us only packets from this address, and
     /// reports when nothing listens there.
-    pub fn open(address: SocketAddr, wrap: Option<&Wrap>, deadline: Instant) -> Result<Line, UdpError> {
+    pub fn open(
+        address: SocketAddr,
+        wrap: Option<&Wrap>,
+        deadline: Instant,
+    ) -> Result<Line, UdpError> {
         let any = match Family::of(address) {
             Family::V4 => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
             Family::V6 => SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
@@ -67,7 +71,13 @@ impl Line {
             None => Box::new(socket),
         };
         let mut line = Line { socket, address, connection_id: PROTOCOL_ID, since: Instant::now() };
-        let connected = |said| if let ResponseBody::Connected { connection_id } = said { Some(connection_id) } else { None };
+        let connected = |said| {
+            if let ResponseBody::Connected { connection_id } = said {
+                Some(connection_id)
+            } else {
+                None
+            }
+        };
         line.connection_id = line.ask(&RequestBody::Connect, connected, deadline)?;
         line.since = Instant::now();
         Ok(line)
@@ -83,10 +93,17 @@ impl Line {
     /// A packet that does not fit is ignored, and does not extend the wait: it may answer
     /// an earlier request, or come from an attacker that guesses. Only the transaction id
     /// distinguishes the true answer.
-    pub fn ask<T>(&self, ask: &RequestBody, pick: impl Fn(ResponseBody) -> Option<T>, deadline: Instant) -> Result<T, UdpError> {
+    pub fn ask<T>(
+        &self,
+        ask: &RequestBody,
+        pick: impl Fn(ResponseBody) -> Option<T>,
+        deadline: Instant,
+    ) -> Result<T, UdpError> {
         let failed = |error| UdpError::Socket { address: self.address, error };
         let transaction_id = rand::random();
-        let request = Request { connection_id: self.connection_id, transaction_id, ask: ask.clone() }.encode();
+        let request =
+            Request { connection_id: self.connection_id, transaction_id, ask: ask.clone() }
+                .encode();
         let deadline = deadline.min(Instant::now() + PATIENCE);
         let mut buffer = vec![0; LARGEST_PACKET];
         let (mut due, mut pause) = (Instant::now(), FIRST_PAUSE);
@@ -112,10 +129,14 @@ impl Line {
                     Ok(answer) if answer.transaction_id != transaction_id => {
                         last_mismatch = Some("it has another transaction id".to_owned());
                     }
-                    Ok(Answer { said: ResponseBody::Failed(text), .. }) => return Err(UdpError::Refused(said(&text))),
+                    Ok(Answer { said: ResponseBody::Failed(text), .. }) => {
+                        return Err(UdpError::Refused(said(&text)));
+                    }
                     Ok(answer) => match pick(answer.said) {
                         Some(picked) => return Ok(picked),
-                        None => last_mismatch = Some("it answers another kind of request".to_owned()),
+                        None => {
+                            last_mismatch = Some("it answers another kind of request".to_owned())
+                        }
                     },
                 },
                 // On loopback, and sometimes over a network, the system reports that the port is closed.
@@ -140,7 +161,12 @@ impl Packets for UdpSocket {
         self.set_read_timeout(Some(time.max(Duration::from_millis(1))))?;
         match self.recv(buffer) {
             Ok(length) => Ok(Some(length)),
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted) => {
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
+                ) =>
+            {
                 Ok(None)
             }
             Err(error) => Err(error),

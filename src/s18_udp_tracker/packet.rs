@@ -131,8 +131,12 @@ impl Request {
         packet.extend(self.transaction_id.to_be_bytes());
         match &self.ask {
             RequestBody::Connect => {}
-            RequestBody::Announce { announce, url_data } => encode_announce(announce, url_data, &mut packet),
-            RequestBody::Scrape(torrents) => packet.extend(torrents.iter().flat_map(|info_hash| info_hash.0)),
+            RequestBody::Announce { announce, url_data } => {
+                encode_announce(announce, url_data, &mut packet)
+            }
+            RequestBody::Scrape(torrents) => {
+                packet.extend(torrents.iter().flat_map(|info_hash| info_hash.0))
+            }
         }
         packet
     }
@@ -149,7 +153,11 @@ impl Request {
         let ask = match action {
             CONNECT if connection_id != PROTOCOL_ID => {
                 let expected = "41727101980 (hex), high byte first, in a connect request";
-                return Err(PacketError::Value { field: "the protocol id", expected, found: format!("{connection_id:x}") });
+                return Err(PacketError::Value {
+                    field: "the protocol id",
+                    expected,
+                    found: format!("{connection_id:x}"),
+                });
             }
             CONNECT => RequestBody::Connect,
             ANNOUNCE => decode_announce(packet)?,
@@ -157,13 +165,21 @@ impl Request {
                 let (torrents, over) = rest.0.as_chunks::<20>();
                 if torrents.is_empty() || torrents.len() > MAX_SCRAPED || !over.is_empty() {
                     let found = format!("{} bytes", rest.0.len());
-                    return Err(PacketError::Value { field: "a scrape", expected: "1 to 74 times 20 bytes", found });
+                    return Err(PacketError::Value {
+                        field: "a scrape",
+                        expected: "1 to 74 times 20 bytes",
+                        found,
+                    });
                 }
                 RequestBody::Scrape(torrents.iter().copied().map(InfoHash).collect())
             }
             other => {
                 let expected = "0 (connect), 1 (announce) or 2 (scrape)";
-                return Err(PacketError::Value { field: "the action", expected, found: other.to_string() });
+                return Err(PacketError::Value {
+                    field: "the action",
+                    expected,
+                    found: other.to_string(),
+                });
             }
         };
         Ok(Request { connection_id, transaction_id, ask })
@@ -210,7 +226,11 @@ fn decode_announce(packet: &[u8]) -> Result<RequestBody, PacketError> {
         3 => Some(Event::Stopped),
         other => {
             let expected = "0 (none), 1 (completed), 2 (started) or 3 (stopped)";
-            return Err(PacketError::Value { field: "the event", expected, found: other.to_string() });
+            return Err(PacketError::Value {
+                field: "the event",
+                expected,
+                found: other.to_string(),
+            });
         }
     };
     rest.skip(4); // an IP address: ignored, since a client could send someone else's
@@ -218,8 +238,15 @@ fn decode_announce(packet: &[u8]) -> Result<RequestBody, PacketError> {
     let numwant = u32::try_from(i32::from_be_bytes(rest.take())).ok();
     let port = u16::from_be_bytes(rest.take());
     let url_data = decode_options(rest.0)?;
-    let announce =
-        AnnounceRequest { port, uploaded, downloaded, event, numwant, key, ..AnnounceRequest::new(info_hash, peer_id, left) };
+    let announce = AnnounceRequest {
+        port,
+        uploaded,
+        downloaded,
+        event,
+        numwant,
+        key,
+        ..AnnounceRequest::new(info_hash, peer_id, left)
+    };
     Ok(RequestBody::Announce { announce, url_data })
 }
 
@@ -231,10 +258,16 @@ fn decode_options(mut rest: &[u8]) -> Result<Vec<u8>, PacketError> {
             END_OF_OPTIONS => break,
             NO_OPTION => behind,
             _ => {
-                let option = behind.split_first().and_then(|(&length, behind)| behind.split_at_checked(length.into()));
+                let option = behind
+                    .split_first()
+                    .and_then(|(&length, behind)| behind.split_at_checked(length.into()));
                 let found = || excerpt(behind);
                 let expected = "a length and this many bytes";
-                let (data, behind) = option.ok_or_else(|| PacketError::Value { field: "an option", expected, found: found() })?;
+                let (data, behind) = option.ok_or_else(|| PacketError::Value {
+                    field: "an option",
+                    expected,
+                    found: found(),
+                })?;
                 if kind == URL_DATA {
                     url_data.extend(data);
                 }
@@ -261,7 +294,8 @@ impl Answer {
             ResponseBody::Connected { connection_id } => packet.extend(connection_id.to_be_bytes()),
             ResponseBody::Announced { interval, leechers, seeders, peers } => {
                 let interval = u32::try_from(interval.as_secs()).unwrap_or(u32::MAX);
-                packet.extend([interval, *leechers, *seeders].into_iter().flat_map(u32::to_be_bytes));
+                packet
+                    .extend([interval, *leechers, *seeders].into_iter().flat_map(u32::to_be_bytes));
                 for peer in peers.iter().filter(|peer| Family::of(**peer) == family) {
                     match peer.ip() {
                         IpAddr::V4(ip) => packet.extend(ip.octets()),
@@ -309,17 +343,31 @@ impl Answer {
                 // A packet has room for ten thousand, more than any client asks for.
                 peers.truncate(MAX_PEERS);
                 peers.shrink_to_fit();
-                ResponseBody::Announced { interval: Duration::from_secs(interval.into()), leechers, seeders, peers }
+                ResponseBody::Announced {
+                    interval: Duration::from_secs(interval.into()),
+                    leechers,
+                    seeders,
+                    peers,
+                }
             }
-            SCRAPE => ResponseBody::Scraped(whole(rest.0, "12 bytes for each torrent", |twelve: &[u8; 12]| {
-                let mut rest = Rest(twelve);
-                let [seeders, downloads, leechers] = [rest.u32(), rest.u32(), rest.u32()].map(u64::from);
-                ScrapeCounts { seeders, downloads, leechers }
-            })?),
+            SCRAPE => ResponseBody::Scraped(whole(
+                rest.0,
+                "12 bytes for each torrent",
+                |twelve: &[u8; 12]| {
+                    let mut rest = Rest(twelve);
+                    let [seeders, downloads, leechers] =
+                        [rest.u32(), rest.u32(), rest.u32()].map(u64::from);
+                    ScrapeCounts { seeders, downloads, leechers }
+                },
+            )?),
             ERROR => ResponseBody::Failed(rest.0.to_vec()),
             other => {
                 let expected = "0 (connect), 1 (announce), 2 (scrape) or 3 (error)";
-                return Err(PacketError::Value { field: "the action", expected, found: other.to_string() });
+                return Err(PacketError::Value {
+                    field: "the action",
+                    expected,
+                    found: other.to_string(),
+                });
             }
         };
         Ok(Answer { transaction_id, said })
@@ -327,10 +375,18 @@ impl Answer {
 }
 
 /// Reads items of `N` bytes each; the last one must not be shorter.
-fn whole<T, const N: usize>(bytes: &[u8], expected: &'static str, read: impl Fn(&[u8; N]) -> T) -> Result<Vec<T>, PacketError> {
+fn whole<T, const N: usize>(
+    bytes: &[u8],
+    expected: &'static str,
+    read: impl Fn(&[u8; N]) -> T,
+) -> Result<Vec<T>, PacketError> {
     let (chunks, over) = bytes.as_chunks::<N>();
     if !over.is_empty() {
-        return Err(PacketError::Value { field: "the answer's list", expected, found: format!("{} bytes", bytes.len()) });
+        return Err(PacketError::Value {
+            field: "the answer's list",
+            expected,
+            found: format!("{} bytes", bytes.len()),
+        });
     }
     Ok(chunks.iter().map(read).collect())
 }

@@ -21,7 +21,12 @@ use crate::s03_tracker::{LIMITS, Tracker, TrackerError, failure, scheme, spoken}
 ///
 /// # Errors
 /// If the tracker gives no good answer by `deadline`, or cannot be scraped.
-pub fn scrape(udp: &UdpTracker, url: &str, info_hash: InfoHash, deadline: Instant) -> Result<ScrapeCounts, TrackerError> {
+pub fn scrape(
+    udp: &UdpTracker,
+    url: &str,
+    info_hash: InfoHash,
+    deadline: Instant,
+) -> Result<ScrapeCounts, TrackerError> {
     scrape_with(&fetch, udp, url, info_hash, deadline)
 }
 
@@ -38,11 +43,22 @@ pub fn scrape_with(
 ) -> Result<ScrapeCounts, TrackerError> {
     let scheme = scheme(url);
     if udp.schemes().contains(&scheme.as_str()) {
-        let one = |said| if let ResponseBody::Scraped(counts) = said { <[ScrapeCounts; 1]>::try_from(counts).ok() } else { None };
-        return udp.ask(url, |_| RequestBody::Scrape(vec![info_hash]), one, deadline).map(|(_, [counts])| counts);
+        let one = |said| {
+            if let ResponseBody::Scraped(counts) = said {
+                <[ScrapeCounts; 1]>::try_from(counts).ok()
+            } else {
+                None
+            }
+        };
+        return udp
+            .ask(url, |_| RequestBody::Scrape(vec![info_hash]), one, deadline)
+            .map(|(_, [counts])| counts);
     }
     if !HttpTracker.schemes().contains(&scheme.as_str()) {
-        return Err(TrackerError::Scheme { spoken: spoken([&HttpTracker as &dyn Tracker, udp].into_iter()), scheme });
+        return Err(TrackerError::Scheme {
+            spoken: spoken([&HttpTracker as &dyn Tracker, udp].into_iter()),
+            scheme,
+        });
     }
     let url = scrape_url(url, info_hash).ok_or(UdpError::NoScrape)?;
     let Fetched { status, body, .. } = get(&url, deadline)?;
@@ -61,7 +77,10 @@ fn scrape_url(url: &str, info_hash: InfoHash) -> Option<String> {
     let (before, last) = url.rsplit_once('/')?;
     let behind = last.strip_prefix("announce")?;
     let joint = if behind.contains('?') { '&' } else { '?' };
-    Some(format!("{before}/scrape{behind}{joint}info_hash={}", urlencoding::encode_binary(&info_hash.0)))
+    Some(format!(
+        "{before}/scrape{behind}{joint}info_hash={}",
+        urlencoding::encode_binary(&info_hash.0)
+    ))
 }
 
 /// Decodes an answer. `files` maps each info hash, 20 raw bytes, to a dictionary of three
@@ -75,11 +94,25 @@ fn decode(answer: &[u8], info_hash: InfoHash) -> Result<ScrapeCounts, TrackerErr
     let expected = "a dictionary";
     let files = top.get("files");
     let torrents = files.and_then(Value::dictionary);
-    let torrents = torrents.ok_or_else(|| TrackerError::Answer { key: "files", expected, found: found(files) })?;
-    let Some((_, counts)) = torrents.iter().find(|(key, _)| *key == info_hash.0) else { return Ok(ScrapeCounts::default()) };
+    let torrents = torrents.ok_or_else(|| TrackerError::Answer {
+        key: "files",
+        expected,
+        found: found(files),
+    })?;
+    let Some((_, counts)) = torrents.iter().find(|(key, _)| *key == info_hash.0) else {
+        return Ok(ScrapeCounts::default());
+    };
     if counts.dictionary().is_none() {
-        return Err(TrackerError::Answer { key: "files.(info hash)", expected, found: found(Some(counts)) });
+        return Err(TrackerError::Answer {
+            key: "files.(info hash)",
+            expected,
+            found: found(Some(counts)),
+        });
     }
     let count = |key| counts.get(key).and_then(Value::unsigned).unwrap_or(0);
-    Ok(ScrapeCounts { seeders: count("complete"), downloads: count("downloaded"), leechers: count("incomplete") })
+    Ok(ScrapeCounts {
+        seeders: count("complete"),
+        downloads: count("downloaded"),
+        leechers: count("incomplete"),
+    })
 }

@@ -203,7 +203,9 @@ impl Capture {
     /// Returns the bytes of an event's object.
     pub fn bytes<'c>(&'c self, event: &'c Event) -> &'c [u8] {
         match (&event.what, event.connection.and_then(|place| self.connections.get(place))) {
-            (What::Said(said), Some(connection)) => connection.stream(said.way).bytes.get(said.range.clone()).unwrap_or_default(),
+            (What::Said(said), Some(connection)) => {
+                connection.stream(said.way).bytes.get(said.range.clone()).unwrap_or_default()
+            }
             (What::Said(said), None) => &said.own,
             (What::End, _) => &[],
         }
@@ -222,7 +224,9 @@ impl Capture {
     /// Returns the first broken object and the number of its event, if there is one.
     pub fn broken(&self) -> Option<(u64, &Event, &Said)> {
         self.numbered().find_map(|(number, event)| match &event.what {
-            What::Said(said) if said.object.broken.is_some() && !said.is_cut => Some((number, event, &**said)),
+            What::Said(said) if said.object.broken.is_some() && !said.is_cut => {
+                Some((number, event, &**said))
+            }
             _ => None,
         })
     }

@@ -55,11 +55,13 @@ pub struct Client {
 impl Client {
     /// Parses a peer id; `None` if it follows none of the conventions.
     pub fn of(peer_id: &PeerId) -> Option<Client> {
-        let tag = peer_id.0.first_chunk::<8>().filter(|tag| tag.iter().all(u8::is_ascii_graphic))?;
+        let tag =
+            peer_id.0.first_chunk::<8>().filter(|tag| tag.iter().all(u8::is_ascii_graphic))?;
         match *tag {
             [b'-', a, b, ref digits @ .., b'-'] => {
                 let name = KNOWN.iter().find(|(known, _)| **known == [a, b]).map(|(_, name)| *name);
-                let version = if PAIRS.contains(&&[a, b]) { pairs(digits) } else { version(digits) };
+                let version =
+                    if PAIRS.contains(&&[a, b]) { pairs(digits) } else { version(digits) };
                 Some(Client { tag: text(tag), name, version })
             }
             [b'M', ..] => dashed(peer_id, 1, "BitTorrent"),
@@ -94,7 +96,8 @@ pub fn named(peer_id: &PeerId) -> String {
 
 /// Parses four digits, with letters above 9: `3000` is 3.0, `20B0` is 2.0.11.
 fn version(digits: &[u8]) -> Option<String> {
-    let mut parts: Vec<u32> = digits.iter().map(|digit| char::from(*digit).to_digit(36)).collect::<Option<_>>()?;
+    let mut parts: Vec<u32> =
+        digits.iter().map(|digit| char::from(*digit).to_digit(36)).collect::<Option<_>>()?;
     while parts.len() > 2 && parts.last() == Some(&0) {
         parts.pop();
     }
@@ -103,7 +106,9 @@ fn version(digits: &[u8]) -> Option<String> {
 
 /// Parses two pairs of digits: `0012` is 0.12.
 fn pairs(digits: &[u8]) -> Option<String> {
-    let digits = std::str::from_utf8(digits).ok().filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))?;
+    let digits = std::str::from_utf8(digits)
+        .ok()
+        .filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))?;
     let (major, minor) = digits.split_at_checked(2)?;
     Some(format!("{}.{}", major.parse::<u8>().ok()?, minor.parse::<u8>().ok()?))
 }
@@ -114,7 +119,10 @@ fn dashed(peer_id: &PeerId, start: usize, name: &'static str) -> Option<Client> 
     let mut parts = Vec::new();
     for part in peer_id.0.get(start..)?.split(|byte| *byte == b'-') {
         let number = std::str::from_utf8(part).ok().filter(|part| (1..=4).contains(&part.len()));
-        let Some(number) = number.filter(|part| part.bytes().all(|byte| byte.is_ascii_digit())) else { break };
+        let Some(number) = number.filter(|part| part.bytes().all(|byte| byte.is_ascii_digit()))
+        else {
+            break;
+        };
         parts.push(number);
         end += part.len() + 1;
     }

@@ -139,7 +139,11 @@ impl Conversation {
     pub fn summary(&self) -> String {
         let end = |side: &Side, way: Way| {
             let begun = side.kept.len() + side.passed;
-            let rest = if begun == 0 { String::new() } else { format!(", the last {begun} of an unfinished object") };
+            let rest = if begun == 0 {
+                String::new()
+            } else {
+                format!(", the last {begun} of an unfinished object")
+            };
             format!("{} {}{rest}", counted(side.total, "byte"), way.word())
         };
         format!("{}; {}", end(&self.ours, Way::Out), end(&self.theirs, Way::In))
@@ -167,7 +171,11 @@ impl Conversation {
                         side.passed = 0;
                         let head = std::mem::take(&mut side.kept);
                         let changes = self.block(way, &head, length);
-                        return Some(Heard { object: s05::piece_head(&head), bytes: head, changes });
+                        return Some(Heard {
+                            object: s05::piece_head(&head),
+                            bytes: head,
+                            changes,
+                        });
                     }
                 }
                 Want::Whole => {
@@ -195,7 +203,10 @@ impl Conversation {
             Some(&[EXTENDED, id]) => self.extension(way, id).map(|name| (id, name.clone())),
             _ => None,
         };
-        self.side(way).next.describe(bytes, &Context { pieces: self.pieces, extensions: name.into_iter().collect() })
+        self.side(way).next.describe(
+            bytes,
+            &Context { pieces: self.pieces, extensions: name.into_iter().collect() },
+        )
     }
 
     /// Returns the extension of an id in this direction. The receiver assigned the id.
@@ -225,19 +236,32 @@ impl Conversation {
 
     /// Returns what both handshakes agree on.
     fn agreed(&self) -> Vec<String> {
-        let (Some(ours), Some(theirs)) = (&self.ours.handshake, &self.theirs.handshake) else { return Vec::new() };
+        let (Some(ours), Some(theirs)) = (&self.ours.handshake, &self.theirs.handshake) else {
+            return Vec::new();
+        };
         if ours.info_hash != theirs.info_hash {
-            return vec![format!("another torrent: we said {}, they say {}", ours.info_hash, theirs.info_hash)];
+            return vec![format!(
+                "another torrent: we said {}, they say {}",
+                ours.info_hash, theirs.info_hash
+            )];
         }
-        let bits = [(EXTENSION_BIT, "the extension protocol (BEP 10)"), (FAST_BIT, "the fast extension (BEP 6)")];
-        let both: Vec<&str> =
-            bits.iter().filter(|(bit, _)| ours.has_bit(*bit) && theirs.has_bit(*bit)).map(|(_, name)| *name).collect();
-        let both = if both.is_empty() { "nothing beyond BEP 3".to_owned() } else { both.join(", ") };
+        let bits = [
+            (EXTENSION_BIT, "the extension protocol (BEP 10)"),
+            (FAST_BIT, "the fast extension (BEP 6)"),
+        ];
+        let both: Vec<&str> = bits
+            .iter()
+            .filter(|(bit, _)| ours.has_bit(*bit) && theirs.has_bit(*bit))
+            .map(|(_, name)| *name)
+            .collect();
+        let both =
+            if both.is_empty() { "nothing beyond BEP 3".to_owned() } else { both.join(", ") };
         vec![format!("both sides speak: {both}")]
     }
 
     fn is_fast(&self) -> bool {
-        let fast = |side: &Side| side.handshake.is_some_and(|handshake| handshake.has_bit(FAST_BIT));
+        let fast =
+            |side: &Side| side.handshake.is_some_and(|handshake| handshake.has_bit(FAST_BIT));
         fast(&self.ours) && fast(&self.theirs)
     }
 
@@ -253,7 +277,11 @@ impl Conversation {
                 let now = *message == Message::Unchoke;
                 let before = std::mem::replace(&mut self.side_mut(way).unchokes, now);
                 // BEP 3: a choke discards all requests. With BEP 6 each request still gets an answer.
-                let void = if now || fast { None } else { self.requests(way.back(), |requests| requests.clear()) };
+                let void = if now || fast {
+                    None
+                } else {
+                    self.requests(way.back(), |requests| requests.clear())
+                };
                 return yes_no(chokes, !before, !now).into_iter().chain(void).collect();
             }
             Message::Interested | Message::NotInterested => {
@@ -269,13 +297,21 @@ impl Conversation {
                     requests.insert(request);
                 }
             }),
-            Message::Cancel(request) if !fast => self.requests(way, |requests| requests.remove(&request)),
-            Message::Reject(request) => self.requests(way.back(), |requests| requests.remove(&request)),
-            Message::Unknown { id: EXTENDED, payload: [0, payload @ ..] } => self.extension_handshake(way, payload),
+            Message::Cancel(request) if !fast => {
+                self.requests(way, |requests| requests.remove(&request))
+            }
+            Message::Reject(request) => {
+                self.requests(way.back(), |requests| requests.remove(&request))
+            }
+            Message::Unknown { id: EXTENDED, payload: [0, payload @ ..] } => {
+                self.extension_handshake(way, payload)
+            }
             Message::Unknown { id: EXTENDED, payload: &[id, a, b, c, d] }
                 if self.extension(way, id).is_some_and(|name| name == dont_have::NAME) =>
             {
-                self.has(way, |has, pieces| has.set(u32::from_be_bytes([a, b, c, d]), false, pieces))
+                self.has(way, |has, pieces| {
+                    has.set(u32::from_be_bytes([a, b, c, d]), false, pieces)
+                })
             }
             _ => None,
         };
@@ -295,11 +331,21 @@ impl Conversation {
 
     /// Applies a block, and returns its changes.
     fn block(&mut self, way: Way, head: &[u8], length: usize) -> Vec<String> {
-        let number = |at: usize| head.get(at..).and_then(|rest| rest.first_chunk()).map_or(0, |four| u32::from_be_bytes(*four));
-        let request = Request { index: number(5), begin: number(9), length: u32::try_from(length).unwrap_or(u32::MAX) };
+        let number = |at: usize| {
+            head.get(at..)
+                .and_then(|rest| rest.first_chunk())
+                .map_or(0, |four| u32::from_be_bytes(*four))
+        };
+        let request = Request {
+            index: number(5),
+            begin: number(9),
+            length: u32::try_from(length).unwrap_or(u32::MAX),
+        };
         let mut known = false;
-        let mut changes: Vec<String> =
-            self.requests(way.back(), |requests| known = requests.remove(&request)).into_iter().collect();
+        let mut changes: Vec<String> = self
+            .requests(way.back(), |requests| known = requests.remove(&request))
+            .into_iter()
+            .collect();
         if !known {
             changes.push("not asked for, or not any more".to_owned());
         }
@@ -307,7 +353,11 @@ impl Conversation {
     }
 
     /// Changes the requests of a side.
-    fn requests<T>(&mut self, asks: Way, change: impl FnOnce(&mut BTreeSet<Request>) -> T) -> Option<String> {
+    fn requests<T>(
+        &mut self,
+        asks: Way,
+        change: impl FnOnce(&mut BTreeSet<Request>) -> T,
+    ) -> Option<String> {
         let side = self.side_mut(asks);
         let before = side.requests.len();
         change(&mut side.requests);
@@ -338,7 +388,8 @@ fn names(extensions: &BTreeMap<u8, String>) -> String {
     if extensions.is_empty() {
         return "none".to_owned();
     }
-    let mut names: Vec<String> = extensions.iter().take(MAX_NAMES).map(|(id, name)| format!("{name} {id}")).collect();
+    let mut names: Vec<String> =
+        extensions.iter().take(MAX_NAMES).map(|(id, name)| format!("{name} {id}")).collect();
     if extensions.len() > MAX_NAMES {
         names.push(format!("{} more", extensions.len() - MAX_NAMES));
     }
@@ -375,9 +426,14 @@ impl Pieces {
     }
 
     fn replace(&mut self, bits: &[u8]) {
-        let word = |eight: &[u8]| (0..8).fold(0_u64, |word, at| word << 8 | u64::from(eight.get(at).copied().unwrap_or(0)));
-        let bits: BTreeMap<u32, u64> = (0..).zip(bits.chunks(8).map(word)).filter(|(_, word)| *word != 0).collect();
-        *self = Pieces { count: bits.values().map(|word| word.count_ones()).sum(), bits, all: false };
+        let word = |eight: &[u8]| {
+            (0..8)
+                .fold(0_u64, |word, at| word << 8 | u64::from(eight.get(at).copied().unwrap_or(0)))
+        };
+        let bits: BTreeMap<u32, u64> =
+            (0..).zip(bits.chunks(8).map(word)).filter(|(_, word)| *word != 0).collect();
+        *self =
+            Pieces { count: bits.values().map(|word| word.count_ones()).sum(), bits, all: false };
     }
 
     fn shown(&self, pieces: Option<u32>) -> String {

@@ -85,7 +85,10 @@ impl Kind {
     }
 
     fn entry(self) -> (Kind, &'static str, &'static str) {
-        *NAMES.iter().find(|(kind, _, _)| *kind == self).expect("every kind has its line in the table")
+        *NAMES
+            .iter()
+            .find(|(kind, _, _)| *kind == self)
+            .expect("every kind has its line in the table")
     }
 
     /// Returns the kind with this name. `message` also means `messages`.
@@ -105,37 +108,61 @@ impl Kind {
         if ["http://", "https://", "udp://"].iter().any(|scheme| text.starts_with(scheme)) {
             return Some(Kind::Url);
         }
-        let named = bytes.iter().zip(PROTOCOL).take_while(|(found, expected)| found == expected).count();
+        let named =
+            bytes.iter().zip(PROTOCOL).take_while(|(found, expected)| found == expected).count();
         if named == PROTOCOL.len() || named > 0 && named == bytes.len() {
-            return Some(if bytes.len() > HANDSHAKE_LENGTH { Kind::Stream } else { Kind::Handshake });
+            return Some(if bytes.len() > HANDSHAKE_LENGTH {
+                Kind::Stream
+            } else {
+                Kind::Handshake
+            });
         }
         // A handshake is known by its name, even if the rest of it is broken.
         let name = PROTOCOL.get(1..).unwrap_or_default();
-        let at = |start: usize| bytes.get(start..start + name.len()).is_some_and(|found| found.eq_ignore_ascii_case(name));
+        let at = |start: usize| {
+            bytes
+                .get(start..start + name.len())
+                .is_some_and(|found| found.eq_ignore_ascii_case(name))
+        };
         if at(0) || at(1) {
             return Some(Kind::Handshake);
         }
         if bytes.starts_with(&PROTOCOL_ID.to_le_bytes()) {
             return Some(Kind::Udp);
         }
-        let peer_id = || bytes.try_into().is_ok_and(|id| Client::of(&PeerId(id)).is_some()).then_some(Kind::PeerId);
+        let peer_id = || {
+            bytes
+                .try_into()
+                .is_ok_and(|id| Client::of(&PeerId(id)).is_some())
+                .then_some(Kind::PeerId)
+        };
         let udp = || is_udp(bytes).then_some(Kind::Udp);
         let messages = |whole| are_messages(bytes, whole).then_some(Kind::MessageReader);
         // Before messages: most reserved bytes would be a keep-alive and then something strange.
-        let reserved =
-            || (bytes.len() == 8 && (bytes.starts_with(&[0; 4]) || messages(false).is_none())).then_some(Kind::Reserved);
+        let reserved = || {
+            (bytes.len() == 8 && (bytes.starts_with(&[0; 4]) || messages(false).is_none()))
+                .then_some(Kind::Reserved)
+        };
         let bencode = bencoded(bytes).or_else(peer_id).or_else(reserved);
         let whole = bencode.or_else(|| messages(true)).or_else(udp);
-        let broken = whole.or_else(|| messages(false)).or_else(|| (bytes.len() == 20).then_some(Kind::InfoHash));
-        broken.or_else(|| (bytes.len() >= 16 && matches!(bytes, [0, 0, 0, 1..=3, ..])).then_some(Kind::Udp))
+        let broken = whole
+            .or_else(|| messages(false))
+            .or_else(|| (bytes.len() == 20).then_some(Kind::InfoHash));
+        broken.or_else(|| {
+            (bytes.len() >= 16 && matches!(bytes, [0, 0, 0, 1..=3, ..])).then_some(Kind::Udp)
+        })
     }
 
     /// Describes bytes as this kind of thing: one object, or the objects of a stream. They end
     /// early after too many objects, or a broken one.
     pub fn describe(self, bytes: &[u8], context: &Context) -> Vec<Placed> {
         let object = match self {
-            Kind::MessageReader => return stream::all(bytes, Next::Message, context, MAX_OBJECTS).0,
-            Kind::Stream => return stream::all(bytes, stream::begins_with(bytes), context, MAX_OBJECTS).0,
+            Kind::MessageReader => {
+                return stream::all(bytes, Next::Message, context, MAX_OBJECTS).0;
+            }
+            Kind::Stream => {
+                return stream::all(bytes, stream::begins_with(bytes), context, MAX_OBJECTS).0;
+            }
             Kind::Torrent => s02::torrent(bytes),
             Kind::Answer => s03::answer(bytes),
             Kind::Extension => s07::handshake(bytes),
@@ -196,7 +223,9 @@ fn are_messages(bytes: &[u8], whole: bool) -> bool {
             return false;
         }
         // The start of a message is enough: the user wants to see what is wrong with it.
-        let Some((message, behind)) = behind.split_at_checked(length).filter(|_| whole) else { return !whole };
+        let Some((message, behind)) = behind.split_at_checked(length).filter(|_| whole) else {
+            return !whole;
+        };
         if Message::decode(message).is_err() {
             return false;
         }
@@ -216,11 +245,14 @@ fn bencoded(bytes: &[u8]) -> Option<Kind> {
     }
     let object = s01::bencode(bytes);
     if object.fields.len() < 2 {
-        return (bytes.len() == 1 || object.fields.len() == 1 && object.broken.is_none()).then_some(Kind::Bencode);
+        return (bytes.len() == 1 || object.fields.len() == 1 && object.broken.is_none())
+            .then_some(Kind::Bencode);
     }
     let kind = object.fields.iter().try_for_each(|field| match field.name.as_str() {
         "info" | "announce" | "announce-list" => ControlFlow::Break(Kind::Torrent),
-        "peers" | "peers6" | "failure reason" | "interval" | "min interval" | "files" => ControlFlow::Break(Kind::Answer),
+        "peers" | "peers6" | "failure reason" | "interval" | "min interval" | "files" => {
+            ControlFlow::Break(Kind::Answer)
+        }
         "m" | "metadata_size" | "reqq" => ControlFlow::Break(Kind::Extension),
         "msg_type" => ControlFlow::Break(Kind::Metadata),
         _ => ControlFlow::Continue(()),

@@ -81,7 +81,12 @@ pub struct Report {
 ///
 /// # Errors
 /// If the capture has nothing that can be played.
-pub fn replay(capture: &Capture, connection: Option<u64>, info: Option<Info>, patience: Duration) -> Result<Report, ReplayError> {
+pub fn replay(
+    capture: &Capture,
+    connection: Option<u64>,
+    info: Option<Info>,
+    patience: Duration,
+) -> Result<Report, ReplayError> {
     let script = Script::of(capture, connection)?;
     stage::perform(script, info, patience)
 }

@@ -86,14 +86,25 @@ fn value(object: &mut Object, bytes: &[u8], error: Option<&BencodeError>, lexico
     // The decoder finds the break, and the walk goes up to it.
     let stop = error.map_or(bytes.len(), |error| error.at);
     let first = object.fields.len();
-    let mut walk = Walk { object, bytes, base, stop, lexicon, path: String::new(), shape: String::new(), hidden: 0, first };
+    let mut walk = Walk {
+        object,
+        bytes,
+        base,
+        stop,
+        lexicon,
+        path: String::new(),
+        shape: String::new(),
+        hidden: 0,
+        first,
+    };
     let end = walk.value(0, true).unwrap_or_else(|place| place);
     walk.rest(end);
     if let Some(error) = error {
         let at = base + error.at;
         let (expected, found) = words(&error.rule);
         let width = width(&error.rule, bytes.get(at - base..).unwrap_or_default());
-        let place = if error.path.is_empty() { String::new() } else { format!(" at {}", error.path) };
+        let place =
+            if error.path.is_empty() { String::new() } else { format!(" at {}", error.path) };
         object.break_at(at..at + width, format!("{expected}{place}"), found);
     }
 }
@@ -104,7 +115,9 @@ fn width(rule: &Rule, rest: &[u8]) -> usize {
         Rule::Ended => 0,
         Rule::Trailing { left } => *left,
         // The length that cannot be right.
-        Rule::CutShort { .. } => rest.iter().take(32).position(|byte| *byte == b':').map_or(1, |colon| colon + 1),
+        Rule::CutShort { .. } => {
+            rest.iter().take(32).position(|byte| *byte == b':').map_or(1, |colon| colon + 1)
+        }
         Rule::DuplicateKey { .. } => decode_prefix(rest).map_or(1, |key| key.raw.len()),
         _ => 1,
     }
@@ -204,16 +217,26 @@ impl<'b> Walk<'_, 'b> {
         if at >= self.stop {
             return Err(at);
         }
-        self.add(at + 1, "", sign.to_owned(), if name.is_empty() { String::new() } else { format!("end of {name}") });
+        self.add(
+            at + 1,
+            "",
+            sign.to_owned(),
+            if name.is_empty() { String::new() } else { format!("end of {name}") },
+        );
         Ok(at + 1)
     }
 
     /// Walks an integer or a byte string.
     fn leaf(&mut self, at: usize, top: bool) -> Place {
-        let Ok(value) = decode_prefix(self.bytes.get(at..).unwrap_or_default()) else { return self.broken(at) };
+        let Ok(value) = decode_prefix(self.bytes.get(at..).unwrap_or_default()) else {
+            return self.broken(at);
+        };
         let end = at + value.raw.len();
-        let name =
-            if top { value.type_name().trim_start_matches("a ").trim_start_matches("an ").to_owned() } else { self.name() };
+        let name = if top {
+            value.type_name().trim_start_matches("a ").trim_start_matches("an ").to_owned()
+        } else {
+            self.name()
+        };
         if self.hidden > 0 {
             return Ok(end);
         }
@@ -222,7 +245,12 @@ impl<'b> Walk<'_, 'b> {
             && !self.full()
             && !bytes.is_empty()
         {
-            let count = format!("{}: {} of {}", counted(bytes.len(), "byte"), bytes.len() / items.size, items.size);
+            let count = format!(
+                "{}: {} of {}",
+                counted(bytes.len(), "byte"),
+                bytes.len() / items.size,
+                items.size
+            );
             self.add(end - bytes.len(), &name, count, meaning.note);
             self.object.add_items(bytes, items.size, items.name, items.show);
             return Ok(end);
@@ -259,7 +287,12 @@ impl<'b> Walk<'_, 'b> {
     /// Adds one field for all that was hidden in a container.
     fn left_out(&mut self, at: usize, name: &str, count: usize, what: &str) {
         let bytes = self.base + at - self.object.covered();
-        self.add(at, &format!("{name}.."), format!("{count} more {what}, {bytes} bytes"), "not shown".to_owned());
+        self.add(
+            at,
+            &format!("{name}.."),
+            format!("{count} more {what}, {bytes} bytes"),
+            "not shown".to_owned(),
+        );
     }
 
     /// Adds one field for all that is left, because there were too many fields or because the
@@ -306,8 +339,13 @@ fn encoded_length(length: usize) -> usize {
 
 /// Returns a broken rule as what was expected and what was found.
 fn words(rule: &Rule) -> (String, String) {
-    let byte =
-        |found: &u8| if found.is_ascii_graphic() { format!("{:?}", char::from(*found)) } else { format!("byte 0x{found:02x}") };
+    let byte = |found: &u8| {
+        if found.is_ascii_graphic() {
+            format!("{:?}", char::from(*found))
+        } else {
+            format!("byte 0x{found:02x}")
+        }
+    };
     let (expected, found) = match rule {
         Rule::NotAValue { found } => ("a value (i, l, d or a digit)", byte(found)),
         Rule::KeyNotBytes { found } => ("a key, which is a string,", byte(found)),
@@ -316,10 +354,16 @@ fn words(rule: &Rule) -> (String, String) {
         Rule::BadInteger { found } => ("digits without leading zeros", format!("\"{found}\"")),
         Rule::IntegerTooLarge { found } => ("an integer of 64 bits", found.clone()),
         Rule::UnendedLength => ("a length and `:`", "no `:`".to_owned()),
-        Rule::BadLength { found } => ("a length in digits without leading zeros", format!("\"{found}\"")),
-        Rule::CutShort { length, left } => return (format!("{length} bytes in the string"), format!("only {left}")),
+        Rule::BadLength { found } => {
+            ("a length in digits without leading zeros", format!("\"{found}\""))
+        }
+        Rule::CutShort { length, left } => {
+            return (format!("{length} bytes in the string"), format!("only {left}"));
+        }
         Rule::DuplicateKey { key } => ("a new key", format!("\"{key}\" for the second time")),
-        Rule::TooDeep { .. } => ("fewer levels of lists and dictionaries", "one too many".to_owned()),
+        Rule::TooDeep { .. } => {
+            ("fewer levels of lists and dictionaries", "one too many".to_owned())
+        }
         Rule::TooManyItems { .. } => ("fewer values", "one too many".to_owned()),
         Rule::Trailing { left } => ("nothing after the value", counted(*left, "byte")),
     };

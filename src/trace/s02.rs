@@ -18,9 +18,15 @@ pub fn torrent(bytes: &[u8]) -> Object {
     name_info(&mut object, dictionary);
     match Metainfo::from_bytes(bytes) {
         Ok(metainfo) => {
-            let (info, files) = (&metainfo.info, metainfo.info.files.iter().filter(|file| !file.padding).count());
-            let content = if info.multi_file { counted(files, "file") } else { "one file".to_owned() };
-            object.summary = format!("{content}, {} bytes, {}", info.length, counted(info.piece_count(), "piece"));
+            let (info, files) =
+                (&metainfo.info, metainfo.info.files.iter().filter(|file| !file.padding).count());
+            let content =
+                if info.multi_file { counted(files, "file") } else { "one file".to_owned() };
+            object.summary = format!(
+                "{content}, {} bytes, {}",
+                info.length,
+                counted(info.piece_count(), "piece")
+            );
         }
         Err(error) => breaks(&mut object, error),
     }
@@ -31,10 +37,15 @@ pub fn torrent(bytes: &[u8]) -> Object {
 fn name_info(object: &mut Object, bytes: &[u8]) {
     let Ok(top) = decode(bytes) else { return };
     let Some(info) = top.get("info").filter(|info| info.dictionary().is_some()) else { return };
-    if let Some(field) = object.fields.iter_mut().find(|field| field.name == "info" && field.value == "{") {
+    if let Some(field) =
+        object.fields.iter_mut().find(|field| field.name == "info" && field.value == "{")
+    {
         let start = field.range.end - 1; // after the key, at the `d`
-        field.note =
-            format!("info hash {}: the SHA-1 of bytes {start} to {}", InfoHash::of(info.raw), start + info.raw.len() - 1);
+        field.note = format!(
+            "info hash {}: the SHA-1 of bytes {start} to {}",
+            InfoHash::of(info.raw),
+            start + info.raw.len() - 1
+        );
     }
 }
 
@@ -44,13 +55,20 @@ fn breaks(object: &mut Object, error: MetainfoError) {
         MetainfoError::Missing { path, expected } => {
             // A missing key is reported at the end of the dictionary that should hold it.
             let end = format!("end of {}", path.rsplit_once('.').map_or("", |(before, _)| before));
-            let end = object.fields.iter().rev().find(|field| field.note == end).or(object.fields.last());
+            let end =
+                object.fields.iter().rev().find(|field| field.note == end).or(object.fields.last());
             let at = end.map_or(0, |field| field.range.start);
             object.break_at(at..at + 1, format!("{path}, {expected}"), "nothing of that name");
         }
-        MetainfoError::Broken { path, expected, found } => object.break_field(&path, format!("{path} to be {expected}"), found),
+        MetainfoError::Broken { path, expected, found } => {
+            object.break_field(&path, format!("{path} to be {expected}"), found)
+        }
         MetainfoError::UnsafePath { path, why, name } => {
-            object.break_field(&path, format!("a name for {path} that is safe to use"), format!("{name:?}: {why}"));
+            object.break_field(
+                &path,
+                format!("a name for {path} that is safe to use"),
+                format!("{name:?}: {why}"),
+            );
         }
         MetainfoError::Bencode(_)
         | MetainfoError::TooLarge
@@ -77,7 +95,9 @@ fn lexicon(path: &str, value: &Kind) -> Meaning {
             "created by" => "the program that made it",
             "creation date" => "seconds since 1970",
             "info.name" => "suggested name of the file or folder",
-            "info.name.utf-8" | "info.files[].path.utf-8[]" => "the same in UTF-8, which is preferred",
+            "info.name.utf-8" | "info.files[].path.utf-8[]" => {
+                "the same in UTF-8, which is preferred"
+            }
             "info.private" => "BEP 27: 1 says peers from the tracker only",
             "info.files[].path[]" => "one folder or name of the path",
             "info.files[].attr" => "BEP 47: p is padding, x executable, l a symbolic link",

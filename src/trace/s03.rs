@@ -51,7 +51,12 @@ pub fn answer(bytes: &[u8]) -> Object {
     let mut object = Object::new("tracker answer", bytes.len(), 3, "BEP 3");
     s01::first_keys(&mut object, bytes, LIMITS, lexicon);
     if object.broken.is_none() && object.covered() < bytes.len() {
-        object.add(bytes.len(), "", quoted(bytes.get(object.covered()..).unwrap_or_default()), "ignored: it follows the value");
+        object.add(
+            bytes.len(),
+            "",
+            quoted(bytes.get(object.covered()..).unwrap_or_default()),
+            "ignored: it follows the value",
+        );
     }
     if object.field("files").is_some() && object.field("peers").is_none() {
         return s18::scraped(object, bytes);
@@ -61,8 +66,12 @@ pub fn answer(bytes: &[u8]) -> Object {
             object.summary = counted(announced.peers.len() + announced.named.len(), "peer");
             object.pass_over(&announced.passed_over);
         }
-        Err(TrackerError::Failure { reason, .. }) => object.summary = format!("the tracker refuses: {reason}"),
-        Err(TrackerError::Answer { key, expected, found }) => object.break_field(key, format!("{key} to be {expected}"), found),
+        Err(TrackerError::Failure { reason, .. }) => {
+            object.summary = format!("the tracker refuses: {reason}")
+        }
+        Err(TrackerError::Answer { key, expected, found }) => {
+            object.break_field(key, format!("{key} to be {expected}"), found)
+        }
         Err(_) => {}
     }
     object
@@ -71,29 +80,42 @@ pub fn answer(bytes: &[u8]) -> Object {
 /// Returns the meaning of an answer's keys.
 fn lexicon(path: &str, value: &Kind) -> Meaning {
     match (path, value) {
-        ("peers", Kind::Bytes(_)) => Meaning { note: "BEP 23: compact".to_owned(), ..Meaning::items("peer", 6, peer_v4) },
-        ("peers6", Kind::Bytes(_)) => Meaning { note: "BEP 7: compact".to_owned(), ..Meaning::items("peer", 18, peer_v6) },
+        ("peers", Kind::Bytes(_)) => {
+            Meaning { note: "BEP 23: compact".to_owned(), ..Meaning::items("peer", 6, peer_v4) }
+        }
+        ("peers6", Kind::Bytes(_)) => {
+            Meaning { note: "BEP 7: compact".to_owned(), ..Meaning::items("peer", 18, peer_v6) }
+        }
         ("peers[].peer id", Kind::Bytes(id)) => Meaning::note(one_peer_id(id).1),
         ("external ip", Kind::Bytes(ip)) => {
             let v4 = <[u8; 4]>::try_from(*ip).map(IpAddr::from).ok();
-            let value = v4.or_else(|| <[u8; 16]>::try_from(*ip).map(IpAddr::from).ok()).map(|ip| ip.to_string());
+            let value = v4
+                .or_else(|| <[u8; 16]>::try_from(*ip).map(IpAddr::from).ok())
+                .map(|ip| ip.to_string());
             Meaning { value, ..Meaning::note("BEP 24: our address as the tracker sees it") }
         }
         // For each torrent of a scrape: `files.$hex:d69f..7f.complete`.
-        _ => Meaning::note(match path.strip_prefix("files.").map_or(path, |path| path.rsplit('.').next().unwrap_or_default()) {
-            "interval" => "seconds until the next announce",
-            "min interval" => "seconds, at the least",
-            "complete" => "how many have everything",
-            "incomplete" => "how many are still downloading",
-            "downloaded" => "how many ever finished",
-            "tracker id" => "to be sent back with the next announce",
-            "failure reason" => "the tracker refuses",
-            "retry in" => "BEP 31: minutes, or never",
-            "warning message" => "for people to read; the announce worked",
-            "peers[].ip" | "peers[].port" => "BEP 3: not compact",
-            "flags.min_request_interval" => "BEP 48: seconds until the next scrape, at the least",
-            _ => "",
-        }),
+        _ => Meaning::note(
+            match path
+                .strip_prefix("files.")
+                .map_or(path, |path| path.rsplit('.').next().unwrap_or_default())
+            {
+                "interval" => "seconds until the next announce",
+                "min interval" => "seconds, at the least",
+                "complete" => "how many have everything",
+                "incomplete" => "how many are still downloading",
+                "downloaded" => "how many ever finished",
+                "tracker id" => "to be sent back with the next announce",
+                "failure reason" => "the tracker refuses",
+                "retry in" => "BEP 31: minutes, or never",
+                "warning message" => "for people to read; the announce worked",
+                "peers[].ip" | "peers[].port" => "BEP 3: not compact",
+                "flags.min_request_interval" => {
+                    "BEP 48: seconds until the next scrape, at the least"
+                }
+                _ => "",
+            },
+        ),
     }
 }
 
@@ -108,7 +130,10 @@ pub(super) fn peer_v6(bytes: &[u8]) -> (String, String) {
 }
 
 fn peer(address: SocketAddr) -> (String, String) {
-    (address.to_string(), if address.port() == 0 { "port 0: of no use".to_owned() } else { String::new() })
+    (
+        address.to_string(),
+        if address.port() == 0 { "port 0: of no use".to_owned() } else { String::new() },
+    )
 }
 
 /// Describes a request to a tracker over HTTP: its head, or only its URL.
@@ -120,7 +145,11 @@ pub fn request(bytes: &[u8]) -> Object {
         [method, target, _] => (method, target),
         _ => {
             let mut object = head("HTTP request", bytes);
-            object.break_at(0..line.len(), "a first line like GET /announce?... HTTP/1.1", quoted(line.trim_ascii_end()));
+            object.break_at(
+                0..line.len(),
+                "a first line like GET /announce?... HTTP/1.1",
+                quoted(line.trim_ascii_end()),
+            );
             return object;
         }
     };
@@ -141,7 +170,8 @@ pub fn response(bytes: &[u8]) -> Object {
     if !bytes.starts_with(b"HTTP/") {
         return answer(bytes);
     }
-    let body_at = bytes.windows(4).position(|four| four == b"\r\n\r\n").map_or(bytes.len(), |at| at + 4);
+    let body_at =
+        bytes.windows(4).position(|four| four == b"\r\n\r\n").map_or(bytes.len(), |at| at + 4);
     let (first, body) = bytes.split_at(body_at);
     let body = answer(body);
     let mut object = Object { length: bytes.len(), ..head(&body.name, first) };
@@ -231,15 +261,27 @@ fn parameter(object: &mut Object, text: &str, end: usize) {
     let (shown, note, expected) = match key {
         "info_hash" if value.len() == 20 => (hex_text(&value), "the torrent".to_owned(), None),
         "info_hash" => (quoted(&value), hint(&value).to_owned(), Some("20 bytes")),
-        "peer_id" => (quoted(&value), one_peer_id(&value).1, (value.len() != 20).then_some("20 bytes")),
-        "port" => (quoted(&value), "where the client listens".to_owned(), raw.parse::<u16>().is_err().then_some("0 to 65535")),
-        "uploaded" | "downloaded" | "left" => (quoted(&value), "bytes".to_owned(), (!number()).then_some("a number of bytes")),
+        "peer_id" => {
+            (quoted(&value), one_peer_id(&value).1, (value.len() != 20).then_some("20 bytes"))
+        }
+        "port" => (
+            quoted(&value),
+            "where the client listens".to_owned(),
+            raw.parse::<u16>().is_err().then_some("0 to 65535"),
+        ),
+        "uploaded" | "downloaded" | "left" => {
+            (quoted(&value), "bytes".to_owned(), (!number()).then_some("a number of bytes"))
+        }
         _ => (quoted(&value), meaning(key).to_owned(), None),
     };
     let shown = if expected.is_none() && number() { raw.to_owned() } else { shown };
     object.add(end, excerpt(key.as_bytes()), cut(shown), note);
     if let Some(expected) = expected {
-        let found = if expected == "20 bytes" { counted(value.len(), "byte") } else { quoted(raw.as_bytes()) };
+        let found = if expected == "20 bytes" {
+            counted(value.len(), "byte")
+        } else {
+            quoted(raw.as_bytes())
+        };
         object.break_at(start..end, format!("{key} to be {expected}"), found);
     }
 }

@@ -22,7 +22,8 @@ const BITS: [(usize, &str); 10] = [
     (63, "messages of Azureus"),
 ];
 
-const MISSING: &str = "this many? perhaps the 8 reserved bytes are missing, and this is the info hash";
+const MISSING: &str =
+    "this many? perhaps the 8 reserved bytes are missing, and this is the info hash";
 const HEX: &str = "hex? the 20 bytes themselves are wanted, not their digits";
 
 /// Describes a handshake, 68 bytes.
@@ -33,7 +34,9 @@ pub fn handshake(bytes: &[u8]) -> Object {
     }
     walk.number(1, "length of the name");
     walk.take(19, "name", |bytes| (quoted(bytes), String::new()));
-    walk.take(8, "reserved", |bytes| (bits(bytes), if unlikely(bytes) { MISSING } else { "" }.to_owned()));
+    walk.take(8, "reserved", |bytes| {
+        (bits(bytes), if unlikely(bytes) { MISSING } else { "" }.to_owned())
+    });
     let hash = |bytes: &[u8]| if is_hex(bytes) { HEX } else { "the torrent" }.to_owned();
     walk.take(20, "info hash", |bytes| (hex_text(bytes), hash(bytes)));
     walk.take(20, "peer id", one_peer_id);
@@ -41,7 +44,11 @@ pub fn handshake(bytes: &[u8]) -> Object {
     // The stage's decoder decides, and it checks the first byte first: other bytes are no
     // handshake, not one that is cut short.
     if let Err(HandshakeError::OtherProtocol { .. }) = Handshake::read_from(&mut &*bytes) {
-        let wrong = bytes.iter().zip(PROTOCOL).position(|(found, expected)| found != expected).unwrap_or(bytes.len());
+        let wrong = bytes
+            .iter()
+            .zip(PROTOCOL)
+            .position(|(found, expected)| found != expected)
+            .unwrap_or(bytes.len());
         object.broken = None;
         let end = bytes.len().min(PROTOCOL.len());
         object.break_at(
@@ -59,7 +66,8 @@ pub fn reserved(bytes: &[u8]) -> Object {
     let mut walk = Walk::new(bytes, "reserved bytes", 4, "BEP 3");
     walk.take(8, "reserved", |bytes| (bits(bytes), String::new()));
     if walk.object.broken.is_none() {
-        walk.object.summary = match bytes.iter().take(8).map(|byte| byte.count_ones()).sum::<u32>() {
+        walk.object.summary = match bytes.iter().take(8).map(|byte| byte.count_ones()).sum::<u32>()
+        {
             0 => "no extension".to_owned(),
             count => format!("{} set", counted(count, "bit")),
         };
@@ -71,7 +79,9 @@ pub fn reserved(bytes: &[u8]) -> Object {
 /// this many bits.
 fn unlikely(reserved: &[u8]) -> bool {
     let known: u64 = BITS.iter().map(|(bit, _)| 1 << bit).sum();
-    reserved.first_chunk().is_some_and(|bytes| (u64::from_be_bytes(*bytes) & !known).count_ones() > 8)
+    reserved
+        .first_chunk()
+        .is_some_and(|bytes| (u64::from_be_bytes(*bytes) & !known).count_ones() > 8)
 }
 
 /// Whether these look like hex digits in place of bytes. By chance, one hash in 10^21 does.
@@ -82,9 +92,14 @@ fn is_hex(hash: &[u8]) -> bool {
 /// Returns a line for each bit that is set, the lowest first.
 fn bits(bytes: &[u8]) -> String {
     let Some(reserved) = bytes.first_chunk::<8>() else { return String::new() };
-    let handshake = Handshake { reserved: *reserved, ..Handshake::new(InfoHash([0; 20]), PeerId([0; 20])) };
-    let name = |bit: usize| BITS.iter().find(|(known, _)| *known == bit).map_or("not known here", |(_, name)| *name);
-    let lines: Vec<String> =
-        (0..64).filter(|bit| handshake.has_bit(*bit)).map(|bit| format!("bit {bit}: {}", name(bit))).collect();
+    let handshake =
+        Handshake { reserved: *reserved, ..Handshake::new(InfoHash([0; 20]), PeerId([0; 20])) };
+    let name = |bit: usize| {
+        BITS.iter().find(|(known, _)| *known == bit).map_or("not known here", |(_, name)| *name)
+    };
+    let lines: Vec<String> = (0..64)
+        .filter(|bit| handshake.has_bit(*bit))
+        .map(|bit| format!("bit {bit}: {}", name(bit)))
+        .collect();
     if lines.is_empty() { "no bit is set: no extension".to_owned() } else { lines.join("\n") }
 }

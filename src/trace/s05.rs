@@ -48,8 +48,11 @@ pub fn message(bytes: &[u8], context: &Context) -> Object {
     let limit = longest(id, context.pieces.unwrap_or(MAX_PIECES as u32));
     if length > limit {
         let reversed = u32::try_from(length).unwrap_or(u32::MAX).swap_bytes();
-        let hint =
-            if reversed <= 2 * BLOCK_LENGTH { format!(" ({reversed} if it was sent low byte first)") } else { String::new() };
+        let hint = if reversed <= 2 * BLOCK_LENGTH {
+            format!(" ({reversed} if it was sent low byte first)")
+        } else {
+            String::new()
+        };
         walk.object.break_at(0..4, format!("at most {limit} bytes"), format!("{length}{hint}"));
         return walk.object;
     }
@@ -60,11 +63,18 @@ pub fn message(bytes: &[u8], context: &Context) -> Object {
     let come = bytes.len() - 4;
     if come < length {
         object.broken = None;
-        let hint = if come + 4 == length { " (a length does not count its own 4 bytes)" } else { "" };
+        let hint =
+            if come + 4 == length { " (a length does not count its own 4 bytes)" } else { "" };
         let expected = format!("{} after the length", counted(length, "byte"));
         object.break_at(bytes.len()..bytes.len(), expected, format!("{come}{hint}"));
-    } else if let Err(MessageError::Size { expected, found, .. }) = Message::decode(bytes.get(4..).unwrap_or_default()) {
-        object.break_at(0..4, format!("a payload of {}", counted(expected, "byte")), found.to_string());
+    } else if let Err(MessageError::Size { expected, found, .. }) =
+        Message::decode(bytes.get(4..).unwrap_or_default())
+    {
+        object.break_at(
+            0..4,
+            format!("a payload of {}", counted(expected, "byte")),
+            found.to_string(),
+        );
     }
     object
 }
@@ -144,10 +154,16 @@ fn bitfield(walk: &mut Walk, context: &Context) -> Option<String> {
     };
     let start = walk.object.covered();
     if !bits.is_empty() {
-        walk.take(bits.len(), "bitfield", |_| (value.clone(), "first piece in the highest bit".to_owned()));
+        walk.take(bits.len(), "bitfield", |_| {
+            (value.clone(), "first piece in the highest bit".to_owned())
+        });
     }
     if let Some(Err(error)) = decoded {
-        walk.object.break_at(start..start + bits.len(), format!("the bits of {} pieces", context.pieces?), error.to_string());
+        walk.object.break_at(
+            start..start + bits.len(),
+            format!("the bits of {} pieces", context.pieces?),
+            error.to_string(),
+        );
     } else if context.pieces.is_some_and(|pieces| has_spare_bits(bits, pieces)) {
         walk.note(&format!("breaks a rule: {SPARE_BITS}"));
     }

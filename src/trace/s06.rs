@@ -17,19 +17,29 @@ pub fn magnet(text: &str) -> Object {
         let start = object.covered();
         let rest = text.get(start..).unwrap_or_default();
         let sign = usize::from(rest.starts_with('&'));
-        let end = rest.get(sign..).and_then(|rest| rest.find('&')).map_or(text.len(), |at| start + sign + at);
+        let end = rest
+            .get(sign..)
+            .and_then(|rest| rest.find('&'))
+            .map_or(text.len(), |at| start + sign + at);
         parameter(&mut object, text.get(start..end).unwrap_or_default(), read.is_err());
         object.add_many(MAX_PARAMETERS, text.len(), "parameters");
     }
     match read {
         Ok(magnet) => {
-            let name = magnet.name.as_deref().map(|name| format!(", {}", quoted(name.as_bytes()))).unwrap_or_default();
+            let name = magnet
+                .name
+                .as_deref()
+                .map(|name| format!(", {}", quoted(name.as_bytes())))
+                .unwrap_or_default();
             let (trackers, peers) = (magnet.trackers.len(), magnet.peers.len());
-            object.summary = format!("{}, {}{name}", counted(trackers, "tracker"), counted(peers, "peer"));
+            object.summary =
+                format!("{}, {}{name}", counted(trackers, "tracker"), counted(peers, "peer"));
         }
-        Err(MagnetError::NoTopic { .. }) => {
-            object.break_at(text.len()..text.len(), "xt=urn:btih: and an info hash", "no such parameter")
-        }
+        Err(MagnetError::NoTopic { .. }) => object.break_at(
+            text.len()..text.len(),
+            "xt=urn:btih: and an info hash",
+            "no such parameter",
+        ),
         Err(error) => object.break_at(0..text.len(), "a magnet link", error.to_string()),
     }
     object
@@ -61,7 +71,11 @@ fn parameter(object: &mut Object, pair: &str, refused: bool) {
     object.add(start + pair.len(), name, quoted(&value), note);
     match alone {
         Err(MagnetError::Value { key, expected, found }) if refused && name_of(&key) == "xt" => {
-            object.break_at(start..start + pair.len(), format!("{key} to be {expected}"), format!("\"{found}\""));
+            object.break_at(
+                start..start + pair.len(),
+                format!("{key} to be {expected}"),
+                format!("\"{found}\""),
+            );
         }
         Err(error) => object.note_last(&format!("breaks a rule: {error}; it is passed over")),
         Ok(()) => {}
@@ -70,11 +84,15 @@ fn parameter(object: &mut Object, pair: &str, refused: bool) {
 
 /// Returns a key without its number: `tr` for `tr.1`.
 fn name_of(key: &str) -> String {
-    key.trim_end_matches(|letter: char| letter.is_ascii_digit()).trim_end_matches('.').to_ascii_lowercase()
+    key.trim_end_matches(|letter: char| letter.is_ascii_digit())
+        .trim_end_matches('.')
+        .to_ascii_lowercase()
 }
 
 fn topic(value: &[u8]) -> &'static str {
-    let starts = |prefix: &str| value.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes()));
+    let starts = |prefix: &str| {
+        value.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes()))
+    };
     match value.len() {
         49 if starts("urn:btih:") => "the info hash, in 40 hex digits",
         41 if starts("urn:btih:") => "the info hash, in 32 letters of base32",

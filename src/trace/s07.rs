@@ -25,10 +25,16 @@ const UPLOAD_ONLY: &str = "upload_only";
 const UPLOAD_ONLY_MEANS: &str = "BEP 21: 1 wants no more pieces";
 
 /// The lists of addresses in a `ut_pex` message, and the size of an address in bytes.
-const PEX_LISTS: [(&str, usize); 4] = [("added", 6), ("added6", 18), ("dropped", 6), ("dropped6", 18)];
+const PEX_LISTS: [(&str, usize); 4] =
+    [("added", 6), ("added6", 18), ("dropped", 6), ("dropped6", 18)];
 /// The meaning of the bits in `added.f`, which has a byte for each peer in `added`.
-const PEX_FLAGS: [&str; 5] =
-    ["prefers encryption", "a seed or upload only", "speaks uTP", "speaks ut_holepunch", "the sender has dialed it"];
+const PEX_FLAGS: [&str; 5] = [
+    "prefers encryption",
+    "a seed or upload only",
+    "speaks uTP",
+    "speaks ut_holepunch",
+    "the sender has dialed it",
+];
 
 /// Describes the payload of an extension handshake: the dictionary.
 pub fn handshake(bytes: &[u8]) -> Object {
@@ -45,14 +51,19 @@ pub fn handshake(bytes: &[u8]) -> Object {
     match ExtensionHandshake::decode(bytes) {
         Ok(said) => {
             let on = || said.m.iter().filter(|(_, id)| **id != 0);
-            let names: Vec<String> = on().take(8).map(|(name, id)| format!("{} {id}", excerpt(name.as_bytes()))).collect();
+            let names: Vec<String> = on()
+                .take(8)
+                .map(|(name, id)| format!("{} {id}", excerpt(name.as_bytes())))
+                .collect();
             let more = if on().nth(8).is_some() { ", .." } else { "" };
             let names = (!names.is_empty()).then(|| names.join(", ") + more);
             let version = said.v.filter(|v| !v.is_empty()).map(|v| quoted(v.as_bytes()));
             object.summary = version.into_iter().chain(names).collect::<Vec<_>>().join(": ");
             object.pass_over(&said.passed_over);
         }
-        Err(ExtensionError::NotDictionary { found }) => object.break_at(0..bytes.len(), "a dictionary", found),
+        Err(ExtensionError::NotDictionary { found }) => {
+            object.break_at(0..bytes.len(), "a dictionary", found)
+        }
         Err(_) => {}
     }
     object
@@ -75,7 +86,8 @@ pub(super) fn extended(walk: &mut Walk, context: &Context) -> Option<String> {
     let id = walk.number(1, "extension id")?;
     walk.object.stage = 7;
     let payload = walk.left();
-    let known = u8::try_from(id).ok().and_then(|id| context.extensions.get(&id)).map(String::as_str);
+    let known =
+        u8::try_from(id).ok().and_then(|id| context.extensions.get(&id)).map(String::as_str);
     let looks = known.is_none();
     let inner = match known {
         _ if id == 0 => handshake(payload),
@@ -91,7 +103,9 @@ pub(super) fn extended(walk: &mut Walk, context: &Context) -> Option<String> {
     let name = inner.name.split(' ').next().unwrap_or_default();
     match id {
         0 => walk.note("the extension handshake"),
-        0x64 if inner.name == UNKNOWN => walk.note("a d? perhaps the extension id is missing, 0 for the handshake"),
+        0x64 if inner.name == UNKNOWN => {
+            walk.note("a d? perhaps the extension id is missing, 0 for the handshake")
+        }
         _ if inner.name == UNKNOWN => walk.note("the receiver's handshake says which one"),
         _ if looks => walk.note(&format!("{name} by its looks; the receiver's handshake says it")),
         _ => walk.note(&format!("{name}, according to the receiver's handshake")),
@@ -117,13 +131,15 @@ fn upload_only(payload: &[u8]) -> Object {
     let mut walk = Walk::new(payload, UPLOAD_ONLY, 7, "BEP 21");
     let now = walk.number(1, UPLOAD_ONLY);
     walk.note(UPLOAD_ONLY_MEANS);
-    walk.object.summary = now.map(|now| if now == 0 { "no" } else { "yes" }.to_owned()).unwrap_or_default();
+    walk.object.summary =
+        now.map(|now| if now == 0 { "no" } else { "yes" }.to_owned()).unwrap_or_default();
     walk.end()
 }
 
 fn looks_like_pex(payload: &[u8]) -> bool {
-    decode_prefix(payload)
-        .is_ok_and(|top| PEX_LISTS.iter().any(|(key, _)| top.get(key).is_some_and(|list| list.bytes().is_some())))
+    decode_prefix(payload).is_ok_and(|top| {
+        PEX_LISTS.iter().any(|(key, _)| top.get(key).is_some_and(|list| list.bytes().is_some()))
+    })
 }
 
 /// Describes `ut_pex`.
@@ -139,7 +155,8 @@ fn met(payload: &[u8]) -> Object {
         let Some(list) = top.get(key) else { continue };
         match list.bytes() {
             Some(peers) if peers.len() % size == 0 => {
-                *if key.starts_with("added") { &mut added } else { &mut dropped } += peers.len() / size;
+                *if key.starts_with("added") { &mut added } else { &mut dropped } +=
+                    peers.len() / size;
             }
             Some(peers) => {
                 let expected = format!("{key} to be a multiple of {size} bytes");
@@ -149,8 +166,11 @@ fn met(payload: &[u8]) -> Object {
         }
         let flags = format!("{key}.f");
         let expected = list.bytes().map_or(0, |peers| peers.len() / size);
-        if let Some(found) = top.get(&flags).and_then(Value::bytes).filter(|flags| flags.len() != expected) {
-            let expected = format!("{flags} to be {}, one a peer", super::counted(expected, "byte"));
+        if let Some(found) =
+            top.get(&flags).and_then(Value::bytes).filter(|flags| flags.len() != expected)
+        {
+            let expected =
+                format!("{flags} to be {}, one a peer", super::counted(expected, "byte"));
             object.break_field(&flags, expected, super::counted(found.len(), "byte"));
         }
     }
@@ -170,9 +190,10 @@ fn pex_lexicon(path: &str, value: &Kind) -> Meaning {
         "added6" => list("the same, IPv6", 18),
         "dropped" => list("peers that the sender has lost, IPv4", 6),
         "dropped6" => list("the same, IPv6", 18),
-        "added.f" | "added6.f" => {
-            Meaning { note: "a byte of flags for each".to_owned(), ..Meaning::items("flags of peer", 1, pex_flags) }
-        }
+        "added.f" | "added6.f" => Meaning {
+            note: "a byte of flags for each".to_owned(),
+            ..Meaning::items("flags of peer", 1, pex_flags)
+        },
         _ => Meaning::default(),
     }
 }
@@ -204,10 +225,16 @@ fn lexicon(path: &str, value: &Kind) -> Meaning {
         v4.or_else(|| <[u8; 16]>::try_from(bytes).map(IpAddr::from).ok()).map(|ip| ip.to_string())
     };
     match (path, value) {
-        ("yourip", Kind::Bytes(bytes)) => Meaning { value: ip(bytes), ..Meaning::note("your address as the sender sees it") },
-        ("ipv4" | "ipv6", Kind::Bytes(bytes)) => Meaning { value: ip(bytes), ..Meaning::note("the sender's other address") },
+        ("yourip", Kind::Bytes(bytes)) => {
+            Meaning { value: ip(bytes), ..Meaning::note("your address as the sender sees it") }
+        }
+        ("ipv4" | "ipv6", Kind::Bytes(bytes)) => {
+            Meaning { value: ip(bytes), ..Meaning::note("the sender's other address") }
+        }
         (path, Kind::Integer(0)) if path.starts_with("m.") => Meaning::note("turned off"),
-        (path, Kind::Integer(id)) if path.starts_with("m.") => Meaning::note(format!("send it to me with extension id {id}")),
+        (path, Kind::Integer(id)) if path.starts_with("m.") => {
+            Meaning::note(format!("send it to me with extension id {id}"))
+        }
         _ => Meaning::note(match path {
             "p" => "where the sender listens",
             "v" => "the sender's program",
@@ -215,7 +242,9 @@ fn lexicon(path: &str, value: &Kind) -> Meaning {
             "metadata_size" => "BEP 9: bytes in the info dictionary",
             "upload_only" => UPLOAD_ONLY_MEANS,
             "e" => "1 prefers encrypted connections",
-            "complete_ago" => "seconds since the sender last saw all pieces among its peers; -1: never",
+            "complete_ago" => {
+                "seconds since the sender last saw all pieces among its peers; -1: never"
+            }
             _ => "",
         }),
     }

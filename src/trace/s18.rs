@@ -12,7 +12,11 @@ pub fn request(bytes: &[u8]) -> Object {
     if let Some(id) = walk.number(8, "connection id") {
         let magic = id == PROTOCOL_ID;
         walk.say(format!("{id:016x}"));
-        walk.note(if magic { "the protocol id: there is no connection yet" } else { "what the tracker gave us" });
+        walk.note(if magic {
+            "the protocol id: there is no connection yet"
+        } else {
+            "what the tracker gave us"
+        });
     }
     let action = walk.number(4, "action");
     transaction(&mut walk);
@@ -28,7 +32,8 @@ pub fn request(bytes: &[u8]) -> Object {
         Some(2) => {
             named(&mut walk, "UDP scrape", "scrape");
             let torrents = walk.left();
-            walk.object.add_items(torrents, 20, "info hash", |hash| (hex_text(hash), String::new()));
+            walk.object
+                .add_items(torrents, 20, "info hash", |hash| (hex_text(hash), String::new()));
             walk.object.summary = counted(torrents.len() / 20, "torrent");
         }
         _ => {}
@@ -83,12 +88,16 @@ pub(super) fn scraped(mut object: Object, bytes: &[u8]) -> Object {
         if let Some(hash) = field.note.strip_prefix("end of files.$hex:") {
             field.note = format!("end of files.{}", short(hash));
         }
-        let Some((hash, key)) = field.name.strip_prefix("files.$hex:").and_then(|path| path.split_at_checked(40)) else {
+        let Some((hash, key)) =
+            field.name.strip_prefix("files.$hex:").and_then(|path| path.split_at_checked(40))
+        else {
             continue;
         };
         match field.value.as_str() {
             "{" if key.is_empty() => field.note = format!("the torrent {hash}"),
-            _ if key.is_empty() => wrong = wrong.or(Some((field.range.clone(), field.value.clone()))),
+            _ if key.is_empty() => {
+                wrong = wrong.or(Some((field.range.clone(), field.value.clone())))
+            }
             _ => {}
         }
         field.name = format!("files.{}{key}", short(hash));
@@ -104,7 +113,9 @@ pub(super) fn scraped(mut object: Object, bytes: &[u8]) -> Object {
     };
     let count = |counts: &Value, key| counts.get(key).and_then(Value::unsigned).unwrap_or(0);
     object.summary = match torrents {
-        [(_, one)] => three(count(one, "complete"), count(one, "downloaded"), count(one, "incomplete")),
+        [(_, one)] => {
+            three(count(one, "complete"), count(one, "downloaded"), count(one, "incomplete"))
+        }
         _ => counted(torrents.len(), "torrent"),
     };
     object
@@ -116,7 +127,8 @@ fn short(hash: &str) -> String {
 }
 
 fn three(seeders: u64, downloads: u64, leechers: u64) -> String {
-    [counted(seeders, "seeder"), counted(downloads, "download"), counted(leechers, "leecher")].join(", ")
+    [counted(seeders, "seeder"), counted(downloads, "download"), counted(leechers, "leecher")]
+        .join(", ")
 }
 
 /// Names the object by its action, which comes only after the transaction id.
@@ -177,16 +189,21 @@ fn options(walk: &mut Walk) {
                 walk.take(1, "option", |_| ("1".to_owned(), "BEP 41: nothing".to_owned()));
             }
             [kind, length, ref rest @ ..] if rest.len() >= length.into() => {
-                let note = if kind == 2 { "BEP 41: path and query of the URL" } else { "not known here" };
+                let note =
+                    if kind == 2 { "BEP 41: path and query of the URL" } else { "not known here" };
                 let length = usize::from(length);
-                walk.take(2 + length, "option", |bytes| (quoted(bytes.get(2..).unwrap_or_default()), note.to_owned()));
+                walk.take(2 + length, "option", |bytes| {
+                    (quoted(bytes.get(2..).unwrap_or_default()), note.to_owned())
+                });
             }
             _ => return, // cut short, as the decoder will report
         }
     }
     let left = walk.left();
     if !left.is_empty() {
-        walk.take(left.len(), "options", |bytes| (hex_text(bytes), "and more, not shown".to_owned()));
+        walk.take(left.len(), "options", |bytes| {
+            (hex_text(bytes), "and more, not shown".to_owned())
+        });
     }
 }
 
@@ -212,12 +229,22 @@ fn announced(walk: &mut Walk, family: Family) {
     }
     let peers = walk.left();
     let size = if family == Family::V4 { 6 } else { 18 };
-    walk.object.add_items(peers, size, "peer", if family == Family::V4 { peer_v4 } else { peer_v6 });
+    walk.object.add_items(
+        peers,
+        size,
+        "peer",
+        if family == Family::V4 { peer_v4 } else { peer_v6 },
+    );
     walk.object.summary = counted(peers.len() / size, "peer");
 }
 
 fn counts(bytes: &[u8]) -> (String, String) {
-    let count = |at: usize| bytes.get(at..).and_then(|rest| rest.first_chunk()).map_or(0, |four| u32::from_be_bytes(*four));
+    let count = |at: usize| {
+        bytes
+            .get(at..)
+            .and_then(|rest| rest.first_chunk())
+            .map_or(0, |four| u32::from_be_bytes(*four))
+    };
     (three(count(0).into(), count(4).into(), count(8).into()), String::new())
 }
 
@@ -232,7 +259,11 @@ fn verdict(walk: Walk, error: Option<PacketError>) -> Object {
     match error {
         None => {}
         Some(PacketError::Short { what, expected, found }) => {
-            object.break_at(length..length, format!("{what} of at least {expected} bytes"), found.to_string());
+            object.break_at(
+                length..length,
+                format!("{what} of at least {expected} bytes"),
+                found.to_string(),
+            );
         }
         Some(PacketError::Value { field, expected, found }) => {
             let known = match field {
@@ -241,7 +272,10 @@ fn verdict(walk: Walk, error: Option<PacketError>) -> Object {
                 "the protocol id" => "connection id",
                 _ => "",
             };
-            let (expected, field) = (format!("{field} to be {expected}"), object.field(known).map(|field| field.range.clone()));
+            let (expected, field) = (
+                format!("{field} to be {expected}"),
+                object.field(known).map(|field| field.range.clone()),
+            );
             let over = || object.fields.last().map_or(0..length, |last| last.range.clone());
             let range = field.unwrap_or_else(|| if behind.is_empty() { over() } else { behind });
             object.break_at(range, expected, found);

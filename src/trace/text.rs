@@ -76,9 +76,15 @@ pub fn object(object: &Object, bytes: &[u8], look: Look) -> String {
 
 /// Returns the lines below the first one, each with a newline before it.
 pub fn fields(object: &Object, bytes: &[u8], look: Look) -> String {
-    let width = |texts: &mut dyn Iterator<Item = usize>, most| texts.filter(|width| *width <= most).max().unwrap_or(0);
+    let width = |texts: &mut dyn Iterator<Item = usize>, most| {
+        texts.filter(|width| *width <= most).max().unwrap_or(0)
+    };
     let names = width(&mut object.fields.iter().map(|field| letters(&field.name)), WIDEST_NAME);
-    let values = object.fields.iter().filter(|field| !field.note.is_empty()).flat_map(|field| field.value.lines());
+    let values = object
+        .fields
+        .iter()
+        .filter(|field| !field.note.is_empty())
+        .flat_map(|field| field.value.lines());
     let values = width(&mut values.map(letters), WIDEST_VALUE);
     let table = Table { bytes, look, names, values };
     let place = object.broken.as_ref().map(|broken| Place::of(object, broken));
@@ -92,7 +98,12 @@ pub fn fields(object: &Object, bytes: &[u8], look: Look) -> String {
         }
     }
     if let (Some(Place::Own(range)), Some(broken)) = (place, &object.broken) {
-        let field = Field { range: range.clone(), name: "(here)".to_owned(), value: String::new(), note: String::new() };
+        let field = Field {
+            range: range.clone(),
+            name: "(here)".to_owned(),
+            value: String::new(),
+            note: String::new(),
+        };
         table.row(&field, &mut out);
         table.carets(&range, broken, &mut out);
     }
@@ -110,12 +121,21 @@ enum Place {
 impl Place {
     fn of(object: &Object, broken: &Broken) -> Place {
         let at = broken.range.start;
-        let holds = |field: &Field| field.range.contains(&at) || field.range.end == at && at == object.length;
+        let holds = |field: &Field| {
+            field.range.contains(&at) || field.range.end == at && at == object.length
+        };
         let row = object.fields.iter().rposition(holds);
         match row.and_then(|row| Some((row, object.fields.get(row)?))) {
-            Some((row, field)) if at - field.range.start < shown(&field.range) || field.range.len() <= ROW => Place::Under(row),
+            Some((row, field))
+                if at - field.range.start < shown(&field.range) || field.range.len() <= ROW =>
+            {
+                Place::Under(row)
+            }
             // Show some bytes before it, for context.
-            Some((_, field)) => Place::Own(at.saturating_sub(ROW / 2).max(field.range.start)..(at + ROW / 2).min(object.length)),
+            Some((_, field)) => Place::Own(
+                at.saturating_sub(ROW / 2).max(field.range.start)
+                    ..(at + ROW / 2).min(object.length),
+            ),
             None => Place::Own(at..(at + ROW).min(object.length)),
         }
     }
@@ -137,7 +157,8 @@ impl Table<'_> {
     /// Appends a field: a line for each line of its value.
     fn row(&self, field: &Field, out: &mut String) {
         let there = self.bytes.get(field.range.start..).unwrap_or_default();
-        let mut hex: Vec<String> = there.iter().take(shown(&field.range)).map(|byte| format!("{byte:02x}")).collect();
+        let mut hex: Vec<String> =
+            there.iter().take(shown(&field.range)).map(|byte| format!("{byte:02x}")).collect();
         if hex.len() < field.range.len() {
             hex.push("…".to_owned());
         }
@@ -156,13 +177,21 @@ impl Table<'_> {
         };
         let _ = write!(out, "\n  {}", format!("{before}  {line}").trim_end());
         for more in lines {
-            let _ = write!(out, "\n{:indent$}{more}", "", indent = MARGIN + 48 + 2 + letters(&field.name).max(names) + 2);
+            let _ = write!(
+                out,
+                "\n{:indent$}{more}",
+                "",
+                indent = MARGIN + 48 + 2 + letters(&field.name).max(names) + 2
+            );
         }
     }
 
     /// Appends carets for the wrong bytes, under a line that shows them.
     fn carets(&self, line: &Range<usize>, broken: &Broken, out: &mut String) {
-        let (start, end) = (broken.range.start - line.start.min(broken.range.start), broken.range.end.saturating_sub(line.start));
+        let (start, end) = (
+            broken.range.start - line.start.min(broken.range.start),
+            broken.range.end.saturating_sub(line.start),
+        );
         let count = end.min(shown(line).max(start + 1)).saturating_sub(start).max(1);
         let carets = "^".repeat(3 * count - 1);
         let at = self.look.at + broken.range.start;

@@ -20,17 +20,28 @@ impl<'b> Walk<'b> {
 
     /// Adds the next bytes as a field; `show` returns value and note. If too few are left, the
     /// object breaks there, and nothing follows.
-    pub fn take(&mut self, count: usize, name: &str, show: impl FnOnce(&'b [u8]) -> (String, String)) -> Option<&'b [u8]> {
+    pub fn take(
+        &mut self,
+        count: usize,
+        name: &str,
+        show: impl FnOnce(&'b [u8]) -> (String, String),
+    ) -> Option<&'b [u8]> {
         if self.object.broken.is_some() {
             return None;
         }
         let left = self.left();
         let Some(bytes) = left.get(..count) else {
             if !left.is_empty() {
-                self.object.add(self.bytes.len(), name, format!("{} of {count} bytes", left.len()), "");
+                self.object.add(
+                    self.bytes.len(),
+                    name,
+                    format!("{} of {count} bytes", left.len()),
+                    "",
+                );
             }
             let end = self.bytes.len();
-            let found = if left.is_empty() { "the end".to_owned() } else { format!("only {}", left.len()) };
+            let found =
+                if left.is_empty() { "the end".to_owned() } else { format!("only {}", left.len()) };
             self.object.break_at(end..end, format!("{} of {name}", counted(count, "byte")), found);
             return None;
         };
@@ -41,7 +52,8 @@ impl<'b> Walk<'b> {
 
     /// Adds the next 1 to 8 bytes as a big-endian number, and returns it.
     pub fn number(&mut self, count: usize, name: &str) -> Option<u64> {
-        let number = |bytes: &[u8]| bytes.iter().fold(0, |number, byte| number << 8 | u64::from(*byte));
+        let number =
+            |bytes: &[u8]| bytes.iter().fold(0, |number, byte| number << 8 | u64::from(*byte));
         self.take(count, name, |bytes| (number(bytes).to_string(), String::new())).map(number)
     }
 
@@ -63,8 +75,13 @@ impl<'b> Walk<'b> {
     pub fn end(mut self) -> Object {
         let left = self.left().len();
         if left > 0 && self.object.broken.is_none() {
-            let (start, expected) = (self.object.covered(), format!("the end of the {}", self.object.name));
-            self.object.break_at(start..self.bytes.len(), expected, format!("{} more", counted(left, "byte")));
+            let (start, expected) =
+                (self.object.covered(), format!("the end of the {}", self.object.name));
+            self.object.break_at(
+                start..self.bytes.len(),
+                expected,
+                format!("{} more", counted(left, "byte")),
+            );
         }
         self.object
     }

@@ -40,7 +40,8 @@ impl Tap {
     /// Wraps a connection in the wiretap.
     pub fn transport(self: &Arc<Tap>, transport: Transport, how: &str) -> Transport {
         let Transport { peer, reader, writer, hang_up } = transport;
-        let (number, tap, hung_up) = (self.opened(peer, how), Arc::clone(self), Arc::<AtomicBool>::default());
+        let (number, tap, hung_up) =
+            (self.opened(peer, how), Arc::clone(self), Arc::<AtomicBool>::default());
         let hang_up: Hangup = {
             let (tap, hung_up) = (Arc::clone(self), Arc::clone(&hung_up));
             Arc::new(move || {
@@ -94,7 +95,10 @@ impl Line {
 
     /// Records a broken connection. A passed deadline is not an end: it may be set again.
     fn broke(&self, error: &io::Error, ended: &mut bool) {
-        if !matches!(error.kind(), ErrorKind::TimedOut | ErrorKind::WouldBlock | ErrorKind::Interrupted) {
+        if !matches!(
+            error.kind(),
+            ErrorKind::TimedOut | ErrorKind::WouldBlock | ErrorKind::Interrupted
+        ) {
             self.ended(&format!("the connection broke: {error}"), ended);
         }
     }
@@ -118,9 +122,16 @@ impl Read for Listening {
         let read = self.inner.read(buffer);
         match &read {
             Ok(0) if !buffer.is_empty() => {
-                self.line.ended("the peer has said all that it will say: the end of its stream", &mut self.ended);
+                self.line.ended(
+                    "the peer has said all that it will say: the end of its stream",
+                    &mut self.ended,
+                );
             }
-            Ok(count) => self.line.tap.pass(self.line.number, Way::In, buffer.get(..*count).unwrap_or_default()),
+            Ok(count) => self.line.tap.pass(
+                self.line.number,
+                Way::In,
+                buffer.get(..*count).unwrap_or_default(),
+            ),
             Err(error) => self.line.broke(error, &mut self.ended),
         }
         read

@@ -54,19 +54,31 @@ impl Page {
         let mut example = None;
         for block in &document.blocks {
             let place = format!("{}:{}", document.path.display(), block.line);
-            let json: Value = serde_json::from_str(&block.lines.join("\n")).unwrap_or_else(|error| panic!("{place}: {error}"));
+            let json: Value = serde_json::from_str(&block.lines.join("\n"))
+                .unwrap_or_else(|error| panic!("{place}: {error}"));
             if block.kind == "json example" {
-                assert!(example.replace(json).is_none(), "{place}: an example without its schema before it");
+                assert!(
+                    example.replace(json).is_none(),
+                    "{place}: an example without its schema before it"
+                );
                 continue;
             }
             assert_eq!(block.kind, "json schema", "{place}");
-            let example = example.take().unwrap_or_else(|| panic!("{place}: there is no example of it"));
-            assert_eq!(faults(&json, &page.shared, &example), Vec::<String>::new(), "{place}: the example does not fit");
+            let example =
+                example.take().unwrap_or_else(|| panic!("{place}: there is no example of it"));
+            assert_eq!(
+                faults(&json, &page.shared, &example),
+                Vec::<String>::new(),
+                "{place}: the example does not fit"
+            );
             if let Some(id) = json["$id"].as_str() {
                 page.shared.insert(id.to_owned(), json);
                 continue;
             }
-            let heading = document.text.iter().rfind(|(line, text)| *line < block.line && text.starts_with("## "));
+            let heading = document
+                .text
+                .iter()
+                .rfind(|(line, text)| *line < block.line && text.starts_with("## "));
             let (_, heading) = heading.unwrap_or_else(|| panic!("{place}: under which heading?"));
             let commands = heading.split('`').skip(1).step_by(2).map(str::to_owned).collect();
             page.described.push(Described { commands, schema: json, met: false });
@@ -77,11 +89,16 @@ impl Page {
     /// Finds the schema that an object of a command fits.
     fn meet(&mut self, command: &str, object: &Value) {
         let is_for = |described: &&mut Described| {
-            let named = described.commands.is_empty() || described.commands.iter().any(|name| name == command);
+            let named = described.commands.is_empty()
+                || described.commands.iter().any(|name| name == command);
             named && described.event() == object["event"].as_str()
         };
-        let mut candidates: Vec<&mut Described> = self.described.iter_mut().filter(is_for).collect();
-        let wrong: Vec<_> = candidates.iter().map(|described| faults(&described.schema, &self.shared, object)).collect();
+        let mut candidates: Vec<&mut Described> =
+            self.described.iter_mut().filter(is_for).collect();
+        let wrong: Vec<_> = candidates
+            .iter()
+            .map(|described| faults(&described.schema, &self.shared, object))
+            .collect();
         match wrong.iter().position(Vec::is_empty) {
             Some(at) => candidates[at].met = true,
             None => panic!("{command} prints what docs/json.md does not say: {object}: {wrong:#?}"),
@@ -92,7 +109,8 @@ impl Page {
     fn meet_all(&mut self, command: &str, printed: &str) {
         assert!(!printed.is_empty(), "{command} printed nothing");
         for line in printed.lines() {
-            let object: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{command}: {error}: {line}"));
+            let object: Value = serde_json::from_str(line)
+                .unwrap_or_else(|error| panic!("{command}: {error}: {line}"));
             assert!(object.is_object(), "{command}: {line}");
             self.meet(command, &object);
         }
@@ -125,12 +143,19 @@ impl Beside {
         let path = folder.join(format!(".{}", words[0]));
         let file = fs::File::create(&path).expect("the folder can be written");
         let mut command = Command::new(env!("CARGO_BIN_EXE_piecemeal"));
-        command.args(words).arg("--json").current_dir(folder).stdin(Stdio::null()).stdout(file).stderr(Stdio::null());
+        command
+            .args(words)
+            .arg("--json")
+            .current_dir(folder)
+            .stdin(Stdio::null())
+            .stdout(file)
+            .stderr(Stdio::null());
         Beside { child: command.spawn().expect("the program starts"), path }
     }
 
     fn printed(&self) -> String {
-        String::from_utf8_lossy(&fs::read(&self.path).expect("what it printed is there")).into_owned()
+        String::from_utf8_lossy(&fs::read(&self.path).expect("what it printed is there"))
+            .into_owned()
     }
 
     /// Waits until it has printed an event, and returns the first.
@@ -139,7 +164,8 @@ impl Beside {
         loop {
             let printed = self.printed();
             let whole = &printed[..printed.rfind('\n').map_or(0, |end| end + 1)];
-            let objects = whole.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+            let objects =
+                whole.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
             if let Some(event) = objects.into_iter().find(|object| object["event"] == name) {
                 return event;
             }
@@ -172,7 +198,8 @@ impl Drop for Beside {
 fn get(address: &str, target: &str) {
     let mut stream = TcpStream::connect(address).expect("the tracker listens");
     stream.set_read_timeout(Some(LIMIT)).expect("a stream takes a deadline");
-    write!(stream, "GET {target} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").expect("the request is sent");
+    write!(stream, "GET {target} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")
+        .expect("the request is sent");
     stream.read_to_end(&mut Vec::new()).expect("there is an answer");
 }
 
@@ -183,7 +210,10 @@ fn lab(contents: Vec<Content>, faults: &[Fault]) -> Lab {
 
 /// The commands that print one object.
 fn short_commands(page: &mut Page, folder: &Path) {
-    let lab = lab(vec![sample().expect("a torrent"), album().expect("a torrent")], &[Fault::None, Fault::None]);
+    let lab = lab(
+        vec![sample().expect("a torrent"), album().expect("a torrent")],
+        &[Fault::None, Fault::None],
+    );
     lab.write_torrents(&folder.join("lab")).expect("written");
     lab.write_originals(&folder.join("lab/original")).expect("written");
     let (torrent, link) = ("lab/sample.torrent", lab.magnet(&lab.contents[0]));
@@ -195,7 +225,10 @@ fn short_commands(page: &mut Page, folder: &Path) {
     page.run(folder, &["handshake", torrent, &peer], 0);
     page.run(folder, &["download_piece", "-o", "piece-0", torrent, "0"], 0);
     page.run(folder, &["magnet_parse", &link], 0);
-    let whole = format!("{link}&xl=92063&x.pe={peer}&so=0,2-4&ws=http://127.0.0.1/&xt=urn:btmh:1220{}", "ab".repeat(32));
+    let whole = format!(
+        "{link}&xl=92063&x.pe={peer}&so=0,2-4&ws=http://127.0.0.1/&xt=urn:btmh:1220{}",
+        "ab".repeat(32)
+    );
     page.run(folder, &["magnet_parse", &whole], 0);
     page.run(folder, &["magnet_handshake", &link], 0);
     page.run(folder, &["magnet_info", &link], 0);
@@ -206,11 +239,20 @@ fn short_commands(page: &mut Page, folder: &Path) {
     fs::write(folder.join("album/01 first light.txt"), "too short").expect("written");
     page.run(folder, &["verify", "lab/album.torrent", "album"], 6);
     page.run(folder, &["verify", torrent, "missing"], 7);
-    let faults = ["work_queue", "--faults", "none,die,corrupt,slow", "--seed", "2", "lab/album.torrent", "lab/original/album"];
+    let faults = [
+        "work_queue",
+        "--faults",
+        "none,die,corrupt,slow",
+        "--seed",
+        "2",
+        "lab/album.torrent",
+        "lab/original/album",
+    ];
     page.run(folder, &faults, 0);
     page.run(folder, &["download_from", "-o", "from-one", torrent, &peer], 0);
     let serving = Beside::start(folder, &["serve", "--once", "--port", "0", torrent, "from-one"]);
-    let address = serving.event("listening")["addresses"][0].as_str().expect("an address").to_owned();
+    let address =
+        serving.event("listening")["addresses"][0].as_str().expect("an address").to_owned();
     page.run(folder, &["download_from", "-o", "from-ours", torrent, &address], 0);
     serving.event("done");
     page.meet_all("serve", &serving.printed());
@@ -227,7 +269,11 @@ fn short_commands(page: &mut Page, folder: &Path) {
     page.run(folder, &["replay", "aria2.capture", "--torrent", torrent], 3);
     page.run(folder, &["stages"], 0);
     page.run(folder, &["completions", "fish"], 0);
-    let dead = format!("{}{}", lab.magnet(&lab.contents[0]), format_args!("&tr=http://{}/announce", dead_address()));
+    let dead = format!(
+        "{}{}",
+        lab.magnet(&lab.contents[0]),
+        format_args!("&tr=http://{}/announce", dead_address())
+    );
     page.run(folder, &["scrape", &dead], 0);
     page.run(folder, &["info", "missing.torrent"], 7);
     page.run(folder, &["decode", "x"], 3);
@@ -242,11 +288,16 @@ fn traces(page: &mut Page, folder: &Path) {
     let lab = lab(vec![sample().expect("a torrent")], &[Fault::None, Fault::None]);
     lab.write_torrents(folder).expect("written");
     let peer = lab.addresses()[0].to_string();
-    let alone = Run::new(["handshake", "--trace", "--json", "sample.torrent", &peer]).dir(folder).run();
+    let alone =
+        Run::new(["handshake", "--trace", "--json", "sample.torrent", &peer]).dir(folder).run();
     page.meet_all("handshake", &alone.out());
     page.meet_all("--trace", &alone.err());
     page.run_traced(folder, &["handshake", "sample.torrent", &dead_address().to_string()], 5);
-    page.run_traced(folder, &["download", "-o", "out", "--bind", "127.0.0.1", "--port", "0", "sample.torrent"], 0);
+    page.run_traced(
+        folder,
+        &["download", "-o", "out", "--bind", "127.0.0.1", "--port", "0", "sample.torrent"],
+        0,
+    );
     page.run_traced(folder, &["magnet_info", &lab.magnet(&lab.contents[0])], 0);
     let silent = format!("http://{}/announce", dead_address());
     for (url, code) in [(lab.tracker.url(), 0), (lab.tracker.udp_url(), 0), (silent, 4)] {
@@ -254,12 +305,18 @@ fn traces(page: &mut Page, folder: &Path) {
         page.run_traced(folder, &["peers", "new.torrent"], code);
         page.run_traced(folder, &["scrape", "new.torrent"], code);
     }
-    page.run(folder, &["download", "--force", "-o", "out", "--capture", "session.capture", "sample.torrent"], 0);
+    page.run(
+        folder,
+        &["download", "--force", "-o", "out", "--capture", "session.capture", "sample.torrent"],
+        0,
+    );
     page.run(folder, &["explain", "session.capture"], 0);
     let captures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/captures");
-    fs::copy(captures.join("libtorrent-magnet.capture"), folder.join("other.capture")).expect("a copy");
+    fs::copy(captures.join("libtorrent-magnet.capture"), folder.join("other.capture"))
+        .expect("a copy");
     page.run(folder, &["explain", "other.capture"], 0);
-    let broken = "{\"piecemeal_capture\":1}\n{\"t\":1,\"c\":1,\"peer\":\"x\",\"d\":\"in\",\"hex\":\"00\"}";
+    let broken =
+        "{\"piecemeal_capture\":1}\n{\"t\":1,\"c\":1,\"peer\":\"x\",\"d\":\"in\",\"hex\":\"00\"}";
     fs::write(folder.join("broken.capture"), broken).expect("written");
     page.run(folder, &["explain", "broken.capture"], 3);
 }
@@ -268,19 +325,37 @@ fn traces(page: &mut Page, folder: &Path) {
 fn long_commands(page: &mut Page, folder: &Path) {
     let content = Content::single("film.bin", 3 << 20, 32 << 10, 5).expect("a torrent");
     let liar = lab(vec![content.clone()], &[Fault::Corrupt { every: 1 }]);
-    page.run(folder, &["magnet_download", "--timeout", "3", "-o", "never", &liar.magnet_with_peers(&content)], 5);
+    page.run(
+        folder,
+        &["magnet_download", "--timeout", "3", "-o", "never", &liar.magnet_with_peers(&content)],
+        5,
+    );
     let lab = lab(vec![content], &[Fault::None, Fault::None]);
     let torrent = lab.write_torrents(folder).expect("written").remove(0);
     let torrent = torrent.to_string_lossy();
     let link = format!("{}&tr=http://{}/announce", lab.magnet(&lab.contents[0]), dead_address());
-    page.run(folder, &["download", "-q", "-o", "film", "--bind", "127.0.0.1", "--port", "0", &torrent], 0);
-    page.run(folder, &["magnet_download", "-o", "film-again", "--bind", "127.0.0.1", "--port", "0", &link], 0);
+    page.run(
+        folder,
+        &["download", "-q", "-o", "film", "--bind", "127.0.0.1", "--port", "0", &torrent],
+        0,
+    );
+    page.run(
+        folder,
+        &["magnet_download", "-o", "film-again", "--bind", "127.0.0.1", "--port", "0", &link],
+        0,
+    );
 
     // With little patience it says soon that it waits.
-    let seed = Beside::start(folder, &["seed", "--timeout", "1", "--bind", "127.0.0.1", "--port", "0", &torrent, "film"]);
+    let seed = Beside::start(
+        folder,
+        &["seed", "--timeout", "1", "--bind", "127.0.0.1", "--port", "0", &torrent, "film"],
+    );
     seed.event("waiting");
     let address = seed.event("listening")["addresses"][0].as_str().expect("an address").to_owned();
-    let other = Beside::start(folder, &["magnet_download", "-o", "third", "--keep-seeding", "--peer", &address, &link]);
+    let other = Beside::start(
+        folder,
+        &["magnet_download", "-o", "third", "--keep-seeding", "--peer", &address, &link],
+    );
     other.event("completed");
     page.meet_all("magnet_download", &other.end());
     page.meet_all("seed", &seed.end());
@@ -291,7 +366,16 @@ fn long_commands(page: &mut Page, folder: &Path) {
     let odd = Torrent::sample();
     let peer = FakePeer::of(&odd).greets("junk!").start();
     let file = odd.write(folder, None);
-    let words = ["download", "-o", "odd", "--port", "0", "--peer", &peer.address().to_string(), &file.to_string_lossy()];
+    let words = [
+        "download",
+        "-o",
+        "odd",
+        "--port",
+        "0",
+        "--peer",
+        &peer.address().to_string(),
+        &file.to_string_lossy(),
+    ];
     page.run(folder, &words, 0);
     page.run(folder, &["demo"], 0);
 }
@@ -302,19 +386,36 @@ fn labs(page: &mut Page, folder: &Path) {
     let made = ["lab", "-v", "--seeders", "1", "--size", "256KiB", "--faults"];
     let lab = Beside::start(folder, &[&made[..], &["corrupt"]].concat());
     let started = lab.event("started");
-    page.run(folder, &["magnet_download", "-o", "never", started["magnets"][0].as_str().expect("a link"), "--timeout", "3"], 5);
+    page.run(
+        folder,
+        &[
+            "magnet_download",
+            "-o",
+            "never",
+            started["magnets"][0].as_str().expect("a link"),
+            "--timeout",
+            "3",
+        ],
+        5,
+    );
     lab.event("spoiled");
     page.meet_all("lab", &lab.end());
 
     let lab = Beside::start(folder, &[&made[..], &["choke"]].concat());
     let started = lab.event("started");
-    let (torrent, link) = (started["torrents"][0].as_str().expect("a path"), started["magnets"][0].as_str().expect("a link"));
+    let (torrent, link) = (
+        started["torrents"][0].as_str().expect("a path"),
+        started["magnets"][0].as_str().expect("a link"),
+    );
     page.run(folder, &["magnet_download", "-o", "content", link], 0);
     page.run(folder, &["scrape", torrent], 0);
-    let address: SocketAddr = started["tracker"].as_str().and_then(host).expect("a tracker has an address");
+    let address: SocketAddr =
+        started["tracker"].as_str().and_then(host).expect("a tracker has an address");
     get(&address.to_string(), "/announce?info_hash=short");
     let seeder = started["peers"][0].as_str().expect("an address");
-    TcpStream::connect(seeder).and_then(|mut stream| stream.write_all(b"no handshake")).expect("it listens");
+    TcpStream::connect(seeder)
+        .and_then(|mut stream| stream.write_all(b"no handshake"))
+        .expect("it listens");
     for event in ["refused", "choked", "left", "metadata", "said", "heard", "mistake"] {
         lab.event(event);
     }
@@ -341,13 +442,19 @@ fn every_line_of_json_is_as_described_and_every_description_is_met() {
         part(&mut page, folder().path());
     }
     let unmet = page.described.iter().filter(|described| !described.met);
-    let unmet: Vec<String> = unmet.map(|it| format!("{:?} {}", it.commands, it.schema["title"])).collect();
-    let unmet: Vec<&String> =
-        unmet.iter().filter(|name| !RARE.iter().any(|rare| name.ends_with(&format!("\"{rare}\"")))).collect();
+    let unmet: Vec<String> =
+        unmet.map(|it| format!("{:?} {}", it.commands, it.schema["title"])).collect();
+    let unmet: Vec<&String> = unmet
+        .iter()
+        .filter(|name| !RARE.iter().any(|rare| name.ends_with(&format!("\"{rare}\""))))
+        .collect();
     assert!(unmet.is_empty(), "nothing printed these: {unmet:#?}");
     for id in page.shared.keys() {
         let part = format!("{{\"$ref\":\"{id}\"}}");
-        assert!(page.described.iter().any(|it| it.schema.to_string().contains(&part)), "{id} is a part of nothing");
+        assert!(
+            page.described.iter().any(|it| it.schema.to_string().contains(&part)),
+            "{id} is a part of nothing"
+        );
     }
 }
 
@@ -384,7 +491,10 @@ fn a_schema_refuses_what_it_does_not_describe() {
         (json!({ "a": 1, "b": [], "c": 1 }), "$.c must be true: 1"),
         (json!({ "a": 1, "b": [], "d": [1, 3] }), "$.d[1] must be one of [1,2]: 3"),
         (json!({ "a": 1, "b": [], "e": 1 }), "$.e is not described: 1"),
-        (json!({ "b": [], "a": 1 }), "$ has its keys in the order [\"b\", \"a\"], not [\"a\", \"b\"]"),
+        (
+            json!({ "b": [], "a": 1 }),
+            "$ has its keys in the order [\"b\", \"a\"], not [\"a\", \"b\"]",
+        ),
     ] {
         assert_eq!(wrong(value.clone()), [fault], "{value}");
     }
@@ -405,5 +515,9 @@ fn a_schema_with_a_keyword_that_nobody_checks_is_refused() {
 #[test]
 #[should_panic(expected = "additionalProperties belongs to an object")]
 fn an_object_that_is_open_to_more_is_refused() {
-    faults(&json!({ "type": "object", "required": [], "properties": {} }), &Shared::new(), &json!({}));
+    faults(
+        &json!({ "type": "object", "required": [], "properties": {} }),
+        &Shared::new(),
+        &json!({}),
+    );
 }

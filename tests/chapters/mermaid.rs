@@ -17,17 +17,21 @@ fn line(line: &str, known: &mut Vec<String>, open: &mut Vec<String>) -> Result<(
     let texts = |text: &str| match text.trim() {
         "" => Err("it says nothing".to_owned()),
         // `;` ends a statement, `#` begins an escape.
-        text if text.contains([';', '#']) => Err("`;` and `#` have a meaning of their own".to_owned()),
+        text if text.contains([';', '#']) => {
+            Err("`;` and `#` have a meaning of their own".to_owned())
+        }
         _ => Ok(()),
     };
     let are_known = |names: &str, known: &[String]| {
-        let stranger = names.split(',').map(str::trim).find(|name| !known.iter().any(|one| one == name));
+        let stranger =
+            names.split(',').map(str::trim).find(|name| !known.iter().any(|one| one == name));
         stranger.map_or(Ok(()), |name| Err(format!("{name:?} is no participant")))
     };
     match word {
         "participant" => {
             let (name, shown) = rest.split_once(" as ").unwrap_or((rest, rest));
-            let plain = !name.is_empty() && name.chars().all(|letter| letter.is_ascii_alphanumeric());
+            let plain =
+                !name.is_empty() && name.chars().all(|letter| letter.is_ascii_alphanumeric());
             if !plain || name == "end" || known.iter().any(|one| one == name) {
                 return Err(format!("{name:?} is no new, plain name"));
             }
@@ -36,8 +40,10 @@ fn line(line: &str, known: &mut Vec<String>, open: &mut Vec<String>) -> Result<(
         }
         "Note" => {
             let (place, text) = rest.split_once(':').ok_or("a note has a colon before its text")?;
-            let names = ["over ", "right of ", "left of "].iter().find_map(|side| place.strip_prefix(side));
-            are_known(names.ok_or("a note is over, right of or left of somebody")?, known).and(texts(text))
+            let names =
+                ["over ", "right of ", "left of "].iter().find_map(|side| place.strip_prefix(side));
+            are_known(names.ok_or("a note is over, right of or left of somebody")?, known)
+                .and(texts(text))
         }
         "loop" | "opt" | "alt" | "par" => {
             open.push(word.to_owned());
@@ -48,10 +54,16 @@ fn line(line: &str, known: &mut Vec<String>, open: &mut Vec<String>) -> Result<(
             let fits = open.last().is_some_and(|last| last == wanted);
             if fits { texts(rest) } else { Err(format!("there is no {wanted} around it")) }
         }
-        "end" if rest.is_empty() => open.pop().map(|_| ()).ok_or_else(|| "nothing is open".to_owned()),
+        "end" if rest.is_empty() => {
+            open.pop().map(|_| ()).ok_or_else(|| "nothing is open".to_owned())
+        }
         _ => {
-            let (ends, text) = line.split_once(':').ok_or("an arrow has a colon before its text")?;
-            let (from, to) = ends.split_once("-->>").or_else(|| ends.split_once("->>")).ok_or("there is no arrow in it")?;
+            let (ends, text) =
+                line.split_once(':').ok_or("an arrow has a colon before its text")?;
+            let (from, to) = ends
+                .split_once("-->>")
+                .or_else(|| ends.split_once("->>"))
+                .ok_or("there is no arrow in it")?;
             are_known(from, known).and(are_known(to, known)).and(texts(text))
         }
     }
@@ -80,7 +92,8 @@ fn faults(block: &Block) -> Vec<String> {
 fn every_diagram_is_well_formed() {
     let mut wrong = Vec::new();
     for document in documents() {
-        let faults = document.blocks.iter().filter(|block| block.language() == "mermaid").flat_map(faults);
+        let faults =
+            document.blocks.iter().filter(|block| block.language() == "mermaid").flat_map(faults);
         wrong.extend(faults.map(|fault| format!("{}:{fault}", document.path.display())));
     }
     assert!(wrong.is_empty(), "diagrams that would not be drawn:\n  {}", wrong.join("\n  "));
@@ -88,21 +101,31 @@ fn every_diagram_is_well_formed() {
 
 #[test]
 fn the_chapters_with_a_conversation_draw_it() {
-    for name in ["04-handshake", "08-metadata", "09-pieces", "15-swarm", "16-uploading", "17-seeding"] {
-        let document = documents().into_iter().find(|document| document.path.ends_with(format!("{name}.md")));
+    for name in
+        ["04-handshake", "08-metadata", "09-pieces", "15-swarm", "16-uploading", "17-seeding"]
+    {
+        let document =
+            documents().into_iter().find(|document| document.path.ends_with(format!("{name}.md")));
         let document = document.unwrap_or_else(|| panic!("there is no docs/{name}.md"));
-        assert!(document.blocks.iter().any(|block| block.language() == "mermaid"), "docs/{name}.md has no diagram");
+        assert!(
+            document.blocks.iter().any(|block| block.language() == "mermaid"),
+            "docs/{name}.md has no diagram"
+        );
     }
 }
 
 #[test]
 fn a_broken_diagram_is_found() {
     let is_found = |text: &str| {
-        let lines = ["sequenceDiagram", "participant we", "participant they"].into_iter().chain(text.lines());
+        let lines = ["sequenceDiagram", "participant we", "participant they"]
+            .into_iter()
+            .chain(text.lines());
         let lines = lines.map(str::to_owned).collect();
         !faults(&Block { kind: "mermaid".to_owned(), line: 1, lines }).is_empty()
     };
-    assert!(!is_found("we->>they: hello\nloop twice\nthey-->>we: hello\nNote over we,they: done\nend"));
+    assert!(!is_found(
+        "we->>they: hello\nloop twice\nthey-->>we: hello\nNote over we,they: done\nend"
+    ));
     let broken = [
         "",
         "we->>them: hello",

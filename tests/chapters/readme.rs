@@ -16,25 +16,32 @@ fn the_readme_asks_for_the_rust_that_the_manifest_asks_for() {
 #[test]
 fn the_readme_names_every_command() {
     let readme = read("README.md");
-    let missing: Vec<&str> = commands().into_iter().filter(|name| !readme.contains(&format!("`{name}`"))).collect();
+    let missing: Vec<&str> =
+        commands().into_iter().filter(|name| !readme.contains(&format!("`{name}`"))).collect();
     assert!(missing.is_empty(), "README.md does not name {missing:?}");
 }
 
 #[test]
 fn the_readme_lists_every_exit_code() {
     let source = read("src/cli/failure.rs");
-    let codes = source.lines().filter_map(|line| line.strip_prefix("pub const ")?.split_once(": u8 = ")?.1.strip_suffix(';'));
+    let codes = source.lines().filter_map(|line| {
+        line.strip_prefix("pub const ")?.split_once(": u8 = ")?.1.strip_suffix(';')
+    });
     let readme = read("README.md");
-    let missing: Vec<&str> = codes.filter(|code| !readme.contains(&format!("\n| {code} | "))).collect();
+    let missing: Vec<&str> =
+        codes.filter(|code| !readme.contains(&format!("\n| {code} | "))).collect();
     assert!(missing.is_empty(), "README.md does not list {missing:?}");
 }
 
 #[test]
 fn the_readme_names_every_make_target() {
     let makefile = read("Makefile");
-    let targets = makefile.lines().find_map(|line| line.strip_prefix(".PHONY: ")).expect("the targets");
+    let targets =
+        makefile.lines().find_map(|line| line.strip_prefix(".PHONY: ")).expect("the targets");
     let readme = read("README.md");
-    let missing: Vec<&str> =
-        targets.split(' ').filter(|target| *target != "help" && !readme.contains(&format!("make {target} "))).collect();
+    let missing: Vec<&str> = targets
+        .split(' ')
+        .filter(|target| *target != "help" && !readme.contains(&format!("make {target} ")))
+        .collect();
     assert!(missing.is_empty(), "README.md does not name {missing:?}");
 }

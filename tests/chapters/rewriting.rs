@@ -18,12 +18,18 @@ pub struct Change {
 
 /// What is printed, to stand in the place of what is there.
 pub fn fresh(there: &[String], printed: &str, any_order: bool) -> Vec<String> {
-    let mut lines: Vec<String> = printed.lines().filter(|line| settled(line).is_some()).map(aligned).collect();
+    let mut lines: Vec<String> =
+        printed.lines().filter(|line| settled(line).is_some()).map(aligned).collect();
     for line in &lines {
-        assert!(!line.starts_with("$ ") && !line.starts_with("```"), "it would be taken for something else: {line}");
+        assert!(
+            !line.starts_with("$ ") && !line.starts_with("```"),
+            "it would be taken for something else: {line}"
+        );
     }
     if any_order {
-        lines.sort_by_key(|line| there.iter().position(|old| settled(old) == settled(line)).unwrap_or(there.len()));
+        lines.sort_by_key(|line| {
+            there.iter().position(|old| settled(old) == settled(line)).unwrap_or(there.len())
+        });
     }
     lines
 }
@@ -31,7 +37,9 @@ pub fn fresh(there: &[String], printed: &str, any_order: bool) -> Vec<String> {
 /// A line of a trace with its place in its column again: an address may have become shorter.
 fn aligned(line: &str) -> String {
     match line.rsplit_once(" [stage ") {
-        Some((head, place)) if line.starts_with('#') => format!("{:<100} [stage {place}", head.trim_end()),
+        Some((head, place)) if line.starts_with('#') => {
+            format!("{:<100} [stage {place}", head.trim_end())
+        }
         _ => line.to_owned(),
     }
 }
@@ -144,7 +152,11 @@ fn a_stale_output_is_rewritten_and_nothing_else() {
     let lab = start_lab();
     let check = |text| check(&parse("page.md".into(), text), &lab);
     let changes: Vec<Change> = check(STALE).into_iter().map(|wrong| wrong.change).collect();
-    assert_eq!(changes.len(), 6, "the address, the exit code and what differs in its times only are as they were");
+    assert_eq!(
+        changes.len(),
+        6,
+        "the address, the exit code and what differs in its times only are as they were"
+    );
     assert_eq!(rewritten(STALE, &changes), FRESH);
     assert!(check(FRESH).is_empty(), "what was written is what is compared");
 }

@@ -61,12 +61,19 @@ fn steps(block: &Block) -> Vec<Step> {
                 step.below = number + 1;
             }
             (_, Some(command)) => {
-                steps.push(Step { line: number, below: number + 1, command: command.to_owned(), expected: Vec::new() });
+                steps.push(Step {
+                    line: number,
+                    below: number + 1,
+                    command: command.to_owned(),
+                    expected: Vec::new(),
+                });
             }
             (Some(step), None) => step.expected.push(line.clone()),
             (None, None) => panic!("line {number}: a transcript begins with `$ `"),
         }
-        continued = steps.last().is_some_and(|step| step.expected.is_empty() && step.command.ends_with('\\'));
+        continued = steps
+            .last()
+            .is_some_and(|step| step.expected.is_empty() && step.command.ends_with('\\'));
     }
     steps
 }
@@ -76,20 +83,31 @@ struct Addresses(Vec<(String, String)>);
 
 impl Addresses {
     fn of(lab: &Lab, needed: bool) -> Addresses {
-        let seeders = lab.addresses().into_iter().zip(2..).map(|(real, last)| (format!("127.0.0.{last}:6881"), real.to_string()));
+        let seeders = lab
+            .addresses()
+            .into_iter()
+            .zip(2..)
+            .map(|(real, last)| (format!("127.0.0.{last}:6881"), real.to_string()));
         let tracker = ("127.0.0.1:6969".to_owned(), lab.tracker.address().to_string());
         let plain: Vec<(String, String)> = seeders.chain([tracker]).collect();
-        let escaped = plain.iter().map(|(shown, real)| (shown.replace(':', "%3A"), real.replace(':', "%3A")));
+        let escaped =
+            plain.iter().map(|(shown, real)| (shown.replace(':', "%3A"), real.replace(':', "%3A")));
         // Only for a document that has a use for them.
-        let ours = needed.then(own_ports).into_iter().flat_map(|real| ["7009", "7010", "7011"].into_iter().zip(real));
+        let ours = needed
+            .then(own_ports)
+            .into_iter()
+            .flat_map(|real| ["7009", "7010", "7011"].into_iter().zip(real));
         let forms = |(shown, real): (&str, u16)| {
-            ["127.0.0.1:", "port "].map(|before| (format!("{before}{shown}"), format!("{before}{real}")))
+            ["127.0.0.1:", "port "]
+                .map(|before| (format!("{before}{shown}"), format!("{before}{real}")))
         };
         Addresses(plain.iter().cloned().chain(escaped).chain(ours.flat_map(forms)).collect())
     }
 
     fn real(&self, text: &str) -> String {
-        self.0.iter().fold(text.to_owned(), |text, (shown, real)| text.replace(shown.as_str(), real))
+        self.0
+            .iter()
+            .fold(text.to_owned(), |text, (shown, real)| text.replace(shown.as_str(), real))
     }
 
     fn shown(&self, text: &str) -> String {
@@ -103,9 +121,13 @@ impl Addresses {
 
 /// Takes out of a line what varies from system to system; `None` for the steps of a bar.
 pub fn settled(line: &str) -> Option<String> {
-    let is_percent = |rest: &str| rest.split_once('%').is_some_and(|(number, _)| number.parse::<u32>().is_ok());
+    let is_percent =
+        |rest: &str| rest.split_once('%').is_some_and(|(number, _)| number.parse::<u32>().is_ok());
     let is_step = |label: &str| line.strip_prefix(label).is_some_and(is_percent);
-    if ["downloading: ", "checking: ", "verifying: ", "hashing: ", "seeding: "].iter().any(|label| is_step(label)) {
+    if ["downloading: ", "checking: ", "verifying: ", "hashing: ", "seeding: "]
+        .iter()
+        .any(|label| is_step(label))
+    {
         return None;
     }
     if let Some((ours, _)) = line.split_once("0030  2d 50 4d 30 30 30 31 2d ") {
@@ -136,7 +158,8 @@ fn all_settled<'l>(lines: impl Iterator<Item = &'l str>, any_order: bool) -> Vec
 /// Starts a shell in a folder; what it prints goes to a file there.
 fn start(script: &str, folder: &Path, printed: &str) -> Child {
     let file = File::create(folder.join(printed)).expect("the folder can be written");
-    let binary = Path::new(env!("CARGO_BIN_EXE_piecemeal")).parent().expect("a program is in a folder");
+    let binary =
+        Path::new(env!("CARGO_BIN_EXE_piecemeal")).parent().expect("a program is in a folder");
     let path = format!("{}:{}", binary.display(), std::env::var("PATH").unwrap_or_default());
     // One file for both, so that what is printed first stands first.
     Command::new("sh")
@@ -168,13 +191,18 @@ fn end(child: &mut Child, command: &str) -> i32 {
 }
 
 fn text(folder: &Path, printed: &str) -> String {
-    String::from_utf8_lossy(&fs::read(folder.join(printed)).expect("what was printed is there")).into_owned()
+    String::from_utf8_lossy(&fs::read(folder.join(printed)).expect("what was printed is there"))
+        .into_owned()
 }
 
 /// Runs a command in a folder, and returns what it printed and its exit code.
 fn run(command: &str, last_code: i32, folder: &Path) -> (String, i32) {
     // In the shell's place, so that a program that is killed does not live on below it.
-    let place = if command.starts_with("piecemeal ") && !command.contains(['|', ';', '\n']) { "exec " } else { "" };
+    let place = if command.starts_with("piecemeal ") && !command.contains(['|', ';', '\n']) {
+        "exec "
+    } else {
+        ""
+    };
     let mut child = start(&format!("(exit {last_code})\n{place}{command}"), folder, ".printed");
     let code = end(&mut child, command);
     let text = text(folder, ".printed");
@@ -200,7 +228,10 @@ impl Job {
             let ended = job.child.try_wait().expect("the shell can be waited for").is_some();
             let text = text(folder, ".beside");
             let whole = text.rfind('\n').map_or(0, |end| end + 1);
-            if ended || Instant::now() > until || text[..whole].lines().filter_map(settled).count() >= lines {
+            if ended
+                || Instant::now() > until
+                || text[..whole].lines().filter_map(settled).count() >= lines
+            {
                 job.shown = whole;
                 return (job, text[..whole].to_owned());
             }
@@ -233,13 +264,19 @@ pub fn check(document: &Document, lab: &Lab) -> Vec<Wrong> {
     let folder = tempfile::tempdir().expect("the system has room for a temporary folder");
     let captures = Path::new("tests/data/captures");
     fs::create_dir_all(folder.path().join(captures)).expect("the folder can be written");
-    for file in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(captures)).expect("the captures are there") {
+    for file in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(captures))
+        .expect("the captures are there")
+    {
         let file = file.expect("the folder can be listed");
-        fs::copy(file.path(), folder.path().join(captures).join(file.file_name())).expect("a capture can be copied");
+        fs::copy(file.path(), folder.path().join(captures).join(file.file_name()))
+            .expect("a capture can be copied");
     }
-    let listens = document.blocks.iter().flat_map(|block| &block.lines).any(|line| line.contains("7009"));
+    let listens =
+        document.blocks.iter().flat_map(|block| &block.lines).any(|line| line.contains("7009"));
     let addresses = Addresses::of(lab, listens);
-    let tour = Tour::new(lab, &folder.path().join("lab")).expect("the lab's files can be written").to_string();
+    let tour = Tour::new(lab, &folder.path().join("lab"))
+        .expect("the lab's files can be written")
+        .to_string();
     let mut last_code = 0;
     let mut wrong = Vec::new();
     let mut job: Option<Job> = None;
@@ -252,12 +289,19 @@ pub fn check(document: &Document, lab: &Lab) -> Vec<Wrong> {
                 "piecemeal lab" => (tour.replace(&format!("{}/", folder.path().display()), ""), 0),
                 "wait" => job.take().expect("there is something to wait for").wait(folder.path()),
                 command => {
-                    let beside = job.as_ref().map_or("$!".to_owned(), |job| job.child.id().to_string());
+                    let beside =
+                        job.as_ref().map_or("$!".to_owned(), |job| job.child.id().to_string());
                     let real = addresses.real(command).replace("$!", &beside);
                     match real.strip_suffix(" &") {
                         Some(real) => {
-                            assert!(job.is_none(), "{}:{}: another one runs", document.path.display(), step.line);
-                            let (started, printed) = Job::start(real, step.expected.len(), folder.path());
+                            assert!(
+                                job.is_none(),
+                                "{}:{}: another one runs",
+                                document.path.display(),
+                                step.line
+                            );
+                            let (started, printed) =
+                                Job::start(real, step.expected.len(), folder.path());
                             job = Some(started);
                             (printed, 0)
                         }
@@ -272,7 +316,10 @@ pub fn check(document: &Document, lab: &Lab) -> Vec<Wrong> {
                 let place = format!("{}:{}", document.path.display(), step.line);
                 let said = format!("{place}: $ {}\nprints:\n{}\n", step.command, found.join("\n"));
                 let lines = fresh(&step.expected, &printed, any_order);
-                wrong.push(Wrong { said, change: Change { first: step.below, lines_there: step.expected.len(), lines } });
+                wrong.push(Wrong {
+                    said,
+                    change: Change { first: step.below, lines_there: step.expected.len(), lines },
+                });
             }
         }
     }
@@ -301,7 +348,9 @@ fn own_ports() -> [u16; 3] {
 /// stand for others in the documents.
 fn tracker_port() -> u16 {
     let own = |port: &u16| (7009..=7011).contains(port);
-    (TRACKER_PORT..9999).find(|port| !own(port) && is_free(port)).expect("one of three thousand ports is free")
+    (TRACKER_PORT..9999)
+        .find(|port| !own(port) && is_free(port))
+        .expect("one of three thousand ports is free")
 }
 
 /// A lab as the documents describe it.
@@ -309,7 +358,8 @@ pub fn start_lab() -> Lab {
     let contents = [sample().expect("it is a torrent"), album().expect("it is a torrent")];
     loop {
         let port = tracker_port();
-        let lab = Lab::start(contents.to_vec(), &vec![Plan::default(); 3], port).expect("there is a loopback interface");
+        let lab = Lab::start(contents.to_vec(), &vec![Plan::default(); 3], port)
+            .expect("there is a loopback interface");
         // Another program may have taken the port since it was looked at.
         if lab.tracker.address().port() == port {
             return lab;
@@ -322,17 +372,23 @@ fn write(document: &Document, wrong: Vec<Wrong>) {
     let text = fs::read_to_string(&path).expect("it has been read before");
     let changes: Vec<Change> = wrong.into_iter().map(|wrong| wrong.change).collect();
     println!("{}: {} transcripts rewritten", document.path.display(), changes.len());
-    fs::write(&path, rewritten(&text, &changes)).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    fs::write(&path, rewritten(&text, &changes))
+        .unwrap_or_else(|e| panic!("{}: {e}", path.display()));
 }
 
 #[test]
 fn every_transcript_prints_what_the_document_shows() {
     // A lab each: what one document gives must not turn up in what another asks for.
-    let documents: Vec<(Document, Lab)> = documents().into_iter().map(|document| (document, start_lab())).collect();
+    let documents: Vec<(Document, Lab)> =
+        documents().into_iter().map(|document| (document, start_lab())).collect();
     // One thread a document: most of the time is spent in waiting for programs.
     let wrong: Vec<Vec<Wrong>> = thread::scope(|scope| {
-        let checks: Vec<_> = documents.iter().map(|(document, lab)| scope.spawn(|| check(document, lab))).collect();
-        checks.into_iter().map(|check| check.join().expect("a document is checked to its end")).collect()
+        let checks: Vec<_> =
+            documents.iter().map(|(document, lab)| scope.spawn(|| check(document, lab))).collect();
+        checks
+            .into_iter()
+            .map(|check| check.join().expect("a document is checked to its end"))
+            .collect()
     });
     if std::env::var_os("WRITE_DOCS").is_some() {
         let changed = documents.iter().zip(wrong).filter(|(_, wrong)| !wrong.is_empty());
@@ -341,5 +397,10 @@ fn every_transcript_prints_what_the_document_shows() {
     }
     let wrong: Vec<String> = wrong.into_iter().flatten().map(|wrong| wrong.said).collect();
     let hint = "if they are to be so, `make docs` writes them";
-    assert!(wrong.is_empty(), "{} transcripts differ ({hint}):\n\n{}", wrong.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} transcripts differ ({hint}):\n\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
 }

@@ -10,7 +10,8 @@ use serde_json::Value;
 use crate::support::bencode::{bytes, dict, int, list};
 use crate::support::tracker::query_of;
 use crate::support::{
-    FakePeer, FakeTracker, FakeUdpTracker, Gate, LIMIT, Outcome, Reply, Run, Running, Torrent, dead_address, folder,
+    FakePeer, FakeTracker, FakeUdpTracker, Gate, LIMIT, Outcome, Reply, Run, Running, Torrent,
+    dead_address, folder,
 };
 
 /// A running `announce`, and the file that both its streams go to.
@@ -38,7 +39,11 @@ impl Announcing {
     fn wait_for(&mut self, words: &[&str]) {
         let until = Instant::now() + LIMIT;
         while !words.iter().all(|words| self.said().contains(words)) {
-            assert!(!self.run.is_over() && Instant::now() < until, "not said: {words:?}, but:\n{}", self.said());
+            assert!(
+                !self.run.is_over() && Instant::now() < until,
+                "not said: {words:?}, but:\n{}",
+                self.said()
+            );
             std::thread::sleep(Duration::from_millis(5));
         }
     }
@@ -54,12 +59,16 @@ impl Announcing {
 /// Lets children hear HUP even if these tests were started with HUP ignored.
 fn hear_hup() {
     static ONCE: std::sync::Once = std::sync::Once::new();
-    ONCE.call_once(|| drop(signal_hook::flag::register(signal_hook::consts::SIGHUP, Arc::default())));
+    ONCE.call_once(|| {
+        drop(signal_hook::flag::register(signal_hook::consts::SIGHUP, Arc::default()))
+    });
 }
 
 /// Values of the announces that a tracker heard, in order; none where the key is missing.
 fn told(tracker: &FakeTracker, key: &str) -> Vec<Option<String>> {
-    let value = |target: &String| query_of(target).into_iter().find(|(found, _)| found == key).map(|(_, value)| value);
+    let value = |target: &String| {
+        query_of(target).into_iter().find(|(found, _)| found == key).map(|(_, value)| value)
+    };
     tracker.asked().iter().map(value).collect()
 }
 
@@ -85,7 +94,9 @@ fn each_answer_is_a_line_and_a_signal_ends_it_with_a_goodbye() {
         run.wait_for(&["again in"]);
         let (outcome, said) = run.end(signal);
         let url = tracker.url();
-        let expected = format!("{url}: started, names 1 peer; again in 30 min\n{url}: stopped\n2 announces taken, 0 failed.\n");
+        let expected = format!(
+            "{url}: started, names 1 peer; again in 30 min\n{url}: stopped\n2 announces taken, 0 failed.\n"
+        );
         assert_eq!((outcome.code, said), (Some(code), expected), "{signal}");
         assert_eq!(told(&tracker, "event"), some(&["started", "stopped"]));
         let length = torrent.content.len().to_string();
@@ -122,11 +133,21 @@ fn every_tier_is_announced_to_and_one_that_fails_is_asked_again() {
     let peer = FakePeer::of(&torrent).start();
     let (http, udp) = (FakeTracker::knowing(&[]), FakeUdpTracker::knowing(&[peer.address()]));
     let dead = format!("http://{}/announce", dead_address());
-    with_tiers(&torrent, folder.path(), &[&dead, &http.url(), &udp.url(), "wss://tracker.example/"]);
+    with_tiers(
+        &torrent,
+        folder.path(),
+        &[&dead, &http.url(), &udp.url(), "wss://tracker.example/"],
+    );
     let mut run = Announcing::start(folder.path(), &["t.torrent"]);
     let names = |url: String, peers: &str| format!("{url}: started, names {peers}; again in ");
     let again = "; again in 15 s";
-    run.wait_for(&[&names(http.url(), "0 peers"), &names(udp.url(), "1 peer"), &dead, again, "the scheme \"wss\"\n"]);
+    run.wait_for(&[
+        &names(http.url(), "0 peers"),
+        &names(udp.url(), "1 peer"),
+        &dead,
+        again,
+        "the scheme \"wss\"\n",
+    ]);
     let (outcome, said) = run.end("INT");
     assert_eq!(outcome.code, Some(0), "{said}");
     for url in [http.url(), udp.url()] {
@@ -151,7 +172,11 @@ fn failures_go_to_stderr_and_answers_to_stdout() {
     with_tiers(&torrent, folder.path(), &[&dead, &gated.url()]);
     let (out, err) = (folder.path().join("out"), folder.path().join("err"));
     let file = |path: &Path| File::create(path).expect("the test's folder takes a file");
-    let run = Run::new(["announce", "t.torrent"]).dir(folder.path()).stdout(file(&out)).stderr(file(&err)).start();
+    let run = Run::new(["announce", "t.torrent"])
+        .dir(folder.path())
+        .stdout(file(&out))
+        .stderr(file(&err))
+        .start();
     let read = |path: &Path| std::fs::read_to_string(path).expect("what it said is there");
     let until = Instant::now() + LIMIT;
     while !read(&err).contains("again in") {
@@ -172,11 +197,16 @@ fn failures_go_to_stderr_and_answers_to_stdout() {
 #[test]
 fn if_no_tracker_can_ever_answer_it_is_an_error() {
     let (folder, torrent) = (folder(), Torrent::sample());
-    let refusal = || dict(&[("failure reason", bytes("unregistered torrent")), ("retry in", bytes("never"))]);
-    let trackers = [FakeTracker::saying(Reply::Body(refusal())), FakeTracker::saying(Reply::Body(refusal()))];
+    let refusal =
+        || dict(&[("failure reason", bytes("unregistered torrent")), ("retry in", bytes("never"))]);
+    let trackers =
+        [FakeTracker::saying(Reply::Body(refusal())), FakeTracker::saying(Reply::Body(refusal()))];
     with_tiers(&torrent, folder.path(), &[&trackers[0].url(), &trackers[1].url()]);
     let outcome = Run::new(["announce", "t.torrent"]).dir(folder.path()).run();
-    outcome.fails(&[4]).mentions("error: no tracker is left to announce to: ").mentions("unregistered torrent");
+    outcome
+        .fails(&[4])
+        .mentions("error: no tracker is left to announce to: ")
+        .mentions("unregistered torrent");
     for tracker in &trackers {
         assert!(outcome.err().contains(&tracker.url()), "each says why: {outcome}");
         assert_eq!(told(tracker, "event"), some(&["started"]));
@@ -188,7 +218,8 @@ fn a_silent_tracker_delays_neither_the_timeout_nor_a_signal() {
     let (folder, torrent) = (folder(), Torrent::sample());
     let silent = FakeTracker::saying(Reply::Silence);
     torrent.write(folder.path(), Some(&silent.url()));
-    let outcome = Run::new(["announce", "--timeout", "0.5", "test.torrent"]).dir(folder.path()).run();
+    let outcome =
+        Run::new(["announce", "--timeout", "0.5", "test.torrent"]).dir(folder.path()).run();
     outcome.fails(&[4]).mentions("no tracker took an announce for 0.5 s");
     let before = silent.asked().len();
     let run = Announcing::start(folder.path(), &["test.torrent"]);
@@ -208,7 +239,11 @@ fn with_v_it_tells_whom_it_asks_and_whom_a_download_would_dial_and_no_secret_is_
     let tracker = FakeTracker::knowing(&[([192, 0, 2, 7], 6881).into()]);
     torrent.write(folder.path(), Some(&format!("{}?passkey=SECRETPASS", tracker.url())));
     let mut run = Announcing::start(folder.path(), &["-v", "test.torrent"]);
-    run.wait_for(&["asking the tracker", "a download would dial 192.0.2.7:6881 (chapter 13)", "names 1 peer; again in 30 min"]);
+    run.wait_for(&[
+        "asking the tracker",
+        "a download would dial 192.0.2.7:6881 (chapter 13)",
+        "names 1 peer; again in 30 min",
+    ]);
     let (_, said) = run.end("INT");
     assert!(!said.contains("SECRETPASS") && said.contains("?passkey=…"), "{said}");
     assert_eq!(told(&tracker, "passkey"), some(&["SECRETPASS", "SECRETPASS"]));
@@ -217,17 +252,26 @@ fn with_v_it_tells_whom_it_asks_and_whom_a_download_would_dial_and_no_secret_is_
 #[test]
 fn with_json_each_line_is_an_event() {
     let (folder, torrent) = (folder(), Torrent::sample());
-    let body = dict(&[("interval", int(90)), ("peers", bytes("")), ("warning message", bytes("upgrade your client"))]);
+    let body = dict(&[
+        ("interval", int(90)),
+        ("peers", bytes("")),
+        ("warning message", bytes("upgrade your client")),
+    ]);
     let tracker = FakeTracker::saying(Reply::Body(body));
     torrent.write(folder.path(), Some(&tracker.url()));
     let mut run = Announcing::start(folder.path(), &["--json", "test.torrent"]);
     run.wait_for(&["announced"]);
     let (_, said) = run.end("INT");
-    let events: Vec<Value> = said.lines().map(|line| serde_json::from_str(line).expect("each line is JSON")).collect();
+    let events: Vec<Value> =
+        said.lines().map(|line| serde_json::from_str(line).expect("each line is JSON")).collect();
     let all = |key: &str| events.iter().map(|event| event[key].clone()).collect::<Vec<Value>>();
     assert_eq!(all("event"), ["announced", "announced", "done"], "{said}");
     assert_eq!(all("said")[..2], ["started", "stopped"], "{said}");
     assert_eq!(all("seconds")[..2], [Value::from(90), Value::Null], "{said}");
     assert_eq!(events[0]["notes"][0], "it warns: upgrade your client", "{said}");
-    assert_eq!((&events[2]["taken"], &events[2]["failed"]), (&Value::from(2), &Value::from(0)), "{said}");
+    assert_eq!(
+        (&events[2]["taken"], &events[2]["failed"]),
+        (&Value::from(2), &Value::from(0)),
+        "{said}"
+    );
 }

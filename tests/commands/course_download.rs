@@ -1,7 +1,9 @@
 //! `download_piece` and `download`: bytes on disk, and the requests for them.
 
 use crate::support::wire::{INTERESTED, REQUEST};
-use crate::support::{Blocks, FakePeer, FakeTracker, Order, Recipe, Run, Torrent, Unchoke, content, folder};
+use crate::support::{
+    Blocks, FakePeer, FakeTracker, Order, Recipe, Run, Torrent, Unchoke, content, folder,
+};
 use std::path::Path;
 
 fn read(path: &Path) -> Vec<u8> {
@@ -17,11 +19,22 @@ fn download_piece_writes_one_verified_piece() {
     torrent.write(folder.path(), Some(&tracker.url()));
     for index in 0..torrent.pieces() {
         let out = format!("./piece-{index}");
-        Run::new(["download_piece", "-o", &out, "test.torrent", &index.to_string(), "--timeout", "60"])
-            .dir(folder.path())
-            .run()
-            .prints(&format!("Piece {index} downloaded to {out}.\n"));
-        assert!(read(&folder.path().join(&out)) == torrent.piece(index), "piece {index} is the torrent's");
+        Run::new([
+            "download_piece",
+            "-o",
+            &out,
+            "test.torrent",
+            &index.to_string(),
+            "--timeout",
+            "60",
+        ])
+        .dir(folder.path())
+        .run()
+        .prints(&format!("Piece {index} downloaded to {out}.\n"));
+        assert!(
+            read(&folder.path().join(&out)) == torrent.piece(index),
+            "piece {index} is the torrent's"
+        );
     }
 }
 
@@ -31,13 +44,26 @@ fn a_piece_is_asked_for_in_blocks_once_the_peer_unchokes() {
     let torrent = Torrent::sample();
     let peer = FakePeer::of(&torrent).start();
     let file = torrent.write(folder.path(), None);
-    Run::new(["download_piece", "-o"]).arg(folder.path().join("p")).arg(file).arg("4").peer(peer.address()).run().succeeds();
+    Run::new(["download_piece", "-o"])
+        .arg(folder.path().join("p"))
+        .arg(file)
+        .arg("4")
+        .peer(peer.address())
+        .run()
+        .succeeds();
     let talk = peer.only_talk();
     assert_eq!(talk.requests(), [(4, 0, 16_384), (4, 16_384, 3_616)]);
     let first_request = talk.messages.iter().position(|m| m.id == Some(REQUEST));
     let interested = talk.messages.iter().position(|m| m.id == Some(INTERESTED));
-    assert!(interested.is_some() && interested < first_request, "interested comes first: {:?}", talk.ids());
-    assert!(talk.messages.iter().filter(|m| m.id == Some(REQUEST)).all(|m| m.unchoked), "no request while choked");
+    assert!(
+        interested.is_some() && interested < first_request,
+        "interested comes first: {:?}",
+        talk.ids()
+    );
+    assert!(
+        talk.messages.iter().filter(|m| m.id == Some(REQUEST)).all(|m| m.unchoked),
+        "no request while choked"
+    );
 }
 
 #[test]
@@ -50,7 +76,10 @@ fn a_block_longer_than_16_kib_is_never_asked_for() {
     Run::new(["download", "-o"]).arg(&out).arg(file).peer(peer.address()).run().succeeds();
     assert!(read(&out) == torrent.content);
     for (piece, begin, length) in peer.finished().iter().flat_map(|t| t.requests()) {
-        assert!(length <= 16_384 && begin + length <= if piece == 2 { 50_000 } else { 100_000 }, "{piece} {begin} {length}");
+        assert!(
+            length <= 16_384 && begin + length <= if piece == 2 { 50_000 } else { 100_000 },
+            "{piece} {begin} {length}"
+        );
     }
 }
 
@@ -66,7 +95,10 @@ fn download_names_the_output_as_it_was_typed() {
         .run()
         .prints("Downloaded ./test.torrent to .//out.bin.\n");
     assert!(read(&folder.path().join("out.bin")) == torrent.content);
-    assert!(!folder.path().join("out.bin.piecemeal").exists(), "the marker goes when the download is done");
+    assert!(
+        !folder.path().join("out.bin.piecemeal").exists(),
+        "the marker goes when the download is done"
+    );
 }
 
 #[test]
@@ -122,7 +154,12 @@ fn all_pieces_come_over_one_connection() {
     let torrent = Torrent::of_pieces(12, 2);
     let peer = FakePeer::of(&torrent).start();
     let file = torrent.write(folder.path(), None);
-    Run::new(["download", "-o"]).arg(folder.path().join("out")).arg(file).peer(peer.address()).run().succeeds();
+    Run::new(["download", "-o"])
+        .arg(folder.path().join("out"))
+        .arg(file)
+        .peer(peer.address())
+        .run()
+        .succeeds();
     let mut asked = peer.only_talk().requests();
     asked.sort_unstable();
     asked.dedup();
@@ -174,7 +211,8 @@ fn three_peers_at_one_address_are_three_peers() {
     // A class behind one router; every peer on one machine.
     let folder = folder();
     let torrent = Torrent::of_pieces(9, 4);
-    let peers: Vec<_> = (0..3).map(|n| FakePeer::of(&torrent).only((n..9).step_by(3)).host(1)).collect();
+    let peers: Vec<_> =
+        (0..3).map(|n| FakePeer::of(&torrent).only((n..9).step_by(3)).host(1)).collect();
     let peers: Vec<_> = peers
         .into_iter()
         .enumerate()
@@ -203,7 +241,11 @@ fn a_hybrid_torrent_downloads_by_its_version_1_half() {
         .build();
     let peer = FakePeer::of(&torrent).start();
     torrent.write(folder.path(), None);
-    Run::new(["download", "-o", "out", "test.torrent"]).dir(folder.path()).peer(peer.address()).run().succeeds();
+    Run::new(["download", "-o", "out", "test.torrent"])
+        .dir(folder.path())
+        .peer(peer.address())
+        .run()
+        .succeeds();
     assert!(read(&folder.path().join("out/one")) == content(20_000, 1));
     assert!(read(&folder.path().join("out/two")) == content(5_000, 2));
     assert!(!folder.path().join("out/.pad").exists());
@@ -226,17 +268,30 @@ fn what_does_no_harm_is_told_with_v_and_costs_nothing() {
     let bits = [0, 0, 0, 2, 5, 0xff]; // three spare bits
     let whole = FakePeer::of(&torrent);
     let peers = [
-        (whole.clone().opening(bits.to_vec()), "its bitfield sets bits beyond the last piece, which must be zero (BEP 3)"),
+        (
+            whole.clone().opening(bits.to_vec()),
+            "its bitfield sets bits beyond the last piece, which must be zero (BEP 3)",
+        ),
         (whole.clone().greets("junk!"), "the extension handshake is not bencode: byte 0: "),
-        (whole.clone().greets("d1:md6:ut_pexi1ee1:pi1e1:pi2ee"), "p appears more than once: the first one counts"),
-        (whole.greets("d4:reqq3:250e"), "reqq must be a number of requests, but is \"250\"; it is passed over"),
+        (
+            whole.clone().greets("d1:md6:ut_pexi1ee1:pi1e1:pi2ee"),
+            "p appears more than once: the first one counts",
+        ),
+        (
+            whole.greets("d4:reqq3:250e"),
+            "reqq must be a number of requests, but is \"250\"; it is passed over",
+        ),
     ];
     for (plan, told) in peers {
         let (folder, peer) = (folder(), plan.start());
         let file = torrent.write(folder.path(), None);
         for words in [&["download", "-v"][..], &["download"]] {
             let out = folder.path().join(words.len().to_string());
-            let outcome = Run::new(words.iter().chain(&["-o"])).arg(&out).arg(&file).peer(peer.address()).run();
+            let outcome = Run::new(words.iter().chain(&["-o"]))
+                .arg(&out)
+                .arg(&file)
+                .peer(peer.address())
+                .run();
             outcome.succeeds();
             assert!(read(&out) == torrent.content);
             assert_eq!(outcome.err().contains(told), words.len() == 2, "{told}: {outcome}");
@@ -244,7 +299,8 @@ fn what_does_no_harm_is_told_with_v_and_costs_nothing() {
     }
     // The commands that are about the extension handshake need a good one.
     let peer = FakePeer::of(&torrent).greets("junk!").start();
-    let outcome = Run::new(["magnet_handshake"]).arg(torrent.magnet(&[])).peer(peer.address()).run();
+    let outcome =
+        Run::new(["magnet_handshake"]).arg(torrent.magnet(&[])).peer(peer.address()).run();
     outcome.fails(&[5]).mentions("the extension handshake is not bencode: byte 0: ");
     let peer = FakePeer::of(&torrent).greets("d1:md11:ut_metadatai3eee1:pi1e1:pi2e").start();
     Run::new(["magnet_handshake"]).arg(torrent.magnet(&[])).peer(peer.address()).run().succeeds();

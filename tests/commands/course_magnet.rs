@@ -1,6 +1,8 @@
 //! The magnet commands' answers.
 
-use crate::support::{After, FakePeer, FakeTracker, Metadata, Order, Recipe, Run, Torrent, Unchoke, content, folder};
+use crate::support::{
+    After, FakePeer, FakeTracker, Metadata, Order, Recipe, Run, Torrent, Unchoke, content, folder,
+};
 
 const PEER_ID: &str = "Peer ID: 2d4650303030312d303132333435363738396162\n";
 
@@ -39,7 +41,8 @@ fn magnet_handshake_takes_a_peer_that_holds_the_line_for_ever() {
 #[test]
 fn bytes_after_the_extension_dictionary_are_ignored() {
     let torrent = Torrent::sample();
-    let peer = FakePeer::of(&torrent).greets(&b"d1:md11:ut_metadatai7ee1:pi6881eeTRAILING"[..]).start();
+    let peer =
+        FakePeer::of(&torrent).greets(&b"d1:md11:ut_metadatai7ee1:pi6881eeTRAILING"[..]).start();
     Run::new(["magnet_handshake", &torrent.magnet(&[])])
         .peer(peer.address())
         .run()
@@ -56,7 +59,9 @@ fn magnet_handshake_of_a_peer_that_cannot_serve_metadata_says_what_is_known_and_
         FakePeer::of(&torrent).after(After::Close),
     ] {
         let peer = plan.start();
-        let outcome = Run::new(["magnet_handshake", "--timeout", "2", &torrent.magnet(&[])]).peer(peer.address()).run();
+        let outcome = Run::new(["magnet_handshake", "--timeout", "2", &torrent.magnet(&[])])
+            .peer(peer.address())
+            .run();
         assert!(outcome.code == Some(0) || outcome.code == Some(5), "{outcome}");
         if outcome.code == Some(0) {
             outcome.prints(PEER_ID);
@@ -86,7 +91,10 @@ fn magnet_info_needs_no_unchoke_no_bitfield_and_no_end_of_stream() {
     for order in [Order::BitfieldFirst, Order::ExtensionFirst, Order::NoBitfield] {
         let plan = FakePeer::of(&torrent).order(order).unchoke(Unchoke::Never).noise();
         let peer = plan.start();
-        Run::new(["magnet_info", "--timeout", "60", &torrent.magnet(&[])]).peer(peer.address()).run().succeeds();
+        Run::new(["magnet_info", "--timeout", "60", &torrent.magnet(&[])])
+            .peer(peer.address())
+            .run()
+            .succeeds();
     }
 }
 
@@ -132,8 +140,13 @@ fn magnet_download_fetches_all_over_the_connection_it_has() {
     let peer = FakePeer::of(&torrent).start();
     let tracker = FakeTracker::knowing(&[peer.address()]);
     let link = torrent.magnet(&[&tracker.url()]);
-    Run::new(["magnet_download", "-o", "out", &link]).dir(folder.path()).run().prints(&format!("Downloaded {link} to out.\n"));
-    assert!(std::fs::read(folder.path().join("out")).expect("the download is there") == torrent.content);
+    Run::new(["magnet_download", "-o", "out", &link])
+        .dir(folder.path())
+        .run()
+        .prints(&format!("Downloaded {link} to out.\n"));
+    assert!(
+        std::fs::read(folder.path().join("out")).expect("the download is there") == torrent.content
+    );
     peer.only_talk();
 }
 
@@ -144,18 +157,30 @@ fn magnet_download_of_several_files_and_several_metadata_pieces() {
     let torrent = Recipe::files("many", 16, &files).build();
     assert!(torrent.info.len() > 16_384);
     let peer = FakePeer::of(&torrent).start();
-    Run::new(["magnet_download", "-o", "out", &torrent.magnet(&[])]).dir(folder.path()).peer(peer.address()).run().succeeds();
+    Run::new(["magnet_download", "-o", "out", &torrent.magnet(&[])])
+        .dir(folder.path())
+        .peer(peer.address())
+        .run()
+        .succeeds();
     for (path, data) in &files {
-        assert!(&std::fs::read(folder.path().join("out").join(path)).expect("the file is there") == data, "{path}");
+        assert!(
+            &std::fs::read(folder.path().join("out").join(path)).expect("the file is there")
+                == data,
+            "{path}"
+        );
     }
 }
 
 #[test]
 fn a_version_2_link_says_that_it_is_not_there_yet() {
-    let link = "magnet:?xt=urn:btmh:1220caf1e1c30e81cb361b9ee167c4aa64228a7fa4fa9f6105232b28ad099f3a302e";
+    let link =
+        "magnet:?xt=urn:btmh:1220caf1e1c30e81cb361b9ee167c4aa64228a7fa4fa9f6105232b28ad099f3a302e";
     let parsed = Run::new(["magnet_parse", link]).run();
     parsed.succeeds();
-    assert!(parsed.out().contains("caf1e1c30e81cb361b9ee167c4aa64228a7fa4fa9f6105232b28ad099f3a302e"), "{parsed}");
+    assert!(
+        parsed.out().contains("caf1e1c30e81cb361b9ee167c4aa64228a7fa4fa9f6105232b28ad099f3a302e"),
+        "{parsed}"
+    );
     let folder = folder();
     let out = folder.path().join("out");
     let outcome = Run::new(["magnet_download", "--timeout", "2", "-o"]).arg(out).arg(link).run();
@@ -195,7 +220,8 @@ fn what_a_peer_said_before_the_metadata_came_is_kept() {
 
 #[test]
 fn json_turns_no_text_round_on_a_terminal() {
-    let link = "magnet:?xt=urn:btih:cda492889448d540ee036365137eedd24308d22c&dn=a%E2%80%AEgpj.exe%1B";
+    let link =
+        "magnet:?xt=urn:btih:cda492889448d540ee036365137eedd24308d22c&dn=a%E2%80%AEgpj.exe%1B";
     let outcome = Run::new(["magnet_parse", "--json", link]).run();
     assert!(outcome.succeeds().out().contains(r#""a\u202egpj.exe\u001b""#), "{outcome}");
 }

@@ -3,7 +3,8 @@
 use crate::support::{Run, folder};
 
 /// `pieces` holds 10 11 .. 23, then 80 81 .. 93, then twenty times ff.
-const SAMPLE: &[u8] = b"d8:announce33:http://tracker.example/announce?k4:infod6:lengthi40000e4:name10:sample.txt\
+const SAMPLE: &[u8] =
+    b"d8:announce33:http://tracker.example/announce?k4:infod6:lengthi40000e4:name10:sample.txt\
 12:piece lengthi16384e6:pieces60:\
 \x10\x11\x12\x13\x14\x15\x16\x17\x18\x19\x1a\x1b\x1c\x1d\x1e\x1f\x20\x21\x22\x23\
 \x80\x81\x82\x83\x84\x85\x86\x87\x88\x89\x8a\x8b\x8c\x8d\x8e\x8f\x90\x91\x92\x93\
@@ -50,7 +51,9 @@ fn bencoded_values_print_as_one_line_of_compact_json() {
 #[test]
 fn a_decoded_string_of_a_url_keeps_its_colons() {
     Run::new(["decode", "34:http://tracker.example/announce?a=b"]).run().fails(&[3]);
-    Run::new(["decode", "35:http://tracker.example/announce?a=b"]).run().prints("\"http://tracker.example/announce?a=b\"\n");
+    Run::new(["decode", "35:http://tracker.example/announce?a=b"])
+        .run()
+        .prints("\"http://tracker.example/announce?a=b\"\n");
 }
 
 #[cfg(unix)]
@@ -77,7 +80,8 @@ fn control_characters_in_a_decoded_string_are_escaped() {
 #[test]
 fn info_prints_the_course_lines() {
     let folder = folder();
-    std::fs::write(folder.path().join("sample.torrent"), SAMPLE).expect("a temporary folder takes a file");
+    std::fs::write(folder.path().join("sample.torrent"), SAMPLE)
+        .expect("a temporary folder takes a file");
     Run::new(["info", "sample.torrent"]).dir(folder.path()).run().prints(SAMPLE_INFO);
 }
 
@@ -89,7 +93,8 @@ fn info_hash_is_taken_over_the_raw_bytes_of_the_info_dictionary() {
 \x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\x01\
 6:lengthi3e7:x-extrali1e2:zzeee";
     let folder = folder();
-    std::fs::write(folder.path().join("odd.torrent"), torrent).expect("a temporary folder takes a file");
+    std::fs::write(folder.path().join("odd.torrent"), torrent)
+        .expect("a temporary folder takes a file");
     Run::new(["info", "odd.torrent"]).dir(folder.path()).run().prints(
         "Length: 3\nInfo Hash: 238c798da1f43f554445b4dbbfa71fc8852d20e3\nPiece Length: 4\nPiece Hashes:\n\
          0101010101010101010101010101010101010101\n",
@@ -102,7 +107,8 @@ fn info_of_several_files_prints_the_sum_of_their_lengths() {
 d6:lengthi5e4:pathl1:ceee4:name5:album12:piece lengthi16384e6:pieces20:\
 \x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02\x02ee";
     let folder = folder();
-    std::fs::write(folder.path().join("album.torrent"), torrent).expect("a temporary folder takes a file");
+    std::fs::write(folder.path().join("album.torrent"), torrent)
+        .expect("a temporary folder takes a file");
     let outcome = Run::new(["info", "album.torrent"]).dir(folder.path()).run();
     outcome.succeeds();
     let out = outcome.out();
@@ -120,7 +126,8 @@ fn info_prints_a_line_for_each_tracker() {
         &SAMPLE[b"d8:announce33:http://tracker.example/announce?k".len()..],
     ]
     .concat();
-    std::fs::write(folder.path().join("t.torrent"), torrent).expect("a temporary folder takes a file");
+    std::fs::write(folder.path().join("t.torrent"), torrent)
+        .expect("a temporary folder takes a file");
     let outcome = Run::new(["info", "t.torrent"]).dir(folder.path()).run();
     outcome.succeeds();
     let out = outcome.out();
@@ -144,9 +151,13 @@ fn what_follows_a_torrent_changes_nothing_on_stdout() {
 #[test]
 fn control_characters_of_a_torrent_do_not_reach_the_terminal() {
     let folder = folder();
-    let torrent =
-        [&b"d8:announce13:http://a/\x1b[31m\n"[..], &SAMPLE[b"d8:announce33:http://tracker.example/announce?k".len()..]].concat();
-    std::fs::write(folder.path().join("t.torrent"), torrent).expect("a temporary folder takes a file");
+    let torrent = [
+        &b"d8:announce13:http://a/\x1b[31m\n"[..],
+        &SAMPLE[b"d8:announce33:http://tracker.example/announce?k".len()..],
+    ]
+    .concat();
+    std::fs::write(folder.path().join("t.torrent"), torrent)
+        .expect("a temporary folder takes a file");
     let outcome = Run::new(["info", "t.torrent"]).dir(folder.path()).run();
     assert!(!outcome.out().contains('\x1b') && !outcome.err().contains('\x1b'), "{outcome}");
     assert!(!outcome.out().contains("\n\n"), "{outcome}");
@@ -156,7 +167,9 @@ const HASH: &str = "11f6ad8ec52a2984abaafd7c3b516503785c2072";
 
 #[test]
 fn magnet_parse_prints_tracker_and_info_hash() {
-    let link = format!("magnet:?xt=urn:btih:{HASH}&dn=magnet1.gif&tr=http%3A%2F%2Ftracker.example%2Fannounce%3Fa%3Db");
+    let link = format!(
+        "magnet:?xt=urn:btih:{HASH}&dn=magnet1.gif&tr=http%3A%2F%2Ftracker.example%2Fannounce%3Fa%3Db"
+    );
     Run::new(["magnet_parse", &link])
         .run()
         .prints(&format!("Tracker URL: http://tracker.example/announce?a=b\nInfo Hash: {HASH}\n"));
@@ -165,18 +178,26 @@ fn magnet_parse_prints_tracker_and_info_hash() {
 #[test]
 fn magnet_parse_reads_every_spelling_of_a_hash() {
     let upper = HASH.to_uppercase();
-    for hash in [HASH, &upper, "CH3K3DWFFIUYJK5K7V6DWULFAN4FYIDS", "ch3k3dwffiuyjk5k7v6dwulfan4fyids"] {
-        Run::new(["magnet_parse", &format!("magnet:?xt=urn:btih:{hash}")]).run().prints(&format!("Info Hash: {HASH}\n"));
+    for hash in
+        [HASH, &upper, "CH3K3DWFFIUYJK5K7V6DWULFAN4FYIDS", "ch3k3dwffiuyjk5k7v6dwulfan4fyids"]
+    {
+        Run::new(["magnet_parse", &format!("magnet:?xt=urn:btih:{hash}")])
+            .run()
+            .prints(&format!("Info Hash: {HASH}\n"));
     }
 }
 
 #[test]
 fn magnet_parse_ignores_what_it_does_not_know_and_the_order_of_parameters() {
-    let link = format!("magnet:?foo=bar&tr=http%3A%2F%2Fa%2Fx&x.unknown=1&xt=urn:btih:{HASH}&tr=http://b/y&dn=%E2%82%AC");
+    let link = format!(
+        "magnet:?foo=bar&tr=http%3A%2F%2Fa%2Fx&x.unknown=1&xt=urn:btih:{HASH}&tr=http://b/y&dn=%E2%82%AC"
+    );
     let outcome = Run::new(["magnet_parse", &link]).run();
     outcome.succeeds();
     assert!(
-        outcome.out().starts_with(&format!("Tracker URL: http://a/x\nTracker URL: http://b/y\nInfo Hash: {HASH}\n")),
+        outcome.out().starts_with(&format!(
+            "Tracker URL: http://a/x\nTracker URL: http://b/y\nInfo Hash: {HASH}\n"
+        )),
         "{outcome}"
     );
 }
@@ -208,21 +229,35 @@ fn info_of_half_a_million_pieces_prints_as_it_goes() {
     use std::process::{Command, Stdio};
     let folder = folder();
     let pieces = 1 << 19;
-    let head = format!("d4:infod6:lengthi{pieces}e4:name1:t12:piece lengthi1e6:pieces{}:", pieces * 20);
+    let head =
+        format!("d4:infod6:lengthi{pieces}e4:name1:t12:piece lengthi1e6:pieces{}:", pieces * 20);
     let torrent = [head.as_bytes(), &vec![b'h'; pieces * 20], b"ee"].concat();
     std::fs::write(folder.path().join("t.torrent"), &torrent).expect("the folder takes a file");
     for json in [&[][..], &["--json"]] {
         let mut command = Command::new(env!("CARGO_BIN_EXE_piecemeal"));
-        command.args(["info", "t.torrent"]).args(json).current_dir(folder.path()).stdout(Stdio::piped());
+        command
+            .args(["info", "t.torrent"])
+            .args(json)
+            .current_dir(folder.path())
+            .stdout(Stdio::piped());
         let mut child = command.spawn().expect("the program starts");
         let mut stdout = child.stdout.take().expect("it is a pipe");
         // It is in the middle of the hashes now, and waits for us to read on.
         stdout.read_exact(&mut vec![0; pieces * 20]).expect("two hex digits for each byte come");
-        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).expect("it is there");
+        let status =
+            std::fs::read_to_string(format!("/proc/{}/status", child.id())).expect("it is there");
         drop(stdout);
         child.wait().expect("it ends");
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).and_then(|rest| rest.split_whitespace().next());
-        let peak: usize = peak.and_then(|number| number.parse().ok()).expect("Linux tells the peak");
-        assert!(peak * 1024 < 6 * torrent.len(), "{json:?}: {peak} KiB for a file of {} bytes", torrent.len());
+        let peak = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmHWM:"))
+            .and_then(|rest| rest.split_whitespace().next());
+        let peak: usize =
+            peak.and_then(|number| number.parse().ok()).expect("Linux tells the peak");
+        assert!(
+            peak * 1024 < 6 * torrent.len(),
+            "{json:?}: {peak} KiB for a file of {} bytes",
+            torrent.len()
+        );
     }
 }

@@ -2,7 +2,9 @@
 
 use crate::support::bencode::{bytes, dict, int, list};
 use crate::support::tracker::{compact, percent_decoded, query_of};
-use crate::support::{After, FakePeer, FakeTracker, Greeting, Order, Reply, Run, Torrent, dead_address, folder};
+use crate::support::{
+    After, FakePeer, FakeTracker, Greeting, Order, Reply, Run, Torrent, dead_address, folder,
+};
 use std::net::SocketAddr;
 
 fn addresses(list: &[&str]) -> Vec<SocketAddr> {
@@ -18,7 +20,12 @@ fn value(query: &[(String, String)], key: &str) -> String {
 /// An info dictionary whose hash holds a NUL, a space, `+`, `%`, `&` and bytes
 /// above 127: found by search, hashed by another program.
 fn awkward() -> Torrent {
-    let info = [&b"d6:lengthi20000e4:name11:nasty-1908512:piece lengthi32768e6:pieces20:"[..], &[3; 20], b"e"].concat();
+    let info = [
+        &b"d6:lengthi20000e4:name11:nasty-1908512:piece lengthi32768e6:pieces20:"[..],
+        &[3; 20],
+        b"e",
+    ]
+    .concat();
     let torrent = Torrent::of_info(info, vec![0; 20_000], 32_768);
     assert_eq!(torrent.hex(), "61005379920c13a41e26bc20aef12bad66255c4f");
     torrent
@@ -27,15 +34,22 @@ fn awkward() -> Torrent {
 #[test]
 fn peers_prints_one_address_a_line() {
     let folder = folder();
-    let tracker = FakeTracker::knowing(&addresses(&["188.119.61.177:6881", "10.0.10.10:65535", "1.2.3.4:1"]));
+    let tracker =
+        FakeTracker::knowing(&addresses(&["188.119.61.177:6881", "10.0.10.10:65535", "1.2.3.4:1"]));
     let torrent = Torrent::sample().write(folder.path(), Some(&tracker.url()));
-    Run::new(["peers"]).arg(torrent).run().prints("188.119.61.177:6881\n10.0.10.10:65535\n1.2.3.4:1\n");
+    Run::new(["peers"])
+        .arg(torrent)
+        .run()
+        .prints("188.119.61.177:6881\n10.0.10.10:65535\n1.2.3.4:1\n");
 }
 
 #[test]
 fn peers_understands_the_dictionary_form_and_ipv6() {
     let folder = folder();
-    let tracker = FakeTracker::saying(Reply::peer_dictionaries(&addresses(&["1.2.3.4:10258", "[2001:db8::1]:80"])));
+    let tracker = FakeTracker::saying(Reply::peer_dictionaries(&addresses(&[
+        "1.2.3.4:10258",
+        "[2001:db8::1]:80",
+    ])));
     let torrent = Torrent::sample().write(folder.path(), Some(&tracker.url()));
     Run::new(["peers"]).arg(torrent).run().prints("1.2.3.4:10258\n[2001:db8::1]:80\n");
 
@@ -59,7 +73,9 @@ fn peers_that_are_named_by_host_are_looked_up() {
     let torrent = Torrent::sample().write(folder.path(), Some(&tracker.url()));
     let outcome = Run::new(["peers"]).arg(torrent).run();
     outcome.succeeds();
-    let local = |line: &str| line.parse::<SocketAddr>().is_ok_and(|peer| peer.ip().is_loopback() && peer.port() == 6881);
+    let local = |line: &str| {
+        line.parse::<SocketAddr>().is_ok_and(|peer| peer.ip().is_loopback() && peer.port() == 6881)
+    };
     assert!(outcome.out().lines().count() > 0 && outcome.out().lines().all(local), "{outcome}");
     // If the name cannot be looked up, the error must not say that there is no peer.
     let tracker = named("no.such.host.invalid");
@@ -88,7 +104,10 @@ fn the_announce_of_a_stage_command_is_exact() {
     let query = tracker.query();
     let info_hash = value(&query, "info_hash");
     assert_eq!(percent_decoded(&info_hash), torrent.info_hash, "{info_hash}");
-    assert!(!info_hash.contains('+') && info_hash.is_ascii(), "raw bytes are percent-encoded: {info_hash}");
+    assert!(
+        !info_hash.contains('+') && info_hash.is_ascii(),
+        "raw bytes are percent-encoded: {info_hash}"
+    );
     assert_eq!(percent_decoded(&value(&query, "peer_id")).len(), 20);
     assert!(value(&query, "port").parse::<u16>().is_ok_and(|port| port > 0), "{query:?}");
     assert_eq!(value(&query, "uploaded"), "0");
@@ -96,7 +115,10 @@ fn the_announce_of_a_stage_command_is_exact() {
     let left: u64 = value(&query, "left").parse().expect("a number");
     assert!((1..=20_000).contains(&left), "left={left}");
     assert_eq!(value(&query, "compact"), "1");
-    assert!(query.iter().all(|(key, _)| key != "event"), "a stage command is no session: {query:?}");
+    assert!(
+        query.iter().all(|(key, _)| key != "event"),
+        "a stage command is no session: {query:?}"
+    );
 }
 
 #[test]
@@ -153,7 +175,12 @@ fn a_proxy_is_not_asked_for_a_tracker_on_loopback() {
 #[test]
 fn a_reply_without_peers_and_with_trailing_bytes_is_an_empty_list() {
     let folder = folder();
-    for body in [&b"d8:intervali1800ee"[..], b"d8:intervali1800e5:peers0:e", b"d8:intervali1800e5:peers0:e\r\n<!-- -->", b"de"] {
+    for body in [
+        &b"d8:intervali1800ee"[..],
+        b"d8:intervali1800e5:peers0:e",
+        b"d8:intervali1800e5:peers0:e\r\n<!-- -->",
+        b"de",
+    ] {
         let tracker = FakeTracker::saying(Reply::Body(body.to_vec()));
         let file = Torrent::sample().write(folder.path(), Some(&tracker.url()));
         Run::new(["peers"]).arg(file).run().prints("");
@@ -180,7 +207,8 @@ fn handshake_prints_the_peer_id_and_sends_68_bytes_with_nothing_reserved() {
     let torrent = awkward();
     let peer = FakePeer::of(&torrent).start();
     let file = torrent.write(folder.path(), Some("http://127.0.0.1:1/announce"));
-    let outcome = Run::new(["handshake", "--timeout", "60"]).arg(file).arg(peer.address().to_string()).run();
+    let outcome =
+        Run::new(["handshake", "--timeout", "60"]).arg(file).arg(peer.address().to_string()).run();
     outcome.prints("Peer ID: 2d4650303030312d303132333435363738396162\n");
     let talk = peer.only_talk();
     assert_eq!(talk.raw.len(), 68, "the handshake and nothing else: {:02x?}", talk.raw);
@@ -196,7 +224,11 @@ fn handshake_does_not_wait_for_the_peer_to_hang_up() {
     let file = torrent.write(folder.path(), None);
     for after in [After::Talk, After::Hold, After::Close, After::Say(vec![0xFF; 200])] {
         for greeting in [Greeting::Proper, Greeting::Eager] {
-            let peer = FakePeer::of(&torrent).greeting(greeting).after(after.clone()).order(Order::NoBitfield).start();
+            let peer = FakePeer::of(&torrent)
+                .greeting(greeting)
+                .after(after.clone())
+                .order(Order::NoBitfield)
+                .start();
             Run::new(["handshake", "--timeout", "60"])
                 .arg(&file)
                 .arg(peer.address().to_string())
@@ -222,5 +254,10 @@ fn a_refused_connection_names_the_peer() {
     let folder = folder();
     let file = Torrent::sample().write(folder.path(), None);
     let nobody = dead_address().to_string();
-    Run::new(["handshake", "--timeout", "3"]).arg(file).arg(&nobody).run().fails(&[5]).mentions(&nobody);
+    Run::new(["handshake", "--timeout", "3"])
+        .arg(file)
+        .arg(&nobody)
+        .run()
+        .fails(&[5])
+        .mentions(&nobody);
 }

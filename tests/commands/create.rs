@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use std::path::Path;
 
 fn write(path: &Path, bytes: &[u8]) {
-    std::fs::create_dir_all(path.parent().expect("it lies in a folder")).expect("a temporary folder takes a folder");
+    std::fs::create_dir_all(path.parent().expect("it lies in a folder"))
+        .expect("a temporary folder takes a folder");
     std::fs::write(path, bytes).expect("a temporary folder takes a file");
 }
 
@@ -21,12 +22,16 @@ fn read(folder: &Path, name: &str) -> Vec<u8> {
 fn by_nobody(torrent: &[u8]) -> Vec<u8> {
     let program = format!("piecemeal {}", env!("CARGO_PKG_VERSION"));
     let key = format!("10:created by{}:{program}", program.len());
-    let at = torrent.windows(key.len()).position(|part| part == key.as_bytes()).expect("it says what made it");
+    let at = torrent
+        .windows(key.len())
+        .position(|part| part == key.as_bytes())
+        .expect("it says what made it");
     [&torrent[..at], &torrent[at + key.len()..]].concat()
 }
 
 /// The SHA-1 of "abc", by FIPS 180-1.
-const ABC: &[u8] = b"\xa9\x99\x3e\x36\x47\x06\x81\x6a\xba\x3e\x25\x71\x78\x50\xc2\x6c\x9c\xd0\xd8\x9d";
+const ABC: &[u8] =
+    b"\xa9\x99\x3e\x36\x47\x06\x81\x6a\xba\x3e\x25\x71\x78\x50\xc2\x6c\x9c\xd0\xd8\x9d";
 /// The SHA-1 of the info dictionary of `abc.txt` below, by sha1sum.
 const INFO_HASH: &str = "5bf5c6b52684d97e77f64e827d248c95e2abcdc8";
 
@@ -37,7 +42,9 @@ fn a_file_becomes_a_torrent_and_a_link_to_it() {
     let link = format!("magnet:?xt=urn:btih:{INFO_HASH}&dn=abc.txt");
     let expected = format!("Info Hash: {INFO_HASH}\nMagnet: {link}\nCreated abc.txt.torrent.\n");
     create(folder.path(), &["abc.txt"]).prints(&expected);
-    let torrent = [&b"d4:infod6:lengthi3e4:name7:abc.txt12:piece lengthi16384e6:pieces20:"[..], ABC, b"ee"].concat();
+    let torrent =
+        [&b"d4:infod6:lengthi3e4:name7:abc.txt12:piece lengthi16384e6:pieces20:"[..], ABC, b"ee"]
+            .concat();
     assert_eq!(by_nobody(&read(folder.path(), "abc.txt.torrent")), torrent);
     Run::new(["magnet_parse", &link]).run().prints(&format!("Info Hash: {INFO_HASH}\n"));
 }
@@ -62,7 +69,10 @@ fn every_option_finds_its_way() {
     .concat();
     assert_eq!(String::from_utf8_lossy(&torrent), String::from_utf8_lossy(&expected));
     let trackers = "&tr=http%3A%2F%2Fa%2F1%3Fk%3D1%26l%3D2&tr=udp%3A%2F%2Fb%3A2&tr=http%3A%2F%2Fc";
-    assert!(outcome.out().contains(&format!("&dn=other{trackers}&ws=http%3A%2F%2Fw%2Fx")), "{outcome}");
+    assert!(
+        outcome.out().contains(&format!("&dn=other{trackers}&ws=http%3A%2F%2Fw%2Fx")),
+        "{outcome}"
+    );
     assert!(outcome.out().ends_with("\nCreated out.torrent.\n"), "{outcome}");
 }
 
@@ -86,16 +96,20 @@ fn what_create_makes_info_and_verify_agree_with() {
     write(&top.join("a"), &content(100_000, 1));
     write(&top.join("sub/.hidden"), &content(1, 2));
     write(&top.join("sub/empty"), b"");
-    let outcome =
-        create(folder.path(), &["--json", "--piece-length", "16KiB", "--announce", "http://127.0.0.1:1/announce", "top"]);
+    let outcome = create(
+        folder.path(),
+        &["--json", "--piece-length", "16KiB", "--announce", "http://127.0.0.1:1/announce", "top"],
+    );
     outcome.succeeds();
-    let made: Value = serde_json::from_str(&outcome.out()).unwrap_or_else(|e| panic!("{e}: {outcome}"));
+    let made: Value =
+        serde_json::from_str(&outcome.out()).unwrap_or_else(|e| panic!("{e}: {outcome}"));
     assert_eq!(made["output"], "top.torrent");
     let numbers = ["pieces", "piece_length", "length", "files"].map(|key| made[key].as_u64());
     assert_eq!(numbers, [Some(7), Some(16_384), Some(100_001), Some(3)]);
     let outcome = Run::new(["info", "--json", "top.torrent"]).dir(folder.path()).run();
     outcome.succeeds();
-    let info: Value = serde_json::from_str(&outcome.out()).unwrap_or_else(|e| panic!("{e}: {outcome}"));
+    let info: Value =
+        serde_json::from_str(&outcome.out()).unwrap_or_else(|e| panic!("{e}: {outcome}"));
     assert_eq!(info["info_hash"], made["info_hash"]);
     let files = json!([
         { "path": "a", "length": 100_000 }, { "path": "sub/.hidden", "length": 1 }, { "path": "sub/empty", "length": 0 }
@@ -106,7 +120,10 @@ fn what_create_makes_info_and_verify_agree_with() {
         info["info_hash"].as_str().unwrap_or_default()
     );
     assert_eq!(made["magnet"], link);
-    Run::new(["verify", "top.torrent", "top"]).dir(folder.path()).run().prints("0  #######\n7 of 7 pieces are right.\n");
+    Run::new(["verify", "top.torrent", "top"])
+        .dir(folder.path())
+        .run()
+        .prints("0  #######\n7 of 7 pieces are right.\n");
 }
 
 #[test]
@@ -116,7 +133,11 @@ fn the_current_folder_can_be_created_from_itself_with_an_output_elsewhere() {
     write(&top.join("a"), b"abc");
     create(&top, &["."]).fails(&[7]).mentions("top.torrent: is part of the content");
     create(&top, &["-o", "../out.torrent", "."]).succeeds();
-    assert_eq!(std::fs::read_dir(&top).expect("it is there").count(), 1, "nothing was left in the content");
+    assert_eq!(
+        std::fs::read_dir(&top).expect("it is there").count(),
+        1,
+        "nothing was left in the content"
+    );
     Run::new(["info", "--json", "out.torrent"]).dir(folder.path()).run().succeeds();
 }
 
@@ -131,7 +152,11 @@ fn an_output_that_is_there_is_not_overwritten_unless_forced() {
     assert_eq!(read(folder.path(), "a"), b"abc");
     create(folder.path(), &["--force", "a"]).succeeds();
     assert_ne!(read(folder.path(), "a.torrent"), b"mine");
-    assert_eq!(std::fs::read_dir(folder.path()).expect("it is there").count(), 2, "and nothing half done");
+    assert_eq!(
+        std::fs::read_dir(folder.path()).expect("it is there").count(),
+        2,
+        "and nothing half done"
+    );
 }
 
 #[test]
@@ -147,14 +172,21 @@ fn what_cannot_be_a_torrent_is_an_error_that_says_what_to_do() {
     create(folder.path(), &["-o", "no/where.torrent", "top"]).fails(&[7]).mentions("no: ");
     #[cfg(unix)]
     {
-        std::os::unix::fs::symlink("a", folder.path().join("top/link")).expect("a temporary folder takes a link");
+        std::os::unix::fs::symlink("a", folder.path().join("top/link"))
+            .expect("a temporary folder takes a link");
         create(folder.path(), &["top"]).fails(&[7]).mentions("top/link: is a symbolic link");
     }
-    let large = std::fs::File::create(folder.path().join("large")).expect("a temporary folder takes a file");
+    let large = std::fs::File::create(folder.path().join("large"))
+        .expect("a temporary folder takes a file");
     large.set_len((1 << 21) + 1).expect("a temporary folder takes two MiB");
-    create(folder.path(), &["--piece-length", "1", "large"]).fails(&[2]).mentions("use --piece-length 2 or more");
+    create(folder.path(), &["--piece-length", "1", "large"])
+        .fails(&[2])
+        .mentions("use --piece-length 2 or more");
     let torrents = std::fs::read_dir(folder.path()).expect("it is there").flatten();
-    assert!(torrents.into_iter().all(|entry| entry.path().extension().is_none()), "no torrent was written");
+    assert!(
+        torrents.into_iter().all(|entry| entry.path().extension().is_none()),
+        "no torrent was written"
+    );
 }
 
 #[test]
@@ -162,12 +194,29 @@ fn a_tracker_or_web_seed_that_is_named_twice_goes_in_once() {
     let folder = folder();
     write(&folder.path().join("a"), b"abc");
     let (one, two) = ("http://a/1", "http://b/2");
-    let words = ["--announce", one, "--announce", &format!("{two},{one},{two}"), "--announce", two, "--announce", one];
-    create(folder.path(), &[&words[..], &["--web-seed", two, "--web-seed", two, "a"]].concat()).succeeds();
+    let words = [
+        "--announce",
+        one,
+        "--announce",
+        &format!("{two},{one},{two}"),
+        "--announce",
+        two,
+        "--announce",
+        one,
+    ];
+    create(folder.path(), &[&words[..], &["--web-seed", two, "--web-seed", two, "a"]].concat())
+        .succeeds();
     let torrent = read(folder.path(), "a.torrent");
     let expected = b"d8:announce10:http://a/113:announce-listll10:http://a/1el10:http://b/2ee";
-    assert_eq!(String::from_utf8_lossy(&torrent[..expected.len()]), String::from_utf8_lossy(expected));
-    assert!(torrent.ends_with(b"8:url-listl10:http://b/2ee"), "{}", String::from_utf8_lossy(&torrent));
+    assert_eq!(
+        String::from_utf8_lossy(&torrent[..expected.len()]),
+        String::from_utf8_lossy(expected)
+    );
+    assert!(
+        torrent.ends_with(b"8:url-listl10:http://b/2ee"),
+        "{}",
+        String::from_utf8_lossy(&torrent)
+    );
 }
 
 #[test]
@@ -176,7 +225,9 @@ fn content_without_a_byte_is_refused() {
     write(&folder.path().join("a"), b"");
     write(&folder.path().join("top/b"), b"");
     for path in ["a", "top"] {
-        create(folder.path(), &[path]).fails(&[7]).mentions(&format!("{path}: a file with at least one byte was expected"));
+        create(folder.path(), &[path])
+            .fails(&[7])
+            .mentions(&format!("{path}: a file with at least one byte was expected"));
         assert!(!folder.path().join(format!("{path}.torrent")).exists());
     }
 }

@@ -9,8 +9,8 @@ use std::path::PathBuf;
 use crate::support::bencode::{bytes, dict, int, list};
 use crate::support::udp_tracker::{action, answer, good};
 use crate::support::{
-    After, Blocks, Deed, FakePeer, FakeTracker, FakeUdpTracker, Greeting, Metadata, Plan, Recipe, Reply, Torrent, Unchoke,
-    dead_address, folder,
+    After, Blocks, Deed, FakePeer, FakeTracker, FakeUdpTracker, Greeting, Metadata, Plan, Recipe,
+    Reply, Torrent, Unchoke, dead_address, folder,
 };
 use tempfile::TempDir;
 
@@ -47,7 +47,8 @@ impl Scene {
     }
 
     fn write(&self, name: &str, data: impl AsRef<[u8]>) {
-        fs::create_dir_all(self.path(name).parent().expect("a file is in a folder")).expect("the folder can be made");
+        fs::create_dir_all(self.path(name).parent().expect("a file is in a folder"))
+            .expect("the folder can be made");
         fs::write(self.path(name), data).expect("the test's folder takes a file");
     }
 
@@ -59,24 +60,31 @@ impl Scene {
         self.write("session.capture", CAPTURE);
         // An unchoke with a byte too many, and a handshake of ours with another bit.
         self.write("broken.capture", CAPTURE.replace("\"0000000101\"", "\"000000020101\""));
-        self.write("other-bits.capture", CAPTURE.replacen("0000000000100004", "0000000000100005", 1));
+        self.write(
+            "other-bits.capture",
+            CAPTURE.replacen("0000000000100004", "0000000000100005", 1),
+        );
         self.write("captured.torrent", include_bytes!("../data/captures/captured.torrent"));
         self.write("notes.txt", "these are notes");
         self.write("album/one.txt", "one");
         self.write("linked/one.txt", "one");
         fs::create_dir(self.path("empty")).expect("the test's folder takes a folder");
         #[cfg(unix)]
-        std::os::unix::fs::symlink("one.txt", self.path("linked/two.txt")).expect("the test's folder takes a link");
+        std::os::unix::fs::symlink("one.txt", self.path("linked/two.txt"))
+            .expect("the test's folder takes a link");
         #[cfg(target_os = "linux")]
         {
             use std::os::unix::ffi::OsStrExt;
             fs::create_dir(self.path("latin")).expect("the test's folder takes a folder");
             let name = std::ffi::OsStr::from_bytes(b"caf\xe9.txt");
-            fs::write(self.path("latin").join(name), "one").expect("the test's folder takes any name");
+            fs::write(self.path("latin").join(name), "one")
+                .expect("the test's folder takes any name");
         }
         // Of zeros, and nothing on the disk.
         for (name, length) in [("large.bin", 3 << 20), ("huge.torrent", (64 << 20) + 1)] {
-            fs::File::create(self.path(name)).and_then(|file| file.set_len(length)).expect("the test's folder takes a file");
+            fs::File::create(self.path(name))
+                .and_then(|file| file.set_len(length))
+                .expect("the test's folder takes a file");
         }
         let mut half = self.torrent.content.clone();
         half[40_000] ^= 1;
@@ -116,7 +124,8 @@ impl Scene {
             "nobody" => dead_address().to_string(),
             "taken" => {
                 let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
-                let address = listener.local_addr().expect("a bound listener has an address").to_string();
+                let address =
+                    listener.local_addr().expect("a bound listener has an address").to_string();
                 self.listeners.push(listener);
                 address
             }
@@ -127,8 +136,13 @@ impl Scene {
                 return port.to_owned();
             }
             name => {
-                let torrent = name.strip_prefix("peer of ").map_or_else(|| self.torrent.clone(), unusable);
-                let plan = if name.starts_with("peer of ") { FakePeer::of(&torrent) } else { plan(name, &torrent) };
+                let torrent =
+                    name.strip_prefix("peer of ").map_or_else(|| self.torrent.clone(), unusable);
+                let plan = if name.starts_with("peer of ") {
+                    FakePeer::of(&torrent)
+                } else {
+                    plan(name, &torrent)
+                };
                 let peer = plan.start();
                 let address = peer.address().to_string();
                 self.peers.push(peer);
@@ -147,7 +161,9 @@ impl Scene {
             self.names.insert(address.clone(), place);
             return format!("http://{address}/announce");
         }
-        if let Some(name) = name.strip_prefix("udp-").filter(|name| ["silent", "refusing", "short"].contains(name)) {
+        if let Some(name) =
+            name.strip_prefix("udp-").filter(|name| ["silent", "refusing", "short"].contains(name))
+        {
             let tracker = udp_tracker(name);
             self.names.insert(tracker.address().to_string(), place);
             let url = tracker.url();
@@ -161,7 +177,8 @@ impl Scene {
             "udp-unknown" => return "udp://no..name:6969/announce".to_owned(),
             "udp-without-port" => return "udp://tracker.example/announce".to_owned(),
             "udp-dead" => {
-                let socket = std::net::UdpSocket::bind("127.0.0.99:0").and_then(|socket| socket.local_addr());
+                let socket = std::net::UdpSocket::bind("127.0.0.99:0")
+                    .and_then(|socket| socket.local_addr());
                 let address = socket.expect("loopback has a free port").to_string();
                 self.names.insert(address.clone(), place);
                 return format!("udp://{address}/announce");
@@ -182,14 +199,21 @@ impl Scene {
 
     /// Where temporary files go: for the demo, nowhere.
     pub fn temporary(&self, command: &str) -> String {
-        let folder = if command.starts_with("demo") { self.path("no-such-folder") } else { self.folder.path().to_owned() };
+        let folder = if command.starts_with("demo") {
+            self.path("no-such-folder")
+        } else {
+            self.folder.path().to_owned()
+        };
         folder.to_string_lossy().into_owned()
     }
 
     /// Returns the output, with names for what varies.
     pub fn shown(&self, printed: &str) -> String {
         let folder = format!("{}/", self.folder.path().display());
-        let text = self.names.iter().fold(printed.replace(&folder, ""), |text, (real, name)| text.replace(real, name));
+        let text = self
+            .names
+            .iter()
+            .fold(printed.replace(&folder, ""), |text, (real, name)| text.replace(real, name));
         text.lines().map(|line| settled(line) + "\n").collect()
     }
 }
@@ -201,16 +225,25 @@ fn settled(line: &str) -> String {
         return format!("{before}{LOOKUP}: ...");
     }
     // A temporary folder has a name of its own each time, at the end.
-    let line = line.split_once("/.tmp").map_or(line.to_owned(), |(before, _)| format!("{before}/.tmp..."));
+    let line =
+        line.split_once("/.tmp").map_or(line.to_owned(), |(before, _)| format!("{before}/.tmp..."));
     let mut parts = line.split("(os error ");
     let first = parts.next().unwrap_or_default().to_owned();
-    parts.fold(first, |line, rest| line + "(os error N" + rest.trim_start_matches(|letter: char| letter.is_ascii_digit()))
+    parts.fold(first, |line, rest| {
+        line + "(os error N" + rest.trim_start_matches(|letter: char| letter.is_ascii_digit())
+    })
 }
 
 /// An info dictionary of one file of 5 bytes, with another value for one key, or without it.
 fn info_with(changed: &str, value: Option<Vec<u8>>) -> Vec<u8> {
-    let usual = [("length", int(5)), ("name", bytes("five.txt")), ("piece length", int(4)), ("pieces", bytes([b'x'; 40]))];
-    let mut pairs: Vec<(&str, Vec<u8>)> = usual.into_iter().filter(|(key, _)| *key != changed).collect();
+    let usual = [
+        ("length", int(5)),
+        ("name", bytes("five.txt")),
+        ("piece length", int(4)),
+        ("pieces", bytes([b'x'; 40])),
+    ];
+    let mut pairs: Vec<(&str, Vec<u8>)> =
+        usual.into_iter().filter(|(key, _)| *key != changed).collect();
     pairs.extend(value.map(|value| (changed, value)));
     pairs.sort_by_key(|(key, _)| *key);
     dict(&[("info", dict(&pairs))])
@@ -269,8 +302,12 @@ fn broken_torrent(name: &str) -> Option<Vec<u8>> {
         "file-as-folder" => of_paths(&[&["a"], &["a", "b"]]),
         "empty-path" => of_paths(&[&[]]),
         "poisoned" => {
-            let pairs =
-                [("length", int(4)), ("name", bytes("four.txt")), ("piece length", int(4)), ("pieces", bytes([b'x'; 20]))];
+            let pairs = [
+                ("length", int(4)),
+                ("name", bytes("four.txt")),
+                ("piece length", int(4)),
+                ("pieces", bytes([b'x'; 20])),
+            ];
             dict(&[("info", dict(&pairs))])
         }
         "version-2" => {
@@ -285,7 +322,11 @@ fn broken_torrent(name: &str) -> Option<Vec<u8>> {
                 ]),
             )])
         }
-        "album" => Recipe::files("album", 4, &[("one.txt", b"one".to_vec()), ("two.txt", b"two".to_vec())]).build().file(None),
+        "album" => {
+            Recipe::files("album", 4, &[("one.txt", b"one".to_vec()), ("two.txt", b"two".to_vec())])
+                .build()
+                .file(None)
+        }
         _ => return None,
     })
 }
@@ -298,9 +339,9 @@ fn plan(name: &str, torrent: &Torrent) -> Plan {
         "silent" => plan.greeting(Greeting::Silent),
         "closing" => plan.greeting(Greeting::Close),
         "half" => plan.greeting(Greeting::Half),
-        "web server" => {
-            plan.greeting(Greeting::Says(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nServer: nginx\r\n\r\n....".to_vec()))
-        }
+        "web server" => plan.greeting(Greeting::Says(
+            b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nServer: nginx\r\n\r\n....".to_vec(),
+        )),
         "other torrent" => plan.greeting(Greeting::WrongInfoHash),
         "mirror" => plan.greeting(Greeting::Echo),
         "leaving" => plan.after(After::Close),
@@ -317,7 +358,9 @@ fn plan(name: &str, torrent: &Torrent) -> Plan {
         "stalling" => plan.blocks(Blocks::SilentAfter(1)),
         // By their peer ids they would be the same.
         "plain again" => Plan { peer_id: *b"-FK0001-secondpeerid", ..plan.plain() },
-        "another without metadata" => Plan { peer_id: *b"-FK0001-third-peerid", ..plan.metadata(Metadata::None) },
+        "another without metadata" => {
+            Plan { peer_id: *b"-FK0001-third-peerid", ..plan.metadata(Metadata::None) }
+        }
         "plain" => plan.plain(),
         "without metadata" => plan.metadata(Metadata::None),
         "no size" => plan.metadata(Metadata::Size(0)),
@@ -361,11 +404,19 @@ fn udp_tracker(name: &str) -> FakeUdpTracker {
     match name {
         "silent" => FakeUdpTracker::silent(),
         "refusing" => FakeUdpTracker::start(|packet, _| {
-            let reply = if action(packet) == 0 { good(packet, &[]) } else { answer(packet, 3, b"unregistered torrent") };
+            let reply = if action(packet) == 0 {
+                good(packet, &[])
+            } else {
+                answer(packet, 3, b"unregistered torrent")
+            };
             vec![Deed::Send(reply)]
         }),
         "short" => FakeUdpTracker::start(|packet, _| {
-            let reply = if action(packet) == 0 { good(packet, &[]) } else { answer(packet, action(packet), b"1234") };
+            let reply = if action(packet) == 0 {
+                good(packet, &[])
+            } else {
+                answer(packet, action(packet), b"1234")
+            };
             vec![Deed::Send(reply)]
         }),
         other => panic!("no UDP tracker is {other:?}"),

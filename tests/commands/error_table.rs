@@ -28,10 +28,15 @@ struct Entry {
 
 /// Blocks are separated by empty lines; `#` begins a heading.
 fn entries() -> Vec<Entry> {
-    let blocks = TABLE.split("\n\n").map(str::trim).filter(|block| !block.is_empty() && !block.starts_with('#'));
+    let blocks = TABLE
+        .split("\n\n")
+        .map(str::trim)
+        .filter(|block| !block.is_empty() && !block.starts_with('#'));
     let entry = |block: &'static str| {
         let (command, text) = block.split_once('\n').unwrap_or((block, ""));
-        let command = command.strip_prefix("$ piecemeal ").unwrap_or_else(|| panic!("a block begins with a command: {block}"));
+        let command = command
+            .strip_prefix("$ piecemeal ")
+            .unwrap_or_else(|| panic!("a block begins with a command: {block}"));
         Entry { command, text: text.to_owned() }
     };
     blocks.map(entry).collect()
@@ -64,20 +69,28 @@ pub fn words(line: &str) -> Vec<String> {
 fn outcome(command: &str) -> String {
     let mut scene = Scene::new();
     let words: Vec<String> = words(command).iter().map(|word| scene.set(word)).collect();
-    let outcome = Run::new(words).dir(scene.folder.path()).env("TMPDIR", &scene.temporary(command)).run();
+    let outcome =
+        Run::new(words).dir(scene.folder.path()).env("TMPDIR", &scene.temporary(command)).run();
     let code = outcome.code.map_or("a signal".to_owned(), |code| code.to_string());
-    let lines: Vec<String> =
-        scene.shown(&outcome.err()).lines().filter(|line| !line.is_empty() && !is_progress(line)).map(str::to_owned).collect();
+    let lines: Vec<String> = scene
+        .shown(&outcome.err())
+        .lines()
+        .filter(|line| !line.is_empty() && !is_progress(line))
+        .map(str::to_owned)
+        .collect();
     format!("{}\nexit {code}", lines.join("\n"))
 }
 
 fn is_progress(line: &str) -> bool {
     // `verifying: 21%, 32 KiB of 148 KiB`: how many of them come depends on the moment.
-    let Some((label, (percent, rest))) = line.split_once(": ").and_then(|(label, rest)| Some((label, rest.split_once('%')?)))
+    let Some((label, (percent, rest))) =
+        line.split_once(": ").and_then(|(label, rest)| Some((label, rest.split_once('%')?)))
     else {
         return false;
     };
-    label.ends_with("ing") && percent.parse::<u8>().is_ok() && (rest.is_empty() || rest.starts_with(", "))
+    label.ends_with("ing")
+        && percent.parse::<u8>().is_ok()
+        && (rest.is_empty() || rest.starts_with(", "))
 }
 
 #[test]
@@ -92,7 +105,10 @@ fn every_error_says_what_the_table_says() {
                     let found = outcome(entry.command);
                     if found != entry.text {
                         let mut wrong = wrong.lock().expect("nobody panics with the lock");
-                        wrong.insert(entry.command, format!("$ piecemeal {}\n{found}\n", entry.command));
+                        wrong.insert(
+                            entry.command,
+                            format!("$ piecemeal {}\n{found}\n", entry.command),
+                        );
                     }
                 }
             });
@@ -100,7 +116,13 @@ fn every_error_says_what_the_table_says() {
     });
     let wrong = wrong.into_inner().expect("nobody panicked with the lock");
     let found: Vec<&String> = entries.iter().filter_map(|entry| wrong.get(entry.command)).collect();
-    assert!(found.is_empty(), "{} of {} differ; found:\n\n{}", found.len(), entries.len(), join(&found));
+    assert!(
+        found.is_empty(),
+        "{} of {} differ; found:\n\n{}",
+        found.len(),
+        entries.len(),
+        join(&found)
+    );
 }
 
 fn join(blocks: &[&String]) -> String {
@@ -125,16 +147,29 @@ fn the_table_has_every_command_and_sixty_errors_or_more() {
 fn every_error_in_the_table_has_its_three_lines() {
     for Entry { command, text } in entries() {
         let lines: Vec<&str> = text.lines().collect();
-        let error = lines.iter().position(|line| line.starts_with("error: ")).unwrap_or_else(|| panic!("{command}: no error"));
-        if lines.contains(&"exit 2") && lines.iter().any(|line| line.starts_with("For more information")) {
+        let error = lines
+            .iter()
+            .position(|line| line.starts_with("error: "))
+            .unwrap_or_else(|| panic!("{command}: no error"));
+        if lines.contains(&"exit 2")
+            && lines.iter().any(|line| line.starts_with("For more information"))
+        {
             // The errors of the argument parser have their own form, and then our example.
-            assert!(lines[error..].iter().any(|line| line.starts_with("Example")), "{command}: {text}");
+            assert!(
+                lines[error..].iter().any(|line| line.starts_with("Example")),
+                "{command}: {text}"
+            );
             continue;
         }
-        let [help, see, exit] = lines[error + 1..] else { panic!("{command}: three lines, and how it ends: {text}") };
+        let [help, see, exit] = lines[error + 1..] else {
+            panic!("{command}: three lines, and how it ends: {text}")
+        };
         assert!(help.starts_with("help: "), "{command}: {help}");
         let chapter = see.strip_prefix("see: ").unwrap_or_else(|| panic!("{command}: {see}"));
-        assert!(Path::new(env!("CARGO_MANIFEST_DIR")).join(chapter).is_file(), "{command}: {chapter} does not exist");
+        assert!(
+            Path::new(env!("CARGO_MANIFEST_DIR")).join(chapter).is_file(),
+            "{command}: {chapter} does not exist"
+        );
         let code: u8 = exit.strip_prefix("exit ").and_then(|code| code.parse().ok()).unwrap_or(0);
         assert!((1..=7).contains(&code), "{command}: {exit}");
     }

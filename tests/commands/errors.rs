@@ -15,11 +15,17 @@ fn too_many_open_files_are_a_matter_of_ulimit() {
     // Four: the three standard ones, and one more.
     let script = "ulimit -n 4; exec \"$0\" download --quiet --port 0 --timeout 1 --peer 127.0.0.1:1 -o out \"$1\"";
     let mut command = std::process::Command::new("sh");
-    command.args(["-c", script, env!("CARGO_BIN_EXE_piecemeal")]).arg(torrent).current_dir(folder.path());
+    command
+        .args(["-c", script, env!("CARGO_BIN_EXE_piecemeal")])
+        .arg(torrent)
+        .current_dir(folder.path());
     let error = command.output().expect("there is a shell").stderr;
     let error = String::from_utf8_lossy(&error);
     assert!(error.contains("Too many open files (os error 24)"), "{error}");
-    assert!(error.contains("help: this shell allows too few open files: `ulimit -n 1024` allows more"), "{error}");
+    assert!(
+        error.contains("help: this shell allows too few open files: `ulimit -n 1024` allows more"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -59,7 +65,9 @@ fn bad_bencode_is_bad_input_and_says_where() {
 
 #[test]
 fn nesting_as_deep_as_the_argument_allows_is_an_error_and_not_a_crash() {
-    for deep in ["l".repeat(100_000), "d1:a".repeat(25_000), "l".repeat(50_000) + &"e".repeat(50_000)] {
+    for deep in
+        ["l".repeat(100_000), "d1:a".repeat(25_000), "l".repeat(50_000) + &"e".repeat(50_000)]
+    {
         Run::new(["decode", &deep]).run().fails(&[3]);
     }
     let allowed = "l".repeat(60) + &"e".repeat(60);
@@ -147,8 +155,11 @@ fn a_torrent_that_breaks_a_rule_is_bad_input_that_names_file_and_key() {
 #[test]
 fn a_torrent_cut_anywhere_is_bad_input() {
     let folder = folder();
-    let torrent =
-        Torrent::of_info(b"d6:lengthi3e4:name1:a12:piece lengthi4e6:pieces20:01234567890123456789e".to_vec(), content(3, 1), 4);
+    let torrent = Torrent::of_info(
+        b"d6:lengthi3e4:name1:a12:piece lengthi4e6:pieces20:01234567890123456789e".to_vec(),
+        content(3, 1),
+        4,
+    );
     let whole = torrent.file(Some("http://a/b"));
     let path = folder.path().join("t.torrent");
     for length in (0..whole.len()).step_by(3) {
@@ -165,12 +176,19 @@ fn a_piece_that_does_not_exist_is_refused_with_the_number_there_are() {
     let file = torrent.write(folder.path(), None);
     for index in ["5", "4294967295", "4294967296", "99999999999"] {
         let out = folder.path().join("out");
-        let outcome = Run::new(["download_piece", "-o"]).arg(&out).arg(&file).arg(index).peer(peer.address()).run();
+        let outcome = Run::new(["download_piece", "-o"])
+            .arg(&out)
+            .arg(&file)
+            .arg(index)
+            .peer(peer.address())
+            .run();
         assert!(matches!(outcome.code, Some(2 | 3)) && outcome.stdout.is_empty(), "{outcome}");
         assert!(!out.exists(), "nothing is written for a piece that is not there");
     }
     let link = torrent.magnet(&[]);
-    let outcome = Run::new(["magnet_download_piece", "-o", "/nowhere/out", &link, "5"]).peer(peer.address()).run();
+    let outcome = Run::new(["magnet_download_piece", "-o", "/nowhere/out", &link, "5"])
+        .peer(peer.address())
+        .run();
     assert!(matches!(outcome.code, Some(2 | 3)), "{outcome}");
 }
 
@@ -193,10 +211,15 @@ fn no_tracker_and_no_peer_is_an_error_at_once() {
     let torrent = Torrent::sample();
     let file = torrent.write(folder.path(), None);
     Run::new(["peers"]).arg(&file).run().fails(&[4, 5]);
-    let piece = Run::new(["download_piece", "-o"]).arg(folder.path().join("p")).arg(&file).arg("0").run();
+    let piece =
+        Run::new(["download_piece", "-o"]).arg(folder.path().join("p")).arg(&file).arg("0").run();
     piece.fails(&[4, 5]);
     Run::new(["magnet_info", &torrent.magnet(&[])]).run().fails(&[4, 5]);
-    Run::new(["magnet_download", "-o"]).arg(folder.path().join("o")).arg(torrent.magnet(&[])).run().fails(&[4, 5]);
+    Run::new(["magnet_download", "-o"])
+        .arg(folder.path().join("o"))
+        .arg(torrent.magnet(&[]))
+        .run()
+        .fails(&[4, 5]);
 }
 
 #[cfg(unix)]
@@ -206,25 +229,37 @@ fn arguments_that_are_not_utf8_do_not_panic() {
     use std::os::unix::ffi::OsStrExt;
     let folder = folder();
     let bad = OsStr::from_bytes(b"\xff\xfe.torrent");
-    for words in [&["info"][..], &["peers"], &["magnet_parse"], &["magnet_info"], &["download", "-o", "x"], &["no_such"]] {
+    for words in [
+        &["info"][..],
+        &["peers"],
+        &["magnet_parse"],
+        &["magnet_info"],
+        &["download", "-o", "x"],
+        &["no_such"],
+    ] {
         let outcome = Run::new(words).arg(bad).dir(folder.path()).run();
         assert!(outcome.code.is_some_and(|code| code != 0 && code != 101), "{outcome}");
         assert!(!outcome.err().contains("panicked"), "{outcome}");
     }
     // A name that is not UTF-8 is still a name.
-    fs::write(folder.path().join(bad), Torrent::sample().file(None)).expect("Linux takes any bytes but / and NUL");
+    fs::write(folder.path().join(bad), Torrent::sample().file(None))
+        .expect("Linux takes any bytes but / and NUL");
     Run::new(["info"]).arg(bad).dir(folder.path()).run().succeeds();
 }
 
 /// The numbers right after a mark, in each line of a text.
 fn codes_behind(text: &str, mark: &str) -> BTreeSet<u8> {
-    let numbers = text.lines().filter_map(|line| line.split_once(mark)?.1.split(|letter: char| !letter.is_ascii_digit()).next());
+    let numbers = text.lines().filter_map(|line| {
+        line.split_once(mark)?.1.split(|letter: char| !letter.is_ascii_digit()).next()
+    });
     numbers.filter_map(|number| number.parse().ok()).collect()
 }
 
 #[test]
 fn every_exit_code_is_in_the_readme_and_every_code_there_occurs() {
-    let read = |path: &str| fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).expect("it is there");
+    let read = |path: &str| {
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).expect("it is there")
+    };
     let readme = read("README.md");
     let (_, list) = readme.split_once("## Exit codes").expect("the README has them");
     let listed = codes_behind(list.split("\n## ").next().expect("there is text"), "| ");

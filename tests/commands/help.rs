@@ -45,7 +45,10 @@ fn what_every_command_takes_is_explained_once() {
     }
     for name in commands() {
         let own = help(name);
-        let line = own.lines().find(|line| line.trim_start().starts_with("-h, --help")).unwrap_or_default();
+        let line = own
+            .lines()
+            .find(|line| line.trim_start().starts_with("-h, --help"))
+            .unwrap_or_default();
         assert!(line.contains("piecemeal --help"), "{own}");
     }
 }
@@ -72,7 +75,10 @@ fn every_shell_gets_completions_that_name_all_commands() {
         for name in commands() {
             assert!(script.contains(name), "{shell} does not know {name}");
         }
-        assert!(script.contains("timeout") && script.contains("max-peers"), "{shell} does not know the options");
+        assert!(
+            script.contains("timeout") && script.contains("max-peers"),
+            "{shell} does not know the options"
+        );
     }
     let outcome = Run::new(["completions", "teletype"]).run();
     assert_eq!(outcome.code, Some(2), "{outcome}");
@@ -83,11 +89,14 @@ fn every_shell_gets_completions_that_name_all_commands() {
 fn bash_completes_commands_and_options() {
     let script = Run::new(["completions", "bash"]).run().out();
     let ask = |words: &str, at: usize| {
-        let line =
-            format!("{script}\nCOMP_WORDS=({words})\nCOMP_CWORD={at}\n_piecemeal piecemeal '' ''\necho \"${{COMPREPLY[@]}}\"");
+        let line = format!(
+            "{script}\nCOMP_WORDS=({words})\nCOMP_CWORD={at}\n_piecemeal piecemeal '' ''\necho \"${{COMPREPLY[@]}}\""
+        );
         let output = std::process::Command::new("bash").arg("-c").arg(line).output();
         output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
     };
-    let Ok(found) = ask("piecemeal magnet_", 1) else { return println!("skipped: there is no bash") };
+    let Ok(found) = ask("piecemeal magnet_", 1) else {
+        return println!("skipped: there is no bash");
+    };
     assert!(found.contains("magnet_info") && found.contains("magnet_download_piece"), "{found}");
 }

@@ -45,11 +45,17 @@ fn a_download_tells_whom_it_asks_who_comes_and_when_it_is_over() {
     let tracker = FakeTracker::knowing(&[peer.address()]);
     torrent.write(folder.path(), Some(&tracker.url()));
     let link = torrent.magnet(&[&tracker.url()]);
-    for (command, source, first) in [("download", "test.torrent", 2), ("magnet_download", &link, 6)] {
+    for (command, source, first) in [("download", "test.torrent", 2), ("magnet_download", &link, 6)]
+    {
         let run = Run::new([command, "-v", "-o", command, source]).dir(folder.path()).run();
         run.succeeds();
         assert_eq!(chapters(&run.err()).first(), Some(&first), "{run}");
-        assert!(run.err().lines().all(|line| line.contains(" (chapter ") || line.starts_with("downloading: ")), "{run}");
+        assert!(
+            run.err()
+                .lines()
+                .all(|line| line.contains(" (chapter ") || line.starts_with("downloading: ")),
+            "{run}"
+        );
         assert_eq!(run.err().contains("its SHA-1 is that in the link"), first == 6, "{run}");
         for words in [
             format!("asking the tracker {} for peers", tracker.url()),
@@ -68,7 +74,8 @@ fn what_a_tracker_or_peer_says_is_made_safe_before_it_is_told() {
     let folder = folder();
     let torrent = Torrent::sample();
     let file = torrent.file(Some("http://127.0.0.1:9/\x1b[2Jannounce"));
-    std::fs::write(folder.path().join("bad.torrent"), file).expect("a temporary folder takes a file");
+    std::fs::write(folder.path().join("bad.torrent"), file)
+        .expect("a temporary folder takes a file");
     let run = Run::new(["peers", "-v", "bad.torrent"]).dir(folder.path()).run();
     assert!(!run.err().contains('\x1b') && run.err().contains("asking the tracker"), "{run}");
 }
@@ -80,10 +87,14 @@ fn a_peer_that_lies_and_one_that_is_not_there_are_told_of_with_the_chapter() {
     let liar = FakePeer::of(&torrent).blocks(Blocks::Corrupt).start();
     torrent.write(folder.path(), None);
     let nobody = crate::support::dead_address();
-    let run = Run::new(["download", "-v", "--timeout", "2", "-o", "out", "test.torrent"]).dir(folder.path());
+    let run = Run::new(["download", "-v", "--timeout", "2", "-o", "out", "test.torrent"])
+        .dir(folder.path());
     let run = run.peer(liar.address()).peer(nobody).run();
     assert_eq!(run.code, Some(5), "{run}");
-    for words in [format!("{}, which is banned (chapter 15)", liar.address()), format!("{nobody} cannot be used: ")] {
+    for words in [
+        format!("{}, which is banned (chapter 15)", liar.address()),
+        format!("{nobody} cannot be used: "),
+    ] {
         run.mentions(&words);
     }
 }

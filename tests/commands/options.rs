@@ -12,13 +12,16 @@ fn every_command_with_an_underscore_has_a_dashed_alias() {
     let link = torrent.magnet(&[]);
     let out = folder.path().join("out");
     let run = |words: &[&str]| Run::new(words).peer(peer.address()).run();
-    let (file, out) = (file.to_str().expect("a path of ours"), out.to_str().expect("a path of ours"));
+    let (file, out) =
+        (file.to_str().expect("a path of ours"), out.to_str().expect("a path of ours"));
     run(&["magnet-parse", &link]).succeeds();
     run(&["magnet-handshake", &link]).succeeds();
     run(&["magnet-info", &link]).succeeds();
-    run(&["download-piece", "-o", out, file, "0"]).prints(&format!("Piece 0 downloaded to {out}.\n"));
+    run(&["download-piece", "-o", out, file, "0"])
+        .prints(&format!("Piece 0 downloaded to {out}.\n"));
     std::fs::remove_file(out).expect("the piece is there");
-    run(&["magnet-download-piece", "-o", out, &link, "0"]).prints(&format!("Piece 0 downloaded to {out}.\n"));
+    run(&["magnet-download-piece", "-o", out, &link, "0"])
+        .prints(&format!("Piece 0 downloaded to {out}.\n"));
     std::fs::remove_file(out).expect("the piece is there");
     run(&["magnet-download", "-o", out, &link]).prints(&format!("Downloaded {link} to {out}.\n"));
 }
@@ -42,10 +45,23 @@ fn peers_named_by_hand_need_no_tracker_that_works() {
     let dead = format!("http://{}/announce", dead_address());
     let file = torrent.write(folder.path(), Some(&dead));
     let out = folder.path().join("out");
-    Run::new(["download", "-o"]).arg(&out).arg(&file).peer(dead_address()).peer(peer.address()).run().succeeds();
+    Run::new(["download", "-o"])
+        .arg(&out)
+        .arg(&file)
+        .peer(dead_address())
+        .peer(peer.address())
+        .run()
+        .succeeds();
     assert!(std::fs::read(&out).expect("the download is there") == torrent.content);
     let piece = folder.path().join("piece");
-    Run::new(["download_piece", "-o"]).arg(piece).arg(&file).arg("2").peer(dead_address()).peer(peer.address()).run().succeeds();
+    Run::new(["download_piece", "-o"])
+        .arg(piece)
+        .arg(&file)
+        .arg("2")
+        .peer(dead_address())
+        .peer(peer.address())
+        .run()
+        .succeeds();
 }
 
 /// The one JSON object that a short command prints.
@@ -53,7 +69,8 @@ fn peers_named_by_hand_need_no_tracker_that_works() {
 fn object(outcome: &crate::support::Outcome) -> Value {
     outcome.succeeds();
     assert_eq!(outcome.out().lines().count(), 1, "one line: {outcome}");
-    let value: Value = serde_json::from_str(&outcome.out()).unwrap_or_else(|e| panic!("{e}: {outcome}"));
+    let value: Value =
+        serde_json::from_str(&outcome.out()).unwrap_or_else(|e| panic!("{e}: {outcome}"));
     assert!(value.is_object(), "{outcome}");
     value
 }
@@ -94,10 +111,15 @@ fn json_of_a_long_command_is_a_line_for_each_event_and_quiet_does_not_silence_it
         let outcome = run.peer(peer.address()).run();
         outcome.succeeds();
         let text = outcome.out();
-        let lines: Vec<Value> =
-            text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {outcome}"))).collect();
+        let lines: Vec<Value> = text
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {outcome}")))
+            .collect();
         assert!(lines.iter().all(Value::is_object), "{outcome}");
-        assert!(lines.last().is_some_and(|last| last.to_string().contains("out")), "the last line is the result: {outcome}");
+        assert!(
+            lines.last().is_some_and(|last| last.to_string().contains("out")),
+            "the last line is the result: {outcome}"
+        );
     }
 }
 
@@ -107,7 +129,11 @@ fn quiet_leaves_stderr_empty() {
     let torrent = Torrent::sample();
     let peer = FakePeer::of(&torrent).start();
     let file = torrent.write(folder.path(), None);
-    let outcome = Run::new(["download", "-q", "-o"]).arg(folder.path().join("out")).arg(file).peer(peer.address()).run();
+    let outcome = Run::new(["download", "-q", "-o"])
+        .arg(folder.path().join("out"))
+        .arg(file)
+        .peer(peer.address())
+        .run();
     outcome.succeeds();
     assert_eq!(outcome.err(), "", "{outcome}");
 }
@@ -129,9 +155,11 @@ fn progress_and_notes_never_reach_stdout() {
 fn max_peers_is_a_limit() {
     let folder = folder();
     let torrent = Torrent::of_pieces(6, 3);
-    let peers: Vec<FakePeer> = (2..6).map(|n| FakePeer::of(&torrent).host(n).pace(20).start()).collect();
+    let peers: Vec<FakePeer> =
+        (2..6).map(|n| FakePeer::of(&torrent).host(n).pace(20).start()).collect();
     let file = torrent.write(folder.path(), None);
-    let mut run = Run::new(["download", "--max-peers", "1", "-o"]).arg(folder.path().join("out")).arg(file);
+    let mut run =
+        Run::new(["download", "--max-peers", "1", "-o"]).arg(folder.path().join("out")).arg(file);
     for peer in &peers {
         run = run.peer(peer.address());
     }
@@ -166,9 +194,18 @@ fn a_closed_stdout_ends_quietly() {
 fn help_and_version_are_answers() {
     let outcome = Run::new(["--help"]).run();
     outcome.succeeds();
-    for command in
-        ["decode", "info", "peers", "handshake", "download_piece", "download", "magnet_parse", "magnet_info", "create", "verify"]
-    {
+    for command in [
+        "decode",
+        "info",
+        "peers",
+        "handshake",
+        "download_piece",
+        "download",
+        "magnet_parse",
+        "magnet_info",
+        "create",
+        "verify",
+    ] {
         assert!(outcome.out().contains(command), "{command}: {outcome}");
     }
     let outcome = Run::new(["--version"]).run();

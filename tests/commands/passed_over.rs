@@ -7,7 +7,13 @@ use std::path::Path;
 /// The stdout of a command that works, and its notes.
 fn notes(folder: &Path, words: &[&str]) -> (String, Vec<String>) {
     let outcome = Run::new(words).dir(folder).run();
-    let notes = outcome.succeeds().err().lines().filter(|line| line.starts_with("note: ")).map(str::to_owned).collect();
+    let notes = outcome
+        .succeeds()
+        .err()
+        .lines()
+        .filter(|line| line.starts_with("note: "))
+        .map(str::to_owned)
+        .collect();
     (outcome.out(), notes)
 }
 
@@ -25,7 +31,11 @@ fn a_torrent_with_something_broken_that_is_not_needed_prints_what_a_whole_one_do
     assert_eq!(none, [""; 0]);
     let table: [(&[u8], &[u8], &str); 4] = [
         (b"d8:announcei1e4:info", b"e", "announce must be a URL, but is 1; it is passed over"),
-        (b"d13:announce-list1:x4:info", b"e", "announce-list must be a list of lists of URLs, but is \"x\"; it is passed over"),
+        (
+            b"d13:announce-list1:x4:info",
+            b"e",
+            "announce-list must be a list of lists of URLs, but is \"x\"; it is passed over",
+        ),
         (
             b"d7:comment2:\xd6\xd04:info",
             b"e",
@@ -40,14 +50,19 @@ fn a_torrent_with_something_broken_that_is_not_needed_prints_what_a_whole_one_do
         let quiet = Run::new(["info", "-q", "odd.torrent"]).dir(folder.path()).run();
         assert_eq!((quiet.succeeds().out(), quiet.err()), (good.clone(), String::new()));
         let json = Run::new(["info", "--json", "odd.torrent"]).dir(folder.path()).run();
-        assert!(serde_json::from_str::<serde_json::Value>(&json.succeeds().out()).is_ok(), "{json}");
+        assert!(
+            serde_json::from_str::<serde_json::Value>(&json.succeeds().out()).is_ok(),
+            "{json}"
+        );
     }
 }
 
 #[test]
 fn a_note_does_not_obey_the_escape_sequences_of_a_name() {
     let folder = folder();
-    let twice = Recipe::files("t", 16, &[("a\u{202e}b", content(3, 1)), ("a\u{202e}b", content(3, 2))]).build();
+    let twice =
+        Recipe::files("t", 16, &[("a\u{202e}b", content(3, 1)), ("a\u{202e}b", content(3, 2))])
+            .build();
     twice.write(folder.path(), None);
     let (_, notes) = notes(folder.path(), &["info", "test.torrent"]);
     let note = "info.files[1].path is also the path of an earlier file; this one becomes ab.1";
@@ -58,7 +73,8 @@ fn a_note_does_not_obey_the_escape_sequences_of_a_name() {
 fn gbk() -> Torrent {
     let data = content(100, 5);
     let (gbk, utf8) = (&b"4:\xce\xc4\xb5\xb5"[..], "6:文档".as_bytes());
-    let entry = [b"d6:lengthi100e4:pathl", gbk, b"5:1.txte10:path.utf-8l", utf8, b"5:1.txtee"].concat();
+    let entry =
+        [b"d6:lengthi100e4:pathl", gbk, b"5:1.txte10:path.utf-8l", utf8, b"5:1.txtee"].concat();
     let info = [
         b"d5:filesl",
         &entry[..],
@@ -91,7 +107,10 @@ fn a_torrent_that_names_its_files_in_gbk_too_is_downloaded_to_the_names_in_utf8(
         let outcome = Run::new(words).dir(folder.path()).peer(peer.address()).run();
         let note = "info.private must be 0 or 1, but is \"1\"; it is passed over";
         outcome.succeeds().mentions(&format!("note: {object}: {note}"));
-        assert_eq!(std::fs::read(folder.path().join(words[2]).join("文档/1.txt")).expect("it is there"), torrent.content);
+        assert_eq!(
+            std::fs::read(folder.path().join(words[2]).join("文档/1.txt")).expect("it is there"),
+            torrent.content
+        );
     }
     let peer = FakePeer::of(&torrent).start();
     let outcome = Run::new(["magnet_info", &link]).peer(peer.address()).run();

@@ -15,7 +15,8 @@ fn download(pace: u64, options: &[&str]) -> (Vec<String>, bool) {
     let torrent = Torrent::sample();
     let peer = FakePeer::of(&torrent).pace(pace).start();
     torrent.write(folder.path(), None);
-    let run = Run::new(["download", "-o", "out", "test.torrent"]).dir(folder.path()).peer(peer.address());
+    let run =
+        Run::new(["download", "-o", "out", "test.torrent"]).dir(folder.path()).peer(peer.address());
     let outcome = options.iter().fold(run, Run::arg).run();
     outcome.prints("Downloaded test.torrent to out.\n");
     assert!(!outcome.err().contains('\x1b'), "no escapes without a terminal: {outcome}");
@@ -40,7 +41,10 @@ fn a_plain_line_says_how_much_is_verified() {
         .collect();
     assert!(percents.is_sorted() && percents.last() == Some(&100), "{lines:#?}");
     assert!(percents.len() >= 2, "one after two seconds, and one at the end: {lines:#?}");
-    assert!(lines.last().is_some_and(|line| line.starts_with("downloading: 100%, 148 KiB of 148 KiB")), "{lines:#?}");
+    assert!(
+        lines.last().is_some_and(|line| line.starts_with("downloading: 100%, 148 KiB of 148 KiB")),
+        "{lines:#?}"
+    );
 }
 
 #[test]
@@ -53,9 +57,13 @@ fn the_map_comes_with_each_step_and_is_full_at_the_end() {
 #[test]
 fn the_table_comes_with_each_step() {
     let lines = shown(&["--peers"]);
-    let end = lines.iter().position(|line| line.starts_with("downloading: 100%")).expect("the last step");
+    let end =
+        lines.iter().position(|line| line.starts_with("downloading: 100%")).expect("the last step");
     let next = lines.get(end + 1).map(String::as_str).unwrap_or_default();
-    assert!(next == "no peer is connected" || next.split_whitespace().next() == Some("peer"), "{lines:#?}");
+    assert!(
+        next == "no peer is connected" || next.split_whitespace().next() == Some("peer"),
+        "{lines:#?}"
+    );
 }
 
 #[test]
@@ -70,10 +78,23 @@ fn programs_are_told_of_progress_only_when_there_is_some() {
     // Ten blocks, with a time between them that the swarm looks at more than once.
     let peer = FakePeer::of(&torrent).pace(120).start();
     let file = torrent.write(folder.path(), None);
-    let run = Run::new(["download", "--json", "-o"]).arg(folder.path().join("out")).arg(file).peer(peer.address()).run();
+    let run = Run::new(["download", "--json", "-o"])
+        .arg(folder.path().join("out"))
+        .arg(file)
+        .peer(peer.address())
+        .run();
     run.succeeds();
-    let events: Vec<Value> = run.out().lines().map(|line| serde_json::from_str(line).expect("each line is JSON")).collect();
-    let progress: Vec<&Value> = events.iter().filter(|event| event["event"] == "progress").collect();
+    let events: Vec<Value> = run
+        .out()
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("each line is JSON"))
+        .collect();
+    let progress: Vec<&Value> =
+        events.iter().filter(|event| event["event"] == "progress").collect();
     assert!(progress.windows(2).all(|two| two[0] != two[1]), "{progress:#?}");
-    assert_eq!(progress.last().map(|last| &last["verified"]), Some(&Value::from(151_072)), "{progress:#?}");
+    assert_eq!(
+        progress.last().map(|last| &last["verified"]),
+        Some(&Value::from(151_072)),
+        "{progress:#?}"
+    );
 }

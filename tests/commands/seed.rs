@@ -15,7 +15,9 @@ use std::time::{Duration, Instant};
 fn meeting_place() -> FakeTracker {
     let known: Arc<Mutex<Vec<SocketAddr>>> = Arc::default();
     FakeTracker::start(move |target, _| {
-        let value = |key: &str| query_of(target).into_iter().find(|(found, _)| found == key).map(|(_, value)| value);
+        let value = |key: &str| {
+            query_of(target).into_iter().find(|(found, _)| found == key).map(|(_, value)| value)
+        };
         let port: u16 = value("port").and_then(|port| port.parse().ok()).unwrap_or_default();
         let address = SocketAddr::from(([127, 0, 0, 1], port));
         let mut known = known.lock().expect("no test thread panics with the lock");
@@ -36,8 +38,14 @@ fn staying(folder: &Path, name: &str, file: &Path, options: &[&str]) -> Serving 
 }
 
 fn holds(folder: &Path, name: &str, torrent: &Torrent) {
-    assert!(std::fs::read(folder.join(name)).expect("the download is there") == torrent.content, "{name} has other bytes");
-    assert!(!folder.join(format!("{name}.piecemeal")).exists(), "{name} is complete, and marked as partial");
+    assert!(
+        std::fs::read(folder.join(name)).expect("the download is there") == torrent.content,
+        "{name} has other bytes"
+    );
+    assert!(
+        !folder.join(format!("{name}.piecemeal")).exists(),
+        "{name} is complete, and marked as partial"
+    );
 }
 
 fn bytes(event: &Value, key: &str) -> u64 {
@@ -47,26 +55,35 @@ fn bytes(event: &Value, key: &str) -> u64 {
 /// The bytes between this process and the one at an address.
 fn moved(done: &Value, key: &str, with: SocketAddr) -> u64 {
     let list = done[key].as_array().expect("a list");
-    list.iter().find(|entry| entry["peer"] == with.to_string()).map_or(0, |entry| bytes(entry, "bytes"))
+    list.iter()
+        .find(|entry| entry["peer"] == with.to_string())
+        .map_or(0, |entry| bytes(entry, "bytes"))
 }
 
 #[cfg(unix)]
 #[test]
 fn a_seed_gives_what_is_there_by_the_users_own_links() {
     let folder = folder();
-    let torrent = Recipe::files("t", 16_384, &[("a", content(40_000, 1)), ("sub/b", content(10_000, 2))]).build();
-    for (name, bytes) in [("library/a", &torrent.content[..40_000]), ("library/sub/b", &torrent.content[40_000..])] {
+    let torrent =
+        Recipe::files("t", 16_384, &[("a", content(40_000, 1)), ("sub/b", content(10_000, 2))])
+            .build();
+    for (name, bytes) in
+        [("library/a", &torrent.content[..40_000]), ("library/sub/b", &torrent.content[40_000..])]
+    {
         let path = folder.path().join(name);
-        std::fs::create_dir_all(path.parent().expect("it has one")).expect("a temporary folder takes a folder");
+        std::fs::create_dir_all(path.parent().expect("it has one"))
+            .expect("a temporary folder takes a folder");
         std::fs::write(path, bytes).expect("a temporary folder takes a file");
     }
     let links = folder.path().join("links");
     std::fs::create_dir(&links).expect("a temporary folder takes a folder");
     for name in ["a", "sub"] {
-        std::os::unix::fs::symlink(folder.path().join("library").join(name), links.join(name)).expect("and a link");
+        std::os::unix::fs::symlink(folder.path().join("library").join(name), links.join(name))
+            .expect("and a link");
     }
     let file = torrent.write(folder.path(), None);
-    let seed = Serving::start(Run::new(["seed"]).arg(&file).arg(&links), &folder.path().join("said"));
+    let seed =
+        Serving::start(Run::new(["seed"]).arg(&file).arg(&links), &folder.path().join("said"));
     let out = folder.path().join("out");
     let run = Run::new(["download", "-o"]).arg(&out).arg(&file).peer(seed.address).run();
     run.succeeds();
@@ -89,18 +106,31 @@ fn a_download_takes_from_a_seed_and_both_tell_the_same_story() {
         .arg(folder.path().join("test.torrent"))
         .run();
     holds(folder.path(), "out", &torrent);
-    let lines: Vec<Value> = taken.succeeds().out().lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let lines: Vec<Value> = taken
+        .succeeds()
+        .out()
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
     let done = lines.last().expect("it has said something");
     assert_eq!(done["event"], "done");
     assert_eq!((bytes(done, "downloaded"), bytes(done, "uploaded")), (length, 0));
     assert_eq!(moved(done, "from", address), length);
-    let listened: SocketAddr = lines[0]["addresses"][0].as_str().and_then(|text| text.parse().ok()).expect("an address");
+    let listened: SocketAddr =
+        lines[0]["addresses"][0].as_str().and_then(|text| text.parse().ok()).expect("an address");
 
     let ended = seed.interrupt();
     let done = ended.done();
     assert_eq!((bytes(done, "downloaded"), bytes(done, "uploaded")), (0, length));
-    assert_eq!(moved(done, "to", listened), length, "who takes is called by the port where it listens");
-    assert!(!ended.events.iter().any(|event| event["event"] == "completed"), "it was complete from the start");
+    assert_eq!(
+        moved(done, "to", listened),
+        length,
+        "who takes is called by the port where it listens"
+    );
+    assert!(
+        !ended.events.iter().any(|event| event["event"] == "completed"),
+        "it was complete from the start"
+    );
 }
 
 #[test]
@@ -110,7 +140,8 @@ fn a_seed_is_found_by_its_tracker_and_never_completed() {
     let file = torrent.write(folder.path(), Some(&tracker.url()));
     let content = folder.path().join("content");
     std::fs::write(&content, &torrent.content).expect("the folder takes a file");
-    let mut seed = Serving::start(Run::new(["seed"]).arg(&file).arg(content), &folder.path().join("said"));
+    let mut seed =
+        Serving::start(Run::new(["seed"]).arg(&file).arg(content), &folder.path().join("said"));
     seed.wait_for("source", |_| true);
     let out = folder.path().join("out");
     Run::new(["download", "-o"]).arg(&out).arg(&file).run().succeeds();
@@ -118,14 +149,26 @@ fn a_seed_is_found_by_its_tracker_and_never_completed() {
     let port = seed.address.port().to_string();
     seed.interrupt().done();
     let asked = tracker.asked();
-    let of_seed: Vec<Vec<(String, String)>> =
-        asked.iter().map(|target| query_of(target)).filter(|query| query.contains(&("port".into(), port.clone()))).collect();
+    let of_seed: Vec<Vec<(String, String)>> = asked
+        .iter()
+        .map(|target| query_of(target))
+        .filter(|query| query.contains(&("port".into(), port.clone())))
+        .collect();
     let values = |key: &str| -> Vec<String> {
-        of_seed.iter().flatten().filter(|(found, _)| found == key).map(|(_, value)| value.clone()).collect()
+        of_seed
+            .iter()
+            .flatten()
+            .filter(|(found, _)| found == key)
+            .map(|(_, value)| value.clone())
+            .collect()
     };
     assert_eq!(values("event"), ["started", "stopped"], "{of_seed:?}");
     assert!(values("left").iter().all(|left| left == "0"), "{of_seed:?}");
-    assert_eq!(values("uploaded"), ["0".to_owned(), torrent.content.len().to_string()], "true counters: {of_seed:?}");
+    assert_eq!(
+        values("uploaded"),
+        ["0".to_owned(), torrent.content.len().to_string()],
+        "true counters: {of_seed:?}"
+    );
     assert!(values("info_hash").iter().all(|hash| percent_decoded(hash) == torrent.info_hash));
 }
 
@@ -146,16 +189,28 @@ fn a_download_that_stays_gives_to_the_next_one() {
     let (folder, torrent) = (folder(), Torrent::sample());
     let seed = Serving::seed(folder.path(), &torrent, [""; 0]);
     let file = folder.path().join("test.torrent");
-    let mut second = staying(folder.path(), "second", &file, &["--keep-seeding", "--peer", &seed.address.to_string()]);
+    let mut second = staying(
+        folder.path(),
+        "second",
+        &file,
+        &["--keep-seeding", "--peer", &seed.address.to_string()],
+    );
     second.wait_for("completed", |_| true);
     holds(folder.path(), "second", &torrent);
     seed.interrupt().done();
     let link = format!("{}&x.pe={}", torrent.magnet(&[]), second.address);
-    Run::new(["magnet_download", "-o"]).arg(folder.path().join("third")).arg(&link).run().succeeds();
+    Run::new(["magnet_download", "-o"])
+        .arg(folder.path().join("third"))
+        .arg(&link)
+        .run()
+        .succeeds();
     holds(folder.path(), "third", &torrent);
     let ended = second.interrupt();
     let length = torrent.content.len() as u64;
-    assert_eq!((bytes(ended.done(), "downloaded"), bytes(ended.done(), "uploaded")), (length, length));
+    assert_eq!(
+        (bytes(ended.done(), "downloaded"), bytes(ended.done(), "uploaded")),
+        (length, length)
+    );
 }
 
 #[test]
@@ -163,11 +218,17 @@ fn a_magnet_download_that_stays_gives_the_metadata_too() {
     let (folder, torrent) = (folder(), Torrent::sample());
     let seed = Serving::seed(folder.path(), &torrent, [""; 0]);
     let link = |address: SocketAddr| format!("{}&x.pe={address}", torrent.magnet(&[]));
-    let run = Run::new(["magnet_download", "--keep-seeding", "-o"]).arg(folder.path().join("second")).arg(link(seed.address));
+    let run = Run::new(["magnet_download", "--keep-seeding", "-o"])
+        .arg(folder.path().join("second"))
+        .arg(link(seed.address));
     let mut second = Serving::start(run, &folder.path().join("second said"));
     second.wait_for("completed", |_| true);
     seed.interrupt().done();
-    Run::new(["magnet_download", "-o"]).arg(folder.path().join("third")).arg(link(second.address)).run().succeeds();
+    Run::new(["magnet_download", "-o"])
+        .arg(folder.path().join("third"))
+        .arg(link(second.address))
+        .run()
+        .succeeds();
     holds(folder.path(), "third", &torrent);
     second.interrupt().done();
 }
@@ -191,10 +252,14 @@ fn a_ratio_that_is_reached_is_the_end() {
 /// A download with half of the pieces: those whose number, divided by two, leaves this remainder.
 fn half(folder: &Path, name: &str, torrent: &Torrent, rest: usize) {
     let pieces = torrent.content.chunks(torrent.piece_length).enumerate();
-    let held: Vec<u8> =
-        pieces.flat_map(|(index, piece)| if index % 2 == rest { piece.to_vec() } else { vec![0; piece.len()] }).collect();
+    let held: Vec<u8> = pieces
+        .flat_map(
+            |(index, piece)| if index % 2 == rest { piece.to_vec() } else { vec![0; piece.len()] },
+        )
+        .collect();
     std::fs::write(folder.join(name), held).expect("the folder takes a file");
-    std::fs::write(folder.join(format!("{name}.piecemeal")), torrent.hex()).expect("the folder takes a file");
+    std::fs::write(folder.join(format!("{name}.piecemeal")), torrent.hex())
+        .expect("the folder takes a file");
 }
 
 #[test]
@@ -243,10 +308,15 @@ fn a_download_gives_while_it_takes() {
 fn limits_on_the_rate_are_kept() {
     let (folder, torrent) = (folder(), Torrent::of_pieces(32, 82));
     let file = torrent.write(folder.path(), None);
-    for (name, giving, taking) in [("up", "--max-upload", None), ("down", "--ratio", Some("--max-download"))] {
+    for (name, giving, taking) in
+        [("up", "--max-upload", None), ("down", "--ratio", Some("--max-download"))]
+    {
         let limit = if taking.is_none() { "512KiB" } else { "9" };
         let seed = Serving::seed(folder.path(), &torrent, [giving, limit]);
-        let run = Run::new(["download", "-o"]).arg(folder.path().join(name)).arg(&file).peer(seed.address);
+        let run = Run::new(["download", "-o"])
+            .arg(folder.path().join(name))
+            .arg(&file)
+            .peer(seed.address);
         let run = taking.into_iter().fold(run, |run, option| run.arg(option).arg("512KiB"));
         let begun = Instant::now();
         run.run().succeeds();
@@ -266,11 +336,18 @@ fn for_people_there_is_a_table() {
     let file = torrent.write(folder.path(), None);
     let said = folder.path().join("said");
     let stderr = std::fs::File::create(&said).expect("the folder takes a file");
-    let seed = Run::new(["seed", "--bind", "127.0.0.1", "--port", "0"]).arg(&file).arg(content).stderr(stderr).start();
+    let seed = Run::new(["seed", "--bind", "127.0.0.1", "--port", "0"])
+        .arg(&file)
+        .arg(content)
+        .stderr(stderr)
+        .start();
     let begun = Instant::now();
     let address = loop {
         let text = std::fs::read_to_string(&said).unwrap_or_default();
-        let found = text.lines().filter_map(|line| line.strip_prefix("listening at ")?.parse::<SocketAddr>().ok()).next();
+        let found = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("listening at ")?.parse::<SocketAddr>().ok())
+            .next();
         if let Some(address) = found.filter(|_| text.ends_with('\n')) {
             break address;
         }
@@ -286,7 +363,11 @@ fn for_people_there_is_a_table() {
     let text = outcome.succeeds().out();
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines[0], format!("Gave {length} bytes, took 0 bytes."), "{outcome}");
-    assert_eq!(lines[1].split_whitespace().collect::<Vec<_>>(), ["peer", "given", "taken"], "{outcome}");
+    assert_eq!(
+        lines[1].split_whitespace().collect::<Vec<_>>(),
+        ["peer", "given", "taken"],
+        "{outcome}"
+    );
     let row: Vec<&str> = lines[2].split_whitespace().collect();
     assert_eq!(row[1..], [length.to_string().as_str(), "0"], "{outcome}");
     assert_eq!(lines.len(), 3, "{outcome}");
@@ -299,7 +380,9 @@ fn a_download_that_stays_says_at_once_that_it_is_done_and_at_the_end_who_gave() 
     let file = folder.path().join("test.torrent");
     let (out, said) = (folder.path().join("out"), folder.path().join("out said"));
     let stdout = std::fs::File::create(&said).expect("the folder takes a file");
-    let run = Run::new(["download", "--keep-seeding", "--bind", "127.0.0.1", "--port", "0", "-o"]).arg(&out).arg(&file);
+    let run = Run::new(["download", "--keep-seeding", "--bind", "127.0.0.1", "--port", "0", "-o"])
+        .arg(&out)
+        .arg(&file);
     let run = run.peer(seed.address).stdout(stdout).start();
     let promise = format!("Downloaded {} to {}.\n", file.display(), out.display());
     let begun = Instant::now();
@@ -346,9 +429,19 @@ fn an_address_that_is_not_ours_cannot_be_bound() {
     std::fs::write(&content, &torrent.content).expect("the folder takes a file");
     let file = torrent.write(folder.path(), None);
     // TEST-NET-1: no machine has this address.
-    Run::new(["seed", "--bind", "192.0.2.1", "--port", "0"]).arg(&file).arg(&content).run().fails(&[7]).mentions("192.0.2.1");
+    Run::new(["seed", "--bind", "192.0.2.1", "--port", "0"])
+        .arg(&file)
+        .arg(&content)
+        .run()
+        .fails(&[7])
+        .mentions("192.0.2.1");
     let out = folder.path().join("out");
-    Run::new(["download", "--bind", "192.0.2.1", "-o"]).arg(out).arg(file).run().fails(&[7]).mentions("192.0.2.1");
+    Run::new(["download", "--bind", "192.0.2.1", "-o"])
+        .arg(out)
+        .arg(file)
+        .run()
+        .fails(&[7])
+        .mentions("192.0.2.1");
 }
 
 #[test]
@@ -357,7 +450,8 @@ fn ctrl_c_ends_a_download_that_is_complete_with_success_and_one_that_is_not_with
     let seed = Serving::seed(folder.path(), &torrent, ["--slots", "0"]);
     let file = folder.path().join("test.torrent");
     let peer = seed.address.to_string();
-    let mut waiting = staying(folder.path(), "waiting", &file, &["--keep-seeding", "--peer", &peer]);
+    let mut waiting =
+        staying(folder.path(), "waiting", &file, &["--keep-seeding", "--peer", &peer]);
     waiting.wait_for("joined", |_| true);
     let ended = waiting.interrupt();
     assert_eq!(ended.outcome.code, Some(130), "{:#}", ended.outcome);
@@ -378,8 +472,9 @@ fn in_a_swarm_a_slow_seed_gives_few_copies_and_the_rest_comes_from_each_other() 
     let mut seed = Serving::start(run, &folder.path().join("said"));
     seed.wait_for("source", |_| true);
     let name = |number: usize| format!("peer {number}");
-    let mut peers: Vec<Serving> =
-        (0..PEERS).map(|number| staying(folder.path(), &name(number), &file, &["--keep-seeding"])).collect();
+    let mut peers: Vec<Serving> = (0..PEERS)
+        .map(|number| staying(folder.path(), &name(number), &file, &["--keep-seeding"]))
+        .collect();
     peers.iter_mut().for_each(|peer| drop(peer.wait_for("completed", |_| true)));
     let length = torrent.content.len() as u64;
     let ended: Vec<Ended> = peers.into_iter().map(Serving::interrupt).collect();

@@ -16,7 +16,10 @@ fn serve(folder: &Path, torrent: &Torrent, options: &[&str]) -> Serving {
     fs::write(folder.join("content"), &torrent.content).expect("the test's folder takes a file");
     torrent.write(folder, None);
     let run = options.iter().fold(Run::new(["serve"]), Run::arg);
-    Serving::start(run.arg(folder.join("test.torrent")).arg(folder.join("content")), &folder.join("said"))
+    Serving::start(
+        run.arg(folder.join("test.torrent")).arg(folder.join("content")),
+        &folder.join("said"),
+    )
 }
 
 fn names(ended: &Ended) -> Vec<&str> {
@@ -38,24 +41,46 @@ fn each_of_our_downloads_gets_everything() {
     let link = format!("{}&x.pe={address}", torrent.magnet(&[]));
     let out = |name: &str| folder.path().join(name);
     Run::new(["download_from", "-o"]).arg(out("one")).arg(&file).arg(&address).run().succeeds();
-    Run::new(["download", "--port", "0", "-o"]).arg(out("two")).arg(&file).peer(serving.address).run().succeeds();
-    Run::new(["magnet_download", "--port", "0", "-o"]).arg(out("three")).arg(&link).run().succeeds();
+    Run::new(["download", "--port", "0", "-o"])
+        .arg(out("two"))
+        .arg(&file)
+        .peer(serving.address)
+        .run()
+        .succeeds();
+    Run::new(["magnet_download", "--port", "0", "-o"])
+        .arg(out("three"))
+        .arg(&link)
+        .run()
+        .succeeds();
     for name in ["one", "two", "three"] {
-        assert!(fs::read(out(name)).expect("the download is there") == torrent.content, "{name} has other bytes");
+        assert!(
+            fs::read(out(name)).expect("the download is there") == torrent.content,
+            "{name} has other bytes"
+        );
     }
     let ended = serving.interrupt();
-    assert_eq!((&ended.done()["uploaded"], &ended.done()["peers"]), (&(3 * length).into(), &3.into()));
-    assert_eq!(names(&ended), ["listening", "joined", "left", "joined", "left", "joined", "left", "done"]);
+    assert_eq!(
+        (&ended.done()["uploaded"], &ended.done()["peers"]),
+        (&(3 * length).into(), &3.into())
+    );
+    assert_eq!(
+        names(&ended),
+        ["listening", "joined", "left", "joined", "left", "joined", "left", "done"]
+    );
     assert_eq!(given(&ended), [length; 3]);
 }
 
 #[test]
 fn a_folder_of_several_files_is_served() {
     let folder = folder();
-    let torrent = Recipe::files("t", 16_384, &[("a", content(40_000, 1)), ("sub/b", content(10_000, 2))]).build();
-    fs::create_dir_all(folder.path().join("content/sub")).expect("the test's folder takes a folder");
+    let torrent =
+        Recipe::files("t", 16_384, &[("a", content(40_000, 1)), ("sub/b", content(10_000, 2))])
+            .build();
+    fs::create_dir_all(folder.path().join("content/sub"))
+        .expect("the test's folder takes a folder");
     fs::write(folder.path().join("content/a"), &torrent.content[..40_000]).expect("and a file");
-    fs::write(folder.path().join("content/sub/b"), &torrent.content[40_000..]).expect("and another");
+    fs::write(folder.path().join("content/sub/b"), &torrent.content[40_000..])
+        .expect("and another");
     let file = torrent.write(folder.path(), None);
     let run = Run::new(["serve", "--once"]).arg(file).arg(folder.path().join("content"));
     let serving = Serving::start(run, &folder.path().join("said"));
@@ -68,7 +93,11 @@ fn with_once_it_ends_after_the_first_peer_and_a_stranger_is_none() {
     let (folder, torrent) = (folder(), Torrent::sample());
     let serving = serve(folder.path(), &torrent, &["--once"]);
     // One that only looks, a web browser, and one that wants another torrent.
-    let strangers = [Vec::new(), b"GET / HTTP/1.1\r\n\r\n".to_vec(), wire::handshake([0; 8], [9; 20], peer_id()).to_vec()];
+    let strangers = [
+        Vec::new(),
+        b"GET / HTTP/1.1\r\n\r\n".to_vec(),
+        wire::handshake([0; 8], [9; 20], peer_id()).to_vec(),
+    ];
     for said in strangers {
         let mut stranger = TcpStream::connect(serving.address).expect("it listens");
         stranger.set_read_timeout(Some(LIMIT)).expect("a stream takes a deadline");
@@ -111,7 +140,9 @@ fn pieces_that_are_wrong_or_change_are_rejected() {
     let mut damaged = torrent.content.clone();
     damaged[torrent.piece_length] ^= 1;
     fs::write(folder.path().join("content"), &damaged).expect("the test's folder takes a file");
-    let run = Run::new(["serve", "--once"]).arg(torrent.write(folder.path(), None)).arg(folder.path().join("content"));
+    let run = Run::new(["serve", "--once"])
+        .arg(torrent.write(folder.path(), None))
+        .arg(folder.path().join("content"));
     let serving = Serving::start(run, &folder.path().join("said"));
     let mut peer = Leech::fast(serving.address, &torrent);
     peer.takes(&torrent, [0, 2, 3, 4]);
@@ -145,7 +176,9 @@ fn a_signal_ends_it_whatever_it_waits_for_and_the_code_says_which() {
                 "a handshake" => {
                     let mut stream = TcpStream::connect(serving.address).expect("it listens");
                     stream.set_read_timeout(Some(LIMIT)).expect("a stream takes a deadline");
-                    stream.write_all(&wire::handshake([0; 8], torrent.info_hash, peer_id())[..48]).expect("it takes that");
+                    stream
+                        .write_all(&wire::handshake([0; 8], torrent.info_hash, peer_id())[..48])
+                        .expect("it takes that");
                     // It has our answer, and waits for the peer id.
                     stream.read_exact(&mut [0; 68]).expect("it answers");
                     silent = Some(stream);
@@ -160,7 +193,10 @@ fn a_signal_ends_it_whatever_it_waits_for_and_the_code_says_which() {
             serving.signal(signal);
             let ended = serving.finish();
             // A handshake may take 10 s, and a session wakes up after 2 s.
-            assert!(begun.elapsed() < Duration::from_secs(9), "{signal} while it waits for {waits_for}");
+            assert!(
+                begun.elapsed() < Duration::from_secs(9),
+                "{signal} while it waits for {waits_for}"
+            );
             assert_eq!(ended.outcome.code, Some(code), "{signal}, {waits_for}: {}", ended.outcome);
             assert_eq!(ended.events.last().expect("it has said something")["event"], "done");
             if let Some(mut peer) = peer {
@@ -174,11 +210,14 @@ fn a_signal_ends_it_whatever_it_waits_for_and_the_code_says_which() {
 #[test]
 fn people_are_told_what_was_given() {
     let (folder, torrent) = (folder(), Torrent::sample());
-    fs::write(folder.path().join("content"), &torrent.content).expect("the test's folder takes a file");
+    fs::write(folder.path().join("content"), &torrent.content)
+        .expect("the test's folder takes a file");
     torrent.write(folder.path(), None);
-    let run = Run::new(["serve", "-v", "--once", "--port", "0", "test.torrent", "content"]).dir(folder.path());
+    let run = Run::new(["serve", "-v", "--once", "--port", "0", "test.torrent", "content"])
+        .dir(folder.path());
     let said = folder.path().join("stderr");
-    let running = run.stderr(fs::File::create(&said).expect("the test's folder takes a file")).start();
+    let running =
+        run.stderr(fs::File::create(&said).expect("the test's folder takes a file")).start();
     let until = Instant::now() + LIMIT;
     let address = loop {
         let text = fs::read_to_string(&said).unwrap_or_default();
@@ -192,7 +231,10 @@ fn people_are_told_what_was_given() {
     };
     is_served(address, &torrent);
     let outcome = running.finish();
-    assert_eq!(outcome.succeeds().out(), format!("Gave {} bytes to 1 peer.\n", torrent.content.len()));
+    assert_eq!(
+        outcome.succeeds().out(),
+        format!("Gave {} bytes to 1 peer.\n", torrent.content.len())
+    );
     let text = fs::read_to_string(&said).expect("it has said something");
     for line in [
         "5 of 5 pieces are right",

@@ -8,7 +8,11 @@ fn value(target: &str, key: &str) -> Option<String> {
 }
 
 fn events(asked: &[String]) -> Vec<String> {
-    asked.iter().filter_map(|target| value(target, "event")).filter(|event| !event.is_empty()).collect()
+    asked
+        .iter()
+        .filter_map(|target| value(target, "event"))
+        .filter(|event| !event.is_empty())
+        .collect()
 }
 
 #[test]
@@ -28,8 +32,12 @@ fn a_download_announces_started_completed_and_stopped() {
     assert_eq!(value(last, "left").as_deref(), Some("0"));
     assert_eq!(value(last, "downloaded").as_deref(), Some(size.as_str()), "true counters");
     assert_eq!(value(last, "numwant").as_deref(), Some("0"), "one that leaves wants nobody");
-    let ids: Vec<_> = asked.iter().map(|a| value(a, "peer_id").map(|id| percent_decoded(&id))).collect();
-    assert!(ids.iter().all(|id| *id == ids[0] && id.as_ref().is_some_and(|id| id.len() == 20)), "one peer id a session");
+    let ids: Vec<_> =
+        asked.iter().map(|a| value(a, "peer_id").map(|id| percent_decoded(&id))).collect();
+    assert!(
+        ids.iter().all(|id| *id == ids[0] && id.as_ref().is_some_and(|id| id.len() == 20)),
+        "one peer id a session"
+    );
     let keys: Vec<_> = asked.iter().map(|a| value(a, "key")).collect();
     assert!(keys.iter().all(|key| *key == keys[0] && key.is_some()), "one key a session: {keys:?}");
 }
@@ -88,7 +96,12 @@ fn a_dead_first_tier_does_not_stop_the_second() {
     let peer = FakePeer::of(&torrent).start();
     let tracker = FakeTracker::knowing(&[peer.address()]);
     let dead = format!("http://{}/announce", crate::support::dead_address());
-    let file = format!("d13:announce-listll{}:{dead}el{}:{}ee4:info", dead.len(), tracker.url().len(), tracker.url());
+    let file = format!(
+        "d13:announce-listll{}:{dead}el{}:{}ee4:info",
+        dead.len(),
+        tracker.url().len(),
+        tracker.url()
+    );
     let file = [file.as_bytes(), &torrent.info, b"e"].concat();
     let path = folder.path().join("t.torrent");
     std::fs::write(&path, file).expect("a temporary folder takes a file");

@@ -1,7 +1,10 @@
 //! TERM and HUP, sent to a real process: it ends as after Ctrl-C, and its exit code says why.
 
 use crate::support::tracker::query_of;
-use crate::support::{FakePeer, FakeTracker, Gate, Outcome, Recipe, Reply, Run, Running, Serving, Torrent, content, folder};
+use crate::support::{
+    FakePeer, FakeTracker, Gate, Outcome, Recipe, Reply, Run, Running, Serving, Torrent, content,
+    folder,
+};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -21,7 +24,9 @@ fn wait_until(what: &str, happened: impl Fn() -> bool) {
 
 /// The events that a tracker received.
 fn events(tracker: &FakeTracker) -> Vec<String> {
-    let event = |target: &String| query_of(target).into_iter().find(|(key, _)| key == "event").map(|(_, event)| event);
+    let event = |target: &String| {
+        query_of(target).into_iter().find(|(key, _)| key == "event").map(|(_, event)| event)
+    };
     tracker.asked().iter().filter_map(event).filter(|event| !event.is_empty()).collect()
 }
 
@@ -29,7 +34,9 @@ fn events(tracker: &FakeTracker) -> Vec<String> {
 /// some CI runners: a child inherits an ignored signal, but not one that has a handler.
 pub fn hear_hup() {
     static ONCE: Once = Once::new();
-    ONCE.call_once(|| drop(signal_hook::flag::register(signal_hook::consts::SIGHUP, Arc::default())));
+    ONCE.call_once(|| {
+        drop(signal_hook::flag::register(signal_hook::consts::SIGHUP, Arc::default()))
+    });
 }
 
 /// A peer that takes a minute for all of it, and its tracker.
@@ -42,7 +49,13 @@ fn slow() -> (Torrent, FakePeer, FakeTracker) {
 }
 
 /// A download that has begun: a block has come, and the tracker knows of it.
-fn begun(run: Run, torrent: &Torrent, peer: &FakePeer, tracker: &FakeTracker, folder: &Path) -> Running {
+fn begun(
+    run: Run,
+    torrent: &Torrent,
+    peer: &FakePeer,
+    tracker: &FakeTracker,
+    folder: &Path,
+) -> Running {
     torrent.write(folder, Some(&tracker.url()));
     let run = run.dir(folder).start();
     wait_until("a block comes", || peer.served() > 0 && !events(tracker).is_empty());
@@ -75,7 +88,9 @@ fn a_download_ends_in_good_order_after_either_signal() {
 #[test]
 fn signals_that_come_in_pairs_end_it_no_less_politely_and_the_first_one_counts() {
     // A closing terminal and its shell; systemd with SendSIGHUP; an impatient script.
-    for (first, second, code) in [("HUP", "HUP", 129), ("TERM", "HUP", 143), ("TERM", "TERM", 143), ("INT", "TERM", 130)] {
+    for (first, second, code) in
+        [("HUP", "HUP", 129), ("TERM", "HUP", 143), ("TERM", "TERM", 143), ("INT", "TERM", 130)]
+    {
         let (torrent, peer, _) = slow();
         let (folder, sent) = (folder(), Gate::default());
         let (peers, both) = (Reply::peers(&[peer.address()]), sent.clone());
@@ -103,7 +118,12 @@ fn a_seed_prints_its_summary_and_says_by_its_code_that_it_was_told_to_end() {
         seed.signal(signal);
         let ended = seed.finish();
         assert_eq!(ended.outcome.code, Some(code), "{:#}", ended.outcome);
-        assert_eq!(ended.events.last().map(|last| last["event"].clone()), Some("done".into()), "{:#}", ended.outcome);
+        assert_eq!(
+            ended.events.last().map(|last| last["event"].clone()),
+            Some("done".into()),
+            "{:#}",
+            ended.outcome
+        );
     }
 }
 
@@ -123,7 +143,10 @@ fn a_tracker_and_a_lab_end_the_same_way() {
         assert!(sent.is_ok_and(|status| status.success()), "{words:?}");
         let rest: Vec<String> = lines.map_while(Result::ok).collect();
         assert_eq!(child.wait().expect("it ends").code(), Some(143), "{words:?}: {rest:#?}");
-        assert!(rest.iter().any(|line| line.contains(" has ended")), "{words:?}: no summary: {rest:#?}");
+        assert!(
+            rest.iter().any(|line| line.contains(" has ended")),
+            "{words:?}: no summary: {rest:#?}"
+        );
     }
 }
 
@@ -148,7 +171,11 @@ fn a_terminal_that_closes_ends_the_download_in_good_order() {
     // The leader of the session gets HUP from the system, and its output is lost.
     let line = format!("exec '{}' download -o out test.torrent", env!("CARGO_BIN_EXE_piecemeal"));
     let mut command = Command::new("script");
-    command.args(["-qec", &line, "/dev/null"]).current_dir(folder.path()).env("TERM", "xterm").env("SHELL", "/bin/sh");
+    command
+        .args(["-qec", &line, "/dev/null"])
+        .current_dir(folder.path())
+        .env("TERM", "xterm")
+        .env("SHELL", "/bin/sh");
     let spawned = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
     let Ok(mut terminal) = spawned else {
         eprintln!("skipped: there is no `script` to make a terminal");

@@ -10,7 +10,8 @@ use serde_json::Value;
 use crate::support::{Run, commands};
 
 fn read(path: &str) -> String {
-    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path))
+        .unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
 fn stages() -> Vec<Value> {
@@ -26,14 +27,24 @@ fn words(list: &Value) -> Vec<&str> {
 
 #[test]
 fn every_stage_of_the_source_is_in_the_table_in_order() {
-    let names = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("src")).expect("there is source");
-    let names = names.map(|entry| entry.expect("it can be read").file_name().to_string_lossy().into_owned());
-    let is_stage = |name: &String| name.starts_with('s') && name[1..3].bytes().all(|byte| byte.is_ascii_digit());
-    let mut there: Vec<String> = names.filter(is_stage).filter_map(|name| name.strip_suffix(".rs").map(str::to_owned)).collect();
+    let names =
+        fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("src")).expect("there is source");
+    let names = names
+        .map(|entry| entry.expect("it can be read").file_name().to_string_lossy().into_owned());
+    let is_stage = |name: &String| {
+        name.starts_with('s') && name[1..3].bytes().all(|byte| byte.is_ascii_digit())
+    };
+    let mut there: Vec<String> = names
+        .filter(is_stage)
+        .filter_map(|name| name.strip_suffix(".rs").map(str::to_owned))
+        .collect();
     there.sort();
     let stages = stages();
     let listed: Vec<&Value> = stages.iter().filter(|stage| !stage["number"].is_null()).collect();
-    assert_eq!(listed.iter().map(|stage| stage["module"].as_str().expect("text")).collect::<Vec<_>>(), there);
+    assert_eq!(
+        listed.iter().map(|stage| stage["module"].as_str().expect("text")).collect::<Vec<_>>(),
+        there
+    );
     for (number, stage) in (1..).zip(&listed) {
         assert_eq!(stage["number"], number, "{stage}");
         assert!(!read(stage["chapter"].as_str().expect("a stage has a chapter")).is_empty());
@@ -44,13 +55,17 @@ fn every_stage_of_the_source_is_in_the_table_in_order() {
 fn the_table_names_the_beps_of_each_stage_card() {
     for stage in stages().iter().filter(|stage| !stage["number"].is_null()) {
         let source = read(&format!("src/{}.rs", stage["module"].as_str().expect("text")));
-        let spec = source.lines().find(|line| line.contains("**Spec:**")).expect("a stage has a card");
+        let spec =
+            source.lines().find(|line| line.contains("**Spec:**")).expect("a stage has a card");
         let spec = spec.split("**chapter:**").next().expect("the first part is always there");
         // Numbers in quotes are names of sections.
         let outside: String = spec.split('"').step_by(2).collect();
-        let numbers = outside.split(|letter: char| !letter.is_ascii_digit()).filter_map(|digits| digits.parse().ok());
+        let numbers = outside
+            .split(|letter: char| !letter.is_ascii_digit())
+            .filter_map(|digits| digits.parse().ok());
         let card: BTreeSet<u64> = numbers.collect();
-        let table: BTreeSet<u64> = stage["beps"].as_array().expect("a list").iter().filter_map(Value::as_u64).collect();
+        let table: BTreeSet<u64> =
+            stage["beps"].as_array().expect("a list").iter().filter_map(Value::as_u64).collect();
         assert_eq!(table, card, "{stage}\n{spec}");
     }
 }
@@ -61,14 +76,17 @@ fn each_command_is_listed_once_with_the_stage_that_its_file_and_its_help_name() 
     for name in commands() {
         let source = read(&format!("src/commands/{name}.rs"));
         let first = source.lines().next().unwrap_or_default();
-        let rows: Vec<&Value> = stages.iter().filter(|stage| words(&stage["commands"]).contains(&name)).collect();
+        let rows: Vec<&Value> =
+            stages.iter().filter(|stage| words(&stage["commands"]).contains(&name)).collect();
         if first.ends_with("(every stage)") {
             assert!(rows.is_empty(), "{name} belongs to no stage: {rows:?}");
             continue;
         }
         assert_eq!(rows.len(), 1, "{name}: {rows:?}");
         let module = rows[0]["module"].as_str().expect("text");
-        let place = rows[0]["number"].as_u64().map_or(format!("({module})"), |number| format!("(stage {number})"));
+        let place = rows[0]["number"]
+            .as_u64()
+            .map_or(format!("({module})"), |number| format!("(stage {number})"));
         assert!(first.ends_with(&place), "{name}: {first}, but {}", rows[0]);
         let help = Run::new([name, "--help"]).run().out();
         let about = help.lines().next().unwrap_or_default();
@@ -81,10 +99,12 @@ fn the_readme_has_the_same_table() {
     let readme = read("README.md");
     for stage in stages().iter().filter(|stage| !stage["number"].is_null()) {
         let text = |key: &str| stage[key].as_str().expect("text");
-        let row = readme.lines().find(|line| line.starts_with(&format!("| `{}` |", text("module"))));
+        let row =
+            readme.lines().find(|line| line.starts_with(&format!("| `{}` |", text("module"))));
         let row = row.unwrap_or_else(|| panic!("README.md has no row for {stage}"));
         let cells: Vec<&str> = row.split('|').map(str::trim).collect();
-        let commands: Vec<String> = words(&stage["commands"]).iter().map(|name| format!("`{name}`")).collect();
+        let commands: Vec<String> =
+            words(&stage["commands"]).iter().map(|name| format!("`{name}`")).collect();
         let chapter = format!("[{}]({})", stage["number"], text("chapter"));
         assert_eq!(cells[2..5], [text("does"), &commands.join(", "), &chapter], "{row}");
     }
@@ -98,7 +118,8 @@ fn the_text_tells_what_the_json_does_and_fits_on_a_line() {
     assert!(text.starts_with(" 1  s01_bencode "), "{text}");
     assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
     for stage in stages() {
-        for fact in ["module", "does", "chapter"].into_iter().filter_map(|key| stage[key].as_str()) {
+        for fact in ["module", "does", "chapter"].into_iter().filter_map(|key| stage[key].as_str())
+        {
             assert!(text.contains(fact), "{fact}: {text}");
         }
         for fact in words(&stage["commands"]) {

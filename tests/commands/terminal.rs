@@ -26,13 +26,18 @@ struct OnTerminal {
 fn start(arguments: &str, folder: &Path) -> Option<OnTerminal> {
     let line = format!("exec '{}' {arguments}", env!("CARGO_BIN_EXE_piecemeal"));
     let mut command = Command::new("script");
-    command.args(["-qec", &line, "/dev/null"]).current_dir(folder).env("TERM", "xterm").env("SHELL", "/bin/sh");
+    command
+        .args(["-qec", &line, "/dev/null"])
+        .current_dir(folder)
+        .env("TERM", "xterm")
+        .env("SHELL", "/bin/sh");
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
     let Ok(mut child) = command.spawn() else {
         eprintln!("skipped: there is no `script` to make a terminal");
         return None;
     };
-    let (keys, mut output) = (child.stdin.take().expect("it is a pipe"), child.stdout.take().expect("it is a pipe"));
+    let (keys, mut output) =
+        (child.stdin.take().expect("it is a pipe"), child.stdout.take().expect("it is a pipe"));
     let written = Arc::new(Mutex::new(Vec::new()));
     let sink = Arc::clone(&written);
     std::thread::spawn(move || {
@@ -72,7 +77,11 @@ impl OnTerminal {
             std::thread::sleep(Duration::from_millis(10));
         };
         // The last words may still be on their way to the thread that reads them.
-        while !self.rows().last().is_some_and(|row| row.starts_with("see: ") || row.starts_with("127.0.0.1:")) {
+        while !self
+            .rows()
+            .last()
+            .is_some_and(|row| row.starts_with("see: ") || row.starts_with("127.0.0.1:"))
+        {
             assert!(begun.elapsed() < LIMIT, "no last word: {:#?}", self.rows());
             std::thread::sleep(Duration::from_millis(10));
         }
@@ -97,9 +106,13 @@ fn rows(text: &str) -> Vec<String> {
             '\r' => column = 0,
             '\n' => row += 1,
             '\x1b' => {
-                assert!(letters.next().is_none_or(|next| next == '['), "an escape that this terminal does not know");
+                assert!(
+                    letters.next().is_none_or(|next| next == '['),
+                    "an escape that this terminal does not know"
+                );
                 let mut number = 0;
-                while let Some(next) = letters.next_if(|next| next.is_ascii_digit() || *next == ';') {
+                while let Some(next) = letters.next_if(|next| next.is_ascii_digit() || *next == ';')
+                {
                     number = number * 10 + next.to_digit(10).unwrap_or(0) as usize;
                 }
                 match letters.next() {
@@ -133,13 +146,18 @@ fn rows(text: &str) -> Vec<String> {
 fn ctrl_c_while_it_hashes_leaves_the_reason_and_no_bar() {
     let folder = folder();
     long_work(folder.path());
-    for (arguments, bar) in [("verify long.torrent long", "verifying  ["), ("create -o new.torrent long", "hashing  [")] {
+    for (arguments, bar) in
+        [("verify long.torrent long", "verifying  ["), ("create -o new.torrent long", "hashing  [")]
+    {
         let Some(run) = start(arguments, folder.path()) else { return };
         run.shows(bar);
         run.shows("waiting: each piece is hashed");
         let (code, rows) = run.interrupt();
         assert_eq!(code, Some(130), "{rows:#?}");
-        assert!(rows[0].starts_with("error: ") && rows[1].starts_with("help: ") && rows.len() == 3, "{rows:#?}");
+        assert!(
+            rows[0].starts_with("error: ") && rows[1].starts_with("help: ") && rows.len() == 3,
+            "{rows:#?}"
+        );
     }
     assert!(!folder.path().join("new.torrent").exists(), "half a torrent is none");
 }
@@ -182,12 +200,16 @@ fn the_answer_that_comes_before_the_end_stays_above_the_bar() {
     let torrent = Torrent::sample();
     let peer = FakePeer::of(&torrent).pace(50).start();
     torrent.write(folder.path(), None);
-    let arguments = format!("download --keep-seeding --port 0 -o out test.torrent --peer {}", peer.address());
+    let arguments =
+        format!("download --keep-seeding --port 0 -o out test.torrent --peer {}", peer.address());
     let Some(run) = start(&arguments, folder.path()) else { return };
     run.shows("seeding for ");
     run.shows("Downloaded test.torrent to out.");
     let (code, rows) = run.interrupt();
     assert_eq!(code, Some(0), "{rows:#?}");
     assert!(rows.iter().any(|row| row == "Downloaded test.torrent to out."), "{rows:#?}");
-    assert!(!rows.iter().any(|row| row.contains("seeding") || row.contains("downloading")), "{rows:#?}");
+    assert!(
+        !rows.iter().any(|row| row.contains("seeding") || row.contains("downloading")),
+        "{rows:#?}"
+    );
 }

@@ -6,12 +6,16 @@ use std::path::Path;
 /// Checks for exit code 6 with an error on stderr, and returns the findings on stdout.
 #[track_caller]
 fn fails_with(outcome: &Outcome, expected: &str) {
-    assert!(outcome.code == Some(6) && outcome.out() == expected, "expected {expected:?}, got {outcome:#}");
+    assert!(
+        outcome.code == Some(6) && outcome.out() == expected,
+        "expected {expected:?}, got {outcome:#}"
+    );
     outcome.explains_itself();
 }
 
 fn write(path: &Path, bytes: &[u8]) {
-    std::fs::create_dir_all(path.parent().expect("it lies in a folder")).expect("a temporary folder takes a folder");
+    std::fs::create_dir_all(path.parent().expect("it lies in a folder"))
+        .expect("a temporary folder takes a folder");
     std::fs::write(path, bytes).expect("a temporary folder takes a file");
 }
 
@@ -24,7 +28,8 @@ fn verify_says_how_many_pieces_are_right() {
     let folder = folder();
     let torrent = Torrent::sample();
     torrent.write(folder.path(), None);
-    std::fs::write(folder.path().join("sample.bin"), &torrent.content).expect("a temporary folder takes a file");
+    std::fs::write(folder.path().join("sample.bin"), &torrent.content)
+        .expect("a temporary folder takes a file");
     let outcome = Run::new(["verify", "test.torrent", "sample.bin"]).dir(folder.path()).run();
     outcome.prints("0  #####\n5 of 5 pieces are right.\n");
 }
@@ -47,15 +52,26 @@ fn verify_of_wrong_content_is_a_hash_error_that_names_the_piece() {
     let fault = "sample.bin: too short, 40000 of 151072 bytes; 4 of its 5 pieces wrong, first in bytes 32768 to 151071";
     fails_with(&outcome, &format!("0  #....\n{fault}\n1 of 5 pieces are right.\n"));
     outcome.mentions("piece 1");
-    assert!(std::fs::read(&path).expect("the file is there") == torrent.content[..40_000], "verify only reads");
-    assert_eq!(std::fs::read_dir(folder.path()).expect("the folder can be read").count(), 2, "verify makes no file");
+    assert!(
+        std::fs::read(&path).expect("the file is there") == torrent.content[..40_000],
+        "verify only reads"
+    );
+    assert_eq!(
+        std::fs::read_dir(folder.path()).expect("the folder can be read").count(),
+        2,
+        "verify makes no file"
+    );
 }
 
 #[test]
 fn verify_of_nothing_is_a_local_error() {
     let folder = folder();
     Torrent::sample().write(folder.path(), None);
-    Run::new(["verify", "test.torrent", "missing"]).dir(folder.path()).run().fails(&[7]).mentions("missing");
+    Run::new(["verify", "test.torrent", "missing"])
+        .dir(folder.path())
+        .run()
+        .fails(&[7])
+        .mentions("missing");
 }
 
 #[test]
@@ -67,9 +83,12 @@ fn verify_reads_several_files_as_one_and_padding_as_zeros() {
         .file(&[b"two"], content(50_000, 2), "")
         .build();
     torrent.write(folder.path(), None);
-    std::fs::create_dir_all(folder.path().join("out/a")).expect("a temporary folder takes a folder");
-    std::fs::write(folder.path().join("out/a/one"), content(20_000, 1)).expect("a temporary folder takes a file");
-    std::fs::write(folder.path().join("out/two"), content(50_000, 2)).expect("a temporary folder takes a file");
+    std::fs::create_dir_all(folder.path().join("out/a"))
+        .expect("a temporary folder takes a folder");
+    std::fs::write(folder.path().join("out/a/one"), content(20_000, 1))
+        .expect("a temporary folder takes a file");
+    std::fs::write(folder.path().join("out/two"), content(50_000, 2))
+        .expect("a temporary folder takes a file");
     Run::new(["verify", "test.torrent", "out"]).dir(folder.path()).run().succeeds();
     // A file that is missing makes its pieces wrong and no others.
     std::fs::remove_file(folder.path().join("out/a/one")).expect("the file is ours");
@@ -79,7 +98,9 @@ fn verify_reads_several_files_as_one_and_padding_as_zeros() {
 #[test]
 fn a_file_that_is_too_long_is_a_fault_though_all_pieces_are_right() {
     let folder = folder();
-    let torrent = Recipe::files("t", 40, &[("a", content(100, 1)), ("none", vec![]), ("z", content(10, 2))]).build();
+    let torrent =
+        Recipe::files("t", 40, &[("a", content(100, 1)), ("none", vec![]), ("z", content(10, 2))])
+            .build();
     torrent.write(folder.path(), None);
     write(&folder.path().join("out/a"), &torrent.content[..100]);
     write(&folder.path().join("out/none"), b"");
@@ -90,7 +111,10 @@ fn a_file_that_is_too_long_is_a_fault_though_all_pieces_are_right() {
     write(&folder.path().join("out/z"), &[&torrent.content[100..], b"and more"].concat());
     std::fs::remove_file(folder.path().join("out/none")).expect("it is there");
     let outcome = verify(folder.path(), "out");
-    fails_with(&outcome, "0  ###\nnone: missing\nz: too long, 18 bytes instead of 10\n3 of 3 pieces are right.\n");
+    fails_with(
+        &outcome,
+        "0  ###\nnone: missing\nz: too long, 18 bytes instead of 10\n3 of 3 pieces are right.\n",
+    );
     outcome.mentions("out: all pieces are right, but 2 of 3 files are not as in the torrent");
     // Bytes that the user may have added must not be thrown away unseen.
     outcome.mentions("help: the bytes after the end of a file are not the torrent's: cut them off if you do not need them");
@@ -104,7 +128,8 @@ fn verify_reads_through_the_users_own_links() {
     torrent.write(folder.path(), None);
     write(&folder.path().join("library/a"), &torrent.content[..40]);
     write(&folder.path().join("out/b"), &torrent.content[40..]);
-    std::os::unix::fs::symlink("../library/a", folder.path().join("out/a")).expect("a temporary folder takes a link");
+    std::os::unix::fs::symlink("../library/a", folder.path().join("out/a"))
+        .expect("a temporary folder takes a link");
     verify(folder.path(), "out").prints("0  ##\n2 of 2 pieces are right.\n");
     std::fs::remove_file(folder.path().join("library/a")).expect("it is there");
     fails_with(&verify(folder.path(), "out"), "0  .#\na: missing\n1 of 2 pieces are right.\n");
@@ -113,7 +138,8 @@ fn verify_reads_through_the_users_own_links() {
 #[test]
 fn nothing_that_would_overwrite_something_is_advised() {
     let folder = folder();
-    let torrent = Recipe::files("box", 2048, &[("a", content(3000, 1)), ("b", content(3000, 2))]).build();
+    let torrent =
+        Recipe::files("box", 2048, &[("a", content(3000, 1)), ("b", content(3000, 2))]).build();
     torrent.write(folder.path(), None);
     write(&folder.path().join("downloads/box/a"), &torrent.content[..3000]);
     write(&folder.path().join("downloads/box/b"), b"short");
@@ -122,10 +148,12 @@ fn nothing_that_would_overwrite_something_is_advised() {
         let outcome = Run::new([command, "test.torrent", path]).dir(folder.path()).run();
         assert_eq!(outcome.code, Some(code), "{outcome}");
         assert!(!outcome.err().contains("force"), "{outcome}");
-        let help = outcome.err().lines().find_map(|line| line.strip_prefix("help: ").map(str::to_owned));
+        let help =
+            outcome.err().lines().find_map(|line| line.strip_prefix("help: ").map(str::to_owned));
         help.unwrap_or_else(|| panic!("{outcome}"))
     };
-    let right_path = "give the path of the file itself, or of the folder that holds the torrent's files";
+    let right_path =
+        "give the path of the file itself, or of the folder that holds the torrent's files";
     for command in ["verify", "seed"] {
         // The folder above, the torrent itself, and files that have no more than their names in common.
         assert_eq!(help(command, "downloads", 6), "downloads/box has them: give that path");
@@ -145,7 +173,8 @@ fn nothing_that_would_overwrite_something_is_advised() {
     for command in ["verify", "seed"] {
         assert_eq!(help(command, "test.torrent", 6), right_path);
         assert_eq!(help(command, "downloads", 7), "downloads/sample.bin has it: give that path");
-        let nothing = "give the path of the file itself, with its name; this path is a folder, or the like";
+        let nothing =
+            "give the path of the file itself, with its name; this path is a folder, or the like";
         assert_eq!(help(command, "other", 7), nothing);
     }
 }
@@ -160,7 +189,10 @@ fn the_map_has_rows_of_64_and_never_more_than_16() {
         wrong.iter().for_each(|at| bytes[*at] ^= 1);
         write(&path, &bytes);
         let out = verify(folder.path(), "f").out();
-        out.lines().take_while(|line| !line.starts_with("f: ") && !line.contains(" of ")).map(str::to_owned).collect::<Vec<_>>()
+        out.lines()
+            .take_while(|line| !line.starts_with("f: ") && !line.contains(" of "))
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
     };
     assert_eq!(map(64, &[]), [format!("0  {}", "#".repeat(64))]);
     assert_eq!(map(65, &[0, 64]), [format!(" 0  .{}", "#".repeat(63)), "64  .".to_owned()]);
@@ -170,29 +202,42 @@ fn the_map_has_rows_of_64_and_never_more_than_16() {
     // From here on a character is two pieces, but the last one has only one.
     let two = map(1025, &[0, 2, 3, 1024]);
     let legend = "A character is 2 pieces: # all are right, + some, . none.";
-    assert_eq!((two.len(), two[0].as_str(), two[9].as_str()), (10, &*format!("   0  +.{}", "#".repeat(62)), legend));
+    assert_eq!(
+        (two.len(), two[0].as_str(), two[9].as_str()),
+        (10, &*format!("   0  +.{}", "#".repeat(62)), legend)
+    );
     assert_eq!(two[8], "1024  .");
     let many = map(100_000, &[99_999]);
     assert_eq!((many.len(), many[16].contains(" 98 pieces")), (17, true), "{many:#?}");
-    assert!(many.iter().take(16).all(|row| row.len() <= 71) && many[15].ends_with("#+"), "{many:#?}");
+    assert!(
+        many.iter().take(16).all(|row| row.len() <= 71) && many[15].ends_with("#+"),
+        "{many:#?}"
+    );
 }
 
 #[test]
 fn json_has_the_pieces_that_are_wrong_as_ranges_and_every_file() {
     let folder = folder();
-    let torrent = Recipe::files("t", 10, &[("a", content(100, 1)), ("b", content(25, 2)), ("c", vec![])]).build();
+    let torrent =
+        Recipe::files("t", 10, &[("a", content(100, 1)), ("b", content(25, 2)), ("c", vec![])])
+            .build();
     torrent.write(folder.path(), None);
     let mut spoilt = torrent.content.clone();
     [5, 31, 42, 99].iter().for_each(|at| spoilt[*at] ^= 1);
     write(&folder.path().join("out/a"), &spoilt[..100]);
     write(&folder.path().join("out/b"), &torrent.content[100..]);
     let json = |code: i32| {
-        let outcome = Run::new(["verify", "--json", "test.torrent", "out"]).dir(folder.path()).run();
+        let outcome =
+            Run::new(["verify", "--json", "test.torrent", "out"]).dir(folder.path()).run();
         assert_eq!(outcome.code, Some(code), "{outcome}");
-        serde_json::from_str::<serde_json::Value>(&outcome.out()).unwrap_or_else(|e| panic!("{e}: {outcome}"))
+        serde_json::from_str::<serde_json::Value>(&outcome.out())
+            .unwrap_or_else(|e| panic!("{e}: {outcome}"))
     };
     let found = json(6);
-    assert_eq!((&found["pieces"], &found["right"], &found["exit_code"]), (&13.into(), &9.into(), &6.into()));
+    assert_eq!(
+        (&found["pieces"], &found["right"], &found["exit_code"]),
+        (&13.into(), &9.into(), &6.into())
+    );
     assert_eq!(found["wrong"], serde_json::json!([[0, 0], [3, 4], [9, 9]]));
     let expected = serde_json::json!([
         { "path": "a", "length": 100, "found": 100, "state": "wrong", "pieces": 10, "wrong": 4, "first_wrong": [0, 9] },
@@ -200,7 +245,10 @@ fn json_has_the_pieces_that_are_wrong_as_ranges_and_every_file() {
         { "path": "c", "length": 0, "found": null, "state": "missing", "pieces": 0, "wrong": 0, "first_wrong": null },
     ]);
     assert_eq!(found["files"], expected);
-    assert!(found["error"].as_str().is_some_and(|error| error.contains("9 of 13 pieces are right")), "{found}");
+    assert!(
+        found["error"].as_str().is_some_and(|error| error.contains("9 of 13 pieces are right")),
+        "{found}"
+    );
     write(&folder.path().join("out/a"), &torrent.content[..100]);
     write(&folder.path().join("out/c"), b"");
     let found = json(0);

@@ -18,7 +18,10 @@ struct Beside {
 impl Beside {
     fn start(run: Run, folder: &Path) -> Beside {
         let file = |name| File::create(folder.join(name)).expect("the folder takes a file");
-        Beside { run: run.stdout(file("stdout")).stderr(file("stderr")).dir(folder).start(), folder: folder.to_owned() }
+        Beside {
+            run: run.stdout(file("stdout")).stderr(file("stderr")).dir(folder).start(),
+            folder: folder.to_owned(),
+        }
     }
 
     fn lines(&self, name: &str) -> Vec<String> {
@@ -58,11 +61,13 @@ fn ten_of_nineteen(folder: &Path, options: &[&str]) -> (Beside, FakePeer) {
     let torrent = Torrent::of_pieces(19, 12);
     let peer = FakePeer::of(&torrent).only(0..10).start();
     torrent.write(folder, None);
-    let run = Run::new(["download", "--timeout", "6", "--port", "0", "-o", "out", "test.torrent"]).peer(peer.address());
+    let run = Run::new(["download", "--timeout", "6", "--port", "0", "-o", "out", "test.torrent"])
+        .peer(peer.address());
     (Beside::start(options.iter().fold(run, Run::arg), folder), peer)
 }
 
-const NOBODY: &str = "waiting: the one connected peer does not have pieces 10 to 18, all that are missing; ";
+const NOBODY: &str =
+    "waiting: the one connected peer does not have pieces 10 to 18, all that are missing; ";
 const NOBODY_JSON: &str = r#"{"event":"waiting","why":"nobody has it","#;
 
 #[test]
@@ -70,9 +75,15 @@ fn a_line_says_which_pieces_nobody_has() {
     let folder = folder();
     let (run, _peer) = ten_of_nineteen(folder.path(), &[]);
     let line = &run.line("stderr", NOBODY)[0];
-    let next = line.strip_prefix(NOBODY).and_then(|next| next.strip_prefix("if that does not change, the download ends in "));
+    let next = line
+        .strip_prefix(NOBODY)
+        .and_then(|next| next.strip_prefix("if that does not change, the download ends in "));
     assert!(next.is_some_and(|time| time.ends_with(" s")), "{line}");
-    assert_eq!(run.lines("stderr").iter().filter(|line| line.starts_with(NOBODY)).count(), 1, "once is enough");
+    assert_eq!(
+        run.lines("stderr").iter().filter(|line| line.starts_with(NOBODY)).count(),
+        1,
+        "once is enough"
+    );
     run.end("INT", 130);
 }
 
@@ -99,7 +110,10 @@ fn the_table_stands_below_the_line() {
         assert!(begun.elapsed() < LIMIT, "{lines:#?}");
         std::thread::sleep(Duration::from_millis(10));
     };
-    assert!(lines[1].starts_with("  peer ") && lines[2].starts_with(&format!("a {}", peer.address())), "{lines:#?}");
+    assert!(
+        lines[1].starts_with("  peer ") && lines[2].starts_with(&format!("a {}", peer.address())),
+        "{lines:#?}"
+    );
     run.end("INT", 130);
 }
 
@@ -109,10 +123,24 @@ fn quiet_is_quiet_and_programs_are_told() {
     let (run, _peer) = ten_of_nineteen(folder.path(), &["-q", "--json"]);
     let line = &run.line("stdout", NOBODY_JSON)[0];
     let event: Value = serde_json::from_str(line).expect("it is JSON");
-    assert_eq!((&event["why"], &event["next"]), (&"nobody has it".into(), &"give up".into()), "{event}");
-    assert!(event["seconds"].as_u64().is_some_and(|seconds| (1..=60).contains(&seconds)), "{event}");
-    assert!(event["text"].as_str().is_some_and(|text| format!("waiting: {text}").starts_with(NOBODY)), "{event}");
-    assert!(!run.lines("stderr").iter().any(|line| line.starts_with("waiting")), "{:#?}", run.lines("stderr"));
+    assert_eq!(
+        (&event["why"], &event["next"]),
+        (&"nobody has it".into(), &"give up".into()),
+        "{event}"
+    );
+    assert!(
+        event["seconds"].as_u64().is_some_and(|seconds| (1..=60).contains(&seconds)),
+        "{event}"
+    );
+    assert!(
+        event["text"].as_str().is_some_and(|text| format!("waiting: {text}").starts_with(NOBODY)),
+        "{event}"
+    );
+    assert!(
+        !run.lines("stderr").iter().any(|line| line.starts_with("waiting")),
+        "{:#?}",
+        run.lines("stderr")
+    );
     run.end("INT", 130);
 }
 
@@ -126,7 +154,11 @@ fn a_download_that_is_stopped_says_who_gave_how_much() {
         let last = events.last().expect("it has said something");
         let bytes = 10 * Torrent::of_pieces(19, 12).piece_length;
         assert_eq!(last["event"], "unfinished", "SIG{signal}: {last}");
-        assert_eq!(last["from"], json!([{ "peer": peer.address().to_string(), "bytes": bytes }]), "SIG{signal}");
+        assert_eq!(
+            last["from"],
+            json!([{ "peer": peer.address().to_string(), "bytes": bytes }]),
+            "SIG{signal}"
+        );
         assert_eq!((&last["to"], &last["downloaded"]), (&json!([]), &bytes.into()), "SIG{signal}");
         assert_eq!(
             (&last["output"], &last["error"]),
@@ -141,7 +173,8 @@ fn a_peer_that_chokes_is_named_as_the_reason() {
     let (folder, torrent) = (folder(), Torrent::sample());
     let peer = FakePeer::of(&torrent).unchoke(Unchoke::Never).start();
     torrent.write(folder.path(), None);
-    let run = Run::new(["download", "--timeout", "6", "--port", "0", "-o", "out", "test.torrent"]).peer(peer.address());
+    let run = Run::new(["download", "--timeout", "6", "--port", "0", "-o", "out", "test.torrent"])
+        .peer(peer.address());
     let run = Beside::start(run, folder.path());
     run.line("stderr", "waiting: the one peer that has what is missing chokes us; ");
     run.end("INT", 130);
@@ -151,13 +184,25 @@ fn a_peer_that_chokes_is_named_as_the_reason() {
 fn a_seed_that_nobody_takes_from_says_where_it_listens() {
     let (folder, torrent) = (folder(), Torrent::sample());
     torrent.write(folder.path(), None);
-    std::fs::write(folder.path().join("content"), &torrent.content).expect("the folder takes a file");
-    let run = Run::new(["seed", "--timeout", "6", "--bind", "127.0.0.1", "--port", "0", "test.torrent", "content"]);
+    std::fs::write(folder.path().join("content"), &torrent.content)
+        .expect("the folder takes a file");
+    let run = Run::new([
+        "seed",
+        "--timeout",
+        "6",
+        "--bind",
+        "127.0.0.1",
+        "--port",
+        "0",
+        "test.torrent",
+        "content",
+    ]);
     let run = Beside::start(run, folder.path());
     let listening = &run.line("stderr", "listening at 127.0.0.1:")[0];
     let port = listening.rsplit(':').next().expect("a port");
-    let expected =
-        format!("waiting: no peer is connected; we listen at port {port}; no tracker knows of us, so others need our address");
+    let expected = format!(
+        "waiting: no peer is connected; we listen at port {port}; no tracker knows of us, so others need our address"
+    );
     run.line("stderr", &expected);
     run.end("INT", 0);
 }
@@ -168,7 +213,11 @@ pub fn long_work(folder: &Path) {
     let pieces = 1 << 18;
     let file = File::create(folder.join("long")).expect("a temporary folder takes a file");
     file.set_len(pieces * PIECE).expect("a file may have holes");
-    let head = format!("d4:infod6:lengthi{}e4:name4:long12:piece lengthi{PIECE}e6:pieces{}:", pieces * PIECE, pieces * 20);
+    let head = format!(
+        "d4:infod6:lengthi{}e4:name4:long12:piece lengthi{PIECE}e6:pieces{}:",
+        pieces * PIECE,
+        pieces * 20
+    );
     let torrent = [head.as_bytes(), &vec![b'h'; pieces as usize * 20], b"ee"].concat();
     std::fs::write(folder.join("long.torrent"), torrent).expect("a temporary folder takes a file");
 }
@@ -179,7 +228,10 @@ fn whoever_hashes_says_what_for() {
     long_work(people.path());
     long_work(programs.path());
     let verify = Beside::start(Run::new(["verify", "long.torrent", "long"]), people.path());
-    let seed = Beside::start(Run::new(["seed", "--json", "--port", "0", "long.torrent", "long"]), programs.path());
+    let seed = Beside::start(
+        Run::new(["seed", "--json", "--port", "0", "long.torrent", "long"]),
+        programs.path(),
+    );
     verify.line("stderr", "waiting: each piece is hashed; the result comes when all are");
     let line = &seed.line("stdout", r#"{"event":"waiting","#)[0];
     let event: Value = serde_json::from_str(line).expect("it is JSON");

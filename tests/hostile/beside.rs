@@ -1,6 +1,8 @@
 //! A bad peer beside a good one: the download finishes with the good one.
 
-use crate::support::{After, Blocks, FakePeer, Greeting, Plan, Run, Torrent, Unchoke, folder, wire};
+use crate::support::{
+    After, Blocks, FakePeer, Greeting, Plan, Run, Torrent, Unchoke, folder, wire,
+};
 
 /// Downloads from a bad peer and a good one, which serves only once the bad one has
 /// misbehaved.
@@ -11,7 +13,13 @@ fn finishes_beside(torrent: &Torrent, bad: Plan) {
     let good = FakePeer::of(torrent).host(3).once(bad.mischief()).start();
     let file = torrent.write(folder.path(), None);
     let out = folder.path().join("out");
-    Run::new(["download", "-o"]).arg(&out).arg(file).peer(bad.address()).peer(good.address()).run().succeeds();
+    Run::new(["download", "-o"])
+        .arg(&out)
+        .arg(file)
+        .peer(bad.address())
+        .peer(good.address())
+        .run()
+        .succeeds();
     assert!(bad.mischief().is_open(), "the bad peer did what it was made for");
     assert!(std::fs::read(&out).expect("the download is there") == torrent.content);
 }
@@ -127,7 +135,8 @@ fn one_corrupt_peer_among_three_spoils_nothing() {
     let folder = folder();
     let torrent = Torrent::of_pieces(24, 5);
     let bad = FakePeer::of(&torrent).blocks(Blocks::Corrupt).host(2).start();
-    let good: Vec<FakePeer> = (3..6).map(|n| FakePeer::of(&torrent).host(n).pace(3).start()).collect();
+    let good: Vec<FakePeer> =
+        (3..6).map(|n| FakePeer::of(&torrent).host(n).pace(3).start()).collect();
     let file = torrent.write(folder.path(), None);
     let out = folder.path().join("out");
     let mut run = Run::new(["download", "-o"]).arg(&out).arg(file).peer(bad.address());
@@ -173,7 +182,13 @@ fn a_peer_that_holds_one_piece_only_is_no_hindrance() {
     let good = FakePeer::of(&torrent).only([0, 1, 2, 3, 4, 6, 7]).host(3).start();
     let file = torrent.write(folder.path(), None);
     let out = folder.path().join("out");
-    Run::new(["download", "-o"]).arg(&out).arg(file).peer(one.address()).peer(good.address()).run().succeeds();
+    Run::new(["download", "-o"])
+        .arg(&out)
+        .arg(file)
+        .peer(one.address())
+        .peer(good.address())
+        .run()
+        .succeeds();
     assert!(std::fs::read(&out).expect("the download is there") == torrent.content);
     assert!(one.served() > 0);
 }
@@ -182,7 +197,9 @@ fn a_peer_that_holds_one_piece_only_is_no_hindrance() {
 fn thirty_silent_peers_do_not_fill_every_place() {
     let folder = folder();
     let torrent = sample();
-    let silent: Vec<FakePeer> = (10..40).map(|n| FakePeer::of(&torrent).greeting(Greeting::Silent).host(n).start()).collect();
+    let silent: Vec<FakePeer> = (10..40)
+        .map(|n| FakePeer::of(&torrent).greeting(Greeting::Silent).host(n).start())
+        .collect();
     let good = FakePeer::of(&torrent).host(3).start();
     let file = torrent.write(folder.path(), None);
     let out = folder.path().join("out");

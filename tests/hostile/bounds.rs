@@ -3,7 +3,9 @@
 
 use crate::support::bencode::{bytes, dict, int, list};
 use crate::support::leech::{is_served, request};
-use crate::support::{FakeTracker, LIMIT, Leech, Recipe, Run, Serving, Torrent, content, folder, wire};
+use crate::support::{
+    FakeTracker, LIMIT, Leech, Recipe, Run, Serving, Torrent, content, folder, wire,
+};
 use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -38,8 +40,13 @@ fn given() -> Torrent {
 /// A torrent to download that no peer has: 3,000 pieces of a block each.
 fn wanted() -> Torrent {
     let (length, hashes) = (int(3_000 * 16_384), bytes(content(3_000 * 20, 95)));
-    let pairs =
-        [("length", length), ("name", bytes("n")), ("piece length", int(16_384)), ("pieces", hashes), ("zz", padding(61_000))];
+    let pairs = [
+        ("length", length),
+        ("name", bytes("n")),
+        ("piece length", int(16_384)),
+        ("pieces", hashes),
+        ("zz", padding(61_000)),
+    ];
     Torrent::of_info(dict(&pairs), Vec::new(), 16_384)
 }
 
@@ -76,7 +83,9 @@ fn fills_everything(address: SocketAddr, torrent: &Torrent, pieces: u32) -> Leec
         leech.wait_for_slot();
     }
     // Pieces that it suggests, and that it allows in spite of the choke.
-    let advice = |id: u8| (0..1_000).flat_map(move |number| wire::message(id, &(number % pieces).to_be_bytes()));
+    let advice = |id: u8| {
+        (0..1_000).flat_map(move |number| wire::message(id, &(number % pieces).to_be_bytes()))
+    };
     leech.say(&advice(SUGGEST).chain(advice(ALLOWED_FAST)).collect::<Vec<u8>>());
     let blocks = (0..500).flat_map(|number| request(number % pieces, 0, 16_384));
     leech.say(&blocks.chain(all_metadata()).collect::<Vec<u8>>());
@@ -109,7 +118,12 @@ fn refuses(leech: &mut Leech) {
 
 /// Connects fifty of them, and returns the rise of the peak, in KiB, once that no longer changes
 /// while `honest` is served. `None` if the system does not report it.
-fn fifty_peers(serving: &Serving, torrent: &Torrent, pieces: u32, honest: impl Fn()) -> Option<u64> {
+fn fifty_peers(
+    serving: &Serving,
+    torrent: &Torrent,
+    pieces: u32,
+    honest: impl Fn(),
+) -> Option<u64> {
     let idle = serving.status("VmHWM")?;
     let all: Vec<Leech> = std::thread::scope(|scope| {
         let work = || fills_everything(serving.address, torrent, pieces);
@@ -150,7 +164,10 @@ fn fifty_peers_at_every_limit_take_less_than_64_mib_of_a_download() {
     // While a tracker may still name a peer, the download waits.
     let tracker = FakeTracker::knowing(&[]);
     let run = Run::new(["download", "--max-peers", "51", "-o"]).arg(folder.path().join("out"));
-    let download = Serving::start(run.arg(torrent.write(folder.path(), Some(&tracker.url()))), &folder.path().join("said"));
+    let download = Serving::start(
+        run.arg(torrent.write(folder.path(), Some(&tracker.url()))),
+        &folder.path().join("said"),
+    );
     let honest = || drop(Leech::extended(download.address, &torrent).fence());
     is_bounded(fifty_peers(&download, &torrent, 3_000, honest));
     assert!(!download.interrupt().outcome.err().contains("panicked"));
@@ -174,7 +191,9 @@ fn names_without_end_take_no_memory() {
     for longer in [MAX_MESSAGE_LENGTH + 1, 1 << 20] {
         let mut leech = Leech::extended(seed.address, &torrent);
         leech.try_say(&[&(longer as u32).to_be_bytes()[..], &[wire::EXTENDED, 0]].concat());
-        let why = format!("a message of {longer} bytes is announced, at most {MAX_MESSAGE_LENGTH} are allowed");
+        let why = format!(
+            "a message of {longer} bytes is announced, at most {MAX_MESSAGE_LENGTH} are allowed"
+        );
         seed.wait_for("left", |event| event["why"] == why.as_str());
     }
     is_served(seed.address, &torrent);
@@ -204,8 +223,15 @@ fn half_a_million_trackers_take_less_than_100_mib() {
     let torrent = Torrent::of_pieces(4, 94);
     let file = folder.path().join("many.torrent");
     let tier = list(&vec![bytes("x://00"); 500_000]);
-    std::fs::write(&file, dict(&[("announce-list", list(&[tier])), ("info", torrent.info.clone())])).expect("there is room");
-    let mut run = Run::new(["download", "--timeout", "2", "-o"]).arg(folder.path().join("out")).arg(&file).start();
+    std::fs::write(
+        &file,
+        dict(&[("announce-list", list(&[tier])), ("info", torrent.info.clone())]),
+    )
+    .expect("there is room");
+    let mut run = Run::new(["download", "--timeout", "2", "-o"])
+        .arg(folder.path().join("out"))
+        .arg(&file)
+        .start();
     let mut peak = None;
     while !run.is_over() {
         peak = run.status("VmHWM").or(peak);

@@ -9,14 +9,19 @@ use std::time::{Duration, Instant};
 fn more_peers_files_and_strangers_than_descriptors_do_not_end_a_download() {
     let folder = folder();
     let names: Vec<String> = (0..70).map(|number| format!("d{}/f{number}", number % 10)).collect();
-    let files: Vec<(&str, Vec<u8>)> = names.iter().map(|name| (name.as_str(), content(5_000, 7))).collect();
+    let files: Vec<(&str, Vec<u8>)> =
+        names.iter().map(|name| (name.as_str(), content(5_000, 7))).collect();
     let torrent = Recipe::files("many", 16_384, &files).build();
     let (port, strangers_are_here) = (free_port(), Gate::default());
-    let peers: Vec<FakePeer> =
-        (2..62).map(|host| FakePeer::of(&torrent).host(host).once(strangers_are_here.clone()).start()).collect();
+    let peers: Vec<FakePeer> = (2..62)
+        .map(|host| FakePeer::of(&torrent).host(host).once(strangers_are_here.clone()).start())
+        .collect();
     let file = torrent.write(folder.path(), None);
     let out = folder.path().join("out");
-    let mut run = Run::new(["download", "--port", &port.to_string(), "-o"]).with_descriptors(64).arg(&out).arg(file);
+    let mut run = Run::new(["download", "--port", &port.to_string(), "-o"])
+        .with_descriptors(64)
+        .arg(&out)
+        .arg(file);
     for peer in &peers {
         run = run.peer(peer.address());
     }

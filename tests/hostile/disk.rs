@@ -13,8 +13,11 @@ fn a_full_disk_ends_the_download_with_a_local_error() {
     let out = disk.path().join("out");
     let outcome = Run::new(["download", "-o"]).arg(&out).arg(&file).peer(peer.address()).run();
     outcome.fails(&[7]).mentions("space");
-    let outcome =
-        Run::new(["magnet_download", "-o"]).arg(disk.path().join("o2")).arg(torrent.magnet(&[])).peer(peer.address()).run();
+    let outcome = Run::new(["magnet_download", "-o"])
+        .arg(disk.path().join("o2"))
+        .arg(torrent.magnet(&[]))
+        .peer(peer.address())
+        .run();
     outcome.fails(&[7]);
 }
 
@@ -45,8 +48,19 @@ fn a_folder_that_takes_no_writes_is_a_local_error_before_anything_is_fetched() {
     let outcome = Run::new(["download", "-o"]).arg(&out).arg(&file).peer(peer.address()).run();
     outcome.fails(&[7]).mentions("out");
     assert_eq!(peer.served(), 0, "nothing is fetched that cannot be kept");
-    Run::new(["download_piece", "-o"]).arg(&out).arg(&file).arg("0").peer(peer.address()).run().fails(&[7]);
-    Run::new(["magnet_download", "-o"]).arg(&out).arg(torrent.magnet(&[])).peer(peer.address()).run().fails(&[7]);
+    Run::new(["download_piece", "-o"])
+        .arg(&out)
+        .arg(&file)
+        .arg("0")
+        .peer(peer.address())
+        .run()
+        .fails(&[7]);
+    Run::new(["magnet_download", "-o"])
+        .arg(&out)
+        .arg(torrent.magnet(&[]))
+        .peer(peer.address())
+        .run()
+        .fails(&[7]);
 }
 
 #[test]
@@ -58,5 +72,11 @@ fn an_output_inside_a_file_is_a_local_error() {
     std::fs::write(folder.path().join("plain"), b"x").expect("a temporary folder takes a file");
     let out = folder.path().join("plain").join("out");
     Run::new(["download", "-o"]).arg(&out).arg(&file).peer(peer.address()).run().fails(&[7]);
-    Run::new(["download_piece", "-o"]).arg(&out).arg(&file).arg("0").peer(peer.address()).run().fails(&[7]);
+    Run::new(["download_piece", "-o"])
+        .arg(&out)
+        .arg(&file)
+        .arg("0")
+        .peer(peer.address())
+        .run()
+        .fails(&[7]);
 }

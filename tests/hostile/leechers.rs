@@ -3,7 +3,9 @@
 
 use crate::all_at_once;
 use crate::support::leech::{is_served, peer_id, request};
-use crate::support::{FakeTracker, Heard, LIMIT, Leech, Reply, Run, Serving, Torrent, folder, wire};
+use crate::support::{
+    FakeTracker, Heard, LIMIT, Leech, Reply, Run, Serving, Torrent, folder, wire,
+};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -51,7 +53,8 @@ impl Attacked {
 #[test]
 fn leechers_that_ask_and_never_read_do_not_keep_others_from_being_served() {
     let attacked = Attacked::new(&[]);
-    let mut deaf: Vec<Leech> = (0..4).map(|_| Leech::plain(attacked.address(), &attacked.torrent)).collect();
+    let mut deaf: Vec<Leech> =
+        (0..4).map(|_| Leech::plain(attacked.address(), &attacked.torrent)).collect();
     for leech in &mut deaf {
         leech.wait_for_slot();
         let all: Vec<u8> = (0..250).flat_map(|number| request(number % 16, 0, 16_384)).collect();
@@ -86,7 +89,9 @@ fn a_million_requests_do_not_choose_the_memory() {
 #[test]
 fn a_million_changes_of_mind_do_no_harm() {
     let attacked = Attacked::new(&[]);
-    let flips = [wire::message(wire::INTERESTED, b""), wire::message(wire::NOT_INTERESTED, b"")].concat().repeat(500);
+    let flips = [wire::message(wire::INTERESTED, b""), wire::message(wire::NOT_INTERESTED, b"")]
+        .concat()
+        .repeat(500);
     std::thread::scope(|scope| {
         scope.spawn(|| {
             let mut leech = Leech::plain(attacked.address(), &attacked.torrent);
@@ -107,7 +112,9 @@ fn a_change_of_mind_does_not_make_a_slot_more() {
     let mut second = Leech::extended(attacked.address(), &attacked.torrent);
     second.say(&wire::message(wire::INTERESTED, b""));
     second.fence();
-    first.say(&[wire::message(wire::NOT_INTERESTED, b""), wire::message(wire::INTERESTED, b"")].concat());
+    first.say(
+        &[wire::message(wire::NOT_INTERESTED, b""), wire::message(wire::INTERESTED, b"")].concat(),
+    );
     // Once the seed has heard both, one of them has the slot. The other gets no block.
     let mut both = [first, second];
     both.iter_mut().for_each(|leech| drop(leech.fence()));
@@ -117,7 +124,11 @@ fn a_change_of_mind_does_not_make_a_slot_more() {
     while !both.iter_mut().any(|leech| is_block(&leech.hear_within(Duration::from_millis(20)))) {
         assert!(Instant::now() < until, "the one with the slot gets its block");
     }
-    let more = both.iter_mut().flat_map(|leech| leech.until_silence().0).filter(|(id, _)| *id == wire::PIECE).count();
+    let more = both
+        .iter_mut()
+        .flat_map(|leech| leech.until_silence().0)
+        .filter(|(id, _)| *id == wire::PIECE)
+        .count();
     assert_eq!(more, 0, "one slot, one block");
     drop(both);
     attacked.survives();
@@ -126,7 +137,8 @@ fn a_change_of_mind_does_not_make_a_slot_more() {
 #[test]
 fn those_that_sit_on_their_slots_do_not_keep_others_from_one() {
     let attacked = Attacked::new(&["--slots", "8"]);
-    let mut sitting: Vec<Leech> = (0..12).map(|_| Leech::plain(attacked.address(), &attacked.torrent)).collect();
+    let mut sitting: Vec<Leech> =
+        (0..12).map(|_| Leech::plain(attacked.address(), &attacked.torrent)).collect();
     for leech in &mut sitting {
         leech.say(&wire::message(wire::INTERESTED, b""));
     }
@@ -138,7 +150,9 @@ fn those_that_sit_on_their_slots_do_not_keep_others_from_one() {
 /// other tests run.
 fn room_for_connections() -> usize {
     let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
-    let files = limits.lines().find_map(|line| line.strip_prefix("Max open files")?.split_whitespace().next()?.parse().ok());
+    let files = limits.lines().find_map(|line| {
+        line.strip_prefix("Max open files")?.split_whitespace().next()?.parse().ok()
+    });
     (files.unwrap_or(256_usize).saturating_sub(64) / 2).min(500)
 }
 
@@ -159,7 +173,11 @@ fn five_hundred_that_come_at_once_are_all_served() {
         assert!(after < before + GROWTH, "{before} KiB before, {after} KiB after");
     }
     let ended = seed.interrupt();
-    assert_eq!(ended.done()["uploaded"].as_u64(), Some((many * torrent.content.len()) as u64), "each got it all, once");
+    assert_eq!(
+        ended.done()["uploaded"].as_u64(),
+        Some((many * torrent.content.len()) as u64),
+        "each got it all, once"
+    );
 }
 
 /// The bytes of a leecher with a slot, and the expected outcome.
@@ -187,15 +205,18 @@ fn a_request_that_cannot_be_meant_well_ends_the_connection() {
         vec![0xFF; 64],
         vec![0x7F, 0xFF, 0xFF, 0xFF, wire::BITFIELD],
     ];
-    all_at_once(cases.into_iter().flat_map(|bytes| [(bytes.clone(), false), (bytes, true)]).collect(), |(bytes, fast)| {
-        let kind = if fast { Leech::fast } else { Leech::plain };
-        let mut leech = kind(attacked.address(), &attacked.torrent);
-        // All of them want a slot, and eight get one: a request out of range must fail with a slot
-        // and without.
-        leech.say(&wire::message(wire::INTERESTED, b""));
-        leech.try_say(&bytes);
-        assert!(leech.is_hung_up_on(), "fast {fast}: {bytes:02x?} is borne");
-    });
+    all_at_once(
+        cases.into_iter().flat_map(|bytes| [(bytes.clone(), false), (bytes, true)]).collect(),
+        |(bytes, fast)| {
+            let kind = if fast { Leech::fast } else { Leech::plain };
+            let mut leech = kind(attacked.address(), &attacked.torrent);
+            // All of them want a slot, and eight get one: a request out of range must fail with a slot
+            // and without.
+            leech.say(&wire::message(wire::INTERESTED, b""));
+            leech.try_say(&bytes);
+            assert!(leech.is_hung_up_on(), "fast {fast}: {bytes:02x?} is borne");
+        },
+    );
     attacked.survives();
 }
 
@@ -259,7 +280,10 @@ fn who_has_no_slot_gets_silence_or_with_the_fast_extension_a_refusal() {
             leech.say(&request(0, 0, 16_384));
         }
         let (said, closed) = plain.until_silence();
-        assert!(said.is_empty() && !closed, "silence was expected, not {said:?} (closed: {closed})");
+        assert!(
+            said.is_empty() && !closed,
+            "silence was expected, not {said:?} (closed: {closed})"
+        );
         let is_answer = |id| [wire::REJECT, wire::PIECE].contains(&id);
         while !is_answer(fast.hear().0) {}
         let (said, closed) = fast.until_silence();
@@ -276,7 +300,10 @@ fn partial(folder: &Path, torrent: &Torrent) -> Serving {
     let mut content = torrent.content.clone();
     content[4 * 32_768..8 * 32_768].fill(0);
     std::fs::write(&path, content).expect("the folder takes a file");
-    Serving::start(Run::new(["seed"]).arg(torrent.write(folder, None)).arg(path), &folder.join("said"))
+    Serving::start(
+        Run::new(["seed"]).arg(torrent.write(folder, None)).arg(path),
+        &folder.join("said"),
+    )
 }
 
 #[test]
@@ -299,7 +326,8 @@ fn of_a_part_the_part_is_given_and_no_more() {
 #[test]
 fn two_hundred_idle_connections_leave_room_where_there_is_room() {
     let attacked = Attacked::new(&["--max-peers", "220"]);
-    let idle: Vec<Leech> = (0..200).map(|_| Leech::plain(attacked.address(), &attacked.torrent)).collect();
+    let idle: Vec<Leech> =
+        (0..200).map(|_| Leech::plain(attacked.address(), &attacked.torrent)).collect();
     attacked.is_served();
     if let Some(threads) = attacked.seed.status("Threads") {
         assert!(threads < 320, "a thread each, and few more: {threads}");
@@ -311,7 +339,8 @@ fn two_hundred_idle_connections_leave_room_where_there_is_room() {
 #[test]
 fn three_hundred_connections_that_say_nothing_take_nothing_up() {
     let attacked = Attacked::new(&[]);
-    let silent: Vec<Leech> = (0..300).filter_map(|_| Leech::connect(attacked.address()).ok()).collect();
+    let silent: Vec<Leech> =
+        (0..300).filter_map(|_| Leech::connect(attacked.address()).ok()).collect();
     assert_eq!(silent.len(), 300, "the door is open");
     attacked.is_served();
     if let Some(threads) = attacked.seed.status("Threads") {
@@ -349,14 +378,17 @@ fn its_own_address_is_dialed_once_and_never_again() {
     std::fs::write(&content, &torrent.content).expect("the folder takes a file");
     // It names every peer that has announced itself.
     let tracker = FakeTracker::start(|target, _| {
-        let port = crate::support::tracker::query_of(target).into_iter().find(|(key, _)| key == "port");
+        let port =
+            crate::support::tracker::query_of(target).into_iter().find(|(key, _)| key == "port");
         let port: u16 = port.and_then(|(_, port)| port.parse().ok()).unwrap_or_default();
         Reply::peers(&[SocketAddr::from(([127, 0, 0, 1], port))])
     });
     let file = torrent.write(folder.path(), Some(&tracker.url()));
     let run = Run::new(["seed", "--timeout", "2"]).arg(file).arg(content);
     let mut seed = Serving::start(run, &folder.path().join("said"));
-    let ourselves = |event: &serde_json::Value| event["why"].as_str().is_some_and(|why| why.contains("ourselves"));
+    let ourselves = |event: &serde_json::Value| {
+        event["why"].as_str().is_some_and(|why| why.contains("ourselves"))
+    };
     seed.wait_for("left", ourselves);
     // With --timeout 2 a failed address is dialed again after half a second.
     std::thread::sleep(Duration::from_millis(1500));
@@ -502,7 +534,8 @@ fn a_file_that_was_replaced_is_not_given_for_what_it_was() {
 fn ctrl_c_ends_it_with_many_connected_and_half_of_them_deaf() {
     let attacked = Attacked::new(&["--max-peers", "100"]);
     attacked.is_served();
-    let mut all: Vec<Leech> = (0..60).map(|_| Leech::plain(attacked.address(), &attacked.torrent)).collect();
+    let mut all: Vec<Leech> =
+        (0..60).map(|_| Leech::plain(attacked.address(), &attacked.torrent)).collect();
     let many: Vec<u8> = (0..250).flat_map(|number| request(number % 16, 0, 16_384)).collect();
     for leech in &mut all[..30] {
         leech.say(&wire::message(wire::INTERESTED, b""));
@@ -521,7 +554,9 @@ fn a_port_that_is_taken_is_an_error() {
     std::fs::write(&content, &torrent.content).expect("the folder takes a file");
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
     let port = taken.local_addr().expect("it has an address").port().to_string();
-    let run = Run::new(["seed", "--bind", "127.0.0.1", "--port", &port]).arg(torrent.write(folder.path(), None)).arg(content);
+    let run = Run::new(["seed", "--bind", "127.0.0.1", "--port", &port])
+        .arg(torrent.write(folder.path(), None))
+        .arg(content);
     run.run().fails(&[7]).mentions(&port).mentions("in use");
 }
 
@@ -529,7 +564,9 @@ fn a_port_that_is_taken_is_an_error() {
 fn what_is_not_there_or_is_something_else_is_an_error() {
     let (folder, torrent) = (folder(), Torrent::sample());
     let file = torrent.write(folder.path(), None);
-    let run = |path: &Path| Run::new(["seed", "--bind", "127.0.0.1", "--port", "0"]).arg(&file).arg(path).run();
+    let run = |path: &Path| {
+        Run::new(["seed", "--bind", "127.0.0.1", "--port", "0"]).arg(&file).arg(path).run()
+    };
     run(&folder.path().join("nothing")).fails(&[7]).mentions("nothing");
     let other = folder.path().join("other");
     std::fs::write(&other, vec![1; torrent.content.len()]).expect("the folder takes a file");

@@ -29,9 +29,18 @@ fn lies(torrent: &Torrent) -> Vec<(&'static str, Plan)> {
         ("garbage", peer(Metadata::Garbage)),
         ("too long", peer(Metadata::TooLong)),
         ("out of range", peer(Metadata::OutOfRange)),
-        ("a size that is a string", FakePeer::of(torrent).greets(&b"d1:md11:ut_metadatai3ee13:metadata_size3:abce"[..])),
-        ("an id of zero", FakePeer::of(torrent).greets(&b"d1:md11:ut_metadatai0ee13:metadata_sizei20000ee"[..])),
-        ("an id above a byte", FakePeer::of(torrent).greets(&b"d1:md11:ut_metadatai259ee13:metadata_sizei20000ee"[..])),
+        (
+            "a size that is a string",
+            FakePeer::of(torrent).greets(&b"d1:md11:ut_metadatai3ee13:metadata_size3:abce"[..]),
+        ),
+        (
+            "an id of zero",
+            FakePeer::of(torrent).greets(&b"d1:md11:ut_metadatai0ee13:metadata_sizei20000ee"[..]),
+        ),
+        (
+            "an id above a byte",
+            FakePeer::of(torrent).greets(&b"d1:md11:ut_metadatai259ee13:metadata_sizei20000ee"[..]),
+        ),
     ]
 }
 
@@ -42,7 +51,9 @@ fn magnet_info_from_a_liar_alone_is_an_error() {
         let peer = plan.start();
         // The corrupt data must have come before the time is up.
         let timeout = if what == "corrupt" { "60" } else { "2" };
-        let outcome = Run::new(["magnet_info", "--timeout", timeout, &torrent.magnet(&[])]).peer(peer.address()).run();
+        let outcome = Run::new(["magnet_info", "--timeout", timeout, &torrent.magnet(&[])])
+            .peer(peer.address())
+            .run();
         if what == "too long" && outcome.code == Some(0) {
             return; // the surplus byte was cut off: the hash was right all the same
         }
@@ -59,10 +70,15 @@ fn magnet_info_gets_the_metadata_from_the_honest_peer() {
     all_at_once(lies(&torrent), |(what, plan)| {
         let bad = plan.host(2).start();
         let good = FakePeer::of(&torrent).host(3).start();
-        let outcome =
-            Run::new(["magnet_info", "--timeout", "60", &torrent.magnet(&[])]).peer(bad.address()).peer(good.address()).run();
+        let outcome = Run::new(["magnet_info", "--timeout", "60", &torrent.magnet(&[])])
+            .peer(bad.address())
+            .peer(good.address())
+            .run();
         outcome.succeeds();
-        assert!(outcome.out().contains(&format!("Info Hash: {}\n", torrent.hex())), "{what}: {outcome}");
+        assert!(
+            outcome.out().contains(&format!("Info Hash: {}\n", torrent.hex())),
+            "{what}: {outcome}"
+        );
     });
 }
 
@@ -71,7 +87,10 @@ fn magnet_download_finishes_though_a_peer_lies_about_the_metadata() {
     let torrent = torrent();
     let lies: Vec<_> = lies(&torrent)
         .into_iter()
-        .filter(|(what, _)| ["zero", "one more", "40 MiB", "4 GiB", "corrupt", "reject", "silent", "garbage"].contains(what))
+        .filter(|(what, _)| {
+            ["zero", "one more", "40 MiB", "4 GiB", "corrupt", "reject", "silent", "garbage"]
+                .contains(what)
+        })
         .collect();
     all_at_once(lies, |(what, plan)| {
         let folder = folder();
@@ -100,7 +119,10 @@ fn metadata_whose_hash_is_right_and_whose_content_is_no_torrent_is_an_error() {
     for info in [&b"de"[..], b"i5e", b"d6:lengthi5e4:name1:a12:piece lengthi0e6:pieces0:e"] {
         let torrent = Torrent::of_info(info.to_vec(), vec![0; 5], 16_384);
         let peer = FakePeer::of(&torrent).start();
-        Run::new(["magnet_info", "--timeout", "2", &torrent.magnet(&[])]).peer(peer.address()).run().fails(&[3, 5]);
+        Run::new(["magnet_info", "--timeout", "2", &torrent.magnet(&[])])
+            .peer(peer.address())
+            .run()
+            .fails(&[3, 5]);
         let folder = folder();
         let out = folder.path().join("out");
         Run::new(["magnet_download", "--timeout", "2", "-o"])

@@ -22,7 +22,9 @@ fn files_under(folder: &Path) -> Vec<PathBuf> {
             if entry.file_type().expect("an entry has a type").is_dir() {
                 folders.push(entry.path());
             } else {
-                found.push(entry.path().strip_prefix(folder).expect("it came from there").to_owned());
+                found.push(
+                    entry.path().strip_prefix(folder).expect("it came from there").to_owned(),
+                );
             }
         }
     }
@@ -55,10 +57,19 @@ fn paths_that_lead_out_or_nowhere_are_bad_input() {
         let peer = FakePeer::of(&torrent).start();
         torrent.write(&inner, None);
         Run::new(["info", "test.torrent"]).dir(&inner).run().fails(&[3]).mentions("path");
-        Run::new(["download", "-o", "out", "test.torrent"]).dir(&inner).peer(peer.address()).run().fails(&[3]);
-        let magnet = Run::new(["magnet_download", "--timeout", "2", "-o", "out", &torrent.magnet(&[])]);
+        Run::new(["download", "-o", "out", "test.torrent"])
+            .dir(&inner)
+            .peer(peer.address())
+            .run()
+            .fails(&[3]);
+        let magnet =
+            Run::new(["magnet_download", "--timeout", "2", "-o", "out", &torrent.magnet(&[])]);
         magnet.dir(&inner).peer(peer.address()).run().fails(&[3, 5]);
-        assert_eq!(files_under(folder.path()), [PathBuf::from("x/y/test.torrent")], "nothing was written: {paths:?}");
+        assert_eq!(
+            files_under(folder.path()),
+            [PathBuf::from("x/y/test.torrent")],
+            "nothing was written: {paths:?}"
+        );
     }
 }
 
@@ -68,14 +79,24 @@ fn written(torrent: &Torrent) -> (tempfile::TempDir, Vec<PathBuf>) {
     let folder = folder();
     let peer = FakePeer::of(torrent).start();
     torrent.write(folder.path(), None);
-    Run::new(["download", "-o", "out", "test.torrent"]).dir(folder.path()).peer(peer.address()).run().succeeds();
+    Run::new(["download", "-o", "out", "test.torrent"])
+        .dir(folder.path())
+        .peer(peer.address())
+        .run()
+        .succeeds();
     let files = files_under(&folder.path().join("out"));
     (folder, files)
 }
 
 #[test]
 fn slashes_and_control_characters_become_underscores() {
-    let torrent = torrent(&[&[b"/etc/passwd"], &[b"a/../../b"], &[b"nul\0nul"], &[b"bell\x07\x1b[31m\n"], &[b"d/", b"f"]]);
+    let torrent = torrent(&[
+        &[b"/etc/passwd"],
+        &[b"a/../../b"],
+        &[b"nul\0nul"],
+        &[b"bell\x07\x1b[31m\n"],
+        &[b"d/", b"f"],
+    ]);
     let (_folder, files) = written(&torrent);
     let expected = ["_etc_passwd", "a_.._.._b", "bell__[31m_", "d_/f", "nul_nul"];
     assert_eq!(files, expected.map(PathBuf::from));
@@ -109,17 +130,22 @@ fn names_that_collide_once_they_are_safe_are_told_apart() {
 
 #[test]
 fn two_files_of_one_path_are_two_files() {
-    let torrent = torrent(&[&[b"d", b"same.txt"], &[b"b"], &[b"d", b"same.txt"], &[b"d", b"same.txt"]]);
+    let torrent =
+        torrent(&[&[b"d", b"same.txt"], &[b"b"], &[b"d", b"same.txt"], &[b"d", b"same.txt"]]);
     let (folder, files) = written(&torrent);
     assert_eq!(files, ["b", "d/same.1.txt", "d/same.2.txt", "d/same.txt"].map(PathBuf::from));
     for (name, number) in [("b", 1), ("d/same.txt", 0), ("d/same.1.txt", 2), ("d/same.2.txt", 3)] {
-        assert_eq!(std::fs::read(folder.path().join("out").join(name)).expect("the file is there"), content(10, number));
+        assert_eq!(
+            std::fs::read(folder.path().join("out").join(name)).expect("the file is there"),
+            content(10, number)
+        );
     }
 }
 
 #[test]
 fn an_empty_part_of_a_path_leads_nowhere() {
-    let (_folder, files) = written(&torrent(&[&[b"", b"etc", b"passwd"], &[b"a", b"", b"b"], &[b"c", b""]]));
+    let (_folder, files) =
+        written(&torrent(&[&[b"", b"etc", b"passwd"], &[b"a", b"", b"b"], &[b"c", b""]]));
     assert_eq!(files, ["a/b", "c", "etc/passwd"].map(PathBuf::from));
 }
 
@@ -142,8 +168,13 @@ fn padding_files_are_never_written_and_may_share_a_path() {
         .build();
     let (folder, files) = written(&torrent);
     assert_eq!(files, ["one", "three", "two"].map(PathBuf::from));
-    for (name, data) in [("one", content(20_000, 1)), ("two", content(20_000, 2)), ("three", content(5, 3))] {
-        assert!(std::fs::read(folder.path().join("out").join(name)).expect("the file is there") == data, "{name}");
+    for (name, data) in
+        [("one", content(20_000, 1)), ("two", content(20_000, 2)), ("three", content(5, 3))]
+    {
+        assert!(
+            std::fs::read(folder.path().join("out").join(name)).expect("the file is there") == data,
+            "{name}"
+        );
     }
 }
 
@@ -157,7 +188,10 @@ fn the_name_of_a_torrent_is_only_advice() {
         let torrent = Recipe::single(name, 32_768, content(100, 1)).build();
         let peer = FakePeer::of(&torrent).start();
         torrent.write(&inner, None);
-        let outcome = Run::new(["download", "-o", "out", "test.torrent"]).dir(&inner).peer(peer.address()).run();
+        let outcome = Run::new(["download", "-o", "out", "test.torrent"])
+            .dir(&inner)
+            .peer(peer.address())
+            .run();
         let mut files = files_under(folder.path());
         files.retain(|f| f != Path::new("x/y/test.torrent"));
         match outcome.code {
@@ -186,9 +220,14 @@ fn letters_that_hide_or_turn_text_round_are_not_in_names_on_disk() {
     let folder = folder();
     torrent.write(folder.path(), None);
     let peer = FakePeer::of(&torrent).start();
-    Run::new(["download", "-o", "out", "test.torrent"]).dir(folder.path()).peer(peer.address()).run().succeeds();
+    Run::new(["download", "-o", "out", "test.torrent"])
+        .dir(folder.path())
+        .peer(peer.address())
+        .run()
+        .succeeds();
     let found = files_under(&folder.path().join("out"));
-    let expected = ["_", "_.1", "gpj.1.exe", "gpj.2.exe", "gpj.3.exe", "gpj.exe", "\u{645}\u{6cc}.txt"];
+    let expected =
+        ["_", "_.1", "gpj.1.exe", "gpj.2.exe", "gpj.3.exe", "gpj.exe", "\u{645}\u{6cc}.txt"];
     assert_eq!(found, expected.map(PathBuf::from), "each has its own");
     for (number, name) in ["gpj.exe", "gpj.1.exe", "gpj.2.exe"].iter().enumerate() {
         let held = std::fs::read(folder.path().join("out").join(name)).expect("it is there");

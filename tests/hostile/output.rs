@@ -8,7 +8,12 @@ fn marker(folder: &Path, hash: &str) {
 }
 
 fn two_files() -> Torrent {
-    Recipe::files("album", 32_768, &[("a/one.bin", content(40_000, 1)), ("two.bin", content(30_000, 2))]).build()
+    Recipe::files(
+        "album",
+        32_768,
+        &[("a/one.bin", content(40_000, 1)), ("two.bin", content(30_000, 2))],
+    )
+    .build()
 }
 
 #[test]
@@ -42,15 +47,27 @@ fn what_another_client_has_begun_is_gone_on_with_and_only_the_rest_is_fetched() 
         let folder = folder();
         let peer = FakePeer::of(&torrent).start();
         torrent.write(folder.path(), None);
-        std::fs::create_dir_all(folder.path().join("out/a")).expect("a temporary folder takes a folder");
-        std::fs::write(folder.path().join("out/a/one.bin"), &torrent.content[..40_000]).expect("a temporary folder takes a file");
+        std::fs::create_dir_all(folder.path().join("out/a"))
+            .expect("a temporary folder takes a folder");
+        std::fs::write(folder.path().join("out/a/one.bin"), &torrent.content[..40_000])
+            .expect("a temporary folder takes a file");
         let link = torrent.magnet(&[]);
-        let words = if magnet { ["magnet_download", "-o", "out", &link] } else { ["download", "-o", "out", "test.torrent"] };
+        let words = if magnet {
+            ["magnet_download", "-o", "out", &link]
+        } else {
+            ["download", "-o", "out", "test.torrent"]
+        };
         let outcome = Run::new(words).dir(folder.path()).peer(peer.address()).run();
-        outcome.succeeds().mentions("out: has 1 of 3 pieces of this torrent already; going on with those");
-        assert!(std::fs::read(folder.path().join("out/two.bin")).expect("the file is there") == torrent.content[40_000..]);
+        outcome
+            .succeeds()
+            .mentions("out: has 1 of 3 pieces of this torrent already; going on with those");
+        assert!(
+            std::fs::read(folder.path().join("out/two.bin")).expect("the file is there")
+                == torrent.content[40_000..]
+        );
         assert!(!folder.path().join("out.piecemeal").exists(), "a whole download is not marked");
-        let fetched = peer.finished().iter().flat_map(|talk| talk.requests()).any(|(piece, _, _)| piece == 0);
+        let fetched =
+            peer.finished().iter().flat_map(|talk| talk.requests()).any(|(piece, _, _)| piece == 0);
         assert!(!fetched, "piece 0 was there");
     }
 }
@@ -66,7 +83,10 @@ fn force_replaces_other_content() {
         std::fs::write(&out, &foreign).expect("a temporary folder takes a file");
         let run = Run::new(["download", "--force", "-o", "out", "test.torrent"]).dir(folder.path());
         run.peer(peer.address()).run().succeeds();
-        assert!(std::fs::read(&out).expect("the file is there") == torrent.content, "and no longer than it should be");
+        assert!(
+            std::fs::read(&out).expect("the file is there") == torrent.content,
+            "and no longer than it should be"
+        );
     }
 }
 
@@ -80,10 +100,14 @@ fn a_partial_download_of_another_torrent_is_left_untouched() {
     for hash in ["0123456789abcdef0123456789abcdef01234567", "nonsense", "", "\u{20ac}"] {
         std::fs::write(&out, b"precious").expect("a temporary folder takes a file");
         marker(folder.path(), hash);
-        let outcome = Run::new(["download", "-o", "out", "test.torrent"]).dir(folder.path()).peer(peer.address()).run();
+        let outcome = Run::new(["download", "-o", "out", "test.torrent"])
+            .dir(folder.path())
+            .peer(peer.address())
+            .run();
         outcome.fails(&[7]);
         assert_eq!(std::fs::read(&out).expect("the file is there"), b"precious");
-        let marker = std::fs::read_to_string(folder.path().join("out.piecemeal")).expect("the marker is there");
+        let marker = std::fs::read_to_string(folder.path().join("out.piecemeal"))
+            .expect("the marker is there");
         assert_eq!(marker, hash);
     }
 }
@@ -94,11 +118,19 @@ fn a_folder_with_other_content_is_left_untouched() {
     let torrent = two_files();
     let peer = FakePeer::of(&torrent).start();
     torrent.write(folder.path(), None);
-    std::fs::create_dir_all(folder.path().join("out/a")).expect("a temporary folder takes a folder");
-    std::fs::write(folder.path().join("out/a/one.bin"), b"precious").expect("a temporary folder takes a file");
-    let outcome = Run::new(["download", "-o", "out", "test.torrent"]).dir(folder.path()).peer(peer.address()).run();
+    std::fs::create_dir_all(folder.path().join("out/a"))
+        .expect("a temporary folder takes a folder");
+    std::fs::write(folder.path().join("out/a/one.bin"), b"precious")
+        .expect("a temporary folder takes a file");
+    let outcome = Run::new(["download", "-o", "out", "test.torrent"])
+        .dir(folder.path())
+        .peer(peer.address())
+        .run();
     outcome.fails(&[7]);
-    assert_eq!(std::fs::read(folder.path().join("out/a/one.bin")).expect("the file is there"), b"precious");
+    assert_eq!(
+        std::fs::read(folder.path().join("out/a/one.bin")).expect("the file is there"),
+        b"precious"
+    );
     assert!(!folder.path().join("out/two.bin").exists());
 }
 
@@ -108,19 +140,29 @@ fn a_file_where_a_folder_is_needed_and_the_other_way_round() {
     let torrent = two_files();
     let peer = FakePeer::of(&torrent).start();
     torrent.write(folder.path(), None);
-    std::fs::write(folder.path().join("out"), b"precious").expect("a temporary folder takes a file");
-    Run::new(["download", "-o", "out", "test.torrent"]).dir(folder.path()).peer(peer.address()).run().fails(&[7]);
+    std::fs::write(folder.path().join("out"), b"precious")
+        .expect("a temporary folder takes a file");
+    Run::new(["download", "-o", "out", "test.torrent"])
+        .dir(folder.path())
+        .peer(peer.address())
+        .run()
+        .fails(&[7]);
     assert_eq!(std::fs::read(folder.path().join("out")).expect("the file is there"), b"precious");
 
     let single = Torrent::of_pieces(2, 62);
     let peer = FakePeer::of(&single).start();
     std::fs::create_dir(folder.path().join("folder")).expect("a temporary folder takes a folder");
-    std::fs::write(folder.path().join("folder/x"), b"precious").expect("a temporary folder takes a file");
+    std::fs::write(folder.path().join("folder/x"), b"precious")
+        .expect("a temporary folder takes a file");
     single.write(folder.path(), None);
     for force in [&[][..], &["--force"]] {
-        let run = Run::new(["download", "-o", "folder", "test.torrent"].iter().chain(force)).dir(folder.path());
+        let run = Run::new(["download", "-o", "folder", "test.torrent"].iter().chain(force))
+            .dir(folder.path());
         run.peer(peer.address()).run().fails(&[7]);
-        assert_eq!(std::fs::read(folder.path().join("folder/x")).expect("the file is there"), b"precious");
+        assert_eq!(
+            std::fs::read(folder.path().join("folder/x")).expect("the file is there"),
+            b"precious"
+        );
     }
 }
 
@@ -129,9 +171,11 @@ fn a_file_where_a_folder_is_needed_and_the_other_way_round() {
 fn trap(folder: &Path, torrent: &Torrent, link: &str) {
     std::fs::create_dir_all(folder.join("out")).expect("a temporary folder takes a folder");
     std::fs::create_dir_all(folder.join("elsewhere")).expect("a temporary folder takes a folder");
-    std::fs::write(folder.join("elsewhere/one.bin"), b"precious").expect("a temporary folder takes a file");
+    std::fs::write(folder.join("elsewhere/one.bin"), b"precious")
+        .expect("a temporary folder takes a file");
     let target = if link == "a" { "elsewhere" } else { "elsewhere/one.bin" };
-    std::os::unix::fs::symlink(folder.join(target), folder.join("out").join(link)).expect("links can be made here");
+    std::os::unix::fs::symlink(folder.join(target), folder.join("out").join(link))
+        .expect("links can be made here");
     marker(folder, &torrent.hex());
 }
 
@@ -145,10 +189,15 @@ fn a_symbolic_link_inside_the_output_is_not_followed_out_of_it() {
             let folder = folder();
             trap(folder.path(), &torrent, link);
             torrent.write(folder.path(), None);
-            let run = Run::new(["download", "-o", "out", "test.torrent"].iter().chain(force)).dir(folder.path());
+            let run = Run::new(["download", "-o", "out", "test.torrent"].iter().chain(force))
+                .dir(folder.path());
             let outcome = run.peer(peer.address()).run();
             let elsewhere = folder.path().join("elsewhere/one.bin");
-            assert_eq!(std::fs::read(elsewhere).expect("the file is there"), b"precious", "{link}: {outcome}");
+            assert_eq!(
+                std::fs::read(elsewhere).expect("the file is there"),
+                b"precious",
+                "{link}: {outcome}"
+            );
             if outcome.code != Some(0) {
                 outcome.fails(&[7]);
             }
@@ -164,13 +213,18 @@ fn a_link_that_somebody_put_in_place_of_the_marker_is_not_written_through() {
             let folder = folder();
             std::fs::create_dir(folder.path().join("victim")).expect("the folder takes a folder");
             let victim = folder.path().join("victim/x");
-            held.iter().for_each(|held| std::fs::write(&victim, held).expect("the folder takes a file"));
-            std::os::unix::fs::symlink("victim/x", folder.path().join("out.piecemeal")).expect("the folder takes a link");
+            held.iter()
+                .for_each(|held| std::fs::write(&victim, held).expect("the folder takes a file"));
+            std::os::unix::fs::symlink("victim/x", folder.path().join("out.piecemeal"))
+                .expect("the folder takes a link");
             torrent.write(folder.path(), None);
             let peer = FakePeer::of(&torrent).start();
-            let run = force.iter().fold(Run::new(["download", "-o", "out", "test.torrent"]), Run::arg);
+            let run =
+                force.iter().fold(Run::new(["download", "-o", "out", "test.torrent"]), Run::arg);
             let outcome = run.dir(folder.path()).peer(peer.address()).run();
-            outcome.fails(&[7]).mentions("out.piecemeal: is a symbolic link, which is not followed");
+            outcome
+                .fails(&[7])
+                .mentions("out.piecemeal: is a symbolic link, which is not followed");
             assert_eq!(std::fs::read_to_string(&victim).ok().as_deref(), held, "{force:?}");
         }
     }
@@ -182,13 +236,20 @@ fn a_piece_is_not_written_through_a_link_to_a_file_but_goes_to_stdout_by_name() 
     torrent.write(folder.path(), None);
     let peer = FakePeer::of(&torrent).start();
     let piece = |out: &str| {
-        Run::new(["download_piece", "--force", "-o", out, "test.torrent", "0"]).dir(folder.path()).peer(peer.address()).run()
+        Run::new(["download_piece", "--force", "-o", out, "test.torrent", "0"])
+            .dir(folder.path())
+            .peer(peer.address())
+            .run()
     };
-    std::os::unix::fs::symlink("victim", folder.path().join("out")).expect("the folder takes a link");
+    std::os::unix::fs::symlink("victim", folder.path().join("out"))
+        .expect("the folder takes a link");
     piece("out").fails(&[7]).mentions("out: is a symbolic link, which is not followed");
     assert!(!folder.path().join("victim").exists());
     std::fs::write(folder.path().join("victim"), "somebody's").expect("the folder takes a file");
     piece("out").fails(&[7]);
-    assert_eq!(std::fs::read_to_string(folder.path().join("victim")).expect("it is there"), "somebody's");
+    assert_eq!(
+        std::fs::read_to_string(folder.path().join("victim")).expect("it is there"),
+        "somebody's"
+    );
     assert!(piece("/dev/stdout").succeeds().stdout.starts_with(&torrent.content[..100]));
 }

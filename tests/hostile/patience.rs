@@ -39,7 +39,11 @@ fn a_peer_that_rejects_everything_is_not_asked_in_a_loop() {
     let torrent = Torrent::of_pieces(8, 81);
     let peer = FakePeer::of(&torrent).fast().blocks(Blocks::Reject).start();
     let file = torrent.write(folder.path(), None);
-    let run = Run::new(["download", "-o"]).arg(folder.path().join("out")).arg(file).peer(peer.address()).start();
+    let run = Run::new(["download", "-o"])
+        .arg(folder.path().join("out"))
+        .arg(file)
+        .peer(peer.address())
+        .start();
     peer.mischief().wait();
     std::thread::sleep(WHILE);
     let asked: usize = peer.talks().iter().map(|talk| talk.requests().len()).sum();

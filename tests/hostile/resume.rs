@@ -12,9 +12,11 @@ fn killed_after(pieces: u64, torrent: &Torrent, folder: &Path) {
     let peer = FakePeer::of(torrent).pace(4).start();
     let events = folder.join("events");
     let file = File::create(&events).expect("a temporary folder takes a file");
-    let run = Run::new(["download", "--json", "-o", "out", "test.torrent"]).dir(folder).stdout(file);
+    let run =
+        Run::new(["download", "--json", "-o", "out", "test.torrent"]).dir(folder).stdout(file);
     let run = run.peer(peer.address()).start();
-    let verified = |line: &str| serde_json::from_str::<serde_json::Value>(line).ok()?["verified"].as_u64();
+    let verified =
+        |line: &str| serde_json::from_str::<serde_json::Value>(line).ok()?["verified"].as_u64();
     let begun = Instant::now();
     loop {
         let text = std::fs::read_to_string(&events).expect("the events can be read");
@@ -30,7 +32,10 @@ fn killed_after(pieces: u64, torrent: &Torrent, folder: &Path) {
 /// Whether at least one piece is right.
 fn has_a_piece(out: &Path, torrent: &Torrent) -> bool {
     let there = std::fs::read(out).unwrap_or_default();
-    there.chunks_exact(32_768).zip(torrent.content.chunks_exact(32_768)).any(|(found, expected)| found == expected)
+    there
+        .chunks_exact(32_768)
+        .zip(torrent.content.chunks_exact(32_768))
+        .any(|(found, expected)| found == expected)
 }
 
 /// Finishes the download, and returns the pieces that it fetched.
@@ -51,11 +56,14 @@ fn a_killed_download_goes_on_where_it_was() {
     let torrent = Torrent::of_pieces(40, 70);
     torrent.write(folder.path(), None);
     killed_after(20, &torrent, folder.path());
-    let marker = std::fs::read_to_string(folder.path().join("out.piecemeal")).expect("a partial download is marked");
+    let marker = std::fs::read_to_string(folder.path().join("out.piecemeal"))
+        .expect("a partial download is marked");
     assert_eq!(marker.trim_end(), torrent.hex());
     let fetched = resumed(&torrent, folder.path());
     assert!(fetched.len() <= 20, "fetched again: {fetched:?}");
-    assert!(std::fs::read(folder.path().join("out")).expect("the download is there") == torrent.content);
+    assert!(
+        std::fs::read(folder.path().join("out")).expect("the download is there") == torrent.content
+    );
     assert!(!folder.path().join("out.piecemeal").exists(), "a whole download is not marked");
 }
 
@@ -66,7 +74,10 @@ fn a_resumed_download_believes_nothing_but_hashes() {
     torrent.write(folder.path(), None);
     let out = folder.path().join("out");
     let hex = torrent.hex();
-    let mark = || std::fs::write(folder.path().join("out.piecemeal"), &hex).expect("a temporary folder takes a file");
+    let mark = || {
+        std::fs::write(folder.path().join("out.piecemeal"), &hex)
+            .expect("a temporary folder takes a file")
+    };
 
     // All there, except for one spoiled byte in piece 3.
     let mut spoiled = torrent.content.clone();
@@ -77,11 +88,13 @@ fn a_resumed_download_believes_nothing_but_hashes() {
     assert!(std::fs::read(&out).expect("the download is there") == torrent.content);
 
     // Too short, and too long.
-    std::fs::write(&out, &torrent.content[..10 * 32_768 + 5]).expect("a temporary folder takes a file");
+    std::fs::write(&out, &torrent.content[..10 * 32_768 + 5])
+        .expect("a temporary folder takes a file");
     mark();
     assert_eq!(resumed(&torrent, folder.path()), (10..20).collect());
     assert!(std::fs::read(&out).expect("the download is there") == torrent.content);
-    std::fs::write(&out, [&torrent.content[..], b"and more"].concat()).expect("a temporary folder takes a file");
+    std::fs::write(&out, [&torrent.content[..], b"and more"].concat())
+        .expect("a temporary folder takes a file");
     mark();
     assert_eq!(resumed(&torrent, folder.path()), BTreeSet::new());
     assert!(std::fs::read(&out).expect("the download is there") == torrent.content);
@@ -96,14 +109,22 @@ fn a_resumed_download_believes_nothing_but_hashes() {
 #[test]
 fn a_killed_download_of_several_files_goes_on() {
     let folder = folder();
-    let files = [("a/one.bin", content(300_000, 1)), ("empty", Vec::new()), ("b/two.bin", content(400_000, 2))];
+    let files = [
+        ("a/one.bin", content(300_000, 1)),
+        ("empty", Vec::new()),
+        ("b/two.bin", content(400_000, 2)),
+    ];
     let torrent = Recipe::files("album", 32_768, &files).build();
     torrent.write(folder.path(), None);
     killed_after(7, &torrent, folder.path());
     let fetched = resumed(&torrent, folder.path());
     assert!(fetched.len() < torrent.pieces(), "fetched again: {fetched:?}");
     for (path, data) in &files {
-        assert!(&std::fs::read(folder.path().join("out").join(path)).expect("the file is there") == data, "{path}");
+        assert!(
+            &std::fs::read(folder.path().join("out").join(path)).expect("the file is there")
+                == data,
+            "{path}"
+        );
     }
 }
 
@@ -116,8 +137,11 @@ fn a_magnet_download_goes_on_from_a_torrents_partial_one() {
     let peer = FakePeer::of(&torrent).start();
     let run = Run::new(["magnet_download", "-o", "out", &torrent.magnet(&[])]).dir(folder.path());
     run.peer(peer.address()).run().succeeds();
-    assert!(std::fs::read(folder.path().join("out")).expect("the download is there") == torrent.content);
-    let fetched: BTreeSet<u32> = peer.finished().iter().flat_map(|t| t.requests()).map(|(piece, _, _)| piece).collect();
+    assert!(
+        std::fs::read(folder.path().join("out")).expect("the download is there") == torrent.content
+    );
+    let fetched: BTreeSet<u32> =
+        peer.finished().iter().flat_map(|t| t.requests()).map(|(piece, _, _)| piece).collect();
     assert!(fetched.len() < 20, "{fetched:?}");
 }
 
@@ -142,8 +166,13 @@ fn ctrl_c_ends_a_download_that_can_go_on() {
     assert_eq!(outcome.code, Some(130), "{outcome}");
     assert!(outcome.stdout.is_empty(), "{outcome}");
     let asked = tracker.asked();
-    assert!(asked.last().is_some_and(|last| last.contains("event=stopped")), "one that leaves says so: {asked:#?}");
+    assert!(
+        asked.last().is_some_and(|last| last.contains("event=stopped")),
+        "one that leaves says so: {asked:#?}"
+    );
     assert!(folder.path().join("out.piecemeal").exists(), "what is there stays marked as partial");
     assert!(resumed(&torrent, folder.path()).len() < 20);
-    assert!(std::fs::read(folder.path().join("out")).expect("the download is there") == torrent.content);
+    assert!(
+        std::fs::read(folder.path().join("out")).expect("the download is there") == torrent.content
+    );
 }

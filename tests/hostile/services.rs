@@ -23,13 +23,20 @@ impl Service {
     #[track_caller]
     fn is_left_alone(&self, what: &str) {
         let came = self.0.accept();
-        assert!(came.as_ref().is_err_and(|error| error.kind() == ErrorKind::WouldBlock), "{what}: {came:?}");
+        assert!(
+            came.as_ref().is_err_and(|error| error.kind() == ErrorKind::WouldBlock),
+            "{what}: {came:?}"
+        );
     }
 }
 
 /// The commands that dial what a link names.
-const OF_LINKS: [&[&str]; 4] =
-    [&["magnet_handshake"], &["magnet_info"], &["magnet_download_piece", "-o", "out"], &["magnet_download", "-o", "out"]];
+const OF_LINKS: [&[&str]; 4] = [
+    &["magnet_handshake"],
+    &["magnet_info"],
+    &["magnet_download_piece", "-o", "out"],
+    &["magnet_download", "-o", "out"],
+];
 
 /// Adds the arguments after the link.
 fn run(words: &[&str], link: &str) -> Run {
@@ -44,9 +51,13 @@ fn a_link_sends_no_command_to_a_service_of_this_machine() {
     all_at_once(OF_LINKS.to_vec(), |words| {
         let (folder, service) = (folder(), Service::start());
         for host in ["127.0.0.1", "localhost"] {
-            let link = format!("magnet:?xt=urn:btih:{hash}&x.pe={host}:{}", service.address().port());
+            let link =
+                format!("magnet:?xt=urn:btih:{hash}&x.pe={host}:{}", service.address().port());
             let outcome = run(words, &link).arg("-v").dir(folder.path()).run();
-            outcome.fails(&[5]).mentions("1 peer not dialed, for one 127.0.0.1:").mentions("the info hash of the link");
+            outcome
+                .fails(&[5])
+                .mentions("1 peer not dialed, for one 127.0.0.1:")
+                .mentions("the info hash of the link");
             service.is_left_alone(words[0]);
         }
     });
@@ -56,15 +67,20 @@ fn a_link_sends_no_command_to_a_service_of_this_machine() {
 fn a_link_and_a_tracker_send_nobody_to_a_port_of_the_systems_own_services() {
     let torrent = Torrent::sample();
     // Also over a name. Nothing listens on port 9; if it had been dialed, the error would say so.
-    let links = ["127.0.0.1:9", "localhost:9", "[::ffff:127.0.0.1]:9"].map(|peer| format!("{}&x.pe={peer}", torrent.magnet(&[])));
-    let cases: Vec<_> = OF_LINKS.iter().flat_map(|words| links.iter().map(move |link| (*words, link.as_str()))).collect();
+    let links = ["127.0.0.1:9", "localhost:9", "[::ffff:127.0.0.1]:9"]
+        .map(|peer| format!("{}&x.pe={peer}", torrent.magnet(&[])));
+    let cases: Vec<_> = OF_LINKS
+        .iter()
+        .flat_map(|words| links.iter().map(move |link| (*words, link.as_str())))
+        .collect();
     all_at_once(cases, |(words, link)| {
         let folder = folder();
         let outcome = run(words, link).arg("-v").dir(folder.path()).run();
         outcome.fails(&[5]).mentions("a port below 1024 of this machine or its network");
         assert!(!outcome.err().contains("refused"), "{outcome}");
     });
-    let commands: [(&[&str], &[&str]); 2] = [(&["download_piece", "-o", "out"], &["0"]), (&["download", "-o", "out"], &[])];
+    let commands: [(&[&str], &[&str]); 2] =
+        [(&["download_piece", "-o", "out"], &["0"]), (&["download", "-o", "out"], &[])];
     all_at_once(commands.to_vec(), |(words, more)| {
         let folder = folder();
         let tracker = FakeTracker::knowing(&["127.0.0.1:9".parse().expect("an address")]);
@@ -92,7 +108,9 @@ fn a_torrent_sends_no_order_to_a_service_of_this_machine() {
     all_at_once(commands.to_vec(), |words| {
         let (folder, service) = (folder(), Service::start());
         let port = service.address().port();
-        for url in ["127.0.0.1", "localhost", "127.1"].map(|host| format!("http://{host}:{port}/shutdown?by=/announce")) {
+        for url in ["127.0.0.1", "localhost", "127.1"]
+            .map(|host| format!("http://{host}:{port}/shutdown?by=/announce"))
+        {
             torrent.write(folder.path(), Some(&url));
             let run = Run::new(words).arg("--timeout").arg("2").arg("test.torrent");
             let run = if words[0] == "download_piece" { run.arg("0") } else { run };

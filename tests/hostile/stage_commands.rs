@@ -3,7 +3,8 @@
 
 use crate::all_at_once;
 use crate::support::{
-    After, Blocks, FakePeer, FakeTracker, Gate, Greeting, Metadata, Plan, Run, Torrent, Unchoke, dead_address, folder, wire,
+    After, Blocks, FakePeer, FakeTracker, Gate, Greeting, Metadata, Plan, Run, Torrent, Unchoke,
+    dead_address, folder, wire,
 };
 
 /// Every way to be useless, with the expected exit code.
@@ -15,7 +16,11 @@ fn useless(torrent: &Torrent) -> Vec<(&'static str, Plan, &'static [i32])> {
         ("another torrent", peer().greeting(Greeting::WrongInfoHash), &[5]),
         ("closes", peer().greeting(Greeting::Close), &[5]),
         ("half a handshake", peer().greeting(Greeting::Half), &[5]),
-        ("http", peer().greeting(Greeting::Says(b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec())), &[5]),
+        (
+            "http",
+            peer().greeting(Greeting::Says(b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec())),
+            &[5],
+        ),
         ("tls", peer().greeting(Greeting::Says(b"\x15\x03\x01\x00\x02\x02\x28".to_vec())), &[5]),
         ("closes after the handshake", peer().after(After::Close), &[5]),
         ("holds", peer().after(After::Hold), &[5]),
@@ -45,8 +50,12 @@ fn download_piece_from_a_useless_peer_ends_with_an_error_and_no_file() {
         let out = folder.path().join("piece");
         // The corrupt data must have come before the time is up.
         let timeout = if what == "corrupt" { "60" } else { "2" };
-        let outcome =
-            Run::new(["download_piece", "--timeout", timeout, "-o"]).arg(&out).arg(file).arg("3").peer(peer.address()).run();
+        let outcome = Run::new(["download_piece", "--timeout", timeout, "-o"])
+            .arg(&out)
+            .arg(file)
+            .arg("3")
+            .peer(peer.address())
+            .run();
         outcome.fails(codes).mentions(&peer.address().to_string());
         assert!(!out.exists(), "{what}: no file without a verified piece");
     });
@@ -59,7 +68,9 @@ fn download_piece_finds_the_good_peer_behind_a_useless_one() {
         let folder = folder();
         let bad = plan.host(2).start();
         // The good one waits for mischief where there is any to wait for.
-        let gate = if ["has nothing", "has other pieces", "closes", "chokes after one block"].contains(&what) {
+        let gate = if ["has nothing", "has other pieces", "closes", "chokes after one block"]
+            .contains(&what)
+        {
             let open = Gate::default();
             open.open();
             open
@@ -102,8 +113,12 @@ fn odd_but_honest_peers_are_good_enough_for_a_piece() {
         let peer = plan.start();
         let file = torrent.write(folder.path(), None);
         let out = folder.path().join("piece");
-        let outcome =
-            Run::new(["download_piece", "--timeout", "60", "-o"]).arg(&out).arg(file).arg("3").peer(peer.address()).run();
+        let outcome = Run::new(["download_piece", "--timeout", "60", "-o"])
+            .arg(&out)
+            .arg(file)
+            .arg("3")
+            .peer(peer.address())
+            .run();
         if strict && outcome.code != Some(0) {
             // Hanging up on a peer that sends unrequested blocks is also allowed.
             outcome.fails(&[5]);
@@ -118,7 +133,9 @@ fn odd_but_honest_peers_are_good_enough_for_a_piece() {
 fn seven_silent_peers_do_not_hide_the_eighth() {
     let folder = folder();
     let torrent = Torrent::sample();
-    let silent: Vec<FakePeer> = (10..17).map(|n| FakePeer::of(&torrent).greeting(Greeting::Silent).host(n).start()).collect();
+    let silent: Vec<FakePeer> = (10..17)
+        .map(|n| FakePeer::of(&torrent).greeting(Greeting::Silent).host(n).start())
+        .collect();
     let good = FakePeer::of(&torrent).host(3).start();
     let mut all: Vec<_> = silent.iter().map(FakePeer::address).collect();
     all.push(good.address());
@@ -126,9 +143,16 @@ fn seven_silent_peers_do_not_hide_the_eighth() {
     let file = torrent.write(folder.path(), Some(&tracker.url()));
     let out = folder.path().join("piece");
     // Sixty seconds: one silent peer after the other would be killed before.
-    Run::new(["download_piece", "--timeout", "60", "-o"]).arg(&out).arg(file).arg("1").run().succeeds();
+    Run::new(["download_piece", "--timeout", "60", "-o"])
+        .arg(&out)
+        .arg(file)
+        .arg("1")
+        .run()
+        .succeeds();
     assert!(std::fs::read(&out).expect("the piece is there") == torrent.piece(1));
-    Run::new(["magnet_info", "--timeout", "60", &torrent.magnet(&[&tracker.url()])]).run().succeeds();
+    Run::new(["magnet_info", "--timeout", "60", &torrent.magnet(&[&tracker.url()])])
+        .run()
+        .succeeds();
 }
 
 #[test]
@@ -161,9 +185,16 @@ fn an_answer_from_another_protocol_is_refused_without_waiting_for_68_bytes() {
     // Five bytes are enough to see that it is no peer. The deadline is far away.
     let torrent = Torrent::sample();
     let folder = folder();
-    let peer = FakePeer::of(&torrent).greeting(Greeting::Says(b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec())).start();
+    let peer = FakePeer::of(&torrent)
+        .greeting(Greeting::Says(b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec()))
+        .start();
     let file = torrent.write(folder.path(), None);
-    Run::new(["handshake", "--timeout", "60"]).arg(file).arg(peer.address().to_string()).within(30).run().fails(&[5]);
+    Run::new(["handshake", "--timeout", "60"])
+        .arg(file)
+        .arg(peer.address().to_string())
+        .within(30)
+        .run()
+        .fails(&[5]);
 }
 
 #[test]
@@ -184,7 +215,13 @@ fn magnet_commands_with_a_useless_peer_end_with_an_error() {
     ];
     all_at_once(plans, |plan| {
         let peer = plan.start();
-        Run::new(["magnet_info", "--timeout", "2", &torrent.magnet(&[])]).peer(peer.address()).run().fails(&[5]);
+        Run::new(["magnet_info", "--timeout", "2", &torrent.magnet(&[])])
+            .peer(peer.address())
+            .run()
+            .fails(&[5]);
     });
-    Run::new(["magnet_info", "--timeout", "2", &torrent.magnet(&[])]).peer(dead_address()).run().fails(&[5]);
+    Run::new(["magnet_info", "--timeout", "2", &torrent.magnet(&[])])
+        .peer(dead_address())
+        .run()
+        .fails(&[5]);
 }

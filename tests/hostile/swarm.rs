@@ -2,7 +2,9 @@
 
 use crate::all_at_once;
 use crate::support::wire::NOT_INTERESTED;
-use crate::support::{After, Blocks, FakePeer, FakeTracker, Greeting, LIMIT, Plan, Run, Torrent, dead_address, folder};
+use crate::support::{
+    After, Blocks, FakePeer, FakeTracker, Greeting, LIMIT, Plan, Run, Torrent, dead_address, folder,
+};
 
 /// Peers that leave or are sent away. (A useless peer that stays counts as alive: there the
 /// limit is ten minutes without a block.)
@@ -12,7 +14,11 @@ fn dying(torrent: &Torrent) -> Vec<(&'static str, Plan, &'static [i32])> {
         ("another torrent", peer().greeting(Greeting::WrongInfoHash), &[5]),
         ("closes", peer().greeting(Greeting::Close), &[5]),
         ("half a handshake", peer().greeting(Greeting::Half), &[5]),
-        ("http", peer().greeting(Greeting::Says(b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec())), &[5]),
+        (
+            "http",
+            peer().greeting(Greeting::Says(b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec())),
+            &[5],
+        ),
         ("closes after the handshake", peer().after(After::Close), &[5]),
         ("huge prefix", peer().after(After::Say(vec![0xFF; 64])), &[5]),
         ("resets half-way", peer().blocks(Blocks::ResetAfter(3)), &[5]),
@@ -30,7 +36,12 @@ fn a_download_without_a_live_peer_ends_with_the_reason() {
         let peer = plan.start();
         let file = torrent.write(folder.path(), None);
         let out = folder.path().join("out");
-        Run::new(["download", "--timeout", "2", "-o"]).arg(&out).arg(file).peer(peer.address()).run().fails(codes);
+        Run::new(["download", "--timeout", "2", "-o"])
+            .arg(&out)
+            .arg(file)
+            .peer(peer.address())
+            .run()
+            .fails(codes);
     });
 }
 
@@ -58,7 +69,12 @@ fn a_tracker_that_knows_only_dead_peers_leads_to_no_usable_peer() {
     let tracker = FakeTracker::knowing(&dead);
     let file = torrent.write(folder.path(), Some(&tracker.url()));
     let out = folder.path().join("out");
-    Run::new(["download", "--timeout", "2", "-o"]).arg(out).arg(file).run().fails(&[5]).mentions("refused");
+    Run::new(["download", "--timeout", "2", "-o"])
+        .arg(out)
+        .arg(file)
+        .run()
+        .fails(&[5])
+        .mentions("refused");
 }
 
 #[test]
@@ -79,7 +95,11 @@ fn when_nobody_has_a_piece_the_download_says_so_and_keeps_the_rest() {
     let peer = FakePeer::of(&torrent).only([0, 1, 2, 3, 4, 5, 7]).start();
     let file = torrent.write(folder.path(), None);
     let out = folder.path().join("out");
-    let run = Run::new(["download", "--timeout", "2", "-o"]).arg(&out).arg(&file).peer(peer.address()).start();
+    let run = Run::new(["download", "--timeout", "2", "-o"])
+        .arg(&out)
+        .arg(&file)
+        .peer(peer.address())
+        .start();
     let begun = std::time::Instant::now();
     // It says so when this peer has nothing more that we want.
     while !peer.talks().iter().any(|talk| talk.ids().contains(&NOT_INTERESTED)) {

@@ -22,8 +22,16 @@ fn failing() -> Vec<(&'static str, FakeTracker, &'static str)> {
     let refusal = dict(&[("failure reason", bytes("unregistered torrent"))]);
     vec![
         ("failure reason", saying(Reply::failure("unregistered torrent")), "unregistered torrent"),
-        ("failure reason behind a 400", saying(Reply::Status(400, refusal.clone())), "unregistered torrent"),
-        ("failure reason behind a 500", saying(Reply::Status(500, refusal)), "unregistered torrent"),
+        (
+            "failure reason behind a 400",
+            saying(Reply::Status(400, refusal.clone())),
+            "unregistered torrent",
+        ),
+        (
+            "failure reason behind a 500",
+            saying(Reply::Status(500, refusal)),
+            "unregistered torrent",
+        ),
         ("html", saying(Reply::Body(b"<html><body>Welcome</body></html>".to_vec())), ""),
         ("404", saying(Reply::Status(404, b"<html>not found</html>".to_vec())), "404"),
         ("500 without a body", saying(Reply::Status(500, Vec::new())), "500"),
@@ -42,9 +50,21 @@ fn failing() -> Vec<(&'static str, FakeTracker, &'static str)> {
         ("six redirects", FakeTracker::redirecting(6, &[somebody()]), "redirect"),
         ("redirects for ever", FakeTracker::redirecting(usize::MAX, &[]), "redirect"),
         ("redirect to a file", saying(Reply::Redirect("file:///etc/passwd".to_owned())), ""),
-        ("redirect to another scheme", saying(Reply::Redirect("gopher://127.0.0.1/".to_owned())), ""),
-        ("redirect to nothing", saying(Reply::Redirect(format!("http://{}/x", dead_address()))), ""),
-        ("redirect without a target", saying(Reply::Raw(b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\n\r\n".to_vec())), ""),
+        (
+            "redirect to another scheme",
+            saying(Reply::Redirect("gopher://127.0.0.1/".to_owned())),
+            "",
+        ),
+        (
+            "redirect to nothing",
+            saying(Reply::Redirect(format!("http://{}/x", dead_address()))),
+            "",
+        ),
+        (
+            "redirect without a target",
+            saying(Reply::Raw(b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\n\r\n".to_vec())),
+            "",
+        ),
         ("redirect to an empty target", saying(Reply::Redirect(String::new())), ""),
     ]
 }
@@ -78,13 +98,20 @@ fn a_download_with_nothing_but_a_failing_tracker_ends_with_its_reason() {
     let torrent = Torrent::of_pieces(4, 40);
     let cases: Vec<_> = failing()
         .into_iter()
-        .filter(|(what, _, _)| ["failure reason", "html", "empty", "hangs up", "six redirects"].contains(what))
+        .filter(|(what, _, _)| {
+            ["failure reason", "html", "empty", "hangs up", "six redirects"].contains(what)
+        })
         .collect();
     all_at_once(cases, |(_, tracker, word)| {
         let folder = folder();
         let file = torrent.write(folder.path(), Some(&tracker.url()));
         let out = folder.path().join("out");
-        Run::new(["download", "--timeout", "4", "-o"]).arg(out).arg(file).run().fails(&[4]).mentions(word);
+        Run::new(["download", "--timeout", "4", "-o"])
+            .arg(out)
+            .arg(file)
+            .run()
+            .fails(&[4])
+            .mentions(word);
     });
 }
 
@@ -150,7 +177,10 @@ fn a_slow_tracker_beside_a_quick_one_costs_nothing() {
     let torrent = Torrent::sample();
     for (first, second) in [(&slow, &quick), (&quick, &slow)] {
         let tier = |tracker: &FakeTracker| list(&[bytes(tracker.url())]);
-        let file = dict(&[("announce-list", list(&[tier(first), tier(second)])), ("info", torrent.info.clone())]);
+        let file = dict(&[
+            ("announce-list", list(&[tier(first), tier(second)])),
+            ("info", torrent.info.clone()),
+        ]);
         let path = folder.path().join("t.torrent");
         std::fs::write(&path, file).expect("a temporary folder takes a file");
         Run::new(["peers", "--timeout", "60"]).arg(path).run().prints("127.0.0.1:9\n");

@@ -69,14 +69,20 @@ trait Driver: Send {
 }
 
 /// The four that can seed, in the order of the table.
-pub const EVERY_SEEDER: [Program; 4] = [Program::Transmission, Program::Aria2, Program::Libtorrent, Program::Rqbit];
+pub const EVERY_SEEDER: [Program; 4] =
+    [Program::Transmission, Program::Aria2, Program::Libtorrent, Program::Rqbit];
 
 /// How long a client may take to be ready; for a GiB that is mostly hashing.
 const PATIENCE: Duration = Duration::from_secs(45);
 
 /// The clients that download from ours.
-pub const EVERY_LEECHER: [Program; 5] =
-    [Program::Transmission, Program::Aria2, Program::Libtorrent, Program::Rqbit, Program::Webtorrent];
+pub const EVERY_LEECHER: [Program; 5] = [
+    Program::Transmission,
+    Program::Aria2,
+    Program::Libtorrent,
+    Program::Rqbit,
+    Program::Webtorrent,
+];
 
 /// Each client has an address of its own: most of them keep one connection per
 /// address. rqbit and WebTorrent cannot choose what address their announces come
@@ -124,7 +130,9 @@ impl Client {
     /// every torrent that it accepted; returns those, and those that it refused.
     pub fn settle<'t>(&mut self, torrents: &'t [Torrent]) -> Result<Sorted<'t>, String> {
         let settled = self.await_readiness(torrents);
-        settled.map_err(|error| format!("{}: {error}\n{}", self.program.name(), self.driver.last_words()))
+        settled.map_err(|error| {
+            format!("{}: {error}\n{}", self.program.name(), self.driver.last_words())
+        })
     }
 
     fn await_readiness<'t>(&mut self, torrents: &'t [Torrent]) -> Result<Sorted<'t>, String> {
@@ -136,7 +144,9 @@ impl Client {
                 None => Ok(seen),
             }
         })?;
-        let is_accepted = |torrent: &&Torrent| accepted.iter().any(|status| status.info_hash == torrent.info_hash);
+        let is_accepted = |torrent: &&Torrent| {
+            accepted.iter().any(|status| status.info_hash == torrent.info_hash)
+        };
         let (served, refused): Sorted<'t> = torrents.iter().partition(is_accepted);
         for torrent in &served {
             wait_for(PATIENCE, "its handshake", || shake_hands(self.peer(), &torrent.info_hash))?;
@@ -157,7 +167,9 @@ impl Client {
     /// Bytes verified, and bytes of payload sent, over all its torrents.
     pub fn totals(&mut self) -> Result<(u64, u64), String> {
         let torrents = self.driver.torrents()?;
-        Ok(torrents.iter().fold((0, 0), |(have, sent), status| (have + status.have, sent + status.uploaded)))
+        Ok(torrents
+            .iter()
+            .fold((0, 0), |(have, sent), status| (have + status.have, sent + status.uploaded)))
     }
 
     /// Every torrent that it accepted.
@@ -182,10 +194,14 @@ pub fn known_refusal(program: Program, kind: Kind) -> Option<&'static str> {
     match (program, kind) {
         // A v2 file tree ends in a dictionary under the empty key, which
         // Transmission 3.00's parser takes for a missing key. 4.0 reads it.
-        (Program::Transmission, Kind::Hybrid) => Some("Transmission 3 cannot parse the empty key of a file tree"),
+        (Program::Transmission, Kind::Hybrid) => {
+            Some("Transmission 3 cannot parse the empty key of a file tree")
+        }
         // aria2 1.36 loses the same empty key, hashes what is left, and so
         // knows the torrent under an info hash that nobody else has.
-        (Program::Aria2, Kind::Hybrid) => Some("aria2 drops the empty key of a file tree: another info hash"),
+        (Program::Aria2, Kind::Hybrid) => {
+            Some("aria2 drops the empty key of a file tree: another info hash")
+        }
         // All four serve a piece length that is no power of two.
         _ => None,
     }
@@ -224,8 +240,10 @@ struct Http {
 
 impl Http {
     fn new(url: String) -> Self {
-        let config =
-            ureq::Agent::config_builder().proxy(None).http_status_as_error(false).timeout_global(Some(Duration::from_secs(10)));
+        let config = ureq::Agent::config_builder()
+            .proxy(None)
+            .http_status_as_error(false)
+            .timeout_global(Some(Duration::from_secs(10)));
         Self { agent: config.build().into(), url }
     }
 
@@ -236,11 +254,17 @@ impl Http {
         serde_json::from_slice(&body).map_err(|_| String::from_utf8_lossy(&body).into_owned())
     }
 
-    fn post(&self, path: &str, header: (&str, &str), body: &[u8]) -> Result<(String, serde_json::Value), String> {
+    fn post(
+        &self,
+        path: &str,
+        header: (&str, &str),
+        body: &[u8],
+    ) -> Result<(String, serde_json::Value), String> {
         let request = self.agent.post(format!("{}{path}", self.url)).header(header.0, header.1);
         let mut answer = request.send(body).map_err(|error| error.to_string())?;
         // Transmission hands out its token with the refusal of the first call.
-        let token = answer.headers().get("X-Transmission-Session-Id").and_then(|token| token.to_str().ok());
+        let token =
+            answer.headers().get("X-Transmission-Session-Id").and_then(|token| token.to_str().ok());
         let token = token.unwrap_or_default().to_owned();
         let body = answer.body_mut().read_to_vec().map_err(|error| error.to_string())?;
         Ok((token, serde_json::from_slice(&body).unwrap_or_default()))

@@ -31,7 +31,9 @@ impl Content {
     }
 
     fn chunks(self) -> impl Iterator<Item = (u64, usize)> {
-        (0..self.length).step_by(CHUNK).map(move |begin| (begin, (self.length - begin).min(CHUNK as u64) as usize))
+        (0..self.length)
+            .step_by(CHUNK)
+            .map(move |begin| (begin, (self.length - begin).min(CHUNK as u64) as usize))
     }
 
     /// Writes the file, with zeros for whatever is outside `held`.
@@ -60,7 +62,9 @@ impl Content {
             return Err(format!("{}: {found} bytes, expected {}", path.display(), self.length));
         }
         match self.ranges_that_differ(path, CHUNK as u64).map_err(say)?.first() {
-            Some(range) => Err(format!("{}: wrong between {} and {}", path.display(), range.start, range.end)),
+            Some(range) => {
+                Err(format!("{}: wrong between {} and {}", path.display(), range.start, range.end))
+            }
             None => Ok(()),
         }
     }

@@ -42,10 +42,27 @@ fn output(mut command: Command) -> Result<String, String> {
 fn create(fixture: &Fixture, folder: &Path, options: &[&str]) -> Result<(String, PathBuf), String> {
     let torrent = folder.join(format!("{}.torrent", fixture.label));
     let mut create = command(Path::new(env!("CARGO_BIN_EXE_piecemeal")));
-    create.args(["create", "-q", "--force", "--announce", TRACKER, "--web-seed", "http://127.0.0.1:9/", "--piece-length"]);
-    create.arg(fixture.piece_length.to_string()).args(options).arg("-o").arg(&torrent).arg(folder.join(fixture.name));
+    create.args([
+        "create",
+        "-q",
+        "--force",
+        "--announce",
+        TRACKER,
+        "--web-seed",
+        "http://127.0.0.1:9/",
+        "--piece-length",
+    ]);
+    create
+        .arg(fixture.piece_length.to_string())
+        .args(options)
+        .arg("-o")
+        .arg(&torrent)
+        .arg(folder.join(fixture.name));
     let said = output(create)?;
-    let hash = said.lines().find_map(|line| line.strip_prefix("Info Hash: ")).ok_or("it prints no info hash")?;
+    let hash = said
+        .lines()
+        .find_map(|line| line.strip_prefix("Info Hash: "))
+        .ok_or("it prints no info hash")?;
     Ok((hash.to_owned(), torrent))
 }
 
@@ -61,7 +78,9 @@ fn read_by(program: Program, path: &Path, torrent: &Path) -> Result<(String, Str
     let hash = match program {
         Program::Libtorrent => said.lines().next(),
         Program::Aria2 => said.lines().find_map(|line| line.strip_prefix("Info Hash: ")),
-        _ => said.lines().find_map(|line| line.trim().strip_prefix("Hash: ").or(line.trim().strip_prefix("Hash v1: "))),
+        _ => said.lines().find_map(|line| {
+            line.trim().strip_prefix("Hash: ").or(line.trim().strip_prefix("Hash v1: "))
+        }),
     };
     let hash = hash.ok_or_else(|| format!("no info hash in:\n{said}"))?.trim().to_lowercase();
     Ok((hash, said))
@@ -72,15 +91,21 @@ fn check(program: Program, fixture: &Fixture, private: bool, said: &str) -> Resu
     for (path, length) in &fixture.files {
         let name = path.rsplit('/').next().filter(|name| !name.is_empty()).unwrap_or(fixture.name);
         // Only libtorrent prints lengths as numbers.
-        let line = said
-            .lines()
-            .find(|line| line.contains(name) && (program != Program::Libtorrent || line.ends_with(&format!(" {length}"))));
+        let line = said.lines().find(|line| {
+            line.contains(name)
+                && (program != Program::Libtorrent || line.ends_with(&format!(" {length}")))
+        });
         line.ok_or_else(|| format!("{path} of {length} bytes is missing in:\n{said}"))?;
     }
     if program == Program::Libtorrent {
         let private = if private { "True" } else { "False" };
         let pieces = fixture.length().div_ceil(fixture.piece_length);
-        let expected = format!("{} {} {} {pieces} {private}", fixture.name, fixture.length(), fixture.piece_length);
+        let expected = format!(
+            "{} {} {} {pieces} {private}",
+            fixture.name,
+            fixture.length(),
+            fixture.piece_length
+        );
         let found = said.lines().nth(1).unwrap_or_default();
         if found != expected {
             return Err(format!("expected {expected:?}, found {found:?}"));
@@ -92,7 +117,8 @@ fn check(program: Program, fixture: &Fixture, private: bool, said: &str) -> Resu
 #[test]
 fn create_makes_torrents_that_other_programs_read_as_meant() {
     let programs = [Program::TransmissionShow, Program::Aria2, Program::Libtorrent];
-    let present: Vec<(Program, PathBuf)> = programs.into_iter().filter_map(|program| Some((program, program.find()?))).collect();
+    let present: Vec<(Program, PathBuf)> =
+        programs.into_iter().filter_map(|program| Some((program, program.find()?))).collect();
     let report = Report::new("create_makes_torrents_that_other_programs_read_as_meant");
     let folder = tempfile::tempdir().expect("the system has room for a temporary folder");
     for fixture in contents() {
@@ -141,7 +167,11 @@ fn create_and_mktorrent_give_the_same_info_hash() {
             if said.contains(&format!("Info Hash: {hash}\n")) {
                 return Ok((Duration::ZERO, format!("info hash {hash}")));
             }
-            Err(format!("{} has another info hash than {}:\n{said}", theirs.display(), ours.display()))
+            Err(format!(
+                "{} has another info hash than {}:\n{said}",
+                theirs.display(),
+                ours.display()
+            ))
         });
         report.add("mktorrent", fixture.label, "same hash", fixture.length(), outcome);
     }

@@ -69,7 +69,12 @@ pub struct Finished {
 
 impl Download {
     /// Starts it with nothing but what `how` allows it to know.
-    pub fn start(torrent: &Torrent, how: How, peers: &[SocketAddrV4], out: &Path) -> Result<Self, String> {
+    pub fn start(
+        torrent: &Torrent,
+        how: How,
+        peers: &[SocketAddrV4],
+        out: &Path,
+    ) -> Result<Self, String> {
         let mut command = Command::new(program());
         let (verb, source) = match how {
             How::TorrentAndTracker => ("download", torrent.announced.display().to_string()),
@@ -85,7 +90,8 @@ impl Download {
         }
         let (stdout, stderr) = (beside(out, ".stdout"), beside(out, ".stderr"));
         let open = |path| File::create(path).map_err(|error| error.to_string());
-        let child = command.stdin(Stdio::null()).stdout(open(&stdout)?).stderr(open(&stderr)?).spawn();
+        let child =
+            command.stdin(Stdio::null()).stdout(open(&stdout)?).stderr(open(&stderr)?).spawn();
         let child = child.map_err(|error| format!("{command:?}: {error}"))?;
         let process = Running::adopt(child, &stderr);
         let promise = format!("Downloaded {source} to {}.\n", out.display());
@@ -95,7 +101,8 @@ impl Download {
     /// The exit code, once it has ended; -1 if a signal ended it. Also looks how
     /// much memory it has used, so it must be asked often.
     pub fn exit_code(&mut self) -> Option<i32> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap_or_default();
+        let status =
+            fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap_or_default();
         let high = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
         let high = high.and_then(|rest| rest.trim().trim_end_matches(" kB").parse().ok());
         self.peak = self.peak.max(high.unwrap_or_default());

@@ -38,7 +38,13 @@ pub struct Fixture {
 /// One of everything that a client may trip over.
 pub fn every_fixture() -> Vec<Fixture> {
     vec![
-        Fixture { label: "single file", name: "single.bin", kind: Kind::V1, piece_length: 65_536, files: vec![("", 5_255_225)] },
+        Fixture {
+            label: "single file",
+            name: "single.bin",
+            kind: Kind::V1,
+            piece_length: 65_536,
+            files: vec![("", 5_255_225)],
+        },
         Fixture {
             label: "many files",
             name: "many",
@@ -56,7 +62,12 @@ pub fn every_fixture() -> Vec<Fixture> {
             name: "hybrid",
             kind: Kind::Hybrid,
             piece_length: 65_536,
-            files: vec![("a.txt", 700), ("b.bin", 2_100_000), ("c/empty", 0), ("c/tail.bin", 300_001)],
+            files: vec![
+                ("a.txt", 700),
+                ("b.bin", 2_100_000),
+                ("c/empty", 0),
+                ("c/tail.bin", 300_001),
+            ],
         },
         Fixture {
             // 50,000 is also no multiple of a block: each piece ends in a short one.
@@ -91,9 +102,14 @@ impl Fixture {
     }
 
     fn contents(&self) -> impl Iterator<Item = (&'static str, Content)> {
-        let seed = self.name.bytes().fold(0, |seed: u64, byte| seed.wrapping_mul(0x0100_0000_01b3) ^ u64::from(byte));
+        let seed = self
+            .name
+            .bytes()
+            .fold(0, |seed: u64, byte| seed.wrapping_mul(0x0100_0000_01b3) ^ u64::from(byte));
         let files = self.files.iter().enumerate();
-        files.map(move |(index, &(path, length))| (path, Content { seed: seed ^ ((index as u64) << 40), length }))
+        files.map(move |(index, &(path, length))| {
+            (path, Content { seed: seed ^ ((index as u64) << 40), length })
+        })
     }
 
     /// The bytes of a single-file torrent.
@@ -105,7 +121,9 @@ impl Fixture {
     /// `held`, a single file is zeros: a client that checks it finds a part.
     pub fn write(&self, folder: &Path, held: &Range<u64>) {
         for (path, content) in self.contents() {
-            content.write(&join(&folder.join(self.name), path), held).expect("the content can be written");
+            content
+                .write(&join(&folder.join(self.name), path), held)
+                .expect("the content can be written");
         }
     }
 
@@ -193,7 +211,12 @@ impl Torrent {
 }
 
 /// Has the Python file make the torrents, with `content` as a place to work.
-pub fn make(python: &Path, fixtures: &[Fixture], folder: &Path, announce: &str) -> Result<Vec<Torrent>, String> {
+pub fn make(
+    python: &Path,
+    fixtures: &[Fixture],
+    folder: &Path,
+    announce: &str,
+) -> Result<Vec<Torrent>, String> {
     let content = folder.join("content");
     let (mut torrents, mut wishes) = (Vec::new(), Vec::new());
     for fixture in fixtures {
@@ -228,7 +251,9 @@ pub fn make(python: &Path, fixtures: &[Fixture], folder: &Path, announce: &str) 
         .spawn()
         .map_err(|error| error.to_string())?;
     let mut stdin = child.stdin.take().expect("stdin is a pipe");
-    stdin.write_all(Value::from(wishes).to_string().as_bytes()).map_err(|error| error.to_string())?;
+    stdin
+        .write_all(Value::from(wishes).to_string().as_bytes())
+        .map_err(|error| error.to_string())?;
     drop(stdin);
     let output = child.wait_with_output().map_err(|error| error.to_string())?;
     let answer: Vec<Vec<String>> = serde_json::from_slice::<Value>(&output.stdout)
@@ -254,7 +279,11 @@ pub fn webtorrent_file() -> PathBuf {
 }
 
 fn strings(list: &Value) -> Vec<String> {
-    list.as_array().into_iter().flatten().filter_map(|item| item.as_str().map(str::to_owned)).collect()
+    list.as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|item| item.as_str().map(str::to_owned))
+        .collect()
 }
 
 /// Like `Path::join`, but an empty path adds no slash.

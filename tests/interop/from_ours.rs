@@ -65,7 +65,12 @@ fn label(program: Program, how: How) -> &'static str {
 }
 
 /// One client, every torrent, and a seed for each.
-fn downloads_every_fixture(program: Program, path: &Path, how: How, report: &Report) -> Result<(), String> {
+fn downloads_every_fixture(
+    program: Program,
+    path: &Path,
+    how: How,
+    report: &Report,
+) -> Result<(), String> {
     let Some(world) = World::new(&every_fixture()) else { return Ok(()) };
     let content = world.new_folder("downloads");
     let terms = Terms { content: Some(content.clone()), how, ..Terms::default() };
@@ -87,18 +92,27 @@ fn downloads_every_fixture(program: Program, path: &Path, how: How, report: &Rep
             let world = &world;
             let seed = |torrent| scope.spawn(move || seed(world, torrent, how, &[]));
             let seeds: Vec<_> = world.torrents.iter().map(seed).collect();
-            seeds.into_iter().map(|seed| seed.join().expect("no panic in a start")).collect::<Result<Vec<_>, _>>()
+            seeds
+                .into_iter()
+                .map(|seed| seed.join().expect("no panic in a start"))
+                .collect::<Result<Vec<_>, _>>()
         })?;
         for torrent in world.torrents.iter().filter(|_| how.is_announced()) {
             world.await_announces(torrent, 1)?;
         }
-        let told: Vec<Torrent> =
-            world.torrents.iter().zip(&seeds).map(|(torrent, seed)| torrent.with_peers(&[seed.peer()])).collect();
+        let told: Vec<Torrent> = world
+            .torrents
+            .iter()
+            .zip(&seeds)
+            .map(|(torrent, seed)| torrent.with_peers(&[seed.peer()]))
+            .collect();
         starts.resize(told.len(), Instant::now());
         client = world.join(program, path, &told, &terms)?;
     }
     let ends = await_downloads(&mut client, &world.torrents)?;
-    for ((torrent, seed), (start, end)) in world.torrents.iter().zip(seeds).zip(starts.into_iter().zip(ends)) {
+    for ((torrent, seed), (start, end)) in
+        world.torrents.iter().zip(seeds).zip(starts.into_iter().zip(ends))
+    {
         let fixture = &torrent.fixture;
         let outcome = match (end, known_refusal(program, fixture.kind)) {
             (None, Some(why)) => Ok((Duration::ZERO, format!("refused, as known: {why}"))),
@@ -108,16 +122,32 @@ fn downloads_every_fixture(program: Program, path: &Path, how: How, report: &Rep
                 Ok((end - start, format!("the same bytes{how_well}; {given} given")))
             }),
         };
-        report.add(program.name(), fixture.label, label(program, how), if end.is_some() { fixture.length() } else { 0 }, outcome);
+        report.add(
+            program.name(),
+            fixture.label,
+            label(program, how),
+            if end.is_some() { fixture.length() } else { 0 },
+            outcome,
+        );
     }
     Ok(())
 }
 
 /// Ours, or its stand-in.
-fn seed(world: &World, torrent: &Torrent, how: How, dial: &[SocketAddrV4]) -> Result<Client, String> {
+fn seed(
+    world: &World,
+    torrent: &Torrent,
+    how: How,
+    dial: &[SocketAddrV4],
+) -> Result<Client, String> {
     let how = if how.is_announced() { How::TorrentAndTracker } else { How::TorrentAndPeers };
     let (program, path) = ours();
-    let terms = Terms { content: Some(world.content()), how, address: stand_in_address(), ..Terms::default() };
+    let terms = Terms {
+        content: Some(world.content()),
+        how,
+        address: stand_in_address(),
+        ..Terms::default()
+    };
     let mut seed = world.join(program, &path, &[torrent.with_peers(dial)], &terms)?;
     if dial.is_empty() {
         seed.settle(slice::from_ref(torrent))?;
@@ -142,11 +172,15 @@ fn stands_in() -> bool {
 
 /// When each of the torrents was done; `None` if it is not. What the client is
 /// known to refuse is not waited for.
-fn await_downloads(client: &mut Client, torrents: &[Torrent]) -> Result<Vec<Option<Instant>>, String> {
+fn await_downloads(
+    client: &mut Client,
+    torrents: &[Torrent],
+) -> Result<Vec<Option<Instant>>, String> {
     let start = Instant::now();
     let mut ends = vec![None; torrents.len()];
     loop {
-        let seen = client.torrents().map_err(|error| format!("{error}\n{}", client.last_words()))?;
+        let seen =
+            client.torrents().map_err(|error| format!("{error}\n{}", client.last_words()))?;
         let mut waiting = false;
         for (torrent, end) in torrents.iter().zip(&mut ends).filter(|(_, end)| end.is_none()) {
             if seen.iter().any(|status| status.info_hash == torrent.info_hash && status.done) {
@@ -209,7 +243,13 @@ fn mixed_swarms_make_a_whole_of_thirds() {
                 let Some(second) = others[1].find() else { return };
                 let label = format!("ours + {} + {}", others[0].name(), others[1].name());
                 let outcome = swarm_of_thirds([(others[0], first), (others[1], second)]);
-                report.add(&label, "thirds.bin", How::TorrentAndTracker.label(), 6 * MIB + 12_345, outcome);
+                report.add(
+                    &label,
+                    "thirds.bin",
+                    How::TorrentAndTracker.label(),
+                    6 * MIB + 12_345,
+                    outcome,
+                );
             });
         }
     });
@@ -241,18 +281,33 @@ fn swarm_of_thirds(others: [(Program, PathBuf); 2]) -> Outcome {
         clients.push(client);
     }
     let (program, path) = ours();
-    let dial: Vec<SocketAddrV4> =
-        clients.iter().filter(|client| client.program == Program::Transmission).map(Client::peer).collect();
+    let dial: Vec<SocketAddrV4> = clients
+        .iter()
+        .filter(|client| client.program == Program::Transmission)
+        .map(Client::peer)
+        .collect();
     let start = Instant::now();
-    clients.push(world.join(program, &path, &[torrent.with_peers(&dial)], &terms(2, stand_in_address()))?);
+    clients.push(world.join(
+        program,
+        &path,
+        &[torrent.with_peers(&dial)],
+        &terms(2, stand_in_address()),
+    )?);
     for client in &mut clients {
         if await_downloads(client, &world.torrents)? != [None] {
             continue;
         }
-        return Err(format!("{} is not done in time: {}", client.program.name(), client.last_words()));
+        return Err(format!(
+            "{} is not done in time: {}",
+            client.program.name(),
+            client.last_words()
+        ));
     }
     let elapsed = start.elapsed();
-    clients.iter().zip(&contents).try_for_each(|(client, content)| arrived(client.program, torrent, content).map(|_| ()))?;
+    clients
+        .iter()
+        .zip(&contents)
+        .try_for_each(|(client, content)| arrived(client.program, torrent, content).map(|_| ()))?;
     // Their counters run behind their sockets.
     thread::sleep(Duration::from_secs(2));
     let ours = clients.pop().expect("three clients").end()?;
@@ -287,23 +342,35 @@ fn every_client_finds_its_peers_by_our_tracker() {
 fn our_client_finds_its_peers_by_opentracker_over_udp() {
     let report = Report::new("our_client_finds_its_peers_by_opentracker_over_udp");
     let fixture = one_file("udp.bin", MIB + 1, 65_536);
-    let Some(world) = World::with_tracker(slice::from_ref(&fixture), Program::Opentracker, "udp") else { return };
+    let Some(world) = World::with_tracker(slice::from_ref(&fixture), Program::Opentracker, "udp")
+    else {
+        return;
+    };
     let Some(path) = Program::Libtorrent.find() else { return };
     let terms = Terms { how: How::TorrentAndTracker, ..Terms::default() };
     let mut seed = world.seed(Program::Libtorrent, &path, &terms).expect("the seed starts");
     seed.settle(&world.torrents).expect("the seed is ready");
     world.await_announces(&world.torrents[0], 1).expect("the seed announces");
     for how in [How::TorrentAndTracker, How::MagnetAndTracker] {
-        let outcome = world.download(&world.torrents[0], how, &[]).map(|finished| (finished.elapsed, "the same bytes".into()));
+        let outcome = world
+            .download(&world.torrents[0], how, &[])
+            .map(|finished| (finished.elapsed, "the same bytes".into()));
         report.add("libtorrent", fixture.label, how.label(), fixture.length(), outcome);
     }
     report.finish();
 }
 
 /// One seed and every client, with nothing to bring them together but the tracker.
-fn finds_peers_by(tracker: Program, scheme: &str, how: &'static str, report: &Report) -> Result<(), String> {
+fn finds_peers_by(
+    tracker: Program,
+    scheme: &str,
+    how: &'static str,
+    report: &Report,
+) -> Result<(), String> {
     let fixture = one_file("shared.bin", MIB + 1, 65_536);
-    let Some(world) = World::with_tracker(slice::from_ref(&fixture), tracker, scheme) else { return Ok(()) };
+    let Some(world) = World::with_tracker(slice::from_ref(&fixture), tracker, scheme) else {
+        return Ok(());
+    };
     let torrent = &world.torrents[0];
     let seed_path = Program::Libtorrent.find().ok_or("no libtorrent")?;
     let terms = Terms { how: How::TorrentAndTracker, ..Terms::default() };
@@ -334,20 +401,35 @@ fn finds_peers_by(tracker: Program, scheme: &str, how: &'static str, report: &Re
         for (client, content, start) in &mut clients {
             // It has announced itself, but does not dial loopback addresses.
             if client.program == Program::Transmission {
-                report.add(client.program.name(), torrent.fixture.label, how, 0, Ok((Duration::ZERO, "announced".into())));
+                report.add(
+                    client.program.name(),
+                    torrent.fixture.label,
+                    how,
+                    0,
+                    Ok((Duration::ZERO, "announced".into())),
+                );
                 continue;
             }
             let world = &world;
             scope.spawn(move || {
                 let outcome = match await_downloads(client, &world.torrents) {
-                    Ok(ends) if ends[0].is_none() => Err(format!("not done in time: {}", client.last_words())),
+                    Ok(ends) if ends[0].is_none() => {
+                        Err(format!("not done in time: {}", client.last_words()))
+                    }
                     Ok(ends) => {
                         let elapsed = ends[0].map_or(Duration::ZERO, |end| end - *start);
-                        arrived(client.program, torrent, content).map(|_| (elapsed, "the same bytes".to_owned()))
+                        arrived(client.program, torrent, content)
+                            .map(|_| (elapsed, "the same bytes".to_owned()))
                     }
                     Err(error) => Err(error),
                 };
-                report.add(client.program.name(), torrent.fixture.label, how, torrent.fixture.length(), outcome);
+                report.add(
+                    client.program.name(),
+                    torrent.fixture.label,
+                    how,
+                    torrent.fixture.length(),
+                    outcome,
+                );
             });
         }
     });

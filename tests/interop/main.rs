@@ -77,8 +77,15 @@ fn seeds_every_fixture(program: Program, title: &'static str) {
     report.finish();
 }
 
-fn seeds_in_one_way(world: &World, program: Program, path: &Path, how: How, report: &Report) -> Result<(), String> {
-    let told = if how == How::MagnetAndPeers { How::TorrentAndPeers } else { How::TorrentAndTracker };
+fn seeds_in_one_way(
+    world: &World,
+    program: Program,
+    path: &Path,
+    how: How,
+    report: &Report,
+) -> Result<(), String> {
+    let told =
+        if how == How::MagnetAndPeers { How::TorrentAndPeers } else { How::TorrentAndTracker };
     let mut seeder = world.seed(program, path, &Terms { how: told, ..Terms::default() })?;
     let (served, refused) = seeder.settle(&world.torrents)?;
     for torrent in refused {
@@ -98,7 +105,13 @@ fn seeds_in_one_way(world: &World, program: Program, path: &Path, how: How, repo
             scope.spawn(move || {
                 let outcome = world.download(torrent, how, peers);
                 let outcome = outcome.map(|finished| (finished.elapsed, "the same bytes".into()));
-                report.add(program.name(), torrent.fixture.label, how.label(), torrent.fixture.length(), outcome);
+                report.add(
+                    program.name(),
+                    torrent.fixture.label,
+                    how.label(),
+                    torrent.fixture.length(),
+                    outcome,
+                );
             });
             thread::sleep(seeder.between_dials());
         }
@@ -127,14 +140,25 @@ fn two_seeders_with_different_halves_make_a_whole() {
             scope.spawn(move || {
                 let outcome = download_from_halves(world, how, pair, halves);
                 let names = format!("{} + {}", pair[0].0.name(), pair[1].0.name());
-                report.add(&names, world.torrents[0].fixture.label, how.label(), world.torrents[0].fixture.length(), outcome);
+                report.add(
+                    &names,
+                    world.torrents[0].fixture.label,
+                    how.label(),
+                    world.torrents[0].fixture.length(),
+                    outcome,
+                );
             });
         }
     });
     report.finish();
 }
 
-fn download_from_halves(world: &World, how: How, pair: [&(Program, PathBuf); 2], halves: &[Range<u64>; 2]) -> Outcome {
+fn download_from_halves(
+    world: &World,
+    how: How,
+    pair: [&(Program, PathBuf); 2],
+    halves: &[Range<u64>; 2],
+) -> Outcome {
     let torrent = &world.torrents[0];
     let mut seeders = Vec::new();
     for ((program, path), held) in pair.into_iter().zip(halves) {
@@ -161,9 +185,15 @@ fn all_seeders_at_once_share_the_work() {
     let fixture = one_file("shared.bin", 32 * MIB + 1, 131_072);
     let Some(world) = World::new(slice::from_ref(&fixture)) else { return };
     let report = Report::new("all_seeders_at_once_share_the_work");
-    let terms =
-        Terms { content: Some(world.content()), how: How::TorrentAndTracker, upload_limit: Some(MIB / 2), ..Terms::default() };
-    let start = |(program, path): &(Program, PathBuf)| world.seed(*program, path, &terms).expect("the seeder starts");
+    let terms = Terms {
+        content: Some(world.content()),
+        how: How::TorrentAndTracker,
+        upload_limit: Some(MIB / 2),
+        ..Terms::default()
+    };
+    let start = |(program, path): &(Program, PathBuf)| {
+        world.seed(*program, path, &terms).expect("the seeder starts")
+    };
     let mut seeders: Vec<Client> = present.iter().map(start).collect();
     for seeder in &mut seeders {
         seeder.settle(&world.torrents).expect("the seeder is ready");
@@ -174,7 +204,9 @@ fn all_seeders_at_once_share_the_work() {
         let sent = sent(&mut seeders)?;
         let idle = seeders.iter().zip(&sent).find(|(_, sent)| **sent == 0);
         match idle {
-            Some((seeder, _)) => Err(format!("{} sent nothing ({})", seeder.program.name(), shares(&sent))),
+            Some((seeder, _)) => {
+                Err(format!("{} sent nothing ({})", seeder.program.name(), shares(&sent)))
+            }
             None => Ok((finished.elapsed, shares(&sent))),
         }
     });
@@ -185,13 +217,21 @@ fn all_seeders_at_once_share_the_work() {
 /// A download that is large, and killed in the middle without a word.
 #[test]
 fn one_gibibyte_killed_half_way_is_resumed_and_fetches_only_what_was_missing() {
-    let (Some(libtorrent), Some(aria2)) = (Program::Libtorrent.find(), Program::Aria2.find()) else { return };
+    let (Some(libtorrent), Some(aria2)) = (Program::Libtorrent.find(), Program::Aria2.find())
+    else {
+        return;
+    };
     let fixture = one_file("gibibyte.bin", 1024 * MIB, MIB);
     let Some(world) = World::new(slice::from_ref(&fixture)) else { return };
-    let report = Report::new("one_gibibyte_killed_half_way_is_resumed_and_fetches_only_what_was_missing");
+    let report =
+        Report::new("one_gibibyte_killed_half_way_is_resumed_and_fetches_only_what_was_missing");
     let torrent = &world.torrents[0];
-    let terms =
-        Terms { content: Some(world.content()), how: How::TorrentAndTracker, upload_limit: Some(40 * MIB), ..Terms::default() };
+    let terms = Terms {
+        content: Some(world.content()),
+        how: How::TorrentAndTracker,
+        upload_limit: Some(40 * MIB),
+        ..Terms::default()
+    };
     // Both start before either is waited for: they hash side by side.
     let start = |program, path| world.seed(program, path, &terms).expect("the seeder starts");
     let mut seeders = [start(Program::Libtorrent, &libtorrent), start(Program::Aria2, &aria2)];
@@ -201,9 +241,15 @@ fn one_gibibyte_killed_half_way_is_resumed_and_fetches_only_what_was_missing() {
     world.await_announces(torrent, 2).expect("both seeders announce");
 
     let out = world.out(torrent, How::TorrentAndTracker);
-    let mut first = Download::start(torrent, How::TorrentAndTracker, &[], &out).expect("the client starts");
+    let mut first =
+        Download::start(torrent, How::TorrentAndTracker, &[], &out).expect("the client starts");
     let half = wait_for(Duration::from_secs(60), "half of the download", || {
-        assert_eq!(first.exit_code(), None, "it ended before it was half done: {}", first.last_words());
+        assert_eq!(
+            first.exit_code(),
+            None,
+            "it ended before it was half done: {}",
+            first.last_words()
+        );
         let sent: u64 = sent(&mut seeders)?.iter().sum();
         if sent < fixture.length() / 2 { Err(format!("{sent} bytes were sent")) } else { Ok(()) }
     });
@@ -211,13 +257,21 @@ fn one_gibibyte_killed_half_way_is_resumed_and_fetches_only_what_was_missing() {
     let first = first.kill();
     let sent_first = settled(&mut seeders);
     let note = format!("{}; {}", shares(&sent_first), memory(first.peak));
-    report.add("libtorrent + aria2c", fixture.label, "SIGKILL at half", sent_first.iter().sum(), Ok((first.elapsed, note)));
+    report.add(
+        "libtorrent + aria2c",
+        fixture.label,
+        "SIGKILL at half",
+        sent_first.iter().sum(),
+        Ok((first.elapsed, note)),
+    );
     assert!(beside(&out, ".piecemeal").exists(), "a killed download must be marked as partial");
 
     // What the disk holds is judged here, piece by piece, not by the client.
-    let missing = fixture.content().ranges_that_differ(&out, fixture.piece_length).expect("a partial file");
+    let missing =
+        fixture.content().ranges_that_differ(&out, fixture.piece_length).expect("a partial file");
     let missing: u64 = missing.iter().map(|range| range.end - range.start).sum();
-    let resumed = Download::start(torrent, How::TorrentAndTracker, &[], &out).expect("the client starts again");
+    let resumed = Download::start(torrent, How::TorrentAndTracker, &[], &out)
+        .expect("the client starts again");
     let outcome = resumed.finish(Duration::from_secs(60)).and_then(|finished| {
         fixture.compare(&out)?;
         let sent = settled(&mut seeders);
@@ -251,7 +305,11 @@ fn settled(seeders: &mut [Client]) -> Vec<u64> {
         if now != last.1 {
             last = (Instant::now(), now);
         }
-        if last.0.elapsed() > Duration::from_secs(2) { Ok(last.1.clone()) } else { Err("they still send".into()) }
+        if last.0.elapsed() > Duration::from_secs(2) {
+            Ok(last.1.clone())
+        } else {
+            Err("they still send".into())
+        }
     });
     settled.expect("seeders that fall silent once nobody downloads")
 }

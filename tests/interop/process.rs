@@ -78,7 +78,11 @@ pub fn free_port(address: Ipv4Addr) -> io::Result<SocketAddrV4> {
 
 /// Asks again and again until the answer is good, or until `limit` has passed;
 /// then the last answer is part of the error.
-pub fn wait_for<T>(limit: Duration, what: &str, mut ask: impl FnMut() -> Result<T, String>) -> Result<T, String> {
+pub fn wait_for<T>(
+    limit: Duration,
+    what: &str,
+    mut ask: impl FnMut() -> Result<T, String>,
+) -> Result<T, String> {
     let start = Instant::now();
     loop {
         match ask() {

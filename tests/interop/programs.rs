@@ -56,13 +56,19 @@ impl Program {
         }
         let found = match self {
             Program::Libtorrent => candidates("python3").find(|python| imports_libtorrent(python)),
-            Program::Webtorrent => node().and(Some(prefix().join("node_modules/webtorrent"))).filter(|module| module.is_dir()),
+            Program::Webtorrent => node()
+                .and(Some(prefix().join("node_modules/webtorrent")))
+                .filter(|module| module.is_dir()),
             Program::Piecemeal => Some(program().into()),
             _ => candidates(self.name()).next(),
         };
         if found.is_none() {
             let in_ci = env::var("CI").is_ok_and(|ci| ci == "true");
-            assert!(!in_ci, "{} is not installed, but CI must have it (tests/interop/install.sh)", self.name());
+            assert!(
+                !in_ci,
+                "{} is not installed, but CI must have it (tests/interop/install.sh)",
+                self.name()
+            );
             println!("\nSKIPPED: {} is not installed (see tests/interop/install.sh)", self.name());
         }
         found

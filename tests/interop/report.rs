@@ -26,7 +26,14 @@ impl Report {
     }
 
     /// Adds a row.
-    pub fn add(&self, client: &str, fixture: &'static str, how: &'static str, bytes: u64, outcome: Outcome) {
+    pub fn add(
+        &self,
+        client: &str,
+        fixture: &'static str,
+        how: &'static str,
+        bytes: u64,
+        outcome: Outcome,
+    ) {
         let row = Row { client: client.to_owned(), fixture, how, bytes, outcome };
         self.rows.lock().unwrap_or_else(PoisonError::into_inner).push(row);
     }
@@ -42,13 +49,21 @@ impl Report {
 impl Drop for Report {
     fn drop(&mut self) {
         println!("\n{}", self.title);
-        println!("{:<28} {:<20} {:<18} {:>8} {:>11}  result", "client", "fixture", "how", "seconds", "bytes");
+        println!(
+            "{:<28} {:<20} {:<18} {:>8} {:>11}  result",
+            "client", "fixture", "how", "seconds", "bytes"
+        );
         for row in self.rows.get_mut().unwrap_or_else(PoisonError::into_inner) {
             let (seconds, bytes, result) = match &row.outcome {
-                Ok((elapsed, note)) => (format!("{:.2}", elapsed.as_secs_f64()), row.bytes.to_string(), note.clone()),
+                Ok((elapsed, note)) => {
+                    (format!("{:.2}", elapsed.as_secs_f64()), row.bytes.to_string(), note.clone())
+                }
                 Err(error) => (String::new(), String::new(), format!("FAILED: {error}")),
             };
-            println!("{:<28} {:<20} {:<18} {seconds:>8} {bytes:>11}  {result}", row.client, row.fixture, row.how);
+            println!(
+                "{:<28} {:<20} {:<18} {seconds:>8} {bytes:>11}  {result}",
+                row.client, row.fixture, row.how
+            );
         }
     }
 }

@@ -56,7 +56,9 @@ impl Member {
         let id = self.process.id().to_string();
         let sent = Command::new("kill").args(["-INT", &id]).status();
         assert!(sent.is_ok_and(|status| status.success()), "it is running still");
-        let ended = wait_for(Duration::from_secs(20), "the end", || self.process.exited().ok_or_else(String::new));
+        let ended = wait_for(Duration::from_secs(20), "the end", || {
+            self.process.exited().ok_or_else(String::new)
+        });
         assert!(ended.is_ok_and(|status| status.success()), "{}", self.process.last_words());
         self.events().pop().expect("it has said something")
     }
@@ -71,7 +73,9 @@ fn in_a_swarm_of_twenty_the_seed_gives_three_copies_at_the_most() {
     // What a seed at home can afford, on this scale. Without any limit a seed on the
     // same machine fills all pipes before the others have told each other a thing.
     let mut seed = command(program().as_ref());
-    seed.args(["seed", "--max-upload", "32MiB"]).arg(&torrent.announced).arg(world.content().join(fixture.name));
+    seed.args(["seed", "--max-upload", "32MiB"])
+        .arg(&torrent.announced)
+        .arg(world.content().join(fixture.name));
     let mut seed = Member::start(&mut seed, &world.new_folder("seed"));
     let mut names = HashMap::from([(address(&seed.wait_for("listening")), "seed".to_owned())]);
     world.await_announces(torrent, 1).expect("the seed announces itself");
@@ -81,7 +85,10 @@ fn in_a_swarm_of_twenty_the_seed_gives_three_copies_at_the_most() {
         .map(|_| {
             let folder = world.new_folder("download");
             let mut download = command(program().as_ref());
-            download.args(["download", "--keep-seeding", "-o"]).arg(folder.join("out")).arg(&torrent.announced);
+            download
+                .args(["download", "--keep-seeding", "-o"])
+                .arg(folder.join("out"))
+                .arg(&torrent.announced);
             Member::start(&mut download, &folder)
         })
         .collect();
@@ -97,9 +104,18 @@ fn in_a_swarm_of_twenty_the_seed_gives_three_copies_at_the_most() {
         let same = fixture.compare(&member.out);
         let done = member.end();
         let partners = done["from"].as_array().cloned().unwrap_or_default();
-        let of = |entry: &Value| (names.get(entry["peer"].as_str().unwrap_or_default()).cloned(), number_of(entry, "bytes"));
+        let of = |entry: &Value| {
+            (
+                names.get(entry["peer"].as_str().unwrap_or_default()).cloned(),
+                number_of(entry, "bytes"),
+            )
+        };
         let from: Vec<(Option<String>, u64)> = partners.iter().map(of).collect();
-        let from_seed: u64 = from.iter().filter(|(name, _)| name.as_deref() == Some("seed")).map(|(_, bytes)| bytes).sum();
+        let from_seed: u64 = from
+            .iter()
+            .filter(|(name, _)| name.as_deref() == Some("seed"))
+            .map(|(_, bytes)| bytes)
+            .sum();
         let (taken, given) = (number_of(&done, "downloaded"), number_of(&done, "uploaded"));
         let note = format!(
             "took {:.2} from {}, {:.2} of it from the seed; gave {:.2}",

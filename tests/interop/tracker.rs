@@ -31,16 +31,23 @@ impl Tracker {
             let root = folder.join("tracker");
             write_list(torrents, &root)?;
             let port = address.port().to_string();
-            command.args(["-i", "127.0.0.1", "-p", &port, "-P", &port, "-w", "served", "-d"]).arg(&root);
+            command
+                .args(["-i", "127.0.0.1", "-p", &port, "-P", &port, "-w", "served", "-d"])
+                .arg(&root);
         } else {
             command.args(["tracker", "--listen", &address.to_string()]);
         }
-        let process = Running::start(&mut command, &folder.join("tracker.log")).map_err(|error| error.to_string())?;
+        let process = Running::start(&mut command, &folder.join("tracker.log"))
+            .map_err(|error| error.to_string())?;
         let mut tracker = Self { address, process };
         if let Some(torrent) = torrents.first() {
-            wait_for(Duration::from_secs(5), "the tracker to answer", || match tracker.process.exited() {
-                Some(status) => Err(format!("it ended with {status}: {}", tracker.process.last_words())),
-                None => tracker.announced_by(&torrent.info_hash).map(|_| ()),
+            wait_for(Duration::from_secs(5), "the tracker to answer", || {
+                match tracker.process.exited() {
+                    Some(status) => {
+                        Err(format!("it ended with {status}: {}", tracker.process.last_words()))
+                    }
+                    None => tracker.announced_by(&torrent.info_hash).map(|_| ()),
+                }
             })?;
         }
         Ok(tracker)
@@ -49,9 +56,13 @@ impl Tracker {
     /// How many peers have announced the torrent, finished or not. A scrape,
     /// since an announce of ours would add us to the list.
     pub fn announced_by(&self, info_hash: &str) -> Result<u64, String> {
-        let escaped: String = info_hash.as_bytes().chunks(2).map(|pair| format!("%{}", String::from_utf8_lossy(pair))).collect();
-        let mut stream =
-            TcpStream::connect_timeout(&self.address.into(), Duration::from_secs(2)).map_err(|error| error.to_string())?;
+        let escaped: String = info_hash
+            .as_bytes()
+            .chunks(2)
+            .map(|pair| format!("%{}", String::from_utf8_lossy(pair)))
+            .collect();
+        let mut stream = TcpStream::connect_timeout(&self.address.into(), Duration::from_secs(2))
+            .map_err(|error| error.to_string())?;
         stream.set_read_timeout(Some(Duration::from_secs(2))).map_err(|error| error.to_string())?;
         let request = format!("GET /scrape?info_hash={escaped} HTTP/1.0\r\n\r\n");
         stream.write_all(request.as_bytes()).map_err(|error| error.to_string())?;
@@ -66,7 +77,9 @@ impl Tracker {
 
 /// Debian's build refuses every torrent that is not on its list.
 fn write_list(torrents: &[Torrent], root: &Path) -> Result<(), String> {
-    let hashes = torrents.iter().flat_map(|torrent| [Some(&torrent.info_hash), torrent.info_hash_v2.as_ref()]);
+    let hashes = torrents
+        .iter()
+        .flat_map(|torrent| [Some(&torrent.info_hash), torrent.info_hash_v2.as_ref()]);
     let list: String = hashes.flatten().map(|hash| format!("{hash}\n")).collect();
     // It gives up root for `nobody` and goes into the folder by chroot, so the
     // list must be readable there by everybody.

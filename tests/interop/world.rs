@@ -41,7 +41,12 @@ impl World {
         }
         let made = retry(|| {
             let address = free_port(tracker::ADDRESS).map_err(|error| error.to_string())?;
-            let torrents = fixtures::make(&python, fixtures, folder.path(), &format!("{scheme}://{address}/announce"))?;
+            let torrents = fixtures::make(
+                &python,
+                fixtures,
+                folder.path(),
+                &format!("{scheme}://{address}/announce"),
+            )?;
             let tracker = Tracker::start(tracker, &path, address, &torrents, folder.path())?;
             Ok((torrents, tracker))
         });
@@ -68,9 +73,15 @@ impl World {
     }
 
     /// Downloads a torrent and compares what arrived with what was seeded.
-    pub fn download(&self, torrent: &Torrent, how: How, peers: &[SocketAddrV4]) -> Result<Finished, String> {
+    pub fn download(
+        &self,
+        torrent: &Torrent,
+        how: How,
+        peers: &[SocketAddrV4],
+    ) -> Result<Finished, String> {
         let out = self.out(torrent, how);
-        let finished = Download::start(torrent, how, peers, &out)?.finish(Duration::from_secs(60))?;
+        let finished =
+            Download::start(torrent, how, peers, &out)?.finish(Duration::from_secs(60))?;
         torrent.fixture.compare(&out)?;
         Ok(finished)
     }
@@ -88,12 +99,22 @@ impl World {
     }
 
     /// Starts a client that makes what it can of the content that it has.
-    pub fn join(&self, program: Program, path: &Path, torrents: &[Torrent], terms: &Terms) -> Result<Client, String> {
+    pub fn join(
+        &self,
+        program: Program,
+        path: &Path,
+        torrents: &[Torrent],
+        terms: &Terms,
+    ) -> Result<Client, String> {
         let home = self.new_folder(program.name());
         let content = terms.content.clone().unwrap_or_else(|| home.join("content"));
         fs::create_dir_all(&content).map_err(|error| error.to_string())?;
         let &Terms { how, upload_limit, address, .. } = terms;
-        Client::start(program, path, &Order { content: &content, torrents, how, upload_limit, address, home: &home })
+        Client::start(
+            program,
+            path,
+            &Order { content: &content, torrents, how, upload_limit, address, home: &home },
+        )
     }
 
     /// Waits until the tracker knows a torrent from so many peers.

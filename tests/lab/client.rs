@@ -15,12 +15,17 @@ pub const EXTENDED: [u8; 8] = [0, 0, 0, 0, 0, wire::EXTENSION_BIT, 0, 0];
 
 /// Two pieces of three blocks and 100 bytes, a third that is one byte long.
 pub fn content() -> Content {
-    Content::single("three.txt", 2 * (3 * 16_384 + 100) + 1, 3 * 16_384 + 100, 7).expect("a torrent")
+    Content::single("three.txt", 2 * (3 * 16_384 + 100) + 1, 3 * 16_384 + 100, 7)
+        .expect("a torrent")
 }
 
 pub fn seeder(content: &Content, plan: Plan) -> (Seeder, Notes) {
     let notes = Notes::default();
-    (Seeder::start(9, std::slice::from_ref(content), &plan, notes.clone()).expect("a port is free"), notes)
+    (
+        Seeder::start(9, std::slice::from_ref(content), &plan, notes.clone())
+            .expect("a port is free"),
+        notes,
+    )
 }
 
 /// Waits until a condition holds; the last note comes when the connection is over.
@@ -117,7 +122,10 @@ impl Client {
     /// The block of the next message, which must be this one.
     pub fn piece(&mut self, index: u32, begin: u32) -> Vec<u8> {
         let (id, payload) = self.message().expect("a block");
-        assert_eq!((id, &payload[..8]), (wire::PIECE, &[index.to_be_bytes(), begin.to_be_bytes()].concat()[..]));
+        assert_eq!(
+            (id, &payload[..8]),
+            (wire::PIECE, &[index.to_be_bytes(), begin.to_be_bytes()].concat()[..])
+        );
         payload[8..].to_vec()
     }
 
@@ -125,7 +133,9 @@ impl Client {
     pub fn is_over(&mut self) -> bool {
         match self.stream.read(&mut [0; 1]) {
             Ok(count) => count == 0,
-            Err(error) => !matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut),
+            Err(error) => {
+                !matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+            }
         }
     }
 }

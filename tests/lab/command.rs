@@ -17,7 +17,9 @@ use crate::support::{Run, folder};
 #[test]
 fn the_stage_commands_work_against_a_lab() {
     let folder = folder();
-    let lab = Lab::start(vec![sample().expect("a torrent")], &[Plan::default(), Plan::default()], 0).expect("a lab");
+    let lab =
+        Lab::start(vec![sample().expect("a torrent")], &[Plan::default(), Plan::default()], 0)
+            .expect("a lab");
     let torrents = lab.write_torrents(folder.path()).expect("written");
     let content = &lab.contents[0];
     let outcome = Run::new(["peers"]).arg(&torrents[0]).run();
@@ -30,7 +32,12 @@ fn the_stage_commands_work_against_a_lab() {
     assert_eq!(found, peers);
     for (number, link) in [(0, lab.magnet(content)), (2, lab.magnet_with_peers(content))] {
         let out = folder.path().join(format!("piece-{number}"));
-        Run::new(["magnet_download_piece", "-o"]).arg(&out).arg(&link).arg(number.to_string()).run().succeeds();
+        Run::new(["magnet_download_piece", "-o"])
+            .arg(&out)
+            .arg(&link)
+            .arg(number.to_string())
+            .run()
+            .succeeds();
         let start = number * 32_768;
         let end = content.data.len().min(start + 32_768);
         assert!(fs::read(&out).expect("the piece") == content.data[start..end], "{link}");
@@ -56,7 +63,11 @@ fn a_corrupt_lab_is_found_out() {
     let plans = [Plan::with_fault(Fault::Corrupt { every: 1 })];
     let lab = Lab::start(vec![sample().expect("a torrent")], &plans, 0).expect("a lab");
     let torrents = lab.write_torrents(folder.path()).expect("written");
-    let outcome = Run::new(["download_piece", "-o"]).arg(folder.path().join("piece")).arg(&torrents[0]).arg("0").run();
+    let outcome = Run::new(["download_piece", "-o"])
+        .arg(folder.path().join("piece"))
+        .arg(&torrents[0])
+        .arg("0")
+        .run();
     assert_eq!(outcome.code, Some(6), "{outcome}");
 }
 
@@ -66,11 +77,18 @@ fn the_command_prints_what_to_paste_and_ends_with_ctrl_c() {
     let folder = folder();
     let mut lab = Running::start(folder.path(), &["lab", "--seeders", "2"]);
     let lines = lab.lines_to("Ctrl-C");
-    assert_eq!(lines.iter().filter(|line| line.trim_start().starts_with("seeder ")).count(), 2, "{lines:#?}");
+    assert_eq!(
+        lines.iter().filter(|line| line.trim_start().starts_with("seeder ")).count(),
+        2,
+        "{lines:#?}"
+    );
     // Each command is pasted into a shell.
     let program = Path::new(env!("CARGO_BIN_EXE_piecemeal")).parent().expect("it is in a folder");
     let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap_or_default());
-    let commands: Vec<&str> = lines.iter().filter_map(|line| Some(line.trim_start().split_once("  piecemeal ")?.1)).collect();
+    let commands: Vec<&str> = lines
+        .iter()
+        .filter_map(|line| Some(line.trim_start().split_once("  piecemeal ")?.1))
+        .collect();
     assert!(commands.len() >= 15, "{lines:#?}");
     let help = Run::new(["--help"]).run().out();
     let exists = |name: &str| help.lines().any(|line| line.split_whitespace().next() == Some(name));
@@ -82,30 +100,55 @@ fn the_command_prints_what_to_paste_and_ends_with_ctrl_c() {
             continue;
         }
         let mut shell = Command::new("sh");
-        shell.arg("-c").arg(format!("piecemeal {command}")).env("PATH", &path).current_dir(folder.path());
+        shell
+            .arg("-c")
+            .arg(format!("piecemeal {command}"))
+            .env("PATH", &path)
+            .current_dir(folder.path());
         let outcome = shell.output().expect("a shell runs");
-        assert!(outcome.status.success(), "{command}: {}", String::from_utf8_lossy(&outcome.stderr));
+        assert!(
+            outcome.status.success(),
+            "{command}: {}",
+            String::from_utf8_lossy(&outcome.stderr)
+        );
     }
-    let thanks = |top: &str| fs::read(folder.path().join(top).join("notes/thanks.txt")).expect("a file of the album");
-    assert!(thanks("album") == thanks("lab/original/album") && thanks("album-again") == thanks("album"));
+    let thanks = |top: &str| {
+        fs::read(folder.path().join(top).join("notes/thanks.txt")).expect("a file of the album")
+    };
+    assert!(
+        thanks("album") == thanks("lab/original/album") && thanks("album-again") == thanks("album")
+    );
     let original = fs::read(folder.path().join("lab/original/sample.txt")).expect("the original");
     assert!(fs::read(folder.path().join("piece-2")).expect("the piece") == original[65_536..]);
     let end = lab.end();
     assert!(end[0].starts_with("The lab has ended: its seeders gave "), "{end:#?}");
-    let table: Vec<Vec<&str>> = end[1..].iter().map(|line| line.split_whitespace().collect()).collect();
+    let table: Vec<Vec<&str>> =
+        end[1..].iter().map(|line| line.split_whitespace().collect()).collect();
     assert_eq!(table.len(), 2, "a line for each seeder: {end:#?}");
     // How much each of the two gave is a matter of luck: "1 peer" is as good as "3 peers".
     let counts = |number: &str, noun: &str, word: &str| {
-        number.parse::<u64>().is_ok_and(|number| noun == if number == 1 { word.to_owned() } else { format!("{word}s") })
+        number.parse::<u64>().is_ok_and(|number| {
+            noun == if number == 1 { word.to_owned() } else { format!("{word}s") }
+        })
     };
     for row in table {
-        let [_, "gave", blocks, noun, bytes, unit, "to", peers, who] = row[..] else { panic!("{row:?}") };
+        let [_, "gave", blocks, noun, bytes, unit, "to", peers, who] = row[..] else {
+            panic!("{row:?}")
+        };
         let [noun, unit] = [noun, unit].map(|word| word.strip_suffix(',').unwrap_or_default());
-        assert!(counts(blocks, noun, "block") && counts(bytes, unit, "byte") && counts(peers, who, "peer"), "{row:?}");
+        assert!(
+            counts(blocks, noun, "block")
+                && counts(bytes, unit, "byte")
+                && counts(peers, who, "peer"),
+            "{row:?}"
+        );
     }
     let mut notes = String::new();
     lab.child.stderr.take().expect("stderr is a pipe").read_to_string(&mut notes).expect("notes");
-    assert!(notes.contains("bytes left of cda492889448d540ee036365137eedd24308d22c; told of 2 peers"), "{notes}");
+    assert!(
+        notes.contains("bytes left of cda492889448d540ee036365137eedd24308d22c; told of 2 peers"),
+        "{notes}"
+    );
 }
 
 #[cfg(unix)]
@@ -145,12 +188,24 @@ fn a_lab_beside_another_says_that_its_addresses_are_not_those_of_the_chapters() 
     // Both run now, so at least one of them uses other ports. Perhaps both do: other tests also
     // have labs, which come and go.
     let labs = [start(one.path()), start(two.path())];
-    assert!(labs.iter().any(|(_, as_in_the_chapters)| !as_in_the_chapters), "two labs have the same addresses");
+    assert!(
+        labs.iter().any(|(_, as_in_the_chapters)| !as_in_the_chapters),
+        "two labs have the same addresses"
+    );
     for (mut lab, as_in_the_chapters) in labs {
         lab.end();
         let mut notes = String::new();
-        lab.child.stderr.take().expect("stderr is a pipe").read_to_string(&mut notes).expect("notes");
-        assert_eq!(notes.starts_with("The chapters' addresses are taken"), !as_in_the_chapters, "{notes}");
+        lab.child
+            .stderr
+            .take()
+            .expect("stderr is a pipe")
+            .read_to_string(&mut notes)
+            .expect("notes");
+        assert_eq!(
+            notes.starts_with("The chapters' addresses are taken"),
+            !as_in_the_chapters,
+            "{notes}"
+        );
     }
 }
 

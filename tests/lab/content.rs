@@ -14,7 +14,9 @@ fn the_chapters_content_never_changes() {
     let (sample, album) = (sample().expect("a torrent"), album().expect("a torrent"));
     assert_eq!(sample.info_hash().to_string(), "cda492889448d540ee036365137eedd24308d22c");
     assert_eq!(album.info_hash().to_string(), "fd7f5aebc29622b73f4dee057dadf5288969ed49");
-    assert!(sample.data.starts_with(b"0000000000 reed dusk flint gravel fern sparrow otter cedar ....\n0000000064 reed"));
+    assert!(sample.data.starts_with(
+        b"0000000000 reed dusk flint gravel fern sparrow otter cedar ....\n0000000064 reed"
+    ));
 }
 
 #[test]
@@ -29,7 +31,11 @@ fn the_sample_has_a_shorter_last_piece() {
 fn the_hashes_are_those_of_the_pieces() {
     let album = album().expect("a torrent");
     for (piece, data) in album.info.pieces().zip(album.data.chunks(32_768)) {
-        assert_eq!(album.info.piece_hash(piece), <[u8; 20]>::from(Sha1::digest(data)), "piece {piece}");
+        assert_eq!(
+            album.info.piece_hash(piece),
+            <[u8; 20]>::from(Sha1::digest(data)),
+            "piece {piece}"
+        );
     }
     assert_eq!(album.info_hash().0, <[u8; 20]>::from(Sha1::digest(&album.metadata)));
 }
@@ -49,7 +55,9 @@ fn a_torrent_names_its_trackers_a_tier_each() {
     let hash = Sha1::digest(b"0");
     let none = [b"d10:created by13:piecemeal lab".as_slice(), info, &hash, b"ee"].concat();
     assert_eq!(tiny.torrent(&[]), none);
-    let one = [b"d8:announce8:http://x10:created by13:piecemeal lab".as_slice(), info, &hash, b"ee"].concat();
+    let one =
+        [b"d8:announce8:http://x10:created by13:piecemeal lab".as_slice(), info, &hash, b"ee"]
+            .concat();
     assert_eq!(tiny.torrent(&["http://x".to_owned()]), one);
     let two = tiny.torrent(&["http://x".to_owned(), "http://y".to_owned()]);
     let head = b"d8:announce8:http://x13:announce-listll8:http://xel8:http://yee10:created by";
@@ -63,7 +71,9 @@ fn a_magnet_link_names_trackers_and_peers() {
     let peers = ["127.0.0.2:6881".parse().expect("an address")];
     assert_eq!(
         tiny.magnet(&["http://127.0.0.1:6969/announce".to_owned()], &peers),
-        format!("magnet:?xt=urn:btih:{hash}&dn=a%20b&tr=http%3A%2F%2F127.0.0.1%3A6969%2Fannounce&x.pe=127.0.0.2:6881")
+        format!(
+            "magnet:?xt=urn:btih:{hash}&dn=a%20b&tr=http%3A%2F%2F127.0.0.1%3A6969%2Fannounce&x.pe=127.0.0.2:6881"
+        )
     );
 }
 
@@ -93,9 +103,13 @@ fn originals_are_written_but_not_over_anything_else() {
 #[test]
 fn a_torrent_file_is_replaced_only_by_the_same_torrent() {
     let (folder, sample) = (folder(), sample().expect("a torrent"));
-    let path = sample.write_torrent(folder.path(), &["http://127.0.0.1:1/announce".to_owned()]).expect("written");
+    let path = sample
+        .write_torrent(folder.path(), &["http://127.0.0.1:1/announce".to_owned()])
+        .expect("written");
     assert_eq!(path, folder.path().join("sample.torrent"));
-    sample.write_torrent(folder.path(), &["http://127.0.0.1:2/announce".to_owned()]).expect("replaced");
+    sample
+        .write_torrent(folder.path(), &["http://127.0.0.1:2/announce".to_owned()])
+        .expect("replaced");
     let there = Metainfo::read(&path).expect("a torrent");
     assert_eq!(there.trackers().collect::<Vec<_>>(), ["http://127.0.0.1:2/announce"]);
     let other = Content::single("sample.md", 1, 1, 0).expect("a torrent");

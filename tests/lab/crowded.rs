@@ -76,15 +76,27 @@ fn a_thousand_torrents_of_one_address_leave_room_for_a_class() {
     for torrent in 100..1_200 {
         scene.announce(STRANGER, 6881, torrent);
     }
-    assert!((900..=1_000).contains(&scene.known().len()), "a tenth of what is too much goes at once");
-    assert!((0..3).all(|torrent| scene.known().contains(&hash(torrent))), "what was there before stays");
+    assert!(
+        (900..=1_000).contains(&scene.known().len()),
+        "a tenth of what is too much goes at once"
+    );
+    assert!(
+        (0..3).all(|torrent| scene.known().contains(&hash(torrent))),
+        "what was there before stays"
+    );
     scene.announce([10, 0, 0, 4], 6881, 50);
     let page = scene.announce([10, 0, 0, 5], 6881, 50);
-    assert_eq!(page.peers.iter().map(|(peer, _)| *peer).collect::<Vec<_>>(), [SocketAddr::from(([10, 0, 0, 4], 6881))]);
+    assert_eq!(
+        page.peers.iter().map(|(peer, _)| *peer).collect::<Vec<_>>(),
+        [SocketAddr::from(([10, 0, 0, 4], 6881))]
+    );
     for torrent in 2_000..3_000 {
         scene.announce(STRANGER, 6881, torrent);
     }
-    assert!([0, 1, 2, 50].map(hash).iter().all(|torrent| scene.known().contains(torrent)), "and goes on to stay");
+    assert!(
+        [0, 1, 2, 50].map(hash).iter().all(|torrent| scene.known().contains(torrent)),
+        "and goes on to stay"
+    );
 }
 
 #[test]
@@ -94,7 +106,9 @@ fn a_stranger_with_several_addresses_or_ports_in_each_torrent_gets_no_more() {
     type Who = Box<dyn Fn(u32) -> Vec<(IpAddr, u16)>>;
     let kinds: [Who; 4] = [
         Box::new(|_| vec![(STRANGER.into(), 1), ([10, 0, 6, 7].into(), 1)]),
-        Box::new(|torrent| (0..2).map(|n| ([10, 0, 6, ((torrent + n) % 20) as u8].into(), 1)).collect()),
+        Box::new(|torrent| {
+            (0..2).map(|n| ([10, 0, 6, ((torrent + n) % 20) as u8].into(), 1)).collect()
+        }),
         Box::new(move |torrent| vec![(six(torrent as u16), 1)]),
         Box::new(|_| (1..=5).map(|port| (STRANGER.into(), port)).collect()),
     ];
@@ -165,7 +179,12 @@ struct Slow {
 }
 
 impl Slow {
-    fn start(count: usize, from: impl Fn(usize) -> [u8; 4], tracker: SocketAddr, connected: &Arc<AtomicUsize>) -> Slow {
+    fn start(
+        count: usize,
+        from: impl Fn(usize) -> [u8; 4],
+        tracker: SocketAddr,
+        connected: &Arc<AtomicUsize>,
+    ) -> Slow {
         let stop = Arc::new(AtomicBool::new(false));
         let hold = |number| {
             let (stop, connected, from) = (Arc::clone(&stop), Arc::clone(connected), from(number));
@@ -219,9 +238,11 @@ fn connect(from: [u8; 4], to: SocketAddr) -> std::io::Result<TcpStream> {
 
 #[test]
 fn slow_announces_do_not_silence_a_tracker() {
-    let kinds: [fn(usize) -> [u8; 4]; 2] = [|_| [127, 0, 0, 3], |number| [127, 0, 4, number as u8 + 1]];
+    let kinds: [fn(usize) -> [u8; 4]; 2] =
+        [|_| [127, 0, 0, 3], |number| [127, 0, 4, number as u8 + 1]];
     for (kind, from) in kinds.into_iter().enumerate() {
-        let tracker = LabTracker::start(SocketAddr::from(([127, 0, 0, 1], 0)), Notes::default()).expect("a port is free");
+        let tracker = LabTracker::start(SocketAddr::from(([127, 0, 0, 1], 0)), Notes::default())
+            .expect("a port is free");
         let _slow = Slow::hundred(from, tracker.address());
         let answered = answered(tracker.address());
         assert!(answered >= least(kind), "kind {kind}: {answered} of 20 were answered");
@@ -233,7 +254,8 @@ fn slow_announces_do_not_silence_a_tracker() {
 #[cfg(unix)]
 fn slow_announces_that_take_all_descriptors_do_not_silence_a_tracker_either() {
     let folder = folder();
-    let tracker = Running::with_descriptors(40, folder.path(), &["tracker", "--listen", "127.0.0.1:0"]);
+    let tracker =
+        Running::with_descriptors(40, folder.path(), &["tracker", "--listen", "127.0.0.1:0"]);
     let lines = tracker.lines_to("Ctrl-C");
     let url = lines.iter().find_map(|line| line.trim().strip_prefix("http://")).expect("a URL");
     let address = url.trim_end_matches("/announce").parse().expect("an address");
@@ -246,7 +268,8 @@ fn answered(tracker: SocketAddr) -> usize {
     let announce = |port: u16| {
         let mut stream = connect([127, 0, 0, 9], tracker).expect("the tracker is there");
         stream.set_read_timeout(Some(Duration::from_secs(5))).expect("a socket takes a timeout");
-        let request = format!("GET /announce?{} HTTP/1.1\r\nHost: x\r\n\r\n", query(7000 + port, ""));
+        let request =
+            format!("GET /announce?{} HTTP/1.1\r\nHost: x\r\n\r\n", query(7000 + port, ""));
         let mut answer = Vec::new();
         let _ = stream.write_all(request.as_bytes()).and_then(|()| stream.read_to_end(&mut answer));
         answer.starts_with(b"HTTP/1.1 200 OK")

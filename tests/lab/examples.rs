@@ -23,7 +23,10 @@ fn examples(name: &str) -> Vec<String> {
     for line in last.lines().skip(1) {
         match line.strip_prefix("  ").filter(|line| !line.starts_with(' ')) {
             Some(command) => examples.push(command.to_owned()),
-            None => *examples.last_mut().expect("an example begins with a command") += &format!("\n{line}"),
+            None => {
+                *examples.last_mut().expect("an example begins with a command") +=
+                    &format!("\n{line}")
+            }
         }
     }
     examples
@@ -35,11 +38,17 @@ struct Shell(Child);
 impl Shell {
     fn start(command: &str, folder: &Path) -> Shell {
         let printed = File::create(folder.join(".printed")).expect("the folder can be written");
-        let program = Path::new(env!("CARGO_BIN_EXE_piecemeal")).parent().expect("it is in a folder");
+        let program =
+            Path::new(env!("CARGO_BIN_EXE_piecemeal")).parent().expect("it is in a folder");
         let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap_or_default());
         // The program replaces the shell, so that it gets the Ctrl-C.
         let mut shell = Command::new("sh");
-        shell.arg("-c").arg(format!("exec {command}")).current_dir(folder).env("PATH", path).stdin(Stdio::null());
+        shell
+            .arg("-c")
+            .arg(format!("exec {command}"))
+            .current_dir(folder)
+            .env("PATH", path)
+            .stdin(Stdio::null());
         let both = shell.stdout(printed.try_clone().expect("a file can be shared")).stderr(printed);
         Shell(both.spawn().expect("there is a shell"))
     }
@@ -59,7 +68,11 @@ impl Shell {
     fn interrupt_after(&self, words: &str, command: &str, folder: &Path) {
         let until = Instant::now() + LIMIT;
         while !printed(folder).contains(words) {
-            assert!(Instant::now() < until, "{command} has not said {words:?}, but {}", printed(folder));
+            assert!(
+                Instant::now() < until,
+                "{command} has not said {words:?}, but {}",
+                printed(folder)
+            );
             std::thread::sleep(Duration::from_millis(5));
         }
         let sent = Command::new("kill").args(["-INT", &self.0.id().to_string()]).status();
@@ -95,17 +108,28 @@ fn the_example_of_every_help_works_beside_a_running_lab() {
             let folder = folder();
             // Give this lab other addresses and a folder of its own.
             if name != "lab" {
-                Tour::new(&lab, &folder.path().join("lab")).expect("the lab's files can be written");
+                Tour::new(&lab, &folder.path().join("lab"))
+                    .expect("the lab's files can be written");
             }
             if name == "verify" {
-                fs::copy(folder.path().join("lab/original/sample.txt"), folder.path().join("sample.txt")).expect("a copy");
+                fs::copy(
+                    folder.path().join("lab/original/sample.txt"),
+                    folder.path().join("sample.txt"),
+                )
+                .expect("a copy");
             }
             if name == "replay" {
-                let download = ["download", "-q", "-o", "sample.txt", "--bind", "127.0.0.1", "--port", "0"];
-                let captured = Run::new(download).arg("--capture").arg("session.capture").arg("lab/sample.torrent");
+                let download =
+                    ["download", "-q", "-o", "sample.txt", "--bind", "127.0.0.1", "--port", "0"];
+                let captured = Run::new(download)
+                    .arg("--capture")
+                    .arg("session.capture")
+                    .arg("lab/sample.torrent");
                 captured.dir(folder.path()).run().succeeds();
             }
-            let real = places.iter().fold(example.clone(), |text, (shown, real)| text.replace(shown, real));
+            let real = places
+                .iter()
+                .fold(example.clone(), |text, (shown, real)| text.replace(shown, real));
             let mut shell = Shell::start(&real, folder.path());
             match name {
                 "announce" => shell.interrupt_after("again in", &real, folder.path()),

@@ -28,7 +28,11 @@ fn assert_told(note: &Note, expected: &str, see: &str, of: &str) {
     let what = note.json["what"].as_str().expect("a text");
     assert!(what.contains(expected), "{of}: {what}");
     assert_eq!(note.json["see"], format!("docs/{see}.md"), "{of}");
-    assert!(note.text.ends_with(&format!(" makes a mistake: {what}; see docs/{see}.md")), "{}", note.text);
+    assert!(
+        note.text.ends_with(&format!(" makes a mistake: {what}; see docs/{see}.md")),
+        "{}",
+        note.text
+    );
 }
 
 #[test]
@@ -36,7 +40,9 @@ fn a_wrong_handshake_is_told_what_is_wrong_with_it() {
     let content = content();
     let (seeder, notes) = seeder(&content, Plan::default());
     let good = wire::handshake(PLAIN, content.info_hash().0, ID);
-    let with = |range: std::ops::Range<usize>, bytes: &[u8]| [&good[..range.start], bytes, &good[range.end..]].concat();
+    let with = |range: std::ops::Range<usize>, bytes: &[u8]| {
+        [&good[..range.start], bytes, &good[range.end..]].concat()
+    };
     let hex: String = content.info_hash().to_string();
     let table = [
         (
@@ -45,16 +51,51 @@ fn a_wrong_handshake_is_told_what_is_wrong_with_it() {
             "60 bytes came, not 1 + 19 + 8 + 20 + 20 = 68: are the 8 reserved",
             "04-handshake",
         ),
-        ("a short peer id", good[..67].to_vec(), "67 bytes came, not 1 + 19 + 8 + 20 + 20 = 68: has the peer id", "04-handshake"),
+        (
+            "a short peer id",
+            good[..67].to_vec(),
+            "67 bytes came, not 1 + 19 + 8 + 20 + 20 = 68: has the peer id",
+            "04-handshake",
+        ),
         ("half of it", good[..30].to_vec(), "30 bytes came, not", "04-handshake"),
-        ("a length of 20", with(0..1, &[20]), "the first byte must be 19 (0x13), but is 20", "04-handshake"),
-        ("no length", with(0..1, b""), "the byte 19 (0x13) before the name is missing", "04-handshake"),
+        (
+            "a length of 20",
+            with(0..1, &[20]),
+            "the first byte must be 19 (0x13), but is 20",
+            "04-handshake",
+        ),
+        (
+            "no length",
+            with(0..1, b""),
+            "the byte 19 (0x13) before the name is missing",
+            "04-handshake",
+        ),
         ("digits", with(0..1, b"19"), "one byte, 0x13, not two digits", "04-handshake"),
-        ("small letters", with(1..20, b"bittorrent protocol"), "only the B and the T are capital", "04-handshake"),
-        ("HTTP", b"GET /announce HTTP/1.1\r\n\r\n".to_vec(), "this is HTTP, for a tracker", "04-handshake"),
-        ("TLS", b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03abcdefghijkl".to_vec(), "this is TLS", "04-handshake"),
+        (
+            "small letters",
+            with(1..20, b"bittorrent protocol"),
+            "only the B and the T are capital",
+            "04-handshake",
+        ),
+        (
+            "HTTP",
+            b"GET /announce HTTP/1.1\r\n\r\n".to_vec(),
+            "this is HTTP, for a tracker",
+            "04-handshake",
+        ),
+        (
+            "TLS",
+            b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03abcdefghijkl".to_vec(),
+            "this is TLS",
+            "04-handshake",
+        ),
         ("noise", (0x80..0xe0).collect(), "encrypted (MSE)", "04-handshake"),
-        ("hex digits", with(28..48, &hex.as_bytes()[..20]), "these are 20 hex digits", "02-metainfo"),
+        (
+            "hex digits",
+            with(28..48, &hex.as_bytes()[..20]),
+            "these are 20 hex digits",
+            "02-metainfo",
+        ),
         ("anything", with(28..48, &[7; 20]), "hash the bytes of info as they are", "02-metainfo"),
         (
             "a byte too few",
@@ -62,7 +103,12 @@ fn a_wrong_handshake_is_told_what_is_wrong_with_it() {
             "without its last",
             "02-metainfo",
         ),
-        ("the key, too", with(28..48, &sha1(&[b"4:info", &content.metadata])), "of the key 4:info", "02-metainfo"),
+        (
+            "the key, too",
+            with(28..48, &sha1(&[b"4:info", &content.metadata])),
+            "of the key 4:info",
+            "02-metainfo",
+        ),
     ];
     for (of, bytes, expected, see) in table {
         let mut client = Client::dial(seeder.address());
@@ -99,7 +145,11 @@ fn said(of: &str, reserved: [u8; 8], bytes: &[u8], expected: &str, see: &str, go
         seen.extend(notes.take());
         seen.iter().any(|note| note.json["event"] == "left")
     });
-    let note = |event: &str| seen.iter().find(|note| note.json["event"] == event).unwrap_or_else(|| panic!("{of}: {seen:?}"));
+    let note = |event: &str| {
+        seen.iter()
+            .find(|note| note.json["event"] == event)
+            .unwrap_or_else(|| panic!("{of}: {seen:?}"))
+    };
     assert_told(note("mistake"), expected, see, of);
     let left = note("left");
     assert!(left.text.ends_with("; that mistake ended it"), "{}", left.text);
@@ -115,9 +165,21 @@ fn wrong_lengths_are_told_how_lengths_are_counted() {
     let asks = &request(0, 0, 16_384)[5..];
     let table = [
         ("low byte first", b"\x01\0\0\0\x02".to_vec(), "the length was sent low byte first"),
-        ("itself counted", [b"\0\0\0\x05\x02\0\0\0\x11\x06", asks].concat(), "if its length counts its own four bytes"),
-        ("no id counted", [b"\0\0\0\0\x02\0\0\0\x0c\x06", asks].concat(), "a length also counts the id"),
-        ("no id counted in a request", [b"\0\0\0\x0c\x06", asks].concat(), "a length also counts the id"),
+        (
+            "itself counted",
+            [b"\0\0\0\x05\x02\0\0\0\x11\x06", asks].concat(),
+            "if its length counts its own four bytes",
+        ),
+        (
+            "no id counted",
+            [b"\0\0\0\0\x02\0\0\0\x0c\x06", asks].concat(),
+            "a length also counts the id",
+        ),
+        (
+            "no id counted in a request",
+            [b"\0\0\0\x0c\x06", asks].concat(),
+            "a length also counts the id",
+        ),
         ("twice", wire::handshake(PLAIN, [7; 20], ID), "this is a second handshake"),
         ("text", b"GET / HTTP/1.1\r\n\r\n".to_vec(), "this is text"),
     ];
@@ -129,36 +191,90 @@ fn wrong_lengths_are_told_how_lengths_are_counted() {
 #[test]
 fn wrong_messages_are_told_which_rule_they_break() {
     let ends = [
-        ("a long bitfield", wire::message(wire::BITFIELD, b"\0\0"), "must be 1 byte", "05-messages"),
-        ("no such piece", wire::message(wire::HAVE, &[0, 0, 0, 3]), "piece 3, but there are 3, counted from 0", "05-messages"),
+        (
+            "a long bitfield",
+            wire::message(wire::BITFIELD, b"\0\0"),
+            "must be 1 byte",
+            "05-messages",
+        ),
+        (
+            "no such piece",
+            wire::message(wire::HAVE, &[0, 0, 0, 3]),
+            "piece 3, but there are 3, counted from 0",
+            "05-messages",
+        ),
         (
             "low byte first",
             interested_and(&wire::message(6, b"\x01\0\0\0\0\0\0\0\0\x40\0\0")),
             "sent low byte first?",
             "09-pieces",
         ),
-        ("a whole piece", interested_and(&request(0, 0, 49_252)), "asked for in several requests", "09-pieces"),
-        ("past the end", interested_and(&request(0, 49_152, 16_384)), "from 49152 on there are only 100 more", "09-pieces"),
-        ("begin in the file", interested_and(&request(1, 49_252, 16)), "from the first byte of the piece", "09-pieces"),
+        (
+            "a whole piece",
+            interested_and(&request(0, 0, 49_252)),
+            "asked for in several requests",
+            "09-pieces",
+        ),
+        (
+            "past the end",
+            interested_and(&request(0, 49_152, 16_384)),
+            "from 49152 on there are only 100 more",
+            "09-pieces",
+        ),
+        (
+            "begin in the file",
+            interested_and(&request(1, 49_252, 16)),
+            "from the first byte of the piece",
+            "09-pieces",
+        ),
     ];
     for (of, bytes, expected, see) in ends {
         // The seeder unchokes once it has read `interested`; in one write with it, another hint would come first.
-        let bytes = if bytes.starts_with(b"\0\0\0\x01\x02") { [b"\0\0\0\x01\x02\0\0\0\0", &bytes[5..]].concat() } else { bytes };
+        let bytes = if bytes.starts_with(b"\0\0\0\x01\x02") {
+            [b"\0\0\0\x01\x02\0\0\0\0", &bytes[5..]].concat()
+        } else {
+            bytes
+        };
         said(of, PLAIN, &bytes, expected, see, false);
     }
     let goes_on = [
-        ("spare bits", wire::message(wire::BITFIELD, b"\x01"), "which must be zero (BEP 3)", "05-messages"),
-        ("bits from the right", wire::message(wire::BITFIELD, b"\x07"), "the first piece is the highest bit", "05-messages"),
-        ("late", interested_and(&wire::message(wire::BITFIELD, b"\0")), "may only be the first message", "05-messages"),
+        (
+            "spare bits",
+            wire::message(wire::BITFIELD, b"\x01"),
+            "which must be zero (BEP 3)",
+            "05-messages",
+        ),
+        (
+            "bits from the right",
+            wire::message(wire::BITFIELD, b"\x07"),
+            "the first piece is the highest bit",
+            "05-messages",
+        ),
+        (
+            "late",
+            interested_and(&wire::message(wire::BITFIELD, b"\0")),
+            "may only be the first message",
+            "05-messages",
+        ),
         ("choked", request(0, 0, 16_384), "send interested, then wait for unchoke", "09-pieces"),
-        ("hasty", interested_and(&request(0, 0, 16_384)), "a request right after interested", "09-pieces"),
+        (
+            "hasty",
+            interested_and(&request(0, 0, 16_384)),
+            "a request right after interested",
+            "09-pieces",
+        ),
         (
             "a block's number",
             interested_and(&[wire::keep_alive(), request(0, 1, 16_384)].concat()),
             "begin 1 is not a multiple",
             "09-pieces",
         ),
-        ("a digit", wire::message(b'2', b""), "no message has the id 50: an id is a number, not a digit", "05-messages"),
+        (
+            "a digit",
+            wire::message(b'2', b""),
+            "no message has the id 50: an id is a number, not a digit",
+            "05-messages",
+        ),
         ("have all", wire::message(14, b""), "need bit 2 in both handshakes", "05-messages"),
         ("no bit", wire::extended(0, b"d1:mdee"), "0x10 in byte 5", "07-extension"),
     ];
@@ -179,9 +295,24 @@ fn wrong_extended_messages_are_told_why_no_answer_comes() {
             "the extension id is missing",
             "07-extension",
         ),
-        ("its own id", after_hello(wire::extended(3, ask)), "3 is the number that it assigned itself", "07-extension"),
-        ("any id", after_hello(wire::extended(9, ask)), "to this seeder ut_metadata has the id 1", "07-extension"),
-        ("no handshake", wire::extended(1, ask), "gave ut_metadata an id to answer with", "07-extension"),
+        (
+            "its own id",
+            after_hello(wire::extended(3, ask)),
+            "3 is the number that it assigned itself",
+            "07-extension",
+        ),
+        (
+            "any id",
+            after_hello(wire::extended(9, ask)),
+            "to this seeder ut_metadata has the id 1",
+            "07-extension",
+        ),
+        (
+            "no handshake",
+            wire::extended(1, ask),
+            "gave ut_metadata an id to answer with",
+            "07-extension",
+        ),
         ("no m", wire::extended(0, b"d11:ut_metadatai1ee"), "has no dictionary m", "07-extension"),
         (
             "no such piece",
@@ -189,9 +320,19 @@ fn wrong_extended_messages_are_told_why_no_answer_comes() {
             "there is no metadata piece 1",
             "08-metadata",
         ),
-        ("no bencode", wire::extended(0, b"junk!"), "counts as one without extensions", "07-extension"),
+        (
+            "no bencode",
+            wire::extended(0, b"junk!"),
+            "counts as one without extensions",
+            "07-extension",
+        ),
         ("twice", wire::extended(0, b"d1:mde1:mdee"), "m appears more than once", "07-extension"),
-        ("text", wire::extended(0, b"d1:mde4:reqq3:250e"), "reqq must be a number of requests", "07-extension"),
+        (
+            "text",
+            wire::extended(0, b"d1:mde4:reqq3:250e"),
+            "reqq must be a number of requests",
+            "07-extension",
+        ),
         ("unsorted", wire::extended(0, b"d1:v2:me1:mdee"), "but m comes after v", "01-bencode"),
     ];
     for (of, bytes, expected, see) in table {
@@ -204,7 +345,10 @@ fn a_client_that_waits_for_ever_is_told_what_for() {
     let table: [(&[u8], &str); 4] = [
         (b"", "it is not interested"),
         (b"\0\0\0\x01\x02", "it was unchoked, and asks for nothing"),
-        (b"\0\0\0\x05\x02", "says that 5 bytes follow, and 1 came: a length does not count its own"),
+        (
+            b"\0\0\0\x05\x02",
+            "says that 5 bytes follow, and 1 came: a length does not count its own",
+        ),
         (b"\0\0\0\x01", "says that 1 bytes follow, and 0 came: the id is missing"),
     ];
     let content = content();
@@ -219,13 +363,18 @@ fn a_client_that_waits_for_ever_is_told_what_for() {
     std::thread::sleep(std::time::Duration::from_secs(5));
     for (_seeder, notes, _client, expected) in &waiting {
         let note = mistake(notes, expected);
-        assert!(note.text.contains("nothing has come for 5 s: ") && note.text.contains(expected), "{}", note.text);
+        assert!(
+            note.text.contains("nothing has come for 5 s: ") && note.text.contains(expected),
+            "{}",
+            note.text
+        );
     }
 }
 
 #[test]
 fn real_clients_make_no_mistakes() {
-    let lab = Lab::start(vec![sample().expect("a torrent")], &[Plan::default()], 0).expect("ports are free");
+    let lab = Lab::start(vec![sample().expect("a torrent")], &[Plan::default()], 0)
+        .expect("ports are free");
     let mut client = Client::unchoked(lab.addresses()[0], &lab.contents[0]);
     client.block(2, 16_384, 10_143);
     drop(client);
@@ -240,7 +389,9 @@ fn real_clients_make_no_mistakes() {
 /// The tracker's next note.
 fn announced(lab: &Lab, head: &[u8]) -> String {
     let mut stream = TcpStream::connect(lab.tracker.address()).expect("it listens");
-    stream.set_read_timeout(Some(std::time::Duration::from_secs(60))).expect("a socket has timeouts");
+    stream
+        .set_read_timeout(Some(std::time::Duration::from_secs(60)))
+        .expect("a socket has timeouts");
     stream.write_all(head).expect("it reads");
     let _ = stream.read_to_end(&mut Vec::new());
     let mut text = None;
@@ -253,11 +404,14 @@ fn announced(lab: &Lab, head: &[u8]) -> String {
 
 #[test]
 fn the_labs_tracker_knows_which_info_hash_it_should_have_been() {
-    let lab = Lab::start(vec![sample().expect("a torrent")], &[Plan::default()], 0).expect("ports are free");
+    let lab = Lab::start(vec![sample().expect("a torrent")], &[Plan::default()], 0)
+        .expect("ports are free");
     let content = &lab.contents[0];
     let get = |hash: [u8; 20], more: &str, head: &str| {
         let hash: String = hash.iter().map(|byte| format!("%{byte:02x}")).collect();
-        let query = format!("info_hash={hash}&peer_id=-XX0000-tester000001&port=6881&uploaded=0&downloaded=0{more}");
+        let query = format!(
+            "info_hash={hash}&peer_id=-XX0000-tester000001&port=6881&uploaded=0&downloaded=0{more}"
+        );
         announced(&lab, format!("GET /announce?{query} HTTP/1.1\r\n{head}\r\n").as_bytes())
     };
     let (more, host) = ("&left=1&compact=1", "Host: lab\r\n");
@@ -276,9 +430,10 @@ fn the_labs_tracker_knows_which_info_hash_it_should_have_been() {
     assert!(raw.contains("each byte is percent-encoded; see docs/03-tracker.md"), "{raw}");
     let endless = announced(&lab, b"GET /announce?info_hash=a HTTP/1.1\r\nHost: x\r\n");
     assert!(endless.contains("an empty line, \\r\\n\\r\\n in all, closes it"), "{endless}");
-    for (bytes, expected) in
-        [(b"\x13BitTorrent protocol".as_slice(), "here is a tracker"), (b"\x16\x03\x01\x02\0\x01", "this is TLS")]
-    {
+    for (bytes, expected) in [
+        (b"\x13BitTorrent protocol".as_slice(), "here is a tracker"),
+        (b"\x16\x03\x01\x02\0\x01", "this is TLS"),
+    ] {
         let told = announced(&lab, bytes);
         assert!(told.contains(expected), "{told}");
     }

@@ -24,16 +24,25 @@ impl Running {
     /// Starts it in a process that may have at most this many descriptors.
     pub fn with_descriptors(most: usize, folder: &Path, arguments: &[&str]) -> Running {
         let mut command = Command::new("sh");
-        command.arg("-c").arg(format!("ulimit -n {most} && exec \"$0\" \"$@\"")).arg(env!("CARGO_BIN_EXE_piecemeal"));
+        command
+            .arg("-c")
+            .arg(format!("ulimit -n {most} && exec \"$0\" \"$@\""))
+            .arg(env!("CARGO_BIN_EXE_piecemeal"));
         Running::of(command, folder, arguments)
     }
 
     fn of(mut command: Command, folder: &Path, arguments: &[&str]) -> Running {
         command.args(arguments).current_dir(folder).stdin(Stdio::null());
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
         let out = child.stdout.take().expect("stdout is a pipe");
         let (sender, lines) = mpsc::channel();
-        std::thread::spawn(move || BufReader::new(out).lines().map_while(Result::ok).all(|line| sender.send(line).is_ok()));
+        std::thread::spawn(move || {
+            BufReader::new(out).lines().map_while(Result::ok).all(|line| sender.send(line).is_ok())
+        });
         Running { child, lines }
     }
 

@@ -4,7 +4,10 @@ use std::time::{Duration, Instant};
 
 use piecemeal::lab::seeder::{Holds, Plan, Seeder};
 
-use crate::lab::client::{Client, EXTENDED, PLAIN, content, last_note, nobody_listens, notes_to_the_last, request, seeder, soon};
+use crate::lab::client::{
+    Client, EXTENDED, PLAIN, content, last_note, nobody_listens, notes_to_the_last, request,
+    seeder, soon,
+};
 use crate::support::bencode::{self, Value};
 use crate::support::{LIMIT, wire};
 
@@ -16,7 +19,10 @@ fn the_handshake_has_the_extension_bit_only_if_ours_has() {
     let (seeder, _notes) = seeder(&content, Plan::default());
     for reserved in [PLAIN, EXTENDED] {
         let (_client, answer) = Client::greet(seeder.address(), &content, reserved);
-        assert_eq!(answer, wire::handshake(reserved, content.info_hash().0, *b"-LB0001-seeder000009"));
+        assert_eq!(
+            answer,
+            wire::handshake(reserved, content.info_hash().0, *b"-LB0001-seeder000009")
+        );
     }
     // No other bit is set in the answer: not the fast extension's, not the DHT's.
     let (_client, answer) = Client::greet(seeder.address(), &content, [0xff; 8]);
@@ -58,9 +64,13 @@ fn blocks_are_the_contents_own() {
     let content = content();
     let (seeder, notes) = seeder(&content, Plan::default());
     let mut client = Client::unchoked(seeder.address(), &content);
-    for (index, begin, length) in [(0, 0, 16_384), (1, 3 * 16_384, 100), (2, 0, 1), (1, 7, 16_384)] {
+    for (index, begin, length) in [(0, 0, 16_384), (1, 3 * 16_384, 100), (2, 0, 1), (1, 7, 16_384)]
+    {
         let start = (index * PIECE + begin) as usize;
-        assert!(client.block(index, begin, length) == content.data[start..start + length as usize], "{index} {begin}");
+        assert!(
+            client.block(index, begin, length) == content.data[start..start + length as usize],
+            "{index} {begin}"
+        );
     }
     drop(client);
     let last = last_note(&notes);
@@ -110,7 +120,8 @@ fn a_cancelled_block_does_not_come() {
 #[test]
 fn wrong_requests_end_the_connection_and_the_note_says_why() {
     let content = content();
-    let (seeder, notes) = seeder(&content, Plan { holds: Holds::Only(vec![0, 2]), ..Plan::default() });
+    let (seeder, notes) =
+        seeder(&content, Plan { holds: Holds::Only(vec![0, 2]), ..Plan::default() });
     let table = [
         ((3, 0, 1), "the torrent has 3 pieces"),
         ((u32::MAX, 0, 1), "the torrent has 3 pieces"),
@@ -126,8 +137,14 @@ fn wrong_requests_end_the_connection_and_the_note_says_why() {
         client.request(index, begin, length);
         assert!(client.is_over());
         let seen = notes_to_the_last(&notes);
-        assert!(seen.iter().any(|text| text.contains(" makes a mistake: ") && text.contains(expected)), "{seen:?}");
-        assert!(seen.iter().any(|text| text.ends_with("got 0 blocks, 0 bytes; that mistake ended it")), "{seen:?}");
+        assert!(
+            seen.iter().any(|text| text.contains(" makes a mistake: ") && text.contains(expected)),
+            "{seen:?}"
+        );
+        assert!(
+            seen.iter().any(|text| text.ends_with("got 0 blocks, 0 bytes; that mistake ended it")),
+            "{seen:?}"
+        );
     }
     assert_eq!(seeder.blocks(), 0);
 }
@@ -149,7 +166,10 @@ fn another_torrent_or_protocol_is_hung_up_on() {
     let (seeder, notes) = seeder(&content, Plan::default());
     let other = wire::handshake(PLAIN, [7; 20], *b"-XX0000-tester000001");
     for (bytes, expected) in [
-        (other.as_slice(), "it asked for 0707070707070707070707070707070707070707, which is not here"),
+        (
+            other.as_slice(),
+            "it asked for 0707070707070707070707070707070707070707, which is not here",
+        ),
         (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "a BitTorrent handshake was expected"),
     ] {
         let mut client = Client::dial(seeder.address());
@@ -164,10 +184,14 @@ fn another_torrent_or_protocol_is_hung_up_on() {
 fn several_torrents_are_served_at_one_address() {
     let (one, two) = (content(), piecemeal::lab::sample().expect("a torrent"));
     let notes = piecemeal::lab::notes::Notes::default();
-    let seeder = Seeder::start(9, &[one.clone(), two.clone()], &Plan::default(), notes).expect("a port is free");
+    let seeder = Seeder::start(9, &[one.clone(), two.clone()], &Plan::default(), notes)
+        .expect("a port is free");
     for content in [one, two] {
         let mut client = Client::unchoked(seeder.address(), &content);
-        assert_eq!(client.block(1, 0, 64), content.data[content.info.piece_length as usize..][..64]);
+        assert_eq!(
+            client.block(1, 0, 64),
+            content.data[content.info.piece_length as usize..][..64]
+        );
     }
 }
 
@@ -175,7 +199,10 @@ fn several_torrents_are_served_at_one_address() {
 fn a_rate_is_kept() {
     let content = content();
     let (seeder, _notes) = seeder(&content, Plan::default().at_rate(160_000));
-    let mut clients = [Client::unchoked(seeder.address(), &content), Client::unchoked(seeder.address(), &content)];
+    let mut clients = [
+        Client::unchoked(seeder.address(), &content),
+        Client::unchoked(seeder.address(), &content),
+    ];
     let begun = Instant::now();
     for client in &mut clients {
         (0..3).for_each(|block| client.request(0, block * 16_384, 16_384));
@@ -193,7 +220,8 @@ fn a_rate_is_kept() {
 fn dropping_a_seeder_ends_its_connections() {
     let content = content();
     let (seeder, _notes) = seeder(&content, Plan::default().at_rate(1));
-    let mut clients: Vec<Client> = (0..10).map(|_| Client::unchoked(seeder.address(), &content)).collect();
+    let mut clients: Vec<Client> =
+        (0..10).map(|_| Client::unchoked(seeder.address(), &content)).collect();
     clients[0].request(0, 0, 16_384);
     let address = seeder.address();
     // At one byte a second the block would take hours.
@@ -208,7 +236,8 @@ fn dropping_a_seeder_ends_its_connections() {
 fn a_connection_too_many_is_closed_at_once() {
     let content = content();
     let (seeder, _notes) = seeder(&content, Plan::default());
-    let mut first: Vec<Client> = (0..100).map(|_| Client::unchoked(seeder.address(), &content)).collect();
+    let mut first: Vec<Client> =
+        (0..100).map(|_| Client::unchoked(seeder.address(), &content)).collect();
     let mut late = Client::dial(seeder.address());
     assert!(late.is_over());
     assert_eq!(first[99].block(0, 0, 5), content.data[..5]);

@@ -4,7 +4,9 @@ use std::time::{Duration, Instant};
 
 use piecemeal::lab::seeder::{Fault, Holds, Plan};
 
-use crate::lab::client::{Client, PLAIN, content, last_note, nobody_listens, notes_to_the_last, request, seeder, soon};
+use crate::lab::client::{
+    Client, PLAIN, content, last_note, nobody_listens, notes_to_the_last, request, seeder, soon,
+};
 use crate::support::{LIMIT, wire};
 
 #[test]
@@ -19,9 +21,20 @@ fn a_corrupt_seeder_spoils_one_byte_of_some_blocks() {
     }
     drop(client);
     let seen = notes_to_the_last(&notes);
-    assert_eq!(seen.iter().filter(|text| text.ends_with(" is given a spoiled block: piece 0, begin 0")).count(), 1, "{seen:?}");
+    assert_eq!(
+        seen.iter()
+            .filter(|text| text.ends_with(" is given a spoiled block: piece 0, begin 0"))
+            .count(),
+        1,
+        "{seen:?}"
+    );
     let last = seen.last().expect("it is not empty");
-    assert!(last.ends_with("got 9 blocks, 147456 bytes, of piece 0, 3 of the blocks spoiled; it hung up"), "{last}");
+    assert!(
+        last.ends_with(
+            "got 9 blocks, 147456 bytes, of piece 0, 3 of the blocks spoiled; it hung up"
+        ),
+        "{last}"
+    );
 }
 
 #[test]
@@ -71,11 +84,15 @@ fn a_choking_seeder_forgets_requests_and_unchokes_again() {
     client.block(0, 50, 10);
     let seen: Vec<String> = notes.take().into_iter().map(|note| note.text).collect();
     // How many had arrived by then is a matter of timing.
-    let told = |text: &&String| text.contains(" is choked, and loses ") && text.contains(" request");
+    let told =
+        |text: &&String| text.contains(" is choked, and loses ") && text.contains(" request");
     assert_eq!(seen.iter().filter(told).count(), 1, "{seen:?}");
     drop(client);
     let last = last_note(&notes);
-    assert!(last.ends_with("got 3 blocks, 30 bytes, of piece 0, and was choked 1 time; it hung up"), "{last}");
+    assert!(
+        last.ends_with("got 3 blocks, 30 bytes, of piece 0, and was choked 1 time; it hung up"),
+        "{last}"
+    );
 }
 
 #[test]
@@ -87,7 +104,9 @@ fn a_silent_seeder_says_nothing_and_lets_go_of_who_leaves() {
     client.stream.set_read_timeout(Some(Duration::from_millis(300))).expect("a timeout can be set");
     assert!(!client.is_over());
     drop(client);
-    soon("the note", || notes.take().iter().any(|note| note.text.ends_with("got 0 blocks, 0 bytes; it hung up")));
+    soon("the note", || {
+        notes.take().iter().any(|note| note.text.ends_with("got 0 blocks, 0 bytes; it hung up"))
+    });
 }
 
 #[test]

@@ -21,7 +21,10 @@ const CONNECT: [u8; 16] = [0, 0, 4, 0x17, 0x27, 0x10, 0x19, 0x80, 0, 0, 0, 0, 1,
 
 /// Starts a command that writes `its.trace` and `its.capture`.
 fn traced(folder: &Path, words: &[&str]) -> (Running, Value) {
-    let running = Running::start(folder, &[words, &["--json", "--trace=its.trace", "--capture", "its.capture"]].concat());
+    let running = Running::start(
+        folder,
+        &[words, &["--json", "--trace=its.trace", "--capture", "its.capture"]].concat(),
+    );
     let started = running.object();
     assert_eq!(started["event"], "started", "{started}");
     (running, started)
@@ -38,7 +41,9 @@ fn objects(folder: &Path) -> Vec<Value> {
 /// Waits until this many objects have passed, and returns the direction and the name of each.
 fn passed(folder: &Path, count: usize) -> Vec<String> {
     soon("the trace has it all", || objects(folder).len() >= count);
-    let name = |event: &Value| format!("{} {}", event["direction"], event["object"]["name"]).replace('"', "");
+    let name = |event: &Value| {
+        format!("{} {}", event["direction"], event["object"]["name"]).replace('"', "")
+    };
     objects(folder).iter().map(name).collect()
 }
 
@@ -60,11 +65,15 @@ fn address(url: &Value) -> SocketAddr {
 fn the_lab_shows_what_a_client_sent_it_and_where_it_breaks() {
     let folder = folder();
     let (mut lab, started) = traced(folder.path(), &["lab"]);
-    let seeder: SocketAddr = started["peers"][0].as_str().and_then(|at| at.parse().ok()).expect("an address");
+    let seeder: SocketAddr =
+        started["peers"][0].as_str().and_then(|at| at.parse().ok()).expect("an address");
     let info_hash = sample().expect("a torrent").info_hash().0;
     let mut client = Client::dial(seeder);
     client.stream.set_read_timeout(Some(LIMIT)).expect("a socket has timeouts");
-    client.stream.write_all(&wire::handshake(PLAIN, info_hash, *b"-XX0001-abcdefghijkl")).expect("it reads");
+    client
+        .stream
+        .write_all(&wire::handshake(PLAIN, info_hash, *b"-XX0001-abcdefghijkl"))
+        .expect("it reads");
     client.stream.read_exact(&mut [0; 68 + 6]).expect("a handshake and a bitfield");
     // One byte too few, a common mistake in a length that should count the id.
     client.stream.write_all(&[0, 0, 0, 12, 6, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 64]).expect("it reads");
@@ -80,7 +89,10 @@ fn the_lab_shows_what_a_client_sent_it_and_where_it_breaks() {
     let explained = Run::new(["explain", "its.capture"]).dir(folder.path()).run();
     assert_eq!(explained.code, Some(3), "{explained}");
     assert!(explained.out().contains("-XX0001-"), "{explained}");
-    assert!(explained.err().contains("the request: byte 16: expected 4 bytes of length"), "{explained}");
+    assert!(
+        explained.err().contains("the request: byte 16: expected 4 bytes of length"),
+        "{explained}"
+    );
 }
 
 #[test]
@@ -88,14 +100,28 @@ fn the_tracker_shows_requests_over_http_and_udp() {
     let folder = folder();
     let (mut tracker, started) = traced(folder.path(), &["tracker", "--listen", "127.0.0.1:0"]);
     let address = address(&started["local_url"]);
-    let refused = asks(address, "GET /announce?info_hash=cda492889448d540ee036365137eedd24308d22c&port=1 HTTP/1.1\r\n\r\n");
+    let refused = asks(
+        address,
+        "GET /announce?info_hash=cda492889448d540ee036365137eedd24308d22c&port=1 HTTP/1.1\r\n\r\n",
+    );
     assert!(refused.contains("not hex"), "{refused}");
     assert!(asks(address, "HELLO\r\n\r\n").starts_with("HTTP/1.1 400"));
     let names = passed(folder.path(), 4);
-    assert_eq!(names, ["in announce", "out tracker answer", "in HTTP request", "out tracker answer"]);
+    assert_eq!(
+        names,
+        ["in announce", "out tracker answer", "in HTTP request", "out tracker answer"]
+    );
     let events = objects(folder.path());
-    assert_eq!(events[0]["object"]["broken"]["expected"], "info_hash to be 20 bytes", "{}", events[0]);
-    assert!(events[0]["asker"].as_str().is_some_and(|asker| asker.starts_with("http://127.0.0.1:")), "{}", events[0]);
+    assert_eq!(
+        events[0]["object"]["broken"]["expected"], "info_hash to be 20 bytes",
+        "{}",
+        events[0]
+    );
+    assert!(
+        events[0]["asker"].as_str().is_some_and(|asker| asker.starts_with("http://127.0.0.1:")),
+        "{}",
+        events[0]
+    );
     assert_eq!(events[2]["object"]["broken"]["found"], "\"HELLO\"", "{}", events[2]);
     assert_eq!(events[3]["changes"][0], "HTTP status 400");
 
@@ -108,7 +134,19 @@ fn the_tracker_shows_requests_over_http_and_udp() {
 
     let explained = Run::new(["explain", "--json", "its.capture"]).dir(folder.path()).run();
     let json: Value = serde_json::from_str(&explained.out()).expect("JSON");
-    let names: Vec<&Value> = json["events"].as_array().expect("events").iter().map(|event| &event["object"]["name"]).collect();
-    let expected = ["announce", "tracker answer", "HTTP request", "tracker answer", "UDP connect", "UDP connect answer"];
+    let names: Vec<&Value> = json["events"]
+        .as_array()
+        .expect("events")
+        .iter()
+        .map(|event| &event["object"]["name"])
+        .collect();
+    let expected = [
+        "announce",
+        "tracker answer",
+        "HTTP request",
+        "tracker answer",
+        "UDP connect",
+        "UDP connect answer",
+    ];
     assert_eq!(names, expected, "{explained}");
 }

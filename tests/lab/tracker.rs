@@ -16,12 +16,15 @@ pub const HASH: &str = "%00%01%02%03%04%05%06%07%08%09%0a%0b%0c%0d%0e%0f%10%11%1
 const HASH_BYTES: [u8; 20] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19];
 
 pub fn tracker() -> LabTracker {
-    LabTracker::start(SocketAddr::from(([127, 0, 0, 1], 0)), Notes::default()).expect("a port is free")
+    LabTracker::start(SocketAddr::from(([127, 0, 0, 1], 0)), Notes::default())
+        .expect("a port is free")
 }
 
 /// A query with this port, and more at its end.
 pub fn query(port: u16, more: &str) -> String {
-    format!("info_hash={HASH}&peer_id=-XX0000-{port:012}&port={port}&uploaded=0&downloaded=0&left=1{more}")
+    format!(
+        "info_hash={HASH}&peer_id=-XX0000-{port:012}&port={port}&uploaded=0&downloaded=0&left=1{more}"
+    )
 }
 
 /// Sends bytes, returns all that comes back.
@@ -85,7 +88,9 @@ fn peers_come_compact_and_in_order() {
 #[test]
 fn peers_come_as_dictionaries_if_asked() {
     let answer = announce(&with_seeders(), &query(6881, "&compact=0"));
-    let Some(Value::List(peers)) = answer.get("peers") else { panic!("a list was expected: {answer:?}") };
+    let Some(Value::List(peers)) = answer.get("peers") else {
+        panic!("a list was expected: {answer:?}")
+    };
     assert_eq!(peers.len(), 3);
     assert_eq!(peers[0].get("ip"), Some(&Value::Bytes(b"127.0.0.2".to_vec())));
     assert_eq!(peers[0].get("port"), Some(&Value::Int(6881)));

@@ -19,20 +19,27 @@ fn announce(url: &str, query: &str) -> String {
 
 /// Sends an announce without reading its answer.
 fn send(url: &str, query: &str) -> TcpStream {
-    let place = url.strip_prefix("http://").and_then(|rest| rest.strip_suffix("/announce")).expect("an announce URL");
+    let place = url
+        .strip_prefix("http://")
+        .and_then(|rest| rest.strip_suffix("/announce"))
+        .expect("an announce URL");
     let mut stream = TcpStream::connect(place).expect("the tracker listens");
     stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a timeout can be set");
-    stream.write_all(format!("GET /announce?{query} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes()).expect("the tracker reads");
+    stream
+        .write_all(format!("GET /announce?{query} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes())
+        .expect("the tracker reads");
     stream
 }
 
 /// Starts the command on a port of the system's choice, and returns the URL that it prints.
 fn start(arguments: &[&str]) -> (Running, String) {
     let folder = folder();
-    let arguments: Vec<&str> = ["tracker", "--listen", "127.0.0.1:0"].iter().chain(arguments).copied().collect();
+    let arguments: Vec<&str> =
+        ["tracker", "--listen", "127.0.0.1:0"].iter().chain(arguments).copied().collect();
     let tracker = Running::start(folder.path(), &arguments);
     let lines = tracker.lines_to("Ctrl-C");
-    let url = lines.iter().find(|line| line.starts_with("  http://")).expect("a URL").trim().to_owned();
+    let url =
+        lines.iter().find(|line| line.starts_with("  http://")).expect("a URL").trim().to_owned();
     assert_eq!(tracker.line(), "");
     (tracker, url)
 }
@@ -45,7 +52,9 @@ fn each_announce_is_a_line_and_the_end_is_a_table() {
     announce(&url, &query(6883, "").replace(HASH, "000102030405060708090a0b0c0d0e0f10111213"));
     let hash = "000102030405060708090a0b0c0d0e0f10111213";
     let line = |port: u16, said: &str, left: &str, told: &str| {
-        format!("127.0.0.1:{port} (-XX0000-) {said}: uploaded 0, downloaded 0, {left} left of {hash}; told of {told}")
+        format!(
+            "127.0.0.1:{port} (-XX0000-) {said}: uploaded 0, downloaded 0, {left} left of {hash}; told of {told}"
+        )
     };
     assert_eq!(tracker.line(), line(6881, "started", "1 byte", "0 peers"));
     assert_eq!(tracker.line(), line(6882, "completed", "0 bytes", "1 peer"));
@@ -57,14 +66,22 @@ fn each_announce_is_a_line_and_the_end_is_a_table() {
     );
     let end = tracker.end();
     assert_eq!(end[0], "The tracker has ended: 1 torrent, 2 peers there, 2 announces, 1 refused.");
-    let rows: Vec<Vec<&str>> = end[2..].iter().map(|line| line.split_whitespace().collect()).collect();
-    assert_eq!(rows, [vec!["torrent", "seeds", "others", "announces", "completed"], vec![hash, "1", "1", "2", "1"]]);
+    let rows: Vec<Vec<&str>> =
+        end[2..].iter().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(
+        rows,
+        [
+            vec!["torrent", "seeds", "others", "announces", "completed"],
+            vec![hash, "1", "1", "2", "1"]
+        ]
+    );
 }
 
 #[test]
 fn for_programs_each_line_is_an_object() {
     let folder = folder();
-    let mut tracker = Running::start(folder.path(), &["tracker", "--listen", "127.0.0.1:0", "--json", "-q"]);
+    let mut tracker =
+        Running::start(folder.path(), &["tracker", "--listen", "127.0.0.1:0", "--json", "-q"]);
     let start = tracker.object();
     assert_eq!(start["event"], "started");
     let url = start["urls"][0].as_str().expect("a URL").to_owned();
@@ -75,9 +92,13 @@ fn for_programs_each_line_is_an_object() {
     assert_eq!((&good["event"], &good["peer"]), (&"announce".into(), &"127.0.0.1:6881".into()));
     let bad = tracker.object();
     assert_eq!((&bad["event"], &bad["why"]), (&"refused".into(), &"info_hash is missing".into()));
-    let end: Vec<serde_json::Value> = tracker.end().iter().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let end: Vec<serde_json::Value> =
+        tracker.end().iter().map(|line| serde_json::from_str(line).expect("JSON")).collect();
     assert_eq!(end.len(), 1);
-    assert_eq!((&end[0]["event"], &end[0]["torrents"][0]["announces"]), (&"done".into(), &1.into()));
+    assert_eq!(
+        (&end[0]["event"], &end[0]["torrents"][0]["announces"]),
+        (&"done".into(), &1.into())
+    );
 }
 
 #[test]
@@ -86,19 +107,37 @@ fn a_download_finds_its_peer_through_the_tracker() {
     let folder = folder();
     let torrent = Torrent::sample();
     let peer = FakePeer::of(&torrent).host(1).start();
-    let hash: String = torrent.hex().as_bytes().chunks(2).map(|two| format!("%{}{}", two[0] as char, two[1] as char)).collect();
+    let hash: String = torrent
+        .hex()
+        .as_bytes()
+        .chunks(2)
+        .map(|two| format!("%{}{}", two[0] as char, two[1] as char))
+        .collect();
     announce(&url, &query(peer.address().port(), "").replace(HASH, &hash));
     tracker.line();
     for url in [url.clone(), url.replace("http:", "udp:")] {
         let file = torrent.write(folder.path(), Some(&url));
-        Run::new(["download", "--force", "-o"]).arg(folder.path().join("out")).arg(&file).run().succeeds();
+        Run::new(["download", "--force", "-o"])
+            .arg(folder.path().join("out"))
+            .arg(&file)
+            .run()
+            .succeeds();
         std::fs::remove_file(folder.path().join("out")).expect("the download is there");
         let started = tracker.line();
-        assert!(started.contains("(piecemeal 0.1) started: ") && started.ends_with("; told of 1 peer"), "{started}");
+        assert!(
+            started.contains("(piecemeal 0.1) started: ") && started.ends_with("; told of 1 peer"),
+            "{started}"
+        );
         let completed = tracker.line();
-        assert!(completed.contains(" completed: ") && completed.contains(" 0 bytes left of "), "{completed}");
+        assert!(
+            completed.contains(" completed: ") && completed.contains(" 0 bytes left of "),
+            "{completed}"
+        );
         let stopped = tracker.line();
-        assert!(stopped.contains(" stopped: ") && stopped.ends_with("; told of 0 peers"), "{stopped}");
+        assert!(
+            stopped.contains(" stopped: ") && stopped.ends_with("; told of 0 peers"),
+            "{stopped}"
+        );
     }
 }
 
@@ -115,7 +154,10 @@ fn a_closed_stdout_ends_it_quietly() {
     let mut url = String::new();
     while !url.contains("  http://") {
         url.clear();
-        assert!(reader.read_line(&mut url).expect("the program prints text") > 0, "it ended before it printed a URL");
+        assert!(
+            reader.read_line(&mut url).expect("the program prints text") > 0,
+            "it ended before it printed a URL"
+        );
     }
     let url = url.trim().to_owned();
     drop(reader);
@@ -132,7 +174,16 @@ fn a_taken_place_and_bad_arguments_are_explained() {
     let outcome = Run::new(["tracker", "--listen", &place]).run();
     assert_eq!(outcome.code, Some(7), "{outcome}");
     outcome.mentions(&place).mentions("help: end what listens there");
-    for wrong in [["--listen", "6969"], ["--listen", "localhost:1"], ["--interval", "0"], ["--interval", "-1"]] {
-        assert_eq!(Run::new(["tracker"]).arg(wrong[0]).arg(wrong[1]).run().code, Some(2), "{wrong:?}");
+    for wrong in [
+        ["--listen", "6969"],
+        ["--listen", "localhost:1"],
+        ["--interval", "0"],
+        ["--interval", "-1"],
+    ] {
+        assert_eq!(
+            Run::new(["tracker"]).arg(wrong[0]).arg(wrong[1]).run().code,
+            Some(2),
+            "{wrong:?}"
+        );
     }
 }

@@ -41,15 +41,24 @@ fn connect(socket: &UdpSocket, tracker: &LabTracker) -> [u8; 8] {
 fn announce(id: [u8; 8], port: u16) -> Vec<u8> {
     let peer_id = format!("-XX0000-{port:012}");
     let rest = b"\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x09\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x05\xff\xff\xff\xff";
-    [&id[..], b"\0\0\0\x01efgh", &HASH_BYTES, peer_id.as_bytes(), rest, &port.to_be_bytes()].concat()
+    [&id[..], b"\0\0\0\x01efgh", &HASH_BYTES, peer_id.as_bytes(), rest, &port.to_be_bytes()]
+        .concat()
 }
 
 #[test]
 fn the_same_phone_book_answers_over_udp() {
     let tracker = tracker();
     assert_eq!(tracker.udp_url(), tracker.url().replace("http:", "udp:"));
-    tracker.add_peer(InfoHash(HASH_BYTES), PeerId([2; 20]), SocketAddr::from(([127, 0, 0, 2], 6881)));
-    tracker.add_peer(InfoHash(HASH_BYTES), PeerId([3; 20]), "[::1]:6882".parse().expect("an address"));
+    tracker.add_peer(
+        InfoHash(HASH_BYTES),
+        PeerId([2; 20]),
+        SocketAddr::from(([127, 0, 0, 2], 6881)),
+    );
+    tracker.add_peer(
+        InfoHash(HASH_BYTES),
+        PeerId([3; 20]),
+        "[::1]:6882".parse().expect("an address"),
+    );
     let socket = client([127, 0, 0, 1]);
     let id = connect(&socket, &tracker);
     let packet = [&announce(id, 7000)[..], b"\x02\x0d/announce?a=b"].concat();
@@ -58,7 +67,10 @@ fn the_same_phone_book_answers_over_udp() {
     assert_eq!(answer, b"\0\0\0\x01efgh\0\0\0\x3c\0\0\0\x01\0\0\0\x02\x7f\0\0\x02\x1a\xe1");
     // A peer that announced over UDP is in the answer over HTTP.
     let (_, over_http) = get(&tracker, &format!("/announce?{}", query(7001, "")));
-    assert_eq!(over_http.get("peers"), Some(&Value::Bytes(b"\x7f\0\0\x01\x1b\x58\x7f\0\0\x02\x1a\xe1".to_vec())));
+    assert_eq!(
+        over_http.get("peers"),
+        Some(&Value::Bytes(b"\x7f\0\0\x01\x1b\x58\x7f\0\0\x02\x1a\xe1".to_vec()))
+    );
     let log = tracker.announces();
     let heard = log[0].outcome.as_ref().expect("a good announce");
     assert_eq!((heard.port, heard.left, heard.key, heard.numwant), (7000, 9, Some(5), None));
@@ -68,9 +80,20 @@ fn the_same_phone_book_answers_over_udp() {
 
 #[test]
 fn over_ipv6_peers_are_ipv6() {
-    let Ok(tracker) = LabTracker::start("[::1]:0".parse().expect("an address"), Notes::default()) else { return };
-    tracker.add_peer(InfoHash(HASH_BYTES), PeerId([2; 20]), SocketAddr::from(([127, 0, 0, 2], 6881)));
-    tracker.add_peer(InfoHash(HASH_BYTES), PeerId([3; 20]), "[::1]:6882".parse().expect("an address"));
+    let Ok(tracker) = LabTracker::start("[::1]:0".parse().expect("an address"), Notes::default())
+    else {
+        return;
+    };
+    tracker.add_peer(
+        InfoHash(HASH_BYTES),
+        PeerId([2; 20]),
+        SocketAddr::from(([127, 0, 0, 2], 6881)),
+    );
+    tracker.add_peer(
+        InfoHash(HASH_BYTES),
+        PeerId([3; 20]),
+        "[::1]:6882".parse().expect("an address"),
+    );
     let socket = UdpSocket::bind("[::1]:0").expect("loopback has a free port");
     socket.set_read_timeout(Some(Duration::from_secs(60))).expect("a socket takes a timeout");
     let id = connect(&socket, &tracker);
@@ -80,9 +103,17 @@ fn over_ipv6_peers_are_ipv6() {
 
 #[test]
 fn a_socket_for_both_families_answers_ipv4_as_ipv4() {
-    let tracker =
-        LabTracker::on(everywhere(0).expect("a port is free"), Duration::from_secs(77), Notes::default()).expect("a tracker");
-    tracker.add_peer(InfoHash(HASH_BYTES), PeerId([2; 20]), SocketAddr::from(([127, 0, 0, 2], 6881)));
+    let tracker = LabTracker::on(
+        everywhere(0).expect("a port is free"),
+        Duration::from_secs(77),
+        Notes::default(),
+    )
+    .expect("a tracker");
+    tracker.add_peer(
+        InfoHash(HASH_BYTES),
+        PeerId([2; 20]),
+        SocketAddr::from(([127, 0, 0, 2], 6881)),
+    );
     let socket = client([127, 0, 0, 1]);
     let ask = |packet: &[u8]| {
         socket.send_to(packet, ("127.0.0.1", tracker.address().port())).expect("loopback takes it");
@@ -91,7 +122,10 @@ fn a_socket_for_both_families_answers_ipv4_as_ipv4() {
         buffer[..length].to_vec()
     };
     let id = ask(&CONNECT)[8..].try_into().expect("eight bytes");
-    assert_eq!(ask(&announce(id, 7000))[8..], *b"\0\0\0\x4d\0\0\0\x01\0\0\0\x01\x7f\0\0\x02\x1a\xe1");
+    assert_eq!(
+        ask(&announce(id, 7000))[8..],
+        *b"\0\0\0\x4d\0\0\0\x01\0\0\0\x01\x7f\0\0\x02\x1a\xe1"
+    );
 }
 
 #[test]
@@ -100,16 +134,23 @@ fn a_connection_id_is_good_for_the_address_that_it_was_given_to() {
     let id = connect(&client([127, 0, 0, 1]), &tracker);
     // From another port of the same address, and repeatedly.
     for port in [1, 2, 3] {
-        assert_eq!(exchange(&client([127, 0, 0, 1]), &tracker, &announce(id, port))[..8], *b"\0\0\0\x01efgh");
+        assert_eq!(
+            exchange(&client([127, 0, 0, 1]), &tracker, &announce(id, port))[..8],
+            *b"\0\0\0\x01efgh"
+        );
     }
     #[cfg(target_os = "linux")]
-    assert_eq!(exchange(&client([127, 0, 0, 7]), &tracker, &announce(id, 4))[..8], *b"\0\0\0\x03efgh");
+    assert_eq!(
+        exchange(&client([127, 0, 0, 7]), &tracker, &announce(id, 4))[..8],
+        *b"\0\0\0\x03efgh"
+    );
 }
 
 #[test]
 fn wrong_requests_are_told_what_is_wrong() {
     let notes = Notes::default();
-    let tracker = LabTracker::start(SocketAddr::from(([127, 0, 0, 1], 0)), notes.clone()).expect("a port is free");
+    let tracker = LabTracker::start(SocketAddr::from(([127, 0, 0, 1], 0)), notes.clone())
+        .expect("a port is free");
     let socket = client([127, 0, 0, 1]);
     let id = connect(&socket, &tracker);
     let good = announce(id, 7000);
@@ -119,13 +160,19 @@ fn wrong_requests_are_told_what_is_wrong() {
         packet
     };
     let table = [
-        (with(0, &[0; 8]), "the connection id is not one that this tracker gave you lately: connect first"),
+        (
+            with(0, &[0; 8]),
+            "the connection id is not one that this tracker gave you lately: connect first",
+        ),
         (with(0, &CONNECT[..8]), "connect first"),
         (with(96, &[0, 0]), "port must be 1 to 65535, but is 0"),
         (with(80, &[0, 0, 0, 9]), "the event must be"),
         (with(8, &[0, 0, 0, 9]), "the action must be"),
         (good[..97].to_vec(), "an announce has at least 98 bytes, but this one has 97"),
-        ([&id[..], b"\0\0\0\x02efgh", &[7; 21]].concat(), "a scrape must be 1 to 74 times 20 bytes"),
+        (
+            [&id[..], b"\0\0\0\x02efgh", &[7; 21]].concat(),
+            "a scrape must be 1 to 74 times 20 bytes",
+        ),
     ];
     notes.take();
     for (packet, expected) in table {
@@ -133,19 +180,31 @@ fn wrong_requests_are_told_what_is_wrong() {
         let reason = String::from_utf8_lossy(&answer[8..]).into_owned();
         assert_eq!(answer[..8], *b"\0\0\0\x03efgh", "{expected}");
         assert!(reason.contains(expected), "{reason:?} does not say {expected:?}");
-        assert!(notes.take().iter().any(|note| note.text.contains(&reason)), "no note says {reason:?}");
+        assert!(
+            notes.take().iter().any(|note| note.text.contains(&reason)),
+            "no note says {reason:?}"
+        );
     }
     assert!(tracker.announces().iter().all(|logged| logged.outcome.is_err()));
     // A packet without a transaction id gets no answer; the next request does.
     socket.send_to(b"hello", tracker.address()).expect("loopback takes it");
     connect(&socket, &tracker);
-    assert!(notes.take().iter().any(|note| note.text.contains("a request has at least 16 bytes, but this one has 5")));
+    assert!(
+        notes
+            .take()
+            .iter()
+            .any(|note| note.text.contains("a request has at least 16 bytes, but this one has 5"))
+    );
 }
 
 #[test]
 fn a_scrape_counts_over_udp_and_over_http() {
     let tracker = tracker();
-    tracker.add_peer(InfoHash(HASH_BYTES), PeerId([2; 20]), SocketAddr::from(([127, 0, 0, 2], 6881)));
+    tracker.add_peer(
+        InfoHash(HASH_BYTES),
+        PeerId([2; 20]),
+        SocketAddr::from(([127, 0, 0, 2], 6881)),
+    );
     let socket = client([127, 0, 0, 1]);
     let id = connect(&socket, &tracker);
     exchange(&socket, &tracker, &announce(id, 7000));
@@ -159,11 +218,16 @@ fn a_scrape_counts_over_udp_and_over_http() {
     assert_eq!(answer, b"\0\0\0\x02ijkl\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x02\0\0\0\x01\0\0\0\x01");
     let (status, answer) = get(&tracker, &format!("/scrape?info_hash={HASH}&info_hash={HASH}"));
     assert_eq!(status, "HTTP/1.1 200 OK");
-    let Some(Value::Dict(files)) = answer.get("files") else { panic!("files were expected: {answer:?}") };
+    let Some(Value::Dict(files)) = answer.get("files") else {
+        panic!("files were expected: {answer:?}")
+    };
     let [(hash, counts)] = &files[..] else { panic!("one torrent was expected: {files:?}") };
     assert_eq!(hash, &HASH_BYTES);
     let count = |key| counts.get(key).and_then(Value::int);
-    assert_eq!([count("complete"), count("downloaded"), count("incomplete")], [Some(2), Some(1), Some(1)]);
+    assert_eq!(
+        [count("complete"), count("downloaded"), count("incomplete")],
+        [Some(2), Some(1), Some(1)]
+    );
 }
 
 #[test]
@@ -175,7 +239,9 @@ fn a_wrong_scrape_over_http_is_told_what_is_wrong() {
         (&format!("/scrape?info_hash={HASH}&info_hash=%0"), "info_hash has a %"),
     ] {
         let (_, answer) = get(&tracker, target);
-        let Some(Value::Bytes(reason)) = answer.get("failure reason") else { panic!("a refusal was expected: {answer:?}") };
+        let Some(Value::Bytes(reason)) = answer.get("failure reason") else {
+            panic!("a refusal was expected: {answer:?}")
+        };
         assert!(String::from_utf8_lossy(reason).contains(expected), "{target}");
     }
 }
@@ -194,7 +260,8 @@ fn ending_the_tracker_frees_its_udp_port_at_once() {
 #[test]
 fn nobody_gets_more_than_they_sent_before_they_proved_where_they_are() {
     let notes = Notes::default();
-    let tracker = LabTracker::start(SocketAddr::from(([127, 0, 0, 1], 0)), notes.clone()).expect("a port is free");
+    let tracker = LabTracker::start(SocketAddr::from(([127, 0, 0, 1], 0)), notes.clone())
+        .expect("a port is free");
     let socket = client([127, 0, 0, 1]);
     let elsewhere = connect(&client([127, 0, 0, 7]), &tracker);
     let packets = [
@@ -213,7 +280,12 @@ fn nobody_gets_more_than_they_sent_before_they_proved_where_they_are() {
     for packet in &packets {
         let answer = exchange(&socket, &tracker, packet);
         let most = if packet[..] == CONNECT { 16 } else { packet.len() - 1 };
-        assert!(answer.len() <= most, "{} bytes came, {} went: {packet:?}", packet.len(), answer.len());
+        assert!(
+            answer.len() <= most,
+            "{} bytes came, {} went: {packet:?}",
+            packet.len(),
+            answer.len()
+        );
     }
     assert_eq!(
         notes.take().iter().filter(|note| note.text.starts_with("refused ")).count(),
@@ -230,7 +302,8 @@ fn nobody_gets_more_than_they_sent_before_they_proved_where_they_are() {
 #[test]
 fn a_flood_of_packets_does_not_flood_the_log_and_others_are_still_told_of() {
     let notes = Notes::default();
-    let tracker = LabTracker::start(SocketAddr::from(([127, 0, 0, 1], 0)), notes.clone()).expect("a port is free");
+    let tracker = LabTracker::start(SocketAddr::from(([127, 0, 0, 1], 0)), notes.clone())
+        .expect("a port is free");
     let (begun, mut lines) = (Instant::now(), 0);
     let mut read = || {
         lines += notes.take().iter().filter(|note| note.json["event"] == "refused").count() as u64;
@@ -259,7 +332,9 @@ fn a_flood_of_packets_does_not_flood_the_log_and_others_are_still_told_of() {
 fn two_trackers_do_not_answer_each_other_forever() {
     let tracker = tracker();
     let socket = client([127, 0, 0, 1]);
-    for first in [announce([0; 8], 7000), [&[0; 12][..], b"efgh", &[b'x'; 1_400]].concat(), CONNECT.to_vec()] {
+    for first in
+        [announce([0; 8], 7000), [&[0; 12][..], b"efgh", &[b'x'; 1_400]].concat(), CONNECT.to_vec()]
+    {
         let (mut packet, mut answers) = (first, 0);
         while packet.len() >= 16 {
             packet = exchange(&socket, &tracker, &packet);

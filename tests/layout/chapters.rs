@@ -9,7 +9,8 @@ fn chapters() -> Vec<(usize, String)> {
         .into_iter()
         .filter_map(|name| {
             let (number, _) = name.split_once('-')?;
-            let number = (number.len() == 2 && name.ends_with(".md")).then(|| number.parse().ok())??;
+            let number =
+                (number.len() == 2 && name.ends_with(".md")).then(|| number.parse().ok())??;
             Some((number, name))
         })
         .collect()
@@ -18,7 +19,8 @@ fn chapters() -> Vec<(usize, String)> {
 #[test]
 fn every_stage_has_a_chapter_and_every_chapter_a_stage() {
     let stages: BTreeSet<String> = stages().iter().map(|s| format!("{:02}", s.number)).collect();
-    let chapters: BTreeSet<String> = chapters().iter().map(|(number, _)| format!("{number:02}")).collect();
+    let chapters: BTreeSet<String> =
+        chapters().iter().map(|(number, _)| format!("{number:02}")).collect();
     let without_chapter: Vec<String> = stages.difference(&chapters).cloned().collect();
     let without_stage: Vec<String> = chapters.difference(&stages).cloned().collect();
     assert_none("stages without docs/NN-*.md", &without_chapter);
@@ -28,11 +30,19 @@ fn every_stage_has_a_chapter_and_every_chapter_a_stage() {
 #[test]
 fn every_stage_has_a_test_file_and_every_test_file_a_stage() {
     let stages: BTreeSet<String> = stages().iter().map(|s| format!("{}.rs", s.name)).collect();
-    let tests: BTreeSet<String> =
-        names("tests").into_iter().filter(|name| super::tree::stage_number(name.trim_end_matches(".rs")).is_some()).collect();
+    let tests: BTreeSet<String> = names("tests")
+        .into_iter()
+        .filter(|name| super::tree::stage_number(name.trim_end_matches(".rs")).is_some())
+        .collect();
     let tests: BTreeSet<String> = tests.into_iter().filter(|name| name.ends_with(".rs")).collect();
-    assert_none("stages without tests/sNN_*.rs", &stages.difference(&tests).cloned().collect::<Vec<_>>());
-    assert_none("tests/sNN_*.rs without a stage", &tests.difference(&stages).cloned().collect::<Vec<_>>());
+    assert_none(
+        "stages without tests/sNN_*.rs",
+        &stages.difference(&tests).cloned().collect::<Vec<_>>(),
+    );
+    assert_none(
+        "tests/sNN_*.rs without a stage",
+        &tests.difference(&stages).cloned().collect::<Vec<_>>(),
+    );
 }
 
 /// The text under a heading that holds `title`, up to the next of its kind.
@@ -89,13 +99,18 @@ fn missing(stage: &Stage, earlier: &str, chapter: &str, text: &str) -> Vec<Strin
     for quoted in quoted(section) {
         if quoted.ends_with(".rs") || quoted.ends_with(".md") {
             let of_stage = stage.files.iter().any(|file| file.ends_with(quoted));
-            if !of_stage && !root().join(quoted).is_file() && !root().join("src").join(quoted).is_file() {
+            if !of_stage
+                && !root().join(quoted).is_file()
+                && !root().join("src").join(quoted).is_file()
+            {
                 missing.push(format!("docs/{chapter}: {quoted} is no file"));
             }
         } else if !FOREIGN.contains(&quoted)
-            && segments(quoted).is_some_and(|parts| !parts.iter().all(|part| has_word(earlier, part)))
+            && segments(quoted)
+                .is_some_and(|parts| !parts.iter().all(|part| has_word(earlier, part)))
         {
-            missing.push(format!("docs/{chapter}: `{quoted}` is not in {}", stage.main().display()));
+            missing
+                .push(format!("docs/{chapter}: `{quoted}` is not in {}", stage.main().display()));
         }
     }
     missing
@@ -108,7 +123,12 @@ fn every_name_in_read_along_exists_in_the_stage_or_before_it() {
     for stage in stages() {
         source += &stage.text();
         for (_, chapter) in chapters().iter().filter(|(number, _)| *number == stage.number) {
-            wrong.extend(missing(&stage, &source, chapter, &read(&root().join("docs").join(chapter))));
+            wrong.extend(missing(
+                &stage,
+                &source,
+                chapter,
+                &read(&root().join("docs").join(chapter)),
+            ));
         }
     }
     assert_none("chapters that name what is not there", &wrong);
@@ -116,8 +136,16 @@ fn every_name_in_read_along_exists_in_the_stage_or_before_it() {
 
 #[test]
 fn every_chapter_follows_the_template() {
-    let parts =
-        ["You will be able to", "Where we are", "Predict", "Read along", "Run it", "When it goes wrong", "Exercises", "Left out"];
+    let parts = [
+        "You will be able to",
+        "Where we are",
+        "Predict",
+        "Read along",
+        "Run it",
+        "When it goes wrong",
+        "Exercises",
+        "Left out",
+    ];
     let mut wrong = Vec::new();
     for (_, chapter) in chapters() {
         let text = read(&root().join("docs").join(&chapter));
@@ -125,7 +153,9 @@ fn every_chapter_follows_the_template() {
         for part in parts {
             match text.lines().position(|line| line.starts_with('#') && line.contains(part)) {
                 None => wrong.push(format!("docs/{chapter} has no \"{part}\"")),
-                Some(at) if at < last => wrong.push(format!("docs/{chapter}: \"{part}\" comes too early")),
+                Some(at) if at < last => {
+                    wrong.push(format!("docs/{chapter}: \"{part}\" comes too early"))
+                }
                 Some(at) => last = at,
             }
         }

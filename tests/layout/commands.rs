@@ -8,8 +8,11 @@ const MAX_LINES: usize = 60;
 
 /// The commands, and what they share: each file names its stage in its first line.
 fn files() -> Vec<String> {
-    let files = |folder: &str| names(folder).into_iter().map(|name| format!("{folder}/{name}")).collect::<Vec<_>>();
-    let all = ["src/commands", "src/cli", "src/cli/failure"].iter().flat_map(|folder| files(folder));
+    let files = |folder: &str| {
+        names(folder).into_iter().map(|name| format!("{folder}/{name}")).collect::<Vec<_>>()
+    };
+    let all =
+        ["src/commands", "src/cli", "src/cli/failure"].iter().flat_map(|folder| files(folder));
     all.filter(|name| name.ends_with(".rs")).collect()
 }
 
@@ -29,16 +32,20 @@ fn a_command_file_says_in_its_first_line_which_stage_it_shows() {
         let first = text.lines().next().unwrap_or_default();
         let good = match place(first) {
             Some("lab" | "trace" | "every stage") => true,
-            Some(place) => {
-                place.strip_prefix("stage ").and_then(|n| n.parse().ok()).is_some_and(|n: usize| (1..=most).contains(&n))
-            }
+            Some(place) => place
+                .strip_prefix("stage ")
+                .and_then(|n| n.parse().ok())
+                .is_some_and(|n: usize| (1..=most).contains(&n)),
             None => false,
         };
         if !first.starts_with("//! ") || !good {
             wrong.push(format!("{name}: {first}"));
         }
     }
-    assert_none("`//! ... (stage N)`, with a stage that is there, or `(lab)`, or `(trace)`", &wrong);
+    assert_none(
+        "`//! ... (stage N)`, with a stage that is there, or `(lab)`, or `(trace)`",
+        &wrong,
+    );
 }
 
 #[test]
@@ -88,7 +95,8 @@ fn a_command_uses_no_stage_later_than_its_own() {
 fn every_command_file_has_its_line() {
     let mut wrong = Vec::new();
     for name in files() {
-        let (parent, module) = name.trim_end_matches(".rs").rsplit_once('/').expect("it is in a folder");
+        let (parent, module) =
+            name.trim_end_matches(".rs").rsplit_once('/').expect("it is in a folder");
         let commands = read(&root().join(parent).with_extension("rs"));
         let lines = commands
             .lines()

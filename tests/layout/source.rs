@@ -21,7 +21,9 @@ fn library() -> Vec<PathBuf> {
     let binary = |path: &PathBuf| {
         path.starts_with("src/commands")
             || path.starts_with("src/cli")
-            || ["src/main.rs", "src/cli.rs", "src/commands.rs", "src/progress.rs"].iter().any(|p| path == Path::new(p))
+            || ["src/main.rs", "src/cli.rs", "src/commands.rs", "src/progress.rs"]
+                .iter()
+                .any(|p| path == Path::new(p))
     };
     sources("src").into_iter().filter(|path| !binary(path)).collect()
 }
@@ -29,12 +31,19 @@ fn library() -> Vec<PathBuf> {
 #[test]
 fn nothing_is_imported_by_a_glob() {
     let globs = lines(&sources("src"), |_, line| {
-        let import = line.starts_with("use ") || line.starts_with("pub use ") || line.starts_with("pub(");
+        let import =
+            line.starts_with("use ") || line.starts_with("pub use ") || line.starts_with("pub(");
         import
-            && (line.ends_with("::*;") || line.contains("::{*") || line.contains("::*,") || line.contains("::*}"))
+            && (line.ends_with("::*;")
+                || line.contains("::{*")
+                || line.contains("::*,")
+                || line.contains("::*}"))
             && line != "use super::*;"
     });
-    assert_none("a glob hides where a name comes from (`use super::*` in a test module is fine)", &globs);
+    assert_none(
+        "a glob hides where a name comes from (`use super::*` in a test module is fine)",
+        &globs,
+    );
 }
 
 #[test]
@@ -54,7 +63,8 @@ fn use_super_glob_stands_only_in_test_modules() {
 
 #[test]
 fn no_module_has_a_name_that_says_nothing() {
-    let banned = ["common", "utils", "util", "types", "prelude", "errors", "helpers", "misc", "mod"];
+    let banned =
+        ["common", "utils", "util", "types", "prelude", "errors", "helpers", "misc", "mod"];
     let wrong: Vec<String> = sources("src")
         .iter()
         .filter(|path| path.file_stem().is_some_and(|stem| banned.iter().any(|b| stem == *b)))
@@ -65,12 +75,17 @@ fn no_module_has_a_name_that_says_nothing() {
 
 #[test]
 fn modules_lie_where_their_name_says_and_are_safe() {
-    let wrong = lines(&sources("src"), |_, line| line.starts_with("#[path") || line.contains("/*") && !line.contains('"'));
+    let wrong = lines(&sources("src"), |_, line| {
+        line.starts_with("#[path") || line.contains("/*") && !line.contains('"')
+    });
     assert_none("`#[path]` and block comments", &wrong);
     let wrong = lines(&sources("src"), |_, line| has_word(line, "unsafe"));
     assert_none("`unsafe`", &wrong);
     let manifest = read(&root().join("Cargo.toml"));
-    assert!(manifest.lines().any(|l| l.trim() == r#"unsafe_code = "forbid""#), "Cargo.toml forbids unsafe code");
+    assert!(
+        manifest.lines().any(|l| l.trim() == r#"unsafe_code = "forbid""#),
+        "Cargo.toml forbids unsafe code"
+    );
 }
 
 #[test]
@@ -85,7 +100,9 @@ fn the_library_prints_nothing() {
 
 #[test]
 fn the_library_does_not_know_the_binary() {
-    let wrong = lines(&library(), |_, line| line.contains("crate::commands") || line.contains("crate::progress"));
+    let wrong = lines(&library(), |_, line| {
+        line.contains("crate::commands") || line.contains("crate::progress")
+    });
     assert_none("the library uses the binary", &wrong);
 }
 
@@ -112,7 +129,9 @@ fn the_map_holds_modules_and_words_only() {
             let module = line.starts_with("pub mod ") && line.ends_with(';');
             // Chapters compile as doctests; the lines that include them are part of the map.
             let attribute = line.starts_with("#[") || line.starts_with("#![");
-            let doctest = line.starts_with("mod chapter") || line.starts_with("struct Chapter") || line.starts_with("mod readme");
+            let doctest = line.starts_with("mod chapter")
+                || line.starts_with("struct Chapter")
+                || line.starts_with("mod readme");
             !(line.is_empty() || module || attribute || doctest)
         })
         .map(|(number, line)| format!("src/lib.rs:{number}: {line}"))
@@ -124,7 +143,9 @@ fn the_map_holds_modules_and_words_only() {
 fn the_map_names_every_module_once_and_stages_in_order() {
     let map: Vec<String> = code(&read(&root().join("src/lib.rs")))
         .into_iter()
-        .filter_map(|(_, line)| line.trim().strip_prefix("pub mod ")?.strip_suffix(';').map(str::to_owned))
+        .filter_map(|(_, line)| {
+            line.trim().strip_prefix("pub mod ")?.strip_suffix(';').map(str::to_owned)
+        })
         .collect();
     let numbered: Vec<&String> = map.iter().filter(|name| stage_number(name).is_some()).collect();
     assert!(numbered.is_sorted(), "stages in order: {numbered:?}");
@@ -147,7 +168,10 @@ fn each_dependency_says_in_one_line_what_it_is_for() {
     for (number, line) in manifest.lines().enumerate() {
         if line.starts_with('[') {
             section = line;
-        } else if section.ends_with("dependencies]") && line.contains('=') && !line.trim_start().starts_with('#') {
+        } else if section.ends_with("dependencies]")
+            && line.contains('=')
+            && !line.trim_start().starts_with('#')
+        {
             let reason = line.split_once('#').map(|(_, reason)| reason.trim()).unwrap_or_default();
             if reason.len() < 10 {
                 wrong.push(format!("Cargo.toml:{}: {line}", number + 1));
@@ -176,7 +200,10 @@ const BANNED: [(&str, &str); 12] = [
 #[test]
 fn no_sentence_has_a_phrase_that_is_banned() {
     let mut wrong = Vec::new();
-    let documents = names("docs").into_iter().filter(|name| name.ends_with(".md")).map(|name| format!("docs/{name}"));
+    let documents = names("docs")
+        .into_iter()
+        .filter(|name| name.ends_with(".md"))
+        .map(|name| format!("docs/{name}"));
     let paths = sources("src").into_iter().map(|path| path.display().to_string()).chain(documents);
     for path in paths.chain(["README.md", "Makefile"].map(str::to_owned)) {
         for (number, line) in (1..).zip(read(&root().join(&path)).lines()) {
@@ -190,5 +217,6 @@ fn no_sentence_has_a_phrase_that_is_banned() {
 
 /// Whether a line has a phrase that no word goes on from: "for ever" is not in "for everything".
 fn has_phrase(line: &str, phrase: &str) -> bool {
-    line.match_indices(phrase).any(|(at, _)| !line[at + phrase.len()..].starts_with(|next: char| next.is_alphanumeric()))
+    line.match_indices(phrase)
+        .any(|(at, _)| !line[at + phrase.len()..].starts_with(|next: char| next.is_alphanumeric()))
 }

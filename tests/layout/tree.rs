@@ -14,8 +14,9 @@ pub fn read(path: &Path) -> String {
 /// The names in a folder, sorted; empty if there is no such folder.
 pub fn names(folder: &str) -> Vec<String> {
     let Ok(entries) = std::fs::read_dir(root().join(folder)) else { return Vec::new() };
-    let mut names: Vec<String> =
-        entries.map(|e| e.expect("the folder can be read").file_name().to_string_lossy().into_owned()).collect();
+    let mut names: Vec<String> = entries
+        .map(|e| e.expect("the folder can be read").file_name().to_string_lossy().into_owned())
+        .collect();
     names.sort();
     names
 }
@@ -78,7 +79,10 @@ pub fn stages() -> Vec<Stage> {
 /// comment starts with `//` outside a string; block comments are not used in this
 /// project, and a test checks that.
 pub fn code(text: &str) -> Vec<(usize, String)> {
-    text.lines().enumerate().map(|(number, line)| (number + 1, without_comment(line).to_owned())).collect()
+    text.lines()
+        .enumerate()
+        .map(|(number, line)| (number + 1, without_comment(line).to_owned()))
+        .collect()
 }
 
 fn without_comment(line: &str) -> &str {
@@ -102,7 +106,8 @@ fn without_comment(line: &str) -> &str {
 pub fn has_word(text: &str, word: &str) -> bool {
     let is_part = |c: char| c.is_alphanumeric() || c == '_';
     text.match_indices(word).any(|(at, _)| {
-        !text[..at].chars().next_back().is_some_and(is_part) && !text[at + word.len()..].chars().next().is_some_and(is_part)
+        !text[..at].chars().next_back().is_some_and(is_part)
+            && !text[at + word.len()..].chars().next().is_some_and(is_part)
     })
 }
 

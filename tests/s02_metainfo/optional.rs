@@ -8,12 +8,17 @@ use std::path::PathBuf;
 const HUGE: usize = 1 << 20;
 
 /// The pairs that a torrent of one file, of 3 bytes, needs at least.
-const NEEDED: [(&str, &str); 4] =
-    [("length", "i3e"), ("name", "1:a"), ("piece length", "i4e"), ("pieces", "20:aaaaaaaaaaaaaaaaaaaa")];
+const NEEDED: [(&str, &str); 4] = [
+    ("length", "i3e"),
+    ("name", "1:a"),
+    ("piece length", "i4e"),
+    ("pieces", "20:aaaaaaaaaaaaaaaaaaaa"),
+];
 
 fn dictionary(mut pairs: Vec<(&str, Vec<u8>)>) -> Vec<u8> {
     pairs.sort_by_key(|(key, _)| *key);
-    let pairs: Vec<u8> = pairs.into_iter().flat_map(|(key, value)| [string(key), value].concat()).collect();
+    let pairs: Vec<u8> =
+        pairs.into_iter().flat_map(|(key, value)| [string(key), value].concat()).collect();
     [b"d", &pairs[..], b"e"].concat()
 }
 
@@ -23,7 +28,8 @@ fn outside(key: &str, value: &[u8]) -> Vec<u8> {
 }
 
 fn inside_only(key: &str, value: &[u8]) -> Vec<u8> {
-    let mut pairs: Vec<(&str, Vec<u8>)> = NEEDED.iter().map(|(key, value)| (*key, value.as_bytes().to_vec())).collect();
+    let mut pairs: Vec<(&str, Vec<u8>)> =
+        NEEDED.iter().map(|(key, value)| (*key, value.as_bytes().to_vec())).collect();
     if !key.is_empty() {
         pairs.push((key, value.to_vec()));
     }
@@ -37,8 +43,13 @@ fn inside(key: &str, value: &[u8]) -> Vec<u8> {
 
 /// A torrent of one file in a folder, with this key in its entry.
 fn in_entry(key: &str, value: &[u8]) -> Vec<u8> {
-    let entry = dictionary(vec![("length", b"i3e".to_vec()), ("path", b"l1:fe".to_vec()), (key, value.to_vec())]);
-    let mut pairs: Vec<(&str, Vec<u8>)> = NEEDED.iter().map(|(key, value)| (*key, value.as_bytes().to_vec())).collect();
+    let entry = dictionary(vec![
+        ("length", b"i3e".to_vec()),
+        ("path", b"l1:fe".to_vec()),
+        (key, value.to_vec()),
+    ]);
+    let mut pairs: Vec<(&str, Vec<u8>)> =
+        NEEDED.iter().map(|(key, value)| (*key, value.as_bytes().to_vec())).collect();
     pairs[0] = ("files", [b"l", &entry[..], b"e"].concat());
     dictionary(vec![("info", dictionary(pairs))])
 }
@@ -67,8 +78,7 @@ const fn read_by_nobody(make: fn(&str, &[u8]) -> Vec<u8>, key: &'static str) -> 
 const NOT_TEXT: Option<&str> = Some("2 bytes that are not UTF-8");
 const LONG: Option<&str> = Some("\"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…\"");
 
-const LONG_URL: &str =
-    "announce must be at most 2048 bytes long, but is \"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…\"; it is passed over";
+const LONG_URL: &str = "announce must be at most 2048 bytes long, but is \"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…\"; it is passed over";
 
 const ROWS: [Row; 20] = [
     Row {
@@ -101,7 +111,12 @@ const ROWS: [Row; 20] = [
         told: "created by",
         expected: "text in UTF-8",
         wrong_type: "de",
-        says: [Some("a dictionary"), None, Some("created by is cut after 16384 bytes, of 1048576"), NOT_TEXT],
+        says: [
+            Some("a dictionary"),
+            None,
+            Some("created by is cut after 16384 bytes, of 1048576"),
+            NOT_TEXT,
+        ],
     },
     Row {
         make: outside,
@@ -169,17 +184,33 @@ fn a_broken_optional_key_is_passed_over_with_a_note() {
         let absent = Metainfo::from_bytes(&(row.make)("zzz", b"i1e")).expect("it is a torrent");
         assert_eq!(notes(&absent), [""; 0], "{}: absent", row.key);
         let huge = "x".repeat(HUGE);
-        let values = [row.wrong_type.as_bytes().to_vec(), string(""), string(&huge), string(b"\xff\xfe")];
+        let values =
+            [row.wrong_type.as_bytes().to_vec(), string(""), string(&huge), string(b"\xff\xfe")];
         for (value, says) in values.iter().zip(row.says) {
             let shown = String::from_utf8_lossy(&value[..value.len().min(20)]);
             let torrent = (row.make)(row.key, value);
-            let read = Metainfo::from_bytes(&torrent).unwrap_or_else(|error| panic!("{} = {shown}: {error}", row.key));
-            let note = |found: &str| format!("{} must be {}, but is {found}; it is passed over", row.told, row.expected);
-            let expected = says.map(|says| if says.starts_with(row.key) { says.to_owned() } else { note(says) });
-            assert_eq!(notes(&read), expected.as_deref().into_iter().collect::<Vec<_>>(), "{} = {shown}", row.key);
-            assert_eq!((read.info.length, read.info.piece_count()), (3, 1), "{} = {shown}", row.key);
+            let read = Metainfo::from_bytes(&torrent)
+                .unwrap_or_else(|error| panic!("{} = {shown}: {error}", row.key));
+            let note = |found: &str| {
+                format!("{} must be {}, but is {found}; it is passed over", row.told, row.expected)
+            };
+            let expected = says
+                .map(|says| if says.starts_with(row.key) { says.to_owned() } else { note(says) });
+            assert_eq!(
+                notes(&read),
+                expected.as_deref().into_iter().collect::<Vec<_>>(),
+                "{} = {shown}",
+                row.key
+            );
+            assert_eq!(
+                (read.info.length, read.info.piece_count()),
+                (3, 1),
+                "{} = {shown}",
+                row.key
+            );
             // Whatever the key says, it is hashed.
-            let info = torrent.windows(6).position(|part| part == b"4:info").expect("it is there") + 6;
+            let info =
+                torrent.windows(6).position(|part| part == b"4:info").expect("it is there") + 6;
             assert_eq!(read.info.info_hash, InfoHash::of(&torrent[info..][..read.info.raw.len()]));
         }
     }
@@ -193,11 +224,18 @@ fn what_is_passed_over_is_as_if_it_were_not_there() {
     assert_eq!(read(inside("name.utf-8", b"2:\xff\xfe")).info.name, "a");
     assert_eq!(read(inside("name.utf-8", b"0:")).info.name, "a");
     for broken in ["0:", "le", "l0:e", "l2:\u{80}i1ee", "l1:ai1ee", "i1e", "de"] {
-        assert_eq!(read(in_entry("path.utf-8", broken.as_bytes())).info.files[0].path, PathBuf::from("f"), "{broken}");
+        assert_eq!(
+            read(in_entry("path.utf-8", broken.as_bytes())).info.files[0].path,
+            PathBuf::from("f"),
+            "{broken}"
+        );
     }
     assert!(!read(in_entry("attr", b"l1:pe")).info.files[0].padding);
     // A number that is neither 0 nor 1 does not say "public".
-    assert!(read(inside("private", b"i2e")).info.private && !read(inside("private", b"i0e")).info.private);
+    assert!(
+        read(inside("private", b"i2e")).info.private
+            && !read(inside("private", b"i0e")).info.private
+    );
 }
 
 #[test]
@@ -207,7 +245,9 @@ fn an_optional_key_that_is_there_twice_is_an_error_like_any_other() {
         let pair = [string(row.key), string("x")].concat();
         let at = once.windows(pair.len()).position(|part| part == pair).expect("it is there");
         let twice = [&once[..at], &pair, &once[at..]].concat();
-        let error = Metainfo::from_bytes(&twice).expect_err("two values, and nobody knows which counts").to_string();
+        let error = Metainfo::from_bytes(&twice)
+            .expect_err("two values, and nobody knows which counts")
+            .to_string();
         assert!(error.contains(&format!("the key \"{}\"", row.key)), "{}: {error}", row.key);
     }
 }
@@ -237,9 +277,15 @@ fn a_torrent_cannot_make_us_keep_a_million_notes() {
 #[test]
 fn what_follows_a_torrent_is_passed_over_and_said() {
     let torrent = inside("", b"");
-    let read = |tail: &[u8]| Metainfo::from_bytes(&[&torrent[..], tail].concat()).expect("it is whole before that");
+    let read = |tail: &[u8]| {
+        Metainfo::from_bytes(&[&torrent[..], tail].concat()).expect("it is whole before that")
+    };
     for newline in [&b""[..], b"\n", b"\r\n \n"] {
-        assert_eq!(read(newline).passed_over, [""; 0], "an editor's newline does no harm: {newline:?}");
+        assert_eq!(
+            read(newline).passed_over,
+            [""; 0],
+            "an editor's newline does no harm: {newline:?}"
+        );
     }
     for (tail, note) in [
         (&b"errot: no is id"[..], "15 bytes after the end of the torrent: passed over"),
@@ -253,13 +299,18 @@ fn what_follows_a_torrent_is_passed_over_and_said() {
     // What a peer sends is exact.
     let info = inside_only("", b"");
     for tail in [&b"\n"[..], b"e", b"\0"] {
-        assert!(matches!(Info::from_bytes(&[&info[..], tail].concat()), Err(MetainfoError::Bencode(_))), "{tail:?}");
+        assert!(
+            matches!(Info::from_bytes(&[&info[..], tail].concat()), Err(MetainfoError::Bencode(_))),
+            "{tail:?}"
+        );
     }
 }
 
 /// An entry of `files` with the same path twice: in GBK, and in UTF-8.
 fn twice(path: &[&[u8]], utf8: &[&[u8]]) -> Vec<u8> {
-    let list = |path: &[&[u8]]| [b"l", &path.iter().flat_map(string).collect::<Vec<u8>>()[..], b"e"].concat();
+    let list = |path: &[&[u8]]| {
+        [b"l", &path.iter().flat_map(string).collect::<Vec<u8>>()[..], b"e"].concat()
+    };
     dictionary(vec![("length", b"i1e".to_vec()), ("path", list(path)), ("path.utf-8", list(utf8))])
 }
 
@@ -267,13 +318,18 @@ fn twice(path: &[&[u8]], utf8: &[&[u8]]) -> Vec<u8> {
 fn a_name_in_utf8_is_taken_instead_of_the_one_in_another_encoding() {
     // Wen dang, "document", in GBK and in UTF-8.
     let (gbk, utf8) = (&b"\xce\xc4\xb5\xb5"[..], "文档".as_bytes());
-    let entries = [twice(&[gbk, b"1.txt"], &[utf8, b"1.txt"]), twice(&[gbk], &["文档.txt".as_bytes()]), entry(&[b"2.txt"])];
+    let entries = [
+        twice(&[gbk, b"1.txt"], &[utf8, b"1.txt"]),
+        twice(&[gbk], &["文档.txt".as_bytes()]),
+        entry(&[b"2.txt"]),
+    ];
     let mut raw = folder(&entries);
     raw.truncate(raw.len() - 1);
     let raw = [&raw[..], &string("name.utf-8"), &string(utf8), b"e"].concat();
     let info = Info::from_bytes(&raw).expect("it is a torrent");
     assert_eq!(info.name, "文档");
-    let paths: Vec<&str> = info.files.iter().map(|file| file.path.to_str().expect("they are UTF-8")).collect();
+    let paths: Vec<&str> =
+        info.files.iter().map(|file| file.path.to_str().expect("they are UTF-8")).collect();
     assert_eq!(paths, ["文档/1.txt", "文档.txt", "2.txt"]);
     assert_eq!((info.info_hash, info.passed_over), (InfoHash::of(&raw), Vec::new()));
 }
@@ -283,40 +339,64 @@ fn a_name_in_utf8_will_do_where_there_is_no_other() {
     let info = b"d5:filesld6:lengthi1e10:path.utf-8l1:feee10:name.utf-81:n12:piece lengthi4e6:pieces20:aaaaaaaaaaaaaaaaaaaae";
     let info = Info::from_bytes(info).expect("it has all names");
     assert_eq!((info.name.as_str(), info.files[0].path.to_str()), ("n", Some("f")));
-    let nameless = dictionary(vec![("length", b"i1e".to_vec()), ("path.utf-8", b"l2:\xff\xfee".to_vec())]);
-    assert_eq!(refusal(&folder(&[nameless])), "the key info.files[0].path is missing; it must be a list of byte strings");
-    let one = b"d6:lengthi1e10:name.utf-82:\xff\xfe12:piece lengthi4e6:pieces20:aaaaaaaaaaaaaaaaaaaae";
+    let nameless =
+        dictionary(vec![("length", b"i1e".to_vec()), ("path.utf-8", b"l2:\xff\xfee".to_vec())]);
+    assert_eq!(
+        refusal(&folder(&[nameless])),
+        "the key info.files[0].path is missing; it must be a list of byte strings"
+    );
+    let one =
+        b"d6:lengthi1e10:name.utf-82:\xff\xfe12:piece lengthi4e6:pieces20:aaaaaaaaaaaaaaaaaaaae";
     assert_eq!(refusal(one), "the key info.name is missing; it must be a byte string");
 }
 
 #[test]
 fn a_name_in_utf8_is_trusted_no_more_than_any_other() {
     let refused = |path: &[&[u8]]| refusal(&folder(&[twice(&[b"fine"], path)]));
-    assert_eq!(refused(&[b"..", b"x"]), "info.files[0].path.utf-8: a name may not be a step up or to itself: \"..\"");
-    assert_eq!(refused(&[b"."]), "info.files[0].path.utf-8: a name may not be a step up or to itself: \".\"");
-    let taken = |path: &[&[u8]]| Info::from_bytes(&folder(&[twice(&[b"fine"], path)])).expect("it can be mended");
+    assert_eq!(
+        refused(&[b"..", b"x"]),
+        "info.files[0].path.utf-8: a name may not be a step up or to itself: \"..\""
+    );
+    assert_eq!(
+        refused(&[b"."]),
+        "info.files[0].path.utf-8: a name may not be a step up or to itself: \".\""
+    );
+    let taken = |path: &[&[u8]]| {
+        Info::from_bytes(&folder(&[twice(&[b"fine"], path)])).expect("it can be mended")
+    };
     assert_eq!(taken(&[b"/etc/passwd"]).files[0].path, PathBuf::from("_etc_passwd"));
     assert_eq!(taken(&[b"a\0b"]).files[0].path, PathBuf::from("a_b"));
-    let name = Metainfo::from_bytes(&inside("name.utf-8", b"2:..")).expect_err("it leads out").to_string();
+    let name =
+        Metainfo::from_bytes(&inside("name.utf-8", b"2:..")).expect_err("it leads out").to_string();
     assert_eq!(name, "info.name.utf-8: a name may not be a step up or to itself: \"..\"");
 }
 
 #[test]
 fn a_symbolic_link_needs_no_length_and_becomes_a_file_with_a_note() {
     let link = b"d4:attr1:l4:pathl4:linke12:symlink pathl2:..3:etcee";
-    let info = Info::from_bytes(&folder(&[entry(&[b"a"]), link.to_vec()])).expect("BEP 47 allows it");
+    let info =
+        Info::from_bytes(&folder(&[entry(&[b"a"]), link.to_vec()])).expect("BEP 47 allows it");
     assert_eq!((info.files[1].length, info.files[1].path.to_str()), (0, Some("link")));
-    assert_eq!(info.passed_over, ["info.files[1] is a symbolic link, which is not made: link is a file"]);
+    assert_eq!(
+        info.passed_over,
+        ["info.files[1] is a symbolic link, which is not made: link is a file"]
+    );
 }
 
 #[test]
 fn a_hundred_tiers_and_five_hundred_trackers_are_taken() {
     let tiers = |tiers: usize, urls: usize| {
         let tier = [b"l", &string("x://a").repeat(urls)[..], b"e"].concat();
-        Metainfo::from_bytes(&outside("announce-list", &[b"l", &tier.repeat(tiers)[..], b"e"].concat())).expect("it is a torrent")
+        Metainfo::from_bytes(&outside(
+            "announce-list",
+            &[b"l", &tier.repeat(tiers)[..], b"e"].concat(),
+        ))
+        .expect("it is a torrent")
     };
     let told = |more: &str| {
-        format!("announce-list names {more} too many, which are passed over: at most 500 are taken, in at most 100 tiers")
+        format!(
+            "announce-list names {more} too many, which are passed over: at most 500 are taken, in at most 100 tiers"
+        )
     };
     for (torrent, taken, note) in [
         (tiers(100, 5), 500, None),
@@ -336,10 +416,16 @@ fn no_url_is_taken_at_any_length() {
     let url = |length: usize| string(format!("x://{}", "y".repeat(length - 4)));
     let list = [b"ll", &url(2048)[..], &url(2049), b"ee"].concat();
     let torrent = Metainfo::from_bytes(&outside("announce-list", &list)).expect("it is a torrent");
-    let said = |at: &str| format!("{at} must be at most 2048 bytes long, but is \"x://{}…\"; it is passed over", "y".repeat(36));
+    let said = |at: &str| {
+        format!(
+            "{at} must be at most 2048 bytes long, but is \"x://{}…\"; it is passed over",
+            "y".repeat(36)
+        )
+    };
     assert_eq!(notes(&torrent), [said("a URL in announce-list[0]")]);
     assert_eq!(torrent.trackers().map(str::len).collect::<Vec<_>>(), [2048]);
-    let torrent = Metainfo::from_bytes(&outside("announce", &url(1 << 20))).expect("it is a torrent");
+    let torrent =
+        Metainfo::from_bytes(&outside("announce", &url(1 << 20))).expect("it is a torrent");
     assert_eq!((notes(&torrent), torrent.tiers.len()), (vec![&*said("announce")], 0));
 }
 
@@ -357,6 +443,12 @@ fn of_a_long_text_the_start_is_kept() {
 #[test]
 fn a_path_has_no_more_than_128_names() {
     let nested = |names: usize| folder(&[entry(&vec![&b"a"[..]; names])]);
-    assert_eq!(Info::from_bytes(&nested(128)).expect("it is a torrent").files[0].path.components().count(), 128);
-    assert_eq!(refusal(&nested(129)), "info.files[0].path must be a list of at most 128 names, but is 129");
+    assert_eq!(
+        Info::from_bytes(&nested(128)).expect("it is a torrent").files[0].path.components().count(),
+        128
+    );
+    assert_eq!(
+        refusal(&nested(129)),
+        "info.files[0].path must be a list of at most 128 names, but is 129"
+    );
 }

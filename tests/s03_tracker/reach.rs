@@ -3,7 +3,9 @@
 use super::super::{ANSWER, ask, http, redirect, server, soon};
 use piecemeal::s02_metainfo::InfoHash;
 use piecemeal::s03_tracker::http::HttpTracker;
-use piecemeal::s03_tracker::reach::{NamedBy, Reach, first_urls, packet_refusal, path_refusal, redirect_refusal, refusal};
+use piecemeal::s03_tracker::reach::{
+    NamedBy, Reach, first_urls, packet_refusal, path_refusal, redirect_refusal, refusal,
+};
 use piecemeal::s03_tracker::{Tracker, TrackerError};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::mpsc::TryRecvError;
@@ -66,7 +68,8 @@ fn how_far_away_an_address_is() {
 #[test]
 fn who_may_name_what() {
     let (user, link) = (NamedBy::User, NamedBy::Link(InfoHash([7; 20])));
-    let [machine, network, internet] = [Reach::Machine, Reach::Network, Reach::Internet].map(NamedBy::Tracker);
+    let [machine, network, internet] =
+        [Reach::Machine, Reach::Network, Reach::Internet].map(NamedBy::Tracker);
     for (peer, may, may_not) in [
         ("127.0.0.1:22", vec![user], vec![link, internet, network, machine]),
         ("192.168.1.1:80", vec![user], vec![link, internet, network, machine]),
@@ -99,9 +102,23 @@ fn a_link_whose_info_hash_has_a_command_in_it_leads_to_no_service_near_us() {
         (b"abc\ndef\n1234\xffabc\x00xyz", false),
     ] {
         let by = NamedBy::Link(InfoHash(*hash));
-        assert_eq!(refusal(address("127.0.0.1:6379"), by).is_some(), is_command, "{}", hash.escape_ascii());
-        assert_eq!(refusal(address("10.0.0.1:6379"), by).is_some(), is_command, "{}", hash.escape_ascii());
-        assert_eq!(refusal(address("192.0.2.1:6379"), by), None, "there is nothing that the link's author cannot do");
+        assert_eq!(
+            refusal(address("127.0.0.1:6379"), by).is_some(),
+            is_command,
+            "{}",
+            hash.escape_ascii()
+        );
+        assert_eq!(
+            refusal(address("10.0.0.1:6379"), by).is_some(),
+            is_command,
+            "{}",
+            hash.escape_ascii()
+        );
+        assert_eq!(
+            refusal(address("192.0.2.1:6379"), by),
+            None,
+            "there is nothing that the link's author cannot do"
+        );
     }
 }
 
@@ -165,30 +182,52 @@ fn a_redirect_may_lead_away_from_us_and_never_nearer() {
 
 #[test]
 fn of_a_torrents_trackers_the_first_hundred_are_asked_in_their_tiers() {
-    let tier = |name: &str, length: usize| (0..length).map(|number| format!("{name}{number}")).collect::<Vec<_>>();
-    let asked = |tiers: Vec<Vec<String>>| first_urls(tiers).map(|urls| urls.len()).collect::<Vec<_>>();
+    let tier = |name: &str, length: usize| {
+        (0..length).map(|number| format!("{name}{number}")).collect::<Vec<_>>()
+    };
+    let asked =
+        |tiers: Vec<Vec<String>>| first_urls(tiers).map(|urls| urls.len()).collect::<Vec<_>>();
     assert_eq!(asked(vec![tier("a", 5000)]), [100]);
-    assert_eq!(asked(vec![tier("a", 60), vec![], tier("b", 30), tier("c", 30), tier("d", 1)]), [60, 30, 10]);
+    assert_eq!(
+        asked(vec![tier("a", 60), vec![], tier("b", 30), tier("c", 30), tier("d", 1)]),
+        [60, 30, 10]
+    );
     assert_eq!(asked(vec![vec!["a".to_owned()]; 5000]), [1; 100]);
     assert_eq!(asked(vec![]), [0; 0]);
-    assert_eq!(first_urls(vec![tier("a", 2), tier("b", 1)]).collect::<Vec<_>>(), [vec!["a0", "a1"], vec!["b0"]]);
+    assert_eq!(
+        first_urls(vec![tier("a", 2), tier("b", 1)]).collect::<Vec<_>>(),
+        [vec!["a0", "a1"], vec!["b0"]]
+    );
 }
 
 /// Each is another way to write 127.0.0.1; a name that leads there is one more.
 #[test]
 fn what_counts_is_the_address_that_a_host_leads_to() {
-    for host in ["127.0.0.1", "localhost", "LOCALHOST", "0.0.0.0", "127.1", "2130706433", "0x7f.0.0.1", "[::ffff:127.0.0.1]"] {
+    for host in [
+        "127.0.0.1",
+        "localhost",
+        "LOCALHOST",
+        "0.0.0.0",
+        "127.1",
+        "2130706433",
+        "0x7f.0.0.1",
+        "[::ffff:127.0.0.1]",
+    ] {
         let (url, requests) = server(vec![http("200 OK", ANSWER)]);
         let url = url.replace("127.0.0.1", host);
         for path in ["/shutdown", "/?x=/announce", "/announce/../shutdown", "#/announce"] {
             let asked = HttpTracker.announce(&format!("{url}{path}"), &ask(), soon());
             // Not every system reads every spelling.
-            assert!(matches!(asked, Err(TrackerError::OffLimits(_) | TrackerError::Transport(_))), "{url}{path}: {asked:?}");
+            assert!(
+                matches!(asked, Err(TrackerError::OffLimits(_) | TrackerError::Transport(_))),
+                "{url}{path}: {asked:?}"
+            );
         }
         assert_eq!(requests.try_recv(), Err(TryRecvError::Empty), "{host}");
     }
     let (url, _requests) = server(vec![http("200 OK", ANSWER)]);
-    let answer = HttpTracker.announce(&format!("{url}/announce"), &ask(), soon()).expect("it is a tracker");
+    let answer =
+        HttpTracker.announce(&format!("{url}/announce"), &ask(), soon()).expect("it is a tracker");
     assert_eq!(answer.from, Reach::Machine);
 }
 

@@ -26,7 +26,8 @@ fn create(path: &Path, draft: &Draft) -> Vec<u8> {
 
 fn write(root: &Path, path: &str, bytes: &[u8]) {
     let place = root.join(path);
-    fs::create_dir_all(place.parent().expect("it lies in the root")).expect("the folder takes a folder");
+    fs::create_dir_all(place.parent().expect("it lies in the root"))
+        .expect("the folder takes a folder");
     fs::write(place, bytes).expect("the folder takes a file");
 }
 
@@ -38,7 +39,8 @@ fn decoded(bytes: &[u8]) -> Value {
 }
 
 fn bytes_at<'v>(value: &'v Value, keys: &[&str]) -> &'v [u8] {
-    let found = keys.iter().fold(value, |value, key| value.get(key).unwrap_or_else(|| panic!("no {key}")));
+    let found =
+        keys.iter().fold(value, |value, key| value.get(key).unwrap_or_else(|| panic!("no {key}")));
     let Value::Bytes(bytes) = found else { panic!("{keys:?} is {found:?}") };
     bytes
 }
@@ -47,13 +49,19 @@ fn bytes_at<'v>(value: &'v Value, keys: &[&str]) -> &'v [u8] {
 #[track_caller]
 fn assert_hashes(bytes: &[u8], content: &[u8], piece_length: usize) {
     let expected: Vec<u8> = content.chunks(piece_length).flat_map(sha1).collect();
-    assert!(bytes_at(&decoded(bytes), &["info", "pieces"]) == expected, "the hashes of {} bytes", content.len());
+    assert!(
+        bytes_at(&decoded(bytes), &["info", "pieces"]) == expected,
+        "the hashes of {} bytes",
+        content.len()
+    );
 }
 
 /// The paths in it, in order.
 fn paths(bytes: &[u8]) -> Vec<String> {
     let value = decoded(bytes);
-    let Some(Value::List(files)) = value.get("info").and_then(|info| info.get("files")) else { panic!("no files") };
+    let Some(Value::List(files)) = value.get("info").and_then(|info| info.get("files")) else {
+        panic!("no files")
+    };
     let path = |file: &Value| {
         let Some(Value::List(parts)) = file.get("path") else { panic!("no path") };
         let parts = parts.iter().map(|part| match part {
@@ -98,7 +106,10 @@ fn every_option_is_a_key_in_its_place() {
     write(folder.path(), "abc.txt", b"abc");
     let draft = Draft {
         piece_length: Some(4),
-        tiers: vec![vec!["http://a/1".to_owned(), "udp://b:2".to_owned()], vec!["http://c".to_owned()]],
+        tiers: vec![
+            vec!["http://a/1".to_owned(), "udp://b:2".to_owned()],
+            vec!["http://c".to_owned()],
+        ],
         private: true,
         web_seeds: vec!["http://w/abc.txt".to_owned()],
         comment: Some("grüße".to_owned()),
@@ -120,7 +131,8 @@ fn one_tracker_needs_no_list_and_two_do() {
     let folder = folder();
     write(folder.path(), "a", b"abc");
     let with = |tiers: &[&[&str]]| {
-        let tiers = tiers.iter().map(|tier| tier.iter().map(|url| (*url).to_owned()).collect()).collect();
+        let tiers =
+            tiers.iter().map(|tier| tier.iter().map(|url| (*url).to_owned()).collect()).collect();
         decoded(&create(&folder.path().join("a"), &Draft { tiers, ..Draft::default() }))
     };
     assert_eq!(with(&[]).get("announce"), None);
@@ -129,17 +141,23 @@ fn one_tracker_needs_no_list_and_two_do() {
     let url = |url: &str| Value::Bytes(url.as_bytes().to_vec());
     let tiers = |value: &Value| value.get("announce-list").cloned();
     let apart = with(&[&["http://t"], &["http://u"]]);
-    let expected = Value::List(vec![Value::List(vec![url("http://t")]), Value::List(vec![url("http://u")])]);
+    let expected =
+        Value::List(vec![Value::List(vec![url("http://t")]), Value::List(vec![url("http://u")])]);
     assert_eq!(tiers(&apart), Some(expected));
     let together = with(&[&["http://t", "http://u"]]);
-    assert_eq!(tiers(&together), Some(Value::List(vec![Value::List(vec![url("http://t"), url("http://u")])])));
+    assert_eq!(
+        tiers(&together),
+        Some(Value::List(vec![Value::List(vec![url("http://t"), url("http://u")])]))
+    );
 }
 
 #[test]
 fn the_name_is_the_paths_last_part_or_another() {
     let folder = folder();
     write(folder.path(), "top/in/abc", b"abc");
-    let name = |path: &str, name| Content::find(&folder.path().join(path), name).expect("it has a file").name;
+    let name = |path: &str, name| {
+        Content::find(&folder.path().join(path), name).expect("it has a file").name
+    };
     assert_eq!(name("top", None), "top");
     assert_eq!(name("top/", None), "top");
     assert_eq!(name("top/in/..", None), "top");
@@ -147,7 +165,10 @@ fn the_name_is_the_paths_last_part_or_another() {
     assert_eq!(name("top", Some("other")), "other");
     for bad in ["", ".", "..", "a/b", "a\\b", "a\nb", &"n".repeat(256)] {
         let error = Content::find(&folder.path().join("top"), Some(bad)).expect_err(bad);
-        assert!(matches!(error, CreateError::Refused(_) | CreateError::Misread { .. }), "{bad:?}: {error}");
+        assert!(
+            matches!(error, CreateError::Refused(_) | CreateError::Misread { .. }),
+            "{bad:?}: {error}"
+        );
     }
 }
 
@@ -158,7 +179,11 @@ fn hashes_are_right_for_every_length_around_a_piece() {
         for length in [1, 39, 40, 41, 63, 64, 65, 127, 128, 129, 280, 281] {
             let content = content(length, 5);
             write(folder.path(), "file", &content);
-            assert_hashes(&create(&folder.path().join("file"), &pieces_of(piece_length)), &content, piece_length as usize);
+            assert_hashes(
+                &create(&folder.path().join("file"), &pieces_of(piece_length)),
+                &content,
+                piece_length as usize,
+            );
         }
     }
 }
@@ -189,9 +214,11 @@ fn a_piece_runs_over_the_ends_of_files() {
 
 #[test]
 fn files_are_in_the_order_of_their_names_bytes_folder_by_folder() {
-    let names = ["a/z", "a/b/c", "a.txt", "a b", "B", "ä", "10", "9", ".hidden", ".dir/.x", "a-b/x", "zz"];
+    let names =
+        ["a/z", "a/b/c", "a.txt", "a b", "B", "ä", "10", "9", ".hidden", ".dir/.x", "a-b/x", "zz"];
     // As bytes "a/z" is greater than "a.txt" and "a-b/x"; part by part it is less.
-    let expected = [".dir/.x", ".hidden", "10", "9", "B", "a/b/c", "a/z", "a b", "a-b/x", "a.txt", "zz", "ä"];
+    let expected =
+        [".dir/.x", ".hidden", "10", "9", "B", "a/b/c", "a/z", "a b", "a-b/x", "a.txt", "zz", "ä"];
     let mut seen = Vec::new();
     for turn in 0..names.len() {
         let folder = folder();
@@ -212,7 +239,8 @@ fn the_same_files_give_the_same_bytes_whatever_their_dates() {
     write(folder.path(), "one/t/a", b"abc");
     let first = create(&folder.path().join("one/t"), &Draft::default());
     write(folder.path(), "two/t/a", b"abc");
-    let file = fs::File::options().append(true).open(folder.path().join("two/t/a")).expect("it is there");
+    let file =
+        fs::File::options().append(true).open(folder.path().join("two/t/a")).expect("it is there");
     file.set_modified(std::time::UNIX_EPOCH).expect("it is ours");
     drop(file);
     assert_eq!(create(&folder.path().join("two/t"), &Draft::default()), first);
@@ -224,7 +252,8 @@ fn empty_files_stay_and_empty_folders_go() {
     let folder = folder();
     write(folder.path(), "top/empty", b"");
     write(folder.path(), "top/file", b"x");
-    fs::create_dir_all(folder.path().join("top/nothing/in/here")).expect("the folder takes folders");
+    fs::create_dir_all(folder.path().join("top/nothing/in/here"))
+        .expect("the folder takes folders");
     assert_eq!(paths(&create(&folder.path().join("top"), &Draft::default())), ["empty", "file"]);
 }
 
@@ -240,7 +269,8 @@ fn content_without_a_byte_is_an_error() {
     let folder = folder();
     fs::create_dir_all(folder.path().join("top/in/here")).expect("the folder takes folders");
     let refused = |name: &str| {
-        let error = try_create(&folder.path().join(name), &Draft::default()).expect_err("nobody could load it");
+        let error = try_create(&folder.path().join(name), &Draft::default())
+            .expect_err("nobody could load it");
         assert!(matches!(&error, CreateError::Empty { path } if path.ends_with(name)), "{error}");
     };
     refused("top");
@@ -248,8 +278,12 @@ fn content_without_a_byte_is_an_error() {
     write(folder.path(), "top/too", b"");
     refused("top");
     refused("top/too");
-    let error = try_create(&folder.path().join("nowhere"), &Draft::default()).expect_err("there is nothing");
-    assert!(matches!(&error, CreateError::Storage(StorageError::Io { path, .. }) if path.ends_with("nowhere")), "{error}");
+    let error = try_create(&folder.path().join("nowhere"), &Draft::default())
+        .expect_err("there is nothing");
+    assert!(
+        matches!(&error, CreateError::Storage(StorageError::Io { path, .. }) if path.ends_with("nowhere")),
+        "{error}"
+    );
 }
 
 #[cfg(unix)]
@@ -261,18 +295,28 @@ fn links_pipes_and_devices_are_errors_that_name_them() {
     let link = folder.path().join("top/sub-link");
     for target in ["../secret", "..", "nowhere"] {
         std::os::unix::fs::symlink(target, &link).expect("the folder takes a link");
-        let error = try_create(&folder.path().join("top"), &Draft::default()).expect_err("a link is in there");
-        assert!(matches!(&error, CreateError::Storage(StorageError::Link { path }) if path.ends_with("top/sub-link")), "{error}");
+        let error = try_create(&folder.path().join("top"), &Draft::default())
+            .expect_err("a link is in there");
+        assert!(
+            matches!(&error, CreateError::Storage(StorageError::Link { path }) if path.ends_with("top/sub-link")),
+            "{error}"
+        );
         fs::remove_file(&link).expect("it is ours");
     }
     // A link that the user names is what the user means.
-    std::os::unix::fs::symlink("top", folder.path().join("called")).expect("the folder takes a link");
-    assert_eq!(Content::find(&folder.path().join("called"), None).expect("it leads to a folder").name, "called");
+    std::os::unix::fs::symlink("top", folder.path().join("called"))
+        .expect("the folder takes a link");
+    assert_eq!(
+        Content::find(&folder.path().join("called"), None).expect("it leads to a folder").name,
+        "called"
+    );
     let pipe = folder.path().join("top/pipe");
-    let made = std::process::Command::new("mkfifo").arg(&pipe).status().expect("this system has mkfifo");
+    let made =
+        std::process::Command::new("mkfifo").arg(&pipe).status().expect("this system has mkfifo");
     assert!(made.success());
     for path in [pipe, folder.path().join("top"), "/dev/null".into()] {
-        let error = without_blocking(move || try_create(&path, &Draft::default())).expect_err("it is no file");
+        let error = without_blocking(move || try_create(&path, &Draft::default()))
+            .expect_err("it is no file");
         assert!(matches!(&error, CreateError::Storage(StorageError::NotAFile { .. })), "{error}");
     }
 }
@@ -281,14 +325,23 @@ fn links_pipes_and_devices_are_errors_that_name_them() {
 #[test]
 fn names_that_a_torrent_cannot_hold_are_errors() {
     use std::os::unix::ffi::OsStrExt;
-    for (name, shown) in [(&b"not \xff utf-8"[..], "not "), (b"a\nb", "a\\nb"), (b"a\\b", "a\\b"), (b"\x1b[2J", "[2J")] {
+    for (name, shown) in [
+        (&b"not \xff utf-8"[..], "not "),
+        (b"a\nb", "a\\nb"),
+        (b"a\\b", "a\\b"),
+        (b"\x1b[2J", "[2J"),
+    ] {
         for path in ["top", "top/sub"] {
             let folder = folder();
             write(folder.path(), &format!("{path}/file"), b"x");
             let bad = folder.path().join(path).join(std::ffi::OsStr::from_bytes(name));
             fs::write(&bad, b"x").expect("the file system takes any bytes");
-            let error = try_create(&folder.path().join("top"), &Draft::default()).expect_err("the name is bad");
-            assert!(matches!(error, CreateError::NotText { .. } | CreateError::Misread { .. }), "{error}");
+            let error = try_create(&folder.path().join("top"), &Draft::default())
+                .expect_err("the name is bad");
+            assert!(
+                matches!(error, CreateError::NotText { .. } | CreateError::Misread { .. }),
+                "{error}"
+            );
             let text = error.to_string();
             assert!(text.contains(shown) && !text.contains(char::is_control), "{text:?}");
             // A folder with such a name needs another name.
@@ -327,7 +380,13 @@ fn a_file_that_changes_while_it_is_hashed_is_an_error_that_names_it() {
         let mut file = fs::File::options().append(true).open(&changing).expect("it is there");
         std::io::Write::write_all(&mut file, b"more").expect("the folder takes it");
     };
-    let cut = || fs::File::options().write(true).open(&changing).and_then(|file| file.set_len(30)).expect("it is there");
+    let cut = || {
+        fs::File::options()
+            .write(true)
+            .open(&changing)
+            .and_then(|file| file.set_len(30))
+            .expect("it is there")
+    };
     let same_length = || {
         fs::write(&changing, content(64_000, 9)).expect("it is there");
         let file = fs::File::options().append(true).open(&changing).expect("it is there");
@@ -338,7 +397,10 @@ fn a_file_that_changes_while_it_is_hashed_is_an_error_that_names_it() {
     for (number, act) in acts.into_iter().enumerate() {
         fresh();
         let error = meanwhile(&top, act).expect_err("it was changed");
-        assert!(matches!(&error, CreateError::Changed { path } if path.ends_with("top/changing")), "{number}: {error}");
+        assert!(
+            matches!(&error, CreateError::Changed { path } if path.ends_with("top/changing")),
+            "{number}: {error}"
+        );
     }
     fresh();
     meanwhile(&top, || {}).expect("nobody changed it");
@@ -389,7 +451,10 @@ fn the_chosen_piece_length_is_a_power_of_two_that_makes_about_a_thousand_pieces(
     for power in 25..=35 {
         for length in [(1u64 << power) + 1, 3 << (power - 1), (1 << (power + 1)) - 1] {
             let pieces = length.div_ceil(piece_length_for(length));
-            assert!(length > 32 * gib || (1024..=2048).contains(&pieces), "{length} bytes are {pieces} pieces");
+            assert!(
+                length > 32 * gib || (1024..=2048).contains(&pieces),
+                "{length} bytes are {pieces} pieces"
+            );
         }
     }
 }
@@ -397,7 +462,9 @@ fn the_chosen_piece_length_is_a_power_of_two_that_makes_about_a_thousand_pieces(
 /// A file with nothing in it but its length.
 #[cfg(target_os = "linux")]
 fn sparse(path: &Path, length: u64) {
-    fs::File::create(path).and_then(|file| file.set_len(length)).expect("the file system knows holes");
+    fs::File::create(path)
+        .and_then(|file| file.set_len(length))
+        .expect("the file system knows holes");
 }
 
 #[cfg(target_os = "linux")]
@@ -407,17 +474,26 @@ fn too_many_pieces_are_an_error_that_says_which_length_would_do() {
     let path = folder.path().join("large");
     sparse(&path, (1 << 21) + 1);
     let error = try_create(&path, &pieces_of(1)).expect_err("one piece too many");
-    assert!(matches!(error, CreateError::PieceLength { length: 1, pieces: 2_097_153, enough: 2 }), "{error}");
+    assert!(
+        matches!(error, CreateError::PieceLength { length: 1, pieces: 2_097_153, enough: 2 }),
+        "{error}"
+    );
     sparse(&path, 1 << 40);
-    let error = without_blocking(move || try_create(&path, &pieces_of(16_384))).expect_err("far too many");
+    let error =
+        without_blocking(move || try_create(&path, &pieces_of(16_384))).expect_err("far too many");
     assert!(matches!(error, CreateError::PieceLength { enough: 524_288, .. }), "{error}");
     write(folder.path(), "small", b"abc");
     for length in [0, (512 << 20) + 1, u64::MAX] {
-        let error = try_create(&folder.path().join("small"), &pieces_of(length)).expect_err("no such pieces");
+        let error = try_create(&folder.path().join("small"), &pieces_of(length))
+            .expect_err("no such pieces");
         assert!(matches!(error, CreateError::PieceLength { .. }), "{length}: {error}");
     }
     for length in [1, 2, 512 << 20] {
-        assert_hashes(&create(&folder.path().join("small"), &pieces_of(length)), b"abc", length as usize);
+        assert_hashes(
+            &create(&folder.path().join("small"), &pieces_of(length)),
+            b"abc",
+            length as usize,
+        );
     }
 }
 
@@ -451,7 +527,9 @@ fn what_was_created_verifies_and_a_changed_byte_does_not() {
     assert_eq!(info.info_hash.0, sha1(&info.raw));
     assert_eq!(Metainfo::from_bytes(&made.bytes).expect("it can be read"), made.metainfo);
     let right = |info: &Info| {
-        verify(info, &Storage::new(info, &top, false), &AtomicBool::new(false), &|_| {}).expect("it can be read").count()
+        verify(info, &Storage::new(info, &top, false), &AtomicBool::new(false), &|_| {})
+            .expect("it can be read")
+            .count()
     };
     assert_eq!((info.piece_count(), right(info)), (4, 4));
     fs::write(top.join("b/c"), content(33, 3)).expect("it is ours");
@@ -463,7 +541,9 @@ fn a_torrent_is_written_whole_and_over_nothing_unless_forced() {
     let folder = folder();
     write(folder.path(), "file", b"abc");
     let content = Content::find(&folder.path().join("file"), None).expect("it is there");
-    let made = content.torrent(&Draft::default(), &AtomicBool::new(false), &|_| {}).expect("it can be hashed");
+    let made = content
+        .torrent(&Draft::default(), &AtomicBool::new(false), &|_| {})
+        .expect("it can be hashed");
     let output = folder.path().join("out.torrent");
     content.allows(&output, false).expect("there is nothing");
     made.write(&output, false).expect("the folder takes it");
@@ -479,12 +559,15 @@ fn a_torrent_is_written_whole_and_over_nothing_unless_forced() {
     content.allows(&output, true).expect("it is wanted");
     made.write(&output, true).expect("it is wanted");
     assert_eq!(fs::read(&output).expect("it is there"), made.bytes);
-    made.write(&folder.path().join("no/folder.torrent"), false).expect_err("there is no such folder");
+    made.write(&folder.path().join("no/folder.torrent"), false)
+        .expect_err("there is no such folder");
     assert_eq!(files_in(folder.path()), ["file", "out.torrent"], "and nothing half done");
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        let mode = |name: &str| fs::metadata(folder.path().join(name)).expect("it is there").permissions().mode();
+        let mode = |name: &str| {
+            fs::metadata(folder.path().join(name)).expect("it is there").permissions().mode()
+        };
         assert_eq!(mode("out.torrent"), mode("file"), "a torrent is a file like any other");
     }
 }

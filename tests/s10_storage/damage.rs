@@ -26,7 +26,11 @@ fn try_reports(torrent: &Torrent, root: &Path) -> Result<Vec<FileReport>, Storag
 }
 
 fn states(torrent: &Torrent, root: &Path) -> Vec<State> {
-    try_reports(torrent, root).expect("nothing stands in the way").iter().map(|file| file.state).collect()
+    try_reports(torrent, root)
+        .expect("nothing stands in the way")
+        .iter()
+        .map(|file| file.state)
+        .collect()
 }
 
 #[test]
@@ -34,7 +38,10 @@ fn every_file_but_padding_is_told_of_with_the_pieces_it_lies_in() {
     let folder = folder();
     fill(&torrent(), folder.path());
     let reports = try_reports(&torrent(), folder.path()).expect("nothing stands in the way");
-    let told: Vec<_> = reports.iter().map(|file| (file.number, file.found, file.pieces.clone(), file.wrong)).collect();
+    let told: Vec<_> = reports
+        .iter()
+        .map(|file| (file.number, file.found, file.pieces.clone(), file.wrong))
+        .collect();
     let expected = [
         (0, Some(100), 0..3, 0),
         (1, Some(0), 2..2, 0),
@@ -70,8 +77,14 @@ fn a_wrong_byte_is_told_as_the_bytes_of_the_file_that_its_piece_covers() {
         fill(&spoilt, folder.path());
         let reports = try_reports(&torrent, folder.path()).expect("nothing stands in the way");
         let wrong: Vec<_> = reports.iter().filter(|file| file.state != State::Whole).collect();
-        assert!(wrong.iter().all(|file| file.state == State::Wrong && file.wrong == 1), "byte {at}");
-        let told: Vec<_> = wrong.iter().map(|file| (file.number, file.first_wrong.clone().expect("a piece is wrong"))).collect();
+        assert!(
+            wrong.iter().all(|file| file.state == State::Wrong && file.wrong == 1),
+            "byte {at}"
+        );
+        let told: Vec<_> = wrong
+            .iter()
+            .map(|file| (file.number, file.first_wrong.clone().expect("a piece is wrong")))
+            .collect();
         assert_eq!(told, expected, "byte {at}");
     }
 }
@@ -114,9 +127,14 @@ fn missing_short_and_long_files_are_told_apart() {
     fresh();
     fs::write(root.join("e"), &torrent.content[400..406]).expect("the folder takes it");
     assert_eq!(states(&torrent, &root), [Whole, Whole, Whole, Whole, TooShort]);
-    fs::write(root.join("e"), [&torrent.content[400..], b"!"].concat()).expect("the folder takes it");
+    fs::write(root.join("e"), [&torrent.content[400..], b"!"].concat())
+        .expect("the folder takes it");
     let reports = try_reports(&torrent, &root).expect("nothing stands in the way");
-    assert_eq!((reports[4].state, reports[4].found, reports[4].wrong), (TooLong, Some(8), 0), "its piece is right");
+    assert_eq!(
+        (reports[4].state, reports[4].found, reports[4].wrong),
+        (TooLong, Some(8), 0),
+        "its piece is right"
+    );
     fs::write(root.join("e"), b"different").expect("the folder takes it");
     let reports = try_reports(&torrent, &root).expect("nothing stands in the way");
     assert_eq!((reports[4].state, reports[4].wrong), (TooLong, 1));
@@ -145,11 +163,15 @@ fn a_link_in_the_place_of_an_empty_file_is_an_error() {
     let torrent = torrent();
     fill(&torrent, folder.path());
     fs::remove_file(folder.path().join("none")).expect("it is there");
-    std::os::unix::fs::symlink("/dev/null", folder.path().join("none")).expect("the folder takes a link");
+    std::os::unix::fs::symlink("/dev/null", folder.path().join("none"))
+        .expect("the folder takes a link");
     let error = try_reports(&torrent, folder.path()).expect_err("a link is not followed");
     assert!(matches!(&error, StorageError::Link { path } if path.ends_with("/none")), "{error}");
     fs::remove_file(folder.path().join("none")).expect("it is there");
     fs::create_dir(folder.path().join("none")).expect("the folder takes a folder");
     let error = try_reports(&torrent, folder.path()).expect_err("a folder is no file");
-    assert!(matches!(&error, StorageError::NotAFile { path } if path.ends_with("/none")), "{error}");
+    assert!(
+        matches!(&error, StorageError::NotAFile { path } if path.ends_with("/none")),
+        "{error}"
+    );
 }

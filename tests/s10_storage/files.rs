@@ -66,7 +66,8 @@ fn nothing_is_touched_before_the_first_byte() {
 
 #[test]
 fn every_range_reads_what_was_written_there() {
-    for torrent in [several(), padded(), Recipe::single("one", 4, b"abcdefghijk".to_vec()).build()] {
+    for torrent in [several(), padded(), Recipe::single("one", 4, b"abcdefghijk".to_vec()).build()]
+    {
         let folder = folder();
         let root = folder.path().join("out");
         let storage = Storage::new(&info(&torrent), &root, true);
@@ -75,7 +76,8 @@ fn every_range_reads_what_was_written_there() {
         for from in 0..model.len() {
             for to in from..=model.len() {
                 // The padding of the model stays zero.
-                let data: Vec<u8> = (from..to).map(|at| (at as u8).wrapping_mul(31) ^ (to as u8) | 1).collect();
+                let data: Vec<u8> =
+                    (from..to).map(|at| (at as u8).wrapping_mul(31) ^ (to as u8) | 1).collect();
                 storage.write(from as u64, &data).expect("the folder takes files");
                 for (at, byte) in (from..to).zip(data) {
                     model[at] = if is_padding(&torrent, at) { 0 } else { byte };
@@ -92,7 +94,10 @@ fn every_range_reads_what_was_written_there() {
 }
 
 fn is_padding(torrent: &Torrent, at: usize) -> bool {
-    info(torrent).files.iter().any(|file| file.padding && (file.offset..file.offset + file.length).contains(&(at as u64)))
+    info(torrent)
+        .files
+        .iter()
+        .any(|file| file.padding && (file.offset..file.offset + file.length).contains(&(at as u64)))
 }
 
 #[test]
@@ -124,7 +129,10 @@ fn what_is_missing_is_an_error_that_names_the_file() {
     assert!(error.to_string().contains("a.txt"), "{error}");
     fs::write(folder.path().join("a.txt"), b"ab").expect("the folder takes files");
     let error = storage.read(0, &mut [0; 3]).expect_err("one byte is missing");
-    assert!(matches!(&error, StorageError::Io { error, .. } if error.kind() == ErrorKind::UnexpectedEof), "{error}");
+    assert!(
+        matches!(&error, StorageError::Io { error, .. } if error.kind() == ErrorKind::UnexpectedEof),
+        "{error}"
+    );
     assert_eq!(files_in(folder.path()), ["a.txt"], "reading makes no files");
 }
 
@@ -142,9 +150,13 @@ fn the_output_takes_the_place_of_the_name() {
 
 #[test]
 fn more_files_than_may_be_open_are_written_and_read_by_many_threads() {
-    let names: Vec<String> = (0..150).map(|number| format!("f{:02}/file-{number:03}", number % 7)).collect();
-    let files: Vec<(&str, Vec<u8>)> =
-        names.iter().zip(0..).map(|(name, seed)| (name.as_str(), content(200 + seed as usize % 50, seed))).collect();
+    let names: Vec<String> =
+        (0..150).map(|number| format!("f{:02}/file-{number:03}", number % 7)).collect();
+    let files: Vec<(&str, Vec<u8>)> = names
+        .iter()
+        .zip(0..)
+        .map(|(name, seed)| (name.as_str(), content(200 + seed as usize % 50, seed)))
+        .collect();
     let torrent = Recipe::files("many", 64, &files).build();
     let folder = folder();
     let root = folder.path().join("out");
@@ -153,7 +165,12 @@ fn more_files_than_may_be_open_are_written_and_read_by_many_threads() {
     std::thread::scope(|scope| {
         for thread in 0..8 {
             scope.spawn(move || {
-                for (number, piece) in torrent.content.chunks(64).enumerate().filter(|(number, _)| number % 8 == thread) {
+                for (number, piece) in torrent
+                    .content
+                    .chunks(64)
+                    .enumerate()
+                    .filter(|(number, _)| number % 8 == thread)
+                {
                     storage.write(number as u64 * 64, piece).expect("the folder takes files");
                 }
             });
@@ -174,7 +191,12 @@ fn more_files_than_may_be_open_are_written_and_read_by_many_threads() {
 fn open_files(root: &Path) -> Option<usize> {
     let all = fs::read_dir("/proc/self/fd").ok()?;
     let root = root.canonicalize().ok()?;
-    Some(all.flatten().filter_map(|entry| fs::read_link(entry.path()).ok()).filter(|file| file.starts_with(&root)).count())
+    Some(
+        all.flatten()
+            .filter_map(|entry| fs::read_link(entry.path()).ok())
+            .filter(|file| file.starts_with(&root))
+            .count(),
+    )
 }
 
 #[test]
@@ -187,7 +209,16 @@ fn finishing_makes_empty_files_and_cuts_longer_ones() {
     fill(&torrent, folder.path());
     assert_eq!(
         files_in(folder.path()),
-        ["a.txt", "d", "empty-first", "empty-last", "empty-one", "empty-two", "folder/b.bin", "folder/deep/c"]
+        [
+            "a.txt",
+            "d",
+            "empty-first",
+            "empty-last",
+            "empty-one",
+            "empty-two",
+            "folder/b.bin",
+            "folder/deep/c"
+        ]
     );
     assert_eq!(fs::read(folder.path().join("folder/b.bin")).expect("it is there"), b"defghijkl");
     assert_eq!(fs::read(folder.path().join("empty-two")).expect("it is there"), b"");
@@ -198,8 +229,10 @@ fn finishing_makes_empty_files_and_cuts_longer_ones() {
 /// to, and every piece was verified; but the content is not there.
 #[test]
 fn finishing_does_not_make_up_zeros_for_content_that_is_gone() {
-    let harms: [fn(&Path); 2] =
-        [|file| fs::remove_file(file).expect("it is there"), |file| fs::write(file, b"short").expect("it can be written")];
+    let harms: [fn(&Path); 2] = [
+        |file| fs::remove_file(file).expect("it is there"),
+        |file| fs::write(file, b"short").expect("it can be written"),
+    ];
     for harm in harms {
         let folder = folder();
         let torrent = several();

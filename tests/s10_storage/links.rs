@@ -25,7 +25,10 @@ fn is_refused(torrent: &Torrent, folder: &Path, named: &str) {
     let before = snapshot(folder);
     for force in [false, true] {
         let error = open(torrent, &folder.join("out"), force).map(drop).expect_err("it is a link");
-        assert!(matches!(&error, StorageError::Link { path } if path.ends_with(named)), "force {force}: {error}");
+        assert!(
+            matches!(&error, StorageError::Link { path } if path.ends_with(named)),
+            "force {force}: {error}"
+        );
         assert_eq!(snapshot(folder), before, "force {force}");
     }
 }
@@ -36,7 +39,9 @@ fn a_link_in_place_of_the_marker_is_refused_wherever_it_leads() {
     for held in [None, Some(String::new()), Some("somebody's".to_owned()), Some(torrent.hex())] {
         let folder = folder();
         fs::create_dir(folder.path().join("victim")).expect("the folder takes a folder");
-        held.iter().for_each(|held| fs::write(folder.path().join("victim/x"), held).expect("the folder takes a file"));
+        held.iter().for_each(|held| {
+            fs::write(folder.path().join("victim/x"), held).expect("the folder takes a file")
+        });
         symlink("victim/x", folder.path().join("out.piecemeal")).expect("the folder takes a link");
         is_refused(&torrent, folder.path(), "/out.piecemeal");
     }
@@ -47,10 +52,13 @@ fn a_link_in_place_of_the_output_file_is_refused_before_anything_is_fetched() {
     let torrent = torrent();
     for held in [None, Some(vec![]), Some(b"somebody's".to_vec()), Some(torrent.content.clone())] {
         let folder = folder();
-        held.iter().for_each(|held| fs::write(folder.path().join("x"), held).expect("the folder takes a file"));
+        held.iter().for_each(|held| {
+            fs::write(folder.path().join("x"), held).expect("the folder takes a file")
+        });
         symlink("x", folder.path().join("out")).expect("the folder takes a link");
         is_refused(&torrent, folder.path(), "/out");
-        let error = Storage::new(&info(&torrent), &folder.path().join("out"), true).write(0, b"xxxxxxxx");
+        let error =
+            Storage::new(&info(&torrent), &folder.path().join("out"), true).write(0, b"xxxxxxxx");
         assert!(matches!(error, Err(StorageError::Link { .. })), "and at the disk: {error:?}");
     }
 }
@@ -59,9 +67,13 @@ fn a_link_in_place_of_the_output_file_is_refused_before_anything_is_fetched() {
 fn a_marker_with_a_second_name_leaves_what_is_under_that_one() {
     let (torrent, folder) = (torrent(), folder());
     fs::write(folder.path().join("victim"), "somebody's").expect("the folder takes a file");
-    fs::hard_link(folder.path().join("victim"), folder.path().join("out.piecemeal")).expect("the folder takes a link");
+    fs::hard_link(folder.path().join("victim"), folder.path().join("out.piecemeal"))
+        .expect("the folder takes a link");
     open(&torrent, &folder.path().join("out"), true).expect("it was forced");
-    assert_eq!(fs::read_to_string(folder.path().join("victim")).expect("it is there"), "somebody's");
+    assert_eq!(
+        fs::read_to_string(folder.path().join("victim")).expect("it is there"),
+        "somebody's"
+    );
     let marker = fs::read_to_string(folder.path().join("out.piecemeal")).expect("it is there");
     assert_eq!(marker.trim_end(), torrent.hex());
 }
@@ -69,9 +81,12 @@ fn a_marker_with_a_second_name_leaves_what_is_under_that_one() {
 #[test]
 fn a_marker_without_an_end_is_not_read_to_its_end() {
     let (torrent, folder) = (torrent(), folder());
-    let marker = fs::File::create(folder.path().join("out.piecemeal")).expect("the folder takes a file");
+    let marker =
+        fs::File::create(folder.path().join("out.piecemeal")).expect("the folder takes a file");
     marker.set_len(1 << 40).expect("a file may have holes");
-    let error = open(&torrent, &folder.path().join("out"), false).map(drop).expect_err("that is no marker of ours");
+    let error = open(&torrent, &folder.path().join("out"), false)
+        .map(drop)
+        .expect_err("that is no marker of ours");
     assert!(matches!(error, StorageError::Exists { .. }), "{error}");
 }
 
@@ -115,7 +130,10 @@ fn write_meanwhile(torrent: &Torrent, root: &Path, swapped: PathBuf, leads: Path
     let _swapper = Swapper::start(swapped, leads);
     let begun = Instant::now();
     while refused.load(Ordering::SeqCst) < 300 || done.load(Ordering::SeqCst) < 300 {
-        assert!(begun.elapsed() < Duration::from_secs(60), "{refused:?} were refused, {done:?} done");
+        assert!(
+            begun.elapsed() < Duration::from_secs(60),
+            "{refused:?} were refused, {done:?} done"
+        );
         // A new one, so that nothing is open yet.
         let storage = Storage::new(&info(torrent), root, true);
         let count = |done_now: Result<(), StorageError>| match done_now {
@@ -150,5 +168,8 @@ fn a_file_that_is_swapped_for_a_link_meanwhile_leads_nowhere() {
         write_meanwhile(&torrent, &root, root.join("b"), outside.path().join(leads));
     }
     assert_eq!(files_in(outside.path()), ["there"]);
-    assert_eq!(fs::read_to_string(outside.path().join("there")).expect("it is there"), "somebody's");
+    assert_eq!(
+        fs::read_to_string(outside.path().join("there")).expect("it is there"),
+        "somebody's"
+    );
 }

@@ -13,7 +13,8 @@ fn single() -> Torrent {
 }
 
 fn several() -> Torrent {
-    Recipe::files("t", 8, &[("a", content(13, 2)), ("empty", vec![]), ("sub/b", content(11, 3))]).build()
+    Recipe::files("t", 8, &[("a", content(13, 2)), ("empty", vec![]), ("sub/b", content(11, 3))])
+        .build()
 }
 
 fn open(torrent: &Torrent, path: &Path, force: bool) -> Result<Output, StorageError> {
@@ -85,9 +86,10 @@ fn a_marked_partial_goes_on_with_the_pieces_that_are_right() {
         // The marker of a run that was killed, without its newline, also counts.
         fs::write(marker(&path), torrent.hex()).expect("the folder takes files");
         let checked = AtomicU64::new(0);
-        let again = Output::open(&info(&torrent), &path, false, &AtomicBool::new(false), &|bytes| {
-            checked.fetch_max(bytes, Ordering::SeqCst);
-        });
+        let again =
+            Output::open(&info(&torrent), &path, false, &AtomicBool::new(false), &|bytes| {
+                checked.fetch_max(bytes, Ordering::SeqCst);
+            });
         assert_eq!(has(&again.expect("it is the same torrent's")), [1, 2]);
         assert_eq!(checked.into_inner(), torrent.content.len() as u64);
         is_marked(&torrent, &path);
@@ -195,18 +197,29 @@ fn the_refusal_says_how_many_pieces_were_looked_at() {
     fs::write(path.join("a"), b"mine").expect("the folder takes files");
     is_refused(&torrent, folder.path(), &path, "/out");
     let error = open(&torrent, &path, false).map(drop).expect_err("it is foreign").to_string();
-    assert!(error.ends_with("/out: exists, and is not part of this torrent: 4 pieces checked, none right"), "{error}");
+    assert!(
+        error.ends_with(
+            "/out: exists, and is not part of this torrent: 4 pieces checked, none right"
+        ),
+        "{error}"
+    );
 }
 
 #[test]
 fn pieces_that_any_file_may_have_do_not_show_whose_it_is() {
     let zeros = vec![0; 1024];
-    let with_zeros = Recipe::single("t", 1024, [content(1024, 6), zeros.clone(), zeros[..1000].to_vec()].concat()).build();
+    let with_zeros = Recipe::single(
+        "t",
+        1024,
+        [content(1024, 6), zeros.clone(), zeros[..1000].to_vec()].concat(),
+    )
+    .build();
     let padded = Recipe::single("t", 1024, Vec::new())
         .file(&[b"a"], content(1024, 7), "")
         .file(&[b".pad", b"2048"], vec![0; 2048], "p")
         .build();
-    let with_short_end = Recipe::single("t", 1024, [content(2048, 8), b"</html>".to_vec()].concat()).build();
+    let with_short_end =
+        Recipe::single("t", 1024, [content(2048, 8), b"</html>".to_vec()].concat()).build();
     let with_short_pieces = Recipe::single("t", 1, content(2000, 9)).build();
     // A torrent, a file, what is in it, and pieces that happen to be right.
     type Case<'a> = (&'a Torrent, &'a [&'a str], Vec<u8>, &'a [u32]);
@@ -221,7 +234,8 @@ fn pieces_that_any_file_may_have_do_not_show_whose_it_is() {
     for (torrent, place, there, right) in table {
         let folder = folder();
         let path = folder.path().join("out");
-        let file: PathBuf = place.iter().fold(folder.path().to_owned(), |path, part| path.join(part));
+        let file: PathBuf =
+            place.iter().fold(folder.path().to_owned(), |path, part| path.join(part));
         fs::create_dir_all(file.parent().expect("it has one")).expect("the folder takes folders");
         fs::write(&file, &there).expect("the folder takes files");
         is_refused(torrent, folder.path(), &path, "/out");
@@ -244,14 +258,18 @@ fn what_was_added_to_a_file_is_not_cut_off_unasked() {
     let (torrent, folder) = (long_pieces(), folder());
     let path = folder.path().join("out");
     fill(&torrent, &path);
-    fs::write(path.join("a"), [&torrent.content[..2500], b"and my notes"].concat()).expect("the folder takes files");
+    fs::write(path.join("a"), [&torrent.content[..2500], b"and my notes"].concat())
+        .expect("the folder takes files");
     for complete in [true, false] {
         if !complete {
             fs::remove_file(path.join("sub/b")).expect("it is there");
         }
         is_refused(&torrent, folder.path(), &path, "/out/a");
         let error = open(&torrent, &path, false).map(drop).expect_err("it is longer").to_string();
-        assert!(error.ends_with("/out/a: exists, and is not as in the torrent: it has more bytes"), "{error}");
+        assert!(
+            error.ends_with("/out/a: exists, and is not as in the torrent: it has more bytes"),
+            "{error}"
+        );
     }
     open(&torrent, &path, true).expect("it was forced");
 }
@@ -271,7 +289,10 @@ fn a_download_neither_reads_nor_writes_through_a_link() {
         for force in [false, true] {
             let before = snapshot(folder.path());
             let error = open(&torrent, &path, force).map(drop).expect_err("it could be written");
-            assert!(matches!(&error, StorageError::Link { path } if path.ends_with("/out/a")), "{error}");
+            assert!(
+                matches!(&error, StorageError::Link { path } if path.ends_with("/out/a")),
+                "{error}"
+            );
             assert_eq!(snapshot(folder.path()), before);
         }
     }
@@ -319,7 +340,8 @@ fn completing_makes_empty_files_cuts_longer_ones_and_removes_the_marker() {
     let path = folder.path().join("out");
     let output = open(&torrent, &path, false).expect("the place is free");
     output.storage.write(0, &torrent.content).expect("the folder takes files");
-    fs::write(path.join("sub/b"), [&torrent.content[13..], b"longer"].concat()).expect("the folder takes files");
+    fs::write(path.join("sub/b"), [&torrent.content[13..], b"longer"].concat())
+        .expect("the folder takes files");
     output.complete().expect("the folder takes files");
     assert_eq!(files_in(folder.path()), ["out/a", "out/empty", "out/sub/b"]);
     assert_eq!(fs::read(path.join("empty")).expect("it is there"), b"");
@@ -350,7 +372,8 @@ fn a_slash_at_the_end_does_not_hide_the_marker_in_the_folder() {
         assert_eq!(has(&open(&torrent, &spelled, false).expect("it is marked")), [0]);
     }
     let markers = ["one.piecemeal", "three.piecemeal", "two.piecemeal"];
-    let found: Vec<String> = files_in(folder.path()).into_iter().filter(|name| name.contains("piecemeal")).collect();
+    let found: Vec<String> =
+        files_in(folder.path()).into_iter().filter(|name| name.contains("piecemeal")).collect();
     assert_eq!(found, markers);
 }
 
@@ -371,7 +394,9 @@ fn a_download_stopped_while_it_was_checked_is_not_called_foreign() {
     let before = snapshot(folder.path());
     let stop = AtomicBool::new(true);
     let opened = Output::open(&info(&torrent), &path, false, &stop, &|_| {});
-    let foreign = opened.is_err_and(|error| matches!(error, StorageError::Exists { .. } | StorageError::Foreign { .. }));
+    let foreign = opened.is_err_and(|error| {
+        matches!(error, StorageError::Exists { .. } | StorageError::Foreign { .. })
+    });
     assert!(!foreign, "nobody has hashed it, so nobody can say that it is not this torrent's");
     // And nothing proves that it is ours, so it gets no marker.
     assert_eq!(snapshot(folder.path()), before);

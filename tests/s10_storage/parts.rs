@@ -11,12 +11,16 @@ use std::sync::Mutex;
 
 /// `abc` nothing `defghijkl` `.....` `m` `nopq` nothing; the points are padding (BEP 47).
 fn several() -> Torrent {
-    Recipe::files("several", 4, &[("a.txt", b"abc".to_vec()), ("none", vec![]), ("folder/b.bin", b"defghijkl".to_vec())])
-        .file(&[b".pad", b"5"], vec![0; 5], "p")
-        .file(&[b"folder", b"deep", b"c"], b"m".to_vec(), "")
-        .file(&[b"d"], b"nopq".to_vec(), "")
-        .file(&[b"last"], vec![], "")
-        .build()
+    Recipe::files(
+        "several",
+        4,
+        &[("a.txt", b"abc".to_vec()), ("none", vec![]), ("folder/b.bin", b"defghijkl".to_vec())],
+    )
+    .file(&[b".pad", b"5"], vec![0; 5], "p")
+    .file(&[b"folder", b"deep", b"c"], b"m".to_vec(), "")
+    .file(&[b"d"], b"nopq".to_vec(), "")
+    .file(&[b"last"], vec![], "")
+    .build()
 }
 
 #[test]
@@ -65,7 +69,9 @@ fn however_a_range_is_cut_the_files_are_those_of_one_write() {
                     let (one, rest) = data.split_at(first.min(data.len()));
                     let (two, three) = rest.split_at(second.min(rest.len()));
                     at_once.write(from as u64, &data).expect("the folder takes files");
-                    in_parts.write_parts(from as u64, &[one, two, three]).expect("the folder takes files");
+                    in_parts
+                        .write_parts(from as u64, &[one, two, three])
+                        .expect("the folder takes files");
                 }
             }
         }
@@ -77,7 +83,12 @@ fn however_a_range_is_cut_the_files_are_those_of_one_write() {
 #[test]
 fn any_number_of_parts_is_written() {
     let all = content(3 * 5000 + 700, 77);
-    let torrent = Recipe::files("many", 64, &[("first", all[..9001].to_vec()), ("second", all[9001..].to_vec())]).build();
+    let torrent = Recipe::files(
+        "many",
+        64,
+        &[("first", all[..9001].to_vec()), ("second", all[9001..].to_vec())],
+    )
+    .build();
     for sizes in [&[1][..], &[0, 1, 0, 2, 3], &[5]] {
         let folder = folder();
         let storage = Storage::new(&info(&torrent), folder.path(), true);
@@ -92,14 +103,22 @@ fn any_number_of_parts_is_written() {
         }
         assert!(parts.len() > 3000, "{} parts", parts.len());
         storage.write_parts(0, &parts).expect("the folder takes files");
-        assert!(fs::read(folder.path().join("first")).expect("it was written") == all[..9001], "sizes {sizes:?}");
-        assert!(fs::read(folder.path().join("second")).expect("it was written") == all[9001..], "sizes {sizes:?}");
+        assert!(
+            fs::read(folder.path().join("first")).expect("it was written") == all[..9001],
+            "sizes {sizes:?}"
+        );
+        assert!(
+            fs::read(folder.path().join("second")).expect("it was written") == all[9001..],
+            "sizes {sizes:?}"
+        );
     }
 }
 
 #[test]
 fn a_disk_that_fills_up_in_the_middle_of_the_parts_is_an_error_that_names_the_file() {
-    let torrent = Recipe::files("t", 16_384, &[("a", content(40_000, 1)), ("b", content(300_000, 2))]).build();
+    let torrent =
+        Recipe::files("t", 16_384, &[("a", content(40_000, 1)), ("b", content(300_000, 2))])
+            .build();
     let parts: Vec<&[u8]> = torrent.content.chunks(10_000).collect();
     let one: [&[u8]; 1] = [&torrent.content];
     for parts in [&parts[..], &one] {
@@ -110,9 +129,15 @@ fn a_disk_that_fills_up_in_the_middle_of_the_parts_is_an_error_that_names_the_fi
         let StorageError::Io { path, error } = error else { panic!("{error}") };
         assert!(path.ends_with("/b") && error.kind() == ErrorKind::StorageFull, "{path}: {error}");
         // Everything before it is right.
-        assert!(fs::read(disk.path().join("a")).expect("it was written") == torrent.content[..40_000]);
+        assert!(
+            fs::read(disk.path().join("a")).expect("it was written") == torrent.content[..40_000]
+        );
         let second = fs::read(disk.path().join("b")).expect("it was begun");
-        assert!(!second.is_empty() && torrent.content[40_000..].starts_with(&second), "{} bytes", second.len());
+        assert!(
+            !second.is_empty() && torrent.content[40_000..].starts_with(&second),
+            "{} bytes",
+            second.len()
+        );
     }
 }
 
@@ -123,13 +148,18 @@ fn a_file_that_cannot_be_written_stops_the_parts_there() {
         let folder = folder();
         if link && cfg!(unix) {
             #[cfg(unix)]
-            std::os::unix::fs::symlink("elsewhere", folder.path().join("folder")).expect("the folder takes a link");
+            std::os::unix::fs::symlink("elsewhere", folder.path().join("folder"))
+                .expect("the folder takes a link");
         } else {
-            fs::create_dir_all(folder.path().join("folder/b.bin")).expect("the folder takes folders");
+            fs::create_dir_all(folder.path().join("folder/b.bin"))
+                .expect("the folder takes folders");
         }
         let storage = Storage::new(&info(&several()), folder.path(), true);
         let error = storage.write_parts(0, &parts).expect_err("b.bin is no file");
-        assert!(matches!(error, StorageError::Link { .. } | StorageError::NotAFile { .. }), "{error}");
+        assert!(
+            matches!(error, StorageError::Link { .. } | StorageError::NotAFile { .. }),
+            "{error}"
+        );
         assert!(error.to_string().contains("folder"), "{error}");
         assert_eq!(fs::read(folder.path().join("a.txt")).expect("it was written"), b"abc");
         assert!(!folder.path().join("d").exists(), "what comes after it is not begun");
@@ -140,7 +170,9 @@ fn a_file_that_cannot_be_written_stops_the_parts_there() {
 fn parts_that_are_not_to_be_written_are_not() {
     let folder = folder();
     let torrent = several();
-    Storage::new(&info(&torrent), folder.path(), true).write(0, &torrent.content).expect("the folder takes files");
+    Storage::new(&info(&torrent), folder.path(), true)
+        .write(0, &torrent.content)
+        .expect("the folder takes files");
     let before = snapshot(folder.path());
     let storage = Storage::new(&info(&torrent), folder.path(), false);
     let error = storage.write_parts(0, &[b"x", b"y"]).expect_err("it is open for reading");
@@ -171,9 +203,15 @@ impl Store for Plain {
 fn a_store_that_cannot_write_parts_gets_them_one_by_one_up_to_the_first_that_fails() {
     let store = Plain::default();
     store.write_parts(100, &[b"spam", b"eg"]).expect("it takes two");
-    assert_eq!(*store.0.lock().expect("nobody else is here"), [(100, b"spam".to_vec()), (104, b"eg".to_vec())]);
+    assert_eq!(
+        *store.0.lock().expect("nobody else is here"),
+        [(100, b"spam".to_vec()), (104, b"eg".to_vec())]
+    );
     let store = Plain::default();
     let error = store.write_parts(7, &[b"a", b"bc", b"d", b"e"]).expect_err("it takes two");
     assert!(matches!(error, StorageError::Stopped));
-    assert_eq!(*store.0.lock().expect("nobody else is here"), [(7, b"a".to_vec()), (8, b"bc".to_vec())]);
+    assert_eq!(
+        *store.0.lock().expect("nobody else is here"),
+        [(7, b"a".to_vec()), (8, b"bc".to_vec())]
+    );
 }

@@ -22,7 +22,8 @@ fn torrent() -> Torrent {
 
 /// The pieces that are wrong.
 fn wrong(info: &Info, store: &dyn Store) -> Vec<u32> {
-    let right = verify(info, store, &AtomicBool::new(false), &|_| {}).expect("nothing stands in the way");
+    let right =
+        verify(info, store, &AtomicBool::new(false), &|_| {}).expect("nothing stands in the way");
     (0..info.piece_count()).filter(|piece| !right.has(*piece)).collect()
 }
 
@@ -63,7 +64,9 @@ fn a_piece_longer_than_the_read_buffer_is_hashed_whole() {
     let torrent = Recipe::single("long", 1 << 20, content((2 << 20) + 3, 9)).build();
     let info = info(&torrent);
     assert_eq!(wrong(&info, &Memory(torrent.content.clone())), [0; 0]);
-    for (at, piece) in [(0, 0), (262_143, 0), (262_144, 0), ((1 << 20) - 1, 0), (1 << 20, 1), ((2 << 20) + 2, 2)] {
+    for (at, piece) in
+        [(0, 0), (262_143, 0), (262_144, 0), ((1 << 20) - 1, 0), (1 << 20, 1), ((2 << 20) + 2, 2)]
+    {
         let mut spoilt = torrent.content.clone();
         spoilt[at] ^= 1;
         assert_eq!(wrong(&info, &Memory(spoilt)), [piece], "byte {at}");
@@ -88,7 +91,8 @@ fn missing_and_short_files_make_only_their_pieces_wrong() {
     fs::write(root.join("c/d"), &torrent.content[150..199]).expect("it can be written");
     assert_eq!(wrong_at(&torrent, &root), [2, 3, 4]);
     // A longer file is right up to its length in the torrent.
-    fs::write(root.join("e"), [&torrent.content[200..], b"and more"].concat()).expect("it can be written");
+    fs::write(root.join("e"), [&torrent.content[200..], b"and more"].concat())
+        .expect("it can be written");
     assert_eq!(wrong_at(&torrent, &root), [2, 3, 4]);
     // A file is in the place of its folder.
     fs::remove_dir_all(root.join("c")).expect("it is there");
@@ -103,7 +107,8 @@ fn what_is_no_file_is_an_error_and_not_just_wrong() {
     let folder = folder();
     fs::create_dir(folder.path().join("b")).expect("the folder takes a folder");
     let storage = Storage::new(&info(&torrent), folder.path(), false);
-    let error = verify(&info(&torrent), &storage, &AtomicBool::new(false), &|_| {}).expect_err("b is a folder");
+    let error = verify(&info(&torrent), &storage, &AtomicBool::new(false), &|_| {})
+        .expect_err("b is a folder");
     assert!(matches!(&error, StorageError::NotAFile { path } if path.ends_with("/b")), "{error}");
 }
 
@@ -115,11 +120,17 @@ fn a_disk_that_fails_is_an_error_and_not_just_wrong() {
             unreachable!("verifying writes nothing")
         }
         fn read(&self, _: u64, _: &mut [u8]) -> Result<(), StorageError> {
-            Err(StorageError::Io { path: "disk".to_owned(), error: io::Error::from(ErrorKind::PermissionDenied) })
+            Err(StorageError::Io {
+                path: "disk".to_owned(),
+                error: io::Error::from(ErrorKind::PermissionDenied),
+            })
         }
     }
-    let error = verify(&info(&torrent()), &Failing, &AtomicBool::new(false), &|_| {}).expect_err("nothing can be read");
-    assert!(matches!(error, StorageError::Io { error, .. } if error.kind() == ErrorKind::PermissionDenied));
+    let error = verify(&info(&torrent()), &Failing, &AtomicBool::new(false), &|_| {})
+        .expect_err("nothing can be read");
+    assert!(
+        matches!(error, StorageError::Io { error, .. } if error.kind() == ErrorKind::PermissionDenied)
+    );
 }
 
 #[test]
@@ -130,7 +141,12 @@ fn progress_goes_up_to_the_length() {
         calls.fetch_add(1, Ordering::SeqCst);
         most.fetch_max(bytes, Ordering::SeqCst);
     };
-    let right = verify(&info(&torrent), &Memory(torrent.content.clone()), &AtomicBool::new(false), &checked);
+    let right = verify(
+        &info(&torrent),
+        &Memory(torrent.content.clone()),
+        &AtomicBool::new(false),
+        &checked,
+    );
     assert_eq!(right.expect("nothing stands in the way").count(), 63);
     assert_eq!((calls.into_inner(), most.into_inner()), (63, 1000));
 }
@@ -147,7 +163,8 @@ fn a_stop_ends_it_early_and_is_no_verdict() {
     assert!(matches!(result, Err(StorageError::Stopped)), "{result:?}");
     let (hashed, all) = (hashed.into_inner(), torrent.content.len() as u64);
     assert!((1..all).contains(&hashed), "{hashed} of {all} bytes were hashed");
-    let result = verify(&info(&torrent), &Memory(torrent.content.clone()), &AtomicBool::new(true), &|_| {});
+    let result =
+        verify(&info(&torrent), &Memory(torrent.content.clone()), &AtomicBool::new(true), &|_| {});
     assert!(matches!(result, Err(StorageError::Stopped)), "{result:?}");
 }
 
@@ -173,8 +190,12 @@ fn each_piece_is_read_once() {
 
 #[test]
 fn a_torrent_without_a_byte_is_complete() {
-    for torrent in [Recipe::single("t", 16, vec![]).build(), Recipe::files("t", 16, &[("a", vec![]), ("b", vec![])]).build()] {
-        let right = verify(&info(&torrent), &Memory(vec![]), &AtomicBool::new(false), &|_| {}).expect("there is nothing to read");
+    for torrent in [
+        Recipe::single("t", 16, vec![]).build(),
+        Recipe::files("t", 16, &[("a", vec![]), ("b", vec![])]).build(),
+    ] {
+        let right = verify(&info(&torrent), &Memory(vec![]), &AtomicBool::new(false), &|_| {})
+            .expect("there is nothing to read");
         assert!(right.is_full() && right.count() == 0);
     }
 }
@@ -183,8 +204,10 @@ fn a_torrent_without_a_byte_is_complete() {
 fn a_huge_length_is_only_a_number() {
     // A terabyte, of which the first byte is there.
     let pieces = [0x5A; 20].repeat(2048);
-    let head = b"d6:lengthi1099511627776e4:name4:huge12:piece lengthi536870912e6:pieces40960:".to_vec();
-    let info = Info::from_bytes(&[head, pieces, b"e".to_vec()].concat()).expect("the numbers agree");
+    let head =
+        b"d6:lengthi1099511627776e4:name4:huge12:piece lengthi536870912e6:pieces40960:".to_vec();
+    let info =
+        Info::from_bytes(&[head, pieces, b"e".to_vec()].concat()).expect("the numbers agree");
     let folder = folder();
     let path = folder.path().join("huge");
     fs::write(&path, b"x").expect("the folder takes a file");

@@ -23,7 +23,12 @@ fn some(pieces: u32, has: &[u32]) -> PeerPieces {
     PeerPieces::Some(bits(pieces, has.to_vec()))
 }
 
-fn lend(board: &mut Plain, asker: &Asker, now: Instant, draw: &mut dyn FnMut(usize) -> usize) -> Option<Lent<()>> {
+fn lend(
+    board: &mut Plain,
+    asker: &Asker,
+    now: Instant,
+    draw: &mut dyn FnMut(usize) -> usize,
+) -> Option<Lent<()>> {
     let piece = (0..board.turns()).find_map(|turn| board.find(asker, turn, now, draw))?;
     Some(board.lend(asker, piece, now, |_| ()))
 }
@@ -37,7 +42,11 @@ fn each_claim_says_why_it_is_that_piece() {
         board.count_in(pieces);
     }
     let first = lend(&mut board, &asker(1, &all), now, &mut |_| 0).expect("all wait");
-    assert_eq!((first.piece, first.why), (2, Why::Rarest(0)), "only the seed, which is not counted, has it");
+    assert_eq!(
+        (first.piece, first.why),
+        (2, Why::Rarest(0)),
+        "only the seed, which is not counted, has it"
+    );
     let second = lend(&mut board, &asker(2, &two), now, &mut |_| 0).expect("two wait");
     assert_eq!((second.piece, second.why), (0, Why::Rarest(1)));
 
@@ -54,7 +63,10 @@ fn each_claim_says_why_it_is_that_piece() {
     board.spoil(1, &[3.into()], None, now);
     let again = lend(&mut board, &asker(1, &all), now, &mut |_| 0).expect("it waits again");
     assert_eq!((again.piece, again.why), (1, Why::Spoilt));
-    assert!(board.join_loan(&asker(2, &two), now).is_none_or(|joined| joined.piece != 1), "the verdict has one name on it");
+    assert!(
+        board.join_loan(&asker(2, &two), now).is_none_or(|joined| joined.piece != 1),
+        "the verdict has one name on it"
+    );
 }
 
 #[test]
@@ -85,7 +97,8 @@ impl SpoilTogether for Plain {
 #[test]
 fn suspicion_outlives_the_connection_and_patience_with_it_ends() {
     let (now, mut board, all) = (Instant::now(), board(4), PeerPieces::All);
-    let at = |peer, host: u8| Contributor { peer, origin: Some(Origin::of([192, 0, 2, host].into())) };
+    let at =
+        |peer, host: u8| Contributor { peer, origin: Some(Origin::of([192, 0, 2, host].into())) };
     let asker = |who| Asker { who, pieces: &all, block_time: None, tried: None };
     board.join(at(1, 1), now);
     board.join(at(2, 2), now);
@@ -105,7 +118,10 @@ fn suspicion_outlives_the_connection_and_patience_with_it_ends() {
     board.join(at(4, 4), now);
     assert!(board.holds_back(&asker(at(4, 4)), lent.piece, now));
     assert!(!board.holds_back(&asker(at(1, 1)), lent.piece, now));
-    assert!(!board.holds_back(&asker(at(4, 4)), lent.piece, now + HOLD_BACK), "nobody waits forever");
+    assert!(
+        !board.holds_back(&asker(at(4, 4)), lent.piece, now + HOLD_BACK),
+        "nobody waits forever"
+    );
 }
 
 #[test]
@@ -162,10 +178,15 @@ fn a_download_can_be_played_in_a_loop_and_twice_the_same() {
             }
             // A holder hears that its piece is done or wrong, and gives it back.
             let loans: Vec<u32> = board.loans().map(|(piece, _)| piece).collect();
-            held.iter_mut().for_each(|held| drop(held.take_if(|lent| !loans.contains(&lent.piece))));
+            held.iter_mut()
+                .for_each(|held| drop(held.take_if(|lent| !loans.contains(&lent.piece))));
             let (waiting, on_loan, done) = board.counts();
             assert_eq!(waiting + on_loan + done, PIECES as usize, "turn {turn}");
-            assert_eq!((on_loan, done), (loans.len(), board.done().count() as usize), "turn {turn}");
+            assert_eq!(
+                (on_loan, done),
+                (loans.len(), board.done().count() as usize),
+                "turn {turn}"
+            );
             assert!(loans.iter().all(|piece| !board.done().has(*piece)), "turn {turn}");
             if done == PIECES as usize {
                 break;

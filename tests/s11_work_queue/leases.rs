@@ -40,13 +40,16 @@ fn write(lease: &mut Lease, torrent: &Torrent, begin: u32, store: &dyn Store) ->
 }
 
 fn write_wrong(lease: &mut Lease, torrent: &Torrent, begin: u32, store: &dyn Store) -> Written {
-    let block: Vec<u8> = block(torrent, lease.piece().get(), begin).iter().map(|byte| !byte).collect();
+    let block: Vec<u8> =
+        block(torrent, lease.piece().get(), begin).iter().map(|byte| !byte).collect();
     lease.write(begin, &[&block], store).expect("the store takes it")
 }
 
 /// What a lease has still to ask for: begin and length.
 fn asks(lease: &mut Lease) -> Vec<(u32, u32)> {
-    std::iter::from_fn(|| lease.next_request()).map(|Request { begin, length, .. }| (begin, length)).collect()
+    std::iter::from_fn(|| lease.next_request())
+        .map(|Request { begin, length, .. }| (begin, length))
+        .collect()
 }
 
 #[test]
@@ -72,7 +75,11 @@ fn blocks_in_any_order_make_the_piece() {
         let mut lease = lease(&mut peer);
         for (turn, number) in order.into_iter().enumerate() {
             let expected = if turn == 2 { Written::Verified } else { Written::More };
-            assert_eq!(write(&mut lease, &torrent, BEGINS[number], &*store), expected, "order {order:?}");
+            assert_eq!(
+                write(&mut lease, &torrent, BEGINS[number], &*store),
+                expected,
+                "order {order:?}"
+            );
         }
         assert_eq!(queue.counts(), (1, 0, 1));
         assert_eq!(store.content()[..40_000], *torrent.piece(0));
@@ -92,7 +99,11 @@ fn a_block_that_comes_twice_is_stale_and_not_written_again() {
     assert_eq!(write(&mut lease, &torrent, 16_384, &*store), Written::More);
     assert_eq!(write_wrong(&mut lease, &torrent, 16_384, &*store), Written::Stale);
     assert_eq!(write(&mut lease, &torrent, 0, &*store), Written::Verified);
-    assert_eq!(write_wrong(&mut lease, &torrent, 0, &*store), Written::Stale, "nobody writes into a verified piece");
+    assert_eq!(
+        write_wrong(&mut lease, &torrent, 0, &*store),
+        Written::Stale,
+        "nobody writes into a verified piece"
+    );
     assert_eq!(store.writes(), [56_384..60_000, 40_000..56_384]);
     assert_eq!(store.content()[40_000..], *torrent.piece(1));
 }
@@ -115,11 +126,17 @@ fn a_piece_given_back_keeps_its_progress_and_is_claimed_before_rarer_ones() {
     let mut resumed = lease(&mut second);
     assert_eq!(resumed.piece().get(), piece);
     let missing = asks(&mut resumed);
-    assert!(missing.iter().all(|(begin, _)| *begin != 16_384) && missing[0] == (0, 16_384), "{missing:?}");
+    assert!(
+        missing.iter().all(|(begin, _)| *begin != 16_384) && missing[0] == (0, 16_384),
+        "{missing:?}"
+    );
     for (begin, _) in &missing[..missing.len() - 1] {
         assert_eq!(write(&mut resumed, &torrent, *begin, &*store), Written::More);
     }
-    assert_eq!(write(&mut resumed, &torrent, missing[missing.len() - 1].0, &*store), Written::Verified);
+    assert_eq!(
+        write(&mut resumed, &torrent, missing[missing.len() - 1].0, &*store),
+        Written::Verified
+    );
     assert_eq!(store.writes().len(), missing.len() + 1, "nothing came twice");
 }
 
@@ -144,14 +161,20 @@ fn a_corrupt_piece_from_one_peer_names_it_alone_and_starts_again() {
 }
 
 /// Peer 1 brings a right block and leaves; peer 2 completes the piece with wrong ones.
-fn spoilt_by_two(queue: &Arc<WorkQueue>, torrent: &Torrent, store: &Memory) -> (Claimant, Claimant) {
+fn spoilt_by_two(
+    queue: &Arc<WorkQueue>,
+    torrent: &Torrent,
+    store: &Memory,
+) -> (Claimant, Claimant) {
     let (mut honest, mut liar) = (only(queue, 1, 0), only(queue, 2, 0));
     let mut begun = lease(&mut honest);
     assert_eq!(write(&mut begun, torrent, 0, store), Written::More);
     drop(begun);
     let mut taken = lease(&mut liar);
     assert_eq!(write_wrong(&mut taken, torrent, 16_384, store), Written::More);
-    let Written::Corrupt(mut by) = write_wrong(&mut taken, torrent, 32_768, store) else { panic!("the hash is wrong") };
+    let Written::Corrupt(mut by) = write_wrong(&mut taken, torrent, 32_768, store) else {
+        panic!("the hash is wrong")
+    };
     by.sort_unstable();
     assert_eq!(by, [1, 2]);
     (honest, liar)
@@ -210,7 +233,10 @@ fn suspects_work_alone_until_a_piece_of_theirs_is_right() {
     honest.have(2);
     assert!(is_later(&mut honest));
     // It brings a right piece, and is no longer a suspect.
-    assert_eq!(BEGINS.map(|begin| write(&mut mine, &torrent, begin, &*store))[2], Written::Verified);
+    assert_eq!(
+        BEGINS.map(|begin| write(&mut mine, &torrent, begin, &*store))[2],
+        Written::Verified
+    );
     assert_eq!(lease(&mut honest).piece().get(), 2);
     drop(of_suspect);
     assert_eq!(queue.counts(), (1, 1, 1));
@@ -227,7 +253,11 @@ fn an_exclusive_loan_given_back_by_its_peer_is_not_lost_work_for_that_peer() {
     // would never be complete if every loan began from scratch.
     for (turn, begin) in BEGINS.into_iter().enumerate() {
         let mut alone = lease(&mut honest);
-        assert_eq!(asks(&mut alone)[0].0, begin, "turn {turn}: the blocks it brought alone count for it");
+        assert_eq!(
+            asks(&mut alone)[0].0,
+            begin,
+            "turn {turn}: the blocks it brought alone count for it"
+        );
         let expected = if turn == 2 { Written::Verified } else { Written::More };
         assert_eq!(write(&mut alone, &torrent, begin, &*store), expected);
     }
@@ -338,7 +368,8 @@ fn a_panic_in_the_middle_of_a_block_costs_that_piece_its_progress_and_nothing_el
     let mut held = lease(&mut one);
     let mut other = lease(&mut two);
     write(&mut held, &torrent, 16_384, &*store);
-    let panicked = catch_unwind(AssertUnwindSafe(move || held.write(0, &[&[0; 16_384]], &Panicking)));
+    let panicked =
+        catch_unwind(AssertUnwindSafe(move || held.write(0, &[&[0; 16_384]], &Panicking)));
     assert!(panicked.is_err());
     assert_eq!(queue.counts(), (0, 1, 0), "the other holds it still");
     // It is unknown what the panic left behind, so all of it is fetched again.

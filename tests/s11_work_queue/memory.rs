@@ -129,11 +129,17 @@ pub struct Failing;
 
 impl Store for Failing {
     fn write(&self, _: u64, _: &[u8]) -> Result<(), StorageError> {
-        Err(StorageError::Io { path: "the/disk".to_owned(), error: io::Error::from(io::ErrorKind::StorageFull) })
+        Err(StorageError::Io {
+            path: "the/disk".to_owned(),
+            error: io::Error::from(io::ErrorKind::StorageFull),
+        })
     }
 
     fn read(&self, _: u64, _: &mut [u8]) -> Result<(), StorageError> {
-        Err(StorageError::Io { path: "the/disk".to_owned(), error: io::Error::from(io::ErrorKind::StorageFull) })
+        Err(StorageError::Io {
+            path: "the/disk".to_owned(),
+            error: io::Error::from(io::ErrorKind::StorageFull),
+        })
     }
 }
 
@@ -160,7 +166,11 @@ impl Dice {
 
 /// Joins from the start, or from now on.
 pub fn join(queue: &Arc<WorkQueue>, number: u32, from_start: bool) -> Claimant {
-    if from_start { Claimant::join_from_start(queue, number) } else { Claimant::join(queue, number) }
+    if from_start {
+        Claimant::join_from_start(queue, number)
+    } else {
+        Claimant::join(queue, number)
+    }
 }
 
 /// What `act` returns; a test that would hang fails instead.
@@ -173,7 +183,8 @@ pub fn in_time<T: Send + 'static>(act: impl FnOnce() -> T + Send + 'static) -> T
 #[track_caller]
 pub fn within<T: Send + 'static>(time: Duration, act: impl FnOnce() -> T + Send + 'static) -> T {
     let (done, wait) = mpsc::channel();
-    let thread = std::thread::Builder::new().name("test body".to_owned()).spawn(move || done.send(act()));
+    let thread =
+        std::thread::Builder::new().name("test body".to_owned()).spawn(move || done.send(act()));
     let thread = thread.expect("the system has room for a thread");
     match wait.recv_timeout(time) {
         Ok(result) => result,

@@ -36,13 +36,24 @@ impl Model {
         assert_eq!(waiting.len(), self.waiting.len());
         assert_eq!(waiting.is_empty(), self.waiting.is_empty());
         let found = waiting.find(true, |_| true, &mut |below| below / 2);
-        assert_eq!(found.map(|piece| self.class(piece)), self.lowest(|_| true), "a seed gets one of the rarest");
+        assert_eq!(
+            found.map(|piece| self.class(piece)),
+            self.lowest(|_| true),
+            "a seed gets one of the rarest"
+        );
         let found = waiting.find(true, |piece| have.has(piece), &mut |below| below / 2);
         if let Some(piece) = found {
-            assert!(have.has(piece) && self.waiting.contains_key(&piece), "piece {piece} is had and waits");
+            assert!(
+                have.has(piece) && self.waiting.contains_key(&piece),
+                "piece {piece} is had and waits"
+            );
         }
         if !self.is_crowded() {
-            assert_eq!(found.map(|piece| self.class(piece)), self.lowest(|piece| have.has(piece)), "the rarest it has");
+            assert_eq!(
+                found.map(|piece| self.class(piece)),
+                self.lowest(|piece| have.has(piece)),
+                "the rarest it has"
+            );
         }
         // Word by word, nothing is missed, and nothing is found too early.
         let mut word = 0;
@@ -51,7 +62,9 @@ impl Model {
             let there = self.waiting.range(turn.clone()).any(|(piece, _)| have.has(*piece));
             let found = waiting.find_from(have, word);
             assert_eq!(found.is_some(), there, "words {word} and on");
-            assert!(found.is_none_or(|piece| { turn.contains(&piece) && have.has(piece) && self.waiting.contains_key(&piece) }));
+            assert!(found.is_none_or(|piece| {
+                turn.contains(&piece) && have.has(piece) && self.waiting.contains_key(&piece)
+            }));
             word += WORDS_A_TURN;
         }
     }
@@ -59,12 +72,18 @@ impl Model {
 
 #[test]
 fn the_order_is_that_of_a_model_whatever_happens_to_it() {
-    for (pieces, steps) in [(1, 300), (2, 1000), (63, 700), (64, 700), (65, 700), (700, 250), (20_000, 12)] {
+    for (pieces, steps) in
+        [(1, 300), (2, 1000), (63, 700), (64, 700), (65, 700), (700, 250), (20_000, 12)]
+    {
         let mut dice = Dice::new(u64::from(pieces));
-        let done = bits(pieces, (0..pieces).filter(|_| pieces > 2 && dice.one_in(4)).collect::<Vec<_>>());
+        let done =
+            bits(pieces, (0..pieces).filter(|_| pieces > 2 && dice.one_in(4)).collect::<Vec<_>>());
         let mut waiting = Waiting::new(pieces, &done);
         let mut model = Model {
-            waiting: (0..pieces).filter(|piece| !done.has(*piece)).map(|piece| (piece, false)).collect(),
+            waiting: (0..pieces)
+                .filter(|piece| !done.has(*piece))
+                .map(|piece| (piece, false))
+                .collect(),
             counts: vec![0; pieces as usize],
         };
         for _ in 0..steps {
@@ -91,7 +110,8 @@ fn the_order_is_that_of_a_model_whatever_happens_to_it() {
                 _ => {}
             }
             let sparse = dice.roll(20) + 1;
-            let have = bits(pieces, (0..pieces).filter(|_| dice.one_in(sparse)).collect::<Vec<_>>());
+            let have =
+                bits(pieces, (0..pieces).filter(|_| dice.one_in(sparse)).collect::<Vec<_>>());
             model.check(&waiting, &have);
         }
         // Removed one by one, they come rarest first.
@@ -110,8 +130,9 @@ fn the_order_is_that_of_a_model_whatever_happens_to_it() {
 #[test]
 fn among_equals_it_is_not_always_the_same() {
     let (waiting, mut dice) = (Waiting::new(1000, &Bitfield::new(1000)), Dice::new(1));
-    let found: std::collections::HashSet<Option<u32>> =
-        (0..100).map(|_| waiting.find(true, |_| true, &mut |below| dice.roll(below as u32) as usize)).collect();
+    let found: std::collections::HashSet<Option<u32>> = (0..100)
+        .map(|_| waiting.find(true, |_| true, &mut |below| dice.roll(below as u32) as usize))
+        .collect();
     assert!(found.len() > 50, "100 looks found {} pieces", found.len());
 }
 
@@ -141,7 +162,10 @@ fn a_claim_costs_the_same_among_a_million_pieces() {
             })
             .collect();
         found.sort_by_key(|lease| lease.piece());
-        assert_eq!(found.iter().map(|lease| lease.piece().get()).collect::<Vec<_>>(), [3, 500_000, 999_999]);
+        assert_eq!(
+            found.iter().map(|lease| lease.piece().get()).collect::<Vec<_>>(),
+            [3, 500_000, 999_999]
+        );
         assert!(matches!(sparse.claim(true), Claim::Later));
     });
 }
@@ -159,7 +183,9 @@ fn a_piece_that_comes_back_during_a_claim_is_not_overlooked_by_the_next() {
         peer.set_pieces(PeerPieces::Some(bits(pieces, [0])));
         let looking = AtomicU32::new(0);
         for round in 1..=150 {
-            let Claim::Lease(lease) = other.claim(true) else { panic!("round {round}: piece 0 waits") };
+            let Claim::Lease(lease) = other.claim(true) else {
+                panic!("round {round}: piece 0 waits")
+            };
             std::thread::scope(|scope| {
                 let looking = &looking;
                 let giver = scope.spawn(move || {
@@ -172,8 +198,12 @@ fn a_piece_that_comes_back_during_a_claim_is_not_overlooked_by_the_next() {
                 looking.store(round, Ordering::SeqCst);
                 let first = peer.claim(true);
                 giver.join().expect("giving back does not panic");
-                let found = matches!(first, Claim::Lease(_)) || matches!(peer.claim(true), Claim::Lease(_));
-                assert!(found, "round {round}: piece 0 has come back, and the peer is told that there is nothing");
+                let found =
+                    matches!(first, Claim::Lease(_)) || matches!(peer.claim(true), Claim::Lease(_));
+                assert!(
+                    found,
+                    "round {round}: piece 0 has come back, and the peer is told that there is nothing"
+                );
             });
         }
     });

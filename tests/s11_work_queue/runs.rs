@@ -23,20 +23,29 @@ fn place(blocks: Range<u32>) -> Range<u64> {
 
 /// The numbers of the blocks that a lease has still to ask for.
 fn asks(lease: &mut Lease) -> Vec<u32> {
-    let mut asks: Vec<u32> = std::iter::from_fn(|| lease.next_request()).map(|request| request.begin / 16_384).collect();
+    let mut asks: Vec<u32> =
+        std::iter::from_fn(|| lease.next_request()).map(|request| request.begin / 16_384).collect();
     asks.sort_unstable();
     asks
 }
 
 /// Writes a run, of which the blocks in `wrong` are wrong.
-fn try_run(lease: &mut Lease, run: Range<u32>, wrong: &[u32], store: &dyn Store) -> Result<Written, StorageError> {
+fn try_run(
+    lease: &mut Lease,
+    run: Range<u32>,
+    wrong: &[u32],
+    store: &dyn Store,
+) -> Result<Written, StorageError> {
     let content = torrent().content;
     let blocks: Vec<Vec<u8>> = run
         .clone()
         .map(|number| {
             let place = place(number..number + 1);
             let flip = if wrong.contains(&number) { 0xff } else { 0 };
-            content[place.start as usize..place.end as usize].iter().map(|byte| byte ^ flip).collect()
+            content[place.start as usize..place.end as usize]
+                .iter()
+                .map(|byte| byte ^ flip)
+                .collect()
         })
         .collect();
     let blocks: Vec<&[u8]> = blocks.iter().map(Vec::as_slice).collect();
@@ -68,7 +77,8 @@ fn of_each_run_just_the_missing_blocks_are_written() {
                 assert_eq!(write(&mut held, *number..number + 1, &[], &*store), Written::More);
             }
             let missing: Vec<u32> = (0..BLOCKS).filter(|number| !is_there(number)).collect();
-            let (fresh, left): (Vec<u32>, Vec<u32>) = missing.into_iter().partition(|number| run.contains(number));
+            let (fresh, left): (Vec<u32>, Vec<u32>) =
+                missing.into_iter().partition(|number| run.contains(number));
             let expected = match (fresh.is_empty(), left.is_empty()) {
                 (true, _) => Written::Stale,
                 (false, false) => Written::More,
@@ -76,7 +86,8 @@ fn of_each_run_just_the_missing_blocks_are_written() {
             };
             // Blocks that are already there come a second time, and wrong.
             assert_eq!(write(&mut held, run.clone(), &already, &*store), expected, "{case}");
-            let places: Vec<Range<u64>> = already.iter().chain(&fresh).map(|number| place(*number..number + 1)).collect();
+            let places: Vec<Range<u64>> =
+                already.iter().chain(&fresh).map(|number| place(*number..number + 1)).collect();
             assert_eq!(store.writes(), places, "{case}");
             assert_eq!(asks(&mut held), left, "{case}");
             for number in left.iter().rev() {
@@ -85,7 +96,11 @@ fn of_each_run_just_the_missing_blocks_are_written() {
             }
             assert_eq!((queue.counts(), queue.bytes_left()), ((0, 0, 1), 0), "{case}");
             assert!(store.content() == torrent.content, "{case}");
-            assert_eq!(write(&mut held, run, &[0, 1, 2, 3, 4], &*store), Written::Stale, "{case}; it is verified");
+            assert_eq!(
+                write(&mut held, run, &[0, 1, 2, 3, 4], &*store),
+                Written::Stale,
+                "{case}; it is verified"
+            );
             assert_eq!(store.writes().len(), BLOCKS as usize, "{case}");
         }
     }
@@ -104,7 +119,10 @@ impl<'m> Parts<'m> {
         Parts { memory, calls: Mutex::default(), room: Mutex::new((writes, reads)) }
     }
 
-    fn take(&self, which: impl FnOnce(&mut (usize, usize)) -> &mut usize) -> Result<(), StorageError> {
+    fn take(
+        &self,
+        which: impl FnOnce(&mut (usize, usize)) -> &mut usize,
+    ) -> Result<(), StorageError> {
         let mut room = self.room.lock().expect("no test panics with this lock");
         let room = which(&mut room);
         *room = room.checked_sub(1).ok_or(StorageError::Stopped)?;
@@ -165,7 +183,11 @@ fn one_wrong_block_anywhere_in_a_run_makes_the_piece_wrong() {
         let store = Memory::of(&torrent());
         let mut peer = seed(&queue, 7);
         let mut held = lease(&mut peer);
-        assert_eq!(write(&mut held, 0..5, &[wrong], &*store), Written::Corrupt(vec![7]), "block {wrong}");
+        assert_eq!(
+            write(&mut held, 0..5, &[wrong], &*store),
+            Written::Corrupt(vec![7]),
+            "block {wrong}"
+        );
         assert_eq!(write(&mut held, 0..5, &[], &*store), Written::Stale, "that loan is over");
         assert_eq!(queue.counts(), (1, 0, 0));
         let mut again = lease(&mut peer);
@@ -185,7 +207,9 @@ fn to_blame_is_who_brought_a_block_that_was_written_and_nobody_else() {
     // All that the third peer brings is already there.
     assert_eq!(write(&mut three, 0..2, &[0, 1], &*store), Written::Stale);
     // The second peer's run begins with blocks that are already there, and completes the piece.
-    let Written::Corrupt(mut by) = write(&mut two, 1..5, &[2], &*store) else { panic!("block 2 is wrong") };
+    let Written::Corrupt(mut by) = write(&mut two, 1..5, &[2], &*store) else {
+        panic!("block 2 is wrong")
+    };
     by.sort_unstable();
     assert_eq!(by, [1, 2]);
 }
@@ -203,17 +227,24 @@ fn who_brought_nothing_that_could_be_written_is_not_to_blame() {
 #[test]
 fn a_store_that_fails_in_the_middle_of_a_run_loses_no_piece_and_what_was_written_counts() {
     // Block 1 is there, so a run of all five is two writes: of block 0, and of 2 to 4.
-    for (room, left) in [(0, vec![0, 2, 3, 4]), (1, vec![2, 3, 4]), (2, vec![2, 3, 4]), (3, vec![2, 3, 4])] {
+    for (room, left) in
+        [(0, vec![0, 2, 3, 4]), (1, vec![2, 3, 4]), (2, vec![2, 3, 4]), (3, vec![2, 3, 4])]
+    {
         let queue = queue(&torrent());
         let memory = Memory::of(&torrent());
         let mut peer = seed(&queue, 1);
         let mut held = lease(&mut peer);
         assert_eq!(write(&mut held, 1..2, &[], &*memory), Written::More);
-        let error = try_run(&mut held, 0..5, &[], &Parts::of(&memory, room, 5)).expect_err("it has no room");
+        let error = try_run(&mut held, 0..5, &[], &Parts::of(&memory, room, 5))
+            .expect_err("it has no room");
         assert!(matches!(error, StorageError::Stopped));
         assert_eq!(queue.counts(), (0, 1, 0), "room for {room}");
         drop(held);
-        assert_eq!((queue.counts(), queue.bytes_left()), ((1, 0, 0), SIZE as u64), "room for {room}");
+        assert_eq!(
+            (queue.counts(), queue.bytes_left()),
+            ((1, 0, 0), SIZE as u64),
+            "room for {room}"
+        );
         let mut again = lease(&mut peer);
         assert_eq!(asks(&mut again), left, "room for {room}");
         assert_eq!(write(&mut again, 0..5, &[1], &*memory), Written::Verified, "room for {room}");
@@ -230,7 +261,8 @@ fn a_store_that_cannot_be_read_back_loses_no_piece() {
         let mut peer = seed(&queue, 1);
         let mut held = lease(&mut peer);
         assert_eq!(write(&mut held, 2..5, &[], &*memory), Written::More);
-        let error = try_run(&mut held, 0..2, &[], &Parts::of(&memory, 5, room)).expect_err("it cannot be read");
+        let error = try_run(&mut held, 0..2, &[], &Parts::of(&memory, 5, room))
+            .expect_err("it cannot be read");
         assert!(matches!(error, StorageError::Stopped));
         assert_eq!(queue.counts(), (0, 1, 0));
         drop(held);
@@ -260,7 +292,8 @@ fn a_panic_in_the_middle_of_a_run_costs_that_piece_its_progress_and_nothing_else
     let memory = Memory::of(&torrent());
     let mut peer = seed(&queue, 1);
     let mut held = lease(&mut peer);
-    let panicked = catch_unwind(AssertUnwindSafe(move || write(&mut held, 0..4, &[], &Panicking(&memory))));
+    let panicked =
+        catch_unwind(AssertUnwindSafe(move || write(&mut held, 0..4, &[], &Panicking(&memory))));
     assert!(panicked.is_err());
     assert_eq!(queue.counts(), (1, 0, 0));
     let memory = Memory::of(&torrent());

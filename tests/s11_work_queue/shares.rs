@@ -38,7 +38,8 @@ fn interest_and_news_are_right_in_whatever_order_things_happen() {
         let pieces = [1, 3, 64, 70][seed_number as usize % 4];
         let torrent = torrent(pieces);
         let info = Arc::new(info(&torrent));
-        let there = bits(pieces, (0..pieces).filter(|_| pieces > 1 && dice.one_in(3)).collect::<Vec<_>>());
+        let there =
+            bits(pieces, (0..pieces).filter(|_| pieces > 1 && dice.one_in(3)).collect::<Vec<_>>());
         let queue = WorkQueue::new(Arc::clone(&info), &there);
         let store = Memory::of(&torrent);
         let mut finisher = seed(&queue, 0);
@@ -95,7 +96,11 @@ fn interest_and_news_are_right_in_whatever_order_things_happen() {
             assert_eq!(share.is_seed(), has.len() as u32 == pieces);
             // A finished piece counts as wanted until the peer's thread has heard of it.
             let wanted = |told: &BTreeSet<u32>| has.difference(told).next().is_some();
-            assert_eq!(share.is_interesting(), wanted(told), "step {step}: has {has:?}, done {done:?}, told {told:?}");
+            assert_eq!(
+                share.is_interesting(),
+                wanted(told),
+                "step {step}: has {has:?}, done {done:?}, told {told:?}"
+            );
         }
         for (share, has, _) in &mut model {
             share.news();
@@ -111,7 +116,8 @@ fn news_come_in_the_order_of_finishing_to_each_peer() {
     let store = Memory::of(&torrent);
     let mut one = seed(&queue, 1);
     let mut order = vec![fetch(lease(one.claim(true)).expect("all wait"), &torrent, &store)];
-    let (mut late, mut from_start) = (Claimant::join(&queue, 2), Claimant::join_from_start(&queue, 3));
+    let (mut late, mut from_start) =
+        (Claimant::join(&queue, 2), Claimant::join_from_start(&queue, 3));
     order.push(fetch(lease(one.claim(true)).expect("four wait"), &torrent, &store));
     assert_eq!(numbers(one.news()), order);
     assert_eq!(numbers(late.news()), order[1..]);
@@ -133,7 +139,11 @@ fn a_claim_is_for_a_piece_that_the_peer_has_and_that_is_missing() {
         share.set_pieces(PeerPieces::Some(bits(130, has.iter().copied())));
         let held: Vec<Lease> = std::iter::from_fn(|| lease(share.claim(true))).collect();
         let claimed: BTreeSet<u32> = held.iter().map(|lease| lease.piece().get()).collect();
-        assert_eq!(claimed, has.difference(&done).copied().collect(), "each of them, and nothing else");
+        assert_eq!(
+            claimed,
+            has.difference(&done).copied().collect(),
+            "each of them, and nothing else"
+        );
         assert_eq!(held.len(), claimed.len(), "each of them once");
     }
 }

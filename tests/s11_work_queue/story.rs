@@ -25,7 +25,9 @@ fn text(outcome: &Outcome) -> String {
 fn the_same_seed_tells_the_same_story_and_another_tells_another() {
     let folder = folder();
     torrent(folder.path());
-    let tell = |seed: &str| text(&story(folder.path(), &["--faults", "none,die,corrupt,slow", "--seed", seed]));
+    let tell = |seed: &str| {
+        text(&story(folder.path(), &["--faults", "none,die,corrupt,slow", "--seed", seed]))
+    };
     assert_eq!(tell("3"), tell("3"));
     assert_ne!(tell("3"), tell("4"));
     assert!(tell("3").contains("20 of 20 pieces are verified"), "{}", tell("3"));
@@ -36,10 +38,15 @@ fn each_piece_is_claimed_before_it_comes_and_completed_once() {
     let folder = folder();
     torrent(folder.path());
     for seed in ["1", "2", "3", "4", "5", "6"] {
-        let told = text(&story(folder.path(), &["--peers", "5", "--faults", "die,corrupt,corrupt", "--seed", seed]));
+        let told = text(&story(
+            folder.path(),
+            &["--peers", "5", "--faults", "die,corrupt,corrupt", "--seed", seed],
+        ));
         for piece in 0..20 {
-            let at =
-                |words: &str| told.find(&format!("{words} piece {piece}")).unwrap_or_else(|| panic!("{words} {piece}: {told}"));
+            let at = |words: &str| {
+                told.find(&format!("{words} piece {piece}"))
+                    .unwrap_or_else(|| panic!("{words} {piece}: {told}"))
+            };
             assert!(at("claims") < at("has completed"), "{told}");
             let right = format!("has completed piece {piece}, and its hash is right");
             assert_eq!(told.matches(&right).count(), 1, "{told}");
@@ -52,7 +59,10 @@ fn when_all_are_gone_it_ends_and_says_what_is_missing() {
     let folder = folder();
     torrent(folder.path());
     let told = text(&story(folder.path(), &["--peers", "1", "--faults", "die", "--seed", "2"]));
-    assert!(told.contains("dies; piece") && told.contains("nobody who is left has the rest"), "{told}");
+    assert!(
+        told.contains("dies; piece") && told.contains("nobody who is left has the rest"),
+        "{told}"
+    );
 }
 
 #[test]
@@ -60,7 +70,10 @@ fn threads_that_run_freely_complete_it_too() {
     let folder = folder();
     torrent(folder.path());
     for _ in 0..5 {
-        let told = text(&story(folder.path(), &["--free", "--peers", "8", "--faults", "none,die,corrupt,corrupt,slow"]));
+        let told = text(&story(
+            folder.path(),
+            &["--free", "--peers", "8", "--faults", "none,die,corrupt,corrupt,slow"],
+        ));
         assert!(told.contains("20 of 20 pieces are verified by 8 threads"), "{told}");
     }
 }

@@ -48,7 +48,11 @@ impl World {
     /// The invariant: each piece in exactly one place.
     fn check(&self) {
         let (waiting, on_loan, done) = self.queue.counts();
-        assert_eq!(waiting + on_loan + done, PIECES, "{waiting} wait, {on_loan} are on loan, {done} are done");
+        assert_eq!(
+            waiting + on_loan + done,
+            PIECES,
+            "{waiting} wait, {on_loan} are on loan, {done} are done"
+        );
     }
 
     /// Writes a block, or a run of blocks from it on, right or wrong; returns whether the lease is
@@ -56,7 +60,8 @@ impl World {
     fn write(&self, lease: &mut Lease, begin: u32, count: usize, wrong: Option<usize>) -> bool {
         let piece = lease.piece().position();
         let all = self.torrent.piece(piece);
-        let mut blocks: Vec<Vec<u8>> = all[begin as usize..].chunks(16_384).take(count).map(<[u8]>::to_vec).collect();
+        let mut blocks: Vec<Vec<u8>> =
+            all[begin as usize..].chunks(16_384).take(count).map(<[u8]>::to_vec).collect();
         if let Some(block) = wrong.and_then(|wrong| blocks.get_mut(wrong)) {
             block[0] ^= 1;
         }
@@ -95,13 +100,16 @@ impl World {
                 1 => share.have(dice.roll(PIECES as u32)),
                 2 => share.lost(dice.roll(PIECES as u32)),
                 3 => drop(share.news()),
-                4 if !held.is_empty() => drop(held.swap_remove(dice.roll(held.len() as u32) as usize)),
+                4 if !held.is_empty() => {
+                    drop(held.swap_remove(dice.roll(held.len() as u32) as usize))
+                }
                 5 if dice.one_in(4) && !held.is_empty() => {
                     self.panics.fetch_add(1, Ordering::Relaxed);
                     let mut lease = held.pop().expect("it is not empty");
                     if dice.one_in(2) {
                         let blocks: [&[u8]; 2] = [&[0; 16_384], &[0; 600]];
-                        let _ = lease.write(0, &blocks[..1 + dice.roll(2) as usize], &Bug(&self.store));
+                        let _ =
+                            lease.write(0, &blocks[..1 + dice.roll(2) as usize], &Bug(&self.store));
                     }
                     resume_unwind(Box::new("a bug"));
                 }
@@ -136,7 +144,8 @@ fn the_invariant_holds_whatever_sixty_four_threads_do() {
 }
 
 fn one_world(round: u64) {
-    let torrent = Recipe::single("t", PIECE_LENGTH, content(PIECES * PIECE_LENGTH - 3000, 8)).build();
+    let torrent =
+        Recipe::single("t", PIECE_LENGTH, content(PIECES * PIECE_LENGTH - 3000, 8)).build();
     let world = World {
         queue: queue(&torrent),
         store: Memory::of(&torrent),

@@ -33,7 +33,8 @@ fn claim(share: &mut Claimant) -> Option<Lease> {
 fn bring(lease: &mut Lease, torrent: &Torrent, store: &dyn Store, good: bool) -> Written {
     let Some(asked) = lease.next_request() else { return Written::Stale };
     let begin = asked.begin as usize;
-    let mut block = torrent.piece(asked.index as usize)[begin..begin + asked.length as usize].to_vec();
+    let mut block =
+        torrent.piece(asked.index as usize)[begin..begin + asked.length as usize].to_vec();
     if !good {
         block.iter_mut().for_each(|byte| *byte = !*byte);
     }
@@ -67,7 +68,8 @@ fn visitors_that_spoil_a_piece_and_go_spoil_one_each_whatever_they_call_themselv
             }
         }
         let Some(mut lease) = claim(&mut good) else { continue };
-        corrupt += usize::from(matches!(finish(&mut lease, &torrent, &*store), Written::Corrupt(_)));
+        corrupt +=
+            usize::from(matches!(finish(&mut lease, &torrent, &*store), Written::Corrupt(_)));
     }
     assert!(corrupt <= 3, "{corrupt} pieces were spoilt by three addresses");
     assert!(store.content() == torrent.content);
@@ -78,7 +80,10 @@ fn a_spoilt_piece_goes_to_a_peer_with_a_verified_one_and_a_peer_with_none_waits(
     let torrent = torrent(2);
     let (queue, store) = (queue(&torrent), Memory::of(&torrent));
     let mut good = at(&queue, 1, 1);
-    assert_eq!(finish(&mut claim(&mut good).expect("two pieces wait"), &torrent, &*store), Written::Verified);
+    assert_eq!(
+        finish(&mut claim(&mut good).expect("two pieces wait"), &torrent, &*store),
+        Written::Verified
+    );
     // The liar leaves before the verdict.
     {
         let mut liar = at(&queue, 2, 2);
@@ -90,8 +95,14 @@ fn a_spoilt_piece_goes_to_a_peer_with_a_verified_one_and_a_peer_with_none_waits(
     let mut newcomer = at(&queue, 3, 3);
     assert!(claim(&mut newcomer).is_none(), "it has proved nothing");
     let later = Instant::now() + Duration::from_secs(11);
-    assert!(matches!(newcomer.claim_at(true, later, &mut |_| 0), Claim::Lease(_)), "nobody waits for long");
-    assert_eq!(finish(&mut claim(&mut good).expect("it is trusted"), &torrent, &*store), Written::Verified);
+    assert!(
+        matches!(newcomer.claim_at(true, later, &mut |_| 0), Claim::Lease(_)),
+        "nobody waits for long"
+    );
+    assert_eq!(
+        finish(&mut claim(&mut good).expect("it is trusted"), &torrent, &*store),
+        Written::Verified
+    );
 }
 
 #[test]
@@ -106,18 +117,30 @@ fn a_spoilt_piece_does_not_wait_when_nobody_has_proved_anything() {
     let mut lease = claim(&mut good).expect("it waits again");
     assert!(matches!(finish(&mut lease, &torrent, &*store), Written::Corrupt(_)));
     drop(lease);
-    assert_eq!(finish(&mut claim(&mut good).expect("there is nobody else"), &torrent, &*store), Written::Verified);
+    assert_eq!(
+        finish(&mut claim(&mut good).expect("there is nobody else"), &torrent, &*store),
+        Written::Verified
+    );
 }
 
 /// A peer at 192.0.2.`host` that has these pieces.
 fn with(queue: &Arc<WorkQueue>, host: u8, number: u32, has: &[u32]) -> Claimant {
-    let mut share = Claimant::join(queue, Contributor { peer: number, origin: Some(Origin::of([192, 0, 2, host].into())) });
+    let mut share = Claimant::join(
+        queue,
+        Contributor { peer: number, origin: Some(Origin::of([192, 0, 2, host].into())) },
+    );
     share.set_pieces(PeerPieces::Some(bits(queue.info().piece_count(), has.iter().copied())));
     share
 }
 
 /// Two visitors, the peers with these numbers, spoil a piece together and leave. The first lies.
-fn spoil(queue: &Arc<WorkQueue>, torrent: &Torrent, store: &dyn Store, piece: u32, numbers: [u32; 2]) {
+fn spoil(
+    queue: &Arc<WorkQueue>,
+    torrent: &Torrent,
+    store: &dyn Store,
+    piece: u32,
+    numbers: [u32; 2],
+) {
     let [mut liar, mut other] = numbers.map(|number| at(queue, number as u8, number));
     let claim = |share: &mut Claimant| share.claim_piece(piece).expect("the piece waits");
     bring(&mut claim(&mut liar), torrent, store, false);
@@ -152,12 +175,21 @@ fn lies_of_each_time_that_a_piece_was_wrong_come_to_light() {
     bring(&mut lease, &torrent, &*store, false);
     assert_eq!(finish(&mut lease, &torrent, &*store), Written::Corrupt(vec![3]));
     let mut good = at(&queue, 4, 4);
-    assert_eq!(finish(&mut claim(&mut good).expect("it waits"), &torrent, &*store), Written::Verified);
+    assert_eq!(
+        finish(&mut claim(&mut good).expect("it waits"), &torrent, &*store),
+        Written::Verified
+    );
     assert_eq!(queue.take_exposed().into_iter().map(|(_, peer)| peer).collect::<Vec<_>>(), [1]);
 }
 
 /// Makes the peers with these numbers suspects: together they spoil a piece.
-fn suspects(queue: &Arc<WorkQueue>, torrent: &Torrent, store: &dyn Store, piece: u32, numbers: [u32; 2]) -> [Claimant; 2] {
+fn suspects(
+    queue: &Arc<WorkQueue>,
+    torrent: &Torrent,
+    store: &dyn Store,
+    piece: u32,
+    numbers: [u32; 2],
+) -> [Claimant; 2] {
     let [one, two] = numbers.map(|number| at(queue, number as u8, number));
     bring(&mut one.claim_piece(piece).expect("the piece waits"), torrent, store, false);
     let mut lease = two.claim_piece(piece).expect("the piece waits");
@@ -217,9 +249,15 @@ fn one_that_was_suspected_for_nothing_is_cleared() {
         let liar = at(&queue, 1, 1);
         bring(&mut liar.claim_piece(0).expect("it waits"), &torrent, &*store, false);
     }
-    assert!(matches!(finish(&mut honest.claim_piece(0).expect("it waits"), &torrent, &*store), Written::Corrupt(_)));
+    assert!(matches!(
+        finish(&mut honest.claim_piece(0).expect("it waits"), &torrent, &*store),
+        Written::Corrupt(_)
+    ));
     assert!(honest.claim_piece(1).is_none(), "it is a suspect");
-    assert_eq!(finish(&mut good.claim_piece(0).expect("it waits"), &torrent, &*store), Written::Verified);
+    assert_eq!(
+        finish(&mut good.claim_piece(0).expect("it waits"), &torrent, &*store),
+        Written::Verified
+    );
     let lease = honest.claim_piece(1).expect("its blocks were right");
     let mut beside = good.claim_piece(2).expect("it waits");
     drop(lease);
@@ -232,7 +270,10 @@ fn a_spoilt_piece_keeps_nobody_from_the_others() {
     let torrent = torrent(3);
     let (queue, store) = (queue(&torrent), Memory::of(&torrent));
     let proved = with(&queue, 5, 5, &[0, 1, 2]);
-    assert_eq!(finish(&mut proved.claim_piece(2).expect("it waits"), &torrent, &*store), Written::Verified);
+    assert_eq!(
+        finish(&mut proved.claim_piece(2).expect("it waits"), &torrent, &*store),
+        Written::Verified
+    );
     spoil(&queue, &torrent, &*store, 0, [10, 11]);
     // Of the pieces that the newcomer has, the spoilt one is the rarer.
     let _other = with(&queue, 6, 6, &[1]);
@@ -246,7 +287,10 @@ fn a_spoilt_piece_waits_for_peers_that_have_proved_themselves_and_could_take_it(
         let torrent = torrent(3);
         let (queue, store) = (queue(&torrent), Memory::of(&torrent));
         let mut proved = with(&queue, 5, 5, if has_it { &[0, 1, 2] } else { &[1, 2] });
-        assert_eq!(finish(&mut proved.claim_piece(2).expect("it waits"), &torrent, &*store), Written::Verified);
+        assert_eq!(
+            finish(&mut proved.claim_piece(2).expect("it waits"), &torrent, &*store),
+            Written::Verified
+        );
         spoil(&queue, &torrent, &*store, 0, [10, 11]);
         let mut newcomer = with(&queue, 7, 7, &[0]);
         assert!(claim(&mut newcomer).is_none(), "the other one has not had a look yet");
@@ -262,16 +306,26 @@ fn a_suspect_cannot_keep_the_last_piece_for_itself() {
     let (queue, store) = (queue(&torrent), Memory::of(&torrent));
     let mut proved = at(&queue, 5, 5);
     proved.set_block_time(Some(Duration::from_millis(10)));
-    assert_eq!(finish(&mut proved.claim_piece(2).expect("it waits"), &torrent, &*store), Written::Verified);
+    assert_eq!(
+        finish(&mut proved.claim_piece(2).expect("it waits"), &torrent, &*store),
+        Written::Verified
+    );
     spoil(&queue, &torrent, &*store, 0, [1, 2]);
     // Others from one of their addresses are suspects, and no suspect may share a piece.
     let mut suspect = at(&queue, 1, 9);
     let now = Instant::now();
     let late = now + Duration::from_secs(60);
     let claim_at = |share: &mut Claimant, now| {
-        if let Claim::Lease(lease) = share.claim_at(true, now, &mut |_| 0) { Some(lease) } else { None }
+        if let Claim::Lease(lease) = share.claim_at(true, now, &mut |_| 0) {
+            Some(lease)
+        } else {
+            None
+        }
     };
-    assert_eq!(finish(&mut claim(&mut proved).expect("the spoilt piece"), &torrent, &*store), Written::Verified);
+    assert_eq!(
+        finish(&mut claim(&mut proved).expect("the spoilt piece"), &torrent, &*store),
+        Written::Verified
+    );
     let lease = claim_at(&mut suspect, late).expect("it has waited for long");
     assert!(claim_at(&mut proved, late).is_none() && !lease.is_taken_over(), "it may be fast");
     let later = late + Duration::from_secs(1);
@@ -279,7 +333,10 @@ fn a_suspect_cannot_keep_the_last_piece_for_itself() {
     assert!(lease.is_taken_over());
     drop(lease);
     assert!(claim_at(&mut suspect, later).is_none(), "it leaves it to others now");
-    assert_eq!(finish(&mut claim_at(&mut proved, later).expect("it waits"), &torrent, &*store), Written::Verified);
+    assert_eq!(
+        finish(&mut claim_at(&mut proved, later).expect("it waits"), &torrent, &*store),
+        Written::Verified
+    );
     assert!(queue.is_complete());
 }
 
@@ -287,16 +344,25 @@ fn a_suspect_cannot_keep_the_last_piece_for_itself() {
 fn nobody_waits_for_a_proved_peer_that_has_nothing_of_what_is_missing() {
     let torrent = torrent(3);
     let (queue, store) = (queue(&torrent), Memory::of(&torrent));
-    let mut good = Claimant::join(&queue, Contributor { peer: 1, origin: Some(Origin::of([192, 0, 2, 1].into())) });
+    let mut good = Claimant::join(
+        &queue,
+        Contributor { peer: 1, origin: Some(Origin::of([192, 0, 2, 1].into())) },
+    );
     good.have(0);
-    assert_eq!(finish(&mut claim(&mut good).expect("its piece waits"), &torrent, &*store), Written::Verified);
+    assert_eq!(
+        finish(&mut claim(&mut good).expect("its piece waits"), &torrent, &*store),
+        Written::Verified
+    );
     let mut liar = at(&queue, 2, 2);
     let mut lease = claim(&mut liar).expect("two pieces wait");
     bring(&mut lease, &torrent, &*store, false);
     assert!(matches!(finish(&mut lease, &torrent, &*store), Written::Corrupt(by) if by == [2]));
     drop((lease, liar));
     let mut next = at(&queue, 2, 3);
-    assert!(claim(&mut next).is_none(), "it is a suspect, and the good peer has not said yet that it is of no use");
+    assert!(
+        claim(&mut next).is_none(),
+        "it is a suspect, and the good peer has not said yet that it is of no use"
+    );
     good.news();
     assert!(claim(&mut next).is_some(), "nobody else can bring what is missing");
 }

@@ -21,13 +21,22 @@ fn the_depth_fits_the_rate_and_the_round_trip() {
     assert!((1..=64).contains(&first), "{first}");
     // Slow: about a second's worth, and always a request even for the slowest.
     assert!((20..=40).contains(&depth_after(200, 33_333, 50_000, 250)), "30 blocks a second");
-    assert!((1..=8).contains(&depth_after(20, 10_000_000, 50_000, 250)), "a block every ten seconds");
+    assert!(
+        (1..=8).contains(&depth_after(20, 10_000_000, 50_000, 250)),
+        "a block every ten seconds"
+    );
     // Fast and near: enough, and no more.
     assert!((64..=80).contains(&depth_after(50_000, 60, 200, 100_000)), "1 ms and 250 MiB/s");
     // Fast and far: at least what the round trip holds.
-    assert!((320..=512).contains(&depth_after(50_000, 156, 50_000, 100_000)), "50 ms and 100 MiB/s");
+    assert!(
+        (320..=512).contains(&depth_after(50_000, 156, 50_000, 100_000)),
+        "50 ms and 100 MiB/s"
+    );
     // A long time before the first block does not make it more than a second's worth.
-    assert!((20..=40).contains(&depth_after(200, 33_333, 10_000_000, 250)), "it has thought for 10 s");
+    assert!(
+        (20..=40).contains(&depth_after(200, 33_333, 10_000_000, 250)),
+        "it has thought for 10 s"
+    );
 }
 
 #[test]

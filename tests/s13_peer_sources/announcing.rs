@@ -26,12 +26,23 @@ fn a_session_announces_started_completed_and_stopped_with_the_counters_of_the_mo
     sources.host.signals.stop();
     let stopped = next(&asked);
     let all = [started, completed, stopped];
-    let told = all.each_ref().map(|ask| (ask.event, ask.uploaded, ask.downloaded, ask.left, ask.numwant));
-    assert_eq!(told, [(STARTED, 0, 0, 1, None), (COMPLETED, 0, 9, 0, None), (STOPPED, 4, 9, 0, Some(0))]);
-    assert!(all.iter().all(|ask| ask.key.is_some() && ask.key == all[0].key), "one key for the whole session");
+    let told =
+        all.each_ref().map(|ask| (ask.event, ask.uploaded, ask.downloaded, ask.left, ask.numwant));
+    assert_eq!(
+        told,
+        [(STARTED, 0, 0, 1, None), (COMPLETED, 0, 9, 0, None), (STOPPED, 4, 9, 0, Some(0))]
+    );
+    assert!(
+        all.iter().all(|ask| ask.key.is_some() && ask.key == all[0].key),
+        "one key for the whole session"
+    );
     let (said, number) = sources.until_gone();
-    let taken: Vec<String> = said.into_iter().filter(|report| report.starts_with("fake://t Some")).collect();
-    assert_eq!(taken, ["Started", "Completed", "Stopped"].map(|event| format!("fake://t Some({event}) 0")));
+    let taken: Vec<String> =
+        said.into_iter().filter(|report| report.starts_with("fake://t Some")).collect();
+    assert_eq!(
+        taken,
+        ["Started", "Completed", "Stopped"].map(|event| format!("fake://t Some({event}) 0"))
+    );
     assert_eq!(number, 0);
 }
 
@@ -77,7 +88,8 @@ fn a_download_that_completes_and_stops_in_one_moment_announces_both() {
 
 #[test]
 fn a_tracker_that_took_no_started_hears_no_stopped() {
-    let (trackers, asked) = trackers(|_, _, _| refuses(Retry::After(std::time::Duration::from_secs(60))));
+    let (trackers, asked) =
+        trackers(|_, _, _| refuses(Retry::After(std::time::Duration::from_secs(60))));
     let sources = Sources::running(vec![announcer("fake://t", &trackers)]);
     assert_eq!(event(&asked), STARTED);
     sources.pause();
@@ -112,7 +124,10 @@ fn a_tier_that_is_silent_does_not_delay_another() {
         }
         asks_for(1800, None)
     });
-    let sources = Sources::running(vec![announcer("fake://silent", &trackers), announcer("fake://quick", &trackers)]);
+    let sources = Sources::running(vec![
+        announcer("fake://silent", &trackers),
+        announcer("fake://quick", &trackers),
+    ]);
     let answered = |sources: &Sources| {
         sources.next(|report| match report {
             SourceReport::Announced { tracker, .. } => Some(tracker.clone()),

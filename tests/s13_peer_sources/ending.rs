@@ -26,7 +26,9 @@ impl<F: FnOnce(SourceHandle) -> Result<(), BoxError> + Send> PeerSource for Does
     }
 }
 
-fn does(what: impl FnOnce(SourceHandle) -> Result<(), BoxError> + Send + 'static) -> Box<dyn PeerSource> {
+fn does(
+    what: impl FnOnce(SourceHandle) -> Result<(), BoxError> + Send + 'static,
+) -> Box<dyn PeerSource> {
     Box::new(Does(what))
 }
 
@@ -59,7 +61,10 @@ fn an_announcer_ends_only_when_no_tracker_of_its_tier_can_ever_answer() {
         let (trackers, asked) = trackers(move |_, _, _| answer());
         let sources = Sources::running(vec![announcer("fake://t", &trackers)]);
         let (said, _) = sources.until_gone();
-        assert!(matches!(&said[..], [why] if why.contains("fake://t: ") && why.ends_with("failed: true")), "{said:?}");
+        assert!(
+            matches!(&said[..], [why] if why.contains("fake://t: ") && why.ends_with("failed: true")),
+            "{said:?}"
+        );
         assert!(event(&asked).is_some() && asked.try_recv().is_err(), "it was asked once");
     }
     let (trackers, asked) = trackers(|_, _, _| asks_for(1800, None));

@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use piecemeal::s02_metainfo::InfoHash;
-use piecemeal::s03_tracker::{AnnounceRequest, AnnounceResponse, Event, PeerId, Retry, Tracker, TrackerError};
+use piecemeal::s03_tracker::{
+    AnnounceRequest, AnnounceResponse, Event, PeerId, Retry, Tracker, TrackerError,
+};
 use piecemeal::s04_handshake::Handshake;
 use piecemeal::s12_session::host::Counters;
 use piecemeal::s13_peer_sources::announcer::Announcer;
@@ -61,7 +63,8 @@ pub fn announcer(url: &str, trackers: &Arc<Vec<Box<dyn Tracker>>>) -> Box<dyn Pe
 
 /// An answer with these pauses, in seconds.
 pub fn asks_for(interval: impl Into<Option<u64>>, min_interval: impl Into<Option<u64>>) -> Answer {
-    let [interval, min_interval] = [interval.into(), min_interval.into()].map(|seconds| seconds.map(Duration::from_secs));
+    let [interval, min_interval] =
+        [interval.into(), min_interval.into()].map(|seconds| seconds.map(Duration::from_secs));
     Ok(AnnounceResponse { interval, min_interval, ..AnnounceResponse::default() })
 }
 
@@ -145,8 +148,12 @@ pub fn shown(report: &SourceReport) -> String {
     match report {
         SourceReport::Found(peers) => format!("found {peers:?}"),
         SourceReport::Met(_) => "met".to_owned(),
-        SourceReport::Announced { tracker, event, peers, .. } => format!("{tracker} {event:?} {peers}"),
-        SourceReport::Said { source, what, failed } => format!("{source} says {what}, failed: {failed}"),
+        SourceReport::Announced { tracker, event, peers, .. } => {
+            format!("{tracker} {event:?} {peers}")
+        }
+        SourceReport::Said { source, what, failed } => {
+            format!("{source} says {what}, failed: {failed}")
+        }
         SourceReport::Again { pause, .. } => format!("again after {pause:?}"),
         SourceReport::Gone(number) => format!("{number} is gone"),
     }

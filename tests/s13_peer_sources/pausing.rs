@@ -26,7 +26,11 @@ fn a_tracker_gets_the_pause_it_asks_for_within_bounds() {
     ] {
         let (trackers, _asked) = trackers(move |_, _, _| asks_for(interval, min_interval));
         let sources = Sources::running(vec![announcer("fake://t", &trackers)]);
-        assert_eq!(sources.pause(), seconds(pause), "interval {interval:?}, min interval {min_interval:?}");
+        assert_eq!(
+            sources.pause(),
+            seconds(pause),
+            "interval {interval:?}, min interval {min_interval:?}"
+        );
     }
 }
 
@@ -64,7 +68,8 @@ fn the_pause_doubles_with_each_failure_and_begins_again_after_a_success() {
         _ => refuses(Retry::Unsaid),
     });
     let sources = Sources::running(vec![announcer("fake://t", &trackers)]);
-    let pauses: Vec<u32> = (0..10).map(|_| (sources.pause().as_nanos() / RETRY.as_nanos()) as u32).collect();
+    let pauses: Vec<u32> =
+        (0..10).map(|_| (sources.pause().as_nanos() / RETRY.as_nanos()) as u32).collect();
     assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 64, 128, 128, 128]);
     assert_eq!(sources.pause(), seconds(1800));
     sources.host.signals.completed();

@@ -21,7 +21,12 @@ fn next_in(book: &mut Addresses) -> Option<u64> {
 #[test]
 fn a_failed_address_is_dialed_again_later_and_later_and_then_no_more() {
     let mut book = Addresses::new(RETRY);
-    assert!(book.is_empty() && book.is_hopeless() && book.all_tried_twice() && book.next(Instant::now()).is_none());
+    assert!(
+        book.is_empty()
+            && book.is_hopeless()
+            && book.all_tried_twice()
+            && book.next(Instant::now()).is_none()
+    );
     book.found(at(1, 1), Instant::now());
     assert!(!book.is_empty() && !book.is_hopeless() && !book.all_tried_twice());
     let mut pauses = Vec::new();
@@ -70,7 +75,9 @@ fn a_peer_that_hung_up_early_gets_one_early_chance_whatever_came_before() {
     book.found(at(1, 1), Instant::now());
     let mut pauses = Vec::new();
     // Nobody is there at first; then it shakes hands and hangs up; then it is of use.
-    for (met, useful) in [(false, false), (true, false), (true, false), (true, true), (true, false), (false, false)] {
+    for (met, useful) in
+        [(false, false), (true, false), (true, false), (true, true), (true, false), (false, false)]
+    {
         pauses.push(next_in(&mut book).expect("it is dialed again"));
         book.ended(at(1, 1), met, useful, Instant::now());
     }
@@ -219,8 +226,10 @@ fn one_ip_with_many_ports_does_not_take_all_turns_to_be_dialed() {
         (2..=30).for_each(|host| {
             book.found(at(host, 1), Instant::now());
         });
-        let dialed: Vec<SocketAddr> = std::iter::from_fn(|| book.next(Instant::now())).take(30).collect();
-        let strangers = dialed.iter().filter(|address| !(2..=30).any(|host| **address == at(host, 1))).count();
+        let dialed: Vec<SocketAddr> =
+            std::iter::from_fn(|| book.next(Instant::now())).take(30).collect();
+        let strangers =
+            dialed.iter().filter(|address| !(2..=30).any(|host| **address == at(host, 1))).count();
         assert_eq!(strangers, 1, "of the first thirty, IPv6: {six}");
         // Whoever fails leaves its turn to an IP with fewer.
         book.ended(at(5, 1), false, false, Instant::now());
@@ -255,8 +264,15 @@ fn many_ports_of_one_ip_or_network_make_room_in_a_full_book() {
         for host in 2..=201 {
             assert_eq!(book.found(at(host, 1), Instant::now()), Found::New, "{host}, IPv6: {six}");
         }
-        assert!((REMEMBERED * 9 / 10..=REMEMBERED).contains(&book.count()), "{} are known", book.count());
-        assert_eq!((2..=201).filter(|host| book.all().any(|known| known == at(*host, 1))).count(), 200);
+        assert!(
+            (REMEMBERED * 9 / 10..=REMEMBERED).contains(&book.count()),
+            "{} are known",
+            book.count()
+        );
+        assert_eq!(
+            (2..=201).filter(|host| book.all().any(|known| known == at(*host, 1))).count(),
+            200
+        );
     }
 }
 

@@ -19,10 +19,20 @@ fn places_handshakes_and_those_that_wait_stay_below_the_limit() {
         (1024, 1, [1, 512, 128]),
     ] {
         let Budget { places, lobby, handshakes } = Budget::of(allowed, max_peers);
-        assert_eq!([places, lobby, handshakes], expected, "{allowed} descriptors, {max_peers} peers");
+        assert_eq!(
+            [places, lobby, handshakes],
+            expected,
+            "{allowed} descriptors, {max_peers} peers"
+        );
         if allowed >= 16 {
-            assert!(places + lobby + handshakes <= allowed - 112.min(allowed / 2), "{allowed} descriptors, {max_peers} peers");
+            assert!(
+                places + lobby + handshakes <= allowed - 112.min(allowed / 2),
+                "{allowed} descriptors, {max_peers} peers"
+            );
         }
     }
-    assert_eq!(Budget::of(Budget::wanted(500), 500), Budget { places: 500, lobby: 512, handshakes: 128 });
+    assert_eq!(
+        Budget::of(Budget::wanted(500), 500),
+        Budget { places: 500, lobby: 512, handshakes: 128 }
+    );
 }

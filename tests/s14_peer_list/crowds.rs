@@ -106,7 +106,9 @@ impl Crowd {
             self.lobby.remove(0);
         }
         for number in self.taken.iter().map(|peer| peer.number).collect::<Vec<_>>() {
-            let Some(at) = self.taken.iter().position(|peer| peer.number == number) else { continue };
+            let Some(at) = self.taken.iter().position(|peer| peer.number == number) else {
+                continue;
+            };
             match self.dice.random_range(0..40) {
                 0 if self.taken[at].activity.is_some() => {
                     let address = self.taken[at].address;
@@ -118,8 +120,13 @@ impl Crowd {
                     // A dial to the first IP fails, and some others do.
                     let address = self.taken[at].address;
                     let fails = self.taken[at].activity.is_none()
-                        && (address.ip() == SocketAddr::from(([192, 0, 2, 1], 1)).ip() || self.one_in(5));
-                    if fails || self.taken[at].activity.is_some() { self.end(at) } else { self.connect(at) }
+                        && (address.ip() == SocketAddr::from(([192, 0, 2, 1], 1)).ip()
+                            || self.one_in(5));
+                    if fails || self.taken[at].activity.is_some() {
+                        self.end(at)
+                    } else {
+                        self.connect(at)
+                    }
                 }
                 _ => {}
             }
@@ -138,7 +145,13 @@ impl Crowd {
     fn connect(&mut self, at: usize) {
         let stay = self.dice.random_range(0..MAX_STAY);
         let (now, second, wants) = (self.now(), self.second, self.one_in(2));
-        let activity = Activity { since: now, last_useful: None, bytes: 0, am_interested: wants, peer_interested: false };
+        let activity = Activity {
+            since: now,
+            last_useful: None,
+            bytes: 0,
+            am_interested: wants,
+            peer_interested: false,
+        };
         (self.taken[at].activity, self.taken[at].until) = (Some(activity), second + stay);
         self.book.answered(self.taken[at].address.ip());
     }
@@ -164,7 +177,13 @@ impl Crowd {
     fn contenders(&self) -> (Option<usize>, Contenders) {
         let line: Vec<Origin> = self.lobby.iter().map(|address| origin(*address)).collect();
         let waits = next_in_turn(&line, self.held());
-        (waits, Contenders { waits: waits.map(|at| line[at]), named: self.book.due(self.now()).map(origin) })
+        (
+            waits,
+            Contenders {
+                waits: waits.map(|at| line[at]),
+                named: self.book.due(self.now()).map(origin),
+            },
+        )
     }
 
     fn fill(&mut self) {
@@ -190,11 +209,19 @@ impl Crowd {
                     }
                 }
             } else {
-                let member = |peer: &Peer| Member { number: peer.number, origin: origin(peer.address), activity: peer.activity };
+                let member = |peer: &Peer| Member {
+                    number: peer.number,
+                    origin: origin(peer.address),
+                    activity: peer.activity,
+                };
                 let members: Vec<Member> = self.taken.iter().map(member).collect();
                 let goes = self.places.who_leaves(&members, contenders, AIMS, RETRY, self.now());
                 let Some((number, _)) = goes else { return };
-                let at = self.taken.iter().position(|peer| peer.number == number).expect("it has a place");
+                let at = self
+                    .taken
+                    .iter()
+                    .position(|peer| peer.number == number)
+                    .expect("it has a place");
                 assert!(self.taken[at].activity.is_some(), "it is being dialed");
                 self.end(at);
             }
@@ -206,12 +233,19 @@ impl Crowd {
         let what = format!("after {} s", self.second);
         assert!(self.taken.len() <= self.max_places, "{what}: too many");
         if self.taken.len() < self.max_places {
-            assert!(self.lobby.is_empty() && self.book.due(self.now()).is_none(), "{what}: a place is free, and others wait");
+            assert!(
+                self.lobby.is_empty() && self.book.due(self.now()).is_none(),
+                "{what}: a place is free, and others wait"
+            );
         }
         for waits in self.lobby.iter().map(|address| origin(*address)) {
             for peer in self.taken.iter().filter(|peer| peer.activity.is_some()) {
                 let (more, fewer) = (self.count(origin(peer.address)), self.count(waits));
-                assert!(more < fewer + 2, "{what}: {} has {more} places, {waits:?} waits and has {fewer}", peer.address);
+                assert!(
+                    more < fewer + 2,
+                    "{what}: {} has {more} places, {waits:?} waits and has {fewer}",
+                    peer.address
+                );
             }
         }
     }
@@ -225,7 +259,11 @@ impl Crowd {
         }
         // All that are named, one after the other, in all places: each takes a dial and a stay at most.
         let most = self.named.len() as u64 * (MAX_DIAL + MAX_STAY) / self.max_places as u64;
-        assert!(self.longest <= most, "one was dialed after {} s, {most} s are enough", self.longest);
+        assert!(
+            self.longest <= most,
+            "one was dialed after {} s, {most} s are enough",
+            self.longest
+        );
         for address in self.named.keys().filter(|address| !self.dialed.contains(address)) {
             let left_alone = self.book.all().all(|known| known != *address);
             let (barred, now) = (self.book.is_banned(*address), self.now());

@@ -38,7 +38,8 @@ fn a_new_connection_is_a_double_if_id_and_ip_agree_and_the_older_one_can_be_trus
     ] {
         let old = link(7, 1, old_dialed, proved, age);
         let new = link(7, 1, new_dialed, false, 0);
-        let what = format!("old dialed {old_dialed}, new dialed {new_dialed}, proved {proved}, {age} s");
+        let what =
+            format!("old dialed {old_dialed}, new dialed {new_dialed}, proved {proved}, {age} s");
         assert_eq!(old.is_doubled_by(&new, UNPROVED), doubled, "{what}");
         // Another id, or another IP, is another peer.
         assert!(!old.is_doubled_by(&Link { peer_id: PeerId([8; 20]), ..new }, UNPROVED), "{what}");
@@ -51,7 +52,9 @@ fn an_ipv4_address_is_the_same_in_a_socket_for_ipv6() {
     let old = link(7, 1, WE, false, 0);
     let mapped = Link { ip: "::ffff:192.0.2.1".parse().expect("an address"), ..old };
     assert!(old.claims_to_be(&mapped) && mapped.claims_to_be(&old));
-    assert!(!old.claims_to_be(&Link { ip: "::ffff:192.0.2.2".parse().expect("an address"), ..old }));
+    assert!(
+        !old.claims_to_be(&Link { ip: "::ffff:192.0.2.2".parse().expect("an address"), ..old })
+    );
 }
 
 #[test]
@@ -75,7 +78,9 @@ fn of_two_that_cross_the_one_of_the_smaller_id_stays_and_only_while_they_are_you
     ] {
         let old = link(5, 1, old_dialed, proved, age);
         let new = link(5, 1, new_dialed, false, 0);
-        let what = format!("us {us:?}, old dialed {old_dialed}, new dialed {new_dialed}, proved {proved}, {age} s");
+        let what = format!(
+            "us {us:?}, old dialed {old_dialed}, new dialed {new_dialed}, proved {proved}, {age} s"
+        );
         assert_eq!(old.is_crossed_by(&new, us), replaced, "{what}");
     }
 }
@@ -87,7 +92,11 @@ fn both_sides_keep_the_same_one_of_two_that_cross() {
         let keeps_own = |us: u8, them: u8, own_came_first: bool| {
             let (own, other) = (link(them, 1, WE, false, 0), link(them, 1, IT, false, 0));
             let us = PeerId([us; 20]);
-            if own_came_first { !own.is_crossed_by(&other, us) } else { other.is_crossed_by(&own, us) }
+            if own_came_first {
+                !own.is_crossed_by(&other, us)
+            } else {
+                other.is_crossed_by(&own, us)
+            }
         };
         for first_at_a in [true, false] {
             for first_at_b in [true, false] {
@@ -99,9 +108,17 @@ fn both_sides_keep_the_same_one_of_two_that_cross() {
 
 #[test]
 fn a_connection_was_short_if_we_dialed_and_it_ended_at_once_without_a_block() {
-    for (dialed, proved, age, short) in
-        [(WE, false, 0, true), (WE, false, 10, true), (WE, false, 11, false), (WE, true, 1, false), (IT, false, 1, false)]
-    {
-        assert_eq!(link(5, 1, dialed, proved, age).was_short(), short, "dialed {dialed}, proved {proved}, {age} s");
+    for (dialed, proved, age, short) in [
+        (WE, false, 0, true),
+        (WE, false, 10, true),
+        (WE, false, 11, false),
+        (WE, true, 1, false),
+        (IT, false, 1, false),
+    ] {
+        assert_eq!(
+            link(5, 1, dialed, proved, age).was_short(),
+            short,
+            "dialed {dialed}, proved {proved}, {age} s"
+        );
     }
 }

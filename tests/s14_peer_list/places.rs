@@ -31,13 +31,25 @@ fn after(start: Instant, seconds: u64) -> Instant {
 
 /// A peer that has been connected since `start`, and wants nothing.
 fn idle(number: u32, name: &str, start: Instant) -> Member {
-    let activity = Activity { since: start, last_useful: None, bytes: 0, am_interested: false, peer_interested: false };
+    let activity = Activity {
+        since: start,
+        last_useful: None,
+        bytes: 0,
+        am_interested: false,
+        peer_interested: false,
+    };
     Member { number, origin: letter(name), activity: Some(activity) }
 }
 
 /// A peer that has given this many bytes, the last of them at a certain time.
 fn giver(number: u32, name: &str, bytes: u64, last: Instant) -> Member {
-    let activity = Activity { since: last, last_useful: Some(last), bytes, am_interested: true, peer_interested: false };
+    let activity = Activity {
+        since: last,
+        last_useful: Some(last),
+        bytes,
+        am_interested: true,
+        peer_interested: false,
+    };
     Member { number, origin: letter(name), activity: Some(activity) }
 }
 
@@ -66,7 +78,10 @@ fn a_free_place_goes_to_the_ip_with_fewer_and_equals_take_turns() {
             let mut places = Places::default();
             places.note_filled(last_was_dialed);
             let first = places.lobby_first(&origins(held), contenders(waits, named));
-            assert_eq!(first, receives, "{held:?} have places, {waits} waits, {named} is named, dialed: {last_was_dialed}");
+            assert_eq!(
+                first, receives,
+                "{held:?} have places, {waits} waits, {named} is named, dialed: {last_was_dialed}"
+            );
         }
     }
 }
@@ -74,26 +89,47 @@ fn a_free_place_goes_to_the_ip_with_fewer_and_equals_take_turns() {
 #[test]
 fn a_connection_that_waits_displaces_a_peer_of_a_crowded_ip() {
     let now = Instant::now();
-    for (waits, goes) in [("C", Some((2, Why::Crowded))), ("B", Some((2, Why::Crowded))), ("A", None), ("-", None)] {
+    for (waits, goes) in
+        [("C", Some((2, Why::Crowded))), ("B", Some((2, Why::Crowded))), ("A", None), ("-", None)]
+    {
         // All of them are useful. The third has given least of those from A.
-        let members = [giver(0, "A", 30, now), giver(1, "A", 20, now), giver(2, "A", 10, now), giver(3, "B", 1, now)];
-        assert_eq!(Places::default().who_leaves(&members, contenders(waits, "-"), DOWNLOAD, NO_TURN, now), goes, "{waits}");
+        let members = [
+            giver(0, "A", 30, now),
+            giver(1, "A", 20, now),
+            giver(2, "A", 10, now),
+            giver(3, "B", 1, now),
+        ];
+        assert_eq!(
+            Places::default().who_leaves(&members, contenders(waits, "-"), DOWNLOAD, NO_TURN, now),
+            goes,
+            "{waits}"
+        );
     }
     // One more than the newcomer is no crowd.
     let members = [giver(0, "A", 30, now), giver(1, "A", 20, now), giver(2, "B", 1, now)];
-    assert_eq!(Places::default().who_leaves(&members, contenders("B", "-"), DOWNLOAD, NO_TURN, now), None);
+    assert_eq!(
+        Places::default().who_leaves(&members, contenders("B", "-"), DOWNLOAD, NO_TURN, now),
+        None
+    );
 }
 
 #[test]
 fn an_address_that_is_only_named_displaces_nobody_but_an_unproved_peer_of_a_crowded_ip() {
     let start = Instant::now();
-    let mut members = [idle(0, "A", start), idle(1, "A", start), giver(2, "B", 5, after(start, 300))];
+    let mut members =
+        [idle(0, "A", start), idle(1, "A", start), giver(2, "B", 5, after(start, 300))];
     for member in &mut members[..2] {
         // What they want gives them time, if nobody else of their IP is here.
         member.activity.as_mut().expect("it is connected").am_interested = true;
     }
     let asked = |members: &[Member], named, aims, seconds| {
-        Places::default().who_leaves(members, contenders("-", named), aims, NO_TURN, after(start, seconds))
+        Places::default().who_leaves(
+            members,
+            contenders("-", named),
+            aims,
+            NO_TURN,
+            after(start, seconds),
+        )
     };
     assert_eq!(asked(&members, "C", DOWNLOAD, 9), None, "there was no time yet to be of use");
     let goes = asked(&members, "C", DOWNLOAD, 10).expect("one makes way");
@@ -125,18 +161,34 @@ fn a_useless_peer_keeps_its_place_for_a_time_that_depends_on_what_it_is_for() {
         (true, false, true, SEED, 180),
     ] {
         let last_useful = was_useful.then_some(start);
-        let activity = Activity { since: start, last_useful, bytes: 0, am_interested, peer_interested };
+        let activity =
+            Activity { since: start, last_useful, bytes: 0, am_interested, peer_interested };
         let member = Member { number: 7, origin: letter("A"), activity: Some(activity) };
         for (waits, named) in [("B", "-"), ("-", "B")] {
-            let goes =
-                |at: u64| Places::default().who_leaves(&[member], contenders(waits, named), aims, NO_TURN, after(start, at));
-            let what = format!("useful {was_useful}, interested {am_interested} and {peer_interested}, {aims:?}");
+            let goes = |at: u64| {
+                Places::default().who_leaves(
+                    &[member],
+                    contenders(waits, named),
+                    aims,
+                    NO_TURN,
+                    after(start, at),
+                )
+            };
+            let what = format!(
+                "useful {was_useful}, interested {am_interested} and {peer_interested}, {aims:?}"
+            );
             assert_eq!(goes(seconds - 1), None, "{what}");
             assert_eq!(goes(seconds), Some((7, Why::Useless)), "{what}");
         }
         let long_after = after(start, 10_000);
         assert_eq!(
-            Places::default().who_leaves(&[member], contenders("-", "-"), aims, NO_TURN, long_after),
+            Places::default().who_leaves(
+                &[member],
+                contenders("-", "-"),
+                aims,
+                NO_TURN,
+                long_after
+            ),
             None,
             "nobody waits"
         );
@@ -147,8 +199,18 @@ fn a_useless_peer_keeps_its_place_for_a_time_that_depends_on_what_it_is_for() {
 fn of_useless_peers_the_one_that_has_overstayed_most_goes() {
     let start = Instant::now();
     // 90 s beyond its 10 s; 20 s beyond its 180 s, although it has not given anything for longer.
-    let members = [giver(1, "A", 5, start), idle(2, "B", after(start, 100)), giver(3, "C", 5, after(start, 199))];
-    let goes = Places::default().who_leaves(&members, contenders("D", "-"), DOWNLOAD, NO_TURN, after(start, 200));
+    let members = [
+        giver(1, "A", 5, start),
+        idle(2, "B", after(start, 100)),
+        giver(3, "C", 5, after(start, 199)),
+    ];
+    let goes = Places::default().who_leaves(
+        &members,
+        contenders("D", "-"),
+        DOWNLOAD,
+        NO_TURN,
+        after(start, 200),
+    );
     assert_eq!(goes, Some((2, Why::Useless)));
 }
 
@@ -159,7 +221,8 @@ fn the_slowest_goes_once_in_a_turn_and_only_among_those_whose_speed_is_known() {
     // A gives 100 bytes a second, B 10, and D, which comes after 20 s, a single one. C is being dialed.
     let mut asked = |second: u64| {
         let now = after(start, second);
-        let mut members = vec![giver(1, "A", 100 * second, now), giver(2, "B", 10 * second, now), dialed(3, "C")];
+        let mut members =
+            vec![giver(1, "A", 100 * second, now), giver(2, "B", 10 * second, now), dialed(3, "C")];
         if second >= 20 {
             members.push(giver(4, "D", second - 19, now));
         }
@@ -169,7 +232,11 @@ fn the_slowest_goes_once_in_a_turn_and_only_among_those_whose_speed_is_known() {
     assert_eq!(asked(14), None);
     assert_eq!(asked(15), None, "what went before is not known, only what went in all");
     assert_eq!(asked(29), None, "the turn is not over");
-    assert_eq!(asked(30), Some((2, Why::Slowest)), "D is slower, and was not here for a whole turn");
+    assert_eq!(
+        asked(30),
+        Some((2, Why::Slowest)),
+        "D is slower, and was not here for a whole turn"
+    );
     assert_eq!(asked(31), None, "one in a turn");
     assert_eq!(asked(44), None);
     assert_eq!(asked(45), Some((4, Why::Slowest)));
@@ -197,10 +264,16 @@ fn a_peer_that_is_being_dialed_never_makes_way_and_still_counts_for_its_ip() {
     let mut places = Places::default();
     let members = [dialed(0, "A"), dialed(1, "A"), dialed(2, "A")];
     for second in (0..1000).step_by(15) {
-        let goes = places.who_leaves(&members, contenders("B", "C"), DOWNLOAD, TURN, after(start, second));
+        let goes =
+            places.who_leaves(&members, contenders("B", "C"), DOWNLOAD, TURN, after(start, second));
         assert_eq!(goes, None, "after {second} s");
     }
-    let members = [dialed(0, "A"), giver(1, "A", 1_000_000, start), giver(2, "B", 1, start), giver(3, "D", 1, start)];
+    let members = [
+        dialed(0, "A"),
+        giver(1, "A", 1_000_000, start),
+        giver(2, "B", 1, start),
+        giver(3, "D", 1, start),
+    ];
     let goes = Places::default().who_leaves(&members, contenders("C", "-"), DOWNLOAD, TURN, start);
     assert_eq!(goes, Some((1, Why::Crowded)));
 }

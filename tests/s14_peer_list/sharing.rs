@@ -66,7 +66,11 @@ fn the_address_with_the_most_places_makes_way_with_the_least_of_its_own() {
         ("A- A- A- B6 B5", "C", Some(4)),
         ("A- A- A- B6", "C", None),
     ] {
-        assert_eq!(makes_way(&holders(held), letter(newcomer)), goes, "{newcomer} comes to {held:?}");
+        assert_eq!(
+            makes_way(&holders(held), letter(newcomer)),
+            goes,
+            "{newcomer} comes to {held:?}"
+        );
     }
 }
 
@@ -96,7 +100,11 @@ fn those_that_wait_take_turns_by_address() {
         ("A B C", "A B B", Some(2)),
         ("A B", "A A B", Some(1)),
     ] {
-        assert_eq!(next_in_turn(&line(waiting), line(held)), next, "{waiting:?} wait, {held:?} have places");
+        assert_eq!(
+            next_in_turn(&line(waiting), line(held)),
+            next,
+            "{waiting:?} wait, {held:?} have places"
+        );
     }
 }
 

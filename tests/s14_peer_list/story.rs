@@ -17,7 +17,8 @@ fn story(options: &[&str]) -> String {
 fn moves(options: &[&str]) -> (Vec<Value>, Value) {
     let options: Vec<&str> = options.iter().chain(&["--json"]).copied().collect();
     let told = story(&options);
-    let mut lines: Vec<Value> = told.lines().map(|line| serde_json::from_str(line).expect("a line is JSON")).collect();
+    let mut lines: Vec<Value> =
+        told.lines().map(|line| serde_json::from_str(line).expect("a line is JSON")).collect();
     let sum = lines.pop().expect("there is a last line");
     (lines, sum)
 }
@@ -31,7 +32,16 @@ fn the_same_seed_tells_the_same_story_and_another_tells_another() {
 #[test]
 fn there_are_never_more_peers_than_places_and_no_banned_one_among_them() {
     for seed in ["1", "2", "3"] {
-        let (moves, sum) = moves(&["--places", "3", "--minutes", "30", "--faults", "dead,liars,crowd,slow,idle", "--seed", seed]);
+        let (moves, sum) = moves(&[
+            "--places",
+            "3",
+            "--minutes",
+            "30",
+            "--faults",
+            "dead,liars,crowd,slow,idle",
+            "--seed",
+            seed,
+        ]);
         let (mut taken, mut banned) = (BTreeSet::new(), BTreeSet::new());
         for step in &moves {
             let address = step["address"].as_str().unwrap_or_default().to_owned();
@@ -51,7 +61,8 @@ fn there_are_never_more_peers_than_places_and_no_banned_one_among_them() {
         let with_fate = |fates: [&str; 2]| {
             let rows = sum["addresses"].as_array().expect("a list").iter();
             let rows = rows.filter(|row| fates.contains(&row["fate"].as_str().expect("text")));
-            rows.map(|row| row["address"].as_str().expect("text").to_owned()).collect::<BTreeSet<_>>()
+            rows.map(|row| row["address"].as_str().expect("text").to_owned())
+                .collect::<BTreeSet<_>>()
         };
         assert_eq!(with_fate(["has a place", "dialed"]), taken);
         assert_eq!(with_fate(["banned", "banned"]), banned);
@@ -90,7 +101,8 @@ fn every_rule_of_the_stage_shows_in_some_story() {
 
 #[test]
 fn a_dead_address_is_dialed_six_times_with_longer_and_longer_pauses() {
-    let (moves, sum) = moves(&["--places", "1", "--peers", "1", "--faults", "dead", "--minutes", "60"]);
+    let (moves, sum) =
+        moves(&["--places", "1", "--peers", "1", "--faults", "dead", "--minutes", "60"]);
     let again = |step: &&Value| step["what"] == "fails";
     let pauses: Vec<Option<u64>> = moves
         .iter()

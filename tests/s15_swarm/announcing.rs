@@ -6,7 +6,9 @@ use super::net::{EXTENDED, LITTLE, Net, PLAIN, US, magnet, plan, run, run_into};
 use piecemeal::s02_metainfo::InfoHash;
 use piecemeal::s03_tracker::peers::PeerAddress;
 use piecemeal::s03_tracker::reach::{NamedBy, Reach};
-use piecemeal::s03_tracker::{AnnounceRequest, AnnounceResponse, Event, PeerId, Retry, Tracker, TrackerError};
+use piecemeal::s03_tracker::{
+    AnnounceRequest, AnnounceResponse, Event, PeerId, Retry, Tracker, TrackerError,
+};
 use piecemeal::s07_extension::BoxError;
 use piecemeal::s13_peer_sources::announcer::Announcer;
 use piecemeal::s13_peer_sources::signals::Wake;
@@ -18,7 +20,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 type Asked = Arc<Mutex<Vec<(String, AnnounceRequest)>>>;
-type Answer = Box<dyn Fn(usize, &AnnounceRequest) -> Result<AnnounceResponse, TrackerError> + Send + Sync>;
+type Answer =
+    Box<dyn Fn(usize, &AnnounceRequest) -> Result<AnnounceResponse, TrackerError> + Send + Sync>;
 
 /// A tracker that writes down what it is asked; its answer may depend on how many
 /// announces came before.
@@ -29,7 +32,12 @@ impl Tracker for Fake {
         &["fake"]
     }
 
-    fn announce(&self, url: &str, ask: &AnnounceRequest, _: Instant) -> Result<AnnounceResponse, TrackerError> {
+    fn announce(
+        &self,
+        url: &str,
+        ask: &AnnounceRequest,
+        _: Instant,
+    ) -> Result<AnnounceResponse, TrackerError> {
         let mut asked = self.0.lock().expect("no tracker panics");
         asked.push((url.to_owned(), ask.clone()));
         let before = asked.len() - 1;
@@ -46,7 +54,10 @@ fn torrent() -> Torrent {
 /// The plan with this tracker as its only source; and what the tracker is asked.
 fn with_tracker(
     plan: Plan,
-    answer: impl Fn(usize, &AnnounceRequest) -> Result<AnnounceResponse, TrackerError> + Send + Sync + 'static,
+    answer: impl Fn(usize, &AnnounceRequest) -> Result<AnnounceResponse, TrackerError>
+    + Send
+    + Sync
+    + 'static,
 ) -> (Plan, Asked) {
     with_tier(plan, &["fake://tracker"], answer)
 }
@@ -54,12 +65,22 @@ fn with_tracker(
 fn with_tier(
     mut plan: Plan,
     urls: &[&str],
-    answer: impl Fn(usize, &AnnounceRequest) -> Result<AnnounceResponse, TrackerError> + Send + Sync + 'static,
+    answer: impl Fn(usize, &AnnounceRequest) -> Result<AnnounceResponse, TrackerError>
+    + Send
+    + Sync
+    + 'static,
 ) -> (Plan, Asked) {
     let asked = Asked::default();
-    let trackers: Vec<Box<dyn Tracker>> = vec![Box::new(Fake(Arc::clone(&asked), Box::new(answer)))];
+    let trackers: Vec<Box<dyn Tracker>> =
+        vec![Box::new(Fake(Arc::clone(&asked), Box::new(answer)))];
     let urls = urls.iter().map(|url| (*url).to_owned()).collect();
-    let announcer = Announcer::new(urls, Arc::new(trackers), plan.info_hash, plan.peer_id, Duration::from_millis(20));
+    let announcer = Announcer::new(
+        urls,
+        Arc::new(trackers),
+        plan.info_hash,
+        plan.peer_id,
+        Duration::from_millis(20),
+    );
     plan.sources = vec![Box::new(announcer)];
     (plan, asked)
 }
@@ -98,7 +119,10 @@ fn started_completed_and_stopped_are_said_once_each_with_true_counters() {
 }
 
 fn names_hosts(hosts: &[(&str, u16)]) -> Result<AnnounceResponse, TrackerError> {
-    let named = hosts.iter().map(|(host, port)| PeerAddress { host: (*host).to_owned(), port: *port }).collect();
+    let named = hosts
+        .iter()
+        .map(|(host, port)| PeerAddress { host: (*host).to_owned(), port: *port })
+        .collect();
     Ok(AnnounceResponse { named, ..AnnounceResponse::default() })
 }
 
@@ -108,22 +132,30 @@ fn a_peer_that_is_named_by_host_is_dialed() {
     let peer = net.seed(1, &torrent, 0..5);
     // In this network addresses are the names.
     let host = peer.ip().to_string();
-    let (plan, _) = with_tracker(plan(&net, &torrent, &[]), move |_, _| names_hosts(&[(&host, peer.port())]));
+    let (plan, _) =
+        with_tracker(plan(&net, &torrent, &[]), move |_, _| names_hosts(&[(&host, peer.port())]));
     let ran = run(&net, plan, &torrent);
     ran.is_complete(&torrent);
-    let told = |what: &str| ran.events.iter().any(|event| matches!(event, SwarmEvent::Source { what: said, .. } if said == what));
+    let told = |what: &str| {
+        ran.events
+            .iter()
+            .any(|event| matches!(event, SwarmEvent::Source { what: said, .. } if said == what))
+    };
     assert!(told("fake://tracker names 1 peer"), "{:?}", ran.told());
 }
 
 #[test]
 fn a_tracker_whose_names_lead_nowhere_does_not_name_nobody() {
     let (net, torrent) = (Net::new(), torrent());
-    let (plan, _) = with_tracker(plan(&net, &torrent, &[]), |_, _| names_hosts(&[("no.such.host.invalid", 6881)]));
+    let (plan, _) = with_tracker(plan(&net, &torrent, &[]), |_, _| {
+        names_hosts(&[("no.such.host.invalid", 6881)])
+    });
     let error = match run(&net, plan, &torrent).result {
         Err(SwarmError::NoHope { standing, .. }) => standing.to_string(),
         other => panic!("{other:?}"),
     };
-    let expected = "fake://tracker: it names the peer no.such.host.invalid:6881, which cannot be looked up: ";
+    let expected =
+        "fake://tracker: it names the peer no.such.host.invalid:6881, which cannot be looked up: ";
     assert!(error.contains(expected) && !error.contains("nobody"), "{error}");
 }
 
@@ -152,8 +184,15 @@ fn started_is_said_until_a_tracker_has_taken_it() {
     let ran = run(&net, plan, &torrent);
     ran.is_complete(&torrent);
     let started = Some(Event::Started);
-    assert_eq!(events(&all), [started, started, started, started, Some(Event::Completed), Some(Event::Stopped)]);
-    let failed = ran.events.iter().filter(|event| matches!(event, SwarmEvent::Source { failed: true, .. })).count();
+    assert_eq!(
+        events(&all),
+        [started, started, started, started, Some(Event::Completed), Some(Event::Stopped)]
+    );
+    let failed = ran
+        .events
+        .iter()
+        .filter(|event| matches!(event, SwarmEvent::Source { failed: true, .. }))
+        .count();
     assert_eq!(failed, 3);
 }
 
@@ -211,7 +250,10 @@ fn left_is_one_until_the_metadata_is_there_and_then_the_truth() {
     let peer = net.peer(1, move |talk| {
         talk.hello(EXTENDED, &content)?;
         let size = content.info.len();
-        talk.send(&wire::extended(0, format!("d1:md11:ut_metadatai3ee13:metadata_sizei{size}ee").as_bytes()))?;
+        talk.send(&wire::extended(
+            0,
+            format!("d1:md11:ut_metadatai3ee13:metadata_sizei{size}ee").as_bytes(),
+        ))?;
         talk.until(20)?;
         talk.until(20)?;
         let head = format!("d8:msg_typei1e5:piecei0e10:total_sizei{size}ee");
@@ -266,17 +308,29 @@ fn intervals_are_kept_within_bounds() {
             talk.give(&content)
         });
         let (plan, all) = with_tracker(plan(&net, &torrent, &[]), move |_, _| {
-            let [interval, min_interval] = [interval, min_interval].map(|seconds| seconds.map(Duration::from_secs));
-            Ok(AnnounceResponse { peers: vec![peer], interval, min_interval, ..AnnounceResponse::default() })
+            let [interval, min_interval] =
+                [interval, min_interval].map(|seconds| seconds.map(Duration::from_secs));
+            Ok(AnnounceResponse {
+                peers: vec![peer],
+                interval,
+                min_interval,
+                ..AnnounceResponse::default()
+            })
         });
         run(&net, plan, &torrent).is_complete(&torrent);
-        assert_eq!(events(&all).len(), 3, "interval {interval:?}, min interval {min_interval:?}: {:?}", events(&all));
+        assert_eq!(
+            events(&all).len(),
+            3,
+            "interval {interval:?}, min interval {min_interval:?}: {:?}",
+            events(&all)
+        );
     }
 }
 
 #[test]
 fn a_tracker_that_says_never_or_later_is_obeyed() {
-    for retry in [Retry::Never, Retry::After(Duration::from_secs(60)), Retry::After(Duration::ZERO)] {
+    for retry in [Retry::Never, Retry::After(Duration::from_secs(60)), Retry::After(Duration::ZERO)]
+    {
         let (net, torrent) = (Net::new(), torrent());
         let (mut plan, all) = with_tracker(plan(&net, &torrent, &[]), move |_, _| failure(retry));
         plan.patience = LITTLE;
@@ -301,11 +355,13 @@ fn a_tier_without_trackers_or_of_an_unknown_kind_is_a_source_that_finds_nobody()
 fn the_next_tracker_of_a_tier_is_asked_when_one_fails_and_stays_first() {
     let (net, torrent) = (Net::new(), torrent());
     let peer = net.seed(1, &torrent, 0..5);
-    let (plan, all) = with_tier(plan(&net, &torrent, &[]), &["fake://a", "fake://b"], move |before, _| {
-        if before == 0 { failure(Retry::Unsaid) } else { names(&[peer]) }
-    });
+    let (plan, all) =
+        with_tier(plan(&net, &torrent, &[]), &["fake://a", "fake://b"], move |before, _| {
+            if before == 0 { failure(Retry::Unsaid) } else { names(&[peer]) }
+        });
     run(&net, plan, &torrent).is_complete(&torrent);
-    let urls: Vec<String> = all.lock().expect("no tracker panics").iter().map(|(url, _)| url.clone()).collect();
+    let urls: Vec<String> =
+        all.lock().expect("no tracker panics").iter().map(|(url, _)| url.clone()).collect();
     assert_eq!(urls.len(), 4);
     assert!(urls[0] != urls[1] && urls[1..].iter().all(|url| *url == urls[1]), "{urls:?}");
 }
@@ -315,7 +371,11 @@ fn a_warning_reaches_the_user_and_its_peers_are_used() {
     let (net, torrent) = (Net::new(), torrent());
     let peer = net.seed(1, &torrent, 0..5);
     let (plan, _) = with_tracker(plan(&net, &torrent, &[]), move |_, _| {
-        Ok(AnnounceResponse { peers: vec![peer], warning: Some("upgrade your client".to_owned()), ..AnnounceResponse::default() })
+        Ok(AnnounceResponse {
+            peers: vec![peer],
+            warning: Some("upgrade your client".to_owned()),
+            ..AnnounceResponse::default()
+        })
     });
     let ran = run(&net, plan, &torrent);
     ran.is_complete(&torrent);
@@ -344,7 +404,11 @@ fn a_tracker_that_knew_nobody_is_asked_again_before_hope_is_lost() {
     let mut plan = Plan { patience: LITTLE, ..plan(&net, &torrent, &[]) };
     plan.sources = vec![Box::new(Hungry(tell))];
     run(&net, plan, &torrent).is_hopeless("");
-    assert_eq!(told.recv_timeout(Duration::from_secs(60)), Ok(Wake::Hungry), "there is no peer, and nobody says so");
+    assert_eq!(
+        told.recv_timeout(Duration::from_secs(60)),
+        Ok(Wake::Hungry),
+        "there is no peer, and nobody says so"
+    );
 }
 
 /// Names a peer of our network, and a service of this machine, from as far away as its URL says.
@@ -355,7 +419,12 @@ impl Tracker for Somewhere {
         &["fake"]
     }
 
-    fn announce(&self, url: &str, _: &AnnounceRequest, _: Instant) -> Result<AnnounceResponse, TrackerError> {
+    fn announce(
+        &self,
+        url: &str,
+        _: &AnnounceRequest,
+        _: Instant,
+    ) -> Result<AnnounceResponse, TrackerError> {
         let from = match url {
             "fake://lan" => Reach::Network,
             "fake://internet" => Reach::Internet,
@@ -375,7 +444,8 @@ fn whom_a_tracker_may_name_depends_on_the_one_of_its_tier_that_answered() {
         let mut plan = plan(&net, &torrent, &[]);
         let urls = ["fake://silent", answers].map(str::to_owned).to_vec();
         let trackers: Arc<Vec<Box<dyn Tracker>>> = Arc::new(vec![Box::new(Somewhere(near))]);
-        let announcer = Announcer::new(urls, trackers, plan.info_hash, plan.peer_id, Duration::from_millis(20));
+        let announcer =
+            Announcer::new(urls, trackers, plan.info_hash, plan.peer_id, Duration::from_millis(20));
         plan.sources = vec![Box::new(announcer)];
         if !named {
             plan.sources.push(Box::new(Later(given)));

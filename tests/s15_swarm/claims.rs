@@ -32,7 +32,8 @@ fn gives(talk: &mut Talk, torrent: &Torrent) -> io::Result<()> {
 #[test]
 fn a_stranger_with_a_peers_id_neither_keeps_us_from_it_nor_takes_its_place() {
     for stranger_is_first in [true, false] {
-        let (net, torrent, here, both) = (Net::new(), Torrent::sample(), Gate::default(), Gate::default());
+        let (net, torrent, here, both) =
+            (Net::new(), Torrent::sample(), Gate::default(), Gate::default());
         let peer = |host: u8, is_first: bool, is_good: bool| {
             let (content, here, both) = (torrent.clone(), here.clone(), both.clone());
             net.peer(host, move |talk| {
@@ -47,16 +48,22 @@ fn a_stranger_with_a_peers_id_neither_keeps_us_from_it_nor_takes_its_place() {
                 if is_good { gives(talk, &content) } else { talk.hold() }
             })
         };
-        let (stranger, good) = (peer(1, stranger_is_first, false), peer(2, !stranger_is_first, true));
+        let (stranger, good) =
+            (peer(1, stranger_is_first, false), peer(2, !stranger_is_first, true));
         let ran = run(&net, plan(&net, &torrent, &[stranger, good]), &torrent);
         assert_eq!(brought(ran.is_complete(&torrent)), [(good, 151_072)]);
-        assert_eq!((ran.left(good).len(), net.dials(good)), (0, 1), "the stranger is first: {stranger_is_first}");
+        assert_eq!(
+            (ran.left(good).len(), net.dials(good)),
+            (0, 1),
+            "the stranger is first: {stranger_is_first}"
+        );
     }
 }
 
 #[test]
 fn a_peer_at_two_ports_of_an_address_is_talked_to_at_one_of_them() {
-    let (net, torrent, here, refused) = (Net::new(), Torrent::sample(), Gate::default(), Gate::default());
+    let (net, torrent, here, refused) =
+        (Net::new(), Torrent::sample(), Gate::default(), Gate::default());
     let (content, first, second) = (torrent.clone(), here.clone(), refused.clone());
     let good = net.peer(1, move |talk| {
         is_let_in(talk, &content)?;
@@ -78,7 +85,8 @@ fn a_peer_at_two_ports_of_an_address_is_talked_to_at_one_of_them() {
 
 #[test]
 fn an_address_that_was_refused_as_a_double_is_dialed_again_when_the_other_goes() {
-    let (net, torrent, here, refused) = (Net::new(), Torrent::sample(), Gate::default(), Gate::default());
+    let (net, torrent, here, refused) =
+        (Net::new(), Torrent::sample(), Gate::default(), Gate::default());
     let (content, first, second) = (torrent.clone(), here.clone(), refused.clone());
     let stranger = net.peer(1, move |talk| {
         is_let_in(talk, &content)?;

@@ -36,7 +36,9 @@ impl<F: FnOnce(SourceHandle) -> Result<(), BoxError> + Send> PeerSource for Sour
     }
 }
 
-fn source(run: impl FnOnce(SourceHandle) -> Result<(), BoxError> + Send + 'static) -> Box<dyn PeerSource> {
+fn source(
+    run: impl FnOnce(SourceHandle) -> Result<(), BoxError> + Send + 'static,
+) -> Box<dyn PeerSource> {
     Box::new(Source(run))
 }
 
@@ -74,7 +76,12 @@ fn when_all_refuse_each_is_tried_again_before_hope_is_lost() {
     let ran = run(&net, plan, &torrent);
     ran.is_hopeless("refused");
     for peer in peers {
-        assert!((2..=6).contains(&net.dials(peer)), "{} was dialed {} times", peer, net.dials(peer));
+        assert!(
+            (2..=6).contains(&net.dials(peer)),
+            "{} was dialed {} times",
+            peer,
+            net.dials(peer)
+        );
     }
 }
 
@@ -99,7 +106,10 @@ fn a_piece_that_nobody_has_ends_it_and_the_rest_is_kept() {
     let ran = run(&net, plan, &torrent);
     ran.is_hopeless("no block came");
     let content = ran.store.content();
-    assert!(content[..98_304] == torrent.content[..98_304] && content[131_072..] == torrent.content[131_072..]);
+    assert!(
+        content[..98_304] == torrent.content[..98_304]
+            && content[131_072..] == torrent.content[131_072..]
+    );
     assert!(content[98_304..131_072] == [0; 32_768], "nobody has piece 3");
 }
 
@@ -161,11 +171,18 @@ fn a_store_that_fails_ends_it_and_is_named() {
     let peers = [net.seed(1, &torrent, 0..5), net.seed(2, &torrent, 0..5)];
     let ran = run_into(&net, plan(&net, &torrent, &peers), Arc::new(Failing), Bitfield::new(5));
     let error = ran.result.expect_err("the disk is full");
-    assert!(matches!(&error, SwarmError::Storage(StorageError::Io { path, .. }) if path == "the/disk"), "{error:?}");
+    assert!(
+        matches!(&error, SwarmError::Storage(StorageError::Io { path, .. }) if path == "the/disk"),
+        "{error:?}"
+    );
     let ran = run_with(&net, plan(&net, &torrent, &peers), |_| {
         Err(StorageError::Exists { path: "out".to_owned(), what: "a download of this torrent" })
     });
-    assert!(matches!(ran.result, Err(SwarmError::Storage(StorageError::Exists { .. }))), "{:?}", ran.result);
+    assert!(
+        matches!(ran.result, Err(SwarmError::Storage(StorageError::Exists { .. }))),
+        "{:?}",
+        ran.result
+    );
 }
 
 #[test]
@@ -272,7 +289,8 @@ impl<F: Fn() -> io::Result<Transport> + Send + Sync> Dial for Odd<F> {
 fn a_dial_that_panics_ends_one_thread_and_nothing_else() {
     let (net, torrent) = (Net::new(), torrent());
     let (odd, good) = (net.at(1), net.seed(2, &torrent, 0..5));
-    let dial = |odd| Arc::new(Odd(Arc::clone(&net), odd, || std::panic::resume_unwind(Box::new("a bug"))));
+    let dial =
+        |odd| Arc::new(Odd(Arc::clone(&net), odd, || std::panic::resume_unwind(Box::new("a bug"))));
     let mut beside = plan(&net, &torrent, &[odd, good]);
     beside.dial = dial(odd);
     run(&net, beside, &torrent).is_complete(&torrent);
@@ -427,7 +445,10 @@ fn what_came_from_a_peer_whose_thread_is_slow_to_end_is_in_the_outcome() {
     let ran = run(&net, plan, &torrent);
     let outcome = ran.is_complete(&torrent);
     let taken: u64 = outcome.traded.iter().map(|traded| traded.taken).sum();
-    assert_eq!((outcome.downloaded, taken), (torrent.content.len() as u64, torrent.content.len() as u64));
+    assert_eq!(
+        (outcome.downloaded, taken),
+        (torrent.content.len() as u64, torrent.content.len() as u64)
+    );
 }
 
 #[test]
@@ -449,7 +470,8 @@ fn a_source_hears_of_hunger_completion_and_the_end() {
         Ok(())
     }));
     run(&net, plan, &torrent).is_complete(&torrent);
-    let (mut heard, counters) = told.recv_timeout(Duration::from_secs(60)).expect("the source ends");
+    let (mut heard, counters) =
+        told.recv_timeout(Duration::from_secs(60)).expect("the source ends");
     heard.dedup();
     assert_eq!(heard, [Wake::Hungry, Wake::Completed, Wake::Stop]);
     assert_eq!(counters, (0, 151_072, 0));
@@ -507,17 +529,40 @@ fn the_end_sums_up_whom_it_knew_and_the_most_frequent_reason() {
     let mut plan = plan(&net, &torrent, &peers);
     plan.patience = Duration::from_millis(500);
     let ran = run(&net, plan, &torrent);
-    ran.is_hopeless("no block came for 5 s: 0 of 5 pieces are verified; 9 peers known, 4 connected; 5 peers: ");
+    ran.is_hopeless(
+        "no block came for 5 s: 0 of 5 pieces are verified; 9 peers known, 4 connected; 5 peers: ",
+    );
     ran.is_hopeless("it chokes us");
 }
 
 #[test]
 fn three_reasons_are_told_and_each_by_one_peer_or_by_their_number() {
-    let reason = |peers: usize, why: &str| Reason { peers, example: ([127, 0, 0, 7], 6881).into(), why: why.to_owned() };
-    let reasons = vec![reason(9, "refused"), reason(1, "it chokes us"), reason(1, "it is slow"), reason(1, "b"), reason(1, "c")];
-    let standing =
-        FailureReport { pieces: Some((2, 5)), known: 13, connected: 4, trackers: 1, answered: 1, ..FailureReport::default() };
-    let told = FailureReport { reasons, failures: vec!["http://x/announce: refused".to_owned()], ..standing.clone() }.to_string();
+    let reason = |peers: usize, why: &str| Reason {
+        peers,
+        example: ([127, 0, 0, 7], 6881).into(),
+        why: why.to_owned(),
+    };
+    let reasons = vec![
+        reason(9, "refused"),
+        reason(1, "it chokes us"),
+        reason(1, "it is slow"),
+        reason(1, "b"),
+        reason(1, "c"),
+    ];
+    let standing = FailureReport {
+        pieces: Some((2, 5)),
+        known: 13,
+        connected: 4,
+        trackers: 1,
+        answered: 1,
+        ..FailureReport::default()
+    };
+    let told = FailureReport {
+        reasons,
+        failures: vec!["http://x/announce: refused".to_owned()],
+        ..standing.clone()
+    }
+    .to_string();
     let expected = "2 of 5 pieces are verified; 13 peers known, 4 connected; 9 peers: refused; \
                     127.0.0.7:6881: it chokes us; 127.0.0.7:6881: it is slow; 2 more, for other reasons";
     assert_eq!(told, expected);
@@ -525,8 +570,14 @@ fn three_reasons_are_told_and_each_by_one_peer_or_by_their_number() {
     let table = [
         (FailureReport { only_us: true, ..nobody.clone() }, "the tracker names nobody but us"),
         (FailureReport { trackers: 3, answered: 3, ..nobody.clone() }, "3 trackers name nobody"),
-        (FailureReport { trackers: 3, answered: 2, ..nobody.clone() }, "2 of 3 trackers answered, and named nobody"),
-        (FailureReport { sources: 0, trackers: 0, answered: 0, ..nobody }, "no tracker is named, and no peer is given"),
+        (
+            FailureReport { trackers: 3, answered: 2, ..nobody.clone() },
+            "2 of 3 trackers answered, and named nobody",
+        ),
+        (
+            FailureReport { sources: 0, trackers: 0, answered: 0, ..nobody },
+            "no tracker is named, and no peer is given",
+        ),
     ];
     for (standing, expected) in table {
         assert_eq!(standing.to_string(), format!("2 of 5 pieces are verified; {expected}"));

@@ -29,20 +29,27 @@ fn greeted(talk: &mut Talk) -> io::Result<u8> {
 /// The peer's extension handshake: its `ut_metadata` is number 3.
 fn greet(talk: &mut Talk, metadata_size: i64) -> io::Result<()> {
     let names = bencode::dict(&[("ut_metadata", bencode::int(3))]);
-    talk.send(&wire::extended(0, &bencode::dict(&[("m", names), ("metadata_size", bencode::int(metadata_size))])))
+    talk.send(&wire::extended(
+        0,
+        &bencode::dict(&[("m", names), ("metadata_size", bencode::int(metadata_size))]),
+    ))
 }
 
 /// The metadata piece we ask for. Until we have it all we say nothing else.
 fn asked(talk: &mut Talk) -> io::Result<i64> {
     let (id, payload) = talk.next()?;
-    if (id, payload[0]) == (20, 0) && String::from_utf8_lossy(&payload).contains("13:metadata_size") {
+    if (id, payload[0]) == (20, 0) && String::from_utf8_lossy(&payload).contains("13:metadata_size")
+    {
         // Somebody else has brought it, and we say so: nothing more will be asked.
         return Err(io::Error::other("it is no longer wanted"));
     }
     assert_eq!((id, payload[0]), (20, 3), "only metadata requests go to the peer, not {payload:?}");
     let (request, _) = bencode::decode(&payload[1..]).expect("it is bencode");
     assert_eq!(request.get("msg_type").and_then(bencode::Value::int), Some(0));
-    Ok(request.get("piece").and_then(bencode::Value::int).expect("a request names a metadata piece"))
+    Ok(request
+        .get("piece")
+        .and_then(bencode::Value::int)
+        .expect("a request names a metadata piece"))
 }
 
 fn answer(talk: &mut Talk, our_id: u8, piece: i64, all: &[u8]) -> io::Result<()> {
@@ -118,7 +125,11 @@ fn one_peer_brings_the_metadata_and_the_pieces_over_one_connection() {
     assert_eq!(ran.is_complete(&torrent).downloaded, 63_993);
     assert_eq!(net.dials(peer), 1);
     let told = ran.told();
-    assert!(matches!(told[0], Event::Joined(_)) && matches!(told[1], Event::Metadata { length: 63_993, .. }), "{told:?}");
+    assert!(
+        matches!(told[0], Event::Joined(_))
+            && matches!(told[1], Event::Metadata { length: 63_993, .. }),
+        "{told:?}"
+    );
 }
 
 #[test]
@@ -138,7 +149,10 @@ fn the_handshake_offers_extensions_and_nothing_else() {
         talk.has(&content, &all(&content))?;
         let (id, greeting) = talk.next()?;
         let size = format!("13:metadata_sizei{}e", content.info.len());
-        assert!(id == 20 && String::from_utf8_lossy(&greeting).contains(&size), "then we say that we have it, too");
+        assert!(
+            id == 20 && String::from_utf8_lossy(&greeting).contains(&size),
+            "then we say that we have it, too"
+        );
         let (id, _) = talk.next()?;
         assert_eq!(id, wire::INTERESTED, "and then we are interested");
         talk.unchoke()?;
@@ -214,7 +228,10 @@ fn peers_without_metadata_wait_and_then_give_pieces() {
     let ran = run(&net, magnet(&net, &torrent, &peers), &torrent);
     let mut from = brought(ran.is_complete(&torrent));
     from.sort_unstable();
-    assert_eq!(from, [(plain, 16_000), (unknowing, 16_000), (rejecting, 16_000), (knowing, 15_993)]);
+    assert_eq!(
+        from,
+        [(plain, 16_000), (unknowing, 16_000), (rejecting, 16_000), (knowing, 15_993)]
+    );
     assert!(peers.iter().all(|peer| net.dials(*peer) == 1), "every connection was kept");
 }
 
@@ -255,7 +272,9 @@ fn a_liar_costs_only_itself() {
             told.open();
             talk.hold()
         }),
-        ("a size one too small", |talk, torrent, _| lies_about_size(talk, torrent, torrent.info.len() as i64 - 1)),
+        ("a size one too small", |talk, torrent, _| {
+            lies_about_size(talk, torrent, torrent.info.len() as i64 - 1)
+        }),
         ("a size that is the largest", |talk, torrent, _| lies_about_size(talk, torrent, 48 << 20)),
         ("a piece of the wrong length", |talk, torrent, _| {
             talk.hello(EXTENDED, torrent)?;
@@ -335,7 +354,11 @@ fn a_bitfield_that_proves_wrong_costs_only_its_sender() {
     });
     let ran = run(&net, magnet(&net, &torrent, &[liar, honest]), &torrent);
     ran.is_complete(&torrent);
-    assert!(matches!(ran.left(liar)[..], [Ended::Session(SessionEnd::Bitfield(_)), ..]), "{:?}", ran.left(liar));
+    assert!(
+        matches!(ran.left(liar)[..], [Ended::Session(SessionEnd::Bitfield(_)), ..]),
+        "{:?}",
+        ran.left(liar)
+    );
 }
 
 #[test]
@@ -374,7 +397,8 @@ fn nobody_with_metadata_is_no_hope() {
 fn metadata_that_is_right_and_useless_ends_it_with_the_reason() {
     let net = Net::new();
     // Its hash is what the link names, and its name leads out of the folder.
-    let info = b"d6:lengthi3e4:name2:..12:piece lengthi16e6:pieces20:aaaaaaaaaaaaaaaaaaaae".to_vec();
+    let info =
+        b"d6:lengthi3e4:name2:..12:piece lengthi16e6:pieces20:aaaaaaaaaaaaaaaaaaaae".to_vec();
     let torrent = Torrent::of_info(info, b"abc".to_vec(), 16);
     let content = torrent.clone();
     let peer = net.peer(1, move |talk| {
@@ -413,7 +437,9 @@ fn peers_that_bring_metadata_for_ever_do_not_keep_others_from_bringing_it() {
                 loop {
                     let piece = asked(talk)?;
                     // All four must be there before somebody else may bring it.
-                    if begun.fetch_add(1, Ordering::SeqCst) >= 20 && greetings.load(Ordering::SeqCst) == 4 {
+                    if begun.fetch_add(1, Ordering::SeqCst) >= 20
+                        && greetings.load(Ordering::SeqCst) == 4
+                    {
                         busy.open();
                     }
                     std::thread::sleep(Duration::from_millis(30));

@@ -18,8 +18,12 @@ impl PeerSource for Meddler {
     }
 
     fn run(self: Box<Self>, finder: SourceHandle) -> Result<(), BoxError> {
-        let services = ["127.0.0.1:22", "127.0.0.1:6379", "192.168.1.1:80"].map(|address| address.parse().expect("an address"));
-        finder.found(NamedBy::Tracker(Reach::Network), services.into_iter().chain([self.0]).collect());
+        let services = ["127.0.0.1:22", "127.0.0.1:6379", "192.168.1.1:80"]
+            .map(|address| address.parse().expect("an address"));
+        finder.found(
+            NamedBy::Tracker(Reach::Network),
+            services.into_iter().chain([self.0]).collect(),
+        );
         Ok(())
     }
 }
@@ -29,13 +33,24 @@ fn services_that_a_tracker_or_a_link_names_are_not_dialed_and_the_user_hears_of_
     let (net, torrent) = (Net::new(), Torrent::sample());
     let peer = net.seed(1, &torrent, 0..5);
     let mut plan = plan(&net, &torrent, &[]);
-    plan.sources = vec![Box::new(Meddler(peer)), Box::new(Linked("127.0.0.1:25".to_owned(), InfoHash(torrent.info_hash)))];
+    plan.sources = vec![
+        Box::new(Meddler(peer)),
+        Box::new(Linked("127.0.0.1:25".to_owned(), InfoHash(torrent.info_hash))),
+    ];
     let ran = run(&net, plan, &torrent);
     ran.is_complete(&torrent);
     for service in ["127.0.0.1:22", "127.0.0.1:6379", "192.168.1.1:80", "127.0.0.1:25"] {
         assert_eq!(net.dials(service.parse().expect("an address")), 0, "{service}");
     }
-    let said = |words: &str| ran.events.iter().any(|event| matches!(event, Event::Source { what, .. } if what.contains(words)));
-    assert!(said("3 peers not dialed, for one 127.0.0.1:22: a port below 1024"), "{:?}", ran.told());
+    let said = |words: &str| {
+        ran.events
+            .iter()
+            .any(|event| matches!(event, Event::Source { what, .. } if what.contains(words)))
+    };
+    assert!(
+        said("3 peers not dialed, for one 127.0.0.1:22: a port below 1024"),
+        "{:?}",
+        ran.told()
+    );
     assert_eq!(net.dials(peer), 1);
 }

@@ -61,7 +61,11 @@ impl Net {
     }
 
     /// From now on this happens at `at(host)`.
-    pub fn peer(&self, host: u8, script: impl Fn(&mut Talk) -> io::Result<()> + Send + Sync + 'static) -> SocketAddr {
+    pub fn peer(
+        &self,
+        host: u8,
+        script: impl Fn(&mut Talk) -> io::Result<()> + Send + Sync + 'static,
+    ) -> SocketAddr {
         self.peer_at(self.at(host), script)
     }
 
@@ -76,7 +80,12 @@ impl Net {
     }
 
     /// A peer that has these pieces and gives them.
-    pub fn seed(&self, host: u8, torrent: &Torrent, has: impl IntoIterator<Item = usize>) -> SocketAddr {
+    pub fn seed(
+        &self,
+        host: u8,
+        torrent: &Torrent,
+        has: impl IntoIterator<Item = usize>,
+    ) -> SocketAddr {
         let (torrent, has) = (torrent.clone(), has.into_iter().collect::<Vec<_>>());
         self.peer(host, move |talk| {
             talk.hello(PLAIN, &torrent)?;
@@ -116,7 +125,8 @@ impl Dial for Net {
         let (hang_up, live) = (Arc::clone(&ours.hang_up), Arc::clone(&self.live));
         let now = live.0.fetch_add(1, Ordering::SeqCst) + 1;
         live.1.fetch_max(now, Ordering::SeqCst);
-        let mut talk = Talk { transport: theirs, address: peer, dialed: self.dials(peer), unchoked: false };
+        let mut talk =
+            Talk { transport: theirs, address: peer, dialed: self.dials(peer), unchoked: false };
         let thread = std::thread::spawn(move || {
             // An error is our hanging up, which is our right.
             let _ = script(&mut talk);
@@ -162,7 +172,12 @@ impl Talk {
         self.hello_as(reserved, torrent, self.peer_id())
     }
 
-    pub fn hello_as(&mut self, reserved: [u8; 8], torrent: &Torrent, peer_id: [u8; 20]) -> io::Result<Vec<u8>> {
+    pub fn hello_as(
+        &mut self,
+        reserved: [u8; 8],
+        torrent: &Torrent,
+        peer_id: [u8; 20],
+    ) -> io::Result<Vec<u8>> {
         let ours = self.bytes(68)?;
         assert_eq!(ours[28..48], torrent.info_hash, "the handshake is about this torrent");
         self.send(&wire::handshake(reserved, torrent.info_hash, peer_id))?;
@@ -224,7 +239,9 @@ impl Talk {
         loop {
             match self.next()? {
                 (wire::INTERESTED, _) if !self.unchoked => self.unchoke()?,
-                (wire::REQUEST, payload) => return Ok(wire::three(&payload).expect("a request has three numbers")),
+                (wire::REQUEST, payload) => {
+                    return Ok(wire::three(&payload).expect("a request has three numbers"));
+                }
                 _ => {}
             }
         }
@@ -256,13 +273,21 @@ impl Talk {
     }
 
     /// Answers with a block of the right size, and wrong.
-    pub fn wrong_block(&mut self, torrent: &Torrent, (piece, begin, length): Asked) -> io::Result<()> {
-        let wrong: Vec<u8> = right(torrent, (piece, begin, length)).iter().map(|byte| !byte).collect();
+    pub fn wrong_block(
+        &mut self,
+        torrent: &Torrent,
+        (piece, begin, length): Asked,
+    ) -> io::Result<()> {
+        let wrong: Vec<u8> =
+            right(torrent, (piece, begin, length)).iter().map(|byte| !byte).collect();
         self.send(&wire::block(piece, begin, &wrong))
     }
 
     pub fn reject(&mut self, (piece, begin, length): Asked) -> io::Result<()> {
-        self.send(&wire::message(wire::REJECT, &[piece.to_be_bytes(), begin.to_be_bytes(), length.to_be_bytes()].concat()))
+        self.send(&wire::message(
+            wire::REJECT,
+            &[piece.to_be_bytes(), begin.to_be_bytes(), length.to_be_bytes()].concat(),
+        ))
     }
 
     /// Answers every request from now on.
@@ -334,7 +359,12 @@ pub struct Ran {
 #[track_caller]
 pub fn run(net: &Arc<Net>, plan: Plan, torrent: &Torrent) -> Ran {
     let store = Memory::of(torrent);
-    let ran = run_into(net, plan, Arc::clone(&store) as Arc<dyn Store>, Bitfield::new(torrent.pieces() as u32));
+    let ran = run_into(
+        net,
+        plan,
+        Arc::clone(&store) as Arc<dyn Store>,
+        Bitfield::new(torrent.pieces() as u32),
+    );
     Ran { store, ..ran }
 }
 
@@ -361,7 +391,8 @@ impl Ran {
     /// It succeeded, and all of the content is there.
     #[track_caller]
     pub fn is_complete(&self, torrent: &Torrent) -> &Summary {
-        let outcome = self.result.as_ref().unwrap_or_else(|error| panic!("{error}; {:#?}", self.told()));
+        let outcome =
+            self.result.as_ref().unwrap_or_else(|error| panic!("{error}; {:#?}", self.told()));
         assert!(self.store.content() == torrent.content, "the content is there");
         outcome
     }
@@ -369,7 +400,9 @@ impl Ran {
     /// It ended for want of hope, and says so in these words.
     #[track_caller]
     pub fn is_hopeless(&self, words: &str) {
-        let Err(SwarmError::NoHope { what, standing }) = &self.result else { panic!("{:?}; {:#?}", self.result, self.told()) };
+        let Err(SwarmError::NoHope { what, standing }) = &self.result else {
+            panic!("{:?}; {:#?}", self.result, self.told())
+        };
         let error = format!("{what}: {standing}");
         assert!(error.contains(words), "no word of {words:?} in {error}");
     }
@@ -381,7 +414,9 @@ impl Ran {
 
     /// Why connections to this address ended, before the end of all.
     pub fn left(&self, peer: SocketAddr) -> Vec<&Ended> {
-        let of_peer = |event| if let &Event::Left(who, ref why) = event { (who == peer).then_some(why) } else { None };
+        let of_peer = |event| {
+            if let &Event::Left(who, ref why) = event { (who == peer).then_some(why) } else { None }
+        };
         self.events.iter().filter_map(of_peer).collect()
     }
 }

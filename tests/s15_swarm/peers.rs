@@ -24,11 +24,17 @@ fn one_peer_brings_it_all() {
     assert_eq!(net.dials(peer), 1);
     assert_eq!(ran.store.writes().len(), 10, "each block once");
     let told = ran.told();
-    assert!(matches!(told[0], Event::Metadata { name, length: 151_072 } if name == "sample.bin"), "{told:?}");
+    assert!(
+        matches!(told[0], Event::Metadata { name, length: 151_072 } if name == "sample.bin"),
+        "{told:?}"
+    );
     assert!(matches!(told[1], Event::Resumed(0)), "{told:?}");
     assert!(matches!(told[2], Event::Joined(who) if *who == peer), "{told:?}");
     let last = ran.events.last().expect("there are events");
-    assert!(matches!(last, Event::Progress { verified: 151_072, downloaded: 151_072, .. }), "{last:?}");
+    assert!(
+        matches!(last, Event::Progress { verified: 151_072, downloaded: 151_072, .. }),
+        "{last:?}"
+    );
 }
 
 #[test]
@@ -47,12 +53,16 @@ fn the_first_bytes_are_those_of_the_specifications() {
         talk.send(b"\0\0\0\x01\x01")?; // unchoke
         said.push(talk.bytes(17)?);
         *listening.lock().expect("the script has not failed") = said;
-        talk.block(&content, wire::three(&said_last(&listening)[5..]).expect("a request has three numbers"))?;
+        talk.block(
+            &content,
+            wire::three(&said_last(&listening)[5..]).expect("a request has three numbers"),
+        )?;
         talk.give(&content)
     });
     run(&net, plan(&net, &torrent, &[peer]), &torrent).is_complete(&torrent);
     let said = said.lock().expect("the script has not failed");
-    let hello = [&b"\x13BitTorrent protocol\0\0\0\0\0\x10\0\x04"[..], &torrent.info_hash, &US].concat();
+    let hello =
+        [&b"\x13BitTorrent protocol\0\0\0\0\0\x10\0\x04"[..], &torrent.info_hash, &US].concat();
     assert_eq!(said[0], hello);
     assert_eq!(said[1], b"\0\0\0\x01\x0f", "have none");
     let greeting = String::from_utf8_lossy(&said[2]);
@@ -86,7 +96,8 @@ fn what_is_there_is_said_and_not_fetched_again() {
         store.write(32_768, &[0; 32_768]).expect("memory takes it");
         store.write(98_304, &[0; 32_768]).expect("memory takes it");
         let plan = plan(&net, &torrent, &[peer]);
-        let mut ran = run_into(&net, plan, Arc::clone(&store) as Arc<dyn Store>, bits(5, [0, 2, 4]));
+        let mut ran =
+            run_into(&net, plan, Arc::clone(&store) as Arc<dyn Store>, bits(5, [0, 2, 4]));
         ran.store = store;
         assert_eq!(ran.is_complete(&torrent).downloaded, 65_536);
         assert!(ran.told().iter().any(|event| matches!(event, Event::Resumed(85_536))));
@@ -113,10 +124,14 @@ fn what_a_peer_has_may_be_said_in_many_ways() {
             talk.send(&wire::message(wire::HAVE_NONE, &[]))?;
             (0..5).try_for_each(|piece| talk.send(&wire::have(piece)))
         }),
-        ("haves without a bitfield", PLAIN, |_, talk| (0..5).try_for_each(|piece| talk.send(&wire::have(piece)))),
+        ("haves without a bitfield", PLAIN, |_, talk| {
+            (0..5).try_for_each(|piece| talk.send(&wire::have(piece)))
+        }),
         ("an empty bitfield, then haves in pairs", PLAIN, |torrent, talk| {
             talk.has(torrent, &[])?;
-            (0..5).rev().try_for_each(|piece| talk.send(&[wire::have(piece), wire::have(piece)].concat()))
+            (0..5)
+                .rev()
+                .try_for_each(|piece| talk.send(&[wire::have(piece), wire::have(piece)].concat()))
         }),
         ("half a bitfield, and the rest once we have fetched that", PLAIN, |torrent, talk| {
             talk.has(torrent, &[0, 1])?;
@@ -162,7 +177,9 @@ fn a_peer_is_told_of_each_piece_that_another_brought() {
         // In our bitfield if they came before it, as haves if they came after.
         while have.len() < 3 {
             match talk.next()? {
-                (wire::BITFIELD, bits) => have.extend((0..5).filter(|piece| bits[0] & 0x80 >> piece != 0)),
+                (wire::BITFIELD, bits) => {
+                    have.extend((0..5).filter(|piece| bits[0] & 0x80 >> piece != 0))
+                }
                 (wire::HAVE, payload) => have.extend(payload.last().copied()),
                 _ => {}
             }
@@ -276,7 +293,11 @@ fn blocks_may_come_in_any_order() {
         talk.hello(PLAIN, &content)?;
         talk.has(&content, &[0, 1, 2, 3, 4])?;
         let mut all = talk.all_asked(10)?;
-        assert_eq!(all.iter().collect::<std::collections::HashSet<_>>().len(), 10, "each block once: {all:?}");
+        assert_eq!(
+            all.iter().collect::<std::collections::HashSet<_>>().len(),
+            10,
+            "each block once: {all:?}"
+        );
         all.reverse();
         all.swap(2, 7);
         all.into_iter().try_for_each(|asked| talk.block(&content, asked))?;
@@ -300,7 +321,11 @@ fn no_more_is_asked_for_than_the_peer_can_queue() {
             while let Some(asked) = talk.asked_soon()? {
                 waiting.push(asked);
             }
-            assert!(waiting.len() <= 3, "it said that it queues 3, and is asked for {}", waiting.len());
+            assert!(
+                waiting.len() <= 3,
+                "it said that it queues 3, and is asked for {}",
+                waiting.len()
+            );
             waiting.into_iter().try_for_each(|asked| talk.block(&content, asked))?;
         }
     });

@@ -31,8 +31,12 @@ fn the_slowest_of_all_makes_room_when_others_wait() {
     plan.max_peers = 3;
     let ran = run(&net, plan, &torrent);
     let outcome = ran.is_complete(&torrent);
-    let by_good: u64 = brought(outcome).iter().filter(|(peer, _)| *peer == good).map(|(_, bytes)| bytes).sum();
+    let by_good: u64 =
+        brought(outcome).iter().filter(|(peer, _)| *peer == good).map(|(_, bytes)| bytes).sum();
     assert!(by_good > torrent.content.len() as u64 / 2, "{:?}", brought(outcome));
-    let made_room = (1..=4).flat_map(|host| ran.left(net.at(host))).filter(|why| matches!(why, Ended::MadeRoom)).count();
+    let made_room = (1..=4)
+        .flat_map(|host| ran.left(net.at(host)))
+        .filter(|why| matches!(why, Ended::MadeRoom))
+        .count();
     assert!(made_room > 0, "{:?}", ran.told());
 }

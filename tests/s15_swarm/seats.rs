@@ -37,13 +37,15 @@ fn a_seat_passes_from_the_slowest_to_a_newcomer_once_it_is_known_to_be_slow() {
     let (queue, store) = (queue(&torrent), Memory::of(&torrent));
     let mut slow: Vec<Claimant> = (1..=3).map(|number| seed(&queue, number)).collect();
     // The second came first, so it has had most time.
-    let mut held: Vec<Lease> = [1, 0, 2].map(|number| claim(&mut slow[number], now).expect("there is a seat")).into();
+    let mut held: Vec<Lease> =
+        [1, 0, 2].map(|number| claim(&mut slow[number], now).expect("there is a seat")).into();
     let asked = held[0].next_request().expect("it is asked");
     assert_eq!(write(&mut held[1], &torrent, &*store, 16_384), Written::More);
     assert_eq!(write(&mut held[2], &torrent, &*store, 32_768), Written::More);
     let mut newcomer = seed(&queue, 4);
     assert!(claim(&mut newcomer, now + SECOND / 5).is_none(), "they may be fast");
-    let mut taken = claim(&mut newcomer, now + SECOND * 3 / 2).expect("one of them has brought nothing for long");
+    let mut taken = claim(&mut newcomer, now + SECOND * 3 / 2)
+        .expect("one of them has brought nothing for long");
     assert_eq!(held[0].next_request(), None, "it is asked for no more");
     assert!(held[1].next_request().is_some() && held[2].next_request().is_some());
     // What it was asked for still counts.
@@ -63,7 +65,11 @@ fn a_seat_passes_to_a_peer_that_is_twice_as_fast_and_to_no_other() {
         let _held: Vec<Lease> = slow.iter_mut().map(|share| lease_at(share, now)).collect();
         let mut idle = seed(&queue, 4);
         idle.set_block_time(Some(Duration::from_millis(mine)));
-        assert_eq!(claim(&mut idle, now + SECOND).is_some(), gets, "{mine} ms a block, the others a second");
+        assert_eq!(
+            claim(&mut idle, now + SECOND).is_some(),
+            gets,
+            "{mine} ms a block, the others a second"
+        );
     }
 }
 
@@ -125,8 +131,12 @@ fn peers_of_unknown_speed_pass_one_seat_round_and_leave_the_others() {
     let mut slow: Vec<Claimant> = (1..=3).map(|number| seed(&queue, number)).collect();
     let mut held: Vec<Lease> = slow.iter_mut().map(|share| lease_at(share, now)).collect();
     let mut strangers: Vec<Claimant> = (10..30).map(|number| seed(&queue, number)).collect();
-    let turns = strangers.iter_mut().zip(1..).map(|(stranger, turn)| claim(stranger, now + 2 * SECOND + turn * SECOND / 2));
-    let taken: Vec<Lease> = turns.map(|lease| lease.expect("the one before has brought nothing")).collect();
+    let turns = strangers
+        .iter_mut()
+        .zip(1..)
+        .map(|(stranger, turn)| claim(stranger, now + 2 * SECOND + turn * SECOND / 2));
+    let taken: Vec<Lease> =
+        turns.map(|lease| lease.expect("the one before has brought nothing")).collect();
     let still_asked = held.iter_mut().filter_map(Lease::next_request).count();
     assert_eq!(still_asked, 2, "twenty strangers take one of three seats");
     // One that is known to be fast takes any.
@@ -153,7 +163,8 @@ impl PeerSource for Late {
 
 #[test]
 fn three_slow_peers_do_not_keep_a_fast_one_from_the_last_piece() {
-    let (net, torrent, all_asked) = (Net::new(), torrent(), [Gate::default(), Gate::default(), Gate::default()]);
+    let (net, torrent, all_asked) =
+        (Net::new(), torrent(), [Gate::default(), Gate::default(), Gate::default()]);
     let slow: Vec<SocketAddr> = (0..3)
         .map(|number| {
             let (content, asked) = (torrent.clone(), all_asked[number].clone());

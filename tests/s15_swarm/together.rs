@@ -24,7 +24,10 @@ fn all(torrent: &Torrent) -> Vec<usize> {
 /// requests in order. Then all others are answered as they come. What was wanted has counted,
 /// and nothing came twice.
 #[track_caller]
-fn sixteen_at_one_go(what: &str, answer: impl Fn(&Torrent, &[Asked]) -> Vec<u8> + Send + Sync + 'static) {
+fn sixteen_at_one_go(
+    what: &str,
+    answer: impl Fn(&Torrent, &[Asked]) -> Vec<u8> + Send + Sync + 'static,
+) {
     // All sixteen fit, so that they can be read together, too.
     let (net, torrent) = (Net::with_room(1 << 19), torrent());
     let content = torrent.clone();
@@ -48,7 +51,9 @@ fn sixteen_blocks_at_one_go_count_in_whatever_order_they_come() {
         (0..16).flat_map(|turn| block(torrent, asked[order(turn)])).collect::<Vec<u8>>()
     };
     sixteen_at_one_go("in order", move |torrent, asked| one_by_one(torrent, asked, &|turn| turn));
-    sixteen_at_one_go("backwards", move |torrent, asked| one_by_one(torrent, asked, &|turn| 15 - turn));
+    sixteen_at_one_go("backwards", move |torrent, asked| {
+        one_by_one(torrent, asked, &|turn| 15 - turn)
+    });
     sixteen_at_one_go("the pieces in turn", move |torrent, asked| {
         one_by_one(torrent, asked, &|turn| if turn % 2 == 0 { turn / 2 } else { 8 + turn / 2 })
     });
@@ -71,8 +76,12 @@ fn what_stands_between_the_blocks_costs_none_of_them() {
             wire::block(other.expect("two or three were asked for"), 0, &[0xEE; 16_384])
         }),
         ("a block of no piece", |_, (_, begin, _)| wire::block(99, begin, &[0xEE; 16_384])),
-        ("a block between two", |_, (piece, begin, _)| wire::block(piece, begin + 1, &[0xEE; 16_384])),
-        ("a block that is too short", |_, (piece, begin, _)| wire::block(piece, begin, &[0xEE; 16_383])),
+        ("a block between two", |_, (piece, begin, _)| {
+            wire::block(piece, begin + 1, &[0xEE; 16_384])
+        }),
+        ("a block that is too short", |_, (piece, begin, _)| {
+            wire::block(piece, begin, &[0xEE; 16_383])
+        }),
         ("a tiny block", |_, (piece, begin, _)| wire::block(piece, begin, &[0xEE])),
         ("an empty block", |_, (piece, begin, _)| wire::block(piece, begin, &[])),
         ("the last numbers there are", |_, _| wire::block(u32::MAX, u32::MAX, &[0xEE; 16_384])),
@@ -80,10 +89,13 @@ fn what_stands_between_the_blocks_costs_none_of_them() {
     for (what, between) in between {
         // Before long we may ask for that block, too.
         let early = what.contains("asked for");
-        for places in if early { [&[0][..], &[1], &[0, 1, 2]] } else { [&[1][..], &[7, 8, 9], &[0, 5, 15]] } {
+        for places in
+            if early { [&[0][..], &[1], &[0, 1, 2]] } else { [&[1][..], &[7, 8, 9], &[0, 5, 15]] }
+        {
             sixteen_at_one_go(what, move |torrent, all| {
                 let answer = |(number, asked): (usize, &Asked)| {
-                    let before = if places.contains(&number) { between(all, *asked) } else { Vec::new() };
+                    let before =
+                        if places.contains(&number) { between(all, *asked) } else { Vec::new() };
                     [before, block(torrent, *asked)].concat()
                 };
                 all.iter().enumerate().flat_map(answer).collect()
@@ -112,12 +124,17 @@ fn of_blocks_with_a_choke_between_them_the_ones_before_it_count() {
             let asked = talk.all_asked(16)?;
             let blocks: Vec<Vec<u8>> = asked.iter().map(|asked| block(&content, *asked)).collect();
             let (wanted, late) = blocks.split_at(before);
-            let (choke, unchoke) = (wire::message(wire::CHOKE, &[]), wire::message(wire::UNCHOKE, &[]));
+            let (choke, unchoke) =
+                (wire::message(wire::CHOKE, &[]), wire::message(wire::UNCHOKE, &[]));
             talk.send(&[wanted.concat(), choke, late.concat(), unchoke].concat())?;
             talk.give(&content)
         });
         let ran = run(&net, plan(&net, &torrent, &[peer]), &torrent);
-        assert_eq!(brought(ran.is_complete(&torrent)), [(peer, torrent.content.len() as u64)], "{before} before it");
+        assert_eq!(
+            brought(ran.is_complete(&torrent)),
+            [(peer, torrent.content.len() as u64)],
+            "{before} before it"
+        );
         assert_eq!(ran.store.writes().len(), BLOCKS, "{before} before it");
     }
 }
@@ -138,7 +155,11 @@ fn one_wrong_block_in_the_middle_of_many_is_found_out() {
     });
     let ran = run(&net, plan(&net, &torrent, &[liar]), &torrent);
     ran.is_hopeless("wrong hash");
-    assert!(matches!(ran.left(liar)[..], [Ended::Session(SessionEnd::Corrupt(_))]), "{:?}", ran.left(liar));
+    assert!(
+        matches!(ran.left(liar)[..], [Ended::Session(SessionEnd::Corrupt(_))]),
+        "{:?}",
+        ran.left(liar)
+    );
 }
 
 /// Tiny blocks in one go, each of which goes on where the one before it ends.
@@ -160,19 +181,29 @@ fn thousands_of_tiny_blocks_end_the_connection() {
             talk.send(&bytes)?;
             talk.hold()
         });
-        let ran = run(&net, Plan { patience: LITTLE, ..plan(&net, &torrent, &[flooder]) }, &torrent);
+        let ran =
+            run(&net, Plan { patience: LITTLE, ..plan(&net, &torrent, &[flooder]) }, &torrent);
         ran.is_hopeless("");
-        assert!(matches!(ran.left(flooder)[..], [Ended::Session(SessionEnd::Rule(_)), ..]), "{:?}", ran.left(flooder));
+        assert!(
+            matches!(ran.left(flooder)[..], [Ended::Session(SessionEnd::Rule(_)), ..]),
+            "{:?}",
+            ran.left(flooder)
+        );
         // What was wanted, and nothing else.
         assert_eq!(ran.store.writes().len(), usize::from(behind_a_good_one));
-        assert!(ran.store.writes().iter().all(|range| range.end - range.start == 16_384), "{:?}", ran.store.writes());
+        assert!(
+            ran.store.writes().iter().all(|range| range.end - range.start == 16_384),
+            "{:?}",
+            ran.store.writes()
+        );
     }
 }
 
 /// A wanted block before each one that nobody wants: no way to go on for ever, either.
 #[test]
 fn a_wanted_block_does_not_pay_for_one_that_nobody_asked_for() {
-    let (net, torrent) = (Net::with_room(1 << 19), Recipe::single("t", 131_072, content(12 * 131_072, 13)).build());
+    let (net, torrent) =
+        (Net::with_room(1 << 19), Recipe::single("t", 131_072, content(12 * 131_072, 13)).build());
     let content = torrent.clone();
     let flooder = net.peer(1, move |talk| {
         if talk.dialed > 1 {
@@ -182,7 +213,10 @@ fn a_wanted_block_does_not_pay_for_one_that_nobody_asked_for() {
         talk.has(&content, &all(&content))?;
         for _ in 0..64 {
             let asked = talk.asked()?;
-            talk.send(&[block(&content, asked), wire::block(asked.0, asked.1 + asked.2, &[0xEE])].concat())?;
+            talk.send(
+                &[block(&content, asked), wire::block(asked.0, asked.1 + asked.2, &[0xEE])]
+                    .concat(),
+            )?;
         }
         // All of them are forgiven. Three that are wanted, and one more that is not.
         let last = talk.all_asked(3)?;
@@ -191,5 +225,9 @@ fn a_wanted_block_does_not_pay_for_one_that_nobody_asked_for() {
         talk.hold()
     });
     let ran = run(&net, Plan { patience: LITTLE, ..plan(&net, &torrent, &[flooder]) }, &torrent);
-    assert!(matches!(ran.left(flooder)[..], [Ended::Session(SessionEnd::Rule(_)), ..]), "{:?}", ran.left(flooder));
+    assert!(
+        matches!(ran.left(flooder)[..], [Ended::Session(SessionEnd::Rule(_)), ..]),
+        "{:?}",
+        ran.left(flooder)
+    );
 }

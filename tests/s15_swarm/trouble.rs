@@ -29,7 +29,10 @@ fn good_after(net: &Net, host: u8, torrent: &Torrent, gate: &Gate) -> SocketAddr
 /// The download is complete although a bad peer did its worst before the good one
 /// gave anything.
 #[track_caller]
-fn completes_beside(reserved: [u8; 8], bad: impl Fn(&mut Talk, &Torrent, &Gate) -> io::Result<()> + Send + Sync + 'static) {
+fn completes_beside(
+    reserved: [u8; 8],
+    bad: impl Fn(&mut Talk, &Torrent, &Gate) -> io::Result<()> + Send + Sync + 'static,
+) {
     let (net, torrent, worst) = (Net::new(), torrent(), Gate::default());
     let (content, gate) = (torrent.clone(), worst.clone());
     let bad = net.peer(1, move |talk| {
@@ -52,7 +55,12 @@ fn lies(talk: &mut Talk, torrent: &Torrent) -> io::Result<()> {
 
 /// The notes about a peer.
 fn passed_over(events: &[Event]) -> Vec<&str> {
-    events.iter().filter_map(|event| if let Event::PassedOver(_, what) = event { Some(what.as_str()) } else { None }).collect()
+    events
+        .iter()
+        .filter_map(
+            |event| if let Event::PassedOver(_, what) = event { Some(what.as_str()) } else { None },
+        )
+        .collect()
 }
 
 #[test]
@@ -92,8 +100,14 @@ fn an_extension_handshake_with_mistakes_of_the_only_peer_does_no_harm_and_is_tol
     let table: [(&[u8], &str); 4] = [
         (b"junk!", "the extension handshake is not bencode: "),
         (b"le", "the extension handshake must be a dictionary, but is a list; "),
-        (b"d1:md11:lt_donthavei3ee1:mde4:reqqi9ee", "m appears more than once: the first one counts"),
-        (b"d1:md11:lt_donthavei3ee4:reqq3:250e", "reqq must be a number of requests, but is \"250\"; it is passed over"),
+        (
+            b"d1:md11:lt_donthavei3ee1:mde4:reqqi9ee",
+            "m appears more than once: the first one counts",
+        ),
+        (
+            b"d1:md11:lt_donthavei3ee4:reqq3:250e",
+            "reqq must be a number of requests, but is \"250\"; it is passed over",
+        ),
     ];
     for (payload, expected) in table {
         let (net, torrent) = (Net::new(), torrent());
@@ -123,8 +137,13 @@ fn a_corrupt_peer_alone_is_banned_and_the_end() {
     let ran = run(&net, plan(&net, &torrent, &[peer]), &torrent);
     ran.is_hopeless("wrong hash");
     assert_eq!(net.dials(peer), 1, "whoever is banned is not dialed again");
-    assert!(matches!(ran.left(peer)[..], [Ended::Session(SessionEnd::Corrupt(_))]), "{:?}", ran.left(peer));
-    let told = ran.events.iter().any(|event| matches!(event, Event::Corrupt(_, by) if *by == [peer]));
+    assert!(
+        matches!(ran.left(peer)[..], [Ended::Session(SessionEnd::Corrupt(_))]),
+        "{:?}",
+        ran.left(peer)
+    );
+    let told =
+        ran.events.iter().any(|event| matches!(event, Event::Corrupt(_, by) if *by == [peer]));
     assert!(told, "{:?}", ran.told());
 }
 
@@ -210,7 +229,10 @@ fn who_shared_a_corrupt_piece_with_a_liar_is_not_banned_and_the_liar_is() {
     });
     let ran = run(&net, plan(&net, &torrent, &[honest, liar]), &torrent);
     assert_eq!(ran.is_complete(&torrent).banned, [liar], "once the piece is right, it shows");
-    let by = ran.events.iter().find_map(|event| if let Event::Corrupt(_, by) = event { Some(by.clone()) } else { None });
+    let by = ran
+        .events
+        .iter()
+        .find_map(|event| if let Event::Corrupt(_, by) = event { Some(by.clone()) } else { None });
     let mut by = by.expect("a piece was corrupt");
     by.sort_unstable();
     assert_eq!(by, [honest, liar], "both had a part in it");
@@ -222,7 +244,8 @@ fn who_shared_a_corrupt_piece_with_a_liar_is_not_banned_and_the_liar_is() {
 fn a_piece_that_another_spoilt_is_fetched_once_more_and_not_twice() {
     let (net, torrent) = (Net::new(), Torrent::of_pieces(1, 8));
     let (taken, shared, spoilt) = (Gate::default(), Gate::default(), Gate::default());
-    let (content, asked, wait, gone) = (torrent.clone(), taken.clone(), shared.clone(), spoilt.clone());
+    let (content, asked, wait, gone) =
+        (torrent.clone(), taken.clone(), shared.clone(), spoilt.clone());
     let liar = net.peer(1, move |talk| {
         talk.hello(PLAIN, &content)?;
         talk.has(&content, &[0])?;
@@ -248,7 +271,8 @@ fn a_piece_that_another_spoilt_is_fetched_once_more_and_not_twice() {
     let ran = run(&net, plan(&net, &torrent, &[liar, honest]), &torrent);
     let outcome = ran.is_complete(&torrent);
     assert_eq!(outcome.banned, [liar]);
-    let brought = brought(outcome).iter().find(|(peer, _)| *peer == honest).map_or(0, |(_, bytes)| *bytes);
+    let brought =
+        brought(outcome).iter().find(|(peer, _)| *peer == honest).map_or(0, |(_, bytes)| *bytes);
     assert!(brought <= 2 * 32_768, "it brought {brought} bytes for a piece of 32,768");
 }
 
@@ -268,9 +292,14 @@ fn blocks_that_nobody_asked_for_are_not_written() {
         talk.has(torrent, &[0, 1, 2, 3, 4])?;
         let asked = talk.asked()?;
         // Inside a piece, beyond it, beyond all pieces, too short, too long, empty.
-        for (piece, begin, length) in
-            [(0, 1, 100), (0, 32_768, 16_384), (5, 0, 16_384), (u32::MAX, u32::MAX, 16_384), (asked.0, asked.1, 5), (0, 0, 0)]
-        {
+        for (piece, begin, length) in [
+            (0, 1, 100),
+            (0, 32_768, 16_384),
+            (5, 0, 16_384),
+            (u32::MAX, u32::MAX, 16_384),
+            (asked.0, asked.1, 5),
+            (0, 0, 0),
+        ] {
             talk.send(&wire::block(piece, begin, &vec![0xEE; length]))?;
         }
         worst.open();
@@ -295,7 +324,11 @@ fn a_peer_that_sends_nothing_but_blocks_nobody_asked_for_is_left() {
     let good = good_after(&net, 2, &torrent, &worst);
     let ran = run(&net, plan(&net, &torrent, &[flooder, good]), &torrent);
     ran.is_complete(&torrent);
-    assert!(matches!(ran.left(flooder)[..], [Ended::Session(SessionEnd::Rule(_)), ..]), "{:?}", ran.left(flooder));
+    assert!(
+        matches!(ran.left(flooder)[..], [Ended::Session(SessionEnd::Rule(_)), ..]),
+        "{:?}",
+        ran.left(flooder)
+    );
 }
 
 #[test]
@@ -424,7 +457,14 @@ fn broken_messages_cost_only_their_sender() {
         assert!(ran.result.is_ok(), "{what}: {:?}", ran.result);
         ran.is_complete(&torrent);
         assert!(
-            matches!(ran.left(bad)[..], [Ended::Session(SessionEnd::Message(_)) | Ended::Session(SessionEnd::Bitfield(_)), ..]),
+            matches!(
+                ran.left(bad)[..],
+                [
+                    Ended::Session(SessionEnd::Message(_))
+                        | Ended::Session(SessionEnd::Bitfield(_)),
+                    ..
+                ]
+            ),
             "{what}: {:?}",
             ran.left(bad)
         );
@@ -523,7 +563,11 @@ fn requests_for_a_piece_that_others_made_wrong_are_taken_back_before_it_is_asked
     });
     let ran = run(&net, plan(&net, &torrent, &[slow, liar]), &torrent);
     ran.is_complete(&torrent);
-    assert!(matches!(ran.left(liar)[..], [Ended::Session(SessionEnd::Corrupt(_))]), "{:?}", ran.left(liar));
+    assert!(
+        matches!(ran.left(liar)[..], [Ended::Session(SessionEnd::Corrupt(_))]),
+        "{:?}",
+        ran.left(liar)
+    );
 }
 
 /// Names three liars once their neighbor has given what it has, and a newcomer once they are banned.

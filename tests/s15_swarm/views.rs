@@ -50,24 +50,42 @@ fn each_piece_is_seen_in_exactly_one_place_whatever_happens() {
                 let wrong: Vec<u8> = right.iter().map(|byte| !byte).collect();
                 let block = if dice.one_in(5) { wrong } else { right };
                 // Some are given back instead.
-                if !dice.one_in(4) && lease.write(0, &[&block], &*store).expect("memory takes it") == Written::Verified {
+                if !dice.one_in(4)
+                    && lease.write(0, &[&block], &*store).expect("memory takes it")
+                        == Written::Verified
+                {
                     model_done += 1;
                 }
             }
             let places = queue.places();
             let (waiting, on_loan, done) = queue.counts();
             assert_eq!(places.pieces, pieces);
-            assert_eq!((places.on_loan.len(), places.done.count() as usize), (on_loan, done), "step {step}");
+            assert_eq!(
+                (places.on_loan.len(), places.done.count() as usize),
+                (on_loan, done),
+                "step {step}"
+            );
             assert_eq!(done, model_done, "step {step}");
             assert_eq!(waiting + on_loan + done, pieces as usize, "step {step}");
             let lent: Vec<u32> = places.on_loan.iter().map(|(piece, _)| piece.get()).collect();
-            assert!(lent.is_sorted() && lent.iter().all(|piece| !places.done.has(*piece)), "step {step}: {lent:?}");
+            assert!(
+                lent.is_sorted() && lent.iter().all(|piece| !places.done.has(*piece)),
+                "step {step}: {lent:?}"
+            );
             for (piece, holders) in &places.on_loan {
-                let held = |peer: &u32| leases.iter().any(|(who, lease)| who == peer && lease.piece() == *piece);
-                assert!(!holders.is_empty() && holders.iter().all(held), "step {step}: {piece} {holders:?}");
+                let held = |peer: &u32| {
+                    leases.iter().any(|(who, lease)| who == peer && lease.piece() == *piece)
+                };
+                assert!(
+                    !holders.is_empty() && holders.iter().all(held),
+                    "step {step}: {piece} {holders:?}"
+                );
             }
             let bad = numbers(&places.bad);
-            assert!(bad.is_sorted() && bad.iter().all(|piece| !places.done.has(*piece)), "step {step}: {bad:?}");
+            assert!(
+                bad.is_sorted() && bad.iter().all(|piece| !places.done.has(*piece)),
+                "step {step}: {bad:?}"
+            );
         }
     }
 }
@@ -80,7 +98,11 @@ fn a_bad_piece_is_seen_until_it_is_right_and_a_withdrawn_one_for_ever() {
     let mut take = |right: bool| {
         let Claim::Lease(mut lease) = share.claim(false) else { panic!("a piece is left") };
         let piece = lease.piece();
-        let block: Vec<u8> = torrent.piece(piece.get() as usize).iter().map(|byte| if right { *byte } else { !byte }).collect();
+        let block: Vec<u8> = torrent
+            .piece(piece.get() as usize)
+            .iter()
+            .map(|byte| if right { *byte } else { !byte })
+            .collect();
         lease.write(0, &[&block], &*store).expect("memory takes it");
         piece
     };
@@ -134,10 +156,24 @@ fn a_watch_sees_who_chokes_and_wants_whom_and_who_fetches_what() {
     let seen = seen.lock().expect("no panic with this lock");
     let [(choked, before), (fetching, during)] = &seen[..] else { panic!("{} looks", seen.len()) };
     assert_eq!((choked.address, &choked.peer_id.0[..8]), (peer, &b"-SC0001-"[..]));
-    assert_eq!((choked.peer_choking, choked.am_choking, choked.peer_interested, choked.requests), (true, true, false, 0));
+    assert_eq!(
+        (choked.peer_choking, choked.am_choking, choked.peer_interested, choked.requests),
+        (true, true, false, 0)
+    );
     assert_eq!((before.done.count(), before.on_loan.len()), (0, 0));
-    assert_eq!((fetching.number, fetching.peer_choking, fetching.am_interested), (choked.number, false, true));
-    assert!((1..=10).contains(&fetching.requests), "five pieces are ten blocks: {}", fetching.requests);
+    assert_eq!(
+        (fetching.number, fetching.peer_choking, fetching.am_interested),
+        (choked.number, false, true)
+    );
+    assert!(
+        (1..=10).contains(&fetching.requests),
+        "five pieces are ten blocks: {}",
+        fetching.requests
+    );
     assert_eq!((fetching.downloaded, fetching.uploaded), (0, 0));
-    assert!(!during.on_loan.is_empty() && during.on_loan.iter().all(|(_, holders)| *holders == [fetching.number]), "{during:?}");
+    assert!(
+        !during.on_loan.is_empty()
+            && during.on_loan.iter().all(|(_, holders)| *holders == [fetching.number]),
+        "{during:?}"
+    );
 }

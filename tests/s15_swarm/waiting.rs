@@ -9,7 +9,9 @@ use piecemeal::s12_session::rate::Rate;
 use piecemeal::s12_session::stats::Supply;
 use piecemeal::s12_session::uploads::{Upload, UploadPeer, Uploads};
 use piecemeal::s13_peer_sources::announcer::Announcer;
-use piecemeal::s15_swarm::waiting::{Hope, Missing, Next, Silence, Snapshot, Wait, Waiting, decide};
+use piecemeal::s15_swarm::waiting::{
+    Hope, Missing, Next, Silence, Snapshot, Wait, Waiting, decide,
+};
 use piecemeal::s15_swarm::{Event, Plan, SwarmError, download};
 use std::io;
 use std::net::SocketAddr;
@@ -25,7 +27,16 @@ fn address(host: u8) -> SocketAddr {
 fn with_peers(now: Instant, peers: &[Supply]) -> Snapshot {
     let missing = Missing { pieces: 9, first: vec![10..=18] };
     let peers = peers.to_vec();
-    Snapshot { now, peers, takers: 0, learning: None, missing, rate: None, gives_at: None, hope: Hope::default() }
+    Snapshot {
+        now,
+        peers,
+        takers: 0,
+        learning: None,
+        missing,
+        rate: None,
+        gives_at: None,
+        hope: Hope::default(),
+    }
 }
 
 fn sentence(state: &Snapshot) -> Option<String> {
@@ -39,25 +50,47 @@ fn each_state_of_the_peers_has_its_sentence() {
     let rate = Some(now + Duration::from_secs(14));
     let cases: &[(&[Supply], Option<Instant>, Option<&str>)] = &[
         (&[], None, Some("no peer is known")),
-        (&[Nothing], None, Some("the one connected peer does not have pieces 10 to 18, all that are missing")),
-        (&[Nothing; 3], None, Some("none of the 3 connected peers has pieces 10 to 18, all that are missing")),
+        (
+            &[Nothing],
+            None,
+            Some("the one connected peer does not have pieces 10 to 18, all that are missing"),
+        ),
+        (
+            &[Nothing; 3],
+            None,
+            Some("none of the 3 connected peers has pieces 10 to 18, all that are missing"),
+        ),
         (&[Choked], None, Some("the one peer that has what is missing chokes us")),
         (&[Nothing, Choked, Choked], None, Some("both peers that have what is missing choke us")),
         (
             &[Asked, Choked],
             None,
-            Some("the peer that was asked for blocks sends none; a peer that sends nothing for 20 s is left for others"),
+            Some(
+                "the peer that was asked for blocks sends none; a peer that sends nothing for 20 s is left for others",
+            ),
         ),
         (
             &[Asked, Asked, Nothing, Free],
             None,
-            Some("the 2 peers that were asked for blocks send none; a peer that sends nothing for 20 s is left for others"),
+            Some(
+                "the 2 peers that were asked for blocks send none; a peer that sends nothing for 20 s is left for others",
+            ),
         ),
         (&[Free, Choked, Nothing], None, None),
-        (&[Free, Asked], rate, Some("our own limit on the download rate holds requests back; the next one goes out in 14 s")),
+        (
+            &[Free, Asked],
+            rate,
+            Some(
+                "our own limit on the download rate holds requests back; the next one goes out in 14 s",
+            ),
+        ),
         // What holds back requests does not hold back one who gets none.
         (&[Choked], rate, Some("the one peer that has what is missing chokes us")),
-        (&[Storing, Asked, Choked, Free], rate, Some("the disk is slow: a block that came is still being written")),
+        (
+            &[Storing, Asked, Choked, Free],
+            rate,
+            Some("the disk is slow: a block that came is still being written"),
+        ),
     ];
     for (peers, rate, expected) in cases {
         let state = Snapshot { rate: *rate, ..with_peers(now, peers) };
@@ -68,7 +101,10 @@ fn each_state_of_the_peers_has_its_sentence() {
 #[test]
 fn without_the_info_dictionary_nothing_else_matters() {
     let now = Instant::now();
-    let state = |peers: usize, asked| Snapshot { learning: Some(asked), ..with_peers(now, &vec![Supply::Nothing; peers]) };
+    let state = |peers: usize, asked| Snapshot {
+        learning: Some(asked),
+        ..with_peers(now, &vec![Supply::Nothing; peers])
+    };
     let cases = [
         (0, 0, "no peer is known"),
         (1, 0, "the one connected peer does not have the info dictionary"),
@@ -93,14 +129,27 @@ fn without_the_info_dictionary_nothing_else_matters() {
 fn a_seed_waits_only_if_nobody_wants_anything() {
     let now = Instant::now();
     let state = |peers: usize, takers| {
-        let hope =
-            Hope { sources: vec![("http://a/announce".to_owned(), Some(now + Duration::from_secs(1700)))], ..Hope::default() };
-        Snapshot { takers, gives_at: Some(6881), hope, ..with_peers(now, &vec![Supply::Nothing; peers]) }
+        let hope = Hope {
+            sources: vec![("http://a/announce".to_owned(), Some(now + Duration::from_secs(1700)))],
+            ..Hope::default()
+        };
+        Snapshot {
+            takers,
+            gives_at: Some(6881),
+            hope,
+            ..with_peers(now, &vec![Supply::Nothing; peers])
+        }
     };
     let next = "we listen at port 6881; http://a/announce is asked again in 29 min";
     assert_eq!(sentence(&state(0, 0)), Some(format!("no peer is connected; {next}")));
-    assert_eq!(sentence(&state(1, 0)), Some(format!("the one connected peer wants nothing of us; {next}")));
-    assert_eq!(sentence(&state(2, 0)), Some(format!("neither of the 2 connected peers wants anything of us; {next}")));
+    assert_eq!(
+        sentence(&state(1, 0)),
+        Some(format!("the one connected peer wants nothing of us; {next}"))
+    );
+    assert_eq!(
+        sentence(&state(2, 0)),
+        Some(format!("neither of the 2 connected peers wants anything of us; {next}"))
+    );
     assert_eq!(sentence(&state(2, 1)), None);
     let alone = Snapshot { hope: Hope::default(), ..state(0, 0) };
     let expected = "no peer is connected; we listen at port 6881; no tracker knows of us, so others need our address";
@@ -117,16 +166,34 @@ fn what_happens_now_or_first_is_named() {
     let cases = [
         (hope.clone(), "if that does not change, the download ends in 50 s"),
         (Hope { dial: dial(15), ..hope.clone() }, "192.0.2.7:6881 is tried again in 15 s"),
-        (Hope { dial: dial(70), ..hope.clone() }, "if that does not change, the download ends in 50 s"),
-        (Hope { dial: dial(15), sources: vec![source(Some(12))], ..hope.clone() }, "udp://t:1 is asked again in 12 s"),
-        (Hope { sources: vec![source(Some(1700))], ..hope.clone() }, "if that does not change, the download ends in 50 s"),
+        (
+            Hope { dial: dial(70), ..hope.clone() },
+            "if that does not change, the download ends in 50 s",
+        ),
+        (
+            Hope { dial: dial(15), sources: vec![source(Some(12))], ..hope.clone() },
+            "udp://t:1 is asked again in 12 s",
+        ),
+        (
+            Hope { sources: vec![source(Some(1700))], ..hope.clone() },
+            "if that does not change, the download ends in 50 s",
+        ),
         (
             Hope { dial: dial(15), sources: vec![source(None)], ..hope.clone() },
             "udp://t:1 was asked for peers and has not answered yet",
         ),
-        (Hope { sources: vec![source(Some(0))], ..hope.clone() }, "udp://t:1 was asked for peers and has not answered yet"),
-        (Hope { sources: vec![("seed.example:1".to_owned(), None)], ..hope.clone() }, "seed.example:1 is still being looked up"),
-        (Hope { dialing: 1, sources: vec![source(None)], ..hope.clone() }, "an address is being tried"),
+        (
+            Hope { sources: vec![source(Some(0))], ..hope.clone() },
+            "udp://t:1 was asked for peers and has not answered yet",
+        ),
+        (
+            Hope { sources: vec![("seed.example:1".to_owned(), None)], ..hope.clone() },
+            "seed.example:1 is still being looked up",
+        ),
+        (
+            Hope { dialing: 1, sources: vec![source(None)], ..hope.clone() },
+            "an address is being tried",
+        ),
         (Hope { dialing: 3, ..hope.clone() }, "3 addresses are being tried"),
         (
             Hope { dial: dial(0), full: true, ..hope.clone() },
@@ -135,7 +202,10 @@ fn what_happens_now_or_first_is_named() {
     ];
     for (hope, expected) in cases {
         let state = Snapshot { hope, ..with_peers(now, &[]) };
-        assert_eq!(sentence(&state), Some(format!("neither of the 2 peers that are known is connected; {expected}")));
+        assert_eq!(
+            sentence(&state),
+            Some(format!("neither of the 2 peers that are known is connected; {expected}"))
+        );
     }
 }
 
@@ -171,7 +241,11 @@ fn a_wait_is_told_once_and_again_when_the_reason_is_another() {
     assert!(!news(13_100, 100, None), "a block has come");
     assert!(!news(23_100, 10_100, Some(&unanswered)), "not settled");
     assert!(news(24_100, 11_100, Some(&unanswered)), "a new silence");
-    assert!(!news(25_000, 12_000, None) && !news(26_000, 13_000, Some(&unanswered)) && !news(27_000, 14_000, Some(&unanswered)));
+    assert!(
+        !news(25_000, 12_000, None)
+            && !news(26_000, 13_000, Some(&unanswered))
+            && !news(27_000, 14_000, Some(&unanswered))
+    );
 }
 
 #[test]
@@ -179,7 +253,8 @@ fn what_may_last_for_days_is_told_once() {
     for wait in [Wait::NoTaker { peers: 0, port: 1 }, Wait::RateLimit] {
         let start = Instant::now();
         let mut silence = Silence::new(Duration::from_secs(10));
-        let moments = [(10, 10, false), (11, 11, true), (12, 0, false), (30, 18, false), (32, 20, false)];
+        let moments =
+            [(10, 10, false), (11, 11, true), (12, 0, false), (30, 18, false), (32, 20, false)];
         for (at, silent, expected) in moments {
             let (now, silent) = (start + Duration::from_secs(at), Duration::from_secs(silent));
             let wait = (!silent.is_zero()).then_some(&wait);
@@ -202,7 +277,10 @@ fn told(net: &Arc<Net>, plan: Plan, store: Arc<dyn Store>, fits: fn(&Waiting) ->
         let mut found = None;
         let pieces = Torrent::sample().pieces() as u32;
         let result = download(plan, move |_| Ok((store, bits(pieces, []))), &mut |event| {
-            let (Event::Waiting(waiting) | Event::Progress { waiting: Some(waiting), .. }) = event else { return };
+            let (Event::Waiting(waiting) | Event::Progress { waiting: Some(waiting), .. }) = event
+            else {
+                return;
+            };
             if found.is_none() && fits(&waiting) {
                 found = Some(waiting);
                 stop.store(true, Ordering::SeqCst);
@@ -232,11 +310,15 @@ fn told_of(
 fn a_piece_that_nobody_has_is_named() {
     let (net, torrent) = (Net::new(), Torrent::sample());
     let peer = net.seed(1, &torrent, [0, 1, 4]);
-    let waiting = told(&net, soon(plan(&net, &torrent, &[peer])), Memory::of(&torrent), |waiting| {
-        matches!(&waiting.why, Wait::NobodyHasIt { missing, .. } if missing.pieces == 2)
-            && matches!(waiting.next, Some(Next::GiveUp { .. }))
-    });
-    assert_eq!(waiting.why.to_string(), "the one connected peer does not have pieces 2 to 3, all that are missing");
+    let waiting =
+        told(&net, soon(plan(&net, &torrent, &[peer])), Memory::of(&torrent), |waiting| {
+            matches!(&waiting.why, Wait::NobodyHasIt { missing, .. } if missing.pieces == 2)
+                && matches!(waiting.next, Some(Next::GiveUp { .. }))
+        });
+    assert_eq!(
+        waiting.why.to_string(),
+        "the one connected peer does not have pieces 2 to 3, all that are missing"
+    );
 }
 
 #[test]
@@ -344,11 +426,15 @@ fn a_slow_disk_is_named() {
 fn an_address_that_refuses_is_tried_again() {
     let (net, torrent) = (Net::new(), Torrent::sample());
     let peer = net.at(1);
-    let waiting = told(&net, soon(plan(&net, &torrent, &[peer])), Memory::of(&torrent), |waiting| {
-        waiting.why == Wait::NoPeer { known: 1 } && matches!(waiting.next, Some(Next::Dial { .. }))
-    });
+    let waiting =
+        told(&net, soon(plan(&net, &torrent, &[peer])), Memory::of(&torrent), |waiting| {
+            waiting.why == Wait::NoPeer { known: 1 }
+                && matches!(waiting.next, Some(Next::Dial { .. }))
+        });
     let Some(Next::Dial { address, at }) = waiting.next else { panic!("{waiting:?}") };
-    assert!(address == peer && at > Instant::now() && at < Instant::now() + Duration::from_secs(15));
+    assert!(
+        address == peer && at > Instant::now() && at < Instant::now() + Duration::from_secs(15)
+    );
 }
 
 /// Names nobody; at once, or once the gate has opened.
@@ -359,7 +445,12 @@ impl Tracker for Fake {
         &["fake"]
     }
 
-    fn announce(&self, _: &str, _: &AnnounceRequest, _: Instant) -> Result<AnnounceResponse, TrackerError> {
+    fn announce(
+        &self,
+        _: &str,
+        _: &AnnounceRequest,
+        _: Instant,
+    ) -> Result<AnnounceResponse, TrackerError> {
         self.0.iter().for_each(Gate::wait);
         Ok(AnnounceResponse::default())
     }
@@ -389,7 +480,8 @@ fn a_tracker_that_is_asked_again_is_named_with_the_time() {
 #[test]
 fn a_tracker_that_does_not_answer_is_named() {
     let (net, gate) = (Net::new(), Gate::default());
-    let waiting = told(&net, with_tracker(&net, Fake(Some(gate.clone()))), Memory::new(0), |_| true);
+    let waiting =
+        told(&net, with_tracker(&net, Fake(Some(gate.clone()))), Memory::new(0), |_| true);
     gate.open();
     let next = Some(Next::Asking { source: "fake://tracker".to_owned() });
     assert_eq!(waiting, Waiting { why: Wait::NoPeer { known: 0 }, next });
@@ -435,7 +527,8 @@ fn addresses_that_wait_for_a_place_are_told_of() {
     let peers = [net.seed(1, &torrent, []), net.seed(2, &torrent, [])];
     let plan = Plan { max_peers: 1, ..soon(plan(&net, &torrent, &peers)) };
     told(&net, plan, Memory::of(&torrent), |waiting| {
-        matches!(waiting.why, Wait::NobodyHasIt { peers: 1, .. }) && waiting.next == Some(Next::MakeRoom)
+        matches!(waiting.why, Wait::NobodyHasIt { peers: 1, .. })
+            && waiting.next == Some(Next::MakeRoom)
     });
 }
 
@@ -455,10 +548,16 @@ impl Uploads for Stays {
 #[test]
 fn a_seed_that_nobody_takes_from_says_where_it_can_be_found() {
     let (net, torrent) = (Net::new(), Torrent::sample());
-    let plan = Plan { upload_only: true, port: 4711, uploads: Arc::new(Stays), ..soon(plan(&net, &torrent, &[])) };
+    let plan = Plan {
+        upload_only: true,
+        port: 4711,
+        uploads: Arc::new(Stays),
+        ..soon(plan(&net, &torrent, &[]))
+    };
     let plan = Plan { sources: vec![Box::new(Names(Vec::new()))], ..plan };
     told(&net, plan, Memory::of(&torrent), |waiting| {
-        waiting.why == Wait::NoTaker { peers: 0, port: 4711 } && waiting.next == Some(Next::NeedAddress)
+        waiting.why == Wait::NoTaker { peers: 0, port: 4711 }
+            && waiting.next == Some(Next::NeedAddress)
     });
 }
 
@@ -475,14 +574,15 @@ fn what_is_shown_goes_away_when_a_block_comes() {
     let (plan, store) = (soon(plan(&net, &torrent, &[peer])), Memory::of(&torrent));
     let (result, last) = in_time(move || {
         let mut last = None;
-        let result = download(plan, move |_| Ok((store as Arc<dyn Store>, bits(5, []))), &mut |event| {
-            if let Event::Progress { waiting, .. } = event {
-                if matches!(&waiting, Some(Waiting { why: Wait::Choked { .. }, .. })) {
-                    seen.open();
+        let result =
+            download(plan, move |_| Ok((store as Arc<dyn Store>, bits(5, []))), &mut |event| {
+                if let Event::Progress { waiting, .. } = event {
+                    if matches!(&waiting, Some(Waiting { why: Wait::Choked { .. }, .. })) {
+                        seen.open();
+                    }
+                    last = waiting;
                 }
-                last = waiting;
-            }
-        });
+            });
         (result, last)
     });
     net.check();

@@ -29,7 +29,8 @@ use std::time::{Duration, Instant};
 pub type NewUploads = fn() -> Arc<dyn Uploads>;
 
 /// Makes both ends of a connection from one address to another.
-pub type Link = Box<dyn Fn(SocketAddr, SocketAddr) -> io::Result<(Transport, Transport)> + Send + Sync>;
+pub type Link =
+    Box<dyn Fn(SocketAddr, SocketAddr) -> io::Result<(Transport, Transport)> + Send + Sync>;
 
 /// Pipes that hold so many bytes in each direction.
 pub fn pipes(room: usize) -> Link {
@@ -56,7 +57,9 @@ pub fn tcp(narrow: bool) -> Link {
         dialler.connect(&listener.local_addr()?)?;
         let (accepted, _) = listener.accept()?;
         let until = Instant::now() + Duration::from_secs(60);
-        let end = |socket: Socket, peer| -> io::Result<Transport> { Ok(Transport { peer, ..over_tcp(socket.into(), until)? }) };
+        let end = |socket: Socket, peer| -> io::Result<Transport> {
+            Ok(Transport { peer, ..over_tcp(socket.into(), until)? })
+        };
         Ok((end(dialler, to)?, end(accepted, from)?))
     })
 }
@@ -91,7 +94,8 @@ impl Dial for Line {
         if let Some(together) = together {
             together.wait();
         }
-        let introducer = self.crowd.doors().get(&peer).cloned().ok_or(ErrorKind::ConnectionRefused)?;
+        let introducer =
+            self.crowd.doors().get(&peer).cloned().ok_or(ErrorKind::ConnectionRefused)?;
         // As in life: nobody listens at the port that somebody dials from.
         let from = SocketAddr::new(self.here.ip(), 50_000);
         let (ours, mut theirs) = (self.crowd.link)(from, peer)?;
@@ -180,9 +184,18 @@ pub fn run_with_patience(
             plan.patience = patience;
             plan.stop = Arc::clone(&stop);
             plan.uploads = uploads();
-            plan.dial = Arc::new(Line { crowd: Arc::clone(&crowd), here, together: Mutex::new(together.clone()) });
+            plan.dial = Arc::new(Line {
+                crowd: Arc::clone(&crowd),
+                here,
+                together: Mutex::new(together.clone()),
+            });
             let names = member.dials.iter().map(|number| at(*number)).collect();
-            plan.sources.push(Box::new(Door { crowd: Arc::clone(&crowd), here, names, open: Arc::clone(&open) }));
+            plan.sources.push(Box::new(Door {
+                crowd: Arc::clone(&crowd),
+                here,
+                names,
+                open: Arc::clone(&open),
+            }));
             let (store, have) = stocked(torrent, member.have.iter().copied());
             let (over, stop) = (&over, Arc::clone(&stop));
             scope.spawn(move || {
@@ -194,12 +207,20 @@ pub fn run_with_patience(
             })
         };
         let threads: Vec<_> = members.iter().enumerate().map(start).collect();
-        threads.into_iter().map(|thread| thread.join().expect("a download does not panic")).collect()
+        threads
+            .into_iter()
+            .map(|thread| thread.join().expect("a download does not panic"))
+            .collect()
     })
 }
 
 /// Runs them all until each has everything, which each must say once.
-pub fn complete(link: Link, torrent: &Torrent, members: &[Member], uploads: NewUploads) -> Vec<Ran> {
+pub fn complete(
+    link: Link,
+    torrent: &Torrent,
+    members: &[Member],
+    uploads: NewUploads,
+) -> Vec<Ran> {
     let mut left = members.iter().filter(|member| member.have.len() < torrent.pieces()).count();
     let ran = run_until(link, torrent, members, uploads, false, |_, event, stop| {
         left -= usize::from(matches!(event, Event::Completed));
@@ -216,5 +237,7 @@ pub fn complete(link: Link, torrent: &Torrent, members: &[Member], uploads: NewU
 /// behind it.
 pub fn equals(count: usize, pieces: usize) -> Vec<Member> {
     let share = |number: usize| (number as u32..pieces as u32).step_by(count).collect();
-    (0..count).map(|number| Member { have: share(number), dials: (number + 1..count).collect() }).collect()
+    (0..count)
+        .map(|number| Member { have: share(number), dials: (number + 1..count).collect() })
+        .collect()
 }

@@ -48,7 +48,10 @@ fn six_over_the_narrowest_lines_all_get_everything() {
 fn two_large_bitfields_meet_in_pipes_that_hold_a_part_of_them() {
     let torrent = Recipe::single("t", 1, content(100_000, 9)).build();
     let all = 100_000;
-    let members = [Member { have: (1..all).collect(), dials: vec![1] }, Member { have: (0..all - 1).collect(), dials: vec![] }];
+    let members = [
+        Member { have: (1..all).collect(), dials: vec![1] },
+        Member { have: (0..all - 1).collect(), dials: vec![] },
+    ];
     within(Duration::from_secs(100), move || {
         for room in [4096, 300] {
             complete(pipes(room), &torrent, &members, staying);

@@ -104,13 +104,17 @@ impl Giver {
     }
 
     /// A peer that must be able to follow its script to the end.
-    pub fn taker(&mut self, script: impl Fn(&mut Talk) -> io::Result<()> + Send + Sync + 'static) -> SocketAddr {
+    pub fn taker(
+        &mut self,
+        script: impl Fn(&mut Talk) -> io::Result<()> + Send + Sync + 'static,
+    ) -> SocketAddr {
         self.left.fetch_add(1, Ordering::SeqCst);
         let done = self.done();
         let host = self.peers.len() as u8 + 1;
         let peer = self.net.peer(host, move |talk| {
             let _done = &done.hold();
-            script(talk).unwrap_or_else(|error| panic!("peer {host} could not follow its script: {error}"));
+            script(talk)
+                .unwrap_or_else(|error| panic!("peer {host} could not follow its script: {error}"));
             Ok(())
         });
         self.peers.push(peer);
@@ -128,7 +132,10 @@ impl Giver {
     }
 
     /// A peer that is there as long as we want it.
-    pub fn other(&mut self, script: impl Fn(&mut Talk) -> io::Result<()> + Send + Sync + 'static) -> SocketAddr {
+    pub fn other(
+        &mut self,
+        script: impl Fn(&mut Talk) -> io::Result<()> + Send + Sync + 'static,
+    ) -> SocketAddr {
         let peer = self.net.peer(self.peers.len() as u8 + 1, script);
         self.peers.push(peer);
         peer
@@ -143,7 +150,9 @@ impl Giver {
     #[track_caller]
     pub fn run_with(self, mut hook: impl FnMut(&Event, &Arc<AtomicBool>) + Send + 'static) -> Ran {
         let done = self.done();
-        let Giver { net, mut plan, store, have, memory, peers, mut leaving, completes, time, .. } = self;
+        let Giver {
+            net, mut plan, store, have, memory, peers, mut leaving, completes, time, ..
+        } = self;
         plan.sources.push(Box::new(super::net::Names(peers)));
         let stop = Arc::clone(&plan.stop);
         let (result, events) = within(time, move || {
@@ -229,7 +238,9 @@ impl Talk {
         loop {
             match self.next()? {
                 (wire::PIECE, payload) => return Ok((block_of(torrent, &payload), true)),
-                (wire::REJECT, payload) => return Ok((wire::three(&payload).expect("three numbers"), false)),
+                (wire::REJECT, payload) => {
+                    return Ok((wire::three(&payload).expect("three numbers"), false));
+                }
                 (wire::CHOKE, _) => return Err(io::Error::other("a choke instead of an answer")),
                 _ => {}
             }
@@ -237,7 +248,13 @@ impl Talk {
     }
 
     /// Asks for one block and gets it.
-    pub fn takes(&mut self, torrent: &Torrent, piece: u32, begin: u32, length: u32) -> io::Result<()> {
+    pub fn takes(
+        &mut self,
+        torrent: &Torrent,
+        piece: u32,
+        begin: u32,
+        length: u32,
+    ) -> io::Result<()> {
         self.request(piece, begin, length)?;
         assert_eq!(self.answer(torrent)?, ((piece, begin, length), true));
         Ok(())
@@ -255,7 +272,8 @@ impl Talk {
     /// Says what it hears extensions by, and with `more` keys; returns what we say.
     pub fn greet(&mut self, more: &[(&str, Vec<u8>)]) -> io::Result<bencode::Value> {
         let id = |id: u8| bencode::int(i64::from(id));
-        let names = bencode::dict(&[("lt_donthave", id(DONT_HAVE_ID)), ("ut_metadata", id(METADATA_ID))]);
+        let names =
+            bencode::dict(&[("lt_donthave", id(DONT_HAVE_ID)), ("ut_metadata", id(METADATA_ID))]);
         let keys = [&[("m", names)][..], more].concat();
         self.send(&wire::extended(0, &bencode::dict(&keys)))?;
         self.greeted()
@@ -274,7 +292,11 @@ impl Talk {
     /// Waits until we have read all that was said, and sent all that is due: we refuse
     /// to give a metadata piece that there is not.
     pub fn fence(&mut self, ours: &bencode::Value) -> io::Result<Vec<(u8, Vec<u8>)>> {
-        let id = ours.get("m").and_then(|names| names.get("ut_metadata")).and_then(bencode::Value::int).expect("an id");
+        let id = ours
+            .get("m")
+            .and_then(|names| names.get("ut_metadata"))
+            .and_then(bencode::Value::int)
+            .expect("an id");
         self.send(&wire::extended(id as u8, b"d8:msg_typei0e5:piecei99999ee"))?;
         let mut before = Vec::new();
         loop {
@@ -293,7 +315,8 @@ pub fn numbers(piece: u32, begin: u32, length: u32) -> Vec<u8> {
 
 /// Which block this is the payload of; it must be right.
 pub fn block_of(torrent: &Torrent, payload: &[u8]) -> (u32, u32, u32) {
-    let [piece, begin] = [0, 4].map(|at| u32::from_be_bytes(payload[at..at + 4].try_into().expect("four bytes")));
+    let [piece, begin] =
+        [0, 4].map(|at| u32::from_be_bytes(payload[at..at + 4].try_into().expect("four bytes")));
     let block = (piece, begin, payload.len() as u32 - 8);
     assert!(payload[8..] == right(torrent, block), "block {block:?} is wrong");
     block

@@ -33,7 +33,14 @@ fn who_is_interested_gets_the_blocks_it_asks_for_in_that_order() {
         giver.taker(move |talk| {
             talk.hello(reserved, &content)?;
             talk.admitted()?;
-            let blocks = [(4, 0, 16_384), (0, 16_384, 16_384), (4, 16_384, 3616), (2, 1, 1), (2, 32_767, 1), (1, 100, 5000)];
+            let blocks = [
+                (4, 0, 16_384),
+                (0, 16_384, 16_384),
+                (4, 16_384, 3616),
+                (2, 1, 1),
+                (2, 32_767, 1),
+                (1, 100, 5000),
+            ];
             for (piece, begin, length) in blocks {
                 talk.request(piece, begin, length)?;
             }
@@ -58,8 +65,11 @@ fn all_of_it_goes_over_pipes_of_any_width() {
         giver.taker(move |talk| {
             talk.hello(FAST, &content)?;
             talk.admitted()?;
-            let whole: Vec<_> = (0..5).flat_map(|piece| [(piece, 0, 3616), (piece, 3616, 16_384)]).collect();
-            whole.iter().try_for_each(|(piece, begin, length)| talk.request(*piece, *begin, *length))?;
+            let whole: Vec<_> =
+                (0..5).flat_map(|piece| [(piece, 0, 3616), (piece, 3616, 16_384)]).collect();
+            whole
+                .iter()
+                .try_for_each(|(piece, begin, length)| talk.request(*piece, *begin, *length))?;
             for block in whole {
                 assert_eq!(talk.answer(&content)?, (block, true));
             }
@@ -120,7 +130,9 @@ fn a_request_that_cannot_be_meant_well_ends_the_connection() {
         let ran = giver.run();
         for (peer, (_, words)) in peers.into_iter().zip(nonsense) {
             let left = ran.left(peer);
-            let [Ended::Session(SessionEnd::Upload(why))] = left[..] else { panic!("{words}: {left:?}") };
+            let [Ended::Session(SessionEnd::Upload(why))] = left[..] else {
+                panic!("{words}: {left:?}")
+            };
             assert!(why.to_string().contains(words), "no word of {words:?} in {why}");
         }
     }
@@ -163,7 +175,11 @@ type Block = (u32, u32, u32);
 
 /// Ten requests in a row over a pipe that holds none of the answers, and three of them
 /// taken back before anything is read.
-fn cancels(talk: &mut Talk, torrent: &Torrent, reserved: [u8; 8]) -> io::Result<(Vec<Block>, Vec<Block>)> {
+fn cancels(
+    talk: &mut Talk,
+    torrent: &Torrent,
+    reserved: [u8; 8],
+) -> io::Result<(Vec<Block>, Vec<Block>)> {
     talk.hello(reserved, torrent)?;
     talk.admitted()?;
     for begin in 0..10 {
@@ -197,7 +213,10 @@ fn what_is_taken_back_does_not_come_and_with_the_fast_extension_is_refused() {
             let all: BTreeSet<_> = (0..10).map(|begin| (0, begin, 16_384)).collect();
             let answered: BTreeSet<_> = given.iter().chain(&refused).copied().collect();
             assert_eq!(answered.len(), given.len() + refused.len(), "no request is answered twice");
-            assert!(!given.contains(&(0, 8, 16_384)) && !given.contains(&(0, 9, 16_384)), "{given:?}");
+            assert!(
+                !given.contains(&(0, 8, 16_384)) && !given.contains(&(0, 9, 16_384)),
+                "{given:?}"
+            );
             // The first one may have been on its way already.
             assert!((1..8).all(|begin| given.contains(&(0, begin, 16_384))), "{given:?}");
             if reserved == FAST {
@@ -229,7 +248,9 @@ fn five_hundred_requests_are_queued_and_the_next_is_not() {
             while given.last() != Some(&(4, 0, 1)) {
                 match talk.next()? {
                     (wire::PIECE, payload) => given.push(block_of(&content, &payload)),
-                    (wire::REJECT, payload) => refused.push(wire::three(&payload).expect("three numbers")),
+                    (wire::REJECT, payload) => {
+                        refused.push(wire::three(&payload).expect("three numbers"))
+                    }
                     _ => {}
                 }
                 if given.len() == 450 {
@@ -240,10 +261,17 @@ fn five_hundred_requests_are_queued_and_the_next_is_not() {
             given.pop();
             // Up to four blocks were on their way already when the queue was full.
             assert!((500..=504).contains(&given.len()), "{}", given.len());
-            assert!(given.iter().take(500).copied().eq((0..500).map(|begin| (0, begin, 2000))), "the first come first");
+            assert!(
+                given.iter().take(500).copied().eq((0..500).map(|begin| (0, begin, 2000))),
+                "the first come first"
+            );
             if reserved == FAST {
                 let answered: BTreeSet<_> = given.iter().chain(&refused).collect();
-                assert_eq!((answered.len(), given.len() + refused.len()), (600, 600), "each has one answer");
+                assert_eq!(
+                    (answered.len(), given.len() + refused.len()),
+                    (600, 600),
+                    "each has one answer"
+                );
             } else {
                 assert_eq!(refused.len(), 0);
             }

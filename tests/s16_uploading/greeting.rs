@@ -23,8 +23,11 @@ fn what_is_here_is_said_first_in_the_shortest_way_and_then_the_greeting() {
     let some = (wire::BITFIELD, vec![0b1010_0000]);
     let all = (wire::BITFIELD, vec![0b1111_1000]);
     let (have_all, have_none) = ((wire::HAVE_ALL, vec![]), (wire::HAVE_NONE, vec![]));
-    let cases: [(&[u32], _, _); 3] =
-        [(&[], None, Some(have_none)), (&[0, 2], Some(some.clone()), Some(some)), (&[0, 1, 2, 3, 4], Some(all), Some(have_all))];
+    let cases: [(&[u32], _, _); 3] = [
+        (&[], None, Some(have_none)),
+        (&[0, 2], Some(some.clone()), Some(some)),
+        (&[0, 1, 2, 3, 4], Some(all), Some(have_all)),
+    ];
     for (have, plain, fast) in cases {
         for reserved in [PLAIN, FAST, EXTENDED, BOTH] {
             let expected = if reserved[7] == 0 { plain.clone() } else { fast.clone() };
@@ -68,7 +71,8 @@ fn the_greeting_says_where_we_listen_how_much_we_queue_and_what_we_want() {
             let version = text(&ours, "v").expect("we say who we are");
             assert!(version.starts_with(b"piecemeal "));
             let names = ours.get("m").expect("we speak extensions");
-            let ids = ["ut_metadata", "lt_donthave"].map(|name| number(names, name).expect("an id"));
+            let ids =
+                ["ut_metadata", "lt_donthave"].map(|name| number(names, name).expect("an id"));
             assert!(ids.iter().all(|id| (1..256).contains(id)) && ids[0] != ids[1]);
             Ok(())
         });
@@ -108,7 +112,10 @@ fn metadata_piece(talk: &mut Talk, our_id: u8, piece: usize) -> io::Result<Optio
         let (head, length) = bencode::decode(&payload[1..]).expect("it is bencode");
         assert_eq!(number(&head, "piece"), Some(piece as i64));
         return match number(&head, "msg_type") {
-            Some(1) => Ok(Some((number(&head, "total_size").expect("a total"), payload[1 + length..].to_vec()))),
+            Some(1) => Ok(Some((
+                number(&head, "total_size").expect("a total"),
+                payload[1 + length..].to_vec(),
+            ))),
             other => {
                 assert_eq!((other, payload.len()), (Some(2), 1 + length));
                 Ok(None)
@@ -218,7 +225,8 @@ fn who_began_with_a_magnet_link_gives_it_as_soon_as_it_is_there() {
             talk.hello(BOTH, &content)?;
             let first = talk.greet(&[])?;
             assert_eq!(number(&first, "metadata_size"), None);
-            let our_id = number(first.get("m").expect("names"), "ut_metadata").expect("an id") as u8;
+            let our_id =
+                number(first.get("m").expect("names"), "ut_metadata").expect("an id") as u8;
             assert_eq!(metadata_piece(talk, our_id, 0)?, None);
             asked.open();
             let second = talk.greeted()?;

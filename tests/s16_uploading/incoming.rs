@@ -43,7 +43,10 @@ fn answered(said: &[u8]) -> (Result<Handshake, HandshakeError>, Vec<u8>) {
 fn a_good_opening_is_answered_and_understood() {
     let (result, told) = answered(&wire::handshake(FAST, [7; 20], THEM));
     let theirs = result.expect("it is a good one");
-    assert_eq!((theirs.reserved, theirs.info_hash, theirs.peer_id), (FAST, InfoHash([7; 20]), PeerId(THEM)));
+    assert_eq!(
+        (theirs.reserved, theirs.info_hash, theirs.peer_id),
+        (FAST, InfoHash([7; 20]), PeerId(THEM))
+    );
     assert_eq!(told, wire::handshake(BOTH, [7; 20], US));
 }
 
@@ -75,7 +78,11 @@ fn a_bad_opening_gets_no_answer() {
         assert!(matches!(result, Err(HandshakeError::OtherTorrent { .. })), "{at}: {result:?}");
         assert!(told.is_empty(), "byte {at}");
     }
-    for other in [&b"GET / HTTP/1.1\r\n\r\n"[..], b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03 a hello of TLS", &[0; 100]] {
+    for other in [
+        &b"GET / HTTP/1.1\r\n\r\n"[..],
+        b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03 a hello of TLS",
+        &[0; 100],
+    ] {
         let (result, told) = answered(other);
         assert!(matches!(result, Err(HandshakeError::OtherProtocol { .. })), "{result:?}");
         assert!(told.is_empty());

@@ -91,7 +91,11 @@ impl Upload for One {
 }
 
 /// We have pieces 0 and 2 of five, and give.
-fn giving(net: &Arc<Net>, torrent: &Torrent, peers: &[SocketAddr]) -> (Plan, Arc<Memory>, Arc<Mutex<Vec<String>>>) {
+fn giving(
+    net: &Arc<Net>,
+    torrent: &Torrent,
+    peers: &[SocketAddr],
+) -> (Plan, Arc<Memory>, Arc<Mutex<Vec<String>>>) {
     let told = Arc::default();
     let mut plan = plan(net, torrent, peers);
     plan.uploads = Arc::new(Generous { torrent: torrent.clone(), told: Arc::clone(&told) });
@@ -102,7 +106,10 @@ fn giving(net: &Arc<Net>, torrent: &Torrent, peers: &[SocketAddr]) -> (Plan, Arc
 }
 
 fn request(piece: u32, begin: u32, length: u32) -> Vec<u8> {
-    wire::message(wire::REQUEST, &[piece.to_be_bytes(), begin.to_be_bytes(), length.to_be_bytes()].concat())
+    wire::message(
+        wire::REQUEST,
+        &[piece.to_be_bytes(), begin.to_be_bytes(), length.to_be_bytes()].concat(),
+    )
 }
 
 /// Takes four blocks from us while it gives what we lack; the last of that only once
@@ -119,12 +126,19 @@ fn take_and_give(talk: &mut Talk, torrent: &Torrent) -> io::Result<()> {
                 }
             }
             (wire::PIECE, payload) => {
-                let [piece, begin] = [0, 4].map(|at| u32::from_be_bytes(payload[at..at + 4].try_into().expect("four bytes")));
-                assert!(payload[8..] == right(torrent, (piece, begin, 16_384)), "block {piece}, {begin}");
+                let [piece, begin] = [0, 4].map(|at| {
+                    u32::from_be_bytes(payload[at..at + 4].try_into().expect("four bytes"))
+                });
+                assert!(
+                    payload[8..] == right(torrent, (piece, begin, 16_384)),
+                    "block {piece}, {begin}"
+                );
                 taken += 1;
             }
             (wire::INTERESTED, _) => talk.unchoke()?,
-            (wire::REQUEST, payload) => held.push(wire::three(&payload).expect("a request has three numbers")),
+            (wire::REQUEST, payload) => {
+                held.push(wire::three(&payload).expect("a request has three numbers"))
+            }
             _ => {}
         }
         while !held.is_empty() && (given < 5 || taken == 4) {
@@ -185,8 +199,15 @@ fn what_the_peer_says_reaches_the_upload() {
     ran.store = store;
     ran.is_complete(&torrent);
     let told = told.lock().expect("nobody panics with this lock").clone();
-    assert_eq!(told[..5], ["open 6881", "interested true", "cancel 77", "interested false", "interested true"]);
-    assert!(matches!(ran.left(peer)[..], [Ended::Session(SessionEnd::Upload(_)), ..]), "{:?}", ran.left(peer));
+    assert_eq!(
+        told[..5],
+        ["open 6881", "interested true", "cancel 77", "interested false", "interested true"]
+    );
+    assert!(
+        matches!(ran.left(peer)[..], [Ended::Session(SessionEnd::Upload(_)), ..]),
+        "{:?}",
+        ran.left(peer)
+    );
 }
 
 #[test]

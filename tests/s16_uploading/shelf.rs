@@ -57,12 +57,18 @@ struct Heard {
 impl Heard {
     fn hear(&mut self, id: u8, payload: &[u8]) {
         if id == wire::EXTENDED && payload[0] == DONT_HAVE_ID {
-            self.gone.push(u32::from_be_bytes(payload[1..].try_into().expect("a piece is four bytes")));
+            self.gone
+                .push(u32::from_be_bytes(payload[1..].try_into().expect("a piece is four bytes")));
         }
     }
 
     /// Asks for pieces, and tells which of them came; the others are refused.
-    fn asks(&mut self, talk: &mut Talk, torrent: &Torrent, pieces: impl IntoIterator<Item = u32>) -> io::Result<Vec<u32>> {
+    fn asks(
+        &mut self,
+        talk: &mut Talk,
+        torrent: &Torrent,
+        pieces: impl IntoIterator<Item = u32>,
+    ) -> io::Result<Vec<u32>> {
         let mut came = Vec::new();
         for piece in pieces {
             let asked = (piece, 0, torrent.piece(piece as usize).len() as u32);
@@ -70,7 +76,9 @@ impl Heard {
             let (answer, given) = loop {
                 match talk.next()? {
                     (wire::PIECE, payload) => break (block_of(torrent, &payload), true),
-                    (wire::REJECT, payload) => break (wire::three(&payload).expect("three numbers"), false),
+                    (wire::REJECT, payload) => {
+                        break (wire::three(&payload).expect("three numbers"), false);
+                    }
                     (id, payload) => self.hear(id, &payload),
                 }
             };
@@ -221,7 +229,11 @@ fn of_a_file_that_was_cut_the_rest_is_given() {
         talk.admitted()?;
         let mut heard = Heard::default();
         assert_eq!(heard.asks(talk, &content, [0, 7])?, [0, 7]);
-        File::options().write(true).open(&path).and_then(|file| file.set_len(3 * 16_384 + 100)).expect("it is ours");
+        File::options()
+            .write(true)
+            .open(&path)
+            .and_then(|file| file.set_len(3 * 16_384 + 100))
+            .expect("it is ours");
         assert_eq!(heard.asks(talk, &content, 0..8)?, [0, 1, 2]);
         assert_eq!(heard.gone(talk, 5)?, [3, 4, 5, 6, 7]);
         Ok(())
@@ -257,7 +269,8 @@ fn what_a_download_has_completed_is_watched_like_anything_else() {
     let folder = folder();
     let path = folder.path().join("t.bin");
     let stop = AtomicBool::new(false);
-    let output = Output::open(&info(&torrent), &path, false, &stop, &|_| {}).expect("there is nothing yet");
+    let output =
+        Output::open(&info(&torrent), &path, false, &stop, &|_| {}).expect("there is nothing yet");
     output.storage.write(0, &torrent.content).expect("there is room");
     output.complete().expect("all of it is there");
     let mut giver = Giver::new(&torrent);

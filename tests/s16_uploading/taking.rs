@@ -27,7 +27,10 @@ fn gives_one_by_one(talk: &mut Talk, torrent: &Torrent, gates: &[Gate; 4]) -> io
             while !waiting.iter().any(|asked| (asked.0, asked.1) == (piece, begin)) {
                 waiting.push(talk.asked()?);
             }
-            let at = waiting.iter().position(|asked| (asked.0, asked.1) == (piece, begin)).expect("it was asked for");
+            let at = waiting
+                .iter()
+                .position(|asked| (asked.0, asked.1) == (piece, begin))
+                .expect("it was asked for");
             let asked = waiting.remove(at);
             talk.block(torrent, asked)?;
         }
@@ -91,7 +94,10 @@ fn who_is_always_asking_hears_of_new_pieces_too() {
                 (wire::HAVE, _) => break,
                 _ => {}
             }
-            assert!(begun.elapsed() < Duration::from_secs(60), "it is not told of a piece that is here");
+            assert!(
+                begun.elapsed() < Duration::from_secs(60),
+                "it is not told of a piece that is here"
+            );
         }
         gates.iter().for_each(Gate::open);
         (0..3).try_for_each(|_| talk.until(wire::HAVE).map(drop))
@@ -177,7 +183,8 @@ fn whoever_completes_says_that_it_only_gives_now_and_goes_on_giving() {
     });
     let ran = giver.run();
     let outcome = ran.is_complete(&torrent);
-    let mut traded: Vec<_> = outcome.traded.iter().map(|traded| (traded.peer, traded.taken, traded.given)).collect();
+    let mut traded: Vec<_> =
+        outcome.traded.iter().map(|traded| (traded.peer, traded.taken, traded.given)).collect();
     traded.sort_unstable();
     assert_eq!(traded, [(seed, 151_072 - 65_536, 0), (taker, 0, 151_072)]);
     assert_eq!(ran.events.iter().filter(|event| matches!(event, Event::Completed)).count(), 1);

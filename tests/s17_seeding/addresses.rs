@@ -35,7 +35,8 @@ fn an_address_that_has_all_places_gives_one_up_to_another() {
             talk
         };
         let _first: Vec<Talk> = (1..=5).map(with_slot).collect();
-        let _others: Vec<Talk> = (6..=12).map(|number| interested(1, number, address, &content)).collect();
+        let _others: Vec<Talk> =
+            (6..=12).map(|number| interested(1, number, address, &content)).collect();
         for host in [8, 9] {
             let mut talk = interested(host, host, address, &content);
             talk.until(wire::UNCHOKE).expect("its address has nothing yet");
@@ -49,9 +50,14 @@ fn an_address_that_has_all_slots_gives_one_up_to_another_and_then_no_more() {
     let torrent = Torrent::sample();
     let content = torrent.clone();
     // No round ends before the test does: that would deal the slots out again.
-    let giver = Giver::new(&torrent).rules(Rules { slots: 3, round: Duration::from_secs(3600), ..staying() });
+    let giver = Giver::new(&torrent).rules(Rules {
+        slots: 3,
+        round: Duration::from_secs(3600),
+        ..staying()
+    });
     listening(giver, move |address| {
-        let mut crowd: Vec<Talk> = (1..=3).map(|number| interested(1, number, address, &content)).collect();
+        let mut crowd: Vec<Talk> =
+            (1..=3).map(|number| interested(1, number, address, &content)).collect();
         for talk in &mut crowd {
             talk.until(wire::UNCHOKE).expect("there is room");
         }

@@ -26,7 +26,12 @@ fn first(peers: &[Standing], slots: usize, lucky: Option<usize>) -> Decision {
 
 /// Who got a slot for what it is worth, in order.
 fn by_merit(decision: &Decision) -> Vec<usize> {
-    let mut chosen: Vec<usize> = decision.unchoked.iter().copied().filter(|number| Some(*number) != decision.lucky).collect();
+    let mut chosen: Vec<usize> = decision
+        .unchoked
+        .iter()
+        .copied()
+        .filter(|number| Some(*number) != decision.lucky)
+        .collect();
     chosen.sort_unstable();
     chosen
 }
@@ -132,7 +137,10 @@ fn no_slot_is_nobody_and_one_slot_is_all_luck() {
     let nobody = decide(&peers, 0, Some(1), |_| panic!("nobody draws"));
     assert_eq!(nobody, Decision::default());
     assert_eq!(decide(&peers, 1, None, |_| 2), Decision { unchoked: vec![2], lucky: Some(2) });
-    assert_eq!(decide(&peers, 1, Some(1), |_| panic!("nobody draws")), Decision { unchoked: vec![1], lucky: Some(1) });
+    assert_eq!(
+        decide(&peers, 1, Some(1), |_| panic!("nobody draws")),
+        Decision { unchoked: vec![1], lucky: Some(1) }
+    );
 }
 
 #[test]
@@ -151,21 +159,35 @@ fn where_there_are_fewer_peers_than_slots_all_have_one_and_nobody_is_lucky() {
 /// What holds whatever the peers are like.
 fn holds_always(peers: &[Standing], slots: usize, lucky: Option<usize>, decision: &Decision) {
     let Decision { unchoked, lucky: drawn } = decision;
-    let interested: Vec<usize> = (0..peers.len()).filter(|number| peers[*number].interested).collect();
-    assert_eq!(unchoked.len(), interested.len().min(slots), "no slot stands empty while somebody wants it");
+    let interested: Vec<usize> =
+        (0..peers.len()).filter(|number| peers[*number].interested).collect();
+    assert_eq!(
+        unchoked.len(),
+        interested.len().min(slots),
+        "no slot stands empty while somebody wants it"
+    );
     for (at, number) in unchoked.iter().enumerate() {
         assert!(interested.contains(number), "{number} wants nothing");
         assert!(!unchoked[..at].contains(number), "{number} has two slots");
     }
-    assert_eq!(drawn.is_some(), slots > 0 && interested.len() >= slots, "one slot is for luck, if all are needed");
+    assert_eq!(
+        drawn.is_some(),
+        slots > 0 && interested.len() >= slots,
+        "one slot is for luck, if all are needed"
+    );
     assert!(drawn.is_none_or(|drawn| unchoked.contains(&drawn)));
     // Nobody with a slot by merit has earned less than somebody without one.
     let worth = |number: usize| (!peers[number].snubs, peers[number].bytes, peers[number].unchoked);
     let merit = by_merit(decision);
     for other in interested.iter().filter(|other| !merit.contains(other)) {
-        assert!(merit.iter().all(|number| worth(*number) >= worth(*other)), "{other} has earned more");
+        assert!(
+            merit.iter().all(|number| worth(*number) >= worth(*other)),
+            "{other} has earned more"
+        );
     }
-    if let Some(before) = lucky.filter(|before| interested.contains(before) && !merit.contains(before) && slots > 0) {
+    if let Some(before) =
+        lucky.filter(|before| interested.contains(before) && !merit.contains(before) && slots > 0)
+    {
         assert_eq!(*drawn, Some(before), "luck stays");
     }
 }

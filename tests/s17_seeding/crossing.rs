@@ -15,7 +15,8 @@ use std::time::{Duration, Instant};
 /// keep none. A piece that neither has keeps them from being done with each other.
 fn crosses(link: Link) {
     let torrent = Torrent::sample();
-    let members = [Member { have: vec![0, 1], dials: vec![1] }, Member { have: vec![2, 3], dials: vec![0] }];
+    let members =
+        [Member { have: vec![0, 1], dials: vec![1] }, Member { have: vec![2, 3], dials: vec![0] }];
     let all = 4 * 32_768;
     // What each has, and over how many connections; and whether both had got so far.
     let (mut latest, mut settled) = ([(0, 0); 2], false);
@@ -31,7 +32,13 @@ fn crosses(link: Link) {
             Event::Left(_, Ended::Twice) => {}
             Event::Left(who, why) => {
                 assert_eq!(who.ip(), at(1 - number).ip());
-                assert!(!matches!(why, Ended::Panic | Ended::Ourselves | Ended::Session(SessionEnd::Corrupt(_))), "{why}");
+                assert!(
+                    !matches!(
+                        why,
+                        Ended::Panic | Ended::Ourselves | Ended::Session(SessionEnd::Corrupt(_))
+                    ),
+                    "{why}"
+                );
                 left.lock().expect("nobody panics with this lock")[number] += 1;
             }
             _ => {}
@@ -66,12 +73,14 @@ fn one_of_two_connections_that_cross_remains_and_the_download_goes_on() {
 #[test]
 fn a_pair_that_has_nothing_to_give_does_not_end_up_with_two_connections() {
     let torrent = Torrent::sample();
-    let members = [Member { have: vec![0, 1], dials: vec![1] }, Member { have: vec![0, 1], dials: vec![0] }];
+    let members =
+        [Member { have: vec![0, 1], dials: vec![1] }, Member { have: vec![0, 1], dials: vec![0] }];
     let (patience, begun) = (Duration::from_secs(3), Instant::now());
     let over = move |number, event: &Event, stop: &Arc<AtomicBool>| {
         // As much later the second one dials the first again: it may be a stranger that is here. The
         // first one knows better, and hangs up.
-        let hung_up = number == 1 && matches!(event, Event::Left(who, Ended::Session(SessionEnd::Message(_))) if *who == at(0));
+        let hung_up = number == 1
+            && matches!(event, Event::Left(who, Ended::Session(SessionEnd::Message(_))) if *who == at(0));
         stop.fetch_or(hung_up && begun.elapsed() >= patience, Ordering::SeqCst);
     };
     let ran = run_with_patience(patience, pipes(4096), &torrent, &members, seeding, true, over);

@@ -4,7 +4,9 @@ use super::super::support::{Gate, Torrent, wire};
 use super::giver::{BOTH, Giver, stop_soon};
 use super::net::{FAST, PLAIN};
 use super::rules::staying;
-use piecemeal::s03_tracker::{AnnounceRequest, AnnounceResponse, Event as Said, Tracker, TrackerError};
+use piecemeal::s03_tracker::{
+    AnnounceRequest, AnnounceResponse, Event as Said, Tracker, TrackerError,
+};
 use piecemeal::s12_session::host::SessionEnd;
 use piecemeal::s13_peer_sources::announcer::Announcer;
 use piecemeal::s15_swarm::summary::Traded;
@@ -37,7 +39,11 @@ fn two_that_have_everything_part_and_do_not_meet_again() {
                 stop_soon(stop);
             }
         });
-        assert!(matches!(ran.left(seed)[..], [Ended::Session(SessionEnd::BothComplete)]), "{how}: {:?}", ran.left(seed));
+        assert!(
+            matches!(ran.left(seed)[..], [Ended::Session(SessionEnd::BothComplete)]),
+            "{how}: {:?}",
+            ran.left(seed)
+        );
         assert_eq!(net.dials(seed), 1, "{how}");
     }
 }
@@ -67,7 +73,11 @@ fn the_last_piece_parts_us_from_seeds_at_once_and_from_nobody_else() {
     giver.until_left(seed);
     let ran = giver.run();
     ran.is_complete(&torrent);
-    assert!(matches!(ran.left(seed)[..], [Ended::Session(SessionEnd::BothComplete)]), "{:?}", ran.left(seed));
+    assert!(
+        matches!(ran.left(seed)[..], [Ended::Session(SessionEnd::BothComplete)]),
+        "{:?}",
+        ran.left(seed)
+    );
     assert!(ran.left(leech).len() < 2, "{:?}", ran.left(leech));
 }
 
@@ -82,12 +92,15 @@ fn a_seed_stays_until_so_much_has_been_given() {
             talk.admitted()?;
             for round in 0..rounds {
                 let piece = round % 5;
-                talk.takes_piece(&content, piece).unwrap_or_else(|error| panic!("{ratio}: left after {round} pieces: {error}"));
+                talk.takes_piece(&content, piece)
+                    .unwrap_or_else(|error| panic!("{ratio}: left after {round} pieces: {error}"));
             }
             // It is over: we hang up, although it would like to have more.
             loop {
                 match talk.next() {
-                    Err(error) if error.kind() == ErrorKind::TimedOut => panic!("{ratio}: the seed stays"),
+                    Err(error) if error.kind() == ErrorKind::TimedOut => {
+                        panic!("{ratio}: the seed stays")
+                    }
                     other => drop(other?),
                 }
             }
@@ -106,7 +119,10 @@ fn who_has_everything_and_is_not_to_stay_is_done_at_once() {
     let giver = Giver::new(&torrent).rules(Rules::default());
     let ran = giver.run();
     assert_eq!(ran.result.expect("it has everything").traded, []);
-    assert!(!ran.events.iter().any(|event| matches!(event, Event::Completed)), "nothing was completed");
+    assert!(
+        !ran.events.iter().any(|event| matches!(event, Event::Completed)),
+        "nothing was completed"
+    );
 }
 
 #[test]
@@ -123,7 +139,8 @@ fn who_has_gone_to_and_fro_is_told_truly() {
             talk.admitted()?;
             talk.takes(&content, takes.0, 0, takes.1)?;
             talk.has(&content, &share)?;
-            let blocks = share.iter().map(|piece| content.piece(*piece).len().div_ceil(16_384)).sum();
+            let blocks =
+                share.iter().map(|piece| content.piece(*piece).len().div_ceil(16_384)).sum();
             for asked in talk.all_asked(blocks)? {
                 talk.block(&content, asked)?;
             }
@@ -135,8 +152,10 @@ fn who_has_gone_to_and_fro_is_told_truly() {
     let mut traded = outcome.traded.clone();
     traded.sort_by_key(|traded| traded.peer);
     // We have dialed them: that they listen elsewhere, too, does not rename them.
-    let expected =
-        [Traded { peer: peers[0], taken: 32_768, given: 700 }, Traded { peer: peers[1], taken: 32_768 + 20_000, given: 16_384 }];
+    let expected = [
+        Traded { peer: peers[0], taken: 32_768, given: 700 },
+        Traded { peer: peers[1], taken: 32_768 + 20_000, given: 16_384 },
+    ];
     assert_eq!(traded, expected);
     assert_eq!((outcome.downloaded, outcome.uploaded), (85_536, 17_084));
 }
@@ -150,7 +169,12 @@ impl Tracker for Fake {
         &["fake"]
     }
 
-    fn announce(&self, _: &str, ask: &AnnounceRequest, _: Instant) -> Result<AnnounceResponse, TrackerError> {
+    fn announce(
+        &self,
+        _: &str,
+        ask: &AnnounceRequest,
+        _: Instant,
+    ) -> Result<AnnounceResponse, TrackerError> {
         self.0.lock().expect("no tracker panics").push(ask.clone());
         Ok(AnnounceResponse::default())
     }
@@ -160,7 +184,13 @@ fn with_tracker(giver: &mut Giver) -> Asked {
     let asked = Asked::default();
     let trackers: Arc<Vec<Box<dyn Tracker>>> = Arc::new(vec![Box::new(Fake(Arc::clone(&asked)))]);
     let (hash, id) = (giver.plan.info_hash, giver.plan.peer_id);
-    let announcer = Announcer::new(vec!["fake://tracker".to_owned()], trackers, hash, id, Duration::from_millis(20));
+    let announcer = Announcer::new(
+        vec!["fake://tracker".to_owned()],
+        trackers,
+        hash,
+        id,
+        Duration::from_millis(20),
+    );
     giver.plan.sources.push(Box::new(announcer.at_port(7000)));
     asked
 }
@@ -183,7 +213,8 @@ fn a_seed_tells_the_tracker_that_nothing_is_left_and_never_that_it_has_completed
     assert!(ran.result.is_ok());
     assert!(!ran.events.iter().any(|event| matches!(event, Event::Completed)));
     let asked = asked.lock().expect("no tracker panics").clone();
-    let told: Vec<_> = asked.iter().map(|ask| (ask.event, ask.left, ask.downloaded, ask.port)).collect();
+    let told: Vec<_> =
+        asked.iter().map(|ask| (ask.event, ask.left, ask.downloaded, ask.port)).collect();
     assert_eq!(told, [(Some(Said::Started), 0, 0, 7000), (Some(Said::Stopped), 0, 0, 7000)]);
     assert_eq!(asked[1].uploaded, 32_768);
 }
@@ -226,7 +257,10 @@ fn a_download_that_stays_says_completed_when_it_is_and_stopped_when_it_goes() {
     let asked = asked.lock().expect("no tracker panics").clone();
     let told: Vec<_> = asked.iter().map(|ask| (ask.event, ask.left)).collect();
     let all = 151_072 - 65_536;
-    assert_eq!(told, [(Some(Said::Started), all), (Some(Said::Completed), 0), (Some(Said::Stopped), 0)]);
+    assert_eq!(
+        told,
+        [(Some(Said::Started), all), (Some(Said::Completed), 0), (Some(Said::Stopped), 0)]
+    );
     assert!(asked[1..].iter().all(|ask| ask.downloaded == all), "{asked:?}");
     assert_eq!(asked[2].uploaded, 65_536);
 }

@@ -27,27 +27,50 @@ fn a_port_is_the_one_that_was_asked_for_or_any_that_is_free() {
     assert_ne!(any.port(), 0);
     assert_eq!(any.addresses(), [SocketAddr::new(LOOPBACK, any.port())]);
     assert!(Listener::bind(Some(LOOPBACK), Some(any.port())).is_err(), "it is taken");
-    assert!(Listener::bind(Some("192.0.2.1".parse().expect("an address")), Some(0)).is_err(), "it is not ours");
+    assert!(
+        Listener::bind(Some("192.0.2.1".parse().expect("an address")), Some(0)).is_err(),
+        "it is not ours"
+    );
     // Without a wish, as many as one likes can listen side by side.
-    let all: Vec<Listener> = (0..12).map(|_| Listener::bind(Some(LOOPBACK), None).expect("there is another")).collect();
+    let all: Vec<Listener> =
+        (0..12).map(|_| Listener::bind(Some(LOOPBACK), None).expect("there is another")).collect();
     let mut ports: Vec<u16> = all.iter().map(Listener::port).collect();
     ports.sort_unstable();
     ports.dedup();
     assert_eq!(ports.len(), 12);
     let everywhere = Listener::bind(None, Some(0)).expect("there is a free port");
     assert!(!everywhere.addresses().is_empty());
-    assert!(everywhere.addresses().iter().all(|address| address.port() == everywhere.port() && address.ip().is_unspecified()));
-    assert!(TcpStream::connect((LOOPBACK, everywhere.port())).is_ok(), "IPv4 gets through, whatever the socket's family");
+    assert!(
+        everywhere
+            .addresses()
+            .iter()
+            .all(|address| address.port() == everywhere.port() && address.ip().is_unspecified())
+    );
+    assert!(
+        TcpStream::connect((LOOPBACK, everywhere.port())).is_ok(),
+        "IPv4 gets through, whatever the socket's family"
+    );
 }
 
 /// A seed that listens, for as long as `client` runs.
 #[track_caller]
-pub fn listening(giver: Giver, client: impl FnOnce(SocketAddr) + Send + 'static) -> (Ran, SocketAddr) {
-    listening_with(Listener::bind(Some(LOOPBACK), Some(0)).expect("loopback has a free port"), giver, client)
+pub fn listening(
+    giver: Giver,
+    client: impl FnOnce(SocketAddr) + Send + 'static,
+) -> (Ran, SocketAddr) {
+    listening_with(
+        Listener::bind(Some(LOOPBACK), Some(0)).expect("loopback has a free port"),
+        giver,
+        client,
+    )
 }
 
 #[track_caller]
-fn listening_with(listener: Listener, mut giver: Giver, client: impl FnOnce(SocketAddr) + Send + 'static) -> (Ran, SocketAddr) {
+fn listening_with(
+    listener: Listener,
+    mut giver: Giver,
+    client: impl FnOnce(SocketAddr) + Send + 'static,
+) -> (Ran, SocketAddr) {
     let address = listener.addresses()[0];
     giver.plan.port = listener.port();
     giver.plan.sources.push(Box::new(listener));
@@ -71,9 +94,13 @@ fn connect(address: SocketAddr) -> Talk {
 /// Dials from 127.0.0.`host`.
 pub fn connect_from(host: u8, address: SocketAddr) -> Talk {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("there is room for a socket");
-    socket.bind(&SocketAddr::from(([127, 0, 0, host], 0)).into()).expect("loopback has many addresses");
+    socket
+        .bind(&SocketAddr::from(([127, 0, 0, host], 0)).into())
+        .expect("loopback has many addresses");
     socket.connect(&address.into()).expect("it listens");
-    Talk::over(over_tcp(socket.into(), Instant::now() + Duration::from_secs(60)).expect("it is connected"))
+    Talk::over(
+        over_tcp(socket.into(), Instant::now() + Duration::from_secs(60)).expect("it is connected"),
+    )
 }
 
 /// Dials, says hello, and is answered.
@@ -109,7 +136,10 @@ fn who_comes_by_itself_gets_what_it_wants_and_is_known_by_where_it_listens() {
         talk.fence(&ours).expect("it hears");
     });
     let outcome = ran.result.expect("all is well");
-    assert_eq!(outcome.traded, [Traded { peer: SocketAddr::new(LOOPBACK, 50123), taken: 0, given: 151_072 }]);
+    assert_eq!(
+        outcome.traded,
+        [Traded { peer: SocketAddr::new(LOOPBACK, 50123), taken: 0, given: 151_072 }]
+    );
 }
 
 /// A source that may still find somebody, without which whoever misses something gives up.
@@ -138,8 +168,14 @@ fn who_comes_by_itself_has_one_address_in_all_that_is_told_of_it() {
         talk.has(&content, &[4]).expect("it is interested");
         talk.asked().expect("it asks");
     });
-    let joined = ran.events.iter().find_map(|event| if let Event::Joined(who) = event { Some(*who) } else { None });
-    let unchoked = ran.events.iter().find_map(|event| if let Event::Choked(who, false) = event { Some(*who) } else { None });
+    let joined = ran
+        .events
+        .iter()
+        .find_map(|event| if let Event::Joined(who) = event { Some(*who) } else { None });
+    let unchoked = ran
+        .events
+        .iter()
+        .find_map(|event| if let Event::Choked(who, false) = event { Some(*who) } else { None });
     assert!(joined.is_some() && joined == unchoked, "{:?}", ran.told());
 }
 
@@ -153,7 +189,10 @@ fn forty_eight_bytes_are_enough_for_an_answer() {
         for part in hello[..48].chunks(7) {
             talk.send(part).expect("it listens");
         }
-        assert_eq!(talk.bytes(68).expect("it answers"), wire::handshake(BOTH, content.info_hash, US));
+        assert_eq!(
+            talk.bytes(68).expect("it answers"),
+            wire::handshake(BOTH, content.info_hash, US)
+        );
         talk.send(&hello[48..]).expect("it listens");
         talk.admitted().expect("there is room");
         talk.takes(&content, 4, 0, 100).expect("it gives");
@@ -278,7 +317,9 @@ fn when_too_many_come_nobody_goes_because_we_are_slow_ourselves() {
         let (writer, begun, may_go_on) = (transport.writer, gates.0.clone(), gates.1.clone());
         Transport { writer: Box::new(Slow { writer, begun, may_go_on }), ..transport }
     };
-    let listener = Listener::bind(Some(LOOPBACK), Some(0)).expect("loopback has a free port").through(Box::new(wrap));
+    let listener = Listener::bind(Some(LOOPBACK), Some(0))
+        .expect("loopback has a free port")
+        .through(Box::new(wrap));
     listening_with(listener, Giver::new(&torrent).rules(staying()), move |address| {
         let mut first = connect(address);
         first.send(&wire::handshake(BOTH, content.info_hash, [1; 20])).expect("it listens");
@@ -311,7 +352,9 @@ fn when_the_swarm_is_over_nobody_listens_and_nobody_is_left_in_the_door() {
         loop {
             match guest.next() {
                 Ok(_) => {}
-                Err(error) => break assert_ne!(error.kind(), ErrorKind::TimedOut, "it is left alone"),
+                Err(error) => {
+                    break assert_ne!(error.kind(), ErrorKind::TimedOut, "it is left alone");
+                }
             }
         }
     }

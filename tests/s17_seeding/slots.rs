@@ -29,7 +29,8 @@ fn there_are_so_many_slots_and_who_needs_one_no_more_makes_room_at_once() {
     let torrent = Torrent::sample();
     for leaves in [false, true] {
         let mut giver = Giver::new(&torrent).rules(Rules { slots: 2, ..staying() });
-        let (entered, waiting, given_up) = ([Gate::default(), Gate::default()], Gate::default(), Gate::default());
+        let (entered, waiting, given_up) =
+            ([Gate::default(), Gate::default()], Gate::default(), Gate::default());
         let last = Gate::default();
         // One keeps its slot all the time.
         let (content, gate, end) = (torrent.clone(), entered[0].clone(), last.clone());
@@ -129,7 +130,8 @@ fn set_of(torrent: &Torrent, ip: IpAddr) -> Vec<u32> {
     while set.len() < 10 {
         text = Sha1::digest(&text).to_vec();
         for at in (0..20).step_by(4) {
-            let index = u32::from_be_bytes(text[at..at + 4].try_into().expect("four bytes")) % torrent.pieces() as u32;
+            let index = u32::from_be_bytes(text[at..at + 4].try_into().expect("four bytes"))
+                % torrent.pieces() as u32;
             if !set.contains(&index) && set.len() < 10 {
                 set.push(index);
             }
@@ -143,7 +145,9 @@ fn offered(talk: &mut Talk) -> io::Result<Vec<u32>> {
     let mut offered = Vec::new();
     loop {
         match talk.next()? {
-            (ALLOWED_FAST, payload) => offered.push(u32::from_be_bytes(payload.try_into().expect("four bytes"))),
+            (ALLOWED_FAST, payload) => {
+                offered.push(u32::from_be_bytes(payload.try_into().expect("four bytes")))
+            }
             (wire::UNCHOKE, _) => return Ok(offered),
             _ => {}
         }
@@ -161,7 +165,8 @@ fn a_newcomer_may_have_ten_pieces_without_a_slot_and_others_none() {
         talk.interested()?;
         let heard = talk.fence(&ours)?;
         let set = set_of(&content, talk.address.ip());
-        let expected: Vec<_> = set.iter().map(|index| (ALLOWED_FAST, index.to_be_bytes().to_vec())).collect();
+        let expected: Vec<_> =
+            set.iter().map(|index| (ALLOWED_FAST, index.to_be_bytes().to_vec())).collect();
         assert_eq!(heard, expected);
         for piece in 0..40 {
             talk.request(piece, 0, 16_384)?;
@@ -243,7 +248,11 @@ fn a_seed_advises_each_to_take_another_piece() {
     }
     assert!(giver.run().result.is_ok());
     let advised = advised.lock().expect("nobody panics with this lock");
-    assert_eq!((advised.len(), advised.iter().collect::<BTreeSet<_>>().len()), (3, 3), "{advised:?}");
+    assert_eq!(
+        (advised.len(), advised.iter().collect::<BTreeSet<_>>().len()),
+        (3, 3),
+        "{advised:?}"
+    );
 }
 
 /// Who has a slot and is no longer interested keeps it until another has a use for it. Two
@@ -252,7 +261,8 @@ fn a_seed_advises_each_to_take_another_piece() {
 fn a_choke_empties_the_queue_but_for_what_needs_no_slot() {
     let torrent = forty();
     let mut giver = Giver::with(&torrent, 0..40, 1024).rules(Rules { slots: 2, ..staying() });
-    let (first, second, choked) = (Gate::default(), Gate::default(), [Gate::default(), Gate::default()]);
+    let (first, second, choked) =
+        (Gate::default(), Gate::default(), [Gate::default(), Gate::default()]);
     let (content, gate, over) = (torrent.clone(), first.clone(), choked.clone());
     giver.taker(move |talk| {
         talk.hello(BOTH, &content)?;
@@ -284,7 +294,11 @@ fn a_choke_empties_the_queue_but_for_what_needs_no_slot() {
                 ((piece, ..), false) => refused.push(piece),
             }
         }
-        let due: Vec<u32> = asked[before.len()..].iter().copied().filter(|piece| !allowed.contains(piece)).collect();
+        let due: Vec<u32> = asked[before.len()..]
+            .iter()
+            .copied()
+            .filter(|piece| !allowed.contains(piece))
+            .collect();
         assert_eq!((refused, after), (due, allowed[..3].to_vec()));
         assert_eq!(talk.fence(&ours)?, [], "each request has had one answer");
         // So it goes on until there is a slot again.
@@ -294,7 +308,8 @@ fn a_choke_empties_the_queue_but_for_what_needs_no_slot() {
         talk.admitted()?;
         talk.takes_piece(&content, others[0])
     });
-    let (content, entered, gate, over) = (torrent.clone(), first.clone(), second.clone(), choked.clone());
+    let (content, entered, gate, over) =
+        (torrent.clone(), first.clone(), second.clone(), choked.clone());
     giver.taker(move |talk| {
         entered.wait();
         talk.hello(EXTENDED, &content)?;

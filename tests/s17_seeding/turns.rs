@@ -7,12 +7,21 @@ use super::memory::Dice;
 use super::net::{FAST, Talk};
 use super::rules::staying;
 use piecemeal::s17_seeding::Rules;
-use piecemeal::s17_seeding::choking::{Decision, LUCKY_ROUNDS, Standing, TURN, is_ahead, take_turns};
+use piecemeal::s17_seeding::choking::{
+    Decision, LUCKY_ROUNDS, Standing, TURN, is_ahead, take_turns,
+};
 use std::io;
 use std::time::Duration;
 
-const WAITS: Standing =
-    Standing { interested: true, unchoked: false, rounds: 0, bytes: 0, idle: false, snubs: false, newcomer: false };
+const WAITS: Standing = Standing {
+    interested: true,
+    unchoked: false,
+    rounds: 0,
+    bytes: 0,
+    idle: false,
+    snubs: false,
+    newcomer: false,
+};
 const NEW: Standing = Standing { newcomer: true, ..WAITS };
 const CONTENT: Standing = Standing { interested: false, ..WAITS };
 
@@ -34,38 +43,96 @@ struct Row {
     tickets: usize,
 }
 
-const fn row(rule: &'static str, peers: &'static [Standing], slots: usize, unchoked: &'static [usize]) -> Row {
+const fn row(
+    rule: &'static str,
+    peers: &'static [Standing],
+    slots: usize,
+    unchoked: &'static [usize],
+) -> Row {
     Row { rule, peers, slots, lucky: None, unchoked, drawn: None, tickets: 0 }
 }
 
 const TABLE: &[Row] = &[
-    row("everybody has a slot where there is room", &[WAITS, holds(9), NEW, IDLE], 4, &[0, 1, 2, 3]),
+    row(
+        "everybody has a slot where there is room",
+        &[WAITS, holds(9), NEW, IDLE],
+        4,
+        &[0, 1, 2, 3],
+    ),
     row("a turn lasts three rounds", &[holds(2), holds(1), WAITS, WAITS], 2, &[0, 1]),
     row("a turn that is over passes on", &[holds(3), holds(1), WAITS], 2, &[1, 2]),
     row("a single slot goes by turn, not by luck", &[holds(3), WAITS, NEW, NEW], 1, &[1]),
     Row {
         drawn: Some(2),
         tickets: 2,
-        ..row("the longest wait comes first, and the last slot is for luck", &[WAITS, WAITS, WAITS, WAITS], 3, &[0, 1, 2])
+        ..row(
+            "the longest wait comes first, and the last slot is for luck",
+            &[WAITS, WAITS, WAITS, WAITS],
+            3,
+            &[0, 1, 2],
+        )
     },
-    Row { drawn: Some(1), tickets: 5, ..row("newcomers have three tickets", &[WAITS, WAITS, WAITS, NEW], 2, &[0, 1]) },
-    row("a turn that is over goes on while nobody waits", &[holds(3), holds(7), CONTENT], 2, &[0, 1]),
-    row("the turn that has lasted longest ends first", &[holds(5), holds(4), holds(3), WAITS], 3, &[1, 2, 3]),
-    row("a peer that takes nothing makes room within its turn", &[IDLE, holds(2), WAITS], 2, &[1, 2]),
+    Row {
+        drawn: Some(1),
+        tickets: 5,
+        ..row("newcomers have three tickets", &[WAITS, WAITS, WAITS, NEW], 2, &[0, 1])
+    },
+    row(
+        "a turn that is over goes on while nobody waits",
+        &[holds(3), holds(7), CONTENT],
+        2,
+        &[0, 1],
+    ),
+    row(
+        "the turn that has lasted longest ends first",
+        &[holds(5), holds(4), holds(3), WAITS],
+        3,
+        &[1, 2, 3],
+    ),
+    row(
+        "a peer that takes nothing makes room within its turn",
+        &[IDLE, holds(2), WAITS],
+        2,
+        &[1, 2],
+    ),
     row("it goes before a turn that is over", &[IDLE, holds(3), WAITS], 2, &[1, 2]),
     row("and keeps its slot while nobody waits", &[IDLE, IDLE], 2, &[0, 1]),
-    row("a peer that wants nothing gets nothing", &[CONTENT, Standing { interested: false, ..holds(1) }, WAITS], 3, &[2]),
-    Row { lucky: Some(1), drawn: Some(1), ..row("luck stays while it may", &[holds(3), holds(4), WAITS, WAITS], 2, &[1, 2]) },
-    Row { lucky: Some(0), drawn: Some(0), ..row("luck is no turn of its own", &[holds(1), holds(1), WAITS], 2, &[0, 1]) },
-    Row { lucky: Some(0), ..row("luck that takes nothing is lost", &[IDLE, holds(1), WAITS], 2, &[1, 2]) },
+    row(
+        "a peer that wants nothing gets nothing",
+        &[CONTENT, Standing { interested: false, ..holds(1) }, WAITS],
+        3,
+        &[2],
+    ),
+    Row {
+        lucky: Some(1),
+        drawn: Some(1),
+        ..row("luck stays while it may", &[holds(3), holds(4), WAITS, WAITS], 2, &[1, 2])
+    },
+    Row {
+        lucky: Some(0),
+        drawn: Some(0),
+        ..row("luck is no turn of its own", &[holds(1), holds(1), WAITS], 2, &[0, 1])
+    },
+    Row {
+        lucky: Some(0),
+        ..row("luck that takes nothing is lost", &[IDLE, holds(1), WAITS], 2, &[1, 2])
+    },
     Row {
         lucky: Some(0),
         drawn: Some(2),
         tickets: 4,
         ..row("luck that has left is drawn anew", &[CONTENT, WAITS, NEW, WAITS], 2, &[1, 2])
     },
-    Row { lucky: Some(77), ..row("luck may be gone, and its number nobody's", &[holds(1), holds(1), WAITS], 2, &[0, 1]) },
-    row("nobody is cut short so that luck can be drawn", &[holds(1), holds(2), WAITS, NEW], 2, &[0, 1]),
+    Row {
+        lucky: Some(77),
+        ..row("luck may be gone, and its number nobody's", &[holds(1), holds(1), WAITS], 2, &[0, 1])
+    },
+    row(
+        "nobody is cut short so that luck can be drawn",
+        &[holds(1), holds(2), WAITS, NEW],
+        2,
+        &[0, 1],
+    ),
     row("fewer slots than before", &[holds(1), holds(1), holds(1), WAITS], 2, &[0, 1]),
     row("no slots", &[holds(1), WAITS], 0, &[]),
     row("nobody", &[], 5, &[]),
@@ -84,7 +151,11 @@ fn each_rule_of_a_seed() {
             seen = hat;
             0
         });
-        assert_eq!((sorted(decision.unchoked), decision.lucky, seen), (unchoked.to_vec(), *drawn, *tickets), "{rule}");
+        assert_eq!(
+            (sorted(decision.unchoked), decision.lucky, seen),
+            (unchoked.to_vec(), *drawn, *tickets),
+            "{rule}"
+        );
     }
 }
 
@@ -111,7 +182,8 @@ fn a_peer_is_ahead_that_took_more_than_half_as_much_again_as_the_average() {
         (&[46, 46, 46, 188, 188], &[3, 4], "and two of them"),
         (&[10, 10, 10, 1, 1, 1], &[0, 1, 2], "slow ones count as much as quick ones"),
     ] {
-        let found: Vec<usize> = (0..all.len()).filter(|number| is_ahead(all[*number], all)).collect();
+        let found: Vec<usize> =
+            (0..all.len()).filter(|number| is_ahead(all[*number], all)).collect();
         assert_eq!(found, ahead, "{why}");
     }
 }
@@ -119,24 +191,36 @@ fn a_peer_is_ahead_that_took_more_than_half_as_much_again_as_the_average() {
 /// Checks what holds whatever the peers are like.
 fn holds_always(peers: &[Standing], slots: usize, lucky: Option<usize>, decision: &Decision) {
     let Decision { unchoked, lucky: drawn } = decision;
-    let interested: Vec<usize> = (0..peers.len()).filter(|number| peers[*number].interested).collect();
-    assert_eq!(unchoked.len(), interested.len().min(slots), "no slot is left over while a peer wants it");
+    let interested: Vec<usize> =
+        (0..peers.len()).filter(|number| peers[*number].interested).collect();
+    assert_eq!(
+        unchoked.len(),
+        interested.len().min(slots),
+        "no slot is left over while a peer wants it"
+    );
     for (at, number) in unchoked.iter().enumerate() {
         assert!(interested.contains(number), "{number} wants nothing");
         assert!(!unchoked[..at].contains(number), "{number} has two slots");
     }
     assert!(drawn.is_none_or(|drawn| unchoked.contains(&drawn)));
     assert!(slots > 1 || lucky.is_some() || drawn.is_none(), "a single slot is not for luck");
-    let has_turn = |number: usize| peers[number].unchoked && !peers[number].idle && peers[number].rounds < TURN;
+    let has_turn = |number: usize| {
+        peers[number].unchoked && !peers[number].idle && peers[number].rounds < TURN
+    };
     let waits = |number: usize| !peers[number].unchoked;
     for other in interested.iter().filter(|other| !unchoked.contains(other)) {
         if has_turn(*other) {
-            assert!(unchoked.iter().all(|number| has_turn(*number) || Some(*number) == lucky), "{other} is cut short");
+            assert!(
+                unchoked.iter().all(|number| has_turn(*number) || Some(*number) == lucky),
+                "{other} is cut short"
+            );
         }
         if waits(*other) {
-            let passed = |number: &usize| Some(*number) != *drawn && waits(*number) && number > other;
+            let passed =
+                |number: &usize| Some(*number) != *drawn && waits(*number) && number > other;
             assert!(!unchoked.iter().any(passed), "{other} has waited longer");
-            let over = |number: &usize| !waits(*number) && !has_turn(*number) && Some(*number) != *drawn;
+            let over =
+                |number: &usize| !waits(*number) && !has_turn(*number) && Some(*number) != *drawn;
             assert!(!unchoked.iter().any(over), "{other} waits, and a turn goes on that is over");
         }
     }
@@ -162,7 +246,8 @@ fn the_rules_of_a_seed_hold_for_peers_of_all_kinds() {
             .collect();
         let slots = dice.roll(6) as usize;
         let lucky = (0..peers.len()).find(|number| peers[*number].unchoked && dice.one_in(3));
-        let decision = take_turns(&peers, slots, lucky, |tickets| dice.roll(tickets as u32) as usize);
+        let decision =
+            take_turns(&peers, slots, lucky, |tickets| dice.roll(tickets as u32) as usize);
         holds_always(&peers, slots, lucky, &decision);
     }
 }
@@ -207,15 +292,19 @@ impl Crowd {
         let mut had = Vec::new();
         for _ in 0..rounds {
             self.clock += 1;
-            for peer in self.peers.iter_mut().filter(|peer| peer.reconnects && peer.slot.is_none()) {
+            for peer in self.peers.iter_mut().filter(|peer| peer.reconnects && peer.slot.is_none())
+            {
                 (peer.came, peer.since) = (self.clock, self.clock);
             }
             self.peers.sort_by_key(|peer| peer.since);
             self.lucky = self.lucky.map(|(id, left)| (id, left - 1)).filter(|(_, left)| *left > 0);
-            let standings: Vec<Standing> = self.peers.iter().map(|peer| peer.standing(self.clock)).collect();
+            let standings: Vec<Standing> =
+                self.peers.iter().map(|peer| peer.standing(self.clock)).collect();
             let place = |id| self.peers.iter().position(|peer| peer.id == id);
             let lucky = self.lucky.and_then(|(id, _)| place(id));
-            let decision = take_turns(&standings, self.slots, lucky, |hat| self.dice.roll(hat as u32) as usize);
+            let decision = take_turns(&standings, self.slots, lucky, |hat| {
+                self.dice.roll(hat as u32) as usize
+            });
             holds_always(&standings, self.slots, lucky, &decision);
             if decision.lucky != lucky {
                 self.lucky = decision.lucky.map(|place| (self.peers[place].id, LUCKY_ROUNDS));
@@ -255,13 +344,26 @@ fn of_hundreds_each_gets_its_turn() {
         let lap = 300u32.div_ceil(by_turn) * TURN;
         let had = crowd.play(3 * lap);
         for slot in &had {
-            assert_eq!(slot.to - slot.from, TURN, "{slots} slots: {} from round {}", slot.id, slot.from);
+            assert_eq!(
+                slot.to - slot.from,
+                TURN,
+                "{slots} slots: {} from round {}",
+                slot.id,
+                slot.from
+            );
         }
         for id in 0..300 {
-            let begun: Vec<u32> = had.iter().filter(|slot| slot.id == id).map(|slot| slot.from).collect();
-            assert!(begun.first().is_some_and(|first| *first <= lap), "{slots} slots: {id} waits for {begun:?}");
+            let begun: Vec<u32> =
+                had.iter().filter(|slot| slot.id == id).map(|slot| slot.from).collect();
+            assert!(
+                begun.first().is_some_and(|first| *first <= lap),
+                "{slots} slots: {id} waits for {begun:?}"
+            );
             let longest = begun.windows(2).map(|pair| pair[1] - pair[0]).max();
-            assert!(longest.is_some_and(|longest| longest <= lap + TURN), "{slots} slots: {id} waits for {longest:?}");
+            assert!(
+                longest.is_some_and(|longest| longest <= lap + TURN),
+                "{slots} slots: {id} waits for {longest:?}"
+            );
         }
     }
 }
@@ -291,7 +393,13 @@ fn a_newcomer_need_not_wait_for_all_the_others() {
         crowd.dice = Dice::new(seed);
         crowd.play(30);
         let clock = crowd.clock;
-        crowd.peers.push(Member { id: 40, came: clock, since: clock, slot: None, reconnects: false });
+        crowd.peers.push(Member {
+            id: 40,
+            came: clock,
+            since: clock,
+            slot: None,
+            reconnects: false,
+        });
         // There are two draws in a minute, and it has three of some forty tickets in each.
         let had = crowd.play(9);
         soon += usize::from(had.iter().any(|slot| slot.id == 40 && slot.lucky));
@@ -348,7 +456,12 @@ fn a_seed_with_one_slot_passes_it_round_however_fast_its_holder_takes() {
 fn a_peer_that_is_ahead_makes_room_at_a_seed_with_a_limit_once_it_has_had_a_piece() {
     // At a download it does not, nor at a seed without a limit, nor before it has had as much
     // as a piece. With ten pieces, none may be asked for without a slot.
-    let table = [(16_384, 10, true, true), (16_384, 10, false, false), (16_384, 9, true, false), (131_072, 10, true, false)];
+    let table = [
+        (16_384, 10, true, true),
+        (16_384, 10, false, false),
+        (16_384, 9, true, false),
+        (131_072, 10, true, false),
+    ];
     for (length, pieces, scarce, makes_room) in table {
         let torrent = Recipe::single("t", length, content(10 * length, 3)).build();
         let rules = Rules { slots: 2, scarce, round: Duration::from_secs(600), ..staying() };
@@ -364,7 +477,8 @@ fn a_peer_that_is_ahead_makes_room_at_a_seed_with_a_limit_once_it_has_had_a_piec
             // It has had a piece, and keeps its slot: it is not ahead.
             talk.takes(&content, 1, 0, 16_384)
         });
-        let (content, before, entered, end) = (torrent.clone(), slow.clone(), quick.clone(), over.clone());
+        let (content, before, entered, end) =
+            (torrent.clone(), slow.clone(), quick.clone(), over.clone());
         giver.taker(move |talk| {
             before.wait();
             talk.hello(FAST, &content)?;

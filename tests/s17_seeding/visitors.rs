@@ -23,7 +23,13 @@ const STAYS: u8 = 120;
 const VISITS: u8 = 3;
 
 /// Connects, brings one wrong block of these pieces, waits until we have it, and may go.
-fn visit(host: u8, visit: u8, has: &[usize], address: SocketAddr, torrent: &Torrent) -> io::Result<Talk> {
+fn visit(
+    host: u8,
+    visit: u8,
+    has: &[usize],
+    address: SocketAddr,
+    torrent: &Torrent,
+) -> io::Result<Talk> {
     let mut id = [visit; 20];
     id[0] = host;
     let mut talk = connect_from(host, address);
@@ -64,9 +70,12 @@ fn liars_that_do_not_wait_for_the_verdict_are_found_out_and_banned_by_ip() {
         let mut watcher = met_over(connect_from(LIARS.start, address), BOTH, content, [9; 20]);
         let ours = watcher.greet(&[]).expect("it greets");
         for number in 0..VISITS {
-            LIARS.for_each(|host| drop(visit(host, number, &ALL, address, content).expect("it is asked for a block")));
+            LIARS.for_each(|host| {
+                drop(visit(host, number, &ALL, address, content).expect("it is asked for a block"))
+            });
         }
-        let mut stays = visit(STAYS, 0, &ALL[..2], address, content).expect("it is asked for a block");
+        let mut stays =
+            visit(STAYS, 0, &ALL[..2], address, content).expect("it is asked for a block");
         lied.open();
         std::thread::scope(|scope| {
             // They go on, for as long as they are let in.
@@ -135,7 +144,11 @@ fn a_stranger_with_a_peers_id_and_ip_does_not_keep_us_from_it_for_long() {
             watch(&mut talk, 5);
         });
         ran.is_complete(&torrent);
-        assert!(matches!(ran.left(good)[..], [Ended::Twice, ..]), "it gives: {gives}; {:?}", ran.left(good));
+        assert!(
+            matches!(ran.left(good)[..], [Ended::Twice, ..]),
+            "it gives: {gives}; {:?}",
+            ran.left(good)
+        );
     }
 }
 
@@ -170,7 +183,8 @@ fn one_ip_that_comes_again_and_again_leaves_places_for_those_that_are_only_named
 
 /// Waits until we have said that we have this many pieces.
 fn watch(talk: &mut Talk, pieces: usize) {
-    (0..pieces).for_each(|_| drop(talk.until(wire::HAVE).expect("each piece is verified in the end")));
+    (0..pieces)
+        .for_each(|_| drop(talk.until(wire::HAVE).expect("each piece is verified in the end")));
 }
 
 const NAME: [u8; 20] = *b"-SC0001-the same one";

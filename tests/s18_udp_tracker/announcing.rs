@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 use piecemeal::s02_metainfo::InfoHash;
 use piecemeal::s03_tracker::http::HttpTracker;
 use piecemeal::s03_tracker::reach::Reach;
-use piecemeal::s03_tracker::{AnnounceRequest, AnnounceResponse, Event, PeerId, Retry, Tier, Tracker, TrackerError};
+use piecemeal::s03_tracker::{
+    AnnounceRequest, AnnounceResponse, Event, PeerId, Retry, Tier, Tracker, TrackerError,
+};
 use piecemeal::s18_udp_tracker::UdpTracker;
 
 use crate::support::udp_tracker::{ID, action, announced, answer, good, transaction};
@@ -21,7 +23,9 @@ pub const PLENTY: Duration = Duration::from_secs(60);
 
 pub fn ask() -> AnnounceRequest {
     AnnounceRequest::new(
-        InfoHash(*b"\xd6\x9f\x91\xe6\xb2\xae\x4c\x54\x24\x68\xd1\x07\x3a\x71\xd4\xea\x13\x87\x9a\x7f"),
+        InfoHash(
+            *b"\xd6\x9f\x91\xe6\xb2\xae\x4c\x54\x24\x68\xd1\x07\x3a\x71\xd4\xea\x13\x87\x9a\x7f",
+        ),
         PeerId([b'p'; 20]),
         92063,
     )
@@ -54,7 +58,13 @@ pub fn announce(url: &str, time: Duration) -> Result<AnnounceResponse, TrackerEr
 #[test]
 fn two_packets_each_way_bring_peers() {
     let tracker = FakeUdpTracker::knowing(&peers());
-    let all = AnnounceRequest { port: 7000, event: Some(Event::Stopped), numwant: Some(9), key: Some(0xabcd), ..ask() };
+    let all = AnnounceRequest {
+        port: 7000,
+        event: Some(Event::Stopped),
+        numwant: Some(9),
+        key: Some(0xabcd),
+        ..ask()
+    };
     let found = announce_with(&Arc::default(), &tracker.url(), all, PLENTY).expect("it answers");
     let expected = AnnounceResponse {
         peers: peers(),
@@ -85,22 +95,36 @@ fn two_packets_each_way_bring_peers() {
 
 #[test]
 fn over_ipv6_a_peer_is_eighteen_bytes() {
-    let six: Vec<SocketAddr> = vec!["[2001:db8::1]:6881".parse().expect("an address"), "[::2]:1".parse().expect("an address")];
+    let six: Vec<SocketAddr> = vec![
+        "[2001:db8::1]:6881".parse().expect("an address"),
+        "[::2]:1".parse().expect("an address"),
+    ];
     let known = six.clone();
-    let Some(tracker) = FakeUdpTracker::start_v6(move |packet, _| vec![Deed::Send(good(packet, &known))]) else { return };
+    let Some(tracker) =
+        FakeUdpTracker::start_v6(move |packet, _| vec![Deed::Send(good(packet, &known))])
+    else {
+        return;
+    };
     assert!(tracker.url().starts_with("udp://[::1]:"));
     assert_eq!(announce(&tracker.url(), PLENTY).expect("it answers").peers, six);
 }
 
 #[test]
 fn port_0_is_nobody() {
-    let tracker = FakeUdpTracker::knowing(&[SocketAddr::from(([127, 0, 0, 2], 0)), SocketAddr::from(([127, 0, 0, 3], 1))]);
-    assert_eq!(announce(&tracker.url(), PLENTY).expect("it answers").peers, [SocketAddr::from(([127, 0, 0, 3], 1))]);
+    let tracker = FakeUdpTracker::knowing(&[
+        SocketAddr::from(([127, 0, 0, 2], 0)),
+        SocketAddr::from(([127, 0, 0, 3], 1)),
+    ]);
+    assert_eq!(
+        announce(&tracker.url(), PLENTY).expect("it answers").peers,
+        [SocketAddr::from(([127, 0, 0, 3], 1))]
+    );
 }
 
 #[test]
 fn of_the_ten_thousand_peers_that_a_packet_holds_two_thousand_are_taken() {
-    let many: Vec<SocketAddr> = (1..=10_000).map(|port| SocketAddr::from(([127, 0, 0, 2], port))).collect();
+    let many: Vec<SocketAddr> =
+        (1..=10_000).map(|port| SocketAddr::from(([127, 0, 0, 2], port))).collect();
     let tracker = FakeUdpTracker::knowing(&many);
     assert_eq!(announce(&tracker.url(), PLENTY).expect("it answers").peers, many[..2_000]);
 }
@@ -122,7 +146,9 @@ fn the_connection_id_is_used_again() {
 fn each_request_has_a_transaction_id_of_its_own() {
     let tracker = FakeUdpTracker::knowing(&peers());
     let udp = Arc::default();
-    (0..20).for_each(|_| drop(announce_with(&udp, &tracker.url(), ask(), PLENTY).expect("it answers")));
+    (0..20).for_each(|_| {
+        drop(announce_with(&udp, &tracker.url(), ask(), PLENTY).expect("it answers"))
+    });
     let ids: HashSet<[u8; 4]> = tracker.heard().iter().map(|packet| transaction(packet)).collect();
     assert_eq!(ids.len(), 21);
 }
@@ -138,16 +164,21 @@ fn forgetful(forget: fn(usize) -> bool, how: fn(&[u8]) -> Vec<Deed>) -> FakeUdpT
 
 #[test]
 fn a_connection_id_that_the_tracker_has_forgotten_is_renewed_once() {
-    let tracker = forgetful(|number| number == 2, |packet| vec![Deed::Send(answer(packet, 3, b"bad connection id"))]);
+    let tracker = forgetful(
+        |number| number == 2,
+        |packet| vec![Deed::Send(answer(packet, 3, b"bad connection id"))],
+    );
     let udp = Arc::default();
     announce_with(&udp, &tracker.url(), ask(), PLENTY).expect("it answers");
     announce_with(&udp, &tracker.url(), ask(), PLENTY).expect("it answers to the new id");
     assert_eq!(tracker.actions(), [0, 1, 1, 0, 1]);
     assert_eq!(tracker.heard()[4][..8], [0, 0, 0, 0, 0, 0, 0, 3], "the id of the second connect");
 
-    let tracker = forgetful(|number| number >= 2, |packet| vec![Deed::Send(answer(packet, 3, b"no"))]);
+    let tracker =
+        forgetful(|number| number >= 2, |packet| vec![Deed::Send(answer(packet, 3, b"no"))]);
     announce_with(&udp, &tracker.url(), ask(), PLENTY).expect("the first is good");
-    let error = announce_with(&udp, &tracker.url(), ask(), PLENTY).expect_err("it says no to any id");
+    let error =
+        announce_with(&udp, &tracker.url(), ask(), PLENTY).expect_err("it says no to any id");
     assert!(matches!(error, TrackerError::Failure { .. }), "{error}");
     assert_eq!(tracker.actions(), [0, 1, 1, 0, 1]);
 }
@@ -157,7 +188,8 @@ fn a_connection_id_that_gets_no_answer_is_renewed_once() {
     let tracker = forgetful(|number| number == 2, |_| Vec::new());
     let udp = Arc::default();
     announce_with(&udp, &tracker.url(), ask(), PLENTY).expect("it answers");
-    announce_with(&udp, &tracker.url(), ask(), Duration::from_secs(2)).expect("it answers to the new id");
+    announce_with(&udp, &tracker.url(), ask(), Duration::from_secs(2))
+        .expect("it answers to the new id");
     assert_eq!(tracker.actions(), [0, 1, 1, 0, 1]);
 }
 
@@ -177,8 +209,13 @@ fn announces_side_by_side_do_not_take_each_others_answers() {
             let (udp, tracker) = (&udp, &tracker);
             scope.spawn(move || {
                 for port in (first..200).step_by(8) {
-                    let found =
-                        announce_with(udp, &tracker.url(), AnnounceRequest { port, ..ask() }, PLENTY).expect("it answers");
+                    let found = announce_with(
+                        udp,
+                        &tracker.url(),
+                        AnnounceRequest { port, ..ask() },
+                        PLENTY,
+                    )
+                    .expect("it answers");
                     assert_eq!(found.peers, [SocketAddr::from(([127, 0, 0, 2], port))]);
                 }
             });
@@ -190,7 +227,11 @@ fn announces_side_by_side_do_not_take_each_others_answers() {
 fn an_error_is_the_trackers_refusal() {
     let refusing = |at: u8, text: &'static [u8]| {
         FakeUdpTracker::start(move |packet, _| {
-            vec![Deed::Send(if action(packet) == at { answer(packet, 3, text) } else { good(packet, &[]) })]
+            vec![Deed::Send(if action(packet) == at {
+                answer(packet, 3, text)
+            } else {
+                good(packet, &[])
+            })]
         })
     };
     let table: [(u8, &[u8], &str); 4] = [
@@ -202,7 +243,9 @@ fn an_error_is_the_trackers_refusal() {
     for (at, text, expected) in table {
         let tracker = refusing(at, text);
         match announce(&tracker.url(), PLENTY) {
-            Err(TrackerError::Failure { reason, retry }) => assert_eq!((reason.as_str(), retry), (expected, Retry::Unsaid)),
+            Err(TrackerError::Failure { reason, retry }) => {
+                assert_eq!((reason.as_str(), retry), (expected, Retry::Unsaid))
+            }
             other => panic!("{other:?}"),
         }
     }
@@ -210,15 +253,21 @@ fn an_error_is_the_trackers_refusal() {
 
 #[test]
 fn a_tier_may_mix_http_and_udp() {
-    let trackers: Vec<Box<dyn Tracker>> = vec![Box::new(HttpTracker), Box::new(UdpTracker::default())];
+    let trackers: Vec<Box<dyn Tracker>> =
+        vec![Box::new(HttpTracker), Box::new(UdpTracker::default())];
     let udp = FakeUdpTracker::knowing(&peers());
     let http = FakeTracker::knowing(&[SocketAddr::from(([127, 0, 0, 9], 9))]);
     let dead = dead_address();
-    let (dead_http, dead_udp) = (format!("http://{dead}/announce"), format!("udp://{dead}/announce"));
-    for (urls, winner) in [([dead_http, udp.url()], udp.url()), ([http.url(), dead_udp], http.url())] {
+    let (dead_http, dead_udp) =
+        (format!("http://{dead}/announce"), format!("udp://{dead}/announce"));
+    for (urls, winner) in
+        [([dead_http, udp.url()], udp.url()), ([http.url(), dead_udp], http.url())]
+    {
         let mut tier = Tier::new(urls.to_vec());
         for _ in 0..2 {
-            let (url, found) = tier.announce(&trackers, &ask(), Instant::now() + PLENTY).expect("one of them answers");
+            let (url, found) = tier
+                .announce(&trackers, &ask(), Instant::now() + PLENTY)
+                .expect("one of them answers");
             assert_eq!((url, found.peers.is_empty()), (winner.clone(), false));
         }
     }

@@ -5,11 +5,14 @@ use std::time::Duration;
 
 use piecemeal::s02_metainfo::InfoHash;
 use piecemeal::s03_tracker::{AnnounceRequest, Event, PeerId};
-use piecemeal::s18_udp_tracker::packet::{Answer, Family, MAX_SCRAPED, Request, RequestBody, ResponseBody, ScrapeCounts};
+use piecemeal::s18_udp_tracker::packet::{
+    Answer, Family, MAX_SCRAPED, Request, RequestBody, ResponseBody, ScrapeCounts,
+};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-const HASH: &[u8; 20] = b"\xd6\x9f\x91\xe6\xb2\xae\x4c\x54\x24\x68\xd1\x07\x3a\x71\xd4\xea\x13\x87\x9a\x7f";
+const HASH: &[u8; 20] =
+    b"\xd6\x9f\x91\xe6\xb2\xae\x4c\x54\x24\x68\xd1\x07\x3a\x71\xd4\xea\x13\x87\x9a\x7f";
 const CONNECT: &[u8; 16] = b"\0\0\x04\x17\x27\x10\x19\x80\0\0\0\0\xde\xad\xbe\xef";
 
 /// An announce with something else in each field.
@@ -51,10 +54,17 @@ fn announce(announce: AnnounceRequest, path: &str) -> Vec<u8> {
 
 #[test]
 fn a_connect_request_is_sixteen_bytes() {
-    let request = Request { connection_id: 0x417_2710_1980, transaction_id: 0xdead_beef, ask: RequestBody::Connect };
+    let request = Request {
+        connection_id: 0x417_2710_1980,
+        transaction_id: 0xdead_beef,
+        ask: RequestBody::Connect,
+    };
     assert_eq!(request.encode(), CONNECT);
     let read = Request::decode(CONNECT).expect("it is a connect");
-    assert_eq!((read.transaction_id, matches!(read.ask, RequestBody::Connect)), (0xdead_beef, true));
+    assert_eq!(
+        (read.transaction_id, matches!(read.ask, RequestBody::Connect)),
+        (0xdead_beef, true)
+    );
 }
 
 #[test]
@@ -78,11 +88,18 @@ fn what_an_announce_does_not_say_is_zero_and_minus_one() {
 
 #[test]
 fn events_have_numbers_of_their_own() {
-    for (event, number) in [(None, 0), (Some(Event::Completed), 1), (Some(Event::Started), 2), (Some(Event::Stopped), 3)] {
+    for (event, number) in [
+        (None, 0),
+        (Some(Event::Completed), 1),
+        (Some(Event::Started), 2),
+        (Some(Event::Stopped), 3),
+    ] {
         let mut packet = announce(AnnounceRequest { event, ..plain() }, "");
         assert_eq!(packet[80..84], [0, 0, 0, number]);
         packet[83] = number;
-        let RequestBody::Announce { announce, .. } = Request::decode(&packet).expect("an announce").ask else {
+        let RequestBody::Announce { announce, .. } =
+            Request::decode(&packet).expect("an announce").ask
+        else {
             panic!("an announce")
         };
         assert_eq!(announce.event, event);
@@ -98,7 +115,10 @@ fn the_path_follows_as_an_option_in_parts_of_255_bytes() {
     assert_eq!(packet[98..], [&b"\x02\xff/"[..], &[b'x'; 254], b"\x02\x2d", &[b'x'; 45]].concat());
     for path in ["", "/announce?key=1", &long] {
         let read = Request::decode(&announce(full(), path)).expect("an announce").ask;
-        assert!(matches!(read, RequestBody::Announce { url_data, .. } if url_data == path.as_bytes()), "{path}");
+        assert!(
+            matches!(read, RequestBody::Announce { url_data, .. } if url_data == path.as_bytes()),
+            "{path}"
+        );
     }
 }
 
@@ -120,13 +140,18 @@ fn an_announce_is_read_field_by_field() {
 
 #[test]
 fn a_scrape_request_names_up_to_74_torrents() {
-    let two = [&b"\x11\x22\x33\x44\x55\x66\x77\x88\0\0\0\x02\xde\xad\xbe\xef"[..], HASH, &[7; 20]].concat();
+    let two = [&b"\x11\x22\x33\x44\x55\x66\x77\x88\0\0\0\x02\xde\xad\xbe\xef"[..], HASH, &[7; 20]]
+        .concat();
     assert_eq!(encode(RequestBody::Scrape(vec![InfoHash(*HASH), InfoHash([7; 20])])), two);
     let read = Request::decode(&two).expect("a scrape").ask;
-    assert!(matches!(read, RequestBody::Scrape(torrents) if torrents == [InfoHash(*HASH), InfoHash([7; 20])]));
+    assert!(
+        matches!(read, RequestBody::Scrape(torrents) if torrents == [InfoHash(*HASH), InfoHash([7; 20])])
+    );
     assert_eq!(MAX_SCRAPED, 74);
-    Request::decode(&encode(RequestBody::Scrape(vec![InfoHash([7; 20]); 74]))).expect("74 are allowed");
-    Request::decode(&encode(RequestBody::Scrape(vec![InfoHash([7; 20]); 75]))).expect_err("75 are not");
+    Request::decode(&encode(RequestBody::Scrape(vec![InfoHash([7; 20]); 74])))
+        .expect("74 are allowed");
+    Request::decode(&encode(RequestBody::Scrape(vec![InfoHash([7; 20]); 75])))
+        .expect_err("75 are not");
 }
 
 #[test]
@@ -141,14 +166,26 @@ fn what_is_no_request_is_refused_and_the_error_says_why() {
     let table: Vec<(Vec<u8>, &str)> = vec![
         (Vec::new(), "a request has at least 16 bytes, but this one has 0"),
         (CONNECT[..15].to_vec(), "a request has at least 16 bytes, but this one has 15"),
-        (with(0, b"\x80\x19\x10\x27\x17\x04\0\0", CONNECT), "the protocol id must be 41727101980 (hex), high byte first"),
+        (
+            with(0, b"\x80\x19\x10\x27\x17\x04\0\0", CONNECT),
+            "the protocol id must be 41727101980 (hex), high byte first",
+        ),
         (with(0, &[0; 8], CONNECT), "but is 0"),
-        (with(8, b"\0\0\0\x03", CONNECT), "the action must be 0 (connect), 1 (announce) or 2 (scrape), but is 3"),
+        (
+            with(8, b"\0\0\0\x03", CONNECT),
+            "the action must be 0 (connect), 1 (announce) or 2 (scrape), but is 3",
+        ),
         (with(8, b"\x01\0\0\0", CONNECT), "but is 16777216"),
         (announce[..97].to_vec(), "an announce has at least 98 bytes, but this one has 97"),
-        (with(80, b"\0\0\0\x04", &announce), "the event must be 0 (none), 1 (completed), 2 (started) or 3 (stopped), but is 4"),
+        (
+            with(80, b"\0\0\0\x04", &announce),
+            "the event must be 0 (none), 1 (completed), 2 (started) or 3 (stopped), but is 4",
+        ),
         ([&announce[..], b"\x02"].concat(), "an option must be a length and this many bytes"),
-        ([&announce[..], b"\x02\x05/abc"].concat(), "an option must be a length and this many bytes"),
+        (
+            [&announce[..], b"\x02\x05/abc"].concat(),
+            "an option must be a length and this many bytes",
+        ),
         ([&announce[..], b"\x09\x01"].concat(), "an option must be a length and this many bytes"),
         (scrape[..16].to_vec(), "a scrape must be 1 to 74 times 20 bytes, but is 0 bytes"),
         (scrape[..35].to_vec(), "but is 19 bytes"),
@@ -158,7 +195,9 @@ fn what_is_no_request_is_refused_and_the_error_says_why() {
         let error = Request::decode(&packet).expect_err(expected).to_string();
         assert!(error.contains(expected), "{error:?} does not say {expected:?}");
     }
-    (0..98).for_each(|length| drop(Request::decode(&announce[..length]).expect_err("a part is not the whole")));
+    (0..98).for_each(|length| {
+        drop(Request::decode(&announce[..length]).expect_err("a part is not the whole"))
+    });
 }
 
 fn peers(addresses: &[&str]) -> Vec<SocketAddr> {
@@ -213,12 +252,18 @@ fn answers_are_written_and_read_after_the_tables() {
 #[test]
 fn peers_of_the_other_family_are_not_written_and_port_0_is_not_read() {
     let both = peers(&["192.0.2.1:1", "[2001:db8::1]:2", "192.0.2.2:0"]);
-    let said = ResponseBody::Announced { interval: Duration::MAX, leechers: 0, seeders: 0, peers: both };
+    let said =
+        ResponseBody::Announced { interval: Duration::MAX, leechers: 0, seeders: 0, peers: both };
     let answer = Answer { transaction_id: 1, said };
     let four = answer.encode(Family::V4);
-    assert_eq!(four[8..], *b"\xff\xff\xff\xff\0\0\0\0\0\0\0\0\xc0\0\x02\x01\0\x01\xc0\0\x02\x02\0\0");
+    assert_eq!(
+        four[8..],
+        *b"\xff\xff\xff\xff\0\0\0\0\0\0\0\0\xc0\0\x02\x01\0\x01\xc0\0\x02\x02\0\0"
+    );
     assert_eq!(answer.encode(Family::V6).len(), 20 + 18);
-    let Ok(Answer { said: ResponseBody::Announced { peers: read, .. }, .. }) = Answer::decode(&four, Family::V4) else {
+    let Ok(Answer { said: ResponseBody::Announced { peers: read, .. }, .. }) =
+        Answer::decode(&four, Family::V4)
+    else {
         panic!("read")
     };
     assert_eq!(read, peers(&["192.0.2.1:1"]));
@@ -229,12 +274,36 @@ fn what_is_no_answer_is_refused_and_the_error_says_why() {
     let table: [(&[u8], Family, &str); 9] = [
         (b"", Family::V4, "an answer has at least 8 bytes, but this one has 0"),
         (b"\0\0\0\0\0\0\0", Family::V4, "an answer has at least 8 bytes, but this one has 7"),
-        (b"\0\0\0\0\0\0\0\0\0", Family::V4, "the answer to a connect has at least 16 bytes, but this one has 9"),
-        (b"\0\0\0\x01\0\0\0\0\0\0", Family::V4, "the answer to an announce has at least 20 bytes, but this one has 10"),
-        (&[&b"\0\0\0\x01"[..], &[0; 21]].concat(), Family::V4, "must be 6 bytes for each peer, but is 5 bytes"),
-        (&[&b"\0\0\0\x01"[..], &[0; 22]].concat(), Family::V6, "must be 18 bytes for each peer, but is 6 bytes"),
-        (b"\0\0\0\x02\0\0\0\0\0\0\0\0\0\0\0", Family::V4, "must be 12 bytes for each torrent, but is 7 bytes"),
-        (b"\0\0\0\x04\0\0\0\0", Family::V4, "the action must be 0 (connect), 1 (announce), 2 (scrape) or 3 (error), but is 4"),
+        (
+            b"\0\0\0\0\0\0\0\0\0",
+            Family::V4,
+            "the answer to a connect has at least 16 bytes, but this one has 9",
+        ),
+        (
+            b"\0\0\0\x01\0\0\0\0\0\0",
+            Family::V4,
+            "the answer to an announce has at least 20 bytes, but this one has 10",
+        ),
+        (
+            &[&b"\0\0\0\x01"[..], &[0; 21]].concat(),
+            Family::V4,
+            "must be 6 bytes for each peer, but is 5 bytes",
+        ),
+        (
+            &[&b"\0\0\0\x01"[..], &[0; 22]].concat(),
+            Family::V6,
+            "must be 18 bytes for each peer, but is 6 bytes",
+        ),
+        (
+            b"\0\0\0\x02\0\0\0\0\0\0\0\0\0\0\0",
+            Family::V4,
+            "must be 12 bytes for each torrent, but is 7 bytes",
+        ),
+        (
+            b"\0\0\0\x04\0\0\0\0",
+            Family::V4,
+            "the action must be 0 (connect), 1 (announce), 2 (scrape) or 3 (error), but is 4",
+        ),
         (b"\x01\0\0\0\0\0\0\0", Family::V4, "but is 16777216"),
     ];
     for (packet, family, expected) in table {
@@ -244,7 +313,10 @@ fn what_is_no_answer_is_refused_and_the_error_says_why() {
     // A shorter packet is an error, or another valid answer: never the same one.
     for (packet, family, said) in answers() {
         for length in 0..packet.len() {
-            assert_ne!(Answer::decode(&packet[..length], family).ok().map(|answer| answer.said), Some(said.clone()));
+            assert_ne!(
+                Answer::decode(&packet[..length], family).ok().map(|answer| answer.said),
+                Some(said.clone())
+            );
         }
     }
 }
@@ -261,6 +333,10 @@ fn mutilated_packets_are_refused_or_read_but_never_panic() {
             packet[at] = random.random();
         }
         packet.truncate(random.random_range(0..=packet.len()));
-        let _ = (Request::decode(&packet), Answer::decode(&packet, Family::V4), Answer::decode(&packet, Family::V6));
+        let _ = (
+            Request::decode(&packet),
+            Answer::decode(&packet, Family::V4),
+            Answer::decode(&packet, Family::V6),
+        );
     }
 }

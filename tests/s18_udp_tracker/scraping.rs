@@ -15,14 +15,17 @@ use crate::support::bencode::{bytes, dict, int};
 use crate::support::udp_tracker::{ID, action, answer, good, transaction};
 use crate::support::{Deed, FakeTracker, FakeUdpTracker, Reply};
 
-const HASH: &[u8; 20] = b"\xd6\x9f\x91\xe6\xb2\xae\x4c\x54\x24\x68\xd1\x07\x3a\x71\xd4\xea\x13\x87\x9a\x7f";
+const HASH: &[u8; 20] =
+    b"\xd6\x9f\x91\xe6\xb2\xae\x4c\x54\x24\x68\xd1\x07\x3a\x71\xd4\xea\x13\x87\x9a\x7f";
 const QUERY: &str = "info_hash=%D6%9F%91%E6%B2%AELT%24h%D1%07%3Aq%D4%EA%13%87%9A%7F";
 
 #[track_caller]
 fn ask(url: &str, time: Duration) -> Result<ScrapeCounts, TrackerError> {
     let (send, result) = mpsc::channel();
     let (url, until) = (url.to_owned(), Instant::now() + time);
-    thread::spawn(move || drop(send.send(scrape(&UdpTracker::default(), &url, InfoHash(*HASH), until))));
+    thread::spawn(move || {
+        drop(send.send(scrape(&UdpTracker::default(), &url, InfoHash(*HASH), until)))
+    });
     result.recv_timeout(time + Duration::from_secs(60)).expect("a scrape ends at its deadline")
 }
 
@@ -51,7 +54,11 @@ fn over_udp_it_is_action_2() {
 fn an_answer_for_another_number_of_torrents_is_not_taken() {
     for count in [0, 2] {
         let tracker = FakeUdpTracker::start(move |packet, _| {
-            vec![Deed::Send(if action(packet) == 2 { answer(packet, 2, &vec![0; 12 * count]) } else { good(packet, &[]) })]
+            vec![Deed::Send(if action(packet) == 2 {
+                answer(packet, 2, &vec![0; 12 * count])
+            } else {
+                good(packet, &[])
+            })]
         });
         let error = ask(&tracker.url(), SHORT).expect_err("one torrent was asked for").to_string();
         assert!(error.contains("another kind of request"), "{error}");
@@ -100,14 +107,20 @@ fn the_scrape_url_is_made_by_the_rule_of_bep_48() {
 
 #[test]
 fn a_tracker_that_does_not_know_the_torrent_counts_nobody() {
-    for body in [files(&[7; 20], &[("complete", int(5))]), b"d5:filesdee".to_vec(), files(HASH, &[])] {
-        assert_eq!(ask(&FakeTracker::saying(Reply::Body(body)).url(), PLENTY).expect("it answers"), ScrapeCounts::default());
+    for body in
+        [files(&[7; 20], &[("complete", int(5))]), b"d5:filesdee".to_vec(), files(HASH, &[])]
+    {
+        assert_eq!(
+            ask(&FakeTracker::saying(Reply::Body(body)).url(), PLENTY).expect("it answers"),
+            ScrapeCounts::default()
+        );
     }
 }
 
 #[test]
 fn a_count_of_the_wrong_type_is_nothing() {
-    let odd = files(HASH, &[("complete", int(-5)), ("downloaded", bytes("7")), ("incomplete", int(1))]);
+    let odd =
+        files(HASH, &[("complete", int(-5)), ("downloaded", bytes("7")), ("incomplete", int(1))]);
     let counts = ask(&FakeTracker::saying(Reply::Body(odd)).url(), PLENTY).expect("it answers");
     assert_eq!(counts, ScrapeCounts { seeders: 0, downloads: 0, leechers: 1 });
 }
@@ -119,12 +132,18 @@ fn a_bad_answer_over_http_is_an_error() {
         (Reply::Body(b"le".to_vec()), "files must be a dictionary, but is missing"),
         (Reply::Body(b"de".to_vec()), "files must be a dictionary, but is missing"),
         (Reply::Body(b"d5:filesi1ee".to_vec()), "files must be a dictionary, but is an integer"),
-        (Reply::Body([&b"d5:filesd"[..], &bytes(HASH), b"leee"].concat()), "must be a dictionary, but is a list"),
+        (
+            Reply::Body([&b"d5:filesd"[..], &bytes(HASH), b"leee"].concat()),
+            "must be a dictionary, but is a list",
+        ),
         (Reply::failure("no scraping\x07 here"), "the tracker refused: no scraping\\u{7} here"),
         (Reply::Status(403, dict(&[("failure reason", bytes("no"))])), "the tracker refused: no"),
         (Reply::Status(404, Vec::new()), "HTTP status 404"),
         (Reply::Status(500, five()), "HTTP status 500"),
-        (Reply::Body([b"d5:files".to_vec(), bytes(vec![b'x'; 3 << 20]), b"e".to_vec()].concat()), "over 262144 bytes"),
+        (
+            Reply::Body([b"d5:files".to_vec(), bytes(vec![b'x'; 3 << 20]), b"e".to_vec()].concat()),
+            "over 262144 bytes",
+        ),
     ];
     for (reply, expected) in table {
         let tracker = FakeTracker::saying(reply);

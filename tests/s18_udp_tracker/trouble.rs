@@ -40,8 +40,9 @@ pub const SHORT: Duration = Duration::from_secs(1);
 
 #[test]
 fn what_does_not_fit_is_passed_over_until_the_right_answer_comes() {
-    let tracker =
-        FakeUdpTracker::start(|packet, _| wrong(packet).into_iter().chain([good(packet, &peers())]).map(Deed::Send).collect());
+    let tracker = FakeUdpTracker::start(|packet, _| {
+        wrong(packet).into_iter().chain([good(packet, &peers())]).map(Deed::Send).collect()
+    });
     assert_eq!(announce(&tracker.url(), PLENTY).expect("the last is right").peers, peers());
     assert_eq!(tracker.actions(), [0, 1]);
 }
@@ -56,7 +57,9 @@ fn a_connection_id_that_the_tracker_no_longer_knows_is_asked_for_anew_once() {
     assert_eq!(announce(&tracker.url(), PLENTY).expect("the second id is good").peers, peers());
     assert_eq!(tracker.actions(), [0, 1, 0, 1]);
     // A tracker that never knows any id is asked twice and no more; another refusal is final at once.
-    for (refusal, actions) in [(&b"bad connection ID"[..], &[0, 1, 0, 1][..]), (b"not registered", &[0, 1])] {
+    for (refusal, actions) in
+        [(&b"bad connection ID"[..], &[0, 1, 0, 1][..]), (b"not registered", &[0, 1])]
+    {
         let tracker = FakeUdpTracker::start(|packet, _| match action(packet) {
             1 => vec![Deed::Send(answer(packet, 3, refusal))],
             _ => vec![Deed::Send(good(packet, &peers()))],
@@ -88,15 +91,24 @@ fn an_answer_from_elsewhere_is_not_heard() {
 fn nothing_but_wrong_answers_is_an_error_that_says_what_was_wrong() {
     type Say = fn(&[u8]) -> Vec<u8>;
     let table: [(Say, &str); 4] = [
-        (|packet| answer(packet, 0, &[1; 7]), "the answer to a connect has at least 16 bytes, but this one has 15"),
+        (
+            |packet| answer(packet, 0, &[1; 7]),
+            "the answer to a connect has at least 16 bytes, but this one has 15",
+        ),
         (|packet| answer(packet, 1, &announced(&[])), "it answers another kind of request"),
-        (|packet| [&answer(packet, 0, &ID)[..4], &[0; 12]].concat(), "it has another transaction id"),
+        (
+            |packet| [&answer(packet, 0, &ID)[..4], &[0; 12]].concat(),
+            "it has another transaction id",
+        ),
         (|packet| answer(packet, 7, &ID), "the action must be"),
     ];
     for (say, expected) in table {
         let tracker = FakeUdpTracker::start(move |packet, _| vec![Deed::Send(say(packet))]);
         let error = announce(&tracker.url(), SHORT).expect_err("it never fits").to_string();
-        assert!(error.contains(expected) && error.contains(&tracker.address().to_string()), "{error}");
+        assert!(
+            error.contains(expected) && error.contains(&tracker.address().to_string()),
+            "{error}"
+        );
     }
 }
 
@@ -139,8 +151,10 @@ fn an_answer_that_comes_too_late_is_no_answer_and_harms_no_later_announce() {
     });
     let udp = std::sync::Arc::default();
     let ask = super::announcing::ask();
-    super::announcing::announce_with(&udp, &tracker.url(), ask.clone(), Duration::from_millis(200)).expect_err("too late");
-    let found = super::announcing::announce_with(&udp, &tracker.url(), ask, PLENTY).expect("the second is in time");
+    super::announcing::announce_with(&udp, &tracker.url(), ask.clone(), Duration::from_millis(200))
+        .expect_err("too late");
+    let found = super::announcing::announce_with(&udp, &tracker.url(), ask, PLENTY)
+        .expect("the second is in time");
     assert_eq!(found.peers, peers());
 }
 
@@ -157,7 +171,9 @@ fn a_dead_port_is_told_at_once() {
     let dead = dead_address();
     // A minute is far longer than the test would wait.
     let begun = Instant::now();
-    let error = announce(&format!("udp://{dead}/announce"), Duration::from_secs(60)).expect_err("nobody is there").to_string();
+    let error = announce(&format!("udp://{dead}/announce"), Duration::from_secs(60))
+        .expect_err("nobody is there")
+        .to_string();
     assert!(error.contains("refused") && error.contains(&dead.to_string()), "{error}");
     assert!(begun.elapsed() < Duration::from_secs(30));
 }

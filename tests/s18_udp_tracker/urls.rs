@@ -35,28 +35,38 @@ fn a_tracker_may_be_named_and_each_of_its_families_is_tried() {
     let port = tracker.address().port();
     // `localhost` may be ::1 first, where nothing listens. Schemes have no case.
     for host in ["localhost", "user@127.0.0.1", "user:word@localhost", "[::ffff:127.0.0.1]"] {
-        let found = announce(&format!("UDP://{host}:{port}/announce"), PLENTY).unwrap_or_else(|e| panic!("{host}: {e}"));
+        let found = announce(&format!("UDP://{host}:{port}/announce"), PLENTY)
+            .unwrap_or_else(|e| panic!("{host}: {e}"));
         assert_eq!(found.peers, peers());
     }
 }
 
 #[test]
 fn a_silent_address_leaves_time_for_the_other_family() {
-    let addresses: Vec<IpAddr> = ("localhost", 0).to_socket_addrs().expect("a name").map(|address| address.ip()).collect();
+    let addresses: Vec<IpAddr> =
+        ("localhost", 0).to_socket_addrs().expect("a name").map(|address| address.ip()).collect();
     if !addresses.iter().any(IpAddr::is_ipv6) || !addresses.iter().any(IpAddr::is_ipv4) {
         return; // where `localhost` has one family, there is nothing to see
     }
     for silent_six in [true, false] {
-        let answers = move |yes: bool| move |packet: &[u8], _| if yes { vec![Deed::Send(good(packet, &[]))] } else { Vec::new() };
+        let answers = move |yes: bool| {
+            move |packet: &[u8], _| {
+                if yes { vec![Deed::Send(good(packet, &[]))] } else { Vec::new() }
+            }
+        };
         // A port that is free in both families.
         let (six, four) = (0..50)
             .find_map(|_| {
                 let six = FakeUdpTracker::start_at("[::1]:0", answers(!silent_six))?;
-                let four = FakeUdpTracker::start_at(&format!("127.0.0.1:{}", six.address().port()), answers(silent_six))?;
+                let four = FakeUdpTracker::start_at(
+                    &format!("127.0.0.1:{}", six.address().port()),
+                    answers(silent_six),
+                )?;
                 Some((six, four))
             })
             .expect("a port is free in both families");
-        announce(&format!("udp://localhost:{}/", four.address().port()), Duration::from_secs(3)).expect("one family answers");
+        announce(&format!("udp://localhost:{}/", four.address().port()), Duration::from_secs(3))
+            .expect("one family answers");
         let heard = if silent_six { four.actions() } else { six.actions() };
         assert_eq!(heard, [0, 1]);
     }
@@ -88,7 +98,9 @@ fn a_url_that_lacks_something_is_an_error_that_says_what() {
 
 #[test]
 fn a_name_that_does_not_exist_is_an_error_by_the_deadline() {
-    let error = announce("udp://no-such-host.invalid:80/announce", Duration::from_secs(2)).expect_err("nobody").to_string();
+    let error = announce("udp://no-such-host.invalid:80/announce", Duration::from_secs(2))
+        .expect_err("nobody")
+        .to_string();
     assert!(error.contains("no-such-host.invalid could not be looked up"), "{error}");
     announce("udp://a name with spaces:80/announce", Duration::from_secs(2)).expect_err("no name");
 }

@@ -1,6 +1,8 @@
 //! What a swarm is made of, all of it by one number.
 
-use super::support::{After, Blocks, FakePeer, Greeting, Metadata, Order, Plan, Recipe, Torrent, Unchoke, content};
+use super::support::{
+    After, Blocks, FakePeer, Greeting, Metadata, Order, Plan, Recipe, Torrent, Unchoke, content,
+};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use std::fmt;
@@ -80,7 +82,8 @@ impl Swarm {
     /// leave, have all of it between them.
     pub fn must_complete(&self, download: &Download) -> bool {
         let honest = || self.peers.iter().filter(|plan| Swarm::is_honest(plan));
-        let metadata = self.seed || honest().any(|plan| plan.extension && plan.metadata == Metadata::Good);
+        let metadata =
+            self.seed || honest().any(|plan| plan.extension && plan.metadata == Metadata::Good);
         let has = |piece| self.seed || honest().any(|plan| plan.have[piece]);
         self.is_known() && (!download.magnet || metadata) && (0..self.torrent.pieces()).all(has)
     }
@@ -93,7 +96,9 @@ impl Swarm {
     /// Whether no one but we ourselves has some piece, so that it cannot be complete.
     pub fn cannot_complete(&self) -> bool {
         let has = |piece: usize| {
-            let gives = |plan: &Plan| plan.have[piece] && plan.blocks != Blocks::Corrupt && plan.blocks != Blocks::Reject;
+            let gives = |plan: &Plan| {
+                plan.have[piece] && plan.blocks != Blocks::Corrupt && plan.blocks != Blocks::Reject
+            };
             let there = self.downloads.iter().any(|download| piece + 1 < download.there);
             self.seed || there || self.peers.iter().any(gives)
         };
@@ -118,7 +123,11 @@ fn torrent(dice: &mut StdRng) -> Torrent {
     while at < length {
         let end = (at + dice.random_range(1..=length)).min(length);
         let name = format!("file {number}");
-        recipe = recipe.file(&[format!("folder {}", number % 3).as_bytes(), name.as_bytes()], all[at..end].to_vec(), "");
+        recipe = recipe.file(
+            &[format!("folder {}", number % 3).as_bytes(), name.as_bytes()],
+            all[at..end].to_vec(),
+            "",
+        );
         (at, number) = (end, number + 1);
     }
     recipe.file(&[b"nothing"], Vec::new(), "").build()
@@ -136,7 +145,8 @@ fn peer(dice: &mut StdRng, torrent: &Torrent, host: u8) -> Plan {
     let mut plan = FakePeer::of(torrent).host(host);
     if dice.random_bool(0.4) {
         let share = dice.random_range(0.2..1.0);
-        plan = plan.only((0..torrent.pieces()).filter(|_| dice.random_bool(share)).collect::<Vec<_>>());
+        plan = plan
+            .only((0..torrent.pieces()).filter(|_| dice.random_bool(share)).collect::<Vec<_>>());
     }
     plan.extension = dice.random_bool(0.8);
     plan.fast = dice.random_bool(0.5);
@@ -184,9 +194,14 @@ impl fmt::Display for Swarm {
         for download in &self.downloads {
             write!(out, "\n    {download:?}")?;
         }
-        for Plan { have, greeting, after, blocks, metadata, unchoke, extension, fast, .. } in &self.peers {
+        for Plan { have, greeting, after, blocks, metadata, unchoke, extension, fast, .. } in
+            &self.peers
+        {
             let has = have.iter().filter(|has| **has).count();
-            write!(out, "\n    a peer with {has} pieces: {greeting:?}, {after:?}, {blocks:?}, {metadata:?}, {unchoke:?}, ")?;
+            write!(
+                out,
+                "\n    a peer with {has} pieces: {greeting:?}, {after:?}, {blocks:?}, {metadata:?}, {unchoke:?}, "
+            )?;
             write!(out, "extensions {extension}, fast {fast}")?;
         }
         Ok(())

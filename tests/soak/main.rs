@@ -23,7 +23,10 @@ use std::time::Instant;
 /// A number from the environment.
 fn setting<N: FromStr>(name: &str, otherwise: N) -> N {
     match std::env::var(name) {
-        Ok(text) => text.trim().parse().unwrap_or_else(|_| panic!("{name} must be a number, but is {text:?}")),
+        Ok(text) => text
+            .trim()
+            .parse()
+            .unwrap_or_else(|_| panic!("{name} must be a number, but is {text:?}")),
         Err(_) => otherwise,
     }
 }
@@ -32,7 +35,10 @@ fn setting<N: FromStr>(name: &str, otherwise: N) -> N {
 fn every_swarm_ends_well_or_says_why_and_leaves_nothing_behind() {
     let first: u64 = setting("SEED", 1);
     let swarms: u64 = setting("SWARMS", 200);
-    println!("swarms {first} to {}; to see number N again: make soak SEED=N SWARMS=1", first + swarms.max(1) - 1);
+    println!(
+        "swarms {first} to {}; to see number N again: make soak SEED=N SWARMS=1",
+        first + swarms.max(1) - 1
+    );
     let before = Left::now();
     let mut report = Report::default();
     for number in first..first + swarms {
@@ -45,6 +51,10 @@ fn every_swarm_ends_well_or_says_why_and_leaves_nothing_behind() {
         }
     }
     println!("{report}");
-    println!("threads and file descriptors: {before} before, {} after; at most {} KiB of memory", Left::now(), process::peak());
+    println!(
+        "threads and file descriptors: {before} before, {} after; at most {} KiB of memory",
+        Left::now(),
+        process::peak()
+    );
     assert!(report.is_good(), "see above what went wrong");
 }

@@ -47,7 +47,9 @@ impl fmt::Display for Left {
 /// The names of all threads.
 fn threads() -> Vec<String> {
     let tasks = fs::read_dir("/proc/self/task").expect("Linux has /proc");
-    let name = |task: fs::DirEntry| fs::read_to_string(task.path().join("comm")).unwrap_or_default().trim().to_owned();
+    let name = |task: fs::DirEntry| {
+        fs::read_to_string(task.path().join("comm")).unwrap_or_default().trim().to_owned()
+    };
     tasks.filter_map(|task| Some(name(task.ok()?))).collect()
 }
 

@@ -64,7 +64,10 @@ pub fn run(number: u64, swarm: &Swarm, report: &mut Report) {
                 scope.spawn(move || fetch(plan, how, content, info, folder.path()))
             })
             .collect();
-        let ends = downloads.into_iter().map(|thread| thread.join().expect("a download does not panic")).collect();
+        let ends = downloads
+            .into_iter()
+            .map(|thread| thread.join().expect("a download does not panic"))
+            .collect();
         stop.store(true, Ordering::SeqCst);
         ends
     });
@@ -86,7 +89,13 @@ fn tracker(how: Tracker, addresses: &[SocketAddr]) -> Option<FakeTracker> {
 }
 
 /// What all of ours have in common.
-fn plan(info: &Info, listener: Listener, addresses: &[SocketAddr], url: Option<String>, patience: Duration) -> Plan {
+fn plan(
+    info: &Info,
+    listener: Listener,
+    addresses: &[SocketAddr],
+    url: Option<String>,
+    patience: Duration,
+) -> Plan {
     let peer_id = PeerId::random();
     let mut plan = Plan::new(info.info_hash, Some(info.clone()), peer_id);
     plan.patience = patience;
@@ -95,10 +104,13 @@ fn plan(info: &Info, listener: Listener, addresses: &[SocketAddr], url: Option<S
     match url {
         Some(url) => {
             let trackers = Arc::new(vec![Box::new(HttpTracker) as Box<_>]);
-            let announcer = Announcer::new(vec![url], trackers, info.info_hash, peer_id, plan.retry());
+            let announcer =
+                Announcer::new(vec![url], trackers, info.info_hash, peer_id, plan.retry());
             plan.sources.push(Box::new(announcer.at_port(plan.port)));
         }
-        None => plan.sources.extend(addresses.iter().map(|address| Box::new(Given(address.to_string())) as Box<_>)),
+        None => plan
+            .sources
+            .extend(addresses.iter().map(|address| Box::new(Given(address.to_string())) as Box<_>)),
     }
     plan.sources.push(Box::new(listener));
     plan
@@ -108,7 +120,11 @@ fn plan(info: &Info, listener: Listener, addresses: &[SocketAddr], url: Option<S
 fn seed(plan: Plan, content: &[u8], info: &Info) {
     let place = folder();
     let output = open(info, &place.path().join("out")).expect("the folder is empty");
-    output.storage.write(0, content).and_then(|()| output.complete()).expect("there is room for the content");
+    output
+        .storage
+        .write(0, content)
+        .and_then(|()| output.complete())
+        .expect("there is room for the content");
     let store = Arc::clone(&output.storage) as Arc<dyn Store>;
     let have = Bitfield::full(info.piece_count());
     let given = download(plan, |_| Ok((store, have)), &mut |_| {});
@@ -120,13 +136,20 @@ fn open(info: &Info, path: &Path) -> Result<Output, StorageError> {
 }
 
 /// Downloads to a file or folder, as the command does.
-fn fetch(mut plan: Plan, how: &Download, content: &[u8], info: &Info, folder: &Path) -> Result<Summary, SwarmError> {
+fn fetch(
+    mut plan: Plan,
+    how: &Download,
+    content: &[u8],
+    info: &Info,
+    folder: &Path,
+) -> Result<Summary, SwarmError> {
     let path = folder.join("out");
     leave(how.there, content, info, &path).expect("there is room for a part of the content");
     plan.download_rate = Rate::new(how.rate);
     let output = OnceCell::new();
     let prepare = |info: &Info| {
-        let output = output.get_or_init(|| open(info, &path).expect("what is there is a part of this torrent"));
+        let output = output
+            .get_or_init(|| open(info, &path).expect("what is there is a part of this torrent"));
         if output.have.is_full() {
             output.complete()?;
         }
@@ -160,16 +183,20 @@ fn judge(
     report: &mut Report,
 ) -> Result<(), String> {
     let storage = Storage::new(info, &folder.join("out"), false);
-    let right = verify(info, &storage, &AtomicBool::new(false), &|_| {}).map_err(|error| error.to_string())?;
+    let right = verify(info, &storage, &AtomicBool::new(false), &|_| {})
+        .map_err(|error| error.to_string())?;
     let entries = fs::read_dir(folder).expect("the folder is there");
-    let mut names: Vec<_> = entries.map(|entry| entry.expect("it can be read").file_name()).collect();
+    let mut names: Vec<_> =
+        entries.map(|entry| entry.expect("it can be read").file_name()).collect();
     names.sort();
     match end {
         Ok(outcome) => {
             report.complete(outcome.downloaded);
             let whole = right.is_full() && storage.has_right_sizes() && names == ["out"];
             let possible = !swarm.cannot_complete();
-            (whole && possible).then_some(()).ok_or(format!("it says that it is complete: {} right, {names:?}", right.count()))
+            (whole && possible)
+                .then_some(())
+                .ok_or(format!("it says that it is complete: {} right, {names:?}", right.count()))
         }
         Err(SwarmError::NoHope { what, standing }) => {
             report.ended(&what);
@@ -179,8 +206,11 @@ fn judge(
             if names.iter().any(|name| name != "out" && name != "out.piecemeal") {
                 return Err(format!("{names:?} are left"));
             }
-            let told = standing.pieces.map_or(how.magnet, |(done, all)| (done, all) == (right.count(), info.piece_count()));
-            told.then_some(()).ok_or(format!("{} pieces are right, but: {what}: {standing}", right.count()))
+            let told = standing.pieces.map_or(how.magnet, |(done, all)| {
+                (done, all) == (right.count(), info.piece_count())
+            });
+            told.then_some(())
+                .ok_or(format!("{} pieces are right, but: {what}: {standing}", right.count()))
         }
         Err(error) => Err(error.to_string()),
     }

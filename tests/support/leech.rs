@@ -60,7 +60,8 @@ impl Leech {
 
     /// Speaks the fast extension, and has nothing.
     pub fn fast(address: SocketAddr, torrent: &Torrent) -> Leech {
-        let mut leech = Leech::dial(address, torrent, [0, 0, 0, 0, 0, 0, 0, wire::FAST_BIT]).expect("the seed takes us in");
+        let mut leech = Leech::dial(address, torrent, [0, 0, 0, 0, 0, 0, 0, wire::FAST_BIT])
+            .expect("the seed takes us in");
         leech.fast = true;
         leech.say(&wire::message(wire::HAVE_NONE, b""));
         leech
@@ -68,7 +69,8 @@ impl Leech {
 
     /// Speaks the extension protocol, and has not yet greeted.
     pub fn extended(address: SocketAddr, torrent: &Torrent) -> Leech {
-        Leech::dial(address, torrent, [0, 0, 0, 0, 0, wire::EXTENSION_BIT, 0, 0]).expect("the seed takes us in")
+        Leech::dial(address, torrent, [0, 0, 0, 0, 0, wire::EXTENSION_BIT, 0, 0])
+            .expect("the seed takes us in")
     }
 
     /// Connects and shakes hands.
@@ -123,7 +125,8 @@ impl Leech {
     pub fn hear_within(&mut self, time: Duration) -> Heard {
         let until = Instant::now() + time;
         loop {
-            let length = self.input.first_chunk().map(|prefix| u32::from_be_bytes(*prefix) as usize);
+            let length =
+                self.input.first_chunk().map(|prefix| u32::from_be_bytes(*prefix) as usize);
             if let Some(length) = length.filter(|length| self.input.len() >= 4 + length) {
                 let message: Vec<u8> = self.input.drain(..4 + length).skip(4).collect();
                 match message.split_first() {
@@ -140,7 +143,11 @@ impl Leech {
             match jitter::around(|| self.stream.read(&mut chunk)) {
                 Ok(0) => self.closed = true,
                 Ok(count) => self.input.extend_from_slice(&chunk[..count]),
-                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted) => {}
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
+                    ) => {}
                 Err(_) => self.closed = true,
             }
         }
@@ -224,7 +231,9 @@ impl Leech {
     pub fn takes_on(&mut self, torrent: &Torrent, pieces: impl IntoIterator<Item = usize>) {
         let blocks = |piece: usize| {
             let size = torrent.piece(piece).len();
-            (0..size).step_by(16_384).map(move |begin| (piece as u32, begin as u32, (size - begin).min(16_384) as u32))
+            (0..size)
+                .step_by(16_384)
+                .map(move |begin| (piece as u32, begin as u32, (size - begin).min(16_384) as u32))
         };
         let mut wanted: Vec<(u32, u32, u32)> = pieces.into_iter().flat_map(blocks).collect();
         wanted.reverse();
@@ -249,11 +258,17 @@ impl Leech {
                     let (piece, begin, block) = block_of(&payload);
                     let key = (piece, begin, block.len() as u32);
                     let list = if asked.contains(&key) { &mut asked } else { &mut crossed };
-                    let place = list.iter().position(|asked| *asked == key).expect("only what was asked for comes");
+                    let place = list
+                        .iter()
+                        .position(|asked| *asked == key)
+                        .expect("only what was asked for comes");
                     list.remove(place);
                     wanted.retain(|wanted| *wanted != key);
                     let (begin, end) = (begin as usize, begin as usize + block.len());
-                    assert!(torrent.piece(piece as usize)[begin..end] == *block, "piece {piece}, {begin}: wrong bytes");
+                    assert!(
+                        torrent.piece(piece as usize)[begin..end] == *block,
+                        "piece {piece}, {begin}: wrong bytes"
+                    );
                 }
                 (wire::CHOKE, _) => {
                     choked = true;
@@ -269,7 +284,8 @@ impl Leech {
 
 /// Piece, begin and bytes of a block.
 pub fn block_of(payload: &[u8]) -> (u32, u32, &[u8]) {
-    let number = |at: usize| u32::from_be_bytes(payload[at..at + 4].try_into().expect("four bytes"));
+    let number =
+        |at: usize| u32::from_be_bytes(payload[at..at + 4].try_into().expect("four bytes"));
     (number(0), number(4), &payload[8..])
 }
 

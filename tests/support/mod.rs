@@ -46,7 +46,11 @@ pub fn folder() -> tempfile::TempDir {
 /// The names of all commands, from the one list of them.
 pub fn commands() -> Vec<&'static str> {
     let source = include_str!("../../src/commands.rs");
-    let list = source.split("\ncommands! {").nth(1).and_then(|rest| rest.split('}').next()).expect("the list of commands");
+    let list = source
+        .split("\ncommands! {")
+        .nth(1)
+        .and_then(|rest| rest.split('}').next())
+        .expect("the list of commands");
     list.split(',').map(str::trim).filter(|name| !name.is_empty()).collect()
 }
 

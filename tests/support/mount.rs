@@ -23,7 +23,8 @@ impl Mount {
 
     fn tmpfs(path: &Path, options: &str) -> Option<Mount> {
         std::fs::create_dir_all(path).expect("the test's folder takes a folder");
-        let done = Command::new("mount").args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(path).output();
+        let done =
+            Command::new("mount").args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(path).output();
         match done {
             Ok(output) if output.status.success() => Some(Mount { path: path.to_owned() }),
             other => {

@@ -81,7 +81,11 @@ impl Talk {
 
     /// The requests: piece, begin, length.
     pub fn requests(&self) -> Vec<(u32, u32, u32)> {
-        self.messages.iter().filter(|m| m.id == Some(wire::REQUEST)).filter_map(|m| wire::three(&m.payload)).collect()
+        self.messages
+            .iter()
+            .filter(|m| m.id == Some(wire::REQUEST))
+            .filter_map(|m| wire::three(&m.payload))
+            .collect()
     }
 }
 

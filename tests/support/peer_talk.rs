@@ -42,7 +42,11 @@ fn done() -> io::Error {
 }
 
 impl<'a> Talker<'a> {
-    pub fn new(stream: TcpStream, shared: &'a Shared, talk: &'a Mutex<Talk>) -> io::Result<Talker<'a>> {
+    pub fn new(
+        stream: TcpStream,
+        shared: &'a Shared,
+        talk: &'a Mutex<Talk>,
+    ) -> io::Result<Talker<'a>> {
         stream.set_nonblocking(false)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(Duration::from_millis(15)))?;
@@ -132,7 +136,11 @@ impl<'a> Talker<'a> {
             }
             Greeting::WrongInfoHash => {
                 self.read_handshake()?;
-                self.send(&wire::handshake(self.plan.reserved(), *b"another torrent's !!", self.plan.peer_id))?;
+                self.send(&wire::handshake(
+                    self.plan.reserved(),
+                    *b"another torrent's !!",
+                    self.plan.peer_id,
+                ))?;
                 self.mischief();
                 self.hold()
             }
@@ -180,7 +188,11 @@ impl<'a> Talker<'a> {
         }
         let hello: Vec<u8> = self.inbox.drain(..68).collect();
         let torrent = self.plan.torrent.info_hash;
-        if &hello[..20] != b"\x13BitTorrent protocol" || hello[28..48] != torrent { Err(done()) } else { Ok(()) }
+        if &hello[..20] != b"\x13BitTorrent protocol" || hello[28..48] != torrent {
+            Err(done())
+        } else {
+            Ok(())
+        }
     }
 
     /// The messages that come unasked.
@@ -191,7 +203,9 @@ impl<'a> Talker<'a> {
                 raw.clone()
             }
             (None, Order::NoBitfield) => Vec::new(),
-            _ if self.plan.fast && self.plan.have.iter().all(|has| *has) => wire::message(wire::HAVE_ALL, &[]),
+            _ if self.plan.fast && self.plan.have.iter().all(|has| *has) => {
+                wire::message(wire::HAVE_ALL, &[])
+            }
             _ if self.plan.by_haves => {
                 let pieces = self.plan.have.iter().enumerate().filter(|(_, has)| **has);
                 pieces.flat_map(|(piece, _)| wire::have(piece as u32)).collect()
@@ -252,7 +266,14 @@ impl<'a> Talker<'a> {
                 jitter::lock(self.talk).raw.extend_from_slice(&chunk[..n]);
                 Ok(true)
             }
-            Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted) => Ok(false),
+            Err(e)
+                if matches!(
+                    e.kind(),
+                    ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
+                ) =>
+            {
+                Ok(false)
+            }
             Err(e) => Err(e),
         }
     }
@@ -301,7 +322,9 @@ impl<'a> Talker<'a> {
     fn answer(&mut self, message: &Heard) -> io::Result<()> {
         match message.id {
             Some(wire::INTERESTED) => match self.plan.unchoke {
-                Unchoke::OnInterest if !self.unchoked && self.unchoke_at.is_none() => self.unchoke(),
+                Unchoke::OnInterest if !self.unchoked && self.unchoke_at.is_none() => {
+                    self.unchoke()
+                }
                 Unchoke::Never => {
                     self.mischief();
                     Ok(())
@@ -320,7 +343,11 @@ impl<'a> Talker<'a> {
     fn request(&mut self, piece: u32, begin: u32, length: u32) -> io::Result<()> {
         let three = [piece.to_be_bytes(), begin.to_be_bytes(), length.to_be_bytes()].concat();
         if !self.unchoked {
-            return if self.plan.fast { self.send(&wire::message(wire::REJECT, &three)) } else { Ok(()) };
+            return if self.plan.fast {
+                self.send(&wire::message(wire::REJECT, &three))
+            } else {
+                Ok(())
+            };
         }
         std::thread::sleep(self.plan.pace);
         if self.plan.noise {
@@ -379,7 +406,9 @@ impl<'a> Talker<'a> {
             Blocks::ResetAfter(n) if served >= n => {
                 // Closing while unread bytes wait makes the kernel send a reset.
                 let begun = Instant::now();
-                while begun.elapsed() < Duration::from_millis(300) && !matches!(self.stream.peek(&mut [0]), Ok(1)) {}
+                while begun.elapsed() < Duration::from_millis(300)
+                    && !matches!(self.stream.peek(&mut [0]), Ok(1))
+                {}
                 self.die()
             }
             Blocks::CloseAfter(n) if served >= n => self.die(),
@@ -409,7 +438,8 @@ impl<'a> Talker<'a> {
     /// The requested bytes of the torrent; a request out of range ends the connection.
     fn data(&self, piece: u32, begin: u32, length: u32) -> io::Result<Vec<u8>> {
         let torrent = &self.plan.torrent;
-        if piece as usize >= torrent.pieces() || !self.plan.have[piece as usize] || length > 16_384 {
+        if piece as usize >= torrent.pieces() || !self.plan.have[piece as usize] || length > 16_384
+        {
             return Err(done());
         }
         let piece = torrent.piece(piece as usize);
@@ -440,14 +470,20 @@ impl<'a> Talker<'a> {
         let Some((&id, rest)) = payload.split_first() else { return Err(done()) };
         let Some((value, _)) = bencode::decode(rest) else { return Err(done()) };
         if id == 0 {
-            let wanted = value.get("m").and_then(|m| m.get("ut_metadata")).and_then(bencode::Value::int);
-            self.their_metadata_id = wanted.and_then(|id| u8::try_from(id).ok()).filter(|id| *id != 0);
+            let wanted =
+                value.get("m").and_then(|m| m.get("ut_metadata")).and_then(bencode::Value::int);
+            self.their_metadata_id =
+                wanted.and_then(|id| u8::try_from(id).ok()).filter(|id| *id != 0);
             return Ok(());
         }
-        if id != self.plan.metadata_id || value.get("msg_type").and_then(bencode::Value::int) != Some(0) {
+        if id != self.plan.metadata_id
+            || value.get("msg_type").and_then(bencode::Value::int) != Some(0)
+        {
             return Ok(());
         }
-        let Some(piece) = value.get("piece").and_then(bencode::Value::int) else { return Err(done()) };
+        let Some(piece) = value.get("piece").and_then(bencode::Value::int) else {
+            return Err(done());
+        };
         self.metadata(piece)
     }
 

@@ -60,8 +60,15 @@ impl Run {
     /// Starts the run in a process that may have at most this many descriptors. Call it first.
     pub fn with_descriptors(self, most: usize) -> Run {
         let mut command = Command::new("sh");
-        command.arg("-c").arg(format!("ulimit -n {most} && exec \"$0\" \"$@\"")).arg(env!("CARGO_BIN_EXE_piecemeal"));
-        command.args(&self.shown).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .arg("-c")
+            .arg(format!("ulimit -n {most} && exec \"$0\" \"$@\""))
+            .arg(env!("CARGO_BIN_EXE_piecemeal"));
+        command
+            .args(&self.shown)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         Run { command, ..self }
     }
 
@@ -115,7 +122,14 @@ impl Run {
         let mut child = self.command.spawn().expect("the program starts");
         let stdout = child.stdout.take().map(drain);
         let stderr = child.stderr.take().map(drain);
-        Running { child, stdout, stderr, begun: Instant::now(), limit: self.limit, shown: self.shown }
+        Running {
+            child,
+            stdout,
+            stderr,
+            begun: Instant::now(),
+            limit: self.limit,
+            shown: self.shown,
+        }
     }
 
     pub fn run(self) -> Outcome {
@@ -156,7 +170,13 @@ impl Running {
         };
         let elapsed = self.begun.elapsed();
         let (stdout, stderr) = self.output();
-        Outcome { stdout, stderr, code: status.code(), elapsed, shown: std::mem::take(&mut self.shown) }
+        Outcome {
+            stdout,
+            stderr,
+            code: status.code(),
+            elapsed,
+            shown: std::mem::take(&mut self.shown),
+        }
     }
 
     /// SIGKILL: no destructor, no last word.
@@ -173,7 +193,8 @@ impl Running {
     /// A signal by its name: `TERM`, `HUP`.
     #[track_caller]
     pub fn signal(&self, name: &str) {
-        let sent = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status();
+        let sent =
+            Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status();
         assert!(sent.is_ok_and(|status| status.success()), "the program is still running");
     }
 
@@ -190,7 +211,9 @@ impl Running {
     /// `None` if the system does not report it.
     pub fn status(&self, name: &str) -> Option<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
-        let line = status.lines().find(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(':')))?;
+        let line = status
+            .lines()
+            .find(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(':')))?;
         line.split_whitespace().nth(1)?.parse().ok()
     }
 
@@ -199,7 +222,9 @@ impl Running {
     }
 
     fn output(&mut self) -> (Vec<u8>, Vec<u8>) {
-        let take = |pipe: Option<JoinHandle<Vec<u8>>>| pipe.and_then(|p| p.join().ok()).unwrap_or_default();
+        let take = |pipe: Option<JoinHandle<Vec<u8>>>| {
+            pipe.and_then(|p| p.join().ok()).unwrap_or_default()
+        };
         (take(self.stdout.take()), take(self.stderr.take()))
     }
 }
@@ -223,7 +248,10 @@ impl Outcome {
     /// Checks for exit code 0 with exactly this on stdout.
     #[track_caller]
     pub fn prints(&self, expected: &str) -> &Outcome {
-        assert!(self.code == Some(0) && self.out() == expected, "expected {expected:?}, got {self:#}");
+        assert!(
+            self.code == Some(0) && self.out() == expected,
+            "expected {expected:?}, got {self:#}"
+        );
         self
     }
 
@@ -237,7 +265,10 @@ impl Outcome {
     /// the contract: what, what to do, where to read on.
     #[track_caller]
     pub fn fails(&self, codes: &[i32]) -> &Outcome {
-        assert!(self.code.is_some_and(|code| codes.contains(&code)), "expected exit code {codes:?}, got {self:#}");
+        assert!(
+            self.code.is_some_and(|code| codes.contains(&code)),
+            "expected exit code {codes:?}, got {self:#}"
+        );
         assert!(self.stdout.is_empty(), "an error leaves stdout empty: {self:#}");
         self.explains_itself();
         self
@@ -249,7 +280,8 @@ impl Outcome {
         let err = self.err();
         assert!(!err.contains("panicked"), "a panic: {self:#}");
         let lines: Vec<&str> = err.lines().collect();
-        let error = lines.iter().position(|l| l.starts_with("error: ") && l.len() > "error: ".len());
+        let error =
+            lines.iter().position(|l| l.starts_with("error: ") && l.len() > "error: ".len());
         let error = error.unwrap_or_else(|| panic!("no `error: ` line: {self:#}"));
         let rest = &lines[error + 1..];
         let help = rest.iter().position(|l| l.starts_with("help: ") && l.len() > "help: ".len());
@@ -257,7 +289,10 @@ impl Outcome {
         let see = rest[help + 1..].first().copied().unwrap_or_default();
         let chapter = see.strip_prefix("see: docs/").unwrap_or_default().as_bytes();
         assert!(
-            chapter.len() > 6 && chapter[..2].iter().all(u8::is_ascii_digit) && chapter[2] == b'-' && chapter.ends_with(b".md"),
+            chapter.len() > 6
+                && chapter[..2].iter().all(u8::is_ascii_digit)
+                && chapter[2] == b'-'
+                && chapter.ends_with(b".md"),
             "no `see: docs/NN-...md` line after the help: {self:#}"
         );
         self
@@ -266,7 +301,10 @@ impl Outcome {
     /// Checks that the error's text names this.
     #[track_caller]
     pub fn mentions(&self, words: &str) -> &Outcome {
-        assert!(self.err().to_lowercase().contains(&words.to_lowercase()), "no word of {words:?}: {self:#}");
+        assert!(
+            self.err().to_lowercase().contains(&words.to_lowercase()),
+            "no word of {words:?}: {self:#}"
+        );
         self
     }
 }

@@ -28,10 +28,18 @@ impl Serving {
     #[track_caller]
     pub fn start(run: Run, said: &Path) -> Serving {
         let file = File::create(said).expect("the test's folder takes a file");
-        let run = run.arg("--json").arg("--bind").arg("127.0.0.1").arg("--port").arg("0").within(120);
-        let mut serving = Serving { run: run.stdout(file).start(), said: said.to_owned(), address: ([127, 0, 0, 1], 1).into() };
+        let run =
+            run.arg("--json").arg("--bind").arg("127.0.0.1").arg("--port").arg("0").within(120);
+        let mut serving = Serving {
+            run: run.stdout(file).start(),
+            said: said.to_owned(),
+            address: ([127, 0, 0, 1], 1).into(),
+        };
         let listening = serving.wait_for("listening", |_| true);
-        serving.address = listening["addresses"][0].as_str().and_then(|a| a.parse().ok()).expect("an address to dial");
+        serving.address = listening["addresses"][0]
+            .as_str()
+            .and_then(|a| a.parse().ok())
+            .expect("an address to dial");
         serving
     }
 
@@ -63,7 +71,10 @@ impl Serving {
             if let Some(event) = events.iter().find(|event| event["event"] == name && fits(event)) {
                 return event.clone();
             }
-            assert!(!over && Instant::now() < until, "no fitting event {name:?} (over: {over}): {events:#?}");
+            assert!(
+                !over && Instant::now() < until,
+                "no fitting event {name:?} (over: {over}): {events:#?}"
+            );
             std::thread::sleep(Duration::from_millis(5));
         }
     }

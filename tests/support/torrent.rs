@@ -48,7 +48,13 @@ struct File {
 
 impl Recipe {
     pub fn single(name: impl AsRef<[u8]>, piece_length: usize, content: Vec<u8>) -> Recipe {
-        Recipe { name: name.as_ref().to_vec(), piece_length, content, files: None, extra: Vec::new() }
+        Recipe {
+            name: name.as_ref().to_vec(),
+            piece_length,
+            content,
+            files: None,
+            extra: Vec::new(),
+        }
     }
 
     /// Several files: each a path with `/` between the components.
@@ -77,8 +83,11 @@ impl Recipe {
 
     pub fn build(self) -> Torrent {
         let hashes: Vec<u8> = self.content.chunks(self.piece_length).flat_map(sha1).collect();
-        let mut pairs =
-            vec![("name", bytes(&self.name)), ("piece length", int(self.piece_length as i64)), ("pieces", bytes(hashes))];
+        let mut pairs = vec![
+            ("name", bytes(&self.name)),
+            ("piece length", int(self.piece_length as i64)),
+            ("pieces", bytes(hashes)),
+        ];
         match &self.files {
             None => pairs.push(("length", int(self.content.len() as i64))),
             Some(files) => {
@@ -86,7 +95,8 @@ impl Recipe {
                     .iter()
                     .map(|file| {
                         let path: Vec<Vec<u8>> = file.path.iter().map(bytes).collect();
-                        let mut pairs = vec![("length", int(file.length as i64)), ("path", list(&path))];
+                        let mut pairs =
+                            vec![("length", int(file.length as i64)), ("path", list(&path))];
                         if !file.attr.is_empty() {
                             pairs.insert(0, ("attr", bytes(file.attr)));
                         }

@@ -94,7 +94,12 @@ impl FakeTracker {
     pub fn redirecting(times: usize, peers: &[SocketAddr]) -> FakeTracker {
         let last = Reply::peers(peers);
         FakeTracker::start(move |target, _| {
-            let digits: String = target.strip_prefix("/hop").unwrap_or("0").chars().take_while(char::is_ascii_digit).collect();
+            let digits: String = target
+                .strip_prefix("/hop")
+                .unwrap_or("0")
+                .chars()
+                .take_while(char::is_ascii_digit)
+                .collect();
             let hop: usize = digits.parse().expect("hops are numbered");
             if hop < times { Reply::Redirect(format!("/hop{}?x=1", hop + 1)) } else { last.clone() }
         })
@@ -161,7 +166,12 @@ impl Drop for FakeTracker {
     }
 }
 
-fn serve(listener: &TcpListener, answer: &Arc<Answer>, asked: &Arc<Mutex<Vec<String>>>, stop: &Arc<AtomicBool>) {
+fn serve(
+    listener: &TcpListener,
+    answer: &Arc<Answer>,
+    asked: &Arc<Mutex<Vec<String>>>,
+    stop: &Arc<AtomicBool>,
+) {
     let mut threads = Vec::new();
     while !stop.load(Ordering::Relaxed) {
         match listener.accept() {
@@ -179,7 +189,12 @@ fn serve(listener: &TcpListener, answer: &Arc<Answer>, asked: &Arc<Mutex<Vec<Str
     }
 }
 
-fn converse(mut stream: TcpStream, answer: &Answer, asked: &Mutex<Vec<String>>, stop: &AtomicBool) -> std::io::Result<()> {
+fn converse(
+    mut stream: TcpStream,
+    answer: &Answer,
+    asked: &Mutex<Vec<String>>,
+    stop: &AtomicBool,
+) -> std::io::Result<()> {
     stream.set_nonblocking(false)?;
     stream.set_read_timeout(Some(Duration::from_millis(20)))?;
     stream.set_write_timeout(Some(LIMIT))?;
@@ -206,7 +221,9 @@ fn converse(mut stream: TcpStream, answer: &Answer, asked: &Mutex<Vec<String>>, 
         Reply::Body(body) => respond(&mut stream, "200 OK", &body),
         Reply::Status(status, body) => respond(&mut stream, &format!("{status} Whatever"), &body),
         Reply::Redirect(to) => {
-            let head = format!("HTTP/1.1 302 Found\r\nLocation: {to}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+            let head = format!(
+                "HTTP/1.1 302 Found\r\nLocation: {to}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+            );
             stream.write_all(head.as_bytes())
         }
         Reply::Raw(bytes) => stream.write_all(&bytes),
@@ -244,7 +261,9 @@ fn over(stream: &mut TcpStream, stop: &AtomicBool) -> bool {
 
 fn respond(stream: &mut TcpStream, status: &str, body: &[u8]) -> std::io::Result<()> {
     let length = body.len();
-    let head = format!("HTTP/1.1 {status}\r\nContent-Type: text/plain\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
+    let head = format!(
+        "HTTP/1.1 {status}\r\nContent-Type: text/plain\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
+    );
     stream.write_all(head.as_bytes())?;
     jitter::around(|| stream.write_all(body))
 }

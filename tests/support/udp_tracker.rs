@@ -86,12 +86,17 @@ impl FakeUdpTracker {
     }
 
     /// Starts the fake on `::1`; `None` if there is no IPv6.
-    pub fn start_v6(deeds: impl Fn(&[u8], usize) -> Vec<Deed> + Send + 'static) -> Option<FakeUdpTracker> {
+    pub fn start_v6(
+        deeds: impl Fn(&[u8], usize) -> Vec<Deed> + Send + 'static,
+    ) -> Option<FakeUdpTracker> {
         FakeUdpTracker::start_at("[::1]:0", deeds)
     }
 
     /// Starts the fake on this address; `None` if it is not available.
-    pub fn start_at(place: &str, deeds: impl Fn(&[u8], usize) -> Vec<Deed> + Send + 'static) -> Option<FakeUdpTracker> {
+    pub fn start_at(
+        place: &str,
+        deeds: impl Fn(&[u8], usize) -> Vec<Deed> + Send + 'static,
+    ) -> Option<FakeUdpTracker> {
         let socket = UdpSocket::bind(place).ok()?;
         let other = UdpSocket::bind((socket.local_addr().ok()?.ip(), 0)).ok()?;
         socket.set_read_timeout(Some(Duration::from_millis(5))).expect("a socket takes a timeout");

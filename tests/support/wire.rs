@@ -50,7 +50,11 @@ pub fn extended(id: u8, payload: &[u8]) -> Vec<u8> {
 
 /// The bits of a bitfield, first piece in the highest bit, spare bits zero.
 pub fn bitfield(have: &[bool]) -> Vec<u8> {
-    have.chunks(8).map(|eight| eight.iter().enumerate().fold(0, |byte, (i, has)| byte | (u8::from(*has) << (7 - i)))).collect()
+    have.chunks(8)
+        .map(|eight| {
+            eight.iter().enumerate().fold(0, |byte, (i, has)| byte | (u8::from(*has) << (7 - i)))
+        })
+        .collect()
 }
 
 /// Three numbers of four bytes: the payload of request, cancel and reject.

@@ -12,7 +12,10 @@ fn breaks(kind: Kind, bytes: &[u8], expected: &str) {
     sound(&object, &bytes[at..]);
     let shown = lines(&object, &bytes[at..]);
     let all: Vec<&str> = shown.lines().collect();
-    let carets = all.iter().position(|line| line.trim_start().starts_with('^')).unwrap_or_else(|| panic!("no carets:\n{shown}"));
+    let carets = all
+        .iter()
+        .position(|line| line.trim_start().starts_with('^'))
+        .unwrap_or_else(|| panic!("no carets:\n{shown}"));
     let found = format!("{}\n{}", all[carets - 1], all[carets]);
     assert_eq!(found, expected, "\n{shown}");
 }
@@ -222,21 +225,36 @@ fn what_is_passed_over_is_said_at_its_field() {
         fields[place].note.clone()
     };
     let magnet = b"magnet:?xt=urn:btih:d69f91e6b2ae4c542468d1073a71d4ea13879a7f&x.pe=here&amp;tr=x";
-    let expected =
-        "a peer; breaks a rule: x.pe must be host:port, with a port from 1 to 65535, but is \"here\"; it is passed over";
+    let expected = "a peer; breaks a rule: x.pe must be host:port, with a port from 1 to 65535, but is \"here\"; it is passed over";
     assert_eq!(note(Kind::Magnet, magnet, "x.pe", 0), expected);
-    assert_eq!(note(Kind::Magnet, magnet, "amp;tr", 0), "copied from HTML: & is written &amp; there; ignored");
+    assert_eq!(
+        note(Kind::Magnet, magnet, "amp;tr", 0),
+        "copied from HTML: & is written &amp; there; ignored"
+    );
     let greeting = b"d1:md2:uti-1ee4:reqq3:2501:pi1e1:pi2ee";
     let expected = "breaks a rule: m.ut must be an id from 0 to 255, but is -1; it is passed over";
     assert!(note(Kind::Extension, greeting, "m.ut", 0).ends_with(expected));
-    assert!(note(Kind::Extension, greeting, "reqq", 0).contains("breaks a rule: reqq must be a number of requests"));
+    assert!(
+        note(Kind::Extension, greeting, "reqq", 0)
+            .contains("breaks a rule: reqq must be a number of requests")
+    );
     assert_eq!(note(Kind::Extension, greeting, "p", 0), "where the sender listens");
-    let expected = "where the sender listens; breaks a rule: p appears more than once: the first one counts";
+    let expected =
+        "where the sender listens; breaks a rule: p appears more than once: the first one counts";
     assert_eq!(note(Kind::Extension, greeting, "p", 1), expected);
     let answer = b"d8:interval2:608:completei1e8:completei2e5:peersld2:ip1:/4:porti1eeee";
-    assert!(note(Kind::Answer, answer, "interval", 0).contains("breaks a rule: interval must be a number of seconds"));
-    assert!(note(Kind::Answer, answer, "complete", 1).ends_with("appears more than once: the first one counts"));
-    assert!(note(Kind::Answer, answer, "peers", 0).contains("peers has 1 of 1 entries without a usable ip and port"));
+    assert!(
+        note(Kind::Answer, answer, "interval", 0)
+            .contains("breaks a rule: interval must be a number of seconds")
+    );
+    assert!(
+        note(Kind::Answer, answer, "complete", 1)
+            .ends_with("appears more than once: the first one counts")
+    );
+    assert!(
+        note(Kind::Answer, answer, "peers", 0)
+            .contains("peers has 1 of 1 entries without a usable ip and port")
+    );
 }
 
 #[test]
@@ -321,16 +339,31 @@ fn what_beginners_send_is_known_for_what_it_was_meant_to_be() {
         (Kind::Handshake, [&[20], &good[1..]].concat(), "byte 0: expected byte 19"),
         (Kind::Handshake, lower, "byte 1: expected byte 19"),
         (Kind::Handshake, good[1..].to_vec(), "byte 0: expected byte 19"),
-        (Kind::Handshake, [&good[..20], &[0xad; 40]].concat(), "perhaps the 8 reserved bytes are missing"),
+        (
+            Kind::Handshake,
+            [&good[..20], &[0xad; 40]].concat(),
+            "perhaps the 8 reserved bytes are missing",
+        ),
         (Kind::Handshake, hex, "hex? the 20 bytes themselves are wanted"),
         (Kind::Udp, b"\x80\x19\x10\x27\x17\x04\0\0\0\0\0\0\0\0\0\x07".to_vec(), "high byte first"),
-        (Kind::MessageReader, wire::message(wire::REQUEST, &[0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0]), "more than 16384"),
-        (Kind::MessageReader, wire::message(wire::EXTENDED, b"d1:md11:ut_metadatai1eee"), "the extension id is missing"),
+        (
+            Kind::MessageReader,
+            wire::message(wire::REQUEST, &[0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0]),
+            "more than 16384",
+        ),
+        (
+            Kind::MessageReader,
+            wire::message(wire::EXTENDED, b"d1:md11:ut_metadatai1eee"),
+            "the extension id is missing",
+        ),
         (Kind::MessageReader, b"\0\0\0\x05\x02".to_vec(), "does not count its own 4 bytes"),
     ];
     for (kind, bytes, expected) in table {
         assert_eq!(Kind::of(&bytes), Some(kind), "{expected}");
-        let shown: String = described(kind, &bytes).iter().map(|(at, object)| lines(object, &bytes[*at..])).collect();
+        let shown: String = described(kind, &bytes)
+            .iter()
+            .map(|(at, object)| lines(object, &bytes[*at..]))
+            .collect();
         assert!(shown.contains(expected), "{expected}:\n{shown}");
     }
     let shown = described(Kind::MessageReader, b"\x01\0\0\0\x02")

@@ -21,14 +21,22 @@ fn is_sound(kind: Kind, bytes: &[u8]) -> bool {
         Some((last, before)) => (Some(last), before),
         None => (None, &objects[..]),
     };
-    assert!(before.iter().all(|(_, object)| object.broken.is_none()), "a broken object is the last");
+    assert!(
+        before.iter().all(|(_, object)| object.broken.is_none()),
+        "a broken object is the last"
+    );
     last.is_some_and(|(_, object)| object.broken.is_some())
 }
 
 #[test]
 fn every_sample_is_whole_and_known_for_what_it_is() {
     for sample in all() {
-        assert!(!is_sound(sample.kind, &sample.bytes), "{}: {:?}", sample.what, described(sample.kind, &sample.bytes));
+        assert!(
+            !is_sound(sample.kind, &sample.bytes),
+            "{}: {:?}",
+            sample.what,
+            described(sample.kind, &sample.bytes)
+        );
         assert_eq!(Kind::of(&sample.bytes), Some(sample.kind), "{}", sample.what);
     }
 }
@@ -40,19 +48,27 @@ fn every_kind_has_a_sample_and_a_name_by_which_it_is_found() {
         // A packet does not show its address family.
         assert!(kind == Kind::Udp6 || all().iter().any(|sample| sample.kind == kind), "{kind:?}");
     }
-    assert_eq!((Kind::named("message"), Kind::named("nonsense")), (Some(Kind::MessageReader), None));
+    assert_eq!(
+        (Kind::named("message"), Kind::named("nonsense")),
+        (Some(Kind::MessageReader), None)
+    );
 }
 
 /// A shorter thing can be whole: a stream between two messages, a URL, a text.
 #[test]
 fn what_is_cut_short_is_broken_at_its_end_or_whole() {
-    let may_be_whole = [Kind::Stream, Kind::MessageReader, Kind::Url, Kind::Magnet, Kind::Udp, Kind::Metadata];
+    let may_be_whole =
+        [Kind::Stream, Kind::MessageReader, Kind::Url, Kind::Magnet, Kind::Udp, Kind::Metadata];
     for sample in all() {
         for length in 1..sample.bytes.len() {
             let cut = &sample.bytes[..length];
             let broken = is_sound(sample.kind, cut);
             let only_space = sample.bytes[length..].iter().all(u8::is_ascii_whitespace);
-            assert!(broken || only_space || may_be_whole.contains(&sample.kind), "{} cut to {length}", sample.what);
+            assert!(
+                broken || only_space || may_be_whole.contains(&sample.kind),
+                "{} cut to {length}",
+                sample.what
+            );
             if let Some(kind) = Kind::of(cut) {
                 is_sound(kind, cut);
             }
@@ -63,7 +79,10 @@ fn what_is_cut_short_is_broken_at_its_end_or_whole() {
 /// With a fixed layout, an object that is cut short breaks at the cut.
 #[test]
 fn the_place_of_the_cut_is_named() {
-    for sample in all().iter().filter(|sample| [Kind::Handshake, Kind::PeerId, Kind::Reserved].contains(&sample.kind)) {
+    for sample in all()
+        .iter()
+        .filter(|sample| [Kind::Handshake, Kind::PeerId, Kind::Reserved].contains(&sample.kind))
+    {
         for length in 1..sample.bytes.len() {
             let (_, object) = described(sample.kind, &sample.bytes[..length]).remove(0);
             let broken = object.broken.expect("it is cut short");
@@ -109,7 +128,11 @@ fn noise_does_no_harm() {
     for _ in 0..4_000 {
         let length = random.random_range(0..200);
         let byte = |random: &mut StdRng| {
-            if random.random_bool(0.7) { likely[random.random_range(0..likely.len())] } else { random.random() }
+            if random.random_bool(0.7) {
+                likely[random.random_range(0..likely.len())]
+            } else {
+                random.random()
+            }
         };
         let bytes: Vec<u8> = (0..length).map(|_| byte(&mut random)).collect();
         for kind in Kind::all() {

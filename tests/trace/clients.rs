@@ -23,15 +23,21 @@ fn a_peer_id_names_the_program_and_its_version() {
         (b"M4-3-6--------------", "M4-3-6-", "BitTorrent 4.3.6"),
     ];
     for (id, tag, shown) in table {
-        let client = Client::of(&PeerId(*id)).unwrap_or_else(|| panic!("{tag} follows a convention"));
+        let client =
+            Client::of(&PeerId(*id)).unwrap_or_else(|| panic!("{tag} follows a convention"));
         assert_eq!((client.tag.as_str(), client.to_string().as_str()), (tag, shown));
     }
 }
 
 #[test]
 fn a_peer_id_of_no_convention_names_nobody() {
-    for id in [b"\x1b[2J\xff...............", b"-TR30000............", b"MM--................", b"A2-x................", &[0; 20]]
-    {
+    for id in [
+        b"\x1b[2J\xff...............",
+        b"-TR30000............",
+        b"MM--................",
+        b"A2-x................",
+        &[0; 20],
+    ] {
         assert_eq!(Client::of(&PeerId(*id)), None);
     }
 }

@@ -13,7 +13,11 @@ fn explain(words: &[&str]) -> Outcome {
 #[track_caller]
 fn fails(outcome: &Outcome, code: i32, answers: bool) {
     assert_eq!((outcome.code, !outcome.stdout.is_empty()), (Some(code), answers), "{outcome}");
-    let starts: Vec<String> = outcome.err().lines().map(|line| line.split(' ').next().unwrap_or_default().to_owned()).collect();
+    let starts: Vec<String> = outcome
+        .err()
+        .lines()
+        .map(|line| line.split(' ').next().unwrap_or_default().to_owned())
+        .collect();
     assert_eq!(starts, ["error:", "help:", "see:"], "{outcome}");
 }
 
@@ -49,8 +53,10 @@ fn each_thing_is_known_for_what_it_is() {
         (&["udp://127.0.0.1:6969/announce"], "a tracker's URL"),
         (&["d8:intervali1800e5:peers0:e"], "a tracker's answer"),
         (
-            &["13426974546f7272656e742070726f746f636f6c 0000000000100005 d69f91e6b2ae4c542468d1073a71d4ea13879a7f \
-            2d5452333030302d6b38686a30776765 6a366368"],
+            &[
+                "13426974546f7272656e742070726f746f636f6c 0000000000100005 d69f91e6b2ae4c542468d1073a71d4ea13879a7f \
+            2d5452333030302d6b38686a30776765 6a366368",
+            ],
             "a handshake (the hex digits, 68 bytes)",
         ),
         (&["--as", "udp", "00000417271019800000000000000001"], "a packet of a UDP tracker"),
@@ -59,14 +65,19 @@ fn each_thing_is_known_for_what_it_is() {
     for (words, what) in table {
         let outcome = explain(words);
         outcome.succeeds();
-        assert!(outcome.out().lines().next().is_some_and(|line| line.contains(what)), "{what}: {outcome}");
+        assert!(
+            outcome.out().lines().next().is_some_and(|line| line.contains(what)),
+            "{what}: {outcome}"
+        );
     }
 }
 
 #[test]
 fn a_file_is_read_and_so_is_stdin() {
     let folder = folder();
-    let write = |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).expect("the folder can be written");
+    let write = |name: &str, bytes: &[u8]| {
+        std::fs::write(folder.path().join(name), bytes).expect("the folder can be written")
+    };
     write("a.torrent", TORRENT);
     write("hello", &handshake());
     write("stream", &stream());
@@ -76,17 +87,24 @@ fn a_file_is_read_and_so_is_stdin() {
     assert_eq!(first(&run("a.torrent")), "This looks like a .torrent file (a.torrent, 139 bytes).");
     assert_eq!(first(&run("hello")), "This looks like a handshake (hello, 68 bytes).");
     let shown = run("stream");
-    assert_eq!(first(&shown), "This looks like one direction of a connection between peers (stream, 3191 bytes).");
+    assert_eq!(
+        first(&shown),
+        "This looks like one direction of a connection between peers (stream, 3191 bytes)."
+    );
     let objects: Vec<String> = shown
         .out()
         .lines()
         .filter_map(|line| Some(line.split_once(", ")?.0.to_owned()))
         .filter(|name| !name.starts_with(' '))
         .collect();
-    let expected = ["extension handshake", "have all", "keep-alive", "ut_metadata request", "piece"];
+    let expected =
+        ["extension handshake", "have all", "keep-alive", "ut_metadata request", "piece"];
     assert_eq!(objects[2..], expected, "{shown}");
     assert!(shown.out().contains("\n  0044  00 00 00 42 "), "offsets are the file's: {shown}");
-    assert_eq!(first(&run("hex")), "This looks like one direction of a connection between peers (hex, hex digits, 3191 bytes).");
+    assert_eq!(
+        first(&run("hex")),
+        "This looks like one direction of a connection between peers (hex, hex digits, 3191 bytes)."
+    );
     let file = std::fs::File::open(folder.path().join("hello")).expect("it was written");
     let outcome = Run::new(["explain", "-"]).stdin(file).run();
     assert_eq!(first(&outcome), "This looks like a handshake (stdin, 68 bytes).");
@@ -175,8 +193,15 @@ fn forty_hex_digits_are_an_info_hash_or_a_peer_id() {
     let digits = "d69f91e6b2ae4c542468d1073a71d4ea13879a7f";
     let both = explain(&[digits]);
     both.succeeds();
-    assert_eq!(first(&both), "This looks like an info hash or a peer id: both are 20 bytes (the hex digits, 20 bytes).");
-    for line in ["info hash d69f91e6b2ae4c542468d1073a71d4ea13879a7f", "or peer id d69f91e6b2ae", "it names no program"] {
+    assert_eq!(
+        first(&both),
+        "This looks like an info hash or a peer id: both are 20 bytes (the hex digits, 20 bytes)."
+    );
+    for line in [
+        "info hash d69f91e6b2ae4c542468d1073a71d4ea13879a7f",
+        "or peer id d69f91e6b2ae",
+        "it names no program",
+    ] {
         assert!(both.out().contains(line), "{line}: {both}");
     }
     // One that names a program is no accident.
@@ -190,15 +215,22 @@ fn forty_hex_digits_are_an_info_hash_or_a_peer_id() {
 
 #[test]
 fn json_is_one_object_whole_or_broken() {
-    let parse =
-        |outcome: &Outcome| -> Value { serde_json::from_str(&outcome.out()).unwrap_or_else(|e| panic!("{e}: {outcome}")) };
+    let parse = |outcome: &Outcome| -> Value {
+        serde_json::from_str(&outcome.out()).unwrap_or_else(|e| panic!("{e}: {outcome}"))
+    };
     let good = explain(&["--json", "-TR3000-k8hj0wgej6ch"]);
     good.succeeds();
     let good = parse(&good);
-    assert_eq!((&good["kind"], &good["guessed"], &good["length"]), (&"peer-id".into(), &true.into(), &20.into()));
+    assert_eq!(
+        (&good["kind"], &good["guessed"], &good["length"]),
+        (&"peer-id".into(), &true.into(), &20.into())
+    );
     assert_eq!(good["objects"][0]["fields"][0]["note"], "Transmission 3.0");
     let bad = parse(&explain(&["--json", "--as", "message", "00000005 04 00"]));
-    assert_eq!((&bad["exit_code"], &bad["guessed"], &bad["objects"][0]["broken"]["at"]), (&3.into(), &false.into(), &6.into()));
+    assert_eq!(
+        (&bad["exit_code"], &bad["guessed"], &bad["objects"][0]["broken"]["at"]),
+        (&3.into(), &false.into(), &6.into())
+    );
 }
 
 #[test]
@@ -210,7 +242,8 @@ fn nothing_in_it_reaches_the_terminal_as_it_is() {
     ] {
         let outcome = explain(&[word]);
         assert!(outcome.out().contains("u{1b}"), "{outcome}");
-        let harmless = |text: String| text.chars().all(|letter| letter == '\n' || !letter.is_control());
+        let harmless =
+            |text: String| text.chars().all(|letter| letter == '\n' || !letter.is_control());
         assert!(harmless(outcome.out()) && harmless(outcome.err()), "{outcome}");
     }
 }
@@ -231,9 +264,15 @@ fn the_help_fits_a_screen_and_its_examples_work() {
     let outcome = explain(&["--help"]);
     outcome.succeeds();
     let help = outcome.out();
-    assert!(help.lines().count() <= 32 && help.lines().all(|line| line.chars().count() <= 100), "{help}");
+    assert!(
+        help.lines().count() <= 32 && help.lines().all(|line| line.chars().count() <= 100),
+        "{help}"
+    );
     let (_, examples) = help.split_once("Examples:\n").expect("there are examples");
-    for example in examples.lines().map(|line| line.trim().trim_start_matches("piecemeal ")).filter(|line| !line.contains("lab/"))
+    for example in examples
+        .lines()
+        .map(|line| line.trim().trim_start_matches("piecemeal "))
+        .filter(|line| !line.contains("lab/"))
     {
         Run::new(example.split(' ')).run().succeeds();
     }

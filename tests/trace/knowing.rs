@@ -13,8 +13,17 @@ use serde_json::json;
 
 #[test]
 fn an_extension_message_is_known_by_the_number_that_the_receiver_gave() {
-    let names = [(3, "lt_donthave"), (4, "upload_only"), (5, "ut_metadata"), (6, "ut_new\x1b"), (7, "ut_pex")];
-    let context = Context { extensions: names.map(|(id, name)| (id, name.to_owned())).into(), ..Context::default() };
+    let names = [
+        (3, "lt_donthave"),
+        (4, "upload_only"),
+        (5, "ut_metadata"),
+        (6, "ut_new\x1b"),
+        (7, "ut_pex"),
+    ];
+    let context = Context {
+        extensions: names.map(|(id, name)| (id, name.to_owned())).into(),
+        ..Context::default()
+    };
     let describe = |id: u8, payload: &[u8]| {
         let bytes = wire::extended(id, payload);
         let object = s05::message(&bytes, &context);
@@ -24,7 +33,10 @@ fn an_extension_message_is_known_by_the_number_that_the_receiver_gave() {
     let by = |name: &str| format!("{name}, according to the receiver's handshake");
     assert_eq!(describe(3, b"\0\0\0\x05"), ("lt_donthave".into(), by("lt_donthave"), false));
     assert_eq!(describe(3, b"\0\0\x05"), ("lt_donthave".into(), by("lt_donthave"), true));
-    assert_eq!(describe(5, b"d8:msg_typei2e5:piecei0ee"), ("ut_metadata reject".into(), by("ut_metadata"), false));
+    assert_eq!(
+        describe(5, b"d8:msg_typei2e5:piecei0ee"),
+        ("ut_metadata reject".into(), by("ut_metadata"), false)
+    );
     assert_eq!(describe(5, b"nonsense"), ("ut_metadata".into(), by("ut_metadata"), true));
     assert_eq!(describe(4, b"\x01"), ("upload_only".into(), by("upload_only"), false));
     assert_eq!(describe(4, b""), ("upload_only".into(), by("upload_only"), true));
@@ -42,7 +54,8 @@ fn an_extension_message_is_known_by_the_number_that_the_receiver_gave() {
 #[test]
 fn a_bitfield_is_checked_where_the_number_of_pieces_is_known() {
     let bytes = wire::message(5, b"\xff\xe0");
-    let know = |pieces| s05::message(&bytes, &Context { pieces: Some(pieces), ..Context::default() });
+    let know =
+        |pieces| s05::message(&bytes, &Context { pieces: Some(pieces), ..Context::default() });
     assert_eq!((know(11).summary.as_str(), know(11).broken), ("11 of 11 pieces", None));
     assert_eq!(
         (know(16).summary.as_str(), know(16).fields[2].note.as_str()),
@@ -56,7 +69,10 @@ fn a_bitfield_is_checked_where_the_number_of_pieces_is_known() {
     assert!(know(17).broken.is_some());
     let large = wire::message(5, &vec![0; 2 << 20]);
     assert!(s05::message(&large, &Context::default()).broken.is_some());
-    assert_eq!(s05::message(&large, &Context { pieces: Some(16 << 20), ..Context::default() }).broken, None);
+    assert_eq!(
+        s05::message(&large, &Context { pieces: Some(16 << 20), ..Context::default() }).broken,
+        None
+    );
 }
 
 /// All at once, or byte by byte as in a capture.
@@ -80,7 +96,13 @@ fn bytes_that_are_not_there_are_not_shown() {
     let bytes = wire::block(1, 0, &[0xab; 100]);
     let object = s05::message(&bytes, &Context::default());
     let shown = text::object(&object, &bytes[..13], Look { at: 0x1_0000, color: false });
-    assert!(shown.ends_with(&format!("\n  1000d  {:<48}  block          100 bytes  data, not shown", "…")), "{shown}");
+    assert!(
+        shown.ends_with(&format!(
+            "\n  1000d  {:<48}  block          100 bytes  data, not shown",
+            "…"
+        )),
+        "{shown}"
+    );
     assert_eq!(json::object(&object, &bytes[..13], 0)["fields"][4]["hex"], "");
 }
 
@@ -91,7 +113,9 @@ fn colors_are_only_where_they_are_asked_for() {
     let colored = text::object(&object, bytes, Look { at: 0, color: true });
     let plain = text::object(&object, bytes, Look::default());
     assert!(colored.contains("\x1b[1;31m^^ byte 30") && !plain.contains('\x1b'), "{colored}");
-    let without = ["\x1b[1m", "\x1b[2m", "\x1b[1;31m", "\x1b[0m"].iter().fold(colored, |text, code| text.replace(code, ""));
+    let without = ["\x1b[1m", "\x1b[2m", "\x1b[1;31m", "\x1b[0m"]
+        .iter()
+        .fold(colored, |text, code| text.replace(code, ""));
     assert_eq!(without, plain);
 }
 

@@ -19,7 +19,10 @@ fn a_hundred_thousand_files_are_counted_and_not_shown() {
     let bytes = format!("d4:infod5:filesl{files}e4:name1:aee");
     let object = one(Kind::Bencode, bytes.as_bytes());
     let rest = object.field("info.files..").expect("a field for the rest");
-    assert_eq!(rest.value, format!("{} more items, {} bytes", 100_000 - MAX_ITEMS, 24 * (100_000 - MAX_ITEMS)));
+    assert_eq!(
+        rest.value,
+        format!("{} more items, {} bytes", 100_000 - MAX_ITEMS, 24 * (100_000 - MAX_ITEMS))
+    );
     assert_eq!(object.field("info.name").expect("what follows is shown").value, "\"a\"");
     assert!(lines(&object, bytes.as_bytes()).len() < 20_000);
 }
@@ -28,7 +31,10 @@ fn a_hundred_thousand_files_are_counted_and_not_shown() {
 fn many_keys_are_counted_too() {
     let pairs: String = (100..500).map(|number| format!("3:{number}i1e")).collect();
     let object = one(Kind::Bencode, format!("d{pairs}e").as_bytes());
-    assert_eq!(object.field("..").expect("a field for the rest").value, "336 more pairs, 2688 bytes");
+    assert_eq!(
+        object.field("..").expect("a field for the rest").value,
+        "336 more pairs, 2688 bytes"
+    );
 }
 
 #[test]
@@ -43,7 +49,10 @@ fn lists_in_lists_in_lists_come_to_an_end() {
     let deep = "l".repeat(64) + &"e".repeat(64);
     assert_eq!(one(Kind::Bencode, deep.as_bytes()).broken, None);
     let deeper = "d1:a".repeat(100_000);
-    assert_eq!(one(Kind::Bencode, deeper.as_bytes()).broken.expect("it nests too deep").range.start, 64 * 4);
+    assert_eq!(
+        one(Kind::Bencode, deeper.as_bytes()).broken.expect("it nests too deep").range.start,
+        64 * 4
+    );
 }
 
 #[test]
@@ -71,8 +80,11 @@ fn what_is_in_what_is_not_shown_breaks_all_the_same() {
 
 #[test]
 fn a_thousand_peers_are_a_few_lines() {
-    let peers =
-        [b"\0\0\0\x01\xde\xad\xbe\xef\0\0\x07\x08\0\0\0\x01\0\0\0\x02".to_vec(), b"\x7f\0\0\x02\x1a\xe1".repeat(1000)].concat();
+    let peers = [
+        b"\0\0\0\x01\xde\xad\xbe\xef\0\0\x07\x08\0\0\0\x01\0\0\0\x02".to_vec(),
+        b"\x7f\0\0\x02\x1a\xe1".repeat(1000),
+    ]
+    .concat();
     let object = one(Kind::Udp, &peers);
     assert_eq!(
         object.fields.last().expect("a last field").value,
@@ -91,14 +103,20 @@ fn a_long_stream_ends_after_some_objects_and_says_what_is_left() {
     let bytes = [0; 4].repeat(100_000);
     let objects = Kind::Stream.describe(&bytes, &Default::default());
     assert_eq!(objects.len(), MAX_OBJECTS);
-    assert_eq!(left_over(&objects, &bytes), Some(format!("{} bytes more", 400_000 - 4 * MAX_OBJECTS)));
+    assert_eq!(
+        left_over(&objects, &bytes),
+        Some(format!("{} bytes more", 400_000 - 4 * MAX_OBJECTS))
+    );
     assert_eq!(left_over(&objects[..1], b"\0\0\0\0\n"), None);
 }
 
 /// A magnet link and a URL may have any number of parameters.
 #[test]
 fn many_parameters_come_to_an_end() {
-    let link = format!("magnet:?xt=urn:btih:d69f91e6b2ae4c542468d1073a71d4ea13879a7f{}", "&tr=a".repeat(20_000));
+    let link = format!(
+        "magnet:?xt=urn:btih:d69f91e6b2ae4c542468d1073a71d4ea13879a7f{}",
+        "&tr=a".repeat(20_000)
+    );
     one(Kind::Magnet, link.as_bytes());
     let url = format!("http://a/?{}", "a=b&".repeat(20_000));
     one(Kind::Url, url.as_bytes());

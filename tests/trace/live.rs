@@ -44,7 +44,8 @@ impl Paper {
     }
 
     fn text(&self) -> String {
-        String::from_utf8(self.written.lock().expect("no test panics in here").clone()).expect("it is text")
+        String::from_utf8(self.written.lock().expect("no test panics in here").clone())
+            .expect("it is text")
     }
 
     fn writes(&self) -> usize {
@@ -78,9 +79,16 @@ fn settled(text: &str) -> String {
     text.lines()
         .map(|line| {
             let line = line.replace(&format!("(thread {name})"), "(thread test)");
-            let Some((number, rest)) = line.split_once(" +").filter(|_| line.starts_with('#')) else { return line + "\n" };
+            let Some((number, rest)) = line.split_once(" +").filter(|_| line.starts_with('#'))
+            else {
+                return line + "\n";
+            };
             let (time, rest) = rest.split_once("s ").expect("a time ends in s");
-            assert!(time.parse::<f64>().is_ok() && time.split_once('.').is_some_and(|(_, part)| part.len() == 4), "{line}");
+            assert!(
+                time.parse::<f64>().is_ok()
+                    && time.split_once('.').is_some_and(|(_, part)| part.len() == 4),
+                "{line}"
+            );
             format!("{number} +0.0000s {rest}\n")
         })
         .collect()
@@ -107,7 +115,9 @@ fn talk(room: usize, chunk: usize, turns: &[(bool, Vec<u8>)]) -> String {
 /// Plays a conversation, and returns the trace and the capture.
 fn recorded(room: usize, chunk: usize, turns: &[(bool, Vec<u8>)]) -> (String, String) {
     let (paper, capture) = (Paper::default(), Paper::default());
-    let tap = Tap::new(paper.sink("the trace"), TEXT, capture.sink("the capture"), |warning| panic!("{warning}"));
+    let tap = Tap::new(paper.sink("the trace"), TEXT, capture.sink("the capture"), |warning| {
+        panic!("{warning}")
+    });
     let (mut ours, mut theirs) = connection(&tap, room, 1);
     for (us, bytes) in turns {
         let (from, to) = if *us { (&mut ours, &mut theirs) } else { (&mut theirs, &mut ours) };
@@ -128,7 +138,9 @@ fn recorded(room: usize, chunk: usize, turns: &[(bool, Vec<u8>)]) -> (String, St
                     let mut heard = vec![0; bytes.len()];
                     to.read_exact(&mut heard).map(|()| heard)
                 });
-                bytes.chunks(chunk).for_each(|part| from.write_all(part).expect("there is somebody"));
+                bytes
+                    .chunks(chunk)
+                    .for_each(|part| from.write_all(part).expect("there is somebody"));
                 assert_eq!(&heard.join().expect("no panic").expect("it comes"), bytes);
             });
         }
@@ -212,15 +224,24 @@ fn what_leaves_in_several_parts_is_told_once() {
 fn a_capture_says_afterwards_what_the_trace_said_then() {
     let no_peer = b"HTTP/1.1 400 Bad Request\r\n".repeat(9);
     let too_long = [&theirs()[..], b"\0\0\x40\x0a\x07\0\0\0\x01"].concat();
-    let with = |answer: Vec<u8>| vec![(true, handshake()), (false, answer), (true, b"\0\0\0\x01\x02".to_vec())];
+    let with = |answer: Vec<u8>| {
+        vec![(true, handshake()), (false, answer), (true, b"\0\0\0\x01\x02".to_vec())]
+    };
     for turns in [story(), losing(), with(no_peer), with(too_long)] {
         for chunk in [1, 7, 1 << 16] {
             let (trace, capture) = recorded(1 << 16, chunk, &turns);
             let capture = Capture::read(capture.as_bytes()).expect("it is a capture");
-            let shown: Vec<String> = capture.numbered().map(|(number, event)| lines::event(&capture, number, event)).collect();
+            let shown: Vec<String> = capture
+                .numbered()
+                .map(|(number, event)| lines::event(&capture, number, event))
+                .collect();
             let (then, afterwards) = (told(&trace), told(&shown.join("\n")));
             let objects = |lines: &[String]| -> Vec<String> {
-                lines.iter().filter(|line| !line.starts_with("---") && !line.starts_with("END")).cloned().collect()
+                lines
+                    .iter()
+                    .filter(|line| !line.starts_with("---") && !line.starts_with("END"))
+                    .cloned()
+                    .collect()
             };
             assert_eq!(objects(&afterwards), objects(&then), "in chunks of {chunk}");
             assert!(then.iter().any(|line| line.starts_with("* ")), "{then:?}");
@@ -247,7 +268,8 @@ fn an_event_has_number_time_direction_peer_thread_fields_and_changes() {
     let head: Vec<&str> = SHOWN.lines().collect();
     let first: Vec<&str> = shown.lines().take(head.len() - 1).collect();
     assert_eq!(first, head[..head.len() - 1], "\n{shown}");
-    let unchoke = shown.lines().position(|line| line.contains("unchoke, 5 bytes")).expect("it was sent");
+    let unchoke =
+        shown.lines().position(|line| line.contains("unchoke, 5 bytes")).expect("it was sent");
     let event: Vec<&str> = shown.lines().skip(unchoke).take(4).collect();
     let expected = [
         &head[head.len() - 1].replace("#0003", "#0009"),
@@ -263,7 +285,12 @@ fn of_a_block_only_the_size_is_shown() {
     let block = [&b"\0\0\x40\x09\x07\0\0\0\x02\0\0\x40\0"[..], &[0xee; 16_384]].concat();
     let text = talk(1 << 16, 1000, &[(true, handshake()), (false, theirs()), (false, block)]);
     let event: Vec<&str> = text.lines().skip_while(|line| !line.contains("   piece, ")).collect();
-    assert!(event[0].contains("IN  <- 10.0.0.1:6881   piece, 16397 bytes: piece 2, begin 16384, 16384 bytes"), "{text}");
+    assert!(
+        event[0].contains(
+            "IN  <- 10.0.0.1:6881   piece, 16397 bytes: piece 2, begin 16384, 16384 bytes"
+        ),
+        "{text}"
+    );
     assert_eq!(
         event[1..7],
         [
@@ -288,7 +315,11 @@ fn losing() -> Vec<(bool, Vec<u8>)> {
         (true, fast(handshake())),
         (false, fast(theirs())),
         (true, greeting),
-        (false, b"\0\0\0\x01\x0e\0\0\0\x01\x0f\0\0\0\x05\x04\0\0\0\x09\0\0\0\x05\x04\0\0\0\x09".to_vec()),
+        (
+            false,
+            b"\0\0\0\x01\x0e\0\0\0\x01\x0f\0\0\0\x05\x04\0\0\0\x09\0\0\0\x05\x04\0\0\0\x09"
+                .to_vec(),
+        ),
         (false, b"\0\0\0\x06\x14\x07\0\0\0\x09".to_vec()),
         (true, b"\0\0\0\x0d\x06\0\0\0\x01\0\0\0\0\0\0\0\x04".to_vec()),
         (false, b"\0\0\0\x01\x01\0\0\0\x01\0\0\0\0\x0d\x10\0\0\0\x01\0\0\0\0\0\0\0\x04".to_vec()),
@@ -338,14 +369,23 @@ fn whoever_is_no_peer_is_shown_once_and_then_left_alone() {
 
 #[test]
 fn a_length_that_cannot_be_ends_that_direction_only() {
-    let too_long = [&b"\x7f\xff\xff\xff\x14"[..], b"\xff\xff\xff\xff", b"\0\x10\0\x02", b"\0\0\x40\x0a\x07"];
+    let too_long =
+        [&b"\x7f\xff\xff\xff\x14"[..], b"\xff\xff\xff\xff", b"\0\x10\0\x02", b"\0\0\x40\x0a\x07"];
     let not_that_of_a_have: [&[u8]; 2] = [b"\0\0\0\x04\x04", b"\0\0\0\x06\x04"];
     for prefix in too_long.into_iter().chain(not_that_of_a_have) {
         let mut all = prefix.to_vec();
         all.extend([0; 100]);
-        let turns = [(true, handshake()), (false, theirs()), (false, all), (true, b"\0\0\0\x01\x02".to_vec())];
+        let turns = [
+            (true, handshake()),
+            (false, theirs()),
+            (false, all),
+            (true, b"\0\0\0\x01\x02".to_vec()),
+        ];
         let lines = told(&talk(1 << 16, 3, &turns));
-        assert_eq!(lines[5], "* what follows in this direction makes no sense, and is not shown", "{lines:?}");
+        assert_eq!(
+            lines[5], "* what follows in this direction makes no sense, and is not shown",
+            "{lines:?}"
+        );
         assert_eq!(lines[6..8], ["OUT -> interested, 5 bytes", "* am interested: no -> yes"]);
     }
 }
@@ -383,7 +423,8 @@ fn whatever_a_peer_sends_the_trace_stays_text_and_the_talk_goes_on() {
 
 #[test]
 fn a_full_sink_costs_one_warning_and_no_byte_of_the_conversation() {
-    let (paper, warnings) = (Paper::failing(ErrorKind::StorageFull), Arc::new(Mutex::new(Vec::new())));
+    let (paper, warnings) =
+        (Paper::failing(ErrorKind::StorageFull), Arc::new(Mutex::new(Vec::new())));
     let (told, capture) = (Arc::clone(&warnings), Paper::default());
     let warn = move |warning: &str| told.lock().expect("no panic").push(warning.to_owned());
     let tap = Tap::new(paper.sink("the trace in full"), TEXT, capture.sink("the capture"), warn);
@@ -429,11 +470,19 @@ fn whoever_ends_a_connection_is_told() {
     };
     assert_eq!(
         ends(true),
-        ["--- connected", "--- we hang up", "--- closed: 1 byte out, the last 1 of an unfinished object; 0 bytes in"]
+        [
+            "--- connected",
+            "--- we hang up",
+            "--- closed: 1 byte out, the last 1 of an unfinished object; 0 bytes in"
+        ]
     );
     let lines = ends(false);
     assert_eq!(lines[1], "--- the peer has said all that it will say: the end of its stream");
-    assert_eq!(lines[2..4], ["--- the connection broke: broken pipe", "--- we hang up"], "{lines:?}");
+    assert_eq!(
+        lines[2..4],
+        ["--- the connection broke: broken pipe", "--- we hang up"],
+        "{lines:?}"
+    );
 }
 
 #[test]
@@ -451,16 +500,23 @@ fn threads_do_not_run_into_each_other() {
                 }
                 theirs.write_all(b"\x13").expect("there is room");
             };
-            thread::Builder::new().name(format!("number {last}")).spawn_scoped(scope, work).expect("a thread");
+            thread::Builder::new()
+                .name(format!("number {last}"))
+                .spawn_scoped(scope, work)
+                .expect("a thread");
         }
     });
     let text = paper.text();
     assert_eq!(text.lines().count(), 8 * (1 + 1 + 200 + 1));
     assert_eq!(paper.writes(), text.lines().count(), "one event, one write");
     for (number, line) in (1..).zip(text.lines()) {
-        let event: serde_json::Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        let event: serde_json::Value =
+            serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
         assert_eq!(event["number"], number);
-        let last = event["thread"].as_str().and_then(|name| name.strip_prefix("number ")).expect("a thread's name");
+        let last = event["thread"]
+            .as_str()
+            .and_then(|name| name.strip_prefix("number "))
+            .expect("a thread's name");
         assert_eq!(event["peer"], format!("10.0.0.{last}:6881"));
     }
 }
@@ -492,10 +548,17 @@ fn a_capture_holds_every_byte_in_the_order_of_its_times() {
     let mut heard = [0; 5];
     ours.read_exact(&mut heard).expect("it comes");
     drop(ours);
-    let lines: Vec<serde_json::Value> =
-        capture.text().lines().map(|line| serde_json::from_str(line).expect("a line is an object")).collect();
+    let lines: Vec<serde_json::Value> = capture
+        .text()
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("a line is an object"))
+        .collect();
     assert_eq!(lines[0]["piecemeal_capture"], 1);
-    assert!(lines[0]["started"].as_str().is_some_and(|text| text.parse::<u64>().is_ok()), "{}", lines[0]);
+    assert!(
+        lines[0]["started"].as_str().is_some_and(|text| text.parse::<u64>().is_ok()),
+        "{}",
+        lines[0]
+    );
     let without_time = |line: &serde_json::Value| {
         let mut line = line.clone();
         assert!(line["t"].is_u64(), "{line}");

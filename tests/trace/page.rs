@@ -11,10 +11,15 @@ use std::time::{Duration, Instant};
 fn browser() -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let names = ["chromium", "chromium-browser", "google-chrome", "chrome"];
-    let found = std::env::split_paths(&path).flat_map(|folder| names.map(|name| folder.join(name))).find(|path| path.is_file());
+    let found = std::env::split_paths(&path)
+        .flat_map(|folder| names.map(|name| folder.join(name)))
+        .find(|path| path.is_file());
     if found.is_none() {
         let needed = std::env::var_os("PIECEMEAL_BROWSER").is_some();
-        assert!(!needed, "no Chromium is installed, but this run must have it (tests/interop/install.sh)");
+        assert!(
+            !needed,
+            "no Chromium is installed, but this run must have it (tests/interop/install.sh)"
+        );
         println!("\nSKIPPED: no Chromium is installed");
     }
     found
@@ -27,7 +32,14 @@ fn show(browser: &PathBuf, page: &str, words: &[&str]) -> String {
     std::fs::write(&file, page).expect("the folder can be written");
     let profile = format!("--user-data-dir={}", folder.path().join("profile").display());
     let mut child = Command::new(browser)
-        .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--virtual-time-budget=2000", &profile])
+        .args([
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-dev-shm-usage",
+            "--virtual-time-budget=2000",
+            &profile,
+        ])
         .args(words)
         .arg(format!("file://{}", file.display()))
         .current_dir(folder.path())
@@ -47,7 +59,11 @@ fn show(browser: &PathBuf, page: &str, words: &[&str]) -> String {
     }
     if words.contains(&"--screenshot=page.png") {
         let picture = std::fs::read(folder.path().join("page.png")).expect("there is a picture");
-        assert!(picture.starts_with(b"\x89PNG") && picture.len() > 5_000, "{} bytes", picture.len());
+        assert!(
+            picture.starts_with(b"\x89PNG") && picture.len() > 5_000,
+            "{} bytes",
+            picture.len()
+        );
         if let Some(keep) = std::env::var_os("PIECEMEAL_KEEP_PAGES") {
             std::fs::write(keep, picture).expect("it can be kept");
         }
@@ -58,7 +74,8 @@ fn show(browser: &PathBuf, page: &str, words: &[&str]) -> String {
 #[test]
 fn a_browser_shows_every_message_and_runs_nothing_that_a_peer_sent() {
     let Some(browser) = browser() else { return };
-    let script = "<script>document.title='bad'</script><img src=x onerror=\"document.title='bad'\">";
+    let script =
+        "<script>document.title='bad'</script><img src=x onerror=\"document.title='bad'\">";
     let evil = Tape(small().0.replace("127.0.0.2:6881", &script.replace('"', "\\\"")));
     let page = evil.explain(&["--as", "html"]).succeeds().out();
     let shown = show(&browser, &page, &["--dump-dom"]);

@@ -20,7 +20,8 @@ fn lab(folder: &Path, content: Content, seeders: &[Plan]) -> Lab {
 
 /// Runs a download with `--capture`, and returns the file.
 fn recorded(folder: &Path, words: &[&str]) -> Vec<u8> {
-    let options = ["-q", "-o", "out", "--capture", "session.capture", "--bind", "127.0.0.1", "--port", "0"];
+    let options =
+        ["-q", "-o", "out", "--capture", "session.capture", "--bind", "127.0.0.1", "--port", "0"];
     Run::new([words, &options].concat()).dir(folder).run().succeeds();
     fs::read(folder.join("session.capture")).expect("there is a capture")
 }
@@ -39,7 +40,9 @@ fn explain(folder: &Path) -> String {
 
 #[track_caller]
 fn assert_nothing_strange(out: &str) {
-    for strange in ["^^", "the capture ends in the middle", "after it on", "not known here", "by its looks"] {
+    for strange in
+        ["^^", "the capture ends in the middle", "after it on", "not known here", "by its looks"]
+    {
         assert!(!out.contains(strange), "{strange}: {out}");
     }
 }
@@ -47,7 +50,9 @@ fn assert_nothing_strange(out: &str) {
 /// The output without the note on a message that is cut off by the end of a connection.
 fn without_cut_off(out: &str) -> String {
     let lines: Vec<&str> = out.lines().collect();
-    let is_cut = |line: Option<&&str>| line.is_some_and(|line| line.trim() == "(the capture ends in the middle of it)");
+    let is_cut = |line: Option<&&str>| {
+        line.is_some_and(|line| line.trim() == "(the capture ends in the middle of it)")
+    };
     let kept = (0..lines.len()).filter(|at| {
         let broken = lines[*at].trim_start().starts_with("^^") && is_cut(lines.get(at + 1));
         !broken && !is_cut(lines.get(*at))
@@ -58,9 +63,16 @@ fn without_cut_off(out: &str) -> String {
 /// Checks that `replay` receives all pieces of the capture, and says "the same".
 #[track_caller]
 fn replayed(folder: &Path, words: &[&str], pieces: u64) {
-    let outcome = Run::new([&["replay", "session.capture", "--json", "--timeout", "50"], words].concat()).dir(folder).run();
+    let outcome =
+        Run::new([&["replay", "session.capture", "--json", "--timeout", "50"], words].concat())
+            .dir(folder)
+            .run();
     let json: Value = serde_json::from_str(&outcome.succeeds().out()).expect("it prints JSON");
-    assert_eq!((&json["same"], &json["pieces"]), (&Value::from(true), &Value::from(pieces)), "{outcome}");
+    assert_eq!(
+        (&json["same"], &json["pieces"]),
+        (&Value::from(true), &Value::from(pieces)),
+        "{outcome}"
+    );
 }
 
 #[test]
@@ -71,7 +83,12 @@ fn a_recorded_download_is_explained_and_replays_the_same() {
     let pieces = lab.contents[0].info.piece_count();
     let out = explained(folder.path());
     assert!(out.contains(&format!("tracker: {}", lab.tracker.url())), "{out}");
-    assert!(out.contains("announce") && out.contains("tracker answer") && out.contains("connection 1 ends"), "{out}");
+    assert!(
+        out.contains("announce")
+            && out.contains("tracker answer")
+            && out.contains("connection 1 ends"),
+        "{out}"
+    );
     replayed(folder.path(), &["--torrent", "album.torrent"], pieces.into());
 }
 
@@ -96,15 +113,31 @@ fn of_several_recorded_peers_each_replays_the_same() {
     assert_nothing_strange(&without_cut_off(&explain(folder.path())));
     let capture = Capture::read(&bytes).expect("it is a capture");
     let brought = |place: usize| {
-        let name = |what: &What| if let What::Said(said) = what { said.object.name == "piece" } else { false };
+        let name = |what: &What| {
+            if let What::Said(said) = what { said.object.name == "piece" } else { false }
+        };
         capture.events.iter().any(|event| event.connection == Some(place) && name(&event.what))
     };
     let mut played = 0;
-    for (place, connection) in capture.connections.iter().enumerate().filter(|(place, _)| brought(*place)) {
+    for (place, connection) in
+        capture.connections.iter().enumerate().filter(|(place, _)| brought(*place))
+    {
         let number = connection.number.to_string();
-        let words = ["replay", "session.capture", "--torrent", "film.torrent", "--timeout", "50", "--connection", &number];
+        let words = [
+            "replay",
+            "session.capture",
+            "--torrent",
+            "film.torrent",
+            "--timeout",
+            "50",
+            "--connection",
+            &number,
+        ];
         let outcome = Run::new(words).dir(folder.path()).run();
-        assert!(outcome.succeeds().out().ends_with("Our side said the same as in the capture.\n"), "{place}: {outcome}");
+        assert!(
+            outcome.succeeds().out().ends_with("Our side said the same as in the capture.\n"),
+            "{place}: {outcome}"
+        );
         played += 1;
     }
     assert!(played > 0, "somebody brought the pieces");
@@ -115,33 +148,47 @@ fn a_capture_that_ends_inside_its_last_line_is_whole_without_that_line() {
     let folder = folder();
     let content = Content::single("small.bin", 20_000, 16 << 10, 5).expect("a torrent");
     let lab = lab(folder.path(), content, &[Plan::default()]);
-    let whole = recorded(folder.path(), &["magnet_download", &lab.magnet_with_peers(&lab.contents[0])]);
-    let starts: Vec<usize> = (1..).zip(&whole).filter(|(_, byte)| **byte == b'\n').map(|(after, _)| after).collect();
+    let whole =
+        recorded(folder.path(), &["magnet_download", &lab.magnet_with_peers(&lab.contents[0])]);
+    let starts: Vec<usize> =
+        (1..).zip(&whole).filter(|(_, byte)| **byte == b'\n').map(|(after, _)| after).collect();
     // The last line of all, and the last one with a message in it.
     let last = |start: usize| whole[start..].split(|byte| *byte == b'\n').next().expect("a line");
-    let said =
-        starts.iter().rev().find(|start| last(**start).windows(5).any(|five| five == b"\"hex\"")).expect("something was said");
+    let said = starts
+        .iter()
+        .rev()
+        .find(|start| last(**start).windows(5).any(|five| five == b"\"hex\""))
+        .expect("something was said");
     for start in [starts[starts.len() - 2], *said] {
         let line = last(start);
         let number = starts.iter().filter(|after| **after <= start).count() + 1;
-        let before = Capture::read(&whole[..start]).expect("what stands before it is a capture").events.len();
+        let before = Capture::read(&whole[..start])
+            .expect("what stands before it is a capture")
+            .events
+            .len();
         // At every byte of a short line.
         for length in (1..line.len()).step_by(line.len().div_ceil(100)) {
-            let error = Capture::read(&whole[..start + length]).expect_err("half a line is none").to_string();
+            let error = Capture::read(&whole[..start + length])
+                .expect_err("half a line is none")
+                .to_string();
             assert_eq!(
                 error,
                 format!("line {number}: expected a JSON object, found that the file is cut short"),
                 "{length} bytes of it"
             );
         }
-        let without_newline = Capture::read(&whole[..start + line.len()]).expect("only the newline is not there");
+        let without_newline =
+            Capture::read(&whole[..start + line.len()]).expect("only the newline is not there");
         assert!(without_newline.events.len() >= before);
         // The program says what to do then, and its advice works.
         let path = folder.path().join("cut.capture");
         fs::write(&path, &whole[..start + line.len() / 2]).expect("the folder can be written");
         let outcome = Run::new(["explain", "cut.capture"]).dir(folder.path()).run();
         assert_eq!(outcome.code, Some(3), "{outcome}");
-        assert!(outcome.err().contains("if its last line is cut short, drop it: sed '$d' FILE\n"), "{outcome}");
+        assert!(
+            outcome.err().contains("if its last line is cut short, drop it: sed '$d' FILE\n"),
+            "{outcome}"
+        );
         fs::write(&path, &whole[..start]).expect("the folder can be written");
         Run::new(["explain", "cut.capture"]).dir(folder.path()).run().succeeds();
     }
@@ -152,7 +199,18 @@ fn a_capture_of_a_program_that_was_killed_is_read_to_where_it_got() {
     let folder = folder();
     let content = Content::single("film.bin", 8 << 20, 32 << 10, 5).expect("a torrent");
     let lab = lab(folder.path(), content, &[Plan::default().at_rate(256 << 10)]);
-    let words = ["download", "-q", "-o", "out", "--capture", "session.capture", "--bind", "127.0.0.1", "--port", "0"];
+    let words = [
+        "download",
+        "-q",
+        "-o",
+        "out",
+        "--capture",
+        "session.capture",
+        "--bind",
+        "127.0.0.1",
+        "--port",
+        "0",
+    ];
     let running = Run::new(words).arg("film.torrent").dir(folder.path()).start();
     let path = folder.path().join("session.capture");
     let until = Instant::now() + Duration::from_secs(60);
@@ -165,7 +223,9 @@ fn a_capture_of_a_program_that_was_killed_is_read_to_where_it_got() {
     // Each line was written at once.
     let outcome = Run::new(["explain", "session.capture"]).dir(folder.path()).run();
     assert!(outcome.succeeds().out().contains("piece, 16397 bytes: piece "), "{outcome}");
-    let outcome = Run::new(["replay", "session.capture", "--torrent", "film.torrent", "--json"]).dir(folder.path()).run();
+    let outcome = Run::new(["replay", "session.capture", "--torrent", "film.torrent", "--json"])
+        .dir(folder.path())
+        .run();
     let json: Value = serde_json::from_str(&outcome.succeeds().out()).expect("it prints JSON");
     assert!(json["pieces"].as_u64().is_some_and(|pieces| (1..256).contains(&pieces)), "{outcome}");
 }

@@ -27,7 +27,13 @@ fn each_capture_of_a_real_client_is_explained_to_its_end() {
         outcome.succeeds();
         let out = outcome.out();
         assert!(out.contains(client), "{file}: {client}: {}", &out[..300]);
-        for strange in ["^^", "the capture ends in the middle", "after it on", "not known here", "by its looks"] {
+        for strange in [
+            "^^",
+            "the capture ends in the middle",
+            "after it on",
+            "not known here",
+            "by its looks",
+        ] {
             assert!(!out.contains(strange), "{file}: {strange}");
         }
         assert!(out.contains("piece 4, begin 0, 116 bytes"), "{file}: the last block");
@@ -55,7 +61,9 @@ fn each_session_with_a_real_client_would_be_the_same_today() {
 #[test]
 fn the_captures_stay_small() {
     let files = std::fs::read_dir(data("")).expect("they are there");
-    let bytes: u64 = files.map(|file| file.expect("it can be listed").metadata().expect("it is a file").len()).sum();
+    let bytes: u64 = files
+        .map(|file| file.expect("it can be listed").metadata().expect("it is a file").len())
+        .sum();
     assert!((100_000..200 << 10).contains(&bytes), "{bytes} bytes");
 }
 
@@ -72,8 +80,17 @@ struct Scene {
 impl Scene {
     fn new() -> Scene {
         let torrent = Recipe::single("three", 32, content(96, 5)).build();
-        let blocks = (0..).zip(torrent.content.chunks(32)).map(|(piece, data)| (piece, 32, data.to_vec())).collect();
-        Scene { torrent, reserved: [0, 0, 0, 0, 0, 0x10, 0, 0x04], interested: wire::message(2, b""), blocks, unchoke: true }
+        let blocks = (0..)
+            .zip(torrent.content.chunks(32))
+            .map(|(piece, data)| (piece, 32, data.to_vec()))
+            .collect();
+        Scene {
+            torrent,
+            reserved: [0, 0, 0, 0, 0, 0x10, 0, 0x04],
+            interested: wire::message(2, b""),
+            blocks,
+            unchoke: true,
+        }
     }
 
     fn tape(&self) -> Tape {
@@ -85,7 +102,8 @@ impl Scene {
         let ours = wire::handshake(self.reserved, self.torrent.info_hash, *b"-PM0001-abcdefghijkl");
         let theirs = wire::handshake([0; 8], self.torrent.info_hash, *b"-XX0001-abcdefghijkl");
         let bitfield = wire::message(5, &wire::bitfield(&[true; 3]));
-        let mut tape = Tape::new().out(1, ours).comes(2, [theirs, bitfield].concat()).out(3, &self.interested);
+        let mut tape =
+            Tape::new().out(1, ours).comes(2, [theirs, bitfield].concat()).out(3, &self.interested);
         if self.unchoke {
             tape = tape.comes(4, wire::message(1, b""));
         }
@@ -110,7 +128,8 @@ impl Scene {
     fn replay_in(&self, tape: &Tape, words: &[&str]) -> Outcome {
         let folder = folder();
         let file = [b"d4:info", &self.torrent.info[..], b"e"].concat();
-        std::fs::write(folder.path().join("three.torrent"), file).expect("the folder can be written");
+        std::fs::write(folder.path().join("three.torrent"), file)
+            .expect("the folder can be written");
         std::fs::write(folder.path().join("tape"), &tape.0).expect("the folder can be written");
         let all = [&["replay", "tape", "--torrent", "three.torrent"], words].concat();
         Run::new(all).dir(folder.path()).run()
@@ -123,7 +142,10 @@ fn differs(outcome: &Outcome, expected: &[&str]) {
     let out = outcome.out();
     let found: Vec<&str> = out.lines().filter_map(|line| line.strip_prefix("- ")).collect();
     assert_eq!((outcome.code, found.as_slice()), (Some(1), expected), "{outcome}");
-    assert!(outcome.err().starts_with("error: tape: connection 1 was not the same as in the capture: "), "{outcome}");
+    assert!(
+        outcome.err().starts_with("error: tape: connection 1 was not the same as in the capture: "),
+        "{outcome}"
+    );
     assert!(outcome.err().ends_with("see: docs/reading-a-trace.md\n"), "{outcome}");
 }
 
@@ -183,7 +205,8 @@ fn a_block_of_another_size_is_a_difference() {
     ];
     let outcome = scene.replay_tape(&tape, &[]);
     let out = outcome.out();
-    let found: Vec<&str> = out.lines().filter_map(|line| line.strip_prefix("- the block ")).collect();
+    let found: Vec<&str> =
+        out.lines().filter_map(|line| line.strip_prefix("- the block ")).collect();
     assert_eq!((outcome.code, found.as_slice()), (Some(1), expected.as_slice()), "{outcome}");
     assert!(out.contains("\n- not all pieces came\n"), "{outcome}");
 }
@@ -232,7 +255,10 @@ fn what_cannot_be_played_is_bad_input() {
     let scene = Scene::new();
     let fails = |outcome: Outcome, what: &str| {
         assert_eq!((outcome.code, outcome.stdout.len()), (Some(3), 0), "{outcome}");
-        assert!(outcome.err().starts_with(&format!("error: tape: {what}\nhelp: ")), "{what}: {outcome}");
+        assert!(
+            outcome.err().starts_with(&format!("error: tape: {what}\nhelp: ")),
+            "{what}: {outcome}"
+        );
     };
     let hash = hex::encode(scene.torrent.info_hash);
     fails(scene.replay(&["--connection", "7"]), "there is no connection 7: the capture has 1");
@@ -241,13 +267,23 @@ fn what_cannot_be_played_is_bad_input() {
         scene.tape().run(&["replay", "tape"]),
         "connection 1: expected the info dictionary in the capture, or --torrent FILE, found neither",
     );
-    let other = Scene { torrent: Recipe::single("other", 32, content(96, 6)).build(), ..Scene::new() };
+    let other =
+        Scene { torrent: Recipe::single("other", 32, content(96, 6)).build(), ..Scene::new() };
     let found = hex::encode(other.torrent.info_hash);
-    fails(other.replay_tape(&scene.tape(), &[]), &format!("connection 1 is about the torrent {hash}, and this one is {found}"));
+    fails(
+        other.replay_tape(&scene.tape(), &[]),
+        &format!("connection 1 is about the torrent {hash}, and this one is {found}"),
+    );
     let nothing = Scene { blocks: Vec::new(), ..Scene::new() };
-    fails(nothing.replay(&[]), "connection 1: expected a piece that came whole from this peer, found none");
+    fails(
+        nothing.replay(&[]),
+        "connection 1: expected a piece that came whole from this peer, found none",
+    );
     let silent = Tape::new().out(1, wire::handshake([0; 8], scene.torrent.info_hash, [b'a'; 20]));
-    fails(scene.replay_tape(&silent, &[]), "connection 1: expected the peer's handshake, found none");
+    fails(
+        scene.replay_tape(&silent, &[]),
+        "connection 1: expected the peer's handshake, found none",
+    );
     let named = Tape(scene.tape().0.replace(PEER, "somebody"));
     fails(
         scene.replay_tape(&named, &[]),
@@ -258,7 +294,13 @@ fn what_cannot_be_played_is_bad_input() {
 #[test]
 fn a_connection_can_be_chosen_and_otherwise_the_busiest_is_played() {
     let scene = Scene::new();
-    let first = Tape::new().says(1, 9, OTHER, "out", wire::handshake([0; 8], scene.torrent.info_hash, [b'a'; 20]));
+    let first = Tape::new().says(
+        1,
+        9,
+        OTHER,
+        "out",
+        wire::handshake([0; 8], scene.torrent.info_hash, [b'a'; 20]),
+    );
     let rest = scene.tape().0.split_once('\n').expect("there are lines").1.to_owned();
     let both = Tape(first.0 + &rest);
     assert!(scene.replay_tape(&both, &[]).succeeds().out().starts_with("Connection 1: "));
@@ -274,7 +316,8 @@ fn a_capture_that_waits_for_more_and_more_comes_to_an_end() {
     tape.truncate(tape.trim_end().rfind('\n').expect("there are lines") + 1);
     let mut tape = Tape(tape);
     for time in 0..500 {
-        tape = tape.out(200 + time, wire::message(2, b"")).comes(200 + time, wire::have(1).repeat(50));
+        tape =
+            tape.out(200 + time, wire::message(2, b"")).comes(200 + time, wire::have(1).repeat(50));
     }
     let tape = tape.comes(1_000, wire::block(2, 0, &scene.torrent.content[64..]));
     let outcome = scene.replay_in(&tape, &["--timeout", "5"]);
@@ -290,10 +333,19 @@ fn a_capture_that_waits_for_more_and_more_comes_to_an_end() {
 fn a_peer_that_refuses_for_ever_comes_to_an_end() {
     let scene = Scene::new();
     let hello = |id| wire::handshake(scene.reserved, scene.torrent.info_hash, id);
-    let block = |begin: usize| wire::block(1, begin as u32, &scene.torrent.content[32 + begin..][..31]);
+    let block =
+        |begin: usize| wire::block(1, begin as u32, &scene.torrent.content[32 + begin..][..31]);
     let no = wire::message(16, &[[0, 0, 0, 1], [0; 4], [0, 0, 0, 32]].concat());
     // Both halves of the piece are there, but not as the blocks that we request.
-    let said = [hello(*b"-XX0001-abcdefghijkl"), wire::message(14, b""), wire::message(1, b""), block(0), block(1), no].concat();
+    let said = [
+        hello(*b"-XX0001-abcdefghijkl"),
+        wire::message(14, b""),
+        wire::message(1, b""),
+        block(0),
+        block(1),
+        no,
+    ]
+    .concat();
     let tape = Tape::new().out(1, hello(*b"-PM0001-abcdefghijkl")).comes(2, said);
     let outcome = scene.replay_in(&tape, &["--timeout", "1"]);
     assert_eq!(outcome.code, Some(1), "{outcome}");

@@ -32,8 +32,12 @@ pub const PEX: &[u8] = b"d5:added12:\x7f\0\0\x02\x1a\xe1\x7f\0\0\x03\x1a\xe17:ad
 
 /// An answer to a scrape (BEP 48): one torrent.
 pub fn scraped() -> Vec<u8> {
-    [&b"d5:filesd20:"[..], INFO_HASH, b"d8:completei3e10:downloadedi17e10:incompletei1eee5:flagsd20:min_request_intervali900eee"]
-        .concat()
+    [
+        &b"d5:filesd20:"[..],
+        INFO_HASH,
+        b"d8:completei3e10:downloadedi17e10:incompletei1eee5:flagsd20:min_request_intervali900eee",
+    ]
+    .concat()
 }
 
 pub fn stream() -> Vec<u8> {
@@ -101,5 +105,8 @@ pub fn all() -> Vec<Sample> {
 
 /// The description of a sample.
 pub fn described(kind: Kind, bytes: &[u8]) -> Vec<(usize, Object)> {
-    kind.describe(bytes, &Default::default()).into_iter().map(|placed| (placed.at, placed.object)).collect()
+    kind.describe(bytes, &Default::default())
+        .into_iter()
+        .map(|placed| (placed.at, placed.object))
+        .collect()
 }

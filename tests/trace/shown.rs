@@ -10,7 +10,8 @@ fn every_sample_is_shown_as_in_the_file() {
     let mut sections = expected.split("== ").skip(1);
     for sample in all() {
         let objects = described(sample.kind, &sample.bytes);
-        let shown: Vec<String> = objects.iter().map(|(at, object)| lines(object, &sample.bytes[*at..])).collect();
+        let shown: Vec<String> =
+            objects.iter().map(|(at, object)| lines(object, &sample.bytes[*at..])).collect();
         let shown = format!("{}\n{}\n\n", sample.what, shown.join("\n"));
         assert_eq!(sections.next().unwrap_or_default(), shown, "\n== {shown}");
     }

@@ -20,7 +20,9 @@ pub fn taken(kind: Kind, bytes: &[u8]) -> Option<bool> {
         // The answer to a scrape belongs to another stage; breaks.rs has that.
         Kind::Answer if bytes.starts_with(b"d5:files") => return None,
         // A failure reason is also a valid answer.
-        Kind::Answer => matches!(AnnounceResponse::decode(bytes), Ok(_) | Err(TrackerError::Failure { .. })),
+        Kind::Answer => {
+            matches!(AnnounceResponse::decode(bytes), Ok(_) | Err(TrackerError::Failure { .. }))
+        }
         Kind::Handshake => bytes.len() == 68 && Handshake::read_from(&mut &*bytes).is_ok(),
         Kind::Extension => ExtensionHandshake::decode(bytes).is_ok(),
         Kind::Metadata => MetadataMessage::decode(bytes).is_ok(),

@@ -18,9 +18,19 @@ impl Tape {
         Tape("{\"piecemeal_capture\":1,\"started\":\"1792161600\"}\n".to_owned())
     }
 
-    pub fn says(mut self, time: u64, connection: u32, peer: &str, way: &str, bytes: impl AsRef<[u8]>) -> Tape {
+    pub fn says(
+        mut self,
+        time: u64,
+        connection: u32,
+        peer: &str,
+        way: &str,
+        bytes: impl AsRef<[u8]>,
+    ) -> Tape {
         let hex = hex::encode(bytes);
-        let _ = writeln!(self.0, r#"{{"t":{time},"c":{connection},"peer":"{peer}","d":"{way}","hex":"{hex}"}}"#);
+        let _ = writeln!(
+            self.0,
+            r#"{{"t":{time},"c":{connection},"peer":"{peer}","d":"{way}","hex":"{hex}"}}"#
+        );
         self
     }
 
@@ -62,7 +72,10 @@ pub fn ours() -> Vec<u8> {
 
 /// A request of 16 bytes.
 pub fn request(piece: u32, begin: u32) -> Vec<u8> {
-    wire::message(wire::REQUEST, &[piece.to_be_bytes(), begin.to_be_bytes(), 16u32.to_be_bytes()].concat())
+    wire::message(
+        wire::REQUEST,
+        &[piece.to_be_bytes(), begin.to_be_bytes(), 16u32.to_be_bytes()].concat(),
+    )
 }
 
 /// A short conversation with everything in it: a tracker, two peers, chunks that end anywhere,
@@ -76,8 +89,19 @@ pub fn small() -> Tape {
         .out(2_000, ours())
         .says(2_100, 2, OTHER, "out", ours())
         .comes(3_000, &handshake()[..40])
-        .comes(3_500, [&handshake()[40..], &wire::extended(0, b"d1:md11:ut_metadatai3eee"), &wire::message(1, b"")].concat())
-        .out(4_000, [wire::extended(0, b"d1:md11:lt_donthavei7eee"), wire::message(2, b"")].concat())
+        .comes(
+            3_500,
+            [
+                &handshake()[40..],
+                &wire::extended(0, b"d1:md11:ut_metadatai3eee"),
+                &wire::message(1, b""),
+            ]
+            .concat(),
+        )
+        .out(
+            4_000,
+            [wire::extended(0, b"d1:md11:lt_donthavei7eee"), wire::message(2, b"")].concat(),
+        )
         .out(5_000, wire::extended(3, b"d8:msg_typei0e5:piecei0ee"))
         .out(6_000, [request(3, 0), request(3, 16)].concat())
         .comes(1_000_007, &blocks[..20])

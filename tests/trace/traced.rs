@@ -1,6 +1,8 @@
 //! `--trace` and `--capture` on the commands, against fakes that send literal bytes.
 
-use crate::support::{After, FakePeer, FakeTracker, FakeUdpTracker, Leech, Outcome, Run, Serving, Torrent, folder};
+use crate::support::{
+    After, FakePeer, FakeTracker, FakeUdpTracker, Leech, Outcome, Run, Serving, Torrent, folder,
+};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
@@ -14,7 +16,11 @@ fn told(trace: &str, words: &[(String, &str)]) -> Vec<String> {
         }
         let rest = line.strip_prefix('#')?.split_once("s  ")?.1;
         let rest = rest.split(" [stage").next()?.split("   (thread").next()?.trim();
-        Some(words.iter().fold(rest.to_owned(), |rest, (what, word)| rest.replace(what.as_str(), word)))
+        Some(
+            words
+                .iter()
+                .fold(rest.to_owned(), |rest, (what, word)| rest.replace(what.as_str(), word)),
+        )
     };
     trace.lines().filter_map(line).collect()
 }
@@ -28,7 +34,9 @@ fn sample(folder: &Path, tracker: Option<&str>) -> (Torrent, std::path::PathBuf)
 /// Objects, one a line.
 #[track_caller]
 fn objects(text: &str) -> Vec<Value> {
-    text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line:?}"))).collect()
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line:?}")))
+        .collect()
 }
 
 fn hex_of(bytes: &[u8]) -> String {
@@ -71,11 +79,17 @@ fn the_trace_goes_to_a_file_where_one_is_named() {
     let (torrent, path) = sample(folder.path(), None);
     let peer = FakePeer::of(&torrent).start();
     let file = folder.path().join("wire.txt");
-    let run = Run::new(["handshake"]).arg(format!("--trace={}", file.display())).arg(&path).arg(peer.address().to_string());
+    let run = Run::new(["handshake"])
+        .arg(format!("--trace={}", file.display()))
+        .arg(&path)
+        .arg(peer.address().to_string());
     let outcome = run.run();
     assert_eq!((outcome.err(), outcome.code), (String::new(), Some(0)));
     let trace = fs::read_to_string(file).expect("it is there");
-    assert!(trace.starts_with("# A trace: ") && trace.contains("\n#0001 +0.") && trace.ends_with(")\n"), "{trace}");
+    assert!(
+        trace.starts_with("# A trace: ") && trace.contains("\n#0001 +0.") && trace.ends_with(")\n"),
+        "{trace}"
+    );
 }
 
 /// A download with one peer and these options.
@@ -97,7 +111,8 @@ fn a_whole_download_is_told_with_its_state() {
     let lines = told(&outcome.err(), &[(peer.address().to_string(), "PEER")]);
     let pieces = Torrent::sample().pieces();
     for expected in [
-        "* both sides speak: the extension protocol (BEP 10), the fast extension (BEP 6)".to_owned(),
+        "* both sides speak: the extension protocol (BEP 10), the fast extension (BEP 6)"
+            .to_owned(),
         format!("* peer has 0 -> {pieces} of {pieces} pieces"),
         "* am interested: no -> yes".to_owned(),
         "* am choked: yes -> no".to_owned(),
@@ -107,7 +122,12 @@ fn a_whole_download_is_told_with_its_state() {
         assert!(lines.contains(&expected), "{expected}\n{}", lines.join("\n"));
     }
     let count = |what: &str| lines.iter().filter(|line| line.contains(what)).count();
-    assert_eq!(count("OUT -> PEER   request, "), count("IN  <- PEER   piece, "), "{}", lines.join("\n"));
+    assert_eq!(
+        count("OUT -> PEER   request, "),
+        count("IN  <- PEER   piece, "),
+        "{}",
+        lines.join("\n")
+    );
     assert!(!lines.iter().any(|line| line.contains("not asked for")), "{}", lines.join("\n"));
 }
 
@@ -117,11 +137,18 @@ fn with_json_the_trace_is_an_object_a_line() {
     let (outcome, peer) = download(folder.path(), &["--trace", "--json", "--quiet"]);
     let events = objects(&outcome.err());
     for (number, event) in (1..).zip(&events) {
-        assert_eq!((&event["event"], &event["number"]), (&Value::from("trace"), &Value::from(number)));
+        assert_eq!(
+            (&event["event"], &event["number"]),
+            (&Value::from("trace"), &Value::from(number))
+        );
         assert_eq!(event["peer"], peer.address().to_string());
     }
-    let unchoke = events.iter().find(|event| event["object"]["name"] == "unchoke").expect("it was sent");
-    assert_eq!((&unchoke["direction"], &unchoke["connection"]), (&Value::from("in"), &Value::from(1)));
+    let unchoke =
+        events.iter().find(|event| event["object"]["name"] == "unchoke").expect("it was sent");
+    assert_eq!(
+        (&unchoke["direction"], &unchoke["connection"]),
+        (&Value::from("in"), &Value::from(1))
+    );
     assert_eq!(unchoke["changes"], serde_json::json!(["am choked: yes -> no"]));
     objects(&outcome.out());
 }
@@ -132,11 +159,24 @@ fn a_capture_has_all_that_the_peer_heard() {
     let file = folder.path().join("capture");
     let (_, peer) = download(folder.path(), &["--capture", file.to_str().expect("a plain path")]);
     let lines = objects(&fs::read_to_string(file).expect("it is there"));
-    let sent: String = lines.iter().filter(|line| line["d"] == "out").map(|line| line["hex"].as_str().expect("hex")).collect();
+    let sent: String = lines
+        .iter()
+        .filter(|line| line["d"] == "out")
+        .map(|line| line["hex"].as_str().expect("hex"))
+        .collect();
     let heard = peer.finished().remove(0);
     // The last bytes may be lost if the connection ends in a reset.
-    assert!(sent.starts_with(&hex_of(&heard.raw)) && heard.messages.len() > 10, "{sent}\n{}", hex_of(&heard.raw));
-    assert!(lines.iter().skip(1).all(|line| line["c"] == 1 && line["peer"] == peer.address().to_string()));
+    assert!(
+        sent.starts_with(&hex_of(&heard.raw)) && heard.messages.len() > 10,
+        "{sent}\n{}",
+        hex_of(&heard.raw)
+    );
+    assert!(
+        lines
+            .iter()
+            .skip(1)
+            .all(|line| line["c"] == 1 && line["peer"] == peer.address().to_string())
+    );
     assert_eq!(lines.last().expect("there are lines")["d"], "end");
 }
 
@@ -144,23 +184,38 @@ fn a_capture_has_all_that_the_peer_heard() {
 #[test]
 fn a_full_disk_ends_the_trace_with_one_warning_and_not_the_download() {
     let folder = folder();
-    for (options, what) in [(&["--trace=/dev/full"][..], "trace"), (&["--capture", "/dev/full"], "capture")] {
+    for (options, what) in
+        [(&["--trace=/dev/full"][..], "trace"), (&["--capture", "/dev/full"], "capture")]
+    {
         let (outcome, _) = download(folder.path(), options);
-        let warnings: Vec<String> =
-            outcome.err().lines().filter(|line| line.starts_with("warning:")).map(str::to_owned).collect();
-        assert_eq!(warnings, [format!("warning: the {what} in /dev/full ends here: No space left on device (os error 28)")]);
+        let warnings: Vec<String> = outcome
+            .err()
+            .lines()
+            .filter(|line| line.starts_with("warning:"))
+            .map(str::to_owned)
+            .collect();
+        assert_eq!(
+            warnings,
+            [format!(
+                "warning: the {what} in /dev/full ends here: No space left on device (os error 28)"
+            )]
+        );
     }
 }
 
 #[test]
 fn a_file_that_cannot_be_made_is_one_warning() {
     let folder = folder();
-    let (outcome, _) = download(folder.path(), &["--trace=no/such/folder", "--capture", "no/such/folder/either"]);
+    let (outcome, _) =
+        download(folder.path(), &["--trace=no/such/folder", "--capture", "no/such/folder/either"]);
     let err = outcome.err();
     let warnings: Vec<&str> = err.lines().filter(|line| line.starts_with("warning:")).collect();
     assert_eq!(warnings.len(), 2, "{err}");
     assert!(warnings[0].starts_with("warning: there is no trace in no/such/folder: "), "{err}");
-    assert!(warnings[1].starts_with("warning: there is no capture in no/such/folder/either: "), "{err}");
+    assert!(
+        warnings[1].starts_with("warning: there is no capture in no/such/folder/either: "),
+        "{err}"
+    );
 }
 
 #[test]
@@ -181,10 +236,15 @@ fn what_is_precious_is_not_written_over() {
     let folder = folder();
     let (_, path) = sample(folder.path(), None);
     let torrent = fs::read(&path).expect("it is there");
-    for (option, what) in [(format!("--capture={}", path.display()), "capture"), (format!("--trace={}", path.display()), "trace")]
-    {
+    for (option, what) in [
+        (format!("--capture={}", path.display()), "capture"),
+        (format!("--trace={}", path.display()), "trace"),
+    ] {
         let outcome = Run::new(["info", option.as_str()]).arg(&path).run();
-        let warning = format!("warning: there is no {what} in {}: something else is in that file, and is kept\n", path.display());
+        let warning = format!(
+            "warning: there is no {what} in {}: something else is in that file, and is kept\n",
+            path.display()
+        );
         assert_eq!((outcome.err(), outcome.code), (warning, Some(0)));
         assert!(outcome.out().contains("Info Hash: "), "{outcome}");
         assert!(fs::read(&path).expect("it is there") == torrent, "the torrent is as it was");
@@ -198,12 +258,16 @@ fn an_older_trace_or_capture_is_written_over() {
     let trace = format!("--trace={}", file.display());
     let capture = format!("--capture={}", file.display());
     fs::write(&file, "").expect("the folder can be written");
-    for options in [&[trace.as_str()][..], &[&capture], &[&trace, "--json"], &[&trace], &[&capture]] {
+    for options in [&[trace.as_str()][..], &[&capture], &[&trace, "--json"], &[&trace], &[&capture]]
+    {
         let (outcome, peer) = download(folder.path(), options);
         assert!(!outcome.err().contains("warning"), "{outcome}");
         fs::remove_file(folder.path().join("out")).expect("it is there");
         let text = fs::read_to_string(&file).expect("it is there");
-        assert!(text.contains(&peer.address().to_string()) && !text.contains('\0'), "{options:?}: {text}");
+        assert!(
+            text.contains(&peer.address().to_string()) && !text.contains('\0'),
+            "{options:?}: {text}"
+        );
     }
 }
 
@@ -224,14 +288,20 @@ fn an_output_is_not_the_file_of_the_trace_or_the_capture() {
         for (option, what) in [("--capture=", "capture"), ("--trace=", "trace")] {
             let outcome = Run::new(words).arg(format!("{option}{file}")).dir(folder.path()).run();
             assert_eq!(outcome.code, Some(2), "{outcome}");
-            assert!(outcome.err().contains(&format!(": the {what} is also written there\n")), "{outcome}");
+            assert!(
+                outcome.err().contains(&format!(": the {what} is also written there\n")),
+                "{outcome}"
+            );
             let there = fs::read_to_string(folder.path().join(file)).expect("it was opened before");
             assert!(there.lines().count() <= 1, "nothing has passed: {there}");
             fs::remove_file(folder.path().join(file)).expect("it can be removed");
         }
     }
     // Another path is fine, and so is a file that holds nothing.
-    let (outcome, _) = download(folder.path(), &["--capture", folder.path().join("out.capture").to_str().expect("a plain path")]);
+    let (outcome, _) = download(
+        folder.path(),
+        &["--capture", folder.path().join("out.capture").to_str().expect("a plain path")],
+    );
     assert!(!outcome.err().contains("warning"), "{outcome}");
 }
 
@@ -256,7 +326,10 @@ fn http_trackers_are_told() {
     let lines = told(&outcome.err(), &[(tracker.url(), "TRACKER")]);
     assert_eq!(lines.len(), 3, "{}", outcome.err());
     assert!(lines[0].starts_with("OUT -> TRACKER   announce, "), "{lines:?}");
-    assert_eq!(lines[1..], ["IN  <- TRACKER   tracker answer, 33 bytes: 1 peer", "* HTTP status 200"]);
+    assert_eq!(
+        lines[1..],
+        ["IN  <- TRACKER   tracker answer, 33 bytes: 1 peer", "* HTTP status 200"]
+    );
     assert!(outcome.err().contains("peer 0    10.0.0.7:6881"), "{}", outcome.err());
 }
 
@@ -268,7 +341,8 @@ fn udp_trackers_are_told_packet_by_packet() {
     let outcome = Run::new(["peers", "--trace"]).arg(&path).run();
     outcome.prints("10.0.0.7:6881\n");
     let lines = told(&outcome.err(), &[(format!("udp://{}", tracker.address()), "TRACKER")]);
-    let names: Vec<&str> = lines.iter().map(|line| line.split([',', ':']).next().unwrap_or_default()).collect();
+    let names: Vec<&str> =
+        lines.iter().map(|line| line.split([',', ':']).next().unwrap_or_default()).collect();
     assert_eq!(
         names,
         [
@@ -294,12 +368,21 @@ fn peers_that_come_in_are_told() {
     drop(seeding);
     let events = objects(&fs::read_to_string(file).expect("it is there"));
     assert_eq!(events[0]["what"], "came in");
-    let names: Vec<&str> = events.iter().filter_map(|event| event["object"]["name"].as_str()).collect();
+    let names: Vec<&str> =
+        events.iter().filter_map(|event| event["object"]["name"].as_str()).collect();
     assert_eq!(names[..2], ["handshake", "handshake"], "{names:?}");
     assert!(names.contains(&"request") && names.contains(&"piece"), "{names:?}");
-    let changes: Vec<&str> =
-        events.iter().filter_map(|event| event["changes"].as_array()).flatten().filter_map(Value::as_str).collect();
-    for expected in ["peer interested: no -> yes", "peer choked: yes -> no", "the peer's requests in flight: 0 -> 1"] {
+    let changes: Vec<&str> = events
+        .iter()
+        .filter_map(|event| event["changes"].as_array())
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
+    for expected in [
+        "peer interested: no -> yes",
+        "peer choked: yes -> no",
+        "the peer's requests in flight: 0 -> 1",
+    ] {
         assert!(changes.contains(&expected), "{expected}: {changes:?}");
     }
 }
@@ -309,7 +392,8 @@ fn a_capture_has_what_trackers_were_asked_and_answered() {
     let folder = folder();
     let http = FakeTracker::knowing(&["10.0.0.7:6881".parse().expect("an address")]);
     let udp = FakeUdpTracker::knowing(&["10.0.0.7:6881".parse().expect("an address")]);
-    for (url, shown) in [(http.url(), http.url()), (udp.url(), format!("udp://{}", udp.address()))] {
+    for (url, shown) in [(http.url(), http.url()), (udp.url(), format!("udp://{}", udp.address()))]
+    {
         let (_, path) = sample(folder.path(), Some(&url));
         let file = folder.path().join("capture");
         let outcome = Run::new(["peers", "--capture"]).arg(&file).arg(&path).run();
@@ -320,12 +404,21 @@ fn a_capture_has_what_trackers_were_asked_and_answered() {
             let lines = lines.iter().skip(1).filter(|line| line["d"] == way);
             lines.map(|line| line["hex"].as_str().expect("hex").to_owned()).collect()
         };
-        assert!(lines.iter().skip(1).all(|line| line["tracker"] == shown && line["t"].is_u64()), "{lines:?}");
+        assert!(
+            lines.iter().skip(1).all(|line| line["tracker"] == shown && line["t"].is_u64()),
+            "{lines:?}"
+        );
         if url.starts_with("http") {
-            assert_eq!(all("out"), [hex_of(format!("http://{}{}", http.address(), http.asked()[0]).as_bytes())]);
+            assert_eq!(
+                all("out"),
+                [hex_of(format!("http://{}{}", http.address(), http.asked()[0]).as_bytes())]
+            );
             assert_eq!(all("in"), [hex_of(b"d8:intervali1800e5:peers6:\x0a\0\0\x07\x1a\xe1e")]);
         } else {
-            assert_eq!(all("out"), udp.heard().iter().map(|packet| hex_of(packet)).collect::<Vec<_>>());
+            assert_eq!(
+                all("out"),
+                udp.heard().iter().map(|packet| hex_of(packet)).collect::<Vec<_>>()
+            );
             assert_eq!(all("in").len(), 2);
         }
     }

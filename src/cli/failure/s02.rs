@@ -21,12 +21,18 @@ impl From<MetainfoError> for Failure {
                 };
                 return Failure::from(error.clone()).help(help);
             }
-            MetainfoError::Io(error) => return Failure::new(LOCAL, error).help(missing(error)).see("02-metainfo"),
-            MetainfoError::UnsafePath { .. } => "this torrent may be malicious; get it from somewhere else",
+            MetainfoError::Io(error) => {
+                return Failure::new(LOCAL, error).help(missing(error)).see("02-metainfo");
+            }
+            MetainfoError::UnsafePath { .. } => {
+                "this torrent may be malicious; get it from somewhere else"
+            }
             MetainfoError::NewerFormat { .. } => {
                 "look for a version 1 or hybrid torrent of the same content, or a newer piecemeal"
             }
-            MetainfoError::VersionTwo => "look for a version 1 or hybrid torrent of the same content",
+            MetainfoError::VersionTwo => {
+                "look for a version 1 or hybrid torrent of the same content"
+            }
             _ => "it is damaged, or not a torrent; download it again",
         };
         Failure::new(BAD_INPUT, error).help(help).see("02-metainfo")

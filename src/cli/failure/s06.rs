@@ -8,12 +8,17 @@ impl From<MagnetError> for Failure {
     fn from(error: MagnetError) -> Failure {
         if let MagnetError::NoTopic { should_be: Some(link) } = &error {
             let help = mend(link);
-            return Failure::new(BAD_INPUT, error).help_to_paste(help).about("the magnet link").see("06-magnet");
+            return Failure::new(BAD_INPUT, error)
+                .help_to_paste(help)
+                .about("the magnet link")
+                .see("06-magnet");
         }
         let help = match &error {
             MagnetError::VersionTwo => "look for a link that also has xt=urn:btih:".to_owned(),
             MagnetError::NotMagnet(text) => instead(text).to_owned(),
-            _ => "copy the whole link, and put it in quotes: the shell would cut it at &".to_owned(),
+            _ => {
+                "copy the whole link, and put it in quotes: the shell would cut it at &".to_owned()
+            }
         };
         Failure::new(BAD_INPUT, error).help(help).about("the magnet link").see("06-magnet")
     }

@@ -8,14 +8,18 @@ use piecemeal::s10_storage::create::CreateError;
 impl From<StorageError> for Failure {
     fn from(error: StorageError) -> Failure {
         let help = match error {
-            StorageError::Exists { .. } | StorageError::Foreign { .. } => "choose another -o, or overwrite it with --force",
+            StorageError::Exists { .. } | StorageError::Foreign { .. } => {
+                "choose another -o, or overwrite it with --force"
+            }
             StorageError::Link { .. } => "remove the link, or choose another place",
             StorageError::NotAFile { .. } => {
                 "give the path of the file itself, with its name; this path is a folder, or the like"
             }
             StorageError::Gone { .. } => "download again to the same place",
             StorageError::Stopped => {
-                return Failure::new(stopped(), error).help("the same command starts over").see("10-storage");
+                return Failure::new(stopped(), error)
+                    .help("the same command starts over")
+                    .see("10-storage");
             }
             StorageError::Io { ref error, .. } => at_the_disk(error),
         };
@@ -29,11 +33,19 @@ impl From<CreateError> for Failure {
             CreateError::Storage(StorageError::Link { .. } | StorageError::NotAFile { .. }) => {
                 (LOCAL, "only files and folders go in: take it out, or put a file in its place")
             }
-            CreateError::Storage(StorageError::Stopped) => (stopped(), "the same command starts over"),
-            CreateError::Storage(StorageError::Exists { .. }) => (LOCAL, "choose another -o, or overwrite it with --force"),
+            CreateError::Storage(StorageError::Stopped) => {
+                (stopped(), "the same command starts over")
+            }
+            CreateError::Storage(StorageError::Exists { .. }) => {
+                (LOCAL, "choose another -o, or overwrite it with --force")
+            }
             CreateError::Storage(StorageError::Io { error, .. }) => (LOCAL, at_the_disk(error)),
-            CreateError::Storage(_) => (LOCAL, "check the path, its permissions and the free space"),
-            CreateError::Empty { .. } => (LOCAL, "choose a file, or a folder with one, that is not empty"),
+            CreateError::Storage(_) => {
+                (LOCAL, "check the path, its permissions and the free space")
+            }
+            CreateError::Empty { .. } => {
+                (LOCAL, "choose a file, or a folder with one, that is not empty")
+            }
             CreateError::NotText { .. } | CreateError::Misread { .. } => {
                 (LOCAL, "rename it; if it is the torrent's own name, choose another --name")
             }

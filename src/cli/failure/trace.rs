@@ -11,7 +11,9 @@ impl From<ReplayError> for Failure {
             ReplayError::Unfit { .. } => {
                 "piecemeal explain shows what is in the capture; --torrent FILE adds the torrent, --connection N takes another one"
             }
-            ReplayError::OtherTorrent { .. } => "give the torrent that was downloaded then, with --torrent FILE",
+            ReplayError::OtherTorrent { .. } => {
+                "give the torrent that was downloaded then, with --torrent FILE"
+            }
         };
         Failure::new(BAD_INPUT, error).help(help).see(PAGE)
     }

@@ -49,7 +49,8 @@ impl TorrentLoop<'_> {
     pub(super) fn linger(&self, stop: &AtomicBool) {
         let now = Instant::now;
         let deadline = now() + LINGER;
-        let taking = |traffic: &PeerStats| traffic.last_sent().is_some_and(|went| went.elapsed() < TAKING);
+        let taking =
+            |traffic: &PeerStats| traffic.last_sent().is_some_and(|went| went.elapsed() < TAKING);
         while now() < deadline && !stop.load(Ordering::SeqCst) {
             if !self.swarm.live().values().any(|live| taking(&live.stats)) {
                 return;
@@ -61,19 +62,31 @@ impl TorrentLoop<'_> {
     /// Returns an error if there is no hope left, so that a download never waits forever.
     pub(super) fn check_hope(&mut self, now: Instant) -> Result<(), SwarmError> {
         let gives_only = self.gives_only();
-        let counter = if gives_only { &self.swarm.host.counters.uploaded } else { &self.swarm.host.counters.downloaded };
+        let counter = if gives_only {
+            &self.swarm.host.counters.uploaded
+        } else {
+            &self.swarm.host.counters.downloaded
+        };
         self.patience.look(now, counter.load(Ordering::Relaxed), !self.swarm.live().is_empty());
         if gives_only {
             return Ok(());
         }
         if let Some(time) = self.patience.without_block() {
-            let what = if self.prepare.is_none() { "no block came" } else { "no peer gave the info dictionary" };
+            let what = if self.prepare.is_none() {
+                "no block came"
+            } else {
+                "no peer gave the info dictionary"
+            };
             return Err(self.no_hope(format!("{what} for {} s", time.as_secs_f64())));
         }
         if self.is_alone() && self.looking().next().is_none() && self.addresses.is_hopeless() {
-            return Err(self.no_hope("no peer is left, and nobody who could name another".to_owned()));
+            return Err(
+                self.no_hope("no peer is left, and nobody who could name another".to_owned())
+            );
         }
-        if let Some(time) = self.patience.without_peer().filter(|_| self.addresses.all_tried_twice()) {
+        if let Some(time) =
+            self.patience.without_peer().filter(|_| self.addresses.all_tried_twice())
+        {
             return Err(self.no_hope(format!("no peer could be used for {} s", time.as_secs_f64())));
         }
         Ok(())
@@ -86,14 +99,18 @@ impl TorrentLoop<'_> {
         });
         let live = self.swarm.live();
         let terms = live.values().map(|live| (live.stats.address(), live.stats.flags()));
-        SwarmError::NoHope { what, standing: Box::new(self.record.sum_up(pieces, self.addresses.all(), terms)) }
+        SwarmError::NoHope {
+            what,
+            standing: Box::new(self.record.sum_up(pieces, self.addresses.all(), terms)),
+        }
     }
 
     /// Hangs up on all peers, lets the sources say goodbye, and waits a little for both.
     pub(super) fn end(&mut self) {
         self.swarm.signals.stop();
         self.swarm.host.stopping.store(true, Ordering::SeqCst);
-        let hang_ups: Vec<Hangup> = self.swarm.live().values().map(|live| Arc::clone(&live.hang_up)).collect();
+        let hang_ups: Vec<Hangup> =
+            self.swarm.live().values().map(|live| Arc::clone(&live.hang_up)).collect();
         hang_ups.iter().for_each(|hang_up| hang_up());
         let deadline = Instant::now() + END_TIMEOUT;
         // Threads that are still dialing end with the process. The others get a moment.
@@ -106,13 +123,16 @@ impl TorrentLoop<'_> {
                         self.outcome.add(&live.stats);
                     }
                 }
-                Ok(SwarmMessage::Source(SourceReport::Gone(number))) => drop(self.sources.remove(&number)),
+                Ok(SwarmMessage::Source(SourceReport::Gone(number))) => {
+                    drop(self.sources.remove(&number))
+                }
                 Ok(_) => {}
                 Err(_) => break,
             }
         }
         // Blocks of peers whose threads have not ended by now count all the same.
-        let late: Vec<Arc<PeerStats>> = self.swarm.live().values().map(|live| Arc::clone(&live.stats)).collect();
+        let late: Vec<Arc<PeerStats>> =
+            self.swarm.live().values().map(|live| Arc::clone(&live.stats)).collect();
         late.iter().for_each(|traffic| self.outcome.add(traffic));
     }
 }

@@ -38,7 +38,9 @@ impl TorrentLoop<'_> {
         let live = self.swarm.live();
         for (number, live) in live.iter() {
             let address = self.threads.get(number);
-            address.into_iter().for_each(|address| self.addresses.brought(*address, live.stats.take_pieces()));
+            address
+                .into_iter()
+                .for_each(|address| self.addresses.brought(*address, live.stats.take_pieces()));
         }
         live.len()
     }
@@ -110,7 +112,8 @@ impl TorrentLoop<'_> {
     /// All places are taken. If others wait, one peer may have to go. One at a time: its place is not
     /// free before its thread has ended.
     fn make_room(&mut self, now: Instant) {
-        let aims = Aims { learning: self.swarm.torrent.get().is_none(), gives_only: self.gives_only() };
+        let aims =
+            Aims { learning: self.swarm.torrent.get().is_none(), gives_only: self.gives_only() };
         let others = self.contenders(&self.held(), now);
         let goes = self.places.who_leaves(&self.members(), others, aims, self.limits.retry, now);
         let mut live = self.swarm.live();

@@ -16,7 +16,8 @@ impl TorrentLoop<'_> {
             Report::Choked(address, yes) => (self.event)(Event::Choked(address, yes)),
             Report::PassedOver(address, what) => (self.event)(Event::PassedOver(address, what)),
             Report::Corrupt(piece, by) => {
-                let who: Vec<SocketAddr> = by.iter().filter_map(|number| self.known.get(number).copied()).collect();
+                let who: Vec<SocketAddr> =
+                    by.iter().filter_map(|number| self.known.get(number).copied()).collect();
                 if let ([_], [address]) = (by.as_slice(), who.as_slice()) {
                     self.ban(*address);
                 }
@@ -37,11 +38,16 @@ impl TorrentLoop<'_> {
     fn hang_up_on_banned(&mut self) {
         let (threads, addresses) = (&self.threads, &self.addresses);
         let mut live = self.swarm.live();
-        let banned = |number: &PeerNumber| threads.get(number).is_some_and(|address| addresses.has_lied(*address));
-        let gone = live.iter_mut().filter(|(number, live)| live.parted.is_none() && banned(number)).map(|(_, live)| {
-            live.parted = Some(Ended::Banned);
-            Arc::clone(&live.hang_up)
-        });
+        let banned = |number: &PeerNumber| {
+            threads.get(number).is_some_and(|address| addresses.has_lied(*address))
+        };
+        let gone = live
+            .iter_mut()
+            .filter(|(number, live)| live.parted.is_none() && banned(number))
+            .map(|(_, live)| {
+                live.parted = Some(Ended::Banned);
+                Arc::clone(&live.hang_up)
+            });
         let hang_ups: Vec<_> = gone.collect();
         drop(live);
         hang_ups.iter().for_each(|hang_up| hang_up());

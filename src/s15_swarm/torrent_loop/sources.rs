@@ -82,7 +82,8 @@ fn source_host(swarm: &Arc<Swarm>) -> SourceHost {
         report: Arc::new(move |report| match report {
             // One message for all that wait: a flood of connections is not a flood of messages.
             SourceReport::Met(connection) => {
-                !listens.lobby.enter(*connection) || listens.messages.send(SwarmMessage::Came).is_ok()
+                !listens.lobby.enter(*connection)
+                    || listens.messages.send(SwarmMessage::Came).is_ok()
             }
             report => listens.messages.send(SwarmMessage::Source(report)).is_ok(),
         }),

@@ -46,18 +46,24 @@ impl TorrentLoop<'_> {
     fn snapshot(&self, now: Instant) -> Snapshot {
         let (peers, wanting): (Vec<Supply>, Vec<bool>) = {
             let live = self.swarm.live();
-            live.values().map(|live| live.stats.flags()).map(|terms| (terms.supply(), terms.peer_interested())).unzip()
+            live.values()
+                .map(|live| live.stats.flags())
+                .map(|terms| (terms.supply(), terms.peer_interested()))
+                .unzip()
         };
         let torrent = self.swarm.torrent.get();
         // To look at all pieces is worth it only where it matters which are missing.
-        let nobody_has_it = peers.iter().all(|peer| *peer == Supply::Nothing) && !peers.is_empty() && !self.gives_only();
+        let nobody_has_it = peers.iter().all(|peer| *peer == Supply::Nothing)
+            && !peers.is_empty()
+            && !self.gives_only();
         let missing = torrent.filter(|_| nobody_has_it).map(|torrent| torrent.queue.places());
         let all_tried = self.addresses.all_tried_twice();
         Snapshot {
             now,
             takers: wanting.iter().filter(|wants| **wants).count(),
             learning: torrent.is_none().then(|| magnet::asked(&self.swarm)),
-            missing: missing.map_or_else(Missing::default, |places| Missing::of(&places.done, places.pieces)),
+            missing: missing
+                .map_or_else(Missing::default, |places| Missing::of(&places.done, places.pieces)),
             rate: self.swarm.host.download_limit.wait_until(now),
             gives_at: self.gives_only().then_some(self.swarm.port),
             hope: Hope {

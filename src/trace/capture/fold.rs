@@ -58,7 +58,9 @@ impl Run<'_> {
 
     /// Returns the change, if it is short and important: a choke, an interest.
     pub fn turn(&self) -> Option<String> {
-        let turns = |said: &&Said| said.object.stage == 5 && alike(self.first).is_none() && !said.changes.is_empty();
+        let turns = |said: &&Said| {
+            said.object.stage == 5 && alike(self.first).is_none() && !said.changes.is_empty()
+        };
         let said = self.said().filter(turns)?;
         Some(said.changes.join("; "))
     }
@@ -71,10 +73,14 @@ pub fn folded(capture: &Capture) -> Vec<Run<'_>> {
     let mut open: HashMap<(usize, Way), usize> = HashMap::new();
     for (place, event) in capture.events.iter().enumerate() {
         let alike = alike(event);
-        if let (Some((name, piece)), What::Said(said), Some(connection)) = (alike, &event.what, event.connection) {
+        if let (Some((name, piece)), What::Said(said), Some(connection)) =
+            (alike, &event.what, event.connection)
+        {
             let key = (connection, said.way);
             let run = open.get(&key).and_then(|run| runs.get_mut(*run));
-            if let Some(run) = run.filter(|run| run.said().is_some_and(|first| first.object.name == name) && run.piece == piece) {
+            if let Some(run) = run.filter(|run| {
+                run.said().is_some_and(|first| first.object.name == name) && run.piece == piece
+            }) {
                 run.places.push(place);
                 run.until = event.time;
                 continue;

@@ -28,7 +28,8 @@ pub fn head(capture: &Capture) -> String {
 
 /// Returns a line for each peer and tracker.
 pub fn lanes(capture: &Capture) -> Vec<String> {
-    let name = |place: usize| capture.lanes.get(place).map(|lane| lane.name.as_str()).unwrap_or_default();
+    let name =
+        |place: usize| capture.lanes.get(place).map(|lane| lane.name.as_str()).unwrap_or_default();
     let mut lines = Vec::new();
     for connection in &capture.connections {
         let client = capture.lanes.get(connection.lane).and_then(|lane| lane.client.as_ref());
@@ -45,7 +46,8 @@ pub fn event(capture: &Capture, number: u64, event: &Event) -> String {
     let who = &capture.lane(event).name;
     match &event.what {
         What::Said(said) => {
-            let line = text::event(number, event.time, said.way.arrow(), who, &text::head(&said.object));
+            let line =
+                text::event(number, event.time, said.way.arrow(), who, &text::head(&said.object));
             text::passing(&line, &said.object, "", false) + &details(capture, event, said)
         }
         What::End => {
@@ -63,13 +65,19 @@ pub fn details(capture: &Capture, event: &Event, said: &Said) -> String {
         (_, 0) => String::new(),
         (_, rest) => format!("\n  {} after it on this stream", counted(rest, "byte")),
     };
-    text::fields(&said.object, capture.bytes(event), Look::default()) + &text::changes(&said.changes) + &after
+    text::fields(&said.object, capture.bytes(event), Look::default())
+        + &text::changes(&said.changes)
+        + &after
 }
 
 /// Returns a line about the bytes that were not described, if there are any.
 pub fn left_out(capture: &Capture) -> Option<String> {
-    (capture.left_out > 0)
-        .then(|| format!("{} more, not looked at: there are too many objects", counted(capture.left_out, "byte")))
+    (capture.left_out > 0).then(|| {
+        format!(
+            "{} more, not looked at: there are too many objects",
+            counted(capture.left_out, "byte")
+        )
+    })
 }
 
 /// Returns the whole capture as JSON. `source` names the file.
@@ -127,5 +135,10 @@ pub fn utc(seconds: u64) -> String {
     let date = day - (153 * month + 2) / 5 + 1;
     let month = if month < 10 { month + 3 } else { month - 9 };
     let year = era * 400 + year + u64::from(month <= 2);
-    format!("{year:04}-{month:02}-{date:02} {:02}:{:02}:{:02} UTC", second / 3_600, second / 60 % 60, second % 60)
+    format!(
+        "{year:04}-{month:02}-{date:02} {:02}:{:02}:{:02} UTC",
+        second / 3_600,
+        second / 60 % 60,
+        second % 60
+    )
 }

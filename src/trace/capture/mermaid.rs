@@ -14,11 +14,16 @@ const MAX_LANES: usize = 30;
 
 /// Returns the diagram, without a newline at the end.
 pub fn diagram(capture: &Capture) -> String {
-    let mut lines = vec!["sequenceDiagram".to_owned(), "    participant us as piecemeal".to_owned()];
+    let mut lines =
+        vec!["sequenceDiagram".to_owned(), "    participant us as piecemeal".to_owned()];
     for (number, lane) in capture.lanes.iter().enumerate().take(MAX_LANES) {
-        let who = if lane.role == Role::Peer { String::new() } else { format!("{} ", lane.role.word()) };
+        let who =
+            if lane.role == Role::Peer { String::new() } else { format!("{} ", lane.role.word()) };
         let client = lane.client.as_ref().map(|client| format!(", {client}")).unwrap_or_default();
-        lines.push(format!("    participant p{number} as {}", escaped(&format!("{who}{}{client}", lane.name))));
+        lines.push(format!(
+            "    participant p{number} as {}",
+            escaped(&format!("{who}{}{client}", lane.name))
+        ));
     }
     let runs = folded(capture);
     let shown = runs.iter().filter(|run| run.first.lane < MAX_LANES).take(MAX_ARROWS);
@@ -30,8 +35,11 @@ pub fn diagram(capture: &Capture) -> String {
         lines.push(match run.said() {
             None => format!("    Note over us,p{lane}: {}", escaped(&label)),
             Some(said) => {
-                let (from, to) =
-                    if said.way == Way::Out { ("us".into(), format!("p{lane}")) } else { (format!("p{lane}"), "us".to_owned()) };
+                let (from, to) = if said.way == Way::Out {
+                    ("us".into(), format!("p{lane}"))
+                } else {
+                    (format!("p{lane}"), "us".to_owned())
+                };
                 // A cross at the tip marks a broken object.
                 let arrow = if said.object.broken.is_some() { "-x" } else { "->>" };
                 format!("    {from}{arrow}{to}: {} {}", escaped(&label), escaped(&time))
@@ -52,7 +60,8 @@ fn escaped(text: &str) -> String {
     // `wrap:` at the start is a command.
     let order = text.starts_with("wrap") || text.starts_with("nowrap");
     for letter in text.chars() {
-        if letter.is_alphanumeric() || " .,-_/()+×…".contains(letter) || letter == ':' && !order {
+        if letter.is_alphanumeric() || " .,-_/()+×…".contains(letter) || letter == ':' && !order
+        {
             out.push(letter);
         } else {
             out += &format!("#{};", u32::from(letter));

@@ -83,7 +83,8 @@ fn row(capture: &Capture, run: &Run, out: &mut String) {
     let way = said.way.word();
     let broken = if said.object.broken.is_some() { " broken" } else { "" };
     let (sign, to_whom) = if said.way == Way::Out { ("→", "to") } else { ("←", "from") };
-    let turn = run.turn().map_or(String::new(), |turn| format!(" <small>{}</small>", escaped(&turn)));
+    let turn =
+        run.turn().map_or(String::new(), |turn| format!(" <small>{}</small>", escaped(&turn)));
     let title = format!("{label} {}", text::place(&said.object));
     let _ = write!(
         out,
@@ -91,7 +92,8 @@ fn row(capture: &Capture, run: &Run, out: &mut String) {
          <span class=\"arrow\"><span><em>{label}{turn}</em>\
          <span class=\"who\"> {sign} {to_whom} {who}</span></span></span></summary>\n<pre>"
     );
-    let events = run.places.iter().filter_map(|place| Some((place + 1, capture.events.get(*place)?)));
+    let events =
+        run.places.iter().filter_map(|place| Some((place + 1, capture.events.get(*place)?)));
     for (number, event) in events.take(MAX_OF_RUN) {
         let What::Said(said) = &event.what else { continue };
         let _ = writeln!(

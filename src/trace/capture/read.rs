@@ -32,13 +32,22 @@ pub(super) struct Line {
 
 impl Line {
     pub fn parse(number: usize, line: &[u8], last: bool) -> Result<Line, CaptureError> {
-        let error = |expected: &str, found: String| CaptureError { line: number, expected: expected.to_owned(), found };
+        let error = |expected: &str, found: String| CaptureError {
+            line: number,
+            expected: expected.to_owned(),
+            found,
+        };
         if line.len() > MAX_LINE_LENGTH {
-            return Err(error(&format!("at most {MAX_LINE_LENGTH} bytes in a line"), line.len().to_string()));
+            return Err(error(
+                &format!("at most {MAX_LINE_LENGTH} bytes in a line"),
+                line.len().to_string(),
+            ));
         }
         match serde_json::from_slice::<Value>(line) {
             Ok(json @ Value::Object(_)) => Ok(Line { number, json }),
-            Err(why) if why.is_eof() && last => Err(error("a JSON object", "that the file is cut short".to_owned())),
+            Err(why) if why.is_eof() && last => {
+                Err(error("a JSON object", "that the file is cut short".to_owned()))
+            }
             _ => Err(error("a JSON object", quoted(line))),
         }
     }
@@ -84,7 +93,13 @@ pub(super) struct Reader {
 impl Reader {
     pub fn new(discreet: bool) -> Reader {
         Reader {
-            capture: Capture { started: None, lanes: Vec::new(), connections: Vec::new(), events: Vec::new(), left_out: 0 },
+            capture: Capture {
+                started: None,
+                lanes: Vec::new(),
+                connections: Vec::new(),
+                events: Vec::new(),
+                left_out: 0,
+            },
             connections: HashMap::new(),
             lanes: HashMap::new(),
             fields: 0,
@@ -106,22 +121,33 @@ impl Reader {
         if line.json.get("asker").is_some() {
             return self.exchange(line, time, "asker");
         }
-        let number = line.number("c", "the number of a connection at \"c\", or a URL at \"tracker\"")?;
+        let number =
+            line.number("c", "the number of a connection at \"c\", or a URL at \"tracker\"")?;
         let way = line.text("d", "\"in\", \"out\" or \"end\" at \"d\"")?;
         let place = match self.connections.get(&number) {
             Some(place) => *place,
             None => self.connection(line, number)?,
         };
         let capture = &mut self.capture;
-        let connection = capture.connections.get_mut(place).expect("its place was noted when it was added");
+        let connection =
+            capture.connections.get_mut(place).expect("its place was noted when it was added");
         if std::mem::replace(&mut connection.ended, way == "end") {
-            return Err(line.error(&format!("nothing more of connection {number}, which has ended"), line.found("d")));
+            return Err(line.error(
+                &format!("nothing more of connection {number}, which has ended"),
+                line.found("d"),
+            ));
         }
         let way = match way {
             "end" => {
                 let lane = connection.lane;
                 self.fields += 1;
-                capture.events.push(Event { time, lane, connection: Some(place), what: What::End, line: line.number });
+                capture.events.push(Event {
+                    time,
+                    lane,
+                    connection: Some(place),
+                    what: What::End,
+                    line: line.number,
+                });
                 return Ok(());
             }
             _ => self::way(line)?,
@@ -142,7 +168,8 @@ impl Reader {
             return Err(line.error(&what, line.found(KEY)));
         }
         let started = line.json.get("started");
-        self.capture.started = started.and_then(|at| at.as_u64().or_else(|| at.as_str()?.parse().ok()));
+        self.capture.started =
+            started.and_then(|at| at.as_u64().or_else(|| at.as_str()?.parse().ok()));
         Ok(())
     }
 
@@ -184,15 +211,33 @@ impl Reader {
         };
         let own = own.into_owned();
         self.fields += object.fields.len() + 1;
-        let said = Box::new(Said { way, range: 0..own.len(), object, is_cut: false, changes: Vec::new(), rest: 0, own });
-        self.capture.events.push(Event { time, lane, connection: None, what: What::Said(said), line: line.number });
+        let said = Box::new(Said {
+            way,
+            range: 0..own.len(),
+            object,
+            is_cut: false,
+            changes: Vec::new(),
+            rest: 0,
+            own,
+        });
+        self.capture.events.push(Event {
+            time,
+            lane,
+            connection: None,
+            what: What::Said(said),
+            line: line.number,
+        });
         Ok(())
     }
 
     /// Adds a chunk of a stream, and the objects that it completes.
     fn hear(&mut self, place: usize, way: Way, mut bytes: &[u8]) {
         while !self.is_full() {
-            let connection = self.capture.connections.get_mut(place).expect("its place was noted when it was added");
+            let connection = self
+                .capture
+                .connections
+                .get_mut(place)
+                .expect("its place was noted when it was added");
             let Some(heard) = connection.talk.next(way, &mut bytes) else { return };
             self.say(place, way, heard.object, heard.changes, false);
         }
@@ -200,7 +245,8 @@ impl Reader {
 
     /// Adds the next object of a stream.
     fn say(&mut self, place: usize, way: Way, object: Object, changes: Vec<String>, is_cut: bool) {
-        let connection = self.capture.connections.get_mut(place).expect("its place was noted when it was added");
+        let connection =
+            self.capture.connections.get_mut(place).expect("its place was noted when it was added");
         let lane = connection.lane;
         let stream = connection.stream_mut(way);
         let range = stream.cut..stream.cut + object.length;
@@ -208,12 +254,19 @@ impl Reader {
         (stream.cut, stream.last) = (range.end, self.capture.events.len());
         self.fields += object.fields.len() + 1;
         // The summary of a handshake is the name of the program.
-        let client = Some(&object.summary).filter(|name| way == Way::In && range.start == 0 && !name.is_empty());
+        let client = Some(&object.summary)
+            .filter(|name| way == Way::In && range.start == 0 && !name.is_empty());
         if let (Some(lane), Some(client)) = (self.capture.lanes.get_mut(lane), client) {
             lane.client = Some(client.clone());
         }
         let said = Box::new(Said { way, range, object, is_cut, changes, rest: 0, own: Vec::new() });
-        self.capture.events.push(Event { time, lane, connection: Some(place), what: What::Said(said), line });
+        self.capture.events.push(Event {
+            time,
+            lane,
+            connection: Some(place),
+            what: What::Said(said),
+            line,
+        });
     }
 
     fn is_full(&self) -> bool {
@@ -248,7 +301,9 @@ impl Reader {
             return;
         }
         if connection.talk.is_lost(way) {
-            if let Some(Event { what: What::Said(said), .. }) = self.capture.events.get_mut(stream.last) {
+            if let Some(Event { what: What::Said(said), .. }) =
+                self.capture.events.get_mut(stream.last)
+            {
                 said.rest = count;
             }
         } else if self.is_full() {
@@ -275,7 +330,9 @@ fn exchanged(url: &str, to_tracker: bool, bytes: &[u8]) -> Object {
     let udp = url.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("udp://"));
     match (to_tracker, udp) {
         (true, true) => s18::request(bytes),
-        (false, true) => s18::answer(bytes, if url.get(6..7) == Some("[") { Family::V6 } else { Family::V4 }),
+        (false, true) => {
+            s18::answer(bytes, if url.get(6..7) == Some("[") { Family::V6 } else { Family::V4 })
+        }
         (true, false) => s03::request(bytes),
         (false, false) => s03::response(bytes),
     }

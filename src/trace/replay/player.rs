@@ -64,7 +64,10 @@ impl Stage {
         self.send(&handshake)
     }
 
-    fn go_on(&mut self, input: &mut MessageReader<Box<dyn crate::s04_handshake::transport::ReadHalf>>) -> Result<(), HungUp> {
+    fn go_on(
+        &mut self,
+        input: &mut MessageReader<Box<dyn crate::s04_handshake::transport::ReadHalf>>,
+    ) -> Result<(), HungUp> {
         loop {
             self.say_what_is_due()?;
             input.get_mut().set_deadline(Instant::now() + self.patience);
@@ -118,7 +121,10 @@ impl Stage {
             waited.push("our side still waits, where in the capture it has everything".to_owned());
             return Err(HungUp);
         };
-        waited.push(format!("our side did not say all that comes before the peer's {} in the capture", line.name));
+        waited.push(format!(
+            "our side did not say all that comes before the peer's {} in the capture",
+            line.name
+        ));
         if waited.len() > MAX_WAITS {
             return Err(HungUp);
         }
@@ -135,7 +141,8 @@ impl Stage {
         let key = (request.index, request.begin, request.length);
         let Some(answer) = self.script.blocks.get_mut(&key).and_then(next) else { return Ok(()) };
         self.send(&answer)?;
-        if matches!(Message::decode(answer.get(4..).unwrap_or_default()), Ok(Message::Piece { .. })) {
+        if matches!(Message::decode(answer.get(4..).unwrap_or_default()), Ok(Message::Piece { .. }))
+        {
             self.played.blocks += 1;
             self.played.now.got_block();
         }
@@ -143,7 +150,9 @@ impl Stage {
     }
 
     fn give_part(&mut self, part: u32) -> Result<(), HungUp> {
-        let Some(answer) = self.script.metadata.get_mut(&part).and_then(next) else { return Ok(()) };
+        let Some(answer) = self.script.metadata.get_mut(&part).and_then(next) else {
+            return Ok(());
+        };
         self.played.parts += 1;
         match with_our_ids(&answer, &self.script.ours, &self.played.now) {
             Some(answer) => self.send(&answer),

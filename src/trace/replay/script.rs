@@ -65,11 +65,16 @@ impl Script {
     pub fn of(capture: &Capture, number: Option<u64>) -> Result<Script, ReplayError> {
         if capture.left_out > 0 {
             let found = format!("{} bytes more than can be described", capture.left_out);
-            return Err(ReplayError::Unfit { number: number.unwrap_or(0), expected: "a shorter capture", found });
+            return Err(ReplayError::Unfit {
+                number: number.unwrap_or(0),
+                expected: "a shorter capture",
+                found,
+            });
         }
         let place = match number {
             Some(number) => {
-                let place = capture.connections.iter().position(|connection| connection.number == number);
+                let place =
+                    capture.connections.iter().position(|connection| connection.number == number);
                 place.ok_or_else(|| ReplayError::NoConnection { number, known: known(capture) })?
             }
             None => busiest(capture),
@@ -81,7 +86,9 @@ impl Script {
         let unfit = |expected, found: String| ReplayError::Unfit { number, expected, found };
         let lane = capture.lanes.get(connection.lane);
         let name = lane.map(|lane| lane.name.clone()).unwrap_or_default();
-        let peer = name.parse().map_err(|_| unfit("a peer with an address, such as 127.0.0.1:6881", name))?;
+        let peer = name
+            .parse()
+            .map_err(|_| unfit("a peer with an address, such as 127.0.0.1:6881", name))?;
         let mut builder = Builder::default();
         for event in capture.events.iter().filter(|event| event.connection == Some(place)) {
             let What::Said(said) = &event.what else { continue };
@@ -91,10 +98,15 @@ impl Script {
             }
         }
         let Builder { ours, theirs, lines, blocks, metadata, given, .. } = builder;
-        let theirs_said = theirs.handshake.ok_or_else(|| unfit("the peer's handshake", "none".to_owned()))?;
-        let ours_said = ours.handshake.ok_or_else(|| unfit("our own handshake", "none".to_owned()))?;
+        let theirs_said =
+            theirs.handshake.ok_or_else(|| unfit("the peer's handshake", "none".to_owned()))?;
+        let ours_said =
+            ours.handshake.ok_or_else(|| unfit("our own handshake", "none".to_owned()))?;
         if theirs_said.info_hash != ours_said.info_hash {
-            return Err(unfit("two handshakes about one torrent", theirs_said.info_hash.to_string()));
+            return Err(unfit(
+                "two handshakes about one torrent",
+                theirs_said.info_hash.to_string(),
+            ));
         }
         Ok(Script {
             connection: number,
@@ -126,7 +138,9 @@ pub(super) fn whole_pieces(given: &BTreeSet<(u32, u32, u32)>, info: &Info) -> Bi
     let mut whole = Bitfield::new(info.piece_count());
     for piece in info.pieces() {
         let mut end = 0;
-        for (_, begin, length) in given.range((piece.get(), 0, 0)..=(piece.get(), u32::MAX, u32::MAX)) {
+        for (_, begin, length) in
+            given.range((piece.get(), 0, 0)..=(piece.get(), u32::MAX, u32::MAX))
+        {
             if *begin <= end {
                 end = end.max(begin.saturating_add(*length));
             }
@@ -140,8 +154,17 @@ pub(super) fn whole_pieces(given: &BTreeSet<(u32, u32, u32)>, info: &Info) -> Bi
 
 /// Lists the connections of a capture.
 fn known(capture: &Capture) -> String {
-    let numbers: Vec<String> = capture.connections.iter().take(20).map(|connection| connection.number.to_string()).collect();
-    if numbers.is_empty() { "the capture has none".to_owned() } else { format!("the capture has {}", numbers.join(", ")) }
+    let numbers: Vec<String> = capture
+        .connections
+        .iter()
+        .take(20)
+        .map(|connection| connection.number.to_string())
+        .collect();
+    if numbers.is_empty() {
+        "the capture has none".to_owned()
+    } else {
+        format!("the capture has {}", numbers.join(", "))
+    }
 }
 
 /// Returns the connection with the most bytes received.
@@ -204,7 +227,9 @@ impl Builder {
                 if *id != 0 && Some(*id) == metadata_id(&self.ours) =>
             {
                 let part = match MetadataMessage::decode(payload) {
-                    Ok(MetadataMessage::Data { piece, .. } | MetadataMessage::Reject { piece }) => piece.0,
+                    Ok(MetadataMessage::Data { piece, .. } | MetadataMessage::Reject { piece }) => {
+                        piece.0
+                    }
                     _ => return self.line(bytes, name),
                 };
                 self.parts += 1;
@@ -217,7 +242,13 @@ impl Builder {
     /// Adds a message that it sends on its own.
     fn line(&mut self, bytes: &[u8], name: &str) {
         let (needs, blocks, parts) = (self.ours.counts, self.came, self.parts);
-        self.lines.push_back(Line { bytes: bytes.to_vec(), name: name.to_owned(), needs, blocks, parts });
+        self.lines.push_back(Line {
+            bytes: bytes.to_vec(),
+            name: name.to_owned(),
+            needs,
+            blocks,
+            parts,
+        });
     }
 }
 

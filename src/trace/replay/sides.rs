@@ -66,11 +66,14 @@ impl Side {
             }
             Message::Unknown { id: EXTENDED, payload: [0, payload @ ..] } => {
                 self.counts.greetings += 1;
-                if let (None, Ok(greeting)) = (&self.greeting, ExtensionHandshake::decode(payload)) {
+                if let (None, Ok(greeting)) = (&self.greeting, ExtensionHandshake::decode(payload))
+                {
                     self.greeting = Some(greeting);
                 }
             }
-            Message::Unknown { id: EXTENDED, payload: [id, payload @ ..] } if Some(*id) == their_metadata => {
+            Message::Unknown { id: EXTENDED, payload: [id, payload @ ..] }
+                if Some(*id) == their_metadata =>
+            {
                 if let Ok(MetadataMessage::Request { piece }) = MetadataMessage::decode(payload) {
                     self.metadata.insert(piece.0);
                     return Some(Asked::Metadata(piece.0));
@@ -96,19 +99,29 @@ pub fn differences(then: &Side, now: &Side) -> Vec<String> {
             found.push(format!("{what}: {then} in the capture, {now} now"));
         }
     };
-    let reserved = |side: &Side| side.handshake.map_or("nothing".to_owned(), |said| hex::encode(said.reserved));
+    let reserved = |side: &Side| {
+        side.handshake.map_or("nothing".to_owned(), |said| hex::encode(said.reserved))
+    };
     differ("the reserved bytes of our handshake", reserved(then), reserved(now));
     differ("our extension handshake", greeting(then), greeting(now));
     differ("our messages about interest", interest(then), interest(now));
-    let lost =
-        then.blocks.difference(&now.blocks).map(|block| format!("{} was asked for in the capture, and not now", shown(block)));
-    let new =
-        now.blocks.difference(&then.blocks).map(|block| format!("{} is asked for now, and was not in the capture", shown(block)));
+    let lost = then
+        .blocks
+        .difference(&now.blocks)
+        .map(|block| format!("{} was asked for in the capture, and not now", shown(block)));
+    let new = now
+        .blocks
+        .difference(&then.blocks)
+        .map(|block| format!("{} is asked for now, and was not in the capture", shown(block)));
     let part = |part: &u32| format!("part {part} of the info dictionary");
-    let lost_parts =
-        then.metadata.difference(&now.metadata).map(|it| format!("{} was asked for in the capture, and not now", part(it)));
-    let new_parts =
-        now.metadata.difference(&then.metadata).map(|it| format!("{} is asked for now, and was not in the capture", part(it)));
+    let lost_parts = then
+        .metadata
+        .difference(&now.metadata)
+        .map(|it| format!("{} was asked for in the capture, and not now", part(it)));
+    let new_parts = now
+        .metadata
+        .difference(&then.metadata)
+        .map(|it| format!("{} is asked for now, and was not in the capture", part(it)));
     found.extend(lost.chain(new).chain(lost_parts).chain(new_parts).take(10 * MAX_DIFFERENCES));
     found
 }
@@ -128,7 +141,11 @@ fn greeting(side: &Side) -> String {
 }
 
 fn interest(side: &Side) -> String {
-    let words: Vec<&str> = side.interest.iter().map(|yes| if *yes { "interested" } else { "not interested" }).collect();
+    let words: Vec<&str> = side
+        .interest
+        .iter()
+        .map(|yes| if *yes { "interested" } else { "not interested" })
+        .collect();
     if words.is_empty() { "nothing".to_owned() } else { words.join(", ") }
 }
 

@@ -27,9 +27,14 @@ type Blocks = BTreeSet<(u32, u32, u32)>;
 const ROOM: usize = 1 << 20;
 
 /// Runs a script, and reports what differs.
-pub(super) fn perform(script: Script, info: Option<Info>, patience: Duration) -> Result<Report, ReplayError> {
+pub(super) fn perform(
+    script: Script,
+    info: Option<Info>,
+    patience: Duration,
+) -> Result<Report, ReplayError> {
     let number = script.connection;
-    let unfit = |expected, found: &str| ReplayError::Unfit { number, expected, found: found.to_owned() };
+    let unfit =
+        |expected, found: &str| ReplayError::Unfit { number, expected, found: found.to_owned() };
     match &info {
         Some(info) if info.info_hash != script.info_hash() => {
             let (expected, found) = (script.info_hash().to_string(), info.info_hash.to_string());
@@ -50,7 +55,8 @@ pub(super) fn perform(script: Script, info: Option<Info>, patience: Duration) ->
     plan.dial = Arc::new(Once(Mutex::new(Some(client))));
     plan.sources = vec![Box::new(Given(script.peer.to_string()))];
     plan.stop = Arc::clone(&stop);
-    let (given, mut then, peer, program) = (script.given.clone(), script.ours.clone(), script.peer, script.client.clone());
+    let (given, mut then, peer, program) =
+        (script.given.clone(), script.ours.clone(), script.peer, script.client.clone());
     let (over, is_over) = mpsc::channel::<()>();
     // The blocks of complete pieces, once the size of a piece is known.
     let come = Arc::new(OnceLock::new());
@@ -59,7 +65,9 @@ pub(super) fn perform(script: Script, info: Option<Info>, patience: Duration) ->
         let played = play(script, line, patience);
         // A client that has all pieces may be about to say so, and a client that hung up needs a
         // moment to end. One that waits for more waits in vain.
-        if !played.gave_up || all.get().is_some_and(|all: &Blocks| all.is_subset(&played.now.blocks)) {
+        if !played.gave_up
+            || all.get().is_some_and(|all: &Blocks| all.is_subset(&played.now.blocks))
+        {
             let _ = is_over.recv_timeout(patience);
         }
         stop.store(true, Ordering::SeqCst);
@@ -84,7 +92,9 @@ pub(super) fn perform(script: Script, info: Option<Info>, patience: Duration) ->
     let mut completed = false;
     let outcome = download(plan, prepare, &mut |event| match event {
         Event::Completed => completed = true,
-        Event::Left(_, why) if !completed => found.push(format!("our side ended the conversation: {why}")),
+        Event::Left(_, why) if !completed => {
+            found.push(format!("our side ended the conversation: {why}"))
+        }
         Event::Corrupt(piece, _) => found.push(format!("piece {piece} had the wrong hash")),
         _ => {}
     });
@@ -100,7 +110,16 @@ pub(super) fn perform(script: Script, info: Option<Info>, patience: Duration) ->
     let more = found.len().saturating_sub(MAX_DIFFERENCES);
     found.truncate(MAX_DIFFERENCES);
     let bytes = now.blocks.intersection(&given).map(|(_, _, length)| u64::from(*length)).sum();
-    Ok(Report { connection: number, peer, client: program, pieces, blocks, bytes, differences: found, more })
+    Ok(Report {
+        connection: number,
+        peer,
+        client: program,
+        pieces,
+        blocks,
+        bytes,
+        differences: found,
+        more,
+    })
 }
 
 /// A connection that can be dialed once.
@@ -155,7 +174,8 @@ impl Store for Memory {
     fn read(&self, offset: u64, mut buffer: &mut [u8]) -> Result<(), StorageError> {
         let all = self.lock();
         for (page, inside, size) in pages(offset, buffer.len()) {
-            let (now, rest) = std::mem::take(&mut buffer).split_at_mut_checked(size).unwrap_or_default();
+            let (now, rest) =
+                std::mem::take(&mut buffer).split_at_mut_checked(size).unwrap_or_default();
             match all.get(&page).and_then(|page| page.get(inside..inside + size)) {
                 Some(bytes) => now.copy_from_slice(bytes),
                 None => now.fill(0),

@@ -24,7 +24,8 @@ use crate::s02_metainfo::{Info, InfoHash};
 use crate::s03_tracker::secrets::hide;
 
 /// A warning in the capture, for anyone who would pass it on.
-const HOLDS: &str = "every byte that was sent and received, with passkeys and passwords: keep it to yourself";
+const HOLDS: &str =
+    "every byte that was sent and received, with passkeys and passwords: keep it to yourself";
 /// The most torrents whose number of pieces is kept.
 const MAX_TORRENTS: usize = 64;
 
@@ -120,12 +121,29 @@ impl fmt::Display for Whom<'_> {
 impl Tap {
     /// Makes a tap that writes events to `trace` and bytes to `capture`. After a failed write,
     /// that sink is dropped with one `warn`; a closed pipe needs no warning.
-    pub fn new(trace: Option<Sink>, form: Form, capture: Option<Sink>, warn: impl Fn(&str) + Send + Sync + 'static) -> Arc<Tap> {
+    pub fn new(
+        trace: Option<Sink>,
+        form: Form,
+        capture: Option<Sink>,
+        warn: impl Fn(&str) + Send + Sync + 'static,
+    ) -> Arc<Tap> {
         let (events, connections, open, pieces, warnings) = Default::default();
-        let state = Mutex::new(State { trace, capture, events, connections, open, pieces, warnings });
-        let tap = Tap { begun: Instant::now(), form, warn: Box::new(warn), open_hearted: AtomicBool::new(false), state };
-        let started = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        tap.with(|state| state.capture(&json!({ "piecemeal_capture": 1, "started": started.to_string(), "holds": HOLDS })));
+        let state =
+            Mutex::new(State { trace, capture, events, connections, open, pieces, warnings });
+        let tap = Tap {
+            begun: Instant::now(),
+            form,
+            warn: Box::new(warn),
+            open_hearted: AtomicBool::new(false),
+            state,
+        };
+        let started =
+            SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        tap.with(|state| {
+            state.capture(
+                &json!({ "piecemeal_capture": 1, "started": started.to_string(), "holds": HOLDS }),
+            )
+        });
         Arc::new(tap)
     }
 
@@ -161,7 +179,9 @@ impl Tap {
 
     /// Writes an event about a peer without a connection.
     pub(super) fn say_of(&self, peer: SocketAddr, what: &str) {
-        self.with(|state| self.tell(state, Whom::Peer { peer, connection: None }, &What::Words(what)));
+        self.with(|state| {
+            self.tell(state, Whom::Peer { peer, connection: None }, &What::Words(what))
+        });
     }
 
     /// Writes an event about a connection.
@@ -177,9 +197,15 @@ impl Tap {
         self.with(|state| {
             let Some(open) = state.open.remove(&number) else { return };
             let t = self.micros();
-            state.capture(&json!({ "t": t, "c": number, "peer": open.peer.to_string(), "d": "end" }));
+            state.capture(
+                &json!({ "t": t, "c": number, "peer": open.peer.to_string(), "d": "end" }),
+            );
             let what = format!("closed: {}", open.talk.summary());
-            self.tell(state, Whom::Peer { peer: open.peer, connection: Some(number) }, &What::Words(&what));
+            self.tell(
+                state,
+                Whom::Peer { peer: open.peer, connection: Some(number) },
+                &What::Words(&what),
+            );
         });
     }
 
@@ -205,12 +231,20 @@ impl Tap {
     }
 
     /// Records a whole request to a tracker, or its answer. The capture gets every byte, the trace no secrets.
-    pub(super) fn tracker(&self, whom: Whom, way: Way, bytes: &[u8], changes: &[String], describe: impl Fn(&[u8]) -> Object) {
+    pub(super) fn tracker(
+        &self,
+        whom: Whom,
+        way: Way,
+        bytes: &[u8],
+        changes: &[String],
+        describe: impl Fn(&[u8]) -> Object,
+    ) {
         self.with(|state| {
             if state.capture.is_some() {
                 let t = self.micros();
                 let (role, name) = (whom.role(), whom.to_string());
-                state.capture(&json!({ "t": t, role: name, "d": way.word(), "hex": digits(bytes) }));
+                state
+                    .capture(&json!({ "t": t, role: name, "d": way.word(), "hex": digits(bytes) }));
             }
             // Describing a long answer holds up all other threads, so skip it without a trace.
             if state.trace.is_none() {
@@ -294,19 +328,32 @@ fn digits(bytes: &[u8]) -> String {
 fn as_text(number: u64, time: u64, whom: Whom, what: &What, thread: &str, color: bool) -> String {
     let whom = whom.to_string();
     // Many threads are named after their peer.
-    let thread = format!("(thread {})", thread.strip_suffix(whom.as_str()).map_or(thread, str::trim_end));
+    let thread =
+        format!("(thread {})", thread.strip_suffix(whom.as_str()).map_or(thread, str::trim_end));
     match what {
-        What::Words(words) => format!("{}   {thread}\n", text::event(number, time, "   ---", &whom, &printable(words))),
+        What::Words(words) => format!(
+            "{}   {thread}\n",
+            text::event(number, time, "   ---", &whom, &printable(words))
+        ),
         What::Object { way, object, bytes, changes } => {
             let line = text::event(number, time, way.arrow(), &whom, &text::head(object));
             let line = text::passing(&line, object, &format!(" {thread}"), color);
-            format!("{line}{}{}\n", text::fields(object, bytes, Look { at: 0, color }), text::changes(changes))
+            format!(
+                "{line}{}{}\n",
+                text::fields(object, bytes, Look { at: 0, color }),
+                text::changes(changes)
+            )
         }
     }
 }
 
 fn as_json(number: u64, time: u64, whom: Whom, what: &What, thread: &str) -> Value {
-    let head = [("event", json!("trace")), ("number", json!(number)), ("t", json!(time)), ("thread", json!(thread))];
+    let head = [
+        ("event", json!("trace")),
+        ("number", json!(number)),
+        ("t", json!(time)),
+        ("thread", json!(thread)),
+    ];
     let connection = match whom {
         Whom::Peer { connection, .. } => Some(("connection", json!(connection))),
         _ => None,
@@ -314,7 +361,11 @@ fn as_json(number: u64, time: u64, whom: Whom, what: &What, thread: &str) -> Val
     let whom = connection.into_iter().chain([(whom.role(), json!(whom.to_string()))]);
     let what = match what {
         What::Object { way, object, bytes, changes } => {
-            vec![("direction", json!(way.word())), ("object", object_json::object(object, bytes, 0)), ("changes", json!(changes))]
+            vec![
+                ("direction", json!(way.word())),
+                ("object", object_json::object(object, bytes, 0)),
+                ("changes", json!(changes)),
+            ]
         }
         What::Words(words) => vec![("what", json!(printable(words)))],
     };

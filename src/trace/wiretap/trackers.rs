@@ -19,7 +19,10 @@ use crate::s18_udp_tracker::packet::Family;
 impl Tap {
     /// Returns trackers of both kinds with a wiretap.
     pub fn trackers(self: &Arc<Tap>) -> Vec<Box<dyn Tracker>> {
-        vec![Box::new(TappedHttp(self.get(Arc::new(fetch)))), Box::new(self.udp(UdpTracker::default()))]
+        vec![
+            Box::new(TappedHttp(self.get(Arc::new(fetch)))),
+            Box::new(self.udp(UdpTracker::default())),
+        ]
     }
 
     /// Wraps a UDP tracker in a wiretap.
@@ -37,11 +40,19 @@ impl Tap {
         let tap = Arc::clone(self);
         Arc::new(move |url: &str, deadline: Instant| {
             let base = url.split(['?', '#']).next().unwrap_or_default();
-            tap.tracker(Whom::Tracker(base), Way::Out, url.as_bytes(), &[], |url| s03::url(&String::from_utf8_lossy(url)));
+            tap.tracker(Whom::Tracker(base), Way::Out, url.as_bytes(), &[], |url| {
+                s03::url(&String::from_utf8_lossy(url))
+            });
             let answer = get(url, deadline);
             match &answer {
                 Ok(Fetched { status, body, .. }) => {
-                    tap.tracker(Whom::Tracker(base), Way::In, body, &[format!("HTTP status {status}")], s03::answer);
+                    tap.tracker(
+                        Whom::Tracker(base),
+                        Way::In,
+                        body,
+                        &[format!("HTTP status {status}")],
+                        s03::answer,
+                    );
                 }
                 Err(error) => tap.tracker_failed(base, &format!("no answer: {error}")),
             }
@@ -60,15 +71,27 @@ impl Tap {
     /// Records our answer to it.
     pub fn answered(&self, asker: SocketAddr, status: u16, body: &[u8]) {
         let status = format!("HTTP status {status}");
-        self.tracker(Whom::Asker(&format!("http://{asker}")), Way::Out, body, &[status], s03::answer);
+        self.tracker(
+            Whom::Asker(&format!("http://{asker}")),
+            Way::Out,
+            body,
+            &[status],
+            s03::answer,
+        );
     }
 
     /// Records a packet to us, or our answer to one.
     pub fn packet(&self, asker: SocketAddr, way: Way, packet: &[u8]) {
-        self.tracker(Whom::Asker(&format!("udp://{asker}")), way, packet, &[], |packet| match way {
-            Way::In => s18::request(packet),
-            Way::Out => s18::answer(packet, Family::of(asker)),
-        });
+        self.tracker(
+            Whom::Asker(&format!("udp://{asker}")),
+            way,
+            packet,
+            &[],
+            |packet| match way {
+                Way::In => s18::request(packet),
+                Way::Out => s18::answer(packet, Family::of(asker)),
+            },
+        );
     }
 }
 
@@ -79,7 +102,12 @@ impl Tracker for TappedHttp {
         HttpTracker.schemes()
     }
 
-    fn announce(&self, url: &str, ask: &AnnounceRequest, deadline: Instant) -> Result<AnnounceResponse, TrackerError> {
+    fn announce(
+        &self,
+        url: &str,
+        ask: &AnnounceRequest,
+        deadline: Instant,
+    ) -> Result<AnnounceResponse, TrackerError> {
         announce_with(&*self.0, url, ask, deadline)
     }
 }
@@ -94,7 +122,9 @@ struct TappedPackets {
 impl Packets for TappedPackets {
     fn send(&self, packet: &[u8]) -> io::Result<()> {
         self.tap.tracker(Whom::Tracker(&self.url), Way::Out, packet, &[], s18::request);
-        self.inner.send(packet).inspect_err(|error| self.tap.tracker_failed(&self.url, &error.to_string()))
+        self.inner
+            .send(packet)
+            .inspect_err(|error| self.tap.tracker_failed(&self.url, &error.to_string()))
     }
 
     fn receive(&self, time: Duration, buffer: &mut [u8]) -> io::Result<Option<usize>> {

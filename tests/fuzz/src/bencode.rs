@@ -13,7 +13,11 @@ pub fn check(input: &[u8]) {
         match (&prefix, &whole) {
             (Ok(value), _) => {
                 assert_eq!(value.raw, &input[..value.raw.len()]);
-                assert_eq!(whole.is_ok(), value.raw.len() == input.len(), "all of it was read, or something follows");
+                assert_eq!(
+                    whole.is_ok(),
+                    value.raw.len() == input.len(),
+                    "all of it was read, or something follows"
+                );
                 is_made_of(value);
                 let again = encoded(value);
                 assert_eq!(again, value.raw, "there is one way to write a value");
@@ -35,13 +39,18 @@ fn is_made_of(value: &Value) {
         Kind::Integer(number) => number.to_string().len(),
         Kind::Bytes(bytes) => length(bytes) - 2,
         Kind::List(items) => items.iter().map(|item| item.raw.len()).sum(),
-        Kind::Dictionary(pairs) => pairs.iter().map(|(key, value)| length(key) + value.raw.len()).sum(),
+        Kind::Dictionary(pairs) => {
+            pairs.iter().map(|(key, value)| length(key) + value.raw.len()).sum()
+        }
     };
     assert_eq!(value.raw.len(), inside + 2, "{value:?}");
     let mut at = value.raw.as_ptr_range().start;
     let mut follows = |inner: &Value| {
         let range = inner.raw.as_ptr_range();
-        assert!(at < range.start && range.end < value.raw.as_ptr_range().end, "inside, and after the one before");
+        assert!(
+            at < range.start && range.end < value.raw.as_ptr_range().end,
+            "inside, and after the one before"
+        );
         at = at.max(range.start);
         is_made_of(inner);
     };
@@ -59,8 +68,10 @@ fn encoded(value: &Value) -> Vec<u8> {
         Kind::Bytes(bytes) => encode::bytes(bytes),
         Kind::List(items) => encode::list(items.iter().map(encoded)),
         Kind::Dictionary(pairs) => {
-            let mut bytes: Vec<u8> =
-                pairs.iter().flat_map(|(key, value)| [encode::bytes(key), encoded(value)].concat()).collect();
+            let mut bytes: Vec<u8> = pairs
+                .iter()
+                .flat_map(|(key, value)| [encode::bytes(key), encoded(value)].concat())
+                .collect();
             bytes.insert(0, b'd');
             bytes.push(b'e');
             bytes

@@ -13,12 +13,20 @@ pub fn check(input: &[u8]) {
         Err(error) => return is_printable(error),
     };
     assert_eq!(bits.len(), pieces.div_ceil(8) as usize);
-    let bit = |index: u32| bits.get(index as usize / 8).is_some_and(|byte| byte >> (7 - index % 8) & 1 == 1);
+    let bit = |index: u32| {
+        bits.get(index as usize / 8).is_some_and(|byte| byte >> (7 - index % 8) & 1 == 1)
+    };
     let there: Vec<u32> = (0..pieces).filter(|index| bit(*index)).collect();
     assert_eq!(bitfield.iter().collect::<Vec<_>>(), there);
-    assert_eq!((bitfield.count() as usize, bitfield.is_full()), (there.len(), there.len() == pieces as usize));
+    assert_eq!(
+        (bitfield.count() as usize, bitfield.is_full()),
+        (there.len(), there.len() == pieces as usize)
+    );
     assert_eq!(Bitfield::decode(&bitfield.encode(), pieces), Ok(bitfield.clone()));
-    assert_eq!(bitfield.words().iter().map(|word| word.count_ones()).sum::<u32>(), bitfield.count());
+    assert_eq!(
+        bitfield.words().iter().map(|word| word.count_ones()).sum::<u32>(),
+        bitfield.count()
+    );
 
     // Turned over one by one, the set becomes the others, and then full.
     for index in 0..pieces + 70 {

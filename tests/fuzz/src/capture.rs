@@ -29,7 +29,10 @@ pub fn check(input: &[u8]) {
     harmless(&mermaid::diagram(&capture));
     assert!(!lines::to_json(&capture, "a file").to_string().contains('\n'));
     let page = page::page(&capture, "<script>a file</script>");
-    assert!(!page.to_lowercase().contains("<script"), "nothing that was sent becomes a part of the page");
+    assert!(
+        !page.to_lowercase().contains("<script"),
+        "nothing that was sent becomes a part of the page"
+    );
     for tag in ["pre", "details", "table", "svg"] {
         let (open, close) = (format!("<{tag}"), format!("</{tag}>"));
         assert_eq!(page.matches(&open).count(), page.matches(&close).count(), "{tag}");
@@ -73,7 +76,11 @@ fn made(from: &mut Unstructured) -> Result<Vec<u8>> {
         let who = from.int_in_range(0..=2u8)?;
         let way = if from.arbitrary()? { "in" } else { "out" };
         let hex: String = bytes(from)?.iter().map(|byte| format!("{byte:02x}")).collect();
-        let name = if from.ratio(1, 8)? { from.arbitrary::<&str>()? } else { "http://127.0.0.1:6969/announce" };
+        let name = if from.ratio(1, 8)? {
+            from.arbitrary::<&str>()?
+        } else {
+            "http://127.0.0.1:6969/announce"
+        };
         let line = match from.int_in_range(0..=9u8)? {
             0 => json!({"t": time, "c": who, "peer": name, "d": "end"}),
             1 => json!({"t": time, "tracker": name, "d": way, "hex": hex}),
@@ -95,7 +102,8 @@ fn bytes(from: &mut Unstructured) -> Result<Vec<u8>> {
             [&(message.len() as u32).to_be_bytes(), message].concat()
         }
         _ => {
-            let extended = [&[20, from.int_in_range(0..=3u8)?][..], from.arbitrary::<&[u8]>()?].concat();
+            let extended =
+                [&[20, from.int_in_range(0..=3u8)?][..], from.arbitrary::<&[u8]>()?].concat();
             [&(extended.len() as u32).to_be_bytes(), &extended[..]].concat()
         }
     })

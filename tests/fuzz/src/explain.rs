@@ -11,7 +11,8 @@ pub fn check(input: &[u8]) {
     let Some((&[number, pieces], bytes)) = input.split_first_chunk() else { return };
     let named = Kind::all().nth(usize::from(number));
     let Some(kind) = named.or_else(|| Kind::of(bytes)) else { return };
-    let names = [(1, "ut_metadata"), (2, "lt_donthave"), (3, "ut_pex")].map(|(id, name)| (id, name.to_owned()));
+    let names = [(1, "ut_metadata"), (2, "lt_donthave"), (3, "ut_pex")]
+        .map(|(id, name)| (id, name.to_owned()));
     let known = Context { pieces: Some(pieces.into()), extensions: names.into() };
     let context = if pieces == 0 { Context::default() } else { known };
 
@@ -21,7 +22,10 @@ pub fn check(input: &[u8]) {
         assert_eq!(one.at, end, "objects lie end to end");
         sound(&one.object, &bytes[one.at..]);
         end += one.object.length;
-        assert!(one.object.broken.is_none() || number + 1 == placed.len(), "a broken object is the last");
+        assert!(
+            one.object.broken.is_none() || number + 1 == placed.len(),
+            "a broken object is the last"
+        );
         let shown = json::object(&one.object, &bytes[one.at..end], one.at).to_string();
         assert!(!shown.contains('\n'), "a line of JSON is one line");
     }
@@ -32,7 +36,8 @@ pub fn check(input: &[u8]) {
         && let Some(taken) = taken(kind, bytes)
     {
         let broken = placed.iter().find_map(|one| one.object.broken.as_ref());
-        let whole = broken.is_none() && (end == bytes.len() || !matches!(kind, Kind::MessageReader | Kind::Stream));
+        let whole = broken.is_none()
+            && (end == bytes.len() || !matches!(kind, Kind::MessageReader | Kind::Stream));
         // After many objects it stops looking, and says so.
         if left_over(&placed, bytes).is_none() || broken.is_some() {
             assert_eq!(whole, taken, "{kind:?}: {placed:?}");

@@ -12,7 +12,8 @@ use super::{bounded, is_printable, parted};
 pub fn check(input: &[u8]) {
     match bounded(input.len(), 512, || ExtensionHandshake::decode(input)) {
         Ok(theirs) => {
-            let again = ExtensionHandshake::decode(&theirs.encode()).expect("what we write, we can read");
+            let again =
+                ExtensionHandshake::decode(&theirs.encode()).expect("what we write, we can read");
             assert_eq!(again.encode(), theirs.encode());
             // What was passed over in theirs is not written again.
             assert_eq!(again, ExtensionHandshake { passed_over: Vec::new(), ..theirs.clone() });
@@ -32,7 +33,8 @@ pub fn check(input: &[u8]) {
 /// A peer that sends one extension message after the other, to one that has an info dictionary.
 fn talk(input: &[u8]) {
     let metadata: Arc<[u8]> = vec![7; 40_000].into();
-    let mut extensions = Extensions::new(vec![Box::new(UtMetadata::new(Some(metadata))), Box::new(DontHave)]);
+    let mut extensions =
+        Extensions::new(vec![Box::new(UtMetadata::new(Some(metadata))), Box::new(DontHave)]);
     let (mut rest, mut out) = (input, Vec::new());
     let mut most = 0;
     while !rest.is_empty() {
@@ -41,13 +43,18 @@ fn talk(input: &[u8]) {
         most += usize::from(payload.first() == Some(&1)) * (16_384 + 200);
         match extensions.hear(payload, &mut out) {
             Ok(lost) if lost.is_empty() => {}
-            Ok(lost) => assert_eq!((payload[0], &payload[1..]), (2, &dont_have::encode(lost[0])[..])),
+            Ok(lost) => {
+                assert_eq!((payload[0], &payload[1..]), (2, &dont_have::encode(lost[0])[..]))
+            }
             Err(error) => {
                 is_printable(error);
                 break;
             }
         }
-        assert!(out.len() <= most.min(8 * 3 * (16_384 + 200) + input.len() * 30), "no peer gets the dictionary again and again");
+        assert!(
+            out.len() <= most.min(8 * 3 * (16_384 + 200) + input.len() * 30),
+            "no peer gets the dictionary again and again"
+        );
         assert!(extensions.theirs.said.m.len() <= 255);
     }
     // What goes out are whole messages, to the id that the peer has given.

@@ -70,7 +70,11 @@ fn all(messages: &mut MessageReader<Chunks>, rest: bool) -> Told {
                 told.push(encoded(&message));
                 if let (Message::Piece { index, begin, block }, true) = (message, rest) {
                     let begin = begin.wrapping_add(block.len() as u32);
-                    told.extend(behind.block(index, begin).map(|block| encoded(&Message::Piece { index, begin, block })));
+                    told.extend(
+                        behind
+                            .block(index, begin)
+                            .map(|block| encoded(&Message::Piece { index, begin, block })),
+                    );
                 }
             }
             Err(error) if error.is_timeout() => {}

@@ -38,7 +38,11 @@ pub fn check(input: &[u8]) {
         request.iter().for_each(query);
     }
     if let Ok(text) = std::str::from_utf8(bytes) {
-        query(&Request { method: "GET".to_owned(), target: format!("/announce?{text}"), odd: None });
+        query(&Request {
+            method: "GET".to_owned(),
+            target: format!("/announce?{text}"),
+            odd: None,
+        });
     }
 }
 
@@ -60,15 +64,26 @@ fn query(request: &Request) {
         Err(error) => return is_printable(error),
     };
     heard.oddities().iter().for_each(is_printable);
-    let again = Heard::decode(&heard.announce.query()).expect("what our client writes, our tracker reads");
+    let again =
+        Heard::decode(&heard.announce.query()).expect("what our client writes, our tracker reads");
     assert_eq!(again.announce.query(), heard.announce.query());
 
     let mut book = PhoneBook::default();
-    let from = |host| Asker::new(IpAddr::from([10, 0, 0, host]), heard.announce.port, IpAddr::from(Ipv4Addr::LOCALHOST));
+    let from = |host| {
+        Asker::new(
+            IpAddr::from([10, 0, 0, host]),
+            heard.announce.port,
+            IpAddr::from(Ipv4Addr::LOCALHOST),
+        )
+    };
     for host in [1, 2] {
         let page = book.announce(&from(host), &heard, Instant::now());
-        let answer = AnnounceResponse::decode(&page.encode()).expect("what our tracker writes, our client reads");
-        assert!(answer.peers.iter().all(|peer| peer.ip() != from(host).listens.ip()), "nobody is told of themselves");
+        let answer = AnnounceResponse::decode(&page.encode())
+            .expect("what our tracker writes, our client reads");
+        assert!(
+            answer.peers.iter().all(|peer| peer.ip() != from(host).listens.ip()),
+            "nobody is told of themselves"
+        );
         assert_eq!(answer.peers.len(), page.peers.len());
     }
 }

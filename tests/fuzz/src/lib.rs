@@ -73,7 +73,10 @@ pub fn bounded<T>(input: usize, factor: usize, act: impl FnOnce() -> T) -> T {
     let mut answer = None;
     let held = allocation_counter::measure(|| answer = Some(act())).bytes_max;
     let limit = (input * factor + (16 << 10)) as u64;
-    assert!(held <= limit, "{held} bytes of memory for {input} bytes of input; the limit is {limit}");
+    assert!(
+        held <= limit,
+        "{held} bytes of memory for {input} bytes of input; the limit is {limit}"
+    );
     answer.expect("it was run")
 }
 
@@ -102,11 +105,19 @@ impl Chunks {
 
 impl Read for Chunks {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let size = self.sizes.get(self.turn % self.sizes.len().max(1)).map_or(usize::MAX, |size| usize::from(*size));
+        let size = self
+            .sizes
+            .get(self.turn % self.sizes.len().max(1))
+            .map_or(usize::MAX, |size| usize::from(*size));
         self.turn += 1;
         // Two failures never follow one another, or a reader would go round forever.
         if size == 0 && self.turn % 2 == 1 {
-            return Err(if self.turn % 4 == 1 { ErrorKind::Interrupted } else { ErrorKind::TimedOut }.into());
+            return Err(if self.turn % 4 == 1 {
+                ErrorKind::Interrupted
+            } else {
+                ErrorKind::TimedOut
+            }
+            .into());
         }
         let at = self.read.load(Ordering::Relaxed);
         let left = self.bytes.get(at..).unwrap_or_default();

@@ -11,7 +11,8 @@ pub fn check(input: &[u8]) {
     match bounded(text.len(), 64, || Magnet::parse(&text)) {
         Ok(magnet) => {
             let written = magnet.to_string();
-            let again = Magnet::parse(&written).unwrap_or_else(|error| panic!("{written}: {error}"));
+            let again =
+                Magnet::parse(&written).unwrap_or_else(|error| panic!("{written}: {error}"));
             assert_eq!(again.to_string(), written);
             assert_eq!(parts(&again), parts(&magnet));
             assert!(magnet.info_hash.is_some() || magnet.info_hash_v2.is_some());
@@ -30,6 +31,16 @@ pub fn check(input: &[u8]) {
 
 /// What is in a link, but for what may have been passed over.
 fn parts(magnet: &Magnet) -> impl PartialEq + std::fmt::Debug + '_ {
-    let Magnet { info_hash, info_hash_v2, name, trackers, peers, length, select_only, web_seeds, .. } = magnet;
+    let Magnet {
+        info_hash,
+        info_hash_v2,
+        name,
+        trackers,
+        peers,
+        length,
+        select_only,
+        web_seeds,
+        ..
+    } = magnet;
     ((info_hash, info_hash_v2, name, trackers), (peers, length, select_only, web_seeds))
 }

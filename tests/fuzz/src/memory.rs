@@ -28,10 +28,15 @@ impl Memory {
 impl Store for Memory {
     fn write(&self, offset: u64, data: &[u8]) -> Result<(), StorageError> {
         if self.fails.swap(false, Ordering::SeqCst) {
-            return Err(StorageError::Io { path: "memory".to_owned(), error: ErrorKind::StorageFull.into() });
+            return Err(StorageError::Io {
+                path: "memory".to_owned(),
+                error: ErrorKind::StorageFull.into(),
+            });
         }
         let mut content = self.content.lock().unwrap_or_else(PoisonError::into_inner);
-        let place = content.get_mut(offset as usize..offset as usize + data.len()).expect("a block lies in the content");
+        let place = content
+            .get_mut(offset as usize..offset as usize + data.len())
+            .expect("a block lies in the content");
         place.copy_from_slice(data);
         Ok(())
     }
@@ -39,7 +44,10 @@ impl Store for Memory {
     fn read(&self, offset: u64, buffer: &mut [u8]) -> Result<(), StorageError> {
         let content = self.content.lock().unwrap_or_else(PoisonError::into_inner);
         let place = content.get(offset as usize..offset as usize + buffer.len());
-        let short = || StorageError::Io { path: "memory".to_owned(), error: Error::from(ErrorKind::UnexpectedEof) };
+        let short = || StorageError::Io {
+            path: "memory".to_owned(),
+            error: Error::from(ErrorKind::UnexpectedEof),
+        };
         buffer.copy_from_slice(place.ok_or_else(short)?);
         Ok(())
     }

@@ -9,7 +9,8 @@ use super::{bounded, is_printable};
 pub fn check(input: &[u8]) {
     match bounded(input.len(), 512, || MetadataMessage::decode(input)) {
         Ok(message) => {
-            let dictionary = decode_prefix(input).expect("a message begins with a dictionary").raw.len();
+            let dictionary =
+                decode_prefix(input).expect("a message begins with a dictionary").raw.len();
             if let MetadataMessage::Data { data, .. } = message {
                 assert_eq!(data, &input[dictionary..]);
             }

@@ -12,9 +12,13 @@ use super::{bounded, is_printable, torrent};
 
 /// Takes the input for a .torrent file; or, after a 0, makes one up from it.
 pub fn check(input: &[u8]) {
-    let made = input.strip_prefix(b"\0").and_then(|rest| torrent::made(&mut Unstructured::new(rest), 12, 50_000).ok());
+    let made = input
+        .strip_prefix(b"\0")
+        .and_then(|rest| torrent::made(&mut Unstructured::new(rest), 12, 50_000).ok());
     let file = match made {
-        Some(made) => encode::dictionary([("announce", encode::bytes(b"http://t/")), ("info", made.info)]),
+        Some(made) => {
+            encode::dictionary([("announce", encode::bytes(b"http://t/")), ("info", made.info)])
+        }
         None => input.to_vec(),
     };
     let read = bounded(file.len(), 512, || Metainfo::from_bytes(&file));
@@ -22,8 +26,12 @@ pub fn check(input: &[u8]) {
         Ok(torrent) => {
             let info = &torrent.info;
             is_sound(info);
-            assert!(file.windows(info.raw.len()).any(|window| window == info.raw), "the bytes are those of the file");
-            let alone = Info::from_bytes(&info.raw).expect("what was good in the file is good alone");
+            assert!(
+                file.windows(info.raw.len()).any(|window| window == info.raw),
+                "the bytes are those of the file"
+            );
+            let alone =
+                Info::from_bytes(&info.raw).expect("what was good in the file is good alone");
             assert_eq!(
                 format!("{:?}", (alone.info_hash, &alone.files, alone.length)),
                 format!("{:?}", (info.info_hash, &info.files, info.length))
@@ -52,18 +60,26 @@ pub fn is_sound(info: &Info) {
     let mut paths = HashSet::new();
     for file in info.files.iter().filter(|file| !file.padding) {
         for component in file.path.components() {
-            let Component::Normal(name) = component else { panic!("{:?} leaves the output folder", file.path) };
+            let Component::Normal(name) = component else {
+                panic!("{:?} leaves the output folder", file.path)
+            };
             is_name(name.to_str().expect("a name is UTF-8"));
         }
         assert!(file.path.components().next().is_some(), "a file has a name");
         assert!(paths.insert(file.path.as_path()), "{:?} is there twice", file.path);
     }
     let folders = |path: &'_ Path| path.ancestors().skip(1).any(|folder| paths.contains(folder));
-    assert!(!paths.iter().any(|path| folders(path)), "no file is where another one needs a folder: {paths:?}");
+    assert!(
+        !paths.iter().any(|path| folders(path)),
+        "no file is where another one needs a folder: {paths:?}"
+    );
 }
 
 /// A name that no file system and no terminal takes for more than a name.
 fn is_name(name: &str) {
     let bad = |letter: char| letter.is_control() || letter == '/' || letter == '\\';
-    assert!(!name.contains(bad) && !matches!(name, "" | "." | "..") && name.len() <= 255, "{name:?}");
+    assert!(
+        !name.contains(bad) && !matches!(name, "" | "." | "..") && name.len() <= 255,
+        "{name:?}"
+    );
 }

@@ -37,7 +37,9 @@ pub fn check(input: &[u8]) {
             let top = decode_prefix(body).expect("an answer is bencode");
             let files = top.get("files").and_then(Value::dictionary).expect("and has files");
             let ours = files.iter().find(|(key, _)| *key == INFO_HASH.0).map(|(_, counts)| counts);
-            let count = |key| ours.and_then(|counts| counts.get(key)).and_then(Value::unsigned).unwrap_or(0);
+            let count = |key| {
+                ours.and_then(|counts| counts.get(key)).and_then(Value::unsigned).unwrap_or(0)
+            };
             let expected = [count("complete"), count("downloaded"), count("incomplete")];
             assert_eq!([counts.seeders, counts.downloads, counts.leechers], expected);
         }
@@ -49,5 +51,8 @@ pub fn check(input: &[u8]) {
     }
     let asked = asked.lock().unwrap_or_else(PoisonError::into_inner);
     let hash = "info_hash=aaaaaaaaaaaaaaaaaaaa";
-    assert!(asked.len() <= 2 && asked.iter().all(|asked| asked.contains(hash) && !asked.contains('#')), "{asked:?}");
+    assert!(
+        asked.len() <= 2 && asked.iter().all(|asked| asked.contains(hash) && !asked.contains('#')),
+        "{asked:?}"
+    );
 }

@@ -56,7 +56,19 @@ impl Peer {
     pub fn new(made: &Arc<Made>, script: &[u8], aside: bool) -> Arc<Peer> {
         let (said, heard, asked, late, metadata, asks, wild, closed, at) = Default::default();
         let script = script.to_vec();
-        let state = State { script, at, said, heard, asked, late, metadata, asks, wild, apart: aside, closed };
+        let state = State {
+            script,
+            at,
+            said,
+            heard,
+            asked,
+            late,
+            metadata,
+            asks,
+            wild,
+            apart: aside,
+            closed,
+        };
         Arc::new(Peer { made: Arc::clone(made), state: Mutex::new(state) })
     }
 
@@ -77,7 +89,9 @@ impl Peer {
     }
 
     fn block(&self, request: Request) -> Option<&[u8]> {
-        let start = (request.index as usize).checked_mul(self.made.piece_length)?.checked_add(request.begin as usize)?;
+        let start = (request.index as usize)
+            .checked_mul(self.made.piece_length)?
+            .checked_add(request.begin as usize)?;
         self.made.content.get(start..start.checked_add(request.length as usize)?)
     }
 }
@@ -110,7 +124,11 @@ impl State {
     fn request(&mut self, pieces: u32) -> Request {
         let (index, begin, length) = (self.byte(), self.byte(), self.byte());
         let length = if length < 200 { BLOCK_LENGTH } else { u32::from(length) << (length % 16) };
-        Request { index: u32::from(index) % (pieces + 1), begin: u32::from(begin % 4) * BLOCK_LENGTH, length }
+        Request {
+            index: u32::from(index) % (pieces + 1),
+            begin: u32::from(begin % 4) * BLOCK_LENGTH,
+            length,
+        }
     }
 }
 
@@ -174,7 +192,11 @@ impl Peer {
             23 => {
                 let index = index(state);
                 let suggest = state.byte().is_multiple_of(2);
-                state.say(&if suggest { Message::Suggest { index } } else { Message::AllowedFast { index } });
+                state.say(&if suggest {
+                    Message::Suggest { index }
+                } else {
+                    Message::AllowedFast { index }
+                });
             }
             24 => self.greet(state),
             25 | 26 => self.metadata(state),
@@ -213,11 +235,16 @@ impl Peer {
     fn answer(&self, state: &mut State, right: bool, most: usize) {
         for _ in 0..most.min(state.asked.len()) {
             let Some(request) = state.asked.pop_front() else { return };
-            let mut block = self.block(request).expect("a request was checked when it was heard").to_vec();
+            let mut block =
+                self.block(request).expect("a request was checked when it was heard").to_vec();
             if let (false, Some(first)) = (right, block.first_mut()) {
                 *first ^= 1;
             }
-            state.say(&Message::Piece { index: request.index, begin: request.begin, block: &block });
+            state.say(&Message::Piece {
+                index: request.index,
+                begin: request.begin,
+                block: &block,
+            });
         }
     }
 
@@ -227,8 +254,9 @@ impl Peer {
             0..=199 => self.made.info.len(),
             other => usize::from(other) << (other % 32),
         };
-        let greeting =
-            format!("d1:md11:lt_donthavei7e11:ut_metadatai{THEIR_METADATA}ee13:metadata_sizei{size}e1:pi6881e4:reqqi9ee");
+        let greeting = format!(
+            "d1:md11:lt_donthavei7e11:ut_metadatai{THEIR_METADATA}ee13:metadata_sizei{size}e1:pi6881e4:reqqi9ee"
+        );
         state.say_extended(0, greeting.as_bytes());
     }
 
@@ -237,11 +265,14 @@ impl Peer {
         let how = state.byte();
         let piece = if how < 230 { state.metadata.pop_front() } else { Some(how.into()) };
         let Some(number) = piece else {
-            return state
-                .say_extended(OUR_METADATA, &MetadataMessage::Request { piece: MetadataPieceIndex(how.into()) }.encode());
+            return state.say_extended(
+                OUR_METADATA,
+                &MetadataMessage::Request { piece: MetadataPieceIndex(how.into()) }.encode(),
+            );
         };
         let piece = MetadataPieceIndex(number);
-        let mut part = self.made.info.chunks(16_384).nth(number as usize).unwrap_or_default().to_vec();
+        let mut part =
+            self.made.info.chunks(16_384).nth(number as usize).unwrap_or_default().to_vec();
         if let (200..=229, Some(first)) = (how, part.first_mut()) {
             *first ^= 1;
         }
@@ -269,9 +300,15 @@ impl Peer {
         let pieces = self.pieces();
         match message {
             Message::Request(request) => {
-                assert!(request.length <= BLOCK_LENGTH && request.begin % BLOCK_LENGTH == 0, "{request:?}");
+                assert!(
+                    request.length <= BLOCK_LENGTH && request.begin % BLOCK_LENGTH == 0,
+                    "{request:?}"
+                );
                 let end = request.begin as usize + request.length as usize;
-                assert!(end <= self.made.piece_length && self.block(request).is_some(), "{request:?}");
+                assert!(
+                    end <= self.made.piece_length && self.block(request).is_some(),
+                    "{request:?}"
+                );
                 let once = state.wild || state.apart || !state.asked.contains(&request);
                 assert!(once, "asked for twice: {request:?}");
                 state.asked.push_back(request);
@@ -279,10 +316,15 @@ impl Peer {
             Message::Cancel(request) => state.asked.retain(|asked| *asked != request),
             Message::Piece { index, begin, block } => {
                 let request = Request { index, begin, length: block.len() as u32 };
-                assert!(state.wild || state.asks.contains(&request), "nobody asked for {request:?}");
+                assert!(
+                    state.wild || state.asks.contains(&request),
+                    "nobody asked for {request:?}"
+                );
                 assert!(self.block(request) == Some(block), "what is given is right");
             }
-            Message::Have { index } | Message::Suggest { index } | Message::AllowedFast { index } => assert!(index < pieces),
+            Message::Have { index }
+            | Message::Suggest { index }
+            | Message::AllowedFast { index } => assert!(index < pieces),
             Message::Bitfield { bits } => assert_eq!(bits.len(), pieces.div_ceil(8) as usize),
             Message::Unknown { id, payload } => {
                 assert!(id == 20 && !payload.is_empty(), "message {id}");

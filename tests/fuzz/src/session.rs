@@ -52,8 +52,13 @@ fn run(made: &Arc<Made>, info: Info, scripts: Vec<(u8, Arc<Peer>)>, magnet: bool
     let begun = Instant::now();
     let content = if seed { made.content.clone() } else { vec![0; made.content.len()] };
     let store = Arc::new(Memory::of(content));
-    let have = if seed { Bitfield::full(info.piece_count()) } else { Bitfield::new(info.piece_count()) };
-    let mut plan = Plan::new(info.info_hash, (!magnet).then(|| info.clone()), PeerId(*b"-US0001-us us us us!"));
+    let have =
+        if seed { Bitfield::full(info.piece_count()) } else { Bitfield::new(info.piece_count()) };
+    let mut plan = Plan::new(
+        info.info_hash,
+        (!magnet).then(|| info.clone()),
+        PeerId(*b"-US0001-us us us us!"),
+    );
     plan.patience = Duration::from_secs(5);
     plan.uploads = uploader(seed);
     let (stop, left) = (Arc::clone(&plan.stop), AtomicUsize::new(scripts.len()));
@@ -84,7 +89,9 @@ fn run(made: &Arc<Made>, info: Info, scripts: Vec<(u8, Arc<Peer>)>, magnet: bool
 /// What is given. One for all sessions: each has a thread that ends a moment later.
 fn uploader(stay: bool) -> Arc<Seeder> {
     static UPLOADERS: OnceLock<[Arc<Seeder>; 2]> = OnceLock::new();
-    let both = UPLOADERS.get_or_init(|| [false, true].map(|stay| Arc::new(Seeder::new(Rules { stay, ..Rules::default() }))));
+    let both = UPLOADERS.get_or_init(|| {
+        [false, true].map(|stay| Arc::new(Seeder::new(Rules { stay, ..Rules::default() })))
+    });
     Arc::clone(&both[usize::from(stay)])
 }
 
@@ -103,7 +110,11 @@ impl PeerSource for Comers {
             let mut peer_id = [b'a'; 20];
             peer_id[19] = number;
             let mut theirs = Handshake::new(ours.info_hash, PeerId(peer_id));
-            for bit in [2, 20].into_iter().enumerate().filter_map(|(place, bit)| (bits >> place & 1 == 0).then_some(bit)) {
+            for bit in [2, 20]
+                .into_iter()
+                .enumerate()
+                .filter_map(|(place, bit)| (bits >> place & 1 == 0).then_some(bit))
+            {
                 theirs = theirs.with_bit(bit);
             }
             let address = SocketAddr::from(([10, 0, 0, number], 6881));

@@ -40,12 +40,18 @@ pub fn check(input: &[u8]) {
 
     assert_eq!(all_in(&outside), before, "nothing changes outside");
     assert_eq!(names(folder.path()), ["inside", "outside"]);
-    assert!(names(&inside).iter().all(|name| ["out", "out.piecemeal"].contains(&name.as_str())), "{:?}", names(&inside));
+    assert!(
+        names(&inside).iter().all(|name| ["out", "out.piecemeal"].contains(&name.as_str())),
+        "{:?}",
+        names(&inside)
+    );
 }
 
 fn names(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).expect("the folder is there");
-    let name = |entry: io::Result<DirEntry>| entry.expect("it can be read").file_name().to_string_lossy().into_owned();
+    let name = |entry: io::Result<DirEntry>| {
+        entry.expect("it can be read").file_name().to_string_lossy().into_owned()
+    };
     let mut names: Vec<String> = entries.map(name).collect();
     names.sort();
     names
@@ -60,7 +66,8 @@ fn all_in(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
         if there.is_dir() {
             found.extend(all_in(&path));
         }
-        let content = if there.is_file() { fs::read(&path).expect("it can be read") } else { Vec::new() };
+        let content =
+            if there.is_file() { fs::read(&path).expect("it can be read") } else { Vec::new() };
         found.push((path, content));
     }
     found
@@ -73,7 +80,8 @@ fn obstruct(from: &mut Unstructured, info: &Info, output: &Path, outside: &Path)
             0 => output.to_owned(),
             1 => output.with_extension("piecemeal"),
             _ => {
-                let whole = from.choose(&info.files).map_or(PathBuf::new(), |file| file.path.clone());
+                let whole =
+                    from.choose(&info.files).map_or(PathBuf::new(), |file| file.path.clone());
                 let depth = from.int_in_range(0..=3)?;
                 output.join(whole.components().take(depth).collect::<PathBuf>())
             }
@@ -138,17 +146,23 @@ fn blocked(error: impl ToString, clear: bool) {
 /// All of it is there: by the storage, and by looking at the files.
 fn is_there(info: &Info, made: &Made, path: &Path) {
     let storage = Storage::new(info, path, false);
-    let right = verify(info, &storage, &AtomicBool::new(false), &|_| {}).expect("what was written can be read");
+    let right = verify(info, &storage, &AtomicBool::new(false), &|_| {})
+        .expect("what was written can be read");
     assert!(right.is_full() && storage.has_right_sizes());
     for file in info.files.iter().filter(|file| !file.padding) {
         let place = if info.multi_file { path.join(&file.path) } else { path.to_owned() };
         let range = file.offset as usize..(file.offset + file.length) as usize;
-        assert!(fs::read(&place).expect("the file is there") == made.content[range], "{}", place.display());
+        assert!(
+            fs::read(&place).expect("the file is there") == made.content[range],
+            "{}",
+            place.display()
+        );
     }
     // Where no file has a byte there is nothing by which a download could be known.
     if !info.files.iter().any(|file| !file.padding && file.length > 0) {
         return;
     }
-    let again = Output::open(info, path, false, &AtomicBool::new(false), &|_| {}).expect("it is a finished download");
+    let again = Output::open(info, path, false, &AtomicBool::new(false), &|_| {})
+        .expect("it is a finished download");
     assert!(again.have.is_full());
 }

@@ -47,7 +47,9 @@ pub fn name(from: &mut Unstructured) -> Result<Vec<u8>> {
     let number: u8 = from.arbitrary()?;
     Ok(match NAMES.get(usize::from(number)) {
         Some(name) => name.to_vec(),
-        None if number < 40 => [&vec![b'n'; 240 + usize::from(number)][..], &from.arbitrary::<[u8; 2]>()?].concat(),
+        None if number < 40 => {
+            [&vec![b'n'; 240 + usize::from(number)][..], &from.arbitrary::<[u8; 2]>()?].concat()
+        }
         None => from.arbitrary::<Vec<u8>>()?,
     })
 }
@@ -67,7 +69,9 @@ pub fn plain(pieces: usize, piece_length: usize) -> Made {
 
 /// Bytes of which no two blocks are the same.
 fn content(length: usize, seed: u8) -> Vec<u8> {
-    (0..length).map(|at| (at as u8).wrapping_mul(31).wrapping_add((at >> 8) as u8).wrapping_add(seed)).collect()
+    (0..length)
+        .map(|at| (at as u8).wrapping_mul(31).wrapping_add((at >> 8) as u8).wrapping_add(seed))
+        .collect()
 }
 
 fn hashes(content: &[u8], piece_length: usize) -> Vec<u8> {
@@ -77,7 +81,10 @@ fn hashes(content: &[u8], piece_length: usize) -> Vec<u8> {
 /// Makes a torrent up. Padding in it is zeros, as it must be.
 pub fn made(from: &mut Unstructured, most_files: usize, longest_file: usize) -> Result<Made> {
     let piece_length = from.int_in_range(1..=40_000usize)?;
-    let mut keys = vec![("name", encode::bytes(name(from)?)), ("piece length", encode::integer(piece_length as u64))];
+    let mut keys = vec![
+        ("name", encode::bytes(name(from)?)),
+        ("piece length", encode::integer(piece_length as u64)),
+    ];
     let length = |from: &mut Unstructured| from.int_in_range(0..=longest_file);
     let mut total = 0;
     let mut padding = Vec::new();
@@ -90,7 +97,8 @@ pub fn made(from: &mut Unstructured, most_files: usize, longest_file: usize) -> 
             for _ in 0..from.int_in_range(0..=3)? {
                 path.push(encode::bytes(name(from)?));
             }
-            let mut file = vec![("length", encode::integer(length as u64)), ("path", encode::list(path))];
+            let mut file =
+                vec![("length", encode::integer(length as u64)), ("path", encode::list(path))];
             if from.ratio(1, 8)? {
                 file.push(("attr", encode::bytes(b"p")));
                 padding.push(total - length..total);

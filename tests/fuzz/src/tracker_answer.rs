@@ -18,7 +18,9 @@ pub fn check(input: &[u8]) {
             answer.passed_over.iter().for_each(is_printable);
             // A strict reading refuses repeated keys.
             if let Ok(top) = decode_prefix(input) {
-                for (number, key) in [(answer.complete, "complete"), (answer.incomplete, "incomplete")] {
+                for (number, key) in
+                    [(answer.complete, "complete"), (answer.incomplete, "incomplete")]
+                {
                     assert_eq!(number, top.get(key).and_then(Value::unsigned));
                 }
             }
@@ -34,6 +36,8 @@ pub fn check(input: &[u8]) {
     });
     let peers: Option<Vec<SocketAddr>> = peers.collect();
     let read = AnnounceResponse::decode(&compact).ok().map(|answer| answer.peers);
-    let most = |peers: Vec<SocketAddr>| peers.into_iter().take(MAX_PEERS).filter(|peer| peer.port() != 0).collect();
+    let most = |peers: Vec<SocketAddr>| {
+        peers.into_iter().take(MAX_PEERS).filter(|peer| peer.port() != 0).collect()
+    };
     assert_eq!(read, peers.map(most));
 }

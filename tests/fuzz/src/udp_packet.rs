@@ -1,6 +1,8 @@
 //! Packets of UDP trackers, those of a client and those of a tracker.
 
-use piecemeal::s18_udp_tracker::packet::{Answer, Family, MAX_SCRAPED, PROTOCOL_ID, Request, RequestBody, ResponseBody};
+use piecemeal::s18_udp_tracker::packet::{
+    Answer, Family, MAX_SCRAPED, PROTOCOL_ID, Request, RequestBody, ResponseBody,
+};
 
 use super::{bounded, is_printable};
 
@@ -12,7 +14,9 @@ pub fn check(input: &[u8]) {
             let again = Request::decode(&written).expect("what we write, we can read");
             assert_eq!(again.encode(), written);
             match &request.ask {
-                RequestBody::Connect => assert_eq!((request.connection_id, &written[..]), (PROTOCOL_ID, &input[..16])),
+                RequestBody::Connect => {
+                    assert_eq!((request.connection_id, &written[..]), (PROTOCOL_ID, &input[..16]))
+                }
                 RequestBody::Scrape(torrents) => {
                     assert!((1..=MAX_SCRAPED).contains(&torrents.len()));
                     assert_eq!(written, input);
@@ -23,7 +27,10 @@ pub fn check(input: &[u8]) {
                     assert_eq!(&written[96..98], &input[96..98]);
                     assert_eq!(
                         (announce.info_hash.0, announce.peer_id.0),
-                        (input[16..36].try_into().expect("20"), input[36..56].try_into().expect("20"))
+                        (
+                            input[16..36].try_into().expect("20"),
+                            input[36..56].try_into().expect("20")
+                        )
                     );
                     assert!(url_data.len() <= input.len() - 98);
                 }
@@ -39,11 +46,20 @@ pub fn check(input: &[u8]) {
                 match &answer.said {
                     ResponseBody::Connected { .. } => assert_eq!(written, input[..16]),
                     ResponseBody::Announced { peers, .. } => {
-                        assert!(peers.iter().all(|peer| peer.port() != 0 && Family::of(*peer) == family));
+                        assert!(
+                            peers
+                                .iter()
+                                .all(|peer| peer.port() != 0 && Family::of(*peer) == family)
+                        );
                         let all = (input.len() - 20) / size;
-                        assert!(peers.len() < all || written == input, "nothing is lost but peers with port 0");
+                        assert!(
+                            peers.len() < all || written == input,
+                            "nothing is lost but peers with port 0"
+                        );
                     }
-                    ResponseBody::Scraped(_) | ResponseBody::Failed(_) => assert_eq!(written, input),
+                    ResponseBody::Scraped(_) | ResponseBody::Failed(_) => {
+                        assert_eq!(written, input)
+                    }
                 }
             }
             Err(error) => is_printable(error),

@@ -82,7 +82,11 @@ impl World {
             }
             13 => self.news(who),
             14 => {
-                if let Some(piece) = self.info.piece(index(from)?).filter(|piece| self.queue.places().done.has(piece.get())) {
+                if let Some(piece) = self
+                    .info
+                    .piece(index(from)?)
+                    .filter(|piece| self.queue.places().done.has(piece.get()))
+                {
                     self.queue.withdraw(piece);
                     self.withdrawn.insert(piece.get());
                 }
@@ -131,7 +135,9 @@ impl World {
     fn waiting(&self) -> HashSet<u32> {
         let places = self.queue.places();
         let on_loan: HashSet<u32> = places.on_loan.iter().map(|(piece, _)| piece.get()).collect();
-        (0..places.pieces).filter(|piece| !places.done.has(*piece) && !on_loan.contains(piece)).collect()
+        (0..places.pieces)
+            .filter(|piece| !places.done.has(*piece) && !on_loan.contains(piece))
+            .collect()
     }
 
     fn claim(&mut self, who: usize, idle: bool) {
@@ -147,7 +153,10 @@ impl World {
                 let piece = lease.piece().get();
                 assert!(peer.have[piece as usize]);
                 assert_eq!(lease.is_shared(), !waiting.contains(&piece));
-                assert!(!lease.is_shared() || idle && waiting.is_empty(), "pieces are shared at the end only");
+                assert!(
+                    !lease.is_shared() || idle && waiting.is_empty(),
+                    "pieces are shared at the end only"
+                );
                 peer.leases.push(lease);
             }
         }
@@ -157,22 +166,31 @@ impl World {
         let waiting = self.waiting();
         let peer = &mut self.peers[who];
         if let Some(lease) = peer.share.claim_piece(index) {
-            assert!(lease.piece().get() == index && waiting.contains(&index) && peer.have[index as usize]);
+            assert!(
+                lease.piece().get() == index
+                    && waiting.contains(&index)
+                    && peer.have[index as usize]
+            );
             peer.leases.push(lease);
         }
     }
 
     /// The peer gives some of the blocks that are asked of it.
     fn write(&mut self, who: usize, from: &mut Unstructured) -> Result<()> {
-        let (skip, count, wrong, fails) =
-            (from.int_in_range(0..=2)?, from.int_in_range(1..=3)?, from.ratio(1, 4)?, from.ratio(1, 16)?);
+        let (skip, count, wrong, fails) = (
+            from.int_in_range(0..=2)?,
+            from.int_in_range(1..=3)?,
+            from.ratio(1, 4)?,
+            from.ratio(1, 16)?,
+        );
         let peer = &mut self.peers[who];
         if peer.leases.is_empty() {
             return Ok(());
         }
         let which = from.choose_index(peer.leases.len())?;
         let lease = &mut peer.leases[which];
-        let asked: Vec<Request> = std::iter::from_fn(|| lease.next_request()).skip(skip).take(count).collect();
+        let asked: Vec<Request> =
+            std::iter::from_fn(|| lease.next_request()).skip(skip).take(count).collect();
         self.store.fails.store(fails, Ordering::SeqCst);
         for run in asked.chunk_by(|one, next| one.begin + one.length == next.begin) {
             let written = give(lease, run, wrong, &self.info, &self.made, &self.store);
@@ -181,7 +199,9 @@ impl World {
             let range = range.start..range.start + self.info.piece_size(piece) as usize;
             let right = self.store.content()[range.clone()] == self.made.content[range];
             match written {
-                Some(Written::Verified) => assert!(right && self.queue.places().done.has(piece.get())),
+                Some(Written::Verified) => {
+                    assert!(right && self.queue.places().done.has(piece.get()))
+                }
                 Some(Written::Corrupt(by)) => {
                     assert!(!right && !self.queue.places().done.has(piece.get()));
                     assert!(by.contains(&peer.number));
@@ -206,22 +226,39 @@ impl World {
         let wanted = (0..).zip(&peer.have).any(|(piece, has)| *has && !done.has(piece));
         assert_eq!(peer.share.is_interesting(), wanted);
         let has = peer.have.iter().filter(|has| **has).count();
-        assert_eq!((peer.share.count_pieces() as usize, peer.share.is_seed()), (has, has == peer.have.len()));
+        assert_eq!(
+            (peer.share.count_pieces() as usize, peer.share.is_seed()),
+            (has, has == peer.have.len())
+        );
     }
 
     /// Every piece is in exactly one of three places: waiting, on loan, or done.
     fn holds(&self) {
         let places = self.queue.places();
         let (waiting, on_loan, done) = self.queue.counts();
-        assert_eq!(waiting + on_loan + done, places.pieces as usize, "{waiting} waiting, {on_loan} on loan, {done} done");
+        assert_eq!(
+            waiting + on_loan + done,
+            places.pieces as usize,
+            "{waiting} waiting, {on_loan} on loan, {done} done"
+        );
         assert_eq!((on_loan, done), (places.on_loan.len(), places.done.count() as usize));
         assert_eq!(waiting, self.waiting().len(), "none is in two places");
         for (piece, holders) in &places.on_loan {
             let different: HashSet<&PeerNumber> = holders.iter().collect();
-            assert!((1..=3).contains(&holders.len()) && different.len() == holders.len(), "{holders:?}");
+            assert!(
+                (1..=3).contains(&holders.len()) && different.len() == holders.len(),
+                "{holders:?}"
+            );
             for holder in holders {
-                let peer = self.peers.iter().find(|peer| peer.number == *holder).expect("who holds a piece is here");
-                assert!(peer.leases.iter().any(|lease| lease.piece() == *piece), "who holds a piece has its lease");
+                let peer = self
+                    .peers
+                    .iter()
+                    .find(|peer| peer.number == *holder)
+                    .expect("who holds a piece is here");
+                assert!(
+                    peer.leases.iter().any(|lease| lease.piece() == *piece),
+                    "who holds a piece has its lease"
+                );
             }
         }
         let left: u64 = self
@@ -232,7 +269,8 @@ impl World {
             .sum();
         assert_eq!((self.queue.bytes_left(), self.queue.is_complete()), (left, left == 0));
         let given = self.queue.given_pieces();
-        assert!((0..places.pieces).all(|piece| given.has(piece) == (places.done.has(piece) && !self.withdrawn.contains(&piece))));
+        assert!((0..places.pieces).all(|piece| given.has(piece)
+            == (places.done.has(piece) && !self.withdrawn.contains(&piece))));
     }
 
     /// Whatever has happened: when all have gone, a peer that has everything can bring the rest.
@@ -255,12 +293,22 @@ impl World {
                 }
             }
         }
-        assert!(self.queue.is_complete() && self.store.content() == self.made.content, "all of it is there");
+        assert!(
+            self.queue.is_complete() && self.store.content() == self.made.content,
+            "all of it is there"
+        );
     }
 }
 
 /// Writes the blocks of these requests, which follow one another; the last byte may be wrong.
-fn give(lease: &mut Lease, run: &[Request], wrong: bool, info: &Info, made: &Made, store: &Memory) -> Option<Written> {
+fn give(
+    lease: &mut Lease,
+    run: &[Request],
+    wrong: bool,
+    info: &Info,
+    made: &Made,
+    store: &Memory,
+) -> Option<Written> {
     let first = run.first()?;
     let length: u32 = run.iter().map(|request| request.length).sum();
     let start = info.piece_offset(lease.piece()) as usize + first.begin as usize;

@@ -16,7 +16,11 @@ struct Aria2 {
     http: Http,
 }
 
-pub(super) fn start(program: &Path, address: Ipv4Addr, order: &Order) -> Result<Box<dyn Driver>, String> {
+pub(super) fn start(
+    program: &Path,
+    address: Ipv4Addr,
+    order: &Order,
+) -> Result<Box<dyn Driver>, String> {
     let peer = free_port(address).map_err(|error| error.to_string())?;
     // Its RPC only ever listens on 127.0.0.1 (or everywhere).
     let rpc = free_port(Ipv4Addr::LOCALHOST).map_err(|error| error.to_string())?;
@@ -28,8 +32,18 @@ pub(super) fn start(program: &Path, address: Ipv4Addr, order: &Order) -> Result<
         "--disable-ipv6=true",
         "--disk-cache=0",
     ]);
-    command.args(["--enable-dht=false", "--enable-dht6=false", "--bt-enable-lpd=false", "--enable-peer-exchange=false"]);
-    command.args(["--check-integrity=true", "--allow-overwrite=true", "--seed-ratio=0", "--max-concurrent-downloads=20"]);
+    command.args([
+        "--enable-dht=false",
+        "--enable-dht6=false",
+        "--bt-enable-lpd=false",
+        "--enable-peer-exchange=false",
+    ]);
+    command.args([
+        "--check-integrity=true",
+        "--allow-overwrite=true",
+        "--seed-ratio=0",
+        "--max-concurrent-downloads=20",
+    ]);
     command.arg(format!("--interface={address}")).arg(format!("--listen-port={}", peer.port()));
     command.arg("--enable-rpc=true").arg(format!("--rpc-listen-port={}", rpc.port()));
     command.arg(format!("--max-overall-upload-limit={}", order.upload_limit.unwrap_or_default()));
@@ -52,24 +66,38 @@ impl Driver for Aria2 {
     }
 
     fn torrents(&mut self) -> Result<Vec<Status>, String> {
-        let keys =
-            ["infoHash", "uploadLength", "completedLength", "totalLength", "verifyIntegrityPending", "verifiedLength", "files"];
-        let question = json!({ "jsonrpc": "2.0", "id": 1, "method": "aria2.tellActive", "params": [keys] });
-        let (_, answer) = self.http.post("", ("Accept", "application/json"), question.to_string().as_bytes())?;
+        let keys = [
+            "infoHash",
+            "uploadLength",
+            "completedLength",
+            "totalLength",
+            "verifyIntegrityPending",
+            "verifiedLength",
+            "files",
+        ];
+        let question =
+            json!({ "jsonrpc": "2.0", "id": 1, "method": "aria2.tellActive", "params": [keys] });
+        let (_, answer) =
+            self.http.post("", ("Accept", "application/json"), question.to_string().as_bytes())?;
         let torrents = answer["result"].as_array().ok_or("aria2's RPC gave no list")?;
         Ok(torrents
             .iter()
             // A magnet is two downloads, the first of the info dictionary alone.
-            .filter(|torrent| !torrent["files"][0]["path"].as_str().unwrap_or_default().starts_with("[METADATA]"))
+            .filter(|torrent| {
+                !torrent["files"][0]["path"].as_str().unwrap_or_default().starts_with("[METADATA]")
+            })
             .map(|torrent| {
                 // It writes its numbers as strings.
-                let number = |key: &str| torrent[key].as_str().and_then(|digits| digits.parse().ok()).unwrap_or_default();
+                let number = |key: &str| {
+                    torrent[key].as_str().and_then(|digits| digits.parse().ok()).unwrap_or_default()
+                };
                 let checks = ["verifyIntegrityPending", "verifiedLength"];
                 Status {
                     info_hash: torrent["infoHash"].as_str().unwrap_or_default().to_owned(),
                     checking: checks.iter().any(|key| !torrent[key].is_null()),
                     have: number("completedLength"),
-                    done: number("totalLength") > 0 && number("completedLength") == number("totalLength"),
+                    done: number("totalLength") > 0
+                        && number("completedLength") == number("totalLength"),
                     uploaded: number("uploadLength"),
                 }
             })

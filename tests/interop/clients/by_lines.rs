@@ -22,19 +22,31 @@ struct ByLines {
     peer: SocketAddrV4,
 }
 
-pub(super) fn libtorrent(python: &Path, address: Ipv4Addr, order: &Order) -> Result<Box<dyn Driver>, String> {
+pub(super) fn libtorrent(
+    python: &Path,
+    address: Ipv4Addr,
+    order: &Order,
+) -> Result<Box<dyn Driver>, String> {
     let mut command = command(python);
     command.arg(python_file()).arg("join");
     start(command, address, order)
 }
 
-pub(super) fn webtorrent(module: &Path, address: Ipv4Addr, order: &Order) -> Result<Box<dyn Driver>, String> {
+pub(super) fn webtorrent(
+    module: &Path,
+    address: Ipv4Addr,
+    order: &Order,
+) -> Result<Box<dyn Driver>, String> {
     let mut command = command(&node().ok_or("there is no node")?);
     command.arg(webtorrent_file()).arg(module);
     start(command, address, order)
 }
 
-fn start(mut command: Command, address: Ipv4Addr, order: &Order) -> Result<Box<dyn Driver>, String> {
+fn start(
+    mut command: Command,
+    address: Ipv4Addr,
+    order: &Order,
+) -> Result<Box<dyn Driver>, String> {
     let peer = free_port(address).map_err(|error| error.to_string())?;
     let torrents: Vec<Value> = order
         .torrents
@@ -68,7 +80,8 @@ impl Driver for ByLines {
 
     fn torrents(&mut self) -> Result<Vec<Status>, String> {
         let mut line = String::new();
-        let asked = self.questions.write_all(b"\n").and_then(|()| self.answers.read_line(&mut line));
+        let asked =
+            self.questions.write_all(b"\n").and_then(|()| self.answers.read_line(&mut line));
         asked.map_err(|error| format!("{error}: {}", self.last_words()))?;
         let torrents: Value = serde_json::from_str(&line).map_err(|_| self.last_words())?;
         Ok(torrents

@@ -25,7 +25,9 @@ struct Ours {
 
 /// A folder in which nothing is whole is downloaded to.
 pub(super) fn start(address: Ipv4Addr, order: &Order) -> Result<Box<dyn Driver>, String> {
-    let [torrent] = order.torrents else { return Err("one process of ours serves one torrent".into()) };
+    let [torrent] = order.torrents else {
+        return Err("one process of ours serves one torrent".into());
+    };
     let path = order.content.join(torrent.fixture.name);
     let seeds = torrent.fixture.compare(&path).is_ok();
     let mut command = Command::new(program());
@@ -34,7 +36,8 @@ pub(super) fn start(address: Ipv4Addr, order: &Order) -> Result<Box<dyn Driver>,
     } else {
         if path.exists() {
             // What is there is ours, and unfinished.
-            fs::write(beside(&path, ".piecemeal"), format!("{}\n", torrent.info_hash)).map_err(|error| error.to_string())?;
+            fs::write(beside(&path, ".piecemeal"), format!("{}\n", torrent.info_hash))
+                .map_err(|error| error.to_string())?;
         }
         command.args(["download", "--keep-seeding", "-o"]).arg(&path).arg(order.source(torrent));
     }
@@ -53,14 +56,17 @@ pub(super) fn start(address: Ipv4Addr, order: &Order) -> Result<Box<dyn Driver>,
     let peer = SocketAddrV4::new(address, 0);
     let (info_hash, length) = (torrent.info_hash.clone(), torrent.fixture.length());
     let mut ours = Ours { process, peer, info_hash, length, path, seeds, events };
-    ours.peer = wait_for(Duration::from_secs(20), "ours to listen", || match ours.process.exited() {
-        Some(status) => Err(format!("it ended with {status}: {}", ours.last_words())),
-        None => {
-            let listening = ours.last_event("listening").ok_or("it has not said where it listens")?;
-            let address = listening["addresses"][0].as_str().and_then(|address| address.parse().ok());
-            address.ok_or_else(|| format!("no address in {listening}"))
-        }
-    })?;
+    ours.peer =
+        wait_for(Duration::from_secs(20), "ours to listen", || match ours.process.exited() {
+            Some(status) => Err(format!("it ended with {status}: {}", ours.last_words())),
+            None => {
+                let listening =
+                    ours.last_event("listening").ok_or("it has not said where it listens")?;
+                let address =
+                    listening["addresses"][0].as_str().and_then(|address| address.parse().ok());
+                address.ok_or_else(|| format!("no address in {listening}"))
+            }
+        })?;
     Ok(Box::new(ours))
 }
 
@@ -69,7 +75,11 @@ impl Ours {
     fn last_event(&self, name: &str) -> Option<Value> {
         let printed = fs::read_to_string(&self.events).unwrap_or_default();
         // The last line may be half written; the next look finds it whole.
-        printed.lines().rev().filter_map(|line| serde_json::from_str::<Value>(line).ok()).find(|event| event["event"] == name)
+        printed
+            .lines()
+            .rev()
+            .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+            .find(|event| event["event"] == name)
     }
 }
 
@@ -83,7 +93,8 @@ impl Driver for Ours {
             return Err(format!("ours ended with {status}: {}", self.last_words()));
         }
         let done = self.seeds || (self.path.exists() && !beside(&self.path, ".piecemeal").exists());
-        let number = |event: &str| self.last_event(event).and_then(|event| event["uploaded"].as_u64());
+        let number =
+            |event: &str| self.last_event(event).and_then(|event| event["uploaded"].as_u64());
         Ok(vec![Status {
             info_hash: self.info_hash.clone(),
             checking: false,
@@ -107,7 +118,8 @@ impl Driver for Ours {
             return Err(format!("after SIGINT it ended with {status}: {}", self.last_words()));
         }
         let done = self.last_event("done").ok_or("it printed no event \"done\"")?;
-        let uploaded = done["uploaded"].as_u64().ok_or_else(|| format!("no \"uploaded\" in {done}"))?;
+        let uploaded =
+            done["uploaded"].as_u64().ok_or_else(|| format!("no \"uploaded\" in {done}"))?;
         let to = done["to"].as_array().into_iter().flatten();
         let to: u64 = to.filter_map(|peer| peer["bytes"].as_u64()).sum();
         if self.seeds && to != uploaded {

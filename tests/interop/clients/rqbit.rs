@@ -15,14 +15,30 @@ struct Rqbit {
     http: Http,
 }
 
-pub(super) fn start(program: &Path, address: Ipv4Addr, order: &Order) -> Result<Box<dyn Driver>, String> {
+pub(super) fn start(
+    program: &Path,
+    address: Ipv4Addr,
+    order: &Order,
+) -> Result<Box<dyn Driver>, String> {
     let peer = free_port(address).map_err(|error| error.to_string())?;
     let rpc = free_port(address).map_err(|error| error.to_string())?;
     let mut command = command(program);
-    command.args(["-v", "info", "--disable-dht", "--disable-lsd", "--disable-upnp-port-forward", "--ipv4-only"]);
+    command.args([
+        "-v",
+        "info",
+        "--disable-dht",
+        "--disable-lsd",
+        "--disable-upnp-port-forward",
+        "--ipv4-only",
+    ]);
     // Unless told otherwise it listens here and announces its default port.
     let port = peer.port().to_string();
-    command.arg("--listen-ip").arg(address.to_string()).args(["--listen-port", &port, "--announce-port", &port]);
+    command.arg("--listen-ip").arg(address.to_string()).args([
+        "--listen-port",
+        &port,
+        "--announce-port",
+        &port,
+    ]);
     command.arg("--http-api-listen-addr").arg(rpc.to_string());
     if let Some(limit) = order.upload_limit {
         command.arg("--ratelimit-upload").arg(limit.to_string());
@@ -39,7 +55,10 @@ pub(super) fn start(program: &Path, address: Ipv4Addr, order: &Order) -> Result<
         // The folder takes the place of the torrent's name, if it has many files.
         let name = if torrent.fixture.is_folder() { torrent.fixture.name } else { "" };
         let folder = order.content.join(name);
-        let mut path = format!("/torrents?overwrite=true&output_folder={}", urlencoding::encode(&folder.to_string_lossy()));
+        let mut path = format!(
+            "/torrents?overwrite=true&output_folder={}",
+            urlencoding::encode(&folder.to_string_lossy())
+        );
         // It does not read them from a magnet's `x.pe`.
         if !torrent.peers.is_empty() {
             let peers: Vec<String> = torrent.peers.iter().map(SocketAddrV4::to_string).collect();
@@ -47,16 +66,23 @@ pub(super) fn start(program: &Path, address: Ipv4Addr, order: &Order) -> Result<
         }
         let source = order.source(torrent);
         // The answer to a magnet comes when its info dictionary has.
-        let body =
-            if order.how.is_magnet() { source.into_bytes() } else { fs::read(source).map_err(|error| error.to_string())? };
+        let body = if order.how.is_magnet() {
+            source.into_bytes()
+        } else {
+            fs::read(source).map_err(|error| error.to_string())?
+        };
         additions.push((path, body));
     }
     thread::scope(|scope| {
         let added: Vec<_> = additions
             .iter()
-            .map(|(path, body)| scope.spawn(|| rqbit.http.post(path, ("Accept", "application/json"), body)))
+            .map(|(path, body)| {
+                scope.spawn(|| rqbit.http.post(path, ("Accept", "application/json"), body))
+            })
             .collect();
-        added.into_iter().try_for_each(|added| added.join().expect("no panic in a post").map(|_| ()))
+        added
+            .into_iter()
+            .try_for_each(|added| added.join().expect("no panic in a post").map(|_| ()))
     })?;
     Ok(Box::new(rqbit))
 }

@@ -19,7 +19,11 @@ struct Transmission {
     token: RefCell<String>,
 }
 
-pub(super) fn start(program: &Path, address: Ipv4Addr, order: &Order) -> Result<Box<dyn Driver>, String> {
+pub(super) fn start(
+    program: &Path,
+    address: Ipv4Addr,
+    order: &Order,
+) -> Result<Box<dyn Driver>, String> {
     let peer = free_port(address).map_err(|error| error.to_string())?;
     let rpc = free_port(address).map_err(|error| error.to_string())?;
     let settings = json!({
@@ -48,15 +52,18 @@ pub(super) fn start(program: &Path, address: Ipv4Addr, order: &Order) -> Result<
     });
     let config = order.home.join("config");
     fs::create_dir_all(&config).map_err(|error| error.to_string())?;
-    fs::write(config.join("settings.json"), settings.to_string()).map_err(|error| error.to_string())?;
+    fs::write(config.join("settings.json"), settings.to_string())
+        .map_err(|error| error.to_string())?;
     let mut command = command(program);
     command.args(["--foreground", "--log-info", "--config-dir"]).arg(&config);
     let process = Running::start(&mut command, &log(order)).map_err(|error| error.to_string())?;
     let http = Http::new(format!("http://{rpc}/transmission/rpc"));
     let mut transmission = Transmission { process, peer, http, token: RefCell::default() };
-    wait_for(Duration::from_secs(10), "Transmission's RPC", || match transmission.process.exited() {
-        Some(status) => Err(format!("it ended with {status}: {}", transmission.last_words())),
-        None => transmission.ask("session-get", json!({})),
+    wait_for(Duration::from_secs(10), "Transmission's RPC", || {
+        match transmission.process.exited() {
+            Some(status) => Err(format!("it ended with {status}: {}", transmission.last_words())),
+            None => transmission.ask("session-get", json!({})),
+        }
     })?;
     for torrent in order.torrents {
         // A torrent that it cannot parse is missing from its list afterwards.
@@ -88,7 +95,14 @@ impl Driver for Transmission {
     }
 
     fn torrents(&mut self) -> Result<Vec<Status>, String> {
-        let fields = ["hashString", "status", "haveValid", "uploadedEver", "leftUntilDone", "metadataPercentComplete"];
+        let fields = [
+            "hashString",
+            "status",
+            "haveValid",
+            "uploadedEver",
+            "leftUntilDone",
+            "metadataPercentComplete",
+        ];
         let answer = self.ask("torrent-get", json!({ "fields": fields }))?;
         Ok(answer["torrents"]
             .as_array()
@@ -101,7 +115,8 @@ impl Driver for Transmission {
                     // 0 stopped, 1 and 2 to be checked and checking, 4 and 6 leeching and seeding.
                     checking: number("status") < 3,
                     have: number("haveValid"),
-                    done: number("leftUntilDone") == 0 && torrent["metadataPercentComplete"].as_f64() == Some(1.0),
+                    done: number("leftUntilDone") == 0
+                        && torrent["metadataPercentComplete"].as_f64() == Some(1.0),
                     uploaded: number("uploadedEver"),
                 }
             })
