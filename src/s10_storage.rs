@@ -4,7 +4,8 @@
 //! is files of any length. A piece may end one file, hold three whole ones and
 //! begin a fifth; [`Storage`] finds the files that hold any range of bytes.
 //!
-//! * **Run it:** `piecemeal verify lab/sample.torrent sample.txt`, `piecemeal create sample.txt`
+//! * **Run it:** `piecemeal verify lab/sample.torrent lab/original/sample.txt`,
+//!   `piecemeal create lab/original/sample.txt`
 //! * **Spec:** BEP 3, "info dictionary"; BEP 19, 47; **chapter:** `docs/10-storage.md`
 //! * **Builds on:** [`Info`] from stage 2, [`Bitfield`] from stage 5
 //!

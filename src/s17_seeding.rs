@@ -5,7 +5,7 @@
 //! peers at a time, and stays when the download is complete. A *seed*, which has everything,
 //! is a download with nothing left to do that stays.
 //!
-//! * **Run it:** `piecemeal seed lab/sample.torrent sample.txt`
+//! * **Run it:** `piecemeal seed lab/sample.torrent lab/original/sample.txt`
 //! * **Spec:** BEP 3, 6, 21; **chapter:** `docs/17-seeding.md`
 //! * **Builds on:** [`Choker`] from stage 16, [`PeerSource`] from stage 13
 //!

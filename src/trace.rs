@@ -5,7 +5,7 @@
 //! answer) is described in one place as a list of fields, and everything shown is made
 //! from that list: [`text`] for people, [`json`] for programs.
 //!
-//! * **Run it:** `piecemeal explain 13426974546f7272656e742070726f746f636f6c`
+//! * **Run it:** `piecemeal explain 0000000d06000000000000000000004000`
 //! * **Builds on:** the stages' decoders, which have the last word on what is broken
 //!
 //! # What is where

@@ -1,5 +1,5 @@
 //! The documents do what they say: their transcripts are run, their links lead
-//! somewhere, the tests they name exist. `make docs` writes the transcripts anew.
+//! somewhere, the tests they name exist. The commands on the stages' cards are run as well. `make docs` writes the transcripts anew.
 //!
 //! (`tests/layout.rs` checks the chapters' template and the names in "Read along";
 //! their Rust is compiled by `cargo test --doc`.)
@@ -15,6 +15,8 @@ mod chapters {
     mod readme;
     #[cfg(unix)]
     mod rewriting;
+    #[cfg(unix)]
+    mod run_it;
     #[cfg(unix)]
     mod transcripts;
 }

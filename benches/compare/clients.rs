@@ -234,7 +234,11 @@ impl Client {
                     .arg(&torrent.path)
             }
             Kind::Libtorrent => {
-                return Some(self.python(home, "verify", &[torrent.path.as_ref(), folder.as_ref()]));
+                return Some(self.python(
+                    home,
+                    "verify",
+                    &[torrent.path.as_ref(), folder.as_ref()],
+                ));
             }
             _ => return None,
         };

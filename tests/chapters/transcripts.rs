@@ -79,10 +79,10 @@ fn steps(block: &Block) -> Vec<Step> {
 }
 
 /// The addresses in the documents, and those of this run.
-struct Addresses(Vec<(String, String)>);
+pub struct Addresses(Vec<(String, String)>);
 
 impl Addresses {
-    fn of(lab: &Lab, needed: bool) -> Addresses {
+    pub fn of(lab: &Lab, needed: bool) -> Addresses {
         let seeders = lab
             .addresses()
             .into_iter()
@@ -104,7 +104,7 @@ impl Addresses {
         Addresses(plain.iter().cloned().chain(escaped).chain(ours.flat_map(forms)).collect())
     }
 
-    fn real(&self, text: &str) -> String {
+    pub fn real(&self, text: &str) -> String {
         self.0
             .iter()
             .fold(text.to_owned(), |text, (shown, real)| text.replace(shown.as_str(), real))
@@ -196,7 +196,7 @@ fn text(folder: &Path, printed: &str) -> String {
 }
 
 /// Runs a command in a folder, and returns what it printed and its exit code.
-fn run(command: &str, last_code: i32, folder: &Path) -> (String, i32) {
+pub fn run(command: &str, last_code: i32, folder: &Path) -> (String, i32) {
     // In the shell's place, so that a program that is killed does not live on below it.
     let place = if command.starts_with("piecemeal ") && !command.contains(['|', ';', '\n']) {
         "exec "
@@ -211,8 +211,8 @@ fn run(command: &str, last_code: i32, folder: &Path) -> (String, i32) {
 }
 
 /// A command that goes on beside the others. Whatever happens, it ends with the test.
-struct Job {
-    child: Child,
+pub struct Job {
+    pub child: Child,
     command: String,
     /// How much of what it printed has been shown.
     shown: usize,
@@ -220,7 +220,7 @@ struct Job {
 
 impl Job {
     /// Starts it, and waits until it has printed so many lines.
-    fn start(command: &str, lines: usize, folder: &Path) -> (Job, String) {
+    pub fn start(command: &str, lines: usize, folder: &Path) -> (Job, String) {
         let child = start(&format!("exec {command}"), folder, ".beside");
         let mut job = Job { child, command: command.to_owned(), shown: 0 };
         let until = Instant::now() + LIMIT;
@@ -240,7 +240,7 @@ impl Job {
     }
 
     /// Waits for its end; returns what it has printed since, and its exit code.
-    fn wait(mut self, folder: &Path) -> (String, i32) {
+    pub fn wait(mut self, folder: &Path) -> (String, i32) {
         let code = end(&mut self.child, &self.command);
         (text(folder, ".beside")[self.shown..].to_owned(), code)
     }
