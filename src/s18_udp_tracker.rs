@@ -76,8 +76,8 @@ use crate::s03_tracker::names::Lookups;
 use crate::s03_tracker::reach::{Reach, packet_refusal};
 use crate::s03_tracker::{AnnounceRequest, AnnounceResponse, Retry, Tracker, TrackerError};
 
-/// The most connections kept to be used again. Each holds a descriptor, and saves one of the two round
-/// trips of an announce, for a minute at most.
+/// The most connections kept to be used again. Each holds a descriptor, and saves one of the two
+/// round trips of an announce, for a minute at most.
 const MAX_LINES: usize = 64;
 
 /// Announces to `udp://` trackers.

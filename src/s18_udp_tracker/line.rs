@@ -21,10 +21,11 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// A tracker that is only just starting has no socket yet; we ask again after this.
 const QUICK_RETRY: Duration = Duration::from_millis(150);
 /// BEP 15: "A client can use a connection ID until one minute after it has received it." Trackers
-/// should accept it for two, so a request that begins within the minute has time for its copies.
+/// should accept it for two minutes, so a request that begins within the minute has time for its
+/// copies.
 const ID_TIME: Duration = Duration::from_secs(60);
-/// The largest packet, in bytes. A smaller buffer would cut a longer packet, on Unix without a word,
-/// and a list of peers that was cut may look like a shorter list.
+/// The largest packet, in bytes. A smaller buffer would cut a longer packet, on Unix without a
+/// word, and a list of peers that was cut may look like a shorter list.
 const LARGEST_PACKET: usize = 65_536;
 
 /// Sends packets to one address and receives them from there. A seam, like the transport of
@@ -148,8 +149,7 @@ impl Line {
                     Packet::Refuses(reason) => return Err(UdpError::Refused(reason)),
                     Packet::Mismatch(why) => last_mismatch = Some(why),
                 },
-                // On loopback, and sometimes over a network, the system reports that the port is
-                // closed. A second time, the tracker is not merely starting.
+                // Only once: after this time, a tracker that was just starting has its socket.
                 Err(error) if is_refusal(&error) && !refused => {
                     refused = true;
                     thread::sleep(QUICK_RETRY.min(deadline.saturating_duration_since(now)));
@@ -216,7 +216,8 @@ impl Packets for UdpSocket {
     }
 }
 
-/// Whether the other machine has reported that nothing listens at the port. ICMP brings that report
+/// Whether the other machine has reported that nothing listens at the port. On loopback it always
+/// does, over a network sometimes. ICMP brings that report
 /// after we have sent, so it comes with a later send or receive. Windows calls it a reset.
 fn is_refusal(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset)

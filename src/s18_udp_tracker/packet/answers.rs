@@ -58,8 +58,8 @@ impl Answer {
         packet
     }
 
-    /// Decodes a tracker's packet that came over a socket of this family. Peers with port 0 are left
-    /// out, since nobody can listen there.
+    /// Decodes a tracker's packet that came over a socket of this family. Peers with port 0 are
+    /// left out, since nobody can listen there.
     ///
     /// Whether it answers our request is not checked here: the caller compares the transaction id.
     ///
@@ -102,8 +102,8 @@ impl Answer {
     }
 }
 
-/// Decodes the peers of an announce's answer. Their number follows from the packet's length, and the
-/// length of each from the socket: 36 bytes are six peers over IPv4, and two over IPv6.
+/// Decodes the peers of an announce's answer. Their number follows from the packet's length, and
+/// the length of each from the socket: 36 bytes are six peers over IPv4, and two over IPv6.
 ///
 /// Who they are is not checked here. Whether such a tracker may name them is decided before they
 /// are dialed (stage 3, `reach`).

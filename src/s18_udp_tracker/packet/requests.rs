@@ -73,8 +73,8 @@ impl Request {
             CONNECT => RequestBody::Connect,
             // The whole packet again: its least length counts from the first byte.
             ANNOUNCE => decode_announce(packet)?,
-            // A scrape of no torrent does not mean all of them, as it can over HTTP. BEP 15: "A full
-            // scrape can't be done with this protocol."
+            // A scrape of no torrent does not mean all of them, as it can over HTTP. BEP 15: "A
+            // full scrape can't be done with this protocol."
             SCRAPE => {
                 let (torrents, over) = rest.0.as_chunks::<20>();
                 if torrents.is_empty() || torrents.len() > MAX_SCRAPED || !over.is_empty() {
