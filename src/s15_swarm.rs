@@ -268,8 +268,7 @@ impl Swarm {
 }
 
 /// Downloads a torrent and returns when all of it is verified and stored, or later if
-/// [`Uploads::stays`](crate::s12_session::uploads::Uploads::stays) says so. A torrent that is
-/// complete at the start is only seeded.
+/// [`Uploads::stays`] says so. A torrent that is complete at the start is only seeded.
 ///
 /// `prepare` is called once the info dictionary is known. It returns where to store the content,
 /// and which pieces are on disk already. `event` is called on this thread, as is `prepare`: as long

@@ -51,7 +51,7 @@
 //! * **Left out:** several torrents in one scrape, which only [`packet`] can do.
 //!
 //! # In two sittings
-//! 1. This file, `host`, [`line`] and [`scrape`]: how one asks over a network that loses packets.
+//! 1. This file, `host`, `line` and [`scrape`]: how one asks over a network that loses packets.
 //! 2. [`packet`], with `requests` and `answers`: the tables above as code.
 
 #![warn(clippy::indexing_slicing)] // decodes what strangers send

@@ -1,7 +1,7 @@
 //! A socket to one tracker, and a request that is sent again until it is answered.
 //!
 //! UDP loses packets, repeats them and delays them, and anyone can send one in another sender's
-//! name. In stage 3, TCP took care of that. Here [`Line::ask`] does.
+//! name. In stage 3, TCP took care of that. Here `Line::ask` does.
 
 use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
