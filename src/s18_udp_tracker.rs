@@ -2,7 +2,8 @@
 //!
 //! An announce is a hundred bytes, and its answer is usually not much longer. Opening
 //! and closing a TCP connection costs a tracker more than that. So most public trackers
-//! speak this protocol: two small packets in each direction.
+//! speak this protocol: two small packets in each direction. For an answer with fifty peers,
+//! BEP 15 counts 618 bytes instead of 1,206.
 //!
 //! * **Run it:** `piecemeal scrape lab/sample.torrent`
 //! * **Spec:** BEP 15; BEP 41 (URL data), BEP 48 (scrape); **chapter:** `docs/18-udp-tracker.md`
@@ -48,6 +49,10 @@
 //! * **Requests are sent again after 2, 4 and 8 s,** not after 15 s and more as BEP 15
 //!   says: the announce has a deadline, and the tier has other trackers.
 //! * **Left out:** several torrents in one scrape, which only [`packet`] can do.
+//!
+//! # In two sittings
+//! 1. This file, `host`, `line` and [`scrape`]: how one asks over a network that loses packets.
+//! 2. [`packet`], with `requests` and `answers`: the tables above as code.
 
 #![warn(clippy::indexing_slicing)] // decodes what strangers send
 
@@ -71,17 +76,23 @@ use crate::s03_tracker::names::Lookups;
 use crate::s03_tracker::reach::{Reach, packet_refusal};
 use crate::s03_tracker::{AnnounceRequest, AnnounceResponse, Retry, Tracker, TrackerError};
 
-/// The most connections kept to be used again.
+/// The most connections kept to be used again. Each holds a descriptor, and saves one of the two
+/// round trips of an announce, for a minute at most.
 const MAX_LINES: usize = 64;
 
 /// Announces to `udp://` trackers.
 ///
-/// One value serves all trackers and all threads.
+/// One value serves all trackers and all threads. A session that announces `started` and
+/// `completed` within a minute uses one connection for both.
 #[derive(Default)]
 pub struct UdpTracker {
-    /// Connections that no thread is using, the oldest first.
+    /// Connections that no thread is using, the one put back first at the front. A leaf lock, held
+    /// only to take one out or to put it back. There may be two to one address: two threads asked
+    /// at the same time.
     lines: Mutex<Vec<Line>>,
+    /// Counts the names that are being looked up, so that they stay few (stage 3).
     lookups: Lookups,
+    /// Wraps each new socket, if somebody wants to see the packets.
     wrap: Option<Wrap>,
 }
 
@@ -96,6 +107,7 @@ impl Tracker for UdpTracker {
         ask: &AnnounceRequest,
         deadline: Instant,
     ) -> Result<AnnounceResponse, TrackerError> {
+        // BEP 41: the path travels in the packet, since no request line carries it as in HTTP.
         let request = |path: &str| RequestBody::Announce {
             announce: ask.clone(),
             url_data: path.as_bytes().to_vec(),
@@ -107,24 +119,33 @@ impl Tracker for UdpTracker {
                     interval: Some(interval),
                     complete: Some(seeders.into()),
                     incomplete: Some(leechers.into()),
+                    // A packet has no `min interval`, `tracker id` or warning.
                     ..AnnounceResponse::default()
                 })
             }
             _ => None,
         };
         let (address, announced) = self.ask(url, request, announced, deadline)?;
+        // The distance of the address that answered: a tracker on the internet may not name peers
+        // in our network.
         Ok(AnnounceResponse { from: Reach::of(address.ip()), ..announced })
     }
 }
 
 impl UdpTracker {
-    /// Wraps each socket with `wrap`.
+    /// Returns the tracker with `wrap` around each socket that it will open.
     pub fn through(self, wrap: Wrap) -> UdpTracker {
         UdpTracker { wrap: Some(wrap), ..self }
     }
 
     /// Asks each address of the tracker in turn until one answers. Each gets its share of
     /// the time, like the trackers of a tier. Returns the address and the answer.
+    ///
+    /// `request` makes the request from the URL's path; `pick` takes the right kind of answer, and
+    /// returns `None` for any other.
+    ///
+    /// # Errors
+    /// If no address answers: the error of the last one.
     fn ask<T>(
         &self,
         url: &str,
@@ -138,6 +159,7 @@ impl UdpTracker {
         let addresses = self.lookups.find(&place.host, place.port, deadline).map_err(failed)?;
         let mut last = None;
         for (number, address) in addresses.iter().enumerate() {
+            // The address counts, and not the URL: a name may lead to our own machine.
             if let Some(why) = packet_refusal(*address) {
                 last = Some(UdpError::OffLimits(why));
                 continue;
@@ -146,6 +168,7 @@ impl UdpTracker {
             let share = deadline.saturating_duration_since(now) / (addresses.len() - number) as u32;
             match self.ask_at(*address, &ask, &pick, now + share) {
                 Ok(answer) => return Ok((*address, answer)),
+                // A refusal is an answer. The tracker's other address would give the same one.
                 Err(no @ UdpError::Refused(_)) => return Err(no.into()),
                 Err(error) => last = Some(error),
             }
@@ -153,7 +176,8 @@ impl UdpTracker {
         Err(last.map_or(TrackerError::TimedOut, TrackerError::from))
     }
 
-    /// Asks over the connection we have to the address, if any, and otherwise over a new one.
+    /// Asks over the connection we have to the address, if any, and otherwise over a new one. A
+    /// failed request is repeated once at most.
     fn ask_at<T>(
         &self,
         address: SocketAddr,
@@ -165,6 +189,7 @@ impl UdpTracker {
         let tried = kept.is_some();
         if let Some(line) = kept {
             let now = Instant::now();
+            // The other half is for a new connection, in case the tracker ignores the old id.
             let half = now + deadline.saturating_duration_since(now) / 2;
             // A refusal may be about the id instead of the torrent: a tracker that was
             // restarted does not know it. So any failure is tried once more.
@@ -181,16 +206,19 @@ impl UdpTracker {
             line = Line::open(address, self.wrap.as_ref(), deadline)?;
             answer = line.ask(ask, &pick, deadline);
         }
+        // After a failure the socket is closed: a late answer must not meet a later request.
         if answer.is_ok() {
             self.keep(line);
         }
         answer
     }
 
+    /// Locks the list. A thread that panicked left it whole: it is changed in single steps.
     fn lines(&self) -> MutexGuard<'_, Vec<Line>> {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Takes a connection to this address out of the list, so that no other thread uses it.
     fn take(&self, address: SocketAddr) -> Option<Line> {
         let mut lines = self.lines();
         lines.retain(Line::is_fresh);
@@ -198,6 +226,8 @@ impl UdpTracker {
         Some(lines.remove(place))
     }
 
+    /// Puts a connection back, or into the list for the first time. If the list is full, the one
+    /// that has been in it longest goes.
     fn keep(&self, line: Line) {
         let mut lines = self.lines();
         lines.retain(Line::is_fresh);
@@ -208,7 +238,7 @@ impl UdpTracker {
     }
 }
 
-/// Why a UDP tracker was not asked, or did not answer.
+/// Why a UDP tracker was not asked, or did not answer. Callers see it inside a [`TrackerError`].
 #[derive(Debug, Error)]
 #[allow(missing_docs)] // of the fields: the messages say what they are
 pub enum UdpError {
@@ -218,14 +248,15 @@ pub enum UdpError {
     /// The name could not be looked up.
     #[error("{host} could not be looked up: {error}")]
     Lookup { host: String, error: io::Error },
-    /// The system could not send or receive: there is no route, or nothing at that port.
+    /// The system could not send or receive: there is no route, or nothing at that port. Over the
+    /// internet a closed port is usually silent, and the error is `Silent`.
     #[error("{address}: {error}")]
     Socket {
         address: SocketAddr,
         #[source]
         error: io::Error,
     },
-    /// No answer that fits came in time.
+    /// No answer that fits came in time. If others came, the last one's fault may explain it.
     #[error("{address} gave no answer to {}{}", counted(*sent, "packet"), last_mismatch.as_ref().map(|why| format!("; what came did not fit: {why}")).unwrap_or_default())]
     Silent { address: SocketAddr, sent: u32, last_mismatch: Option<String> },
     /// The tracker refused, for the reason that it gives.

@@ -2,7 +2,8 @@
 //!
 //! At most four are asked for a small one at a time, and one for a large one. The other threads
 //! keep their connections and wait. Once the info dictionary has come, all go on as sessions, and
-//! first read what their peers have sent meanwhile: bitfields, haves, an unchoke.
+//! first read what their peers have sent meanwhile: bitfields, haves, an unchoke. Without the
+//! number of pieces, none of that could be checked before.
 
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -24,12 +25,25 @@ const LARGE: usize = 2 << 20;
 /// How many changes in what a peer lacks are reported. A peer can offer the info dictionary and
 /// take the offer back with each message.
 const MAX_TOLD: usize = 8;
-/// The time after which a waiting thread checks again whether the info dictionary is there.
+/// The time after which a waiting thread checks again whether the info dictionary is there. It
+/// reads from its peer meanwhile, so another thread cannot wake it.
 const TICK: Duration = Duration::from_millis(100);
-/// The longest time for one peer to send the whole info dictionary.
+/// The longest time for one peer to send the whole info dictionary. 48 MiB, the largest, then take
+/// 82 KiB/s. Each metadata piece has a time limit of its own (stage 8).
 const FETCH_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// Returns the torrent once it is known, from this peer or another; `None` if the swarm is over.
+/// Then the extension handshakes have been exchanged, if the peer speaks the extension protocol,
+/// and what else it has sent is read again as the session's first messages.
+///
+/// | the peer | what its thread does |
+/// |---|---|
+/// | offers nothing, or has refused | waits: another may bring the info dictionary |
+/// | offers it, and no place is free | waits, and is counted among those that wait |
+/// | offers it, and a place is free | fetches it, until it is there or others want the place |
+///
+/// # Errors
+/// If the peer breaks a rule, lies, or is silent for 180 s.
 pub(super) fn fetch_info_first(
     swarm: &Swarm,
     connection: &mut Connection,
@@ -43,10 +57,7 @@ pub(super) fn fetch_info_first(
             other => other?,
         }
     }
-    let over = || swarm.host.is_stopping() || swarm.torrent.get().is_some();
-    let (mut tries, mut done, mut waiting) = (0, false, None);
-    let (mut told, mut changes) = (None, 0);
-    let mut heard = Instant::now();
+    let mut fetcher = Fetcher::new(swarm);
     loop {
         // Before any return, so that no report on the last message is lost.
         swarm.host.report_passed_over(connection.peer, extensions);
@@ -54,97 +65,168 @@ pub(super) fn fetch_info_first(
             return Ok(None);
         }
         if let Some(torrent) = swarm.torrent.get() {
+            // What was put aside comes before what is still unread, as the peer has sent it.
             connection.input.replay();
             return Ok(Some(Arc::clone(torrent)));
         }
+        // Looked up each time: a later extension handshake may make the offer, or take it back.
         let offers =
             extensions.theirs.id(NAME).is_some() && extensions.theirs.said.metadata_size.is_some();
-        let lacks = lacks(connection, offers, done);
-        if lacks != told && changes < MAX_TOLD {
-            (told, changes) = (lacks, changes + 1);
-            swarm.send(SwarmMessage::Lacks(connection.peer, lacks));
+        // Told before the fetch: if that is the peer's end, the torrent loop knows of the offer.
+        fetcher.report_lack(connection, offers);
+        if offers && !fetcher.done {
+            fetcher.fetch(connection, extensions)?;
         }
-        if offers && !done {
-            let lane = usize::from(offered_size(extensions)? >= LARGE);
-            if let Some(place) = Place::take(swarm, lane, tries == 0) {
-                waiting = None;
-                tries += 1;
-                let gives_way = || over() || place.is_wanted();
-                match fetch_metadata(
-                    connection,
-                    extensions,
-                    swarm.info_hash,
-                    Instant::now() + FETCH_TIMEOUT,
-                    &gives_way,
-                ) {
-                    Ok(Some(info)) => {
-                        done = true;
-                        swarm.send(SwarmMessage::Metadata(Box::new(info)));
-                    }
-                    Ok(None) => {}
-                    // The peer can still give pieces later.
-                    Err(MetadataError::Rejected { .. }) => done = true,
-                    Err(error) => return Err(error.into()),
-                }
-                heard = Instant::now();
-            } else if tries == 0 && waiting.is_none() {
-                waiting = Some(Waiting::new(swarm, lane));
-            }
-        }
-        if heard.elapsed() > IDLE_TIMEOUT {
+        if fetcher.heard.elapsed() > IDLE_TIMEOUT {
             return Err(SessionEnd::Slow("it said nothing for 180 s").into());
         }
         if wait(connection, extensions)? {
-            heard = Instant::now();
+            fetcher.heard = Instant::now();
         }
+    }
+}
+
+/// What one peer's thread remembers while there is no info dictionary.
+struct Fetcher<'s> {
+    swarm: &'s Swarm,
+    /// How many times the peer has been asked. After the first, it waits for those that have not
+    /// been asked at all.
+    tries: usize,
+    /// The peer has sent the info dictionary, or has refused. It is not asked again.
+    done: bool,
+    /// Counts the peer among those that wait for their first try.
+    waiting: Option<Waiting<'s>>,
+    /// What the peer lacks, as last reported. `None` at first: nothing.
+    reported: Option<&'static str>,
+    /// How many reports there have been.
+    reports: usize,
+    /// When the peer's last message came, or its last fetch ended.
+    heard: Instant,
+}
+
+impl<'s> Fetcher<'s> {
+    fn new(swarm: &'s Swarm) -> Fetcher<'s> {
+        Fetcher {
+            swarm,
+            tries: 0,
+            done: false,
+            waiting: None,
+            reported: None,
+            reports: 0,
+            heard: Instant::now(),
+        }
+    }
+
+    /// Tells the torrent loop why the peer cannot give the info dictionary, if that has changed. If
+    /// the download fails, the error says it.
+    fn report_lack(&mut self, connection: &Connection, offers: bool) {
+        let lacks = lacks(connection, offers, self.done);
+        if lacks != self.reported && self.reports < MAX_TOLD {
+            self.reported = lacks;
+            self.reports += 1;
+            self.swarm.send(SwarmMessage::Lacks(connection.peer, lacks));
+        }
+    }
+
+    /// Fetches the info dictionary if a place is free, and sends it to the torrent loop. Returns
+    /// without it if the peer refuses, or has to give way.
+    ///
+    /// # Errors
+    /// If the peer breaks a rule, is too slow, or sends another info dictionary.
+    fn fetch(
+        &mut self,
+        connection: &mut Connection,
+        extensions: &mut Extensions,
+    ) -> Result<(), Ended> {
+        let swarm = self.swarm;
+        let lane = usize::from(offered_size(extensions)? >= LARGE);
+        let Some(place) = Place::take(swarm, lane, self.tries == 0) else {
+            if self.tries == 0 && self.waiting.is_none() {
+                self.waiting = Some(Waiting::new(swarm, lane));
+            }
+            return Ok(());
+        };
+        self.waiting = None;
+        self.tries += 1;
+        // Checked after each message, and a few times a second. What has been fetched by then is
+        // lost.
+        let gives_way =
+            || swarm.host.is_stopping() || swarm.torrent.get().is_some() || place.is_wanted();
+        let deadline = Instant::now() + FETCH_TIMEOUT;
+        let info_hash = swarm.info_hash;
+        match fetch_metadata(connection, extensions, info_hash, deadline, &gives_way) {
+            Ok(Some(info)) => {
+                self.done = true;
+                swarm.send(SwarmMessage::Metadata(Box::new(info)));
+            }
+            Ok(None) => {}
+            // The peer can still give pieces later.
+            Err(MetadataError::Rejected { .. }) => self.done = true,
+            Err(error) => return Err(error.into()),
+        }
+        self.heard = Instant::now();
+        Ok(())
     }
 }
 
 /// Returns why a peer cannot give the info dictionary, as far as we know.
 fn lacks(connection: &Connection, offers: bool, done: bool) -> Option<&'static str> {
-    match () {
-        () if !connection.theirs.has_bit(EXTENSION_BIT) => {
-            Some("it does not speak the extension protocol (BEP 10)")
-        }
-        () if !offers => Some("it does not offer the info dictionary (BEP 9)"),
-        () if done => Some("it refuses to give the info dictionary"),
-        () => None,
+    if !connection.theirs.has_bit(EXTENSION_BIT) {
+        Some("it does not speak the extension protocol (BEP 10)")
+    } else if !offers {
+        Some("it does not offer the info dictionary (BEP 9)")
+    } else if done {
+        Some("it refuses to give the info dictionary")
+    } else {
+        None
     }
 }
 
-/// Handles one message. Returns `false` if none came in time.
+/// Handles one message. Returns `false` if none came within [`TICK`].
+///
+/// # Errors
+/// If the connection ends, or the peer sends more than may be put aside.
 fn wait(connection: &mut Connection, extensions: &mut Extensions) -> Result<bool, Ended> {
     connection.set_deadline(Instant::now() + TICK);
     let mut answers = Vec::new();
     match connection.input.read() {
+        // The peer may ask us for the info dictionary; the answer is a reject until we have it. If
+        // it has lost a piece, we do not remember that: the session may ask for it in vain.
         Ok(Message::Unknown { id: EXTENDED, payload }) => {
             drop(extensions.hear(payload, &mut answers)?)
         }
         Ok(Message::KeepAlive | Message::Unknown { .. }) => {}
+        // Everything about pieces is for the session.
         Ok(_) => connection.input.defer()?,
         Err(error) if error.is_timeout() => return Ok(false),
         Err(error) => return Err(error.into()),
     }
+    // The tick is too short for a write: a peer whose line is slow would be cut off.
     connection.set_deadline(Instant::now() + HANDSHAKE_TIMEOUT);
     connection.send_bytes(&answers)?;
     Ok(true)
 }
 
-/// The fetches of a small info dictionary, and those of a large one.
+/// The fetches of a small info dictionary, and those of a large one. The size is what the peer
+/// claims; both are kept, so that a few peers that claim a large one do not hold up the others.
 pub(super) type Fetching = [Lane; 2];
 
+/// The fetches of one kind.
 #[derive(Default)]
 pub(super) struct Lane {
+    /// The number of peers that are being asked; at most one of [`FETCHES`].
     running: usize,
-    /// Peers that have not had a try.
+    /// The number of peers that have offered it and have not had a try.
     waiting: usize,
 }
 
-/// Returns the number of peers that are being asked for the info dictionary.
+/// Returns the number of peers that are being asked for the info dictionary, of either size. While
+/// the download waits for it, the user is told this number.
 pub(super) fn asked(swarm: &Swarm) -> usize {
     lock(swarm).iter().map(|lane| lane.running).sum()
 }
 
+/// Locks the counts. Held for one addition or comparison.
 fn lock(swarm: &Swarm) -> MutexGuard<'_, Fetching> {
     swarm.fetching.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -155,10 +237,12 @@ fn lock(swarm: &Swarm) -> MutexGuard<'_, Fetching> {
 struct Place<'s> {
     swarm: &'s Swarm,
     lane: usize,
+    /// When it was taken.
     since: Instant,
 }
 
 impl Place<'_> {
+    /// Takes a place if one is free. On a later try, only if no peer waits for its first.
     fn take(swarm: &Swarm, lane: usize, first_try: bool) -> Option<Place<'_>> {
         let fetching = &mut lock(swarm)[lane];
         let free = fetching.running < FETCHES[lane] && (first_try || fetching.waiting == 0);
@@ -168,7 +252,8 @@ impl Place<'_> {
         })
     }
 
-    /// Whether it has been held for long enough, and others wait.
+    /// Whether it has been held for long enough, and others wait. Alone, a slow peer may take its
+    /// time.
     fn is_wanted(&self) -> bool {
         self.since.elapsed() > self.swarm.place_time && lock(self.swarm)[self.lane].waiting > 0
     }
@@ -180,7 +265,11 @@ impl Drop for Place<'_> {
     }
 }
 
-/// A peer that waits for its first try.
+/// A peer that waits for its first try. Uncounted when dropped, so a peer that leaves is never
+/// waited for.
+///
+/// The lane is kept: a later extension handshake may change the size, and so the lane, but the
+/// count goes down where it went up.
 struct Waiting<'s>(&'s Swarm, usize);
 
 impl Waiting<'_> {

@@ -1,5 +1,13 @@
 //! A peer's thread, from dialing to the end of its session. The torrent loop always hears of the
 //! end.
+//!
+//! ```text
+//!   an address ---- dial, handshake --\
+//!                                      >-- join -- info dictionary, if unknown -- session -- end
+//!   a connection from the lobby ------/
+//! ```
+//! Every step can fail, and returns the reason as an [`Ended`]. There is one way out, and no step
+//! cleans up after another: what has to be undone is undone by a destructor.
 
 use std::io;
 use std::net::SocketAddr;
@@ -25,15 +33,20 @@ use crate::s12_session::{Start, run};
 use crate::s13_peer_sources::STACK;
 use crate::s14_peer_list::doubles::UNPROVED;
 
-/// A peer that a source has found.
+/// A peer that a source has found, and that has just got a place.
 pub(super) enum Candidate {
     /// An address to dial.
     Dial(SocketAddr),
-    /// A connection whose handshakes are done.
+    /// A connection that the peer has made, and whose handshakes are done.
     Met(Box<Connection>),
 }
 
-/// Starts the thread of one peer. If the system refuses, returns the candidate.
+/// Starts the thread of one peer. `peer` is the address that is dialed, or that the connection
+/// comes from. The thread's last message is [`SwarmMessage::Ended`] with this number.
+///
+/// # Errors
+/// If the system refuses a thread. The candidate comes back: an address is due again then, and a
+/// connection waits on in the lobby.
 pub(super) fn start_thread(
     swarm: &Arc<Swarm>,
     number: PeerNumber,
@@ -43,8 +56,10 @@ pub(super) fn start_thread(
     let shared = Arc::clone(swarm);
     let work = move |candidate| {
         // Declared first, so that it is dropped last: when the torrent loop hears of the end, even
-        // of one by a panic, all leases are back.
+        // of one by a panic, all leases are back and the connection is closed.
         let mut farewell = Farewell { swarm: &shared, number, peer, why: Some(Ended::Panic) };
+        // Until this line has run, the reason is a panic. A session returns no error if it was told
+        // to stop.
         farewell.why = talk(&shared, number, candidate).err().or(Some(SessionEnd::Stopped.into()));
     };
     spawn_with(
@@ -54,8 +69,9 @@ pub(super) fn start_thread(
     )
 }
 
-/// Starts a thread that takes a value with it. `std` loses the value if the system refuses the
-/// thread; here it comes back.
+/// Starts a thread that takes a value with it. `std` moves the closure into the thread, and drops
+/// it if the system refuses one; here the value comes back. So it is not in the closure, but
+/// follows through a channel.
 fn spawn_with<T: Send + 'static>(
     builder: thread::Builder,
     luggage: T,
@@ -66,14 +82,17 @@ fn spawn_with<T: Send + 'static>(
     if started.is_err() {
         return Err(luggage);
     }
-    // The thread is waiting for this.
+    // The thread is waiting for this. It has nothing else to do, so this cannot fail.
     give.send(luggage).map_err(|mpsc::SendError(luggage)| luggage)
 }
 
+/// Tells the torrent loop, when it is dropped, that a peer's thread ends. Code at the end of a
+/// function would be skipped by an early return or a panic; a destructor runs in any case.
 struct Farewell<'s> {
     swarm: &'s Swarm,
     number: PeerNumber,
     peer: SocketAddr,
+    /// Why the thread ends. `Some` until it is dropped.
     why: Option<Ended>,
 }
 
@@ -84,9 +103,14 @@ impl Drop for Farewell<'_> {
     }
 }
 
-/// The whole life of a connection.
+/// Holds the whole conversation with a peer. Returns without an error if the download is over.
+///
+/// # Errors
+/// The reason why the connection ended, or could not be made.
 fn talk(swarm: &Arc<Swarm>, number: PeerNumber, candidate: Candidate) -> Result<(), Ended> {
     let dialed = matches!(candidate, Candidate::Dial(_));
+    // One deadline for the dial and the handshake: a peer that is slow in both holds a place
+    // meanwhile.
     let mut connection = match candidate {
         Candidate::Dial(peer) => Connection::open(
             &*swarm.dial,
@@ -96,56 +120,60 @@ fn talk(swarm: &Arc<Swarm>, number: PeerNumber, candidate: Candidate) -> Result<
         )?,
         Candidate::Met(connection) => *connection,
     };
+    // From here on, the peer counts as connected, and the torrent loop can hang up on it.
     let stats = register(swarm, number, &connection, dialed)?;
     let mut extensions =
         Extensions::new(vec![Box::new(UtMetadata::shared(&swarm.metadata)), Box::new(DontHave)]);
+    // `p` in our extension handshake: a peer that we have dialed cannot see where we listen.
     extensions.port = Some(swarm.port).filter(|port| *port != 0);
-    // Our handshake has the bit if we knew the info dictionary at that time.
+    // Our handshake has the bit if we knew the info dictionary at that time. If we did not, the
+    // peer first gets our extension handshake, even if the dictionary has come since.
     let from_magnet = !connection.ours.has_bit(FAST_BIT);
     let torrent = match swarm.torrent.get() {
         Some(torrent) if !from_magnet => Arc::clone(torrent),
         _ => match fetch_info_first(swarm, &mut connection, &mut extensions)? {
             Some(torrent) => torrent,
-            None => return Ok(()),
+            None => return Ok(()), // the swarm is over
         },
     };
     let (host, torrent, stats) = (&swarm.host, &torrent, &stats);
     Ok(run(Start { host, torrent, number, stats, extensions, from_magnet }, connection)?)
 }
 
-/// Adds the connection to the live ones, and then checks whether the swarm is over. The other way
-/// round, it could miss the hang-up.
+/// Adds the connection to the live ones, unless its peer is among them already:
+///
+/// | a live connection to the same peer | what happens |
+/// |---|---|
+/// | there is none | the new one joins |
+/// | there is one, and the two have crossed | the new one joins, and we hang up on the old one |
+/// | there is one | the new one ends as [`Ended::Twice`] |
+///
+/// Stage 14 decides what counts as the same peer (`doubles`). Both sides decide by the same facts,
+/// so they keep the same connection of two that have crossed.
+///
+/// Then it checks whether the swarm is over. The other way round, it could miss the hang-up: the
+/// swarm says that it stops first, and hangs up on the live ones second.
 fn register(
     swarm: &Swarm,
     number: PeerNumber,
     connection: &Connection,
     dialed: bool,
 ) -> Result<Arc<PeerStats>, Ended> {
-    let stats = Arc::new(PeerStats::new(connection.peer));
-    if dialed {
-        // We have reached the peer there. The port that it will name may be one behind a router.
-        stats.set_listen_port(connection.peer.port());
-    }
-    let peer_id = connection.theirs.peer_id;
-    let hang_up = Arc::clone(&connection.line.0);
-    let live = Live {
-        peer_id,
-        dialed,
-        hang_up,
-        stats: Arc::clone(&stats),
-        parted: None,
-        doubles: Vec::new(),
-    };
+    let live = entry(connection, dialed);
+    let stats = Arc::clone(&live.stats);
+    // One lock for the look and the entry: of two threads with the same peer, one is the second.
     let mut all = swarm.live();
     let unproved = UNPROVED * swarm.place_time;
     let new = live.link();
     let crossed = match all.values_mut().find(|other| other.link().is_doubled_by(&new, unproved)) {
         None => None,
         Some(other) if other.link().is_crossed_by(&new, swarm.peer_id) => {
+            // It stays in the list until its thread has ended. Its leases are not back before that.
             other.parted = Some(Ended::Crossed);
             Some(Arc::clone(&other.hang_up))
         }
         Some(other) => {
+            // The port that a peer has dialed us from cannot be dialed.
             if dialed {
                 other.add_double(connection.peer);
             }
@@ -153,6 +181,8 @@ fn register(
         }
     };
     all.insert(number, live);
+    // To hang up is a system call, and whatever a wrapper around the transport does. No lock is
+    // held for that.
     drop(all);
     if let Some(hang_up) = crossed {
         hang_up();
@@ -161,26 +191,83 @@ fn register(
     if swarm.host.is_stopping() { Err(SessionEnd::Stopped.into()) } else { Ok(stats) }
 }
 
-/// Why a connection ended.
+/// Makes the entry of a new connection, whose age counts from here.
+fn entry(connection: &Connection, dialed: bool) -> Live {
+    let stats = Arc::new(PeerStats::new(connection.peer));
+    if dialed {
+        // We have reached the peer there. The port that it will name may be one behind a router.
+        stats.set_listen_port(connection.peer.port());
+    }
+    Live {
+        peer_id: connection.theirs.peer_id,
+        dialed,
+        hang_up: Arc::clone(&connection.line.0),
+        stats,
+        parted: None,
+        doubles: Vec::new(),
+    }
+}
+
+/// Why a connection ended, or could not be made, and so what becomes of the peer's address:
+///
+/// | end | the address |
+/// |---|---|
+/// | [`Handshake`](Ended::Handshake) | is dialed again later (1) |
+/// | `Handshake`, and we had no descriptor left | is due at once, but nobody is dialed for 1 s |
+/// | [`Session`](Ended::Session), but for the next four rows | is dialed again later (1) |
+/// | `Session(Corrupt)` | is banned |
+/// | `Session(BothComplete)` | is given up: neither side wants anything |
+/// | `Session(Stopped)` | does not matter: the download is over |
+/// | `Session(Local)` | does not matter: our disk failed, and the download ends |
+/// | [`Metadata`](Ended::Metadata) | is dialed again later (1) |
+/// | [`WrongMetadata`](Ended::WrongMetadata) | is banned |
+/// | [`Unusable`](Ended::Unusable) | does not matter: the download ends |
+/// | [`Banned`](Ended::Banned) | was banned when the lie was found |
+/// | [`Ourselves`](Ended::Ourselves) | is given up |
+/// | [`Twice`](Ended::Twice), the other connection is certain | is given up (2) |
+/// | `Twice`, it is not | is dialed after a minute (2) |
+/// | [`Crossed`](Ended::Crossed) | is dialed again later (1), as a rule after a minute |
+/// | [`MadeRoom`](Ended::MadeRoom) | is dialed again later (1) |
+/// | [`Panic`](Ended::Panic) | is dialed again later (1) |
+///
+/// 1. After 15 s, then twice as long each time, and given up after six dials in all. One that had
+///    shaken hands gets one early chance after 2 s, and one that has sent a block starts from the
+///    beginning. If we had dialed it, and it ended within ten seconds and without a block while
+///    another connection to its peer was up, it counts as a `Twice` that is not certain.
+/// 2. Six dials in all, as above. When the other connection ends, it is due after 2 s. A connection
+///    is certain if we dialed it and a block has gone over it; a peer id is only a claim.
+///
+/// The pauses are those of a patience of 60 s or more ([`Plan::retry`](super::Plan::retry)); with
+/// less, they are shorter. A peer that dialed us did so from an address that cannot be dialed.
+/// After (1), the one that it listens on is dialed in 15 s if it was given up before.
 #[derive(Debug, Error)]
 #[allow(missing_docs)] // the messages say what each is
 pub enum Ended {
+    /// Nobody was there, or something that is not a peer of this torrent.
     #[error("{0}")]
     Handshake(HandshakeError),
+    /// The session ended: the peer hung up, broke a rule or was too slow, or we had enough.
     #[error(transparent)]
     Session(SessionEnd),
+    /// The peer could not give the info dictionary, and broke a rule over it.
     #[error(transparent)]
     Metadata(MetadataError),
+    /// The peer gave another info dictionary than the one that the link names.
     #[error("{0}")]
     WrongMetadata(MetadataError),
+    /// We hung up, since a piece that was fetched again showed which blocks had been wrong.
     #[error("blocks that it brought were wrong")]
     Banned,
+    /// The handshake had our own peer id. A tracker names us to ourselves.
     #[error("it is ourselves")]
     Ourselves,
+    /// We hung up at once: another connection to the peer is up.
     #[error("it is connected already")]
     Twice,
+    /// We hung up: the peer had dialed us while we dialed it.
     #[error("two connections to it crossed, and the other one stays")]
     Crossed,
+    /// We hung up: all places were taken.
     #[error("others wait for its place, and it was of no use for long")]
     MadeRoom,
     /// A bug of ours. The other peers go on.
@@ -190,6 +277,8 @@ pub enum Ended {
     #[error("{0}")]
     Unusable(MetainfoError),
 }
+
+// The conversions sort out the errors that lead to another row of the table.
 
 impl From<HandshakeError> for Ended {
     fn from(error: HandshakeError) -> Ended {
@@ -203,6 +292,7 @@ impl From<HandshakeError> for Ended {
 impl From<MetadataError> for Ended {
     fn from(error: MetadataError) -> Ended {
         match error {
+            // The hash was right, so every other peer would give the same one.
             MetadataError::Metainfo(error) => Ended::Unusable(error),
             error @ MetadataError::WrongHash { .. } => Ended::WrongMetadata(error),
             error => Ended::Metadata(error),

@@ -1,4 +1,8 @@
 //! What to download, and how.
+//!
+//! A command fills in a [`Plan`] and passes it to [`download`](super::download). Later stages are
+//! plugged in here: the uploads of stage 16, and the listener of stage 17, which is one more
+//! source.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -20,17 +24,19 @@ pub struct Plan {
     pub info: Option<Info>,
     /// Our own peer id.
     pub peer_id: PeerId,
-    /// Where peers come from.
+    /// Where peers come from. Each gets a thread.
     pub sources: Vec<Box<dyn PeerSource>>,
-    /// How peers are dialed.
+    /// How peers are dialed: TCP, or a wrapper around it. In tests, pipes in memory.
     pub dial: Arc<dyn Dial>,
-    /// The largest number of connected peers.
+    /// The largest number of peers that are connected or being dialed. Each takes a thread and a
+    /// descriptor, so it may be less if the system allows fewer.
     pub max_peers: usize,
     /// The longest time without a connected peer. Ten times as long without a block.
     pub patience: Duration,
     /// Uploads to other peers.
     pub uploads: Arc<dyn Uploads>,
-    /// Whether to download nothing, even if pieces are missing.
+    /// Whether to download nothing, even if pieces are missing. A seed of a damaged copy uploads
+    /// the pieces that are right, and leaves the others as they are.
     pub upload_only: bool,
     /// The port at which we listen; 0 if we do not.
     pub port: u16,
@@ -38,16 +44,18 @@ pub struct Plan {
     pub download_rate: Rate,
     /// The limit on blocks sent, in bytes a second.
     pub upload_rate: Rate,
-    /// The time without a block after which an event says why.
+    /// The time without a block after which an event says why. If it is longer than `patience`, a
+    /// download may end without one.
     pub silence: Duration,
-    /// Set from outside to end early.
+    /// Set from outside to end early, as by Ctrl-C. Seen within a tenth of a second.
     pub stop: Arc<AtomicBool>,
     /// Shows the running download to others.
     pub watch: Arc<Watch>,
 }
 
 impl Plan {
-    /// Creates a plan: TCP, 50 peers, 60 s of patience, 10 s of silence, no source yet.
+    /// Creates a plan: TCP, 50 peers, 60 s of patience, 10 s of silence, no uploads, no limits, and
+    /// no source yet.
     pub fn new(info_hash: InfoHash, info: Option<Info>, peer_id: PeerId) -> Plan {
         Plan {
             info_hash,
@@ -68,16 +76,20 @@ impl Plan {
         }
     }
 
-    /// Sets the patience. With little of it, the first event about a wait comes sooner, or the
-    /// download would be over before.
+    /// Sets the patience, and with it the silence. With little patience, the first event about a
+    /// wait comes sooner, or the download would be over before: after a sixth of it, but not before
+    /// 2 s.
     pub fn wait_for(&mut self, patience: Duration) {
         self.patience = patience;
+        // `clamp` panics if its bounds are the wrong way round, so the upper one is also 2 s or
+        // more.
         self.silence =
             (patience / 6).clamp(Duration::from_secs(2), self.silence.max(Duration::from_secs(2)));
     }
 
-    /// The time after which a failed address or tracker is tried again, at first. It is short enough
-    /// for each to get a second chance while there is patience.
+    /// Returns the time after which a failed address or tracker is tried again, at first: 15 s, or
+    /// a quarter of the patience if that is less, so that each gets a second chance while there is
+    /// some left. Other pauses of the swarm follow from it.
     pub fn retry(&self) -> Duration {
         (self.patience / 4).min(Duration::from_secs(15))
     }

@@ -1,6 +1,18 @@
-//! The download's own thread. It starts the other threads, receives their messages, and decides when
-//! the download is over, complete or not.
+//! The download's own thread. It starts the other threads, receives their messages, and decides
+//! when the download is over, complete or not.
+//!
+//! It is the thread that called [`download`](super::download). Ten times a second, or as soon as a
+//! message comes, it goes once around:
+//!
+//! ```text
+//!   messages -> over? -> dial -> hope? -> stopped? -> events -> wait for a message, at most 0.1 s
+//!      ^                                                            |
+//!      +------------------------------------------------------------+
+//! ```
+//! Its children are the steps of the round: `sources`, `reports` and `departures` handle messages,
+//! `places` dials, `ending` decides whether it is over or hopeless, `telling` makes events.
 
+mod departures;
 mod ending;
 mod places;
 mod reports;
@@ -16,81 +28,94 @@ use std::time::{Duration, Instant};
 
 use super::failure_report::PeerRecord;
 use super::patience::Patience;
-use super::peer_thread::Ended;
 use super::summary::Summary;
 use super::waiting::Silence;
-use super::{Event, Live, Swarm, SwarmError, SwarmMessage};
+use super::{Event, Swarm, SwarmError, SwarmMessage};
 use crate::s02_metainfo::Info;
-use crate::s04_handshake::HandshakeError;
-use crate::s04_handshake::descriptors::is_exhausted;
 use crate::s05_messages::bitfield::Bitfield;
 use crate::s10_storage::{StorageError, Store};
 use crate::s11_work_queue::{PeerNumber, WorkQueue};
-use crate::s12_session::host::{SessionEnd, Torrent};
+use crate::s12_session::host::Torrent;
 use crate::s13_peer_sources::source::PeerSource;
 use crate::s14_peer_list::addresses::Addresses;
 use crate::s14_peer_list::places::Places;
 
-/// The time between two progress events.
+/// The time between two progress events, and the longest wait for a message. So a stop is noticed
+/// within this time: it is a flag, which cannot wake a thread that waits at a channel.
 const EVENT_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Above this many `known` peers, the oldest that has gone is forgotten. A peer that reconnects for
-/// each block would otherwise fill our memory.
-const MAX_KNOWN: usize = 10_000;
-
-/// The limits of a [`Plan`](super::Plan).
+/// The limits of a [`Plan`](super::Plan), which is taken apart when the download begins.
 pub(super) struct Limits {
+    /// The number of places: of peers that are connected or being dialed. Fewer than in the plan,
+    /// if the system allows fewer connections.
     pub max_peers: usize,
+    /// The longest time without a connected peer.
     pub patience: Duration,
+    /// The time after which a failed address is dialed again, at first.
     pub retry: Duration,
+    /// The time without a block after which an event says why.
     pub silence: Duration,
 }
 
 /// A source that is running.
 struct Running {
+    /// Its name in messages, as a tracker's URL.
     name: String,
-    /// Whether it only waits for incoming connections.
+    /// Whether it only waits for incoming connections. Then it is no reason to hope.
     passive: bool,
     /// When it looks for peers again, once it has said so.
     again: Option<Instant>,
 }
 
-/// Returns where the content is stored and which pieces are on disk, once the torrent is known.
+/// Returns where the content is stored and which pieces are on disk, once the torrent is known. It
+/// may take minutes, because it hashes what is on disk.
 pub(super) type Prepare<'e> =
     Box<dyn FnOnce(&Info) -> Result<(Arc<dyn Store>, Bitfield), StorageError> + 'e>;
 
 /// The state of the download's own thread. It is never shared, so it needs no lock.
 pub(super) struct TorrentLoop<'e> {
     swarm: Arc<Swarm>,
+    /// Every address that we know, and when to dial it. The book of stage 14.
     addresses: Addresses,
     limits: Limits,
+    /// `None` once the info dictionary is known: it can be called only once.
     prepare: Option<Prepare<'e>>,
+    /// The caller's function for events.
     event: &'e mut dyn FnMut(Event),
     /// Both ends of the channel. With a sender kept here, it never closes.
     messages: (Sender<SwarmMessage>, Receiver<SwarmMessage>),
+    /// What the peers have sent and got, as far as their threads have ended.
     outcome: Summary,
     /// The running peer threads, each with its peer's address. Each has one place.
     threads: HashMap<PeerNumber, SocketAddr>,
+    /// Decides which peer gets a place, and which makes way (stage 14).
     places: Places,
     /// The address of each peer that is here, or has sent blocks: a peer may be gone by the time
-    /// its piece turns out to be wrong. Of those that are gone, the latest are kept.
+    /// its piece turns out to be wrong. Of those that are gone, the latest are kept. It is a
+    /// `BTreeMap` because numbers rise, so the first is the oldest.
     known: BTreeMap<PeerNumber, SocketAddr>,
+    /// The number of the next peer thread. No number is used twice.
     next_number: PeerNumber,
     /// The running sources, by number.
     sources: HashMap<usize, Running>,
+    /// The number of the next source.
     next_source: usize,
+    /// Knows how long the download has waited for a block, and for a peer.
     patience: Patience,
+    /// Which waits the user has been told of.
     silence: Silence,
     /// When the last progress event was sent.
     told: Instant,
     /// The number of withdrawn pieces that have been reported.
     seen_withdrawn: usize,
+    /// No piece is missing: from the start, or since the last one was verified.
     finished: bool,
     /// The peers and sources that we have met, for the error if the download fails.
     record: PeerRecord,
 }
 
 impl<'e> TorrentLoop<'e> {
+    /// Makes the loop. Nothing runs yet.
     pub(super) fn new(
         swarm: Arc<Swarm>,
         limits: Limits,
@@ -122,7 +147,11 @@ impl<'e> TorrentLoop<'e> {
         }
     }
 
-    /// Runs from the first source to the last piece, and says goodbye.
+    /// Runs from the first source to the last piece, and says goodbye. Returns what the peers have
+    /// sent and got.
+    ///
+    /// # Errors
+    /// If the download ended before it was complete. Then the summary went out as an event.
     pub(super) fn run(
         mut self,
         info: Option<Info>,
@@ -130,6 +159,7 @@ impl<'e> TorrentLoop<'e> {
         stop: &AtomicBool,
     ) -> Result<Summary, SwarmError> {
         let result = self.until_finished(info, sources, stop);
+        // In any case: after an error, trackers are told as well that we leave.
         self.end();
         if result.is_err() {
             (self.event)(Event::Unfinished(self.outcome.clone()));
@@ -137,15 +167,19 @@ impl<'e> TorrentLoop<'e> {
         result.map(|()| self.outcome)
     }
 
+    /// Runs until the download is over and nothing is left to give, or fails.
     fn until_finished(
         &mut self,
         info: Option<Info>,
         sources: Vec<Box<dyn PeerSource>>,
         stop: &AtomicBool,
     ) -> Result<(), SwarmError> {
+        // Before any source starts, so that the first announce has the true number of missing
+        // bytes.
         if let Some(info) = info {
             self.learn(info)?;
         }
+        // A torrent that is complete, and that nobody wants to seed, asks no tracker.
         if !self.is_over() {
             sources.into_iter().for_each(|source| self.start_source(source));
         }
@@ -156,6 +190,7 @@ impl<'e> TorrentLoop<'e> {
             if self.is_over() {
                 break;
             }
+            // In every round: a place may be free since the last message, or an address due by now.
             self.dial();
             let now = Instant::now();
             self.check_hope(now)?;
@@ -164,6 +199,7 @@ impl<'e> TorrentLoop<'e> {
                 return if self.gives_only() { Ok(()) } else { Err(SwarmError::Stopped) };
             }
             self.tell(now);
+            // One message ends the wait. The others that came with it are handled by `catch_up`.
             match self.messages.1.recv_timeout(EVENT_INTERVAL) {
                 Ok(message) => self.take(message)?,
                 Err(RecvTimeoutError::Timeout) => {}
@@ -171,24 +207,31 @@ impl<'e> TorrentLoop<'e> {
             }
         }
         self.linger(stop);
+        // A last progress event, even if one was sent a moment ago: it has all the bytes.
         self.tell(Instant::now() + EVENT_INTERVAL);
         Ok(())
     }
 
-    /// The info dictionary is known. Sets up store and queue.
+    /// Sets up the store and the queue, now that the info dictionary is known. From here on, peers'
+    /// threads download.
     fn learn(&mut self, info: Info) -> Result<(), SwarmError> {
+        // Four peers may have sent it at the same time. The hash of all was right, so they are
+        // equal.
         let Some(prepare) = self.prepare.take() else { return Ok(()) };
         (self.event)(Event::Metadata { name: info.name.clone(), length: info.length });
         let (store, have) = prepare(&info)?;
+        // Before `torrent`: the sessions that begin then offer it in their extension handshakes.
         let _ = self.swarm.metadata.set(info.raw.clone().into());
         let length = info.length;
         let queue = WorkQueue::new(Arc::new(info), &have);
         let left = queue.bytes_left();
         (self.event)(Event::Resumed(length - left));
         self.swarm.host.counters.left.store(left, Ordering::Relaxed);
+        // Not by `finish`. BEP 3: "No completed is sent if the file was complete when started."
         self.finished = left == 0;
         // Hashing what is on disk may have taken minutes. That is not the peers' fault.
         self.patience = Patience::new(self.limits.patience);
+        // Last. Threads that have waited for it, as those of a magnet link, go on from here.
         let _ = self.swarm.torrent.set(Arc::new(Torrent {
             queue,
             store,
@@ -197,12 +240,17 @@ impl<'e> TorrentLoop<'e> {
         Ok(())
     }
 
+    /// Handles one message.
+    ///
+    /// # Errors
+    /// If it ends the download: our store fails, or the magnet link's torrent is unusable.
     fn take(&mut self, message: SwarmMessage) -> Result<(), SwarmError> {
         match message {
             SwarmMessage::Source(report) => self.hear_source(report),
-            SwarmMessage::Came => {}
+            SwarmMessage::Came => {} // it has woken us, and `dial` looks into the lobby next
             SwarmMessage::Joined(address) => {
                 self.record.met(address);
+                // So other ports of this IP are worth dialing.
                 self.addresses.answered(address.ip());
                 (self.event)(Event::Joined(address));
             }
@@ -214,12 +262,13 @@ impl<'e> TorrentLoop<'e> {
         Ok(())
     }
 
-    /// Whether no peer has a place or waits for one.
+    /// Whether no peer has a place or waits for one. A peer that is being dialed has one.
     fn is_alone(&self) -> bool {
         self.threads.is_empty() && self.swarm.lobby.is_empty()
     }
 
-    /// Tells sources that there is nobody to download from. A seed can wait.
+    /// Tells sources that there is nobody to download from, so a tracker may be asked sooner. A
+    /// seed can wait until peers find it.
     fn signal_hungry(&self) {
         if !self.gives_only() {
             self.swarm.signals.hungry();
@@ -231,116 +280,14 @@ impl<'e> TorrentLoop<'e> {
         self.sources.values().filter(|source| !source.passive)
     }
 
-    /// The last piece is verified.
+    /// Notes that the last piece is verified, and passes it on. Two sessions may report it: each
+    /// saw that nothing is left.
     fn finish(&mut self) {
-        if !std::mem::replace(&mut self.finished, true) {
+        if !self.finished {
+            self.finished = true;
             (self.event)(Event::Completed);
+            // Announcers tell their trackers.
             self.swarm.signals.completed();
         }
-    }
-
-    /// A peer's thread has ended. The first row that fits decides about its address:
-    ///
-    /// | it ended because | the address is |
-    /// |---|---|
-    /// | our disk failed, or the magnet link's torrent is unusable | of no interest: the download ends |
-    /// | a wrong piece or wrong metadata came from this peer alone | banned |
-    /// | the peer is ourselves, or both sides are complete | not dialed again |
-    /// | it ended at once, and its peer is already connected | dialed again after a minute |
-    /// | we had no socket left | dialed again in 1 s |
-    /// | the peer is connected twice | not dialed while that is certain, else after a minute |
-    /// | anything else | dialed again, later each time, then never; sooner if it had connected, as if new if it sent blocks |
-    fn ended(
-        &mut self,
-        number: PeerNumber,
-        address: SocketAddr,
-        why: Ended,
-    ) -> Result<(), SwarmError> {
-        let now = Instant::now();
-        self.threads.remove(&number);
-        let live = self.swarm.live().remove(&number);
-        let met = live.is_some();
-        let brought = live.as_ref().map_or(0, |live| live.stats.downloaded());
-        if brought == 0 {
-            self.known.remove(&number);
-        }
-        if self.known.len() > MAX_KNOWN
-            && let Some(oldest) =
-                self.known.keys().find(|known| !self.threads.contains_key(known)).copied()
-        {
-            self.known.remove(&oldest);
-        }
-        let listened = live.as_ref().map(|live| live.stats.address());
-        let here_too = live.as_ref().is_some_and(|live| self.note_double(live, address));
-        let (parted, doubles) = live.map_or_else(Default::default, |live| {
-            self.outcome.add(&live.stats);
-            self.addresses.brought(address, live.stats.take_pieces());
-            (live.parted, live.doubles)
-        });
-        if self.swarm.live().is_empty() {
-            self.signal_hungry();
-        }
-        match why {
-            Ended::Session(SessionEnd::Local(error)) => return Err(error.into()),
-            Ended::Unusable(error) => return Err(SwarmError::Unusable(error)),
-            Ended::Session(SessionEnd::Corrupt(_)) | Ended::WrongMetadata(_) => self.ban(address),
-            Ended::Ourselves | Ended::Session(SessionEnd::BothComplete) => {
-                self.addresses.give_up(address)
-            }
-            _ if here_too => self.addresses.may_be_a_double(address, now),
-            // We are out of sockets, which is not the peer's fault.
-            Ended::Handshake(HandshakeError::Io(ref error)) if is_exhausted(error) => {
-                self.addresses.put_back(address, now);
-                self.places.pause_dialing(now);
-            }
-            Ended::Twice => self.left_double(address, now),
-            _ => {
-                self.addresses.ended(address, met, brought > 0, now);
-                // Meanwhile, the address it listens on may have been dialed and given up.
-                if let Some(listened) = listened.filter(|listened| *listened != address) {
-                    self.addresses.revive(listened, now);
-                }
-            }
-        }
-        doubles.into_iter().for_each(|double| self.addresses.double_gone(double, now));
-        let why = parted.unwrap_or(why);
-        match why {
-            // The peer's other connection stays.
-            Ended::Twice | Ended::Crossed => {}
-            Ended::Ourselves => self.record.ourselves(address),
-            _ => self.record.lost(address, why.to_string()),
-        }
-        (self.event)(Event::Left(address, why));
-        Ok(())
-    }
-
-    /// We hung up because this peer seems to be connected already. As long as that is proved, the
-    /// address is not dialed.
-    fn left_double(&mut self, address: SocketAddr, now: Instant) {
-        let live = self.swarm.live();
-        let certain = live
-            .values()
-            .find(|live| live.doubles.contains(&address))
-            .map(|live| live.dialed && live.link().proved);
-        drop(live);
-        match certain {
-            Some(true) => self.addresses.give_up(address),
-            Some(false) => self.addresses.may_be_a_double(address, now),
-            // Gone by now: given up, then revived.
-            None => {
-                self.addresses.give_up(address);
-                self.addresses.double_gone(address, now);
-            }
-        }
-    }
-
-    /// Notes, and returns, whether a dialed connection ended at once while one that claims to be
-    /// the same peer is up. The address is dialed again when that one ends, if not before.
-    fn note_double(&self, gone: &Live, address: SocketAddr) -> bool {
-        let mut live = self.swarm.live();
-        let gone = gone.link();
-        let here =
-            live.values_mut().find(|here| gone.was_short() && here.link().claims_to_be(&gone));
-        here.map(|here| here.add_double(address)).is_some()
     }
 }

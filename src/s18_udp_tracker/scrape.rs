@@ -1,10 +1,13 @@
 //! Scraping: how many peers have a torrent, without joining the swarm (BEP 48 and BEP 15).
 //!
-//! An announce changes what the tracker knows; a scrape only reads. Over HTTP it has a
-//! URL of its own, which a rule derives from the announce URL. Over UDP it is action 2
-//! at the same address.
-
-#![warn(clippy::indexing_slicing)] // decodes what strangers send
+//! An announce changes what the tracker knows; a scrape only reads. Over UDP it is action 2 at the
+//! same address. Over HTTP it has a URL of its own, which a rule derives from the announce URL, and
+//! its answer is a dictionary in a dictionary:
+//!
+//! ```text
+//! d 5:files d 20:(info hash) d 8:complete i5e 10:downloaded i50e 10:incomplete i10e e e e
+//! ```
+//! It is here, and not in stage 3, because both protocols return the same [`ScrapeCounts`].
 
 use std::time::Instant;
 
@@ -17,7 +20,8 @@ use crate::s03_tracker::http::{Fetched, Get, HttpTracker, fetch, one_at_a_time, 
 use crate::s03_tracker::{LIMITS, Tracker, TrackerError, failure, scheme, spoken};
 
 /// Asks the tracker with this announce URL for the counts of a torrent. All are 0 if the
-/// tracker does not know the torrent.
+/// tracker does not know the torrent. Over UDP, `udp` makes the request, and may have a connection
+/// from an earlier announce.
 ///
 /// # Errors
 /// If the tracker gives no good answer by `deadline`, or cannot be scraped.
@@ -30,7 +34,8 @@ pub fn scrape(
     scrape_with(&fetch, udp, url, info_hash, deadline)
 }
 
-/// The same; for an HTTP tracker, `get` makes the request.
+/// Does what [`scrape`] does, but over HTTP `get` makes the request: a test needs no server then,
+/// and a trace can show the bytes.
 ///
 /// # Errors
 /// As [`scrape`].
@@ -43,25 +48,27 @@ pub fn scrape_with(
 ) -> Result<ScrapeCounts, TrackerError> {
     let scheme = scheme(url);
     if udp.schemes().contains(&scheme.as_str()) {
-        let one = |said| {
-            if let ResponseBody::Scraped(counts) = said {
-                <[ScrapeCounts; 1]>::try_from(counts).ok()
-            } else {
-                None
-            }
+        // The counts of exactly one torrent. An answer with more or fewer cannot be ours, so it is
+        // ignored, and the wait goes on.
+        let one = |said| match said {
+            ResponseBody::Scraped(counts) => <[ScrapeCounts; 1]>::try_from(counts).ok(),
+            _ => None,
         };
         return udp
             .ask(url, |_| RequestBody::Scrape(vec![info_hash]), one, deadline)
             .map(|(_, [counts])| counts);
     }
+    // Named together in the error, so that the user sees every scheme that would have worked.
     if !HttpTracker.schemes().contains(&scheme.as_str()) {
         return Err(TrackerError::Scheme {
             spoken: spoken([&HttpTracker as &dyn Tracker, udp].into_iter()),
             scheme,
         });
     }
+    // Stage 3's error knows no scrape, so this stage's own carries the reason.
     let url = scrape_url(url, info_hash).ok_or(UdpError::NoScrape)?;
     let Fetched { status, body, .. } = get(&url, deadline)?;
+    // Decoded, an answer may take four times its bytes, so the process decodes one at a time.
     match one_at_a_time(|| decode(&body, info_hash)) {
         // The reason in the body says more than the status.
         Err(failure @ TrackerError::Failure { .. }) => Err(failure),
@@ -72,10 +79,15 @@ pub fn scrape_with(
 
 /// Returns the scrape URL: the part after the last slash, wherever that is, must begin
 /// with `announce`, which becomes `scrape`. `None` otherwise: there is no way to scrape.
+///
+/// BEP 48 only says to replace "the string announce in the path section". The protocol's wiki has
+/// the older convention, which is stricter, and we keep to that: a slash in the query counts, so
+/// `/announce?x=2/4` cannot be scraped, and `%61nnounce` is not `announce`.
 fn scrape_url(url: &str, info_hash: InfoHash) -> Option<String> {
     let url = uri(url);
     let (before, last) = url.rsplit_once('/')?;
     let behind = last.strip_prefix("announce")?;
+    // The URL's own query stays: a private tracker knows its users by it.
     let joint = if behind.contains('?') { '&' } else { '?' };
     Some(format!(
         "{before}/scrape{behind}{joint}info_hash={}",
@@ -83,8 +95,8 @@ fn scrape_url(url: &str, info_hash: InfoHash) -> Option<String> {
     ))
 }
 
-/// Decodes an answer. `files` maps each info hash, 20 raw bytes, to a dictionary of three
-/// counts. A missing count is 0.
+/// Decodes an answer over HTTP. `files` maps each info hash, 20 raw bytes, to a dictionary of three
+/// counts. A count that is missing, or no number, is 0; a torrent that is missing has three zeros.
 fn decode(answer: &[u8], info_hash: InfoHash) -> Result<ScrapeCounts, TrackerError> {
     let top = decode_first_keys(answer, LIMITS, &mut PassedOver::default())?;
     if let Some(failure) = failure(&top) {
@@ -99,6 +111,7 @@ fn decode(answer: &[u8], info_hash: InfoHash) -> Result<ScrapeCounts, TrackerErr
         expected,
         found: found(files),
     })?;
+    // Looked up by our hash: a tracker may list more torrents than it was asked for.
     let Some((_, counts)) = torrents.iter().find(|(key, _)| *key == info_hash.0) else {
         return Ok(ScrapeCounts::default());
     };
@@ -109,6 +122,7 @@ fn decode(answer: &[u8], info_hash: InfoHash) -> Result<ScrapeCounts, TrackerErr
             found: found(Some(counts)),
         });
     }
+    // A tracker that does not count downloads leaves that key out.
     let count = |key| counts.get(key).and_then(Value::unsigned).unwrap_or(0);
     Ok(ScrapeCounts {
         seeders: count("complete"),
