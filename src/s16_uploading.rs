@@ -98,6 +98,7 @@ impl Place for Unchoked {
 /// [`Host::uploads`](crate::s12_session::host::Host::uploads).
 pub struct Uploader {
     choker: Box<dyn Choker>,
+    /// What is known of changed files, so that not each peer's writer hashes a piece again.
     shelf: Arc<Shelf>,
 }
 
@@ -112,6 +113,7 @@ impl Uploads for Uploader {
     fn open(&self, peer: UploadPeer) -> Option<Box<dyn Upload>> {
         let peer = Arc::new(Requester::new(peer));
         let place = self.choker.enter(Arc::clone(&peer));
+        // The session calls `set_interested` next. A peer that enters is not interested yet.
         Some(Box::new(PeerUpload { peer, place, shelf: Arc::clone(&self.shelf) }))
     }
 

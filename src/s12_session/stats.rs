@@ -1,7 +1,7 @@
 //! One peer: its address, the bytes sent in each direction, and the four flags.
 //!
-//! The peer's own threads write here, with a plain store when something changes. Other threads read.
-//! So being watched costs nothing while no thread is looking.
+//! The peer's own threads write here, with a plain store when something changes. Other threads
+//! read. So being watched costs nothing while no thread is looking.
 
 use std::net::SocketAddr;
 use std::sync::OnceLock;
@@ -132,8 +132,8 @@ impl PeerStats {
 /// | `peer_choking` | the peer | as its own rules have it | its `unchoke`, `choke` |
 /// | `peer_interested` | the peer | we have a piece that it lacks, or none any more | its `interested`, `not interested` |
 ///
-/// A pair of flags governs each direction, and the two directions know nothing of each other. Blocks
-/// come to us by `peer_choking` and `am_interested`, and go to the peer by `am_choking` and
+/// A pair of flags governs each direction, and the two directions know nothing of each other.
+/// Blocks come to us by `peer_choking` and `am_interested`, and go to the peer by `am_choking` and
 /// `peer_interested`. In both, the taker and the giver may do this:
 ///
 /// | the giver is choking | the taker is interested | the taker | the giver |
@@ -143,7 +143,8 @@ impl PeerStats {
 /// | no | yes | requests blocks, many at a time | answers each request |
 /// | no | no | requests nothing | may give the slot to another peer |
 ///
-/// A `choke` also drops what the taker has requested and not received. A `not interested` does not.
+/// A `choke` also drops what the taker has requested and not received. With BEP 6 the taker is told
+/// of each such request by a `reject`, and keeps those for pieces that are allowed fast.
 #[derive(Debug)]
 pub struct PeerFlags {
     // As the peer has been told, not as was decided a moment ago.
@@ -261,8 +262,8 @@ impl PeerFlags {
         self.requests.store(requests as u32, Ordering::Relaxed);
     }
 
-    /// Sets whether a block from the peer is being written. It is a flag, because a thread that hangs
-    /// in a system call cannot answer.
+    /// Sets whether a block from the peer is being written. It is a flag, because a thread that
+    /// hangs in a system call cannot answer.
     pub(super) fn set_storing(&self, yes: bool) {
         self.storing.store(yes, Ordering::Relaxed);
     }
