@@ -137,7 +137,8 @@ pub struct Writer {
     pub torrent: Arc<Torrent>,
     /// The peer's counters.
     pub stats: Arc<PeerStats>,
-    /// Whether a block that cannot be given is rejected in words (BEP 6).
+    /// Whether a block that cannot be given is rejected in words (BEP 6). Otherwise the connection
+    /// ends.
     pub fast: bool,
     /// Where blocks come from.
     pub blocks: Arc<dyn Blocks>,
@@ -172,7 +173,8 @@ impl Writer {
         }
     }
 
-    /// Writes what is queued until the queue is closed or the connection breaks.
+    /// Writes what is queued until the queue is closed or the connection breaks. Runs on the
+    /// writer's thread, without any lock while it reads or writes.
     fn write_all(&self, mut output: Box<dyn WriteHalf>) -> io::Result<()> {
         let limit = &self.host.upload_limit;
         // Kept from one write to the next: at most four blocks, 64 KiB.
@@ -264,7 +266,7 @@ impl Drop for ToWriter {
     fn drop(&mut self) {
         // Closed first: a writer that wakes up finds nothing more to do.
         self.queue.close();
-        // The writer may be in a write that the peer does not read. It would wait for up to 20 s.
+        // The writer may be in a write that the peer does not read. It could wait for 20 s.
         (self.hang_up)();
         if let Some(thread) = self.thread.take() {
             // It waits for nothing but a read from the disk now. Joined, so that all that it has
