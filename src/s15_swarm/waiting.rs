@@ -136,8 +136,7 @@ pub fn decide(state: &Snapshot) -> Option<Waiting> {
         // Nobody knows when a disk will answer.
         Wait::Disk => None,
         Wait::RateLimit => state.rate.map(|at| Next::Request { at }),
-        // More peers may come as well. But a peer that was asked has a deadline, and that is
-        // sooner.
+        // The peer that was asked has a deadline. Whatever else happens, the wait ends then.
         Wait::NoAnswer { .. } => Some(Next::HangUp),
         Wait::Metadata { asked: 1.., .. } => Some(Next::HangUp),
         Wait::NoTaker { .. } => state.hope.next(state.now).or(Some(Next::NeedAddress)),

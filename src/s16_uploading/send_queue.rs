@@ -232,7 +232,8 @@ struct ToWriter {
 }
 
 impl SendPath for ToWriter {
-    /// Queues messages, and does not wait. An error if the peer has not read for long.
+    /// Queues messages, and does not wait. An error if too much is queued, since then the peer does
+    /// not read.
     fn send(&mut self, messages: &[u8]) -> io::Result<()> {
         self.queue.edit(|queued| {
             queued.messages.extend_from_slice(messages);

@@ -4,7 +4,7 @@
 //!
 //! | the end | found by | the result |
 //! |---|---|---|
-//! | all is verified, and nobody needs us to stay | [`is_over`](TorrentLoop::is_over) | success |
+//! | we want no more pieces, and need not stay to upload | [`is_over`](TorrentLoop::is_over) | success |
 //! | the store failed, or the magnet link's torrent cannot be used | a message, or `learn` | that error |
 //! | there is no hope of another block | [`check_hope`](TorrentLoop::check_hope) | an error that says why |
 //! | the user wants it to stop | the flag `stop` | an error; for a seed, success |
@@ -74,8 +74,8 @@ impl TorrentLoop<'_> {
             if !self.swarm.live().values().any(|live| taking(&live.stats)) {
                 return;
             }
-            // A sleep, and not a wait for messages: none of them could end this sooner. They
-            // collect in the channel, which has no bound, so no thread waits for us.
+            // A sleep, and not a wait for messages: whether a peer is taking shows in its counters.
+            // Messages collect in the channel, which has no bound, so no thread waits for us.
             thread::sleep(TAKING / 20);
         }
     }

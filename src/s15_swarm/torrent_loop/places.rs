@@ -114,7 +114,7 @@ impl TorrentLoop<'_> {
         let started = start_thread(&self.swarm, number, candidate, peer);
         if started.is_ok() {
             self.threads.insert(number, peer);
-            // For a peer that only takes from us there is nothing to blame it for.
+            // A peer that only takes from us can spoil nothing, so nothing need be known of it.
             if !self.gives_only() {
                 self.known.insert(number, peer);
             }

@@ -48,8 +48,8 @@ impl TorrentLoop<'_> {
         match report {
             SourceReport::Found(addresses) => {
                 self.found(addresses);
-                // Nothing in it was of use, and we have nobody. The others need not keep to their
-                // usual pauses.
+                // Nothing in it was of use, and we have nobody. So the sources need not keep to
+                // their usual pauses.
                 if self.is_alone() && self.addresses.next_due().is_none() {
                     self.signal_hungry();
                 }
