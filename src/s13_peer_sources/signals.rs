@@ -5,7 +5,7 @@
 //! cannot miss anything: it reads the state when it comes to wait.
 //!
 //! The state only grows: a count goes up, a flag goes from false to true. So a source needs to
-//! remember only how much of it is old news ([`Heard`]), and it does not matter when it looks.
+//! remember only how much of it is old news (`Heard`), and it does not matter when it looks.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};

@@ -3,7 +3,7 @@
 //!
 //! `no peer could be used for 60 s` helps nobody. Were there no addresses? Did nobody answer? Do
 //! all peers choke us? Each has a different remedy, and the difference is known only while it
-//! happens. So the torrent loop notes every end in a [`PeerRecord`], on its own thread and without
+//! happens. So the torrent loop notes every end in a `PeerRecord`, on its own thread and without
 //! a lock, and makes a [`FailureReport`] of it if the download fails. The sentences are in
 //! `report`.
 
