@@ -60,16 +60,18 @@ use crate::s12_session::host::Torrent;
 use crate::s12_session::send_path::SendPath;
 use crate::s12_session::uploads::{Upload, UploadPeer, Uploads};
 
-/// Decides which peers are unchoked.
+/// Decides which peers are unchoked, on any thread and at any time. It carries a decision out by
+/// [`Requester::set_unchoked`] and [`Requester::tell`].
 pub trait Choker: Send + Sync {
-    /// Takes in a peer when it is first interested. What is returned lives as long as the
-    /// connection.
+    /// Takes in a peer when it is first interested; called on the thread of its session, so it must
+    /// not wait. What is returned lives as long as the connection.
     fn enter(&self, peer: Arc<Requester>) -> Box<dyn Place>;
 }
 
-/// A peer's place with the choker. Dropping it makes room for another peer.
+/// A peer's place with the choker. Dropping it makes room for another peer: a session that ends,
+/// for whatever reason, cannot keep a slot.
 pub trait Place: Send {
-    /// Notes whether the peer is interested.
+    /// Notes whether the peer is interested. May be told the same twice in a row.
     fn set_interested(&self, yes: bool);
 }
 
@@ -98,6 +100,7 @@ impl Place for Unchoked {
 /// [`Host::uploads`](crate::s12_session::host::Host::uploads).
 pub struct Uploader {
     choker: Box<dyn Choker>,
+    /// What is known of changed files, so that not each peer's writer hashes a piece again.
     shelf: Arc<Shelf>,
 }
 
@@ -112,6 +115,7 @@ impl Uploads for Uploader {
     fn open(&self, peer: UploadPeer) -> Option<Box<dyn Upload>> {
         let peer = Arc::new(Requester::new(peer));
         let place = self.choker.enter(Arc::clone(&peer));
+        // The session calls `set_interested` next. A peer that enters is not interested yet.
         Some(Box::new(PeerUpload { peer, place, shelf: Arc::clone(&self.shelf) }))
     }
 

@@ -277,7 +277,7 @@ impl Story {
             if self.addresses.is_banned(peer.address) {
                 said.push(Move::Refused {
                     address: peer.address,
-                    lied: self.addresses.has_lied(peer.address),
+                    lied: self.addresses.has_ban(peer.address),
                 });
             } else {
                 said.push(Move::DialsUs {
@@ -400,7 +400,7 @@ impl Story {
         match (place, self.crowd.peers[peer].tally.again) {
             (Some(place), _) if place.connected.is_none() => Fate::Dialed,
             (Some(_), _) => Fate::HasPlace,
-            _ if self.addresses.has_lied(address) => Fate::Banned,
+            _ if self.addresses.has_ban(address) => Fate::Banned,
             _ if self.addresses.is_banned(address) => Fate::Barred,
             _ if self.lobby.iter().any(|waiting| waiting.peer == peer) => Fate::Waits,
             (None, Some(Again::At(at))) => Fate::DialedAgain(at),

@@ -1,7 +1,7 @@
 //! One peer: its address, the bytes sent in each direction, and the four flags.
 //!
-//! The peer's own threads write here, with a plain store when something changes. Other threads read.
-//! So being watched costs nothing while no thread is looking.
+//! The peer's own threads write here, with a plain store when something changes. Other threads
+//! read. So being watched costs nothing while no thread is looking.
 
 use std::net::SocketAddr;
 use std::sync::OnceLock;
@@ -122,14 +122,42 @@ impl PeerStats {
 
 /// The four flags of a connection, and some numbers to show. Both sides start out choking and not
 /// interested (BEP 3).
+///
+/// Each flag is one side's to set, by a message. `am` is our side:
+///
+/// | flag | set by | when | with |
+/// |---|---|---|---|
+/// | `am_choking` | our choker (stages 16, 17) | the peer gets a slot, or loses it | `unchoke`, `choke` |
+/// | `am_interested` | the peer's session here | the peer has a piece that we lack, or none any more | `interested`, `not interested` |
+/// | `peer_choking` | the peer | as its own rules have it | its `unchoke`, `choke` |
+/// | `peer_interested` | the peer | we have a piece that it lacks, or none any more | its `interested`, `not interested` |
+///
+/// A pair of flags governs each direction, and the two directions know nothing of each other.
+/// Blocks come to us by `peer_choking` and `am_interested`, and go to the peer by `am_choking` and
+/// `peer_interested`. In both, the taker and the giver may do this:
+///
+/// | the giver is choking | the taker is interested | the taker | the giver |
+/// |---|---|---|---|
+/// | yes | no | waits for a `have`; this is the start | owes nothing |
+/// | yes | yes | waits for an `unchoke`; may request what is *allowed fast* (BEP 6) | may unchoke; rejects all other requests (BEP 6), or ignores them |
+/// | no | yes | requests blocks, many at a time | answers each request |
+/// | no | no | requests nothing | may give the slot to another peer |
+///
+/// A `choke` also drops what the taker has requested and not received. With BEP 6 the taker is told
+/// of each such request by a `reject`, and keeps those for pieces that are allowed fast.
 #[derive(Debug)]
 pub struct PeerFlags {
+    // As the peer has been told, not as was decided a moment ago.
     am_choking: AtomicBool,
     am_interested: AtomicBool,
+    // As the peer has said last.
     peer_choking: AtomicBool,
     peer_interested: AtomicBool,
+    /// A block from the peer is being written to disk.
     storing: AtomicBool,
+    /// The number of pieces that the peer has.
     pieces: AtomicU32,
+    /// The number of our requests that the peer has not answered.
     requests: AtomicU32,
 }
 
@@ -234,8 +262,8 @@ impl PeerFlags {
         self.requests.store(requests as u32, Ordering::Relaxed);
     }
 
-    /// Sets whether a block from the peer is being written. It is a flag, because a thread that hangs
-    /// in a system call cannot answer.
+    /// Sets whether a block from the peer is being written. It is a flag, because a thread that
+    /// hangs in a system call cannot answer.
     pub(super) fn set_storing(&self, yes: bool) {
         self.storing.store(yes, Ordering::Relaxed);
     }

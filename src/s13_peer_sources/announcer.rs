@@ -2,6 +2,16 @@
 //!
 //! Stage 3 knows how to announce once. What is added here is a clock: when to announce next, what
 //! to say this time, and what to do after a failure.
+//!
+//! The announces of a session, in this order:
+//!
+//! | event | when | how often |
+//! |---|---|---|
+//! | `started` | at once | until a tracker has taken it |
+//! | none | after each pause | any number of times |
+//! | `completed` | the last piece has arrived | until a tracker has taken it |
+//! | none | after each pause, if we stay to seed | any number of times |
+//! | `stopped` | we are told to stop | once, if `started` was taken |
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,15 +27,16 @@ use crate::s03_tracker::{
 };
 use crate::s07_extension::BoxError;
 
-/// Time limit of one announce, with all trackers of the tier.
+/// Time limit of one announce, with all trackers of the tier. Stage 3 shares it out among them.
 const ANNOUNCE_TIMEOUT: Duration = Duration::from_secs(15);
 /// Time limit of the last one, `stopped`. The user waits for it.
 const STOPPED_TIMEOUT: Duration = Duration::from_secs(2);
-/// Time limit for looking up the peers that a tracker names by host.
+/// Time limit for looking up all peers that one answer names by host.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
 /// Most host names of one answer that are reported as unknown.
 const MAX_REPORTED: usize = 3;
-/// Pause between two announces where the tracker asks for none.
+/// Pause between two announces where the tracker asks for none. It also bounds the pause after a
+/// failure.
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(30 * 60);
 /// Shortest pause that we keep. A tracker that asks for 0 s would be asked without end.
 const MIN_INTERVAL: Duration = Duration::from_secs(30);
@@ -36,7 +47,9 @@ const MAX_INTERVAL: Duration = Duration::from_secs(24 * 60 * 60);
 pub struct Announcer {
     /// The first URL as the torrent has it. The tier itself is shuffled.
     name: String,
+    /// The URLs, the one that answered last in front.
     tier: Tier,
+    /// The ways to announce, one of which speaks each URL's scheme. All announcers share them.
     trackers: Arc<Vec<Box<dyn Tracker>>>,
     /// The next request. Our peer id and key stay the same for the whole session.
     request: AnnounceRequest,
@@ -44,10 +57,11 @@ pub struct Announcer {
     retry: Duration,
     /// Announces in a row that no tracker of the tier took.
     failures: u32,
-    /// A tracker has taken `started`.
+    /// A tracker has taken `started`, so it knows us, and must hear `stopped`.
     started: bool,
     /// The last piece has arrived, and no tracker has been told so yet.
     completed: bool,
+    /// Looks up peers that a tracker names by host, with a time limit.
     names: Lookups,
 }
 
@@ -60,6 +74,7 @@ impl Announcer {
         peer_id: PeerId,
         retry: Duration,
     ) -> Announcer {
+        // The three counters are placeholders: each announce reads them again.
         let request = AnnounceRequest {
             key: Some(rand::random()),
             ..AnnounceRequest::new(info_hash, peer_id, 1)
@@ -69,7 +84,8 @@ impl Announcer {
         Announcer { name, tier, trackers, request, retry, failures, started, completed, names }
     }
 
-    /// Says that we listen at this port. 0 leaves the usual one.
+    /// Says that we listen at this port. 0 leaves the usual one: the request must name a port (BEP
+    /// 3), even if nobody answers there.
     pub fn at_port(mut self, port: u16) -> Announcer {
         if port != 0 {
             self.request.port = port;
@@ -87,6 +103,8 @@ impl Announcer {
             (true, false) => None,
         };
         (self.request.uploaded, self.request.downloaded, self.request.left) = handle.counters();
+        // A pause counts from the start of the announce: a tier that takes 15 s to fail has made us
+        // wait already.
         let since = Instant::now();
         match self.tier.announce(&self.trackers, &self.request, since + ANNOUNCE_TIMEOUT) {
             Ok((url, answer)) => {
@@ -95,8 +113,9 @@ impl Announcer {
                 // Still unsaid, if the last piece arrived before any tracker took `started`.
                 self.completed &= self.request.event == Some(Event::Started);
                 if !self.hand_over(handle, &url, &answer) {
-                    return None;
+                    return None; // nobody wants peers any more
                 }
+                // `completed` that is still unsaid is said at once, not after half an hour.
                 let usual = if self.completed { Duration::ZERO } else { interval(&answer) };
                 let least =
                     answer.min_interval.unwrap_or(MIN_INTERVAL).clamp(MIN_INTERVAL, MAX_INTERVAL);
@@ -105,7 +124,11 @@ impl Announcer {
                 Some(Pause { since, usual, least })
             }
             Err(tried) => {
+                // As long as one tracker of the tier may come back, it is worth waiting for.
                 let never = tried.iter().all(|(_, error)| is_final(error));
+                // Doubled: a tracker that fails because too many clients ask is not helped by
+                // clients that ask again at once. The number of failures has no bound, so the
+                // exponent has.
                 let backoff = self.retry * 2u32.pow(self.failures.min(7));
                 let pause = wanted_pause(&tried).unwrap_or(backoff.min(DEFAULT_INTERVAL));
                 self.failures += 1;
@@ -116,13 +139,15 @@ impl Announcer {
         }
     }
 
-    /// Says goodbye, so that the tracker stops naming us to others.
+    /// Says goodbye, so that the tracker stops naming us to others. Once, without a second try: the
+    /// user waits.
     fn say_goodbye(&mut self, handle: &SourceHandle) {
         // Without `started` no tracker knows us.
         if !self.started {
             return;
         }
         (self.request.uploaded, self.request.downloaded, self.request.left) = handle.counters();
+        // No peers, please: it saves the tracker an answer of 200 addresses that nobody will dial.
         (self.request.event, self.request.numwant) = (Some(Event::Stopped), Some(0));
         match self.tier.announce(&self.trackers, &self.request, Instant::now() + STOPPED_TIMEOUT) {
             Ok((url, answer)) => handle.announced(&url, Some(Event::Stopped), &answer),
@@ -131,7 +156,11 @@ impl Announcer {
     }
 
     /// Hands over the peers of an answer. Returns whether anybody still wants them.
+    ///
+    /// An answer may name peers by host (BEP 3 allows it in the list form). A name may lead
+    /// anywhere, so what it leads to is checked like any address, and it may lead nowhere.
     fn hand_over(&self, handle: &SourceHandle, url: &str, answer: &AnnounceResponse) -> bool {
+        // How far away the tracker is decides which addresses it may name (`reach`, stage 3).
         let found =
             |peers: &[SocketAddr]| handle.found(NamedBy::Tracker(answer.from), peers.to_vec());
         let report = || handle.announced(url, self.request.event, answer);
@@ -145,7 +174,8 @@ impl Announcer {
         }
         let (looked_up, lost) =
             self.names.find_peers(&answer.named, Instant::now() + LOOKUP_TIMEOUT);
-        // A tracker whose names all lead nowhere has failed, and "names 1 peer" would be misleading.
+        // A tracker whose names all lead nowhere has failed, and "names 1 peer" would be
+        // misleading.
         let useless = answer.peers.is_empty() && looked_up.is_empty();
         if !useless {
             report();
@@ -164,6 +194,7 @@ impl PeerSource for Announcer {
         self.name.clone()
     }
 
+    /// Never an error: each failure has been reported when it happened, with the tracker's URL.
     fn run(mut self: Box<Self>, mut handle: SourceHandle) -> Result<(), BoxError> {
         while let Some(pause) = self.announce(&handle) {
             match pause.wait(&mut handle) {
@@ -195,6 +226,7 @@ impl Pause {
     fn wait(self, handle: &mut SourceHandle) -> Wake {
         let mut pause = self.usual;
         loop {
+            // Reported again when hunger has made it shorter: the user sees a countdown.
             handle.again(self.since, pause);
             match handle.wait((self.since + pause).saturating_duration_since(Instant::now())) {
                 Wake::Hungry => pause = pause.min(self.least),
@@ -210,7 +242,8 @@ fn interval(answer: &AnnounceResponse) -> Duration {
     asked.clamp(MIN_INTERVAL, MAX_INTERVAL)
 }
 
-/// Returns the longest pause that a tracker of the tier asks for in its refusal (BEP 31).
+/// Returns the longest pause that a tracker of the tier asks for in its refusal (BEP 31). The
+/// longest, since the next announce may reach any of them.
 fn wanted_pause(tried: &[(String, TrackerError)]) -> Option<Duration> {
     let wanted = |error: &TrackerError| match error {
         TrackerError::Failure { retry: Retry::After(time), .. } => {
@@ -227,6 +260,7 @@ fn is_final(error: &TrackerError) -> bool {
     matches!(error, Failure { retry: Retry::Never, .. } | OffLimits(_) | Scheme { .. })
 }
 
+/// Reports each tracker that was tried, with its reason.
 fn report_failures(handle: &SourceHandle, tried: Vec<(String, TrackerError)>) {
     for (url, error) in tried {
         handle.failed(format!("{url}: {error}"));

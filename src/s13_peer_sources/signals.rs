@@ -1,8 +1,11 @@
 //! What all sources are told, and how a source waits for it.
 //!
 //! A source waits for minutes, and must wake at once when something happens. A channel for each
-//! source would do; one shared state with a condition variable is less, and a source that is busy
+//! source would do. One shared state with a condition variable is less, and a source that is busy
 //! cannot miss anything: it reads the state when it comes to wait.
+//!
+//! The state only grows: a count goes up, a flag goes from false to true. So a source needs to
+//! remember only how much of it is old news (`Heard`), and it does not matter when it looks.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -14,30 +17,36 @@ pub enum Wake {
     Due,
     /// There are no peers. Returned once each time that this is said.
     Hungry,
-    /// The last piece has arrived. Returned once, and never for a torrent that was complete from the
-    /// start.
+    /// The last piece has arrived. Returned once, and never for a torrent that was complete from
+    /// the start.
     Completed,
     /// The source is to end.
     Stop,
 }
 
-/// What is said to all sources. Its lock is held only to read or change a flag.
+/// What is said to all sources. The torrent loop speaks, and each source listens on its own thread.
 #[derive(Default)]
 pub struct Signals {
+    /// A leaf lock, held only to read or change a flag, and released while a source waits.
     phase: Mutex<Phase>,
+    /// Wakes all sources, not one: each has to hear of a change.
     changed: Condvar,
 }
 
+/// Everything that has been said so far.
 #[derive(Default, Clone, Copy)]
 struct Phase {
-    /// Number of times that there were no peers. A flag would have to be taken back, and each source
-    /// hears it at a different time.
+    /// Number of times that there were no peers. A flag would have to be taken back, and each
+    /// source hears it at a different time.
     hunger: u32,
+    /// The last piece has arrived.
     completed: bool,
+    /// All sources are to end.
     stop: bool,
 }
 
-/// What one source has heard of this.
+/// What one source has heard of this. `stop` is not in it: after that, a source does not wait
+/// again.
 #[derive(Default)]
 pub(super) struct Heard {
     hunger: u32,
@@ -81,10 +90,13 @@ impl Signals {
             if phase.stop {
                 return Wake::Stop;
             }
+            // Said three times during one announce, it is heard once: one announce is all it asks
+            // for.
             if phase.hunger > heard.hunger {
                 heard.hunger = phase.hunger;
                 return Wake::Hungry;
             }
+            // Not `time` again: a wakeup without news must not make the wait longer.
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Wake::Due;

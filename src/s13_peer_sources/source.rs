@@ -95,13 +95,17 @@ pub struct SourceHost {
 
 /// What a running source is given: it reports through this handle, and waits on it.
 pub struct SourceHandle {
+    /// The source's name, which goes into its reports for the user.
     name: String,
+    /// The source's number, which goes into its reports for the program: names may be the same.
     number: usize,
     host: SourceHost,
+    /// What this source has heard of the signals.
     heard: Heard,
 }
 
 impl SourceHandle {
+    /// Makes the handle of a source that has heard nothing yet: earlier signals are news to it.
     pub(super) fn new(name: String, number: usize, host: SourceHost) -> SourceHandle {
         SourceHandle { name, number, host, heard: Heard::default() }
     }
@@ -153,6 +157,7 @@ impl SourceHandle {
 
     /// Returns the bytes uploaded, downloaded and left. While the length is unknown, left is 1.
     pub fn counters(&self) -> (u64, u64, u64) {
+        // Three reads, which may be a block apart. No tracker adds them up.
         let counters = &self.host.counters;
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         (read(&counters.uploaded), read(&counters.downloaded), read(&counters.left))
@@ -195,6 +200,7 @@ impl PeerSource for Given {
     }
 
     fn run(self: Box<Self>, handle: SourceHandle) -> Result<(), BoxError> {
+        // May wait for a name server, and nobody else waits with it.
         handle.found(NamedBy::User, self.0.to_socket_addrs()?.collect());
         Ok(())
     }

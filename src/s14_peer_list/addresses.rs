@@ -24,8 +24,8 @@ use crate::s04_handshake::origin::Origin;
 pub const REMEMBERED: usize = 2000;
 /// How many retries an address gets, unless it is of use in between.
 const MAX_RETRIES: u32 = 5;
-/// The early second chance comes after 1/`EARLY` of the usual pause.
-const EARLY: u32 = 8;
+/// What the usual pause is divided by for an early second chance.
+const EARLY_DIVISOR: u32 = 8;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -193,7 +193,7 @@ impl Addresses {
         let again = entry.attempts <= MAX_RETRIES;
         let pause = if met && !entry.was_early {
             entry.was_early = true;
-            self.retry / EARLY
+            self.retry / EARLY_DIVISOR
         } else {
             // The early chance is not counted among the failures.
             let failures = entry.attempts.saturating_sub(1 + u32::from(entry.was_early));
@@ -243,7 +243,7 @@ impl Addresses {
     /// Makes an address due soon: the peer that we took for its double has gone, and may be
     /// another.
     pub fn double_gone(&mut self, address: SocketAddr, now: Instant) {
-        let soon = now + self.retry / EARLY;
+        let soon = now + self.retry / EARLY_DIVISOR;
         if matches!(self.entries.get(&address), Some(Entry { state: State::Due(time), .. }) if *time > soon)
         {
             self.give_up(address);
@@ -290,8 +290,8 @@ impl Addresses {
         }
     }
 
-    /// Whether this very address is banned.
-    pub fn has_lied(&self, address: SocketAddr) -> bool {
+    /// Whether this very address is banned, not only its IP barred.
+    pub fn has_ban(&self, address: SocketAddr) -> bool {
         self.bans.has(address)
     }
 

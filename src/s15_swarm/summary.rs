@@ -1,10 +1,14 @@
 //! The result of a download: which peers sent blocks, which got some, and which were banned.
+//!
+//! The torrent loop keeps one from the start and adds to it as connections end. It goes to the
+//! caller in either case: as the result, or in [`Event::Unfinished`](super::Event::Unfinished).
 
 use std::net::SocketAddr;
 
 use crate::s12_session::stats::PeerStats;
 
-/// The number of peers that are listed, and of banned ones. Later ones count only in the sums.
+/// The number of peers that are listed, and of banned ones. Later ones count only in the sums: in a
+/// week, a seed may meet any number.
 const MAX_NAMED: usize = 1000;
 
 /// The result of a download.
@@ -14,9 +18,9 @@ pub struct Summary {
     pub downloaded: u64,
     /// Bytes of blocks sent.
     pub uploaded: u64,
-    /// The bytes received from each peer, and sent to it.
+    /// The bytes received from each peer, and sent to it. Peers without either are left out.
     pub traded: Vec<Traded>,
-    /// Peers that were banned.
+    /// Peers that were banned, in that order.
     pub banned: Vec<SocketAddr>,
 }
 
@@ -32,15 +36,17 @@ pub struct Traded {
 }
 
 impl Summary {
-    /// Adds the bytes of a connection that has ended.
-    pub(super) fn add(&mut self, traffic: &PeerStats) {
-        let (peer, taken, given) = (traffic.address(), traffic.downloaded(), traffic.uploaded());
+    /// Adds the bytes of a connection that has ended. To be called once for each.
+    pub(super) fn add(&mut self, stats: &PeerStats) {
+        let (peer, taken, given) = (stats.address(), stats.downloaded(), stats.uploaded());
         self.downloaded += taken;
         self.uploaded += given;
         let room = self.traded.len() < MAX_NAMED;
+        // By address and not by peer id: an id is chosen by the peer, and new at each start.
         match self.traded.iter_mut().find(|traded| traded.peer == peer) {
             Some(traded) => {
-                (traded.taken, traded.given) = (traded.taken + taken, traded.given + given)
+                traded.taken += taken;
+                traded.given += given;
             }
             None if taken + given > 0 && room => self.traded.push(Traded { peer, taken, given }),
             None => {}

@@ -2,8 +2,8 @@
 //!
 //! It costs nothing while nobody looks. Each peer's threads keep its [`PeerStats`] current, and the
 //! queue knows where the pieces are. An observer collects both, one lock after the other. So peers
-//! and pieces may be seen a moment apart. The pieces are all seen at one moment, each in exactly one
-//! place.
+//! and pieces may be seen a moment apart. The pieces are all seen at one moment, each in exactly
+//! one place.
 //!
 //! An observer can miss what comes and goes in between. For what must not be missed there is an
 //! [`Event`](super::Event).
@@ -16,7 +16,8 @@ use crate::s03_tracker::PeerId;
 use crate::s11_work_queue::{PeerNumber, Places};
 use crate::s12_session::stats::PeerStats;
 
-/// A connected peer at one moment.
+/// A connected peer at one moment. The four flags are explained at
+/// [`PeerFlags`](crate::s12_session::stats::PeerFlags).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PeerView {
     /// Its number in [`Places::on_loan`].
@@ -35,7 +36,8 @@ pub struct PeerView {
     pub peer_interested: bool,
     /// The number of pieces it has.
     pub pieces: u32,
-    /// The number of our requests that it has not answered.
+    /// The number of our requests that it has not answered, as of the last turn of its session's
+    /// loop.
     pub requests: u32,
     /// Bytes of blocks received from it.
     pub downloaded: u64,
@@ -44,6 +46,8 @@ pub struct PeerView {
 }
 
 impl PeerView {
+    /// Reads a peer's counters, one after the other. They are not all from one instant: a block may
+    /// be in the sums while its request still counts as unanswered.
     fn new(number: PeerNumber, peer_id: PeerId, stats: &PeerStats) -> PeerView {
         let flags = stats.flags();
         PeerView {
@@ -64,6 +68,9 @@ impl PeerView {
 
 /// A handle to look at a running download. Before it begins and after it ends there is nothing to
 /// see.
+///
+/// The reference is weak, so that an observer does not keep a finished download's files and queue
+/// alive.
 #[derive(Default)]
 pub struct Watch(OnceLock<Weak<Swarm>>);
 
@@ -73,13 +80,16 @@ impl Watch {
         let _ = self.0.set(Arc::downgrade(swarm));
     }
 
+    /// Returns the swarm, or `None` before it begins and after it ends.
     fn swarm(&self) -> Option<Arc<Swarm>> {
         self.0.get().and_then(Weak::upgrade)
     }
 
-    /// Returns the connected peers, in the order in which they connected.
+    /// Returns the connected peers, in the order in which their threads were started.
     pub fn peers(&self) -> Vec<PeerView> {
         let Some(swarm) = self.swarm() else { return Vec::new() };
+        // Copied first and read afterwards, so that the lock is held for no longer than a walk over
+        // the list.
         let live: Vec<_> = swarm
             .live()
             .iter()
@@ -89,6 +99,7 @@ impl Watch {
             .iter()
             .map(|(number, peer_id, stats)| PeerView::new(*number, *peer_id, stats))
             .collect();
+        // A hash map has no order, and numbers only grow.
         peers.sort_by_key(|peer| peer.number);
         peers
     }

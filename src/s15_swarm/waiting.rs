@@ -4,6 +4,11 @@
 //! alike. So the torrent loop takes a [`Snapshot`] of what it knows, and [`decide`] names the wait.
 //! It is a pure function: no lock, no socket, and the time is an argument. Nothing here runs while
 //! blocks come.
+//!
+//! A wait has two halves. *Why* names the obstacle nearest to the next block: of two peers, one
+//! that chokes us and one that was asked, the second is nearer. *Next* names what will change that,
+//! with its time, so that the user knows whether to go on waiting. [`Silence`] then decides whether
+//! the wait is news.
 
 use std::mem;
 use std::net::SocketAddr;
@@ -13,7 +18,7 @@ use std::time::{Duration, Instant};
 use crate::s05_messages::bitfield::Bitfield;
 use crate::s12_session::stats::Supply;
 
-/// The number of ranges of missing pieces that are listed.
+/// The number of ranges of missing pieces that are listed. A torrent may lack a million.
 const NAMED: usize = 3;
 /// A wait must last this long before there is an event: some are over at once.
 const SETTLED: Duration = Duration::from_secs(1);
@@ -90,15 +95,16 @@ pub struct Missing {
 pub struct Snapshot {
     /// The time.
     pub now: Instant,
-    /// What each connected peer can send.
+    /// What each connected peer can send, in no order.
     pub peers: Vec<Supply>,
     /// The number of peers that are interested in our pieces.
     pub takers: usize,
     /// The number of peers that were asked for the info dictionary; `None` once we have it.
     pub learning: Option<usize>,
-    /// The missing pieces.
+    /// The missing pieces. Filled in only if no peer has any of them: finding them takes a look at
+    /// every piece.
     pub missing: Missing,
-    /// The time until which our rate limit holds requests back.
+    /// The time until which our rate limit holds requests back; `None` if it does not.
     pub rate: Option<Instant>,
     /// The port at which we listen, if we only upload.
     pub gives_at: Option<u16>,
@@ -113,13 +119,13 @@ pub struct Hope {
     pub known: usize,
     /// The number of those that are being dialed.
     pub dialing: usize,
-    /// The address that is dialed next, and when.
+    /// The address that is dialed next, and when. It may be due already, and only lack a place.
     pub dial: Option<(Instant, SocketAddr)>,
     /// Whether all places are taken.
     pub full: bool,
     /// Each source that looks for peers, and when it looks again; `None` if it is looking now.
     pub sources: Vec<(String, Option<Instant>)>,
-    /// When the download gives up if nothing changes.
+    /// When the download gives up if nothing changes; `None` for a seed, which never does.
     pub gives_up: Option<Instant>,
 }
 
@@ -127,8 +133,10 @@ pub struct Hope {
 pub fn decide(state: &Snapshot) -> Option<Waiting> {
     let why = why(state)?;
     let next = match why {
+        // Nobody knows when a disk will answer.
         Wait::Disk => None,
         Wait::RateLimit => state.rate.map(|at| Next::Request { at }),
+        // The peer that was asked has a deadline. Whatever else happens, the wait ends then.
         Wait::NoAnswer { .. } => Some(Next::HangUp),
         Wait::Metadata { asked: 1.., .. } => Some(Next::HangUp),
         Wait::NoTaker { .. } => state.hope.next(state.now).or(Some(Next::NeedAddress)),
@@ -137,11 +145,24 @@ pub fn decide(state: &Snapshot) -> Option<Waiting> {
     Some(Waiting { why, next })
 }
 
+/// Returns the obstacle nearest to the next block. The first row that fits decides:
+///
+/// | what is so | the wait |
+/// |---|---|
+/// | we only upload | for a peer that wants something, if there is none |
+/// | no peer is connected | for a peer |
+/// | the info dictionary is not known | for that: before it comes, nothing can be requested |
+/// | a block is being written | for the disk |
+/// | a peer is free, and our rate limit says no | for the limit |
+/// | a peer was asked | for its answer |
+/// | a peer is free | none: it is asked in a moment |
+/// | a peer has something, and chokes us | for an unchoke |
+/// | no peer has a missing piece | for a peer that has one |
 fn why(state: &Snapshot) -> Option<Wait> {
     let count = |supply: Supply| state.peers.iter().filter(|peer| **peer == supply).count();
     let peers = state.peers.len();
     if let Some(port) = state.gives_at {
-        // Whoever wants something is served in its turn.
+        // A peer that wants something is served in its turn, so the seed does not wait.
         return (state.takers == 0).then_some(Wait::NoTaker { peers, port });
     }
     if peers == 0 {
@@ -150,7 +171,6 @@ fn why(state: &Snapshot) -> Option<Wait> {
     if let Some(asked) = state.learning {
         return Some(Wait::Metadata { peers, asked });
     }
-    // From what is nearest to a block to what is farthest from one.
     let (free, asked, choked) = (count(Supply::Free), count(Supply::Asked), count(Supply::Choked));
     if count(Supply::Storing) > 0 {
         return Some(Wait::Disk);
@@ -174,18 +194,23 @@ impl Hope {
     /// Returns what is happening now, or else what happens first.
     fn next(&self, now: Instant) -> Option<Next> {
         let due = |at: Instant| at <= now;
+        // What goes on now comes first: it may end the wait before any of the times below.
         if self.dialing > 0 {
             return Some(Next::Dialing { addresses: self.dialing });
         }
+        // A source is looking if it has not said when it looks again, or if that time has come.
         let asking = self.sources.iter().find(|(_, at)| at.is_none_or(due));
         if let Some((source, _)) = asking {
             return Some(Next::Asking { source: source.clone() });
         }
         let dial = self.dial.map(|(at, address)| {
+            // With all places taken, a due address does not help until a peer has made way.
             if self.full { (at, Next::MakeRoom) } else { (at, Next::Dial { address, at }) }
         });
         let ask =
             self.sources.iter().filter_map(|(source, at)| Some((*at.as_ref()?, source.clone())));
+        // The smallest of (time, name): among equals always the same one, or the sentence would
+        // flicker.
         let ask = ask.min().map(|(at, source)| (at, Next::Ask { source, at }));
         let give_up = self.gives_up.map(|at| (at, Next::GiveUp { at }));
         dial.into_iter().chain(ask).chain(give_up).min_by_key(|(at, _)| *at).map(|(_, next)| next)
@@ -193,8 +218,10 @@ impl Hope {
 }
 
 impl Missing {
-    /// Returns the pieces that are not done.
+    /// Returns the pieces that are not done. It stops at the last range that is listed: the rest is
+    /// only counted.
     pub fn of(done: &Bitfield, pieces: u32) -> Missing {
+        // The piece from which the search for the next range goes on.
         let mut next = 0;
         let run = || {
             let first = (next..pieces).find(|piece| !done.has(*piece))?;
@@ -219,22 +246,28 @@ impl Next {
     }
 }
 
-/// Which waits there have been events for.
+/// Decides when a wait is shown, and when it is worth an event.
+///
+/// Both take some time without a block. An event also needs a wait of another kind than the last
+/// one: a line in a log is never taken back.
 #[derive(Debug)]
 pub struct Silence {
     /// The time without a block after which there is an event.
     limit: Duration,
-    /// The wait, without its numbers, and since when.
+    /// The kind of the wait as of the last look, and since when it has been that.
     current: Option<(Kind, Instant)>,
-    told: Option<Kind>,
+    /// The kind of wait that the last event was about. Forgotten once blocks come, with two
+    /// exceptions.
+    reported: Option<Kind>,
 }
 
+/// A wait without its numbers: that a third peer chokes us where there were two is no news.
 type Kind = mem::Discriminant<Wait>;
 
 impl Silence {
     /// Creates it for events after `limit` without a block.
     pub fn new(limit: Duration) -> Silence {
-        Silence { limit, current: None, told: None }
+        Silence { limit, current: None, reported: None }
     }
 
     /// Whether no block has come for long enough to show the wait. Before that, it need not be
@@ -244,25 +277,28 @@ impl Silence {
     }
 
     /// Whether there is an event for this wait now: no block has come for long enough, and the last
-    /// event was for another kind of wait.
+    /// event was for another kind of wait. To be called at each look, also without a wait: it
+    /// remembers how long each kind has lasted.
     pub fn is_news(&mut self, now: Instant, silent: Duration, wait: Option<&Wait>) -> bool {
         if !self.is_shown(silent) {
             // The next wait gets an event again. But a seed without takers waits for days, and with
             // a strict rate limit there is a wait before each block: once is enough.
             let lasting = [Wait::NoTaker { peers: 0, port: 0 }, Wait::RateLimit]
                 .map(|wait| mem::discriminant(&wait));
-            self.told = self.told.filter(|told| lasting.contains(told));
+            self.reported = self.reported.filter(|kind| lasting.contains(kind));
         }
         let kind = wait.map(mem::discriminant);
+        // The same kind as at the last look keeps its time; another one starts now.
         let since = self
             .current
             .filter(|(current, _)| Some(*current) == kind)
             .map_or(now, |(_, since)| since);
         self.current = kind.map(|kind| (kind, since));
+        // With a very short limit, half of it has to do.
         let settled = now.duration_since(since) >= SETTLED.min(self.limit / 2);
-        let news = kind.is_some() && kind != self.told && silent >= self.limit && settled;
+        let news = kind.is_some() && kind != self.reported && silent >= self.limit && settled;
         if news {
-            self.told = kind;
+            self.reported = kind;
         }
         news
     }

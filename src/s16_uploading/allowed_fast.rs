@@ -16,10 +16,21 @@ pub const COUNT: usize = 10;
 
 /// Returns the pieces for a peer at `ip`, in the order of BEP 6. The numbers are cut from a SHA-1
 /// of the address's network and the info hash, then from the SHA-1 of that hash, and so on.
+///
+/// ```text
+/// | 80 | 4 | 4 | 0 | info hash, 20 bytes |      the text for 80.4.4.200: the last byte is 0
+///       |  SHA-1
+///       v
+/// |  4  |  4  |  4  |  4  |  4  |              each, as a number, modulo the number of pieces
+///       |  SHA-1                               five are not enough: the hash is the next text
+///       v
+/// ```
 pub fn allowed_fast(ip: Ipv4Addr, info_hash: InfoHash, pieces: u32, count: usize) -> Vec<u32> {
+    // The last byte does not count: one user often has several addresses of a network.
     let [a, b, c, _] = ip.octets();
     let mut text = [&[a, b, c, 0][..], &info_hash.0].concat();
     let mut set = Vec::new();
+    // Without this, a torrent with fewer pieces than `count` would be searched forever.
     let count = count.min(pieces as usize);
     while set.len() < count {
         let hash: [u8; 20] = Sha1::digest(&text).into();

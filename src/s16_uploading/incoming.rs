@@ -7,8 +7,8 @@ use crate::s04_handshake::{Handshake, HandshakeError};
 /// Reads a peer's handshake and answers it, if it is about our torrent.
 ///
 /// We read before we write: the peer has dialed, and says first which torrent it wants. We answer
-/// after 48 bytes, as soon as that is known. The last 20, the peer id, may come later: some trackers
-/// and peers only check whether we are there, and hang up when they have our answer.
+/// after 48 bytes, as soon as that is known. The last 20, the peer id, may come later: some
+/// trackers and peers only check whether we are there, and hang up when they have our answer.
 ///
 /// # Errors
 /// If the peer hangs up, speaks another protocol, wants another torrent, or is ourselves.
@@ -20,6 +20,8 @@ pub fn answer<S: Read + Write>(
     if info_hash != ours.info_hash {
         return Err(HandshakeError::OtherTorrent { expected: ours.info_hash, found: info_hash });
     }
+    // Not before the check: a peer that asks for another torrent learns nothing from us, not even
+    // which client this is.
     stream.write_all(&ours.encode())?;
     let peer_id = Handshake::read_peer_id(stream)?;
     if peer_id == ours.peer_id {

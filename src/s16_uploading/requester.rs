@@ -2,9 +2,9 @@
 //!
 //! The choker may decide on one thread while the peer's session reads requests on another, and a
 //! second decision may follow before the first is sent. If each decision were a message in a queue,
-//! "unchoke, choke" could leave as "choke, unchoke", and the two sides would disagree for as long as
-//! the connection lasts. So the decision is a flag. Whoever edits the send queue compares it with
-//! what the peer was told last, and queues the difference.
+//! "unchoke, choke" could leave as "choke, unchoke", and the two sides would disagree for as long
+//! as the connection lasts. So the decision is a flag. Whoever edits the send queue compares it
+//! with what the peer was told last, and queues the difference.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -15,6 +15,12 @@ use crate::s05_messages::{Message, Request};
 use crate::s12_session::uploads::UploadPeer;
 
 /// A peer that is or was interested, as its own threads and the choker share it.
+///
+/// | `unchoked` | `told_unchoked` | what follows |
+/// |---|---|---|
+/// | as the other | | nothing: the peer knows |
+/// | yes | no | the next [`Requester::tell`] queues an `unchoke` |
+/// | no | yes | the next one queues a `choke`, and drops requests; until then, requests are let in |
 pub struct Requester {
     peer: UploadPeer,
     /// What is to be sent to the peer.
@@ -94,17 +100,18 @@ impl Requester {
         queued.blocks.retain(|request| stays(request.index));
     }
 
-    /// Returns whether the peer may request this block now: it has been told that it is unchoked, or
-    /// the piece is allowed fast. The latter counts: the next time, the peer has requested this much.
+    /// Returns whether the peer may request this block now: it has been told that it is unchoked,
+    /// or the piece is allowed fast. The latter counts: the next time, the peer has requested this
+    /// much.
     ///
-    /// The argument only proves that the caller edits the queue: elsewhere the answer could be out of
-    /// date before it is used.
+    /// The argument only proves that the caller edits the queue: elsewhere the answer could be out
+    /// of date before it is used.
     pub(super) fn may_request(&self, request: Request, _editing: &Queued) -> bool {
         self.told_unchoked.load(Ordering::SeqCst) || self.spend_allowed(request)
     }
 
-    /// Counts a request for a piece that is allowed fast. Returns false if it is for another piece, or
-    /// for more bytes than are left.
+    /// Counts a request for a piece that is allowed fast. Returns false if it is for another piece,
+    /// or for more bytes than are left.
     fn spend_allowed(&self, request: Request) -> bool {
         let length = u64::from(request.length);
         let spend = |left: u64| left.checked_sub(length);

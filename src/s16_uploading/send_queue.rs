@@ -1,9 +1,9 @@
 //! What is to be sent to one peer, and the thread that sends it.
 //!
-//! A session that only downloads writes a few requests now and then, straight into the socket. At the
-//! peer's first `interested` this takes over: all messages go into a queue, and a writer thread empties
-//! it. The writer may wait, because nobody waits for it. Blocks are read from the disk there, several
-//! for one write.
+//! A session that only downloads writes a few requests now and then, straight into the socket. At
+//! the peer's first `interested` this takes over: all messages go into a queue, and a writer thread
+//! empties it. The writer may wait, because nobody waits for it. Blocks are read from the disk
+//! there, several for one write.
 //!
 //! ```text
 //!   session's thread                         writer's thread
@@ -11,8 +11,8 @@
 //!                                            |--> socket     messages go first
 //!   the peer's requests       --> blocks ----'
 //! ```
-//! Messages go first because they are small and others wait for them: a reject frees a request at the
-//! peer, and a choke that waited behind 500 blocks would come minutes late.
+//! Messages go first because they are small and others wait for them: a reject frees a request at
+//! the peer, and a choke that waited behind 500 blocks would come minutes late.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
@@ -29,16 +29,16 @@ use crate::s12_session::send_path::{
 };
 use crate::s12_session::stats::PeerStats;
 
-/// The number of blocks in one write. A gigabyte takes 0.69 s of CPU with one, 0.46 s with four, and
-/// little less with more.
+/// The number of blocks in one write. A gigabyte takes 0.69 s of CPU with one, 0.46 s with four,
+/// and little less with more.
 const BLOCKS_A_WRITE: usize = 4;
 /// Stack of a writer, in bytes.
 const STACK: usize = 512 * 1024;
 
 /// Where the blocks come from that peers ask for.
 pub trait Blocks: Send + Sync {
-    /// Appends the `piece` message for `request` to `out`; returns false, and appends nothing, if it
-    /// cannot.
+    /// Appends the `piece` message for `request` to `out`; returns false, and appends nothing, if
+    /// it cannot.
     fn append(&self, torrent: &Torrent, request: Request, out: &mut Vec<u8>) -> bool;
 }
 
@@ -47,6 +47,7 @@ pub trait Blocks: Send + Sync {
 #[derive(Default)]
 pub struct SendQueue {
     state: Mutex<State>,
+    /// Wakes the writer, the only thread that waits here.
     changed: Condvar,
 }
 
@@ -55,21 +56,23 @@ pub struct SendQueue {
 pub struct Queued {
     /// Messages, encoded. They go before blocks.
     pub messages: Vec<u8>,
-    /// Blocks that were requested, in that order. A block is read when it is its turn: until then it
-    /// costs twelve bytes, and may still be canceled.
+    /// Blocks that were requested, in that order. A block is read when it is its turn: until then
+    /// it costs twelve bytes, and may still be canceled.
     pub blocks: VecDeque<Request>,
 }
 
 #[derive(Default)]
 struct State {
     queued: Queued,
+    /// The session is over, so the writer is to end. Never reset.
     closed: bool,
-    /// Why the writer has ended.
+    /// Why the writer has ended, until the session takes the reason.
     failed: Option<io::Error>,
 }
 
 impl Queued {
-    /// Whether so much is queued that the peer does not seem to read it.
+    /// Whether so much is queued that the peer does not seem to read it. Only messages count:
+    /// requests are limited in number (`OUR_REQQ`), and their blocks are not read yet.
     fn is_full(&self) -> bool {
         self.messages.len() > MAX_UNSENT
     }
@@ -80,7 +83,8 @@ impl SendQueue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes what is queued. Nobody sees it half done; `change` must not take a lock.
+    /// Changes what is queued. Nobody sees it half done; `change` must not take a lock. A choke
+    /// uses that: the message, the rejects and the removal of the requests are one change.
     pub fn edit<R>(&self, change: impl FnOnce(&mut Queued) -> R) -> R {
         let result = change(&mut self.lock().queued);
         self.changed.notify_one();
@@ -93,8 +97,8 @@ impl SendQueue {
         self.changed.notify_one();
     }
 
-    /// Waits for what to write next: all messages, else a few blocks once the limit allows them. `None`
-    /// when the queue is closed.
+    /// Waits for what to write next: all messages, else a few blocks once the limit allows them.
+    /// `None` when the queue is closed.
     fn next(&self, limit: &Rate) -> Option<Queued> {
         // With a limit, several at once would be a burst and then a pause.
         let max = if limit.is_limited() { 1 } else { BLOCKS_A_WRITE };
@@ -103,6 +107,7 @@ impl SendQueue {
             let now = Instant::now();
             let later = limit.wait_until(now);
             let mut state = self.lock();
+            // First, so that a peer with much to get cannot keep the session from ending.
             if state.closed {
                 return None;
             }
@@ -132,7 +137,8 @@ pub struct Writer {
     pub torrent: Arc<Torrent>,
     /// The peer's counters.
     pub stats: Arc<PeerStats>,
-    /// Whether a block that cannot be given is rejected in words (BEP 6).
+    /// Whether a block that cannot be given is rejected in words (BEP 6). Otherwise the connection
+    /// ends.
     pub fast: bool,
     /// Where blocks come from.
     pub blocks: Arc<dyn Blocks>,
@@ -142,7 +148,8 @@ pub struct Writer {
 
 impl Writer {
     /// Takes over the way out: starts a thread that writes, and returns the path that feeds it.
-    /// `hang_up` ends the connection.
+    /// `hang_up` ends the connection. The thread ends when the path is dropped, or with the
+    /// connection.
     pub fn take_over(self, path: Box<dyn SendPath>, hang_up: &Hangup) -> Box<dyn SendPath> {
         let Some((output, unsent)) = path.into_socket() else { return Box::new(Lost) };
         let queue = Arc::clone(&self.queue);
@@ -150,7 +157,8 @@ impl Writer {
         queue.edit(|queued| queued.messages.splice(..0, unsent).for_each(drop));
         let wake = Arc::clone(hang_up);
         let work = move || {
-            // An error ends the connection, and so wakes the reader.
+            // An error ends the connection, and so wakes the reader. The reason is stored before
+            // that, or the reader would find only a closed socket.
             let ended = self.write_all(output);
             self.queue.lock().failed = ended.err();
             wake();
@@ -165,10 +173,11 @@ impl Writer {
         }
     }
 
-    /// Writes what is queued until the queue is closed or the connection breaks.
+    /// Writes what is queued until the queue is closed or the connection breaks. Runs on the
+    /// writer's thread, without any lock while it reads or writes.
     fn write_all(&self, mut output: Box<dyn WriteHalf>) -> io::Result<()> {
         let limit = &self.host.upload_limit;
-        // Kept from one write to the next: at most four blocks.
+        // Kept from one write to the next: at most four blocks, 64 KiB.
         let mut buffer = Vec::new();
         while let Some(Queued { messages, blocks }) = self.queue.next(limit) {
             // Messages go as they are: a copy would once more be memory that the peer chooses.
@@ -193,6 +202,7 @@ impl Writer {
             // A time for each block: a slow line has its chance.
             let deadline = Instant::now() + WRITE_TIMEOUT * count.max(1);
             let (written, ended) = write(&mut *output, &bytes, WRITE_TIMEOUT, deadline);
+            // Counted even if the write failed: what has left, the peer may have.
             self.host.count_sent(&self.stats, bytes_in(&ends, written));
             if count > 0 {
                 bytes.clear();
@@ -206,21 +216,24 @@ impl Writer {
     }
 }
 
-/// The number of bytes in the blocks of which every byte has been written. Half a block is of no use
-/// to the peer, so it does not count as given.
+/// The number of bytes in the blocks of which every byte has been written. Half a block is of no
+/// use to the peer, so it does not count as given.
 fn bytes_in(ends: &[(usize, usize)], written: usize) -> usize {
     ends.iter().filter(|(end, _)| *end <= written).map(|(_, length)| length).sum()
 }
 
-/// The path by which a session feeds its writer. When it is dropped, the writer ends, and everything
-/// that it has sent is counted.
+/// The path by which a session feeds its writer. When it is dropped, the writer ends, and
+/// everything that it has sent is counted.
 struct ToWriter {
     queue: Arc<SendQueue>,
     hang_up: Hangup,
+    /// The writer. `None` only while this is dropped: `join` takes the handle.
     thread: Option<JoinHandle<()>>,
 }
 
 impl SendPath for ToWriter {
+    /// Queues messages, and does not wait. An error if too much is queued, since then the peer does
+    /// not read.
     fn send(&mut self, messages: &[u8]) -> io::Result<()> {
         self.queue.edit(|queued| {
             queued.messages.extend_from_slice(messages);
@@ -234,7 +247,8 @@ impl SendPath for ToWriter {
     }
 
     fn is_behind(&self) -> bool {
-        // Once the writer has ended, nothing is written any more, and the session must not wait for it.
+        // Once the writer has ended, nothing is written any more, and the session must not wait for
+        // it.
         let writes = self.thread.as_ref().is_some_and(|thread| !thread.is_finished());
         writes && self.queue.lock().queued.messages.len() > BEHIND
     }
@@ -243,6 +257,7 @@ impl SendPath for ToWriter {
         self.queue.lock().failed.take()
     }
 
+    /// Always `None`: the writer has the socket, and may be in the middle of a write.
     fn into_socket(self: Box<Self>) -> Option<(Box<dyn WriteHalf>, Vec<u8>)> {
         None
     }
@@ -250,11 +265,13 @@ impl SendPath for ToWriter {
 
 impl Drop for ToWriter {
     fn drop(&mut self) {
+        // Closed first: a writer that wakes up finds nothing more to do.
         self.queue.close();
-        // The writer may be in a write that the peer does not read.
+        // The writer may be in a write that the peer does not read. It could wait for 20 s.
         (self.hang_up)();
         if let Some(thread) = self.thread.take() {
-            // It waits for nothing but a read from the disk now.
+            // It waits for nothing but a read from the disk now. Joined, so that all that it has
+            // sent is counted when the session ends.
             let _ = thread.join();
         }
     }
@@ -263,6 +280,8 @@ impl Drop for ToWriter {
 /// A path that leads nowhere, since the system refused the writer its thread.
 struct Lost;
 
+/// Each message fails, and so ends the session at its next send. The error is one that a peer
+/// cannot cause.
 impl SendPath for Lost {
     fn send(&mut self, _: &[u8]) -> io::Result<()> {
         Err(ErrorKind::OutOfMemory.into())

@@ -1,10 +1,20 @@
 //! Reading a block that is due, and making sure that it is still what was verified.
 //!
-//! Between hashing a piece and sending it, hours may pass in which the user opens the file and saves
-//! it. A changed block would spoil a piece at the peer, and the peer would ban us. Hashing the whole
-//! piece for each block would cost as many times the reading as a piece has blocks: 64 with pieces of
-//! 1 MiB. So this compares the file's length and time of change, and hashes its pieces again only when
-//! one of them is different, each before the next block of it goes out.
+//! Between hashing a piece and sending it, hours may pass in which the user opens the file and
+//! saves it. A changed block would spoil a piece at the peer, and the peer would ban us. Hashing
+//! the whole piece for each block would cost as many times the reading as a piece has blocks: 64
+//! with pieces of 1 MiB. So this compares the file's length and time of change, and hashes its
+//! pieces again only when one of them is different, each before the next block of it goes out.
+//!
+//! | the file, since the piece was last hashed | and the piece | so the block |
+//! |---|---|---|
+//! | is as it was | is not looked at | goes out |
+//! | has changed | still has its hash | goes out; noted, so that the next block costs nothing |
+//! | has changed | has another hash | is rejected, and the piece is withdrawn |
+//! | is gone, or too short | is gone | is rejected, and the piece is withdrawn |
+//! | cannot be read just now | may be right | is rejected; the next request finds out |
+//!
+//! Without BEP 6 there is no reject, and we hang up instead.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -15,13 +25,15 @@ use crate::s05_messages::{Message, Request};
 use crate::s10_storage::{StorageError, is_right};
 use crate::s12_session::host::Torrent;
 
-/// How much is read at once when hashing.
+/// How much is read at once when hashing, in bytes.
 const READ_LENGTH: usize = 256 << 10;
 
-/// The way from the store to a peer.
+/// The way from the store to a peer. All writers of a torrent share one.
 #[derive(Default)]
 pub(super) struct Shelf {
-    /// The change after which each piece was last hashed again. A leaf lock.
+    /// The number of the change after which each piece was last hashed again, and was right
+    /// ([`Store::changes`](crate::s10_storage::Store::changes) counts them). Empty as long as
+    /// nobody touches the files. A leaf lock.
     hashed: Mutex<HashMap<PieceIndex, u32>>,
 }
 
@@ -29,10 +41,14 @@ impl Blocks for Shelf {
     /// Withdraws the piece if it is gone, or is not what it was. What cannot be read just now, for
     /// another reason, is only rejected.
     fn append(&self, torrent: &Torrent, request: Request, out: &mut Vec<u8>) -> bool {
+        // Asked again: the piece may have been withdrawn while the request waited in the queue.
         let Some(piece) = torrent.queue.given_piece(request.index) else { return false };
         let before = out.len();
         let done = self.check(torrent, piece, request).and_then(|right| {
-            match if right { append(torrent, piece, request, out) } else { return Ok(false) } {
+            if !right {
+                return Ok(false);
+            }
+            match append(torrent, piece, request, out) {
                 Err(error) if error.is_missing() => Ok(false),
                 done => done.map(|()| true),
             }
@@ -40,7 +56,8 @@ impl Blocks for Shelf {
         if let Ok(true) = done {
             return true;
         }
-        // A message whose block could not be read must not leave: the peer would take zeros for data.
+        // A message whose block could not be read must not leave: the peer would take zeros for
+        // data.
         out.truncate(before);
         if done.is_ok_and(|right| !right) {
             torrent.queue.withdraw(piece);
@@ -59,12 +76,13 @@ impl Shelf {
     ) -> Result<bool, StorageError> {
         let info = torrent.queue.info();
         let offset = info.piece_offset(piece) + u64::from(request.begin);
+        // Only the files that this block lies in. At a file's border that may be two.
         let changed = match torrent.store.changes(offset, request.length as usize) {
             Err(error) if error.is_missing() => return Ok(false),
             changed => changed?,
         };
-        // Several writers may get here for one piece, and each hashes it. That is rare, and costs less than
-        // a lock that is held while hashing.
+        // Several writers may get here for one piece, and each hashes it. That is rare, and costs
+        // less than a lock that is held while hashing.
         let lock = || self.hashed.lock().unwrap_or_else(PoisonError::into_inner);
         if changed == 0 || lock().get(&piece).is_some_and(|hashed| *hashed >= changed) {
             return Ok(true);

@@ -1,12 +1,22 @@
 //! Listening: peers that come by themselves.
 //!
-//! Whoever connects has not said anything yet. So nothing of ours is taken up before the
-//! handshake is done, but a thread with a deadline; there is a limit to how many of
-//! these there are. When it is reached, they are shared by address: the address with the
-//! most loses the one that we have waited for longest. If no address has too many, the
-//! longest wait of all ends, after a second at least; until then newcomers stay in the
-//! system's queue. The time that our own thread takes does not count: on a busy machine it
-//! may be the slower one.
+//! A peer that connects has not said anything yet. So until its handshake is done, it takes up
+//! nothing of ours but a thread with a deadline, and the number of these threads is limited. When
+//! the limit is reached, they are shared by address: the address with the most loses the one that
+//! we have waited for longest. If no address has too many, the longest wait of all ends, after a
+//! second at least; until then newcomers stay in the system's queue. The time that our own thread
+//! takes does not count: on a busy machine it may be the slower one.
+//!
+//! ```text
+//!   listener, a thread for each socket     guest, a thread for each connection
+//!   accept --> is there room? --> start -----> handshakes ------> the lobby (stage 15)
+//!     ^             |                             |
+//!     |             | no: a guest goes,           | another torrent, too slow,
+//!     |             v or we wait 5 ms             v or sent away: hung up on
+//!     +-------------+
+//! ```
+//! The thread that accepts never reads from a peer. Otherwise one silent connection would keep all
+//! others out.
 
 use std::cmp::Reverse;
 use std::io::{self, ErrorKind, Read, Write};
@@ -26,24 +36,28 @@ use crate::s13_peer_sources::source::{IncomingPeers, PeerSource, SourceHandle};
 use crate::s14_peer_list::sharing::{Holder, makes_way};
 use crate::s16_uploading::incoming::answer;
 
-/// How long each of them may keep us waiting, even if others wait: a whole swarm may come at
+/// How long each guest may keep us waiting, even if others wait: a whole swarm may come at
 /// once, and a second is enough for an answer from the other end of the world.
 const MIN_HANDSHAKE_TIME: Duration = Duration::from_secs(1);
-/// How long to wait before looking again whether one of them is done.
+/// How long to wait before checking again whether a guest is done. A pause, and not a condition
+/// variable: it matters only while we are overrun.
 const ACCEPT_RETRY: Duration = Duration::from_millis(5);
-/// How long to wait when the system has no room for another connection.
+/// How long to wait when the system has no room for another connection. Without a pause the thread
+/// would take a whole core: the connection stays in the queue, and `accept` fails at once.
 const NO_ROOM: Duration = Duration::from_millis(100);
 /// BEP 3: "if it is taken, try 6882, then 6883, and give up after 6889".
 const LAST_PORT: u16 = 6889;
-/// What a thread gets of the address space.
+/// The stack of a listener's or a guest's thread, in bytes. A handshake needs little.
 const STACK: usize = 256 << 10;
 
-/// Puts something around each connection that comes in.
+/// Puts something around each connection that comes in: a wiretap, for one.
 pub type Wrap = Box<dyn Fn(Transport) -> Transport + Send + Sync>;
 
 /// Sockets that listen, of both families if the system has them.
 pub struct Listener {
+    /// One, or one for each family. At least one.
     sockets: Vec<TcpListener>,
+    /// The port of all of them, never 0: the one that the system has picked.
     port: u16,
     wrap: Option<Wrap>,
 }
@@ -63,6 +77,7 @@ impl Listener {
         }
     }
 
+    /// Listens at one address, or at all of them, at this port; 0 is any.
     fn at(ip: Option<IpAddr>, port: u16) -> io::Result<Listener> {
         if let Some(ip) = ip {
             let socket = TcpListener::bind((ip, port))?;
@@ -75,6 +90,7 @@ impl Listener {
         // On most systems a socket for IPv6 also takes IPv4, and then there is no room
         // for a second one. On others, and without IPv6, it is needed.
         let six = TcpListener::bind((Ipv6Addr::UNSPECIFIED, port)).ok();
+        // The second socket must have the port of the first, which the system may have picked.
         let port =
             six.as_ref().map_or(Ok(port), |six| six.local_addr().map(|address| address.port()))?;
         let four = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port));
@@ -96,12 +112,12 @@ impl Listener {
         Listener { wrap: Some(wrap), ..self }
     }
 
-    /// The port.
+    /// The port at which it listens, to be announced to trackers.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// All addresses it listens at.
+    /// All addresses it listens at, to be shown, and to be woken by.
     pub fn addresses(&self) -> Vec<SocketAddr> {
         self.sockets.iter().filter_map(|socket| socket.local_addr().ok()).collect()
     }
@@ -127,7 +143,9 @@ impl PeerSource for Listener {
             let _ =
                 thread::Builder::new().name("listener".to_owned()).stack_size(STACK).spawn(keep);
         }
+        // This thread only waits for the end. Hunger and completion do not matter to a listener.
         while finder.wait(Duration::from_secs(3600)) != Wake::Stop {}
+        // Closed before the threads are woken, or they would accept our own connection as a peer's.
         door.closed.store(true, Ordering::SeqCst);
         door.guests().iter().for_each(|guest| (guest.hang_up)());
         addresses.into_iter().for_each(wake);
@@ -136,7 +154,7 @@ impl PeerSource for Listener {
 }
 
 /// Wakes a thread that waits in `accept`, which cannot be interrupted in std, by a
-/// connection of our own.
+/// connection of our own. The thread must have been told before why it is woken.
 pub fn wake(listener: SocketAddr) {
     let ip = match listener.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
@@ -151,28 +169,34 @@ pub fn wake(listener: SocketAddr) {
     );
 }
 
-/// Where peers come in.
+/// Where peers come in. The threads of all sockets and of all guests share it.
 struct Door {
+    /// The way to the swarm, and how many guests there may be.
     incoming: IncomingPeers,
     wrap: Option<Wrap>,
+    /// Set once, when the listener ends.
     closed: AtomicBool,
+    /// The next guest's number. Positions in the list shift, so a guest's thread cannot use those.
     next_number: AtomicU64,
     /// Those that are shaking hands, the oldest first. A leaf lock.
     guests: Mutex<Vec<Guest>>,
 }
 
-/// Somebody who is shaking hands.
+/// A connection that is shaking hands.
 struct Guest {
     number: u64,
+    /// What its place counts against.
     origin: Origin,
     /// How long we have waited for it, until it last said something.
     waited: Duration,
     /// Since when we wait for what it says next; nothing while we are at work ourselves.
     since: Option<Instant>,
+    /// Ends the connection, and so wakes its thread.
     hang_up: Hangup,
 }
 
-/// A guest's connection. It notes when we wait for the guest.
+/// A guest's connection. It notes when we wait for the guest: from the start of a read to its end.
+/// So `answer` of stage 16 need not know that anybody keeps time.
 struct Audience<'d> {
     door: &'d Door,
     number: u64,
@@ -181,6 +205,7 @@ struct Audience<'d> {
 
 impl Read for Audience<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        // Only reads count. A write waits for the system's buffers, and 68 bytes always fit.
         self.door.edit(self.number, |guest| guest.since = Some(Instant::now()));
         let read = self.transport.read(buffer);
         self.door.edit(self.number, |guest| {
@@ -205,10 +230,13 @@ impl Door {
         self.guests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Takes a guest off the list, if it is still there.
     fn leaves(&self, number: u64) {
         self.guests().retain(|guest| guest.number != number);
     }
 
+    /// Changes a guest. One that has been sent away is not on the list any more, and its thread is
+    /// about to find that out.
     fn edit(&self, number: u64, change: impl FnOnce(&mut Guest)) {
         if let Some(guest) = self.guests().iter_mut().find(|guest| guest.number == number) {
             change(guest);
@@ -216,13 +244,15 @@ impl Door {
     }
 
     /// Waits until there is room for one more from this address, or until one of
-    /// the guests has to go.
+    /// the guests has to go. With several sockets, each of their threads may let one in at the same
+    /// time, so the limit may be exceeded by one.
     fn make_room(&self, newcomer: Origin) {
         while !self.closed.load(Ordering::SeqCst) {
             let mut guests = self.guests();
             let crowded = guests.len() >= self.incoming.max_handshakes();
             let goes = if crowded { goes(&guests, newcomer) } else { None };
             let guest = goes.map(|position| guests.remove(position));
+            // Released before we hang up or sleep: the guests' threads need it to get on.
             drop(guests);
             match guest {
                 Some(guest) => return (guest.hang_up)(),
@@ -232,15 +262,17 @@ impl Door {
         }
     }
 
-    /// Takes in connections until the door is closed.
+    /// Takes in connections until the door is closed. Runs on the thread of one socket.
     fn keep(self: &Arc<Door>, socket: &TcpListener) {
         loop {
             let accepted = socket.accept();
+            // The connection that woke us is our own (`wake`), or comes too late.
             if self.closed.load(Ordering::SeqCst) {
                 return;
             }
             match accepted {
                 Ok((stream, peer)) => self.receive(stream, peer),
+                // The peer has gone while it was in the queue. The next one may be there.
                 Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
                 // No descriptor is free, most likely: others have theirs. One will be.
                 Err(_) => thread::sleep(NO_ROOM),
@@ -248,9 +280,11 @@ impl Door {
         }
     }
 
-    /// Shakes hands on a thread of its own.
+    /// Shakes hands on a thread of its own, which ends when the handshake does.
     fn receive(self: &Arc<Door>, stream: TcpStream, peer: SocketAddr) {
         let origin = Origin::of(peer.ip());
+        // May wait. Meanwhile the system's queue fills, and then lets nobody in: the right place
+        // for a flood.
         self.make_room(origin);
         let number = self.next_number.fetch_add(1, Ordering::Relaxed);
         let Ok(transport) = over_tcp(stream, Instant::now() + HANDSHAKE_TIMEOUT) else { return };
@@ -259,18 +293,19 @@ impl Door {
             None => transport,
         };
         let hang_up = Arc::clone(&transport.hang_up);
+        // Added here and not on its thread, or the next `make_room` would not see it yet.
         self.guests().push(Guest { number, origin, waited: Duration::ZERO, since: None, hang_up });
         let door = Arc::clone(self);
         let work = move || {
             let mut transport = transport;
-            // The thread may have waited for a core.
+            // Set again: the thread may have waited for a core, which is not the peer's fault.
             transport.set_deadline(Instant::now() + HANDSHAKE_TIMEOUT);
             let ours = door.incoming.handshake();
             let answered =
                 answer(&mut Audience { door: &door, number, transport: &mut transport }, &ours);
-            // It is nobody's guest any more who might have to go for another.
+            // From here on it cannot be sent away for another guest.
             door.leaves(number);
-            // Whoever fails is not worth a word: it is hung up on when it is dropped.
+            // A connection that failed is not worth a word: we hang up by dropping it.
             if let Ok(theirs) = answered {
                 door.incoming.met(Connection::new(transport, ours, theirs));
             }
@@ -282,16 +317,18 @@ impl Door {
     }
 }
 
-/// The position of the guest that makes way for a newcomer, if any has to by now. Only
-/// guests that we wait for can go.
+/// Returns the position of the guest that makes way for a newcomer, if any has to by now. Only
+/// guests that we wait for can go: one whose bytes we are just handling is not the slow side.
 fn goes(guests: &[Guest], newcomer: Origin) -> Option<usize> {
+    // Looked at once for all, since the clock runs between two looks.
     let waited: Vec<_> =
         guests.iter().map(|guest| Some(guest.waited + guest.since?.elapsed())).collect();
     let place = |(guest, waited): (&Guest, &Option<Duration>)| Holder {
         origin: guest.origin,
-        worth: waited.map(Reverse),
+        worth: waited.map(Reverse), // the longest wait goes first
     };
     let places: Vec<_> = guests.iter().zip(&waited).map(place).collect();
+    // First the address with too many; its guests have no second to themselves.
     makes_way(&places, newcomer).or_else(|| {
         let (longest, waited) = waited.iter().enumerate().max_by_key(|(_, waited)| **waited)?;
         waited.is_some_and(|waited| waited >= MIN_HANDSHAKE_TIME).then_some(longest)

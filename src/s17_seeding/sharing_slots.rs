@@ -3,6 +3,15 @@
 //! The choker looks at connections, and a stranger can have many of those. This has the last
 //! word: an address with several slots gives one up to an address that has none. The rule
 //! is that of stage 14's `sharing`.
+//!
+//! Five slots; A, B, C and D are addresses, and each letter is a connection:
+//!
+//! ```text
+//!   the choker's decision    A A A A B     waiting, the longest wait first: A A C D
+//!   A's turn                 A A A A B     it has the most already
+//!   C's turn                 A A A C B     A has 4, C none: A gives one up
+//!   D's turn                 A A D C B     A has 3, D none
+//! ```
 
 use std::collections::{HashMap, HashSet};
 use std::time::Instant;
@@ -24,6 +33,7 @@ pub struct Claim {
 
 /// Evens out a decision of the choker's: those at these positions have a slot.
 pub fn share_slots(unchoked: &mut [usize], peers: &[Claim]) {
+    // A peer that is not interested waits for nothing, even if its wait would be the longest.
     let waits = |position: &usize| peers.get(*position).is_some_and(|peer| peer.interested);
     let mut waiting: Vec<usize> =
         (0..peers.len()).filter(waits).filter(|position| !unchoked.contains(position)).collect();
@@ -41,6 +51,8 @@ pub fn share_slots(unchoked: &mut [usize], peers: &[Claim]) {
         else {
             continue;
         };
+        // Of an address's slots, one that is not used goes first, then the slowest, then the one
+        // held longest.
         let holder = |peer: &Claim| Holder {
             origin: peer.origin,
             worth: Some((peer.interested, peer.moved, peer.since)),

@@ -1,7 +1,19 @@
 //! The peers that want something of us, and which of them have a slot.
 //!
+//! ```text
+//!   a session: interested, or not ---+
+//!   a session ends ------------------+--> fill: free slots ----+   under the lock:
+//!   the choker's thread, every 0.5 s +                         +-> flags are set
+//!                        every 10 s -----> round: all slots ---+   after it:
+//!                                                                  the peers are told
+//! ```
 //! The lock is held to decide, never while a peer is told. A decision is a flag in the peer's
-//! [`Requester`], which tells the peer what was decided last.
+//! [`Requester`], which tells the peer what was decided last. So it does not matter which of two
+//! threads that have decided comes first to tell.
+//!
+//! The rules are elsewhere: [`choking`](super::choking) for a round,
+//! [`sharing_slots`](super::sharing_slots) for addresses with many connections. This is the memory
+//! that they lack: since when each peer waits, and what it has brought and taken.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -16,44 +28,60 @@ use crate::s12_session::uploads::UploadPeer;
 use crate::s16_uploading::requester::Requester;
 use crate::s16_uploading::{self, Choker};
 
-/// How often the choker's thread checks whether it is still needed, and whether a peer
-/// makes room for another.
+/// How often the choker's thread checks whether it is still needed, and whether a peer makes room
+/// for another. Nobody waits for the thread: when the list is gone, it ends at its next look.
 const LOOK: Duration = Duration::from_millis(500);
-/// The stack size of the choker's thread.
+/// The stack size of the choker's thread, in bytes.
 const STACK: usize = 256 << 10;
 
 /// All peers that have ever been interested, for as long as they are connected.
 pub(super) struct WaitingList {
+    /// How many peers are unchoked at the same time.
     slots: usize,
     /// How long a round lasts.
     round: Duration,
     /// Whether our upload is limited.
     scarce: bool,
+    /// A leaf lock.
     state: Mutex<State>,
     /// The piece that is suggested next.
     suggest: AtomicU32,
+    /// The next entry's number. Positions cannot identify a peer: each round sorts the entries.
     next_number: AtomicU64,
 }
 
 #[derive(Default)]
 struct State {
+    /// At most one for each connected peer. Sorted by the time of waiting in each round; newcomers
+    /// come last.
     entries: Vec<Entry>,
-    /// The peer with the lucky slot, and the number of rounds left to it.
+    /// The number of the peer with the lucky slot. It may be gone.
     lucky: Option<u64>,
+    /// The number of rounds left to that peer, this one included.
     lucky_rounds: u32,
     /// Whether the choker's thread has been started.
     running: bool,
 }
 
+/// A peer on the list.
+///
+/// | `interested` | `turn` | the peer |
+/// |---|---|---|
+/// | no | none | wants nothing, and is choked |
+/// | yes | none | has waited since `since` |
+/// | yes | some | has had a slot since `since` |
+/// | no | some | has a slot that it does not use; it makes room as soon as another waits |
 struct Entry {
     number: u64,
     peer: Arc<Requester>,
+    /// As the peer has said last.
     interested: bool,
     /// Its slot, if it has one.
     turn: Option<Turn>,
     /// When it began to wait, or got its slot.
     since: Instant,
-    /// (Bytes from it, bytes to it) at the end of the round before the last, and of the last.
+    /// (Bytes from it, bytes to it) at the end of the round before the last, and of the last. What
+    /// came since the former is what came *lately*: between one and two rounds' worth.
     counted: [(u64, u64); 2],
 }
 
@@ -67,6 +95,7 @@ struct Turn {
 }
 
 impl WaitingList {
+    /// Makes an empty list. It has no thread before the first peer comes.
     pub fn new(rules: &Rules) -> Arc<WaitingList> {
         let (state, suggest, next_number) = Default::default();
         Arc::new(WaitingList {
@@ -83,10 +112,12 @@ impl WaitingList {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds a peer; `set_interested` follows.
+    /// Adds a peer; `set_interested` follows. Called by the peer's session when it is first
+    /// interested.
     fn add(self: &Arc<WaitingList>, peer: Arc<Requester>) -> Place {
         let number = self.next_number.fetch_add(1, Ordering::Relaxed);
         let stats = &peer.peer().stats;
+        // What it gave before it was interested does not count.
         let counted = [(stats.downloaded(), stats.uploaded()); 2];
         let entry =
             Entry { number, peer, interested: false, turn: None, since: Instant::now(), counted };
@@ -108,14 +139,16 @@ impl WaitingList {
     /// that waits. At a seed that may give only so much, a holder that is ahead of the others also
     /// makes room.
     fn fill(&self) {
-        let mut told = Vec::new();
+        let mut changed = Vec::new();
         let mut state = self.lock();
+        // Saturating, although nobody hands out more than there are: a subtraction must not panic.
         let mut free = self
             .slots
             .saturating_sub(state.entries.iter().filter(|entry| entry.turn.is_some()).count());
         // Counted first: a peer that makes room does not take the next slot.
         for _ in 0..state.entries.iter().filter(|entry| entry.waits()).count() {
             if free == 0 {
+                // Left empty where nothing is scarce: then nobody is ahead of anybody.
                 let shared = self.scarce && state.is_seeding();
                 let lately: Vec<u64> =
                     state.entries.iter().filter(|_| shared).map(Entry::took_lately).collect();
@@ -123,36 +156,37 @@ impl WaitingList {
                 else {
                     break;
                 };
-                told.extend(holder.decide(false));
+                changed.extend(holder.set_slot(false));
                 free += 1;
             }
             let waiting = state.entries.iter_mut().filter(|entry| entry.waits());
             let Some(entry) = waiting.min_by_key(|entry| entry.since) else { break };
             // Told below, unlocked: telling takes the peer's lock.
-            told.extend(entry.decide(true));
+            changed.extend(entry.set_slot(true));
             free -= 1;
         }
+        // Whoever still waits may be from an address without a slot, while another has several.
         if state.entries.iter().any(Entry::waits) {
             let unchoked =
                 state.entries.iter().enumerate().filter(|(_, entry)| entry.turn.is_some());
             let mut unchoked: Vec<usize> = unchoked.map(|(position, _)| position).collect();
             share_slots(&mut unchoked, &state.claims());
-            told.extend(state.decide(&unchoked));
+            changed.extend(state.apply(&unchoked));
         }
         drop(state);
-        self.tell(&told);
+        self.tell(&changed);
     }
 
     /// Deals out the slots for a new round.
     fn round(&self) {
         let now = Instant::now();
-        let mut told = Vec::new();
         let mut state = self.lock();
         // The order alone tells the rules which peer has waited longest.
         state.entries.sort_by_key(|entry| entry.since);
         let standings: Vec<Standing> =
             state.entries.iter_mut().map(|entry| entry.standing(now, self.round)).collect();
         state.lucky_rounds = state.lucky_rounds.saturating_sub(1);
+        // From its number to its position, which is new after the sort.
         let lucky = state.lucky.filter(|_| state.lucky_rounds > 0);
         let lucky = state.entries.iter().position(|entry| Some(entry.number) == lucky);
         let rule = if state.is_seeding() { take_turns } else { decide };
@@ -168,19 +202,21 @@ impl WaitingList {
             .map(|entry| entry.number);
         // The rules look at connections, and a stranger can have many of those.
         share_slots(&mut decision.unchoked, &state.claims());
-        told.extend(state.decide(&decision.unchoked));
+        let changed = state.apply(&decision.unchoked);
         drop(state);
-        self.tell(&told);
+        self.tell(&changed);
     }
 
-    /// Lets peers know what was decided.
+    /// Lets peers know what was decided. Not to be called under our lock: it takes those of the
+    /// peers' send queues and of the work queue.
     fn tell(&self, peers: &[Arc<Requester>]) {
         for peer in peers {
             peer.tell(self.suggestion(peer.peer()));
         }
     }
 
-    /// A seed suggests a different piece to each, so that they can exchange.
+    /// Returns a piece for a peer to begin with (BEP 6): a seed suggests a different one to each,
+    /// so that they can exchange. `None` if we are no seed, or the peer does not know the message.
     fn suggestion(&self, peer: &UploadPeer) -> Option<u32> {
         let queue = &peer.torrent.queue;
         let seeding = peer.fast && queue.is_complete();
@@ -191,7 +227,7 @@ impl WaitingList {
 }
 
 impl State {
-    /// Whether we take nothing in return. All entries share one torrent.
+    /// Whether we take nothing in return. All entries share one torrent, so any of them will do.
     fn is_seeding(&self) -> bool {
         self.entries.iter().any(|entry| entry.peer.peer().torrent.is_upload_only())
     }
@@ -203,10 +239,10 @@ impl State {
 
     /// Applies a decision: these positions have a slot. Returns the peers for which it changes
     /// anything.
-    fn decide(&mut self, unchoked: &[usize]) -> Vec<Arc<Requester>> {
-        let decide =
-            |(position, entry): (usize, &mut Entry)| entry.decide(unchoked.contains(&position));
-        self.entries.iter_mut().enumerate().filter_map(decide).collect()
+    fn apply(&mut self, unchoked: &[usize]) -> Vec<Arc<Requester>> {
+        let apply =
+            |(position, entry): (usize, &mut Entry)| entry.set_slot(unchoked.contains(&position));
+        self.entries.iter_mut().enumerate().filter_map(apply).collect()
     }
 }
 
@@ -229,6 +265,7 @@ impl Entry {
         self.turn.is_some_and(|turn| !self.interested || ahead(turn))
     }
 
+    /// Returns what counts of it when slots are shared by IP.
     fn claim(&self) -> Claim {
         let stats = &self.peer.peer().stats;
         let ((came, went), origin) = (self.counted[0], Origin::of(stats.address().ip()));
@@ -241,18 +278,20 @@ impl Entry {
         self.interested && self.turn.is_none()
     }
 
-    /// Applies a decision; returns the peer if its slot changes.
-    fn decide(&mut self, unchoked: bool) -> Option<Arc<Requester>> {
+    /// Gives it a slot, or takes it away; returns the peer if that changes anything. The peer has
+    /// yet to be told.
+    fn set_slot(&mut self, unchoked: bool) -> Option<Arc<Requester>> {
         if self.turn.is_some() == unchoked {
             return None;
         }
         self.turn = unchoked.then(|| Turn { rounds: 0, before: self.peer.peer().stats.uploaded() });
+        // In both cases: a peer that loses its slot goes to the end of the line.
         self.since = Instant::now();
         self.peer.set_unchoked(unchoked);
         Some(Arc::clone(&self.peer))
     }
 
-    /// Returns its standing as a new round begins.
+    /// Returns its standing as a new round begins, and starts the counts of that round.
     fn standing(&mut self, now: Instant, round: Duration) -> Standing {
         let UploadPeer { stats, torrent, .. } = self.peer.peer();
         let seeding = torrent.is_upload_only();
@@ -264,6 +303,7 @@ impl Entry {
         self.counted = [last, (came, went)];
         // Two rounds, not one: a slot that was given a moment ago has brought nothing yet.
         let bytes = if seeding { went - before.1 } else { came - before.0 };
+        // A peer that never gave anything has been silent since it came.
         let silent = now.duration_since(stats.last_received().unwrap_or_else(|| stats.start()));
         Standing {
             interested: self.interested,
@@ -280,6 +320,7 @@ impl Entry {
 /// Deals out the slots round after round, on the choker's thread. It ends when nobody has
 /// the list any more.
 fn run_choker(list: &Weak<WaitingList>, pause: Duration) {
+    // When the last round was. A round may be late by `pause`, and none is made up for.
     let mut last = Instant::now();
     loop {
         thread::sleep(pause);
@@ -299,7 +340,7 @@ impl Choker for Arc<WaitingList> {
     }
 }
 
-/// A peer's place in the list. Dropping it makes room for another.
+/// A peer's place in the list. The peer's session holds it. Dropping it makes room for another.
 struct Place {
     list: Arc<WaitingList>,
     number: u64,
@@ -319,6 +360,7 @@ impl s16_uploading::Place for Place {
                 entry.since = Instant::now();
             }
         }
+        // `fill` locks again.
         drop(state);
         self.list.fill();
     }

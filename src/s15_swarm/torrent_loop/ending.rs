@@ -1,4 +1,16 @@
 //! When a download is over, complete or not, and how it parts from its peers.
+//!
+//! There are four ends, and each turn of the loop checks for all of them:
+//!
+//! | the end | found by | the result |
+//! |---|---|---|
+//! | we want no more pieces, and need not stay to upload | [`is_over`](TorrentLoop::is_over) | success |
+//! | the store failed, or the magnet link's torrent cannot be used | a message, or `learn` | that error |
+//! | there is no hope of another block | [`check_hope`](TorrentLoop::check_hope) | an error that says why |
+//! | the user wants it to stop | the flag `stop` | an error; for a seed, success |
+//!
+//! All four then pass through [`end`](TorrentLoop::end). In the first case the download lingers for
+//! a moment before that ([`linger`](TorrentLoop::linger)).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,11 +25,14 @@ use crate::s15_swarm::{SwarmError, SwarmMessage};
 
 /// The longest time that we go on uploading after the last piece.
 const LINGER: Duration = Duration::from_secs(2);
-/// A peer that got no block for this long is not downloading from us.
+/// A peer that got no block for this long is not downloading from us: it has a slot and makes no
+/// use of it, or has none.
 const TAKING: Duration = Duration::from_secs(1);
-/// The number of messages to handle before something else gets its turn.
+/// The number of messages to handle before something else gets its turn. Beyond it, the rest waits
+/// in the channel.
 const MAX_MESSAGES: usize = 1000;
-/// The longest time that we wait for the other threads to end.
+/// The longest time that we wait for the other threads to end: the user waits as well. A tracker
+/// that has not answered our `stopped` by then is not waited for.
 const END_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl TorrentLoop<'_> {
@@ -25,6 +40,8 @@ impl TorrentLoop<'_> {
     /// time.
     pub(super) fn catch_up(&mut self) -> Result<(), SwarmError> {
         for _ in 0..MAX_MESSAGES {
+            // Once it is over, the rest is for `end`. A disk error that comes after the last piece
+            // must not turn success into failure.
             if self.is_over() {
                 break;
             }
@@ -34,27 +51,31 @@ impl TorrentLoop<'_> {
         Ok(())
     }
 
-    /// Whether we want no more pieces.
+    /// Whether we want no more pieces: a seed, a download that has become one, or a partial seed.
     pub(super) fn gives_only(&self) -> bool {
         self.finished || self.swarm.upload_only
     }
 
+    /// Whether there is nothing left to do: we want no more pieces, and the uploads do not ask us
+    /// to stay, or no longer. Asked several times in each turn, so it takes no lock.
     pub(super) fn is_over(&self) -> bool {
         let uploaded = self.swarm.host.counters.uploaded.load(Ordering::Relaxed);
         let length = self.swarm.torrent.get().map_or(0, |torrent| torrent.queue.info().length);
         self.gives_only() && !self.swarm.host.uploads.stays(uploaded, length)
     }
 
-    /// Waits a little for peers that are downloading from us right now.
+    /// Waits a little for peers that are downloading from us right now. A peer that loses us in the
+    /// middle of a piece has to fetch the rest of it elsewhere.
     pub(super) fn linger(&self, stop: &AtomicBool) {
-        let now = Instant::now;
-        let deadline = now() + LINGER;
+        let deadline = Instant::now() + LINGER;
         let taking =
-            |traffic: &PeerStats| traffic.last_sent().is_some_and(|went| went.elapsed() < TAKING);
-        while now() < deadline && !stop.load(Ordering::SeqCst) {
+            |stats: &PeerStats| stats.last_sent().is_some_and(|sent| sent.elapsed() < TAKING);
+        while Instant::now() < deadline && !stop.load(Ordering::SeqCst) {
             if !self.swarm.live().values().any(|live| taking(&live.stats)) {
                 return;
             }
+            // A sleep, and not a wait for messages: whether a peer is taking shows in its counters.
+            // Messages collect in the channel, which has no bound, so no thread waits for us.
             thread::sleep(TAKING / 20);
         }
     }
@@ -67,11 +88,13 @@ impl TorrentLoop<'_> {
         } else {
             &self.swarm.host.counters.downloaded
         };
+        // Also for a seed, which never gives up: the sentence about its wait needs the time.
         self.patience.look(now, counter.load(Ordering::Relaxed), !self.swarm.live().is_empty());
         if gives_only {
             return Ok(());
         }
         if let Some(time) = self.patience.without_block() {
+            // `prepare` is used up when the info dictionary comes.
             let what = if self.prepare.is_none() {
                 "no block came"
             } else {
@@ -79,11 +102,14 @@ impl TorrentLoop<'_> {
             };
             return Err(self.no_hope(format!("{what} for {} s", time.as_secs_f64())));
         }
+        // At once, without any patience: nothing is left that time could change. An address that
+        // waits for its next try is not hopeless, and neither is a tracker that is away.
         if self.is_alone() && self.looking().next().is_none() && self.addresses.is_hopeless() {
             return Err(
                 self.no_hope("no peer is left, and nobody who could name another".to_owned())
             );
         }
+        // Each address has its second chance first, even if that takes longer than our patience.
         if let Some(time) =
             self.patience.without_peer().filter(|_| self.addresses.all_tried_twice())
         {
@@ -92,22 +118,27 @@ impl TorrentLoop<'_> {
         Ok(())
     }
 
+    /// Returns the error for a download that is given up, with all that may explain it.
     fn no_hope(&self, what: String) -> SwarmError {
+        // The queue first, and then the peers: no thread holds both locks.
         let pieces = self.swarm.torrent.get().map(|torrent| {
             let (_, _, done) = torrent.queue.counts();
             (done as u32, torrent.queue.info().piece_count())
         });
         let live = self.swarm.live();
-        let terms = live.values().map(|live| (live.stats.address(), live.stats.flags()));
+        let flags = live.values().map(|live| (live.stats.address(), live.stats.flags()));
         SwarmError::NoHope {
             what,
-            standing: Box::new(self.record.sum_up(pieces, self.addresses.all(), terms)),
+            standing: Box::new(self.record.sum_up(pieces, self.addresses.all(), flags)),
         }
     }
 
     /// Hangs up on all peers, lets the sources say goodbye, and waits a little for both.
     pub(super) fn end(&mut self) {
+        // The sources first: a tracker takes longest to answer.
         self.swarm.signals.stop();
+        // Before the list is read. A peer's thread adds itself to the list and then checks this
+        // flag, so each thread either is in the list or sees the flag.
         self.swarm.host.stopping.store(true, Ordering::SeqCst);
         let hang_ups: Vec<Hangup> =
             self.swarm.live().values().map(|live| Arc::clone(&live.hang_up)).collect();
@@ -116,8 +147,11 @@ impl TorrentLoop<'_> {
         // Threads that are still dialing end with the process. The others get a moment.
         while !self.swarm.live().is_empty() || !self.sources.is_empty() {
             match self.messages.1.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                // Only the bytes count now. Why a connection ended is clear: we hung up.
                 Ok(SwarmMessage::Ended(number, ..)) => {
                     self.threads.remove(&number);
+                    // A statement of its own, which releases the lock at its end. In the condition
+                    // of an `if let` it would be held for the whole body.
                     let live = self.swarm.live().remove(&number);
                     if let Some(live) = live {
                         self.outcome.add(&live.stats);
@@ -127,12 +161,13 @@ impl TorrentLoop<'_> {
                     drop(self.sources.remove(&number))
                 }
                 Ok(_) => {}
+                // The time is over. We hold a sender ourselves, so it cannot be anything else.
                 Err(_) => break,
             }
         }
         // Blocks of peers whose threads have not ended by now count all the same.
         let late: Vec<Arc<PeerStats>> =
             self.swarm.live().values().map(|live| Arc::clone(&live.stats)).collect();
-        late.iter().for_each(|traffic| self.outcome.add(traffic));
+        late.iter().for_each(|stats| self.outcome.add(stats));
     }
 }

@@ -1,4 +1,15 @@
 //! Running the sources of peers, and handling what they report.
+//!
+//! A source has a thread, and knows neither the swarm nor the loop: it is given a [`SourceHost`],
+//! with a function to report to (stage 13). Two kinds of reports take two ways:
+//!
+//! ```text
+//!   an incoming connection --> the lobby ----+
+//!                                            +--> the loop looks, and decides
+//!   all else ----------------> the channel --+
+//! ```
+//! Addresses are claims, and cost a stranger nothing. So each is only remembered here, and stage 14
+//! decides whether it is dialed, and when.
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
@@ -13,13 +24,17 @@ use crate::s13_peer_sources::start;
 use crate::s14_peer_list::addresses::Found;
 use crate::s15_swarm::{Event, Swarm, SwarmMessage};
 
-/// The number of IPs without room in the book after which the rest of an answer is skipped.
+/// The number of IPs without room in the book after which the rest of an answer is skipped: each
+/// refusal costs a pass over the whole book, and an answer may hold 2,000 peers.
 const MAX_REFUSED: usize = 50;
 
 impl TorrentLoop<'_> {
+    /// Starts a source on a thread of its own, under a new number: two sources may have one name,
+    /// as when `--peer` is given twice.
     pub(super) fn start_source(&mut self, source: Box<dyn PeerSource>) {
         let (number, name, passive) = (self.next_source, source.name(), source.is_passive());
         self.next_source += 1;
+        // A failed download blames its sources, but not a listener: nobody had to come.
         if !passive {
             self.record.source(name.clone());
         }
@@ -27,11 +42,14 @@ impl TorrentLoop<'_> {
         start(source, number, &source_host(&self.swarm));
     }
 
-    /// Handles what a source reports.
+    /// Handles what a source reports. Reports of one source come in order; two sources may be
+    /// interleaved in any way.
     pub(super) fn hear_source(&mut self, report: SourceReport) {
         match report {
             SourceReport::Found(addresses) => {
                 self.found(addresses);
+                // Nothing in it was of use, and we have nobody. So the sources need not keep to
+                // their usual pauses.
                 if self.is_alone() && self.addresses.next_due().is_none() {
                     self.signal_hungry();
                 }
@@ -43,23 +61,27 @@ impl TorrentLoop<'_> {
             }
             SourceReport::Said { source, what, failed } => self.said(source, what, failed),
             SourceReport::Again { source, since, pause } => {
+                // Kept for whoever asks what we wait for. The source keeps time on its own.
                 if let Some(source) = self.sources.get_mut(&source) {
                     source.again = Some(since + pause);
                 }
             }
+            // Without an active source, and without an address, there is no hope (`check_hope`).
             SourceReport::Gone(number) => drop(self.sources.remove(&number)),
         }
     }
 
-    /// A source has something to tell the user.
+    /// A source has something to tell the user. Kept as well, for the error if the download fails.
     fn said(&mut self, name: String, what: String, failed: bool) {
         self.record.said(&name, &what, failed);
         (self.event)(Event::Source { name, what, failed });
     }
 
-    /// A source has found addresses.
+    /// A source has found addresses. They are tried one after the other, as there is room (`dial`).
     fn found(&mut self, addresses: Vec<SocketAddr>) {
-        // An answer may hold more addresses than will ever be dialed, and finding that out is not free.
+        // An answer may hold more addresses than will ever be dialed, and finding that out is not
+        // free: in a full book, each new address takes a pass over all of it. So an IP is refused
+        // once, not once for each of its ports.
         let (mut refused, now) = (HashSet::new(), Instant::now());
         for address in addresses {
             let origin = Origin::of(address.ip());
@@ -71,14 +93,18 @@ impl TorrentLoop<'_> {
     }
 }
 
-/// What the sources need of us.
+/// Returns what a source is given of the swarm. Its functions run on the sources' threads, so they
+/// only hand on, and never wait.
 fn source_host(swarm: &Arc<Swarm>) -> SourceHost {
     let (introduces, listens) = (Arc::clone(swarm), Arc::clone(swarm));
     SourceHost {
         signals: Arc::clone(&swarm.signals),
         counters: Arc::clone(&swarm.host.counters),
+        // A function and not a value: our handshake changes when the info dictionary comes.
         handshake: Arc::new(move || introduces.handshake()),
         max_handshakes: swarm.max_handshakes,
+        // `false` means that nobody wants reports any more: the loop, which has the receiver, is
+        // gone.
         report: Arc::new(move |report| match report {
             // One message for all that wait: a flood of connections is not a flood of messages.
             SourceReport::Met(connection) => {
