@@ -109,7 +109,7 @@ impl Requests {
         let outstanding = std::mem::take(&mut self.outstanding);
         let owed =
             |lease: &Lease| outstanding.iter().any(|request| request.index == lease.piece().get());
-        self.retain(|lease| !lease.is_asked() || owed(lease), now);
+        self.retain(|lease| !lease.is_fully_requested() || owed(lease), now);
         self.outstanding = outstanding;
     }
 
