@@ -1,7 +1,7 @@
 //! One peer: its address, the bytes sent in each direction, and the four flags.
 //!
-//! The peer's own threads write here, with a plain store when something changes. Other threads read.
-//! So being watched costs nothing while no thread is looking.
+//! The peer's own threads write here, with a plain store when something changes. Other threads
+//! read. So being watched costs nothing while no thread is looking.
 
 use std::net::SocketAddr;
 use std::sync::OnceLock;
@@ -11,10 +11,13 @@ use std::time::{Duration, Instant};
 /// A peer and its counters.
 #[derive(Debug)]
 pub struct PeerStats {
+    /// The other end of the connection.
     address: SocketAddr,
-    /// The address the peer listens on, if it has dialed us and said so.
+    /// The address the peer listens on, if it has said so, or we have reached it there. Set once:
+    /// what we know does not change because the peer says something else.
     listens: OnceLock<SocketAddr>,
     start: Instant,
+    /// Bytes of blocks, without the messages around them.
     downloaded: AtomicU64,
     uploaded: AtomicU64,
     /// The number of verified pieces that the peer has completed since they were last taken.
@@ -110,10 +113,13 @@ impl PeerStats {
         self.completed.swap(0, Ordering::Relaxed)
     }
 
+    /// Milliseconds from the start, at least 1: 0 is taken for "never". An `Instant` does not fit
+    /// into an atomic.
     fn since_start(&self, now: Instant) -> u64 {
         (now.duration_since(self.start).as_millis() as u64).max(1)
     }
 
+    /// The time that a stamp means.
     fn at(&self, stamp: &AtomicU64) -> Option<Instant> {
         let stamp = stamp.load(Ordering::Relaxed);
         (stamp > 0).then(|| self.start + Duration::from_millis(stamp))
@@ -122,18 +128,26 @@ impl PeerStats {
 
 /// The four flags of a connection, and some numbers to show. Both sides start out choking and not
 /// interested (BEP 3).
+///
+/// They are for other threads to see. The session decides by its own copies, so two flags read one
+/// after the other need not belong to the same moment, and `Relaxed` is enough.
 #[derive(Debug)]
 pub struct PeerFlags {
+    /// What the peer was told, not what the choker has decided.
     am_choking: AtomicBool,
     am_interested: AtomicBool,
     peer_choking: AtomicBool,
     peer_interested: AtomicBool,
+    /// Set while a block is being written.
     storing: AtomicBool,
+    /// The number of pieces that the peer has.
     pieces: AtomicU32,
+    /// The number of requests outstanding to it.
     requests: AtomicU32,
 }
 
-/// What we can get from a peer at this moment.
+/// What we can get from a peer at this moment. Stage 15 asks this of every peer when no block
+/// comes, to say what the download waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Supply {
     /// It has none of the missing pieces, or refuses to send them.
@@ -195,6 +209,7 @@ impl PeerFlags {
 
     /// What we can get from the peer at this moment.
     pub fn supply(&self) -> Supply {
+        // First: whatever the peer owes us, it is our own disk that we wait for.
         if self.storing.load(Ordering::Relaxed) {
             Supply::Storing
         } else if !self.am_interested() {
@@ -234,8 +249,8 @@ impl PeerFlags {
         self.requests.store(requests as u32, Ordering::Relaxed);
     }
 
-    /// Sets whether a block from the peer is being written. It is a flag, because a thread that hangs
-    /// in a system call cannot answer.
+    /// Sets whether a block from the peer is being written. It is a flag, because a thread that
+    /// hangs in a system call cannot answer.
     pub(super) fn set_storing(&self, yes: bool) {
         self.storing.store(yes, Ordering::Relaxed);
     }
