@@ -33,9 +33,9 @@
 //! * **Left out:** reserving disk space ahead. Files grow as pieces arrive.
 //!
 //! # In two sittings
-//! 1. This file, `place`, [`output`], `hashing`, `positioned` and `open_files`: from pieces to files.
-//! 2. [`create`], which goes from files to pieces; [`damage`] and `seal`, for files that others
-//!    change.
+//! 1. This file, `place`, [`output`], `hashing` and `positioned`: from pieces to files.
+//! 2. [`create`], which goes from files to pieces, with `finding` and `encoding`; [`damage`] and
+//!    `seal`, for files that others change; `open_files`, which saves opening them again.
 
 pub mod create;
 pub mod damage;
@@ -46,12 +46,12 @@ mod place;
 mod positioned;
 mod seal;
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, ErrorKind};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use thiserror::Error;
 
@@ -61,12 +61,15 @@ use self::place::{How, Place};
 use self::seal::Seals;
 use crate::s01_bencode::{counted, printable};
 use crate::s02_metainfo::{FileEntry, Info, PieceIndex};
-use crate::s04_handshake::descriptors::is_exhausted;
 use crate::s05_messages::bitfield::Bitfield;
 
 /// Something that holds a torrent's content, addressed as one row of bytes.
+///
+/// All that later stages know of a disk. Every method takes `&self` and may be called by any number
+/// of threads at once. Callers keep within the torrent's length.
 pub trait Store: Send + Sync {
-    /// Writes `data` at `offset`.
+    /// Writes `data` at `offset`. After a return without an error, [`Store::read`] returns it; a
+    /// crash of the machine may still lose it, since nothing waits for the disk.
     ///
     /// # Errors
     /// If it cannot be stored.
@@ -88,11 +91,13 @@ pub trait Store: Send + Sync {
     /// Fills `buffer` from `offset` on.
     ///
     /// # Errors
-    /// If not all of it is there.
+    /// If not all of it is there. Then `buffer` may be filled in part.
     fn read(&self, offset: u64, buffer: &mut [u8]) -> Result<(), StorageError>;
 
-    /// The number of the last outside change to any file in this range since it was
-    /// verified, counted over all files; 0 if there was none.
+    /// The number of the last outside change to any file in this range since it was verified,
+    /// counted over all files; 0 if there was none. Stage 16 asks before it sends a block, and
+    /// hashes the piece again if the number is a new one. A store that no other program can reach
+    /// has no changes.
     ///
     /// # Errors
     /// If the files cannot be examined.
@@ -102,19 +107,25 @@ pub trait Store: Send + Sync {
 }
 
 /// The files of a torrent.
+///
+/// A file's *number* is its index in [`Info::files`].
 pub struct Storage {
+    /// The output: the single file, or the folder of several.
     root: PathBuf,
+    /// Paths are relative to `root`, and empty for a single file. In the order of the torrent, so
+    /// offsets rise.
     files: Vec<FileEntry>,
+    /// Whether missing files may be made. False while content is only looked at.
     writable: bool,
     /// How files are opened for reading only. Links are followed only if nothing is ever written.
     reads: How,
-    /// Whether nothing more is written.
+    /// Whether nothing more is written. Set once, by [`Storage::seal`].
     sealed: AtomicBool,
     /// The state of the files when last checked. A leaf lock: its holder takes no other.
     seals: Mutex<Seals>,
     /// A leaf lock: held to look a file up, not to read or write it.
     open: Mutex<OpenFiles>,
-    /// Held while a file is opened; `open` is taken inside it.
+    /// The turn to open a file. Held while one is opened; `open` is taken inside it.
     opening: Mutex<()>,
 }
 
@@ -136,6 +147,7 @@ impl Storage {
         Storage { reads: How::Follow, ..Storage::new(info, root, false) }
     }
 
+    /// The same, of files that need not come from a torrent: [`create`] has found them on disk.
     fn of(files: Vec<FileEntry>, root: &Path, writable: bool) -> Storage {
         Storage {
             root: root.to_owned(),
@@ -155,11 +167,19 @@ impl Storage {
         let seals =
             Seals::of((0..self.files.len()).map(|number| fs::metadata(self.path(number)).ok()));
         *self.seals.lock().unwrap_or_else(PoisonError::into_inner) = seals;
+        // Only now: a thread that sees the flag finds the seals.
         self.sealed.store(true, Ordering::SeqCst);
     }
 
-    /// Calls `act` for each file that holds a part of the range, with the offset in the
-    /// file, and the part of the range.
+    /// Calls `act` for each file that holds a part of the range, with the file's number, the offset
+    /// in the file, and the part of the range. The first error of `act` ends it.
+    ///
+    /// ```text
+    /// files   |  3: 10 bytes  | 4: 6 bytes |  5: 12 bytes  |
+    /// range            |-------------------------|             13 bytes, from 6 bytes into file 3
+    /// calls             3, 6,    4, 0,       5, 0,             number, offset in the file,
+    ///                   0..4     4..10       10..13            part of the range
+    /// ```
     fn each_file(
         &self,
         offset: u64,
@@ -167,6 +187,8 @@ impl Storage {
         mut act: impl FnMut(usize, u64, Range<usize>) -> Result<(), StorageError>,
     ) -> Result<(), StorageError> {
         let end = offset + length as u64;
+        // A binary search, since this runs for every block and a torrent may have a million files.
+        // It passes over all that end at or before the offset, empty files included.
         let first = self.files.partition_point(|file| file.offset + file.length <= offset);
         for (number, file) in self.files.iter().enumerate().skip(first) {
             if file.offset >= end {
@@ -176,6 +198,7 @@ impl Storage {
             let to = end.min(file.offset + file.length);
             // Both are within the range, whose length is a usize.
             let part = (from - offset) as usize..(to - offset) as usize;
+            // An empty file in the middle of the range has no part of it.
             if !part.is_empty() {
                 act(number, from - file.offset, part)?;
             }
@@ -183,40 +206,7 @@ impl Storage {
         Ok(())
     }
 
-    /// Returns the file with this number, opened if necessary.
-    fn file(&self, number: usize) -> Result<Arc<File>, StorageError> {
-        if let Some(file) = self.lock().get(number) {
-            return Ok(file);
-        }
-        // One thread at a time: while a file is opened its folders are open as well, and fifty
-        // threads at once would need twice as many descriptors.
-        let _turn = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(file) = self.lock().get(number) {
-            return Ok(file);
-        }
-        // A file that was complete and is gone now must not be made again, empty.
-        let writes = self.writable && !self.sealed.load(Ordering::SeqCst);
-        let how = if writes { How::Make } else { self.reads };
-        let file = Arc::new(self.open_anew(number, how)?);
-        self.lock().keep(number, &file);
-        Ok(file)
-    }
-
-    /// Opens a file. If there are no descriptors left, it closes files that we keep open.
-    fn open_anew(&self, number: usize, how: How) -> Result<File, StorageError> {
-        let exhausted = |error: &StorageError| matches!(error, StorageError::Io { error, .. } if is_exhausted(error));
-        loop {
-            let opened = self.place(number).open(how);
-            if !opened.as_ref().is_err_and(exhausted) || !self.lock().close_oldest() {
-                return opened;
-            }
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, OpenFiles> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
+    /// Returns where this file goes, whether or not it is there.
     fn place(&self, number: usize) -> Place<'_> {
         Place { root: &self.root, below: &self.files[number].path }
     }
@@ -228,6 +218,13 @@ impl Storage {
     /// Brings the files to their exact lengths once all pieces are there: makes empty
     /// ones, which no piece covers, and cuts off what older content left behind.
     ///
+    /// | on disk | in the torrent | what happens |
+    /// |---|---|---|
+    /// | the right length | any | nothing: the file is not even opened for writing |
+    /// | missing | empty | it is made |
+    /// | longer | any | the rest is cut off |
+    /// | missing or shorter | not empty | an error |
+    ///
     /// # Errors
     /// If a file cannot be made or cut, or is shorter than what was written to it.
     pub fn finish(&self) -> Result<(), StorageError> {
@@ -236,11 +233,12 @@ impl Storage {
             if length == Some(entry.length) {
                 continue;
             }
+            // `None`, a missing file, is less than any length.
             if length < Some(entry.length) && entry.length > 0 {
                 // All of it was written: another program has cut it, or removed it.
                 return Err(StorageError::Gone { path: shown(&place.path()) });
             }
-            let file = self.open_anew(number, How::Make)?;
+            let file = self.open_uncached(number, How::Make)?;
             file.set_len(entry.length).map_err(|error| StorageError::io(&place.path(), error))?;
         }
         Ok(())
@@ -257,6 +255,7 @@ impl Store for Storage {
             if self.files[number].padding {
                 return Ok(()); // BEP 47: never written
             }
+            // No lock of ours from here on: each write names its own offset.
             positioned::write_all(&*self.file(number)?, &mut positioned::cut(parts, range), at)
                 .map_err(|error| StorageError::io(&self.path(number), error))
         })
@@ -265,6 +264,7 @@ impl Store for Storage {
     fn read(&self, offset: u64, buffer: &mut [u8]) -> Result<(), StorageError> {
         self.each_file(offset, buffer.len(), |number, at, part| {
             if self.files[number].padding {
+                // BEP 47: zeros, and they are hashed. The buffer may hold an earlier read.
                 buffer[part].fill(0);
                 return Ok(());
             }
@@ -275,12 +275,15 @@ impl Store for Storage {
 
     fn changes(&self, offset: u64, length: usize) -> Result<u32, StorageError> {
         let mut last = 0;
+        // While a download writes, every file changes all the time, and its pieces are hashed
+        // anyway.
         if !self.sealed.load(Ordering::SeqCst) {
             return Ok(last);
         }
         self.each_file(offset, length, |number, _, _| {
             if !self.files[number].padding {
-                // The open file, since that is the one that is read.
+                // The open file, since that is the one that is read: another program may have put a
+                // new one in its place.
                 let now = self.file(number)?.metadata().ok();
                 let mut seals = self.seals.lock().unwrap_or_else(PoisonError::into_inner);
                 last = seals.look(number, now).max(last);
@@ -296,13 +299,14 @@ impl Store for Storage {
 ///
 /// # Errors
 /// If a file is there but cannot be read, or at `stop`. A missing or short file only
-/// makes its pieces wrong.
+/// makes its pieces wrong. So the first verify of an empty folder is not a special case.
 pub fn verify(
     info: &Info,
     store: &dyn Store,
     stop: &AtomicBool,
     checked: &(dyn Fn(u64) + Sync),
 ) -> Result<Bitfield, StorageError> {
+    // A lock for one bit a piece: against a piece's hash, it costs nothing.
     let right = Mutex::new(Bitfield::new(info.piece_count()));
     hash_pieces(store, info.length, info.piece_length, stop, checked, &|index, hash| {
         let piece = info.piece(index).expect("there are as many pieces as the length has");
@@ -313,7 +317,7 @@ pub fn verify(
     Ok(right.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// Whether a piece is there and has the right hash; `buffer` is for reading.
+/// Whether a piece is there and has the right hash; `buffer` is for reading, and must not be empty.
 ///
 /// # Errors
 /// As [`verify`].
@@ -372,12 +376,14 @@ impl StorageError {
         StorageError::Io { path: shown(path), error }
     }
 
-    /// Whether the error only says that a file, or a part of it, is not there.
+    /// Whether the error only says that a file, or a part of it, is not there. `NotADirectory` is
+    /// one of them: something on the way is a file, so there can be nothing below it.
     pub fn is_missing(&self) -> bool {
         matches!(self, StorageError::Io { error, .. } if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::UnexpectedEof | ErrorKind::NotADirectory))
     }
 }
 
+/// The path as errors show it: a torrent chose the name, so control characters are escaped.
 fn shown(path: &Path) -> String {
     printable(&path.to_string_lossy())
 }

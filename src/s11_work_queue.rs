@@ -37,11 +37,12 @@
 //!   thread has to know all the others in order to tell them.
 //! * **Left out:** sockets, deadlines, and everything a peer says. That is stage 12.
 //!
-//! # In two sittings
-//! 1. This file, [`board`], [`claimant`] and [`lease`]: the queue.
-//! 2. [`rarest`], which finds the rarest piece without looking at all of them (it pays off from
-//!    about 10,000 pieces); [`seats`], for the end of a download; [`trust`] and [`evidence`], for
-//!    peers that lie.
+//! # In three sittings
+//! 1. This file, [`board`] with `search`, and [`claimant`]: which peer gets which piece.
+//! 2. [`lease`]: from blocks to a piece that is right. [`trust`] and [`evidence`], for peers that
+//!    lie, can wait.
+//! 3. [`rarest`], which finds the rarest piece without looking at all of them (it pays off from
+//!    about 10,000 pieces); `end_game` and [`seats`], for the end of a download.
 
 pub mod board;
 pub mod claimant;
@@ -81,11 +82,13 @@ pub struct Places {
     pub bad: Vec<PieceIndex>,
 }
 
-/// The pieces of one torrent, and where each of them is.
+/// The pieces of one torrent, and where each of them is. All peers' threads share it.
 pub struct WorkQueue {
     info: Arc<Info>,
+    /// The one lock. No thread that holds it takes another, or waits for anything.
     state: Mutex<State>,
-    /// Length of the log of finished pieces. It can be read without the lock.
+    /// Length of the log of finished pieces. It can be read without the lock: fifty threads ask for
+    /// news on every turn of their loops, and nearly always there is none.
     finished: AtomicUsize,
     /// Length of the list of withdrawn pieces, likewise.
     withdrawn: AtomicUsize,
@@ -94,11 +97,12 @@ pub struct WorkQueue {
 /// What the lock covers.
 struct State {
     board: Board<Arc<Mutex<Progress>>>,
+    /// Bytes in pieces that are not done. 0 only when all are: no piece is empty.
     bytes_left: u64,
     /// Finished pieces that have been changed on disk since. They stay done, because we do not
     /// overwrite what others have changed. But no peer gets them from us.
     withdrawn: Vec<PieceIndex>,
-    /// The finished pieces without the withdrawn ones.
+    /// The finished pieces without the withdrawn ones: what we tell peers that we have.
     given: Bitfield,
 }
 
@@ -170,6 +174,7 @@ impl WorkQueue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Turns a number of the board into an index, which only the info dictionary can make.
     fn piece(&self, index: u32) -> PieceIndex {
         self.info.piece(index).expect("the board has only pieces of this torrent")
     }
@@ -177,10 +182,13 @@ impl WorkQueue {
     /// Marks a piece as done: it is complete, and its hash is right.
     fn done(&self, piece: PieceIndex, by: &[Contributor]) {
         let mut state = self.lock();
-        // Two holders may complete the same piece, if it was given back and lent again in between.
+        // Once only, or `bytes_left` would fall below the truth: two holders may complete the same
+        // piece, if it was given back and lent again in between.
         if state.board.done_with(piece.get(), by) {
             state.given.set(piece.get(), true);
             state.bytes_left -= u64::from(self.info.piece_size(piece));
+            // Last, and still under the lock: a thread that sees the new length finds the log as
+            // long.
             self.finished.store(state.board.finished().len(), Ordering::Release);
         }
     }
@@ -196,14 +204,18 @@ impl WorkQueue {
         self.lock().board.spoil(piece.get(), by, evidence, now);
     }
 
+    /// Keeps evidence about a piece until it is right ([`evidence`]).
     fn keep_evidence(&self, piece: PieceIndex, evidence: Evidence) {
         self.lock().board.keep_evidence(piece.get(), evidence);
     }
 
+    /// Returns the evidence about a piece that is right now, to be compared with it. The comparison
+    /// reads from the store, so the caller does it without the lock.
     fn take_evidence(&self, piece: PieceIndex) -> Vec<Evidence> {
         self.lock().board.take_evidence(piece.get())
     }
 
+    /// Records which peers brought wrong blocks, and which did not.
     fn judge(&self, piece: PieceIndex, verdict: &Verdict) {
         self.lock().board.judge(piece.get(), verdict);
     }
@@ -228,7 +240,8 @@ impl WorkQueue {
         self.lock().given.clone()
     }
 
-    /// Returns the piece with this number, if others may have it from us.
+    /// Returns the piece with this number, if others may have it from us. `None` also for a number
+    /// that the torrent does not have: it comes from a peer.
     pub fn given_piece(&self, index: u32) -> Option<PieceIndex> {
         self.info.piece(index).filter(|_| self.lock().given.has(index))
     }
@@ -236,6 +249,7 @@ impl WorkQueue {
     /// Withdraws a finished piece that was changed on disk: no peer gets it from us any more.
     pub fn withdraw(&self, piece: PieceIndex) {
         let mut state = self.lock();
+        // Several writers may notice the change at once, but peers are told of it once.
         if state.given.set(piece.get(), false) {
             state.withdrawn.push(piece);
             self.withdrawn.store(state.withdrawn.len(), Ordering::Release);

@@ -2,8 +2,8 @@
 //!
 //! Each peer has a thread, and this is what the thread does from the first message after the
 //! handshakes to the last. It claims pieces from the queue of stage 11, keeps requests outstanding,
-//! writes and hashes each block as it arrives, and tells the peer which pieces we have. Nothing here
-//! knows about any other peer.
+//! writes and hashes each block as it arrives, and tells the peer which pieces we have. Nothing
+//! here knows about any other peer.
 //!
 //! * **Run it:** `piecemeal download_from -o sample.txt lab/sample.torrent 127.0.0.2:6881`
 //! * **Spec:** BEP 3, "peer messages"; BEP 6, 10, 21, 54; **chapter:** `docs/12-session.md`
@@ -19,21 +19,23 @@
 //! # Decisions
 //! * **The thread that reads a block also hashes and writes it.** So there is no queue of blocks
 //!   anywhere, and the work spreads over the cores on its own.
-//! * **A session never waits in a write** ([`send_path`]). Two peers that both write without reading
-//!   would wait for each other forever.
+//! * **A session never waits in a write** ([`send_path`]). Two peers that both write without
+//!   reading would wait for each other forever.
 //! * **It knows a [`Host`], not a swarm.** The host has the limits that sessions share, and takes
 //!   their reports.
 //! * **Deadlines are on progress** (`deadlines`). A byte now and then does not count.
-//! * **Left out:** which peers to dial (stage 15), and uploading (stage 16). [`uploads`] is the seam
-//!   for that; until something is plugged in, requests are rejected or ignored.
+//! * **Left out:** which peers to dial (stage 15), and uploading (stage 16). [`uploads`] is the
+//!   seam for that; until something is plugged in, requests are rejected or ignored.
 //!
 //! # In two sittings
-//! 1. This file, `requests`, `deadlines`, [`host`], [`send_path`] and [`uploads`]: the conversation.
-//! 2. [`request_depth`], which finds the number of requests that fills the line (with a fixed 16, a
-//!    peer 50 ms away sends 5 MiB/s instead of 91); [`rate`] and [`stats`], which count.
+//! 1. This file, `our_pieces`, `requests` with `blocks`, and `deadlines`: the conversation.
+//! 2. What it is given: [`host`], [`send_path`] and [`uploads`]. [`request_depth`], which finds the
+//!    number of requests that fills the line (with a fixed 16, a peer 50 ms away sends 5 MiB/s
+//!    instead of 91); [`rate`] and [`stats`], which count.
 
 mod deadlines;
 pub mod host;
+mod our_pieces;
 pub mod rate;
 pub mod request_depth;
 mod requests;
@@ -57,7 +59,7 @@ use crate::s04_handshake::origin::Origin;
 use crate::s05_messages::bitfield::{Bitfield, PeerPieces, SPARE_BITS, has_spare_bits};
 use crate::s05_messages::connection::Connection;
 use crate::s05_messages::{FAST_BIT, Message, Rest};
-use crate::s07_extension::{EXTENDED, EXTENSION_BIT, Extensions, dont_have, encode_extended};
+use crate::s07_extension::{EXTENDED, EXTENSION_BIT, Extensions};
 use crate::s11_work_queue::PeerNumber;
 use crate::s11_work_queue::claimant::Claimant;
 use crate::s11_work_queue::trust::Contributor;
@@ -65,21 +67,21 @@ use crate::s11_work_queue::trust::Contributor;
 /// Longest sleep in a read while pieces are missing. A peer hears of a finished piece within this
 /// time.
 const TICK: Duration = Duration::from_millis(250);
-/// The same, once no piece is missing.
+/// The same, once no piece is missing: then only withdrawn pieces are news, and they are rare.
 const IDLE_TICK: Duration = Duration::from_secs(2);
-/// The same, while something is unsent.
+/// The same, while something is unsent. It can only be sent between two reads.
 const UNSENT_TICK: Duration = Duration::from_millis(10);
 /// Longest time that a `have` waits for others to be sent with it. Sending each alone costs a
 /// system call; but until told, peers ask a seed for pieces that they could get from us.
 const HAVE_DELAY: Duration = Duration::from_millis(25);
 
-/// A peer's session, as it begins.
+/// A peer's session, as it begins: what its thread passes to [`run`].
 pub struct Start<'s> {
     /// What all sessions share.
     pub host: &'s Arc<Host>,
     /// The torrent that we share with the peer.
     pub torrent: &'s Arc<Torrent>,
-    /// The peer's number in the queue.
+    /// The peer's number in the queue. Each connection has a new one, even to the same address.
     pub number: PeerNumber,
     /// The peer's counters, visible to all threads.
     pub stats: &'s Arc<PeerStats>,
@@ -90,39 +92,61 @@ pub struct Start<'s> {
     pub from_magnet: bool,
 }
 
-/// The state of one connection.
+/// The state of one connection. Only its own thread uses it, so nothing in it needs a lock.
+/// Dropping it gives back whatever the peer still owes.
 struct Session<'s> {
     host: &'s Arc<Host>,
     torrent: &'s Arc<Torrent>,
     stats: &'s Arc<PeerStats>,
+    /// The address, for reports.
     peer: SocketAddr,
     /// Whether both sides speak the extension protocol (BEP 10).
     extended: bool,
     /// Whether both sides speak the fast extension (BEP 6).
     fast: bool,
     extensions: Extensions,
+    /// Which pieces the peer has, and our side of the queue.
     claimant: Claimant,
     state: State,
+    /// What we have claimed and requested.
     requests: Requests,
-    /// The upload to the peer, from the first time it was interested.
+    /// The upload to the peer, from the first time it was interested. `None` also if it gets
+    /// nothing.
     upload: Option<Box<dyn Upload>>,
     /// Encoded messages that are not handed to the send path yet.
     out: Vec<u8>,
     /// Whether `out` must be sent at once, instead of collecting more haves.
     urgent: bool,
-    /// When the first `have` was added to `out`.
+    /// When the first `have` was added to `out`. Means nothing while `out` is empty.
     waiting_since: Instant,
+    /// The time of this turn, and of the last events.
     clock: Deadlines,
 }
 
-/// What the two sides have said: `am` is our side, `peer` the other.
+/// What the two sides have said: `am` is our side, `peer` the other. The other two of the
+/// protocol's four flags, `am_choking` and `peer_interested`, are about the upload, and only in
+/// [`PeerStats`].
+///
+/// | the peer says | what changes | what follows |
+/// |---|---|---|
+/// | `choke` | `peer_choking` | leases go back; requests are forgotten, and late blocks forgiven |
+/// | `unchoke` | not `peer_choking` | the next turn claims and requests |
+/// | `bitfield`, `have all`, `have none` | what it has, once only | `am_interested` may change |
+/// | `have` | one piece more | the same |
+/// | `allowed fast` | a piece may be requested while choked | the next turn may claim it |
+/// | `piece` | a block less is outstanding | written; the next turn may request more |
+/// | `reject` | the same | asked again, or given back |
+///
+/// Hardly any message is answered on the spot. It changes the state, and the next turn decides by
+/// the state. So messages may come in any order.
 struct State {
     /// The peer does not answer our requests. A connection starts this way.
     peer_choking: bool,
     /// We have told the peer that it has something that we lack.
     am_interested: bool,
-    /// The peer has said which pieces it has, all at once.
-    said_pieces: bool,
+    /// The peer has said which pieces it has, all at once: by a bitfield, `have all` or `have
+    /// none`.
+    bitfield_received: bool,
     /// We have reported a choke to the host. Once only: a peer that keeps choking and unchoking
     /// could fill the host's channel.
     reported_choke: bool,
@@ -132,10 +156,13 @@ struct State {
 
 /// Downloads from a peer, and uploads to it, until one side ends the session.
 ///
+/// The end of this function is the end of the connection: it drops everything that was given to it.
+///
 /// # Errors
 /// The reason for the end, unless the host stopped it.
 pub fn run(start: Start, connection: Connection) -> Result<(), SessionEnd> {
     let mut session = Session::new(start, &connection);
+    // The parts are used separately. `line` must live until the end, because dropping it hangs up.
     let Connection { mut input, output, line, .. } = connection;
     let mut path: Box<dyn SendPath> = Box::new(Direct::new(output));
     input.set_limit(session.torrent.queue.info().piece_count());
@@ -154,19 +181,28 @@ pub fn run(start: Start, connection: Connection) -> Result<(), SessionEnd> {
         session.request_ahead();
         session.stats.flags().set_requests(session.requests.outstanding());
         session.send(&mut *path)?;
+        // The time of this turn is taken here, since sending may take a while, and the read's
+        // deadline counts from it.
         session.clock.now = Instant::now();
         session.check_deadlines(!input.begun().is_empty())?;
+        // After the send, so that the peer hears of our `upload_only` before we leave.
         session.leave_if_useless()?;
+        // Here the thread sleeps. The peer's bytes wake it, and so does a hang-up by another
+        // thread; of pieces that other threads finish, it hears at the next tick.
         input.get_mut().set_deadline(session.clock.now + session.tick(path.has_unsent()));
         match input.read_with_rest() {
             Ok((message, rest)) => {
+                // Before the message is handled, so that the upload gets it.
                 if message == Message::Interested && session.upload.is_none() {
                     path = session.open_upload(path, &line.0);
                 }
                 session.receive(message, rest)?;
             }
+            // Nothing came. Haves that were being collected have waited long enough.
             Err(error) if error.is_timeout() => session.urgent = true,
             Err(error) => {
+                // If a writer thread has hung up, the read only sees the end, and the path knows
+                // why.
                 return Err(path.take_failure().map_or_else(|| error.into(), SessionEnd::from));
             }
         }
@@ -188,8 +224,8 @@ impl<'s> Session<'s> {
             extended: connection.has_bit(EXTENSION_BIT),
             fast: connection.has_bit(FAST_BIT),
             extensions,
-            // Join before making the bitfield: a piece that is finished in between is announced twice,
-            // instead of never. After a magnet link we send haves instead of a bitfield.
+            // Join before making the bitfield: a piece that is finished in between is announced
+            // twice, instead of never. After a magnet link we send haves instead of a bitfield.
             claimant: match from_magnet {
                 true => Claimant::join_from_start(&torrent.queue, who),
                 false => Claimant::join(&torrent.queue, who),
@@ -197,7 +233,7 @@ impl<'s> Session<'s> {
             state: State {
                 peer_choking: true,
                 am_interested: false,
-                said_pieces: false,
+                bitfield_received: false,
                 reported_choke: false,
                 reported_unchoke: false,
             },
@@ -215,59 +251,16 @@ impl<'s> Session<'s> {
         session
     }
 
-    /// Says which pieces we have. BEP 6 requires exactly one of three messages; BEP 3 allows us to
-    /// leave out an empty bitfield.
-    fn say_what_we_have(&mut self) {
-        let pieces = self.torrent.queue.given_pieces();
-        match pieces.count() {
-            0 if self.fast => Message::HaveNone.encode_to(&mut self.out),
-            0 => {}
-            _ if self.fast && pieces.is_full() => Message::HaveAll.encode_to(&mut self.out),
-            _ => Message::Bitfield { bits: &pieces.encode() }.encode_to(&mut self.out),
-        }
-    }
-
-    /// Sends our extension handshake, as it is now. BEP 10 allows any number of them.
-    fn send_extension_handshake(&mut self) {
-        self.extensions.upload_only = self.torrent.is_upload_only();
-        if self.extended {
-            encode_extended(0, &self.extensions.greeting(self.peer.ip()).encode(), &mut self.out);
-            self.urgent = true;
-        }
-    }
-
-    /// Tells the peer which pieces are finished, or lost. Gives up the finished ones that we were
-    /// also fetching here.
-    fn take_news(&mut self) {
-        for piece in self.claimant.news() {
-            // A seed does not need our haves.
-            if !self.claimant.is_seed() {
-                if self.out.is_empty() {
-                    self.waiting_since = self.clock.now;
-                }
-                Message::Have { index: piece.get() }.encode_to(&mut self.out);
-            }
-            self.let_go(piece.get());
-        }
-        for piece in self.claimant.withdrawn() {
-            if let Some(id) = self.extensions.theirs.id(dont_have::NAME) {
-                encode_extended(id, &dont_have::encode(piece.get()), &mut self.out);
-                self.urgent = true;
-            }
-        }
-        if self.extensions.upload_only != self.torrent.is_upload_only() {
-            self.send_extension_handshake();
-        }
-    }
-
-    /// Ends the session if neither side wants anything.
+    /// Ends the session if neither side wants anything: a seed and a seed, or a peer that wants no
+    /// more (BEP 21). The place is worth more to someone who does.
     fn leave_if_useless(&self) -> Result<(), SessionEnd> {
         let theirs =
             self.claimant.is_seed() || self.extensions.theirs.said.upload_only == Some(true);
         if theirs && self.torrent.is_upload_only() { Err(SessionEnd::BothComplete) } else { Ok(()) }
     }
 
-    /// Sends `out` if it is urgent or has waited long enough, and anything still unsent.
+    /// Sends `out` if it is urgent or has waited long enough, and anything still unsent. Urgent is
+    /// whatever someone waits for. Haves are not: they ride along with the next request.
     fn send(&mut self, path: &mut dyn SendPath) -> Result<(), SessionEnd> {
         let due = self.urgent || self.clock.now.duration_since(self.waiting_since) >= HAVE_DELAY;
         if due && !self.out.is_empty() {
@@ -281,7 +274,8 @@ impl<'s> Session<'s> {
         Ok(())
     }
 
-    /// The longest time that the next read may sleep.
+    /// The longest time that the next read may sleep. Each reason to wake up earlier makes it
+    /// shorter.
     fn tick(&self, unsent: bool) -> Duration {
         let tick = if unsent {
             UNSENT_TICK
@@ -295,8 +289,11 @@ impl<'s> Session<'s> {
         if self.out.is_empty() { tick } else { tick.min(HAVE_DELAY) }
     }
 
-    /// Ends the session if the peer is too slow. Keeps it alive otherwise.
+    /// Ends the session if the peer is too slow. Keeps it alive otherwise. `begun` says whether a
+    /// part of a message is there.
     fn check_deadlines(&mut self, begun: bool) -> Result<(), SessionEnd> {
+        // Without an outstanding request the peer owes nothing, even if we hold a lease: we may be
+        // waiting for our own rate limit.
         let owing = self.requests.outstanding() > 0;
         let size = |piece| self.torrent.queue.info().piece_size(piece);
         let piece =
@@ -309,6 +306,7 @@ impl<'s> Session<'s> {
         Ok(())
     }
 
+    /// Handles one message. `rest` is what was received after it, where more blocks may follow.
     fn receive(&mut self, message: Message, rest: Rest) -> Result<(), SessionEnd> {
         self.clock.message_received();
         match message {
@@ -319,7 +317,8 @@ impl<'s> Session<'s> {
                 self.show_pieces();
             }
             Message::Bitfield { bits } => {
-                if !self.state.said_pieces && has_spare_bits(bits, self.pieces()) {
+                // BEP 3 requires the spare bits to be zero, but they do no harm. Noted once.
+                if !self.state.bitfield_received && has_spare_bits(bits, self.pieces()) {
                     (self.host.report)(Report::PassedOver(self.peer, SPARE_BITS.to_owned()));
                 }
                 self.set_pieces(PeerPieces::Some(Bitfield::decode(bits, self.pieces())?));
@@ -342,7 +341,7 @@ impl<'s> Session<'s> {
         Ok(())
     }
 
-    /// Handles an extension message (BEP 10).
+    /// Handles an extension message (BEP 10). The extensions answer straight into `out`.
     fn receive_extended(&mut self, payload: &[u8]) -> Result<(), SessionEnd> {
         let before = self.out.len();
         for piece in self.extensions.hear(payload, &mut self.out)? {
@@ -362,17 +361,19 @@ impl<'s> Session<'s> {
     /// Sets which pieces the peer has. It can say so only once: each time costs a pass over all
     /// pieces.
     fn set_pieces(&mut self, pieces: PeerPieces) {
-        if !self.state.said_pieces {
-            self.state.said_pieces = true;
+        if !self.state.bitfield_received {
+            self.state.bitfield_received = true;
             self.claimant.set_pieces(pieces);
             self.show_pieces();
         }
     }
 
+    /// Shows other threads how many pieces the peer has.
     fn show_pieces(&self) {
         self.stats.flags().set_pieces(self.claimant.count_pieces());
     }
 
+    /// The number of pieces in the torrent.
     fn pieces(&self) -> u32 {
         self.torrent.queue.info().piece_count()
     }

@@ -1,5 +1,14 @@
 //! From wrong pieces to the files they belong to: hashes are about pieces, but users
 //! think in files.
+//!
+//! ```text
+//! pieces   |  0 right  |  1 wrong  |  2 right  |
+//! files    |  a.txt  |   b.txt   |   c.txt     |
+//!                    ^ piece 1 has bytes of a.txt, b.txt and c.txt: which of them is damaged?
+//! ```
+//! No hash can tell, so all three are reported, each with the bytes that may be wrong. And two
+//! things no hash shows at all: a file that is too long, and an empty one that is missing. For
+//! these the lengths on disk are compared.
 
 use std::ops::Range;
 use std::path::PathBuf;
@@ -13,20 +22,30 @@ use crate::s05_messages::bitfield::Bitfield;
 pub struct FileReport {
     /// The file's index in [`Info::files`].
     pub number: usize,
-    /// The length on disk, in bytes; `None` if the file is not there.
+    /// The length on disk, in bytes; `None` if the file is not there. A link that leads nowhere
+    /// counts as not there.
     pub found: Option<u64>,
     /// The pieces that hold a part of the file. A piece at either end may also hold
     /// parts of other files.
     pub pieces: Range<u32>,
     /// The number of these pieces that are wrong.
     pub wrong: u32,
-    /// The bytes of the file that its first unbroken run of wrong pieces covers.
+    /// The bytes of the file that its first unbroken run of wrong pieces covers. `None` if no piece
+    /// is wrong.
     pub first_wrong: Option<Range<u64>>,
     /// The verdict.
     pub state: State,
 }
 
-/// What is wrong with a file, the most important first.
+/// What is wrong with a file. A file may have several faults; this is the one that explains most.
+///
+/// | length on disk | a piece is wrong | state |
+/// |---|---|---|
+/// | none | either | [`State::Missing`] |
+/// | too short | either | [`State::TooShort`] |
+/// | too long | either | [`State::TooLong`] |
+/// | right | yes | [`State::Wrong`] |
+/// | right | no | [`State::Whole`] |
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
     /// Nothing: it has the right length, and all of its pieces are right.
@@ -58,6 +77,7 @@ pub fn files(
         .collect()
 }
 
+/// Compares one file, whose length on disk is `found`, with the torrent.
 fn report(
     info: &Info,
     number: usize,
@@ -69,6 +89,8 @@ fn report(
     let wrong = pieces.clone().filter(|piece| !right.has(*piece)).count() as u32; // of u32 pieces
     let first_wrong = pieces.clone().find(|piece| !right.has(*piece)).map(|first| {
         let behind = (first..pieces.end).find(|piece| right.has(*piece)).unwrap_or(pieces.end);
+        // Where a piece begins, within this file: the first piece may begin before the file does,
+        // and the end of the last one is beyond its end.
         let at = |piece: u32| {
             (u64::from(piece) * u64::from(info.piece_length))
                 .saturating_sub(file.offset)
@@ -98,7 +120,8 @@ fn pieces_of(info: &Info, file: &FileEntry) -> Range<u32> {
 }
 
 impl Storage {
-    /// Whether every file is there with the right length.
+    /// Whether every file is there with the right length. Content whose pieces are all right is not
+    /// complete without this.
     pub fn has_right_sizes(&self) -> bool {
         self.lengths().all(|(number, length)| length == Some(self.files[number].length))
     }
@@ -108,7 +131,7 @@ impl Storage {
         self.lengths().any(|(_, length)| length.is_some())
     }
 
-    /// Returns the first file that is longer than in the torrent.
+    /// Returns the path of the first file that is longer than in the torrent, if there is one.
     pub(super) fn too_long(&self) -> Option<PathBuf> {
         let longer = |number: usize, length: Option<u64>| {
             length.is_some_and(|length| length > self.files[number].length)
@@ -118,7 +141,9 @@ impl Storage {
             .map(|(number, _)| self.path(number))
     }
 
-    /// Returns the index of each file but padding, with its length on disk if it is there.
+    /// Returns the number of each file but padding, with its length on disk if it is there. A file
+    /// that cannot be examined counts as not there: the callers only want to know what they can
+    /// use.
     fn lengths(&self) -> impl Iterator<Item = (usize, Option<u64>)> {
         let length = |number| self.length_of(number).ok().flatten();
         self.files
@@ -129,9 +154,14 @@ impl Storage {
     }
 
     /// Returns the length of a file on disk, if it is there.
+    ///
+    /// # Errors
+    /// If it cannot be examined, or is not a file.
     pub(super) fn length_of(&self, number: usize) -> Result<Option<u64>, StorageError> {
         let place = self.place(number);
-        match self.open_anew(number, self.reads) {
+        // Opened instead of looked up by its path, so that links are followed by the same rules as
+        // when it is read. Not kept open: a torrent may have more files than there are descriptors.
+        match self.open_uncached(number, self.reads) {
             Err(error) if error.is_missing() => Ok(None),
             file => Ok(Some(
                 file?.metadata().map_err(|error| StorageError::io(&place.path(), error))?.len(),

@@ -1,4 +1,7 @@
 //! Hashing pieces on all cores, to compare the hashes or to put them into a torrent.
+//!
+//! SHA-1 is computed from the first byte to the last, so one piece cannot be shared out. Many
+//! pieces can: each thread takes the next one that no thread has taken yet.
 
 use std::num::NonZero;
 use std::ops::Range;
@@ -18,6 +21,58 @@ const READ_LENGTH: usize = 256 * 1024;
 /// the program must not seem to hang.
 const TOLD: Duration = Duration::from_millis(250);
 
+/// Takes the number of a piece, and its hash or the error of reading it. Called from any thread,
+/// in any order. An error that it returns ends the run.
+type Take<'r> =
+    &'r (dyn Fn(u32, Result<[u8; 20], StorageError>) -> Result<(), StorageError> + Sync);
+
+/// What the threads of one run share.
+struct Run<'r> {
+    store: &'r dyn Store,
+    /// The number of bytes to hash, from the start of the store.
+    length: u64,
+    /// In bytes. Only the last piece may be shorter.
+    piece_length: u32,
+    /// Set from outside to end the run early. It is read before each piece.
+    stop: &'r AtomicBool,
+    /// Called with the number of bytes done so far.
+    checked: &'r (dyn Fn(u64) + Sync),
+    take: Take<'r>,
+    /// The first piece that no thread has taken.
+    next: AtomicU32,
+    /// The number of bytes done so far, over all threads.
+    done: AtomicU64,
+    /// The first error of `take`.
+    failed: Mutex<Option<StorageError>>,
+}
+
+impl Run<'_> {
+    /// Hashes pieces until none is left. This is all that a thread does.
+    fn work(&self) {
+        let mut buffer = vec![0; READ_LENGTH.min(self.piece_length as usize)];
+        while !self.stop.load(Ordering::Relaxed) {
+            // Each free thread takes the next piece, so neighbors on disk are read at
+            // about the same time. Equal shares fixed in advance would also leave cores idle
+            // behind the slowest.
+            let index = self.next.fetch_add(1, Ordering::Relaxed);
+            let begin = u64::from(index) * u64::from(self.piece_length);
+            if begin >= self.length {
+                return;
+            }
+            let size = (self.length - begin).min(u64::from(self.piece_length));
+            let hash = hash(self.store, begin..begin + size, &mut buffer);
+            if let Err(error) = (self.take)(index, hash) {
+                // Beyond all pieces: no thread finds another one. Half of the range is left for
+                // the threads that add 1 once more.
+                self.next.store(u32::MAX / 2, Ordering::Relaxed);
+                self.failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+                return;
+            }
+            (self.checked)(self.done.fetch_add(size, Ordering::Relaxed) + size);
+        }
+    }
+}
+
 /// Hashes each piece of the first `length` bytes of a store, on all cores, and calls
 /// `take` with its number and its hash, or with the error of reading it. The first error
 /// that `take` returns ends everything, and so does `stop`.
@@ -27,67 +82,51 @@ pub(super) fn hash_pieces(
     piece_length: u32,
     stop: &AtomicBool,
     checked: &(dyn Fn(u64) + Sync),
-    take: &(dyn Fn(u32, Result<[u8; 20], StorageError>) -> Result<(), StorageError> + Sync),
+    take: Take,
 ) -> Result<(), StorageError> {
+    let (next, done, failed) = (AtomicU32::new(0), AtomicU64::new(0), Mutex::new(None));
+    let shared = Run { store, length, piece_length, stop, checked, take, next, done, failed };
+    let run = &shared;
     let pieces = length.div_ceil(u64::from(piece_length));
-    let cores = thread::available_parallelism()
+    let threads = thread::available_parallelism()
         .map_or(1, NonZero::get)
         .min(usize::try_from(pieces).unwrap_or(usize::MAX));
-    let next = AtomicU32::new(0);
-    let done = AtomicU64::new(0);
-    let failed = Mutex::new(None);
-    let work = || {
-        let mut buffer = vec![0; READ_LENGTH.min(piece_length as usize)];
-        while !stop.load(Ordering::Relaxed) {
-            // Each free thread takes the next piece, so neighbors on disk are read at
-            // about the same time.
-            let index = next.fetch_add(1, Ordering::Relaxed);
-            let begin = u64::from(index) * u64::from(piece_length);
-            if begin >= length {
-                return;
-            }
-            let size = (length - begin).min(u64::from(piece_length));
-            if let Err(error) = take(index, hash(store, begin..begin + size, &mut buffer)) {
-                // Beyond all pieces: no thread finds another one.
-                next.store(u32::MAX / 2, Ordering::Relaxed);
-                failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
-                return;
-            }
-            checked(done.fetch_add(size, Ordering::Relaxed) + size);
-        }
-    };
-    // Each worker holds a sender while it works. When the last one is dropped, all are done.
+    // Each worker holds a sender while it works. When the last one is dropped, all are done, and
+    // the thread that reports ends at once instead of at its next tick.
     let (working, over) = mpsc::channel::<()>();
-    let hashed = &done;
     let tell = move || {
         while over.recv_timeout(TOLD) == Err(RecvTimeoutError::Timeout) {
-            checked(hashed.load(Ordering::Relaxed));
+            (run.checked)(run.done.load(Ordering::Relaxed));
         }
     };
+    // A scope, because the threads borrow the store and the caller's functions. It ends when they
+    // do.
     thread::scope(|scope| {
-        for number in 1..cores {
+        for number in 1..threads {
             let working = working.clone();
-            // If the system refuses a thread, the others do its part.
             let worker = move || {
-                work();
+                run.work();
                 drop(working);
             };
+            // If the system refuses a thread, the others do its part.
             let _ =
                 thread::Builder::new().name(format!("hash {number}")).spawn_scoped(scope, worker);
         }
         let _ = thread::Builder::new().name("hashed".to_owned()).spawn_scoped(scope, tell);
-        work();
+        // This thread is one of the workers, so hashing goes on even if no other could be started.
+        run.work();
         drop(working);
     });
-    match failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
+    match shared.failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
         Some(error) => Err(error),
         // What has not been hashed is neither right nor wrong.
-        None if done.into_inner() < length => Err(StorageError::Stopped),
+        None if shared.done.into_inner() < length => Err(StorageError::Stopped),
         None => Ok(()),
     }
 }
 
-/// The SHA-1 of a part of a store, read through the buffer, one chunk at a time.
+/// Returns the SHA-1 of a part of a store, read through the buffer, one chunk at a time. So a piece
+/// of 16 MiB takes no more memory than one of 256 KiB. The buffer must not be empty.
 pub(super) fn hash(
     store: &dyn Store,
     range: Range<u64>,
@@ -105,9 +144,11 @@ pub(super) fn hash(
     Ok(hash.finalize().into())
 }
 
-/// The SHA-1 of this many zeros.
+/// Returns the SHA-1 of this many zeros: the hash of a piece that was reserved on disk and never
+/// written.
 pub(super) fn hash_of_zeros(length: u32) -> [u8; 20] {
     let mut hash = Sha1::new();
+    // In parts, since a piece may have 512 MiB.
     let zeros = [0; 16 * 1024];
     let mut left = length as usize;
     while left > 0 {

@@ -1,5 +1,14 @@
 //! What is at the output before a download: nothing, a part of this torrent, all of
 //! it, or something that is not ours to touch.
+//!
+//! | at OUT | marker OUT.piecemeal | what happens |
+//! |---|---|---|
+//! | nothing, or something empty | none | the marker is written, the download begins |
+//! | something | with this info hash | hashed; what is right is kept |
+//! | something | none | hashed; refused, unless it is complete or has a right piece |
+//! | anything | with another info hash | refused |
+//!
+//! With `--force`, what is refused is overwritten, but for the pieces that are right.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -28,6 +37,7 @@ pub struct Output {
     /// Whether a part of the content was there without our marker: another program
     /// began the download.
     pub begun_elsewhere: bool,
+    /// The path of the marker, whether or not there is one. A complete output needs none.
     marker: PathBuf,
 }
 
@@ -48,6 +58,7 @@ impl Output {
         stop: &AtomicBool,
         checked: &(dyn Fn(u64) + Sync),
     ) -> Result<Output, StorageError> {
+        // The cheap checks first: hashing may take minutes, and then the answer would be the same.
         let path = named(path)?;
         let marker = marker_of(&path);
         let storage = Arc::new(Storage::new(info, &path, true));
@@ -73,24 +84,17 @@ impl Output {
             return Err(StorageError::Stopped);
         }
         let ours = !there || marked || (have.is_full() && storage.has_right_sizes());
-        // One right piece is enough, whatever the others hold. In a partial download of another client,
-        // wrong pieces that are not zero are normal: pieces it had begun, and leftovers of the disk
-        // where it reserved no space. Nothing distinguishes them from changes that the user made since.
+        // One right piece is enough, whatever the others hold. In a partial download of another
+        // client, wrong pieces that are not zero are normal: pieces it had begun, and leftovers of
+        // the disk where it reserved no space. Nothing distinguishes them from changes that the
+        // user made since.
         let begun_elsewhere = !ours && is_part_of(info, &have);
-        if !ours && !begun_elsewhere && !force {
-            return Err(StorageError::Foreign { path: shown(&path), pieces: info.piece_count() });
-        }
-        // No client writes more than the torrent has, so the extra bytes are the user's.
-        if begun_elsewhere
-            && !force
-            && let Some(path) = storage.too_long()
-        {
-            return Err(StorageError::Exists {
-                path: shown(&path),
-                what: "as in the torrent: it has more bytes",
-            });
+        if !ours && !force {
+            refuse_foreign(info, &path, &storage, begun_elsewhere)?;
         }
         let output = Output { storage, have, begun_elsewhere, marker };
+        // Before the first byte of content: without the marker, a crash would leave content that
+        // the next run cannot tell from someone else's.
         if !output.have.is_full() && !marked {
             output.mark(info, note.is_some())?;
         }
@@ -98,7 +102,7 @@ impl Output {
     }
 
     /// Writes the marker by which a later run recognizes this partial download; `instead`
-    /// of another one, if there is one.
+    /// of another one, if there is one. It is the info hash in 40 hex digits, and a line end.
     fn mark(&self, info: &Info, instead: bool) -> Result<(), StorageError> {
         if instead {
             // Overwriting it would also change every hard link to it, which may be someone's file.
@@ -108,15 +112,18 @@ impl Output {
         writeln!(file, "{}", info.info_hash).map_err(|error| StorageError::io(&self.marker, error))
     }
 
-    /// Finishes a download that has all pieces: brings the files to their lengths and
-    /// removes the marker. Nothing is written afterwards.
+    /// Finishes a download that has all pieces: brings the files to their lengths and removes the
+    /// marker. Nothing is written afterwards. The marker goes last: if we are interrupted before,
+    /// the next run hashes everything once more, and no content is lost.
     ///
     /// # Errors
     /// If a file cannot be made or cut, or the marker cannot be removed.
     pub fn complete(&self) -> Result<(), StorageError> {
         self.storage.finish()?;
+        // After the last change of our own. From here on, any change is another program's.
         self.storage.seal();
         match fs::remove_file(&self.marker) {
+            // There is none if all pieces were there at the start.
             Err(error) if error.kind() != ErrorKind::NotFound => {
                 Err(StorageError::io(&self.marker, error))
             }
@@ -125,11 +132,30 @@ impl Output {
     }
 }
 
+/// Refuses content that is there without our marker, unless another client has begun this download.
+fn refuse_foreign(
+    info: &Info,
+    path: &Path,
+    storage: &Storage,
+    begun_elsewhere: bool,
+) -> Result<(), StorageError> {
+    if !begun_elsewhere {
+        return Err(StorageError::Foreign { path: shown(path), pieces: info.piece_count() });
+    }
+    // No client writes more than the torrent has, so the extra bytes are the user's.
+    storage.too_long().map_or(Ok(()), |longer| {
+        let what = "as in the torrent: it has more bytes";
+        Err(StorageError::Exists { path: shown(&longer), what })
+    })
+}
+
 /// Whether the pieces that are right prove that the content belongs to the torrent.
 ///
 /// Not all do. Reserved space is zeros, and padding is zeros even without a file; and a few bytes,
 /// as in a short last piece, may be the same in any two files.
 pub fn is_part_of(info: &Info, right: &Bitfield) -> bool {
+    // The hash of a piece of zeros, for each length that a piece has: two at most. It is only
+    // computed once a piece is right.
     let mut zeros: HashMap<u32, [u8; 20]> = HashMap::new();
     let long = |piece: &PieceIndex| info.piece_size(*piece) >= MIN_PROOF;
     info.pieces().filter(|piece| right.has(piece.get())).filter(long).any(|piece| {
@@ -140,10 +166,12 @@ pub fn is_part_of(info: &Info, right: &Bitfield) -> bool {
 
 /// Returns the path in a form that ends in a name, which the marker's name can extend.
 fn named(path: &Path) -> Result<PathBuf, StorageError> {
+    // Without a `/` at its end, or the marker would be in the folder instead of beside it.
     let path: PathBuf = path.components().collect();
     if path.file_name().is_some() {
         return Ok(path);
     }
+    // `.` or `..`, which have names all the same. Only the root has none.
     let real = path.canonicalize().map_err(|error| StorageError::io(&path, error))?;
     if real.file_name().is_none() {
         return Err(StorageError::Exists { path: shown(&real), what: "a place for a download" });
@@ -151,13 +179,15 @@ fn named(path: &Path) -> Result<PathBuf, StorageError> {
     Ok(real)
 }
 
-/// `OUT.piecemeal`
+/// Returns the path of the marker, `OUT.piecemeal`.
 fn marker_of(path: &Path) -> PathBuf {
+    // Not `with_extension`, which would replace `.iso` and give two outputs the same marker.
     let mut name = OsString::from(path);
     name.push(".piecemeal");
     name.into()
 }
 
+/// The marker as a place, so that no link in its stead is read or written through.
 fn at(path: &Path) -> Place<'_> {
     Place { root: path, below: Path::new("") }
 }
@@ -171,6 +201,8 @@ fn note_in(marker: &Path) -> Result<Option<Vec<u8>>, StorageError> {
         file => file?,
     };
     let mut note = Vec::new();
+    // A marker has 41 bytes. A larger file of that name is not ours, and need not be read to its
+    // end.
     file.take(100).read_to_end(&mut note).map_err(|error| StorageError::io(marker, error))?;
     Ok(Some(note))
 }
@@ -179,6 +211,7 @@ fn note_in(marker: &Path) -> Result<Option<Vec<u8>>, StorageError> {
 fn holds_something(path: &Path) -> bool {
     match fs::metadata(path) {
         Ok(there) if there.is_dir() => {
+            // A folder that cannot be listed is not known to be empty.
             fs::read_dir(path).map_or(true, |mut entries| entries.next().is_some())
         }
         Ok(there) => there.len() > 0 || !there.is_file(),

@@ -12,6 +12,12 @@ use std::path::{Path, PathBuf};
 
 use super::{StorageError, shown};
 
+/// Returns the folder that a path is in; for a bare name, the current one.
+pub fn folder_of(path: &Path) -> &Path {
+    // The parent of a bare name is an empty path, which no system call accepts.
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 /// A file at the output, or below it.
 #[derive(Clone, Copy)]
 pub struct Place<'p> {
@@ -42,7 +48,7 @@ impl Place<'_> {
         }
     }
 
-    /// Opens the file.
+    /// Opens the file. What is open is checked, not what the path leads to, which may have changed.
     ///
     /// # Errors
     /// If there is a link on the way, or something that is not a file; or if the system refuses.
@@ -55,7 +61,8 @@ impl Place<'_> {
         }
     }
 
-    /// Makes the file.
+    /// Makes the file, and the folders it is in. `create_new` is one step in the system, so no
+    /// other program can put a link there in between.
     ///
     /// # Errors
     /// If anything is already there, even a link; or if the system refuses.
@@ -72,16 +79,23 @@ impl Place<'_> {
             .map_err(|error| StorageError::io(&path, error))
     }
 
-    /// Splits the path into a folder that the user named and the names from there.
+    /// Splits the path into a folder that the user named and the names from there. Links are
+    /// followed in the folder, since the user chose it, and in none of the names.
+    ///
+    /// ```text
+    /// root `out`,        below `notes/a.txt`   ->  `out`,  [`notes`, `a.txt`]
+    /// root `dir/a.txt`,  below ``              ->  `dir`,  [`a.txt`]
+    /// root `a.txt`,      below ``              ->  `.`,    [`a.txt`]
+    /// ```
     fn steps(&self) -> (&Path, Vec<&OsStr>) {
         if !self.below.as_os_str().is_empty() {
             return (self.root, self.below.iter().collect());
         }
-        let folder = self.root.parent().filter(|folder| !folder.as_os_str().is_empty());
-        (folder.unwrap_or(Path::new(".")), self.root.file_name().into_iter().collect())
+        (folder_of(self.root), self.root.file_name().into_iter().collect())
     }
 }
 
+/// On Unix, each name is opened inside the folder before it, with `openat`.
 #[cfg(unix)]
 mod system {
     use std::ffi::OsStr;
@@ -110,6 +124,7 @@ mod system {
     pub fn open(place: &Place, how: How) -> Result<File, StorageError> {
         let whole = place.path();
         if how == How::Follow {
+            // One call, which follows every link on the way.
             let file = rustix::fs::open(&whole, FILE, Mode::empty());
             return file.map(File::from).map_err(|error| StorageError::io(&whole, error.into()));
         }
@@ -117,8 +132,10 @@ mod system {
         let (base, names) = place.steps();
         let missing = || StorageError::io(&whole, ErrorKind::InvalidInput.into());
         let (last, folders) = names.split_last().ok_or_else(missing)?;
+        // The path so far, only for errors.
         let mut at = base.to_owned();
         let mut folder = match open_folder(base, FOLDER, Mode::empty()) {
+            // Up to here the user's own links are followed, so no care is needed.
             Err(Errno::NOENT) if make => {
                 fs::create_dir_all(base).map_err(|error| StorageError::io(base, error))?;
                 open_folder(base, FOLDER, Mode::empty())
@@ -128,17 +145,19 @@ mod system {
         .map_err(|error| StorageError::io(&at, error.into()))?;
         for name in folders {
             at.push(name);
+            // The folder before is closed here: two are open at a time, however deep the file is.
             folder = step(&folder, name, make).map_err(|error| why(&folder, name, &at, error))?;
         }
         let file = file(&folder, last, make).map_err(|error| why(&folder, last, &whole, error))?;
         Ok(file.into())
     }
 
-    /// Opens a folder inside another one.
+    /// Opens a folder inside another one, and makes it first if it is missing and `make` is set.
     fn step(folder: &OwnedFd, name: &OsStr, make: bool) -> Result<OwnedFd, Errno> {
         let open = || openat(folder, name, FOLDER | OFlags::NOFOLLOW, Mode::empty());
         match open() {
             Err(Errno::NOENT) if make => match mkdirat(folder, name, Mode::from(0o777)) {
+                // Another thread or program was faster. If it made a link, opening fails.
                 Ok(()) | Err(Errno::EXIST) => open(),
                 Err(error) => Err(error),
             },
@@ -151,6 +170,7 @@ mod system {
     fn file(folder: &OwnedFd, name: &OsStr, make: bool) -> Result<OwnedFd, Errno> {
         let access = if make { OFlags::RDWR } else { OFlags::RDONLY };
         let mut opened = Err(Errno::NOENT);
+        // Around again if the file was missing at the first call and there at the second.
         for _ in 0..TRIES {
             opened = openat(folder, name, access | OFlags::NOFOLLOW | FILE, Mode::empty());
             if !make || !matches!(opened, Err(Errno::NOENT)) {
@@ -175,6 +195,7 @@ mod system {
         let there = statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)
             .map(|there| FileType::from_raw_mode(there.st_mode));
         match there {
+            // A link is the reason, unless no descriptor was left: then it was not even tried.
             Ok(FileType::Symlink) if error != Errno::MFILE && error != Errno::NFILE => {
                 StorageError::Link { path: shown(at) }
             }

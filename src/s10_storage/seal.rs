@@ -1,4 +1,11 @@
 //! Noticing that another program has changed a file after it was verified.
+//!
+//! A seed sends blocks that were hashed hours ago, and the user may have saved the file since.
+//! Hashing the piece for each block is too much work. So a file's length and time of change are
+//! compared, which is one cheap call, and only if they differ the piece is hashed again (stage 16).
+//!
+//! A change gets a number, the *generation*, that counts up over all files. So a piece that lies in
+//! several files has one number to remember: the highest of theirs.
 
 use std::fs::Metadata;
 use std::time::SystemTime;
@@ -11,15 +18,17 @@ pub(super) struct Seals {
     files: Vec<Seal>,
 }
 
-/// A file's length and the time of its last change, and the generation in which
-/// these were found.
+/// What was found when a file was last looked at.
 struct Seal {
+    /// Length in bytes, and the time of the last change if the file system has it. `None` if the
+    /// file was not there.
     stamp: Option<(u64, Option<SystemTime>)>,
+    /// The generation in which the stamp was first found; 0 if the file is as it was verified.
     found: u32,
 }
 
 impl Seals {
-    /// Records the files as they are now.
+    /// Records the files as they are now, in the order of the torrent.
     pub fn of(files: impl Iterator<Item = Option<Metadata>>) -> Seals {
         let seal = |file: Option<Metadata>| Seal { stamp: file.map(stamp), found: 0 };
         Seals { generation: 0, files: files.map(seal).collect() }
@@ -31,6 +40,8 @@ impl Seals {
         let Some(seal) = self.files.get_mut(number) else { return 0 };
         let now = now.map(stamp);
         if now != seal.stamp {
+            // The new state is the one to compare with from now on: a file that is changed once is
+            // hashed again once, and not at every look.
             self.generation += 1;
             *seal = Seal { stamp: now, found: self.generation };
         }
@@ -38,6 +49,8 @@ impl Seals {
     }
 }
 
+/// What a change of the content changes as well: a program that writes cannot help it, unless it
+/// sets the time back on purpose.
 fn stamp(file: Metadata) -> (u64, Option<SystemTime>) {
     (file.len(), file.modified().ok())
 }

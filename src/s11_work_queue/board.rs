@@ -17,26 +17,40 @@
 //!
 //! [`trust`]: super::trust
 
+mod end_game;
+mod search;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::PeerNumber;
 use super::evidence::{Evidence, MAX_BLOCKS, Verdict};
-use super::rarest::{Draw, WORDS_A_TURN, Waiting};
-use super::seats::{Holders, Offer, Seat, TRIAL};
+use super::rarest::Waiting;
+use super::seats::{Holders, Seat};
 use super::trust::{Contributor, Trust};
 use crate::s05_messages::bitfield::{Bitfield, PeerPieces};
 
-/// The number of spoilt pieces to look at in one claim.
-const MAX_LOOKS: usize = 64;
-
-/// Where every piece is. `P` is the progress that the holders of a piece share.
+/// Where every piece is. `P` is the progress that the holders of a piece share; the board hands it
+/// on and never looks into it, so a test can use `()`.
+///
+/// | what happens | from | to | the progress |
+/// |---|---|---|---|
+/// | [`Board::lend`] | waiting | on loan | goes on, or is replaced by an empty one |
+/// | `join_loan` | on loan | on loan | is shared with one more peer |
+/// | [`Board::give_back`], the last holder | on loan | waiting | stays, if any was made |
+/// | [`Board::spoil`] | on loan | waiting | is discarded; fingerprints stay |
+/// | [`Board::done_with`] | on loan | done | is discarded: the hash is right |
+///
+/// Maps are sorted, where a `HashMap` would do: its order differs from run to run, and the same
+/// dice would not give the same download. They are small, since they hold only pieces that are in
+/// progress.
 pub struct Board<P> {
     waiting: Waiting,
     on_loan: BTreeMap<u32, Loan<P>>,
     done: Bitfield,
-    /// The pieces that are done, in the order in which they were finished.
+    /// The pieces that are done, in the order in which they were finished. It only grows, so a
+    /// position in it stays valid.
     finished: Vec<u32>,
     /// Progress of waiting pieces that were begun.
     begun: BTreeMap<u32, Begun<P>>,
@@ -56,17 +70,19 @@ pub struct Board<P> {
 /// A piece on loan.
 struct Loan<P> {
     progress: P,
+    /// At least one. When the last one leaves, the loan ends.
     holders: Holders,
     /// No other peer may join, so that only one can be to blame.
     alone: bool,
-    /// The progress that others had made. It waits again if this loan brings nothing.
+    /// The progress that others had made, which `alone` does not let this peer continue. It waits
+    /// again if this loan brings nothing.
     replaced: Option<Begun<P>>,
 }
 
 /// The progress of a piece that waits.
 struct Begun<P> {
     progress: P,
-    /// The peer that made this progress alone. No other peer goes on with it.
+    /// The peer that made this progress alone. No other peer goes on with it. `None` if any may.
     owner: Option<PeerNumber>,
 }
 
@@ -170,7 +186,8 @@ impl<P: Clone> Board<P> {
         self.trust.join(who, now);
     }
 
-    /// Removes a peer that had these pieces.
+    /// Removes a peer that had these pieces. Its loans are not touched: each of its leases gives
+    /// itself back.
     pub fn leave(&mut self, who: Contributor, pieces: &PeerPieces) {
         self.count_out(pieces);
         self.trust.leave(who);
@@ -196,63 +213,15 @@ impl<P: Clone> Board<P> {
         if has { self.waiting.count_up(piece) } else { self.waiting.count_down(piece) }
     }
 
-    /// Returns a waiting piece that a peer can give. Turn 0 searches by rarity first; then each
-    /// turn scans one stretch of the pieces.
-    ///
-    /// The search by rarity is short: of a million pieces, it may miss the few that a peer has. The
-    /// turns let the caller release its lock in between.
-    pub fn find(&self, asker: &Asker, turn: usize, now: Instant, draw: Draw) -> Option<u32> {
-        let has = |piece| asker.pieces.has(piece);
-        let rarest = match turn {
-            // A suspect works alone, so it would have to start a begun piece again.
-            0 if self.trust.is_suspect(asker.who.peer) => self.waiting.find(false, has, draw),
-            // Preferably a piece that the peer does not have to leave to others.
-            0 => self.waiting.find(
-                true,
-                |piece| has(piece) && !self.holds_back(asker, piece, now),
-                draw,
-            ),
-            _ => None,
-        };
-        rarest.or_else(|| match asker.pieces {
-            PeerPieces::Some(pieces) => self.waiting.find_from(pieces, turn * WORDS_A_TURN),
-            PeerPieces::All if turn == 0 => self.waiting.find(true, has, draw),
-            PeerPieces::All => None,
-        })
-    }
-
-    /// Returns a spoilt piece for a peer that has proved itself. The other peers leave such pieces
-    /// to it for a while.
-    pub fn find_spoilt(&self, asker: &Asker) -> Option<u32> {
-        let fits = |piece: &u32| self.waiting.has(*piece) && asker.pieces.has(*piece);
-        let mut spoilt = self.spoilt.keys().take(MAX_LOOKS).copied();
-        if self.trust.is_proved(asker.who.peer) { spoilt.find(fits) } else { None }
-    }
-
     /// Sets whether a peer has a piece we lack.
     pub fn set_useful(&mut self, who: Contributor, useful: bool) {
         self.trust.set_useful(who.peer, useful);
     }
 
-    /// Notes that a peer asks for a piece, while some wait.
+    /// Notes that a peer asks for a piece, while some wait. Peers that leave pieces to it stop
+    /// doing so once it has asked and has not taken them.
     pub fn asks(&mut self, who: Contributor, now: Instant) {
         self.trust.asks(who.peer, now);
-    }
-
-    /// The number of turns after which [`Board::find`] has searched everything.
-    pub fn turns(&self) -> usize {
-        (self.done.words().len()).div_ceil(WORDS_A_TURN).max(1)
-    }
-
-    /// Whether a peer must leave a waiting piece to others that have proved themselves.
-    pub fn holds_back(&self, asker: &Asker, piece: u32, now: Instant) -> bool {
-        self.trust.holds_back(asker.who.peer, self.spoilt.get(&piece).copied(), now)
-    }
-
-    /// Whether a peer may fetch exactly this piece, which it has offered.
-    pub fn may_lend(&self, asker: &Asker, piece: u32, now: Instant) -> bool {
-        let waits = self.waiting.has(piece) && asker.pieces.has(piece);
-        waits && !self.trust.is_suspect(asker.who.peer) && !self.holds_back(asker, piece, now)
     }
 
     /// Lends a waiting piece. If it is fetched from the start, `fresh` makes its progress; it is
@@ -264,6 +233,7 @@ impl<P: Clone> Board<P> {
         now: Instant,
         fresh: impl FnOnce(Option<&P>) -> P,
     ) -> Lent<P> {
+        // Suspicion first: it decides whether the peer works alone, whatever the piece is.
         let why = if self.trust.is_suspect(asker.who.peer) {
             Why::Suspect
         } else if self.spoilt.contains_key(&piece) {
@@ -287,58 +257,8 @@ impl<P: Clone> Board<P> {
         Lent { piece, progress, seat, why }
     }
 
-    /// Lends a piece that others are fetching, if the peer can have a seat. This is the end game:
-    /// without it, the slowest peer of all would decide when the download ends.
-    pub fn join_loan(&mut self, asker: &Asker, now: Instant) -> Option<Lent<P>> {
-        if self.trust.is_suspect(asker.who.peer) {
-            return None;
-        }
-        let unknown = asker.block_time.is_none();
-        let had_its_chance = unknown
-            && asker.tried.is_some_and(|tried| now.saturating_duration_since(tried) < TRIAL);
-        let may_join = |(piece, loan): &(&u32, &mut Loan<P>)| {
-            !loan.alone && !loan.holders.has(asker.who.peer) && asker.pieces.has(**piece)
-        };
-        let offers = self.on_loan.iter_mut().filter(may_join).filter_map(|(piece, loan)| {
-            let offer = loan.holders.offer(asker.block_time, now)?;
-            (!offer.is_taken() || !had_its_chance).then_some((offer, *piece, loan))
-        });
-        // Prefer a free seat to another peer's, and then the piece with the fewest seats taken.
-        let (offer, piece, loan) =
-            offers.min_by_key(|(offer, _, loan)| (offer.is_taken(), loan.holders.taken()))?;
-        let takes_over = offer.is_taken();
-        if let Offer::Of(slower) = offer {
-            slower.lose();
-        }
-        let seat = loan.holders.sit(asker.who.peer, takes_over && unknown, now);
-        Some(Lent {
-            piece,
-            progress: loan.progress.clone(),
-            seat,
-            why: Why::EndGame { takes_over },
-        })
-    }
-
-    /// Takes a piece from a slow peer that works on it alone, if that peer has not proved itself
-    /// and the asker has. The piece waits again in a moment. Without this, a suspect could keep the
-    /// last piece forever.
-    pub fn take_over(&mut self, asker: &Asker, now: Instant) {
-        if !self.trust.is_proved(asker.who.peer) {
-            return;
-        }
-        let alone =
-            self.on_loan.iter().filter(|(piece, loan)| loan.alone && asker.pieces.has(**piece));
-        let mut slow = alone.filter_map(|(piece, loan)| {
-            let (owner, seat) = loan.holders.slow_owner(asker.block_time, now)?;
-            (!self.trust.is_proved(owner)).then_some((*piece, owner, seat))
-        });
-        let Some((piece, owner, seat)) = slow.next() else { return };
-        seat.take_over();
-        self.trust.gave_way(owner, now);
-        self.spoilt.entry(piece).and_modify(|since| *since = now);
-    }
-
-    /// Keeps evidence on a piece until it is right, if it fits.
+    /// Keeps evidence on a piece until it is right, if it fits. Beyond the limit the new evidence
+    /// is dropped and not the old: otherwise liars could push out what convicts them.
     pub fn keep_evidence(&mut self, piece: u32, evidence: Evidence) {
         let kept: usize = self.evidence.values().flatten().map(Evidence::len).sum();
         if kept + evidence.len() <= MAX_BLOCKS && !self.done.has(piece) {
@@ -362,7 +282,9 @@ impl<P: Clone> Board<P> {
         std::mem::take(&mut self.exposed)
     }
 
-    /// Marks a piece as done; returns whether it was missing until now.
+    /// Marks a piece as done; returns whether it was missing until now. `by` are the peers that
+    /// brought a block of it. Other holders keep their leases, which can no longer write, until
+    /// they hear of it.
     pub fn done_with(&mut self, piece: u32, by: &[Contributor]) -> bool {
         self.on_loan.remove(&piece);
         self.spoilt.remove(&piece);
@@ -376,7 +298,8 @@ impl<P: Clone> Board<P> {
     }
 
     /// Puts back a complete piece whose hash is wrong. It waits again, and all its progress is
-    /// discarded.
+    /// discarded: any block may be the wrong one. There is no `evidence` if one peer brought all of
+    /// it, or if the store could not be read.
     pub fn spoil(
         &mut self,
         piece: u32,
@@ -390,7 +313,7 @@ impl<P: Clone> Board<P> {
             self.keep_evidence(piece, evidence);
         }
         self.trust.wrong(by, now);
-        self.waiting.insert(piece, false);
+        self.waiting.insert(piece, false); // not as begun: nothing is left of it
         self.generation += 1;
     }
 
@@ -409,6 +332,8 @@ impl<P: Clone> Board<P> {
         let Some(Loan { progress, alone, replaced, .. }) = self.on_loan.remove(&piece) else {
             return;
         };
+        // The progress of a lone peer has an owner, and is not marked as begun: only that peer
+        // could go on with it, and it must not come first for all others.
         let left =
             if begun { Some(Begun { progress, owner: alone.then_some(peer) }) } else { replaced };
         self.waiting.insert(piece, left.as_ref().is_some_and(|begun| begun.owner.is_none()));

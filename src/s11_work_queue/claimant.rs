@@ -2,6 +2,14 @@
 //!
 //! A claimant counts the pieces that the peer has and we lack. So whether we are interested in the
 //! peer at all is one comparison, and needs no lock.
+//!
+//! The count must stay right while other threads finish pieces. So a finished piece counts as
+//! wanted until this peer's thread has heard of it:
+//!
+//! ```text
+//! log of finished pieces   | 4 | 0 | 7 | 2 | 5 |
+//!                                      ^ seen   2 and 5 are done, and still wanted here
+//! ```
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
@@ -22,13 +30,15 @@ const MAX_NEWS: usize = 1000;
 pub enum Claim {
     /// A piece that the peer has.
     Lease(Lease),
-    /// Nothing for this peer now. That may change.
+    /// Nothing for this peer now. That may change: ask again on the next turn of the loop.
     Later,
     /// All pieces are done.
     Over,
 }
 
-/// One peer's side of the queue. When it is dropped, the peer's pieces are counted out.
+/// One peer's side of the queue. The peer's thread owns it, so its own fields need no lock. When it
+/// is dropped, the peer's pieces are counted out. Leases do not depend on it, and may be dropped
+/// after it.
 pub struct Claimant {
     queue: Arc<WorkQueue>,
     who: Contributor,
@@ -37,15 +47,19 @@ pub struct Claimant {
     /// When the peer last took another's seat in the end game.
     tried: Option<Instant>,
     pieces: PeerPieces,
-    /// The number of pieces that the peer has, if it is not all of them.
+    /// The number of pieces that the peer has, if it is not all of them. Counting the bits for each
+    /// `have` would take longer the more pieces there are.
     has: u32,
-    /// The number of pieces that the peer has and we lack.
+    /// The number of pieces that the peer has and we lack, those included that are finished and not
+    /// `seen` yet.
     wanted: u32,
-    /// Position in the log of finished pieces.
+    /// Position in the log of finished pieces: the number of them that [`Claimant::news`] has
+    /// returned.
     seen: usize,
     /// Position in the list of withdrawn pieces.
     seen_withdrawn: usize,
-    /// The generation of the board in which it found nothing.
+    /// The generation of the board in which it found nothing. Until the next one, or another
+    /// `have`, it does not search again.
     found_nothing: Option<u64>,
 }
 
@@ -58,11 +72,13 @@ impl Claimant {
         Claimant::new(queue, who.into(), (seen, seen_withdrawn))
     }
 
-    /// Joins for a peer that has not heard of any piece, and must hear of all.
+    /// Joins for a peer that has not heard of any piece, and must hear of all: one to which we send
+    /// no bitfield, because the connection began before we had the info dictionary.
     pub fn join_from_start(queue: &Arc<WorkQueue>, who: impl Into<Contributor>) -> Claimant {
         Claimant::new(queue, who.into(), (0, 0))
     }
 
+    /// Joins with these positions in the two logs.
     fn new(
         queue: &Arc<WorkQueue>,
         who: Contributor,
@@ -108,12 +124,15 @@ impl Claimant {
         }
     }
 
-    /// Sets all the pieces that the peer has.
+    /// Sets all the pieces that the peer has, in place of those known before. Costs a pass over all
+    /// pieces under the lock, so a session lets a peer say this once only.
     pub fn set_pieces(&mut self, pieces: PeerPieces) {
         let pieces = match pieces {
+            // A seed that sent a bitfield. `All` is cheaper to search, and seeds are not counted.
             PeerPieces::Some(bits) if bits.is_full() => PeerPieces::All,
             pieces => pieces,
         };
+        // A clone, because the guard must not borrow `self`, which changes while it is held.
         let queue = Arc::clone(&self.queue);
         let mut state = queue.lock();
         state.board.count_out(&self.pieces);
@@ -124,7 +143,8 @@ impl Claimant {
         state.board.set_useful(self.who, self.wanted > 0);
     }
 
-    /// Adds a piece to those the peer has. An index out of range changes nothing.
+    /// Adds a piece to those the peer has. An index out of range changes nothing, and neither does
+    /// a `have` that is repeated: the piece is counted once.
     pub fn have(&mut self, index: u32) {
         let PeerPieces::Some(bits) = &mut self.pieces else { return };
         if !bits.set(index, true) {
@@ -138,7 +158,7 @@ impl Claimant {
         state.board.set_useful(self.who, self.wanted > 0);
     }
 
-    /// Removes a piece from those the peer has.
+    /// Removes a piece from those the peer has: it said so (BEP 54), or has rejected it twice.
     pub fn lost(&mut self, index: u32) {
         if self.queue.info.piece(index).is_none() || !self.pieces.has(index) {
             return;
@@ -151,6 +171,7 @@ impl Claimant {
             self.wanted -= u32::from(self.is_wanted(&state, index));
             state.board.set_useful(self.who, self.wanted > 0);
         } else {
+            // A seed no more. From now on its pieces count, and each gets less rare.
             let mut bits = Bitfield::full(self.queue.info.piece_count());
             bits.set(index, false);
             self.set_pieces(PeerPieces::Some(bits));
@@ -163,15 +184,18 @@ impl Claimant {
         state.board.finished().get(self.seen..).unwrap_or_default()
     }
 
+    /// Whether this piece counts in `wanted`, if the peer has it.
     fn is_wanted(&self, state: &State, index: u32) -> bool {
         !state.board.done().has(index) || self.unseen(state).contains(&index)
     }
 
+    /// Counts `wanted` from the start, after the peer's pieces have changed as a whole.
     fn count_wanted(&mut self, state: &State) {
         let done = state.board.done();
         self.wanted = match &self.pieces {
             PeerPieces::All => self.queue.info.piece_count() - done.count(),
             PeerPieces::Some(bits) => {
+                // 64 pieces at a time: those that the peer has and that are not done.
                 let both = bits.words().iter().zip(done.words());
                 both.map(|(has, done)| (has & !done).count_ones()).sum()
             }
@@ -182,7 +206,8 @@ impl Claimant {
     }
 
     /// Returns the pieces finished since the last call, a thousand at most. Costs one atomic
-    /// read if there are none.
+    /// read if there are none. A peer that joined from the start may have a million to hear of; all
+    /// at once, their `have`s would be more than may be unsent.
     pub fn news(&mut self) -> Vec<PieceIndex> {
         if self.queue.finished.load(Ordering::Acquire) == self.seen {
             return Vec::new();
@@ -204,6 +229,7 @@ impl Claimant {
         self.queue.withdrawn_since(&mut self.seen_withdrawn)
     }
 
+    /// This peer as the board sees it.
     fn asker(&self) -> Asker<'_> {
         Asker {
             who: self.who,
@@ -213,15 +239,17 @@ impl Claimant {
         }
     }
 
-    /// Claims exactly this piece, if it waits and the peer has it.
+    /// Claims exactly this piece, if it waits and the peer has it. For a piece that the peer has
+    /// named.
     pub fn claim_piece(&self, index: u32) -> Option<Lease> {
         let piece = self.queue.info.piece(index)?;
         let (now, mut state) = (Instant::now(), self.queue.lock());
         state.board.may_lend(&self.asker(), index, now).then(|| self.lend(&mut state, piece, now))
     }
 
-    /// Claims a piece that the peer has: one that was begun, else the rarest. In the end game,
-    /// if the peer is `idle`, one that others are fetching.
+    /// Claims a piece that the peer has: one that was begun, else the rarest. In the end game, if
+    /// the peer is `idle`, one that others are fetching: each block may come twice then, which only
+    /// a peer with nothing better to do is worth.
     pub fn claim(&mut self, idle: bool) -> Claim {
         self.claim_at(idle, Instant::now(), &mut |below| rand::random_range(0..below))
     }
@@ -232,6 +260,8 @@ impl Claimant {
         let mut generation = None;
         for turn in 0.. {
             let mut state = queue.lock();
+            // All is asked again in each turn, because the lock was free in between: the last piece
+            // may be done by now, or the peer's next one may have come back.
             let began = *generation.get_or_insert(state.board.generation());
             if state.bytes_left == 0 {
                 return Claim::Over;
@@ -243,9 +273,13 @@ impl Claimant {
                 return if idle { self.join_loan(&mut state, now) } else { Claim::Later };
             }
             state.board.asks(self.who, now);
+            // Spoilt pieces first, if this peer has proved itself: the others leave them to it, and
+            // wait.
             if let Some(index) = state.board.find_spoilt(&self.asker()) {
                 return Claim::Lease(self.lend(&mut state, queue.piece(index), now));
             }
+            // Nothing has come back since it found nothing, so there is still nothing. Without
+            // this, each of fifty peers would search all pieces on every turn of its loop.
             if self.found_nothing == Some(state.board.generation()) {
                 return Claim::Later;
             }
@@ -257,16 +291,19 @@ impl Claimant {
                 return Claim::Lease(self.lend(&mut state, queue.piece(index), now));
             }
             if turn + 1 >= state.board.turns() {
-                // The generation from before the search: pieces that came back since may have been missed.
+                // The generation from before the search: pieces that came back since may have been
+                // missed.
                 self.found_nothing = Some(began);
                 break;
             }
-            // Release the lock between turns, so that a search among a million pieces does not
-            // stall the other threads.
+            // The guard ends here, and the next turn takes the lock again. A search among a million
+            // pieces takes 62 turns; in one, all other threads would wait for it, though most want
+            // only to give a piece back or report one as done.
         }
         Claim::Later
     }
 
+    /// Lends a waiting piece to this peer. The lock is held.
     fn lend(&self, state: &mut State, piece: PieceIndex, now: Instant) -> Lease {
         let fresh = |replaced: Option<&Arc<_>>| {
             Arc::new(Mutex::new(Progress::replacing(replaced.cloned(), self.queue.blocks(piece))))
@@ -275,6 +312,8 @@ impl Claimant {
         self.lease(lent)
     }
 
+    /// Joins others at a piece, or takes over one from a peer that works alone. In the second case
+    /// the piece waits again only after that peer's thread has given it back.
     fn join_loan(&mut self, state: &mut State, now: Instant) -> Claim {
         let Some(lent) = state.board.join_loan(&self.asker(), now) else {
             state.board.take_over(&self.asker(), now);

@@ -2,12 +2,13 @@
 //!
 //! **Skip at first reading.** A wrong hash does not say which peer lied, and guessing would be a
 //! weapon: a liar could get honest peers banned just by working beside them. So for each block of a
-//! spoilt piece we keep a fingerprint, and the peer that brought it. When the piece has been fetched
-//! again and is right, a block that differs was a lie, and the other peers are cleared. If a begun
-//! piece is started again, its blocks also leave fingerprints; otherwise a liar would only have to
-//! leave in time.
+//! spoilt piece we keep a fingerprint, and the peer that brought it. When the piece has been
+//! fetched again and is right, a block that differs was a lie, and the other peers are cleared. If
+//! a begun piece is started again, its blocks also leave fingerprints; otherwise a liar would only
+//! have to leave in time.
 //!
-//! The fingerprints use a random key, so no one can make a wrong block that looks like the right one.
+//! The fingerprints use a random key, so no one can make a wrong block that looks like the right
+//! one.
 
 use std::hash::{BuildHasher, RandomState};
 
@@ -21,16 +22,21 @@ pub(super) const MAX_BLOCKS: usize = 65_536;
 
 /// Fingerprints of discarded blocks of a piece, and the peers that brought them.
 pub struct Evidence {
-    by: Vec<Contributor>,
+    /// The peers, each once.
+    contributors: Vec<Contributor>,
     blocks: Vec<Brought>,
+    /// The key of the fingerprints. Each piece of evidence has its own.
     key: RandomState,
 }
 
-/// One block.
+/// One block: 16 bytes, where the block itself has 16,384.
 struct Brought {
+    /// 64 bits of a keyed hash. That is enough: a peer that does not know the key cannot look for
+    /// collisions.
     fingerprint: u64,
+    /// The block's number within the piece.
     block: u32,
-    /// The position in `by` of the peer that brought it.
+    /// The position in `contributors` of the peer that brought it.
     by: u16,
 }
 
@@ -45,14 +51,14 @@ pub struct Verdict {
 
 impl Evidence {
     /// Takes the fingerprints of blocks, as they were written. Each block comes with the position
-    /// in `by` of the peer that brought it.
+    /// in `contributors` of the peer that brought it.
     ///
     /// # Errors
     /// If the store cannot be read.
     pub(super) fn gather(
         info: &Info,
         piece: PieceIndex,
-        by: Vec<Contributor>,
+        contributors: Vec<Contributor>,
         brought: impl Iterator<Item = (u32, u16)>,
         store: &dyn Store,
     ) -> Result<Evidence, StorageError> {
@@ -61,7 +67,7 @@ impl Evidence {
             let fingerprint = fingerprint(info, piece, block, &key, &mut buffer, store)?;
             Ok(Brought { fingerprint, block, by })
         });
-        Ok(Evidence { blocks: blocks.collect::<Result<_, _>>()?, by, key })
+        Ok(Evidence { blocks: blocks.collect::<Result<_, _>>()?, contributors, key })
     }
 
     /// The number of blocks in the evidence.
@@ -79,7 +85,8 @@ impl Evidence {
         piece: PieceIndex,
         store: &dyn Store,
     ) -> Result<Verdict, StorageError> {
-        let (mut lied, mut buffer) = (vec![false; self.by.len()], Vec::new());
+        let (mut lied, mut buffer) = (vec![false; self.contributors.len()], Vec::new());
+        // All blocks, even after the first lie: each of several peers may have lied.
         for brought in &self.blocks {
             let right = fingerprint(info, piece, brought.block, &self.key, &mut buffer, store)?;
             if let Some(lied) = lied.get_mut(usize::from(brought.by)) {
@@ -87,7 +94,7 @@ impl Evidence {
             }
         }
         let mut verdict = Verdict::default();
-        for (who, lied) in self.by.iter().zip(lied) {
+        for (who, lied) in self.contributors.iter().zip(lied) {
             if lied { verdict.liars.push(*who) } else { verdict.cleared.push(*who) }
         }
         // A piece that was never complete made no peer a suspect, so it clears none.
@@ -98,6 +105,7 @@ impl Evidence {
     }
 }
 
+/// Returns the fingerprint of a block as it is in the store now.
 fn fingerprint(
     info: &Info,
     piece: PieceIndex,

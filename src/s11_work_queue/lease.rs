@@ -3,6 +3,21 @@
 //! A block is written to its place as soon as it comes, and hashed while it is still in the
 //! processor's cache. So a piece in progress needs a hash state and a bitmap in memory, but none of
 //! its bytes: 200 peers with pieces of 16 MiB take hardly more memory than with 16 KiB.
+//!
+//! ```text
+//! block         0    1    2    3    4    5    6    7
+//! written       x    x    x    .    x    x    .    .      `left` is 3
+//! hashed        |--------------|                          `hashed` is 3
+//!                              ^ 3 comes: hash it, then read back 4 and 5 and hash them
+//! ```
+//! The end of a piece, step by step. Neither of the two locks is held when the other is taken:
+//!
+//! | step | lock |
+//! |---|---|
+//! | the last block is written and hashed, and `over` is set | the piece's |
+//! | the hash is compared | none |
+//! | evidence is gathered, or judged: blocks are read back | none |
+//! | the board is told that the piece is done, or spoilt | the queue's |
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -25,15 +40,16 @@ use crate::s10_storage::{StorageError, Store};
 pub struct Progress {
     /// The blocks that have been written.
     written: Bitfield,
-    /// The number of blocks that have not been written.
+    /// The number of blocks that have not been written. At 0 the piece is complete.
     left: u32,
     /// The number of blocks, from the start, that have been hashed: the unbroken part.
     hashed: u32,
+    /// The state of the hash over these blocks.
     hash: Sha1,
-    /// The peers that brought a block.
-    by: Vec<Contributor>,
-    /// For each block, the position in `by` of the peer that brought it.
-    bringers: Vec<u16>,
+    /// The peers that brought a block that was written, each once.
+    contributors: Vec<Contributor>,
+    /// For each block, the position in `contributors` of the peer that brought it.
+    brought_by: Vec<u16>,
     /// The hash has been compared: nothing more may be written.
     over: bool,
     /// The progress of others that this replaces, until the first of their blocks is overwritten.
@@ -48,23 +64,25 @@ impl Progress {
             left: blocks,
             hashed: 0,
             hash: Sha1::new(),
-            by: Vec::new(),
-            bringers: vec![0; blocks as usize],
+            contributors: Vec::new(),
+            brought_by: vec![0; blocks as usize],
             over: false,
             replaced,
         }
     }
 
+    /// Whether this block may still be written.
     fn is_missing(&self, block: u32) -> bool {
         !self.over && !self.written.has(block)
     }
 
-    /// Ticks off a block just written, and hashes it if it is the next in line.
-    fn tick(&mut self, number: u32, block: &[u8], bringer: usize) {
+    /// Ticks off a block just written, and hashes it if it is the next in line. An earlier one that
+    /// is missing makes it wait: SHA-1 takes bytes in order only.
+    fn tick(&mut self, number: u32, block: &[u8], contributor: usize) {
         self.written.set(number, true);
-        if let Some(position) = self.bringers.get_mut(number as usize) {
+        if let Some(position) = self.brought_by.get_mut(number as usize) {
             // Beyond 65,535 peers, the rest cannot be told apart.
-            *position = u16::try_from(bringer).unwrap_or(u16::MAX);
+            *position = u16::try_from(contributor).unwrap_or(u16::MAX);
         }
         self.left -= 1;
         if number == self.hashed {
@@ -106,10 +124,14 @@ pub struct Lease {
     queue: Arc<WorkQueue>,
     piece: PieceIndex,
     who: Contributor,
+    /// Shared with the queue, and in the end game with other leases.
     progress: Arc<Mutex<Progress>>,
+    /// Identifies this loan: a peer may get the same piece twice.
     seat: Arc<Seat>,
     why: Why,
-    /// The blocks that may still have to be requested.
+    /// The blocks that may still have to be requested. It shrinks from the front, or from the back
+    /// in the end game. A lease is for one peer, so what was requested once is not requested again;
+    /// what a peer rejects goes back with the lease.
     to_request: Range<u32>,
 }
 
@@ -142,6 +164,8 @@ impl Lease {
             return None;
         }
         let shared = self.is_shared();
+        // Blocks that were written before the piece was given back, or that others have brought,
+        // are passed over.
         let progress = lock(&self.progress, self.queue.blocks(self.piece));
         let missing = |block: &u32| progress.is_missing(*block);
         // In the end game we go backwards, to meet the others in the middle. Otherwise all would
@@ -160,17 +184,23 @@ impl Lease {
         self.seat.is_taken_over()
     }
 
-    /// Whether others were fetching the piece when this lease was made.
+    /// Whether others were fetching the piece when this lease was made. It stays so after they have
+    /// left.
     pub fn is_shared(&self) -> bool {
         matches!(self.why, Why::EndGame { .. })
     }
 
     /// Whether [`Lease::next_request`] has nothing more to return.
-    pub fn is_asked(&self) -> bool {
+    pub fn is_fully_requested(&self) -> bool {
         self.to_request.is_empty() || self.seat.is_lost()
     }
 
     /// Writes blocks that follow one another, the first at `begin`, and hashes what can be hashed.
+    /// All holders of a piece write under its lock, one after the other; other pieces are not
+    /// affected.
+    ///
+    /// Each block must be whole: 16 KiB, or what is left of the piece. The session compares it with
+    /// the request before.
     ///
     /// # Errors
     /// If the store fails. What was not written is then still missing.
@@ -194,7 +224,6 @@ impl Lease {
         store: &dyn Store,
         now: Instant,
     ) -> Result<Written, StorageError> {
-        let offset = self.queue.info().piece_offset(self.piece);
         self.keep_replaced(store);
         let mut progress = lock(&self.progress, self.queue.blocks(self.piece));
         let numbered = (begin / BLOCK_LENGTH..).zip(blocks.iter().copied());
@@ -202,34 +231,52 @@ impl Lease {
         if missing.is_empty() {
             return Ok(Written::Stale);
         }
-        // One write for each unbroken run. Usually there is one run: all the blocks from one read of
-        // the socket.
+        // One write for each unbroken run. Usually there is one run: all the blocks from one read
+        // of the socket.
         for run in missing.chunk_by(|(number, _), (next, _)| number + 1 == *next) {
-            let first = run.first().map_or(0, |(number, _)| *number);
-            let parts: Vec<&[u8]> = run.iter().map(|(_, block)| *block).collect();
-            store.write_parts(offset + u64::from(first * BLOCK_LENGTH), &parts)?;
-            // Only now: a peer that brought nothing is not to blame.
-            let bringer =
-                progress.by.iter().position(|who| *who == self.who).unwrap_or_else(|| {
-                    progress.by.push(self.who);
-                    progress.by.len() - 1
-                });
-            self.seat.count(run.len());
-            run.iter().for_each(|(number, block)| progress.tick(*number, block, bringer));
-            self.catch_up(&mut progress, store)?;
+            self.write_run(&mut progress, run, store)?;
         }
         if progress.left > 0 {
             return Ok(Written::More);
         }
         progress.over = true;
-        let (by, bringers) =
-            (std::mem::take(&mut progress.by), std::mem::take(&mut progress.bringers));
+        // Taken out, so that the lock need not be held any longer.
+        let (by, brought_by) =
+            (std::mem::take(&mut progress.contributors), std::mem::take(&mut progress.brought_by));
         let found: [u8; 20] = std::mem::take(&mut progress.hash).finalize().into();
-        // Release the piece before taking the queue's lock: no thread holds both. Because it is over,
-        // no other thread writes into the piece before the queue hears of it.
+        // Release the piece before taking the queue's lock: no thread holds both. Because it is
+        // over, no other thread writes into the piece before the queue hears of it.
         drop(progress);
         let right = found == self.queue.info().piece_hash(self.piece);
-        Ok(if right { self.verified(&by, store) } else { self.corrupt(by, &bringers, store, now) })
+        Ok(if right {
+            self.verified(&by, store)
+        } else {
+            self.corrupt(by, &brought_by, store, now)
+        })
+    }
+
+    /// Writes missing blocks that follow one another, ticks them off, and hashes as far as it can.
+    fn write_run(
+        &self,
+        progress: &mut Progress,
+        run: &[(u32, &[u8])],
+        store: &dyn Store,
+    ) -> Result<(), StorageError> {
+        let first = run.first().map_or(0, |(number, _)| *number);
+        let parts: Vec<&[u8]> = run.iter().map(|(_, block)| *block).collect();
+        let offset = self.queue.info().piece_offset(self.piece);
+        store.write_parts(offset + u64::from(first * BLOCK_LENGTH), &parts)?;
+        // Only now: a peer that brought nothing is not to blame.
+        let known = progress.contributors.iter().position(|who| *who == self.who);
+        let position = known.unwrap_or_else(|| {
+            progress.contributors.push(self.who);
+            progress.contributors.len() - 1
+        });
+        self.seat.count(run.len());
+        run.iter().for_each(|(number, block)| progress.tick(*number, block, position));
+        // After each run: if the next one follows what is read back here, its blocks are hashed
+        // from memory, and not read back as well.
+        self.catch_up(progress, store)
     }
 
     /// Reports that the piece is right. If it was spoilt before, we now know by which peer, unless
@@ -248,28 +295,33 @@ impl Lease {
     fn corrupt(
         &self,
         by: Vec<Contributor>,
-        bringers: &[u16],
+        brought_by: &[u16],
         store: &dyn Store,
         now: Instant,
     ) -> Written {
         let peers = by.iter().map(|who| who.peer).collect();
         let evidence = (by.len() > 1)
-            .then(|| self.gather(by.clone(), (0..).zip(bringers.iter().copied()), store))
+            .then(|| self.gather(by.clone(), (0..).zip(brought_by.iter().copied()), store))
             .flatten();
         self.queue.corrupt(self.piece, &by, evidence, now);
         Written::Corrupt(peers)
     }
 
-    /// Keeps the fingerprints of blocks that others brought, before they are overwritten.
+    /// Keeps the fingerprints of blocks that others brought, before they are overwritten. Only when
+    /// a first block arrives, and not when the piece is lent: until then the others' progress is
+    /// still good, and comes back if this peer brings nothing.
     fn keep_replaced(&self, store: &dyn Store) {
         let blocks = self.queue.blocks(self.piece);
         let mut progress = lock(&self.progress, blocks);
         let Some(replaced) = progress.replaced.take() else { return };
         // No other thread has it anymore, so none waits for this lock.
         let replaced = lock(&replaced, blocks);
-        let bringer = |block: u32| Some((block, *replaced.bringers.get(block as usize)?));
-        let evidence =
-            self.gather(replaced.by.clone(), replaced.written.iter().filter_map(bringer), store);
+        let brought = |block: u32| Some((block, *replaced.brought_by.get(block as usize)?));
+        let evidence = self.gather(
+            replaced.contributors.clone(),
+            replaced.written.iter().filter_map(brought),
+            store,
+        );
         // Release the piece before taking the queue's lock.
         drop(progress);
         if let Some(evidence) = evidence {
@@ -295,6 +347,7 @@ impl Lease {
         while progress.written.has(progress.hashed) {
             let begin = progress.hashed * BLOCK_LENGTH;
             buffer.resize(BLOCK_LENGTH.min(size - begin) as usize, 0);
+            // From the kernel's cache, nearly always: it was written a moment ago.
             if let Err(error) = store.read(offset + u64::from(begin), &mut buffer) {
                 // Un-tick the block, or the piece would wait forever with nothing left to request.
                 progress.written.set(progress.hashed, false);
@@ -310,7 +363,9 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        let begun = !lock(&self.progress, self.queue.blocks(self.piece)).by.is_empty();
+        // Whether any of it was written by anyone. The piece's lock is free again at the end of
+        // this line, before the queue's is taken.
+        let begun = !lock(&self.progress, self.queue.blocks(self.piece)).contributors.is_empty();
         self.queue.give_back(self.piece, self.who.peer, &self.seat, begun);
     }
 }

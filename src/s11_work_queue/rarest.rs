@@ -20,11 +20,13 @@
 
 use crate::s05_messages::bitfield::Bitfield;
 
-/// The dice: returns a number below the one it is given.
+/// The dice: returns a number below the one it is given, which is never 0.
 pub type Draw<'d> = &'d mut dyn FnMut(usize) -> usize;
 
-/// The number of classes: begun, 0 to 29 peers, 30 and more.
+/// The number of classes: begun, 0 to 29 peers, 30 and more. Pieces that many peers have are not
+/// rare, and need no order among themselves.
 const CLASSES: usize = 32;
+/// The class of pieces that were begun. It comes before even the rarest.
 const BEGUN: usize = 0;
 /// The position of a piece that is not waiting.
 const NOWHERE: u32 = u32::MAX;
@@ -34,14 +36,20 @@ const MAX_LOOKS: usize = 64;
 pub const WORDS_A_TURN: usize = 256;
 
 /// The waiting pieces, rarest first.
+///
+/// Three views of the same set: `order` to find a piece by rarity, `position` to find it in
+/// `order`, and `set` to compare it with a peer's bitfield, 64 pieces at a time.
 pub struct Waiting {
+    /// The waiting pieces, class by class. Within a class in no order.
     order: Vec<u32>,
     /// Class `c` is `order[starts[c]..starts[c + 1]]`.
     starts: [usize; CLASSES + 1],
     /// The position of each piece in `order`.
     position: Vec<u32>,
-    /// The number of partial peers that have each piece, waiting or not.
+    /// The number of partial peers that have each piece, waiting or not: a piece on loan may come
+    /// back, and must then have its right place.
     counts: Vec<u16>,
+    /// The waiting pieces that were begun, and that any peer may go on with.
     begun: Bitfield,
     /// The same pieces as in `order`, a bit each.
     set: Bitfield,
@@ -88,7 +96,8 @@ impl Waiting {
     pub fn insert(&mut self, piece: u32, begun: bool) {
         self.begun.set(piece, begun);
         self.set.set(piece, true);
-        // It enters as the last piece of the last class, and moves down from there.
+        // It enters as the last piece of the last class, and moves down from there: 31 swaps at
+        // most, where inserting it in the middle would move all pieces behind it.
         self.position[piece as usize] = self.order.len() as u32;
         self.order.push(piece);
         self.starts[CLASSES] += 1;
@@ -102,6 +111,7 @@ impl Waiting {
         for class in self.class(piece)..CLASSES - 1 {
             self.move_up(piece, class);
         }
+        // It is in the last class now, and the last of that can be taken off.
         self.swap(piece, self.order.len() - 1);
         self.order.pop();
         self.starts[CLASSES] -= 1;
@@ -123,11 +133,13 @@ impl Waiting {
     pub fn count_down(&mut self, piece: u32) {
         let before = self.class(piece);
         self.counts[piece as usize] = self.counts[piece as usize].saturating_sub(1);
+        // Beyond 30 peers the class stays the same, and there is nothing to move.
         if self.class(piece) != before && self.position[piece as usize] != NOWHERE {
             self.move_down(piece, before);
         }
     }
 
+    /// The class that a piece belongs to by its count, whether or not it waits.
     fn class(&self, piece: u32) -> usize {
         if self.begun.has(piece) {
             return BEGUN;
@@ -148,6 +160,7 @@ impl Waiting {
         self.starts[class] += 1;
     }
 
+    /// Swaps a waiting piece with the one at this place in `order`, which may be itself.
     fn swap(&mut self, piece: u32, to: usize) {
         let from = self.position[piece as usize] as usize;
         let other = self.order[to];
@@ -157,7 +170,8 @@ impl Waiting {
     }
 
     /// Finds a piece that `fits`, in the lowest class in which a short search finds one. Without
-    /// `begun_too`, only pieces that are not begun count.
+    /// `begun_too`, only pieces that are not begun count. `None` does not mean that nothing fits:
+    /// of a large class, only 64 pieces are examined.
     pub fn find(&self, begun_too: bool, fits: impl Fn(u32) -> bool, draw: Draw) -> Option<u32> {
         let lowest = if begun_too { BEGUN } else { BEGUN + 1 };
         self.starts.windows(2).skip(lowest).find_map(|borders| {
@@ -165,8 +179,10 @@ impl Waiting {
             if class.is_empty() {
                 return None;
             }
-            // From a random place, or all threads would want the same piece. Wrapping around at the
-            // end, or the pieces at the front would be found less often than the others.
+            // From a random place, or all threads would want the same piece, and all peers would
+            // have the same ones. Both halves: from the start to the end, and then from the front.
+            // Without the second half, pieces at the front would be found less often than the
+            // others, and a start near the end would look at hardly any.
             let start = draw(class.len());
             let around = class[start..].iter().chain(&class[..start]);
             around.take(MAX_LOOKS).copied().find(|piece| fits(*piece))
@@ -174,12 +190,14 @@ impl Waiting {
     }
 
     /// Finds any waiting piece that the peer has, in [`WORDS_A_TURN`] words from `word` on. This
-    /// finds what [`Waiting::find`] misses in a class of thousands if the peer has only a few of them.
+    /// finds what [`Waiting::find`] misses in a class of thousands if the peer has only a few of
+    /// them.
     pub fn find_from(&self, pieces: &Bitfield, word: usize) -> Option<u32> {
+        // 64 pieces a step: those that wait, and that the peer has.
         let words = self.set.words().iter().zip(pieces.words()).enumerate();
         let mut both =
             words.skip(word).take(WORDS_A_TURN).map(|(word, (waiting, has))| (word, waiting & has));
         let (word, both) = both.find(|(_, both)| *both != 0)?;
-        Some(word as u32 * 64 + both.leading_zeros())
+        Some(word as u32 * 64 + both.leading_zeros()) // the first piece is the highest bit
     }
 }

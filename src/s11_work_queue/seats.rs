@@ -25,10 +25,18 @@ const SLOW: Duration = Duration::from_millis(250);
 pub(super) const TRIAL: Duration = Duration::from_secs(20);
 
 /// What a peer's thread and the queue share about its part in a piece.
+///
+/// The thread asks before every request whether the seat is still its own, and the queue looks at
+/// all seats of a piece. With atomics, neither waits for the other. `Relaxed` is enough: a thread
+/// that sees a change one request late does no harm.
 pub struct Seat {
+    /// When the peer got the seat: its speed is measured from then on.
     since: Instant,
+    /// The number of blocks that it has brought since.
     blocks: AtomicU32,
+    /// Set by the queue when a faster peer takes the seat. Never cleared.
     lost: AtomicBool,
+    /// Set by the queue when the whole piece is taken from a peer that works alone. Never cleared.
     taken_over: AtomicBool,
     /// Whether the peer took the seat from another before its own speed was known.
     on_trial: bool,
@@ -71,7 +79,8 @@ impl Seat {
         self.taken_over.store(true, Ordering::Relaxed);
     }
 
-    /// The average time that the peer takes for a block, including the one that is on its way.
+    /// The average time that the peer takes for a block, including the one that is on its way. So a
+    /// peer that brings nothing gets slower by the second, and there is no division by zero.
     fn block_time(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.since) / (self.blocks.load(Ordering::Relaxed) + 1)
     }
@@ -92,7 +101,8 @@ impl Offer {
     }
 }
 
-/// The peers that fetch one piece, each with its seat.
+/// The peers that fetch one piece, each with its seat. Also those whose seat is lost: what they
+/// were asked for may still come, so the loan is theirs until their lease is dropped.
 #[derive(Default)]
 pub(super) struct Holders(Vec<(PeerNumber, Arc<Seat>)>);
 
@@ -118,8 +128,8 @@ impl Holders {
         self.0.is_empty()
     }
 
-    /// Adds a peer and gives it a seat; `on_trial` if the seat was another peer's and the new peer's
-    /// speed is not known.
+    /// Adds a peer and gives it a seat; `on_trial` if the seat was another peer's and the new
+    /// peer's speed is not known.
     pub fn sit(&mut self, peer: PeerNumber, on_trial: bool, now: Instant) -> Arc<Seat> {
         let seat = Seat::new(now, on_trial);
         self.0.push((peer, Arc::clone(&seat)));
@@ -131,6 +141,7 @@ impl Holders {
         self.seated().count()
     }
 
+    /// The seats that are not lost: [`MAX_SEATS`] at most.
     fn seated(&self) -> impl Iterator<Item = &Arc<Seat>> {
         self.0.iter().map(|(_, seat)| seat).filter(|seat| !seat.is_lost())
     }
@@ -141,8 +152,8 @@ impl Holders {
         if self.taken() < MAX_SEATS {
             return Some(Offer::Free);
         }
-        // Only one seat at a time is on trial. Otherwise strangers that bring nothing could pass the
-        // seats of slow, honest peers around among themselves.
+        // Only one seat at a time is on trial. Otherwise strangers that bring nothing could pass
+        // the seats of slow, honest peers around among themselves.
         let trial = block_time.is_none() && self.seated().any(|seat| seat.on_trial);
         let seats = self.seated().filter(|seat| !trial || seat.on_trial);
         slowest(seats, block_time, now).map(|seat| Offer::Of(Arc::clone(seat)))
@@ -160,8 +171,8 @@ impl Holders {
     }
 }
 
-/// Returns the slowest of these seats, if a peer with this time for a block is [`MIN_SPEEDUP`] times
-/// faster.
+/// Returns the slowest of these seats, if a peer with this time for a block is [`MIN_SPEEDUP`]
+/// times faster.
 fn slowest<'s>(
     seats: impl Iterator<Item = &'s Arc<Seat>>,
     block_time: Option<Duration>,

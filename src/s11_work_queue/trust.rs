@@ -37,10 +37,23 @@ impl From<PeerNumber> for Contributor {
 }
 
 /// What is known about the peers that are connected, and about suspects that have gone.
+///
+/// | a peer | is a suspect | has proved itself |
+/// |---|---|---|
+/// | that is new | no, or yes if a suspect from its address has left | no |
+/// | that brought blocks of a right piece | as before | yes |
+/// | that brought all of a right piece | no longer | yes |
+/// | that brought some of a wrong piece | yes; its address, if it has left | as before |
+/// | that brought all of a wrong piece | its address is; stage 12 hangs up | as before |
+/// | that a right piece convicts | its address is | no longer; stage 15 bans it |
+/// | that a right piece clears | no longer | as before |
 #[derive(Default)]
 pub(super) struct Trust {
+    /// The peers that are connected. A piece may be completed after one of its contributors has
+    /// left, and nothing may be kept about a number that never leaves again.
     here: HashSet<PeerNumber>,
-    /// The peers that brought blocks of a piece that was right, and when each last asked for a piece.
+    /// The peers that brought blocks of a piece that was right, and when each last asked for a
+    /// piece.
     proved: HashMap<PeerNumber, Option<Instant>>,
     /// The peers that have none of the missing pieces. No other peer needs to wait for them.
     useless: HashSet<PeerNumber>,
@@ -69,6 +82,8 @@ impl Trust {
         }
     }
 
+    /// Remembers the address of a suspect that has gone, for as long as there is room: the oldest
+    /// goes first. A peer whose address is not known leaves nothing behind.
     fn remember(&mut self, who: Contributor) {
         let Some(origin) = who.origin.filter(|origin| !self.gone.contains(origin)) else { return };
         if self.gone.len() == MAX_REMEMBERED {
@@ -77,14 +92,16 @@ impl Trust {
         self.gone.push_back(origin);
     }
 
-    /// Records that a piece was right. If one peer brought all of it, that peer is no longer a suspect.
+    /// Records that a piece was right. If one peer brought all of it, that peer is no longer a
+    /// suspect.
     pub fn right(&mut self, by: &[Contributor]) {
+        // Beside others it proves little: a suspect's own blocks may have been the few right ones.
         if let [alone] = by {
             self.suspects.remove(&alone.peer);
             self.gone.retain(|origin| Some(*origin) != alone.origin);
         }
         for who in by.iter().filter(|who| self.here.contains(&who.peer)) {
-            self.proved.entry(who.peer).or_insert(None);
+            self.proved.entry(who.peer).or_insert(None); // keeps when it last asked
         }
     }
 
@@ -149,12 +166,15 @@ impl Trust {
     /// piece had the wrong hash, if it ever had. No peer waits long. None waits for a peer that has
     /// no missing piece, or that has asked since and did not take this one.
     pub fn holds_back(&self, peer: PeerNumber, spoilt: Option<Instant>, now: Instant) -> bool {
+        // A proved peer waits for no one. Without a proved peer that could take the piece, no one
+        // waits.
         let useful = self.proved.iter().filter(|(other, _)| !self.useless.contains(other));
         let mut others = useful.map(|(_, asked)| asked).peekable();
         if self.is_proved(peer) || others.peek().is_none() {
             return false;
         }
         let lately = |since: &Instant| now.saturating_duration_since(*since) < HOLD_BACK;
+        // Each of the others has had its chance since the piece was spoilt.
         let mut all_asked = |spoilt| others.all(|asked| asked.is_some_and(|asked| asked > spoilt));
         let is_suspect = self.suspects.get(&peer).is_some_and(lately);
         is_suspect || spoilt.filter(lately).is_some_and(|spoilt| !all_asked(spoilt))

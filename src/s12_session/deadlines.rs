@@ -1,6 +1,16 @@
 //! The deadlines of one session.
 //!
 //! Each is on *progress*: a peer that sends a byte now and then keeps a read alive, but not these.
+//!
+//! | limit | on what | runs while | starts again with |
+//! |---|---|---|---|
+//! | 20 s | a message | a part of one is there | each whole message |
+//! | 20 s | the next block | the peer owes us blocks | each block; the first request after none |
+//! | 60 s or more | the oldest piece | the peer owes us blocks | the end of that piece |
+//! | 180 s | any message | always | each whole message, a keep-alive included |
+//!
+//! A peer that chokes us owes nothing. Nor does one that our own rate limit has kept us from
+//! asking.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +22,8 @@ const MESSAGE_TIMEOUT: Duration = Duration::from_secs(20);
 const BLOCK_TIMEOUT: Duration = Duration::from_secs(20);
 /// Longest time for a piece: this, or the time that its length takes at [`MIN_RATE`], if longer.
 const PIECE_TIMEOUT: Duration = Duration::from_secs(60);
-/// The slowest rate for a large piece, in bytes a second.
+/// The slowest rate for a large piece, in bytes a second. At this rate, 16 MiB take over an hour,
+/// so a fixed time would either throw out slow peers or let a small piece wait that long.
 const MIN_RATE: u32 = 4 * 1024;
 /// Longest time without any message at all.
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(180);
@@ -21,17 +32,21 @@ const KEEP_ALIVE: Duration = Duration::from_secs(100);
 
 /// The times of a session's last events.
 pub(super) struct Deadlines {
-    /// The current time, looked up once per turn of the loop.
+    /// The current time, looked up once per turn of the loop and once per message. Looking it up
+    /// for each use would cost more, and the uses would not agree.
     pub now: Instant,
     /// When the last block arrived, or when the first of several was requested.
     pub block: Instant,
+    /// When the last whole message arrived.
     received: Instant,
+    /// When we last handed messages to the send path.
     sent: Instant,
     /// When the message that is only partly there began.
     begun: Option<Instant>,
 }
 
 impl Deadlines {
+    /// Starts all of them now. So a peer has the full time for its first message.
     pub fn new(now: Instant) -> Deadlines {
         Deadlines { now, block: now, received: now, sent: now, begun: None }
     }
@@ -53,15 +68,16 @@ impl Deadlines {
         self.now.duration_since(self.sent) > KEEP_ALIVE
     }
 
-    /// Checks all deadlines. A message may have `begun`, and the peer may be `owing` us blocks. `piece`
-    /// is the oldest piece it owes us: since when, and its length in bytes.
+    /// Checks all deadlines. A message may have `begun`, and the peer may be `owing` us blocks.
+    /// `piece` is the oldest piece it owes us: since when, and its length in bytes.
     pub fn check(
         &mut self,
         begun: bool,
         owing: bool,
         piece: Option<(Instant, u32)>,
     ) -> Result<(), SessionEnd> {
-        // The clock of a message starts when we first see it incomplete.
+        // The clock of a message starts when we first see it incomplete: the reader does not say
+        // when its first byte came, but that was less than a tick before.
         let since = if begun { *self.begun.get_or_insert(self.now) } else { self.now };
         let over = |since: Instant, limit: Duration| self.now.duration_since(since) > limit;
         if over(since, MESSAGE_TIMEOUT) {

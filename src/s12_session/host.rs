@@ -22,13 +22,14 @@ use crate::s07_extension::{BoxError, ExtensionError, Extensions};
 use crate::s10_storage::{StorageError, Store};
 use crate::s11_work_queue::{PeerNumber, WorkQueue};
 
-/// A torrent that can be shared: its info dictionary and its place on disk are known.
+/// A torrent that can be shared: its info dictionary and its place on disk are known. From a magnet
+/// link it is made later than the host, as soon as the first peer has given the dictionary.
 pub struct Torrent {
     /// The torrent's pieces, and where each of them is.
     pub queue: Arc<WorkQueue>,
     /// The torrent's content.
     pub store: Arc<dyn Store>,
-    /// Whether we want no pieces, even if some are missing.
+    /// Whether we want no pieces, even if some are missing: to seed what is there (BEP 21).
     pub upload_only: bool,
 }
 
@@ -39,7 +40,7 @@ impl Torrent {
     }
 }
 
-/// Bytes of blocks, over all sessions.
+/// Bytes of blocks, over all sessions. Trackers are told these, and the user's screen shows them.
 #[derive(Debug)]
 pub struct Counters {
     /// Bytes received.
@@ -52,8 +53,8 @@ pub struct Counters {
 
 impl Default for Counters {
     fn default() -> Counters {
-        // With only a magnet link the length is unknown. 0 would say that we have everything,
-        // and trackers name no seeds to a seed.
+        // Why `left` starts at 1: with only a magnet link the length is unknown. 0 would say that
+        // we have everything, and trackers name no seeds to a seed.
         Counters {
             downloaded: AtomicU64::new(0),
             uploaded: AtomicU64::new(0),
@@ -77,7 +78,8 @@ pub enum Report {
     Verified(u64),
 }
 
-/// What all sessions of a torrent share.
+/// What all sessions of a torrent share. Made by whoever runs them, before the first one starts;
+/// nothing in it is replaced later.
 pub struct Host {
     /// Limit on the blocks we request.
     pub download_limit: Rate,
@@ -85,11 +87,13 @@ pub struct Host {
     pub upload_limit: Rate,
     /// Bytes transferred, in both directions.
     pub counters: Arc<Counters>,
-    /// Set when all sessions are to end.
+    /// Set when all sessions are to end. Each sees it on the next turn of its loop; to wake one
+    /// that sleeps, hang up.
     pub stopping: Arc<AtomicBool>,
     /// Decides what peers get from us.
     pub uploads: Arc<dyn Uploads>,
-    /// Takes the reports, from any thread. It must not block.
+    /// Takes the reports, from any thread. It must not block: a session that waits here reads
+    /// nothing.
     pub report: Box<dyn Fn(Report) + Send + Sync>,
 }
 
@@ -119,6 +123,7 @@ impl Host {
 
     /// Counts blocks sent to a peer.
     pub fn count_sent(&self, stats: &PeerStats, length: usize) {
+        // A write of messages alone has no bytes of blocks. It must not count as useful.
         if length > 0 {
             self.counters.uploaded.fetch_add(length as u64, Ordering::Relaxed);
             stats.count_sent(length, Instant::now());
@@ -127,6 +132,7 @@ impl Host {
 
     /// Counts a piece that was just verified.
     pub fn count_piece(&self, torrent: &Torrent) {
+        // A right piece is what convicts liars, so this is the moment to ask for them.
         for (piece, liar) in torrent.queue.take_exposed() {
             (self.report)(Report::Lied(piece, liar));
         }
@@ -144,7 +150,8 @@ impl Host {
     }
 }
 
-/// Why a session ended.
+/// Why a session ended. The peer's fault or nobody's, but for the last: that ends the whole
+/// download.
 #[derive(Debug, Error)]
 #[allow(missing_docs)] // the messages say it
 pub enum SessionEnd {

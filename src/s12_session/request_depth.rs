@@ -1,9 +1,10 @@
 //! How many requests to keep outstanding to one peer.
 //!
-//! **Skip at first reading.** A fixed number gives the same bytes, more slowly. With too few, the line
-//! is idle while a request travels: one at a time and a round trip of 50 ms make 20 blocks a second,
-//! whatever the line can carry. With too many, a slow peer holds work that others would have done
-//! long ago, and the data of a fast one waits in the kernel until it has left every cache.
+//! **Skip at first reading.** A fixed number gives the same bytes, more slowly. With too few, the
+//! line is idle while a request travels: one at a time and a round trip of 50 ms make 20 blocks a
+//! second, whatever the line can carry. With too many, a slow peer holds work that others would
+//! have done long ago, and the data of a fast one waits in the kernel until it has left every
+//! cache.
 //!
 //! The rule is bandwidth times delay, with a margin:
 //!
@@ -76,7 +77,8 @@ impl RequestDepth {
     }
 
     /// Notes that requests are sent after a time in which nothing was outstanding. That time says
-    /// nothing about the speed. And the first answer gives the round trip, since it waits for no other.
+    /// nothing about the speed. And the first answer gives the round trip, since it waits for no
+    /// other.
     pub fn resume(&mut self, now: Instant) {
         (self.blocks, self.since, self.resumed) = (0, now, true);
     }
@@ -84,7 +86,10 @@ impl RequestDepth {
     /// Counts blocks received from a peer that queues `max` requests.
     pub fn count(&mut self, blocks: usize, now: Instant, max: usize) {
         self.blocks += blocks;
+        // Never zero, since it is divided by. On one machine a block may come within a clock tick.
         let time = now.duration_since(self.since).max(Duration::from_micros(1));
+        // The first block after nothing was outstanding waited for no other, so its time is a round
+        // trip of the network and the peer's disk. The shortest is the one without queues.
         if std::mem::take(&mut self.resumed) {
             self.round_trip = self.round_trip.min(time);
         }
@@ -95,10 +100,16 @@ impl RequestDepth {
         if self.blocks >= self.depth || time >= WINDOW {
             self.block_time = Some(time / self.blocks as u32);
             let rate = self.blocks as f64 / time.as_secs_f64();
+            // In words: what the peer sends in one round trip is on its way all the time, so this
+            // many requests must be outstanding, or it runs out of them. Four times that, and at
+            // least 64; but never more than it sends in a second, or a slow peer would hold work
+            // for minutes.
             let fills_the_line = ROUND_TRIPS * self.round_trip.as_secs_f64() * rate;
             self.depth = rate.min(fills_the_line.max(PLENTY as f64)) as usize + MARGIN;
             (self.blocks, self.since) = (0, now);
         }
+        // More than the peer queues it would drop in silence. One that claims to queue none gets
+        // one.
         self.depth = self.depth.min(max.max(1)).min(MAX);
     }
 }

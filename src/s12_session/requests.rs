@@ -4,27 +4,33 @@
 //! answered. New requests are for the newest lease. When it has no block left to request, the next
 //! piece is claimed at once: the peer sees no pieces, only requests, so the line never runs empty
 //! between two pieces.
+//!
+//! ```text
+//! leases        | piece 4          | piece 9              |
+//! blocks        | x  x  x  o  o  o | o  o  o  .  .  .  .  |    x written, o outstanding
+//!                          ^ the oldest request                . not requested yet
+//! ```
+
+mod blocks;
 
 use std::collections::{HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use super::Session;
-use super::host::{Report, SessionEnd};
+use super::host::Report;
 use super::request_depth::RequestDepth;
 use crate::s02_metainfo::PieceIndex;
-use crate::s05_messages::{Message, Request, Rest};
+use crate::s05_messages::{Message, Request};
 use crate::s07_extension::DEFAULT_REQQ;
 use crate::s11_work_queue::claimant::Claim;
-use crate::s11_work_queue::lease::{Lease, Written};
+use crate::s11_work_queue::lease::Lease;
 
 /// The most requests outstanding while other peers also fetch the newest piece.
 const MAX_SHARED: usize = 8;
-/// The most requests that a peer may reject. Each is remembered, because a second reject means more
-/// than the first.
-const MAX_REJECTED: usize = 2_000;
-/// The most pieces remembered of those that the peer allows, and of those that it suggests.
+/// The most pieces remembered of those that the peer allows, and of those that it suggests. BEP 6
+/// proposes to allow ten; a stranger could send any number.
 const MAX_ADVICE: usize = 64;
-/// The number of unrequested blocks that are forgiven at the start.
+/// The number of unrequested blocks that are forgiven at the start, whatever we have requested.
 const FORGIVEN: usize = 64;
 
 /// What a session has claimed and requested.
@@ -33,17 +39,19 @@ pub(super) struct Requests {
     leases: Vec<Lease>,
     /// When the first lease became the oldest: from then on the peer owes us that piece.
     oldest_since: Instant,
-    /// Requests without an answer, the oldest first.
+    /// Requests without an answer, the oldest first. A list, and not a set: most peers answer in
+    /// order, so the first comparison nearly always fits.
     outstanding: VecDeque<Request>,
     /// Requests that were rejected once. After a second reject we assume the piece is not there.
     rejected: HashSet<Request>,
     /// Pieces that the peer sends even while it chokes us.
-    allowed: Vec<u32>,
+    allowed_fast: Vec<u32>,
     /// Pieces that the peer suggests.
     suggested: Vec<u32>,
+    /// How many may be outstanding, as measured.
     depth: RequestDepth,
-    /// The number of unexpected blocks that may still arrive. Each request that we take back adds one,
-    /// because its block may be on its way.
+    /// The number of unexpected blocks that may still arrive. Each request that we take back adds
+    /// one, because its block may be on its way.
     forgiven: usize,
 }
 
@@ -54,7 +62,7 @@ impl Requests {
             oldest_since: now,
             outstanding: VecDeque::new(),
             rejected: HashSet::new(),
-            allowed: Vec::new(),
+            allowed_fast: Vec::new(),
             suggested: Vec::new(),
             depth: RequestDepth::new(now),
             forgiven: FORGIVEN,
@@ -73,7 +81,7 @@ impl Requests {
 
     /// BEP 6: "you may ask for this piece while choked".
     pub fn allow(&mut self, index: u32) {
-        remember(&mut self.allowed, index);
+        remember(&mut self.allowed_fast, index);
     }
 
     /// BEP 6: "this piece is cheap for me to send".
@@ -86,6 +94,7 @@ impl Requests {
         self.leases.iter().find(|lease| lease.is_taken_over()).map(|lease| lease.piece().get())
     }
 
+    /// Adds a lease, as the newest.
     fn add(&mut self, lease: Lease, now: Instant) {
         if self.leases.is_empty() {
             self.oldest_since = now;
@@ -106,14 +115,16 @@ impl Requests {
     /// Gives back leases with nothing outstanding and nothing left to request: other peers are
     /// fetching the missing blocks.
     fn drop_idle(&mut self, now: Instant) {
+        // Taken out for a moment: `retain` needs all of `self`.
         let outstanding = std::mem::take(&mut self.outstanding);
         let owed =
             |lease: &Lease| outstanding.iter().any(|request| request.index == lease.piece().get());
-        self.retain(|lease| !lease.is_asked() || owed(lease), now);
+        self.retain(|lease| !lease.is_fully_requested() || owed(lease), now);
         self.outstanding = outstanding;
     }
 
-    /// Removes an answered request; returns whether it was outstanding. Usually it is the oldest one.
+    /// Removes an answered request; returns whether it was outstanding. Usually it is the oldest
+    /// one.
     fn take_outstanding(&mut self, request: Request) -> bool {
         let position = self.outstanding.iter().position(|asked| *asked == request);
         position.and_then(|position| self.outstanding.remove(position)).is_some()
@@ -123,7 +134,7 @@ impl Requests {
 /// Keeps the latest few pieces of a peer's advice.
 fn remember(advice: &mut Vec<u32>, index: u32) {
     if advice.len() == MAX_ADVICE {
-        advice.remove(0);
+        advice.remove(0); // the oldest, of at most 64
     }
     advice.push(index);
 }
@@ -131,10 +142,12 @@ fn remember(advice: &mut Vec<u32>, index: u32) {
 impl Session<'_> {
     /// Keeps our interest up to date, and requests outstanding from piece to piece.
     pub(super) fn request_ahead(&mut self) {
+        // First, since giving it back may leave room for requests.
         if let Some(index) = self.requests.taken_over() {
-            self.let_go(index);
+            self.give_back(index);
         }
         let interested = !self.torrent.is_upload_only() && self.claimant.is_interesting();
+        // Only a change is sent. A peer unchokes those that are interested, so it must be true.
         if interested != self.state.am_interested {
             self.state.am_interested = interested;
             self.stats.flags().set_am_interested(interested);
@@ -142,9 +155,10 @@ impl Session<'_> {
             message.encode_to(&mut self.out);
             self.urgent = true;
         }
-        let may_ask = interested && (!self.state.peer_choking || !self.requests.allowed.is_empty());
-        // Ask again only when half of the requests are answered. Asking after every block would cost
-        // one system call a block; asking at zero would leave the line idle for a round trip.
+        let may_ask =
+            interested && (!self.state.peer_choking || !self.requests.allowed_fast.is_empty());
+        // Ask again only when half of the requests are answered. Asking after every block would
+        // cost one system call a block; asking at zero would leave the line idle for a round trip.
         if !may_ask || self.requests.outstanding() > self.request_limit() / 2 {
             return;
         }
@@ -164,58 +178,64 @@ impl Session<'_> {
                 self.urgent = true;
                 continue;
             }
+            // The newest lease has nothing left to request: on to the next piece.
             let Some(lease) = self.claim() else { break };
-            // If we already hold a lease on this piece, the piece was wrong and that lease is dead. Its
-            // requests are taken back, or blocks would be requested twice and answered once.
-            self.let_go(lease.piece().get());
+            // If we already hold a lease on this piece, the piece was wrong and that lease is dead.
+            // Its requests are taken back, or blocks would be requested twice and answered once.
+            self.give_back(lease.piece().get());
             self.requests.add(lease, now);
         }
         self.requests.drop_idle(now);
     }
 
-    /// Claims a piece: while we are choked, one that the peer allows anyway; otherwise preferably one
-    /// that it suggests.
+    /// Claims a piece: while we are choked, one that the peer allows anyway; otherwise preferably
+    /// one that it suggests.
     fn claim(&mut self) -> Option<Lease> {
         if self.state.peer_choking {
             return self
                 .requests
-                .allowed
+                .allowed_fast
                 .iter()
                 .find_map(|index| self.claimant.claim_piece(*index));
         }
+        // The latest suggestion first: it is the likeliest to be still in the peer's cache. Each is
+        // tried once.
         while let Some(index) = self.requests.suggested.pop() {
             if let Some(lease) = self.claimant.claim_piece(index) {
                 return Some(lease);
             }
         }
-        // A peer that was fast, but has owed us a block for longer than its block time, is slow now.
+        // A peer that was fast, but has owed us a block for longer than its block time, is slow
+        // now.
         let owed = match self.requests.outstanding() {
             0 => Duration::ZERO,
             _ => self.clock.now.duration_since(self.clock.block),
         };
         let block_time = self.requests.depth.block_time().map(|time| time.max(owed));
         self.claimant.set_block_time(block_time);
+        // Nearly idle counts as idle: with nothing outstanding, a round trip would be lost already.
         match self.claimant.claim(self.requests.outstanding() < MAX_SHARED / 2) {
             Claim::Lease(lease) => Some(lease),
             Claim::Later | Claim::Over => None,
         }
     }
 
-    /// The number of requests that may be outstanding. In the end game there are few, because each may
-    /// be wasted: another peer was asked for the same block.
+    /// The number of requests that may be outstanding. In the end game there are few, because each
+    /// may be wasted: another peer was asked for the same block.
     fn request_limit(&self) -> usize {
         let limit = self.requests.depth.get().min(self.peer_queue().max(1));
         let shared = self.requests.leases.last().is_some_and(Lease::is_shared);
         if shared { limit.min(MAX_SHARED) } else { limit }
     }
 
-    /// The number of requests that the peer says it queues.
+    /// The number of requests that the peer says it queues (`reqq`, BEP 10). Beyond that it drops
+    /// them.
     fn peer_queue(&self) -> usize {
         self.extensions.theirs.said.reqq.unwrap_or(DEFAULT_REQQ) as usize
     }
 
     /// Gives a piece back, if we hold it, and cancels our requests for it.
-    pub(super) fn let_go(&mut self, index: u32) {
+    pub(super) fn give_back(&mut self, index: u32) {
         if !self.requests.retain(|lease| lease.piece().get() != index, self.clock.now) {
             return;
         }
@@ -231,11 +251,12 @@ impl Session<'_> {
         }
     }
 
-    /// Gives everything back when the peer chokes us. BEP 3: a choke discards our requests. BEP 6: it
-    /// does not, and each still gets an answer; but that is usually a reject, and some peers never send
-    /// it. So the pieces go back at once, and a late answer of either kind does no harm.
+    /// Gives everything back when the peer chokes us. BEP 3: a choke discards our requests. BEP 6:
+    /// it does not, and each still gets an answer; but that is usually a reject, and some peers
+    /// never send it. So the pieces go back at once, and a late answer of either kind does no harm.
     pub(super) fn choked(&mut self) {
         self.set_peer_choking(true);
+        // It was to send us blocks, and does not: how fast it was before says nothing now.
         if self.requests.outstanding() > 0 {
             self.requests.depth.forget_block_time();
         }
@@ -243,9 +264,12 @@ impl Session<'_> {
         let refund =
             self.requests.outstanding.drain(..).map(|request| request.length as usize).sum();
         self.host.download_limit.refund(refund);
+        // No `cancel` for any of them: the peer has dropped our requests (BEP 3) or answers them
+        // (BEP 6).
         self.requests.leases.clear();
     }
 
+    /// Takes in a choke or unchoke, and reports the first of each.
     pub(super) fn set_peer_choking(&mut self, choking: bool) {
         let reported = match choking {
             true => &mut self.state.reported_choke,
@@ -257,92 +281,5 @@ impl Session<'_> {
         }
         self.state.peer_choking = choking;
         self.stats.flags().set_peer_choking(choking);
-    }
-
-    /// Handles a reject. The first one may be the late answer to a request from before a choke, so we
-    /// ask again. After the second, we assume that the peer does not have the piece, whatever it says.
-    /// While it chokes us, a reject only means that this piece is no longer allowed: the peer has it, and
-    /// may unchoke us later.
-    pub(super) fn rejected(&mut self, request: Request) -> Result<(), SessionEnd> {
-        if !self.requests.take_outstanding(request) {
-            return Ok(());
-        }
-        self.host.download_limit.refund(request.length as usize);
-        if self.state.peer_choking {
-            self.requests.allowed.retain(|index| *index != request.index);
-        } else if !self.requests.rejected.insert(request) {
-            self.claimant.lost(request.index);
-            self.show_pieces();
-        }
-        if self.requests.rejected.len() > MAX_REJECTED {
-            return Err(SessionEnd::Rule("it refuses to give what it says it has"));
-        }
-        if !self.requests.outstanding.iter().any(|asked| asked.index == request.index) {
-            self.let_go(request.index);
-        }
-        Ok(())
-    }
-
-    /// Handles a block, and the blocks after it that continue it. All have been read already, and
-    /// writing them together costs one system call instead of one for each.
-    pub(super) fn blocks(
-        &mut self,
-        index: u32,
-        begin: u32,
-        block: &[u8],
-        mut rest: Rest,
-    ) -> Result<(), SessionEnd> {
-        let (mut blocks, mut length) = (Vec::new(), 0);
-        let mut next = Some(block);
-        while let Some(block) = next {
-            let request = Request { index, begin: begin + length, length: block.len() as u32 };
-            if !self.requests.take_outstanding(request) {
-                self.forgive(block.len())?;
-                break;
-            }
-            blocks.push(block);
-            length += block.len() as u32;
-            next = rest.block(index, begin + length);
-        }
-        if blocks.is_empty() {
-            return Ok(());
-        }
-        self.clock.block = self.clock.now;
-        let queue = self.peer_queue();
-        self.requests.depth.count(blocks.len(), self.clock.now, queue);
-        self.host.count_received(self.stats, length as usize, self.clock.now);
-        let lease = self.requests.leases.iter_mut().find(|lease| lease.piece().get() == index);
-        let Some(lease) = lease else { return Ok(()) };
-        let piece = lease.piece();
-        self.stats.flags().set_storing(true);
-        let written = lease.write(begin, &blocks, &*self.torrent.store);
-        self.stats.flags().set_storing(false);
-        match written.map_err(SessionEnd::Local)? {
-            Written::More | Written::Stale => {}
-            Written::Verified => {
-                self.let_go(index);
-                self.stats.count_piece();
-                self.host.count_piece(self.torrent);
-            }
-            Written::Corrupt(by) => {
-                self.let_go(index);
-                let alone = by.len() == 1;
-                (self.host.report)(Report::Corrupt(piece, by));
-                if alone {
-                    return Err(SessionEnd::Corrupt(piece));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Counts an unexpected block. After a choke, a cancel or a give-back some are normal, up to
-    /// `forgiven`.
-    fn forgive(&mut self, length: usize) -> Result<(), SessionEnd> {
-        self.host.download_limit.spend(length, self.clock.now);
-        let left = self.requests.forgiven.checked_sub(1);
-        self.requests.forgiven =
-            left.ok_or(SessionEnd::Rule("it sends blocks that we did not request"))?;
-        Ok(())
     }
 }

@@ -1,13 +1,13 @@
 //! The send path: how a session's messages get to the socket.
 //!
-//! Two peers that both write without reading wait for each other forever, as soon as they write more
-//! than the buffers between them hold. So a session never waits in a write. A session that only
-//! downloads writes a few requests now and then ([`Direct`]). Bytes that cannot leave at once are
-//! kept, and the session reads on before it tries again. Once it uploads, another path takes over
-//! (stage 16).
+//! Two peers that both write without reading wait for each other forever, as soon as they write
+//! more than the buffers between them hold. So a session never waits in a write. A session that
+//! only downloads writes a few requests now and then ([`Direct`]). Bytes that cannot leave at once
+//! are kept, and the session reads on before it tries again. Once it uploads, another path takes
+//! over (stage 16).
 //!
-//! If a peer sends requests but does not read, we stop reading from it ([`BEHIND`]) until the answers
-//! to its last requests have left.
+//! If a peer sends requests but does not read, we stop reading from it ([`BEHIND`]) until the
+//! answers to its last requests have left.
 
 use std::io::{self, ErrorKind};
 use std::time::{Duration, Instant};
@@ -40,7 +40,8 @@ pub trait SendPath {
     /// Whether so much is unsent that we must not read further requests.
     fn is_behind(&self) -> bool;
 
-    /// Returns why the connection ended, if a write ended it.
+    /// Returns why the connection ended, if a write ended it on another thread. `None` if the
+    /// reader knows as much, and on a second call.
     fn take_failure(&self) -> Option<io::Error>;
 
     /// Returns the socket and the unsent bytes, so that another path can take over. `None` if this
@@ -51,6 +52,7 @@ pub trait SendPath {
 /// Writes to the socket itself, on the session's own thread.
 pub struct Direct {
     output: Box<dyn WriteHalf>,
+    /// What could not leave yet. It may start in the middle of a message.
     unsent: Vec<u8>,
     /// When bytes last left, or when the oldest unsent ones were added.
     stuck_since: Instant,
@@ -70,6 +72,7 @@ impl Direct {
             self.stuck_since = Instant::now();
         }
         match ended {
+            // A timeout is normal here: the socket's buffer is full.
             Err(error) if error.kind() != ErrorKind::TimedOut => return Err(error),
             _ => self.unsent.drain(..written),
         };
@@ -84,6 +87,8 @@ impl SendPath for Direct {
             self.stuck_since = Instant::now();
         }
         self.unsent.extend_from_slice(messages);
+        // What is new may be of any length, a bitfield for example. The limit is on what stayed
+        // before.
         if self.unsent.len() > messages.len() + MAX_UNSENT {
             return Err(does_not_read());
         }
@@ -112,8 +117,8 @@ pub fn does_not_read() -> io::Error {
     io::Error::new(ErrorKind::TimedOut, "it does not read what we send")
 }
 
-/// Writes all `bytes` by the deadline, and never waits longer than `pause` for any of them to leave.
-/// Returns the number that have left, and the error if some have not.
+/// Writes all `bytes` by the deadline, and never waits longer than `pause` for any of them to
+/// leave. Returns the number that have left, and the error if some have not.
 pub fn write(
     output: &mut dyn WriteHalf,
     bytes: &[u8],

@@ -11,10 +11,13 @@ use std::time::{Duration, Instant};
 /// A peer and its counters.
 #[derive(Debug)]
 pub struct PeerStats {
+    /// The other end of the connection.
     address: SocketAddr,
-    /// The address the peer listens on, if it has dialed us and said so.
+    /// The address the peer listens on, if it has said so, or we have reached it there. Set once:
+    /// what we know does not change because the peer says something else.
     listens: OnceLock<SocketAddr>,
     start: Instant,
+    /// Bytes of blocks, without the messages around them.
     downloaded: AtomicU64,
     uploaded: AtomicU64,
     /// The number of verified pieces that the peer has completed since they were last taken.
@@ -110,10 +113,13 @@ impl PeerStats {
         self.completed.swap(0, Ordering::Relaxed)
     }
 
+    /// Milliseconds from the start, at least 1: 0 is taken for "never". An `Instant` does not fit
+    /// into an atomic.
     fn since_start(&self, now: Instant) -> u64 {
         (now.duration_since(self.start).as_millis() as u64).max(1)
     }
 
+    /// The time that a stamp means.
     fn at(&self, stamp: &AtomicU64) -> Option<Instant> {
         let stamp = stamp.load(Ordering::Relaxed);
         (stamp > 0).then(|| self.start + Duration::from_millis(stamp))
@@ -145,15 +151,18 @@ impl PeerStats {
 ///
 /// A `choke` also drops what the taker has requested and not received. With BEP 6 the taker is told
 /// of each such request by a `reject`, and keeps those for pieces that are allowed fast.
+///
+/// These are for other threads to see. The session decides by its own copies, so two flags read one
+/// after the other need not belong to the same moment, and `Relaxed` is enough.
 #[derive(Debug)]
 pub struct PeerFlags {
-    // As the peer has been told, not as was decided a moment ago.
+    /// What the peer was told, not what the choker has decided.
     am_choking: AtomicBool,
     am_interested: AtomicBool,
     // As the peer has said last.
     peer_choking: AtomicBool,
     peer_interested: AtomicBool,
-    /// A block from the peer is being written to disk.
+    /// Set while a block from the peer is being written to disk.
     storing: AtomicBool,
     /// The number of pieces that the peer has.
     pieces: AtomicU32,
@@ -161,7 +170,8 @@ pub struct PeerFlags {
     requests: AtomicU32,
 }
 
-/// What we can get from a peer at this moment.
+/// What we can get from a peer at this moment. Stage 15 asks this of every peer when no block
+/// comes, to say what the download waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Supply {
     /// It has none of the missing pieces, or refuses to send them.
@@ -223,6 +233,7 @@ impl PeerFlags {
 
     /// What we can get from the peer at this moment.
     pub fn supply(&self) -> Supply {
+        // First: whatever the peer owes us, it is our own disk that we wait for.
         if self.storing.load(Ordering::Relaxed) {
             Supply::Storing
         } else if !self.am_interested() {

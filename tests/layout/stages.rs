@@ -82,8 +82,10 @@ fn a_stage_uses_only_earlier_stages() {
 
 /// Files that decide: which piece, which peer, how much. They get the time and the dice as arguments,
 /// so a test or a simulation can run them without waiting, and get the same result twice.
-const DECISIONS: [&str; 16] = [
+const DECISIONS: [&str; 18] = [
     "s11_work_queue/board.rs",
+    "s11_work_queue/board/end_game.rs",
+    "s11_work_queue/board/search.rs",
     "s11_work_queue/evidence.rs",
     "s11_work_queue/rarest.rs",
     "s11_work_queue/seats.rs",

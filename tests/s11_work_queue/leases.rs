@@ -58,10 +58,10 @@ fn blocks_are_asked_for_once_and_in_order() {
     let queue = queue(&torrent);
     let (mut first, mut last) = (only(&queue, 1, 0), only(&queue, 2, 1));
     let mut lease_0 = lease(&mut first);
-    assert!(!lease_0.is_asked());
+    assert!(!lease_0.is_fully_requested());
     assert_eq!(lease_0.next_request(), Some(Request { index: 0, begin: 0, length: 16_384 }));
     assert_eq!(asks(&mut lease_0), [(16_384, 16_384), (32_768, 7_232)]);
-    assert!(lease_0.is_asked() && lease_0.next_request().is_none());
+    assert!(lease_0.is_fully_requested() && lease_0.next_request().is_none());
     assert_eq!(asks(&mut lease(&mut last)), [(0, 16_384), (16_384, 3_616)]);
 }
 

@@ -1,0 +1,72 @@
+//! The dictionaries of a new torrent.
+//!
+//! ```text
+//! d 8:announce ..           the first tracker, for clients from before BEP 12
+//!   13:announce-list ..     all of them in tiers, if there is more than one
+//!   7:comment ..  10:created by ..  13:creation date ..
+//!   4:info d 5:files ..     or 6:length, for a single file; the info hash is over this dictionary
+//!            4:name ..  12:piece length ..  6:pieces ..  7:private ..  6:source ..
+//!          e
+//!   8:url-list ..           BEP 19
+//! e
+//! ```
+//! Keys that are not needed are left out, so that two programs with the same answers to the same
+//! questions write the same bytes.
+
+use super::Draft;
+use crate::s01_bencode::encode::{bytes, dictionary, integer, list};
+use crate::s02_metainfo::FileEntry;
+
+/// Encodes the info dictionary. [`dictionary`] sorts the keys, as BEP 3 requires: in any other
+/// order it would have another info hash. `files` is a list of files if there is a `folder`;
+/// otherwise only its length counts.
+pub(super) fn info(
+    name: &str,
+    folder: bool,
+    files: &[FileEntry],
+    piece_length: u32,
+    hashes: &[[u8; 20]],
+    draft: &Draft,
+) -> Vec<u8> {
+    let mut pairs = vec![
+        ("name", bytes(name)),
+        ("piece length", integer(piece_length)),
+        ("pieces", bytes(hashes.as_flattened())),
+    ];
+    if folder {
+        let entry = |file: &FileEntry| {
+            // BEP 3: a list of names. Not every system separates them by `/`.
+            let parts =
+                file.path.components().map(|part| bytes(part.as_os_str().as_encoded_bytes()));
+            dictionary([("length", integer(file.length)), ("path", list(parts))])
+        };
+        pairs.push(("files", list(files.iter().map(entry))));
+    } else {
+        pairs.push(("length", integer(files.iter().map(|file| file.length).sum::<u64>())));
+    }
+    if draft.private {
+        pairs.push(("private", integer(1)));
+    }
+    pairs.extend(draft.source.iter().map(|source| ("source", bytes(source))));
+    dictionary(pairs)
+}
+
+/// Encodes the whole .torrent file around an info dictionary, which is copied as it is: encoding it
+/// a second time could change the hash.
+pub(super) fn torrent(info: Vec<u8>, draft: &Draft) -> Vec<u8> {
+    let mut pairs = vec![("info", info)];
+    let urls = || draft.tiers.iter().flatten();
+    // BEP 12: clients that know `announce-list` ignore `announce`; older ones need it.
+    pairs.extend(urls().next().map(|first| ("announce", bytes(first))));
+    if urls().count() > 1 {
+        let tiers = draft.tiers.iter().map(|tier| list(tier.iter().map(bytes)));
+        pairs.push(("announce-list", list(tiers)));
+    }
+    if !draft.web_seeds.is_empty() {
+        pairs.push(("url-list", list(draft.web_seeds.iter().map(bytes))));
+    }
+    pairs.extend(draft.comment.iter().map(|comment| ("comment", bytes(comment))));
+    pairs.extend(draft.created_by.iter().map(|program| ("created by", bytes(program))));
+    pairs.extend(draft.creation_date.map(|date| ("creation date", integer(date))));
+    dictionary(pairs)
+}
