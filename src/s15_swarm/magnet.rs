@@ -74,7 +74,10 @@ pub(super) fn fetch_info_first(
             extensions.theirs.id(NAME).is_some() && extensions.theirs.said.metadata_size.is_some();
         // Told before the fetch: if that is the peer's end, the torrent loop knows of the offer.
         fetcher.report_lack(connection, offers);
-        if offers && !fetcher.done {
+        if !offers {
+            // An offer that was taken back must not hold up peers that have had their first try.
+            fetcher.waiting = None;
+        } else if !fetcher.done {
             fetcher.fetch(connection, extensions)?;
         }
         if fetcher.heard.elapsed() > IDLE_TIMEOUT {
@@ -94,6 +97,8 @@ struct Fetcher<'s> {
     tries: usize,
     /// The peer has sent the info dictionary, or has refused. It is not asked again.
     done: bool,
+    /// It has refused.
+    refused: bool,
     /// Counts the peer among those that wait for their first try.
     waiting: Option<Waiting<'s>>,
     /// What the peer lacks, as last reported. `None` at first: nothing.
@@ -110,6 +115,7 @@ impl<'s> Fetcher<'s> {
             swarm,
             tries: 0,
             done: false,
+            refused: false,
             waiting: None,
             reported: None,
             reports: 0,
@@ -120,7 +126,7 @@ impl<'s> Fetcher<'s> {
     /// Tells the torrent loop why the peer cannot give the info dictionary, if that has changed. If
     /// the download fails, the error says it.
     fn report_lack(&mut self, connection: &Connection, offers: bool) {
-        let lacks = lacks(connection, offers, self.done);
+        let lacks = lacks(connection, offers, self.refused);
         if lacks != self.reported && self.reports < MAX_TOLD {
             self.reported = lacks;
             self.reports += 1;
@@ -161,7 +167,7 @@ impl<'s> Fetcher<'s> {
             }
             Ok(None) => {}
             // The peer can still give pieces later.
-            Err(MetadataError::Rejected { .. }) => self.done = true,
+            Err(MetadataError::Rejected { .. }) => (self.done, self.refused) = (true, true),
             Err(error) => return Err(error.into()),
         }
         self.heard = Instant::now();
@@ -170,12 +176,12 @@ impl<'s> Fetcher<'s> {
 }
 
 /// Returns why a peer cannot give the info dictionary, as far as we know.
-fn lacks(connection: &Connection, offers: bool, done: bool) -> Option<&'static str> {
+fn lacks(connection: &Connection, offers: bool, refused: bool) -> Option<&'static str> {
     if !connection.theirs.has_bit(EXTENSION_BIT) {
         Some("it does not speak the extension protocol (BEP 10)")
     } else if !offers {
         Some("it does not offer the info dictionary (BEP 9)")
-    } else if done {
+    } else if refused {
         Some("it refuses to give the info dictionary")
     } else {
         None

@@ -453,6 +453,51 @@ fn peers_that_bring_metadata_for_ever_do_not_keep_others_from_bringing_it() {
     ran.is_complete(&torrent);
 }
 
+/// Four peers are asked, and a fifth waits with an offer that it then takes back. None of the
+/// four may have to give way to it: they would not be asked again while it is there.
+#[test]
+fn an_offer_that_is_taken_back_holds_up_nobody() {
+    let (net, torrent, taken_back) = (Net::new(), torrent(), Gate::default());
+    let all_are_asked = Gate::default();
+    let begun = Arc::new(AtomicUsize::new(0));
+    let retry = magnet(&net, &torrent, &[]).retry();
+    let mut peers: Vec<SocketAddr> = (1..5)
+        .map(|host| {
+            let (content, begun) = (torrent.clone(), Arc::clone(&begun));
+            let (taken_back, all_are_asked) = (taken_back.clone(), all_are_asked.clone());
+            net.peer(host, move |talk| {
+                talk.hello(EXTENDED, &content)?;
+                greet(talk, content.info.len() as i64)?;
+                let ours = greeted(talk)?;
+                while let Ok(piece) = asked(talk) {
+                    if begun.fetch_add(1, Ordering::SeqCst) == 3 {
+                        all_are_asked.open();
+                    }
+                    taken_back.wait();
+                    if piece == 0 {
+                        // Longer than a peer may keep its place while another waits for it.
+                        std::thread::sleep(retry + Duration::from_millis(500));
+                    }
+                    answer(talk, ours, piece, &content.info)?;
+                }
+                talk.has(&content, &all(&content))?;
+                talk.give(&content)
+            })
+        })
+        .collect();
+    let content = torrent.clone();
+    peers.push(net.peer(5, move |talk| {
+        all_are_asked.wait();
+        talk.hello(EXTENDED, &content)?;
+        greet(talk, content.info.len() as i64)?;
+        greeted(talk)?;
+        talk.send(&wire::extended(0, b"d1:md11:ut_metadatai0eee"))?;
+        taken_back.open();
+        talk.hold()
+    }));
+    run(&net, magnet(&net, &torrent, &peers), &torrent).is_complete(&torrent);
+}
+
 /// Each of these could have us keep 48 MiB, until the hash shows that it is a lie.
 #[test]
 fn of_large_metadata_one_is_fetched_at_a_time() {
