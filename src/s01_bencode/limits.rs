@@ -9,9 +9,9 @@ use super::{BencodeError, MAX_DEPTH, MAX_ITEMS, Value, read};
 /// How much one input may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// The deepest nesting of lists and dictionaries.
+    /// The deepest nesting of lists and dictionaries: it limits the stack.
     pub depth: usize,
-    /// The most values. Each list and dictionary is also one.
+    /// The most values: it limits the memory. Each list and dictionary is also one.
     pub items: usize,
 }
 
