@@ -254,14 +254,7 @@ impl Info {
     /// their lengths are not: those are compared at the end.
     fn from_value(info: &Value) -> Result<Info, MetainfoError> {
         let mut notes = PassedOver::default();
-        // BEP 52: check the version before anything else, since another version may give
-        // every key a new meaning. A hybrid torrent has a complete version 1 part.
-        match notes.read_inside(info, "info", "meta version", "an integer", Value::integer) {
-            None => {}
-            Some(2) if info.get("pieces").is_some() => {}
-            Some(2) => return Err(MetainfoError::VersionTwo),
-            Some(found) => return Err(MetainfoError::NewerFormat { found }),
-        }
+        check_version(info, &mut notes)?;
         let piece_length =
             need(info, "info", "piece length", "a positive integer", Value::unsigned)?;
         if !(1..=MAX_PIECE_LENGTH).contains(&piece_length) {
@@ -285,21 +278,7 @@ impl Info {
         let (name, files) =
             if multi_file { paths::many(info, &mut notes)? } else { paths::one(info, &mut notes)? };
         let length = files.last().map_or(0, |last| last.offset + last.length);
-
-        // BEP 3: `pieces` holds 20 bytes for each piece. Everything later is
-        // sized by its length, so it must agree with the files. Content of no bytes has no
-        // pieces.
-        let count = length.div_ceil(piece_length);
-        if count > MAX_PIECES {
-            return Err(broken("info.pieces", format!("at most {MAX_PIECES} pieces"), count));
-        }
-        if hashes.len() as u64 != count * 20 {
-            return Err(broken(
-                "info.pieces",
-                format!("{} bytes for {count} pieces", count * 20),
-                format!("{} bytes", hashes.len()),
-            ));
-        }
+        check_count(hashes.len() as u64, length, piece_length)?;
         Ok(Info {
             info_hash: InfoHash::of(info.raw),
             raw: info.raw.to_vec(),
@@ -351,6 +330,32 @@ impl Info {
         // What does not fit 32 bits is longer than any piece, so it is not the last one's.
         u32::try_from(left).map_or(self.piece_length, |left| left.min(self.piece_length))
     }
+}
+
+/// Refuses a format that we cannot read. BEP 52: check the version before anything else, since
+/// another version may give every key a new meaning.
+fn check_version(info: &Value, notes: &mut PassedOver) -> Result<(), MetainfoError> {
+    match notes.read_inside(info, "info", "meta version", "an integer", Value::integer) {
+        None => Ok(()),
+        // A hybrid torrent has a complete version 1 part.
+        Some(2) if info.get("pieces").is_some() => Ok(()),
+        Some(2) => Err(MetainfoError::VersionTwo),
+        Some(found) => Err(MetainfoError::NewerFormat { found }),
+    }
+}
+
+/// Checks that `pieces`, of `found` bytes, has 20 for each piece (BEP 3). Everything later is sized
+/// by its length, so it must agree with the files. Content of no bytes has no pieces.
+fn check_count(found: u64, length: u64, piece_length: u64) -> Result<(), MetainfoError> {
+    let count = length.div_ceil(piece_length);
+    if count > MAX_PIECES {
+        return Err(broken("info.pieces", format!("at most {MAX_PIECES} pieces"), count));
+    }
+    if found != count * 20 {
+        let expected = format!("{} bytes for {count} pieces", count * 20);
+        return Err(broken("info.pieces", expected, format!("{found} bytes")));
+    }
+    Ok(())
 }
 
 /// Why some bytes are not a torrent we can use.

@@ -103,7 +103,8 @@ pub struct AnnounceRequest {
     pub left: u64,
     /// What has just happened, if anything.
     pub event: Option<Event>,
-    /// The number of peers we would like; the tracker decides if `None`. Stage 13's goodbye asks for 0.
+    /// The number of peers we would like; the tracker decides if `None`. Stage 13's goodbye asks
+    /// for 0.
     pub numwant: Option<u32>,
     /// A secret by which the tracker recognizes us after our address has changed.
     pub key: Option<u32>,

@@ -87,7 +87,7 @@ pub enum Message<'a> {
     Bitfield { bits: &'a [u8] },
     /// "Send me this block."
     Request(Request),
-    /// "Here is a block." The specification calls this message `piece`, though it carries one block.
+    /// "Here is a block." BEP 3 calls this message `piece`, though it carries one block.
     Piece { index: u32, begin: u32, block: &'a [u8] },
     /// "I do not need this block any more."
     Cancel(Request),
@@ -192,7 +192,7 @@ impl<'a> Message<'a> {
         out.extend_from_slice(&begin.to_be_bytes());
     }
 
-    /// Sends this one message, in one write: without Nagle's algorithm, each write becomes a packet.
+    /// Sends this one message, in one write: without Nagle's algorithm, each becomes a packet.
     ///
     /// # Errors
     /// If the stream fails.
@@ -350,7 +350,7 @@ impl<R: Read> MessageReader<R> {
     /// stages wait for one message while others come.
     ///
     /// # Errors
-    /// If the messages put aside exceed the limit for one message by more than [`MAX_MESSAGE_LENGTH`].
+    /// If those put aside exceed the limit for one message by more than [`MAX_MESSAGE_LENGTH`].
     pub fn defer(&mut self) -> Result<(), MessageError> {
         let message = self.buffer.get(self.start..self.next).unwrap_or_default();
         let length = self.aside.len() + message.len();

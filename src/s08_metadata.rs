@@ -112,7 +112,7 @@ impl Extension for UtMetadata {
     fn message(&mut self, payload: &[u8], reply: &mut Reply) -> Result<(), BoxError> {
         if let MetadataMessage::Request { piece } = MetadataMessage::decode(payload)? {
             let metadata = self.metadata.get().map(|metadata| &**metadata).unwrap_or_default();
-            // Counted in whole copies. Without metadata this is 0 >= 0, and there is nothing to give.
+            // In whole copies. Without metadata this is 0 >= 0, and there is nothing to give.
             let enough = self.given >= MAX_TIMES * metadata.len().div_ceil(METADATA_PIECE_LENGTH);
             let data =
                 metadata.chunks(METADATA_PIECE_LENGTH).nth(piece.0 as usize).filter(|_| !enough);

@@ -1,4 +1,5 @@
-//! How much one input may hold; it depends on where the input comes from. Skip this at first reading.
+//! How much one input may hold; it depends on where the input comes from. Skip this at first
+//! reading.
 //!
 //! Decoded, a value of two bytes takes 40, and 56 in a dictionary. A .torrent file of a million
 //! files needs three million values, and the user chose it. A peer's message needs ten, and fifty

@@ -32,7 +32,8 @@ const MAX_NAME_LENGTH: usize = 255;
 /// The most names in a path. Real paths have fewer than 20, and every error about a file
 /// quotes its path.
 const DEEPEST: usize = 128;
-/// The longest part kept of a name that gets a suffix, in bytes: the longest suffix is `.4294967295`.
+/// The longest part kept of a name that gets a suffix, in bytes: the longest suffix is
+/// `.4294967295`.
 const MAX_STEM_LENGTH: usize = MAX_NAME_LENGTH - 11;
 /// The longest extension, with its dot, in bytes. A longer one counts as part of the name.
 const MAX_EXTENSION_LENGTH: usize = 16;
@@ -169,7 +170,7 @@ impl<'a> Tree<'a> {
     }
 
     /// Walks the raw path from the output folder, makes the folders that are new, and returns
-    /// the file's safe path.
+    /// the file's safe path. *Makes* means here: in this tree. Nothing on disk is touched.
     fn place(
         &mut self,
         raw: &[&'a [u8]],
@@ -187,23 +188,8 @@ impl<'a> Tree<'a> {
         let mut path = PathBuf::new();
         let mut folder = 0;
         for parent in parents {
-            match self.places.get(&(folder, *parent)) {
-                Some(Place::File) => {
-                    return Err(unsafe_path("a folder is needed where another file is"));
-                }
-                Some(Place::Folder { number, name }) => {
-                    path.push(name);
-                    folder = *number;
-                }
-                None => {
-                    let name = self.free(folder, component(parent, at)?);
-                    path.push(&name);
-                    self.folders += 1;
-                    self.places
-                        .insert((folder, parent), Place::Folder { number: self.folders, name });
-                    folder = self.folders;
-                }
-            }
+            let next = self.folder(folder, parent, at, &mut path)?;
+            folder = next.ok_or_else(|| unsafe_path("a folder is needed where another file is"))?;
         }
         let there = self.places.insert((folder, last), Place::File);
         if let Some(Place::Folder { .. }) = there {
@@ -220,6 +206,32 @@ impl<'a> Tree<'a> {
             });
         }
         checked(path, at)
+    }
+
+    /// Goes into a folder, and makes it if its raw name is new here: returns its number, and adds
+    /// its safe name to the path. `None` if the name is a file's.
+    fn folder(
+        &mut self,
+        inside: usize,
+        raw: &'a [u8],
+        at: &str,
+        path: &mut PathBuf,
+    ) -> Result<Option<usize>, MetainfoError> {
+        match self.places.get(&(inside, raw)) {
+            Some(Place::File) => Ok(None),
+            Some(Place::Folder { number, name }) => {
+                path.push(name);
+                Ok(Some(*number))
+            }
+            None => {
+                let name = self.free(inside, component(raw, at)?);
+                path.push(&name);
+                self.folders += 1;
+                let number = self.folders;
+                self.places.insert((inside, raw), Place::Folder { number, name });
+                Ok(Some(number))
+            }
+        }
     }
 
     /// Returns the name, or `name.1` and so on if it is taken in this folder; the number
@@ -295,6 +307,7 @@ fn cut(name: &str, length: usize) -> &str {
 /// The last line of defense: whatever went wrong above, a path that leaves the
 /// output folder does not get past here.
 fn checked(path: PathBuf, at: &str) -> Result<PathBuf, MetainfoError> {
+    // `Normal` is a plain name: no root, no drive, no step up or to itself.
     let safe = path.components().count() > 0
         && path.components().all(|part| matches!(part, Component::Normal(_)));
     if safe {

@@ -27,7 +27,8 @@ pub fn allowed(wanted: usize) -> usize {
 }
 
 /// Whether an error means that this process, or the whole system, has no descriptor left. It
-/// says nothing about the peer or the file: the same call may succeed a second later.
+/// says nothing about the peer or the file: the same call may succeed a second later, so
+/// callers wait and try again.
 pub fn is_exhausted(error: &io::Error) -> bool {
     #[cfg(unix)]
     {

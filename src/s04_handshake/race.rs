@@ -54,19 +54,13 @@ pub fn first_answer<T, E, P, F>(
     ask: F,
 ) -> Result<T, Vec<(SocketAddr, E)>>
 where
-    P: IntoIterator<Item = Vec<SocketAddr>> + Send + 'static,
+    P: IntoIterator<Item = Vec<SocketAddr>> + Send + 'static, // in batches
     T: Send + 'static,
     E: Send + 'static,
     F: Fn(SocketAddr) -> Result<T, E> + Clone + Send + 'static,
 {
     let (notes, noted) = mpsc::channel();
-    let finder = notes.clone();
-    // Sending fails once the race is over; that is fine.
-    let forward = move || {
-        peers.into_iter().for_each(|found| drop(finder.send(Note::Found(found))));
-        let _ = finder.send(Note::NoMore);
-    };
-    let mut finding = thread::Builder::new().name("find peers".to_owned()).spawn(forward).is_ok();
+    let mut finding = start_finding(peers, &notes);
     // Several trackers name the same peers. Each is asked once.
     let (mut seen, mut waiting) = (HashSet::new(), VecDeque::new());
     let mut running = 0; // threads that have not sent `Ended`
@@ -100,6 +94,23 @@ where
             Err(_) => return Err(failures), // the deadline: we hold a sender ourselves
         }
     }
+}
+
+/// Starts a thread that forwards the peers as they are found. Returns whether the system gave one.
+/// Finding them may take seconds: trackers have to answer. The first ones are asked meanwhile.
+fn start_finding<T, E, P>(peers: P, notes: &Sender<Note<T, E>>) -> bool
+where
+    T: Send + 'static,
+    E: Send + 'static,
+    P: IntoIterator<Item = Vec<SocketAddr>> + Send + 'static,
+{
+    let finder = notes.clone();
+    // Sending fails once the race is over; that is fine.
+    let forward = move || {
+        peers.into_iter().for_each(|found| drop(finder.send(Note::Found(found))));
+        let _ = finder.send(Note::NoMore);
+    };
+    thread::Builder::new().name("find peers".to_owned()).spawn(forward).is_ok()
 }
 
 /// Starts a thread that asks one peer and sends what came of it, then [`Note::Ended`]. Returns

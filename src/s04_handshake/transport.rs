@@ -143,6 +143,7 @@ const NOTHING_TAKEN: &str = "nothing more was taken in time";
 /// Both halves share one socket: reading and writing work on `&TcpStream`.
 struct TcpHalf {
     stream: Arc<TcpStream>,
+    /// When reads and writes begin to fail.
     deadline: Instant,
     /// The socket's timeout in this direction, as we last set it. `MAX`: it has to be set.
     in_force: Duration,
