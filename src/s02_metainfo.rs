@@ -250,8 +250,8 @@ impl Info {
         Info::from_value(&decode(raw)?)
     }
 
-    /// Reads an info dictionary that has been decoded already. The keys are independent, but
-    /// their lengths are not: those are compared at the end.
+    /// Reads an info dictionary that has been decoded already. Each key is checked on its own;
+    /// that they agree with each other is checked last.
     fn from_value(info: &Value) -> Result<Info, MetainfoError> {
         let mut notes = PassedOver::default();
         check_version(info, &mut notes)?;

@@ -128,14 +128,23 @@ impl Magnet {
 
     /// Adds a parameter, `key=value`.
     ///
+    /// | key | value | how often |
+    /// |---|---|---|
+    /// | `xt` | `urn:btih:` and a hash, `urn:btmh:` and a hash | once each |
+    /// | `dn` | text, in which a plus is a space | once |
+    /// | `tr`, `ws` | a URL | up to 100 times |
+    /// | `x.pe` | an address, or a name that is looked up later | up to 100 times |
+    /// | `xl` | a number of bytes | once |
+    /// | `so` | indices and ranges of them | once |
+    /// | any other | anything, even what is not UTF-8 | ignored |
+    ///
     /// # Errors
     /// If the value of a known key is broken, or the key is repeated where it must not be.
     pub(crate) fn parameter(&mut self, pair: &str) -> Result<(), MagnetError> {
         let (key, raw) = pair.split_once('=').unwrap_or((pair, ""));
         let pair = Pair { key, raw };
         match pair.name().as_str() {
-            "xt" => self.exact_topic(&pair.text()?)?, // twice in a link for both versions
-            // The only value in which programs write a space as a plus.
+            "xt" => self.exact_topic(&pair.text()?)?,
             "dn" => {
                 pair.check(self.name.is_none(), ONCE)?;
                 self.name = Some(Pair { key, raw: &raw.replace('+', " ") }.text()?);
@@ -144,7 +153,6 @@ impl Magnet {
                 pair.check(self.trackers.len() < MAX_TIERS, FEW)?;
                 self.trackers.push(pair.url()?);
             }
-            // An address, or a host name, which is not looked up here: that may take long.
             "x.pe" => {
                 pair.check(self.peers.len() < MAX_NAMED, FEW)?;
                 let text = pair.text()?;

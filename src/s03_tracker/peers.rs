@@ -66,9 +66,9 @@ impl fmt::Display for PeerAddress {
 /// The peers that an answer names.
 #[derive(Debug, Default)]
 pub(super) struct Peers {
-    /// Ready to be dialed, in the order of the answer.
+    /// By IP address, in the order of the answer.
     pub addresses: Vec<SocketAddr>,
-    /// To be looked up first.
+    /// By host name: to be looked up first.
     pub named: Vec<PeerAddress>,
 }
 
