@@ -34,6 +34,7 @@
 pub mod encode;
 pub mod forgiving;
 pub mod limits;
+pub mod rules;
 
 use std::fmt;
 
@@ -41,8 +42,10 @@ use thiserror::Error;
 
 use self::forgiving::{PassedOver, duplicate, keep_first, repeated};
 use self::limits::{Limits, TORRENT};
+use self::rules::{Rule, Step, path_text};
 
-/// The deepest nesting of lists and dictionaries. Real torrents need 4.
+/// The deepest nesting of lists and dictionaries. Real torrents need 4. The decoder calls
+/// itself once for each level, and a peer's thread has a stack of half a megabyte.
 pub const MAX_DEPTH: usize = 64;
 
 /// The most values in one input. A torrent of a million files needs this many:
@@ -50,6 +53,9 @@ pub const MAX_DEPTH: usize = 64;
 pub const MAX_ITEMS: usize = 3_000_000;
 
 /// A decoded value, borrowed from the input it was read from.
+///
+/// Two values are equal only if their bytes are: the same dictionary with its keys in
+/// another order is another value.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Value<'a> {
     /// The bytes this value was decoded from, `d` to `e` for a dictionary.
@@ -63,14 +69,17 @@ pub struct Value<'a> {
 pub enum Kind<'a> {
     /// `i-7e`
     Integer(i64),
-    /// `4:spam`
+    /// `4:spam`: the four bytes after the colon.
     Bytes(&'a [u8]),
     /// `l4:spame`
     List(Vec<Value<'a>>),
-    /// `d3:cow3:mooe`, in the order of the input.
+    /// `d3:cow3:mooe`, in the order of the input, without repeated keys. Not a map: a real
+    /// dictionary has about ten keys, and a search among ten needs no table.
     Dictionary(Vec<(&'a [u8], Value<'a>)>),
 }
 
+/// Readers for code that expects one type. A wrong type is `None` and not an error: only the
+/// caller knows whether the key is needed.
 impl<'a> Value<'a> {
     /// The integer, if this is one.
     pub fn integer(&self) -> Option<i64> {
@@ -102,7 +111,8 @@ impl<'a> Value<'a> {
         if let Kind::Dictionary(pairs) = &self.kind { Some(pairs) } else { None }
     }
 
-    /// The value of `key`, if this is a dictionary that has it.
+    /// The value of `key`, if this is a dictionary that has it. Searches from the start, since
+    /// a stranger's keys need not be in order.
     pub fn get(&self, key: &str) -> Option<&Value<'a>> {
         self.dictionary()?.iter().find(|(name, _)| *name == key.as_bytes()).map(|(_, value)| value)
     }
@@ -120,6 +130,14 @@ impl<'a> Value<'a> {
 
 /// Decodes an input that is one value and nothing else.
 ///
+/// ```
+/// use piecemeal::s01_bencode::decode;
+///
+/// let value = decode(b"d6:lengthi7e4:name4:spame").unwrap();
+/// let length = value.get("length").unwrap();
+/// assert_eq!((length.integer(), length.raw), (Some(7), &b"i7e"[..]));
+/// ```
+///
 /// # Errors
 /// If the value is broken, or anything follows it.
 pub fn decode(input: &[u8]) -> Result<Value<'_>, BencodeError> {
@@ -133,8 +151,9 @@ pub fn decode(input: &[u8]) -> Result<Value<'_>, BencodeError> {
 
 /// Decodes the value at the start of `input` and ignores what follows it.
 ///
-/// The value ended at `value.raw.len()`. Stage 8 needs that: its messages are a
-/// dictionary followed by plain bytes.
+/// The value ended at `value.raw.len()`. Stage 2 reads files this way, to which servers
+/// append things. In stage 8 the rest matters: its messages are a dictionary followed by
+/// plain bytes.
 ///
 /// # Errors
 /// If the value is broken.
@@ -142,6 +161,8 @@ pub fn decode_prefix(input: &[u8]) -> Result<Value<'_>, BencodeError> {
     read(input, TORRENT, None)
 }
 
+/// Decodes the value at the start of the input: what all ways to decode have in common.
+/// `repeated` collects notes about repeated keys; with `None` they are an error.
 fn read<'a>(
     input: &'a [u8],
     limits: Limits,
@@ -155,15 +176,12 @@ fn read<'a>(
 /// at the top.
 type Broken = (usize, Rule);
 
-/// One step on the way from the top of the input to the value being read.
-enum Step<'a> {
-    Key(&'a [u8]),
-    Item(usize),
-}
-
+/// One pass over an input, front to back.
 struct Decoder<'a, 'n> {
     input: &'a [u8],
+    /// Offset of the next byte to read. It only grows, so decoding is linear in the input.
     at: usize,
+    /// The number of values begun so far. Keys are not counted: each has a value.
     items: usize,
     limits: Limits,
     /// Where we are; after an error, where it was found.
@@ -173,9 +191,11 @@ struct Decoder<'a, 'n> {
 }
 
 impl<'a> Decoder<'a, '_> {
-    /// Decodes one value. Its first byte gives its type.
+    /// Decodes one value. Its first byte gives its type, so nothing is ever tried twice.
     fn value(&mut self) -> Result<Value<'a>, Broken> {
         let (start, most) = (self.at, self.limits);
+        // `l0:0:0:..` makes a value of 40 bytes out of every two. So a limit on the length of
+        // the input is not enough.
         self.items += 1;
         if self.items > most.items {
             return Err((start, Rule::TooManyItems { most: most.items }));
@@ -194,33 +214,29 @@ impl<'a> Decoder<'a, '_> {
         Ok(Value { raw: self.slice(start, self.at)?, kind })
     }
 
-    /// `i-7e`
+    /// Decodes `i-7e`. BEP 3: "`i-0e` is invalid. All encodings with a leading zero, such as
+    /// `i03e`, are invalid, other than `i0e`."
     fn integer(&mut self) -> Result<i64, Broken> {
         let start = self.at;
         self.at += 1; // the `i`
         let digits = self.until(b'e', Rule::UnendedInteger).map_err(|(_, rule)| (start, rule))?;
-        let text = std::str::from_utf8(digits).unwrap_or_default();
-        let unsigned = text.strip_prefix('-').unwrap_or(text);
-        // Rust's own parser would take "+1" and "007", so the form is checked
-        // here: BEP 3 forbids leading zeros and a negative zero.
-        let all_digits = !unsigned.is_empty() && unsigned.bytes().all(|byte| byte.is_ascii_digit());
-        if !all_digits || text == "-0" || (unsigned.len() > 1 && unsigned.starts_with('0')) {
+        let text = std::str::from_utf8(digits).unwrap_or_default(); // "" is refused below
+        if !is_decimal(text.strip_prefix('-').unwrap_or(text)) || text == "-0" {
             return Err((start, Rule::BadInteger { found: excerpt(digits) }));
         }
+        // The form is right, so all that can be wrong is the size.
         text.parse().map_err(|_| (start, Rule::IntegerTooLarge { found: excerpt(digits) }))
     }
 
-    /// `4:spam`
+    /// Decodes `4:spam`, and a key of a dictionary.
     fn bytes(&mut self) -> Result<&'a [u8], Broken> {
         let start = self.at;
         let digits = self.until(b':', Rule::UnendedLength)?;
         let text = std::str::from_utf8(digits).unwrap_or_default();
-        if text.is_empty()
-            || !text.bytes().all(|byte| byte.is_ascii_digit())
-            || (text.len() > 1 && text.starts_with('0'))
-        {
+        if !is_decimal(text) {
             return Err((start, Rule::BadLength { found: excerpt(digits) }));
         }
+        // Compared before anything is done with it: the length is a stranger's claim.
         let left = self.input.len() - self.at;
         match text.parse::<usize>() {
             Ok(length) if length <= left => {
@@ -232,20 +248,22 @@ impl<'a> Decoder<'a, '_> {
         }
     }
 
-    /// `l4:spame`
+    /// Decodes `l4:spame`.
     fn list(&mut self) -> Result<Vec<Value<'a>>, Broken> {
         self.at += 1; // the `l`
         let mut items = Vec::new();
         while self.peek()? != b'e' {
             self.path.push(Step::Item(items.len()));
-            items.push(self.value()?);
+            items.push(self.value()?); // an error leaves the path as it is: it leads there
             self.path.pop();
         }
         self.at += 1; // the `e`
         Ok(items)
     }
 
-    /// `d3:cow3:mooe`
+    /// Decodes `d3:cow3:mooe`. BEP 3: "Keys must be strings and appear in sorted order
+    /// (sorted as raw strings, not alphanumerics)." Not every program sorts them, so only a
+    /// repeated key is an error.
     fn dictionary(&mut self) -> Result<Vec<(&'a [u8], Value<'a>)>, Broken> {
         let start = self.at;
         self.at += 1; // the `d`
@@ -264,19 +282,19 @@ impl<'a> Decoder<'a, '_> {
         }
         self.at += 1; // the `e`
         // Keys in rising order cannot repeat. Only when they are not in order
-        // is a sorted copy needed to find out.
+        // is a sorted copy needed to find out. Comparing each key with all before it would be
+        // quadratic, and a hostile dictionary may have three million.
         let again = if sorted { Vec::new() } else { repeated(&pairs) };
         if let Some(first) = again.first() {
             match &mut self.repeated {
                 Some(notes) => keep_first(&mut pairs, &again, &path_text(&self.path), notes),
-                None => {
-                    return Err(duplicate(&pairs, *first, start).unwrap_or((start, Rule::Ended)));
-                }
+                None => return Err(duplicate(&pairs, *first, start)),
             }
         }
         Ok(pairs)
     }
 
+    /// Returns the next byte without consuming it.
     fn peek(&self) -> Result<u8, Broken> {
         self.input.get(self.at).copied().ok_or((self.at, Rule::Ended))
     }
@@ -291,28 +309,24 @@ impl<'a> Decoder<'a, '_> {
         self.slice(start, start + length)
     }
 
+    /// Returns the bytes of a range that was read already; a range beyond the input is an error
+    /// and not a panic, should there be a mistake above.
     fn slice(&self, start: usize, end: usize) -> Result<&'a [u8], Broken> {
         self.input.get(start..end).ok_or((start, Rule::Ended))
     }
 }
 
-/// `info.files[3].length`
-fn path_text(path: &[Step]) -> String {
-    // Sixty nested lists are an attack, not a torrent: show only the last eight steps.
-    let (start, path) = path.split_at(path.len().saturating_sub(8));
-    let mut text = if start.is_empty() { String::new() } else { "…".to_owned() };
-    for step in path {
-        match step {
-            Step::Key(key) if text.is_empty() => text = excerpt(key),
-            Step::Key(key) => text = format!("{text}.{}", excerpt(key)),
-            Step::Item(index) => text = format!("{text}[{index}]"),
-        }
-    }
-    text
+/// Whether a text is a number as bencode spells it: digits, and no leading zero.
+///
+/// Rust's `parse` is no substitute. It reads "+1" and "007", which would be second spellings
+/// of 1 and 7.
+fn is_decimal(text: &str) -> bool {
+    let all_digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    all_digits && (text == "0" || !text.starts_with('0'))
 }
 
-/// The start of some bytes from outside, safe to print: control characters are
-/// escaped, since a terminal would obey them.
+/// The start of some bytes from outside, about 40 of them, safe to print: control characters
+/// are escaped, since a terminal would obey them.
 pub fn excerpt(bytes: &[u8]) -> String {
     // A few bytes more than are shown, so that no character is cut in half.
     let start = String::from_utf8_lossy(bytes.get(..44).unwrap_or(bytes));
@@ -340,7 +354,7 @@ pub fn turns_text(letter: char) -> bool {
     matches!(letter, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
-/// A count with its noun: `1 byte`, `2 bytes`.
+/// A count with its noun, for messages: `1 byte`, `2 bytes`.
 pub fn counted<N: fmt::Display + PartialEq + From<u8>>(count: N, what: &str) -> String {
     let ending = if count == N::from(1) { "" } else { "s" };
     format!("{count} {what}{ending}")
@@ -365,47 +379,9 @@ impl fmt::Display for BencodeError {
             write!(out, "at {}: ", self.path)?;
         }
         match (self.at, &self.rule) {
+            // At the very start no value holds this one, so there is no `e` to expect.
             (0, Rule::Ended) => write!(out, "a value was expected, but there is nothing"),
             (_, rule) => write!(out, "{rule}"),
         }
-    }
-}
-
-/// The rules of bencode, each with what was found instead.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[allow(missing_docs)] // the messages say it
-pub enum Rule {
-    #[error("a value was expected (i, l, d or a digit), but found {}", byte_text(*found))]
-    NotAValue { found: u8 },
-    #[error("a value was expected, or the `e` of what holds it, but the input ends")]
-    Ended,
-    #[error("an integer was expected, but there is no `e` after the `i`")]
-    UnendedInteger,
-    #[error("an integer is digits without leading zeros, but found \"{found}\"")]
-    BadInteger { found: String },
-    #[error("an integer of 64 bits was expected, but found {found}")]
-    IntegerTooLarge { found: String },
-    #[error("a string was expected, but there is no `:` after its length")]
-    UnendedLength,
-    #[error("a string's length is digits without leading zeros, but found \"{found}\"")]
-    BadLength { found: String },
-    #[error("the string says {length} bytes, only {left} {} left", if *left == 1 { "is" } else { "are" })]
-    CutShort { length: String, left: usize },
-    #[error("a key must be a string, but found {}", byte_text(*found))]
-    KeyNotBytes { found: u8 },
-    #[error("the key \"{key}\" appears twice in one dictionary")]
-    DuplicateKey { key: String },
-    #[error("lists and dictionaries nest deeper than {most}")]
-    TooDeep { most: usize },
-    #[error("there are more than {most} values")]
-    TooManyItems { most: usize },
-    #[error("the value ends here, but {left} more bytes follow")]
-    Trailing { left: usize },
-}
-
-fn byte_text(byte: u8) -> String {
-    match byte {
-        b' '..=b'~' => format!("{:?}", char::from(byte)),
-        _ => format!("byte 0x{byte:02x}"),
     }
 }

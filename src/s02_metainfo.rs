@@ -36,6 +36,7 @@
 
 #![warn(clippy::indexing_slicing)] // decodes what strangers send
 
+mod keys;
 pub mod paths;
 pub mod trackers;
 
@@ -47,22 +48,23 @@ use std::path::{Path, PathBuf};
 use sha1::{Digest, Sha1};
 use thiserror::Error;
 
+use self::keys::{TEXT, broken, need, shortened};
 use crate::s01_bencode::forgiving::PassedOver;
-use crate::s01_bencode::{BencodeError, Kind, Value, counted, decode, decode_prefix, printable};
+use crate::s01_bencode::{BencodeError, Value, counted, decode, decode_prefix, printable};
 
-/// The largest .torrent file that is read, in bytes.
+/// The largest .torrent file that is read, in bytes. It is in memory as a whole while it is read.
 pub const MAX_TORRENT_FILE: u64 = 64 << 20;
-/// The most pieces a torrent may have.
+/// The most pieces a torrent may have. The hashes of this many take 40 of the 64 MiB that a
+/// file may have.
 pub const MAX_PIECES: u64 = 1 << 21;
 /// The longest piece, in bytes.
 pub const MAX_PIECE_LENGTH: u64 = 512 << 20;
 /// The longest comment or program name that is kept, in bytes: more than anyone reads. The
 /// rest is cut off.
 pub const MAX_TEXT_LENGTH: usize = 16 << 10;
-/// What is expected of a key that is shown to the user.
-const TEXT: &str = "text in UTF-8";
 
-/// The SHA-1 of the raw info dictionary: the torrent's name (BEP 3).
+/// The SHA-1 of the raw info dictionary: the torrent's name (BEP 3). On the wire it is the
+/// 20 bytes; for people it is 40 hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct InfoHash(pub [u8; 20]);
 
@@ -85,7 +87,9 @@ impl fmt::Debug for InfoHash {
     }
 }
 
-/// The number of a piece that exists, counted from 0. Only [`Info`] makes them.
+/// The number of a piece that exists, counted from 0. Only [`Info`] makes them, so functions
+/// that take one need no error for a piece that does not exist. A number from the wire is a
+/// `u32` until it has been through [`Info::piece`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PieceIndex(u32);
 
@@ -119,7 +123,7 @@ pub struct Metainfo {
     pub comment: Option<String>,
     /// `created by`: the program that made the torrent.
     pub created_by: Option<String>,
-    /// `creation date`, in seconds since 1970.
+    /// `creation date`, in seconds since 1970 (UTC).
     pub creation_date: Option<u64>,
     /// What was broken outside the info dictionary and is not needed: a sentence each,
     /// a few at most. [`Info::passed_over`] has what was broken inside.
@@ -133,6 +137,8 @@ impl Metainfo {
     /// If the file cannot be read, or is not a torrent.
     pub fn read(path: &Path) -> Result<Metainfo, MetainfoError> {
         let mut bytes = Vec::new();
+        // One byte more than allowed shows that there is more. Asking for the file's size
+        // first would not do: a pipe has none.
         File::open(path)?.take(MAX_TORRENT_FILE + 1).read_to_end(&mut bytes)?;
         if bytes.len() as u64 > MAX_TORRENT_FILE {
             return Err(MetainfoError::TooLarge);
@@ -150,6 +156,7 @@ impl Metainfo {
         if top.dictionary().is_none() {
             return Err(broken("the file", "a dictionary".to_owned(), top.type_name()));
         }
+        // The value itself and not its pairs: its raw bytes are what gets hashed.
         let info =
             need(&top, "", "info", "a dictionary", |value| value.dictionary().map(|_| value))?;
         let info = Info::from_value(info)?;
@@ -186,11 +193,17 @@ impl Metainfo {
 }
 
 /// What the content is: the info dictionary.
+///
+/// ```text
+/// files    | first       | second   | third                  |   end to end, in this order
+/// pieces   | 0     | 1     | 2     | 3     | 4     | 5     | 6|   one length, but for the last
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Info {
     /// Identifies the torrent everywhere.
     pub info_hash: InfoHash,
-    /// The dictionary's bytes, `d` to `e`: the bytes that were hashed.
+    /// The dictionary's bytes, `d` to `e`: the bytes that were hashed. They are kept because
+    /// peers with only a magnet link ask us for them (stage 8).
     pub raw: Vec<u8>,
     /// The suggested name of the file or folder: one safe path component.
     pub name: String,
@@ -209,6 +222,7 @@ pub struct Info {
     /// What was broken inside and is not needed, or was repaired in a way that the user
     /// should know about: a sentence each, a few at most.
     pub passed_over: Vec<String>,
+    /// The SHA-1 of each piece. Its length is the number of pieces, whatever else is claimed.
     hashes: Vec<[u8; 20]>,
 }
 
@@ -220,7 +234,7 @@ pub struct FileEntry {
     pub path: PathBuf,
     /// Where it starts in the whole content, in bytes.
     pub offset: u64,
-    /// Its size in bytes.
+    /// Its size in bytes. An empty file has a place in the list, but no piece touches it.
     pub length: u64,
     /// Padding (BEP 47) makes the next file start at a piece boundary. It counts
     /// as zeros and is never written.
@@ -236,16 +250,11 @@ impl Info {
         Info::from_value(&decode(raw)?)
     }
 
+    /// Reads an info dictionary that has been decoded already. Each key is checked on its own;
+    /// that they agree with each other is checked last.
     fn from_value(info: &Value) -> Result<Info, MetainfoError> {
         let mut notes = PassedOver::default();
-        // BEP 52: check the version before anything else, since another version may give
-        // every key a new meaning. A hybrid torrent has a complete version 1 part.
-        match notes.read_inside(info, "info", "meta version", "an integer", Value::integer) {
-            None => {}
-            Some(2) if info.get("pieces").is_some() => {}
-            Some(2) => return Err(MetainfoError::VersionTwo),
-            Some(found) => return Err(MetainfoError::NewerFormat { found }),
-        }
+        check_version(info, &mut notes)?;
         let piece_length =
             need(info, "info", "piece length", "a positive integer", Value::unsigned)?;
         if !(1..=MAX_PIECE_LENGTH).contains(&piece_length) {
@@ -258,6 +267,7 @@ impl Info {
         let hashes = need(info, "info", "pieces", "a byte string", Value::bytes)?;
 
         let multi_file = info.get("files").is_some();
+        // With both, two clients could see two different contents under one info hash.
         if let (Some(_), Some(files)) = (info.get("length"), info.get("files")) {
             return Err(broken(
                 "info.files",
@@ -268,20 +278,7 @@ impl Info {
         let (name, files) =
             if multi_file { paths::many(info, &mut notes)? } else { paths::one(info, &mut notes)? };
         let length = files.last().map_or(0, |last| last.offset + last.length);
-
-        // BEP 3: `pieces` holds 20 bytes for each piece. Everything later is
-        // sized by its length, so it must agree with the files.
-        let count = length.div_ceil(piece_length);
-        if count > MAX_PIECES {
-            return Err(broken("info.pieces", format!("at most {MAX_PIECES} pieces"), count));
-        }
-        if hashes.len() as u64 != count * 20 {
-            return Err(broken(
-                "info.pieces",
-                format!("{} bytes for {count} pieces", count * 20),
-                format!("{} bytes", hashes.len()),
-            ));
-        }
+        check_count(hashes.len() as u64, length, piece_length)?;
         Ok(Info {
             info_hash: InfoHash::of(info.raw),
             raw: info.raw.to_vec(),
@@ -295,7 +292,7 @@ impl Info {
                 .read_inside(info, "info", "private", "0 or 1", Value::integer)
                 .is_some_and(|private| private != 0),
             passed_over: notes.into_notes(),
-            hashes: hashes.as_chunks().0.to_vec(),
+            hashes: hashes.as_chunks().0.to_vec(), // nothing is left over: a multiple of 20
         })
     }
 
@@ -304,12 +301,12 @@ impl Info {
         u32::try_from(self.hashes.len()).expect("at most 2^21 pieces was checked when reading")
     }
 
-    /// The piece with this number, if there is one.
+    /// The piece with this number, if there is one: the gate for numbers from the wire.
     pub fn piece(&self, index: u32) -> Option<PieceIndex> {
         (index < self.piece_count()).then_some(PieceIndex(index))
     }
 
-    /// All pieces in order.
+    /// All pieces in order. The iterator borrows nothing from the [`Info`].
     pub fn pieces(&self) -> impl Iterator<Item = PieceIndex> + use<> {
         (0..self.piece_count()).map(PieceIndex)
     }
@@ -324,60 +321,41 @@ impl Info {
 
     /// Where the piece starts in the whole content, in bytes.
     pub fn piece_offset(&self, piece: PieceIndex) -> u64 {
-        u64::from(piece.get()) * u64::from(self.piece_length)
+        u64::from(piece.get()) * u64::from(self.piece_length) // in 32 bits, 4 GiB would overflow
     }
 
     /// The length of this piece, in bytes: the last one may be shorter.
     pub fn piece_size(&self, piece: PieceIndex) -> u32 {
         let left = self.length - self.piece_offset(piece);
+        // What does not fit 32 bits is longer than any piece, so it is not the last one's.
         u32::try_from(left).map_or(self.piece_length, |left| left.min(self.piece_length))
     }
 }
 
-/// Returns the start of a text that is shown to the user, and notes a cut.
-fn shortened(key: &str, text: &str, notes: &mut PassedOver) -> String {
-    let start = text.get(..text.floor_char_boundary(MAX_TEXT_LENGTH)).unwrap_or_default();
-    if start.len() < text.len() {
-        notes.add(|| {
-            format!("{key} is cut after {}, of {}", counted(start.len(), "byte"), text.len())
-        });
-    }
-    start.to_owned()
-}
-
-/// Returns the value of `key` in the dictionary at the path `at`, as read by `read`.
-fn need<'v, 'a, T>(
-    dictionary: &'v Value<'a>,
-    at: &str,
-    key: &str,
-    expected: &'static str,
-    read: impl Fn(&'v Value<'a>) -> Option<T>,
-) -> Result<T, MetainfoError> {
-    let path = if at.is_empty() { key.to_owned() } else { format!("{at}.{key}") };
-    let Some(value) = dictionary.get(key) else {
-        return Err(MetainfoError::Missing { path, expected });
-    };
-    read(value).ok_or_else(|| MetainfoError::Broken {
-        path,
-        expected: expected.to_owned(),
-        found: found(value),
-    })
-}
-
-/// What a value is, for an error message.
-fn found(value: &Value) -> String {
-    match value.kind {
-        Kind::Integer(number) => number.to_string(),
-        Kind::Bytes([]) => "empty".to_owned(),
-        Kind::Bytes(bytes) if std::str::from_utf8(bytes).is_err() => {
-            "a byte string that is not UTF-8".to_owned()
-        }
-        _ => value.type_name().to_owned(),
+/// Refuses a format that we cannot read. BEP 52: check the version before anything else, since
+/// another version may give every key a new meaning.
+fn check_version(info: &Value, notes: &mut PassedOver) -> Result<(), MetainfoError> {
+    match notes.read_inside(info, "info", "meta version", "an integer", Value::integer) {
+        None => Ok(()),
+        // A hybrid torrent has a complete version 1 part.
+        Some(2) if info.get("pieces").is_some() => Ok(()),
+        Some(2) => Err(MetainfoError::VersionTwo),
+        Some(found) => Err(MetainfoError::NewerFormat { found }),
     }
 }
 
-fn broken(path: &str, expected: String, found: impl fmt::Display) -> MetainfoError {
-    MetainfoError::Broken { path: path.to_owned(), expected, found: found.to_string() }
+/// Checks that `pieces`, of `found` bytes, has 20 for each piece (BEP 3). Everything later is sized
+/// by its length, so it must agree with the files. Content of no bytes has no pieces.
+fn check_count(found: u64, length: u64, piece_length: u64) -> Result<(), MetainfoError> {
+    let count = length.div_ceil(piece_length);
+    if count > MAX_PIECES {
+        return Err(broken("info.pieces", format!("at most {MAX_PIECES} pieces"), count));
+    }
+    if found != count * 20 {
+        let expected = format!("{} bytes for {count} pieces", count * 20);
+        return Err(broken("info.pieces", expected, format!("{found} bytes")));
+    }
+    Ok(())
 }
 
 /// Why some bytes are not a torrent we can use.

@@ -19,14 +19,14 @@
 //! * **The query is built by hand.** `info_hash` is 20 raw bytes, percent-encoded
 //!   one by one. A URL library would take them for text and spoil them.
 //! * **The answer is decoded as a prefix.** Trackers append newlines and worse.
-//! * **[`Tracker`] is a seam.** A tier ([`Tier`]) works over any list of trackers, so
+//! * **[`Tracker`] is a seam.** A tier ([`tiers`]) works over any list of trackers, so
 //!   another kind of URL needs no change here.
 //! * **Strict about `peers`, lenient about the rest.** Most other keys of the wrong type, and
 //!   repeated keys, are passed over with a note ([`AnnounceResponse::passed_over`]).
 //! * **Left out:** when to announce again. That is stage 13.
 //!
 //! # In two sittings
-//! 1. This file, [`peers`], [`http`] and [`names`]: the request, and the answer.
+//! 1. This file, [`tiers`], [`http`], [`peers`] and [`names`]: the request, and the answer.
 //! 2. [`reach`], which says which addresses a tracker may name; [`secrets`], which keeps
 //!    passkeys off the screen.
 
@@ -37,30 +37,32 @@ pub mod names;
 pub mod peers;
 pub mod reach;
 pub mod secrets;
+pub mod tiers;
 
 use std::fmt;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use rand::seq::SliceRandom;
 use thiserror::Error;
 
-use self::peers::{PeerAddress, Peers, address_v6, compact, compact_or_list};
+use self::peers::{PeerAddress, Peers};
 use self::reach::Reach;
 use crate::s01_bencode::forgiving::{PassedOver, decode_first_keys};
 use crate::s01_bencode::limits::Limits;
-use crate::s01_bencode::{BencodeError, Value, excerpt, printable};
+use crate::s01_bencode::{BencodeError, Value, printable};
 use crate::s02_metainfo::InfoHash;
 
 /// The 20 bytes a client identifies itself with; new for each run.
 ///
 /// By a convention (BEP 20), the first eight name the program: `-PM0001-` is
-/// piecemeal 0.1. The rest is random.
+/// piecemeal 0.1. The rest is random. It is no secret and proves nothing: any peer can send
+/// any id.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PeerId(pub [u8; 20]);
 
 impl PeerId {
-    /// Generates a new id.
+    /// Generates a new id. Twelve random bytes are enough that no two clients share one, without
+    /// anyone who hands them out.
     pub fn random() -> PeerId {
         let mut id = *b"-PM0001-............";
         for byte in &mut id[8..] {
@@ -82,25 +84,27 @@ impl fmt::Debug for PeerId {
     }
 }
 
-/// What a client tells a tracker.
+/// What a client tells a tracker. Each announce says everything again: a tracker that was
+/// restarted knows nothing of us.
 #[derive(Debug, Clone)]
 pub struct AnnounceRequest {
-    /// The torrent.
+    /// The torrent whose peers we want.
     pub info_hash: InfoHash,
-    /// Ourselves.
+    /// Ourselves. The handshakes of stage 4 say the same id.
     pub peer_id: PeerId,
-    /// The port we listen on.
+    /// The port we listen on. Our IP address the tracker sees; the port it must be told.
     pub port: u16,
-    /// Bytes of blocks sent in this session.
+    /// Bytes of blocks sent in this session. Private trackers keep accounts of it.
     pub uploaded: u64,
-    /// Bytes of blocks received in this session.
+    /// Bytes of blocks received in this session. What is read from disk does not count.
     pub downloaded: u64,
     /// Bytes still missing; 0 says that we are a seed. With only a magnet link the
     /// length is unknown, so we say 1.
     pub left: u64,
     /// What has just happened, if anything.
     pub event: Option<Event>,
-    /// The number of peers we would like; the tracker decides if `None`.
+    /// The number of peers we would like; the tracker decides if `None`. Stage 13's goodbye asks
+    /// for 0.
     pub numwant: Option<u32>,
     /// A secret by which the tracker recognizes us after our address has changed.
     pub key: Option<u32>,
@@ -111,23 +115,23 @@ pub struct AnnounceRequest {
 impl AnnounceRequest {
     /// A first announce, without an event: nothing transferred yet.
     pub fn new(info_hash: InfoHash, peer_id: PeerId, left: u64) -> AnnounceRequest {
-        let (port, event, numwant, key, tracker_id) = (DEFAULT_PORT, None, None, None, None);
         AnnounceRequest {
             info_hash,
             peer_id,
-            port,
+            port: DEFAULT_PORT,
             uploaded: 0,
             downloaded: 0,
             left,
-            event,
-            numwant,
-            key,
-            tracker_id,
+            event: None,
+            numwant: None,
+            key: None,
+            tracker_id: None,
         }
     }
 
-    /// The query string, without the `?`.
+    /// The query string, without the `?`. An optional parameter that is not set is left out.
     pub fn query(&self) -> String {
+        // `compact=1` asks for six bytes a peer (BEP 23). The tracker may send a list anyway.
         let mut query = format!(
             "info_hash={}&peer_id={}&port={}&uploaded={}&downloaded={}&left={}&compact=1",
             urlencoding::encode_binary(&self.info_hash.0),
@@ -153,7 +157,8 @@ impl AnnounceRequest {
     }
 }
 
-/// The port that BEP 3 suggests for listening.
+/// The port that BEP 3 suggests for listening. Also sent by a client that does not listen,
+/// since the parameter is mandatory.
 pub const DEFAULT_PORT: u16 = 6881;
 
 /// What has just happened (BEP 3). A regular announce has none.
@@ -163,7 +168,7 @@ pub enum Event {
     Started,
     /// The last piece has arrived. Never sent for a torrent that was complete at the start.
     Completed,
-    /// We are leaving.
+    /// We are leaving: the tracker should stop naming us.
     Stopped,
 }
 
@@ -185,21 +190,23 @@ pub struct AnnounceResponse {
     pub peers: Vec<SocketAddr>,
     /// Other peers by host name, which the caller has to look up. Only the list form can hold them.
     pub named: Vec<PeerAddress>,
-    /// When to announce again.
+    /// When to announce again. As the tracker says it: 0 and a billion years are possible.
     pub interval: Option<Duration>,
-    /// When to announce again at the earliest.
+    /// When to announce again at the earliest, even if we run out of peers.
     pub min_interval: Option<Duration>,
     /// To be sent back with each later announce (`tracker id`).
     pub tracker_id: Option<Vec<u8>>,
     /// Text that the tracker wants the user to read; the announce worked.
     pub warning: Option<String>,
-    /// The number of seeds (`complete`).
+    /// The number of seeds (`complete`). Both counts are only shown.
     pub complete: Option<u64>,
     /// The number of peers that are still downloading (`incomplete`).
     pub incomplete: Option<u64>,
-    /// What in the answer breaks a rule and was passed over.
+    /// What in the answer breaks a rule and was passed over: a sentence each, a few at most.
     pub passed_over: Vec<String>,
-    /// How far away the answering tracker is. It limits the addresses that this tracker may name.
+    /// How far away the answering tracker is. It limits the addresses that this tracker may
+    /// name. It is not in the answer: whoever sent the request sets it. [`Reach::Internet`],
+    /// the default, is the strictest.
     pub from: Reach,
 }
 
@@ -220,20 +227,12 @@ impl AnnounceResponse {
                 found: top.type_name().to_owned(),
             });
         }
+        // Before all other keys. BEP 3: with a failure reason, "no other keys are required".
         if let Some(failure) = failure(&top) {
             return Err(failure);
         }
-        let Peers { addresses: mut peers, named } = top
-            .get("peers")
-            .map(|peers| compact_or_list(peers, &mut notes))
-            .transpose()?
-            .unwrap_or_default();
-        // A broken `peers6` is dropped alone: the IPv4 peers may be good.
-        let mut more = PassedOver::default();
-        let six = |value: &Value| compact(value.bytes()?, "peers6", address_v6, &mut more).ok();
-        peers.extend(notes.read(&top, "peers6", "a multiple of 18 bytes", six).unwrap_or_default());
-        more.into_notes().into_iter().for_each(|note| notes.add(|| note));
-        peers.retain(|peer| peer.port() != 0);
+        let Peers { addresses: peers, named } = peers::of_answer(&top, &mut notes)?;
+        // Each is useful and none is needed: good peers must not be lost for a bad interval.
         let mut number = |key, expected| notes.read(&top, key, expected, Value::unsigned);
         let [interval, min_interval] =
             ["interval", "min interval"].map(|key| number(key, "a number of seconds"));
@@ -257,31 +256,37 @@ impl AnnounceResponse {
     }
 }
 
-/// Limits of the dictionary. A list of two thousand peers has eight thousand values.
+/// Limits of the dictionary. A list of two thousand peers has eight thousand values: each is a
+/// dictionary with three keys.
 pub const LIMITS: Limits = Limits { depth: 8, items: 20_000 };
 /// The longest `tracker id` that is sent back, in bytes: it goes into the next URL.
 const MAX_TRACKER_ID_LENGTH: usize = 1000;
 /// The longest text from a tracker or a library that is shown, in bytes.
 const MAX_WORDS_LENGTH: usize = 500;
 
-/// Returns the refusal in an answer, if there is one.
+/// Returns the refusal in an answer, if there is one. The key alone makes it a refusal, even if
+/// the reason is empty, or is not a string.
 pub(crate) fn failure(answer: &Value) -> Option<TrackerError> {
     let reason = answer.get("failure reason")?.bytes().filter(|reason| !reason.is_empty());
     let reason = words(reason.unwrap_or(b"(it gives no reason)"));
     Some(TrackerError::Failure { reason, retry: Retry::decode(answer.get("retry in")) })
 }
 
-/// Returns the first 500 bytes of a tracker's text, safe to print.
+/// Returns the first 500 bytes of a tracker's text, safe to print. Text that is not UTF-8, or is
+/// cut inside a character, gets a `�` in that place.
 pub(crate) fn words(text: &[u8]) -> String {
     printable(&String::from_utf8_lossy(text.get(..MAX_WORDS_LENGTH).unwrap_or(text)))
 }
 
-/// A way to announce: HTTP here, UDP in a later stage.
+/// A way to announce: HTTP here, UDP in a later stage. One value serves the threads of all
+/// tiers at the same time.
 pub trait Tracker: Send + Sync {
-    /// The URL schemes it speaks: `["http", "https"]`.
+    /// The URL schemes it speaks, in lower case: `["http", "https"]`. They decide whether it gets
+    /// a URL.
     fn schemes(&self) -> &[&str];
 
-    /// Announces once; returns by `deadline` whatever the other side does.
+    /// Announces once; returns by `deadline` whatever the other side does. The URL has one of
+    /// [`Tracker::schemes`].
     ///
     /// # Errors
     /// If there is no good answer by then.
@@ -293,82 +298,8 @@ pub trait Tracker: Send + Sync {
     ) -> Result<AnnounceResponse, TrackerError>;
 }
 
-/// Tracker URLs that are alternatives to each other (BEP 12).
-#[derive(Debug, Clone)]
-pub struct Tier {
-    urls: Vec<String>,
-}
-
-impl Tier {
-    /// Makes a tier of the URLs, shuffled so that the load spreads over its trackers.
-    pub fn new(mut urls: Vec<String>) -> Tier {
-        urls.shuffle(&mut rand::rng());
-        Tier { urls }
-    }
-
-    /// Announces to the first tracker that answers, and moves it to the front
-    /// for the next time. No tracker gets more than its share of the time left,
-    /// so a silent one cannot use it all up.
-    ///
-    /// # Errors
-    /// If no tracker answers well by `deadline`: each URL with its reason.
-    pub fn announce(
-        &mut self,
-        trackers: &[Box<dyn Tracker>],
-        ask: &AnnounceRequest,
-        deadline: Instant,
-    ) -> Result<(String, AnnounceResponse), Vec<(String, TrackerError)>> {
-        let mut failures = Vec::new();
-        for (number, url) in self.urls.clone().into_iter().enumerate() {
-            let now = Instant::now();
-            let share = deadline.saturating_duration_since(now) / (self.urls.len() - number) as u32;
-            match announce(trackers, &url, ask, now + share) {
-                Ok(announced) => {
-                    self.urls.remove(number);
-                    self.urls.insert(0, url.clone());
-                    return Ok((url, announced));
-                }
-                Err(error) => failures.push((url, error)),
-            }
-        }
-        Err(failures)
-    }
-}
-
-/// Announces to one URL, using the tracker that speaks its scheme.
-///
-/// # Errors
-/// As [`Tracker::announce`], or if no tracker speaks the scheme.
-pub fn announce(
-    trackers: &[Box<dyn Tracker>],
-    url: &str,
-    ask: &AnnounceRequest,
-    deadline: Instant,
-) -> Result<AnnounceResponse, TrackerError> {
-    let scheme = scheme(url);
-    match trackers.iter().find(|tracker| tracker.schemes().contains(&scheme.as_str())) {
-        Some(tracker) => tracker.announce(url, ask, deadline),
-        None => {
-            Err(TrackerError::Scheme { scheme, spoken: spoken(trackers.iter().map(AsRef::as_ref)) })
-        }
-    }
-}
-
-/// Returns a URL's scheme, in lower case, shortened and safe to print; empty if there is none.
-pub(crate) fn scheme(url: &str) -> String {
-    excerpt(url.split_once("://").map_or("", |(scheme, _)| scheme).to_ascii_lowercase().as_bytes())
-}
-
-/// The schemes these trackers speak, as text: `http, https or udp`.
-pub(crate) fn spoken<'t>(trackers: impl Iterator<Item = &'t dyn Tracker>) -> String {
-    let schemes: Vec<&str> = trackers.flat_map(Tracker::schemes).copied().collect();
-    match schemes.split_last() {
-        Some((last, others)) if !others.is_empty() => format!("{} or {last}", others.join(", ")),
-        _ => schemes.concat(),
-    }
-}
-
-/// When a tracker that refused may be asked again (BEP 31).
+/// When a tracker that refused may be asked again (BEP 31). A wish that this stage only reads:
+/// obeying it takes a clock, which is stage 13's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Retry {
     /// It does not say.
@@ -380,22 +311,23 @@ pub enum Retry {
 }
 
 impl Retry {
-    /// `retry in`: minutes, or the word `never`.
+    /// Reads `retry in`: minutes, or the word `never`. A string of digits also counts as minutes;
+    /// anything else says nothing.
     fn decode(value: Option<&Value>) -> Retry {
-        match value {
-            Some(value) if value.text() == Some("never") => Retry::Never,
-            Some(value) => value
-                .unsigned()
-                .or_else(|| value.text()?.parse().ok())
-                .map_or(Retry::Unsaid, |minutes| {
-                    Retry::After(Duration::from_secs(minutes.saturating_mul(60)))
-                }),
+        let Some(value) = value else { return Retry::Unsaid };
+        match value.unsigned().or_else(|| value.text()?.parse().ok()) {
+            Some(minutes) => Retry::After(Duration::from_secs(minutes.saturating_mul(60))),
+            None if value.text() == Some("never") => Retry::Never,
             None => Retry::Unsaid,
         }
     }
 }
 
 /// Why an announce failed.
+///
+/// Three are for good: [`Scheme`](TrackerError::Scheme), [`OffLimits`](TrackerError::OffLimits),
+/// and a [`Failure`](TrackerError::Failure) with [`Retry::Never`]. Any other may be over the next
+/// time: trackers are restarted, moved and overloaded.
 #[derive(Debug, Error)]
 #[allow(missing_docs)] // of the fields: the messages say what they are
 pub enum TrackerError {
@@ -408,7 +340,8 @@ pub enum TrackerError {
     /// The answer is valid bencode, but a key has the wrong type.
     #[error("{key} must be {expected}, but is {found}")]
     Answer { key: &'static str, expected: &'static str, found: String },
-    /// The HTTP status is not 200, and there is no failure reason.
+    /// The HTTP status is not 200, and there is no failure reason. A proxy in front of the tracker
+    /// may have answered.
     #[error("the tracker answered with HTTP status {0}")]
     Status(u16),
     /// The answer is over this limit, in bytes.
@@ -420,10 +353,12 @@ pub enum TrackerError {
     /// None of our trackers speaks the URL's scheme.
     #[error("a URL of {spoken} was expected, but {}", if scheme.is_empty() { "there is no ://".to_owned() } else { format!("found the scheme \"{scheme}\"") })]
     Scheme { scheme: String, spoken: String },
-    /// The tracker is on this machine or its network, which strangers may not make us contact.
+    /// The tracker is on this machine or its network, which strangers may not make us contact:
+    /// the sentence of [`reach`].
     #[error("{0}")]
     OffLimits(&'static str),
-    /// The request itself failed. Also carries the errors of a later stage's tracker.
+    /// The request itself failed: nothing listens, TLS, or too many redirects. Also carries the
+    /// errors of a later stage's tracker, whose types this stage cannot know.
     #[error("{0}")]
     Transport(Box<dyn std::error::Error + Send + Sync>),
 }

@@ -35,7 +35,7 @@ use crate::s01_bencode::excerpt;
 use crate::s02_metainfo::InfoHash;
 use crate::s03_tracker::PeerId;
 
-/// What every handshake starts with: a length byte and the protocol's name.
+/// What every handshake starts with: a length byte, 0x13 or 19, and the protocol's name.
 pub const PROTOCOL: &[u8; 20] = b"\x13BitTorrent protocol";
 
 /// The size of a handshake in bytes.
@@ -46,9 +46,9 @@ pub const HANDSHAKE_LENGTH: usize = 68;
 pub struct Handshake {
     /// Eight bytes, all zero in BEP 3. Extensions have since taken a bit each.
     pub reserved: [u8; 8],
-    /// The torrent this connection is about.
+    /// The torrent this connection is about, from its first message to its last.
     pub info_hash: InfoHash,
-    /// The sender.
+    /// The sender. Only a claim: two peers may say the same id.
     pub peer_id: PeerId,
 }
 
@@ -72,7 +72,7 @@ impl Handshake {
 
     /// Encodes the 68 bytes.
     pub fn encode(&self) -> [u8; HANDSHAKE_LENGTH] {
-        let mut bytes = [0; HANDSHAKE_LENGTH];
+        let mut bytes = [0; HANDSHAKE_LENGTH]; // 1 + 19 + 8 + 20 + 20
         bytes[..20].copy_from_slice(PROTOCOL);
         bytes[20..28].copy_from_slice(&self.reserved);
         bytes[28..48].copy_from_slice(&self.info_hash.0);
@@ -80,7 +80,7 @@ impl Handshake {
         bytes
     }
 
-    /// Reads one handshake.
+    /// Reads one handshake: 68 bytes and not one more, since messages may follow at once.
     ///
     /// # Errors
     /// If the stream ends or fails first, or the other side speaks another protocol.
@@ -95,6 +95,7 @@ impl Handshake {
     /// # Errors
     /// As [`Handshake::read_from`].
     pub fn read_opening(stream: &mut impl Read) -> Result<([u8; 8], InfoHash), HandshakeError> {
+        // One plain read first: `read_exact` would wait for all 20 bytes.
         let mut name = [0; 20];
         let come = stream.read(&mut name).map_err(HandshakeError::ended)?;
         // A server of another protocol may send a few bytes and then wait for us, so the
@@ -148,6 +149,7 @@ pub fn exchange<S: Read + Write>(
             found: theirs.info_hash,
         });
     }
+    // Trackers name us to ourselves, like any other peer of the torrent.
     if theirs.peer_id == ours.peer_id {
         return Err(HandshakeError::Ourselves);
     }
@@ -176,6 +178,8 @@ pub enum HandshakeError {
 }
 
 impl HandshakeError {
+    /// Gives an I/O error during a handshake its meaning. However the system reports that the
+    /// other side has gone, it comes to the same; a deadline says what was being waited for.
     fn ended(error: io::Error) -> HandshakeError {
         match error.kind() {
             io::ErrorKind::UnexpectedEof

@@ -38,12 +38,14 @@
 pub mod bitfield;
 pub mod connection;
 pub mod kinds;
+pub mod rest;
 
 use std::io::{self, ErrorKind, Read, Write};
 
 use thiserror::Error;
 
 use self::kinds::{MAX_MESSAGE_LENGTH, longest, name};
+use self::rest::Rest;
 use crate::s02_metainfo::MAX_PIECES;
 
 /// The length of a block, the part of a piece that one `request` asks for, in bytes.
@@ -53,7 +55,8 @@ pub const BLOCK_LENGTH: u32 = 16 * 1024;
 /// The reserved bit that offers the fast extension (BEP 6).
 pub const FAST_BIT: usize = 2;
 
-/// A part of a piece, as `request`, `cancel` and `reject` name it.
+/// A part of a piece, as `request`, `cancel` and `reject` name it. Compared as a whole: a block of
+/// another length is not the one that was requested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Request {
     /// The piece's number, as received: it may not exist.
@@ -64,7 +67,7 @@ pub struct Request {
     pub length: u32,
 }
 
-/// A message, in either direction.
+/// A message, in either direction. "I" is its sender.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(missing_docs)] // of the fields, which are those of the table above
 pub enum Message<'a> {
@@ -84,7 +87,7 @@ pub enum Message<'a> {
     Bitfield { bits: &'a [u8] },
     /// "Send me this block."
     Request(Request),
-    /// "Here is a block." The specification calls this message `piece`, though it carries one block.
+    /// "Here is a block." BEP 3 calls this message `piece`, though it carries one block.
     Piece { index: u32, begin: u32, block: &'a [u8] },
     /// "I do not need this block any more."
     Cancel(Request),
@@ -105,21 +108,21 @@ pub enum Message<'a> {
 }
 
 impl<'a> Message<'a> {
-    /// Decodes a message without its length prefix.
+    /// Decodes a message without its length prefix. Only sizes are checked here, no values: this
+    /// stage does not know the torrent, so it cannot say which pieces exist.
     ///
     /// # Errors
     /// If the payload's size is not right for the id.
     pub fn decode(frame: &'a [u8]) -> Result<Message<'a>, MessageError> {
         let Some((&id, payload)) = frame.split_first() else { return Ok(Message::KeepAlive) };
+        let size = |expected| MessageError::Size { id, expected, found: payload.len() };
         let request = || {
             let [index, begin, length] = [0, 4, 8].map(|at| word(id, payload, at, 12));
             Ok::<_, MessageError>(Request { index: index?, begin: begin?, length: length? })
         };
         let index = || word(id, payload, 0, 4);
         Ok(match id {
-            0..=3 | 14 | 15 if !payload.is_empty() => {
-                return Err(MessageError::Size { id, expected: 0, found: payload.len() });
-            }
+            0..=3 | 14 | 15 if !payload.is_empty() => return Err(size(0)),
             0 => Message::Choke,
             1 => Message::Unchoke,
             2 => Message::Interested,
@@ -128,17 +131,13 @@ impl<'a> Message<'a> {
             5 => Message::Bitfield { bits: payload },
             6 => Message::Request(request()?),
             7 => {
-                let (head, block) = payload.split_at_checked(8).ok_or(MessageError::Size {
-                    id,
-                    expected: 8,
-                    found: payload.len(),
-                })?;
+                let (head, block) = payload.split_at_checked(8).ok_or(size(8))?;
                 Message::Piece { index: word(id, head, 0, 8)?, begin: word(id, head, 4, 8)?, block }
             }
             8 => Message::Cancel(request()?),
             9 => match *payload {
                 [high, low] => Message::Port { port: u16::from_be_bytes([high, low]) },
-                _ => return Err(MessageError::Size { id, expected: 2, found: payload.len() }),
+                _ => return Err(size(2)),
             },
             13 => Message::Suggest { index: index()? },
             14 => Message::HaveAll,
@@ -153,6 +152,7 @@ impl<'a> Message<'a> {
     /// buffer leave in one write.
     pub fn encode_to(&self, out: &mut Vec<u8>) {
         let mut put = |id: u8, numbers: &[u32], tail: &[u8]| {
+            // The id counts, the prefix itself does not.
             let length = 1 + 4 * numbers.len() + tail.len();
             out.extend_from_slice(
                 &u32::try_from(length).expect("a message is far below 4 GiB").to_be_bytes(),
@@ -161,6 +161,7 @@ impl<'a> Message<'a> {
             numbers.iter().for_each(|number| out.extend_from_slice(&number.to_be_bytes()));
             out.extend_from_slice(tail);
         };
+        let numbers = |request: Request| [request.index, request.begin, request.length];
         match *self {
             Message::KeepAlive => out.extend_from_slice(&[0; 4]),
             Message::Choke => put(0, &[], &[]),
@@ -169,35 +170,29 @@ impl<'a> Message<'a> {
             Message::NotInterested => put(3, &[], &[]),
             Message::Have { index } => put(4, &[index], &[]),
             Message::Bitfield { bits } => put(5, &[], bits),
-            Message::Request(Request { index, begin, length }) => {
-                put(6, &[index, begin, length], &[])
-            }
+            Message::Request(request) => put(6, &numbers(request), &[]),
             Message::Piece { index, begin, block } => put(7, &[index, begin], block),
-            Message::Cancel(Request { index, begin, length }) => {
-                put(8, &[index, begin, length], &[])
-            }
+            Message::Cancel(request) => put(8, &numbers(request), &[]),
             Message::Port { port } => put(9, &[], &port.to_be_bytes()),
             Message::Suggest { index } => put(13, &[index], &[]),
             Message::HaveAll => put(14, &[], &[]),
             Message::HaveNone => put(15, &[], &[]),
-            Message::Reject(Request { index, begin, length }) => {
-                put(16, &[index, begin, length], &[])
-            }
+            Message::Reject(request) => put(16, &numbers(request), &[]),
             Message::AllowedFast { index } => put(17, &[index], &[]),
             Message::Unknown { id, payload } => put(id, &[], payload),
         }
     }
 
     /// Appends the header of a `piece` message; the caller then appends `length` bytes of
-    /// block.
+    /// block. So a seed can read it from the disk straight into the buffer that is sent.
     pub fn piece_head(index: u32, begin: u32, length: u32, out: &mut Vec<u8>) {
-        out.extend_from_slice(&(9 + length).to_be_bytes());
+        out.extend_from_slice(&(9 + length).to_be_bytes()); // id 1, index 4, begin 4, block
         out.push(7);
         out.extend_from_slice(&index.to_be_bytes());
         out.extend_from_slice(&begin.to_be_bytes());
     }
 
-    /// Sends this one message.
+    /// Sends this one message, in one write: without Nagle's algorithm, each becomes a packet.
     ///
     /// # Errors
     /// If the stream fails.
@@ -217,17 +212,31 @@ fn word(id: u8, payload: &[u8], at: usize, size: usize) -> Result<u32, MessageEr
 }
 
 /// Reads messages from a stream.
+///
+/// One buffer serves all messages. Three indices divide it, and `start <= next <= end` always:
+///
+/// ```text
+/// | returned earlier | the last message | received after it | room for the next read |
+/// 0                start              next                 end             buffer.len()
+/// ```
+/// | index | is moved by |
+/// |---|---|
+/// | `start` | `read_with_rest`, at its beginning, to `next`: the last message is done with |
+/// | `next` | `read_with_rest`, past the new message; [`Rest::block`], past one more |
+/// | `end` | `fill`, by the number of bytes it received |
+/// | all three | `fill`, down by `start`, to make room; `replay`, which makes a new buffer |
+///
+/// While a message is incomplete, `start` and `next` are equal: both are where it begins.
 pub struct MessageReader<R> {
     stream: R,
+    /// Its length is the memory we have, not the bytes received: that is `end`.
     buffer: Vec<u8>,
-    /// `start..next` is the message returned last, which the next read skips;
-    /// `next..end` is what was received after it.
     start: usize,
     next: usize,
     end: usize,
     /// The number of pieces in the torrent; until it is known, the largest there can be.
     pieces: u32,
-    /// Messages put aside, to be read again later.
+    /// Messages put aside, with their prefixes, to be read again later.
     aside: Vec<u8>,
 }
 
@@ -254,7 +263,8 @@ impl<R: Read> MessageReader<R> {
         self.pieces = pieces;
     }
 
-    /// Bytes received after the last message: part of the next one, or more.
+    /// Bytes received after the last message: part of the next one, or more. If there are any
+    /// when a read has timed out, the peer owes us the rest of a message.
     pub fn begun(&self) -> &[u8] {
         self.buffer.get(self.next..self.end).unwrap_or_default()
     }
@@ -296,7 +306,8 @@ impl<R: Read> MessageReader<R> {
         let come = self.buffer.get(self.start..self.end).unwrap_or_default();
         let Some((prefix, rest)) = come.split_first_chunk() else { return Ok(None) };
         let length = u32::from_be_bytes(*prefix) as usize;
-        // Checked on the first bytes, so that we do not wait for a message we will refuse.
+        // Checked on the first bytes, so that we do not wait for a message we will refuse. (After
+        // a length of 0 no id follows, but 0 is within any limit.)
         let limit = longest(rest.first().copied(), self.pieces);
         if length > limit {
             return Err(MessageError::TooLong { length, limit });
@@ -304,9 +315,10 @@ impl<R: Read> MessageReader<R> {
         Ok((rest.len() >= length).then_some(length))
     }
 
-    /// Reads more from the stream, once.
+    /// Reads more from the stream, once. The message at `start` is incomplete.
     fn fill(&mut self) -> Result<(), MessageError> {
         // The buffer is full to its end, or nothing is unread: move what is unread to the front.
+        // Not before each read, or a message that comes in many parts would be moved each time.
         if self.start > 0 && (self.start == self.end || self.end == self.buffer.len()) {
             self.buffer.copy_within(self.start..self.end, 0);
             self.end -= self.start;
@@ -320,6 +332,7 @@ impl<R: Read> MessageReader<R> {
         }
         let room = self.buffer.get_mut(self.end..).unwrap_or_default();
         let (length, wanted) = match self.stream.read(room) {
+            // Between two messages that is any peer's right, inside one it is not.
             Ok(0) => return Err(MessageError::HungUp { inside: !self.begun().is_empty() }),
             Ok(length) => (length, room.len()),
             Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(()),
@@ -337,7 +350,7 @@ impl<R: Read> MessageReader<R> {
     /// stages wait for one message while others come.
     ///
     /// # Errors
-    /// If the messages put aside exceed the limit for one message by more than [`MAX_MESSAGE_LENGTH`].
+    /// If those put aside exceed the limit for one message by more than [`MAX_MESSAGE_LENGTH`].
     pub fn defer(&mut self) -> Result<(), MessageError> {
         let message = self.buffer.get(self.start..self.next).unwrap_or_default();
         let length = self.aside.len() + message.len();
@@ -357,31 +370,6 @@ impl<R: Read> MessageReader<R> {
         (self.start, self.next, self.end) = (0, 0, buffer.len());
         buffer.resize(buffer.len().max(FIRST_BUFFER), 0);
         self.buffer = buffer;
-    }
-}
-
-/// The bytes received after a message.
-pub struct Rest<'m> {
-    bytes: &'m [u8],
-    /// Where the next message starts.
-    next: &'m mut usize,
-}
-
-impl<'m> Rest<'m> {
-    /// Takes the next message if it is whole and brings the block at `begin` of this piece.
-    /// Any other message stays, to be read.
-    pub fn block(&mut self, index: u32, begin: u32) -> Option<&'m [u8]> {
-        let (prefix, rest) = self.bytes.split_first_chunk()?;
-        let (message, rest) = rest.split_at_checked(u32::from_be_bytes(*prefix) as usize)?;
-        let Ok(Message::Piece { index: i, begin: b, block }) = Message::decode(message) else {
-            return None;
-        };
-        let next = (i, b) == (index, begin) && (1..=BLOCK_LENGTH as usize).contains(&block.len());
-        next.then(|| {
-            self.bytes = rest;
-            *self.next += 4 + message.len();
-            block
-        })
     }
 }
 

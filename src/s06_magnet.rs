@@ -44,27 +44,34 @@ use crate::s03_tracker::peers::PeerAddress;
 
 /// The most `x.pe`, and the most `ws`, that are used of a link. A thread is started for each peer.
 pub const MAX_NAMED: usize = 100;
+/// What is expected of a key that may be repeated: its values add up, to no more than this.
+const FEW: &str = "given at most 100 times";
+/// What is expected of a key that may not be repeated: the first one counts, and each further
+/// one gets a note.
+const ONCE: &str = "given only once";
 
-/// What a magnet link says.
+/// What a magnet link says. Everything but the info hash is a hint: whatever a peer sends is
+/// checked against the hash alone.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Magnet {
-    /// `xt=urn:btih:`, the version 1 info hash.
+    /// `xt=urn:btih:`, the version 1 info hash. Without it nothing can be downloaded yet.
     pub info_hash: Option<InfoHash>,
     /// `xt=urn:btmh:`, the version 2 info hash: a SHA-256.
     pub info_hash_v2: Option<[u8; 32]>,
-    /// `dn`, a name to show until the real one is known.
+    /// `dn`, a name to show until the real one is known. Never used for a path.
     pub name: Option<String>,
     /// `tr`, in the order of the link. Each is a tier of its own.
     pub trackers: Vec<String>,
-    /// `x.pe`, peers to ask directly.
+    /// `x.pe`, peers to ask directly. Not looked up yet, and only dialed if stage 3's rules for
+    /// links allow it ([`reach`](crate::s03_tracker::reach)).
     pub peers: Vec<PeerAddress>,
-    /// `xl`, the content's length in bytes.
+    /// `xl`, the content's length in bytes. Shown only.
     pub length: Option<u64>,
-    /// `so`, the files that are wanted, as first and last index (BEP 53).
+    /// `so`, the files that are wanted, as first and last index (BEP 53). Both ends are included.
     pub select_only: Vec<(u32, u32)>,
     /// `ws`, web seeds.
     pub web_seeds: Vec<String>,
-    /// What is broken in the link and was passed over.
+    /// What is broken in the link and was passed over: a sentence each, a few at most.
     pub passed_over: Vec<String>,
     /// The link as it should be, if it was copied from HTML, where `&` is written `&amp;`.
     pub should_be: Option<String>,
@@ -72,6 +79,15 @@ pub struct Magnet {
 
 impl Magnet {
     /// Reads a magnet link. A broken parameter is passed over.
+    ///
+    /// ```
+    /// use piecemeal::s06_magnet::Magnet;
+    ///
+    /// let link = "magnet:?xt=urn:btih:d59f91e6b2ae4c542468d1073a71d4ea13879a7f&dn=a+b&xl=1.5e9";
+    /// let magnet = Magnet::parse(link).unwrap();
+    /// assert_eq!(magnet.name.as_deref(), Some("a b"));
+    /// assert_eq!((magnet.length, magnet.passed_over.len()), (None, 1));
+    /// ```
     ///
     /// # Errors
     /// If it is not one, or if it names no torrent.
@@ -81,7 +97,8 @@ impl Magnet {
         let query = query.ok_or_else(|| MagnetError::NotMagnet(excerpt(link.as_bytes())))?;
         let mut magnet = Magnet::default();
         let mut passed_over = PassedOver::default();
-        let mut broken_topic = None;
+        let mut broken_topic = None; // the first one: the best answer if no other topic is right
+        // Split first and decode then: an encoded `%26` is part of a value.
         for pair in query.split('&') {
             if pair.starts_with("amp;") {
                 // The user will paste it into a shell, in single quotes.
@@ -111,81 +128,74 @@ impl Magnet {
 
     /// Adds a parameter, `key=value`.
     ///
+    /// | key | value | how often |
+    /// |---|---|---|
+    /// | `xt` | `urn:btih:` and a hash, `urn:btmh:` and a hash | once each |
+    /// | `dn` | text, in which a plus is a space | once |
+    /// | `tr`, `ws` | a URL | up to 100 times |
+    /// | `x.pe` | an address, or a name that is looked up later | up to 100 times |
+    /// | `xl` | a number of bytes | once |
+    /// | `so` | indices and ranges of them | once |
+    /// | any other | anything, even what is not UTF-8 | ignored |
+    ///
     /// # Errors
     /// If the value of a known key is broken, or the key is repeated where it must not be.
     pub(crate) fn parameter(&mut self, pair: &str) -> Result<(), MagnetError> {
         let (key, raw) = pair.split_once('=').unwrap_or((pair, ""));
-        // Some programs number repeated keys: `tr.1=`, `tr.2=`.
-        let name = key.to_ascii_lowercase();
-        let name =
-            name.trim_end_matches(|letter: char| letter.is_ascii_digit()).trim_end_matches('.');
-        let text = || decoded(key, raw);
-        let url = || match text()? {
-            url if url.is_empty() => Err(value_error(key, "a URL", raw)),
-            url if url.len() > MAX_URL_LENGTH => {
-                Err(value_error(key, "a URL of at most 2048 bytes", raw))
-            }
-            url => Ok(url),
-        };
-        let few = |there: usize, most, expected| {
-            if there < most { Ok(()) } else { Err(value_error(key, expected, raw)) }
-        };
-        let once = |is_there: bool| {
-            if is_there { Err(value_error(key, "given only once", raw)) } else { Ok(()) }
-        };
-        match name {
-            "xt" => self.exact_topic(&text()?)?,
+        let pair = Pair { key, raw };
+        match pair.name().as_str() {
+            "xt" => self.exact_topic(&pair.text()?)?,
             "dn" => {
-                once(self.name.is_some())?;
-                self.name = Some(decoded(key, &raw.replace('+', " "))?);
+                pair.check(self.name.is_none(), ONCE)?;
+                self.name = Some(Pair { key, raw: &raw.replace('+', " ") }.text()?);
             }
             "tr" => {
-                few(self.trackers.len(), MAX_TIERS, "given at most 100 times")?;
-                self.trackers.push(url()?);
+                pair.check(self.trackers.len() < MAX_TIERS, FEW)?;
+                self.trackers.push(pair.url()?);
             }
             "x.pe" => {
-                few(self.peers.len(), MAX_NAMED, "given at most 100 times")?;
-                let text = text()?;
+                pair.check(self.peers.len() < MAX_NAMED, FEW)?;
+                let text = pair.text()?;
+                let peer = PeerAddress::parse(&text);
                 let expected = "host:port, with a port from 1 to 65535";
-                self.peers.push(
-                    PeerAddress::parse(&text).ok_or_else(|| value_error(key, expected, &text))?,
-                );
+                self.peers.push(peer.ok_or_else(|| value_error(key, expected, &text))?);
             }
             "xl" => {
-                once(self.length.is_some())?;
-                let text = text()?;
-                self.length = Some(
-                    digits(&text).ok_or_else(|| value_error(key, "a number of bytes", &text))?,
-                );
+                pair.check(self.length.is_none(), ONCE)?;
+                let text = pair.text()?;
+                let length = digits(&text);
+                let expected = "a number of bytes";
+                self.length = Some(length.ok_or_else(|| value_error(key, expected, &text))?);
             }
             "so" => {
-                once(!self.select_only.is_empty())?;
-                self.select_only = select_only(&text()?)
-                    .ok_or_else(|| value_error(key, "indices like 0,2,4-6", raw))?;
+                pair.check(self.select_only.is_empty(), ONCE)?;
+                let ranges = select_only(&pair.text()?);
+                self.select_only =
+                    ranges.ok_or_else(|| value_error(key, "indices like 0,2,4-6", raw))?;
             }
             "ws" => {
-                few(self.web_seeds.len(), MAX_NAMED, "given at most 100 times")?;
-                self.web_seeds.push(url()?);
+                pair.check(self.web_seeds.len() < MAX_NAMED, FEW)?;
+                self.web_seeds.push(pair.url()?);
             }
-            _ => {}
+            _ => {} // `kt`, `as`, `mt` and whatever else there is
         }
         Ok(())
     }
 
-    /// Reads `urn:btih:` or `urn:btmh:`. Other topics belong to other networks.
+    /// Reads `urn:btih:` or `urn:btmh:`. Other topics belong to other networks. The same topic
+    /// twice does no harm; two different ones would be two torrents.
     fn exact_topic(&mut self, topic: &str) -> Result<(), MagnetError> {
         let lower = topic.to_ascii_lowercase();
         if let Some(text) = lower.strip_prefix("urn:btih:") {
+            // The length tells the two spellings of 20 bytes apart.
             let hash = match text.len() {
                 40 => hex::decode(text).ok(),
                 32 => base32(text),
                 _ => None,
             };
+            let expected = "40 hex digits or 32 of base32 after urn:btih:";
             let hash = hash.and_then(|bytes| bytes.try_into().ok());
-            let hash = hash.ok_or_else(|| {
-                value_error("xt", "40 hex digits or 32 of base32 after urn:btih:", text)
-            })?;
-            let hash = InfoHash(hash);
+            let hash = InfoHash(hash.ok_or_else(|| value_error("xt", expected, text))?);
             if *self.info_hash.get_or_insert(hash) != hash {
                 return Err(value_error("xt", "one torrent", text));
             }
@@ -212,7 +222,7 @@ impl Magnet {
 }
 
 /// Writes a link that [`Magnet::parse`] can read: percent-encoded, so that nothing in a name
-/// or a URL can end its parameter.
+/// or a URL can end its parameter. What was passed over is left out.
 impl fmt::Display for Magnet {
     fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
         let text = urlencoding::encode;
@@ -241,8 +251,9 @@ impl fmt::Display for Magnet {
     }
 }
 
-/// Returns where the parameters of a magnet link begin, after `magnet:?`. There may be up to
-/// three slashes before the question mark.
+/// Returns where the parameters of a magnet link begin, after `magnet:?`; `None` if it is no
+/// magnet link. The scheme is read in any case. There may be up to three slashes before the
+/// question mark.
 pub(crate) fn query_at(link: &str) -> Option<usize> {
     const SCHEME: &str = "magnet:";
     let rest = link.get(SCHEME.len()..).filter(|_| {
@@ -252,18 +263,54 @@ pub(crate) fn query_at(link: &str) -> Option<usize> {
     rest.get(slashes..)?.starts_with('?').then_some(SCHEME.len() + slashes + 1)
 }
 
-/// Decodes percent-encoding. A `%` without two hex digits stays as it is.
-fn decoded(key: &str, raw: &str) -> Result<String, MagnetError> {
-    match urlencoding::decode_binary(raw.as_bytes()) {
-        Cow::Borrowed(_) => Ok(raw.to_owned()),
-        Cow::Owned(bytes) => String::from_utf8(bytes).map_err(|_| value_error(key, "UTF-8", raw)),
+/// A parameter of a link as it is written: nothing is decoded before its key is known, so that the
+/// value of an unknown key can be anything.
+struct Pair<'l> {
+    key: &'l str,
+    /// The value, percent-encoded.
+    raw: &'l str,
+}
+
+impl Pair<'_> {
+    /// The key in lower case, without a number. Some programs number repeated keys: `tr.1=`,
+    /// `tr.2=`.
+    fn name(&self) -> String {
+        let name = self.key.to_ascii_lowercase();
+        let name = name.trim_end_matches(|letter: char| letter.is_ascii_digit());
+        name.trim_end_matches('.').to_owned()
+    }
+
+    /// Decodes the value. A `%` without two hex digits stays as it is, and a `+` is a plus.
+    fn text(&self) -> Result<String, MagnetError> {
+        match urlencoding::decode_binary(self.raw.as_bytes()) {
+            Cow::Borrowed(_) => Ok(self.raw.to_owned()),
+            Cow::Owned(bytes) => {
+                String::from_utf8(bytes).map_err(|_| value_error(self.key, "UTF-8", self.raw))
+            }
+        }
+    }
+
+    /// Decodes a value that is a URL. Whether anything can be done with it is not checked here.
+    fn url(&self) -> Result<String, MagnetError> {
+        let wrong = |expected| Err(value_error(self.key, expected, self.raw));
+        match self.text()? {
+            url if url.is_empty() => wrong("a URL"),
+            url if url.len() > MAX_URL_LENGTH => wrong("a URL of at most 2048 bytes"),
+            url => Ok(url),
+        }
+    }
+
+    /// Returns an error unless the key may be there once more.
+    fn check(&self, may: bool, expected: &'static str) -> Result<(), MagnetError> {
+        if may { Ok(()) } else { Err(value_error(self.key, expected, self.raw)) }
     }
 }
 
 /// Decodes RFC 4648 base32, in lower case: 5 bits for each character, so 32 of them are 20 bytes.
+/// A byte leaves whenever eight bits have come.
 fn base32(text: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(20);
-    let (mut bits, mut count) = (0u32, 0);
+    let (mut bits, mut count) = (0u32, 0); // the lower `count` bits are not in a byte yet
     for letter in text.bytes() {
         let five = match letter {
             b'a'..=b'z' => letter - b'a',
@@ -280,12 +327,14 @@ fn base32(text: &str) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// Parses a number that is only digits: `parse` alone would accept "+5".
+/// Parses a number that is only digits: `parse` alone would accept "+5". `None` also if it does not
+/// fit the type.
 fn digits<N: FromStr>(text: &str) -> Option<N> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
 }
 
-/// `0,2,4-6` (BEP 53)
+/// Reads `0,2,4-6` (BEP 53); `None` if any part of it is broken. A range is kept as its two ends: a
+/// link can write one of four billion files in twelve characters.
 fn select_only(text: &str) -> Option<Vec<(u32, u32)>> {
     let range = |part: &str| {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
@@ -295,6 +344,7 @@ fn select_only(text: &str) -> Option<Vec<(u32, u32)>> {
     text.split(',').map(range).collect()
 }
 
+/// Makes the error for a value that is not as `expected`, a phrase after "must be".
 fn value_error(key: &str, expected: &'static str, found: &str) -> MagnetError {
     MagnetError::Value { key: excerpt(key.as_bytes()), expected, found: excerpt(found.as_bytes()) }
 }
@@ -303,13 +353,15 @@ fn value_error(key: &str, expected: &'static str, found: &str) -> MagnetError {
 #[derive(Debug, PartialEq, Eq, Error)]
 #[allow(missing_docs)] // of the fields: the messages say what they are
 pub enum MagnetError {
-    /// It does not start with `magnet:?`.
+    /// It does not start with `magnet:?`. With its start, which shows what was pasted instead.
     #[error("a magnet link starts with \"magnet:?\", but found \"{0}\"")]
     NotMagnet(String),
-    /// No `xt` names a BitTorrent torrent.
+    /// No `xt` names a BitTorrent torrent. With the link as it should be, if it was copied from
+    /// HTML: there the `xt` may be hidden behind an `&amp;`.
     #[error("the link names no torrent: xt=urn:btih: is missing")]
     NoTopic { should_be: Option<String> },
-    /// A parameter that we use is broken.
+    /// A parameter that we use is broken. It ends the reading only if it is the `xt`, and no other
+    /// one is right.
     #[error("{key} must be {expected}, but is \"{found}\"")]
     Value { key: String, expected: &'static str, found: String },
     /// Only `btmh`: BEP 52.

@@ -46,29 +46,33 @@ use crate::s07_extension::{
     encode_extended,
 };
 
-/// The extension's name in `m`.
+/// The extension's name in `m`, the dictionary of the extension handshake (stage 7).
 pub const NAME: &str = "ut_metadata";
 /// The length of every metadata piece but the last, in bytes.
 pub const METADATA_PIECE_LENGTH: usize = 16 * 1024;
 /// The largest info dictionary that is fetched, in bytes. Real ones reach 14 MB.
 pub const MAX_METADATA: u64 = 48 << 20;
-/// The longest time a peer may take for each metadata piece.
+/// The longest time that a peer may take for each metadata piece.
 pub const METADATA_PIECE_TIMEOUT: Duration = Duration::from_secs(10);
-/// The number of requests that are outstanding at once.
+/// The number of requests that are outstanding at once: 80 KiB of answers. One at a time would
+/// cost a round trip for each 16 KiB.
 const AHEAD: u32 = 5;
 /// The time after which a waiting fetch checks whether it is still wanted.
 const TICK: Duration = Duration::from_millis(250);
 
-/// The number of a 16 KiB part of the info dictionary.
+/// The number of a 16 KiB part of the info dictionary, counted from 0. As received: it may not
+/// exist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct MetadataPieceIndex(pub u32);
 
-/// The raw info dictionary, once it is known.
+/// The raw info dictionary, once it is known. One value is shared by all sessions of a torrent. It
+/// is set once, and from then on all of them offer it.
 pub type Metadata = Arc<OnceLock<Arc<[u8]>>>;
 
 /// Offers the metadata to a peer: answers each request with data if we have it,
 /// with a reject if not.
 pub struct UtMetadata {
+    /// Empty until the info dictionary is known.
     metadata: Metadata,
     /// The number of data messages sent.
     given: usize,
@@ -98,13 +102,17 @@ impl Extension for UtMetadata {
         NAME
     }
 
+    /// Says the size, but only if we have the metadata: the size is what invites requests.
     fn offer(&self, ours: &mut ExtensionHandshake) {
         ours.metadata_size = self.metadata.get().map(|metadata| metadata.len() as u64);
     }
 
+    /// Answers a request. Data and rejects do not come here while a fetch runs: it takes them
+    /// first. After one, they are late answers, and ignored.
     fn message(&mut self, payload: &[u8], reply: &mut Reply) -> Result<(), BoxError> {
         if let MetadataMessage::Request { piece } = MetadataMessage::decode(payload)? {
             let metadata = self.metadata.get().map(|metadata| &**metadata).unwrap_or_default();
+            // In whole copies. Without metadata this is 0 >= 0, and there is nothing to give.
             let enough = self.given >= MAX_TIMES * metadata.len().div_ceil(METADATA_PIECE_LENGTH);
             let data =
                 metadata.chunks(METADATA_PIECE_LENGTH).nth(piece.0 as usize).filter(|_| !enough);
@@ -140,21 +148,27 @@ pub fn fetch_metadata(
     let size = offered_size(extensions)?;
     extensions.theirs.id(NAME).ok_or(MetadataError::NotOffered)?;
     let count = u32::try_from(size.div_ceil(METADATA_PIECE_LENGTH)).expect("48 MiB was checked");
+    // `asked` counts from the front: each metadata piece is requested once, in order. The
+    // bitfield is stage 5's, since what is needed is the same: a bit for each piece.
     let (mut metadata, mut here) = (Vec::new(), Bitfield::new(count));
     let (mut asked, mut come) = (0, 0);
-    let mut deadline = deadline.min(Instant::now() + METADATA_PIECE_TIMEOUT);
+    let piece_deadline = || deadline.min(Instant::now() + METADATA_PIECE_TIMEOUT);
+    let mut next = piece_deadline();
     while come < count {
         // Looked up each time: a later handshake may change it.
         let id = extensions.theirs.id(NAME).ok_or(MetadataError::NotOffered)?;
         let mut requests = Vec::new();
+        // An answer makes room for the next request, as in stage 9.
         while asked < count && asked < come + AHEAD {
             let request = MetadataMessage::Request { piece: MetadataPieceIndex(asked) };
             encode_extended(id, &request.encode(), &mut requests);
             asked += 1;
         }
-        connection.set_deadline(deadline);
+        // All new requests in one write. Later in the fetch it is one for each piece that came.
+        connection.set_deadline(next);
         connection.send_bytes(&requests)?;
-        let Some((piece, data)) = next_data(connection, extensions, size, deadline, over)? else {
+        // What has come so far is given up with the fetch: it could not be checked in part.
+        let Some((piece, data)) = next_data(connection, extensions, size, next, over)? else {
             return Ok(None);
         };
         // A metadata piece that comes twice, or that was not asked for, changes nothing, and
@@ -162,9 +176,11 @@ pub fn fetch_metadata(
         if piece.0 < asked && here.set(piece.0, true) {
             place(&mut metadata, piece, &data);
             come += 1;
-            deadline = deadline.min(Instant::now() + METADATA_PIECE_TIMEOUT);
+            next = piece_deadline();
         }
     }
+    // Until here nothing was believed and nothing was used. A wrong hash cannot say which metadata
+    // piece was wrong, so all of them came from one peer, and that peer has lied.
     let found = InfoHash::of(&metadata);
     if found != info_hash {
         return Err(MetadataError::WrongHash { expected: info_hash, found });
@@ -174,6 +190,10 @@ pub fn fetch_metadata(
 
 /// Copies a metadata piece to its place in the buffer. Joining separate pieces at the end would
 /// need the memory twice.
+///
+/// ```text
+/// | 0 | 1 | zeros | 3 |      3 came before 2: the bitfield knows that 2 is missing
+/// ```
 fn place(metadata: &mut Vec<u8>, piece: MetadataPieceIndex, data: &[u8]) {
     let start = piece.0 as usize * METADATA_PIECE_LENGTH;
     metadata.resize(metadata.len().max(start + data.len()), 0);
@@ -182,7 +202,8 @@ fn place(metadata: &mut Vec<u8>, piece: MetadataPieceIndex, data: &[u8]) {
     }
 }
 
-/// Returns the size of the metadata that the peer offers, in bytes, if it is within the limit.
+/// Returns the size of the metadata that the peer offers, in bytes, if it is within the limit. It
+/// is a claim: it says how much to request, and no buffer is allocated for it.
 pub(crate) fn offered_size(extensions: &Extensions) -> Result<usize, MetadataError> {
     let size = extensions.theirs.said.metadata_size.ok_or(MetadataError::NotOffered)?;
     if size == 0 || size > MAX_METADATA {
@@ -193,15 +214,23 @@ pub(crate) fn offered_size(extensions: &Extensions) -> Result<usize, MetadataErr
 
 /// Returns the next data message; `None` if `over` says to stop. Meanwhile it answers the
 /// peer's requests, and puts everything else aside.
+///
+/// | message | what becomes of it |
+/// |---|---|
+/// | 20, with data for us | returned; a reject is an error |
+/// | 20, any other | the extension it belongs to hears it, and may answer |
+/// | keep-alive, unknown ids | dropped |
+/// | everything else: `bitfield`, `have`, `unchoke` | put aside for the download (`defer`) |
 fn next_data(
     connection: &mut Connection,
     extensions: &mut Extensions,
-    size: usize,
+    size: usize, // of all the metadata, in bytes
     deadline: Instant,
     over: &dyn Fn() -> bool,
 ) -> Result<Option<(MetadataPieceIndex, Vec<u8>)>, MetadataError> {
     let mut answers = Vec::new();
     while !over() {
+        // Short, so that `over` is called often. What was read of a message by then is kept.
         connection.input.get_mut().set_deadline(deadline.min(Instant::now() + TICK));
         match connection.input.read() {
             Ok(Message::Unknown { id: EXTENDED, payload }) => {
@@ -209,6 +238,7 @@ fn next_data(
                     return Ok(Some(data));
                 }
                 extensions.hear(payload, &mut answers)?;
+                // What an extension answers is sent at once: the peer may be waiting for it.
                 connection.output.set_deadline(deadline);
                 connection.send_bytes(&std::mem::take(&mut answers))?;
             }
@@ -221,18 +251,24 @@ fn next_data(
     Ok(None)
 }
 
-/// Returns the content of a message 20 that brings metadata; `None` if it is another message.
+/// Returns the content of a message 20 that brings metadata; `None` if it is another message, which
+/// then goes to the extension that it is for.
+///
+/// # Errors
+/// If the data does not fit the size that the peer itself offered, or is a reject.
 fn data_of(
     payload: &[u8],
     extensions: &Extensions,
     size: usize,
 ) -> Result<Option<(MetadataPieceIndex, Vec<u8>)>, MetadataError> {
     let Some((&id, payload)) = payload.split_first() else { return Ok(None) };
+    // By the id that *we* chose: each side is sent messages by its own numbers (stage 7).
     if extensions.our_id(NAME) != Some(id) {
         return Ok(None);
     }
     match MetadataMessage::decode(payload)? {
         MetadataMessage::Data { piece, total_size, data } => {
+            // A full piece, the rest of the last one, or 0 for one that does not exist.
             let start = (piece.0 as usize).saturating_mul(METADATA_PIECE_LENGTH);
             let expected = size.saturating_sub(start).min(METADATA_PIECE_LENGTH);
             if let Some(total) = total_size.filter(|total| *total != size as u64) {
@@ -267,7 +303,8 @@ pub enum MetadataError {
     /// `metadata_size` is zero, or more than any real torrent's.
     #[error("metadata_size must be 1 to {MAX_METADATA} bytes, but is {found}")]
     Size { found: u64 },
-    /// The peer refused to send a metadata piece.
+    /// The peer refused to send a metadata piece. That is its right: it may not have the
+    /// dictionary yet, or have sent it often enough.
     #[error("the peer rejected the request for metadata piece {piece}")]
     Rejected { piece: u32 },
     /// The length of a metadata piece does not fit `metadata_size`.
@@ -282,7 +319,8 @@ pub enum MetadataError {
     /// The peer sent another info dictionary than the one the link names.
     #[error("the info dictionary has the wrong hash: expected {expected}, found {found}")]
     WrongHash { expected: InfoHash, found: InfoHash },
-    /// The info dictionary is the one the link names, but not a torrent we can use (stage 2).
+    /// The info dictionary is the one the link names, but not a torrent we can use (stage 2). No
+    /// other peer could send a better one.
     #[error("the info dictionary is right, but cannot be used: {0}")]
     Metainfo(#[from] MetainfoError),
 }

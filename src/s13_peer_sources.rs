@@ -7,7 +7,7 @@
 //!
 //! * **Run it:** `piecemeal announce lab/sample.torrent`
 //! * **Spec:** BEP 3, 12, 31; **chapter:** `docs/13-peer-sources.md`
-//! * **Builds on:** [`Tier`](crate::s03_tracker::Tier) and [`Tracker`](crate::s03_tracker::Tracker)
+//! * **Builds on:** [`Tier`](crate::s03_tracker::tiers::Tier) and [`Tracker`](crate::s03_tracker::Tracker)
 //!   from stage 3, [`Counters`](crate::s12_session::host::Counters) from stage 12
 //!
 //! ```text

@@ -2,8 +2,9 @@
 
 use piecemeal::s01_bencode::forgiving::{PassedOver, decode_first_keys};
 use piecemeal::s01_bencode::limits::{Limits, TORRENT, decode_within};
+use piecemeal::s01_bencode::rules::Rule;
 use piecemeal::s01_bencode::{
-    Kind, MAX_DEPTH, MAX_ITEMS, Rule, Value, decode, decode_prefix, encode, excerpt, printable,
+    Kind, MAX_DEPTH, MAX_ITEMS, Value, decode, decode_prefix, encode, excerpt, printable,
 };
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};

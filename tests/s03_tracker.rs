@@ -15,8 +15,9 @@ use piecemeal::s02_metainfo::InfoHash;
 use piecemeal::s03_tracker::http::HttpTracker;
 use piecemeal::s03_tracker::names::Lookups;
 use piecemeal::s03_tracker::peers::PeerAddress;
+use piecemeal::s03_tracker::tiers::{Tier, announce};
 use piecemeal::s03_tracker::{
-    AnnounceRequest, AnnounceResponse, Event, PeerId, Retry, Tier, Tracker, TrackerError, announce,
+    AnnounceRequest, AnnounceResponse, Event, PeerId, Retry, Tracker, TrackerError,
 };
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};

@@ -1,16 +1,16 @@
 //! Stage 8 from outside: metadata messages byte by byte, and fetching from peers good and bad.
 
 use std::cell::Cell;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::SocketAddr;
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use piecemeal::s02_metainfo::{Info, InfoHash};
 use piecemeal::s03_tracker::PeerId;
 use piecemeal::s04_handshake::Handshake;
-use piecemeal::s04_handshake::transport::{Transport, pair};
+use piecemeal::s04_handshake::transport::{Transport, WriteHalf, pair};
 use piecemeal::s05_messages::connection::Connection;
 use piecemeal::s05_messages::{Message, MessageError};
 use piecemeal::s07_extension::{ExtensionError, Extensions};
@@ -254,9 +254,26 @@ fn fetch_by(
     hash: [u8; 20],
     peer: impl FnOnce(Peer) + Send + 'static,
 ) -> (Fetched, Connection) {
+    let (near, far) = ends();
+    thread::spawn(move || peer(Peer(far)));
+    fetch_over(near, until, over, greeting, hash)
+}
+
+/// Our end of a connection, and the peer's.
+fn ends() -> (Transport, Transport) {
     let address = |last| SocketAddr::from(([192, 0, 2, last], 6881));
     let (near, mut far) = pair(1 << 16, address(1), address(2));
     far.set_deadline(Instant::now() + Duration::from_secs(60));
+    (near, far)
+}
+
+fn fetch_over(
+    near: Transport,
+    until: Instant,
+    over: &dyn Fn() -> bool,
+    greeting: &str,
+    hash: [u8; 20],
+) -> (Fetched, Connection) {
     let theirs = Handshake {
         reserved: [0, 0, 0, 0, 0, 16, 0, 0],
         info_hash: InfoHash(hash),
@@ -265,7 +282,6 @@ fn fetch_by(
     let mut connection = Connection::new(near, theirs, theirs);
     let mut extensions = Extensions::new(vec![Box::new(UtMetadata::new(None))]);
     extensions.hear(format!("\0d{greeting}e").as_bytes(), &mut Vec::new()).expect("a greeting");
-    thread::spawn(move || peer(Peer(far)));
     let fetched = fetch_metadata(&mut connection, &mut extensions, InfoHash(hash), until, over);
     (fetched, connection)
 }
@@ -286,6 +302,47 @@ fn fetch_this(
 
 fn expect(fetched: Fetched, metadata: &[u8]) {
     assert_eq!(fetched.expect("it is fetched").expect("nobody was faster").raw, metadata);
+}
+
+/// A write half that remembers the deadlines it is given.
+struct Remembering(Box<dyn WriteHalf>, Arc<Mutex<Vec<Instant>>>);
+
+impl Write for Remembering {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+impl WriteHalf for Remembering {
+    fn set_deadline(&mut self, deadline: Instant) {
+        self.1.lock().expect("no thread panics with it").push(deadline);
+        self.0.set_deadline(deadline);
+    }
+}
+
+/// Ten seconds for each, and not for all of it: over a slow line a large dictionary takes minutes.
+#[test]
+fn each_metadata_piece_gives_the_peer_more_time_up_to_the_deadline() {
+    let whole = metadata(20 * 16384);
+    let hash = Sha1::digest(&whole).into();
+    for (total, moves) in [(600, true), (3, false)] {
+        let (mut near, far) = ends();
+        let deadlines = Arc::new(Mutex::new(Vec::new()));
+        near.writer = Box::new(Remembering(near.writer, Arc::clone(&deadlines)));
+        let served = whole.clone();
+        thread::spawn(move || Peer(far).serve(&served));
+        let until = Instant::now() + Duration::from_secs(total);
+        let (fetched, _) = fetch_over(near, until, &|| false, &greeting(whole.len()), hash);
+        expect(fetched, &whole);
+        let deadlines = deadlines.lock().expect("no thread panics with it");
+        assert_eq!(deadlines.len(), 20, "one for each metadata piece");
+        assert!(deadlines.windows(2).all(|two| (two[0] < two[1]) == moves), "{deadlines:?}");
+        assert!(deadlines.iter().all(|deadline| *deadline <= until));
+    }
 }
 
 #[test]

@@ -12,7 +12,8 @@ use piecemeal::s01_bencode::counted;
 use piecemeal::s03_tracker::http::HttpTracker;
 use piecemeal::s03_tracker::names::Lookups;
 use piecemeal::s03_tracker::reach::{NamedBy, first_urls};
-use piecemeal::s03_tracker::{AnnounceRequest, AnnounceResponse, Tier, Tracker, TrackerError};
+use piecemeal::s03_tracker::tiers::Tier;
+use piecemeal::s03_tracker::{AnnounceRequest, AnnounceResponse, Tracker, TrackerError};
 
 use super::Options;
 use super::failure::{Failure, NO_PEER};

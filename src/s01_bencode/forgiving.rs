@@ -1,8 +1,13 @@
 //! Reading input that is slightly wrong: the first of two equal keys counts, and notes
 //! say what was passed over.
+//!
+//! Real torrents and real trackers have slips. A comment in another encoding, or a key that
+//! is there twice, costs the download nothing, so it must not end it. But nothing is hidden
+//! either: each slip leaves a note.
 
 use super::limits::Limits;
-use super::{BencodeError, Kind, Rule, Value, counted, excerpt, read};
+use super::rules::Rule;
+use super::{BencodeError, Kind, Value, counted, excerpt, read};
 
 /// The most notes kept about one input. The rest are only counted.
 const MAX_NOTES: usize = 8;
@@ -11,12 +16,15 @@ const MAX_NOTES: usize = 8;
 /// notes; it cannot fill our memory.
 #[derive(Debug, Default)]
 pub struct PassedOver {
+    /// At most [`MAX_NOTES`], a sentence each.
     notes: Vec<String>,
+    /// The number of slips without a note.
     more: usize,
 }
 
 impl PassedOver {
-    /// Adds a note, or only counts it if there are too many.
+    /// Adds a note, or only counts it if there are too many. A closure makes the text, so
+    /// what is only counted costs no memory.
     pub fn add(&mut self, note: impl FnOnce() -> String) {
         if self.notes.len() < MAX_NOTES {
             self.notes.push(note());
@@ -25,7 +33,8 @@ impl PassedOver {
         }
     }
 
-    /// Notes that a key's value is not what was expected.
+    /// Notes that a key's value is not what was expected. `expected` is a phrase after "must
+    /// be": "a list of URLs".
     pub fn skip(&mut self, key: &str, expected: &str, value: &Value) {
         self.add(|| {
             let found = match value.kind {
@@ -42,7 +51,8 @@ impl PassedOver {
         });
     }
 
-    /// Returns what `read` makes of an optional key; `None` if it is missing or broken.
+    /// Returns what `read` makes of an optional key; `None` if it is missing or broken. Only a
+    /// broken one gets a note.
     pub fn read<'v, 'a, T>(
         &mut self,
         dictionary: &'v Value<'a>,
@@ -53,7 +63,8 @@ impl PassedOver {
         self.read_inside(dictionary, "", key, expected, read)
     }
 
-    /// The same for a dictionary inside another one, at the path `at`.
+    /// Reads a key of a dictionary that is inside another one, at the path `at`. The path is
+    /// for the note: "info.private must be 0 or 1".
     pub fn read_inside<'v, 'a, T>(
         &mut self,
         dictionary: &'v Value<'a>,
@@ -84,7 +95,8 @@ impl PassedOver {
 /// more than once in a dictionary: the first one counts, and a note names the others.
 ///
 /// Nothing that is hashed or signed may be read this way: two programs would see two
-/// different things in it.
+/// different things in it. So stage 2 reads torrents strictly. What is read this way is used
+/// once and thrown away: a tracker's answer, a peer's extension handshake.
 ///
 /// # Errors
 /// If the value is broken in any other way.
@@ -96,18 +108,19 @@ pub fn decode_first_keys<'a>(
     read(input, limits, Some(notes))
 }
 
-/// The pairs of a dictionary whose key an earlier pair has: their places, in rising order.
+/// Returns the places of the pairs whose key an earlier pair has, in rising order.
 pub(super) fn repeated(pairs: &[(&[u8], Value)]) -> Vec<usize> {
     let mut keys: Vec<(&[u8], usize)> =
         pairs.iter().zip(0..).map(|((key, _), place)| (*key, place)).collect();
-    keys.sort_unstable();
+    keys.sort_unstable(); // by key, then by place: the first of equal keys comes first
     let again = keys.iter().zip(keys.iter().skip(1)).filter(|(one, next)| one.0 == next.0);
     let mut places: Vec<usize> = again.map(|(_, next)| next.1).collect();
     places.sort_unstable();
     places
 }
 
-/// Removes the pairs at these places, with a note for each.
+/// Removes the pairs at these places, with a note for each. The places are in rising order, so
+/// one pass is enough; removing one pair at a time would move all those after it each time.
 pub(super) fn keep_first<'a>(
     pairs: &mut Vec<(&'a [u8], Value<'a>)>,
     places: &[usize],
@@ -131,19 +144,13 @@ pub(super) fn keep_first<'a>(
 
 /// Returns the error for a repeated key where bencode is read strictly. The dictionary
 /// starts at `start`.
-pub(super) fn duplicate(
-    pairs: &[(&[u8], Value)],
-    place: usize,
-    start: usize,
-) -> Option<(usize, Rule)> {
-    // Pairs do not keep their offsets. But a string has only one spelling, so the bytes
-    // before the key can be counted.
+pub(super) fn duplicate(pairs: &[(&[u8], Value)], place: usize, start: usize) -> (usize, Rule) {
+    // Pairs do not keep their offsets, which a torrent of a million files would pay for. But a
+    // string has only one spelling, so the bytes before the key can be counted.
     let length = |(key, value): &(&[u8], Value)| {
-        key.len().to_string().len() + 1 + key.len() + value.raw.len()
+        key.len().to_string().len() + 1 + key.len() + value.raw.len() // `3` `:` `cow` `3:moo`
     };
-    let (key, _) = pairs.get(place)?;
-    Some((
-        start + 1 + pairs.iter().take(place).map(length).sum::<usize>(),
-        Rule::DuplicateKey { key: excerpt(key) },
-    ))
+    let key = pairs.get(place).map(|(key, _)| excerpt(key)).unwrap_or_default();
+    let before: usize = pairs.iter().take(place).map(length).sum();
+    (start + 1 + before, Rule::DuplicateKey { key }) // 1 for the `d`
 }

@@ -1,4 +1,5 @@
-//! How much one input may hold; it depends on where the input comes from. Skip this at first reading.
+//! How much one input may hold; it depends on where the input comes from. Skip this at first
+//! reading.
 //!
 //! Decoded, a value of two bytes takes 40, and 56 in a dictionary. A .torrent file of a million
 //! files needs three million values, and the user chose it. A peer's message needs ten, and fifty
@@ -9,9 +10,9 @@ use super::{BencodeError, MAX_DEPTH, MAX_ITEMS, Value, read};
 /// How much one input may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// The deepest nesting of lists and dictionaries.
+    /// The deepest nesting of lists and dictionaries: it limits the stack.
     pub depth: usize,
-    /// The most values. Each list and dictionary is also one.
+    /// The most values: it limits the memory. Each list and dictionary is also one.
     pub items: usize,
 }
 

@@ -1,9 +1,14 @@
 //! The tracker URLs of a torrent, in tiers, and the limits on their number.
 //!
+//! ```text
+//! announce-list = [[a, b], [c]]     a and b share their peers: one answer is enough
+//!                                   c is asked in any case: it may know other peers
+//! ```
 //! Each tier gets a thread, and each URL its share of a tier's time. Torrents made with lists of
 //! public trackers name about a hundred.
 
-use super::{TEXT, Value};
+use super::Value;
+use super::keys::TEXT;
 use crate::s01_bencode::counted;
 use crate::s01_bencode::forgiving::PassedOver;
 
@@ -31,6 +36,7 @@ pub(super) fn tiers(top: &Value, notes: &mut PassedOver) -> Vec<Vec<String>> {
             continue;
         };
         let mut tier = Vec::new();
+        // What is too much is still read: a broken URL gets its note, a good one is counted.
         for url in list.iter().filter_map(|value| url(value, &at, notes)) {
             if urls < MAX_TRACKERS && tiers.len() < MAX_TIERS {
                 urls += 1;
@@ -39,6 +45,7 @@ pub(super) fn tiers(top: &Value, notes: &mut PassedOver) -> Vec<Vec<String>> {
                 more += 1;
             }
         }
+        // A tier without a usable URL would be a thread with nothing to ask.
         tiers.extend(Some(tier).filter(|tier| !tier.is_empty()));
     }
     if more > 0 {
@@ -50,7 +57,9 @@ pub(super) fn tiers(top: &Value, notes: &mut PassedOver) -> Vec<Vec<String>> {
             )
         });
     }
+    // Read even if it is not used, so that a broken one is noted.
     let announce = top.get("announce").and_then(|value| url(value, "announce", notes));
+    // Also the way out if `announce-list` is there, but nothing in it can be used.
     if tiers.is_empty() {
         tiers.extend(announce.map(|url| vec![url.to_owned()]));
     }

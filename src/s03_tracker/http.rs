@@ -5,6 +5,11 @@
 //! the size of the answer, the number of redirects and where they may lead. A
 //! tracker on the open internet must not redirect us to the web page of a
 //! router on our network; a tracker on our own network may.
+//!
+//! ureq speaks HTTP and TLS for us. Some of its defaults do not fit, and `get` changes them:
+//! it has no time limit, it drops the body of a 4xx answer, where the tracker's reason is, it
+//! takes a proxy from the environment even for this machine, and it does not limit the body
+//! after decompression.
 
 use std::io::{self, Read};
 use std::net::SocketAddr;
@@ -27,12 +32,14 @@ use super::{AnnounceRequest, AnnounceResponse, Tracker, TrackerError, words};
 /// The longest answer that is read, decompressed, in bytes. Three thousand peers fit, in the
 /// longest form. Not more, since a torrent can make us ask a hundred trackers at the same time.
 const MAX_ANSWER_LENGTH: usize = 256 << 10;
-/// The longest head of an answer, in bytes: twice the usual limit of servers.
+/// The longest head of an answer, in bytes: twice the usual limit of servers. It is also the
+/// size of ureq's two buffers, which would be 128 KiB each.
 const MAX_HEAD_LENGTH: usize = 16 << 10;
 /// The most redirects that are followed.
 const MAX_REDIRECTS: u32 = 5;
 
-/// Announces to `http://` and `https://` trackers.
+/// Announces to `http://` and `https://` trackers, over a new connection each time: the next
+/// announce is usually half an hour away.
 pub struct HttpTracker;
 
 impl Tracker for HttpTracker {
@@ -53,7 +60,7 @@ impl Tracker for HttpTracker {
 /// What a server answers to one GET request.
 #[derive(Debug, Clone)]
 pub struct Fetched {
-    /// The HTTP status.
+    /// The HTTP status of the last answer, after all redirects.
     pub status: u16,
     /// The body, decompressed.
     pub body: Vec<u8>,
@@ -61,7 +68,8 @@ pub struct Fetched {
     pub from: Reach,
 }
 
-/// Makes one GET request by a deadline. A seam for tests; [`fetch`] uses the network.
+/// Makes one GET request by a deadline. A seam for tests, and for a trace; [`fetch`] uses the
+/// network.
 pub type Get = dyn Fn(&str, Instant) -> Result<Fetched, TrackerError> + Send + Sync;
 
 /// Announces with a request made by `get`.
@@ -75,6 +83,7 @@ pub fn announce_with(
     deadline: Instant,
 ) -> Result<AnnounceResponse, TrackerError> {
     let Fetched { status, body, from } = get(&announce_url(url, ask), deadline)?;
+    // Decoded whatever the status is: some trackers send a failure reason with 200, some with 400.
     match one_at_a_time(|| AnnounceResponse::decode(&body)) {
         // The reason in the body says more than the status.
         Err(failure @ TrackerError::Failure { .. }) => Err(failure),
@@ -84,8 +93,10 @@ pub fn announce_with(
 }
 
 /// Decodes an answer while no other thread of the process does: a decoded answer may take
-/// four times the memory of its bytes.
+/// four times the memory of its bytes. A torrent with a hundred tiers has a hundred threads
+/// that could all do so at once. Decoding 256 KiB is quick, so they do not wait for long.
 pub(crate) fn one_at_a_time<T>(decode: impl FnOnce() -> T) -> T {
+    // The lock guards a turn and no data, so a panic in `decode` has spoiled nothing.
     static DECODING: Mutex<()> = Mutex::new(());
     let _turn = DECODING.lock().unwrap_or_else(PoisonError::into_inner);
     decode()
@@ -102,7 +113,10 @@ fn announce_url(url: &str, ask: &AnnounceRequest) -> String {
 /// Makes a URL valid for a request: removes its fragment, and percent-encodes every
 /// character that RFC 3986 does not allow in a path or query. Existing encodings stay.
 pub(crate) fn uri(url: &str) -> String {
+    // The part after `#` is for browsers and never sent.
     let url = url.trim().split('#').next().unwrap_or_default();
+    // http://user:password@host:80/path?query
+    //        |authority           |path
     let authority = url.find("://").map_or(0, |at| at + 3);
     let path = url.split_at(authority).1.find(['/', '?']).map_or(url.len(), |at| authority + at);
     let (start, path) = url.split_at(path);
@@ -114,6 +128,7 @@ pub(crate) fn uri(url: &str) -> String {
                 .is_some_and(|two| two.iter().all(u8::is_ascii_hexdigit))
         };
         match byte {
+            // Encoding it again would change `%41` to `%2541`, which is another URL.
             b'%' if is_encoding() => uri.push('%'),
             _ if byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/?".contains(&byte) => {
                 uri.push(byte.into())
@@ -125,11 +140,12 @@ pub(crate) fn uri(url: &str) -> String {
 }
 
 /// Returns a URL without its user and password, and the value of the `Authorization` header
-/// that replaces them. They are percent-encoded in a URL, but not in the header.
+/// that replaces them (RFC 7617). They are percent-encoded in a URL, but not in the header.
 fn credentials(url: &str) -> (String, Option<String>) {
     let authority = url.find("://").map_or(0, |at| at + 3);
     let (scheme, rest) = url.split_at(authority);
     let (host, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+    // The last `@`: in a password that was not encoded there may be others.
     let Some((user, host)) = host.rsplit_once('@') else { return (url.to_owned(), None) };
     let (user, password) = user.split_once(':').unwrap_or((user, ""));
     let [user, password] = [user, password].map(|text| urlencoding::decode_binary(text.as_bytes()));
@@ -153,7 +169,17 @@ pub fn fetch(url: &str, deadline: Instant) -> Result<Fetched, TrackerError> {
         }
         other => other,
     }
-    .map_err(|error| match error {
+    .map_err(reason)?;
+    if fetched.body.len() > MAX_ANSWER_LENGTH {
+        return Err(TrackerError::TooLong(MAX_ANSWER_LENGTH));
+    }
+    Ok(fetched)
+}
+
+/// Says in the terms of this stage why a request failed. The words matter: the user reads them,
+/// and stage 13 decides by the variant whether asking again can help.
+fn reason(error: ureq::Error) -> TrackerError {
+    match error {
         ureq::Error::Timeout(_) => TrackerError::TimedOut,
         ureq::Error::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
             TrackerError::Transport("the tracker hung up before it had answered".into())
@@ -174,19 +200,17 @@ pub fn fetch(url: &str, deadline: Instant) -> Result<Fetched, TrackerError> {
         }
         // The error may quote the URL that the tracker redirects to.
         error => TrackerError::Transport(words(error.to_string().as_bytes()).into()),
-    })?;
-    if fetched.body.len() > MAX_ANSWER_LENGTH {
-        return Err(TrackerError::TooLong(MAX_ANSWER_LENGTH));
     }
-    Ok(fetched)
 }
 
 /// Makes the request, and reads at most one byte more than allowed.
+///
+/// The agent lives for this one request: [`Guarded`] judges the redirects of one, not of several.
 fn get(url: &str, deadline: Instant) -> Result<Fetched, ureq::Error> {
+    let left = deadline.saturating_duration_since(Instant::now());
     let config = Config::builder()
-        .timeout_global(Some(
-            deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1)),
-        ))
+        // For all of it, from the name to the last byte of the body: ureq's default is no limit.
+        .timeout_global(Some(left.max(Duration::from_millis(1))))
         .http_status_as_error(false) // a 4xx may hold a failure reason
         .proxy(None) // HTTP_PROXY would divert even a tracker on loopback
         .max_redirects(MAX_REDIRECTS)
@@ -208,6 +232,8 @@ fn get(url: &str, deadline: Instant) -> Result<Fetched, ureq::Error> {
         request = request.header("Authorization", basic);
     }
     let mut response = request.call()?;
+    // ureq's own limit counts compressed bytes, and gzip makes a thousand out of one. This
+    // counts what comes out.
     let mut body = Vec::new();
     response
         .body_mut()
@@ -215,11 +241,13 @@ fn get(url: &str, deadline: Instant) -> Result<Fetched, ureq::Error> {
         .take(MAX_ANSWER_LENGTH as u64 + 1)
         .read_to_end(&mut body)
         .map_err(timeout_as_such)?;
+    // Never empty here: there is no connection that has not passed the resolver.
     let from = way.lock().unwrap_or_else(PoisonError::into_inner).farthest.unwrap_or_default();
     Ok(Fetched { status: response.status().as_u16(), body, from })
 }
 
-/// Whether a URL names a port that is none.
+/// Whether a URL names a port that is none. No port, and an empty one as in `http://t:/`, are
+/// right: they mean the scheme's own (RFC 3986).
 fn has_bad_port(url: &Uri) -> bool {
     let authority = url.authority().map(Authority::as_str).unwrap_or_default();
     // The colons of an IPv6 address are in brackets.
@@ -229,7 +257,8 @@ fn has_bad_port(url: &Uri) -> bool {
         .is_some_and(|(_, port)| !port.is_empty() && port.parse::<u16>().unwrap_or(0) == 0)
 }
 
-/// Unwraps an error of ureq, which wraps its own errors when it acts as a reader.
+/// Unwraps an error of ureq, which wraps its own errors when it acts as a reader. Otherwise a
+/// body that takes too long would not be recognized as a timeout.
 fn timeout_as_such(error: io::Error) -> ureq::Error {
     match error.downcast::<ureq::Error>() {
         Ok(inner) => inner,
@@ -239,16 +268,21 @@ fn timeout_as_such(error: io::Error) -> ureq::Error {
 
 /// Looks up names, and passes on only addresses that we may contact: of a tracker, and of the
 /// servers that it redirects to.
+///
+/// Checking the URL before the request would not do. The name in it may lead to another
+/// address when ureq looks it up, and redirects are followed inside ureq. The resolver is the
+/// one place that every connection has to pass.
 #[derive(Debug, Default)]
 struct Guarded {
     names: DefaultResolver,
+    /// Shared with [`get`], which reads it after the request.
     way: Arc<Mutex<Way>>,
 }
 
 /// Where requests have gone so far.
 #[derive(Debug, Default)]
 struct Way {
-    /// The distance of the farthest server.
+    /// The distance of the farthest server; `None` before the first.
     farthest: Option<Reach>,
     /// The last server, as written in its URL.
     server: Option<Authority>,
@@ -258,12 +292,15 @@ struct Way {
 #[derive(Debug, Error)]
 #[error("{why}")]
 struct OffLimits {
+    /// The sentence of [`reach`](super::reach).
     why: &'static str,
     /// Whether another server led there.
     redirected: bool,
 }
 
 impl Resolver for Guarded {
+    /// Returns the addresses for the first server or the next redirect. ureq calls this once
+    /// before each connection, by its own deadline.
     fn resolve(
         &self,
         uri: &Uri,
@@ -280,12 +317,14 @@ impl Resolver for Guarded {
             .iter()
             .filter(|address| reach(address) == nearest)
             .for_each(|address| kept.push(*address));
+        // Only from here on: a lookup can take seconds.
         let mut way = self.way.lock().unwrap_or_else(PoisonError::into_inner);
         // A redirect to the same server gains it nothing: it could have acted on the first request.
         let itself = way.server.is_some() && way.server.as_ref() == uri.authority();
         let path = if itself { None } else { path_refusal(nearest, uri.path()) };
         let inward = way.farthest.and_then(|farthest| redirect_refusal(farthest, nearest));
         if let Some(why) = inward.or(path) {
+            // As an I/O error, since ureq hands those on unchanged: `reason` finds it inside.
             return Err(
                 io::Error::other(OffLimits { why, redirected: way.server.is_some() }).into()
             );

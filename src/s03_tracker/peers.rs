@@ -15,7 +15,7 @@ const MAX_NAMED: usize = 50;
 /// The longest host name, in bytes (RFC 1035).
 const MAX_HOST_LENGTH: usize = 255;
 
-/// A peer by host name or IP address, and port.
+/// A peer by host name or IP address, and port: in a tracker's list, or in a magnet link (stage 6).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PeerAddress {
     /// `example.org`, `192.0.2.1` or `2001:db8::1` (without brackets).
@@ -27,18 +27,22 @@ pub struct PeerAddress {
 impl PeerAddress {
     /// Reads `host:port`, with an IPv6 address in brackets.
     pub fn parse(text: &str) -> Option<PeerAddress> {
+        // At the last colon, since an IPv6 address has colons of its own.
         let (host, port) = text.rsplit_once(':')?;
+        // `parse` alone would also read "+6881".
         let port = port.parse().ok().filter(|_| port.bytes().all(|byte| byte.is_ascii_digit()))?;
         let host = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
             Some(v6) => v6.parse::<Ipv6Addr>().ok().map(|_| v6)?,
-            None if host.contains(':') => return None,
+            None if host.contains(':') => return None, // which colon is the port's?
             None => host,
         };
         PeerAddress::new(host, port)
     }
 
-    /// A host and a port; `None` if either cannot be valid.
+    /// Makes an address of a host and a port; `None` if either cannot be valid. A name is not
+    /// checked further: the resolver knows better what it can look up.
     pub fn new(host: &str, port: u16) -> Option<PeerAddress> {
+        // Characters with a meaning in a URL or on a terminal, and blanks, are in no host name.
         let is_odd = |letter: char| "[]/".contains(letter) || letter <= ' ' || letter.is_control();
         let good = port != 0
             && !host.is_empty()
@@ -48,6 +52,7 @@ impl PeerAddress {
     }
 }
 
+/// Writes `host:port`, as [`PeerAddress::parse`] reads it.
 impl fmt::Display for PeerAddress {
     fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
         if self.host.contains(':') {
@@ -61,16 +66,42 @@ impl fmt::Display for PeerAddress {
 /// The peers that an answer names.
 #[derive(Debug, Default)]
 pub(super) struct Peers {
+    /// By IP address, in the order of the answer.
     pub addresses: Vec<SocketAddr>,
+    /// By host name: to be looked up first.
     pub named: Vec<PeerAddress>,
+}
+
+/// Reads all peers of an answer: `peers`, and after them `peers6` (BEP 7). An answer without
+/// either is right: the tracker knows no other peer.
+pub(super) fn of_answer(top: &Value, notes: &mut PassedOver) -> Result<Peers, TrackerError> {
+    let mut peers = match top.get("peers") {
+        Some(peers) => compact_or_list(peers, notes)?,
+        None => Peers::default(),
+    };
+    // A broken `peers6` is dropped alone: the IPv4 peers may be good. Its notes are collected
+    // aside, since `notes` itself is lent to the reading.
+    let mut more = PassedOver::default();
+    let six = |value: &Value| compact(value.bytes()?, "peers6", address_v6, &mut more).ok();
+    let six = notes.read(top, "peers6", "a multiple of 18 bytes", six);
+    peers.addresses.extend(six.unwrap_or_default());
+    more.into_notes().into_iter().for_each(|note| notes.add(|| note));
+    // Port 0 is none: nothing can be dialed there.
+    peers.addresses.retain(|peer| peer.port() != 0);
+    Ok(peers)
 }
 
 /// Reads `peers` in either of its two forms: a string with six bytes for each
 /// peer (BEP 23), or a list of dictionaries (BEP 3).
-pub(super) fn compact_or_list(
-    peers: &Value,
-    notes: &mut PassedOver,
-) -> Result<Peers, TrackerError> {
+///
+/// ```text
+/// 5:peers 12: <7f 00 00 02  1a e1> <7f 00 00 03  1a e1>                    compact
+/// 5:peers l d 2:ip 9:127.0.0.2 7:peer id 20:... 4:port i6881e e  d .. e e  a list
+/// ```
+/// The type of the value says which form it is. A tracker need not heed `compact=1`. A broken
+/// entry of a list costs only itself, but a string that is not a multiple of six cannot be
+/// cut: nobody knows where the error is.
+fn compact_or_list(peers: &Value, notes: &mut PassedOver) -> Result<Peers, TrackerError> {
     if let Some(bytes) = peers.bytes() {
         return Ok(Peers {
             addresses: compact(bytes, "peers", address_v4, notes)?,
@@ -84,6 +115,7 @@ pub(super) fn compact_or_list(
         found: peers.type_name().to_owned(),
     })?;
     let (mut peers, mut unusable) = (Peers::default(), 0);
+    // `peer id` is not read: the handshake says it, and only then is it worth anything.
     for peer in list.iter().take(MAX_PEERS) {
         let host = peer.get("ip").and_then(Value::text).unwrap_or_default();
         let port =
@@ -97,7 +129,7 @@ pub(super) fn compact_or_list(
                     None => unusable += 1,
                 }
             }
-            _ => unusable += 1,
+            _ => unusable += 1, // no port, or too many names already
         }
     }
     let all = list.len().min(MAX_PEERS);
@@ -108,8 +140,10 @@ pub(super) fn compact_or_list(
     Ok(peers)
 }
 
-/// Reads compact peers, `N` bytes each, and takes the first [`MAX_PEERS`].
-pub(super) fn compact<const N: usize>(
+/// Reads compact peers, `N` bytes each, and takes the first [`MAX_PEERS`]. `N` is 6 or 18, and
+/// `read` turns that many bytes into an address. Cut by count and never by content: any byte
+/// may be part of an address.
+fn compact<const N: usize>(
     bytes: &[u8],
     key: &'static str,
     read: fn(&[u8; N]) -> SocketAddr,

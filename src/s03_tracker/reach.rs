@@ -26,10 +26,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use crate::s01_bencode::counted;
 use crate::s02_metainfo::InfoHash;
 
-/// Ports below this one are for a system's own services.
+/// Ports below this one are for a system's own services. On Unix only its administrator can
+/// listen there, so no ordinary peer does.
 const PRIVILEGED: u16 = 1024;
 
-/// How far away an address is.
+/// How far away an address is. Nearer is less, so `reach < Reach::Internet` is *near us*.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Reach {
     /// This machine.
@@ -51,28 +52,40 @@ impl Reach {
         }
     }
 
+    /// std has `is_private` and `is_loopback`, but only some of these are stable in it, and a
+    /// table can be compared with the registry of special addresses (RFC 6890).
     fn of_v4(ip: Ipv4Addr) -> Reach {
         match ip.octets() {
+            // Loopback. On Linux, dialing 0.0.0.0 also reaches this machine.
             [0 | 127, ..] => Reach::Machine,
+            // Private: RFC 1918. Without a DHCP server: RFC 3927.
             [10, ..] | [172, 16..=31, ..] | [192, 168, ..] | [169, 254, ..] => Reach::Network,
-            [100, 64..=127, ..] | [192, 0, 0, _] => Reach::Network, // behind a provider's NAT: RFC 6598, RFC 6333
-            [224..=255, ..] => Reach::Network, // multicast, reserved, broadcast
+            // Behind a provider's NAT: RFC 6598, RFC 6333.
+            [100, 64..=127, ..] | [192, 0, 0, _] => Reach::Network,
+            // Multicast, reserved, broadcast: none of them is one machine on the internet.
+            [224..=255, ..] => Reach::Network,
             _ => Reach::Internet,
         }
     }
 
+    /// For an address that wraps no IPv4 address.
     fn of_v6(ip: Ipv6Addr) -> Reach {
         match ip.segments() {
+            // :: and ::1
             [0, 0, 0, 0, 0, 0, 0, 0 | 1] => Reach::Machine,
-            [0xfc00..=0xfdff, ..] | [0xfe80..=0xfeff, ..] => Reach::Network, // unique local; link-local, site-local
-            [0xff00..=0xffff, ..] => Reach::Network,                         // multicast
-            [0x64, 0xff9b, 1, ..] => Reach::Network, // a network's own NAT64: RFC 8215
+            // Unique local: RFC 4193. Link-local and, formerly, site-local: RFC 4291.
+            [0xfc00..=0xfdff, ..] | [0xfe80..=0xfeff, ..] => Reach::Network,
+            // Multicast.
+            [0xff00..=0xffff, ..] => Reach::Network,
+            // A network's own NAT64, which leads to any of its IPv4 addresses: RFC 8215.
+            [0x64, 0xff9b, 1, ..] => Reach::Network,
             _ => Reach::Internet,
         }
     }
 }
 
-/// Returns the IPv4 address that an IPv6 address wraps, if it wraps one.
+/// Returns the IPv4 address that an IPv6 address wraps, if it wraps one. Whoever dials such an
+/// address may end up at 127.0.0.1 by a detour, so each way of wrapping needs its row.
 fn wrapped(ip: Ipv6Addr) -> Option<Ipv4Addr> {
     let v4 = |high: u16, low: u16| Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low));
     match ip.segments() {
@@ -81,13 +94,14 @@ fn wrapped(ip: Ipv6Addr) -> Option<Ipv4Addr> {
         [0, 0, 0, 0, 0xffff, 0, high, low] => Some(v4(high, low)),     // translated: RFC 2765
         [0x64, 0xff9b, 0, 0, 0, 0, high, low] => Some(v4(high, low)),  // NAT64: RFC 6052
         [0x2002, high, low, ..] => Some(v4(high, low)),                // 6to4: RFC 3056
-        [0x2001, 0, _, _, _, _, high, low] => Some(v4(!high, !low)),   // Teredo: RFC 4380
+        // Teredo writes the bits inverted, so that a NAT does not take them for its own: RFC 4380.
+        [0x2001, 0, _, _, _, _, high, low] => Some(v4(!high, !low)),
         [_, _, _, _, 0 | 0x200, 0x5efe, high, low] => Some(v4(high, low)), // ISATAP: RFC 5214
         _ => None,
     }
 }
 
-/// Where a peer's address comes from.
+/// Where a peer's address comes from. Whatever looks an address up says this with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NamedBy {
     /// The user, on the command line.
@@ -98,7 +112,8 @@ pub enum NamedBy {
     Tracker(Reach),
 }
 
-/// Returns why a peer's address is not dialed, if it is not.
+/// Returns why a peer's address is not dialed, if it is not: the rows about peers in the table
+/// above.
 pub fn refusal(address: SocketAddr, by: NamedBy) -> Option<&'static str> {
     let (reach, privileged) = (Reach::of(address.ip()), address.port() < PRIVILEGED);
     let near = reach < Reach::Internet;
@@ -124,7 +139,8 @@ pub fn refusal(address: SocketAddr, by: NamedBy) -> Option<&'static str> {
     }
 }
 
-/// Returns the addresses to dial, and a sentence about the others, if there are any.
+/// Returns the addresses to dial, and a sentence about the others, if there are any. One of
+/// them is the example: a tracker may name two thousand, and the reason is mostly the same.
 pub fn part(addresses: Vec<SocketAddr>, by: NamedBy) -> (Vec<SocketAddr>, Option<String>) {
     let (refused, dialed): (Vec<_>, Vec<_>) =
         addresses.into_iter().partition(|address| refusal(*address, by).is_some());
@@ -137,13 +153,15 @@ pub fn part(addresses: Vec<SocketAddr>, by: NamedBy) -> (Vec<SocketAddr>, Option
 
 /// Whether a new line begins within the 20 bytes and has a word of four letters: Redis skips
 /// the start of our handshake as an unknown command, and obeys the next line. One real info
-/// hash in 500 looks like that.
+/// hash in 500 looks like that. The author of a link is free to choose the 20 bytes, since a
+/// link's torrent need not exist.
 fn has_command(InfoHash(hash): &InfoHash) -> bool {
     let lines = hash.splitn(2, |byte| matches!(byte, b'\n' | b'\r')).nth(1);
     lines.is_some_and(|lines| lines.windows(4).any(|word| word.iter().all(u8::is_ascii_alphabetic)))
 }
 
-/// Returns why a tracker at this address is not asked over UDP, if it is not.
+/// Returns why a tracker at this address is not asked over UDP, if it is not. There is no path
+/// to check: a packet goes out before anything shows that a tracker is there.
 pub fn packet_refusal(address: SocketAddr) -> Option<&'static str> {
     let privileged = address.port() < PRIVILEGED;
     (privileged && Reach::of(address.ip()) < Reach::Internet).then_some(
@@ -151,7 +169,8 @@ pub fn packet_refusal(address: SocketAddr) -> Option<&'static str> {
     )
 }
 
-/// Returns why a tracker this far away is not asked over HTTP for this path, if it is not.
+/// Returns why a tracker this far away is not asked over HTTP for this path, if it is not. A
+/// GET of `http://192.168.1.1/reboot` would be obeyed by some routers.
 pub fn path_refusal(reach: Reach, path: &str) -> Option<&'static str> {
     (reach < Reach::Internet && !is_announce(path)).then_some(
         "a tracker of this machine or its network is asked only for /announce, or /KEY/announce",
@@ -159,7 +178,7 @@ pub fn path_refusal(reach: Reach, path: &str) -> Option<&'static str> {
 }
 
 /// Returns why a redirect from a tracker at one distance to one at another is not followed, if
-/// it is not.
+/// it is not. Outward, and at the same distance, any redirect is.
 pub fn redirect_refusal(from: Reach, to: Reach) -> Option<&'static str> {
     (to < from)
         .then_some("a redirect to this machine or its network, from farther away, is not followed")
@@ -169,10 +188,12 @@ pub fn redirect_refusal(from: Reach, to: Reach) -> Option<&'static str> {
 /// for the name of a program, is not: `/announce/../x`, `/x.php/announce`.
 fn is_announce(path: &str) -> bool {
     let path = path.to_ascii_lowercase();
+    // A step up or down, plain, hidden by an encoding, or in the spelling of Windows.
     let escapes = ["/.", "\\", "%2e", "%2f", "%5c"].iter().any(|escape| path.contains(escape));
-    let mut parts = path.split('/').skip(1);
+    let mut parts = path.split('/').skip(1); // "" before the first slash
     let is_key =
         |part: &str| part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+    // `announce.php` is also a tracker's; what follows it belongs to it.
     let is_named = |part: &str| ["announce", "scrape"].iter().any(|name| part.starts_with(name));
     !escapes && parts.find(|part| is_named(part) || !is_key(part)).is_some_and(is_named)
 }

@@ -7,7 +7,10 @@
 use std::io;
 
 /// Returns how many descriptors this process may have open. Raises the limit up to `wanted`
-/// if the system allows it.
+/// if the system allows it; never lowers it.
+///
+/// A Unix process has two limits. The current one counts, and is often 1,024 or 256. Any
+/// process may raise it up to the maximum. Without a limit, the answer is `wanted`.
 pub fn allowed(wanted: usize) -> usize {
     #[cfg(unix)]
     {
@@ -23,7 +26,9 @@ pub fn allowed(wanted: usize) -> usize {
     wanted
 }
 
-/// Whether an error means that this process, or the whole system, has no descriptor left.
+/// Whether an error means that this process, or the whole system, has no descriptor left. It
+/// says nothing about the peer or the file: the same call may succeed a second later, so
+/// callers wait and try again.
 pub fn is_exhausted(error: &io::Error) -> bool {
     #[cfg(unix)]
     {

@@ -18,26 +18,32 @@ use std::time::{Duration, Instant};
 /// The half we read from.
 pub trait ReadHalf: Read + Send {
     /// Makes reads fail with [`ErrorKind::TimedOut`] from `deadline` on. A read that is already
-    /// waiting may overshoot by up to a quarter of the time left.
+    /// waiting may overshoot by up to a quarter of the time left. Cheap enough to be called
+    /// before every read.
     fn set_deadline(&mut self, deadline: Instant);
 
     /// Whether the other side has ended the connection, even if something is left to read.
-    /// Consumes nothing, and does not wait.
+    /// Consumes nothing, and does not wait. A connection that no one reads from can be dropped
+    /// this way when its peer has gone.
     fn has_ended(&self) -> bool;
 }
 
 /// The half we write to.
 pub trait WriteHalf: Write + Send {
-    /// Makes writes fail with [`ErrorKind::TimedOut`] from `deadline` on, as reads do.
+    /// Makes writes fail with [`ErrorKind::TimedOut`] from `deadline` on, as reads do. How much
+    /// of a `write_all` was sent by then is unknown, so the connection is of no more use.
     fn set_deadline(&mut self, deadline: Instant);
 }
 
-/// Ends a connection from any thread: a read or write that is waiting returns.
+/// Ends a connection from any thread: a read or write that is waiting returns. It needs no
+/// access to the halves, which their threads hold while they wait. Calling it again does
+/// nothing.
 pub type Hangup = Arc<dyn Fn() + Send + Sync>;
 
-/// A connection to a peer.
+/// A connection to a peer. The halves are boxes, at the cost of one virtual call for each read
+/// or write, so that nothing above has to know what carries the bytes.
 pub struct Transport {
-    /// The other side's address.
+    /// The other side's address. It is what we dialed, or where the other side dialed from.
     pub peer: SocketAddr,
     /// What they send.
     pub reader: Box<dyn ReadHalf>,
@@ -55,6 +61,7 @@ impl Transport {
     }
 }
 
+/// For the handshake, which needs both directions on one thread.
 impl Read for Transport {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.reader.read(buffer)
@@ -71,7 +78,8 @@ impl Write for Transport {
     }
 }
 
-/// Makes connections.
+/// Makes connections: TCP's here, pipes in tests, or those of another `Dial` with a wrapper around
+/// each.
 pub trait Dial: Send + Sync {
     /// Connects to `peer` by `deadline`.
     ///
@@ -80,7 +88,8 @@ pub trait Dial: Send + Sync {
     fn dial(&self, peer: SocketAddr, deadline: Instant) -> io::Result<Transport>;
 }
 
-/// The longest a connection may take to be made.
+/// The longest a connection may take to be made. Linux alone would try for two minutes,
+/// and many addresses that trackers give lead nowhere.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Dials over TCP.
@@ -89,6 +98,7 @@ pub struct Tcp;
 impl Dial for Tcp {
     fn dial(&self, peer: SocketAddr, deadline: Instant) -> io::Result<Transport> {
         let connect = || {
+            // std refuses a timeout of zero, hence the millisecond.
             let left = deadline.saturating_duration_since(Instant::now()).min(CONNECT_TIMEOUT);
             TcpStream::connect_timeout(&peer, left.max(Duration::from_millis(1)))
         };
@@ -114,11 +124,13 @@ pub fn over_tcp(stream: TcpStream, deadline: Instant) -> io::Result<Transport> {
     let peer = stream.peer_addr()?;
     // A dual-stack socket reports IPv4 peers as ::ffff:a.b.c.d; one address, one spelling.
     let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+    // Shared, not `try_clone`d: a clone is a second descriptor, and there may be 256 in all.
     let stream = Arc::new(stream);
     let half = || TcpHalf { stream: Arc::clone(&stream), deadline, in_force: Duration::MAX };
     let (reader, writer) = (Box::new(half()), Box::new(half()));
     let hang_up = Arc::new(move || {
-        // An error means that the connection has ended already.
+        // Not a close: the halves still own the socket, and their reads and writes now return. An
+        // error means that the connection has ended already.
         let _ = stream.shutdown(Shutdown::Both);
     });
     Ok(Transport { peer, reader, writer, hang_up })
@@ -131,8 +143,9 @@ const NOTHING_TAKEN: &str = "nothing more was taken in time";
 /// Both halves share one socket: reading and writing work on `&TcpStream`.
 struct TcpHalf {
     stream: Arc<TcpStream>,
+    /// When reads and writes begin to fail.
     deadline: Instant,
-    /// The socket's timeout in this direction, as we last set it.
+    /// The socket's timeout in this direction, as we last set it. `MAX`: it has to be set.
     in_force: Duration,
 }
 
@@ -141,7 +154,8 @@ impl TcpHalf {
     ///
     /// Setting the socket's timeout is a system call. It is set again only when the
     /// current one would be more than a quarter too long; after one that is too short,
-    /// the loop just goes round again.
+    /// the loop just goes round again. `set` sets the timeout of this direction, and `late` is
+    /// the error at the deadline.
     fn by_deadline(
         &mut self,
         set: fn(&TcpStream, Option<Duration>) -> io::Result<()>,
@@ -149,6 +163,8 @@ impl TcpHalf {
         mut act: impl FnMut(&TcpStream) -> io::Result<usize>,
     ) -> io::Result<usize> {
         loop {
+            // First of all, even if there is something to read: a peer that never pauses must
+            // not go on past the deadline.
             let left = self.deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Err(io::Error::new(ErrorKind::TimedOut, late));
@@ -158,12 +174,13 @@ impl TcpHalf {
                 set(&self.stream, Some(self.in_force))?;
             }
             match act(&self.stream) {
+                // A timeout of the socket has either kind, depending on the system.
                 Err(error)
                     if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) =>
                 {
                     self.in_force = Duration::MAX; // too short, or over: check again
                 }
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::Interrupted => {} // by a signal
                 done => return done,
             }
         }
@@ -201,11 +218,12 @@ impl ReadHalf for TcpHalf {
 }
 
 /// Whether a TCP connection is over. Reading would not show it at once: everything that came
-/// before the end would have to be read first.
+/// before the end would have to be read first. `poll` with a timeout of zero only asks.
 #[cfg(unix)]
 fn has_ended(stream: &TcpStream) -> bool {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
-    // Other systems also report HUP for the end of one direction.
+    // The other side will send no more. (Linux has a flag of its own for that; other systems
+    // report HUP for the end of one direction.)
     #[cfg(any(target_os = "linux", target_os = "android"))]
     let asked = PollFlags::RDHUP;
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
@@ -218,6 +236,8 @@ fn has_ended(stream: &TcpStream) -> bool {
 /// The same without `poll`: true only after everything that came before the end has been read.
 #[cfg(not(unix))]
 fn has_ended(stream: &TcpStream) -> bool {
+    // The halves share the socket, so the other thread's write may meet it in this state. It
+    // gets `WouldBlock`, which `by_deadline` takes for a timeout, and tries again.
     let peek = || -> io::Result<usize> {
         stream.set_nonblocking(true)?;
         let peeked = stream.peek(&mut [0]);
@@ -238,6 +258,11 @@ impl WriteHalf for TcpHalf {
 
 /// Makes the two ends of a connection in memory. Each direction holds `room`
 /// bytes; a writer waits while it is full, as on a socket whose buffers are full.
+///
+/// ```text
+/// a  writer --> there --> reader  b      each end has the other's address as its peer
+///    reader <-- back  <-- writer
+/// ```
 pub fn pair(room: usize, a: SocketAddr, b: SocketAddr) -> (Transport, Transport) {
     let (there, back) = (Arc::new(Pipe::new(room)), Arc::new(Pipe::new(room)));
     let end = |peer, input: &Arc<Pipe>, output: &Arc<Pipe>| {
@@ -254,49 +279,64 @@ pub fn pair(room: usize, a: SocketAddr, b: SocketAddr) -> (Transport, Transport)
     (end(b, &back, &there), end(a, &there, &back))
 }
 
+/// One direction.
 struct Pipe {
+    /// The most bytes that may be on their way.
     room: usize,
-    /// The bytes on their way, and whether the pipe is open.
-    state: Mutex<(VecDeque<u8>, bool)>,
+    state: Mutex<PipeState>,
+    /// The state has changed. The reader and the writer both wait for this.
     changed: Condvar,
+}
+
+/// What is in a pipe.
+struct PipeState {
+    /// Written and not yet read.
+    bytes: VecDeque<u8>,
+    /// False once either end is gone. What is left can still be read, but nothing written.
+    open: bool,
 }
 
 impl Pipe {
     fn new(room: usize) -> Pipe {
-        Pipe { room, state: Mutex::new((VecDeque::new(), true)), changed: Condvar::new() }
+        let state = PipeState { bytes: VecDeque::new(), open: true };
+        Pipe { room, state: Mutex::new(state), changed: Condvar::new() }
     }
 
-    fn lock(&self) -> MutexGuard<'_, (VecDeque<u8>, bool)> {
+    // The state is whole at any moment, so a thread that panicked with the lock spoiled nothing.
+    fn lock(&self) -> MutexGuard<'_, PipeState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Ends this direction for both sides, and wakes whichever waits.
     fn close(&self) {
-        self.lock().1 = false;
+        self.lock().open = false;
         self.changed.notify_all();
     }
 
-    /// Waits until `ready` is true, or fails at the deadline.
+    /// Waits until `ready` is true, and returns with the lock held; or fails at the deadline.
     fn wait(
         &self,
         deadline: Instant,
         late: &'static str,
-        ready: impl Fn(&VecDeque<u8>, bool) -> bool,
-    ) -> io::Result<MutexGuard<'_, (VecDeque<u8>, bool)>> {
+        ready: impl Fn(&PipeState) -> bool,
+    ) -> io::Result<MutexGuard<'_, PipeState>> {
         let mut state = self.lock();
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Err(io::Error::new(ErrorKind::TimedOut, late));
             }
-            if ready(&state.0, state.1) {
+            if ready(&state) {
                 return Ok(state);
             }
+            // May also wake for the other direction's reason, or for none: the loop checks again.
             state =
                 self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 }
 
+/// An end of a pipe. Dropping it closes the pipe, as the system closes a socket.
 struct PipeHalf {
     pipe: Arc<Pipe>,
     deadline: Instant,
@@ -304,16 +344,15 @@ struct PipeHalf {
 
 impl Drop for PipeHalf {
     fn drop(&mut self) {
-        self.pipe.close();
+        self.pipe.close(); // a reader or writer at the other end must not wait forever
     }
 }
 
 impl Read for PipeHalf {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let mut state = self
-            .pipe
-            .wait(self.deadline, NOTHING_CAME, |bytes, open| !bytes.is_empty() || !open)?;
-        let length = state.0.read(buffer)?;
+        let ready = |state: &PipeState| !state.bytes.is_empty() || !state.open;
+        let mut state = self.pipe.wait(self.deadline, NOTHING_CAME, ready)?;
+        let length = state.bytes.read(buffer)?; // 0 once it is closed and empty: the end
         self.pipe.changed.notify_all();
         Ok(length)
     }
@@ -322,14 +361,14 @@ impl Read for PipeHalf {
 impl Write for PipeHalf {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let room = self.pipe.room;
-        let mut state = self
-            .pipe
-            .wait(self.deadline, NOTHING_TAKEN, |waiting, open| waiting.len() < room || !open)?;
-        if !state.1 {
+        let ready = |state: &PipeState| state.bytes.len() < room || !state.open;
+        let mut state = self.pipe.wait(self.deadline, NOTHING_TAKEN, ready)?;
+        if !state.open {
             return Err(ErrorKind::BrokenPipe.into());
         }
-        let length = bytes.len().min(room - state.0.len());
-        state.0.extend(&bytes[..length]);
+        // As much as there is room for. `write_all` comes back with the rest.
+        let length = bytes.len().min(room - state.bytes.len());
+        state.bytes.extend(&bytes[..length]);
         self.pipe.changed.notify_all();
         Ok(length)
     }
@@ -345,7 +384,7 @@ impl ReadHalf for PipeHalf {
     }
 
     fn has_ended(&self) -> bool {
-        !self.pipe.lock().1
+        !self.pipe.lock().open
     }
 }
 

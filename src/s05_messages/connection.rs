@@ -13,6 +13,9 @@ pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A connection on which both handshakes have been exchanged. Dropping it, or its
 /// [`Line`], hangs up.
+///
+/// The fields are public so that it can be taken apart: a session reads on one thread while
+/// another one writes, and each owns its half.
 pub struct Connection {
     /// The other side's address.
     pub peer: SocketAddr,
@@ -28,7 +31,8 @@ pub struct Connection {
     pub line: Line,
 }
 
-/// Hangs up when it is dropped.
+/// Hangs up when it is dropped: however a session ends, by an error, a panic or a `return`, the
+/// peer and the thread that still waits for it hear of it.
 pub struct Line(pub Hangup);
 
 impl Drop for Line {

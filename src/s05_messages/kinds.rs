@@ -11,7 +11,7 @@ pub const MAX_MESSAGE_LENGTH: usize = 128 << 10;
 /// included. If the id has not come yet, it may be a bitfield's.
 pub fn longest(id: Option<u8>, pieces: u32) -> usize {
     match id {
-        // Id, index and begin, before the block.
+        // Id, index and begin, before the block. A block that we requested is no longer.
         Some(7) => 9 + BLOCK_LENGTH as usize,
         Some(5) | None => MAX_MESSAGE_LENGTH.max(1 + pieces.div_ceil(8) as usize),
         Some(_) => MAX_MESSAGE_LENGTH,
@@ -34,6 +34,7 @@ pub fn name(id: u8) -> Option<&'static str> {
     ];
     const FAST: [&str; 5] =
         ["suggest piece", "have all", "have none", "reject request", "allowed fast"];
+    // Between the two, these BEPs give no message a number. Number 20 is stage 7's.
     let fast = || FAST.get(usize::from(id).checked_sub(13)?);
     BASIC.get(usize::from(id)).or_else(fast).copied()
 }

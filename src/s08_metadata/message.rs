@@ -31,6 +31,7 @@ impl<'a> MetadataMessage<'a> {
     /// If it does not start with a dictionary that has `msg_type` and `piece`.
     pub fn decode(payload: &'a [u8]) -> Result<MetadataMessage<'a>, MetadataMessageError> {
         let dictionary = decode_within(payload, LIMITS)?;
+        // Missing, not a number and negative are one error: none of them can be used.
         let number = |key: &'static str| {
             dictionary
                 .get(key)
@@ -50,7 +51,7 @@ impl<'a> MetadataMessage<'a> {
                 let data = payload.get(dictionary.raw.len()..).unwrap_or_default();
                 MetadataMessage::Data {
                     piece: piece()?,
-                    total_size: number("total_size").ok(),
+                    total_size: number("total_size").ok(), // not needed: the handshake said it
                     data,
                 }
             }

@@ -22,8 +22,9 @@ use super::source::{PeerSource, SourceHandle};
 use crate::s02_metainfo::InfoHash;
 use crate::s03_tracker::names::Lookups;
 use crate::s03_tracker::reach::NamedBy;
+use crate::s03_tracker::tiers::Tier;
 use crate::s03_tracker::{
-    AnnounceRequest, AnnounceResponse, Event, PeerId, Retry, Tier, Tracker, TrackerError,
+    AnnounceRequest, AnnounceResponse, Event, PeerId, Retry, Tracker, TrackerError,
 };
 use crate::s07_extension::BoxError;
 

@@ -17,7 +17,8 @@ use crate::s01_bencode::Value;
 use crate::s01_bencode::forgiving::{PassedOver, decode_first_keys};
 use crate::s02_metainfo::InfoHash;
 use crate::s03_tracker::http::{Fetched, Get, HttpTracker, fetch, one_at_a_time, uri};
-use crate::s03_tracker::{LIMITS, Tracker, TrackerError, failure, scheme, spoken};
+use crate::s03_tracker::tiers::{scheme, spoken};
+use crate::s03_tracker::{LIMITS, Tracker, TrackerError, failure};
 
 /// Asks the tracker with this announce URL for the counts of a torrent. All are 0 if the
 /// tracker does not know the torrent. Over UDP, `udp` makes the request, and may have a connection

@@ -5,7 +5,8 @@
 use super::{MAX_FIELDS, MAX_ITEMS, Object, counted, quoted};
 use crate::s01_bencode::forgiving::{PassedOver, decode_first_keys};
 use crate::s01_bencode::limits::{Limits, decode_within};
-use crate::s01_bencode::{BencodeError, Kind, Rule, decode, decode_prefix, excerpt};
+use crate::s01_bencode::rules::Rule;
+use crate::s01_bencode::{BencodeError, Kind, decode, decode_prefix, excerpt};
 
 /// The most pairs of a dictionary that become fields.
 const MAX_PAIRS: usize = 64;

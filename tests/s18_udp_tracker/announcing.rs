@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 use piecemeal::s02_metainfo::InfoHash;
 use piecemeal::s03_tracker::http::HttpTracker;
 use piecemeal::s03_tracker::reach::Reach;
+use piecemeal::s03_tracker::tiers::Tier;
 use piecemeal::s03_tracker::{
-    AnnounceRequest, AnnounceResponse, Event, PeerId, Retry, Tier, Tracker, TrackerError,
+    AnnounceRequest, AnnounceResponse, Event, PeerId, Retry, Tracker, TrackerError,
 };
 use piecemeal::s18_udp_tracker::UdpTracker;
 

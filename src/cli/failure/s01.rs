@@ -1,7 +1,8 @@
 //! What to do about bencode that cannot be decoded. (stage 1)
 
 use crate::cli::failure::{BAD_INPUT, Failure};
-use piecemeal::s01_bencode::{BencodeError, Rule};
+use piecemeal::s01_bencode::BencodeError;
+use piecemeal::s01_bencode::rules::Rule;
 
 impl From<BencodeError> for Failure {
     fn from(error: BencodeError) -> Failure {

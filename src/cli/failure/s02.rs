@@ -2,7 +2,7 @@
 
 use crate::cli::failure::{BAD_INPUT, Failure, LOCAL};
 use crate::cli::opening::missing;
-use piecemeal::s01_bencode::Rule;
+use piecemeal::s01_bencode::rules::Rule;
 use piecemeal::s02_metainfo::MetainfoError;
 
 impl From<MetainfoError> for Failure {

@@ -9,7 +9,8 @@
 //! | a reject while it chokes us | yes | the piece is not allowed any longer |
 //! | a reject | no | ignored: it answers a request that we have taken back |
 
-use crate::s05_messages::{Request, Rest};
+use crate::s05_messages::Request;
+use crate::s05_messages::rest::Rest;
 use crate::s11_work_queue::lease::Written;
 use crate::s12_session::Session;
 use crate::s12_session::host::{Report, SessionEnd};
