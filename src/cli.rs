@@ -15,6 +15,7 @@ pub mod crowd_telling;
 pub mod describing;
 pub mod discretion;
 pub mod draft_options;
+pub mod exit_codes;
 pub mod explaining;
 pub mod failure;
 pub mod fetching;
@@ -24,18 +25,16 @@ pub mod info_from;
 pub mod interrupt;
 pub mod lab_options;
 pub mod listening;
-pub mod live_map;
 pub mod magnet_peers;
 pub mod making;
 pub mod one_session;
 pub mod opening;
-pub mod peer_table;
 pub mod piece_file;
-pub mod piece_map;
 pub mod queue_peers;
 pub mod queue_story;
 pub mod reading_link;
 pub mod scraping;
+pub mod screen;
 pub mod serving;
 pub mod size;
 pub mod stage_table;
@@ -43,7 +42,6 @@ pub mod tracing;
 pub mod until_ctrl_c;
 pub mod verified_content;
 pub mod waits;
-pub mod watching;
 
 use std::io::{self, BufWriter, ErrorKind, IsTerminal, Write};
 use std::time::{Duration, Instant};
@@ -52,9 +50,8 @@ use clap::{Args, ValueEnum};
 
 use failure::Failure;
 use piecemeal::s01_bencode::{printable, turns_text};
+use screen::narrator::Narrator;
 use serde::Serialize;
-
-use crate::progress::Narrator;
 
 /// Returns the text without passkeys and passwords, unless `--show-secrets` asks for them.
 pub fn shown(text: &str) -> String {
@@ -68,8 +65,7 @@ pub fn shown(text: &str) -> String {
 pub fn exit_code(outcome: &Result<Answer, Failure>) -> u8 {
     match outcome {
         Err(failure) => failure.code,
-        Ok(_) if interrupt::answered() > 0 => interrupt::answered(), // plugged in
-        Ok(_) => 0,
+        Ok(_) => exit_codes::answered(),
     }
 }
 
@@ -133,7 +129,7 @@ pub fn print_long(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Resul
 /// Returns the failure for an answer that could not be printed.
 pub fn unprintable(error: &io::Error) -> Failure {
     let what = format!("the answer could not be printed: {error}");
-    Failure::new(failure::LOCAL, what).help("check where stdout goes, and the free space there")
+    Failure::new(exit_codes::LOCAL, what).help("check where stdout goes, and the free space there")
 }
 
 /// Prints a line to stdout while a command still runs. A closed stdout must not end the

@@ -15,7 +15,8 @@ use piecemeal::s13_peer_sources::start;
 use serde_json::{Value, json};
 
 use super::announcers::Ourselves;
-use super::failure::{Failure, TRACKER};
+use super::exit_codes::TRACKER;
+use super::failure::Failure;
 use super::{Answer, Options, json_line, print_line, shown};
 
 /// Longest wait before Ctrl-C is seen.

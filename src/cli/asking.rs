@@ -8,7 +8,8 @@ use piecemeal::s03_tracker::reach::part;
 use piecemeal::s04_handshake::race::first_answer;
 use piecemeal::s04_handshake::transport::{Dial, Tcp};
 
-use super::failure::{Failure, NO_PEER};
+use super::exit_codes::NO_PEER;
+use super::failure::Failure;
 use super::find_peers::{Found, GRACE, Search, nobody};
 
 /// Returns the way to reach peers: TCP, perhaps with a wiretap.

@@ -6,8 +6,10 @@ use serde_json::Value;
 
 use super::Answer;
 use super::discretion::wanted;
-use super::explaining::{PAGE, Thing};
-use super::failure::{BAD_INPUT, Failure};
+use super::exit_codes::BAD_INPUT;
+use super::explaining::Thing;
+use super::failure::Failure;
+use super::failure::trace::PAGE;
 
 /// The value of `--as`: what the bytes are, or how to show a capture.
 #[derive(Clone, Copy, PartialEq, Eq)]

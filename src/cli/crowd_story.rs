@@ -11,8 +11,8 @@ use piecemeal::s14_peer_list::sharing::next_in_turn;
 use rand::RngExt;
 
 use super::Answer;
-use super::crowd::{Crowd, Fault, Visit};
-use super::crowd_telling::{Again, Fate, Move, Named, Rival, Row, Teller, answer};
+use super::crowd::{Again, Crowd, Fault, Visit};
+use super::crowd_telling::{Fate, Move, Named, Rival, Row, Teller, answer};
 
 /// The pause after a failed address, and the turn of the slowest, as in a download.
 const RETRY: Duration = Duration::from_secs(15);

@@ -6,7 +6,7 @@ use piecemeal::s01_bencode::counted;
 use piecemeal::s14_peer_list::places::Why;
 use serde_json::{Value, json};
 
-use super::crowd::{Fault, Peer};
+use super::crowd::{Again, Fault, Peer};
 use super::{Answer, json_line, print_line};
 
 /// What came of the tracker's answer: how many addresses of each kind.
@@ -24,17 +24,6 @@ pub struct Named {
 pub struct Rival {
     pub address: SocketAddr,
     pub places: usize,
-}
-
-/// When a peer that has gone may have a place again.
-#[derive(Clone, Copy)]
-pub enum Again {
-    /// It is dialed at this second.
-    At(u64),
-    /// It is not dialed any more.
-    Never,
-    /// It may dial us.
-    DialsUs,
 }
 
 /// What happened.

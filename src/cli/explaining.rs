@@ -16,12 +16,11 @@ use piecemeal::trace::{Broken, Context, Placed, json, quoted};
 use serde_json::{Value, json};
 
 use super::discretion::wanted;
-use super::failure::{BAD_INPUT, Failure, LOCAL};
-use super::opening::missing;
+use super::exit_codes::{BAD_INPUT, LOCAL};
+use super::failure::Failure;
+use super::failure::s02::missing;
+use super::failure::trace::PAGE;
 use super::stage_table::chapter;
-
-/// The page of the documentation that belongs to the command.
-pub const PAGE: &str = "reading-a-trace";
 
 /// The bytes to explain.
 pub struct Thing {

@@ -27,11 +27,11 @@ use super::failure::Failure;
 use super::find_peers::tell_given;
 use super::interrupt::interrupt;
 use super::opening::tell_passed_over;
+use super::screen::progress::{Moment, Progress};
+use super::screen::watching::{Sight, Watching};
 use super::size::size;
 use super::waits::tell_look;
-use super::watching::{Sight, Watching};
 use super::{Answer, Options, json_line, print_line, waits};
-use crate::progress::{Moment, Progress};
 
 /// Downloads to `place`; `source` is the argument as the user typed it.
 pub fn fetch(

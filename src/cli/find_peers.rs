@@ -16,8 +16,9 @@ use piecemeal::s03_tracker::tiers::Tier;
 use piecemeal::s03_tracker::{AnnounceRequest, AnnounceResponse, Tracker, TrackerError};
 
 use super::Options;
-use super::failure::{Failure, NO_PEER};
-use crate::progress::Narrator;
+use super::exit_codes::NO_PEER;
+use super::failure::Failure;
+use super::screen::narrator::Narrator;
 
 /// The time after its deadline that we wait for a thread to report why it failed. Usually it takes a
 /// millisecond, on a busy machine longer; then the error would be less exact.

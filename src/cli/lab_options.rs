@@ -10,7 +10,8 @@ use piecemeal::lab::{MAX_SEEDERS, album, sample};
 use piecemeal::s01_bencode::counted;
 use piecemeal::s03_tracker::DEFAULT_PORT;
 
-use super::failure::{Failure, LOCAL, USAGE};
+use super::exit_codes::{LOCAL, USAGE};
+use super::failure::Failure;
 use super::size::size;
 
 /// Options for other content. Without any of these, the lab has the chapters' content.

@@ -14,10 +14,11 @@ use piecemeal::s07_extension::EXTENSION_BIT;
 use piecemeal::s07_extension::Extensions;
 
 use super::Options;
-use super::failure::{Failure, NO_PEER};
+use super::exit_codes::NO_PEER;
+use super::failure::Failure;
+use super::failure::s06::mend;
 use super::find_peers::{Search, given, search};
-use super::reading_link::mend;
-use crate::progress::Narrator;
+use super::screen::narrator::Narrator;
 
 /// Starts the search for peers of a magnet link; also returns the handshake for them.
 pub fn start(

@@ -15,9 +15,10 @@ use piecemeal::s12_session::stats::PeerStats;
 use piecemeal::s12_session::{self, Start};
 
 use super::Options;
-use super::failure::{Failure, NO_PEER};
-use super::interrupt::stopped;
-use crate::progress::Progress;
+use super::exit_codes::NO_PEER;
+use super::exit_codes::stopped;
+use super::failure::Failure;
+use super::screen::progress::Progress;
 
 const GOES_ON: &str = "the same command resumes from the verified pieces";
 

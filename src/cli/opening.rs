@@ -1,14 +1,14 @@
 //! Reads the .torrent file of a command, or says why that fails. (stage 2)
 
 use std::fmt::Display;
-use std::io::{self, ErrorKind};
 use std::path::Path;
 
 use piecemeal::s01_bencode::{counted, excerpt};
 use piecemeal::s02_metainfo::{Info, Metainfo, MetainfoError};
 
 use super::Options;
-use super::failure::{Failure, USAGE};
+use super::exit_codes::USAGE;
+use super::failure::Failure;
 
 /// Reads a .torrent file.
 pub fn open(torrent: &Path, options: &Options) -> Result<Metainfo, Failure> {
@@ -59,15 +59,4 @@ fn something_else(given: &str) -> Option<Failure> {
     };
     let what = format!("a .torrent file was expected, but this is {what}");
     Some(Failure::new(USAGE, what).about(excerpt(given.as_bytes())).help(help).see("02-metainfo"))
-}
-
-/// Returns the advice for a file that cannot be read.
-pub fn missing(error: &io::Error) -> &'static str {
-    match error.kind() {
-        ErrorKind::IsADirectory => "give the .torrent file itself",
-        ErrorKind::NotFound => {
-            "check the path, and the folder you are in; `piecemeal lab` makes lab/sample.torrent"
-        }
-        _ => "check the path and its permissions",
-    }
 }

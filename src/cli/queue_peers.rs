@@ -17,7 +17,8 @@ use piecemeal::s11_work_queue::lease::{Lease, Written};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use super::failure::{Failure, USAGE};
+use super::exit_codes::USAGE;
+use super::failure::Failure;
 
 /// The chance, in percent, that a peer has a piece at the start.
 const HAS: u32 = 60;

@@ -16,8 +16,8 @@ use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
 
 use super::failure::Failure;
-use super::piece_map::{cell, grid};
 use super::queue_peers::{Cast, Fault, Files, Move, Peer};
+use super::screen::piece_map::{cell, grid};
 use super::{Answer, json_line, print_line};
 
 /// The time that passes in a turn, as the queue sees it: a suspect gets some time on its own.

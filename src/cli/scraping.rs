@@ -12,7 +12,8 @@ use piecemeal::s18_udp_tracker::packet::ScrapeCounts;
 use piecemeal::s18_udp_tracker::scrape::scrape_with;
 use piecemeal::s18_udp_tracker::{UdpError, UdpTracker};
 
-use super::failure::{Failure, TRACKER};
+use super::exit_codes::TRACKER;
+use super::failure::Failure;
 use super::find_peers::{GRACE, nobody_at_home};
 
 /// The most trackers asked, a thread each. A torrent may name any number.

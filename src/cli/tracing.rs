@@ -17,8 +17,9 @@ use piecemeal::trace::capture::is_capture;
 use piecemeal::trace::wiretap::{Form, Sink, Tap};
 
 use super::Options;
-use super::explaining::PAGE;
-use super::failure::{Failure, USAGE};
+use super::exit_codes::USAGE;
+use super::failure::Failure;
+use super::failure::trace::PAGE;
 use super::making::make;
 
 /// Options for what is recorded, and where.

@@ -5,8 +5,8 @@ use std::time::Instant;
 use piecemeal::s15_swarm::waiting::{Next, Wait, Waiting};
 use serde_json::{Value, json};
 
+use super::screen::quiet::Look;
 use super::{Options, json_line, print_line};
-use crate::progress::Look;
 
 /// Returns the event `waiting`.
 pub fn line(waiting: &Waiting) -> Value {

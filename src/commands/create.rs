@@ -10,8 +10,8 @@ use serde_json::json;
 use crate::cli::draft_options::DraftOptions;
 use crate::cli::failure::Failure;
 use crate::cli::interrupt::interrupt;
+use crate::cli::screen::progress::Progress;
 use crate::cli::{Answer, Options};
-use crate::progress::Progress;
 
 /// Make a .torrent of a file or a folder (stage 10)
 #[derive(clap::Args)]

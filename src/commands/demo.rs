@@ -10,7 +10,8 @@ use piecemeal::s01_bencode::counted;
 use serde_json::{Value, json};
 
 use super::{download, magnet_download, verify};
-use crate::cli::failure::{Failure, LOCAL};
+use crate::cli::exit_codes::LOCAL;
+use crate::cli::failure::Failure;
 use crate::cli::fetching::Place;
 use crate::cli::giving::{Afterwards, Giving};
 use crate::cli::{Answer, Options, print_line};

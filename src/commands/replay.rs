@@ -7,8 +7,10 @@ use piecemeal::trace::replay::{PATIENCE, Report, replay};
 use serde_json::json;
 
 use crate::cli::captures::read;
-use crate::cli::explaining::{PAGE, Thing};
-use crate::cli::failure::{Failure, OTHER};
+use crate::cli::exit_codes::OTHER;
+use crate::cli::explaining::Thing;
+use crate::cli::failure::Failure;
+use crate::cli::failure::trace::PAGE;
 use crate::cli::opening::open;
 use crate::cli::{Answer, Options};
 

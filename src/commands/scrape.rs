@@ -10,8 +10,8 @@ use crate::cli::failure::Failure;
 use crate::cli::opening::open;
 use crate::cli::reading_link::read;
 use crate::cli::scraping::{ask_all, no_tracker};
+use crate::cli::screen::progress::Progress;
 use crate::cli::{Answer, Options, shown};
-use crate::progress::Progress;
 
 /// Ask the trackers how many peers have a torrent (stage 18)
 #[derive(clap::Args)]

@@ -14,8 +14,8 @@ use crate::cli::fetching::take_part;
 use crate::cli::giving::Giving;
 use crate::cli::interrupt::interrupt;
 use crate::cli::opening::open;
+use crate::cli::screen::watching::Watching;
 use crate::cli::verified_content::verified_content;
-use crate::cli::watching::Watching;
 use crate::cli::{Answer, Options};
 
 /// Seed a torrent's content, until Ctrl-C (stage 17)

@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use piecemeal::lab::TRACKER_PORT;
 use piecemeal::lab::notes::Notes;
-use piecemeal::lab::tracker::{LabTracker, at, everywhere};
+use piecemeal::lab::sockets::{at, everywhere};
+use piecemeal::lab::tracker::LabTracker;
 use serde_json::{Value, json};
 
-use crate::cli::failure::{Failure, LOCAL};
+use crate::cli::exit_codes::LOCAL;
+use crate::cli::failure::Failure;
 use crate::cli::until_ctrl_c::UntilCtrlC;
 use crate::cli::{Answer, Options, json_line, shown};
 
@@ -30,10 +32,10 @@ impl Args {
         let until_ctrl_c = UntilCtrlC::new()?;
         let place =
             self.listen.map_or(format!("port {TRACKER_PORT}"), |address| address.to_string());
-        let ears = self.listen.map_or_else(|| everywhere(TRACKER_PORT), at);
+        let sockets = self.listen.map_or_else(|| everywhere(TRACKER_PORT), at);
         let notes = Notes::default();
         crate::cli::tracing::lab(&notes);
-        let started = ears
+        let started = sockets
             .and_then(|all| LabTracker::on(all, Duration::from_secs(self.interval), notes.clone()));
         let tracker = started.map_err(|error| local(error).about(place))?;
         let urls = tracker.urls();

@@ -14,7 +14,6 @@ use super::http::{Request, read_request, respond};
 use super::notes::Notes;
 use super::phone_book::{Asker, Page, PhoneBook};
 use super::quota::Quotas;
-use super::tracker::Logged;
 use crate::s01_bencode::{counted, encode, excerpt};
 use crate::s02_metainfo::InfoHash;
 use crate::s03_tracker::AnnounceRequest;
@@ -38,6 +37,17 @@ pub(super) struct Desk {
     /// The notes that are still allowed for each address. A leaf lock.
     pub(super) quotas: Mutex<Quotas>,
     pub(super) notes: Notes,
+}
+
+/// An announce that was received, good or bad.
+#[derive(Debug, Clone)]
+pub struct Logged {
+    /// The address of the sender, which is not where it listens.
+    pub from: SocketAddr,
+    /// The path and query as they came; over UDP, the value of the URL data option.
+    pub target: String,
+    /// The announce, or what is wrong with it.
+    pub outcome: Result<AnnounceRequest, String>,
 }
 
 /// The torrents of a lab. A tracker for a class has none.

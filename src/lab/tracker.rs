@@ -6,7 +6,7 @@
 //! loopback; `piecemeal tracker` is one for a class.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -14,29 +14,20 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::content::Content;
+pub use super::desk::Logged;
 use super::desk::{Desk, lock};
 use super::hints;
 use super::notes::Notes;
 use super::phone_book::{INTERVAL, PhoneBook, Tally};
 use super::service::{After, Crowd, Service};
-use super::udp::{UdpDesk, bind_both};
+use super::sockets::{Sockets, at, own_addresses};
+use super::udp::UdpDesk;
 use crate::s01_bencode::counted;
 use crate::s02_metainfo::InfoHash;
-use crate::s03_tracker::{AnnounceRequest, PeerId};
+use crate::s03_tracker::PeerId;
 
 /// The most clients served at a time.
 const MAX_CONNECTIONS: usize = 64;
-
-/// An announce that was received, good or bad.
-#[derive(Debug, Clone)]
-pub struct Logged {
-    /// The address of the sender, which is not where it listens.
-    pub from: SocketAddr,
-    /// The path and query as they came; over UDP, the value of the URL data option.
-    pub target: String,
-    /// The announce, or what is wrong with it.
-    pub outcome: Result<AnnounceRequest, String>,
-}
 
 /// The tracker. Dropping it ends it.
 pub struct LabTracker {
@@ -44,37 +35,6 @@ pub struct LabTracker {
     services: Vec<Service>,
     desk: Arc<Desk>,
     _udp: Vec<UdpDesk>,
-}
-
-/// The two sockets of a tracker, with one port number.
-pub type Ears = (TcpListener, UdpSocket);
-
-/// Listens on an address; port 0 lets the system choose one.
-///
-/// # Errors
-/// If it is taken, or not ours.
-pub fn at(address: SocketAddr) -> io::Result<Vec<Ears>> {
-    Ok(vec![bind_both(address)?])
-}
-
-/// Listens on all of the machine's addresses, with two pairs of sockets if one pair does
-/// not serve both IPv4 and IPv6.
-///
-/// # Errors
-/// If the port is taken.
-pub fn everywhere(port: u16) -> io::Result<Vec<Ears>> {
-    let six = bind_both((Ipv6Addr::UNSPECIFIED, port).into());
-    // Use the same port, in case the system chose it.
-    let port = six
-        .as_ref()
-        .ok()
-        .and_then(|(six, _)| six.local_addr().ok())
-        .map_or(port, |address| address.port());
-    match (six, bind_both((Ipv4Addr::UNSPECIFIED, port).into())) {
-        (Ok(six), Ok(four)) => Ok(vec![six, four]),
-        (Ok(both), Err(_)) => Ok(vec![both]),
-        (Err(_), four) => Ok(vec![four?]),
-    }
 }
 
 impl LabTracker {
@@ -90,8 +50,8 @@ impl LabTracker {
     ///
     /// # Errors
     /// If there is no listener, or the system refuses a thread.
-    pub fn on(ears: Vec<Ears>, interval: Duration, notes: Notes) -> io::Result<LabTracker> {
-        if ears.is_empty() {
+    pub fn on(sockets: Vec<Sockets>, interval: Duration, notes: Notes) -> io::Result<LabTracker> {
+        if sockets.is_empty() {
             return Err(io::Error::other("a tracker needs an address to listen at"));
         }
         let book = Mutex::new(PhoneBook::new(interval));
@@ -114,7 +74,7 @@ impl LabTracker {
                 udp,
             ))
         };
-        let (services, _udp) = ears.into_iter().map(serve).collect::<io::Result<_>>()?;
+        let (services, _udp) = sockets.into_iter().map(serve).collect::<io::Result<_>>()?;
         Ok(LabTracker { services, desk, _udp })
     }
 
@@ -231,23 +191,4 @@ fn url(address: SocketAddr) -> String {
 
 fn udp_url(address: SocketAddr) -> String {
     format!("udp://{address}/announce")
-}
-
-/// Returns the addresses from which this machine would dial others, over IPv4 and perhaps
-/// IPv6. The addresses to dial are from the ranges for documentation.
-fn own_addresses(also_six: bool) -> Vec<IpAddr> {
-    let four = Some(Ipv4Addr::new(192, 0, 2, 1).into());
-    let six = also_six.then_some(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into());
-    let own = [four, six].into_iter().flatten().filter_map(own_address);
-    own.filter(|ip| !ip.is_loopback()).collect()
-}
-
-/// Returns the address from which this machine would dial `peer`. Connecting a UDP socket
-/// sends nothing: it only makes the system choose a route.
-pub(super) fn own_address(peer: IpAddr) -> Option<IpAddr> {
-    let from: IpAddr =
-        if peer.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
-    let socket = UdpSocket::bind((from, 0)).ok()?;
-    socket.connect((peer, 9)).ok()?;
-    Some(socket.local_addr().ok()?.ip()).filter(|ip| !ip.is_unspecified())
 }

@@ -5,7 +5,7 @@
 //! that sends it back has received a packet at that address.
 
 use std::io::{self, ErrorKind};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -16,7 +16,7 @@ use sha1::{Digest, Sha1};
 use super::announce::Heard;
 use super::desk::Desk;
 use super::hints;
-use super::tracker::own_address;
+use super::sockets::own_address;
 use crate::s18_udp_tracker::packet::{
     Answer, Family, PROTOCOL_ID, Request, RequestBody, ResponseBody,
 };
@@ -34,20 +34,6 @@ const ERROR_HEAD: usize = 8;
 const EPOCH: Duration = Duration::from_secs(60);
 /// The number of older ids that are also accepted, so each is good for at least two minutes.
 const OLDER_EPOCHS: u64 = 2;
-
-/// Listens on one port number over TCP and UDP; port 0 lets the system choose one.
-pub(super) fn bind_both(address: SocketAddr) -> io::Result<(TcpListener, UdpSocket)> {
-    let mut tries = 0;
-    loop {
-        let listener = TcpListener::bind(address)?;
-        match UdpSocket::bind(listener.local_addr()?) {
-            Ok(socket) => return Ok((listener, socket)),
-            // The system has chosen a port that is free over TCP; over UDP it may be taken.
-            Err(_) if address.port() == 0 && tries < 20 => tries += 1,
-            Err(error) => return Err(error),
-        }
-    }
-}
 
 /// The thread that answers. Dropping it ends it.
 pub(super) struct UdpDesk {

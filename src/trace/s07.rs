@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use super::peers::{peer_v4, peer_v6};
 use super::s01::{self, Meaning};
-use super::s03::{peer_v4, peer_v6};
 use super::s08;
 use super::walk::Walk;
 use super::{Context, Object, excerpt, hex_text, quoted};

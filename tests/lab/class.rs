@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use piecemeal::lab::announce::Heard;
 use piecemeal::lab::notes::Notes;
 use piecemeal::lab::phone_book::{Asker, PhoneBook};
-use piecemeal::lab::tracker::{LabTracker, everywhere};
+use piecemeal::lab::sockets::everywhere;
+use piecemeal::lab::tracker::LabTracker;
 use piecemeal::s03_tracker::PeerId;
 
 use crate::lab::tracker::{HASH, get, query, split};

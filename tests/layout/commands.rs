@@ -1,6 +1,6 @@
 //! The commands: a file each, short enough to read as a conversation.
 
-use super::tree::{assert_none, code, has_word, names, read, root, stages};
+use super::tree::{assert_none, code, has_word, read, root, sources, stages};
 
 /// The most lines of code in a command. The design asks for 15 to 40, so that it reads
 /// as a conversation.
@@ -8,12 +8,8 @@ const MAX_LINES: usize = 60;
 
 /// The commands, and what they share: each file names its stage in its first line.
 fn files() -> Vec<String> {
-    let files = |folder: &str| {
-        names(folder).into_iter().map(|name| format!("{folder}/{name}")).collect::<Vec<_>>()
-    };
-    let all =
-        ["src/commands", "src/cli", "src/cli/failure"].iter().flat_map(|folder| files(folder));
-    all.filter(|name| name.ends_with(".rs")).collect()
+    let files = ["src/commands", "src/cli"].into_iter().flat_map(sources);
+    files.map(|path| path.display().to_string()).collect()
 }
 
 /// `(stage 4)`, `(lab)`, `(trace)` or `(every stage)` at the end of the first line.

@@ -1,21 +1,28 @@
-//! Why a seeder's connection ended, in the words of a note.
+//! Why a seeder's connection ended, in the words of a note, and the limits that end one.
 
 use std::fmt;
 use std::io::{self, ErrorKind};
+use std::time::Duration;
 
 use thiserror::Error;
 
-use super::hints::{self, Mistake};
-use super::session::{IDLE_TIME, MAX_QUEUE, WRITE_TIMEOUT};
+use crate::lab::hints::{self, Mistake};
 use crate::s02_metainfo::InfoHash;
 use crate::s04_handshake::HandshakeError;
 use crate::s05_messages::bitfield::BitfieldError;
 use crate::s05_messages::{MessageError, Request};
-use crate::s07_extension::ExtensionError;
+use crate::s07_extension::{ExtensionError, OUR_REQQ};
+
+/// The longest silence of the peer.
+pub const IDLE_TIME: Duration = Duration::from_secs(180);
+/// The longest time that a peer may leave our data unread.
+pub const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
+/// The most requests that may wait: twice the number that we tell the peer.
+pub const MAX_QUEUE: usize = 2 * OUR_REQQ as usize;
 
 /// Why a connection ended, as a note says it.
 #[derive(Debug, Error)]
-pub(super) enum Over {
+pub enum End {
     #[error("this seeder dies")]
     Died,
     #[error("{}{}", broken(error), behind(hint))]
@@ -42,39 +49,38 @@ pub(super) enum Over {
     Idle,
 }
 
-impl Over {
+impl End {
     /// Returns the mistake that ended the connection, if one did.
-    pub(super) fn mistake(&self) -> Option<Mistake> {
+    pub fn mistake(&self) -> Option<Mistake> {
         let see = match self {
-            Over::Message { error: MessageError::HungUp { .. } | MessageError::Io(_), .. }
-            | Over::Died
-            | Over::Idle => {
+            End::Message { error: MessageError::HungUp { .. } | MessageError::Io(_), .. }
+            | End::Died
+            | End::Idle => {
                 return None;
             }
-            Over::Handshake { .. } => hints::HANDSHAKE,
-            Over::OtherTorrent { .. } => hints::METAINFO,
-            Over::Extension(_) => hints::EXTENSION,
-            Over::Request { .. } | Over::TooMany | Over::Unread => hints::PIECES,
-            Over::Message { .. }
-            | Over::Unfinished { .. }
-            | Over::Bitfield(_)
-            | Over::Have { .. } => hints::MESSAGES,
+            End::Handshake { .. } => hints::HANDSHAKE,
+            End::OtherTorrent { .. } => hints::METAINFO,
+            End::Extension(_) => hints::EXTENSION,
+            End::Request { .. } | End::TooMany | End::Unread => hints::PIECES,
+            End::Message { .. } | End::Unfinished { .. } | End::Bitfield(_) | End::Have { .. } => {
+                hints::MESSAGES
+            }
         };
         Some(Mistake::new("end", self.to_string(), see))
     }
 }
 
-impl From<MessageError> for Over {
-    fn from(error: MessageError) -> Over {
-        Over::Message { error, hint: None }
+impl From<MessageError> for End {
+    fn from(error: MessageError) -> End {
+        End::Message { error, hint: None }
     }
 }
 
 /// Converts an error of a write. Reads have errors of their own.
-impl From<io::Error> for Over {
-    fn from(error: io::Error) -> Over {
+impl From<io::Error> for End {
+    fn from(error: io::Error) -> End {
         if error.kind() == ErrorKind::TimedOut {
-            Over::Unread
+            End::Unread
         } else {
             MessageError::Io(error).into()
         }

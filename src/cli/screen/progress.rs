@@ -1,14 +1,8 @@
-//! The one place that knows about terminals.
+//! How far a command is, on a terminal or in a file. (stage 10)
 //!
 //! A command reports how far it is. On a terminal that becomes a line with a bar, with more
 //! lines below it, redrawn in place. Elsewhere it becomes a plain line now and then. In the
 //! background of a terminal nothing is drawn.
-
-mod line;
-mod narrator;
-mod quiet;
-mod screen;
-mod speed;
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -17,17 +11,13 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use piecemeal::s01_bencode::printable;
 
-use self::line::Tally;
-pub use self::line::size;
-use self::line::wrapped;
-pub use self::narrator::{Narrator, sentence};
-pub use self::quiet::Look;
-use self::quiet::{Lines, Reading};
-pub use self::screen::wipe;
-use self::screen::{Screen, room};
-use self::speed::Forecast;
-pub use self::speed::Speed;
-use crate::cli::Options;
+use super::figures::wrapped;
+use super::narrator::sentence;
+use super::progress_line::Tally;
+use super::quiet::{Lines, Look, Reading};
+use super::speed::{Forecast, Speed};
+use super::terminal::{Screen, in_background, room};
+use crate::cli::{Options, shown};
 
 /// The time between two drawings on a terminal.
 const DRAW_TIME: Duration = Duration::from_millis(100);
@@ -236,7 +226,7 @@ impl Progress {
             }
             Shown::OnTerminal
                 if state.drawn.is_some_and(|drawn| now.duration_since(drawn) < DRAW_TIME) => {}
-            Shown::OnTerminal if screen::in_background() => {}
+            Shown::OnTerminal if in_background() => {}
             Shown::OnTerminal => {
                 let (width, height) = room();
                 let mut lines = vec![state.tally(now).line(width)];
@@ -336,9 +326,4 @@ fn waits_for(look: Look, label: &str, purpose: &str) -> String {
             "the disk is slow, or does not answer: nothing could be read; {label} goes on when it does"
         ),
     }
-}
-
-/// Returns text without secrets, for the modules of this folder.
-fn shown(text: &str) -> String {
-    crate::cli::shown(text)
 }

@@ -8,8 +8,8 @@ use piecemeal::s11_work_queue::PeerNumber;
 use piecemeal::s15_swarm::view::Watch;
 
 use super::peer_table::{Row, Widest};
+use super::speed::Speed;
 use super::{live_map, peer_table};
-use crate::progress::Speed;
 
 /// Options for what is shown under the bar.
 #[derive(clap::Args, Clone, Copy, Default)]

@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 
-use super::hints::Mistake;
-use super::notes::Notes;
+use crate::lab::hints::Mistake;
+use crate::lab::notes::Notes;
 use crate::s01_bencode::counted;
 use crate::s02_metainfo::Info;
 use crate::s03_tracker::PeerId;
@@ -19,29 +19,29 @@ use crate::trace::client;
 const MAX_RUNS: usize = 5;
 
 /// The notes about one connection.
-pub(super) struct Seen {
+pub struct PeerLog {
     notes: Notes,
     us: SocketAddr,
     peer: SocketAddr,
     /// The peer id, and the pieces of which it received blocks; `None` before the handshake.
-    greeted: Option<(PeerId, Bitfield)>,
+    handshake: Option<(PeerId, Bitfield)>,
     /// The kinds of notes that were added and are not repeated.
     told: Vec<&'static str>,
     /// The number of blocks sent whole, and the bytes in them.
-    pub(super) blocks: u64,
-    pub(super) bytes: u64,
+    pub blocks: u64,
+    pub bytes: u64,
     spoiled: u64,
     chokes: u64,
 }
 
-impl Seen {
-    pub(super) fn new(notes: &Notes, us: SocketAddr, peer: SocketAddr) -> Seen {
+impl PeerLog {
+    pub fn new(notes: &Notes, us: SocketAddr, peer: SocketAddr) -> PeerLog {
         let notes = notes.clone();
-        Seen {
+        PeerLog {
             notes,
             us,
             peer,
-            greeted: None,
+            handshake: None,
             told: Vec::new(),
             blocks: 0,
             bytes: 0,
@@ -66,7 +66,7 @@ impl Seen {
     }
 
     /// Notes a broken rule, or something that the client has most likely forgotten.
-    pub(super) fn mistake(&mut self, mistake: Mistake) {
+    pub fn mistake(&mut self, mistake: Mistake) {
         let more = json!({ "what": mistake.what, "see": mistake.see });
         if !self.told.contains(&mistake.kind) {
             self.told.push(mistake.kind);
@@ -75,15 +75,15 @@ impl Seen {
     }
 
     /// Notes a handshake for a torrent that is here.
-    pub(super) fn greeting(&mut self, peer_id: PeerId, info: &Info) {
+    pub fn handshake(&mut self, peer_id: PeerId, info: &Info) {
         let client = client::named(&peer_id);
         let more = json!({ "client": client, "peer_id": peer_id.to_string(), "info_hash": info.info_hash.to_string() });
         self.once("joined", &format!("({client}) wants {}", info.name), more);
-        self.greeted = Some((peer_id, Bitfield::new(info.piece_count())));
+        self.handshake = Some((peer_id, Bitfield::new(info.piece_count())));
     }
 
     /// Notes a message from the peer.
-    pub(super) fn heard(&mut self, message: &Message) {
+    pub fn received(&mut self, message: &Message) {
         if self.notes.closely() {
             let what = describe(message);
             self.note("heard", &format!("says {what}"), json!({ "message": what }));
@@ -107,7 +107,7 @@ impl Seen {
     }
 
     /// Notes a message to the peer.
-    pub(super) fn said(&self, message: &Message) {
+    pub fn sent(&self, message: &Message) {
         if self.notes.closely() {
             let what = describe(message);
             self.note("said", &format!("is told {what}"), json!({ "message": what }));
@@ -115,40 +115,40 @@ impl Seen {
     }
 
     /// Notes a choke that is a fault on purpose.
-    pub(super) fn choked(&mut self, forgotten: usize) {
+    pub fn choked(&mut self, forgotten: usize) {
         self.chokes += 1;
         let what = format!("is choked, and loses {}", counted(forgotten, "request"));
         self.once("choked", &what, json!({ "forgotten": forgotten }));
     }
 
     /// Notes a block that was spoiled on purpose.
-    pub(super) fn spoiled(&mut self, index: u32, begin: u32) {
+    pub fn spoiled(&mut self, index: u32, begin: u32) {
         self.spoiled += 1;
         let what = format!("is given a spoiled block: piece {index}, begin {begin}");
         self.once("spoiled", &what, json!({ "piece": index, "begin": begin }));
     }
 
     /// Records that a block of this piece is on its way.
-    pub(super) fn gives(&mut self, index: u32) {
-        if let Some((_, pieces)) = &mut self.greeted {
+    pub fn gives(&mut self, index: u32) {
+        if let Some((_, pieces)) = &mut self.handshake {
             pieces.set(index, true);
         }
     }
 
     /// Records blocks that were sent. Returns the peer id if they are the peer's first.
-    pub(super) fn gave(&mut self, blocks: u64, bytes: u64) -> Option<PeerId> {
+    pub fn gave(&mut self, blocks: u64, bytes: u64) -> Option<PeerId> {
         let first = self.blocks == 0 && blocks > 0;
         self.blocks += blocks;
         self.bytes += bytes;
-        self.greeted.as_ref().filter(|_| first).map(|(peer_id, _)| *peer_id)
+        self.handshake.as_ref().filter(|_| first).map(|(peer_id, _)| *peer_id)
     }
 
     /// Notes the end of the connection. A mistake that caused it gets a note of its own.
-    pub(super) fn over(&mut self, why: &str, mistake: Option<Mistake>) {
+    pub fn end(&mut self, why: &str, mistake: Option<Mistake>) {
         let ours = mistake.is_some();
         mistake.into_iter().for_each(|mistake| self.mistake(mistake));
         let (blocks, bytes) = (self.blocks, self.bytes);
-        let runs = self.greeted.as_ref().map(|(_, pieces)| runs(pieces)).unwrap_or_default();
+        let runs = self.handshake.as_ref().map(|(_, pieces)| runs(pieces)).unwrap_or_default();
         let several = if runs.contains(' ') { "s" } else { "" };
         let pieces = if runs.is_empty() { runs } else { format!(", of piece{several} {runs}") };
         let spoiled = if self.spoiled > 0 {

@@ -10,50 +10,44 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::content::Content;
-use super::greeting;
-use super::hints::{self, Mistake};
-use super::over::Over;
-use super::seeder::{Fault, Shared};
-use super::seen::Seen;
-use super::service::After;
+use super::end::{End, IDLE_TIME, MAX_QUEUE, WRITE_TIMEOUT};
+use super::peer_log::PeerLog;
+use super::shared::Shared;
+use super::{Fault, handshake};
+use crate::lab::content::Content;
+use crate::lab::hints::{self, Mistake};
+use crate::lab::service::After;
 use crate::s01_bencode::counted;
 use crate::s04_handshake::transport::Transport;
 use crate::s05_messages::bitfield::{Bitfield, has_spare_bits};
 use crate::s05_messages::connection::Connection;
 use crate::s05_messages::{BLOCK_LENGTH, Message, MessageError, Request};
-use crate::s07_extension::{EXTENDED, EXTENSION_BIT, Extensions, OUR_REQQ};
+use crate::s07_extension::{EXTENDED, EXTENSION_BIT, Extensions};
 use crate::s08_metadata::UtMetadata;
 
 /// The silence after which a note says what the client may have forgotten.
 const LULL: Duration = Duration::from_secs(5);
-/// The longest silence of the peer, and of ours.
-pub(super) const IDLE_TIME: Duration = Duration::from_secs(180);
+/// The longest silence of ours.
 const KEEP_ALIVE: Duration = Duration::from_secs(100);
-/// The longest time that a peer may leave our data unread.
-pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
 /// The time that [`Fault::Chokes`] keeps a peer choked.
 const CHOKE_TIME: Duration = Duration::from_millis(300);
 /// The most bytes of metadata answers that wait to be sent. Some clients ask for all of it at once.
 const MAX_UNSENT: usize = 1 << 20;
 /// The number of blocks in one write.
 const BATCH: usize = 4;
-/// The most requests that may wait: twice the number that we tell the peer.
-pub(super) const MAX_QUEUE: usize = 2 * OUR_REQQ as usize;
-
 /// Serves one connection, and notes how it went.
-pub(super) fn serve(seeder: &Arc<Shared>, transport: Transport) -> After {
-    let mut seen = Seen::new(&seeder.notes, seeder.address, transport.peer);
-    let over = match seeder.fault {
+pub fn serve(seeder: &Arc<Shared>, transport: Transport) -> After {
+    let mut log = PeerLog::new(&seeder.notes, seeder.address, transport.peer);
+    let end = match seeder.fault {
         Fault::Silent => say_nothing(transport),
-        _ => talk(seeder, transport, &mut seen),
+        _ => talk(seeder, transport, &mut log),
     };
-    seen.over(&over.to_string(), over.mistake());
-    if matches!(over, Over::Died) { After::Stop } else { After::GoOn }
+    log.end(&end.to_string(), end.mistake());
+    if matches!(end, End::Died) { After::Stop } else { After::GoOn }
 }
 
 /// Reads without answering, for [`Fault::Silent`], so that it notices the end.
-fn say_nothing(mut transport: Transport) -> Over {
+fn say_nothing(mut transport: Transport) -> End {
     transport.set_deadline(Instant::now() + IDLE_TIME);
     match io::copy(&mut Read::by_ref(&mut transport.reader).take(1 << 20), &mut io::sink()) {
         Ok(_) => MessageError::HungUp { inside: false }.into(),
@@ -61,15 +55,15 @@ fn say_nothing(mut transport: Transport) -> Over {
     }
 }
 
-fn talk(seeder: &Shared, transport: Transport, seen: &mut Seen) -> Over {
+fn talk(seeder: &Shared, transport: Transport, log: &mut PeerLog) -> End {
     let served =
-        greeting::meet(seeder, transport, seen).and_then(|(mut connection, content, has)| {
-            let mut session = Session::new(seeder, content, has, seen);
+        handshake::receive(seeder, transport, log).and_then(|(mut connection, content, has)| {
+            let mut session = Session::new(seeder, content, has, log);
             session.run(&mut connection)
         });
     match served {
         Ok(never) => match never {},
-        Err(over) => over,
+        Err(end) => end,
     }
 }
 
@@ -78,7 +72,7 @@ struct Session<'s> {
     seeder: &'s Shared,
     content: &'s Content,
     has: &'s Bitfield,
-    seen: &'s mut Seen,
+    log: &'s mut PeerLog,
     extensions: Extensions,
     choking: bool,
     /// The time at which [`Fault::Chokes`] unchokes again.
@@ -92,8 +86,8 @@ struct Session<'s> {
     batch: Batch,
     blocks: Vec<u8>,
     gone: usize,
-    last_heard: Instant,
-    last_said: Instant,
+    last_received: Instant,
+    last_sent: Instant,
     /// Whether a bitfield may no longer come.
     bitfield_is_late: bool,
     /// Whether the last message was a keep-alive.
@@ -116,7 +110,7 @@ impl<'s> Session<'s> {
         seeder: &'s Shared,
         content: &'s Content,
         has: &'s Bitfield,
-        seen: &'s mut Seen,
+        log: &'s mut PeerLog,
     ) -> Session<'s> {
         let now = Instant::now();
         let metadata = UtMetadata::new(Some(Arc::clone(&content.metadata)));
@@ -124,7 +118,7 @@ impl<'s> Session<'s> {
             seeder,
             content,
             has,
-            seen,
+            log,
             extensions: Extensions::new(vec![Box::new(metadata)]),
             choking: true,
             unchoke_at: None,
@@ -134,8 +128,8 @@ impl<'s> Session<'s> {
             batch: Batch::default(),
             blocks: Vec::new(),
             gone: 0,
-            last_heard: now,
-            last_said: now,
+            last_received: now,
+            last_sent: now,
             bitfield_is_late: false,
             keep_alive: false,
             asked: false,
@@ -144,14 +138,14 @@ impl<'s> Session<'s> {
     }
 
     /// Serves the peer until something ends the connection.
-    fn run(&mut self, connection: &mut Connection) -> Result<Never, Over> {
+    fn run(&mut self, connection: &mut Connection) -> Result<Never, End> {
         connection.send_bytes(&connection.ours.encode())?;
         // Clients of the tutorials insist on the bitfield first.
-        self.say(&Message::Bitfield { bits: &self.has.encode() });
+        self.queue_message(&Message::Bitfield { bits: &self.has.encode() });
         self.extended = connection.has_bit(EXTENSION_BIT);
         if self.extended {
             let greeting = self.extensions.greeting(connection.peer.ip()).encode();
-            self.say(&Message::Unknown {
+            self.queue_message(&Message::Unknown {
                 id: EXTENDED,
                 payload: &[&[0], greeting.as_slice()].concat(),
             });
@@ -164,41 +158,41 @@ impl<'s> Session<'s> {
             connection.input.get_mut().set_deadline(next);
             match connection.input.read() {
                 Ok(message) => {
-                    self.last_heard = Instant::now();
+                    self.last_received = Instant::now();
                     let choked = self.choking;
-                    self.hear(message)?;
+                    self.receive(message)?;
                     if choked && !self.choking && hints::hasty(connection.input.begun()) {
                         let what = "it sends a request right after interested; others drop requests that come before their unchoke";
-                        self.seen.mistake(Mistake::new("hasty", what, hints::PIECES));
+                        self.log.mistake(Mistake::new("hasty", what, hints::PIECES));
                     }
                 }
                 Err(error) if error.is_timeout() => {}
                 Err(MessageError::HungUp { inside: true }) => {
-                    return Err(Over::Unfinished {
+                    return Err(End::Unfinished {
                         hint: hints::unfinished(connection.input.begun()),
                     });
                 }
                 Err(error) => {
                     let hint = hints::message(&error, self.keep_alive);
-                    return Err(Over::Message { error, hint });
+                    return Err(End::Message { error, hint });
                 }
             }
         }
     }
 
     /// Does what is due by now.
-    fn tick(&mut self, now: Instant, begun: &[u8]) -> Result<(), Over> {
-        if now >= self.last_heard + LULL {
+    fn tick(&mut self, now: Instant, begun: &[u8]) -> Result<(), End> {
+        if now >= self.last_received + LULL {
             self.silence(begun);
         }
-        if now >= self.last_heard + IDLE_TIME {
-            return Err(Over::Idle);
+        if now >= self.last_received + IDLE_TIME {
+            return Err(End::Idle);
         }
         if self.unchoke_at.is_some_and(|at| now >= at) {
             self.unchoke();
         }
-        if now >= self.last_said + KEEP_ALIVE {
-            self.say(&Message::KeepAlive);
+        if now >= self.last_sent + KEEP_ALIVE {
+            self.queue_message(&Message::KeepAlive);
         }
         Ok(())
     }
@@ -217,16 +211,16 @@ impl<'s> Session<'s> {
             begun => ("unfinished", hints::unfinished(begun), hints::MESSAGES),
         };
         let what = format!("nothing has come for {} s: {what}", LULL.as_secs());
-        self.seen.mistake(Mistake::new(kind, what, see));
+        self.log.mistake(Mistake::new(kind, what, see));
     }
 
     /// Sends what may go now, and returns the time until which to listen.
-    fn send(&mut self, connection: &mut Connection, now: Instant) -> Result<Instant, Over> {
+    fn send(&mut self, connection: &mut Connection, now: Instant) -> Result<Instant, End> {
         connection.output.set_deadline(now + WRITE_TIMEOUT);
         if self.blocks.is_empty() && !self.messages.is_empty() {
             connection.send_bytes(&self.messages)?;
             self.messages.clear();
-            self.last_said = now;
+            self.last_sent = now;
         }
         if self.blocks.is_empty() && !self.choking {
             self.fill()?;
@@ -238,7 +232,7 @@ impl<'s> Session<'s> {
                 Ok(count) => {
                     connection.send_bytes(left.get(..count).unwrap_or(left))?;
                     self.gone += count;
-                    self.last_said = now;
+                    self.last_sent = now;
                 }
             }
             if self.gone >= self.blocks.len() {
@@ -251,15 +245,15 @@ impl<'s> Session<'s> {
 
     fn next_tick(&self) -> Instant {
         // A silence that has ended was noted before.
-        let lull = Some(self.last_heard + LULL).filter(|lull| *lull > Instant::now());
-        let next = (self.last_heard + IDLE_TIME).min(self.last_said + KEEP_ALIVE);
+        let lull = Some(self.last_received + LULL).filter(|lull| *lull > Instant::now());
+        let next = (self.last_received + IDLE_TIME).min(self.last_sent + KEEP_ALIVE);
         let next = lull.map_or(next, |lull| lull.min(next));
         self.unchoke_at.map_or(next, |at| at.min(next))
     }
 
     /// Fills the next batch of blocks. With a rate limit it is a single block, since nothing
     /// else can be sent before it is out.
-    fn fill(&mut self) -> Result<(), Over> {
+    fn fill(&mut self) -> Result<(), End> {
         let batch = if self.seeder.pace.is_limited() { 1 } else { BATCH };
         while self.batch.blocks < batch as u64
             && let Some(request) = self.queue.pop_front()
@@ -268,7 +262,7 @@ impl<'s> Session<'s> {
             if matches!(self.seeder.fault, Fault::Dies { after_blocks } if number >= after_blocks) {
                 // Another connection's last block may still be on its way, but ours is not.
                 if self.batch.blocks == 0 {
-                    return Err(Over::Died);
+                    return Err(End::Died);
                 }
                 break;
             }
@@ -283,20 +277,20 @@ impl<'s> Session<'s> {
             let Request { index, begin, .. } = request;
             let message = Message::Piece { index, begin, block };
             message.encode_to(&mut self.blocks);
-            self.seen.said(&message);
-            self.seen.gives(index);
+            self.log.sent(&message);
+            self.log.gives(index);
             if matches!(self.seeder.fault, Fault::Corrupt { every } if number.is_multiple_of(every.max(1)))
                 && let Some(last) = self.blocks.last_mut()
             {
                 *last ^= 0x55;
-                self.seen.spoiled(index, begin);
+                self.log.spoiled(index, begin);
             }
             self.batch.blocks += 1;
             self.batch.bytes += u64::from(request.length);
             self.since_unchoke += 1;
             if matches!(self.seeder.fault, Fault::Chokes { every } if self.since_unchoke >= every) {
-                self.say(&Message::Choke);
-                self.seen.choked(self.queue.len());
+                self.queue_message(&Message::Choke);
+                self.log.choked(self.queue.len());
                 // Without the fast extension, a choke throws all requests away.
                 self.queue.clear();
                 self.choking = true;
@@ -307,35 +301,35 @@ impl<'s> Session<'s> {
     }
 
     /// Counts a batch that was sent whole.
-    fn count(&mut self) -> Result<(), Over> {
+    fn count(&mut self) -> Result<(), End> {
         let Batch { blocks, bytes } = std::mem::take(&mut self.batch);
         self.blocks.clear();
         self.gone = 0;
-        if let Some(peer_id) = self.seen.gave(blocks, bytes) {
+        if let Some(peer_id) = self.log.gave(blocks, bytes) {
             self.seeder.remember(peer_id);
         }
         self.seeder.bytes.fetch_add(bytes, Ordering::Relaxed);
         let all = self.seeder.blocks.fetch_add(blocks, Ordering::Relaxed) + blocks;
         match self.seeder.fault {
-            Fault::Dies { after_blocks } if all >= after_blocks => Err(Over::Died),
+            Fault::Dies { after_blocks } if all >= after_blocks => Err(End::Died),
             _ => Ok(()),
         }
     }
 
-    fn say(&mut self, message: &Message) {
+    fn queue_message(&mut self, message: &Message) {
         message.encode_to(&mut self.messages);
-        self.seen.said(message);
+        self.log.sent(message);
     }
 
     fn unchoke(&mut self) {
-        self.say(&Message::Unchoke);
+        self.queue_message(&Message::Unchoke);
         self.choking = false;
         self.unchoke_at = None;
         self.since_unchoke = 0;
     }
 
-    fn hear(&mut self, message: Message) -> Result<(), Over> {
-        self.seen.heard(&message);
+    fn receive(&mut self, message: Message) -> Result<(), End> {
+        self.log.received(&message);
         let asks = |payload: &[u8]| payload.first().is_some_and(|id| *id != 0);
         self.asked |= match &message {
             Message::Unknown { id: EXTENDED, payload } => asks(payload),
@@ -344,7 +338,7 @@ impl<'s> Session<'s> {
         self.keep_alive = matches!(message, Message::KeepAlive);
         let choked = self.choking && self.unchoke_at.is_none();
         if let Some(mistake) = hints::out_of_place(&message, self.bitfield_is_late, choked) {
-            self.seen.mistake(mistake);
+            self.log.mistake(mistake);
         }
         let pieces = self.content.info.piece_count();
         self.bitfield_is_late |=
@@ -355,36 +349,36 @@ impl<'s> Session<'s> {
             Message::Request(request) if !self.choking => {
                 self.check(request)?;
                 if self.queue.len() == MAX_QUEUE {
-                    return Err(Over::TooMany);
+                    return Err(End::TooMany);
                 }
                 self.queue.push_back(request);
             }
             Message::Bitfield { bits } => {
                 Bitfield::decode(bits, pieces)?;
                 if has_spare_bits(bits, pieces) {
-                    self.seen.mistake(hints::spare_bits(bits, pieces));
+                    self.log.mistake(hints::spare_bits(bits, pieces));
                 }
             }
-            Message::Have { index } if index >= pieces => return Err(Over::Have { index, pieces }),
+            Message::Have { index } if index >= pieces => return Err(End::Have { index, pieces }),
             Message::Cancel(request) => self.queue.retain(|other| *other != request),
             Message::Unknown { id: EXTENDED, .. } if !self.extended => {
                 let what = "message 20 needs bit 20 in both handshakes: 0x10 in byte 5 of the reserved ones; ignored";
-                self.seen.mistake(Mistake::new("no bit", what, hints::EXTENSION));
+                self.log.mistake(Mistake::new("no bit", what, hints::EXTENSION));
             }
             Message::Unknown { id: EXTENDED, payload } => {
                 if let Some(mistake) =
                     hints::extended(payload, &self.extensions, self.content.metadata.len())
                 {
-                    self.seen.mistake(mistake);
+                    self.log.mistake(mistake);
                 }
                 let mut answer = Vec::new();
                 self.extensions.hear(payload, &mut answer)?;
                 if let Some(payload) = answer.get(5..) {
-                    self.seen.said(&Message::Unknown { id: EXTENDED, payload });
+                    self.log.sent(&Message::Unknown { id: EXTENDED, payload });
                 }
                 self.messages.append(&mut answer);
                 if self.messages.len() > MAX_UNSENT {
-                    return Err(Over::TooMany);
+                    return Err(End::TooMany);
                 }
             }
             _ => {}
@@ -392,11 +386,11 @@ impl<'s> Session<'s> {
         Ok(())
     }
 
-    fn check(&mut self, request: Request) -> Result<(), Over> {
+    fn check(&mut self, request: Request) -> Result<(), End> {
         let Request { index, begin, length } = request;
         let info = &self.content.info;
         let size = info.piece(index).map(|piece| info.piece_size(piece));
-        let rule = |rule: String| Over::Request {
+        let rule = |rule: String| End::Request {
             request,
             rule,
             hint: hints::request(&request, info.piece_count(), size),
@@ -409,7 +403,7 @@ impl<'s> Session<'s> {
         })?;
         if !self.has.has(index) {
             let rule = "this seeder does not have that piece; its bitfield says so".to_owned();
-            return Err(Over::Request { request, rule, hint: None });
+            return Err(End::Request { request, rule, hint: None });
         }
         if !(1..=BLOCK_LENGTH).contains(&length) {
             return Err(rule(format!("a block is 1 to {BLOCK_LENGTH} bytes long")));
@@ -421,7 +415,7 @@ impl<'s> Session<'s> {
             let what = format!(
                 "begin {begin} is not a multiple of {BLOCK_LENGTH}: it counts bytes, not blocks; others may refuse"
             );
-            self.seen.mistake(Mistake::new("begin", what, hints::PIECES));
+            self.log.mistake(Mistake::new("begin", what, hints::PIECES));
         }
         Ok(())
     }

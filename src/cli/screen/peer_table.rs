@@ -3,7 +3,7 @@
 use piecemeal::s03_tracker::PeerId;
 use piecemeal::s15_swarm::view::PeerView;
 
-use crate::progress::size;
+use super::figures::size;
 
 /// The least and the greatest width of the column with the program.
 const CLIENT: (usize, usize) = (8, 20);

@@ -1,9 +1,11 @@
-//! `-v`: a sentence for each step, what and why, with the chapter that explains it.
+//! `-v`: a sentence for each step, what and why, with the chapter that explains it. (stage 1)
 
 use std::fmt::Display;
 use std::io::{self, Write};
 
 use piecemeal::s01_bencode::printable;
+
+use crate::cli::shown;
 
 /// Prints the steps of a command if `-v` was given. Any thread may have a copy.
 #[derive(Clone, Copy)]
@@ -18,7 +20,7 @@ impl Narrator {
     /// Prints a note that the user needs to understand the answer.
     pub fn note(self, what: impl Display) {
         if !self.quiet {
-            let _ = writeln!(io::stderr(), "note: {}", printable(&super::shown(&what.to_string())));
+            let _ = writeln!(io::stderr(), "note: {}", printable(&shown(&what.to_string())));
         }
     }
 
@@ -33,5 +35,5 @@ impl Narrator {
 
 /// Returns a sentence with its chapter. Text from strangers is made safe to print.
 pub fn sentence(chapter: u8, what: impl Display) -> String {
-    format!("{} (chapter {chapter})", printable(&super::shown(&what.to_string())))
+    format!("{} (chapter {chapter})", printable(&shown(&what.to_string())))
 }

@@ -1,8 +1,8 @@
-//! Decides when a line is due where there is no terminal, and when a silence needs a reason.
+//! Decides when a line is due where there is no terminal, and when a silence needs a reason. (stage 10)
 
 use std::time::{Duration, Instant};
 
-use super::line::Tally;
+use super::progress_line::Tally;
 
 /// Work that ends sooner gets no line, and two lines are at least this far apart.
 const SHORT: Duration = Duration::from_secs(2);

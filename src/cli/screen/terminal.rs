@@ -1,4 +1,4 @@
-//! The terminal that the bar is drawn on.
+//! The terminal that the bar is drawn on. (stage 10)
 //!
 //! The bar's library assumes a terminal of a fixed width. Here it only supplies the lines.
 //! Where they go, and what must be erased first, is computed for each drawing, since the

@@ -1,4 +1,4 @@
-//! Measures the recent rate in bytes a second, and predicts the time for the rest.
+//! Measures the recent rate in bytes a second, and predicts the time for the rest. (stage 10)
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};

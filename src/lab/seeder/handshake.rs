@@ -3,11 +3,11 @@
 use std::io::{self, Read};
 use std::time::{Duration, Instant};
 
-use super::content::Content;
-use super::hints;
-use super::over::Over;
-use super::seeder::Shared;
-use super::seen::Seen;
+use super::end::End;
+use super::peer_log::PeerLog;
+use super::shared::Shared;
+use crate::lab::content::Content;
+use crate::lab::hints;
 use crate::s04_handshake::transport::Transport;
 use crate::s04_handshake::{Handshake, HandshakeError};
 use crate::s05_messages::MessageError;
@@ -22,18 +22,18 @@ const MAX_NAMED: usize = 3;
 
 /// Reads the peer's handshake, and returns the content that it asks for with the pieces that
 /// the seeder has. The session then sends our own handshake first.
-pub(super) fn meet<'s>(
+pub fn receive<'s>(
     seeder: &'s Shared,
     mut transport: Transport,
-    seen: &mut Seen,
-) -> Result<(Connection, &'s Content, &'s Bitfield), Over> {
+    log: &mut PeerLog,
+) -> Result<(Connection, &'s Content, &'s Bitfield), End> {
     transport.set_deadline(Instant::now() + HANDSHAKE_TIMEOUT);
     let mut opening = Opening { transport: &mut transport, bytes: Vec::new() };
     let theirs = Handshake::read_from(&mut opening).map_err(|error| match error {
         HandshakeError::HungUp if opening.bytes.is_empty() => {
             MessageError::HungUp { inside: false }.into()
         }
-        error => Over::Handshake { error, hint: hints::handshake(&opening.bytes) },
+        error => End::Handshake { error, hint: hints::handshake(&opening.bytes) },
     })?;
     let asked = seeder.torrents.iter().find(|(content, _)| content.info_hash() == theirs.info_hash);
     let (content, has) = asked.ok_or_else(|| {
@@ -48,13 +48,13 @@ pub(super) fn meet<'s>(
             .take(MAX_NAMED)
             .map(|(content, _)| content.info_hash().to_string());
         let here = here.collect::<Vec<_>>().join(" or ");
-        Over::OtherTorrent {
+        End::OtherTorrent {
             found: theirs.info_hash,
             here,
             hint: hints::other_torrent(theirs.info_hash, &wrong),
         }
     })?;
-    seen.greeting(theirs.peer_id, &content.info);
+    log.handshake(theirs.peer_id, &content.info);
     let mut ours = Handshake::new(content.info_hash(), seeder.peer_id);
     if theirs.has_bit(EXTENSION_BIT) {
         ours = ours.with_bit(EXTENSION_BIT);

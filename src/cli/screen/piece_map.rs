@@ -9,7 +9,7 @@ use piecemeal::s05_messages::bitfield::Bitfield;
 use piecemeal::s10_storage::damage::{FileReport, State};
 use serde_json::{Value, json};
 
-use super::Answer;
+use crate::cli::Answer;
 
 /// The assumed width of a screen, and the rows of the map that fit on it above the other lines.
 const SCREEN: (usize, usize) = (80, 16);
