@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 use super::{download, magnet_download, verify};
 use crate::cli::exit_codes::LOCAL;
 use crate::cli::failure::Failure;
-use crate::cli::fetching::Place;
 use crate::cli::giving::{Afterwards, Giving};
+use crate::cli::run_download::DownloadOptions;
 use crate::cli::{Answer, Options, print_line};
 
 /// Watch two downloads inside this process (lab)
@@ -26,18 +26,25 @@ pub struct Args;
 impl Args {
     pub fn run(self, options: &Options) -> Result<Answer, Failure> {
         let folder = tempfile::tempdir().map_err(local)?;
-        let place =
-            |name| Place { output: folder.path().join(name), max_peers: 50, ..Place::default() };
+        let wanted = |name| DownloadOptions {
+            output: folder.path().join(name),
+            max_peers: 50,
+            ..DownloadOptions::default()
+        };
 
         let lab = start(&album()?).map_err(local)?;
         let torrent = lab.write_torrents(folder.path()).map_err(local)?.remove(0);
         say(options, &format!("1. A folder of five files, from its .torrent.\n{}", describe(&lab)));
         let begun = Instant::now();
         let done =
-            download::Args { place: place("album"), torrent: torrent.clone(), giving: at_home() }
+            download::Args { wanted: wanted("album"), torrent: torrent.clone(), giving: at_home() }
                 .run(options)?;
-        let one =
-            tell(done.json, begun, verify::Args { torrent, path: place("album").output }, options)?;
+        let one = tell(
+            done.json,
+            begun,
+            verify::Args { torrent, path: wanted("album").output },
+            options,
+        )?;
 
         let lab = start(&film()?).map_err(local)?;
         let torrent: PathBuf = lab.write_torrents(folder.path()).map_err(local)?.remove(0);
@@ -47,12 +54,12 @@ impl Args {
             &format!("\n2. One file, from a magnet link alone.\n{}\n   {magnet}", describe(&lab)),
         );
         let begun = Instant::now();
-        let done = magnet_download::Args { place: place("film.bin"), magnet, giving: at_home() }
+        let done = magnet_download::Args { wanted: wanted("film.bin"), magnet, giving: at_home() }
             .run(options)?;
         let two = tell(
             done.json,
             begun,
-            verify::Args { torrent, path: place("film.bin").output },
+            verify::Args { torrent, path: wanted("film.bin").output },
             options,
         )?;
 

@@ -9,9 +9,9 @@ use piecemeal::s15_swarm::Plan;
 
 use crate::cli::announcers::{Ourselves, announcers};
 use crate::cli::failure::Failure;
-use crate::cli::fetching::{Place, fetch};
 use crate::cli::find_peers::tell_given;
 use crate::cli::opening::open;
+use crate::cli::run_download::{DownloadOptions, run_download};
 use crate::cli::{Answer, Options};
 
 /// Download all of a torrent (stage 15)
@@ -19,7 +19,7 @@ use crate::cli::{Answer, Options};
 #[command(after_help = "Example:\n  piecemeal download -o sample.txt lab/sample.torrent")]
 pub struct Args {
     #[command(flatten)]
-    pub place: Place,
+    pub wanted: DownloadOptions,
     #[command(flatten)] // giving is plugged in
     pub giving: crate::cli::giving::Afterwards, // plugged in
     /// The .torrent file
@@ -33,7 +33,7 @@ impl Args {
         self.giving.plug(&mut plan, options)?; // giving is plugged in
         let given: Vec<String> = options.peers.clone();
         add_sources(&mut plan, tiers, given, options);
-        fetch(plan, &self.place, &self.torrent.to_string_lossy(), options)
+        run_download(plan, &self.wanted, &self.torrent.to_string_lossy(), options)
     }
 }
 

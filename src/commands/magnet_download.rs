@@ -5,10 +5,9 @@ use piecemeal::s15_swarm::Plan;
 
 use super::download::add_sources;
 use crate::cli::failure::Failure;
-use crate::cli::fetching::Place;
-use crate::cli::fetching::{add_linked, fetch};
 use crate::cli::magnet_peers::{need_somebody, tell_link};
 use crate::cli::reading_link::read;
+use crate::cli::run_download::{DownloadOptions, add_linked, run_download};
 use crate::cli::{Answer, Options};
 
 /// Download all of a magnet link's torrent (stage 15)
@@ -19,7 +18,7 @@ use crate::cli::{Answer, Options};
 ))]
 pub struct Args {
     #[command(flatten)]
-    pub place: Place,
+    pub wanted: DownloadOptions,
     #[command(flatten)] // giving is plugged in
     pub giving: crate::cli::giving::Afterwards, // plugged in
     /// The magnet link, in quotes
@@ -38,6 +37,6 @@ impl Args {
         let tiers = magnet.trackers.iter().map(|url| vec![url.clone()]).collect();
         add_sources(&mut plan, tiers, options.peers.clone(), options);
         add_linked(&mut plan, &magnet, options);
-        fetch(plan, &self.place, &self.magnet, options)
+        run_download(plan, &self.wanted, &self.magnet, options)
     }
 }

@@ -10,10 +10,10 @@ use piecemeal::s15_swarm::Plan;
 
 use super::download::add_sources;
 use crate::cli::failure::Failure;
-use crate::cli::fetching::take_part;
 use crate::cli::giving::Giving;
 use crate::cli::interrupt::interrupt;
 use crate::cli::opening::open;
+use crate::cli::run_swarm::run_swarm;
 use crate::cli::screen::watching::Watching;
 use crate::cli::verified_content::verified_content;
 use crate::cli::{Answer, Options};
@@ -51,6 +51,6 @@ impl Args {
         self.giving.plug(&mut plan, true, options)?;
         add_sources(&mut plan, tiers, options.peers.clone(), options);
         let ready = |_: &_| Ok((Arc::new(storage) as Arc<dyn Store>, have));
-        take_part(plan, ready, &mut || Ok(()), (None, self.watching), options)
+        run_swarm(plan, ready, &mut || Ok(()), (None, self.watching), options)
     }
 }
