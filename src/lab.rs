@@ -29,7 +29,6 @@ mod desk;
 mod hints;
 pub mod http;
 pub mod notes;
-mod pace;
 pub mod phone_book;
 mod quota;
 pub mod seeder;

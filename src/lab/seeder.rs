@@ -6,7 +6,9 @@
 
 mod end;
 mod handshake;
+mod outgoing;
 mod peer_log;
+mod request_check;
 mod session;
 mod shared;
 

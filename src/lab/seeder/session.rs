@@ -11,17 +11,18 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::end::{End, IDLE_TIME, MAX_QUEUE, WRITE_TIMEOUT};
+use super::outgoing::{Outgoing, Sent};
 use super::peer_log::PeerLog;
+use super::request_check::check;
 use super::shared::Shared;
 use super::{Fault, handshake};
 use crate::lab::content::Content;
 use crate::lab::hints::{self, Mistake};
 use crate::lab::service::After;
-use crate::s01_bencode::counted;
 use crate::s04_handshake::transport::Transport;
 use crate::s05_messages::bitfield::{Bitfield, has_spare_bits};
 use crate::s05_messages::connection::Connection;
-use crate::s05_messages::{BLOCK_LENGTH, Message, MessageError, Request};
+use crate::s05_messages::{Message, MessageError, Request};
 use crate::s07_extension::{EXTENDED, EXTENSION_BIT, Extensions};
 use crate::s08_metadata::UtMetadata;
 
@@ -34,7 +35,7 @@ const CHOKE_TIME: Duration = Duration::from_millis(300);
 /// The most bytes of metadata answers that wait to be sent. Some clients ask for all of it at once.
 const MAX_UNSENT: usize = 1 << 20;
 /// The number of blocks in one write.
-const BATCH: usize = 4;
+const BATCH: u64 = 4;
 /// Serves one connection, and notes how it went.
 pub fn serve(seeder: &Arc<Shared>, transport: Transport) -> After {
     let mut log = PeerLog::new(&seeder.notes, seeder.address, transport.peer);
@@ -82,10 +83,7 @@ struct Session<'s> {
     queue: VecDeque<Request>,
     /// Messages to send, before the next block but never inside one.
     messages: Vec<u8>,
-    /// Whole blocks on their way: their number, their messages, and the bytes sent so far.
-    batch: Batch,
-    blocks: Vec<u8>,
-    gone: usize,
+    blocks: Outgoing,
     last_received: Instant,
     last_sent: Instant,
     /// Whether a bitfield may no longer come.
@@ -95,12 +93,6 @@ struct Session<'s> {
     asked: bool,
     /// Whether both sides speak the extension protocol.
     extended: bool,
-}
-
-#[derive(Default)]
-struct Batch {
-    blocks: u64,
-    bytes: u64,
 }
 
 enum Never {}
@@ -125,9 +117,7 @@ impl<'s> Session<'s> {
             since_unchoke: 0,
             queue: VecDeque::new(),
             messages: Vec::new(),
-            batch: Batch::default(),
-            blocks: Vec::new(),
-            gone: 0,
+            blocks: Outgoing::default(),
             last_received: now,
             last_sent: now,
             bitfield_is_late: false,
@@ -144,10 +134,10 @@ impl<'s> Session<'s> {
         self.queue_message(&Message::Bitfield { bits: &self.has.encode() });
         self.extended = connection.has_bit(EXTENSION_BIT);
         if self.extended {
-            let greeting = self.extensions.greeting(connection.peer.ip()).encode();
+            let handshake = self.extensions.greeting(connection.peer.ip()).encode();
             self.queue_message(&Message::Unknown {
                 id: EXTENDED,
-                payload: &[&[0], greeting.as_slice()].concat(),
+                payload: &[&[0], handshake.as_slice()].concat(),
             });
         }
         connection.input.set_limit(self.content.info.piece_count());
@@ -225,22 +215,21 @@ impl<'s> Session<'s> {
         if self.blocks.is_empty() && !self.choking {
             self.fill()?;
         }
-        let left = self.blocks.get(self.gone..).unwrap_or_default();
-        if !left.is_empty() {
-            match self.seeder.pace.take(left.len(), now) {
-                Err(later) => return Ok(later.min(self.next_tick())),
-                Ok(count) => {
-                    connection.send_bytes(left.get(..count).unwrap_or(left))?;
-                    self.gone += count;
-                    self.last_sent = now;
-                }
-            }
-            if self.gone >= self.blocks.len() {
-                self.count()?;
-            }
-            return Ok(now); // there may be more to send: only look in the buffer
+        let left = self.blocks.left();
+        if left.is_empty() {
+            return Ok(self.next_tick());
         }
-        Ok(self.next_tick())
+        if let Some(later) = self.seeder.rate.wait_until(now) {
+            return Ok(later.min(self.next_tick()));
+        }
+        let count = left.len().min(self.seeder.portion);
+        connection.send_bytes(left.get(..count).unwrap_or(left))?;
+        self.seeder.rate.spend(count, now);
+        self.last_sent = now;
+        if let Some(sent) = self.blocks.sent(count) {
+            self.count(sent)?;
+        }
+        Ok(now) // there may be more to send: only look in the buffer
     }
 
     fn next_tick(&self) -> Instant {
@@ -254,14 +243,14 @@ impl<'s> Session<'s> {
     /// Fills the next batch of blocks. With a rate limit it is a single block, since nothing
     /// else can be sent before it is out.
     fn fill(&mut self) -> Result<(), End> {
-        let batch = if self.seeder.pace.is_limited() { 1 } else { BATCH };
-        while self.batch.blocks < batch as u64
+        let batch = if self.seeder.rate.is_limited() { 1 } else { BATCH };
+        while self.blocks.count() < batch
             && let Some(request) = self.queue.pop_front()
         {
             let number = self.seeder.begun.fetch_add(1, Ordering::Relaxed);
             if matches!(self.seeder.fault, Fault::Dies { after_blocks } if number >= after_blocks) {
                 // Another connection's last block may still be on its way, but ours is not.
-                if self.batch.blocks == 0 {
+                if self.blocks.is_empty() {
                     return Err(End::Died);
                 }
                 break;
@@ -276,17 +265,14 @@ impl<'s> Session<'s> {
                 .unwrap_or_default();
             let Request { index, begin, .. } = request;
             let message = Message::Piece { index, begin, block };
-            message.encode_to(&mut self.blocks);
+            self.blocks.add(&message, request.length);
             self.log.sent(&message);
             self.log.gives(index);
             if matches!(self.seeder.fault, Fault::Corrupt { every } if number.is_multiple_of(every.max(1)))
-                && let Some(last) = self.blocks.last_mut()
             {
-                *last ^= 0x55;
+                self.blocks.spoil_last();
                 self.log.spoiled(index, begin);
             }
-            self.batch.blocks += 1;
-            self.batch.bytes += u64::from(request.length);
             self.since_unchoke += 1;
             if matches!(self.seeder.fault, Fault::Chokes { every } if self.since_unchoke >= every) {
                 self.queue_message(&Message::Choke);
@@ -301,10 +287,7 @@ impl<'s> Session<'s> {
     }
 
     /// Counts a batch that was sent whole.
-    fn count(&mut self) -> Result<(), End> {
-        let Batch { blocks, bytes } = std::mem::take(&mut self.batch);
-        self.blocks.clear();
-        self.gone = 0;
+    fn count(&mut self, Sent { blocks, bytes }: Sent) -> Result<(), End> {
         if let Some(peer_id) = self.log.gave(blocks, bytes) {
             self.seeder.remember(peer_id);
         }
@@ -347,7 +330,8 @@ impl<'s> Session<'s> {
             Message::Interested if self.choking && self.unchoke_at.is_none() => self.unchoke(),
             // A request that comes while we choke was sent before the peer knew.
             Message::Request(request) if !self.choking => {
-                self.check(request)?;
+                let odd = check(request, self.content, self.has)?;
+                odd.into_iter().for_each(|mistake| self.log.mistake(mistake));
                 if self.queue.len() == MAX_QUEUE {
                     return Err(End::TooMany);
                 }
@@ -382,40 +366,6 @@ impl<'s> Session<'s> {
                 }
             }
             _ => {}
-        }
-        Ok(())
-    }
-
-    fn check(&mut self, request: Request) -> Result<(), End> {
-        let Request { index, begin, length } = request;
-        let info = &self.content.info;
-        let size = info.piece(index).map(|piece| info.piece_size(piece));
-        let rule = |rule: String| End::Request {
-            request,
-            rule,
-            hint: hints::request(&request, info.piece_count(), size),
-        };
-        let size = size.ok_or_else(|| {
-            rule(format!(
-                "the torrent has {}, counted from 0",
-                counted(info.piece_count(), "piece")
-            ))
-        })?;
-        if !self.has.has(index) {
-            let rule = "this seeder does not have that piece; its bitfield says so".to_owned();
-            return Err(End::Request { request, rule, hint: None });
-        }
-        if !(1..=BLOCK_LENGTH).contains(&length) {
-            return Err(rule(format!("a block is 1 to {BLOCK_LENGTH} bytes long")));
-        }
-        if u64::from(begin) + u64::from(length) > u64::from(size) {
-            return Err(rule(format!("that piece has {}", counted(size, "byte"))));
-        }
-        if begin % BLOCK_LENGTH != 0 && begin % length != 0 {
-            let what = format!(
-                "begin {begin} is not a multiple of {BLOCK_LENGTH}: it counts bytes, not blocks; others may refuse"
-            );
-            self.log.mistake(Mistake::new("begin", what, hints::PIECES));
         }
         Ok(())
     }
