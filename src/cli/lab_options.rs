@@ -6,7 +6,7 @@ use std::path::Path;
 use clap::ValueEnum;
 use piecemeal::lab::content::{Content, MAX_MADE};
 use piecemeal::lab::seeder::{Fault, Plan};
-use piecemeal::lab::{MAX_SEEDERS, album, sample};
+use piecemeal::lab::{Lab, MAX_SEEDERS, TRACKER_PORT, album, sample};
 use piecemeal::s01_bencode::counted;
 use piecemeal::s03_tracker::DEFAULT_PORT;
 
@@ -134,4 +134,10 @@ pub fn trouble(error: io::Error) -> Failure {
         }
     };
     Failure::new(LOCAL, error).help(help).see("README")
+}
+
+/// Whether the tracker and the seeders have the ports that the chapters name.
+pub fn as_in_the_chapters(lab: &Lab) -> bool {
+    lab.tracker.address().port() == TRACKER_PORT
+        && lab.addresses().iter().all(|seeder| seeder.port() == DEFAULT_PORT)
 }

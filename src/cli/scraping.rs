@@ -5,16 +5,19 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::Instant;
 
+use piecemeal::s01_bencode::{counted, printable};
 use piecemeal::s02_metainfo::InfoHash;
 use piecemeal::s03_tracker::TrackerError;
 use piecemeal::s03_tracker::http::{Get, fetch};
 use piecemeal::s18_udp_tracker::packet::ScrapeCounts;
 use piecemeal::s18_udp_tracker::scrape::scrape_with;
 use piecemeal::s18_udp_tracker::{UdpError, UdpTracker};
+use serde_json::{Value, json};
 
 use super::exit_codes::TRACKER;
 use super::failure::Failure;
 use super::find_peers::{GRACE, nobody_at_home};
+use super::shown;
 
 /// The most trackers asked, a thread each. A torrent may name any number.
 const MAX_TRACKERS: usize = 100;
@@ -45,6 +48,21 @@ pub fn ask_all(
         (url, answer)
     };
     asked.into_iter().map(answer).collect()
+}
+
+/// Returns the counts of one tracker as a line for people.
+pub fn line(url: &str, ScrapeCounts { seeders, leechers, downloads }: &ScrapeCounts) -> String {
+    let there = [
+        counted(*seeders, "seeder"),
+        counted(*leechers, "leecher"),
+        counted(*downloads, "download"),
+    ];
+    format!("{}: {}", printable(&shown(url)), there.join(", "))
+}
+
+/// Returns the counts of one tracker as JSON for programs.
+pub fn as_json(url: &str, ScrapeCounts { seeders, leechers, downloads }: &ScrapeCounts) -> Value {
+    json!({ "url": url, "seeders": seeders, "leechers": leechers, "downloads": downloads })
 }
 
 fn failed(url: &str, error: TrackerError) -> Failure {

@@ -1,18 +1,16 @@
 //! `piecemeal lab`: a tracker and seeders on this machine, to try every command against. (lab)
 
-use std::io::{self, Write};
 use std::path::PathBuf;
 
 use piecemeal::lab::seeder::Seeder;
 use piecemeal::lab::tour::Tour;
 use piecemeal::lab::{Lab, TRACKER_PORT};
-use piecemeal::s03_tracker::DEFAULT_PORT;
 use serde_json::{Value, json};
 
 use crate::cli::failure::Failure;
-use crate::cli::lab_options::{Crew, Order, place, trouble};
+use crate::cli::lab_options::{Crew, Order, as_in_the_chapters, place, trouble};
 use crate::cli::until_ctrl_c::UntilCtrlC;
-use crate::cli::{Answer, Options, json_line, print_line, shown};
+use crate::cli::{Answer, Options, json_line, print_line};
 
 /// Run a swarm on this machine to try things on (lab)
 #[derive(clap::Args)]
@@ -41,15 +39,15 @@ impl Args {
         }
         let tour = Tour::new(&lab, &self.dir).map_err(|error| place(error, &self.dir))?;
         print_line(&if options.json { json_line(&tour.json()) } else { tour.to_string() });
-        if !options.json && !options.quiet && !as_in_the_chapters(&lab) {
+        if !options.json && !as_in_the_chapters(&lab) {
             let other = "The chapters' addresses are taken (by another lab?) or not available here: type those above instead.";
-            let _ = writeln!(io::stderr(), "{other}");
+            options.note(other);
         }
         until_ctrl_c.show(&lab.notes, |note| {
             if options.json {
                 print_line(&json_line(&note.json));
-            } else if !options.quiet {
-                let _ = writeln!(io::stderr(), "{}", shown(&note.to_string())); // a closed stderr does not end the lab
+            } else {
+                options.note(&note.to_string());
             }
             Ok(())
         });
@@ -60,11 +58,6 @@ impl Args {
             json: json!({ "event": "done", "blocks": blocks, "bytes": bytes, "seeders": seeders }),
         })
     }
-}
-
-fn as_in_the_chapters(lab: &Lab) -> bool {
-    lab.tracker.address().port() == TRACKER_PORT
-        && lab.addresses().iter().all(|seeder| seeder.port() == DEFAULT_PORT)
 }
 
 fn counts(seeder: &Seeder) -> Value {
