@@ -25,7 +25,8 @@
 
 pub mod announce;
 pub mod content;
-mod desk;
+pub mod demo_swarm;
+pub mod guide;
 mod hints;
 pub mod http;
 pub mod notes;
@@ -33,11 +34,10 @@ pub mod phone_book;
 mod quota;
 pub mod seeder;
 mod service;
-pub mod show;
 pub mod sockets;
-pub mod tour;
 pub mod tracker;
-mod udp;
+mod tracker_state;
+mod udp_tracker;
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};

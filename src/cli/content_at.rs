@@ -14,8 +14,8 @@ use super::Options;
 use super::exit_codes::WRONG_HASH;
 use super::failure::Failure;
 use super::interrupt::interrupt;
+use super::screen::due_lines::Look;
 use super::screen::progress::Progress;
-use super::screen::quiet::Look;
 
 const RIGHT_PATH: &str =
     "give the path of the file itself, or of the folder that holds the torrent's files";

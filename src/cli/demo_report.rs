@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::exit_codes::LOCAL;
 use super::failure::Failure;
-use super::giving::{Afterwards, Giving};
+use super::upload_options::{Afterwards, Giving};
 
 /// Returns which seeder sent what in a download, and the verdict on the files on disk.
 pub fn outcome(done: &Value, seconds: f64, verdict: &str) -> String {

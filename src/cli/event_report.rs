@@ -14,9 +14,9 @@ use piecemeal::s15_swarm::waiting::{Wait, Waiting};
 use piecemeal::s15_swarm::{Event, Plan};
 use serde_json::{Value, json};
 
+use super::screen::live_view::{Sight, Watching};
 use super::screen::progress::{Moment, Progress};
-use super::screen::watching::{Sight, Watching};
-use super::{Options, json_line, print_line, waits};
+use super::{Options, json_line, print_line, waiting_json};
 
 /// The report of one run.
 pub struct EventReport<'o> {
@@ -201,7 +201,7 @@ impl<'o> EventReport<'o> {
         let chapter = if matches!(waiting.why, Wait::NoTaker { .. }) { 17 } else { 15 };
         let below = &mut |width, height| self.sight.lines(width, height);
         self.progress.waits(chapter, &waiting.text(Instant::now()), below);
-        waits::line(waiting)
+        waiting_json::line(waiting)
     }
 
     fn completed(&self) -> Value {

@@ -14,7 +14,7 @@ use serde_json::json;
 use super::Answer;
 use super::exit_codes::{LOCAL, USAGE};
 use super::failure::Failure;
-use super::making::make;
+use super::output_file::make;
 use super::screen::narrator::Narrator;
 
 /// Parses the number of a piece.

@@ -16,12 +16,12 @@ use piecemeal::s15_swarm::Plan;
 use super::failure::Failure;
 use super::find_peers::tell_given;
 use super::interrupt::interrupt;
-use super::opening::tell_passed_over;
 use super::run_swarm::run_swarm;
+use super::screen::live_view::Watching;
 use super::screen::progress::Progress;
-use super::screen::watching::Watching;
 use super::size::size;
-use super::waits::tell_look;
+use super::torrent_file::tell_passed_over;
+use super::waiting_json::tell_look;
 use super::{Answer, Options, print_line};
 
 /// Where a download goes, and the limits on its peers.

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::event_report::EventReport;
 use super::failure::Failure;
-use super::screen::watching::Watching;
+use super::screen::live_view::Watching;
 use super::{Answer, Options};
 
 /// Runs a plan, reports its progress, and returns the totals for each peer. `completed` is

@@ -3,14 +3,14 @@
 //! [`progress`] is the entry: a command reports how far it is, and the bar, the lines below it and the
 //! notes beside it go to stderr in one order. [`terminal`] is the only file that moves a cursor.
 
-pub mod figures;
+pub mod due_lines;
 pub mod live_map;
+pub mod live_view;
 pub mod narrator;
 pub mod peer_table;
 pub mod piece_map;
 pub mod progress;
 pub mod progress_line;
-pub mod quiet;
+pub mod short_text;
 pub mod speed;
 pub mod terminal;
-pub mod watching;

@@ -20,7 +20,7 @@ use super::Options;
 use super::exit_codes::USAGE;
 use super::failure::Failure;
 use super::failure::trace::PAGE;
-use super::making::make;
+use super::output_file::make;
 
 /// Options for what is recorded, and where.
 #[derive(clap::Args)]

@@ -14,7 +14,7 @@ use super::content_at::{hash, right_path};
 use super::exit_codes::{LOCAL, WRONG_HASH};
 use super::failure::Failure;
 use super::screen::progress::Progress;
-use super::waits::tell_look;
+use super::waiting_json::tell_look;
 
 /// Opens content and hashes it. Returns it with the pieces that are right: one at least, or
 /// there is nothing to give.

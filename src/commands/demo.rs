@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use piecemeal::lab::show::{album, describe, film, start};
+use piecemeal::lab::demo_swarm::{album, describe, film, start};
 use serde_json::{Value, json};
 
 use super::{download, magnet_download, verify};

@@ -10,8 +10,8 @@ use piecemeal::s15_swarm::Plan;
 use crate::cli::announcers::{Ourselves, announcers};
 use crate::cli::failure::Failure;
 use crate::cli::find_peers::tell_given;
-use crate::cli::opening::open;
 use crate::cli::run_download::{DownloadOptions, run_download};
+use crate::cli::torrent_file::open;
 use crate::cli::{Answer, Options};
 
 /// Download all of a torrent (stage 15)
@@ -20,8 +20,8 @@ use crate::cli::{Answer, Options};
 pub struct Args {
     #[command(flatten)]
     pub wanted: DownloadOptions,
-    #[command(flatten)] // giving is plugged in
-    pub giving: crate::cli::giving::Afterwards, // plugged in
+    #[command(flatten)] // upload_options is plugged in
+    pub giving: crate::cli::upload_options::Afterwards, // plugged in
     /// The .torrent file
     pub torrent: PathBuf,
 }
@@ -30,7 +30,7 @@ impl Args {
     pub fn run(self, options: &Options) -> Result<Answer, Failure> {
         let Metainfo { info, tiers, .. } = open(&self.torrent, options)?;
         let mut plan = Plan::new(info.info_hash, Some(info), PeerId::random());
-        self.giving.plug(&mut plan, options)?; // giving is plugged in
+        self.giving.plug(&mut plan, options)?; // upload_options is plugged in
         let given: Vec<String> = options.peers.clone();
         add_sources(&mut plan, tiers, given, options);
         run_download(plan, &self.wanted, &self.torrent.to_string_lossy(), options)

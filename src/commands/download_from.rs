@@ -14,12 +14,12 @@ use piecemeal::s11_work_queue::WorkQueue;
 use piecemeal::s12_session::host::Torrent;
 use serde_json::json;
 
-use crate::cli::asking::dial;
+use crate::cli::ask_peers::dial;
 use crate::cli::failure::Failure;
 use crate::cli::find_peers::search;
 use crate::cli::interrupt::interrupt;
 use crate::cli::one_session::{self, Place};
-use crate::cli::opening::open;
+use crate::cli::torrent_file::open;
 use crate::cli::{Answer, Options};
 
 /// Download all of a torrent from one peer, on one thread (stage 12)

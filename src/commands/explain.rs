@@ -4,9 +4,9 @@ use std::ffi::OsString;
 
 use serde_json::Value;
 
-use crate::cli::captures::{View, show};
+use crate::cli::capture_views::{View, show};
 use crate::cli::discretion::wanted;
-use crate::cli::explaining::{Thing, as_json, as_text, broken};
+use crate::cli::explain_input::{Thing, as_json, as_text, broken};
 use crate::cli::failure::Failure;
 use crate::cli::{Answer, Options, shown};
 

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
+use piecemeal::lab::guide::Tour;
 use piecemeal::lab::seeder::Seeder;
-use piecemeal::lab::tour::Tour;
 use piecemeal::lab::{Lab, TRACKER_PORT};
 use serde_json::{Value, json};
 

@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use piecemeal::s01_bencode::counted;
 use piecemeal::trace::replay::{PATIENCE, replay};
 
-use crate::cli::captures::read;
+use crate::cli::capture_views::read;
 use crate::cli::exit_codes::OTHER;
-use crate::cli::explaining::Thing;
+use crate::cli::explain_input::Thing;
 use crate::cli::failure::Failure;
 use crate::cli::failure::trace::PAGE;
-use crate::cli::opening::open;
 use crate::cli::replay_report::describe;
+use crate::cli::torrent_file::open;
 use crate::cli::{Answer, Options};
 
 /// Play a peer of a capture to the client, and see whether it says the same (trace)

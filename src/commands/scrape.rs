@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use crate::cli::failure::Failure;
-use crate::cli::opening::open;
-use crate::cli::reading_link::read;
-use crate::cli::scraping::{as_json, ask_all, line, no_tracker};
+use crate::cli::magnet_link::read;
+use crate::cli::scrape_all::{as_json, ask_all, line, no_tracker};
 use crate::cli::screen::progress::Progress;
+use crate::cli::torrent_file::open;
 use crate::cli::{Answer, Options};
 
 /// Ask the trackers how many peers have a torrent (stage 18)

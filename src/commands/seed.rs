@@ -10,11 +10,11 @@ use piecemeal::s15_swarm::Plan;
 
 use super::download::add_sources;
 use crate::cli::failure::Failure;
-use crate::cli::giving::Giving;
 use crate::cli::interrupt::interrupt;
-use crate::cli::opening::open;
 use crate::cli::run_swarm::run_swarm;
-use crate::cli::screen::watching::Watching;
+use crate::cli::screen::live_view::Watching;
+use crate::cli::torrent_file::open;
+use crate::cli::upload_options::Giving;
 use crate::cli::verified_content::verified_content;
 use crate::cli::{Answer, Options};
 

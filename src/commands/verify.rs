@@ -10,9 +10,9 @@ use crate::cli::content_at::{hash, mend};
 use crate::cli::exit_codes::WRONG_HASH;
 use crate::cli::failure::Failure;
 use crate::cli::interrupt::interrupt;
-use crate::cli::opening::open;
 use crate::cli::screen::piece_map::describe;
 use crate::cli::screen::progress::Progress;
+use crate::cli::torrent_file::open;
 use crate::cli::{Answer, Options};
 
 /// Check files against a torrent (stage 10)

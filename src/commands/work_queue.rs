@@ -6,9 +6,9 @@ use piecemeal::s10_storage::Storage;
 
 use crate::cli::content_at::whole;
 use crate::cli::failure::Failure;
-use crate::cli::opening::open;
 use crate::cli::queue_peers::{Cast, Fault};
 use crate::cli::queue_story::{run_freely, tell};
+use crate::cli::torrent_file::open;
 use crate::cli::{Answer, Options};
 
 /// Watch peers share out the pieces of a torrent; no network (stage 11)

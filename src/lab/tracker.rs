@@ -2,7 +2,7 @@
 //!
 //! It accepts any torrent, keeps everything in memory, and answers a wrong announce with a
 //! `failure reason` that helps the author of the client. This file answers over HTTP; the
-//! thread in `udp.rs` answers over UDP on the same port number. A lab has a tracker on
+//! thread in `udp_tracker.rs` answers over UDP on the same port number. A lab has a tracker on
 //! loopback; `piecemeal tracker` is one for a class.
 
 use std::io;
@@ -14,14 +14,14 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::content::Content;
-pub use super::desk::Logged;
-use super::desk::{Desk, lock};
 use super::hints;
 use super::notes::Notes;
 use super::phone_book::{INTERVAL, PhoneBook, Tally};
 use super::service::{After, Crowd, Service};
 use super::sockets::{Sockets, at, own_addresses};
-use super::udp::UdpDesk;
+pub use super::tracker_state::Logged;
+use super::tracker_state::{Desk, lock};
+use super::udp_tracker::UdpDesk;
 use crate::s01_bencode::counted;
 use crate::s02_metainfo::InfoHash;
 use crate::s03_tracker::PeerId;

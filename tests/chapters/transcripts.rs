@@ -35,8 +35,8 @@ use std::time::{Duration, Instant};
 
 use super::markdown::{Block, Document, documents, root};
 use super::rewriting::{Change, fresh, rewritten};
+use piecemeal::lab::guide::Tour;
 use piecemeal::lab::seeder::Plan;
-use piecemeal::lab::tour::Tour;
 use piecemeal::lab::{Lab, TRACKER_PORT, album, sample};
 
 /// How long one command may take.

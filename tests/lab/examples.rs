@@ -6,8 +6,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use piecemeal::lab::guide::Tour;
 use piecemeal::lab::seeder::Plan;
-use piecemeal::lab::tour::Tour;
 use piecemeal::lab::{Lab, album, sample};
 
 use crate::support::{Run, commands, folder};

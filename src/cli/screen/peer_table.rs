@@ -3,7 +3,7 @@
 use piecemeal::s03_tracker::PeerId;
 use piecemeal::s15_swarm::view::PeerView;
 
-use super::figures::size;
+use super::short_text::size;
 
 /// The least and the greatest width of the column with the program.
 const CLIENT: (usize, usize) = (8, 20);

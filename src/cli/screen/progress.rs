@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use piecemeal::s01_bencode::printable;
 
-use super::figures::wrapped;
+use super::due_lines::{Lines, Look, Reading};
 use super::narrator::sentence;
 use super::progress_line::Tally;
-use super::quiet::{Lines, Look, Reading};
+use super::short_text::wrapped;
 use super::speed::{Forecast, Speed};
 use super::terminal::{Screen, in_background, room};
 use crate::cli::{Options, shown};

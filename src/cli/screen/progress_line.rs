@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use piecemeal::s01_bencode::counted;
 
-use super::figures::{UNITS, clock, in_unit, size};
+use super::short_text::{UNITS, clock, in_unit, size};
 use super::speed::Left;
 
 /// The least length of the bar, if there is one, and the greatest.

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::time::{Duration, Instant};
 
 use super::script::{Script, with_our_ids};
-use super::sides::{Asked, Side};
+use super::side_record::{Asked, Side};
 use crate::s04_handshake::Handshake;
 use crate::s04_handshake::transport::{Transport, WriteHalf};
 use crate::s05_messages::{Message, MessageReader, Request};

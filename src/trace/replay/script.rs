@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 
 use super::ReplayError;
-use super::sides::{Counts, Side, metadata_id};
+use super::side_record::{Counts, Side, metadata_id};
 use crate::s02_metainfo::{Info, InfoHash};
 use crate::s03_tracker::PeerId;
 use crate::s04_handshake::Handshake;

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::Answer;
 use super::discretion::wanted;
 use super::exit_codes::BAD_INPUT;
-use super::explaining::Thing;
+use super::explain_input::Thing;
 use super::failure::Failure;
 use super::failure::trace::PAGE;
 

@@ -14,9 +14,9 @@ use std::time::{Duration, Instant};
 use sha1::{Digest, Sha1};
 
 use super::announce::Heard;
-use super::desk::Desk;
 use super::hints;
 use super::sockets::own_address;
+use super::tracker_state::Desk;
 use crate::s18_udp_tracker::packet::{
     Answer, Family, PROTOCOL_ID, Request, RequestBody, ResponseBody,
 };

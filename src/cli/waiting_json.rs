@@ -5,7 +5,7 @@ use std::time::Instant;
 use piecemeal::s15_swarm::waiting::{Next, Wait, Waiting};
 use serde_json::{Value, json};
 
-use super::screen::quiet::Look;
+use super::screen::due_lines::Look;
 use super::{Options, json_line, print_line};
 
 /// Returns the event `waiting`.

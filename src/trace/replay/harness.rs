@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::player::{Played, play};
 use super::script::{Script, whole_pieces};
-use super::sides::differences;
+use super::side_record::differences;
 use super::{MAX_DIFFERENCES, ReplayError, Report};
 use crate::s02_metainfo::Info;
 use crate::s04_handshake::transport::{Dial, Transport, pair};

@@ -4,7 +4,7 @@ use piecemeal::s06_magnet::Magnet;
 
 use super::Options;
 use super::failure::Failure;
-use super::opening::tell_passed_over;
+use super::torrent_file::tell_passed_over;
 
 /// Reads a magnet link, and reports what is passed over in it.
 pub fn read(link: &str, options: &Options) -> Result<Magnet, Failure> {
