@@ -108,3 +108,24 @@ fn every_command_file_has_its_line() {
     }
     assert_none("one line a file in its parent, so that cutting is deleting lines", &wrong);
 }
+
+/// Prefixes are cut by deleting whole lines, so such a line must be a whole statement. A formatter may
+/// have broken one that was too long.
+#[test]
+fn what_is_plugged_in_is_whole_on_its_line() {
+    let pairs = [('(', ')'), ('[', ']'), ('{', '}')];
+    let mut broken = Vec::new();
+    for name in files() {
+        let text = read(&root().join(&name));
+        let lines = code(&text);
+        for ((number, code), line) in lines.iter().zip(text.lines()) {
+            let is_whole = |(open, close): &(char, char)| {
+                code.matches(*open).count() == code.matches(*close).count()
+            };
+            if line.ends_with("plugged in") && !pairs.iter().all(is_whole) {
+                broken.push(format!("{name}:{number}: {}", line.trim()));
+            }
+        }
+    }
+    assert_none("statements that are plugged in on more than one line", &broken);
+}

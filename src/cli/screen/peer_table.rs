@@ -126,9 +126,8 @@ fn client(row: &Row) -> String {
 /// Returns the program that a peer id names: its first eight characters, or their meaning.
 fn program(peer_id: &PeerId) -> String {
     let known: Option<(&str, Option<String>)> = None;
-    let known = known
-        .or(piecemeal::trace::client::Client::of(peer_id)
-            .and_then(|it| Some((it.name?, it.version)))); // plugged in
+    let client = piecemeal::trace::client::Client::of(peer_id); // plugged in
+    let known = known.or(client.and_then(|it| Some((it.name?, it.version)))); // trace is plugged in
     let tag = || {
         peer_id
             .0
