@@ -176,7 +176,7 @@ pub struct Options {
     #[arg(long, global = true, value_name = "SECONDS", value_parser = seconds)]
     pub timeout: Option<Duration>,
     #[command(flatten)] // tracing is plugged in
-    pub tracing: tracing::Tracing, // plugged in
+    pub tracing: tracing::TraceOptions, // plugged in
 }
 
 impl Options {

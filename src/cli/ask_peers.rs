@@ -10,7 +10,7 @@ use piecemeal::s04_handshake::transport::{Dial, Tcp};
 
 use super::exit_codes::NO_PEER;
 use super::failure::Failure;
-use super::find_peers::{Found, GRACE, Search, nobody};
+use super::find_peers::{FoundPeers, GRACE, Search, nobody};
 
 /// Returns the way to reach peers: TCP, perhaps with a wiretap.
 pub fn dial() -> Arc<dyn Dial> {
@@ -29,7 +29,7 @@ impl Search {
         let Search { peers, failures, say } = self;
         let refusing = Arc::clone(&failures);
         // Unsafe addresses are filtered here, not in the search: the command `peers` shows them all.
-        let peers = peers.into_iter().map(move |Found { by, addresses }| {
+        let peers = peers.into_iter().map(move |FoundPeers { by, addresses }| {
             let (dialed, told) = part(addresses, by);
             if let Some(told) = told {
                 say.say(3, &told);

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::Answer;
 use super::discretion::wanted;
 use super::exit_codes::BAD_INPUT;
-use super::explain_input::Thing;
+use super::explain_input::ExplainInput;
 use super::failure::Failure;
 use super::failure::trace::PAGE;
 
@@ -40,56 +40,56 @@ impl View {
 
     /// Returns how to show the bytes: as the user said, or else as they look. `None` if they
     /// look like nothing that is known.
-    pub fn of(said: Option<View>, thing: &Thing) -> Option<View> {
-        let looks = || capture::is_capture(&thing.bytes).then_some(View::Capture);
-        said.or_else(looks).or_else(|| Kind::of(&thing.bytes).map(View::Kind))
+    pub fn of(chosen: Option<View>, input: &ExplainInput) -> Option<View> {
+        let looks = || capture::is_capture(&input.bytes).then_some(View::Capture);
+        chosen.or_else(looks).or_else(|| Kind::of(&input.bytes).map(View::Kind))
     }
 }
 
 /// Reads a capture, secrets included.
-pub fn read(thing: &Thing) -> Result<Capture, Failure> {
-    read_by(Capture::read, thing)
+pub fn read(input: &ExplainInput) -> Result<Capture, Failure> {
+    read_by(Capture::read, input)
 }
 
 fn read_by(
     read: impl Fn(&[u8]) -> Result<Capture, CaptureError>,
-    thing: &Thing,
+    input: &ExplainInput,
 ) -> Result<Capture, Failure> {
-    read(&thing.bytes).map_err(|error: CaptureError| {
+    read(&input.bytes).map_err(|error: CaptureError| {
         let help = "a capture is the file that --capture FILE writes; if its last line is cut short, drop it: sed '$d' FILE";
-        Failure::new(BAD_INPUT, error).about(&thing.source).help(help).see(PAGE)
+        Failure::new(BAD_INPUT, error).about(&input.source).help(help).see(PAGE)
     })
 }
 
 /// Shows a capture.
-pub fn show(thing: &Thing, view: View, json: bool) -> Result<Answer, Failure> {
-    let capture = if wanted() { read_by(Capture::read_discreetly, thing)? } else { read(thing)? };
+pub fn show(input: &ExplainInput, view: View, json: bool) -> Result<Answer, Failure> {
+    let capture = if wanted() { read_by(Capture::read_discreetly, input)? } else { read(input)? };
     let answer = if json {
-        Answer { text: String::new(), json: lines::to_json(&capture, &thing.source) }
+        Answer { text: String::new(), json: lines::to_json(&capture, &input.source) }
     } else {
-        Answer { text: as_text(&capture, thing, view), json: Value::Null }
+        Answer { text: as_text(&capture, input, view), json: Value::Null }
     };
-    let Some((number, event, said)) = capture.broken() else { return Ok(answer) };
-    let Some(why) = &said.object.broken else { return Ok(answer) };
+    let Some((number, event, captured)) = capture.broken() else { return Ok(answer) };
+    let Some(why) = &captured.object.broken else { return Ok(answer) };
     let what = format!(
         "#{number:04}, {}: the {}: byte {}: expected {}, found {}",
         capture.lane(event).name,
-        said.object.name,
+        captured.object.name,
         why.range.start,
         why.expected,
         why.found
     );
     let help = format!("look at #{number:04} in the output: the carets show where");
-    Err(Failure::new(BAD_INPUT, what).help(help).about(&thing.source).see(PAGE).answer(answer))
+    Err(Failure::new(BAD_INPUT, what).help(help).about(&input.source).see(PAGE).answer(answer))
 }
 
-fn as_text(capture: &Capture, thing: &Thing, view: View) -> String {
+fn as_text(capture: &Capture, input: &ExplainInput, view: View) -> String {
     match view {
         View::Mermaid => mermaid::diagram(capture),
         // The page may be passed on, and its readers need not know the folder.
-        View::Html => page::page(capture, thing.source.rsplit('/').next().unwrap_or_default()),
+        View::Html => page::page(capture, input.source.rsplit('/').next().unwrap_or_default()),
         View::Kind(_) | View::Capture => {
-            let mut text = format!("A capture ({}): {}.", thing.name(), lines::head(capture));
+            let mut text = format!("A capture ({}): {}.", input.name(), lines::head(capture));
             let mut line = |line: &str| text += &format!("\n{line}");
             lines::lanes(capture).iter().for_each(|lane| line(lane));
             capture.numbered().for_each(|(number, event)| {

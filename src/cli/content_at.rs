@@ -14,7 +14,7 @@ use super::Options;
 use super::exit_codes::WRONG_HASH;
 use super::failure::Failure;
 use super::interrupt::interrupt;
-use super::screen::due_lines::Look;
+use super::screen::due_lines::HashingWait;
 use super::screen::progress::Progress;
 
 const RIGHT_PATH: &str =
@@ -28,7 +28,7 @@ pub fn hash(
     path: &Path,
     stop: &AtomicBool,
     progress: &Progress,
-    looked: &(dyn Fn(Option<(Look, String)>) + Sync),
+    looked: &(dyn Fn(Option<(HashingWait, String)>) + Sync),
 ) -> Result<Bitfield, Failure> {
     let right = verify(info, storage, stop, &|bytes| looked(progress.set(bytes)));
     progress.clear();

@@ -47,12 +47,12 @@ pub struct Peer {
     /// The second from which on it is there.
     pub there_from: u64,
     /// What has come of it.
-    pub tally: Tally,
+    pub tally: PeerTally,
 }
 
 /// What has come of a peer.
 #[derive(Default)]
-pub struct Tally {
+pub struct PeerTally {
     /// How often we dialed it.
     pub dialed: u32,
     /// How often it was connected.
@@ -161,7 +161,14 @@ impl Peer {
             _ if dials_us => dice.random_range(5..120),
             _ => 0,
         };
-        Peer { address: address.into(), fault, dials_us, rate, there_from, tally: Tally::default() }
+        Peer {
+            address: address.into(),
+            fault,
+            dials_us,
+            rate,
+            there_from,
+            tally: PeerTally::default(),
+        }
     }
 
     /// Whether a connection to it is made.

@@ -32,7 +32,7 @@ const PIECE: u64 = 256 * 1024;
 const AIMS: Aims = Aims { learning: false, gives_only: false };
 
 /// A place that is taken.
-struct Place {
+struct TakenPlace {
     number: PeerNumber,
     /// Its peer's position in the crowd.
     peer: usize,
@@ -43,7 +43,7 @@ struct Place {
 }
 
 /// A connection that waits for a place.
-struct Waiting {
+struct WaitingConnection {
     peer: usize,
     since: u64,
 }
@@ -53,9 +53,9 @@ pub struct Story {
     crowd: Crowd,
     addresses: Addresses,
     places: Places,
-    taken: Vec<Place>,
+    taken: Vec<TakenPlace>,
     max_places: usize,
-    lobby: Vec<Waiting>,
+    lobby: Vec<WaitingConnection>,
     next_number: PeerNumber,
     start: Instant,
     second: u64,
@@ -262,12 +262,12 @@ impl Story {
     /// Peers dial us, and others that have waited for long hang up.
     fn arrive(&mut self) {
         let (second, peers) = (self.second, &mut self.crowd.peers);
-        let mut said = Vec::new();
+        let mut moves = Vec::new();
         self.lobby.retain(|waiting| {
             let stays = second < waiting.since + PATIENCE;
             if !stays {
                 peers[waiting.peer].there_from = second + PATIENCE;
-                said.push(Move::GoesAway(peers[waiting.peer].address));
+                moves.push(Move::GoesAway(peers[waiting.peer].address));
             }
             stays
         });
@@ -277,19 +277,19 @@ impl Story {
             .filter(|(_, peer)| peer.dials_us && peer.there_from == second)
         {
             if self.addresses.is_banned(peer.address) {
-                said.push(Move::Refused {
+                moves.push(Move::Refused {
                     address: peer.address,
                     lied: self.addresses.has_ban(peer.address),
                 });
             } else {
-                said.push(Move::DialsUs {
+                moves.push(Move::DialsUs {
                     address: peer.address,
                     waits: self.taken.len() == self.max_places,
                 });
-                self.lobby.push(Waiting { peer: number, since: second });
+                self.lobby.push(WaitingConnection { peer: number, since: second });
             }
         }
-        said.into_iter().for_each(|what| self.say(what));
+        moves.into_iter().for_each(|what| self.say(what));
     }
 
     fn fate(&self, peer: usize) -> Fate {

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::exit_codes::LOCAL;
 use super::failure::Failure;
-use super::upload_options::{Afterwards, Giving};
+use super::upload_options::{DownloadUploads, UploadOptions};
 
 /// Returns which seeder sent what in a download, and the verdict on the files on disk.
 pub fn outcome(done: &Value, seconds: f64, verdict: &str) -> String {
@@ -26,9 +26,12 @@ pub fn outcome(done: &Value, seconds: f64, verdict: &str) -> String {
 }
 
 /// Returns upload options for the downloads: they also give, but only on this machine.
-pub fn on_this_machine() -> Afterwards {
-    Afterwards {
-        giving: Giving { bind: Some(Ipv4Addr::LOCALHOST.into()), ..Giving::default() },
+pub fn on_this_machine() -> DownloadUploads {
+    DownloadUploads {
+        uploads: UploadOptions {
+            bind: Some(Ipv4Addr::LOCALHOST.into()),
+            ..UploadOptions::default()
+        },
         keep_seeding: false,
     }
 }

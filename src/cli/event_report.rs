@@ -14,14 +14,14 @@ use piecemeal::s15_swarm::waiting::{Wait, Waiting};
 use piecemeal::s15_swarm::{Event, Plan};
 use serde_json::{Value, json};
 
-use super::screen::live_view::{Sight, Watching};
+use super::screen::live_view::{LiveView, WatchOptions};
 use super::screen::progress::{Moment, Progress};
 use super::{Options, json_line, print_line, waiting_json};
 
 /// The report of one run.
 pub struct EventReport<'o> {
     progress: Progress,
-    sight: Sight,
+    view: LiveView,
     watch: Arc<Watch>,
     options: &'o Options,
     kind: Kind,
@@ -47,7 +47,7 @@ struct Kind {
 
 impl<'o> EventReport<'o> {
     /// Starts the report of a plan that is about to run.
-    pub fn new(plan: &Plan, watching: Watching, options: &'o Options) -> EventReport<'o> {
+    pub fn new(plan: &Plan, watching: WatchOptions, options: &'o Options) -> EventReport<'o> {
         let seeding = plan.upload_only;
         let progress = if seeding {
             Progress::endless(options, "seeding")
@@ -56,7 +56,7 @@ impl<'o> EventReport<'o> {
         };
         EventReport {
             progress,
-            sight: Sight::new(watching, Arc::clone(&plan.watch)),
+            view: LiveView::new(watching, Arc::clone(&plan.watch)),
             watch: Arc::clone(&plan.watch),
             options,
             kind: Kind { seeding, stays: plan.uploads.stays(0, 1), from_link: plan.info.is_none() },
@@ -171,8 +171,8 @@ impl<'o> EventReport<'o> {
             "event": "progress", "verified": moment.verified, "downloaded": moment.downloaded,
             "uploaded": moment.uploaded, "peers": moment.peers,
         });
-        self.sight.look();
-        self.progress.tell(moment, &mut |width, height| self.sight.lines(width, height));
+        self.view.observe();
+        self.progress.tell(moment, &mut |width, height| self.view.lines(width, height));
         if self.options.verbose {
             self.served();
         }
@@ -199,13 +199,13 @@ impl<'o> EventReport<'o> {
 
     fn waiting(&self, waiting: &Waiting) -> Value {
         let chapter = if matches!(waiting.why, Wait::NoTaker { .. }) { 17 } else { 15 };
-        let below = &mut |width, height| self.sight.lines(width, height);
+        let below = &mut |width, height| self.view.lines(width, height);
         self.progress.waits(chapter, &waiting.text(Instant::now()), below);
         waiting_json::line(waiting)
     }
 
     fn completed(&self) -> Value {
-        self.progress.complete(&mut |width, height| self.sight.lines(width, height));
+        self.progress.complete(&mut |width, height| self.view.lines(width, height));
         self.progress.say(10, "the last piece is there, and the hash of each is right");
         let next = if self.kind.stays {
             "what is there is given to others now"

@@ -23,46 +23,46 @@ use super::failure::trace::PAGE;
 use super::stage_table::chapter;
 
 /// The bytes to explain.
-pub struct Thing {
+pub struct ExplainInput {
     /// The origin of the bytes: a path, `stdin`, `the hex digits`.
     pub source: String,
     pub bytes: Vec<u8>,
 }
 
-impl Thing {
+impl ExplainInput {
     /// Reads the argument as a path, or else as the thing itself. Several arguments are one
     /// thing that was written with spaces.
-    pub fn read(mut thing: OsString, more: &[OsString]) -> Result<Thing, Failure> {
+    pub fn read(mut input: OsString, more: &[OsString]) -> Result<ExplainInput, Failure> {
         for word in more {
-            thing.push(" ");
-            thing.push(word);
+            input.push(" ");
+            input.push(word);
         }
-        let path = Path::new(&thing);
+        let path = Path::new(&input);
         if path == "-" {
-            return Thing::take(io::stdin().lock(), "stdin".to_owned());
+            return ExplainInput::take(io::stdin().lock(), "stdin".to_owned());
         }
         match File::open(path) {
-            Ok(file) => Thing::take(file, printable(&thing.to_string_lossy())),
-            Err(error) => Thing::typed(thing.as_encoded_bytes())?.ok_or_else(|| {
+            Ok(file) => ExplainInput::take(file, printable(&input.to_string_lossy())),
+            Err(error) => ExplainInput::typed(input.as_encoded_bytes())?.ok_or_else(|| {
                 let is_torrent = path.extension().is_some_and(|extension| extension == "torrent");
                 let otherwise = "check the path; or give hex digits, a magnet link, a URL, a peer id or bencode";
                 let help = if is_torrent { missing(&error) } else { otherwise };
-                Failure::new(LOCAL, error).about(excerpt(&hidden(thing.as_encoded_bytes()))).help(help).see(PAGE)
+                Failure::new(LOCAL, error).about(excerpt(&hidden(input.as_encoded_bytes()))).help(help).see(PAGE)
             }),
         }
     }
 
     /// Reads a file; the argument can be nothing else.
-    pub fn file(path: &Path) -> Result<Thing, Failure> {
+    pub fn file(path: &Path) -> Result<ExplainInput, Failure> {
         let shown = printable(&path.to_string_lossy());
         let file = File::open(path).map_err(|error| {
             Failure::new(LOCAL, error).about(&shown).help("check the path").see(PAGE)
         })?;
-        Thing::take(file, shown)
+        ExplainInput::take(file, shown)
     }
 
     /// Reads all of a file. If it holds hex digits, they are decoded.
-    fn take(input: impl Read, source: String) -> Result<Thing, Failure> {
+    fn take(input: impl Read, source: String) -> Result<ExplainInput, Failure> {
         let local = |error| {
             Failure::new(LOCAL, error)
                 .about(&source)
@@ -82,21 +82,21 @@ impl Thing {
                 .see(PAGE));
         }
         match digits(&bytes) {
-            Some(bytes) => Ok(Thing { source: format!("{source}, hex digits"), bytes }),
-            None => Ok(Thing { source, bytes }),
+            Some(bytes) => Ok(ExplainInput { source: format!("{source}, hex digits"), bytes }),
+            None => Ok(ExplainInput { source, bytes }),
         }
     }
 
     /// Reads what was typed, if it is not a path.
-    fn typed(text: &[u8]) -> Result<Option<Thing>, Failure> {
+    fn typed(text: &[u8]) -> Result<Option<ExplainInput>, Failure> {
         if let Some(bytes) = digits(text) {
-            return Ok(Some(Thing { source: "the hex digits".to_owned(), bytes }));
+            return Ok(Some(ExplainInput { source: "the hex digits".to_owned(), bytes }));
         }
         if let Some(failure) = other_form(text) {
             return Err(failure.about("the argument"));
         }
         Ok(Kind::of(text)
-            .map(|_| Thing { source: "the argument".to_owned(), bytes: text.to_vec() }))
+            .map(|_| ExplainInput { source: "the argument".to_owned(), bytes: text.to_vec() }))
     }
 
     /// `lab/sample.torrent, 213 bytes`
@@ -202,35 +202,35 @@ fn other_form(text: &[u8]) -> Option<Failure> {
 
 /// Returns the objects as text for people. For a large file this is large, and so is the
 /// JSON, so the caller makes only one of them.
-pub fn as_text(kind: Kind, guessed: bool, objects: &[Placed], thing: &Thing) -> String {
+pub fn as_text(kind: Kind, guessed: bool, objects: &[Placed], input: &ExplainInput) -> String {
     let how = if guessed { "This looks like" } else { "Taken for" };
-    let mut text = format!("{how} {} ({}).", kind.is(), thing.name());
+    let mut text = format!("{how} {} ({}).", kind.is(), input.name());
     for placed in objects {
-        let bytes = thing.bytes.get(placed.at..).unwrap_or_default();
+        let bytes = input.bytes.get(placed.at..).unwrap_or_default();
         text += &format!(
             "\n\n{}",
             text::object(&placed.object, bytes, Look { at: placed.at, color: false })
         );
     }
-    if let Some(rest) = left_over(objects, &thing.bytes) {
+    if let Some(rest) = left_over(objects, &input.bytes) {
         text += &format!("\n\n{rest}, not looked at");
     }
     text
 }
 
 /// Returns the objects as JSON for programs.
-pub fn as_json(kind: Kind, guessed: bool, objects: &[Placed], thing: &Thing) -> Value {
+pub fn as_json(kind: Kind, guessed: bool, objects: &[Placed], input: &ExplainInput) -> Value {
     let shown = objects.iter().map(|placed| {
-        let bytes = thing.bytes.get(placed.at..).unwrap_or_default();
+        let bytes = input.bytes.get(placed.at..).unwrap_or_default();
         json::object(&placed.object, bytes, placed.at)
     });
     json!({
         "kind": kind.name(),
         "guessed": guessed,
-        "source": thing.source,
-        "length": thing.bytes.len(),
+        "source": input.source,
+        "length": input.bytes.len(),
         "objects": shown.collect::<Vec<_>>(),
-        "rest": left_over(objects, &thing.bytes),
+        "rest": left_over(objects, &input.bytes),
     })
 }
 

@@ -16,7 +16,7 @@ use super::size::size;
 
 /// Options for other content. Without any of these, the lab has the chapters' content.
 #[derive(clap::Args)]
-pub struct Order {
+pub struct ContentOptions {
     /// Other content, of this size: 300KiB, up to 256MiB
     #[arg(long, value_name = "SIZE", value_parser = content_size)]
     size: Option<u64>,
@@ -28,7 +28,7 @@ pub struct Order {
     seed: Option<u64>,
 }
 
-impl Order {
+impl ContentOptions {
     /// Makes the content.
     pub fn contents(&self) -> Result<Vec<Content>, Failure> {
         if self.size.is_none() && self.files.is_none() && self.seed.is_none() {
@@ -45,7 +45,7 @@ impl Order {
 
 /// The seeders.
 #[derive(clap::Args)]
-pub struct Crew {
+pub struct SeederOptions {
     /// The number of seeders
     #[arg(long, value_name = "N", default_value = "3", value_parser = clap::value_parser!(u64).range(1..=MAX_SEEDERS as u64))]
     seeders: u64,
@@ -57,7 +57,7 @@ pub struct Crew {
     rate: Option<u64>,
 }
 
-impl Crew {
+impl SeederOptions {
     /// Returns a plan for each seeder.
     pub fn plans(&self) -> Result<Vec<Plan>, Failure> {
         let (faults, seeders) = (self.faults.len(), self.seeders);
@@ -119,14 +119,14 @@ fn content_size(text: &str) -> Result<u64, String> {
 }
 
 /// Returns the failure for an error in the lab's folder; the error may name its file already.
-pub fn place(error: io::Error, folder: &Path) -> Failure {
+pub fn folder_failure(error: io::Error, folder: &Path) -> Failure {
     let named = error.raw_os_error().is_none();
-    let failure = trouble(error);
+    let failure = cannot_start(error);
     if named { failure } else { failure.about(folder.display()) }
 }
 
 /// Returns the failure for a lab that did not start.
-pub fn trouble(error: io::Error) -> Failure {
+pub fn cannot_start(error: io::Error) -> Failure {
     let help = match error.kind() {
         ErrorKind::AlreadyExists => "remove it, or choose another folder with --dir",
         _ => {

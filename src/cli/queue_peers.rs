@@ -41,7 +41,7 @@ pub enum Fault {
 }
 
 /// The peers, the queue, and the files of one run.
-pub struct Cast {
+pub struct QueueRun {
     /// The queue that the peers share.
     pub queue: Arc<WorkQueue>,
     /// The peers, `A` first.
@@ -62,7 +62,7 @@ pub struct Files {
     pub scratch: Scratch,
 }
 
-impl Cast {
+impl QueueRun {
     /// Draws the pieces of each peer. Every piece has a peer, if possible one that will neither
     /// die nor spoil it.
     pub fn draw(
@@ -71,7 +71,7 @@ impl Cast {
         peers: u8,
         faults: &[Fault],
         seed: u64,
-    ) -> Result<Cast, Failure> {
+    ) -> Result<QueueRun, Failure> {
         if faults.len() > usize::from(peers) {
             let what = format!(
                 "--faults names {} faults, but there are {}",
@@ -104,7 +104,12 @@ impl Cast {
         let parts = (0u8..).zip(has).zip(faults);
         let peers =
             parts.map(|((number, has), fault)| Peer::join(&queue, number, has, fault)).collect();
-        Ok(Cast { queue, peers, dice, files: Files { info, content, scratch: Scratch::default() } })
+        Ok(QueueRun {
+            queue,
+            peers,
+            dice,
+            files: Files { info, content, scratch: Scratch::default() },
+        })
     }
 }
 

@@ -17,7 +17,7 @@ use super::failure::Failure;
 use super::find_peers::tell_given;
 use super::interrupt::interrupt;
 use super::run_swarm::run_swarm;
-use super::screen::live_view::Watching;
+use super::screen::live_view::WatchOptions;
 use super::screen::progress::Progress;
 use super::size::size;
 use super::torrent_file::tell_passed_over;
@@ -40,7 +40,7 @@ pub struct DownloadOptions {
     #[arg(long, value_name = "RATE", value_parser = size)]
     pub max_download: Option<u64>,
     #[command(flatten)]
-    pub watching: Watching,
+    pub watching: WatchOptions,
 }
 
 /// Downloads what a plan is for; `source` is the argument as the user typed it.

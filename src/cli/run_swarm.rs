@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::event_report::EventReport;
 use super::failure::Failure;
-use super::screen::live_view::Watching;
+use super::screen::live_view::WatchOptions;
 use super::{Answer, Options};
 
 /// Runs a plan, reports its progress, and returns the totals for each peer. `completed` is
@@ -22,7 +22,7 @@ pub fn run_swarm<P>(
     plan: Plan,
     prepare: P,
     completed: &mut dyn FnMut() -> Result<(), StorageError>,
-    (output, watching): (Option<&str>, Watching),
+    (output, watching): (Option<&str>, WatchOptions),
     options: &Options,
 ) -> Result<Answer, Failure>
 where

@@ -15,7 +15,7 @@ use super::size::size;
 
 /// How others find us, and what they get.
 #[derive(clap::Args)]
-pub struct Giving {
+pub struct UploadOptions {
     /// Listen here; 0: any [default: 6881 to 6889, or any]
     #[arg(long, value_name = "N")]
     pub port: Option<u16>,
@@ -23,7 +23,7 @@ pub struct Giving {
     #[arg(long, value_name = "IP", value_parser = super::listening::ip)]
     pub bind: Option<IpAddr>,
     /// Peers that get blocks at a time
-    #[arg(long, value_name = "N", default_value_t = Giving::default().slots)]
+    #[arg(long, value_name = "N", default_value_t = UploadOptions::default().slots)]
     pub slots: u16,
     /// Limit for uploads, in bytes a second: 500KiB
     #[arg(long, value_name = "RATE", value_parser = size)]
@@ -33,32 +33,32 @@ pub struct Giving {
     pub ratio: Option<f64>,
 }
 
-impl Default for Giving {
-    fn default() -> Giving {
+impl Default for UploadOptions {
+    fn default() -> UploadOptions {
         let (port, bind, max_upload, ratio) = Default::default();
-        Giving { port, bind, slots: Rules::default().slots as u16, max_upload, ratio }
+        UploadOptions { port, bind, slots: Rules::default().slots as u16, max_upload, ratio }
     }
 }
 
-/// How to upload during and after a download.
+/// How a download uploads, while it runs and after it.
 #[derive(clap::Args)]
-pub struct Afterwards {
+pub struct DownloadUploads {
     #[command(flatten)]
-    pub giving: Giving,
+    pub uploads: UploadOptions,
     /// Keep seeding when it is complete, until Ctrl-C
     #[arg(long)]
     pub keep_seeding: bool,
 }
 
-impl Afterwards {
+impl DownloadUploads {
     /// Makes a download upload as well.
     pub fn plug(self, plan: &mut Plan, options: &Options) -> Result<(), Failure> {
-        let stay = self.keep_seeding || self.giving.ratio.is_some();
-        self.giving.plug(plan, stay, options)
+        let stay = self.keep_seeding || self.uploads.ratio.is_some();
+        self.uploads.plug(plan, stay, options)
     }
 }
 
-impl Giving {
+impl UploadOptions {
     /// Adds a listener and an uploader to the plan.
     pub fn plug(self, plan: &mut Plan, stay: bool, options: &Options) -> Result<(), Failure> {
         let wanted = self.port.is_some() || self.bind.is_some();

@@ -5,7 +5,7 @@ use std::time::Instant;
 use piecemeal::s15_swarm::waiting::{Next, Wait, Waiting};
 use serde_json::{Value, json};
 
-use super::screen::due_lines::Look;
+use super::screen::due_lines::HashingWait;
 use super::{Options, json_line, print_line};
 
 /// Returns the event `waiting`.
@@ -36,9 +36,9 @@ pub fn line(waiting: &Waiting) -> Value {
 }
 
 /// Reports to programs what the hashing of files waits for, if that is news.
-pub fn tell_look(news: Option<(Look, String)>, options: &Options) {
+pub fn tell_look(news: Option<(HashingWait, String)>, options: &Options) {
     let Some((look, text)) = news.filter(|_| options.json) else { return };
-    let why = if look == Look::Disk { "disk" } else { "hashing" };
+    let why = if look == HashingWait::Disk { "disk" } else { "hashing" };
     let none = Value::Null;
     print_line(&json_line(
         &json!({ "event": "waiting", "why": why, "next": none, "seconds": none, "text": text }),

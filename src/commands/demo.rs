@@ -30,9 +30,9 @@ impl Args {
         let lab = start(&album()?).map_err(local)?;
         let torrent = lab.write_torrents(folder.path()).map_err(local)?.remove(0);
         say(options, &format!("1. A folder of five files, from its .torrent.\n{}", describe(&lab)));
-        let (album, giving) = (wanted("album"), on_this_machine());
+        let (album, uploads) = (wanted("album"), on_this_machine());
         let check = verify::Args { torrent: torrent.clone(), path: album.output.clone() };
-        let command = download::Args { wanted: album, torrent, giving };
+        let command = download::Args { wanted: album, torrent, uploads };
         let one = timed(|| command.run(options), check, options)?;
 
         let lab = start(&film()?).map_err(local)?;
@@ -41,9 +41,9 @@ impl Args {
         let what =
             format!("\n2. One file, from a magnet link alone.\n{}\n   {magnet}", describe(&lab));
         say(options, &what);
-        let (film, giving) = (wanted("film.bin"), on_this_machine());
+        let (film, uploads) = (wanted("film.bin"), on_this_machine());
         let check = verify::Args { torrent, path: film.output.clone() };
-        let command = magnet_download::Args { wanted: film, magnet, giving };
+        let command = magnet_download::Args { wanted: film, magnet, uploads };
         let two = timed(|| command.run(options), check, options)?;
 
         let text =

@@ -21,7 +21,7 @@ pub struct Args {
     #[command(flatten)]
     pub wanted: DownloadOptions,
     #[command(flatten)] // upload_options is plugged in
-    pub giving: crate::cli::upload_options::Afterwards, // plugged in
+    pub uploads: crate::cli::upload_options::DownloadUploads, // plugged in
     /// The .torrent file
     pub torrent: PathBuf,
 }
@@ -30,7 +30,7 @@ impl Args {
     pub fn run(self, options: &Options) -> Result<Answer, Failure> {
         let Metainfo { info, tiers, .. } = open(&self.torrent, options)?;
         let mut plan = Plan::new(info.info_hash, Some(info), PeerId::random());
-        self.giving.plug(&mut plan, options)?; // upload_options is plugged in
+        self.uploads.plug(&mut plan, options)?; // upload_options is plugged in
         let given: Vec<String> = options.peers.clone();
         add_sources(&mut plan, tiers, given, options);
         run_download(plan, &self.wanted, &self.torrent.to_string_lossy(), options)

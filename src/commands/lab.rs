@@ -2,13 +2,15 @@
 
 use std::path::PathBuf;
 
-use piecemeal::lab::guide::Tour;
+use piecemeal::lab::guide::Guide;
 use piecemeal::lab::seeder::Seeder;
 use piecemeal::lab::{Lab, TRACKER_PORT};
 use serde_json::{Value, json};
 
 use crate::cli::failure::Failure;
-use crate::cli::lab_options::{Crew, Order, as_in_the_chapters, place, trouble};
+use crate::cli::lab_options::{
+    ContentOptions, SeederOptions, as_in_the_chapters, cannot_start, folder_failure,
+};
 use crate::cli::until_ctrl_c::UntilCtrlC;
 use crate::cli::{Answer, Options, json_line, print_line};
 
@@ -22,23 +24,25 @@ pub struct Args {
     #[arg(long, default_value = "lab")]
     dir: PathBuf,
     #[command(flatten)]
-    crew: Crew,
+    seeders: SeederOptions,
     #[command(flatten)]
-    order: Order,
+    content: ContentOptions,
 }
 
 impl Args {
     pub fn run(self, options: &Options) -> Result<Answer, Failure> {
-        let plans = self.crew.plans()?;
+        let plans = self.seeders.plans()?;
         let until_ctrl_c = UntilCtrlC::new()?;
-        let lab = Lab::start(self.order.contents()?, &plans, TRACKER_PORT).map_err(trouble)?;
+        let lab =
+            Lab::start(self.content.contents()?, &plans, TRACKER_PORT).map_err(cannot_start)?;
         crate::cli::tracing::lab(&lab.notes);
         lab.contents.iter().for_each(|content| crate::cli::tracing::learn(&content.info));
         if options.verbose {
             lab.notes.watch_closely();
         }
-        let tour = Tour::new(&lab, &self.dir).map_err(|error| place(error, &self.dir))?;
-        print_line(&if options.json { json_line(&tour.json()) } else { tour.to_string() });
+        let guide =
+            Guide::new(&lab, &self.dir).map_err(|error| folder_failure(error, &self.dir))?;
+        print_line(&if options.json { json_line(&guide.json()) } else { guide.to_string() });
         if !options.json && !as_in_the_chapters(&lab) {
             let other = "The chapters' addresses are taken (by another lab?) or not available here: type those above instead.";
             options.note(other);

@@ -20,7 +20,7 @@ pub struct Args {
     #[command(flatten)]
     pub wanted: DownloadOptions,
     #[command(flatten)] // upload_options is plugged in
-    pub giving: crate::cli::upload_options::Afterwards, // plugged in
+    pub uploads: crate::cli::upload_options::DownloadUploads, // plugged in
     /// The magnet link, in quotes
     #[arg(hide = true)]
     // it is in the usage and the example, and the help must fit on a screen
@@ -33,7 +33,7 @@ impl Args {
         let mut plan = Plan::new(magnet.need_info_hash()?, None, PeerId::random());
         need_somebody(&magnet, options)?;
         tell_link(&magnet, plan.info_hash, options.narrator());
-        self.giving.plug(&mut plan, options)?; // upload_options is plugged in
+        self.uploads.plug(&mut plan, options)?; // upload_options is plugged in
         let tiers = magnet.trackers.iter().map(|url| vec![url.clone()]).collect();
         add_sources(&mut plan, tiers, options.peers.clone(), options);
         add_linked(&mut plan, &magnet, options);

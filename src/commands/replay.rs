@@ -7,7 +7,7 @@ use piecemeal::trace::replay::{PATIENCE, replay};
 
 use crate::cli::capture_views::read;
 use crate::cli::exit_codes::OTHER;
-use crate::cli::explain_input::Thing;
+use crate::cli::explain_input::ExplainInput;
 use crate::cli::failure::Failure;
 use crate::cli::failure::trace::PAGE;
 use crate::cli::replay_report::describe;
@@ -31,8 +31,8 @@ pub struct Args {
 
 impl Args {
     pub fn run(self, options: &Options) -> Result<Answer, Failure> {
-        let thing = Thing::file(&self.recording)?;
-        let capture = read(&thing)?;
+        let input = ExplainInput::file(&self.recording)?;
+        let capture = read(&input)?;
         let info = self
             .torrent
             .as_deref()
@@ -41,7 +41,7 @@ impl Args {
             .map(|metainfo| metainfo.info);
         let patience = options.timeout.unwrap_or(PATIENCE);
         let report = replay(&capture, self.connection, info, patience)
-            .map_err(|error| Failure::from(error).about(&thing.source))?;
+            .map_err(|error| Failure::from(error).about(&input.source))?;
         let answer = describe(&report);
         let count = report.differences.len() + report.more;
         if count == 0 {
@@ -53,6 +53,6 @@ impl Args {
             counted(count, "difference")
         );
         let help = "if the change is meant, capture the session again; piecemeal explain shows what was said then";
-        Err(Failure::new(OTHER, what).about(&thing.source).help(help).see(PAGE).answer(answer))
+        Err(Failure::new(OTHER, what).about(&input.source).help(help).see(PAGE).answer(answer))
     }
 }

@@ -12,9 +12,9 @@ use super::download::add_sources;
 use crate::cli::failure::Failure;
 use crate::cli::interrupt::interrupt;
 use crate::cli::run_swarm::run_swarm;
-use crate::cli::screen::live_view::Watching;
+use crate::cli::screen::live_view::WatchOptions;
 use crate::cli::torrent_file::open;
-use crate::cli::upload_options::Giving;
+use crate::cli::upload_options::UploadOptions;
 use crate::cli::verified_content::verified_content;
 use crate::cli::{Answer, Options};
 
@@ -25,12 +25,12 @@ use crate::cli::{Answer, Options};
 )]
 pub struct Args {
     #[command(flatten)]
-    giving: Giving,
+    uploads: UploadOptions,
     /// The most peers connected at a time
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..))]
     max_peers: u16,
     #[command(flatten)]
-    watching: Watching,
+    watching: WatchOptions,
     /// The .torrent file
     torrent: PathBuf,
     /// The file, or for several files the folder, to give
@@ -48,7 +48,7 @@ impl Args {
             17,
             "listening: a peer that wants a piece dials us, and a few at a time get blocks",
         );
-        self.giving.plug(&mut plan, true, options)?;
+        self.uploads.plug(&mut plan, true, options)?;
         add_sources(&mut plan, tiers, options.peers.clone(), options);
         let ready = |_: &_| Ok((Arc::new(storage) as Arc<dyn Store>, have));
         run_swarm(plan, ready, &mut || Ok(()), (None, self.watching), options)

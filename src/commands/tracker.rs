@@ -47,7 +47,7 @@ impl Args {
         if print(&urls_text(&urls, &tracker.local_url()), &start).is_ok() {
             until_ctrl_c.show(&notes, |note| print(&note.text, &note.json));
         }
-        let json = json!({ "event": "done", "refused": tracker.refused(), "torrents": tracker.tallies_json() });
+        let json = json!({ "event": "done", "refused": tracker.refused(), "torrents": tracker.torrent_counts_json() });
         Ok(Answer { text: tracker.table(), json })
     }
 }

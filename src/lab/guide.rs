@@ -11,25 +11,25 @@ use super::seeder::Fault;
 
 /// A lab's files in a folder, and how to use them. The chapters' lab has two torrents, the
 /// first a single file; a lab with one torrent uses it for both.
-pub struct Tour<'l> {
+pub struct Guide<'l> {
     lab: &'l Lab,
     /// The paths of the .torrent files and of the contents, in the order of the contents.
     torrents: Vec<String>,
     originals: Vec<String>,
 }
 
-impl Tour<'_> {
+impl Guide<'_> {
     /// Writes the .torrent files into a folder, and the content into one below it.
     ///
     /// # Errors
     /// If that fails, or other files are in the way.
-    pub fn new<'l>(lab: &'l Lab, folder: &Path) -> io::Result<Tour<'l>> {
+    pub fn new<'l>(lab: &'l Lab, folder: &Path) -> io::Result<Guide<'l>> {
         let shown = |paths: Vec<PathBuf>| {
             paths.iter().map(|path| path.to_string_lossy().into_owned()).collect()
         };
         let torrents = shown(lab.write_torrents(folder)?);
         let originals = shown(lab.write_originals(&folder.join("original"))?);
-        Ok(Tour { lab, torrents, originals })
+        Ok(Guide { lab, torrents, originals })
     }
 
     /// Returns the tour as JSON for programs.
@@ -92,7 +92,7 @@ impl Tour<'_> {
     }
 }
 
-impl fmt::Display for Tour<'_> {
+impl fmt::Display for Guide<'_> {
     fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
         writeln!(out, "A swarm of your own:\n\n  tracker   {}", self.lab.tracker.url())?;
         writeln!(out, "  and       {}", self.lab.tracker.udp_url())?;

@@ -21,7 +21,7 @@ use std::sync::atomic::Ordering;
 use self::shared::Shared;
 use super::content::Content;
 use super::notes::Notes;
-use super::service::{Crowd, Service};
+use super::service::{Service, WhenFull};
 use crate::s01_bencode::counted;
 use crate::s03_tracker::PeerId;
 use crate::s05_messages::bitfield::Bitfield;
@@ -188,7 +188,7 @@ impl Seeder {
             listener,
             &format!("seeder {number}"),
             MAX_CONNECTIONS,
-            Crowd::Shares,
+            WhenFull::Shares,
             serve,
         )?;
         Ok(Seeder { service, shared })

@@ -16,12 +16,12 @@ use serde_json::{Value, json};
 use super::content::Content;
 use super::hints;
 use super::notes::Notes;
-use super::phone_book::{INTERVAL, PhoneBook, Tally};
-use super::service::{After, Crowd, Service};
+use super::phone_book::{INTERVAL, PhoneBook, TorrentCounts};
+use super::service::{AfterServing, Service, WhenFull};
 use super::sockets::{Sockets, at, own_addresses};
-pub use super::tracker_state::Logged;
-use super::tracker_state::{Desk, lock};
-use super::udp_tracker::UdpDesk;
+pub use super::tracker_state::LoggedAnnounce;
+use super::tracker_state::{TrackerState, lock};
+use super::udp_tracker::UdpService;
 use crate::s01_bencode::counted;
 use crate::s02_metainfo::InfoHash;
 use crate::s03_tracker::PeerId;
@@ -33,8 +33,8 @@ const MAX_CONNECTIONS: usize = 64;
 pub struct LabTracker {
     /// The listeners over HTTP, at least one.
     services: Vec<Service>,
-    desk: Arc<Desk>,
-    _udp: Vec<UdpDesk>,
+    state: Arc<TrackerState>,
+    _udp: Vec<UdpService>,
 }
 
 impl LabTracker {
@@ -55,27 +55,27 @@ impl LabTracker {
             return Err(io::Error::other("a tracker needs an address to listen at"));
         }
         let book = Mutex::new(PhoneBook::new(interval));
-        let desk = Arc::new(Desk { book, notes, ..Desk::default() });
+        let state = Arc::new(TrackerState { book, notes, ..TrackerState::default() });
         let serve = |(listener, socket)| {
-            let udp = UdpDesk::start(socket, Arc::clone(&desk))?;
-            let desk = Arc::clone(&desk);
+            let udp = UdpService::start(socket, Arc::clone(&state))?;
+            let state = Arc::clone(&state);
             let serve = move |transport, reached: SocketAddr| {
-                desk.serve(transport, reached.ip());
-                After::GoOn
+                state.serve(transport, reached.ip());
+                AfterServing::GoOn
             };
             Ok((
                 Service::start(
                     listener,
                     "tracker",
                     MAX_CONNECTIONS,
-                    Crowd::OneGoes,
+                    WhenFull::OneGoes,
                     Arc::new(serve),
                 )?,
                 udp,
             ))
         };
         let (services, _udp) = sockets.into_iter().map(serve).collect::<io::Result<_>>()?;
-        Ok(LabTracker { services, desk, _udp })
+        Ok(LabTracker { services, state, _udp })
     }
 
     /// Returns the address it listens on, or the first one.
@@ -124,39 +124,40 @@ impl LabTracker {
 
     /// Enters a complete peer that need not announce itself.
     pub fn add_peer(&self, info_hash: InfoHash, peer_id: PeerId, address: SocketAddr) {
-        lock(&self.desk.book).add(info_hash, peer_id, address);
+        lock(&self.state.book).add(info_hash, peer_id, address);
     }
 
     /// Adds a known torrent. From now on, an announce for an unknown one is noted as odd.
     pub fn knows(&self, content: &Content) {
-        let mut known = lock(&self.desk.known);
+        let mut known = lock(&self.state.known);
         known.torrents.insert(content.info_hash());
         known.wrong.extend(hints::wrong_hashes(content, &[self.url()]));
     }
 
     /// Returns the last thousand announces, oldest first.
-    pub fn announces(&self) -> Vec<Logged> {
-        lock(&self.desk.log).iter().cloned().collect()
+    pub fn announces(&self) -> Vec<LoggedAnnounce> {
+        lock(&self.state.log).iter().cloned().collect()
     }
 
     /// Returns the counts of each torrent.
-    pub fn tallies(&self) -> Vec<Tally> {
-        lock(&self.desk.book).tallies(Instant::now())
+    pub fn torrent_counts(&self) -> Vec<TorrentCounts> {
+        lock(&self.state.book).torrent_counts(Instant::now())
     }
 
     /// Returns the number of requests that were wrong.
     pub fn refused(&self) -> u64 {
-        self.desk.refused.load(Ordering::Relaxed)
+        self.state.refused.load(Ordering::Relaxed)
     }
 
     /// Returns the total, and a line for each torrent with its peers.
     pub fn table(&self) -> String {
-        let tallies = self.tallies();
-        let (torrents, refused) = (tallies.len(), self.refused());
-        let peers: usize = tallies.iter().map(|tally| tally.complete + tally.incomplete).sum();
-        let announces: u64 = tallies.iter().map(|tally| tally.announces).sum();
-        let line = |tally: &Tally| {
-            let Tally { info_hash, complete, incomplete, announces, completed } = tally;
+        let torrent_counts = self.torrent_counts();
+        let (torrents, refused) = (torrent_counts.len(), self.refused());
+        let peers: usize =
+            torrent_counts.iter().map(|counts| counts.complete + counts.incomplete).sum();
+        let announces: u64 = torrent_counts.iter().map(|counts| counts.announces).sum();
+        let line = |counts: &TorrentCounts| {
+            let TorrentCounts { info_hash, complete, incomplete, announces, completed } = counts;
             format!("\n{info_hash}  {complete:>5}  {incomplete:>6}  {announces:>9}  {completed:>9}")
         };
         let head = if torrents > 0 {
@@ -164,7 +165,7 @@ impl LabTracker {
         } else {
             String::new()
         };
-        let lines: String = tallies.iter().map(line).collect();
+        let lines: String = torrent_counts.iter().map(line).collect();
         let there = [
             counted(torrents, "torrent"),
             counted(peers, "peer") + " there",
@@ -174,14 +175,14 @@ impl LabTracker {
     }
 
     /// Returns the counts of each torrent as JSON for programs.
-    pub fn tallies_json(&self) -> Vec<Value> {
-        let object = |tally: &Tally| {
+    pub fn torrent_counts_json(&self) -> Vec<Value> {
+        let object = |counts: &TorrentCounts| {
             json!({
-                "info_hash": tally.info_hash.to_string(), "complete": tally.complete, "incomplete": tally.incomplete,
-                "announces": tally.announces, "completed": tally.completed,
+                "info_hash": counts.info_hash.to_string(), "complete": counts.complete, "incomplete": counts.incomplete,
+                "announces": counts.announces, "completed": counts.completed,
             })
         };
-        self.tallies().iter().map(object).collect()
+        self.torrent_counts().iter().map(object).collect()
     }
 }
 

@@ -1,4 +1,4 @@
-//! The tracker's desk: the state that its threads share, and the answer to each request.
+//! The state that the tracker's threads share, and the answer to each request.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::announce::{Heard, scraped};
+use super::announce::{ReceivedAnnounce, scraped};
 use super::hints;
 use super::http::{Request, read_request, respond};
 use super::notes::Notes;
-use super::phone_book::{Asker, Page, PhoneBook};
+use super::phone_book::{AnnounceReply, Asker, PhoneBook};
 use super::quota::Quotas;
 use crate::s01_bencode::{counted, encode, excerpt};
 use crate::s02_metainfo::InfoHash;
@@ -29,11 +29,11 @@ const MAX_LOG_LENGTH: usize = 1_000;
 
 /// The state that the tracker's threads share.
 #[derive(Default)]
-pub(super) struct Desk {
+pub(super) struct TrackerState {
     pub(super) book: Mutex<PhoneBook>,
-    pub(super) log: Mutex<VecDeque<Logged>>,
+    pub(super) log: Mutex<VecDeque<LoggedAnnounce>>,
     pub(super) refused: AtomicU64,
-    pub(super) known: Mutex<Known>,
+    pub(super) known: Mutex<KnownTorrents>,
     /// The notes that are still allowed for each address. A leaf lock.
     pub(super) quotas: Mutex<Quotas>,
     pub(super) notes: Notes,
@@ -41,7 +41,7 @@ pub(super) struct Desk {
 
 /// An announce that was received, good or bad.
 #[derive(Debug, Clone)]
-pub struct Logged {
+pub struct LoggedAnnounce {
     /// The address of the sender, which is not where it listens.
     pub from: SocketAddr,
     /// The path and query as they came; over UDP, the value of the URL data option.
@@ -52,12 +52,12 @@ pub struct Logged {
 
 /// The torrents of a lab. A tracker for a class has none.
 #[derive(Default)]
-pub(super) struct Known {
+pub(super) struct KnownTorrents {
     pub(super) torrents: HashSet<InfoHash>,
     pub(super) wrong: hints::WrongHashes,
 }
 
-impl Desk {
+impl TrackerState {
     /// Reads one request and sends one answer.
     pub(super) fn serve(&self, mut transport: Transport, reached: IpAddr) {
         transport.set_deadline(Instant::now() + REQUEST_TIMEOUT);
@@ -101,11 +101,11 @@ impl Desk {
                 Ok(torrents) => (200, encode_counts(self.scrape(from, torrents))),
             };
         }
-        let page = match Heard::decode(query) {
+        let reply = match ReceivedAnnounce::decode(query) {
             Err(error) => Err(self.refuse(from, target, error.to_string(), hints::TRACKER)),
-            Ok(heard) => Ok(self.announce(from, reached, heard, target, request.odd)),
+            Ok(received) => Ok(self.announce(from, reached, received, target, request.odd)),
         };
-        (200, page.map_or_else(|reason| failure(&reason), |page| page.encode()))
+        (200, reply.map_or_else(|reason| failure(&reason), |reply| reply.encode()))
     }
 
     /// Enters an announce from either protocol, and notes it. `reached` is our address as the
@@ -114,16 +114,16 @@ impl Desk {
         &self,
         from: SocketAddr,
         reached: IpAddr,
-        heard: Heard,
+        received: ReceivedAnnounce,
         target: &str,
         strict: Option<&'static str>,
-    ) -> Page {
-        let ask = &heard.announce;
+    ) -> AnnounceReply {
+        let ask = &received.announce;
         let asker = Asker::new(from.ip(), ask.port, reached);
-        let page = lock(&self.book).announce(&asker, &heard, Instant::now());
+        let reply = lock(&self.book).announce(&asker, &received, Instant::now());
         let (listens, client, told) =
-            (asker.listens, client::named(&ask.peer_id), page.peers.len());
-        let Known { torrents, wrong } = &*lock(&self.known);
+            (asker.listens, client::named(&ask.peer_id), reply.peers.len());
+        let KnownTorrents { torrents, wrong } = &*lock(&self.known);
         let nobodys = (!torrents.is_empty() && !torrents.contains(&ask.info_hash)).then(|| {
             format!(
                 "no seeder has this torrent: {}; see {}",
@@ -131,8 +131,12 @@ impl Desk {
                 hints::METAINFO
             )
         });
-        let odd: Vec<String> =
-            heard.oddities().into_iter().chain(strict.map(str::to_owned)).chain(nobodys).collect();
+        let odd: Vec<String> = received
+            .oddities()
+            .into_iter()
+            .chain(strict.map(str::to_owned))
+            .chain(nobodys)
+            .collect();
         let event = ask.event.map_or("announces".to_owned(), |event| event.to_string());
         let text = format!(
             "{listens} ({client}) {event}: uploaded {}, downloaded {}, {} left of {}; told of {}{}",
@@ -149,8 +153,8 @@ impl Desk {
             "uploaded": ask.uploaded, "downloaded": ask.downloaded, "left": ask.left, "told": told, "odd": odd,
         });
         self.note(Some(from), "announce", text, more);
-        self.log(from, target, Ok(heard.announce));
-        page
+        self.log(from, target, Ok(received.announce));
+        reply
     }
 
     /// Returns the counts of some torrents, in their order.
@@ -222,7 +226,7 @@ impl Desk {
         if log.len() == MAX_LOG_LENGTH {
             log.pop_front();
         }
-        log.push_back(Logged { from, target: target.to_owned(), outcome });
+        log.push_back(LoggedAnnounce { from, target: target.to_owned(), outcome });
     }
 }
 

@@ -13,10 +13,10 @@ use std::time::{Duration, Instant};
 
 use sha1::{Digest, Sha1};
 
-use super::announce::Heard;
+use super::announce::ReceivedAnnounce;
 use super::hints;
 use super::sockets::own_address;
-use super::tracker_state::Desk;
+use super::tracker_state::TrackerState;
 use crate::s18_udp_tracker::packet::{
     Answer, Family, PROTOCOL_ID, Request, RequestBody, ResponseBody,
 };
@@ -36,28 +36,28 @@ const EPOCH: Duration = Duration::from_secs(60);
 const OLDER_EPOCHS: u64 = 2;
 
 /// The thread that answers. Dropping it ends it.
-pub(super) struct UdpDesk {
+pub(super) struct UdpService {
     address: SocketAddr,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl UdpDesk {
-    /// Starts the thread that answers on this socket, from this desk.
-    pub fn start(socket: UdpSocket, desk: Arc<Desk>) -> io::Result<UdpDesk> {
+impl UdpService {
+    /// Starts the thread that answers on this socket, from this state.
+    pub fn start(socket: UdpSocket, state: Arc<TrackerState>) -> io::Result<UdpService> {
         let address = socket.local_addr()?;
         socket.set_read_timeout(Some(LOOK_UP))?;
         let stop = Arc::new(AtomicBool::new(false));
-        let clerk = Clerk { desk, secret: rand::random(), born: Instant::now() };
+        let responder = UdpResponder { state, secret: rand::random(), born: Instant::now() };
         let stopped = Arc::clone(&stop);
-        let work = move || clerk.serve(&socket, &stopped);
+        let work = move || responder.serve(&socket, &stopped);
         let thread =
             thread::Builder::new().name("tracker udp".to_owned()).stack_size(STACK).spawn(work)?;
-        Ok(UdpDesk { address, stop, thread: Some(thread) })
+        Ok(UdpService { address, stop, thread: Some(thread) })
     }
 }
 
-impl Drop for UdpDesk {
+impl Drop for UdpService {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
         // A packet wakes the thread. If the packet is lost, the thread still checks on its own.
@@ -80,13 +80,13 @@ impl Drop for UdpDesk {
 }
 
 /// The state of the answering thread.
-struct Clerk {
-    desk: Arc<Desk>,
+struct UdpResponder {
+    state: Arc<TrackerState>,
     secret: [u8; 20],
     born: Instant,
 }
 
-impl Clerk {
+impl UdpResponder {
     fn serve(&self, socket: &UdpSocket, stop: &AtomicBool) {
         let mut buffer = [0; LARGEST_REQUEST];
         while !stop.load(Ordering::Relaxed) {
@@ -96,7 +96,7 @@ impl Clerk {
                     // A socket for both families shows IPv4 addresses as IPv6.
                     let asker = SocketAddr::new(from.ip().to_canonical(), from.port());
                     let (packet, tap) =
-                        (buffer.get(..length).unwrap_or_default(), self.desk.notes.tap());
+                        (buffer.get(..length).unwrap_or_default(), self.state.notes.tap());
                     tap.inspect(|tap| tap.packet(asker, Way::In, packet));
                     if let Some(answer) = self.answer(packet, asker) {
                         let packet = answer.encode(Family::of(asker));
@@ -158,21 +158,22 @@ impl Clerk {
                 if announce.port == 0 {
                     Err(self.refuse(from, &target, "port must be 1 to 65535, but is 0".to_owned()))
                 } else {
-                    let heard = Heard { announce, compact: Some(true), ip: None, nan: false };
+                    let received =
+                        ReceivedAnnounce { announce, compact: Some(true), ip: None, nan: false };
                     // std does not report which of our addresses a packet came to, so take the one from
                     // which the answer is sent.
                     let reached = own_address(from.ip()).unwrap_or(Ipv4Addr::UNSPECIFIED.into());
-                    let page = self.desk.announce(from, reached, heard, &target, None);
+                    let reply = self.state.announce(from, reached, received, &target, None);
                     Ok(ResponseBody::Announced {
-                        interval: page.interval,
-                        leechers: page.incomplete as u32,
-                        seeders: page.complete as u32,
-                        peers: page.peers.into_iter().map(|(address, _)| address).collect(),
+                        interval: reply.interval,
+                        leechers: reply.incomplete as u32,
+                        seeders: reply.complete as u32,
+                        peers: reply.peers.into_iter().map(|(address, _)| address).collect(),
                     })
                 }
             }
             RequestBody::Scrape(torrents) => Ok(ResponseBody::Scraped(
-                self.desk.scrape(from, torrents).into_iter().map(|(_, counts)| counts).collect(),
+                self.state.scrape(from, torrents).into_iter().map(|(_, counts)| counts).collect(),
             )),
         };
         let said = said.unwrap_or_else(|reason| ResponseBody::Failed(reason.into_bytes()));
@@ -180,14 +181,14 @@ impl Clerk {
     }
 
     fn refuse(&self, from: SocketAddr, target: &str, reason: String) -> String {
-        self.desk.refuse(from, target, reason, hints::UDP_TRACKER)
+        self.state.refuse(from, target, reason, hints::UDP_TRACKER)
     }
 
     /// Notes a packet with an unproved address, and returns as much of the reason as keeps the
     /// answer shorter than the packet. With equal lengths, two trackers that each believe that
     /// the other one asks would answer each other forever.
     fn refuse_stranger(&self, from: SocketAddr, packet: &[u8], reason: String) -> String {
-        self.desk.refuse_stranger(from, &reason, hints::UDP_TRACKER);
+        self.state.refuse_stranger(from, &reason, hints::UDP_TRACKER);
         let room = packet.len().saturating_sub(ERROR_HEAD + 1);
         let short = reason.split(';').next().unwrap_or_default();
         let said = [reason.as_str(), short, "the tracker's log says why", "refused"];

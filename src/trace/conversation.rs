@@ -33,7 +33,7 @@ const PIECE: u8 = 7;
 const LOST: &str = "what follows in this direction makes no sense, and is not shown";
 
 /// An object that has passed.
-pub struct Heard {
+pub struct PassedObject {
     pub object: Object,
     /// The bytes; of a block, only those before the data.
     pub bytes: Vec<u8>,
@@ -72,7 +72,7 @@ struct Side {
 }
 
 /// What a side needs next.
-enum Want {
+enum Need {
     /// This many more bytes.
     Bytes(usize),
     /// This much data of a block whose head is complete.
@@ -84,24 +84,24 @@ enum Want {
 }
 
 impl Side {
-    fn wants(&self, pieces: Option<u32>) -> Want {
+    fn needs(&self, pieces: Option<u32>) -> Need {
         let (there, id) = (self.kept.len(), self.kept.get(4).copied());
         if self.next == Next::Handshake {
             return match self.kept.first() {
-                Some(first) if Some(first) != PROTOCOL.first() => Want::Broken,
-                _ if there < HANDSHAKE_LENGTH => Want::Bytes(HANDSHAKE_LENGTH),
-                _ => Want::Whole,
+                Some(first) if Some(first) != PROTOCOL.first() => Need::Broken,
+                _ if there < HANDSHAKE_LENGTH => Need::Bytes(HANDSHAKE_LENGTH),
+                _ => Need::Whole,
             };
         }
-        let Some(length) = s05::length(&self.kept) else { return Want::Bytes(4) };
+        let Some(length) = s05::length(&self.kept) else { return Need::Bytes(4) };
         match id {
-            _ if length == 4 => Want::Whole,
-            _ if length - 4 > longest(id, pieces.unwrap_or(MAX_PIECES as u32)) => Want::Broken,
-            None => Want::Bytes(5),
-            Some(PIECE) if length >= BLOCK_AT && there < BLOCK_AT => Want::Bytes(BLOCK_AT),
-            Some(PIECE) if length >= BLOCK_AT => Want::Block(length - BLOCK_AT),
-            Some(_) if there < length => Want::Bytes(length),
-            Some(_) => Want::Whole,
+            _ if length == 4 => Need::Whole,
+            _ if length - 4 > longest(id, pieces.unwrap_or(MAX_PIECES as u32)) => Need::Broken,
+            None => Need::Bytes(5),
+            Some(PIECE) if length >= BLOCK_AT && there < BLOCK_AT => Need::Bytes(BLOCK_AT),
+            Some(PIECE) if length >= BLOCK_AT => Need::Block(length - BLOCK_AT),
+            Some(_) if there < length => Need::Bytes(length),
+            Some(_) => Need::Whole,
         }
     }
 
@@ -149,7 +149,7 @@ impl Conversation {
 
     /// Takes bytes up to the end of the next object, and returns it. `None` if all bytes are
     /// taken and the object is still unfinished.
-    pub fn next(&mut self, way: Way, bytes: &mut &[u8]) -> Option<Heard> {
+    pub fn next(&mut self, way: Way, bytes: &mut &[u8]) -> Option<PassedObject> {
         loop {
             let pieces = self.pieces;
             let side = self.side_mut(way);
@@ -157,30 +157,30 @@ impl Conversation {
                 side.take(bytes, usize::MAX);
                 return None;
             }
-            match side.wants(pieces) {
-                Want::Bytes(_) | Want::Block(1..) if bytes.is_empty() => return None,
-                Want::Bytes(count) => {
+            match side.needs(pieces) {
+                Need::Bytes(_) | Need::Block(1..) if bytes.is_empty() => return None,
+                Need::Bytes(count) => {
                     let more = side.take(bytes, count - side.kept.len());
                     side.kept.extend_from_slice(more);
                 }
-                Want::Block(length) => {
+                Need::Block(length) => {
                     side.passed += side.take(bytes, length - side.passed).len();
                     if side.passed == length {
                         side.passed = 0;
                         let head = std::mem::take(&mut side.kept);
                         let changes = self.block(way, &head, length);
-                        return Some(Heard {
+                        return Some(PassedObject {
                             object: s05::piece_head(&head),
                             bytes: head,
                             changes,
                         });
                     }
                 }
-                Want::Whole => {
+                Need::Whole => {
                     let whole = std::mem::take(&mut side.kept);
                     return Some(self.whole(way, whole));
                 }
-                Want::Broken => {
+                Need::Broken => {
                     if side.next == Next::Handshake {
                         // Keep a few more bytes, to show what is there instead.
                         let more = side.take(bytes, HANDSHAKE_LENGTH - side.kept.len());
@@ -213,10 +213,10 @@ impl Conversation {
     }
 
     /// Returns a finished object, or as much as shows that it is not one.
-    fn whole(&mut self, way: Way, bytes: Vec<u8>) -> Heard {
+    fn whole(&mut self, way: Way, bytes: Vec<u8>) -> PassedObject {
         let object = self.describe(way, &bytes);
         let changes = if self.is_lost(way) { None } else { self.changes(way, &bytes) };
         self.side_mut(way).lost = changes.is_none();
-        Heard { object, bytes, changes: changes.unwrap_or_else(|| vec![LOST.to_owned()]) }
+        PassedObject { object, bytes, changes: changes.unwrap_or_else(|| vec![LOST.to_owned()]) }
     }
 }

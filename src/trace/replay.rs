@@ -88,7 +88,7 @@ pub fn replay(
     patience: Duration,
 ) -> Result<Report, ReplayError> {
     let script = Script::of(capture, connection)?;
-    harness::perform(script, info, patience)
+    harness::run(script, info, patience)
 }
 
 /// Why a capture cannot be played.

@@ -87,17 +87,17 @@ pub fn fields(object: &Object, bytes: &[u8], look: Look) -> String {
         .flat_map(|field| field.value.lines());
     let values = width(&mut values.map(letters), WIDEST_VALUE);
     let table = Table { bytes, look, names, values };
-    let place = object.broken.as_ref().map(|broken| Place::of(object, broken));
+    let place = object.broken.as_ref().map(|broken| CaretPlace::of(object, broken));
     let mut out = String::new();
     for (number, field) in object.fields.iter().enumerate() {
         table.row(field, &mut out);
-        if let (Some(Place::Under(row)), Some(broken)) = (&place, &object.broken)
+        if let (Some(CaretPlace::Under(row)), Some(broken)) = (&place, &object.broken)
             && *row == number
         {
             table.carets(&field.range, broken, &mut out);
         }
     }
-    if let (Some(Place::Own(range)), Some(broken)) = (place, &object.broken) {
+    if let (Some(CaretPlace::Own(range)), Some(broken)) = (place, &object.broken) {
         let field = Field {
             range: range.clone(),
             name: "(here)".to_owned(),
@@ -111,15 +111,15 @@ pub fn fields(object: &Object, bytes: &[u8], look: Look) -> String {
 }
 
 /// The place for the carets.
-enum Place {
+enum CaretPlace {
     /// Under the line of the field with this number.
     Under(usize),
     /// Under an extra line, which shows these bytes.
     Own(Range<usize>),
 }
 
-impl Place {
-    fn of(object: &Object, broken: &Broken) -> Place {
+impl CaretPlace {
+    fn of(object: &Object, broken: &Broken) -> CaretPlace {
         let at = broken.range.start;
         let holds = |field: &Field| {
             field.range.contains(&at) || field.range.end == at && at == object.length
@@ -129,14 +129,14 @@ impl Place {
             Some((row, field))
                 if at - field.range.start < shown(&field.range) || field.range.len() <= ROW =>
             {
-                Place::Under(row)
+                CaretPlace::Under(row)
             }
             // Show some bytes before it, for context.
-            Some((_, field)) => Place::Own(
+            Some((_, field)) => CaretPlace::Own(
                 at.saturating_sub(ROW / 2).max(field.range.start)
                     ..(at + ROW / 2).min(object.length),
             ),
-            None => Place::Own(at..(at + ROW).min(object.length)),
+            None => CaretPlace::Own(at..(at + ROW).min(object.length)),
         }
     }
 }

@@ -5,7 +5,7 @@ use super::bytes::{handshake, sound};
 use super::samples::stream;
 use super::tape::Tape;
 use crate::support::wire;
-use piecemeal::trace::capture::{Capture, Event, What};
+use piecemeal::trace::capture::{Capture, Event, EventKind};
 use piecemeal::trace::stream::{Next, all, begins_with};
 use piecemeal::trace::text::{self, Look};
 use piecemeal::trace::{Context, Placed, json, s05};
@@ -83,9 +83,9 @@ fn a_stream_is_cut_into_the_same_objects_however_it_comes() {
     assert_eq!((whole.len(), end), (6, bytes.len()));
     let tape = bytes.iter().fold(Tape::new(), |tape, byte| tape.out(1, [*byte]));
     let capture = Capture::read(tape.0.as_bytes()).expect("it is a capture");
-    let said = |event: &Event| match &event.what {
-        What::Said(said) => Placed { at: said.range.start, object: said.object.clone() },
-        What::End => panic!("it does not end"),
+    let said = |event: &Event| match &event.kind {
+        EventKind::Object(said) => Placed { at: said.range.start, object: said.object.clone() },
+        EventKind::End => panic!("it does not end"),
     };
     assert_eq!(capture.events.iter().map(said).collect::<Vec<_>>(), whole);
 }

@@ -6,7 +6,7 @@ use piecemeal::s04_handshake::origin::Origin;
 use piecemeal::s14_peer_list::places::{Contenders, Member};
 use piecemeal::s14_peer_list::sharing::next_in_turn;
 
-use super::{AIMS, Place, RETRY, Story, Waiting};
+use super::{AIMS, RETRY, Story, TakenPlace, WaitingConnection};
 use crate::cli::crowd_moves::{Move, Rival};
 
 impl Story {
@@ -48,7 +48,7 @@ impl Story {
         let receives = self.places.lobby_first(&self.held(), self.origins((waits, named)));
         match (receives, waits, named) {
             (true, Some(at), _) => {
-                let Waiting { peer, .. } = self.lobby.remove(at);
+                let WaitingConnection { peer, .. } = self.lobby.remove(at);
                 self.places.note_filled(false);
                 self.say(Move::ComesIn { address: self.rival(self.address(peer)), over: due });
                 let at = self.take(peer);
@@ -74,7 +74,7 @@ impl Story {
 
     fn take(&mut self, peer: usize) -> usize {
         self.next_number += 1;
-        self.taken.push(Place {
+        self.taken.push(TakenPlace {
             number: self.next_number,
             peer,
             connected: None,
@@ -86,7 +86,7 @@ impl Story {
     /// All places are taken. Returns whether a peer has made way.
     fn make_room(&mut self) -> bool {
         let (waits, named) = self.contenders();
-        let member = |place: &Place| {
+        let member = |place: &TakenPlace| {
             let activity = place.connected.map(|(activity, _)| activity);
             Member { number: place.number, origin: self.origin(place.peer), activity }
         };

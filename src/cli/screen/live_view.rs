@@ -13,7 +13,7 @@ use super::{live_map, peer_table};
 
 /// Options for what is shown under the bar.
 #[derive(clap::Args, Clone, Copy, Default)]
-pub struct Watching {
+pub struct WatchOptions {
     /// Show the peers: chokes, pieces, requests, rates
     #[arg(id = "peer table", long = "peers")]
     pub peers: bool,
@@ -23,24 +23,24 @@ pub struct Watching {
 }
 
 /// The observations so far: a rate needs two of them.
-pub struct Sight {
-    watching: Watching,
+pub struct LiveView {
+    watching: WatchOptions,
     watch: Arc<Watch>,
-    peers: HashMap<PeerNumber, Seen>,
+    peers: HashMap<PeerNumber, WatchedPeer>,
     rows: Vec<Row>,
     widest: Widest,
 }
 
 /// A peer's letter, which it keeps while it is connected, and its rates.
-struct Seen {
+struct WatchedPeer {
     letter: char,
     down: Speed,
     up: Speed,
 }
 
-impl Sight {
-    pub fn new(watching: Watching, watch: Arc<Watch>) -> Sight {
-        Sight {
+impl LiveView {
+    pub fn new(watching: WatchOptions, watch: Arc<Watch>) -> LiveView {
+        LiveView {
             watching,
             watch,
             peers: HashMap::new(),
@@ -51,7 +51,7 @@ impl Sight {
 
     /// Observes the download; call it several times a second. Costs nothing without `--peers`
     /// and `--map`.
-    pub fn look(&mut self) {
+    pub fn observe(&mut self) {
         if !self.watching.peers && !self.watching.map {
             return;
         }
@@ -64,13 +64,13 @@ impl Sight {
                 let letter = free_letter(&self.peers);
                 self.peers.insert(
                     peer.number,
-                    Seen { letter, down: Speed::default(), up: Speed::default() },
+                    WatchedPeer { letter, down: Speed::default(), up: Speed::default() },
                 );
             }
-            let seen = self.peers.get_mut(&peer.number).expect("it has just been put there");
-            seen.down.add(now, peer.downloaded);
-            seen.up.add(now, peer.uploaded);
-            Row { letter: seen.letter, down: seen.down.get(), up: seen.up.get(), peer }
+            let watched = self.peers.get_mut(&peer.number).expect("it has just been put there");
+            watched.down.add(now, peer.downloaded);
+            watched.up.add(now, peer.uploaded);
+            Row { letter: watched.letter, down: watched.down.get(), up: watched.up.get(), peer }
         });
         self.rows = rows.collect();
         self.widest.see(&self.rows);
@@ -79,7 +79,7 @@ impl Sight {
     /// Returns the table and the map, in at most `width` columns and `height` lines. The table
     /// comes first, but a long one leaves half of the room to the map.
     pub fn lines(&self, width: usize, height: usize) -> Vec<String> {
-        let Watching { peers, map } = self.watching;
+        let WatchOptions { peers, map } = self.watching;
         let places = if map { self.watch.places() } else { None };
         let mut lines = Vec::new();
         if peers {
@@ -87,7 +87,8 @@ impl Sight {
             lines = peer_table::lines(&self.rows, &self.widest, width, room);
         }
         if let Some(places) = places {
-            let letter = |peer: PeerNumber| self.peers.get(&peer).map_or('*', |seen| seen.letter);
+            let letter =
+                |peer: PeerNumber| self.peers.get(&peer).map_or('*', |watched| watched.letter);
             // Without a table, a line says which peer each letter is.
             let key = usize::from(!peers && height > 2 && !places.on_loan.is_empty());
             lines.extend(live_map::lines(&places, &letter, width, height - lines.len() - key));
@@ -111,7 +112,7 @@ impl Sight {
 }
 
 /// Returns the first of a to z and A to Z that no peer has, or else a star.
-fn free_letter(peers: &HashMap<PeerNumber, Seen>) -> char {
-    let taken = |letter: &char| peers.values().any(|seen| seen.letter == *letter);
+fn free_letter(peers: &HashMap<PeerNumber, WatchedPeer>) -> char {
+    let taken = |letter: &char| peers.values().any(|watched| watched.letter == *letter);
     ('a'..='z').chain('A'..='Z').find(|letter| !taken(letter)).unwrap_or('*')
 }

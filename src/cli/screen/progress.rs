@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use piecemeal::s01_bencode::printable;
 
-use super::due_lines::{Lines, Look, Reading};
+use super::due_lines::{HashingWait, HashingWatch, PlainLines};
 use super::narrator::sentence;
-use super::progress_line::Tally;
+use super::progress_line::Figures;
 use super::short_text::wrapped;
 use super::speed::{Forecast, Speed};
 use super::terminal::{Screen, in_background, room};
@@ -41,15 +41,15 @@ enum Shown {
 }
 
 struct State {
-    tally: Tally,
+    figures: Figures,
     begun: Instant,
     down: Speed,
     up: Speed,
     forecast: Forecast,
     drawn: Option<Instant>,
-    lines: Lines,
+    lines: PlainLines,
     /// The reading of files, if that is the work, and its purpose.
-    reading: Option<(Reading, &'static str)>,
+    reading: Option<(HashingWatch, &'static str)>,
 }
 
 /// The state of a download or a seed at one moment.
@@ -70,7 +70,7 @@ pub struct Moment {
 impl Progress {
     /// Makes a progress that shows nothing until the first [`Progress::set`].
     pub fn new(options: &Options, label: &'static str, total: u64) -> Progress {
-        Progress::with_tally(options, Tally { label, total, ..Tally::default() })
+        Progress::with_figures(options, Figures { label, total, ..Figures::default() })
     }
 
     /// Makes a progress for hashing files; `purpose` is a sentence that says why.
@@ -81,16 +81,16 @@ impl Progress {
         purpose: &'static str,
     ) -> Progress {
         let progress = Progress::new(options, label, total);
-        progress.state().reading = Some((Reading::new(Instant::now()), purpose));
+        progress.state().reading = Some((HashingWatch::new(Instant::now()), purpose));
         progress
     }
 
     /// Makes a progress for work that has no end of its own.
     pub fn endless(options: &Options, label: &'static str) -> Progress {
-        Progress::with_tally(options, Tally { label, endless: true, ..Tally::default() })
+        Progress::with_figures(options, Figures { label, endless: true, ..Figures::default() })
     }
 
-    fn with_tally(options: &Options, tally: Tally) -> Progress {
+    fn with_figures(options: &Options, figures: Figures) -> Progress {
         let terminal = io::stderr().is_terminal()
             && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
         let terminal = terminal && options.allow_bar();
@@ -109,13 +109,13 @@ impl Progress {
         let (down, up, forecast, drawn, reading) = Default::default();
         let now = Instant::now();
         let state = Mutex::new(State {
-            tally,
+            figures,
             begun: now,
             down,
             up,
             forecast,
             drawn,
-            lines: Lines::new(now),
+            lines: PlainLines::new(now),
             reading,
         });
         let bar = ProgressBar::with_draw_target(None, target).with_style(style);
@@ -128,29 +128,29 @@ impl Progress {
 
     /// Sets the size once it is known.
     pub fn resize(&self, total: u64) {
-        self.state().tally.total = total;
+        self.state().figures.total = total;
     }
 
     /// Sets the bytes that were there from the start, which say nothing about the speed.
     pub fn start_at(&self, there: u64) {
         let mut state = self.state();
-        (state.tally.done, state.tally.resumed) = (there, there);
+        (state.figures.done, state.figures.resumed) = (there, there);
         // Hashing what is there may have taken long, so the clock starts now.
-        state.lines = Lines::new(Instant::now());
-        if there == state.tally.total {
+        state.lines = PlainLines::new(Instant::now());
+        if there == state.figures.total {
             state.only_give();
         }
     }
 
     /// Shows that this many bytes are done. Any thread may report it, even late or twice.
     /// Returns what the work waits for, if that is news.
-    pub fn set(&self, done: u64) -> Option<(Look, String)> {
+    pub fn set(&self, done: u64) -> Option<(HashingWait, String)> {
         let mut state = self.state();
         let now = Instant::now();
-        state.tally.done = state.tally.done.max(done);
-        let done = state.tally.done;
+        state.figures.done = state.figures.done.max(done);
+        let done = state.figures.done;
         state.measure(now, done);
-        let label = state.tally.label;
+        let label = state.figures.label;
         let (wait, news) = match &mut state.reading {
             Some((reading, purpose)) => {
                 let (look, news) = reading.look(now, done);
@@ -172,9 +172,9 @@ impl Progress {
         let Moment { verified, downloaded, uploaded, peers, waiting } = moment;
         let mut state = self.state();
         let now = Instant::now();
-        let tally = &mut state.tally;
-        (tally.done, tally.given, tally.peers) = (verified, uploaded, Some(peers));
-        tally.unverified = (tally.resumed + downloaded).saturating_sub(verified);
+        let figures = &mut state.figures;
+        (figures.done, figures.given, figures.peers) = (verified, uploaded, Some(peers));
+        figures.unverified = (figures.resumed + downloaded).saturating_sub(verified);
         state.measure(now, downloaded);
         state.up.add(now, uploaded);
         self.show(&mut state, waiting.as_deref(), below);
@@ -201,7 +201,7 @@ impl Progress {
     /// Shows that all pieces are there; what goes on from here is seeding.
     pub fn complete(&self, below: &mut dyn FnMut(usize, usize) -> Vec<String>) {
         let mut state = self.state();
-        (state.tally.done, state.tally.unverified) = (state.tally.total, 0);
+        (state.figures.done, state.figures.unverified) = (state.figures.total, 0);
         state.forecast = Forecast::default();
         self.show(&mut state, None, below);
         state.only_give();
@@ -218,10 +218,10 @@ impl Progress {
             Shown::NotAtAll => {}
             Shown::AsLines => {
                 // The lock is held while printing, so that the figures of several threads only rise.
-                if state.lines.is_due(now, &state.tally) {
-                    let tally = state.tally(now);
+                if state.lines.is_due(now, &state.figures) {
+                    let figures = state.figures(now);
                     let below = below(PLAIN_ROOM.0, PLAIN_ROOM.1);
-                    [tally.plain()].iter().chain(&below).for_each(|line| self.line(line));
+                    [figures.plain()].iter().chain(&below).for_each(|line| self.line(line));
                 }
             }
             Shown::OnTerminal
@@ -229,7 +229,7 @@ impl Progress {
             Shown::OnTerminal if in_background() => {}
             Shown::OnTerminal => {
                 let (width, height) = room();
-                let mut lines = vec![state.tally(now).line(width)];
+                let mut lines = vec![state.figures(now).line(width)];
                 lines.extend(
                     waiting
                         .into_iter()
@@ -292,37 +292,39 @@ impl Drop for Progress {
 }
 
 impl State {
-    fn tally(&self, now: Instant) -> Tally {
+    fn figures(&self, now: Instant) -> Figures {
         let elapsed = now.duration_since(self.begun);
-        Tally {
+        Figures {
             down: self.down.get(),
             up: self.up.get(),
             left: self.forecast.left(),
             elapsed,
-            ..self.tally.clone()
+            ..self.figures.clone()
         }
     }
 
     /// Updates the rate and the time left. Bytes that came in vain still count as missing.
     fn measure(&mut self, now: Instant, counter: u64) {
-        let missing = self.tally.total.saturating_sub(self.tally.done);
-        let rest =
-            missing.checked_sub(self.tally.unverified).filter(|rest| *rest > 0).unwrap_or(missing);
+        let missing = self.figures.total.saturating_sub(self.figures.done);
+        let rest = missing
+            .checked_sub(self.figures.unverified)
+            .filter(|rest| *rest > 0)
+            .unwrap_or(missing);
         self.down.add(now, counter);
         self.forecast.add(now, counter, rest);
     }
 
     fn only_give(&mut self) {
-        (self.tally.label, self.tally.endless) = ("seeding", true);
-        self.lines = Lines::new(Instant::now());
+        (self.figures.label, self.figures.endless) = ("seeding", true);
+        self.lines = PlainLines::new(Instant::now());
     }
 }
 
 /// Returns what the hashing of files waits for, in words.
-fn waits_for(look: Look, label: &str, purpose: &str) -> String {
+fn waits_for(look: HashingWait, label: &str, purpose: &str) -> String {
     match look {
-        Look::Hashing => purpose.to_owned(),
-        Look::Disk => format!(
+        HashingWait::Hashing => purpose.to_owned(),
+        HashingWait::Disk => format!(
             "the disk is slow, or does not answer: nothing could be read; {label} goes on when it does"
         ),
     }

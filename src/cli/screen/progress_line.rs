@@ -16,7 +16,7 @@ const RATE: usize = 9;
 
 /// The figures of some work.
 #[derive(Debug, Clone, Default)]
-pub struct Tally {
+pub struct Figures {
     /// The name of the work: `downloading`.
     pub label: &'static str,
     /// Whether the work has no end of its own; `total` is then only a measure for `given`.
@@ -43,7 +43,7 @@ pub struct Tally {
     pub left: Left,
 }
 
-impl Tally {
+impl Figures {
     /// Returns one line of at most `width` columns. The least important parts are left out
     /// first. Each part has room to grow, so that the parts after it stay in place.
     pub fn line(&self, width: usize) -> String {
@@ -216,13 +216,13 @@ mod tests {
 
     const MIB: u64 = 1 << 20;
 
-    fn half_way() -> Tally {
+    fn half_way() -> Figures {
         let (down, up) = (Some(1_258_291), Some(307_200));
         let elapsed = Duration::from_secs(68);
         let label = "downloading";
         let (total, done, resumed, unverified) = (20 * MIB, 10 * MIB, 4 * MIB, 2 * MIB);
         let left = Left::Seconds(9);
-        Tally {
+        Figures {
             label,
             total,
             done,
@@ -234,15 +234,15 @@ mod tests {
             peers: Some(3),
             elapsed,
             left,
-            ..Tally::default()
+            ..Figures::default()
         }
     }
 
     #[test]
     fn a_line_leaves_out_what_does_not_fit() {
-        let tally = half_way();
+        let figures = half_way();
         let lines: Vec<String> =
-            [120, 100, 79, 60, 39, 20, 5].iter().map(|width| tally.line(*width)).collect();
+            [120, 100, 79, 60, 39, 20, 5].iter().map(|width| figures.line(*width)).collect();
         let expected = [
             "downloading  [======#########+++............]   50%  10.0 of 20.0 MiB  1.2 MiB/s  up 300 KiB/s  3 peers   9s left",
             "downloading  [==#####+......]   50%  10.0 of 20.0 MiB  1.2 MiB/s  up 300 KiB/s  3 peers   9s left",
@@ -263,7 +263,7 @@ mod tests {
 
     #[test]
     fn sums_have_the_digits_that_move() {
-        let of = |done, total| Tally { done, total, ..half_way() }.sums();
+        let of = |done, total| Figures { done, total, ..half_way() }.sums();
         assert_eq!(of(999, 1000), " 999 of 1000 B");
         assert_eq!(of(MIB / 3, MIB), "0.33 of 1.00 MiB");
         assert_eq!(of(MIB, 12 * MIB), " 1.0 of 12.0 MiB");
@@ -272,7 +272,7 @@ mod tests {
 
     #[test]
     fn what_becomes_longer_moves_nothing() {
-        let early = Tally {
+        let early = Figures {
             done: 0,
             resumed: 0,
             unverified: 0,
@@ -281,14 +281,14 @@ mod tests {
             left: Left::Unknown,
             ..half_way()
         };
-        let later = Tally {
+        let later = Figures {
             done: 20 * MIB - 1,
             peers: Some(50),
             left: Left::Seconds(3599),
             ..early.clone()
         };
         for width in [78, 98, 120] {
-            let at = |tally: &Tally, what: char| tally.line(width).find(what);
+            let at = |figures: &Figures, what: char| figures.line(width).find(what);
             assert_eq!(
                 (at(&early, ']'), at(&early, 'p')),
                 (at(&later, ']'), at(&later, 'p')),
@@ -303,21 +303,26 @@ mod tests {
             half_way().plain(),
             "downloading: 50%, 10 MiB of 20 MiB, 1.2 MiB/s, up 300 KiB/s, 3 peers, 9s left"
         );
-        let hashing = Tally { label: "hashing", total: 1000, done: 300, ..Tally::default() };
+        let hashing = Figures { label: "hashing", total: 1000, done: 300, ..Figures::default() };
         assert_eq!(hashing.plain(), "hashing: 30%, 300 B of 1000 B");
-        let over =
-            Tally { done: 20 * MIB, unverified: 0, up: Some(0), left: Left::Unknown, ..half_way() };
+        let over = Figures {
+            done: 20 * MIB,
+            unverified: 0,
+            up: Some(0),
+            left: Left::Unknown,
+            ..half_way()
+        };
         assert_eq!(over.plain(), "downloading: 100%, 20 MiB of 20 MiB, 1.2 MiB/s, 3 peers");
     }
 
     #[test]
     fn what_has_no_end_tells_for_how_long_it_runs() {
         let seed =
-            Tally { label: "seeding", endless: true, given: 45 * MIB, down: None, ..half_way() };
+            Figures { label: "seeding", endless: true, given: 45 * MIB, down: None, ..half_way() };
         assert_eq!(seed.line(79), "seeding for 1:08     up 300 KiB/s  3 peers   45 MiB given");
         assert_eq!(seed.line(43), "seeding for 1:08     up 300 KiB/s  3 peers");
         assert_eq!(seed.plain(), "seeding: 225% given, up 300 KiB/s, 3 peers");
-        let magnet = Tally { label: "downloading", peers: Some(1), ..Tally::default() };
+        let magnet = Figures { label: "downloading", peers: Some(1), ..Figures::default() };
         assert_eq!(
             magnet.line(79),
             "getting the info dictionary for 0s       1 peer",
@@ -327,19 +332,19 @@ mod tests {
 
     #[test]
     fn a_bar_is_full_only_when_all_is_there() {
-        let nearly = Tally { done: 20 * MIB - 1, resumed: 0, unverified: 1, ..half_way() };
+        let nearly = Figures { done: 20 * MIB - 1, resumed: 0, unverified: 1, ..half_way() };
         assert_eq!(nearly.bar(10), "[#########+]");
         assert!(nearly.line(79).contains(" 99%"), "{}", nearly.line(79));
         // Blocks may come twice, so what came can be more than what is missing.
-        let wasteful = Tally { unverified: u64::MAX, ..half_way() };
+        let wasteful = Figures { unverified: u64::MAX, ..half_way() };
         assert_eq!(wasteful.bar(10), "[==###+++++]");
     }
 
     #[test]
     fn nothing_that_comes_is_no_end_in_sight() {
-        let stalled = Tally { down: Some(0), up: None, left: Left::Stalled, ..half_way() };
+        let stalled = Figures { down: Some(0), up: None, left: Left::Stalled, ..half_way() };
         assert!(stalled.line(79).ends_with("   0 B/s  3 peers   stalled"), "{}", stalled.line(79));
-        let early = Tally { down: None, up: None, left: Left::Unknown, ..half_way() };
+        let early = Figures { down: None, up: None, left: Left::Unknown, ..half_way() };
         assert!(
             early.line(79).ends_with("10.0 of 20.0 MiB             3 peers"),
             "{}",

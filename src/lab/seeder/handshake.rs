@@ -28,12 +28,12 @@ pub fn receive<'s>(
     log: &mut PeerLog,
 ) -> Result<(Connection, &'s Content, &'s Bitfield), End> {
     transport.set_deadline(Instant::now() + HANDSHAKE_TIMEOUT);
-    let mut opening = Opening { transport: &mut transport, bytes: Vec::new() };
-    let theirs = Handshake::read_from(&mut opening).map_err(|error| match error {
-        HandshakeError::HungUp if opening.bytes.is_empty() => {
+    let mut reader = RecordingReader { transport: &mut transport, bytes: Vec::new() };
+    let theirs = Handshake::read_from(&mut reader).map_err(|error| match error {
+        HandshakeError::HungUp if reader.bytes.is_empty() => {
             MessageError::HungUp { inside: false }.into()
         }
-        error => End::Handshake { error, hint: hints::handshake(&opening.bytes) },
+        error => End::Handshake { error, hint: hints::handshake(&reader.bytes) },
     })?;
     let asked = seeder.torrents.iter().find(|(content, _)| content.info_hash() == theirs.info_hash);
     let (content, has) = asked.ok_or_else(|| {
@@ -63,12 +63,12 @@ pub fn receive<'s>(
 }
 
 /// A reader that keeps the bytes of a handshake, in case they are something else.
-struct Opening<'t> {
+struct RecordingReader<'t> {
     transport: &'t mut Transport,
     bytes: Vec<u8>,
 }
 
-impl Read for Opening<'_> {
+impl Read for RecordingReader<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.transport.read(buffer)?;
         self.bytes.extend_from_slice(buffer.get(..count).unwrap_or_default());

@@ -18,7 +18,7 @@ use super::shared::Shared;
 use super::{Fault, handshake};
 use crate::lab::content::Content;
 use crate::lab::hints::{self, Mistake};
-use crate::lab::service::After;
+use crate::lab::service::AfterServing;
 use crate::s04_handshake::transport::Transport;
 use crate::s05_messages::bitfield::{Bitfield, has_spare_bits};
 use crate::s05_messages::connection::Connection;
@@ -37,14 +37,14 @@ const MAX_UNSENT: usize = 1 << 20;
 /// The number of blocks in one write.
 const BATCH: u64 = 4;
 /// Serves one connection, and notes how it went.
-pub fn serve(seeder: &Arc<Shared>, transport: Transport) -> After {
+pub fn serve(seeder: &Arc<Shared>, transport: Transport) -> AfterServing {
     let mut log = PeerLog::new(&seeder.notes, seeder.address, transport.peer);
     let end = match seeder.fault {
         Fault::Silent => say_nothing(transport),
         _ => talk(seeder, transport, &mut log),
     };
     log.end(&end.to_string(), end.mistake());
-    if matches!(end, End::Died) { After::Stop } else { After::GoOn }
+    if matches!(end, End::Died) { AfterServing::Stop } else { AfterServing::GoOn }
 }
 
 /// Reads without answering, for [`Fault::Silent`], so that it notices the end.

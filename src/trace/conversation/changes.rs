@@ -162,10 +162,10 @@ impl Conversation {
 
     /// Applies an extension handshake, which assigns ids.
     fn extension_handshake(&mut self, way: Way, payload: &[u8]) -> Option<String> {
-        let said = ExtensionHandshake::decode(payload).ok()?;
+        let handshake = ExtensionHandshake::decode(payload).ok()?;
         let side = self.side_mut(way);
         let before = names(&side.extensions);
-        s07::learn(&mut side.extensions, said);
+        s07::learn(&mut side.extensions, handshake);
         let now = names(&side.extensions);
         let who = if way == Way::In { "peer takes" } else { "we take" };
         (before != now).then(|| format!("{who} extension messages: {before} -> {now}"))

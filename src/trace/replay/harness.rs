@@ -27,7 +27,7 @@ type Blocks = BTreeSet<(u32, u32, u32)>;
 const ROOM: usize = 1 << 20;
 
 /// Runs a script, and reports what differs.
-pub(super) fn perform(
+pub(super) fn run(
     script: Script,
     info: Option<Info>,
     patience: Duration,
@@ -49,20 +49,20 @@ pub(super) fn perform(
         _ => {}
     }
     let us = SocketAddr::from((Ipv4Addr::LOCALHOST, 6881));
-    let (client, line) = pair(ROOM, us, script.peer);
+    let (client, transport) = pair(ROOM, us, script.peer);
     let stop = Arc::new(AtomicBool::new(false));
     let mut plan = Plan::new(script.info_hash(), info, script.peer_id());
-    plan.dial = Arc::new(Once(Mutex::new(Some(client))));
+    plan.dial = Arc::new(DialOnce(Mutex::new(Some(client))));
     plan.sources = vec![Box::new(Given(script.peer.to_string()))];
     plan.stop = Arc::clone(&stop);
-    let (given, mut then, peer, program) =
+    let (given, mut recorded, peer, program) =
         (script.given.clone(), script.ours.clone(), script.peer, script.client.clone());
     let (over, is_over) = mpsc::channel::<()>();
     // The blocks of complete pieces, once the size of a piece is known.
-    let come = Arc::new(OnceLock::new());
-    let all = Arc::clone(&come);
+    let complete_blocks = Arc::new(OnceLock::new());
+    let all = Arc::clone(&complete_blocks);
     let work = move || {
-        let played = play(script, line, patience);
+        let played = play(script, transport, patience);
         // A client that has all pieces may be about to say so, and a client that hung up needs a
         // moment to end. One that waits for more waits in vain.
         if !played.gave_up
@@ -85,9 +85,10 @@ pub(super) fn perform(
         }
         // Requests without an answer (another peer brought the block, or the capture ends) are not
         // repeated.
-        then.blocks.retain(|(piece, _, _)| whole.has(*piece));
-        let _ = come.set(given.iter().copied().filter(|(piece, _, _)| whole.has(*piece)).collect());
-        Ok((Arc::new(Memory::default()), there))
+        recorded.blocks.retain(|(piece, _, _)| whole.has(*piece));
+        let _ = complete_blocks
+            .set(given.iter().copied().filter(|(piece, _, _)| whole.has(*piece)).collect());
+        Ok((Arc::new(MemoryStore::default()), there))
     };
     let mut completed = false;
     let outcome = download(plan, prepare, &mut |event| match event {
@@ -106,7 +107,7 @@ pub(super) fn perform(
         Err(error) => found.push(error.to_string()),
     }
     found.extend(waited);
-    found.extend(differences(&then, &now));
+    found.extend(differences(&recorded, &now));
     let more = found.len().saturating_sub(MAX_DIFFERENCES);
     found.truncate(MAX_DIFFERENCES);
     let bytes = now.blocks.intersection(&given).map(|(_, _, length)| u64::from(*length)).sum();
@@ -123,12 +124,12 @@ pub(super) fn perform(
 }
 
 /// A connection that can be dialed once.
-struct Once(Mutex<Option<Transport>>);
+struct DialOnce(Mutex<Option<Transport>>);
 
-impl Dial for Once {
+impl Dial for DialOnce {
     fn dial(&self, _: SocketAddr, _: Instant) -> io::Result<Transport> {
-        let line = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        line.ok_or_else(|| ErrorKind::ConnectionRefused.into())
+        let transport = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        transport.ok_or_else(|| ErrorKind::ConnectionRefused.into())
     }
 }
 
@@ -137,9 +138,9 @@ const PAGE: usize = 16 * 1024;
 
 /// A store in memory for the pieces, which are no larger than the capture.
 #[derive(Default)]
-struct Memory(Mutex<HashMap<u64, Vec<u8>>>);
+struct MemoryStore(Mutex<HashMap<u64, Vec<u8>>>);
 
-impl Memory {
+impl MemoryStore {
     fn lock(&self) -> MutexGuard<'_, HashMap<u64, Vec<u8>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -157,7 +158,7 @@ fn pages(offset: u64, length: usize) -> impl Iterator<Item = (u64, usize, usize)
     })
 }
 
-impl Store for Memory {
+impl Store for MemoryStore {
     fn write(&self, offset: u64, mut data: &[u8]) -> Result<(), StorageError> {
         let mut all = self.lock();
         for (page, inside, size) in pages(offset, data.len()) {

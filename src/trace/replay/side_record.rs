@@ -15,10 +15,10 @@ const MAX_SIDE_LENGTH: usize = 300;
 
 /// What one side has said about itself, and requested.
 #[derive(Debug, Default, Clone)]
-pub struct Side {
+pub struct SideRecord {
     pub handshake: Option<Handshake>,
     /// Its first extension handshake.
-    pub greeting: Option<ExtensionHandshake>,
+    pub extension_handshake: Option<ExtensionHandshake>,
     /// `interested` and `not interested`, as they came, up to the last block.
     pub interest: Vec<bool>,
     /// Those since the last block. They count once another block comes: what a side says at the
@@ -35,22 +35,22 @@ pub struct Side {
 /// The numbers of messages for which the other side may have waited.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Counts {
-    pub greetings: usize,
+    pub extension_handshakes: usize,
     pub interested: usize,
     pub not_interested: usize,
 }
 
 /// The request in a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Asked {
+pub enum Requested {
     Block(Request),
     Metadata(u32),
 }
 
-impl Side {
+impl SideRecord {
     /// Records a message, and returns its request. `their_metadata` is the id of the other side for
     /// requests for the info dictionary.
-    pub fn hear(&mut self, message: &Message, their_metadata: Option<u8>) -> Option<Asked> {
+    pub fn record(&mut self, message: &Message, their_metadata: Option<u8>) -> Option<Requested> {
         match message {
             Message::Interested => {
                 self.counts.interested += 1;
@@ -62,13 +62,14 @@ impl Side {
             }
             Message::Request(request) => {
                 self.blocks.insert((request.index, request.begin, request.length));
-                return Some(Asked::Block(*request));
+                return Some(Requested::Block(*request));
             }
             Message::Unknown { id: EXTENDED, payload: [0, payload @ ..] } => {
-                self.counts.greetings += 1;
-                if let (None, Ok(greeting)) = (&self.greeting, ExtensionHandshake::decode(payload))
+                self.counts.extension_handshakes += 1;
+                if let (None, Ok(extension_handshake)) =
+                    (&self.extension_handshake, ExtensionHandshake::decode(payload))
                 {
-                    self.greeting = Some(greeting);
+                    self.extension_handshake = Some(extension_handshake);
                 }
             }
             Message::Unknown { id: EXTENDED, payload: [id, payload @ ..] }
@@ -76,7 +77,7 @@ impl Side {
             {
                 if let Ok(MetadataMessage::Request { piece }) = MetadataMessage::decode(payload) {
                     self.metadata.insert(piece.0);
-                    return Some(Asked::Metadata(piece.0));
+                    return Some(Requested::Metadata(piece.0));
                 }
             }
             _ => {}
@@ -91,7 +92,7 @@ impl Side {
 }
 
 /// Returns the differences between `then` and `now`, a sentence each.
-pub fn differences(then: &Side, now: &Side) -> Vec<String> {
+pub fn differences(then: &SideRecord, now: &SideRecord) -> Vec<String> {
     let mut found = Vec::new();
     let mut differ = |what: &str, then: String, now: String| {
         if then != now {
@@ -99,11 +100,11 @@ pub fn differences(then: &Side, now: &Side) -> Vec<String> {
             found.push(format!("{what}: {then} in the capture, {now} now"));
         }
     };
-    let reserved = |side: &Side| {
-        side.handshake.map_or("nothing".to_owned(), |said| hex::encode(said.reserved))
+    let reserved = |side: &SideRecord| {
+        side.handshake.map_or("nothing".to_owned(), |handshake| hex::encode(handshake.reserved))
     };
     differ("the reserved bytes of our handshake", reserved(then), reserved(now));
-    differ("our extension handshake", greeting(then), greeting(now));
+    differ("our extension handshake", extension_handshake(then), extension_handshake(now));
     differ("our messages about interest", interest(then), interest(now));
     let lost = then
         .blocks
@@ -131,16 +132,17 @@ fn shown((index, begin, length): &(u32, u32, u32)) -> String {
 }
 
 /// Returns the part of an extension handshake that can be the same twice.
-fn greeting(side: &Side) -> String {
-    let Some(said) = &side.greeting else { return "none".to_owned() };
-    let names: Vec<String> = said.m.iter().map(|(name, id)| format!("{name} {id}")).collect();
-    let size = said.metadata_size.map(|size| format!(", metadata_size {size}")).unwrap_or_default();
-    let reqq = said.reqq.map(|reqq| format!(", reqq {reqq}")).unwrap_or_default();
+fn extension_handshake(side: &SideRecord) -> String {
+    let Some(handshake) = &side.extension_handshake else { return "none".to_owned() };
+    let names: Vec<String> = handshake.m.iter().map(|(name, id)| format!("{name} {id}")).collect();
+    let size =
+        handshake.metadata_size.map(|size| format!(", metadata_size {size}")).unwrap_or_default();
+    let reqq = handshake.reqq.map(|reqq| format!(", reqq {reqq}")).unwrap_or_default();
     let names = if names.is_empty() { "no extension".to_owned() } else { names.join(", ") };
     format!("{names}{reqq}{size}")
 }
 
-fn interest(side: &Side) -> String {
+fn interest(side: &SideRecord) -> String {
     let words: Vec<&str> = side
         .interest
         .iter()
@@ -150,6 +152,6 @@ fn interest(side: &Side) -> String {
 }
 
 /// Returns the id that a side has assigned to `ut_metadata`.
-pub fn metadata_id(side: &Side) -> Option<u8> {
-    side.greeting.as_ref()?.m.get(NAME).copied().filter(|id| *id != 0)
+pub fn metadata_id(side: &SideRecord) -> Option<u8> {
+    side.extension_handshake.as_ref()?.m.get(NAME).copied().filter(|id| *id != 0)
 }
