@@ -34,6 +34,7 @@ pub mod phone_book;
 mod quota;
 pub mod seeder;
 mod service;
+mod smooth_rate;
 pub mod sockets;
 pub mod tracker;
 mod tracker_state;

@@ -219,12 +219,11 @@ impl<'s> Session<'s> {
         if left.is_empty() {
             return Ok(self.next_tick());
         }
-        if let Some(later) = self.seeder.rate.wait_until(now) {
-            return Ok(later.min(self.next_tick()));
-        }
-        let count = left.len().min(self.seeder.portion);
+        let count = match self.seeder.rate.take(left.len(), now) {
+            Err(later) => return Ok(later.min(self.next_tick())),
+            Ok(count) => count,
+        };
         connection.send_bytes(left.get(..count).unwrap_or(left))?;
-        self.seeder.rate.spend(count, now);
         self.last_sent = now;
         if let Some(sent) = self.blocks.sent(count) {
             self.count(sent)?;

@@ -8,9 +8,9 @@ use std::sync::{Mutex, PoisonError};
 use super::Fault;
 use crate::lab::content::Content;
 use crate::lab::notes::Notes;
+use crate::lab::smooth_rate::SmoothRate;
 use crate::s03_tracker::PeerId;
 use crate::s05_messages::bitfield::Bitfield;
-use crate::s12_session::rate::Rate;
 
 /// The most peers that it can tell apart.
 const MAX_SERVED: usize = 10_000;
@@ -24,9 +24,7 @@ pub struct Shared {
     pub torrents: Vec<(Content, Bitfield)>,
     pub fault: Fault,
     /// The limit on blocks, for all connections together.
-    pub rate: Rate,
-    /// The most bytes in one write. With a limit these are 50 ms of it, so that the rate looks smooth.
-    pub portion: usize,
+    pub rate: SmoothRate,
     pub notes: Notes,
     /// The number of blocks that were started, which the faults count.
     pub begun: AtomicU64,
@@ -52,8 +50,7 @@ impl Shared {
             address,
             torrents,
             fault,
-            rate: Rate::new(rate),
-            portion: rate.map_or(usize::MAX, |rate| (rate as usize / 20).max(1)),
+            rate: SmoothRate::new(rate),
             notes,
             begun: AtomicU64::new(0),
             blocks: AtomicU64::new(0),
