@@ -1,4 +1,4 @@
-//! Reports what happens in a download or a seed: a sentence for people, a line of JSON for programs. (stage 15)
+//! Reports each event of a download or a seed: a sentence for people, JSON for programs. (stage 15)
 
 use std::collections::HashSet;
 use std::net::SocketAddr;

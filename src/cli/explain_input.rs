@@ -11,7 +11,7 @@ use piecemeal::s02_metainfo::MAX_TORRENT_FILE;
 use piecemeal::s03_tracker::secrets::mask;
 use piecemeal::trace::discreet::soften;
 use piecemeal::trace::kind::{Kind, left_over};
-use piecemeal::trace::text::{self, Look};
+use piecemeal::trace::text::{self, TextOptions};
 use piecemeal::trace::{Broken, Context, Placed, json, quoted};
 use serde_json::{Value, json};
 
@@ -209,7 +209,7 @@ pub fn as_text(kind: Kind, guessed: bool, objects: &[Placed], input: &ExplainInp
         let bytes = input.bytes.get(placed.at..).unwrap_or_default();
         text += &format!(
             "\n\n{}",
-            text::object(&placed.object, bytes, Look { at: placed.at, color: false })
+            text::object(&placed.object, bytes, TextOptions { at: placed.at, color: false })
         );
     }
     if let Some(rest) = left_over(objects, &input.bytes) {

@@ -9,9 +9,7 @@ use piecemeal::s03_tracker::reach::NamedBy;
 use piecemeal::s03_tracker::{AnnounceRequest, PeerId};
 use piecemeal::s04_handshake::Handshake;
 use piecemeal::s06_magnet::Magnet;
-use piecemeal::s07_extension::EXTENSION_BIT;
-
-use piecemeal::s07_extension::Extensions;
+use piecemeal::s07_extension::{EXTENSION_BIT, Extensions};
 
 use super::Options;
 use super::exit_codes::NO_PEER;

@@ -16,6 +16,7 @@ use piecemeal::s15_swarm::Plan;
 use super::failure::Failure;
 use super::find_peers::tell_given;
 use super::interrupt::interrupt;
+use super::output_options::OutputOptions;
 use super::run_swarm::run_swarm;
 use super::screen::live_view::WatchOptions;
 use super::screen::progress::Progress;
@@ -24,23 +25,30 @@ use super::torrent_file::tell_passed_over;
 use super::waiting_json::tell_look;
 use super::{Answer, Options, print_line};
 
+/// The most peers connected at a time, unless an option says otherwise.
+const MAX_PEERS: u16 = 50;
+
 /// Where a download goes, and the limits on its peers.
 #[derive(clap::Args, Default)]
 pub struct DownloadOptions {
-    /// The file, or for several files the folder
-    #[arg(short, long, value_name = "OUT")]
-    pub output: PathBuf,
-    /// Overwrite what is there; right pieces are kept
-    #[arg(long)]
-    pub force: bool,
+    #[command(flatten)]
+    pub to: OutputOptions,
     /// The most peers connected at a time
-    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = MAX_PEERS, value_parser = clap::value_parser!(u16).range(1..))]
     pub max_peers: u16,
     /// Limit for downloads, in bytes a second: 500KiB
     #[arg(long, value_name = "RATE", value_parser = size)]
     pub max_download: Option<u64>,
     #[command(flatten)]
     pub watching: WatchOptions,
+}
+
+impl DownloadOptions {
+    /// Returns the defaults for a download to this path.
+    pub fn to(output: PathBuf) -> DownloadOptions {
+        let to = OutputOptions { output, force: false };
+        DownloadOptions { to, max_peers: MAX_PEERS, ..DownloadOptions::default() }
+    }
 }
 
 /// Downloads what a plan is for; `source` is the argument as the user typed it.
@@ -50,7 +58,7 @@ pub fn run_download(
     source: &str,
     options: &Options,
 ) -> Result<Answer, Failure> {
-    super::tracing::keep_apart(&wanted.output, options)?; // plugged in
+    super::tracing::keep_apart(&wanted.to.output, options)?; // plugged in
     plan.max_peers = wanted.max_peers.into();
     plan.download_rate = Rate::new(wanted.max_download);
     plan.stop = interrupt()?;
@@ -65,7 +73,7 @@ pub fn run_download(
     }
     // Once all pieces are there, a plan that uploads still has something to do.
     let stays = plan.uploads.stays(0, 1);
-    let shown = (printable(source), printable(&wanted.output.to_string_lossy()));
+    let shown = (printable(source), printable(&wanted.to.output.to_string_lossy()));
     let text = format!("Downloaded {} to {}.", shown.0, shown.1);
     let say = || {
         if stays && !options.json {
@@ -79,7 +87,7 @@ pub fn run_download(
         let purpose = "what is there is hashed; then the rest is downloaded";
         let checking = Progress::hashing(options, "checking", info.length, purpose);
         let look = |bytes| tell_look(checking.set(bytes), options);
-        let opened = Output::open(info, &wanted.output, wanted.force, &stop, &look)?;
+        let opened = Output::open(info, &wanted.to.output, wanted.to.force, &stop, &look)?;
         checking.clear();
         if from_link {
             tell_passed_over("the info dictionary", &info.passed_over, options);

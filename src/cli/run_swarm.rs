@@ -1,4 +1,4 @@
-//! Runs a plan on this machine's terminal: a download or a seed, and what each peer gave and took. (stage 15)
+//! Runs a download or a seed to its end, and returns what each peer gave and took. (stage 15)
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

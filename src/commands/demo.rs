@@ -21,17 +21,13 @@ pub struct Args;
 impl Args {
     pub fn run(self, options: &Options) -> Result<Answer, Failure> {
         let folder = tempfile::tempdir().map_err(local)?;
-        let wanted = |name| DownloadOptions {
-            output: folder.path().join(name),
-            max_peers: 50,
-            ..DownloadOptions::default()
-        };
+        let wanted = |name| DownloadOptions::to(folder.path().join(name));
 
         let lab = start(&album()?).map_err(local)?;
         let torrent = lab.write_torrents(folder.path()).map_err(local)?.remove(0);
         say(options, &format!("1. A folder of five files, from its .torrent.\n{}", describe(&lab)));
         let (album, uploads) = (wanted("album"), on_this_machine());
-        let check = verify::Args { torrent: torrent.clone(), path: album.output.clone() };
+        let check = verify::Args { torrent: torrent.clone(), path: album.to.output.clone() };
         let command = download::Args { wanted: album, torrent, uploads };
         let one = timed(|| command.run(options), check, options)?;
 
@@ -42,7 +38,7 @@ impl Args {
             format!("\n2. One file, from a magnet link alone.\n{}\n   {magnet}", describe(&lab));
         say(options, &what);
         let (film, uploads) = (wanted("film.bin"), on_this_machine());
-        let check = verify::Args { torrent, path: film.output.clone() };
+        let check = verify::Args { torrent, path: film.to.output.clone() };
         let command = magnet_download::Args { wanted: film, magnet, uploads };
         let two = timed(|| command.run(options), check, options)?;
 
@@ -52,8 +48,7 @@ impl Args {
     }
 }
 
-/// Runs a download, and prints how long it took, which seeder sent what, and the verdict on the files on
-/// disk.
+/// Runs a download, and prints its time, which seeder sent what, and the verdict on the files.
 fn timed(
     download: impl FnOnce() -> Result<Answer, Failure>,
     check: verify::Args,

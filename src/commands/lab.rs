@@ -44,8 +44,7 @@ impl Args {
             Guide::new(&lab, &self.dir).map_err(|error| folder_failure(error, &self.dir))?;
         print_line(&if options.json { json_line(&guide.json()) } else { guide.to_string() });
         if !options.json && !as_in_the_chapters(&lab) {
-            let other = "The chapters' addresses are taken (by another lab?) or not available here: type those above instead.";
-            options.note(other);
+            options.note("The chapters' addresses are taken (by another lab?) or not available here: type those above instead.");
         }
         until_ctrl_c.show(&lab.notes, |note| {
             if options.json {

@@ -27,7 +27,7 @@ const WIDEST_VALUE: usize = 30;
 
 /// How to show an object.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Look {
+pub struct TextOptions {
     /// The offset of the object's start; all offsets count from it.
     pub at: usize,
     /// Whether to use colors, for a terminal.
@@ -68,14 +68,14 @@ pub fn changes(changes: &[String]) -> String {
 
 /// Returns the whole object, without a newline at the end. `bytes` are the object's own;
 /// missing ones at the end are not shown.
-pub fn object(object: &Object, bytes: &[u8], look: Look) -> String {
+pub fn object(object: &Object, bytes: &[u8], look: TextOptions) -> String {
     let paint = Paint(look.color);
     let head = format!("{:<PLACE$}", head(object));
     format!("{} {}{}", paint.bold(&head), place(object), fields(object, bytes, look))
 }
 
 /// Returns the lines below the first one, each with a newline before it.
-pub fn fields(object: &Object, bytes: &[u8], look: Look) -> String {
+pub fn fields(object: &Object, bytes: &[u8], look: TextOptions) -> String {
     let width = |texts: &mut dyn Iterator<Item = usize>, most| {
         texts.filter(|width| *width <= most).max().unwrap_or(0)
     };
@@ -148,7 +148,7 @@ fn shown(range: &Range<usize>) -> usize {
 
 struct Table<'b> {
     bytes: &'b [u8],
-    look: Look,
+    look: TextOptions,
     names: usize,
     values: usize,
 }

@@ -90,8 +90,8 @@ fn paths(code: &str) -> Vec<&str> {
         .collect()
 }
 
-/// The path from the root of `src`, if it does not lead out of this crate. `in_scope` tells what a first
-/// word means that is no keyword.
+/// The path from the root of `src`, if it does not lead out of this crate. `in_scope` returns what
+/// a first word means that is no keyword.
 fn absolute(
     path: &str,
     module: &[String],

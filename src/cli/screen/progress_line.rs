@@ -7,7 +7,7 @@ use std::time::Duration;
 use piecemeal::s01_bencode::counted;
 
 use super::short_text::{UNITS, clock, in_unit, size};
-use super::speed::Left;
+use super::speed::TimeLeft;
 
 /// The least length of the bar, if there is one, and the greatest.
 const BAR: (usize, usize) = (6, 30);
@@ -40,7 +40,7 @@ pub struct Figures {
     /// The time since the start.
     pub elapsed: Duration,
     /// The time that is left.
-    pub left: Left,
+    pub left: TimeLeft,
 }
 
 impl Figures {
@@ -155,13 +155,13 @@ impl Figures {
 
     fn left(&self) -> Option<String> {
         match self.left {
-            Left::Unknown => None,
-            Left::Stalled => Some("stalled".to_owned()),
-            Left::Seconds(seconds) => Some(format!("{} left", clock(seconds))),
+            TimeLeft::Unknown => None,
+            TimeLeft::Stalled => Some("stalled".to_owned()),
+            TimeLeft::Seconds(seconds) => Some(format!("{} left", clock(seconds))),
         }
     }
 
-    fn up_part(&self, luxury: u8) -> Part {
+    fn up_part(&self, luxury: u8) -> LinePart {
         part(
             luxury,
             RATE + 3,
@@ -169,21 +169,21 @@ impl Figures {
         )
     }
 
-    fn peers_part(&self, luxury: u8) -> Part {
+    fn peers_part(&self, luxury: u8) -> LinePart {
         part(luxury, 8, self.peers())
     }
 }
 
 /// A part of a line. The higher the first number, the sooner the part is left out; the
 /// second number is the room that is kept for it.
-type Part = (u8, usize, Option<String>);
+type LinePart = (u8, usize, Option<String>);
 
-fn part(luxury: u8, room: usize, text: Option<String>) -> Part {
+fn part(luxury: u8, room: usize, text: Option<String>) -> LinePart {
     (luxury, room, text)
 }
 
 /// Returns the number of columns that these parts take, with two between them.
-fn room(parts: &[Part], kept: &[usize]) -> usize {
+fn room(parts: &[LinePart], kept: &[usize]) -> usize {
     let width = |at: &usize| {
         parts[*at].2.as_deref().map_or(0, |text| text.chars().count()).max(parts[*at].1)
     };
@@ -191,7 +191,7 @@ fn room(parts: &[Part], kept: &[usize]) -> usize {
 }
 
 /// Returns the parts that fit, the lowest numbers first.
-fn kept(width: usize, parts: &[Part]) -> Vec<usize> {
+fn kept(width: usize, parts: &[LinePart]) -> Vec<usize> {
     let mut kept: Vec<usize> = (0..parts.len()).filter(|at| parts[*at].2.is_some()).collect();
     kept.sort_by_key(|at| parts[*at].0);
     while kept.len() > 1 && room(parts, &kept) > width {
@@ -202,7 +202,7 @@ fn kept(width: usize, parts: &[Part]) -> Vec<usize> {
 }
 
 /// Returns the parts that fit, in their order on the line.
-fn fit(width: usize, parts: &[Part]) -> String {
+fn fit(width: usize, parts: &[LinePart]) -> String {
     let text = |at: &usize| {
         format!("{:<room$}", parts[*at].2.as_deref().unwrap_or_default(), room = parts[*at].1)
     };
@@ -221,7 +221,7 @@ mod tests {
         let elapsed = Duration::from_secs(68);
         let label = "downloading";
         let (total, done, resumed, unverified) = (20 * MIB, 10 * MIB, 4 * MIB, 2 * MIB);
-        let left = Left::Seconds(9);
+        let left = TimeLeft::Seconds(9);
         Figures {
             label,
             total,
@@ -278,13 +278,13 @@ mod tests {
             unverified: 0,
             down: None,
             peers: Some(1),
-            left: Left::Unknown,
+            left: TimeLeft::Unknown,
             ..half_way()
         };
         let later = Figures {
             done: 20 * MIB - 1,
             peers: Some(50),
-            left: Left::Seconds(3599),
+            left: TimeLeft::Seconds(3599),
             ..early.clone()
         };
         for width in [78, 98, 120] {
@@ -309,7 +309,7 @@ mod tests {
             done: 20 * MIB,
             unverified: 0,
             up: Some(0),
-            left: Left::Unknown,
+            left: TimeLeft::Unknown,
             ..half_way()
         };
         assert_eq!(over.plain(), "downloading: 100%, 20 MiB of 20 MiB, 1.2 MiB/s, 3 peers");
@@ -342,9 +342,9 @@ mod tests {
 
     #[test]
     fn nothing_that_comes_is_no_end_in_sight() {
-        let stalled = Figures { down: Some(0), up: None, left: Left::Stalled, ..half_way() };
+        let stalled = Figures { down: Some(0), up: None, left: TimeLeft::Stalled, ..half_way() };
         assert!(stalled.line(79).ends_with("   0 B/s  3 peers   stalled"), "{}", stalled.line(79));
-        let early = Figures { down: None, up: None, left: Left::Unknown, ..half_way() };
+        let early = Figures { down: None, up: None, left: TimeLeft::Unknown, ..half_way() };
         assert!(
             early.line(79).ends_with("10.0 of 20.0 MiB             3 peers"),
             "{}",

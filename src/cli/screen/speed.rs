@@ -62,7 +62,7 @@ impl Speed {
 
 /// The time that is left.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Left {
+pub enum TimeLeft {
     /// Not known yet, or nothing is left.
     #[default]
     Unknown,
@@ -77,7 +77,7 @@ pub enum Left {
 pub struct Forecast {
     speed: Speed,
     end: Option<Instant>,
-    left: Left,
+    left: TimeLeft,
 }
 
 impl Default for Forecast {
@@ -85,7 +85,7 @@ impl Default for Forecast {
         Forecast {
             speed: Speed { window: LONG_WINDOW, ..Speed::default() },
             end: None,
-            left: Left::Unknown,
+            left: TimeLeft::Unknown,
         }
     }
 }
@@ -96,22 +96,22 @@ impl Forecast {
         self.speed.add(now, count);
         self.left = match self.speed.measure(MIN_TO_FORETELL) {
             Some(rate) if rest > 0 => self.foretell(now, rest, rate),
-            _ => Left::Unknown,
+            _ => TimeLeft::Unknown,
         };
     }
 
     /// Returns the prediction of the last sample.
-    pub fn left(&self) -> Left {
+    pub fn left(&self) -> TimeLeft {
         self.left
     }
 
-    fn foretell(&mut self, now: Instant, rest: u64, rate: u64) -> Left {
+    fn foretell(&mut self, now: Instant, rest: u64, rate: u64) -> TimeLeft {
         let Some(end) = rest
             .checked_div(rate)
             .and_then(|seconds| now.checked_add(Duration::from_secs(seconds)))
         else {
             self.end = None;
-            return Left::Stalled;
+            return TimeLeft::Stalled;
         };
         let bearable = (end.duration_since(now) / 8).max(Duration::from_secs(1));
         let wrong = |named: Instant| {
@@ -121,7 +121,7 @@ impl Forecast {
             self.end = Some(end);
         }
         let left = self.end.unwrap_or(end).saturating_duration_since(now);
-        Left::Seconds(left.as_secs().max(1))
+        TimeLeft::Seconds(left.as_secs().max(1))
     }
 }
 
@@ -181,7 +181,7 @@ mod tests {
     }
 
     /// What is foretold after each of these looks at something of 100,000 bytes.
-    fn foretold(looks: impl IntoIterator<Item = (u64, u64)>) -> Vec<Left> {
+    fn foretold(looks: impl IntoIterator<Item = (u64, u64)>) -> Vec<TimeLeft> {
         let start = Instant::now();
         let mut forecast = Forecast::default();
         let look = |(millis, count)| {
@@ -196,13 +196,13 @@ mod tests {
         let looks = [(0, 0), (1000, 1000), (2000, 2000), (3000, 3000), (99_000, 100_000)];
         assert_eq!(
             foretold(looks)[..4],
-            [Left::Unknown, Left::Unknown, Left::Seconds(98), Left::Seconds(97)]
+            [TimeLeft::Unknown, TimeLeft::Unknown, TimeLeft::Seconds(98), TimeLeft::Seconds(97)]
         );
-        assert_eq!(foretold(looks)[4], Left::Unknown, "nothing is left");
-        assert_eq!(foretold([(0, 500), (2000, 500)])[1], Left::Stalled);
+        assert_eq!(foretold(looks)[4], TimeLeft::Unknown, "nothing is left");
+        assert_eq!(foretold([(0, 500), (2000, 500)])[1], TimeLeft::Stalled);
         assert_eq!(
             foretold([(0, 500), (2000, 500), (4000, 1500)])[2],
-            Left::Seconds(394),
+            TimeLeft::Seconds(394),
             "it comes again"
         );
     }
@@ -214,7 +214,7 @@ mod tests {
         let seconds: Vec<u64> = foretold(looks)
             .into_iter()
             .skip(2)
-            .map(|left| if let Left::Seconds(left) = left { left } else { panic!("{left:?}") })
+            .map(|left| if let TimeLeft::Seconds(left) = left { left } else { panic!("{left:?}") })
             .collect();
         let steps: Vec<u64> = seconds
             .windows(2)

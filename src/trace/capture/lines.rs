@@ -8,7 +8,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{Capture, CapturedObject, Event, EventKind, Role};
-use crate::trace::text::{self, Look};
+use crate::trace::text::{self, TextOptions};
 use crate::trace::{counted, json as objects};
 
 /// Returns the first line: the numbers of events, peers and trackers, and the time of the start.
@@ -70,7 +70,7 @@ pub fn details(capture: &Capture, event: &Event, captured: &CapturedObject) -> S
         (_, 0) => String::new(),
         (_, rest) => format!("\n  {} after it on this stream", counted(rest, "byte")),
     };
-    text::fields(&captured.object, capture.bytes(event), Look::default())
+    text::fields(&captured.object, capture.bytes(event), TextOptions::default())
         + &text::changes(&captured.changes)
         + &after
 }

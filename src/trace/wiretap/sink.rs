@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use super::super::conversation::{Conversation, PassedObject};
 use super::super::stream::Way;
-use super::super::text::{self, Look};
+use super::super::text::{self, TextOptions};
 use super::super::{Object, discreet, json as object_json};
 use crate::s01_bencode::printable;
 use crate::s02_metainfo::{Info, InfoHash};
@@ -359,7 +359,7 @@ fn as_text(
             let line = text::passing(&line, object, &format!(" {thread}"), color);
             format!(
                 "{line}{}{}\n",
-                text::fields(object, bytes, Look { at: 0, color }),
+                text::fields(object, bytes, TextOptions { at: 0, color }),
                 text::changes(changes)
             )
         }
