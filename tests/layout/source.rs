@@ -222,28 +222,14 @@ fn has_phrase(line: &str, phrase: &str) -> bool {
 /// The most lines in a file, its tests and comments included: what goes beyond is about two things.
 const MAX_LINES: usize = 400;
 
-/// Files of stages that are still longer. One that is not must go from this list.
-const LONGER: [&str; 7] = [
-    "src/s01_bencode.rs",
-    "src/s02_metainfo.rs",
-    "src/s03_tracker.rs",
-    "src/s05_messages.rs",
-    "src/s10_storage/create.rs",
-    "src/s11_work_queue/board.rs",
-    "src/s18_udp_tracker/packet.rs",
-];
-
 #[test]
 fn no_file_is_long() {
-    let mut wrong = Vec::new();
+    let mut long = Vec::new();
     for path in sources("src") {
         let lines = read(&root().join(&path)).lines().count();
-        let listed = LONGER.iter().any(|longer| path == Path::new(longer));
-        match lines > MAX_LINES {
-            true if !listed => wrong.push(format!("{}: {lines} lines", path.display())),
-            false if listed => wrong.push(format!("{}: take it off the list", path.display())),
-            _ => {}
+        if lines > MAX_LINES {
+            long.push(format!("{}: {lines} lines", path.display()));
         }
     }
-    assert_none(&format!("files of more than {MAX_LINES} lines"), &wrong);
+    assert_none(&format!("files of more than {MAX_LINES} lines"), &long);
 }
