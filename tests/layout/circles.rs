@@ -156,7 +156,7 @@ fn files() -> BTreeMap<Name, File> {
         }
         let in_scope = |word: &str| file.binds.get(word).cloned().or_else(|| child(word));
         let inline: Vec<Name> =
-            paths(&rest).iter().filter_map(|path| absolute(path, &name, &in_scope)).collect();
+            paths(&rest).iter().filter_map(|path| absolute(path, &name, in_scope)).collect();
         file.uses.extend(inline);
     }
     files
