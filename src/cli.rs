@@ -6,44 +6,49 @@
 
 pub mod announce_story;
 pub mod announcers;
-pub mod asking;
-pub mod captures;
+pub mod ask_peers;
+pub mod capture_views;
+pub mod class_tracker;
 pub mod content_at;
 pub mod crowd;
+pub mod crowd_moves;
 pub mod crowd_story;
-pub mod crowd_telling;
-pub mod describing;
+pub mod crowd_table;
+pub mod demo_report;
 pub mod discretion;
 pub mod draft_options;
-pub mod explaining;
+pub mod event_report;
+pub mod exit_codes;
+pub mod explain_input;
 pub mod failure;
-pub mod fetching;
 pub mod find_peers;
-pub mod giving;
 pub mod info_from;
 pub mod interrupt;
 pub mod lab_options;
 pub mod listening;
-pub mod live_map;
+pub mod magnet_link;
 pub mod magnet_peers;
-pub mod making;
 pub mod one_session;
-pub mod opening;
-pub mod peer_table;
+pub mod output_file;
+pub mod output_options;
 pub mod piece_file;
-pub mod piece_map;
 pub mod queue_peers;
 pub mod queue_story;
-pub mod reading_link;
-pub mod scraping;
-pub mod serving;
+pub mod replay_report;
+pub mod run_download;
+pub mod run_swarm;
+pub mod scrape_all;
+pub mod screen;
+pub mod serve_one_by_one;
 pub mod size;
 pub mod stage_table;
+pub mod torrent_file;
+pub mod torrent_text;
 pub mod tracing;
 pub mod until_ctrl_c;
+pub mod upload_options;
 pub mod verified_content;
-pub mod waits;
-pub mod watching;
+pub mod waiting_json;
 
 use std::io::{self, BufWriter, ErrorKind, IsTerminal, Write};
 use std::time::{Duration, Instant};
@@ -52,9 +57,8 @@ use clap::{Args, ValueEnum};
 
 use failure::Failure;
 use piecemeal::s01_bencode::{printable, turns_text};
+use screen::narrator::Narrator;
 use serde::Serialize;
-
-use crate::progress::Narrator;
 
 /// Returns the text without passkeys and passwords, unless `--show-secrets` asks for them.
 pub fn shown(text: &str) -> String {
@@ -68,8 +72,7 @@ pub fn shown(text: &str) -> String {
 pub fn exit_code(outcome: &Result<Answer, Failure>) -> u8 {
     match outcome {
         Err(failure) => failure.code,
-        Ok(_) if interrupt::answered() > 0 => interrupt::answered(), // plugged in
-        Ok(_) => 0,
+        Ok(_) => exit_codes::answered(),
     }
 }
 
@@ -133,7 +136,7 @@ pub fn print_long(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Resul
 /// Returns the failure for an answer that could not be printed.
 pub fn unprintable(error: &io::Error) -> Failure {
     let what = format!("the answer could not be printed: {error}");
-    Failure::new(failure::LOCAL, what).help("check where stdout goes, and the free space there")
+    Failure::new(exit_codes::LOCAL, what).help("check where stdout goes, and the free space there")
 }
 
 /// Prints a line to stdout while a command still runs. A closed stdout must not end the
@@ -174,7 +177,7 @@ pub struct Options {
     #[arg(long, global = true, value_name = "SECONDS", value_parser = seconds)]
     pub timeout: Option<Duration>,
     #[command(flatten)] // tracing is plugged in
-    pub tracing: tracing::Tracing, // plugged in
+    pub tracing: tracing::TraceOptions, // plugged in
 }
 
 impl Options {

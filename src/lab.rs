@@ -25,23 +25,20 @@
 
 pub mod announce;
 pub mod content;
-mod desk;
-mod greeting;
+pub mod demo_swarm;
+pub mod guide;
 mod hints;
 pub mod http;
 pub mod notes;
-mod over;
-mod pace;
 pub mod phone_book;
 mod quota;
 pub mod seeder;
-mod seen;
 mod service;
-mod session;
-pub mod show;
-pub mod tour;
+mod smooth_rate;
+pub mod sockets;
 pub mod tracker;
-mod udp;
+mod tracker_state;
+mod udp_tracker;
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};

@@ -5,7 +5,6 @@
 
 mod cli;
 mod commands;
-mod progress;
 
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::process::ExitCode;

@@ -11,7 +11,7 @@
 //! # What is where
 //! ```text
 //! kind          finds the kind of some bytes, and describes them all    called by `explain`
-//! s01 ..        a describer for each stage's objects: &[u8] -> Object   helpers: walk, client
+//! s01 ..        a describer for each stage's objects: &[u8] -> Object   helpers: walk, client, peers
 //! stream        one direction of a connection, cut into its objects
 //! conversation  both directions: the objects, and what each changes
 //! wiretap       live connections, as bytes pass                         called by `--trace`
@@ -39,6 +39,7 @@ mod conversation;
 pub mod discreet;
 pub mod json;
 pub mod kind;
+mod peers;
 pub mod replay;
 pub mod s01;
 pub mod s02;

@@ -6,6 +6,7 @@
 
 mod layout {
     mod chapters;
+    mod circles;
     mod commands;
     mod source;
     mod stages;

@@ -36,7 +36,7 @@ fn stem(name: &str) -> &str {
 }
 
 /// The folders whose files name their stage in their first line, each with a parent of the same name.
-const COMMAND_LINE: [&str; 3] = ["src/commands", "src/cli", "src/cli/failure"];
+const COMMAND_LINE: [&str; 2] = ["src/commands", "src/cli"];
 
 /// Copies a file or a folder with all that is in it.
 fn copy(from: &Path, to: &Path) {
@@ -120,6 +120,39 @@ fn cut_manifest(manifest: &str, folder: &Path) -> String {
     kept + "\n[workspace]\n"
 }
 
+/// Deletes the modules in a folder that belong to later stages, with their children and their lines in
+/// the parent.
+fn cut_modules(parent: &Path, last: usize, gone: &mut Vec<String>) {
+    for name in names(parent).into_iter().filter(|name| name.ends_with(".rs")) {
+        let path = parent.join(&name);
+        let children = path.with_extension("");
+        if command_stage(&path).is_some_and(|stage| stage <= last) {
+            cut_modules(&children, last, gone);
+            continue;
+        }
+        remove(&path);
+        if children.is_dir() {
+            remove(&children);
+        }
+        let module = stem(&name);
+        delete_lines(&parent.with_extension("rs"), |line| {
+            let line = line.trim().trim_start_matches("pub ").trim_start_matches("mod ");
+            line.strip_suffix([',', ';']) == Some(module)
+        });
+        gone.push(module.to_owned());
+    }
+}
+
+/// Deletes the lines of a module and its children that end with `plugged in` and name what is gone.
+fn delete_plugged_in(parent: &Path, gone: &[String]) {
+    delete_lines(&parent.with_extension("rs"), |line| {
+        line.ends_with("plugged in") && gone.iter().any(|module| has_word(line, module))
+    });
+    for name in names(parent).iter().filter(|name| name.ends_with(".rs")) {
+        delete_plugged_in(&parent.join(stem(name)), gone);
+    }
+}
+
 /// Makes the prefix of stages 1 to `last` in a folder.
 fn make_prefix(last: usize, folder: &Path) {
     if folder.exists() {
@@ -146,7 +179,7 @@ fn make_prefix(last: usize, folder: &Path) {
             None if module == "report" => {
                 command_stage(&folder.join("src").join(&name)).is_some_and(|stage| stage <= last)
             }
-            None => ["lib", "main", "cli", "commands", "progress"].contains(&module),
+            None => ["lib", "main", "cli", "commands"].contains(&module),
         };
         if !stays {
             remove(&folder.join("src").join(&name));
@@ -157,30 +190,10 @@ fn make_prefix(last: usize, folder: &Path) {
         gone.iter().any(|module| has_word(line, module))
     });
     for parent in COMMAND_LINE {
-        for name in names(&folder.join(parent)) {
-            let path = folder.join(parent).join(&name);
-            if path.is_dir() || command_stage(&path).is_some_and(|stage| stage <= last) {
-                continue;
-            }
-            remove(&path);
-            let module = stem(&name);
-            delete_lines(&folder.join(parent).with_extension("rs"), |line| {
-                let line = line.trim().trim_start_matches("pub ").trim_start_matches("mod ");
-                line.strip_suffix([',', ';']) == Some(module)
-            });
-            gone.push(module.to_owned());
-        }
+        cut_modules(&folder.join(parent), last, &mut gone);
     }
     for parent in COMMAND_LINE {
-        let files =
-            names(&folder.join(parent)).into_iter().map(|name| folder.join(parent).join(name));
-        for path in
-            files.chain([folder.join(parent).with_extension("rs")]).filter(|path| path.is_file())
-        {
-            delete_lines(&path, |line| {
-                line.ends_with("plugged in") && gone.iter().any(|module| has_word(line, module))
-            });
-        }
+        delete_plugged_in(&folder.join(parent), &gone);
     }
     for name in names(&root().join("tests")) {
         if stage_number(stem(&name)).is_some_and(|number| number <= last) {

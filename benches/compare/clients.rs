@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::content::{NAME, Torrent};
-use crate::{Summary, role};
+use crate::{Summary, helper};
 
 /// Ours, as the table calls it.
 pub const OURS: &str = "piecemeal";
@@ -149,7 +149,7 @@ impl Client {
         let many = seeders.len() > 50;
         match self.kind {
             Kind::Floor => {
-                command = role::command("floor")?;
+                command = helper::command("floor")?;
                 command
                     .arg(&torrent.path)
                     .arg(folder.join(NAME))

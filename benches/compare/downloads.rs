@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use crate::clients::{Client, Kind};
 use crate::content::{Content, NAME, Torrent};
+use crate::helper::Helper;
 use crate::options::Options;
-use crate::role::Helper;
 use crate::starter::measure;
 use crate::table::Table;
 use crate::tracker::Tracker;

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use piecemeal::s02_metainfo::{Info, Metainfo};
 
 use crate::Summary;
-use crate::role::until_stdin_ends;
+use crate::helper::until_stdin_ends;
 use crate::wire::{HEAD, handshake, requests, until_unchoked};
 
 /// How long a seeder may take until it serves: it hashes its file first.

@@ -18,6 +18,8 @@ mod files;
 #[cfg(unix)]
 mod floor;
 #[cfg(unix)]
+mod helper;
+#[cfg(unix)]
 mod leecher;
 #[cfg(unix)]
 mod machine;
@@ -52,13 +54,13 @@ mod wire;
 fn main() -> std::process::ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let outcome = match arguments.split_first() {
-        Some((first, rest)) if first == role::FLAG => role::play(rest),
+        Some((first, rest)) if first == helper::FLAG => role::play(rest),
         _ => bench(&arguments),
     };
     match outcome {
         Ok(()) => std::process::ExitCode::SUCCESS,
         // Said already, to whoever gave the role.
-        Err(_) if arguments.first().is_some_and(|first| first == role::FLAG) => {
+        Err(_) if arguments.first().is_some_and(|first| first == helper::FLAG) => {
             std::process::ExitCode::FAILURE
         }
         Err(error) => {

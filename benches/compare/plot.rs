@@ -4,8 +4,7 @@ use std::fmt::Write;
 
 use crate::clients::{FLOOR, OURS};
 use crate::downloads::COLUMNS;
-use crate::report::VALUES;
-use crate::table::{Cell, Table, Work};
+use crate::table::{Cell, Table, VALUES, Work};
 
 const LABEL: f64 = 110.0;
 const PANEL: f64 = 250.0;

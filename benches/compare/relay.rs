@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::Summary;
-use crate::role::{self, Helper, until_stdin_ends};
+use crate::helper::{self, Helper, until_stdin_ends};
 
 /// What the link allows each way.
 pub const RATE: u64 = 100 << 20;
@@ -34,7 +34,7 @@ pub fn play(arguments: &[String]) -> Summary<()> {
 
 /// Starts a relay to an address.
 pub fn start(address: &str) -> Summary<(Helper, String)> {
-    let mut helper = Helper::start(role::command("relay")?.arg(address))?;
+    let mut helper = Helper::start(helper::command("relay")?.arg(address))?;
     let listening = helper.line()?;
     Ok((helper, listening))
 }

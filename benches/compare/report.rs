@@ -8,7 +8,7 @@ use crate::Summary;
 use crate::clients::{FLOOR, OURS};
 use crate::downloads::COLUMNS;
 use crate::plot;
-use crate::table::{Sample, Table, Work};
+use crate::table::{Table, VALUES, Work};
 use crate::targets;
 
 const BEGIN: &str = "<!-- written by `make bench` -->";
@@ -94,10 +94,6 @@ fn write_work(text: &mut String, work: &Work) {
         text.push('\n');
     }
 }
-
-/// Wall, CPU, peak.
-pub const VALUES: [fn(&Sample) -> f64; 3] =
-    [|sample| sample.wall, |sample| sample.cpu, |sample| sample.peak];
 
 /// Three digits that say something.
 fn seconds(time: f64) -> String {

@@ -9,7 +9,7 @@ use std::thread;
 
 use crate::Summary;
 use crate::content::{Content, MOST, Torrent};
-use crate::role::{self, Helper, until_stdin_ends};
+use crate::helper::{self, Helper, until_stdin_ends};
 use crate::wire::{self, block_head, handshake, message, number, write_all};
 
 /// How many requests a peer may have outstanding: more than any link here needs.
@@ -45,7 +45,7 @@ pub fn play(arguments: &[String]) -> Summary<()> {
 
 /// Starts so many seeders of a torrent.
 pub fn start(torrent: &Torrent, seeders: usize) -> Summary<(Helper, Vec<String>)> {
-    let mut command: Command = role::command("seeder")?;
+    let mut command: Command = helper::command("seeder")?;
     command.args([
         torrent.length.to_string(),
         torrent.piece_length.to_string(),

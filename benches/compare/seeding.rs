@@ -10,9 +10,9 @@ use crate::Summary;
 use crate::clients::{Client, Kind};
 use crate::content::{Content, NAME, Torrent};
 use crate::downloads::fresh;
+use crate::helper::{self, Helper};
 use crate::machine::{cpu_of, peak_of};
 use crate::options::Options;
-use crate::role::{self, Helper};
 use crate::starter::last_line;
 use crate::table::{Sample, Table};
 use crate::tracker::Tracker;
@@ -91,7 +91,7 @@ fn give(
     let id = seeder.0.id();
     let address = format!("127.0.0.1:{port}");
     let mut other = Helper::start(
-        role::command(role)?.arg(&torrent.path).args([address, connections.to_string()]),
+        helper::command(role)?.arg(&torrent.path).args([address, connections.to_string()]),
     )?;
     let start = Instant::now();
     other.line()?;

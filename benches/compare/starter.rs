@@ -17,7 +17,7 @@ use nix::sys::time::TimeValLike;
 use nix::unistd::Pid;
 
 use crate::Summary;
-use crate::role;
+use crate::helper;
 use crate::table::Sample;
 
 /// `LOG SECONDS PROGRAM ARGUMENT...`; prints exit code, wall, CPU (microseconds), peak (KiB).
@@ -54,7 +54,7 @@ pub fn play(arguments: &[String]) -> Summary<()> {
 /// Runs a command to its end and measures it. Whatever is started here talks to
 /// loopback only, so it is not told of proxies.
 pub fn measure(command: &Command, log: &Path, limit: Duration) -> Summary<Sample> {
-    let mut starter = role::command("starter")?;
+    let mut starter = helper::command("starter")?;
     starter
         .arg(log)
         .arg(limit.as_secs().to_string())

@@ -11,6 +11,10 @@ pub struct Sample {
     pub peak: f64,
 }
 
+/// Wall, CPU, peak.
+pub const VALUES: [fn(&Sample) -> f64; 3] =
+    [|sample| sample.wall, |sample| sample.cpu, |sample| sample.peak];
+
 /// One client's runs of one work.
 pub struct Cell {
     pub client: String,

@@ -15,7 +15,8 @@ use piecemeal::s13_peer_sources::start;
 use serde_json::{Value, json};
 
 use super::announcers::Ourselves;
-use super::failure::{Failure, TRACKER};
+use super::exit_codes::TRACKER;
+use super::failure::Failure;
 use super::{Answer, Options, json_line, print_line, shown};
 
 /// Longest wait before Ctrl-C is seen.
@@ -53,7 +54,7 @@ pub fn tell(
                 }
                 story.tell(number, None);
             }
-            Ok((number, report)) => story.hear(number, report),
+            Ok((number, report)) => story.add_report(number, report),
             Err(_) => {}
         }
         if end.is_some() {
@@ -125,19 +126,19 @@ struct Outcome {
 }
 
 impl Story<'_> {
-    fn hear(&mut self, number: usize, report: SourceReport) {
+    fn add_report(&mut self, number: usize, report: SourceReport) {
         match report {
             SourceReport::Announced { tracker, event, peers, notes, .. } => {
                 self.taken += 1;
-                let said = event.map(|event| event.to_string());
+                let event_name = event.map(|event| event.to_string());
                 // One that leaves asks for no peers.
                 let names = (event != Some(Event::Stopped))
                     .then(|| format!("names {}", counted(peers, "peer")));
-                let what: Vec<String> = said.iter().cloned().chain(names).collect();
+                let what: Vec<String> = event_name.iter().cloned().chain(names).collect();
                 let text = [vec![format!("{tracker}: {}", what.join(", "))], notes.clone()]
                     .concat()
                     .join("; ");
-                let json = json!({ "event": "announced", "tracker": tracker, "said": said, "peers": peers, "notes": notes });
+                let json = json!({ "event": "announced", "tracker": tracker, "said": event_name, "peers": peers, "notes": notes });
                 self.told[number].push(Outcome { text, json, failed: false });
             }
             SourceReport::Said { source, what, failed: true } => {

@@ -10,7 +10,8 @@ use piecemeal::s13_peer_sources::announcer::Announcer;
 use piecemeal::s13_peer_sources::source::PeerSource;
 
 use super::Options;
-use super::failure::{Failure, TRACKER};
+use super::exit_codes::TRACKER;
+use super::failure::Failure;
 use super::find_peers::{tell_asking, trackers};
 
 /// What an announce says of us.

@@ -11,9 +11,11 @@ use piecemeal::s10_storage::output::is_part_of;
 use piecemeal::s10_storage::{Storage, StorageError, verify};
 
 use super::Options;
-use super::failure::{Failure, WRONG_HASH};
+use super::exit_codes::WRONG_HASH;
+use super::failure::Failure;
 use super::interrupt::interrupt;
-use crate::progress::{Look, Progress};
+use super::screen::due_lines::HashingWait;
+use super::screen::progress::Progress;
 
 const RIGHT_PATH: &str =
     "give the path of the file itself, or of the folder that holds the torrent's files";
@@ -26,7 +28,7 @@ pub fn hash(
     path: &Path,
     stop: &AtomicBool,
     progress: &Progress,
-    looked: &(dyn Fn(Option<(Look, String)>) + Sync),
+    looked: &(dyn Fn(Option<(HashingWait, String)>) + Sync),
 ) -> Result<Bitfield, Failure> {
     let right = verify(info, storage, stop, &|bytes| looked(progress.set(bytes)));
     progress.clear();

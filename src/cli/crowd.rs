@@ -8,8 +8,8 @@ use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 
-use super::crowd_telling::Again;
-use super::failure::{Failure, USAGE};
+use super::exit_codes::USAGE;
+use super::failure::Failure;
 
 /// How many ports of one IP are named, with nobody at any of them.
 const EMPTY_PORTS: usize = 50;
@@ -47,12 +47,12 @@ pub struct Peer {
     /// The second from which on it is there.
     pub there_from: u64,
     /// What has come of it.
-    pub tally: Tally,
+    pub tally: PeerTally,
 }
 
 /// What has come of a peer.
 #[derive(Default)]
-pub struct Tally {
+pub struct PeerTally {
     /// How often we dialed it.
     pub dialed: u32,
     /// How often it was connected.
@@ -63,6 +63,17 @@ pub struct Tally {
     pub bytes: u64,
     /// When it is dialed again, after it last was.
     pub again: Option<Again>,
+}
+
+/// When a peer that has gone may have a place again.
+#[derive(Clone, Copy)]
+pub enum Again {
+    /// It is dialed at this second.
+    At(u64),
+    /// It is not dialed any more.
+    Never,
+    /// It may dial us.
+    DialsUs,
 }
 
 /// What a connected peer is going to do, in seconds of the story.
@@ -150,7 +161,14 @@ impl Peer {
             _ if dials_us => dice.random_range(5..120),
             _ => 0,
         };
-        Peer { address: address.into(), fault, dials_us, rate, there_from, tally: Tally::default() }
+        Peer {
+            address: address.into(),
+            fault,
+            dials_us,
+            rate,
+            there_from,
+            tally: PeerTally::default(),
+        }
     }
 
     /// Whether a connection to it is made.

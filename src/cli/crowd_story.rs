@@ -1,18 +1,20 @@
 //! Plays a crowd against stage 14: its rules decide, and this carries them out. (stage 14)
 
+mod filling;
+
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use piecemeal::s04_handshake::origin::Origin;
 use piecemeal::s11_work_queue::PeerNumber;
 use piecemeal::s14_peer_list::addresses::{Addresses, Found};
-use piecemeal::s14_peer_list::places::{Activity, Aims, Contenders, Member, Places};
-use piecemeal::s14_peer_list::sharing::next_in_turn;
+use piecemeal::s14_peer_list::places::{Activity, Aims, Places};
 use rand::RngExt;
 
 use super::Answer;
-use super::crowd::{Crowd, Fault, Visit};
-use super::crowd_telling::{Again, Fate, Move, Named, Rival, Row, Teller, answer};
+use super::crowd::{Again, Crowd, Fault, Visit};
+use super::crowd_moves::{Move, Named, Teller};
+use super::crowd_table::{Fate, Row, answer};
 
 /// The pause after a failed address, and the turn of the slowest, as in a download.
 const RETRY: Duration = Duration::from_secs(15);
@@ -30,7 +32,7 @@ const PIECE: u64 = 256 * 1024;
 const AIMS: Aims = Aims { learning: false, gives_only: false };
 
 /// A place that is taken.
-struct Place {
+struct TakenPlace {
     number: PeerNumber,
     /// Its peer's position in the crowd.
     peer: usize,
@@ -41,7 +43,7 @@ struct Place {
 }
 
 /// A connection that waits for a place.
-struct Waiting {
+struct WaitingConnection {
     peer: usize,
     since: u64,
 }
@@ -51,9 +53,9 @@ pub struct Story {
     crowd: Crowd,
     addresses: Addresses,
     places: Places,
-    taken: Vec<Place>,
+    taken: Vec<TakenPlace>,
     max_places: usize,
-    lobby: Vec<Waiting>,
+    lobby: Vec<WaitingConnection>,
     next_number: PeerNumber,
     start: Instant,
     second: u64,
@@ -260,12 +262,12 @@ impl Story {
     /// Peers dial us, and others that have waited for long hang up.
     fn arrive(&mut self) {
         let (second, peers) = (self.second, &mut self.crowd.peers);
-        let mut said = Vec::new();
+        let mut moves = Vec::new();
         self.lobby.retain(|waiting| {
             let stays = second < waiting.since + PATIENCE;
             if !stays {
                 peers[waiting.peer].there_from = second + PATIENCE;
-                said.push(Move::GoesAway(peers[waiting.peer].address));
+                moves.push(Move::GoesAway(peers[waiting.peer].address));
             }
             stays
         });
@@ -275,123 +277,19 @@ impl Story {
             .filter(|(_, peer)| peer.dials_us && peer.there_from == second)
         {
             if self.addresses.is_banned(peer.address) {
-                said.push(Move::Refused {
+                moves.push(Move::Refused {
                     address: peer.address,
                     lied: self.addresses.has_ban(peer.address),
                 });
             } else {
-                said.push(Move::DialsUs {
+                moves.push(Move::DialsUs {
                     address: peer.address,
                     waits: self.taken.len() == self.max_places,
                 });
-                self.lobby.push(Waiting { peer: number, since: second });
+                self.lobby.push(WaitingConnection { peer: number, since: second });
             }
         }
-        said.into_iter().for_each(|what| self.say(what));
-    }
-
-    fn held(&self) -> Vec<Origin> {
-        self.taken.iter().map(|place| self.origin(place.peer)).collect()
-    }
-
-    /// The place in the lobby of the connection whose turn it is, and the address that is due.
-    fn contenders(&self) -> (Option<usize>, Option<SocketAddr>) {
-        let line: Vec<Origin> =
-            self.lobby.iter().map(|waiting| self.origin(waiting.peer)).collect();
-        (next_in_turn(&line, self.held()), self.addresses.due(self.now()))
-    }
-
-    fn origins(&self, (waits, named): (Option<usize>, Option<SocketAddr>)) -> Contenders {
-        let waits = waits.map(|at| self.origin(self.lobby[at].peer));
-        Contenders { waits, named: named.map(|address| Origin::of(address.ip())) }
-    }
-
-    fn rival(&self, address: SocketAddr) -> Rival {
-        let origin = Origin::of(address.ip());
-        Rival { address, places: self.held().into_iter().filter(|held| *held == origin).count() }
-    }
-
-    /// Fills free places, and makes room until nobody has to go.
-    fn fill(&mut self) {
-        loop {
-            while self.taken.len() < self.max_places && self.fill_one() {}
-            if self.taken.len() < self.max_places || !self.make_room() {
-                return;
-            }
-        }
-    }
-
-    fn fill_one(&mut self) -> bool {
-        let (waits, named) = self.contenders();
-        let waiting = waits.map(|at| self.rival(self.address(self.lobby[at].peer)));
-        let due = named.map(|address| self.rival(address));
-        let receives = self.places.lobby_first(&self.held(), self.origins((waits, named)));
-        match (receives, waits, named) {
-            (true, Some(at), _) => {
-                let Waiting { peer, .. } = self.lobby.remove(at);
-                self.places.note_filled(false);
-                self.say(Move::ComesIn { address: self.rival(self.address(peer)), over: due });
-                let at = self.take(peer);
-                self.connect(at);
-                true
-            }
-            (false, _, Some(_)) => {
-                let Some(address) = self.addresses.next(self.now()) else { return false };
-                let Some(peer) = self.crowd.peers.iter().position(|peer| peer.address == address)
-                else {
-                    return false;
-                };
-                self.places.note_filled(true);
-                self.crowd.peers[peer].tally.dialed += 1;
-                let attempt = self.crowd.peers[peer].tally.dialed;
-                self.say(Move::Dials { address: self.rival(address), attempt, over: waiting });
-                self.take(peer);
-                true
-            }
-            _ => false,
-        }
-    }
-
-    fn take(&mut self, peer: usize) -> usize {
-        self.next_number += 1;
-        self.taken.push(Place {
-            number: self.next_number,
-            peer,
-            connected: None,
-            since: self.second,
-        });
-        self.taken.len() - 1
-    }
-
-    /// All places are taken. Returns whether a peer has made way.
-    fn make_room(&mut self) -> bool {
-        let (waits, named) = self.contenders();
-        let member = |place: &Place| {
-            let activity = place.connected.map(|(activity, _)| activity);
-            Member { number: place.number, origin: self.origin(place.peer), activity }
-        };
-        let members: Vec<Member> = self.taken.iter().map(member).collect();
-        let contenders = self.origins((waits, named));
-        let goes = self.places.who_leaves(&members, contenders, AIMS, RETRY, self.now());
-        let Some((number, why)) = goes else { return false };
-        let Some(at) = self.taken.iter().position(|place| place.number == number) else {
-            return false;
-        };
-        let waiting = waits.map(|at| self.rival(self.address(self.lobby[at].peer)));
-        let goes = self.rival(self.address(self.taken[at].peer));
-        let activity = self.taken[at].connected.map(|(activity, _)| activity);
-        let idle = activity.map_or(0, |activity| {
-            (self.now() - activity.last_useful.unwrap_or(activity.since)).as_secs()
-        });
-        self.say(Move::MakesWay {
-            address: goes,
-            why,
-            idle,
-            waits: waiting,
-            named: named.map(|address| self.rival(address)),
-        });
-        self.end(at);
-        true
+        moves.into_iter().for_each(|what| self.say(what));
     }
 
     fn fate(&self, peer: usize) -> Fate {

@@ -4,16 +4,16 @@
 //! stages.
 
 mod s01;
-mod s02;
+pub mod s02;
 mod s03;
 mod s04;
-mod s06;
+pub mod s06;
 mod s07;
 mod s08;
 mod s09;
 mod s10;
 mod s15;
-mod trace;
+pub mod trace;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -22,28 +22,6 @@ use std::io::{self, ErrorKind};
 use piecemeal::s01_bencode::printable;
 
 use super::{Answer, shown};
-
-/// Exit code: any other failure.
-pub const OTHER: u8 = 1;
-/// Exit code: the arguments are wrong.
-pub const USAGE: u8 = 2;
-/// Exit code: a torrent, link or value is broken.
-pub const BAD_INPUT: u8 = 3;
-/// Exit code: no tracker gave a good answer.
-pub const TRACKER: u8 = 4;
-/// Exit code: no peer could be used.
-pub const NO_PEER: u8 = 5;
-/// Exit code: content has the wrong hash.
-pub const WRONG_HASH: u8 = 6;
-/// Exit code: a file could not be read or written.
-pub const LOCAL: u8 = 7;
-
-/// Exit code: Ctrl-C. A shell shows a signal as 128 and its number; so do we.
-pub const INTERRUPTED: u8 = 130;
-/// Exit code: SIGTERM.
-pub const TERMINATED: u8 = 143;
-/// Exit code: SIGHUP, as when the terminal closes.
-pub const HUNG_UP: u8 = 129;
 
 /// The advice for a slow peer.
 pub const MORE_TIME: &str = "try another peer, or allow more time with --timeout SECONDS";

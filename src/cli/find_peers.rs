@@ -16,8 +16,9 @@ use piecemeal::s03_tracker::tiers::Tier;
 use piecemeal::s03_tracker::{AnnounceRequest, AnnounceResponse, Tracker, TrackerError};
 
 use super::Options;
-use super::failure::{Failure, NO_PEER};
-use crate::progress::Narrator;
+use super::exit_codes::NO_PEER;
+use super::failure::Failure;
+use super::screen::narrator::Narrator;
 
 /// The time after its deadline that we wait for a thread to report why it failed. Usually it takes a
 /// millisecond, on a busy machine longer; then the error would be less exact.
@@ -37,7 +38,7 @@ pub fn trackers() -> Arc<Vec<Box<dyn Tracker>>> {
 }
 
 /// Peers from one tracker or one address.
-pub struct Found {
+pub struct FoundPeers {
     pub by: NamedBy,
     pub addresses: Vec<SocketAddr>,
 }
@@ -45,7 +46,7 @@ pub struct Found {
 /// Peers as they are found, and the sources that found none.
 pub struct Search {
     /// Peers from each source that answers.
-    pub peers: Receiver<Found>,
+    pub peers: Receiver<FoundPeers>,
     pub failures: Arc<Mutex<Failures>>,
     /// The narrator for what is done with them.
     pub say: Narrator,
@@ -127,20 +128,21 @@ pub fn search(
         failures.lock().unwrap_or_else(PoisonError::into_inner).why.push(failure);
     }
     let trackers = trackers();
-    let spawn = |name: String, work: Box<dyn FnOnce() -> Result<Found, Vec<Failure>> + Send>| {
-        let (found, failures) = (found.clone(), Arc::clone(&failures));
-        let work = move || match work() {
-            // Once the command has what it wants, the receiver is gone.
-            Ok(peers) => drop(found.send(peers)),
-            Err(why) => failures.lock().unwrap_or_else(PoisonError::into_inner).why.extend(why),
+    let spawn =
+        |name: String, work: Box<dyn FnOnce() -> Result<FoundPeers, Vec<Failure>> + Send>| {
+            let (found, failures) = (found.clone(), Arc::clone(&failures));
+            let work = move || match work() {
+                // Once the command has what it wants, the receiver is gone.
+                Ok(peers) => drop(found.send(peers)),
+                Err(why) => failures.lock().unwrap_or_else(PoisonError::into_inner).why.extend(why),
+            };
+            // If the system refuses a thread, this source stays silent; the others go on.
+            let _ = thread::Builder::new().name(name).spawn(work);
         };
-        // If the system refuses a thread, this source stays silent; the others go on.
-        let _ = thread::Builder::new().name(name).spawn(work);
-    };
     for (address, by) in addresses.into_iter().take(MAX_TRACKERS) {
         tell_given(&address, say);
         let lookup = move || match address.to_socket_addrs() {
-            Ok(found) => Ok(Found { by, addresses: found.collect() }),
+            Ok(found) => Ok(FoundPeers { by, addresses: found.collect() }),
             Err(error) => Err(vec![
                 Failure::new(NO_PEER, format!("{address}: {error}"))
                     .help("check the name, or give an IP address")
@@ -151,12 +153,12 @@ pub fn search(
     }
     for urls in tiers {
         tell_asking(&urls, false, say);
-        let (trackers, ask, heard) = (Arc::clone(&trackers), ask.clone(), Arc::clone(&failures));
+        let (trackers, ask, failures) = (Arc::clone(&trackers), ask.clone(), Arc::clone(&failures));
         let announce = move || match Tier::new(urls).announce(&trackers, &ask, deadline) {
             Ok((url, announced)) => {
-                heard.lock().unwrap_or_else(PoisonError::into_inner).answered += 1;
+                failures.lock().unwrap_or_else(PoisonError::into_inner).answered += 1;
                 let by = NamedBy::Tracker(announced.from);
-                Ok(Found { by, addresses: peers_of(&url, announced, deadline, say) })
+                Ok(FoundPeers { by, addresses: peers_of(&url, announced, deadline, say) })
             }
             Err(why) => {
                 Err(why.into_iter().map(|(url, error)| failed(&url, error).about(url)).collect())

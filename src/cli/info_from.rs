@@ -9,7 +9,7 @@ use piecemeal::s08_metadata::{UtMetadata, fetch_metadata};
 
 use super::failure::Failure;
 use super::magnet_peers::tell_broken_keys;
-use crate::progress::Narrator;
+use super::screen::narrator::Narrator;
 
 /// Exchanges extension handshakes and fetches the info dictionary. The connection stays usable.
 pub fn info_from(

@@ -1,13 +1,12 @@
 //! Signals that end the work in an orderly way: Ctrl-C, TERM and HUP. (stage 10)
 
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use super::failure::{Failure, HUNG_UP, INTERRUPTED, OTHER, TERMINATED};
-
-/// The exit code of the first signal that came; 0 before that.
-static FIRST: AtomicU8 = AtomicU8::new(0);
+use super::exit_codes::{HUNG_UP, INTERRUPTED, OTHER, TERMINATED, signal_came};
+use super::failure::Failure;
+use super::screen::terminal::wipe;
 
 /// Returns a flag that a signal sets. The first signal ends the work politely; a second
 /// one that is Ctrl-C ends the program at once.
@@ -21,9 +20,9 @@ pub fn interrupt() -> Result<Arc<AtomicBool>, Failure> {
     }
     let stop = STOP.get_or_init(Arc::default);
     let listening = on_signal(|code| {
-        let _ = FIRST.compare_exchange(0, code, Ordering::SeqCst, Ordering::SeqCst);
+        signal_came(code);
         if stop.swap(true, Ordering::SeqCst) && code == INTERRUPTED {
-            crate::progress::wipe();
+            wipe();
             std::process::exit(i32::from(INTERRUPTED));
         }
     });
@@ -32,24 +31,6 @@ pub fn interrupt() -> Result<Arc<AtomicBool>, Failure> {
             .help("start it from another terminal")
     })?;
     Ok(Arc::clone(stop))
-}
-
-/// Returns the exit code for work that was stopped before its end.
-pub fn stopped() -> u8 {
-    match FIRST.load(Ordering::SeqCst) {
-        0 => INTERRUPTED,
-        code => code,
-    }
-}
-
-/// Returns the exit code for work that has its answer although a signal ended it. Ctrl-C
-/// is the normal end of `seed` and `tracker`, so it counts as success; the other signals
-/// come from elsewhere, and the parent process may want to know.
-pub fn answered() -> u8 {
-    match FIRST.load(Ordering::SeqCst) {
-        INTERRUPTED => 0,
-        code => code,
-    }
 }
 
 /// Calls `act` with the exit code of each signal, on a thread of its own.

@@ -6,16 +6,17 @@ use std::path::Path;
 use clap::ValueEnum;
 use piecemeal::lab::content::{Content, MAX_MADE};
 use piecemeal::lab::seeder::{Fault, Plan};
-use piecemeal::lab::{MAX_SEEDERS, album, sample};
+use piecemeal::lab::{Lab, MAX_SEEDERS, TRACKER_PORT, album, sample};
 use piecemeal::s01_bencode::counted;
 use piecemeal::s03_tracker::DEFAULT_PORT;
 
-use super::failure::{Failure, LOCAL, USAGE};
+use super::exit_codes::{LOCAL, USAGE};
+use super::failure::Failure;
 use super::size::size;
 
 /// Options for other content. Without any of these, the lab has the chapters' content.
 #[derive(clap::Args)]
-pub struct Order {
+pub struct ContentOptions {
     /// Other content, of this size: 300KiB, up to 256MiB
     #[arg(long, value_name = "SIZE", value_parser = content_size)]
     size: Option<u64>,
@@ -27,7 +28,7 @@ pub struct Order {
     seed: Option<u64>,
 }
 
-impl Order {
+impl ContentOptions {
     /// Makes the content.
     pub fn contents(&self) -> Result<Vec<Content>, Failure> {
         if self.size.is_none() && self.files.is_none() && self.seed.is_none() {
@@ -44,7 +45,7 @@ impl Order {
 
 /// The seeders.
 #[derive(clap::Args)]
-pub struct Crew {
+pub struct SeederOptions {
     /// The number of seeders
     #[arg(long, value_name = "N", default_value = "3", value_parser = clap::value_parser!(u64).range(1..=MAX_SEEDERS as u64))]
     seeders: u64,
@@ -56,7 +57,7 @@ pub struct Crew {
     rate: Option<u64>,
 }
 
-impl Crew {
+impl SeederOptions {
     /// Returns a plan for each seeder.
     pub fn plans(&self) -> Result<Vec<Plan>, Failure> {
         let (faults, seeders) = (self.faults.len(), self.seeders);
@@ -118,14 +119,14 @@ fn content_size(text: &str) -> Result<u64, String> {
 }
 
 /// Returns the failure for an error in the lab's folder; the error may name its file already.
-pub fn place(error: io::Error, folder: &Path) -> Failure {
+pub fn folder_failure(error: io::Error, folder: &Path) -> Failure {
     let named = error.raw_os_error().is_none();
-    let failure = trouble(error);
+    let failure = cannot_start(error);
     if named { failure } else { failure.about(folder.display()) }
 }
 
 /// Returns the failure for a lab that did not start.
-pub fn trouble(error: io::Error) -> Failure {
+pub fn cannot_start(error: io::Error) -> Failure {
     let help = match error.kind() {
         ErrorKind::AlreadyExists => "remove it, or choose another folder with --dir",
         _ => {
@@ -133,4 +134,10 @@ pub fn trouble(error: io::Error) -> Failure {
         }
     };
     Failure::new(LOCAL, error).help(help).see("README")
+}
+
+/// Whether the tracker and the seeders have the ports that the chapters name.
+pub fn as_in_the_chapters(lab: &Lab) -> bool {
+    lab.tracker.address().port() == TRACKER_PORT
+        && lab.addresses().iter().all(|seeder| seeder.port() == DEFAULT_PORT)
 }

@@ -5,7 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde_json::json;
 
-use super::failure::{Failure, LOCAL};
+use super::exit_codes::LOCAL;
+use super::failure::Failure;
 use super::{Options, json_line, print_line};
 
 /// Tells where others can reach us: programs always, people if `wanted`.

@@ -9,15 +9,14 @@ use piecemeal::s03_tracker::reach::NamedBy;
 use piecemeal::s03_tracker::{AnnounceRequest, PeerId};
 use piecemeal::s04_handshake::Handshake;
 use piecemeal::s06_magnet::Magnet;
-use piecemeal::s07_extension::EXTENSION_BIT;
-
-use piecemeal::s07_extension::Extensions;
+use piecemeal::s07_extension::{EXTENSION_BIT, Extensions};
 
 use super::Options;
-use super::failure::{Failure, NO_PEER};
+use super::exit_codes::NO_PEER;
+use super::failure::Failure;
+use super::failure::s06::mend;
 use super::find_peers::{Search, given, search};
-use super::reading_link::mend;
-use crate::progress::Narrator;
+use super::screen::narrator::Narrator;
 
 /// Starts the search for peers of a magnet link; also returns the handshake for them.
 pub fn start(

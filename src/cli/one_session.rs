@@ -1,58 +1,21 @@
-//! Runs a session with one peer on this thread, and opens the output for its pieces. (stage 12)
+//! Runs a session with one peer on this thread. (stage 12)
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use piecemeal::s01_bencode::counted;
-use piecemeal::s02_metainfo::Info;
 use piecemeal::s05_messages::connection::Connection;
 use piecemeal::s07_extension::Extensions;
 use piecemeal::s07_extension::dont_have::DontHave;
-use piecemeal::s10_storage::output::Output;
 use piecemeal::s12_session::host::{Host, Report, SessionEnd, Torrent};
 use piecemeal::s12_session::stats::PeerStats;
 use piecemeal::s12_session::{self, Start};
 
 use super::Options;
-use super::failure::{Failure, NO_PEER};
-use super::interrupt::stopped;
-use crate::progress::Progress;
+use super::exit_codes::{NO_PEER, stopped};
+use super::failure::Failure;
+use super::screen::progress::Progress;
 
 const GOES_ON: &str = "the same command resumes from the verified pieces";
-
-/// Where a download goes.
-#[derive(clap::Args)]
-pub struct Place {
-    /// The file, or for several files the folder
-    #[arg(short, long, value_name = "OUT")]
-    pub output: PathBuf,
-    /// Overwrite what is there; right pieces are kept
-    #[arg(long)]
-    force: bool,
-}
-
-impl Place {
-    /// Opens the output. Content that is there already is hashed, and right pieces are kept.
-    pub fn open(
-        &self,
-        info: &Info,
-        stop: &AtomicBool,
-        options: &Options,
-    ) -> Result<Output, Failure> {
-        super::tracing::keep_apart(&self.output, options)?; // plugged in
-        let purpose = "what is there is hashed; then the rest is downloaded";
-        let checking = Progress::hashing(options, "checking", info.length, purpose);
-        let output =
-            Output::open(info, &self.output, self.force, stop, &|bytes| drop(checking.set(bytes)))?;
-        checking.clear();
-        let (have, all) = (output.have.count(), counted(info.piece_count(), "piece"));
-        if have > 0 {
-            options.note(&format!("{have} of {all} are there already"));
-        }
-        Ok(output)
-    }
-}
 
 /// Downloads from the peer until nothing is missing.
 pub fn run(

@@ -12,9 +12,10 @@ use piecemeal::s09_pieces::PieceFetcher;
 use serde_json::json;
 
 use super::Answer;
-use super::failure::{Failure, LOCAL, USAGE};
-use super::making::make;
-use crate::progress::Narrator;
+use super::exit_codes::{LOCAL, USAGE};
+use super::failure::Failure;
+use super::output_file::make;
+use super::screen::narrator::Narrator;
 
 /// Parses the number of a piece.
 pub fn index(text: &str) -> Result<u32, String> {

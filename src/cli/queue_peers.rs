@@ -17,7 +17,8 @@ use piecemeal::s11_work_queue::lease::{Lease, Written};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use super::failure::{Failure, USAGE};
+use super::exit_codes::USAGE;
+use super::failure::Failure;
 
 /// The chance, in percent, that a peer has a piece at the start.
 const HAS: u32 = 60;
@@ -40,7 +41,7 @@ pub enum Fault {
 }
 
 /// The peers, the queue, and the files of one run.
-pub struct Cast {
+pub struct QueueRun {
     /// The queue that the peers share.
     pub queue: Arc<WorkQueue>,
     /// The peers, `A` first.
@@ -61,7 +62,7 @@ pub struct Files {
     pub scratch: Scratch,
 }
 
-impl Cast {
+impl QueueRun {
     /// Draws the pieces of each peer. Every piece has a peer, if possible one that will neither
     /// die nor spoil it.
     pub fn draw(
@@ -70,7 +71,7 @@ impl Cast {
         peers: u8,
         faults: &[Fault],
         seed: u64,
-    ) -> Result<Cast, Failure> {
+    ) -> Result<QueueRun, Failure> {
         if faults.len() > usize::from(peers) {
             let what = format!(
                 "--faults names {} faults, but there are {}",
@@ -103,7 +104,12 @@ impl Cast {
         let parts = (0u8..).zip(has).zip(faults);
         let peers =
             parts.map(|((number, has), fault)| Peer::join(&queue, number, has, fault)).collect();
-        Ok(Cast { queue, peers, dice, files: Files { info, content, scratch: Scratch::default() } })
+        Ok(QueueRun {
+            queue,
+            peers,
+            dice,
+            files: Files { info, content, scratch: Scratch::default() },
+        })
     }
 }
 

@@ -16,8 +16,8 @@ use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
 
 use super::failure::Failure;
-use super::piece_map::{cell, grid};
-use super::queue_peers::{Cast, Fault, Files, Move, Peer};
+use super::queue_peers::{Fault, Files, Move, Peer, QueueRun};
+use super::screen::piece_map::{cell, grid};
 use super::{Answer, json_line, print_line};
 
 /// The time that passes in a turn, as the queue sees it: a suspect gets some time on its own.
@@ -29,7 +29,7 @@ const MAX_IDLE_TURNS: usize = 12;
 
 /// The totals of a run.
 #[derive(Default)]
-struct Sums {
+struct Totals {
     turns: usize,
     blocks: u64,
     too_late: u64,
@@ -38,7 +38,7 @@ struct Sums {
     completed: Vec<(PieceIndex, char)>,
 }
 
-impl Sums {
+impl Totals {
     fn count(&mut self, name: char, what: &Move) {
         match what {
             Move::Brings(_, spoilt) => {
@@ -51,7 +51,7 @@ impl Sums {
         }
     }
 
-    fn add(&mut self, other: Sums) {
+    fn add(&mut self, other: Totals) {
         self.turns += other.turns;
         self.blocks += other.blocks;
         self.too_late += other.too_late;
@@ -95,21 +95,21 @@ struct Turn {
 }
 
 /// The outcome of a turn.
-struct Moved {
+struct TurnOutcome {
     dice: StdRng,
     moves: Result<Vec<Move>, StorageError>,
     gone: bool,
 }
 
 /// Lets the peers move one at a time, in random order, and prints a line for each move.
-pub fn tell(cast: Cast, as_json: bool) -> Result<Answer, Failure> {
-    let Cast { queue, peers, mut dice, files } = cast;
+pub fn tell(run: QueueRun, as_json: bool) -> Result<Answer, Failure> {
+    let QueueRun { queue, peers, mut dice, files } = run;
     let pieces = files.info.piece_count();
     for peer in peers.iter().filter(|_| !as_json) {
         let (rows, _) = grid(pieces, 78, 16, |range| cell(&peer.has, range));
         rows.iter().for_each(|row| print_line(&format!("{} has  {row}", peer.name)));
     }
-    let (start, mut sums, mut idle) = (Instant::now(), Sums::default(), Vec::new());
+    let (start, mut sums, mut idle) = (Instant::now(), Totals::default(), Vec::new());
     let names: Vec<char> = peers.iter().map(|peer| peer.name).collect();
     let mut sets: Vec<Bitfield> = peers.iter().map(|peer| peer.has.clone()).collect();
     // A slow peer's number is in the hat once, any other several times.
@@ -117,7 +117,7 @@ pub fn tell(cast: Cast, as_json: bool) -> Result<Answer, Failure> {
     let mut hat: Vec<usize> =
         weights.enumerate().flat_map(|(peer, weight)| vec![peer; weight]).collect();
     thread::scope(|scope| {
-        let actors: Vec<(Sender<Turn>, Receiver<Moved>)> = peers
+        let actors: Vec<(Sender<Turn>, Receiver<TurnOutcome>)> = peers
             .into_iter()
             .map(|peer| {
                 let ((turns, theirs), (moved, ours)) = (mpsc::channel(), mpsc::channel());
@@ -162,10 +162,10 @@ pub fn tell(cast: Cast, as_json: bool) -> Result<Answer, Failure> {
 }
 
 /// A peer's thread: moves when it has the dice, and hands them back.
-fn act(mut peer: Peer, files: &Files, turns: &Receiver<Turn>, moved: &Sender<Moved>) {
+fn act(mut peer: Peer, files: &Files, turns: &Receiver<Turn>, moved: &Sender<TurnOutcome>) {
     for Turn { now, mut dice } in turns {
         let moves = peer.step(files, now, &mut dice);
-        if moved.send(Moved { dice, moves, gone: peer.is_gone() }).is_err() {
+        if moved.send(TurnOutcome { dice, moves, gone: peer.is_gone() }).is_err() {
             return;
         }
     }
@@ -257,11 +257,11 @@ fn word(why: Why) -> &'static str {
 }
 
 /// Lets all peers run as fast as their threads can.
-pub fn run_freely(cast: Cast) -> Result<Answer, Failure> {
-    let Cast { queue, peers, mut dice, files } = cast;
+pub fn run_freely(run: QueueRun) -> Result<Answer, Failure> {
+    let QueueRun { queue, peers, mut dice, files } = run;
     let (start, turns, count) = (Instant::now(), AtomicUsize::new(0), peers.len());
-    let run = |mut peer: Peer, mut dice: StdRng| -> Result<Sums, StorageError> {
-        let (mut sums, mut idle) = (Sums::default(), 0);
+    let run = |mut peer: Peer, mut dice: StdRng| -> Result<Totals, StorageError> {
+        let (mut sums, mut idle) = (Totals::default(), 0);
         while !peer.is_gone() && !queue.is_complete() && idle < MAX_IDLE_TURNS {
             sums.turns += 1;
             let now = start + TURN * turns.fetch_add(1, Ordering::Relaxed) as u32;
@@ -277,7 +277,7 @@ pub fn run_freely(cast: Cast) -> Result<Answer, Failure> {
         }
         Ok(sums)
     };
-    let mut all = Sums::default();
+    let mut all = Totals::default();
     thread::scope(|scope| {
         let run = &run;
         let dice: Vec<StdRng> = peers.iter().map(|_| StdRng::from_rng(&mut dice)).collect();

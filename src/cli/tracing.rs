@@ -17,14 +17,15 @@ use piecemeal::trace::capture::is_capture;
 use piecemeal::trace::wiretap::{Form, Sink, Tap};
 
 use super::Options;
-use super::explaining::PAGE;
-use super::failure::{Failure, USAGE};
-use super::making::make;
+use super::exit_codes::USAGE;
+use super::failure::Failure;
+use super::failure::trace::PAGE;
+use super::output_file::make;
 
 /// Options for what is recorded, and where.
 #[derive(clap::Args)]
 #[command(next_help_heading = "Global options")]
-pub struct Tracing {
+pub struct TraceOptions {
     /// Show each message that passes, field by field: on stderr, or in a file
     #[arg(long, global = true, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "-")]
     trace: Option<PathBuf>,
@@ -33,7 +34,7 @@ pub struct Tracing {
     capture: Option<PathBuf>,
 }
 
-impl Tracing {
+impl TraceOptions {
     /// Whether the trace goes to stderr, as it does without a file.
     pub fn on_stderr(&self) -> bool {
         self.trace.as_deref() == Some(Path::new("-"))
@@ -56,7 +57,7 @@ static TAP: OnceLock<Option<Arc<Tap>>> = OnceLock::new();
 /// the command goes on without it.
 pub fn start(options: &Options) {
     TAP.get_or_init(|| {
-        let Tracing { trace, capture } = &options.tracing;
+        let TraceOptions { trace, capture } = &options.tracing;
         let to_stderr = options.tracing.on_stderr();
         let trace = match trace.as_deref() {
             Some(_) if to_stderr => {
@@ -132,7 +133,7 @@ fn is_precious(path: &Path) -> io::Result<bool> {
 /// Refuses an output that is the file of the trace or the capture, or a folder that holds
 /// it: each would overwrite the other.
 pub fn keep_apart(output: &Path, options: &Options) -> Result<(), Failure> {
-    let Tracing { trace, capture } = &options.tracing;
+    let TraceOptions { trace, capture } = &options.tracing;
     let trace = trace.as_deref().filter(|_| !options.tracing.on_stderr());
     let Ok(real) = fs::canonicalize(output) else { return Ok(()) };
     for (what, path) in [("trace", trace), ("capture", capture.as_deref())] {

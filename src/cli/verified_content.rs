@@ -11,9 +11,10 @@ use piecemeal::s10_storage::Storage;
 
 use super::Options;
 use super::content_at::{hash, right_path};
-use super::failure::{Failure, LOCAL, WRONG_HASH};
-use super::waits::tell_look;
-use crate::progress::Progress;
+use super::exit_codes::{LOCAL, WRONG_HASH};
+use super::failure::Failure;
+use super::screen::progress::Progress;
+use super::waiting_json::tell_look;
 
 /// Opens content and hashes it. Returns it with the pieces that are right: one at least, or
 /// there is nothing to give.

@@ -9,9 +9,9 @@ use crate::cli::announce_story::tell;
 use crate::cli::announcers::{Ourselves, announcers, no_tracker};
 use crate::cli::failure::Failure;
 use crate::cli::interrupt::interrupt;
+use crate::cli::magnet_link::read;
 use crate::cli::magnet_peers::tell_link;
-use crate::cli::opening::open;
-use crate::cli::reading_link::read;
+use crate::cli::torrent_file::open;
 use crate::cli::{Answer, Options};
 
 /// Announce to a torrent's trackers, until Ctrl-C (stage 13)

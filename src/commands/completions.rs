@@ -3,7 +3,8 @@
 use clap_complete::{Shell, generate};
 use serde_json::json;
 
-use crate::cli::failure::{Failure, OTHER};
+use crate::cli::exit_codes::OTHER;
+use crate::cli::failure::Failure;
 use crate::cli::{Answer, Options};
 
 /// Print a completion script for your shell

@@ -10,8 +10,8 @@ use serde_json::json;
 use crate::cli::draft_options::DraftOptions;
 use crate::cli::failure::Failure;
 use crate::cli::interrupt::interrupt;
+use crate::cli::screen::progress::Progress;
 use crate::cli::{Answer, Options};
-use crate::progress::Progress;
 
 /// Make a .torrent of a file or a folder (stage 10)
 #[derive(clap::Args)]
@@ -43,9 +43,8 @@ impl Args {
         let purpose = "each piece is hashed; the torrent is written when all are";
         let progress = Progress::hashing(options, "hashing", content.length, purpose);
         let all = counted(content.length, "byte");
-        options
-            .narrator()
-            .say(10, format!("hashing {all} in pieces: a downloader can check each one"));
+        let what = format!("hashing {all} in pieces: a downloader can check each one");
+        options.narrator().say(10, what);
         let draft = Draft::from(self.draft);
         let created =
             content.torrent(&draft, &*interrupt()?, &|bytes| drop(progress.set(bytes)))?;
@@ -55,10 +54,9 @@ impl Args {
         let info = &created.metainfo.info;
         let (info_hash, shown) = (info.info_hash, output.to_string_lossy());
         let trackers = created.metainfo.trackers().map(str::to_owned).collect();
-        let name = Some(info.name.clone());
         let magnet = Magnet {
             info_hash: Some(info_hash),
-            name,
+            name: Some(info.name.clone()),
             trackers,
             web_seeds: draft.web_seeds,
             ..Magnet::default()

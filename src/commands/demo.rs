@@ -1,18 +1,14 @@
 //! `piecemeal demo`: two downloads from a swarm inside this process. (lab)
 
-use std::io;
-use std::net::Ipv4Addr;
-use std::path::PathBuf;
 use std::time::Instant;
 
-use piecemeal::lab::show::{album, describe, film, start};
-use piecemeal::s01_bencode::counted;
+use piecemeal::lab::demo_swarm::{album, describe, film, start};
 use serde_json::{Value, json};
 
 use super::{download, magnet_download, verify};
-use crate::cli::failure::{Failure, LOCAL};
-use crate::cli::fetching::Place;
-use crate::cli::giving::{Afterwards, Giving};
+use crate::cli::demo_report::{local, on_this_machine, outcome};
+use crate::cli::failure::Failure;
+use crate::cli::run_download::DownloadOptions;
 use crate::cli::{Answer, Options, print_line};
 
 /// Watch two downloads inside this process (lab)
@@ -25,35 +21,26 @@ pub struct Args;
 impl Args {
     pub fn run(self, options: &Options) -> Result<Answer, Failure> {
         let folder = tempfile::tempdir().map_err(local)?;
-        let place =
-            |name| Place { output: folder.path().join(name), max_peers: 50, ..Place::default() };
+        let wanted = |name| DownloadOptions::to(folder.path().join(name));
 
         let lab = start(&album()?).map_err(local)?;
         let torrent = lab.write_torrents(folder.path()).map_err(local)?.remove(0);
         say(options, &format!("1. A folder of five files, from its .torrent.\n{}", describe(&lab)));
-        let begun = Instant::now();
-        let done =
-            download::Args { place: place("album"), torrent: torrent.clone(), giving: at_home() }
-                .run(options)?;
-        let one =
-            tell(done.json, begun, verify::Args { torrent, path: place("album").output }, options)?;
+        let (album, uploads) = (wanted("album"), on_this_machine());
+        let check = verify::Args { torrent: torrent.clone(), path: album.to.output.clone() };
+        let command = download::Args { wanted: album, torrent, uploads };
+        let one = timed(|| command.run(options), check, options)?;
 
         let lab = start(&film()?).map_err(local)?;
-        let torrent: PathBuf = lab.write_torrents(folder.path()).map_err(local)?.remove(0);
+        let torrent = lab.write_torrents(folder.path()).map_err(local)?.remove(0);
         let magnet = lab.magnet(&film()?);
-        say(
-            options,
-            &format!("\n2. One file, from a magnet link alone.\n{}\n   {magnet}", describe(&lab)),
-        );
-        let begun = Instant::now();
-        let done = magnet_download::Args { place: place("film.bin"), magnet, giving: at_home() }
-            .run(options)?;
-        let two = tell(
-            done.json,
-            begun,
-            verify::Args { torrent, path: place("film.bin").output },
-            options,
-        )?;
+        let what =
+            format!("\n2. One file, from a magnet link alone.\n{}\n   {magnet}", describe(&lab));
+        say(options, &what);
+        let (film, uploads) = (wanted("film.bin"), on_this_machine());
+        let check = verify::Args { torrent, path: film.to.output.clone() };
+        let command = magnet_download::Args { wanted: film, magnet, uploads };
+        let two = timed(|| command.run(options), check, options)?;
 
         let text =
             "\nBoth are complete, and every piece has the hash that its torrent says.".to_owned();
@@ -61,50 +48,21 @@ impl Args {
     }
 }
 
-/// Prints which seeder sent what, and the verdict on the files on disk.
-fn tell(
-    done: Value,
-    begun: Instant,
+/// Runs a download, and prints its time, which seeder sent what, and the verdict on the files.
+fn timed(
+    download: impl FnOnce() -> Result<Answer, Failure>,
     check: verify::Args,
     options: &Options,
 ) -> Result<Value, Failure> {
-    let time = begun.elapsed().as_secs_f64();
-    let verdict = check.run(options)?;
-    let banned = done["banned"].as_array().cloned().unwrap_or_default();
-    for from in done["from"].as_array().into_iter().flatten() {
-        let note = if banned.contains(&from["peer"]) { ", and was banned" } else { "" };
-        let bytes = counted(from["bytes"].as_u64().unwrap_or_default(), "byte");
-        say(
-            options,
-            &format!("   {} brought {bytes}{note}", from["peer"].as_str().unwrap_or_default()),
-        );
-    }
-    say(
-        options,
-        &format!(
-            "   It took {time:.1} s. On disk, {}",
-            verdict.text.lines().last().unwrap_or_default()
-        ),
-    );
+    let begun = Instant::now();
+    let done = download()?.json;
+    let seconds = begun.elapsed().as_secs_f64();
+    say(options, &outcome(&done, seconds, &check.run(options)?.text));
     Ok(done)
-}
-
-/// Returns upload options for the downloads: they also give, but only on this machine.
-fn at_home() -> Afterwards {
-    Afterwards {
-        giving: Giving { bind: Some(Ipv4Addr::LOCALHOST.into()), ..Giving::default() },
-        keep_seeding: false,
-    }
 }
 
 fn say(options: &Options, line: &str) {
     if !options.json && !options.quiet {
         print_line(line);
     }
-}
-
-fn local(error: io::Error) -> Failure {
-    Failure::new(LOCAL, error)
-        .help("check the temporary folder, and that loopback addresses can be used")
-        .see("README")
 }

@@ -9,9 +9,9 @@ use piecemeal::s15_swarm::Plan;
 
 use crate::cli::announcers::{Ourselves, announcers};
 use crate::cli::failure::Failure;
-use crate::cli::fetching::{Place, fetch};
 use crate::cli::find_peers::tell_given;
-use crate::cli::opening::open;
+use crate::cli::run_download::{DownloadOptions, run_download};
+use crate::cli::torrent_file::open;
 use crate::cli::{Answer, Options};
 
 /// Download all of a torrent (stage 15)
@@ -19,9 +19,9 @@ use crate::cli::{Answer, Options};
 #[command(after_help = "Example:\n  piecemeal download -o sample.txt lab/sample.torrent")]
 pub struct Args {
     #[command(flatten)]
-    pub place: Place,
-    #[command(flatten)] // giving is plugged in
-    pub giving: crate::cli::giving::Afterwards, // plugged in
+    pub wanted: DownloadOptions,
+    #[command(flatten)] // upload_options is plugged in
+    pub uploads: crate::cli::upload_options::DownloadUploads, // plugged in
     /// The .torrent file
     pub torrent: PathBuf,
 }
@@ -30,10 +30,10 @@ impl Args {
     pub fn run(self, options: &Options) -> Result<Answer, Failure> {
         let Metainfo { info, tiers, .. } = open(&self.torrent, options)?;
         let mut plan = Plan::new(info.info_hash, Some(info), PeerId::random());
-        self.giving.plug(&mut plan, options)?; // giving is plugged in
+        self.uploads.plug(&mut plan, options)?; // upload_options is plugged in
         let given: Vec<String> = options.peers.clone();
         add_sources(&mut plan, tiers, given, options);
-        fetch(plan, &self.place, &self.torrent.to_string_lossy(), options)
+        run_download(plan, &self.wanted, &self.torrent.to_string_lossy(), options)
     }
 }
 

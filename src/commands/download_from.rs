@@ -14,13 +14,13 @@ use piecemeal::s11_work_queue::WorkQueue;
 use piecemeal::s12_session::host::Torrent;
 use serde_json::json;
 
-use crate::cli::asking::dial;
+use crate::cli::ask_peers::dial;
 use crate::cli::failure::Failure;
 use crate::cli::find_peers::search;
 use crate::cli::interrupt::interrupt;
-use crate::cli::one_session::{self, Place};
-use crate::cli::opening::open;
-use crate::cli::{Answer, Options};
+use crate::cli::output_options::OutputOptions;
+use crate::cli::torrent_file::open;
+use crate::cli::{Answer, Options, one_session};
 
 /// Download all of a torrent from one peer, on one thread (stage 12)
 #[derive(clap::Args)]
@@ -29,7 +29,7 @@ use crate::cli::{Answer, Options};
 )]
 pub struct Args {
     #[command(flatten)]
-    place: Place,
+    to: OutputOptions,
     /// The .torrent file
     torrent: PathBuf,
     /// The peer
@@ -40,7 +40,7 @@ pub struct Args {
 impl Args {
     pub fn run(self, options: &Options) -> Result<Answer, Failure> {
         let (info, stop) = (Arc::new(open(&self.torrent, options)?.info), interrupt()?);
-        let output = self.place.open(&info, &stop, options)?;
+        let output = self.to.open(&info, &stop, options)?;
         let queue = WorkQueue::new(Arc::clone(&info), &output.have);
         let torrent =
             Arc::new(Torrent { queue, store: output.storage.clone(), upload_only: false });
@@ -58,7 +58,7 @@ impl Args {
             one_session::run(connection, &torrent, stop, options)?;
         }
         output.complete()?;
-        let (source, place) = (self.torrent.to_string_lossy(), self.place.output.to_string_lossy());
+        let (source, place) = (self.torrent.to_string_lossy(), self.to.output.to_string_lossy());
         Ok(Answer {
             text: format!("Downloaded {} to {}.", printable(&source), printable(&place)),
             json: json!({ "output": place, "bytes": info.length }),

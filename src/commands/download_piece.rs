@@ -6,11 +6,11 @@ use piecemeal::s03_tracker::{AnnounceRequest, PeerId};
 use piecemeal::s04_handshake::Handshake;
 use piecemeal::s05_messages::connection::Connection;
 
-use crate::cli::asking::dial;
+use crate::cli::ask_peers::dial;
 use crate::cli::failure::Failure;
 use crate::cli::find_peers::{given, search};
-use crate::cli::opening::open;
 use crate::cli::piece_file::{fetch_from, piece_of, save};
+use crate::cli::torrent_file::open;
 use crate::cli::{Answer, Options};
 
 /// Download one piece and verify it (stage 9)

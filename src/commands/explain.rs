@@ -4,9 +4,9 @@ use std::ffi::OsString;
 
 use serde_json::Value;
 
-use crate::cli::captures::{View, show};
+use crate::cli::capture_views::{View, show};
 use crate::cli::discretion::wanted;
-use crate::cli::explaining::{Thing, as_json, as_text, broken};
+use crate::cli::explain_input::{ExplainInput, as_json, as_text, broken};
 use crate::cli::failure::Failure;
 use crate::cli::{Answer, Options, shown};
 
@@ -37,21 +37,21 @@ pub struct Args {
 
 impl Args {
     pub fn run(self, options: &Options) -> Result<Answer, Failure> {
-        let mut thing = Thing::read(self.thing, &self.more)?;
-        let kind = match View::of(self.view, &thing).ok_or_else(|| thing.unknown())? {
+        let mut input = ExplainInput::read(self.thing, &self.more)?;
+        let kind = match View::of(self.view, &input).ok_or_else(|| input.unknown())? {
             View::Kind(kind) => kind,
-            view => return show(&thing, view, options.json),
+            view => return show(&input, view, options.json),
         };
-        let objects = thing.describe(kind, wanted());
+        let objects = input.describe(kind, wanted());
         let guessed = self.view.is_none();
         let answer = if options.json {
-            Answer { text: String::new(), json: as_json(kind, guessed, &objects, &thing) }
+            Answer { text: String::new(), json: as_json(kind, guessed, &objects, &input) }
         } else {
-            Answer { text: shown(&as_text(kind, guessed, &objects, &thing)), json: Value::Null }
+            Answer { text: shown(&as_text(kind, guessed, &objects, &input)), json: Value::Null }
         };
         match objects.last().and_then(|last| Some((last, last.object.broken.as_ref()?))) {
             None => Ok(answer),
-            Some((last, why)) => Err(broken(last, why).about(thing.source).answer(answer)),
+            Some((last, why)) => Err(broken(last, why).about(input.source).answer(answer)),
         }
     }
 }

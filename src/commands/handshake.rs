@@ -7,10 +7,10 @@ use piecemeal::s03_tracker::{AnnounceRequest, PeerId};
 use piecemeal::s04_handshake::{Handshake, HandshakeError, exchange};
 use serde_json::json;
 
-use crate::cli::asking::dial;
+use crate::cli::ask_peers::dial;
 use crate::cli::failure::Failure;
 use crate::cli::find_peers::search;
-use crate::cli::opening::open;
+use crate::cli::torrent_file::open;
 use crate::cli::{Answer, Options};
 
 /// Shake hands with a peer (stage 4)

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use crate::cli::describing::describe;
 use crate::cli::failure::Failure;
-use crate::cli::opening::open;
+use crate::cli::torrent_file::open;
+use crate::cli::torrent_text::describe;
 use crate::cli::{Answer, Options};
 
 /// Show a .torrent file: length, hashes (stage 2)

@@ -1,18 +1,18 @@
 //! `piecemeal lab`: a tracker and seeders on this machine, to try every command against. (lab)
 
-use std::io::{self, Write};
 use std::path::PathBuf;
 
+use piecemeal::lab::guide::Guide;
 use piecemeal::lab::seeder::Seeder;
-use piecemeal::lab::tour::Tour;
 use piecemeal::lab::{Lab, TRACKER_PORT};
-use piecemeal::s03_tracker::DEFAULT_PORT;
 use serde_json::{Value, json};
 
 use crate::cli::failure::Failure;
-use crate::cli::lab_options::{Crew, Order, place, trouble};
+use crate::cli::lab_options::{
+    ContentOptions, SeederOptions, as_in_the_chapters, cannot_start, folder_failure,
+};
 use crate::cli::until_ctrl_c::UntilCtrlC;
-use crate::cli::{Answer, Options, json_line, print_line, shown};
+use crate::cli::{Answer, Options, json_line, print_line};
 
 /// Run a swarm on this machine to try things on (lab)
 #[derive(clap::Args)]
@@ -24,32 +24,33 @@ pub struct Args {
     #[arg(long, default_value = "lab")]
     dir: PathBuf,
     #[command(flatten)]
-    crew: Crew,
+    seeders: SeederOptions,
     #[command(flatten)]
-    order: Order,
+    content: ContentOptions,
 }
 
 impl Args {
     pub fn run(self, options: &Options) -> Result<Answer, Failure> {
-        let plans = self.crew.plans()?;
+        let plans = self.seeders.plans()?;
         let until_ctrl_c = UntilCtrlC::new()?;
-        let lab = Lab::start(self.order.contents()?, &plans, TRACKER_PORT).map_err(trouble)?;
+        let lab =
+            Lab::start(self.content.contents()?, &plans, TRACKER_PORT).map_err(cannot_start)?;
         crate::cli::tracing::lab(&lab.notes);
         lab.contents.iter().for_each(|content| crate::cli::tracing::learn(&content.info));
         if options.verbose {
             lab.notes.watch_closely();
         }
-        let tour = Tour::new(&lab, &self.dir).map_err(|error| place(error, &self.dir))?;
-        print_line(&if options.json { json_line(&tour.json()) } else { tour.to_string() });
-        if !options.json && !options.quiet && !as_in_the_chapters(&lab) {
-            let other = "The chapters' addresses are taken (by another lab?) or not available here: type those above instead.";
-            let _ = writeln!(io::stderr(), "{other}");
+        let guide =
+            Guide::new(&lab, &self.dir).map_err(|error| folder_failure(error, &self.dir))?;
+        print_line(&if options.json { json_line(&guide.json()) } else { guide.to_string() });
+        if !options.json && !as_in_the_chapters(&lab) {
+            options.note("The chapters' addresses are taken (by another lab?) or not available here: type those above instead.");
         }
         until_ctrl_c.show(&lab.notes, |note| {
             if options.json {
                 print_line(&json_line(&note.json));
-            } else if !options.quiet {
-                let _ = writeln!(io::stderr(), "{}", shown(&note.to_string())); // a closed stderr does not end the lab
+            } else {
+                options.note(&note.to_string());
             }
             Ok(())
         });
@@ -60,11 +61,6 @@ impl Args {
             json: json!({ "event": "done", "blocks": blocks, "bytes": bytes, "seeders": seeders }),
         })
     }
-}
-
-fn as_in_the_chapters(lab: &Lab) -> bool {
-    lab.tracker.address().port() == TRACKER_PORT
-        && lab.addresses().iter().all(|seeder| seeder.port() == DEFAULT_PORT)
 }
 
 fn counts(seeder: &Seeder) -> Value {

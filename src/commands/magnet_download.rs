@@ -5,10 +5,9 @@ use piecemeal::s15_swarm::Plan;
 
 use super::download::add_sources;
 use crate::cli::failure::Failure;
-use crate::cli::fetching::Place;
-use crate::cli::fetching::{add_linked, fetch};
+use crate::cli::magnet_link::read;
 use crate::cli::magnet_peers::{need_somebody, tell_link};
-use crate::cli::reading_link::read;
+use crate::cli::run_download::{DownloadOptions, add_linked, run_download};
 use crate::cli::{Answer, Options};
 
 /// Download all of a magnet link's torrent (stage 15)
@@ -19,9 +18,9 @@ use crate::cli::{Answer, Options};
 ))]
 pub struct Args {
     #[command(flatten)]
-    pub place: Place,
-    #[command(flatten)] // giving is plugged in
-    pub giving: crate::cli::giving::Afterwards, // plugged in
+    pub wanted: DownloadOptions,
+    #[command(flatten)] // upload_options is plugged in
+    pub uploads: crate::cli::upload_options::DownloadUploads, // plugged in
     /// The magnet link, in quotes
     #[arg(hide = true)]
     // it is in the usage and the example, and the help must fit on a screen
@@ -34,10 +33,10 @@ impl Args {
         let mut plan = Plan::new(magnet.need_info_hash()?, None, PeerId::random());
         need_somebody(&magnet, options)?;
         tell_link(&magnet, plan.info_hash, options.narrator());
-        self.giving.plug(&mut plan, options)?; // giving is plugged in
+        self.uploads.plug(&mut plan, options)?; // upload_options is plugged in
         let tiers = magnet.trackers.iter().map(|url| vec![url.clone()]).collect();
         add_sources(&mut plan, tiers, options.peers.clone(), options);
         add_linked(&mut plan, &magnet, options);
-        fetch(plan, &self.place, &self.magnet, options)
+        run_download(plan, &self.wanted, &self.magnet, options)
     }
 }

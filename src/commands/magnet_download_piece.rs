@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use piecemeal::s05_messages::connection::Connection;
 
-use crate::cli::asking::dial;
+use crate::cli::ask_peers::dial;
 use crate::cli::failure::Failure;
 use crate::cli::info_from::info_from;
+use crate::cli::magnet_link::read;
 use crate::cli::magnet_peers::start;
 use crate::cli::piece_file::{fetch_from, piece_of, save};
-use crate::cli::reading_link::read;
 use crate::cli::{Answer, Options};
 
 /// Download one piece of a magnet link (stage 9)

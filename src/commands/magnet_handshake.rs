@@ -6,10 +6,10 @@ use piecemeal::s07_extension::{
 };
 use serde_json::json;
 
-use crate::cli::asking::dial;
+use crate::cli::ask_peers::dial;
 use crate::cli::failure::Failure;
+use crate::cli::magnet_link::read;
 use crate::cli::magnet_peers::{start, tell_broken_keys};
-use crate::cli::reading_link::read;
 use crate::cli::{Answer, Options};
 
 /// Exchange both handshakes with a peer (stage 7)

@@ -2,13 +2,13 @@
 
 use piecemeal::s05_messages::connection::Connection;
 
-use crate::cli::asking::dial;
-use crate::cli::describing::describe;
+use crate::cli::ask_peers::dial;
 use crate::cli::failure::Failure;
 use crate::cli::info_from::info_from;
+use crate::cli::magnet_link::read;
 use crate::cli::magnet_peers::start;
-use crate::cli::opening::tell_passed_over;
-use crate::cli::reading_link::read;
+use crate::cli::torrent_file::tell_passed_over;
+use crate::cli::torrent_text::describe;
 use crate::cli::{Answer, Options};
 
 /// Fetch a link's info dictionary and show it (stage 8)

@@ -4,7 +4,7 @@ use piecemeal::s01_bencode::printable;
 use serde_json::json;
 
 use crate::cli::failure::Failure;
-use crate::cli::reading_link::read;
+use crate::cli::magnet_link::read;
 use crate::cli::{Answer, Options};
 
 /// Show a magnet link: trackers, info hash (stage 6)

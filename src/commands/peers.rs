@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::cli::failure::Failure;
 use crate::cli::find_peers::{given, search};
-use crate::cli::opening::open;
+use crate::cli::torrent_file::open;
 use crate::cli::{Answer, Options};
 
 /// Ask the torrent's trackers for peers (stage 3)

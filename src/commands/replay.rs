@@ -2,14 +2,16 @@
 
 use std::path::PathBuf;
 
-use piecemeal::s01_bencode::{counted, printable};
-use piecemeal::trace::replay::{PATIENCE, Report, replay};
-use serde_json::json;
+use piecemeal::s01_bencode::counted;
+use piecemeal::trace::replay::{PATIENCE, replay};
 
-use crate::cli::captures::read;
-use crate::cli::explaining::{PAGE, Thing};
-use crate::cli::failure::{Failure, OTHER};
-use crate::cli::opening::open;
+use crate::cli::capture_views::read;
+use crate::cli::exit_codes::OTHER;
+use crate::cli::explain_input::ExplainInput;
+use crate::cli::failure::Failure;
+use crate::cli::failure::trace::PAGE;
+use crate::cli::replay_report::describe;
+use crate::cli::torrent_file::open;
 use crate::cli::{Answer, Options};
 
 /// Play a peer of a capture to the client, and see whether it says the same (trace)
@@ -29,8 +31,8 @@ pub struct Args {
 
 impl Args {
     pub fn run(self, options: &Options) -> Result<Answer, Failure> {
-        let thing = Thing::file(&self.recording)?;
-        let capture = read(&thing)?;
+        let input = ExplainInput::file(&self.recording)?;
+        let capture = read(&input)?;
         let info = self
             .torrent
             .as_deref()
@@ -39,8 +41,8 @@ impl Args {
             .map(|metainfo| metainfo.info);
         let patience = options.timeout.unwrap_or(PATIENCE);
         let report = replay(&capture, self.connection, info, patience)
-            .map_err(|error| Failure::from(error).about(&thing.source))?;
-        let answer = told(&report);
+            .map_err(|error| Failure::from(error).about(&input.source))?;
+        let answer = describe(&report);
         let count = report.differences.len() + report.more;
         if count == 0 {
             return Ok(answer);
@@ -51,28 +53,6 @@ impl Args {
             counted(count, "difference")
         );
         let help = "if the change is meant, capture the session again; piecemeal explain shows what was said then";
-        Err(Failure::new(OTHER, what).about(&thing.source).help(help).see(PAGE).answer(answer))
+        Err(Failure::new(OTHER, what).about(&input.source).help(help).see(PAGE).answer(answer))
     }
-}
-
-fn told(report: &Report) -> Answer {
-    let Report { connection, peer, client, pieces, blocks, bytes, differences, more } = report;
-    let client = client.as_ref().map(|client| format!(", {client}")).unwrap_or_default();
-    let mut lines = vec![format!("Connection {connection}: {peer}{client}.")];
-    lines.push(format!(
-        "Took {} in {}, {}.",
-        counted(*pieces, "piece"),
-        counted(*blocks, "block"),
-        counted(*bytes, "byte")
-    ));
-    lines.extend(differences.iter().map(|difference| format!("- {}", printable(difference))));
-    lines.extend((*more > 0).then(|| format!("- {more} more")));
-    lines.extend(
-        differences.is_empty().then(|| "Our side said the same as in the capture.".to_owned()),
-    );
-    let json = json!({
-        "connection": connection, "peer": peer.to_string(), "client": report.client, "pieces": pieces, "blocks": blocks,
-        "bytes": bytes, "same": differences.is_empty(), "differences": differences, "more": more,
-    });
-    Answer { text: lines.join("\n"), json }
 }

@@ -2,16 +2,14 @@
 
 use std::path::PathBuf;
 
-use piecemeal::s01_bencode::{counted, printable};
-use piecemeal::s18_udp_tracker::packet::ScrapeCounts;
 use serde_json::json;
 
 use crate::cli::failure::Failure;
-use crate::cli::opening::open;
-use crate::cli::reading_link::read;
-use crate::cli::scraping::{ask_all, no_tracker};
-use crate::cli::{Answer, Options, shown};
-use crate::progress::Progress;
+use crate::cli::magnet_link::read;
+use crate::cli::scrape_all::{as_json, ask_all, line, no_tracker};
+use crate::cli::screen::progress::Progress;
+use crate::cli::torrent_file::open;
+use crate::cli::{Answer, Options};
 
 /// Ask the trackers how many peers have a torrent (stage 18)
 #[derive(clap::Args)]
@@ -38,14 +36,9 @@ impl Args {
         let (mut lines, mut objects, mut failures) = (Vec::new(), Vec::new(), Vec::new());
         for (url, counts) in ask_all(urls, info_hash, deadline) {
             match counts {
-                Ok(ScrapeCounts { seeders, leechers, downloads }) => {
-                    let there = [
-                        counted(seeders, "seeder"),
-                        counted(leechers, "leecher"),
-                        counted(downloads, "download"),
-                    ];
-                    lines.push(format!("{}: {}", printable(&shown(&url)), there.join(", ")));
-                    objects.push(json!({ "url": url, "seeders": seeders, "leechers": leechers, "downloads": downloads }));
+                Ok(counts) => {
+                    lines.push(line(&url, &counts));
+                    objects.push(as_json(&url, &counts));
                 }
                 Err(failure) => {
                     objects.push(json!({ "url": url, "error": failure.json()["error"] }));

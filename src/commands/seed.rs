@@ -10,12 +10,12 @@ use piecemeal::s15_swarm::Plan;
 
 use super::download::add_sources;
 use crate::cli::failure::Failure;
-use crate::cli::fetching::take_part;
-use crate::cli::giving::Giving;
 use crate::cli::interrupt::interrupt;
-use crate::cli::opening::open;
+use crate::cli::run_swarm::run_swarm;
+use crate::cli::screen::live_view::WatchOptions;
+use crate::cli::torrent_file::open;
+use crate::cli::upload_options::UploadOptions;
 use crate::cli::verified_content::verified_content;
-use crate::cli::watching::Watching;
 use crate::cli::{Answer, Options};
 
 /// Seed a torrent's content, until Ctrl-C (stage 17)
@@ -25,12 +25,12 @@ use crate::cli::{Answer, Options};
 )]
 pub struct Args {
     #[command(flatten)]
-    giving: Giving,
+    uploads: UploadOptions,
     /// The most peers connected at a time
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..))]
     max_peers: u16,
     #[command(flatten)]
-    watching: Watching,
+    watching: WatchOptions,
     /// The .torrent file
     torrent: PathBuf,
     /// The file, or for several files the folder, to give
@@ -48,9 +48,9 @@ impl Args {
             17,
             "listening: a peer that wants a piece dials us, and a few at a time get blocks",
         );
-        self.giving.plug(&mut plan, true, options)?;
+        self.uploads.plug(&mut plan, true, options)?;
         add_sources(&mut plan, tiers, options.peers.clone(), options);
         let ready = |_: &_| Ok((Arc::new(storage) as Arc<dyn Store>, have));
-        take_part(plan, ready, &mut || Ok(()), (None, self.watching), options)
+        run_swarm(plan, ready, &mut || Ok(()), (None, self.watching), options)
     }
 }

@@ -16,8 +16,8 @@ use serde_json::json;
 
 use crate::cli::failure::Failure;
 use crate::cli::interrupt::interrupt;
-use crate::cli::opening::open;
-use crate::cli::serving::{Server, listen, next_peer};
+use crate::cli::serve_one_by_one::{Server, listen, next_peer};
+use crate::cli::torrent_file::open;
 use crate::cli::verified_content::verified_content;
 use crate::cli::{Answer, Options};
 

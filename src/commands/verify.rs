@@ -7,12 +7,13 @@ use piecemeal::s10_storage::damage::{self, State};
 use piecemeal::s10_storage::{Storage, StorageError};
 
 use crate::cli::content_at::{hash, mend};
-use crate::cli::failure::{Failure, WRONG_HASH};
+use crate::cli::exit_codes::WRONG_HASH;
+use crate::cli::failure::Failure;
 use crate::cli::interrupt::interrupt;
-use crate::cli::opening::open;
-use crate::cli::piece_map::describe;
+use crate::cli::screen::piece_map::describe;
+use crate::cli::screen::progress::Progress;
+use crate::cli::torrent_file::open;
 use crate::cli::{Answer, Options};
-use crate::progress::Progress;
 
 /// Check files against a torrent (stage 10)
 #[derive(clap::Args)]

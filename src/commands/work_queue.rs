@@ -6,9 +6,9 @@ use piecemeal::s10_storage::Storage;
 
 use crate::cli::content_at::whole;
 use crate::cli::failure::Failure;
-use crate::cli::opening::open;
-use crate::cli::queue_peers::{Cast, Fault};
+use crate::cli::queue_peers::{Fault, QueueRun};
 use crate::cli::queue_story::{run_freely, tell};
+use crate::cli::torrent_file::open;
 use crate::cli::{Answer, Options};
 
 /// Watch peers share out the pieces of a torrent; no network (stage 11)
@@ -40,7 +40,7 @@ impl Args {
         let info = open(&self.torrent, options)?.info;
         let content = Storage::through_links(&info, &self.content);
         whole(&info, &content, &self.content, options)?;
-        let cast = Cast::draw(info, content, self.peers, &self.faults, self.seed)?;
-        if self.free { run_freely(cast) } else { tell(cast, options.json) }
+        let run = QueueRun::draw(info, content, self.peers, &self.faults, self.seed)?;
+        if self.free { run_freely(run) } else { tell(run, options.json) }
     }
 }

@@ -12,7 +12,7 @@ use crate::s03_tracker::{AnnounceRequest, Event, PeerId};
 
 /// A good announce.
 #[derive(Debug, Clone)]
-pub struct Heard {
+pub struct ReceivedAnnounce {
     /// What the client says.
     pub announce: AnnounceRequest,
     /// Whether the client takes the compact form (BEP 23); `None`, which it does not say, means yes.
@@ -23,12 +23,12 @@ pub struct Heard {
     pub nan: bool,
 }
 
-impl Heard {
+impl ReceivedAnnounce {
     /// Reads the part of the URL after the `?`.
     ///
     /// # Errors
     /// If a required value is missing or wrong, with a hint for the author of the client.
-    pub fn decode(query: &str) -> Result<Heard, AnnounceError> {
+    pub fn decode(query: &str) -> Result<ReceivedAnnounce, AnnounceError> {
         let query = Query::decode(query)?;
         let info_hash = InfoHash(query.twenty_bytes("info_hash")?);
         let peer_id = PeerId(query.twenty_bytes("peer_id")?);
@@ -54,7 +54,7 @@ impl Heard {
             Some(_) => Some(query.number("compact", "0 or 1", |compact: u8| compact <= 1)? == 1),
         };
         let ip = query.get("ip").filter(|ip| !ip.is_empty()).map(excerpt);
-        Ok(Heard { announce, compact, ip, nan })
+        Ok(ReceivedAnnounce { announce, compact, ip, nan })
     }
 
     /// Returns what is odd about a good announce.

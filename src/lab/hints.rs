@@ -221,8 +221,8 @@ pub(super) fn extended(
     let ours = extensions.our_id(NAME).unwrap_or_default();
     if id == 0 {
         let broken = |why: String| Some(Mistake::new("extension handshake", why, EXTENSION));
-        let said = match ExtensionHandshake::decode(rest) {
-            Ok(said) => said,
+        let handshake = match ExtensionHandshake::decode(rest) {
+            Ok(handshake) => handshake,
             Err(error) => {
                 return broken(format!(
                     "{error}; a peer that sends it counts as one without extensions"
@@ -230,7 +230,10 @@ pub(super) fn extended(
             }
         };
         let Ok(dictionary) = decode_prefix(rest) else {
-            return broken(format!("in its extension handshake {}", said.passed_over.join("; ")));
+            return broken(format!(
+                "in its extension handshake {}",
+                handshake.passed_over.join("; ")
+            ));
         };
         let flat = dictionary.dictionary()?.iter().any(|(key, _)| *key == NAME.as_bytes());
         if flat || dictionary.get("m").is_some_and(|m| m.dictionary().is_none()) {
@@ -239,14 +242,14 @@ pub(super) fn extended(
             return Some(Mistake::new("no m", what, EXTENSION));
         }
         let wrong =
-            said.passed_over.first().map(|note| format!("in its extension handshake {note}"));
+            handshake.passed_over.first().map(|note| format!("in its extension handshake {note}"));
         return wrong.map_or_else(|| unsorted(&dictionary), broken);
     }
     if id != ours {
-        let said = || extensions.theirs.said.m.values().any(|theirs| *theirs == id);
+        let assigned = || extensions.theirs.said.m.values().any(|theirs| *theirs == id);
         let hint = match id {
             b'd' => "; between message id 20 and the dictionary the extension id is missing, 0 for the handshake".to_owned(),
-            _ if said() => format!("; {id} is the number that it assigned itself, for messages that it receives"),
+            _ if assigned() => format!("; {id} is the number that it assigned itself, for messages that it receives"),
             _ => String::new(),
         };
         let what = format!(

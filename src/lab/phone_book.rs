@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use rand::seq::SliceRandom;
 
-use super::announce::Heard;
+use super::announce::ReceivedAnnounce;
 use crate::s01_bencode::encode;
 use crate::s02_metainfo::InfoHash;
 use crate::s03_tracker::{AnnounceRequest, Event, PeerId};
@@ -82,7 +82,7 @@ impl Asker {
 
 /// The answer to an announce.
 #[derive(Debug)]
-pub struct Page {
+pub struct AnnounceReply {
     /// Other peers that have the torrent, or want it.
     pub peers: Vec<(SocketAddr, PeerId)>,
     /// The number of peers that have everything.
@@ -96,7 +96,7 @@ pub struct Page {
 
 /// The counts of a torrent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tally {
+pub struct TorrentCounts {
     /// The torrent.
     pub info_hash: InfoHash,
     /// The number of present peers that have everything.
@@ -129,12 +129,17 @@ impl PhoneBook {
 
     /// Enters an announce, and returns other peers. Every announce is answered, even if all
     /// places are taken by peers that cannot be dropped.
-    pub fn announce(&mut self, asker: &Asker, heard: &Heard, now: Instant) -> Page {
-        let (ask, address) = (&heard.announce, asker.listens);
-        let (wanted, compact) = (how_many(ask), heard.compact.unwrap_or(true));
+    pub fn announce(
+        &mut self,
+        asker: &Asker,
+        received: &ReceivedAnnounce,
+        now: Instant,
+    ) -> AnnounceReply {
+        let (ask, address) = (&received.announce, asker.listens);
+        let (wanted, compact) = (how_many(ask), received.compact.unwrap_or(true));
         if !self.has_room_for(ask.info_hash, address, now) {
             let (complete, incomplete) = Default::default();
-            return Page {
+            return AnnounceReply {
                 peers: Vec::new(),
                 complete,
                 incomplete,
@@ -165,18 +170,19 @@ impl PhoneBook {
         // Two peers may be the same to this asker: one that moved from 127.0.0.1 to ::1.
         let others: BTreeMap<_, _> =
             others.map(|(other, entry)| (asker.way_to(*other), entry.peer_id)).collect();
-        let mut page: Vec<_> = others.into_iter().filter(|(other, _)| *other != address).collect();
-        share(&mut page, wanted);
+        let mut others: Vec<_> =
+            others.into_iter().filter(|(other, _)| *other != address).collect();
+        share(&mut others, wanted);
         let (complete, incomplete) = torrent.count();
-        Page { peers: page, complete, incomplete, interval: self.interval, compact }
+        AnnounceReply { peers: others, complete, incomplete, interval: self.interval, compact }
     }
 
     /// Returns the counts of all torrents, in the order of the info hashes.
-    pub fn tallies(&mut self, now: Instant) -> Vec<Tally> {
+    pub fn torrent_counts(&mut self, now: Instant) -> Vec<TorrentCounts> {
         self.expire(now);
-        let tally = |(info_hash, torrent): (&InfoHash, &Torrent)| {
+        let counts = |(info_hash, torrent): (&InfoHash, &Torrent)| {
             let (complete, incomplete) = torrent.count();
-            Tally {
+            TorrentCounts {
                 info_hash: *info_hash,
                 complete,
                 incomplete,
@@ -184,9 +190,9 @@ impl PhoneBook {
                 completed: torrent.completed,
             }
         };
-        let mut tallies: Vec<Tally> = self.torrents.iter().map(tally).collect();
-        tallies.sort_by_key(|tally| tally.info_hash.0);
-        tallies
+        let mut torrent_counts: Vec<TorrentCounts> = self.torrents.iter().map(counts).collect();
+        torrent_counts.sort_by_key(|counts| counts.info_hash.0);
+        torrent_counts
     }
 
     /// Makes room for one more torrent and peer if needed, and returns whether there is room.
@@ -345,7 +351,7 @@ impl Torrent {
     }
 }
 
-impl Page {
+impl AnnounceReply {
     /// Returns the bencoded answer.
     pub fn encode(&self) -> Vec<u8> {
         let mut keys = vec![

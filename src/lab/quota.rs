@@ -7,13 +7,13 @@ use crate::s04_handshake::origin::Origin;
 
 /// The notes in a row about one address, and then for each second. That is enough for a
 /// class behind one router, whose thirty clients announce every other second.
-const OF_ONE: Rate = Rate { burst: 100.0, each_second: 10.0 };
+const OF_ONE: Allowance = Allowance { burst: 100.0, each_second: 10.0 };
 /// The notes about all packets with an unproved sender: each may name another address.
-const OF_STRANGERS: Rate = Rate { burst: 20.0, each_second: 1.0 };
+const OF_STRANGERS: Allowance = Allowance { burst: 20.0, each_second: 1.0 };
 /// The most addresses with a quota of their own.
 const MAX_ORIGINS: usize = 1_000;
 
-struct Rate {
+struct Allowance {
     burst: f64,
     each_second: f64,
 }
@@ -29,7 +29,7 @@ struct Quota {
 impl Quota {
     /// Takes one note, and returns the number of those passed over since the last one; `None` if
     /// none is left.
-    fn take(&mut self, rate: &Rate, now: Instant) -> Option<u64> {
+    fn take(&mut self, rate: &Allowance, now: Instant) -> Option<u64> {
         let since = now.saturating_duration_since(self.at).as_secs_f64();
         (self.left, self.at) = ((self.left + since * rate.each_second).min(rate.burst), now);
         if self.left < 1.0 {
@@ -53,7 +53,7 @@ impl Quotas {
     /// Takes one note about this address, or about an unproved one. Returns the number of notes
     /// passed over before it, or `None` if it is one too many.
     pub fn take(&mut self, about: Option<Origin>, now: Instant) -> Option<u64> {
-        let new = |rate: &Rate| Quota { left: rate.burst, at: now, passed_over: 0 };
+        let new = |rate: &Allowance| Quota { left: rate.burst, at: now, passed_over: 0 };
         let Some(origin) = about else {
             return self
                 .strangers

@@ -4,27 +4,30 @@
 //! the seeders of a lab look like separate machines. A [`Fault`] makes it misbehave on
 //! purpose, in the ways that real peers do.
 
-use std::collections::HashSet;
+mod end;
+mod handshake;
+mod outgoing;
+mod peer_log;
+mod request_check;
+mod session;
+mod shared;
+
 use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
+use self::shared::Shared;
 use super::content::Content;
 use super::notes::Notes;
-use super::pace::Pace;
-use super::service::{Crowd, Service};
-use super::session;
+use super::service::{Service, WhenFull};
 use crate::s01_bencode::counted;
 use crate::s03_tracker::PeerId;
 use crate::s05_messages::bitfield::Bitfield;
 
 /// The most peers that a seeder serves at a time.
 const MAX_CONNECTIONS: usize = 100;
-/// The most peers that it can tell apart.
-const MAX_SERVED: usize = 10_000;
-
 /// What a seeder does wrong.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Fault {
@@ -149,35 +152,6 @@ pub struct Seeder {
     shared: Arc<Shared>,
 }
 
-/// The state that a seeder's threads share.
-pub(super) struct Shared {
-    pub(super) peer_id: PeerId,
-    /// The address it listens on, for notes.
-    pub(super) address: SocketAddr,
-    /// The torrents it serves.
-    pub(super) torrents: Vec<(Content, Bitfield)>,
-    pub(super) fault: Fault,
-    pub(super) pace: Pace,
-    pub(super) notes: Notes,
-    /// The number of blocks that were started, which the faults count.
-    pub(super) begun: AtomicU64,
-    /// The number of blocks that were sent whole, and the bytes in them.
-    pub(super) blocks: AtomicU64,
-    pub(super) bytes: AtomicU64,
-    /// The peers that they went to.
-    served: Mutex<HashSet<PeerId>>,
-}
-
-impl Shared {
-    /// Records that this peer has received a block.
-    pub(super) fn remember(&self, peer_id: PeerId) {
-        let mut served = self.served.lock().unwrap_or_else(PoisonError::into_inner);
-        if served.len() < MAX_SERVED {
-            served.insert(peer_id);
-        }
-    }
-}
-
 impl Seeder {
     /// Starts seeder `number`, counted from 1, on 127.0.0.`number + 1`.
     ///
@@ -194,18 +168,14 @@ impl Seeder {
             if let Fault::Slow { per_second } = plan.fault { Some(per_second) } else { plan.rate };
         let holding =
             |content: &Content| (content.clone(), plan.holds.bitfield(content.info.piece_count()));
-        let shared = Arc::new(Shared {
-            peer_id: peer_id(number),
-            address: listener.local_addr()?,
-            torrents: contents.iter().map(holding).collect(),
-            fault: plan.fault,
-            pace: Pace::new(rate),
+        let shared = Arc::new(Shared::new(
+            peer_id(number),
+            listener.local_addr()?,
+            contents.iter().map(holding).collect(),
+            plan.fault,
+            rate,
             notes,
-            begun: AtomicU64::new(0),
-            blocks: AtomicU64::new(0),
-            bytes: AtomicU64::new(0),
-            served: Mutex::default(),
-        });
+        ));
         let for_threads = Arc::clone(&shared);
         let serve = Arc::new(move |transport, reached| {
             let transport = match for_threads.notes.tap() {
@@ -218,7 +188,7 @@ impl Seeder {
             listener,
             &format!("seeder {number}"),
             MAX_CONNECTIONS,
-            Crowd::Shares,
+            WhenFull::Shares,
             serve,
         )?;
         Ok(Seeder { service, shared })
@@ -256,7 +226,7 @@ impl Seeder {
 
     /// Returns the number of peers that they went to, by peer id.
     pub fn served(&self) -> usize {
-        self.shared.served.lock().unwrap_or_else(PoisonError::into_inner).len()
+        self.shared.served()
     }
 }
 

@@ -27,7 +27,7 @@ const FIRST_DEADLINE: Duration = Duration::from_secs(10);
 
 /// What happens to a newcomer when all places are taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Crowd {
+pub enum WhenFull {
     /// The oldest connection of the address with the most always goes. That suits short
     /// conversations: a client that has not finished by then is too slow for the crowd.
     OneGoes,
@@ -38,7 +38,7 @@ pub enum Crowd {
 
 /// What happens to the service after a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum After {
+pub enum AfterServing {
     /// It goes on.
     GoOn,
     /// It stops, and with it all connections.
@@ -47,7 +47,7 @@ pub enum After {
 
 /// Serves a connection on a thread of its own; the address is ours, as the other side
 /// dialed it. It must return soon after a hang-up.
-pub type Serve = Arc<dyn Fn(Transport, SocketAddr) -> After + Send + Sync>;
+pub type Serve = Arc<dyn Fn(Transport, SocketAddr) -> AfterServing + Send + Sync>;
 
 /// A listener and its connections. Dropping it ends them.
 pub struct Service {
@@ -66,11 +66,11 @@ struct State {
     accepting: bool,
     next: u64,
     /// The connections by number, so in the order of their arrival.
-    open: BTreeMap<u64, Place>,
+    open: BTreeMap<u64, ServedConnection>,
 }
 
 /// A connection that is being served.
-struct Place {
+struct ServedConnection {
     origin: Origin,
     hang_up: Hangup,
 }
@@ -84,7 +84,7 @@ impl Service {
         listener: TcpListener,
         name: &str,
         limit: usize,
-        crowd: Crowd,
+        when_full: WhenFull,
         serve: Serve,
     ) -> io::Result<Service> {
         let state = State { stopping: false, accepting: true, next: 0, open: BTreeMap::new() };
@@ -97,7 +97,7 @@ impl Service {
         let thread_name = format!("{name} peer");
         let work = move || {
             let accepting = accepting; // the first to be made, so that it is the last to go
-            accepting.0.accept_all(listener, (limit, crowd), &thread_name, &serve);
+            accepting.0.accept_all(listener, (limit, when_full), &thread_name, &serve);
         };
         thread::Builder::new().name(format!("{name} accept")).stack_size(STACK).spawn(work)?;
         Ok(Service { shared })
@@ -142,7 +142,7 @@ impl Shared {
     fn accept_all(
         self: &Arc<Shared>,
         listener: TcpListener,
-        limit: (usize, Crowd),
+        limit: (usize, WhenFull),
         name: &str,
         serve: &Serve,
     ) {
@@ -162,18 +162,18 @@ impl Shared {
     fn spawn(
         self: &Arc<Shared>,
         stream: TcpStream,
-        limit: (usize, Crowd),
+        limit: (usize, WhenFull),
         name: &str,
         serve: &Serve,
     ) {
         // A stream that has ended already, or one too many, is dropped.
         let Ok(reached) = stream.local_addr() else { return };
         let Ok(transport) = over_tcp(stream, Instant::now() + FIRST_DEADLINE) else { return };
-        let Some(open) = Open::new(self, &transport, limit) else { return };
+        let Some(open) = OpenGuard::new(self, &transport, limit) else { return };
         let serve = Arc::clone(serve);
         let work = move || {
             let open = open; // moved in, to be dropped when the thread ends
-            if serve(transport, reached) == After::Stop {
+            if serve(transport, reached) == AfterServing::Stop {
                 open.shared.stop();
             }
         };
@@ -183,8 +183,8 @@ impl Shared {
 
     /// Waits a moment for a connection to end. If the process may open no more descriptors, a
     /// connection has to go even though places are free.
-    fn wait_for_room(&self, crowd: Crowd, error: &io::Error) {
-        let goes = if is_exhausted(error) { self.lock().make_room(None, crowd) } else { None };
+    fn wait_for_room(&self, when_full: WhenFull, error: &io::Error) {
+        let goes = if is_exhausted(error) { self.lock().make_room(None, when_full) } else { None };
         if let Some(place) = goes {
             (place.hang_up)();
         }
@@ -216,62 +216,67 @@ impl Drop for Accepting {
 }
 
 /// A connection's place in the list of those that are open.
-struct Open {
+struct OpenGuard {
     shared: Arc<Shared>,
     number: u64,
 }
 
-impl Open {
+impl OpenGuard {
     /// Enters a connection; `None` if it is one too many, or too late. The check and the entry
     /// happen under one lock, so that no connection can miss the hang-up.
     fn new(
         shared: &Arc<Shared>,
         transport: &Transport,
-        (limit, crowd): (usize, Crowd),
-    ) -> Option<Open> {
+        (limit, when_full): (usize, WhenFull),
+    ) -> Option<OpenGuard> {
         let newcomer = Origin::of(transport.peer.ip());
         let mut state = shared.lock();
         if state.stopping {
             return None;
         }
         let goes = if state.open.len() >= limit {
-            Some(state.make_room(Some(newcomer), crowd)?)
+            Some(state.make_room(Some(newcomer), when_full)?)
         } else {
             None
         };
         let number = state.next;
         state.next += 1;
-        state
-            .open
-            .insert(number, Place { origin: newcomer, hang_up: Arc::clone(&transport.hang_up) });
+        state.open.insert(
+            number,
+            ServedConnection { origin: newcomer, hang_up: Arc::clone(&transport.hang_up) },
+        );
         drop(state);
         // The thread of that connection wakes up and finds that it has no place any more.
         if let Some(place) = goes {
             (place.hang_up)();
         }
-        Some(Open { shared: Arc::clone(shared), number })
+        Some(OpenGuard { shared: Arc::clone(shared), number })
     }
 }
 
 impl State {
     /// Removes the connection that makes way for a newcomer, whose address may be unknown;
     /// `None` if none has to.
-    fn make_room(&mut self, newcomer: Option<Origin>, crowd: Crowd) -> Option<Place> {
+    fn make_room(
+        &mut self,
+        newcomer: Option<Origin>,
+        when_full: WhenFull,
+    ) -> Option<ServedConnection> {
         let holders: Vec<_> = self
             .open
             .iter()
             .map(|(number, place)| Holder { origin: place.origin, worth: Some(*number) })
             .collect();
-        let position = match crowd {
-            Crowd::OneGoes => first_to_go(&holders)?,
-            Crowd::Shares => makes_way(&holders, newcomer?)?,
+        let position = match when_full {
+            WhenFull::OneGoes => first_to_go(&holders)?,
+            WhenFull::Shares => makes_way(&holders, newcomer?)?,
         };
         let number = *self.open.keys().nth(position)?;
         self.open.remove(&number)
     }
 }
 
-impl Drop for Open {
+impl Drop for OpenGuard {
     fn drop(&mut self) {
         // The place is the socket's last owner, and must not be dropped under the lock.
         let place = self.shared.lock().open.remove(&self.number);
@@ -287,13 +292,13 @@ mod tests {
     use super::*;
 
     /// Returns the number of the place that is given up; places are in the order of arrival.
-    fn goes(places: &str, newcomer: char, crowd: Crowd) -> Option<u64> {
+    fn goes(places: &str, newcomer: char, when_full: WhenFull) -> Option<u64> {
         let origin = |name: char| Origin::of([192, 0, 2, name as u8].into());
-        let place = |name| Place { origin: origin(name), hang_up: Arc::new(|| {}) };
-        let open: BTreeMap<u64, Place> = (0..).zip(places.chars().map(place)).collect();
+        let place = |name| ServedConnection { origin: origin(name), hang_up: Arc::new(|| {}) };
+        let open: BTreeMap<u64, ServedConnection> = (0..).zip(places.chars().map(place)).collect();
         let mut state = State { stopping: false, accepting: true, next: 100, open };
         let before: Vec<u64> = state.open.keys().copied().collect();
-        state.make_room(Some(origin(newcomer)), crowd)?;
+        state.make_room(Some(origin(newcomer)), when_full)?;
         before.into_iter().find(|number| !state.open.contains_key(number))
     }
 
@@ -306,12 +311,12 @@ mod tests {
             ("ABC", 'D', Some(0), None),
         ] {
             assert_eq!(
-                goes(places, newcomer, Crowd::OneGoes),
+                goes(places, newcomer, WhenFull::OneGoes),
                 one_goes,
                 "{newcomer} comes to {places}"
             );
             assert_eq!(
-                goes(places, newcomer, Crowd::Shares),
+                goes(places, newcomer, WhenFull::Shares),
                 shares,
                 "{newcomer} comes to {places}"
             );

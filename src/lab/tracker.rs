@@ -2,11 +2,11 @@
 //!
 //! It accepts any torrent, keeps everything in memory, and answers a wrong announce with a
 //! `failure reason` that helps the author of the client. This file answers over HTTP; the
-//! thread in `udp.rs` answers over UDP on the same port number. A lab has a tracker on
+//! thread in `udp_tracker.rs` answers over UDP on the same port number. A lab has a tracker on
 //! loopback; `piecemeal tracker` is one for a class.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -14,67 +14,27 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::content::Content;
-use super::desk::{Desk, lock};
 use super::hints;
 use super::notes::Notes;
-use super::phone_book::{INTERVAL, PhoneBook, Tally};
-use super::service::{After, Crowd, Service};
-use super::udp::{UdpDesk, bind_both};
+use super::phone_book::{INTERVAL, PhoneBook, TorrentCounts};
+use super::service::{AfterServing, Service, WhenFull};
+use super::sockets::{Sockets, at, own_addresses};
+pub use super::tracker_state::LoggedAnnounce;
+use super::tracker_state::{TrackerState, lock};
+use super::udp_tracker::UdpService;
 use crate::s01_bencode::counted;
 use crate::s02_metainfo::InfoHash;
-use crate::s03_tracker::{AnnounceRequest, PeerId};
+use crate::s03_tracker::PeerId;
 
 /// The most clients served at a time.
 const MAX_CONNECTIONS: usize = 64;
-
-/// An announce that was received, good or bad.
-#[derive(Debug, Clone)]
-pub struct Logged {
-    /// The address of the sender, which is not where it listens.
-    pub from: SocketAddr,
-    /// The path and query as they came; over UDP, the value of the URL data option.
-    pub target: String,
-    /// The announce, or what is wrong with it.
-    pub outcome: Result<AnnounceRequest, String>,
-}
 
 /// The tracker. Dropping it ends it.
 pub struct LabTracker {
     /// The listeners over HTTP, at least one.
     services: Vec<Service>,
-    desk: Arc<Desk>,
-    _udp: Vec<UdpDesk>,
-}
-
-/// The two sockets of a tracker, with one port number.
-pub type Ears = (TcpListener, UdpSocket);
-
-/// Listens on an address; port 0 lets the system choose one.
-///
-/// # Errors
-/// If it is taken, or not ours.
-pub fn at(address: SocketAddr) -> io::Result<Vec<Ears>> {
-    Ok(vec![bind_both(address)?])
-}
-
-/// Listens on all of the machine's addresses, with two pairs of sockets if one pair does
-/// not serve both IPv4 and IPv6.
-///
-/// # Errors
-/// If the port is taken.
-pub fn everywhere(port: u16) -> io::Result<Vec<Ears>> {
-    let six = bind_both((Ipv6Addr::UNSPECIFIED, port).into());
-    // Use the same port, in case the system chose it.
-    let port = six
-        .as_ref()
-        .ok()
-        .and_then(|(six, _)| six.local_addr().ok())
-        .map_or(port, |address| address.port());
-    match (six, bind_both((Ipv4Addr::UNSPECIFIED, port).into())) {
-        (Ok(six), Ok(four)) => Ok(vec![six, four]),
-        (Ok(both), Err(_)) => Ok(vec![both]),
-        (Err(_), four) => Ok(vec![four?]),
-    }
+    state: Arc<TrackerState>,
+    _udp: Vec<UdpService>,
 }
 
 impl LabTracker {
@@ -90,32 +50,32 @@ impl LabTracker {
     ///
     /// # Errors
     /// If there is no listener, or the system refuses a thread.
-    pub fn on(ears: Vec<Ears>, interval: Duration, notes: Notes) -> io::Result<LabTracker> {
-        if ears.is_empty() {
+    pub fn on(sockets: Vec<Sockets>, interval: Duration, notes: Notes) -> io::Result<LabTracker> {
+        if sockets.is_empty() {
             return Err(io::Error::other("a tracker needs an address to listen at"));
         }
         let book = Mutex::new(PhoneBook::new(interval));
-        let desk = Arc::new(Desk { book, notes, ..Desk::default() });
+        let state = Arc::new(TrackerState { book, notes, ..TrackerState::default() });
         let serve = |(listener, socket)| {
-            let udp = UdpDesk::start(socket, Arc::clone(&desk))?;
-            let desk = Arc::clone(&desk);
+            let udp = UdpService::start(socket, Arc::clone(&state))?;
+            let state = Arc::clone(&state);
             let serve = move |transport, reached: SocketAddr| {
-                desk.serve(transport, reached.ip());
-                After::GoOn
+                state.serve(transport, reached.ip());
+                AfterServing::GoOn
             };
             Ok((
                 Service::start(
                     listener,
                     "tracker",
                     MAX_CONNECTIONS,
-                    Crowd::OneGoes,
+                    WhenFull::OneGoes,
                     Arc::new(serve),
                 )?,
                 udp,
             ))
         };
-        let (services, _udp) = ears.into_iter().map(serve).collect::<io::Result<_>>()?;
-        Ok(LabTracker { services, desk, _udp })
+        let (services, _udp) = sockets.into_iter().map(serve).collect::<io::Result<_>>()?;
+        Ok(LabTracker { services, state, _udp })
     }
 
     /// Returns the address it listens on, or the first one.
@@ -164,39 +124,40 @@ impl LabTracker {
 
     /// Enters a complete peer that need not announce itself.
     pub fn add_peer(&self, info_hash: InfoHash, peer_id: PeerId, address: SocketAddr) {
-        lock(&self.desk.book).add(info_hash, peer_id, address);
+        lock(&self.state.book).add(info_hash, peer_id, address);
     }
 
     /// Adds a known torrent. From now on, an announce for an unknown one is noted as odd.
     pub fn knows(&self, content: &Content) {
-        let mut known = lock(&self.desk.known);
+        let mut known = lock(&self.state.known);
         known.torrents.insert(content.info_hash());
         known.wrong.extend(hints::wrong_hashes(content, &[self.url()]));
     }
 
     /// Returns the last thousand announces, oldest first.
-    pub fn announces(&self) -> Vec<Logged> {
-        lock(&self.desk.log).iter().cloned().collect()
+    pub fn announces(&self) -> Vec<LoggedAnnounce> {
+        lock(&self.state.log).iter().cloned().collect()
     }
 
     /// Returns the counts of each torrent.
-    pub fn tallies(&self) -> Vec<Tally> {
-        lock(&self.desk.book).tallies(Instant::now())
+    pub fn torrent_counts(&self) -> Vec<TorrentCounts> {
+        lock(&self.state.book).torrent_counts(Instant::now())
     }
 
     /// Returns the number of requests that were wrong.
     pub fn refused(&self) -> u64 {
-        self.desk.refused.load(Ordering::Relaxed)
+        self.state.refused.load(Ordering::Relaxed)
     }
 
     /// Returns the total, and a line for each torrent with its peers.
     pub fn table(&self) -> String {
-        let tallies = self.tallies();
-        let (torrents, refused) = (tallies.len(), self.refused());
-        let peers: usize = tallies.iter().map(|tally| tally.complete + tally.incomplete).sum();
-        let announces: u64 = tallies.iter().map(|tally| tally.announces).sum();
-        let line = |tally: &Tally| {
-            let Tally { info_hash, complete, incomplete, announces, completed } = tally;
+        let torrent_counts = self.torrent_counts();
+        let (torrents, refused) = (torrent_counts.len(), self.refused());
+        let peers: usize =
+            torrent_counts.iter().map(|counts| counts.complete + counts.incomplete).sum();
+        let announces: u64 = torrent_counts.iter().map(|counts| counts.announces).sum();
+        let line = |counts: &TorrentCounts| {
+            let TorrentCounts { info_hash, complete, incomplete, announces, completed } = counts;
             format!("\n{info_hash}  {complete:>5}  {incomplete:>6}  {announces:>9}  {completed:>9}")
         };
         let head = if torrents > 0 {
@@ -204,7 +165,7 @@ impl LabTracker {
         } else {
             String::new()
         };
-        let lines: String = tallies.iter().map(line).collect();
+        let lines: String = torrent_counts.iter().map(line).collect();
         let there = [
             counted(torrents, "torrent"),
             counted(peers, "peer") + " there",
@@ -214,14 +175,14 @@ impl LabTracker {
     }
 
     /// Returns the counts of each torrent as JSON for programs.
-    pub fn tallies_json(&self) -> Vec<Value> {
-        let object = |tally: &Tally| {
+    pub fn torrent_counts_json(&self) -> Vec<Value> {
+        let object = |counts: &TorrentCounts| {
             json!({
-                "info_hash": tally.info_hash.to_string(), "complete": tally.complete, "incomplete": tally.incomplete,
-                "announces": tally.announces, "completed": tally.completed,
+                "info_hash": counts.info_hash.to_string(), "complete": counts.complete, "incomplete": counts.incomplete,
+                "announces": counts.announces, "completed": counts.completed,
             })
         };
-        self.tallies().iter().map(object).collect()
+        self.torrent_counts().iter().map(object).collect()
     }
 }
 
@@ -231,23 +192,4 @@ fn url(address: SocketAddr) -> String {
 
 fn udp_url(address: SocketAddr) -> String {
     format!("udp://{address}/announce")
-}
-
-/// Returns the addresses from which this machine would dial others, over IPv4 and perhaps
-/// IPv6. The addresses to dial are from the ranges for documentation.
-fn own_addresses(also_six: bool) -> Vec<IpAddr> {
-    let four = Some(Ipv4Addr::new(192, 0, 2, 1).into());
-    let six = also_six.then_some(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into());
-    let own = [four, six].into_iter().flatten().filter_map(own_address);
-    own.filter(|ip| !ip.is_loopback()).collect()
-}
-
-/// Returns the address from which this machine would dial `peer`. Connecting a UDP socket
-/// sends nothing: it only makes the system choose a route.
-pub(super) fn own_address(peer: IpAddr) -> Option<IpAddr> {
-    let from: IpAddr =
-        if peer.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
-    let socket = UdpSocket::bind((from, 0)).ok()?;
-    socket.connect((peer, 9)).ok()?;
-    Some(socket.local_addr().ok()?.ip()).filter(|ip| !ip.is_unspecified())
 }

@@ -30,7 +30,7 @@ use std::ops::Range;
 
 use thiserror::Error;
 
-use self::read::{Line, Reader};
+use self::read::{CaptureLine, Reader};
 use super::Object;
 use super::conversation::Conversation;
 use super::stream::Way;
@@ -106,23 +106,23 @@ pub struct Event {
     /// The connection: an index into [`Capture::connections`]; `None` for a tracker.
     pub connection: Option<usize>,
     /// What happened.
-    pub what: What,
+    pub kind: EventKind,
     /// The line of the file in which it begins.
     line: usize,
 }
 
 /// The content of an event.
 #[derive(Debug)]
-pub enum What {
+pub enum EventKind {
     /// An object was sent.
-    Said(Box<Said>),
+    Object(Box<CapturedObject>),
     /// The connection has ended.
     End,
 }
 
 /// An object that was sent.
 #[derive(Debug)]
-pub struct Said {
+pub struct CapturedObject {
     /// The direction.
     pub way: Way,
     /// The bytes in its stream.
@@ -195,19 +195,21 @@ impl Capture {
         for (number, line) in (1..).zip(whole.split(|byte| *byte == b'\n')) {
             // The last line may have no newline.
             let last = line.as_ptr_range().end == bytes.as_ptr_range().end;
-            reader.line(&Line::parse(number, line, last)?)?;
+            reader.line(&CaptureLine::parse(number, line, last)?)?;
         }
         Ok(reader.end())
     }
 
     /// Returns the bytes of an event's object.
     pub fn bytes<'c>(&'c self, event: &'c Event) -> &'c [u8] {
-        match (&event.what, event.connection.and_then(|place| self.connections.get(place))) {
-            (What::Said(said), Some(connection)) => {
-                connection.stream(said.way).bytes.get(said.range.clone()).unwrap_or_default()
-            }
-            (What::Said(said), None) => &said.own,
-            (What::End, _) => &[],
+        match (&event.kind, event.connection.and_then(|place| self.connections.get(place))) {
+            (EventKind::Object(captured), Some(connection)) => connection
+                .stream(captured.way)
+                .bytes
+                .get(captured.range.clone())
+                .unwrap_or_default(),
+            (EventKind::Object(captured), None) => &captured.own,
+            (EventKind::End, _) => &[],
         }
     }
 
@@ -222,10 +224,10 @@ impl Capture {
     }
 
     /// Returns the first broken object and the number of its event, if there is one.
-    pub fn broken(&self) -> Option<(u64, &Event, &Said)> {
-        self.numbered().find_map(|(number, event)| match &event.what {
-            What::Said(said) if said.object.broken.is_some() && !said.is_cut => {
-                Some((number, event, &**said))
+    pub fn broken(&self) -> Option<(u64, &Event, &CapturedObject)> {
+        self.numbered().find_map(|(number, event)| match &event.kind {
+            EventKind::Object(captured) if captured.object.broken.is_some() && !captured.is_cut => {
+                Some((number, event, &**captured))
             }
             _ => None,
         })

@@ -33,10 +33,10 @@
 //!   only a part, so the client starts with the rest.
 //! * **We dial,** even if the peer dialed us in the capture.
 
+mod harness;
 mod player;
 mod script;
-mod sides;
-mod stage;
+mod side_record;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -88,7 +88,7 @@ pub fn replay(
     patience: Duration,
 ) -> Result<Report, ReplayError> {
     let script = Script::of(capture, connection)?;
-    stage::perform(script, info, patience)
+    harness::run(script, info, patience)
 }
 
 /// Why a capture cannot be played.

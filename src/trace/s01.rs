@@ -87,7 +87,7 @@ fn value(object: &mut Object, bytes: &[u8], error: Option<&BencodeError>, lexico
     // The decoder finds the break, and the walk goes up to it.
     let stop = error.map_or(bytes.len(), |error| error.at);
     let first = object.fields.len();
-    let mut walk = Walk {
+    let mut walk = BencodeWalk {
         object,
         bytes,
         base,
@@ -126,7 +126,7 @@ fn width(rule: &Rule, rest: &[u8]) -> usize {
 
 /// A walk through bytes that the decoder has checked. `Err` means that it has reached the
 /// break.
-struct Walk<'w, 'b> {
+struct BencodeWalk<'w, 'b> {
     object: &'w mut Object,
     bytes: &'b [u8],
     /// The offset of the bytes in the object.
@@ -144,12 +144,12 @@ struct Walk<'w, 'b> {
 }
 
 /// The offset that the walk has reached; as an error, the break.
-type Place = Result<usize, usize>;
+type Reached = Result<usize, usize>;
 
-impl<'b> Walk<'_, 'b> {
+impl<'b> BencodeWalk<'_, 'b> {
     /// Walks the value at `at`; a key before it is not a field yet. A value is `shown` unless it
     /// is one of too many.
-    fn value(&mut self, at: usize, top: bool) -> Place {
+    fn value(&mut self, at: usize, top: bool) -> Reached {
         if at >= self.stop {
             return self.broken(at);
         }
@@ -162,7 +162,7 @@ impl<'b> Walk<'_, 'b> {
     }
 
     /// Handles a break at `at`: a key before it becomes a field without a value.
-    fn broken(&mut self, at: usize) -> Place {
+    fn broken(&mut self, at: usize) -> Reached {
         if self.hidden == 0 && self.base + at > self.object.covered() {
             let name = self.name();
             self.add(at, &name, String::new(), "its value breaks off".to_owned());
@@ -170,7 +170,7 @@ impl<'b> Walk<'_, 'b> {
         Err(at)
     }
 
-    fn dictionary(&mut self, start: usize) -> Place {
+    fn dictionary(&mut self, start: usize) -> Reached {
         let (name, lengths) = (self.name(), (self.path.len(), self.shape.len()));
         self.add(start + 1, &name, "{".to_owned(), "a dictionary".to_owned());
         let mut at = start + 1;
@@ -192,7 +192,7 @@ impl<'b> Walk<'_, 'b> {
         self.end_of(at, &name, "}")
     }
 
-    fn list(&mut self, start: usize) -> Place {
+    fn list(&mut self, start: usize) -> Reached {
         let (name, lengths) = (self.name(), (self.path.len(), self.shape.len()));
         self.add(start + 1, &name, "[".to_owned(), "a list".to_owned());
         let mut at = start + 1;
@@ -214,7 +214,7 @@ impl<'b> Walk<'_, 'b> {
         self.end_of(at, &name, "]")
     }
 
-    fn end_of(&mut self, at: usize, name: &str, sign: &str) -> Place {
+    fn end_of(&mut self, at: usize, name: &str, sign: &str) -> Reached {
         if at >= self.stop {
             return Err(at);
         }
@@ -228,7 +228,7 @@ impl<'b> Walk<'_, 'b> {
     }
 
     /// Walks an integer or a byte string.
-    fn leaf(&mut self, at: usize, top: bool) -> Place {
+    fn leaf(&mut self, at: usize, top: bool) -> Reached {
         let Ok(value) = decode_prefix(self.bytes.get(at..).unwrap_or_default()) else {
             return self.broken(at);
         };

@@ -1,13 +1,13 @@
 //! Stage 3 on the wire: an announce and its answer, and peer ids.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use super::client::Client;
+use super::peers::{one_peer_id, peer_v4, peer_v6};
 use super::s01::{self, Meaning};
 use super::walk::Walk;
 use super::{MAX_PARAMETERS, Object, counted, hex_text, quoted, s18};
 use crate::s01_bencode::{Kind, excerpt, printable};
-use crate::s03_tracker::peers::{address_v4, address_v6};
 use crate::s03_tracker::{AnnounceResponse, LIMITS, PeerId, TrackerError};
 
 /// Describes a peer id: the part that names the program, and the rest.
@@ -37,12 +37,6 @@ pub fn info_hash(bytes: &[u8]) -> Object {
         (readings, "as a peer id it names no program".to_owned())
     });
     walk.end()
-}
-
-/// Returns value and note of a peer id that is a single field.
-pub(super) fn one_peer_id(bytes: &[u8]) -> (String, String) {
-    let client = bytes.first_chunk().and_then(|id| Client::of(&PeerId(*id)));
-    (quoted(bytes), client.map(|client| client.to_string()).unwrap_or_default())
 }
 
 /// Describes the body of a tracker's answer to an announce or to a scrape, which has `files`
@@ -117,23 +111,6 @@ fn lexicon(path: &str, value: &Kind) -> Meaning {
             },
         ),
     }
-}
-
-/// Returns value and note of a compact peer, 6 bytes.
-pub(super) fn peer_v4(bytes: &[u8]) -> (String, String) {
-    bytes.first_chunk().map(address_v4).map_or_else(Default::default, peer)
-}
-
-/// Returns value and note of a compact peer, 18 bytes.
-pub(super) fn peer_v6(bytes: &[u8]) -> (String, String) {
-    bytes.first_chunk().map(address_v6).map_or_else(Default::default, peer)
-}
-
-fn peer(address: SocketAddr) -> (String, String) {
-    (
-        address.to_string(),
-        if address.port() == 0 { "port 0: of no use".to_owned() } else { String::new() },
-    )
 }
 
 /// Describes a request to a tracker over HTTP: its head, or only its URL.

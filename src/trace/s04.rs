@@ -1,7 +1,7 @@
 //! Stage 4 on the wire: the handshake and its reserved bits.
 
 use super::client::Client;
-use super::s03::one_peer_id;
+use super::peers::one_peer_id;
 use super::walk::Walk;
 use super::{Object, counted, hex_text, quoted};
 use crate::s02_metainfo::InfoHash;

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use super::peers::{peer_v4, peer_v6};
 use super::s01::{self, Meaning};
-use super::s03::{peer_v4, peer_v6};
 use super::s08;
 use super::walk::Walk;
 use super::{Context, Object, excerpt, hex_text, quoted};
@@ -49,17 +49,17 @@ pub fn handshake(bytes: &[u8]) -> Object {
         );
     }
     match ExtensionHandshake::decode(bytes) {
-        Ok(said) => {
-            let on = || said.m.iter().filter(|(_, id)| **id != 0);
+        Ok(handshake) => {
+            let on = || handshake.m.iter().filter(|(_, id)| **id != 0);
             let names: Vec<String> = on()
                 .take(8)
                 .map(|(name, id)| format!("{} {id}", excerpt(name.as_bytes())))
                 .collect();
             let more = if on().nth(8).is_some() { ", .." } else { "" };
             let names = (!names.is_empty()).then(|| names.join(", ") + more);
-            let version = said.v.filter(|v| !v.is_empty()).map(|v| quoted(v.as_bytes()));
+            let version = handshake.v.filter(|v| !v.is_empty()).map(|v| quoted(v.as_bytes()));
             object.summary = version.into_iter().chain(names).collect::<Vec<_>>().join(": ");
-            object.pass_over(&said.passed_over);
+            object.pass_over(&handshake.passed_over);
         }
         Err(ExtensionError::NotDictionary { found }) => {
             object.break_at(0..bytes.len(), "a dictionary", found)
@@ -71,8 +71,8 @@ pub fn handshake(bytes: &[u8]) -> Object {
 
 /// Adds the names in an extension handshake, by the ids that its sender wants to receive.
 /// A later handshake adds to an earlier one, and an id of 0 removes a name.
-pub(super) fn learn(names: &mut BTreeMap<u8, String>, said: ExtensionHandshake) {
-    for (name, id) in said.m {
+pub(super) fn learn(names: &mut BTreeMap<u8, String>, handshake: ExtensionHandshake) {
+    for (name, id) in handshake.m {
         let name = excerpt(name.as_bytes());
         names.retain(|_, known| *known != name);
         if id != 0 {

@@ -1,6 +1,6 @@
 //! Stage 18 on the wire: UDP packets, in both directions, and the answer to a scrape over HTTP.
 
-use super::s03::{one_peer_id, peer_v4, peer_v6};
+use super::peers::{one_peer_id, peer_v4, peer_v6};
 use super::walk::Walk;
 use super::{Object, counted, hex_text, quoted};
 use crate::s01_bencode::{Value, decode_prefix};

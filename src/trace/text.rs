@@ -27,7 +27,7 @@ const WIDEST_VALUE: usize = 30;
 
 /// How to show an object.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Look {
+pub struct TextOptions {
     /// The offset of the object's start; all offsets count from it.
     pub at: usize,
     /// Whether to use colors, for a terminal.
@@ -68,14 +68,14 @@ pub fn changes(changes: &[String]) -> String {
 
 /// Returns the whole object, without a newline at the end. `bytes` are the object's own;
 /// missing ones at the end are not shown.
-pub fn object(object: &Object, bytes: &[u8], look: Look) -> String {
+pub fn object(object: &Object, bytes: &[u8], look: TextOptions) -> String {
     let paint = Paint(look.color);
     let head = format!("{:<PLACE$}", head(object));
     format!("{} {}{}", paint.bold(&head), place(object), fields(object, bytes, look))
 }
 
 /// Returns the lines below the first one, each with a newline before it.
-pub fn fields(object: &Object, bytes: &[u8], look: Look) -> String {
+pub fn fields(object: &Object, bytes: &[u8], look: TextOptions) -> String {
     let width = |texts: &mut dyn Iterator<Item = usize>, most| {
         texts.filter(|width| *width <= most).max().unwrap_or(0)
     };
@@ -87,17 +87,17 @@ pub fn fields(object: &Object, bytes: &[u8], look: Look) -> String {
         .flat_map(|field| field.value.lines());
     let values = width(&mut values.map(letters), WIDEST_VALUE);
     let table = Table { bytes, look, names, values };
-    let place = object.broken.as_ref().map(|broken| Place::of(object, broken));
+    let place = object.broken.as_ref().map(|broken| CaretPlace::of(object, broken));
     let mut out = String::new();
     for (number, field) in object.fields.iter().enumerate() {
         table.row(field, &mut out);
-        if let (Some(Place::Under(row)), Some(broken)) = (&place, &object.broken)
+        if let (Some(CaretPlace::Under(row)), Some(broken)) = (&place, &object.broken)
             && *row == number
         {
             table.carets(&field.range, broken, &mut out);
         }
     }
-    if let (Some(Place::Own(range)), Some(broken)) = (place, &object.broken) {
+    if let (Some(CaretPlace::Own(range)), Some(broken)) = (place, &object.broken) {
         let field = Field {
             range: range.clone(),
             name: "(here)".to_owned(),
@@ -111,15 +111,15 @@ pub fn fields(object: &Object, bytes: &[u8], look: Look) -> String {
 }
 
 /// The place for the carets.
-enum Place {
+enum CaretPlace {
     /// Under the line of the field with this number.
     Under(usize),
     /// Under an extra line, which shows these bytes.
     Own(Range<usize>),
 }
 
-impl Place {
-    fn of(object: &Object, broken: &Broken) -> Place {
+impl CaretPlace {
+    fn of(object: &Object, broken: &Broken) -> CaretPlace {
         let at = broken.range.start;
         let holds = |field: &Field| {
             field.range.contains(&at) || field.range.end == at && at == object.length
@@ -129,14 +129,14 @@ impl Place {
             Some((row, field))
                 if at - field.range.start < shown(&field.range) || field.range.len() <= ROW =>
             {
-                Place::Under(row)
+                CaretPlace::Under(row)
             }
             // Show some bytes before it, for context.
-            Some((_, field)) => Place::Own(
+            Some((_, field)) => CaretPlace::Own(
                 at.saturating_sub(ROW / 2).max(field.range.start)
                     ..(at + ROW / 2).min(object.length),
             ),
-            None => Place::Own(at..(at + ROW).min(object.length)),
+            None => CaretPlace::Own(at..(at + ROW).min(object.length)),
         }
     }
 }
@@ -148,7 +148,7 @@ fn shown(range: &Range<usize>) -> usize {
 
 struct Table<'b> {
     bytes: &'b [u8],
-    look: Look,
+    look: TextOptions,
     names: usize,
     values: usize,
 }

@@ -51,24 +51,29 @@ impl Tap {
                 hang_up();
             })
         };
-        let line = Arc::new(Line { number, tap, hung_up });
-        let reader = Box::new(Listening { inner: reader, line: Arc::clone(&line), ended: false });
-        let writer = Box::new(Speaking { inner: writer, line, told: 0, ended: false });
+        let connection = Arc::new(TappedConnection { number, tap, hung_up });
+        let reader = Box::new(TappedReader {
+            inner: reader,
+            connection: Arc::clone(&connection),
+            ended: false,
+        });
+        let writer =
+            Box::new(TappedWriter { inner: writer, connection, recorded: 0, ended: false });
         Transport { peer, reader, writer, hang_up }
     }
 
     /// Returns a dialer that listens in on all its connections.
     pub fn dial(self: &Arc<Tap>, dial: Arc<dyn Dial>) -> Arc<dyn Dial> {
-        Arc::new(Tapped { tap: Arc::clone(self), inner: dial })
+        Arc::new(TappedDial { tap: Arc::clone(self), inner: dial })
     }
 }
 
-struct Tapped {
+struct TappedDial {
     tap: Arc<Tap>,
     inner: Arc<dyn Dial>,
 }
 
-impl Dial for Tapped {
+impl Dial for TappedDial {
     fn dial(&self, peer: SocketAddr, deadline: Instant) -> io::Result<Transport> {
         self.tap.say_of(peer, "dialing");
         let dialed = self.inner.dial(peer, deadline);
@@ -79,13 +84,13 @@ impl Dial for Tapped {
 }
 
 /// A connection with a wiretap, which ends when both halves are dropped.
-struct Line {
+struct TappedConnection {
     number: u64,
     tap: Arc<Tap>,
     hung_up: Arc<AtomicBool>,
 }
 
-impl Line {
+impl TappedConnection {
     /// Records once how a direction ended, unless we ended it ourselves.
     fn ended(&self, how: &str, ended: &mut bool) {
         if !std::mem::replace(ended, true) && !self.hung_up.load(Ordering::SeqCst) {
@@ -104,41 +109,41 @@ impl Line {
     }
 }
 
-impl Drop for Line {
+impl Drop for TappedConnection {
     fn drop(&mut self) {
         self.tap.closed(self.number);
     }
 }
 
 /// The half that receives.
-struct Listening {
+struct TappedReader {
     inner: Box<dyn ReadHalf>,
-    line: Arc<Line>,
+    connection: Arc<TappedConnection>,
     ended: bool,
 }
 
-impl Read for Listening {
+impl Read for TappedReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.inner.read(buffer);
         match &read {
             Ok(0) if !buffer.is_empty() => {
-                self.line.ended(
+                self.connection.ended(
                     "the peer has said all that it will say: the end of its stream",
                     &mut self.ended,
                 );
             }
-            Ok(count) => self.line.tap.pass(
-                self.line.number,
+            Ok(count) => self.connection.tap.pass(
+                self.connection.number,
                 Way::In,
                 buffer.get(..*count).unwrap_or_default(),
             ),
-            Err(error) => self.line.broke(error, &mut self.ended),
+            Err(error) => self.connection.broke(error, &mut self.ended),
         }
         read
     }
 }
 
-impl ReadHalf for Listening {
+impl ReadHalf for TappedReader {
     fn set_deadline(&mut self, deadline: Instant) {
         self.inner.set_deadline(deadline);
     }
@@ -149,24 +154,24 @@ impl ReadHalf for Listening {
 }
 
 /// The half that sends.
-struct Speaking {
+struct TappedWriter {
     inner: Box<dyn WriteHalf>,
-    line: Arc<Line>,
+    connection: Arc<TappedConnection>,
     /// The number of bytes that were recorded but not sent yet. They are written again.
-    told: usize,
+    recorded: usize,
     ended: bool,
 }
 
-impl Write for Speaking {
+impl Write for TappedWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if let Some(new) = bytes.get(self.told..).filter(|new| !new.is_empty()) {
-            self.line.tap.pass(self.line.number, Way::Out, new);
-            self.told = bytes.len();
+        if let Some(new) = bytes.get(self.recorded..).filter(|new| !new.is_empty()) {
+            self.connection.tap.pass(self.connection.number, Way::Out, new);
+            self.recorded = bytes.len();
         }
         let written = self.inner.write(bytes);
         match &written {
-            Ok(count) => self.told = self.told.saturating_sub(*count),
-            Err(error) => self.line.broke(error, &mut self.ended),
+            Ok(count) => self.recorded = self.recorded.saturating_sub(*count),
+            Err(error) => self.connection.broke(error, &mut self.ended),
         }
         written
     }
@@ -176,7 +181,7 @@ impl Write for Speaking {
     }
 }
 
-impl WriteHalf for Speaking {
+impl WriteHalf for TappedWriter {
     fn set_deadline(&mut self, deadline: Instant) {
         self.inner.set_deadline(deadline);
     }

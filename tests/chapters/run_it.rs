@@ -7,7 +7,7 @@ use std::process::Command;
 use super::markdown::root;
 use super::transcripts::{Addresses, Job, run, start_lab};
 use piecemeal::lab::Lab;
-use piecemeal::lab::tour::Tour;
+use piecemeal::lab::guide::Guide;
 
 /// These go on until Ctrl-C.
 const ENDLESS: [&str; 3] = ["announce", "serve", "seed"];
@@ -25,7 +25,7 @@ fn commands(source: &str) -> Vec<String> {
 /// What the command printed, if its end is not a success.
 fn failure(command: &str, lab: &Lab) -> Option<String> {
     let folder = tempfile::tempdir().expect("the system has room for a temporary folder");
-    Tour::new(lab, &folder.path().join("lab")).expect("the lab's files can be written");
+    Guide::new(lab, &folder.path().join("lab")).expect("the lab's files can be written");
     let command = Addresses::of(lab, false).real(command);
     let name = command.split(' ').nth(1).unwrap_or_default();
     let (printed, code) = if ENDLESS.contains(&name) {

@@ -35,8 +35,8 @@ use std::time::{Duration, Instant};
 
 use super::markdown::{Block, Document, documents, root};
 use super::rewriting::{Change, fresh, rewritten};
+use piecemeal::lab::guide::Guide;
 use piecemeal::lab::seeder::Plan;
-use piecemeal::lab::tour::Tour;
 use piecemeal::lab::{Lab, TRACKER_PORT, album, sample};
 
 /// How long one command may take.
@@ -274,7 +274,7 @@ pub fn check(document: &Document, lab: &Lab) -> Vec<Wrong> {
     let listens =
         document.blocks.iter().flat_map(|block| &block.lines).any(|line| line.contains("7009"));
     let addresses = Addresses::of(lab, listens);
-    let tour = Tour::new(lab, &folder.path().join("lab"))
+    let guide = Guide::new(lab, &folder.path().join("lab"))
         .expect("the lab's files can be written")
         .to_string();
     let mut last_code = 0;
@@ -286,7 +286,7 @@ pub fn check(document: &Document, lab: &Lab) -> Vec<Wrong> {
             let printed;
             (printed, last_code) = match step.command.as_str() {
                 // It runs already, in here; what it says at its start is its tour.
-                "piecemeal lab" => (tour.replace(&format!("{}/", folder.path().display()), ""), 0),
+                "piecemeal lab" => (guide.replace(&format!("{}/", folder.path().display()), ""), 0),
                 "wait" => job.take().expect("there is something to wait for").wait(folder.path()),
                 command => {
                     let beside =

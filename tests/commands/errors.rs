@@ -265,7 +265,7 @@ fn every_exit_code_is_in_the_readme_and_every_code_there_occurs() {
     let listed = codes_behind(list.split("\n## ").next().expect("there is text"), "| ");
     // 0 is no failure, and a table sends no signals.
     let failing: BTreeSet<u8> = listed.iter().copied().filter(|code| *code != 0).collect();
-    assert_eq!(codes_behind(&read("src/cli/failure.rs"), ": u8 = "), failing);
+    assert_eq!(codes_behind(&read("src/cli/exit_codes.rs"), ": u8 = "), failing);
     let mut made_to_happen = codes_behind(&read("tests/commands/errors.txt"), "exit ");
     made_to_happen.extend([129, 130, 143]);
     assert_eq!(made_to_happen, failing);

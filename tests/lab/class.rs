@@ -4,10 +4,11 @@ use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-use piecemeal::lab::announce::Heard;
+use piecemeal::lab::announce::ReceivedAnnounce;
 use piecemeal::lab::notes::Notes;
 use piecemeal::lab::phone_book::{Asker, PhoneBook};
-use piecemeal::lab::tracker::{LabTracker, everywhere};
+use piecemeal::lab::sockets::everywhere;
+use piecemeal::lab::tracker::LabTracker;
 use piecemeal::s03_tracker::PeerId;
 
 use crate::lab::tracker::{HASH, get, query, split};
@@ -24,7 +25,7 @@ fn address(text: &str) -> SocketAddr {
 /// Announces from an address, with `reached` as the tracker's address, and returns the
 /// addresses in the answer.
 fn told(book: &mut PhoneBook, from: &str, port: u16, reached: &str) -> Vec<SocketAddr> {
-    let heard = Heard::decode(&query(port, "")).expect("a good announce");
+    let heard = ReceivedAnnounce::decode(&query(port, "")).expect("a good announce");
     let page = book.announce(&Asker::new(ip(from), port, ip(reached)), &heard, Instant::now());
     page.peers.into_iter().map(|(address, _)| address).collect()
 }
@@ -85,8 +86,8 @@ fn where_our_own_address_is_not_known_loopback_is_all_there_is() {
 fn two_entries_that_are_one_address_to_an_asker_are_told_once() {
     let mut book = PhoneBook::default();
     told(&mut book, "127.0.0.1", 6881, "127.0.0.1");
-    let heard =
-        Heard::decode(&query(6881, "").replace("-XX0000-", "-YY0000-")).expect("a good announce");
+    let heard = ReceivedAnnounce::decode(&query(6881, "").replace("-XX0000-", "-YY0000-"))
+        .expect("a good announce");
     book.announce(&Asker::new(ip("::1"), 6881, ip("::1")), &heard, Instant::now());
     assert_eq!(told(&mut book, "192.168.1.20", 7001, "192.168.1.5"), [address("192.168.1.5:6881")]);
 }
@@ -96,8 +97,8 @@ fn nobody_is_told_of_an_address_that_is_his_own_to_him() {
     let mut book = PhoneBook::default();
     told(&mut book, "127.0.0.1", 6881, "127.0.0.1");
     // A program on the tracker's machine dials it by its outer address.
-    let heard =
-        Heard::decode(&query(6881, "").replace("-XX0000-", "-YY0000-")).expect("a good announce");
+    let heard = ReceivedAnnounce::decode(&query(6881, "").replace("-XX0000-", "-YY0000-"))
+        .expect("a good announce");
     let asker = Asker::new(ip("192.168.1.5"), 6881, ip("192.168.1.5"));
     assert!(book.announce(&asker, &heard, Instant::now()).peers.is_empty());
 }
@@ -108,7 +109,7 @@ fn a_longer_interval_keeps_peers_longer_and_a_short_one_not_shorter() {
     for (interval, expiry) in [(10, 150), (60, 150), (1_000, 2_500)] {
         let mut book = PhoneBook::new(Duration::from_secs(interval));
         let mut announce = |port, seconds| {
-            let heard = Heard::decode(&query(port, "")).expect("a good announce");
+            let heard = ReceivedAnnounce::decode(&query(port, "")).expect("a good announce");
             let asker = Asker::new(ip("10.0.0.1"), port, ip("10.0.0.9"));
             let page = book.announce(&asker, &heard, begun + Duration::from_secs(seconds));
             assert_eq!(page.interval, Duration::from_secs(interval));
@@ -131,15 +132,19 @@ fn a_tally_counts_who_is_there_and_what_was_said() {
         (2, "&event=stopped", 5),
         (3, "", 5),
     ] {
-        let heard = Heard::decode(&query(port, more).replace("left=1", &format!("left={left}")))
-            .expect("a good announce");
+        let heard =
+            ReceivedAnnounce::decode(&query(port, more).replace("left=1", &format!("left={left}")))
+                .expect("a good announce");
         book.announce(&Asker::new(ip("10.0.0.1"), port, ip("10.0.0.9")), &heard, now);
     }
-    let tallies = book.tallies(now);
-    assert_eq!(tallies.len(), 1);
-    let tally = &tallies[0];
-    assert_eq!((tally.complete, tally.incomplete, tally.announces, tally.completed), (1, 1, 5, 1));
-    let later = book.tallies(now + Duration::from_secs(1_000));
+    let torrent_counts = book.torrent_counts(now);
+    assert_eq!(torrent_counts.len(), 1);
+    let counts = &torrent_counts[0];
+    assert_eq!(
+        (counts.complete, counts.incomplete, counts.announces, counts.completed),
+        (1, 1, 5, 1)
+    );
+    let later = book.torrent_counts(now + Duration::from_secs(1_000));
     assert_eq!((later[0].complete, later[0].incomplete, later[0].announces), (0, 0, 5));
 }
 

@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use piecemeal::lab::announce::Heard;
+use piecemeal::lab::announce::ReceivedAnnounce;
 use piecemeal::lab::notes::Notes;
-use piecemeal::lab::phone_book::{Asker, Page, PhoneBook};
+use piecemeal::lab::phone_book::{AnnounceReply, Asker, PhoneBook};
 use piecemeal::lab::tracker::LabTracker;
 use piecemeal::s02_metainfo::InfoHash;
 use piecemeal::s03_tracker::PeerId;
@@ -33,10 +33,10 @@ impl Scene {
     }
 
     /// A client announces a torrent, a moment after the last one.
-    fn announce(&mut self, ip: impl Into<IpAddr>, port: u16, torrent: u32) -> Page {
+    fn announce(&mut self, ip: impl Into<IpAddr>, port: u16, torrent: u32) -> AnnounceReply {
         self.now += Duration::from_millis(1);
         let ip = ip.into();
-        let mut heard = Heard::decode(&query(port, "")).expect("a good announce");
+        let mut heard = ReceivedAnnounce::decode(&query(port, "")).expect("a good announce");
         heard.announce.info_hash = hash(torrent);
         heard.announce.peer_id = peer_id(ip, port);
         self.book.announce(&Asker::new(ip, port, [10, 0, 0, 9].into()), &heard, self.now)
@@ -44,11 +44,15 @@ impl Scene {
 
     /// The torrents that are known, by their number.
     fn known(&mut self) -> Vec<InfoHash> {
-        self.book.tallies(self.now).iter().map(|tally| tally.info_hash).collect()
+        self.book.torrent_counts(self.now).iter().map(|counts| counts.info_hash).collect()
     }
 
     fn peers(&mut self) -> usize {
-        self.book.tallies(self.now).iter().map(|tally| tally.complete + tally.incomplete).sum()
+        self.book
+            .torrent_counts(self.now)
+            .iter()
+            .map(|counts| counts.complete + counts.incomplete)
+            .sum()
     }
 }
 

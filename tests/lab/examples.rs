@@ -6,8 +6,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use piecemeal::lab::guide::Guide;
 use piecemeal::lab::seeder::Plan;
-use piecemeal::lab::tour::Tour;
 use piecemeal::lab::{Lab, album, sample};
 
 use crate::support::{Run, commands, folder};
@@ -108,7 +108,7 @@ fn the_example_of_every_help_works_beside_a_running_lab() {
             let folder = folder();
             // Give this lab other addresses and a folder of its own.
             if name != "lab" {
-                Tour::new(&lab, &folder.path().join("lab"))
+                Guide::new(&lab, &folder.path().join("lab"))
                     .expect("the lab's files can be written");
             }
             if name == "verify" {

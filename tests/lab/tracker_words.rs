@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use piecemeal::lab::announce::Heard;
+use piecemeal::lab::announce::ReceivedAnnounce;
 use piecemeal::lab::phone_book::{Asker, PhoneBook};
 use piecemeal::s03_tracker::PeerId;
 
@@ -73,7 +73,7 @@ fn wrong_announces_are_told_what_is_wrong() {
 
 #[test]
 fn who_does_not_know_the_length_may_say_nan() {
-    let heard = Heard::decode(&query(6881, "").replace("left=1", "left=NaN"))
+    let heard = ReceivedAnnounce::decode(&query(6881, "").replace("left=1", "left=NaN"))
         .expect("WebTorrent says this");
     assert_eq!(heard.announce.left, 1);
     assert!(heard.oddities().iter().any(|odd| odd.contains("left=NaN")), "{:?}", heard.oddities());
@@ -82,12 +82,12 @@ fn who_does_not_know_the_length_may_say_nan() {
 #[test]
 fn what_real_clients_send_is_good() {
     let more = "&compact=1&numwant=80&key=5A3B9C1D&supportcrypto=1&no_peer_id=1&event=&ip=10.0.0.1&redundant=0&corrupt=0";
-    let heard = Heard::decode(&query(51413, more)).expect("a good announce");
+    let heard = ReceivedAnnounce::decode(&query(51413, more)).expect("a good announce");
     assert_eq!(heard.announce.key, Some(0x5a3b_9c1d));
     assert_eq!(heard.announce.event, None);
     let raw_letters = query(51413, "").replace(HASH, "abcdefghij~.-_%2b%2F%00%FF*(");
     assert_eq!(
-        Heard::decode(&raw_letters).expect("a good announce").announce.info_hash.0,
+        ReceivedAnnounce::decode(&raw_letters).expect("a good announce").announce.info_hash.0,
         *b"abcdefghij~.-_+/\0\xff*("
     );
 }
@@ -132,7 +132,7 @@ fn who_does_not_come_back_is_forgotten() {
     let mut book = PhoneBook::default();
     let begun = Instant::now();
     let at = |port| Asker::new([10, 0, 0, 1].into(), port, [10, 0, 0, 9].into());
-    let heard = |port| Heard::decode(&query(port, "")).expect("a good announce");
+    let heard = |port| ReceivedAnnounce::decode(&query(port, "")).expect("a good announce");
     book.add(heard(1).announce.info_hash, PeerId([7; 20]), at(7).listens);
     let mut announce = |port, seconds| {
         book.announce(&at(port), &heard(port), begun + Duration::from_secs(seconds)).peers.len()

@@ -4,7 +4,8 @@ use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use piecemeal::lab::notes::Notes;
-use piecemeal::lab::tracker::{LabTracker, everywhere};
+use piecemeal::lab::sockets::everywhere;
+use piecemeal::lab::tracker::LabTracker;
 use piecemeal::s02_metainfo::InfoHash;
 use piecemeal::s03_tracker::PeerId;
 

@@ -1,6 +1,6 @@
 //! The commands: a file each, short enough to read as a conversation.
 
-use super::tree::{assert_none, code, has_word, names, read, root, stages};
+use super::tree::{assert_none, code, has_word, read, root, sources, stages};
 
 /// The most lines of code in a command. The design asks for 15 to 40, so that it reads
 /// as a conversation.
@@ -8,12 +8,8 @@ const MAX_LINES: usize = 60;
 
 /// The commands, and what they share: each file names its stage in its first line.
 fn files() -> Vec<String> {
-    let files = |folder: &str| {
-        names(folder).into_iter().map(|name| format!("{folder}/{name}")).collect::<Vec<_>>()
-    };
-    let all =
-        ["src/commands", "src/cli", "src/cli/failure"].iter().flat_map(|folder| files(folder));
-    all.filter(|name| name.ends_with(".rs")).collect()
+    let files = ["src/commands", "src/cli"].into_iter().flat_map(sources);
+    files.map(|path| path.display().to_string()).collect()
 }
 
 /// `(stage 4)`, `(lab)`, `(trace)` or `(every stage)` at the end of the first line.
@@ -111,4 +107,25 @@ fn every_command_file_has_its_line() {
         }
     }
     assert_none("one line a file in its parent, so that cutting is deleting lines", &wrong);
+}
+
+/// Prefixes are cut by deleting whole lines, so such a line must be a whole statement. A formatter may
+/// have broken one that was too long.
+#[test]
+fn what_is_plugged_in_is_whole_on_its_line() {
+    let pairs = [('(', ')'), ('[', ']'), ('{', '}')];
+    let mut broken = Vec::new();
+    for name in files() {
+        let text = read(&root().join(&name));
+        let lines = code(&text);
+        for ((number, code), line) in lines.iter().zip(text.lines()) {
+            let is_whole = |(open, close): &(char, char)| {
+                code.matches(*open).count() == code.matches(*close).count()
+            };
+            if line.ends_with("plugged in") && !pairs.iter().all(is_whole) {
+                broken.push(format!("{name}:{number}: {}", line.trim()));
+            }
+        }
+    }
+    assert_none("statements that are plugged in on more than one line", &broken);
 }

@@ -1,7 +1,7 @@
 //! Bytes that all these tests use, written out by hand.
 
 use piecemeal::trace::Object;
-use piecemeal::trace::text::{self, Look};
+use piecemeal::trace::text::{self, TextOptions};
 
 pub const INFO_HASH: &[u8; 20] =
     b"\xd6\x9f\x91\xe6\xb2\xae\x4c\x54\x24\x68\xd1\x07\x3a\x71\xd4\xea\x13\x87\x9a\x7f";
@@ -14,7 +14,7 @@ pub fn handshake() -> Vec<u8> {
 
 /// The lines, without trailing spaces.
 pub fn lines(object: &Object, bytes: &[u8]) -> String {
-    text::object(object, bytes, Look::default())
+    text::object(object, bytes, TextOptions::default())
 }
 
 /// Checks for characters that a terminal obeys, or that are invisible.

@@ -3,14 +3,14 @@
 use super::bytes::{self, sound};
 use super::tape::{OTHER, PEER, Tape, ours, request, small};
 use crate::support::{Outcome, wire};
-use piecemeal::trace::capture::{Capture, What, lines, mermaid, page};
+use piecemeal::trace::capture::{Capture, EventKind, lines, mermaid, page};
 
 /// Checks what holds for everything made from a capture.
 #[track_caller]
 fn harmless(bytes: &[u8]) -> Option<Capture> {
     let capture = Capture::read(bytes).ok()?;
     for event in &capture.events {
-        if let What::Said(said) = &event.what {
+        if let EventKind::Object(said) = &event.kind {
             sound(&said.object, capture.bytes(event));
         }
     }

@@ -5,9 +5,9 @@ use super::bytes::{handshake, sound};
 use super::samples::stream;
 use super::tape::Tape;
 use crate::support::wire;
-use piecemeal::trace::capture::{Capture, Event, What};
+use piecemeal::trace::capture::{Capture, Event, EventKind};
 use piecemeal::trace::stream::{Next, all, begins_with};
-use piecemeal::trace::text::{self, Look};
+use piecemeal::trace::text::{self, TextOptions};
 use piecemeal::trace::{Context, Placed, json, s05};
 use serde_json::json;
 
@@ -83,9 +83,9 @@ fn a_stream_is_cut_into_the_same_objects_however_it_comes() {
     assert_eq!((whole.len(), end), (6, bytes.len()));
     let tape = bytes.iter().fold(Tape::new(), |tape, byte| tape.out(1, [*byte]));
     let capture = Capture::read(tape.0.as_bytes()).expect("it is a capture");
-    let said = |event: &Event| match &event.what {
-        What::Said(said) => Placed { at: said.range.start, object: said.object.clone() },
-        What::End => panic!("it does not end"),
+    let said = |event: &Event| match &event.kind {
+        EventKind::Object(said) => Placed { at: said.range.start, object: said.object.clone() },
+        EventKind::End => panic!("it does not end"),
     };
     assert_eq!(capture.events.iter().map(said).collect::<Vec<_>>(), whole);
 }
@@ -95,7 +95,7 @@ fn a_stream_is_cut_into_the_same_objects_however_it_comes() {
 fn bytes_that_are_not_there_are_not_shown() {
     let bytes = wire::block(1, 0, &[0xab; 100]);
     let object = s05::message(&bytes, &Context::default());
-    let shown = text::object(&object, &bytes[..13], Look { at: 0x1_0000, color: false });
+    let shown = text::object(&object, &bytes[..13], TextOptions { at: 0x1_0000, color: false });
     assert!(
         shown.ends_with(&format!(
             "\n  1000d  {:<48}  block          100 bytes  data, not shown",
@@ -110,8 +110,8 @@ fn bytes_that_are_not_there_are_not_shown() {
 fn colors_are_only_where_they_are_asked_for() {
     let bytes = &handshake()[..30];
     let object = Next::Handshake.describe(bytes, &Context::default());
-    let colored = text::object(&object, bytes, Look { at: 0, color: true });
-    let plain = text::object(&object, bytes, Look::default());
+    let colored = text::object(&object, bytes, TextOptions { at: 0, color: true });
+    let plain = text::object(&object, bytes, TextOptions::default());
     assert!(colored.contains("\x1b[1;31m^^ byte 30") && !plain.contains('\x1b'), "{colored}");
     let without = ["\x1b[1m", "\x1b[2m", "\x1b[1;31m", "\x1b[0m"]
         .iter()

@@ -5,7 +5,7 @@ use crate::support::{Run, folder};
 use piecemeal::lab::content::Content;
 use piecemeal::lab::seeder::Plan;
 use piecemeal::lab::{Lab, album};
-use piecemeal::trace::capture::{Capture, What};
+use piecemeal::trace::capture::{Capture, EventKind};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
@@ -113,10 +113,10 @@ fn of_several_recorded_peers_each_replays_the_same() {
     assert_nothing_strange(&without_cut_off(&explain(folder.path())));
     let capture = Capture::read(&bytes).expect("it is a capture");
     let brought = |place: usize| {
-        let name = |what: &What| {
-            if let What::Said(said) = what { said.object.name == "piece" } else { false }
+        let name = |what: &EventKind| {
+            if let EventKind::Object(said) = what { said.object.name == "piece" } else { false }
         };
-        capture.events.iter().any(|event| event.connection == Some(place) && name(&event.what))
+        capture.events.iter().any(|event| event.connection == Some(place) && name(&event.kind))
     };
     let mut played = 0;
     for (place, connection) in

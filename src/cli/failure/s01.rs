@@ -1,6 +1,7 @@
 //! What to do about bencode that cannot be decoded. (stage 1)
 
-use crate::cli::failure::{BAD_INPUT, Failure};
+use crate::cli::exit_codes::BAD_INPUT;
+use crate::cli::failure::Failure;
 use piecemeal::s01_bencode::BencodeError;
 use piecemeal::s01_bencode::rules::Rule;
 

@@ -1,9 +1,22 @@
 //! What to do about a broken torrent. (stage 2)
 
-use crate::cli::failure::{BAD_INPUT, Failure, LOCAL};
-use crate::cli::opening::missing;
+use std::io::{self, ErrorKind};
+
+use crate::cli::exit_codes::{BAD_INPUT, LOCAL};
+use crate::cli::failure::Failure;
 use piecemeal::s01_bencode::rules::Rule;
 use piecemeal::s02_metainfo::MetainfoError;
+
+/// Returns the advice for a torrent that cannot be read.
+pub fn missing(error: &io::Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::IsADirectory => "give the .torrent file itself",
+        ErrorKind::NotFound => {
+            "check the path, and the folder you are in; `piecemeal lab` makes lab/sample.torrent"
+        }
+        _ => "check the path and its permissions",
+    }
+}
 
 impl From<MetainfoError> for Failure {
     fn from(error: MetainfoError) -> Failure {

@@ -1,6 +1,7 @@
 //! What to do about trackers that give no answer. (stage 3)
 
-use crate::cli::failure::{Failure, TRACKER};
+use crate::cli::exit_codes::TRACKER;
+use crate::cli::failure::Failure;
 use piecemeal::s03_tracker::TrackerError;
 
 impl From<TrackerError> for Failure {

@@ -1,6 +1,7 @@
 //! What to do about a handshake that fails. (stage 4)
 
-use crate::cli::failure::{Failure, MORE_TIME, NO_PEER};
+use crate::cli::exit_codes::NO_PEER;
+use crate::cli::failure::{Failure, MORE_TIME};
 use piecemeal::s04_handshake::HandshakeError;
 use std::io::ErrorKind;
 

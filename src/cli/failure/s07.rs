@@ -1,6 +1,7 @@
 //! What to do about a broken extension handshake. (stage 7)
 
-use crate::cli::failure::{Failure, MORE_TIME, NO_PEER};
+use crate::cli::exit_codes::NO_PEER;
+use crate::cli::failure::{Failure, MORE_TIME};
 use piecemeal::s07_extension::ExtensionError;
 
 impl From<ExtensionError> for Failure {

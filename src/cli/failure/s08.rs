@@ -1,6 +1,7 @@
 //! What to do about an info dictionary that does not come. (stage 8)
 
-use crate::cli::failure::{BAD_INPUT, Failure, MORE_TIME, NO_PEER, WRONG_HASH};
+use crate::cli::exit_codes::{BAD_INPUT, NO_PEER, WRONG_HASH};
+use crate::cli::failure::{Failure, MORE_TIME};
 use piecemeal::s07_extension::ExtensionError;
 use piecemeal::s08_metadata::MetadataError;
 

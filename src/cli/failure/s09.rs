@@ -1,6 +1,7 @@
 //! What to do about a piece that does not come. (stage 9)
 
-use crate::cli::failure::{Failure, MORE_TIME, NO_PEER, WRONG_HASH};
+use crate::cli::exit_codes::{NO_PEER, WRONG_HASH};
+use crate::cli::failure::{Failure, MORE_TIME};
 use piecemeal::s05_messages::MessageError;
 use piecemeal::s09_pieces::PieceError;
 

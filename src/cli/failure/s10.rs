@@ -1,7 +1,7 @@
 //! What to do about files. (stage 10)
 
-use crate::cli::failure::{Failure, LOCAL, USAGE, at_the_disk};
-use crate::cli::interrupt::stopped;
+use crate::cli::exit_codes::{LOCAL, USAGE, stopped};
+use crate::cli::failure::{Failure, at_the_disk};
 use piecemeal::s10_storage::StorageError;
 use piecemeal::s10_storage::create::CreateError;
 

@@ -1,7 +1,7 @@
 //! What to do about a download that fails. (stage 15)
 
-use crate::cli::failure::{Failure, NO_PEER, TRACKER};
-use crate::cli::interrupt::stopped;
+use crate::cli::exit_codes::{NO_PEER, TRACKER, stopped};
+use crate::cli::failure::Failure;
 use piecemeal::s15_swarm::SwarmError;
 use piecemeal::s15_swarm::failure_report::FailureReport;
 

@@ -1,8 +1,11 @@
 //! What to do about a capture that cannot be replayed. (trace)
 
-use crate::cli::explaining::PAGE;
-use crate::cli::failure::{BAD_INPUT, Failure};
+use crate::cli::exit_codes::BAD_INPUT;
+use crate::cli::failure::Failure;
 use piecemeal::trace::replay::ReplayError;
+
+/// The page of the documentation about traces and captures.
+pub const PAGE: &str = "reading-a-trace";
 
 impl From<ReplayError> for Failure {
     fn from(error: ReplayError) -> Failure {

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use super::{Capture, Event, Said, What};
+use super::{Capture, CapturedObject, Event, EventKind};
 use crate::trace::stream::Way;
 
 /// The objects that come in runs, and whether a run is limited to one piece.
@@ -37,17 +37,17 @@ pub struct Run<'c> {
 
 impl Run<'_> {
     /// Returns the first object, if there is one.
-    pub fn said(&self) -> Option<&Said> {
-        match &self.first.what {
-            What::Said(said) => Some(said),
-            What::End => None,
+    pub fn captured(&self) -> Option<&CapturedObject> {
+        match &self.first.kind {
+            EventKind::Object(captured) => Some(captured),
+            EventKind::End => None,
         }
     }
 
     /// Returns the label of the arrow: `piece: 8 blocks of piece 3`.
     pub fn label(&self) -> String {
-        let Some(said) = self.said() else { return "the connection ends".to_owned() };
-        let (name, summary) = (&said.object.name, &said.object.summary);
+        let Some(captured) = self.captured() else { return "the connection ends".to_owned() };
+        let (name, summary) = (&captured.object.name, &captured.object.summary);
         match (self.places.len(), self.piece) {
             (1, _) if summary.is_empty() => name.clone(),
             (1, _) => format!("{name}: {summary}"),
@@ -58,11 +58,13 @@ impl Run<'_> {
 
     /// Returns the change, if it is short and important: a choke, an interest.
     pub fn turn(&self) -> Option<String> {
-        let turns = |said: &&Said| {
-            said.object.stage == 5 && alike(self.first).is_none() && !said.changes.is_empty()
+        let turns = |captured: &&CapturedObject| {
+            captured.object.stage == 5
+                && alike(self.first).is_none()
+                && !captured.changes.is_empty()
         };
-        let said = self.said().filter(turns)?;
-        Some(said.changes.join("; "))
+        let captured = self.captured().filter(turns)?;
+        Some(captured.changes.join("; "))
     }
 }
 
@@ -73,13 +75,13 @@ pub fn folded(capture: &Capture) -> Vec<Run<'_>> {
     let mut open: HashMap<(usize, Way), usize> = HashMap::new();
     for (place, event) in capture.events.iter().enumerate() {
         let alike = alike(event);
-        if let (Some((name, piece)), What::Said(said), Some(connection)) =
-            (alike, &event.what, event.connection)
+        if let (Some((name, piece)), EventKind::Object(captured), Some(connection)) =
+            (alike, &event.kind, event.connection)
         {
-            let key = (connection, said.way);
+            let key = (connection, captured.way);
             let run = open.get(&key).and_then(|run| runs.get_mut(*run));
             if let Some(run) = run.filter(|run| {
-                run.said().is_some_and(|first| first.object.name == name) && run.piece == piece
+                run.captured().is_some_and(|first| first.object.name == name) && run.piece == piece
             }) {
                 run.places.push(place);
                 run.until = event.time;
@@ -98,10 +100,10 @@ pub fn folded(capture: &Capture) -> Vec<Run<'_>> {
 
 /// Returns what an event shares with the others of its run, its name and piece, if it comes in runs.
 fn alike(event: &Event) -> Option<(&'static str, Option<&str>)> {
-    let What::Said(said) = &event.what else { return None };
-    let object = &said.object;
+    let EventKind::Object(captured) = &event.kind else { return None };
+    let object = &captured.object;
     let (name, by_piece) = *RUNS.iter().find(|(name, _)| *name == object.name)?;
-    let whole = object.broken.is_none() && said.rest == 0;
+    let whole = object.broken.is_none() && captured.rest == 0;
     let piece = by_piece.then(|| object.field("index").map(|field| field.value.as_str())).flatten();
     whole.then_some((name, piece))
 }

@@ -7,8 +7,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Capture, Event, Role, Said, What};
-use crate::trace::text::{self, Look};
+use super::{Capture, CapturedObject, Event, EventKind, Role};
+use crate::trace::text::{self, TextOptions};
 use crate::trace::{counted, json as objects};
 
 /// Returns the first line: the numbers of events, peers and trackers, and the time of the start.
@@ -44,13 +44,18 @@ pub fn lanes(capture: &Capture) -> Vec<String> {
 /// Returns one event: a line, and the fields of its object.
 pub fn event(capture: &Capture, number: u64, event: &Event) -> String {
     let who = &capture.lane(event).name;
-    match &event.what {
-        What::Said(said) => {
-            let line =
-                text::event(number, event.time, said.way.arrow(), who, &text::head(&said.object));
-            text::passing(&line, &said.object, "", false) + &details(capture, event, said)
+    match &event.kind {
+        EventKind::Object(captured) => {
+            let line = text::event(
+                number,
+                event.time,
+                captured.way.arrow(),
+                who,
+                &text::head(&captured.object),
+            );
+            text::passing(&line, &captured.object, "", false) + &details(capture, event, captured)
         }
-        What::End => {
+        EventKind::End => {
             let connection = event.connection.and_then(|place| capture.connections.get(place));
             let which = connection.map(|connection| connection.number).unwrap_or_default();
             text::event(number, event.time, "END   ", who, &format!("connection {which} ends"))
@@ -59,14 +64,14 @@ pub fn event(capture: &Capture, number: u64, event: &Event) -> String {
 }
 
 /// Returns the lines below the first one: the fields, the changes, and a note on the bytes after it.
-pub fn details(capture: &Capture, event: &Event, said: &Said) -> String {
-    let after = match (said.is_cut, said.rest) {
+pub fn details(capture: &Capture, event: &Event, captured: &CapturedObject) -> String {
+    let after = match (captured.is_cut, captured.rest) {
         (true, _) => "\n  (the capture ends in the middle of it)".to_owned(),
         (_, 0) => String::new(),
         (_, rest) => format!("\n  {} after it on this stream", counted(rest, "byte")),
     };
-    text::fields(&said.object, capture.bytes(event), Look::default())
-        + &text::changes(&said.changes)
+    text::fields(&captured.object, capture.bytes(event), TextOptions::default())
+        + &text::changes(&captured.changes)
         + &after
 }
 
@@ -101,14 +106,14 @@ pub fn to_json(capture: &Capture, source: &str) -> Value {
             put("connection", connection.number.into());
         }
         put(lane.role.word(), lane.name.as_str().into());
-        match &event.what {
-            What::End => put("direction", "end".into()),
-            What::Said(said) => {
-                put("direction", said.way.word().into());
-                put("cut", said.is_cut.into());
-                put("rest", said.rest.into());
-                put("object", objects::object(&said.object, capture.bytes(event), 0));
-                put("changes", said.changes.as_slice().into());
+        match &event.kind {
+            EventKind::End => put("direction", "end".into()),
+            EventKind::Object(captured) => {
+                put("direction", captured.way.word().into());
+                put("cut", captured.is_cut.into());
+                put("rest", captured.rest.into());
+                put("object", objects::object(&captured.object, capture.bytes(event), 0));
+                put("changes", captured.changes.as_slice().into());
             }
         }
         Value::Object(json)

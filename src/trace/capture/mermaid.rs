@@ -32,16 +32,16 @@ pub fn diagram(capture: &Capture) -> String {
         count += 1;
         let (lane, label) = (run.first.lane, run.label());
         let time = seconds(run.first.time);
-        lines.push(match run.said() {
+        lines.push(match run.captured() {
             None => format!("    Note over us,p{lane}: {}", escaped(&label)),
-            Some(said) => {
-                let (from, to) = if said.way == Way::Out {
+            Some(captured) => {
+                let (from, to) = if captured.way == Way::Out {
                     ("us".into(), format!("p{lane}"))
                 } else {
                     (format!("p{lane}"), "us".to_owned())
                 };
                 // A cross at the tip marks a broken object.
-                let arrow = if said.object.broken.is_some() { "-x" } else { "->>" };
+                let arrow = if captured.object.broken.is_some() { "-x" } else { "->>" };
                 format!("    {from}{arrow}{to}: {} {}", escaped(&label), escaped(&time))
             }
         });

@@ -7,7 +7,7 @@ use std::fmt::Write;
 
 use super::fold::{Run, folded};
 use super::lines::{details, head, left_out};
-use super::{Capture, What};
+use super::{Capture, EventKind};
 use crate::trace::counted;
 use crate::trace::stream::Way;
 use crate::trace::text::{self, seconds};
@@ -72,7 +72,7 @@ fn row(capture: &Capture, run: &Run, out: &mut String) {
     let (time, label) = (seconds(run.first.time), escaped(&run.label()));
     let lane = run.first.lane + 1;
     let who = escaped(&capture.lane(run.first).name);
-    let Some(said) = run.said() else {
+    let Some(captured) = run.captured() else {
         let _ = writeln!(
             out,
             "<div class=\"row end\" style=\"--to:{lane}\"><time>{time}</time><span class=\"arrow\"><span><em>{label}</em>\
@@ -80,12 +80,12 @@ fn row(capture: &Capture, run: &Run, out: &mut String) {
         );
         return;
     };
-    let way = said.way.word();
-    let broken = if said.object.broken.is_some() { " broken" } else { "" };
-    let (sign, to_whom) = if said.way == Way::Out { ("→", "to") } else { ("←", "from") };
+    let way = captured.way.word();
+    let broken = if captured.object.broken.is_some() { " broken" } else { "" };
+    let (sign, to_whom) = if captured.way == Way::Out { ("→", "to") } else { ("←", "from") };
     let turn =
         run.turn().map_or(String::new(), |turn| format!(" <small>{}</small>", escaped(&turn)));
-    let title = format!("{label} {}", text::place(&said.object));
+    let title = format!("{label} {}", text::place(&captured.object));
     let _ = write!(
         out,
         "<details class=\"row {way}{broken}\" style=\"--to:{lane}\"><summary title=\"{title}\"><time>{time}</time>\
@@ -95,14 +95,14 @@ fn row(capture: &Capture, run: &Run, out: &mut String) {
     let events =
         run.places.iter().filter_map(|place| Some((place + 1, capture.events.get(*place)?)));
     for (number, event) in events.take(MAX_OF_RUN) {
-        let What::Said(said) = &event.what else { continue };
+        let EventKind::Object(captured) = &event.kind else { continue };
         let _ = writeln!(
             out,
             "<b>#{number:04} {}  {}</b> <i>{}</i>{}",
             seconds(event.time),
-            escaped(&text::head(&said.object)),
-            text::place(&said.object),
-            rows(&details(capture, event, said)),
+            escaped(&text::head(&captured.object)),
+            text::place(&captured.object),
+            rows(&details(capture, event, captured)),
         );
     }
     if let Some(more) = run.places.len().checked_sub(MAX_OF_RUN).filter(|more| *more > 0) {

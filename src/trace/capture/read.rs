@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
-use super::{Capture, CaptureError, Connection, Event, KEY, Lane, Role, Said, What};
+use super::{Capture, CaptureError, CapturedObject, Connection, Event, EventKind, KEY, Lane, Role};
 use crate::s03_tracker::secrets::hide;
 use crate::s18_udp_tracker::packet::Family;
 use crate::trace::stream::Way;
@@ -25,13 +25,13 @@ const MAX_FIELDS: usize = 300_000;
 const MAX_NAME: usize = 120;
 
 /// A line of the file, and its number for errors.
-pub(super) struct Line {
+pub(super) struct CaptureLine {
     number: usize,
     json: Value,
 }
 
-impl Line {
-    pub fn parse(number: usize, line: &[u8], last: bool) -> Result<Line, CaptureError> {
+impl CaptureLine {
+    pub fn parse(number: usize, line: &[u8], last: bool) -> Result<CaptureLine, CaptureError> {
         let error = |expected: &str, found: String| CaptureError {
             line: number,
             expected: expected.to_owned(),
@@ -44,7 +44,7 @@ impl Line {
             ));
         }
         match serde_json::from_slice::<Value>(line) {
-            Ok(json @ Value::Object(_)) => Ok(Line { number, json }),
+            Ok(json @ Value::Object(_)) => Ok(CaptureLine { number, json }),
             Err(why) if why.is_eof() && last => {
                 Err(error("a JSON object", "that the file is cut short".to_owned()))
             }
@@ -107,7 +107,7 @@ impl Reader {
         }
     }
 
-    pub fn line(&mut self, line: &Line) -> Result<(), CaptureError> {
+    pub fn line(&mut self, line: &CaptureLine) -> Result<(), CaptureError> {
         if line.number == 1 {
             return self.head(line);
         }
@@ -145,7 +145,7 @@ impl Reader {
                     time,
                     lane,
                     connection: Some(place),
-                    what: What::End,
+                    kind: EventKind::End,
                     line: line.number,
                 });
                 return Ok(());
@@ -157,12 +157,12 @@ impl Reader {
         if !bytes.is_empty() {
             stream.chunks.push((stream.bytes.len(), time, line.number));
             stream.bytes.extend_from_slice(&bytes);
-            self.hear(place, way, &bytes);
+            self.add_chunk(place, way, &bytes);
         }
         Ok(())
     }
 
-    fn head(&mut self, line: &Line) -> Result<(), CaptureError> {
+    fn head(&mut self, line: &CaptureLine) -> Result<(), CaptureError> {
         let what = format!("\"{KEY}\":{VERSION}");
         if line.number(KEY, &what)? != VERSION {
             return Err(line.error(&what, line.found(KEY)));
@@ -173,7 +173,7 @@ impl Reader {
         Ok(())
     }
 
-    fn connection(&mut self, line: &Line, number: u64) -> Result<usize, CaptureError> {
+    fn connection(&mut self, line: &CaptureLine, number: u64) -> Result<usize, CaptureError> {
         let peer = line.text("peer", "the peer's address at \"peer\"")?;
         let lane = self.lane(peer, Role::Peer);
         self.fields += 1;
@@ -193,7 +193,7 @@ impl Reader {
     }
 
     /// Adds a message to or from a tracker, which is whole in one line.
-    fn exchange(&mut self, line: &Line, time: u64, key: &str) -> Result<(), CaptureError> {
+    fn exchange(&mut self, line: &CaptureLine, time: u64, key: &str) -> Result<(), CaptureError> {
         let url = line.text(key, &format!("a URL at \"{key}\""))?;
         let way = way(line)?;
         let own = line.hex()?;
@@ -211,7 +211,7 @@ impl Reader {
         };
         let own = own.into_owned();
         self.fields += object.fields.len() + 1;
-        let said = Box::new(Said {
+        let captured = Box::new(CapturedObject {
             way,
             range: 0..own.len(),
             object,
@@ -224,27 +224,34 @@ impl Reader {
             time,
             lane,
             connection: None,
-            what: What::Said(said),
+            kind: EventKind::Object(captured),
             line: line.number,
         });
         Ok(())
     }
 
     /// Adds a chunk of a stream, and the objects that it completes.
-    fn hear(&mut self, place: usize, way: Way, mut bytes: &[u8]) {
+    fn add_chunk(&mut self, place: usize, way: Way, mut bytes: &[u8]) {
         while !self.is_full() {
             let connection = self
                 .capture
                 .connections
                 .get_mut(place)
                 .expect("its place was noted when it was added");
-            let Some(heard) = connection.talk.next(way, &mut bytes) else { return };
-            self.say(place, way, heard.object, heard.changes, false);
+            let Some(passed) = connection.talk.next(way, &mut bytes) else { return };
+            self.add_object(place, way, passed.object, passed.changes, false);
         }
     }
 
     /// Adds the next object of a stream.
-    fn say(&mut self, place: usize, way: Way, object: Object, changes: Vec<String>, is_cut: bool) {
+    fn add_object(
+        &mut self,
+        place: usize,
+        way: Way,
+        object: Object,
+        changes: Vec<String>,
+        is_cut: bool,
+    ) {
         let connection =
             self.capture.connections.get_mut(place).expect("its place was noted when it was added");
         let lane = connection.lane;
@@ -259,12 +266,20 @@ impl Reader {
         if let (Some(lane), Some(client)) = (self.capture.lanes.get_mut(lane), client) {
             lane.client = Some(client.clone());
         }
-        let said = Box::new(Said { way, range, object, is_cut, changes, rest: 0, own: Vec::new() });
+        let captured = Box::new(CapturedObject {
+            way,
+            range,
+            object,
+            is_cut,
+            changes,
+            rest: 0,
+            own: Vec::new(),
+        });
         self.capture.events.push(Event {
             time,
             lane,
             connection: Some(place),
-            what: What::Said(said),
+            kind: EventKind::Object(captured),
             line,
         });
     }
@@ -274,7 +289,7 @@ impl Reader {
     }
 
     /// Only counts the bytes of a line.
-    fn leave_out(&mut self, line: &Line) -> Result<(), CaptureError> {
+    fn leave_out(&mut self, line: &CaptureLine) -> Result<(), CaptureError> {
         if line.json.get("hex").is_some() {
             self.capture.left_out += line.hex()?.len();
         }
@@ -301,23 +316,23 @@ impl Reader {
             return;
         }
         if connection.talk.is_lost(way) {
-            if let Some(Event { what: What::Said(said), .. }) =
+            if let Some(Event { kind: EventKind::Object(captured), .. }) =
                 self.capture.events.get_mut(stream.last)
             {
-                said.rest = count;
+                captured.rest = count;
             }
         } else if self.is_full() {
             self.capture.left_out += count;
         } else {
             let object = connection.talk.describe(way, rest);
             let is_cut = object.broken.as_ref().is_some_and(|broken| broken.range.start >= count);
-            self.say(place, way, object, Vec::new(), is_cut);
+            self.add_object(place, way, object, Vec::new(), is_cut);
         }
     }
 }
 
 /// Parses `d` as a direction.
-fn way(line: &Line) -> Result<Way, CaptureError> {
+fn way(line: &CaptureLine) -> Result<Way, CaptureError> {
     match line.json.get("d").and_then(Value::as_str) {
         Some("in") => Ok(Way::In),
         Some("out") => Ok(Way::Out),

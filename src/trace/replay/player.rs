@@ -5,7 +5,7 @@ use std::io::Write;
 use std::time::{Duration, Instant};
 
 use super::script::{Script, with_our_ids};
-use super::sides::{Asked, Side};
+use super::side_record::{Requested, SideRecord};
 use crate::s04_handshake::Handshake;
 use crate::s04_handshake::transport::{Transport, WriteHalf};
 use crate::s05_messages::{Message, MessageReader, Request};
@@ -20,7 +20,7 @@ const MAX_WAITS: usize = 10;
 #[derive(Debug, Default)]
 pub(super) struct Played {
     /// Our side.
-    pub now: Side,
+    pub now: SideRecord,
     pub blocks: usize,
     parts: usize,
     /// The places where our side did not say what the capture has.
@@ -33,9 +33,9 @@ pub(super) struct Played {
 struct HungUp;
 
 /// Plays until our side hangs up, or has nothing more to say.
-pub(super) fn play(script: Script, line: Transport, patience: Duration) -> Played {
+pub(super) fn play(script: Script, transport: Transport, patience: Duration) -> Played {
     let mut played = Played::default();
-    let Transport { mut reader, writer, .. } = line;
+    let Transport { mut reader, writer, .. } = transport;
     reader.set_deadline(Instant::now() + patience);
     match Handshake::read_from(&mut reader) {
         Ok(handshake) => played.now.handshake = Some(handshake),
@@ -44,35 +44,35 @@ pub(super) fn play(script: Script, line: Transport, patience: Duration) -> Playe
             return played;
         }
     }
-    let mut stage = Stage { script, writer, patience, played };
+    let mut peer = PlayedPeer { script, writer, patience, played };
     let mut input = MessageReader::new(reader);
     // An error means that our side has hung up, so there is nothing to report.
-    let _ = stage.open().and_then(|()| stage.go_on(&mut input));
-    stage.played
+    let _ = peer.send_handshake().and_then(|()| peer.answer_requests(&mut input));
+    peer.played
 }
 
-struct Stage {
+struct PlayedPeer {
     script: Script,
     writer: Box<dyn WriteHalf>,
     patience: Duration,
     played: Played,
 }
 
-impl Stage {
-    fn open(&mut self) -> Result<(), HungUp> {
+impl PlayedPeer {
+    fn send_handshake(&mut self) -> Result<(), HungUp> {
         let handshake = self.script.theirs.encode();
         self.send(&handshake)
     }
 
-    fn go_on(
+    fn answer_requests(
         &mut self,
         input: &mut MessageReader<Box<dyn crate::s04_handshake::transport::ReadHalf>>,
     ) -> Result<(), HungUp> {
         loop {
-            self.say_what_is_due()?;
+            self.send_what_is_due()?;
             input.get_mut().set_deadline(Instant::now() + self.patience);
             let asked = match input.read() {
-                Ok(message) => self.played.now.hear(&message, self.script.metadata_id),
+                Ok(message) => self.played.now.record(&message, self.script.metadata_id),
                 Err(error) if error.is_timeout() => {
                     self.lose_patience()?;
                     continue;
@@ -80,33 +80,33 @@ impl Stage {
                 Err(_) => return Ok(()),
             };
             match asked {
-                Some(Asked::Block(request)) => self.give(request)?,
-                Some(Asked::Metadata(part)) => self.give_part(part)?,
+                Some(Requested::Block(request)) => self.give(request)?,
+                Some(Requested::Metadata(part)) => self.give_part(part)?,
                 None => {}
             }
         }
     }
 
     /// Sends the lines whose conditions are met.
-    fn say_what_is_due(&mut self) -> Result<(), HungUp> {
-        while let Some(line) = self.script.lines.front() {
-            let (needs, said) = (line.needs, self.played.now.counts);
-            let due = said.greetings >= needs.greetings
-                && said.interested >= needs.interested
-                && said.not_interested >= needs.not_interested
-                && self.played.blocks >= line.blocks
-                && self.played.parts >= line.parts;
+    fn send_what_is_due(&mut self) -> Result<(), HungUp> {
+        while let Some(message) = self.script.messages.front() {
+            let (needs, sent) = (message.needs, self.played.now.counts);
+            let due = sent.extension_handshakes >= needs.extension_handshakes
+                && sent.interested >= needs.interested
+                && sent.not_interested >= needs.not_interested
+                && self.played.blocks >= message.blocks
+                && self.played.parts >= message.parts;
             if !due {
                 break;
             }
-            self.say_next()?;
+            self.send_next()?;
         }
         Ok(())
     }
 
-    fn say_next(&mut self) -> Result<(), HungUp> {
-        let Some(line) = self.script.lines.pop_front() else { return Ok(()) };
-        match with_our_ids(&line.bytes, &self.script.ours, &self.played.now) {
+    fn send_next(&mut self) -> Result<(), HungUp> {
+        let Some(message) = self.script.messages.pop_front() else { return Ok(()) };
+        match with_our_ids(&message.bytes, &self.script.ours, &self.played.now) {
             Some(bytes) => self.send(&bytes),
             None => Ok(()),
         }
@@ -117,22 +117,22 @@ impl Stage {
     fn lose_patience(&mut self) -> Result<(), HungUp> {
         let Played { waited, gave_up, .. } = &mut self.played;
         *gave_up = true;
-        let Some(line) = self.script.lines.front() else {
+        let Some(message) = self.script.messages.front() else {
             waited.push("our side still waits, where in the capture it has everything".to_owned());
             return Err(HungUp);
         };
         waited.push(format!(
             "our side did not say all that comes before the peer's {} in the capture",
-            line.name
+            message.name
         ));
         if waited.len() > MAX_WAITS {
             return Err(HungUp);
         }
         *gave_up = false;
         self.patience = self.patience.min(IMPATIENT);
-        let due = line.due();
-        while self.script.lines.front().is_some_and(|line| line.due() == due) {
-            self.say_next()?;
+        let due = message.due();
+        while self.script.messages.front().is_some_and(|message| message.due() == due) {
+            self.send_next()?;
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 
 use super::ReplayError;
-use super::sides::{Counts, Side, metadata_id};
+use super::side_record::{Counts, SideRecord, metadata_id};
 use crate::s02_metainfo::{Info, InfoHash};
 use crate::s03_tracker::PeerId;
 use crate::s04_handshake::Handshake;
@@ -12,7 +12,7 @@ use crate::s05_messages::bitfield::Bitfield;
 use crate::s05_messages::{Message, Request};
 use crate::s07_extension::EXTENDED;
 use crate::s08_metadata::message::MetadataMessage;
-use crate::trace::capture::{Capture, Said, What};
+use crate::trace::capture::{Capture, CapturedObject, EventKind};
 use crate::trace::stream::Way;
 
 /// The two parts of one connection of a capture.
@@ -23,9 +23,9 @@ pub struct Script {
     pub(super) client: Option<String>,
     pub(super) theirs: Handshake,
     /// What we said.
-    pub(super) ours: Side,
+    pub(super) ours: SideRecord,
     /// The lines that it sends on its own, in order.
-    pub(super) lines: VecDeque<Line>,
+    pub(super) messages: VecDeque<ScriptedMessage>,
     /// Its answers to each request, in order.
     pub(super) blocks: BTreeMap<(u32, u32, u32), VecDeque<Vec<u8>>>,
     pub(super) metadata: BTreeMap<u32, VecDeque<Vec<u8>>>,
@@ -37,7 +37,7 @@ pub struct Script {
 
 /// A message, and what must happen before it.
 #[derive(Debug)]
-pub(super) struct Line {
+pub(super) struct ScriptedMessage {
     /// The message with its length prefix.
     pub bytes: Vec<u8>,
     /// The name of the message.
@@ -49,7 +49,7 @@ pub(super) struct Line {
     pub parts: usize,
 }
 
-impl Line {
+impl ScriptedMessage {
     /// Returns all that must happen before it.
     pub fn due(&self) -> (Counts, usize, usize) {
         (self.needs, self.blocks, self.parts)
@@ -91,13 +91,13 @@ impl Script {
             .map_err(|_| unfit("a peer with an address, such as 127.0.0.1:6881", name))?;
         let mut builder = Builder::default();
         for event in capture.events.iter().filter(|event| event.connection == Some(place)) {
-            let What::Said(said) = &event.what else { continue };
+            let EventKind::Object(captured) = &event.kind else { continue };
             // An object that is cut off was never sent whole, and a broken one cannot be played.
-            if said.object.broken.is_none() {
-                builder.take(said, capture.bytes(event));
+            if captured.object.broken.is_none() {
+                builder.take(captured, capture.bytes(event));
             }
         }
-        let Builder { ours, theirs, lines, blocks, metadata, given, .. } = builder;
+        let Builder { ours, theirs, messages, blocks, metadata, given, .. } = builder;
         let theirs_said =
             theirs.handshake.ok_or_else(|| unfit("the peer's handshake", "none".to_owned()))?;
         let ours_said =
@@ -114,7 +114,7 @@ impl Script {
             client: lane.and_then(|lane| lane.client.clone()),
             theirs: theirs_said,
             ours,
-            lines,
+            messages,
             blocks,
             metadata,
             metadata_id: metadata_id(&theirs),
@@ -171,11 +171,11 @@ fn known(capture: &Capture) -> String {
 fn busiest(capture: &Capture) -> usize {
     let mut bytes = vec![0; capture.connections.len()];
     for event in &capture.events {
-        if let (Some(place), What::Said(said)) = (event.connection, &event.what)
-            && said.way == Way::In
+        if let (Some(place), EventKind::Object(captured)) = (event.connection, &event.kind)
+            && captured.way == Way::In
             && let Some(bytes) = bytes.get_mut(place)
         {
-            *bytes += said.range.len();
+            *bytes += captured.range.len();
         }
     }
     let most = bytes.iter().max().copied().unwrap_or_default();
@@ -185,9 +185,9 @@ fn busiest(capture: &Capture) -> usize {
 /// A script while the capture is being read.
 #[derive(Default)]
 struct Builder {
-    ours: Side,
-    theirs: Side,
-    lines: VecDeque<Line>,
+    ours: SideRecord,
+    theirs: SideRecord,
+    messages: VecDeque<ScriptedMessage>,
     blocks: BTreeMap<(u32, u32, u32), VecDeque<Vec<u8>>>,
     metadata: BTreeMap<u32, VecDeque<Vec<u8>>>,
     given: BTreeSet<(u32, u32, u32)>,
@@ -197,21 +197,21 @@ struct Builder {
 }
 
 impl Builder {
-    fn take(&mut self, said: &Said, bytes: &[u8]) {
-        if said.range.start == 0 {
-            let side = if said.way == Way::Out { &mut self.ours } else { &mut self.theirs };
+    fn take(&mut self, captured: &CapturedObject, bytes: &[u8]) {
+        if captured.range.start == 0 {
+            let side = if captured.way == Way::Out { &mut self.ours } else { &mut self.theirs };
             side.handshake = Handshake::read_from(&mut &*bytes).ok();
             return;
         }
         let Ok(message) = Message::decode(bytes.get(4..).unwrap_or_default()) else { return };
-        match said.way {
-            Way::Out => drop(self.ours.hear(&message, metadata_id(&self.theirs))),
-            Way::In => self.hear_peer(&message, bytes, &said.object.name),
+        match captured.way {
+            Way::Out => drop(self.ours.record(&message, metadata_id(&self.theirs))),
+            Way::In => self.record_peer(&message, bytes, &captured.object.name),
         }
     }
 
-    fn hear_peer(&mut self, message: &Message, bytes: &[u8], name: &str) {
-        self.theirs.hear(message, None);
+    fn record_peer(&mut self, message: &Message, bytes: &[u8], name: &str) {
+        self.theirs.record(message, None);
         match message {
             Message::Piece { index, begin, block } => {
                 let key = (*index, *begin, u32::try_from(block.len()).unwrap_or(u32::MAX));
@@ -230,19 +230,19 @@ impl Builder {
                     Ok(MetadataMessage::Data { piece, .. } | MetadataMessage::Reject { piece }) => {
                         piece.0
                     }
-                    _ => return self.line(bytes, name),
+                    _ => return self.add_message(bytes, name),
                 };
                 self.parts += 1;
                 self.metadata.entry(part).or_default().push_back(bytes.to_vec());
             }
-            _ => self.line(bytes, name),
+            _ => self.add_message(bytes, name),
         }
     }
 
     /// Adds a message that it sends on its own.
-    fn line(&mut self, bytes: &[u8], name: &str) {
+    fn add_message(&mut self, bytes: &[u8], name: &str) {
         let (needs, blocks, parts) = (self.ours.counts, self.came, self.parts);
-        self.lines.push_back(Line {
+        self.messages.push_back(ScriptedMessage {
             bytes: bytes.to_vec(),
             name: name.to_owned(),
             needs,
@@ -254,11 +254,11 @@ impl Builder {
 
 /// Returns an extension message with the id that we use for it now; `None` if we no longer speak
 /// that extension.
-pub(super) fn with_our_ids(message: &[u8], then: &Side, now: &Side) -> Option<Vec<u8>> {
+pub(super) fn with_our_ids(message: &[u8], then: &SideRecord, now: &SideRecord) -> Option<Vec<u8>> {
     let mut message = message.to_vec();
     if let [_, _, _, _, EXTENDED, id, ..] = message.as_mut_slice()
         && *id != 0
-        && let (Some(then), Some(now)) = (&then.greeting, &now.greeting)
+        && let (Some(then), Some(now)) = (&then.extension_handshake, &now.extension_handshake)
         && let Some((name, _)) = then.m.iter().find(|(_, known)| *known == id)
     {
         *id = now.m.get(name).copied().filter(|id| *id != 0)?;

@@ -15,9 +15,9 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
-use super::super::conversation::{Conversation, Heard};
+use super::super::conversation::{Conversation, PassedObject};
 use super::super::stream::Way;
-use super::super::text::{self, Look};
+use super::super::text::{self, TextOptions};
 use super::super::{Object, discreet, json as object_json};
 use crate::s01_bencode::printable;
 use crate::s02_metainfo::{Info, InfoHash};
@@ -55,7 +55,7 @@ pub struct Tap {
     form: Form,
     warn: Box<dyn Fn(&str) + Send + Sync>,
     /// Whether secrets are shown.
-    open_hearted: AtomicBool,
+    shows_secrets: AtomicBool,
     /// The state. Its lock is held only while an event is described and written.
     state: Mutex<State>,
 }
@@ -66,21 +66,21 @@ struct State {
     /// The numbers of the last event and of the last connection.
     events: u64,
     connections: u64,
-    open: BTreeMap<u64, Open>,
+    open: BTreeMap<u64, OpenConnection>,
     /// The number of pieces of each known torrent.
     pieces: BTreeMap<InfoHash, u32>,
     warnings: Vec<String>,
 }
 
 /// A connection with a wiretap.
-struct Open {
+struct OpenConnection {
     peer: SocketAddr,
     talk: Conversation,
 }
 
 /// The other side of an event.
 #[derive(Clone, Copy)]
-pub(super) enum Whom<'w> {
+pub(super) enum OtherSide<'w> {
     Peer {
         peer: SocketAddr,
         connection: Option<u64>,
@@ -91,29 +91,29 @@ pub(super) enum Whom<'w> {
 }
 
 /// What happened.
-enum What<'w> {
+enum TraceEvent<'w> {
     /// An object that passed.
     Object { way: Way, object: &'w Object, bytes: &'w [u8], changes: &'w [String] },
     /// Anything else, in words.
     Words(&'w str),
 }
 
-impl Whom<'_> {
+impl OtherSide<'_> {
     /// Returns the JSON key for it.
     fn role(&self) -> &'static str {
         match self {
-            Whom::Peer { .. } => "peer",
-            Whom::Tracker(_) => "tracker",
-            Whom::Asker(_) => "asker",
+            OtherSide::Peer { .. } => "peer",
+            OtherSide::Tracker(_) => "tracker",
+            OtherSide::Asker(_) => "asker",
         }
     }
 }
 
-impl fmt::Display for Whom<'_> {
+impl fmt::Display for OtherSide<'_> {
     fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
         match self {
-            Whom::Peer { peer, .. } => peer.fmt(out),
-            Whom::Tracker(url) | Whom::Asker(url) => printable(url).fmt(out),
+            OtherSide::Peer { peer, .. } => peer.fmt(out),
+            OtherSide::Tracker(url) | OtherSide::Asker(url) => printable(url).fmt(out),
         }
     }
 }
@@ -134,7 +134,7 @@ impl Tap {
             begun: Instant::now(),
             form,
             warn: Box::new(warn),
-            open_hearted: AtomicBool::new(false),
+            shows_secrets: AtomicBool::new(false),
             state,
         };
         let started =
@@ -171,8 +171,12 @@ impl Tap {
         self.with(|state| {
             state.connections += 1;
             let number = state.connections;
-            state.open.insert(number, Open { peer, talk: Conversation::default() });
-            self.tell(state, Whom::Peer { peer, connection: Some(number) }, &What::Words(how));
+            state.open.insert(number, OpenConnection { peer, talk: Conversation::default() });
+            self.tell(
+                state,
+                OtherSide::Peer { peer, connection: Some(number) },
+                &TraceEvent::Words(how),
+            );
             number
         })
     }
@@ -180,7 +184,7 @@ impl Tap {
     /// Writes an event about a peer without a connection.
     pub(super) fn say_of(&self, peer: SocketAddr, what: &str) {
         self.with(|state| {
-            self.tell(state, Whom::Peer { peer, connection: None }, &What::Words(what))
+            self.tell(state, OtherSide::Peer { peer, connection: None }, &TraceEvent::Words(what))
         });
     }
 
@@ -188,7 +192,11 @@ impl Tap {
     pub(super) fn say(&self, number: u64, what: &str) {
         self.with(|state| {
             let Some(peer) = state.open.get(&number).map(|open| open.peer) else { return };
-            self.tell(state, Whom::Peer { peer, connection: Some(number) }, &What::Words(what));
+            self.tell(
+                state,
+                OtherSide::Peer { peer, connection: Some(number) },
+                &TraceEvent::Words(what),
+            );
         });
     }
 
@@ -203,8 +211,8 @@ impl Tap {
             let what = format!("closed: {}", open.talk.summary());
             self.tell(
                 state,
-                Whom::Peer { peer: open.peer, connection: Some(number) },
-                &What::Words(&what),
+                OtherSide::Peer { peer: open.peer, connection: Some(number) },
+                &TraceEvent::Words(&what),
             );
         });
     }
@@ -219,11 +227,11 @@ impl Tap {
                 state.capture(&chunk(digits(bytes)));
             }
             if state.trace.is_some() {
-                let (whom, mut rest) = (Whom::Peer { peer, connection: Some(number) }, bytes);
+                let (whom, mut rest) = (OtherSide::Peer { peer, connection: Some(number) }, bytes);
                 loop {
                     open.talk.pieces = open.talk.info_hash().and_then(|info_hash| state.pieces.get(&info_hash).copied());
-                    let Some(Heard { object, bytes, changes }) = open.talk.next(way, &mut rest) else { break };
-                    self.tell(state, whom, &What::Object { way, object: &object, bytes: &bytes, changes: &changes });
+                    let Some(PassedObject { object, bytes, changes }) = open.talk.next(way, &mut rest) else { break };
+                    self.tell(state, whom, &TraceEvent::Object { way, object: &object, bytes: &bytes, changes: &changes });
                 }
             }
             state.open.insert(number, open);
@@ -233,7 +241,7 @@ impl Tap {
     /// Records a whole request to a tracker, or its answer. The capture gets every byte, the trace no secrets.
     pub(super) fn tracker(
         &self,
-        whom: Whom,
+        whom: OtherSide,
         way: Way,
         bytes: &[u8],
         changes: &[String],
@@ -250,22 +258,26 @@ impl Tap {
             if state.trace.is_none() {
                 return;
             }
-            let (object, bytes) = match self.open_hearted.load(Ordering::Relaxed) {
+            let (object, bytes) = match self.shows_secrets.load(Ordering::Relaxed) {
                 true => (describe(bytes), Cow::Borrowed(bytes)),
                 false => discreet::describe(bytes, describe),
             };
-            self.tell(state, whom, &What::Object { way, object: &object, bytes: &bytes, changes });
+            self.tell(
+                state,
+                whom,
+                &TraceEvent::Object { way, object: &object, bytes: &bytes, changes },
+            );
         });
     }
 
     /// Shows secrets in the trace from now on.
     pub fn show_secrets(&self) {
-        self.open_hearted.store(true, Ordering::Relaxed);
+        self.shows_secrets.store(true, Ordering::Relaxed);
     }
 
     /// Writes an event about a tracker that failed.
     pub(super) fn tracker_failed(&self, url: &str, why: &str) {
-        self.with(|state| self.tell(state, Whom::Tracker(url), &What::Words(why)));
+        self.with(|state| self.tell(state, OtherSide::Tracker(url), &TraceEvent::Words(why)));
     }
 
     fn micros(&self) -> u64 {
@@ -273,7 +285,7 @@ impl Tap {
     }
 
     /// Writes one event.
-    fn tell(&self, state: &mut State, whom: Whom, what: &What) {
+    fn tell(&self, state: &mut State, whom: OtherSide, what: &TraceEvent) {
         if state.trace.is_none() {
             return;
         }
@@ -281,16 +293,16 @@ impl Tap {
         let time = self.micros();
         let thread = thread::current();
         let thread = printable(thread.name().unwrap_or("(no name)"));
-        let name = match (whom, self.open_hearted.load(Ordering::Relaxed)) {
-            (Whom::Tracker(url), false) => hide(url),
+        let name = match (whom, self.shows_secrets.load(Ordering::Relaxed)) {
+            (OtherSide::Tracker(url), false) => hide(url),
             _ => String::new(),
         };
         let hidden = match *what {
-            What::Words(words) if !name.is_empty() => hide(words),
+            TraceEvent::Words(words) if !name.is_empty() => hide(words),
             _ => String::new(),
         };
-        let whom = if name.is_empty() { whom } else { Whom::Tracker(&name) };
-        let what = if hidden.is_empty() { what } else { &What::Words(&hidden) };
+        let whom = if name.is_empty() { whom } else { OtherSide::Tracker(&name) };
+        let what = if hidden.is_empty() { what } else { &TraceEvent::Words(&hidden) };
         let event = match self.form {
             Form::Text { color } => as_text(state.events, time, whom, what, &thread, color),
             Form::Json => format!("{}\n", as_json(state.events, time, whom, what, &thread)),
@@ -325,29 +337,36 @@ fn digits(bytes: &[u8]) -> String {
     String::from_utf8(digits).unwrap_or_default()
 }
 
-fn as_text(number: u64, time: u64, whom: Whom, what: &What, thread: &str, color: bool) -> String {
+fn as_text(
+    number: u64,
+    time: u64,
+    whom: OtherSide,
+    what: &TraceEvent,
+    thread: &str,
+    color: bool,
+) -> String {
     let whom = whom.to_string();
     // Many threads are named after their peer.
     let thread =
         format!("(thread {})", thread.strip_suffix(whom.as_str()).map_or(thread, str::trim_end));
     match what {
-        What::Words(words) => format!(
+        TraceEvent::Words(words) => format!(
             "{}   {thread}\n",
             text::event(number, time, "   ---", &whom, &printable(words))
         ),
-        What::Object { way, object, bytes, changes } => {
+        TraceEvent::Object { way, object, bytes, changes } => {
             let line = text::event(number, time, way.arrow(), &whom, &text::head(object));
             let line = text::passing(&line, object, &format!(" {thread}"), color);
             format!(
                 "{line}{}{}\n",
-                text::fields(object, bytes, Look { at: 0, color }),
+                text::fields(object, bytes, TextOptions { at: 0, color }),
                 text::changes(changes)
             )
         }
     }
 }
 
-fn as_json(number: u64, time: u64, whom: Whom, what: &What, thread: &str) -> Value {
+fn as_json(number: u64, time: u64, whom: OtherSide, what: &TraceEvent, thread: &str) -> Value {
     let head = [
         ("event", json!("trace")),
         ("number", json!(number)),
@@ -355,19 +374,19 @@ fn as_json(number: u64, time: u64, whom: Whom, what: &What, thread: &str) -> Val
         ("thread", json!(thread)),
     ];
     let connection = match whom {
-        Whom::Peer { connection, .. } => Some(("connection", json!(connection))),
+        OtherSide::Peer { connection, .. } => Some(("connection", json!(connection))),
         _ => None,
     };
     let whom = connection.into_iter().chain([(whom.role(), json!(whom.to_string()))]);
     let what = match what {
-        What::Object { way, object, bytes, changes } => {
+        TraceEvent::Object { way, object, bytes, changes } => {
             vec![
                 ("direction", json!(way.word())),
                 ("object", object_json::object(object, bytes, 0)),
                 ("changes", json!(changes)),
             ]
         }
-        What::Words(words) => vec![("what", json!(printable(words)))],
+        TraceEvent::Words(words) => vec![("what", json!(printable(words)))],
     };
     let all = head.into_iter().chain(whom).chain(what);
     Value::Object(all.map(|(key, value)| (key.to_owned(), value)).collect())

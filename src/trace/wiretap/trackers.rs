@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::super::stream::Way;
 use super::super::{s03, s18};
 use super::Tap;
-use super::sink::Whom;
+use super::sink::OtherSide;
 use crate::s03_tracker::http::{Fetched, Get, HttpTracker, announce_with, fetch};
 use crate::s03_tracker::{AnnounceRequest, AnnounceResponse, Tracker, TrackerError};
 use crate::s18_udp_tracker::UdpTracker;
@@ -40,14 +40,14 @@ impl Tap {
         let tap = Arc::clone(self);
         Arc::new(move |url: &str, deadline: Instant| {
             let base = url.split(['?', '#']).next().unwrap_or_default();
-            tap.tracker(Whom::Tracker(base), Way::Out, url.as_bytes(), &[], |url| {
+            tap.tracker(OtherSide::Tracker(base), Way::Out, url.as_bytes(), &[], |url| {
                 s03::url(&String::from_utf8_lossy(url))
             });
             let answer = get(url, deadline);
             match &answer {
                 Ok(Fetched { status, body, .. }) => {
                     tap.tracker(
-                        Whom::Tracker(base),
+                        OtherSide::Tracker(base),
                         Way::In,
                         body,
                         &[format!("HTTP status {status}")],
@@ -65,14 +65,20 @@ impl Tap {
 impl Tap {
     /// Records the head of an HTTP request to us.
     pub fn asked(&self, asker: SocketAddr, head: &[u8]) {
-        self.tracker(Whom::Asker(&format!("http://{asker}")), Way::In, head, &[], s03::request);
+        self.tracker(
+            OtherSide::Asker(&format!("http://{asker}")),
+            Way::In,
+            head,
+            &[],
+            s03::request,
+        );
     }
 
     /// Records our answer to it.
     pub fn answered(&self, asker: SocketAddr, status: u16, body: &[u8]) {
         let status = format!("HTTP status {status}");
         self.tracker(
-            Whom::Asker(&format!("http://{asker}")),
+            OtherSide::Asker(&format!("http://{asker}")),
             Way::Out,
             body,
             &[status],
@@ -82,16 +88,12 @@ impl Tap {
 
     /// Records a packet to us, or our answer to one.
     pub fn packet(&self, asker: SocketAddr, way: Way, packet: &[u8]) {
-        self.tracker(
-            Whom::Asker(&format!("udp://{asker}")),
-            way,
-            packet,
-            &[],
-            |packet| match way {
+        self.tracker(OtherSide::Asker(&format!("udp://{asker}")), way, packet, &[], |packet| {
+            match way {
                 Way::In => s18::request(packet),
                 Way::Out => s18::answer(packet, Family::of(asker)),
-            },
-        );
+            }
+        });
     }
 }
 
@@ -121,7 +123,7 @@ struct TappedPackets {
 
 impl Packets for TappedPackets {
     fn send(&self, packet: &[u8]) -> io::Result<()> {
-        self.tap.tracker(Whom::Tracker(&self.url), Way::Out, packet, &[], s18::request);
+        self.tap.tracker(OtherSide::Tracker(&self.url), Way::Out, packet, &[], s18::request);
         self.inner
             .send(packet)
             .inspect_err(|error| self.tap.tracker_failed(&self.url, &error.to_string()))
@@ -132,7 +134,7 @@ impl Packets for TappedPackets {
         match &received {
             Ok(Some(length)) => {
                 let packet = buffer.get(..*length).unwrap_or_default();
-                self.tap.tracker(Whom::Tracker(&self.url), Way::In, packet, &[], |packet| {
+                self.tap.tracker(OtherSide::Tracker(&self.url), Way::In, packet, &[], |packet| {
                     s18::answer(packet, Family::of(self.address))
                 });
             }

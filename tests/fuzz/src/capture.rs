@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use arbitrary::{Result, Unstructured};
-use piecemeal::trace::capture::{Capture, What, is_capture, lines, mermaid, page};
+use piecemeal::trace::capture::{Capture, EventKind, is_capture, lines, mermaid, page};
 use piecemeal::trace::replay::Script;
 use serde_json::json;
 
@@ -50,7 +50,7 @@ fn each_byte_once(capture: &Capture) {
     for event in &capture.events {
         assert!(times <= event.time, "in the order of time");
         times = event.time;
-        if let (What::Said(said), Some(connection)) = (&event.what, event.connection) {
+        if let (EventKind::Object(said), Some(connection)) = (&event.kind, event.connection) {
             assert_eq!(capture.bytes(event).len(), said.range.len());
             streams.push((connection, said.way.word(), said.range.clone(), said.rest));
         }

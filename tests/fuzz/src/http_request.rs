@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use piecemeal::lab::announce::{Heard, scraped};
+use piecemeal::lab::announce::{ReceivedAnnounce, scraped};
 use piecemeal::lab::http::{Request, read_request};
 use piecemeal::lab::phone_book::{Asker, PhoneBook};
 use piecemeal::s03_tracker::AnnounceResponse;
@@ -59,13 +59,13 @@ fn query(request: &Request) {
     if let Err(error) = scraped(query) {
         is_printable(error);
     }
-    let heard = match Heard::decode(query) {
+    let heard = match ReceivedAnnounce::decode(query) {
         Ok(heard) => heard,
         Err(error) => return is_printable(error),
     };
     heard.oddities().iter().for_each(is_printable);
-    let again =
-        Heard::decode(&heard.announce.query()).expect("what our client writes, our tracker reads");
+    let again = ReceivedAnnounce::decode(&heard.announce.query())
+        .expect("what our client writes, our tracker reads");
     assert_eq!(again.announce.query(), heard.announce.query());
 
     let mut book = PhoneBook::default();

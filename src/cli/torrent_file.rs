@@ -1,0 +1,62 @@
+//! Reads the .torrent file of a command, or says why that fails. (stage 2)
+
+use std::fmt::Display;
+use std::path::Path;
+
+use piecemeal::s01_bencode::{counted, excerpt};
+use piecemeal::s02_metainfo::{Info, Metainfo, MetainfoError};
+
+use super::Options;
+use super::exit_codes::USAGE;
+use super::failure::Failure;
+
+/// Reads a .torrent file.
+pub fn open(torrent: &Path, options: &Options) -> Result<Metainfo, Failure> {
+    let shown = torrent.to_string_lossy();
+    let metainfo = Metainfo::read(torrent).map_err(|error| match &error {
+        MetainfoError::Io(_) => {
+            something_else(&shown).unwrap_or_else(|| Failure::from(error).about(&shown))
+        }
+        _ => Failure::from(error).about(&shown),
+    })?;
+    let Info { info_hash, length, .. } = &metainfo.info;
+    let say = options.narrator();
+    let pieces = counted(metainfo.info.piece_count(), "piece");
+    say.say(
+        2,
+        format!("{shown} describes {} in {pieces}, each with its hash", counted(*length, "byte")),
+    );
+    say.say(
+        2,
+        format!("trackers and peers know it by the hash of its info dictionary, {info_hash}"),
+    );
+    super::tracing::learn(&metainfo.info); // plugged in
+    tell_passed_over(&shown, &metainfo.passed_over, options);
+    tell_passed_over(&shown, &metainfo.info.passed_over, options);
+    Ok(metainfo)
+}
+
+/// Reports broken parts of a torrent or a link that were not needed.
+pub fn tell_passed_over(object: impl Display, passed_over: &[String], options: &Options) {
+    passed_over.iter().for_each(|note| options.note(&format!("note: {object}: {note}")));
+}
+
+/// Returns the failure for something that names a torrent but is no path.
+fn something_else(given: &str) -> Option<Failure> {
+    let is_hash = given.len() == 40 && given.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let (what, help) = match given {
+        _ if given.starts_with("magnet:") => {
+            ("a magnet link", "a link is for the commands whose names begin with magnet_")
+        }
+        _ if given.contains("://") => {
+            ("a URL", "fetch the file first, with a browser or `curl -LO URL`, and give that")
+        }
+        _ if is_hash => (
+            "an info hash",
+            "put it into a link, 'magnet:?xt=urn:btih:HASH', for the commands whose names begin with magnet_",
+        ),
+        _ => return None,
+    };
+    let what = format!("a .torrent file was expected, but this is {what}");
+    Some(Failure::new(USAGE, what).about(excerpt(given.as_bytes())).help(help).see("02-metainfo"))
+}

@@ -1,0 +1,136 @@
+//! The text that `piecemeal lab` prints at its start: for each chapter, the command to paste.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use super::Lab;
+use super::seeder::Fault;
+
+/// A lab's files in a folder, and how to use them. The chapters' lab has two torrents, the
+/// first a single file; a lab with one torrent uses it for both.
+pub struct Guide<'l> {
+    lab: &'l Lab,
+    /// The paths of the .torrent files and of the contents, in the order of the contents.
+    torrents: Vec<String>,
+    originals: Vec<String>,
+}
+
+impl Guide<'_> {
+    /// Writes the .torrent files into a folder, and the content into one below it.
+    ///
+    /// # Errors
+    /// If that fails, or other files are in the way.
+    pub fn new<'l>(lab: &'l Lab, folder: &Path) -> io::Result<Guide<'l>> {
+        let shown = |paths: Vec<PathBuf>| {
+            paths.iter().map(|path| path.to_string_lossy().into_owned()).collect()
+        };
+        let torrents = shown(lab.write_torrents(folder)?);
+        let originals = shown(lab.write_originals(&folder.join("original"))?);
+        Ok(Guide { lab, torrents, originals })
+    }
+
+    /// Returns the tour as JSON for programs.
+    pub fn json(&self) -> Value {
+        let magnets: Vec<String> =
+            self.lab.contents.iter().map(|content| self.lab.magnet(content)).collect();
+        let peers: Vec<String> = self.lab.addresses().iter().map(ToString::to_string).collect();
+        let faults: Vec<String> =
+            self.lab.seeders.iter().map(|seeder| seeder.fault().to_string()).collect();
+        let command =
+            |(chapter, command): &(u8, String)| json!({ "chapter": chapter, "command": command });
+        let commands: Vec<Value> = self.commands().iter().map(command).collect();
+        json!({
+            "event": "started", "tracker": self.lab.tracker.url(), "udp_tracker": self.lab.tracker.udp_url(),
+            "peers": peers, "faults": faults,
+            "torrents": self.torrents, "magnets": magnets, "originals": self.originals,
+            "commands": commands,
+        })
+    }
+
+    /// Returns a command for each chapter that has one, with the chapter's number.
+    fn commands(&self) -> Vec<(u8, String)> {
+        let path = |paths: &[String], index: usize| {
+            paths.get(index).or(paths.last()).map(|path| quoted(path))
+        };
+        let [sample, album] = [0, 1].map(|index| path(&self.torrents, index).unwrap_or_default());
+        let [original, folder] =
+            [0, 1].map(|index| path(&self.originals, index).unwrap_or_default());
+        let content = |index: usize| self.lab.contents.get(index).or(self.lab.contents.last());
+        let link = |index: usize| {
+            content(index).map(|content| quoted(&self.lab.magnet(content))).unwrap_or_default()
+        };
+        let (sample_link, album_link) = (link(0), link(1));
+        // With one peer and no tracker, the same peer always answers.
+        let first: Vec<_> = self.lab.addresses().into_iter().take(1).collect();
+        let one_peer =
+            content(0).map(|content| quoted(&content.magnet(&[], &first))).unwrap_or_default();
+        let peer = first.first().map(ToString::to_string).unwrap_or_default();
+        let last =
+            content(0).map_or(0, |content| content.info.piece_count().saturating_sub(1)).min(2);
+        let name = content(1).map(|content| content.info.name.clone()).unwrap_or_default();
+        let [out, again] = [quoted(&name), quoted(&format!("{name}-again"))];
+        vec![
+            (1, "decode d3:cow3:moo4:spami7ee".to_owned()),
+            (2, format!("info {sample}")),
+            (3, format!("peers {sample}")),
+            (4, format!("handshake {sample} {peer}")),
+            (6, format!("magnet_parse {sample_link}")),
+            (7, format!("magnet_handshake {one_peer}")),
+            (8, format!("magnet_info {sample_link}")),
+            (9, format!("download_piece -o piece-0 {sample} 0")),
+            (9, format!("magnet_download_piece -o piece-{last} {sample_link} {last}")),
+            (10, format!("verify {sample} {original}")),
+            (10, format!("create -o again.torrent {folder}")),
+            (15, format!("download -o {out} {album}")),
+            (15, format!("magnet_download -o {again} {album_link}")),
+            (17, format!("seed {sample} {original}")),
+            (18, format!("scrape {sample}")),
+        ]
+    }
+}
+
+impl fmt::Display for Guide<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
+        writeln!(out, "A swarm of your own:\n\n  tracker   {}", self.lab.tracker.url())?;
+        writeln!(out, "  and       {}", self.lab.tracker.udp_url())?;
+        for seeder in &self.lab.seeders {
+            write!(
+                out,
+                "  seeder    {}   {}",
+                seeder.address(),
+                String::from_utf8_lossy(&seeder.peer_id().0)
+            )?;
+            writeln!(
+                out,
+                "{}",
+                if seeder.fault() == Fault::None {
+                    String::new()
+                } else {
+                    format!("   {}", seeder.fault())
+                }
+            )?;
+        }
+        for (content, torrent) in self.lab.contents.iter().zip(&self.torrents) {
+            writeln!(out, "  torrent   {}", quoted(torrent))?;
+            writeln!(out, "  magnet    {}", quoted(&self.lab.magnet(content)))?;
+        }
+        writeln!(out, "\nPaste these in another terminal, in this folder:\n")?;
+        for (chapter, command) in self.commands() {
+            writeln!(out, "  {chapter:>2}  piecemeal {command}")?;
+        }
+        write!(out, "\nBelow you see what the tracker and the seeders see. Ctrl-C ends the lab.")
+    }
+}
+
+/// Quotes a word for a shell, if it holds anything that a shell would act on.
+fn quoted(word: &str) -> String {
+    let plain = |letter: char| letter.is_alphanumeric() || "-_./:,@%+=".contains(letter);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}

@@ -1,0 +1,77 @@
+//! A seeder's side of the handshake, and what is wrong with the peer's.
+
+use std::io::{self, Read};
+use std::time::{Duration, Instant};
+
+use super::end::End;
+use super::peer_log::PeerLog;
+use super::shared::Shared;
+use crate::lab::content::Content;
+use crate::lab::hints;
+use crate::s04_handshake::transport::Transport;
+use crate::s04_handshake::{Handshake, HandshakeError};
+use crate::s05_messages::MessageError;
+use crate::s05_messages::bitfield::Bitfield;
+use crate::s05_messages::connection::Connection;
+use crate::s07_extension::EXTENSION_BIT;
+
+/// The longest time for a peer's handshake.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// The most torrents named to a peer that asks for another one.
+const MAX_NAMED: usize = 3;
+
+/// Reads the peer's handshake, and returns the content that it asks for with the pieces that
+/// the seeder has. The session then sends our own handshake first.
+pub fn receive<'s>(
+    seeder: &'s Shared,
+    mut transport: Transport,
+    log: &mut PeerLog,
+) -> Result<(Connection, &'s Content, &'s Bitfield), End> {
+    transport.set_deadline(Instant::now() + HANDSHAKE_TIMEOUT);
+    let mut reader = RecordingReader { transport: &mut transport, bytes: Vec::new() };
+    let theirs = Handshake::read_from(&mut reader).map_err(|error| match error {
+        HandshakeError::HungUp if reader.bytes.is_empty() => {
+            MessageError::HungUp { inside: false }.into()
+        }
+        error => End::Handshake { error, hint: hints::handshake(&reader.bytes) },
+    })?;
+    let asked = seeder.torrents.iter().find(|(content, _)| content.info_hash() == theirs.info_hash);
+    let (content, has) = asked.ok_or_else(|| {
+        let wrong: Vec<_> = seeder
+            .torrents
+            .iter()
+            .flat_map(|(content, _)| hints::wrong_hashes(content, &[]))
+            .collect();
+        let here = seeder
+            .torrents
+            .iter()
+            .take(MAX_NAMED)
+            .map(|(content, _)| content.info_hash().to_string());
+        let here = here.collect::<Vec<_>>().join(" or ");
+        End::OtherTorrent {
+            found: theirs.info_hash,
+            here,
+            hint: hints::other_torrent(theirs.info_hash, &wrong),
+        }
+    })?;
+    log.handshake(theirs.peer_id, &content.info);
+    let mut ours = Handshake::new(content.info_hash(), seeder.peer_id);
+    if theirs.has_bit(EXTENSION_BIT) {
+        ours = ours.with_bit(EXTENSION_BIT);
+    }
+    Ok((Connection::new(transport, ours, theirs), content, has))
+}
+
+/// A reader that keeps the bytes of a handshake, in case they are something else.
+struct RecordingReader<'t> {
+    transport: &'t mut Transport,
+    bytes: Vec<u8>,
+}
+
+impl Read for RecordingReader<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.transport.read(buffer)?;
+        self.bytes.extend_from_slice(buffer.get(..count).unwrap_or_default());
+        Ok(count)
+    }
+}

@@ -1,0 +1,74 @@
+//! The state that all connections of a seeder share: what it has, how it behaves, what it has given.
+
+use std::collections::HashSet;
+use std::net::SocketAddr;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Mutex, PoisonError};
+
+use super::Fault;
+use crate::lab::content::Content;
+use crate::lab::notes::Notes;
+use crate::lab::smooth_rate::SmoothRate;
+use crate::s03_tracker::PeerId;
+use crate::s05_messages::bitfield::Bitfield;
+
+/// The most peers that it can tell apart.
+const MAX_SERVED: usize = 10_000;
+
+/// The state that a seeder's threads share.
+pub struct Shared {
+    pub peer_id: PeerId,
+    /// The address it listens on, for notes.
+    pub address: SocketAddr,
+    /// The torrents it serves.
+    pub torrents: Vec<(Content, Bitfield)>,
+    pub fault: Fault,
+    /// The limit on blocks, for all connections together.
+    pub rate: SmoothRate,
+    pub notes: Notes,
+    /// The number of blocks that were started, which the faults count.
+    pub begun: AtomicU64,
+    /// The number of blocks that were sent whole, and the bytes in them.
+    pub blocks: AtomicU64,
+    pub bytes: AtomicU64,
+    /// The peers that they went to.
+    served: Mutex<HashSet<PeerId>>,
+}
+
+impl Shared {
+    /// Makes the state of a seeder that has given nothing yet.
+    pub fn new(
+        peer_id: PeerId,
+        address: SocketAddr,
+        torrents: Vec<(Content, Bitfield)>,
+        fault: Fault,
+        rate: Option<u64>,
+        notes: Notes,
+    ) -> Shared {
+        Shared {
+            peer_id,
+            address,
+            torrents,
+            fault,
+            rate: SmoothRate::new(rate),
+            notes,
+            begun: AtomicU64::new(0),
+            blocks: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            served: Mutex::default(),
+        }
+    }
+
+    /// Returns the number of peers that have received a block, by peer id.
+    pub fn served(&self) -> usize {
+        self.served.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// Records that this peer has received a block.
+    pub fn remember(&self, peer_id: PeerId) {
+        let mut served = self.served.lock().unwrap_or_else(PoisonError::into_inner);
+        if served.len() < MAX_SERVED {
+            served.insert(peer_id);
+        }
+    }
+}
