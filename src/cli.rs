@@ -1,8 +1,8 @@
-//! What the commands share: global options, answers and failures, JSON lines, and the work that more
-//! than one command does.
+//! What the commands share: global options, answers and failures, JSON lines, and the work that
+//! more than one command does.
 //!
-//! Nothing here knows a command. A line that ends in `// plugged in` belongs to a later stage, as in
-//! `commands.rs`.
+//! Nothing here knows a command. A line that ends in `// plugged in` belongs to a later stage, as
+//! in `commands.rs`.
 
 pub mod announce_story;
 pub mod announcers;
@@ -107,7 +107,8 @@ impl serde_json::ser::Formatter for OneLine {
         out: &mut W,
         fragment: &str,
     ) -> io::Result<()> {
-        // Only URLs: a file may be called `pass=1.mkv`, and requests are masked before they come here.
+        // Only URLs: a file may be called `pass=1.mkv`, and requests are masked before they come
+        // here.
         let has_url = ["://", "%3A%2F%2F", "%3a%2f%2f"].iter().any(|sign| fragment.contains(sign))
             || fragment.starts_with("magnet:");
         let shown = if has_url { shown(fragment) } else { fragment.to_owned() };

@@ -26,7 +26,8 @@ macro_rules! commands {
                 // The answer repeats what was typed, for use elsewhere: hide nothing in it.
                 if matches!(self, Command::decode(_)) { crate::cli::discretion::show() } // plugged in
                 if matches!(self, Command::create(_)) { crate::cli::discretion::show() } // plugged in
-                // These open no connection, and the capture that they read must not be opened for writing.
+                // These open no connection, and the capture that they read must not be opened for
+                // writing.
                 if !matches!(self, Command::explain(_) | Command::replay(_)) { crate::cli::tracing::start(options) } // plugged in
                 match self { $(Command::$name(args) => args.run(options),)* }
             }

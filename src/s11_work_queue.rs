@@ -57,10 +57,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use self::board::Board;
-use self::evidence::{Evidence, Verdict};
+use self::evidence::Evidence;
 use self::lease::Progress;
 use self::seats::Seat;
-use self::trust::Contributor;
+use self::trust::{Contributor, Verdict};
 use crate::s02_metainfo::{Info, PieceIndex};
 use crate::s05_messages::BLOCK_LENGTH;
 use crate::s05_messages::bitfield::Bitfield;

@@ -24,14 +24,14 @@
 //! * **It knows a [`Host`], not a swarm.** The host has the limits that sessions share, and takes
 //!   their reports.
 //! * **Deadlines are on progress** (`deadlines`). A byte now and then does not count.
-//! * **Left out:** which peers to dial (stage 15), and uploading (stage 16). [`uploads`] is the
-//!   seam for that; until something is plugged in, requests are rejected or ignored.
+//! * **Left out:** which peers to dial (stage 15), and uploading (stage 16). [`host::Uploads`] is
+//!   the seam for that; until something is plugged in, requests are rejected or ignored.
 //!
 //! # In two sittings
 //! 1. This file, `our_pieces`, `requests` with `blocks`, and `deadlines`: the conversation.
-//! 2. What it is given: [`host`], [`send_path`] and [`uploads`]. [`request_depth`], which finds the
-//!    number of requests that fills the line (with a fixed 16, a peer 50 ms away sends 5 MiB/s
-//!    instead of 91); [`rate`] and [`stats`], which count.
+//! 2. What it is given: [`host`] and [`send_path`]; `uploads`, its half that uploads.
+//!    [`request_depth`], which finds the number of requests that fills the line (with a fixed 16, a
+//!    peer 50 ms away sends 5 MiB/s instead of 91); [`rate`] and [`stats`], which count.
 
 mod deadlines;
 pub mod host;
@@ -41,7 +41,7 @@ pub mod request_depth;
 mod requests;
 pub mod send_path;
 pub mod stats;
-pub mod uploads;
+mod uploads;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -50,11 +50,10 @@ use std::time::{Duration, Instant};
 
 use self::deadlines::Deadlines;
 pub use self::deadlines::IDLE_TIMEOUT;
-use self::host::{Host, Report, SessionEnd, Torrent};
+use self::host::{Host, Report, SessionEnd, Torrent, Upload};
 use self::requests::Requests;
 use self::send_path::{Direct, SendPath};
 use self::stats::PeerStats;
-use self::uploads::Upload;
 use crate::s04_handshake::origin::Origin;
 use crate::s05_messages::bitfield::{Bitfield, PeerPieces, SPARE_BITS, has_spare_bits};
 use crate::s05_messages::connection::Connection;

@@ -7,8 +7,9 @@
 //!
 //! * **Run it:** `piecemeal announce lab/sample.torrent`
 //! * **Spec:** BEP 3, 12, 31; **chapter:** `docs/13-peer-sources.md`
-//! * **Builds on:** [`Tier`](crate::s03_tracker::tiers::Tier) and [`Tracker`](crate::s03_tracker::Tracker)
-//!   from stage 3, [`Counters`](crate::s12_session::host::Counters) from stage 12
+//! * **Builds on:** [`Tier`](crate::s03_tracker::tiers::Tier) and
+//!   [`Tracker`](crate::s03_tracker::Tracker) from stage 3,
+//!   [`Counters`](crate::s12_session::host::Counters) from stage 12
 //!
 //! ```text
 //!   announcer: tier 1  --+
@@ -21,17 +22,18 @@
 //! 1. Fill in a [`SourceHost`]: the signals, the counters, and a function that takes the reports.
 //! 2. Number each source and [`start`] it.
 //! 3. Read the reports. The last one of each source is [`SourceReport::Gone`].
-//! 4. [`Signals::stop`](signals::Signals::stop) ends them all; wait for the `Gone`s, but not forever.
+//! 4. [`Signals::stop`](signals::Signals::stop) ends them all; wait for the `Gone`s, but not
+//!    forever.
 //!
 //! # Decisions
 //! * **A source waits on its own thread,** for a tracker or for a name to be looked up. Nobody else
 //!   waits with it, and a tier that is silent does not delay the others.
 //! * **It reports through a function,** and does not know whose. A swarm listens in stage 15. The
 //!   command `announce` listens as well, and only prints.
-//! * **It is told three things:** that there are no peers, so it may ask sooner; that the last piece
-//!   has arrived, which a tracker counts; and that it must stop, so it says goodbye.
-//! * **Its end is never missed.** [`SourceReport::Gone`] is sent by a destructor: an early return, a
-//!   panic and a thread that never started all report the same.
+//! * **It is told three things:** that there are no peers, so it may ask sooner; that the last
+//!   piece has arrived, which a tracker counts; and that it must stop, so it says goodbye.
+//! * **Its end is never missed.** [`SourceReport::Gone`] is sent by a destructor: an early return,
+//!   a panic and a thread that never started all report the same.
 //! * **Left out:** which of the peers to dial. That is stage 14.
 
 pub mod announcer;

@@ -30,8 +30,8 @@
 //! * **Left out:** uploading (stage 16), listening and choking (stage 17).
 //!
 //! # In three sittings
-//! 1. This file, `plan`, `torrent_loop` (the download's own thread, which hears of everything) and
-//!    `peer_thread` (one peer, from the dial to its end).
+//! 1. This file, `plan`, `torrent_loop` (the download's own thread, which hears of everything),
+//!    `peer_thread` (one peer, from the dial to its end) and `ended` (what each end means).
 //! 2. Peers come and go: `sources` find them, `places` and `lobby` choose when there are more than
 //!    there is room for, `magnet` asks them for the info dictionary, `reports` finds the liars
 //!    among them, `departures` decides what becomes of their addresses.
@@ -39,6 +39,7 @@
 //!    whoever watches: `telling`, [`waiting`], [`view`], [`summary`] and [`failure_report`].
 //!    `report.rs` makes sentences of it.
 
+mod ended;
 pub mod failure_report;
 mod lobby;
 mod magnet;
@@ -58,9 +59,9 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+pub use self::ended::Ended;
 use self::failure_report::FailureReport;
 use self::lobby::Lobby;
-pub use self::peer_thread::Ended;
 pub use self::plan::Plan;
 use self::summary::Summary;
 use self::torrent_loop::{Limits, TorrentLoop};
@@ -76,10 +77,10 @@ use crate::s07_extension::EXTENSION_BIT;
 use crate::s08_metadata::Metadata;
 use crate::s10_storage::{StorageError, Store};
 use crate::s11_work_queue::PeerNumber;
+use crate::s12_session::host::Uploads;
 use crate::s12_session::host::{Host, Report, Torrent};
 use crate::s12_session::rate::Rate;
 use crate::s12_session::stats::PeerStats;
-use crate::s12_session::uploads::Uploads;
 use crate::s13_peer_sources::signals::Signals;
 use crate::s13_peer_sources::source::SourceReport;
 use crate::s14_peer_list::budget::Budget;

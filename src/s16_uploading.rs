@@ -57,8 +57,8 @@ use crate::s04_handshake::transport::Hangup;
 use crate::s05_messages::{BLOCK_LENGTH, Message, Request};
 use crate::s07_extension::{BoxError, OUR_REQQ};
 use crate::s12_session::host::Torrent;
+use crate::s12_session::host::{Upload, UploadPeer, Uploads};
 use crate::s12_session::send_path::SendPath;
-use crate::s12_session::uploads::{Upload, UploadPeer, Uploads};
 
 /// Decides which peers are unchoked, on any thread and at any time. It carries a decision out by
 /// [`Requester::set_unchoked`] and [`Requester::tell`].

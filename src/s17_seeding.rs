@@ -47,7 +47,7 @@ mod waiting_list;
 use std::time::Duration;
 
 use self::waiting_list::WaitingList;
-use crate::s12_session::uploads::{Upload, UploadPeer, Uploads};
+use crate::s12_session::host::{Upload, UploadPeer, Uploads};
 use crate::s16_uploading::Uploader;
 
 /// How much is given, and for how long.

@@ -28,7 +28,8 @@ impl Search {
     {
         let Search { peers, failures, say } = self;
         let refusing = Arc::clone(&failures);
-        // Unsafe addresses are filtered here, not in the search: the command `peers` shows them all.
+        // Unsafe addresses are filtered here, not in the search: the command `peers` shows them
+        // all.
         let peers = peers.into_iter().map(move |FoundPeers { by, addresses }| {
             let (dialed, told) = part(addresses, by);
             if let Some(told) = told {

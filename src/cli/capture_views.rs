@@ -1,4 +1,4 @@
-//! Reads a capture, for `explain` and `replay`, and shows it in the ways that `explain` knows. (trace)
+//! Reads a capture, for `explain` and `replay`, and shows it in each of their views. (trace)
 
 use piecemeal::trace::capture::{self, Capture, CaptureError, lines, mermaid, page};
 use piecemeal::trace::kind::Kind;

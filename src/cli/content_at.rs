@@ -1,4 +1,4 @@
-//! Compares the content at a path with its torrent, and says what to do where they differ. (stage 10)
+//! Compares the content at a path with its torrent, and says what to do about it. (stage 10)
 
 use std::path::Path;
 use std::sync::atomic::AtomicBool;

@@ -1,7 +1,7 @@
 //! How a command fails: what happened, what to do, where to read on. (stage 1)
 //!
-//! Each stage's error becomes a [`Failure`] in a file of its own, so that this file knows none of the
-//! stages.
+//! Each stage's error becomes a [`Failure`] in a file of its own, so that this file knows none of
+//! the stages.
 
 mod s01;
 pub mod s02;

@@ -20,8 +20,8 @@ use super::exit_codes::NO_PEER;
 use super::failure::Failure;
 use super::screen::narrator::Narrator;
 
-/// The time after its deadline that we wait for a thread to report why it failed. Usually it takes a
-/// millisecond, on a busy machine longer; then the error would be less exact.
+/// The time after its deadline that we wait for a thread to report why it failed. Usually it takes
+/// a millisecond, on a busy machine longer; then the error would be less exact.
 pub const GRACE: Duration = Duration::from_secs(2);
 
 /// The most names looked up side by side, a thread each. A link has fewer; a user may give more.

@@ -1,4 +1,4 @@
-//! Makes the files that a command writes: none through a link, some readable by their owner only. (stage 9)
+//! Makes the files that a command writes: none through a link, some for the owner only. (stage 9)
 
 use std::fs::{self, File, OpenOptions};
 use std::io;

@@ -18,7 +18,7 @@ impl Args {
     }
 }
 
-/// Parses a row of the table, such as ``//! | [`s04_handshake`] | the 68-byte hello | 3 | `handshake` |``.
+/// Parses a row of the crate's table of stages: module, subject, BEPs, commands.
 fn row(line: &str) -> Option<(String, Value)> {
     let cells = line.strip_prefix("//! | [`")?.strip_suffix(" |")?.replace('`', "");
     let [module, does, beps, commands] = cells.split('|').map(str::trim).collect::<Vec<_>>()[..]

@@ -15,7 +15,8 @@ use crate::s03_tracker::{AnnounceRequest, Event, PeerId};
 pub struct ReceivedAnnounce {
     /// What the client says.
     pub announce: AnnounceRequest,
-    /// Whether the client takes the compact form (BEP 23); `None`, which it does not say, means yes.
+    /// Whether the client takes the compact form (BEP 23); `None`, which it does not say, means
+    /// yes.
     pub compact: Option<bool>,
     /// The address that the client claims to have (`ip`).
     pub ip: Option<String>,

@@ -160,8 +160,8 @@ impl UdpResponder {
                 } else {
                     let received =
                         ReceivedAnnounce { announce, compact: Some(true), ip: None, nan: false };
-                    // std does not report which of our addresses a packet came to, so take the one from
-                    // which the answer is sent.
+                    // std does not report which of our addresses a packet came to, so take the one
+                    // from which the answer is sent.
                     let reached = own_address(from.ip()).unwrap_or(Ipv4Addr::UNSPECIFIED.into());
                     let reply = self.state.announce(from, reached, received, &target, None);
                     Ok(ResponseBody::Announced {

@@ -25,10 +25,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::PeerNumber;
-use super::evidence::{Evidence, MAX_BLOCKS, Verdict};
+use super::evidence::{Evidence, MAX_BLOCKS};
 use super::rarest::Waiting;
 use super::seats::{Holders, Seat};
-use super::trust::{Contributor, Trust};
+use super::trust::{Contributor, Trust, Verdict};
 use crate::s05_messages::bitfield::{Bitfield, PeerPieces};
 
 /// Where every piece is. `P` is the progress that the holders of a piece share; the board hands it

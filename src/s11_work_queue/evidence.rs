@@ -12,7 +12,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 
-use super::trust::Contributor;
+use super::trust::{Contributor, Verdict};
 use crate::s02_metainfo::{Info, PieceIndex};
 use crate::s05_messages::BLOCK_LENGTH;
 use crate::s10_storage::{StorageError, Store};
@@ -38,15 +38,6 @@ struct Brought {
     block: u32,
     /// The position in `contributors` of the peer that brought it.
     by: u16,
-}
-
-/// What the evidence says about the peers once the piece is right.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Verdict {
-    /// Peers that brought a wrong block.
-    pub liars: Vec<Contributor>,
-    /// Peers that are no longer suspects.
-    pub cleared: Vec<Contributor>,
 }
 
 impl Evidence {

@@ -12,7 +12,6 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use super::PeerNumber;
-use super::evidence::Verdict;
 use crate::s04_handshake::origin::Origin;
 
 /// The time for which a peer that has not proved itself leaves a spoilt piece to those that have.
@@ -34,6 +33,15 @@ impl From<PeerNumber> for Contributor {
     fn from(peer: PeerNumber) -> Contributor {
         Contributor { peer, origin: None }
     }
+}
+
+/// What the evidence says about the peers once the piece is right.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Verdict {
+    /// Peers that brought a wrong block.
+    pub liars: Vec<Contributor>,
+    /// Peers that are no longer suspects.
+    pub cleared: Vec<Contributor>,
 }
 
 /// What is known about the peers that are connected, and about suspects that have gone.

@@ -13,11 +13,12 @@ use std::time::Instant;
 use thiserror::Error;
 
 use super::rate::Rate;
+use super::send_path::SendPath;
 use super::stats::PeerStats;
-use super::uploads::{NoUploads, Uploads};
 use crate::s02_metainfo::PieceIndex;
-use crate::s05_messages::MessageError;
+use crate::s04_handshake::transport::Hangup;
 use crate::s05_messages::bitfield::BitfieldError;
+use crate::s05_messages::{MessageError, Request};
 use crate::s07_extension::{BoxError, ExtensionError, Extensions};
 use crate::s10_storage::{StorageError, Store};
 use crate::s11_work_queue::{PeerNumber, WorkQueue};
@@ -181,5 +182,75 @@ pub enum SessionEnd {
 impl From<io::Error> for SessionEnd {
     fn from(error: io::Error) -> SessionEnd {
         MessageError::from(error).into()
+    }
+}
+
+/// The seam for uploading: decides what peers get from us.
+///
+/// ```text
+///   the peer's first `interested`  --> Uploads::open --> an Upload, or None: it gets nothing
+///                                                          | take_over: it makes the send path
+///   interested, request, cancel    ----------------------> |
+///   the session's own messages     ----------------------> |--> the peer
+/// ```
+/// From then on, everything leaves by one path: two threads that write to one socket would mix up
+/// their messages. A session that only downloads never gets here, and needs no second thread.
+pub trait Uploads: Send + Sync {
+    /// Opens the upload to a peer that is interested for the first time. `None` if it gets nothing;
+    /// then this is called again when it next says that it is interested. Called on the peer's
+    /// thread.
+    fn open(&self, peer: UploadPeer) -> Option<Box<dyn Upload>>;
+
+    /// Whether to keep seeding now that we have all pieces. We have `uploaded` this many bytes of a
+    /// torrent of this length. Called repeatedly.
+    fn stays(&self, uploaded: u64, length: u64) -> bool;
+}
+
+/// A peer that is interested in what we have, and all that an upload needs to know about it.
+pub struct UploadPeer {
+    /// The host of the peer's session.
+    pub host: Arc<Host>,
+    /// The torrent.
+    pub torrent: Arc<Torrent>,
+    /// The peer's address and counters.
+    pub stats: Arc<PeerStats>,
+    /// Whether both sides speak the fast extension (BEP 6).
+    pub fast: bool,
+    /// The number of pieces the peer has at this moment. One with few gets some allowed fast (BEP
+    /// 6).
+    pub has: u32,
+}
+
+/// The upload to one peer. It gets the peer's messages, and answers through the path that it made.
+pub trait Upload: Send {
+    /// Takes over the send path: from now on, the session's messages go through the path returned.
+    /// Called once, before anything else. `hang_up` ends the connection.
+    ///
+    /// What the old path has not sent must go first: it may have sent half of a message.
+    fn take_over(&mut self, path: Box<dyn SendPath>, hang_up: &Hangup) -> Box<dyn SendPath>;
+
+    /// Sets whether the peer is interested.
+    fn set_interested(&mut self, yes: bool);
+
+    /// Handles a request for a block.
+    ///
+    /// # Errors
+    /// If the request breaks a rule; then the connection ends.
+    fn request(&mut self, request: Request) -> Result<(), BoxError>;
+
+    /// Cancels a request. A request that is not known is no error: the block may be on its way.
+    fn cancel(&mut self, request: Request);
+}
+
+/// Uploads nothing.
+pub struct NoUploads;
+
+impl Uploads for NoUploads {
+    fn open(&self, _: UploadPeer) -> Option<Box<dyn Upload>> {
+        None
+    }
+
+    fn stays(&self, _: u64, _: u64) -> bool {
+        false
     }
 }

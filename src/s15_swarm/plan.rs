@@ -12,8 +12,8 @@ use super::view::Watch;
 use crate::s02_metainfo::{Info, InfoHash};
 use crate::s03_tracker::PeerId;
 use crate::s04_handshake::transport::{Dial, Tcp};
+use crate::s12_session::host::{NoUploads, Uploads};
 use crate::s12_session::rate::Rate;
-use crate::s12_session::uploads::{NoUploads, Uploads};
 use crate::s13_peer_sources::source::PeerSource;
 
 /// What to download, and how.

@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use sha1::{Digest, Sha1};
 
 use crate::s02_metainfo::InfoHash;
-use crate::s12_session::uploads::UploadPeer;
+use crate::s12_session::host::UploadPeer;
 
 /// The number of these pieces. A peer that has this many itself gets none.
 pub const COUNT: usize = 10;

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use super::allowed_fast;
 use super::send_queue::{Queued, SendQueue};
 use crate::s05_messages::{Message, Request};
-use crate::s12_session::uploads::UploadPeer;
+use crate::s12_session::host::UploadPeer;
 
 /// A peer that is or was interested, as its own threads and the choker share it.
 ///

@@ -24,7 +24,7 @@ use super::Rules;
 use super::choking::{LUCKY_ROUNDS, NEWCOMER, SNUBBED, Standing, decide, is_ahead, take_turns};
 use super::sharing_slots::{Claim, share_slots};
 use crate::s04_handshake::origin::Origin;
-use crate::s12_session::uploads::UploadPeer;
+use crate::s12_session::host::UploadPeer;
 use crate::s16_uploading::requester::Requester;
 use crate::s16_uploading::{self, Choker};
 

@@ -22,13 +22,6 @@ use super::tree::{assert_none, code, read, root, sources};
 /// A module or a name in one: `["lab", "seeder", "Fault"]`.
 type Name = Vec<String>;
 
-/// Circles inside a stage that are still to be broken. A circle that is gone must go from this list.
-const KNOWN: [&str; 3] = [
-    "s11_work_queue/evidence <-> s11_work_queue/trust",
-    "s12_session/host <-> s12_session/uploads",
-    "s15_swarm/magnet <-> s15_swarm/peer_thread",
-];
-
 /// A file's module, and what its imports bind.
 struct File {
     /// The paths that it uses, from the root of `src`.
@@ -221,13 +214,5 @@ fn no_modules_import_each_other_in_a_circle() {
     let used: usize = files.values().map(|file| file.uses.len()).sum();
     assert!(used > 1_000, "their imports are read: {used}");
     let found = circles(&files);
-    let new: Vec<String> =
-        found.iter().filter(|circle| !KNOWN.contains(&circle.as_str())).cloned().collect();
-    assert_none("circles of imports", &new);
-    let gone: Vec<String> = KNOWN
-        .iter()
-        .filter(|known| !found.iter().any(|circle| circle == *known))
-        .map(|known| (*known).to_owned())
-        .collect();
-    assert_none("circles that are broken: take them off the list", &gone);
+    assert_none("circles of imports", &found);
 }

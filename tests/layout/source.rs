@@ -223,6 +223,27 @@ fn has_phrase(line: &str, phrase: &str) -> bool {
 const MAX_LINES: usize = 400;
 
 #[test]
+fn comments_are_100_columns_wide() {
+    // rustfmt breaks lines of code, but no comments. A row of a table and a line of an example
+    // cannot be broken.
+    let mut wide = Vec::new();
+    for path in sources("src") {
+        let mut in_example = false;
+        for (number, line) in (1..).zip(read(&root().join(&path)).lines()) {
+            let line = line.trim_end();
+            let Some(comment) = line.trim_start().strip_prefix("//") else { continue };
+            let comment = comment.trim_start_matches(['/', '!']).trim_start();
+            in_example ^= comment.starts_with("```");
+            let fixed = in_example || comment.starts_with('|') || comment.contains("**Run it:**");
+            if !fixed && line.chars().count() > 100 {
+                wide.push(format!("{}:{number}: {line}", path.display()));
+            }
+        }
+    }
+    assert_none("comments wider than 100 columns", &wide);
+}
+
+#[test]
 fn no_file_is_long() {
     let mut long = Vec::new();
     for path in sources("src") {

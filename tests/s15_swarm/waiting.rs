@@ -5,9 +5,9 @@ use super::memory::{Memory, bits, in_time};
 use super::net::{EXTENDED, Names, Net, PLAIN, Talk, magnet, plan};
 use piecemeal::s03_tracker::{AnnounceRequest, AnnounceResponse, Tracker, TrackerError};
 use piecemeal::s10_storage::{StorageError, Store};
+use piecemeal::s12_session::host::{Upload, UploadPeer, Uploads};
 use piecemeal::s12_session::rate::Rate;
 use piecemeal::s12_session::stats::Supply;
-use piecemeal::s12_session::uploads::{Upload, UploadPeer, Uploads};
 use piecemeal::s13_peer_sources::announcer::Announcer;
 use piecemeal::s15_swarm::waiting::{
     Hope, Missing, Next, Silence, Snapshot, Wait, Waiting, decide,

@@ -10,7 +10,7 @@ use piecemeal::s04_handshake::transport::{Dial, Transport, over_tcp, pair};
 use piecemeal::s05_messages::connection::Connection;
 use piecemeal::s07_extension::BoxError;
 use piecemeal::s10_storage::Store;
-use piecemeal::s12_session::uploads::Uploads;
+use piecemeal::s12_session::host::Uploads;
 use piecemeal::s13_peer_sources::signals::Wake;
 use piecemeal::s13_peer_sources::source::{IncomingPeers, PeerSource, SourceHandle};
 use piecemeal::s15_swarm::summary::Summary;

@@ -7,7 +7,7 @@ use super::net::{Net, Ran, Talk, plan, right};
 use piecemeal::s02_metainfo::Info;
 use piecemeal::s05_messages::bitfield::Bitfield;
 use piecemeal::s10_storage::Store;
-use piecemeal::s12_session::uploads::{Upload, UploadPeer, Uploads};
+use piecemeal::s12_session::host::{Upload, UploadPeer, Uploads};
 use piecemeal::s15_swarm::{Event, Plan, download};
 use piecemeal::s16_uploading::{UnchokeAll, Uploader};
 use std::io;

@@ -1,7 +1,7 @@
 //! A giver that chooses by the rules of this stage.
 
 use super::giver::Giver;
-use piecemeal::s12_session::uploads::Uploads;
+use piecemeal::s12_session::host::Uploads;
 use piecemeal::s17_seeding::{Rules, Seeder};
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Decides when a line is due where there is no terminal, and when a silence needs a reason. (stage 10)
+//! Decides when a line is due without a terminal, and when silence needs a reason. (stage 10)
 
 use std::time::{Duration, Instant};
 

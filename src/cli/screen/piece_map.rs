@@ -1,4 +1,4 @@
-//! Shows how content compares with its torrent: a map of pieces, and a line for each file. (stage 10)
+//! Shows how content compares with its torrent: a map of pieces, a line for a file. (stage 10)
 
 use std::ops::Range;
 use std::path::Path;

@@ -217,7 +217,8 @@ impl Progress {
         match self.shown {
             Shown::NotAtAll => {}
             Shown::AsLines => {
-                // The lock is held while printing, so that the figures of several threads only rise.
+                // The lock is held while printing, so that the figures of several threads only
+                // rise.
                 if state.lines.is_due(now, &state.figures) {
                     let figures = state.figures(now);
                     let below = below(PLAIN_ROOM.0, PLAIN_ROOM.1);

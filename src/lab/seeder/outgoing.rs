@@ -1,4 +1,4 @@
-//! The blocks that are on their way to a peer: encoded at once, sent in portions, counted when whole.
+//! The blocks on their way to a peer: encoded at once, sent in portions, counted when whole.
 
 use crate::s05_messages::Message;
 
@@ -48,7 +48,8 @@ impl Outgoing {
         self.encoded.get(self.gone..).unwrap_or_default()
     }
 
-    /// Records that this many bytes were sent. Returns the sum once nothing is left, and starts over.
+    /// Records that this many bytes were sent. Returns the sum once nothing is left, and starts
+    /// over.
     pub fn sent(&mut self, count: usize) -> Option<Sent> {
         self.gone += count;
         if self.gone < self.encoded.len() {

@@ -7,8 +7,8 @@ use crate::s01_bencode::counted;
 use crate::s05_messages::bitfield::Bitfield;
 use crate::s05_messages::{BLOCK_LENGTH, Request};
 
-/// Checks a request for a block of content of which these pieces are here. Returns a mistake that other
-/// clients might not forgive.
+/// Checks a request for a block of content of which these pieces are here. Returns a mistake that
+/// other clients might not forgive.
 ///
 /// # Errors
 /// If it breaks a rule.

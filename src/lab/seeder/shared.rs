@@ -1,4 +1,4 @@
-//! The state that all connections of a seeder share: what it has, how it behaves, what it has given.
+//! What all connections of a seeder share: its content, its behavior, what it has given.
 
 use std::collections::HashSet;
 use std::net::SocketAddr;

@@ -21,7 +21,8 @@ use crate::s04_handshake::origin::Origin;
 use crate::s12_session::stats::PeerStats;
 use crate::s14_peer_list::places::{Activity, Aims, Contenders, Member};
 use crate::s15_swarm::Live;
-use crate::s15_swarm::peer_thread::{Candidate, Ended, start_thread};
+use crate::s15_swarm::ended::Ended;
+use crate::s15_swarm::peer_thread::{Candidate, start_thread};
 
 /// How many addresses are dialed at the same time. Most addresses of a real swarm are dead or
 /// behind a router, and each of those keeps its dial for seconds. One after the other they would

@@ -16,7 +16,7 @@ use super::TorrentLoop;
 use crate::s11_work_queue::PeerNumber;
 use crate::s12_session::host::Report;
 use crate::s15_swarm::Event;
-use crate::s15_swarm::peer_thread::Ended;
+use crate::s15_swarm::ended::Ended;
 
 impl TorrentLoop<'_> {
     /// Handles a report of a peer's session. The session has gone on meanwhile, or has ended.

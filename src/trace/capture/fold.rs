@@ -98,7 +98,8 @@ pub fn folded(capture: &Capture) -> Vec<Run<'_>> {
     runs
 }
 
-/// Returns what an event shares with the others of its run, its name and piece, if it comes in runs.
+/// Returns what an event shares with the others of its run, its name and piece, if it comes in
+/// runs.
 fn alike(event: &Event) -> Option<(&'static str, Option<&str>)> {
     let EventKind::Object(captured) = &event.kind else { return None };
     let object = &captured.object;

@@ -63,7 +63,8 @@ pub fn event(capture: &Capture, number: u64, event: &Event) -> String {
     }
 }
 
-/// Returns the lines below the first one: the fields, the changes, and a note on the bytes after it.
+/// Returns the lines below the first one: the fields, the changes, and a note on the bytes after
+/// it.
 pub fn details(capture: &Capture, event: &Event, captured: &CapturedObject) -> String {
     let after = match (captured.is_cut, captured.rest) {
         (true, _) => "\n  (the capture ends in the middle of it)".to_owned(),

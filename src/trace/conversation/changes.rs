@@ -70,7 +70,8 @@ impl Conversation {
             Message::Choke | Message::Unchoke => {
                 let now = *message == Message::Unchoke;
                 let before = std::mem::replace(&mut self.side_mut(way).unchokes, now);
-                // BEP 3: a choke discards all requests. With BEP 6 each request still gets an answer.
+                // BEP 3: a choke discards all requests. With BEP 6 each request still gets an
+                // answer.
                 let void = if now || fast {
                     None
                 } else {

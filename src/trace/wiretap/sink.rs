@@ -238,7 +238,8 @@ impl Tap {
         });
     }
 
-    /// Records a whole request to a tracker, or its answer. The capture gets every byte, the trace no secrets.
+    /// Records a whole request to a tracker, or its answer. The capture gets every byte, the trace
+    /// no secrets.
     pub(super) fn tracker(
         &self,
         whom: OtherSide,
