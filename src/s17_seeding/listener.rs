@@ -8,10 +8,10 @@
 //! takes does not count: on a busy machine it may be the slower one.
 //!
 //! ```text
-//!   listener, a thread for each socket     guest, a thread for each connection
+//!   listener, a thread for each socket     handshake, a thread for each connection
 //!   accept --> is there room? --> start -----> handshakes ------> the lobby (stage 15)
 //!     ^             |                             |
-//!     |             | no: a guest goes,           | another torrent, too slow,
+//!     |             | no: a peer goes,           | another torrent, too slow,
 //!     |             v or we wait 5 ms             v or sent away: hung up on
 //!     +-------------+
 //! ```
@@ -36,10 +36,10 @@ use crate::s13_peer_sources::source::{IncomingPeers, PeerSource, SourceHandle};
 use crate::s14_peer_list::sharing::{Holder, makes_way};
 use crate::s16_uploading::incoming::answer;
 
-/// How long each guest may keep us waiting, even if others wait: a whole swarm may come at
+/// How long each peer may keep us waiting, even if others wait: a whole swarm may come at
 /// once, and a second is enough for an answer from the other end of the world.
 const MIN_HANDSHAKE_TIME: Duration = Duration::from_secs(1);
-/// How long to wait before checking again whether a guest is done. A pause, and not a condition
+/// How long to wait before checking again whether a peer is done. A pause, and not a condition
 /// variable: it matters only while we are overrun.
 const ACCEPT_RETRY: Duration = Duration::from_millis(5);
 /// How long to wait when the system has no room for another connection. Without a pause the thread
@@ -47,7 +47,7 @@ const ACCEPT_RETRY: Duration = Duration::from_millis(5);
 const NO_ROOM: Duration = Duration::from_millis(100);
 /// BEP 3: "if it is taken, try 6882, then 6883, and give up after 6889".
 const LAST_PORT: u16 = 6889;
-/// The stack of a listener's or a guest's thread, in bytes. A handshake needs little.
+/// The stack of a listener's or a handshake's thread, in bytes. A handshake needs little.
 const STACK: usize = 256 << 10;
 
 /// Puts something around each connection that comes in: a wiretap, for one.
@@ -134,20 +134,23 @@ impl PeerSource for Listener {
 
     fn run(self: Box<Self>, mut finder: SourceHandle) -> Result<(), BoxError> {
         let addresses = self.addresses();
-        let (incoming, (closed, next_number, guests)) = (finder.incoming(), Default::default());
-        let door = Arc::new(Door { incoming, wrap: self.wrap, closed, next_number, guests });
+        let (incoming, (closed, next_number, pending)) = (finder.incoming(), Default::default());
+        let acceptor =
+            Arc::new(Acceptor { incoming, wrap: self.wrap, closed, next_number, pending });
         for socket in self.sockets {
-            let door = Arc::clone(&door);
-            let keep = move || door.keep(&socket);
+            let acceptor = Arc::clone(&acceptor);
+            let work = move || acceptor.accept_all(&socket);
             // Without a thread, nobody is let in there.
             let _ =
-                thread::Builder::new().name("listener".to_owned()).stack_size(STACK).spawn(keep);
+                thread::Builder::new().name("listener".to_owned()).stack_size(STACK).spawn(work);
         }
         // This thread only waits for the end. Hunger and completion do not matter to a listener.
         while finder.wait(Duration::from_secs(3600)) != Wake::Stop {}
         // Closed before the threads are woken, or they would accept our own connection as a peer's.
-        door.closed.store(true, Ordering::SeqCst);
-        door.guests().iter().for_each(|guest| (guest.hang_up)());
+        acceptor.closed.store(true, Ordering::SeqCst);
+        let hang_ups: Vec<Hangup> =
+            acceptor.pending().iter().map(|peer| Arc::clone(&peer.hang_up)).collect();
+        hang_ups.iter().for_each(|hang_up| hang_up());
         addresses.into_iter().for_each(wake);
         Ok(())
     }
@@ -169,21 +172,22 @@ pub fn wake(listener: SocketAddr) {
     );
 }
 
-/// Where peers come in. The threads of all sockets and of all guests share it.
-struct Door {
-    /// The way to the swarm, and how many guests there may be.
+/// Where peers come in. The threads of all sockets and of all handshakes share it.
+struct Acceptor {
+    /// The way to the swarm, and how many handshakes there may be at a time.
     incoming: IncomingPeers,
     wrap: Option<Wrap>,
     /// Set once, when the listener ends.
     closed: AtomicBool,
-    /// The next guest's number. Positions in the list shift, so a guest's thread cannot use those.
+    /// The next peer's number. Positions in the list shift, so a handshake's thread cannot use
+    /// those.
     next_number: AtomicU64,
     /// Those that are shaking hands, the oldest first. A leaf lock.
-    guests: Mutex<Vec<Guest>>,
+    pending: Mutex<Vec<Pending>>,
 }
 
 /// A connection that is shaking hands.
-struct Guest {
+struct Pending {
     number: u64,
     /// What its place counts against.
     origin: Origin,
@@ -195,27 +199,27 @@ struct Guest {
     hang_up: Hangup,
 }
 
-/// A guest's connection. It notes when we wait for the guest: from the start of a read to its end.
+/// A peer's connection. It notes when we wait for the peer: from the start of a read to its end.
 /// So `answer` of stage 16 need not know that anybody keeps time.
-struct Audience<'d> {
-    door: &'d Door,
+struct Timed<'d> {
+    acceptor: &'d Acceptor,
     number: u64,
     transport: &'d mut Transport,
 }
 
-impl Read for Audience<'_> {
+impl Read for Timed<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         // Only reads count. A write waits for the system's buffers, and 68 bytes always fit.
-        self.door.edit(self.number, |guest| guest.since = Some(Instant::now()));
+        self.acceptor.edit(self.number, |peer| peer.since = Some(Instant::now()));
         let read = self.transport.read(buffer);
-        self.door.edit(self.number, |guest| {
-            guest.waited += guest.since.take().map_or(Duration::ZERO, |since| since.elapsed());
+        self.acceptor.edit(self.number, |peer| {
+            peer.waited += peer.since.take().map_or(Duration::ZERO, |since| since.elapsed());
         });
         read
     }
 }
 
-impl Write for Audience<'_> {
+impl Write for Timed<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.transport.write(bytes)
     }
@@ -225,45 +229,45 @@ impl Write for Audience<'_> {
     }
 }
 
-impl Door {
-    fn guests(&self) -> MutexGuard<'_, Vec<Guest>> {
-        self.guests.lock().unwrap_or_else(PoisonError::into_inner)
+impl Acceptor {
+    fn pending(&self) -> MutexGuard<'_, Vec<Pending>> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a guest off the list, if it is still there.
-    fn leaves(&self, number: u64) {
-        self.guests().retain(|guest| guest.number != number);
+    /// Takes a peer off the list, if it is still there.
+    fn remove(&self, number: u64) {
+        self.pending().retain(|peer| peer.number != number);
     }
 
-    /// Changes a guest. One that has been sent away is not on the list any more, and its thread is
+    /// Changes a peer. One that has been sent away is not on the list any more, and its thread is
     /// about to find that out.
-    fn edit(&self, number: u64, change: impl FnOnce(&mut Guest)) {
-        if let Some(guest) = self.guests().iter_mut().find(|guest| guest.number == number) {
-            change(guest);
+    fn edit(&self, number: u64, change: impl FnOnce(&mut Pending)) {
+        if let Some(peer) = self.pending().iter_mut().find(|peer| peer.number == number) {
+            change(peer);
         }
     }
 
-    /// Waits until there is room for one more from this address, or until one of
-    /// the guests has to go. With several sockets, each of their threads may let one in at the same
-    /// time, so the limit may be exceeded by one.
+    /// Waits until there is room for one more from this address, or until one of the pending peers
+    /// has to go. With several sockets, each of their threads may let one in at the same time, so
+    /// the limit may be exceeded by one.
     fn make_room(&self, newcomer: Origin) {
         while !self.closed.load(Ordering::SeqCst) {
-            let mut guests = self.guests();
-            let crowded = guests.len() >= self.incoming.max_handshakes();
-            let goes = if crowded { goes(&guests, newcomer) } else { None };
-            let guest = goes.map(|position| guests.remove(position));
-            // Released before we hang up or sleep: the guests' threads need it to get on.
-            drop(guests);
-            match guest {
-                Some(guest) => return (guest.hang_up)(),
+            let mut pending = self.pending();
+            let crowded = pending.len() >= self.incoming.max_handshakes();
+            let goes = if crowded { evicted(&pending, newcomer) } else { None };
+            let peer = goes.map(|position| pending.remove(position));
+            // Released before we hang up or sleep: the peers' threads need it to get on.
+            drop(pending);
+            match peer {
+                Some(peer) => return (peer.hang_up)(),
                 None if crowded => thread::sleep(ACCEPT_RETRY),
                 None => return,
             }
         }
     }
 
-    /// Takes in connections until the door is closed. Runs on the thread of one socket.
-    fn keep(self: &Arc<Door>, socket: &TcpListener) {
+    /// Takes in connections until the acceptor is closed. Runs on the thread of one socket.
+    fn accept_all(self: &Arc<Acceptor>, socket: &TcpListener) {
         loop {
             let accepted = socket.accept();
             // The connection that woke us is our own (`wake`), or comes too late.
@@ -281,7 +285,7 @@ impl Door {
     }
 
     /// Shakes hands on a thread of its own, which ends when the handshake does.
-    fn receive(self: &Arc<Door>, stream: TcpStream, peer: SocketAddr) {
+    fn receive(self: &Arc<Acceptor>, stream: TcpStream, peer: SocketAddr) {
         let origin = Origin::of(peer.ip());
         // May wait. Meanwhile the system's queue fills, and then lets nobody in: the right place
         // for a flood.
@@ -294,41 +298,59 @@ impl Door {
         };
         let hang_up = Arc::clone(&transport.hang_up);
         // Added here and not on its thread, or the next `make_room` would not see it yet.
-        self.guests().push(Guest { number, origin, waited: Duration::ZERO, since: None, hang_up });
-        let door = Arc::clone(self);
+        self.pending().push(Pending {
+            number,
+            origin,
+            waited: Duration::ZERO,
+            since: None,
+            hang_up,
+        });
+        if self.closed.load(Ordering::SeqCst) {
+            // Closed since `accept_all` looked, so the hang-up of all may have come too early for
+            // it.
+            return self.remove(number);
+        }
+        let acceptor = Arc::clone(self);
         let work = move || {
             let mut transport = transport;
             // Set again: the thread may have waited for a core, which is not the peer's fault.
             transport.set_deadline(Instant::now() + HANDSHAKE_TIMEOUT);
-            let ours = door.incoming.handshake();
-            let answered =
-                answer(&mut Audience { door: &door, number, transport: &mut transport }, &ours);
-            // From here on it cannot be sent away for another guest.
-            door.leaves(number);
+            let ours = acceptor.incoming.handshake();
+            let answered = answer(
+                &mut Timed { acceptor: &acceptor, number, transport: &mut transport },
+                &ours,
+            );
+            // From here on it cannot be sent away for another peer.
+            acceptor.remove(number);
             // A connection that failed is not worth a word: we hang up by dropping it.
             if let Ok(theirs) = answered {
-                door.incoming.met(Connection::new(transport, ours, theirs));
+                acceptor.incoming.met(Connection::new(transport, ours, theirs));
             }
         };
         // Without a thread, the connection is dropped.
-        if thread::Builder::new().name("guest".to_owned()).stack_size(STACK).spawn(work).is_err() {
-            self.leaves(number);
+        if thread::Builder::new()
+            .name("handshake".to_owned())
+            .stack_size(STACK)
+            .spawn(work)
+            .is_err()
+        {
+            self.remove(number);
         }
     }
 }
 
-/// Returns the position of the guest that makes way for a newcomer, if any has to by now. Only
-/// guests that we wait for can go: one whose bytes we are just handling is not the slow side.
-fn goes(guests: &[Guest], newcomer: Origin) -> Option<usize> {
+/// Returns the position of the peer that makes way for a newcomer, if any has to by now. Only
+/// peers that we wait for can go: one whose bytes we are just handling is not the slow side.
+fn evicted(pending: &[Pending], newcomer: Origin) -> Option<usize> {
     // Looked at once for all, since the clock runs between two looks.
     let waited: Vec<_> =
-        guests.iter().map(|guest| Some(guest.waited + guest.since?.elapsed())).collect();
-    let place = |(guest, waited): (&Guest, &Option<Duration>)| Holder {
-        origin: guest.origin,
+        pending.iter().map(|peer| Some(peer.waited + peer.since?.elapsed())).collect();
+    let place = |(peer, waited): (&Pending, &Option<Duration>)| Holder {
+        origin: peer.origin,
         worth: waited.map(Reverse), // the longest wait goes first
     };
-    let places: Vec<_> = guests.iter().zip(&waited).map(place).collect();
-    // First the address with too many; its guests have no second to themselves.
+    let places: Vec<_> = pending.iter().zip(&waited).map(place).collect();
+    // First the address with too many; its peers have no second to themselves.
     makes_way(&places, newcomer).or_else(|| {
         let (longest, waited) = waited.iter().enumerate().max_by_key(|(_, waited)| **waited)?;
         waited.is_some_and(|waited| waited >= MIN_HANDSHAKE_TIME).then_some(longest)

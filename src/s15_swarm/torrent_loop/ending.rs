@@ -32,8 +32,8 @@ const TAKING: Duration = Duration::from_secs(1);
 /// in the channel.
 const MAX_MESSAGES: usize = 1000;
 /// The longest time that we wait for the other threads to end: the user waits as well. A tracker
-/// that has not answered our `stopped` by then is not waited for.
-const END_TIMEOUT: Duration = Duration::from_secs(1);
+/// has as long to answer our `stopped` (stage 13).
+const END_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl TorrentLoop<'_> {
     /// Handles the messages that are waiting. A limit keeps a flood of them from taking all our
