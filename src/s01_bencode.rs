@@ -1,8 +1,8 @@
 //! Stage 1: read and write bencode, the notation everything else is written in.
 //!
-//! Torrent files, tracker answers and half of the peer messages are bencoded.
-//! There are four types, and each value has exactly one spelling. So a hash of
-//! the encoded bytes can serve as a name (stage 2).
+//! Torrent files, HTTP trackers' answers and most extension messages are bencoded. There are four
+//! types, and each value has exactly one spelling. So a hash of the encoded bytes can serve as a
+//! name (stage 2).
 //!
 //! * **Run it:** `piecemeal decode d3:cow3:moo4:spami7ee`
 //! * **Spec:** BEP 3, "bencoding"; **chapter:** `docs/01-bencode.md`
@@ -21,8 +21,8 @@
 //! * **Nothing is copied.** A [`Value`] borrows from the input and remembers
 //!   exactly the bytes it was read from ([`Value::raw`]), so that stage 2 can
 //!   hash them unchanged. Encoding a value again could change them.
-//! * **Strict where two spellings would mean the same** (`i01e`, `i-0e`, a
-//!   repeated key), lenient where real files are: unsorted keys are read, never written.
+//! * **Strict where two spellings would mean the same** (`i01e`, `i-0e`, a repeated key), lenient
+//!   where real files err: unsorted keys are read, never written.
 //! * **The input cannot pick our memory or our stack.** [`MAX_DEPTH`] bounds the
 //!   recursion of reading, printing and dropping, [`MAX_ITEMS`] the size of the tree;
 //!   messages have tighter [`limits`]. No length is trusted before its bytes are there.
@@ -44,12 +44,11 @@ use self::forgiving::{PassedOver, duplicate, keep_first, repeated};
 use self::limits::{Limits, TORRENT};
 use self::rules::{Rule, Step, path_text};
 
-/// The deepest nesting of lists and dictionaries. Real torrents need 4. The decoder calls
-/// itself once for each level, and a peer's thread has a stack of half a megabyte.
+/// The deepest nesting of lists and dictionaries. A torrent of several files needs 5. The decoder
+/// calls itself once for each level, and a peer's thread has a stack of half a megabyte.
 pub const MAX_DEPTH: usize = 64;
 
-/// The most values in one input. A torrent of a million files needs this many:
-/// three for each file.
+/// The most values in one input. A torrent of 750,000 files needs this many: four for each file.
 pub const MAX_ITEMS: usize = 3_000_000;
 
 /// A decoded value, borrowed from the input it was read from.
@@ -151,9 +150,8 @@ pub fn decode(input: &[u8]) -> Result<Value<'_>, BencodeError> {
 
 /// Decodes the value at the start of `input` and ignores what follows it.
 ///
-/// The value ended at `value.raw.len()`. Stage 2 reads files this way, to which servers
-/// append things. In stage 8 the rest matters: its messages are a dictionary followed by
-/// plain bytes.
+/// The value ends at `value.raw.len()`. Stage 2 reads files this way, since servers append things.
+/// In stage 8 the rest matters: its messages are a dictionary followed by plain bytes.
 ///
 /// # Errors
 /// If the value is broken.
@@ -161,8 +159,8 @@ pub fn decode_prefix(input: &[u8]) -> Result<Value<'_>, BencodeError> {
     read(input, TORRENT, None)
 }
 
-/// Decodes the value at the start of the input: what all ways to decode have in common.
-/// `repeated` collects notes about repeated keys; with `None` they are an error.
+/// Decodes the value at the start of the input: every way to decode ends up here. `repeated`
+/// collects notes about repeated keys; with `None` they are an error.
 fn read<'a>(
     input: &'a [u8],
     limits: Limits,
@@ -179,7 +177,7 @@ type Broken = (usize, Rule);
 /// One pass over an input, front to back.
 struct Decoder<'a, 'n> {
     input: &'a [u8],
-    /// Offset of the next byte to read. It only grows, so decoding is linear in the input.
+    /// Offset of the next byte to read. It only grows, so no byte is decoded twice.
     at: usize,
     /// The number of values begun so far. Keys are not counted: each has a value.
     items: usize,
@@ -349,7 +347,7 @@ pub fn printable(text: &str) -> String {
     safe
 }
 
-/// Whether a character changes the direction of the text on a terminal, or breaks the line.
+/// Whether a character controls text direction, separates lines, or is a byte order mark.
 pub fn turns_text(letter: char) -> bool {
     matches!(letter, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
@@ -379,7 +377,7 @@ impl fmt::Display for BencodeError {
             write!(out, "at {}: ", self.path)?;
         }
         match (self.at, &self.rule) {
-            // At the very start no value holds this one, so there is no `e` to expect.
+            // At offset 0 nothing encloses the value, so there is no `e` to expect.
             (0, Rule::Ended) => write!(out, "a value was expected, but there is nothing"),
             (_, rule) => write!(out, "{rule}"),
         }

@@ -52,7 +52,7 @@ use self::keys::{TEXT, broken, need, shortened};
 use crate::s01_bencode::forgiving::PassedOver;
 use crate::s01_bencode::{BencodeError, Value, counted, decode, decode_prefix, printable};
 
-/// The largest .torrent file that is read, in bytes. It is in memory as a whole while it is read.
+/// The largest .torrent file that is read, in bytes. All of it is in memory while it is read.
 pub const MAX_TORRENT_FILE: u64 = 64 << 20;
 /// The most pieces a torrent may have. The hashes of this many take 40 of the 64 MiB that a
 /// file may have.
@@ -114,8 +114,8 @@ impl fmt::Display for PieceIndex {
 /// A whole .torrent file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Metainfo {
-    /// Tracker URLs in tiers: those of one tier are alternatives. From
-    /// `announce-list` if there is one, else the single URL of `announce`.
+    /// Tracker URLs in tiers: those of one tier are alternatives. From `announce-list` if it has a
+    /// usable URL, else the single URL of `announce`.
     pub tiers: Vec<Vec<String>>,
     /// What the content is.
     pub info: Info,
@@ -125,8 +125,8 @@ pub struct Metainfo {
     pub created_by: Option<String>,
     /// `creation date`, in seconds since 1970 (UTC).
     pub creation_date: Option<u64>,
-    /// What was broken outside the info dictionary and is not needed: a sentence each,
-    /// a few at most. [`Info::passed_over`] has what was broken inside.
+    /// What was broken outside the info dictionary but is not needed: a few notes at most.
+    /// [`Info::passed_over`] has what was broken inside.
     pub passed_over: Vec<String>,
 }
 
@@ -146,8 +146,8 @@ impl Metainfo {
         Metainfo::from_bytes(&bytes)
     }
 
-    /// Reads the bytes of a .torrent file. Bytes after its dictionary are passed over:
-    /// servers append an error message or a few zeros to a torrent that is complete.
+    /// Reads the bytes of a .torrent file. Bytes after its dictionary are passed over: some servers
+    /// append an error message or a few zeros.
     ///
     /// # Errors
     /// If they are not bencode, or not a torrent.
@@ -156,7 +156,7 @@ impl Metainfo {
         if top.dictionary().is_none() {
             return Err(broken("the file", "a dictionary".to_owned(), top.type_name()));
         }
-        // The value itself and not its pairs: its raw bytes are what gets hashed.
+        // Keep the value, not its pairs: its raw bytes are what gets hashed.
         let info =
             need(&top, "", "info", "a dictionary", |value| value.dictionary().map(|_| value))?;
         let info = Info::from_value(info)?;
@@ -251,7 +251,7 @@ impl Info {
     }
 
     /// Reads an info dictionary that has been decoded already. Each key is checked on its own;
-    /// that they agree with each other is checked last.
+    /// last, that `pieces` agrees with the files.
     fn from_value(info: &Value) -> Result<Info, MetainfoError> {
         let mut notes = PassedOver::default();
         check_version(info, &mut notes)?;
@@ -327,7 +327,7 @@ impl Info {
     /// The length of this piece, in bytes: the last one may be shorter.
     pub fn piece_size(&self, piece: PieceIndex) -> u32 {
         let left = self.length - self.piece_offset(piece);
-        // What does not fit 32 bits is longer than any piece, so it is not the last one's.
+        // If more is left than fits in 32 bits, this is not the last piece.
         u32::try_from(left).map_or(self.piece_length, |left| left.min(self.piece_length))
     }
 }
@@ -344,8 +344,8 @@ fn check_version(info: &Value, notes: &mut PassedOver) -> Result<(), MetainfoErr
     }
 }
 
-/// Checks that `pieces`, of `found` bytes, has 20 for each piece (BEP 3). Everything later is sized
-/// by its length, so it must agree with the files. Content of no bytes has no pieces.
+/// Checks that `pieces`, of `found` bytes, has 20 for each piece (BEP 3). Later code sizes
+/// everything by `pieces`, so it must agree with the files. Content of no bytes has no pieces.
 fn check_count(found: u64, length: u64, piece_length: u64) -> Result<(), MetainfoError> {
     let count = length.div_ceil(piece_length);
     if count > MAX_PIECES {
@@ -360,7 +360,7 @@ fn check_count(found: u64, length: u64, piece_length: u64) -> Result<(), Metainf
 
 /// Why some bytes are not a torrent we can use.
 #[derive(Debug, Error)]
-#[allow(missing_docs)] // of the fields: the messages say what they are
+#[allow(missing_docs)] // of the fields: the error texts say what they are
 pub enum MetainfoError {
     /// The file could not be read.
     #[error(transparent)]

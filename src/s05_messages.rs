@@ -1,11 +1,11 @@
 //! Stage 5: length-prefixed messages: everything after the handshake.
 //!
-//! A connection carries two independent conversations, one in each direction.
-//! In each, one side says which pieces it has (`bitfield`, `have`), whether it
-//! wants any (`interested`) and whether it uploads (`choke`, `unchoke`), and it
-//! asks for blocks (`request`) or sends them (`piece`).
+//! A connection carries two streams of messages, one in each direction. In each, one side says
+//! which pieces it has (`bitfield`, `have`), whether it wants any (`interested`) and whether it
+//! uploads (`choke`, `unchoke`), and it asks for blocks (`request`) or sends them (`piece`).
 //!
-//! * **Run it:** `piecemeal download_piece -o piece-0 lab/sample.torrent 0` (stage 9 speaks all of these)
+//! * **Run it:** `piecemeal download_piece -o piece-0 lab/sample.torrent 0` (stage 9 speaks some of
+//!   these)
 //! * **Spec:** BEP 3, "peer messages"; BEP 6; **chapter:** `docs/05-messages.md`
 //! * **Builds on:** the transport of stage 4
 //!
@@ -192,7 +192,7 @@ impl<'a> Message<'a> {
         out.extend_from_slice(&begin.to_be_bytes());
     }
 
-    /// Sends this one message, in one write: without Nagle's algorithm, each becomes a packet.
+    /// Sends this one message in one write: without Nagle's algorithm, each write is a packet.
     ///
     /// # Errors
     /// If the stream fails.
@@ -229,12 +229,12 @@ fn word(id: u8, payload: &[u8], at: usize, size: usize) -> Result<u32, MessageEr
 /// While a message is incomplete, `start` and `next` are equal: both are where it begins.
 pub struct MessageReader<R> {
     stream: R,
-    /// Its length is the memory we have, not the bytes received: that is `end`.
+    /// Its length is the room we have; `end` is where the bytes received end.
     buffer: Vec<u8>,
     start: usize,
     next: usize,
     end: usize,
-    /// The number of pieces in the torrent; until it is known, the largest there can be.
+    /// The number of pieces in the torrent; until it is known, the most there can be.
     pieces: u32,
     /// Messages put aside, with their prefixes, to be read again later.
     aside: Vec<u8>,
@@ -317,8 +317,8 @@ impl<R: Read> MessageReader<R> {
 
     /// Reads more from the stream, once. The message at `start` is incomplete.
     fn fill(&mut self) -> Result<(), MessageError> {
-        // The buffer is full to its end, or nothing is unread: move what is unread to the front.
-        // Not before each read, or a message that comes in many parts would be moved each time.
+        // If the buffer is full, move what is unread to the front; if nothing is unread, start over
+        // there. Doing so before each read would move a message that comes in many parts each time.
         if self.start > 0 && (self.start == self.end || self.end == self.buffer.len()) {
             self.buffer.copy_within(self.start..self.end, 0);
             self.end -= self.start;
@@ -332,25 +332,26 @@ impl<R: Read> MessageReader<R> {
         }
         let room = self.buffer.get_mut(self.end..).unwrap_or_default();
         let (length, wanted) = match self.stream.read(room) {
-            // Between two messages that is any peer's right, inside one it is not.
+            // A peer may hang up between two messages, but not inside one.
             Ok(0) => return Err(MessageError::HungUp { inside: !self.begun().is_empty() }),
             Ok(length) => (length, room.len()),
             Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(()),
             Err(error) => return Err(error.into()),
         };
         self.end += length;
-        // A read that fills the buffer means that there is more: a busy peer.
+        // A read that fills the buffer suggests that there is more: a busy peer.
         if length == wanted && self.buffer.len() < BUSY_BUFFER {
             self.buffer.resize(BUSY_BUFFER.min(self.buffer.len() * 4), 0);
         }
         Ok(())
     }
 
-    /// Puts the message that was just read aside, for [`MessageReader::replay`]: some
-    /// stages wait for one message while others come.
+    /// Puts aside the message that was just read, for [`MessageReader::replay`]: some stages wait
+    /// for one message while others come.
     ///
     /// # Errors
-    /// If those put aside exceed the limit for one message by more than [`MAX_MESSAGE_LENGTH`].
+    /// If the messages put aside exceed the limit for one message by more than
+    /// [`MAX_MESSAGE_LENGTH`].
     pub fn defer(&mut self) -> Result<(), MessageError> {
         let message = self.buffer.get(self.start..self.next).unwrap_or_default();
         let length = self.aside.len() + message.len();
@@ -375,15 +376,15 @@ impl<R: Read> MessageReader<R> {
 
 /// Why no further message can be read.
 #[derive(Debug, Error)]
-#[allow(missing_docs)] // of the fields: the messages say what they are
+#[allow(missing_docs)] // of the fields: the error texts say what they are
 pub enum MessageError {
-    /// The connection broke, or (kind [`ErrorKind::TimedOut`]) its deadline came.
+    /// The connection broke, or (kind [`ErrorKind::TimedOut`]) its deadline passed.
     #[error("{0}")]
     Io(#[from] io::Error),
     /// The peer closed the connection.
     #[error("the peer hung up{}", if *inside { " in the middle of a message" } else { "" })]
     HungUp { inside: bool },
-    /// A length prefix, or the messages put aside, are over the limit.
+    /// A length prefix, or the total of the messages put aside, is over the limit.
     #[error("a message of {length} bytes is announced, at most {limit} are allowed")]
     TooLong { length: usize, limit: usize },
     /// The payload's size does not fit the message.

@@ -1,8 +1,8 @@
 //! Stage 6: magnet links, a torrent's name without the torrent.
 //!
-//! A magnet link carries the info hash and some hints where to find peers. That
-//! is enough: the peers have the info dictionary (stage 8), and its SHA-1 must be
-//! the info hash, so it can come from any peer.
+//! A magnet link carries the info hash and hints on where to find peers. That is enough: the peers
+//! have the info dictionary (stage 8), and its SHA-1 must be the info hash, so it can come from any
+//! peer.
 //!
 //! * **Run it:** `piecemeal magnet_parse 'magnet:?xt=urn:btih:cda492889448d540ee036365137eedd24308d22c&dn=sample'`
 //! * **Spec:** BEP 9, "magnet URI format"; BEP 53; **chapter:** `docs/06-magnet.md`
@@ -42,9 +42,9 @@ use crate::s02_metainfo::InfoHash;
 use crate::s02_metainfo::trackers::{MAX_TIERS, MAX_URL_LENGTH};
 use crate::s03_tracker::peers::PeerAddress;
 
-/// The most `x.pe`, and the most `ws`, that are used of a link. A thread is started for each peer.
+/// The most `x.pe`, and the most `ws`, taken from a link. A thread is started for each peer.
 pub const MAX_NAMED: usize = 100;
-/// What is expected of a key that may be repeated: its values add up, to no more than this.
+/// What is expected of a key that may be repeated: its values are kept, up to this many.
 const FEW: &str = "given at most 100 times";
 /// What is expected of a key that may not be repeated: the first one counts, and each further
 /// one gets a note.
@@ -251,9 +251,8 @@ impl fmt::Display for Magnet {
     }
 }
 
-/// Returns where the parameters of a magnet link begin, after `magnet:?`; `None` if it is no
-/// magnet link. The scheme is read in any case. There may be up to three slashes before the
-/// question mark.
+/// Returns where the parameters of a magnet link begin, after `magnet:?`; `None` if it is no magnet
+/// link. The scheme may be in capitals. There may be up to three slashes before the question mark.
 pub(crate) fn query_at(link: &str) -> Option<usize> {
     const SCHEME: &str = "magnet:";
     let rest = link.get(SCHEME.len()..).filter(|_| {
@@ -300,14 +299,14 @@ impl Pair<'_> {
         }
     }
 
-    /// Returns an error unless the key may be there once more.
+    /// Returns an error unless the key may appear again.
     fn check(&self, may: bool, expected: &'static str) -> Result<(), MagnetError> {
         if may { Ok(()) } else { Err(value_error(self.key, expected, self.raw)) }
     }
 }
 
 /// Decodes RFC 4648 base32, in lower case: 5 bits for each character, so 32 of them are 20 bytes.
-/// A byte leaves whenever eight bits have come.
+/// Every eight bits make a byte.
 fn base32(text: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(20);
     let (mut bits, mut count) = (0u32, 0); // the lower `count` bits are not in a byte yet
@@ -353,15 +352,15 @@ fn value_error(key: &str, expected: &'static str, found: &str) -> MagnetError {
 #[derive(Debug, PartialEq, Eq, Error)]
 #[allow(missing_docs)] // of the fields: the messages say what they are
 pub enum MagnetError {
-    /// It does not start with `magnet:?`. With its start, which shows what was pasted instead.
+    /// It does not start with `magnet:?`. Holds the start of what was pasted instead.
     #[error("a magnet link starts with \"magnet:?\", but found \"{0}\"")]
     NotMagnet(String),
-    /// No `xt` names a BitTorrent torrent. With the link as it should be, if it was copied from
-    /// HTML: there the `xt` may be hidden behind an `&amp;`.
+    /// No `xt` names a BitTorrent torrent. Holds the corrected link if it was copied from HTML:
+    /// there an `&amp;` may hide the `xt`.
     #[error("the link names no torrent: xt=urn:btih: is missing")]
     NoTopic { should_be: Option<String> },
-    /// A parameter that we use is broken. It ends the reading only if it is the `xt`, and no other
-    /// one is right.
+    /// A parameter that we use is broken. The link fails only if it is the `xt`, and no other `xt`
+    /// is right.
     #[error("{key} must be {expected}, but is \"{found}\"")]
     Value { key: String, expected: &'static str, found: String },
     /// Only `btmh`: BEP 52.

@@ -28,7 +28,7 @@
 //! * **Unknown keys and names are skipped,** as BEP 10 asks. A key of the wrong type, or
 //!   a repeated one, is passed over with a note. A peer whose handshake is not bencode
 //!   counts as a peer without extensions: it still has pieces for us.
-//! * **Left out:** the use of `p`, `ipv4` and `ipv6`: dialing back (stage 17).
+//! * **Left out:** the use of `ipv4` and `ipv6`; `p` is used in stage 12.
 
 #![warn(clippy::indexing_slicing)] // decodes what strangers send
 
@@ -218,7 +218,7 @@ pub struct Extensions {
     pub theirs: PeerExtensions,
     /// Notes about the peer's handshakes that have not been taken yet.
     passed_over: Vec<String>,
-    /// The number of notes so far, with those that have been taken.
+    /// The number of notes so far, taken ones included.
     noted: usize,
 }
 
@@ -309,12 +309,11 @@ pub fn encode_extended(id: u8, payload: &[u8], out: &mut Vec<u8>) {
 
 /// Sends our extension handshake and waits for the peer's.
 ///
-/// A peer may send its bitfield first, or later, or never: other messages that
-/// come meanwhile are put aside for [`MessageReader::replay`]. The connection's
-/// deadline is in force.
+/// A peer may send its bitfield first, later, or never: what comes meanwhile, except unknown ids,
+/// is put aside for [`MessageReader::replay`]. The connection's deadline is in force.
 ///
 /// # Errors
-/// If the peer does not speak the extension protocol, hangs up, or is silent.
+/// If the peer lacks the protocol, hangs up, is silent, or cannot be read.
 ///
 /// [`MessageReader::replay`]: crate::s05_messages::MessageReader::replay
 pub fn exchange_extensions(

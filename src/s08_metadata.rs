@@ -1,8 +1,8 @@
 //! Stage 8: fetch the info dictionary from a peer, knowing only its hash.
 //!
-//! A magnet link has no piece hashes and no file names. Peers have them: the raw
-//! bytes of the info dictionary, here called the *metadata*. They come in pieces
-//! of 16 KiB. Their SHA-1 must be the info hash, so no peer needs to be trusted.
+//! A magnet link has no piece hashes and no file names. Peers have them: the raw bytes of the info
+//! dictionary, here called the *metadata*. They come in pieces of 16 KiB. All of it must hash to
+//! the info hash, so no peer need be trusted.
 //!
 //! * **Run it:** `piecemeal magnet_info 'magnet:?xt=urn:btih:cda492889448d540ee036365137eedd24308d22c&x.pe=127.0.0.2:6881'`
 //! * **Spec:** BEP 9; **chapter:** `docs/08-metadata.md`
@@ -108,11 +108,12 @@ impl Extension for UtMetadata {
     }
 
     /// Answers a request. Data and rejects do not come here while a fetch runs: it takes them
-    /// first. After one, they are late answers, and ignored.
+    /// first. Afterwards they are late answers, and ignored.
     fn message(&mut self, payload: &[u8], reply: &mut Reply) -> Result<(), BoxError> {
         if let MetadataMessage::Request { piece } = MetadataMessage::decode(payload)? {
             let metadata = self.metadata.get().map(|metadata| &**metadata).unwrap_or_default();
-            // In whole copies. Without metadata this is 0 >= 0, and there is nothing to give.
+            // The limit is in whole copies. Without metadata this is 0 >= 0, and there is nothing
+            // to give.
             let enough = self.given >= MAX_TIMES * metadata.len().div_ceil(METADATA_PIECE_LENGTH);
             let data =
                 metadata.chunks(METADATA_PIECE_LENGTH).nth(piece.0 as usize).filter(|_| !enough);
@@ -164,7 +165,7 @@ pub fn fetch_metadata(
             encode_extended(id, &request.encode(), &mut requests);
             asked += 1;
         }
-        // All new requests in one write. Later in the fetch it is one for each piece that came.
+        // All new requests in one write. After the first, a write holds one request at most.
         connection.set_deadline(next);
         connection.send_bytes(&requests)?;
         // What has come so far is given up with the fetch: it could not be checked in part.
@@ -179,8 +180,8 @@ pub fn fetch_metadata(
             next = piece_deadline();
         }
     }
-    // Until here nothing was believed and nothing was used. A wrong hash cannot say which metadata
-    // piece was wrong, so all of them came from one peer, and that peer has lied.
+    // Until here nothing was believed and nothing was used. A wrong hash does not say which
+    // metadata piece is wrong; but all came from one peer, and it has lied.
     let found = InfoHash::of(&metadata);
     if found != info_hash {
         return Err(MetadataError::WrongHash { expected: info_hash, found });
@@ -230,7 +231,7 @@ fn next_data(
 ) -> Result<Option<(MetadataPieceIndex, Vec<u8>)>, MetadataError> {
     let mut answers = Vec::new();
     while !over() {
-        // Short, so that `over` is called often. What was read of a message by then is kept.
+        // Short, so that `over` is called often. A message read in part by then is kept.
         connection.input.get_mut().set_deadline(deadline.min(Instant::now() + TICK));
         match connection.input.read() {
             Ok(Message::Unknown { id: EXTENDED, payload }) => {
@@ -255,7 +256,7 @@ fn next_data(
 /// then goes to the extension that it is for.
 ///
 /// # Errors
-/// If the data does not fit the size that the peer itself offered, or is a reject.
+/// If it is broken, a reject, or does not fit the size that the peer offered.
 fn data_of(
     payload: &[u8],
     extensions: &Extensions,
@@ -316,7 +317,7 @@ pub enum MetadataError {
     /// A data message disagrees with the peer's own extension handshake.
     #[error("total_size must be {expected} bytes as metadata_size said, but is {found}")]
     TotalSize { expected: usize, found: u64 },
-    /// The peer sent another info dictionary than the one the link names.
+    /// The peer's info dictionary is not the one that the link names.
     #[error("the info dictionary has the wrong hash: expected {expected}, found {found}")]
     WrongHash { expected: InfoHash, found: InfoHash },
     /// The info dictionary is the one the link names, but not a torrent we can use (stage 2). No

@@ -62,7 +62,7 @@ pub fn blocks(size: u32) -> impl Iterator<Item = (u32, u32)> {
 /// remembers from one piece to the next.
 pub struct PieceFetcher<'c> {
     connection: &'c mut Connection,
-    /// The pieces the peer says it has. `None` until it says; then we ask anyway and see.
+    /// The pieces the peer says it has. `None` without a bitfield: then we just ask.
     has: Option<Bitfield>,
     /// Whether the peer chokes us: it answers no requests. A connection starts this way.
     choked: bool,
@@ -85,10 +85,10 @@ impl<'c> PieceFetcher<'c> {
     ///
     /// | message | effect |
     /// |---|---|
-    /// | `bitfield`, `have` | we know whether the peer has the piece |
+    /// | `bitfield`, then `have` | we know whether it has the piece |
     /// | `unchoke` | the next turn sends requests |
     /// | `choke` | the requests are void; the blocks are still missing |
-    /// | `piece` | one block less is missing, and one more can be requested |
+    /// | `piece` | one fewer block is missing; one more can be requested |
     ///
     /// # Errors
     /// If the peer does not have the piece, does not send it in time, or sends
@@ -167,7 +167,7 @@ struct Progress {
     missing: BTreeSet<(u32, u32)>,
     /// Those of them with an outstanding request. A choke empties it.
     asked: BTreeSet<(u32, u32)>,
-    /// The blocks that have arrived, each in its place. No longer than the last of them reaches.
+    /// The blocks that have arrived, each in its place. It ends where the last of them ends.
     data: Vec<u8>,
 }
 

@@ -23,9 +23,9 @@
 //!   threads use one open file at once.
 //! * **Only hashes are trusted.** Content on disk counts after its pieces have been
 //!   hashed ([`verify`]), never because a note says so.
-//! * **Foreign content is refused.** A marker, or a piece that is right, distinguishes this
-//!   torrent's content from a file that happens to have its name ([`output::Output`]).
-//!   In this torrent's content, every wrong piece is overwritten, whoever changed it.
+//! * **Foreign content is refused.** `OUT.piecemeal`, or a right piece, distinguishes this
+//!   torrent's content from a file that happens to have its name ([`output::Output`]). In this
+//!   torrent's content, every wrong piece is overwritten, whoever changed it.
 //! * **No symbolic link is written through** below the output: one that leads out of it
 //!   would let a torrent write anywhere. Content that is only read may be the user's own links.
 //! * **Creating a torrent is the same, backwards** ([`create`]): one function hashes
@@ -94,10 +94,9 @@ pub trait Store: Send + Sync {
     /// If not all of it is there. Then `buffer` may be filled in part.
     fn read(&self, offset: u64, buffer: &mut [u8]) -> Result<(), StorageError>;
 
-    /// The number of the last outside change to any file in this range since it was verified,
-    /// counted over all files; 0 if there was none. Stage 16 asks before it sends a block, and
-    /// hashes the piece again if the number is a new one. A store that no other program can reach
-    /// has no changes.
+    /// Outside changes are numbered, all files together; this is the number of the last one in this
+    /// range, or 0 if there was none. Stage 16 asks before it sends a block, and hashes the piece
+    /// again if the number is a new one. A store that no other program can reach has no changes.
     ///
     /// # Errors
     /// If the files cannot be examined.
@@ -147,7 +146,7 @@ impl Storage {
         Storage { reads: How::Follow, ..Storage::new(info, root, false) }
     }
 
-    /// The same, of files that need not come from a torrent: [`create`] has found them on disk.
+    /// Like [`Storage::new`], for files of any origin: [`create`] finds them on disk.
     fn of(files: Vec<FileEntry>, root: &Path, writable: bool) -> Storage {
         Storage {
             root: root.to_owned(),
@@ -255,7 +254,7 @@ impl Store for Storage {
             if self.files[number].padding {
                 return Ok(()); // BEP 47: never written
             }
-            // No lock of ours from here on: each write names its own offset.
+            // Written without a lock: each write names its own offset.
             positioned::write_all(&*self.file(number)?, &mut positioned::cut(parts, range), at)
                 .map_err(|error| StorageError::io(&self.path(number), error))
         })
@@ -306,7 +305,7 @@ pub fn verify(
     stop: &AtomicBool,
     checked: &(dyn Fn(u64) + Sync),
 ) -> Result<Bitfield, StorageError> {
-    // A lock for one bit a piece: against a piece's hash, it costs nothing.
+    // Locked once for each piece: next to hashing it, that costs nothing.
     let right = Mutex::new(Bitfield::new(info.piece_count()));
     hash_pieces(store, info.length, info.piece_length, stop, checked, &|index, hash| {
         let piece = info.piece(index).expect("there are as many pieces as the length has");
@@ -376,8 +375,8 @@ impl StorageError {
         StorageError::Io { path: shown(path), error }
     }
 
-    /// Whether the error only says that a file, or a part of it, is not there. `NotADirectory` is
-    /// one of them: something on the way is a file, so there can be nothing below it.
+    /// Whether the error only says that a file, or a part of it, is not there. `NotADirectory`
+    /// counts too: something on the way is a file, so nothing can be below it.
     pub fn is_missing(&self) -> bool {
         matches!(self, StorageError::Io { error, .. } if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::UnexpectedEof | ErrorKind::NotADirectory))
     }

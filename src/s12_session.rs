@@ -25,13 +25,13 @@
 //!   their reports.
 //! * **Deadlines are on progress** (`deadlines`). A byte now and then does not count.
 //! * **Left out:** which peers to dial (stage 15), and uploading (stage 16). [`host::Uploads`] is
-//!   the seam for that; until something is plugged in, requests are rejected or ignored.
+//!   the seam for uploading; until something is plugged in, requests are rejected or ignored.
 //!
 //! # In two sittings
 //! 1. This file, `our_pieces`, `requests` with `blocks`, and `deadlines`: the conversation.
 //! 2. What it is given: [`host`] and [`send_path`]; `uploads`, its half that uploads.
 //!    [`request_depth`], which finds the number of requests that fills the line (with a fixed 16, a
-//!    peer 50 ms away sends 5 MiB/s instead of 91); [`rate`] and [`stats`], which count.
+//!    peer 50 ms away sends 5 MiB/s instead of 91); [`rate`], a limit; [`stats`], the counters.
 
 mod deadlines;
 pub mod host;
@@ -65,13 +65,13 @@ use crate::s11_work_queue::claimant::Claimant;
 use crate::s11_work_queue::trust::Contributor;
 
 /// Longest sleep in a read while pieces are missing. A peer hears of a finished piece within this
-/// time.
+/// time and [`HAVE_DELAY`].
 const TICK: Duration = Duration::from_millis(250);
-/// The same, once no piece is missing: then only withdrawn pieces are news, and they are rare.
+/// The same, once we want no more pieces: then only withdrawn pieces are news, and they are rare.
 const IDLE_TICK: Duration = Duration::from_secs(2);
 /// The same, while something is unsent. It can only be sent between two reads.
 const UNSENT_TICK: Duration = Duration::from_millis(10);
-/// Longest time that a `have` waits for others to be sent with it. Sending each alone costs a
+/// Longest time that a `have` waits, so that others can leave with it. Sending each alone costs a
 /// system call; but until told, peers ask a seed for pieces that they could get from us.
 const HAVE_DELAY: Duration = Duration::from_millis(25);
 
@@ -87,8 +87,8 @@ pub struct Start<'s> {
     pub stats: &'s Arc<PeerStats>,
     /// Our extensions, and what the peer has said of its own.
     pub extensions: Extensions,
-    /// Whether the connection began without the info dictionary. Then any extension handshakes have
-    /// been sent, and we have sent no bitfield.
+    /// Whether the connection began without the info dictionary. Then the extension handshakes, if
+    /// any, are already done, and we have sent no bitfield.
     pub from_magnet: bool,
 }
 
@@ -113,7 +113,7 @@ struct Session<'s> {
     /// The upload to the peer, from the first time it was interested. `None` also if it gets
     /// nothing.
     upload: Option<Box<dyn Upload>>,
-    /// Encoded messages that are not handed to the send path yet.
+    /// Encoded messages that have not been handed to the send path yet.
     out: Vec<u8>,
     /// Whether `out` must be sent at once, instead of collecting more haves.
     urgent: bool,
@@ -124,21 +124,21 @@ struct Session<'s> {
 }
 
 /// What the two sides have said: `am` is our side, `peer` the other. The other two of the
-/// protocol's four flags, `am_choking` and `peer_interested`, are about the upload, and only in
-/// [`PeerStats`].
+/// protocol's four flags, `am_choking` and `peer_interested`, are about the upload, and are kept
+/// only in [`PeerStats`].
 ///
 /// | the peer says | what changes | what follows |
 /// |---|---|---|
 /// | `choke` | `peer_choking` | leases go back; requests are forgotten, and late blocks forgiven |
 /// | `unchoke` | not `peer_choking` | the next turn claims and requests |
 /// | `bitfield`, `have all`, `have none` | what it has, once only | `am_interested` may change |
-/// | `have` | one piece more | the same |
+/// | `have` | one more piece | the same |
 /// | `allowed fast` | a piece may be requested while choked | the next turn may claim it |
-/// | `piece` | a block less is outstanding | written; the next turn may request more |
+/// | `piece` | one request fewer is outstanding | written; the next turn may request more |
 /// | `reject` | the same | asked again, or given back |
 ///
-/// Hardly any message is answered on the spot. It changes the state, and the next turn decides by
-/// the state. So messages may come in any order.
+/// Hardly any message is answered on the spot. Most only change the state, and the next turn acts
+/// on it. So messages may come in any order.
 struct State {
     /// The peer does not answer our requests. A connection starts this way.
     peer_choking: bool,
@@ -147,7 +147,7 @@ struct State {
     /// The peer has said which pieces it has, all at once: by a bitfield, `have all` or `have
     /// none`.
     bitfield_received: bool,
-    /// We have reported a choke to the host. Once only: a peer that keeps choking and unchoking
+    /// We have reported a choke to the host. Once only, or a peer that keeps choking and unchoking
     /// could fill the host's channel.
     reported_choke: bool,
     /// We have reported an unchoke to the host.
@@ -188,7 +188,7 @@ pub fn run(start: Start, connection: Connection) -> Result<(), SessionEnd> {
         // After the send, so that the peer hears of our `upload_only` before we leave.
         session.leave_if_useless()?;
         // Here the thread sleeps. The peer's bytes wake it, and so does a hang-up by another
-        // thread; of pieces that other threads finish, it hears at the next tick.
+        // thread; it hears of pieces that other threads finish at the next tick.
         input.get_mut().set_deadline(session.clock.now + session.tick(path.has_unsent()));
         match input.read_with_rest() {
             Ok((message, rest)) => {
@@ -252,15 +252,15 @@ impl<'s> Session<'s> {
     }
 
     /// Ends the session if neither side wants anything: a seed and a seed, or a peer that wants no
-    /// more (BEP 21). The place is worth more to someone who does.
+    /// more (BEP 21). The place is worth more to a peer that wants something.
     fn leave_if_useless(&self) -> Result<(), SessionEnd> {
         let theirs =
             self.claimant.is_seed() || self.extensions.theirs.said.upload_only == Some(true);
         if theirs && self.torrent.is_upload_only() { Err(SessionEnd::BothComplete) } else { Ok(()) }
     }
 
-    /// Sends `out` if it is urgent or has waited long enough, and anything still unsent. Urgent is
-    /// whatever someone waits for. Haves are not: they ride along with the next request.
+    /// Sends `out` if it is urgent or has waited long enough, and anything still unsent. Whatever
+    /// someone waits for is urgent. Haves are not: they ride along with the next request.
     fn send(&mut self, path: &mut dyn SendPath) -> Result<(), SessionEnd> {
         let due = self.urgent || self.clock.now.duration_since(self.waiting_since) >= HAVE_DELAY;
         if due && !self.out.is_empty() {
@@ -289,8 +289,8 @@ impl<'s> Session<'s> {
         if self.out.is_empty() { tick } else { tick.min(HAVE_DELAY) }
     }
 
-    /// Ends the session if the peer is too slow. Keeps it alive otherwise. `begun` says whether a
-    /// part of a message is there.
+    /// Ends the session if the peer is too slow. Keeps it alive otherwise. `begun` says whether
+    /// part of a message has arrived.
     fn check_deadlines(&mut self, begun: bool) -> Result<(), SessionEnd> {
         // Without an outstanding request the peer owes nothing, even if we hold a lease: we may be
         // waiting for our own rate limit.
@@ -336,7 +336,7 @@ impl<'s> Session<'s> {
             Message::Request(request) => return self.requested(request),
             Message::Cancel(request) => self.cancelled(request),
             Message::Unknown { id: EXTENDED, payload } => return self.receive_extended(payload),
-            _ => {} // keep-alives, and messages unknown to us
+            _ => {} // keep-alives, and messages that we do not use
         }
         Ok(())
     }

@@ -29,14 +29,14 @@
 //!   and both block in a write wait forever.
 //! * **The queue holds requests, not blocks.** A block is read from the disk when its turn has
 //!   come, so 500 requests cost 6 KB and not 8 MB.
-//! * **Only verified bytes leave.** A file that somebody has changed since is hashed again
-//!   before any more of it goes out (`shelf`).
+//! * **Only verified bytes leave.** If a file was changed since, each piece is hashed again before
+//!   more of it goes out (`shelf`).
 //! * **A request that no honest peer sends ends the connection:** a block outside the piece, or
 //!   longer than 16 KiB. One that merely comes too late, after a choke, is rejected, or ignored
 //!   where the peer does not speak BEP 6.
 //! * **[`Choker`] is a seam.** It decides which peers may request blocks; [`requester`] carries the
 //!   decision to the peer. Here it is [`UnchokeAll`]; stage 17 has one that chooses.
-//! * **Left out:** choosing among peers, and listening for more than one (stage 17).
+//! * **Left out:** choosing among peers, and serving several at once (stage 17).
 
 #![warn(clippy::indexing_slicing)] // decodes what strangers send
 
@@ -100,7 +100,7 @@ impl Place for Unchoked {
 /// [`Host::uploads`](crate::s12_session::host::Host::uploads).
 pub struct Uploader {
     choker: Box<dyn Choker>,
-    /// What is known of changed files, so that not each peer's writer hashes a piece again.
+    /// What is known of changed files, so that not every writer hashes a piece again.
     shelf: Arc<Shelf>,
 }
 
@@ -115,7 +115,7 @@ impl Uploads for Uploader {
     fn open(&self, peer: UploadPeer) -> Option<Box<dyn Upload>> {
         let peer = Arc::new(Requester::new(peer));
         let place = self.choker.enter(Arc::clone(&peer));
-        // The session calls `set_interested` next. A peer that enters is not interested yet.
+        // The session calls `set_interested` next. Until then the peer stays choked.
         Some(Box::new(PeerUpload { peer, place, shelf: Arc::clone(&self.shelf) }))
     }
 

@@ -1,9 +1,9 @@
 //! Stage 18: the same phone book over UDP.
 //!
-//! An announce is a hundred bytes, and its answer is usually not much longer. Opening
-//! and closing a TCP connection costs a tracker more than that. So most public trackers
-//! speak this protocol: two small packets in each direction. For an answer with fifty peers,
-//! BEP 15 counts 618 bytes instead of 1,206.
+//! An announce is a hundred bytes, and its answer is usually not much longer. Opening and closing a
+//! TCP connection costs a tracker more than that. So most public trackers speak this protocol: two
+//! small packets in each direction. To get fifty peers, BEP 15 counts 618 bytes in all instead of
+//! 1,206.
 //!
 //! * **Run it:** `piecemeal scrape lab/sample.torrent`
 //! * **Spec:** BEP 15; BEP 41 (URL data), BEP 48 (scrape); **chapter:** `docs/18-udp-tracker.md`
@@ -41,9 +41,8 @@
 //!  8  n  text
 //! ```
 //! # Decisions
-//! * **A connection is a socket and an id, and a thread takes it out to use it.** So no
-//!   two threads ever wait at one socket for each other's answers, and no lock is held
-//!   while waiting.
+//! * **A connection is a socket and an id; a thread takes it off a list.** So no two threads ever
+//!   wait at one socket for each other's answers, and no lock is held while waiting.
 //! * **A packet that does not fit is ignored; it is not an error.** Anyone can send a
 //!   packet with a false sender. An error would let them end our announce.
 //! * **Requests are sent again after 2, 4 and 8 s,** not after 15 s and more as BEP 15
@@ -76,19 +75,19 @@ use crate::s03_tracker::names::Lookups;
 use crate::s03_tracker::reach::{Reach, packet_refusal};
 use crate::s03_tracker::{AnnounceRequest, AnnounceResponse, Retry, Tracker, TrackerError};
 
-/// The most connections kept to be used again. Each holds a descriptor, and saves one of the two
-/// round trips of an announce, for a minute at most.
+/// The most connections kept to be used again. Each holds a descriptor, and for a minute saves one
+/// of an announce's two round trips.
 const MAX_LINES: usize = 64;
 
 /// Announces to `udp://` trackers.
 ///
-/// One value serves all trackers and all threads. A session that announces `started` and
-/// `completed` within a minute uses one connection for both.
+/// One value serves all trackers and all threads. A download that announces `started` and
+/// `completed` within a minute uses one connection.
 #[derive(Default)]
 pub struct UdpTracker {
-    /// Connections that no thread is using, the one put back first at the front. A leaf lock, held
-    /// only to take one out or to put it back. There may be two to one address: two threads asked
-    /// at the same time.
+    /// Connections that no thread is using, in the order they were put back. A leaf lock, held only
+    /// to take one out or to put it back. There may be two to one address: two threads asked at the
+    /// same time.
     lines: Mutex<Vec<Line>>,
     /// Counts the names that are being looked up, so that they stay few (stage 3).
     lookups: Lookups,
@@ -126,8 +125,7 @@ impl Tracker for UdpTracker {
             _ => None,
         };
         let (address, announced) = self.ask(url, request, announced, deadline)?;
-        // The distance of the address that answered: a tracker on the internet may not name peers
-        // in our network.
+        // How far away the tracker is: one on the internet may not name peers in our network.
         Ok(AnnounceResponse { from: Reach::of(address.ip()), ..announced })
     }
 }
@@ -242,7 +240,7 @@ impl UdpTracker {
 #[derive(Debug, Error)]
 #[allow(missing_docs)] // of the fields: the messages say what they are
 pub enum UdpError {
-    /// The URL lacks something.
+    /// The URL is malformed.
     #[error("a udp tracker's URL needs {expected}: udp://HOST:PORT/announce")]
     Url { expected: &'static str },
     /// The name could not be looked up.
@@ -256,16 +254,16 @@ pub enum UdpError {
         #[source]
         error: io::Error,
     },
-    /// No answer that fits came in time. If others came, the last one's fault may explain it.
+    /// No answer that fits came in time. If others came, what was wrong may explain it.
     #[error("{address} gave no answer to {}{}", counted(*sent, "packet"), last_mismatch.as_ref().map(|why| format!("; what came did not fit: {why}")).unwrap_or_default())]
     Silent { address: SocketAddr, sent: u32, last_mismatch: Option<String> },
     /// The tracker refused, for the reason that it gives.
     #[error("the tracker refused: {0}")]
     Refused(String),
-    /// The tracker is on this machine or its network, which strangers may not make us contact.
+    /// The tracker is on this machine or its network, at a port that strangers may not name.
     #[error("{0}")]
     OffLimits(&'static str),
-    /// The URL of an HTTP tracker that BEP 48 gives no scrape URL for.
+    /// No scrape URL can be made from an HTTP tracker's URL.
     #[error(
         "this tracker cannot be scraped: the last part of its URL does not begin with \"announce\""
     )]

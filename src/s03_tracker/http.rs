@@ -1,15 +1,13 @@
 //! Announcing over HTTP and HTTPS: one GET request.
 //!
-//! A tracker's URL comes from a torrent that anyone may have written, and the
-//! answer from whoever runs the tracker. So everything has a limit: the time,
-//! the size of the answer, the number of redirects and where they may lead. A
-//! tracker on the open internet must not redirect us to the web page of a
-//! router on our network; a tracker on our own network may.
+//! A tracker's URL comes from a torrent that anyone may have written, and the answer from whoever
+//! runs the tracker. So everything has a limit: the time, the size of the answer, the number of
+//! redirects and where they may lead. A tracker on the open internet must not redirect us to a
+//! machine on our network; one on our own network may, to a tracker's path.
 //!
-//! ureq speaks HTTP and TLS for us. Some of its defaults do not fit, and `get` changes them:
-//! it has no time limit, it drops the body of a 4xx answer, where the tracker's reason is, it
-//! takes a proxy from the environment even for this machine, and it does not limit the body
-//! after decompression.
+//! ureq speaks HTTP and TLS for us. Some of its defaults do not fit, and `get` changes them: ureq
+//! has no time limit, drops the body of a 4xx answer, where the tracker's reason is, takes a proxy
+//! from the environment even for this machine, and does not limit the body after decompression.
 
 use std::io::{self, Read};
 use std::net::SocketAddr;
@@ -29,7 +27,7 @@ use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 use super::reach::{Reach, path_refusal, redirect_refusal};
 use super::{AnnounceRequest, AnnounceResponse, Tracker, TrackerError, words};
 
-/// The longest answer that is read, decompressed, in bytes. Three thousand peers fit, in the
+/// The longest answer that is read, decompressed, in bytes. Almost three thousand peers fit, in the
 /// longest form. Not more, since a torrent can make us ask a hundred trackers at the same time.
 const MAX_ANSWER_LENGTH: usize = 256 << 10;
 /// The longest head of an answer, in bytes: twice the usual limit of servers. It is also the
@@ -57,14 +55,14 @@ impl Tracker for HttpTracker {
     }
 }
 
-/// What a server answers to one GET request.
+/// A server's answer to one GET request.
 #[derive(Debug, Clone)]
 pub struct Fetched {
     /// The HTTP status of the last answer, after all redirects.
     pub status: u16,
     /// The body, decompressed.
     pub body: Vec<u8>,
-    /// How far away the server is, or the farthest of those that redirected to it.
+    /// How far away the server is, or a farther one that redirected to it.
     pub from: Reach,
 }
 
@@ -185,7 +183,7 @@ fn reason(error: ureq::Error) -> TrackerError {
             TrackerError::Transport("the tracker hung up before it had answered".into())
         }
         ureq::Error::Io(error) => match error.get_ref().and_then(|error| error.downcast_ref()) {
-            // A redirect may be over tomorrow, a URL that we do not ask is that for good.
+            // A redirect may be gone tomorrow; a URL that is off limits stays so.
             Some(OffLimits { why, redirected: true }) => {
                 TrackerError::Transport(format!("it redirects elsewhere: {why}").into())
             }
@@ -209,7 +207,7 @@ fn reason(error: ureq::Error) -> TrackerError {
 fn get(url: &str, deadline: Instant) -> Result<Fetched, ureq::Error> {
     let left = deadline.saturating_duration_since(Instant::now());
     let config = Config::builder()
-        // For all of it, from the name to the last byte of the body: ureq's default is no limit.
+        // From the name lookup to the last byte of the body: ureq's default is no limit.
         .timeout_global(Some(left.max(Duration::from_millis(1))))
         .http_status_as_error(false) // a 4xx may hold a failure reason
         .proxy(None) // HTTP_PROXY would divert even a tracker on loopback
@@ -241,13 +239,13 @@ fn get(url: &str, deadline: Instant) -> Result<Fetched, ureq::Error> {
         .take(MAX_ANSWER_LENGTH as u64 + 1)
         .read_to_end(&mut body)
         .map_err(timeout_as_such)?;
-    // Never empty here: there is no connection that has not passed the resolver.
+    // Never `None` here: every connection has passed the resolver.
     let from = way.lock().unwrap_or_else(PoisonError::into_inner).farthest.unwrap_or_default();
     Ok(Fetched { status: response.status().as_u16(), body, from })
 }
 
-/// Whether a URL names a port that is none. No port, and an empty one as in `http://t:/`, are
-/// right: they mean the scheme's own (RFC 3986).
+/// Whether a URL names an impossible port. No port, or an empty one as in `http://t:/`, is valid:
+/// it means the scheme's own (RFC 3986).
 fn has_bad_port(url: &Uri) -> bool {
     let authority = url.authority().map(Authority::as_str).unwrap_or_default();
     // The colons of an IPv6 address are in brackets.
@@ -279,7 +277,7 @@ struct Guarded {
     way: Arc<Mutex<Way>>,
 }
 
-/// Where requests have gone so far.
+/// Where the request has gone so far.
 #[derive(Debug, Default)]
 struct Way {
     /// The distance of the farthest server; `None` before the first.
@@ -299,8 +297,8 @@ struct OffLimits {
 }
 
 impl Resolver for Guarded {
-    /// Returns the addresses for the first server or the next redirect. ureq calls this once
-    /// before each connection, by its own deadline.
+    /// Returns the addresses for the first server or the next redirect. ureq calls this once before
+    /// each connection, with its own timeout.
     fn resolve(
         &self,
         uri: &Uri,
@@ -317,9 +315,10 @@ impl Resolver for Guarded {
             .iter()
             .filter(|address| reach(address) == nearest)
             .for_each(|address| kept.push(*address));
-        // Only from here on: a lookup can take seconds.
+        // Locked only after the lookup, which can take seconds.
         let mut way = self.way.lock().unwrap_or_else(PoisonError::into_inner);
-        // A redirect to the same server gains it nothing: it could have acted on the first request.
+        // A server gains nothing by redirecting to itself: it could have acted on the first
+        // request.
         let itself = way.server.is_some() && way.server.as_ref() == uri.authority();
         let path = if itself { None } else { path_refusal(nearest, uri.path()) };
         let inward = way.farthest.and_then(|farthest| redirect_refusal(farthest, nearest));

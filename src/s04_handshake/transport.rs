@@ -17,21 +17,21 @@ use std::time::{Duration, Instant};
 
 /// The half we read from.
 pub trait ReadHalf: Read + Send {
-    /// Makes reads fail with [`ErrorKind::TimedOut`] from `deadline` on. A read that is already
-    /// waiting may overshoot by up to a quarter of the time left. Cheap enough to be called
-    /// before every read.
+    /// Makes reads fail with [`ErrorKind::TimedOut`] from `deadline` on. A read that began earlier
+    /// may overshoot by up to a quarter of the time it had. Cheap enough to be called before every
+    /// read.
     fn set_deadline(&mut self, deadline: Instant);
 
-    /// Whether the other side has ended the connection, even if something is left to read.
-    /// Consumes nothing, and does not wait. A connection that no one reads from can be dropped
-    /// this way when its peer has gone.
+    /// Whether the other side has ended the connection, even if something is left to read. Consumes
+    /// nothing, and does not wait. So a connection that no one reads from can be dropped once its
+    /// peer is gone.
     fn has_ended(&self) -> bool;
 }
 
 /// The half we write to.
 pub trait WriteHalf: Write + Send {
-    /// Makes writes fail with [`ErrorKind::TimedOut`] from `deadline` on, as reads do. How much
-    /// of a `write_all` was sent by then is unknown, so the connection is of no more use.
+    /// Makes writes fail with [`ErrorKind::TimedOut`] from `deadline` on, as reads do. How much of
+    /// a `write_all` was sent by then is unknown, so the connection is useless.
     fn set_deadline(&mut self, deadline: Instant);
 }
 
@@ -78,8 +78,7 @@ impl Write for Transport {
     }
 }
 
-/// Makes connections: TCP's here, pipes in tests, or those of another `Dial` with a wrapper around
-/// each.
+/// Makes connections: over TCP here, over pipes in tests, or with another `Dial`, wrapping each.
 pub trait Dial: Send + Sync {
     /// Connects to `peer` by `deadline`.
     ///
@@ -88,8 +87,8 @@ pub trait Dial: Send + Sync {
     fn dial(&self, peer: SocketAddr, deadline: Instant) -> io::Result<Transport>;
 }
 
-/// The longest a connection may take to be made. Linux alone would try for two minutes,
-/// and many addresses that trackers give lead nowhere.
+/// The longest a connection may take to be made. Linux by itself would try for two minutes, and
+/// many addresses from trackers lead nowhere.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Dials over TCP.
@@ -124,7 +123,7 @@ pub fn over_tcp(stream: TcpStream, deadline: Instant) -> io::Result<Transport> {
     let peer = stream.peer_addr()?;
     // A dual-stack socket reports IPv4 peers as ::ffff:a.b.c.d; one address, one spelling.
     let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
-    // Shared, not `try_clone`d: a clone is a second descriptor, and there may be 256 in all.
+    // Shared, not `try_clone`d: a clone is a second descriptor, and some systems allow 256.
     let stream = Arc::new(stream);
     let half = || TcpHalf { stream: Arc::clone(&stream), deadline, in_force: Duration::MAX };
     let (reader, writer) = (Box::new(half()), Box::new(half()));
@@ -152,10 +151,9 @@ struct TcpHalf {
 impl TcpHalf {
     /// Runs one read or write that gives up at the deadline.
     ///
-    /// Setting the socket's timeout is a system call. It is set again only when the
-    /// current one would be more than a quarter too long; after one that is too short,
-    /// the loop just goes round again. `set` sets the timeout of this direction, and `late` is
-    /// the error at the deadline.
+    /// Setting the socket's timeout is a system call. It is set again only if the current one is
+    /// more than a quarter too long, or has run out before the deadline. `set` sets the timeout of
+    /// this direction, and `late` is the error at the deadline.
     fn by_deadline(
         &mut self,
         set: fn(&TcpStream, Option<Duration>) -> io::Result<()>,
@@ -163,8 +161,8 @@ impl TcpHalf {
         mut act: impl FnMut(&TcpStream) -> io::Result<usize>,
     ) -> io::Result<usize> {
         loop {
-            // First of all, even if there is something to read: a peer that never pauses must
-            // not go on past the deadline.
+            // Checked even if there is something to read: a peer that never pauses must not go on
+            // past the deadline.
             let left = self.deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Err(io::Error::new(ErrorKind::TimedOut, late));
@@ -329,7 +327,7 @@ impl Pipe {
             if ready(&state) {
                 return Ok(state);
             }
-            // May also wake for the other direction's reason, or for none: the loop checks again.
+            // May also wake for the other end's reason, or for none: the loop checks again.
             state =
                 self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }

@@ -42,9 +42,8 @@ use crate::s05_messages::bitfield::{Bitfield, PeerPieces};
 /// | [`Board::spoil`] | on loan | waiting | is discarded; fingerprints stay |
 /// | [`Board::done_with`] | on loan | done | is discarded: the hash is right |
 ///
-/// Maps are sorted, where a `HashMap` would do: its order differs from run to run, and the same
-/// dice would not give the same download. They are small, since they hold only pieces that are in
-/// progress.
+/// The maps are sorted: the order of a `HashMap` differs from run to run, so the same dice would
+/// not give the same download. They are small, since they hold only pieces that are in progress.
 pub struct Board<P> {
     waiting: Waiting,
     on_loan: BTreeMap<u32, Loan<P>>,
@@ -60,7 +59,7 @@ pub struct Board<P> {
     /// Fingerprints of blocks that were fetched in vain, for pieces that are not right yet.
     evidence: BTreeMap<u32, Vec<Evidence>>,
     trust: Trust,
-    /// Peers that are known to have lied, since [`Board::take_exposed`] was last called.
+    /// Peers found to have lied since [`Board::take_exposed`] was last called.
     exposed: Vec<(u32, PeerNumber)>,
     /// Goes up whenever a piece comes back, so that a peer that found nothing need not search
     /// again until then.
@@ -74,7 +73,7 @@ struct Loan<P> {
     holders: Holders,
     /// No other peer may join, so that only one can be to blame.
     alone: bool,
-    /// The progress that others had made, which `alone` does not let this peer continue. It waits
+    /// Earlier progress, not continued because its maker worked alone or this peer does. It waits
     /// again if this loan brings nothing.
     replaced: Option<Begun<P>>,
 }
@@ -82,7 +81,8 @@ struct Loan<P> {
 /// The progress of a piece that waits.
 struct Begun<P> {
     progress: P,
-    /// The peer that made this progress alone. No other peer goes on with it. `None` if any may.
+    /// The peer that made this progress alone. No other peer goes on with it. `None` if any may
+    /// that does not work alone.
     owner: Option<PeerNumber>,
 }
 
@@ -201,7 +201,7 @@ impl<P: Clone> Board<P> {
         }
     }
 
-    /// Counts out pieces that a peer no longer has.
+    /// Stops counting pieces that a peer no longer has.
     pub fn count_out(&mut self, pieces: &PeerPieces) {
         if let PeerPieces::Some(pieces) = pieces {
             pieces.iter().for_each(|piece| self.waiting.count_down(piece));
@@ -218,14 +218,14 @@ impl<P: Clone> Board<P> {
         self.trust.set_useful(who.peer, useful);
     }
 
-    /// Notes that a peer asks for a piece, while some wait. Peers that leave pieces to it stop
-    /// doing so once it has asked and has not taken them.
+    /// Notes that a peer asks for a piece, while some wait. A spoilt piece that it does not take is
+    /// no longer left to it.
     pub fn asks(&mut self, who: Contributor, now: Instant) {
         self.trust.asks(who.peer, now);
     }
 
-    /// Lends a waiting piece. If it is fetched from the start, `fresh` makes its progress; it is
-    /// given the progress that it replaces, if any.
+    /// Lends a waiting piece. If the piece is fetched from the start, `fresh` makes its progress,
+    /// given the progress it replaces, if any.
     pub fn lend(
         &mut self,
         asker: &Asker,
@@ -257,8 +257,8 @@ impl<P: Clone> Board<P> {
         Lent { piece, progress, seat, why }
     }
 
-    /// Keeps evidence on a piece until it is right, if it fits. Beyond the limit the new evidence
-    /// is dropped and not the old: otherwise liars could push out what convicts them.
+    /// Keeps evidence on a piece until the piece is right, if there is room. Beyond the limit the
+    /// new evidence is dropped and not the old: otherwise liars could push out what convicts them.
     pub fn keep_evidence(&mut self, piece: u32, evidence: Evidence) {
         let kept: usize = self.evidence.values().flatten().map(Evidence::len).sum();
         if kept + evidence.len() <= MAX_BLOCKS && !self.done.has(piece) {

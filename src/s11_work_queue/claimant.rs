@@ -50,16 +50,16 @@ pub struct Claimant {
     /// The number of pieces that the peer has, if it is not all of them. Counting the bits for each
     /// `have` would take longer the more pieces there are.
     has: u32,
-    /// The number of pieces that the peer has and we lack, those included that are finished and not
-    /// `seen` yet.
+    /// The number of pieces that the peer has and we lack, including those finished but not yet
+    /// `seen`.
     wanted: u32,
     /// Position in the log of finished pieces: the number of them that [`Claimant::news`] has
     /// returned.
     seen: usize,
     /// Position in the list of withdrawn pieces.
     seen_withdrawn: usize,
-    /// The generation of the board in which it found nothing. Until the next one, or another
-    /// `have`, it does not search again.
+    /// The board's generation when a search found nothing. The next search waits for a new one, or
+    /// a `have`.
     found_nothing: Option<u64>,
 }
 
@@ -171,7 +171,7 @@ impl Claimant {
             self.wanted -= u32::from(self.is_wanted(&state, index));
             state.board.set_useful(self.who, self.wanted > 0);
         } else {
-            // A seed no more. From now on its pieces count, and each gets less rare.
+            // It was a seed. From now on its pieces count, and each gets less rare.
             let mut bits = Bitfield::full(self.queue.info.piece_count());
             bits.set(index, false);
             self.set_pieces(PeerPieces::Some(bits));
@@ -248,8 +248,8 @@ impl Claimant {
     }
 
     /// Claims a piece that the peer has: one that was begun, else the rarest. In the end game, if
-    /// the peer is `idle`, one that others are fetching: each block may come twice then, which only
-    /// a peer with nothing better to do is worth.
+    /// the peer is `idle`, one that others are fetching: blocks may come twice then, so only a peer
+    /// with nothing better to do gets one.
     pub fn claim(&mut self, idle: bool) -> Claim {
         self.claim_at(idle, Instant::now(), &mut |below| rand::random_range(0..below))
     }
@@ -260,8 +260,8 @@ impl Claimant {
         let mut generation = None;
         for turn in 0.. {
             let mut state = queue.lock();
-            // All is asked again in each turn, because the lock was free in between: the last piece
-            // may be done by now, or the peer's next one may have come back.
+            // Each turn checks everything again, because the lock was free in between: the last
+            // piece may be done by now, or one for this peer may have come back.
             let began = *generation.get_or_insert(state.board.generation());
             if state.bytes_left == 0 {
                 return Claim::Over;
@@ -278,13 +278,13 @@ impl Claimant {
             if let Some(index) = state.board.find_spoilt(&self.asker()) {
                 return Claim::Lease(self.lend(&mut state, queue.piece(index), now));
             }
-            // Nothing has come back since it found nothing, so there is still nothing. Without
-            // this, each of fifty peers would search all pieces on every turn of its loop.
+            // Nothing has come back since the last search, so it would find nothing. Without this,
+            // each of fifty peers would search all pieces on every turn of its loop.
             if self.found_nothing == Some(state.board.generation()) {
                 return Claim::Later;
             }
             if let Some(index) = state.board.find(&self.asker(), turn, now, draw) {
-                // If it holds back, it asks again on its next tick.
+                // A peer that holds back asks again later.
                 if state.board.holds_back(&self.asker(), index, now) {
                     return Claim::Later;
                 }
@@ -320,8 +320,7 @@ impl Claimant {
             return Claim::Later;
         };
         if lent.why == (Why::EndGame { takes_over: true }) {
-            // Remembered, because a peer whose speed is forgotten counts as unknown again: it gets
-            // no second trial so soon.
+            // Remembered, so that a peer whose speed is unknown again gets no second trial so soon.
             self.tried = Some(now);
         }
         Claim::Lease(self.lease(lent))

@@ -50,9 +50,9 @@ pub struct Progress {
     contributors: Vec<Contributor>,
     /// For each block, the position in `contributors` of the peer that brought it.
     brought_by: Vec<u16>,
-    /// The hash has been compared: nothing more may be written.
+    /// All blocks have been written: no more may be.
     over: bool,
-    /// The progress of others that this replaces, until the first of their blocks is overwritten.
+    /// The progress of others that this replaces, until the first block is written here.
     replaced: Option<Arc<Mutex<Progress>>>,
 }
 
@@ -199,8 +199,8 @@ impl Lease {
     /// All holders of a piece write under its lock, one after the other; other pieces are not
     /// affected.
     ///
-    /// Each block must be whole: 16 KiB, or what is left of the piece. The session compares it with
-    /// the request before.
+    /// Each block must be whole: 16 KiB, or what is left of the piece. The session checks that
+    /// first.
     ///
     /// # Errors
     /// If the store fails. What was not written is then still missing.
@@ -307,9 +307,9 @@ impl Lease {
         Written::Corrupt(peers)
     }
 
-    /// Keeps the fingerprints of blocks that others brought, before they are overwritten. Only when
-    /// a first block arrives, and not when the piece is lent: until then the others' progress is
-    /// still good, and comes back if this peer brings nothing.
+    /// Keeps the fingerprints of blocks that others brought, before they are overwritten. Done when
+    /// the first block arrives, not when the piece is lent: until then the others' progress is
+    /// good, and comes back if this peer brings nothing.
     fn keep_replaced(&self, store: &dyn Store) {
         let blocks = self.queue.blocks(self.piece);
         let mut progress = lock(&self.progress, blocks);

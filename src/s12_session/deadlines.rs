@@ -1,11 +1,11 @@
 //! The deadlines of one session.
 //!
-//! Each is on *progress*: a peer that sends a byte now and then keeps a read alive, but not these.
+//! Each demands *progress*: a byte now and then keeps a read alive, but does not extend these.
 //!
 //! | limit | on what | runs while | starts again with |
 //! |---|---|---|---|
 //! | 20 s | a message | a part of one is there | each whole message |
-//! | 20 s | the next block | the peer owes us blocks | each block; the first request after none |
+//! | 20 s | the next block | the peer owes us blocks | each block; a request when none is open |
 //! | 60 s or more | the oldest piece | the peer owes us blocks | the end of that piece |
 //! | 180 s | any message | always | each whole message, a keep-alive included |
 //!
@@ -35,7 +35,7 @@ pub(super) struct Deadlines {
     /// The current time, looked up once per turn of the loop and once per message. Looking it up
     /// for each use would cost more, and the uses would not agree.
     pub now: Instant,
-    /// When the last block arrived, or when the first of several was requested.
+    /// When the last block arrived, or the first request after none was sent.
     pub block: Instant,
     /// When the last whole message arrived.
     received: Instant,
@@ -68,7 +68,7 @@ impl Deadlines {
         self.now.duration_since(self.sent) > KEEP_ALIVE
     }
 
-    /// Checks all deadlines. A message may have `begun`, and the peer may be `owing` us blocks.
+    /// Checks all deadlines. `begun`: a message is there in part; `owing`: the peer owes blocks.
     /// `piece` is the oldest piece it owes us: since when, and its length in bytes.
     pub fn check(
         &mut self,
@@ -77,7 +77,7 @@ impl Deadlines {
         piece: Option<(Instant, u32)>,
     ) -> Result<(), SessionEnd> {
         // The clock of a message starts when we first see it incomplete: the reader does not say
-        // when its first byte came, but that was less than a tick before.
+        // when its first byte came, but it cannot be long ago.
         let since = if begun { *self.begun.get_or_insert(self.now) } else { self.now };
         let over = |since: Instant, limit: Duration| self.now.duration_since(since) > limit;
         if over(since, MESSAGE_TIMEOUT) {

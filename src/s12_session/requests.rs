@@ -27,10 +27,10 @@ use crate::s11_work_queue::lease::Lease;
 
 /// The most requests outstanding while other peers also fetch the newest piece.
 const MAX_SHARED: usize = 8;
-/// The most pieces remembered of those that the peer allows, and of those that it suggests. BEP 6
-/// proposes to allow ten; a stranger could send any number.
+/// The most allowed pieces, and the most suggested ones, that are remembered. BEP 6 proposes to
+/// allow ten; a stranger could send any number.
 const MAX_ADVICE: usize = 64;
-/// The number of unrequested blocks that are forgiven at the start, whatever we have requested.
+/// The number of unexpected blocks that are forgiven from the start.
 const FORGIVEN: usize = 64;
 
 /// What a session has claimed and requested.
@@ -39,8 +39,8 @@ pub(super) struct Requests {
     leases: Vec<Lease>,
     /// When the first lease became the oldest: from then on the peer owes us that piece.
     oldest_since: Instant,
-    /// Requests without an answer, the oldest first. A list, and not a set: most peers answer in
-    /// order, so the first comparison nearly always fits.
+    /// Requests without an answer, the oldest first. A list, not a set: most peers answer in order,
+    /// so the first comparison nearly always matches.
     outstanding: VecDeque<Request>,
     /// Requests that were rejected once. After a second reject we assume the piece is not there.
     rejected: HashSet<Request>,
@@ -140,14 +140,14 @@ fn remember(advice: &mut Vec<u32>, index: u32) {
 }
 
 impl Session<'_> {
-    /// Keeps our interest up to date, and requests outstanding from piece to piece.
+    /// Keeps our interest up to date, and enough requests outstanding.
     pub(super) fn request_ahead(&mut self) {
-        // First, since giving it back may leave room for requests.
+        // First: a piece given back may leave room for requests.
         if let Some(index) = self.requests.taken_over() {
             self.give_back(index);
         }
         let interested = !self.torrent.is_upload_only() && self.claimant.is_interesting();
-        // Only a change is sent. A peer unchokes those that are interested, so it must be true.
+        // Only a change is sent. A peer unchokes the interested, so what we say must be true.
         if interested != self.state.am_interested {
             self.state.am_interested = interested;
             self.stats.flags().set_am_interested(interested);
@@ -198,8 +198,8 @@ impl Session<'_> {
                 .iter()
                 .find_map(|index| self.claimant.claim_piece(*index));
         }
-        // The latest suggestion first: it is the likeliest to be still in the peer's cache. Each is
-        // tried once.
+        // The latest suggestion first: it is most likely still in the peer's cache. Each is tried
+        // once.
         while let Some(index) = self.requests.suggested.pop() {
             if let Some(lease) = self.claimant.claim_piece(index) {
                 return Some(lease);
@@ -256,7 +256,7 @@ impl Session<'_> {
     /// never send it. So the pieces go back at once, and a late answer of either kind does no harm.
     pub(super) fn choked(&mut self) {
         self.set_peer_choking(true);
-        // It was to send us blocks, and does not: how fast it was before says nothing now.
+        // It owed us blocks, and has stopped: its speed until now says nothing.
         if self.requests.outstanding() > 0 {
             self.requests.depth.forget_block_time();
         }

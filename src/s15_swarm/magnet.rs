@@ -1,9 +1,9 @@
 //! The peers of a magnet link, until one of them has sent the info dictionary.
 //!
-//! At most four are asked for a small one at a time, and one for a large one. The other threads
-//! keep their connections and wait. Once the info dictionary has come, all go on as sessions, and
-//! first read what their peers have sent meanwhile: bitfields, haves, an unchoke. Without the
-//! number of pieces, none of that could be checked before.
+//! At most four at a time are asked if it is small, and one if it is large. The other threads keep
+//! their connections and wait. Once the info dictionary has come, all go on as sessions, and first
+//! read what their peers have sent meanwhile: bitfields, haves, an unchoke. Without the number of
+//! pieces, none of that could be checked before.
 
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -22,19 +22,19 @@ use crate::s12_session::host::{SessionEnd, Torrent};
 const FETCHES: [usize; 2] = [4, 1];
 /// The size in bytes from which an info dictionary counts as large. Most are far smaller.
 const LARGE: usize = 2 << 20;
-/// How many changes in what a peer lacks are reported. A peer can offer the info dictionary and
-/// take the offer back with each message.
+/// How many changes in what a peer lacks are reported. A peer can make the offer or take it back
+/// with each message.
 const MAX_TOLD: usize = 8;
 /// The time after which a waiting thread checks again whether the info dictionary is there. It
 /// reads from its peer meanwhile, so another thread cannot wake it.
 const TICK: Duration = Duration::from_millis(100);
-/// The longest time for one peer to send the whole info dictionary. 48 MiB, the largest, then take
-/// 82 KiB/s. Each metadata piece has a time limit of its own (stage 8).
+/// The longest time for one peer to send the whole info dictionary. The largest, 48 MiB, needs 82
+/// KiB/s. Each metadata piece has a time limit of its own (stage 8).
 const FETCH_TIMEOUT: Duration = Duration::from_secs(600);
 
-/// Returns the torrent once it is known, from this peer or another; `None` if the swarm is over.
-/// Then the extension handshakes have been exchanged, if the peer speaks the extension protocol,
-/// and what else it has sent is read again as the session's first messages.
+/// Returns the torrent once it is known, from this peer or another; `None` if the swarm is over. By
+/// then extension handshakes have been exchanged, if the peer speaks that protocol, and what it has
+/// sent about pieces is read again as the session's first messages.
 ///
 /// | the peer | what its thread does |
 /// |---|---|
@@ -65,14 +65,14 @@ pub(super) fn fetch_info_first(
             return Ok(None);
         }
         if let Some(torrent) = swarm.torrent.get() {
-            // What was put aside comes before what is still unread, as the peer has sent it.
+            // What was put aside comes before what is still unread: it was sent earlier.
             connection.input.replay();
             return Ok(Some(Arc::clone(torrent)));
         }
         // Looked up each time: a later extension handshake may make the offer, or take it back.
         let offers =
             extensions.theirs.id(NAME).is_some() && extensions.theirs.said.metadata_size.is_some();
-        // Told before the fetch: if that is the peer's end, the torrent loop knows of the offer.
+        // Told before the fetch: if that ends the peer, the torrent loop knows of the offer.
         fetcher.report_lack(connection, offers);
         if !offers {
             // An offer that was taken back must not hold up peers that have had their first try.
@@ -124,7 +124,7 @@ impl<'s> Fetcher<'s> {
     }
 
     /// Tells the torrent loop why the peer cannot give the info dictionary, if that has changed. If
-    /// the download fails, the error says it.
+    /// the download fails, its error has it.
     fn report_lack(&mut self, connection: &Connection, offers: bool) {
         let lacks = lacks(connection, offers, self.refused);
         if lacks != self.reported && self.reports < MAX_TOLD {
@@ -196,8 +196,8 @@ fn wait(connection: &mut Connection, extensions: &mut Extensions) -> Result<bool
     connection.set_deadline(Instant::now() + TICK);
     let mut answers = Vec::new();
     match connection.input.read() {
-        // The peer may ask us for the info dictionary; the answer is a reject until we have it. If
-        // it has lost a piece, we do not remember that: the session may ask for it in vain.
+        // The peer may ask us for the info dictionary; the answer is a reject until we have it.
+        // That it has lost a piece is not kept: the session may ask for that piece in vain.
         Ok(Message::Unknown { id: EXTENDED, payload }) => {
             drop(extensions.hear(payload, &mut answers)?)
         }
@@ -214,13 +214,13 @@ fn wait(connection: &mut Connection, extensions: &mut Extensions) -> Result<bool
 }
 
 /// The fetches of a small info dictionary, and those of a large one. The size is what the peer
-/// claims; both are kept, so that a few peers that claim a large one do not hold up the others.
+/// claims; they are counted apart, so that claims of a large one do not hold up the others.
 pub(super) type Fetching = [Lane; 2];
 
 /// The fetches of one kind.
 #[derive(Default)]
 pub(super) struct Lane {
-    /// The number of peers that are being asked; at most one of [`FETCHES`].
+    /// The number of peers that are being asked, limited by [`FETCHES`].
     running: usize,
     /// The number of peers that have offered it and have not had a try.
     waiting: usize,

@@ -9,8 +9,9 @@
 //!      ^                                                            |
 //!      +------------------------------------------------------------+
 //! ```
-//! Its children are the steps of the round: `sources`, `reports` and `departures` handle messages,
-//! `places` dials, `ending` decides whether it is over or hopeless, `telling` makes events.
+//! The submodules are the steps of the round: `sources`, `reports` and `departures` handle
+//! messages, `places` dials, `ending` decides whether all is over or hopeless, `telling` makes
+//! events.
 
 mod departures;
 mod ending;
@@ -46,8 +47,8 @@ const EVENT_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The limits of a [`Plan`](super::Plan), which is taken apart when the download begins.
 pub(super) struct Limits {
-    /// The number of places: of peers that are connected or being dialed. Fewer than in the plan,
-    /// if the system allows fewer connections.
+    /// The most peers that are connected or being dialed: the places. Fewer than in the plan, if
+    /// the system allows fewer connections.
     pub max_peers: usize,
     /// The longest time without a connected peer.
     pub patience: Duration,
@@ -59,7 +60,7 @@ pub(super) struct Limits {
 
 /// A source that is running.
 struct Running {
-    /// Its name in messages, as a tracker's URL.
+    /// Its name in messages, such as a tracker's URL.
     name: String,
     /// Whether it only waits for incoming connections. Then it is no reason to hope.
     passive: bool,
@@ -75,7 +76,7 @@ pub(super) type Prepare<'e> =
 /// The state of the download's own thread. It is never shared, so it needs no lock.
 pub(super) struct TorrentLoop<'e> {
     swarm: Arc<Swarm>,
-    /// Every address that we know, and when to dial it. The book of stage 14.
+    /// Every address that we know, and when to dial it. The address book of stage 14.
     addresses: Addresses,
     limits: Limits,
     /// `None` once the info dictionary is known: it can be called only once.
@@ -84,7 +85,7 @@ pub(super) struct TorrentLoop<'e> {
     event: &'e mut dyn FnMut(Event),
     /// Both ends of the channel. With a sender kept here, it never closes.
     messages: (Sender<SwarmMessage>, Receiver<SwarmMessage>),
-    /// What the peers have sent and got, as far as their threads have ended.
+    /// What the peers whose threads have ended sent and got.
     outcome: Summary,
     /// The running peer threads, each with its peer's address. Each has one place.
     threads: HashMap<PeerNumber, SocketAddr>,
@@ -147,8 +148,8 @@ impl<'e> TorrentLoop<'e> {
         }
     }
 
-    /// Runs from the first source to the last piece, and says goodbye. Returns what the peers have
-    /// sent and got.
+    /// Runs the download from start to end, and says goodbye. Returns what the peers have sent and
+    /// got.
     ///
     /// # Errors
     /// If the download ended before it was complete. Then the summary went out as an event.
@@ -159,7 +160,7 @@ impl<'e> TorrentLoop<'e> {
         stop: &AtomicBool,
     ) -> Result<Summary, SwarmError> {
         let result = self.until_finished(info, sources, stop);
-        // In any case: after an error, trackers are told as well that we leave.
+        // Even after an error: trackers are told that we leave.
         self.end();
         if result.is_err() {
             (self.event)(Event::Unfinished(self.outcome.clone()));
@@ -184,13 +185,13 @@ impl<'e> TorrentLoop<'e> {
             sources.into_iter().for_each(|source| self.start_source(source));
         }
         loop {
-            // Messages first, decisions second: stopped just after its last piece, a download is
+            // Messages first, decisions second: a download stopped just after its last piece is
             // complete.
             self.catch_up()?;
             if self.is_over() {
                 break;
             }
-            // In every round: a place may be free since the last message, or an address due by now.
+            // In every round: a place may have become free, or an address due.
             self.dial();
             let now = Instant::now();
             self.check_hope(now)?;
@@ -215,8 +216,8 @@ impl<'e> TorrentLoop<'e> {
     /// Sets up the store and the queue, now that the info dictionary is known. From here on, peers'
     /// threads download.
     fn learn(&mut self, info: Info) -> Result<(), SwarmError> {
-        // Four peers may have sent it at the same time. The hash of all was right, so they are
-        // equal.
+        // Several peers may have sent the info dictionary at once. All had the right hash, so they
+        // are equal.
         let Some(prepare) = self.prepare.take() else { return Ok(()) };
         (self.event)(Event::Metadata { name: info.name.clone(), length: info.length });
         let (store, have) = prepare(&info)?;
@@ -231,7 +232,7 @@ impl<'e> TorrentLoop<'e> {
         self.finished = left == 0;
         // Hashing what is on disk may have taken minutes. That is not the peers' fault.
         self.patience = Patience::new(self.limits.patience);
-        // Last. Threads that have waited for it, as those of a magnet link, go on from here.
+        // Last. Threads that have waited for it, such as those of a magnet link, go on from here.
         let _ = self.swarm.torrent.set(Arc::new(Torrent {
             queue,
             store,

@@ -1,4 +1,4 @@
-//! Why no block comes, and what happens next. The sentences for it are in `report`.
+//! Why no block comes, and what happens next. Its English is in `crate::report`.
 //!
 //! A download that has stopped may be waiting for a dozen things, and from outside they all look
 //! alike. So the torrent loop takes a [`Snapshot`] of what it knows, and [`decide`] names the wait.
@@ -34,9 +34,9 @@ pub enum Wait {
     /// This many peers are connected, and this many of them were asked for the info dictionary. It
     /// has not come.
     Metadata { peers: usize, asked: usize },
-    /// No connected peer has a missing piece.
+    /// None of this many peers has a missing piece.
     NobodyHasIt { peers: usize, missing: Missing },
-    /// Each peer that has a missing piece chokes us.
+    /// All peers with a missing piece, this many, choke us.
     Choked { peers: usize },
     /// This many peers were asked for blocks and send none.
     NoAnswer { peers: usize },
@@ -95,7 +95,7 @@ pub struct Missing {
 pub struct Snapshot {
     /// The time.
     pub now: Instant,
-    /// What each connected peer can send, in no order.
+    /// What each connected peer can send, in any order.
     pub peers: Vec<Supply>,
     /// The number of peers that are interested in our pieces.
     pub takers: usize,
@@ -147,7 +147,7 @@ pub fn decide(state: &Snapshot) -> Option<Waiting> {
 
 /// Returns the obstacle nearest to the next block. The first row that fits decides:
 ///
-/// | what is so | the wait |
+/// | what is true | the wait |
 /// |---|---|
 /// | we only upload | for a peer that wants something, if there is none |
 /// | no peer is connected | for a peer |
@@ -194,7 +194,7 @@ impl Hope {
     /// Returns what is happening now, or else what happens first.
     fn next(&self, now: Instant) -> Option<Next> {
         let due = |at: Instant| at <= now;
-        // What goes on now comes first: it may end the wait before any of the times below.
+        // What is happening comes first: it may end the wait before any of the times below.
         if self.dialing > 0 {
             return Some(Next::Dialing { addresses: self.dialing });
         }
@@ -248,20 +248,20 @@ impl Next {
 
 /// Decides when a wait is shown, and when it is worth an event.
 ///
-/// Both take some time without a block. An event also needs a wait of another kind than the last
-/// one: a line in a log is never taken back.
+/// Both take some time without a block. An event also needs a kind of wait other than the last
+/// event's: a logged line is never taken back.
 #[derive(Debug)]
 pub struct Silence {
     /// The time without a block after which there is an event.
     limit: Duration,
-    /// The kind of the wait as of the last look, and since when it has been that.
+    /// The kind of wait at the last look, and when that kind began.
     current: Option<(Kind, Instant)>,
     /// The kind of wait that the last event was about. Forgotten once blocks come, with two
     /// exceptions.
     reported: Option<Kind>,
 }
 
-/// A wait without its numbers: that a third peer chokes us where there were two is no news.
+/// A wait without its numbers: a third peer that chokes us, after two, is no news.
 type Kind = mem::Discriminant<Wait>;
 
 impl Silence {
@@ -270,15 +270,15 @@ impl Silence {
         Silence { limit, current: None, reported: None }
     }
 
-    /// Whether no block has come for long enough to show the wait. Before that, it need not be
-    /// found out.
+    /// Whether no block has come for long enough to show the wait. Before that, [`decide`] need not
+    /// run.
     pub fn is_shown(&self, silent: Duration) -> bool {
         silent >= self.limit.min(SHOWN)
     }
 
     /// Whether there is an event for this wait now: no block has come for long enough, and the last
-    /// event was for another kind of wait. To be called at each look, also without a wait: it
-    /// remembers how long each kind has lasted.
+    /// event was for another kind of wait. Call it at each look, even without a wait: it remembers
+    /// how long the current kind has lasted.
     pub fn is_news(&mut self, now: Instant, silent: Duration, wait: Option<&Wait>) -> bool {
         if !self.is_shown(silent) {
             // The next wait gets an event again. But a seed without takers waits for days, and with
@@ -294,7 +294,7 @@ impl Silence {
             .filter(|(current, _)| Some(*current) == kind)
             .map_or(now, |(_, since)| since);
         self.current = kind.map(|kind| (kind, since));
-        // With a very short limit, half of it has to do.
+        // With a very short limit, half of it is enough.
         let settled = now.duration_since(since) >= SETTLED.min(self.limit / 2);
         let news = kind.is_some() && kind != self.reported && silent >= self.limit && settled;
         if news {

@@ -3,8 +3,8 @@
 //! The choker may decide on one thread while the peer's session reads requests on another, and a
 //! second decision may follow before the first is sent. If each decision were a message in a queue,
 //! "unchoke, choke" could leave as "choke, unchoke", and the two sides would disagree for as long
-//! as the connection lasts. So the decision is a flag. Whoever edits the send queue compares it
-//! with what the peer was told last, and queues the difference.
+//! as the connection lasts. So the decision is a flag. [`Requester::tell`] compares it with what
+//! the peer was told last, and queues the difference.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -18,7 +18,7 @@ use crate::s12_session::host::UploadPeer;
 ///
 /// | `unchoked` | `told_unchoked` | what follows |
 /// |---|---|---|
-/// | as the other | | nothing: the peer knows |
+/// | either | same | nothing: the peer knows |
 /// | yes | no | the next [`Requester::tell`] queues an `unchoke` |
 /// | no | yes | the next one queues a `choke`, and drops requests; until then, requests are let in |
 pub struct Requester {
@@ -27,7 +27,7 @@ pub struct Requester {
     pub(super) send_queue: Arc<SendQueue>,
     /// The pieces that it may request while it is choked (BEP 6).
     allowed_fast: Vec<u32>,
-    /// Bytes of these that it may still request while it is choked: each byte once.
+    /// Bytes of these that it may still request while choked: at first, all of them.
     allowed_bytes: AtomicU64,
     /// What was decided last.
     unchoked: AtomicBool,
@@ -59,14 +59,14 @@ impl Requester {
         &self.peer
     }
 
-    /// Takes a decision. The peer hears of it at the next [`Requester::tell`]. May be called under
+    /// Sets a decision. The peer hears of it at the next [`Requester::tell`]. May be called under
     /// the choker's lock.
     pub fn set_unchoked(&self, yes: bool) {
         self.unchoked.store(yes, Ordering::SeqCst);
     }
 
     /// Tells the peer what was decided last, unless it knows. An unchoke may come with a
-    /// suggestion: a piece that the peer does well to request (BEP 6).
+    /// suggestion: a piece for the peer to begin with (BEP 6).
     pub fn tell(&self, suggestion: Option<u32>) {
         self.send_queue.edit(|queued| {
             let unchoked = self.unchoked.load(Ordering::SeqCst);
@@ -101,11 +101,10 @@ impl Requester {
     }
 
     /// Returns whether the peer may request this block now: it has been told that it is unchoked,
-    /// or the piece is allowed fast. The latter counts: the next time, the peer has requested this
-    /// much.
+    /// or the piece is allowed fast. The latter is counted against the limit on such bytes.
     ///
-    /// The argument only proves that the caller edits the queue: elsewhere the answer could be out
-    /// of date before it is used.
+    /// `_editing` only proves that the caller edits the queue: elsewhere the answer could be out of
+    /// date before it is used.
     pub(super) fn may_request(&self, request: Request, _editing: &Queued) -> bool {
         self.told_unchoked.load(Ordering::SeqCst) || self.spend_allowed(request)
     }

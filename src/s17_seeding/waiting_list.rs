@@ -8,12 +8,12 @@
 //!                                                                  the peers are told
 //! ```
 //! The lock is held to decide, never while a peer is told. A decision is a flag in the peer's
-//! [`Requester`], which tells the peer what was decided last. So it does not matter which of two
-//! threads that have decided comes first to tell.
+//! [`Requester`], which tells the peer what was decided last. So if two threads decide, it does not
+//! matter which of them tells first.
 //!
 //! The rules are elsewhere: [`choking`](super::choking) for a round,
 //! [`sharing_slots`](super::sharing_slots) for addresses with many connections. This is the memory
-//! that they lack: since when each peer waits, and what it has brought and taken.
+//! that they lack: how long each peer has waited, and what it has brought and taken.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -52,8 +52,8 @@ pub(super) struct WaitingList {
 
 #[derive(Default)]
 struct State {
-    /// At most one for each connected peer. Sorted by the time of waiting in each round; newcomers
-    /// come last.
+    /// At most one for each connected peer. Each round sorts them by `since`; new ones are added at
+    /// the end.
     entries: Vec<Entry>,
     /// The number of the peer with the lucky slot. It may be gone.
     lucky: Option<u64>,
@@ -74,14 +74,14 @@ struct State {
 struct Entry {
     number: u64,
     peer: Arc<Requester>,
-    /// As the peer has said last.
+    /// What the peer said last.
     interested: bool,
     /// Its slot, if it has one.
     turn: Option<Turn>,
     /// When it began to wait, or got its slot.
     since: Instant,
-    /// (Bytes from it, bytes to it) at the end of the round before the last, and of the last. What
-    /// came since the former is what came *lately*: between one and two rounds' worth.
+    /// (Bytes from it, bytes to it) as counted by the last two rounds, the older count first.
+    /// *Lately* means since the older count: one to two rounds.
     counted: [(u64, u64); 2],
 }
 
@@ -112,7 +112,7 @@ impl WaitingList {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds a peer; `set_interested` follows. Called by the peer's session when it is first
+    /// Adds a peer; `set_interested` follows. Called by the peer's session when the peer is first
     /// interested.
     fn add(self: &Arc<WaitingList>, peer: Arc<Requester>) -> Place {
         let number = self.next_number.fetch_add(1, Ordering::Relaxed);
@@ -128,7 +128,7 @@ impl WaitingList {
             let list = Arc::downgrade(self);
             let pause = LOOK.min(self.round);
             let work = move || run_choker(&list, pause);
-            // If it fails, only `fill` moves slots, not `round`.
+            // If no thread can be started, only `fill` moves slots, not `round`.
             let _ = thread::Builder::new().name("choker".to_owned()).stack_size(STACK).spawn(work);
         }
         Place { list: Arc::clone(self), number }
@@ -136,8 +136,7 @@ impl WaitingList {
 
     /// Gives free slots to the peers that have waited longest: nobody needs to wait for the next
     /// round while there is room. A holder that now wants nothing makes room, but only for a peer
-    /// that waits. At a seed that may give only so much, a holder that is ahead of the others also
-    /// makes room.
+    /// that waits. At a seed with a limit, a holder that is ahead of the others also makes room.
     fn fill(&self) {
         let mut changed = Vec::new();
         let mut state = self.lock();
@@ -145,7 +144,7 @@ impl WaitingList {
         let mut free = self
             .slots
             .saturating_sub(state.entries.iter().filter(|entry| entry.turn.is_some()).count());
-        // Counted first: a peer that makes room does not take the next slot.
+        // Counted before the loop: a peer that makes room does not take the next slot.
         for _ in 0..state.entries.iter().filter(|entry| entry.waits()).count() {
             if free == 0 {
                 // Left empty where nothing is scarce: then nobody is ahead of anybody.
@@ -207,7 +206,7 @@ impl WaitingList {
         self.tell(&changed);
     }
 
-    /// Lets peers know what was decided. Not to be called under our lock: it takes those of the
+    /// Lets peers know what was decided. Not to be called under our lock: it takes the locks of the
     /// peers' send queues and of the work queue.
     fn tell(&self, peers: &[Arc<Requester>]) {
         for peer in peers {
@@ -216,7 +215,8 @@ impl WaitingList {
     }
 
     /// Returns a piece for a peer to begin with (BEP 6): a seed suggests a different one to each,
-    /// so that they can exchange. `None` if we are no seed, or the peer does not know the message.
+    /// so that they can exchange. `None` if we are not a seed or do not have the piece, or the peer
+    /// does not know the message.
     fn suggestion(&self, peer: &UploadPeer) -> Option<u32> {
         let queue = &peer.torrent.queue;
         let seeding = peer.fast && queue.is_complete();
@@ -247,7 +247,7 @@ impl State {
 }
 
 impl Entry {
-    /// Bytes it has taken since the round before the last.
+    /// Bytes it has taken lately, as defined at `counted`.
     fn took_lately(&self) -> u64 {
         let [(_, before), _] = self.counted;
         self.peer.peer().stats.uploaded() - before
@@ -265,7 +265,7 @@ impl Entry {
         self.turn.is_some_and(|turn| !self.interested || ahead(turn))
     }
 
-    /// Returns what counts of it when slots are shared by IP.
+    /// Returns its claim when slots are shared by IP.
     fn claim(&self) -> Claim {
         let stats = &self.peer.peer().stats;
         let ((came, went), origin) = (self.counted[0], Origin::of(stats.address().ip()));
@@ -278,8 +278,8 @@ impl Entry {
         self.interested && self.turn.is_none()
     }
 
-    /// Gives it a slot, or takes it away; returns the peer if that changes anything. The peer has
-    /// yet to be told.
+    /// Gives the peer a slot, or takes its slot away; returns the peer if that changes anything.
+    /// The peer has yet to be told.
     fn set_slot(&mut self, unchoked: bool) -> Option<Arc<Requester>> {
         if self.turn.is_some() == unchoked {
             return None;
@@ -317,10 +317,10 @@ impl Entry {
     }
 }
 
-/// Deals out the slots round after round, on the choker's thread. It ends when nobody has
-/// the list any more.
+/// Deals out the slots round after round, on the choker's thread. It ends when nobody else has the
+/// list.
 fn run_choker(list: &Weak<WaitingList>, pause: Duration) {
-    // When the last round was. A round may be late by `pause`, and none is made up for.
+    // When the last round was. A round may be late by `pause`, and a missed one is not made up.
     let mut last = Instant::now();
     loop {
         thread::sleep(pause);

@@ -45,7 +45,7 @@ pub trait Packets: Send {
     fn receive(&self, time: Duration, buffer: &mut [u8]) -> io::Result<Option<usize>>;
 }
 
-/// Wraps a socket to an address, as a trace does to see what passes.
+/// Wraps the socket to an address, so that a trace sees packets.
 pub type Wrap = Arc<dyn Fn(Box<dyn Packets>, SocketAddr) -> Box<dyn Packets> + Send + Sync>;
 
 /// A connected socket, and the connection id that the tracker gave us. One thread at a time has it:
@@ -106,7 +106,7 @@ impl Line {
     /// | a pause is over | sends the same packet again, and doubles the pause |
     /// | the answer comes | returns it |
     /// | an error packet comes with our transaction id | fails: the tracker refuses |
-    /// | any other packet comes | notes why it does not fit, and waits as long as before |
+    /// | any other packet comes | notes why it does not fit, and goes on waiting |
     /// | the port is closed, for the first time | sends again in 150 ms |
     /// | the port is closed, or the system cannot send | fails |
     /// | the deadline comes, or [`PATIENCE`] is over | fails, with the last of the notes |

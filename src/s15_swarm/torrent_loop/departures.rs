@@ -40,8 +40,7 @@ impl TorrentLoop<'_> {
             self.outcome.add(&live.stats);
             self.addresses.brought(address, live.stats.take_pieces());
         }
-        // Others may still be dialed, but a tracker that is asked now answers when they have
-        // failed.
+        // Dials may be under way, but a tracker asked now will have answered if they fail.
         if self.swarm.live().is_empty() {
             self.signal_hungry();
         }
@@ -54,7 +53,7 @@ impl TorrentLoop<'_> {
         self.settle(address, &why, live.as_ref(), now);
         let (parted, doubles) =
             live.map_or_else(Default::default, |live| (live.parted, live.doubles));
-        // Their peer was this one, as we believed. Now they may lead somewhere else.
+        // We took them for this peer's. Now they may lead somewhere else.
         doubles.into_iter().for_each(|double| self.addresses.double_gone(double, now));
         // If we hung up, the thread only saw a closed connection. We know the reason.
         let why = parted.unwrap_or(why);
@@ -91,8 +90,8 @@ impl TorrentLoop<'_> {
             Ended::Ourselves | Ended::Session(SessionEnd::BothComplete) => {
                 self.addresses.give_up(address)
             }
-            // Below the ends that say something about the peer itself, and above all others: what
-            // it seems to have done may only be how it leaves a second connection.
+            // Comes after the ends that tell us something about the peer: any other may only be its
+            // way to leave a second connection.
             _ if here_too => self.addresses.may_be_a_double(address, now),
             // We are out of sockets, which is not the peer's fault. It loses no attempt.
             Ended::Handshake(HandshakeError::Io(error)) if is_exhausted(error) => {
@@ -112,8 +111,8 @@ impl TorrentLoop<'_> {
         }
     }
 
-    /// Settles an address whose peer seemed to be connected already, so that we hung up. As long as
-    /// that is proved, the address is not dialed.
+    /// Settles an address whose peer seemed to be connected already, so that we hung up. It is not
+    /// dialed while that is certain.
     ///
     /// | the other connection | the address is |
     /// |---|---|

@@ -9,8 +9,8 @@
 //!                       |                        >--> live --|--> its thread has ended
 //!   the lobby --------> | ----------------------'            |
 //! ```
-//! Each turn of the loop passes through [`dial`](TorrentLoop::dial). It keeps the facts that stage
-//! 14 needs up to date, asks it, and carries out what it says. Nothing here waits for a socket.
+//! Each turn of the loop passes through [`dial`](TorrentLoop::dial). It updates the facts that
+//! stage 14 needs, asks it, and carries out what it says. Nothing here waits for a socket.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -25,15 +25,15 @@ use crate::s15_swarm::ended::Ended;
 use crate::s15_swarm::peer_thread::{Candidate, start_thread};
 
 /// How many addresses are dialed at the same time. Most addresses of a real swarm are dead or
-/// behind a router, and each of those keeps its dial for seconds. One after the other they would
-/// take minutes. Many more at once look like a scan to a home router, and may fill its table of
+/// behind a router, and dialing one of those takes seconds. One after the other they would take
+/// minutes. Many more at once look like a scan to a home router, and may fill its table of
 /// connections.
 const DIALING: usize = 30;
 
 impl TorrentLoop<'_> {
     /// Fills free places: with connections that others have made and with addresses to dial. If
-    /// none is free in the end, one may have to become so. Called in each turn of the loop, at
-    /// least ten times a second.
+    /// none is left, a peer may have to make room. Called in each turn of the loop, at least ten
+    /// times a second.
     pub(super) fn dial(&mut self) {
         let now = Instant::now();
         let live = self.count_live();
@@ -49,7 +49,7 @@ impl TorrentLoop<'_> {
                 false => (may_dial && self.dial_next(now)) || self.receive(),
             };
             if !filled {
-                return; // nobody waits, so nobody has to make room
+                return; // a place is free: nobody has to make room
             }
         }
         self.make_room(now);
@@ -67,7 +67,7 @@ impl TorrentLoop<'_> {
         live.len()
     }
 
-    /// What the next connection and the next address to dial count against. Neither is taken yet.
+    /// The origins of the next connection and of the next address to dial. Neither is taken yet.
     fn contenders(&self, held: &[Origin], now: Instant) -> Contenders {
         let named = self.addresses.due(now).map(|address| Origin::of(address.ip()));
         Contenders { waits: self.swarm.lobby.turn(held), named }
@@ -107,7 +107,8 @@ impl TorrentLoop<'_> {
         started
     }
 
-    /// Gives a candidate a place and a thread. If the system refuses the thread, it comes back.
+    /// Gives a candidate a place and a thread. If the system refuses the thread, returns the
+    /// candidate.
     fn start(&mut self, candidate: Candidate, peer: SocketAddr) -> Result<(), Candidate> {
         // Used up even if the thread does not start: a number must never mean two peers.
         let number = self.next_number;
@@ -123,13 +124,13 @@ impl TorrentLoop<'_> {
         started
     }
 
-    /// What the places count against, one for each. From the addresses of the connections, not from
-    /// what peers say of themselves.
+    /// The origin of the peer in each place. From the addresses of the connections, not from what
+    /// peers say of themselves.
     fn held(&self) -> Vec<Origin> {
         self.threads.values().map(|peer| Origin::of(peer.ip())).collect()
     }
 
-    /// All that have a place, in no order. One that is dialing has no activity yet, and so cannot
+    /// All that have a place, in any order. One that is dialing has no activity yet, and so cannot
     /// be sent away: about such a peer nothing is known.
     fn members(&self) -> Vec<Member> {
         let live = self.swarm.live();
@@ -147,8 +148,8 @@ impl TorrentLoop<'_> {
         let aims =
             Aims { learning: self.swarm.torrent.get().is_none(), gives_only: self.gives_only() };
         let others = self.contenders(&self.held(), now);
-        // Asked even if the answer cannot be carried out below: it counts the bytes of each turn,
-        // and must not miss the end of one.
+        // Asked even if the answer cannot be used below: it counts bytes in turns of `retry`, and
+        // must not miss the end of one.
         let goes = self.places.who_leaves(&self.members(), others, aims, self.limits.retry, now);
         let mut live = self.swarm.live();
         // A peer that we have hung up on already is about to leave a place.
