@@ -21,6 +21,7 @@ demo:
 # Most tests mostly wait, so more of them run at a time than there are cores.
 test:
 	RUST_TEST_THREADS=6 cargo test --locked
+	cd docs/book && cargo test --locked
 
 # Twenty minutes for ten rounds on two cores. Not in CI: what it finds depends on chance.
 steady:
@@ -32,6 +33,7 @@ check:
 	rustfmt --check --edition 2024 src/commands/*.rs
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --lib
+	cd docs/book && cargo fmt --check && cargo clippy --locked --all-targets -- -D warnings
 
 # Read `git diff docs README.md` afterwards. `make test` fails while this would change anything.
 docs:

@@ -1,7 +1,7 @@
 //! The documents do what they say: their transcripts are run, their links lead
 //! somewhere, the tests they name exist. The commands on the stages' cards are run as well. `make docs` writes the transcripts anew.
 //!
-//! (`tests/layout.rs` checks the chapters' template and the names in "Read along";
+//! (`tests/layout.rs` checks the chapters' template, docs/book the names in "Read along";
 //! their Rust is compiled by `cargo test --doc`.)
 
 mod support;
