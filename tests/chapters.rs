@@ -11,7 +11,6 @@ mod chapters {
     mod json;
     mod links;
     mod markdown;
-    mod mermaid;
     mod readme;
     #[cfg(unix)]
     mod rewriting;

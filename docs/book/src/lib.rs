@@ -10,6 +10,8 @@
 //! All of it works without mdBook, and so do the tests. Only the program needs it, to make HTML of
 //! the chapters.
 
+pub mod diagram;
+pub mod drawing;
 pub mod fault;
 pub mod items;
 pub mod markdown;
