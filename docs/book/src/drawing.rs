@@ -101,7 +101,9 @@ impl Plan {
         let depth = deepest(diagram) as f64 * (INSET + 4.0);
         let shift = MARGIN + depth - left;
         let title = diagram.steps.iter().map(|step| match step {
-            Step::Open { word, text } => label(word) + wide(&[text.clone()]) + 4.0 * PADDING,
+            Step::Open { word, text } => {
+                label(word) + wide(std::slice::from_ref(text)) + 4.0 * PADDING
+            }
             _ => 0.0,
         });
         let width = title.fold(right - left, f64::max) + 2.0 * (MARGIN + depth);

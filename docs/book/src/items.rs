@@ -32,6 +32,8 @@ pub struct Item {
     pub line: usize,
     /// Whether it says only that there is a file: `mod choking;`.
     pub is_declaration: bool,
+    /// Whether it is a test.
+    pub is_test: bool,
 }
 
 impl Item {
@@ -74,7 +76,17 @@ pub fn items(source: &str) -> Vec<Item> {
         let line = line(token);
         let head = if rank == Rank::Local { line } else { heads[line - 1] };
         let is_declaration = token > 0 && tokens[token - 1].text == "mod";
-        Item { name: tokens[token].text.to_owned(), owner, rank, head, line, is_declaration }
+        let above = source.lines().take(line).skip(head - 1);
+        let is_test = rank == Rank::Free && above.map(str::trim).any(|line| line == "#[test]");
+        Item {
+            name: tokens[token].text.to_owned(),
+            owner,
+            rank,
+            head,
+            line,
+            is_declaration,
+            is_test,
+        }
     });
     found.collect()
 }

@@ -10,6 +10,8 @@
 //! All of it works without mdBook, and so do the tests. Only the program needs it, to make HTML of
 //! the chapters.
 
+pub mod book;
+pub mod chapter;
 pub mod diagram;
 pub mod drawing;
 pub mod fault;
@@ -17,4 +19,5 @@ pub mod items;
 pub mod markdown;
 pub mod names;
 pub mod rust;
+pub mod source;
 pub mod tree;

@@ -41,6 +41,16 @@ pub fn is_keyword(word: &str) -> bool {
     KEYWORDS.split_whitespace().any(|keyword| keyword == word)
 }
 
+/// The keywords that say what a line is: what it defines, and where the flow goes. To color each
+/// `self` and `let` as well would only make it louder.
+const LANDMARKS: &str = "async break const continue else enum fn for if impl loop match mod return static \
+    struct trait type while";
+
+/// Whether a word is a keyword that an eye looks for.
+pub fn is_landmark(word: &str) -> bool {
+    LANDMARKS.split_whitespace().any(|landmark| landmark == word)
+}
+
 fn is_letter(letter: char) -> bool {
     letter.is_alphanumeric() || letter == '_'
 }

@@ -75,7 +75,14 @@ impl Tree {
         self.sources.keys().map(String::as_str).filter(of_it).collect()
     }
 
-    /// The files that are shown as tabs of one another: a stage, the lab, a stage's tests.
+    /// The files of a stage's tests.
+    pub fn tests(&self, number: usize) -> impl Iterator<Item = &String> {
+        let of_it =
+            move |path: &&String| path.starts_with("tests/") && stage_number(path) == Some(number);
+        self.sources.keys().filter(of_it)
+    }
+
+    /// The files that are shown as tabs of one another: a stage, the lab, the commands.
     pub fn group(&self, path: &str) -> Vec<&str> {
         let of_it = |other: &&str| group_of(other) == group_of(path);
         self.sources.keys().map(String::as_str).filter(of_it).collect()

@@ -31,3 +31,16 @@ pub fn tree(files: &[(&str, &str)]) -> Tree {
     }
     tree
 }
+
+/// The text of some HTML.
+pub fn text_of(html: &str) -> String {
+    let mut text = String::new();
+    for (number, part) in html.split('<').enumerate() {
+        text.push_str(if number == 0 {
+            part
+        } else {
+            part.split_once('>').map_or("", |(_, text)| text)
+        });
+    }
+    text.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&amp;", "&")
+}
