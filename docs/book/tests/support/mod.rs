@@ -2,6 +2,8 @@
 
 #![allow(dead_code)] // each test file uses some of it
 
+pub mod browser;
+
 use piecemeal_book::items;
 use piecemeal_book::markdown::Document;
 use piecemeal_book::tree::{Source, Tree};
