@@ -50,8 +50,10 @@ pub enum Step {
         /// What it says.
         text: String,
     },
-    /// The next part of a frame: `else` or `and`.
+    /// The next part of a frame.
     Next {
+        /// `else` or `and`.
+        word: String,
         /// What it says.
         text: String,
     },
@@ -118,7 +120,7 @@ impl Reader {
                 if self.open.last().is_none_or(|last| last != wanted) {
                     return Err(format!("there is no {wanted} around it"));
                 }
-                Ok(Some(Step::Next { text: text(rest)? }))
+                Ok(Some(Step::Next { word: word.to_owned(), text: text(rest)? }))
             }
             "end" if rest.is_empty() => match self.open.pop() {
                 Some(_) => Ok(Some(Step::Close)),

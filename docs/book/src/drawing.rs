@@ -18,6 +18,12 @@ const INSET: f64 = 8.0;
 /// The most letters in a line of a text.
 const MOST: usize = 30;
 
+/// A text in a box, one over the lines of the columns, and one that begins at a frame's corner. The
+/// last two keep those lines off their letters.
+const BOXED: &str = "text-anchor=\"middle\"";
+const OPEN: &str = "text-anchor=\"middle\" class=\"open\"";
+const TITLE: &str = "text-anchor=\"start\" class=\"open\"";
+
 /// Draws it. The number makes its ids different from those of other drawings in the page.
 pub fn svg(diagram: &Diagram, number: usize) -> String {
     let plan = Plan::new(diagram);
@@ -55,7 +61,8 @@ fn described(diagram: &Diagram) -> String {
         Step::Arrow { from, to, text, .. } => format!("{} to {}: {text}.", name(from), name(to)),
         Step::Note { text, .. } => format!("({text})"),
         Step::Open { word, text } => format!("{}: {text}.", spoken(word)),
-        Step::Next { text } => format!("Or: {text}."),
+        Step::Next { word, text } if word == "and" => format!("Meanwhile: {text}."),
+        Step::Next { text, .. } => format!("Or: {text}."),
         Step::Close => "End of that part.".to_owned(),
     });
     sentences.collect::<Vec<_>>().join(" ")
@@ -180,7 +187,7 @@ impl Pen<'_> {
                 2.0 * half
             );
             let top = MARGIN + (height - lines.len() as f64 * LINE) / 2.0;
-            text(&mut self.out, *x, top, "middle", &lines);
+            text(&mut self.out, *x, top, BOXED, &lines);
         }
         self.y = self.plan.top + 6.0;
     }
@@ -190,7 +197,7 @@ impl Pen<'_> {
             Step::Arrow { from, to, dashed, text } => self.arrow(*from, *to, *dashed, text),
             Step::Note { over, side, text } => self.note(*over, *side, text),
             Step::Open { word, text } => self.open(word, text),
-            Step::Next { text } => self.next(text),
+            Step::Next { word, text } => self.next(word, text),
             Step::Close => self.close(),
         }
     }
@@ -199,7 +206,7 @@ impl Pen<'_> {
         let (from, to) = (self.plan.columns[from], self.plan.columns[to]);
         let lines = wrapped(said, MOST);
         self.y += 8.0;
-        text(&mut self.out, (from + to) / 2.0, self.y, "middle", &lines);
+        text(&mut self.out, (from + to) / 2.0, self.y, OPEN, &lines);
         self.y += lines.len() as f64 * LINE + 5.0;
         let back = if to > from { -9.0 } else { 9.0 };
         let class = if dashed { "answer" } else { "says" };
@@ -224,7 +231,7 @@ impl Pen<'_> {
             self.y,
             right - left
         );
-        text(&mut self.out, (left + right) / 2.0, self.y + PADDING / 2.0, "middle", &lines);
+        text(&mut self.out, (left + right) / 2.0, self.y + PADDING / 2.0, BOXED, &lines);
         self.y += height + 2.0;
     }
 
@@ -245,12 +252,12 @@ impl Pen<'_> {
             LINE - 3.0,
             width - 7.0
         );
-        text(&mut self.out, left + width / 2.0, y + 2.0, "middle", &[word.to_owned()]);
-        text(&mut self.out, left + width + PADDING, y + 2.0, "start", &[said.to_owned()]);
+        text(&mut self.out, left + width / 2.0, y + 2.0, BOXED, &[word.to_owned()]);
+        text(&mut self.out, left + width + PADDING, y + 2.0, TITLE, &[said.to_owned()]);
         self.y += LINE + 4.0;
     }
 
-    fn next(&mut self, said: &str) {
+    fn next(&mut self, word: &str, said: &str) {
         self.y += 12.0;
         let (left, right) = self.sides();
         let y = self.y;
@@ -258,7 +265,7 @@ impl Pen<'_> {
             self.out,
             "<line class=\"answer\" x1=\"{left:.1}\" y1=\"{y:.1}\" x2=\"{right:.1}\" y2=\"{y:.1}\"/>"
         );
-        text(&mut self.out, left + PADDING, y + 2.0, "start", &[format!("else {said}")]);
+        text(&mut self.out, left + PADDING, y + 2.0, TITLE, &[format!("{word} {said}")]);
         self.y += LINE + 4.0;
     }
 
@@ -276,14 +283,10 @@ impl Pen<'_> {
 }
 
 /// Writes lines of text from a height downward.
-fn text(out: &mut String, x: f64, top: f64, anchor: &str, lines: &[String]) {
+fn text(out: &mut String, x: f64, top: f64, look: &str, lines: &[String]) {
     for (number, line) in lines.iter().enumerate() {
         let y = top + number as f64 * LINE + SIZE * 0.95;
-        let _ = writeln!(
-            out,
-            "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{}</text>",
-            escaped(line)
-        );
+        let _ = writeln!(out, "<text x=\"{x:.1}\" y=\"{y:.1}\" {look}>{}</text>", escaped(line));
     }
 }
 

@@ -268,7 +268,7 @@ fn on_a_phone_a_name_opens_a_page_and_wide_things_scroll() {
     assert_eq!(browser.eval("document.getElementById('source-toggle').hidden"), true);
     let wide = "document.querySelector('.wide:has(svg)')";
     browser.wait(&format!(
-        "{wide}.classList.contains('goes-on') && !{wide}.nextElementSibling.hidden"
+        "{wide}.classList.contains('goes-on') && !{wide}.previousElementSibling.hidden"
     ));
     let size = "document.querySelector('svg.conversation text')";
     let height = browser

@@ -93,7 +93,7 @@ fn what_is_outside_of_the_language_is_found_with_its_line() {
 fn a_drawing_is_as_it_was_when_somebody_looked_at_it() {
     let lines = "sequenceDiagram\nparticipant we as we, who dial\nparticipant they\nwe->>they: hello & welcome\n\
         alt they know us\nthey-->>we: a rather long answer that needs more than a line\n\
-        Note over we,they: <both>\nelse they do not\nNote right of they: silence\nend";
+        Note over we,they: <both>\nelse they do not\nNote right of they: silence\nend\npar one\nwe->>they: a\nand another\nthey->>we: b\nend";
     let lines: Vec<&str> = lines.lines().collect();
     let made = svg(&parse(&lines, 1).expect("it is well formed"), 3) + "\n";
     let path = support::root().join("docs/book/tests/diagram.svg");
@@ -101,8 +101,15 @@ fn a_drawing_is_as_it_was_when_somebody_looked_at_it() {
         std::fs::write(&path, &made).expect("it can be written");
     }
     assert_eq!(made, std::fs::read_to_string(&path).unwrap_or_default(), "WRITE_BOOK=1 writes it");
-    for part in ["hello &amp; welcome", "&lt;both&gt;", "<title", "<desc", "Either: they know us."]
-    {
+    for part in [
+        "hello &amp; welcome",
+        "&lt;both&gt;",
+        "<title",
+        "<desc",
+        "Either: they know us.",
+        "Or: they do not.",
+        "Meanwhile: another.",
+    ] {
         assert!(made.contains(part), "{part} is not in {made}");
     }
 }

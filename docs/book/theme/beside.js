@@ -6,7 +6,7 @@
   // What is wider than the page says so.
   for (const wide of document.querySelectorAll(".table-wrapper, .wide, main pre > code")) {
     const sign = Object.assign(document.createElement("p"), { className: "more", textContent: "scroll →" });
-    (wide.tagName === "CODE" ? wide.parentElement : wide).after(sign);
+    (wide.tagName === "CODE" ? wide.parentElement : wide).before(sign);
     const look = () => {
       wide.classList.toggle("goes-on", wide.scrollLeft + wide.clientWidth < wide.scrollWidth - 4);
       sign.hidden = wide.scrollWidth <= wide.clientWidth + 4;
