@@ -169,7 +169,13 @@ fn lines(tree: &Tree, path: &str, wanted: &Wanted) -> String {
     }
     let mut page = String::new();
     let mut open = None;
-    for (number, line) in (1..).zip(colored(&source.text)) {
+    let mut is_drawing = false;
+    for ((number, line), raw) in (1..).zip(colored(&source.text)).zip(source.text.lines()) {
+        let is_fence = is_fence(raw);
+        if is_fence && is_drawing {
+            page.push_str("</section>");
+            is_drawing = false;
+        }
         if let Some((last, name)) = named.get(&number) {
             // An item of the list ends with the next one, but not with a section.
             let end = if number > 1 { "</li>" } else { "" };
@@ -188,8 +194,20 @@ fn lines(tree: &Tree, path: &str, wanted: &Wanted) -> String {
             page.push_str("</section>");
             open = None;
         }
+        // A drawing does not wrap: it scrolls as a whole.
+        if is_fence && raw.trim_end().ends_with(|letter: char| letter.is_alphanumeric()) {
+            page.push_str("</li><section class=drawing>");
+            is_drawing = true;
+        }
     }
     page
+}
+
+/// Whether a line opens or closes a block in a comment.
+fn is_fence(line: &str) -> bool {
+    let line = line.trim_start();
+    let comment = line.strip_prefix("//!").or_else(|| line.strip_prefix("///"));
+    comment.is_some_and(|text| text.trim_start().starts_with("```"))
 }
 
 /// The lines as HTML: `<i>` is a comment, `<u>` a string, `<b>` a keyword that an eye looks for.

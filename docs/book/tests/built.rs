@@ -215,6 +215,8 @@ fn a_reader_clicks_through_a_chapter() {
     let top = top.as_f64().expect("it is a number");
     assert!((40.0..200.0).contains(&top), "the comment is under the tabs, not at {top}");
     assert_eq!(browser.eval_in_frame(&format!("{TARGET}.textContent.startsWith('/// ')")), true);
+    let colors = "document.querySelectorAll('main .hljs-comment').length > 0 && document.querySelectorAll('main .hljs-meta').length > 0";
+    assert_eq!(browser.eval(colors), true, "code in the chapter has colors");
     // Another file of the stage.
     browser.eval(&click("fill"));
     browser.wait_in_frame(&format!("{TARGET}?.id === 'WaitingList.fill'"));
@@ -279,6 +281,10 @@ fn on_a_phone_a_name_opens_a_page_and_wide_things_scroll() {
     );
     browser.eval(&format!("{wide}.scrollLeft = 9999"));
     browser.wait(&format!("!{wide}.classList.contains('goes-on')"));
+    // So does a drawing in the source.
+    browser.open(&book.join("src/s17_seeding.rs.html"), "");
+    browser.wait("document.querySelector('.drawing.goes-on') !== null");
+    browser.open(&book.join("17-seeding.html"), "");
     browser.eval(&click("decide"));
     browser.wait(&format!("{TARGET}?.textContent.includes('fn decide(')"));
     assert_eq!(browser.eval("document.documentElement.classList.contains('framed')"), false);

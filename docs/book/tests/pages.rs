@@ -213,6 +213,15 @@ fn what_is_wanted_is_enclosed_with_its_comment() {
 }
 
 #[test]
+fn a_drawing_in_a_comment_stays_in_one_piece() {
+    let text = "//! A.\n//! ```text\n//! a -> b\n//! ```\nfn f() {}\n";
+    let tree = tree(&[("src/s02_second.rs", text)]);
+    let page = source::page(&tree, "src/s02_second.rs", &Wanted::new());
+    let drawing = "<li><i>//! ```text</i></li><section class=drawing><li><i>//! a -> b</i></section><li><i>//! ```</i>";
+    assert!(page.contains(drawing), "{page}");
+}
+
+#[test]
 fn the_table_of_contents_has_every_page_once_and_the_chapters_numbers() {
     let tree = crate_tree();
     let summary = summary(&tree);

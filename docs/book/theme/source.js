@@ -19,11 +19,13 @@
     } catch { /* The system's theme. */ }
   }
   addEventListener("DOMContentLoaded", () => {
-    const tabs = document.querySelector("nav");
-    if (!tabs) return;
-    const look = () => tabs.classList.toggle("goes-on", tabs.scrollLeft + tabs.clientWidth < tabs.scrollWidth - 4);
-    tabs.scrollLeft = tabs.querySelector("[aria-current]").offsetLeft - 60;
-    tabs.addEventListener("scroll", look, { passive: true });
-    new ResizeObserver(look).observe(tabs);
+    // What is wider than the window fades out where it goes on.
+    for (const wide of document.querySelectorAll("nav, .drawing")) {
+      const here = wide.querySelector("[aria-current]");
+      if (here) wide.scrollLeft = here.offsetLeft - 60;
+      const look = () => wide.classList.toggle("goes-on", wide.scrollLeft + wide.clientWidth < wide.scrollWidth - 4);
+      wide.addEventListener("scroll", look, { passive: true });
+      new ResizeObserver(look).observe(wide);
+    }
   });
 })();
