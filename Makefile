@@ -1,6 +1,6 @@
 # A thin front for cargo: each target is one or two commands you can also type.
 
-.PHONY: help demo test check docs steady prefixes interop page fuzz soak bench
+.PHONY: help demo test check docs book archive pictures steady prefixes interop page fuzz soak bench
 
 help:
 	@echo "make demo      download from a swarm inside this process; no network needed"
@@ -8,9 +8,12 @@ help:
 	@echo "make steady    the tests many times on busy cores; ROUNDS=3 LOAD=4, more in tests/steady.py"
 	@echo "make check     formatting, clippy, documentation"
 	@echo "make docs      run the transcripts in docs/ and README.md, and write their new output"
+	@echo "make book      the chapters with their source beside them, in target/book (docs/book/install.sh)"
+	@echo "make archive   the source and the book in one file, target/piecemeal-VERSION.tar.gz"
+	@echo "make pictures  draws the two pictures of the README again; needs mdBook and Chromium"
 	@echo "make prefixes  stages 1..N compile and pass their tests alone, for every N"
 	@echo "make interop   against real clients and trackers (tests/interop/install.sh)"
-	@echo "make page      the page of a capture in a real browser: Chromium, from tests/interop/install.sh"
+	@echo "make page      the page of a capture and the book in a real browser: Chromium, from tests/interop/install.sh"
 	@echo "make fuzz      libFuzzer on everything that reads bytes from strangers, MINUTES=1 each (cargo-fuzz)"
 	@echo "make soak      SWARMS=200 random swarms from SEED=1 on: each completes or says why, and leaves nothing"
 	@echo "make bench     against a bare floor and other clients; writes docs/benchmarks.md (benches/install.sh)"
@@ -21,6 +24,7 @@ demo:
 # Most tests mostly wait, so more of them run at a time than there are cores.
 test:
 	RUST_TEST_THREADS=6 cargo test --locked
+	cd docs/book && cargo test --locked
 
 # Twenty minutes for ten rounds on two cores. Not in CI: what it finds depends on chance.
 steady:
@@ -32,10 +36,28 @@ check:
 	rustfmt --check --edition 2024 src/commands/*.rs
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --lib
+	cd docs/book && cargo fmt --check && cargo clippy --locked --all-targets -- -D warnings
 
 # Read `git diff docs README.md` afterwards. `make test` fails while this would change anything.
 docs:
 	WRITE_DOCS=1 cargo test --locked --test chapters every_transcript -- --nocapture
+
+# `make test` checks all of it but what mdBook makes of it. Without mdBook it says how to install it.
+book:
+	cd docs/book && cargo run --locked --quiet -- ../.. ../../target/book
+
+# Look at docs/a-book.webp and docs/a-download.webp afterwards.
+pictures:
+	cargo build --locked
+	cd docs/book && cargo test --locked --test pictures -- --ignored --nocapture
+
+# What is committed, and the book of it. The folder book/ works from any disk, without a network.
+archive: book
+	version=$$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1); \
+	name=piecemeal-$$version; \
+	git archive --prefix=$$name/ -o target/$$name.tar HEAD && \
+	tar -rf target/$$name.tar --transform "s,^target/book,$$name/book," target/book && \
+	gzip -9f target/$$name.tar && echo target/$$name.tar.gz
 
 prefixes:
 	cargo test --locked --test prefixes -- --nocapture
@@ -46,6 +68,7 @@ interop:
 # `make test` also runs these if there is a browser, and skips them otherwise.
 page:
 	PIECEMEAL_BROWSER=needed cargo test --locked --test trace -- --nocapture page::
+	cd docs/book && PIECEMEAL_BROWSER=needed cargo test --locked --test built -- --nocapture
 
 # MINUTES=5 JOBS=2 TARGETS="bencode magnet" in place of a minute for each; tests/fuzz/run.sh lists all options.
 fuzz:

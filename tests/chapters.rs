@@ -1,17 +1,16 @@
-//! The documents do what they say: their transcripts are run, their links lead
-//! somewhere, the tests they name exist. The commands on the stages' cards are run as well. `make docs` writes the transcripts anew.
+//! The documents do what they say: their transcripts are run, as are the commands on the stages'
+//! cards, and the tests they name exist. `make docs` runs the transcripts and writes their new output.
 //!
-//! (`tests/layout.rs` checks the chapters' template and the names in "Read along";
-//! their Rust is compiled by `cargo test --doc`.)
+//! (`tests/layout.rs` checks the chapters' template, docs/book their links, their diagrams and the
+//! names in "Read along"; their Rust is compiled by `cargo test --doc`.)
 
 mod support;
 
 mod chapters {
+    mod errata;
     #[cfg(unix)]
     mod json;
-    mod links;
     mod markdown;
-    mod mermaid;
     mod readme;
     #[cfg(unix)]
     mod rewriting;

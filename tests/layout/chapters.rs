@@ -1,6 +1,7 @@
-//! Chapter, module and test file go together, and a chapter names what exists.
+//! Chapter, module and test file go together. (That a chapter names what exists is checked where
+//! names become links, in docs/book.)
 
-use super::tree::{Stage, assert_none, has_word, names, read, root, stages};
+use super::tree::{assert_none, names, read, root, stages};
 use std::collections::BTreeSet;
 
 /// Chapters as (number, file name): `04-handshake.md`.
@@ -43,95 +44,6 @@ fn every_stage_has_a_test_file_and_every_test_file_a_stage() {
         "tests/sNN_*.rs without a stage",
         &tests.difference(&stages).cloned().collect::<Vec<_>>(),
     );
-}
-
-/// The text under a heading that holds `title`, up to the next of its kind.
-fn section<'t>(chapter: &'t str, title: &str) -> Option<&'t str> {
-    let heading = chapter.lines().find(|line| line.starts_with('#') && line.contains(title))?;
-    let level = heading.chars().take_while(|c| *c == '#').count();
-    let begin = heading.as_ptr() as usize - chapter.as_ptr() as usize + heading.len();
-    let rest = &chapter[begin..];
-    let end = rest
-        .lines()
-        .find(|line| {
-            let hashes = line.chars().take_while(|c| *c == '#').count();
-            (1..=level).contains(&hashes) && line[hashes..].starts_with(' ')
-        })
-        .map_or(rest.len(), |line| line.as_ptr() as usize - rest.as_ptr() as usize);
-    Some(&rest[..end])
-}
-
-/// The texts between backticks, without fenced blocks.
-fn quoted(text: &str) -> Vec<&str> {
-    let mut found = Vec::new();
-    let mut fenced = false;
-    for line in text.lines() {
-        if line.trim_start().starts_with("```") {
-            fenced = !fenced;
-        } else if !fenced {
-            found.extend(line.split('`').skip(1).step_by(2));
-        }
-    }
-    found
-}
-
-/// A name of code: `Handshake`, `exchange()`, `Handshake::reserved`, `Tier.urls`.
-/// Anything else between backticks is an example, a command or bytes.
-fn segments(quoted: &str) -> Option<Vec<&str>> {
-    let name = quoted.strip_suffix("()").unwrap_or(quoted);
-    let parts: Vec<&str> = name.split("::").flat_map(|part| part.split('.')).collect();
-    let is_name = |part: &&str| {
-        part.chars().next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
-            && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-    };
-    parts.iter().all(is_name).then_some(parts)
-}
-
-/// Words of the protocol that chapters name although the code does not use them.
-const FOREIGN: [&str; 2] = ["source", "md5sum"];
-
-/// The names in a chapter's "Read along" that neither its stage nor an earlier one has.
-fn missing(stage: &Stage, earlier: &str, chapter: &str, text: &str) -> Vec<String> {
-    let mut missing = Vec::new();
-    let Some(section) = section(text, "Read along") else {
-        return vec![format!("docs/{chapter} has no \"Read along\" section")];
-    };
-    for quoted in quoted(section) {
-        if quoted.ends_with(".rs") || quoted.ends_with(".md") {
-            let of_stage = stage.files.iter().any(|file| file.ends_with(quoted));
-            if !of_stage
-                && !root().join(quoted).is_file()
-                && !root().join("src").join(quoted).is_file()
-            {
-                missing.push(format!("docs/{chapter}: {quoted} is no file"));
-            }
-        } else if !FOREIGN.contains(&quoted)
-            && segments(quoted)
-                .is_some_and(|parts| !parts.iter().all(|part| has_word(earlier, part)))
-        {
-            missing
-                .push(format!("docs/{chapter}: `{quoted}` is not in {}", stage.main().display()));
-        }
-    }
-    missing
-}
-
-#[test]
-fn every_name_in_read_along_exists_in_the_stage_or_before_it() {
-    let mut wrong = Vec::new();
-    let mut source = String::new();
-    for stage in stages() {
-        source += &stage.text();
-        for (_, chapter) in chapters().iter().filter(|(number, _)| *number == stage.number) {
-            wrong.extend(missing(
-                &stage,
-                &source,
-                chapter,
-                &read(&root().join("docs").join(chapter)),
-            ));
-        }
-    }
-    assert_none("chapters that name what is not there", &wrong);
 }
 
 #[test]

@@ -49,11 +49,6 @@ impl Stage {
     pub fn main(&self) -> &Path {
         &self.files[0]
     }
-
-    /// The text of all its files.
-    pub fn text(&self) -> String {
-        self.files.iter().map(|f| read(&root().join(f))).collect()
-    }
 }
 
 /// `s04_handshake` is stage 4.

@@ -19,6 +19,7 @@ pub mod peer;
 mod peer_plan;
 mod peer_talk;
 pub mod run;
+pub mod screen;
 pub mod serving;
 pub mod torrent;
 pub mod tracker;

@@ -1,29 +1,6 @@
-//! Links, and the tests that the errata name.
+//! The tests that the errata name. (Links are checked where the book is made, in docs/book.)
 
 use super::markdown::{documents, root};
-
-/// The targets of `[text](target)` in a line.
-fn targets(line: &str) -> impl Iterator<Item = &str> {
-    line.match_indices("](").filter_map(|(at, open)| line[at + open.len()..].split(')').next())
-}
-
-#[test]
-fn every_relative_link_leads_to_a_file() {
-    let mut broken = Vec::new();
-    for document in documents() {
-        let folder =
-            root().join(&document.path).parent().expect("a document is in a folder").to_owned();
-        for (number, line) in &document.text {
-            for target in targets(line).filter(|target| !target.contains("://")) {
-                let path = target.split('#').next().unwrap_or_default();
-                if !path.is_empty() && !folder.join(path).exists() {
-                    broken.push(format!("{}:{number}: {target}", document.path.display()));
-                }
-            }
-        }
-    }
-    assert!(broken.is_empty(), "links that lead nowhere:\n  {}", broken.join("\n  "));
-}
 
 /// A test is named as `s04_handshake::a_test`.
 #[test]
