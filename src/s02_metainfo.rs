@@ -366,7 +366,7 @@ pub enum MetainfoError {
     #[error(transparent)]
     Io(#[from] io::Error),
     /// The file is over [`MAX_TORRENT_FILE`].
-    #[error("the file is over {MAX_TORRENT_FILE} bytes, which no torrent is")]
+    #[error("the file is over {MAX_TORRENT_FILE} bytes: no torrent is that large")]
     TooLarge,
     /// It is not bencode (stage 1).
     #[error(transparent)]
@@ -382,12 +382,12 @@ pub enum MetainfoError {
     UnsafePath { path: String, why: &'static str, name: String },
     /// A `meta version` that is not defined yet (BEP 52).
     #[error(
-        "info.meta version is {found}, but only 2 is known (BEP 52): the torrent is of a newer format"
+        "info.meta version is {found}, but only 2 is known (BEP 52): the torrent is of an unknown format"
     )]
     NewerFormat { found: i64 },
     /// Version 2 only (BEP 52).
     #[error(
-        "this is a version 2 torrent (BEP 52) without a version 1 part, which cannot be downloaded yet"
+        "this is a version 2 torrent (BEP 52) without a version 1 part: it cannot be downloaded yet"
     )]
     VersionTwo,
 }

@@ -44,12 +44,6 @@ use crate::s03_tracker::peers::PeerAddress;
 
 /// The most `x.pe`, and the most `ws`, taken from a link. A thread is started for each peer.
 pub const MAX_NAMED: usize = 100;
-/// What is expected of a key that may be repeated: its values are kept, up to this many.
-const FEW: &str = "given at most 100 times";
-/// What is expected of a key that may not be repeated: the first one counts, and each further
-/// one gets a note.
-const ONCE: &str = "given only once";
-
 /// What a magnet link says. Everything but the info hash is a hint: whatever a peer sends is
 /// checked against the hash alone.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -146,35 +140,35 @@ impl Magnet {
         match pair.name().as_str() {
             "xt" => self.exact_topic(&pair.text()?)?,
             "dn" => {
-                pair.check(self.name.is_none(), ONCE)?;
+                pair.at_most(1, self.name.is_some().into())?;
                 self.name = Some(Pair { key, raw: &raw.replace('+', " ") }.text()?);
             }
             "tr" => {
-                pair.check(self.trackers.len() < MAX_TIERS, FEW)?;
+                pair.at_most(MAX_TIERS, self.trackers.len())?;
                 self.trackers.push(pair.url()?);
             }
             "x.pe" => {
-                pair.check(self.peers.len() < MAX_NAMED, FEW)?;
+                pair.at_most(MAX_NAMED, self.peers.len())?;
                 let text = pair.text()?;
                 let peer = PeerAddress::parse(&text);
                 let expected = "host:port, with a port from 1 to 65535";
                 self.peers.push(peer.ok_or_else(|| value_error(key, expected, &text))?);
             }
             "xl" => {
-                pair.check(self.length.is_none(), ONCE)?;
+                pair.at_most(1, self.length.is_some().into())?;
                 let text = pair.text()?;
                 let length = digits(&text);
                 let expected = "a number of bytes";
                 self.length = Some(length.ok_or_else(|| value_error(key, expected, &text))?);
             }
             "so" => {
-                pair.check(self.select_only.is_empty(), ONCE)?;
+                pair.at_most(1, (!self.select_only.is_empty()).into())?;
                 let ranges = select_only(&pair.text()?);
                 self.select_only =
                     ranges.ok_or_else(|| value_error(key, "indices like 0,2,4-6", raw))?;
             }
             "ws" => {
-                pair.check(self.web_seeds.len() < MAX_NAMED, FEW)?;
+                pair.at_most(MAX_NAMED, self.web_seeds.len())?;
                 self.web_seeds.push(pair.url()?);
             }
             _ => {} // `kt`, `as`, `mt` and whatever else there is
@@ -197,7 +191,7 @@ impl Magnet {
             let hash = hash.and_then(|bytes| bytes.try_into().ok());
             let hash = InfoHash(hash.ok_or_else(|| value_error("xt", expected, text))?);
             if *self.info_hash.get_or_insert(hash) != hash {
-                return Err(value_error("xt", "one torrent", text));
+                return Err(MagnetError::SecondTorrent { found: excerpt(text.as_bytes()) });
             }
         } else if let Some(text) = lower.strip_prefix("urn:btmh:") {
             // A multihash: 0x12 says SHA-256, 0x20 says 32 bytes.
@@ -206,7 +200,7 @@ impl Magnet {
             let hash = hash
                 .ok_or_else(|| value_error("xt", "1220 and 64 hex digits after urn:btmh:", text))?;
             if *self.info_hash_v2.get_or_insert(hash) != hash {
-                return Err(value_error("xt", "one torrent", text));
+                return Err(MagnetError::SecondTorrent { found: excerpt(text.as_bytes()) });
             }
         }
         Ok(())
@@ -299,9 +293,14 @@ impl Pair<'_> {
         }
     }
 
-    /// Returns an error unless the key may appear again.
-    fn check(&self, may: bool, expected: &'static str) -> Result<(), MagnetError> {
-        if may { Ok(()) } else { Err(value_error(self.key, expected, self.raw)) }
+    /// Returns an error if this is one value too many: `kept` are there, and `most` may be. The
+    /// first ones count, and each further one gets a note.
+    fn at_most(&self, most: usize, kept: usize) -> Result<(), MagnetError> {
+        if kept < most {
+            return Ok(());
+        }
+        let (key, found) = (excerpt(self.key.as_bytes()), excerpt(self.raw.as_bytes()));
+        Err(MagnetError::Repeated { key, most, found })
     }
 }
 
@@ -343,6 +342,11 @@ fn select_only(text: &str) -> Option<Vec<(u32, u32)>> {
     text.split(',').map(range).collect()
 }
 
+/// `only once`, or `at most 100 times`.
+fn times(most: usize) -> String {
+    if most == 1 { "only once".to_owned() } else { format!("at most {most} times") }
+}
+
 /// Makes the error for a value that is not as `expected`, a phrase after "must be".
 fn value_error(key: &str, expected: &'static str, found: &str) -> MagnetError {
     MagnetError::Value { key: excerpt(key.as_bytes()), expected, found: excerpt(found.as_bytes()) }
@@ -363,6 +367,12 @@ pub enum MagnetError {
     /// is right.
     #[error("{key} must be {expected}, but is \"{found}\"")]
     Value { key: String, expected: &'static str, found: String },
+    /// A parameter that we use is there more often than we use it.
+    #[error("{key} may be given {}, but is there again: \"{found}\"", times(*most))]
+    Repeated { key: String, most: usize, found: String },
+    /// Another info hash of the same version.
+    #[error("the link may name only one torrent, but also names \"{found}\"")]
+    SecondTorrent { found: String },
     /// Only `btmh`: BEP 52.
     #[error("the link has only a version 2 info hash (btmh), which is not enough to download yet")]
     VersionTwo,

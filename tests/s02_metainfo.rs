@@ -503,7 +503,7 @@ fn an_unknown_meta_version_is_a_newer_format() {
             let info = format!(
                 "d6:lengthi3e12:meta versioni{version}e4:name1:a12:piece lengthi16384e{pieces}e"
             );
-            let expected = "but only 2 is known (BEP 52): the torrent is of a newer format";
+            let expected = "but only 2 is known (BEP 52): the torrent is of an unknown format";
             assert_eq!(
                 refusal(info.as_bytes()),
                 format!("info.meta version is {version}, {expected}")
@@ -511,7 +511,7 @@ fn an_unknown_meta_version_is_a_newer_format() {
         }
     }
     // The version comes before everything else: we may not know any other key.
-    assert!(refusal(b"d12:meta versioni3ee").contains("newer format"));
+    assert!(refusal(b"d12:meta versioni3ee").contains("unknown format"));
 }
 
 #[test]

@@ -221,10 +221,6 @@ fn get(url: &str, deadline: Instant) -> Result<Fetched, ureq::Error> {
     let way = Arc::clone(&guarded.way);
     let agent = ureq::Agent::with_parts(config, DefaultConnector::default(), guarded);
     let (url, authorization) = credentials(url);
-    // ureq would take 80 instead of a port that is too large.
-    if url.parse::<Uri>().is_ok_and(|uri| has_bad_port(&uri)) {
-        return Err(ureq::Error::BadUri("its port is not a number from 1 to 65535".to_owned()));
-    }
     let mut request = agent.get(url);
     if let Some(basic) = authorization {
         request = request.header("Authorization", basic);
@@ -305,6 +301,10 @@ impl Resolver for Guarded {
         config: &Config,
         timeout: NextTimeout,
     ) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        // ureq would take 80 instead of a port that is too large.
+        if has_bad_port(uri) {
+            return Err(ureq::Error::BadUri("its port is not a number from 1 to 65535".to_owned()));
+        }
         let found = self.names.resolve(uri, config, timeout)?;
         let reach = |address: &SocketAddr| Reach::of(address.ip());
         let nearest = found.iter().map(reach).min().unwrap_or_default();

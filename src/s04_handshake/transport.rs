@@ -91,20 +91,22 @@ pub trait Dial: Send + Sync {
 /// many addresses from trackers lead nowhere.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// The pause before a peer that has refused a connection is dialed once more.
+const RETRY: Duration = Duration::from_millis(150);
+
 /// Dials over TCP.
 pub struct Tcp;
 
 impl Dial for Tcp {
     fn dial(&self, peer: SocketAddr, deadline: Instant) -> io::Result<Transport> {
-        let connect = || {
-            // std refuses a timeout of zero, hence the millisecond.
-            let left = deadline.saturating_duration_since(Instant::now()).min(CONNECT_TIMEOUT);
-            TcpStream::connect_timeout(&peer, left.max(Duration::from_millis(1)))
-        };
+        let left = || deadline.saturating_duration_since(Instant::now());
+        // std refuses a timeout of zero, hence the millisecond.
+        let timeout = || left().clamp(Duration::from_millis(1), CONNECT_TIMEOUT);
+        let connect = || TcpStream::connect_timeout(&peer, timeout());
         let stream = match connect() {
             // A peer that is only just starting refuses: try once more.
-            Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
-                thread::sleep(Duration::from_millis(150));
+            Err(error) if error.kind() == ErrorKind::ConnectionRefused && left() > RETRY => {
+                thread::sleep(RETRY);
                 connect()?
             }
             other => other?,

@@ -165,7 +165,8 @@ impl<'s> Fetcher<'s> {
                 self.done = true;
                 swarm.send(SwarmMessage::Metadata(Box::new(info)));
             }
-            Ok(None) => {}
+            // We gave way, or the peer has taken the offer back.
+            Ok(None) | Err(MetadataError::NotOffered) => {}
             // The peer can still give pieces later.
             Err(MetadataError::Rejected { .. }) => (self.done, self.refused) = (true, true),
             Err(error) => return Err(error.into()),

@@ -250,5 +250,10 @@ fn a_port_that_is_none_is_not_taken_for_another() {
         let answer = HttpTracker.announce(&format!("http://{authority}/announce"), &ask(), soon());
         let error = answer.expect_err("there is no such port").to_string();
         assert!(error.contains("its port is not a number from 1 to 65535"), "{authority}: {error}");
+        // Nor when a tracker redirects there.
+        let (url, _requests) = server(vec![redirect(&format!("http://{authority}/announce"))]);
+        let answer = HttpTracker.announce(&format!("{url}/announce"), &ask(), soon());
+        let error = answer.expect_err("there is no such port").to_string();
+        assert!(error.contains("its port is not a number from 1 to 65535"), "{authority}: {error}");
     }
 }

@@ -236,6 +236,33 @@ fn peers_without_metadata_wait_and_then_give_pieces() {
 }
 
 #[test]
+fn a_peer_that_takes_its_offer_back_while_it_is_asked_still_gives_pieces() {
+    let (net, torrent, taken_back) = (Net::new(), torrent(), Gate::default());
+    let (content, gate) = (torrent.clone(), taken_back.clone());
+    let wavering = net.peer(1, move |talk| {
+        talk.hello(EXTENDED, &content)?;
+        greet(talk, content.info.len() as i64)?;
+        greeted(talk)?;
+        asked(talk)?;
+        talk.send(&wire::extended(0, b"d1:md11:ut_metadatai0eee"))?;
+        gate.open();
+        talk.has(&content, &(0..500).collect::<Vec<_>>())?;
+        talk.give(&content)
+    });
+    let content = torrent.clone();
+    let knowing = net.peer(2, move |talk| {
+        taken_back.wait();
+        let info = content.info.clone();
+        give_metadata(talk, &content, &info)?;
+        talk.has(&content, &(500..1000).collect::<Vec<_>>())?;
+        talk.give(&content)
+    });
+    let peers = [wavering, knowing];
+    run(&net, magnet(&net, &torrent, &peers), &torrent).is_complete(&torrent);
+    assert!(peers.iter().all(|peer| net.dials(*peer) == 1), "every connection was kept");
+}
+
+#[test]
 fn a_peer_that_learns_the_size_later_is_asked_later() {
     let (net, torrent) = (Net::new(), torrent());
     let content = torrent.clone();
