@@ -91,7 +91,9 @@ pub trait Dial: Send + Sync {
 /// many addresses from trackers lead nowhere.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The pause before a peer that has refused a connection is dialed once more.
+/// The pause before a peer that has refused a connection is dialed once more. A client often names
+/// its port to the tracker a moment before it listens there. A refusal comes at once, so the second
+/// dial costs no more than this pause.
 const RETRY: Duration = Duration::from_millis(150);
 
 /// Dials over TCP.
