@@ -61,8 +61,8 @@ use crate::s02_metainfo::InfoHash;
 pub struct PeerId(pub [u8; 20]);
 
 impl PeerId {
-    /// Generates a new id. Twelve random bytes are enough that no two clients share one, without
-    /// anyone who hands them out.
+    /// Generates a new id. Twelve random bytes are enough that no two clients share one; no one has
+    /// to hand them out.
     pub fn random() -> PeerId {
         let mut id = *b"-PM0001-............";
         for byte in &mut id[8..] {
@@ -90,11 +90,11 @@ impl fmt::Debug for PeerId {
 pub struct AnnounceRequest {
     /// The torrent whose peers we want.
     pub info_hash: InfoHash,
-    /// Ourselves. The handshakes of stage 4 say the same id.
+    /// Ourselves. Stage 4's handshakes carry the same id.
     pub peer_id: PeerId,
-    /// The port we listen on. Our IP address the tracker sees; the port it must be told.
+    /// The port we listen on. The tracker sees our IP address; it must be told the port.
     pub port: u16,
-    /// Bytes of blocks sent in this session. Private trackers keep accounts of it.
+    /// Bytes of blocks sent in this session. Private trackers keep track of it.
     pub uploaded: u64,
     /// Bytes of blocks received in this session. What is read from disk does not count.
     pub downloaded: u64,
@@ -185,12 +185,12 @@ impl fmt::Display for Event {
 /// What a tracker answers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AnnounceResponse {
-    /// Addresses of other peers, IPv4 first: at most [`peers::MAX_PEERS`] of each family. Those
-    /// with port 0 are left out.
+    /// Other peers: those of `peers`, then `peers6`; at most [`peers::MAX_PEERS`] each. Those with
+    /// port 0 are left out.
     pub peers: Vec<SocketAddr>,
     /// Other peers by host name, which the caller has to look up. Only the list form can hold them.
     pub named: Vec<PeerAddress>,
-    /// When to announce again. As the tracker says it: 0 and a billion years are possible.
+    /// When to announce again. As the tracker gives it: 0 or a billion years is possible.
     pub interval: Option<Duration>,
     /// When to announce again at the earliest, even if we run out of peers.
     pub min_interval: Option<Duration>,
@@ -232,7 +232,7 @@ impl AnnounceResponse {
             return Err(failure);
         }
         let Peers { addresses: peers, named } = peers::of_answer(&top, &mut notes)?;
-        // Each is useful and none is needed: good peers must not be lost for a bad interval.
+        // The rest is useful, not needed: good peers must not be lost over a bad interval.
         let mut number = |key, expected| notes.read(&top, key, expected, Value::unsigned);
         let [interval, min_interval] =
             ["interval", "min interval"].map(|key| number(key, "a number of seconds"));
@@ -281,8 +281,8 @@ pub(crate) fn words(text: &[u8]) -> String {
 /// A way to announce: HTTP here, UDP in a later stage. One value serves the threads of all
 /// tiers at the same time.
 pub trait Tracker: Send + Sync {
-    /// The URL schemes it speaks, in lower case: `["http", "https"]`. They decide whether it gets
-    /// a URL.
+    /// The URL schemes it speaks, in lower case: `["http", "https"]`. They decide which URLs it
+    /// gets.
     fn schemes(&self) -> &[&str];
 
     /// Announces once; returns by `deadline` whatever the other side does. The URL has one of
@@ -326,7 +326,7 @@ impl Retry {
 /// Why an announce failed.
 ///
 /// Three are for good: [`Scheme`](TrackerError::Scheme), [`OffLimits`](TrackerError::OffLimits),
-/// and a [`Failure`](TrackerError::Failure) with [`Retry::Never`]. Any other may be over the next
+/// and a [`Failure`](TrackerError::Failure) with [`Retry::Never`]. Any other may be gone the next
 /// time: trackers are restarted, moved and overloaded.
 #[derive(Debug, Error)]
 #[allow(missing_docs)] // of the fields: the messages say what they are
@@ -353,8 +353,8 @@ pub enum TrackerError {
     /// None of our trackers speaks the URL's scheme.
     #[error("a URL of {spoken} was expected, but {}", if scheme.is_empty() { "there is no ://".to_owned() } else { format!("found the scheme \"{scheme}\"") })]
     Scheme { scheme: String, spoken: String },
-    /// The tracker is on this machine or its network, which strangers may not make us contact:
-    /// the sentence of [`reach`].
+    /// The tracker is on this machine or its network, which strangers may not make us contact: the
+    /// text is [`reach`]'s.
     #[error("{0}")]
     OffLimits(&'static str),
     /// The request itself failed: nothing listens, TLS, or too many redirects. Also carries the

@@ -18,8 +18,8 @@
 //!   no parser state.
 //! * **Reserved bytes stay raw.** Each later stage knows its own bit and asks
 //!   for it with [`Handshake::has_bit`].
-//! * **Deadlines, not timeouts.** A peer that sends a byte a second keeps every
-//!   read alive forever; [`transport`] reads until a point in time instead.
+//! * **Deadlines, not timeouts.** A peer that sends a byte a second never lets a read time out;
+//!   [`transport`] reads until a point in time instead.
 //! * **Left out:** answering. The side that was dialed reads before it writes (stage 16).
 
 pub mod descriptors;
@@ -35,7 +35,7 @@ use crate::s01_bencode::excerpt;
 use crate::s02_metainfo::InfoHash;
 use crate::s03_tracker::PeerId;
 
-/// What every handshake starts with: a length byte, 0x13 or 19, and the protocol's name.
+/// What every handshake starts with: a length byte, 19 (0x13), and the protocol's name.
 pub const PROTOCOL: &[u8; 20] = b"\x13BitTorrent protocol";
 
 /// The size of a handshake in bytes.
@@ -169,7 +169,7 @@ pub enum HandshakeError {
     /// Whatever answers there is not a BitTorrent peer.
     #[error("a BitTorrent handshake was expected, but found \"{found}\"")]
     OtherProtocol { found: String },
-    /// The peer answered for another torrent than ours.
+    /// The peer answered for a torrent other than ours.
     #[error("the peer serves another torrent: expected info hash {expected}, found {found}")]
     OtherTorrent { expected: InfoHash, found: InfoHash },
     /// Our own peer id came back: a tracker had given us our own address.
@@ -178,8 +178,8 @@ pub enum HandshakeError {
 }
 
 impl HandshakeError {
-    /// Gives an I/O error during a handshake its meaning. However the system reports that the
-    /// other side has gone, it comes to the same; a deadline says what was being waited for.
+    /// Gives an I/O error during a handshake its meaning. The ways to report that the other side
+    /// has gone become `HungUp`; a deadline's error says what was expected.
     fn ended(error: io::Error) -> HandshakeError {
         match error.kind() {
             io::ErrorKind::UnexpectedEof

@@ -114,9 +114,10 @@ pub struct Storage {
     /// Paths are relative to `root`, and empty for a single file. In the order of the torrent, so
     /// offsets rise.
     files: Vec<FileEntry>,
-    /// Whether missing files may be made. False while content is only looked at.
+    /// Whether files may be made and written. False while content is only looked at.
     writable: bool,
-    /// How files are opened for reading only. Links are followed only if nothing is ever written.
+    /// How files are opened if they are only read. Links are followed only if nothing is ever
+    /// written.
     reads: How,
     /// Whether nothing more is written. Set once, by [`Storage::seal`].
     sealed: AtomicBool,

@@ -209,7 +209,7 @@ impl WorkQueue {
         self.lock().board.keep_evidence(piece.get(), evidence);
     }
 
-    /// Returns the evidence about a piece that is right now, to be compared with it. The comparison
+    /// Returns the evidence about a piece that is now right, to be compared with it. The comparison
     /// reads from the store, so the caller does it without the lock.
     fn take_evidence(&self, piece: PieceIndex) -> Vec<Evidence> {
         self.lock().board.take_evidence(piece.get())

@@ -100,7 +100,7 @@ pub enum Event {
     /// The number of verified bytes that were on disk before the download began. Follows
     /// `Metadata`, perhaps minutes later: they have been hashed in between.
     Resumed(u64),
-    /// About ten times a second, also when nothing has changed.
+    /// About ten times a second, even when nothing has changed.
     Progress {
         /// Bytes in verified pieces.
         verified: u64,
@@ -110,7 +110,7 @@ pub enum Event {
         uploaded: u64,
         /// The number of connected peers.
         peers: usize,
-        /// What is waited for, when nothing has come for two seconds.
+        /// What we wait for, if nothing has come for two seconds.
         waiting: Option<Waiting>,
     },
     /// No block has come for [`Plan::silence`]: why, and what happens next. Sent again when the
@@ -129,7 +129,7 @@ pub enum Event {
     PassedOver(SocketAddr, String),
     /// Another program has changed a verified piece on disk. It is no longer uploaded.
     Withdrawn(PieceIndex),
-    /// A piece had the wrong hash. These peers sent blocks of it; if it is only one, it is banned.
+    /// A piece had the wrong hash. These peers sent blocks of it; if only one did, it is banned.
     Corrupt(PieceIndex, Vec<SocketAddr>),
     /// A piece that had the wrong hash is now verified, which shows that this peer's blocks were
     /// wrong. The peer is banned.
@@ -197,8 +197,8 @@ pub(crate) struct Swarm {
     live: Mutex<HashMap<PeerNumber, Live>>,
     /// The fetches of the info dictionary that are running. A leaf lock.
     fetching: Mutex<magnet::Fetching>,
-    /// The longest time that a peer keeps a place that others are waiting for, and the unit of the
-    /// time for which a doubtful connection keeps us from dialing its peer: [`Plan::retry`].
+    /// The longest time that a peer fetches the info dictionary while others wait to. Also the unit
+    /// in which a doubtful connection delays the dialing of its peer: [`Plan::retry`].
     place_time: Duration,
 }
 
@@ -253,8 +253,8 @@ impl Swarm {
         let _ = self.messages.send(message);
     }
 
-    /// Locks the connected peers. If a thread panicked meanwhile, the others go on: each entry
-    /// stands for itself.
+    /// Locks the connected peers. If a thread panicked meanwhile, the others go on: no entry
+    /// depends on another.
     fn live(&self) -> MutexGuard<'_, HashMap<PeerNumber, Live>> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -275,7 +275,7 @@ impl Swarm {
 /// and which pieces are on disk already. `event` is called on this thread, as is `prepare`: as long
 /// as one of them runs, no peer is dialed.
 ///
-/// When it returns, all sources and peers have been told to end. Those that did not within a second
+/// When it returns, all sources and peers have been told to end. Those that did not in two seconds
 /// are left to themselves.
 ///
 /// # Errors

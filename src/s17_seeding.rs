@@ -1,9 +1,8 @@
 //! Stage 17: seed, and choose which peers to upload to.
 //!
-//! Stage 16 answers every peer that is interested. With fifty peers, each would get a
-//! fiftieth of the line, and none a whole piece soon. This stage listens, gives slots to a few
-//! peers at a time, and stays when the download is complete. A *seed*, which has everything,
-//! is a download with nothing left to do that stays.
+//! Stage 16 answers every peer that is interested. With fifty peers, each would get a fiftieth of
+//! the line, and no whole piece for long. This stage listens, gives slots to a few peers at a time,
+//! and stays when the download is complete. A *seed* is a download that has everything, and stays.
 //!
 //! * **Run it:** `piecemeal seed lab/sample.torrent lab/original/sample.txt`
 //! * **Spec:** BEP 3, 6, 21; **chapter:** `docs/17-seeding.md`
@@ -57,8 +56,8 @@ pub struct Rules {
     pub slots: usize,
     /// Time from one decision to the next.
     pub round: Duration,
-    /// Whether what can be given is limited, by a rate or a ratio. A seed then shares it
-    /// by heads ([`choking::is_ahead`]), even if a part of its line stays idle.
+    /// Whether what can be given is limited, by a rate or a ratio. A seed then shares it evenly
+    /// ([`choking::is_ahead`]), even if part of its line stays idle.
     pub scarce: bool,
     /// Whether to stay when there is nothing more to take.
     pub stay: bool,

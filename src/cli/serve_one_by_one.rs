@@ -29,7 +29,7 @@ use super::{Options, json_line, print_line};
 
 /// Time from one look for a peer, or for Ctrl-C, to the next.
 const LOOK: Duration = Duration::from_millis(50);
-/// BEP 3: "if it is taken, try 6882, then 6883, and give up after 6889".
+/// BEP 3: "if that port is taken try 6882, then 6883, etc. and give up after 6889".
 const LAST_PORT: u16 = 6889;
 
 /// Listens at this port, or at the first of BEP 3's that is free, or else at any.

@@ -1,7 +1,7 @@
 //! Writing bencode: a value is built from the encoded values inside it.
 //!
-//! There is no tree to build first. `list([integer(1), bytes(b"two")])` *is*
-//! the encoded list, so what is written here looks like what it says.
+//! There is no tree to build first. `list([integer(1), bytes(b"two")])` *is* the encoded list, so a
+//! call looks like the value it makes.
 //!
 //! ```
 //! use piecemeal::s01_bencode::encode::{bytes, dictionary, integer};

@@ -1,9 +1,9 @@
 //! Reading input that is slightly wrong: the first of two equal keys counts, and notes
 //! say what was passed over.
 //!
-//! Real torrents and real trackers have slips. A comment in another encoding, or a key that
-//! is there twice, costs the download nothing, so it must not end it. But nothing is hidden
-//! either: each slip leaves a note.
+//! Real torrents and trackers have slips. A comment in another encoding, or a key that a tracker
+//! repeats, costs the download nothing, so it must not end it. But nothing is hidden: each slip is
+//! noted or counted.
 
 use super::limits::Limits;
 use super::rules::Rule;
@@ -33,8 +33,8 @@ impl PassedOver {
         }
     }
 
-    /// Notes that a key's value is not what was expected. `expected` is a phrase after "must
-    /// be": "a list of URLs".
+    /// Notes that a key's value is not what was expected. `expected` follows "must be": "a list of
+    /// URLs".
     pub fn skip(&mut self, key: &str, expected: &str, value: &Value) {
         self.add(|| {
             let found = match value.kind {
@@ -94,9 +94,9 @@ impl PassedOver {
 /// Decodes as [`decode_within`](super::limits::decode_within) does, except that a key may appear
 /// more than once in a dictionary: the first one counts, and a note names the others.
 ///
-/// Nothing that is hashed or signed may be read this way: two programs would see two
-/// different things in it. So stage 2 reads torrents strictly. What is read this way is used
-/// once and thrown away: a tracker's answer, a peer's extension handshake.
+/// Nothing that is hashed or signed may be read this way: two programs could see two different
+/// things in it. So stage 2 reads torrents strictly. What is read this way is used once and thrown
+/// away: a tracker's answer, a peer's extension handshake.
 ///
 /// # Errors
 /// If the value is broken in any other way.
@@ -108,7 +108,7 @@ pub fn decode_first_keys<'a>(
     read(input, limits, Some(notes))
 }
 
-/// Returns the places of the pairs whose key an earlier pair has, in rising order.
+/// Returns the places of the pairs whose key came earlier, in rising order.
 pub(super) fn repeated(pairs: &[(&[u8], Value)]) -> Vec<usize> {
     let mut keys: Vec<(&[u8], usize)> =
         pairs.iter().zip(0..).map(|((key, _), place)| (*key, place)).collect();
@@ -145,8 +145,8 @@ pub(super) fn keep_first<'a>(
 /// Returns the error for a repeated key where bencode is read strictly. The dictionary
 /// starts at `start`.
 pub(super) fn duplicate(pairs: &[(&[u8], Value)], place: usize, start: usize) -> (usize, Rule) {
-    // Pairs do not keep their offsets, which a torrent of a million files would pay for. But a
-    // string has only one spelling, so the bytes before the key can be counted.
+    // Pairs do not keep their offsets: a torrent of many files would pay for them. But a string has
+    // only one spelling, so the bytes before the key can be counted.
     let length = |(key, value): &(&[u8], Value)| {
         key.len().to_string().len() + 1 + key.len() + value.raw.len() // `3` `:` `cow` `3:moo`
     };

@@ -1,9 +1,9 @@
-//! How much one input may hold; it depends on where the input comes from. Skip this at first
+//! How much one input may hold; it depends on where the input comes from. Skip this on first
 //! reading.
 //!
-//! Decoded, a value of two bytes takes 40, and 56 in a dictionary. A .torrent file of a million
-//! files needs three million values, and the user chose it. A peer's message needs ten, and fifty
-//! peers can send one at the same time.
+//! Decoded, a value of two bytes takes 40, and 56 in a dictionary. A .torrent file of 750,000 files
+//! needs three million values, and the user chose it. A peer's message needs ten, and fifty peers
+//! can send one at the same time.
 
 use super::{BencodeError, MAX_DEPTH, MAX_ITEMS, Value, read};
 
@@ -12,7 +12,7 @@ use super::{BencodeError, MAX_DEPTH, MAX_ITEMS, Value, read};
 pub struct Limits {
     /// The deepest nesting of lists and dictionaries: it limits the stack.
     pub depth: usize,
-    /// The most values: it limits the memory. Each list and dictionary is also one.
+    /// The most values: it limits the memory. Lists and dictionaries count as well.
     pub items: usize,
 }
 

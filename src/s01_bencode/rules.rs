@@ -1,4 +1,4 @@
-//! The rules of bencode that an input can break, and the path to the place.
+//! The rules of bencode that an input can break, and the path to the fault.
 //!
 //! The decoder works with [`Rule`] alone. An offset and a path make it a
 //! [`BencodeError`](super::BencodeError), which a person can follow into the file.
@@ -15,7 +15,7 @@ pub(super) enum Step<'a> {
     Item(usize),
 }
 
-/// The most steps that are shown of a path.
+/// The most steps of a path that are shown.
 const SHOWN: usize = 8;
 
 /// Returns the path as text: `info.files[3].length`.

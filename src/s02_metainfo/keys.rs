@@ -10,11 +10,11 @@ use super::{MAX_TEXT_LENGTH, MetainfoError};
 use crate::s01_bencode::forgiving::PassedOver;
 use crate::s01_bencode::{Kind, Value, counted};
 
-/// What is expected of a key that is shown to the user.
+/// What is expected of a key whose value is text.
 pub(super) const TEXT: &str = "text in UTF-8";
 
-/// Returns the start of a text that is shown to the user, and notes a cut. The cut is between
-/// two characters, so the text stays valid UTF-8.
+/// Returns the start of a text that is meant for people, and notes a cut. The cut is between two
+/// characters, so the text stays valid UTF-8.
 pub(super) fn shortened(key: &str, text: &str, notes: &mut PassedOver) -> String {
     let start = text.get(..text.floor_char_boundary(MAX_TEXT_LENGTH)).unwrap_or_default();
     if start.len() < text.len() {
@@ -49,8 +49,8 @@ pub(super) fn need<'v, 'a, T>(
     })
 }
 
-/// What a value is, for an error message: an integer as it is, of anything else its type.
-/// Strings are not quoted: they may be long.
+/// What a value is, for an error message: an integer as it is, anything else by its type. Strings
+/// are not quoted: they may be long.
 fn found(value: &Value) -> String {
     match value.kind {
         Kind::Integer(number) => number.to_string(),
@@ -62,7 +62,7 @@ fn found(value: &Value) -> String {
     }
 }
 
-/// Makes the error for a value that breaks a rule. The path is where it is: `info.pieces`.
+/// Makes the error for a value that breaks a rule. The path is the value's: `info.pieces`.
 pub(super) fn broken(path: &str, expected: String, found: impl fmt::Display) -> MetainfoError {
     MetainfoError::Broken { path: path.to_owned(), expected, found: found.to_string() }
 }

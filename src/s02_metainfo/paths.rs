@@ -32,14 +32,13 @@ const MAX_NAME_LENGTH: usize = 255;
 /// The most names in a path. Real paths have fewer than 20, and every error about a file
 /// quotes its path.
 const DEEPEST: usize = 128;
-/// The longest part kept of a name that gets a suffix, in bytes: the longest suffix is
-/// `.4294967295`.
+/// The most bytes kept of a name that gets a suffix: the longest suffix is `.4294967295`.
 const MAX_STEM_LENGTH: usize = MAX_NAME_LENGTH - 11;
 /// The longest extension, with its dot, in bytes. A longer one counts as part of the name.
 const MAX_EXTENSION_LENGTH: usize = 16;
 
-/// Reads the name and the single entry of a torrent without `files`. The entry's path is
-/// the name, for which the user may choose another.
+/// Reads the name and the single entry of a torrent without `files`. The entry's path is the name;
+/// the user may choose another.
 pub(super) fn one(
     info: &Value,
     notes: &mut PassedOver,
@@ -78,7 +77,7 @@ pub(super) fn many(
                 format!("{at} is a symbolic link, which is not made: {} is a file", shown(&path))
             });
         }
-        // An entry whose path is empty here has no bytes: it is handled like padding.
+        // A file without a name has no bytes: it is handled like padding.
         files.push(FileEntry {
             padding: padding || path.as_os_str().is_empty(),
             path,
@@ -125,7 +124,7 @@ struct Tree<'a> {
     /// The last suffix of each stem and extension. A stem is cut to the same length whatever its
     /// suffix, so no number is tried twice.
     suffixes: HashMap<(usize, String, String), u32>,
-    /// The number of folders so far, and of the latest one.
+    /// The folders so far; also the latest one's number.
     folders: usize,
 }
 
@@ -234,10 +233,9 @@ impl<'a> Tree<'a> {
         }
     }
 
-    /// Returns the name, or `name.1` and so on if it is taken in this folder; the number
-    /// goes before the extension. The numbers go on from the last one that was used, so each
-    /// file costs a few lookups. From 1 each time, a torrent of 200,000 equal names would cost
-    /// 20 billion.
+    /// Returns the name, or `name.1` and so on if it is taken in this folder; the number goes
+    /// before the extension. The numbers go on from the last one that was used, so each file costs
+    /// a few lookups. Starting from 1 each time, 200,000 equal names would cost 20 billion.
     fn free(&mut self, folder: usize, name: String) -> String {
         let mut free = name;
         if self.taken.contains(&(folder, free.clone())) {
@@ -256,7 +254,7 @@ impl<'a> Tree<'a> {
     }
 }
 
-/// Turns one raw component into a name that is safe on its own: exactly one step down, also on
+/// Turns one raw component into a name that is safe on its own: exactly one step down, even on
 /// Windows, where `\` separates names. Bytes that are not UTF-8 become U+FFFD, `�`.
 fn component(raw: &[u8], at: &str) -> Result<String, MetainfoError> {
     let clean = |letter: char| {
@@ -299,7 +297,7 @@ fn split(name: &str) -> (&str, &str) {
     if usual && !stem.is_empty() { (stem, extension) } else { (name, "") }
 }
 
-/// Returns the first `length` bytes of the name at most, cut between two characters.
+/// Returns at most the first `length` bytes of the name, cut between two characters.
 fn cut(name: &str, length: usize) -> &str {
     &name[..name.floor_char_boundary(length)]
 }

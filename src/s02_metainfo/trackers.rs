@@ -4,7 +4,7 @@
 //! announce-list = [[a, b], [c]]     a and b share their peers: one answer is enough
 //!                                   c is asked in any case: it may know other peers
 //! ```
-//! Each tier gets a thread, and each URL its share of a tier's time. Torrents made with lists of
+//! Each tier gets a thread, and each URL a share of its tier's time. Torrents made with lists of
 //! public trackers name about a hundred.
 
 use super::Value;
@@ -16,13 +16,13 @@ use crate::s01_bencode::forgiving::PassedOver;
 pub const MAX_TIERS: usize = 100;
 /// The most URLs that are used, in all tiers together.
 pub const MAX_TRACKERS: usize = 500;
-/// The longest URL that is used, in bytes. Real ones have 200 with a passkey; few servers accept
+/// The longest URL that is used, in bytes. Real ones with a passkey have 200; few servers accept
 /// more than this.
 pub const MAX_URL_LENGTH: usize = 2_048;
 
-/// Reads the tracker URLs (BEP 12: `announce-list`, where present, replaces `announce`).
-/// An entry that is not a URL or exceeds a limit is passed over, since the others may
-/// still work. Some programs write an empty URL when there is no tracker.
+/// Reads the tracker URLs (BEP 12: `announce-list`, where present, replaces `announce`). An entry
+/// that is not text or exceeds a limit is passed over, since the others may still work. Some
+/// programs write an empty URL when there is no tracker.
 pub(super) fn tiers(top: &Value, notes: &mut PassedOver) -> Vec<Vec<String>> {
     let mut tiers = Vec::new();
     let (mut urls, mut more) = (0, 0_usize);
@@ -36,7 +36,7 @@ pub(super) fn tiers(top: &Value, notes: &mut PassedOver) -> Vec<Vec<String>> {
             continue;
         };
         let mut tier = Vec::new();
-        // What is too much is still read: a broken URL gets its note, a good one is counted.
+        // The surplus is still read: a broken URL gets its note, a good one is counted.
         for url in list.iter().filter_map(|value| url(value, &at, notes)) {
             if urls < MAX_TRACKERS && tiers.len() < MAX_TIERS {
                 urls += 1;
@@ -59,7 +59,7 @@ pub(super) fn tiers(top: &Value, notes: &mut PassedOver) -> Vec<Vec<String>> {
     }
     // Read even if it is not used, so that a broken one is noted.
     let announce = top.get("announce").and_then(|value| url(value, "announce", notes));
-    // Also the way out if `announce-list` is there, but nothing in it can be used.
+    // Also used if `announce-list` is there, but nothing in it can be used.
     if tiers.is_empty() {
         tiers.extend(announce.map(|url| vec![url.to_owned()]));
     }

@@ -15,8 +15,7 @@ use std::time::Instant;
 
 use super::peers::PeerAddress;
 
-/// The most names that are looked up at the same time, including those that no one waits for any
-/// more.
+/// The most names that are looked up at the same time, including those that no one still waits for.
 const MAX_LOOKUPS: usize = 64;
 /// The most addresses of one name that are tried. The first of each family is among them.
 const MAX_ADDRESSES: usize = 4;
@@ -32,7 +31,7 @@ struct Ticket(Arc<AtomicUsize>);
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed); // only a count: nothing is read under it
+        self.0.fetch_sub(1, Ordering::Relaxed); // only a count: it guards no other data
     }
 }
 
@@ -42,12 +41,12 @@ impl Lookups {
     /// # Errors
     /// If the name leads nowhere, or there is no answer by `deadline`.
     pub fn find(&self, host: &str, port: u16, deadline: Instant) -> io::Result<Vec<SocketAddr>> {
-        // An address is no question, and needs no thread.
+        // An address needs no lookup, and no thread.
         if let Ok(ip) = host.parse::<IpAddr>() {
             return Ok(vec![SocketAddr::new(ip.to_canonical(), port)]);
         }
-        // Counted first and checked then, so that two threads cannot both take the last place.
-        // An early return drops the ticket, which takes the count back.
+        // Counted first, then checked, so that two threads cannot both take the last place. An
+        // early return drops the ticket, which takes the count back.
         let ticket = Ticket(Arc::clone(&self.0));
         if self.0.fetch_add(1, Ordering::Relaxed) >= MAX_LOOKUPS {
             return Err(io::Error::other("too many names are being looked up already"));

@@ -7,8 +7,8 @@ use super::TrackerError;
 use crate::s01_bencode::Value;
 use crate::s01_bencode::forgiving::PassedOver;
 
-/// The most peers that are used of each key of one answer. A swarm remembers no more, and
-/// trackers name 50 to 200.
+/// The most peers that are used of each key of one answer. Stage 14 keeps no more, and trackers
+/// name 50 to 200.
 pub const MAX_PEERS: usize = 2_000;
 /// The most peers of one answer that may be named by host. Each costs a lookup.
 const MAX_NAMED: usize = 50;
@@ -39,10 +39,10 @@ impl PeerAddress {
         PeerAddress::new(host, port)
     }
 
-    /// Makes an address of a host and a port; `None` if either cannot be valid. A name is not
-    /// checked further: the resolver knows better what it can look up.
+    /// Makes an address from host and port; `None` if either cannot be valid. A name is not checked
+    /// further: the resolver knows better what it can look up.
     pub fn new(host: &str, port: u16) -> Option<PeerAddress> {
-        // Characters with a meaning in a URL or on a terminal, and blanks, are in no host name.
+        // Brackets, slashes, blanks and control characters are in no host name.
         let is_odd = |letter: char| "[]/".contains(letter) || letter <= ' ' || letter.is_control();
         let good = port != 0
             && !host.is_empty()
@@ -68,25 +68,25 @@ impl fmt::Display for PeerAddress {
 pub(super) struct Peers {
     /// By IP address, in the order of the answer.
     pub addresses: Vec<SocketAddr>,
-    /// By host name: to be looked up first.
+    /// By host name: still to be looked up.
     pub named: Vec<PeerAddress>,
 }
 
-/// Reads all peers of an answer: `peers`, and after them `peers6` (BEP 7). An answer without
-/// either is right: the tracker knows no other peer.
+/// Reads all peers of an answer: `peers`, and after them `peers6` (BEP 7). An answer with neither
+/// is valid: the tracker knows no other peer.
 pub(super) fn of_answer(top: &Value, notes: &mut PassedOver) -> Result<Peers, TrackerError> {
     let mut peers = match top.get("peers") {
         Some(peers) => compact_or_list(peers, notes)?,
         None => Peers::default(),
     };
     // A broken `peers6` is dropped alone: the IPv4 peers may be good. Its notes are collected
-    // aside, since `notes` itself is lent to the reading.
+    // apart, since `notes` is borrowed meanwhile.
     let mut more = PassedOver::default();
     let six = |value: &Value| compact(value.bytes()?, "peers6", address_v6, &mut more).ok();
     let six = notes.read(top, "peers6", "a multiple of 18 bytes", six);
     peers.addresses.extend(six.unwrap_or_default());
     more.into_notes().into_iter().for_each(|note| notes.add(|| note));
-    // Port 0 is none: nothing can be dialed there.
+    // Port 0 is no port: it cannot be dialed.
     peers.addresses.retain(|peer| peer.port() != 0);
     Ok(peers)
 }

@@ -52,8 +52,8 @@ impl Reach {
         }
     }
 
-    /// std has `is_private` and `is_loopback`, but only some of these are stable in it, and a
-    /// table can be compared with the registry of special addresses (RFC 6890).
+    /// std has `is_private` and `is_loopback`, but not all such methods are stable, and a table can
+    /// be compared with the registry of special addresses (RFC 6890).
     fn of_v4(ip: Ipv4Addr) -> Reach {
         match ip.octets() {
             // Loopback. On Linux, dialing 0.0.0.0 also reaches this machine.
@@ -151,10 +151,10 @@ pub fn part(addresses: Vec<SocketAddr>, by: NamedBy) -> (Vec<SocketAddr>, Option
     (dialed, told)
 }
 
-/// Whether a new line begins within the 20 bytes and has a word of four letters: Redis skips
-/// the start of our handshake as an unknown command, and obeys the next line. One real info
-/// hash in 500 looks like that. The author of a link is free to choose the 20 bytes, since a
-/// link's torrent need not exist.
+/// Whether a new line begins within the 20 bytes and has a word of four letters: some services skip
+/// our handshake's start as unknown, and obey the next line. One real info hash in 700 looks like
+/// that. The author of a link is free to choose the 20 bytes, since a link's torrent need not
+/// exist.
 fn has_command(InfoHash(hash): &InfoHash) -> bool {
     let lines = hash.splitn(2, |byte| matches!(byte, b'\n' | b'\r')).nth(1);
     lines.is_some_and(|lines| lines.windows(4).any(|word| word.iter().all(u8::is_ascii_alphabetic)))
@@ -177,15 +177,15 @@ pub fn path_refusal(reach: Reach, path: &str) -> Option<&'static str> {
     )
 }
 
-/// Returns why a redirect from a tracker at one distance to one at another is not followed, if
-/// it is not. Outward, and at the same distance, any redirect is.
+/// Returns why a redirect from a tracker at one distance to one at another is not followed, if it
+/// is not. Outward, or at the same distance, all are followed.
 pub fn redirect_refusal(from: Reach, to: Reach) -> Option<&'static str> {
     (to < from)
         .then_some("a redirect to this machine or its network, from farther away, is not followed")
 }
 
-/// Whether a path is a tracker's. A path that a server might resolve to another one, or take
-/// for the name of a program, is not: `/announce/../x`, `/x.php/announce`.
+/// Whether a path is a tracker's. Not if a server might resolve it to another path, or take it for
+/// the name of a program: `/announce/../x`, `/x.php/announce`.
 fn is_announce(path: &str) -> bool {
     let path = path.to_ascii_lowercase();
     // A step up or down, plain, hidden by an encoding, or in the spelling of Windows.
@@ -193,7 +193,7 @@ fn is_announce(path: &str) -> bool {
     let mut parts = path.split('/').skip(1); // "" before the first slash
     let is_key =
         |part: &str| part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
-    // `announce.php` is also a tracker's; what follows it belongs to it.
+    // `announce.php` is also a tracker's; parts after it are its own.
     let is_named = |part: &str| ["announce", "scrape"].iter().any(|name| part.starts_with(name));
     !escapes && parts.find(|part| is_named(part) || !is_key(part)).is_some_and(is_named)
 }

@@ -28,7 +28,7 @@
 
 use std::ops::{Range, RangeInclusive};
 
-/// Names whose values are secrets, in lower case. They are compared in any case.
+/// Names whose values are secrets, in lower case. Case is ignored.
 const NAMES: [&[&str]; 4] = [
     // A key in an announce URL.
     &["passkey", "torrent_pass", "torrentpass", "pid", "uk", "authkey", "auth_key", "rsskey"],
@@ -77,7 +77,7 @@ pub fn hide(text: &str) -> String {
 /// and length in the bytes is still right.
 pub fn mask(bytes: &[u8]) -> Vec<u8> {
     let mut shown = bytes.to_vec();
-    // By its start alone. Broken bencode is worth showing, so it must be masked as far as it goes.
+    // Its start decides. Broken bencode is worth showing, so it must be masked as far as it goes.
     let is_bencode = matches!(bytes, [b'd' | b'l', b'0'..=b'9' | b'd' | b'l' | b'i' | b'e', ..]);
     let mut at = 0;
     let mut is_cookie = false; // the string before was the key `tracker id`
@@ -142,13 +142,13 @@ fn secrets(text: &[u8]) -> Vec<Range<usize>> {
         let end =
             at + part(text, at..text.len()).iter().take_while(|byte| is_of_url(**byte)).count();
         of_run(text, at..end, &mut found);
-        // After the name of a header the whole value is skipped, else past the blank.
+        // After a header's name, its whole value is skipped; else only the blank.
         let value = of_header(text, at..end);
         at = value.as_ref().map_or(end + 1, |value| value.end);
         found.extend(value);
     }
-    // Then in order, and those that overlap joined: the same bytes can be the value of `passkey`
-    // and look like a key.
+    // Then sort them, and join those that overlap: the same bytes can be the value of `passkey` and
+    // look like a key.
     found.extend(again(text, &found));
     found.retain(|secret| !secret.is_empty());
     found.sort_by_key(|secret: &Range<usize>| secret.start);
@@ -180,7 +180,7 @@ fn again(text: &[u8], found: &[Range<usize>]) -> Vec<Range<usize>> {
 }
 
 /// Finds the secrets in a run of characters without blanks. Commas and brackets end a word, but a
-/// URL may contain them; they end it only where the next URL of a list begins. The cost is linear.
+/// URL may contain them; they end a URL only where the next one begins. The cost is linear.
 fn of_run(text: &[u8], run: Range<usize>, found: &mut Vec<Range<usize>>) {
     let is_url = is_url(part(text, run.clone()));
     let mut start = run.start;
@@ -212,7 +212,7 @@ fn is_of_url(byte: u8) -> bool {
     !byte.is_ascii_whitespace() && !byte.is_ascii_control() && !b"\"'`<>".contains(&byte)
 }
 
-/// Whether a byte may be part of another word. Brackets, commas and semicolons surround words in
+/// Whether a byte may be in any other word. Brackets, commas and semicolons surround words in
 /// sentences.
 fn is_of_word(byte: u8) -> bool {
     is_of_url(byte) && !b"()[]{}\\,;".contains(&byte)
@@ -278,11 +278,11 @@ fn of_word(text: &[u8], word: Range<usize>, found: &mut Vec<Range<usize>>) {
     }
 }
 
-/// Finds a secret in the value of a parameter. In a percent-encoded URL, the parameter's name
-/// follows that of the outer parameter: `tr=http..%3Fpasskey%3Dx`. So each side of a `=` is
-/// the value of what is to its left, and perhaps the name of what is to its right.
+/// Finds a secret in the value of a parameter. A value may itself be a percent-encoded parameter:
+/// `x=passkey%3DKEY`. So each side of a `=` is the value of what is to its left, and perhaps the
+/// name of what is to its right.
 fn of_pair(text: &[u8], pair: Range<usize>, found: &mut Vec<Range<usize>>) {
-    // tr=http..%3Fpasskey%3Dx has three sides: `tr`, `http..%3Fpasskey` and `x`.
+    // x=passkey%3DKEY has three sides: `x`, `passkey` and `KEY`.
     let mut sides = split(text, pair.clone(), &[b"=", b"%3D", b"%3d"]);
     let Some(mut name) = sides.next() else { return };
     let value = sides.clone().next().map_or(pair.end, |side| side.start);

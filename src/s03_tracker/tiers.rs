@@ -41,8 +41,8 @@ impl Tier {
         // A copy of the list, since a success changes the order.
         for (number, url) in self.urls.clone().into_iter().enumerate() {
             let now = Instant::now();
-            // What is left, divided by the trackers that are left: what a quick refusal does not
-            // use goes to the others.
+            // The time left, divided by the number of trackers left: what a quick refusal saves
+            // goes to the others.
             let share = deadline.saturating_duration_since(now) / (self.urls.len() - number) as u32;
             match announce(trackers, &url, ask, now + share) {
                 Ok(announced) => {

@@ -1,8 +1,8 @@
 //! The system's limit on open files and connections.
 //!
-//! Each connection and each open file takes a descriptor. On some systems a process may have
-//! 256, or fewer if an administrator has set a limit. So code that opens many plans with the
-//! number it may have, and when there are no more, it waits instead of giving up.
+//! Each connection and each open file takes a descriptor. On some systems a process may have 256,
+//! or fewer if an administrator has set a limit. Code that needs many of them asks how many it may
+//! have. When there are no more, it waits instead of giving up.
 
 use std::io;
 

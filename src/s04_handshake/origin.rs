@@ -5,11 +5,11 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-/// The bits of an IPv6 address that name its network. A user with one address in a network
-/// has all 2^64 of them.
+/// The bits of an IPv6 address that name its network. A user with one address in a network has all
+/// 2^64.
 const NETWORK: u128 = !0 << 64;
 
-/// What places are counted for: an IPv4 address, or the /64 of an IPv6 address.
+/// What counts as one address: an IPv4 address, or the /64 of an IPv6 address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Origin(IpAddr);
 

@@ -12,7 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// The number of peers that are asked at the same time. All answers but one are thrown away, and
-/// each takes a place at its peer, so not everyone is asked.
+/// each costs its peer a place, so few are asked at once.
 pub const AT_ONCE: usize = 8;
 
 /// The stack of an asking thread, in bytes. std's default is four times as much.
@@ -72,8 +72,8 @@ where
         {
             running += 1;
             if !start_asking(peer, &notes, ask.clone()) {
-                // The running threads go on without it for now. The pause keeps us from asking
-                // the system for a thread without end.
+                // The running threads go on without it for now. The pause keeps us from asking the
+                // system over and over.
                 waiting.push_back(peer);
                 thread::sleep(Duration::from_millis(50));
                 break;
@@ -83,7 +83,13 @@ where
         if running == 0 && !finding {
             return Err(failures);
         }
-        match noted.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+        // Checked apart: a note that is there already is taken even at a deadline that has passed,
+        // and a thread that cannot be started leaves one each time.
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(failures);
+        }
+        match noted.recv_timeout(left) {
             Ok(Note::Found(found)) => {
                 waiting.extend(found.into_iter().filter(|peer| seen.insert(*peer)))
             }

@@ -16,7 +16,7 @@ use crate::s01_bencode::counted;
 /// on the wire. So two sets can be compared 64 pieces at a time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bitfield {
-    /// Spare bits of the last word are 0, always: so counting and comparing need not mask them.
+    /// Spare bits of the last word are always 0, so counting and comparing need not mask them.
     words: Vec<u64>,
     pieces: u32,
 }

@@ -42,7 +42,7 @@ impl Drop for Line {
 }
 
 impl Connection {
-    /// Dials a peer and exchanges handshakes. The deadline then stays in force.
+    /// Dials and shakes hands. The earlier deadline then stays in force.
     ///
     /// # Errors
     /// If the peer cannot be reached, or does not serve this torrent.
@@ -59,7 +59,7 @@ impl Connection {
         Ok(Connection::new(transport, *ours, theirs))
     }
 
-    /// Makes a connection of a transport whose handshakes have been exchanged already.
+    /// Makes a connection from a transport whose handshakes have been exchanged.
     pub fn new(transport: Transport, ours: Handshake, theirs: Handshake) -> Connection {
         let Transport { peer, reader, writer, hang_up } = transport;
         Connection {

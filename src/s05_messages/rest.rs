@@ -1,8 +1,8 @@
 //! Blocks that arrived in one read, taken together. Skip this at first reading.
 //!
-//! Under load, four blocks of a piece arrive at once, one after another. If the caller gets
-//! them one by one, each costs a write to the disk. If it gets all of them while they are still
-//! in the reader's buffer, they cost one write (stage 12).
+//! Under load, up to four blocks of a piece arrive in one read. If the caller gets them one by one,
+//! each costs a write to the disk. If it gets all of them while they are still in the reader's
+//! buffer, they cost one write (stage 12).
 //!
 //! Only this stage knows where a message ends, so the blocks are taken here and not where they
 //! are needed: a caller would have to move the reader's index itself.

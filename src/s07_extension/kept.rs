@@ -41,8 +41,8 @@ pub(super) fn client_name(v: &[u8]) -> String {
     name
 }
 
-/// Adds the names of a later handshake to the earlier ones, up to a limit: a peer that keeps
-/// inventing names would fill our memory.
+/// Adds the names of a later handshake to the earlier ones, up to a limit. A peer could invent
+/// names until they fill our memory.
 pub(super) fn add_names(said: &mut ExtensionHandshake, later: BTreeMap<String, u8>) {
     for (name, id) in later {
         if said.m.len() < MAX_NAMES || said.m.contains_key(&name) {

@@ -9,8 +9,8 @@
 //!
 //! * The requester does not know the size, so it asks in 256ths. A part has no
 //!   fixed size, and requests with different `size` overlap.
-//! * Nothing in an answer says which request it belongs to. So a refusal cannot
-//!   say *what* is refused, and the answers to two requests look alike.
+//! * No answer names its request. So a refusal cannot say *what* is refused, and data that two
+//!   requests cover may belong to either.
 //! * Its fields are fixed. A bencoded dictionary takes another key; this does not.
 //!
 //! BEP 9 put the size into the extension handshake, and the rest followed.

@@ -28,7 +28,7 @@ impl<'a> MetadataMessage<'a> {
     /// Decodes a payload, without the extension id.
     ///
     /// # Errors
-    /// If it does not start with a dictionary that has `msg_type` and `piece`.
+    /// If it does not start with a dictionary, or lacks a number it needs.
     pub fn decode(payload: &'a [u8]) -> Result<MetadataMessage<'a>, MetadataMessageError> {
         let dictionary = decode_within(payload, LIMITS)?;
         // Missing, not a number and negative are one error: none of them can be used.

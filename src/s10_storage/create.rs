@@ -108,8 +108,8 @@ impl Content {
     ) -> Result<Created, CreateError> {
         let piece_length = self.piece_length(draft)?;
         let count = self.length.div_ceil(u64::from(piece_length));
-        // Made in advance, since pieces are finished in any order, and each hash has its place. All
-        // that grows with the content: 20 bytes for each piece.
+        // Made in advance, since pieces are finished in any order, and each hash has its place.
+        // They are small: 20 bytes for each piece.
         let hashes = Mutex::new(vec![[0; 20]; count as usize]); // at most 2^21
         // Not writable: a file that has disappeared must be an error, and not be made.
         let store = Storage::of(self.files.clone(), &self.root, false);
@@ -117,7 +117,7 @@ impl Content {
             hashes.lock().unwrap_or_else(PoisonError::into_inner)[index as usize] = hash?;
             Ok(())
         });
-        // Before the error: "was changed" explains a file that was cut better than "ends early".
+        // Before the error: for a file that was cut, "was changed" says more than "ends early".
         self.unchanged()?;
         done?;
         // `stop` may have been set after the last piece. Nothing may be written then either.
@@ -164,8 +164,8 @@ impl Content {
         }
         let metainfo = Metainfo::from_bytes(&bytes)?;
         self.same_names(&metainfo.info)?;
-        // Our reader trims URLs, and passes over those that are too long or too many. What every
-        // other client might also lose shows here.
+        // Our reader trims URLs, and passes over those that are too long or too many. URLs that
+        // other clients might also lose show here.
         if metainfo.tiers != draft.tiers {
             let (written, read) = (format!("{:?}", draft.tiers), format!("{:?}", metainfo.tiers));
             return Err(CreateError::Misread { written, read });
@@ -174,7 +174,7 @@ impl Content {
     }
 
     /// Checks that a reader gets exactly our names, and repairs none of them (chapter 2 has the
-    /// rules). Otherwise everyone who downloads it would have other names than its author.
+    /// rules). Otherwise those who download the torrent would have other names than its author.
     fn same_names(&self, info: &Info) -> Result<(), CreateError> {
         let misread = |written: &str, read: &str| {
             Err(CreateError::Misread { written: written.to_owned(), read: read.to_owned() })
@@ -211,15 +211,15 @@ impl Created {
     pub fn write(&self, output: &Path, force: bool) -> Result<(), CreateError> {
         let mut builder = tempfile::Builder::new();
         builder.prefix(".piecemeal-").suffix(".torrent");
-        // By default only its owner can read a temporary file; a torrent is for others.
+        // By default only the owner can read a temporary file; a torrent is for others.
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
         let write = || {
             // In the same folder: a file cannot be renamed from one file system to another.
             let mut file = builder.tempfile_in(folder_of(output))?;
             file.write_all(&self.bytes)?;
-            // Synced before it gets its name. Otherwise the name could survive a crash, and the
-            // bytes not.
+            // Synced before it gets its name. Otherwise the name could survive a crash, but not the
+            // bytes.
             file.as_file().sync_all()?;
             let done = if force { file.persist(output) } else { file.persist_noclobber(output) };
             done.map(drop).map_err(|error| error.error)
@@ -242,7 +242,7 @@ pub fn piece_length_for(length: u64) -> u64 {
     length.div_ceil(PIECES_MEANT).clamp(MIN_PIECE_CHOICE, MAX_PIECE_CHOICE).next_power_of_two()
 }
 
-/// Why files cannot be made a torrent.
+/// Why no torrent can be made of the files.
 #[derive(Debug, Error)]
 #[allow(missing_docs)] // of the fields: the messages say what they are
 pub enum CreateError {

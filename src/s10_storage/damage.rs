@@ -3,12 +3,12 @@
 //!
 //! ```text
 //! pieces   |  0 right  |  1 wrong  |  2 right  |
-//! files    |  a.txt  |   b.txt   |   c.txt     |
-//!                    ^ piece 1 has bytes of a.txt, b.txt and c.txt: which of them is damaged?
+//! files    |    a.txt    | b.txt |    c.txt    |
+//!                    piece 1 has bytes of a.txt, b.txt and c.txt: which of them is damaged?
 //! ```
-//! No hash can tell, so all three are reported, each with the bytes that may be wrong. And two
-//! things no hash shows at all: a file that is too long, and an empty one that is missing. For
-//! these the lengths on disk are compared.
+//! No hash can tell, so all three are reported, each with the bytes that may be wrong. Two things
+//! no hash shows at all: a file that is too long, and an empty one that is missing. For these the
+//! lengths on disk are compared.
 
 use std::ops::Range;
 use std::path::PathBuf;
@@ -90,7 +90,7 @@ fn report(
     let first_wrong = pieces.clone().find(|piece| !right.has(*piece)).map(|first| {
         let behind = (first..pieces.end).find(|piece| right.has(*piece)).unwrap_or(pieces.end);
         // Where a piece begins, within this file: the first piece may begin before the file does,
-        // and the end of the last one is beyond its end.
+        // and the last one may end after it does.
         let at = |piece: u32| {
             (u64::from(piece) * u64::from(info.piece_length))
                 .saturating_sub(file.offset)

@@ -65,7 +65,7 @@ impl Storage {
             return Ok(file);
         }
         // One thread at a time: while a file is opened its folders are open as well, and fifty
-        // threads at once would need twice as many descriptors.
+        // threads at once could need a hundred descriptors.
         let _turn = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
         // Another thread may have opened this file while we waited for our turn.
         if let Some(file) = self.lock().get(number) {

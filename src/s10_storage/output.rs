@@ -8,7 +8,7 @@
 //! | something | none | hashed; refused, unless it is complete or has a right piece |
 //! | anything | with another info hash | refused |
 //!
-//! With `--force`, what is refused is overwritten, but for the pieces that are right.
+//! With `--force`, what is refused is overwritten, except for the pieces that are right.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -85,9 +85,9 @@ impl Output {
         }
         let ours = !there || marked || (have.is_full() && storage.has_right_sizes());
         // One right piece is enough, whatever the others hold. In a partial download of another
-        // client, wrong pieces that are not zero are normal: pieces it had begun, and leftovers of
-        // the disk where it reserved no space. Nothing distinguishes them from changes that the
-        // user made since.
+        // client, wrong pieces that are not zero are normal: pieces it had begun, and space that it
+        // reserved without zeroing it. Nothing distinguishes them from changes that the user made
+        // since.
         let begun_elsewhere = !ours && is_part_of(info, &have);
         if !ours && !force {
             refuse_foreign(info, &path, &storage, begun_elsewhere)?;
@@ -101,8 +101,8 @@ impl Output {
         Ok(output)
     }
 
-    /// Writes the marker by which a later run recognizes this partial download; `instead`
-    /// of another one, if there is one. It is the info hash in 40 hex digits, and a line end.
+    /// Writes the marker by which a later run recognizes this partial download; with `instead`, in
+    /// place of another marker. It is the info hash in 40 hex digits, and a line end.
     fn mark(&self, info: &Info, instead: bool) -> Result<(), StorageError> {
         if instead {
             // Overwriting it would also change every hard link to it, which may be someone's file.

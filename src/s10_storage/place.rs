@@ -116,7 +116,7 @@ mod system {
     const FOLDER: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
-    /// Opening a pipe must not wait for its other end, and a terminal must not become ours.
+    /// Opening a pipe must not wait for its other end, and a terminal must not take control of us.
     const FILE: OFlags = OFlags::NONBLOCK.union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
     /// The number of attempts when another program makes and removes the file meanwhile.
     const TRIES: usize = 10;
@@ -199,7 +199,7 @@ mod system {
             Ok(FileType::Symlink) if error != Errno::MFILE && error != Errno::NFILE => {
                 StorageError::Link { path: shown(at) }
             }
-            // There is a folder where a file goes, or a pipe without a reader.
+            // There is a folder or a socket where a file goes.
             Ok(kind)
                 if kind != FileType::RegularFile
                     && matches!(error, Errno::ISDIR | Errno::NOTDIR | Errno::NXIO) =>

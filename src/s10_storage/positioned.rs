@@ -21,8 +21,8 @@ pub fn cut<'p>(parts: &[&'p [u8]], range: Range<usize>) -> Vec<IoSlice<'p>> {
     let mut cut = |part: &&'p [u8]| {
         let start = end;
         end += part.len();
-        // Saturating: a part before the range becomes an empty slice, and is left out. A part after
-        // it starts at 0 and also ends there.
+        // A part before the range gives an empty slice or none, and is left out. So is a part after
+        // it, which saturates to 0..0.
         let inner = range.start.saturating_sub(start)..range.end.min(end).saturating_sub(start);
         part.get(inner).filter(|inner| !inner.is_empty()).map(IoSlice::new)
     };
@@ -47,7 +47,7 @@ pub fn read_exact(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<()>
 pub fn write_all(file: &File, mut parts: &mut [IoSlice], mut offset: u64) -> io::Result<()> {
     while !parts.is_empty() {
         match rustix::io::pwritev(file, parts, offset) {
-            // It would be 0 forever.
+            // It would return 0 forever.
             Ok(0) => return Err(ErrorKind::WriteZero.into()),
             // A system may write less than it was given, and then the rest is a call of its own.
             Ok(length) => {
@@ -62,7 +62,7 @@ pub fn write_all(file: &File, mut parts: &mut [IoSlice], mut offset: u64) -> io:
     Ok(())
 }
 
-/// The same on Windows, whose `seek_read` also moves the file's position. No call here uses it.
+/// The same on Windows, whose `seek_read` also moves the file's position. No call here uses that.
 ///
 /// # Errors
 /// [`ErrorKind::UnexpectedEof`] if the file ends first.
@@ -90,6 +90,9 @@ pub fn write_all(file: &File, mut parts: &mut [IoSlice], mut offset: u64) -> io:
     use std::os::windows::fs::FileExt;
     while let Some(part) = parts.first() {
         let length = file.seek_write(part, offset)?;
+        if length == 0 && !part.is_empty() {
+            return Err(ErrorKind::WriteZero.into());
+        }
         IoSlice::advance_slices(&mut parts, length);
         offset += length as u64;
     }

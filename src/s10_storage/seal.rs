@@ -2,7 +2,7 @@
 //!
 //! A seed sends blocks that were hashed hours ago, and the user may have saved the file since.
 //! Hashing the piece for each block is too much work. So a file's length and time of change are
-//! compared, which is one cheap call, and only if they differ the piece is hashed again (stage 16).
+//! compared, which is one cheap call, and only if they differ is the piece hashed again (stage 16).
 //!
 //! A change gets a number, the *generation*, that counts up over all files. So a piece that lies in
 //! several files has one number to remember: the highest of theirs.
@@ -49,8 +49,7 @@ impl Seals {
     }
 }
 
-/// What a change of the content changes as well: a program that writes cannot help it, unless it
-/// sets the time back on purpose.
+/// What every change of the content also changes, unless the program sets the time back on purpose.
 fn stamp(file: Metadata) -> (u64, Option<SystemTime>) {
     (file.len(), file.modified().ok())
 }

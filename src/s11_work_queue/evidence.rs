@@ -66,7 +66,7 @@ impl Evidence {
         self.blocks.len()
     }
 
-    /// Compares the fingerprints with the piece, whose hash is right now.
+    /// Compares the fingerprints with the piece, whose hash is now right.
     ///
     /// # Errors
     /// If the store cannot be read.

@@ -30,7 +30,7 @@ const CLASSES: usize = 32;
 const BEGUN: usize = 0;
 /// The position of a piece that is not waiting.
 const NOWHERE: u32 = u32::MAX;
-/// The number of pieces of a class to look at before the search turns to the words.
+/// The most pieces of one class to look at before the search goes on to the next.
 const MAX_LOOKS: usize = 64;
 /// The number of words, of 64 pieces each, to compare in one turn at the lock.
 pub const WORDS_A_TURN: usize = 256;
@@ -180,7 +180,7 @@ impl Waiting {
                 return None;
             }
             // From a random place, or all threads would want the same piece, and all peers would
-            // have the same ones. Both halves: from the start to the end, and then from the front.
+            // have the same ones. Both halves: from `start` to the end, and then from the front.
             // Without the second half, pieces at the front would be found less often than the
             // others, and a start near the end would look at hardly any.
             let start = draw(class.len());

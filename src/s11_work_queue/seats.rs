@@ -1,4 +1,4 @@
-//! The peers that fetch one piece, and which of them may ask for more of it.
+//! The peers that fetch one piece, and which of them may be asked for more of it.
 //!
 //! **Skip at first reading.** This matters in the last seconds of a download, when several peers
 //! are asked for the same blocks and all answers but one are wasted. So there are few seats. The
@@ -160,7 +160,7 @@ impl Holders {
     }
 
     /// Returns the only peer that may fetch the piece, and its seat, if a peer with this time for a
-    /// block is faster.
+    /// block may take it.
     pub fn slow_owner(
         &self,
         block_time: Option<Duration>,

@@ -58,7 +58,7 @@ pub struct Verdict {
 #[derive(Default)]
 pub(super) struct Trust {
     /// The peers that are connected. A piece may be completed after one of its contributors has
-    /// left, and nothing may be kept about a number that never leaves again.
+    /// left, and anything kept about that peer would never be removed.
     here: HashSet<PeerNumber>,
     /// The peers that brought blocks of a piece that was right, and when each last asked for a
     /// piece.
@@ -67,7 +67,7 @@ pub(super) struct Trust {
     useless: HashSet<PeerNumber>,
     /// The suspects, and since when each has been one.
     suspects: HashMap<PeerNumber, Instant>,
-    /// The addresses of suspects that have gone, the oldest first.
+    /// The addresses of liars and of suspects that have gone, the oldest first.
     gone: VecDeque<Origin>,
 }
 
@@ -103,7 +103,7 @@ impl Trust {
     /// Records that a piece was right. If one peer brought all of it, that peer is no longer a
     /// suspect.
     pub fn right(&mut self, by: &[Contributor]) {
-        // Beside others it proves little: a suspect's own blocks may have been the few right ones.
+        // Beside others it proves little: a suspect may have brought only a few of the blocks.
         if let [alone] = by {
             self.suspects.remove(&alone.peer);
             self.gone.retain(|origin| Some(*origin) != alone.origin);
@@ -113,7 +113,7 @@ impl Trust {
         }
     }
 
-    /// Records a verdict: a piece that was wrong is right now, and shows which peers lied.
+    /// Records a verdict: a piece that was wrong is now right, and shows which peers lied.
     pub fn judged(&mut self, verdict: &Verdict) {
         for who in &verdict.cleared {
             self.suspects.remove(&who.peer);
@@ -171,8 +171,8 @@ impl Trust {
     }
 
     /// Whether a peer leaves a piece to others that have proved themselves. `spoilt` is when the
-    /// piece had the wrong hash, if it ever had. No peer waits long. None waits for a peer that has
-    /// no missing piece, or that has asked since and did not take this one.
+    /// piece had the wrong hash, if it ever had. No peer waits long, or for a peer with no missing
+    /// piece. Only a suspect waits for one that has asked since and left this piece.
     pub fn holds_back(&self, peer: PeerNumber, spoilt: Option<Instant>, now: Instant) -> bool {
         // A proved peer waits for no one. Without a proved peer that could take the piece, no one
         // waits.

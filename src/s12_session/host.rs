@@ -73,9 +73,9 @@ pub enum Report {
     PassedOver(SocketAddr, String),
     /// A piece had the wrong hash, and these peers brought blocks of it.
     Corrupt(PieceIndex, Vec<PeerNumber>),
-    /// A spoilt piece is right now, which shows that this peer sent wrong blocks.
+    /// A spoilt piece is now right, which shows that this peer sent wrong blocks.
     Lied(PieceIndex, PeerNumber),
-    /// A piece was verified, and this many bytes are left. Two sessions may report that none are.
+    /// A piece was verified, and this many bytes are left. Two sessions may report 0.
     Verified(u64),
 }
 
@@ -151,8 +151,7 @@ impl Host {
     }
 }
 
-/// Why a session ended. The peer's fault or nobody's, but for the last: that ends the whole
-/// download.
+/// Why a session ended. The peer's fault or nobody's, except the last, which ends the download.
 #[derive(Debug, Error)]
 #[allow(missing_docs)] // the messages say it
 pub enum SessionEnd {
@@ -216,7 +215,7 @@ pub struct UploadPeer {
     pub stats: Arc<PeerStats>,
     /// Whether both sides speak the fast extension (BEP 6).
     pub fast: bool,
-    /// The number of pieces the peer has at this moment. One with few gets some allowed fast (BEP
+    /// The number of pieces the peer has at this moment. With few, it gets some allowed fast (BEP
     /// 6).
     pub has: u32,
 }

@@ -77,8 +77,7 @@ impl RequestDepth {
     }
 
     /// Notes that requests are sent after a time in which nothing was outstanding. That time says
-    /// nothing about the speed. And the first answer gives the round trip, since it waits for no
-    /// other.
+    /// nothing about the speed. The first answer gives the round trip, since it waits for no other.
     pub fn resume(&mut self, now: Instant) {
         (self.blocks, self.since, self.resumed) = (0, now, true);
     }
@@ -108,8 +107,7 @@ impl RequestDepth {
             self.depth = rate.min(fills_the_line.max(PLENTY as f64)) as usize + MARGIN;
             (self.blocks, self.since) = (0, now);
         }
-        // More than the peer queues it would drop in silence. One that claims to queue none gets
-        // one.
+        // A peer silently drops what it cannot queue. One that claims to queue none gets one.
         self.depth = self.depth.min(max.max(1)).min(MAX);
     }
 }

@@ -6,8 +6,8 @@
 //! are kept, and the session reads on before it tries again. Once it uploads, another path takes
 //! over (stage 16).
 //!
-//! If a peer sends requests but does not read, we stop reading from it ([`BEHIND`]) until the
-//! answers to its last requests have left.
+//! If a peer sends requests but does not read, we stop reading from it until some of the unsent
+//! answers have left ([`BEHIND`]).
 
 use std::io::{self, ErrorKind};
 use std::time::{Duration, Instant};
@@ -40,8 +40,8 @@ pub trait SendPath {
     /// Whether so much is unsent that we must not read further requests.
     fn is_behind(&self) -> bool;
 
-    /// Returns why the connection ended, if a write ended it on another thread. `None` if the
-    /// reader knows as much, and on a second call.
+    /// Returns why the connection ended, if a write ended it on another thread. `None` otherwise,
+    /// and on a second call.
     fn take_failure(&self) -> Option<io::Error>;
 
     /// Returns the socket and the unsent bytes, so that another path can take over. `None` if this

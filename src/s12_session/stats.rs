@@ -1,7 +1,7 @@
 //! One peer: its address, the bytes sent in each direction, and the four flags.
 //!
-//! The peer's own threads write here, with a plain store when something changes. Other threads
-//! read. So being watched costs nothing while no thread is looking.
+//! Each change is written here at once, by atomic operations. Other threads read. So being watched
+//! costs nothing while no thread is looking.
 
 use std::net::SocketAddr;
 use std::sync::OnceLock;
@@ -152,7 +152,7 @@ impl PeerStats {
 /// A `choke` also drops what the taker has requested and not received. With BEP 6 the taker is told
 /// of each such request by a `reject`, and keeps those for pieces that are allowed fast.
 ///
-/// These are for other threads to see. The session decides by its own copies, so two flags read one
+/// All are for other threads to see. The session decides by its own copies, so two flags read one
 /// after the other need not belong to the same moment, and `Relaxed` is enough.
 #[derive(Debug)]
 pub struct PeerFlags {

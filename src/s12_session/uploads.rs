@@ -40,8 +40,7 @@ impl Session<'_> {
         }
     }
 
-    /// Passes a request on. If there is no upload, rejects it, if both sides speak the fast
-    /// extension.
+    /// Passes a request on. Without an upload, rejects it if both sides speak the fast extension.
     pub(super) fn requested(&mut self, request: Request) -> Result<(), SessionEnd> {
         if let Some(upload) = &mut self.upload {
             return upload.request(request).map_err(SessionEnd::Upload);

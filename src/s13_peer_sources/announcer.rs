@@ -36,8 +36,7 @@ const STOPPED_TIMEOUT: Duration = Duration::from_secs(2);
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
 /// Most host names of one answer that are reported as unknown.
 const MAX_REPORTED: usize = 3;
-/// Pause between two announces where the tracker asks for none. It also bounds the pause after a
-/// failure.
+/// Pause between two announces where the tracker asks for none. It also bounds the doubling pauses.
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(30 * 60);
 /// Shortest pause that we keep. A tracker that asks for 0 s would be asked without end.
 const MIN_INTERVAL: Duration = Duration::from_secs(30);
@@ -128,13 +127,13 @@ impl Announcer {
                 // As long as one tracker of the tier may come back, it is worth waiting for.
                 let never = tried.iter().all(|(_, error)| is_final(error));
                 // Doubled: a tracker that fails because too many clients ask is not helped by
-                // clients that ask again at once. The number of failures has no bound, so the
-                // exponent has.
+                // clients that ask again at once. Failures have no bound, so the exponent needs
+                // one.
                 let backoff = self.retry * 2u32.pow(self.failures.min(7));
                 let pause = wanted_pause(&tried).unwrap_or(backoff.min(DEFAULT_INTERVAL));
                 self.failures += 1;
                 report_failures(handle, tried);
-                // A tracker that fails is left alone even where there are no peers.
+                // A tracker that fails is left alone even when we have no peers.
                 (!never).then_some(Pause { since, usual: pause, least: pause })
             }
         }

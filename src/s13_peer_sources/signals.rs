@@ -1,8 +1,8 @@
 //! What all sources are told, and how a source waits for it.
 //!
 //! A source waits for minutes, and must wake at once when something happens. A channel for each
-//! source would do. One shared state with a condition variable is less, and a source that is busy
-//! cannot miss anything: it reads the state when it comes to wait.
+//! source would do. One shared state with a condition variable is simpler, and a busy source cannot
+//! miss anything: it reads the state when it next waits.
 //!
 //! The state only grows: a count goes up, a flag goes from false to true. So a source needs to
 //! remember only how much of it is old news (`Heard`), and it does not matter when it looks.
@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 pub enum Wake {
     /// The time is over.
     Due,
-    /// There are no peers. Returned once each time that this is said.
+    /// There are no peers. Returned once for all times it was said.
     Hungry,
     /// The last piece has arrived. Returned once, and never for a torrent that was complete from
     /// the start.

@@ -115,8 +115,8 @@ impl SourceHandle {
         IncomingPeers(self.host.clone())
     }
 
-    /// Reports those addresses that may be dialed, which depends on where they come from. Returns
-    /// whether anybody still wants them.
+    /// Reports those addresses that may be dialed, by where they come from. Returns whether anybody
+    /// still wants them.
     pub fn found(&self, by: NamedBy, addresses: Vec<SocketAddr>) -> bool {
         // Checked here, on every source's path: none can forget it.
         let (dialed, refused) = part(addresses, by);
@@ -185,7 +185,7 @@ impl IncomingPeers {
     }
 
     /// Hands over a connection whose handshakes are done. It waits for a place; if too many wait,
-    /// we hang up on one, maybe this. Returns whether anybody still wants it.
+    /// we drop one, maybe this one. Returns whether anybody still wants it.
     pub fn met(&self, connection: Connection) -> bool {
         (self.0.report)(SourceReport::Met(Box::new(connection)))
     }

@@ -234,14 +234,14 @@ impl Addresses {
         }
     }
 
-    /// Makes an address due again that was given up because its peer had dialed us: that
-    /// connection has ended.
+    /// Makes due again an address that was given up because its peer had dialed us: that connection
+    /// has ended.
     pub fn revive(&mut self, address: SocketAddr, now: Instant) {
         self.revive_at(now + self.retry, address);
     }
 
-    /// Makes an address due soon: the peer that we took for its double has gone, and may be
-    /// another.
+    /// Makes an address due soon: the peer that we took for its double has gone, and may not be
+    /// one.
     pub fn double_gone(&mut self, address: SocketAddr, now: Instant) {
         let soon = now + self.retry / EARLY_DIVISOR;
         if matches!(self.entries.get(&address), Some(Entry { state: State::Due(time), .. }) if *time > soon)
@@ -251,7 +251,7 @@ impl Addresses {
         self.revive_at(soon, address);
     }
 
-    /// Notes that a peer with the id of the one at a dialed address is here already. The address is
+    /// Notes that the peer at a dialed address has an id that is here already. The address is
     /// dialed a few more times, each after a pause in which the other connection may have ended.
     pub fn may_be_a_double(&mut self, address: SocketAddr, now: Instant) {
         let again = State::Due(now + UNPROVED * self.retry);

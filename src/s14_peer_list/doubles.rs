@@ -15,8 +15,8 @@ const CROSSING: Duration = Duration::from_secs(10);
 /// The same, once a block has gone over the older one. Peers that really dial each other at the
 /// same time are quicker than that.
 const PROVED_CROSSING: Duration = Duration::from_secs(5);
-/// How long a connection that claims to be a peer keeps us from dialing that peer's own address,
-/// in pauses after a failed address: a minute.
+/// How long a connection that claims to be a peer keeps us from dialing that peer's own address, in
+/// first retry pauses (15 s): a minute.
 pub const UNPROVED: u32 = 4;
 
 /// What two connections are compared by.
@@ -39,9 +39,9 @@ impl Link {
     ///
     /// A peer that has dialed us may be a stranger behind the router of the peer that it claims to
     /// be. So after a while, `unproved`, we dial that peer's own address all the same. If another
-    /// peer is there, it lets us in, and both stay. If it is the same peer, it dialed us itself
-    /// and knows that we are connected, so it hangs up: for it our connection comes in, and its own
-    /// was dialed.
+    /// peer is there, it lets us in, and both stay. If it is the same peer, it dialed us itself and
+    /// knows that we are connected, so it hangs up: it sees ours as incoming, and its own as
+    /// dialed.
     pub fn is_doubled_by(&self, new: &Link, unproved: Duration) -> bool {
         let is_young = self.age <= unproved;
         let counts = match (self.dialed, new.dialed) {
@@ -60,7 +60,7 @@ impl Link {
         self.peer_id == other.peer_id && self.ip.to_canonical() == other.ip.to_canonical()
     }
 
-    /// Whether it was so short that the peer may have hung up only because it is connected to us
+    /// Whether it was so brief that the peer may have hung up only because it is connected to us
     /// already.
     pub fn was_short(&self) -> bool {
         self.dialed && !self.proved && self.age <= CROSSING

@@ -1,9 +1,9 @@
 //! IPs with many ports and nobody at any of them: when to stop dialing more ports there.
 //!
-//! A magnet link or a peer can name a thousand ports of somebody's machine, and have us scan it.
-//! Twenty programs on one machine are a swarm, however, and look the same at first. What tells them
-//! apart is an answer: after [`MAX_FAILED_PORTS`] ports without one, the IP is left alone, until a
-//! peer there answers or comes to us.
+//! A tracker can name a thousand ports of somebody's machine, and have us scan it. Twenty programs
+//! on one machine are a swarm, however, and look the same at first. What tells them apart is an
+//! answer: after [`MAX_FAILED_PORTS`] ports without one, the IP is left alone, until a peer there
+//! answers or comes to us.
 //!
 //! Which addresses are never dialed at all is a table in stage 3
 //! ([`refusal`](crate::s03_tracker::reach::refusal)).
@@ -16,7 +16,7 @@ use crate::s04_handshake::origin::Origin;
 /// How many ports of an IP may fail before the others are left alone.
 pub const MAX_FAILED_PORTS: u32 = 30;
 
-/// How many IPs are counted for.
+/// The most IPs counted.
 const MAX_IPS: usize = 2000;
 
 /// Counts, for each IP, the ports at which nobody was.

@@ -13,7 +13,7 @@ use crate::s11_work_queue::PeerNumber;
 
 /// How long nobody is dialed once the system has refused a connection.
 const REST: Duration = Duration::from_secs(1);
-/// How long a peer keeps a wanted place after a block, or at a seed.
+/// Time in a wanted place after a block, or in a seed's queue.
 const USELESS_TIME: Duration = Duration::from_secs(180);
 /// The same before its first block, if one side wants to be unchoked, or we want the info
 /// dictionary. The optimistic unchoke goes round every 30 s (BEP 3): that makes three chances.

@@ -35,14 +35,14 @@ use crate::s12_session::host::SessionEnd;
 ///
 /// 1. After 15 s, then twice as long each time, and given up after six dials in all. One that had
 ///    shaken hands gets one early chance after 2 s, and one that has sent a block starts from the
-///    beginning. If we had dialed it, and it ended within ten seconds and without a block while
-///    another connection to its peer was up, it counts as a `Twice` that is not certain.
+///    beginning. A dialed connection that ended within ten seconds, without a block, while another
+///    to its peer was up, counts as a `Twice` that is not certain.
 /// 2. Six dials in all, as above. When the other connection ends, it is due after 2 s. A connection
 ///    is certain if we dialed it and a block has gone over it; a peer id is only a claim.
 ///
 /// The pauses are those of a patience of 60 s or more ([`Plan::retry`](super::Plan::retry)); with
 /// less, they are shorter. A peer that dialed us did so from an address that cannot be dialed.
-/// After (1), the one that it listens on is dialed in 15 s if it was given up before.
+/// After (1), the address it listens at is dialed in 15 s if it had been given up.
 #[derive(Debug, Error)]
 #[allow(missing_docs)] // the messages say what each is
 pub enum Ended {

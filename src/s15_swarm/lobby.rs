@@ -78,8 +78,8 @@ impl Lobby {
             };
             let places: Vec<_> = waiting.iter().enumerate().map(place).collect();
             let Some(position) = makes_way(&places, Origin::of(connection.peer.ip())) else {
-                // Nobody has at least two more than the newcomer's IP, so it is the newcomer that
-                // goes. It is closed after the lock is released: arguments are dropped last.
+                // No IP has at least two more than the newcomer's, so the newcomer goes. It is
+                // closed after the lock is released: arguments are dropped last.
                 return false;
             };
             sent_away.extend(waiting.remove(position));
@@ -88,7 +88,7 @@ impl Lobby {
         waiting.len() == 1
     }
 
-    /// Returns the address whose turn it is, given those that hold places, one for each place.
+    /// Returns the address whose turn it is. `held` has the address of the peer in each place.
     /// `None` if nobody waits. Its connection was alive a moment ago.
     pub fn turn(&self, held: &[Origin]) -> Option<Origin> {
         // Before the lock, for the reason given in `enter`; so in `next`.
@@ -98,7 +98,7 @@ impl Lobby {
     }
 
     /// Removes and returns the connection whose turn it is. Others may enter after a call of
-    /// [`Lobby::turn`], so this may be another's connection than that one named.
+    /// [`Lobby::turn`], so this may not be from the address that it named.
     pub fn next(&self, held: &[Origin]) -> Option<Connection> {
         let mut ended = Vec::new();
         let mut waiting = self.lock();

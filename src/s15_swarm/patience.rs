@@ -55,7 +55,7 @@ impl Patience {
         let without_peer = (all_tried && self.live < self.looked)
             .then(|| self.live.checked_add(self.limit))
             .flatten();
-        without_peer.into_iter().chain(self.block.checked_add(self.limit * 10)).min()
+        without_peer.into_iter().chain(self.block.checked_add(self.limit.saturating_mul(10))).min()
     }
 
     /// Returns the limit, if no peer has been connected for longer. `None` while there is patience.
@@ -65,6 +65,7 @@ impl Patience {
 
     /// Returns the limit for blocks, if none has come for longer.
     pub fn without_block(&self) -> Option<Duration> {
-        (self.looked - self.block > self.limit * 10).then_some(self.limit * 10)
+        let limit = self.limit.saturating_mul(10);
+        (self.looked - self.block > limit).then_some(limit)
     }
 }

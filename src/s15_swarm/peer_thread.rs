@@ -148,7 +148,7 @@ fn talk(swarm: &Arc<Swarm>, number: PeerNumber, candidate: Candidate) -> Result<
 /// so they keep the same connection of two that have crossed.
 ///
 /// Then it checks whether the swarm is over. The other way round, it could miss the hang-up: the
-/// swarm says that it stops first, and hangs up on the live ones second.
+/// swarm first says that it stops, and then hangs up on the live ones.
 fn register(
     swarm: &Swarm,
     number: PeerNumber,
@@ -177,7 +177,7 @@ fn register(
         }
     };
     all.insert(number, live);
-    // To hang up is a system call, and whatever a wrapper around the transport does. No lock is
+    // A hang-up is a system call, plus whatever a wrapper around the transport does. No lock is
     // held for that.
     drop(all);
     if let Some(hang_up) = crossed {

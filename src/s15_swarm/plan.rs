@@ -77,8 +77,8 @@ impl Plan {
     }
 
     /// Sets the patience, and with it the silence. With little patience, the first event about a
-    /// wait comes sooner, or the download would be over before: after a sixth of it, but not before
-    /// 2 s.
+    /// wait comes sooner: after a sixth of it, but not before 2 s. Otherwise the download may end
+    /// first.
     pub fn wait_for(&mut self, patience: Duration) {
         self.patience = patience;
         // `clamp` panics if its bounds are the wrong way round, so the upper one is also 2 s or

@@ -20,7 +20,7 @@ pub struct Summary {
     pub uploaded: u64,
     /// The bytes received from each peer, and sent to it. Peers without either are left out.
     pub traded: Vec<Traded>,
-    /// Peers that were banned, in that order.
+    /// Banned peers, in the order of bans.
     pub banned: Vec<SocketAddr>,
 }
 

@@ -26,7 +26,7 @@ pub const COUNT: usize = 10;
 ///       v
 /// ```
 pub fn allowed_fast(ip: Ipv4Addr, info_hash: InfoHash, pieces: u32, count: usize) -> Vec<u32> {
-    // The last byte does not count: one user often has several addresses of a network.
+    // The last byte does not count: one user often has several addresses in a network.
     let [a, b, c, _] = ip.octets();
     let mut text = [&[a, b, c, 0][..], &info_hash.0].concat();
     let mut set = Vec::new();

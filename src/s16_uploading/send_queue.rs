@@ -35,7 +35,7 @@ const BLOCKS_A_WRITE: usize = 4;
 /// Stack of a writer, in bytes.
 const STACK: usize = 512 * 1024;
 
-/// Where the blocks come from that peers ask for.
+/// Where the blocks that peers ask for come from.
 pub trait Blocks: Send + Sync {
     /// Appends the `piece` message for `request` to `out`; returns false, and appends nothing, if
     /// it cannot.
@@ -180,7 +180,7 @@ impl Writer {
         // Kept from one write to the next: at most four blocks, 64 KiB.
         let mut buffer = Vec::new();
         while let Some(Queued { messages, blocks }) = self.queue.next(limit) {
-            // Messages go as they are: a copy would once more be memory that the peer chooses.
+            // Messages are not copied: that would double memory that the peer controls.
             let mut bytes = if blocks.is_empty() { messages } else { std::mem::take(&mut buffer) };
             let count = blocks.len() as u32;
             // The end of each block in `bytes`, and its length.
@@ -199,7 +199,7 @@ impl Writer {
             }
             // Spent before it is sent: other writers share the limit, and ask before they read.
             limit.spend(bytes_in(&ends, bytes.len()), Instant::now());
-            // A time for each block: a slow line has its chance.
+            // Time for each block, to give a slow line a chance.
             let deadline = Instant::now() + WRITE_TIMEOUT * count.max(1);
             let (written, ended) = write(&mut *output, &bytes, WRITE_TIMEOUT, deadline);
             // Counted even if the write failed: what has left, the peer may have.

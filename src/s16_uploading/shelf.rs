@@ -3,8 +3,8 @@
 //! Between hashing a piece and sending it, hours may pass in which the user opens the file and
 //! saves it. A changed block would spoil a piece at the peer, and the peer would ban us. Hashing
 //! the whole piece for each block would cost as many times the reading as a piece has blocks: 64
-//! with pieces of 1 MiB. So this compares the file's length and time of change, and hashes its
-//! pieces again only when one of them is different, each before the next block of it goes out.
+//! with pieces of 1 MiB. So this compares the file's length and time of change. Only when one of
+//! the two differs are its pieces hashed again, each before its next block goes out.
 //!
 //! | the file, since the piece was last hashed | and the piece | so the block |
 //! |---|---|---|

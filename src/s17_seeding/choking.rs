@@ -13,8 +13,8 @@
 //! * **One slot is for luck** in both ("optimistic unchoke"). It goes to somebody at
 //!   random, for 30 s. Newcomers have nothing to give yet, and get three tickets each.
 //!   A download finds better partners this way, and a newcomer its first piece.
-//! * **A peer that is not interested** gets no slot: it would not use it. A peer that
-//!   has a slot and makes nothing of it comes behind those that wait.
+//! * **A peer that is not interested** gets no slot: it would not use it. A peer that has a slot
+//!   and makes no use of it comes behind those that wait.
 
 use std::cmp::Reverse;
 use std::time::Duration;
@@ -65,7 +65,7 @@ pub struct Decision {
 type Ranked<'p> = (usize, &'p Standing);
 
 /// Deals out a download's slots. The first of `peers` has waited longest. `lucky` has the slot for
-/// luck, and keeps it if still in the draw; `draw` draws below the number it is given.
+/// luck, and keeps it if still in the draw; `draw` draws a number below its argument.
 pub fn decide(
     peers: &[Standing],
     slots: usize,

@@ -45,7 +45,7 @@ const ACCEPT_RETRY: Duration = Duration::from_millis(5);
 /// How long to wait when the system has no room for another connection. Without a pause the thread
 /// would take a whole core: the connection stays in the queue, and `accept` fails at once.
 const NO_ROOM: Duration = Duration::from_millis(100);
-/// BEP 3: "if it is taken, try 6882, then 6883, and give up after 6889".
+/// BEP 3: "if that port is taken try 6882, then 6883, etc. and give up after 6889".
 const LAST_PORT: u16 = 6889;
 /// The stack of a listener's or a handshake's thread, in bytes. A handshake needs little.
 const STACK: usize = 256 << 10;
@@ -156,8 +156,8 @@ impl PeerSource for Listener {
     }
 }
 
-/// Wakes a thread that waits in `accept`, which cannot be interrupted in std, by a
-/// connection of our own. The thread must have been told before why it is woken.
+/// Wakes a thread that waits in `accept`, which cannot be interrupted in std, by a connection of
+/// our own. The thread must already have been told why.
 pub fn wake(listener: SocketAddr) {
     let ip = match listener.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
@@ -350,7 +350,7 @@ fn evicted(pending: &[Pending], newcomer: Origin) -> Option<usize> {
         worth: waited.map(Reverse), // the longest wait goes first
     };
     let places: Vec<_> = pending.iter().zip(&waited).map(place).collect();
-    // First the address with too many; its peers have no second to themselves.
+    // First the address with too many; its peers are granted no minimum time.
     makes_way(&places, newcomer).or_else(|| {
         let (longest, waited) = waited.iter().enumerate().max_by_key(|(_, waited)| **waited)?;
         waited.is_some_and(|waited| waited >= MIN_HANDSHAKE_TIME).then_some(longest)

@@ -19,7 +19,7 @@ use std::time::Instant;
 use crate::s04_handshake::origin::Origin;
 use crate::s14_peer_list::sharing::{Holder, makes_way};
 
-/// What counts of one peer.
+/// One peer's claim.
 pub struct Claim {
     /// What its slot counts against.
     pub origin: Origin,
@@ -31,7 +31,7 @@ pub struct Claim {
     pub since: Instant,
 }
 
-/// Evens out a decision of the choker's: those at these positions have a slot.
+/// Evens out the choker's decision: peers at these positions have a slot.
 pub fn share_slots(unchoked: &mut [usize], peers: &[Claim]) {
     // A peer that is not interested waits for nothing, even if its wait would be the longest.
     let waits = |position: &usize| peers.get(*position).is_some_and(|peer| peer.interested);

@@ -124,8 +124,8 @@ const ANNOUNCE: u32 = 1;
 const SCRAPE: u32 = 2;
 const ERROR: u32 = 3;
 
-/// The unread part of a packet. `of` checks the length once, and then fields are taken without
-/// looking back. Chapter 5 could not do that: a stream may end, for now, in the middle of a field.
+/// The unread part of a packet. `of` checks the length once, and then fields are taken without a
+/// check. Chapter 5 could not do that: a stream may end, for now, in the middle of a field.
 struct Rest<'p>(&'p [u8]);
 
 impl<'p> Rest<'p> {

@@ -35,8 +35,8 @@ pub fn scrape(
     scrape_with(&fetch, udp, url, info_hash, deadline)
 }
 
-/// Does what [`scrape`] does, but over HTTP `get` makes the request: a test needs no server then,
-/// and a trace can show the bytes.
+/// Does what [`scrape`] does, but `get` makes any HTTP request: then a test needs no server, and a
+/// trace can show the bytes.
 ///
 /// # Errors
 /// As [`scrape`].
@@ -78,26 +78,29 @@ pub fn scrape_with(
     }
 }
 
-/// Returns the scrape URL: the part after the last slash, wherever that is, must begin
-/// with `announce`, which becomes `scrape`. `None` otherwise: there is no way to scrape.
+/// Returns the scrape URL: the last part of the path must begin with `announce`, which becomes
+/// `scrape`. `None` otherwise: there is no way to scrape.
 ///
 /// BEP 48 only says to replace "the string announce in the path section". The protocol's wiki has
 /// the older convention, which is stricter, and we keep to that: a slash in the query counts, so
 /// `/announce?x=2/4` cannot be scraped, and `%61nnounce` is not `announce`.
 fn scrape_url(url: &str, info_hash: InfoHash) -> Option<String> {
     let url = uri(url);
-    let (before, last) = url.rsplit_once('/')?;
-    let behind = last.strip_prefix("announce")?;
+    let (path, query) = url.split_once('?').unwrap_or((&url, ""));
+    let (scheme, after_scheme) = path.split_once("://")?;
+    // The host is no part of the path, even if its name is `announce.example.com`.
+    let (host, path) = after_scheme.split_once('/')?;
+    let name = path.rsplit('/').next().unwrap_or_default();
+    let folders = path.strip_suffix(name)?;
+    let rest = name.strip_prefix("announce").filter(|_| !query.contains('/'))?;
     // The URL's own query stays: a private tracker knows its users by it.
-    let joint = if behind.contains('?') { '&' } else { '?' };
-    Some(format!(
-        "{before}/scrape{behind}{joint}info_hash={}",
-        urlencoding::encode_binary(&info_hash.0)
-    ))
+    let query = if query.is_empty() { String::new() } else { format!("{query}&") };
+    let hash = urlencoding::encode_binary(&info_hash.0);
+    Some(format!("{scheme}://{host}/{folders}scrape{rest}?{query}info_hash={hash}"))
 }
 
 /// Decodes an answer over HTTP. `files` maps each info hash, 20 raw bytes, to a dictionary of three
-/// counts. A count that is missing, or no number, is 0; a torrent that is missing has three zeros.
+/// counts. A missing or unusable count is 0; a torrent that is missing has three zeros.
 fn decode(answer: &[u8], info_hash: InfoHash) -> Result<ScrapeCounts, TrackerError> {
     let top = decode_first_keys(answer, LIMITS, &mut PassedOver::default())?;
     if let Some(failure) = failure(&top) {

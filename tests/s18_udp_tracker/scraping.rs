@@ -74,7 +74,7 @@ fn over_http_it_is_another_url_and_a_dictionary_by_raw_bytes() {
 }
 
 #[test]
-fn the_scrape_url_is_made_by_the_rule_of_bep_48() {
+fn the_scrape_url_is_made_by_the_convention() {
     // The specification's own examples.
     let table = [
         ("/announce", Some("/scrape?")),
@@ -87,17 +87,23 @@ fn the_scrape_url_is_made_by_the_rule_of_bep_48() {
         ("/x/announce?key=1#top", Some("/x/scrape?key=1&")),
         ("/announce/", None),
         ("/Announce", None),
+        ("/announce?x=/announce", None),
+        ("?/announce", None),
+        ("", None),
     ];
-    for (path, expected) in table {
+    let urls = table.map(|(path, expected)| (format!("http://HOST{path}"), expected));
+    // Not the path, but what is before it.
+    for (url, expected) in urls.into_iter().chain([("http://announce@HOST".to_owned(), None)]) {
         let tracker = FakeTracker::saying(Reply::Body(five()));
-        let outcome = ask(&format!("http://{}{path}", tracker.address()), PLENTY);
+        let path = url.replace("HOST", &tracker.address().to_string());
+        let outcome = ask(&path, PLENTY);
         match expected {
             Some(start) => {
                 outcome.unwrap_or_else(|e| panic!("{path}: {e}"));
                 assert_eq!(tracker.asked(), [format!("{start}{QUERY}")]);
             }
             None => {
-                let error = outcome.expect_err(path).to_string();
+                let error = outcome.expect_err(&path).to_string();
                 assert!(error.contains("this tracker cannot be scraped"), "{error}");
                 assert!(tracker.asked().is_empty(), "{path}");
             }

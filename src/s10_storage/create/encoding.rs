@@ -10,16 +10,16 @@
 //!   8:url-list ..           BEP 19
 //! e
 //! ```
-//! Keys that are not needed are left out, so that two programs with the same answers to the same
-//! questions write the same bytes.
+//! Keys that are not needed are left out, so that two programs given the same choices write the
+//! same bytes.
 
 use super::Draft;
 use crate::s01_bencode::encode::{bytes, dictionary, integer, list};
 use crate::s02_metainfo::FileEntry;
 
 /// Encodes the info dictionary. [`dictionary`] sorts the keys, as BEP 3 requires: in any other
-/// order it would have another info hash. `files` is a list of files if there is a `folder`;
-/// otherwise only its length counts.
+/// order it would have another info hash. With `folder`, `files` becomes a list; otherwise only the
+/// one file's length counts.
 pub(super) fn info(
     name: &str,
     folder: bool,

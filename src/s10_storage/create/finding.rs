@@ -87,7 +87,7 @@ impl Content {
         Ok(())
     }
 
-    /// Adds a file at the end of the row of bytes, with the state in which it is now.
+    /// Adds a file at the end of the row of bytes, with its present state.
     ///
     /// # Errors
     /// If it is a link, a pipe or a device.

@@ -36,8 +36,8 @@ impl<P> Board<P> {
         // `turn 0` also scans, so a torrent of up to 16,384 pieces needs no second turn.
         rarest.or_else(|| match asker.pieces {
             PeerPieces::Some(pieces) => self.waiting.find_from(pieces, turn * WORDS_A_TURN),
-            // A seed can give any piece, so nothing is missed: no scan, only the search without
-            // leaving pieces to others.
+            // A seed can give any piece, so no scan is needed, only a search that leaves no piece
+            // to others.
             PeerPieces::All if turn == 0 => self.waiting.find(true, has, draw),
             PeerPieces::All => None,
         })

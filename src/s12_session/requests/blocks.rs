@@ -29,7 +29,7 @@ impl Session<'_> {
             return Ok(());
         }
         self.host.download_limit.refund(request.length as usize);
-        // Before an unchoke there is nothing to conclude from it about what the peer has.
+        // A reject during a choke says nothing about what the peer has.
         if self.state.peer_choking {
             self.requests.allowed_fast.retain(|index| *index != request.index);
         } else if !self.requests.rejected.insert(request) {
@@ -79,7 +79,7 @@ impl Session<'_> {
         self.write(index, begin, &blocks)
     }
 
-    /// Writes blocks to their piece, and takes in what that made of it.
+    /// Writes blocks to their piece, and acts on the result.
     ///
     /// # Errors
     /// If the disk fails, which ends the download, or if the piece is wrong and all of it came from

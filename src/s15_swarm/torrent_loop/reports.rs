@@ -1,7 +1,7 @@
 //! Handling what the sessions report, and banning peers that sent wrong blocks.
 //!
 //! A ban needs proof, because a wrong one costs us an honest peer. A wrong hash shows that the
-//! piece is spoilt, and not which block of it:
+//! piece is spoilt, but not which block of it:
 //!
 //! | what is reported | what that proves | what is done |
 //! |---|---|---|
@@ -72,8 +72,8 @@ impl TorrentLoop<'_> {
         hang_ups.iter().for_each(|hang_up| hang_up());
     }
 
-    /// Bans an address: it is neither dialed nor let in any more. For a second ban of the same
-    /// address nothing changes.
+    /// Bans an address: it is neither dialed nor let in any more. A second ban of the same address
+    /// changes nothing.
     pub(super) fn ban(&mut self, address: SocketAddr) {
         self.addresses.ban(address);
         self.outcome.ban(address);

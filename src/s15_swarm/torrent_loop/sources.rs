@@ -24,8 +24,8 @@ use crate::s13_peer_sources::start;
 use crate::s14_peer_list::addresses::Found;
 use crate::s15_swarm::{Event, Swarm, SwarmMessage};
 
-/// The number of IPs without room in the book after which the rest of an answer is skipped: each
-/// refusal costs a pass over the whole book, and an answer may hold 2,000 peers.
+/// After this many IPs without room in the book, the rest of an answer is skipped: each refusal
+/// costs a pass over the whole book, and an answer may hold 2,000 peers.
 const MAX_REFUSED: usize = 50;
 
 impl TorrentLoop<'_> {
@@ -94,7 +94,7 @@ impl TorrentLoop<'_> {
 }
 
 /// Returns what a source is given of the swarm. Its functions run on the sources' threads, so they
-/// only hand on, and never wait.
+/// only pass on, and never wait.
 fn source_host(swarm: &Arc<Swarm>) -> SourceHost {
     let (introduces, listens) = (Arc::clone(swarm), Arc::clone(swarm));
     SourceHost {

@@ -44,8 +44,8 @@ impl TorrentLoop<'_> {
     }
 
     /// Returns what the download waits for, once no block has come for a while. Sends an event if
-    /// that is news. The one is for a terminal, where it is redrawn; the other for a log, where
-    /// each line stays.
+    /// that is news. The value is for a terminal, where it is redrawn; the event for a log, where
+    /// lines stay.
     fn tell_wait(&mut self, now: Instant) -> Option<Waiting> {
         // A download that has just ended waits for nothing. (The last event is sent after that.)
         let silent = if self.is_over() { Duration::ZERO } else { self.patience.silent() };
@@ -69,7 +69,7 @@ impl TorrentLoop<'_> {
         let takers = flags().filter(|flags| flags.peer_interested()).count();
         drop(live);
         let torrent = self.swarm.torrent.get();
-        // To look at all pieces is worth it only where it matters which are missing. If we only
+        // Looking at all pieces is worth it only where it matters which are missing. If we only
         // upload, nothing is missing, whatever is not there.
         let nobody_has_it = peers.iter().all(|peer| *peer == Supply::Nothing)
             && !peers.is_empty()

@@ -31,7 +31,7 @@ impl Answer {
         match &self.said {
             ResponseBody::Connected { connection_id } => packet.extend(connection_id.to_be_bytes()),
             ResponseBody::Announced { interval, leechers, seeders, peers } => {
-                // An interval too long for the field is 136 years, which is long enough.
+                // An interval too long for the field becomes 136 years: long enough.
                 let interval = u32::try_from(interval.as_secs()).unwrap_or(u32::MAX);
                 packet
                     .extend([interval, *leechers, *seeders].into_iter().flat_map(u32::to_be_bytes));
@@ -132,7 +132,7 @@ fn counts(bytes: &[u8; 12]) -> ScrapeCounts {
 /// Reads items of `N` bytes each; the last one must not be shorter.
 ///
 /// A cut-off item is a sign that the packet is not what it seems, as when IPv6 peers are read as
-/// IPv4. A list that is empty is good: a tracker may know nobody else.
+/// IPv4. An empty list is fine: a tracker may know nobody else.
 fn whole<T, const N: usize>(
     bytes: &[u8],
     expected: &'static str,

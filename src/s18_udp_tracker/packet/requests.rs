@@ -50,8 +50,8 @@ impl Request {
 
     /// Decodes a client's packet, as a tracker does.
     ///
-    /// Of a connect, the id is checked here. Whether the id of another request is good, only the
-    /// tracker that has given it can say.
+    /// The id of a connect is checked here. Whether any other id is good, only the tracker that
+    /// gave it can say.
     ///
     /// # Errors
     /// If it is too short, or has a value that is not allowed.
@@ -71,7 +71,7 @@ impl Request {
             }
             // Anything after the 16 bytes is ignored: a later version may put something there.
             CONNECT => RequestBody::Connect,
-            // The whole packet again: its least length counts from the first byte.
+            // The whole packet again: its minimum length includes those 16 bytes.
             ANNOUNCE => decode_announce(packet)?,
             // A scrape of no torrent does not mean all of them, as it can over HTTP. BEP 15: "A
             // full scrape can't be done with this protocol."
