@@ -168,8 +168,10 @@ pub fn run(start: Start, connection: Connection) -> Result<(), SessionEnd> {
     while !session.host.is_stopping() {
         // The thread may have slept since the last message.
         session.clock.now = Instant::now();
-        // Do not read more requests while so much is unsent: the answers would only wait as well.
-        // Two peers cannot get stuck here: they never both have this much unsent besides blocks.
+        // Do not read more requests while over 128 KiB are unsent: the answers would only wait as
+        // well. If two sessions got here at once, neither would read, and the path of one would
+        // hang up (WRITE_TIMEOUT). They hardly can. Long answers are metadata, and only one side
+        // lacks that. The rest are haves of 9 bytes: 14,564 would have to be unsent on each side.
         if path.is_behind() {
             path.send(&[])?;
             thread::sleep(UNSENT_TICK);

@@ -11,4 +11,5 @@ mod s12_session {
     mod depth;
     mod limited;
     mod rate;
+    mod send_path;
 }
