@@ -33,7 +33,7 @@
 //!    [`request_depth`], which finds the number of requests that fills the line (with a fixed 16, a
 //!    peer 50 ms away sends 5 MiB/s instead of 91); [`rate`], a limit; [`stats`], the counters.
 
-mod deadlines;
+pub mod deadlines;
 pub mod host;
 mod our_pieces;
 pub mod rate;
@@ -49,7 +49,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use self::deadlines::Deadlines;
-pub use self::deadlines::IDLE_TIMEOUT;
 use self::host::{Host, Report, SessionEnd, Torrent, Upload};
 use self::requests::Requests;
 use self::send_path::{Direct, SendPath};
@@ -167,8 +166,12 @@ pub fn run(start: Start, connection: Connection) -> Result<(), SessionEnd> {
     let mut path: Box<dyn SendPath> = Box::new(Direct::new(output));
     input.set_limit(session.torrent.queue.info().piece_count());
     while !session.host.is_stopping() {
-        // Do not read more requests while so much is unsent: the answers would only wait as well.
-        // Two peers cannot get stuck here: they never both have this much unsent besides blocks.
+        // The thread may have slept since the last message.
+        session.clock.now = Instant::now();
+        // Do not read more requests while over 128 KiB are unsent: the answers would only wait as
+        // well. If two sessions got here at once, neither would read, and the path of one would
+        // hang up (WRITE_TIMEOUT). They hardly can. Long answers are metadata, and only one side
+        // lacks that. The rest are haves of 9 bytes: 14,564 would have to be unsent on each side.
         if path.is_behind() {
             path.send(&[])?;
             thread::sleep(UNSENT_TICK);
@@ -181,8 +184,7 @@ pub fn run(start: Start, connection: Connection) -> Result<(), SessionEnd> {
         session.request_ahead();
         session.stats.flags().set_requests(session.requests.outstanding());
         session.send(&mut *path)?;
-        // The time of this turn is taken here, since sending may take a while, and the read's
-        // deadline counts from it.
+        // Looked up again, since sending may take a while, and the read's deadline counts from now.
         session.clock.now = Instant::now();
         session.check_deadlines(!input.begun().is_empty())?;
         // After the send, so that the peer hears of our `upload_only` before we leave.
@@ -282,9 +284,9 @@ impl<'s> Session<'s> {
         } else if self.torrent.is_upload_only() {
             IDLE_TICK
         } else {
-            // Wake up when our own limit allows the next request.
-            let allowed = self.host.download_limit.wait_until(self.clock.now);
-            allowed.map_or(TICK, |allowed| TICK.min(allowed.duration_since(self.clock.now)))
+            // Wake up when our own limit allows the next request. That may be now already.
+            let held = self.requests.held_until;
+            held.map_or(TICK, |until| TICK.min(until.duration_since(self.clock.now)))
         };
         if self.out.is_empty() { tick } else { tick.min(HAVE_DELAY) }
     }
@@ -292,13 +294,8 @@ impl<'s> Session<'s> {
     /// Ends the session if the peer is too slow. Keeps it alive otherwise. `begun` says whether
     /// part of a message has arrived.
     fn check_deadlines(&mut self, begun: bool) -> Result<(), SessionEnd> {
-        // Without an outstanding request the peer owes nothing, even if we hold a lease: we may be
-        // waiting for our own rate limit.
-        let owing = self.requests.outstanding() > 0;
-        let size = |piece| self.torrent.queue.info().piece_size(piece);
-        let piece =
-            self.requests.oldest().filter(|_| owing).map(|(piece, since)| (since, size(piece)));
-        self.clock.check(begun, owing, piece)?;
+        let info = self.torrent.queue.info();
+        self.clock.check(begun, self.requests.owed().map(|piece| info.piece_size(piece)))?;
         if self.clock.needs_keep_alive() {
             Message::KeepAlive.encode_to(&mut self.out);
             self.urgent = true;
@@ -308,7 +305,7 @@ impl<'s> Session<'s> {
 
     /// Handles one message. `rest` is what was received after it, where more blocks may follow.
     fn receive(&mut self, message: Message, rest: Rest) -> Result<(), SessionEnd> {
-        self.clock.message_received();
+        self.clock.message_received(Instant::now());
         match message {
             Message::Choke => self.choked(),
             Message::Unchoke => self.set_peer_choking(false),

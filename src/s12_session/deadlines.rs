@@ -10,7 +10,8 @@
 //! | 180 s | any message | always | each whole message, a keep-alive included |
 //!
 //! A peer that chokes us owes nothing. Nor does one that our own rate limit has kept us from
-//! asking.
+//! asking: while nothing is outstanding, the clocks of blocks and pieces stop. At 2 KiB/s, a piece
+//! of 256 KiB takes 128 s, and even a perfect peer would have been too slow.
 
 use std::time::{Duration, Instant};
 
@@ -30,13 +31,15 @@ pub const IDLE_TIMEOUT: Duration = Duration::from_secs(180);
 /// We send a keep-alive after this long. Others hang up after 120 s of silence.
 const KEEP_ALIVE: Duration = Duration::from_secs(100);
 
-/// The times of a session's last events.
-pub(super) struct Deadlines {
-    /// The current time, looked up once per turn of the loop and once per message. Looking it up
-    /// for each use would cost more, and the uses would not agree.
+/// The times of a session's last events. It is told the time, and never asks for it.
+pub struct Deadlines {
+    /// The time of what happens now. The loop sets it before it decides what to request, and again
+    /// before it waits. Looking it up for each use would cost more, and the uses would not agree.
     pub now: Instant,
-    /// When the last block arrived, or the first request after none was sent.
-    pub block: Instant,
+    /// When the last block arrived, or when the peer last owed us nothing.
+    block: Instant,
+    /// When the oldest piece became the oldest, plus the time in which the peer owed us nothing.
+    piece: Instant,
     /// When the last whole message arrived.
     received: Instant,
     /// When we last handed messages to the send path.
@@ -48,14 +51,37 @@ pub(super) struct Deadlines {
 impl Deadlines {
     /// Starts all of them now. So a peer has the full time for its first message.
     pub fn new(now: Instant) -> Deadlines {
-        Deadlines { now, block: now, received: now, sent: now, begun: None }
+        Deadlines { now, block: now, piece: now, received: now, sent: now, begun: None }
     }
 
     /// Notes that a whole message has arrived. A keep-alive counts: the peer is there.
-    pub fn message_received(&mut self) {
-        self.now = Instant::now();
-        self.received = self.now;
+    pub fn message_received(&mut self, now: Instant) {
+        self.now = now;
+        self.received = now;
         self.begun = None;
+    }
+
+    /// Notes that a block has arrived that the peer owed us.
+    pub fn block_received(&mut self) {
+        self.block = self.now;
+    }
+
+    /// Notes that another piece is the oldest one now.
+    pub fn next_piece(&mut self) {
+        self.piece = self.now;
+    }
+
+    /// Notes that the peer owes us no block at this moment. The time since its last block was not
+    /// the peer's: both clocks, of the next block and of the piece, leave it out.
+    pub fn nothing_owed(&mut self) {
+        // Not later than now: the piece may have become the oldest after that block.
+        self.piece = (self.piece + self.owed_for()).min(self.now);
+        self.block = self.now;
+    }
+
+    /// The time since the last block, or since the peer last owed us nothing.
+    pub fn owed_for(&self) -> Duration {
+        self.now.duration_since(self.block)
     }
 
     /// Notes that something was sent.
@@ -68,14 +94,12 @@ impl Deadlines {
         self.now.duration_since(self.sent) > KEEP_ALIVE
     }
 
-    /// Checks all deadlines. `begun`: a message is there in part; `owing`: the peer owes blocks.
-    /// `piece` is the oldest piece it owes us: since when, and its length in bytes.
-    pub fn check(
-        &mut self,
-        begun: bool,
-        owing: bool,
-        piece: Option<(Instant, u32)>,
-    ) -> Result<(), SessionEnd> {
+    /// Checks all deadlines. `begun`: a message is there in part; `owed`: the length of the oldest
+    /// piece, if the peer owes us blocks.
+    ///
+    /// # Errors
+    /// If one has passed: what took too long.
+    pub fn check(&mut self, begun: bool, owed: Option<u32>) -> Result<(), SessionEnd> {
         // The clock of a message starts when we first see it incomplete: the reader does not say
         // when its first byte came, but it cannot be long ago.
         let since = if begun { *self.begun.get_or_insert(self.now) } else { self.now };
@@ -86,12 +110,11 @@ impl Deadlines {
         if over(self.received, IDLE_TIMEOUT) {
             return Err(SessionEnd::Slow("it said nothing for 180 s"));
         }
-        if owing && over(self.block, BLOCK_TIMEOUT) {
+        let Some(length) = owed else { return Ok(()) };
+        if over(self.block, BLOCK_TIMEOUT) {
             return Err(SessionEnd::Slow("no block came for 20 s"));
         }
-        if let Some((since, size)) = piece
-            && over(since, PIECE_TIMEOUT.max(Duration::from_secs(u64::from(size / MIN_RATE))))
-        {
+        if over(self.piece, PIECE_TIMEOUT.max(Duration::from_secs((length / MIN_RATE).into()))) {
             return Err(SessionEnd::Slow("a piece took too long"));
         }
         Ok(())

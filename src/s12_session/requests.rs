@@ -17,6 +17,7 @@ use std::collections::{HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use super::Session;
+use super::deadlines::Deadlines;
 use super::host::Report;
 use super::request_depth::RequestDepth;
 use crate::s02_metainfo::PieceIndex;
@@ -37,8 +38,6 @@ const FORGIVEN: usize = 64;
 pub(super) struct Requests {
     /// Pieces on loan to this session, the oldest first.
     leases: Vec<Lease>,
-    /// When the first lease became the oldest: from then on the peer owes us that piece.
-    oldest_since: Instant,
     /// Requests without an answer, the oldest first. A list, not a set: most peers answer in order,
     /// so the first comparison nearly always matches.
     outstanding: VecDeque<Request>,
@@ -50,6 +49,8 @@ pub(super) struct Requests {
     suggested: Vec<u32>,
     /// How many may be outstanding, as measured.
     depth: RequestDepth,
+    /// When our own rate limit lets us request more, if it kept us from it in this turn.
+    pub held_until: Option<Instant>,
     /// The number of unexpected blocks that may still arrive. Each request that we take back adds
     /// one, because its block may be on its way.
     forgiven: usize,
@@ -59,12 +60,12 @@ impl Requests {
     pub fn new(now: Instant) -> Requests {
         Requests {
             leases: Vec::new(),
-            oldest_since: now,
             outstanding: VecDeque::new(),
             rejected: HashSet::new(),
             allowed_fast: Vec::new(),
             suggested: Vec::new(),
             depth: RequestDepth::new(now),
+            held_until: None,
             forgiven: FORGIVEN,
         }
     }
@@ -74,9 +75,10 @@ impl Requests {
         self.outstanding.len()
     }
 
-    /// The oldest piece on loan, and when it became the oldest.
-    pub fn oldest(&self) -> Option<(PieceIndex, Instant)> {
-        self.leases.first().map(|lease| (lease.piece(), self.oldest_since))
+    /// The oldest piece on loan, if the peer owes us blocks. While nothing is outstanding it owes
+    /// nothing, even if we hold a lease: we may be waiting for our own rate limit.
+    pub fn owed(&self) -> Option<PieceIndex> {
+        self.leases.first().map(Lease::piece).filter(|_| !self.outstanding.is_empty())
     }
 
     /// BEP 6: "you may ask for this piece while choked".
@@ -95,31 +97,31 @@ impl Requests {
     }
 
     /// Adds a lease, as the newest.
-    fn add(&mut self, lease: Lease, now: Instant) {
+    fn add(&mut self, lease: Lease, clock: &mut Deadlines) {
         if self.leases.is_empty() {
-            self.oldest_since = now;
+            clock.next_piece();
         }
         self.leases.push(lease);
     }
 
     /// Gives back all leases but those to `keep`; returns whether any went.
-    fn retain(&mut self, keep: impl Fn(&Lease) -> bool, now: Instant) -> bool {
+    fn retain(&mut self, keep: impl Fn(&Lease) -> bool, clock: &mut Deadlines) -> bool {
         let (before, oldest) = (self.leases.len(), self.leases.first().map(Lease::piece));
         self.leases.retain(keep);
         if self.leases.first().map(Lease::piece) != oldest {
-            self.oldest_since = now;
+            clock.next_piece();
         }
         self.leases.len() < before
     }
 
     /// Gives back leases with nothing outstanding and nothing left to request: other peers are
     /// fetching the missing blocks.
-    fn drop_idle(&mut self, now: Instant) {
+    fn drop_idle(&mut self, clock: &mut Deadlines) {
         // Taken out for a moment: `retain` needs all of `self`.
         let outstanding = std::mem::take(&mut self.outstanding);
         let owed =
             |lease: &Lease| outstanding.iter().any(|request| request.index == lease.piece().get());
-        self.retain(|lease| !lease.is_fully_requested() || owed(lease), now);
+        self.retain(|lease| !lease.is_fully_requested() || owed(lease), clock);
         self.outstanding = outstanding;
     }
 
@@ -142,6 +144,7 @@ fn remember(advice: &mut Vec<u32>, index: u32) {
 impl Session<'_> {
     /// Keeps our interest up to date, and enough requests outstanding.
     pub(super) fn request_ahead(&mut self) {
+        self.requests.held_until = None;
         // First: a piece given back may leave room for requests.
         if let Some(index) = self.requests.taken_over() {
             self.give_back(index);
@@ -163,13 +166,17 @@ impl Session<'_> {
             return;
         }
         if self.requests.outstanding() == 0 {
-            self.clock.block = self.clock.now; // from now on the peer owes us a block
+            self.clock.nothing_owed();
             self.requests.depth.resume(self.clock.now);
         }
         let now = self.clock.now;
-        while self.requests.outstanding() < self.request_limit()
-            && self.host.download_limit.wait_until(now).is_none()
-        {
+        while self.requests.outstanding() < self.request_limit() {
+            // Kept, because the thread sleeps until then. Asked a second time, with a later time,
+            // the limit could answer that there is nothing to wait for.
+            self.requests.held_until = self.host.download_limit.wait_until(now);
+            if self.requests.held_until.is_some() {
+                break;
+            }
             if let Some(request) = self.requests.leases.last_mut().and_then(Lease::next_request) {
                 // Counted when it is requested, not when it arrives: what we request will come.
                 self.host.download_limit.spend(request.length as usize, now);
@@ -183,9 +190,9 @@ impl Session<'_> {
             // If we already hold a lease on this piece, the piece was wrong and that lease is dead.
             // Its requests are taken back, or blocks would be requested twice and answered once.
             self.give_back(lease.piece().get());
-            self.requests.add(lease, now);
+            self.requests.add(lease, &mut self.clock);
         }
-        self.requests.drop_idle(now);
+        self.requests.drop_idle(&mut self.clock);
     }
 
     /// Claims a piece: while we are choked, one that the peer allows anyway; otherwise preferably
@@ -209,7 +216,7 @@ impl Session<'_> {
         // now.
         let owed = match self.requests.outstanding() {
             0 => Duration::ZERO,
-            _ => self.clock.now.duration_since(self.clock.block),
+            _ => self.clock.owed_for(),
         };
         let block_time = self.requests.depth.block_time().map(|time| time.max(owed));
         self.claimant.set_block_time(block_time);
@@ -236,7 +243,7 @@ impl Session<'_> {
 
     /// Gives a piece back, if we hold it, and cancels our requests for it.
     pub(super) fn give_back(&mut self, index: u32) {
-        if !self.requests.retain(|lease| lease.piece().get() != index, self.clock.now) {
+        if !self.requests.retain(|lease| lease.piece().get() != index, &mut self.clock) {
             return;
         }
         let outstanding = std::mem::take(&mut self.requests.outstanding);

@@ -54,38 +54,60 @@ pub struct Direct {
     output: Box<dyn WriteHalf>,
     /// What could not leave yet. It may start in the middle of a message.
     unsent: Vec<u8>,
-    /// When bytes last left, or when the oldest unsent ones were added.
-    stuck_since: Instant,
+    /// What the peer must read next.
+    due: Due,
+    /// How much of the first messages is unsent. `None` before the first.
+    opening: Option<usize>,
+}
+
+/// Bytes that the peer must read within [`WRITE_TIMEOUT`]: all that were unsent at one moment. Once
+/// they have left, those that were added in the meantime are due.
+pub struct Due {
+    length: usize,
+    since: Instant,
+}
+
+impl Due {
+    /// Begins with nothing.
+    pub fn new(now: Instant) -> Due {
+        Due { length: 0, since: now }
+    }
+
+    /// Takes in that `written` bytes have left and that `unsent` have not. Returns whether the peer
+    /// has had its time.
+    pub fn is_late(&mut self, written: usize, unsent: usize, now: Instant) -> bool {
+        match self.length.checked_sub(written) {
+            None | Some(0) => *self = Due { length: unsent, since: now },
+            Some(left) => self.length = left,
+        }
+        self.length > 0 && now.duration_since(self.since) > WRITE_TIMEOUT
+    }
 }
 
 impl Direct {
     /// Makes a path to this socket.
     pub fn new(output: Box<dyn WriteHalf>) -> Direct {
-        Direct { output, unsent: Vec::new(), stuck_since: Instant::now() }
+        Direct { output, unsent: Vec::new(), due: Due::new(Instant::now()), opening: None }
     }
 
     /// Writes what can leave at once, or nearly so.
     fn flush(&mut self) -> io::Result<()> {
         let deadline = Instant::now() + WRITE_TICK;
         let (written, ended) = write(&mut *self.output, &self.unsent, WRITE_TICK, deadline);
-        if written > 0 {
-            self.stuck_since = Instant::now();
-        }
         match ended {
             // A timeout is normal here: the socket's buffer is full.
             Err(error) if error.kind() != ErrorKind::TimedOut => return Err(error),
             _ => self.unsent.drain(..written),
         };
-        let stuck = !self.unsent.is_empty() && self.stuck_since.elapsed() > WRITE_TIMEOUT;
-        if stuck { Err(does_not_read()) } else { Ok(()) }
+        self.opening = self.opening.map(|length| length.saturating_sub(written));
+        let late = self.due.is_late(written, self.unsent.len(), Instant::now());
+        if late { Err(does_not_read()) } else { Ok(()) }
     }
 }
 
 impl SendPath for Direct {
     fn send(&mut self, messages: &[u8]) -> io::Result<()> {
-        if self.unsent.is_empty() {
-            self.stuck_since = Instant::now();
-        }
+        self.opening.get_or_insert(messages.len());
         self.unsent.extend_from_slice(messages);
         // What is new may be of any length, a bitfield for example. The limit is on what stayed
         // before.
@@ -100,7 +122,9 @@ impl SendPath for Direct {
     }
 
     fn is_behind(&self) -> bool {
-        self.unsent.len() > BEHIND
+        // Our bitfield does not count. Nobody has requested it, and it may be longer than this: two
+        // peers that both stopped to read because of it would wait for each other.
+        self.unsent.len() - self.opening.unwrap_or_default() > BEHIND
     }
 
     fn take_failure(&self) -> Option<io::Error> {

@@ -13,7 +13,7 @@ use crate::s05_messages::Message;
 use crate::s05_messages::connection::{Connection, HANDSHAKE_TIMEOUT};
 use crate::s07_extension::{EXTENDED, EXTENSION_BIT, Extensions, exchange_extensions};
 use crate::s08_metadata::{MetadataError, NAME, fetch_metadata, offered_size};
-use crate::s12_session::IDLE_TIMEOUT;
+use crate::s12_session::deadlines::IDLE_TIMEOUT;
 use crate::s12_session::host::{SessionEnd, Torrent};
 
 /// The number of peers that are asked for the info dictionary at the same time: for a small one,

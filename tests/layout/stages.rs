@@ -80,7 +80,7 @@ fn a_stage_uses_only_earlier_stages() {
 
 /// Files that decide: which piece, which peer, how much. They get the time and the dice as arguments,
 /// so a test or a simulation can run them without waiting, and get the same result twice.
-const DECISIONS: [&str; 18] = [
+const DECISIONS: [&str; 19] = [
     "s11_work_queue/board.rs",
     "s11_work_queue/board/end_game.rs",
     "s11_work_queue/board/search.rs",
@@ -88,6 +88,7 @@ const DECISIONS: [&str; 18] = [
     "s11_work_queue/rarest.rs",
     "s11_work_queue/seats.rs",
     "s11_work_queue/trust.rs",
+    "s12_session/deadlines.rs",
     "s12_session/request_depth.rs",
     "s14_peer_list/addresses.rs",
     "s14_peer_list/bans.rs",

@@ -72,7 +72,7 @@ impl Session<'_> {
         if blocks.is_empty() {
             return Ok(());
         }
-        self.clock.block = self.clock.now;
+        self.clock.block_received();
         let queue = self.peer_queue();
         self.requests.depth.count(blocks.len(), self.clock.now, queue);
         self.host.count_received(self.stats, length as usize, self.clock.now);
