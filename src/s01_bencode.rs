@@ -192,7 +192,7 @@ impl<'a> Decoder<'a, '_> {
     /// Decodes one value. Its first byte gives its type, so nothing is ever tried twice.
     fn value(&mut self) -> Result<Value<'a>, Broken> {
         let (start, most) = (self.at, self.limits);
-        // `l0:0:0:..` makes a value of 40 bytes out of every two. So a limit on the length of
+        // `l0:0:0:..` makes a value of 48 bytes out of every two. So a limit on the length of
         // the input is not enough.
         self.items += 1;
         if self.items > most.items {

@@ -1,7 +1,7 @@
 //! How much one input may hold; it depends on where the input comes from. Skip this on first
 //! reading.
 //!
-//! Decoded, a value of two bytes takes 40, and 56 in a dictionary. A .torrent file of 750,000 files
+//! Decoded, a value of two bytes takes 48, and 64 in a dictionary. A .torrent file of 750,000 files
 //! needs three million values, and the user chose it. A peer's message needs ten, and fifty peers
 //! can send one at the same time.
 

@@ -72,7 +72,8 @@ pub(super) fn many(
         };
         let padding = attr.contains(&b'p');
         let path = if padding { PathBuf::new() } else { tree.entry(file, &at, length, notes)? };
-        if attr.contains(&b'l') && !padding {
+        // Without a name there is nothing to say: `entry` has noted that it is passed over.
+        if attr.contains(&b'l') && !path.as_os_str().is_empty() {
             notes.add(|| {
                 format!("{at} is a symbolic link, which is not made: {} is a file", shown(&path))
             });

@@ -43,12 +43,16 @@ pub enum Reach {
 }
 
 impl Reach {
-    /// Returns how far away an address is. An IPv6 address that only wraps an IPv4 address is as
-    /// far away as the IPv4 address.
+    /// Returns how far away an address is. An IPv6 address that only wraps an IPv4 address is not
+    /// farther away than the IPv4 address.
     pub fn of(ip: IpAddr) -> Reach {
         match ip {
             IpAddr::V4(ip) => Reach::of_v4(ip),
-            IpAddr::V6(ip) => wrapped(ip).map_or_else(|| Reach::of_v6(ip), Reach::of_v4),
+            // The nearer of the two: a link-local address that wraps one of the internet does not
+            // leave our network.
+            IpAddr::V6(ip) => {
+                wrapped(ip).map_or(Reach::Internet, Reach::of_v4).min(Reach::of_v6(ip))
+            }
         }
     }
 
@@ -68,7 +72,7 @@ impl Reach {
         }
     }
 
-    /// For an address that wraps no IPv4 address.
+    /// For an IPv6 address as such, whatever it wraps.
     fn of_v6(ip: Ipv6Addr) -> Reach {
         match ip.segments() {
             // :: and ::1

@@ -381,6 +381,11 @@ fn a_symbolic_link_needs_no_length_and_becomes_a_file_with_a_note() {
         info.passed_over,
         ["info.files[1] is a symbolic link, which is not made: link is a file"]
     );
+    let nameless = b"d4:attr1:l4:pathl0:e12:symlink pathl2:..3:etcee";
+    let info =
+        Info::from_bytes(&folder(&[entry(&[b"a"]), nameless.to_vec()])).expect("passed over");
+    assert_eq!(info.passed_over.len(), 1, "{:?}", info.passed_over);
+    assert!(!info.passed_over[0].contains("symbolic"), "{:?}", info.passed_over);
 }
 
 #[test]

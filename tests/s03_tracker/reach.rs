@@ -60,6 +60,8 @@ fn how_far_away_an_address_is() {
         ("2001:0:c000:201::3fff:fdfe", Reach::Internet),
         ("2001:db8::5efe:10.0.0.1", Reach::Network),
         ("2001:db8::200:5efe:192.0.2.1", Reach::Internet),
+        ("fe80::5efe:192.0.2.1", Reach::Network),
+        ("fd00::200:5efe:192.0.2.1", Reach::Network),
     ] {
         assert_eq!(Reach::of(ip.parse::<IpAddr>().expect("an address")), reach, "{ip}");
     }
