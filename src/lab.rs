@@ -34,7 +34,6 @@ pub mod phone_book;
 mod quota;
 pub mod seeder;
 mod service;
-mod smooth_rate;
 pub mod sockets;
 pub mod tracker;
 mod tracker_state;

@@ -16,22 +16,42 @@ use std::time::{Duration, Instant};
 const BURST: Duration = Duration::from_millis(250);
 
 /// A limit, or none. Its lock is a leaf.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Rate {
     /// Bytes a second.
     limit: Option<u64>,
+    /// The most unused time that may be made up for.
+    burst: Duration,
     paid_until: Mutex<Option<Instant>>,
+}
+
+impl Default for Rate {
+    /// No limit.
+    fn default() -> Rate {
+        Rate::new(None)
+    }
 }
 
 impl Rate {
     /// Makes a limit of this many bytes a second; unlimited if `None`.
     pub fn new(limit: Option<u64>) -> Rate {
-        Rate { limit: limit.map(|limit| limit.max(1)), paid_until: Mutex::default() }
+        Rate::with_burst(limit, BURST)
+    }
+
+    /// Makes a limit that lets less, or more, unused time be made up for. The lab's slow seeders
+    /// drip from their first byte on.
+    pub fn with_burst(limit: Option<u64>, burst: Duration) -> Rate {
+        Rate { limit: limit.map(|limit| limit.max(1)), burst, paid_until: Mutex::default() }
     }
 
     /// Whether there is a limit at all.
     pub fn is_limited(&self) -> bool {
         self.limit.is_some()
+    }
+
+    /// Returns the bytes that the limit allows in this time, at least one; `None` without a limit.
+    pub fn bytes_in(&self, time: Duration) -> Option<usize> {
+        self.limit.map(|limit| ((limit as f64 * time.as_secs_f64()) as usize).max(1))
     }
 
     /// Returns until when the next bytes must wait, if they must. Several threads may
@@ -56,7 +76,7 @@ impl Rate {
     pub fn spend(&self, bytes: usize, now: Instant) {
         let Some(limit) = self.limit else { return };
         let mut paid_until = self.paid_until.lock().unwrap_or_else(PoisonError::into_inner);
-        let from = now.checked_sub(BURST).unwrap_or(now);
+        let from = now.checked_sub(self.burst).unwrap_or(now);
         let from = paid_until.map_or(from, |paid_until| paid_until.max(from));
         *paid_until = Some(from + Duration::from_secs_f64(bytes as f64 / limit as f64));
     }

@@ -219,7 +219,7 @@ impl<'s> Session<'s> {
         if left.is_empty() {
             return Ok(self.next_tick());
         }
-        let count = match self.seeder.rate.take(left.len(), now) {
+        let count = match self.seeder.take(left.len(), now) {
             Err(later) => return Ok(later.min(self.next_tick())),
             Ok(count) => count,
         };

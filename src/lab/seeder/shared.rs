@@ -4,16 +4,20 @@ use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::Fault;
 use crate::lab::content::Content;
 use crate::lab::notes::Notes;
-use crate::lab::smooth_rate::SmoothRate;
 use crate::s03_tracker::PeerId;
 use crate::s05_messages::bitfield::Bitfield;
+use crate::s12_session::rate::Rate;
 
 /// The most peers that it can tell apart.
 const MAX_SERVED: usize = 10_000;
+
+/// Bytes are sent in portions of about this time, so that a rate looks smooth.
+const PORTION: Duration = Duration::from_millis(50);
 
 /// The state that a seeder's threads share.
 pub struct Shared {
@@ -24,7 +28,7 @@ pub struct Shared {
     pub torrents: Vec<(Content, Bitfield)>,
     pub fault: Fault,
     /// The limit on blocks, for all connections together.
-    pub rate: SmoothRate,
+    pub rate: Rate,
     pub notes: Notes,
     /// The number of blocks that were started, which the faults count.
     pub begun: AtomicU64,
@@ -50,13 +54,27 @@ impl Shared {
             address,
             torrents,
             fault,
-            rate: SmoothRate::new(rate),
+            rate: Rate::with_burst(rate, PORTION),
             notes,
             begun: AtomicU64::new(0),
             blocks: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             served: Mutex::default(),
         }
+    }
+
+    /// Returns how many of `wanted` bytes may be sent now; they count as sent.
+    ///
+    /// # Errors
+    /// If it is too early for any: the time to try again.
+    pub fn take(&self, wanted: usize, now: Instant) -> Result<usize, Instant> {
+        let Some(portion) = self.rate.bytes_in(PORTION) else { return Ok(wanted) };
+        if let Some(until) = self.rate.wait_until(now) {
+            return Err(until);
+        }
+        let count = wanted.min(portion);
+        self.rate.spend(count, now);
+        Ok(count)
     }
 
     /// Returns the number of peers that have received a block, by peer id.
