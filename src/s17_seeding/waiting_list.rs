@@ -209,7 +209,9 @@ impl WaitingList {
     /// peers' send queues and of the work queue.
     fn tell(&self, peers: &[Arc<Requester>]) {
         for peer in peers {
-            peer.tell(self.suggestion(peer.peer()));
+            // A choke comes with no suggestion, and must not use one up.
+            let suggestion = peer.is_unchoked().then(|| self.suggestion(peer.peer()));
+            peer.tell(suggestion.flatten());
         }
     }
 
