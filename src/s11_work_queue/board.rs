@@ -81,8 +81,9 @@ struct Loan<P> {
 /// The progress of a piece that waits.
 struct Begun<P> {
     progress: P,
-    /// The peer that made this progress alone. No other peer goes on with it. `None` if any may
-    /// that does not work alone.
+    /// The peer that made this progress alone. No other peer goes on with it, unless the owner is
+    /// cleared. It is kept even if the owner leaves: its fingerprints may show that it lied, or
+    /// clear it. `None` if any peer may go on that does not work alone.
     owner: Option<PeerNumber>,
 }
 
@@ -238,7 +239,7 @@ impl<P: Clone> Board<P> {
             Why::Suspect
         } else if self.spoilt.contains_key(&piece) {
             Why::Spoilt
-        } else if self.begun.contains_key(&piece) {
+        } else if self.begun.get(&piece).is_some_and(|begun| begun.owner.is_none()) {
             Why::Begun
         } else {
             Why::Rarest(self.waiting.holders(piece))
@@ -274,6 +275,7 @@ impl<P: Clone> Board<P> {
     /// Records which peers lied about a piece, and which did not.
     pub fn judge(&mut self, piece: u32, verdict: &Verdict) {
         self.trust.judged(verdict);
+        verdict.cleared.iter().for_each(|who| self.share_work_of(who.peer));
         self.exposed.extend(verdict.liars.iter().map(|who| (piece, who.peer)));
     }
 
@@ -289,12 +291,35 @@ impl<P: Clone> Board<P> {
         self.on_loan.remove(&piece);
         self.spoilt.remove(&piece);
         self.evidence.remove(&piece);
-        self.trust.right(by);
+        if let Some(cleared) = self.trust.right(by) {
+            self.share_work_of(cleared);
+        }
         let new = self.done.set(piece, true);
         if new {
             self.finished.push(piece);
         }
         new
+    }
+
+    /// Lets all peers go on with what a peer has made alone, and join it where it still does: it is
+    /// no suspect anymore, and its blocks need not be fetched again. A spoilt piece is excepted. It
+    /// stays with one peer, whatever else that peer has brought.
+    fn share_work_of(&mut self, peer: PeerNumber) {
+        let is_spoilt = |piece: &u32| self.spoilt.contains_key(piece);
+        for (_, loan) in self.on_loan.iter_mut().filter(|(piece, _)| !is_spoilt(piece)) {
+            loan.alone &= !loan.holders.has(peer);
+            if let Some(begun) = loan.replaced.as_mut().filter(|begun| begun.owner == Some(peer)) {
+                begun.owner = None;
+            }
+        }
+        for (piece, begun) in self.begun.iter_mut().filter(|(piece, _)| !is_spoilt(piece)) {
+            if begun.owner == Some(peer) {
+                begun.owner = None;
+                // It comes before pieces that are not begun.
+                self.waiting.remove(*piece);
+                self.waiting.insert(*piece, true);
+            }
+        }
     }
 
     /// Puts back a complete piece whose hash is wrong. It waits again, and all its progress is

@@ -101,16 +101,18 @@ impl Trust {
     }
 
     /// Records that a piece was right. If one peer brought all of it, that peer is no longer a
-    /// suspect.
-    pub fn right(&mut self, by: &[Contributor]) {
+    /// suspect. Returns it if it was one.
+    pub fn right(&mut self, by: &[Contributor]) -> Option<PeerNumber> {
+        let mut cleared = None;
         // Beside others it proves little: a suspect's own blocks may have been the few right ones.
         if let [alone] = by {
-            self.suspects.remove(&alone.peer);
+            cleared = self.suspects.remove(&alone.peer).map(|_| alone.peer);
             self.gone.retain(|origin| Some(*origin) != alone.origin);
         }
         for who in by.iter().filter(|who| self.here.contains(&who.peer)) {
             self.proved.entry(who.peer).or_insert(None); // keeps when it last asked
         }
+        cleared
     }
 
     /// Records a verdict: a piece that was wrong is right now, and shows which peers lied.
