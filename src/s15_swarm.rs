@@ -215,8 +215,8 @@ struct Live {
     /// Why we hung up, if we did. To the peer's thread it looks as if the peer had. Set before
     /// `hang_up` is called.
     parted: Option<Ended>,
-    /// Addresses at which we found this peer again, and hung up. They are dialed again once it
-    /// goes.
+    /// Addresses at which we found this peer again, and hung up, the latest last. They are dialed
+    /// again once it goes.
     doubles: Vec<SocketAddr>,
 }
 
@@ -237,12 +237,16 @@ impl Live {
         }
     }
 
-    /// Remembers an address that is to be dialed again once this peer goes.
+    /// Remembers an address that is to be dialed again once this peer goes. If there are too many,
+    /// forgets the oldest. The new one is looked for in a moment, when the torrent loop hears why
+    /// that connection has ended, and fewer are dialed at a time than there is room for.
     fn add_double(&mut self, address: SocketAddr) {
-        // Looked for in the whole list, which is short. Each address is in it once.
-        if self.doubles.len() < MAX_DOUBLES && !self.doubles.contains(&address) {
-            self.doubles.push(address);
+        // Each address is in the list once. It is short, so a pass over it costs nothing.
+        self.doubles.retain(|known| *known != address);
+        if self.doubles.len() == MAX_DOUBLES {
+            self.doubles.remove(0);
         }
+        self.doubles.push(address);
     }
 }
 

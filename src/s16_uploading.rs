@@ -162,9 +162,10 @@ impl Upload for PeerUpload {
         }
         self.peer.send_queue.edit(|queued| {
             // Checked inside the edit: a choke on another thread comes before this request or
-            // after it, and the peer gets one answer in either case.
-            let may = self.peer.may_request(request, queued);
-            if here && may && queued.blocks.len() < OUR_REQQ as usize {
+            // after it, and the peer gets one answer in either case. `may_request` comes last,
+            // because it counts what is allowed fast, and a rejected request must not count.
+            let has_room = queued.blocks.len() < OUR_REQQ as usize;
+            if here && has_room && self.peer.may_request(request, queued) {
                 queued.blocks.push_back(request);
             } else if *fast {
                 Message::Reject(request).encode_to(&mut queued.messages);

@@ -186,7 +186,7 @@ impl Claimant {
 
     /// Whether this piece counts in `wanted`, if the peer has it.
     fn is_wanted(&self, state: &State, index: u32) -> bool {
-        !state.board.done().has(index) || self.unseen(state).contains(&index)
+        !state.board.is_among_first(index, self.seen)
     }
 
     /// Counts `wanted` from the start, after the peer's pieces have changed as a whole.

@@ -101,16 +101,21 @@ impl Trust {
     }
 
     /// Records that a piece was right. If one peer brought all of it, that peer is no longer a
-    /// suspect.
-    pub fn right(&mut self, by: &[Contributor]) {
+    /// suspect. Returns it if it was one.
+    pub fn right(&mut self, by: &[Contributor]) -> Option<PeerNumber> {
+        let mut cleared = None;
         // Beside others it proves little: a suspect may have brought only a few of the blocks.
-        if let [alone] = by {
-            self.suspects.remove(&alone.peer);
+        // A liar that has just been convicted by its own second try is not here anymore.
+        if let [alone] = by
+            && self.here.contains(&alone.peer)
+        {
+            cleared = self.suspects.remove(&alone.peer).map(|_| alone.peer);
             self.gone.retain(|origin| Some(*origin) != alone.origin);
         }
         for who in by.iter().filter(|who| self.here.contains(&who.peer)) {
             self.proved.entry(who.peer).or_insert(None); // keeps when it last asked
         }
+        cleared
     }
 
     /// Records a verdict: a piece that was wrong is now right, and shows which peers lied.
@@ -120,6 +125,8 @@ impl Trust {
             self.gone.retain(|origin| Some(*origin) != who.origin);
         }
         for who in &verdict.liars {
+            // As if it had left, even if it is not hung up on yet: nothing clears it anymore.
+            self.here.remove(&who.peer);
             self.proved.remove(&who.peer);
             self.remember(*who);
         }

@@ -10,6 +10,7 @@ use crate::s05_messages::MessageError;
 use crate::s07_extension::ExtensionError;
 use crate::s08_metadata::MetadataError;
 use crate::s12_session::host::SessionEnd;
+use crate::s14_peer_list::places::Why;
 
 /// Why a connection ended, or could not be made, and so what becomes of the peer's address:
 ///
@@ -71,14 +72,24 @@ pub enum Ended {
     #[error("two connections to it crossed, and the other one stays")]
     Crossed,
     /// We hung up: all places were taken.
-    #[error("others wait for its place, and it was of no use for long")]
-    MadeRoom,
+    #[error("others wait for its place, and {}", reason(*.0))]
+    MadeRoom(Why),
     /// A bug of ours. The other peers go on.
     #[error("its thread panicked, which is a bug in piecemeal")]
     Panic,
     /// The magnet link's torrent itself cannot be used. The download ends.
     #[error("{0}")]
     Unusable(MetainfoError),
+}
+
+/// Why this peer made room, and not another one.
+fn reason(why: Why) -> &'static str {
+    match why {
+        Why::Crowded => "its IP has more than its share",
+        Why::Unproved => "it was of no use yet, while its IP has more than its share",
+        Why::Useless => "it was of no use for long",
+        Why::Slowest => "it was the slowest",
+    }
 }
 
 // The conversions sort out the errors that lead to another row of the table.

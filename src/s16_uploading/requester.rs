@@ -65,11 +65,16 @@ impl Requester {
         self.unchoked.store(yes, Ordering::SeqCst);
     }
 
+    /// Whether the last decision was to unchoke the peer. It may not have heard of it.
+    pub fn is_unchoked(&self) -> bool {
+        self.unchoked.load(Ordering::SeqCst)
+    }
+
     /// Tells the peer what was decided last, unless it knows. An unchoke may come with a
     /// suggestion: a piece for the peer to begin with (BEP 6).
     pub fn tell(&self, suggestion: Option<u32>) {
         self.send_queue.edit(|queued| {
-            let unchoked = self.unchoked.load(Ordering::SeqCst);
+            let unchoked = self.is_unchoked();
             if self.told_unchoked.swap(unchoked, Ordering::SeqCst) == unchoked {
                 return;
             }

@@ -136,7 +136,7 @@ impl WaitingList {
 
     /// Gives free slots to the peers that have waited longest: nobody needs to wait for the next
     /// round while there is room. A holder that now wants nothing makes room, but only for a peer
-    /// that waits. At a seed with a limit, a holder that is ahead of the others also makes room.
+    /// that waits. If there is none, at a seed with a limit, one that is ahead of the others does.
     fn fill(&self) {
         let mut changed = Vec::new();
         let mut state = self.lock();
@@ -151,10 +151,9 @@ impl WaitingList {
                 let shared = self.scarce && state.is_seeding();
                 let lately: Vec<u64> =
                     state.entries.iter().filter(|_| shared).map(Entry::took_lately).collect();
-                let Some(holder) = state.entries.iter_mut().find(|entry| entry.makes_room(&lately))
-                else {
-                    break;
-                };
+                let makes_room = state.entries.iter_mut().filter(|entry| entry.makes_room(&lately));
+                // `false` is the least, so one that wants nothing comes first.
+                let Some(holder) = makes_room.min_by_key(|entry| entry.interested) else { break };
                 changed.extend(holder.set_slot(false));
                 free += 1;
             }
@@ -210,7 +209,9 @@ impl WaitingList {
     /// peers' send queues and of the work queue.
     fn tell(&self, peers: &[Arc<Requester>]) {
         for peer in peers {
-            peer.tell(self.suggestion(peer.peer()));
+            // A choke comes with no suggestion, and must not use one up.
+            let suggestion = peer.is_unchoked().then(|| self.suggestion(peer.peer()));
+            peer.tell(suggestion.flatten());
         }
     }
 

@@ -3,7 +3,7 @@
 use piecemeal::s04_handshake::origin::Origin;
 use piecemeal::s05_messages::bitfield::{Bitfield, PeerPieces};
 use piecemeal::s11_work_queue::board::{Asker, Board, Lent, Why};
-use piecemeal::s11_work_queue::trust::{Contributor, HOLD_BACK};
+use piecemeal::s11_work_queue::trust::{Contributor, HOLD_BACK, Verdict};
 use std::time::{Duration, Instant};
 
 use super::memory::{Dice, bits};
@@ -80,6 +80,26 @@ fn a_suspect_works_alone_until_a_piece_of_its_own_is_right() {
     assert!(board.done_with(suspect.piece, &[1.into()]));
     let cleared = lend(&mut board, &asker(1, &all), now, &mut |_| 0).expect("pieces wait");
     assert_ne!(cleared.why, Why::Suspect);
+}
+
+/// It had spoilt the piece with another peer. Then it made it right alone, and that convicts it.
+#[test]
+fn what_convicts_a_liar_does_not_clear_its_address() {
+    let (now, mut board, all) = (Instant::now(), board(4), PeerPieces::All);
+    let at =
+        |peer, host: u8| Contributor { peer, origin: Some(Origin::of([192, 0, 2, host].into())) };
+    let asker = |who| Asker { who, pieces: &all, block_time: None, tried: None };
+    board.join(at(1, 1), now);
+    board.join(at(2, 2), now);
+    let lent = lend(&mut board, &asker(at(1, 1)), now, &mut |_| 0).expect("pieces wait");
+    board.spoil(lent.piece, &[at(1, 1), at(2, 2)], None, now);
+    board.judge(lent.piece, &Verdict { liars: vec![at(1, 1)], cleared: vec![at(2, 2)] });
+    board.done_with(lent.piece, &[at(1, 1)]);
+    board.leave(at(1, 1), &all);
+
+    board.join(at(3, 1), now);
+    let back = lend(&mut board, &asker(at(3, 1)), now, &mut |_| 0).expect("pieces wait");
+    assert_eq!(back.why, Why::Suspect, "the same address");
 }
 
 /// Peers 1 and 2 complete a piece together, and its hash is wrong.
@@ -198,4 +218,121 @@ fn a_download_can_be_played_in_a_loop_and_twice_the_same() {
     for seed in 1..40 {
         assert_eq!(play(seed), play(seed), "seed {seed}");
     }
+}
+
+/// Lends exactly this piece. The progress is this number, unless the peer goes on with other.
+fn lend_fresh(board: &mut Board<u32>, peer: u32, piece: u32, fresh: u32) -> Lent<u32> {
+    board.lend(&asker(peer, &PeerPieces::All), piece, Instant::now(), |_| fresh)
+}
+
+/// A board of eight pieces on which peers 1 and 2 are suspects, since they have spoilt piece 0.
+/// Peer 1 has made progress 10 on piece 5, alone. Peers 3 and 4 are there as well.
+fn board_of_suspects(now: Instant) -> Board<u32> {
+    let mut board: Board<u32> = Board::new(8, &Bitfield::new(8));
+    (1..5).for_each(|peer| board.join(peer.into(), now));
+    lend_fresh(&mut board, 1, 0, 9);
+    board.spoil(0, &[1.into(), 2.into()], None, now);
+    let lent = lend_fresh(&mut board, 1, 5, 10);
+    assert_eq!(lent.why, Why::Suspect);
+    board.give_back(5, 1, &lent.seat, true);
+    board
+}
+
+#[test]
+fn what_a_suspect_has_made_is_for_no_other_peer_and_not_begun_for_them() {
+    let now = Instant::now();
+    for gone in [false, true] {
+        for (asker, why) in [(3, Why::Rarest(0)), (2, Why::Suspect)] {
+            let mut board = board_of_suspects(now);
+            if gone {
+                board.leave(1.into(), &PeerPieces::All);
+            }
+            let mut replaced = None;
+            let lent = board.lend(&self::asker(asker, &PeerPieces::All), 5, now, |progress| {
+                replaced = progress.copied();
+                11
+            });
+            assert_eq!((lent.why, lent.progress), (why, 11), "gone: {gone}");
+            assert_eq!(replaced, Some(10), "its fingerprints may show who lied");
+        }
+    }
+    let again = lend_fresh(&mut board_of_suspects(now), 1, 5, 11);
+    assert_eq!((again.why, again.progress), (Why::Suspect, 10), "its own");
+}
+
+#[test]
+fn what_a_suspect_has_made_is_for_all_once_it_is_cleared() {
+    let now = Instant::now();
+    let by_a_piece = |board: &mut Board<u32>| {
+        lend_fresh(board, 1, 6, 12);
+        board.done_with(6, &[1.into()]);
+    };
+    let by_a_verdict = |board: &mut Board<u32>| {
+        board.judge(0, &Verdict { liars: vec![2.into()], cleared: vec![1.into()] });
+    };
+    let after_it_left = |board: &mut Board<u32>| {
+        board.leave(1.into(), &PeerPieces::All);
+        by_a_verdict(board);
+    };
+    let and_left = |board: &mut Board<u32>| {
+        by_a_piece(board);
+        board.leave(1.into(), &PeerPieces::All);
+    };
+    let while_replaced = |board: &mut Board<u32>| {
+        let lent = lend_fresh(board, 3, 5, 13);
+        by_a_piece(board);
+        board.give_back(5, 3, &lent.seat, false);
+    };
+    type Clear<'c> = &'c dyn Fn(&mut Board<u32>);
+    let ways: [(&str, Clear); 5] = [
+        ("by a piece of its own", &by_a_piece),
+        ("by a verdict", &by_a_verdict),
+        ("by a verdict after it left", &after_it_left),
+        ("before it left", &and_left),
+        ("while another peer had the piece, and brought nothing", &while_replaced),
+    ];
+    for (way, clear) in ways {
+        for peer in [1, 4] {
+            let mut board = board_of_suspects(now);
+            clear(&mut board);
+            let all = PeerPieces::All;
+            let found = board.find(&asker(peer, &all), 0, now, &mut |_| 0);
+            assert_eq!(found, Some(5), "{way}: what was begun comes first");
+            let lent = lend_fresh(&mut board, peer, 5, 14);
+            assert_eq!((lent.why, lent.progress), (Why::Begun, 10), "{way}: peer {peer}");
+        }
+    }
+}
+
+#[test]
+fn others_may_join_a_suspect_once_it_is_cleared() {
+    let now = Instant::now();
+    let mut board = board_of_suspects(now);
+    let lent = lend_fresh(&mut board, 1, 5, 11);
+    let all = PeerPieces::All;
+    assert!(board.join_loan(&asker(3, &all), now).is_none(), "it works alone");
+    board.judge(0, &Verdict { liars: vec![2.into()], cleared: vec![1.into()] });
+    let joined = board.join_loan(&asker(3, &all), now).expect("a seat is free");
+    assert_eq!((joined.piece, joined.progress), (5, 10));
+    board.give_back(5, 3, &joined.seat, true);
+    board.give_back(5, 1, &lent.seat, true);
+    let next = lend_fresh(&mut board, 4, 5, 12);
+    assert_eq!((next.why, next.progress), (Why::Begun, 10));
+}
+
+/// It says who is to blame if it is wrong again, whatever else its holder brings.
+#[test]
+fn a_spoilt_piece_is_for_one_peer_alone_and_from_the_start_also_after_that_peer_is_cleared() {
+    let now = Instant::now();
+    let mut board = board_of_suspects(now);
+    let lent = lend_fresh(&mut board, 1, 0, 20);
+    board.give_back(0, 1, &lent.seat, true);
+    lend_fresh(&mut board, 1, 6, 12);
+    board.done_with(6, &[1.into()]);
+    let other = lend_fresh(&mut board, 3, 0, 21);
+    assert_eq!((other.why, other.progress), (Why::Spoilt, 21));
+    board.give_back(0, 3, &other.seat, false);
+    let own = lend_fresh(&mut board, 1, 0, 22);
+    assert_eq!((own.why, own.progress), (Why::Spoilt, 20));
+    assert!(board.join_loan(&asker(3, &PeerPieces::All), now).is_none());
 }

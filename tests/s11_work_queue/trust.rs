@@ -366,3 +366,23 @@ fn nobody_waits_for_a_proved_peer_that_has_nothing_of_what_is_missing() {
     good.news();
     assert!(claim(&mut next).is_some(), "nobody else can bring what is missing");
 }
+
+#[test]
+fn a_block_that_a_suspect_has_brought_is_not_fetched_again_once_it_is_cleared() {
+    let torrent = torrent(4);
+    let (queue, store) = (queue(&torrent), Memory::of(&torrent));
+    let [mut suspect, _] = suspects(&queue, &torrent, &*store, 0, [1, 2]);
+    suspect.lost(0);
+    let mut lease = claim(&mut suspect).expect("three pieces wait");
+    let begun = lease.piece();
+    bring(&mut lease, &torrent, &*store, true);
+    suspect.lost(begun.get());
+    let mut other = claim(&mut suspect).expect("two pieces wait");
+    drop(lease);
+    assert_eq!(finish(&mut other, &torrent, &*store), Written::Verified);
+    let next = at(&queue, 3, 3);
+    let asked = next.claim_piece(begun.get()).expect("it waits").next_request();
+    assert_eq!(asked.map(|asked| asked.begin), Some(16_384));
+    let mut lease = next.claim_piece(begun.get()).expect("it waits again");
+    assert_eq!(finish(&mut lease, &torrent, &*store), Written::Verified);
+}

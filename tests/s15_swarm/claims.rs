@@ -5,6 +5,8 @@ use super::net::{Net, PLAIN, Talk, brought, plan, run};
 use piecemeal::s15_swarm::Ended;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 const NAME: [u8; 20] = *b"-SC0001-the same one";
@@ -107,4 +109,54 @@ fn an_address_that_was_refused_as_a_double_is_dialed_again_when_the_other_goes()
     let ran = run(&net, plan, &torrent);
     assert_eq!(brought(ran.is_complete(&torrent)), [(good, 151_072)]);
     assert!(matches!(ran.left(good)[..], [Ended::Twice, ..]), "{:?}", ran.left(good));
+}
+
+/// More ports than are remembered for one peer. While it is certain that the peer is connected,
+/// none of them is dialed again.
+#[test]
+fn a_peer_at_a_hundred_and_ten_ports_is_dialed_once_at_each() {
+    const PORTS: usize = 110;
+    let (net, torrent) = (Net::new(), Torrent::of_pieces(40, 3));
+    let (proved, over, refused) = (Gate::default(), Gate::default(), Arc::new(AtomicUsize::new(0)));
+    let (content, first, last) = (torrent.clone(), proved.clone(), over.clone());
+    let good = net.peer(1, move |talk| {
+        talk.hello_as(PLAIN, &content, NAME)?;
+        talk.has(&content, &(0..content.pieces()).collect::<Vec<_>>())?;
+        for asked in talk.all_asked(16)? {
+            talk.block(&content, asked)?;
+        }
+        // We ask for more only when some of these have come.
+        let asked = talk.asked()?;
+        first.open();
+        last.wait();
+        talk.block(&content, asked)?;
+        talk.give(&content)
+    });
+    let doubles: Vec<SocketAddr> = (0..PORTS as u16)
+        .map(|port| {
+            let (content, proved, refused) =
+                (torrent.clone(), proved.clone(), Arc::clone(&refused));
+            net.peer_at(SocketAddr::new(good.ip(), 7000 + port), move |talk| {
+                proved.wait();
+                talk.hello_as(PLAIN, &content, NAME)?;
+                let held = talk.hold();
+                refused.fetch_add(usize::from(talk.dialed == 1), Ordering::SeqCst);
+                held
+            })
+        })
+        .collect();
+    // Its pauses are those of an address at which nobody is: 0.5 s and 1 s, where a double whose
+    // peer has gone is due after 62 ms.
+    let nobody = net.peer(2, move |talk| {
+        if talk.dialed >= 3 && refused.load(Ordering::SeqCst) == PORTS {
+            over.open();
+        }
+        Ok(())
+    });
+    let mut plan = plan(&net, &torrent, &[&[good, nobody][..], &doubles].concat());
+    plan.patience = Duration::from_secs(2);
+    let ran = run(&net, plan, &torrent);
+    assert_eq!(brought(ran.is_complete(&torrent)), [(good, torrent.content.len() as u64)]);
+    let dials: Vec<usize> = doubles.iter().map(|double| net.dials(*double)).collect();
+    assert_eq!(dials, [1; PORTS]);
 }

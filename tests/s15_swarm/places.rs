@@ -2,6 +2,7 @@
 
 use super::super::support::Torrent;
 use super::net::{Net, PLAIN, brought, plan, run};
+use piecemeal::s14_peer_list::places::Why;
 use piecemeal::s15_swarm::Ended;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -36,7 +37,20 @@ fn the_slowest_of_all_makes_room_when_others_wait() {
     assert!(by_good > torrent.content.len() as u64 / 2, "{:?}", brought(outcome));
     let made_room = (1..=4)
         .flat_map(|host| ran.left(net.at(host)))
-        .filter(|why| matches!(why, Ended::MadeRoom))
+        .filter(|why| matches!(why, Ended::MadeRoom(Why::Slowest)))
         .count();
     assert!(made_room > 0, "{:?}", ran.told());
+}
+
+#[test]
+fn a_peer_that_makes_room_is_said_to_do_so_for_its_own_reason() {
+    for (why, reason) in [
+        (Why::Crowded, "its IP has more than its share"),
+        (Why::Unproved, "it was of no use yet, while its IP has more than its share"),
+        (Why::Useless, "it was of no use for long"),
+        (Why::Slowest, "it was the slowest"),
+    ] {
+        let said = Ended::MadeRoom(why).to_string();
+        assert_eq!(said, format!("others wait for its place, and {reason}"));
+    }
 }

@@ -1,7 +1,7 @@
 //! The seam for a choker: what a decision does to a peer and to its queue.
 
-use super::super::support::{Gate, Torrent, wire};
-use super::giver::{BOTH, Giver, Stays, block_of, numbers};
+use super::super::support::{Gate, Recipe, Torrent, content, wire};
+use super::giver::{ALLOWED_FAST, BOTH, Giver, Stays, block_of, numbers};
 use super::net::{FAST, PLAIN};
 use piecemeal::s16_uploading::requester::Requester;
 use piecemeal::s16_uploading::{Choker, Place, Uploader};
@@ -136,4 +136,43 @@ fn a_choke_drops_what_is_queued() {
         let ran = giver.run();
         assert!(ran.result.is_ok(), "{:?}", ran.result);
     }
+}
+
+/// A choked peer may request ten pieces once. A request that is rejected, since too many wait, is
+/// not counted.
+#[test]
+fn a_request_that_is_rejected_uses_up_nothing_of_what_is_allowed_fast() {
+    let torrent = Recipe::single("t", 16_384, content(40 * 16_384, 3)).build();
+    // A line that holds less than a block, so the requests wait in the queue.
+    let mut giver = Giver::with(&torrent, 0..40, 1024);
+    giver.plan.uploads = Arc::new(Stays(Uploader::new(ByHand::default())));
+    let content = torrent.clone();
+    giver.taker(move |talk| {
+        talk.hello(BOTH, &content)?;
+        let ours = talk.greet(&[])?;
+        talk.interested()?;
+        let allowed: Vec<u32> = talk
+            .fence(&ours)?
+            .into_iter()
+            .map(|(id, payload)| {
+                assert_eq!(id, ALLOWED_FAST);
+                u32::from_be_bytes(payload.try_into().expect("four bytes"))
+            })
+            .collect();
+        let (first, others) = allowed.split_first().expect("ten pieces");
+        assert_eq!(others.len(), 9);
+        // 500 wait, and some 80 are on the line.
+        const MANY: usize = 700;
+        (0..MANY).try_for_each(|_| talk.request(*first, 0, 1))?;
+        others.iter().try_for_each(|piece| talk.request(*piece, 0, 16_384))?;
+        let mut rejected = Vec::new();
+        for _ in 0..MANY + others.len() {
+            let ((piece, ..), given) = talk.answer(&content)?;
+            rejected.extend((!given).then_some(piece));
+        }
+        assert!(rejected.ends_with(others) && rejected.len() > others.len(), "{rejected:?}");
+        others.iter().try_for_each(|piece| talk.takes_piece(&content, *piece))
+    });
+    let ran = giver.run();
+    assert!(ran.result.is_ok(), "{:?}", ran.result);
 }

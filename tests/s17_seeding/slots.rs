@@ -9,6 +9,7 @@ use sha1::{Digest, Sha1};
 use std::collections::BTreeSet;
 use std::io;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// It is interested, which we know, and has no slot.
@@ -346,6 +347,39 @@ fn a_choke_empties_the_queue_but_for_what_needs_no_slot() {
             Ok(())
         });
     }
+    let ran = giver.run();
+    assert!(ran.result.is_ok(), "{:?}", ran.result);
+}
+
+#[test]
+fn a_choke_uses_up_no_suggestion() {
+    let torrent = forty();
+    let mut giver = Giver::new(&torrent).rules(Rules { slots: 1, ..staying() });
+    let advised = |talk: &mut Talk| {
+        talk.admitted()?;
+        let payload = talk.until(SUGGEST)?;
+        io::Result::Ok(u32::from_be_bytes(payload.try_into().expect("four bytes")))
+    };
+    let (held, over, first) = (Gate::default(), Gate::default(), Arc::new(AtomicU32::new(0)));
+    let (content, gate, end, index) =
+        (torrent.clone(), held.clone(), over.clone(), Arc::clone(&first));
+    giver.taker(move |talk| {
+        talk.hello(FAST, &content)?;
+        index.store(advised(talk)?, Ordering::SeqCst);
+        talk.not_interested()?;
+        gate.open();
+        talk.until(wire::CHOKE)?;
+        end.wait();
+        Ok(())
+    });
+    let content = torrent.clone();
+    giver.taker(move |talk| {
+        held.wait();
+        talk.hello(FAST, &content)?;
+        assert_eq!(advised(talk)?, first.load(Ordering::SeqCst) + 1);
+        over.open();
+        Ok(())
+    });
     let ran = giver.run();
     assert!(ran.result.is_ok(), "{:?}", ran.result);
 }

@@ -514,3 +514,48 @@ fn a_peer_that_is_ahead_makes_room_at_a_seed_with_a_limit_once_it_has_had_a_piec
         assert_eq!(ran.result.is_ok(), pieces == 10, "{:?}", ran.result); // a download ends before it is complete
     }
 }
+
+/// The one that is ahead comes first in the list, wants more, and keeps its slot.
+#[test]
+fn a_peer_that_wants_nothing_makes_room_before_one_that_is_ahead() {
+    let torrent = Recipe::single("t", 16_384, content(10 * 16_384, 3)).build();
+    let rules = Rules { slots: 2, scarce: true, round: Duration::from_secs(600), ..staying() };
+    let mut giver = Giver::new(&torrent).rules(rules);
+    let (entered, sated, over) = (Gate::default(), Gate::default(), Gate::default());
+    let (content, here, end) = (torrent.clone(), entered.clone(), over.clone());
+    giver.taker(move |talk| {
+        talk.hello(FAST, &content)?;
+        talk.admitted()?;
+        for piece in 0..5 {
+            talk.takes_piece(&content, piece)?;
+        }
+        here.open();
+        end.wait();
+        // Answered with a block: it has not been choked.
+        talk.takes_piece(&content, 5)
+    });
+    let (content, leaves, end) = (torrent.clone(), sated.clone(), over.clone());
+    giver.taker(move |talk| {
+        entered.wait();
+        talk.hello(FAST, &content)?;
+        talk.admitted()?;
+        talk.takes_piece(&content, 0)?;
+        talk.not_interested()?;
+        // It has its slot still, and its answer shows that we know that it wants no more.
+        talk.takes(&content, 0, 0, 1)?;
+        leaves.open();
+        talk.until(wire::CHOKE)?;
+        end.wait();
+        Ok(())
+    });
+    let content = torrent.clone();
+    giver.taker(move |talk| {
+        sated.wait();
+        talk.hello(FAST, &content)?;
+        talk.admitted()?;
+        over.open();
+        Ok(())
+    });
+    let ran = giver.run();
+    assert!(ran.result.is_ok(), "{:?}", ran.result);
+}

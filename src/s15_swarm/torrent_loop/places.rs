@@ -20,7 +20,6 @@ use super::TorrentLoop;
 use crate::s04_handshake::origin::Origin;
 use crate::s12_session::stats::PeerStats;
 use crate::s14_peer_list::places::{Activity, Aims, Contenders, Member};
-use crate::s15_swarm::Live;
 use crate::s15_swarm::ended::Ended;
 use crate::s15_swarm::peer_thread::{Candidate, start_thread};
 
@@ -156,11 +155,11 @@ impl TorrentLoop<'_> {
         if live.values().any(|live| live.parted.is_some()) {
             return;
         }
-        let parts = |live: &mut Live| {
-            live.parted = Some(Ended::MadeRoom);
-            Arc::clone(&live.hang_up)
-        };
-        let hang_up = goes.and_then(|(number, _)| live.get_mut(&number)).map(parts);
+        let hang_up = goes.and_then(|(number, why)| {
+            let live = live.get_mut(&number)?;
+            live.parted = Some(Ended::MadeRoom(why));
+            Some(Arc::clone(&live.hang_up))
+        });
         // A hang-up is a system call, so the lock is released first.
         drop(live);
         if let Some(hang_up) = hang_up {
