@@ -170,8 +170,11 @@ fn a_request_that_is_rejected_uses_up_nothing_of_what_is_allowed_fast() {
             let ((piece, ..), given) = talk.answer(&content)?;
             rejected.extend((!given).then_some(piece));
         }
-        assert!(rejected.ends_with(others) && rejected.len() > others.len(), "{rejected:?}");
-        others.iter().try_for_each(|piece| talk.takes_piece(&content, *piece))
+        assert!(rejected.starts_with(&[*first; 100]), "{rejected:?}");
+        // Nearly always all of them. Where the writer filled the line only at the very end, some
+        // found room, and have come.
+        let again = others.iter().filter(|piece| rejected.contains(piece));
+        again.copied().try_for_each(|piece| talk.takes_piece(&content, piece))
     });
     let ran = giver.run();
     assert!(ran.result.is_ok(), "{:?}", ran.result);
