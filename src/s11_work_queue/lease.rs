@@ -1,8 +1,9 @@
 //! A claim on a piece, which gives itself back, and the progress of that piece.
 //!
 //! A block is written to its place as soon as it comes, and hashed while it is still in the
-//! processor's cache. So a piece in progress needs a hash state and a bitmap in memory, but none of
-//! its bytes: 200 peers with pieces of 16 MiB take hardly more memory than with 16 KiB.
+//! processor's cache. So a piece in progress needs a hash state and two bytes for each of its
+//! blocks in memory, but none of its content: 200 peers with pieces of 16 MiB take hardly more
+//! memory than with 16 KiB.
 //!
 //! ```text
 //! block         0    1    2    3    4    5    6    7
