@@ -30,7 +30,7 @@ pub enum Kind {
     /// A handshake.
     Handshake,
     /// One message or several.
-    MessageReader,
+    Messages,
     /// One direction of a connection: a handshake and messages.
     Stream,
     /// A packet from or to a UDP tracker, over IPv4.
@@ -57,7 +57,7 @@ const NAMES: [(Kind, &str, &str); 15] = [
     (Kind::Metadata, "metadata", "the payload of a ut_metadata message"),
     (Kind::Bencode, "bencode", "bencode"),
     (Kind::Handshake, "handshake", "a handshake"),
-    (Kind::MessageReader, "messages", "messages between peers"),
+    (Kind::Messages, "messages", "messages between peers"),
     (Kind::Stream, "stream", "one direction of a connection between peers"),
     (Kind::Udp, "udp", "a packet of a UDP tracker"),
     (Kind::Udp6, "udp6", "a packet of a UDP tracker over IPv6"),
@@ -137,7 +137,7 @@ impl Kind {
                 .then_some(Kind::PeerId)
         };
         let udp = || is_udp(bytes).then_some(Kind::Udp);
-        let messages = |whole| are_messages(bytes, whole).then_some(Kind::MessageReader);
+        let messages = |whole| are_messages(bytes, whole).then_some(Kind::Messages);
         // Before messages: most reserved bytes would be a keep-alive and then something strange.
         let reserved = || {
             (bytes.len() == 8 && (bytes.starts_with(&[0; 4]) || messages(false).is_none()))
@@ -157,7 +157,7 @@ impl Kind {
     /// early after too many objects, or a broken one.
     pub fn describe(self, bytes: &[u8], context: &Context) -> Vec<Placed> {
         let object = match self {
-            Kind::MessageReader => {
+            Kind::Messages => {
                 return stream::all(bytes, Next::Message, context, MAX_OBJECTS).0;
             }
             Kind::Stream => {

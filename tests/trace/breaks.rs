@@ -123,7 +123,7 @@ fn a_handshake_that_is_cut_short() {
 #[test]
 fn a_message_that_is_longer_than_any_may_be() {
     breaks(
-        Kind::MessageReader,
+        Kind::Messages,
         b"\0\0\0\x01\x01\x7f\xff\xff\xff\x07\0",
         "  0000  7f ff ff ff                                       length prefix  2147483647  of what follows
         ^^^^^^^^^^^ byte 0: expected at most 16393 bytes, found 2147483647",
@@ -133,7 +133,7 @@ fn a_message_that_is_longer_than_any_may_be() {
 #[test]
 fn a_choke_with_a_payload() {
     breaks(
-        Kind::MessageReader,
+        Kind::Messages,
         b"\0\0\0\x02\0\xff",
         "  0005  ff                                                (here)
         ^^ byte 5: expected the end of the choke, found 1 byte more",
@@ -143,7 +143,7 @@ fn a_choke_with_a_payload() {
 #[test]
 fn a_request_with_too_little_in_it() {
     breaks(
-        Kind::MessageReader,
+        Kind::Messages,
         b"\0\0\0\x09\x06\0\0\0\x01\0\0\0\x02",
         "  0009  00 00 00 02                                       begin          2
                     ^^ byte 13: expected 4 bytes of length, found the end",
@@ -166,7 +166,7 @@ fn a_break_at_the_end_of_a_long_field() {
     let mut bytes = b"\0\0\x01\x09\x07\0\0\0\0\0\0\0\0".to_vec();
     bytes.extend((0..100).map(|number| number as u8));
     breaks(
-        Kind::MessageReader,
+        Kind::Messages,
         &bytes,
         "  0069  5c 5d 5e 5f 60 61 62 63                           (here)
                                 ^^ byte 113: expected 265 bytes after the length, found 109",
@@ -310,19 +310,19 @@ fn a_scrape_that_is_answered_with_something_else() {
 fn a_ut_pex_message_with_half_an_address_or_too_few_flags() {
     let message = |payload: &[u8]| wire::extended(1, payload);
     breaks(
-        Kind::MessageReader,
+        Kind::Messages,
         &message(b"d5:added7:\x7f\0\0\x02\x1a\xe1\x7fe"),
         "  0007  35 3a 61 64 64 65 64 37 3a                        added          7 bytes: 1 of 6  peers that the sender has met, IPv4
         ^^^^^^^^^^^^^^^^^^^^^^^^^^ byte 7: expected added to be a multiple of 6 bytes, found 7 bytes",
     );
     breaks(
-        Kind::MessageReader,
+        Kind::Messages,
         &message(b"d5:added6:\x7f\0\0\x02\x1a\xe17:added.f2:\x01\x02e"),
         "  0016  37 3a 61 64 64 65 64 2e 66 32 3a                  added.f          2 bytes: 2 of 1  a byte of flags for each
         ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ byte 22: expected added.f to be 1 byte, one a peer, found 2 bytes",
     );
     breaks(
-        Kind::MessageReader,
+        Kind::Messages,
         &message(b"d5:added0:6:added6i1ee"),
         "  0010  36 3a 61 64 64 65 64 36 69 31 65                  added6         1
         ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ byte 16: expected added6 to be a byte string, found an integer",
@@ -347,16 +347,16 @@ fn what_beginners_send_is_known_for_what_it_was_meant_to_be() {
         (Kind::Handshake, hex, "hex? the 20 bytes themselves are wanted"),
         (Kind::Udp, b"\x80\x19\x10\x27\x17\x04\0\0\0\0\0\0\0\0\0\x07".to_vec(), "high byte first"),
         (
-            Kind::MessageReader,
+            Kind::Messages,
             wire::message(wire::REQUEST, &[0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0]),
             "more than 16384",
         ),
         (
-            Kind::MessageReader,
+            Kind::Messages,
             wire::message(wire::EXTENDED, b"d1:md11:ut_metadatai1eee"),
             "the extension id is missing",
         ),
-        (Kind::MessageReader, b"\0\0\0\x05\x02".to_vec(), "does not count its own 4 bytes"),
+        (Kind::Messages, b"\0\0\0\x05\x02".to_vec(), "does not count its own 4 bytes"),
     ];
     for (kind, bytes, expected) in table {
         assert_eq!(Kind::of(&bytes), Some(kind), "{expected}");
@@ -366,7 +366,7 @@ fn what_beginners_send_is_known_for_what_it_was_meant_to_be() {
             .collect();
         assert!(shown.contains(expected), "{expected}:\n{shown}");
     }
-    let shown = described(Kind::MessageReader, b"\x01\0\0\0\x02")
+    let shown = described(Kind::Messages, b"\x01\0\0\0\x02")
         .iter()
         .map(|(_, object)| lines(object, b"\x01\0\0\0\x02"))
         .collect::<String>();

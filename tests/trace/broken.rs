@@ -48,17 +48,14 @@ fn every_kind_has_a_sample_and_a_name_by_which_it_is_found() {
         // A packet does not show its address family.
         assert!(kind == Kind::Udp6 || all().iter().any(|sample| sample.kind == kind), "{kind:?}");
     }
-    assert_eq!(
-        (Kind::named("message"), Kind::named("nonsense")),
-        (Some(Kind::MessageReader), None)
-    );
+    assert_eq!((Kind::named("message"), Kind::named("nonsense")), (Some(Kind::Messages), None));
 }
 
 /// A shorter thing can be whole: a stream between two messages, a URL, a text.
 #[test]
 fn what_is_cut_short_is_broken_at_its_end_or_whole() {
     let may_be_whole =
-        [Kind::Stream, Kind::MessageReader, Kind::Url, Kind::Magnet, Kind::Udp, Kind::Metadata];
+        [Kind::Stream, Kind::Messages, Kind::Url, Kind::Magnet, Kind::Udp, Kind::Metadata];
     for sample in all() {
         for length in 1..sample.bytes.len() {
             let cut = &sample.bytes[..length];

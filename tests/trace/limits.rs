@@ -130,7 +130,7 @@ fn thousands_of_exchanged_peers_are_a_few_lines() {
     payload.extend(b"7:added.f10000:");
     payload.extend([0xff; 10_000]);
     payload.push(b'e');
-    let object = one(Kind::MessageReader, &crate::support::wire::extended(1, &payload));
+    let object = one(Kind::Messages, &crate::support::wire::extended(1, &payload));
     assert_eq!((object.summary.as_str(), &object.broken), ("10000 added, 0 dropped", &None));
     assert!(object.fields.len() < 50, "{} fields", object.fields.len());
 }

@@ -31,7 +31,7 @@ pub fn taken(kind: Kind, bytes: &[u8]) -> Option<bool> {
             [0, 0, 0, 0..=3, ..] => Answer::decode(bytes, Family::V4).is_ok(),
             _ => Request::decode(bytes).is_ok(),
         },
-        Kind::MessageReader => return messages(bytes),
+        Kind::Messages => return messages(bytes),
         _ => return None,
     })
 }

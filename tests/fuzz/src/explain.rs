@@ -36,8 +36,10 @@ pub fn check(input: &[u8]) {
         && let Some(taken) = taken(kind, bytes)
     {
         let broken = placed.iter().find_map(|one| one.object.broken.as_ref());
+        // No bytes are no object, and no message either.
         let whole = broken.is_none()
-            && (end == bytes.len() || !matches!(kind, Kind::MessageReader | Kind::Stream));
+            && !placed.is_empty()
+            && (end == bytes.len() || !matches!(kind, Kind::Messages | Kind::Stream));
         // After many objects it stops looking, and says so.
         if left_over(&placed, bytes).is_none() || broken.is_some() {
             assert_eq!(whole, taken, "{kind:?}: {placed:?}");
