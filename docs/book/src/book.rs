@@ -46,7 +46,8 @@ impl fmt::Display for BookError {
         match self {
             BookError::Faults(faults) => {
                 let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
-                write!(out, "{} mistakes\n{}", faults.len(), lines.join("\n"))
+                let noun = if lines.len() == 1 { "mistake" } else { "mistakes" };
+                write!(out, "{} {noun}\n{}", lines.len(), lines.join("\n"))
             }
             BookError::NoMdbook => write!(out, "mdBook {MDBOOK} is not installed\n{help}"),
             BookError::OtherMdbook(version) => {
