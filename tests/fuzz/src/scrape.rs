@@ -3,11 +3,12 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use piecemeal::s01_bencode::{Value, decode_prefix};
+use piecemeal::s01_bencode::Value;
+use piecemeal::s01_bencode::forgiving::{PassedOver, decode_first_keys};
 use piecemeal::s02_metainfo::InfoHash;
 use piecemeal::s03_tracker::http::{Fetched, Get, announce_with};
 use piecemeal::s03_tracker::reach::Reach;
-use piecemeal::s03_tracker::{AnnounceRequest, PeerId};
+use piecemeal::s03_tracker::{AnnounceRequest, LIMITS, PeerId};
 use piecemeal::s18_udp_tracker::UdpTracker;
 use piecemeal::s18_udp_tracker::scrape::scrape_with;
 
@@ -34,7 +35,9 @@ pub fn check(input: &[u8]) {
     let now = Instant::now();
     match scrape_with(&*get, &UdpTracker::default(), url, INFO_HASH, now) {
         Ok(counts) => {
-            let top = decode_prefix(body).expect("an answer is bencode");
+            // Of two equal keys the first counts.
+            let top = decode_first_keys(body, LIMITS, &mut PassedOver::default())
+                .expect("an answer is bencode");
             let files = top.get("files").and_then(Value::dictionary).expect("and has files");
             let ours = files.iter().find(|(key, _)| *key == INFO_HASH.0).map(|(_, counts)| counts);
             let count = |key| {
