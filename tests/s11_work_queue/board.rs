@@ -82,19 +82,29 @@ fn a_suspect_works_alone_until_a_piece_of_its_own_is_right() {
     assert_ne!(cleared.why, Why::Suspect);
 }
 
+/// A peer at 192.0.2.`host`.
+fn at(peer: u32, host: u8) -> Contributor {
+    Contributor { peer, origin: Some(Origin::of([192, 0, 2, host].into())) }
+}
+
+/// Peers 1 and 2, at 192.0.2.1 and 2, spoil a piece together. Returns the piece.
+fn spoilt_by_two(board: &mut Plain, all: &PeerPieces, now: Instant) -> u32 {
+    let two = [at(1, 1), at(2, 2)];
+    two.iter().for_each(|who| board.join(*who, now));
+    let one = Asker { who: two[0], pieces: all, block_time: None, tried: None };
+    let lent = lend(board, &one, now, &mut |_| 0).expect("pieces wait");
+    board.spoil(lent.piece, &two, None, now);
+    lent.piece
+}
+
 /// It had spoilt the piece with another peer. Then it made it right alone, and that convicts it.
 #[test]
 fn what_convicts_a_liar_does_not_clear_its_address() {
     let (now, mut board, all) = (Instant::now(), board(4), PeerPieces::All);
-    let at =
-        |peer, host: u8| Contributor { peer, origin: Some(Origin::of([192, 0, 2, host].into())) };
     let asker = |who| Asker { who, pieces: &all, block_time: None, tried: None };
-    board.join(at(1, 1), now);
-    board.join(at(2, 2), now);
-    let lent = lend(&mut board, &asker(at(1, 1)), now, &mut |_| 0).expect("pieces wait");
-    board.spoil(lent.piece, &[at(1, 1), at(2, 2)], None, now);
-    board.judge(lent.piece, &Verdict { liars: vec![at(1, 1)], cleared: vec![at(2, 2)] });
-    board.done_with(lent.piece, &[at(1, 1)]);
+    let spoilt = spoilt_by_two(&mut board, &all, now);
+    board.judge(spoilt, &Verdict { liars: vec![at(1, 1)], cleared: vec![at(2, 2)] });
+    board.done_with(spoilt, &[at(1, 1)]);
     board.leave(at(1, 1), &all);
 
     board.join(at(3, 1), now);
@@ -117,13 +127,8 @@ impl SpoilTogether for Plain {
 #[test]
 fn suspicion_outlives_the_connection_and_patience_with_it_ends() {
     let (now, mut board, all) = (Instant::now(), board(4), PeerPieces::All);
-    let at =
-        |peer, host: u8| Contributor { peer, origin: Some(Origin::of([192, 0, 2, host].into())) };
     let asker = |who| Asker { who, pieces: &all, block_time: None, tried: None };
-    board.join(at(1, 1), now);
-    board.join(at(2, 2), now);
-    let lent = lend(&mut board, &asker(at(1, 1)), now, &mut |_| 0).expect("pieces wait");
-    board.spoil(lent.piece, &[at(1, 1), at(2, 2)], None, now);
+    let spoilt = spoilt_by_two(&mut board, &all, now);
     board.leave(at(2, 2), &all);
 
     board.join(at(3, 2), now);
@@ -132,16 +137,13 @@ fn suspicion_outlives_the_connection_and_patience_with_it_ends() {
     board.give_back(back.piece, 3, &back.seat, false);
 
     // Once a peer has proved itself, the spoilt piece is left to it for a while.
-    let other = (0..4).find(|piece| *piece != lent.piece).expect("there are four");
+    let other = (0..4).find(|piece| *piece != spoilt).expect("there are four");
     board.lend(&asker(at(1, 1)), other, now, |_| ());
     assert!(board.done_with(other, &[at(1, 1)]));
     board.join(at(4, 4), now);
-    assert!(board.holds_back(&asker(at(4, 4)), lent.piece, now));
-    assert!(!board.holds_back(&asker(at(1, 1)), lent.piece, now));
-    assert!(
-        !board.holds_back(&asker(at(4, 4)), lent.piece, now + HOLD_BACK),
-        "nobody waits forever"
-    );
+    assert!(board.holds_back(&asker(at(4, 4)), spoilt, now));
+    assert!(!board.holds_back(&asker(at(1, 1)), spoilt, now));
+    assert!(!board.holds_back(&asker(at(4, 4)), spoilt, now + HOLD_BACK), "nobody waits forever");
 }
 
 #[test]
