@@ -242,9 +242,11 @@ fn a_peer_that_takes_its_offer_back_while_it_is_asked_still_gives_pieces() {
     let wavering = net.peer(1, move |talk| {
         talk.hello(EXTENDED, &content)?;
         greet(talk, content.info.len() as i64)?;
-        greeted(talk)?;
-        asked(talk)?;
+        let ours = greeted(talk)?;
+        let piece = asked(talk)?;
         talk.send(&wire::extended(0, b"d1:md11:ut_metadatai0eee"))?;
+        // On its way already. The next one cannot be requested.
+        answer(talk, ours, piece, &content.info)?;
         gate.open();
         talk.has(&content, &(0..500).collect::<Vec<_>>())?;
         talk.give(&content)
