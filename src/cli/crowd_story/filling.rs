@@ -1,4 +1,4 @@
-//! Who gets a free place in the crowd's story, and who makes way for others. (stage 14)
+//! Fills the free places in the crowd's story, and picks the peers that make way. (stage 14)
 
 use std::net::SocketAddr;
 

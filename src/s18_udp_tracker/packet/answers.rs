@@ -105,8 +105,8 @@ impl Answer {
 /// Decodes the peers of an announce's answer. Their number follows from the packet's length, and
 /// the length of each from the socket: 36 bytes are six peers over IPv4, and two over IPv6.
 ///
-/// Who they are is not checked here. Whether such a tracker may name them is decided before they
-/// are dialed (stage 3, `reach`).
+/// Addresses are not judged here. Stage 3 (`reach`) decides which of them this tracker may name,
+/// before any is dialed.
 fn decode_peers(bytes: &[u8], family: Family) -> Result<Vec<SocketAddr>, PacketError> {
     let mut peers = match family {
         Family::V4 => whole(bytes, "6 bytes for each peer", address_v4)?,
