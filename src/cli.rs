@@ -22,6 +22,8 @@ pub mod exit_codes;
 pub mod explain_input;
 pub mod failure;
 pub mod find_peers;
+pub mod grade_lines;
+pub mod grade_options;
 pub mod info_from;
 pub mod interrupt;
 pub mod lab_options;

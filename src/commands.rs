@@ -57,6 +57,7 @@ commands! {
     seed,
     scrape,
     lab,
+    grade,
     tracker,
     demo,
     explain,

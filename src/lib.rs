@@ -51,6 +51,8 @@ pub mod s16_uploading;
 pub mod s17_seeding;
 pub mod s18_udp_tracker;
 
+pub mod actors;
+pub mod grade;
 pub mod lab;
 pub mod report;
 pub mod trace;

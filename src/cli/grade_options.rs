@@ -1,0 +1,143 @@
+//! Options of `grade`: which checks, whose dice, and where the reports go. (grade)
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use piecemeal::grade::check::Check;
+use piecemeal::grade::checks;
+use piecemeal::grade::exam::{Exam, Report};
+use piecemeal::grade::learner::Learner;
+use piecemeal::grade::report::{ReportForm, write};
+use serde_json::{Value, json};
+
+use super::Answer;
+use super::exit_codes::{BAD_INPUT, LOCAL, USAGE};
+use super::failure::Failure;
+
+/// How many checks run at a time: most of them wait.
+const JOBS: usize = 4;
+
+/// What is checked, and how.
+#[derive(clap::Args)]
+pub struct GradeOptions {
+    /// Only the checks of this stage [repeatable]
+    #[arg(long, value_name = "N")]
+    stage: Vec<u8>,
+    /// Only the checks up to this stage
+    #[arg(long, value_name = "N", conflicts_with = "stage")]
+    until: Option<u8>,
+    /// Only this check, by its id: 5.3 [repeatable]
+    #[arg(long, value_name = "ID", conflicts_with_all = ["stage", "until"])]
+    check: Vec<String>,
+    /// The same contents, names and ids again [default: random, and printed]
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Contents, names and ids of this student's own
+    #[arg(long = "as", value_name = "NAME", default_value = "")]
+    name: String,
+    /// List the checks, and run none
+    #[arg(long)]
+    pub list: bool,
+    /// Run again whenever a file in this folder changes
+    #[arg(long)]
+    pub watch: bool,
+    /// Leave what the peers saw of each failed check here, as captures and pages
+    #[arg(long, value_name = "DIR")]
+    keep: Option<PathBuf>,
+    /// Write a report: .md, .json, .xml (JUnit) or .html [repeatable]
+    #[arg(long, value_name = "FILE")]
+    report: Vec<PathBuf>,
+    /// How many checks run at a time
+    #[arg(long, value_name = "N", default_value_t = JOBS, hide = true)]
+    jobs: usize,
+}
+
+impl GradeOptions {
+    /// Returns the checks that were asked for, with their dice.
+    pub fn exam(&self) -> Result<Exam, Failure> {
+        let checks: Vec<&Check> = if self.check.is_empty() {
+            let stages = |check: &&Check| {
+                (self.stage.is_empty() || self.stage.contains(&check.stage()))
+                    && self.until.is_none_or(|until| check.stage() <= until)
+            };
+            checks::all().filter(stages).collect()
+        } else {
+            let find = |id: &String| {
+                checks::find(id).ok_or_else(|| {
+                    Failure::new(USAGE, format!("there is no check {id}"))
+                        .help("`piecemeal grade --list` has them all")
+                })
+            };
+            self.check.iter().map(find).collect::<Result<_, _>>()?
+        };
+        if checks.is_empty() {
+            return Err(Failure::new(USAGE, "there is no check in this stage")
+                .help("`piecemeal grade --list` has them all"));
+        }
+        for report in &self.report {
+            ReportForm::of(report).map_err(|error| Failure::new(USAGE, error))?;
+        }
+        if let Some(folder) = &self.keep {
+            std::fs::create_dir_all(folder).map_err(|error| {
+                Failure::new(LOCAL, format!("{}: {error}", folder.display()))
+                    .help(super::failure::at_the_disk(&error))
+            })?;
+        }
+        Ok(Exam {
+            checks,
+            seed: self.seed.unwrap_or_else(|| u64::from(rand::random::<u32>())),
+            name: self.name.clone(),
+            jobs: self.jobs,
+            keep: self.keep.clone(),
+        })
+    }
+
+    /// Returns the list of these checks.
+    pub fn list_of(&self, exam: &Exam) -> Answer {
+        let line = |check: &&Check| {
+            let points = check.points;
+            format!("{:<5} {points}  {}  [{}]", check.id, check.title, check.clause)
+        };
+        let points: u32 = exam.checks.iter().map(|check| check.points).sum();
+        let mut lines: Vec<String> = exam.checks.iter().map(line).collect();
+        lines.push(format!("{} checks, {points} points", exam.checks.len()));
+        let checks: Vec<Value> = exam.checks.iter().map(|check| described(check)).collect();
+        Answer { text: lines.join("\n"), json: json!({ "of": points, "checks": checks }) }
+    }
+
+    /// Writes the reports that were asked for.
+    pub fn write_reports(&self, report: &Report) -> Result<(), Failure> {
+        for path in &self.report {
+            write(report, path).map_err(|error| {
+                Failure::new(LOCAL, format!("{}: {error}", path.display()))
+                    .help(super::failure::at_the_disk(&error))
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// Returns a check for programs.
+fn described(check: &Check) -> Value {
+    json!({
+        "id": check.id,
+        "stage": check.stage(),
+        "title": check.title,
+        "points": check.points,
+        "clause": check.clause,
+        "control": check.control,
+        "twin": check.twin,
+    })
+}
+
+/// Takes the learner's command.
+pub fn learner(command: &[OsString]) -> Result<Learner, Failure> {
+    let Some(program) = command.first() else {
+        return Err(Failure::new(USAGE, "there is no command to grade")
+            .help("put it after --: piecemeal grade -- python3 my_client.py"));
+    };
+    Learner::new(command).map_err(|error| {
+        Failure::new(BAD_INPUT, format!("{} cannot be started: {error}", program.display()))
+            .help("check its path and its permissions; a script needs its interpreter in front")
+    })
+}

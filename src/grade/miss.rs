@@ -1,0 +1,61 @@
+//! What was wrong, in words that help: what came, what was expected, and the likely cause.
+
+/// The most lines of detail under the first.
+pub const MAX_DETAILS: usize = 4;
+
+/// Why a check was not passed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Miss {
+    /// What happened, in one line.
+    pub what: String,
+    /// Lines that show it: bytes with their offsets, expected and found.
+    pub details: Vec<String>,
+    /// The likely cause.
+    pub hint: Option<String>,
+    /// Whether it is worth half: right in what it did, wrong in how.
+    pub half: bool,
+}
+
+impl Miss {
+    /// Returns a miss that says what happened.
+    pub fn new(what: impl Into<String>) -> Miss {
+        Miss { what: what.into(), details: Vec::new(), hint: None, half: false }
+    }
+
+    /// Adds a line that shows it.
+    pub fn detail(mut self, line: impl Into<String>) -> Miss {
+        self.details.push(line.into());
+        self
+    }
+
+    /// Adds what was expected, and what was found.
+    pub fn instead(self, expected: impl std::fmt::Display, found: impl std::fmt::Display) -> Miss {
+        self.detail(format!("expected {expected}")).detail(format!("found    {found}"))
+    }
+
+    /// Adds the likely cause. The first one counts.
+    pub fn likely(mut self, cause: impl Into<String>) -> Miss {
+        self.hint.get_or_insert_with(|| cause.into());
+        self
+    }
+
+    /// Makes it worth half.
+    pub fn half(mut self) -> Miss {
+        self.half = true;
+        self
+    }
+
+    /// Returns the text without the hint, as one message for a report.
+    pub fn message(&self) -> String {
+        let lines = self.details.iter().take(MAX_DETAILS);
+        lines.fold(self.what.clone(), |text, line| text + "\n" + line)
+    }
+}
+
+/// Fails with a miss unless the condition holds.
+///
+/// # Errors
+/// The miss.
+pub fn ensure(condition: bool, miss: impl FnOnce() -> Miss) -> Result<(), Miss> {
+    if condition { Ok(()) } else { Err(miss()) }
+}

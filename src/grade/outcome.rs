@@ -1,0 +1,214 @@
+//! How a run of the learner's program ended, and what may be asked about it.
+
+use std::time::Duration;
+
+use super::miss::{Miss, ensure};
+use crate::s01_bencode::printable;
+
+/// The beginnings of what a program prints when it dies of an error that nobody handled.
+const STACK_TRACES: [&str; 7] = [
+    "Traceback (most recent call last)",
+    "panicked at",
+    "goroutine 1 [",
+    "Exception in thread",
+    "Unhandled exception",
+    "    at Object.<anonymous>",
+    "Uncaught exception",
+];
+
+/// The end of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// It ended with this exit code.
+    Code(i32),
+    /// A signal ended it.
+    Signal(i32),
+    /// Its time was over.
+    OutOfTime,
+}
+
+/// A run that is over.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// Its arguments, as a shell would show them.
+    pub arguments: String,
+    /// What it printed on stdout, up to 1 MiB.
+    pub stdout: Vec<u8>,
+    /// What it printed on stderr, up to 1 MiB.
+    pub stderr: Vec<u8>,
+    /// How it ended.
+    pub end: End,
+    /// How long it ran.
+    pub elapsed: Duration,
+}
+
+impl Outcome {
+    /// Returns the text of stdout, without a last newline.
+    pub fn text(&self) -> String {
+        let text = String::from_utf8_lossy(&self.stdout);
+        text.strip_suffix('\n').map(|text| text.trim_end_matches('\r')).unwrap_or(&text).to_owned()
+    }
+
+    /// Returns the last line of stderr that says something, safe to print.
+    pub fn last_words(&self) -> Option<String> {
+        let text = String::from_utf8_lossy(&self.stderr);
+        let line = text.lines().rfind(|line| !line.trim().is_empty())?.trim();
+        Some(printable(&line.chars().take(120).collect::<String>()))
+    }
+
+    /// Whether it died of an error that nobody handled.
+    pub fn crashed(&self) -> bool {
+        let text = String::from_utf8_lossy(&self.stderr);
+        self.end == End::Code(101) || STACK_TRACES.iter().any(|trace| text.contains(trace))
+    }
+
+    /// Insists on exit code 0.
+    ///
+    /// # Errors
+    /// If it ended in another way.
+    pub fn succeeds(&self) -> Result<&Outcome, Miss> {
+        let miss = match self.end {
+            End::Code(0) => return Ok(self),
+            End::Code(code) => {
+                Miss::new(format!("`{}` ended with exit code {code}", self.arguments))
+            }
+            _ => self.not_ended(),
+        };
+        Err(self.with_last_words(miss))
+    }
+
+    /// Insists on exit code 0 and exactly this on stdout; a last newline is free.
+    ///
+    /// # Errors
+    /// If it ended in another way, or printed something else.
+    pub fn prints(&self, expected: &str) -> Result<(), Miss> {
+        self.succeeds()?;
+        let (expected, found) = (expected.trim_end_matches('\n'), self.text());
+        ensure(found == expected, || difference(expected, &found))
+    }
+
+    /// Insists on exit code 0 and these lines on stdout, in any order.
+    ///
+    /// # Errors
+    /// If it ended in another way, a line is missing, or there is one too many.
+    pub fn prints_in_any_order(&self, expected: &[String]) -> Result<(), Miss> {
+        self.succeeds()?;
+        let text = self.text();
+        let mut found: Vec<&str> = text.lines().collect();
+        for line in expected {
+            match found.iter().position(|found| found == line) {
+                Some(place) => drop(found.swap_remove(place)),
+                None => {
+                    return Err(Miss::new("a line is missing on stdout").instead(
+                        format!("\"{}\"", printable(line)),
+                        found.first().map_or("no more lines".to_owned(), |line| shown(line)),
+                    ));
+                }
+            }
+        }
+        match found.first() {
+            None => Ok(()),
+            Some(line) => Err(Miss::new(format!("one line too many on stdout: {}", shown(line)))),
+        }
+    }
+
+    /// Insists on a refusal: an exit code from 1 to 125, and a word about it on stderr. A stack trace
+    /// is worth half.
+    ///
+    /// # Errors
+    /// If it ended in another way.
+    pub fn refuses(&self) -> Result<(), Miss> {
+        match self.end {
+            End::Code(0) => Err(Miss::new(format!("`{}` ended as if all were well", self.arguments))
+                .instead(
+                    "exit code 1, and a sentence on stderr",
+                    match self.text() {
+                        text if text.is_empty() => "exit code 0".to_owned(),
+                        text => format!("exit code 0, and {} on stdout", shown(&text)),
+                    },
+                )),
+            End::Code(1..=125) if self.crashed() => Err(self
+                .with_last_words(Miss::new("it refused with a stack trace, not with a sentence"))
+                .likely("the error is nowhere handled: catch it, say what is wrong on stderr, and end with code 1")
+                .half()),
+            End::Code(1..=125) => ensure(self.last_words().is_some(), || {
+                Miss::new("it refused without a word").half().likely("say on stderr what is wrong")
+            }),
+            End::Code(code) => Err(Miss::new(format!("it ended with exit code {code}"))
+                .instead("exit code 1, and a sentence on stderr", format!("exit code {code}"))),
+            _ => Err(self.with_last_words(self.not_ended())),
+        }
+    }
+
+    /// Insists on nothing at all on stdout.
+    ///
+    /// # Errors
+    /// If there is something.
+    pub fn says_nothing(&self) -> Result<(), Miss> {
+        let text = self.text();
+        ensure(text.is_empty(), || {
+            Miss::new(format!("this must not be on stdout: {}", shown(&text)))
+        })
+    }
+
+    fn not_ended(&self) -> Miss {
+        match self.end {
+            End::Signal(signal) => {
+                Miss::new(format!("`{}` was ended by signal {signal}", self.arguments))
+            }
+            _ => Miss::new(format!(
+                "`{}` was still running after {:.1} s, and was ended",
+                self.arguments,
+                self.elapsed.as_secs_f64()
+            )),
+        }
+    }
+
+    fn with_last_words(&self, miss: Miss) -> Miss {
+        match self.last_words() {
+            Some(words) => miss.detail(format!("stderr: {words}")),
+            None => miss.detail("stderr is empty"),
+        }
+    }
+}
+
+/// Returns text in quotes, cut to a line.
+fn shown(text: &str) -> String {
+    let cut: String = text.chars().take(70).collect();
+    let more = if cut.len() < text.len() { "…" } else { "" };
+    format!("\"{}{more}\"", printable(&cut))
+}
+
+/// Says where two texts part.
+fn difference(expected: &str, found: &str) -> Miss {
+    let line = expected
+        .split('\n')
+        .zip(found.split('\n'))
+        .take_while(|(expected, found)| expected == found)
+        .count();
+    match (expected.split('\n').nth(line), found.split('\n').nth(line)) {
+        (Some(expected), Some(found)) => lines_part(line, expected, found),
+        (Some(missing), None) => Miss::new(format!("line {} of stdout is missing", line + 1))
+            .instead(shown(missing), "the end"),
+        (None, Some(extra)) => {
+            Miss::new(format!("line {} of stdout is one too many: {}", line + 1, shown(extra)))
+        }
+        (None, None) => Miss::new("stdout differs"),
+    }
+}
+
+/// Says at which character two lines part.
+fn lines_part(line: usize, expected: &str, found: &str) -> Miss {
+    let same = expected.chars().zip(found.chars()).take_while(|(a, b)| a == b).count();
+    // A long line is shown from a little before the place where they part.
+    let from = same.saturating_sub(40);
+    let part = |text: &str| {
+        let part: String = text.chars().skip(from).take(60).collect();
+        format!("{}{}", if from > 0 { "…" } else { "" }, printable(&part))
+    };
+    let caret = part(expected).chars().zip(part(found).chars()).take_while(|(a, b)| a == b).count();
+    let place = if line == 0 { String::new() } else { format!("line {}, ", line + 1) };
+    Miss::new(format!("stdout differs at {place}character {}", same + 1))
+        .instead(part(expected), part(found))
+        .detail(format!("         {}^", " ".repeat(caret)))
+}

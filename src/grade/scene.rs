@@ -1,0 +1,253 @@
+//! The stage on which one check is played: a folder, dice, actors, and the learner's command.
+
+use std::ffi::OsStr;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::dice::Dice;
+use super::learner::Learner;
+use super::miss::Miss;
+use super::outcome::Outcome;
+use super::process::Running;
+use crate::actors::leech::Leech;
+use crate::actors::line::Line;
+use crate::actors::peer::FakePeer;
+use crate::actors::peer_plan::Plan;
+use crate::actors::recording::Recording;
+use crate::actors::scripted::Scripted;
+use crate::actors::torrent::{Recipe, Torrent};
+use crate::actors::tracker::{FakeTracker, Reply};
+use crate::actors::udp_tracker::{Deed, FakeUdpTracker};
+
+/// An actor whose bytes have been written down.
+type Recorded = Box<dyn Fn() -> Vec<Recording>>;
+
+/// What a check has at hand. Dropping it ends its actors and deletes its folder.
+pub struct Scene<'a> {
+    /// The dice of this check.
+    pub dice: Dice,
+    learner: &'a Learner,
+    folder: TempDir,
+    /// The usual limit of the stage, without the time for a start.
+    limit: Duration,
+    actors: Vec<Recorded>,
+    recordings: Vec<Recording>,
+    peers: u8,
+}
+
+impl<'a> Scene<'a> {
+    pub(super) fn new(dice: Dice, learner: &'a Learner, stage: u8) -> io::Result<Scene<'a>> {
+        let folder = tempfile::Builder::new().prefix("grade-").tempdir()?;
+        let limit = Duration::from_secs(match stage {
+            1 | 2 | 6 => 4,
+            3..=5 | 7 | 8 => 8,
+            9 | 10 => 12,
+            _ => 25,
+        });
+        let (actors, recordings) = (Vec::new(), Vec::new());
+        Ok(Scene { dice, learner, folder, limit, actors, recordings, peers: 0 })
+    }
+
+    /// Sets another limit for the runs that follow: a check that waits on purpose.
+    pub fn within(&mut self, seconds: u64) -> &mut Self {
+        self.limit = Duration::from_secs(seconds);
+        self
+    }
+
+    /// Returns how long the learner's program takes to start, three times.
+    pub fn start_time(&self) -> Duration {
+        self.learner.start_time()
+    }
+
+    /// Runs the learner's command with these arguments, to its end.
+    ///
+    /// # Errors
+    /// If it can no longer be started.
+    pub fn run<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Result<Outcome, Miss> {
+        self.learner.run(arguments, self.limit).map_err(|error| not_started(&error))
+    }
+
+    /// Starts the learner's command with these arguments.
+    ///
+    /// # Errors
+    /// If it can no longer be started.
+    pub fn start<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Result<Running, Miss> {
+        self.learner.start(arguments, self.limit).map_err(|error| not_started(&error))
+    }
+
+    /// Returns the absolute path of a file in the folder of this check.
+    pub fn path(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Writes a file into the folder of this check; returns its absolute path as text.
+    ///
+    /// # Errors
+    /// If the disk does not take it.
+    pub fn file(&self, name: &str, bytes: impl AsRef<[u8]>) -> Result<String, Miss> {
+        let path = self.path(name);
+        let written = path.parent().map_or(Ok(()), std::fs::create_dir_all);
+        written.and_then(|()| std::fs::write(&path, bytes)).map_err(|error| ours(&error))?;
+        Ok(path.to_string_lossy().into_owned())
+    }
+
+    /// Returns the content of a file that the learner's command was to write.
+    ///
+    /// # Errors
+    /// If it is not there.
+    pub fn output(&self, name: &str) -> Result<Vec<u8>, Miss> {
+        std::fs::read(self.path(name))
+            .map_err(|error| Miss::new(format!("the output file cannot be read: {error}")))
+    }
+
+    /// Returns a torrent of one file with so many pieces: name, content and piece length are random, and
+    /// the last piece is short.
+    pub fn torrent(&mut self, pieces: usize) -> Torrent {
+        let piece_length = *self.dice.one_of(&[32_768, 49_152, 65_536]);
+        let last = self.dice.length(1, piece_length - 1);
+        self.torrent_of(piece_length, pieces.saturating_sub(1) * piece_length + last)
+    }
+
+    /// Returns a torrent of one file with this piece length and size.
+    pub fn torrent_of(&mut self, piece_length: usize, length: usize) -> Torrent {
+        let name = format!("{}.bin", self.dice.word(8));
+        Recipe::single(name, piece_length, self.dice.bytes(length)).build()
+    }
+
+    /// Writes a .torrent file with this tracker; returns its absolute path as text.
+    ///
+    /// # Errors
+    /// If the disk does not take it.
+    pub fn torrent_file(&mut self, torrent: &Torrent, announce: &str) -> Result<String, Miss> {
+        let name = format!("{}.torrent", self.dice.word(6));
+        self.file(&name, torrent.file(Some(announce)))
+    }
+
+    /// Returns an address on loopback that no other peer of this check has.
+    pub fn host(&mut self) -> IpAddr {
+        self.peers += 1;
+        // Only Linux has all of 127.0.0.0/8 on its loopback interface.
+        let last = if cfg!(target_os = "linux") { self.peers + 1 } else { 1 };
+        IpAddr::V4(Ipv4Addr::new(127, 0, 0, last))
+    }
+
+    /// Returns the plan of a good seed of this torrent, with an id, an address and an extension id of its
+    /// own, to be altered.
+    pub fn plan(&mut self, torrent: &Torrent) -> Plan {
+        let mut plan = FakePeer::of(torrent);
+        plan.address = self.host();
+        plan.peer_id = self.dice.peer_id();
+        plan.metadata_id = self.dice.extension_id();
+        plan
+    }
+
+    /// Starts a peer.
+    ///
+    /// # Errors
+    /// If the system has no port left.
+    pub fn peer(&mut self, plan: Plan) -> Result<Arc<FakePeer>, Miss> {
+        let peer = Arc::new(FakePeer::start(plan).map_err(|error| ours(&error))?);
+        let seen = peer.clone();
+        self.actors.push(Box::new(move || seen.recordings()));
+        Ok(peer)
+    }
+
+    /// Starts a good seed of this torrent.
+    ///
+    /// # Errors
+    /// If the system has no port left.
+    pub fn seed(&mut self, torrent: &Torrent) -> Result<Arc<FakePeer>, Miss> {
+        let plan = self.plan(torrent);
+        self.peer(plan)
+    }
+
+    /// Starts a peer that does what the script says for each connection.
+    ///
+    /// # Errors
+    /// If the system has no port left.
+    pub fn scripted(
+        &mut self,
+        script: impl Fn(&mut Line, usize) + Send + Sync + 'static,
+    ) -> Result<Arc<Scripted>, Miss> {
+        let address = self.host();
+        let peer = Arc::new(Scripted::listen(address, script).map_err(|error| ours(&error))?);
+        let seen = peer.clone();
+        self.actors.push(Box::new(move || seen.recordings()));
+        Ok(peer)
+    }
+
+    /// Starts an HTTP tracker; `answer` sees the request's target, and how many came before it.
+    ///
+    /// # Errors
+    /// If the system has no port left.
+    pub fn tracker(
+        &mut self,
+        answer: impl Fn(&str, usize) -> Reply + Send + Sync + 'static,
+    ) -> Result<Arc<FakeTracker>, Miss> {
+        let tracker = Arc::new(FakeTracker::start(answer).map_err(|error| ours(&error))?);
+        let seen = tracker.clone();
+        self.actors.push(Box::new(move || seen.recordings()));
+        Ok(tracker)
+    }
+
+    /// Starts a good HTTP tracker that knows these peers.
+    ///
+    /// # Errors
+    /// If the system has no port left.
+    pub fn tracker_of(&mut self, peers: &[SocketAddr]) -> Result<Arc<FakeTracker>, Miss> {
+        let reply = Reply::peers(peers);
+        self.tracker(move |_, _| reply.clone())
+    }
+
+    /// Starts a UDP tracker; `deeds` sees the packet, and how many came before it.
+    ///
+    /// # Errors
+    /// If the system has no port left.
+    pub fn udp_tracker(
+        &mut self,
+        deeds: impl Fn(&[u8], usize) -> Vec<Deed> + Send + 'static,
+    ) -> Result<Arc<FakeUdpTracker>, Miss> {
+        let tracker = Arc::new(FakeUdpTracker::start(deeds).map_err(|error| ours(&error))?);
+        let seen = tracker.clone();
+        self.actors.push(Box::new(move || seen.recordings()));
+        Ok(tracker)
+    }
+
+    /// Connects to the learner's client and shakes hands.
+    ///
+    /// # Errors
+    /// If nobody listens there, or no handshake comes back.
+    pub fn leech(
+        &mut self,
+        address: SocketAddr,
+        torrent: &Torrent,
+        reserved: [u8; 8],
+    ) -> Result<Leech, Miss> {
+        let leech = Leech::dial(address, torrent, reserved)
+            .map_err(|error| Miss::new(format!("no handshake came back: {error}")))?;
+        self.recordings.push(leech.recording());
+        Ok(leech)
+    }
+
+    /// Returns all that the actors have seen.
+    pub fn recordings(&self) -> Vec<Recording> {
+        let of_actors = self.actors.iter().flat_map(|actor| actor());
+        self.recordings.iter().cloned().chain(of_actors).collect()
+    }
+}
+
+/// A fault of the grader's machine, not of the learner.
+fn ours(error: &io::Error) -> Miss {
+    Miss::new(format!("the grader cannot go on: {error}")).likely(
+        "this is not your client's fault: is the disk full, or are there too few open files?",
+    )
+}
+
+fn not_started(error: &io::Error) -> Miss {
+    Miss::new(format!("your program can no longer be started: {error}"))
+}
