@@ -108,14 +108,13 @@ pub fn whole_handshake(recording: &Recording, torrent: &Torrent) -> Finding {
     let since = last.map_or(recording.begun(), |chunk| chunk.at);
     let end = recording.ended().unwrap_or_else(Instant::now);
     let quiet = end.saturating_duration_since(since).as_secs_f64();
-    let count = match sent.len() {
-        0 => "nothing".to_owned(),
-        count => counted(count, "byte"),
-    };
-    Err(Miss::new(if quiet < PATIENCE.as_secs_f64() - 0.3 {
-        format!("you sent {count}, and hung up after {quiet:.1} s")
-    } else {
-        format!("you sent {count}, then nothing for {quiet:.1} s")
+    let waited = quiet > PATIENCE.as_secs_f64() - 0.3;
+    let count = counted(sent.len(), "byte");
+    Err(Miss::new(match (sent.is_empty(), waited) {
+        (true, true) => format!("you sent nothing for {quiet:.1} s"),
+        (true, false) => format!("you hung up after {quiet:.1} s, without a byte"),
+        (false, true) => format!("you sent {count}, then nothing for {quiet:.1} s"),
+        (false, false) => format!("you sent {count}, and that was all after {quiet:.1} s"),
     }))
 }
 

@@ -156,7 +156,7 @@ fn drop_by_drop(scene: &mut Scene) -> Finding {
     })?;
     let outcome = shake(scene, &role, peer.address())?;
     tells_id(&outcome, &role).map_err(|miss| {
-        miss.likely("a read returns what is there, not what you want: read until all 68 bytes have come")
+        miss.likely("one read returns what is there, not what you want: read until all 68 bytes have come")
     })
 }
 

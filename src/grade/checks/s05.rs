@@ -74,7 +74,7 @@ fn in_drops(scene: &mut Scene) -> Finding {
     let index = scene.dice.length(1, pieces - 1);
     let run = planned(scene, torrent, index, |plan| plan.chunk(7))?;
     run.asks().map_err(|miss| {
-        miss.likely("a message may take many reads: read 4 bytes for the length, then that many, each until all have come")
+        miss.likely("a message comes in parts, and one read returns one of them: read 4 bytes for the length, then that many, each until all have come")
     })
 }
 

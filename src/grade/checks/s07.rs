@@ -151,6 +151,9 @@ fn bit(scene: &mut Scene) -> Finding {
             Some(place) => miss.likely(format!(
                 "0x10 is in byte {place} of the reserved ones: it belongs in byte 5, counted from 0"
             )),
+            _ if reserved.get(2).is_some_and(|byte| byte & 0x08 != 0) => {
+                miss.likely("bit 20 is counted from the right: it is 0x10 in byte 5")
+            }
             None if byte == 10 => miss.likely("byte 5 is 0x10, which is 16, and not 10"),
             None => miss,
         }
@@ -196,12 +199,12 @@ fn noise(scene: &mut Scene) -> Finding {
 fn unknown_keys(scene: &mut Scene) -> Finding {
     let name = scene.dice.word(9);
     let (ip, port) = (scene.dice.bytes(4), scene.dice.number(1_024, 60_000) as i64);
-    let mut ids = [0; 3].map(|_| i64::from(scene.dice.extension_id()));
+    let others = [(); 2].map(|()| int(i64::from(scene.dice.extension_id())));
     let other = scene.dice.word(5);
     let run = run(scene, |plan| {
-        ids[0] = i64::from(plan.metadata_id);
-        // Sorted: "lt_" comes before "ut_", and the word after both.
-        let m = [("lt_donthave", int(ids[1])), ("ut_metadata", int(ids[0])), ("ut_pex", int(ids[2]))];
+        let [before, after] = others;
+        let id = int(i64::from(plan.metadata_id));
+        let m = [("lt_donthave", before), ("ut_metadata", id), ("ut_pex", after)];
         let inner = dict(&[("a", list(&[int(-1), bytes(&other)])), ("b", dict(&[]))]);
         let payload = dict(&[
             ("complete_ago", int(-1)),
@@ -246,11 +249,7 @@ fn no_dictionary(scene: &mut Scene) -> Finding {
 
 fn silence(scene: &mut Scene) -> Finding {
     scene.within(10);
-    let hold = |plan: Plan| {
-        let bit = [0, 0, 0, 0, 0, wire::EXTENSION_BIT, 0, 0];
-        plan.extra_reserved(bit).after(After::Hold)
-    };
-    run(scene, hold)?.outcome.refuses().map_err(|miss| {
+    run(scene, |plan| plan.after(After::Hold))?.outcome.refuses().map_err(|miss| {
         miss.likely("set a limit for the whole wait, of some seconds")
     })
 }
