@@ -19,27 +19,27 @@ use crate::s08_metadata::message::MetadataMessage;
 use crate::s08_metadata::{METADATA_PIECE_LENGTH, NAME};
 
 /// The chapters to read.
-pub const BENCODE: &str = "docs/01-bencode.md";
-pub const METAINFO: &str = "docs/02-metainfo.md";
-pub const TRACKER: &str = "docs/03-tracker.md";
-pub const HANDSHAKE: &str = "docs/04-handshake.md";
-pub const MESSAGES: &str = "docs/05-messages.md";
-pub const EXTENSION: &str = "docs/07-extension.md";
-pub const METADATA: &str = "docs/08-metadata.md";
-pub const PIECES: &str = "docs/09-pieces.md";
-pub const UDP_TRACKER: &str = "docs/18-udp-tracker.md";
+pub(crate) const BENCODE: &str = "docs/01-bencode.md";
+pub(crate) const METAINFO: &str = "docs/02-metainfo.md";
+pub(crate) const TRACKER: &str = "docs/03-tracker.md";
+pub(crate) const HANDSHAKE: &str = "docs/04-handshake.md";
+pub(crate) const MESSAGES: &str = "docs/05-messages.md";
+pub(crate) const EXTENSION: &str = "docs/07-extension.md";
+pub(crate) const METADATA: &str = "docs/08-metadata.md";
+pub(crate) const PIECES: &str = "docs/09-pieces.md";
+pub(crate) const UDP_TRACKER: &str = "docs/18-udp-tracker.md";
 
 /// Mistakes that are told by more than the bytes of one message.
-pub const HASTY: &str = "it sends a request right after interested; others drop requests that come before their unchoke";
-pub const NOT_INTERESTED: &str =
+pub(crate) const HASTY: &str = "it sends a request right after interested; others drop requests that come before their unchoke";
+pub(crate) const NOT_INTERESTED: &str =
     "it is not interested: to get blocks, send interested and wait for unchoke";
-pub const NO_REQUEST: &str = "it was unchoked, and asks for nothing";
-pub const NO_BIT: &str =
+pub(crate) const NO_REQUEST: &str = "it was unchoked, and asks for nothing";
+pub(crate) const NO_BIT: &str =
     "message 20 needs bit 20 in both handshakes: 0x10 in byte 5 of the reserved ones; ignored";
 
 /// A rule that was broken.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mistake {
+pub(crate) struct Mistake {
     /// The kind of mistake; each is reported once for each connection.
     pub kind: &'static str,
     pub what: String,
@@ -47,7 +47,7 @@ pub struct Mistake {
 }
 
 impl Mistake {
-    pub fn new(kind: &'static str, what: impl Into<String>, see: &'static str) -> Mistake {
+    pub(crate) fn new(kind: &'static str, what: impl Into<String>, see: &'static str) -> Mistake {
         Mistake { kind, what: what.into(), see }
     }
 }
@@ -75,7 +75,7 @@ fn beginning(bytes: &[u8]) -> Option<&'static str> {
 }
 
 /// Returns the hint for a handshake that failed, from the bytes that were read.
-pub fn handshake(bytes: &[u8]) -> String {
+pub(crate) fn handshake(bytes: &[u8]) -> String {
     let whole = format!("1 + 19 + 8 + 20 + 20 = {HANDSHAKE_LENGTH}");
     let (first, name) =
         bytes.split_first().map_or((None, bytes), |(first, name)| (Some(*first), name));
@@ -105,10 +105,10 @@ pub fn handshake(bytes: &[u8]) -> String {
 }
 
 /// Wrong info hashes, and what each is the hash of.
-pub type WrongHashes = Vec<(InfoHash, &'static str)>;
+pub(crate) type WrongHashes = Vec<(InfoHash, &'static str)>;
 
 /// Returns the hashes that a mistake makes of this content.
-pub fn wrong_hashes(content: &Content, trackers: &[String]) -> WrongHashes {
+pub(crate) fn wrong_hashes(content: &Content, trackers: &[String]) -> WrongHashes {
     let info = &*content.metadata;
     let cut = info.split_last().map_or(info, |(_, cut)| cut);
     let mut hashes = vec![
@@ -131,7 +131,7 @@ pub fn wrong_hashes(content: &Content, trackers: &[String]) -> WrongHashes {
 }
 
 /// Returns the hint for an info hash that is not here.
-pub fn other_torrent(found: InfoHash, wrong: &[(InfoHash, &'static str)]) -> &'static str {
+pub(crate) fn other_torrent(found: InfoHash, wrong: &[(InfoHash, &'static str)]) -> &'static str {
     match wrong.iter().find(|(hash, _)| *hash == found) {
         Some((_, hint)) => hint,
         None if found.0.iter().all(u8::is_ascii_hexdigit) => {
@@ -145,7 +145,7 @@ pub fn other_torrent(found: InfoHash, wrong: &[(InfoHash, &'static str)]) -> &'s
 
 /// Returns the hint for a message that cannot be read. `keep_alive_before`: a keep-alive
 /// came right before it.
-pub fn message(error: &MessageError, keep_alive_before: bool) -> Option<&'static str> {
+pub(crate) fn message(error: &MessageError, keep_alive_before: bool) -> Option<&'static str> {
     let mine = match error {
         MessageError::TooLong { length, .. } => {
             let prefix = u32::try_from(*length).unwrap_or(u32::MAX);
@@ -175,7 +175,7 @@ pub fn message(error: &MessageError, keep_alive_before: bool) -> Option<&'static
 }
 
 /// Returns the hint for the start of a message after which nothing more comes.
-pub fn unfinished(begun: &[u8]) -> String {
+pub(crate) fn unfinished(begun: &[u8]) -> String {
     let Some((prefix, behind)) = begun.split_first_chunk::<4>() else {
         return format!("a message begins with a length of 4 bytes, and {} came", begun.len());
     };
@@ -192,7 +192,7 @@ pub fn unfinished(begun: &[u8]) -> String {
 }
 
 /// Returns the hint for a wrong request.
-pub fn request(request: &Request, pieces: u32, size: Option<u32>) -> Option<String> {
+pub(crate) fn request(request: &Request, pieces: u32, size: Option<u32>) -> Option<String> {
     let Request { index, begin, length } = *request;
     let Some(size) = size else {
         return (index.swap_bytes() < pieces && index > 0xffff)
@@ -212,7 +212,7 @@ pub fn request(request: &Request, pieces: u32, size: Option<u32>) -> Option<Stri
 }
 
 /// Returns the mistake of a bitfield with a bit set for a piece that does not exist.
-pub fn spare_bits(bits: &[u8], pieces: u32) -> Mistake {
+pub(crate) fn spare_bits(bits: &[u8], pieces: u32) -> Mistake {
     let last = bits.last().copied().unwrap_or_default();
     let reversed = !pieces.is_multiple_of(8) && last.reverse_bits() << (pieces % 8) == 0;
     let hint = if reversed { "; the first piece is the highest bit, not the lowest" } else { "" };
@@ -221,7 +221,7 @@ pub fn spare_bits(bits: &[u8], pieces: u32) -> Mistake {
 
 /// Returns the mistake in an extended message, if any. `ours` is our id for `ut_metadata`, and
 /// `metadata` the size of ours in bytes.
-pub fn extended(
+pub(crate) fn extended(
     payload: &[u8],
     ours: u8,
     theirs: &PeerExtensions,
@@ -302,7 +302,7 @@ fn unsorted(value: &Value) -> Option<Mistake> {
 
 /// Returns the mistake of a message that is well formed but comes at the wrong time. `late`:
 /// a bitfield is no longer allowed.
-pub fn out_of_place(message: &Message, late: bool, choked: bool) -> Option<Mistake> {
+pub(crate) fn out_of_place(message: &Message, late: bool, choked: bool) -> Option<Mistake> {
     let (kind, what, see) = match message {
         Message::Bitfield { .. } if late => (
             "late bitfield",
@@ -337,12 +337,12 @@ pub fn out_of_place(message: &Message, late: bool, choked: bool) -> Option<Mista
 }
 
 /// Whether a request comes right after `interested`.
-pub fn hasty(begun: &[u8]) -> bool {
+pub(crate) fn hasty(begun: &[u8]) -> bool {
     matches!(begun, [0, 0, 0, 13, 6, ..])
 }
 
 /// Returns the hint for bytes that are not an HTTP request.
-pub fn http(head: &[u8]) -> String {
+pub(crate) fn http(head: &[u8]) -> String {
     let line = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let hint = match beginning(head).filter(|_| !head.starts_with(b"GET ")) {
         Some(hint) => hint,
@@ -364,7 +364,7 @@ pub fn http(head: &[u8]) -> String {
 }
 
 /// Returns the hint for a packet that is not of the tracker protocol.
-pub fn packet(packet: &[u8]) -> &'static str {
+pub(crate) fn packet(packet: &[u8]) -> &'static str {
     const MAGIC: [u8; 8] = [0, 0, 4, 0x17, 0x27, 0x10, 0x19, 0x80];
     let reversed: Vec<u8> = MAGIC.iter().rev().copied().collect();
     match packet {
@@ -380,7 +380,7 @@ pub fn packet(packet: &[u8]) -> &'static str {
 }
 
 /// Returns the hint for a port that is a usual one with its bytes swapped.
-pub fn reversed_port(port: u16) -> Option<String> {
+pub(crate) fn reversed_port(port: u16) -> Option<String> {
     let usual = (6881..=6889).contains(&port.swap_bytes());
     usual.then(|| format!("its port {port} is {} low byte first; see {TRACKER}", port.swap_bytes()))
 }
