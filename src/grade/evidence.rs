@@ -91,7 +91,8 @@ fn broken_bytes(shown: &Shown) -> Vec<String> {
     let is_carets = |line: &str| line.trim_start().starts_with('^');
     let has_offset = |line: &str| line.get(2..6).is_some_and(|at| !at.contains(' '));
     let lines = text.lines().filter(|line| is_carets(line) || has_offset(line));
-    let lines: Vec<String> = lines.map(|line| line.get(2..).unwrap_or_default().to_owned()).collect();
+    let lines: Vec<String> =
+        lines.map(|line| line.get(2..).unwrap_or_default().to_owned()).collect();
     let Some(carets) = lines.iter().position(|line| is_carets(line)) else { return Vec::new() };
     let first = (carets + 1).saturating_sub(MAX_SHOWN);
     lines.get(first..=carets).unwrap_or_default().to_vec()

@@ -83,10 +83,8 @@ pub(super) struct Shown {
 /// is missing.
 pub(super) fn cause(clues: Clues) -> Option<Cause> {
     let peers = clues.recordings.iter().filter(|recording| !recording.is_tracker());
-    let mut replays: Vec<Replay> = peers
-        .take(MAX_CONNECTIONS)
-        .map(|recording| Replay::of(recording, clues.known))
-        .collect();
+    let mut replays: Vec<Replay> =
+        peers.take(MAX_CONNECTIONS).map(|recording| Replay::of(recording, clues.known)).collect();
     let broken = replays.iter_mut().find_map(|replay| replay.broken.take());
     broken
         .or_else(|| omission::cause(&replays, clues.stage))

@@ -101,7 +101,9 @@ fn wrong_id(outcome: &Outcome, role: &Role, ours: &[u8]) -> Option<&'static str>
         }
         _ if found == hash => "that is the info hash: the peer id is the last 20 bytes",
         _ if found.as_bytes() == role.id => "print the 20 bytes in hex, as 40 digits",
-        _ if found.eq_ignore_ascii_case(&hex::encode(role.id)) => "print hex digits in small letters",
+        _ if found.eq_ignore_ascii_case(&hex::encode(role.id)) => {
+            "print hex digits in small letters"
+        }
         _ if found.len() >= 20 && whole.contains(found) => {
             "the peer id is bytes 48 to 67 of what comes back, and no others"
         }
@@ -139,9 +141,7 @@ fn own_id(scene: &mut Scene) -> Finding {
         ids.push(recording.from_client().get(48..68).map(<[u8]>::to_vec).unwrap_or_default());
     }
     let (Some(one), Some(two)) = (ids.first(), ids.last()) else { return Ok(()) };
-    ensure(*one != role.id, || {
-        Miss::new("your handshake has the peer's id in place of your own")
-    })?;
+    ensure(*one != role.id, || Miss::new("your handshake has the peer's id in place of your own"))?;
     ensure(one != two, || {
         Miss::new("two starts of your client had the same peer id")
             .detail(format!("both    {}", hex::encode(one)))
@@ -156,7 +156,9 @@ fn drop_by_drop(scene: &mut Scene) -> Finding {
     })?;
     let outcome = shake(scene, &role, peer.address())?;
     tells_id(&outcome, &role).map_err(|miss| {
-        miss.likely("one read returns what is there, not what you want: read until all 68 bytes have come")
+        miss.likely(
+            "one read returns what is there, not what you want: read until all 68 bytes have come",
+        )
     })
 }
 
@@ -183,7 +185,9 @@ fn unknown_bits(scene: &mut Scene) -> Finding {
     })?;
     let outcome = shake(scene, &role, peer.address())?;
     tells_id(&outcome, &role).map_err(|miss| {
-        miss.likely("the 8 reserved bytes of others may hold anything: look only at the bits that you know")
+        miss.likely(
+            "the 8 reserved bytes of others may hold anything: look only at the bits that you know",
+        )
     })
 }
 
@@ -242,8 +246,7 @@ fn nobody(scene: &mut Scene) -> Finding {
 
 fn drip(scene: &mut Scene) -> Finding {
     scene.within(15);
-    let likely =
-        "each read is in time, and all of them together are not: set a deadline, not a timeout of one read";
+    let likely = "each read is in time, and all of them together are not: set a deadline, not a timeout of one read";
     refuses(scene, likely, |line, role, _| {
         for byte in role.handshake() {
             if line.send(&[byte]).is_err() || line.hold(Duration::from_secs(1)) {

@@ -22,15 +22,18 @@ const PEER_ID: &str = "BEP 3, peer protocol: the peer id";
 pub const CHECKS: &[Check] = &[
     Check::new("5.1", "says that it is interested before it asks", MESSAGES, interested),
     Check::new("5.2", "sends no request before the unchoke", MESSAGES, waits_for_unchoke),
-    Check::new("5.3", "reads messages that come seven bytes at a time", MESSAGES, in_drops).points(2),
+    Check::new("5.3", "reads messages that come seven bytes at a time", MESSAGES, in_drops)
+        .points(2),
     Check::new("5.4", "passes over keep-alives and unknown messages", MESSAGES, noise),
     Check::new("5.5", "a peer need not send a bitfield", MESSAGES, no_bitfield),
     Check::new("5.6", "a peer may name its pieces one by one", MESSAGES, by_haves),
     Check::new("5.7", "the unchoke may come before you are interested", MESSAGES, early_unchoke),
-    Check::new("5.8", "does not ask a peer for a piece that it lacks", MESSAGES, lacks).refusal("5.1"),
+    Check::new("5.8", "does not ask a peer for a piece that it lacks", MESSAGES, lacks)
+        .refusal("5.1"),
     Check::new("5.9", "every request is 17 bytes, high byte first", MESSAGES, requests),
     Check::new("5.10", "refuses a message of 4 GiB", MESSAGES, giant).refusal("5.1"),
-    Check::new("5.11", "refuses a bitfield that is too long", MESSAGES, long_bitfield).refusal("5.1"),
+    Check::new("5.11", "refuses a bitfield that is too long", MESSAGES, long_bitfield)
+        .refusal("5.1"),
     Check::new("5.12", "refuses a block that is cut by the end", MESSAGES, cut).refusal("5.1"),
     Check::new("5.13", "the peer gets the peer id that the tracker got", PEER_ID, same_id),
     Check::new("5.14", "messages may come in one packet with the handshake", MESSAGES, one_packet),
@@ -149,13 +152,15 @@ fn requests(scene: &mut Scene) -> Finding {
     let mut covered = vec![false; size];
     for message in messages_in(run.connection()?) {
         let Some((&wire::REQUEST, payload)) = message.split_first() else { continue };
-        let Some((piece, begin, length)) = wire::three(payload).filter(|_| payload.len() == 12) else {
+        let Some((piece, begin, length)) = wire::three(payload).filter(|_| payload.len() == 12)
+        else {
             return Err(Miss::new("a request of another length came").instead(
                 "17 bytes: length 13, id 6, index, begin, length",
                 format!("{} bytes", 5 + payload.len()),
             ));
         };
-        let right = piece as usize == run.index && block(&run.torrent, piece, begin, length).is_some();
+        let right =
+            piece as usize == run.index && block(&run.torrent, piece, begin, length).is_some();
         ensure(right, || {
             Miss::new(format!("you asked for piece {piece}, begin {begin}, length {length}"))
                 .detail(format!("piece {} has {size} bytes, and a block at most 16384", run.index))
@@ -214,7 +219,9 @@ fn cut(scene: &mut Scene) -> Finding {
         });
     })?;
     run.outcome.refuses().map_err(|miss| {
-        miss.likely("the stream ended in the middle of a message: what has come of it is not a block")
+        miss.likely(
+            "the stream ended in the middle of a message: what has come of it is not a block",
+        )
     })
 }
 
@@ -222,8 +229,7 @@ fn same_id(scene: &mut Scene) -> Finding {
     let run = usual(scene, |plan| plan)?;
     let target = run.announces.last();
     let query = target.and_then(|target| target.split_once('?')).map(|(_, query)| query);
-    let query =
-        query.ok_or_else(|| with_words(Miss::new("you did not announce"), &run.outcome))?;
+    let query = query.ok_or_else(|| with_words(Miss::new("you did not announce"), &run.outcome))?;
     let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
     let mut told = pairs.filter(|(key, _)| *key == "peer_id");
     let told = told.next().map_or(Vec::new(), |(_, id)| wire::percent_decoded(id));

@@ -28,14 +28,24 @@ pub const CHECKS: &[Check] = &[
         .twin("receive extension handshake"),
     Check::new("7.3", "sends an extension handshake: 20, 0, and a dictionary m", MESSAGE, ours)
         .twin("send extension handshake"),
-    Check::new("7.4", "the extension handshake may come before the bitfield", MESSAGE, first_of_all),
+    Check::new(
+        "7.4",
+        "the extension handshake may come before the bitfield",
+        MESSAGE,
+        first_of_all,
+    ),
     Check::new("7.5", "there may be no bitfield", MESSAGE, no_bitfield),
     Check::new("7.6", "keep-alives and unknown messages may come before it", MESSAGE, noise),
     Check::new("7.7", "passes over keys and names that it does not know", MESSAGE, unknown_keys),
     Check::new("7.8", "a peer without the bit: its peer id, and no second line", BIT, plain),
     Check::new("7.9", "a peer without ut_metadata: no second line", IDS, not_offered),
-    Check::new("7.10", "refuses an extension handshake that is no dictionary", MESSAGE, no_dictionary)
-        .refusal("7.2"),
+    Check::new(
+        "7.10",
+        "refuses an extension handshake that is no dictionary",
+        MESSAGE,
+        no_dictionary,
+    )
+    .refusal("7.2"),
     Check::new("7.11", "gives up on a peer that sends no extension handshake", MESSAGE, silence)
         .refusal("7.2"),
     Check::new("7.12", "an id of 0 means: not offered", IDS, turned_off),
@@ -109,11 +119,14 @@ impl Run {
     /// Names the mistake behind a wrong extension id.
     fn wrong_id(&self) -> Option<&'static str> {
         let text = self.outcome.text();
-        let found = text.lines().find_map(|line| line.strip_prefix("Peer Metadata Extension ID:"))?;
+        let found =
+            text.lines().find_map(|line| line.strip_prefix("Peer Metadata Extension ID:"))?;
         let found: i64 = found.trim().parse().ok()?;
         let own = self.dictionary().ok().and_then(|own| own.get("m")?.get("ut_metadata")?.int());
         match found {
-            20 => Some("20 is the id of the message: the peer's number for ut_metadata is in its m"),
+            20 => {
+                Some("20 is the id of the message: the peer's number for ut_metadata is in its m")
+            }
             _ if own == Some(found) => {
                 Some("that is your own number for ut_metadata: print the peer's, from its m")
             }
@@ -124,8 +137,7 @@ impl Run {
     /// Returns the dictionary of the client's extension handshake.
     fn dictionary(&self) -> Result<Value, Miss> {
         let messages = messages_in(&self.connection);
-        let extended =
-            messages.iter().find_map(|message| message.strip_prefix(&[wire::EXTENDED]));
+        let extended = messages.iter().find_map(|message| message.strip_prefix(&[wire::EXTENDED]));
         let payload = extended.ok_or_else(|| Miss::new("no message 20 came"))?;
         let Some(dictionary) = payload.strip_prefix(&[0]) else {
             return Err(Miss::new("your first message 20 is no extension handshake").instead(
@@ -219,13 +231,17 @@ fn unknown_keys(scene: &mut Scene) -> Finding {
         plan.greets(payload)
     })?;
     run.prints_both().map_err(|miss| {
-        miss.likely("of the dictionary you need only ut_metadata inside m: anything else may be there")
+        miss.likely(
+            "of the dictionary you need only ut_metadata inside m: anything else may be there",
+        )
     })
 }
 
 fn plain(scene: &mut Scene) -> Finding {
     run(scene, Plan::plain)?.prints_peer_id().map_err(|miss| {
-        miss.likely("look at bit 20 of the peer's reserved bytes: without it no extension handshake comes")
+        miss.likely(
+            "look at bit 20 of the peer's reserved bytes: without it no extension handshake comes",
+        )
     })
 }
 
@@ -249,9 +265,10 @@ fn no_dictionary(scene: &mut Scene) -> Finding {
 
 fn silence(scene: &mut Scene) -> Finding {
     scene.within(10);
-    run(scene, |plan| plan.after(After::Hold))?.outcome.refuses().map_err(|miss| {
-        miss.likely("set a limit for the whole wait, of some seconds")
-    })
+    run(scene, |plan| plan.after(After::Hold))?
+        .outcome
+        .refuses()
+        .map_err(|miss| miss.likely("set a limit for the whole wait, of some seconds"))
 }
 
 fn sorted(scene: &mut Scene) -> Finding {
@@ -300,7 +317,8 @@ fn ours_first(scene: &mut Scene) -> Finding {
     let outcome = shake(scene, &torrent, peer.address())?;
     let connection = first(peer.recordings(), peer.address(), &outcome)?;
     whole_handshake(&connection, &torrent)?;
-    let came = messages_in(&connection).iter().any(|message| message.first() == Some(&wire::EXTENDED));
+    let came =
+        messages_in(&connection).iter().any(|message| message.first() == Some(&wire::EXTENDED));
     ensure(came, || {
         Miss::new("your extension handshake did not come while the peer waited for it").likely(
             "both sides send it right after the handshakes: two that wait for each other wait forever",

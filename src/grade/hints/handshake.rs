@@ -1,7 +1,7 @@
 //! What is wrong with a client's handshake.
 
-use super::{Cause, Known, Shown};
 use super::replay::is_handshake;
+use super::{Cause, Known, Shown};
 use crate::lab::hints;
 use crate::s02_metainfo::InfoHash;
 use crate::s04_handshake::HANDSHAKE_LENGTH;

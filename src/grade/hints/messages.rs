@@ -72,7 +72,8 @@ fn wrong_request(replay: &Replay, request: Request, start: usize) -> Found {
     let has = replay.has.clone().unwrap_or_else(|| Bitfield::full(pieces));
     match check(request, content, &has) {
         Err(end @ End::Request { .. }) => {
-            let size = content.info.piece(request.index).map(|piece| content.info.piece_size(piece));
+            let size =
+                content.info.piece(request.index).map(|piece| content.info.piece_size(piece));
             let breaks = |object: &mut Object| break_request(object, request, pieces, size);
             Some((at(replay, start, end.to_string(), breaks), false))
         }
@@ -95,11 +96,9 @@ fn break_request(object: &mut Object, request: Request, pieces: u32, size: Optio
             format!("0 to {}", pieces.saturating_sub(1)),
             index.to_string(),
         ),
-        Some(size) if begin >= size => object.break_field(
-            "begin",
-            format!("less than the piece's {size}"),
-            begin.to_string(),
-        ),
+        Some(size) if begin >= size => {
+            object.break_field("begin", format!("less than the piece's {size}"), begin.to_string())
+        }
         Some(size) => {
             let most = (size - begin).min(crate::s05_messages::BLOCK_LENGTH);
             if (1..=most).contains(&length) {
@@ -173,7 +172,8 @@ fn break_unsorted(object: &mut Object) {
         let (above, key) = split(&field.name);
         // The fields before the dictionary have names too.
         let mut before = named.get(..place)?.iter().filter(|before| before.range.start >= 6);
-        let greater = before.any(|before| split(&before.name).0 == above && split(&before.name).1 > key);
+        let greater =
+            before.any(|before| split(&before.name).0 == above && split(&before.name).1 > key);
         (field.range.start >= 6 && greater).then(|| field.range.clone())
     });
     if let Some(range) = late {

@@ -190,9 +190,7 @@ impl<'s> Session<'s> {
     fn silence(&mut self, begun: &[u8]) {
         let (kind, what, see) = match begun {
             [] if self.asked || self.unchoke_at.is_some() => return,
-            [] if self.choking => {
-                ("no interest", hints::NOT_INTERESTED.to_owned(), hints::PIECES)
-            }
+            [] if self.choking => ("no interest", hints::NOT_INTERESTED.to_owned(), hints::PIECES),
             [] => ("no request", hints::NO_REQUEST.to_owned(), hints::PIECES),
             begun => ("unfinished", hints::unfinished(begun), hints::MESSAGES),
         };
