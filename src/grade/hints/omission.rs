@@ -1,4 +1,4 @@
-//! What a client has most likely forgotten: nothing that it sent is wrong, but something is lacking.
+//! What a client has most likely forgotten: what it sent is not wrong, but something is lacking.
 
 use std::time::Duration;
 
