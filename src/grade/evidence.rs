@@ -62,7 +62,12 @@ pub fn capture(recordings: &[Recording]) -> Vec<u8> {
 /// far as the check has not said so itself.
 pub(super) fn add_to(mut miss: Miss, clues: Clues) -> Miss {
     let cause = hints::cause(clues);
-    let (hint, shown) = cause.map_or((None, None), |cause| (Some(cause.hint), cause.shown));
+    let guess = miss.guess.take();
+    let (hint, shown) = match cause {
+        Some(cause) if cause.is_broken => (Some(cause.hint).or(guess), cause.shown),
+        Some(cause) => (guess.or(Some(cause.hint)), cause.shown),
+        None => (guess, None),
+    };
     let room = MAX_DETAILS.saturating_sub(miss.details.len());
     let mut lines = shown.map(|shown| broken_bytes(&shown)).unwrap_or_default();
     // The broken line and its carets are worth more than the lines before them.
@@ -114,7 +119,11 @@ fn seen(recordings: &[Recording]) -> Option<String> {
     let names: Vec<String> = runs
         .iter()
         .filter(|run| run.captured().is_some_and(|object| object.way == stream::Way::Out))
-        .map(crate::trace::capture::fold::Run::label)
+        .map(|run| match run.captured() {
+            // Whose program it is says nothing here.
+            Some(object) if object.object.name == "handshake" => "handshake".to_owned(),
+            _ => run.label(),
+        })
         .collect();
     let left_out = names.len().saturating_sub(MAX_NAMES);
     let dots = if left_out > 0 { "… " } else { "" };

@@ -65,8 +65,16 @@ pub(super) struct Clues<'a> {
 pub(super) struct Cause {
     /// In words.
     pub hint: String,
+    /// Whether it is a rule that the client has broken, and no mere guess.
+    pub is_broken: bool,
     /// The bytes in which it shows, if it does.
     pub shown: Option<Shown>,
+}
+
+impl Cause {
+    fn new(hint: impl Into<String>, shown: Option<Shown>) -> Cause {
+        Cause { hint: hint.into(), is_broken: false, shown }
+    }
 }
 
 /// An object that the client sent, with a break in it.
@@ -87,6 +95,7 @@ pub(super) fn cause(clues: Clues) -> Option<Cause> {
         peers.take(MAX_CONNECTIONS).map(|recording| Replay::of(recording, clues.known)).collect();
     let broken = replays.iter_mut().find_map(|replay| replay.broken.take());
     broken
+        .map(|cause| Cause { is_broken: true, ..cause })
         .or_else(|| omission::cause(&replays, clues.stage))
         .or_else(|| replays.iter_mut().find_map(|replay| replay.odd.take()))
 }

@@ -156,7 +156,7 @@ fn drop_by_drop(scene: &mut Scene) -> Finding {
     })?;
     let outcome = shake(scene, &role, peer.address())?;
     tells_id(&outcome, &role).map_err(|miss| {
-        miss.likely(
+        miss.perhaps(
             "one read returns what is there, not what you want: read until all 68 bytes have come",
         )
     })
@@ -170,7 +170,7 @@ fn one_packet(scene: &mut Scene) -> Finding {
     })?;
     let outcome = shake(scene, &role, peer.address())?;
     tells_id(&outcome, &role).map_err(|miss| {
-        miss.likely("the handshake is the first 68 bytes of what comes: the rest are messages")
+        miss.perhaps("the handshake is the first 68 bytes of what comes: the rest are messages")
     })
 }
 
@@ -185,7 +185,7 @@ fn unknown_bits(scene: &mut Scene) -> Finding {
     })?;
     let outcome = shake(scene, &role, peer.address())?;
     tells_id(&outcome, &role).map_err(|miss| {
-        miss.likely(
+        miss.perhaps(
             "the 8 reserved bytes of others may hold anything: look only at the bits that you know",
         )
     })
@@ -241,7 +241,11 @@ fn nobody(scene: &mut Scene) -> Finding {
     };
     let address = TcpListener::bind((host, 0)).and_then(|listener| listener.local_addr());
     let address = address.map_err(|error| Miss::new(format!("the grader has no port: {error}")))?;
-    shake(scene, &role, address)?.refuses()
+    shake(scene, &role, address)?.refuses().map_err(|miss| {
+        miss.likely(
+            "a connection that is refused is an error: say so on stderr, and end with code 1",
+        )
+    })
 }
 
 fn drip(scene: &mut Scene) -> Finding {

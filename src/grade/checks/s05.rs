@@ -77,14 +77,14 @@ fn in_drops(scene: &mut Scene) -> Finding {
     let index = scene.dice.length(1, pieces - 1);
     let run = planned(scene, torrent, index, |plan| plan.chunk(7))?;
     run.asks().map_err(|miss| {
-        miss.likely("a message comes in parts, and one read returns one of them: read 4 bytes for the length, then that many, each until all have come")
+        miss.perhaps("a message comes in parts, and one read returns one of them: read 4 bytes for the length, then that many, each until all have come")
     })
 }
 
 fn noise(scene: &mut Scene) -> Finding {
     let run = usual(scene, Plan::noise)?;
     run.asks().map_err(|miss| {
-        miss.likely("a length of 0 is a keep-alive, and has no id; of a message that you do not know, read past its length")
+        miss.perhaps("a length of 0 is a keep-alive, and has no id; of a message that you do not know, read past its length")
     })
 }
 
@@ -101,7 +101,7 @@ fn no_bitfield(scene: &mut Scene) -> Finding {
         serve(line, torrent, interested.is_ok(), |_, _| true);
     })?;
     run.asks().map_err(|miss| {
-        miss.likely("it waits for a bitfield, which is not there: a peer that has nothing to say leaves it out")
+        miss.perhaps("it waits for a bitfield, which is not there: a peer that has nothing to say leaves it out")
     })
 }
 
@@ -109,14 +109,14 @@ fn by_haves(scene: &mut Scene) -> Finding {
     let (torrent, index) = middle(scene);
     let run = planned(scene, torrent, index, |plan| plan.only([0, index]).by_haves())?;
     run.asks().map_err(|miss| {
-        miss.likely("have messages may come in place of a bitfield: each names one piece more")
+        miss.perhaps("have messages may come in place of a bitfield: each names one piece more")
     })
 }
 
 fn early_unchoke(scene: &mut Scene) -> Finding {
     let run = usual(scene, |plan| plan.unchoke(Unchoke::Early))?;
     run.asks().map_err(|miss| {
-        miss.likely("the unchoke came before your interested, and no second one comes: note it whenever it comes")
+        miss.perhaps("the unchoke came before your interested, and no second one comes: note it whenever it comes")
     })
 }
 
@@ -171,7 +171,11 @@ fn requests(scene: &mut Scene) -> Finding {
     let missing = covered.iter().position(|covered| !covered);
     missing.map_or(Ok(()), |missing| {
         let what = format!("you never asked for the bytes of the piece from {missing} on");
-        Err(with_words(Miss::new(what), &run.outcome))
+        let miss = with_words(Miss::new(what), &run.outcome);
+        // If it is not the end of a block, the blocks themselves are wrong.
+        let whole = missing.is_multiple_of(16_384);
+        let likely = "the last block of a piece counts too, however short it is";
+        Err(if whole { miss.perhaps(likely) } else { miss })
     })
 }
 
@@ -251,6 +255,6 @@ fn one_packet(scene: &mut Scene) -> Finding {
         serve(line, torrent, true, |_, _| true);
     })?;
     run.asks().map_err(|miss| {
-        miss.likely("what comes in one read with the handshake was thrown away: keep what is behind its 68 bytes")
+        miss.perhaps("what comes in one read with the handshake was thrown away: keep what is behind its 68 bytes")
     })
 }

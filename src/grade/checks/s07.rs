@@ -193,18 +193,20 @@ fn ours(scene: &mut Scene) -> Finding {
 }
 
 fn first_of_all(scene: &mut Scene) -> Finding {
-    run(scene, |plan| plan.order(Order::ExtensionFirst))?.prints_both()
+    run(scene, |plan| plan.order(Order::ExtensionFirst))?.prints_both().map_err(|miss| {
+        miss.perhaps("look at the id of each message: either of the two may come first, or alone")
+    })
 }
 
 fn no_bitfield(scene: &mut Scene) -> Finding {
     run(scene, |plan| plan.order(Order::NoBitfield))?.prints_both().map_err(|miss| {
-        miss.likely("it waits for a bitfield, which is not there: look at the id of each message")
+        miss.perhaps("it waits for a bitfield, which is not there: look at the id of each message")
     })
 }
 
 fn noise(scene: &mut Scene) -> Finding {
     run(scene, Plan::noise)?.prints_both().map_err(|miss| {
-        miss.likely("read messages until one has the id 20 and, behind that, the extension id 0")
+        miss.perhaps("read messages until one has the id 20 and, behind that, the extension id 0")
     })
 }
 
@@ -231,7 +233,7 @@ fn unknown_keys(scene: &mut Scene) -> Finding {
         plan.greets(payload)
     })?;
     run.prints_both().map_err(|miss| {
-        miss.likely(
+        miss.perhaps(
             "of the dictionary you need only ut_metadata inside m: anything else may be there",
         )
     })
@@ -260,7 +262,11 @@ fn turned_off(scene: &mut Scene) -> Finding {
 
 fn no_dictionary(scene: &mut Scene) -> Finding {
     let payload = list(&[bytes(scene.dice.word(6)), int(3)]);
-    run(scene, |plan| plan.greets(payload))?.outcome.refuses()
+    run(scene, |plan| plan.greets(payload))?.outcome.refuses().map_err(|miss| {
+        miss.likely(
+            "what came is bencode, but a list: make sure of a dictionary before you look for m",
+        )
+    })
 }
 
 fn silence(scene: &mut Scene) -> Finding {

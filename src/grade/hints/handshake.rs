@@ -16,14 +16,16 @@ pub fn mistake(bytes: &[u8], known: &Known) -> Option<Cause> {
     let bytes = bytes.get(..HANDSHAKE_LENGTH).unwrap_or(bytes);
     if !is_handshake(bytes) {
         let shown = Some(shown(bytes, |_| {}));
-        return Some(Cause { hint: hints::handshake(bytes), shown });
+        // What follows a wrong name is something else.
+        let name = bytes.get(..RESERVED).unwrap_or(bytes);
+        return Some(Cause::new(hints::handshake(name), shown));
     }
     let places = || known.contents.iter().filter_map(|content| place(bytes, content.info_hash()));
     match places().next() {
         Some(INFO_HASH) if bytes.len() == HANDSHAKE_LENGTH => None,
         Some(place) if place < INFO_HASH => Some(reserved(bytes, place)),
         None if bytes.len() == HANDSHAKE_LENGTH => other_torrent(bytes, known),
-        _ => Some(Cause { hint: hints::handshake(bytes), shown: Some(shown(bytes, |_| {})) }),
+        _ => Some(Cause::new(hints::handshake(bytes), Some(shown(bytes, |_| {})))),
     }
 }
 
@@ -32,6 +34,12 @@ pub fn shown(bytes: &[u8], breaks: impl FnOnce(&mut Object)) -> Shown {
     let mut object = s04::handshake(bytes);
     breaks(&mut object);
     Shown { at: 0, bytes: bytes.to_vec(), object }
+}
+
+/// Shows that bit 20 is not set.
+pub fn without_bit_20(bytes: &[u8]) -> Shown {
+    const BYTE: usize = RESERVED + 5;
+    shown(bytes, |object| object.break_at(BYTE..BYTE + 1, "the bit 0x10", "a byte without it"))
 }
 
 fn place(bytes: &[u8], hash: InfoHash) -> Option<usize> {
@@ -54,15 +62,15 @@ fn reserved(bytes: &[u8], place: usize) -> Cause {
         let found = "the info hash, which begins at byte 28";
         object.break_at(place..INFO_HASH, "8 bytes of flags", found);
     });
-    Cause { hint, shown: Some(shown) }
+    Cause::new(hint, Some(shown))
 }
 
 fn other_torrent(bytes: &[u8], known: &Known) -> Option<Cause> {
     let here = known.contents.first()?.info_hash();
     let found = bytes.get(INFO_HASH..)?.first_chunk().copied().map(InfoHash)?;
-    let hint = format!("in the info hash, {}", hints::other_torrent(found, &known.wrong));
+    let hint = format!("another info hash: {}", hints::other_torrent(found, &known.wrong));
     let shown = shown(bytes, |object| {
         object.break_field("info hash", here.to_string(), "another torrent's");
     });
-    Some(Cause { hint, shown: Some(shown) })
+    Some(Cause::new(hint, Some(shown)))
 }

@@ -15,7 +15,7 @@ use crate::trace::Object;
 pub fn unreadable(error: &MessageError, keep_alive: bool, shown: Shown) -> Cause {
     let hint = hints::message(error, keep_alive);
     let hint = hint.map_or_else(|| error.to_string(), str::to_owned);
-    Cause { hint, shown: Some(shown) }
+    Cause::new(hint, Some(shown))
 }
 
 /// Notes what is wrong with a message of the client, which begins at `at`.
@@ -51,7 +51,7 @@ fn at(
 ) -> Cause {
     let mut shown = replay.object_at(at);
     breaks(&mut shown.object);
-    Cause { hint: hint.into(), shown: Some(shown) }
+    Cause::new(hint, Some(shown))
 }
 
 fn choked_request(replay: &Replay, message: &Message, start: usize) -> Found {
@@ -134,9 +134,12 @@ fn have(replay: &Replay, index: u32, start: usize) -> Found {
 }
 
 fn extended(replay: &Replay, payload: &[u8], start: usize) -> Found {
+    if replay.lacks_extension_bit() {
+        return Some((Cause::new(hints::NO_BIT, replay.without_bit_20()), false));
+    }
     if replay.peer.handshake.is_some() && !replay.is_extended() {
         let breaks = |object: &mut Object| {
-            object.break_field("id", "bit 20 in both handshakes before this", "not both");
+            object.break_field("id", "bit 20 in both handshakes before this", "none in the peer's");
         };
         return Some((at(replay, start, hints::NO_BIT, breaks), false));
     }

@@ -15,7 +15,7 @@ pub fn cause(replays: &[Replay], stage: u8) -> Option<Cause> {
     let last = replays.iter().rfind(|replay| !replay.client.bytes.is_empty());
     let Some(last) = last else {
         let waited = replays.iter().any(|replay| replay.facts.lasted >= SILENCE);
-        return waited.then(|| Cause { hint: hints::handshake(&[]), shown: None });
+        return waited.then(|| Cause::new(hints::handshake(&[]), None));
     };
     match stage {
         5 | 9 | 12 | 15 if replays.iter().all(|replay| replay.facts.blocks == 0) => no_block(last),
@@ -39,19 +39,16 @@ fn no_block(last: &Replay) -> Option<Cause> {
         (true, true) if facts.requests == 0 => hints::NO_REQUEST,
         _ => return None,
     };
-    Some(Cause { hint: hint.to_owned(), shown: None })
+    Some(Cause::new(hint, None))
 }
 
 /// Says why the extensions were not agreed on, or why no metadata came.
 fn no_extension(last: &Replay, stage: u8) -> Option<Cause> {
     last.client.handshake.and(last.peer.handshake)?;
     if last.lacks_extension_bit() {
-        let shown = last.handshake_with(|object| {
-            let at = object.field("reserved").map_or(0, |field| field.range.start) + 5;
-            object.break_at(at..at + 1, "the bit 0x10", "0");
-        });
+        let shown = last.without_bit_20();
         let hint = "bit 20 of the reserved bytes is not set: 0x10 in byte 5, counted from 0";
-        return Some(Cause { hint: hint.to_owned(), shown });
+        return Some(Cause::new(hint, shown));
     }
     let hint = match &last.facts {
         _ if !last.is_extended() => return None,
@@ -67,5 +64,5 @@ fn no_extension(last: &Replay, stage: u8) -> Option<Cause> {
         }
         _ => return None,
     };
-    Some(Cause { hint, shown: None })
+    Some(Cause::new(hint, None))
 }

@@ -12,7 +12,7 @@ use crate::s05_messages::kinds::longest;
 use crate::s05_messages::{FAST_BIT, Message, MessageError};
 use crate::s07_extension::{EXTENDED, EXTENSION_BIT, ExtensionHandshake, PeerExtensions};
 use crate::s08_metadata::NAME;
-use crate::trace::{Context, Object, s05};
+use crate::trace::{Context, s05};
 
 /// A connection, and what has come of it so far.
 #[derive(Default)]
@@ -264,7 +264,7 @@ impl<'k> Replay<'k> {
         if !self.client.rest().is_empty() {
             let hint = crate::lab::hints::unfinished(self.client.rest());
             let shown = Some(self.object_at(self.client.at));
-            self.broken.get_or_insert(Cause { hint, shown });
+            self.broken.get_or_insert(Cause::new(hint, shown));
         }
     }
 
@@ -282,10 +282,9 @@ impl<'k> Replay<'k> {
         Shown { at, bytes, object }
     }
 
-    /// Describes the client's handshake, with a break in it.
-    pub fn handshake_with(&self, breaks: impl FnOnce(&mut Object)) -> Option<Shown> {
-        let bytes = self.client.bytes.get(..HANDSHAKE_LENGTH)?;
-        Some(super::handshake::shown(bytes, breaks))
+    /// Shows that bit 20 is not set in the client's handshake.
+    pub fn without_bit_20(&self) -> Option<Shown> {
+        self.client.bytes.get(..HANDSHAKE_LENGTH).map(super::handshake::without_bit_20)
     }
 
     /// Whether the fast extension is agreed on.
