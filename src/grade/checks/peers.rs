@@ -71,20 +71,29 @@ pub fn block(torrent: &Torrent, piece: u32, begin: u32, length: u32) -> Option<V
     (1..=MAX_BLOCK).contains(&length).then(|| data.to_vec())
 }
 
-/// Returns the first connection to a peer.
+/// Returns the connection to a peer on which the client said the most. It may have tried something
+/// else first, encryption for instance.
 ///
 /// # Errors
-/// If there was none.
-pub fn first(
+/// If there was none, or no handshake for this torrent came.
+pub fn spoken(
     recordings: Vec<Recording>,
     address: SocketAddr,
+    torrent: &Torrent,
     outcome: &Outcome,
 ) -> Result<Recording, Miss> {
-    recordings.into_iter().next().ok_or_else(|| unreached(address, outcome))
+    let most = |recording: &Recording| {
+        let sent = recording.from_client();
+        (sent.starts_with(PROTOCOL), sent.len())
+    };
+    let recording = recordings.into_iter().max_by_key(most);
+    let recording = recording.ok_or_else(|| unreached(address, outcome))?;
+    whole_handshake(&recording, torrent)?;
+    Ok(recording)
 }
 
 /// Returns the miss of a client that has not connected to the peer.
-pub fn unreached(address: SocketAddr, outcome: &Outcome) -> Miss {
+fn unreached(address: SocketAddr, outcome: &Outcome) -> Miss {
     let miss = Miss::new(format!("your client did not connect to the peer at {address}"));
     match outcome.last_words() {
         Some(words) => miss.detail(format!("stderr: {words}")),
@@ -96,7 +105,7 @@ pub fn unreached(address: SocketAddr, outcome: &Outcome) -> Miss {
 ///
 /// # Errors
 /// If it is cut short, is none, or is about another torrent.
-pub fn whole_handshake(recording: &Recording, torrent: &Torrent) -> Finding {
+fn whole_handshake(recording: &Recording, torrent: &Torrent) -> Finding {
     let sent = recording.from_client();
     if let Some(theirs) = sent.first_chunk::<HANDSHAKE_LENGTH>() {
         ensure(theirs.starts_with(PROTOCOL), || Miss::new("what you sent is no handshake"))?;

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::peers::{HOLD, bitfield_of, first, hear_handshake, whole_handshake};
+use super::peers::{HOLD, bitfield_of, hear_handshake, spoken};
 use crate::actors::line::Line;
 use crate::actors::scripted::Scripted;
 use crate::actors::torrent::Torrent;
@@ -117,8 +117,7 @@ fn sixty_eight(scene: &mut Scene) -> Finding {
         let _ = line.send(&role.handshake());
     })?;
     let outcome = shake(scene, &role, peer.address())?;
-    let recording = first(peer.recordings(), peer.address(), &outcome)?;
-    whole_handshake(&recording, &role.torrent)?;
+    let recording = spoken(peer.recordings(), peer.address(), &role.torrent, &outcome)?;
     let ours = recording.from_client().get(48..68).map(<[u8]>::to_vec).unwrap_or_default();
     tells_id(&outcome, &role).map_err(|miss| match wrong_id(&outcome, &role, &ours) {
         Some(cause) => miss.likely(cause),
@@ -136,8 +135,7 @@ fn own_id(scene: &mut Scene) -> Finding {
         let before = peer.recordings().len();
         let outcome = shake(scene, &role, peer.address())?;
         let later = peer.recordings().split_off(before);
-        let recording = first(later, peer.address(), &outcome)?;
-        whole_handshake(&recording, &role.torrent)?;
+        let recording = spoken(later, peer.address(), &role.torrent, &outcome)?;
         ids.push(recording.from_client().get(48..68).map(<[u8]>::to_vec).unwrap_or_default());
     }
     let (Some(one), Some(two)) = (ids.first(), ids.last()) else { return Ok(()) };

@@ -41,7 +41,7 @@ pub const CHECKS: &[Check] = &[
 
 fn interested(scene: &mut Scene) -> Finding {
     let run = usual(scene, |plan| plan)?;
-    let messages = messages_in(run.connection()?);
+    let messages = messages_in(&run.connection()?);
     let place = |id| messages.iter().position(|message| message.first() == Some(&id));
     let Some(interested) = place(wire::INTERESTED) else {
         return Err(with_words(Miss::new("you never said that you are interested"), &run.outcome));
@@ -150,7 +150,7 @@ fn requests(scene: &mut Scene) -> Finding {
     let run = usual(scene, |plan| plan)?;
     let size = run.torrent.piece(run.index).len();
     let mut covered = vec![false; size];
-    for message in messages_in(run.connection()?) {
+    for message in messages_in(&run.connection()?) {
         let Some((&wire::REQUEST, payload)) = message.split_first() else { continue };
         let Some((piece, begin, length)) = wire::three(payload).filter(|_| payload.len() == 12)
         else {

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use super::peers::{
-    HOLD, PATIENCE, bitfield_of, first, hear_handshake, messages_in, unreached, whole_handshake,
-};
+use super::peers::{HOLD, PATIENCE, bitfield_of, hear_handshake, messages_in, spoken};
 use crate::actors::bencode::{self, Value, bytes, dict, int, list};
 use crate::actors::peer_plan::{After, Metadata, Order, Plan};
 use crate::actors::recording::Recording;
@@ -72,10 +70,7 @@ fn run(scene: &mut Scene, alter: impl FnOnce(Plan) -> Plan) -> Result<Run, Miss>
     let (peer_id, extension_id) = (plan.peer_id, plan.metadata_id);
     let peer = scene.peer(plan)?;
     let outcome = shake(scene, &torrent, peer.address())?;
-    let most = |recording: &Recording| recording.from_client().len();
-    let connection = peer.recordings().into_iter().max_by_key(most);
-    let connection = connection.ok_or_else(|| unreached(peer.address(), &outcome))?;
-    whole_handshake(&connection, &torrent)?;
+    let connection = spoken(peer.recordings(), peer.address(), &torrent, &outcome)?;
     Ok(Run { outcome, connection, peer_id, extension_id })
 }
 
@@ -321,8 +316,7 @@ fn ours_first(scene: &mut Scene) -> Finding {
         }
     })?;
     let outcome = shake(scene, &torrent, peer.address())?;
-    let connection = first(peer.recordings(), peer.address(), &outcome)?;
-    whole_handshake(&connection, &torrent)?;
+    let connection = spoken(peer.recordings(), peer.address(), &torrent, &outcome)?;
     let came =
         messages_in(&connection).iter().any(|message| message.first() == Some(&wire::EXTENDED));
     ensure(came, || {

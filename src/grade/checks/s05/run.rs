@@ -9,7 +9,7 @@ use crate::actors::recording::Recording;
 use crate::actors::torrent::Torrent;
 use crate::actors::wire;
 use crate::grade::check::Finding;
-use crate::grade::checks::peers::{hear_handshake, messages_in, unreached, whole_handshake};
+use crate::grade::checks::peers::{hear_handshake, messages_in, spoken};
 use crate::grade::miss::{Miss, ensure};
 use crate::grade::outcome::Outcome;
 use crate::grade::scene::Scene;
@@ -99,13 +99,9 @@ impl Run {
     /// Returns the connection on which the client said the most.
     ///
     /// # Errors
-    /// If there was none, or not even a handshake came.
-    pub fn connection(&self) -> Result<&Recording, Miss> {
-        let most = |recording: &&Recording| recording.from_client().len();
-        let recording = self.recordings.iter().max_by_key(most);
-        let recording = recording.ok_or_else(|| unreached(self.address, &self.outcome))?;
-        whole_handshake(recording, &self.torrent)?;
-        Ok(recording)
+    /// If there was none, or no handshake came.
+    pub fn connection(&self) -> Result<Recording, Miss> {
+        spoken(self.recordings.clone(), self.address, &self.torrent, &self.outcome)
     }
 
     /// Returns the requests on all connections, up to what is no message.
