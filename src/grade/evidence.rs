@@ -7,6 +7,7 @@ use serde_json::json;
 use super::hints::{self, Clues, Shown};
 use super::miss::{MAX_DETAILS, Miss};
 use crate::actors::recording::{Recording, Way};
+use crate::s01_bencode::counted;
 use crate::trace::capture::fold::folded;
 use crate::trace::capture::{Capture, EventKind};
 use crate::trace::stream;
@@ -14,6 +15,9 @@ use crate::trace::text::{self, TextOptions};
 
 /// The most names in the line about what a peer saw.
 const MAX_NAMES: usize = 6;
+
+/// The most bytes of a connection, both ways together, of which things are named.
+const MAX_NAMED: u64 = 1 << 20;
 
 /// The most lines of broken bytes, the carets included.
 const MAX_SHOWN: usize = 3;
@@ -114,6 +118,10 @@ fn seen(recordings: &[Recording]) -> Option<String> {
             _ => Some("the peer saw nothing: it was connected to, and no byte came".to_owned()),
         };
     };
+    let all = last.counted(Way::FromClient);
+    if all + last.counted(Way::ToClient) > MAX_NAMED {
+        return Some(format!("the peer saw {} of you", counted(all, "byte")));
+    }
     let capture = Capture::read(&capture(std::slice::from_ref(*last))).ok()?;
     let runs = folded(&capture);
     let names: Vec<String> = runs

@@ -14,6 +14,9 @@ use crate::s07_extension::{EXTENDED, EXTENSION_BIT, ExtensionHandshake, PeerExte
 use crate::s08_metadata::NAME;
 use crate::trace::{Context, s05};
 
+/// The most bytes of a connection that are played, both ways together. Mistakes are at the start.
+const MAX_PLAYED: usize = 1 << 20;
+
 /// A connection, and what has come of it so far.
 #[derive(Default)]
 pub struct Replay<'k> {
@@ -95,7 +98,12 @@ impl<'k> Replay<'k> {
     /// Plays a recording.
     pub fn of(recording: &Recording, known: &'k Known) -> Replay<'k> {
         let mut replay = Replay::default();
+        let mut played = 0;
         for chunk in recording.chunks() {
+            played += chunk.bytes.len();
+            if played > MAX_PLAYED {
+                return replay;
+            }
             match chunk.way {
                 Way::FromClient => {
                     replay.client.bytes.extend_from_slice(&chunk.bytes);
