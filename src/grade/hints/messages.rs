@@ -159,7 +159,10 @@ fn extended(replay: &Replay, payload: &[u8], start: usize) -> Found {
             id.to_string(),
         ),
         "unsorted" => break_unsorted(object),
-        "no m" => object.break_field("m", "a dictionary m", "none"),
+        "no m" => {
+            // The dictionary begins behind length, id and extension id.
+            object.break_at(6..object.length, "a dictionary at its key m", "another one");
+        }
         _ => object.break_field("extension id", "a message that the peer understands", "this"),
     };
     Some((at(replay, start, mistake.what.clone(), breaks), odd))
