@@ -75,7 +75,7 @@ pub struct Draft {
 ///        --> Content::torrent: hash, unchanged?, read the torrent back
 ///                 --> Created::write
 /// ```
-/// Names and piece length are checked before hashing, which may take hours.
+/// Names, trackers and piece length are checked before hashing, which may take hours.
 #[derive(Debug)]
 pub struct Content {
     /// The torrent's name.
@@ -107,6 +107,7 @@ impl Content {
         hashed: &(dyn Fn(u64) + Sync),
     ) -> Result<Created, CreateError> {
         let piece_length = self.piece_length(draft)?;
+        self.read_back(torrent(self.without_hashes(draft), draft), draft)?;
         let count = self.length.div_ceil(u64::from(piece_length));
         // Made in advance, since pieces are finished in any order, and each hash has its place.
         // They are small: 20 bytes for each piece.
@@ -127,6 +128,14 @@ impl Content {
         let hashes = hashes.into_inner().unwrap_or_else(PoisonError::into_inner);
         let raw = info(&self.name, self.folder, &self.files, piece_length, &hashes, draft);
         self.read_back(torrent(raw, draft), draft)
+    }
+
+    /// Returns the encoded info dictionary of the same files, but empty: content without hashes is
+    /// refused.
+    fn without_hashes(&self, draft: &Draft) -> Vec<u8> {
+        let empty = |file: &FileEntry| FileEntry { offset: 0, length: 0, ..file.clone() };
+        let files: Vec<FileEntry> = self.files.iter().map(empty).collect();
+        info(&self.name, self.folder, &files, 1, &[], draft)
     }
 
     /// Returns the piece length to use, if it makes no more pieces than a torrent may have.

@@ -323,8 +323,8 @@ impl Lease {
             replaced.written.iter().filter_map(brought),
             store,
         );
-        // Release the piece before taking the queue's lock.
-        drop(progress);
+        // Release both before taking the queue's lock.
+        drop((replaced, progress));
         if let Some(evidence) = evidence {
             self.queue.keep_evidence(self.piece, evidence);
         }
