@@ -62,8 +62,8 @@ pub fn capture(recordings: &[Recording]) -> Vec<u8> {
     text.into_bytes()
 }
 
-/// Adds to a miss what the peers saw of the client, the first broken bytes, and the likely cause, as
-/// far as the check has not said so itself.
+/// Adds to a miss what the peers saw of the client, the first broken bytes, and the likely cause,
+/// as far as the check has not said so itself.
 pub(super) fn add_to(mut miss: Miss, clues: Clues) -> Miss {
     let cause = hints::cause(clues);
     let guess = miss.guess.take();

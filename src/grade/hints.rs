@@ -7,10 +7,11 @@ mod handshake;
 mod messages;
 mod omission;
 mod replay;
+mod state;
 
 use std::sync::Arc;
 
-use self::replay::Replay;
+use self::state::Replay;
 use crate::actors::recording::Recording;
 use crate::actors::torrent::Torrent;
 use crate::lab::content::Content;

@@ -1,10 +1,9 @@
 //! What is wrong with a client's handshake.
 
-use super::replay::is_handshake;
 use super::{Cause, Known, Shown};
 use crate::lab::hints;
 use crate::s02_metainfo::InfoHash;
-use crate::s04_handshake::HANDSHAKE_LENGTH;
+use crate::s04_handshake::{HANDSHAKE_LENGTH, PROTOCOL};
 use crate::trace::{Object, s04};
 
 /// Where the reserved bytes and the info hash begin.
@@ -14,7 +13,7 @@ const INFO_HASH: usize = 28;
 /// Returns the mistake in the first bytes of a client: 68 of them, or all that came.
 pub fn mistake(bytes: &[u8], known: &Known) -> Option<Cause> {
     let bytes = bytes.get(..HANDSHAKE_LENGTH).unwrap_or(bytes);
-    if !is_handshake(bytes) {
+    if !bytes.starts_with(PROTOCOL) {
         let shown = Some(shown(bytes, |_| {}));
         // What follows a wrong name is something else.
         let name = bytes.get(..RESERVED).unwrap_or(bytes);
@@ -30,7 +29,7 @@ pub fn mistake(bytes: &[u8], known: &Known) -> Option<Cause> {
 }
 
 /// Returns the handshake with its fields, and with a break.
-pub fn shown(bytes: &[u8], breaks: impl FnOnce(&mut Object)) -> Shown {
+fn shown(bytes: &[u8], breaks: impl FnOnce(&mut Object)) -> Shown {
     let mut object = s04::handshake(bytes);
     breaks(&mut object);
     Shown { at: 0, bytes: bytes.to_vec(), object }

@@ -1,6 +1,6 @@
 //! What is wrong with a client's messages: in themselves, or at that time.
 
-use super::replay::Replay;
+use super::state::Replay;
 use super::{Cause, Shown};
 use crate::lab::hints::{self, Mistake};
 use crate::lab::seeder::end::End;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Cause;
-use super::replay::Replay;
+use super::state::Replay;
 use crate::lab::hints;
 use crate::s08_metadata::NAME;
 
