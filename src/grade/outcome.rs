@@ -148,7 +148,8 @@ impl Outcome {
     pub fn refuses_silently(&self) -> Result<(), Miss> {
         self.refuses()?;
         self.says_nothing().map_err(|miss| {
-            miss.half().likely("stdout is for answers, and there is none: print it when all is known")
+            miss.half()
+                .likely("stdout is for answers, and there is none: print it when all is known")
         })
     }
 

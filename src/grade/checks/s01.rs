@@ -110,7 +110,9 @@ fn bytes_in_hex(scene: &mut Scene) -> Finding {
         let value: &OsStr = std::os::unix::ffi::OsStrExt::from_bytes(&value);
         let outcome = scene.run(&[OsStr::new("decode"), value])?;
         shows(&outcome, &expected).map_err(|miss| {
-            miss.likely("a bencoded string is bytes: what is not UTF-8 is shown as {\"$hex\":\"…\"}")
+            miss.likely(
+                "a bencoded string is bytes: what is not UTF-8 is shown as {\"$hex\":\"…\"}",
+            )
         })?;
     }
     Ok(())
@@ -208,7 +210,9 @@ fn huge_integers(scene: &mut Scene) -> Finding {
             End::Code(0) => outcome.prints(&number),
             _ => outcome.refuses_silently(),
         }
-        .map_err(|miss| miss.likely("a number that does not fit is refused: never rounded, never cut"))
+        .map_err(|miss| {
+            miss.likely("a number that does not fit is refused: never rounded, never cut")
+        })
     }))
 }
 
@@ -226,6 +230,10 @@ fn no_lengths(scene: &mut Scene) -> Finding {
     ];
     refused(scene, &values, "a string begins with a digit, and only a colon ends its length")
 }
+
+/// Why b'spam' is wrong.
+const OWN_SPELLING: &str =
+    "that is your language's own spelling: turn bytes into text, and write JSON";
 
 fn lengths_in_bytes(scene: &mut Scene) -> Finding {
     let word = scene.dice.word(4);
@@ -281,8 +289,10 @@ fn shows(outcome: &Outcome, expected: &Value) -> Finding {
 fn is_json(outcome: &Outcome, expected: &Value) -> Finding {
     outcome.succeeds()?;
     let found = serde_json::from_slice::<Value>(&outcome.stdout).map_err(|error| {
-        Miss::new(format!("stdout is no JSON: {error}"))
-            .instead(expected, printable(&outcome.text()))
+        let text = outcome.text();
+        let miss =
+            Miss::new(format!("stdout is no JSON: {error}")).instead(expected, printable(&text));
+        if text.contains("b'") { miss.likely(OWN_SPELLING) } else { miss }
     })?;
     ensure(found == *expected, || {
         Miss::new(format!("`{}` shows another value", outcome.arguments)).instead(expected, found)
@@ -296,10 +306,10 @@ fn cause(expected: &str, found: &str) -> Option<&'static str> {
     if squeezed == expected {
         Some("JSON without spaces and line breaks: [1,\"a\"]; see the options of your JSON writer")
     } else if squeezed.replace("b'", "\"").replace('\'', "\"") == expected {
-        Some("that is your language's own spelling: turn bytes into text, and write JSON")
+        Some(OWN_SPELLING)
     } else if without(&squeezed, |c| c == '"') == without(expected, |c| c == '"') {
         Some("in JSON, a string is in double quotes, and a number is not")
-    } else if expected.starts_with('"') {
+    } else if expected.starts_with('"') && found.starts_with('"') {
         Some("the number before the colon counts bytes, and not the colon itself")
     } else {
         None

@@ -36,7 +36,12 @@ pub const CHECKS: &[Check] = &[
     Check::new("2.16", "a negative length is refused", METAINFO, negative).refusal("2.1"),
     Check::new("2.17", "a name that is .. is refused", METAINFO, name_up).refusal("2.1"),
     Check::new("2.18", "a file of more than 4 GiB", METAINFO, large),
-    Check::new("2.19", "a torrent without a tracker", "BEP 5, torrent file extensions", trackerless),
+    Check::new(
+        "2.19",
+        "a torrent without a tracker",
+        "BEP 5, torrent file extensions",
+        trackerless,
+    ),
     Check::new("2.20", "a torrent without piece hashes is refused", METAINFO, no_hashes)
         .refusal("2.1"),
 ];
@@ -160,7 +165,11 @@ fn cut(scene: &mut Scene) -> Finding {
 
 fn step_up(scene: &mut Scene) -> Finding {
     let file = several_in(scene, "..").file();
-    made::refused(scene, &file, "this path leads out of the folder for downloads: refuse it at once")
+    made::refused(
+        scene,
+        &file,
+        "this path leads out of the folder for downloads: refuse it at once",
+    )
 }
 
 fn name_up(scene: &mut Scene) -> Finding {
@@ -194,7 +203,11 @@ fn odd_hashes(scene: &mut Scene) -> Finding {
 fn no_hashes(scene: &mut Scene) -> Finding {
     let mut made = Made::of_pieces(scene, PIECES);
     made.unset("pieces");
-    made::refused(scene, &made.file(), "`pieces` must be there: nothing could be checked without it")
+    made::refused(
+        scene,
+        &made.file(),
+        "`pieces` must be there: nothing could be checked without it",
+    )
 }
 
 fn negative(scene: &mut Scene) -> Finding {

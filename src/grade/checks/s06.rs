@@ -11,7 +11,6 @@ const ENCODING: &str = "RFC 3986, percent-encoding";
 /// The checks of stage 6.
 pub const CHECKS: &[Check] = &[
     Check::new("6.1", "the tracker and the info hash of a link", MAGNET, plain)
-        .points(2)
         .twin("parse magnet link"),
     Check::new("6.2", "the parameters in any order", MAGNET, any_order),
     Check::new("6.3", "an info hash in base32", MAGNET, in_base32),
@@ -30,8 +29,7 @@ pub const CHECKS: &[Check] = &[
     Check::new("6.14", "parameters that you do not know, and a name", MAGNET, unknown_keys),
     Check::new("6.15", "a topic that is escaped", ENCODING, escaped_topic),
     Check::new("6.16", "what is no magnet link is refused", MAGNET, no_link).refusal("6.1"),
-    Check::new("6.17", "letters that are no hex digits are refused", MAGNET, no_hex)
-        .refusal("6.1"),
+    Check::new("6.17", "letters that are no hex digits are refused", MAGNET, no_hex).refusal("6.1"),
 ];
 
 const ESCAPED: &str = "the values of a link are escaped: %3A is a colon, %2F a slash";
@@ -78,7 +76,10 @@ fn plus(scene: &mut Scene) -> Finding {
     let once = escaped(&url).replace("%2B", "+");
     for (escaped, cause) in [
         (escaped(&url), "%2B is a plus, and stays one: decode each value once, not twice"),
-        (once, "a plus is a space in web forms only: take the decoder for URLs, not that for forms"),
+        (
+            once,
+            "a plus is a space in web forms only: take the decoder for URLs, not that for forms",
+        ),
     ] {
         let link = format!("magnet:?xt=urn:btih:{hash}&tr={escaped}");
         says(scene, &link, std::slice::from_ref(&url), &hash, cause)?;
@@ -194,8 +195,7 @@ fn no_link(scene: &mut Scene) -> Finding {
 /// Insists on these trackers and this info hash.
 fn says(scene: &Scene, link: &str, trackers: &[String], hash: &str, cause: &str) -> Finding {
     let outcome = scene.run(&["magnet_parse", link])?;
-    let mut lines: Vec<String> =
-        trackers.iter().map(|url| format!("Tracker URL: {url}")).collect();
+    let mut lines: Vec<String> = trackers.iter().map(|url| format!("Tracker URL: {url}")).collect();
     lines.push(format!("Info Hash: {hash}"));
     outcome.prints(&lines.join("\n")).map_err(|miss| {
         let text = outcome.text();

@@ -6,7 +6,7 @@ mod torrent_file;
 use crate::actors::torrent::{Recipe, Torrent};
 use crate::grade::check::{Check, Finding};
 use crate::grade::miss::{Miss, ensure, worst};
-use crate::grade::outcome::Outcome;
+use crate::grade::outcome::{End, Outcome};
 use crate::grade::scene::Scene;
 
 const PIECES: &str = "BEP 3, pieces";
@@ -49,10 +49,16 @@ pub const CHECKS: &[Check] = &[
         .refusal("10.11"),
     Check::new("10.21", "create: content without a byte is refused", CONTRACT, creating::no_bytes)
         .refusal("10.11"),
-    Check::new("10.22", "create: a folder with one file is a folder", FILES, creating::one_in_folder),
+    Check::new(
+        "10.22",
+        "create: a folder with one file is a folder",
+        FILES,
+        creating::one_in_folder,
+    ),
 ];
 
-const LENGTHS: &str = "hashes cover the bytes that a torrent has: compare the lengths of the files, too";
+const LENGTHS: &str =
+    "hashes cover the bytes that a torrent has: compare the lengths of the files, too";
 const OUTSIDE: &str = "this path leads out of the folder: refuse the torrent, whatever is there";
 
 /// Content on disk, and a torrent of it.
@@ -108,11 +114,23 @@ impl Shelf {
         scene.run(&["verify", torrent, path])
     }
 
-    /// Insists that all is right.
+    /// Insists that all is right, and that it still is after that.
     fn is_right(&self, scene: &Scene) -> Finding {
         let outcome = self.verify(scene)?;
-        outcome.succeeds()?;
-        Ok(())
+        for (path, bytes) in &self.files {
+            ensure(scene.output(path)? == *bytes, || {
+                Miss::new("verify changed a file that it was to check")
+                    .likely("open it for reading only")
+            })?;
+        }
+        outcome.succeeds().map(drop)
+    }
+
+    /// Puts other bytes into a file, and insists that this makes a difference. How it is said is
+    /// for other checks.
+    fn differs_with(&self, scene: &Scene, file: usize, bytes: &[u8]) -> Finding {
+        scene.file(&self.files[file].0, bytes)?;
+        is_noticed(&self.verify(scene)?)
     }
 
     /// Puts other bytes into a file, and insists that this is an error.
@@ -135,13 +153,15 @@ type Made = Result<Shelf, Miss>;
 fn one_byte(scene: &mut Scene) -> Finding {
     let pieces = scene.dice.length(5, 9);
     let shelf = Shelf::single(scene, pieces)?;
-    shelf.is_right(scene)?;
-    let place = scene.dice.length(0, shelf.torrent.content.len() - 1);
+    shelf.is_right(scene).map_err(|miss| {
+        miss.likely("this content is right: PATH is the file itself, and the last piece is short")
+    })?;
+    // Neither in the first piece nor in the last.
+    let piece_length = shelf.torrent.piece_length;
+    let place = scene.dice.length(piece_length, (pieces - 1) * piece_length - 1);
     let damaged = shelf.changed(scene, 0, place);
-    shelf.is_wrong_with(scene, 0, &damaged)?;
-    let after = scene.output(&shelf.files[0].0)?;
-    ensure(after == damaged, || {
-        Miss::new("verify changed the file that it was to check").likely("open it to read, only")
+    shelf.differs_with(scene, 0, &damaged).map_err(|miss| {
+        miss.likely("hash each piece, and compare that with its 20 bytes of `pieces`")
     })
 }
 
@@ -162,10 +182,8 @@ fn which_piece(scene: &mut Scene) -> Finding {
         text.split(|letter: char| !letter.is_alphanumeric()).any(|word| word == number.to_string())
     };
     ensure(names(&outcome.stderr, first), || {
-        let miss = Miss::new("stderr does not name the first piece that is wrong").instead(
-            format!("the number {first}"),
-            outcome.last_words().unwrap_or_default(),
-        );
+        let miss = Miss::new("stderr does not name the first piece that is wrong")
+            .instead(format!("the number {first}"), outcome.last_words().unwrap_or_default());
         if names(&outcome.stderr, first + 1) {
             miss.likely("pieces are counted from 0")
         } else if names(&outcome.stdout, first) {
@@ -191,7 +209,9 @@ fn shared_pieces(scene: &mut Scene) -> Finding {
     // The first or the last byte: the neighbor's piece, mostly.
     let place = if file > 0 { 0 } else { lengths[0] - 1 };
     let damaged = shelf.changed(scene, file, place);
-    shelf.is_wrong_with(scene, file, &damaged)
+    shelf.differs_with(scene, file, &damaged).map_err(|miss| {
+        miss.likely("hash each piece, and compare that with its 20 bytes of `pieces`")
+    })
 }
 
 fn missing_file(scene: &mut Scene) -> Finding {
@@ -223,7 +243,9 @@ fn too_short(scene: &mut Scene) -> Finding {
     let whole = &shelf.torrent.content;
     let ends = [whole.len() - 1, 2 * shelf.torrent.piece_length, 0].into_iter();
     worst(ends.map(|end| shelf.is_wrong_with(scene, 0, &whole[..end]))).map_err(|miss| {
-        miss.likely("every hash of the torrent needs its bytes: go by its pieces, not by the file's")
+        miss.likely(
+            "every hash of the torrent needs its bytes: go by its pieces, not by the file's",
+        )
     })
 }
 
@@ -232,7 +254,7 @@ fn empty_file(scene: &mut Scene) -> Finding {
     let shelf = Shelf::folder(scene, 32_768, &lengths)?;
     shelf.is_right(scene)?;
     remove(scene, &shelf.files[1].0)?;
-    shelf.verify(scene)?.refuses().map_err(|miss| miss.likely(LENGTHS))
+    is_noticed(&shelf.verify(scene)?).map_err(|miss| miss.likely(LENGTHS))
 }
 
 fn nothing_there(scene: &mut Scene) -> Finding {
@@ -259,6 +281,14 @@ fn step_up(scene: &mut Scene) -> Finding {
     }
     let shelf = Shelf::of(scene, recipe.build(), &root, &files)?;
     shelf.verify(scene)?.refuses().map_err(|miss| miss.likely(OUTSIDE))
+}
+
+/// Insists on an exit code that is an error's. A stack trace will do.
+fn is_noticed(outcome: &Outcome) -> Finding {
+    match outcome.end {
+        End::Code(1..=125) => Ok(()),
+        _ => outcome.refuses(),
+    }
 }
 
 /// Takes a file away.

@@ -130,8 +130,7 @@ impl Made {
         let (file, info) = (self.file(), dict(&self.info));
         let mut sorted = self.info.clone();
         sorted.sort_by_key(|(key, _)| *key);
-        let known: Vec<_> =
-            sorted.iter().filter(|(key, _)| KNOWN.contains(key)).cloned().collect();
+        let known: Vec<_> = sorted.iter().filter(|(key, _)| KNOWN.contains(key)).cloned().collect();
         let others: Vec<&str> =
             sorted.iter().map(|(key, _)| *key).filter(|key| !KNOWN.contains(key)).collect();
         let is = |bytes: &[u8]| found.eq_ignore_ascii_case(&hex::encode(sha1(bytes)));

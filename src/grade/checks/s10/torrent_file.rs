@@ -5,7 +5,7 @@ use crate::actors::torrent::{Torrent, sha1};
 use crate::grade::check::Finding;
 use crate::grade::miss::{Miss, ensure};
 use crate::grade::outcome::Outcome;
-use crate::s01_bencode::printable;
+use crate::s01_bencode::{counted, printable};
 
 /// A torrent that `create` has made.
 pub(super) struct Created {
@@ -28,7 +28,10 @@ impl Created {
                 .instead("d8:announce… or d4:info…", printable(&start)));
         };
         let extra = raw.len() - used;
-        ensure(extra == 0, || Miss::new(format!("{extra} bytes follow after the torrent's end")))?;
+        ensure(extra == 0, || {
+            let extra = counted(extra, "byte");
+            Miss::new(format!("the torrent ends, but {extra} of the file are left"))
+        })?;
         ensure(is_sorted(&value), || {
             Miss::new("the keys of a dictionary are not sorted")
                 .likely("write the keys sorted by their bytes: every client does, and hashes them")
@@ -65,10 +68,13 @@ impl Created {
             };
             ensure(found == expected, || differs(&name, expected, found, torrent))?;
         }
-        if let Some((key, _)) = found.iter().find(|(key, _)| !expected.iter().any(|(k, _)| k == key)) {
+        if let Some((key, _)) =
+            found.iter().find(|(key, _)| !expected.iter().any(|(k, _)| k == key))
+        {
             let key = printable(&String::from_utf8_lossy(key));
-            return Err(Miss::new(format!("info has a key too many: `{key}`"))
-                .likely("each key in info changes the info hash: put it next to info, or leave it out"));
+            return Err(Miss::new(format!("info has a key too many: `{key}`")).likely(
+                "each key in info changes the info hash: put it next to info, or leave it out",
+            ));
         }
         let line = format!("Info Hash: {}", torrent.hex());
         ensure(self.line == line, || {
@@ -80,7 +86,8 @@ impl Created {
 
 /// Says what is wrong with the value of a key.
 fn differs(key: &str, expected: &Value, found: &Value, torrent: &Torrent) -> Miss {
-    let miss = Miss::new(format!("`{key}` in info is not right")).instead(show(expected), show(found));
+    let miss =
+        Miss::new(format!("`{key}` in info is not right")).instead(show(expected), show(found));
     let cause = match (key, expected, found) {
         ("name", _, Value::Bytes(name)) if name.contains(&b'/') => {
             "only the last part of the path is the name"
@@ -103,7 +110,9 @@ fn cause_in_files(expected: &[Value], found: &[Value]) -> &'static str {
     if expected.len() == found.len() && all_in(expected, found) {
         "sort the names of each folder by their bytes: capitals first, then small letters"
     } else if all_in(found, expected)
-        && expected.iter().all(|file| found.contains(file) || file.get("length") == Some(&Value::Int(0)))
+        && expected
+            .iter()
+            .all(|file| found.contains(file) || file.get("length") == Some(&Value::Int(0)))
     {
         "files of no bytes are listed as well"
     } else {
