@@ -130,25 +130,29 @@ impl Watched {
         let during: BTreeSet<PathBuf> = during.collect();
         let saved = during.difference(&self.during).next().is_some();
         self.during = during;
-        while !saved {
-            if stop.load(Ordering::SeqCst) {
+        let stopped = || stop.load(Ordering::SeqCst);
+        if saved {
+            return !stopped();
+        }
+        loop {
+            if stopped() {
                 return false;
             }
             std::thread::sleep(TICK);
             let now = Snapshot::of(folder);
-            if last != now {
-                // An editor writes several times: wait until it is done.
+            if now != last {
                 last = now;
-                loop {
-                    std::thread::sleep(TICK / 2);
-                    let again = Snapshot::of(folder);
-                    if again == last {
-                        return !stop.load(Ordering::SeqCst);
-                    }
-                    last = again;
-                }
+                break;
             }
         }
-        !stop.load(Ordering::SeqCst)
+        // An editor writes several times: wait until it is done.
+        loop {
+            std::thread::sleep(TICK / 2);
+            let now = Snapshot::of(folder);
+            if now == last || stopped() {
+                return !stopped();
+            }
+            last = now;
+        }
     }
 }
