@@ -2,7 +2,7 @@
 //! others are whole.
 
 use super::classes::{Class, student};
-use super::scripts::{STRINGS, assert_gone, script, unique};
+use super::scripts::{STRINGS, assert_gone, unique};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -168,30 +168,33 @@ fn a_submission_cannot_reach_anything_but_its_own_folder() {
     std::fs::write(&victim, "whole").expect("it can be written");
     let class = Class::new();
     let folder = class.path("class").display().to_string();
-    let attack = format!(
-        "rm -rf '{folder}' '{0}' . .. \"$HOME\" /tmp/* /etc/hostname /dev/null 2>/dev/null
-         for file in '{0}' '{folder}/grade.toml' /etc/shadow /dev/vda /dev/sda /proc/sysrq-trigger; do
+    // The spy says what it can reach, and is right about strings only if that is nothing.
+    let spy = format!(
+        "for file in '{0}' '{folder}/grade.toml' /etc/shadow /etc/hostname /usr /dev/vda /dev/sda \
+             /proc/sysrq-trigger /proc/sys/kernel/hostname; do
            [ -w \"$file\" ] && found=\"$found $file\"
          done
-         [ -e '{folder}/aaa-good' ] && found=\"$found class\"
+         [ -e '{folder}' ] && found=\"$found class\"
          for pid in /proc/[0-9]*; do
            grep -q piecemeal $pid/cmdline 2>/dev/null && found=\"$found judge\"
          done
-         kill -9 -1 2>/dev/null
          [ -z \"$found\" ] || {{ echo \"reached:$found\" >&2; exit 1; }}
          {STRINGS}",
         victim.display()
     );
-    let class = class.student("attack", "sh attack.sh \"$@\"");
-    script(&class.path("class/attack"), "attack.sh", &attack);
-    let (class, json) = between_good_ones(class, 60);
+    let vandal = format!(
+        "kill -9 -1; rm -rf '{folder}' '{}' . .. \"$HOME\" /tmp/* /etc/hostname /dev/null",
+        victim.display()
+    );
+    let (class, json) =
+        between_good_ones(class.student("spy", &spy).student("vandal", &vandal), 60);
     let whole = std::fs::read_to_string(&victim);
     let _ = std::fs::remove_file(&victim);
     assert_eq!(whole.ok().as_deref(), Some("whole"));
-    let report = class.read("students/attack.md");
-    assert!(!report.contains("reached:"), "{report}");
-    let statuses = &student(&json, "attack")["checks"];
-    assert!(statuses["1.1"].is_string(), "it has a result, whatever it is: {json:#}");
+    assert_eq!(student(&json, "spy")["points"], 2, "{}", class.read("students/spy.md"));
+    let vandal = student(&json, "vandal");
+    let said = class.read("students/vandal.md");
+    assert!(vandal["points"] == 0 && vandal["checks"]["1.1"] == "failed", "{said}");
 }
 
 #[test]
