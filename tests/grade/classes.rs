@@ -220,3 +220,17 @@ fn two_graders_at_once_do_not_meet() {
         assert_eq!(json["checks"][0]["passed"], 2, "{json:#}");
     }
 }
+
+#[test]
+fn a_right_client_reaches_its_peers_and_trackers_in_its_world() {
+    let class = Class::new();
+    let folder = class.path("class/own");
+    std::fs::create_dir(&folder).expect("the folder can be made");
+    std::fs::copy(env!("CARGO_BIN_EXE_piecemeal"), folder.join("run")).expect("it can be copied");
+    class.grade(&["--check", "2.1", "--check", "4.1", "--check", "5.1"]);
+    let json = class.json();
+    let checks = &student(&json, "own")["checks"];
+    for id in ["2.1", "4.1", "5.1"] {
+        assert_eq!(checks[id], "passed", "{}", class.read("students/own.md"));
+    }
+}
