@@ -26,6 +26,7 @@
 //! | [`s18_udp_tracker`] | the same phone book over UDP; scrape | 15, 41, 48 | `scrape` |
 //! | [`report`] | why a download waits, and why it failed, in words | | |
 //! | [`trace`] | what the bytes on the wire mean, field by field | | `explain`, `replay` |
+//! | [`actors`] | scripted peers and trackers, for tests and for a judge of clients | | |
 //! | [`lab`] | a swarm on this machine, and a tracker for a class | | `lab`, `tracker`, `demo` |
 //!
 //! `piecemeal stages` prints this table.
@@ -51,6 +52,7 @@ pub mod s16_uploading;
 pub mod s17_seeding;
 pub mod s18_udp_tracker;
 
+pub mod actors;
 pub mod lab;
 pub mod report;
 pub mod trace;
