@@ -1,5 +1,6 @@
 //! All checks, a file a stage. The ids never change.
 
+mod peers;
 mod s01;
 mod s02;
 mod s03;

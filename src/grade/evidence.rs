@@ -4,15 +4,23 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
 
-use super::hints;
+use super::hints::{self, Clues, Shown};
 use super::miss::{MAX_DETAILS, Miss};
 use crate::actors::recording::{Recording, Way};
+use crate::s01_bencode::counted;
 use crate::trace::capture::fold::folded;
 use crate::trace::capture::{Capture, EventKind};
 use crate::trace::stream;
+use crate::trace::text::{self, TextOptions};
 
 /// The most names in the line about what a peer saw.
 const MAX_NAMES: usize = 6;
+
+/// The most bytes of a connection, both ways together, of which things are named.
+const MAX_NAMED: u64 = 1 << 20;
+
+/// The most lines of broken bytes, the carets included.
+const MAX_SHOWN: usize = 3;
 
 /// What the capture of a check says about itself.
 const HOLDS: &str =
@@ -54,18 +62,49 @@ pub fn capture(recordings: &[Recording]) -> Vec<u8> {
     text.into_bytes()
 }
 
-/// Adds to a miss what the peers saw of the client, and the likely cause, as far as the check has not
-/// said so itself.
-pub(super) fn add_to(mut miss: Miss, recordings: &[Recording]) -> Miss {
-    if miss.details.len() < MAX_DETAILS
-        && let Some(line) = seen(recordings)
+/// Adds to a miss what the peers saw of the client, the first broken bytes, and the likely cause,
+/// as far as the check has not said so itself.
+pub(super) fn add_to(mut miss: Miss, clues: Clues) -> Miss {
+    let cause = hints::cause(clues);
+    let guess = miss.guess.take();
+    let (hint, shown) = match cause {
+        Some(cause) if cause.is_broken => (Some(cause.hint).or(guess), cause.shown),
+        Some(cause) => (guess.or(Some(cause.hint)), cause.shown),
+        None => (guess, None),
+    };
+    let room = MAX_DETAILS.saturating_sub(miss.details.len());
+    let mut lines = shown.map(|shown| broken_bytes(&shown)).unwrap_or_default();
+    // The broken line and its carets are worth more than the lines before them.
+    lines.drain(..lines.len().saturating_sub(room));
+    if lines.len() < 2 {
+        lines.clear();
+    }
+    if lines.len() < room
+        && let Some(line) = seen(clues.recordings)
     {
         miss.details.push(line);
     }
-    match hints::cause(recordings) {
-        Some(cause) => miss.likely(cause),
+    miss.details.extend(lines);
+    match hint {
+        Some(hint) => miss.likely(hint),
         None => miss,
     }
+}
+
+/// Returns the lines of an object around its break, with offsets from the client's first byte: the
+/// field before it, the broken one, and carets with what was expected.
+fn broken_bytes(shown: &Shown) -> Vec<String> {
+    let look = TextOptions { at: shown.at, color: false };
+    let text = text::fields(&shown.object, &shown.bytes, look);
+    // A value of several lines is cut to its first: only that one begins with an offset.
+    let is_carets = |line: &str| line.trim_start().starts_with('^');
+    let has_offset = |line: &str| line.get(2..6).is_some_and(|at| !at.contains(' '));
+    let lines = text.lines().filter(|line| is_carets(line) || has_offset(line));
+    let lines: Vec<String> =
+        lines.map(|line| line.get(2..).unwrap_or_default().to_owned()).collect();
+    let Some(carets) = lines.iter().position(|line| is_carets(line)) else { return Vec::new() };
+    let first = (carets + 1).saturating_sub(MAX_SHOWN);
+    lines.get(first..=carets).unwrap_or_default().to_vec()
 }
 
 /// Returns the last things that the client sent to a peer, by name.
@@ -79,12 +118,20 @@ fn seen(recordings: &[Recording]) -> Option<String> {
             _ => Some("the peer saw nothing: it was connected to, and no byte came".to_owned()),
         };
     };
+    let all = last.counted(Way::FromClient);
+    if all + last.counted(Way::ToClient) > MAX_NAMED {
+        return Some(format!("the peer saw {} of you", counted(all, "byte")));
+    }
     let capture = Capture::read(&capture(std::slice::from_ref(*last))).ok()?;
     let runs = folded(&capture);
     let names: Vec<String> = runs
         .iter()
         .filter(|run| run.captured().is_some_and(|object| object.way == stream::Way::Out))
-        .map(crate::trace::capture::fold::Run::label)
+        .map(|run| match run.captured() {
+            // Whose program it is says nothing here.
+            Some(object) if object.object.name == "handshake" => "handshake".to_owned(),
+            _ => run.label(),
+        })
         .collect();
     let left_out = names.len().saturating_sub(MAX_NAMES);
     let dots = if left_out > 0 { "… " } else { "" };

@@ -5,11 +5,12 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
 use super::dice::Dice;
+use super::hints::{Clues, Known};
 use super::learner::Learner;
 use super::miss::Miss;
 use super::outcome::Outcome;
@@ -24,6 +25,9 @@ use crate::actors::torrent::{Recipe, Torrent};
 use crate::actors::tracker::{FakeTracker, Reply};
 use crate::actors::udp_tracker::{Deed, FakeUdpTracker};
 
+/// How long after the end of a client its last bytes are waited for.
+const LAST_BYTES: Duration = Duration::from_secs(2);
+
 /// An actor whose bytes have been written down.
 type Recorded = Box<dyn Fn() -> Vec<Recording>>;
 
@@ -37,6 +41,7 @@ pub struct Scene<'a> {
     limit: Duration,
     actors: Vec<Recorded>,
     recordings: Vec<Recording>,
+    known: Known,
     peers: u8,
 }
 
@@ -49,8 +54,8 @@ impl<'a> Scene<'a> {
             9 | 10 => 12,
             _ => 25,
         });
-        let (actors, recordings) = (Vec::new(), Vec::new());
-        Ok(Scene { dice, learner, folder, limit, actors, recordings, peers: 0 })
+        let (actors, recordings, known) = (Vec::new(), Vec::new(), Known::default());
+        Ok(Scene { dice, learner, folder, limit, actors, recordings, known, peers: 0 })
     }
 
     /// Sets another limit for the runs that follow: a check that waits on purpose.
@@ -116,7 +121,9 @@ impl<'a> Scene<'a> {
     /// Returns a torrent of one file with this piece length and size.
     pub fn torrent_of(&mut self, piece_length: usize, length: usize) -> Torrent {
         let name = format!("{}.bin", self.dice.word(8));
-        Recipe::single(name, piece_length, self.dice.bytes(length)).build()
+        let torrent = Recipe::single(name, piece_length, self.dice.bytes(length)).build();
+        self.known.add(&torrent, None);
+        torrent
     }
 
     /// Writes a .torrent file with this tracker; returns its absolute path as text.
@@ -125,7 +132,9 @@ impl<'a> Scene<'a> {
     /// If the disk does not take it.
     pub fn torrent_file(&mut self, torrent: &Torrent, announce: &str) -> Result<String, Miss> {
         let name = format!("{}.torrent", self.dice.word(6));
-        self.file(&name, torrent.file(Some(announce)))
+        let bytes = torrent.file(Some(announce));
+        self.known.add(torrent, Some(&bytes));
+        self.file(&name, bytes)
     }
 
     /// Returns an address on loopback that no other peer of this check has.
@@ -139,6 +148,7 @@ impl<'a> Scene<'a> {
     /// Returns the plan of a good seed of this torrent, with an id, an address and an extension id of its
     /// own, to be altered.
     pub fn plan(&mut self, torrent: &Torrent) -> Plan {
+        self.known.add(torrent, None);
         let mut plan = FakePeer::of(torrent);
         plan.address = self.host();
         plan.peer_id = self.dice.peer_id();
@@ -238,6 +248,21 @@ impl<'a> Scene<'a> {
     pub fn recordings(&self) -> Vec<Recording> {
         let of_actors = self.actors.iter().flat_map(|actor| actor());
         self.recordings.iter().cloned().chain(of_actors).collect()
+    }
+
+    /// Waits until every connection to a peer is over, but only a moment: the last bytes of a
+    /// client that has ended may not be read yet.
+    pub fn settle(&self) {
+        let over = |recording: &Recording| recording.is_tracker() || recording.ended().is_some();
+        let patience = Instant::now() + LAST_BYTES;
+        while !self.recordings().iter().all(over) && Instant::now() < patience {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Returns what the likely cause of a failure can be found in.
+    pub(super) fn clues<'s>(&'s self, recordings: &'s [Recording], stage: u8) -> Clues<'s> {
+        Clues { recordings, known: &self.known, stage }
     }
 }
 

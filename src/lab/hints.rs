@@ -14,7 +14,7 @@ use crate::s02_metainfo::InfoHash;
 use crate::s04_handshake::{HANDSHAKE_LENGTH, PROTOCOL};
 use crate::s05_messages::bitfield::SPARE_BITS;
 use crate::s05_messages::{BLOCK_LENGTH, Message, MessageError, Request};
-use crate::s07_extension::{EXTENDED, ExtensionHandshake, Extensions};
+use crate::s07_extension::{EXTENDED, ExtensionHandshake, PeerExtensions};
 use crate::s08_metadata::message::MetadataMessage;
 use crate::s08_metadata::{METADATA_PIECE_LENGTH, NAME};
 
@@ -28,6 +28,14 @@ pub(crate) const EXTENSION: &str = "docs/07-extension.md";
 pub(crate) const METADATA: &str = "docs/08-metadata.md";
 pub(crate) const PIECES: &str = "docs/09-pieces.md";
 pub(crate) const UDP_TRACKER: &str = "docs/18-udp-tracker.md";
+
+/// Mistakes that are told by more than the bytes of one message.
+pub(crate) const HASTY: &str = "it sends a request right after interested; others drop requests that come before their unchoke";
+pub(crate) const NOT_INTERESTED: &str =
+    "it is not interested: to get blocks, send interested and wait for unchoke";
+pub(crate) const NO_REQUEST: &str = "it was unchoked, and asks for nothing";
+pub(crate) const NO_BIT: &str =
+    "message 20 needs bit 20 in both handshakes: 0x10 in byte 5 of the reserved ones; ignored";
 
 /// A rule that was broken.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -211,14 +219,15 @@ pub(crate) fn spare_bits(bits: &[u8], pieces: u32) -> Mistake {
     Mistake::new("spare bits", format!("{SPARE_BITS}{hint}; others may hang up"), MESSAGES)
 }
 
-/// Returns the mistake in an extended message, if any. `metadata` is the size of ours in bytes.
+/// Returns the mistake in an extended message, if any. `ours` is our id for `ut_metadata`, and
+/// `metadata` the size of ours in bytes.
 pub(crate) fn extended(
     payload: &[u8],
-    extensions: &Extensions,
+    ours: u8,
+    theirs: &PeerExtensions,
     metadata: usize,
 ) -> Option<Mistake> {
     let (&id, rest) = payload.split_first()?;
-    let ours = extensions.our_id(NAME).unwrap_or_default();
     if id == 0 {
         let broken = |why: String| Some(Mistake::new("extension handshake", why, EXTENSION));
         let handshake = match ExtensionHandshake::decode(rest) {
@@ -246,7 +255,7 @@ pub(crate) fn extended(
         return wrong.map_or_else(|| unsorted(&dictionary), broken);
     }
     if id != ours {
-        let assigned = || extensions.theirs.said.m.values().any(|theirs| *theirs == id);
+        let assigned = || theirs.said.m.values().any(|assigned| *assigned == id);
         let hint = match id {
             b'd' => "; between message id 20 and the dictionary the extension id is missing, 0 for the handshake".to_owned(),
             _ if assigned() => format!("; {id} is the number that it assigned itself, for messages that it receives"),
@@ -258,7 +267,7 @@ pub(crate) fn extended(
         return Some(Mistake::new("extension id", what, EXTENSION));
     }
     let Ok(MetadataMessage::Request { piece }) = MetadataMessage::decode(rest) else { return None };
-    if extensions.theirs.id(NAME).is_none() {
+    if theirs.id(NAME).is_none() {
         let what = format!(
             "it asks for metadata, but no extension handshake of its own gave {NAME} an id to answer with"
         );
