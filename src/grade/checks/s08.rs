@@ -198,7 +198,11 @@ fn forged(scene: &mut Scene) -> Finding {
 }
 
 fn reject(scene: &mut Scene) -> Finding {
-    refused(scene, Metadata::Reject, "msg_type 2 says that this peer gives nothing: do not wait for data")
+    refused(
+        scene,
+        Metadata::Reject,
+        "msg_type 2 says that this peer gives nothing: do not wait for data",
+    )
 }
 
 fn sized(scene: &mut Scene, size: i64) -> Finding {
@@ -307,5 +311,8 @@ fn left(scene: &mut Scene) -> Finding {
 /// Returns the value of a key in the query of a request's target.
 fn query<'t>(target: &'t str, key: &str) -> Option<&'t str> {
     let pairs = target.split_once('?')?.1.split('&');
-    pairs.filter_map(|pair| pair.split_once('=')).find(|(name, _)| *name == key).map(|(_, value)| value)
+    pairs
+        .filter_map(|pair| pair.split_once('='))
+        .find(|(name, _)| *name == key)
+        .map(|(_, value)| value)
 }

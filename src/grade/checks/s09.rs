@@ -41,10 +41,18 @@ pub const CHECKS: &[Check] = &[
     Check::new("9.3", "the last piece is as long as the others", INFO, exact),
     Check::new("9.4", "the last piece has one byte", INFO, one_byte),
     Check::new("9.5", "blocks in any order", MESSAGES, |scene| {
-        blocks(scene, Blocks::Backwards, "the blocks came last one first: `begin` says where each belongs")
+        blocks(
+            scene,
+            Blocks::Backwards,
+            "the blocks came last one first: `begin` says where each belongs",
+        )
     }),
     Check::new("9.6", "a block that comes twice is one", MESSAGES, |scene| {
-        blocks(scene, Blocks::Twice, "each block came twice: remember which ones are there, and do not count them")
+        blocks(
+            scene,
+            Blocks::Twice,
+            "each block came twice: remember which ones are there, and do not count them",
+        )
     }),
     Check::new("9.7", "a choke in the middle: the lost requests are made again", PEERS, choke)
         .points(2),
@@ -109,9 +117,9 @@ impl Task {
 
     /// Insists that the piece is there.
     fn is_there(&self, scene: &Scene, outcome: &Outcome) -> Finding {
-        let finding = outcome.succeeds().and_then(|_| {
-            content::is_piece(&self.torrent, self.index, &scene.output(&self.out)?)
-        });
+        let finding = outcome
+            .succeeds()
+            .and_then(|_| content::is_piece(&self.torrent, self.index, &scene.output(&self.out)?));
         finding.map_err(|miss| said::explained(miss, &scene.recordings(), &self.torrent))
     }
 
@@ -272,7 +280,12 @@ fn liar(scene: &mut Scene) -> Finding {
     let task = Task::middle(scene);
     let liar = task.lie(scene);
     let liar = scene.seed(&liar)?.address();
-    second(scene, &task, liar, "one bit of what the first peer gave was wrong: throw the piece away, and ask the other peer for it")
+    second(
+        scene,
+        &task,
+        liar,
+        "one bit of what the first peer gave was wrong: throw the piece away, and ask the other peer for it",
+    )
 }
 
 fn lacking(scene: &mut Scene) -> Finding {
@@ -280,7 +293,12 @@ fn lacking(scene: &mut Scene) -> Finding {
     let others = (0..task.torrent.pieces()).filter(|piece| *piece != task.index);
     let plan = scene.plan(&task.torrent).only(others);
     let first = scene.peer(plan)?.address();
-    second(scene, &task, first, "the first peer's bitfield says that it lacks the piece: ask the other peer")
+    second(
+        scene,
+        &task,
+        first,
+        "the first peer's bitfield says that it lacks the piece: ask the other peer",
+    )
 }
 
 fn leaving(scene: &mut Scene) -> Finding {

@@ -280,6 +280,8 @@ fn one_connection(scene: &mut Scene) -> Finding {
     let connections = seed.recordings().len();
     ensure(connections <= 5, || {
         Miss::new(format!("{connections} connections for {} pieces", download.torrent.pieces()))
-            .likely("keep the connection: each new one costs a handshake, and the wait for an unchoke")
+            .likely(
+                "keep the connection: each new one costs a handshake, and the wait for an unchoke",
+            )
     })
 }

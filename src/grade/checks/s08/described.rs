@@ -44,7 +44,11 @@ impl Described {
         ];
         let missing = size.saturating_sub(dict(&pairs).len() + "6:source00:".len());
         pairs.push(("source", bytes(scene.dice.word(missing))));
-        Described { torrent: Torrent::of_info(dict(&pairs), Vec::new(), piece_length), length, hashes }
+        Described {
+            torrent: Torrent::of_info(dict(&pairs), Vec::new(), piece_length),
+            length,
+            hashes,
+        }
     }
 
     /// Returns the number of metadata pieces.

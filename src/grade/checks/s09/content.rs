@@ -17,7 +17,9 @@ pub(super) fn is_piece(torrent: &Torrent, index: usize, found: &[u8]) -> Finding
     let miss = differs("the file", expected, found);
     Err(match other {
         Some(other) => miss.likely(format!("this is piece {other}, and {index} was asked for")),
-        None if found == torrent.content => miss.likely("this is all of the torrent, not one piece"),
+        None if found == torrent.content => {
+            miss.likely("this is all of the torrent, not one piece")
+        }
         None => explained(miss, expected, found),
     })
 }
@@ -39,7 +41,9 @@ fn differs(name: &str, expected: &[u8], found: &[u8]) -> Miss {
         return miss.instead(count(expected), format!("{}, right up to {same}", count(found)));
     }
     let wrong = expected.iter().zip(found).filter(|(a, b)| a != b).count();
-    let part = |bytes: &[u8]| hex::encode(bytes.get(same..expected.len().min(same + 16)).unwrap_or_default());
+    let part = |bytes: &[u8]| {
+        hex::encode(bytes.get(same..expected.len().min(same + 16)).unwrap_or_default())
+    };
     Miss::new(format!("{name} has {wrong} wrong bytes, the first at {same}"))
         .instead(part(expected), part(found))
 }
@@ -55,15 +59,20 @@ fn explained(miss: Miss, expected: &[u8], found: &[u8]) -> Miss {
         return miss.likely("the file was made, and nothing was written to it");
     }
     if found.len() > expected.len() && found.starts_with(expected) {
-        return miss.likely("the last piece is shorter than the others: it has what is left of the length");
+        return miss.likely(
+            "the last piece is shorter than the others: it has what is left of the length",
+        );
     }
     if found.len() == expected.len() && sorted(found) == sorted(expected) {
-        return miss.likely("the blocks are in the order in which they came: each belongs at its own begin");
+        return miss.likely(
+            "the blocks are in the order in which they came: each belongs at its own begin",
+        );
     }
     let hole = found.len() == expected.len()
         && expected.iter().zip(found).all(|(expected, found)| expected == found || *found == 0);
     if hole {
-        return miss.likely("there are zeros where blocks are missing: it was over before all had come");
+        return miss
+            .likely("there are zeros where blocks are missing: it was over before all had come");
     }
     miss
 }

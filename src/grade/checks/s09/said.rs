@@ -46,7 +46,9 @@ pub(in crate::grade::checks) fn explained(
     let peers = seen.iter().filter(|one| !one.is_tracker());
     let said: Vec<Vec<u8>> = peers.map(Recording::from_client).collect();
     if said.iter().all(Vec::is_empty) {
-        return miss.likely("no peer was dialed: its address comes from the command line, or from the tracker");
+        return miss.likely(
+            "no peer was dialed: its address comes from the command line, or from the tracker",
+        );
     }
     match said.iter().find_map(|said| cause(said, torrent)) {
         Some(cause) => miss.likely(cause),
@@ -61,8 +63,7 @@ fn cause(said: &[u8], torrent: &Torrent) -> Option<String> {
         return Some("the info hash in the handshake is not the torrent's".to_owned());
     }
     let messages = messages(rest);
-    let asked: Vec<&(u8, &[u8])> =
-        messages.iter().filter(|(id, _)| *id == wire::REQUEST).collect();
+    let asked: Vec<&(u8, &[u8])> = messages.iter().filter(|(id, _)| *id == wire::REQUEST).collect();
     if let Some((_, payload)) = asked.iter().find(|(_, payload)| payload.len() != 12) {
         return Some(format!(
             "a request is 17 bytes: the length 13, the id 6, and three numbers of four bytes; yours had {}",

@@ -22,9 +22,12 @@ impl Given {
         let is_whole = |piece: &u32| {
             let blocks = given.iter().filter(|(index, ..)| index == piece);
             // The blocks may overlap; they are sorted by where they begin.
-            let end = blocks.fold(0, |end, (_, begin, length)| {
-                if *begin <= end { end.max(begin + length) } else { end }
-            });
+            let end = blocks.fold(
+                0,
+                |end, (_, begin, length)| {
+                    if *begin <= end { end.max(begin + length) } else { end }
+                },
+            );
             end as usize == giver.torrent.piece(*piece as usize).len()
         };
         (0..giver.torrent.pieces() as u32).filter(is_whole).collect()
