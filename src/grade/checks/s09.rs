@@ -117,9 +117,13 @@ impl Task {
 
     /// Insists that the piece is there.
     fn is_there(&self, scene: &Scene, outcome: &Outcome) -> Finding {
+        let written = || {
+            let found = scene.output(&self.out);
+            found.map_err(|miss| miss.likely("the piece goes to the file whose name follows -o"))
+        };
         let finding = outcome
             .succeeds()
-            .and_then(|_| content::is_piece(&self.torrent, self.index, &scene.output(&self.out)?));
+            .and_then(|_| content::is_piece(&self.torrent, self.index, &written()?));
         finding.map_err(|miss| said::explained(miss, &scene.recordings(), &self.torrent))
     }
 
@@ -157,7 +161,7 @@ pub(super) fn spoilt(scene: &mut Scene, torrent: &Torrent, piece: usize) -> Torr
 /// Fetches a piece from a good seed.
 fn from_seed(scene: &mut Scene, task: &Task) -> Finding {
     let seed = scene.seed(&task.torrent)?.address();
-    task.fetched(scene, &[seed])
+    task.fetched(scene, &[seed]).map_err(|miss| said::undialed(miss, &scene.recordings()))
 }
 
 fn middle(scene: &mut Scene) -> Finding {
@@ -248,7 +252,8 @@ fn from_link(scene: &mut Scene, task: &Task, alter: impl FnOnce(Plan) -> Plan) -
     let tracker = scene.tracker_of(&[seed])?.url();
     let link = task.torrent.magnet(&[&tracker]);
     let outcome = task.run_with(scene, "magnet_download_piece", &link)?;
-    task.is_there(scene, &outcome)
+    let finding = task.is_there(scene, &outcome);
+    finding.map_err(|miss| said::undialed(miss, &scene.recordings()))
 }
 
 fn wrong_hash(scene: &mut Scene) -> Finding {

@@ -49,7 +49,8 @@ pub const CHECKS: &[Check] = &[
         .points(2),
     Check::new("12.8", "requests stay ahead, from one piece to the next", MESSAGES, ahead),
     Check::new("12.9", "one piece is damaged: only that one is asked for", MESSAGES, damaged),
-    Check::new("12.10", "everything is there: nothing is asked for", MESSAGES, complete),
+    Check::new("12.10", "everything is there: nothing is asked for", MESSAGES, complete)
+        .refusal("12.1"),
     Check::new("12.11", "the peer gets its second half later, by haves", MESSAGES, haves),
     Check::new("12.12", "one connection for all pieces", PEERS, one_connection),
 ];
@@ -63,7 +64,7 @@ fn file(scene: &mut Scene) -> Finding {
 /// Downloads from a good seed.
 fn from_seed(scene: &mut Scene, download: &Download) -> Finding {
     let seed = scene.seed(&download.torrent)?.address();
-    download.fetched(scene, seed)
+    download.fetched(scene, seed).map_err(|miss| said::undialed(miss, &scene.recordings()))
 }
 
 fn files(scene: &mut Scene) -> Finding {
@@ -79,7 +80,9 @@ fn files(scene: &mut Scene) -> Finding {
     ];
     let files: Vec<(String, usize)> = paths.into_iter().zip(lengths).collect();
     let download = Download::of_files(scene, &files)?;
-    from_seed(scene, &download)
+    from_seed(scene, &download).map_err(|miss| {
+        miss.likely("each path is below OUT, in its folders, and a piece may belong to several files")
+    })
 }
 
 fn empty(scene: &mut Scene) -> Finding {
@@ -145,11 +148,11 @@ fn pieces(requests: &[said::Request]) -> BTreeSet<u32> {
 fn interrupted(scene: &mut Scene) -> Finding {
     let download = Download::of_pieces(scene, 10)?;
     let giver = Giver::of(scene, &download.torrent);
-    let half = Gate::default();
+    let (half, given) = (Gate::default(), Given::default());
     let peer = {
         let half = half.clone();
         scene.scripted(move |line, _| {
-            if giver.begin(line).is_some() && serve_until(line, &giver, 5, &Given::default()) {
+            if giver.begin(line).is_some() && serve_until(line, &giver, 5, &given) {
                 half.open();
             }
             line.hold(STAYS);
@@ -211,12 +214,16 @@ fn ahead(scene: &mut Scene) -> Finding {
     let most = Arc::new(AtomicUsize::new(0));
     let seen = most.clone();
     let peer = scene.scripted(move |line, _| {
-        if giver.begin(line).is_some()
+        if giver.begin(line).is_none() {
+            return;
+        }
+        // Once is enough: a client may come again for each piece.
+        if seen.load(Ordering::SeqCst) == 0
             && let Some(held) = giver.hold(line, AHEAD, HELD)
         {
             seen.fetch_max(held, Ordering::SeqCst);
-            giver.serve(line);
         }
+        giver.serve(line);
     })?;
     download.fetched(scene, peer.address())?;
     let most = most.load(Ordering::SeqCst);
@@ -260,8 +267,13 @@ fn haves(scene: &mut Scene) -> Finding {
     let download = Download::of_pieces(scene, 8)?;
     let all = Giver::of(scene, &download.torrent);
     let half = all.with(|piece| piece % 2 == 0);
+    let given = Given::default();
     let peer = scene.scripted(move |line, _| {
-        if half.begin(line).is_some() && serve_until(line, &half, 4, &Given::default()) {
+        if given.whole(&half).len() == 4 {
+            if all.begin(line).is_some() {
+                all.serve(line);
+            }
+        } else if half.begin(line).is_some() && serve_until(line, &half, 4, &given) {
             let haves: Vec<u8> = [1, 3, 5, 7].into_iter().flat_map(wire::have).collect();
             if line.send(&haves).is_ok() {
                 all.serve(line);

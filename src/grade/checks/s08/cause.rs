@@ -71,7 +71,8 @@ fn request(said: &Value, what: &Described) -> Option<Result<usize, String>> {
     Some(match number("piece").map(usize::try_from) {
         Some(Ok(piece)) if piece < count => Ok(piece),
         Some(_) => Err(format!(
-            "there are {count} metadata pieces, counted from 0: metadata_size divided by 16384, rounded up"
+            "metadata pieces are counted from 0, and of 16384 bytes each: the last one here is {}",
+            count.saturating_sub(1)
         )),
         None => Err("the request has no piece".to_owned()),
     })

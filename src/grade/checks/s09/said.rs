@@ -44,20 +44,25 @@ pub(in crate::grade::checks) fn explained(
     torrent: &Torrent,
 ) -> Miss {
     let peers = seen.iter().filter(|one| !one.is_tracker());
-    let said: Vec<Vec<u8>> = peers.map(Recording::from_client).collect();
-    if said.iter().all(Vec::is_empty) {
-        return miss.likely(
-            "no peer was dialed: its address comes from the command line, or from the tracker",
-        );
-    }
-    match said.iter().find_map(|said| cause(said, torrent)) {
+    match peers.filter_map(|peer| cause(peer, torrent)).next() {
         Some(cause) => miss.likely(cause),
         None => miss,
     }
 }
 
+/// Adds the cause that is likely if no peer was dialed.
+pub(in crate::grade::checks) fn undialed(miss: Miss, seen: &[Recording]) -> Miss {
+    if seen.iter().all(|one| one.is_tracker() || one.from_client().is_empty()) {
+        return miss.likely(
+            "no peer was dialed: its address comes from the command line, or from the tracker",
+        );
+    }
+    miss
+}
+
 /// Returns the first mistake in what a client said to a peer.
-fn cause(said: &[u8], torrent: &Torrent) -> Option<String> {
+fn cause(seen: &Recording, torrent: &Torrent) -> Option<String> {
+    let said = seen.from_client();
     let (handshake, rest) = said.split_at_checked(wire::HANDSHAKE)?;
     if handshake.get(28..48)? != torrent.info_hash {
         return Some("the info hash in the handshake is not the torrent's".to_owned());
@@ -71,10 +76,17 @@ fn cause(said: &[u8], torrent: &Torrent) -> Option<String> {
         ));
     }
     let requests = asked.iter().filter_map(|(_, payload)| wire::three(payload));
-    requests.clone().find_map(|request| wrong(request, torrent)).or_else(|| {
-        let interested = messages.iter().any(|(id, _)| *id == wire::INTERESTED);
-        (!interested).then(|| "no `interested` came: until then a peer unchokes nobody".to_owned())
-    })
+    if let Some(wrong) = requests.clone().find_map(|request| wrong(request, torrent)) {
+        return Some(wrong);
+    }
+    if !messages.iter().any(|(id, _)| *id == wire::INTERESTED) {
+        return Some("no `interested` came: until then a peer unchokes nobody".to_owned());
+    }
+    let heard = seen.to_client();
+    let heard = self::messages(heard.get(wire::HANDSHAKE..).unwrap_or_default());
+    let unchoked = heard.iter().any(|(id, _)| *id == wire::UNCHOKE);
+    (unchoked && asked.is_empty())
+        .then(|| "the peer unchoked, message 1, and no request came after that".to_owned())
 }
 
 /// Says what is wrong with a request, on which a peer hangs up.

@@ -17,6 +17,8 @@ const LIMIT: u64 = 12;
 pub(super) struct Download {
     pub torrent: Torrent,
     pub out: String,
+    /// The torrent's own name, if it is of several files.
+    name: String,
     /// The .torrent file. Its tracker knows nobody: the peer comes from the command line.
     file: String,
     /// The files below the output; none if the output is the file.
@@ -29,7 +31,8 @@ impl Download {
         let tracker = scene.tracker_of(&[])?.url();
         let file = scene.torrent_file(&torrent, &tracker)?;
         scene.within(LIMIT);
-        Ok(Download { torrent, out: scene.dice.word(7), file, files: Vec::new() })
+        let out = scene.dice.word(7);
+        Ok(Download { torrent, out, name: String::new(), file, files: Vec::new() })
     }
 
     /// Makes a torrent of one file, of this many pieces.
@@ -44,8 +47,9 @@ impl Download {
             files.iter().map(|(path, length)| (path.clone(), scene.dice.bytes(*length))).collect();
         let recipe: Vec<(&str, Vec<u8>)> =
             files.iter().map(|(path, data)| (path.as_str(), data.clone())).collect();
-        let torrent = Recipe::files(scene.dice.word(8), 32_768, &recipe).build();
-        Ok(Download { files, ..Download::of(scene, torrent)? })
+        let name = scene.dice.word(8);
+        let torrent = Recipe::files(&name, 32_768, &recipe).build();
+        Ok(Download { name, files, ..Download::of(scene, torrent)? })
     }
 
     /// Runs `download_from` to its end.
@@ -70,17 +74,23 @@ impl Download {
         finding.map_err(|miss| said::explained(miss, &scene.recordings(), &self.torrent))
     }
 
+    /// Says that a file cannot be read.
+    fn missing(&self, scene: &Scene, path: &str, error: &std::io::Error) -> Miss {
+        let miss = Miss::new(format!("OUT/{path} cannot be read: {error}"));
+        if scene.path(format!("{}/{}/{path}", self.out, self.name)).exists() {
+            return miss.likely("OUT takes the place of the torrent's name: each path is right below it");
+        }
+        miss
+    }
+
     /// Insists that everything is there, and right.
     pub fn is_there(&self, scene: &Scene) -> Finding {
         if self.files.is_empty() {
             return content::is("the file", &self.torrent.content, &scene.output(&self.out)?);
         }
         self.files.iter().try_for_each(|(path, data)| {
-            let below = format!("{}/{path}", self.out);
-            let found = std::fs::read(scene.path(below)).map_err(|error| {
-                Miss::new(format!("OUT/{path} cannot be read: {error}"))
-                    .likely("OUT takes the place of the torrent's name; each path is below it")
-            })?;
+            let found = std::fs::read(scene.path(format!("{}/{path}", self.out)));
+            let found = found.map_err(|error| self.missing(scene, path, &error))?;
             content::is(&format!("OUT/{path}"), data, &found)
         })
     }
