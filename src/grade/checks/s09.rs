@@ -161,7 +161,7 @@ pub(super) fn spoilt(scene: &mut Scene, torrent: &Torrent, piece: usize) -> Torr
 /// Fetches a piece from a good seed.
 fn from_seed(scene: &mut Scene, task: &Task) -> Finding {
     let seed = scene.seed(&task.torrent)?.address();
-    task.fetched(scene, &[seed]).map_err(|miss| said::undialed(miss, &scene.recordings()))
+    task.fetched(scene, &[seed]).map_err(|miss| said::unsaid(miss, &scene.recordings()))
 }
 
 fn middle(scene: &mut Scene) -> Finding {
@@ -235,7 +235,7 @@ fn ahead(scene: &mut Scene) -> Finding {
 
 fn magnet(scene: &mut Scene) -> Finding {
     let task = Task::middle(scene);
-    from_link(scene, &task, |plan| plan)
+    from_link(scene, &task, |plan| plan).map_err(|miss| said::unsaid(miss, &scene.recordings()))
 }
 
 fn early(scene: &mut Scene) -> Finding {
@@ -252,8 +252,7 @@ fn from_link(scene: &mut Scene, task: &Task, alter: impl FnOnce(Plan) -> Plan) -
     let tracker = scene.tracker_of(&[seed])?.url();
     let link = task.torrent.magnet(&[&tracker]);
     let outcome = task.run_with(scene, "magnet_download_piece", &link)?;
-    let finding = task.is_there(scene, &outcome);
-    finding.map_err(|miss| said::undialed(miss, &scene.recordings()))
+    task.is_there(scene, &outcome)
 }
 
 fn wrong_hash(scene: &mut Scene) -> Finding {

@@ -50,12 +50,22 @@ pub(in crate::grade::checks) fn explained(
     }
 }
 
-/// Adds the cause that is likely if no peer was dialed.
-pub(in crate::grade::checks) fn undialed(miss: Miss, seen: &[Recording]) -> Miss {
-    if seen.iter().all(|one| one.is_tracker() || one.from_client().is_empty()) {
+/// Adds the cause that is likely if something was never said.
+pub(in crate::grade::checks) fn unsaid(miss: Miss, seen: &[Recording]) -> Miss {
+    let spoken: Vec<&Recording> =
+        seen.iter().filter(|one| !one.is_tracker() && !one.from_client().is_empty()).collect();
+    if spoken.is_empty() {
         return miss.likely(
             "no peer was dialed: its address comes from the command line, or from the tracker",
         );
+    }
+    let unchoked = |one: &&Recording| {
+        let heard = one.to_client();
+        let heard = messages(heard.get(wire::HANDSHAKE..).unwrap_or_default());
+        heard.iter().any(|(id, _)| *id == wire::UNCHOKE)
+    };
+    if requests(seen).is_empty() && spoken.iter().any(unchoked) {
+        return miss.likely("the peer unchoked, message 1, and no request came after that");
     }
     miss
 }
@@ -82,11 +92,7 @@ fn cause(seen: &Recording, torrent: &Torrent) -> Option<String> {
     if !messages.iter().any(|(id, _)| *id == wire::INTERESTED) {
         return Some("no `interested` came: until then a peer unchokes nobody".to_owned());
     }
-    let heard = seen.to_client();
-    let heard = self::messages(heard.get(wire::HANDSHAKE..).unwrap_or_default());
-    let unchoked = heard.iter().any(|(id, _)| *id == wire::UNCHOKE);
-    (unchoked && asked.is_empty())
-        .then(|| "the peer unchoked, message 1, and no request came after that".to_owned())
+    None
 }
 
 /// Says what is wrong with a request, on which a peer hangs up.

@@ -78,7 +78,8 @@ impl Download {
     fn missing(&self, scene: &Scene, path: &str, error: &std::io::Error) -> Miss {
         let miss = Miss::new(format!("OUT/{path} cannot be read: {error}"));
         if scene.path(format!("{}/{}/{path}", self.out, self.name)).exists() {
-            return miss.likely("OUT takes the place of the torrent's name: each path is right below it");
+            return miss
+                .likely("OUT takes the place of the torrent's name: each path is right below it");
         }
         miss
     }
