@@ -26,22 +26,32 @@ const ANNOUNCE: &str = "BEP 3, trackers";
 
 /// The checks of stage 8.
 pub const CHECKS: &[Check] = &[
-    Check::new("8.1", "asks under the peer's number, and prints what `info` does", MESSAGE, small)
-        .points(2)
-        .twin("request metadata, receive metadata"),
+    Check::new(
+        "8.1",
+        "asks by the peer's extension id, and prints what `info` does",
+        MESSAGE,
+        small,
+    )
+    .points(2)
+    .twin("request metadata, receive metadata"),
     Check::new("8.2", "an info dictionary of two metadata pieces", MESSAGE, two).points(2),
     Check::new("8.3", "the bytes begin where the dictionary ends: an unknown key", MESSAGE, key),
     Check::new("8.4", "keep-alives, haves and others come in between", MESSAGE, between),
     Check::new("8.5", "16 KiB exactly are one metadata piece, not two", HEADER, exact),
-    Check::new("8.6", "a message under the peer's number is not for you", NUMBERS, numbers)
-        .points(2),
+    Check::new(
+        "8.6",
+        "a message with the peer's own extension id is not for you",
+        NUMBERS,
+        numbers,
+    )
+    .points(2),
     Check::new("8.7", "a wrong hash: nothing of it is printed", MESSAGE, forged)
         .points(2)
         .refusal("8.1"),
-    Check::new("8.8", "a reject is an end", MESSAGE, reject).refusal("8.1"),
-    Check::new("8.9", "4 GB of metadata", HEADER, |scene| sized(scene, 4_000_000_000))
+    Check::new("8.8", "a reject: an error, in time", MESSAGE, reject).refusal("8.1"),
+    Check::new("8.9", "a metadata_size of 4 GB", HEADER, |scene| sized(scene, 4_000_000_000))
         .refusal("8.1"),
-    Check::new("8.10", "-1 bytes of metadata", HEADER, |scene| sized(scene, -1)).refusal("8.1"),
+    Check::new("8.10", "a metadata_size of -1", HEADER, |scene| sized(scene, -1)).refusal("8.1"),
     Check::new("8.11", "a metadata piece with a byte too many", MESSAGE, too_long).refusal("8.2"),
     Check::new("8.12", "the first peer rejects, another one gives", MESSAGE, another),
     Check::new("8.13", "metadata pieces in another order than asked for", MESSAGE, any_order),
@@ -53,7 +63,7 @@ pub const CHECKS: &[Check] = &[
 /// A peer, as the checks know it.
 struct Giver {
     address: SocketAddr,
-    /// Its number for ut_metadata.
+    /// Its extension id for ut_metadata.
     id: u8,
 }
 
@@ -131,7 +141,7 @@ fn key(scene: &mut Scene) -> Finding {
         let data = offer.what.metadata_piece(asked.piece);
         send(line, &offer.data(asked, data, &[("x", value.clone())]));
     })?;
-    let cause = "only the decoder knows where the dictionary ends: the bytes begin there, not at a fixed place and not behind the first ee";
+    let cause = "the answer has a key that you do not know: the bytes begin where your decoder found the end of the dictionary, not at a fixed place, and not behind the first ee";
     shows_unless(scene, &what, &giver, cause)
 }
 
@@ -149,7 +159,7 @@ fn between(scene: &mut Scene) -> Finding {
         send(line, &noise.concat());
         send(line, &offer.answer(asked));
     })?;
-    let cause = "wait in a loop for the message 20 with your own number, and pass over all others: the next message need not be the answer";
+    let cause = "read messages until one has id 20 and your own extension id, and pass over all others: the next message need not be the answer";
     shows_unless(scene, &what, &giver, cause)
 }
 
@@ -177,7 +187,7 @@ fn numbers(scene: &mut Scene) -> Finding {
     })?;
     let id = giver.id;
     let cause = format!(
-        "before the answer came a message with the peer's own number, {id}: only messages with the number that you gave ut_metadata in your m are yours"
+        "before the answer came a message with the peer's own extension id, {id}: only those with the id that your m gives ut_metadata are for you"
     );
     let (outcome, tracker) = ask(scene, &what, &[giver.address])?;
     outcome.prints(&what.shown(&tracker)).map_err(|miss| miss.likely(cause))
@@ -202,12 +212,12 @@ fn reject(scene: &mut Scene) -> Finding {
     refused(
         scene,
         Metadata::Reject,
-        "msg_type 2 says that this peer gives nothing: do not wait for data",
+        "msg_type 2 is a reject: this peer gives nothing, so do not wait for data",
     )
 }
 
 fn sized(scene: &mut Scene, size: i64) -> Finding {
-    let cause = "metadata_size is a claim: real ones are at most some megabytes, so refuse others before you ask or reserve memory";
+    let cause = "metadata_size is a claim: real ones reach some megabytes, so refuse any other before you ask, and before you take memory for it";
     refused(scene, Metadata::Size(size), cause)
 }
 
@@ -225,7 +235,7 @@ fn too_long(scene: &mut Scene) -> Finding {
         send(line, &if first { offer.data(asked, &more, &[]) } else { offer.answer(asked) });
     })?;
     let (outcome, tracker) = ask(scene, &what, &[giver.address])?;
-    let cause = "every metadata piece but the last has 16384 bytes: refuse another one, or take no more than that";
+    let cause = "every metadata piece but the last has 16384 bytes: refuse one of another length";
     // To take what belongs there, and no more, is as good as to refuse: the hash decides.
     let finding = match outcome.end {
         End::Code(0) => outcome.prints(&what.shown(&tracker)),

@@ -44,7 +44,7 @@ pub const CHECKS: &[Check] = &[
         blocks(
             scene,
             Blocks::Backwards,
-            "the blocks came last one first: `begin` says where each belongs",
+            "the blocks came in the opposite order: `begin` says where each belongs",
         )
     }),
     Check::new("9.6", "a block that comes twice is one", MESSAGES, |scene| {
@@ -180,7 +180,8 @@ fn exact(scene: &mut Scene) -> Finding {
     let pieces = scene.dice.length(2, 4);
     let torrent = scene.torrent_of(2 * BLOCK, pieces * 2 * BLOCK);
     let task = Task::new(scene, torrent, pieces - 1);
-    from_seed(scene, &task).map_err(|miss| {
+    let seed = scene.seed(&task.torrent)?.address();
+    task.fetched(scene, &[seed]).map_err(|miss| {
         miss.likely("the length is a multiple of the piece length: what is left over is 0, and the last piece is a whole one")
     })
 }
@@ -261,7 +262,7 @@ fn wrong_hash(scene: &mut Scene) -> Finding {
     let liar = scene.seed(&liar)?.address();
     let outcome = task.run(scene, &[liar])?;
     task.refused(scene, &outcome).map_err(|miss| {
-        miss.likely("one bit of the piece was wrong: its SHA-1 must be the one in `pieces`, 20 bytes at 20 times its number")
+        miss.likely("one bit of the piece was wrong: its SHA-1 must be its hash in `pieces`, 20 bytes at 20 times its number")
     })
 }
 

@@ -184,14 +184,10 @@ fn interrupted(scene: &mut Scene) -> Finding {
     })?;
     ensure(outcome.end != End::Code(0), || {
         Miss::new("it ended with code 0 after Ctrl-C, with pieces missing")
-            .likely("a script takes code 0 for a whole download")
+            .likely("to a script, code 0 is a whole download")
     })?;
-    again(
-        scene,
-        &download,
-        "the first run was ended by Ctrl-C: what it left is not whole, even if it has its full length; hash it",
-    )?;
-    Ok(())
+    let cause = "the first run was ended by Ctrl-C: what it left is not whole, even if it has its full length; hash it";
+    again(scene, &download, cause).map(drop)
 }
 
 fn lie(scene: &mut Scene) -> Finding {

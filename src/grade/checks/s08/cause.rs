@@ -8,13 +8,13 @@ use crate::grade::checks::s09::said::messages;
 use crate::grade::miss::Miss;
 
 /// Adds the likely cause, as far as the conversation with a peer shows it. `id` is the peer's
-/// number for ut_metadata.
+/// extension id for ut_metadata.
 pub(super) fn explained(miss: Miss, seen: &[Recording], what: &Described, id: u8) -> Miss {
     let said = seen.iter().filter(|one| !one.is_tracker()).map(Recording::from_client);
     // A further connection is no mistake: the one with the most is the conversation.
     match said.max_by_key(Vec::len).filter(|said| !said.is_empty()) {
         None => miss.likely(
-            "no peer was dialed: ask the tracker of the link (`tr`) for peers, with the link's info hash",
+            "no peer was dialed: ask the link's tracker (`tr`) for peers, with the link's info hash",
         ),
         Some(said) => match cause(&said, what, id) {
             Some(cause) => miss.likely(cause),
@@ -30,7 +30,7 @@ fn cause(said: &[u8], what: &Described, id: u8) -> Option<String> {
         return Some("the info hash in the handshake is not the link's".to_owned());
     }
     if handshake.get(25)? & wire::EXTENSION_BIT == 0 {
-        return Some("the handshake does not offer extensions: bit 20 from the right, 0x10 in the sixth of the reserved bytes".to_owned());
+        return Some("the handshake does not offer extensions: bit 20 from the right, which is 0x10 in the sixth of the reserved bytes".to_owned());
     }
     let mut ours = None;
     let mut asked = Vec::new();
@@ -39,7 +39,7 @@ fn cause(said: &[u8], what: &Described, id: u8) -> Option<String> {
         let (&number, rest) = payload.split_first()?;
         let decoded = bencode::decode(rest);
         let Some((said, _)) = decoded else {
-            return Some(format!("behind the bytes 20 and {number} a dictionary must follow"));
+            return Some(format!("a dictionary must follow the bytes 20 and {number}"));
         };
         match number {
             0 => ours = said.get("m").and_then(|m| m.get("ut_metadata")).and_then(Value::int),
@@ -50,11 +50,11 @@ fn cause(said: &[u8], what: &Described, id: u8) -> Option<String> {
     missing(ours, asked, what)
 }
 
-/// Says whose number it is.
+/// Says whose extension id it is.
 fn other_number(number: u8, id: u8, ours: Option<i64>) -> String {
     let own = if ours == Some(number.into()) { ", which is your own" } else { "" };
     format!(
-        "you asked under the number {number}{own}; the peer's number for ut_metadata is {id}: each side is sent messages by the numbers in its own m"
+        "you asked with extension id {number}{own}; to this peer ut_metadata is {id}: each side is sent messages by the ids in its own m"
     )
 }
 
@@ -85,7 +85,7 @@ fn missing(
     what: &Described,
 ) -> Option<String> {
     let Some(ours) = ours else {
-        return Some("no extension handshake of yours gives ut_metadata a number: the message 20, then 0, then a dictionary with m".to_owned());
+        return Some("no extension handshake of yours gives ut_metadata an id: message id 20, then 0, then a dictionary with m".to_owned());
     };
     let asked: Vec<usize> = match asked.into_iter().collect() {
         Ok(asked) => asked,
@@ -93,12 +93,12 @@ fn missing(
     };
     let lacking = (0..what.metadata_pieces()).find(|piece| !asked.contains(piece));
     match lacking {
-        Some(0) => Some("no request for metadata piece 0 came: it begins once you have the peer's extension handshake".to_owned()),
+        Some(0) => Some("no request for metadata piece 0 came: send it once the peer's extension handshake is there".to_owned()),
         Some(piece) => Some(format!(
-            "metadata piece {piece} was never asked for: metadata_size divided by 16384, rounded up, is how many there are"
+            "metadata piece {piece} was never asked for: there are metadata_size / 16384 of them, rounded up"
         )),
         None => Some(format!(
-            "all was asked for; the answers come under your own number, {ours}, as a dictionary with the bytes right behind it"
+            "you asked for all of it; the answers come with your own id, {ours}: a dictionary, and then bytes up to the end of the message; total_size is the size of all pieces together"
         )),
     }
 }

@@ -16,12 +16,12 @@ const REQUEST: i64 = 0;
 const DATA: i64 = 1;
 const REJECT: i64 = 2;
 
-/// What a peer offers, and under which number.
+/// What a peer offers, and with which extension id.
 #[derive(Clone)]
 pub(super) struct Offer {
     pub what: Described,
     peer_id: [u8; 20],
-    /// The peer's own number for ut_metadata.
+    /// The peer's own extension id for ut_metadata.
     pub id: u8,
 }
 
@@ -29,14 +29,14 @@ pub(super) struct Offer {
 #[derive(Debug, Clone)]
 pub(super) struct Asked {
     pub piece: usize,
-    /// The client's number for ut_metadata.
+    /// The client's extension id for ut_metadata.
     pub theirs: u8,
-    /// All numbers that the client has assigned.
+    /// All extension ids that the client has assigned.
     pub numbers: Vec<u8>,
 }
 
 impl Offer {
-    /// Returns the offer of a peer with an id and a number of its own.
+    /// Returns the offer of a peer with ids of its own.
     pub fn of(scene: &mut Scene, what: &Described) -> Offer {
         Offer { what: what.clone(), peer_id: scene.dice.peer_id(), id: scene.dice.extension_id() }
     }
@@ -111,7 +111,7 @@ impl Offer {
         self.message(asked.theirs, DATA, asked.piece, data, more)
     }
 
-    /// Returns a metadata message of any kind, under any number.
+    /// Returns a metadata message of any type, with any extension id.
     pub fn message(
         &self,
         number: u8,
@@ -128,7 +128,7 @@ impl Offer {
     }
 }
 
-/// The numbers that a client has assigned in its extension handshakes.
+/// The extension ids that a client has assigned in its extension handshakes.
 #[derive(Debug, Default)]
 pub(super) struct Numbers {
     ut_metadata: Option<u8>,
