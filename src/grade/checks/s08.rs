@@ -141,7 +141,7 @@ fn key(scene: &mut Scene) -> Finding {
         let data = offer.what.metadata_piece(asked.piece);
         send(line, &offer.data(asked, data, &[("x", value.clone())]));
     })?;
-    let cause = "the answer has a key that you do not know: the bytes begin where your decoder found the end of the dictionary, not at a fixed place, and not behind the first ee";
+    let cause = "the answer has a key that you do not know: the bytes begin where the dictionary ends, which only your decoder knows: not at a fixed place, and not behind the first ee";
     shows_unless(scene, &what, &giver, cause)
 }
 

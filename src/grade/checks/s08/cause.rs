@@ -98,7 +98,7 @@ fn missing(
             "metadata piece {piece} was never asked for: there are metadata_size / 16384 of them, rounded up"
         )),
         None => Some(format!(
-            "you asked for all of it; the answers come with your own id, {ours}: a dictionary, and then bytes up to the end of the message; total_size is the size of all pieces together"
+            "you asked for all of it; the answers come with your own id, {ours}: a dictionary, and the bytes right behind it, up to the end of the message; total_size is the size of all pieces together"
         )),
     }
 }
