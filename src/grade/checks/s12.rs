@@ -143,8 +143,9 @@ fn left(scene: &mut Scene) -> Finding {
     })
 }
 
-/// Runs it a second time, with a good seed; returns the pieces that were asked for. If not all is right
-/// then, this is the cause: a first run has no part in the usual ones.
+/// Runs it a second time, with a good seed; returns the pieces that were asked for.
+///
+/// If not all is right then, this is the cause: the usual ones know nothing of a first run.
 fn again(scene: &mut Scene, download: &Download, cause: &str) -> Result<BTreeSet<u32>, Miss> {
     let seed = scene.seed(&download.torrent)?;
     let fetched = download.fetched(scene, seed.address());

@@ -11,7 +11,7 @@ const MAX_BLOCK: u32 = 16_384;
 /// A request: piece, begin, length.
 pub(in crate::grade::checks) type Request = (u32, u32, u32);
 
-/// Returns the whole messages in some bytes: each its id, and what follows. Keep-alives are left out.
+/// Returns the whole messages in some bytes, without keep-alives: each its id, and what follows.
 pub(in crate::grade::checks) fn messages(mut bytes: &[u8]) -> Vec<(u8, &[u8])> {
     let mut messages = Vec::new();
     while let Some((prefix, behind)) = bytes.split_first_chunk::<4>() {
