@@ -54,13 +54,18 @@ pub fn capture(recordings: &[Recording]) -> Vec<u8> {
     text.into_bytes()
 }
 
-/// Returns the chunks of a recording. In a capture, what went to or from an HTTP tracker is one.
+/// The most bytes of a tracker's answer in one line of a capture.
+const MAX_ANSWER: usize = 64 << 10;
+
+/// Returns the chunks of a recording. In a capture, what went to or from an HTTP tracker is one, unless
+/// it is a flood.
 fn messages(recording: &Recording) -> Vec<Chunk> {
     if !recording.partner().starts_with("http:") {
         return recording.chunks();
     }
     recording.chunks().into_iter().fold(Vec::new(), |mut whole: Vec<Chunk>, chunk| {
-        match whole.last_mut().filter(|last| last.way == chunk.way) {
+        let has_room = |last: &&mut Chunk| last.bytes.len() < MAX_ANSWER;
+        match whole.last_mut().filter(|last| last.way == chunk.way).filter(has_room) {
             Some(last) => last.bytes.extend(chunk.bytes),
             None => whole.push(chunk),
         }

@@ -33,8 +33,7 @@ pub const CHECKS: &[Check] = &[
         .refusal(GOOD),
     Check::new("3.14", "a tracker that says nothing: over in 7 s", TRACKERS, answers::silence)
         .refusal(GOOD),
-    Check::new("3.15", "an answer without end is given up", TRACKERS, answers::flood)
-        .refusal(GOOD),
+    Check::new("3.15", "an answer without end is given up", TRACKERS, answers::flood).refusal(GOOD),
     Check::new("3.16", "a warning, and keys that you do not know", TRACKERS, answers::extras),
     Check::new("3.17", "the first tracker refuses: the next tier", TIERS, requests::refused),
     Check::new("3.18", "of several files, all bytes are left", TRACKERS, requests::several_files),

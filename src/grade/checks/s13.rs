@@ -19,8 +19,13 @@ pub const CHECKS: &[Check] = &[
     Check::new("13.2", "interval 1800: no further one within 4 s", TRACKERS, repeats::kept),
     Check::new("13.3", "announces again after the interval, no event", TRACKERS, repeats::again)
         .points(2),
-    Check::new("13.4", "Ctrl-C: says stopped, under the same peer id", TRACKERS, departures::stopped)
-        .points(2),
+    Check::new(
+        "13.4",
+        "Ctrl-C: says stopped, under the same peer id",
+        TRACKERS,
+        departures::stopped,
+    )
+    .points(2),
     Check::new("13.5", "nothing downloaded: never says completed", TRACKERS, departures::completed)
         .refusal(STOPPED),
     Check::new("13.6", "nothing downloaded: left stays the length", TRACKERS, departures::left),

@@ -33,6 +33,11 @@ pub const CHECKS: &[Check] = &[
         .refusal(GOOD),
     Check::new("18.13", "packets that are too short are ignored", UDP, packets::short),
     Check::new("18.14", "a packet that comes twice does no harm", UDP, packets::twice),
-    Check::new("18.15", "the HTTP tracker is down: the UDP one is asked", "BEP 12", requests::mixed),
+    Check::new(
+        "18.15",
+        "the HTTP tracker is down: the UDP one is asked",
+        "BEP 12",
+        requests::mixed,
+    ),
     Check::new("18.16", "an answer with 200 peers", UDP, packets::many),
 ];

@@ -74,9 +74,10 @@ pub(super) fn announce(target: &str) -> Result<ReceivedAnnounce, Miss> {
 /// Insists that a request, over HTTP, names this torrent and no other.
 pub(super) fn names(target: &str, torrent: &Torrent, url: &str) -> Finding {
     let found = scraped(query(target)).map_err(|error| {
-        Miss::new("the tracker cannot read the info hash")
-            .instead("info_hash=, and 20 bytes, percent-encoded", excerpt(target))
-            .likely(error.to_string())
+        let miss = Miss::new("the tracker cannot read the info hash")
+            .instead("info_hash=, and 20 bytes, percent-encoded", excerpt(target));
+        // Raw bytes are not even HTTP, which the recording shows.
+        if target.is_ascii() { miss.likely(error.to_string()) } else { miss }
     })?;
     match found.as_slice() {
         [hash] => same_torrent(*hash, torrent, url),
@@ -122,15 +123,17 @@ fn misread(peers: &[SocketAddr], lines: &[String]) -> Option<&'static str> {
             }
             SocketAddr::V6(_) => *peer,
         };
-        [swapped.to_string(), backwards.to_string()]
+        [swapped, backwards]
+            .map(|wrong| if wrong == *peer { None } else { Some(wrong.to_string()) })
     });
     let right = peers.iter().all(|peer| lines.contains(&peer.to_string()));
+    let shown = |wrong: Option<String>| wrong.is_some_and(|wrong| lines.contains(&wrong));
     let sign = |line: &String| line.starts_with('-') || line.contains(".-") || line.contains(":-");
     if right {
         None
-    } else if wrong.clone().any(|[swapped, _]| lines.contains(&swapped)) {
+    } else if wrong.clone().any(|[swapped, _]| shown(swapped)) {
         Some("the high byte of a port comes first")
-    } else if wrong.any(|[_, backwards]| lines.contains(&backwards)) {
+    } else if wrong.any(|[_, backwards]| shown(backwards)) {
         Some("the four bytes of an address come in the order in which they are written")
     } else if lines.iter().any(sign) {
         Some("bytes have no sign: they go from 0 to 255")
@@ -139,9 +142,9 @@ fn misread(peers: &[SocketAddr], lines: &[String]) -> Option<&'static str> {
     }
 }
 
-/// Returns the start of a request's target, for a line.
-pub(super) fn excerpt(target: &str) -> String {
-    let cut: String = target.chars().take(60).collect();
-    let more = if cut.len() < target.len() { "…" } else { "" };
+/// Returns the start of a text, as much as a line has room for.
+pub(super) fn excerpt(text: &str) -> String {
+    let cut: String = text.chars().take(100).collect();
+    let more = if cut.len() < text.len() { "…" } else { "" };
     format!("{cut}{more}")
 }

@@ -71,13 +71,16 @@ pub fn dictionaries(scene: &mut Scene) -> Finding {
 
 pub fn nobody(scene: &mut Scene) -> Finding {
     let outcome = ask(scene, Reply::peers(&[]))?;
-    outcome.prints("")
+    outcome
+        .prints("")
+        .map_err(|miss| miss.likely("the first client of a torrent finds nobody there"))
 }
 
 pub fn failure(scene: &mut Scene) -> Finding {
     let word = scene.dice.word(8);
     let outcome = ask(scene, Reply::failure(&format!("torrent {word} is not registered")))?;
-    outcome.refuses()?;
+    let likely = "the answer has the key `failure reason`: look for it before `peers`";
+    outcome.refuses().map_err(|miss| miss.likely(likely))?;
     let told = String::from_utf8_lossy(&outcome.stderr).contains(&word);
     ensure(told, || {
         Miss::new("the tracker's reason is not on stderr")
@@ -85,7 +88,7 @@ pub fn failure(scene: &mut Scene) -> Finding {
                 format!("\"torrent {word} is not registered\""),
                 outcome.last_words().unwrap_or_default(),
             )
-            .likely("the answer has the key `failure reason`: look for it before `peers`")
+            .likely(likely)
             .half()
     })
 }
@@ -108,7 +111,9 @@ pub fn peers6(scene: &mut Scene) -> Finding {
     ]);
     let outcome = ask(scene, Reply::Body(answer))?;
     prints(&outcome, &[v4, v6].concat()).map_err(|miss| {
-        miss.likely("peers6 has 18 bytes for each peer; print such an address as [2001:db8::1]:6881")
+        miss.likely(
+            "peers6 has 18 bytes for each peer; print such an address as [2001:db8::1]:6881",
+        )
     })
 }
 
@@ -121,7 +126,8 @@ pub fn newline(scene: &mut Scene) -> Finding {
     let there = few(scene);
     let answer = [&body(&there)[..], b"\n"].concat();
     let outcome = ask(scene, Reply::Body(answer))?;
-    prints(&outcome, &there).map_err(|miss| miss.likely("what follows the value is no reason to stop"))
+    prints(&outcome, &there)
+        .map_err(|miss| miss.likely("what follows the value is no reason to stop"))
 }
 
 pub fn cut(scene: &mut Scene) -> Finding {
@@ -136,7 +142,9 @@ pub fn cut(scene: &mut Scene) -> Finding {
 
 pub fn web_page(scene: &mut Scene) -> Finding {
     let page = b"<html><head><title>502 Bad Gateway</title></head></html>";
-    ask(scene, Reply::Status(502, page.to_vec()))?.refuses()
+    ask(scene, Reply::Status(502, page.to_vec()))?
+        .refuses()
+        .map_err(|miss| miss.likely("an answer is a bencoded dictionary, and this one is not"))
 }
 
 pub fn silence(scene: &mut Scene) -> Finding {
@@ -163,7 +171,9 @@ pub fn extras(scene: &mut Scene) -> Finding {
     ]);
     let outcome = ask(scene, Reply::Body(answer))?;
     prints(&outcome, &there).map_err(|miss| {
-        miss.likely("a warning is no failure, interval may be absent, and other keys are passed over")
+        miss.likely(
+            "a warning is no failure, interval may be absent, and other keys are passed over",
+        )
     })
 }
 

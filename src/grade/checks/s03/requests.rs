@@ -10,10 +10,10 @@ use crate::grade::miss::{Miss, ensure};
 use crate::grade::scene::Scene;
 use crate::s03_tracker::Event;
 
-/// Three random hashes: one with a byte that has a meaning in a URL, one with a byte that ends lines
-/// or text, and any.
+/// Four random hashes: with a space, with a byte that has a meaning in a URL, with one that ends a line
+/// or a text, and any.
 pub fn info_hash(scene: &mut Scene) -> Finding {
-    for wanted in [&b"&+#% "[..], b"\0\n", b""] {
+    for wanted in [&b" "[..], b"&+#%", b"\0\n", b""] {
         let torrent = hashed(scene, wanted);
         let there = peers(&mut scene.dice, 1);
         let tracker = scene.tracker_of(&there)?;
@@ -125,8 +125,9 @@ fn second_tier(scene: &mut Scene, first: String, why: &str) -> Finding {
     let file = tiers_file(scene, &torrent, &[first, second.url()])?;
     let outcome = scene.run(&["peers", &file])?;
     let unasked = |miss: Miss| {
-        miss.detail(format!("it is the tracker of the second tier; {why}"))
-            .likely("announce-list has tiers of trackers: if no tracker of one answers, ask the next")
+        miss.detail(format!("it is the tracker of the second tier; {why}")).likely(
+            "announce-list has tiers of trackers: if no tracker of one answers, ask the next",
+        )
     };
     was_asked(&second, &outcome).map_err(unasked)?;
     prints(&outcome, &there)

@@ -1,10 +1,10 @@
 //! What `announce` says from the first announce to the last, and to whom.
 
-use super::announcing::{Announcing, event, has_ended, says_goodbye, taken};
+use super::announcing::{Announcing, NO_GOODBYE, event, has_ended, says_goodbye, taken};
 use crate::actors::bencode::{bytes, dict, int};
 use crate::actors::tracker::{Reply, percent_decoded, query_of};
 use crate::grade::check::Finding;
-use crate::grade::checks::trackers::{excerpt, tiers_file};
+use crate::grade::checks::trackers::tiers_file;
 use crate::grade::miss::{Miss, ensure};
 use crate::grade::scene::Scene;
 use crate::s03_tracker::Event;
@@ -17,13 +17,15 @@ fn greeted(scene: &mut Scene) -> Result<Announcing, Miss> {
 
 pub fn stopped(scene: &mut Scene) -> Finding {
     let (heard, outcome) = greeted(scene)?.leave()?;
-    says_goodbye(&heard, &outcome)?;
+    says_goodbye(&heard, &outcome, NO_GOODBYE)?;
     for one in &heard {
         let (first, this) = (&heard[0].announce, &one.announce);
         ensure(this.peer_id == first.peer_id, || {
             Miss::new("stopped has another peer id than started")
                 .instead(first.peer_id, this.peer_id)
-                .likely("choose the peer id once: by it the tracker finds whom to take off its list")
+                .likely(
+                    "choose the peer id once: by it the tracker finds whom to take off its list",
+                )
         })?;
         ensure(this.port == first.port, || {
             Miss::new("stopped has another port than started").instead(first.port, this.port)
@@ -71,8 +73,9 @@ fn with_first(scene: &mut Scene, first: String, why: &str) -> Result<Announcing,
     let second = scene.tracker(move |_, _| reply.clone())?;
     let file = tiers_file(scene, &torrent, &[first, second.url()])?;
     Announcing::start_with(scene, torrent, second, &file)?.hear(1).map_err(|miss| {
-        miss.detail(format!("it is the tracker of the second tier; {why}"))
-            .likely("announce-list has tiers of trackers: if no tracker of one answers, ask the next")
+        miss.detail(format!("it is the tracker of the second tier; {why}")).likely(
+            "announce-list has tiers of trackers: if no tracker of one answers, ask the next",
+        )
     })
 }
 
@@ -91,8 +94,7 @@ pub fn down(scene: &mut Scene) -> Finding {
     let first = format!("http://{}/announce", scene.nobody()?);
     let on = with_first(scene, first, "nobody listens at the first")?;
     let (heard, outcome) = on.leave()?;
-    says_goodbye(&heard, &outcome)
-        .map_err(|miss| miss.likely("say stopped to the tracker that has taken started"))
+    says_goodbye(&heard, &outcome, "say stopped to the tracker that has taken started")
 }
 
 pub fn id(scene: &mut Scene) -> Finding {
@@ -105,25 +107,28 @@ pub fn id(scene: &mut Scene) -> Finding {
     let on = Announcing::start(scene, move |_, _| reply.clone())?.hear(1)?;
     let tracker = on.tracker.clone();
     let (heard, outcome) = on.leave()?;
-    says_goodbye(&heard, &outcome)?;
+    says_goodbye(&heard, &outcome, NO_GOODBYE)?;
     let last = tracker.asked().pop().unwrap_or_default();
     let sent = query_of(&last).into_iter().find(|(key, _)| key == "trackerid");
     let sent = sent.map(|(_, value)| percent_decoded(&value));
     ensure(sent.as_deref() == Some(word.as_bytes()), || {
         Miss::new("the tracker gave the client an id, and does not get it back")
-            .instead(format!("trackerid={word}, percent-encoded"), match sent {
-                Some(bytes) => format!("trackerid={}", String::from_utf8_lossy(&bytes)),
-                None => excerpt(&last),
-            })
+            .instead(
+                format!("trackerid={word}, percent-encoded"),
+                match sent {
+                    Some(bytes) => format!("trackerid={}", String::from_utf8_lossy(&bytes)),
+                    None => "no trackerid".to_owned(),
+                },
+            )
             .likely("the answer's `tracker id` goes into each later announce, as trackerid=")
     })
 }
 
 pub fn silence(scene: &mut Scene) -> Finding {
     let reply = taken(scene, 1800);
-    let answer = move |_: &str, number: usize| if number == 0 { reply.clone() } else { Reply::Silence };
+    let answer =
+        move |_: &str, number: usize| if number == 0 { reply.clone() } else { Reply::Silence };
     let on = Announcing::start(scene, answer)?.hear(1)?;
     let (_, outcome) = on.leave()?;
     has_ended(&outcome)
-        .map_err(|miss| miss.likely("stopped gets two seconds: somebody has pressed Ctrl-C and waits"))
 }

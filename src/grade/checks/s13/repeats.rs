@@ -25,7 +25,9 @@ pub fn started(scene: &mut Scene) -> Finding {
     ensure(first.announce.event == Some(Event::Started), || {
         Miss::new("the first announce has to say that it is the first")
             .instead("event=started", event(first))
-            .likely("event is one of started, completed and stopped, or absent in a regular announce")
+            .likely(
+                "event is one of started, completed and stopped, or absent in a regular announce",
+            )
     })
 }
 
@@ -34,7 +36,8 @@ pub fn kept(scene: &mut Scene) -> Finding {
     let mut on = Announcing::start(scene, move |_, _| reply.clone())?.hear(1)?;
     on.watch(WATCHED, 3);
     ensure(!on.is_over(), || {
-        Miss::new("it ended by itself; it is to announce until Ctrl-C")
+        Miss::new("it ended on its own; it is to announce until Ctrl-C")
+            .likely("after the first announce wait for the interval, and announce again")
     })?;
     let heard = on.announces()?;
     // One more is allowed: a client may need peers.
@@ -115,5 +118,6 @@ pub fn comes_back(scene: &mut Scene) -> Finding {
     ensure(second.announce.event == Some(Event::Started), || {
         Miss::new("the tracker has not taken started yet, and has to hear it again")
             .instead("event=started", event(second))
+            .likely("started is said until a tracker has taken it")
     })
 }

@@ -42,7 +42,8 @@ impl Book {
 
     /// Returns an answer to a packet whatever its connection id is.
     pub fn reply(&self, packet: &[u8]) -> Option<Vec<u8>> {
-        let numbers = |all: &[u32]| all.iter().flat_map(|one| one.to_be_bytes()).collect::<Vec<_>>();
+        let numbers =
+            |all: &[u32]| all.iter().flat_map(|one| one.to_be_bytes()).collect::<Vec<_>>();
         let [seeders, _, leechers] = self.counts;
         match action(packet)? {
             0 if packet.len() >= 16 => Some(answer(packet, 0, &self.id)),

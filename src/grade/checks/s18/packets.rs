@@ -61,7 +61,11 @@ pub fn other_id(scene: &mut Scene) -> Finding {
         packet[4..8].iter_mut().for_each(|byte| *byte = !*byte);
         Deed::Send(packet)
     };
-    between(scene, wrong, "bytes 4 to 7 repeat your transaction id: pass over a packet with another one, and wait on")
+    between(
+        scene,
+        wrong,
+        "bytes 4 to 7 repeat your transaction id: pass over a packet with another one, and wait on",
+    )
 }
 
 pub fn forged(scene: &mut Scene) -> Finding {
@@ -78,11 +82,9 @@ pub fn short(scene: &mut Scene) -> Finding {
     for length in [0, 3, 7] {
         let (book, there) = few(scene);
         let asked = ask(scene, move |packet, _| match book.answer(packet) {
-            Some(right) => vec![
-                Deed::Send(right[..length].to_vec()),
-                Deed::Wait(BETWEEN),
-                Deed::Send(right),
-            ],
+            Some(right) => {
+                vec![Deed::Send(right[..length].to_vec()), Deed::Wait(BETWEEN), Deed::Send(right)]
+            }
             None => Vec::new(),
         })?;
         prints(&asked.outcome, &there).map_err(|miss| {
@@ -115,7 +117,10 @@ pub fn error(scene: &mut Scene) -> Finding {
         Some(1) => vec![Deed::Send(answer(packet, 3, reason.as_bytes()))],
         _ => book.deeds(packet),
     })?;
-    asked.outcome.refuses().map_err(|miss| miss.likely("action 3 is an error; its text follows"))?;
+    asked
+        .outcome
+        .refuses()
+        .map_err(|miss| miss.likely("action 3 is an error; its text follows"))?;
     let told = String::from_utf8_lossy(&asked.outcome.stderr).contains(&word);
     ensure(told, || {
         Miss::new("the tracker's reason is not on stderr")
@@ -128,7 +133,9 @@ pub fn error(scene: &mut Scene) -> Finding {
 pub fn silence(scene: &mut Scene) -> Finding {
     scene.within(PATIENCE);
     let Asked { outcome, .. } = ask(scene, |_, _| Vec::new())?;
-    outcome.refuses().map_err(|miss| miss.likely("set a time limit; sending again needs an end, too"))
+    outcome
+        .refuses()
+        .map_err(|miss| miss.likely("set a time limit; sending again needs an end, too"))
 }
 
 pub fn many(scene: &mut Scene) -> Finding {

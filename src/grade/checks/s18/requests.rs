@@ -110,7 +110,7 @@ fn is_right(packet: &[u8], torrent: &Torrent, url: &str) -> Finding {
     })?;
     ensure(matches!(said.event, None | Some(Event::Started)), || {
         Miss::new("bytes 80 to 83, event, are wrong")
-            .instead("2 (started), or 0", format!("the number of {}", event(said.event)))
+            .instead("2 (started), or 0", packet.get(83).map_or(0, |number| *number))
             .likely("0 none, 1 completed, 2 started, 3 stopped: not the order of events")
     })?;
     ensure(said.port != 0, || {
@@ -120,10 +120,6 @@ fn is_right(packet: &[u8], torrent: &Torrent, url: &str) -> Finding {
         Some(what) => Err(Miss::new(format!("bytes 96 and 97: {what}"))),
         None => Ok(()),
     }
-}
-
-fn event(event: Option<Event>) -> String {
-    event.map_or("none".to_owned(), |event| event.to_string())
 }
 
 pub fn own_connection(scene: &mut Scene) -> Finding {
@@ -141,8 +137,9 @@ pub fn own_connection(scene: &mut Scene) -> Finding {
     was_asked(&tracker, &outcome).map_err(|miss| {
         miss.detail("it is the tracker of the second tier; the first answers with an error packet")
     })?;
-    prints(&outcome, &there)
-        .map_err(|miss| miss.likely("a connection id is good at the tracker that gave it, and there alone"))
+    prints(&outcome, &there).map_err(|miss| {
+        miss.likely("a connection id is good at the tracker that gave it, and there alone")
+    })
 }
 
 pub fn mixed(scene: &mut Scene) -> Finding {

@@ -87,14 +87,19 @@ fn counts(outcome: &Outcome, url: &str, expected: [u32; 3]) -> Finding {
     ensure(numbers == expected, || {
         let miss = Miss::new("the counts on stdout are wrong")
             .instead(line, excerpt(text.lines().next().unwrap_or("nothing")));
-        let mut sorted = (numbers.clone(), expected.to_vec());
-        sorted.0.sort_unstable();
-        sorted.1.sort_unstable();
-        match sorted.0 == sorted.1 {
-            true => miss.likely(
-                "over UDP the order is seeders, downloads, leechers; over HTTP: complete, incomplete, downloaded",
-            ),
-            false => miss,
+        let mut sorted = [numbers.clone(), expected.to_vec()];
+        sorted.iter_mut().for_each(|numbers| numbers.sort_unstable());
+        let [found, right] = sorted;
+        if found == right {
+            miss.likely(
+                "over UDP the order is seeders, downloads, leechers; over HTTP the keys are complete, downloaded, incomplete",
+            )
+        } else if url.starts_with("http") {
+            miss.likely(
+                "files has a key for each torrent, the 20 raw bytes of its hash: look up yours",
+            )
+        } else {
+            miss.likely("an answer has 8 bytes, and then three numbers of 4 bytes")
         }
     })
 }
