@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use crate::actors::bencode::{bytes, dict, list};
+use crate::actors::recording::Recording;
 use crate::actors::torrent::Torrent;
 use crate::actors::tracker::FakeTracker;
 use crate::grade::check::Finding;
@@ -50,13 +51,15 @@ pub(super) fn tiers_file(
     scene.file("tiers.torrent", with_tiers(torrent, urls))
 }
 
-/// Returns the requests that a tracker got, at least one.
+/// Returns the requests that a tracker got, at least one, and with GET.
 pub(super) fn was_asked(tracker: &FakeTracker, outcome: &Outcome) -> Result<Vec<String>, Miss> {
     let asked = tracker.asked();
     ensure(!asked.is_empty(), || {
         let what = format!("`{}` sent the tracker no request", outcome.arguments);
         outcome.with_last_words(Miss::new(what))
     })?;
+    let got = |recording: &Recording| recording.from_client().starts_with(b"GET ");
+    ensure(tracker.recordings().iter().any(got), || Miss::new("a tracker is asked with GET"))?;
     Ok(asked)
 }
 
@@ -73,11 +76,10 @@ pub(super) fn announce(target: &str) -> Result<ReceivedAnnounce, Miss> {
 
 /// Insists that a request, over HTTP, names this torrent and no other.
 pub(super) fn names(target: &str, torrent: &Torrent, url: &str) -> Finding {
-    let found = scraped(query(target)).map_err(|error| {
-        let miss = Miss::new("the tracker cannot read the info hash")
-            .instead("info_hash=, and 20 bytes, percent-encoded", excerpt(target));
-        // Raw bytes are not even HTTP, which the recording shows.
-        if target.is_ascii() { miss.likely(error.to_string()) } else { miss }
+    // What is wrong with it, the recording shows: raw bytes, for one, are not even HTTP.
+    let found = scraped(query(target)).map_err(|_| {
+        Miss::new("the tracker cannot read the info hash")
+            .instead("info_hash=, and 20 bytes, percent-encoded", excerpt(target))
     })?;
     match found.as_slice() {
         [hash] => same_torrent(*hash, torrent, url),
