@@ -80,8 +80,9 @@ fn of_packets(chunks: &[Chunk]) -> Option<String> {
             ),
         }
     }
-    let packets = chunks.iter().filter(|chunk| chunk.way == Way::FromClient);
-    let last = packets.filter(|chunk| action(&chunk.bytes) == Some(1)).last()?;
+    let is_announce =
+        |chunk: &&Chunk| chunk.way == Way::FromClient && action(&chunk.bytes) == Some(1);
+    let last = chunks.iter().rfind(is_announce)?;
     match Request::decode(&last.bytes).ok()?.ask {
         RequestBody::Announce { announce, .. } => hints::reversed_port(announce.port),
         _ => None,

@@ -15,7 +15,8 @@ const STOPPED: &str = "13.4";
 
 /// The checks of stage 13.
 pub const CHECKS: &[Check] = &[
-    Check::new("13.1", "the first announce says started", TRACKERS, repeats::started).points(2),
+    Check::new("13.1", "the first announce: started, and the port", TRACKERS, repeats::started)
+        .points(2),
     Check::new("13.2", "interval 1800: no further one within 4 s", TRACKERS, repeats::kept),
     Check::new("13.3", "announces again after the interval, no event", TRACKERS, repeats::again)
         .points(2),

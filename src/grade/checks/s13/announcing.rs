@@ -24,6 +24,8 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 pub struct Announcing {
     pub torrent: Torrent,
     pub tracker: Arc<FakeTracker>,
+    /// The port that it is to name.
+    pub port: u16,
     running: Running,
 }
 
@@ -50,13 +52,15 @@ impl Announcing {
 
     /// Starts it with a .torrent file that has this tracker among others.
     pub fn start_with(
-        scene: &Scene,
+        scene: &mut Scene,
         torrent: Torrent,
         tracker: Arc<FakeTracker>,
         file: &str,
     ) -> Result<Announcing, Miss> {
-        let running = scene.start(&["announce", file])?;
-        Ok(Announcing { torrent, tracker, running })
+        // It only says that it listens there.
+        let port = scene.dice.number(20_000, 60_000) as u16;
+        let running = scene.start(&["announce", "--port", &port.to_string(), file])?;
+        Ok(Announcing { torrent, tracker, port, running })
     }
 
     /// Waits until this many announces have come and the last of them has its answer.
@@ -114,7 +118,7 @@ impl Announcing {
     /// Presses Ctrl-C, and waits for the end. Returns all announces, and how it ended.
     pub fn leave(mut self) -> Result<(Vec<ReceivedAnnounce>, Outcome), Miss> {
         self.watch(DIGEST, usize::MAX);
-        let Announcing { torrent, tracker, running } = self;
+        let Announcing { torrent, tracker, running, .. } = self;
         let before = tracker.asked().len();
         let outcome = running.interrupt();
         let patience = Instant::now() + LAST_WORDS;
@@ -166,5 +170,19 @@ pub fn has_ended(outcome: &Outcome) -> Finding {
         Miss::new("it was still running 4 s after Ctrl-C, and was ended").likely(
             "stopped gets two seconds for its answer: somebody has pressed Ctrl-C and waits",
         )
+    })
+}
+
+/// Insists that it has ended as if that were no accident.
+pub fn ends_well(outcome: &Outcome) -> Finding {
+    has_ended(outcome)?;
+    ensure(outcome.end == End::Code(0), || {
+        let found = match outcome.end {
+            End::Code(code) => format!("exit code {code}"),
+            End::Signal(signal) => format!("it was ended by signal {signal}"),
+            End::OutOfTime => "no end".to_owned(),
+        };
+        let miss = Miss::new("it said stopped, and then died").instead("exit code 0", found);
+        outcome.with_last_words(miss)
     })
 }

@@ -1,6 +1,6 @@
 //! What `announce` says from the first announce to the last, and to whom.
 
-use super::announcing::{Announcing, NO_GOODBYE, event, has_ended, says_goodbye, taken};
+use super::announcing::{Announcing, NO_GOODBYE, ends_well, event, has_ended, says_goodbye, taken};
 use crate::actors::bencode::{bytes, dict, int};
 use crate::actors::tracker::{Reply, percent_decoded, query_of};
 use crate::grade::check::Finding;
@@ -31,7 +31,7 @@ pub fn stopped(scene: &mut Scene) -> Finding {
             Miss::new("stopped has another port than started").instead(first.port, this.port)
         })?;
     }
-    has_ended(&outcome).map_err(Miss::half)
+    ends_well(&outcome).map_err(Miss::half)
 }
 
 pub fn completed(scene: &mut Scene) -> Finding {

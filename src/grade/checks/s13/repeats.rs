@@ -28,6 +28,11 @@ pub fn started(scene: &mut Scene) -> Finding {
             .likely(
                 "event is one of started, completed and stopped, or absent in a regular announce",
             )
+    })?;
+    let (named, port) = (first.announce.port, on.port);
+    ensure(named == port, || {
+        Miss::new("the announce names another port than --port says")
+            .instead(format!("port={port}"), format!("port={named}"))
     })
 }
 

@@ -86,7 +86,7 @@ fn counts(outcome: &Outcome, url: &str, expected: [u32; 3]) -> Finding {
         .collect();
     ensure(numbers == expected, || {
         let miss = Miss::new("the counts on stdout are wrong")
-            .instead(line, excerpt(text.lines().next().unwrap_or("nothing")));
+            .instead(&line, excerpt(text.lines().next().unwrap_or("nothing")));
         let mut sorted = [numbers.clone(), expected.to_vec()];
         sorted.iter_mut().for_each(|numbers| numbers.sort_unstable());
         let [found, right] = sorted;
@@ -101,5 +101,6 @@ fn counts(outcome: &Outcome, url: &str, expected: [u32; 3]) -> Finding {
         } else {
             miss.likely("an answer has 8 bytes, and then three numbers of 4 bytes")
         }
-    })
+    })?;
+    outcome.prints(&line)
 }
