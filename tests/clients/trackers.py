@@ -1,4 +1,4 @@
-"""A small client for trackers: stage 3, 13 and 18. Sockets by hand, to be wrong in every way.
+"""A small client for trackers: stages 3, 13 and 18. Sockets by hand, to be wrong in every way.
 
 It is right also with trackers that misbehave. trackers.txt makes wrong clients of it.
 """

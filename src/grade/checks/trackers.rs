@@ -51,7 +51,7 @@ pub(super) fn tiers_file(
     scene.file("tiers.torrent", with_tiers(torrent, urls))
 }
 
-/// Returns the requests that a tracker got, at least one, and with GET.
+/// Returns the requests that a tracker got, at least one, with GET.
 pub(super) fn was_asked(tracker: &FakeTracker, outcome: &Outcome) -> Result<Vec<String>, Miss> {
     let asked = tracker.asked();
     ensure(!asked.is_empty(), || {

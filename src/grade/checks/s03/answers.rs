@@ -45,7 +45,7 @@ pub fn any_byte(scene: &mut Scene) -> Finding {
     let outcome = ask(scene, Reply::peers(&there))?;
     prints(&outcome, &there).map_err(|miss| {
         miss.likely(
-            "count bytes: the dot of a regular expression is no newline, and to strip white space cuts a port",
+            "cut by count: the dot of a regular expression does not match a newline, and stripping white space cuts a port short",
         )
     })
 }

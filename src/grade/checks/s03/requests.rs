@@ -126,7 +126,7 @@ fn second_tier(scene: &mut Scene, first: String, why: &str) -> Finding {
     let outcome = scene.run(&["peers", &file])?;
     let unasked = |miss: Miss| {
         miss.detail(format!("it is the tracker of the second tier; {why}")).likely(
-            "announce-list has tiers of trackers: if no tracker of one answers, ask the next",
+            "announce-list has tiers of trackers: if no tracker of a tier answers, ask the next tier",
         )
     };
     was_asked(&second, &outcome).map_err(unasked)?;

@@ -74,7 +74,7 @@ fn with_first(scene: &mut Scene, first: String, why: &str) -> Result<Announcing,
     let file = tiers_file(scene, &torrent, &[first, second.url()])?;
     Announcing::start_with(scene, torrent, second, &file)?.hear(1).map_err(|miss| {
         miss.detail(format!("it is the tracker of the second tier; {why}")).likely(
-            "announce-list has tiers of trackers: if no tracker of one answers, ask the next",
+            "announce-list has tiers of trackers: if no tracker of a tier answers, ask the next tier",
         )
     })
 }

@@ -47,9 +47,12 @@ pub fn kept(scene: &mut Scene) -> Finding {
     let heard = on.announces()?;
     // One more is allowed: a client may need peers.
     ensure(heard.len() <= 2, || {
-        Miss::new(format!("{} announces in less than 4 s", heard.len()))
-            .instead("one, and the next after 1800 s", "more, and no event is the reason")
-            .likely("interval is in seconds, and in the tracker's answer")
+        Miss::new("it does not wait for the interval")
+            .instead(
+                "the next announce after 1800 s",
+                format!("{} announces in less than 4 s", heard.len()),
+            )
+            .likely("the tracker's answer says how long to wait: interval, in seconds")
     })
 }
 

@@ -103,7 +103,7 @@ pub fn twice(scene: &mut Scene) -> Finding {
     })?;
     prints(&asked.outcome, &there).map_err(|miss| {
         miss.detail("each answer came twice").likely(
-            "the second answer to connect comes where you wait for that to announce: compare the transaction id, and the action",
+            "the second answer to connect arrives while you wait for that to the announce: compare the transaction id, and the action",
         )
     })
 }
@@ -135,7 +135,7 @@ pub fn silence(scene: &mut Scene) -> Finding {
     let Asked { outcome, .. } = ask(scene, |_, _| Vec::new())?;
     outcome
         .refuses()
-        .map_err(|miss| miss.likely("set a time limit; sending again needs an end, too"))
+        .map_err(|miss| miss.likely("set a time limit: sending again has to end at some point"))
 }
 
 pub fn many(scene: &mut Scene) -> Finding {

@@ -137,9 +137,8 @@ pub fn own_connection(scene: &mut Scene) -> Finding {
     was_asked(&tracker, &outcome).map_err(|miss| {
         miss.detail("it is the tracker of the second tier; the first answers with an error packet")
     })?;
-    prints(&outcome, &there).map_err(|miss| {
-        miss.likely("a connection id is good at the tracker that gave it, and there alone")
-    })
+    prints(&outcome, &there)
+        .map_err(|miss| miss.likely("a connection id is good only at the tracker that gave it"))
 }
 
 pub fn mixed(scene: &mut Scene) -> Finding {
