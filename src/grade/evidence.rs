@@ -57,8 +57,8 @@ pub fn capture(recordings: &[Recording]) -> Vec<u8> {
 /// The most bytes of a tracker's answer in one line of a capture.
 const MAX_ANSWER: usize = 64 << 10;
 
-/// Returns the chunks of a recording. In a capture, what went to or from an HTTP tracker is one, unless
-/// it is a flood.
+/// Returns the chunks of a recording. In a capture, what went to or from an HTTP tracker is one,
+/// unless it is a flood.
 fn messages(recording: &Recording) -> Vec<Chunk> {
     if !recording.partner().starts_with("http:") {
         return recording.chunks();
@@ -73,8 +73,8 @@ fn messages(recording: &Recording) -> Vec<Chunk> {
     })
 }
 
-/// Adds to a miss what the peers saw of the client, and the likely cause, as far as the check has not
-/// said so itself.
+/// Adds to a miss what the peers saw of the client, and the likely cause, as far as the check has
+/// not said so itself.
 pub(super) fn add_to(mut miss: Miss, recordings: &[Recording]) -> Miss {
     if miss.details.len() < MAX_DETAILS
         && let Some(line) = seen(recordings)
@@ -88,7 +88,8 @@ pub(super) fn add_to(mut miss: Miss, recordings: &[Recording]) -> Miss {
     }
 }
 
-/// Returns the last things that the client sent, by name: to a peer, or if it got to none to a tracker.
+/// Returns the last things that the client sent, by name: to a peer, or if it got to none to a
+/// tracker.
 fn seen(recordings: &[Recording]) -> Option<String> {
     let (trackers, peers): (Vec<&Recording>, Vec<&Recording>) =
         recordings.iter().partition(|recording| recording.is_tracker());

@@ -11,8 +11,8 @@ use crate::s04_handshake::{HANDSHAKE_LENGTH, PROTOCOL};
 use crate::s05_messages::Message;
 use crate::s18_udp_tracker::packet::{PROTOCOL_ID, Request, RequestBody};
 
-/// Returns the first likely cause in the order of the recordings. What a tracker has seen counts only
-/// as long as no peer has seen anything: a client that has got that far was understood.
+/// Returns the first likely cause in the order of the recordings. What a tracker has seen counts
+/// only as long as no peer has seen anything: a client that has got that far was understood.
 pub(super) fn cause(recordings: &[Recording]) -> Option<String> {
     let has_spoken = |recording: &&Recording| !recording.from_client().is_empty();
     let (trackers, peers): (Vec<&Recording>, Vec<&Recording>) =

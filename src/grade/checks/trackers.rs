@@ -1,4 +1,4 @@
-//! What the checks of trackers share: peers to name, torrents with tiers, and requests as they came.
+//! What the checks of trackers share: peers to name, tiers, and requests as they came.
 
 use std::net::SocketAddr;
 

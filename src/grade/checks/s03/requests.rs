@@ -10,8 +10,8 @@ use crate::grade::miss::{Miss, ensure};
 use crate::grade::scene::Scene;
 use crate::s03_tracker::Event;
 
-/// Four random hashes: with a space, with a byte that has a meaning in a URL, with one that ends a line
-/// or a text, and any.
+/// Four random hashes: with a space, with a byte that has a meaning in a URL, with one that ends a
+/// line or a text, and any.
 pub fn info_hash(scene: &mut Scene) -> Finding {
     for wanted in [&b" "[..], b"&+#%", b"\0\n", b""] {
         let torrent = hashed(scene, wanted);

@@ -11,8 +11,8 @@ use crate::s03_tracker::Event;
 
 /// How long a client is watched that should wait.
 const WATCHED: Duration = Duration::from_secs(4);
-/// A client may refuse to ask more often than every 30 s, whatever the tracker says, and so do the large
-/// ones. So a check that waits for the next announce must have more patience than that.
+/// A client may refuse to ask more often than every 30 s, whatever the tracker says, and so do the
+/// large ones. So a check that waits for the next announce must have more patience than that.
 const PATIENCE: u64 = 45;
 
 pub fn started(scene: &mut Scene) -> Finding {

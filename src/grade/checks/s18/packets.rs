@@ -33,8 +33,8 @@ pub fn lost(scene: &mut Scene) -> Finding {
     Ok(())
 }
 
-/// Answers each request twice: first with what `wrong` makes of an answer that is right but for what it
-/// names, then as a good tracker does. Insists that the good answer counts.
+/// Answers each request twice: first with what `wrong` makes of an answer that is right but for
+/// what it names, then as a good tracker does. Insists that the good answer counts.
 fn between(
     scene: &mut Scene,
     wrong: impl Fn(Vec<u8>) -> Deed + Send + 'static,
