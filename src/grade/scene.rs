@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -226,6 +226,24 @@ impl<'a> Scene<'a> {
         let seen = tracker.clone();
         self.actors.push(Box::new(move || seen.recordings()));
         Ok(tracker)
+    }
+
+    /// Returns an address at which nobody listens, for as long as this scene lasts.
+    ///
+    /// # Errors
+    /// If the system has no port left.
+    pub fn nobody(&mut self) -> Result<SocketAddr, Miss> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(|error| ours(&error))?;
+        let dialed = listener.local_addr().and_then(TcpStream::connect);
+        let caller = dialed.map_err(|error| ours(&error))?;
+        let address = caller.local_addr().map_err(|error| ours(&error))?;
+        // The port of one that has called: it is in use, so nobody else gets it, and yet nobody
+        // listens there. The port of a listener that is gone could be another actor's next.
+        self.actors.push(Box::new(move || {
+            let _held = (&listener, &caller);
+            Vec::new()
+        }));
+        Ok(address)
     }
 
     /// Connects to the learner's client and shakes hands.
