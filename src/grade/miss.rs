@@ -68,3 +68,19 @@ impl Miss {
 pub fn ensure(condition: bool, miss: impl FnOnce() -> Miss) -> Result<(), Miss> {
     if condition { Ok(()) } else { Err(miss()) }
 }
+
+/// Returns the worst of several findings: the first that is worth nothing, or else one worth half.
+/// What comes after the first that is worth nothing is not tried.
+///
+/// # Errors
+/// The miss.
+pub fn worst(findings: impl IntoIterator<Item = Result<(), Miss>>) -> Result<(), Miss> {
+    let mut worst = Ok(());
+    for finding in findings {
+        match finding {
+            Err(miss) if miss.half => worst = worst.and(Err(miss)),
+            other => other?,
+        }
+    }
+    worst
+}

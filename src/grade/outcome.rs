@@ -140,6 +140,19 @@ impl Outcome {
         }
     }
 
+    /// Insists on a refusal with nothing on stdout, where the answer would be. A beginning of an
+    /// answer is worth half.
+    ///
+    /// # Errors
+    /// If it ended in another way.
+    pub fn refuses_silently(&self) -> Result<(), Miss> {
+        self.refuses()?;
+        self.says_nothing().map_err(|miss| {
+            miss.half()
+                .likely("stdout is for answers, and there is none: print it when all is known")
+        })
+    }
+
     /// Insists on nothing at all on stdout.
     ///
     /// # Errors

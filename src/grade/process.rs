@@ -11,8 +11,9 @@ use super::outcome::{End, Outcome};
 /// The most that is read of stdout, and of stderr. What comes after that breaks the pipe.
 const MAX_OUTPUT: usize = 1 << 20;
 
-/// How long a pipe may stay open after the end of the program: a process that it left behind may hold it.
-const LAST_OUTPUT: Duration = Duration::from_millis(300);
+/// How long a pipe may stay open after everything that the program started has been ended: on a busy
+/// machine, reading the rest takes a while. One that has hidden from that may hold the pipe.
+const LAST_OUTPUT: Duration = Duration::from_secs(2);
 
 /// The variable by which everything that a run has started is known.
 const MARK: &str = "PIECEMEAL_RUN";
@@ -141,15 +142,13 @@ impl Running {
     fn conclude(&mut self) -> Outcome {
         let over = self.is_over();
         let elapsed = self.elapsed();
-        if !over {
-            self.kill();
-        }
-        // What is left in the pipes belongs to the outcome, but only for a moment.
+        // What it left behind would keep the pipes open. After that, what is in them still belongs
+        // to the outcome.
+        self.kill();
         let patience = Instant::now() + LAST_OUTPUT;
         while !(self.stdout.is_over() && self.stderr.is_over()) && Instant::now() < patience {
             std::thread::sleep(Duration::from_millis(2));
         }
-        self.kill();
         Outcome {
             arguments: std::mem::take(&mut self.arguments),
             stdout: self.stdout.bytes(),

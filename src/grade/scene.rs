@@ -1,7 +1,8 @@
 //! The stage on which one check is played: a folder, dice, actors, and the learner's command.
 
 use std::ffi::OsStr;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -27,6 +28,9 @@ use crate::actors::udp_tracker::{Deed, FakeUdpTracker};
 
 /// How long after the end of a client its last bytes are waited for.
 const LAST_BYTES: Duration = Duration::from_secs(2);
+
+/// The most that is read of a file that the learner's command wrote.
+const MAX_OUTPUT_FILE: u64 = 64 << 20;
 
 /// An actor whose bytes have been written down.
 type Recorded = Box<dyn Fn() -> Vec<Recording>>;
@@ -101,13 +105,21 @@ impl<'a> Scene<'a> {
         Ok(path.to_string_lossy().into_owned())
     }
 
-    /// Returns the content of a file that the learner's command was to write.
+    /// Returns the content of a file that the learner's command was to write, up to 64 MiB.
     ///
     /// # Errors
-    /// If it is not there.
+    /// If it is not there, or is no file: a pipe would never end.
     pub fn output(&self, name: &str) -> Result<Vec<u8>, Miss> {
-        std::fs::read(self.path(name))
-            .map_err(|error| Miss::new(format!("the output file cannot be read: {error}")))
+        let path = self.path(name);
+        let read = || {
+            if !std::fs::metadata(&path)?.is_file() {
+                return Err(io::Error::other("it is not a file"));
+            }
+            let mut bytes = Vec::new();
+            File::open(&path)?.take(MAX_OUTPUT_FILE).read_to_end(&mut bytes)?;
+            Ok(bytes)
+        };
+        read().map_err(|error| Miss::new(format!("the output file cannot be read: {error}")))
     }
 
     /// Returns a torrent of one file with so many pieces: name, content and piece length are random, and
