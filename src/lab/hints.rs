@@ -67,7 +67,7 @@ fn beginning(bytes: &[u8]) -> Option<&'static str> {
 }
 
 /// Returns the hint for a handshake that failed, from the bytes that were read.
-pub(super) fn handshake(bytes: &[u8]) -> String {
+pub(crate) fn handshake(bytes: &[u8]) -> String {
     let whole = format!("1 + 19 + 8 + 20 + 20 = {HANDSHAKE_LENGTH}");
     let (first, name) =
         bytes.split_first().map_or((None, bytes), |(first, name)| (Some(*first), name));
@@ -137,7 +137,7 @@ pub(super) fn other_torrent(found: InfoHash, wrong: &[(InfoHash, &'static str)])
 
 /// Returns the hint for a message that cannot be read. `keep_alive_before`: a keep-alive
 /// came right before it.
-pub(super) fn message(error: &MessageError, keep_alive_before: bool) -> Option<&'static str> {
+pub(crate) fn message(error: &MessageError, keep_alive_before: bool) -> Option<&'static str> {
     let mine = match error {
         MessageError::TooLong { length, .. } => {
             let prefix = u32::try_from(*length).unwrap_or(u32::MAX);
@@ -167,7 +167,7 @@ pub(super) fn message(error: &MessageError, keep_alive_before: bool) -> Option<&
 }
 
 /// Returns the hint for the start of a message after which nothing more comes.
-pub(super) fn unfinished(begun: &[u8]) -> String {
+pub(crate) fn unfinished(begun: &[u8]) -> String {
     let Some((prefix, behind)) = begun.split_first_chunk::<4>() else {
         return format!("a message begins with a length of 4 bytes, and {} came", begun.len());
     };
