@@ -32,8 +32,13 @@ pub const CHECKS: &[Check] = &[
         .points(2),
     Check::new("15.3", "a peer that dies in the middle: another goes on", PEERS, trouble::one_dies)
         .points(2),
-    Check::new("15.4", "a peer that lies: its piece comes from another", MESSAGES, trouble::one_lies)
-        .points(2),
+    Check::new(
+        "15.4",
+        "a peer that lies: its piece comes from another",
+        MESSAGES,
+        trouble::one_lies,
+    )
+    .points(2),
     Check::new("15.5", "a peer that says nothing holds nobody up", PEERS, trouble::one_is_silent),
     Check::new("15.6", "a peer that never unchokes keeps no piece", MESSAGES, trouble::one_chokes),
     Check::new("15.7", "three peers are at least 1.8 times as fast as one", MESSAGES, speed::ratio)
@@ -114,19 +119,21 @@ fn one_connection(scene: &mut Scene) -> Finding {
     fetch(scene, &torrent, &[seed.address()])?;
     let useful = seed.talks().iter().filter(|talk| talk.blocks > 0).count();
     ensure(useful <= 2, || {
-        Miss::new(format!("{} pieces came from one peer over {useful} connections", torrent.pieces()))
-            .instead("one connection, or two", useful)
-            .likely("a connection is good for all pieces: one handshake, one bitfield, one unchoke")
+        Miss::new(format!(
+            "{} pieces came from one peer over {useful} connections",
+            torrent.pieces()
+        ))
+        .instead("one connection, or two", useful)
+        .likely("a connection is good for all pieces: one handshake, one bitfield, one unchoke")
     })
 }
 
 fn folders(scene: &mut Scene) -> Finding {
     let [folder, name, inner] = [5, 7, 9].map(|length| scene.dice.word(length));
     let lengths = [(20_000, 60_000), (1, 40), (0, 0), (30_000, 90_000)];
-    let names =
-        [format!("{name}.txt"), format!("{folder}/{name}"), format!("{folder}/empty"), {
-            format!("{folder}/{inner}/{name}.dat")
-        }];
+    let names = [format!("{name}.txt"), format!("{folder}/{name}"), format!("{folder}/empty"), {
+        format!("{folder}/{inner}/{name}.dat")
+    }];
     let files: Vec<(&str, Vec<u8>)> = names
         .iter()
         .zip(lengths)
@@ -192,7 +199,8 @@ fn completed(scene: &mut Scene) -> Finding {
     let outcome = download(scene, &file)?;
     fetched(scene, &torrent, &outcome)?;
     let asked = tracker.asked();
-    let query = asked.iter().map(|target| target.split_once('?').map_or("", |(_, query)| query));
+    let mut query =
+        asked.iter().map(|target| target.split_once('?').map_or("", |(_, query)| query));
     let last = query.rfind(|query| query.split('&').any(|pair| pair == "event=completed"));
     let last = last.ok_or_else(|| {
         Miss::new("the tracker never heard event=completed")

@@ -106,7 +106,8 @@ fn gives(scene: &mut Scene) -> Finding {
     let mut taker = server.visit(scene)?;
     taker.waits_for_slot()?;
     let mut wanted = all_blocks(&server.torrent);
-    wanted.rotate_left(scene.dice.length(1, wanted.len() - 1));
+    let from = scene.dice.length(1, wanted.len() - 1);
+    wanted.rotate_left(from);
     taker.takes(wanted, 1)
 }
 
@@ -124,7 +125,9 @@ fn gives_again(scene: &mut Scene) -> Finding {
         let mut taker = server.visit(scene)?;
         taker.waits_for_slot()?;
         taker.takes(blocks(&server.torrent, 1), 2).map_err(|miss| {
-            miss.likely("when a peer has left, go back to accept, and begin anew: choked, no requests")
+            miss.likely(
+                "when a peer has left, go back to accept, and begin anew: choked, no requests",
+            )
         })?;
     }
     Ok(())
@@ -186,11 +189,16 @@ fn slowly(scene: &mut Scene) -> Finding {
     let _ = line.send_slowly(&wire::message(wire::INTERESTED, b""), 2, pause);
     let cause = "a read returns what has come, and not a whole message: read until you have all bytes of one";
     let theirs = line.handshake(server.patience).map_err(|came| {
-        Miss::new(format!("the handshake came seven bytes at a time; {} of 68 came back", came.len()))
-            .likely(cause)
+        Miss::new(format!(
+            "the handshake came seven bytes at a time; {} of 68 came back",
+            came.len()
+        ))
+        .likely(cause)
     })?;
     let mut taker = taker::Taker::new(line, theirs, server.torrent.clone(), server.patience);
-    taker.is_unchoked_within(server.patience).map_err(|miss| miss.detail("it came in parts").likely(cause))?;
+    taker
+        .is_unchoked_within(server.patience)
+        .map_err(|miss| miss.detail("it came in parts").likely(cause))?;
     let torrent: &Torrent = &server.torrent;
     let (piece, begin, length) = blocks(torrent, 1)[0];
     let request = crate::actors::leech::request(piece, begin, length);

@@ -59,7 +59,8 @@ fn announces(scene: &mut Scene) -> Finding {
     let mut server = seed(scene)?;
     let port = server.address.port().to_string();
     let query = first_announce(&mut server)?;
-    let cause = "`port` is where you listen, the one of --port; `left` is 0, since nothing is missing";
+    let cause =
+        "`port` is where you listen, the one of --port; `left` is 0, since nothing is missing";
     for (key, expected) in [("port", port.as_str()), ("left", "0"), ("event", "started")] {
         let found = query.iter().find(|(found, _)| found == key).map(|(_, value)| value.as_str());
         ensure(found == Some(expected), || {
@@ -79,9 +80,8 @@ fn crowd(scene: &mut Scene, server: &mut Server, count: usize) -> Result<Vec<Tak
             if number == 0 {
                 return miss;
             }
-            miss.detail(format!("{number} other peers are connected")).likely(
-                "each connection has a thread of its own, and accept goes on meanwhile",
-            )
+            miss.detail(format!("{number} other peers are connected"))
+                .likely("each connection has a thread of its own, and accept goes on meanwhile")
         })?;
         taker.say(&wire::message(wire::INTERESTED, b""));
         takers.push(taker);
@@ -153,9 +153,11 @@ fn next_slot(scene: &mut Scene) -> Finding {
     takers.retain(|_| !has_slot.next().unwrap_or_default());
     unchoked(&mut takers, Duration::from_secs(15));
     let Some(next) = takers.iter_mut().find(|taker| taker.unchoked) else {
-        return Err(Miss::new(format!("{slots} peers with a slot hung up, and nobody else was unchoked"))
-            .instead("an unchoke within 15 s", "none")
-            .likely("decide again every ten seconds, and at once when a peer with a slot has left"));
+        return Err(Miss::new(format!(
+            "{slots} peers with a slot hung up, and nobody else was unchoked"
+        ))
+        .instead("an unchoke within 15 s", "none")
+        .likely("decide again every ten seconds, and at once when a peer with a slot has left"));
     };
     next.takes(blocks(&server.torrent, 0), 2)
 }
@@ -218,7 +220,10 @@ fn says_goodbye(scene: &mut Scene) -> Finding {
     });
     ensure(said, || {
         Miss::new("Ctrl-C ended the seed, and the tracker was not told")
-            .instead("event=stopped", format!("{} announces after that", asked(&server).len() - before))
+            .instead(
+                "event=stopped",
+                format!("{} announces after that", asked(&server).len() - before),
+            )
             .likely("catch the interrupt, and announce once more, with event=stopped")
     })
 }

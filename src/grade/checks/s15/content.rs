@@ -15,10 +15,7 @@ pub fn is_whole(torrent: &Torrent, found: &[u8]) -> Finding {
             wrong.len(),
             torrent.pieces()
         ))
-        .instead(
-            format!("{} bytes", torrent.content.len()),
-            format!("{} bytes", found.len()),
-        );
+        .instead(format!("{} bytes", torrent.content.len()), format!("{} bytes", found.len()));
         return Err(match cause(torrent, found, *first) {
             Some(cause) => miss.likely(cause),
             None => miss,
@@ -26,10 +23,7 @@ pub fn is_whole(torrent: &Torrent, found: &[u8]) -> Finding {
     }
     ensure(found.len() == torrent.content.len(), || {
         Miss::new("the output is too long: all pieces are right, and more follows")
-            .instead(
-                format!("{} bytes", torrent.content.len()),
-                format!("{} bytes", found.len()),
-            )
+            .instead(format!("{} bytes", torrent.content.len()), format!("{} bytes", found.len()))
             .likely("the last piece is shorter than the others: it has what is left of `length`")
     })
 }

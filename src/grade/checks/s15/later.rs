@@ -143,10 +143,14 @@ pub fn end_game(scene: &mut Scene) -> Finding {
     asked.open();
     let outcome = running.finish();
     fetched(scene, &torrent, &outcome).map_err(|miss| {
-        miss.detail(format!("the slow peer has given {} blocks, the fast one {}", slow.served(), fast.served()))
-            .likely(
-                "one peer needs 8 s for a block, and the other one has nothing left to do: ask it \
+        miss.detail(format!(
+            "the slow peer has given {} blocks, the fast one {}",
+            slow.served(),
+            fast.served()
+        ))
+        .likely(
+            "one peer needs 8 s for a block, and the other one has nothing left to do: ask it \
                  for the missing blocks too (the end game)",
-            )
+        )
     })
 }

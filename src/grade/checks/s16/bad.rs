@@ -76,9 +76,8 @@ pub fn too_much(scene: &mut Scene) -> Finding {
     let mut server = Server::of(scene, "serve", &torrent)?;
     let mut taker = server.visit(scene)?;
     taker.waits_for_slot()?;
-    let refused = taker.is_refused((1, 0, 32_768), blocks(&torrent, 0)[0], |_, _, bytes| {
-        bytes.len() > 16_384
-    });
+    let refused = taker
+        .is_refused((1, 0, 32_768), blocks(&torrent, 0)[0], |_, _, bytes| bytes.len() > 16_384);
     refused.map_err(|miss| {
         miss.likely("a block has at most 16 KiB: close the connection of a peer that asks for more")
     })?;

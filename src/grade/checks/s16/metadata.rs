@@ -31,10 +31,12 @@ pub fn gives(scene: &mut Scene) -> Finding {
     let (greeting, _) = bencode::decode(&greeting)
         .ok_or_else(|| Miss::new("the extension handshake is not a bencoded dictionary"))?;
     let theirs = greeting.get("m").and_then(|m| m.get("ut_metadata")).and_then(Value::int);
-    let theirs = theirs.and_then(|id| u8::try_from(id).ok()).filter(|id| *id > 0).ok_or_else(|| {
-        Miss::new("the extension handshake has no ut_metadata in m")
-            .likely("you have the info dictionary: offer it, with an id of your choice from 1 to 255")
-    })?;
+    let theirs =
+        theirs.and_then(|id| u8::try_from(id).ok()).filter(|id| *id > 0).ok_or_else(|| {
+            Miss::new("the extension handshake has no ut_metadata in m").likely(
+                "you have the info dictionary: offer it, with an id of your choice from 1 to 255",
+            )
+        })?;
     let size = greeting.get("metadata_size").and_then(Value::int);
     ensure(size == Some(torrent.info.len() as i64), || {
         Miss::new("metadata_size is wrong").instead(
@@ -42,12 +44,16 @@ pub fn gives(scene: &mut Scene) -> Finding {
             size.map_or("no number".to_owned(), |size| size.to_string()),
         )
     })?;
-    for (piece, part) in torrent.info.chunks(PIECE).enumerate().collect::<Vec<_>>().into_iter().rev() {
+    for (piece, part) in
+        torrent.info.chunks(PIECE).enumerate().collect::<Vec<_>>().into_iter().rev()
+    {
         taker.say(&wire::extended(theirs, format!("d8:msg_typei0e5:piecei{piece}ee").as_bytes()));
-        let answer = next(&mut taker, &server, ours, &format!("metadata piece {piece} did not come"))?;
+        let answer =
+            next(&mut taker, &server, ours, &format!("metadata piece {piece} did not come"))?;
         let (head, length) = bencode::decode(&answer)
             .ok_or_else(|| Miss::new("a ut_metadata message does not begin with a dictionary"))?;
-        let found = (head.get("msg_type").and_then(Value::int), head.get("piece").and_then(Value::int));
+        let found =
+            (head.get("msg_type").and_then(Value::int), head.get("piece").and_then(Value::int));
         ensure(found == (Some(1), Some(piece as i64)), || {
             Miss::new(format!("metadata piece {piece} was asked for"))
                 .instead("msg_type 1 and that piece", format!("{head:?}"))

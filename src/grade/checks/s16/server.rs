@@ -38,11 +38,7 @@ pub struct Server {
 
 impl Server {
     /// Starts it with all of a torrent of one file.
-    pub fn of(
-        scene: &mut Scene,
-        command: &'static str,
-        torrent: &Torrent,
-    ) -> Result<Server, Miss> {
+    pub fn of(scene: &mut Scene, command: &'static str, torrent: &Torrent) -> Result<Server, Miss> {
         Server::with(scene, command, torrent, &torrent.content)
     }
 
@@ -53,7 +49,8 @@ impl Server {
         torrent: &Torrent,
         content: &[u8],
     ) -> Result<Server, Miss> {
-        let path = scene.file(&format!("{}.bin", scene.dice.word(6)), content)?;
+        let name = format!("{}.bin", scene.dice.word(6));
+        let path = scene.file(&name, content)?;
         Server::at(scene, command, torrent, Path::new(&path))
     }
 
@@ -99,7 +96,9 @@ impl Server {
                     "`{} --port {port}` does not listen: after {seconds:.1} s, {error}",
                     self.command
                 ))
-                .likely("bind the port of --port at 127.0.0.1 or at 0.0.0.0, and accept in a loop"));
+                .likely(
+                    "bind the port of --port at 127.0.0.1 or at 0.0.0.0, and accept in a loop",
+                ));
             }
             sleep(Duration::from_millis(20));
         }

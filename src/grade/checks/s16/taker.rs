@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::actors::leech::request;
+use crate::actors::leech::{block_of, request};
 use crate::actors::line::{Heard, Line};
 use crate::actors::torrent::Torrent;
 use crate::actors::wire;
@@ -44,15 +44,14 @@ pub fn all_blocks(torrent: &Torrent) -> Vec<Block> {
     (0..torrent.pieces()).flat_map(|piece| blocks(torrent, piece)).collect()
 }
 
-/// Returns the piece, the begin and the bytes of a `piece` message.
-pub fn block_of(payload: &[u8]) -> Option<(u32, u32, &[u8])> {
-    let number = |at: usize| payload.get(at..at + 4)?.try_into().ok().map(u32::from_be_bytes);
-    Some((number(0)?, number(4)?, payload.get(8..)?))
-}
-
 impl Taker {
     /// Takes over a connection behind the handshakes.
-    pub fn new(line: Line, handshake: [u8; 68], torrent: Arc<Torrent>, patience: Duration) -> Taker {
+    pub fn new(
+        line: Line,
+        handshake: [u8; 68],
+        torrent: Arc<Torrent>,
+        patience: Duration,
+    ) -> Taker {
         let has = vec![false; torrent.pieces()];
         Taker { line, handshake, has, unchoked: false, bitfield: None, torrent, patience }
     }
@@ -101,7 +100,9 @@ impl Taker {
         }
         if let Some(piece) = lie(&self.has) {
             return Err(Miss::new(format!("piece {piece} is offered, and its hash is wrong"))
-                .likely("hash each piece before you offer it: a damaged one is not in the bitfield"));
+                .likely(
+                    "hash each piece before you offer it: a damaged one is not in the bitfield",
+                ));
         }
         self.bitfield.as_ref().map_or(Ok(()), |bitfield| is_right(bitfield, expected))
     }
@@ -150,7 +151,9 @@ impl Taker {
                         Heard::Closed => {
                             "the peer was interested, and the connection was ended".to_owned()
                         }
-                        _ => format!("the peer is interested, and still choked after {seconds:.1} s"),
+                        _ => {
+                            format!("the peer is interested, and still choked after {seconds:.1} s")
+                        }
                     });
                     return Err(miss.likely(
                         "`interested` is a question and `unchoke` the answer: a connection begins \
@@ -203,7 +206,12 @@ impl Taker {
     }
 
     /// Returns the block in a `piece` message, which must be one of those asked for.
-    fn right_block(&self, payload: &[u8], asked: &[Block], crossed: &[Block]) -> Result<Block, Miss> {
+    fn right_block(
+        &self,
+        payload: &[u8],
+        asked: &[Block],
+        crossed: &[Block],
+    ) -> Result<Block, Miss> {
         let (piece, begin, bytes) = block_of(payload).ok_or_else(|| {
             Miss::new(format!("a piece message has {} bytes behind its id", payload.len()))
                 .likely("index and begin, four bytes each, then the block")
@@ -294,7 +302,11 @@ fn no_block(heard: &Heard, unchoked: bool, asked: &[Block], came: usize, all: us
     let Some((piece, begin, length)) = asked.first() else { return miss };
     let miss = miss.detail(format!(
         "not answered: piece {piece}, begin {begin}, {length} bytes{}",
-        if asked.len() > 1 { format!(", and {} more requests", asked.len() - 1) } else { String::new() }
+        if asked.len() > 1 {
+            format!(", and {} more requests", asked.len() - 1)
+        } else {
+            String::new()
+        }
     ));
     if asked.len() > 1 {
         return miss.likely(

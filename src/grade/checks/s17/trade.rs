@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use super::super::s15::giver::{Giver, News};
 use super::super::s15::{OUT, download, is_whole};
-use super::super::s16::taker::{block_of, blocks};
+use super::super::s16::taker::blocks;
 use crate::actors::gate::Gate;
-use crate::actors::leech::request;
+use crate::actors::leech::{block_of, request};
 use crate::actors::torrent::Torrent;
 use crate::actors::wire;
 use crate::grade::check::Finding;
@@ -20,6 +20,9 @@ const PATIENCE: Duration = Duration::from_secs(12);
 /// What the partner has seen of the client.
 #[derive(Clone, Default)]
 struct Seen {
+    /// The partner's handshake and bitfield. The other peer gives only after that, so that the
+    /// client has nothing before, and must say `have`.
+    met: Gate,
     /// A `have` for a piece that the partner lacks.
     have: Gate,
     unchoke: Gate,
@@ -66,11 +69,13 @@ fn trade(scene: &mut Scene) -> Result<(Finding, Seen), Miss> {
             let mut has = half.clone();
             has[last] = seen.block.is_open();
             if let Some(giver) = Giver::meet(line, &torrent, peer_id, has) {
+                seen.met.open();
                 takes(giver, &torrent, &half, last, &seen);
             }
         }
     })?;
-    let plan = scene.plan(&torrent).only((0..8).filter(|piece| !half[*piece]));
+    let plan =
+        scene.plan(&torrent).only((0..8).filter(|piece| !half[*piece])).once(seen.met.clone());
     let other = scene.peer(plan)?;
     let tracker = scene.tracker_of(&[partner.address(), other.address()])?;
     let file = scene.torrent_file(&torrent, &tracker.url())?;
@@ -85,40 +90,53 @@ fn trade(scene: &mut Scene) -> Result<(Finding, Seen), Miss> {
 /// Gives, and takes the first piece that the client says it has. The last piece comes after that.
 fn takes(mut giver: Giver, torrent: &Torrent, half: &[bool], last: usize, seen: &Seen) {
     let begun = Instant::now();
-    let (mut wants, mut left) = (None, Vec::new());
+    let (mut left, mut unchoked, mut asked) = (Vec::new(), false, false);
     loop {
         match giver.goes_on(Duration::from_millis(50)) {
             News::Gone => return,
-            News::Said(wire::HAVE, payload) => {
-                let piece = payload.as_slice().try_into().map_or(usize::MAX, |four| {
-                    u32::from_be_bytes(four) as usize
-                });
-                if wants.is_none() && half.get(piece) == Some(&false) {
-                    (wants, left) = (Some(piece), blocks(torrent, piece));
-                    seen.have.open();
-                    let _ = giver.line.send(&wire::message(wire::INTERESTED, &[]));
-                }
-            }
+            News::Said(wire::CHOKE, _) => (unchoked, asked) = (false, false),
             News::Said(wire::UNCHOKE, _) => {
+                unchoked = true;
                 seen.unchoke.open();
-                let requests = left.iter().flat_map(|block| request(block.0, block.1, block.2));
-                let _ = giver.line.send(&requests.collect::<Vec<u8>>());
             }
             News::Said(wire::PIECE, payload) => {
                 let Some((piece, begin, bytes)) = block_of(&payload) else { return };
-                let end = begin as usize + bytes.len();
+                let end = (begin as usize).saturating_add(bytes.len());
                 if torrent.piece(piece as usize).get(begin as usize..end) != Some(bytes) {
                     return seen.wrong.open();
                 }
                 left.retain(|block| *block != (piece, begin, bytes.len() as u32));
-                if wants.is_some() && left.is_empty() {
+                if asked && left.is_empty() {
                     seen.block.open();
                 }
             }
-            News::Took(..) | News::Said(..) | News::Nothing => {}
+            News::Said(id, payload) => {
+                let piece = offered(id, &payload, half);
+                if let Some(piece) = piece.filter(|_| !asked && left.is_empty()) {
+                    left = blocks(torrent, piece);
+                    seen.have.open();
+                    let _ = giver.line.send(&wire::message(wire::INTERESTED, &[]));
+                }
+            }
+            News::Took(..) | News::Nothing => {}
+        }
+        if unchoked && !asked && !left.is_empty() {
+            asked = true;
+            let requests = left.iter().flat_map(|block| request(block.0, block.1, block.2));
+            let _ = giver.line.send(&requests.collect::<Vec<u8>>());
         }
         if !giver.has[last] && (seen.block.is_open() || begun.elapsed() > PATIENCE) {
             giver.gets(last);
         }
     }
+}
+
+/// Returns a piece that the client says it has, and that is not in this half.
+fn offered(id: u8, payload: &[u8], half: &[bool]) -> Option<usize> {
+    let has = |piece: usize| match id {
+        wire::HAVE => payload == (piece as u32).to_be_bytes(),
+        wire::BITFIELD => payload.first().is_some_and(|byte| byte & (0x80 >> piece) != 0),
+        _ => false,
+    };
+    (0..half.len()).find(|piece| !half[*piece] && has(*piece))
 }
