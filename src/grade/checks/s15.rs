@@ -11,6 +11,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use crate::actors::torrent::{Recipe, Torrent};
+use crate::actors::wire;
 use crate::grade::check::{Check, Finding};
 use crate::grade::miss::{Miss, ensure};
 use crate::grade::outcome::Outcome;
@@ -22,6 +23,9 @@ const PEERS: &str = "BEP 3, peer protocol";
 
 /// The name of the output in the folder of a check.
 pub(super) const OUT: &str = "out.bin";
+
+/// How long a download may take. Most clients give a peer up after some seconds.
+const SECONDS: u64 = 15;
 
 /// The checks of stage 15.
 pub const CHECKS: &[Check] = &[
@@ -68,7 +72,8 @@ fn fetch(scene: &mut Scene, torrent: &Torrent, peers: &[SocketAddr]) -> Finding 
 }
 
 /// Runs `download` to its end.
-pub(super) fn download(scene: &Scene, torrent_file: &str) -> Result<Outcome, Miss> {
+pub(super) fn download(scene: &mut Scene, torrent_file: &str) -> Result<Outcome, Miss> {
+    scene.within(SECONDS);
     scene.run(&["download", "-o", &shown(&scene.path(OUT)), torrent_file])
 }
 
@@ -103,14 +108,21 @@ fn two_parts(scene: &mut Scene) -> Finding {
     for owner in [true, false] {
         let part = (0..pieces).filter(|piece| owners[*piece] == owner);
         let plan = scene.plan(&torrent).only(part);
-        peers.push(scene.peer(plan)?.address());
+        peers.push((owner, scene.peer(plan)?));
     }
-    fetch(scene, &torrent, &peers).map_err(|miss| {
-        miss.likely(
-            "each peer's bitfield says which pieces it has: ask it for no other, and give a piece \
-             that it lacks to somebody else",
-        )
-    })
+    let addresses: Vec<SocketAddr> = peers.iter().map(|(_, peer)| peer.address()).collect();
+    let finding = fetch(scene, &torrent, &addresses);
+    let cause = "each peer's bitfield says which pieces it has: ask it for no other, and give a \
+                 piece that it lacks to somebody else";
+    for (owner, peer) in peers {
+        let asked: Vec<_> = peer.talks().iter().flat_map(|talk| talk.requests()).collect();
+        let lacking = asked.iter().find(|(piece, ..)| owners.get(*piece as usize) != Some(&owner));
+        if let Some((piece, ..)) = lacking {
+            return Err(Miss::new(format!("a peer was asked for piece {piece}, which it lacks"))
+                .likely(cause));
+        }
+    }
+    finding.map_err(|miss| miss.likely(cause))
 }
 
 fn one_connection(scene: &mut Scene) -> Finding {
@@ -146,6 +158,7 @@ fn folders(scene: &mut Scene) -> Finding {
     let seed = scene.seed(&torrent)?;
     let tracker = scene.tracker_of(&[seed.address()])?;
     let file = scene.torrent_file(&torrent, &tracker.url())?;
+    scene.within(SECONDS);
     scene.run(&["download", "-o", &shown(&scene.path("out")), &file])?.succeeds()?;
     for (name, content) in &files {
         let found = scene.output(&format!("out/{name}")).map_err(|miss| {
@@ -169,11 +182,33 @@ fn folders(scene: &mut Scene) -> Finding {
 
 fn magnet(scene: &mut Scene) -> Finding {
     let torrent = scene.torrent(5);
-    let seeds = [scene.seed(&torrent)?, scene.seed(&torrent)?];
-    let tracker = scene.tracker_of(&seeds.map(|seed| seed.address()))?;
+    let plans = [scene.plan(&torrent), scene.plan(&torrent)];
+    let ids = [plans[0].metadata_id, plans[1].metadata_id];
+    let [first, second] = plans.map(|plan| scene.peer(plan));
+    let seeds = [first?, second?];
+    let tracker = scene.tracker_of(&[seeds[0].address(), seeds[1].address()])?;
     let link = torrent.magnet(&[&tracker.url()]);
+    scene.within(SECONDS);
     let outcome = scene.run(&["magnet_download", "-o", &shown(&scene.path(OUT)), &link])?;
-    fetched(scene, &torrent, &outcome)
+    fetched(scene, &torrent, &outcome).map_err(|miss| {
+        let asked = seeds.iter().zip(ids).find_map(|(seed, id)| {
+            let talks = seed.talks();
+            let mut messages = talks.iter().flat_map(|talk| &talk.messages);
+            let wrong = messages.find(|message| {
+                message.id == Some(wire::EXTENDED)
+                    && !matches!(message.payload[..], [0, ..])
+                    && message.payload.first() != Some(&id)
+            });
+            wrong.map(|message| (id, message.payload.first().copied().unwrap_or_default()))
+        });
+        match asked {
+            None => miss,
+            Some((id, found)) => miss.likely(format!(
+                "the request for metadata has the id {found}; this peer's extension handshake says \
+                 that it wants it under {id}"
+            )),
+        }
+    })
 }
 
 fn last_address(scene: &mut Scene) -> Finding {
@@ -203,8 +238,8 @@ fn completed(scene: &mut Scene) -> Finding {
         asked.iter().map(|target| target.split_once('?').map_or("", |(_, query)| query));
     let last = query.rfind(|query| query.split('&').any(|pair| pair == "event=completed"));
     let last = last.ok_or_else(|| {
-        Miss::new("the tracker never heard event=completed")
-            .detail(format!("it was asked this many times: {}", asked.len()))
+        let miss = Miss::new("the tracker never heard event=completed");
+        miss.detail(format!("number of announces: {}", asked.len()))
             .likely("announce once more when the last piece is there, with event=completed")
     })?;
     let left = last.split('&').find_map(|pair| pair.strip_prefix("left=")).unwrap_or("nothing");
@@ -222,5 +257,6 @@ fn no_place(scene: &mut Scene) -> Finding {
     let file = scene.torrent_file(&torrent, &tracker.url())?;
     // A file cannot be a folder, not even for root.
     let place = format!("{}/{OUT}", scene.file("occupied", "a file")?);
+    scene.within(SECONDS);
     scene.run(&["download", "-o", &place, &file])?.refuses()
 }

@@ -51,12 +51,14 @@ fn cause(torrent: &Torrent, found: &[u8], piece: usize) -> Option<String> {
              before it was there"
         ));
     }
-    // A last piece of a few bytes would be found in others by chance.
-    let other = (0..torrent.pieces()).find(|other| torrent.piece(*other).starts_with(part));
-    if let Some(other) = other.filter(|_| part.len() >= 16) {
+    // A last piece of a few bytes would be found anywhere by chance.
+    let start = &expected[..expected.len().min(64)];
+    let elsewhere = found.windows(start.len()).position(|bytes| bytes == start);
+    if let Some(place) = elsewhere.filter(|_| start.len() >= 16) {
         return Some(format!(
-            "piece {other} is at the place of piece {piece}: pieces come in any order, and each \
-             begins at its index times the piece length"
+            "piece {piece} is at byte {place} of the file, and not at byte {}: pieces come in any \
+             order, and each begins at its index times the piece length",
+            piece * torrent.piece_length
         ));
     }
     if part.iter().zip(expected).all(|(found, expected)| *found == !expected) {
@@ -64,5 +66,5 @@ fn cause(torrent: &Torrent, found: &[u8], piece: usize) -> Option<String> {
             "these are the liar's bytes: a piece counts only when its SHA-1 is right".to_owned(),
         );
     }
-    Some("a piece is written only when the SHA-1 of all of it is right".to_owned())
+    Some("a piece counts only when the SHA-1 of all of it is right".to_owned())
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::giver::{Giver, News};
-use super::{OUT, download, fetch, fetched, shown};
+use super::{OUT, SECONDS, download, fetch, fetched, shown};
 use crate::actors::gate::Gate;
 use crate::actors::peer_plan::Blocks;
 use crate::actors::torrent::Torrent;
@@ -34,6 +34,7 @@ pub fn resumed(scene: &mut Scene) -> Finding {
         move |_, _| replies[usize::from(again.is_open())].clone()
     })?;
     let file = scene.torrent_file(&torrent, &tracker.url())?;
+    scene.within(SECONDS);
     let mut running = scene.start(&["download", "-o", &shown(&scene.path(OUT)), &file])?;
     let blocks = early.iter().map(|piece| torrent.piece(*piece).len().div_ceil(16_384)).sum();
     if !running.wait_for(|_| first.served() >= blocks) {
@@ -127,7 +128,6 @@ pub fn rare(scene: &mut Scene) -> Finding {
 
 /// A slow peer has a piece on loan when another has given everything else.
 pub fn end_game(scene: &mut Scene) -> Finding {
-    const SECONDS: u64 = 15;
     let length = scene.dice.length(5 * 65_536 + 1, 6 * 65_536 - 1);
     let torrent = scene.torrent_of(65_536, length);
     let plan = scene.plan(&torrent).blocks(Blocks::KilobytesPerSecond(2));
@@ -144,7 +144,7 @@ pub fn end_game(scene: &mut Scene) -> Finding {
     let outcome = running.finish();
     fetched(scene, &torrent, &outcome).map_err(|miss| {
         miss.detail(format!(
-            "the slow peer has given {} blocks, the fast one {}",
+            "the slow peer gave {} blocks, the fast one {}",
             slow.served(),
             fast.served()
         ))

@@ -14,7 +14,7 @@ const WANTED: f64 = 1.8;
 /// How often it is tried before it fails: something else may have held the machine up.
 const TRIES: usize = 3;
 /// What each peer gives, in thousand bytes a second.
-const RATE: u32 = 550;
+const RATE: u32 = 1_200;
 /// Chunks at least this long have a block in them.
 const BLOCK: usize = 1_000;
 
@@ -46,7 +46,8 @@ pub fn ratio(scene: &mut Scene) -> Finding {
 /// Returns the time from the first block of a download to the last one, so that the time for the
 /// start of a program is not in it.
 fn time(scene: &mut Scene, peers: usize) -> Result<Duration, Miss> {
-    let torrent = scene.torrent_of(32_768, 24 * 32_768);
+    // Of several blocks each: a peer's first block comes at once, and the others one by one.
+    let torrent = scene.torrent_of(65_536, 24 * 65_536);
     let mut seeds = Vec::new();
     for _ in 0..peers {
         let plan = scene.plan(&torrent).blocks(Blocks::KilobytesPerSecond(RATE));

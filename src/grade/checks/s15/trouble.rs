@@ -40,7 +40,7 @@ pub fn falls_silent(scene: &mut Scene) -> Finding {
     beside(scene, &torrent, Blocks::SilentAfter(served), |miss| {
         miss.likely(format!(
             "a peer gave {served} blocks, and then nothing more, without hanging up: what it owes \
-             is asked of the other peer, at the latest after some seconds"
+             is asked of the other peer, after some seconds at the latest"
         ))
     })
 }
