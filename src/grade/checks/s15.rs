@@ -20,6 +20,7 @@ pub(super) use content::is_whole;
 
 const MESSAGES: &str = "BEP 3, peer messages";
 const PEERS: &str = "BEP 3, peer protocol";
+const CONTRACT: &str = "docs/your-own-client.md";
 
 /// The name of the output in the folder of a check.
 pub(super) const OUT: &str = "out.bin";
@@ -59,7 +60,7 @@ pub const CHECKS: &[Check] = &[
     Check::new("15.14", "a peer that falls silent inside a piece", PEERS, trouble::falls_silent),
     Check::new("15.15", "the last of many addresses is the one that answers", PEERS, last_address),
     Check::new("15.16", "the tracker hears that it is complete", "BEP 3, event", completed),
-    Check::new("15.17", "an output that cannot be written is an error", "contract", no_place)
+    Check::new("15.17", "an output that cannot be written is an error", CONTRACT, no_place)
         .refusal("15.1"),
 ];
 

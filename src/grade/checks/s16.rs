@@ -7,8 +7,9 @@ pub(super) mod taker;
 
 use std::time::Duration;
 
+use crate::actors::leech::request;
 use crate::actors::line::Heard;
-use crate::actors::torrent::{Recipe, Torrent};
+use crate::actors::torrent::Recipe;
 use crate::actors::wire;
 use crate::grade::check::{Check, Finding};
 use crate::grade::miss::{Miss, ensure};
@@ -18,6 +19,7 @@ use taker::{all_blocks, blocks};
 
 const HANDSHAKE: &str = "BEP 3, handshake";
 const MESSAGES: &str = "BEP 3, peer messages";
+const CONTRACT: &str = "docs/your-own-client.md";
 
 /// The checks of stage 16.
 pub const CHECKS: &[Check] = &[
@@ -27,7 +29,7 @@ pub const CHECKS: &[Check] = &[
     Check::new("16.4", "a peer that is interested is unchoked", MESSAGES, unchokes).points(2),
     Check::new("16.5", "every block is right, also the last, short one", MESSAGES, gives).points(2),
     Check::new("16.6", "sixteen requests at once", MESSAGES, gives_many),
-    Check::new("16.7", "when a peer has left, the next is served", "contract", gives_again),
+    Check::new("16.7", "when a peer has left, the next is served", CONTRACT, gives_again),
     Check::new("16.8", "a block that lies in two files", "BEP 3, info dictionary", gives_files),
     Check::new("16.9", "keep-alives and unknown messages between requests", MESSAGES, noise),
     Check::new("16.10", "seven bytes at a time", MESSAGES, slowly),
@@ -43,8 +45,9 @@ pub const CHECKS: &[Check] = &[
     Check::new("16.18", "a choked peer gets no block", MESSAGES, bad::choked).refusal("16.5"),
     Check::new("16.19", "a peer of another torrent is turned away", HANDSHAKE, bad::other_torrent)
         .refusal("16.1"),
-    Check::new("16.20", "content that is not there is an error", "contract", bad::no_content)
+    Check::new("16.20", "content that is not there is an error", CONTRACT, bad::no_content)
         .refusal("16.1"),
+    Check::new("16.21", "Ctrl-C ends it, with exit code 0", CONTRACT, interrupted),
 ];
 
 fn serve(scene: &mut Scene) -> Result<Server, Miss> {
@@ -199,14 +202,12 @@ fn slowly(scene: &mut Scene) -> Finding {
     taker
         .is_unchoked_within(server.patience)
         .map_err(|miss| miss.detail("it came in parts").likely(cause))?;
-    let torrent: &Torrent = &server.torrent;
-    let (piece, begin, length) = blocks(torrent, 1)[0];
-    let request = crate::actors::leech::request(piece, begin, length);
-    let _ = taker.line.send_slowly(&request, 7, pause);
+    let (piece, begin, length) = blocks(&server.torrent, 0)[0];
+    let _ = taker.line.send_slowly(&request(piece, begin, length), 7, pause);
     loop {
         match taker.hear(server.patience) {
             Heard::Message(wire::PIECE, payload) => {
-                let right = &torrent.piece(1)[..length as usize];
+                let right = &server.torrent.piece(0)[..length as usize];
                 return ensure(payload.get(8..) == Some(right), || {
                     Miss::new("the block is wrong").likely(cause)
                 });
@@ -218,4 +219,11 @@ fn slowly(scene: &mut Scene) -> Finding {
             }
         }
     }
+}
+
+fn interrupted(scene: &mut Scene) -> Finding {
+    let mut server = serve(scene)?;
+    // A peer is there, and says nothing.
+    let _taker = server.visit(scene)?;
+    server.ends_politely()
 }

@@ -9,6 +9,7 @@ use super::s16::server::Server;
 use super::s16::taker::{Taker, all_blocks, blocks};
 use crate::actors::leech::request;
 use crate::actors::line::Line;
+use crate::actors::tracker::query_of;
 use crate::actors::wire;
 use crate::grade::check::{Check, Finding};
 use crate::grade::miss::{Miss, ensure};
@@ -52,7 +53,7 @@ fn first_announce(server: &mut Server) -> Result<Vec<(String, String)>, Miss> {
         Miss::new("the tracker was not asked")
             .likely("a seed announces itself: else no peer knows that it is there")
     })?;
-    Ok(crate::actors::tracker::query_of(first))
+    Ok(query_of(first))
 }
 
 fn announces(scene: &mut Scene) -> Finding {
@@ -177,7 +178,7 @@ fn never_reads(scene: &mut Scene) -> Finding {
         taker.takes(all, 5)
     });
     served.map_err(|miss| {
-        miss.detail("another peer has asked for 1,500 blocks, and reads none").likely(
+        miss.detail("another peer has asked for 1,500 blocks, and reads none").rather(
             "a write to a peer that does not read waits: each peer needs a thread of its own for \
              that, and a time limit",
         )
@@ -201,7 +202,7 @@ fn silent(scene: &mut Scene) -> Finding {
         taker.takes(all_blocks(&server.torrent), 5)
     });
     served.map_err(|miss| {
-        miss.detail(format!("{CROWD} connections without a handshake are open")).likely(
+        miss.detail(format!("{CROWD} connections without a handshake are open")).rather(
             "wait for a handshake on the connection's own thread, not in the loop that accepts",
         )
     })
@@ -210,20 +211,16 @@ fn silent(scene: &mut Scene) -> Finding {
 fn says_goodbye(scene: &mut Scene) -> Finding {
     let mut server = seed(scene)?;
     first_announce(&mut server)?;
-    let asked = |server: &Server| server.tracker.asked();
-    let before = asked(&server).len();
-    server.interrupt();
-    let said = asked(&server).iter().any(|target| {
-        crate::actors::tracker::query_of(target)
-            .iter()
-            .any(|(key, value)| key == "event" && value == "stopped")
-    });
-    ensure(said, || {
+    let before = server.tracker.asked().len();
+    let ended = server.ends_politely();
+    let asked = server.tracker.asked();
+    let events = asked.iter().flat_map(|target| query_of(target));
+    let events: Vec<String> =
+        events.filter(|(key, _)| key == "event").map(|(_, event)| event).collect();
+    ensure(events.iter().any(|event| event == "stopped"), || {
         Miss::new("Ctrl-C ended the seed, and the tracker was not told")
-            .instead(
-                "event=stopped",
-                format!("{} announces after that", asked(&server).len() - before),
-            )
-            .likely("catch the interrupt, and announce once more, with event=stopped")
-    })
+            .instead("event=stopped", format!("{} more announces", asked.len() - before))
+            .likely("catch SIGINT, announce once more with event=stopped, and end with 0")
+    })?;
+    ended
 }

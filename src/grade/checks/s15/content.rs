@@ -3,6 +3,7 @@
 use crate::actors::torrent::Torrent;
 use crate::grade::check::Finding;
 use crate::grade::miss::{Miss, ensure};
+use crate::s01_bencode::counted;
 
 /// Insists on all of a torrent's content, and no more.
 pub fn is_whole(torrent: &Torrent, found: &[u8]) -> Finding {
@@ -15,7 +16,10 @@ pub fn is_whole(torrent: &Torrent, found: &[u8]) -> Finding {
             wrong.len(),
             torrent.pieces()
         ))
-        .instead(format!("{} bytes", torrent.content.len()), format!("{} bytes", found.len()));
+        .instead(
+            counted(torrent.content.len() as u64, "byte"),
+            counted(found.len() as u64, "byte"),
+        );
         return Err(match cause(torrent, found, *first) {
             Some(cause) => miss.likely(cause),
             None => miss,
@@ -23,7 +27,10 @@ pub fn is_whole(torrent: &Torrent, found: &[u8]) -> Finding {
     }
     ensure(found.len() == torrent.content.len(), || {
         Miss::new("the output is too long: all pieces are right, and more follows")
-            .instead(format!("{} bytes", torrent.content.len()), format!("{} bytes", found.len()))
+            .instead(
+                counted(torrent.content.len() as u64, "byte"),
+                counted(found.len() as u64, "byte"),
+            )
             .likely("the last piece is shorter than the others: it has what is left of `length`")
     })
 }

@@ -13,12 +13,15 @@ use crate::actors::tracker::FakeTracker;
 use crate::actors::wire;
 use crate::grade::check::Finding;
 use crate::grade::miss::Miss;
-use crate::grade::outcome::Outcome;
 use crate::grade::process::Running;
 use crate::grade::scene::Scene;
+use crate::s01_bencode::counted;
 
 /// How long each answer may take, and the start, beside the time that the program needs for it.
 const PATIENCE: Duration = Duration::from_secs(6);
+
+/// The time from the end of a program's connections to the end of the program.
+const LAST_MOMENT: Duration = Duration::from_millis(500);
 
 /// `serve` or `seed`, running.
 pub struct Server {
@@ -123,7 +126,12 @@ impl Server {
         match line.handshake(self.patience) {
             Ok(theirs) => Ok(Taker::new(line, theirs, self.torrent.clone(), self.patience)),
             Err(came) => {
-                self.is_alive()?;
+                // A program that ends takes its connections with it, a moment before it is over.
+                let begun = Instant::now();
+                while line.is_closed() && begun.elapsed() < LAST_MOMENT {
+                    self.is_alive()?;
+                    sleep(Duration::from_millis(20));
+                }
                 Err(no_handshake(&line, &came))
             }
         }
@@ -134,17 +142,15 @@ impl Server {
     /// # Errors
     /// If it is not.
     pub fn serves_on(&mut self, scene: &mut Scene, after: &str) -> Finding {
-        let served = self.visit(scene).and_then(|mut taker| {
-            taker.waits_for_slot()?;
-            let first = blocks(&self.torrent, 0)[..1].to_vec();
-            taker.takes(first, 1)
-        });
-        served.map_err(|miss| {
-            miss.detail(format!("this peer came after {after}")).likely(format!(
+        let come_after = |miss: Miss| miss.detail(format!("this peer came after {after}"));
+        let mut taker = self.visit(scene).map_err(|miss| {
+            come_after(miss).rather(format!(
                 "{after} costs that peer its connection, and nothing else: catch the error, close \
                  the socket, and accept the next"
             ))
-        })
+        })?;
+        taker.waits_for_slot().map_err(come_after)?;
+        taker.takes(blocks(&self.torrent, 0)[..1].to_vec(), 1).map_err(come_after)
     }
 
     /// Insists that it has not ended.
@@ -176,8 +182,17 @@ impl Server {
     }
 
     /// Asks it to end, as Ctrl-C does.
-    pub fn interrupt(&mut self) -> Option<Outcome> {
-        self.running.take().map(Running::interrupt)
+    ///
+    /// # Errors
+    /// If its exit code is not 0.
+    pub fn ends_politely(&mut self) -> Finding {
+        self.is_alive()?;
+        match self.running.take().map(Running::interrupt) {
+            None => Ok(()),
+            Some(outcome) => outcome.succeeds().map(drop).map_err(|miss| {
+                miss.likely("Ctrl-C is the usual end of this command: catch SIGINT, and end with 0")
+            }),
+        }
     }
 }
 
@@ -185,7 +200,7 @@ impl Server {
 fn no_handshake(line: &Line, came: &[u8]) -> Miss {
     let end = if line.is_closed() { "the connection was ended" } else { "nothing more came" };
     Miss::new(format!("the peer said its handshake, and got {} of 68 bytes", came.len()))
-        .instead("68 bytes", format!("{} bytes, then {end}", came.len()))
+        .instead("68 bytes", format!("{}, then {end}", counted(came.len() as u64, "byte")))
         .likely(
             "the side that was dialed reads the other's handshake, compares the info hash, and \
              answers with its own",

@@ -9,9 +9,14 @@ use crate::actors::torrent::Torrent;
 use crate::actors::wire;
 use crate::grade::check::Finding;
 use crate::grade::miss::{Miss, ensure};
+use crate::s01_bencode::counted;
 
 /// The longest wait of a peer that was choked for its next turn.
 const TURN: Duration = Duration::from_secs(15);
+
+/// What a bitfield looks like.
+const ORDER: &str = "piece 0 is the highest bit of the first byte, and the last byte is filled up \
+                     with zeros";
 
 /// A block: its piece, where it begins, and its length.
 pub type Block = (u32, u32, u32);
@@ -99,10 +104,11 @@ impl Taker {
             }
         }
         if let Some(piece) = lie(&self.has) {
-            return Err(Miss::new(format!("piece {piece} is offered, and its hash is wrong"))
-                .likely(
-                    "hash each piece before you offer it: a damaged one is not in the bitfield",
-                ));
+            let miss = Miss::new(format!("piece {piece} is offered, and its hash is wrong"));
+            let miss = if self.is_reversed(expected) { miss.likely(ORDER) } else { miss };
+            return Err(miss.likely(
+                "hash each piece before you offer it: a damaged one is not in the bitfield",
+            ));
         }
         self.bitfield.as_ref().map_or(Ok(()), |bitfield| is_right(bitfield, expected))
     }
@@ -119,10 +125,16 @@ impl Taker {
                 "a bitfield comes first, right after the handshakes: nobody asks for a piece that \
                  you have not said you have"
             }
-            Some(_) => {
-                "piece 0 is the highest bit of the first byte, and the last byte is filled up with \
-                 zeros"
-            }
+            Some(_) => ORDER,
+        })
+    }
+
+    /// Whether its bitfield is right, but for the order of the bits in a byte.
+    fn is_reversed(&self, expected: &[bool]) -> bool {
+        let right = wire::bitfield(expected);
+        self.bitfield.as_ref().is_some_and(|bitfield| {
+            bitfield.len() == right.len()
+                && bitfield.iter().zip(right).all(|(found, right)| found.reverse_bits() == right)
         })
     }
 
@@ -219,16 +231,14 @@ impl Taker {
         let block = (piece, begin, bytes.len() as u32);
         if !asked.contains(&block) && !crossed.contains(&block) {
             let length = asked.iter().find(|asked| asked.0 == piece && asked.1 == begin);
-            let found = format!("piece {piece}, begin {begin}, {} bytes", bytes.len());
+            let found = shown(&block);
             let miss = Miss::new("a block came that was not asked for");
             return Err(match length.or(asked.first()) {
                 None => miss.detail(found),
-                Some((piece, begin, length)) => miss
-                    .instead(format!("piece {piece}, begin {begin}, {length} bytes"), found)
-                    .likely(
-                        "the answer has the index, the begin and as many bytes as the request: the \
+                Some(asked) => miss.instead(shown(asked), found).likely(
+                    "the answer has the index, the begin and as many bytes as the request: the \
                          last block of a torrent is a short one",
-                    ),
+                ),
             });
         }
         let right = self.torrent.piece(piece as usize);
@@ -265,10 +275,8 @@ impl Taker {
                 Heard::Message(wire::PIECE, payload) => {
                     let Some((piece, begin, bytes)) = block_of(&payload) else { continue };
                     if forbidden(piece, begin, bytes) {
-                        return Err(Miss::new(format!(
-                            "the peer was given piece {piece}, begin {begin}, {} bytes",
-                            bytes.len()
-                        )));
+                        let block = shown(&(piece, begin, bytes.len() as u32));
+                        return Err(Miss::new(format!("the peer was given {block}")));
                     }
                     if (piece, begin, bytes.len() as u32) == good {
                         return Ok(());
@@ -279,6 +287,11 @@ impl Taker {
             }
         }
     }
+}
+
+/// Returns a block as text.
+fn shown((piece, begin, length): &Block) -> String {
+    format!("piece {piece}, begin {begin}, {}", counted(u64::from(*length), "byte"))
 }
 
 /// Insists on a bitfield of the right length with no spare bits.
@@ -299,15 +312,9 @@ fn no_block(heard: &Heard, unchoked: bool, asked: &[Block], came: usize, all: us
         _ => "then nothing more",
     };
     let miss = Miss::new(format!("the peer got {came} of {all} blocks, {end}"));
-    let Some((piece, begin, length)) = asked.first() else { return miss };
-    let miss = miss.detail(format!(
-        "not answered: piece {piece}, begin {begin}, {length} bytes{}",
-        if asked.len() > 1 {
-            format!(", and {} more requests", asked.len() - 1)
-        } else {
-            String::new()
-        }
-    ));
+    let Some(first) = asked.first() else { return miss };
+    let more = counted(asked.len() as u64 - 1, "more request");
+    let miss = miss.detail(format!("not answered: {}, and {more}", shown(first)));
     if asked.len() > 1 {
         return miss.likely(
             "several requests may come in one packet, and one in two: each is answered, in turn",
