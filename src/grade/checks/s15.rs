@@ -59,7 +59,7 @@ pub const CHECKS: &[Check] = &[
         .twin("download the whole file (magnet links)"),
     Check::new("15.14", "a peer that falls silent inside a piece", PEERS, trouble::falls_silent),
     Check::new("15.15", "the last of many addresses is the one that answers", PEERS, last_address),
-    Check::new("15.16", "the tracker hears that it is complete", "BEP 3, event", completed),
+    Check::new("15.16", "the tracker hears that it is complete", "BEP 3, trackers", completed),
     Check::new("15.17", "an output that cannot be written is an error", CONTRACT, no_place)
         .refusal("15.1"),
 ];

@@ -1,4 +1,4 @@
-//! Stage 16: `serve --port N TORRENT CONTENT` gives to one peer at a time.
+//! Stage 16: `serve --port N TORRENT PATH` gives to one peer at a time.
 
 mod bad;
 mod metadata;
@@ -124,16 +124,12 @@ fn gives_many(scene: &mut Scene) -> Finding {
 
 fn gives_again(scene: &mut Scene) -> Finding {
     let mut server = serve(scene)?;
-    for _ in 0..3 {
-        let mut taker = server.visit(scene)?;
-        taker.waits_for_slot()?;
-        taker.takes(blocks(&server.torrent, 1), 2).map_err(|miss| {
-            miss.likely(
-                "when a peer has left, go back to accept, and begin anew: choked, no requests",
-            )
-        })?;
-    }
-    Ok(())
+    let mut taker = server.visit(scene)?;
+    taker.waits_for_slot()?;
+    taker.takes(blocks(&server.torrent, 1), 2)?;
+    drop(taker);
+    server.serves_on(scene, "a peer that took a piece, and left")?;
+    server.serves_on(scene, "two peers that took something, and left")
 }
 
 fn gives_files(scene: &mut Scene) -> Finding {
@@ -153,8 +149,8 @@ fn gives_files(scene: &mut Scene) -> Finding {
     let mut taker = server.visit(scene)?;
     taker.waits_for_slot()?;
     taker.takes(all_blocks(&torrent), 1).map_err(|miss| {
-        miss.likely(
-            "CONTENT is the folder of the files; pieces run over all files as if they were one, so a \
+        miss.rather(
+            "PATH is the folder of the files; pieces run over all files as if they were one, so a \
              block may come from two",
         )
     })
@@ -171,14 +167,13 @@ fn noise(scene: &mut Scene) -> Finding {
         wire::keep_alive(),
     ]
     .concat();
+    let cause = "a message of length 0 has no id, and one with an id that you do not know is \
+                 passed over by its length";
     taker.say(&noise);
-    taker.waits_for_slot()?;
-    let torrent = server.torrent.clone();
+    taker.waits_for_slot().map_err(|miss| miss.rather(cause))?;
     for piece in 0..3 {
         taker.say(&noise);
-        taker.takes(blocks(&torrent, piece), 2).map_err(|miss| {
-            miss.likely("a message of length 0 has no id, and one with an id that you do not know is skipped by its length")
-        })?;
+        taker.takes(blocks(&server.torrent, piece), 2).map_err(|miss| miss.rather(cause))?;
     }
     Ok(())
 }

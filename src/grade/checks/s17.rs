@@ -1,4 +1,4 @@
-//! Stage 17: `seed --port N TORRENT CONTENT` gives to many peers at once.
+//! Stage 17: `seed --port N TORRENT PATH` gives to many peers at once.
 
 mod trade;
 
@@ -123,6 +123,17 @@ fn unchoked(takers: &mut [Taker], time: Duration) -> Vec<bool> {
     takers.iter().map(|taker| taker.unchoked).collect()
 }
 
+/// Returns the rule that a seed with this many slots breaks.
+fn slots_are_few(slots: usize) -> &'static str {
+    match slots {
+        0 => "a free slot goes to a peer that is interested, at once",
+        _ => {
+            "a few slots, four or so, and the others wait: a peer can pass a piece on only when it \
+             has all of it, and twenty at once each take twenty times as long"
+        }
+    }
+}
+
 fn few_slots(scene: &mut Scene) -> Finding {
     let mut server = seed(scene)?;
     let mut takers = crowd(scene, &mut server, CROWD)?;
@@ -130,13 +141,7 @@ fn few_slots(scene: &mut Scene) -> Finding {
     ensure((1..=MAX_SLOTS).contains(&slots), || {
         Miss::new(format!("{CROWD} peers are interested, and {slots} are unchoked"))
             .instead(format!("1 to {MAX_SLOTS}"), slots)
-            .likely(match slots {
-                0 => "a free slot goes to a peer that is interested, at once",
-                _ => {
-                    "a few slots, four or so: a peer can pass a piece on only when it has all of it, \
-                     and a line that is cut in twenty takes twenty times as long"
-                }
-            })
+            .likely(slots_are_few(slots))
     })
 }
 
@@ -146,8 +151,7 @@ fn next_slot(scene: &mut Scene) -> Finding {
     let has_slot = unchoked(&mut takers, Duration::from_secs(12));
     let slots = has_slot.iter().filter(|has| **has).count();
     ensure((1..CROWD).contains(&slots), || {
-        Miss::new(format!("{slots} of {CROWD} peers are unchoked"))
-            .likely("a few slots, four or so, for peers that are interested; the others wait")
+        Miss::new(format!("{slots} of {CROWD} peers are unchoked")).likely(slots_are_few(slots))
     })?;
     // Those with a slot hang up.
     let mut has_slot = has_slot.into_iter();
@@ -196,16 +200,14 @@ fn silent(scene: &mut Scene) -> Finding {
         }
         lines.push(line);
     }
-    let served = server.visit(scene).and_then(|mut taker| {
-        taker.say(&wire::message(wire::INTERESTED, b""));
-        taker.is_unchoked_within(Duration::from_secs(12))?;
-        taker.takes(all_blocks(&server.torrent), 5)
-    });
-    served.map_err(|miss| {
+    let mut taker = server.visit(scene).map_err(|miss| {
         miss.detail(format!("{CROWD} connections without a handshake are open")).rather(
             "wait for a handshake on the connection's own thread, not in the loop that accepts",
         )
-    })
+    })?;
+    taker.say(&wire::message(wire::INTERESTED, b""));
+    taker.is_unchoked_within(Duration::from_secs(12))?;
+    taker.takes(all_blocks(&server.torrent), 5)
 }
 
 fn says_goodbye(scene: &mut Scene) -> Finding {

@@ -184,5 +184,11 @@ pub fn no_content(scene: &mut Scene) -> Finding {
     let file = scene.torrent_file(&torrent, &tracker.url())?;
     let (port, missing) = (scene.free_port()?.to_string(), scene.path("missing"));
     scene.within(8);
-    scene.run(&["serve", "--port", &port, &file, &missing.to_string_lossy()])?.refuses()
+    scene.run(&["serve", "--port", &port, &file, &missing.to_string_lossy()])?.refuses().map_err(
+        |miss| {
+            miss.likely(
+                "hash what is at PATH before you listen: if nothing is there, say so, and end",
+            )
+        },
+    )
 }

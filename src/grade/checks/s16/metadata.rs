@@ -24,6 +24,7 @@ pub fn gives(scene: &mut Scene) -> Finding {
     ensure(taker.handshake[25] & wire::EXTENSION_BIT != 0, || {
         Miss::new("the handshake does not say that you speak the extension protocol")
             .instead("bit 0x10 in reserved byte 5", format!("{:#04x}", taker.handshake[25]))
+            .likely("a peer with only a link asks you for the info dictionary: set bit 20 (BEP 10)")
     })?;
     let ours = scene.dice.extension_id();
     taker.say(&wire::extended(0, format!("d1:md11:ut_metadatai{ours}eee").as_bytes()));

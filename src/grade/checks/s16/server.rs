@@ -17,7 +17,9 @@ use crate::grade::process::Running;
 use crate::grade::scene::Scene;
 use crate::s01_bencode::counted;
 
-/// How long each answer may take, and the start, beside the time that the program needs for it.
+/// How long it may take until it listens, beside the time that the program needs to start.
+const START: Duration = Duration::from_secs(12);
+/// How long each answer may take, beside that time.
 const PATIENCE: Duration = Duration::from_secs(6);
 
 /// The time from the end of a program's connections to the end of the program.
@@ -92,7 +94,7 @@ impl Server {
                 Err(error) => error,
             };
             self.is_alive()?;
-            if begun.elapsed() > self.patience {
+            if begun.elapsed() > self.patience + START - PATIENCE {
                 let port = self.address.port();
                 let seconds = begun.elapsed().as_secs_f64();
                 return Err(Miss::new(format!(
