@@ -46,7 +46,7 @@ fn part<'a>(torrent: &Torrent, found: &'a [u8], piece: usize) -> &'a [u8] {
 fn cause(torrent: &Torrent, found: &[u8], piece: usize) -> Option<String> {
     let (expected, part) = (torrent.piece(piece), part(torrent, found, piece));
     if part.len() < expected.len() {
-        return Some(if expected.starts_with(part) && found.len() % 16_384 == 0 {
+        return Some(if expected.starts_with(part) && found.len().is_multiple_of(16_384) {
             "the last block of the last piece is shorter than 16 KiB: it was left out".to_owned()
         } else {
             "the file was ended before the last piece was written".to_owned()
