@@ -20,21 +20,19 @@ const BLOCK: usize = 1_000;
 
 /// Downloads from one limited peer, then from three of them.
 pub fn ratio(scene: &mut Scene) -> Finding {
-    let mut best = (0.0, Duration::ZERO, Duration::ZERO);
+    let (mut one, mut three) = (Duration::MAX, Duration::MAX);
     for _ in 0..TRIES {
-        let (one, three) = (time(scene, 1)?, time(scene, 3)?);
-        let ratio = one.as_secs_f64() / three.as_secs_f64().max(0.001);
-        if ratio >= WANTED {
+        // Whatever else the machine does makes a run longer, and never shorter.
+        one = one.min(time(scene, 1)?);
+        three = three.min(time(scene, 3)?);
+        if one.as_secs_f64() >= WANTED * three.as_secs_f64() {
             return Ok(());
         }
-        if ratio > best.0 {
-            best = (ratio, one, three);
-        }
     }
-    let (ratio, one, three) = best;
+    let ratio = one.as_secs_f64() / three.as_secs_f64().max(0.001);
     let miss = Miss::new(format!("three peers are {ratio:.2} times as fast as one of them"))
         .instead(
-            format!("{WANTED} times, in one of {TRIES} tries"),
+            format!("{WANTED} times, in {TRIES} tries"),
             format!("{:.2} s with one, {:.2} s with three", one.as_secs_f64(), three.as_secs_f64()),
         );
     Err(miss.likely(
@@ -47,7 +45,7 @@ pub fn ratio(scene: &mut Scene) -> Finding {
 /// start of a program is not in it.
 fn time(scene: &mut Scene, peers: usize) -> Result<Duration, Miss> {
     // Of several blocks each: a peer's first block comes at once, and the others one by one.
-    let torrent = scene.torrent_of(65_536, 24 * 65_536);
+    let torrent = scene.torrent_of(131_072, 12 * 131_072);
     let mut seeds = Vec::new();
     for _ in 0..peers {
         let plan = scene.plan(&torrent).blocks(Blocks::KilobytesPerSecond(RATE));

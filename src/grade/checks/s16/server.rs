@@ -147,8 +147,8 @@ impl Server {
         let come_after = |miss: Miss| miss.detail(format!("this peer came after {after}"));
         let mut taker = self.visit(scene).map_err(|miss| {
             come_after(miss).rather(format!(
-                "{after} costs that peer its connection, and nothing else: catch the error, close \
-                 the socket, and accept the next"
+                "{after}: that ends one connection, and nothing else; catch the error, close the \
+                 socket, and accept the next"
             ))
         })?;
         taker.waits_for_slot().map_err(come_after)?;
