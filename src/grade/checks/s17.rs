@@ -81,8 +81,8 @@ fn crowd(scene: &mut Scene, server: &mut Server, count: usize) -> Result<Vec<Tak
             if number == 0 {
                 return miss;
             }
-            miss.detail(format!("{number} other peers are connected"))
-                .likely("each connection has a thread of its own, and accept goes on meanwhile")
+            miss.detail(format!("other peers that are connected: {number}"))
+                .rather("each connection has a thread of its own, and accept goes on meanwhile")
         })?;
         taker.say(&wire::message(wire::INTERESTED, b""));
         takers.push(taker);
