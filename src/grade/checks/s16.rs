@@ -93,7 +93,7 @@ fn early(scene: &mut Scene) -> Finding {
 }
 
 fn offers(scene: &mut Scene) -> Finding {
-    // The last byte of a bitfield of so many pieces is not full.
+    // The last byte of a bitfield of this many pieces is not full.
     let pieces = scene.dice.length(9, 15);
     let torrent = scene.torrent(pieces);
     let mut server = Server::of(scene, "serve", &torrent)?;

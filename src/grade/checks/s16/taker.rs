@@ -177,7 +177,7 @@ impl Taker {
         Ok(())
     }
 
-    /// Takes these blocks, with at most so many requests at a time, and compares each.
+    /// Takes these blocks, with at most this many requests at a time, and compares each.
     ///
     /// # Errors
     /// If one does not come, or is wrong.
