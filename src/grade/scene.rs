@@ -32,6 +32,9 @@ const LAST_BYTES: Duration = Duration::from_secs(2);
 /// The most that is read of a file that the learner's command wrote.
 const MAX_OUTPUT_FILE: u64 = 64 << 20;
 
+/// A client that takes no byte for this long is given up.
+const STALL: Duration = Duration::from_secs(10);
+
 /// An actor whose bytes have been written down.
 type Recorded = Box<dyn Fn() -> Vec<Recording>>;
 
@@ -272,6 +275,33 @@ impl<'a> Scene<'a> {
             .map_err(|error| Miss::new(format!("no handshake came back: {error}")))?;
         self.recordings.push(leech.recording().clone());
         Ok(leech)
+    }
+
+    /// Connects to the learner's client, and says nothing.
+    ///
+    /// # Errors
+    /// If nobody listens there.
+    pub fn dial(&mut self, address: SocketAddr) -> io::Result<Line> {
+        let line = Line::dial(address, STALL)?;
+        self.recordings.push(line.recording().clone());
+        Ok(line)
+    }
+
+    /// Returns a port at which the learner's client can listen.
+    ///
+    /// # Errors
+    /// If none is free.
+    pub fn free_port(&self) -> Result<u16, Miss> {
+        // Not of the dice: two graders with one seed would take the same. And below the ports that
+        // systems give out themselves.
+        let ports = (0..100).map(|_| rand::random_range(10_000..32_000));
+        let free = |port: &u16| {
+            [Ipv4Addr::UNSPECIFIED, Ipv4Addr::LOCALHOST]
+                .iter()
+                .all(|ip| TcpListener::bind((*ip, *port)).is_ok())
+        };
+        let mut ports = ports.filter(free);
+        ports.next().ok_or_else(|| ours(&io::ErrorKind::AddrInUse.into()))
     }
 
     /// Returns all that the actors have seen.
