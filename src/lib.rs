@@ -27,6 +27,7 @@
 //! | [`report`] | why a download waits, and why it failed, in words | | |
 //! | [`trace`] | what the bytes on the wire mean, field by field | | `explain`, `replay` |
 //! | [`lab`] | a swarm on this machine, and a tracker for a class | | `lab`, `tracker`, `demo` |
+//! | [`grade`] | checks a client in any language, with peers that misbehave | | `grade` |
 //!
 //! `piecemeal stages` prints this table.
 

@@ -77,7 +77,7 @@ fn command_stage(path: &Path) -> Option<usize> {
     let place =
         first.rsplit_once('(').and_then(|(_, place)| place.split_once(')')).map(|(place, _)| place);
     match place {
-        Some("lab" | "trace") => None,
+        Some("lab" | "trace" | "grade") => None,
         Some("every stage") => Some(0),
         Some(place) if place.starts_with("stage ") => Some(
             place["stage ".len()..]
