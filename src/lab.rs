@@ -27,7 +27,7 @@ pub mod announce;
 pub mod content;
 pub mod demo_swarm;
 pub mod guide;
-mod hints;
+pub(crate) mod hints;
 pub mod http;
 pub mod notes;
 pub mod phone_book;

@@ -26,6 +26,7 @@
 //! | [`s18_udp_tracker`] | the same phone book over UDP; scrape | 15, 41, 48 | `scrape` |
 //! | [`report`] | why a download waits, and why it failed, in words | | |
 //! | [`trace`] | what the bytes on the wire mean, field by field | | `explain`, `replay` |
+//! | [`actors`] | scripted peers and trackers, for tests and for a judge of clients | | |
 //! | [`lab`] | a swarm on this machine, and a tracker for a class | | `lab`, `tracker`, `demo` |
 //! | [`grade`] | checks a client in any language, with peers that misbehave | | `grade` |
 //!

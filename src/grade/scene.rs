@@ -230,7 +230,7 @@ impl<'a> Scene<'a> {
     ) -> Result<Leech, Miss> {
         let leech = Leech::dial(address, torrent, reserved)
             .map_err(|error| Miss::new(format!("no handshake came back: {error}")))?;
-        self.recordings.push(leech.recording());
+        self.recordings.push(leech.recording().clone());
         Ok(leech)
     }
 

@@ -19,19 +19,19 @@ use crate::s08_metadata::message::MetadataMessage;
 use crate::s08_metadata::{METADATA_PIECE_LENGTH, NAME};
 
 /// The chapters to read.
-pub(super) const BENCODE: &str = "piecemeal chapter 1";
-pub(super) const METAINFO: &str = "piecemeal chapter 2";
-pub(super) const TRACKER: &str = "piecemeal chapter 3";
-pub(super) const HANDSHAKE: &str = "piecemeal chapter 4";
-pub(super) const MESSAGES: &str = "piecemeal chapter 5";
-pub(super) const EXTENSION: &str = "piecemeal chapter 7";
-pub(super) const METADATA: &str = "piecemeal chapter 8";
-pub(super) const PIECES: &str = "piecemeal chapter 9";
-pub(super) const UDP_TRACKER: &str = "piecemeal chapter 18";
+pub(crate) const BENCODE: &str = "piecemeal chapter 1";
+pub(crate) const METAINFO: &str = "piecemeal chapter 2";
+pub(crate) const TRACKER: &str = "piecemeal chapter 3";
+pub(crate) const HANDSHAKE: &str = "piecemeal chapter 4";
+pub(crate) const MESSAGES: &str = "piecemeal chapter 5";
+pub(crate) const EXTENSION: &str = "piecemeal chapter 7";
+pub(crate) const METADATA: &str = "piecemeal chapter 8";
+pub(crate) const PIECES: &str = "piecemeal chapter 9";
+pub(crate) const UDP_TRACKER: &str = "piecemeal chapter 18";
 
 /// A rule that was broken.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Mistake {
+pub(crate) struct Mistake {
     /// The kind of mistake; each is reported once for each connection.
     pub kind: &'static str,
     pub what: String,
@@ -39,7 +39,7 @@ pub(super) struct Mistake {
 }
 
 impl Mistake {
-    pub(super) fn new(kind: &'static str, what: impl Into<String>, see: &'static str) -> Mistake {
+    pub(crate) fn new(kind: &'static str, what: impl Into<String>, see: &'static str) -> Mistake {
         Mistake { kind, what: what.into(), see }
     }
 }
@@ -67,7 +67,7 @@ fn beginning(bytes: &[u8]) -> Option<&'static str> {
 }
 
 /// Returns the hint for a handshake that failed, from the bytes that were read.
-pub(super) fn handshake(bytes: &[u8]) -> String {
+pub(crate) fn handshake(bytes: &[u8]) -> String {
     let whole = format!("1 + 19 + 8 + 20 + 20 = {HANDSHAKE_LENGTH}");
     let (first, name) =
         bytes.split_first().map_or((None, bytes), |(first, name)| (Some(*first), name));
@@ -97,10 +97,10 @@ pub(super) fn handshake(bytes: &[u8]) -> String {
 }
 
 /// Wrong info hashes, and what each is the hash of.
-pub(super) type WrongHashes = Vec<(InfoHash, &'static str)>;
+pub(crate) type WrongHashes = Vec<(InfoHash, &'static str)>;
 
 /// Returns the hashes that a mistake makes of this content.
-pub(super) fn wrong_hashes(content: &Content, trackers: &[String]) -> WrongHashes {
+pub(crate) fn wrong_hashes(content: &Content, trackers: &[String]) -> WrongHashes {
     let info = &*content.metadata;
     let cut = info.split_last().map_or(info, |(_, cut)| cut);
     let mut hashes = vec![
@@ -123,7 +123,7 @@ pub(super) fn wrong_hashes(content: &Content, trackers: &[String]) -> WrongHashe
 }
 
 /// Returns the hint for an info hash that is not here.
-pub(super) fn other_torrent(found: InfoHash, wrong: &[(InfoHash, &'static str)]) -> &'static str {
+pub(crate) fn other_torrent(found: InfoHash, wrong: &[(InfoHash, &'static str)]) -> &'static str {
     match wrong.iter().find(|(hash, _)| *hash == found) {
         Some((_, hint)) => hint,
         None if found.0.iter().all(u8::is_ascii_hexdigit) => {
@@ -137,7 +137,7 @@ pub(super) fn other_torrent(found: InfoHash, wrong: &[(InfoHash, &'static str)])
 
 /// Returns the hint for a message that cannot be read. `keep_alive_before`: a keep-alive
 /// came right before it.
-pub(super) fn message(error: &MessageError, keep_alive_before: bool) -> Option<&'static str> {
+pub(crate) fn message(error: &MessageError, keep_alive_before: bool) -> Option<&'static str> {
     let mine = match error {
         MessageError::TooLong { length, .. } => {
             let prefix = u32::try_from(*length).unwrap_or(u32::MAX);
@@ -167,7 +167,7 @@ pub(super) fn message(error: &MessageError, keep_alive_before: bool) -> Option<&
 }
 
 /// Returns the hint for the start of a message after which nothing more comes.
-pub(super) fn unfinished(begun: &[u8]) -> String {
+pub(crate) fn unfinished(begun: &[u8]) -> String {
     let Some((prefix, behind)) = begun.split_first_chunk::<4>() else {
         return format!("a message begins with a length of 4 bytes, and {} came", begun.len());
     };
@@ -184,7 +184,7 @@ pub(super) fn unfinished(begun: &[u8]) -> String {
 }
 
 /// Returns the hint for a wrong request.
-pub(super) fn request(request: &Request, pieces: u32, size: Option<u32>) -> Option<String> {
+pub(crate) fn request(request: &Request, pieces: u32, size: Option<u32>) -> Option<String> {
     let Request { index, begin, length } = *request;
     let Some(size) = size else {
         return (index.swap_bytes() < pieces && index > 0xffff)
@@ -204,7 +204,7 @@ pub(super) fn request(request: &Request, pieces: u32, size: Option<u32>) -> Opti
 }
 
 /// Returns the mistake of a bitfield with a bit set for a piece that does not exist.
-pub(super) fn spare_bits(bits: &[u8], pieces: u32) -> Mistake {
+pub(crate) fn spare_bits(bits: &[u8], pieces: u32) -> Mistake {
     let last = bits.last().copied().unwrap_or_default();
     let reversed = !pieces.is_multiple_of(8) && last.reverse_bits() << (pieces % 8) == 0;
     let hint = if reversed { "; the first piece is the highest bit, not the lowest" } else { "" };
@@ -212,7 +212,7 @@ pub(super) fn spare_bits(bits: &[u8], pieces: u32) -> Mistake {
 }
 
 /// Returns the mistake in an extended message, if any. `metadata` is the size of ours in bytes.
-pub(super) fn extended(
+pub(crate) fn extended(
     payload: &[u8],
     extensions: &Extensions,
     metadata: usize,
@@ -293,7 +293,7 @@ fn unsorted(value: &Value) -> Option<Mistake> {
 
 /// Returns the mistake of a message that is well formed but comes at the wrong time. `late`:
 /// a bitfield is no longer allowed.
-pub(super) fn out_of_place(message: &Message, late: bool, choked: bool) -> Option<Mistake> {
+pub(crate) fn out_of_place(message: &Message, late: bool, choked: bool) -> Option<Mistake> {
     let (kind, what, see) = match message {
         Message::Bitfield { .. } if late => (
             "late bitfield",
@@ -328,12 +328,12 @@ pub(super) fn out_of_place(message: &Message, late: bool, choked: bool) -> Optio
 }
 
 /// Whether a request comes right after `interested`.
-pub(super) fn hasty(begun: &[u8]) -> bool {
+pub(crate) fn hasty(begun: &[u8]) -> bool {
     matches!(begun, [0, 0, 0, 13, 6, ..])
 }
 
 /// Returns the hint for bytes that are not an HTTP request.
-pub(super) fn http(head: &[u8]) -> String {
+pub(crate) fn http(head: &[u8]) -> String {
     let line = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let hint = match beginning(head).filter(|_| !head.starts_with(b"GET ")) {
         Some(hint) => hint,
@@ -355,7 +355,7 @@ pub(super) fn http(head: &[u8]) -> String {
 }
 
 /// Returns the hint for a packet that is not of the tracker protocol.
-pub(super) fn packet(packet: &[u8]) -> &'static str {
+pub(crate) fn packet(packet: &[u8]) -> &'static str {
     const MAGIC: [u8; 8] = [0, 0, 4, 0x17, 0x27, 0x10, 0x19, 0x80];
     let reversed: Vec<u8> = MAGIC.iter().rev().copied().collect();
     match packet {
@@ -371,7 +371,7 @@ pub(super) fn packet(packet: &[u8]) -> &'static str {
 }
 
 /// Returns the hint for a port that is a usual one with its bytes swapped.
-pub(super) fn reversed_port(port: u16) -> Option<String> {
+pub(crate) fn reversed_port(port: u16) -> Option<String> {
     let usual = (6881..=6889).contains(&port.swap_bytes());
     usual.then(|| format!("its port {port} is {} low byte first; see {TRACKER}", port.swap_bytes()))
 }

@@ -357,9 +357,9 @@ fn plan(name: &str, torrent: &Torrent) -> Plan {
         "long bitfield" => plan.opening(vec![0, 0, 0, 3, 5, 0xff, 0xff]),
         "stalling" => plan.blocks(Blocks::SilentAfter(1)),
         // By their peer ids they would be the same.
-        "plain again" => Plan { peer_id: *b"-FK0001-secondpeerid", ..plan.plain() },
+        "plain again" => plan.plain().peer_id(*b"-FK0001-secondpeerid"),
         "another without metadata" => {
-            Plan { peer_id: *b"-FK0001-third-peerid", ..plan.metadata(Metadata::None) }
+            plan.metadata(Metadata::None).peer_id(*b"-FK0001-third-peerid")
         }
         "plain" => plan.plain(),
         "without metadata" => plan.metadata(Metadata::None),

@@ -104,6 +104,45 @@ fn the_library_does_not_know_the_binary() {
     assert_none("the library uses the binary", &wrong);
 }
 
+/// The actors are a second opinion on what the stages do, so they share nothing with them.
+#[test]
+fn the_actors_use_std_sha1_and_each_other_only() {
+    let actors: Vec<PathBuf> =
+        sources("src").into_iter().filter(|path| path.starts_with("src/actors")).collect();
+    assert!(actors.len() > 10, "the actors are in src/actors: {actors:?}");
+    let files = [vec![PathBuf::from("src/actors.rs")], actors].concat();
+    let wrong = lines(&files, |file, line| {
+        // The paths of an import and of code alike, by their first word.
+        let foreign = ["hex::", "urlencoding::", "rand::", "serde", "ureq::", "httparse::"]
+            .iter()
+            .any(|name| line.contains(name));
+        let import = line.strip_prefix("pub use ").or(line.strip_prefix("use "));
+        let first = import.and_then(|path| path.split(['{', ':', ';']).next()).unwrap_or("std");
+        let own = match file == Path::new("src/actors.rs") {
+            true => root().join("src/actors").join(format!("{first}.rs")).is_file(),
+            false => first == "super",
+        };
+        // `actors.rs` has two levels less above it than a file in `actors/peer_talk`.
+        let levels = file.iter().count() - "src/actors".split('/').count();
+        foreign
+            || has_word(line, "crate")
+            || has_word(line, "piecemeal") && !line.contains('"')
+            || line.matches("super::").count() > levels
+            || !(own || ["std", "sha1"].contains(&first))
+    });
+    assert_none("the actors import a stage, a library, or another part of the crate", &wrong);
+}
+
+/// What panics on purpose. A client must not be able to end the thread of an actor.
+#[test]
+fn the_actors_do_not_panic() {
+    let actors: Vec<PathBuf> =
+        sources("src").into_iter().filter(|path| path.starts_with("src/actors")).collect();
+    let panics = [".expect(", ".unwrap()", "panic!", "assert!", "assert_eq!", "unreachable!"];
+    let wrong = lines(&actors, |_, line| panics.iter().any(|panic| line.contains(panic)));
+    assert_none("an actor may panic", &wrong);
+}
+
 #[test]
 fn no_work_is_left_in_comments() {
     let mut wrong = Vec::new();

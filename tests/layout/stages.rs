@@ -308,5 +308,5 @@ fn a_stage_does_not_mention_unnumbered_modules_in_its_code() {
             }
         }
     }
-    assert_none("no stage imports lab, trace, report, cli or commands", &wrong);
+    assert_none("no stage imports actors, lab, trace, report, cli or commands", &wrong);
 }

@@ -73,7 +73,7 @@ fn a_wrong_byte_is_told_as_the_bytes_of_the_file_that_its_piece_covers() {
         fill(&torrent, folder.path());
         let mut spoilt = torrent.content.clone();
         spoilt[at] ^= 1;
-        let spoilt = Torrent { content: spoilt, ..torrent.clone() };
+        let spoilt = torrent.with_content(spoilt);
         fill(&spoilt, folder.path());
         let reports = try_reports(&torrent, folder.path()).expect("nothing stands in the way");
         let wrong: Vec<_> = reports.iter().filter(|file| file.state != State::Whole).collect();
@@ -96,7 +96,7 @@ fn the_first_run_of_wrong_pieces_is_told_as_one_range() {
     let mut spoilt = torrent.content.clone();
     // Pieces 4, 5, 6 and 8, all of them in `c/d` alone.
     [165, 205, 245, 325].into_iter().for_each(|at| spoilt[at] ^= 1);
-    fill(&Torrent { content: spoilt, ..torrent.clone() }, folder.path());
+    fill(&torrent.with_content(spoilt), folder.path());
     let reports = try_reports(&torrent, folder.path()).expect("nothing stands in the way");
     assert_eq!((reports[3].wrong, reports[3].first_wrong.clone()), (4, Some(10..130)));
 }

@@ -376,5 +376,5 @@ fn a_panic_in_the_middle_of_a_block_costs_that_piece_its_progress_and_nothing_el
     assert_eq!(asks(&mut other), [(16_384, 3_616), (0, 16_384)]);
     write(&mut other, &torrent, 16_384, &*store);
     assert_eq!(write(&mut other, &torrent, 0, &*store), Written::Verified);
-    assert_eq!((queue.counts(), store.content()), ((0, 0, 1), torrent.content));
+    assert_eq!((queue.counts(), store.content()), ((0, 0, 1), torrent.content.clone()));
 }

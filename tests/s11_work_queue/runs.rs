@@ -36,7 +36,7 @@ fn try_run(
     wrong: &[u32],
     store: &dyn Store,
 ) -> Result<Written, StorageError> {
-    let content = torrent().content;
+    let content = torrent().content.clone();
     let blocks: Vec<Vec<u8>> = run
         .clone()
         .map(|number| {

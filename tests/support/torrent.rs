@@ -1,172 +1,74 @@
-//! Torrents to test with: an info dictionary, the bytes it describes, and the file or the
-//! magnet link for it.
+//! The actors' torrents, written to a folder that surely takes a file.
 
-use super::bencode::{bytes, dict, int, list};
-use sha1::{Digest, Sha1};
+use piecemeal::actors::torrent;
+use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
 
-/// Bytes that look random and are the same every time.
-pub fn content(length: usize, seed: u32) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(2_654_435_761).wrapping_add(12_345);
-    (0..length)
-        .map(|_| {
-            state = state.wrapping_mul(1_103_515_245).wrapping_add(12_345);
-            (state >> 16) as u8
-        })
-        .collect()
-}
+pub use piecemeal::actors::torrent::{content, sha1};
 
 /// A torrent and all of its content.
 #[derive(Debug, Clone)]
-pub struct Torrent {
-    /// The info dictionary, over which the hash is taken.
-    pub info: Vec<u8>,
-    pub info_hash: [u8; 20],
-    /// All files, one after the other, padding included.
-    pub content: Vec<u8>,
-    pub piece_length: usize,
-}
+pub struct Torrent(torrent::Torrent);
 
 /// How to make a torrent.
 #[derive(Debug, Clone)]
-pub struct Recipe {
-    name: Vec<u8>,
-    piece_length: usize,
-    content: Vec<u8>,
-    /// `None` makes a torrent of the single-file kind.
-    files: Option<Vec<File>>,
-    /// Further keys of the info dictionary, put in their sorted places.
-    extra: Vec<(&'static str, Vec<u8>)>,
-}
-
-#[derive(Debug, Clone)]
-struct File {
-    path: Vec<Vec<u8>>,
-    length: usize,
-    attr: &'static str,
-}
+pub struct Recipe(torrent::Recipe);
 
 impl Recipe {
     pub fn single(name: impl AsRef<[u8]>, piece_length: usize, content: Vec<u8>) -> Recipe {
-        Recipe {
-            name: name.as_ref().to_vec(),
-            piece_length,
-            content,
-            files: None,
-            extra: Vec::new(),
-        }
+        Recipe(torrent::Recipe::single(name, piece_length, content))
     }
 
-    /// Several files: each a path with `/` between the components.
     pub fn files(name: impl AsRef<[u8]>, piece_length: usize, files: &[(&str, Vec<u8>)]) -> Recipe {
-        let mut recipe = Recipe::single(name, piece_length, Vec::new());
-        recipe.files = Some(Vec::new());
-        for (path, data) in files {
-            let path: Vec<&[u8]> = path.split('/').map(str::as_bytes).collect();
-            recipe = recipe.file(&path, data.clone(), "");
-        }
-        recipe
+        Recipe(torrent::Recipe::files(name, piece_length, files))
     }
 
-    /// Adds a file with raw components and `attr` (BEP 47).
-    pub fn file(mut self, path: &[&[u8]], data: Vec<u8>, attr: &'static str) -> Recipe {
-        let path = path.iter().map(|c| c.to_vec()).collect();
-        self.files.get_or_insert_default().push(File { path, length: data.len(), attr });
-        self.content.extend(data);
-        self
+    pub fn file(self, path: &[&[u8]], data: Vec<u8>, attr: &'static str) -> Recipe {
+        Recipe(self.0.file(path, data, attr))
     }
 
-    pub fn extra(mut self, key: &'static str, value: Vec<u8>) -> Recipe {
-        self.extra.push((key, value));
-        self
+    pub fn extra(self, key: &'static str, value: Vec<u8>) -> Recipe {
+        Recipe(self.0.extra(key, value))
     }
 
     pub fn build(self) -> Torrent {
-        let hashes: Vec<u8> = self.content.chunks(self.piece_length).flat_map(sha1).collect();
-        let mut pairs = vec![
-            ("name", bytes(&self.name)),
-            ("piece length", int(self.piece_length as i64)),
-            ("pieces", bytes(hashes)),
-        ];
-        match &self.files {
-            None => pairs.push(("length", int(self.content.len() as i64))),
-            Some(files) => {
-                let files: Vec<Vec<u8>> = files
-                    .iter()
-                    .map(|file| {
-                        let path: Vec<Vec<u8>> = file.path.iter().map(bytes).collect();
-                        let mut pairs =
-                            vec![("length", int(file.length as i64)), ("path", list(&path))];
-                        if !file.attr.is_empty() {
-                            pairs.insert(0, ("attr", bytes(file.attr)));
-                        }
-                        dict(&pairs)
-                    })
-                    .collect();
-                pairs.push(("files", list(&files)));
-            }
-        }
-        pairs.extend(self.extra);
-        pairs.sort_by_key(|(key, _)| *key);
-        Torrent::of_info(dict(&pairs), self.content, self.piece_length)
+        Torrent(self.0.build())
     }
 }
 
 impl Torrent {
-    /// A torrent of this info dictionary, which need not be a good one.
     pub fn of_info(info: Vec<u8>, content: Vec<u8>, piece_length: usize) -> Torrent {
-        Torrent { info_hash: sha1(&info), info, content, piece_length }
+        Torrent(torrent::Torrent::of_info(info, content, piece_length))
     }
 
-    /// One file `sample.bin` of five pieces, two blocks each, the last one short.
     pub fn sample() -> Torrent {
-        Recipe::single("sample.bin", 32_768, content(4 * 32_768 + 20_000, 1)).build()
+        Torrent(torrent::Torrent::sample())
     }
 
-    /// This many pieces of two blocks; `seed` makes torrents different.
     pub fn of_pieces(pieces: usize, seed: u32) -> Torrent {
-        Recipe::single("many.bin", 32_768, content(pieces * 32_768, seed)).build()
+        Torrent(torrent::Torrent::of_pieces(pieces, seed))
     }
 
-    pub fn pieces(&self) -> usize {
-        self.content.len().div_ceil(self.piece_length)
+    /// The same torrent, said to describe other content.
+    pub fn with_content(&self, content: Vec<u8>) -> Torrent {
+        Torrent(torrent::Torrent { content, ..self.0.clone() })
     }
 
-    pub fn piece(&self, index: usize) -> &[u8] {
-        let end = self.content.len().min((index + 1) * self.piece_length);
-        &self.content[index * self.piece_length..end]
-    }
-
-    pub fn hex(&self) -> String {
-        hex::encode(self.info_hash)
-    }
-
-    /// The bytes of a .torrent file with this tracker, or with none.
-    pub fn file(&self, announce: Option<&str>) -> Vec<u8> {
-        match announce {
-            Some(url) => dict(&[("announce", bytes(url)), ("info", self.info.clone())]),
-            None => dict(&[("info", self.info.clone())]),
-        }
-    }
-
-    /// Writes the .torrent file into a folder.
     pub fn write(&self, folder: &Path, announce: Option<&str>) -> PathBuf {
-        let path = folder.join("test.torrent");
-        std::fs::write(&path, self.file(announce)).expect("the test's folder takes a file");
-        path
-    }
-
-    /// A magnet link with these trackers.
-    pub fn magnet(&self, trackers: &[&str]) -> String {
-        let mut link = format!("magnet:?xt=urn:btih:{}", self.hex());
-        for url in trackers {
-            link += "&tr=";
-            link += &urlencoding::encode(url);
-        }
-        link
+        self.0.write(folder, announce).expect("the test's folder takes a file")
     }
 }
 
-pub fn sha1(data: &[u8]) -> [u8; 20] {
-    Sha1::digest(data).into()
+impl Deref for Torrent {
+    type Target = torrent::Torrent;
+
+    fn deref(&self) -> &torrent::Torrent {
+        &self.0
+    }
+}
+
+impl DerefMut for Torrent {
+    fn deref_mut(&mut self) -> &mut torrent::Torrent {
+        &mut self.0
+    }
 }

@@ -1,95 +1,53 @@
-//! A UDP tracker that sends what the test wants, and records what it receives.
+//! The actors' UDP tracker, and packets that must be requests.
 
-use super::jitter;
-use super::tracker::compact;
-use std::net::{SocketAddr, UdpSocket};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
-use std::time::Duration;
+use piecemeal::actors::udp_tracker;
+use std::net::SocketAddr;
+use std::ops::Deref;
 
-/// The fake's reaction to a packet, step by step.
-#[derive(Debug, Clone)]
-pub enum Deed {
-    /// Sends these bytes to the client.
-    Send(Vec<u8>),
-    /// Sends these bytes from another port, as a stranger that guesses would.
-    Forge(Vec<u8>),
-    /// Sends these bytes for as long as the fake lives, as fast as it can.
-    Flood(Vec<u8>),
-    /// Waits.
-    Wait(Duration),
-}
+pub use piecemeal::actors::udp_tracker::{Deed, ID, announced, answer};
 
-/// The connection id that the good fake gives.
-pub const ID: [u8; 8] = [0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88];
+const STARTS: &str = "loopback has a free port";
 
 /// Bytes 8 to 11 of a request.
+#[track_caller]
 pub fn action(packet: &[u8]) -> u8 {
-    assert_eq!(packet[8..11], [0, 0, 0], "the action is a small number");
-    packet[11]
+    udp_tracker::action(packet).expect("the action is a small number")
 }
 
 /// Bytes 12 to 15 of a request.
+#[track_caller]
 pub fn transaction(packet: &[u8]) -> [u8; 4] {
-    packet[12..16].try_into().expect("four bytes are four bytes")
-}
-
-/// An answer with this action and the request's transaction id.
-pub fn answer(request: &[u8], action: u8, rest: &[u8]) -> Vec<u8> {
-    [&[0, 0, 0, action][..], &transaction(request), rest].concat()
-}
-
-/// The rest of an announce's answer: 1800 s, 2 leechers, 3 seeders, and peers.
-pub fn announced(peers: &[SocketAddr]) -> Vec<u8> {
-    [&[0, 0, 7, 8, 0, 0, 0, 2, 0, 0, 0, 3][..], &compact(peers)].concat()
+    udp_tracker::transaction(packet).expect("a request has a transaction id")
 }
 
 /// A good tracker's answer to a request.
+#[track_caller]
 pub fn good(request: &[u8], peers: &[SocketAddr]) -> Vec<u8> {
-    match action(request) {
-        0 => answer(request, 0, &ID),
-        _ if request[..8] != ID => answer(request, 3, b"connect first"),
-        1 => answer(request, 1, &announced(peers)),
-        2 => {
-            let torrents = (request.len() - 16) / 20;
-            // 5 seeders, 7 downloads, 1 leecher each.
-            answer(request, 2, &[0, 0, 0, 5, 0, 0, 0, 7, 0, 0, 0, 1].repeat(torrents))
-        }
-        other => panic!("a request has action 0, 1 or 2, not {other}"),
-    }
+    udp_tracker::good(request, peers).expect("a request has action 0, 1 or 2")
 }
 
-/// A running tracker. Dropping it ends it.
-pub struct FakeUdpTracker {
-    address: SocketAddr,
-    heard: Arc<Mutex<Vec<Vec<u8>>>>,
-    stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
-}
+/// A running UDP tracker. Dropping it ends it.
+pub struct FakeUdpTracker(udp_tracker::FakeUdpTracker);
 
 impl FakeUdpTracker {
-    /// A good tracker that knows these peers.
+    /// A good tracker that knows these peers. The test fails to get an answer to anything else.
     pub fn knowing(peers: &[SocketAddr]) -> FakeUdpTracker {
-        let peers = peers.to_vec();
-        FakeUdpTracker::start(move |packet, _| vec![Deed::Send(good(packet, &peers))])
+        FakeUdpTracker(udp_tracker::FakeUdpTracker::knowing(peers).expect(STARTS))
     }
 
-    /// Takes packets and says nothing.
     pub fn silent() -> FakeUdpTracker {
-        FakeUdpTracker::start(|_, _| Vec::new())
+        FakeUdpTracker(udp_tracker::FakeUdpTracker::silent().expect(STARTS))
     }
 
-    /// `deeds` sees the packet, and how many came before it.
     pub fn start(deeds: impl Fn(&[u8], usize) -> Vec<Deed> + Send + 'static) -> FakeUdpTracker {
-        FakeUdpTracker::start_at("127.0.0.1:0", deeds).expect("loopback has a free port")
+        FakeUdpTracker(udp_tracker::FakeUdpTracker::start(deeds).expect(STARTS))
     }
 
     /// Starts the fake on `::1`; `None` if there is no IPv6.
     pub fn start_v6(
         deeds: impl Fn(&[u8], usize) -> Vec<Deed> + Send + 'static,
     ) -> Option<FakeUdpTracker> {
-        FakeUdpTracker::start_at("[::1]:0", deeds)
+        udp_tracker::FakeUdpTracker::start_v6(deeds).ok().map(FakeUdpTracker)
     }
 
     /// Starts the fake on this address; `None` if it is not available.
@@ -97,75 +55,19 @@ impl FakeUdpTracker {
         place: &str,
         deeds: impl Fn(&[u8], usize) -> Vec<Deed> + Send + 'static,
     ) -> Option<FakeUdpTracker> {
-        let socket = UdpSocket::bind(place).ok()?;
-        let other = UdpSocket::bind((socket.local_addr().ok()?.ip(), 0)).ok()?;
-        socket.set_read_timeout(Some(Duration::from_millis(5))).expect("a socket takes a timeout");
-        let address = socket.local_addr().expect("a bound socket has an address");
-        let heard = Arc::new(Mutex::new(Vec::new()));
-        let stop = Arc::new(AtomicBool::new(false));
-        let thread = std::thread::spawn({
-            let (heard, stop) = (heard.clone(), stop.clone());
-            move || serve(&socket, &other, &deeds, &heard, &stop)
-        });
-        Some(FakeUdpTracker { address, heard, stop, thread: Some(thread) })
+        udp_tracker::FakeUdpTracker::start_at(place, deeds).ok().map(FakeUdpTracker)
     }
 
-    pub fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    pub fn url(&self) -> String {
-        format!("udp://{}/announce", self.address)
-    }
-
-    /// The packets that came, in order.
-    pub fn heard(&self) -> Vec<Vec<u8>> {
-        jitter::lock(&self.heard).clone()
-    }
-
-    /// Their actions.
+    /// The actions of the packets that came.
     pub fn actions(&self) -> Vec<u8> {
         self.heard().iter().map(|packet| action(packet)).collect()
     }
 }
 
-impl Drop for FakeUdpTracker {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
-}
+impl Deref for FakeUdpTracker {
+    type Target = udp_tracker::FakeUdpTracker;
 
-fn serve(
-    socket: &UdpSocket,
-    other: &UdpSocket,
-    deeds: &dyn Fn(&[u8], usize) -> Vec<Deed>,
-    heard: &Mutex<Vec<Vec<u8>>>,
-    stop: &AtomicBool,
-) {
-    let mut buffer = [0; 65_536];
-    while !stop.load(Ordering::Relaxed) {
-        let Ok((length, from)) = socket.recv_from(&mut buffer) else { continue };
-        let packet = &buffer[..length];
-        let number = {
-            let mut heard = jitter::lock(heard);
-            heard.push(packet.to_vec());
-            heard.len() - 1
-        };
-        // The client may have closed its socket meanwhile.
-        for deed in deeds(packet, number) {
-            match deed {
-                Deed::Send(bytes) => drop(jitter::around(|| socket.send_to(&bytes, from))),
-                Deed::Forge(bytes) => drop(other.send_to(&bytes, from)),
-                Deed::Wait(time) => std::thread::sleep(time),
-                Deed::Flood(bytes) => {
-                    while !stop.load(Ordering::Relaxed) {
-                        let _ = socket.send_to(&bytes, from);
-                    }
-                }
-            }
-        }
+    fn deref(&self) -> &udp_tracker::FakeUdpTracker {
+        &self.0
     }
 }

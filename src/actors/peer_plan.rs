@@ -1,6 +1,6 @@
 //! The behavior of a fake peer.
 
-use super::peer::{FakePeer, Gate};
+use super::gate::Gate;
 use super::torrent::Torrent;
 use super::wire;
 use std::net::{IpAddr, Ipv4Addr};
@@ -48,23 +48,29 @@ pub enum After {
 /// Which comes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
+    /// The bitfield, then the extension handshake.
     BitfieldFirst,
+    /// The extension handshake, then the bitfield.
     ExtensionFirst,
+    /// No bitfield at all.
     NoBitfield,
 }
 
+/// When the peer unchokes the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unchoke {
     /// When the client is interested.
     OnInterest,
     /// Right after the opening messages, asked or not.
     Early,
+    /// Not at all.
     Never,
 }
 
 /// The answers to requests for blocks. The numbers count blocks served well.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Blocks {
+    /// What was asked for.
     Good,
     /// Of the right length, with wrong bytes.
     Corrupt,
@@ -92,11 +98,14 @@ pub enum Blocks {
     SayAfter(usize, Vec<u8>),
     /// With the fast extension: rejects everything.
     Reject,
+    /// What was asked for, at most this many thousand bytes a second over all connections.
+    KilobytesPerSecond(u32),
 }
 
 /// The answers to requests for metadata.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Metadata {
+    /// What was asked for.
     Good,
     /// Does not offer ut_metadata.
     None,
@@ -104,7 +113,9 @@ pub enum Metadata {
     Size(i64),
     /// Of the right size, with wrong bytes.
     Corrupt,
+    /// A reject for each request.
     Reject,
+    /// No answer.
     Silent,
     /// A data message whose dictionary is not one.
     Garbage,
@@ -117,14 +128,23 @@ pub enum Metadata {
 /// The whole behavior of a fake peer. The default is a good seeder.
 #[derive(Clone)]
 pub struct Plan {
+    /// The content that it has or talks about.
     pub torrent: Arc<Torrent>,
+    /// Where it listens.
     pub address: IpAddr,
+    /// Its peer id.
     pub peer_id: [u8; 20],
+    /// The first thing on a connection.
     pub greeting: Greeting,
+    /// The action after the handshakes.
     pub after: After,
+    /// Which of the opening messages comes first.
     pub order: Order,
+    /// Whether it speaks the extension protocol.
     pub extension: bool,
+    /// Whether it speaks the fast extension.
     pub fast: bool,
+    /// The pieces that it has.
     pub have: Vec<bool>,
     /// `have` messages instead of a bitfield.
     pub by_haves: bool,
@@ -134,8 +154,11 @@ pub struct Plan {
     pub greets: Option<Vec<u8>>,
     /// The id it wants ut_metadata messages under.
     pub metadata_id: u8,
+    /// The answers to requests for metadata.
     pub metadata: Metadata,
+    /// When it unchokes the client.
     pub unchoke: Unchoke,
+    /// The answers to requests for blocks.
     pub blocks: Blocks,
     /// Keep-alives and unknown messages, between everything else.
     pub noise: bool,
@@ -143,9 +166,18 @@ pub struct Plan {
     pub pace: Duration,
     /// Answers nothing after the opening messages until this opens.
     pub gate: Option<Gate>,
+    /// Everything it sends goes out in writes of at most this many bytes, 2 ms apart.
+    pub chunk: Option<usize>,
+    /// A rest between the client's interest and the unchoke.
+    pub unchoke_after: Duration,
+    /// The first block is held back until this many requests are outstanding, or for this long.
+    pub hold_until: Option<(usize, Duration)>,
+    /// Bits that are set in the reserved bytes, besides its own.
+    pub extra_reserved: [u8; 8],
 }
 
 impl Plan {
+    /// A good seeder of this torrent on 127.0.0.1.
     pub fn new(torrent: &Torrent) -> Plan {
         Plan {
             torrent: Arc::new(torrent.clone()),
@@ -167,42 +199,58 @@ impl Plan {
             noise: false,
             pace: Duration::ZERO,
             gate: None,
+            chunk: None,
+            unchoke_after: Duration::ZERO,
+            hold_until: None,
+            extra_reserved: [0; 8],
         }
     }
 
     /// Listens on 127.0.0.`last`: clients that keep one connection per address
-    /// still meet every peer of a test.
+    /// still meet every peer.
     pub fn host(mut self, last: u8) -> Plan {
         self.address = IpAddr::V4(Ipv4Addr::new(127, 0, 0, last));
         self.peer_id[19] = last;
         self
     }
 
+    /// Has this peer id.
+    pub fn peer_id(mut self, peer_id: [u8; 20]) -> Plan {
+        self.peer_id = peer_id;
+        self
+    }
+
+    /// Does this first.
     pub fn greeting(mut self, greeting: Greeting) -> Plan {
         self.greeting = greeting;
         self
     }
 
+    /// Does this after the handshakes.
     pub fn after(mut self, after: After) -> Plan {
         self.after = after;
         self
     }
 
+    /// Opens in this order.
     pub fn order(mut self, order: Order) -> Plan {
         self.order = order;
         self
     }
 
+    /// Answers requests for blocks like this.
     pub fn blocks(mut self, blocks: Blocks) -> Plan {
         self.blocks = blocks;
         self
     }
 
+    /// Answers requests for metadata like this.
     pub fn metadata(mut self, metadata: Metadata) -> Plan {
         self.metadata = metadata;
         self
     }
 
+    /// Unchokes the client then.
     pub fn unchoke(mut self, unchoke: Unchoke) -> Plan {
         self.unchoke = unchoke;
         self
@@ -224,49 +272,77 @@ impl Plan {
     pub fn only(mut self, pieces: impl IntoIterator<Item = usize>) -> Plan {
         self.have = vec![false; self.torrent.pieces()];
         for piece in pieces {
-            self.have[piece] = true;
+            if let Some(has) = self.have.get_mut(piece) {
+                *has = true;
+            }
         }
         self
     }
 
+    /// Sends `have` messages instead of a bitfield.
     pub fn by_haves(mut self) -> Plan {
         self.by_haves = true;
         self
     }
 
+    /// Sends these bytes instead of the bitfield message.
     pub fn opening(mut self, bytes: Vec<u8>) -> Plan {
         self.opening = Some(bytes);
         self
     }
 
+    /// Sends this payload in its extension handshake.
     pub fn greets(mut self, payload: impl Into<Vec<u8>>) -> Plan {
         self.greets = Some(payload.into());
         self
     }
 
+    /// Sends keep-alives and unknown messages between everything else.
     pub fn noise(mut self) -> Plan {
         self.noise = true;
         self
     }
 
+    /// Rests before each block.
     pub fn pace(mut self, milliseconds: u64) -> Plan {
         self.pace = Duration::from_millis(milliseconds);
         self
     }
 
-    /// Serves only once the other peer has done its worst, so that a test does
-    /// not pass because the good peer was quicker.
+    /// Serves only once this has happened, such as the worst that another peer does. Otherwise
+    /// a test could pass because the good peer was quicker.
     pub fn once(mut self, gate: Gate) -> Plan {
         self.gate = Some(gate);
         self
     }
 
-    pub fn start(self) -> FakePeer {
-        FakePeer::start(self)
+    /// Sends everything in writes of at most this many bytes, 2 ms apart.
+    pub fn chunk(mut self, bytes: usize) -> Plan {
+        self.chunk = Some(bytes);
+        self
     }
 
+    /// Rests between the client's interest and the unchoke.
+    pub fn unchoke_after(mut self, time: Duration) -> Plan {
+        self.unchoke_after = time;
+        self
+    }
+
+    /// Holds the first block back until this many requests are outstanding, or for this long.
+    pub fn hold_until(mut self, requests: usize, time: Duration) -> Plan {
+        self.hold_until = Some((requests, time));
+        self
+    }
+
+    /// Sets these bits in the reserved bytes, besides its own.
+    pub fn extra_reserved(mut self, bits: [u8; 8]) -> Plan {
+        self.extra_reserved = bits;
+        self
+    }
+
+    /// The reserved bytes of its handshake.
     pub fn reserved(&self) -> [u8; 8] {
-        let mut bits = [0; 8];
+        let mut bits = self.extra_reserved;
         if self.extension {
             bits[5] |= wire::EXTENSION_BIT;
         }

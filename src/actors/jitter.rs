@@ -1,12 +1,12 @@
 //! Random pauses, to find tests that depend on which side is faster. Off unless
 //! `PIECEMEAL_JITTER` is a number, the seed.
 //!
-//! The tests' own peers and trackers pause before and after each thing they send or
+//! The actors pause before and after each thing they send or
 //! receive, and before each lock they take. Most pauses are zero and a few are long: a short
 //! pause everywhere would only slow all sides down alike.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{LazyLock, Mutex, MutexGuard};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// The longest pause.
@@ -16,10 +16,8 @@ const ONE_IN: u64 = 8;
 
 /// Sleeps up to 20 ms, now and then.
 pub fn pause() {
-    static SEED: LazyLock<Option<u64>> = LazyLock::new(|| {
-        let seed = std::env::var("PIECEMEAL_JITTER").ok().filter(|seed| !seed.is_empty())?;
-        Some(seed.parse().expect("PIECEMEAL_JITTER is a number"))
-    });
+    static SEED: LazyLock<Option<u64>> =
+        LazyLock::new(|| std::env::var("PIECEMEAL_JITTER").ok()?.parse().ok());
     static CALLS: AtomicU64 = AtomicU64::new(0);
     let Some(seed) = *SEED else { return };
     let dice = mixed(seed.wrapping_add(mixed(CALLS.fetch_add(1, Ordering::Relaxed))));
@@ -37,8 +35,10 @@ pub fn around<T>(act: impl FnOnce() -> T) -> T {
 }
 
 /// Locks, with a pause before it, and one while the others wait.
+///
+/// A script that panics with the lock, as a test's may, does not make the others panic.
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    around(|| mutex.lock().expect("no test thread panics with a lock"))
+    around(|| mutex.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// The last steps of SplitMix64: close numbers become far apart.

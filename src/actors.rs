@@ -1,0 +1,50 @@
+//! The actors: scripted peers, leeches and trackers that behave well, or as badly as they are told.
+//!
+//! The tests talk to them, and so does whatever judges a client. An actor does what its plan or its
+//! script says, and records every byte both ways.
+//!
+//! * **Builds on:** nothing. No stage is imported, and the few lines of bencode and of wire format
+//!   that the actors need are written a second time. The same error in our encoder and our decoder
+//!   would cancel out, and only a real client would notice.
+//!
+//! # Who is there
+//! ```text
+//! Scripted         listens, and runs a closure for each connection
+//! FakePeer         a seeder with a plan: what it sends, in which order, and what is wrong with it
+//! Leech            dials, and asks a client for its pieces
+//! FakeTracker      an HTTP tracker, a closure for each request
+//! FakeUdpTracker   a UDP tracker, a closure for each packet
+//! ```
+//! # Decisions
+//! * **No actor punishes what the protocol allows:** a second connection, a keep-alive, requests in
+//!   any order, an early hang-up.
+//! * **Nothing a client does makes an actor panic.** Whoever drives the actor decides what counts as
+//!   a mistake.
+//! * **Every wait has a deadline, and every thread ends when its actor is dropped.**
+//! * **No memory that a client chooses:** recordings, connections and messages are bounded.
+
+pub mod bencode;
+pub mod gate;
+pub mod jitter;
+pub mod leech;
+pub mod line;
+pub mod peer;
+pub mod peer_plan;
+mod peer_talk;
+pub mod recording;
+pub mod scripted;
+pub mod talk;
+pub mod torrent;
+pub mod tracker;
+pub mod udp_tracker;
+pub mod wire;
+
+pub use leech::Leech;
+pub use line::{Heard, Line};
+pub use peer::{FakePeer, Gate, Talk};
+pub use peer_plan::{After, Blocks, Greeting, Metadata, Order, Plan, Unchoke};
+pub use recording::{Chunk, Recording, Way};
+pub use scripted::Scripted;
+pub use torrent::{Recipe, Torrent, content};
+pub use tracker::{FakeTracker, Reply};
+pub use udp_tracker::{Deed, FakeUdpTracker};

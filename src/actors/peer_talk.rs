@@ -1,0 +1,388 @@
+//! One connection of a fake peer: it does what the plan says, and records what it
+//! receives.
+
+mod answers;
+
+use super::bencode::{bytes, dict, int};
+use super::gate::Gate;
+use super::jitter;
+use super::line::Line;
+use super::peer_plan::{After, Greeting, Metadata, Order, Plan, Unchoke};
+use super::recording::Recording;
+use super::talk::{Heard, Talk};
+use super::wire;
+use std::collections::{BTreeMap, VecDeque};
+use std::io::{self, ErrorKind};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+/// The time between two looks at what else there is to do.
+const LOOK: Duration = Duration::from_millis(15);
+/// A client that takes no byte for this long is given up.
+const STALL: Duration = Duration::from_secs(2);
+/// The pause between two writes of a plan's `chunk`.
+const CHUNK_PAUSE: Duration = Duration::from_millis(2);
+/// The most bytes of all talks of a peer that are kept, and the most that wait for an answer.
+const MAX_KEPT: usize = 16 << 20;
+
+/// The state that all connections of a peer share.
+pub(super) struct Shared {
+    pub plan: Plan,
+    /// Whether the peer has ended or its process has "died": nothing listens any more.
+    pub stop: Arc<AtomicBool>,
+    /// Blocks served over all connections.
+    served: AtomicUsize,
+    pub mischief: Gate,
+    /// The talks, by the number of their connection.
+    talks: Mutex<BTreeMap<usize, Arc<Mutex<Talk>>>>,
+    /// Bytes in the talks.
+    kept: AtomicUsize,
+    /// The time until which the limit of `Blocks::KilobytesPerSecond` is used up.
+    paid_until: Mutex<Instant>,
+}
+
+impl Shared {
+    pub fn new(plan: Plan) -> Shared {
+        Shared {
+            plan,
+            stop: Arc::default(),
+            served: AtomicUsize::new(0),
+            mischief: Gate::default(),
+            talks: Mutex::default(),
+            kept: AtomicUsize::new(0),
+            paid_until: Mutex::new(Instant::now()),
+        }
+    }
+
+    /// The talk over a connection, which begins with the first call.
+    pub fn talk(&self, number: usize, recording: &Recording) -> Arc<Mutex<Talk>> {
+        let new = || Arc::new(Mutex::new(Talk::new(recording.clone())));
+        jitter::lock(&self.talks).entry(number).or_insert_with(new).clone()
+    }
+
+    /// Blocks served so far.
+    pub fn served(&self) -> usize {
+        self.served.load(Ordering::SeqCst)
+    }
+
+    /// Whether this many more bytes may be kept; then they count.
+    fn may_keep(&self, bytes: usize) -> bool {
+        let has_room = self.kept.load(Ordering::Relaxed) + bytes <= MAX_KEPT;
+        if has_room {
+            self.kept.fetch_add(bytes, Ordering::Relaxed);
+        }
+        has_room
+    }
+}
+
+/// A conversation, as long as it lasts.
+pub(super) struct Talker<'a> {
+    line: &'a mut Line,
+    plan: &'a Plan,
+    shared: &'a Shared,
+    talk: &'a Mutex<Talk>,
+    /// The reserved bytes of the client's handshake.
+    theirs: [u8; 8],
+    /// Messages that wait for an answer.
+    pending: VecDeque<Heard>,
+    /// Bytes in them.
+    pending_bytes: usize,
+    /// Requests that are answered later.
+    held: Held,
+    /// The id the client wants ut_metadata messages under.
+    their_metadata_id: Option<u8>,
+    metadata_sent: usize,
+    unchoked: bool,
+    choked_once: bool,
+    unchoke_at: Option<Instant>,
+    /// Reads on, answers nothing.
+    mute: bool,
+}
+
+/// Requests that are answered later.
+#[derive(Default)]
+struct Held {
+    /// Those that `Blocks::Backwards` collects.
+    backwards: Vec<(u32, u32, u32)>,
+    /// Those that a plan's `hold_until` holds back.
+    first: Vec<(u32, u32, u32)>,
+    /// When the first of these came.
+    since: Option<Instant>,
+    /// Whether they have been let go.
+    let_go: bool,
+}
+
+/// The connection is over.
+fn done() -> io::Error {
+    ErrorKind::ConnectionAborted.into()
+}
+
+impl<'a> Talker<'a> {
+    pub fn new(line: &'a mut Line, shared: &'a Shared, talk: &'a Mutex<Talk>) -> Talker<'a> {
+        line.set_stall(STALL);
+        Talker {
+            line,
+            plan: &shared.plan,
+            shared,
+            talk,
+            theirs: [0; 8],
+            pending: VecDeque::new(),
+            pending_bytes: 0,
+            held: Held::default(),
+            their_metadata_id: None,
+            metadata_sent: 0,
+            unchoked: false,
+            choked_once: false,
+            unchoke_at: None,
+            mute: false,
+        }
+    }
+
+    pub fn run(&mut self) -> io::Result<()> {
+        self.greet()?;
+        match self.plan.after.clone() {
+            After::Talk => {}
+            After::Close => {
+                self.mischief();
+                // What the client says at the same time is still recorded;
+                // closing on unread bytes would also reset the connection.
+                self.line.close_ours();
+                return self.hold();
+            }
+            After::Hold => {
+                self.mischief();
+                return self.hold();
+            }
+            After::Say(raw) => {
+                self.send(&raw)?;
+                self.mischief();
+                return self.hold();
+            }
+            After::Drip(raw) => return self.drip(&raw),
+        }
+        self.open()?;
+        loop {
+            let quiet = !self.hear()?;
+            if self.plan.gate.as_ref().is_some_and(|gate| !gate.is_open()) {
+                continue;
+            }
+            if self.unchoke_at.is_some_and(|at| at <= Instant::now()) {
+                self.unchoke_at = None;
+                self.unchoke()?;
+            }
+            while let Some(message) = self.pending.pop_front() {
+                self.pending_bytes -= message.payload.len();
+                if !self.mute {
+                    self.answer(&message)?;
+                }
+            }
+            self.let_go(quiet)?;
+        }
+    }
+
+    fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self.plan.chunk {
+            Some(chunk) => self.line.send_slowly(bytes, chunk, CHUNK_PAUSE),
+            None => self.line.send(bytes),
+        }
+    }
+
+    fn mischief(&self) {
+        self.shared.mischief.open();
+    }
+
+    fn greet(&mut self) -> io::Result<()> {
+        let torrent = &self.plan.torrent;
+        let ours = wire::handshake(self.plan.reserved(), torrent.info_hash, self.plan.peer_id);
+        match &self.plan.greeting {
+            Greeting::Eager => {
+                self.send(&ours)?;
+                self.read_handshake()
+            }
+            Greeting::Proper => {
+                self.read_handshake()?;
+                self.send(&ours)
+            }
+            Greeting::WrongInfoHash => {
+                self.read_handshake()?;
+                self.send(&wire::handshake(
+                    self.plan.reserved(),
+                    *b"another torrent's !!",
+                    self.plan.peer_id,
+                ))?;
+                self.mischief();
+                self.hold()
+            }
+            Greeting::Silent => {
+                self.mischief();
+                self.hold()
+            }
+            Greeting::Drip => self.drip(&ours),
+            Greeting::Says(raw) => {
+                // The client may hang up before it has taken all of it.
+                let written = self.send(raw);
+                self.mischief();
+                written?;
+                self.hold()
+            }
+            Greeting::Close => {
+                self.mischief();
+                Err(done())
+            }
+            Greeting::Half => {
+                self.read_handshake()?;
+                self.send(&ours[..30])?;
+                self.mischief();
+                Err(done())
+            }
+            Greeting::Echo => {
+                self.read_handshake()?;
+                let theirs = jitter::lock(self.talk).handshake().map(<[u8]>::to_vec);
+                self.send(&theirs.ok_or_else(done)?)?;
+                self.mischief();
+                self.hold()
+            }
+        }
+    }
+
+    /// Whether both sides speak the fast extension.
+    fn is_fast(&self) -> bool {
+        self.plan.fast && self.theirs[7] & wire::FAST_BIT != 0
+    }
+
+    /// Waits for the client's 68 bytes; hangs up on one that wants another
+    /// torrent.
+    fn read_handshake(&mut self) -> io::Result<()> {
+        while self.line.input().len() < wire::HANDSHAKE {
+            self.take()?;
+        }
+        let hello: Vec<u8> = self.line.input().drain(..wire::HANDSHAKE).collect();
+        self.theirs.copy_from_slice(&hello[20..28]);
+        let torrent = self.plan.torrent.info_hash;
+        if &hello[..20] != b"\x13BitTorrent protocol" || hello[28..48] != torrent {
+            Err(done())
+        } else {
+            Ok(())
+        }
+    }
+
+    /// The messages that come unasked.
+    fn open(&mut self) -> io::Result<()> {
+        let mut bitfield = match (&self.plan.opening, self.plan.order) {
+            (Some(raw), _) => {
+                self.mischief();
+                raw.clone()
+            }
+            (None, Order::NoBitfield) => Vec::new(),
+            _ if self.is_fast() && self.plan.have.iter().all(|has| *has) => {
+                wire::message(wire::HAVE_ALL, &[])
+            }
+            _ if self.plan.by_haves => {
+                let pieces = self.plan.have.iter().enumerate().filter(|(_, has)| **has);
+                pieces.flat_map(|(piece, _)| wire::have(piece as u32)).collect()
+            }
+            _ => wire::message(wire::BITFIELD, &wire::bitfield(&self.plan.have)),
+        };
+        if self.plan.noise {
+            bitfield.extend(answers::noise());
+        }
+        let extension = self.plan.extension && self.theirs[5] & wire::EXTENSION_BIT != 0;
+        let extension = if extension { self.extension_handshake() } else { Vec::new() };
+        let both = match self.plan.order {
+            Order::ExtensionFirst => [extension, bitfield].concat(),
+            _ => [bitfield, extension].concat(),
+        };
+        self.send(&both)?;
+        if self.plan.unchoke == Unchoke::Early {
+            self.unchoke()?;
+        }
+        Ok(())
+    }
+
+    fn extension_handshake(&self) -> Vec<u8> {
+        if let Some(payload) = &self.plan.greets {
+            self.mischief();
+            return wire::extended(0, payload);
+        }
+        let mut names = Vec::new();
+        if self.plan.metadata != Metadata::None {
+            names.push(("ut_metadata", int(self.plan.metadata_id.into())));
+        }
+        let mut pairs = vec![("m", dict(&names))];
+        match self.plan.metadata {
+            Metadata::None => {}
+            Metadata::Size(size) => pairs.push(("metadata_size", int(size))),
+            _ => pairs.push(("metadata_size", int(self.plan.torrent.info.len() as i64))),
+        }
+        pairs.push(("reqq", int(250)));
+        pairs.push(("v", bytes("fake peer 1")));
+        wire::extended(0, &dict(&pairs))
+    }
+
+    fn unchoke(&mut self) -> io::Result<()> {
+        self.unchoked = true;
+        self.send(&wire::message(wire::UNCHOKE, &[]))
+    }
+
+    /// Reads what is there. False if nothing came for a moment.
+    fn take(&mut self) -> io::Result<bool> {
+        let before = self.line.input().len();
+        if !self.line.fill(LOOK)? {
+            return Ok(false);
+        }
+        let new = &self.line.input()[before..];
+        if self.shared.may_keep(new.len()) {
+            jitter::lock(self.talk).raw.extend_from_slice(new);
+        }
+        Ok(true)
+    }
+
+    /// Reads what is there, and records its messages with what we had sent until
+    /// then.
+    fn hear(&mut self) -> io::Result<bool> {
+        let came = self.take()?;
+        while let Some(body) = self.line.next_message() {
+            let heard = Heard {
+                id: body.first().copied(),
+                payload: body.get(1..).unwrap_or_default().to_vec(),
+                metadata_sent: self.metadata_sent,
+                unchoked: self.unchoked,
+            };
+            if self.shared.may_keep(size_of::<Heard>() + heard.payload.len()) {
+                jitter::lock(self.talk).messages.push(heard.clone());
+            }
+            // Nothing else has an answer.
+            if matches!(
+                heard.id,
+                Some(wire::INTERESTED | wire::REQUEST | wire::CANCEL | wire::EXTENDED)
+            ) {
+                self.pending_bytes += heard.payload.len();
+                self.pending.push_back(heard);
+            }
+        }
+        let waiting = self.pending_bytes + self.pending.len() * size_of::<Heard>();
+        if waiting > MAX_KEPT { Err(done()) } else { Ok(came) }
+    }
+
+    /// Reads without answering until the client goes away.
+    fn hold(&mut self) -> io::Result<()> {
+        loop {
+            self.hear()?;
+            self.pending.clear();
+            self.pending_bytes = 0;
+        }
+    }
+
+    fn drip(&mut self, raw: &[u8]) -> io::Result<()> {
+        for byte in raw {
+            self.send(&[*byte])?;
+            self.mischief();
+            let next = Instant::now() + Duration::from_secs(1);
+            while Instant::now() < next {
+                self.take()?;
+            }
+        }
+        self.hold()
+    }
+}

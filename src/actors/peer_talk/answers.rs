@@ -1,0 +1,285 @@
+//! The answers of a fake peer to requests for blocks and metadata.
+
+use super::super::bencode::{self, dict, int};
+use super::super::peer_plan::{Blocks, Metadata, Unchoke};
+use super::super::talk::Heard;
+use super::super::{jitter, wire};
+use super::{Talker, done};
+use std::io;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+/// The length of each metadata piece but the last.
+const METADATA_PIECE: usize = 16_384;
+/// The most bytes that a request may ask for.
+const MAX_BLOCK: u32 = 16_384;
+/// The most requests that are collected to be answered in another order.
+const MAX_HELD: usize = 1_000;
+
+impl Talker<'_> {
+    /// Does what a message asks for, as the plan has it.
+    pub(super) fn answer(&mut self, message: &Heard) -> io::Result<()> {
+        match message.id {
+            Some(wire::INTERESTED) => match self.plan.unchoke {
+                Unchoke::OnInterest if !self.unchoked && self.unchoke_at.is_none() => {
+                    if self.plan.unchoke_after.is_zero() {
+                        return self.unchoke();
+                    }
+                    self.unchoke_at = Some(Instant::now() + self.plan.unchoke_after);
+                    Ok(())
+                }
+                Unchoke::Never => {
+                    self.mischief();
+                    Ok(())
+                }
+                _ => Ok(()),
+            },
+            Some(wire::REQUEST) => match wire::three(&message.payload) {
+                Some((piece, begin, length)) => self.request(piece, begin, length),
+                None => Err(done()),
+            },
+            Some(wire::CANCEL) => {
+                let canceled = wire::three(&message.payload);
+                self.held.first.retain(|request| Some(*request) != canceled);
+                Ok(())
+            }
+            Some(wire::EXTENDED) => self.extended(&message.payload),
+            _ => Ok(()),
+        }
+    }
+
+    fn request(&mut self, piece: u32, begin: u32, length: u32) -> io::Result<()> {
+        let three = [piece.to_be_bytes(), begin.to_be_bytes(), length.to_be_bytes()].concat();
+        if !self.unchoked {
+            if self.is_fast() {
+                return self.send(&wire::message(wire::REJECT, &three));
+            }
+            jitter::lock(self.talk).choked_requests += 1;
+            return Ok(());
+        }
+        if self.plan.hold_until.is_some() && !self.held.let_go {
+            self.held.since.get_or_insert_with(Instant::now);
+            self.held.first.push((piece, begin, length));
+            return Ok(());
+        }
+        self.line.rest(self.plan.pace);
+        if self.plan.noise {
+            self.send(&noise())?;
+        }
+        let served = self.shared.served();
+        match self.plan.blocks.clone() {
+            Blocks::Good => self.good_block(piece, begin, length),
+            Blocks::Corrupt => {
+                let block: Vec<u8> = self.data(piece, begin, length)?.iter().map(|b| !b).collect();
+                self.bad(&wire::block(piece, begin, &block))
+            }
+            Blocks::TooLong => {
+                let block = [self.data(piece, begin, length)?, vec![0]].concat();
+                self.bad(&wire::block(piece, begin, &block))
+            }
+            Blocks::TooShort => {
+                let mut block = self.data(piece, begin, length)?;
+                block.pop();
+                self.bad(&wire::block(piece, begin, &block))
+            }
+            Blocks::Unasked => {
+                // An offset inside the block, where no request begins.
+                let block = vec![0xAA; (length as usize).min(100)];
+                self.bad(&wire::block(piece, begin.wrapping_add(1), &block))?;
+                self.good_block(piece, begin, length)
+            }
+            Blocks::OutOfRange => {
+                self.bad(&wire::block(u32::MAX, begin, &[0xAA; 100]))?;
+                self.good_block(piece, begin, length)
+            }
+            Blocks::Twice => {
+                self.good_block(piece, begin, length)?;
+                self.mischief();
+                self.good_block(piece, begin, length)
+            }
+            Blocks::Backwards => {
+                self.held.backwards.push((piece, begin, length));
+                Ok(())
+            }
+            Blocks::ChokeAfter(n, again) if served >= n && !self.choked_once => {
+                self.choked_once = true;
+                self.unchoked = false;
+                self.send(&wire::message(wire::CHOKE, &[]))?;
+                if self.is_fast() {
+                    self.send(&wire::message(wire::REJECT, &three))?;
+                } else {
+                    self.pending.clear();
+                    self.pending_bytes = 0;
+                }
+                if again {
+                    self.unchoke_at = Some(Instant::now() + Duration::from_millis(100));
+                }
+                self.mischief();
+                Ok(())
+            }
+            Blocks::ResetAfter(n) if served >= n => {
+                // Closing while unread bytes wait makes the kernel send a reset.
+                self.line.wait_unread(Duration::from_millis(300));
+                self.die()
+            }
+            Blocks::CloseAfter(n) if served >= n => self.die(),
+            Blocks::SilentAfter(n) if served >= n => {
+                self.mute = true;
+                self.mischief();
+                Ok(())
+            }
+            Blocks::SayAfter(n, raw) if served >= n => {
+                self.mute = true;
+                self.bad(&raw)
+            }
+            Blocks::Reject => {
+                self.mischief();
+                self.send(&wire::message(wire::REJECT, &three))
+            }
+            Blocks::KilobytesPerSecond(limit) => {
+                self.wait_for_turn(length, limit);
+                self.good_block(piece, begin, length)
+            }
+            _ => self.good_block(piece, begin, length),
+        }
+    }
+
+    /// Answers the requests that were held back, if it is time.
+    pub(super) fn let_go(&mut self, quiet: bool) -> io::Result<()> {
+        if let (Some((requests, time)), Some(since)) = (self.plan.hold_until, self.held.since)
+            && !self.held.let_go
+            && (self.held.first.len() >= requests || since.elapsed() >= time)
+        {
+            self.held.let_go = true;
+            for (piece, begin, length) in std::mem::take(&mut self.held.first) {
+                self.request(piece, begin, length)?;
+            }
+        }
+        if (quiet || self.held.backwards.len() > MAX_HELD) && !self.held.backwards.is_empty() {
+            self.mischief();
+            while let Some((piece, begin, length)) = self.held.backwards.pop() {
+                self.good_block(piece, begin, length)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until the limit, which all connections share, has room for a block.
+    fn wait_for_turn(&mut self, length: u32, limit: u32) {
+        let cost = Duration::from_secs_f64(f64::from(length) / (f64::from(limit.max(1)) * 1000.0));
+        let turn = {
+            let mut paid_until = jitter::lock(&self.shared.paid_until);
+            let turn = (*paid_until).max(Instant::now());
+            *paid_until = turn + cost;
+            turn
+        };
+        self.line.rest(turn.saturating_duration_since(Instant::now()));
+    }
+
+    fn die(&mut self) -> io::Result<()> {
+        self.shared.stop.store(true, Ordering::SeqCst);
+        self.mischief();
+        Err(done())
+    }
+
+    /// The requested bytes of the torrent; a request out of range ends the connection.
+    fn data(&self, piece: u32, begin: u32, length: u32) -> io::Result<Vec<u8>> {
+        let torrent = &self.plan.torrent;
+        let has = self.plan.have.get(piece as usize).is_some_and(|has| *has);
+        if !has || length > MAX_BLOCK {
+            return Err(done());
+        }
+        let piece = torrent.piece(piece as usize);
+        let end = (begin as usize).saturating_add(length as usize);
+        piece.get(begin as usize..end).map(<[u8]>::to_vec).ok_or_else(done)
+    }
+
+    fn good_block(&mut self, piece: u32, begin: u32, length: u32) -> io::Result<()> {
+        let block = self.data(piece, begin, length)?;
+        self.count();
+        self.send(&wire::block(piece, begin, &block))
+    }
+
+    /// Sends something bad, and then reports it to the test.
+    fn bad(&mut self, raw: &[u8]) -> io::Result<()> {
+        self.count();
+        self.send(raw)?;
+        self.mischief();
+        Ok(())
+    }
+
+    fn count(&self) {
+        self.shared.served.fetch_add(1, Ordering::SeqCst);
+        jitter::lock(self.talk).blocks += 1;
+    }
+
+    fn extended(&mut self, payload: &[u8]) -> io::Result<()> {
+        let Some((&id, rest)) = payload.split_first() else { return Err(done()) };
+        // What an id stands for that we never gave is not ours to judge.
+        if id != 0 && id != self.plan.metadata_id {
+            return Ok(());
+        }
+        let Some((value, _)) = bencode::decode(rest) else { return Err(done()) };
+        let number = |key| value.get(key).and_then(bencode::Value::int);
+        if id == 0 {
+            let wanted = value.get("m").and_then(|m| m.get("ut_metadata"));
+            // A later handshake that does not mention it changes nothing.
+            if let Some(id) = wanted.and_then(bencode::Value::int) {
+                self.their_metadata_id = u8::try_from(id).ok().filter(|id| *id != 0);
+            }
+            return Ok(());
+        }
+        match (number("msg_type"), number("piece")) {
+            (Some(0), Some(piece)) => self.metadata(piece),
+            (Some(0), None) => Err(done()),
+            _ => Ok(()),
+        }
+    }
+
+    fn metadata(&mut self, piece: i64) -> io::Result<()> {
+        let Some(their_id) = self.their_metadata_id else { return Err(done()) };
+        let info = &self.plan.torrent.info;
+        let total = match self.plan.metadata {
+            Metadata::Size(size) => size,
+            _ => info.len() as i64,
+        };
+        let begin = usize::try_from(piece).unwrap_or(usize::MAX).saturating_mul(METADATA_PIECE);
+        let length = usize::try_from(total).unwrap_or(0).saturating_sub(begin).min(METADATA_PIECE);
+        let mut data: Vec<u8> = info.iter().skip(begin).take(length).copied().collect();
+        data.resize(length, 0);
+        let head = |kind: i64, piece: i64| match kind {
+            1 => dict(&[("msg_type", int(1)), ("piece", int(piece)), ("total_size", int(total))]),
+            _ => dict(&[("msg_type", int(kind)), ("piece", int(piece))]),
+        };
+        let answer = match self.plan.metadata {
+            Metadata::Silent => Vec::new(),
+            Metadata::Reject => head(2, piece),
+            Metadata::Garbage => b"this is no dictionary".to_vec(),
+            Metadata::OutOfRange => [head(1, 1_000_000), data].concat(),
+            Metadata::Corrupt => [head(1, piece), data.iter().map(|b| !b).collect()].concat(),
+            Metadata::TooLong => [head(1, piece), data, vec![0]].concat(),
+            Metadata::Good | Metadata::None | Metadata::Size(_) => [head(1, piece), data].concat(),
+        };
+        if self.plan.metadata != Metadata::Silent {
+            self.metadata_sent += 1;
+            self.send(&wire::extended(their_id, &answer))?;
+        }
+        if self.plan.metadata != Metadata::Good {
+            self.mischief();
+        }
+        Ok(())
+    }
+}
+
+/// Messages that a client must ignore: a keep-alive, an unknown id, an extended
+/// message with an id that was never assigned, a DHT port.
+pub(super) fn noise() -> Vec<u8> {
+    [
+        wire::keep_alive(),
+        wire::message(77, b"what is this"),
+        wire::extended(99, b"d1:xi1ee"),
+        wire::message(9, &[0x1A, 0xE1]),
+        wire::keep_alive(),
+    ]
+    .concat()
+}
