@@ -105,7 +105,7 @@ def find_peers(trackers, info_hash, left):
 class Peer:
     def __init__(self, address, info_hash, extensions=False):
         self.socket = socket.create_connection(address, 5)
-        self.choked, self.metadata_id = True, None
+        self.choked, self.has, self.metadata_id = True, None, None
         reserved = bytearray(8)
         if extensions:
             reserved[5] |= 0x10
@@ -136,6 +136,10 @@ class Peer:
         number, payload = message[0], message[1:]
         if number == 1:
             self.choked = False
+        if number == 4 and self.has is not None:
+            self.has.add(struct.unpack(">I", payload)[0])
+        if number == 5:
+            self.has = {i for i in range(8 * len(payload)) if payload[i // 8] >> (7 - i % 8) & 1}
         if number == 20 and payload[0] == 0:
             theirs, _ = decode(payload[1:])
             self.metadata_id = theirs[b"m"].get(b"ut_metadata", 0)
@@ -166,6 +170,8 @@ class Peer:
         self.send(2)
         while self.choked:
             self.receive()
+        if self.has is not None and index not in self.has:
+            sys.exit("the peer does not have piece %d" % index)
         size, data = torrent.size(index), bytearray(torrent.size(index))
         begins = range(0, size, BLOCK)
         for begin in begins:
